@@ -1,0 +1,5 @@
+//! Sinsang's edge and its pure core.
+
+extern crate alloc;
+
+pub mod time;

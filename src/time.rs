@@ -1,0 +1,118 @@
+//! Instants and Korean days. Nothing in here can read a clock: whoever needs `now` is given it.
+
+use alloc::string::String;
+use core::fmt;
+
+use chrono::{DateTime, FixedOffset, TimeZone, Timelike, Utc};
+
+/// Milliseconds in a second.
+pub const SECOND_MS: i64 = 1_000;
+/// Milliseconds in a minute.
+pub const MINUTE_MS: i64 = 60 * SECOND_MS;
+/// Milliseconds in an hour.
+pub const HOUR_MS: i64 = 60 * MINUTE_MS;
+/// Milliseconds in a day. Korea keeps no daylight saving time, so every Korean day has this length.
+pub const DAY_MS: i64 = 24 * HOUR_MS;
+/// Korea's offset from UTC, in milliseconds.
+pub const KST_OFFSET_MS: i64 = 9 * HOUR_MS;
+
+/// An instant: milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnixMillis(pub i64);
+
+impl UnixMillis {
+    /// The instant of `seconds` since the epoch, as packs store it.
+    pub fn from_seconds(seconds: u32) -> Self {
+        Self(i64::from(seconds).saturating_mul(SECOND_MS))
+    }
+
+    /// Whole seconds since the epoch, held within what a pack can store (1970 to 2106).
+    pub fn to_seconds(self) -> u32 {
+        u32::try_from(self.0.div_euclid(SECOND_MS).max(0)).unwrap_or(u32::MAX)
+    }
+
+    /// This instant moved by `ms` milliseconds, held at the ends of the range.
+    #[must_use]
+    pub fn plus(self, ms: i64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Milliseconds from `earlier` to this instant; negative where `earlier` is the later one.
+    pub fn since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// The start of the `step_ms` interval this instant lies in, counted from the epoch. A step below 1 is taken as 1.
+    #[must_use]
+    pub fn floor(self, step_ms: i64) -> Self {
+        let step = step_ms.max(1);
+        Self(self.0.saturating_sub(self.0.rem_euclid(step)))
+    }
+
+    /// The hour of the Korean day, 0 to 23.
+    pub fn kst_hour(self) -> u8 {
+        let hour = self.0.saturating_add(KST_OFFSET_MS).rem_euclid(DAY_MS).div_euclid(HOUR_MS);
+        u8::try_from(hour).unwrap_or(0)
+    }
+
+    /// The Korean day as a count of days since 1970-01-01.
+    pub fn kst_day(self) -> i64 {
+        self.0.saturating_add(KST_OFFSET_MS).div_euclid(DAY_MS)
+    }
+
+    /// Parses RFC 3339, whatever the offset. `None` where the text is not RFC 3339.
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        DateTime::parse_from_rfc3339(text).ok().map(|at| Self(at.timestamp_millis()))
+    }
+
+    /// RFC 3339 in Korean time, to the second: `2026-11-22T20:00:00+09:00`.
+    pub fn to_kst_rfc3339(self) -> String {
+        use alloc::string::ToString as _;
+        self.to_string()
+    }
+}
+
+impl fmt::Display for UnixMillis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kst = FixedOffset::east_opt(9 * 3600).and_then(|offset| {
+            let utc: DateTime<Utc> = DateTime::from_timestamp_millis(self.0)?;
+            let local = offset.from_utc_datetime(&utc.naive_utc());
+            Some(local.with_nanosecond(0).unwrap_or(local))
+        });
+        match kst {
+            Some(at) => write!(f, "{}", at.format("%Y-%m-%dT%H:%M:%S%:z")),
+            None => write!(f, "{} ms", self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc3339_is_read_in_any_offset_and_written_in_korean_time() {
+        let at = UnixMillis::parse_rfc3339("2026-11-22T11:00:00.250Z").unwrap();
+        assert_eq!(at.to_kst_rfc3339(), "2026-11-22T20:00:00+09:00");
+        assert_eq!(at, UnixMillis::parse_rfc3339("2026-11-22T20:00:00.25+09:00").unwrap());
+        for bad in ["", "2026-11-22", "2026-11-22T25:10:00+09:00", "어제", "2026-11-22T20:00:00"] {
+            assert_eq!(UnixMillis::parse_rfc3339(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn korean_hours_and_days_turn_at_fifteen_utc() {
+        let before = UnixMillis::parse_rfc3339("2026-11-22T14:59:59Z").unwrap();
+        let after = before.plus(SECOND_MS);
+        assert_eq!((before.kst_hour(), after.kst_hour()), (23, 0));
+        assert_eq!(after.kst_day(), before.kst_day() + 1);
+    }
+
+    #[test]
+    fn the_far_ends_neither_overflow_nor_panic() {
+        for at in [UnixMillis(i64::MIN), UnixMillis(i64::MAX)] {
+            assert!(!at.to_kst_rfc3339().is_empty());
+            let _ = (at.kst_hour(), at.kst_day(), at.to_seconds(), at.plus(i64::MAX), at.since(UnixMillis(1)), at.floor(0));
+        }
+    }
+}
