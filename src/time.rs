@@ -112,7 +112,8 @@ mod tests {
     fn the_far_ends_neither_overflow_nor_panic() {
         for at in [UnixMillis(i64::MIN), UnixMillis(i64::MAX)] {
             assert!(!at.to_kst_rfc3339().is_empty());
-            let _ = (at.kst_hour(), at.kst_day(), at.to_seconds(), at.plus(i64::MAX), at.since(UnixMillis(1)), at.floor(0));
+            let _ =
+                (at.kst_hour(), at.kst_day(), at.to_seconds(), at.plus(i64::MAX), at.since(UnixMillis(1)), at.floor(0));
         }
     }
 }
