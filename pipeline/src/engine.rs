@@ -1,0 +1,132 @@
+//! The embedded query engine: one function that makes its context, and the way to the named questions in `sql/`.
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::{FairSpillPool, GreedyMemoryPool, MemoryPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+/// The text of `sql/<name>.sql`, read when the crate is built: a question that is not there does not compile.
+///
+/// `sql!("slots")` is a `&'static str`.
+macro_rules! sql {
+    ($name:literal) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/", $name, ".sql"))
+    };
+}
+pub(crate) use sql;
+
+/// Consumers named in an out-of-memory error.
+const NAMED_CONSUMERS: NonZeroUsize = match NonZeroUsize::new(5) {
+    Some(n) => n,
+    None => NonZeroUsize::MIN,
+};
+
+/// How memory is divided among the operators of a question.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pool {
+    /// Each operator that can spill gets an equal share: slower, and safe for sorts larger than memory.
+    #[default]
+    Fair,
+    /// First come, first served: faster while everything fits.
+    Greedy,
+}
+
+/// What the engine may use.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Memory for all operators together, in bytes. Batches in flight come on top of it.
+    pub memory_bytes: usize,
+    /// How that memory is divided.
+    pub pool: Pool,
+    /// Parts a question is worked on in at once; `None` takes one for each core.
+    pub partitions: Option<NonZeroUsize>,
+    /// Folder for what does not fit in memory, made if it is missing; `None` takes the system's.
+    pub spill_dir: Option<PathBuf>,
+    /// Most that may be spilled at once, in bytes.
+    pub spill_bytes: u64,
+}
+
+impl Default for Options {
+    /// 2 GiB of memory, 100 GiB of spill, a partition for each core.
+    fn default() -> Self {
+        Self { memory_bytes: 2 << 30, pool: Pool::Fair, partitions: None, spill_dir: None, spill_bytes: 100 << 30 }
+    }
+}
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The folder for spilled data can't be made: choose another, or make room.
+    #[error("the folder for spilled data {} can't be made: {source}; choose another", path.display())]
+    SpillDir {
+        /// The folder asked for.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The engine refused its settings.
+    #[error("the query engine does not start: {0}")]
+    Start(#[from] DataFusionError),
+}
+
+/// Makes the context that every question of a run is put to. The one place that knows the engine to be embedded.
+///
+/// Text columns come back as `Utf8`, so that a reader meets the types that `docs/input.md` names.
+///
+/// # Errors
+/// [`Error::SpillDir`] where the folder can't be made, [`Error::Start`] where the engine refuses its settings.
+pub fn open(options: &Options) -> Result<SessionContext, Error> {
+    let pool: Arc<dyn MemoryPool> = match options.pool {
+        Pool::Fair => Arc::new(TrackConsumersPool::new(FairSpillPool::new(options.memory_bytes), NAMED_CONSUMERS)),
+        Pool::Greedy => Arc::new(TrackConsumersPool::new(GreedyMemoryPool::new(options.memory_bytes), NAMED_CONSUMERS)),
+    };
+    let mut runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).with_max_temp_directory_size(options.spill_bytes);
+    if let Some(path) = &options.spill_dir {
+        fs::create_dir_all(path).map_err(|source| Error::SpillDir { path: path.clone(), source })?;
+        runtime = runtime.with_temp_file_path(path);
+    }
+    let mut config = SessionConfig::new()
+        .with_information_schema(true)
+        .set_bool("datafusion.execution.parquet.schema_force_view_types", false);
+    if let Some(partitions) = options.partitions {
+        config = config.with_target_partitions(partitions.get());
+    }
+    Ok(SessionContext::new_with_config_rt(config, runtime.build_arc()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::array::AsArray as _;
+    use datafusion::arrow::datatypes::Int64Type;
+
+    #[tokio::test]
+    async fn a_sort_larger_than_memory_spills_and_answers() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options {
+            memory_bytes: 24 << 20,
+            partitions: NonZeroUsize::new(2),
+            spill_dir: Some(folder.path().join("spill")),
+            ..Options::default()
+        };
+        let context = open(&options).unwrap();
+        let question = "SELECT count(*) FROM (SELECT value, row_number() OVER (ORDER BY value % 1000, value) AS rank
+                        FROM generate_series(1, 2000000)) WHERE rank > 0";
+        let answer = context.sql(question).await.unwrap().collect().await.unwrap();
+        assert_eq!(answer[0].column(0).as_primitive::<Int64Type>().value(0), 2_000_000);
+        assert!(options.spill_dir.unwrap().exists());
+    }
+
+    #[test]
+    fn a_spill_folder_that_cannot_be_made_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let options = Options { spill_dir: Some(file.path().join("spill")), ..Options::default() };
+        let error = open(&options).unwrap_err().to_string();
+        assert!(error.contains(&*file.path().to_string_lossy()), "{error}");
+    }
+}
