@@ -12,6 +12,9 @@ PORT ?= 8787
 DATA ?= demo
 # Where DATA=retail finds the file.
 RETAIL_FILE ?= ../shared/data/online_retail_II.parquet
+# A part of the tests: make test-edge ONLY='a cursor' or FILE=tests/edge/paging.test.mjs.
+ONLY ?=
+FILE ?=
 # The largest Worker that passes `make size`: bytes of the .wasm after gzip -9.
 WASM_GZIP_BUDGET ?= 150000
 
@@ -19,7 +22,7 @@ WASM_GZIP_BUDGET ?= 150000
 SINSANG_CACHE ?= $(CURDIR)/.cache
 CARGO_TARGET_DIR ?= $(SINSANG_CACHE)/target
 TOOLS := $(SINSANG_CACHE)/tools/bin
-export SINSANG_CACHE CARGO_TARGET_DIR PORT DATA RETAIL_FILE WASM_GZIP_BUDGET
+export SINSANG_CACHE CARGO_TARGET_DIR PORT DATA RETAIL_FILE WASM_GZIP_BUDGET ONLY
 
 # worker-build takes these instead of downloading its own.
 export WASM_BINDGEN_BIN := $(TOOLS)/wasm-bindgen
@@ -95,11 +98,11 @@ size: worker ## the gzip size of the Worker against its budget
 
 test-edge: worker cli ## whole requests against the built Worker in workerd
 	$(call say,'whole requests in workerd')
-	node --test $(if $(ONLY),--test-name-pattern='$(ONLY)') tests/edge/*.test.mjs
+	node --test --test-concurrency=1 $(if $(ONLY),--test-name-pattern='$(ONLY)') $(or $(FILE),tests/edge/*.test.mjs)
 
 test-page: worker cli apt-packages ## the page in Chromium against the built Worker
 	$(call say,'the page in Chromium')
-	node scripts/test-page.mjs $(PAGE_TESTS)
+	node scripts/test-page.mjs $(or $(FILE),$(PAGE_TESTS))
 
 ##@ Parts
 .PHONY: worker tools node_modules prerequisites apt-packages port fmt clean

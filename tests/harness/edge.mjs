@@ -22,12 +22,13 @@ export class Edge {
    * @param {string} [options.snapshot] a snapshot folder that KV is seeded with; none leaves KV empty
    * @param {string} [options.state] a folder that `sinsang publish --local` wrote, in place of `snapshot`
    * @param {number} [options.now] what the Worker's clock says at the start, in milliseconds
+   * @param {string} [options.assets] a folder of static assets in place of www/
    * @param {object} [options.bindings] variables and secrets over those of the tests; `undefined` takes one away
    */
-  static async start({ snapshot, state, now = NOW, bindings = {} } = {}) {
+  static async start({ snapshot, state, now = NOW, assets, bindings = {} } = {}) {
     const edge = new Edge();
     edge.contract = new Contract();
-    edge.given = { state, bindings };
+    edge.given = { state, assets, bindings };
     edge.mf = new Miniflare(edge.options(now));
     edge.url = await edge.mf.ready;
     if (snapshot) await edge.seed(await pairs(snapshot));
@@ -35,8 +36,10 @@ export class Edge {
   }
 
   options(now) {
-    const { workerOptions: fromToml } = workerOptions(join(ROOT, "wrangler.toml"));
-    const { state, bindings } = this.given;
+    const { state, assets, bindings } = this.given;
+    const { workerOptions: fromToml } = workerOptions(join(ROOT, "wrangler.toml"), undefined, {
+      overrides: assets ? { assets: { directory: assets } } : {},
+    });
     this.offset = now - Date.now();
     const all = {
       CORS_ORIGINS: "",
