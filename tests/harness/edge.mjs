@@ -135,13 +135,12 @@ export class Edge {
     return answer;
   }
 
-  /** All pages of `path`, as their answers; ends where the Worker says so, or fails at 200. */
-  async pages(path, options = {}, between = async () => {}) {
+  /** All pages of `path`, from the first or from a cursor in the query, as their answers; fails where they never end. */
+  async pages(path, options = {}) {
     const answers = [];
-    let cursor;
+    let cursor = options.query?.cursor;
     do {
       assert.ok(answers.length < 200, `${path} never ends`);
-      if (answers.length > 0) await between(answers.length);
       const { json } = await this.get(path, { ...options, query: { ...options.query, ...(cursor ? { cursor } : {}) } });
       answers.push(json);
       cursor = json.next_cursor;
