@@ -1,5 +1,41 @@
-//! Sinsang's edge and its pure core.
+//! Sinsang's edge and its pure core: packs in, a surface out.
+//!
+//! # The life of a request
+//!
+//! 1. [`edge`] takes a request from the platform, reads the clock, and hands both to
+//! 2. [`serve`], a state machine. It has [`request`] check what is asked, and [`auth`] who asks ([`viewer`]).
+//! 3. What the isolate remembers is in [`memory`]; where something is missing, [`load`] says which [`key`] to read, if [`breaker`] lets it.
+//! 4. `edge` reads the keys and hands the bytes back; [`pack`] checks them.
+//! 5. [`surface`] chooses what is shown at that time, [`rank`] orders it for the viewer, and the items' ready JSON is copied.
+//! 6. [`reply`] sets status and headers, and decides what may be shared.
+//!
+//! Everything but `edge` is pure: no I/O, no clock, no randomness, no async.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::todo,
+        clippy::unimplemented
+    )
+)]
+#![deny(clippy::iter_over_hash_type)]
 
-extern crate alloc;
-
+pub mod auth;
+pub mod breaker;
+#[cfg(target_arch = "wasm32")]
+pub mod edge;
+pub mod key;
+pub mod load;
+pub mod memory;
+pub mod pack;
+pub mod rank;
+pub mod reply;
+pub mod request;
+pub mod serve;
+pub mod surface;
 pub mod time;
+pub mod viewer;

@@ -1,7 +1,6 @@
 //! Instants and Korean days. Nothing in here can read a clock: whoever needs `now` is given it.
 
-use alloc::string::String;
-use core::fmt;
+use std::fmt;
 
 use chrono::{DateTime, FixedOffset, TimeZone, Timelike, Utc};
 
@@ -67,7 +66,7 @@ impl UnixMillis {
 
     /// RFC 3339 in Korean time, to the second: `2026-11-22T20:00:00+09:00`.
     pub fn to_kst_rfc3339(self) -> String {
-        use alloc::string::ToString as _;
+        use std::string::ToString as _;
         self.to_string()
     }
 }

@@ -1,0 +1,380 @@
+//! The published bytes: a checked container of named sections, and the three kinds of pack that are made of it.
+//!
+//! `pack/FORMAT.md` documents the layout. Reading lives here and in [`manifest`], [`board`] and [`taste`]; the write side stands beside
+//! each reader, so that one file holds both faces of a format. Bytes are never trusted: a damaged pack is a [`Damage`], never a panic.
+
+pub mod board;
+#[allow(clippy::indexing_slicing, reason = "runs in the pipeline, on parts whose references are its own to keep")]
+pub mod board_write;
+pub mod manifest;
+pub mod taste;
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+/// First four bytes of every pack.
+pub const MAGIC: [u8; 4] = *b"SNSP";
+/// The version this code writes, and the newest that it reads.
+pub const VERSION: u16 = 1;
+/// Largest pack that is read: the largest value that Workers KV holds.
+pub const MAX_PACK_BYTES: usize = 25 * 1024 * 1024;
+
+const HEADER_BYTES: usize = 32;
+const CHECKSUM_AT: usize = 16;
+const ENTRY_BYTES: usize = 16;
+/// Far above what any kind uses; bounds the directory before it is read.
+const MAX_SECTIONS: usize = 64;
+const ALIGN: usize = 8;
+
+/// A pack's name: the first 16 bytes of the SHA-256 of its content, as git names its objects. All zeros names no pack.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PackId(pub [u8; 16]);
+
+impl PackId {
+    /// Whether this names no pack at all.
+    pub fn is_none(&self) -> bool {
+        self.0 == [0; 16]
+    }
+
+    /// Parses 32 hex digits in lower case, as [`fmt::Display`] writes them.
+    pub fn parse(hex: &str) -> Option<Self> {
+        let digits: &[u8; 32] = hex.as_bytes().try_into().ok()?;
+        let mut id = [0; 16];
+        for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
+            let [high, low] = pair else { return None };
+            *byte = hex_digit(*high)? << 4 | hex_digit(*low)?;
+        }
+        Some(Self(id))
+    }
+}
+
+fn hex_digit(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+impl fmt::Display for PackId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for PackId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What a pack holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Names the packs of a snapshot.
+    Manifest,
+    /// The schedule window with its products, tabs and rules.
+    Board,
+    /// The tastes of the users of one shard.
+    Tastes,
+}
+
+impl Kind {
+    fn code(self) -> u16 {
+        match self {
+            Self::Manifest => 1,
+            Self::Board => 2,
+            Self::Tastes => 3,
+        }
+    }
+}
+
+/// Why bytes were refused as a pack. Whoever meets one goes on with what it had and, in operation, publishes the snapshot again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// Shorter than it says, or than a header.
+    Truncated,
+    /// Does not begin with [`MAGIC`].
+    NotAPack,
+    /// Written by a newer pipeline in a way that this code can't read.
+    UnknownVersion(u16),
+    /// Another kind of pack than was asked for.
+    WrongKind(u16),
+    /// The content does not have the checksum that the header states.
+    Checksum,
+    /// Whole, but not the pack that was asked for.
+    WrongId,
+    /// A section that this kind can't do without is missing.
+    Missing([u8; 4]),
+    /// A section's records or references don't fit together.
+    Inconsistent([u8; 4]),
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tag = |tag: &[u8; 4]| String::from_utf8_lossy(tag).into_owned();
+        match self {
+            Self::Truncated => f.write_str("the bytes are cut short"),
+            Self::NotAPack => f.write_str("the bytes are no Sinsang pack"),
+            Self::UnknownVersion(version) => {
+                write!(f, "format version {version} is newer than this reader's {VERSION}")
+            }
+            Self::WrongKind(code) => write!(f, "the pack is of another kind ({code})"),
+            Self::Checksum => f.write_str("the content does not match its checksum"),
+            Self::WrongId => f.write_str("the pack is not the one that its key names"),
+            Self::Missing(name) => write!(f, "section {} is missing", tag(name)),
+            Self::Inconsistent(name) => write!(f, "section {} does not fit the others", tag(name)),
+        }
+    }
+}
+
+impl std::error::Error for Damage {}
+
+/// Where a section lies, and how long each of its records is.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    tag: [u8; 4],
+    start: usize,
+    end: usize,
+    stride: usize,
+}
+
+/// A whole pack: owned bytes whose header, checksum and directory have been checked.
+pub struct Pack {
+    bytes: Box<[u8]>,
+    entries: Vec<Entry>,
+    id: PackId,
+}
+
+impl Pack {
+    /// Checks `bytes` as a pack of `kind`.
+    ///
+    /// # Errors
+    /// A [`Damage`] that says what is wrong with the bytes.
+    pub fn parse(bytes: Vec<u8>, kind: Kind) -> Result<Self, Damage> {
+        let bytes = bytes.into_boxed_slice();
+        if bytes.len() < HEADER_BYTES {
+            return Err(Damage::Truncated);
+        }
+        if bytes.get(..4) != Some(&MAGIC) {
+            return Err(Damage::NotAPack);
+        }
+        let version = u16_at(&bytes, 4);
+        if version == 0 || version > VERSION {
+            return Err(Damage::UnknownVersion(version));
+        }
+        let code = u16_at(&bytes, 6);
+        if code != kind.code() {
+            return Err(Damage::WrongKind(code));
+        }
+        if bytes.len() > MAX_PACK_BYTES || to_usize(u32_at(&bytes, 8)) != bytes.len() {
+            return Err(Damage::Truncated);
+        }
+        let id = PackId(array_at(&bytes, CHECKSUM_AT));
+        if checksum(&bytes) != Some(id) {
+            return Err(Damage::Checksum);
+        }
+        let count = to_usize(u32_at(&bytes, 12));
+        if count > MAX_SECTIONS {
+            return Err(Damage::Inconsistent(*b"head"));
+        }
+        let mut entries = Vec::with_capacity(count);
+        for at in (0..count).map(|i| HEADER_BYTES + i * ENTRY_BYTES) {
+            let tag: [u8; 4] = array_at(&bytes, at);
+            let start = to_usize(u32_at(&bytes, at + 4));
+            let length = to_usize(u32_at(&bytes, at + 8));
+            let stride = to_usize(u32_at(&bytes, at + 12));
+            let end = start.checked_add(length).filter(|end| *end <= bytes.len());
+            match end {
+                Some(end) if stride > 0 && length.is_multiple_of(stride) => {
+                    entries.push(Entry { tag, start, end, stride });
+                }
+                _ => return Err(Damage::Inconsistent(tag)),
+            }
+        }
+        Ok(Self { bytes, entries, id })
+    }
+
+    /// The pack's name, from its content.
+    pub fn id(&self) -> PackId {
+        self.id
+    }
+
+    /// The pack's bytes, as published.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The tags, record counts and record lengths of all sections, known to this code or not.
+    pub fn sections(&self) -> impl Iterator<Item = (String, usize, usize)> {
+        self.entries.iter().map(|entry| {
+            (String::from_utf8_lossy(&entry.tag).into_owned(), (entry.end - entry.start) / entry.stride, entry.stride)
+        })
+    }
+
+    /// The section `tag`, whose records have at least `min_stride` bytes: longer ones are a newer writer's, and the rest of each is not
+    /// looked at.
+    fn table(&self, tag: [u8; 4], min_stride: usize) -> Result<Table, Damage> {
+        let entry = self.entries.iter().find(|entry| entry.tag == tag).ok_or(Damage::Missing(tag))?;
+        if entry.stride < min_stride {
+            return Err(Damage::Inconsistent(tag));
+        }
+        Ok(Table { start: entry.start, stride: entry.stride, count: (entry.end - entry.start) / entry.stride })
+    }
+
+    /// Record `index` of `table`, or an empty slice past its end.
+    fn record(&self, table: &Table, index: usize) -> &[u8] {
+        if index >= table.count {
+            return &[];
+        }
+        let start = table.start + index * table.stride;
+        self.bytes.get(start..start + table.stride).unwrap_or_default()
+    }
+
+    /// All bytes of `table`.
+    fn all(&self, table: &Table) -> &[u8] {
+        self.bytes.get(table.start..table.start + table.count * table.stride).unwrap_or_default()
+    }
+
+    /// The bytes that `span` names in `table`, or `None` where it reaches past the end.
+    fn span(&self, table: &Table, span: Span) -> Option<&[u8]> {
+        let start = to_usize(span.start);
+        self.all(table).get(start..start.checked_add(to_usize(span.length))?)
+    }
+}
+
+impl fmt::Debug for Pack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pack").field("id", &self.id).field("bytes", &self.bytes.len()).finish_non_exhaustive()
+    }
+}
+
+/// A section of a [`Pack`] that has been found and measured.
+#[derive(Clone, Copy, Debug)]
+struct Table {
+    start: usize,
+    stride: usize,
+    count: usize,
+}
+
+/// A run of bytes in a text section: its start and length there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Span {
+    start: u32,
+    length: u32,
+}
+
+impl Span {
+    fn at(record: &[u8], at: usize) -> Self {
+        Self { start: u32_at(record, at), length: u32_at(record, at + 4) }
+    }
+}
+
+fn checksum(bytes: &[u8]) -> Option<PackId> {
+    let mut hash = Sha256::new();
+    hash.update(bytes.get(..CHECKSUM_AT)?);
+    hash.update(bytes.get(HEADER_BYTES..)?);
+    hash.finalize().first_chunk().map(|first| PackId(*first))
+}
+
+/// `N` bytes at `at`; zeros where the record is too short, which the checks in `parse` rule out before any accessor runs.
+fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; N])
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes(array_at(bytes, at))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(array_at(bytes, at))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(array_at(bytes, at))
+}
+
+fn i64_at(bytes: &[u8], at: usize) -> i64 {
+    i64::from_le_bytes(array_at(bytes, at))
+}
+
+/// Widens an offset; `usize` has at least 32 bits wherever this runs.
+fn to_usize(value: u32) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+/// A pack being written: sections in the order they are added, each a run of records of one length.
+#[derive(Debug)]
+pub struct Writer {
+    kind: Kind,
+    sections: Vec<([u8; 4], usize, Vec<u8>)>,
+}
+
+/// A pack that can't be written because it would be too large for a value of Workers KV.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLarge {
+    /// The size it would have, in bytes.
+    pub bytes: usize,
+}
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a pack of {} bytes is larger than the {MAX_PACK_BYTES} that a KV value holds", self.bytes)
+    }
+}
+
+impl std::error::Error for TooLarge {}
+
+impl Writer {
+    /// A writer of a pack of `kind`.
+    pub fn new(kind: Kind) -> Self {
+        Self { kind, sections: Vec::new() }
+    }
+
+    /// Adds section `tag`, whose records are `stride` bytes long.
+    pub fn section(&mut self, tag: [u8; 4], stride: usize, bytes: Vec<u8>) {
+        debug_assert!(
+            stride > 0 && bytes.len().is_multiple_of(stride),
+            "section {tag:?} is no run of {stride}-byte records"
+        );
+        self.sections.push((tag, stride, bytes));
+    }
+
+    /// The finished bytes and their name.
+    ///
+    /// # Errors
+    /// [`TooLarge`] where the pack would not fit a KV value.
+    pub fn finish(self) -> Result<(Vec<u8>, PackId), TooLarge> {
+        let mut at = HEADER_BYTES + self.sections.len() * ENTRY_BYTES;
+        let mut directory = Vec::new();
+        for (tag, stride, bytes) in &self.sections {
+            at = at.next_multiple_of(ALIGN);
+            directory.extend_from_slice(tag);
+            for value in [at, bytes.len(), *stride] {
+                directory.extend_from_slice(&u32::try_from(value).unwrap_or(u32::MAX).to_le_bytes());
+            }
+            at += bytes.len();
+        }
+        let Some(total) = u32::try_from(at).ok().filter(|_| at <= MAX_PACK_BYTES) else {
+            return Err(TooLarge { bytes: at });
+        };
+        let mut pack = Vec::with_capacity(at);
+        pack.extend_from_slice(&MAGIC);
+        pack.extend_from_slice(&VERSION.to_le_bytes());
+        pack.extend_from_slice(&self.kind.code().to_le_bytes());
+        pack.extend_from_slice(&total.to_le_bytes());
+        pack.extend_from_slice(&u32::try_from(self.sections.len()).unwrap_or(u32::MAX).to_le_bytes());
+        pack.extend_from_slice(&[0; 16]);
+        pack.extend_from_slice(&directory);
+        for (_, _, bytes) in &self.sections {
+            pack.resize(pack.len().next_multiple_of(ALIGN), 0);
+            pack.extend_from_slice(bytes);
+        }
+        let id = checksum(&pack).unwrap_or_default();
+        if let Some(field) = pack.get_mut(CHECKSUM_AT..HEADER_BYTES) {
+            field.copy_from_slice(&id.0);
+        }
+        Ok((pack, id))
+    }
+}

@@ -1,0 +1,511 @@
+//! The board: the schedule window with its products, verdicts, vectors, tabs and ranking weights, each item's JSON written out already.
+//!
+//! Reading checks every reference once, so that serving follows them without a failure path.
+
+use super::{Damage, Kind, Pack, PackId, Span, Table, array_at, i64_at, to_usize, u16_at, u32_at, u64_at};
+use crate::rank::{SurfaceWeights, Weights};
+use crate::time::{SECOND_MS, UnixMillis};
+
+pub(super) const META: [u8; 4] = *b"META";
+pub(super) const META_BYTES: usize = 48;
+pub(super) const TEXT: [u8; 4] = *b"TEXT";
+pub(super) const CHANNELS: [u8; 4] = *b"CHAN";
+pub(super) const CHANNEL_BYTES: usize = 8;
+pub(super) const CATEGORIES: [u8; 4] = *b"CATE";
+pub(super) const CATEGORY_BYTES: usize = 8;
+pub(super) const BLOCKS: [u8; 4] = *b"BLOK";
+pub(super) const BLOCK_BYTES: usize = 12;
+pub(super) const PRODUCTS: [u8; 4] = *b"PROD";
+pub(super) const PRODUCT_BYTES: usize = 64;
+pub(super) const VECTORS: [u8; 4] = *b"VECS";
+pub(super) const SLOTS: [u8; 4] = *b"SLOT";
+pub(super) const SLOT_BYTES: usize = 24;
+pub(super) const PRODUCT_SLOTS: [u8; 4] = *b"PSLT";
+pub(super) const INDEX_BYTES: usize = 4;
+pub(super) const CANDIDATES: [u8; 4] = *b"NEWS";
+pub(super) const TIMES: [u8; 4] = *b"TIME";
+pub(super) const TABS: [u8; 4] = *b"TABS";
+pub(super) const TAB_BYTES: usize = 12;
+pub(super) const WEIGHTS: [u8; 4] = *b"RULE";
+pub(super) const WEIGHTS_BYTES: usize = 28;
+pub(super) const COUNTS: [u8; 4] = *b"STAT";
+pub(super) const LISTS: [u8; 4] = *b"LIST";
+
+/// A product without a category has this index.
+pub(super) const NO_CATEGORY: u16 = u16::MAX;
+/// Flag of a slot that is its product's first broadcast ever.
+pub(super) const FIRST_BROADCAST: u16 = 1;
+/// Flag of a tab that keeps its position for everyone.
+pub(super) const PINNED: u16 = 1;
+
+/// What was decided about a product, in the field's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VerdictKind {
+    /// It was broadcast before.
+    Repeat,
+    /// Its first broadcast ever lies ahead or is on air.
+    New,
+    /// The history can't tell.
+    Unknown,
+}
+
+impl VerdictKind {
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::Repeat => 0,
+            Self::New => 1,
+            Self::Unknown => 2,
+        }
+    }
+
+    fn from_code(code: u8) -> Self {
+        match code {
+            1 => Self::New,
+            2 => Self::Unknown,
+            _ => Self::Repeat,
+        }
+    }
+}
+
+/// A run of a product vector's dimensions that has a name in explanations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Such as `category` or `words`.
+    pub name: String,
+    /// Its first dimension.
+    pub start: u16,
+    /// How many dimensions it has.
+    pub length: u16,
+}
+
+/// A board that has been read and checked.
+#[derive(Debug)]
+pub struct Board {
+    pack: Pack,
+    meta: Table,
+    text: Table,
+    channels: Table,
+    categories: Table,
+    blocks: Table,
+    products: Table,
+    vectors: Table,
+    slots: Table,
+    product_slots: Table,
+    candidates: Table,
+    times: Table,
+    tabs: Table,
+    weights: Table,
+    counts: Table,
+    lists: Table,
+}
+
+impl Board {
+    /// Reads the board that `id` names.
+    ///
+    /// # Errors
+    /// A [`Damage`] that says what is wrong with the bytes.
+    pub fn parse(bytes: Vec<u8>, id: PackId) -> Result<Self, Damage> {
+        let pack = Pack::parse(bytes, Kind::Board)?;
+        if pack.id() != id {
+            return Err(Damage::WrongId);
+        }
+        let board = Self {
+            meta: pack.table(META, META_BYTES)?,
+            text: pack.table(TEXT, 1)?,
+            channels: pack.table(CHANNELS, CHANNEL_BYTES)?,
+            categories: pack.table(CATEGORIES, CATEGORY_BYTES)?,
+            blocks: pack.table(BLOCKS, BLOCK_BYTES)?,
+            products: pack.table(PRODUCTS, PRODUCT_BYTES)?,
+            vectors: pack.table(VECTORS, 1)?,
+            slots: pack.table(SLOTS, SLOT_BYTES)?,
+            product_slots: pack.table(PRODUCT_SLOTS, INDEX_BYTES)?,
+            candidates: pack.table(CANDIDATES, INDEX_BYTES)?,
+            times: pack.table(TIMES, INDEX_BYTES)?,
+            tabs: pack.table(TABS, TAB_BYTES)?,
+            weights: pack.table(WEIGHTS, WEIGHTS_BYTES)?,
+            counts: pack.table(COUNTS, 1)?,
+            lists: pack.table(LISTS, 1)?,
+            pack,
+        };
+        board.check()?;
+        Ok(board)
+    }
+
+    fn check(&self) -> Result<(), Damage> {
+        let ensure = |fits: bool, tag: [u8; 4]| if fits { Ok(()) } else { Err(Damage::Inconsistent(tag)) };
+        let span_fits = |span: Span| self.pack.span(&self.text, span).is_some();
+        let spans_fit = |table: &Table, at: &[usize]| {
+            (0..table.count).all(|index| at.iter().all(|at| span_fits(Span::at(self.pack.record(table, index), *at))))
+        };
+        ensure(self.meta.count == 1, META)?;
+        ensure(std::str::from_utf8(self.pack.all(&self.text)).is_ok(), TEXT)?;
+        ensure(spans_fit(&self.channels, &[0]) && self.channels.count < usize::from(u16::MAX), CHANNELS)?;
+        ensure(spans_fit(&self.categories, &[0]) && self.categories.count < usize::from(NO_CATEGORY), CATEGORIES)?;
+        ensure(spans_fit(&self.blocks, &[0]), BLOCKS)?;
+        ensure(spans_fit(&self.tabs, &[0]), TABS)?;
+        ensure(self.weights.count == 3, WEIGHTS)?;
+        ensure(self.vectors.count == self.products.count, VECTORS)?;
+        ensure(spans_fit(&self.products, &[8, 16, 24]), PRODUCTS)?;
+        for index in 0..self.products.count {
+            let product = self.product(index);
+            let ascending = index == 0 || self.product(index - 1).id() < product.id();
+            let category_exists = product.category().is_none_or(|category| category < self.categories.count);
+            let (start, count) = product.slot_range();
+            let slots_exist = start.checked_add(count).is_some_and(|end| end <= self.product_slots.count);
+            ensure(ascending && category_exists && slots_exist, PRODUCTS)?;
+        }
+        ensure(spans_fit(&self.slots, &[16]), SLOTS)?;
+        for index in 0..self.slots.count {
+            let slot = self.slot(index);
+            let ascending = index == 0 || self.slot(index - 1).starts_at() <= slot.starts_at();
+            let exists = slot.product() < self.products.count && slot.channel() < self.channels.count;
+            let lasts =
+                slot.starts_at() < slot.ends_at() && slot.ends_at().since(slot.starts_at()) <= self.longest_slot_ms();
+            ensure(ascending && exists && lasts, SLOTS)?;
+        }
+        let indexes_exist = |table: &Table, count: usize| {
+            (0..table.count).all(|index| to_usize(u32_at(self.pack.record(table, index), 0)) < count)
+        };
+        ensure(indexes_exist(&self.product_slots, self.slots.count), PRODUCT_SLOTS)?;
+        ensure(indexes_exist(&self.candidates, self.products.count), CANDIDATES)?;
+        ensure((1..self.times.count).all(|index| self.time(index - 1) < self.time(index)), TIMES)
+    }
+
+    /// The pack's name.
+    pub fn id(&self) -> PackId {
+        self.pack.id()
+    }
+
+    /// Bytes it holds in memory.
+    pub fn bytes(&self) -> usize {
+        self.pack.bytes().len()
+    }
+
+    /// The pack underneath, for tools that show it.
+    pub fn pack(&self) -> &Pack {
+        &self.pack
+    }
+
+    fn meta(&self) -> &[u8] {
+        self.pack.record(&self.meta, 0)
+    }
+
+    /// When the board was built.
+    pub fn built_at(&self) -> UnixMillis {
+        UnixMillis(i64_at(self.meta(), 0))
+    }
+
+    /// The schedule window: the earliest start and the latest end of its slots.
+    pub fn window(&self) -> (UnixMillis, UnixMillis) {
+        (UnixMillis(i64_at(self.meta(), 8)), UnixMillis(i64_at(self.meta(), 16)))
+    }
+
+    /// Where the broadcast history that the verdicts rest on begins.
+    pub fn history_from(&self) -> UnixMillis {
+        UnixMillis(i64_at(self.meta(), 24))
+    }
+
+    /// Identifies the order of channels and tabs and the vector blocks: tastes fit where theirs is equal.
+    pub fn vocabulary(&self) -> u64 {
+        u64_at(self.meta(), 32)
+    }
+
+    /// The longest slot, in milliseconds.
+    pub fn longest_slot_ms(&self) -> i64 {
+        i64::from(u32_at(self.meta(), 40)).saturating_mul(SECOND_MS)
+    }
+
+    /// Dimensions of the product vectors.
+    pub fn dimensions(&self) -> usize {
+        self.vectors.stride
+    }
+
+    /// The ranking weights that the operators' rules set.
+    pub fn weights(&self) -> Weights {
+        let row = |index: usize| {
+            let record = self.pack.record(&self.weights, index);
+            let at = |field: usize| i32::from_le_bytes(array_at(record, field * 4));
+            SurfaceWeights {
+                taste: at(0),
+                channel: at(1),
+                hour: at(2),
+                soon: at(3),
+                on_air: at(4),
+                popularity: at(5),
+                position: at(6),
+            }
+        };
+        Weights { new: row(0), live: row(1), tabs: row(2) }
+    }
+
+    /// The named runs of the product vectors.
+    pub fn blocks(&self) -> impl Iterator<Item = Block> {
+        (0..self.blocks.count).map(|index| {
+            let record = self.pack.record(&self.blocks, index);
+            Block {
+                name: self.text(Span::at(record, 0)).to_owned(),
+                start: u16_at(record, 8),
+                length: u16_at(record, 10),
+            }
+        })
+    }
+
+    fn text(&self, span: Span) -> &str {
+        std::str::from_utf8(self.json(span)).unwrap_or_default()
+    }
+
+    fn json(&self, span: Span) -> &[u8] {
+        self.pack.span(&self.text, span).unwrap_or_default()
+    }
+
+    /// Channels on the board.
+    pub fn channel_count(&self) -> usize {
+        self.channels.count
+    }
+
+    /// The id of the channel at `index`.
+    pub fn channel_id(&self, index: usize) -> &str {
+        self.text(Span::at(self.pack.record(&self.channels, index), 0))
+    }
+
+    /// The channel whose id is `id`.
+    pub fn find_channel(&self, id: &str) -> Option<usize> {
+        (0..self.channels.count).find(|index| self.channel_id(*index) == id)
+    }
+
+    /// The category at `index`.
+    pub fn category(&self, index: usize) -> &str {
+        self.text(Span::at(self.pack.record(&self.categories, index), 0))
+    }
+
+    /// The category named `name`.
+    pub fn find_category(&self, name: &str) -> Option<usize> {
+        (0..self.categories.count).find(|index| self.category(*index) == name)
+    }
+
+    /// Products on the board.
+    pub fn product_count(&self) -> usize {
+        self.products.count
+    }
+
+    /// The product at `index`; of all zeros past the end.
+    pub fn product(&self, index: usize) -> Product<'_> {
+        Product { board: self, record: self.pack.record(&self.products, index), index }
+    }
+
+    /// The index of the product of `id`.
+    pub fn find_product(&self, id: u64) -> Option<usize> {
+        let (mut low, mut high) = (0, self.products.count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.product(middle).id().cmp(&id) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return Some(middle),
+            }
+        }
+        None
+    }
+
+    /// Indexes of the products whose first broadcast lay ahead, or was on air, when the board was built, by that broadcast's start.
+    pub fn candidates(&self) -> impl Iterator<Item = usize> {
+        (0..self.candidates.count).map(|index| to_usize(u32_at(self.pack.record(&self.candidates, index), 0)))
+    }
+
+    /// Slots on the board.
+    pub fn slot_count(&self) -> usize {
+        self.slots.count
+    }
+
+    /// The slot at `index`, in the order of starts; of all zeros past the end.
+    pub fn slot(&self, index: usize) -> Slot<'_> {
+        Slot { board: self, record: self.pack.record(&self.slots, index) }
+    }
+
+    /// Indexes of the slots that are on air at `now`, by start.
+    pub fn on_air(&self, now: UnixMillis) -> impl Iterator<Item = usize> {
+        let earliest = now.plus(self.longest_slot_ms().saturating_neg());
+        let first = self.first_slot_after(earliest.plus(-1));
+        let end = self.first_slot_after(now);
+        (first..end).filter(move |index| self.slot(*index).is_on_air(now))
+    }
+
+    /// The index of the first slot that starts after `at`.
+    fn first_slot_after(&self, at: UnixMillis) -> usize {
+        let (mut low, mut high) = (0, self.slots.count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.slot(middle).starts_at() <= at { low = middle + 1 } else { high = middle }
+        }
+        low
+    }
+
+    fn time(&self, index: usize) -> UnixMillis {
+        UnixMillis::from_seconds(u32_at(self.pack.record(&self.times, index), 0))
+    }
+
+    /// The slot boundaries around `now`: the latest start or end that is not after it, and the earliest after it.
+    pub fn boundaries(&self, now: UnixMillis) -> (Option<UnixMillis>, Option<UnixMillis>) {
+        let (mut low, mut high) = (0, self.times.count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.time(middle) <= now { low = middle + 1 } else { high = middle }
+        }
+        (low.checked_sub(1).map(|index| self.time(index)), (low < self.times.count).then(|| self.time(low)))
+    }
+
+    /// Tabs of the top bar.
+    pub fn tab_count(&self) -> usize {
+        self.tabs.count
+    }
+
+    /// The tab at `index`, in the shared order.
+    pub fn tab(&self, index: usize) -> Tab<'_> {
+        Tab { board: self, record: self.pack.record(&self.tabs, index) }
+    }
+
+    /// The opening of a JSON object with the board's counts, to which more may be added before it is closed.
+    pub fn counts_json(&self) -> &[u8] {
+        self.pack.all(&self.counts)
+    }
+
+    /// JSON members that list the channels and the categories.
+    pub fn lists_json(&self) -> &[u8] {
+        self.pack.all(&self.lists)
+    }
+}
+
+/// A product of a [`Board`].
+#[derive(Clone, Copy, Debug)]
+pub struct Product<'a> {
+    board: &'a Board,
+    record: &'a [u8],
+    index: usize,
+}
+
+impl<'a> Product<'a> {
+    /// The product's id, shown as 16 hex digits.
+    pub fn id(&self) -> u64 {
+        u64_at(self.record, 0)
+    }
+
+    /// The opening of its JSON object, up to the listings.
+    pub fn head_json(&self) -> &'a [u8] {
+        self.board.json(Span::at(self.record, 8))
+    }
+
+    /// The verdict as JSON: as it stands until the first broadcast ends, or as it stands afterwards.
+    pub fn verdict_json(&self, before_first_end: bool) -> &'a [u8] {
+        self.board.json(Span::at(self.record, if before_first_end { 16 } else { 24 }))
+    }
+
+    /// Start of its first broadcast ever that is known.
+    pub fn first_starts_at(&self) -> UnixMillis {
+        UnixMillis::from_seconds(u32_at(self.record, 32))
+    }
+
+    /// End of its first broadcast ever that is known.
+    pub fn first_ends_at(&self) -> UnixMillis {
+        UnixMillis::from_seconds(u32_at(self.record, 36))
+    }
+
+    fn slot_range(&self) -> (usize, usize) {
+        (to_usize(u32_at(self.record, 40)), usize::from(u16_at(self.record, 44)))
+    }
+
+    /// Indexes of its slots on the board, by start.
+    pub fn slots(&self) -> impl Iterator<Item = usize> + use<'a> {
+        let (start, count) = self.slot_range();
+        let board = self.board;
+        (start..start.saturating_add(count))
+            .map(move |index| to_usize(u32_at(board.pack.record(&board.product_slots, index), 0)))
+    }
+
+    /// The index of its category.
+    pub fn category(&self) -> Option<usize> {
+        Some(u16_at(self.record, 46)).filter(|category| *category != NO_CATEGORY).map(usize::from)
+    }
+
+    /// Price in won.
+    pub fn price(&self) -> Option<u32> {
+        Some(u32_at(self.record, 52)).filter(|price| *price > 0)
+    }
+
+    /// How much it is looked for, or products like it are, from 0 to 1,024.
+    pub fn popularity(&self) -> u32 {
+        u32_at(self.record, 56)
+    }
+
+    /// The verdict when the board was built.
+    pub fn verdict(&self) -> VerdictKind {
+        VerdictKind::from_code(self.record.get(61).copied().unwrap_or(0))
+    }
+
+    /// Its vector, int8 in the space of the board's blocks.
+    pub fn vector(&self) -> &'a [u8] {
+        self.board.pack.record(&self.board.vectors, self.index)
+    }
+}
+
+/// A slot of a [`Board`].
+#[derive(Clone, Copy, Debug)]
+pub struct Slot<'a> {
+    board: &'a Board,
+    record: &'a [u8],
+}
+
+impl<'a> Slot<'a> {
+    /// The index of its product.
+    pub fn product(&self) -> usize {
+        to_usize(u32_at(self.record, 0))
+    }
+
+    /// Start of the slot.
+    pub fn starts_at(&self) -> UnixMillis {
+        UnixMillis::from_seconds(u32_at(self.record, 4))
+    }
+
+    /// End of the slot.
+    pub fn ends_at(&self) -> UnixMillis {
+        UnixMillis::from_seconds(u32_at(self.record, 8))
+    }
+
+    /// The index of its channel.
+    pub fn channel(&self) -> usize {
+        usize::from(u16_at(self.record, 12))
+    }
+
+    /// Whether it is its product's first broadcast ever.
+    pub fn is_first_broadcast(&self) -> bool {
+        u16_at(self.record, 14) & FIRST_BROADCAST != 0
+    }
+
+    /// Whether it is on air at `now`: from its start until just before its end.
+    pub fn is_on_air(&self, now: UnixMillis) -> bool {
+        self.starts_at() <= now && now < self.ends_at()
+    }
+
+    /// The opening of its JSON object, up to the price.
+    pub fn head_json(&self) -> &'a [u8] {
+        self.board.json(Span::at(self.record, 16))
+    }
+}
+
+/// A tab of a [`Board`].
+#[derive(Clone, Copy, Debug)]
+pub struct Tab<'a> {
+    board: &'a Board,
+    record: &'a [u8],
+}
+
+impl<'a> Tab<'a> {
+    /// The opening of its JSON object, up to the target.
+    pub fn head_json(&self) -> &'a [u8] {
+        self.board.json(Span::at(self.record, 0))
+    }
+
+    /// Whether it keeps its position for everyone.
+    pub fn is_pinned(&self) -> bool {
+        u16_at(self.record, 8) & PINNED != 0
+    }
+}

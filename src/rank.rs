@@ -1,0 +1,188 @@
+//! Candidates and a viewer's tastes in, a total order out, with the parts of each score.
+//!
+//! All arithmetic is on integers, so that native code, the edge's Wasm and the browser's agree bit for bit. Each part is a weight times a
+//! signal that lies within about ±1,024, so that weights compare.
+
+use crate::pack::taste::{Taste, weight};
+use crate::time::{HOUR_MS, UnixMillis};
+
+/// The largest value of a signal.
+pub const UNIT: i64 = 1024;
+/// A broadcast this far ahead has half the `soon` signal of one that is on air.
+const SOON_HALF_MS: i64 = 12 * HOUR_MS;
+/// Stretches of the Korean day that tastes tell apart.
+pub const HOUR_BUCKETS: usize = 8;
+
+/// How much each signal counts on a surface. Weights are relative to each other; 0 switches a signal off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SurfaceWeights {
+    /// Agreement of the viewer's vector with the product's; for tabs, the viewer's weight of the tab.
+    pub taste: i32,
+    /// The viewer's weight of the broadcast's channel.
+    pub channel: i32,
+    /// The viewer's weight of the broadcast's three-hour stretch of the day.
+    pub hour: i32,
+    /// How near the broadcast is.
+    pub soon: i32,
+    /// Whether it is on air.
+    pub on_air: i32,
+    /// How much everybody looks for the product.
+    pub popularity: i32,
+    /// For tabs, the place in the shared order.
+    pub position: i32,
+}
+
+/// The weights of the three surfaces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Weights {
+    /// Of the new-product tab.
+    pub new: SurfaceWeights,
+    /// Of the live order.
+    pub live: SurfaceWeights,
+    /// Of the top tabs.
+    pub tabs: SurfaceWeights,
+}
+
+/// A score, by part. The parts add up to the total; `docs/ranking.md` says what each means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Score {
+    /// From the viewer's vector.
+    pub taste: i64,
+    /// From the viewer's channel weights.
+    pub channel: i64,
+    /// From the viewer's hour weights.
+    pub hour: i64,
+    /// From the time until the broadcast.
+    pub soon: i64,
+    /// From being on air.
+    pub on_air: i64,
+    /// From everybody's interest.
+    pub popularity: i64,
+    /// From the place in the shared order.
+    pub position: i64,
+}
+
+impl Score {
+    /// The sum of the parts.
+    pub fn total(&self) -> i64 {
+        self.taste + self.channel + self.hour + self.soon + self.on_air + self.popularity + self.position
+    }
+}
+
+/// What is scored: a product with the broadcast that it is shown for.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// The product's vector, int8.
+    pub vector: &'a [u8],
+    /// The index of the broadcast's channel.
+    pub channel: usize,
+    /// Start of the broadcast.
+    pub starts_at: UnixMillis,
+    /// End of the broadcast.
+    pub ends_at: UnixMillis,
+    /// From 0 to [`UNIT`].
+    pub popularity: u32,
+}
+
+/// The score of a candidate at `now`: without tastes, what everybody sees.
+pub fn score(candidate: &Candidate<'_>, taste: Option<&Taste<'_>>, weights: &SurfaceWeights, now: UnixMillis) -> Score {
+    let mut score = Score {
+        soon: i64::from(weights.soon) * soon(candidate.starts_at.since(now)),
+        on_air: if candidate.starts_at <= now && now < candidate.ends_at {
+            i64::from(weights.on_air) * UNIT
+        } else {
+            0
+        },
+        popularity: i64::from(weights.popularity) * i64::from(candidate.popularity).min(UNIT),
+        ..Score::default()
+    };
+    if let Some(taste) = taste {
+        // 64 dimensions of int8 reach 2^20; a right shift by 10 brings the product near the unit of the others.
+        score.taste = (i64::from(weights.taste) * i64::from(dot(taste.vector, candidate.vector))) >> 10;
+        score.channel = i64::from(weights.channel) * widen(weight(taste.channels, candidate.channel));
+        let bucket = usize::from(candidate.starts_at.kst_hour()) * HOUR_BUCKETS / 24;
+        score.hour = i64::from(weights.hour) * widen(weight(taste.hours, bucket));
+    }
+    score
+}
+
+/// The score of the tab at `place` of `count` in the shared order, which is `index` in the order that tastes use.
+pub fn score_tab(
+    index: usize,
+    place: usize,
+    count: usize,
+    taste: Option<&Taste<'_>>,
+    weights: &SurfaceWeights,
+) -> Score {
+    let (place, count) = (i64::try_from(place).unwrap_or(i64::MAX), i64::try_from(count.max(1)).unwrap_or(i64::MAX));
+    Score {
+        taste: taste.map_or(0, |taste| i64::from(weights.taste) * widen(weight(taste.tabs, index))),
+        position: i64::from(weights.position) * (count.saturating_sub(place)).saturating_mul(UNIT).div_euclid(count),
+        ..Score::default()
+    }
+}
+
+/// An int8 weight brought to the unit of the signals.
+fn widen(weight: i8) -> i64 {
+    i64::from(weight) * 8
+}
+
+/// [`UNIT`] for what has begun, half of it [`SOON_HALF_MS`] ahead, and falling like 1/t beyond.
+fn soon(ahead_ms: i64) -> i64 {
+    UNIT * SOON_HALF_MS / ahead_ms.max(0).saturating_add(SOON_HALF_MS)
+}
+
+/// The inner product of two int8 vectors; the shorter one counts.
+pub fn dot(a: &[u8], b: &[u8]) -> i32 {
+    a.iter().zip(b).map(|(a, b)| i32::from(a.cast_signed()) * i32::from(b.cast_signed())).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn nearer_broadcasts_score_higher_and_begun_ones_highest() {
+        let signals: Vec<i64> =
+            [-HOUR_MS, 0, HOUR_MS, 12 * HOUR_MS, 24 * HOUR_MS, i64::MAX].into_iter().map(soon).collect();
+        assert_eq!(signals.first(), Some(&UNIT));
+        assert!(signals.is_sorted_by(|a, b| a >= b), "{signals:?}");
+        assert_eq!(soon(SOON_HALF_MS), UNIT / 2);
+    }
+
+    #[test]
+    fn without_tastes_only_shared_parts_count() {
+        let weights = SurfaceWeights { taste: 9, channel: 9, hour: 9, soon: 1, on_air: 1, popularity: 1, position: 0 };
+        let candidate = Candidate {
+            vector: &[100; 64],
+            channel: 0,
+            starts_at: UnixMillis(0),
+            ends_at: UnixMillis(HOUR_MS),
+            popularity: 10,
+        };
+        let shared = score(&candidate, None, &weights, UnixMillis(0));
+        assert_eq!(shared, Score { soon: UNIT, on_air: UNIT, popularity: 10, ..Score::default() });
+        let taste = Taste { vector: &[100; 64], channels: &[1], hours: &[0, 0, 0, 2], tabs: &[] };
+        let personal = score(&candidate, Some(&taste), &weights, UnixMillis(0));
+        // 1970-01-01T00:00Z is nine in the morning in Korea: the fourth stretch of the day.
+        assert_eq!(personal, Score { taste: (9 * 640_000) >> 10, channel: 9 * 8, hour: 9 * 16, ..shared });
+    }
+
+    proptest! {
+        #[test]
+        fn scores_never_overflow(
+            vector in proptest::collection::vec(any::<u8>(), 0..80),
+            weights in proptest::array::uniform7(any::<i32>()),
+            times in proptest::array::uniform3(any::<i64>()),
+            popularity in any::<u32>(),
+        ) {
+            let [taste, channel, hour, soon, on_air, popularity_weight, position] = weights;
+            let weights = SurfaceWeights { taste, channel, hour, soon, on_air, popularity: popularity_weight, position };
+            let [starts_at, ends_at, now] = times.map(UnixMillis);
+            let candidate = Candidate { vector: &vector, channel: 3, starts_at, ends_at, popularity };
+            let taste = Taste { vector: &[128; 64], channels: &[127; 4], hours: &[127; 8], tabs: &[] };
+            let _ = score(&candidate, Some(&taste), &weights, now).total();
+        }
+    }
+}

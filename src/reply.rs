@@ -1,0 +1,376 @@
+//! A surface in, status, headers and body out. What may be shared, and for how long, is decided here and nowhere else.
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::breaker::Breaker;
+use crate::pack::manifest::Manifest;
+use crate::request::{Config, NewQuestion, Raw, Refusal, Request, Route};
+use crate::surface::cursor::Cursor;
+use crate::surface::new::{RANK_STEP_MS, Selection};
+use crate::surface::{View, live, new, tabs};
+use crate::time::{SECOND_MS, UnixMillis};
+use crate::viewer::Viewer;
+
+/// Longest that a shared answer may be kept on the way, in seconds.
+const MAX_AGE_S: i64 = 60;
+/// Longest `If-None-Match` that is looked at, in bytes.
+const MAX_IF_NONE_MATCH_BYTES: usize = 1024;
+const JSON: &str = "application/json; charset=utf-8";
+const PROBLEM: &str = "application/problem+json; charset=utf-8";
+const METHODS: &str = "GET, HEAD, OPTIONS";
+
+/// The rung of the ladder that an answer stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rung {
+    /// From the isolate's memory alone.
+    Isolate,
+    /// The store was read for this answer.
+    Kv,
+    /// From memory that should have been refreshed and could not be.
+    Stale,
+}
+
+impl Rung {
+    /// The spelling in headers and bodies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Isolate => "isolate",
+            Self::Kv => "kv",
+            Self::Stale => "stale",
+        }
+    }
+}
+
+/// How long reading took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timing {
+    /// Keys read.
+    pub reads: u32,
+    /// Milliseconds from the request's arrival, on the platform's clock, which stands still but for I/O.
+    pub ms: i64,
+}
+
+/// An answer that is ready to be sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// Header names and values.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// Whether the manifest should be looked up in the background.
+    pub wants_refresh: bool,
+    /// What is worth logging, once.
+    pub log: Vec<String>,
+}
+
+impl Reply {
+    /// The value of the header `name`.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+}
+
+/// All that an answer is made from.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The request.
+    pub request: &'a Request,
+    /// Its headers.
+    pub raw: &'a Raw<'a>,
+    /// How the edge is set up.
+    pub config: &'a Config,
+    /// The manifest of the snapshot.
+    pub manifest: &'a Manifest,
+    /// Board, tastes and the time that the answer is for.
+    pub view: View<'a>,
+    /// The viewer's tastes as bytes, which are part of what the answer depends on.
+    pub taste_record: Option<&'a [u8]>,
+    /// Where the answer stands.
+    pub rung: Rung,
+    /// The state of the store's breaker.
+    pub breaker: Breaker,
+    /// How long reading took.
+    pub timing: Timing,
+    /// The clock.
+    pub now: UnixMillis,
+}
+
+impl Facts<'_> {
+    fn age_s(&self) -> i64 {
+        self.now.since(self.manifest.built_at()).div_euclid(SECOND_MS).max(0)
+    }
+
+    fn is_personal(&self) -> bool {
+        self.view.taste.is_some()
+    }
+}
+
+/// The answer to a request that a snapshot can answer.
+pub fn answer(facts: &Facts<'_>) -> Reply {
+    let mut reply = Reply { status: 200, headers: common(facts.raw, facts.config, facts.timing), ..Reply::default() };
+    let headers = &mut reply.headers;
+    headers.push(("Sinsang-Rung", facts.rung.as_str().to_owned()));
+    headers.push(("Sinsang-Age", facts.age_s().to_string()));
+    headers.push(("Sinsang-Snapshot", facts.manifest.snapshot().to_string()));
+    headers.push(("Cache-Control", cache_control(facts)));
+    if facts.request.route != Route::Status {
+        let etag = etag(facts);
+        let matches = facts.raw.if_none_match.is_some_and(|header| is_match(header, &etag));
+        headers.push(("ETag", etag));
+        if matches {
+            reply.status = 304;
+            return reply;
+        }
+    }
+    reply.headers.push(("Content-Type", JSON.to_owned()));
+    let body = body(facts);
+    if facts.request.is_head {
+        reply.headers.push(("Content-Length", body.len().to_string()));
+    } else {
+        reply.body = body;
+    }
+    reply
+}
+
+fn body(facts: &Facts<'_>) -> Vec<u8> {
+    let view = &facts.view;
+    let mut out = Vec::with_capacity(32 * 1024);
+    match &facts.request.route {
+        Route::New(question) => {
+            let (page, cursor) = new_page(facts, question);
+            out.extend_from_slice(b"{\"surface\":\"new\",");
+            write_stand(facts, &mut out);
+            out.push(b',');
+            write_new(view, &page, cursor.as_deref(), &mut out);
+        }
+        Route::Live => {
+            out.extend_from_slice(b"{\"surface\":\"live\",");
+            write_stand(facts, &mut out);
+            out.extend_from_slice(b",\"items\":");
+            live::write_items(view, &mut out);
+        }
+        Route::Tabs => {
+            out.extend_from_slice(b"{\"surface\":\"tabs\",");
+            write_stand(facts, &mut out);
+            out.extend_from_slice(b",\"items\":");
+            tabs::write_items(view, &mut out);
+        }
+        Route::Home(question) => {
+            let (page, cursor) = new_page(facts, question);
+            out.push(b'{');
+            write_stand(facts, &mut out);
+            out.extend_from_slice(b",\"tabs\":{\"items\":");
+            tabs::write_items(view, &mut out);
+            out.extend_from_slice(b"},\"live\":{\"items\":");
+            live::write_items(view, &mut out);
+            out.extend_from_slice(b"},\"new\":{");
+            write_new(view, &page, cursor.as_deref(), &mut out);
+            out.push(b'}');
+        }
+        Route::Status => write_status(facts, &mut out),
+        Route::Health => out.extend_from_slice(b"{\"status\":\"ok\""),
+    }
+    out.push(b'}');
+    out
+}
+
+fn new_page(facts: &Facts<'_>, question: &NewQuestion) -> (new::Page, Option<String>) {
+    let board = facts.view.board;
+    // A cursor keeps seconds, so the first page is frozen at a whole second too.
+    let frozen_at = question.cursor.map_or_else(|| facts.view.now.floor(SECOND_MS), |cursor| cursor.frozen_at);
+    let selection = Selection {
+        category: question.category.as_deref().map(|name| board.find_category(name)),
+        channel: question.channel.as_deref().map(|id| board.find_channel(id)),
+        sort: question.sort,
+        frozen_at,
+        offset: question.cursor.and_then(|cursor| usize::try_from(cursor.offset).ok()).unwrap_or(0),
+        limit: question.limit,
+    };
+    let page = new::page(&facts.view, &selection);
+    let cursor = page.next_offset.map(|offset| {
+        let offset = u32::try_from(offset).unwrap_or(u32::MAX);
+        Cursor { snapshot: facts.manifest.snapshot(), frozen_at, offset, binding: question.binding }.encode()
+    });
+    (page, cursor)
+}
+
+fn write_new(view: &View<'_>, page: &new::Page, cursor: Option<&str>, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("\"total\":{},\"items\":", page.total).as_bytes());
+    new::write_items(view, page, out);
+    match cursor {
+        Some(cursor) => out.extend_from_slice(format!(",\"next_cursor\":\"{cursor}\"").as_bytes()),
+        None => out.extend_from_slice(b",\"next_cursor\":null"),
+    }
+}
+
+fn write_stand(facts: &Facts<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("\"personalized\":{},\"snapshot\":", facts.is_personal()).as_bytes());
+    write_snapshot(facts, out);
+}
+
+fn write_snapshot(facts: &Facts<'_>, out: &mut Vec<u8>) {
+    let (id, built_at, age_s) = (facts.manifest.snapshot(), facts.manifest.built_at(), facts.age_s());
+    out.extend_from_slice(format!("{{\"id\":\"{id}\",\"built_at\":\"{built_at}\",\"age_s\":{age_s}}}").as_bytes());
+}
+
+fn write_status(facts: &Facts<'_>, out: &mut Vec<u8>) {
+    let board = facts.view.board;
+    let clock = if facts.config.clock_offset_ms == 0 { "real" } else { "shifted" };
+    let (from, to) = board.window();
+    out.extend_from_slice(
+        format!("{{\"now\":\"{}\",\"clock\":\"{clock}\",\"rung\":\"{}\",", facts.now, facts.rung.as_str()).as_bytes(),
+    );
+    out.extend_from_slice(b"\"snapshot\":");
+    write_snapshot(facts, out);
+    out.extend_from_slice(format!(",\"window\":{{\"from\":\"{from}\",\"to\":\"{to}\"}},\"counts\":").as_bytes());
+    out.extend_from_slice(board.counts_json());
+    out.extend_from_slice(
+        format!(",\"users\":{},\"taste_shards\":{}}},", facts.manifest.users(), facts.manifest.shard_count())
+            .as_bytes(),
+    );
+    out.extend_from_slice(board.lists_json());
+    let breaker = if facts.breaker.is_open() { "open" } else { "closed" };
+    let store = format!(",\"store\":{{\"breaker\":\"{breaker}\",\"failures\":{}}}", facts.breaker.failures());
+    out.extend_from_slice(store.as_bytes());
+}
+
+/// What the body depends on, but for ages: the snapshot, the question, the viewer's tastes, the ranking's time and the slots on air.
+fn etag(facts: &Facts<'_>) -> String {
+    let mut hash = Sha256::new();
+    hash.update(facts.manifest.snapshot().0.to_le_bytes());
+    hash.update(facts.raw.path.as_bytes());
+    hash.update([0]);
+    if let Route::New(question) | Route::Home(question) = &facts.request.route {
+        hash.update(question.binding.to_le_bytes());
+        hash.update(question.limit.to_le_bytes());
+        if let Some(cursor) = question.cursor {
+            hash.update(cursor.frozen_at.0.to_le_bytes());
+            hash.update(cursor.offset.to_le_bytes());
+        }
+        hash.update(facts.view.now.floor(RANK_STEP_MS).0.to_le_bytes());
+    }
+    let (last, _) = facts.view.board.boundaries(facts.view.now);
+    hash.update(last.unwrap_or_default().0.to_le_bytes());
+    hash.update([u8::from(facts.is_personal())]);
+    hash.update(facts.taste_record.unwrap_or_default());
+    let digest = hash.finalize();
+    let digest: &[u8; 12] = digest.first_chunk().unwrap_or(&[0; 12]);
+    format!("W/\"{}\"", Base64UrlUnpadded::encode_string(digest))
+}
+
+/// Weak comparison of RFC 9110 section 8.8.3.2.
+fn is_match(header: &str, etag: &str) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    header.len() <= MAX_IF_NONE_MATCH_BYTES
+        && header.split(',').any(|tag| tag.trim() == "*" || opaque(tag) == opaque(etag))
+}
+
+fn cache_control(facts: &Facts<'_>) -> String {
+    if facts.request.route == Route::Status || facts.request.as_of.is_some() || facts.request.is_preview {
+        return "no-store".to_owned();
+    }
+    if facts.request.viewer != Viewer::Anonymous {
+        return "private, no-cache".to_owned();
+    }
+    let now = facts.view.now;
+    let (_, boundary) = facts.view.board.boundaries(now);
+    let step = now.floor(RANK_STEP_MS).plus(RANK_STEP_MS);
+    let until = boundary.map_or(step, |boundary| boundary.min(step));
+    let seconds = until.since(now).div_euclid(SECOND_MS).clamp(0, MAX_AGE_S);
+    format!("public, max-age={seconds}")
+}
+
+fn common(raw: &Raw<'_>, config: &Config, timing: Timing) -> Vec<(&'static str, String)> {
+    let mut headers = vec![
+        ("X-Content-Type-Options", "nosniff".to_owned()),
+        ("Vary", "Authorization, Origin, Sinsang-Preview".to_owned()),
+        ("Server-Timing", format!("kv;dur={};desc=\"{} reads\"", timing.ms.max(0), timing.reads)),
+    ];
+    if let Some(origin) = raw.origin.filter(|origin| config.cors_origins.iter().any(|allowed| allowed == origin)) {
+        headers.push(("Access-Control-Allow-Origin", origin.to_owned()));
+        let exposed = "ETag, Server-Timing, Sinsang-Age, Sinsang-Rung, Sinsang-Snapshot, Retry-After";
+        headers.push(("Access-Control-Expose-Headers", exposed.to_owned()));
+    }
+    headers
+}
+
+/// The answer that says that the Worker runs, from nothing else.
+pub fn health(request: &Request, raw: &Raw<'_>, config: &Config) -> Reply {
+    let mut headers = common(raw, config, Timing::default());
+    headers.push(("Cache-Control", "no-store".to_owned()));
+    headers.push(("Content-Type", JSON.to_owned()));
+    let body = if request.is_head { Vec::new() } else { b"{\"status\":\"ok\"}".to_vec() };
+    Reply { status: 200, headers, body, ..Reply::default() }
+}
+
+/// A refusal as a problem document of RFC 9457.
+pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, timing: Timing) -> Reply {
+    let mut headers = common(raw, config, timing);
+    headers.push(("Cache-Control", "no-store".to_owned()));
+    let (status, kind, title, detail) = match refusal {
+        Refusal::Preflight => return preflight(headers),
+        Refusal::NotFound => (404, "not-found", "No such resource", "see /openapi.json for what there is".to_owned()),
+        Refusal::Method => {
+            headers.push(("Allow", METHODS.to_owned()));
+            (405, "method-not-allowed", "Method not allowed", format!("this resource has {METHODS}"))
+        }
+        Refusal::TooLong => {
+            (414, "too-long", "Address too long", "the path or the query is longer than the limit".to_owned())
+        }
+        Refusal::Parameter(_, expected) => (400, "invalid-parameter", "Invalid parameter", expected.clone()),
+        Refusal::PreviewOnly(name) => (
+            403,
+            "preview-only",
+            "Only for previews",
+            format!("{name} needs the header Sinsang-Preview with this deployment's secret"),
+        ),
+        Refusal::CursorGone => (
+            410,
+            "cursor-gone",
+            "The list is gone",
+            "its snapshot is no longer kept: begin again without a cursor".to_owned(),
+        ),
+        Refusal::Token(refused) => {
+            headers
+                .push(("WWW-Authenticate", format!("Bearer error=\"invalid_token\", error_description=\"{refused}\"")));
+            (401, "invalid-token", "Invalid token", refused.to_string())
+        }
+        Refusal::NoData => {
+            headers.push(("Retry-After", "5".to_owned()));
+            (
+                503,
+                "no-data",
+                "No data yet",
+                "no snapshot could be read: none is published, or the store does not answer".to_owned(),
+            )
+        }
+    };
+    let mut problem =
+        json!({ "type": format!("/problems/{kind}"), "title": title, "status": status, "detail": detail });
+    let parameter = match refusal {
+        Refusal::Parameter(name, _) => Some(name.as_str()),
+        Refusal::PreviewOnly(name) => Some(*name),
+        Refusal::CursorGone => Some("cursor"),
+        _ => None,
+    };
+    if let (Some(parameter), Some(members)) = (parameter, problem.as_object_mut()) {
+        members.insert("parameter".to_owned(), parameter.into());
+    }
+    headers.push(("Content-Type", PROBLEM.to_owned()));
+    let body = if raw.method == "HEAD" { Vec::new() } else { problem.to_string().into_bytes() };
+    Reply { status, headers, body, ..Reply::default() }
+}
+
+fn preflight(mut headers: Vec<(&'static str, String)>) -> Reply {
+    headers.push(("Allow", METHODS.to_owned()));
+    if headers.iter().any(|(name, _)| *name == "Access-Control-Allow-Origin") {
+        headers.push(("Access-Control-Allow-Methods", METHODS.to_owned()));
+        headers.push(("Access-Control-Allow-Headers", "Authorization, If-None-Match, Sinsang-Preview".to_owned()));
+        headers.push(("Access-Control-Max-Age", "86400".to_owned()));
+    }
+    Reply { status: 204, headers, ..Reply::default() }
+}

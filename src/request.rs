@@ -1,0 +1,279 @@
+//! Method, path, query and headers in, a request or a refusal out: the closed list of what may be asked.
+
+use subtle::ConstantTimeEq as _;
+
+use crate::auth::{Refused, Verifier};
+use crate::surface::cursor::{BadCursor, Cursor, binding};
+use crate::surface::new::Sort;
+use crate::time::UnixMillis;
+use crate::viewer::Viewer;
+
+/// Items on a page where the request does not say.
+pub const DEFAULT_LIMIT: usize = 20;
+/// Most items on a page.
+pub const MAX_LIMIT: usize = 100;
+/// Longest path that is looked at, in bytes.
+pub const MAX_PATH_BYTES: usize = 256;
+/// Longest query that is looked at, in bytes.
+pub const MAX_QUERY_BYTES: usize = 2048;
+/// Longest value of a parameter, in bytes.
+const MAX_VALUE_BYTES: usize = 256;
+
+/// What the platform hands over, untouched.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Raw<'a> {
+    /// `GET` and the like.
+    pub method: &'a str,
+    /// The path, percent-encoded.
+    pub path: &'a str,
+    /// The query without its question mark, percent-encoded.
+    pub query: &'a str,
+    /// The header `Authorization`.
+    pub authorization: Option<&'a str>,
+    /// The header `Sinsang-Preview`.
+    pub preview: Option<&'a str>,
+    /// The header `If-None-Match`.
+    pub if_none_match: Option<&'a str>,
+    /// The header `Origin`.
+    pub origin: Option<&'a str>,
+}
+
+/// How the edge is set up; read once for an isolate.
+#[derive(Debug, Default)]
+pub struct Config {
+    /// Origins whose pages may read answers; none by default.
+    pub cors_origins: Vec<String>,
+    /// Checks tokens; without it every token is refused.
+    pub verifier: Option<Verifier>,
+    /// Opens `as_of` and `viewer` to whoever sends it.
+    pub preview_secret: Option<String>,
+    /// Added to the clock, for demonstrations with data of another time. Milliseconds.
+    pub clock_offset_ms: i64,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// A page of the new-product tab.
+    New(NewQuestion),
+    /// The live order.
+    Live,
+    /// The top tabs.
+    Tabs,
+    /// All three, with the first page of the new-product tab.
+    Home(NewQuestion),
+    /// What the edge stands on.
+    Status,
+    /// Whether the Worker runs.
+    Health,
+}
+
+/// A question for the new-product tab, its parameters checked as far as they can be without a board.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewQuestion {
+    /// A category's name.
+    pub category: Option<String>,
+    /// A channel's id.
+    pub channel: Option<String>,
+    /// How to order.
+    pub sort: Sort,
+    /// Most items on the page, 1 to [`MAX_LIMIT`].
+    pub limit: usize,
+    /// Where the page before ended.
+    pub cursor: Option<Cursor>,
+    /// What a cursor of this question and viewer is bound to.
+    pub binding: u64,
+}
+
+/// A request that may be answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// What is asked for.
+    pub route: Route,
+    /// Whether the answer goes without its body.
+    pub is_head: bool,
+    /// Who asks.
+    pub viewer: Viewer,
+    /// Whether the preview secret was given and right.
+    pub is_preview: bool,
+    /// The time that the answer is for, where a preview chose it.
+    pub as_of: Option<UnixMillis>,
+}
+
+/// Why a request is not answered with what it asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No such path.
+    NotFound,
+    /// The path has no such method.
+    Method,
+    /// A preflight: what may be asked from another origin.
+    Preflight,
+    /// Path or query is longer than the limit.
+    TooLong,
+    /// The parameter, and what it should have been.
+    Parameter(String, String),
+    /// The parameter needs the preview secret.
+    PreviewOnly(&'static str),
+    /// The cursor's snapshot is no longer kept.
+    CursorGone,
+    /// The token is refused.
+    Token(Refused),
+    /// There is nothing to answer from.
+    NoData,
+}
+
+impl Request {
+    /// Reads a request that arrives at `now`.
+    ///
+    /// # Errors
+    /// A [`Refusal`], to be answered by [`crate::reply`].
+    pub fn parse(raw: &Raw<'_>, config: &Config, now: UnixMillis) -> Result<Self, Refusal> {
+        if raw.path.len() > MAX_PATH_BYTES || raw.query.len() > MAX_QUERY_BYTES {
+            return Err(Refusal::TooLong);
+        }
+        let allowed: &[&str] = match raw.path {
+            "/v1/new" => &["category", "channel", "sort", "limit", "cursor", "as_of", "viewer"],
+            "/v1/home" => &["limit", "as_of", "viewer"],
+            "/v1/live" | "/v1/tabs" | "/v1/status" => &["as_of", "viewer"],
+            "/healthz" => &[],
+            _ => return Err(Refusal::NotFound),
+        };
+        let is_head = match raw.method {
+            "GET" => false,
+            "HEAD" => true,
+            "OPTIONS" => return Err(Refusal::Preflight),
+            _ => return Err(Refusal::Method),
+        };
+        let parameters = Parameters::parse(raw.query, allowed)?;
+        if raw.path == "/healthz" {
+            return Ok(Self {
+                route: Route::Health,
+                is_head,
+                viewer: Viewer::Anonymous,
+                is_preview: false,
+                as_of: None,
+            });
+        }
+        let is_preview = may_preview(raw.preview, config);
+        for name in ["as_of", "viewer"] {
+            if parameters.get(name).is_some() && !is_preview {
+                return Err(Refusal::PreviewOnly(name));
+            }
+        }
+        let as_of = parameters
+            .get("as_of")
+            .map(|text| {
+                UnixMillis::parse_rfc3339(text)
+                    .ok_or_else(|| bad("as_of", "a time as RFC 3339, such as 2026-11-22T20:00:00+09:00"))
+            })
+            .transpose()?;
+        let viewer = viewer(raw, &parameters, config, now)?;
+        let route = match raw.path {
+            "/v1/new" => Route::New(new_question(&parameters, viewer)?),
+            "/v1/home" => Route::Home(new_question(&parameters, viewer)?),
+            "/v1/live" => Route::Live,
+            "/v1/tabs" => Route::Tabs,
+            _ => Route::Status,
+        };
+        Ok(Self { route, is_head, viewer, is_preview, as_of })
+    }
+}
+
+fn bad(parameter: &str, expected: &str) -> Refusal {
+    Refusal::Parameter(parameter.to_owned(), format!("expected {expected}"))
+}
+
+fn may_preview(given: Option<&str>, config: &Config) -> bool {
+    match (given, config.preview_secret.as_deref()) {
+        (Some(given), Some(secret)) if !secret.is_empty() => given.as_bytes().ct_eq(secret.as_bytes()).into(),
+        _ => false,
+    }
+}
+
+fn viewer(raw: &Raw<'_>, parameters: &Parameters, config: &Config, now: UnixMillis) -> Result<Viewer, Refusal> {
+    if let Some(user_id) = parameters.get("viewer") {
+        let Some(verifier) = &config.verifier else {
+            return Err(bad("viewer", "nothing: this deployment has no USER_KEY and knows no users"));
+        };
+        if user_id.is_empty() || user_id.len() > crate::auth::MAX_USER_ID_BYTES {
+            return Err(bad("viewer", "a user id of 1 to 128 bytes"));
+        }
+        return Ok(Viewer::User(verifier.user(user_id)));
+    }
+    let Some(authorization) = raw.authorization else { return Ok(Viewer::Anonymous) };
+    let verifier = config.verifier.as_ref().ok_or(Refusal::Token(Refused::Algorithm))?;
+    verifier.user_of(authorization, now).map(Viewer::User).map_err(Refusal::Token)
+}
+
+fn new_question(parameters: &Parameters, viewer: Viewer) -> Result<NewQuestion, Refusal> {
+    let sort = match parameters.get("sort") {
+        None | Some("recommended") => Sort::Recommended,
+        Some("soonest") => Sort::Soonest,
+        Some(_) => return Err(bad("sort", "'recommended' or 'soonest'")),
+    };
+    let limit = match parameters.get("limit") {
+        None => DEFAULT_LIMIT,
+        Some(text) => text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| text.parse().ok())
+            .flatten()
+            .filter(|limit| (1..=MAX_LIMIT).contains(limit))
+            .ok_or_else(|| bad("limit", "a whole number from 1 to 100"))?,
+    };
+    let name = |parameter: &str| match parameters.get(parameter) {
+        Some("") => Err(bad(parameter, "a name that is not empty; leave the parameter out for all")),
+        name => Ok(name.map(str::to_owned)),
+    };
+    let (category, channel) = (name("category")?, name("channel")?);
+    let key = viewer.key().map(|key| key.0.to_le_bytes());
+    let binding = binding(&[
+        category.as_deref().unwrap_or_default().as_bytes(),
+        channel.as_deref().unwrap_or_default().as_bytes(),
+        if sort == Sort::Soonest { b"soonest" } else { b"recommended" },
+        key.as_ref().map_or(&[], |key| key.as_slice()),
+    ]);
+    let cursor = parameters
+        .get("cursor")
+        .map(|text| {
+            Cursor::decode(text, binding).map_err(|error| match error {
+                BadCursor::Malformed => bad("cursor", "the next_cursor of an earlier page, unchanged"),
+                BadCursor::Foreign => bad("cursor", "a next_cursor of this same question and viewer"),
+            })
+        })
+        .transpose()?;
+    Ok(NewQuestion { category, channel, sort, limit, cursor, binding })
+}
+
+/// The parameters of a query: each known, and given once.
+struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    fn parse(query: &str, allowed: &[&str]) -> Result<Self, Refusal> {
+        let mut parameters: Vec<(String, String)> = Vec::new();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            if !allowed.contains(&name.as_ref()) {
+                let shown: String = name.chars().take(40).collect();
+                let expected = if allowed.is_empty() {
+                    "no parameter here".to_owned()
+                } else {
+                    format!("one of {}", allowed.join(", "))
+                };
+                return Err(Refusal::Parameter(shown, format!("unknown parameter, expected {expected}")));
+            }
+            if parameters.iter().any(|(known, _)| *known == name) {
+                return Err(bad(&name, "the parameter once"));
+            }
+            if value.len() > MAX_VALUE_BYTES {
+                return Err(bad(&name, "at most 256 bytes"));
+            }
+            parameters.push((name.into_owned(), value.into_owned()));
+        }
+        Ok(Self(parameters))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}

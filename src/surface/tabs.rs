@@ -1,0 +1,26 @@
+//! `tabs`: the top tab bar, pinned tabs in their places and the others in the viewer's order.
+
+use super::{View, write_array};
+use crate::rank::score_tab;
+
+/// Indexes of the tabs, in the order to show.
+pub fn order(view: &View<'_>) -> Vec<usize> {
+    let board = view.board;
+    let weights = board.weights().tabs;
+    let count = board.tab_count();
+    let mut free: Vec<usize> = (0..count).filter(|index| !board.tab(*index).is_pinned()).collect();
+    free.sort_by_cached_key(|index| {
+        let score = score_tab(*index, *index, count, view.taste.as_ref(), &weights).total();
+        (std::cmp::Reverse(score), *index)
+    });
+    let mut free = free.into_iter();
+    (0..count).filter_map(|place| if board.tab(place).is_pinned() { Some(place) } else { free.next() }).collect()
+}
+
+/// Appends the surface's items as a JSON array.
+pub fn write_items(view: &View<'_>, out: &mut Vec<u8>) {
+    write_array(order(view).into_iter().enumerate(), out, |(position, index), out| {
+        out.extend_from_slice(view.board.tab(index).head_json());
+        out.extend_from_slice(format!(",\"position\":{position}}}").as_bytes());
+    });
+}
