@@ -307,6 +307,33 @@ pub fn health(request: &Request, raw: &Raw<'_>, config: &Config) -> Reply {
     Reply { status: 200, headers, body, ..Reply::default() }
 }
 
+/// The answer to `/v1/status` where there is no snapshot: then more than ever, the store's state is what is asked for.
+pub fn status_without_data(
+    request: &Request,
+    raw: &Raw<'_>,
+    config: &Config,
+    breaker: Breaker,
+    timing: Timing,
+    now: UnixMillis,
+) -> Reply {
+    let mut headers = common(raw, config, timing);
+    headers.push(("Cache-Control", "no-store".to_owned()));
+    headers.push(("Content-Type", JSON.to_owned()));
+    let body = json!({
+        "now": now.to_string(),
+        "clock": if config.clock_offset_ms == 0 { "real" } else { "shifted" },
+        "rung": Rung::Kv.as_str(),
+        "snapshot": null,
+        "window": null,
+        "counts": null,
+        "channels": [],
+        "categories": [],
+        "store": { "breaker": if breaker.is_open() { "open" } else { "closed" }, "failures": breaker.failures() },
+    });
+    let body = if request.is_head { Vec::new() } else { body.to_string().into_bytes() };
+    Reply { status: 200, headers, body, ..Reply::default() }
+}
+
 /// A refusal as a problem document of RFC 9457.
 pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, timing: Timing) -> Reply {
     let mut headers = common(raw, config, timing);
