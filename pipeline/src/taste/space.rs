@@ -47,6 +47,8 @@ const PRICE_SPREAD: f64 = 0.6;
 const DEFAULT_PRICE_LOW: f64 = 13.25;
 /// Class positions are kept to quarters of an octave, so that a few new products do not move every vector.
 const PRICE_GRID: f64 = 0.25;
+/// The least distance of two price classes, in octaves: a tenth more or less is the same class to a shopper.
+const MIN_PRICE_STEP: f64 = 0.5;
 /// Words that fewer products share carry noise only: nothing else can match them.
 const MIN_WORD_PRODUCTS: u32 = 2;
 
@@ -170,7 +172,7 @@ impl Space {
         let (Some(low), Some(high)) = (at(5), at(95)) else { return };
         self.price_low = (low / PRICE_GRID).floor() * PRICE_GRID;
         let step = (high - self.price_low) / (PRICE.dims - 1) as f64;
-        self.price_step = ((step / PRICE_GRID).ceil() * PRICE_GRID).max(PRICE_GRID);
+        self.price_step = ((step / PRICE_GRID).ceil() * PRICE_GRID).max(MIN_PRICE_STEP);
     }
 
     fn write_price(&self, log2_price: f64, vector: &mut FloatVector) {
@@ -382,7 +384,7 @@ mod tests {
         let space = space();
         let of = |price| space.product_vector(&product("", None, Some(price)));
         let likeness: Vec<i32> =
-            [40_000, 60_000, 90_000, 3_000_000].map(|price| dot(&of(40_000), &of(price), PRICE)).to_vec();
+            [40_000, 50_000, 70_000, 3_000_000].map(|price| dot(&of(40_000), &of(price), PRICE)).to_vec();
         assert!(likeness.windows(2).all(|pair| pair[0] > pair[1]), "{likeness:?}");
     }
 
