@@ -6,3 +6,4 @@ pub mod reject;
 pub mod schedule;
 pub mod source;
 pub mod table;
+pub mod taste;
