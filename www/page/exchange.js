@@ -23,8 +23,11 @@ export class Exchanges {
   #list;
   #announce;
   #count;
+  #watched;
 
-  constructor(root, announce) {
+  /** `watched` is the route whose answer stands open from the start, or `null`. */
+  constructor(root, announce, watched) {
+    this.#watched = watched;
     this.#announce = announce;
     this.#list = element("ol", { class: "exchanges" });
     this.#count = element("span", { class: "count" });
@@ -35,9 +38,19 @@ export class Exchanges {
     );
   }
 
-  /** Adds an exchange (see api.js) and lets the oldest go. */
+  /** Adds an exchange (see api.js) and lets the oldest go. Whoever looks at a route's answer is shown its newest. */
   add(exchange) {
-    this.#list.prepend(this.#row(exchange));
+    const item = this.#row(exchange);
+    const row = item.firstElementChild;
+    const older = [...this.#list.querySelectorAll("details[open]")].find((one) => one.dataset.route === row.dataset.route);
+    if (row.dataset.route === this.#watched) {
+      row.open = true;
+      this.#watched = null;
+    } else if (older !== undefined && !older.contains(document.activeElement) && !older.contains(getSelection()?.anchorNode ?? null)) {
+      older.open = false;
+      row.open = true;
+    }
+    this.#list.prepend(item);
     while (this.#list.children.length > KEPT) this.#list.lastElementChild.remove();
     this.#count.textContent = String(this.#list.children.length);
   }
@@ -50,6 +63,7 @@ export class Exchanges {
       {
         class: "exchange",
         "data-path": exchange.path,
+        "data-route": exchange.path.split("?")[0],
         // A body is written out only when somebody looks: twenty of them cost more than the phone.
         ontoggle: () => {
           if (row.open && body.childElementCount === 0) body.append(...this.#contents(exchange));

@@ -51,7 +51,7 @@ let slideTimer = 0;
 let sliding = false;
 
 const announcement = document.getElementById("announcement");
-const exchanges = new Exchanges(document.getElementById("answers"), announce);
+const exchanges = new Exchanges(document.getElementById("answers"), announce, matchMedia("(min-width: 1220px)").matches ? "/v1/home" : null);
 const phone = new Phone({
   tab: (tab) => change({ tab }),
   change,

@@ -62,9 +62,9 @@ export class Panel {
     );
     this.#when.append(
       element("legend", {}, "언제 보나요"),
-      this.#timeWords,
+      element("div", { class: "line time-head" }, this.#timeWords, this.#timeNow),
       element("label", { for: "time" }, "시각 (한국 시간)"),
-      element("div", { class: "line" }, this.#time, this.#timeNow),
+      this.#time,
       element(
         "div",
         { class: "jumps", role: "group", "aria-label": "시각 옮기기" },
@@ -195,7 +195,8 @@ export class Panel {
     const rows = [
       ["순서", home === null ? null : home.personalized ? "맞춤 (이 사용자의 취향)" : "공통 (모두에게 같음)"],
       ["시계", status === null ? null : status.clock === "shifted" ? "데모 시각 (실제와 다름)" : "실제 시각"],
-      ["자료", home === null ? null : `${home.snapshot.id} · ${age(home.snapshot.age_s)}`],
+      ["자료 나이", home === null ? null : `${age(home.snapshot.age_s)} 만듦`],
+      ["자료 번호", home?.snapshot.id ?? null],
       ["가져온 곳", rung === null ? null : (RUNGS.get(rung) ?? rung)],
       ["상품", count(counts?.products)],
       ["신상품", count(counts?.new)],

@@ -1,6 +1,6 @@
 // The phone: draws tabs, the on-air strip, the new-product tab and the states in between from what was answered.
 
-import { element, replace } from "./element.js";
+import { element, replace, shape } from "./element.js";
 import { Filters } from "./filter.js";
 import { clock, date, number } from "./format.js";
 import { card, details, groups, liveCard, tick } from "./product.js";
@@ -110,6 +110,7 @@ export class Phone {
             class: tab.pinned ? "tab pinned" : "tab",
             onclick: () => this.#acts.tab(tab.tab_id),
           },
+          tab.pinned ? pin() : null,
           tab.label,
           tab.pinned ? element("span", { class: "unseen" }, " (고정)") : null,
         );
@@ -211,6 +212,14 @@ export class Phone {
     sheet.replaceChildren(...details(product, this.#acts.nowMs(), () => sheet.close()));
     sheet.showModal();
   }
+}
+
+function pin() {
+  return shape(
+    "svg",
+    { class: "pin", viewBox: "0 0 12 12", "aria-hidden": "true", focusable: "false" },
+    shape("path", { d: "M4 1h4l-.5 3.5 2 2.5h-7l2-2.5zM6 7v4" }),
+  );
 }
 
 function currentTab(tabs, wanted) {

@@ -31,7 +31,7 @@ export function card(product, nowMs, open, level = 3) {
         badges(product),
         heading(product, "card", open, level),
         price(product.price, product.list_price),
-        broadcast === null ? null : element("p", { class: "when" }, when(broadcast, nowMs), " ", channel(broadcast)),
+        broadcast === null ? null : element("p", { class: "when" }, when(broadcast, nowMs), channel(broadcast)),
         element("p", { class: "evidence" }, product.verdict.evidence.text),
       ),
     ),
@@ -53,7 +53,14 @@ export function liveCard(product, place, open) {
       element(
         "div",
         { class: "card-words" },
-        element("p", { class: "badges" }, liveBadge(), product.verdict.kind === "new" ? firstBadge() : null, " ", channel(broadcast)),
+        element(
+          "p",
+          { class: "badges" },
+          // The strip's heading says that all of it is on air.
+          place === "strip" ? null : liveBadge(),
+          channel(broadcast),
+          product.verdict.kind === "new" ? firstBadge() : null,
+        ),
         heading(product, place, open),
         price(broadcast.price ?? product.price, product.list_price),
       ),
@@ -92,7 +99,7 @@ export function groups(products, nowMs) {
     const day = product.on_air ? "on-air" : startsMs === null ? "none" : String(kst(startsMs).dayNumber);
     const hour = product.on_air || startsMs === null ? "" : hourName(startsMs);
     if (days.at(-1)?.key !== day) {
-      const name = product.on_air ? "지금 방송 중" : startsMs === null ? "시간 미정" : dayName(startsMs, nowMs);
+      const name = product.on_air ? "방송 중인 신상품" : startsMs === null ? "시간 미정" : dayName(startsMs, nowMs);
       const exact = product.on_air || startsMs === null || name === date(startsMs) ? "" : date(startsMs);
       days.push({ key: day, name, exact, hours: [] });
     }
@@ -121,7 +128,7 @@ export function details(product, nowMs, close) {
       product.brand === null ? null : element("p", { class: "brand" }, product.brand),
       price(product.price, product.list_price),
       element("h3", {}, verdictName(product.verdict.kind)),
-      element("p", { class: "evidence" }, product.verdict.evidence.text),
+      element("p", { class: product.verdict.kind === "new" ? "evidence" : "evidence doubt" }, product.verdict.evidence.text),
       element("h3", {}, "방송"),
       element(
         "ul",
