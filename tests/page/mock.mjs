@@ -124,7 +124,7 @@ export async function startMock(options = {}) {
     const parameter = (name) => url.searchParams.get(name);
     const preview = request.headers["sinsang-preview"];
     const asked = parameter("as_of") !== null || parameter("viewer") !== null;
-    if (asked && preview !== secret) return problem(403, "preview-closed", "Preview is closed", { detail: "as_of and viewer need the preview secret" });
+    if (asked && preview !== secret) return problem(403, "preview-only", "Only for previews", { detail: "as_of and viewer need the preview secret", parameter: parameter("as_of") === null ? "viewer" : "as_of" });
     const token = request.headers.authorization;
     if (token !== undefined && token !== "Bearer good.token.here") {
       return problem(401, "invalid-token", "The token is not valid", { detail: "signature does not match" }, { "WWW-Authenticate": 'Bearer error="invalid_token", error_description="signature does not match"' });
