@@ -52,7 +52,7 @@ const weight = (...parts) => Number.parseInt(digest(parts.join("|"), 8), 16) / 0
 const pick = (list, ...parts) => list[Math.floor(weight(...parts) * list.length) % list.length];
 const iso = (atMs) => `${new Date(atMs + 9 * HOUR_MS).toISOString().slice(0, 19)}+09:00`;
 
-function catalogue(fromMs, days) {
+function catalogue(fromMs, days, everyTitle) {
   const products = [];
   for (let slot = 0; slot < days * 24; slot += 1) {
     CHANNELS.forEach((channel, index) => {
@@ -78,7 +78,7 @@ function catalogue(fromMs, days) {
         broadcast,
         product: {
           product_id: digest(seed, 16),
-          title: `${title}${weight(seed, "mark") < 0.3 ? " 앵콜" : ""}`,
+          title: everyTitle ?? `${title}${weight(seed, "mark") < 0.3 ? " 앵콜" : ""}`,
           brand: pick(BRANDS, seed, "brand"),
           category: weight(seed, "no category") < 0.05 ? null : category,
           price,
@@ -109,14 +109,15 @@ const problem = (status, type, title, more = {}, headers = {}) => ({
 
 /**
  * Starts the server on a free port (or `port`). `options.fault(request)` may return `{status, type, headers}` or "hang up" to fail
- * a request; `options.shiftMs` shifts its clock as a demo's is; `options.empty` gives it nothing new and nothing on air.
+ * a request; `options.shiftMs` shifts its clock as a demo's is; `options.empty` gives it nothing new and nothing on air;
+ * `options.title` is every product's title.
  */
 export async function startMock(options = {}) {
   const clockMs = () => Date.now() + (options.shiftMs ?? 0);
   const builtMs = clockMs() - 5 * 60_000;
   const fromMs = Math.floor(builtMs / DAY_MS) * DAY_MS - DAY_MS;
   const days = 6;
-  const all = options.empty ? [] : catalogue(fromMs, days);
+  const all = options.empty ? [] : catalogue(fromMs, days, options.title);
   const snapshotId = digest(String(fromMs), 16);
   const secret = options.secret ?? SECRET;
 

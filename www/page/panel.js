@@ -6,10 +6,10 @@ import { age, clock, date, datetimeLocal, number, parseDatetimeLocal, startTime 
 const HOUR_MS = 3600_000;
 const STEP_MS = 600_000;
 const JUMPS = [
-  ["−1일", -24 * HOUR_MS, "하루 전으로"],
-  ["−1시간", -HOUR_MS, "한 시간 전으로"],
-  ["+1시간", HOUR_MS, "한 시간 뒤로"],
-  ["+1일", 24 * HOUR_MS, "하루 뒤로"],
+  ["−1일", -24 * HOUR_MS],
+  ["−1시간", -HOUR_MS],
+  ["+1시간", HOUR_MS],
+  ["+1일", 24 * HOUR_MS],
 ];
 const RUNGS = new Map([
   ["isolate", "메모리 (가장 빠름)"],
@@ -68,9 +68,7 @@ export class Panel {
       element(
         "div",
         { class: "jumps", role: "group", "aria-label": "시각 옮기기" },
-        JUMPS.map(([label, byMs, spoken]) =>
-          element("button", { type: "button", class: "button", "aria-label": spoken, onclick: () => this.#jump(byMs) }, label),
-        ),
+        JUMPS.map(([label, byMs]) => element("button", { type: "button", class: "button", onclick: () => this.#jump(byMs) }, label)),
       ),
       element("label", { for: "time-slider" }, "편성 기간에서 고르기"),
       this.#slider,
