@@ -26,11 +26,12 @@ export function launch() {
 
 /**
  * Opens `address` (path, query, fragment) of `base` in a fresh context. Resolves once the phone shows something: cards or a state.
- * The result's `complaints` are console errors, exceptions and policy violations; `strangers` are requests to other origins.
+ * With `movesClock` the page's clock can be moved by `page.clock`. The result's `complaints` are console errors, exceptions and policy violations; `strangers` are requests to other origins.
  */
-export async function open(browser, base, address = "/", { width = 1400, height = 900, ...context } = {}) {
+export async function open(browser, base, address = "/", { width = 1400, height = 900, movesClock = false, ...context } = {}) {
   const own = await browser.newContext({ viewport: { width, height }, locale: "ko-KR", ...context });
   const page = await own.newPage();
+  if (movesClock) await page.clock.install();
   const complaints = [];
   const strangers = [];
   const requests = [];

@@ -68,11 +68,8 @@ export class Phone {
   /** Moves the clock, the remaining times and the progress bars on. */
   tick(model) {
     const nowMs = model.clock.now(model.state.asOfMs);
-    const time = byId("phone-clock");
-    const shown = clock(nowMs);
-    if (time.textContent !== shown) {
-      time.textContent = shown;
-      byId("phone-date").textContent = date(nowMs);
+    for (const [id, text] of [["phone-clock", clock(nowMs)], ["phone-date", date(nowMs)]]) {
+      if (byId(id).textContent !== text) byId(id).textContent = text;
     }
     tick(byId("surface"), nowMs);
   }
