@@ -20,6 +20,7 @@ export function launch() {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      "--lang=ko-KR",
     ],
   });
 }
@@ -50,15 +51,20 @@ export async function open(browser, base, address = "/", { width = 1400, height 
   await page.addInitScript(() => {
     document.addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
   });
-  await page.goto(base + address);
+  const document = await page.goto(base + address);
   await settled(page);
-  return { page, complaints, strangers, requests, close: () => own.close() };
+  return { page, policy: document.headers()["content-security-policy"] ?? "", complaints, strangers, requests, close: () => own.close() };
 }
 
 /** Waits until nothing is being asked for and the phone shows cards or a state. */
 export async function settled(page) {
   await page.locator('#surface[aria-busy="false"]').waitFor();
   await page.locator("#surface :is(article.card, .state):visible").first().waitFor();
+}
+
+/** Waits until `holds` does, at most five seconds. */
+export async function until(page, holds) {
+  for (let turn = 0; turn < 100 && !holds(); turn += 1) await page.waitForTimeout(50);
 }
 
 /** Ids of the products that the visible cards of a list stand for, in their order. */

@@ -181,7 +181,7 @@ export class Panel {
   }
 
   #showWords() {
-    const text = this.#asOfMs === null ? `지금 · ${clock(this.#nowMs)}` : `${startTime(this.#asOfMs, this.#nowMs)} 에 멈춤`;
+    const text = this.#asOfMs === null ? `지금 · ${clock(this.#nowMs)}` : `${startTime(this.#asOfMs, this.#nowMs)}에 멈춤`;
     if (this.#timeWords.textContent !== text) this.#timeWords.textContent = text;
   }
 

@@ -6,6 +6,7 @@ import { clock, date, number } from "./format.js";
 import { card, details, groups, liveCard, tick } from "./product.js";
 import { nothing, trouble } from "./trouble.js";
 
+const NO_TABS = [];
 const byId = (id) => document.getElementById(id);
 
 /** Which of our surfaces a tab of the app leads to: "new", "live", or `null` for a screen of the app's own. */
@@ -22,6 +23,8 @@ export class Phone {
   #acts;
   #filters;
   #openProduct;
+  #drawn = new Map();
+  #shownTab = null;
 
   constructor(acts) {
     this.#acts = acts;
@@ -40,7 +43,7 @@ export class Phone {
     const { state, home, homeRefused } = model;
     this.tick(model);
     this.#showViewer(model);
-    const tabs = home?.tabs.items ?? [];
+    const tabs = home?.tabs.items ?? NO_TABS;
     const current = currentTab(tabs, state.tab);
     this.#showTabs(tabs, current);
     const surface = current === null ? "new" : surfaceOf(current);
@@ -88,6 +91,7 @@ export class Phone {
   }
 
   #showTabs(tabs, current) {
+    if (!this.#changed("tabs", tabs, current)) return;
     const bar = byId("tabs");
     replace(
       bar,
@@ -117,6 +121,9 @@ export class Phone {
     const panel = byId("surface");
     if (current === null) panel.removeAttribute("aria-labelledby");
     else panel.setAttribute("aria-labelledby", `tab-${current.tab_id}`);
+    // Only a newly chosen tab is brought into view: a person may have moved the bar.
+    if (current?.tab_id === this.#shownTab) return;
+    this.#shownTab = current?.tab_id ?? null;
     const chosen = bar.querySelector('[aria-selected="true"]');
     if (chosen !== null) bar.scrollLeft = chosen.offsetLeft - (bar.clientWidth - chosen.clientWidth) / 2;
   }
@@ -133,6 +140,7 @@ export class Phone {
   }
 
   #showLive({ home, clock: edgeClock, state }) {
+    if (!this.#changed("live", home?.live)) return;
     const items = home?.live.items ?? null;
     byId("strip-count").textContent = items === null ? "" : number(items.length);
     byId("live-count").textContent = items === null ? "" : number(items.length);
@@ -146,6 +154,9 @@ export class Phone {
   }
 
   #showNew({ state, list, listRefused, moreRefused, loadingMore, clock: edgeClock }) {
+    const nowMs = edgeClock.now(state.asOfMs);
+    const minute = Math.floor(nowMs / 60_000);
+    if (!this.#changed("new", list, listRefused, moreRefused, loadingMore, state.sort, minute)) return;
     const root = byId("new-items");
     const more = byId("new-more");
     byId("new-count").textContent = list === null ? "" : number(list.total);
@@ -166,7 +177,6 @@ export class Phone {
       );
       return;
     }
-    const nowMs = edgeClock.now(state.asOfMs);
     const cards = (products, level) =>
       element("ul", { class: "cards" }, products.map((product) => card(product, nowMs, this.#openProduct, level)));
     if (state.sort === "soonest") {
@@ -197,6 +207,14 @@ export class Phone {
         : null,
       list.next_cursor === null && list.items.length > 5 ? element("p", { class: "end" }, "모두 보셨어요") : null,
     );
+  }
+
+  /** Whether what a part is drawn from is not what it was drawn from last: what is drawn anew loses a tap that is under way. */
+  #changed(part, ...from) {
+    const last = this.#drawn.get(part);
+    if (last !== undefined && last.every((value, index) => value === from[index])) return false;
+    this.#drawn.set(part, from);
+    return true;
   }
 
   #openSheet(product) {

@@ -123,10 +123,18 @@ export function details(product, nowMs, close) {
     element(
       "div",
       { class: "sheet-body" },
-      element("div", { class: "sheet-picture" }, picture(product)),
-      badges(product),
-      product.brand === null ? null : element("p", { class: "brand" }, product.brand),
-      price(product.price, product.list_price),
+      element(
+        "div",
+        { class: "sheet-lead" },
+        element("div", { class: "card-picture" }, picture(product)),
+        element(
+          "div",
+          { class: "card-words" },
+          badges(product),
+          product.brand === null ? null : element("p", { class: "brand" }, product.brand),
+          price(product.price, product.list_price),
+        ),
+      ),
       element("h3", {}, verdictName(product.verdict.kind)),
       element("p", { class: product.verdict.kind === "new" ? "evidence" : "evidence doubt" }, product.verdict.evidence.text),
       element("h3", {}, "방송"),
