@@ -61,14 +61,15 @@ export function datetimeLocal(atMs) {
   return `${String(at.year).padStart(4, "0")}-${two(at.month)}-${two(at.day)}T${two(at.hour)}:${two(at.minute)}`;
 }
 
-/** The instant of a `datetime-local` value in Korean time, or `null` where it is empty or incomplete. */
-export function parseDatetimeLocal(text) {
-  return parseTime(/^\d{4}-\d\d-\d\dT\d\d:\d\d$/.test(text) ? `${text}:00+09:00` : `${text}+09:00`);
-}
-
-/** The instant of an RFC 3339 text, or `null`. A "+" that a link turned into a blank is read as the "+" it was. */
+/**
+ * The instant of an RFC 3339 text, or `null`. A "+" that a link turned into a blank is read as the "+" it was, and a time without a
+ * zone as Korean time.
+ */
 export function parseTime(text) {
-  const at = Date.parse(String(text ?? "").trim().replace(/ (\d\d:\d\d)$/, "+$1"));
+  const whole = String(text ?? "").trim().replace(/ (\d\d:\d\d)$/, "+$1");
+  const zoned = /T\d\d:\d\d(:\d\d(\.\d+)?)?$/.test(whole) ? `${whole}+09:00` : whole;
+  if (!/^\d{4}-\d\d-\d\dT/.test(zoned)) return null;
+  const at = Date.parse(zoned);
   return Number.isFinite(at) ? at : null;
 }
 

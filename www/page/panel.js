@@ -1,7 +1,7 @@
 // The controls beside the phone: who looks, when, with which token; and what data the answers stand on.
 
 import { element, replace } from "./element.js";
-import { age, clock, date, datetimeLocal, number, parseDatetimeLocal, startTime } from "./format.js";
+import { age, clock, date, datetimeLocal, number, parseTime, startTime } from "./format.js";
 
 const HOUR_MS = 3600_000;
 const STEP_MS = 600_000;
@@ -109,7 +109,7 @@ export class Panel {
     if (token === "" || this.#token.value === "") this.#token.value = token;
 
     const shownMs = this.#asOfMs ?? this.#nowMs;
-    if (document.activeElement !== this.#time || parseDatetimeLocal(this.#time.value) !== null) this.#time.value = datetimeLocal(shownMs);
+    if (document.activeElement !== this.#time || parseTime(this.#time.value) !== null) this.#time.value = datetimeLocal(shownMs);
     this.#timeNow.setAttribute("aria-pressed", String(this.#asOfMs === null));
     this.#showSlider(status?.window ?? null, shownMs);
     this.#showWords();
@@ -174,6 +174,8 @@ export class Panel {
     if (this.#window?.fromMs !== fromMs || this.#window?.toMs !== toMs) {
       this.#window = { fromMs, toMs };
       this.#slider.max = String((toMs - fromMs) / STEP_MS);
+      this.#time.min = datetimeLocal(fromMs - 366 * 24 * HOUR_MS);
+      this.#time.max = datetimeLocal(toMs + 366 * 24 * HOUR_MS);
       replace(this.#sliderEnds, element("span", {}, date(fromMs)), element("span", {}, date(toMs)));
     }
     this.#slider.value = String(Math.round((shownMs - fromMs) / STEP_MS));
@@ -218,8 +220,9 @@ export class Panel {
   }
 
   #typedTime() {
-    const atMs = parseDatetimeLocal(this.#time.value);
-    if (atMs !== null) this.#acts.change({ asOfMs: atMs });
+    const atMs = parseTime(this.#time.value);
+    // While a year is being typed, its first digits are a year too.
+    if (atMs !== null && this.#time.validity.valid) this.#acts.change({ asOfMs: atMs });
   }
 
   #jump(byMs) {
