@@ -42,6 +42,14 @@ const TABS = [
   ["travel", "여행", false, "/travel"],
   ["event", "이벤트", false, "/event"],
 ];
+const PARAMETERS = {
+  "/v1/new": ["category", "channel", "sort", "limit", "cursor", "as_of", "viewer"],
+  "/v1/home": ["limit", "as_of", "viewer"],
+  "/v1/live": ["as_of", "viewer"],
+  "/v1/tabs": ["as_of", "viewer"],
+  "/v1/status": ["as_of", "viewer"],
+  "/healthz": [],
+};
 export const VIEWERS = [
   { user_id: "u000001", label: "뷰티를 자주 보는 50대" },
   { user_id: "u000002", label: "식품과 건강을 저녁에 보는 60대" },
@@ -122,6 +130,11 @@ export async function startMock(options = {}) {
   const secret = options.secret ?? SECRET;
 
   function answer(request, url) {
+    const taken = PARAMETERS[url.pathname] ?? [];
+    const stranger = [...url.searchParams.keys()].find((name) => !taken.includes(name));
+    if (PARAMETERS[url.pathname] !== undefined && stranger !== undefined) {
+      return problem(400, "invalid-parameter", "A parameter is not valid", { detail: `unknown parameter, expected one of ${taken.join(", ")}`, parameter: stranger });
+    }
     const parameter = (name) => url.searchParams.get(name);
     const preview = request.headers["sinsang-preview"];
     const asked = parameter("as_of") !== null || parameter("viewer") !== null;
