@@ -20,7 +20,6 @@ export function launch() {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
-      "--lang=ko-KR",
     ],
   });
 }
