@@ -28,7 +28,12 @@ export function launch() {
  * Opens `address` (path, query, fragment) of `base` in a fresh context. Resolves once the phone shows something: cards or a state.
  * With `movesClock` the page's clock can be moved by `page.clock`. The result's `complaints` are console errors, exceptions and policy violations; `strangers` are requests to other origins.
  */
-export async function open(browser, base, address = "/", { width = 1400, height = 900, movesClock = false, ...context } = {}) {
+export async function open(
+  browser,
+  base,
+  address = "/",
+  { width = 1400, height = 900, movesClock = false, ...context } = {},
+) {
   const own = await browser.newContext({ viewport: { width, height }, locale: "ko-KR", ...context });
   const page = await own.newPage();
   if (movesClock) await page.clock.install();
@@ -44,15 +49,25 @@ export async function open(browser, base, address = "/", { width = 1400, height 
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("request", (request) => {
     const url = new URL(request.url());
-    if (url.origin === new URL(base).origin) requests.push({ path: url.pathname, query: url.searchParams, headers: request.headers() });
+    if (url.origin === new URL(base).origin)
+      requests.push({ path: url.pathname, query: url.searchParams, headers: request.headers() });
     else if (url.protocol !== "data:") strangers.push(request.url());
   });
   await page.addInitScript(() => {
-    document.addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
+    document.addEventListener("securitypolicyviolation", (event) =>
+      console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`),
+    );
   });
   const document = await page.goto(base + address);
   await settled(page);
-  return { page, policy: document.headers()["content-security-policy"] ?? "", complaints, strangers, requests, close: () => own.close() };
+  return {
+    page,
+    policy: document.headers()["content-security-policy"] ?? "",
+    complaints,
+    strangers,
+    requests,
+    close: () => own.close(),
+  };
 }
 
 /** Waits until nothing is being asked for and the phone shows cards or a state. */
@@ -68,7 +83,9 @@ export async function until(page, holds) {
 
 /** Ids of the products that the visible cards of a list stand for, in their order. */
 export function products(page, list) {
-  return page.locator(`${list} article[data-product]`).evaluateAll((cards) => cards.map((card) => card.dataset.product));
+  return page
+    .locator(`${list} article[data-product]`)
+    .evaluateAll((cards) => cards.map((card) => card.dataset.product));
 }
 
 /** Labels of the top tabs, in their order. */
@@ -88,7 +105,11 @@ export function overflowing(page) {
   return page.evaluate(() => {
     const screen = document.querySelector(".phone-screen").getBoundingClientRect();
     const held = (node) => {
-      for (let parent = node.parentElement; parent !== null && !parent.matches("#surface"); parent = parent.parentElement) {
+      for (
+        let parent = node.parentElement;
+        parent !== null && !parent.matches("#surface");
+        parent = parent.parentElement
+      ) {
         if (["auto", "scroll", "hidden"].includes(getComputedStyle(parent).overflowX)) return true;
       }
       return false;

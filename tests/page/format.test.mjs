@@ -3,7 +3,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { clock, date, datetimeLocal, discount, hourName, parseTime, remaining, rfc3339, startTime } from "../../www/page/format.js";
+import {
+  clock,
+  date,
+  datetimeLocal,
+  discount,
+  hourName,
+  parseTime,
+  remaining,
+  rfc3339,
+  startTime,
+} from "../../www/page/format.js";
 import { readState, writeState } from "../../www/page/state.js";
 
 const at = (text) => Date.parse(text);
@@ -26,22 +36,44 @@ test("a time survives its way through a field and an address", () => {
     assert.equal(parseTime(text.replace("+", " ")), at(text));
     assert.equal(parseTime(datetimeLocal(at(text))), Math.floor(at(text) / 60_000) * 60_000);
   }
-  for (const text of ["", "soon", "2026", "2026-13-01T00:00:00+09:00", "2026-11-22"]) assert.equal(parseTime(text), null, text);
+  for (const text of ["", "soon", "2026", "2026-13-01T00:00:00+09:00", "2026-11-22"])
+    assert.equal(parseTime(text), null, text);
 });
 
 test("what remains is said shortly and never below nothing", () => {
-  const said = [[0, "곧 끝나요"], [-5000, "곧 끝나요"], [1, "1초 남음"], [59_001, "1분 00초 남음"], [754_000, "12분 34초 남음"], [3_600_000, "1시간 남음"], [3_960_000, "1시간 6분 남음"]];
+  const said = [
+    [0, "곧 끝나요"],
+    [-5000, "곧 끝나요"],
+    [1, "1초 남음"],
+    [59_001, "1분 00초 남음"],
+    [754_000, "12분 34초 남음"],
+    [3_600_000, "1시간 남음"],
+    [3_960_000, "1시간 6분 남음"],
+  ];
   for (const [restMs, text] of said) assert.equal(remaining(restMs), text);
 });
 
 test("a discount is whole per cents and never promised too high", () => {
   assert.equal(discount(49_900, 59_900), 16);
   assert.equal(discount(99_500, 100_000), 0);
-  for (const [price, listPrice] of [[null, 100], [100, null], [100, 100], [120, 100]]) assert.equal(discount(price, listPrice), 0);
+  for (const [price, listPrice] of [
+    [null, 100],
+    [100, null],
+    [100, 100],
+    [120, 100],
+  ])
+    assert.equal(discount(price, listPrice), 0);
 });
 
 test("an address and a state stand for each other", () => {
-  const state = { viewer: "u 1&b", asOfMs: at("2026-11-22T20:00:00+09:00"), tab: "live", category: "스포츠/레저", channel: "gs-live", sort: "soonest" };
+  const state = {
+    viewer: "u 1&b",
+    asOfMs: at("2026-11-22T20:00:00+09:00"),
+    tab: "live",
+    category: "스포츠/레저",
+    channel: "gs-live",
+    sort: "soonest",
+  };
   assert.deepEqual(readState(writeState(state)), state);
   assert.equal(writeState(readState("")), "");
   assert.deepEqual(readState("?sort=cheapest&as_of=never&tab="), readState(""));

@@ -10,17 +10,40 @@ import { fileURLToPath } from "node:url";
 const WWW = fileURLToPath(new URL("../../www/", import.meta.url));
 const HOUR_MS = 3600_000;
 const DAY_MS = 24 * HOUR_MS;
-const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".json": "application/json" };
+const TYPES = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".svg": "image/svg+xml",
+  ".json": "application/json",
+};
 
 export const SECRET = "mock-secret";
 
-const SHOPS = ["GS샵", "CJ온스타일", "현대홈쇼핑", "롯데홈쇼핑", "NS홈쇼핑", "홈앤쇼핑", "공영홈쇼핑", "KT알파", "SK스토아"];
+const SHOPS = [
+  "GS샵",
+  "CJ온스타일",
+  "현대홈쇼핑",
+  "롯데홈쇼핑",
+  "NS홈쇼핑",
+  "홈앤쇼핑",
+  "공영홈쇼핑",
+  "KT알파",
+  "SK스토아",
+];
 const CHANNELS = SHOPS.flatMap((shop, index) => [
   { id: `shop${index}-live`, name: `${shop} LIVE`, shop },
   { id: `shop${index}-t`, name: `${shop} 마이샵`, shop },
 ]);
 const GOODS = [
-  ["뷰티", ["콜라겐 앰플 30병", "탄력 크림 50ml 6개", "[방송에서만] ★26SS★ 선쿠션 SPF50+ 본품 3개 + 리필 3개 + 퍼프 6개 + 여행용 파우치 증정 역대 최대 구성"]],
+  [
+    "뷰티",
+    [
+      "콜라겐 앰플 30병",
+      "탄력 크림 50ml 6개",
+      "[방송에서만] ★26SS★ 선쿠션 SPF50+ 본품 3개 + 리필 3개 + 퍼프 6개 + 여행용 파우치 증정 역대 최대 구성",
+    ],
+  ],
   ["패션의류", ["캐시미어 라운드 니트 3종", "여성 기모 밴딩 팬츠", "남성 경량 다운 재킷"]],
   ["식품", ["완도 활전복 2kg", "한우 사골 곰탕 12팩", "손질 갑오징어 10팩", "유기농 아까시꽃꿀 2.4kg"]],
   ["주방용품", ["통주물 냄비 5종 세트", "무선 전기 포트 1.7L", "세라믹 프라이팬"]],
@@ -90,7 +113,10 @@ function catalogue(fromMs, days, everyTitle) {
           brand: pick(BRANDS, seed, "brand"),
           category: weight(seed, "no category") < 0.05 ? null : category,
           price,
-          list_price: price !== null && weight(seed, "off") < 0.6 ? Math.round((price * (1.1 + weight(seed, "rate") * 0.6)) / 1000) * 1000 : null,
+          list_price:
+            price !== null && weight(seed, "off") < 0.6
+              ? Math.round((price * (1.1 + weight(seed, "rate") * 0.6)) / 1000) * 1000
+              : null,
           image: `https://images.example/${listing_id}.jpg`,
           url: `https://shop.example/item/${listing_id}`,
           listings: [{ shop: channel.shop, listing_id }],
@@ -133,34 +159,70 @@ export async function startMock(options = {}) {
     const taken = PARAMETERS[url.pathname] ?? [];
     const stranger = [...url.searchParams.keys()].find((name) => !taken.includes(name));
     if (PARAMETERS[url.pathname] !== undefined && stranger !== undefined) {
-      return problem(400, "invalid-parameter", "A parameter is not valid", { detail: `unknown parameter, expected one of ${taken.join(", ")}`, parameter: stranger });
+      return problem(400, "invalid-parameter", "A parameter is not valid", {
+        detail: `unknown parameter, expected one of ${taken.join(", ")}`,
+        parameter: stranger,
+      });
     }
     const parameter = (name) => url.searchParams.get(name);
     const preview = request.headers["sinsang-preview"];
     const asked = parameter("as_of") !== null || parameter("viewer") !== null;
-    if (asked && preview !== secret) return problem(403, "preview-only", "Only for previews", { detail: "as_of and viewer need the preview secret", parameter: parameter("as_of") === null ? "viewer" : "as_of" });
+    if (asked && preview !== secret)
+      return problem(403, "preview-only", "Only for previews", {
+        detail: "as_of and viewer need the preview secret",
+        parameter: parameter("as_of") === null ? "viewer" : "as_of",
+      });
     const token = request.headers.authorization;
     if (token !== undefined && token !== "Bearer good.token.here") {
-      return problem(401, "invalid-token", "The token is not valid", { detail: "signature does not match" }, { "WWW-Authenticate": 'Bearer error="invalid_token", error_description="signature does not match"' });
+      return problem(
+        401,
+        "invalid-token",
+        "The token is not valid",
+        { detail: "signature does not match" },
+        { "WWW-Authenticate": 'Bearer error="invalid_token", error_description="signature does not match"' },
+      );
     }
     const viewer = token !== undefined ? "token" : (parameter("viewer") ?? "");
     const nowMs = parameter("as_of") === null ? clockMs() : Date.parse(parameter("as_of"));
-    if (!Number.isFinite(nowMs)) return problem(400, "invalid-parameter", "A parameter is not valid", { detail: "as_of is not RFC 3339", parameter: "as_of" });
+    if (!Number.isFinite(nowMs))
+      return problem(400, "invalid-parameter", "A parameter is not valid", {
+        detail: "as_of is not RFC 3339",
+        parameter: "as_of",
+      });
     const limit = Number(parameter("limit") ?? 20);
-    if (!(limit >= 1 && limit <= 100)) return problem(400, "invalid-parameter", "A parameter is not valid", { detail: "limit must be from 1 to 100", parameter: "limit" });
+    if (!(limit >= 1 && limit <= 100))
+      return problem(400, "invalid-parameter", "A parameter is not valid", {
+        detail: "limit must be from 1 to 100",
+        parameter: "limit",
+      });
     const category = parameter("category");
     const channel = parameter("channel");
     if (channel !== null && !CHANNELS.some((one) => one.id === channel)) {
-      return problem(400, "invalid-parameter", "A parameter is not valid", { detail: `no channel ${channel}`, parameter: "channel" });
+      return problem(400, "invalid-parameter", "A parameter is not valid", {
+        detail: `no channel ${channel}`,
+        parameter: "channel",
+      });
     }
 
-    const snapshot = { id: snapshotId, built_at: iso(builtMs), age_s: Math.max(0, Math.round((nowMs - builtMs) / 1000)) };
+    const snapshot = {
+      id: snapshotId,
+      built_at: iso(builtMs),
+      age_s: Math.max(0, Math.round((nowMs - builtMs) / 1000)),
+    };
     const personalized = viewer !== "";
     const order = (key) => weight(key, viewer);
     const onAir = ({ startsMs, endsMs }) => startsMs <= nowMs && nowMs < endsMs;
     const tabs = () => {
-      const free = TABS.filter(([, , pinned]) => !pinned).sort((a, b) => (personalized ? order(a[0]) - order(b[0]) : 0));
-      return TABS.map((tab) => (tab[2] ? tab : free.shift())).map(([tab_id, label, pinned, target], position) => ({ tab_id, label, position, pinned, target }));
+      const free = TABS.filter(([, , pinned]) => !pinned).sort((a, b) =>
+        personalized ? order(a[0]) - order(b[0]) : 0,
+      );
+      return TABS.map((tab) => (tab[2] ? tab : free.shift())).map(([tab_id, label, pinned, target], position) => ({
+        tab_id,
+        label,
+        position,
+        pinned,
+        target,
+      }));
     };
     const live = () =>
       all
@@ -171,8 +233,16 @@ export async function startMock(options = {}) {
     const fresh = (sort, cursor, only) => {
       const sorted = all
         .filter(({ product, endsMs }) => product.verdict.kind === "new" && endsMs > nowMs)
-        .filter(({ product, broadcast }) => (only.category === null || product.category === only.category) && (only.channel === null || broadcast.channel.id === only.channel))
-        .sort((a, b) => (sort === "soonest" ? a.startsMs - b.startsMs : 0) || order(a.product.product_id) - order(b.product.product_id));
+        .filter(
+          ({ product, broadcast }) =>
+            (only.category === null || product.category === only.category) &&
+            (only.channel === null || broadcast.channel.id === only.channel),
+        )
+        .sort(
+          (a, b) =>
+            (sort === "soonest" ? a.startsMs - b.startsMs : 0) ||
+            order(a.product.product_id) - order(b.product.product_id),
+        );
       const from = cursor === null ? 0 : Number(Buffer.from(cursor, "base64url").toString());
       const items = sorted.slice(from, from + limit).map((one) => ({
         ...one.product,
@@ -208,8 +278,19 @@ export async function startMock(options = {}) {
       }),
       "/v1/tabs": () => ({ surface: "tabs", personalized, snapshot, items: tabs() }),
       "/v1/live": () => ({ surface: "live", personalized, snapshot, items: live() }),
-      "/v1/new": () => ({ surface: "new", personalized, snapshot, ...fresh(parameter("sort") ?? "recommended", parameter("cursor"), { category, channel }) }),
-      "/v1/home": () => ({ personalized, snapshot, tabs: { items: tabs() }, live: { items: live() }, new: fresh("recommended", null, { category: null, channel: null }) }),
+      "/v1/new": () => ({
+        surface: "new",
+        personalized,
+        snapshot,
+        ...fresh(parameter("sort") ?? "recommended", parameter("cursor"), { category, channel }),
+      }),
+      "/v1/home": () => ({
+        personalized,
+        snapshot,
+        tabs: { items: tabs() },
+        live: { items: live() },
+        new: fresh("recommended", null, { category: null, channel: null }),
+      }),
     }[url.pathname];
     if (body === undefined) return problem(404, "not-found", "No such route");
     return {
@@ -237,7 +318,16 @@ export async function startMock(options = {}) {
       return;
     }
     if (fault !== undefined && fault !== null) {
-      send(response, problem(fault.status, fault.type, fault.title ?? "Made to fail", fault.more ?? { detail: "made to fail by the test" }, fault.headers));
+      send(
+        response,
+        problem(
+          fault.status,
+          fault.type,
+          fault.title ?? "Made to fail",
+          fault.more ?? { detail: "made to fail by the test" },
+          fault.headers,
+        ),
+      );
       return;
     }
     if (url.pathname.startsWith("/v1/") || url.pathname === "/healthz") {
@@ -252,7 +342,10 @@ export async function startMock(options = {}) {
     try {
       if (!file.startsWith(WWW)) throw new Error("outside");
       const bytes = await readFile(file);
-      response.writeHead(200, { "Content-Type": TYPES[path.extname(file)] ?? "application/octet-stream", ...pageHeaders });
+      response.writeHead(200, {
+        "Content-Type": TYPES[path.extname(file)] ?? "application/octet-stream",
+        ...pageHeaders,
+      });
       response.end(bytes);
     } catch {
       send(response, problem(404, "not-found", "No such route"));

@@ -28,17 +28,23 @@ function validator(pointer) {
   return ajv.compile({ $ref: `api#${pointer}` });
 }
 
-
 function resolve(node) {
   if (node.$ref === undefined) return node;
-  return node.$ref.slice(2).split("/").reduce((inner, key) => inner[key], doc);
+  return node.$ref
+    .slice(2)
+    .split("/")
+    .reduce((inner, key) => inner[key], doc);
 }
 
 /** Every response of every route that has a body, as `[name, pointer to its schema, example]`. */
 function bodies() {
   return Object.entries(doc.paths).flatMap(([path, { get }]) =>
     Object.entries(get.responses).flatMap(([status, response]) =>
-      Object.entries(resolve(response).content ?? {}).map(([type, { schema, example }]) => [`${path} ${status} ${type}`, schema.$ref.slice(1), example]),
+      Object.entries(resolve(response).content ?? {}).map(([type, { schema, example }]) => [
+        `${path} ${status} ${type}`,
+        schema.$ref.slice(1),
+        example,
+      ]),
     ),
   );
 }
@@ -102,8 +108,10 @@ test("a route names the parameters that the document describes", async () => {
     const answer = await fetch(`${base}${path}?surely_unknown=1`);
     assert.equal(answer.status, 400, path);
     const { detail } = await answer.json();
-    const described = (get.parameters ?? []).map(resolve).filter((one) => one.in === "query").map((one) => one.name);
+    const described = (get.parameters ?? [])
+      .map(resolve)
+      .filter((one) => one.in === "query")
+      .map((one) => one.name);
     for (const name of described) assert.ok(detail.includes(name), `${path}: ${name} is described, but "${detail}"`);
   }
 });
-

@@ -28,11 +28,15 @@ const preview = (query = "") => `/${query}#preview=${encodeURIComponent(secret)}
 
 /** Two viewers of the picker whose orders differ from everyone's, by asking the API itself. */
 async function tastes(page) {
-  const viewers = await page.locator("#viewer option").evaluateAll((options) => options.map((option) => option.value).filter((value) => value !== ""));
+  const viewers = await page
+    .locator("#viewer option")
+    .evaluateAll((options) => options.map((option) => option.value).filter((value) => value !== ""));
   assert.ok(viewers.length >= 2, "the picker offers demo users");
   const orders = new Map();
   for (const viewer of viewers.slice(0, 12)) {
-    const answer = await fetch(`${base}/v1/new?viewer=${encodeURIComponent(viewer)}&limit=20`, { headers: { "Sinsang-Preview": secret } });
+    const answer = await fetch(`${base}/v1/new?viewer=${encodeURIComponent(viewer)}&limit=20`, {
+      headers: { "Sinsang-Preview": secret },
+    });
     const { items } = await answer.json();
     const order = items.map((item) => item.product_id).join();
     if (!orders.has(order)) orders.set(order, viewer);
@@ -43,12 +47,22 @@ async function tastes(page) {
 describe("the phone", () => {
   test("shows tabs, what is on air and what is new", async () => {
     const { page, policy, complaints, strangers, requests, close } = await open(browser, base);
-    for (const rule of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'"]) assert.ok(policy.includes(rule), rule);
+    for (const rule of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'"])
+      assert.ok(policy.includes(rule), rule);
     const home = await (await fetch(`${base}/v1/home?limit=20`)).json();
-    assert.deepEqual(await tabs(page), home.tabs.items.map((tab) => tab.tab_id));
+    assert.deepEqual(
+      await tabs(page),
+      home.tabs.items.map((tab) => tab.tab_id),
+    );
     assert.equal(await page.locator("#tabs .pinned").count(), home.tabs.items.filter((tab) => tab.pinned).length);
-    assert.deepEqual((await products(page, "#strip-items")).sort(), home.live.items.map((item) => item.product_id).sort());
-    assert.deepEqual(await products(page, "#new-items"), home.new.items.map((item) => item.product_id));
+    assert.deepEqual(
+      (await products(page, "#strip-items")).sort(),
+      home.live.items.map((item) => item.product_id).sort(),
+    );
+    assert.deepEqual(
+      await products(page, "#new-items"),
+      home.new.items.map((item) => item.product_id),
+    );
     const first = page.locator("#new-items article").first();
     assert.ok((await first.innerText()).includes("첫 방송"));
     assert.equal(await first.locator(".evidence").innerText(), home.new.items[0].verdict.evidence.text);
@@ -85,7 +99,10 @@ describe("the phone", () => {
     await settled(page);
     assert.match(page.url(), /[?&]tab=/);
     assert.deepEqual(await products(page, "#live-items"), strip);
-    const other = page.getByRole("tab").filter({ hasNotText: /신상품|생방송/ }).first();
+    const other = page
+      .getByRole("tab")
+      .filter({ hasNotText: /신상품|생방송/ })
+      .first();
     await other.click();
     assert.ok(await page.getByText("이 화면은 앱에서 제공됩니다").isVisible());
     await page.goBack();
@@ -119,7 +136,10 @@ describe("the phone", () => {
     await settled(page);
     assert.equal(new URL(page.url()).searchParams.get("category"), category);
     const answer = await (await fetch(`${base}/v1/new?category=${encodeURIComponent(category)}&limit=20`)).json();
-    assert.deepEqual(await products(page, "#new-items"), answer.items.map((item) => item.product_id));
+    assert.deepEqual(
+      await products(page, "#new-items"),
+      answer.items.map((item) => item.product_id),
+    );
     assert.equal(await page.locator("#new-count").innerText(), answer.total.toLocaleString("ko-KR"));
 
     const channel = answer.items[0].broadcasts[0].channel.id;
@@ -131,8 +151,13 @@ describe("the phone", () => {
     await page.getByRole("radio", { name: "방송순" }).check();
     await settled(page);
     assert.ok((await page.locator(".day-name").count()) > 0);
-    const starts = await page.locator("#new-items article:not(:has(.live-badge)) time").evaluateAll((all) => all.map((one) => Date.parse(one.dateTime)));
-    assert.deepEqual(starts, starts.toSorted((a, b) => a - b));
+    const starts = await page
+      .locator("#new-items article:not(:has(.live-badge)) time")
+      .evaluateAll((all) => all.map((one) => Date.parse(one.dateTime)));
+    assert.deepEqual(
+      starts,
+      starts.toSorted((a, b) => a - b),
+    );
 
     await page.goto(`${base}/?category=${encodeURIComponent("없는 분류")}`);
     await settled(page);
@@ -174,7 +199,11 @@ describe("the phone", () => {
 
 describe("the controls", () => {
   test("are closed without the secret, and the public surfaces stay", async () => {
-    const { page, requests, complaints, close } = await open(browser, base, "/?viewer=u000001&as_of=2026-01-01T00:00:00%2B09:00");
+    const { page, requests, complaints, close } = await open(
+      browser,
+      base,
+      "/?viewer=u000001&as_of=2026-01-01T00:00:00%2B09:00",
+    );
     assert.ok(await page.locator("#viewer").isDisabled());
     assert.ok(await page.locator("#time").isDisabled());
     assert.ok(await page.getByText("미리보기 열쇠가 있어야").isVisible());
@@ -266,7 +295,10 @@ describe("the controls", () => {
     await page.locator("#token").fill("not.a.token");
     await page.getByRole("button", { name: "이 토큰으로 보기" }).click();
     await page.getByText("토큰을 쓸 수 없어요").waitFor();
-    assert.equal(requests.findLast((request) => request.path === "/v1/home").headers.authorization, "Bearer not.a.token");
+    assert.equal(
+      requests.findLast((request) => request.path === "/v1/home").headers.authorization,
+      "Bearer not.a.token",
+    );
     await page.getByRole("button", { name: "토큰 지우기" }).click();
     await settled(page);
     assert.ok((await products(page, "#new-items")).length > 0);
@@ -278,9 +310,13 @@ describe("the controls", () => {
     const row = page.locator('details[data-route="/v1/home"]').first();
     await row.locator("summary").click();
     const answer = JSON.parse(await row.locator("pre").innerText());
-    assert.deepEqual(answer.new.items.map((item) => item.product_id), await products(page, "#new-items"));
+    assert.deepEqual(
+      answer.new.items.map((item) => item.product_id),
+      await products(page, "#new-items"),
+    );
     const headers = await row.locator("th").allInnerTexts();
-    for (const name of ["ETag", "Cache-Control", "Sinsang-Rung", "Sinsang-Age", "Sinsang-Snapshot", "Server-Timing"]) assert.ok(headers.includes(name), name);
+    for (const name of ["ETag", "Cache-Control", "Sinsang-Rung", "Sinsang-Age", "Sinsang-Snapshot", "Server-Timing"])
+      assert.ok(headers.includes(name), name);
     assert.match(await row.locator("summary").innerText(), /200[^]*\/v1\/home[^]*ms · [\d.]+ K?B/);
     await close();
   });
@@ -290,9 +326,17 @@ describe("in any window", () => {
   for (const width of [360, 800, 1400]) {
     for (const colorScheme of ["light", "dark"]) {
       test(`${width} wide and ${colorScheme}: nothing sticks out, axe finds nothing`, async () => {
-        const { page, complaints, close } = await open(browser, base, preview("?sort=soonest"), { width, colorScheme, reducedMotion: "reduce" });
+        const { page, complaints, close } = await open(browser, base, preview("?sort=soonest"), {
+          width,
+          colorScheme,
+          reducedMotion: "reduce",
+        });
         assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= width);
-        assert.ok(await page.evaluate(() => document.querySelector("#surface").scrollWidth <= document.querySelector("#surface").clientWidth));
+        assert.ok(
+          await page.evaluate(
+            () => document.querySelector("#surface").scrollWidth <= document.querySelector("#surface").clientWidth,
+          ),
+        );
         assert.deepEqual(await overflowing(page), []);
         assert.deepEqual(await axe(page), []);
         await page.getByRole("tab", { name: "생방송" }).click();

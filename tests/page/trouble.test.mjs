@@ -95,7 +95,9 @@ test("a demo's shifted clock is named and followed", async () => {
   await against({ shiftMs }, async (base) => {
     const { page, close } = await open(browser, base);
     await page.getByText("데모 시각", { exact: true }).waitFor();
-    const day = new Intl.DateTimeFormat("ko-KR", { timeZone: "Asia/Seoul", month: "long", day: "numeric" }).format(Date.now() + shiftMs);
+    const day = new Intl.DateTimeFormat("ko-KR", { timeZone: "Asia/Seoul", month: "long", day: "numeric" }).format(
+      Date.now() + shiftMs,
+    );
     assert.ok((await page.locator("#phone-date").innerText()).startsWith(day));
     assert.match(await page.locator("#strip-items .rest").first().innerText(), /^\d+분|^\d+초/);
     await close();

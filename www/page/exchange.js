@@ -42,11 +42,17 @@ export class Exchanges {
   add(exchange) {
     const item = this.#row(exchange);
     const row = item.firstElementChild;
-    const older = [...this.#list.querySelectorAll("details[open]")].find((one) => one.dataset.route === row.dataset.route);
+    const older = [...this.#list.querySelectorAll("details[open]")].find(
+      (one) => one.dataset.route === row.dataset.route,
+    );
     if (row.dataset.route === this.#watched) {
       row.open = true;
       this.#watched = null;
-    } else if (older !== undefined && !older.contains(document.activeElement) && !older.contains(getSelection()?.anchorNode ?? null)) {
+    } else if (
+      older !== undefined &&
+      !older.contains(document.activeElement) &&
+      !older.contains(getSelection()?.anchorNode ?? null)
+    ) {
       older.open = false;
       row.open = true;
     }
@@ -72,7 +78,11 @@ export class Exchanges {
       element(
         "summary",
         {},
-        element("span", { class: good ? "status good" : "status bad" }, exchange.status === 0 ? "실패" : String(exchange.status)),
+        element(
+          "span",
+          { class: good ? "status good" : "status bad" },
+          exchange.status === 0 ? "실패" : String(exchange.status),
+        ),
         element("code", {}, decoded(exchange.path)),
         element("span", { class: "cost" }, `${milliseconds(exchange.tookMs)} · ${bytes(exchange.bytes)}`),
       ),
@@ -84,7 +94,10 @@ export class Exchanges {
   #contents(exchange) {
     const text = pretty(exchange.text);
     const all = new Map(exchange.headers);
-    const names = [...FIRST_HEADERS.filter((name) => all.has(name)), ...[...all.keys()].filter((name) => !FIRST_HEADERS.includes(name)).sort()];
+    const names = [
+      ...FIRST_HEADERS.filter((name) => all.has(name)),
+      ...[...all.keys()].filter((name) => !FIRST_HEADERS.includes(name)).sort(),
+    ];
     return [
       element(
         "div",
@@ -93,14 +106,32 @@ export class Exchanges {
           "table",
           {},
           element("caption", { class: "unseen" }, "헤더"),
-          element("tbody", {}, names.map((name) => element("tr", {}, element("th", { scope: "row" }, title(name)), element("td", {}, all.get(name))))),
+          element(
+            "tbody",
+            {},
+            names.map((name) =>
+              element("tr", {}, element("th", { scope: "row" }, title(name)), element("td", {}, all.get(name))),
+            ),
+          ),
         ),
       ),
       element(
         "div",
         { class: "exchange-tools" },
-        element("button", { type: "button", class: "button small", onclick: () => this.#copy(text, "답을 복사했어요") }, "답 복사"),
-        element("button", { type: "button", class: "button small", onclick: () => this.#copy(new URL(exchange.path, location.origin).href, "주소를 복사했어요") }, "주소 복사"),
+        element(
+          "button",
+          { type: "button", class: "button small", onclick: () => this.#copy(text, "답을 복사했어요") },
+          "답 복사",
+        ),
+        element(
+          "button",
+          {
+            type: "button",
+            class: "button small",
+            onclick: () => this.#copy(new URL(exchange.path, location.origin).href, "주소를 복사했어요"),
+          },
+          "주소 복사",
+        ),
       ),
       element("pre", { tabindex: "0", role: "region", "aria-label": `${decoded(exchange.path)} 본문` }, coloured(text)),
     ];

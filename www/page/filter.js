@@ -23,7 +23,8 @@ export class Filters {
     const categories = withChosen(status?.categories ?? [], state.category);
     const channels = status?.channels ?? [];
     const known = channels.some((channel) => channel.id === state.channel);
-    const offered = known || state.channel === "" ? channels : [...channels, { id: state.channel, name: state.channel }];
+    const offered =
+      known || state.channel === "" ? channels : [...channels, { id: state.channel, name: state.channel }];
     const signature = JSON.stringify([categories, offered]);
     if (signature !== this.#built) {
       this.#build(categories, offered);
@@ -55,7 +56,10 @@ export class Filters {
           ),
         ),
       ),
-      this.#radios("category", "카테고리", "chips", [["", "전체"], ...categories.map((category) => [category, category])]),
+      this.#radios("category", "카테고리", "chips", [
+        ["", "전체"],
+        ...categories.map((category) => [category, category]),
+      ]),
     );
   }
 

@@ -3,7 +3,13 @@
 const KST_OFFSET_MS = 9 * 3600_000;
 const DAY_MS = 86_400_000;
 const WEEKDAYS = ["일", "월", "화", "수", "목", "금", "토"];
-const DAY_NAMES = new Map([[-2, "그저께"], [-1, "어제"], [0, "오늘"], [1, "내일"], [2, "모레"]]);
+const DAY_NAMES = new Map([
+  [-2, "그저께"],
+  [-1, "어제"],
+  [0, "오늘"],
+  [1, "내일"],
+  [2, "모레"],
+]);
 const won = new Intl.NumberFormat("ko-KR");
 
 /** The fields of `atMs` (Unix milliseconds) on a Korean calendar and clock. */
@@ -66,7 +72,9 @@ export function datetimeLocal(atMs) {
  * zone as Korean time.
  */
 export function parseTime(text) {
-  const whole = String(text ?? "").trim().replace(/ (\d\d:\d\d)$/, "+$1");
+  const whole = String(text ?? "")
+    .trim()
+    .replace(/ (\d\d:\d\d)$/, "+$1");
   const zoned = /T\d\d:\d\d(:\d\d(\.\d+)?)?$/.test(whole) ? `${whole}+09:00` : whole;
   if (!/^\d{4}-\d\d-\d\dT/.test(zoned)) return null;
   const at = Date.parse(zoned);

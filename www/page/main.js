@@ -51,7 +51,11 @@ let slideTimer = 0;
 let sliding = false;
 
 const announcement = document.getElementById("announcement");
-const exchanges = new Exchanges(document.getElementById("answers"), announce, matchMedia("(min-width: 1220px)").matches ? "/v1/home" : null);
+const exchanges = new Exchanges(
+  document.getElementById("answers"),
+  announce,
+  matchMedia("(min-width: 1220px)").matches ? "/v1/home" : null,
+);
 const phone = new Phone({
   tab: (tab) => change({ tab }),
   change,
@@ -76,7 +80,12 @@ function show() {
 }
 
 function ask(path, signal) {
-  return get(path, { preview: model.preview, token: model.token, signal, record: (exchange) => exchanges.add(exchange) });
+  return get(path, {
+    preview: model.preview,
+    token: model.token,
+    signal,
+    record: (exchange) => exchanges.add(exchange),
+  });
 }
 
 function path(surface, parameters) {
@@ -120,7 +129,8 @@ async function load({ quiet = false } = {}) {
   const [homeSettled, listSettled] = await Promise.allSettled([homeAsked, listAsked]);
   if (home.aborted) return;
   // The edge's own clock decides what "today" is; wait for it a little rather than show a demo's day twice.
-  if (statusAsked !== null) await Promise.race([statusAsked, new Promise((resolve) => setTimeout(resolve, STATUS_WAIT_MS))]);
+  if (statusAsked !== null)
+    await Promise.race([statusAsked, new Promise((resolve) => setTimeout(resolve, STATUS_WAIT_MS))]);
   if (home.aborted) return;
 
   model.loadingHome = false;
@@ -137,7 +147,8 @@ async function load({ quiet = false } = {}) {
     model.homeRefused = refusal(homeSettled.reason);
   }
   show();
-  if (model.home !== null && model.status !== null && model.status.snapshot?.id !== model.home.snapshot.id) await loadStatus();
+  if (model.home !== null && model.status !== null && model.status.snapshot?.id !== model.home.snapshot.id)
+    await loadStatus();
 }
 
 function takeHome({ json, exchange }) {
@@ -216,7 +227,9 @@ async function loadViewers() {
   if (model.preview === null) return;
   try {
     const { json } = await get("/demo/viewers.json", {});
-    model.viewers = (json.viewers ?? []).filter((viewer) => typeof viewer.user_id === "string" && typeof viewer.label === "string");
+    model.viewers = (json.viewers ?? []).filter(
+      (viewer) => typeof viewer.user_id === "string" && typeof viewer.label === "string",
+    );
     show();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
@@ -227,7 +240,10 @@ async function loadViewers() {
 function nextChange(home) {
   if (model.state.asOfMs !== null && model.preview !== null) return Infinity;
   const nowMs = model.clock.now();
-  const broadcasts = [...home.live.items.map((item) => item.broadcast), ...home.new.items.flatMap((item) => item.broadcasts)];
+  const broadcasts = [
+    ...home.live.items.map((item) => item.broadcast),
+    ...home.new.items.flatMap((item) => item.broadcasts),
+  ];
   const next = broadcasts
     .flatMap((broadcast) => [Date.parse(broadcast.starts_at), Date.parse(broadcast.ends_at)])
     .filter((atMs) => atMs > nowMs)
@@ -257,9 +273,14 @@ function change(part, underway = false) {
 /** Asks for what a change of the state made stale. */
 function follow(before, part = {}) {
   const after = model.state;
-  const rewound = after.tab !== before.tab || after.category !== before.category || after.channel !== before.channel || after.sort !== before.sort;
+  const rewound =
+    after.tab !== before.tab ||
+    after.category !== before.category ||
+    after.channel !== before.channel ||
+    after.sort !== before.sort;
   if (after.viewer !== before.viewer || after.asOfMs !== before.asOfMs || "asOfMs" in part) load();
-  else if (after.category !== before.category || after.channel !== before.channel || after.sort !== before.sort) loadList();
+  else if (after.category !== before.category || after.channel !== before.channel || after.sort !== before.sort)
+    loadList();
   else show();
   if (rewound && after.tab !== before.tab) document.getElementById("surface").scrollTop = 0;
 }
@@ -279,7 +300,13 @@ function ways(refused, more = false) {
   const { viewer, asOfMs, category, channel, sort } = model.state;
   const plain = viewer === "" && asOfMs === null && category === "" && channel === "" && sort === "recommended";
   if (refused.status !== 400 || plain) return [again];
-  return [{ label: "조건 지우기", act: () => change({ viewer: "", asOfMs: null, category: "", channel: "", sort: "recommended" }) }, again];
+  return [
+    {
+      label: "조건 지우기",
+      act: () => change({ viewer: "", asOfMs: null, category: "", channel: "", sort: "recommended" }),
+    },
+    again,
+  ];
 }
 
 function leavePreview() {

@@ -20,10 +20,23 @@ const RUNGS = new Map([
 /** The controls in `root`. `acts`: `change(part, replaceAddress)`, `token(text)`, `reload()`, `forget()`. */
 export class Panel {
   #acts;
-  #viewerSelect = element("select", { id: "viewer", onchange: (event) => this.#acts.change({ viewer: event.target.value }) });
-  #viewerText = element("input", { id: "viewer-text", type: "text", autocomplete: "off", spellcheck: "false", placeholder: "예: u000123" });
+  #viewerSelect = element("select", {
+    id: "viewer",
+    onchange: (event) => this.#acts.change({ viewer: event.target.value }),
+  });
+  #viewerText = element("input", {
+    id: "viewer-text",
+    type: "text",
+    autocomplete: "off",
+    spellcheck: "false",
+    placeholder: "예: u000123",
+  });
   #time = element("input", { id: "time", type: "datetime-local", onchange: () => this.#typedTime() });
-  #timeNow = element("button", { type: "button", class: "button", onclick: () => this.#acts.change({ asOfMs: null }) }, "지금");
+  #timeNow = element(
+    "button",
+    { type: "button", class: "button", onclick: () => this.#acts.change({ asOfMs: null }) },
+    "지금",
+  );
   #slider = element("input", {
     id: "time-slider",
     type: "range",
@@ -35,12 +48,22 @@ export class Panel {
   });
   #sliderEnds = element("div", { class: "slider-ends", "aria-hidden": "true" });
   #timeWords = element("output", { class: "time-words", for: "time time-slider" });
-  #token = element("textarea", { id: "token", rows: "3", autocomplete: "off", spellcheck: "false", placeholder: "eyJ…" });
+  #token = element("textarea", {
+    id: "token",
+    rows: "3",
+    autocomplete: "off",
+    spellcheck: "false",
+    placeholder: "eyJ…",
+  });
   #closed = element("div", { class: "closed" });
   #who = element("fieldset", { class: "group" });
   #when = element("fieldset", { class: "group" });
   #facts = element("dl", { class: "facts" });
-  #reload = element("button", { type: "button", class: "button small", onclick: () => this.#acts.reload() }, "다시 불러오기");
+  #reload = element(
+    "button",
+    { type: "button", class: "button small", onclick: () => this.#acts.reload() },
+    "다시 불러오기",
+  );
   #window = null;
   #nowMs = 0;
   #asOfMs = null;
@@ -68,7 +91,9 @@ export class Panel {
       element(
         "div",
         { class: "jumps", role: "group", "aria-label": "시각 옮기기" },
-        JUMPS.map(([label, byMs]) => element("button", { type: "button", class: "button", onclick: () => this.#jump(byMs) }, label)),
+        JUMPS.map(([label, byMs]) =>
+          element("button", { type: "button", class: "button", onclick: () => this.#jump(byMs) }, label),
+        ),
       ),
       element("label", { for: "time-slider" }, "편성 기간에서 고르기"),
       this.#slider,
@@ -88,12 +113,21 @@ export class Panel {
         element(
           "div",
           { class: "line" },
-          element("button", { type: "button", class: "button", onclick: () => this.#acts.token(this.#token.value.trim()) }, "이 토큰으로 보기"),
+          element(
+            "button",
+            { type: "button", class: "button", onclick: () => this.#acts.token(this.#token.value.trim()) },
+            "이 토큰으로 보기",
+          ),
           element("button", { type: "button", class: "button", onclick: () => this.#acts.token("") }, "지우기"),
         ),
         element("p", { class: "hint" }, "토큰은 이 창에서만 쓰이고 저장되지 않아요."),
       ),
-      element("section", { class: "group", "aria-labelledby": "facts-title" }, element("div", { class: "section-head" }, element("h3", { id: "facts-title" }, "보여 주는 자료"), this.#reload), this.#facts),
+      element(
+        "section",
+        { class: "group", "aria-labelledby": "facts-title" },
+        element("div", { class: "section-head" }, element("h3", { id: "facts-title" }, "보여 주는 자료"), this.#reload),
+        this.#facts,
+      ),
     );
   }
 
@@ -109,7 +143,8 @@ export class Panel {
     if (token === "" || this.#token.value === "") this.#token.value = token;
 
     const shownMs = this.#asOfMs ?? this.#nowMs;
-    if (document.activeElement !== this.#time || parseTime(this.#time.value) !== null) this.#time.value = datetimeLocal(shownMs);
+    if (document.activeElement !== this.#time || parseTime(this.#time.value) !== null)
+      this.#time.value = datetimeLocal(shownMs);
     this.#timeNow.setAttribute("aria-pressed", String(this.#asOfMs === null));
     this.#showSlider(status?.window ?? null, shownMs);
     this.#showWords();
@@ -135,7 +170,9 @@ export class Panel {
             element(
               "p",
               {},
-              asked ? "이 링크는 사용자나 시각을 골라 둔 것이라 미리보기 열쇠가 있어야 그대로 보입니다. " : "사용자와 시각을 고르려면 미리보기 열쇠가 필요해요. ",
+              asked
+                ? "이 링크는 사용자나 시각을 골라 둔 것이라 미리보기 열쇠가 있어야 그대로 보입니다. "
+                : "사용자와 시각을 고르려면 미리보기 열쇠가 필요해요. ",
               "주소 끝에 ",
               element("code", {}, "#preview=열쇠"),
               " 를 붙여 여세요.",
@@ -183,7 +220,8 @@ export class Panel {
   }
 
   #showWords() {
-    const text = this.#asOfMs === null ? `지금 · ${clock(this.#nowMs)}` : `${startTime(this.#asOfMs, this.#nowMs)}에 멈춤`;
+    const text =
+      this.#asOfMs === null ? `지금 · ${clock(this.#nowMs)}` : `${startTime(this.#asOfMs, this.#nowMs)}에 멈춤`;
     if (this.#timeWords.textContent !== text) this.#timeWords.textContent = text;
   }
 
@@ -207,7 +245,9 @@ export class Panel {
     ];
     replace(
       this.#facts,
-      rows.filter(([, value]) => value !== null).map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))),
+      rows
+        .filter(([, value]) => value !== null)
+        .map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))),
     );
   }
 

@@ -59,7 +59,10 @@ export class Phone {
       return;
     }
     if (surface === null) {
-      replace(byId("elsewhere"), nothing("이 화면은 앱에서 제공됩니다", `‘${current.label}’ 탭은 앱에서 볼 수 있어요.`));
+      replace(
+        byId("elsewhere"),
+        nothing("이 화면은 앱에서 제공됩니다", `‘${current.label}’ 탭은 앱에서 볼 수 있어요.`),
+      );
       return;
     }
     this.#showLive(model);
@@ -71,7 +74,10 @@ export class Phone {
   /** Moves the clock, the remaining times and the progress bars on. */
   tick(model) {
     const nowMs = model.clock.now(model.state.asOfMs);
-    for (const [id, text] of [["phone-clock", clock(nowMs)], ["phone-date", date(nowMs)]]) {
+    for (const [id, text] of [
+      ["phone-clock", clock(nowMs)],
+      ["phone-date", date(nowMs)],
+    ]) {
       if (byId(id).textContent !== text) byId(id).textContent = text;
     }
     tick(byId("surface"), nowMs);
@@ -86,7 +92,13 @@ export class Phone {
     replace(
       byId("phone-viewer"),
       element("strong", {}, named),
-      home === null ? null : element("span", { class: home.personalized ? "order personal" : "order" }, home.personalized ? "맞춤 순서" : "공통 순서"),
+      home === null
+        ? null
+        : element(
+            "span",
+            { class: home.personalized ? "order personal" : "order" },
+            home.personalized ? "맞춤 순서" : "공통 순서",
+          ),
     );
   }
 
@@ -144,9 +156,15 @@ export class Phone {
     const items = home?.live.items ?? null;
     byId("strip-count").textContent = items === null ? "" : number(items.length);
     byId("live-count").textContent = items === null ? "" : number(items.length);
-    byId("strip-all").hidden = items === null || items.length === 0 || !home.tabs.items.some((tab) => surfaceOf(tab) === "live");
-    const empty = () => [element("li", { class: "whole" }, nothing("지금은 방송이 없어요", "다음 방송을 기다려 주세요."))];
-    for (const [place, root] of [["strip", byId("strip-items")], ["live", byId("live-items")]]) {
+    byId("strip-all").hidden =
+      items === null || items.length === 0 || !home.tabs.items.some((tab) => surfaceOf(tab) === "live");
+    const empty = () => [
+      element("li", { class: "whole" }, nothing("지금은 방송이 없어요", "다음 방송을 기다려 주세요.")),
+    ];
+    for (const [place, root] of [
+      ["strip", byId("strip-items")],
+      ["live", byId("live-items")],
+    ]) {
       if (items === null) replace(root, skeletons(place, 3));
       else replace(root, items.length === 0 ? empty() : items.map((item) => liveCard(item, place, this.#openProduct)));
       tick(root, edgeClock.now(state.asOfMs));
@@ -172,13 +190,19 @@ export class Phone {
       replace(
         root,
         narrowed
-          ? nothing("조건에 맞는 상품이 없어요", "다른 카테고리나 채널을 골라 보세요.", [{ label: "조건 지우기", act: this.#acts.clear }])
+          ? nothing("조건에 맞는 상품이 없어요", "다른 카테고리나 채널을 골라 보세요.", [
+              { label: "조건 지우기", act: this.#acts.clear },
+            ])
           : nothing("새로 나온 상품이 없어요", "새 편성이 나오면 여기에 보여 드려요."),
       );
       return;
     }
     const cards = (products, level) =>
-      element("ul", { class: "cards" }, products.map((product) => card(product, nowMs, this.#openProduct, level)));
+      element(
+        "ul",
+        { class: "cards" },
+        products.map((product) => card(product, nowMs, this.#openProduct, level)),
+      );
     if (state.sort === "soonest") {
       replace(
         root,
@@ -187,7 +211,10 @@ export class Phone {
             "section",
             { class: "day" },
             element("h3", { class: "day-name" }, day.name, day.exact === "" ? null : element("span", {}, day.exact)),
-            day.hours.map((hour) => [hour.name === "" ? null : element("h4", { class: "hour-name" }, hour.name), cards(hour.products, hour.name === "" ? 4 : 5)]),
+            day.hours.map((hour) => [
+              hour.name === "" ? null : element("h4", { class: "hour-name" }, hour.name),
+              cards(hour.products, hour.name === "" ? 4 : 5),
+            ]),
           ),
         ),
       );
@@ -200,7 +227,13 @@ export class Phone {
       moreRefused === null && list.next_cursor !== null
         ? element(
             "button",
-            { type: "button", class: "button wide", "data-key": "more", "aria-disabled": loadingMore ? "true" : null, onclick: this.#acts.more },
+            {
+              type: "button",
+              class: "button wide",
+              "data-key": "more",
+              "aria-disabled": loadingMore ? "true" : null,
+              onclick: this.#acts.more,
+            },
             loadingMore ? "불러오는 중…" : "더 보기",
             element("span", { class: "count" }, `${number(list.items.length)} / ${number(list.total)}`),
           )
@@ -238,7 +271,12 @@ function pin() {
 }
 
 function currentTab(tabs, wanted) {
-  return tabs.find((tab) => tab.tab_id === wanted) ?? tabs.find((tab) => surfaceOf(tab) === wanted) ?? tabs.find((tab) => surfaceOf(tab) === "new") ?? null;
+  return (
+    tabs.find((tab) => tab.tab_id === wanted) ??
+    tabs.find((tab) => surfaceOf(tab) === wanted) ??
+    tabs.find((tab) => surfaceOf(tab) === "new") ??
+    null
+  );
 }
 
 function skeletons(place, count) {

@@ -73,7 +73,12 @@ export function liveCard(product, place, open) {
           "aria-label": "방송 진행",
           "data-starts": startsMs,
         }),
-        element("p", {}, element("span", { class: "rest", "data-ends": endsMs }), element("span", { class: "until" }, `${clock(endsMs)}까지`)),
+        element(
+          "p",
+          {},
+          element("span", { class: "rest", "data-ends": endsMs }),
+          element("span", { class: "until" }, `${clock(endsMs)}까지`),
+        ),
       ),
     ),
   );
@@ -136,7 +141,11 @@ export function details(product, nowMs, close) {
         ),
       ),
       element("h3", {}, verdictName(product.verdict.kind)),
-      element("p", { class: product.verdict.kind === "new" ? "evidence" : "evidence doubt" }, product.verdict.evidence.text),
+      element(
+        "p",
+        { class: product.verdict.kind === "new" ? "evidence" : "evidence doubt" },
+        product.verdict.evidence.text,
+      ),
       element("h3", {}, "방송"),
       element(
         "ul",
@@ -145,9 +154,18 @@ export function details(product, nowMs, close) {
           element(
             "li",
             {},
-            element("strong", {}, broadcast.on_air ? "지금 방송 중" : startTime(Date.parse(broadcast.starts_at), nowMs)),
+            element(
+              "strong",
+              {},
+              broadcast.on_air ? "지금 방송 중" : startTime(Date.parse(broadcast.starts_at), nowMs),
+            ),
             ` ${broadcast.on_air ? "" : "– "}${clock(Date.parse(broadcast.ends_at))}${broadcast.on_air ? "까지" : ""}`,
-            element("span", {}, broadcast.channel.name, broadcast.price === null ? "" : ` · ${number(broadcast.price)}원`),
+            element(
+              "span",
+              {},
+              broadcast.channel.name,
+              broadcast.price === null ? "" : ` · ${number(broadcast.price)}원`,
+            ),
           ),
         ),
       ),
@@ -166,7 +184,9 @@ export function details(product, nowMs, close) {
 }
 
 function fact(name, value) {
-  return value === null || value === undefined ? null : element("div", {}, element("dt", {}, name), element("dd", {}, value));
+  return value === null || value === undefined
+    ? null
+    : element("div", {}, element("dt", {}, name), element("dd", {}, value));
 }
 
 function heading(product, place, open, level = 3) {
@@ -201,7 +221,9 @@ function price(value, listPrice) {
 }
 
 function badges(product) {
-  const shown = [product.on_air ? liveBadge() : null, product.verdict.kind === "new" ? firstBadge() : null].filter((badge) => badge !== null);
+  const shown = [product.on_air ? liveBadge() : null, product.verdict.kind === "new" ? firstBadge() : null].filter(
+    (badge) => badge !== null,
+  );
   return shown.length === 0 ? null : element("p", { class: "badges" }, shown);
 }
 
@@ -215,7 +237,11 @@ function firstBadge() {
 
 function when(broadcast, nowMs) {
   if (broadcast.on_air) return element("strong", {}, `${clock(Date.parse(broadcast.ends_at))}까지`);
-  return element("strong", {}, element("time", { datetime: broadcast.starts_at }, startTime(Date.parse(broadcast.starts_at), nowMs)));
+  return element(
+    "strong",
+    {},
+    element("time", { datetime: broadcast.starts_at }, startTime(Date.parse(broadcast.starts_at), nowMs)),
+  );
 }
 
 function channel(broadcast) {

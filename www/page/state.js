@@ -3,7 +3,14 @@
 import { parseTime, rfc3339 } from "./format.js";
 
 const SECRET_KEY = "sinsang-preview";
-const DEFAULTS = Object.freeze({ viewer: "", asOfMs: null, tab: "new", category: "", channel: "", sort: "recommended" });
+const DEFAULTS = Object.freeze({
+  viewer: "",
+  asOfMs: null,
+  tab: "new",
+  category: "",
+  channel: "",
+  sort: "recommended",
+});
 
 /** The state that an address's query (`location.search`) stands for; what is missing or unreadable is the default. */
 export function readState(search) {

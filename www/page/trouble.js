@@ -18,10 +18,21 @@ export function words(refused) {
   if (status === 0) return { title: "연결하지 못했어요", text: "인터넷 연결을 확인한 뒤 다시 시도해 주세요." };
   if (status === 400) {
     const name = PARAMETERS.get(problem.parameter) ?? problem.parameter;
-    return { title: "조건을 확인해 주세요", text: name === undefined ? "보낸 조건을 읽을 수 없어요." : `‘${name}’ 값을 읽을 수 없어요.` };
+    return {
+      title: "조건을 확인해 주세요",
+      text: name === undefined ? "보낸 조건을 읽을 수 없어요." : `‘${name}’ 값을 읽을 수 없어요.`,
+    };
   }
-  if (status === 401) return { title: "토큰을 쓸 수 없어요", text: "만료되었거나 올바르지 않은 토큰이에요. 새 토큰을 넣거나 지워 주세요." };
-  if (status === 403) return { title: "미리보기를 열 수 없어요", text: "미리보기 열쇠가 맞지 않아요. 열쇠를 지우면 공개 화면을 볼 수 있어요." };
+  if (status === 401)
+    return {
+      title: "토큰을 쓸 수 없어요",
+      text: "만료되었거나 올바르지 않은 토큰이에요. 새 토큰을 넣거나 지워 주세요.",
+    };
+  if (status === 403)
+    return {
+      title: "미리보기를 열 수 없어요",
+      text: "미리보기 열쇠가 맞지 않아요. 열쇠를 지우면 공개 화면을 볼 수 있어요.",
+    };
   if (status === 404) return { title: "찾는 화면이 없어요", text: "주소를 확인해 주세요." };
   if (status === 410) return { title: "목록이 새로 바뀌었어요", text: "처음부터 다시 불러와 주세요." };
   if (status === 503) {
@@ -43,7 +54,12 @@ export function trouble(refused, actions) {
     element("p", {}, text),
     element("p", { class: "state-actions" }, actions.map(button)),
     typeof detail === "string" && refused.status !== 0
-      ? element("details", { class: "state-detail" }, element("summary", {}, "자세한 이유"), element("p", { lang: "en" }, detail))
+      ? element(
+          "details",
+          { class: "state-detail" },
+          element("summary", {}, "자세한 이유"),
+          element("p", { lang: "en" }, detail),
+        )
       : null,
   );
 }
