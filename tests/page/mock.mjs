@@ -78,6 +78,28 @@ export const VIEWERS = [
   { user_id: "u000002", label: "식품과 건강을 저녁에 보는 60대" },
 ];
 
+const EVIDENCE = {
+  new: { reason: "first_broadcast", text: "180일 기록에서 첫 방송", review_count: null, earlier: null },
+  repeat: {
+    reason: "aired_before",
+    text: "2026-11-03 20:40 CJ온스타일에서 방송됨",
+    review_count: 12,
+    earlier: {
+      shop: "CJ온스타일",
+      listing_id: "456",
+      channel: "CJ온스타일",
+      starts_at: "2026-11-03T20:40:00+09:00",
+      title: "[역대최대] 지난번 방송의 상품명",
+    },
+  },
+  unknown: {
+    reason: "reviews_before_records",
+    text: "기록 이전 방송 가능성: 상품평 230개",
+    review_count: 230,
+    earlier: null,
+  },
+};
+
 const digest = (text, length) => createHash("sha256").update(text).digest("hex").slice(0, length);
 const weight = (...parts) => Number.parseInt(digest(parts.join("|"), 8), 16) / 0xffffffff;
 const pick = (list, ...parts) => list[Math.floor(weight(...parts) * list.length) % list.length];
@@ -122,11 +144,7 @@ function catalogue(fromMs, days, everyTitle) {
           listings: [{ shop: channel.shop, listing_id }],
           verdict: {
             kind,
-            evidence: {
-              new: { reason: "first_broadcast", text: "180일 기록에서 첫 방송", history_days: 180 },
-              repeat: { reason: "aired_before", text: "12일 전 같은 상품이 방송됨" },
-              unknown: { reason: "reviewed_before", text: "리뷰 230개: 기록 이전에 방송했을 수 있음" },
-            }[kind],
+            evidence: { ...EVIDENCE[kind], history_days: 180, shop_history_days: 180 },
           },
         },
       });

@@ -141,11 +141,7 @@ export function details(product, nowMs, close) {
         ),
       ),
       element("h3", {}, verdictName(product.verdict.kind)),
-      element(
-        "p",
-        { class: product.verdict.kind === "new" ? "evidence" : "evidence doubt" },
-        product.verdict.evidence.text,
-      ),
+      verdict(product.verdict),
       element("h3", {}, "방송"),
       element(
         "ul",
@@ -246,6 +242,16 @@ function when(broadcast, nowMs) {
 
 function channel(broadcast) {
   return element("span", { class: "channel" }, broadcast.channel.name);
+}
+
+function verdict({ kind, evidence }) {
+  const { text, earlier } = evidence;
+  return element(
+    "div",
+    {},
+    element("p", { class: kind === "new" ? "evidence" : "evidence doubt" }, text),
+    !earlier ? null : element("p", { class: "earlier" }, `그때 상품명: ${earlier.title}`),
+  );
 }
 
 function verdictName(kind) {
