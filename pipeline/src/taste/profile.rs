@@ -250,7 +250,9 @@ pub(crate) fn quantise(lean: &FloatVector) -> [i8; DIMS] {
         let values = &mut vector[block.range()];
         let most = values.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
         if most > 127.0 {
-            values.iter_mut().for_each(|value| *value *= 127.0 / most);
+            for value in values {
+                *value *= 127.0 / most;
+            }
         }
     }
     space::round(&vector)

@@ -32,12 +32,13 @@ macro_rules! query {
 pub(crate) const FATE: Query = query!("taste_fate");
 pub(crate) const COUNT: Query = query!("taste_count");
 pub(crate) const BOT: Query = query!("taste_bot");
+pub(crate) const LISTING: Query = query!("taste_listing");
 pub(crate) const EVENT: Query = query!("taste_event");
 pub(crate) const POPULATION: Query = query!("taste_population");
 pub(crate) const USER: Query = query!("taste_user");
 
 /// Tables that [`super::learn`] registers while it runs.
-pub(crate) const OWN_TABLES: [&str; 4] = ["taste_fate", "taste_event", "taste_weight", "taste_bot"];
+pub(crate) const OWN_TABLES: [&str; 5] = ["taste_fate", "taste_listing", "taste_event", "taste_weight", "taste_bot"];
 
 impl Query {
     pub(crate) fn failed(self, source: DataFusionError) -> Error {
@@ -59,6 +60,16 @@ impl Query {
     pub(crate) async fn register(self, ctx: &SessionContext, numbers: &[(&str, i64)]) -> Result<(), Error> {
         let view = self.plan(ctx, numbers).await?.into_view();
         ctx.register_table(self.name, view).map_err(|source| self.failed(source))?;
+        Ok(())
+    }
+
+    /// Runs the query and registers its rows as a table of its own name, held in memory.
+    pub(crate) async fn materialise(self, ctx: &SessionContext) -> Result<(), Error> {
+        let planned = self.plan(ctx, &[]).await?;
+        let schema = Arc::clone(planned.schema().inner());
+        let batches = planned.collect().await.map_err(|source| self.failed(source))?;
+        let table = MemTable::try_new(schema, vec![batches]).map_err(|source| self.failed(source))?;
+        ctx.register_table(self.name, Arc::new(table)).map_err(|source| self.failed(source))?;
         Ok(())
     }
 
@@ -93,6 +104,17 @@ impl Query {
     }
 }
 
+/// A context over the same tables that has `taste_hash` and joins as the queries are written. DataFusion would swap the
+/// sides by its estimates, and takes a few thousand filtered events for less than a table of listings: with millions of
+/// them it then holds the events in memory.
+pub(crate) fn own_context(ctx: &SessionContext) -> SessionContext {
+    let mut state = ctx.state();
+    state.config_mut().options_mut().optimizer.join_reordering = false;
+    let own = SessionContext::new_with_state(state);
+    own.register_udf(hash_function());
+    own
+}
+
 /// Registers what an event weighs by kind and age, for `taste_event` to join.
 pub(crate) fn register_weights(ctx: &SessionContext, weights: &[DecayedWeight]) -> Result<(), Error> {
     let kinds: StringArray = weights.iter().map(|line| Some(line.kind.as_str())).collect();
@@ -122,7 +144,7 @@ fn register(ctx: &SessionContext, name: &'static str, columns: &[(&str, ArrayRef
 }
 
 /// `taste_hash(user_id)`: a whole number from 0 that spreads users over buckets, the same on every machine.
-pub(crate) fn hash_function() -> ScalarUDF {
+fn hash_function() -> ScalarUDF {
     let hash = |arguments: &[ColumnarValue]| {
         let arrays = ColumnarValue::values_to_arrays(arguments)?;
         let users = arrays.first().ok_or_else(|| DataFusionError::Plan("taste_hash takes a user id".to_owned()))?;
