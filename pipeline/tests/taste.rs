@@ -447,7 +447,7 @@ async fn no_events_give_no_tastes_and_an_even_population() {
     let (tastes, report) = world.learn(&[], PLAIN, &Options::default()).await;
     assert!(tastes.is_empty());
     assert_eq!((report.users, report.events, report.buckets), (0, 0, 1));
-    assert_eq!((report.population.vector, report.population.hours), (vec![0; DIMS], [0; 8]));
+    assert_eq!((report.population.vector, report.population.hours), ([0; DIMS], [0; 8]));
     assert!(report.population.popularity.is_empty());
 
     // Two weeks without an event: nothing but age tells them apart from yesterday's.

@@ -213,3 +213,54 @@ pub(crate) fn each_row(query: Query, batch: &RecordBatch, mut take: impl FnMut(&
 fn text_at(column: &StringArray, at: usize) -> Option<&str> {
     (column.is_valid(at) && !column.value(at).is_empty()).then(|| column.value(at))
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::physical_plan::displayable;
+
+    use super::*;
+
+    fn register_texts(ctx: &SessionContext, table: &'static str, columns: &[&'static str], rows: usize) {
+        let column: ArrayRef = Arc::new(StringArray::from_iter_values((0..rows).map(|at| at.to_string())));
+        let columns: Vec<(&str, ArrayRef)> = columns.iter().map(|&name| (name, Arc::clone(&column))).collect();
+        register(ctx, table, &columns).unwrap();
+    }
+
+    #[tokio::test]
+    async fn events_are_streamed_past_the_smaller_tables_even_where_they_look_fewer() {
+        let ctx = SessionContext::new();
+        let fields = ["user_id", "kind", "fate", "shop", "listing_id", "product_id", "tab_id", "channel"];
+        register_texts(&ctx, "fates", &fields, 1);
+        register_texts(&ctx, "taste_listing", &["shop", "listing_id", "product", "channel"], 1_000);
+        register_bots(&ctx, ["a", "b"].into_iter()).unwrap();
+        register_weights(&ctx, &super::super::weight::decayed(&super::super::Weights::default(), 30.0).unwrap())
+            .unwrap();
+        let fates = ctx.sql("SELECT *, CAST(1 AS BIGINT) AS at FROM fates").await.unwrap();
+        ctx.register_table("taste_fate", fates.into_view()).unwrap();
+
+        let own = own_context(&ctx);
+        EVENT.register(&own, &[("last_ms", 10)]).await.unwrap();
+        let planned = USER.plan(&own, &[("buckets", 1), ("bucket", 0)]).await.unwrap();
+        let plan = displayable(planned.create_physical_plan().await.unwrap().as_ref()).indent(false).to_string();
+        let joins: Vec<&str> = plan.match_indices("join_type=").map(|(at, _)| &plan[at..at + 15]).collect();
+        assert_eq!(joins, ["join_type=Right", "join_type=Inner", "join_type=Right"], "{plan}");
+        assert!(plan.contains("join_type=RightAnti"), "{plan}");
+        assert!(ctx.sql(USER.sql).await.is_err(), "the function is not left on the caller's context");
+    }
+
+    #[test]
+    fn every_kind_of_event_is_usable() {
+        for kind in crate::table::EventKind::ALL {
+            assert!(FATE.sql.contains(&format!("'{}'", kind.as_str())), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn the_hash_spreads_users_evenly() {
+        let mut buckets = [0; 16];
+        for user in 0..16_000 {
+            buckets[usize::try_from(user_hash(&format!("u{user:06}")) % 16).unwrap()] += 1;
+        }
+        assert!(buckets.iter().all(|&users| (850..1_150).contains(&users)), "{buckets:?}");
+    }
+}
