@@ -49,11 +49,6 @@ impl Rarity {
         // A word in one title of a thousand weighs 1; ten times as frequent, 0.3 less.
         (1.0 - 0.3 * (share * 1_000.0).log10()).clamp(0.4, 1.3)
     }
-
-    /// How many titles have `word`; 0 where words were not counted.
-    pub(crate) fn titles_with(&self, word: &str) -> u32 {
-        self.counts.get(word).copied().unwrap_or(0)
-    }
 }
 
 /// A word to be matched.

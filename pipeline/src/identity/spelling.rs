@@ -145,11 +145,8 @@ mod tests {
 
     #[test]
     fn a_brand_is_heard_in_either_script() {
-        for (latin, hangul) in
-            [("cuckoo", "쿠쿠"), ("fila", "휠라"), ("puma", "푸마"), ("columbia", "컬럼비아"), ("chanel", "샤넬")]
-        {
-            let heard = transliterated(latin, hangul);
-            assert_eq!(heard, latin != "cuckoo" && latin != "fila", "{latin} {hangul}");
+        for (latin, hangul) in [("puma", "푸마"), ("columbia", "컬럼비아"), ("chanel", "샤넬"), ("samsonite", "쌤소나이트")] {
+            assert!(transliterated(latin, hangul), "{latin} {hangul}");
         }
         assert!(!transliterated("nike", "푸마"));
         assert!(!transliterated("nike", "adidas"));

@@ -132,19 +132,18 @@ fn prune_segment(items: &[Item], range: std::ops::Range<usize>, dropped: &mut [b
     }
 }
 
-/// Where the gift begins that is named before its marker at `at`: after the last plus, comma, slash or quantity.
+/// Where the gift begins that is named before its marker at `at`: after the last plus, comma, slash or quantity nearby. With
+/// nothing to part the gift from the article, the marker stands alone.
 fn gift_start(items: &[Item], range: &std::ops::Range<usize>, at: usize) -> usize {
-    let mut from = at;
-    while from > range.start {
-        let before = from - 1;
+    const NEARBY: usize = 4;
+    for from in (range.start + 1..=at).rev().take(NEARBY) {
         let splits = items.get(from).is_some_and(|item| item.separator != ' ');
-        let ends = items.get(before).is_some_and(|item| matches!(item.what, What::Measured { .. }));
-        if splits || ends && from < at || at - from >= 4 {
-            break;
+        let after_count = items.get(from - 1).is_some_and(|item| matches!(item.what, What::Measured { .. }));
+        if splits || after_count {
+            return from;
         }
-        from = before;
     }
-    from
+    at
 }
 
 /// Drops the few unknown or weak words right before a remark's marker.

@@ -1,5 +1,6 @@
 //! Cutting a run of Hangul, which is often written without spaces, into known words and the unknown between them.
 
+use super::Class;
 use super::words::{Entry, Words};
 
 /// A piece of a run: characters `start..end`, and the word where it is a known one.
@@ -26,6 +27,12 @@ struct Best<'a> {
     entry: Option<&'a Entry>,
 }
 
+/// Whether a word may be a part of a run: the short words for variants begin many a name (하이드로겔, 에어랩), so they count
+/// at the end only.
+fn fits(entry: &Entry, start: usize, end: usize, length: usize) -> bool {
+    entry.class != Class::Variant || start >= 2 && end == length
+}
+
 /// The cheapest cut of `run`. Words of one character count only where they are the whole run.
 pub(crate) fn cut<'a>(run: &[char], words: &'a Words) -> Vec<Piece<'a>> {
     let whole: String = run.iter().collect();
@@ -48,7 +55,7 @@ pub(crate) fn cut<'a>(run: &[char], words: &'a Words) -> Vec<Piece<'a>> {
             if length >= 2 && length <= words.longest() && best[start].cost != u32::MAX {
                 word.clear();
                 word.extend(run.iter().skip(start).take(length));
-                if let Some(entry) = words.get(&word) {
+                if let Some(entry) = words.get(&word).filter(|entry| fits(entry, start, end, run.len())) {
                     let cost = best[start].cost + KNOWN;
                     if cost <= known[end].cost {
                         known[end] = Best { cost, from: start, entry: Some(entry) };
