@@ -139,7 +139,7 @@ fn gift_start(items: &[Item], range: &std::ops::Range<usize>, at: usize) -> usiz
     for from in (range.start + 1..=at).rev().take(NEARBY) {
         let splits = items.get(from).is_some_and(|item| item.separator != ' ');
         let after_count = items.get(from - 1).is_some_and(|item| matches!(item.what, What::Measured { .. }));
-        if splits || after_count {
+        if splits || after_count && from < at {
             return from;
         }
     }
@@ -191,7 +191,7 @@ fn domain(items: &[Item], dropped: &[bool], category: Option<Domain>) -> Option<
                     named = Some(*domain);
                 }
             }
-            What::Word { class: Class::Flavour, .. } => flavour = true,
+            What::Word { class: Class::Flavour, .. } => flavour |= !after_plus,
             _ => {}
         }
     }
@@ -219,6 +219,9 @@ fn addons(items: &[Item], domain: Option<Domain>) -> Vec<bool> {
                     let part_end = part_end(items, index, range.end);
                     let part = items.get(index..part_end).unwrap_or_default();
                     let has_count = part.iter().any(is_count);
+                    let has_weight = part.iter().any(|item| {
+                        matches!(&item.what, What::Measured { measure: Measure::Weight | Measure::Volume, .. })
+                    });
                     let ingredient = part.first().is_some_and(|item| {
                         matches!(
                             &item.what,
@@ -227,7 +230,7 @@ fn addons(items: &[Item], domain: Option<Domain>) -> Vec<bool> {
                         )
                     });
                     let eaten = matches!(domain, Some(Domain::Food | Domain::Health) | None);
-                    after_plus = if eaten && ingredient { counted } else { counted || has_count || !eaten };
+                    after_plus = if eaten && ingredient && !has_weight { counted } else { counted || has_count || !eaten };
                 }
                 '/' | ',' | '|' => after_plus = false,
                 _ => {}

@@ -27,10 +27,17 @@ struct Best<'a> {
     entry: Option<&'a Entry>,
 }
 
+/// What a single unknown character between words costs besides: 한우물 is a name, not 한우 and 물.
+const UNKNOWN_SINGLE: u32 = 5;
+
 /// Whether a word may be a part of a run: the short words for variants begin many a name (하이드로겔, 에어랩), so they count
-/// at the end only.
+/// at the end only; colours hide in names (올레드) and count alone only.
 fn fits(entry: &Entry, start: usize, end: usize, length: usize) -> bool {
-    entry.class != Class::Variant || start >= 2 && end == length
+    match entry.class {
+        Class::Variant => start >= 2 && end == length,
+        Class::Colour | Class::Size => false,
+        _ => true,
+    }
 }
 
 /// The cheapest cut of `run`. Words of one character count only where they are the whole run.
@@ -63,7 +70,8 @@ pub(crate) fn cut<'a>(run: &[char], words: &'a Words) -> Vec<Piece<'a>> {
                 }
             }
             if known[start].cost != u32::MAX {
-                let cost = known[start].cost + UNKNOWN + UNKNOWN_CHAR * u32::try_from(length).unwrap_or(u32::MAX / 64);
+                let single = if length == 1 { UNKNOWN_SINGLE } else { 0 };
+                let cost = known[start].cost + UNKNOWN + single + UNKNOWN_CHAR * u32::try_from(length).unwrap_or(u32::MAX / 64);
                 if cost < best[end].cost {
                     best[end] = Best { cost, from: start, entry: None };
                 }
