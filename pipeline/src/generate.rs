@@ -28,6 +28,8 @@ use words::Words;
 
 /// Days of schedule after `now`.
 pub const UPCOMING_DAYS: i64 = 7;
+/// Share of really new products among new codes that makes a code-only detector as wrong as it is on real schedules.
+pub const REALLY_NEW: f64 = 0.235;
 /// Days of history of a quick run.
 pub const QUICK_DAYS: u32 = 45;
 /// Users of a quick run.
@@ -48,6 +50,9 @@ pub struct Options {
     pub users: usize,
     /// The moment that history ends at and the schedule to come begins at.
     pub now: UnixMillis,
+    /// Of the codes that neither the records nor the time before them know, the share that are really new products, 0 to
+    /// 1. The rest is known products under other codes.
+    pub really_new: f64,
     /// How `broadcasts` is written.
     pub broadcasts: TableFormat,
     /// How `events` is written.
@@ -63,6 +68,7 @@ impl Options {
             seed: 1,
             users: 2_000,
             now,
+            really_new: REALLY_NEW,
             broadcasts: TableFormat::NDJSON_ZST,
             events: TableFormat::PARQUET,
         }
@@ -89,6 +95,14 @@ pub enum Error {
         value: i64,
         /// What it may be.
         allowed: &'static str,
+    },
+    /// A share is not between 0 and 1.
+    #[error("{option} is {value}, but must be between 0 and 1")]
+    Share {
+        /// The option.
+        option: &'static str,
+        /// What it was.
+        value: f64,
     },
     /// A list in the command does not fit; only a change to `pipeline/data/demo` can do that.
     #[error("word list {list}: {detail}")]
@@ -119,6 +133,9 @@ pub fn generate(options: &Options) -> Result<Report, Error> {
     if options.days == 0 || options.days > MOST_DAYS {
         return Err(Error::Option { option: "days", value: i64::from(options.days), allowed: "1 to 1000" });
     }
+    if !(0.0..=1.0).contains(&options.really_new) {
+        return Err(Error::Share { option: "really_new", value: options.really_new });
+    }
     // Far beyond both ends, dates have no four-digit year.
     if !(0..=253_000_000_000_000).contains(&options.now.0) {
         return Err(Error::Option { option: "now", value: options.now.0, allowed: "between 1970 and 9987" });
@@ -129,7 +146,7 @@ pub fn generate(options: &Options) -> Result<Report, Error> {
         begin: (today - i64::from(options.days)) * DAY_MS - KST_OFFSET_MS,
         end: options.now.0 + UPCOMING_DAYS * DAY_MS,
     };
-    let schedule = schedule::schedule(&words, span, options.seed);
+    let schedule = schedule::schedule(&words, span, options.really_new, options.seed);
     let rows = rows::rows(&words, &schedule, options.now, options.seed);
     let users = audience::users(&words, options.users, options.seed);
     let events = audience::events(&words, &schedule, &users, span, options.now, options.seed);

@@ -13,16 +13,16 @@ use super::title::{Difference, Wording, difference, pack_factor};
 use super::words::Words;
 
 /// Share of slots that bring a code which the records have not seen and which did not air before them.
-const FIRST_SEEN: f64 = 0.212;
-/// Shares of those: really new products, titles seen before under another code, the rest known products reworded.
-const REALLY_NEW: f64 = 0.235;
-const SAME_TITLE: f64 = 0.375;
+const FIRST_SEEN: f64 = 0.202;
+/// Of those that are not really new products, the share whose title was seen before under another code; the rest is
+/// known products reworded.
+const SAME_TITLE: f64 = 0.59;
 /// Most airings of one code.
 const MOST_AIRINGS: u16 = 92;
 /// Slot lengths in minutes with their weights.
 const LENGTHS: [(i64, f64); 22] = [
     (4, 0.05),
-    (5, 2.2),
+    (5, 1.8),
     (10, 1.0),
     (15, 0.6),
     (20, 1.4),
@@ -32,9 +32,9 @@ const LENGTHS: [(i64, f64); 22] = [
     (45, 1.4),
     (50, 6.0),
     (55, 4.0),
-    (60, 53.0),
-    (65, 7.5),
-    (70, 11.0),
+    (60, 54.0),
+    (65, 9.0),
+    (70, 13.5),
     (75, 0.8),
     (80, 0.8),
     (90, 0.9),
@@ -82,6 +82,10 @@ pub(super) struct Listing {
     /// Whether all airings fall on one day.
     one_day: bool,
     left: u16,
+    /// Recorded airings.
+    aired: u16,
+    /// The channel it was listed for.
+    home: usize,
     gap_days: f64,
     /// Whether it airs on every channel of its shop.
     roams: bool,
@@ -118,13 +122,15 @@ pub(super) struct Span {
     pub(super) end: i64,
 }
 
-/// Fills every channel from `span.begin` to `span.end`.
-pub(super) fn schedule(words: &Words, span: Span, seed: u64) -> Schedule {
+/// Fills every channel from `span.begin` to `span.end`; `really_new` is the share, from 0 to 1, of codes never seen
+/// that are products which never aired.
+pub(super) fn schedule(words: &Words, span: Span, really_new: f64, seed: u64) -> Schedule {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(1);
     let mut world = World {
         words,
         span,
+        really_new,
         maker: Maker::new(words),
         due: (0..words.channels.len()).map(|_| BinaryHeap::new()).collect(),
         by_shop: vec![Vec::new(); words.shops.len()],
@@ -140,6 +146,7 @@ pub(super) fn schedule(words: &Words, span: Span, seed: u64) -> Schedule {
 struct World<'w> {
     words: &'w Words,
     span: Span,
+    really_new: f64,
     maker: Maker,
     /// For each channel, when a listing is to air again.
     due: Vec<BinaryHeap<Reverse<(i64, u32)>>>,
@@ -168,7 +175,7 @@ impl World<'_> {
             let day = UnixMillis(start).kst_day();
             if mood.0 != day {
                 // Some days are cut into many short slots, some into few.
-                mood = (day, LogNormal::new(0.0_f64, 0.55).map_or(1.0, |d| d.sample(rng)));
+                mood = (day, LogNormal::new(0.0_f64, 0.75).map_or(1.0, |d| d.sample(rng)));
             }
             let length = Self::length(mood.1, rng);
             let end = start + length * MINUTE_MS;
@@ -198,21 +205,20 @@ impl World<'_> {
         let shop = self.words.channels[channel].shop;
         #[expect(clippy::cast_precision_loss, reason = "a span of days")]
         let day = (start - self.span.begin) as f64 / DAY_MS as f64;
-        let stock = 0.65 * (-day / 8.0).exp() + 0.03 + 0.075 * (-day / 90.0).exp();
+        let stock = 0.65 * (-day / 11.0).exp() + 0.03 + 0.075 * (-day / 90.0).exp();
         let draw = rng.random::<f64>();
         let listing = if draw < stock {
             self.stock(channel, start, rng)
         } else if draw < stock + FIRST_SEEN {
-            let kind = rng.random::<f64>();
-            if kind < REALLY_NEW {
+            if rng.random_bool(self.really_new) {
                 self.new_product(channel, start, rng)
             } else {
-                self.relist(channel, start, kind < REALLY_NEW + SAME_TITLE, rng)
+                self.relist(channel, start, rng.random_bool(SAME_TITLE), rng)
             }
         } else if let Some(listing) = self.again(channel, shop, start, rng) {
             listing
         } else {
-            self.relist(channel, start, rng.random_bool(SAME_TITLE / (1.0 - REALLY_NEW)), rng)
+            self.relist(channel, start, rng.random_bool(SAME_TITLE), rng)
         };
         self.air(listing, channel, start, end, rng);
         if let Some(twin) = self.out.listings[listing as usize].twin {
@@ -236,7 +242,11 @@ impl World<'_> {
             .map(|_| *pick(rng, known))
             .find(|id| {
                 let listing = &self.out.listings[*id as usize];
-                listing.last_at < start - 5 * HOUR_MS && !listing.one_day && listing.origin != Origin::Twin
+                listing.last_at < start - 5 * HOUR_MS
+                    && !listing.one_day
+                    && listing.aired < MOST_AIRINGS
+                    && listing.origin != Origin::Twin
+                    && (listing.home == channel || listing.roams)
             })
     }
 
@@ -258,7 +268,8 @@ impl World<'_> {
             listing.price = listing.price.map(|price| sale_price(f64::from(price) * factor));
         }
         listing.last_at = start;
-        let (listing_twin, listing_left) = (listing.origin == Origin::Twin, listing.left);
+        listing.aired += 1;
+        let rests = listing.origin == Origin::Twin || listing.left == 0 || listing.aired >= MOST_AIRINGS;
         self.out.airings.push(Airing {
             listing: id,
             channel,
@@ -273,7 +284,7 @@ impl World<'_> {
             *reviews = reviews.saturating_add(whole(more));
         }
         // A twin airs with its other half.
-        if listing_twin || listing_left == 0 {
+        if rests {
             return;
         }
         listing.left -= 1;
@@ -309,7 +320,7 @@ impl World<'_> {
         let first_at = self.span.begin - HOUR_MS - (ago.min(12.0) * 110.0 * DAY_MS as f64) as i64;
         let product = self.make(first_at, true, 0.15, rng);
         let wording = self.unseen(product, None, rng);
-        let reviews = whole(LogNormal::new(4.4_f64, 1.7).map_or(80.0, |d| d.sample(rng)));
+        let reviews = whole(LogNormal::new(5.0_f64, 1.6).map_or(80.0, |d| d.sample(rng)));
         let id = self.list(product, channel, wording, Origin::Stock, rng);
         let listing = &mut self.out.listings[id as usize];
         listing.first_at = first_at;
@@ -331,7 +342,8 @@ impl World<'_> {
     fn relist(&mut self, channel: usize, start: i64, same_title: bool, rng: &mut ChaCha8Rng) -> u32 {
         let shop = self.words.channels[channel].shop;
         let on_same_shop = rng.random_bool(if same_title { 0.8 } else { 0.4 });
-        let list: &[u32] = if same_title && !self.relisted.is_empty() && rng.random_bool(0.3) {
+        let other_channel = !same_title || rng.random_bool(0.1);
+        let list: &[u32] = if same_title && !self.relisted.is_empty() && rng.random_bool(0.15) {
             &self.relisted
         } else if on_same_shop {
             &self.by_shop[shop]
@@ -343,13 +355,14 @@ impl World<'_> {
             return self.stock(channel, start, rng);
         }
         let mut from = None;
-        for _ in 0..12 {
+        for _ in 0..16 {
             let id = if list.is_empty() { rng.random_range(0..all) } else { *pick(rng, list) };
             let listing = &self.out.listings[id as usize];
             if listing.last_at < start - 6 * HOUR_MS
                 && listing.last_at >= self.span.begin
                 && listing.origin != Origin::Twin
                 && (listing.shop == shop) == on_same_shop
+                && (listing.home == channel || !on_same_shop || other_channel)
             {
                 from = Some(id);
                 break;
@@ -367,7 +380,7 @@ impl World<'_> {
         let carried = match (on_same_shop, rng.random::<f64>()) {
             // The shop hands the reviews on, or has sold the thing outside the programme.
             (true, p) if p < 0.35 => source.reviews,
-            (_, p) if p > 0.78 => Some(whole(LogNormal::new(3.9_f64, 1.4).map_or(40.0, |d| d.sample(rng)))),
+            (_, p) if p > 0.78 => Some(whole(LogNormal::new(4.8_f64, 1.4).map_or(40.0, |d| d.sample(rng)))),
             _ => None,
         };
         let listing = &mut self.out.listings[id as usize];
@@ -424,7 +437,7 @@ impl World<'_> {
 
     fn list(&mut self, id: u32, channel: usize, wording: Wording, origin: Origin, rng: &mut ChaCha8Rng) -> u32 {
         let listing = self.listing(id, channel, wording, origin, rng);
-        let has_twin = origin != Origin::Stock && listing.price.is_some() && rng.random_bool(0.025);
+        let has_twin = origin != Origin::Stock && listing.price.is_some() && rng.random_bool(0.05);
         let twin = has_twin.then(|| {
             let mut twin = self.listing(id, channel, listing.wording.clone(), Origin::Twin, rng);
             twin.wording.pay(self.words, 1);
@@ -467,7 +480,7 @@ impl World<'_> {
         let list_price = price
             .filter(|_| rng.random_bool(0.45))
             .map(|price| sale_price(f64::from(price) * rng.random_range(1.1..1.7)));
-        let one_day = rng.random_bool(0.38);
+        let one_day = rng.random_bool(0.5);
         let left = if one_day {
             u16::from(rng.random_bool(0.22))
         } else {
@@ -491,8 +504,10 @@ impl World<'_> {
             reviews: rng.random_bool(0.88).then(|| if rng.random_bool(0.85) { 0 } else { rng.random_range(1..10) }),
             one_day,
             left,
+            aired: 0,
+            home: channel,
             gap_days: (100.0 / f64::from(left.max(1))).min(14.0),
-            roams: words.shops[shop].channels.len() > 1 && rng.random_bool(0.22),
+            roams: words.shops[shop].channels.len() > 1 && rng.random_bool(0.07),
             retitles: rng.random_bool(0.34),
             twin: None,
             last_at: i64::MIN,

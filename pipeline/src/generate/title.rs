@@ -127,10 +127,10 @@ impl Wording {
     fn decorate(&mut self, words: &Words, rng: &mut ChaCha8Rng) {
         let phrases = &words.phrases;
         self.decoration.clear();
-        if rng.random_bool(0.105) {
+        if rng.random_bool(0.098) {
             self.decoration.push(pick(rng, &phrases.claims).clone());
         }
-        if rng.random_bool(0.36) {
+        if rng.random_bool(0.32) {
             self.decoration.push(pick(rng, &phrases.brackets).clone());
         }
         if rng.random_bool(0.17) {
