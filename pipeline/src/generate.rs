@@ -15,10 +15,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use indicatif::ProgressBar;
 use serde::Serialize;
 use sinsang::time::{DAY_MS, KST_OFFSET_MS, UnixMillis};
 
 pub use measure::{Report, Shares};
+pub use title::Difference;
 
 use crate::table::Tab;
 use crate::table_write::{self, Compression, Encoding, TableFormat};
@@ -57,6 +59,8 @@ pub struct Options {
     pub broadcasts: TableFormat,
     /// How `events` is written.
     pub events: TableFormat,
+    /// Told of every day that is made; hidden where nobody looks.
+    pub progress: ProgressBar,
 }
 
 impl Options {
@@ -71,6 +75,7 @@ impl Options {
             really_new: REALLY_NEW,
             broadcasts: TableFormat::NDJSON_ZST,
             events: TableFormat::PARQUET,
+            progress: ProgressBar::hidden(),
         }
     }
 
@@ -146,11 +151,16 @@ pub fn generate(options: &Options) -> Result<Report, Error> {
         begin: (today - i64::from(options.days)) * DAY_MS - KST_OFFSET_MS,
         end: options.now.0 + UPCOMING_DAYS * DAY_MS,
     };
-    let schedule = schedule::schedule(&words, span, options.really_new, options.seed);
+    let progress = &options.progress;
+    progress.set_length(u64::from(options.days) + u64::try_from(UPCOMING_DAYS).unwrap_or(0) + 1);
+    progress.set_message("schedule");
+    let schedule = schedule::schedule(&words, span, options.really_new, options.seed, progress);
+    progress.set_message("rows and events");
     let rows = rows::rows(&words, &schedule, options.now, options.seed);
     let users = audience::users(&words, options.users, options.seed);
     let events = audience::events(&words, &schedule, &users, span, options.now, options.seed);
 
+    progress.set_message("files");
     prepare(&options.out)?;
     let out = options.out.as_path();
     table_write::write_broadcasts(&options.broadcasts.path(out, "broadcasts"), options.broadcasts, &rows)?;
@@ -158,6 +168,7 @@ pub fn generate(options: &Options) -> Result<Report, Error> {
     table_write::write_tabs(&TableFormat::CSV.path(out, "tabs"), TableFormat::CSV, &tabs(&words))?;
     write_truth(out, &words, &schedule, &users, options.now)?;
     write_viewers(out, &words, &users)?;
+    progress.finish_and_clear();
     Ok(measure::measure(&words, &schedule, &rows, &events, users.len(), options.now))
 }
 

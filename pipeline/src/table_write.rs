@@ -5,13 +5,16 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray, UInt32Array};
+use datafusion::arrow::array::{
+    ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray, UInt32Array,
+};
 use datafusion::arrow::error::ArrowError;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::Compression as ParquetCompression;
 use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::properties::WriterProperties;
 use serde::Serialize;
+use sinsang::time::UnixMillis;
 
 use crate::table::{Broadcast, Event, Tab};
 
@@ -166,9 +169,9 @@ impl From<&Broadcast> for BroadcastRow {
             image: row.image.clone(),
             url: row.url.clone(),
             starts_at: row.starts_at.to_kst_rfc3339(),
-            ends_at: row.ends_at.map(|at| at.to_kst_rfc3339()),
+            ends_at: row.ends_at.map(UnixMillis::to_kst_rfc3339),
             review_count: row.review_count,
-            collected_at: row.collected_at.map(|at| at.to_kst_rfc3339()),
+            collected_at: row.collected_at.map(UnixMillis::to_kst_rfc3339),
         }
     }
 }

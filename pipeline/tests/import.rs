@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray,
+    ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray,
 };
 use datafusion::arrow::datatypes::TimestampMillisecondType;
 use datafusion::parquet::arrow::ArrowWriter;
@@ -50,7 +50,11 @@ fn batch(rows: &[Row]) -> RecordBatch {
         ("item_id", texts(&|row| Some(row.1)), true),
         ("title", texts(&|row| row.2), true),
         ("qty", Arc::new(rows.iter().map(|row| Some(row.3)).collect::<Int64Array>()) as ArrayRef, true),
-        ("ts", Arc::new(rows.iter().map(|row| Some(at(row.4))).collect::<TimestampNanosecondArray>()) as ArrayRef, true),
+        (
+            "ts",
+            Arc::new(rows.iter().map(|row| Some(at(row.4))).collect::<TimestampNanosecondArray>()) as ArrayRef,
+            true,
+        ),
         ("price", Arc::new(rows.iter().map(|row| Some(row.5)).collect::<Float64Array>()) as ArrayRef, true),
         ("user_id", Arc::new(rows.iter().map(|row| row.6).collect::<Float64Array>()) as ArrayRef, true),
         ("country", texts(&|row| Some(row.7)), true),
@@ -95,15 +99,22 @@ fn sales_become_broadcasts_and_purchases_events_and_the_rest_is_counted() {
         .map(|row| {
             let text = |field: &str| row[field].as_str().unwrap();
             let price = row["price"].as_u64().unwrap();
-            (text("channel"), text("listing_id"), text("title"), price, &text("starts_at")[..16], &text("ends_at")[..16])
+            (
+                text("channel"),
+                text("listing_id"),
+                text("title"),
+                price,
+                &text("starts_at")[..16],
+                &text("ends_at")[..16],
+            )
         })
         .collect();
-    // Two things of one channel and moment queue for five minutes; whatever nothing follows lasts an hour.
+    // Two things of one channel and moment queue for three minutes; whatever nothing follows lasts an hour.
     let expected = [
         ("UK Christmas", "85048", "CHRISTMAS GLASS BALL", 12_510, "2011-08-30T16:45", "2011-08-30T17:45"),
         ("UK Candles & Lights", "79323P", "PINK CHERRY LIGHTS", 12_150, "2011-08-30T16:45", "2011-08-30T17:45"),
-        ("UK Candles & Lights", "79323P", "CHERRY LIGHTS PINK", 12_150, "2011-08-31T19:00", "2011-08-31T19:05"),
-        ("UK Candles & Lights", "79323W", "WHITE CHERRY LIGHTS", 1_530, "2011-08-31T19:05", "2011-08-31T20:05"),
+        ("UK Candles & Lights", "79323P", "CHERRY LIGHTS PINK", 12_150, "2011-08-31T19:00", "2011-08-31T19:03"),
+        ("UK Candles & Lights", "79323W", "WHITE CHERRY LIGHTS", 1_530, "2011-08-31T19:03", "2011-08-31T20:03"),
         ("France", "79323P", "PINK CHERRY LIGHTS", 12_150, "2011-08-31T20:00", "2011-08-31T21:00"),
         ("UK Home & Wall", "22041", "RECORD FRAME", 3_780, "2011-08-31T21:00", "2011-08-31T22:00"),
         ("UK Bags", "22999", "TRAVEL CARD WALLET", 756, "2011-09-02T18:00", "2011-09-02T19:00"),
@@ -131,7 +142,8 @@ fn sales_become_broadcasts_and_purchases_events_and_the_rest_is_counted() {
 #[test]
 fn a_file_that_is_not_the_data_set_is_refused_with_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
-    let import = |name: &str| online_retail(&Options::new(folder.path().join(name), folder.path().join("out"))).unwrap_err();
+    let import =
+        |name: &str| online_retail(&Options::new(folder.path().join(name), folder.path().join("out"))).unwrap_err();
     let missing = import("nothing.parquet");
     assert!(matches!(missing, Error::Missing { .. }));
     assert!(missing.to_string().contains("UCI Machine Learning Repository") && missing.to_string().contains("C5CG6D"));

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
+use indicatif::ProgressBar;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Exp1, LogNormal};
@@ -124,7 +125,8 @@ pub(super) struct Span {
 
 /// Fills every channel from `span.begin` to `span.end`; `really_new` is the share, from 0 to 1, of codes never seen
 /// that are products which never aired.
-pub(super) fn schedule(words: &Words, span: Span, really_new: f64, seed: u64) -> Schedule {
+/// Moves `progress` on by one for each day.
+pub(super) fn schedule(words: &Words, span: Span, really_new: f64, seed: u64, progress: &ProgressBar) -> Schedule {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(1);
     let mut world = World {
@@ -139,7 +141,7 @@ pub(super) fn schedule(words: &Words, span: Span, really_new: f64, seed: u64) ->
         next_code: words.shops.iter().map(|shop| 10_u64.pow(shop.codes.saturating_sub(1))).collect(),
         out: Schedule { products: Vec::new(), listings: Vec::new(), airings: Vec::new(), differences: BTreeMap::new() },
     };
-    world.fill(&mut rng);
+    world.fill(&mut rng, progress);
     world.out
 }
 
@@ -161,12 +163,13 @@ struct World<'w> {
 }
 
 impl World<'_> {
-    fn fill(&mut self, rng: &mut ChaCha8Rng) {
+    fn fill(&mut self, rng: &mut ChaCha8Rng, progress: &ProgressBar) {
         let mut next: Vec<i64> =
             self.words.channels.iter().map(|_| self.span.begin + rng.random_range(0..12) * 5 * MINUTE_MS).collect();
         let mut mood = (i64::MIN, 1.0);
         loop {
-            let Some((channel, start)) = next.iter().copied().enumerate().min_by_key(|(channel, at)| (*at, *channel)) else {
+            let Some((channel, start)) = next.iter().copied().enumerate().min_by_key(|(channel, at)| (*at, *channel))
+            else {
                 return;
             };
             if start >= self.span.end {
@@ -174,6 +177,7 @@ impl World<'_> {
             }
             let day = UnixMillis(start).kst_day();
             if mood.0 != day {
+                progress.inc(1);
                 // Some days are cut into many short slots, some into few.
                 mood = (day, LogNormal::new(0.0_f64, 0.75).map_or(1.0, |d| d.sample(rng)));
             }
@@ -208,7 +212,7 @@ impl World<'_> {
         let stock = 0.65 * (-day / 11.0).exp() + 0.03 + 0.075 * (-day / 90.0).exp();
         let draw = rng.random::<f64>();
         let listing = if draw < stock {
-            self.stock(channel, start, rng)
+            self.stock(channel, rng)
         } else if draw < stock + FIRST_SEEN {
             if rng.random_bool(self.really_new) {
                 self.new_product(channel, start, rng)
@@ -228,26 +232,24 @@ impl World<'_> {
 
     /// A listing of the shop that is to air again.
     fn again(&mut self, channel: usize, shop: usize, start: i64, rng: &mut ChaCha8Rng) -> Option<u32> {
-        if let Some(Reverse((at, listing))) = self.due[channel].peek().copied() {
-            if at <= start + DAY_MS {
-                self.due[channel].pop();
-                return Some(listing);
-            }
+        if let Some(Reverse((at, listing))) = self.due[channel].peek().copied()
+            && at <= start + DAY_MS
+        {
+            self.due[channel].pop();
+            return Some(listing);
         }
         let known = &self.by_shop[shop];
         if known.is_empty() {
             return None;
         }
-        (0..8)
-            .map(|_| *pick(rng, known))
-            .find(|id| {
-                let listing = &self.out.listings[*id as usize];
-                listing.last_at < start - 5 * HOUR_MS
-                    && !listing.one_day
-                    && listing.aired < MOST_AIRINGS
-                    && listing.origin != Origin::Twin
-                    && (listing.home == channel || listing.roams)
-            })
+        (0..8).map(|_| *pick(rng, known)).find(|id| {
+            let listing = &self.out.listings[*id as usize];
+            listing.last_at < start - 5 * HOUR_MS
+                && !listing.one_day
+                && listing.aired < MOST_AIRINGS
+                && listing.origin != Origin::Twin
+                && (listing.home == channel || listing.roams)
+        })
     }
 
     fn air(&mut self, id: u32, channel: usize, start: i64, end: i64, rng: &mut ChaCha8Rng) {
@@ -268,6 +270,9 @@ impl World<'_> {
             listing.price = listing.price.map(|price| sale_price(f64::from(price) * factor));
         }
         listing.last_at = start;
+        if listing.aired == 0 && listing.origin != Origin::Stock {
+            listing.first_at = start;
+        }
         listing.aired += 1;
         let rests = listing.origin == Origin::Twin || listing.left == 0 || listing.aired >= MOST_AIRINGS;
         self.out.airings.push(Airing {
@@ -292,7 +297,11 @@ impl World<'_> {
             let midnight = (UnixMillis(start).kst_day() + 1) * DAY_MS - KST_OFFSET_MS;
             (start + rng.random_range(3..7) * HOUR_MS).min(midnight - HOUR_MS).max(start + HOUR_MS) - start
         } else {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "at most some hundred days")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_precision_loss,
+                reason = "at most some hundred days"
+            )]
             let ms = (listing.gap_days * rng.random_range(0.3..1.7) * DAY_MS as f64) as i64;
             ms.max(4 * HOUR_MS)
         };
@@ -314,7 +323,7 @@ impl World<'_> {
         }
     }
 
-    fn stock(&mut self, channel: usize, start: i64, rng: &mut ChaCha8Rng) -> u32 {
+    fn stock(&mut self, channel: usize, rng: &mut ChaCha8Rng) -> u32 {
         let ago: f64 = Exp1.sample(rng);
         #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "some years at most")]
         let first_at = self.span.begin - HOUR_MS - (ago.min(12.0) * 110.0 * DAY_MS as f64) as i64;
@@ -326,16 +335,13 @@ impl World<'_> {
         listing.first_at = first_at;
         listing.last_at = first_at;
         listing.reviews = listing.reviews.map(|_| reviews);
-        let _ = start;
         id
     }
 
     fn new_product(&mut self, channel: usize, start: i64, rng: &mut ChaCha8Rng) -> u32 {
         let product = self.make(start, false, 0.2, rng);
         let wording = self.unseen(product, None, rng);
-        let id = self.list(product, channel, wording, Origin::New, rng);
-        self.out.listings[id as usize].first_at = start;
-        id
+        self.list(product, channel, wording, Origin::New, rng)
     }
 
     /// A known product under a code of its own, in the same words or in others.
@@ -352,7 +358,7 @@ impl World<'_> {
         };
         let all = u32::try_from(self.out.listings.len()).unwrap_or(u32::MAX);
         if all == 0 {
-            return self.stock(channel, start, rng);
+            return self.stock(channel, rng);
         }
         let mut from = None;
         for _ in 0..16 {
@@ -368,7 +374,7 @@ impl World<'_> {
                 break;
             }
         }
-        let Some(from) = from else { return self.stock(channel, start, rng) };
+        let Some(from) = from else { return self.stock(channel, rng) };
         let source = self.out.listings[from as usize].clone();
         let wording =
             if same_title { source.wording.clone() } else { self.unseen(source.product, Some(&source.wording), rng) };
@@ -384,7 +390,6 @@ impl World<'_> {
             _ => None,
         };
         let listing = &mut self.out.listings[id as usize];
-        listing.first_at = start;
         if let (Some(reviews), Some(carried)) = (&mut listing.reviews, carried) {
             *reviews = (*reviews).max(carried);
         }

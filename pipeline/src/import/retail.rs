@@ -11,6 +11,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use indicatif::ProgressBar;
 use serde::Serialize;
 use sinsang::time::{DAY_MS, UnixMillis};
 
@@ -30,7 +31,7 @@ pub const SOURCE: &str = "UCI Machine Learning Repository, \"Online Retail II\",
 /// Longest slot in milliseconds.
 const LONGEST_MS: i64 = 60 * 60 * 1_000;
 /// Shortest slot in milliseconds, where the day is long enough for the channel's items.
-const SHORTEST_MS: i64 = 5 * 60 * 1_000;
+const SHORTEST_MS: i64 = 3 * 60 * 1_000;
 /// Viewers that the page offers, and the purchases that one of them has at least.
 const VIEWERS: usize = 10;
 const VIEWER_PURCHASES: usize = 150;
@@ -58,6 +59,8 @@ pub struct Options {
     pub broadcasts: TableFormat,
     /// How `events` is written.
     pub events: TableFormat,
+    /// Told of every row that is read; hidden where nobody looks.
+    pub progress: ProgressBar,
 }
 
 impl Options {
@@ -69,6 +72,7 @@ impl Options {
             as_of: UnixMillis(1_314_835_200_000),
             broadcasts: TableFormat::PARQUET,
             events: TableFormat::PARQUET,
+            progress: ProgressBar::hidden(),
         }
     }
 }
@@ -194,7 +198,10 @@ impl fmt::Display for Report {
             self.new_items_upcoming
         )?;
         let [median, p95] = self.wait_minutes;
-        writeln!(f, "                    slots start {median} min after the first sale (median; 95 % within {p95} min)")?;
+        writeln!(
+            f,
+            "                    slots start {median} min after the first sale (median; 95 % within {p95} min)"
+        )?;
         write!(f, "{} events of {} users", self.events, self.users)
     }
 }
@@ -218,7 +225,8 @@ pub fn online_retail(options: &Options) -> Result<Report, Error> {
     }
     let layout = Layout::parse().map_err(|detail| Error::Layout { detail })?;
     let end = options.as_of.plus(UPCOMING_DAYS * DAY_MS);
-    let (sales, rows, mut left_out) = sale::read(&options.file, end)?;
+    let (sales, rows, mut left_out) = sale::read(&options.file, end, &options.progress)?;
+    options.progress.set_message("tables");
     let items = Items::new(&layout, &sales);
     let (slots, mut waits) = slots(&layout, &sales, &items);
     let events = events(&layout, &sales, &items, options.as_of, &mut left_out);
@@ -232,6 +240,8 @@ pub fn online_retail(options: &Options) -> Result<Report, Error> {
     write_viewers(out, &sales, &items, &events)?;
     let notice = out.join("NOTICE");
     fs::write(&notice, NOTICE).map_err(|source| Error::Io { path: notice, source })?;
+
+    options.progress.finish_and_clear();
 
     waits.sort_unstable();
     let at = |part: usize| waits.get(waits.len().saturating_sub(1) * part / 100).map_or(0, |ms| ms / 60_000);
@@ -277,7 +287,7 @@ impl Items {
     fn new(layout: &Layout, sales: &Sales) -> Self {
         let mut first_at = vec![i64::MAX; sales.items.len()];
         let mut titles = vec![""; sales.items.len()];
-        for sale in &sales.sales {
+        for sale in &sales.list {
             if sale.at < first_at[sale.item] {
                 first_at[sale.item] = sale.at;
                 titles[sale.item] = &sales.titles[sale.title];
@@ -306,7 +316,7 @@ impl Items {
 fn slots(layout: &Layout, sales: &Sales, items: &Items) -> (Vec<Slot>, Vec<i64>) {
     let mut seen = HashSet::new();
     let mut queues: BTreeMap<(i64, usize), Vec<usize>> = BTreeMap::new();
-    for (index, sale) in sales.sales.iter().enumerate() {
+    for (index, sale) in sales.list.iter().enumerate() {
         let day = sale.at.div_euclid(DAY_MS);
         let channel = items.channel(layout, sales, sale);
         if seen.insert((sale.item, channel, day)) {
@@ -315,14 +325,14 @@ fn slots(layout: &Layout, sales: &Sales, items: &Items) -> (Vec<Slot>, Vec<i64>)
     }
     let (mut slots, mut waits) = (Vec::new(), Vec::new());
     for ((day, channel), queue) in queues {
-        let Some(first) = queue.first().map(|index| sales.sales[*index].at) else { continue };
+        let Some(first) = queue.first().map(|index| sales.list[*index].at) else { continue };
         let room = ((day + 1) * DAY_MS - first) / i64::try_from(queue.len()).unwrap_or(i64::MAX);
         // Whole seconds, so that nothing is lost where times are written.
         let shortest = (room.min(SHORTEST_MS) / 1_000 * 1_000).max(1_000);
         let mut free = i64::MIN;
         let begin = slots.len();
         for index in queue {
-            let at = sales.sales[index].at;
+            let at = sales.list[index].at;
             let start = at.max(free);
             free = start + shortest;
             waits.push(start - at);
@@ -337,7 +347,7 @@ fn slots(layout: &Layout, sales: &Sales, items: &Items) -> (Vec<Slot>, Vec<i64>)
 }
 
 fn row(layout: &Layout, sales: &Sales, items: &Items, slot: &Slot) -> BroadcastRow {
-    let sale = &sales.sales[slot.sale];
+    let sale = &sales.list[slot.sale];
     BroadcastRow {
         listing_id: Some(sales.items[sale.item].clone()),
         shop: SHOP.to_owned(),
@@ -354,7 +364,7 @@ fn row(layout: &Layout, sales: &Sales, items: &Items, slot: &Slot) -> BroadcastR
 fn events(layout: &Layout, sales: &Sales, items: &Items, as_of: UnixMillis, left_out: &mut LeftOut) -> Vec<Event> {
     let mut seen = HashSet::new();
     let mut events = Vec::new();
-    for sale in &sales.sales {
+    for sale in &sales.list {
         let Some(user) = sale.user else {
             left_out.event_without_user += 1;
             continue;
@@ -380,7 +390,12 @@ fn events(layout: &Layout, sales: &Sales, items: &Items, as_of: UnixMillis, left
 }
 
 fn tabs(items: &Items) -> Vec<Tab> {
-    let fixed = [("new", "신상품", "/new"), ("live", "생방송", "/live"), ("schedule", "편성표", "/schedule"), ("best", "베스트", "/best")];
+    let fixed = [
+        ("new", "신상품", "/new"),
+        ("live", "생방송", "/live"),
+        ("schedule", "편성표", "/schedule"),
+        ("best", "베스트", "/best"),
+    ];
     let fixed = fixed.map(|(id, label, target)| (id.to_owned(), label.to_owned(), target.to_owned()));
     let categories = items.categories.iter().take(6).map(|name| {
         let id = name.to_lowercase();

@@ -8,6 +8,7 @@ use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMillisecondType};
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use indicatif::ProgressBar;
 use sinsang::time::UnixMillis;
 
 use super::{Error, LeftOut, WON_A_POUND};
@@ -31,7 +32,7 @@ pub(super) struct Sale {
 
 /// All sales by time; those of one moment in the file's order.
 pub(super) struct Sales {
-    pub(super) sales: Vec<Sale>,
+    pub(super) list: Vec<Sale>,
     pub(super) items: Vec<String>,
     pub(super) titles: Vec<String>,
     pub(super) countries: Vec<String>,
@@ -67,19 +68,26 @@ struct Reader {
 }
 
 /// The sales before `end`, the file's count of rows, and what was left out.
-pub(super) fn read(path: &Path, end: UnixMillis) -> Result<(Sales, usize, LeftOut), Error> {
+pub(super) fn read(path: &Path, end: UnixMillis, progress: &ProgressBar) -> Result<(Sales, usize, LeftOut), Error> {
     let failed = |detail: String| Error::Read { path: path.to_owned(), detail };
     let file = File::open(path).map_err(|e| failed(e.to_string()))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| failed(e.to_string()))?;
+    progress.set_length(u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0));
+    progress.set_message("reading");
     let batches = builder.with_batch_size(BATCH_ROWS).build().map_err(|e| failed(e.to_string()))?;
     let mut reader = Reader::default();
     for batch in batches {
         reader.batch(path, &batch.map_err(|e| failed(e.to_string()))?, end)?;
+        progress.set_position(u64::try_from(reader.rows).unwrap_or(u64::MAX));
     }
     let mut sales = reader.sales;
     sales.sort_by_key(|sale| sale.at);
-    let sales =
-        Sales { sales, items: reader.items.texts, titles: reader.titles.texts, countries: reader.countries.texts };
+    let sales = Sales {
+        list: sales,
+        items: reader.items.texts,
+        titles: reader.titles.texts,
+        countries: reader.countries.texts,
+    };
     Ok((sales, reader.rows, reader.left_out))
 }
 
@@ -158,5 +166,5 @@ fn won(pounds: f64) -> u32 {
 /// The customer's number, which the file holds as a fraction.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be a whole positive number")]
 fn customer(number: f64) -> Option<u64> {
-    (number >= 1.0 && number <= 9e15 && number.fract() == 0.0).then_some(number as u64)
+    ((1.0..=9e15).contains(&number) && number.fract() == 0.0).then_some(number as u64)
 }
