@@ -17,7 +17,7 @@ use super::words::Words;
 const FIRST_SEEN: f64 = 0.202;
 /// Of those that are not really new products, the share whose title was seen before under another code; the rest is
 /// known products reworded.
-const SAME_TITLE: f64 = 0.59;
+const SAME_TITLE: f64 = 0.545;
 /// Most airings of one code.
 const MOST_AIRINGS: u16 = 92;
 /// Slot lengths in minutes with their weights.
@@ -348,7 +348,7 @@ impl World<'_> {
     fn relist(&mut self, channel: usize, start: i64, same_title: bool, rng: &mut ChaCha8Rng) -> u32 {
         let shop = self.words.channels[channel].shop;
         let on_same_shop = rng.random_bool(if same_title { 0.8 } else { 0.4 });
-        let other_channel = !same_title || rng.random_bool(0.1);
+        let other_channel = !same_title || rng.random_bool(0.25);
         let list: &[u32] = if same_title && !self.relisted.is_empty() && rng.random_bool(0.15) {
             &self.relisted
         } else if on_same_shop {
@@ -442,7 +442,7 @@ impl World<'_> {
 
     fn list(&mut self, id: u32, channel: usize, wording: Wording, origin: Origin, rng: &mut ChaCha8Rng) -> u32 {
         let listing = self.listing(id, channel, wording, origin, rng);
-        let has_twin = origin != Origin::Stock && listing.price.is_some() && rng.random_bool(0.05);
+        let has_twin = origin != Origin::Stock && listing.price.is_some() && rng.random_bool(0.04);
         let twin = has_twin.then(|| {
             let mut twin = self.listing(id, channel, listing.wording.clone(), Origin::Twin, rng);
             twin.wording.pay(self.words, 1);

@@ -67,7 +67,7 @@ impl Layout {
     /// The commonest head nouns of `titles`, one title an item, the commonest first.
     pub(super) fn categories(&self, titles: &[&str]) -> Vec<String> {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-        for noun in titles.iter().filter_map(|title| self.nouns(title).pop()) {
+        for noun in titles.iter().filter_map(|title| self.nouns(title, true).pop()) {
             *counts.entry(noun).or_default() += 1;
         }
         let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
@@ -75,13 +75,16 @@ impl Layout {
         counts.into_iter().take(self.category.count).map(|(noun, _)| noun).collect()
     }
 
-    /// The index of the last noun of `title` that is one of `categories`.
+    /// The index of the last noun of `title` that is one of `categories`; what comes with the thing counts only where the
+    /// thing itself is none.
     pub(super) fn category(&self, title: &str, categories: &[String]) -> Option<usize> {
-        self.nouns(title).iter().rev().find_map(|noun| categories.iter().position(|name| name == noun))
+        let find =
+            |nouns: Vec<String>| nouns.iter().rev().find_map(|noun| categories.iter().position(|name| name == noun));
+        find(self.nouns(title, true)).or_else(|| find(self.nouns(title, false)))
     }
 
-    /// The words of `title` that may name the thing, singular, up to where it says what comes with it.
-    fn nouns(&self, title: &str) -> Vec<String> {
+    /// The words of `title` that may name a thing, singular; with `cut` only up to where it says what comes with it.
+    fn nouns(&self, title: &str, cut: bool) -> Vec<String> {
         let lists = &self.category;
         let words = words(title);
         // "BOX OF 24 PARASOLS" is about parasols; a lone first word is cut off nothing.
@@ -89,7 +92,7 @@ impl Layout {
         let from = if from < words.len() { from } else { 0 };
         let mut nouns = Vec::new();
         for word in &words[from..] {
-            if lists.cut.contains(word) && !nouns.is_empty() {
+            if cut && lists.cut.contains(word) && !nouns.is_empty() {
                 break;
             }
             if word.len() > 2 && !lists.skip.contains(word) && !lists.cut.contains(word) {
@@ -142,6 +145,7 @@ mod tests {
         let categories = layout.categories(&titles);
         assert_eq!(categories, ["CANDLE", "BAG"]);
         assert_eq!(layout.category("SET OF 3 CANDLES IN BAG", &categories), Some(0));
+        assert_eq!(layout.category("COOK WITH CANDLES", &categories), Some(0));
         assert_eq!(layout.category("WITH", &categories), None);
         assert_eq!(layout.category("", &categories), None);
     }
