@@ -117,10 +117,10 @@ pub enum Error {
         /// What is wrong with it.
         detail: String,
     },
-    /// A folder could not be made or a table of an earlier run not removed.
-    #[error("cannot prepare {}: {source}", path.display())]
+    /// A folder could not be made.
+    #[error("cannot make the folder {}: {source}", path.display())]
     Folder {
-        /// The folder or file.
+        /// The folder.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
@@ -161,8 +161,10 @@ pub fn generate(options: &Options) -> Result<Report, Error> {
     let events = audience::events(&words, &schedule, &users, span, options.now, options.seed);
 
     progress.set_message("files");
-    prepare(&options.out)?;
     let out = options.out.as_path();
+    let truth = out.join("truth");
+    fs::create_dir_all(&truth).map_err(|source| Error::Folder { path: truth, source })?;
+    table_write::remove_tables(out)?;
     table_write::write_broadcasts(&options.broadcasts.path(out, "broadcasts"), options.broadcasts, &rows)?;
     table_write::write_events(&options.events.path(out, "events"), options.events, &events)?;
     table_write::write_tabs(&TableFormat::CSV.path(out, "tabs"), TableFormat::CSV, &tabs(&words))?;
@@ -170,25 +172,6 @@ pub fn generate(options: &Options) -> Result<Report, Error> {
     write_viewers(out, &words, &users)?;
     progress.finish_and_clear();
     Ok(measure::measure(&words, &schedule, &rows, &events, users.len(), options.now))
-}
-
-/// Makes the folders and removes what an earlier run wrote in another format.
-fn prepare(out: &Path) -> Result<(), Error> {
-    let folder = |path: &Path, source| Error::Folder { path: path.to_owned(), source };
-    let truth = out.join("truth");
-    fs::create_dir_all(&truth).map_err(|source| folder(&truth, source))?;
-    for table in ["broadcasts", "events", "tabs"] {
-        for encoding in [Encoding::Parquet, Encoding::Ndjson, Encoding::Csv] {
-            for compression in [Compression::Plain, Compression::Gzip, Compression::Zstd] {
-                let path = TableFormat { encoding, compression }.path(out, table);
-                match fs::remove_file(&path) {
-                    Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(folder(&path, source)),
-                    _ => {}
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 fn tabs(words: &Words) -> Vec<Tab> {

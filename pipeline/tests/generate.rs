@@ -105,12 +105,14 @@ fn equal_options_make_equal_bytes_and_another_seed_does_not() {
 #[test]
 fn the_tables_agree_with_the_truth_and_hold_every_trap() {
     let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("broadcasts.csv.gz"), "from an earlier run").unwrap();
     let options = small(folder.path(), 20, 150);
     let report = generate(&options).unwrap();
     let (now, begin) = (now(), now().kst_day() - 20);
     let rows = lines(&folder.path().join("broadcasts.ndjson"));
     let listings = lines(&folder.path().join("truth/listings.ndjson"));
     let products = lines(&folder.path().join("truth/products.ndjson"));
+    assert!(!folder.path().join("broadcasts.csv.gz").exists());
     assert_eq!(rows.len(), report.broadcast_rows);
     assert_eq!((listings.len(), products.len()), (report.listings, report.products));
 

@@ -35,6 +35,7 @@ const ROWS: &[Row] = &[
     ("489441", "POST", Some("POSTAGE"), 1, "2011-08-31T12:00:00Z", 18.0, Some(12_431.0), "France"),
     ("489442", "22041", Some("RECORD FRAME"), 1, "2011-08-31T12:00:00Z", 0.0, Some(13_085.0), UK),
     ("489443", "22041", None, 1, "2011-08-31T12:00:00Z", 2.1, Some(13_085.0), UK),
+    ("489443", "22041", Some("RECORD FRAME"), 1, "1969-12-31T12:00:00Z", 2.1, Some(13_085.0), UK),
     // To come: broadcasts, but no events.
     ("489444", "22999", Some("TRAVEL CARD WALLET"), 1, "2011-09-02T09:00:00Z", 0.42, Some(13_085.0), UK),
     ("489445", "22998", Some("TRAVEL CARD"), 1, "2011-09-08T00:00:00Z", 0.42, Some(13_085.0), UK),
@@ -81,7 +82,7 @@ fn sales_become_broadcasts_and_purchases_events_and_the_rest_is_counted() {
     options.broadcasts = TableFormat::parse("ndjson").unwrap();
     let report = online_retail(&options).unwrap();
     let expected = LeftOut {
-        unreadable: 1,
+        unreadable: 2,
         cancelled: 2,
         not_a_product: 1,
         free: 1,

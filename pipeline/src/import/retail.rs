@@ -50,7 +50,7 @@ cancellations, free items and what is no product were left out.
 pub struct Options {
     /// The data set as one Parquet file.
     pub file: PathBuf,
-    /// The folder to write to; made where it is missing.
+    /// The folder to write to; made where it is missing. Tables of an earlier run in it are replaced.
     pub out: PathBuf,
     /// The moment that is taken as now: no event is later, and the sales of the [`UPCOMING_DAYS`] after it are the
     /// schedule to come.
@@ -126,7 +126,7 @@ pub enum Error {
 /// Rows of the file that were left out; each is counted once, under the first that fits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LeftOut {
-    /// No invoice, item, title or time.
+    /// No invoice, item, title or time, or a time before 1970.
     pub unreadable: usize,
     /// Cancellations: the invoice begins with C, or the quantity is not above 0.
     pub cancelled: usize,
@@ -233,6 +233,7 @@ pub fn online_retail(options: &Options) -> Result<Report, Error> {
 
     let out = options.out.as_path();
     fs::create_dir_all(out).map_err(|source| Error::Io { path: out.to_owned(), source })?;
+    table_write::remove_tables(out)?;
     let rows_out: Vec<BroadcastRow> = slots.iter().map(|slot| row(&layout, &sales, &items, slot)).collect();
     table_write::write_broadcasts(&options.broadcasts.path(out, "broadcasts"), options.broadcasts, &rows_out)?;
     table_write::write_events(&options.events.path(out, "events"), options.events, &events)?;

@@ -117,7 +117,7 @@ impl Reader {
         let users = users.as_primitive::<Float64Type>();
         for row in 0..batch.num_rows() {
             self.rows += 1;
-            let at = times.is_valid(row).then(|| times.value(row));
+            let at = times.is_valid(row).then(|| times.value(row)).filter(|at| *at >= 0);
             let (Some(invoice), Some(item), Some(at)) = (text(&invoices, row), text(&items, row), at) else {
                 self.left_out.unreadable += 1;
                 continue;
