@@ -465,7 +465,21 @@ pub(crate) async fn register_parquet(
     path: &Path,
 ) -> Result<(), DataFusionError> {
     context.deregister_table(table)?;
-    context.register_parquet(table, path.to_string_lossy(), ParquetReadOptions::default()).await
+    context.register_parquet(table, file_url(path)?, ParquetReadOptions::default()).await
+}
+
+/// The address of a local file. The engine would take `*`, `?` and `[` in a bare path for a pattern.
+fn file_url(path: &Path) -> io::Result<String> {
+    use fmt::Write as _;
+    let mut url = String::from("file://");
+    for &byte in std::path::absolute(path)?.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => url.push(byte.into()),
+            // Writing to a String does not fail.
+            _ => drop(write!(url, "%{byte:02X}")),
+        }
+    }
+    Ok(url)
 }
 
 fn read_file(file: &SourceFile, columns: &'static [Column], rows: &mut dyn Rows, bar: &Bar) -> Result<(), Error> {

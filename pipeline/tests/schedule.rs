@@ -19,7 +19,7 @@ use sinsang_pipeline::source::{Options, Source};
 async fn ask(rows: &[Value], question: &str) -> (Report, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("broadcasts.ndjson");
-    fs::write(&path, rows.iter().map(|row| format!("{row}\n")).collect::<String>()).unwrap();
+    fs::write(&path, rows.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")).unwrap();
     let mut source = open(folder.path());
     source.open_broadcasts(&path, UnixMillis::parse_rfc3339("2026-11-22T12:00:00+09:00").unwrap()).await.unwrap();
     let report = schedule::build(source.context(), source.work_dir()).await.unwrap();

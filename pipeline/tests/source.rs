@@ -24,6 +24,12 @@ use sinsang_pipeline::source::{Error, Options, Repair, Source, TableReport, list
 use sinsang_pipeline::table::Tab;
 use tempfile::TempDir;
 
+/// File name, row, line, field and reason of a reject.
+type Place = (String, u64, Option<u64>, Option<String>, String);
+
+/// A file's name, what is put there, and what the error about it says.
+type Case = (&'static str, Option<Vec<u8>>, &'static [&'static str]);
+
 const NOW: &str = "2026-11-22T12:00:00+09:00";
 
 /// A folder with input files and a source that reads from it.
@@ -38,7 +44,7 @@ impl Desk {
     }
 
     fn with_limit(max_share: f64) -> Self {
-        let folder = tempfile::Builder::new().prefix("자료 한 벌").tempdir().unwrap();
+        let folder = tempfile::Builder::new().prefix("자료 [1] 100%#?*").tempdir().unwrap();
         let options = Options {
             work_dir: folder.path().to_path_buf(),
             rejects: Some(folder.path().join("rejects.ndjson")),
@@ -84,8 +90,8 @@ impl Desk {
         rows
     }
 
-    /// What the rejects file says: (file name, row, line, field, reason) of each reject.
-    fn rejects(&self) -> Vec<(String, u64, Option<u64>, Option<String>, String)> {
+    /// What the rejects file says.
+    fn rejects(&self) -> Vec<Place> {
         let text = fs::read_to_string(self.path("rejects.ndjson")).unwrap_or_default();
         let text_of = |value: &Value| value.as_str().map(str::to_owned);
         text.lines()
@@ -118,13 +124,7 @@ fn cell(column: &ArrayRef, row: usize) -> Value {
     }
 }
 
-fn reject(
-    file: &str,
-    row: u64,
-    line: u64,
-    field: &str,
-    reason: Reason,
-) -> (String, u64, Option<u64>, Option<String>, String) {
+fn reject(file: &str, row: u64, line: u64, field: &str, reason: Reason) -> Place {
     let line = (line > 0).then_some(line);
     let field = (!field.is_empty()).then(|| field.to_owned());
     (file.to_owned(), row, line, field, reason.as_str().to_owned())
@@ -158,7 +158,7 @@ fn texts(values: &[&str]) -> ArrayRef {
 }
 
 /// An NDJSON row of `broadcasts` with some fields replaced; `null` fields are left out.
-fn broadcast(changes: Value) -> String {
+fn broadcast(changes: &Value) -> String {
     let mut row = json!({"shop": "GS샵", "listing_id": "1", "channel": "GS샵 LIVE", "title": "크림",
         "starts_at": "2026-11-22T20:00:00+09:00", "ends_at": "2026-11-22T21:00:00+09:00", "price": 49900});
     for (key, value) in changes.as_object().unwrap() {
@@ -168,7 +168,7 @@ fn broadcast(changes: Value) -> String {
     format!("{row}\n")
 }
 
-fn event(changes: Value) -> String {
+fn event(changes: &Value) -> String {
     let mut row = json!({"user_id": "u1", "at": "2026-11-20T20:00:00+09:00", "kind": "click", "listing_id": "1"});
     for (key, value) in changes.as_object().unwrap() {
         row[key] = value.clone();
@@ -180,7 +180,7 @@ fn event(changes: Value) -> String {
 async fn the_same_rows_come_out_of_every_format_and_packing() {
     let csv = "listing_id,shop,channel,title,price,starts_at,ends_at,extra\n\
                10,GS샵,GS샵 LIVE,\"크림, 1+1\",\"49,900원\",2026-11-22T20:00:00+09:00,2026-11-22T21:00:00+09:00,x\n";
-    let ndjson = broadcast(json!({"listing_id": 10, "title": "크림, 1+1", "extra": {"a": [1]}}));
+    let ndjson = broadcast(&json!({"listing_id": 10, "title": "크림, 1+1", "extra": {"a": [1]}}));
     let mut files = vec![("a.csv", csv.as_bytes().to_vec()), ("a.ndjson", ndjson.clone().into_bytes())];
     files.extend([("a.csv.gz", gzip(csv.as_bytes())), ("a.csv.zst", zstd(csv.as_bytes()))]);
     files.extend([("a.jsonl.gz", gzip(ndjson.as_bytes())), ("a.NDJSON.ZST", zstd(ndjson.as_bytes()))]);
@@ -207,7 +207,7 @@ async fn the_same_rows_come_out_of_every_format_and_packing() {
         let path = desk.put(name, bytes);
         let report = desk.broadcasts(&path).await.unwrap();
         assert_eq!((report.rows, report.kept, report.files), (1, 1, 1), "{name}");
-        assert_eq!(desk.query(question).await, [expected.clone()], "{name}");
+        assert_eq!(desk.query(question).await, std::slice::from_ref(&expected), "{name}");
     }
 
     let mut desk = Desk::with_limit(0.0);
@@ -297,7 +297,7 @@ async fn broken_csv_rows_are_set_aside_with_their_place_and_the_rest_is_kept() {
 #[tokio::test]
 async fn broken_json_lines_are_set_aside_with_their_place_and_the_rest_is_kept() {
     let mut desk = Desk::new();
-    let good = broadcast(json!({}));
+    let good = broadcast(&json!({}));
     let mut bytes = Vec::new();
     for line in [
         good.as_bytes(),
@@ -312,15 +312,15 @@ async fn broken_json_lines_are_set_aside_with_their_place_and_the_rest_is_kept()
         &[b"{\"title\":\"".as_slice(), &vec![b'y'; 1 << 20], b"\"}\n"].concat(),
         &b"[".repeat(100_000),
         b"\n",
-        broadcast(json!({"shop": {"name": "A"}})).as_bytes(),
-        broadcast(json!({"title": "가".repeat(2_001)})).as_bytes(),
-        broadcast(json!({"title": "가".repeat(2_000), "listing_id": "long"})).as_bytes(),
-        broadcast(json!({"title": " \u{0} "})).as_bytes(),
-        broadcast(json!({"starts_at": 1_763_805_600})).as_bytes(),
-        broadcast(json!({"starts_at": "1989-12-31T23:59:59+09:00"})).as_bytes(),
-        broadcast(json!({"starts_at": "2027-11-23T12:00:00+09:00"})).as_bytes(),
-        broadcast(json!({"starts_at": null})).as_bytes(),
-        broadcast(json!({"listing_id": "last"})).trim_end().as_bytes(),
+        broadcast(&json!({"shop": {"name": "A"}})).as_bytes(),
+        broadcast(&json!({"title": "가".repeat(2_001)})).as_bytes(),
+        broadcast(&json!({"title": "가".repeat(2_000), "listing_id": "long"})).as_bytes(),
+        broadcast(&json!({"title": " \u{0} "})).as_bytes(),
+        broadcast(&json!({"starts_at": 1_763_805_600})).as_bytes(),
+        broadcast(&json!({"starts_at": "1989-12-31T23:59:59+09:00"})).as_bytes(),
+        broadcast(&json!({"starts_at": "2027-11-23T12:00:00+09:00"})).as_bytes(),
+        broadcast(&json!({"starts_at": null})).as_bytes(),
+        broadcast(&json!({"listing_id": "last"})).trim_end().as_bytes(),
     ] {
         bytes.extend_from_slice(line);
     }
@@ -380,11 +380,11 @@ async fn broadcasts_are_repaired_and_every_repair_is_counted() {
         (json!({"collected_at": "0001-01-01T00:00:00Z"}), ("collected_at", Repair::OutOfRange)),
     ];
     for (index, (changes, (field, repair))) in cases.iter().enumerate() {
-        let path = desk.put(&format!("{index}.ndjson"), broadcast(changes.clone()));
+        let path = desk.put(&format!("{index}.ndjson"), broadcast(changes));
         let report = desk.broadcasts(&path).await.unwrap();
         assert_eq!(repairs(&report), [(*field, *repair, 1)], "{changes}");
     }
-    let all: String = cases.iter().map(|(changes, _)| broadcast(changes.clone())).collect();
+    let all: String = cases.iter().map(|(changes, _)| broadcast(changes)).collect();
     let path = desk.put("all.ndjson", all);
     let report = desk.broadcasts(&path).await.unwrap();
     assert_eq!(report.repaired.iter().map(|count| count.rows).sum::<u64>(), cases.len() as u64);
@@ -408,18 +408,18 @@ async fn broadcasts_are_repaired_and_every_repair_is_counted() {
 async fn events_need_an_object_of_their_kind_and_those_ahead_do_not_count() {
     let mut desk = Desk::with_limit(0.5);
     let lines = [
-        event(json!({})),
-        event(json!({"kind": "CLICK", "product_id": "00FF00ff00ff00ff", "listing_id": null})),
-        event(json!({"kind": "tab_open", "tab_id": "new", "listing_id": null})),
-        event(json!({"kind": "live_enter", "channel": "GS샵 LIVE", "listing_id": null})),
-        event(json!({"at": NOW})),
-        event(json!({"kind": "buy"})),
-        event(json!({"kind": "tab_open"})),
-        event(json!({"kind": "live_enter", "listing_id": null, "tab_id": "new"})),
-        event(json!({"kind": "view", "listing_id": null, "product_id": "not hex"})),
-        event(json!({"user_id": "가".repeat(43)})),
-        event(json!({"at": "2026-11-22T12:00:01+09:00"})),
-        event(json!({"at": "2036-11-22T12:00:01+09:00"})),
+        event(&json!({})),
+        event(&json!({"kind": "CLICK", "product_id": "00FF00ff00ff00ff", "listing_id": null})),
+        event(&json!({"kind": "tab_open", "tab_id": "new", "listing_id": null})),
+        event(&json!({"kind": "live_enter", "channel": "GS샵 LIVE", "listing_id": null})),
+        event(&json!({"at": NOW})),
+        event(&json!({"kind": "buy"})),
+        event(&json!({"kind": "tab_open"})),
+        event(&json!({"kind": "live_enter", "listing_id": null, "tab_id": "new"})),
+        event(&json!({"kind": "view", "listing_id": null, "product_id": "not hex"})),
+        event(&json!({"user_id": "가".repeat(43)})),
+        event(&json!({"at": "2026-11-22T12:00:01+09:00"})),
+        event(&json!({"at": "2036-11-22T12:00:01+09:00"})),
     ];
     let path = desk.put("events/1.jsonl", lines.concat());
     let report = desk.events(&path).await.unwrap();
@@ -475,9 +475,9 @@ async fn tabs_come_back_in_order_and_only_once() {
 #[tokio::test]
 async fn past_the_limit_the_read_fails_and_says_what_to_do() {
     let lines = [
-        broadcast(json!({})).repeat(17),
-        broadcast(json!({"title": null})).repeat(2),
-        broadcast(json!({"starts_at": "soon"})),
+        broadcast(&json!({})).repeat(17),
+        broadcast(&json!({"title": null})).repeat(2),
+        broadcast(&json!({"starts_at": "soon"})),
     ]
     .concat();
     let mut desk = Desk::with_limit(0.15);
@@ -509,7 +509,7 @@ async fn a_folder_may_mix_formats_and_its_files_are_taken_by_name() {
     let mut desk = Desk::new();
     let header = "listing_id,shop,channel,title,starts_at\n";
     desk.put("broadcasts/2.csv", format!("{header}two,A,c,t,2026-11-22T10:00:00Z\nbad\n"));
-    desk.put("broadcasts/1.ndjson.gz", gzip(broadcast(json!({"listing_id": "one"})).as_bytes()));
+    desk.put("broadcasts/1.ndjson.gz", gzip(broadcast(&json!({"listing_id": "one"})).as_bytes()));
     desk.put("broadcasts/4.csv", header);
     desk.put("broadcasts/.5.csv.tmp", "half written");
     desk.put("broadcasts/_SUCCESS", "");
@@ -572,7 +572,7 @@ async fn parquet_rows_are_checked_like_any_other() {
 async fn files_that_cannot_be_read_are_named_with_what_is_wrong() {
     let mut desk = Desk::new();
     let rows: String =
-        (0..5_000).map(|i| broadcast(json!({"listing_id": i, "title": format!("크림 {}", i * 7919)}))).collect();
+        (0..5_000).map(|i| broadcast(&json!({"listing_id": i, "title": format!("크림 {}", i * 7919)}))).collect();
     let csv = format!("shop,channel,title,starts_at\n{}", "A,c,t,2026-11-22T10:00:00Z\n".repeat(5_000));
     let cut = |bytes: Vec<u8>| bytes[..bytes.len() - 20].to_vec();
     let good = desk.path("good.parquet");
@@ -582,7 +582,7 @@ async fn files_that_cannot_be_read_are_named_with_what_is_wrong() {
     fs::create_dir_all(desk.path("nested/inner")).unwrap();
     desk.put("hidden/.gitkeep", "");
     desk.put("mixed/readme.txt", "hello");
-    let cases: Vec<(&str, Option<Vec<u8>>, &[&str])> = vec![
+    let cases: Vec<Case> = vec![
         ("none.csv", None, &["none.csv can't be opened"]),
         ("empty", None, &["the folder", "empty holds no file"]),
         ("hidden", None, &["hidden holds no file"]),

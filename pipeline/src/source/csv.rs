@@ -251,7 +251,7 @@ impl<R: BufRead> Records<R> {
 
     fn advance(&mut self, bytes: usize) {
         let passed = self.raw.get(self.next..self.next + bytes).unwrap_or_default();
-        self.line += passed.iter().filter(|&&b| b == b'\n').count() as u64;
+        self.line += passed.split(|&b| b == b'\n').skip(1).count() as u64;
         self.next += bytes;
     }
 }
