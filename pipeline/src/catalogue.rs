@@ -1,17 +1,21 @@
 //! The catalogue: every listing of the schedule and its history, with its titles and its airings.
 
-use datafusion::arrow::array::{Array, Int64Array, StringArray};
-use datafusion::arrow::datatypes::DataType;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, Int64Array, StringArray};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use sinsang::time::UnixMillis;
 
+use crate::engine::sql;
 use crate::identity;
 
-const LISTINGS: &str = include_str!("../sql/listing.sql");
-const TITLES: &str = include_str!("../sql/listing_title.sql");
-const AIRINGS: &str = include_str!("../sql/airing.sql");
+const LISTINGS: &str = sql!("listing");
+const TITLES: &str = sql!("listing_title");
+const AIRINGS: &str = sql!("airing");
 
 /// A listing as identity sees it, with what only a shopper needs to see.
 #[derive(Clone, Debug)]
@@ -152,4 +156,30 @@ impl<'a> Rows<'a> {
     fn time(&self, name: &str, at: usize) -> Result<UnixMillis, DataFusionError> {
         Ok(UnixMillis(self.number(name, at)?.unwrap_or_default()))
     }
+}
+
+/// Registers the table `listing_products`: shop, `listing_id`, product as 16 hex digits, and the channel of the listing's latest slot.
+///
+/// # Errors
+/// What the engine says.
+pub fn register_products<'a>(
+    context: &SessionContext,
+    listings: impl Iterator<Item = (&'a Entry, identity::ProductId)>,
+) -> Result<(), DataFusionError> {
+    let mut columns: [Vec<String>; 4] = Default::default();
+    for (entry, product) in listings {
+        let [shops, listing_ids, products, channels] = &mut columns;
+        shops.push(entry.listing.shop.clone());
+        listing_ids.push(entry.listing.listing_id.clone());
+        products.push(product.to_string());
+        channels.push(entry.channel.clone());
+    }
+    let names = ["shop", "listing_id", "product", "channel"];
+    let fields: Vec<Field> = names.iter().map(|name| Field::new(*name, DataType::Utf8, false)).collect();
+    let arrays = columns.into_iter().map(|column| Arc::new(StringArray::from(column)) as ArrayRef).collect();
+    let schema = Arc::new(Schema::new(fields));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), arrays)?;
+    let table = MemTable::try_new(schema, vec![vec![batch]])?;
+    context.register_table("listing_products", Arc::new(table))?;
+    Ok(())
 }

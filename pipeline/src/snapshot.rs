@@ -91,6 +91,16 @@ impl Snapshot {
         if packs.exists() { fs::remove_dir_all(&packs).map_err(at(&packs)) } else { Ok(()) }
     }
 
+    /// The packs in the folder, named by something or not.
+    ///
+    /// # Errors
+    /// Where the folder can't be read.
+    pub fn packs(&self) -> Result<Vec<PackId>, Error> {
+        let folder = self.folder.join("pack");
+        let entries = fs::read_dir(&folder).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(at(&folder))?;
+        Ok(entries.iter().filter_map(|entry| PackId::parse(entry.file_name().to_str()?)).collect())
+    }
+
     /// The bytes under `key`.
     ///
     /// # Errors

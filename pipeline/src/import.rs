@@ -1,0 +1,1 @@
+//! Data of others mapped to the input tables.
