@@ -3,6 +3,11 @@
 //! `docs/taste.md` has the formulas. The preparation is SQL (`sql/taste_*.sql`); decayed weights are whole numbers, so the
 //! same events give the same bytes in whatever order, partitions and buckets they are read.
 
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "weights and counts become floats only where they are divided and then rounded to a byte"
+)]
+
 mod profile;
 mod query;
 mod space;
@@ -24,6 +29,8 @@ use crate::table::EventKind;
 
 /// The most buckets that users are spread over.
 const MAX_BUCKETS: u64 = 4_096;
+/// Events that take the memory of one user's count, with room to spare.
+const EVENTS_PER_COUNTED_USER: u64 = 8;
 
 /// How tastes are learned.
 #[derive(Clone, Debug, PartialEq)]
@@ -158,8 +165,7 @@ impl fmt::Display for Report {
 /// bucket by bucket, in a bucket in ascending order of user ids. `products` is the whole catalogue that `space` was fitted
 /// to; `now` ends the events and is where decay counts from, by Korean days.
 ///
-/// While it runs, the tables `taste_fate`, `taste_event`, `taste_weight` and `taste_bot` and the function `taste_hash` are
-/// its own: one call at a time on a context.
+/// While it runs, the tables `taste_fate`, `taste_listing`, `taste_event`, `taste_weight` and `taste_bot` are its own: one call at a time on a context.
 ///
 /// # Errors
 /// [`Error`] on options out of range and failing queries. Rows that cannot be used are counted in the report instead.
@@ -177,12 +183,13 @@ pub async fn learn<'a>(
     let weights = weight::decayed(&options.weights, options.half_life_days)?;
     let last_ms = now.plus(KST_OFFSET_MS).floor(DAY_MS).plus(DAY_MS - 1 - KST_OFFSET_MS);
     let horizon_ms = weight::horizon_days(options.half_life_days)?.saturating_mul(DAY_MS);
-    let run = Run { ctx, options, catalogue: &Catalogue::new(space, products), last_ms: last_ms.0 };
+    let own = &query::own_context(ctx);
+    let run = Run { ctx: own, options, catalogue: &Catalogue::new(space, products), last_ms: last_ms.0 };
     let dates = [("now", now.0), ("oldest", last_ms.plus(-horizon_ms).0)];
     let learned = async {
-        ctx.register_udf(query::hash_function());
-        query::register_weights(ctx, &weights)?;
-        query::FATE.register(ctx, &dates).await?;
+        query::register_weights(own, &weights)?;
+        query::FATE.register(own, &dates).await?;
+        query::LISTING.materialise(own).await?;
         run.learn(&mut sink).await
     };
     let report = learned.await;
@@ -244,10 +251,11 @@ impl Run<'_> {
         let mut bots = Vec::new();
         if usable > self.options.max_events_per_user {
             let max_events = i64::try_from(self.options.max_events_per_user).unwrap_or(i64::MAX);
-            for bucket in 0..report.buckets {
-                let numbers = bucket_numbers(bucket, report.buckets);
-                let numbers = [numbers[0], numbers[1], ("max_events", max_events)];
-                bots.extend(query::BOT.counts(self.ctx, &numbers).await?);
+            // Counting holds a line a user instead of a line an event, so larger buckets do.
+            let buckets = report.buckets.div_ceil(EVENTS_PER_COUNTED_USER);
+            for bucket in 0..buckets {
+                let [number, of] = bucket_numbers(bucket, buckets);
+                bots.extend(query::BOT.counts(self.ctx, &[number, of, ("max_events", max_events)]).await?);
             }
         }
         report.bots = bots.len() as u64;

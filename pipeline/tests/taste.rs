@@ -1,5 +1,13 @@
 //! Tastes learned from tables, against users whose tastes are known.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "the numbers of a test are small"
+)]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -439,7 +447,7 @@ async fn no_events_give_no_tastes_and_an_even_population() {
     let (tastes, report) = world.learn(&[], PLAIN, &Options::default()).await;
     assert!(tastes.is_empty());
     assert_eq!((report.users, report.events, report.buckets), (0, 0, 1));
-    assert_eq!((report.population.vector, report.population.hours), (vec![0; DIMS], [0; 8]));
+    assert_eq!((report.population.vector, report.population.hours), ([0; DIMS], [0; 8]));
     assert!(report.population.popularity.is_empty());
 
     // Two weeks without an event: nothing but age tells them apart from yesterday's.
@@ -474,9 +482,9 @@ async fn options_out_of_range_and_missing_tables_are_refused_and_leave_nothing_b
     }
     ctx.deregister_table("listing_products").unwrap();
     let missing = learn(&ctx, &space, world.features(), &Options::default(), now(), |_| ()).await;
-    assert!(matches!(&missing, Err(Error::Query { query: "taste_event", .. })), "{missing:?}");
+    assert!(matches!(&missing, Err(Error::Query { query: "taste_listing", .. })), "{missing:?}");
     assert!(missing.unwrap_err().to_string().contains("listing_products"));
-    for table in ["taste_fate", "taste_event", "taste_weight", "taste_bot"] {
+    for table in ["taste_fate", "taste_listing", "taste_event", "taste_weight", "taste_bot"] {
         assert!(!ctx.table_exist(table).unwrap(), "{table} is left behind");
     }
 }

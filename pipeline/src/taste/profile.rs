@@ -37,10 +37,10 @@ pub struct UserTaste {
 }
 
 /// What everyone together leans to: the shared order's part of a score.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Population {
     /// The mean of engaged products in the content space, with the same gain as a user's vector.
-    pub vector: Vec<i8>,
+    pub vector: [i8; DIMS],
     /// Lift of each channel over an even spread.
     pub channels: Vec<i8>,
     /// Lift of each three hours of the Korean day over an even spread.
@@ -49,6 +49,18 @@ pub struct Population {
     pub tabs: Vec<i8>,
     /// Decayed engagement by product, in sixteenths of a view of today. Products without any are left out.
     pub popularity: BTreeMap<u64, u32>,
+}
+
+impl Default for Population {
+    fn default() -> Self {
+        Self {
+            vector: [0; DIMS],
+            channels: Vec::new(),
+            hours: [0; HOUR_BUCKETS],
+            tabs: Vec::new(),
+            popularity: BTreeMap::new(),
+        }
+    }
 }
 
 /// What one row of engagement says, as the queries give it.
@@ -183,7 +195,7 @@ impl Baseline {
         let mut hours = [0; HOUR_BUCKETS];
         hours.iter_mut().zip(over_even(&self.hours)).for_each(|(to, from)| *to = from);
         Population {
-            vector: quantise(&self.vector.map(|value| value * VECTOR_GAIN)).to_vec(),
+            vector: quantise(&self.vector.map(|value| value * VECTOR_GAIN)),
             channels: over_even(&self.channels),
             hours,
             tabs: over_even(&self.tabs),
@@ -250,7 +262,9 @@ pub(crate) fn quantise(lean: &FloatVector) -> [i8; DIMS] {
         let values = &mut vector[block.range()];
         let most = values.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
         if most > 127.0 {
-            values.iter_mut().for_each(|value| *value *= 127.0 / most);
+            for value in values {
+                *value *= 127.0 / most;
+            }
         }
     }
     space::round(&vector)
@@ -377,19 +391,17 @@ mod tests {
             }
         }
         let baseline = Baseline::of(&everyone, &catalogue);
+        let rounded: Vec<[i8; DIMS]> = world.products().map(|product| world.space.product_vector(&product)).collect();
+        let exact: Vec<FloatVector> = world.products().map(|product| world.space.float_vector(&product)).collect();
         let (mut in_bytes, mut in_floats) = (0.0, 0.0);
         for (gains, user) in &users {
             let taste = baseline.taste(String::new(), user, &catalogue, 20.0);
             let lean = baseline.lean(user, &catalogue, 20.0);
-            let bytes: Vec<f64> = (world.products())
-                .map(|product| {
-                    let vector = world.space.product_vector(&product);
-                    f64::from(taste.vector.iter().zip(vector).map(|(&a, b)| i32::from(a) * i32::from(b)).sum::<i32>())
-                })
+            let bytes: Vec<f64> = (rounded.iter())
+                .map(|vector| taste.vector.iter().zip(vector).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum())
                 .collect();
-            let floats: Vec<f64> = (world.products())
-                .map(|product| lean.iter().zip(world.space.float_vector(&product)).map(|(a, b)| a * b).sum())
-                .collect();
+            let floats: Vec<f64> =
+                exact.iter().map(|vector| lean.iter().zip(vector).map(|(a, b)| a * b).sum()).collect();
             in_bytes += ndcg(&bytes, gains, 20) / users.len() as f64;
             in_floats += ndcg(&floats, gains, 20) / users.len() as f64;
         }

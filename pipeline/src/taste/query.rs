@@ -32,12 +32,13 @@ macro_rules! query {
 pub(crate) const FATE: Query = query!("taste_fate");
 pub(crate) const COUNT: Query = query!("taste_count");
 pub(crate) const BOT: Query = query!("taste_bot");
+pub(crate) const LISTING: Query = query!("taste_listing");
 pub(crate) const EVENT: Query = query!("taste_event");
 pub(crate) const POPULATION: Query = query!("taste_population");
 pub(crate) const USER: Query = query!("taste_user");
 
 /// Tables that [`super::learn`] registers while it runs.
-pub(crate) const OWN_TABLES: [&str; 4] = ["taste_fate", "taste_event", "taste_weight", "taste_bot"];
+pub(crate) const OWN_TABLES: [&str; 5] = ["taste_fate", "taste_listing", "taste_event", "taste_weight", "taste_bot"];
 
 impl Query {
     pub(crate) fn failed(self, source: DataFusionError) -> Error {
@@ -59,6 +60,16 @@ impl Query {
     pub(crate) async fn register(self, ctx: &SessionContext, numbers: &[(&str, i64)]) -> Result<(), Error> {
         let view = self.plan(ctx, numbers).await?.into_view();
         ctx.register_table(self.name, view).map_err(|source| self.failed(source))?;
+        Ok(())
+    }
+
+    /// Runs the query and registers its rows as a table of its own name, held in memory.
+    pub(crate) async fn materialise(self, ctx: &SessionContext) -> Result<(), Error> {
+        let planned = self.plan(ctx, &[]).await?;
+        let schema = Arc::clone(planned.schema().inner());
+        let batches = planned.collect().await.map_err(|source| self.failed(source))?;
+        let table = MemTable::try_new(schema, vec![batches]).map_err(|source| self.failed(source))?;
+        ctx.register_table(self.name, Arc::new(table)).map_err(|source| self.failed(source))?;
         Ok(())
     }
 
@@ -93,6 +104,17 @@ impl Query {
     }
 }
 
+/// A context over the same tables that has `taste_hash` and joins as the queries are written. DataFusion would swap the
+/// sides by its estimates, and takes a few thousand filtered events for less than a table of listings: with millions of
+/// them it then holds the events in memory.
+pub(crate) fn own_context(ctx: &SessionContext) -> SessionContext {
+    let mut state = ctx.state();
+    state.config_mut().options_mut().optimizer.join_reordering = false;
+    let own = SessionContext::new_with_state(state);
+    own.register_udf(hash_function());
+    own
+}
+
 /// Registers what an event weighs by kind and age, for `taste_event` to join.
 pub(crate) fn register_weights(ctx: &SessionContext, weights: &[DecayedWeight]) -> Result<(), Error> {
     let kinds: StringArray = weights.iter().map(|line| Some(line.kind.as_str())).collect();
@@ -122,7 +144,7 @@ fn register(ctx: &SessionContext, name: &'static str, columns: &[(&str, ArrayRef
 }
 
 /// `taste_hash(user_id)`: a whole number from 0 that spreads users over buckets, the same on every machine.
-pub(crate) fn hash_function() -> ScalarUDF {
+fn hash_function() -> ScalarUDF {
     let hash = |arguments: &[ColumnarValue]| {
         let arrays = ColumnarValue::values_to_arrays(arguments)?;
         let users = arrays.first().ok_or_else(|| DataFusionError::Plan("taste_hash takes a user id".to_owned()))?;
@@ -190,4 +212,55 @@ pub(crate) fn each_row(query: Query, batch: &RecordBatch, mut take: impl FnMut(&
 /// The text of a row; an empty one is none.
 fn text_at(column: &StringArray, at: usize) -> Option<&str> {
     (column.is_valid(at) && !column.value(at).is_empty()).then(|| column.value(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::physical_plan::displayable;
+
+    use super::*;
+
+    fn register_texts(ctx: &SessionContext, table: &'static str, columns: &[&'static str], rows: usize) {
+        let column: ArrayRef = Arc::new(StringArray::from_iter_values((0..rows).map(|at| at.to_string())));
+        let columns: Vec<(&str, ArrayRef)> = columns.iter().map(|&name| (name, Arc::clone(&column))).collect();
+        register(ctx, table, &columns).unwrap();
+    }
+
+    #[tokio::test]
+    async fn events_are_streamed_past_the_smaller_tables_even_where_they_look_fewer() {
+        let ctx = SessionContext::new();
+        let fields = ["user_id", "kind", "fate", "shop", "listing_id", "product_id", "tab_id", "channel"];
+        register_texts(&ctx, "fates", &fields, 1);
+        register_texts(&ctx, "taste_listing", &["shop", "listing_id", "product", "channel"], 1_000);
+        register_bots(&ctx, ["a", "b"].into_iter()).unwrap();
+        register_weights(&ctx, &super::super::weight::decayed(&super::super::Weights::default(), 30.0).unwrap())
+            .unwrap();
+        let fates = ctx.sql("SELECT *, CAST(1 AS BIGINT) AS at FROM fates").await.unwrap();
+        ctx.register_table("taste_fate", fates.into_view()).unwrap();
+
+        let own = own_context(&ctx);
+        EVENT.register(&own, &[("last_ms", 10)]).await.unwrap();
+        let planned = USER.plan(&own, &[("buckets", 1), ("bucket", 0)]).await.unwrap();
+        let plan = displayable(planned.create_physical_plan().await.unwrap().as_ref()).indent(false).to_string();
+        let joins: Vec<&str> = plan.match_indices("join_type=").map(|(at, _)| &plan[at..at + 15]).collect();
+        assert_eq!(joins, ["join_type=Right", "join_type=Inner", "join_type=Right"], "{plan}");
+        assert!(plan.contains("join_type=RightAnti"), "{plan}");
+        assert!(ctx.sql(USER.sql).await.is_err(), "the function is not left on the caller's context");
+    }
+
+    #[test]
+    fn every_kind_of_event_is_usable() {
+        for kind in crate::table::EventKind::ALL {
+            assert!(FATE.sql.contains(&format!("'{}'", kind.as_str())), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn the_hash_spreads_users_evenly() {
+        let mut buckets = [0; 16];
+        for user in 0..16_000 {
+            buckets[usize::try_from(user_hash(&format!("u{user:06}")) % 16).unwrap()] += 1;
+        }
+        assert!(buckets.iter().all(|&users| (850..1_150).contains(&users)), "{buckets:?}");
+    }
 }

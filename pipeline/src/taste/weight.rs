@@ -86,7 +86,7 @@ pub(crate) fn decayed(weights: &Weights, half_life_days: f64) -> Result<Vec<Deca
     let mut table = BTreeMap::new();
     for kind in EventKind::ALL {
         let weight = weights.of(kind);
-        if !(weight.abs() <= MAX_WEIGHT) {
+        if !(-MAX_WEIGHT..=MAX_WEIGHT).contains(&weight) {
             return Err(Error::Weight { kind, weight });
         }
         for age_days in 0..=days {
