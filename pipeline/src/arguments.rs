@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
 use sinsang::time::UnixMillis;
 use sinsang_pipeline::progress::Progress;
 use sinsang_pipeline::reject::Limit;
+use sinsang_pipeline::import::retail;
 use sinsang_pipeline::{build, engine, generate};
 
 /// Sinsang's pipeline: broadcast schedules, history and events in, a published snapshot out.
@@ -27,7 +29,21 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn progress(&self) -> Progress {
-        if self.quiet || self.format == Format::Json { Progress::hidden() } else { Progress::on_terminal() }
+        if self.is_silent() { Progress::hidden() } else { Progress::on_terminal() }
+    }
+
+    /// A bar that counts `unit`s; what it counts to is set by who counts. It shows on a terminal only.
+    pub(crate) fn bar(&self, unit: &str) -> ProgressBar {
+        if self.is_silent() {
+            return ProgressBar::hidden();
+        }
+        let template = format!("{{wide_bar}} {{human_pos}} of {{human_len}} {unit}");
+        let bar = ProgressBar::new(0);
+        ProgressStyle::with_template(&template).map_or(bar.clone(), |style| bar.with_style(style))
+    }
+
+    fn is_silent(&self) -> bool {
+        self.quiet || self.format == Format::Json
     }
 }
 
@@ -43,6 +59,9 @@ pub(crate) enum Format {
 pub(crate) enum Command {
     /// Make demonstration tables with known truth.
     Generate(Generate),
+    /// Map a public data set to tables.
+    #[command(subcommand)]
+    Import(Import),
     /// Build a snapshot from tables.
     ///
     /// Reads broadcasts, events, tabs and rules.toml from a folder (docs/input.md) and writes the packs of a snapshot. The environment
@@ -52,6 +71,9 @@ pub(crate) enum Command {
     Publish(Publish),
     /// Show a snapshot, or a product or a user in it.
     Inspect(Inspect),
+    /// Measure what is decided against labels.
+    #[command(subcommand)]
+    Evaluate(Evaluate),
     /// Re-read a snapshot with the edge's own reader and check all that can be checked.
     Verify(Verify),
 }
@@ -79,8 +101,9 @@ pub(crate) struct Generate {
 }
 
 impl Generate {
-    pub(crate) fn options(&self, clock: UnixMillis) -> generate::Options {
+    pub(crate) fn options(&self, clock: UnixMillis, progress: ProgressBar) -> generate::Options {
         let mut options = generate::Options::new(&self.out, self.now.unwrap_or(clock));
+        options.progress = progress;
         if self.quick {
             options = options.quick();
         }
@@ -89,6 +112,40 @@ impl Generate {
         options.seed = self.seed;
         options
     }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Import {
+    /// UCI Online Retail II: an item's first sale on a day is its broadcast, a purchase an event (docs/demo-data.md).
+    OnlineRetail(OnlineRetail),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OnlineRetail {
+    /// The data set as one Parquet file.
+    file: PathBuf,
+    /// The folder to write to; made where it is missing.
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+    /// The moment that is taken as the present, as RFC 3339 [default: 2011-09-01T00:00:00Z].
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    as_of: Option<UnixMillis>,
+}
+
+impl OnlineRetail {
+    pub(crate) fn options(&self, progress: ProgressBar) -> retail::Options {
+        let options = retail::Options::new(&self.file, &self.out);
+        retail::Options { as_of: self.as_of.unwrap_or(options.as_of), progress, ..options }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Evaluate {
+    /// Precision and recall of "the same product" on labelled pairs of titles, beside three baselines.
+    Identity {
+        /// A table like pairs.tsv: title_a, price_a, title_b, price_b, brand, category, label, class.
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -26,7 +26,6 @@ use crate::snapshot::{self, Snapshot};
 use crate::source::{self, Source, TableReport, find_table};
 use crate::table::Tab;
 use crate::taste::{self, Space};
-use crate::verdict::History;
 use crate::{engine, schedule};
 
 /// What to build, and from what.
@@ -165,7 +164,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     };
     let tastes = taste::learn(&context, &space, features(), &taste_options, now, |user| users.push(user)).await?;
 
-    let history = History::of(&catalogue);
+    let reach = compose::reach(&catalogue);
     let facts = Facts {
         catalogue: &catalogue,
         products: &products,
@@ -173,7 +172,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         rules: &rules,
         space: &space,
         population: &tastes.population,
-        history: &history,
+        reach: &reach,
         now,
     };
     let (board, verdicts) = compose::board(&facts);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use sinsang::pack::board::{Block, VerdictKind};
+use sinsang::pack::board::{self, Block};
 use sinsang::pack::board_write::{self, BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart, TabPart};
 use sinsang::pack::manifest::{ManifestParts, shard_index};
 use sinsang::pack::taste::{self as taste_pack, Widths};
@@ -18,7 +18,7 @@ use crate::identity::ProductId;
 use crate::rules::Rules;
 use crate::table::Tab;
 use crate::taste::{self, Population, ProductFeatures, Space, UserTaste, Vocabulary};
-use crate::verdict::{self, Verdict};
+use crate::verdict::{self, ProductHistory, Reach, Verdict, VerdictKind};
 
 /// A product: its listings and its airings.
 #[derive(Clone, Debug)]
@@ -70,6 +70,36 @@ impl Product {
     }
 }
 
+/// The broadcasts of `product`, as verdicts are judged by.
+fn history<'a>(catalogue: &'a Catalogue, product: &Product) -> ProductHistory<'a> {
+    let airing = |index: &usize| {
+        let airing = catalogue.airings.get(*index)?;
+        let listing = &catalogue.entries.get(airing.entry)?.listing;
+        Some(verdict::Airing {
+            starts_at: airing.starts_at,
+            ends_at: airing.ends_at,
+            shop: &listing.shop,
+            listing_id: &listing.listing_id,
+            channel: &airing.channel,
+            title: listing.titles.first().map_or("", String::as_str),
+        })
+    };
+    let entries = product.entries.iter().filter_map(|entry| catalogue.entries.get(*entry));
+    ProductHistory {
+        airings: product.airings.iter().filter_map(airing).collect(),
+        review_count: entries.filter_map(|entry| entry.listing.review_count).max(),
+    }
+}
+
+/// How far back the records of `catalogue` reach.
+pub fn reach(catalogue: &Catalogue) -> Reach {
+    let mut reach = Reach::default();
+    for entry in &catalogue.entries {
+        reach.note(&entry.listing.shop, entry.listing.first_at);
+    }
+    reach
+}
+
 /// The names that published numbers stand for: channels and categories by name, tabs in the shared order.
 pub fn vocabulary(catalogue: &Catalogue, tabs: &[Tab]) -> Vocabulary {
     let channels: BTreeSet<&str> = catalogue.airings.iter().map(|airing| airing.channel.as_str()).collect();
@@ -108,8 +138,8 @@ pub struct Facts<'a> {
     pub space: &'a Space,
     /// What everyone leans to.
     pub population: &'a Population,
-    /// Where the history begins, on the whole and by shop.
-    pub history: &'a verdict::History,
+    /// How far back the history reaches.
+    pub reach: &'a Reach,
     /// The time of the build.
     pub now: UnixMillis,
 }
@@ -127,7 +157,7 @@ pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts) {
     let mut counts = VerdictCounts::default();
     let mut parts = BoardParts {
         built_at: now,
-        history_from: facts.history.starts_at(),
+        history_from: facts.reach.since().unwrap_or(now),
         blocks: blocks(),
         channels: channels(catalogue, &vocabulary.channels),
         categories: vocabulary.categories.clone(),
@@ -143,15 +173,17 @@ pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts) {
         if shown.is_empty() {
             continue;
         }
-        // The board reaches back a little so that a preview can: the verdict that holds until the first broadcast ends is the one as
-        // of the window's start, the one that holds afterwards looks back on it.
-        let before = facts.verdict(product, from);
-        let after = facts.verdict(product, now.max(first.ends_at));
-        match facts.verdict(product, now).kind {
-            verdict::Kind::New => counts.new += 1,
-            verdict::Kind::Repeat => counts.repeat += 1,
-            verdict::Kind::Unknown => counts.unknown += 1,
-        }
+        // The board reaches back a little so that a preview can: for a first broadcast that ended within it, the verdict that held until
+        // then is the one as of the window's start. The one that holds afterwards looks back on it.
+        let history = history(catalogue, product);
+        let judge = |at| verdict::judge(&history, facts.reach, &facts.rules.verdict, at);
+        let before = judge(if first.ends_at > now { now } else { from });
+        let after = judge(now.max(first.ends_at));
+        *match judge(now).kind {
+            VerdictKind::New => &mut counts.new,
+            VerdictKind::Repeat => &mut counts.repeat,
+            VerdictKind::Unknown => &mut counts.unknown,
+        } += 1;
         parts.slots.extend(shown.iter().filter_map(|airing| facts.slot(product, airing)));
         let vector = facts.space.product_vector(&product.features(catalogue));
         let popularity = popularity(facts.population, product.id, &vector, most_popular);
@@ -163,10 +195,6 @@ pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts) {
 }
 
 impl Facts<'_> {
-    fn verdict(&self, product: &Product, at: UnixMillis) -> Verdict {
-        verdict::judge(self.catalogue, product, self.history, &self.rules.verdict, at)
-    }
-
     fn slot(&self, product: &Product, airing: &Airing) -> Option<SlotPart> {
         let entry = self.catalogue.entries.get(airing.entry)?;
         let channel = self.space.vocabulary().channels.iter().position(|name| *name == airing.channel)?;
@@ -214,12 +242,12 @@ impl Facts<'_> {
                 .map(|listing| ListingPart { shop: listing.shop.clone(), listing_id: listing.listing_id.clone() })
                 .collect(),
             verdict: match before.kind {
-                verdict::Kind::New => VerdictKind::New,
-                verdict::Kind::Repeat => VerdictKind::Repeat,
-                verdict::Kind::Unknown => VerdictKind::Unknown,
+                VerdictKind::New => board::VerdictKind::New,
+                VerdictKind::Repeat => board::VerdictKind::Repeat,
+                VerdictKind::Unknown => board::VerdictKind::Unknown,
             },
-            verdict_first: before.to_json(),
-            verdict_later: after.to_json(),
+            verdict_first: serde_json::to_string(before).unwrap_or_default(),
+            verdict_later: serde_json::to_string(after).unwrap_or_default(),
             first,
             popularity: 0,
             vector: Vec::new(),

@@ -15,10 +15,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use indicatif::ProgressBar;
 use serde::Serialize;
 use sinsang::time::{DAY_MS, KST_OFFSET_MS, UnixMillis};
 
 pub use measure::{Report, Shares};
+pub use title::Difference;
 
 use crate::table::Tab;
 use crate::table_write::{self, Compression, Encoding, TableFormat};
@@ -28,6 +30,8 @@ use words::Words;
 
 /// Days of schedule after `now`.
 pub const UPCOMING_DAYS: i64 = 7;
+/// Share of really new products among new codes that makes a code-only detector as wrong as it is on real schedules.
+pub const REALLY_NEW: f64 = 0.235;
 /// Days of history of a quick run.
 pub const QUICK_DAYS: u32 = 45;
 /// Users of a quick run.
@@ -48,10 +52,15 @@ pub struct Options {
     pub users: usize,
     /// The moment that history ends at and the schedule to come begins at.
     pub now: UnixMillis,
+    /// Of the codes that neither the records nor the time before them know, the share that are really new products, 0 to
+    /// 1. The rest is known products under other codes.
+    pub really_new: f64,
     /// How `broadcasts` is written.
     pub broadcasts: TableFormat,
     /// How `events` is written.
     pub events: TableFormat,
+    /// Told of every day that is made; hidden where nobody looks.
+    pub progress: ProgressBar,
 }
 
 impl Options {
@@ -63,8 +72,10 @@ impl Options {
             seed: 1,
             users: 2_000,
             now,
+            really_new: REALLY_NEW,
             broadcasts: TableFormat::NDJSON_ZST,
             events: TableFormat::PARQUET,
+            progress: ProgressBar::hidden(),
         }
     }
 
@@ -90,6 +101,14 @@ pub enum Error {
         /// What it may be.
         allowed: &'static str,
     },
+    /// A share is not between 0 and 1.
+    #[error("{option} is {value}, but must be between 0 and 1")]
+    Share {
+        /// The option.
+        option: &'static str,
+        /// What it was.
+        value: f64,
+    },
     /// A list in the command does not fit; only a change to `pipeline/data/demo` can do that.
     #[error("word list {list}: {detail}")]
     Words {
@@ -98,10 +117,10 @@ pub enum Error {
         /// What is wrong with it.
         detail: String,
     },
-    /// A folder could not be made or a table of an earlier run not removed.
-    #[error("cannot prepare {}: {source}", path.display())]
+    /// A folder could not be made.
+    #[error("cannot make the folder {}: {source}", path.display())]
     Folder {
-        /// The folder or file.
+        /// The folder.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
@@ -119,6 +138,9 @@ pub fn generate(options: &Options) -> Result<Report, Error> {
     if options.days == 0 || options.days > MOST_DAYS {
         return Err(Error::Option { option: "days", value: i64::from(options.days), allowed: "1 to 1000" });
     }
+    if !(0.0..=1.0).contains(&options.really_new) {
+        return Err(Error::Share { option: "really_new", value: options.really_new });
+    }
     // Far beyond both ends, dates have no four-digit year.
     if !(0..=253_000_000_000_000).contains(&options.now.0) {
         return Err(Error::Option { option: "now", value: options.now.0, allowed: "between 1970 and 9987" });
@@ -129,38 +151,27 @@ pub fn generate(options: &Options) -> Result<Report, Error> {
         begin: (today - i64::from(options.days)) * DAY_MS - KST_OFFSET_MS,
         end: options.now.0 + UPCOMING_DAYS * DAY_MS,
     };
-    let schedule = schedule::schedule(&words, span, options.seed);
+    let progress = &options.progress;
+    progress.set_length(u64::from(options.days) + u64::try_from(UPCOMING_DAYS).unwrap_or(0) + 1);
+    progress.set_message("schedule");
+    let schedule = schedule::schedule(&words, span, options.really_new, options.seed, progress);
+    progress.set_message("rows and events");
     let rows = rows::rows(&words, &schedule, options.now, options.seed);
     let users = audience::users(&words, options.users, options.seed);
     let events = audience::events(&words, &schedule, &users, span, options.now, options.seed);
 
-    prepare(&options.out)?;
+    progress.set_message("files");
     let out = options.out.as_path();
+    let truth = out.join("truth");
+    fs::create_dir_all(&truth).map_err(|source| Error::Folder { path: truth, source })?;
+    table_write::remove_tables(out)?;
     table_write::write_broadcasts(&options.broadcasts.path(out, "broadcasts"), options.broadcasts, &rows)?;
     table_write::write_events(&options.events.path(out, "events"), options.events, &events)?;
     table_write::write_tabs(&TableFormat::CSV.path(out, "tabs"), TableFormat::CSV, &tabs(&words))?;
     write_truth(out, &words, &schedule, &users, options.now)?;
     write_viewers(out, &words, &users)?;
+    progress.finish_and_clear();
     Ok(measure::measure(&words, &schedule, &rows, &events, users.len(), options.now))
-}
-
-/// Makes the folders and removes what an earlier run wrote in another format.
-fn prepare(out: &Path) -> Result<(), Error> {
-    let folder = |path: &Path, source| Error::Folder { path: path.to_owned(), source };
-    let truth = out.join("truth");
-    fs::create_dir_all(&truth).map_err(|source| folder(&truth, source))?;
-    for table in ["broadcasts", "events", "tabs"] {
-        for encoding in [Encoding::Parquet, Encoding::Ndjson, Encoding::Csv] {
-            for compression in [Compression::Plain, Compression::Gzip, Compression::Zstd] {
-                let path = TableFormat { encoding, compression }.path(out, table);
-                match fs::remove_file(&path) {
-                    Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(folder(&path, source)),
-                    _ => {}
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 fn tabs(words: &Words) -> Vec<Tab> {

@@ -4,6 +4,7 @@ pub mod build;
 pub mod catalogue;
 pub mod compose;
 pub mod engine;
+pub mod evaluate;
 pub mod generate;
 pub mod identity;
 pub mod import;

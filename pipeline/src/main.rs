@@ -10,9 +10,11 @@ use serde::Serialize;
 use sinsang::time::UnixMillis;
 use sinsang_pipeline::publish::LocalKv;
 use sinsang_pipeline::snapshot::Snapshot;
-use sinsang_pipeline::{build, generate, inspect, publish, verify};
+use sinsang_pipeline::identity::Policy;
+use sinsang_pipeline::import::retail;
+use sinsang_pipeline::{build, evaluate, generate, inspect, publish, verify};
 
-use arguments::{Arguments, Command, Format};
+use arguments::{Arguments, Command, Evaluate, Format, Import};
 
 /// Something is wrong with what was asked or given.
 const FAILED: u8 = 1;
@@ -39,7 +41,10 @@ fn run(arguments: &Arguments) -> Outcome {
     let format = arguments.format;
     let progress = arguments.progress();
     match &arguments.command {
-        Command::Generate(generate) => print(format, &generate::generate(&generate.options(clock()))?),
+        Command::Generate(generate) => print(format, &generate::generate(&generate.options(clock(), arguments.bar("days")))?),
+        Command::Import(Import::OnlineRetail(import)) => {
+            print(format, &retail::online_retail(&import.options(arguments.bar("rows")))?)
+        }
         Command::Build(build) => {
             let key = std::env::var("SINSANG_USER_KEY").unwrap_or_default();
             let options = build.options(key, progress);
@@ -63,6 +68,9 @@ fn run(arguments: &Arguments) -> Outcome {
                 Format::Json => println!("{value:#}"),
             }
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Evaluate(Evaluate::Identity { file }) => {
+            print(format, &evaluate::identity::identity(file, &Policy::default())?)
         }
         Command::Verify(verify) => {
             let report = verify::verify(&Snapshot::at(&verify.snapshot))?;

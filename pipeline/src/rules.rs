@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sinsang::rank::{SurfaceWeights, Weights};
 
+use crate::verdict;
+
 /// The rules that hold where a file says nothing else; also what `docs/rules.md` shows.
 pub const DEFAULT: &str = include_str!("../data/rules.toml");
 
@@ -15,7 +17,7 @@ pub struct Rules {
     /// The weights of the surfaces' signals.
     pub ranking: Ranking,
     /// When a verdict can be given.
-    pub verdict: VerdictRules,
+    pub verdict: verdict::Policy,
     /// What a board covers.
     pub window: Window,
     /// How tastes are learned.
@@ -62,22 +64,6 @@ pub struct Row {
     pub popularity: i32,
     /// For tabs, the place in the shared order.
     pub position: i32,
-}
-
-/// When a verdict can be given.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct VerdictRules {
-    /// Days of a shop's history below which its products are `unknown` rather than `new`.
-    pub min_history_days: u32,
-    /// Reviews from which a product that we never saw must have aired before our records.
-    pub censored_reviews: u32,
-}
-
-impl Default for VerdictRules {
-    fn default() -> Self {
-        Self { min_history_days: 28, censored_reviews: 10 }
-    }
 }
 
 /// What a board covers, around the time of the build.

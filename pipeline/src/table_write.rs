@@ -1,17 +1,20 @@
 //! Rows of the input tables written to files: Parquet, NDJSON or CSV, the text ones plain or compressed.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray, UInt32Array};
+use datafusion::arrow::array::{
+    ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray, UInt32Array,
+};
 use datafusion::arrow::error::ArrowError;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::Compression as ParquetCompression;
 use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::properties::WriterProperties;
 use serde::Serialize;
+use sinsang::time::UnixMillis;
 
 use crate::table::{Broadcast, Event, Tab};
 
@@ -166,9 +169,9 @@ impl From<&Broadcast> for BroadcastRow {
             image: row.image.clone(),
             url: row.url.clone(),
             starts_at: row.starts_at.to_kst_rfc3339(),
-            ends_at: row.ends_at.map(|at| at.to_kst_rfc3339()),
+            ends_at: row.ends_at.map(UnixMillis::to_kst_rfc3339),
             review_count: row.review_count,
-            collected_at: row.collected_at.map(|at| at.to_kst_rfc3339()),
+            collected_at: row.collected_at.map(UnixMillis::to_kst_rfc3339),
         }
     }
 }
@@ -192,6 +195,34 @@ struct TabText<'a> {
     position: u16,
     pinned: bool,
     target: &'a str,
+}
+
+/// Removes the tables of an earlier run from `folder`, whatever their format, so that no table is there twice.
+///
+/// # Errors
+/// Where a file is there but cannot be removed.
+pub fn remove_tables(folder: &Path) -> Result<(), Error> {
+    for table in ["broadcasts", "events", "tabs"] {
+        for extension in [
+            "parquet",
+            "ndjson",
+            "ndjson.gz",
+            "ndjson.zst",
+            "jsonl",
+            "jsonl.gz",
+            "jsonl.zst",
+            "csv",
+            "csv.gz",
+            "csv.zst",
+        ] {
+            let path = folder.join(format!("{table}.{extension}"));
+            match fs::remove_file(&path) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(Error::Io { path, source }),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Writes `rows` to `path` and returns how many there were. In Parquet the times are text columns.
@@ -388,6 +419,40 @@ mod tests {
         for bad in ["parquet.gz", "xlsx", "", "gz"] {
             assert_eq!(TableFormat::parse(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn parquet_holds_broadcasts_and_tabs_as_they_are() {
+        use datafusion::arrow::array::{Array, AsArray};
+        use datafusion::arrow::datatypes::UInt32Type;
+        use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = TableFormat::PARQUET.path(folder.path(), "broadcasts");
+        let late = "2026-11-22T25:10:00+09:00";
+        let row = BroadcastRow {
+            title: "★ 물결 팬츠".into(),
+            price: Some(59_900),
+            starts_at: late.into(),
+            ..BroadcastRow::default()
+        };
+        let rows = vec![row; BATCH_ROWS + 1];
+        assert_eq!(write_broadcasts(&path, TableFormat::PARQUET, &rows).unwrap(), rows.len());
+        let read = |path: &Path| -> Vec<RecordBatch> {
+            let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
+            reader.build().unwrap().map(Result::unwrap).collect()
+        };
+        let batches = read(&path);
+        assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), rows.len());
+        let column = |name: &str| batches[0].column_by_name(name).unwrap();
+        assert_eq!(column("title").as_string::<i32>().value(7), "★ 물결 팬츠");
+        assert_eq!(column("starts_at").as_string::<i32>().value(7), late);
+        assert_eq!(column("price").as_primitive::<UInt32Type>().value(7), 59_900);
+        assert!(column("listing_id").is_null(7) && column("ends_at").is_null(7));
+
+        let path = TableFormat::PARQUET.path(folder.path(), "tabs");
+        assert_eq!(write_tabs(&path, TableFormat::PARQUET, &[]).unwrap(), 0);
+        assert_eq!(read(&path).len(), 0);
     }
 
     #[test]

@@ -102,20 +102,24 @@ pub(super) fn users(words: &Words, count: usize, seed: u64) -> Vec<Taste> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(3);
     let rng = &mut rng;
-    (0..count).map(|index| {
-        let user_id = format!("u{:06}", index + 1);
-        match words.personas.get(index) {
-            Some(_) => persona(words, index, user_id),
-            None => drawn(words, user_id, rng),
-        }
-    }).collect()
+    (0..count)
+        .map(|index| {
+            let user_id = format!("u{:06}", index + 1);
+            match words.personas.get(index) {
+                Some(_) => persona(words, index, user_id),
+                None => drawn(words, user_id, rng),
+            }
+        })
+        .collect()
 }
 
 fn persona(words: &Words, index: usize, user_id: String) -> Taste {
     let persona = &words.personas[index];
     let most = persona.categories.values().copied().fold(0.0, f64::max).max(1.0);
     let brands = words.categories.iter().enumerate().flat_map(|(c, category)| {
-        (0..category.brands.len()).filter(|b| persona.brands.iter().any(|name| name == category.brand(*b).0)).map(move |b| (small(c), small(b)))
+        (0..category.brands.len())
+            .filter(|b| persona.brands.iter().any(|name| name == category.brand(*b).0))
+            .map(move |b| (small(c), small(b)))
     });
     let mut hours = vec![0.15; 24];
     for hour in &persona.hours {
@@ -124,7 +128,11 @@ fn persona(words: &Words, index: usize, user_id: String) -> Taste {
     Taste {
         user_id,
         persona: Some(persona.label.clone()),
-        categories: words.categories.iter().map(|c| persona.categories.get(&c.name).copied().unwrap_or(0.15) / most).collect(),
+        categories: words
+            .categories
+            .iter()
+            .map(|c| persona.categories.get(&c.name).copied().unwrap_or(0.15) / most)
+            .collect(),
         brands: brands.collect(),
         channels: words.channels.iter().map(|c| if persona.channels.contains(&c.name) { 1.0 } else { 0.08 }).collect(),
         tabs: words.tabs.iter().map(|t| if persona.tabs.contains(&t.id) { 5.0 } else { 0.5 }).collect(),
@@ -181,7 +189,14 @@ fn small(index: usize) -> u8 {
 }
 
 /// The events of all users in the last [`EVENT_DAYS`] up to `now`, sorted by time, then user.
-pub(super) fn events(words: &Words, schedule: &Schedule, users: &[Taste], span: Span, now: UnixMillis, seed: u64) -> Vec<Event> {
+pub(super) fn events(
+    words: &Words,
+    schedule: &Schedule,
+    users: &[Taste],
+    span: Span,
+    now: UnixMillis,
+    seed: u64,
+) -> Vec<Event> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(4);
     let from = (now.0 - EVENT_DAYS * DAY_MS).max(span.begin);

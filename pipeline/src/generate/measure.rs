@@ -8,6 +8,7 @@ use serde::Serialize;
 use sinsang::time::{DAY_MS, MINUTE_MS, UnixMillis};
 
 use super::schedule::{Airing, Origin, Schedule};
+use super::title::Difference;
 use super::words::Words;
 use crate::table::{Event, EventKind};
 use crate::table_write::BroadcastRow;
@@ -90,7 +91,7 @@ pub struct Report {
     /// Shares.
     pub shares: Shares,
     /// How relisted products were worded differently.
-    pub differences: BTreeMap<String, u32>,
+    pub differences: BTreeMap<Difference, u32>,
 }
 
 impl fmt::Display for Report {
@@ -98,7 +99,11 @@ impl fmt::Display for Report {
         let s = &self.shares;
         let [least, median, most] = self.slots_a_day;
         let per_cent = |share: f64| format!("{:.1} %", share * 100.0);
-        writeln!(f, "{} broadcast rows, {} listings of {} products", self.broadcast_rows, self.listings, self.products)?;
+        writeln!(
+            f,
+            "{} broadcast rows, {} listings of {} products",
+            self.broadcast_rows, self.listings, self.products
+        )?;
         writeln!(f, "{} events of {} users", self.events, self.users)?;
         writeln!(f, "slots a day         median {median}, {least} to {most}; at most {} on air", self.on_air_most)?;
         let [short, middle, p95, long] = self.slot_minutes;
@@ -200,7 +205,7 @@ pub(super) fn measure(
         unseen_a_day,
         really_new_a_day,
         shares,
-        differences: schedule.differences.iter().map(|(d, n)| (format!("{d:?}"), *n)).collect(),
+        differences: schedule.differences.clone(),
     }
 }
 

@@ -192,5 +192,5 @@ fn season(at: i64) -> u16 {
 
 /// `26FW`.
 pub(super) fn season_text(season: u16) -> String {
-    format!("{:02}{}", (season / 2) % 100, if season % 2 == 0 { "SS" } else { "FW" })
+    format!("{:02}{}", (season / 2) % 100, if season.is_multiple_of(2) { "SS" } else { "FW" })
 }

@@ -42,7 +42,7 @@ pub(super) fn rows(words: &Words, schedule: &Schedule, now: UnixMillis, seed: u6
             channel: channel.name.clone(),
             title: listing.titles[airing.title].clone(),
             brand: listing.brand.clone(),
-            category: Some(product.attributes.category(words).name.clone()),
+            category: rng.random_bool(0.97).then(|| product.attributes.category(words).name.clone()),
             price: airing.price,
             list_price: listing.list_price.filter(|list| airing.price.is_some_and(|price| *list >= price)),
             image: listing.image.clone(),
@@ -101,8 +101,14 @@ mod tests {
         let start = at("2026-11-23T01:10:00+09:00");
         assert_eq!(clock(late, start, start), "2026-11-22T25:10:00+09:00");
         assert_eq!(clock(late, start, at("2026-11-23T02:10:00+09:00")), "2026-11-22T26:10:00+09:00");
-        assert_eq!(clock(late, at("2026-11-22T23:40:00+09:00"), at("2026-11-23T00:40:00+09:00")), "2026-11-22T24:40:00+09:00");
-        assert_eq!(clock(late, at("2026-11-22T05:00:00+09:00"), at("2026-11-22T06:00:00+09:00")), "2026-11-22T06:00:00+09:00");
+        assert_eq!(
+            clock(late, at("2026-11-22T23:40:00+09:00"), at("2026-11-23T00:40:00+09:00")),
+            "2026-11-22T24:40:00+09:00"
+        );
+        assert_eq!(
+            clock(late, at("2026-11-22T05:00:00+09:00"), at("2026-11-22T06:00:00+09:00")),
+            "2026-11-22T06:00:00+09:00"
+        );
         assert_eq!(clock(plain, start, start), "2026-11-23T01:10:00+09:00");
     }
 }

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
+use indicatif::ProgressBar;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Exp1, LogNormal};
@@ -13,16 +14,16 @@ use super::title::{Difference, Wording, difference, pack_factor};
 use super::words::Words;
 
 /// Share of slots that bring a code which the records have not seen and which did not air before them.
-const FIRST_SEEN: f64 = 0.212;
-/// Shares of those: really new products, titles seen before under another code, the rest known products reworded.
-const REALLY_NEW: f64 = 0.235;
-const SAME_TITLE: f64 = 0.375;
+const FIRST_SEEN: f64 = 0.202;
+/// Of those that are not really new products, the share whose title was seen before under another code; the rest is
+/// known products reworded.
+const SAME_TITLE: f64 = 0.545;
 /// Most airings of one code.
 const MOST_AIRINGS: u16 = 92;
 /// Slot lengths in minutes with their weights.
 const LENGTHS: [(i64, f64); 22] = [
     (4, 0.05),
-    (5, 2.2),
+    (5, 1.8),
     (10, 1.0),
     (15, 0.6),
     (20, 1.4),
@@ -32,9 +33,9 @@ const LENGTHS: [(i64, f64); 22] = [
     (45, 1.4),
     (50, 6.0),
     (55, 4.0),
-    (60, 53.0),
-    (65, 7.5),
-    (70, 11.0),
+    (60, 54.0),
+    (65, 9.0),
+    (70, 13.5),
     (75, 0.8),
     (80, 0.8),
     (90, 0.9),
@@ -82,6 +83,10 @@ pub(super) struct Listing {
     /// Whether all airings fall on one day.
     one_day: bool,
     left: u16,
+    /// Recorded airings.
+    aired: u16,
+    /// The channel it was listed for.
+    home: usize,
     gap_days: f64,
     /// Whether it airs on every channel of its shop.
     roams: bool,
@@ -118,13 +123,16 @@ pub(super) struct Span {
     pub(super) end: i64,
 }
 
-/// Fills every channel from `span.begin` to `span.end`.
-pub(super) fn schedule(words: &Words, span: Span, seed: u64) -> Schedule {
+/// Fills every channel from `span.begin` to `span.end`; `really_new` is the share, from 0 to 1, of codes never seen
+/// that are products which never aired.
+/// Moves `progress` on by one for each day.
+pub(super) fn schedule(words: &Words, span: Span, really_new: f64, seed: u64, progress: &ProgressBar) -> Schedule {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(1);
     let mut world = World {
         words,
         span,
+        really_new,
         maker: Maker::new(words),
         due: (0..words.channels.len()).map(|_| BinaryHeap::new()).collect(),
         by_shop: vec![Vec::new(); words.shops.len()],
@@ -133,13 +141,14 @@ pub(super) fn schedule(words: &Words, span: Span, seed: u64) -> Schedule {
         next_code: words.shops.iter().map(|shop| 10_u64.pow(shop.codes.saturating_sub(1))).collect(),
         out: Schedule { products: Vec::new(), listings: Vec::new(), airings: Vec::new(), differences: BTreeMap::new() },
     };
-    world.fill(&mut rng);
+    world.fill(&mut rng, progress);
     world.out
 }
 
 struct World<'w> {
     words: &'w Words,
     span: Span,
+    really_new: f64,
     maker: Maker,
     /// For each channel, when a listing is to air again.
     due: Vec<BinaryHeap<Reverse<(i64, u32)>>>,
@@ -154,12 +163,13 @@ struct World<'w> {
 }
 
 impl World<'_> {
-    fn fill(&mut self, rng: &mut ChaCha8Rng) {
+    fn fill(&mut self, rng: &mut ChaCha8Rng, progress: &ProgressBar) {
         let mut next: Vec<i64> =
             self.words.channels.iter().map(|_| self.span.begin + rng.random_range(0..12) * 5 * MINUTE_MS).collect();
         let mut mood = (i64::MIN, 1.0);
         loop {
-            let Some((channel, start)) = next.iter().copied().enumerate().min_by_key(|(channel, at)| (*at, *channel)) else {
+            let Some((channel, start)) = next.iter().copied().enumerate().min_by_key(|(channel, at)| (*at, *channel))
+            else {
                 return;
             };
             if start >= self.span.end {
@@ -167,8 +177,9 @@ impl World<'_> {
             }
             let day = UnixMillis(start).kst_day();
             if mood.0 != day {
+                progress.inc(1);
                 // Some days are cut into many short slots, some into few.
-                mood = (day, LogNormal::new(0.0_f64, 0.55).map_or(1.0, |d| d.sample(rng)));
+                mood = (day, LogNormal::new(0.0_f64, 0.75).map_or(1.0, |d| d.sample(rng)));
             }
             let length = Self::length(mood.1, rng);
             let end = start + length * MINUTE_MS;
@@ -198,21 +209,20 @@ impl World<'_> {
         let shop = self.words.channels[channel].shop;
         #[expect(clippy::cast_precision_loss, reason = "a span of days")]
         let day = (start - self.span.begin) as f64 / DAY_MS as f64;
-        let stock = 0.65 * (-day / 8.0).exp() + 0.03 + 0.075 * (-day / 90.0).exp();
+        let stock = 0.65 * (-day / 11.0).exp() + 0.03 + 0.075 * (-day / 90.0).exp();
         let draw = rng.random::<f64>();
         let listing = if draw < stock {
-            self.stock(channel, start, rng)
+            self.stock(channel, rng)
         } else if draw < stock + FIRST_SEEN {
-            let kind = rng.random::<f64>();
-            if kind < REALLY_NEW {
+            if rng.random_bool(self.really_new) {
                 self.new_product(channel, start, rng)
             } else {
-                self.relist(channel, start, kind < REALLY_NEW + SAME_TITLE, rng)
+                self.relist(channel, start, rng.random_bool(SAME_TITLE), rng)
             }
         } else if let Some(listing) = self.again(channel, shop, start, rng) {
             listing
         } else {
-            self.relist(channel, start, rng.random_bool(SAME_TITLE / (1.0 - REALLY_NEW)), rng)
+            self.relist(channel, start, rng.random_bool(SAME_TITLE), rng)
         };
         self.air(listing, channel, start, end, rng);
         if let Some(twin) = self.out.listings[listing as usize].twin {
@@ -222,22 +232,24 @@ impl World<'_> {
 
     /// A listing of the shop that is to air again.
     fn again(&mut self, channel: usize, shop: usize, start: i64, rng: &mut ChaCha8Rng) -> Option<u32> {
-        if let Some(Reverse((at, listing))) = self.due[channel].peek().copied() {
-            if at <= start + DAY_MS {
-                self.due[channel].pop();
-                return Some(listing);
-            }
+        if let Some(Reverse((at, listing))) = self.due[channel].peek().copied()
+            && at <= start + DAY_MS
+        {
+            self.due[channel].pop();
+            return Some(listing);
         }
         let known = &self.by_shop[shop];
         if known.is_empty() {
             return None;
         }
-        (0..8)
-            .map(|_| *pick(rng, known))
-            .find(|id| {
-                let listing = &self.out.listings[*id as usize];
-                listing.last_at < start - 5 * HOUR_MS && !listing.one_day && listing.origin != Origin::Twin
-            })
+        (0..8).map(|_| *pick(rng, known)).find(|id| {
+            let listing = &self.out.listings[*id as usize];
+            listing.last_at < start - 5 * HOUR_MS
+                && !listing.one_day
+                && listing.aired < MOST_AIRINGS
+                && listing.origin != Origin::Twin
+                && (listing.home == channel || listing.roams)
+        })
     }
 
     fn air(&mut self, id: u32, channel: usize, start: i64, end: i64, rng: &mut ChaCha8Rng) {
@@ -258,7 +270,11 @@ impl World<'_> {
             listing.price = listing.price.map(|price| sale_price(f64::from(price) * factor));
         }
         listing.last_at = start;
-        let (listing_twin, listing_left) = (listing.origin == Origin::Twin, listing.left);
+        if listing.aired == 0 && listing.origin != Origin::Stock {
+            listing.first_at = start;
+        }
+        listing.aired += 1;
+        let rests = listing.origin == Origin::Twin || listing.left == 0 || listing.aired >= MOST_AIRINGS;
         self.out.airings.push(Airing {
             listing: id,
             channel,
@@ -273,7 +289,7 @@ impl World<'_> {
             *reviews = reviews.saturating_add(whole(more));
         }
         // A twin airs with its other half.
-        if listing_twin || listing_left == 0 {
+        if rests {
             return;
         }
         listing.left -= 1;
@@ -281,7 +297,11 @@ impl World<'_> {
             let midnight = (UnixMillis(start).kst_day() + 1) * DAY_MS - KST_OFFSET_MS;
             (start + rng.random_range(3..7) * HOUR_MS).min(midnight - HOUR_MS).max(start + HOUR_MS) - start
         } else {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "at most some hundred days")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_precision_loss,
+                reason = "at most some hundred days"
+            )]
             let ms = (listing.gap_days * rng.random_range(0.3..1.7) * DAY_MS as f64) as i64;
             ms.max(4 * HOUR_MS)
         };
@@ -303,35 +323,33 @@ impl World<'_> {
         }
     }
 
-    fn stock(&mut self, channel: usize, start: i64, rng: &mut ChaCha8Rng) -> u32 {
+    fn stock(&mut self, channel: usize, rng: &mut ChaCha8Rng) -> u32 {
         let ago: f64 = Exp1.sample(rng);
         #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "some years at most")]
         let first_at = self.span.begin - HOUR_MS - (ago.min(12.0) * 110.0 * DAY_MS as f64) as i64;
         let product = self.make(first_at, true, 0.15, rng);
         let wording = self.unseen(product, None, rng);
-        let reviews = whole(LogNormal::new(4.4_f64, 1.7).map_or(80.0, |d| d.sample(rng)));
+        let reviews = whole(LogNormal::new(5.0_f64, 1.6).map_or(80.0, |d| d.sample(rng)));
         let id = self.list(product, channel, wording, Origin::Stock, rng);
         let listing = &mut self.out.listings[id as usize];
         listing.first_at = first_at;
         listing.last_at = first_at;
         listing.reviews = listing.reviews.map(|_| reviews);
-        let _ = start;
         id
     }
 
     fn new_product(&mut self, channel: usize, start: i64, rng: &mut ChaCha8Rng) -> u32 {
         let product = self.make(start, false, 0.2, rng);
         let wording = self.unseen(product, None, rng);
-        let id = self.list(product, channel, wording, Origin::New, rng);
-        self.out.listings[id as usize].first_at = start;
-        id
+        self.list(product, channel, wording, Origin::New, rng)
     }
 
     /// A known product under a code of its own, in the same words or in others.
     fn relist(&mut self, channel: usize, start: i64, same_title: bool, rng: &mut ChaCha8Rng) -> u32 {
         let shop = self.words.channels[channel].shop;
         let on_same_shop = rng.random_bool(if same_title { 0.8 } else { 0.4 });
-        let list: &[u32] = if same_title && !self.relisted.is_empty() && rng.random_bool(0.3) {
+        let other_channel = !same_title || rng.random_bool(0.25);
+        let list: &[u32] = if same_title && !self.relisted.is_empty() && rng.random_bool(0.15) {
             &self.relisted
         } else if on_same_shop {
             &self.by_shop[shop]
@@ -340,22 +358,23 @@ impl World<'_> {
         };
         let all = u32::try_from(self.out.listings.len()).unwrap_or(u32::MAX);
         if all == 0 {
-            return self.stock(channel, start, rng);
+            return self.stock(channel, rng);
         }
         let mut from = None;
-        for _ in 0..12 {
+        for _ in 0..16 {
             let id = if list.is_empty() { rng.random_range(0..all) } else { *pick(rng, list) };
             let listing = &self.out.listings[id as usize];
             if listing.last_at < start - 6 * HOUR_MS
                 && listing.last_at >= self.span.begin
                 && listing.origin != Origin::Twin
                 && (listing.shop == shop) == on_same_shop
+                && (listing.home == channel || !on_same_shop || other_channel)
             {
                 from = Some(id);
                 break;
             }
         }
-        let Some(from) = from else { return self.stock(channel, start, rng) };
+        let Some(from) = from else { return self.stock(channel, rng) };
         let source = self.out.listings[from as usize].clone();
         let wording =
             if same_title { source.wording.clone() } else { self.unseen(source.product, Some(&source.wording), rng) };
@@ -367,11 +386,10 @@ impl World<'_> {
         let carried = match (on_same_shop, rng.random::<f64>()) {
             // The shop hands the reviews on, or has sold the thing outside the programme.
             (true, p) if p < 0.35 => source.reviews,
-            (_, p) if p > 0.78 => Some(whole(LogNormal::new(3.9_f64, 1.4).map_or(40.0, |d| d.sample(rng)))),
+            (_, p) if p > 0.78 => Some(whole(LogNormal::new(4.8_f64, 1.4).map_or(40.0, |d| d.sample(rng)))),
             _ => None,
         };
         let listing = &mut self.out.listings[id as usize];
-        listing.first_at = start;
         if let (Some(reviews), Some(carried)) = (&mut listing.reviews, carried) {
             *reviews = (*reviews).max(carried);
         }
@@ -424,7 +442,7 @@ impl World<'_> {
 
     fn list(&mut self, id: u32, channel: usize, wording: Wording, origin: Origin, rng: &mut ChaCha8Rng) -> u32 {
         let listing = self.listing(id, channel, wording, origin, rng);
-        let has_twin = origin != Origin::Stock && listing.price.is_some() && rng.random_bool(0.025);
+        let has_twin = origin != Origin::Stock && listing.price.is_some() && rng.random_bool(0.04);
         let twin = has_twin.then(|| {
             let mut twin = self.listing(id, channel, listing.wording.clone(), Origin::Twin, rng);
             twin.wording.pay(self.words, 1);
@@ -467,7 +485,7 @@ impl World<'_> {
         let list_price = price
             .filter(|_| rng.random_bool(0.45))
             .map(|price| sale_price(f64::from(price) * rng.random_range(1.1..1.7)));
-        let one_day = rng.random_bool(0.38);
+        let one_day = rng.random_bool(0.5);
         let left = if one_day {
             u16::from(rng.random_bool(0.22))
         } else {
@@ -491,8 +509,10 @@ impl World<'_> {
             reviews: rng.random_bool(0.88).then(|| if rng.random_bool(0.85) { 0 } else { rng.random_range(1..10) }),
             one_day,
             left,
+            aired: 0,
+            home: channel,
             gap_days: (100.0 / f64::from(left.max(1))).min(14.0),
-            roams: words.shops[shop].channels.len() > 1 && rng.random_bool(0.22),
+            roams: words.shops[shop].channels.len() > 1 && rng.random_bool(0.07),
             retitles: rng.random_bool(0.34),
             twin: None,
             last_at: i64::MIN,

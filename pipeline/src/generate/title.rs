@@ -19,17 +19,28 @@ pub(super) enum BrandForm {
 /// What differs between two titles of one product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Difference {
+pub enum Difference {
+    /// Marks and brackets only.
     Marks,
+    /// Another spelling or abbreviation, more or less detail.
     Spelling,
+    /// Pack count or volume.
     PackCount,
+    /// A gift or add-on.
     Gift,
+    /// The words for the set.
     SetWording,
+    /// Promotion, card and payment words.
     Promotion,
+    /// A code of the slot.
     SlotCode,
+    /// A filler or season word.
     Filler,
+    /// The model code stands on one side only.
     ModelCode,
+    /// Spaces and the width of signs.
     Spacing,
+    /// The brand is left out, bracketed or in Latin letters.
     BrandForm,
 }
 
@@ -127,10 +138,10 @@ impl Wording {
     fn decorate(&mut self, words: &Words, rng: &mut ChaCha8Rng) {
         let phrases = &words.phrases;
         self.decoration.clear();
-        if rng.random_bool(0.105) {
+        if rng.random_bool(0.098) {
             self.decoration.push(pick(rng, &phrases.claims).clone());
         }
-        if rng.random_bool(0.36) {
+        if rng.random_bool(0.32) {
             self.decoration.push(pick(rng, &phrases.brackets).clone());
         }
         if rng.random_bool(0.17) {
@@ -161,7 +172,11 @@ impl Wording {
                 self.gift = if self.gift.is_some() && rng.random_bool(0.4) { None } else { Some(gift(words, rng)) };
             }
             Difference::SetWording => {
-                self.set = if self.set.is_some() && rng.random_bool(0.3) { None } else { Some(pick(rng, &phrases.sets).clone()) };
+                self.set = if self.set.is_some() && rng.random_bool(0.3) {
+                    None
+                } else {
+                    Some(pick(rng, &phrases.sets).clone())
+                };
             }
             Difference::Promotion => {
                 let list = if rng.random_bool(0.3) { &phrases.payments } else { &phrases.cards };
@@ -170,7 +185,12 @@ impl Wording {
             Difference::SlotCode => {
                 self.slot_code = Some(match rng.random_range(0..4) {
                     0 => format!("{}.", rng.random_range(1..6)),
-                    1 => format!("_{:02}{:02}{:02}", rng.random_range(25..27), rng.random_range(1..13), rng.random_range(1..29)),
+                    1 => format!(
+                        "_{:02}{:02}{:02}",
+                        rng.random_range(25..27),
+                        rng.random_range(1..13),
+                        rng.random_range(1..29)
+                    ),
                     _ => pick(rng, &phrases.slot_codes).clone(),
                 });
             }
@@ -194,11 +214,7 @@ impl Wording {
         let kind = attributes.kind(words);
         let mut front: Vec<String> = Vec::with_capacity(12);
         let mut back: Vec<String> = Vec::new();
-        if let Some(code) = &self.slot_code {
-            if code.ends_with('.') {
-                front.push(code.clone());
-            }
-        }
+        front.extend(self.slot_code.iter().filter(|code| code.ends_with('.')).cloned());
         front.extend(self.decoration.iter().cloned());
         front.extend(self.promotion.iter().cloned());
         match (attributes.brand(words), self.brand) {

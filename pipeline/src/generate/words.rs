@@ -45,6 +45,7 @@ pub(super) enum Pack {
 }
 
 /// A kind of thing that a category sells.
+#[expect(clippy::struct_excessive_bools, reason = "each says which attribute the kind has, as the list spells it")]
 #[derive(Debug, Deserialize)]
 pub(super) struct Kind {
     pub(super) noun: String,
@@ -83,7 +84,7 @@ pub(super) struct Category {
 
 /// Share of listings without a price where a category names none.
 fn few() -> f64 {
-    0.042
+    0.049
 }
 
 impl Category {
@@ -227,14 +228,28 @@ impl Words {
     fn check(&self) -> Result<(), (&'static str, String)> {
         let p = &self.phrases;
         let phrases = [
-            &p.brackets, &p.marks, &p.claims, &p.cards, &p.payments, &p.fillers, &p.gifts, &p.gift_forms, &p.sets, &p.details,
-            &p.slot_codes, &p.colours, &p.genders, &p.beds, &p.no_brand,
+            &p.brackets,
+            &p.marks,
+            &p.claims,
+            &p.cards,
+            &p.payments,
+            &p.fillers,
+            &p.gifts,
+            &p.gift_forms,
+            &p.sets,
+            &p.details,
+            &p.slot_codes,
+            &p.colours,
+            &p.genders,
+            &p.beds,
+            &p.no_brand,
         ];
         if phrases.iter().any(|list| list.is_empty()) {
             return Err(("phrases.toml", "a list is empty".to_owned()));
         }
         for category in &self.categories {
-            let thin = |k: &Kind| k.alt.is_empty() || k.variants.is_empty() || k.price[0] == 0 || k.price[0] > k.price[1];
+            let thin =
+                |k: &Kind| k.alt.is_empty() || k.variants.is_empty() || k.price[0] == 0 || k.price[0] > k.price[1];
             if category.brands.is_empty() || category.lines.is_empty() || category.kinds.is_empty() {
                 return Err(("goods.toml", format!("{}: brands, lines and kinds are needed", category.name)));
             }
@@ -249,10 +264,9 @@ impl Words {
             let category = persona.categories.keys().find(|name| !self.categories.iter().any(|c| c.name == **name));
             let channel = persona.channels.iter().find(|name| !self.channels.iter().any(|c| c.name == **name));
             let tab = persona.tabs.iter().find(|id| !self.tabs.iter().any(|t| t.id == **id));
-            let brand =
-                persona.brands.iter().find(|name| {
-                    !self.categories.iter().any(|c| (0..c.brands.len()).any(|b| c.brand(b).0 == name.as_str()))
-                });
+            let brand = persona.brands.iter().find(|name| {
+                !self.categories.iter().any(|c| (0..c.brands.len()).any(|b| c.brand(b).0 == name.as_str()))
+            });
             if let Some(name) = category.or(channel).or(tab).or(brand) {
                 return Err(("personas.toml", format!("{}: {name} is in no other list", persona.label)));
             }
@@ -281,8 +295,10 @@ mod tests {
         let claims = regex::Regex::new("(?i)신상|최초|new|런칭").unwrap();
         let p = &words.phrases;
         assert!(p.claims.iter().all(|text| claims.is_match(text)));
-        let mut others: Vec<&String> =
-            [&p.brackets, &p.marks, &p.cards, &p.fillers, &p.gifts, &p.sets, &p.details].into_iter().flatten().collect();
+        let mut others: Vec<&String> = [&p.brackets, &p.marks, &p.cards, &p.fillers, &p.gifts, &p.sets, &p.details]
+            .into_iter()
+            .flatten()
+            .collect();
         others.extend(words.categories.iter().flat_map(|c| c.brands.iter().chain(&c.lines)));
         for text in others {
             assert!(!claims.is_match(text), "{text}");
