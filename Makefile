@@ -45,7 +45,7 @@ say = @printf '\033[1m==> %s\033[0m\n' $(1)
 
 MANIFESTS := Cargo.toml Cargo.lock rust-toolchain.toml
 EDGE_SOURCES := $(MANIFESTS) $(shell find src -type f)
-CLI_SOURCES := $(EDGE_SOURCES) pipeline/Cargo.toml $(shell find pipeline/src pipeline/sql -type f 2>/dev/null)
+CLI_SOURCES := $(EDGE_SOURCES) $(shell find pipeline -type f -not -path 'pipeline/tests/*')
 PAGE_TESTS := $(wildcard tests/page/*.test.mjs)
 
 ##@ Use
@@ -98,7 +98,7 @@ size: worker ## the gzip size of the Worker against its budget
 
 test-edge: worker cli ## whole requests against the built Worker in workerd
 	$(call say,'whole requests in workerd')
-	node --test --test-concurrency=1 $(if $(ONLY),--test-name-pattern='$(ONLY)') $(or $(FILE),tests/edge/*.test.mjs)
+	node --test --test-concurrency=2 --test-reporter=spec $(if $(ONLY),--test-name-pattern='$(ONLY)') $(or $(FILE),tests/edge/*.test.mjs)
 
 test-page: worker cli apt-packages ## the page in Chromium against the built Worker
 	$(call say,'the page in Chromium')

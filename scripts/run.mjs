@@ -1,5 +1,5 @@
 // The steps of `make run`: data around a present moment, its snapshot, local KV, and the Worker under `wrangler dev`.
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync, copyFileSync, renameSync, statSync } from "node:fs";
 import { createServer } from "node:net";
@@ -225,13 +225,8 @@ async function serve() {
 function stopOther() {
   const pid = existsSync(pidPath) ? Number(readFileSync(pidPath, "utf8")) : 0;
   rmSync(pidPath, { force: true });
-  let command = "";
-  try {
-    command = readFileSync(`/proc/${pid}/cmdline`, "utf8");
-  } catch {
-    // No such process.
-  }
-  if (!pid || !command.includes("scripts/run.mjs")) return console.log("nothing is running");
+  const command = pid ? spawnSync("ps", ["-p", String(pid), "-o", "command="], { encoding: "utf8" }).stdout : "";
+  if (!command?.includes("scripts/run.mjs")) return console.log("nothing is running");
   process.kill(pid, "SIGTERM");
   console.log(`stopping process ${pid}`);
 }

@@ -23,7 +23,7 @@ let status = 1;
 const edge = await Edge.start({ snapshot: data.first, assets });
 try {
   const only = process.env.ONLY ? [`--test-name-pattern=${process.env.ONLY}`] : [];
-  const tests = spawn(process.execPath, ["--test", "--test-concurrency=1", ...only, ...files], {
+  const tests = spawn(process.execPath, ["--test", "--test-reporter=spec", "--test-concurrency=1", ...only, ...files], {
     cwd: ROOT,
     stdio: "inherit",
     env: { ...process.env, SINSANG_URL: edge.url.origin, SINSANG_PREVIEW: PREVIEW_SECRET, SINSANG_NOW: String(NOW) },

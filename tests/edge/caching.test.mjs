@@ -17,7 +17,7 @@ after(() => edge.stop());
 const SURFACES = ["/v1/new", "/v1/live", "/v1/tabs", "/v1/home"];
 const maxAge = ({ headers }) => Number(/max-age=(\d+)/.exec(headers.get("cache-control"))?.[1] ?? 0);
 
-/** Every instant at which a broadcast that the Worker shows starts or ends, sorted, from the list of new products and from live. */
+/** Every instant after `asOf` at which a broadcast that the Worker shows starts or ends, sorted. */
 async function boundaries(asOf) {
   const fresh = (await edge.pages("/v1/new", { asOf, query: { limit: 100 } })).flatMap((page) => page.items.flatMap((item) => item.broadcasts));
   const live = (await edge.get("/v1/live", { asOf })).json.items.map((item) => item.broadcast);
@@ -107,16 +107,21 @@ test("a shared answer is kept for less than the time to the next boundary", asyn
 });
 
 test("an isolate that runs over a boundary changes its answer with the clock, without a publish", async () => {
-  const [boundary] = await boundaries(NOW + 60_000);
-  await edge.restart(boundary - 2_500);
-  const before = (await edge.get("/v1/live")).json.items.map((item) => item.broadcast);
-  assert.ok(edge.now() < boundary, "the first answer was in time");
-  const expected = (await edge.get("/v1/live", { asOf: boundary })).json.items.map((item) => item.broadcast);
-  assert.notDeepEqual(before, expected);
-  await new Promise((done) => setTimeout(done, boundary - edge.now() + 50));
-  const { json, headers } = await edge.get("/v1/live");
-  assert.deepEqual(json.items.map((item) => item.broadcast), expected);
-  assert.equal(headers.get("sinsang-rung"), "isolate");
+  const live = async (options) => (await edge.get("/v1/live", options)).json.items.map((item) => item.broadcast);
+  // On a machine so busy that the first answer comes too late, the next boundary has its turn.
+  for (const boundary of (await boundaries(NOW + 60_000)).slice(0, 5)) {
+    await edge.restart(boundary - 4_000);
+    const before = await live();
+    const expected = await live({ asOf: boundary });
+    if (edge.now() > boundary - 500) continue;
+    assert.notDeepEqual(before, expected, "a boundary of the live list changes it");
+    await new Promise((done) => setTimeout(done, boundary - edge.now() + 50));
+    const { json, headers } = await edge.get("/v1/live");
+    assert.deepEqual(json.items.map((item) => item.broadcast), expected);
+    assert.equal(headers.get("sinsang-rung"), "isolate");
+    return;
+  }
+  assert.fail("no answer came before its boundary");
 });
 
 test("a refusal is kept by nobody", async () => {

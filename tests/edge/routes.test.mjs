@@ -227,10 +227,12 @@ test("the OpenAPI document and the page are served beside the routes", async () 
   assert.match(page.headers.get("content-type"), /^text\/html/);
 });
 
-/** A request that fetch would not send. */
+/** A request that fetch would not send, on a connection of its own. */
 function raw(method, path, headers = {}, body) {
+  const length = body === undefined ? {} : { "Content-Length": Buffer.byteLength(body) };
+  const options = { host: edge.url.hostname, port: edge.url.port, method, path, headers: { ...headers, ...length }, agent: false };
   return new Promise((done, fail) => {
-    const sent = request({ host: edge.url.hostname, port: edge.url.port, method, path, headers }, (response) => {
+    const sent = request(options, (response) => {
       let text = "";
       response.setEncoding("utf8").on("data", (chunk) => (text += chunk));
       response.on("end", () => done({ status: response.statusCode, headers: response.headers, text }));

@@ -60,19 +60,16 @@ test("a manifest that is no manifest is 503", async () => {
   };
   const edge = await Edge.start();
   try {
+    await edge.seed(new Map([...whole].filter(([key]) => key !== "manifest")));
     for (const [what, bytes] of Object.entries(bad)) {
-      await edge.seed(new Map([...whole, ["manifest", bytes]]));
-      await edge.restart(NOW);
+      await edge.seed(new Map([["manifest", bytes]]));
       await assertNoData(edge, `a manifest ${what}`);
     }
-    for (let place = 0; place < manifest.length; place += Math.max(1, Math.floor(manifest.length / 24))) {
-      await edge.seed(new Map([...whole, ["manifest", flipped(manifest, place)]]));
-      await edge.restart(NOW);
-      const answer = await edge.ask("/v1/home");
-      assertProblem(answer, 503);
+    for (let place = 0; place < manifest.length; place += Math.max(1, Math.floor(manifest.length / 48))) {
+      await edge.seed(new Map([["manifest", flipped(manifest, place)]]));
+      assertProblem(await edge.ask("/v1/home"), 503);
     }
-    await edge.seed(whole);
-    await edge.restart(NOW);
+    await edge.seed(new Map([["manifest", manifest]]));
     await edge.get("/v1/home");
   } finally {
     await edge.stop();
