@@ -246,7 +246,8 @@ fn etag(facts: &Facts<'_>) -> String {
     hash.update([0]);
     if let Route::New(question) | Route::Home(question) = &facts.request.route {
         hash.update(question.binding.to_le_bytes());
-        hash.update(question.limit.to_le_bytes());
+        // As 64 bits, for a `usize` has another width in Wasm.
+        hash.update(u64::try_from(question.limit).unwrap_or(u64::MAX).to_le_bytes());
         if let Some(cursor) = question.cursor {
             hash.update(cursor.frozen_at.0.to_le_bytes());
             hash.update(cursor.offset.to_le_bytes());
