@@ -1,6 +1,7 @@
 //! A made-up home-shopping board, the tastes of its users, and the manifest that names them.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use sinsang::key::Key;
 use sinsang::pack::board::{Block, VerdictKind};
@@ -31,7 +32,7 @@ const SLOT_MINUTES: [i64; 8] = [60, 60, 5, 40, 70, 60, 120, 210];
 const BLOCKS: [(&str, u16); 4] = [("category", 12), ("words", 40), ("brand", 8), ("price", 4)];
 
 /// How large a made-up board is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) seed: u64,
     pub(crate) channels: usize,
@@ -298,8 +299,18 @@ pub(crate) fn publish(parts: &BoardParts, shape: &Shape, widths: &Widths, previo
     Published { manifest: bytes, manifest_id, snapshot, built_at, board, packs }
 }
 
-/// A snapshot of `shape`, the first of its line.
+/// A snapshot of `shape`, the first of its line. The two common ones are made once.
 pub(crate) fn published(shape: &Shape) -> Published {
+    static DAY: LazyLock<Published> = LazyLock::new(|| first_of(&Shape::DAY));
+    static SMALL: LazyLock<Published> = LazyLock::new(|| first_of(&Shape::SMALL));
+    match *shape {
+        Shape::DAY => DAY.clone(),
+        Shape::SMALL => SMALL.clone(),
+        _ => first_of(shape),
+    }
+}
+
+fn first_of(shape: &Shape) -> Published {
     let parts = parts(shape);
     publish(&parts, shape, &widths(&parts), Vec::new())
 }
