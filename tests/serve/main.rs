@@ -9,3 +9,4 @@ mod route;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod token;
