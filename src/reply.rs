@@ -217,9 +217,18 @@ fn write_snapshot(facts: &Facts<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("{{\"id\":\"{id}\",\"built_at\":\"{built_at}\",\"age_s\":{age_s}}}").as_bytes());
 }
 
+fn clock(config: &Config) -> &'static str {
+    if config.clock_offset_ms == 0 { "real" } else { "shifted" }
+}
+
+fn store_json(breaker: Breaker) -> String {
+    let state = if breaker.is_open() { "open" } else { "closed" };
+    format!("{{\"breaker\":\"{state}\",\"failures\":{}}}", breaker.failures())
+}
+
 fn write_status(facts: &Facts<'_>, out: &mut Vec<u8>) {
     let board = facts.view.board;
-    let clock = if facts.config.clock_offset_ms == 0 { "real" } else { "shifted" };
+    let clock = clock(facts.config);
     let (from, to) = board.window();
     out.extend_from_slice(
         format!("{{\"now\":\"{}\",\"clock\":\"{clock}\",\"rung\":\"{}\",", facts.now, facts.rung.as_str()).as_bytes(),
@@ -233,9 +242,7 @@ fn write_status(facts: &Facts<'_>, out: &mut Vec<u8>) {
             .as_bytes(),
     );
     out.extend_from_slice(board.lists_json());
-    let breaker = if facts.breaker.is_open() { "open" } else { "closed" };
-    let store = format!(",\"store\":{{\"breaker\":\"{breaker}\",\"failures\":{}}}", facts.breaker.failures());
-    out.extend_from_slice(store.as_bytes());
+    out.extend_from_slice(format!(",\"store\":{}", store_json(facts.breaker)).as_bytes());
 }
 
 /// What the body depends on, but for ages: the snapshot, the question, the viewer's tastes, the ranking's time and the slots on air.
@@ -306,6 +313,32 @@ pub fn health(request: &Request, raw: &Raw<'_>, config: &Config) -> Reply {
     headers.push(("Content-Type", JSON.to_owned()));
     let body = if request.is_head { Vec::new() } else { b"{\"status\":\"ok\"}".to_vec() };
     Reply { status: 200, headers, body, ..Reply::default() }
+}
+
+/// The status where nothing could be read yet: it stands on no rung.
+pub fn status_without_data(
+    request: &Request,
+    raw: &Raw<'_>,
+    config: &Config,
+    breaker: Breaker,
+    timing: Timing,
+    now: UnixMillis,
+) -> Reply {
+    let mut headers = common(raw, config, timing);
+    headers.push(("Cache-Control", "no-store".to_owned()));
+    headers.push(("Content-Type", JSON.to_owned()));
+    let (clock, store) = (clock(config), store_json(breaker));
+    let body = format!(
+        "{{\"now\":\"{now}\",\"clock\":\"{clock}\",\"rung\":\"none\",\"snapshot\":null,\"window\":null,\"counts\":null,\
+         \"channels\":[],\"categories\":[],\"store\":{store}}}"
+    );
+    let mut reply = Reply { status: 200, headers, ..Reply::default() };
+    if request.is_head {
+        reply.headers.push(("Content-Length", body.len().to_string()));
+    } else {
+        reply.body = body.into_bytes();
+    }
+    reply
 }
 
 /// A refusal as a problem document of RFC 9457.

@@ -83,6 +83,19 @@ impl<'a> Serve<'a> {
                     self.live = Some(Load::live());
                     self.read(vec![Key::Live])
                 }
+                _ if memory.current().is_none() && request.route == Route::Status => {
+                    let timing = self.timing(now);
+                    let mut reply = crate::reply::status_without_data(
+                        &request,
+                        &self.raw,
+                        self.config,
+                        memory.breaker,
+                        timing,
+                        now,
+                    );
+                    reply.log = std::mem::take(&mut self.log);
+                    Step::Reply(reply)
+                }
                 _ if memory.current().is_none() => self.refuse(&Refusal::NoData, now),
                 _ => self.refuse(&Refusal::CursorGone, now),
             };

@@ -163,6 +163,17 @@ fn status_says_what_the_edge_stands_on() {
 }
 
 #[test]
+fn status_answers_where_there_is_no_data() {
+    let mut edge = Edge::cold(at(BUILT_AT));
+    let status = ok(&edge.get("/v1/status"));
+    has(&status, &["now", "clock", "rung", "snapshot", "window", "counts", "channels", "categories", "store"]);
+    assert!(["snapshot", "window", "counts"].iter().all(|member| status[member].is_null()), "{status}");
+    assert_eq!((&status["channels"], &status["categories"]), (&serde_json::json!([]), &serde_json::json!([])));
+    assert_eq!(edge.get("/v1/status").header("Cache-Control"), Some("no-store"));
+    assert_eq!(edge.ask(&Ask::get("/v1/status").method("HEAD")).body, b"");
+}
+
+#[test]
 fn health_reads_nothing() {
     let mut edge = Edge::cold(at(BUILT_AT));
     let reply = edge.get("/healthz");
