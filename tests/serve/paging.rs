@@ -188,6 +188,33 @@ fn a_kept_snapshot_that_cannot_be_read_is_gone_and_harms_nobody_else() {
 }
 
 #[test]
+fn a_list_that_began_in_the_shared_order_goes_on_in_it() {
+    let snapshot = published(&Shape::DAY);
+    let shard = Key::Pack(Kind::Tastes, snapshot.shard_of("u000001").unwrap()).to_string();
+    let mut edge = Edge::with(&snapshot, at(BUILT_AT));
+    edge.store.faults.insert(shard, Fault::Error);
+    let (whole, first, next) = first_page(&mut edge, Some("u000001"));
+    edge.store.faults.clear();
+    let rest = ok(&edge.ask(&Ask::get(next).user("u000001")));
+    assert_eq!(rest["personalized"], false);
+    assert_eq!([first, ids(&rest)].concat(), whole);
+    assert_eq!(ok(&edge.ask(&Ask::get("/v1/new").user("u000001")))["personalized"], true, "the next list is theirs");
+}
+
+#[test]
+fn a_personal_list_whose_tastes_cannot_be_read_is_gone() {
+    let snapshot = published(&Shape::DAY);
+    let shard = Key::Pack(Kind::Tastes, snapshot.shard_of("u000001").unwrap()).to_string();
+    let mut edge = Edge::with(&snapshot, at(BUILT_AT));
+    let (_, _, next) = first_page(&mut edge, Some("u000001"));
+    edge.restart();
+    edge.store.faults.insert(shard, Fault::Timeout);
+    let gone = edge.ask(&Ask::get(next).user("u000001"));
+    assert_eq!((gone.status, json(&gone)["type"].as_str()), (410, Some("/problems/cursor-gone")));
+    assert_eq!(ok(&edge.ask(&Ask::get("/v1/new").user("u000001")))["personalized"], false);
+}
+
+#[test]
 fn a_cursor_belongs_to_its_question_and_its_viewer() {
     let mut edge = Edge::with(&published(&Shape::DAY), at(BUILT_AT));
     let body = ok(&edge.ask(&Ask::get("/v1/new?limit=2").user("u000001")));
