@@ -263,12 +263,13 @@ impl<'a> Draft<'a> {
         products.sort_by_key(|product| product.id);
         let mut slots: Vec<&SlotPart> = parts.slots.iter().collect();
         slots.sort_by(|a, b| {
-            (a.starts_at, a.channel, &a.listing, a.ends_at, a.price).cmp(&(
+            (a.starts_at, a.channel, &a.listing, a.ends_at, a.price, a.product).cmp(&(
                 b.starts_at,
                 b.channel,
                 &b.listing,
                 b.ends_at,
                 b.price,
+                b.product,
             ))
         });
         let index_of = products.iter().zip(0..).map(|(product, index)| (product.id, index)).collect();
