@@ -289,7 +289,10 @@ proptest! {
 
     #[test]
     fn a_shard_finds_each_of_its_users_and_nobody_else(
-        mut keys in proptest::collection::btree_set(any::<u64>(), 0..60), vector in 0_u16..70, tabs in 0_u16..9, other in any::<u64>(),
+        mut keys in proptest::collection::btree_set(any::<u64>(), 0..60),
+        vector in prop_oneof![Just(0_u16), 0_u16..70],
+        tabs in prop_oneof![Just(0_u16), 0_u16..9],
+        other in any::<u64>(),
     ) {
         keys.remove(&other);
         let widths = Widths { vocabulary: 9, vector, channels: 0, hours: 0, tabs };
@@ -318,6 +321,30 @@ fn two_slots_that_differ_in_their_product_alone_are_written_in_one_order() {
     let written = write(&parts).unwrap();
     parts.slots.reverse();
     assert!(write(&parts).unwrap() == written, "other bytes");
+}
+
+#[test]
+fn a_board_without_vector_blocks_and_one_without_anything_are_read_back() {
+    let mut bare = parts(&Shape::SMALL);
+    bare.blocks.clear();
+    bare.products.iter_mut().for_each(|product| product.vector.clear());
+    let (bytes, id) = write(&bare).unwrap();
+    assert_eq!(Board::parse(bytes, id).unwrap().product_count(), bare.products.len());
+
+    let nothing = BoardParts {
+        blocks: Vec::new(),
+        channels: Vec::new(),
+        categories: Vec::new(),
+        products: Vec::new(),
+        slots: Vec::new(),
+        tabs: Vec::new(),
+        ..bare
+    };
+    let snapshot = publish(&nothing, &Shape::SMALL, &widths(&nothing), Vec::new());
+    let mut edge = Edge::with(&snapshot, at(BUILT_AT));
+    for target in ["/v1/new", "/v1/live", "/v1/tabs", "/v1/home", "/v1/status"] {
+        assert_eq!(edge.ask(&Ask::get(target).user("u000001")).status, 200, "{target}");
+    }
 }
 
 /// The small snapshot as a newer writer of the same version may write it: sections that this code does not know, and longer records.

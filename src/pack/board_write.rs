@@ -363,6 +363,10 @@ impl<'a> Draft<'a> {
             records.extend_from_slice(&product.popularity.min(1024).to_le_bytes());
             records.extend_from_slice(&[0, product.verdict.code(), 0, 0]);
             vectors.extend(product.vector.iter().map(|value| value.cast_unsigned()));
+            if dimensions == 0 {
+                // A record has at least one byte.
+                vectors.push(0);
+            }
         }
         writer.section(PRODUCTS, PRODUCT_BYTES, records);
         writer.section(PRODUCT_SLOTS, INDEX_BYTES, indexes(&product_slots));
