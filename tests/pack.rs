@@ -283,7 +283,7 @@ proptest! {
         let manifest = Manifest::parse(bytes).unwrap();
         prop_assert_eq!(manifest.parts(), parts);
         prop_assert_eq!(manifest.id(), id);
-        let expected = usize::try_from(u128::from(key) * (1_u128 << bits) >> 64).unwrap();
+        let expected = usize::try_from((u128::from(key) << bits) >> 64).unwrap();
         prop_assert_eq!(manifest.shard_of(key), Some(shards[expected]));
     }
 

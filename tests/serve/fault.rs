@@ -183,7 +183,7 @@ fn damaged_bytes_anywhere_never_panic_and_never_answer_wrongly() {
     let (before, _) = two_snapshots();
     let mut whole = warm(&before);
     let truth = whole.ask(&Ask::get("/v1/live").user("u000001")).body;
-    let shared = whole.get("/v1/live").body;
+    let everybodys = whole.get("/v1/live").body;
     let shard = before.shard_of("u000001").unwrap();
     let keys = [Key::Live, Key::Pack(Kind::Board, before.board), Key::Pack(Kind::Tastes, shard)];
     for key in keys {
@@ -195,7 +195,7 @@ fn damaged_bytes_anywhere_never_panic_and_never_answer_wrongly() {
             if is_whole {
                 assert_eq!(reply.body, truth);
             } else if key == keys[2] {
-                assert_eq!(reply.body, shared, "{key} cut to {cut}");
+                assert_eq!(reply.body, everybodys, "{key} cut to {cut}");
             } else {
                 assert_eq!(reply.status, 503, "{key} cut to {cut}");
             }

@@ -152,7 +152,7 @@ fn slots(shape: &Shape, ids: &[u64], listings: &[ListingPart], numbers: &mut Num
                 starts_at,
                 ends_at,
                 listing: listings[product].clone(),
-                price: (product % 7 != 0).then(|| 9_900 + 1_000 * u32::try_from(product).unwrap()),
+                price: (!product.is_multiple_of(7)).then(|| 9_900 + 1_000 * u32::try_from(product).unwrap()),
             });
             // Now and then a channel shows something that is no product.
             let rest = if numbers.below(4) == 0 { 25 * MINUTE_MS } else { 0 };
@@ -196,16 +196,16 @@ fn product(
         }
         VerdictKind::Repeat => repeat.clone(),
     };
-    let price = (index % 9 != 0).then(|| 9_900 + 1_000 * u32::try_from(index).unwrap());
+    let price = (!index.is_multiple_of(9)).then(|| 9_900 + 1_000 * u32::try_from(index).unwrap());
     ProductPart {
         id,
         title: format!("[방송에서만] ★{} {index}차", THINGS[index % THINGS.len()]),
-        brand: (index % 4 != 0).then(|| BRANDS[index % BRANDS.len()].to_owned()),
+        brand: (!index.is_multiple_of(4)).then(|| BRANDS[index % BRANDS.len()].to_owned()),
         category: (index % 8 != 7).then(|| u16::try_from(index % CATEGORIES.len()).unwrap()),
         price,
         list_price: price.map(|price| price + 10_000),
-        image: (index % 3 != 0).then(|| format!("/demo/{index}.svg")),
-        url: (index % 6 != 0).then(|| format!("https://shop.example/{index}?a=1&b=2")),
+        image: (!index.is_multiple_of(3)).then(|| format!("/demo/{index}.svg")),
+        url: (!index.is_multiple_of(6)).then(|| format!("https://shop.example/{index}?a=1&b=2")),
         listings: vec![listing.clone()],
         verdict,
         verdict_first,
