@@ -97,8 +97,8 @@ pub fn score(candidate: &Candidate<'_>, taste: Option<&Taste<'_>>, weights: &Sur
         ..Score::default()
     };
     if let Some(taste) = taste {
-        // 64 dimensions of int8 reach 2^20; a right shift by 10 brings the product near the unit of the others.
-        score.taste = (i64::from(weights.taste) * i64::from(dot(taste.vector, candidate.vector))) >> 10;
+        // Four blocks that agree fully have an inner product of four times 127²: a right shift by 6 brings that to the unit of the others.
+        score.taste = (i64::from(weights.taste) * i64::from(dot(taste.vector, candidate.vector))) >> 6;
         score.channel = i64::from(weights.channel) * widen(weight(taste.channels, candidate.channel));
         let bucket = usize::from(candidate.starts_at.kst_hour()) * HOUR_BUCKETS / 24;
         score.hour = i64::from(weights.hour) * widen(weight(taste.hours, bucket));
@@ -166,7 +166,7 @@ mod tests {
         let taste = Taste { vector: &[100; 64], channels: &[1], hours: &[0, 0, 0, 2], tabs: &[] };
         let personal = score(&candidate, Some(&taste), &weights, UnixMillis(0));
         // 1970-01-01T00:00Z is nine in the morning in Korea: the fourth stretch of the day.
-        assert_eq!(personal, Score { taste: (9 * 640_000) >> 10, channel: 9 * 8, hour: 9 * 16, ..shared });
+        assert_eq!(personal, Score { taste: (9 * 640_000) >> 6, channel: 9 * 8, hour: 9 * 16, ..shared });
     }
 
     proptest! {

@@ -224,18 +224,9 @@ fn write_snapshot(facts: &Facts<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("{{\"id\":\"{id}\",\"built_at\":\"{built_at}\",\"age_s\":{age_s}}}").as_bytes());
 }
 
-fn clock(config: &Config) -> &'static str {
-    if config.clock_offset_ms == 0 { "real" } else { "shifted" }
-}
-
-fn store_json(breaker: Breaker) -> String {
-    let state = if breaker.is_open() { "open" } else { "closed" };
-    format!("{{\"breaker\":\"{state}\",\"failures\":{}}}", breaker.failures())
-}
-
 fn write_status(facts: &Facts<'_>, out: &mut Vec<u8>) {
     let board = facts.view.board;
-    let clock = clock(facts.config);
+    let clock = if facts.config.clock_offset_ms == 0 { "real" } else { "shifted" };
     let (from, to) = board.window();
     out.extend_from_slice(
         format!("{{\"now\":\"{}\",\"clock\":\"{clock}\",\"rung\":\"{}\",", facts.now, facts.rung.as_str()).as_bytes(),
@@ -249,7 +240,9 @@ fn write_status(facts: &Facts<'_>, out: &mut Vec<u8>) {
             .as_bytes(),
     );
     out.extend_from_slice(board.lists_json());
-    out.extend_from_slice(format!(",\"store\":{}", store_json(facts.breaker)).as_bytes());
+    let breaker = if facts.breaker.is_open() { "open" } else { "closed" };
+    let store = format!(",\"store\":{{\"breaker\":\"{breaker}\",\"failures\":{}}}", facts.breaker.failures());
+    out.extend_from_slice(store.as_bytes());
 }
 
 /// What the body depends on, but for ages: the snapshot, the question, the viewer's tastes, the ranking's time and the slots on air.
@@ -322,7 +315,7 @@ pub fn health(request: &Request, raw: &Raw<'_>, config: &Config) -> Reply {
     Reply { status: 200, headers, body, ..Reply::default() }
 }
 
-/// The status where nothing could be read yet: it stands on no rung.
+/// The answer to `/v1/status` where there is no snapshot: then more than ever, the store's state is what is asked for.
 pub fn status_without_data(
     request: &Request,
     raw: &Raw<'_>,
@@ -334,18 +327,19 @@ pub fn status_without_data(
     let mut headers = common(raw, config, timing);
     headers.push(("Cache-Control", "no-store".to_owned()));
     headers.push(("Content-Type", JSON.to_owned()));
-    let (clock, store) = (clock(config), store_json(breaker));
-    let body = format!(
-        "{{\"now\":\"{now}\",\"clock\":\"{clock}\",\"rung\":\"none\",\"snapshot\":null,\"window\":null,\"counts\":null,\
-         \"channels\":[],\"categories\":[],\"store\":{store}}}"
-    );
-    let mut reply = Reply { status: 200, headers, ..Reply::default() };
-    if request.is_head {
-        reply.headers.push(("Content-Length", body.len().to_string()));
-    } else {
-        reply.body = body.into_bytes();
-    }
-    reply
+    let body = json!({
+        "now": now.to_string(),
+        "clock": if config.clock_offset_ms == 0 { "real" } else { "shifted" },
+        "rung": Rung::Kv.as_str(),
+        "snapshot": null,
+        "window": null,
+        "counts": null,
+        "channels": [],
+        "categories": [],
+        "store": { "breaker": if breaker.is_open() { "open" } else { "closed" }, "failures": breaker.failures() },
+    });
+    let body = if request.is_head { Vec::new() } else { body.to_string().into_bytes() };
+    Reply { status: 200, headers, body, ..Reply::default() }
 }
 
 /// A refusal as a problem document of RFC 9457.

@@ -84,15 +84,9 @@ impl<'a> Serve<'a> {
                     self.read(vec![Key::Live])
                 }
                 _ if memory.current().is_none() && request.route == Route::Status => {
-                    let timing = self.timing(now);
-                    let mut reply = crate::reply::status_without_data(
-                        &request,
-                        &self.raw,
-                        self.config,
-                        memory.breaker,
-                        timing,
-                        now,
-                    );
+                    let (raw, config, timing) = (&self.raw, self.config, self.timing(now));
+                    let mut reply =
+                        crate::reply::status_without_data(&request, raw, config, memory.breaker, timing, now);
                     reply.log = std::mem::take(&mut self.log);
                     Step::Reply(reply)
                 }

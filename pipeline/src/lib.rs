@@ -1,3 +1,24 @@
 //! The pipeline of Sinsang: schedules, history and events in, a published snapshot out.
 
+pub mod build;
+pub mod catalogue;
+pub mod compose;
+pub mod engine;
+pub mod evaluate;
+pub mod generate;
+pub mod identity;
+pub mod import;
+pub mod inspect;
+pub mod listing;
+pub mod progress;
+pub mod publish;
+pub mod reject;
+pub mod rules;
+pub mod schedule;
+pub mod snapshot;
+pub mod source;
 pub mod table;
+pub mod table_write;
+pub mod taste;
+pub mod verdict;
+pub mod verify;

@@ -1,0 +1,144 @@
+# Sinsang's commands. `make` alone lists them; docs/development.md explains what they keep and where.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+# Port of `make run`.
+PORT ?= 8787
+# What `make run` serves: demo (made up, around the present moment) or retail (UCI Online Retail II, as of 2011-09-01).
+DATA ?= demo
+# Where DATA=retail finds the file.
+RETAIL_FILE ?= ../shared/data/online_retail_II.parquet
+# A part of the tests: make test-edge ONLY='a cursor' or FILE=tests/edge/paging.test.mjs.
+ONLY ?=
+FILE ?=
+# The largest Worker that passes `make size`: bytes of the .wasm after gzip -9.
+WASM_GZIP_BUDGET ?= 150000
+
+# Tools and compiled dependencies. Kept outside the clone by .ci/run, so that a fresh clone need not build them again.
+SINSANG_CACHE ?= $(CURDIR)/.cache
+CARGO_TARGET_DIR ?= $(SINSANG_CACHE)/target
+TOOLS := $(SINSANG_CACHE)/tools/bin
+export SINSANG_CACHE CARGO_TARGET_DIR PORT DATA RETAIL_FILE ONLY WASM_GZIP_BUDGET
+
+# worker-build takes these instead of downloading its own.
+export WASM_BINDGEN_BIN := $(TOOLS)/wasm-bindgen
+export WASM_OPT_BIN := $(CURDIR)/node_modules/.bin/wasm-opt
+export ESBUILD_BIN := $(CURDIR)/node_modules/.bin/esbuild
+
+# wrangler and miniflare keep to this machine: no telemetry, no look for updates, no description of a data centre.
+export WRANGLER_SEND_METRICS := false
+export WRANGLER_SEND_ERROR_REPORTS := false
+export WRANGLER_HIDE_BANNER := true
+export WRANGLER_LOG_PATH := $(CURDIR)/.wrangler/logs
+export CLOUDFLARE_CF_FETCH_ENABLED := false
+
+CARGO := cargo
+# The profile of everything native: optimising DataFusion fully costs close to an hour, and no test needs it.
+LIGHT := --profile light
+WASM := --target wasm32-unknown-unknown
+
+say = @printf '\033[1m==> %s\033[0m\n' $(1)
+
+MANIFESTS := Cargo.toml Cargo.lock rust-toolchain.toml
+EDGE_SOURCES := $(MANIFESTS) $(shell find src -type f)
+CLI_SOURCES := $(EDGE_SOURCES) $(shell find pipeline -type f -not -path 'pipeline/tests/*')
+PAGE_TESTS := $(wildcard tests/page/*.test.mjs)
+
+##@ Use
+.PHONY: help run stop cli data publish
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+run: port worker cli ## serve the whole system: make run [PORT=8787] [DATA=demo|retail]
+	@node scripts/run.mjs serve
+
+stop: ## stop a `make run` that was left in the background
+	@node scripts/run.mjs stop
+
+cli: bin/sinsang ## build the sinsang command into bin/sinsang
+
+data: cli ## make the tables and the snapshot of DATA in .demo/
+	@node scripts/run.mjs data
+
+publish: cli node_modules/.stamp ## publish the snapshot of DATA to local KV
+	@node scripts/run.mjs publish
+
+##@ Test
+.PHONY: test lint test-core test-pipeline test-wasm test-edge test-page size
+test: lint test-core test-pipeline test-wasm size test-edge test-page ## everything below, in this order
+	$(call say,'all tests passed')
+
+lint: prerequisites node_modules/.stamp ## fmt, clippy on host and wasm32 with warnings denied
+	$(call say,'formatting')
+	$(CARGO) fmt --all --check
+	$(call say,'clippy on the host (about 4 minutes the first time)')
+	$(CARGO) clippy $(LIGHT) --workspace --all-targets -- -D warnings
+	$(call say,'clippy on wasm32')
+	$(CARGO) clippy $(LIGHT) -p sinsang $(WASM) --all-targets -- -D warnings
+
+test-core: prerequisites ## unit and property tests of the edge's core on the host
+	$(call say,'tests of the core')
+	$(CARGO) test $(LIGHT) -p sinsang
+
+test-pipeline: prerequisites ## the pipeline on generated tables and broken inputs
+	$(call say,'tests of the pipeline (builds DataFusion the first time: about 6 minutes)')
+	$(CARGO) test $(LIGHT) -p sinsang-pipeline
+
+test-wasm: prerequisites tools ## the core in Wasm against the host, bit for bit
+	$(call say,'tests of the core in Wasm')
+	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER='$(TOOLS)/wasm-bindgen-test-runner' \
+		$(CARGO) test $(LIGHT) -p sinsang $(WASM) --test wasm
+
+size: worker ## the gzip size of the Worker against its budget
+	@node scripts/size.mjs
+
+test-edge: worker cli ## whole requests against the built Worker in workerd
+	$(call say,'whole requests in workerd')
+	node --test --test-concurrency=2 --test-reporter=spec $(if $(ONLY),--test-name-pattern='$(ONLY)') $(or $(FILE),tests/edge/*.test.mjs)
+
+test-page: worker cli apt-packages ## the page in Chromium against the built Worker
+	$(call say,'the page in Chromium')
+	node scripts/test-page.mjs $(or $(FILE),$(PAGE_TESTS))
+
+##@ Parts
+.PHONY: worker tools node_modules prerequisites apt-packages port fmt clean
+worker: build/index.js ## build the Worker into build/
+
+tools: prerequisites ## install worker-build and wasm-bindgen under SINSANG_CACHE
+	@scripts/tools.sh
+
+node_modules: node_modules/.stamp ## install wrangler, esbuild, binaryen and the test libraries
+
+prerequisites: ## check node, rust, the wasm32 target and a C compiler
+	@scripts/prerequisites.sh
+
+apt-packages: ## install Chromium and Korean fonts for the page's tests, where missing
+	@scripts/apt-packages.sh
+
+fmt: ## format the Rust sources
+	$(CARGO) fmt --all
+
+clean: ## remove what was built and made, but not SINSANG_CACHE
+	rm -rf build bin .demo .wrangler www/demo target .cache/test
+
+port: prerequisites
+	@node scripts/run.mjs port
+
+node_modules/.stamp: package.json package-lock.json | prerequisites
+	$(call say,'installing wrangler and esbuild and binaryen from npm (under a minute)')
+	npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+bin/sinsang: $(CLI_SOURCES) | prerequisites
+	$(call say,'building DataFusion and the sinsang command (about 6 minutes the first time)')
+	$(CARGO) build $(LIGHT) -p sinsang-pipeline --bin sinsang
+	@mkdir -p bin
+	@install -m 755 "$$CARGO_TARGET_DIR/light/sinsang" bin/sinsang
+
+build/index.js: $(EDGE_SOURCES) node_modules/.stamp | tools
+	$(call say,'building the Worker (about 2 minutes the first time)')
+	@scripts/worker.sh

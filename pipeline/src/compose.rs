@@ -1,0 +1,387 @@
+//! Everything comes together: catalogue, products, verdicts, tastes, tabs and rules in, the packs of a snapshot out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use sinsang::pack::board::{self, Block};
+use sinsang::pack::board_write::{self, BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart, TabPart};
+use sinsang::pack::manifest::{ManifestParts, shard_index};
+use sinsang::pack::taste::{self as taste_pack, Widths};
+use sinsang::pack::{PackId, TooLarge};
+use sinsang::rank::UNIT;
+use sinsang::time::{DAY_MS, HOUR_MS, UnixMillis};
+use sinsang::viewer::UserHasher;
+
+use crate::catalogue::{Airing, Catalogue};
+use crate::identity::ProductId;
+use crate::rules::Rules;
+use crate::table::Tab;
+use crate::taste::{self, Population, ProductFeatures, Space, UserTaste, Vocabulary};
+use crate::verdict::{self, ProductHistory, Reach, Verdict, VerdictKind};
+
+/// A product: its listings and its airings.
+#[derive(Clone, Debug)]
+pub struct Product {
+    /// Its id.
+    pub id: ProductId,
+    /// Indexes of its listings in the catalogue.
+    pub entries: Vec<usize>,
+    /// Indexes of its airings in the catalogue, by start.
+    pub airings: Vec<usize>,
+}
+
+/// The products of `catalogue`, by id, where `ids` names the product of each listing.
+pub fn products(catalogue: &Catalogue, ids: &[ProductId]) -> Vec<Product> {
+    let mut products: BTreeMap<ProductId, Product> = BTreeMap::new();
+    let empty = |id| Product { id, entries: Vec::new(), airings: Vec::new() };
+    for (entry, id) in ids.iter().enumerate() {
+        products.entry(*id).or_insert_with(|| empty(*id)).entries.push(entry);
+    }
+    for (index, airing) in catalogue.airings.iter().enumerate() {
+        if let Some(product) = ids.get(airing.entry).and_then(|id| products.get_mut(id)) {
+            product.airings.push(index);
+        }
+    }
+    let mut products: Vec<Product> = products.into_values().collect();
+    for product in &mut products {
+        product.airings.sort_by_key(|index| {
+            let airing = catalogue.airings.get(*index);
+            (airing.map(|airing| airing.starts_at), airing.map(|airing| airing.channel.as_str()), *index)
+        });
+    }
+    products
+}
+
+impl Product {
+    /// What is known of it when its vector is made, from its latest listing.
+    pub fn features<'a>(&self, catalogue: &'a Catalogue) -> ProductFeatures<'a> {
+        let listings = || self.entries.iter().filter_map(|entry| catalogue.entries.get(*entry)).map(|entry| &entry.listing);
+        let latest = listings().max_by_key(|listing| (listing.last_at, &listing.shop, &listing.listing_id));
+        ProductFeatures {
+            product: self.id.0,
+            title: latest.and_then(|listing| listing.titles.first()).map_or("", String::as_str),
+            brand: latest.and_then(|listing| listing.brand.as_deref()).or_else(|| listings().find_map(|listing| listing.brand.as_deref())),
+            category: latest
+                .and_then(|listing| listing.category.as_deref())
+                .or_else(|| listings().find_map(|listing| listing.category.as_deref())),
+            price: latest.and_then(|listing| listing.price),
+        }
+    }
+}
+
+/// The broadcasts of `product`, as verdicts are judged by.
+fn history<'a>(catalogue: &'a Catalogue, product: &Product) -> ProductHistory<'a> {
+    let airing = |index: &usize| {
+        let airing = catalogue.airings.get(*index)?;
+        let listing = &catalogue.entries.get(airing.entry)?.listing;
+        Some(verdict::Airing {
+            starts_at: airing.starts_at,
+            ends_at: airing.ends_at,
+            shop: &listing.shop,
+            listing_id: &listing.listing_id,
+            channel: &airing.channel,
+            title: listing.titles.first().map_or("", String::as_str),
+        })
+    };
+    let entries = product.entries.iter().filter_map(|entry| catalogue.entries.get(*entry));
+    ProductHistory {
+        airings: product.airings.iter().filter_map(airing).collect(),
+        review_count: entries.filter_map(|entry| entry.listing.review_count).max(),
+    }
+}
+
+/// How far back the records of `catalogue` reach.
+pub fn reach(catalogue: &Catalogue) -> Reach {
+    let mut reach = Reach::default();
+    for entry in &catalogue.entries {
+        reach.note(&entry.listing.shop, entry.listing.first_at);
+    }
+    reach
+}
+
+/// The names that published numbers stand for: channels and categories by name, tabs in the shared order.
+pub fn vocabulary(catalogue: &Catalogue, tabs: &[Tab]) -> Vocabulary {
+    let channels: BTreeSet<&str> = catalogue.airings.iter().map(|airing| airing.channel.as_str()).collect();
+    let categories: BTreeSet<&str> =
+        catalogue.entries.iter().filter_map(|entry| entry.listing.category.as_deref()).collect();
+    Vocabulary {
+        channels: channels.into_iter().map(str::to_owned).collect(),
+        tabs: tabs.iter().map(|tab| tab.tab_id.clone()).collect(),
+        categories: categories.into_iter().map(str::to_owned).collect(),
+    }
+}
+
+/// Verdicts on the board, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct VerdictCounts {
+    /// Products whose first broadcast ever lies ahead or is on air.
+    pub new: usize,
+    /// Products that were broadcast before.
+    pub repeat: usize,
+    /// Products of which the history can't tell.
+    pub unknown: usize,
+}
+
+/// What a board is made from.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// All listings and airings.
+    pub catalogue: &'a Catalogue,
+    /// All products.
+    pub products: &'a [Product],
+    /// The tabs, in the shared order.
+    pub tabs: &'a [Tab],
+    /// The rules.
+    pub rules: &'a Rules,
+    /// How products become vectors.
+    pub space: &'a Space,
+    /// What everyone leans to.
+    pub population: &'a Population,
+    /// How far back the history reaches.
+    pub reach: &'a Reach,
+    /// The time of the build.
+    pub now: UnixMillis,
+}
+
+/// The parts of the board, and the verdicts as of the build.
+pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts) {
+    let Facts { catalogue, now, .. } = *facts;
+    let vocabulary = facts.space.vocabulary();
+    let window = &facts.rules.window;
+    let from = now.plus(-i64::from(window.back_hours) * HOUR_MS);
+    let to = now.plus(i64::from(window.ahead_days) * DAY_MS);
+    let is_shown = |airing: &&Airing| airing.ends_at > from && airing.starts_at < to;
+    let most_popular = facts.population.popularity.values().copied().max().unwrap_or(0);
+
+    let mut counts = VerdictCounts::default();
+    let mut parts = BoardParts {
+        built_at: now,
+        history_from: facts.reach.since().unwrap_or(now),
+        blocks: blocks(),
+        channels: channels(catalogue, &vocabulary.channels),
+        categories: vocabulary.categories.clone(),
+        products: Vec::new(),
+        slots: Vec::new(),
+        tabs: facts.tabs.iter().map(tab).collect(),
+        weights: facts.rules.weights(),
+    };
+    for product in facts.products {
+        let airings = || product.airings.iter().filter_map(|index| catalogue.airings.get(*index));
+        let shown: Vec<&Airing> = airings().filter(is_shown).collect();
+        let Some(first) = airings().next() else { continue };
+        if shown.is_empty() {
+            continue;
+        }
+        // The board reaches back a little so that a preview can: for a first broadcast that ended within it, the verdict that held until
+        // then is the one as of the window's start. The one that holds afterwards looks back on it.
+        let history = history(catalogue, product);
+        let judge = |at| verdict::judge(&history, facts.reach, &facts.rules.verdict, at);
+        let before = judge(if first.ends_at > now { now } else { from });
+        let after = judge(now.max(first.ends_at));
+        *match judge(now).kind {
+            VerdictKind::New => &mut counts.new,
+            VerdictKind::Repeat => &mut counts.repeat,
+            VerdictKind::Unknown => &mut counts.unknown,
+        } += 1;
+        parts.slots.extend(shown.iter().filter_map(|airing| facts.slot(product, airing)));
+        let vector = facts.space.product_vector(&product.features(catalogue));
+        let popularity = popularity(facts.population, product.id, &vector, most_popular);
+        if let Some(part) = facts.product(product, &shown, (first.starts_at, first.ends_at), &before, &after) {
+            parts.products.push(ProductPart { popularity, vector: vector.to_vec(), ..part });
+        }
+    }
+    (parts, counts)
+}
+
+impl Facts<'_> {
+    fn slot(&self, product: &Product, airing: &Airing) -> Option<SlotPart> {
+        let entry = self.catalogue.entries.get(airing.entry)?;
+        let channel = self.space.vocabulary().channels.iter().position(|name| *name == airing.channel)?;
+        Some(SlotPart {
+            product: product.id.0,
+            channel: u16::try_from(channel).ok()?,
+            starts_at: airing.starts_at,
+            ends_at: airing.ends_at,
+            listing: ListingPart { shop: entry.listing.shop.clone(), listing_id: entry.listing.listing_id.clone() },
+            price: airing.price,
+        })
+    }
+
+    /// The product as the listing of its next slot describes it.
+    fn product(
+        &self,
+        product: &Product,
+        shown: &[&Airing],
+        first: (UnixMillis, UnixMillis),
+        before: &Verdict,
+        after: &Verdict,
+    ) -> Option<ProductPart> {
+        let next = shown.iter().find(|airing| airing.ends_at > self.now).or(shown.last())?;
+        let entry = self.catalogue.entries.get(next.entry)?;
+        let features = product.features(self.catalogue);
+        let price = next.price.or(entry.listing.price);
+        let listings: BTreeSet<usize> = shown.iter().map(|airing| airing.entry).collect();
+        let listing = |index: &usize| self.catalogue.entries.get(*index).map(|entry| &entry.listing);
+        let categories = &self.space.vocabulary().categories;
+        Some(ProductPart {
+            id: product.id.0,
+            title: entry.listing.titles.first().cloned().unwrap_or_default(),
+            brand: features.brand.map(str::to_owned),
+            category: features
+                .category
+                .and_then(|category| categories.iter().position(|name| name == category))
+                .and_then(|index| u16::try_from(index).ok()),
+            price,
+            list_price: entry.list_price.filter(|list_price| price.is_some_and(|price| *list_price > price)),
+            image: entry.listing.image.clone(),
+            url: entry.url.clone(),
+            listings: listings
+                .iter()
+                .filter_map(listing)
+                .map(|listing| ListingPart { shop: listing.shop.clone(), listing_id: listing.listing_id.clone() })
+                .collect(),
+            verdict: match before.kind {
+                VerdictKind::New => board::VerdictKind::New,
+                VerdictKind::Repeat => board::VerdictKind::Repeat,
+                VerdictKind::Unknown => board::VerdictKind::Unknown,
+            },
+            verdict_first: serde_json::to_string(before).unwrap_or_default(),
+            verdict_later: serde_json::to_string(after).unwrap_or_default(),
+            first,
+            popularity: 0,
+            vector: Vec::new(),
+        })
+    }
+}
+
+fn blocks() -> Vec<Block> {
+    let small = |value: usize| u16::try_from(value).unwrap_or(u16::MAX);
+    taste::BLOCKS
+        .iter()
+        .map(|block| Block { name: block.name.to_owned(), start: small(block.start), length: small(block.dims) })
+        .collect()
+}
+
+fn tab(tab: &Tab) -> TabPart {
+    TabPart { tab_id: tab.tab_id.clone(), label: tab.label.clone(), pinned: tab.pinned, target: tab.target.clone() }
+}
+
+/// The channels of `names`, each with an id for addresses and the shop that airs most on it.
+fn channels(catalogue: &Catalogue, names: &[String]) -> Vec<ChannelPart> {
+    let mut shops: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
+    for airing in &catalogue.airings {
+        if let Some(entry) = catalogue.entries.get(airing.entry) {
+            *shops.entry(&airing.channel).or_default().entry(&entry.listing.shop).or_default() += 1;
+        }
+    }
+    let shop_of = |name: &str| {
+        let shops = shops.get(name).into_iter().flatten();
+        shops.max_by_key(|(shop, slots)| (**slots, std::cmp::Reverse(**shop))).map_or("", |(shop, _)| *shop).to_owned()
+    };
+    names.iter().map(|name| ChannelPart { id: channel_id(name), name: name.clone(), shop: shop_of(name) }).collect()
+}
+
+/// An id for addresses: the ASCII letters and digits of the name, and, where others were left out, four hex digits of its hash.
+fn channel_id(name: &str) -> String {
+    let kept: String = name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { ' ' }).collect();
+    let mut words: Vec<String> = kept.split_whitespace().map(str::to_owned).collect();
+    if !name.is_ascii() {
+        let hash = Sha256::digest(name.as_bytes());
+        words.push(hash.iter().take(2).map(|byte| format!("{byte:02x}")).collect());
+    }
+    words.join("-")
+}
+
+/// How much a product is looked for, from 0 to [`UNIT`]: half its own engagement, in powers of two against the most engaged product's,
+/// half what everyone leans to.
+fn popularity(population: &Population, id: ProductId, vector: &[i8], most: u32) -> u32 {
+    let own = population.popularity.get(&id.0).copied().unwrap_or(0);
+    let own = UNIT * log2_64ths(own) / log2_64ths(most).max(1);
+    let fit: i64 = vector.iter().zip(&population.vector).map(|(a, b)| i64::from(*a) * i64::from(*b)).sum::<i64>() >> 5;
+    u32::try_from(i64::midpoint(own, fit.clamp(0, UNIT))).unwrap_or(0)
+}
+
+/// log2(value + 1) in 64ths, linear between powers of two: whole numbers, so that every machine agrees.
+fn log2_64ths(value: u32) -> i64 {
+    let value = u64::from(value) + 1;
+    let power = value.ilog2();
+    let part = ((value << 6) >> power) & 63;
+    i64::from(power) * 64 + i64::try_from(part).unwrap_or(0)
+}
+
+/// Users' tastes while they are collected, by key.
+#[derive(Debug)]
+pub struct Shards {
+    widths: Widths,
+    hasher: UserHasher,
+    users: BTreeMap<u64, Vec<u8>>,
+}
+
+impl Shards {
+    /// Shards that fit `board`, with users known by `hasher`.
+    pub fn new(board: &BoardParts, hasher: UserHasher) -> Self {
+        let small = |length: usize| u16::try_from(length).unwrap_or(u16::MAX);
+        let widths = Widths {
+            vocabulary: board_write::vocabulary(&board.channels, &board.tabs, &board.blocks),
+            vector: small(taste::DIMS),
+            channels: small(board.channels.len()),
+            hours: small(taste::HOUR_BUCKETS),
+            tabs: small(board.tabs.len()),
+        };
+        Self { widths, hasher, users: BTreeMap::new() }
+    }
+
+    /// Takes in one user. Of two users with one key the later one counts.
+    pub fn add(&mut self, taste: &UserTaste) {
+        let parts = [taste.vector.as_slice(), &taste.channels, &taste.hours, &taste.tabs];
+        let mut record: Vec<u8> = parts.into_iter().flatten().map(|weight| weight.cast_unsigned()).collect();
+        record.resize(self.widths.record_bytes(), 0);
+        self.users.insert(self.hasher.key(&taste.user_id).0, record);
+    }
+
+    /// Bytes of one user in a shard: the key and the record.
+    pub fn user_bytes(&self) -> usize {
+        self.widths.record_bytes() + 8
+    }
+}
+
+/// The packs of a snapshot, and its manifest.
+#[derive(Debug)]
+pub struct Packs {
+    /// Every pack by its name.
+    pub packs: BTreeMap<PackId, Vec<u8>>,
+    /// What the manifest says; no snapshot before it.
+    pub manifest: ManifestParts,
+}
+
+/// Writes board and shards.
+///
+/// # Errors
+/// [`TooLarge`] where one would not fit a KV value.
+pub fn packs(board: &BoardParts, shards: &Shards, shard_bytes: u32) -> Result<Packs, TooLarge> {
+    let mut packs = BTreeMap::new();
+    let (bytes, board_id) = board_write::write(board)?;
+    packs.insert(board_id, bytes);
+    let total = shards.users.len() * shards.user_bytes();
+    let bits = total.div_ceil(usize::try_from(shard_bytes).unwrap_or(usize::MAX).max(1)).next_power_of_two().ilog2();
+    let mut by_shard: Vec<Vec<(u64, Vec<u8>)>> = vec![Vec::new(); 1 << bits];
+    for (key, record) in &shards.users {
+        if let Some(shard) = by_shard.get_mut(shard_index(*key, bits)) {
+            shard.push((*key, record.clone()));
+        }
+    }
+    let mut ids = Vec::with_capacity(by_shard.len());
+    for users in by_shard {
+        if users.is_empty() {
+            ids.push(PackId::default());
+            continue;
+        }
+        let (bytes, id) = taste_pack::write(&shards.widths, &users)?;
+        packs.insert(id, bytes);
+        ids.push(id);
+    }
+    let users = u32::try_from(shards.users.len()).unwrap_or(u32::MAX);
+    let manifest = ManifestParts { built_at: board.built_at, board: board_id, users, shards: ids, previous: Vec::new() };
+    Ok(Packs { packs, manifest })
+}

@@ -1,0 +1,382 @@
+//! Precision and recall of "same" on labelled title pairs, beside three baselines.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::identity::{Offer, Policy, Sameness, Score, same};
+use crate::listing::{Features, Lexicon};
+
+/// Why a file of pairs can't be measured on.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The file can't be opened or read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: csv::Error,
+    },
+    /// A column is missing.
+    #[error("{}: no column `{column}`; the first line must name title_a, title_b and label, tab-separated", path.display())]
+    Column {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: &'static str,
+    },
+    /// No row has a label `same` or `different`.
+    #[error("{}: no row is labelled `same` or `different`", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Right and wrong answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Confusion {
+    /// Same, and said to be.
+    pub true_same: u32,
+    /// Different, but said to be same.
+    pub false_same: u32,
+    /// Same, but said to be different.
+    pub false_different: u32,
+    /// Different, and said to be.
+    pub true_different: u32,
+}
+
+impl Confusion {
+    fn add(&mut self, truth: bool, said: bool) {
+        match (truth, said) {
+            (true, true) => self.true_same += 1,
+            (false, true) => self.false_same += 1,
+            (true, false) => self.false_different += 1,
+            (false, false) => self.true_different += 1,
+        }
+    }
+}
+
+/// A share of 0 to 1 with its 95 % Wilson interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Share {
+    /// The share; `None` where there is nothing to take a share of.
+    pub value: Option<f64>,
+    /// Lower end of the interval.
+    pub low: f64,
+    /// Upper end of the interval.
+    pub high: f64,
+}
+
+/// The share `hits` of `all` with its 95 % Wilson interval.
+pub fn wilson(hits: u32, all: u32) -> Share {
+    if all == 0 {
+        return Share { value: None, low: 0.0, high: 1.0 };
+    }
+    let z = 1.959_963_984_540_054_f64;
+    let (hits, all) = (f64::from(hits), f64::from(all));
+    let share = hits / all;
+    let scale = 1.0 + z * z / all;
+    let centre = (share + z * z / (2.0 * all)) / scale;
+    let half = z / scale * (share * (1.0 - share) / all + z * z / (4.0 * all * all)).sqrt();
+    Share { value: Some(share), low: (centre - half).max(0.0), high: (centre + half).min(1.0) }
+}
+
+/// How well one method does.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Measured {
+    /// Of those said to be same, the share that is.
+    pub precision: Option<f64>,
+    /// Of those that are same, the share said to be.
+    pub recall: Option<f64>,
+    /// Harmonic mean of the two.
+    pub f1: Option<f64>,
+    /// 95 % interval of the precision.
+    pub precision_95: [f64; 2],
+    /// 95 % interval of the recall.
+    pub recall_95: [f64; 2],
+    /// The counts.
+    pub confusion: Confusion,
+}
+
+impl From<Confusion> for Measured {
+    fn from(confusion: Confusion) -> Self {
+        let precision = wilson(confusion.true_same, confusion.true_same + confusion.false_same);
+        let recall = wilson(confusion.true_same, confusion.true_same + confusion.false_different);
+        let f1 = match (precision.value, recall.value) {
+            (Some(p), Some(r)) if p + r > 0.0 => Some(2.0 * p * r / (p + r)),
+            (None, None) => None,
+            _ => Some(0.0),
+        };
+        Self {
+            precision: precision.value,
+            recall: recall.value,
+            f1,
+            precision_95: [precision.low, precision.high],
+            recall_95: [recall.low, recall.high],
+            confusion,
+        }
+    }
+}
+
+/// One class of pairs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PerClass {
+    /// The class, as the file names it.
+    pub class: String,
+    /// Pairs with a label.
+    pub pairs: u32,
+    /// Answered rightly.
+    pub right: u32,
+    /// The counts.
+    pub confusion: Confusion,
+}
+
+/// A pair that was answered wrongly.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Mistake {
+    /// Line of the file, the first data row being 2.
+    pub line: u64,
+    /// The class, as the file names it.
+    pub class: String,
+    /// The label.
+    pub label: String,
+    /// The titles.
+    pub titles: [String; 2],
+    /// The score with its parts.
+    pub score: Score,
+}
+
+/// Precision and recall of "same" on a file of pairs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct IdentityReport {
+    /// The measures of the identity of this build.
+    #[serde(flatten)]
+    pub identity: Measured,
+    /// Pairs that count.
+    pub pairs: u32,
+    /// Pairs labelled `unclear`, which don't.
+    pub unclear: u32,
+    /// Rows that could not be read, with another label, or without a title.
+    pub rejected: u32,
+    /// The baselines, by name.
+    pub baselines: BTreeMap<&'static str, Measured>,
+    /// By class, in the order of the names.
+    pub classes: Vec<PerClass>,
+    /// The pairs that were answered wrongly, in the order of the file.
+    pub mistakes: Vec<Mistake>,
+}
+
+struct Columns {
+    title: [usize; 2],
+    price: [Option<usize>; 2],
+    code: [Option<usize>; 2],
+    shop: [Option<usize>; 2],
+    brand: Option<usize>,
+    category: Option<usize>,
+    label: usize,
+    class: Option<usize>,
+}
+
+impl Columns {
+    fn of(path: &Path, head: &csv::StringRecord) -> Result<Self, Error> {
+        let find = |name: &str| head.iter().position(|cell| cell.trim() == name);
+        let need = |column: &'static str| find(column).ok_or_else(|| Error::Column { path: path.to_owned(), column });
+        Ok(Self {
+            title: [need("title_a")?, need("title_b")?],
+            price: [find("price_a"), find("price_b")],
+            code: [find("listing_id_a"), find("listing_id_b")],
+            shop: [find("shop_a"), find("shop_b")],
+            brand: find("brand"),
+            category: find("category"),
+            label: need("label")?,
+            class: find("class"),
+        })
+    }
+}
+
+/// Similarity of two texts from 0 to 1: twice the length of their longest common subsequence over their lengths.
+fn ratio(a: &str, b: &str) -> f64 {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(1_024).collect(), b.chars().take(1_024).collect());
+    if a.is_empty() && b.is_empty() {
+        return 1.0;
+    }
+    let mut row = vec![0_u32; b.len() + 1];
+    for x in &a {
+        let mut diagonal = 0;
+        let mut before = 0;
+        for (cell, y) in row.iter_mut().skip(1).zip(&b) {
+            let above = *cell;
+            *cell = if x == y { diagonal + 1 } else { above.max(before) };
+            diagonal = above;
+            before = *cell;
+        }
+    }
+    let common = f64::from(row.last().copied().unwrap_or(0));
+    let lengths = f64::from(u32::try_from(a.len() + b.len()).unwrap_or(u32::MAX));
+    2.0 * common / lengths
+}
+
+/// A title as a simple detector normalises it: letters and digits only.
+fn plain(title: &str) -> String {
+    use unicode_normalization::UnicodeNormalization as _;
+    title.nfkc().flat_map(char::to_lowercase).filter(|ch| ch.is_alphanumeric()).collect()
+}
+
+/// Measures the identity of this build on the pairs of `file`: tab-separated, with a first line that names the columns
+/// `title_a`, `title_b`, `label`, and where there are `price_a`, `price_b`, `brand` (` / ` between two), `category`, `class`.
+///
+/// # Errors
+/// [`Error`] where the file can't be read, lacks a column, or has no labelled row. Single bad rows are counted as `rejected`.
+pub fn identity(file: &Path, policy: &Policy) -> Result<IdentityReport, Error> {
+    let read_error = |source| Error::Read { path: file.to_owned(), source };
+    let mut reader =
+        csv::ReaderBuilder::new().delimiter(b'\t').flexible(true).quoting(false).from_path(file).map_err(read_error)?;
+    let columns = Columns::of(file, reader.headers().map_err(read_error)?)?;
+    let lexicon = Lexicon::new(&policy.words);
+    let mut tally = Tally::default();
+    let mut record = csv::ByteRecord::new();
+    while reader.read_byte_record(&mut record).map_err(read_error)? {
+        let line = record.position().map_or(0, csv::Position::line);
+        match csv::StringRecord::from_byte_record(record.clone()) {
+            Ok(row) => tally.row(&row, line, &columns, policy, &lexicon),
+            Err(_) => tally.rejected += 1,
+        }
+    }
+    if tally.pairs == 0 {
+        return Err(Error::Empty { path: file.to_owned() });
+    }
+    Ok(tally.report())
+}
+
+#[derive(Default)]
+struct Tally {
+    pairs: u32,
+    unclear: u32,
+    rejected: u32,
+    ours: Confusion,
+    code: Confusion,
+    exact: Confusion,
+    fuzzy: Confusion,
+    classes: BTreeMap<String, (u32, u32, Confusion)>,
+    mistakes: Vec<Mistake>,
+}
+
+impl Tally {
+    fn row(&mut self, row: &csv::StringRecord, line: u64, columns: &Columns, policy: &Policy, lexicon: &Lexicon<'_>) {
+        let cell = |at: Option<usize>| at.and_then(|at| row.get(at)).map(str::trim).filter(|cell| !cell.is_empty());
+        let [Some(left), Some(right)] = columns.title.map(|at| cell(Some(at))) else {
+            self.rejected += 1;
+            return;
+        };
+        let truth = match cell(Some(columns.label)) {
+            Some("same") => true,
+            Some("different") => false,
+            Some("unclear") => {
+                self.unclear += 1;
+                return;
+            }
+            _ => {
+                self.rejected += 1;
+                return;
+            }
+        };
+        let (brand_a, brand_b) =
+            match cell(columns.brand).map(|brand| brand.split_once(" / ").unwrap_or((brand, brand))) {
+                Some((a, b)) => (Some(a.trim()).filter(|a| !a.is_empty()), Some(b.trim()).filter(|b| !b.is_empty())),
+                None => (None, None),
+            };
+        let category = cell(columns.category);
+        let offer = |at: usize| Offer {
+            price: cell(columns.price.get(at).copied().flatten()).and_then(|price| price.replace(',', "").parse().ok()),
+            image: None,
+        };
+        let a = Features::read(left, brand_a, category, lexicon);
+        let b = Features::read(right, brand_b, category, lexicon);
+        let score = same(&a, offer(0), &b, offer(1), policy);
+        let said = score.verdict == Sameness::Same;
+        let codes = columns.code.map(cell);
+        let shops = columns.shop.map(cell);
+        self.pairs += 1;
+        self.ours.add(truth, said);
+        self.code.add(truth, codes[0].is_some() && codes[0] == codes[1] && shops[0] == shops[1]);
+        self.exact.add(truth, plain(left) == plain(right));
+        self.fuzzy.add(truth, ratio(&plain(left), &plain(right)) >= 0.90);
+        let class = cell(columns.class).unwrap_or("-").to_owned();
+        let counts = self.classes.entry(class.clone()).or_default();
+        counts.0 += 1;
+        counts.1 += u32::from(truth == said);
+        counts.2.add(truth, said);
+        if truth != said {
+            let label = if truth { "same" } else { "different" }.to_owned();
+            self.mistakes.push(Mistake { line, class, label, titles: [left.to_owned(), right.to_owned()], score });
+        }
+    }
+
+    fn report(self) -> IdentityReport {
+        IdentityReport {
+            identity: self.ours.into(),
+            pairs: self.pairs,
+            unclear: self.unclear,
+            rejected: self.rejected,
+            baselines: BTreeMap::from([
+                ("item_code", self.code.into()),
+                ("exact_title", self.exact.into()),
+                ("fuzzy_ratio_90", self.fuzzy.into()),
+            ]),
+            classes: self
+                .classes
+                .into_iter()
+                .map(|(class, (pairs, right, confusion))| PerClass { class, pairs, right, confusion })
+                .collect(),
+            mistakes: self.mistakes,
+        }
+    }
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "    –".to_owned(), |share| format!("{share:5.3}"))
+}
+
+impl fmt::Display for IdentityReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} pairs ({} unclear left out, {} rows rejected)", self.pairs, self.unclear, self.rejected)?;
+        writeln!(f, "{:<16} {:>9}  {:<15} {:>6}  {:<15} {:>5}", "", "precision", "95 %", "recall", "95 %", "f1")?;
+        let rows =
+            std::iter::once(("sinsang", &self.identity)).chain(self.baselines.iter().map(|(name, m)| (*name, m)));
+        for (name, measured) in rows {
+            writeln!(
+                f,
+                "{name:<16} {:>9}  {:.3} – {:.3}   {:>6}  {:.3} – {:.3}   {:>5}",
+                percent(measured.precision),
+                measured.precision_95[0],
+                measured.precision_95[1],
+                percent(measured.recall),
+                measured.recall_95[0],
+                measured.recall_95[1],
+                percent(measured.f1)
+            )?;
+        }
+        writeln!(f, "\n{:<32} {:>5} {:>5}", "class", "pairs", "right")?;
+        for class in &self.classes {
+            writeln!(f, "{:<32} {:>5} {:>5}", class.class, class.pairs, class.right)?;
+        }
+        for mistake in &self.mistakes {
+            writeln!(
+                f,
+                "\nline {} [{}] is {}, score {:.2}",
+                mistake.line, mistake.class, mistake.label, mistake.score.total
+            )?;
+            writeln!(f, "  {}\n  {}", mistake.titles[0], mistake.titles[1])?;
+            for part in mistake.score.veto.iter().chain(&mistake.score.parts) {
+                writeln!(f, "    {:+.2} {} {}", part.value, part.name, part.note)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,178 @@
+//! Which words of two titles are the same, whatever the spacing, the order, the script or a slip of the pen.
+
+use crate::listing::Class;
+
+use super::sketch::{Sketch, Unit};
+use super::spelling;
+
+/// What was found in the other title of each word: 1 is all of it, 0 nothing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Alignment {
+    pub(crate) left: Vec<f64>,
+    pub(crate) right: Vec<f64>,
+}
+
+/// Characters of unmatched words that are searched for common stretches; the rest stays unmatched.
+const MAX_CHARS: usize = 96;
+/// A stretch of this much of a word counts as the word.
+pub(crate) const WHOLE: f64 = 0.99;
+
+/// A character of an unmatched word, in the order of the title.
+#[derive(Clone, Copy)]
+struct Letter {
+    ch: char,
+    /// The unit it belongs to; letters of units that do not follow each other are kept apart by a gap.
+    unit: usize,
+    used: bool,
+}
+
+const GAP: usize = usize::MAX;
+
+/// Aligns the words of two titles.
+pub(crate) fn align(a: &Sketch, b: &Sketch) -> Alignment {
+    let mut found = Alignment { left: vec![0.0; a.units.len()], right: vec![0.0; b.units.len()] };
+    exact(&a.units, &b.units, &mut found);
+    stretches(&a.units, &b.units, &mut found);
+    alike(&a.units, &b.units, &mut found);
+    found
+}
+
+fn exact(a: &[Unit], b: &[Unit], found: &mut Alignment) {
+    for (unit, left) in a.iter().zip(&mut found.left) {
+        let mut hit = false;
+        for (other, right) in b.iter().zip(&mut found.right) {
+            if unit.text == other.text {
+                *right = 1.0;
+                hit = true;
+            }
+        }
+        if hit {
+            *left = 1.0;
+        }
+    }
+}
+
+fn letters(units: &[Unit], found: &[f64]) -> Vec<Letter> {
+    let mut out: Vec<Letter> = Vec::new();
+    for (index, (unit, &found)) in units.iter().zip(found).enumerate() {
+        let comparable =
+            found < WHOLE && unit.class != Class::Brand && !unit.text.chars().all(|ch| ch.is_ascii_digit());
+        if !comparable {
+            if out.last().is_some_and(|letter| letter.unit != GAP) {
+                out.push(Letter { ch: ' ', unit: GAP, used: true });
+            }
+            continue;
+        }
+        for &ch in &unit.chars {
+            out.push(Letter { ch, unit: index, used: false });
+        }
+        if out.len() >= MAX_CHARS {
+            break;
+        }
+    }
+    out.truncate(MAX_CHARS);
+    out
+}
+
+/// The longest common unused stretch: start in `a`, start in `b`, length.
+fn longest(a: &[Letter], b: &[Letter]) -> (usize, usize, usize) {
+    let mut best = (0, 0, 0);
+    let mut row = vec![0_usize; b.len() + 1];
+    for (i, left) in a.iter().enumerate() {
+        let mut diagonal = 0;
+        for (j, right) in b.iter().enumerate() {
+            let above = row.get(j + 1).copied().unwrap_or(0);
+            let length = if !left.used && !right.used && left.ch == right.ch { diagonal + 1 } else { 0 };
+            if let Some(cell) = row.get_mut(j + 1) {
+                *cell = length;
+            }
+            if length > best.2 {
+                best = (i + 1 - length, j + 1 - length, length);
+            }
+            diagonal = above;
+        }
+    }
+    best
+}
+
+/// Whether the stretch begins and ends where words do on one side, so that it is more than an accident of syllables.
+fn at_word_edges(letters: &[Letter], start: usize, length: usize) -> (bool, bool) {
+    let unit = |index: usize| letters.get(index).map(|letter| letter.unit);
+    let begins = start == 0 || unit(start - 1) != unit(start);
+    let end = start + length;
+    let ends = unit(end) != unit(end - 1);
+    (begins, ends)
+}
+
+/// Words written together in one title and apart in the other, and what compounds have in common.
+fn stretches(a: &[Unit], b: &[Unit], found: &mut Alignment) {
+    let mut left = letters(a, &found.left);
+    let mut right = letters(b, &found.right);
+    loop {
+        let (i, j, length) = longest(&left, &right);
+        if length < 2 {
+            break;
+        }
+        let (begins_a, ends_a) = at_word_edges(&left, i, length);
+        let (begins_b, ends_b) = at_word_edges(&right, j, length);
+        let whole = begins_a && ends_a || begins_b && ends_b;
+        let latin = left.get(i).is_some_and(|letter| letter.ch.is_ascii_alphanumeric());
+        let counts =
+            if latin { whole && length >= 3 } else { length >= 3 || whole || begins_a && begins_b || ends_a && ends_b };
+        for (letters, start, found, units) in [(&mut left, i, &mut found.left, a), (&mut right, j, &mut found.right, b)]
+        {
+            for letter in letters.iter_mut().skip(start).take(length) {
+                letter.used = true;
+                if counts && let (Some(share), Some(unit)) = (found.get_mut(letter.unit), units.get(letter.unit)) {
+                    *share += 1.0 / to_f64(unit.chars.len().max(1));
+                }
+            }
+        }
+    }
+    for share in found.left.iter_mut().chain(&mut found.right) {
+        *share = share.min(1.0);
+    }
+}
+
+/// Other spellings: slips of the pen, and a name in the other script.
+fn alike(a: &[Unit], b: &[Unit], found: &mut Alignment) {
+    for (unit, left) in a.iter().zip(&mut found.left) {
+        if *left > 0.8 {
+            continue;
+        }
+        for (other, right) in b.iter().zip(&mut found.right) {
+            let names = |class: Class| matches!(class, Class::Word | Class::Brand);
+            let slip = unit.class == other.class && spelling::slip(&unit.text, &other.text)
+                || names(unit.class) && names(other.class) && spelling::transliterated(&unit.text, &other.text);
+            // A known word is spelled as it is listed: only unknown ones may slip, or both the same kind of thing.
+            if slip
+                && *right <= 0.8
+                && !matches!(unit.class, Class::Flavour | Class::Origin | Class::Material | Class::Variant)
+            {
+                *left = 1.0;
+                *right = 1.0;
+                break;
+            }
+        }
+    }
+    // A brand said twice, in both scripts, is found where either is.
+    for (units, shares) in [(a, &mut found.left), (b, &mut found.right)] {
+        let matched: Vec<&str> = units
+            .iter()
+            .zip(shares.iter())
+            .filter(|(unit, share)| **share >= WHOLE && matches!(unit.class, Class::Word | Class::Brand))
+            .map(|(unit, _)| unit.text.as_str())
+            .collect();
+        for (unit, share) in units.iter().zip(shares.iter_mut()) {
+            let name = matches!(unit.class, Class::Word | Class::Brand);
+            if *share < WHOLE && name && matched.iter().any(|other| spelling::transliterated(&unit.text, other)) {
+                *share = 1.0;
+            }
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of characters are small")]
+pub(crate) fn to_f64(count: usize) -> f64 {
+    count as f64
+}

@@ -1,0 +1,524 @@
+//! Are two titles one product: the words that agree against those that don't, less penalties, unless something decides.
+
+use serde::Serialize;
+
+use crate::listing::{Class, Domain, Features, Measure};
+
+use super::align::{Alignment, WHOLE, align};
+use super::sketch::{Rarity, Sketch, Unit, eaten};
+use super::{Policy, spelling};
+
+/// The answer for two titles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sameness {
+    /// One product.
+    Same,
+    /// Two products.
+    Different,
+}
+
+/// One part of a score.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Part {
+    /// What was compared.
+    pub name: &'static str,
+    /// What it added to the score, or took from it.
+    pub value: f64,
+    /// The words or values concerned, for a person to read.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+/// How alike two titles are, and why.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Score {
+    /// From 0 to 1 and a little above; 0 where something decides against.
+    pub total: f64,
+    /// Weight of what agrees.
+    pub evidence: f64,
+    /// What the total is made of.
+    pub parts: Vec<Part>,
+    /// What decides that they are two products, if anything does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub veto: Option<Part>,
+    /// The answer.
+    pub verdict: Sameness,
+}
+
+/// What is known of an offer beside its title.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Offer<'a> {
+    /// Price in won.
+    pub price: Option<u32>,
+    /// Address of its picture.
+    pub image: Option<&'a str>,
+}
+
+/// Compares two titles with their prices and pictures, every word taken for equally rare.
+pub fn same(a: &Features, a_offer: Offer<'_>, b: &Features, b_offer: Offer<'_>, policy: &Policy) -> Score {
+    let rarity = Rarity::default();
+    compare(&Sketch::new(a, &rarity, policy), a_offer, &Sketch::new(b, &rarity, policy), b_offer, policy)
+}
+
+struct Sums {
+    parts: Vec<Part>,
+    total: f64,
+    veto: Option<Part>,
+}
+
+impl Sums {
+    fn add(&mut self, name: &'static str, value: f64, note: impl FnOnce() -> String) {
+        if value != 0.0 {
+            self.total += value;
+            self.parts.push(Part { name, value, note: note() });
+        }
+    }
+
+    fn veto(&mut self, name: &'static str, note: impl FnOnce() -> String) {
+        if self.veto.is_none() {
+            self.veto = Some(Part { name, value: -1.0, note: note() });
+        }
+    }
+}
+
+/// Compares two weighed titles.
+pub(crate) fn compare(a: &Sketch, a_offer: Offer<'_>, b: &Sketch, b_offer: Offer<'_>, policy: &Policy) -> Score {
+    let mut sums = Sums { parts: Vec::new(), total: 0.0, veto: None };
+    let domain = match (a.domain, b.domain) {
+        (Some(a), Some(b)) if a != b => None,
+        (a, b) => a.or(b),
+    };
+    let near_price = price_ratio(a_offer.price, b_offer.price).is_some_and(|ratio| ratio >= 0.97);
+    let found = align(a, b);
+    let facts = Facts { a, b, found: &found, policy, domain, near_price };
+    facts.measures(&mut sums);
+    facts.genders(&mut sums);
+    facts.brands(&mut sums);
+    facts.kinds(&mut sums);
+    facts.deciding_words(&mut sums);
+    let evidence = facts.words(&mut sums);
+    offers(a_offer, b_offer, &mut sums);
+    if !a.key.is_empty() && a.key == b.key {
+        let lift = (0.95 - sums.total).max(0.0);
+        sums.add("same_words", lift, String::new);
+    }
+    let enough = evidence >= policy.min_evidence || !a.key.is_empty() && a.key == b.key;
+    let same = sums.veto.is_none() && enough && sums.total >= policy.same_at && !a.is_empty() && !b.is_empty();
+    Score {
+        total: if sums.veto.is_some() { 0.0 } else { sums.total.max(0.0) },
+        evidence,
+        parts: sums.parts,
+        veto: sums.veto,
+        verdict: if same { Sameness::Same } else { Sameness::Different },
+    }
+}
+
+struct Facts<'a> {
+    a: &'a Sketch,
+    b: &'a Sketch,
+    found: &'a Alignment,
+    policy: &'a Policy,
+    domain: Option<Domain>,
+    near_price: bool,
+}
+
+impl Facts<'_> {
+    fn decides(&self, measure: Measure) -> bool {
+        if self.a.domain == self.b.domain || self.a.domain.is_none() || self.b.domain.is_none() {
+            return self.policy.decides(measure, self.domain);
+        }
+        self.policy.decides(measure, self.a.domain) && self.policy.decides(measure, self.b.domain)
+    }
+
+    /// Measures that both titles give and that do not agree.
+    fn measures(&self, sums: &mut Sums) {
+        for &measure in self.policy.decides.keys() {
+            let left: Vec<&str> = self.a.values(measure).collect();
+            let right: Vec<&str> = self.b.values(measure).collect();
+            if left.is_empty() || right.is_empty() || !self.decides(measure) || self.ignores(measure) {
+                continue;
+            }
+            let agree = left.iter().any(|x| right.iter().any(|y| values_agree(measure, x, y)));
+            let comparable = left.iter().any(|x| right.iter().any(|y| values_comparable(measure, x, y)));
+            if !agree && comparable {
+                sums.veto(name_of(measure), || format!("{} ↔ {}", left.join(" "), right.join(" ")));
+            }
+        }
+        let one_sided = |measure| self.a.values(measure).next().is_some() != self.b.values(measure).next().is_some();
+        if one_sided(Measure::Generation) && !has_any(self, |unit| unit.text == "세대") {
+            let share = if self.near_price { 0.5 } else { 1.0 };
+            sums.add("generation", -self.policy.penalty.generation * share, String::new);
+        }
+    }
+
+    /// A bottle's or a cleaner's volume says how much, not what.
+    fn ignores(&self, measure: Measure) -> bool {
+        const CONTENTS: [&str; 12] =
+            ["병", "보틀", "텀블러", "물통", "물병", "보온병", "컵", "세제", "유연제", "세정제", "락스", "탈취제"];
+        measure == Measure::Volume
+            && [self.a, self.b].iter().any(|side| {
+                side.units
+                    .iter()
+                    .any(|unit| unit.class == Class::Kind && CONTENTS.iter().any(|word| unit.text.ends_with(word)))
+            })
+    }
+
+    fn genders(&self, sums: &mut Sums) {
+        let of = |side: &Sketch| {
+            (side.says(Class::Male), side.says(Class::Female), side.says(Class::Child), side.says(Class::Unisex))
+        };
+        let ((am, af, ac, au), (bm, bf, bc, bu)) = (of(self.a), of(self.b));
+        let (both_a, both_b) = (am && af || au, bm && bf || bu);
+        if am && !af && bf && !bm && !both_a && !both_b || af && !am && bm && !bf && !both_a && !both_b {
+            sums.veto("gender", String::new);
+        } else if (am != bm || af != bf) && !both_a && !both_b {
+            match self.domain {
+                Some(Domain::Service) => sums.veto("gender", String::new),
+                // Women's is what most clothing is, said or not.
+                _ if am != bm => sums.add("gender", -self.policy.penalty.gender, String::new),
+                _ => {}
+            }
+        }
+        if ac != bc {
+            sums.add("child", -self.policy.penalty.child, String::new);
+        }
+    }
+
+    fn brands(&self, sums: &mut Sums) {
+        let titled = |side: &Sketch| -> Vec<String> {
+            side.units
+                .iter()
+                .filter(|unit| unit.class == Class::Brand && !unit.addon)
+                .map(|unit| unit.text.clone())
+                .collect()
+        };
+        let (left, right) = (titled(self.a), titled(self.b));
+        let equal = |x: &String, y: &String| {
+            x == y || x.contains(y.as_str()) || y.contains(x.as_str()) || spelling::transliterated(x, y)
+        };
+        let meet = |xs: &[String], ys: &[String]| xs.iter().any(|x| ys.iter().any(|y| equal(x, y)));
+        let in_title = |side: &Sketch, names: &[String]| {
+            side.units.iter().any(|unit| names.iter().any(|name| equal(name, &unit.text)))
+        };
+        let (fields_a, fields_b) = (&self.a.brands, &self.b.brands);
+        if !left.is_empty() && !right.is_empty() {
+            if !meet(&left, &right)
+                && !in_title(self.a, &right)
+                && !in_title(self.b, &left)
+                && !meet(fields_a, &right)
+                && !meet(&left, fields_b)
+            {
+                sums.veto("brand", || format!("{} ↔ {}", left.join(" "), right.join(" ")));
+            }
+            return;
+        }
+        if fields_a.is_empty() || fields_b.is_empty() || meet(fields_a, fields_b) {
+            return;
+        }
+        if meet(&left, fields_b) || meet(fields_a, &right) || in_title(self.b, fields_a) || in_title(self.a, fields_b) {
+            return;
+        }
+        sums.add("brand_field", -self.policy.penalty.brand_field, || {
+            format!("{} ↔ {}", fields_a.join(" "), fields_b.join(" "))
+        });
+    }
+
+    fn kinds(&self, sums: &mut Sums) {
+        let of = |side: &Sketch, shares: &[f64]| -> Vec<(String, f64)> {
+            side.units
+                .iter()
+                .zip(shares)
+                .filter(|(unit, _)| unit.class == Class::Kind && !unit.addon)
+                .map(|(unit, &share)| (unit.text.clone(), share))
+                .collect()
+        };
+        let (left, right) = (of(self.a, &self.found.left), of(self.b, &self.found.right));
+        if left.is_empty() || right.is_empty() {
+            return;
+        }
+        let whole = left.iter().chain(&right).any(|&(_, share)| share >= WHOLE);
+        let general = |x: &str, y: &str| x == y || x.ends_with(y) || y.ends_with(x);
+        let pairs = || left.iter().flat_map(|x| right.iter().map(move |y| (x.0.as_str(), y.0.as_str())));
+        if whole || pairs().any(|(x, y)| general(x, y)) {
+            return;
+        }
+        let note = || {
+            let names =
+                |kinds: &[(String, f64)]| kinds.iter().map(|kind| kind.0.as_str()).collect::<Vec<_>>().join(" ");
+            format!("{} ↔ {}", names(&left), names(&right))
+        };
+        if pairs().any(|(x, y)| self.policy.words.near(x, y)) {
+            sums.add("kinds_near", -self.policy.penalty.kinds_near, note);
+        } else {
+            sums.veto("kind", note);
+        }
+    }
+
+    /// Unmatched words of `class` on either side.
+    fn unmatched(&self, class: Class) -> (Vec<&str>, Vec<&str>) {
+        fn of<'s>(side: &'s Sketch, shares: &[f64], class: Class) -> Vec<&'s str> {
+            side.units
+                .iter()
+                .zip(shares)
+                .filter(|(unit, share)| unit.class == class && !unit.addon && **share < WHOLE)
+                .map(|(unit, _)| unit.text.as_str())
+                .collect()
+        }
+        (of(self.a, &self.found.left, class), of(self.b, &self.found.right, class))
+    }
+
+    fn deciding_words(&self, sums: &mut Sums) {
+        let policy = self.policy;
+        let note = |left: &[&str], right: &[&str]| format!("{} ↔ {}", left.join(" "), right.join(" "));
+        let softer = if self.near_price { 0.4 } else { 1.0 };
+        let eaten = eaten(self.domain) || self.domain.is_none();
+
+        let (left, right) = self.unmatched(Class::Flavour);
+        let scented = eaten || matches!(self.domain, Some(Domain::Beauty));
+        match (left.is_empty(), right.is_empty()) {
+            (false, false) if scented => sums.veto("flavour", || note(&left, &right)),
+            (false, false) => sums.add("flavour", -policy.penalty.flavour, || note(&left, &right)),
+            (true, true) => {}
+            _ if eaten => {
+                // One title that names no ingredient at all may just say less; one that names some and not this says another.
+                let side = if left.is_empty() { self.a } else { self.b };
+                let says_less = !side.says(Class::Flavour) && matches!(self.domain, Some(Domain::Health));
+                let value = policy.penalty.flavour * if says_less { 0.3 } else { 1.0 };
+                sums.add("flavour", -value, || note(&left, &right));
+            }
+            _ => {}
+        }
+
+        let (left, right) = self.unmatched(Class::Material);
+        let made = !eaten && !matches!(self.domain, Some(Domain::Beauty | Domain::Service | Domain::Travel));
+        match (left.is_empty(), right.is_empty()) {
+            (false, false) if made => sums.veto("material", || note(&left, &right)),
+            (true, true) => {}
+            _ if matches!(self.domain, Some(Domain::Clothing)) => {
+                sums.add("material", -policy.penalty.material * softer, || note(&left, &right));
+            }
+            _ => {}
+        }
+
+        let (left, right) = self.unmatched(Class::Variant);
+        match (left.is_empty(), right.is_empty()) {
+            (false, false) => sums.veto("variant", || note(&left, &right)),
+            (true, true) => {}
+            _ => sums.add("variant", -policy.penalty.variant * softer, || note(&left, &right)),
+        }
+
+        let (left, right) = self.unmatched(Class::Design);
+        match (left.is_empty(), right.is_empty()) {
+            (false, false) => sums.add("design", -policy.penalty.designs, || note(&left, &right)),
+            (true, true) => {}
+            _ => sums.add("design", -policy.penalty.design * softer, || note(&left, &right)),
+        }
+
+        let (left, right) = self.unmatched(Class::Origin);
+        let travels = matches!(self.domain, Some(Domain::Travel));
+        match (left.is_empty(), right.is_empty()) {
+            (false, false) => sums.veto("origin", || note(&left, &right)),
+            (true, true) => {}
+            _ if travels => sums.add("origin", -policy.penalty.flavour, || note(&left, &right)),
+            _ => {}
+        }
+        self.seasons(sums);
+    }
+
+    /// 여름 against 겨울.
+    fn seasons(&self, sums: &mut Sums) {
+        const SEASONS: [&str; 4] = ["봄", "여름", "가을", "겨울"];
+        let of = |side: &Sketch| -> [bool; 2] {
+            let says = |at: usize| {
+                SEASONS.get(at).is_some_and(|season| side.units.iter().any(|unit| unit.text.starts_with(season)))
+            };
+            let summer = side.units.iter().any(|unit| unit.text == "썸머") || says(1);
+            let winter = side.units.iter().any(|unit| unit.text == "윈터") || says(3);
+            [summer, winter]
+        };
+        let (a, b) = (of(self.a), of(self.b));
+        if a != b && a.contains(&true) && b.contains(&true) && a[0] != b[0] && a[1] != b[1] {
+            sums.add("season_words", -self.policy.penalty.season_words, String::new);
+        }
+    }
+
+    /// What agrees against what does not; the weight of what agrees.
+    fn words(&self, sums: &mut Sums) -> f64 {
+        let policy = self.policy;
+        let mut evidence = 0.0;
+        let mut named = 0.0;
+        let side = |units: &[Unit], shares: &[f64]| {
+            let (mut agreed, mut named, mut left_over, mut brand_over) = (0.0, 0.0, 0.0, 0.0);
+            for (unit, &share) in units.iter().zip(shares) {
+                agreed += unit.weight * share;
+                if matches!(unit.class, Class::Word | Class::Flavour) && !unit.addon {
+                    named += unit.weight * share;
+                }
+                let over = unit.weight * (1.0 - share);
+                if unit.class == Class::Brand {
+                    brand_over += over;
+                } else {
+                    left_over += over;
+                }
+            }
+            (agreed, named, left_over, brand_over)
+        };
+        let (agreed_a, named_a, over_a, brand_a) = side(&self.a.units, &self.found.left);
+        let (agreed_b, named_b, over_b, brand_b) = side(&self.b.units, &self.found.right);
+        evidence += f64::midpoint(agreed_a, agreed_b);
+        named += f64::midpoint(named_a, named_b);
+        let fields_meet = self.a.brands.iter().any(|name| self.b.brands.contains(name));
+        if fields_meet && !(self.found_brand()) {
+            evidence += policy.weight.brand * 0.5;
+        }
+        evidence += self.agreeing_measures(sums, &mut named);
+        let against = over_a.min(over_b);
+        let extra = (over_a - over_b).abs();
+        let one_sided = if named >= 0.5 { policy.one_sided } else { policy.one_sided_unnamed };
+        // A brand that only one title names says nothing against.
+        let brands = 0.1 * (brand_a - brand_b).abs() + brand_a.min(brand_b);
+        let cost = 2.0 * policy.two_sided * against + one_sided * extra + brands;
+        let coverage = if evidence > 0.0 { evidence / (evidence + cost) } else { 0.0 };
+        sums.add("words", coverage, || self.leftovers());
+        evidence
+    }
+
+    fn found_brand(&self) -> bool {
+        self.a.units.iter().zip(&self.found.left).any(|(unit, &share)| unit.class == Class::Brand && share >= WHOLE)
+    }
+
+    fn agreeing_measures(&self, sums: &mut Sums, named: &mut f64) -> f64 {
+        let policy = self.policy;
+        let mut weight = 0.0;
+        for &measure in policy.decides.keys() {
+            let agrees = self.a.values(measure).any(|x| self.b.values(measure).any(|y| values_agree(measure, x, y)));
+            if !agrees {
+                continue;
+            }
+            let value = match measure {
+                Measure::Model => {
+                    *named += policy.weight.model;
+                    policy.weight.model
+                }
+                Measure::ShortCode => policy.weight.short_code,
+                measure if self.decides(measure) => policy.weight.attribute,
+                _ => 0.0,
+            };
+            weight += value;
+            if measure == Measure::Model {
+                sums.add("model", 0.05, String::new);
+            }
+        }
+        weight
+    }
+
+    fn leftovers(&self) -> String {
+        let of = |units: &[Unit], shares: &[f64]| {
+            let words: Vec<&str> = units
+                .iter()
+                .zip(shares)
+                .filter(|(unit, share)| **share < WHOLE && unit.weight >= 0.2)
+                .map(|(unit, _)| unit.text.as_str())
+                .collect();
+            words.join(" ")
+        };
+        let (left, right) = (of(&self.a.units, &self.found.left), of(&self.b.units, &self.found.right));
+        if left.is_empty() && right.is_empty() { String::new() } else { format!("{left} ↔ {right}") }
+    }
+}
+
+fn has_any(facts: &Facts<'_>, is: impl Fn(&Unit) -> bool) -> bool {
+    facts.a.units.iter().chain(&facts.b.units).any(is)
+}
+
+fn name_of(measure: Measure) -> &'static str {
+    match measure {
+        Measure::Model => "model",
+        Measure::ShortCode => "code",
+        Measure::Inch => "inch",
+        Measure::Area => "area",
+        Measure::Persons => "persons",
+        Measure::Parts => "parts",
+        Measure::Volume => "volume",
+        Measure::Weight => "weight",
+        Measure::Length => "length",
+        Measure::Power => "power",
+        Measure::Storage => "storage",
+        Measure::Days => "days",
+        Measure::Countries => "countries",
+        Measure::Generation => "generation",
+        Measure::Strength => "strength",
+        Measure::Purity => "purity",
+        Measure::Season => "season",
+        Measure::Year => "year",
+        Measure::Pack => "pack",
+    }
+}
+
+/// Whether two values of a measure are of a form that can disagree.
+fn values_comparable(measure: Measure, a: &str, b: &str) -> bool {
+    let digits = |text: &str| text.chars().all(|ch| ch.is_ascii_digit());
+    let tag = |text: &str| text.trim_start_matches(|ch: char| ch.is_ascii_digit() || ch == '.').to_owned();
+    match measure {
+        // A shop's article number and a maker's model are two things.
+        Measure::Model => digits(a) == digits(b),
+        Measure::Parts | Measure::Power | Measure::Storage => tag(a) == tag(b),
+        _ => true,
+    }
+}
+
+fn values_agree(measure: Measure, a: &str, b: &str) -> bool {
+    if a == b {
+        return true;
+    }
+    match measure {
+        Measure::Model => models_agree(a, b),
+        Measure::Volume | Measure::Weight | Measure::Length => {
+            matches!((a.parse::<f64>(), b.parse::<f64>()), (Ok(x), Ok(y)) if x.min(y) >= 0.95 * x.max(y))
+        }
+        _ => false,
+    }
+}
+
+/// Models that differ in a colour's suffix, or of which one is cut short before it, are one.
+fn models_agree(a: &str, b: &str) -> bool {
+    const COLOURS: [&str; 26] = [
+        "", "w", "b", "k", "g", "s", "p", "r", "wh", "bk", "gr", "gy", "sv", "pk", "be", "bg", "iv", "nv", "bl", "rd",
+        "bu", "br", "gn", "wt", "ch", "cr",
+    ];
+    let common = a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
+    if common < 4 {
+        return false;
+    }
+    match (a.get(common..), b.get(common..)) {
+        (Some(x), Some(y)) => COLOURS.contains(&x) && COLOURS.contains(&y),
+        _ => false,
+    }
+}
+
+fn price_ratio(a: Option<u32>, b: Option<u32>) -> Option<f64> {
+    match (a, b) {
+        (Some(a), Some(b)) if a > 0 && b > 0 => Some(f64::from(a.min(b)) / f64::from(a.max(b))),
+        _ => None,
+    }
+}
+
+fn offers(a: Offer<'_>, b: Offer<'_>, sums: &mut Sums) {
+    if let Some(ratio) = price_ratio(a.price, b.price) {
+        let value = match ratio {
+            ratio if ratio >= 0.97 => 0.04,
+            ratio if ratio >= 0.8 => 0.02,
+            ratio if ratio < 0.3 => -0.08,
+            ratio if ratio < 0.5 => -0.03,
+            _ => 0.0,
+        };
+        sums.add("price", value, || format!("{ratio:.2}"));
+    }
+    if let (Some(a), Some(b)) = (a.image, b.image)
+        && !a.is_empty()
+        && a == b
+    {
+        sums.add("image", 0.35, String::new);
+    }
+}

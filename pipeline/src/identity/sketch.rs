@@ -1,0 +1,144 @@
+//! A title's features weighed and sorted for comparing: units with weights, attributes, and the sets that decide.
+
+use std::collections::HashMap;
+
+use crate::listing::{Attribute, Class, Domain, Features, Measure};
+
+use super::Policy;
+
+/// How rare words are among the listings at hand; without counts every word is taken for equally rare.
+#[derive(Clone, Debug, Default)]
+pub struct Rarity {
+    counts: HashMap<String, u32>,
+    titles: u32,
+}
+
+/// Fewer titles than this tell nothing about rarity.
+const MIN_TITLES: u32 = 200;
+
+impl Rarity {
+    /// Counts the words of many titles, once a title.
+    pub(crate) fn count<'a>(titles: impl Iterator<Item = &'a Features>) -> Self {
+        let mut rarity = Self::default();
+        let mut seen: Vec<&str> = Vec::new();
+        for features in titles {
+            rarity.titles = rarity.titles.saturating_add(1);
+            seen.clear();
+            seen.extend(features.tokens.iter().map(|token| token.text.as_str()));
+            seen.sort_unstable();
+            seen.dedup();
+            for word in &seen {
+                match rarity.counts.get_mut(*word) {
+                    Some(count) => *count += 1,
+                    None => {
+                        rarity.counts.insert((*word).to_owned(), 1);
+                    }
+                }
+            }
+        }
+        rarity
+    }
+
+    /// A factor on a word's weight, around 1: 0.4 for one that many titles have, 1.3 for one that hardly any has.
+    fn factor(&self, word: &str) -> f64 {
+        if self.titles < MIN_TITLES {
+            return 1.0;
+        }
+        let count = f64::from(self.counts.get(word).copied().unwrap_or(1).max(1));
+        let share = count / f64::from(self.titles);
+        // A word in one title of a thousand weighs 1; ten times as frequent, 0.3 less.
+        (1.0 - 0.3 * (share * 1_000.0).log10()).clamp(0.4, 1.3)
+    }
+}
+
+/// A word to be matched.
+#[derive(Clone, Debug)]
+pub(crate) struct Unit {
+    pub(crate) text: String,
+    pub(crate) chars: Vec<char>,
+    pub(crate) class: Class,
+    pub(crate) weight: f64,
+    pub(crate) addon: bool,
+}
+
+/// A title ready to be compared.
+#[derive(Clone, Debug, Default)]
+pub struct Sketch {
+    pub(crate) units: Vec<Unit>,
+    pub(crate) attributes: Vec<Attribute>,
+    pub(crate) brands: Vec<String>,
+    pub(crate) domain: Option<Domain>,
+    pub(crate) key: String,
+}
+
+impl Sketch {
+    /// Weighs the words of `features`.
+    pub fn new(features: &Features, rarity: &Rarity, policy: &Policy) -> Self {
+        let units = features
+            .tokens
+            .iter()
+            .map(|token| {
+                let chars: Vec<char> = token.text.chars().collect();
+                let base = base(token.class, chars.len(), features.domain, policy);
+                let factor = rarity.factor(&token.text);
+                let weight = if token.addon { base * policy.weight.addon } else { base * factor };
+                Unit { text: token.text.clone(), chars, class: token.class, weight, addon: token.addon }
+            })
+            .collect();
+        Self {
+            units,
+            attributes: features.attributes.clone(),
+            brands: features.brands.clone(),
+            domain: features.domain,
+            key: features.key.clone(),
+        }
+    }
+
+    /// The values of `measure` on the article itself.
+    pub(crate) fn values(&self, measure: Measure) -> impl Iterator<Item = &str> {
+        self.attributes
+            .iter()
+            .filter(move |attribute| attribute.measure == measure && !attribute.addon)
+            .map(|attribute| attribute.value.as_str())
+    }
+
+    /// Whether a word of `class` is said of the article itself.
+    pub(crate) fn says(&self, class: Class) -> bool {
+        self.units.iter().any(|unit| unit.class == class && !unit.addon)
+    }
+
+    /// Whether there is nothing to compare.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.units.is_empty() && self.attributes.iter().all(|attribute| attribute.measure != Measure::Model)
+    }
+}
+
+/// Whether what is eaten is at stake, so that colours and flavours name the article.
+pub(crate) fn eaten(domain: Option<Domain>) -> bool {
+    matches!(domain, Some(Domain::Food | Domain::Health | Domain::Pet))
+}
+
+fn base(class: Class, length: usize, domain: Option<Domain>, policy: &Policy) -> f64 {
+    let weight = &policy.weight;
+    match class {
+        Class::Word => match length {
+            0 | 1 => 0.4,
+            2 => 0.85,
+            3 => 1.1,
+            _ => 1.3,
+        },
+        Class::Brand => weight.brand,
+        Class::Kind => weight.kind,
+        Class::Flavour if eaten(domain) || domain.is_none() => weight.flavour,
+        Class::Flavour => weight.flavour * 0.7,
+        Class::Material => weight.material,
+        Class::Design => weight.design,
+        Class::Variant => weight.variant,
+        Class::Origin => weight.origin,
+        Class::Male | Class::Female | Class::Unisex | Class::Child => weight.gender,
+        Class::Colour if eaten(domain) => weight.flavour,
+        Class::Colour | Class::Size => weight.colour,
+        Class::Filler => weight.filler,
+        Class::Promo | Class::Pack => 0.0,
+    }
+}

@@ -1,0 +1,154 @@
+//! How alike two spellings are: by the letters of Hangul syllables, and across Hangul and Latin by their consonants.
+
+/// The letters (jamo) of a Hangul syllable, or the character itself.
+fn letters(text: &str, out: &mut Vec<char>) {
+    const BASE: u32 = 0xAC00;
+    const LAST: u32 = 0xD7A3;
+    out.clear();
+    for ch in text.chars() {
+        let code = u32::from(ch);
+        if !(BASE..=LAST).contains(&code) {
+            out.push(ch);
+            continue;
+        }
+        let index = code - BASE;
+        let (initial, vowel, last) = (index / 588, index % 588 / 28, index % 28);
+        out.extend(char::from_u32(0x1100 + initial));
+        out.extend(char::from_u32(0x1161 + vowel));
+        if last > 0 {
+            out.extend(char::from_u32(0x11A7 + last));
+        }
+    }
+}
+
+/// Whether `a` and `b` are one word with a slip of the pen: at least four syllables, and at most one letter in seven differs.
+pub(crate) fn slip(a: &str, b: &str) -> bool {
+    let (count_a, count_b) = (a.chars().count(), b.chars().count());
+    if count_a.min(count_b) < 3 || count_a.abs_diff(count_b) > 1 || count_a.max(count_b) > 24 {
+        return false;
+    }
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    letters(a, &mut left);
+    letters(b, &mut right);
+    if a.is_ascii() && left.len().min(right.len()) < 6 {
+        return false;
+    }
+    let distance = strsim::generic_levenshtein(&left, &right);
+    // Three syllables differ by a vowel in two different names too often; only longer words are let slip so much.
+    let allowed = if count_a.min(count_b) == 3 { 1 } else { left.len().max(right.len()) / 7 };
+    distance > 0 && distance <= allowed && (count_a.min(count_b) > 3 || vowels_only(&left, &right))
+}
+
+/// Whether the two differ in vowels that one sound is spelled with.
+fn vowels_only(left: &[char], right: &[char]) -> bool {
+    const ALIKE: [(char, char); 6] = [
+        ('\u{1162}', '\u{1166}'), // ㅐ ㅔ
+        ('\u{1161}', '\u{1163}'), // ㅏ ㅑ
+        ('\u{1165}', '\u{1167}'), // ㅓ ㅕ
+        ('\u{1169}', '\u{116D}'), // ㅗ ㅛ
+        ('\u{116E}', '\u{1172}'), // ㅜ ㅠ
+        ('\u{1165}', '\u{1169}'), // ㅓ ㅗ
+    ];
+    left.len() == right.len()
+        && left.iter().zip(right).all(|(&a, &b)| a == b || ALIKE.contains(&(a, b)) || ALIKE.contains(&(b, a)))
+}
+
+/// The consonants of a word as classes of sound, the same for Hangul and Latin spellings.
+fn consonants(text: &str) -> Option<String> {
+    // Initial consonants ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ, and final ones by their index.
+    const INITIAL: [char; 19] =
+        ['k', 'k', 'n', 't', 't', 'r', 'm', 'p', 'p', 's', 's', ' ', 's', 's', 's', 'k', 't', 'p', 'h'];
+    const FINAL: [char; 28] = [
+        ' ', 'k', 'k', 'k', 'n', 'n', 'n', 't', 'r', 'r', 'r', 'r', 'r', 'r', 'r', 'r', 'm', 'p', 'p', 's', 's', 'n',
+        's', 's', 'k', 't', 'p', 't',
+    ];
+    let mut out = String::new();
+    let mut push = |sound: char| {
+        if sound != ' ' && sound != 'h' && !out.ends_with(sound) {
+            out.push(sound);
+        }
+    };
+    for ch in text.chars() {
+        let code = u32::from(ch);
+        if (0xAC00..=0xD7A3).contains(&code) {
+            let index = usize::try_from(code - 0xAC00).ok()?;
+            push(*INITIAL.get(index / 588)?);
+            push(*FINAL.get(index % 28)?);
+        } else {
+            match ch {
+                'b' | 'p' | 'f' | 'v' => push('p'),
+                'c' | 'k' | 'g' | 'q' => push('k'),
+                'd' | 't' => push('t'),
+                'j' | 's' | 'z' => push('s'),
+                'l' | 'r' => push('r'),
+                'm' => push('m'),
+                'n' => push('n'),
+                'x' => {
+                    push('k');
+                    push('s');
+                }
+                'a'..='z' | '\'' | '.' | '-' | '&' => {}
+                _ => return None,
+            }
+        }
+    }
+    Some(out)
+}
+
+/// Whether one is written in Latin letters, the other in Hangul, and they sound alike.
+///
+/// English `c` and `ch` sound as k or s: both are tried at the head of the word.
+pub(crate) fn transliterated(a: &str, b: &str) -> bool {
+    let (latin, hangul) = match (a.is_ascii(), b.is_ascii()) {
+        (true, false) => (a, b),
+        (false, true) => (b, a),
+        _ => return false,
+    };
+    if latin.chars().count() < 3 || hangul.chars().count() < 2 || latin.len() > 24 || hangul.len() > 48 {
+        return false;
+    }
+    let Some(heard) = consonants(hangul) else { return false };
+    if heard.chars().count() < 2 {
+        return false;
+    }
+    let soft = latin.replace("ch", "s").replace("ce", "se").replace("ci", "si").replace("cy", "sy");
+    [latin, soft.as_str()].iter().any(|spelling| consonants(spelling).is_some_and(|sounds| close(&sounds, &heard)))
+}
+
+/// Equal but for the final sounds that Korean leaves unwritten or writes as a syllable of its own.
+fn close(latin: &str, hangul: &str) -> bool {
+    if latin == hangul {
+        return true;
+    }
+    let (mut a, mut b) = (latin.chars().collect::<Vec<_>>(), hangul.chars().collect::<Vec<_>>());
+    if a.len() >= 3 && b.len() >= 3 {
+        // A silent r before a consonant or at the end: discover, sports.
+        a.retain(|&sound| sound != 'r');
+        b.retain(|&sound| sound != 'r');
+        return a.len() >= 3 && a == b;
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_are_one_word_and_other_names_are_not() {
+        assert!(slip("종아리마사지기", "종아리마사자기"));
+        assert!(slip("마스터셰프", "마스터쉐프"));
+        assert!(!slip("플렉스", "플로우"));
+        assert!(!slip("사과", "사고"));
+        assert!(!slip("r7", "r9"));
+    }
+
+    #[test]
+    fn a_brand_is_heard_in_either_script() {
+        for (latin, hangul) in [("puma", "푸마"), ("columbia", "컬럼비아"), ("chanel", "샤넬"), ("samsonite", "쌤소나이트")] {
+            assert!(transliterated(latin, hangul), "{latin} {hangul}");
+        }
+        assert!(!transliterated("nike", "푸마"));
+        assert!(!transliterated("nike", "adidas"));
+    }
+}

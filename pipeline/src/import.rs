@@ -1,0 +1,3 @@
+//! Data of others mapped to the input tables.
+
+pub mod retail;

@@ -1,0 +1,529 @@
+//! A title cut into items: words, numbers with units, codes and seasons, each with the segment (bracket, plus, underscore) it stands in.
+
+use super::normal::{Glyph, normalise};
+use super::unit::{self, Unit};
+use super::{Class, Domain, Lexicon, Measure, Span, segment};
+
+/// Items of a title at most; later ones are ignored.
+pub(crate) const MAX_ITEMS: usize = 160;
+
+/// What an item is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum What {
+    /// A word.
+    Word { text: String, class: Class, domain: Option<Domain>, comments: bool, gives: bool },
+    /// A number with a unit, a code, a season.
+    Measured { measure: Measure, value: String },
+    /// Money, a percentage, a rank.
+    Money,
+    /// A date, a time.
+    Idle,
+    /// A number without a unit.
+    Lone(f64),
+}
+
+/// One item of a title.
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    pub(crate) what: What,
+    pub(crate) span: Span,
+    /// Which segment it stands in; a new one begins at each bracket and underscore.
+    pub(crate) segment: usize,
+    /// The segment is a bracket.
+    pub(crate) bracket: bool,
+    /// The segment follows an underscore.
+    pub(crate) underscore: bool,
+    /// The separator before the item within its segment: a space where there is none.
+    pub(crate) separator: char,
+    /// It touches the item before it.
+    pub(crate) glued: bool,
+}
+
+struct Chunk {
+    text: Vec<Glyph>,
+    segment: usize,
+    bracket: bool,
+    underscore: bool,
+    separator: char,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Digit,
+    Latin,
+    Other,
+}
+
+fn kind(ch: char) -> Kind {
+    if ch.is_ascii_digit() {
+        Kind::Digit
+    } else if ch.is_ascii_alphabetic() {
+        Kind::Latin
+    } else {
+        Kind::Other
+    }
+}
+
+/// Marks the brackets that close again; others are spaces.
+fn pair_brackets(glyphs: &mut [Glyph]) {
+    let mut open: Vec<usize> = Vec::new();
+    let mut paired = vec![false; glyphs.len()];
+    for (at, glyph) in glyphs.iter().enumerate() {
+        match glyph.ch {
+            '[' => open.push(at),
+            ']' => {
+                if let Some(start) = open.pop() {
+                    paired[start] = true;
+                    paired[at] = true;
+                }
+            }
+            _ => {}
+        }
+    }
+    for (glyph, paired) in glyphs.iter_mut().zip(paired) {
+        if matches!(glyph.ch, '[' | ']') && !paired {
+            glyph.ch = ' ';
+        }
+    }
+}
+
+/// Cuts at spaces, brackets and separators; `.`, `-`, `'` and `,` stay where they join digits or letters.
+fn chunks(title: &str) -> Vec<Chunk> {
+    let mut glyphs = normalise(title);
+    pair_brackets(&mut glyphs);
+    let mut out: Vec<Chunk> = Vec::new();
+    let mut text: Vec<Glyph> = Vec::new();
+    let (mut segment, mut depth, mut underscore, mut separator) = (0_usize, 0_usize, false, ' ');
+    let at = |index: usize| glyphs.get(index).map_or(' ', |glyph| glyph.ch);
+    for (index, &glyph) in glyphs.iter().enumerate() {
+        let before = if index == 0 { ' ' } else { at(index - 1) };
+        let after = at(index + 1);
+        let joined = match glyph.ch {
+            '.' => {
+                before.is_ascii_digit() && after.is_ascii_digit()
+                    || before.is_ascii_alphabetic() && after.is_ascii_alphabetic()
+            }
+            '-' | '\'' => before.is_ascii_alphanumeric() && after.is_ascii_alphanumeric(),
+            '*' => before.is_alphanumeric() && after.is_ascii_digit(),
+            '"' | '%' => before.is_ascii_digit(),
+            '/' => {
+                matches!((before, after), ('s', 's') | ('f', 'w') | ('a', 'w')) && !at(index + 2).is_ascii_alphabetic()
+            }
+            ch => ch.is_alphanumeric(),
+        };
+        if glyph.ch == ',' && before.is_ascii_digit() && (1..=3).all(|ahead| at(index + ahead).is_ascii_digit()) {
+            continue;
+        }
+        if joined {
+            let ch = if glyph.ch == '*' { 'x' } else { glyph.ch };
+            if ch != '/' {
+                text.push(Glyph { ch, span: glyph.span });
+            }
+            continue;
+        }
+        if !text.is_empty() {
+            let text = std::mem::take(&mut text);
+            out.push(Chunk { text, segment, bracket: depth > 0, underscore, separator });
+            separator = ' ';
+        }
+        match glyph.ch {
+            '[' => {
+                depth += 1;
+                segment += 1;
+                underscore = false;
+                separator = ' ';
+            }
+            ']' => {
+                depth = depth.saturating_sub(1);
+                segment += 1;
+                underscore = false;
+                separator = ' ';
+            }
+            '_' => {
+                segment += 1;
+                underscore = true;
+                separator = ' ';
+            }
+            ' ' => {}
+            ch => separator = ch,
+        }
+    }
+    if !text.is_empty() {
+        out.push(Chunk { text, segment, bracket: depth > 0, underscore, separator });
+    }
+    out
+}
+
+struct Lexer<'a, 'w> {
+    items: Vec<Item>,
+    brands: &'a [String],
+    lexicon: &'a Lexicon<'w>,
+}
+
+/// The items of `title`, at most [`MAX_ITEMS`].
+pub(crate) fn lex(title: &str, brands: &[String], lexicon: &Lexicon<'_>) -> Vec<Item> {
+    let chunks = chunks(title);
+    let mut lexer = Lexer { items: Vec::with_capacity(chunks.len()), brands, lexicon };
+    for chunk in &chunks {
+        if lexer.items.len() >= MAX_ITEMS {
+            break;
+        }
+        lexer.chunk(chunk);
+    }
+    lexer.items
+}
+
+impl Lexer<'_, '_> {
+    fn push(&mut self, chunk: &Chunk, what: What, start: usize, end: usize) {
+        if let (Some(first), Some(last)) = (chunk.text.get(start), chunk.text.get(end.saturating_sub(1))) {
+            self.items.push(Item {
+                what,
+                span: first.span.to(last.span),
+                segment: chunk.segment,
+                bracket: chunk.bracket,
+                underscore: chunk.underscore,
+                separator: if start == 0 { chunk.separator } else { ' ' },
+                glued: start > 0,
+            });
+        }
+    }
+
+    fn word(&mut self, chunk: &Chunk, start: usize, end: usize, class: Class, text: &str) {
+        let what = What::Word { text: text.to_owned(), class, domain: None, comments: false, gives: false };
+        self.push(chunk, what, start, end);
+    }
+
+    fn known(&mut self, chunk: &Chunk, start: usize, end: usize, entry: &super::words::Entry) {
+        let what = What::Word {
+            text: entry.canonical.to_string(),
+            class: entry.class,
+            domain: entry.domain,
+            comments: entry.comments,
+            gives: entry.gives,
+        };
+        self.push(chunk, what, start, end);
+    }
+
+    fn chunk(&mut self, chunk: &Chunk) {
+        let text: Vec<char> = chunk.text.iter().map(|glyph| glyph.ch).collect();
+        let mut at = 0;
+        while at < text.len() && self.items.len() < MAX_ITEMS {
+            let next = self.step(chunk, &text, at);
+            at = next.max(at + 1);
+        }
+    }
+
+    /// Reads one item at `at`; the position after it.
+    fn step(&mut self, chunk: &Chunk, text: &[char], at: usize) -> usize {
+        let Some(&first) = text.get(at) else { return at };
+        if let Some(end) = self.brand_at(chunk, text, at) {
+            return end;
+        }
+        if kind(first) != Kind::Other || self.mixed_word_ahead(text, at) {
+            if let Some(end) = self.listed_at(chunk, text, at) {
+                return end;
+            }
+        }
+        match kind(first) {
+            Kind::Digit => self.number(chunk, text, at),
+            Kind::Latin => self.latin(chunk, text, at),
+            Kind::Other if first.is_alphanumeric() => self.hangul(chunk, text, at),
+            Kind::Other => at + 1,
+        }
+    }
+
+    fn mixed_word_ahead(&self, text: &[char], at: usize) -> bool {
+        let end = (at + self.lexicon.words.longest()).min(text.len());
+        text.get(at..end).is_some_and(|ahead| ahead.iter().any(|&ch| kind(ch) != Kind::Other))
+    }
+
+    /// The listing's own brand at `at`.
+    fn brand_at(&mut self, chunk: &Chunk, text: &[char], at: usize) -> Option<usize> {
+        for brand in self.brands {
+            let length = brand.chars().count();
+            let end = at + length;
+            let Some(run) = text.get(at..end) else { continue };
+            let begins_word = at == 0 || kind_changes(text, at);
+            let ends_word = kind(*run.last()?) == Kind::Other || end == text.len() || kind_changes(text, end);
+            if length >= 2 && begins_word && ends_word && brand.chars().eq(run.iter().copied()) {
+                let brand = brand.clone();
+                self.word(chunk, at, end, Class::Brand, &brand);
+                return Some(end);
+            }
+        }
+        None
+    }
+
+    /// The longest listed word at `at` that holds Latin letters or digits and ends where a run of them ends.
+    fn listed_at(&mut self, chunk: &Chunk, text: &[char], at: usize) -> Option<usize> {
+        if at > 0 && !kind_changes(text, at) && kind(*text.get(at)?) != Kind::Other {
+            return None;
+        }
+        let longest = self.lexicon.words.longest().min(text.len() - at);
+        for length in (2..=longest).rev() {
+            let run = text.get(at..at + length)?;
+            let has_code = run.iter().any(|&ch| kind(ch) != Kind::Other);
+            let ends = at + length == text.len() || kind_changes(text, at + length);
+            if !has_code || !ends || run.iter().all(char::is_ascii_digit) && length < 4 {
+                continue;
+            }
+            let word: String = run.iter().collect();
+            if let Some(entry) = self.lexicon.words.get(&word) {
+                let entry = entry.clone();
+                self.known(chunk, at, at + length, &entry);
+                return Some(at + length);
+            }
+        }
+        None
+    }
+
+    fn hangul(&mut self, chunk: &Chunk, text: &[char], at: usize) -> usize {
+        let end = (at..text.len())
+            .find(|&index| text.get(index).is_none_or(|&ch| kind(ch) != Kind::Other || !ch.is_alphanumeric()))
+            .unwrap_or(text.len());
+        let Some(run) = text.get(at..end) else { return end };
+        if at == 0
+            && let Some(Item { what: What::Lone(number), .. }) = self.items.last()
+            && let Some((unit, length)) = unit::leading(run)
+            && length == run.len()
+        {
+            // `5 세트`, `55 인치`: the unit stands apart from its number.
+            let number = *number;
+            self.items.pop();
+            self.quantity(chunk, at, end, number, unit);
+            return end;
+        }
+        // A brand at the head of a run ends there, so the brand check sees every run's head once; then dictionary words.
+        let whole: String = run.iter().collect();
+        if self.lexicon.is_brand(&whole) {
+            self.word(chunk, at, end, Class::Brand, &whole);
+            return end;
+        }
+        let words = self.lexicon.words;
+        for piece in segment::cut(run, words) {
+            let (start, stop) = (at + piece.start, at + piece.end);
+            match piece.entry {
+                Some(entry) => self.known(chunk, start, stop, entry),
+                None => {
+                    let word: String = run.iter().skip(piece.start).take(piece.end - piece.start).collect();
+                    self.word(chunk, start, stop, Class::Word, &word);
+                }
+            }
+        }
+        end
+    }
+
+    /// A number at `at`: a season, a chain of quantities, a code, or a lone number.
+    fn number(&mut self, chunk: &Chunk, text: &[char], at: usize) -> usize {
+        let run_end = code_end(text, at);
+        if let Some(end) = self.season(chunk, text, at) {
+            return end;
+        }
+        let (number, digits_end) = number_at(text, at);
+        let rest = text.get(digits_end..).unwrap_or_default();
+        if let Some((unit, length)) = unit::leading(rest) {
+            let end = digits_end + length;
+            let latin_unit = rest.first().is_some_and(char::is_ascii_alphabetic);
+            // A Latin unit inside a longer run of letters and digits is part of a code, unless a chain such as 1.1gx14포 follows.
+            let chained = text.get(end) == Some(&'x') && text.get(end + 1).is_some_and(char::is_ascii_digit);
+            if !latin_unit || end >= run_end || chained {
+                self.quantity(chunk, at, end, number, unit);
+                return if chained { end + 1 } else { end };
+            }
+        }
+        if run_end > digits_end && text.get(at..run_end).is_some_and(|run| run.iter().any(char::is_ascii_alphabetic)) {
+            if text.get(digits_end) == Some(&'x') && text.get(digits_end + 1).is_some_and(char::is_ascii_digit) {
+                self.push(chunk, What::Idle, at, digits_end);
+                return digits_end + 1;
+            }
+            self.code(chunk, text, at, run_end);
+            return run_end;
+        }
+        let digits: String = text.get(at..digits_end).unwrap_or_default().iter().collect();
+        let what = if digits.len() >= 5 && !digits.contains('.') {
+            What::Measured { measure: Measure::Model, value: digits }
+        } else if matches!(digits.as_str(), "925" | "950" | "999" | "750" | "585") {
+            What::Measured { measure: Measure::Purity, value: digits }
+        } else if matches!(digits.as_str(), "2.0" | "3.0" | "4.0" | "5.0" | "1.0") {
+            What::Measured { measure: Measure::Generation, value: unit::trimmed(number) }
+        } else if (2015.0..2040.0).contains(&number) && digits.len() == 4 {
+            What::Measured { measure: Measure::Year, value: unit::trimmed(number - 2000.0) }
+        } else if let Some(what) = self.after_word(number, at) {
+            what
+        } else if digits.len() >= 3 && number >= 100.0 {
+            What::Word { text: digits, class: Class::Word, domain: None, comments: false, gives: false }
+        } else {
+            What::Lone(number)
+        };
+        self.push(chunk, what, at, digits_end);
+        digits_end
+    }
+
+    /// What a number that touches a word before it says: 시즌6 a generation, 보스웰리아1000 a strength, 리필2 a count.
+    fn after_word(&self, number: f64, at: usize) -> Option<What> {
+        let last = self.items.last().filter(|_| at > 0)?;
+        let What::Word { text, class, .. } = &last.what else { return None };
+        let value = unit::trimmed(number);
+        let measure = match class {
+            _ if text == "시즌" || text == "버전" => Measure::Generation,
+            Class::Flavour | Class::Word if number >= 100.0 => Measure::Strength,
+            Class::Flavour | Class::Pack | Class::Kind | Class::Promo | Class::Material | Class::Colour => {
+                Measure::Pack
+            }
+            Class::Word | Class::Variant | Class::Brand if number < 20.0 => Measure::Generation,
+            _ => return None,
+        };
+        Some(What::Measured { measure, value })
+    }
+
+    /// `26ss`, `26 ss`, `2026fw`.
+    fn season(&mut self, chunk: &Chunk, text: &[char], at: usize) -> Option<usize> {
+        let digits = text.get(at..)?.iter().take_while(|ch| ch.is_ascii_digit()).count();
+        if digits != 2 && digits != 4 {
+            return None;
+        }
+        let year: String = text.get(at + digits - 2..at + digits)?.iter().collect();
+        let letters: String = text.get(at + digits..)?.iter().take_while(|ch| ch.is_ascii_alphabetic()).collect();
+        let half = season_half(&letters)?;
+        let end = at + digits + letters.len();
+        self.push(chunk, What::Measured { measure: Measure::Season, value: format!("{year}{half}") }, at, end);
+        Some(end)
+    }
+
+    fn quantity(&mut self, chunk: &Chunk, at: usize, end: usize, number: f64, unit: Option<Unit>) {
+        let what = match unit {
+            None => What::Measured { measure: Measure::Pack, value: unit::trimmed(number) },
+            Some(Unit::Money) => What::Money,
+            Some(Unit::Idle) => What::Idle,
+            Some(Unit::Word) => {
+                let text = chunk.text.get(at..end).unwrap_or_default().iter().map(|glyph| glyph.ch).collect();
+                What::Word { text, class: Class::Word, domain: None, comments: false, gives: false }
+            }
+            Some(Unit::Is(Measure::Purity, _)) if ![9.0, 10.0, 14.0, 18.0, 22.0, 24.0].contains(&number) => {
+                What::Word {
+                    text: format!("{}k", unit::trimmed(number)),
+                    class: Class::Word,
+                    domain: None,
+                    comments: false,
+                    gives: false,
+                }
+            }
+            Some(Unit::Is(Measure::Year, _)) if number > 2000.0 => {
+                What::Measured { measure: Measure::Year, value: unit::trimmed(number - 2000.0) }
+            }
+            Some(unit @ (Unit::Is(measure, _) | Unit::Tagged(measure, _))) => {
+                What::Measured { measure, value: unit::value(number, unit) }
+            }
+        };
+        self.push(chunk, what, at, end);
+    }
+
+    /// Latin letters at `at`: a word, or a code where digits are among them.
+    fn latin(&mut self, chunk: &Chunk, text: &[char], at: usize) -> usize {
+        let end = code_end(text, at);
+        let run = text.get(at..end).unwrap_or_default();
+        if !run.iter().any(char::is_ascii_digit) {
+            return self.latin_word(chunk, text, at, end);
+        }
+        let letters = run.iter().take_while(|ch| ch.is_ascii_alphabetic()).count();
+        let word: String = run.iter().take(letters).collect();
+        let tail: String = run.iter().skip(letters).collect();
+        let number: Option<f64> = tail.parse().ok();
+        match (word.as_str(), number) {
+            // `x9팩` and the like: a multiplier before a quantity.
+            ("x", Some(_)) => return at + 1,
+            ("spf" | "pa" | "no" | "vol" | "tel" | "uv", Some(_)) => self.push(chunk, What::Idle, at, end),
+            ("season" | "ver" | "version" | "s" | "v" | "gen", Some(number)) if letters > 1 || tail.contains('.') => {
+                let what = What::Measured { measure: Measure::Generation, value: unit::trimmed(number) };
+                self.push(chunk, what, at, end);
+            }
+            _ => self.code(chunk, text, at, end),
+        }
+        end
+    }
+
+    fn latin_word(&mut self, chunk: &Chunk, text: &[char], at: usize, end: usize) -> usize {
+        let word: String = text.get(at..end).unwrap_or_default().iter().collect();
+        if let Some(half) = season_half(&word) {
+            // `26 ss`: the year stands apart from its half.
+            if let Some(last) = self.items.last_mut()
+                && let Some(year) = lone_year(last)
+            {
+                last.what = What::Measured { measure: Measure::Season, value: format!("{year}{half}") };
+                return end;
+            }
+        }
+        if self.lexicon.is_brand(&word) {
+            self.word(chunk, at, end, Class::Brand, &word);
+            return end;
+        }
+        match self.lexicon.words.get(&word).cloned() {
+            Some(entry) => self.known(chunk, at, end, &entry),
+            None if word == "x" => self.push(chunk, What::Idle, at, end),
+            None if matches!(word.as_str(), "ii" | "iii") => {
+                let value = word.len().to_string();
+                self.push(chunk, What::Measured { measure: Measure::Generation, value }, at, end);
+            }
+            None => self.word(chunk, at, end, Class::Word, &word),
+        }
+        end
+    }
+
+    fn code(&mut self, chunk: &Chunk, text: &[char], at: usize, end: usize) {
+        let code: String =
+            text.get(at..end).unwrap_or_default().iter().filter(|ch| ch.is_ascii_alphanumeric()).collect();
+        let measure = if code.len() <= 3 { Measure::ShortCode } else { Measure::Model };
+        self.push(chunk, What::Measured { measure, value: code }, at, end);
+    }
+}
+
+/// The two digits of the year that a number before `ss` or `fw` means.
+fn lone_year(item: &Item) -> Option<String> {
+    match &item.what {
+        What::Lone(number) if (10.0..100.0).contains(number) => Some(unit::trimmed(*number)),
+        What::Measured { measure: Measure::Year, value } => Some(value.clone()),
+        _ => None,
+    }
+}
+
+/// `ss` or `fw` for the spellings of a half year's collection.
+fn season_half(letters: &str) -> Option<&'static str> {
+    match letters {
+        "ss" | "sm" | "summer" => Some("ss"),
+        "fw" | "aw" | "winter" => Some("fw"),
+        _ => None,
+    }
+}
+
+/// Whether the class of character changes between `at - 1` and `at`.
+fn kind_changes(text: &[char], at: usize) -> bool {
+    match (at.checked_sub(1).and_then(|before| text.get(before)), text.get(at)) {
+        (Some(&before), Some(&here)) => {
+            kind(before) != kind(here) || !before.is_alphanumeric() || !here.is_alphanumeric()
+        }
+        _ => true,
+    }
+}
+
+/// The end of the run of Latin letters, digits and joints at `at`.
+fn code_end(text: &[char], at: usize) -> usize {
+    (at..text.len())
+        .find(|&index| text.get(index).is_none_or(|&ch| !ch.is_ascii_alphanumeric() && !matches!(ch, '-' | '\'' | '.')))
+        .unwrap_or(text.len())
+}
+
+/// The number at `at` and the position after it.
+fn number_at(text: &[char], at: usize) -> (f64, usize) {
+    let mut end = at;
+    let mut point = false;
+    while let Some(&ch) = text.get(end) {
+        let decimal = ch == '.' && !point && text.get(end + 1).is_some_and(char::is_ascii_digit);
+        if !ch.is_ascii_digit() && !decimal {
+            break;
+        }
+        point |= decimal;
+        end += 1;
+    }
+    let digits: String = text.get(at..end).unwrap_or_default().iter().collect();
+    (digits.parse().unwrap_or(0.0), end)
+}

@@ -1,0 +1,295 @@
+//! From a title's items to its features: remarks, gifts, promotion and slot codes go, what is left is typed.
+
+use super::lex::{Item, What};
+use super::{Attribute, Class, Domain, Features, Measure, Token};
+
+/// How many words before a remark's marker belong to the remark.
+const REMARK_WORDS: usize = 2;
+
+/// Builds the features from the items of a title.
+pub(crate) fn prune(items: Vec<Item>, brands: Vec<String>, category: Option<Domain>) -> Features {
+    let mut dropped = vec![false; items.len()];
+    for range in segments(&items) {
+        prune_segment(&items, range, &mut dropped);
+    }
+    drop_leading_number(&items, &mut dropped);
+    let domain = domain(&items, &dropped, category);
+    let addon = addons(&items, domain);
+    let mut features = Features { brands, domain, ..Features::default() };
+    for (index, item) in items.into_iter().enumerate() {
+        let addon = addon.get(index).copied().unwrap_or(false);
+        if dropped.get(index).copied().unwrap_or(true) {
+            continue;
+        }
+        match item.what {
+            What::Word { text, class, domain, .. } => {
+                if !matches!(class, Class::Promo | Class::Pack) {
+                    features.tokens.push(Token { text, class, domain, addon, span: item.span });
+                }
+            }
+            What::Measured { measure, value } => {
+                features.attributes.push(Attribute { measure, value, addon, span: item.span });
+            }
+            What::Money | What::Idle | What::Lone(_) => {}
+        }
+    }
+    features.key = key(&features);
+    features
+}
+
+/// The ranges of items that share a segment.
+fn segments(items: &[Item]) -> Vec<std::ops::Range<usize>> {
+    let mut ranges = Vec::new();
+    let mut start = 0;
+    for index in 1..=items.len() {
+        let ends = match (items.get(index), items.get(start)) {
+            (Some(here), Some(first)) => here.segment != first.segment,
+            _ => true,
+        };
+        if ends && index > start {
+            ranges.push(start..index);
+            start = index;
+        }
+    }
+    ranges
+}
+
+fn gives(item: &Item) -> bool {
+    matches!(item.what, What::Word { gives: true, .. })
+}
+
+/// Whether the item makes a remark of the bracket it stands in.
+fn remarks(item: &Item) -> bool {
+    match &item.what {
+        What::Money => true,
+        What::Word { comments, class, .. } => *comments || *class == Class::Promo,
+        _ => false,
+    }
+}
+
+/// Whether the item survives in a remark: what decides an article is sometimes said there.
+fn survives_remark(item: &Item) -> bool {
+    match &item.what {
+        What::Word { class, .. } => matches!(
+            class,
+            Class::Male
+                | Class::Female
+                | Class::Unisex
+                | Class::Child
+                | Class::Brand
+                | Class::Flavour
+                | Class::Material
+                | Class::Variant
+        ),
+        What::Measured { .. } => true,
+        What::Money | What::Idle | What::Lone(_) => false,
+    }
+}
+
+fn drop_all(dropped: &mut [bool], range: std::ops::Range<usize>) {
+    if let Some(part) = dropped.get_mut(range) {
+        part.fill(true);
+    }
+}
+
+fn prune_segment(items: &[Item], range: std::ops::Range<usize>, dropped: &mut [bool]) {
+    let Some(segment) = items.get(range.clone()) else { return };
+    let Some(first) = segment.first() else { return };
+    if first.bracket || first.underscore {
+        let bare_code = |item: &Item| match &item.what {
+            What::Measured { .. } | What::Lone(_) | What::Idle => true,
+            What::Word { text, .. } => text.chars().all(|ch| ch.is_ascii_alphanumeric()),
+            What::Money => false,
+        };
+        if segment.iter().any(gives) || first.underscore && segment.iter().all(bare_code) {
+            drop_all(dropped, range);
+            return;
+        }
+        if segment.iter().any(remarks) {
+            for (offset, item) in segment.iter().enumerate() {
+                if !survives_remark(item) {
+                    drop_all(dropped, range.start + offset..range.start + offset + 1);
+                }
+            }
+            return;
+        }
+        // One letter in brackets is a channel's or slot's mark, unless it is a word that decides.
+        if let [Item { what: What::Word { text, class: Class::Word | Class::Variant, .. }, .. }] = segment
+            && text.chars().count() == 1
+        {
+            drop_all(dropped, range);
+        }
+        return;
+    }
+    for (offset, item) in segment.iter().enumerate() {
+        let at = range.start + offset;
+        if gives(item) {
+            let from = gift_start(items, &range, at);
+            drop_all(dropped, from..at + 1);
+        } else if matches!(item.what, What::Word { comments: true, .. }) {
+            drop_remark(items, &range, at, dropped);
+        }
+    }
+}
+
+/// Where the gift begins that is named before its marker at `at`: after the last plus, comma, slash or quantity nearby. With
+/// nothing to part the gift from the article, the marker stands alone.
+fn gift_start(items: &[Item], range: &std::ops::Range<usize>, at: usize) -> usize {
+    const NEARBY: usize = 4;
+    for from in (range.start + 1..=at).rev().take(NEARBY) {
+        let splits = items.get(from).is_some_and(|item| item.separator != ' ');
+        let after_count = items.get(from - 1).is_some_and(|item| matches!(item.what, What::Measured { .. }));
+        if splits || after_count && from < at {
+            return from;
+        }
+    }
+    at
+}
+
+/// Drops the few unknown or weak words right before a remark's marker.
+fn drop_remark(items: &[Item], range: &std::ops::Range<usize>, at: usize, dropped: &mut [bool]) {
+    drop_all(dropped, at..at + 1);
+    let mut left = REMARK_WORDS;
+    let mut from = at;
+    while from > range.start && left > 0 {
+        from -= 1;
+        let weak = items.get(from).is_some_and(|item| {
+            matches!(&item.what, What::Word { class: Class::Word | Class::Filler | Class::Promo, .. }) && !item.glued
+        });
+        // The first words of a title name the article more often than they praise it.
+        if !weak || from == range.start {
+            break;
+        }
+        drop_all(dropped, from..from + 1);
+        left -= 1;
+    }
+}
+
+/// `1. ` at the head of a title numbers it.
+fn drop_leading_number(items: &[Item], dropped: &mut [bool]) {
+    if matches!(items.first(), Some(Item { what: What::Lone(_), .. })) {
+        drop_all(dropped, 0..1);
+    }
+}
+
+/// The article's part of the trade: the category's word, unless the kinds named speak of others only.
+fn domain(items: &[Item], dropped: &[bool], category: Option<Domain>) -> Option<Domain> {
+    let mut named: Option<Domain> = None;
+    let mut flavour = false;
+    let mut after_plus = false;
+    for (item, &dropped) in items.iter().zip(dropped) {
+        after_plus |= item.separator == '+';
+        if dropped {
+            continue;
+        }
+        match &item.what {
+            What::Word { domain: Some(domain), class: Class::Kind, .. } => {
+                if Some(*domain) == category {
+                    return category;
+                }
+                if !after_plus {
+                    named = Some(*domain);
+                }
+            }
+            What::Word { class: Class::Flavour, .. } => flavour |= !after_plus,
+            _ => {}
+        }
+    }
+    match (category, named) {
+        (Some(Domain::Health), _) if flavour => category,
+        (Some(Domain::Travel | Domain::Service), _) | (Some(_), None) => category,
+        (_, Some(named)) => Some(named),
+        (None, None) => flavour.then_some(Domain::Food),
+    }
+}
+
+/// Which items name an extra or a part of a set: what follows a plus, and a list of counted parts.
+fn addons(items: &[Item], domain: Option<Domain>) -> Vec<bool> {
+    let mut addon = vec![false; items.len()];
+    if matches!(domain, Some(Domain::Travel)) {
+        return addon;
+    }
+    for range in segments(items) {
+        let mut counted = false;
+        let mut after_plus = false;
+        for index in range.clone() {
+            let Some(item) = items.get(index) else { continue };
+            match item.separator {
+                '+' => {
+                    let part_end = part_end(items, index, range.end);
+                    let part = items.get(index..part_end).unwrap_or_default();
+                    let has_count = part.iter().any(is_count);
+                    let has_weight = part.iter().any(|item| {
+                        matches!(&item.what, What::Measured { measure: Measure::Weight | Measure::Volume, .. })
+                    });
+                    let ingredient = part.first().is_some_and(|item| {
+                        matches!(
+                            &item.what,
+                            What::Word { class: Class::Flavour, .. }
+                                | What::Measured { measure: Measure::ShortCode, .. }
+                        )
+                    });
+                    let eaten = matches!(domain, Some(Domain::Food | Domain::Health) | None);
+                    after_plus = if eaten && ingredient && !has_weight { counted } else { counted || has_count || !eaten };
+                }
+                '/' | ',' | '|' => after_plus = false,
+                _ => {}
+            }
+            if after_plus && let Some(mark) = addon.get_mut(index) {
+                *mark = true;
+            }
+            counted |= is_count(item);
+        }
+        mark_counted_parts(items, &range, &mut addon);
+    }
+    addon
+}
+
+fn is_count(item: &Item) -> bool {
+    matches!(&item.what, What::Measured { measure: Measure::Pack, .. })
+}
+
+/// The end of the part that begins at `start`: the next separator other than a space.
+fn part_end(items: &[Item], start: usize, end: usize) -> usize {
+    (start + 1..end).find(|&index| items.get(index).is_none_or(|item| item.separator != ' ')).unwrap_or(end)
+}
+
+/// `매트2+베개피2+홑이불1`: a word that touches its count, followed by a plus, is a part of a set.
+fn mark_counted_parts(items: &[Item], range: &std::ops::Range<usize>, addon: &mut [bool]) {
+    for index in range.clone() {
+        let plus_follows = index + 1 < range.end && items.get(index + 1).is_some_and(|item| item.separator == '+');
+        let touching = items.get(index).is_some_and(|item| is_count(item) && item.glued);
+        if plus_follows && touching && index > range.start {
+            drop_mark(addon, index - 1);
+            drop_mark(addon, index);
+        }
+    }
+}
+
+fn drop_mark(addon: &mut [bool], index: usize) {
+    if let Some(mark) = addon.get_mut(index) {
+        *mark = true;
+    }
+}
+
+/// The kept words and deciding attributes in order, run together.
+fn key(features: &Features) -> String {
+    let mut parts: Vec<(usize, &str)> = Vec::new();
+    for token in &features.tokens {
+        let weak = matches!(token.class, Class::Filler | Class::Colour | Class::Size | Class::Brand);
+        if !token.addon && !weak {
+            parts.push((token.span.start, &token.text));
+        }
+    }
+    if parts.is_empty() {
+        parts.extend(features.tokens.iter().map(|token| (token.span.start, token.text.as_str())));
+    }
+    for attribute in &features.attributes {
+        let ignored = matches!(attribute.measure, Measure::Pack | Measure::Weight | Measure::Volume | Measure::Year);
+        if !attribute.addon && !ignored {
+            parts.push((attribute.span.start, &attribute.value));
+        }
+    }
+    parts.sort_unstable_by_key(|&(start, _)| start);
+    parts.iter().map(|&(_, text)| text).collect()
+}

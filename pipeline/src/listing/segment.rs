@@ -1,0 +1,123 @@
+//! Cutting a run of Hangul, which is often written without spaces, into known words and the unknown between them.
+
+use super::Class;
+use super::words::{Entry, Words};
+
+/// A piece of a run: characters `start..end`, and the word where it is a known one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Piece<'a> {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) entry: Option<&'a Entry>,
+}
+
+/// What a known word costs, whatever its length.
+const KNOWN: u32 = 10;
+/// What an unknown stretch costs to begin.
+const UNKNOWN: u32 = 12;
+/// What each character of an unknown stretch costs.
+const UNKNOWN_CHAR: u32 = 7;
+/// Runs longer than this are not cut: no word is so long, and the work grows with the square.
+const LONGEST_RUN: usize = 48;
+
+#[derive(Clone, Copy)]
+struct Best<'a> {
+    cost: u32,
+    from: usize,
+    entry: Option<&'a Entry>,
+}
+
+/// What a single unknown character between words costs besides: 한우물 is a name, not 한우 and 물.
+const UNKNOWN_SINGLE: u32 = 5;
+
+/// Whether a word may be a part of a run: the short words for variants begin many a name (하이드로겔, 에어랩), so they count
+/// at the end only; colours hide in names (올레드) and count alone only.
+fn fits(entry: &Entry, start: usize, end: usize, length: usize) -> bool {
+    match entry.class {
+        Class::Variant => start >= 2 && end == length,
+        Class::Colour | Class::Size => false,
+        _ => true,
+    }
+}
+
+/// The cheapest cut of `run`. Words of one character count only where they are the whole run.
+pub(crate) fn cut<'a>(run: &[char], words: &'a Words) -> Vec<Piece<'a>> {
+    let whole: String = run.iter().collect();
+    if let Some(entry) = words.get(&whole) {
+        return vec![Piece { start: 0, end: run.len(), entry: Some(entry) }];
+    }
+    if run.len() < 3 || run.len() > LONGEST_RUN {
+        return vec![Piece { start: 0, end: run.len(), entry: None }];
+    }
+    // known[i]: the cheapest cut of run[..i] that ends with a known word (or nothing); any[i]: that may end unknown.
+    let nothing = Best { cost: u32::MAX, from: 0, entry: None };
+    let mut best = vec![nothing; run.len() + 1];
+    let mut known = vec![nothing; run.len() + 1];
+    best[0].cost = 0;
+    known[0].cost = 0;
+    let mut word = String::new();
+    for end in 1..=run.len() {
+        for start in (0..end).rev() {
+            let length = end - start;
+            if length >= 2 && length <= words.longest() && best[start].cost != u32::MAX {
+                word.clear();
+                word.extend(run.iter().skip(start).take(length));
+                if let Some(entry) = words.get(&word).filter(|entry| fits(entry, start, end, run.len())) {
+                    let cost = best[start].cost + KNOWN;
+                    if cost <= known[end].cost {
+                        known[end] = Best { cost, from: start, entry: Some(entry) };
+                    }
+                }
+            }
+            if known[start].cost != u32::MAX {
+                let single = if length == 1 { UNKNOWN_SINGLE } else { 0 };
+                let cost = known[start].cost + UNKNOWN + single + UNKNOWN_CHAR * u32::try_from(length).unwrap_or(u32::MAX / 64);
+                if cost < best[end].cost {
+                    best[end] = Best { cost, from: start, entry: None };
+                }
+            }
+        }
+        if known[end].cost <= best[end].cost {
+            best[end] = known[end];
+        }
+    }
+    let mut pieces = Vec::new();
+    let mut end = run.len();
+    let mut must_be_known = false;
+    while end > 0 {
+        let step = if must_be_known { known[end] } else { best[end] };
+        pieces.push(Piece { start: step.from, end, entry: step.entry });
+        must_be_known = step.entry.is_none();
+        end = step.from;
+    }
+    pieces.reverse();
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut_text(run: &str) -> Vec<String> {
+        let chars: Vec<char> = run.chars().collect();
+        cut(&chars, Words::shipped())
+            .iter()
+            .map(|piece| chars.get(piece.start..piece.end).unwrap().iter().collect::<String>())
+            .collect()
+    }
+
+    #[test]
+    fn compounds_are_cut_at_known_words() {
+        assert_eq!(cut_text("남성골프반바지"), ["남성", "골프반바지"]);
+        assert_eq!(cut_text("한우우족탕"), ["한우", "우족탕"]);
+        assert_eq!(cut_text("마스크팩"), ["마스크팩"]);
+        assert_eq!(cut_text("듣보이름"), ["듣보이름"]);
+    }
+
+    #[test]
+    fn every_character_is_in_one_piece() {
+        for run in ["가", "가나", "여성용린넨자켓이름모를", "블루베리블루베리블루"] {
+            assert_eq!(cut_text(run).concat(), run);
+        }
+    }
+}

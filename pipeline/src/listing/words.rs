@@ -1,0 +1,247 @@
+//! The words by which titles are read: classes, spellings and domains, from `data/words.toml` and an operator's own file.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use super::normal;
+use super::{Class, Domain};
+
+/// The words that ship with the command.
+const DEFAULT: &str = include_str!("../../data/words.toml");
+
+/// Why a words file can't be used.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The text is not TOML of the expected keys.
+    #[error("words: {source}; the keys are those of the shipped words.toml, each a text of words")]
+    Syntax {
+        /// What the TOML reader says, with line and column.
+        #[source]
+        source: toml::de::Error,
+    },
+    /// A table under `kind` that is not a domain.
+    #[error("words: [kind] has no domain `{name}`; use one of {known}")]
+    UnknownDomain {
+        /// The key found.
+        name: String,
+        /// The keys there are.
+        known: String,
+    },
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Source {
+    promo: String,
+    card: String,
+    comment: String,
+    gift: String,
+    pack: String,
+    filler: String,
+    colour: String,
+    size: String,
+    male: String,
+    female: String,
+    unisex: String,
+    child: String,
+    near: String,
+    variant: String,
+    formula: String,
+    design: String,
+    flavour: String,
+    material: String,
+    origin: String,
+    brand: String,
+    remove: String,
+    kind: BTreeMap<String, String>,
+}
+
+/// What is known about one word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What the word says.
+    pub class: Class,
+    /// The spelling that is compared.
+    pub canonical: Box<str>,
+    /// The domain of a kind of thing.
+    pub domain: Option<Domain>,
+    /// The word marks a remark.
+    pub comments: bool,
+    /// The word marks a gift.
+    pub gives: bool,
+}
+
+/// A dictionary of words by their normalised spelling.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Words {
+    entries: HashMap<Box<str>, Entry>,
+    near: HashMap<Box<str>, Vec<u16>>,
+    groups: u16,
+    longest: usize,
+}
+
+impl Words {
+    /// The shipped words.
+    pub fn shipped() -> &'static Self {
+        static SHIPPED: LazyLock<Words> = LazyLock::new(|| {
+            let mut words = Words::default();
+            // The shipped text is checked by a test; were it broken, an empty dictionary still resolves exact titles.
+            let _ = words.extend(DEFAULT);
+            words
+        });
+        &SHIPPED
+    }
+
+    /// Adds the words of a TOML text; a word that is there already takes the new text's class.
+    ///
+    /// # Errors
+    /// [`Error`] where the text is not TOML of the expected keys.
+    pub fn extend(&mut self, text: &str) -> Result<(), Error> {
+        let source: Source = toml::from_str(text).map_err(|source| Error::Syntax { source })?;
+        for word in source.remove.split_whitespace() {
+            self.entries.remove(plain(word).as_str());
+        }
+        // Later classes win over earlier ones inside a text: what decides is never lost to what only decorates.
+        self.add(&source.filler, Class::Filler, None);
+        self.add(&source.pack, Class::Pack, None);
+        self.add(&source.promo, Class::Promo, None);
+        self.add(&source.card, Class::Promo, None);
+        self.add(&source.colour, Class::Colour, None);
+        self.add(&source.size, Class::Size, None);
+        self.add(&source.origin, Class::Origin, None);
+        self.add_origin_suffixes(&source.origin);
+        self.add(&source.variant, Class::Variant, None);
+        self.add(&source.design, Class::Design, None);
+        for (name, list) in &source.kind {
+            let domain = Domain::parse(name).ok_or_else(|| Error::UnknownDomain {
+                name: name.clone(),
+                known: Domain::ALL.map(Domain::as_str).join(", "),
+            })?;
+            self.add(list, Class::Kind, Some(domain));
+        }
+        self.add(&source.material, Class::Material, None);
+        self.add(&source.formula, Class::Flavour, None);
+        self.add(&source.flavour, Class::Flavour, None);
+        self.add(&source.brand, Class::Brand, None);
+        self.add(&source.male, Class::Male, None);
+        self.add(&source.female, Class::Female, None);
+        self.add(&source.unisex, Class::Unisex, None);
+        self.add(&source.child, Class::Child, None);
+        for group in source.near.split_whitespace() {
+            self.groups = self.groups.saturating_add(1);
+            for word in group.split('=').map(plain) {
+                let word =
+                    self.entries.get(word.as_str()).map_or(word.as_str().into(), |entry| entry.canonical.clone());
+                self.near.entry(word).or_default().push(self.groups);
+            }
+        }
+        self.mark(&source.comment, |entry| entry.comments = true);
+        self.mark(&source.card, |entry| entry.comments = true);
+        self.mark(&source.gift, |entry| {
+            entry.gives = true;
+            entry.class = Class::Promo;
+        });
+        Ok(())
+    }
+
+    fn add(&mut self, list: &str, class: Class, domain: Option<Domain>) {
+        for group in list.split_whitespace() {
+            let mut spellings = group.split('=').map(plain).filter(|word| !word.is_empty());
+            let Some(first) = spellings.next() else { continue };
+            for spelling in std::iter::once(first.clone()).chain(spellings) {
+                self.longest = self.longest.max(spelling.chars().count());
+                let entry = Entry { class, canonical: first.as_str().into(), domain, comments: false, gives: false };
+                self.entries.insert(spelling.into(), entry);
+            }
+        }
+    }
+
+    /// `핀란드산` is `핀란드`.
+    fn add_origin_suffixes(&mut self, list: &str) {
+        for word in list.split_whitespace().map(plain) {
+            let entry = Entry {
+                class: Class::Origin,
+                canonical: word.as_str().into(),
+                domain: None,
+                comments: false,
+                gives: false,
+            };
+            self.entries.entry(format!("{word}산").into()).or_insert(entry);
+        }
+    }
+
+    fn mark(&mut self, list: &str, mark: impl Fn(&mut Entry)) {
+        for word in list.split_whitespace().map(plain) {
+            self.longest = self.longest.max(word.chars().count());
+            let entry = self.entries.entry(word.as_str().into()).or_insert_with(|| Entry {
+                class: Class::Promo,
+                canonical: word.as_str().into(),
+                domain: None,
+                comments: false,
+                gives: false,
+            });
+            mark(entry);
+        }
+    }
+
+    /// What is known about `word`, which is already normalised.
+    pub fn get(&self, word: &str) -> Option<&Entry> {
+        self.entries.get(word)
+    }
+
+    /// Whether shops use the two kinds, in their compared spellings, for one and the same thing.
+    pub fn near(&self, a: &str, b: &str) -> bool {
+        match (self.near.get(a), self.near.get(b)) {
+            (Some(a), Some(b)) => a.iter().any(|group| b.contains(group)),
+            _ => false,
+        }
+    }
+
+    /// Characters of the longest word.
+    pub fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// How many spellings are known.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no word is known.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+/// A word in normal form, without spaces.
+pub(crate) fn plain(word: &str) -> String {
+    normal::normalise(word).iter().map(|glyph| glyph.ch).filter(|ch| !ch.is_whitespace()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_words_are_readable_and_many() {
+        let mut words = Words::default();
+        words.extend(DEFAULT).unwrap();
+        assert!(words.len() > 2_000, "{}", words.len());
+        assert_eq!(words.get("핀란드산").unwrap().canonical.as_ref(), "핀란드");
+        assert_eq!(words.get("samsung").unwrap().canonical.as_ref(), "삼성");
+    }
+
+    #[test]
+    fn an_operator_adds_and_removes() {
+        let mut words = Words::shipped().clone();
+        words.extend("flavour = \"용과 드래곤후르츠=용과후르츠\"\nremove = \"런칭가\"").unwrap();
+        assert_eq!(words.get("용과").unwrap().class, Class::Flavour);
+        assert_eq!(words.get("용과후르츠").unwrap().canonical.as_ref(), "드래곤후르츠");
+        assert!(words.get("런칭가").is_none());
+        assert!(words.extend("flavor = \"x\"").is_err());
+        assert!(matches!(words.extend("[kind]\nspace = \"x\"").unwrap_err(), Error::UnknownDomain { .. }));
+    }
+}

@@ -1,0 +1,181 @@
+//! The schedule: what `broadcasts` says, brought to one row for each slot, every one of them with an end.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array as _, AsArray as _, Int64Array, RecordBatch};
+use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use datafusion::error::DataFusionError;
+use datafusion::prelude::SessionContext;
+use datafusion::scalar::ScalarValue;
+use futures::StreamExt as _;
+use serde::{Serialize, Serializer};
+use sinsang::time::{DAY_MS, KST_OFFSET_MS, MINUTE_MS, UnixMillis};
+
+use crate::engine::sql;
+use crate::source::{Stage, StageError, register_parquet};
+
+/// The table that [`build`] registers.
+pub const TABLE: &str = "slots";
+/// How long a slot lasts whose end is not given, if nothing follows it on its channel.
+pub const DEFAULT_SLOT_MS: i64 = 60 * MINUTE_MS;
+/// The longest slot measured, and the longest that is filled in. Ends that are given may be later.
+pub const FILLED_SLOT_MAX_MS: i64 = 210 * MINUTE_MS;
+
+/// The columns of `slots`. Times are milliseconds since 1970-01-01T00:00:00Z, prices won.
+const FIELDS: [(&str, DataType, bool); 14] = [
+    ("shop", DataType::Utf8, false),
+    ("listing_id", DataType::Utf8, false),
+    ("channel", DataType::Utf8, false),
+    ("title", DataType::Utf8, false),
+    ("brand", DataType::Utf8, true),
+    ("category", DataType::Utf8, true),
+    ("price", DataType::Int64, true),
+    ("list_price", DataType::Int64, true),
+    ("image", DataType::Utf8, true),
+    ("url", DataType::Utf8, true),
+    ("starts_at", DataType::Int64, false),
+    ("ends_at", DataType::Int64, false),
+    ("review_count", DataType::Int64, true),
+    ("collected_at", DataType::Int64, true),
+];
+
+/// Why there is no schedule.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The engine failed at the question: it may need more memory or room to spill.
+    #[error("the schedule can't be made from the table broadcasts: {0}; more memory or room to spill may help")]
+    Engine(#[from] DataFusionError),
+    /// The staged table can't be written.
+    #[error(transparent)]
+    Stage(#[from] StageError),
+}
+
+/// What the schedule was made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Rows of `broadcasts`.
+    pub rows: u64,
+    /// Rows that said again what a later one says of the same slot.
+    pub duplicates: u64,
+    /// Rows of `slots`.
+    pub slots: u64,
+    /// Channels.
+    pub channels: u64,
+    /// Slots whose end was given.
+    pub ends_given: u64,
+    /// Slots ended by the next start on their channel.
+    pub ends_from_next: u64,
+    /// Slots given an hour, with nothing after them.
+    pub ends_default: u64,
+    /// Slots cut at 210 minutes, the next start being later.
+    pub ends_capped: u64,
+    /// Times on a channel that begin before an earlier slot has ended; kept as they are.
+    pub overlaps: u64,
+    /// Times on a channel that reach past midnight in Korea.
+    pub over_midnight: u64,
+    /// The first start.
+    #[serde(serialize_with = "as_rfc3339")]
+    pub first_start: Option<UnixMillis>,
+    /// The last end.
+    #[serde(serialize_with = "as_rfc3339")]
+    pub last_end: Option<UnixMillis>,
+}
+
+#[expect(clippy::ref_option, reason = "the signature that serde asks for")]
+fn as_rfc3339<S: Serializer>(at: &Option<UnixMillis>, serializer: S) -> Result<S::Ok, S::Error> {
+    at.map(UnixMillis::to_kst_rfc3339).serialize(serializer)
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "slots: {} on {} channels from {} rows, {} duplicates left out",
+            self.slots, self.channels, self.rows, self.duplicates
+        )?;
+        if let (Some(first), Some(last)) = (self.first_start, self.last_end) {
+            write!(f, "\n  from {first} to {last}")?;
+        }
+        write!(
+            f,
+            "\n  ends: {} given, {} from the next start, {} cut at 210 minutes, {} an hour by default",
+            self.ends_given, self.ends_from_next, self.ends_capped, self.ends_default
+        )?;
+        write!(f, "\n  {} overlap on their channel, {} run over midnight", self.overlaps, self.over_midnight)
+    }
+}
+
+/// Makes the table `slots` from `broadcasts`, staged in `work_dir`: one row for each (channel, `starts_at`, shop,
+/// `listing_id`), `ends_at` never null, ordered by start, channel, shop and listing. The rows are the same whatever the
+/// order of `broadcasts`.
+///
+/// # Errors
+/// [`Error::Engine`] where `broadcasts` is missing or memory does not suffice, [`Error::Stage`] where the folder can't
+/// be written.
+pub async fn build(context: &SessionContext, work_dir: &Path) -> Result<Report, Error> {
+    let mut report = Report { rows: count_rows(context).await?, ..Report::default() };
+    let question = context.sql(sql!("slots")).await?;
+    let question = question.with_param_values(vec![
+        ScalarValue::Int64(Some(DEFAULT_SLOT_MS)),
+        ScalarValue::Int64(Some(FILLED_SLOT_MAX_MS)),
+    ])?;
+    let schema: SchemaRef = Arc::new(Schema::new(
+        FIELDS
+            .iter()
+            .map(|(name, data_type, nullable)| Field::new(*name, data_type.clone(), *nullable))
+            .collect::<Vec<_>>(),
+    ));
+    let mut stage = Stage::create(&work_dir.join("slots.parquet"), Arc::clone(&schema))?;
+    let mut answer = question.execute_stream().await?;
+    while let Some(batch) = answer.next().await {
+        let batch = batch?;
+        report.count_ends(&batch);
+        let columns = batch.columns().get(..FIELDS.len()).unwrap_or_default().to_vec();
+        stage.write(&RecordBatch::try_new(Arc::clone(&schema), columns).map_err(DataFusionError::from)?)?;
+    }
+    register_parquet(context, TABLE, &stage.close()?).await?;
+    report.count_slots(context).await?;
+    Ok(report)
+}
+
+async fn count_rows(context: &SessionContext) -> Result<u64, DataFusionError> {
+    Ok(u64::try_from(context.table("broadcasts").await?.count().await?).unwrap_or(u64::MAX))
+}
+
+impl Report {
+    fn count_ends(&mut self, batch: &RecordBatch) {
+        let Some(column) = batch.column_by_name("end_from") else { return };
+        let Some(from) = column.as_string_opt::<i32>() else { return };
+        for from in from.iter().flatten() {
+            let count = match from {
+                "given" => &mut self.ends_given,
+                "next" => &mut self.ends_from_next,
+                "capped" => &mut self.ends_capped,
+                _ => &mut self.ends_default,
+            };
+            *count += 1;
+        }
+    }
+
+    async fn count_slots(&mut self, context: &SessionContext) -> Result<(), DataFusionError> {
+        let question = context.sql(sql!("slot_counts")).await?;
+        let question = question
+            .with_param_values(vec![ScalarValue::Int64(Some(KST_OFFSET_MS)), ScalarValue::Int64(Some(DAY_MS))])?;
+        let answer = question.collect().await?;
+        let number = |name: &str| -> Option<i64> {
+            let column: &Int64Array = answer.first()?.column_by_name(name)?.as_primitive_opt::<Int64Type>()?;
+            (!column.is_empty() && column.is_valid(0)).then(|| column.value(0))
+        };
+        let count = |name: &str| number(name).and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
+        self.slots = count("slots");
+        self.duplicates = self.rows.saturating_sub(self.slots);
+        self.channels = count("channels");
+        self.overlaps = count("overlaps");
+        self.over_midnight = count("over_midnight");
+        self.first_start = number("first_start").map(UnixMillis);
+        self.last_end = number("last_end").map(UnixMillis);
+        Ok(())
+    }
+}

@@ -1,0 +1,129 @@
+//! A snapshot on disk: a folder that mirrors the keys of the store, `manifest` and `pack/<32 hex digits>`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use sinsang::key::Key;
+use sinsang::pack::manifest::Manifest;
+use sinsang::pack::{Damage, Kind, PackId};
+
+/// A file of a snapshot that can't be written, read or used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system refused.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A pack is damaged: build the snapshot again.
+    #[error("{}: {damage}; build the snapshot again", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        damage: Damage,
+    },
+    /// The folder holds something else already.
+    #[error("{} is not empty and holds no snapshot; choose another folder", path.display())]
+    NotASnapshot {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    |source| Error::Io { path, source }
+}
+
+/// A snapshot folder.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    folder: PathBuf,
+}
+
+impl Snapshot {
+    /// The snapshot in `folder`, which need not be there yet.
+    pub fn at(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
+    /// The file of `key`.
+    pub fn file(&self, key: Key) -> PathBuf {
+        self.folder.join(key.to_string())
+    }
+
+    /// Writes `packs` and then the manifest, so that a folder with a manifest is whole. What an earlier build left there goes.
+    ///
+    /// # Errors
+    /// Where the folder holds something else, or can't be written.
+    pub fn write(&self, packs: &BTreeMap<PackId, Vec<u8>>, manifest: &[u8]) -> Result<(), Error> {
+        self.clear()?;
+        let pack_folder = self.folder.join("pack");
+        fs::create_dir_all(&pack_folder).map_err(at(&pack_folder))?;
+        for (id, bytes) in packs {
+            // The kind does not show in a key's spelling.
+            let path = self.file(Key::Pack(Kind::Board, *id));
+            fs::write(&path, bytes).map_err(at(&path))?;
+        }
+        let path = self.file(Key::Live);
+        fs::write(&path, manifest).map_err(at(&path))
+    }
+
+    fn clear(&self) -> Result<(), Error> {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(at(&self.folder))?,
+        };
+        let names: Vec<_> = entries.collect::<Result<Vec<_>, _>>().map_err(at(&self.folder))?;
+        if names.iter().any(|entry| entry.file_name() != "manifest" && entry.file_name() != "pack") {
+            return Err(Error::NotASnapshot { path: self.folder.clone() });
+        }
+        let manifest = self.file(Key::Live);
+        if manifest.exists() {
+            fs::remove_file(&manifest).map_err(at(&manifest))?;
+        }
+        let packs = self.folder.join("pack");
+        if packs.exists() { fs::remove_dir_all(&packs).map_err(at(&packs)) } else { Ok(()) }
+    }
+
+    /// The packs in the folder, named by something or not.
+    ///
+    /// # Errors
+    /// Where the folder can't be read.
+    pub fn packs(&self) -> Result<Vec<PackId>, Error> {
+        let folder = self.folder.join("pack");
+        let entries = fs::read_dir(&folder).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(at(&folder))?;
+        Ok(entries.iter().filter_map(|entry| PackId::parse(entry.file_name().to_str()?)).collect())
+    }
+
+    /// The bytes under `key`.
+    ///
+    /// # Errors
+    /// Where the file can't be read.
+    pub fn read(&self, key: Key) -> Result<Vec<u8>, Error> {
+        let path = self.file(key);
+        fs::read(&path).map_err(at(&path))
+    }
+
+    /// The manifest.
+    ///
+    /// # Errors
+    /// Where the file can't be read or is damaged.
+    pub fn manifest(&self) -> Result<Manifest, Error> {
+        let bytes = self.read(Key::Live)?;
+        Manifest::parse(bytes).map_err(|damage| Error::Damaged { path: self.file(Key::Live), damage })
+    }
+
+    /// Reads the pack under `key` with `parse`, the edge's own reader.
+    ///
+    /// # Errors
+    /// Where the file can't be read or is damaged.
+    pub fn parse<T>(&self, key: Key, parse: impl FnOnce(Vec<u8>) -> Result<T, Damage>) -> Result<T, Error> {
+        parse(self.read(key)?).map_err(|damage| Error::Damaged { path: self.file(key), damage })
+    }
+}

@@ -1,0 +1,280 @@
+//! CSV files row by row: quoted fields over several lines, and a bad row never takes the good ones after it along.
+
+use std::borrow::Cow;
+use std::io::{self, BufRead};
+
+use csv_core::ReadRecordResult;
+
+use super::file::{Line, Lines, ROW_MAX_BYTES, SourceFile};
+use super::value::Value;
+use super::{Column, Error, Fault, MAX_COLUMNS, Place, Rows, column_map};
+use crate::reject::{Reason, excerpt_bytes};
+
+/// Fields a row may have before it counts as damaged.
+const FIELDS_MAX: usize = 4_096;
+
+/// Hands every row of a file to `rows`.
+pub(crate) fn read(
+    file: &SourceFile,
+    input: impl BufRead,
+    columns: &'static [Column],
+    rows: &mut dyn Rows,
+) -> Result<(), Error> {
+    let mut records = Records::new(input);
+    let damaged = |row| move |source| Error::Damaged { path: file.path.clone(), row, source: Box::new(source) };
+    let header = match records.next(None).map_err(damaged(0))? {
+        Record::Row { .. } => header_names(&records).ok_or_else(|| Error::HeaderNotUtf8 { path: file.path.clone() })?,
+        Record::Bad { .. } => return Err(Error::HeaderUnreadable { path: file.path.clone() }),
+        Record::End => Vec::new(),
+    };
+    let places = column_map(&file.path, columns, &header)?;
+    let mut row = 0;
+    loop {
+        match records.next(Some(header.len())).map_err(damaged(row))? {
+            Record::End => return Ok(()),
+            Record::Bad { line, reason, start } => {
+                row += 1;
+                rows.fault(
+                    Place { row, line: Some(line) },
+                    Fault { field: None, reason, detail: None, value: Some(start) },
+                )?;
+            }
+            Record::Row { line } => {
+                row += 1;
+                let place = Place { row, line: Some(line) };
+                if records.fields.len() == header.len() {
+                    let mut values = [const { Value::Missing }; MAX_COLUMNS];
+                    for (value, position) in values.iter_mut().zip(&places) {
+                        *value = position.map_or(Value::Missing, |position| value_of(records.field(position)));
+                    }
+                    rows.row(place, &values)?;
+                } else {
+                    let detail = Some(format!("{} fields where the header has {}", records.fields.len(), header.len()));
+                    let value = Some(excerpt_bytes(records.row_text()));
+                    rows.fault(place, Fault { field: None, reason: Reason::FieldCount, detail, value })?;
+                }
+            }
+        }
+    }
+}
+
+fn value_of(bytes: &[u8]) -> Value<'_> {
+    match str::from_utf8(bytes) {
+        Ok("") => Value::Missing,
+        Ok(text) => Value::Text(Cow::Borrowed(text)),
+        Err(_) => Value::NotUtf8(excerpt_bytes(bytes)),
+    }
+}
+
+fn header_names<R: BufRead>(records: &Records<R>) -> Option<Vec<String>> {
+    let names = (0..records.fields.len()).map(|i| str::from_utf8(records.field(i)).ok());
+    names.map(|name| name.map(|name| name.trim().to_ascii_lowercase())).collect()
+}
+
+/// What a call for a record brought.
+enum Record {
+    /// A record; its fields are in [`Records`].
+    Row {
+        line: u64,
+    },
+    /// A line that is no record, with its start.
+    Bad {
+        line: u64,
+        reason: Reason,
+        start: String,
+    },
+    End,
+}
+
+/// The records of a CSV file, parsed by `csv_core` from lines that are kept until their record is understood: where a
+/// quote swallows the rows after it, only its own line is given up, and reading goes on with the next.
+struct Records<R> {
+    lines: Lines<R>,
+    core: csv_core::Reader,
+    /// Lines read and not yet used up.
+    raw: Vec<u8>,
+    /// Where in `raw` the next record begins.
+    next: usize,
+    /// Where in `raw` the latest record began.
+    begin: usize,
+    /// The line that `next` stands on.
+    line: u64,
+    /// A line that was too long to keep follows `raw`.
+    too_long_next: Option<(u64, String)>,
+    /// The unquoted bytes of the latest record, one field after the other.
+    text: Vec<u8>,
+    /// Where in `text` each field ends; longer than `fields` says.
+    ends: Vec<usize>,
+    /// The ranges of the latest record's fields in `text`.
+    fields: std::ops::Range<usize>,
+}
+
+impl<R: BufRead> Records<R> {
+    fn new(input: R) -> Self {
+        Self {
+            lines: Lines::new(input),
+            core: csv_core::Reader::new(),
+            raw: Vec::new(),
+            next: 0,
+            begin: 0,
+            line: 1,
+            too_long_next: None,
+            text: vec![0; 4_096],
+            ends: vec![0; 64],
+            fields: 0..0,
+        }
+    }
+
+    /// Field `index` of the latest record.
+    fn field(&self, index: usize) -> &[u8] {
+        let end = |index: usize| self.ends.get(index).copied().unwrap_or(0);
+        let begin = index.checked_sub(1).map_or(0, end);
+        self.text.get(begin..end(index)).unwrap_or_default()
+    }
+
+    /// The latest record as it stands in the file.
+    fn row_text(&self) -> &[u8] {
+        self.raw.get(self.begin..self.next).unwrap_or_default()
+    }
+
+    /// The next record. One of several lines that has not `fields` fields, or in which a quote closes in the midst of
+    /// text, is taken for a quote that was not closed.
+    fn next(&mut self, fields: Option<usize>) -> io::Result<Record> {
+        if let Some(end) = self.skip_to_record()? {
+            return Ok(end);
+        }
+        let line = self.line;
+        self.begin = self.next;
+        match self.parse()? {
+            Some(consumed) => {
+                let raw = self.raw.get(self.next..self.next + consumed).unwrap_or_default();
+                let several_lines = raw.iter().position(|&b| b == b'\n').is_some_and(|end| end + 1 < raw.len());
+                let other_count = fields.is_some_and(|fields| fields != self.fields.len());
+                if several_lines && (other_count || !closes_at_commas(raw)) {
+                    return Ok(self.give_up_line(Reason::UnclosedQuote));
+                }
+                self.advance(consumed);
+                Ok(Record::Row { line })
+            }
+            None => Ok(self.give_up_line(Reason::UnclosedQuote)),
+        }
+    }
+
+    /// Moves over blank lines to the first byte of a record, and answers what stands there if it is none.
+    fn skip_to_record(&mut self) -> io::Result<Option<Record>> {
+        loop {
+            while let Some(b'\r' | b'\n') = self.raw.get(self.next) {
+                self.advance(1);
+            }
+            if self.next < self.raw.len() {
+                return Ok(None);
+            }
+            self.raw.clear();
+            self.next = 0;
+            if let Some((line, start)) = self.too_long_next.take() {
+                self.line = line + 1;
+                return Ok(Some(Record::Bad { line, reason: Reason::RowTooLong, start }));
+            }
+            if !self.read_line()? && self.too_long_next.is_none() {
+                return Ok(Some(Record::End));
+            }
+        }
+    }
+
+    /// Appends a line to `raw`; false where there is none to append.
+    fn read_line(&mut self) -> io::Result<bool> {
+        if self.too_long_next.is_some() {
+            return Ok(false);
+        }
+        let before = self.raw.len();
+        match self.lines.read(&mut self.raw)? {
+            Line::End => Ok(false),
+            Line::Whole => {
+                // With its end in place, a last line without one tells an open quote from a complete record.
+                if self.raw.last() != Some(&b'\n') {
+                    self.raw.push(b'\n');
+                }
+                Ok(true)
+            }
+            Line::TooLong => {
+                let start = excerpt_bytes(self.raw.get(before..).unwrap_or_default());
+                self.too_long_next = Some((self.lines.begun, start));
+                self.raw.truncate(before);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Parses one record at `next`, reading more lines while a quote is open; the bytes it took, or `None` where the
+    /// quote is not closed within [`ROW_MAX_BYTES`].
+    fn parse(&mut self) -> io::Result<Option<usize>> {
+        self.core.reset();
+        let (mut consumed, mut written, mut ended) = (0, 0, 0);
+        loop {
+            let input = self.raw.get(self.next + consumed..).unwrap_or_default();
+            if input.is_empty() {
+                if consumed > ROW_MAX_BYTES || !self.read_line()? {
+                    return Ok(None);
+                }
+                continue;
+            }
+            let (result, took, wrote, ends) = self.core.read_record(
+                input,
+                self.text.get_mut(written..).unwrap_or_default(),
+                self.ends.get_mut(ended..).unwrap_or_default(),
+            );
+            consumed += took;
+            written += wrote;
+            ended += ends;
+            match result {
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputFull => self.text.resize(self.text.len() * 2, 0),
+                ReadRecordResult::OutputEndsFull if self.ends.len() >= FIELDS_MAX => return Ok(None),
+                ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
+                ReadRecordResult::Record | ReadRecordResult::End => {
+                    self.fields = 0..ended;
+                    return Ok(Some(consumed));
+                }
+            }
+        }
+    }
+
+    /// Gives up the line at `next` and leaves those after it to be read again.
+    fn give_up_line(&mut self, reason: Reason) -> Record {
+        let rest = self.raw.get(self.next..).unwrap_or_default();
+        let length = rest.iter().position(|&b| b == b'\n').map_or(rest.len(), |end| end + 1);
+        let start = excerpt_bytes(rest.get(..length).unwrap_or_default());
+        let line = self.line;
+        self.advance(length);
+        Record::Bad { line, reason, start }
+    }
+
+    fn advance(&mut self, bytes: usize) {
+        let passed = self.raw.get(self.next..self.next + bytes).unwrap_or_default();
+        self.line += passed.split(|&b| b == b'\n').skip(1).count() as u64;
+        self.next += bytes;
+    }
+}
+
+/// Whether every quoted field of a record ends with its closing quote. `csv_core` reads on where one does not, which is
+/// how a quote left open swallows rows until the next quote in the file.
+fn closes_at_commas(record: &[u8]) -> bool {
+    let (mut quoted, mut field_begins) = (false, true);
+    let mut rest = record;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if quoted {
+            if byte == b'"' {
+                match after.split_first() {
+                    Some((b'"', after)) => rest = after,
+                    None | Some((b',' | b'\r' | b'\n', _)) => quoted = false,
+                    Some(_) => return false,
+                }
+            }
+        } else {
+            quoted = field_begins && byte == b'"';
+        }
+        field_begins = !quoted && byte == b',';
+    }
+    true
+}

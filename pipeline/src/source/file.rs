@@ -1,0 +1,249 @@
+//! The files a table consists of: which ones, in what format, and how to read the text ones.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+
+use super::Error;
+use crate::progress::Bar;
+
+/// Bytes read from a file at once.
+const BUFFER_BYTES: usize = 1 << 17;
+/// Most bytes a row of text may have, its line end left out.
+pub(crate) const ROW_MAX_BYTES: usize = 1 << 20;
+
+/// How rows are written in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Parquet,
+    Ndjson,
+    Csv,
+}
+
+/// How a text file is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Packing {
+    Plain,
+    Gzip,
+    Zstd,
+}
+
+/// Every ending a table's file may have.
+pub(crate) const ENDINGS: [(&str, Format, Packing); 10] = [
+    ("parquet", Format::Parquet, Packing::Plain),
+    ("ndjson", Format::Ndjson, Packing::Plain),
+    ("ndjson.gz", Format::Ndjson, Packing::Gzip),
+    ("ndjson.zst", Format::Ndjson, Packing::Zstd),
+    ("jsonl", Format::Ndjson, Packing::Plain),
+    ("jsonl.gz", Format::Ndjson, Packing::Gzip),
+    ("jsonl.zst", Format::Ndjson, Packing::Zstd),
+    ("csv", Format::Csv, Packing::Plain),
+    ("csv.gz", Format::Csv, Packing::Gzip),
+    ("csv.zst", Format::Csv, Packing::Zstd),
+];
+
+/// One file of a table.
+#[derive(Clone, Debug)]
+pub(crate) struct SourceFile {
+    pub(crate) path: PathBuf,
+    pub(crate) format: Format,
+    pub(crate) packing: Packing,
+    /// Size on disk.
+    pub(crate) bytes: u64,
+}
+
+/// The files of the table at `path`: itself, or the files of a folder in the order of their names.
+pub(crate) fn list(path: &Path) -> Result<Vec<SourceFile>, Error> {
+    let unreadable = |path: &Path| {
+        let path = path.to_path_buf();
+        move |source| Error::Open { path, source }
+    };
+    let metadata = fs::metadata(path).map_err(unreadable(path))?;
+    if !metadata.is_dir() {
+        return Ok(vec![source_file(path.to_path_buf(), &metadata)?]);
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path).map_err(unreadable(path))? {
+        let entry = entry.map_err(unreadable(path))?;
+        // Names like `.part.tmp` and `_SUCCESS` are what writers leave beside their data.
+        if entry.file_name().as_encoded_bytes().first().is_some_and(|first| matches!(first, b'.' | b'_')) {
+            continue;
+        }
+        let inner = entry.path();
+        let metadata = fs::metadata(&inner).map_err(unreadable(&inner))?;
+        files.push(source_file(inner, &metadata)?);
+    }
+    if files.is_empty() {
+        return Err(Error::EmptyFolder { path: path.to_path_buf() });
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}
+
+fn source_file(path: PathBuf, metadata: &fs::Metadata) -> Result<SourceFile, Error> {
+    if !metadata.is_file() {
+        return Err(Error::NotAFile { path });
+    }
+    let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let ending = ENDINGS.iter().find(|(ending, ..)| name.strip_suffix(ending).is_some_and(|stem| stem.ends_with('.')));
+    match ending {
+        Some(&(_, format, packing)) => Ok(SourceFile { path, format, packing, bytes: metadata.len() }),
+        None => Err(Error::UnknownFormat { path }),
+    }
+}
+
+/// Looks in a data folder for `table`: a folder of that name, or one file of that name with a known ending.
+///
+/// # Errors
+/// [`Error::Open`] where the folder can't be read, [`Error::Ambiguous`] where more than one answers to the name.
+pub fn find_table(folder: &Path, table: &str) -> Result<Option<PathBuf>, Error> {
+    let mut found = Vec::new();
+    let unreadable = |source| Error::Open { path: folder.to_path_buf(), source };
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        let matches = match name.strip_prefix(table) {
+            Some("") => path.is_dir(),
+            Some(rest) => ENDINGS.iter().any(|(ending, ..)| {
+                rest.strip_prefix('.').is_some_and(|rest| rest.eq_ignore_ascii_case(ending)) && path.is_file()
+            }),
+            None => false,
+        };
+        if matches {
+            found.push(path);
+        }
+    }
+    found.sort();
+    if found.len() > 1 {
+        return Err(Error::Ambiguous { table: table.to_owned(), found });
+    }
+    Ok(found.pop())
+}
+
+/// Opens a text file, unpacked; the bar counts the bytes on disk.
+pub(crate) fn open_text<'a>(file: &SourceFile, bar: &'a Bar) -> io::Result<Box<dyn BufRead + 'a>> {
+    let counted = Counted { file: File::open(&file.path)?, bar };
+    Ok(match file.packing {
+        Packing::Plain => Box::new(BufReader::with_capacity(BUFFER_BYTES, counted)),
+        Packing::Gzip => Box::new(BufReader::with_capacity(
+            BUFFER_BYTES,
+            MultiGzDecoder::new(BufReader::with_capacity(BUFFER_BYTES, counted)),
+        )),
+        Packing::Zstd => Box::new(BufReader::with_capacity(BUFFER_BYTES, zstd::stream::read::Decoder::new(counted)?)),
+    })
+}
+
+struct Counted<'a> {
+    file: File,
+    bar: &'a Bar,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.bar.advance(read as u64);
+        Ok(read)
+    }
+}
+
+/// What a call for a line brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// A line, its end included unless the file ends without one.
+    Whole,
+    /// The start of a line past [`ROW_MAX_BYTES`]; the rest of it was skipped.
+    TooLong,
+    /// Nothing: the file has ended.
+    End,
+}
+
+/// Lines of bounded length.
+pub(crate) struct Lines<R> {
+    input: R,
+    /// Lines begun so far.
+    pub(crate) begun: u64,
+}
+
+impl<R: BufRead> Lines<R> {
+    pub(crate) fn new(input: R) -> Self {
+        Self { input, begun: 0 }
+    }
+
+    /// Appends the next line to `into`, without the byte order mark that may open the first.
+    pub(crate) fn read(&mut self, into: &mut Vec<u8>) -> io::Result<Line> {
+        const MARK: &[u8] = b"\xef\xbb\xbf";
+        let most = ROW_MAX_BYTES as u64 + 1;
+        let start = into.len();
+        let read = self.input.by_ref().take(most).read_until(b'\n', into)?;
+        if read == 0 {
+            return Ok(Line::End);
+        }
+        self.begun += 1;
+        if self.begun == 1 && into.get(start..).is_some_and(|line| line.starts_with(MARK)) {
+            into.drain(start..start + MARK.len());
+        }
+        if (read as u64) < most || into.last() == Some(&b'\n') {
+            return Ok(Line::Whole);
+        }
+        loop {
+            let buffer = self.input.fill_buf()?;
+            if buffer.is_empty() {
+                return Ok(Line::TooLong);
+            }
+            let end = buffer.iter().position(|&b| b == b'\n');
+            let skipped = end.map_or(buffer.len(), |end| end + 1);
+            self.input.consume(skipped);
+            if end.is_some() {
+                return Ok(Line::TooLong);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_bounded_and_counted() {
+        let long = "x".repeat(ROW_MAX_BYTES + 5);
+        let exact = "y".repeat(ROW_MAX_BYTES);
+        let text = format!("\u{feff}a\n\n{long}\nb\n{exact}\nlast");
+        let mut lines = Lines::new(BufReader::with_capacity(7, text.as_bytes()));
+        let mut seen = Vec::new();
+        loop {
+            let mut line = Vec::new();
+            let kind = lines.read(&mut line).unwrap();
+            if kind == Line::End {
+                break;
+            }
+            seen.push((kind, line.len(), lines.begun));
+        }
+        let (whole, long) = (Line::Whole, Line::TooLong);
+        let expected = [
+            (whole, 2, 1),
+            (whole, 1, 2),
+            (long, ROW_MAX_BYTES + 1, 3),
+            (whole, 2, 4),
+            (whole, ROW_MAX_BYTES + 1, 5),
+            (whole, 4, 6),
+        ];
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn a_table_is_found_by_its_name_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["broadcasts.CSV.gz", "broadcasts.rejects.ndjson", "broadcasts.txt", "tabs.toml", "events"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        assert_eq!(find_table(folder.path(), "broadcasts").unwrap(), Some(folder.path().join("broadcasts.CSV.gz")));
+        assert_eq!(find_table(folder.path(), "tabs").unwrap(), None);
+        assert_eq!(find_table(folder.path(), "events").unwrap(), None, "a file without an ending has no format");
+        fs::create_dir(folder.path().join("broadcasts")).unwrap();
+        let error = find_table(folder.path(), "broadcasts").unwrap_err().to_string();
+        assert!(error.contains("broadcasts.CSV.gz") && error.contains("keep one"), "{error}");
+    }
+}

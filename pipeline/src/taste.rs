@@ -1,0 +1,314 @@
+//! Tastes: from events to a small vector of whole numbers for each user, and one for everyone.
+//!
+//! `docs/taste.md` has the formulas. The preparation is SQL (`sql/taste_*.sql`); decayed weights are whole numbers, so the
+//! same events give the same bytes in whatever order, partitions and buckets they are read.
+
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "weights and counts become floats only where they are divided and then rounded to a byte"
+)]
+
+mod profile;
+mod query;
+mod space;
+mod weight;
+
+use std::fmt;
+
+use datafusion::prelude::SessionContext;
+use futures::StreamExt as _;
+use serde::Serialize;
+use sinsang::time::{DAY_MS, KST_OFFSET_MS, UnixMillis};
+
+use profile::{Baseline, Catalogue, Engagement};
+pub use profile::{HOUR_BUCKETS, LIFT_STEPS, Population, UserTaste};
+pub use space::{BLOCK_NORM, BLOCKS, Block, DIMS, ProductFeatures, Space, Vocabulary};
+pub use weight::Weights;
+
+use crate::table::EventKind;
+
+/// The most buckets that users are spread over.
+const MAX_BUCKETS: u64 = 4_096;
+/// Events that take the memory of one user's count, with room to spare.
+const EVENTS_PER_COUNTED_USER: u64 = 8;
+
+/// How tastes are learned.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Days after which an event weighs half, from 0.1 to 36,500. Events older than ten half-lives do not count.
+    pub half_life_days: f64,
+    /// What an event weighs by its kind.
+    pub weights: Weights,
+    /// Users with more usable events than this, impressions included, are set aside as bots.
+    pub max_events_per_user: u64,
+    /// Users with fewer events that weigh anything get no taste: they see the shared order.
+    pub min_events_per_user: u64,
+    /// Engagement, in views, that moves a user half-way from the population to what the events say. Above 0.
+    pub pseudo_weight: f64,
+    /// Events that are sorted by user at once, which bounds memory; users are spread over as many buckets as that takes.
+    pub events_per_bucket: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            half_life_days: 30.0,
+            weights: Weights::default(),
+            max_events_per_user: 10_000,
+            min_events_per_user: 1,
+            pseudo_weight: 20.0,
+            events_per_bucket: 4_000_000,
+        }
+    }
+}
+
+/// Why no tastes could be learned.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The half-life is out of range.
+    #[error("half_life_days is {days}: give a number of days from 0.1 to 36500")]
+    HalfLife {
+        /// What was given.
+        days: f64,
+    },
+    /// The weight of a kind of event is out of range.
+    #[error("the weight of {} is {weight}: give a number from -1000 to 1000, in views", kind.as_str())]
+    Weight {
+        /// The kind of event.
+        kind: EventKind,
+        /// What was given.
+        weight: f64,
+    },
+    /// The pseudo-weight is out of range.
+    #[error("pseudo_weight is {pseudo_weight}: give a number above 0 and up to 1000000, in views")]
+    PseudoWeight {
+        /// What was given.
+        pseudo_weight: f64,
+    },
+    /// A query failed: a table is missing or has other columns than `docs/taste.md` says, or its files are damaged.
+    #[error("sql/{query}.sql: {source}; check that `events` and `listing_products` are registered with their columns")]
+    Query {
+        /// The query, or the table that could not be registered for it.
+        query: &'static str,
+        /// What DataFusion says.
+        source: Box<datafusion::error::DataFusionError>,
+    },
+}
+
+/// What was read, what was set aside and why, and what everyone together leans to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Rows of the table of events.
+    pub events: u64,
+    /// Events that name no user; set aside.
+    pub events_without_user: u64,
+    /// Events without a time; set aside.
+    pub events_without_time: u64,
+    /// Events later than now; set aside.
+    pub events_in_future: u64,
+    /// Events older than ten half-lives; set aside.
+    pub events_expired: u64,
+    /// Events of a kind that is not known; set aside.
+    pub events_of_unknown_kind: u64,
+    /// Users with more events than a person makes; set aside.
+    pub bots: u64,
+    /// Events of those users.
+    pub events_of_bots: u64,
+    /// Events of people whose kind and age weigh nothing, impressions by default.
+    pub events_weightless: u64,
+    /// Events that tastes were made of.
+    pub events_used: u64,
+    /// Of these, events whose listing or product is not in the catalogue; their hour, channel and tab still count.
+    pub events_of_unknown_products: u64,
+    /// Of these, events whose channel is not in the vocabulary.
+    pub events_of_unknown_channels: u64,
+    /// Of these, events whose tab is not in the vocabulary.
+    pub events_of_unknown_tabs: u64,
+    /// Users with a taste.
+    pub users: u64,
+    /// Users with fewer events than the least; without a taste.
+    pub users_too_thin: u64,
+    /// Buckets that users were spread over.
+    pub buckets: u64,
+    /// What everyone together leans to.
+    #[serde(skip)]
+    pub population: Population,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "tastes of {} users from {} of {} events", self.users, self.events_used, self.events)?;
+        let lines = [
+            ("users with too few events", self.users_too_thin),
+            ("users set aside as bots", self.bots),
+            ("events of bots", self.events_of_bots),
+            ("events in the future", self.events_in_future),
+            ("events too old to count", self.events_expired),
+            ("events without a user", self.events_without_user),
+            ("events without a time", self.events_without_time),
+            ("events of an unknown kind", self.events_of_unknown_kind),
+            ("events that weigh nothing", self.events_weightless),
+            ("used events of an unknown product", self.events_of_unknown_products),
+            ("used events of an unknown channel", self.events_of_unknown_channels),
+            ("used events of an unknown tab", self.events_of_unknown_tabs),
+        ];
+        for (what, count) in lines {
+            if count > 0 {
+                writeln!(f, "  {what}: {count}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Learns the taste of every user from the tables `events` and `listing_products` of `ctx`, and hands each to `sink`:
+/// bucket by bucket, in a bucket in ascending order of user ids. `products` is the whole catalogue that `space` was fitted
+/// to; `now` ends the events and is where decay counts from, by Korean days.
+///
+/// While it runs, the tables `taste_fate`, `taste_listing`, `taste_event`, `taste_weight` and `taste_bot` are its own: one call at a time on a context.
+///
+/// # Errors
+/// [`Error`] on options out of range and failing queries. Rows that cannot be used are counted in the report instead.
+pub async fn learn<'a>(
+    ctx: &SessionContext,
+    space: &Space,
+    products: impl IntoIterator<Item = ProductFeatures<'a>>,
+    options: &Options,
+    now: UnixMillis,
+    mut sink: impl FnMut(UserTaste),
+) -> Result<Report, Error> {
+    if !(options.pseudo_weight > 0.0 && options.pseudo_weight <= 1e6) {
+        return Err(Error::PseudoWeight { pseudo_weight: options.pseudo_weight });
+    }
+    let weights = weight::decayed(&options.weights, options.half_life_days)?;
+    let last_ms = now.plus(KST_OFFSET_MS).floor(DAY_MS).plus(DAY_MS - 1 - KST_OFFSET_MS);
+    let horizon_ms = weight::horizon_days(options.half_life_days)?.saturating_mul(DAY_MS);
+    let own = &query::own_context(ctx);
+    let run = Run { ctx: own, options, catalogue: &Catalogue::new(space, products), last_ms: last_ms.0 };
+    let dates = [("now", now.0), ("oldest", last_ms.plus(-horizon_ms).0)];
+    let learned = async {
+        query::register_weights(own, &weights)?;
+        query::FATE.register(own, &dates).await?;
+        query::LISTING.materialise(own).await?;
+        run.learn(&mut sink).await
+    };
+    let report = learned.await;
+    for table in query::OWN_TABLES {
+        let removed = ctx.deregister_table(table);
+        removed.map_err(|source| Error::Query { query: table, source: Box::new(source) })?;
+    }
+    report
+}
+
+/// One run over the tables.
+struct Run<'a> {
+    ctx: &'a SessionContext,
+    options: &'a Options,
+    catalogue: &'a Catalogue,
+    last_ms: i64,
+}
+
+impl Run<'_> {
+    async fn learn(&self, sink: &mut impl FnMut(UserTaste)) -> Result<Report, Error> {
+        let mut report = Report::default();
+        let usable = self.count_events(&mut report).await?;
+        report.buckets = usable.div_ceil(self.options.events_per_bucket.max(1)).clamp(1, MAX_BUCKETS);
+        self.set_bots_aside(usable, &mut report).await?;
+        query::EVENT.register(self.ctx, &[("last_ms", self.last_ms)]).await?;
+        let everyone = self.everyone().await?;
+        report.events_used = everyone.events;
+        report.events_weightless = usable.saturating_sub(report.events_of_bots).saturating_sub(everyone.events);
+        report.events_of_unknown_products = everyone.unknown.products;
+        report.events_of_unknown_channels = everyone.unknown.channels;
+        report.events_of_unknown_tabs = everyone.unknown.tabs;
+        let baseline = Baseline::of(&everyone, self.catalogue);
+        report.population = baseline.population(&everyone);
+        drop(everyone);
+        for bucket in 0..report.buckets {
+            self.learn_bucket(bucket, &baseline, &mut report, sink).await?;
+        }
+        Ok(report)
+    }
+
+    /// Counts events by fate and gives the number of usable ones.
+    async fn count_events(&self, report: &mut Report) -> Result<u64, Error> {
+        let mut usable = 0;
+        for (fate, events) in query::COUNT.counts(self.ctx, &[]).await? {
+            report.events += events;
+            *match fate.as_str() {
+                "without_user" => &mut report.events_without_user,
+                "without_time" => &mut report.events_without_time,
+                "in_future" => &mut report.events_in_future,
+                "expired" => &mut report.events_expired,
+                "usable" => &mut usable,
+                _ => &mut report.events_of_unknown_kind,
+            } = events;
+        }
+        Ok(usable)
+    }
+
+    async fn set_bots_aside(&self, usable: u64, report: &mut Report) -> Result<(), Error> {
+        let mut bots = Vec::new();
+        if usable > self.options.max_events_per_user {
+            let max_events = i64::try_from(self.options.max_events_per_user).unwrap_or(i64::MAX);
+            // Counting holds a line a user instead of a line an event, so larger buckets do.
+            let buckets = report.buckets.div_ceil(EVENTS_PER_COUNTED_USER);
+            for bucket in 0..buckets {
+                let [number, of] = bucket_numbers(bucket, buckets);
+                bots.extend(query::BOT.counts(self.ctx, &[number, of, ("max_events", max_events)]).await?);
+            }
+        }
+        report.bots = bots.len() as u64;
+        report.events_of_bots = bots.iter().map(|(_, events)| events).sum();
+        query::register_bots(self.ctx, bots.iter().map(|(user, _)| user.as_str()))
+    }
+
+    async fn everyone(&self) -> Result<Engagement, Error> {
+        let mut everyone = Engagement::new(self.catalogue);
+        let mut batches = query::POPULATION.stream(self.ctx, &[]).await?;
+        while let Some(batch) = batches.next().await {
+            let batch = batch.map_err(|source| query::POPULATION.failed(source))?;
+            query::each_row(query::POPULATION, &batch, |_, row| everyone.add(row, self.catalogue))?;
+        }
+        Ok(everyone)
+    }
+
+    /// Streams the users of a bucket: the rows of a user come together, so one user at a time is held.
+    async fn learn_bucket(
+        &self,
+        bucket: u64,
+        baseline: &Baseline,
+        report: &mut Report,
+        sink: &mut impl FnMut(UserTaste),
+    ) -> Result<(), Error> {
+        let mut current: Option<(String, Engagement)> = None;
+        let mut finish = |user: Option<(String, Engagement)>| match user {
+            Some((user_id, engagement)) if engagement.events >= self.options.min_events_per_user => {
+                report.users += 1;
+                sink(baseline.taste(user_id, &engagement, self.catalogue, self.options.pseudo_weight));
+            }
+            Some(_) => report.users_too_thin += 1,
+            None => {}
+        };
+        let mut batches = query::USER.stream(self.ctx, &bucket_numbers(bucket, report.buckets)).await?;
+        while let Some(batch) = batches.next().await {
+            let batch = batch.map_err(|source| query::USER.failed(source))?;
+            query::each_row(query::USER, &batch, |user, row| {
+                if current.as_ref().is_none_or(|(current, _)| current != user) {
+                    finish(current.replace((user.to_owned(), Engagement::new(self.catalogue))));
+                }
+                if let Some((_, engagement)) = &mut current {
+                    engagement.add(row, self.catalogue);
+                }
+            })?;
+        }
+        finish(current);
+        Ok(())
+    }
+}
+
+/// The numbers that choose a bucket in a query.
+fn bucket_numbers(bucket: u64, buckets: u64) -> [(&'static str, i64); 2] {
+    let number = |value| i64::try_from(value).unwrap_or(i64::MAX);
+    [("bucket", number(bucket)), ("buckets", number(buckets))]
+}

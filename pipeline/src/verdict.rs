@@ -1,0 +1,304 @@
+//! Whether a product is new, a repeat, or can't be told, as of an instant, with the evidence.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sinsang::time::{DAY_MS, UnixMillis};
+
+/// The verdict's kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VerdictKind {
+    /// It has a broadcast to come, or on air, and none that ended before.
+    New,
+    /// A broadcast of it has ended.
+    Repeat,
+    /// The history can't tell.
+    Unknown,
+}
+
+/// Why a verdict is what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// No broadcast of it has ended in the history.
+    FirstBroadcast,
+    /// A broadcast of it has ended.
+    AiredBefore,
+    /// The history of its shop is too short to tell.
+    ShortHistory,
+    /// It has so many reviews that it must have aired before the history begins.
+    ReviewsBeforeRecords,
+}
+
+/// A broadcast that has ended, as evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Earlier {
+    /// The shop.
+    pub shop: String,
+    /// The shop's item code.
+    pub listing_id: String,
+    /// The TV channel's name.
+    pub channel: String,
+    /// Its start, RFC 3339 in +09:00.
+    pub starts_at: String,
+    /// Its title as aired.
+    pub title: String,
+}
+
+/// What a verdict rests on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Why.
+    pub reason: Reason,
+    /// The same in a short Korean sentence.
+    pub text: String,
+    /// Days from the first broadcast of the whole history to the instant of the verdict.
+    pub history_days: u32,
+    /// The same for the shop of the product's first broadcast.
+    pub shop_history_days: u32,
+    /// The most reviews that any of its listings showed; `None` where none said.
+    pub review_count: Option<u32>,
+    /// The latest broadcast that has ended, for a repeat.
+    pub earlier: Option<Earlier>,
+}
+
+/// A verdict with its evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// New, repeat or unknown.
+    pub kind: VerdictKind,
+    /// What it rests on.
+    pub evidence: Evidence,
+}
+
+/// One broadcast of a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Airing<'a> {
+    /// Start of the slot.
+    pub starts_at: UnixMillis,
+    /// End of the slot.
+    pub ends_at: UnixMillis,
+    /// The shop.
+    pub shop: &'a str,
+    /// The shop's item code.
+    pub listing_id: &'a str,
+    /// The TV channel's name.
+    pub channel: &'a str,
+    /// The title as aired.
+    pub title: &'a str,
+}
+
+/// All that is known of a product's past and schedule.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProductHistory<'a> {
+    /// All its broadcasts, of all its listings, in any order.
+    pub airings: Vec<Airing<'a>>,
+    /// The most reviews that any of its listings showed before or at its first broadcast; `None` where none said.
+    pub review_count: Option<u32>,
+}
+
+/// How far back the history reaches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Start of the first broadcast of each shop.
+    pub shops: BTreeMap<String, UnixMillis>,
+}
+
+impl Reach {
+    /// Notes a broadcast of `shop`.
+    pub fn note(&mut self, shop: &str, starts_at: UnixMillis) {
+        match self.shops.get_mut(shop) {
+            Some(since) => *since = starts_at.min(*since),
+            None => {
+                self.shops.insert(shop.to_owned(), starts_at);
+            }
+        }
+    }
+
+    /// Start of the first broadcast of all.
+    pub fn since(&self) -> Option<UnixMillis> {
+        self.shops.values().min().copied()
+    }
+}
+
+/// When the history is taken to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// Days of a shop's history below which nothing of it is called new.
+    pub min_history_days: u32,
+    /// Reviews from which a product must have aired before the history begins.
+    pub censored_reviews: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { min_history_days: 28, censored_reviews: 10 }
+    }
+}
+
+/// Whole days from `since` to `now`; 0 where there is no `since` or it is yet to come.
+fn days(since: Option<UnixMillis>, now: UnixMillis) -> u32 {
+    since.map_or(0, |since| u32::try_from(now.since(since).max(0) / DAY_MS).unwrap_or(u32::MAX))
+}
+
+/// The verdict on a product as of `now`.
+///
+/// A broadcast counts as past once it has ended: during its first broadcast a product is still new. A product without
+/// any broadcast is unknown.
+pub fn judge(history: &ProductHistory<'_>, reach: &Reach, policy: &Policy, now: UnixMillis) -> Verdict {
+    let order = |airing: &&Airing<'_>| (airing.starts_at, airing.ends_at);
+    // Ties by shop, code and channel, so that the order of the broadcasts never shows.
+    let tie = |airing: &&Airing<'_>| {
+        (airing.shop.to_owned(), airing.listing_id.to_owned(), airing.channel.to_owned(), airing.title.to_owned())
+    };
+    let ended =
+        history.airings.iter().filter(|airing| airing.ends_at <= now).max_by_key(|airing| (order(airing), tie(airing)));
+    let first = history.airings.iter().min_by_key(|airing| (order(airing), tie(airing)));
+    let history_days = days(reach.since(), now);
+    let shop_history_days = first.map_or(0, |first| days(reach.shops.get(first.shop).copied(), now));
+    let evidence = |reason, text, earlier| Evidence {
+        reason,
+        text,
+        history_days,
+        shop_history_days,
+        review_count: history.review_count,
+        earlier,
+    };
+    if let Some(ended) = ended {
+        let earlier = Earlier {
+            shop: ended.shop.to_owned(),
+            listing_id: ended.listing_id.to_owned(),
+            channel: ended.channel.to_owned(),
+            starts_at: ended.starts_at.to_kst_rfc3339(),
+            title: ended.title.to_owned(),
+        };
+        let text = format!("{} {}에서 방송됨", minute(ended.starts_at), ended.channel);
+        return Verdict { kind: VerdictKind::Repeat, evidence: evidence(Reason::AiredBefore, text, Some(earlier)) };
+    }
+    let unknown = |reason, text| Verdict { kind: VerdictKind::Unknown, evidence: evidence(reason, text, None) };
+    let Some(first) = first else {
+        return unknown(Reason::ShortHistory, "방송 기록과 편성이 없음".to_owned());
+    };
+    if let Some(reviews) = history.review_count.filter(|&reviews| reviews >= policy.censored_reviews.max(1)) {
+        return unknown(Reason::ReviewsBeforeRecords, format!("기록 이전 방송 가능성: 상품평 {reviews}개"));
+    }
+    if shop_history_days < policy.min_history_days {
+        return unknown(
+            Reason::ShortHistory,
+            format!("기록이 짧아 판단 보류: {} 기록 {shop_history_days}일", first.shop),
+        );
+    }
+    let text = if history_days > shop_history_days.saturating_add(7) {
+        format!("{history_days}일 기록({} {shop_history_days}일)에서 첫 방송", first.shop)
+    } else {
+        format!("{history_days}일 기록에서 첫 방송")
+    };
+    Verdict { kind: VerdictKind::New, evidence: evidence(Reason::FirstBroadcast, text, None) }
+}
+
+/// `2026-11-03 20:40`, in Korean time.
+fn minute(at: UnixMillis) -> String {
+    let text = at.to_kst_rfc3339();
+    text.get(..16).map_or_else(|| text.clone(), |head| head.replace('T', " "))
+}
+
+#[cfg(test)]
+mod tests {
+    use sinsang::time::HOUR_MS;
+
+    use super::*;
+
+    fn at(text: &str) -> UnixMillis {
+        UnixMillis::parse_rfc3339(text).unwrap()
+    }
+
+    fn airing(starts_at: &str) -> Airing<'static> {
+        let starts_at = at(starts_at);
+        Airing {
+            starts_at,
+            ends_at: starts_at.plus(HOUR_MS),
+            shop: "GS샵",
+            listing_id: "1",
+            channel: "GS샵 LIVE",
+            title: "무쇠솥",
+        }
+    }
+
+    fn reach(since: &str) -> Reach {
+        let mut reach = Reach::default();
+        reach.note("GS샵", at(since));
+        reach.note("GS샵", at(since).plus(DAY_MS));
+        reach
+    }
+
+    const NOW: &str = "2026-11-22T12:00:00+09:00";
+
+    fn kind(airings: &[&str], reviews: Option<u32>, since: &str) -> (VerdictKind, Reason, String) {
+        let history =
+            ProductHistory { airings: airings.iter().map(|start| airing(start)).collect(), review_count: reviews };
+        let verdict = judge(&history, &reach(since), &Policy::default(), at(NOW));
+        (verdict.kind, verdict.evidence.reason, verdict.evidence.text)
+    }
+
+    #[test]
+    fn a_product_is_new_until_its_first_broadcast_ends() {
+        let since = "2026-05-26T06:00:00+09:00";
+        let new = (VerdictKind::New, Reason::FirstBroadcast, "180일 기록에서 첫 방송".to_owned());
+        assert_eq!(kind(&["2026-11-22T20:00:00+09:00"], None, since), new);
+        assert_eq!(kind(&["2026-11-22T11:30:00+09:00", "2026-11-23T11:30:00+09:00"], Some(9), since), new);
+        let (kind, reason, text) = kind(&["2026-11-22T20:00:00+09:00", "2026-11-22T11:00:00+09:00"], None, since);
+        assert_eq!((kind, reason), (VerdictKind::Repeat, Reason::AiredBefore));
+        assert_eq!(text, "2026-11-22 11:00 GS샵 LIVE에서 방송됨");
+    }
+
+    #[test]
+    fn where_the_history_cannot_tell_it_says_so() {
+        let soon = ["2026-11-22T20:00:00+09:00"];
+        let (kind_, reason, text) = kind(&soon, Some(132), "2026-05-26T06:00:00+09:00");
+        assert_eq!((kind_, reason), (VerdictKind::Unknown, Reason::ReviewsBeforeRecords));
+        assert_eq!(text, "기록 이전 방송 가능성: 상품평 132개");
+        assert_eq!(kind(&soon, None, "2026-11-01T06:00:00+09:00").1, Reason::ShortHistory);
+        assert_eq!(kind(&soon, None, "2026-10-25T06:00:00+09:00").0, VerdictKind::New);
+        assert_eq!(kind(&[], None, "2026-05-26T06:00:00+09:00").0, VerdictKind::Unknown);
+    }
+
+    #[test]
+    fn a_shop_that_just_joined_does_not_flood_the_tab() {
+        let mut reach = reach("2026-05-26T06:00:00+09:00");
+        reach.note("새샵", at("2026-11-20T06:00:00+09:00"));
+        let airings = vec![Airing { shop: "새샵", ..airing("2026-11-22T20:00:00+09:00") }];
+        let history = ProductHistory { airings, review_count: None };
+        let verdict = judge(&history, &reach, &Policy::default(), at(NOW));
+        assert_eq!((verdict.kind, verdict.evidence.shop_history_days), (VerdictKind::Unknown, 2));
+        let later = judge(&history, &reach, &Policy { min_history_days: 1, ..Policy::default() }, at(NOW));
+        assert_eq!(later.evidence.text, "180일 기록(새샵 2일)에서 첫 방송");
+    }
+
+    #[test]
+    fn evidence_is_the_json_that_the_app_reads() {
+        let history = ProductHistory { airings: vec![airing("2026-11-03T20:40:00+09:00")], review_count: Some(3) };
+        let verdict = judge(&history, &reach("2026-05-26T06:00:00+09:00"), &Policy::default(), at(NOW));
+        let json = serde_json::to_value(&verdict).unwrap();
+        assert_eq!(json["kind"], "repeat");
+        assert_eq!(json["evidence"]["reason"], "aired_before");
+        assert_eq!(json["evidence"]["earlier"]["starts_at"], "2026-11-03T20:40:00+09:00");
+        assert_eq!(serde_json::from_value::<Verdict>(json).unwrap(), verdict);
+    }
+
+    #[test]
+    fn the_order_of_broadcasts_does_not_show() {
+        let mut history = ProductHistory {
+            airings: vec![
+                airing("2026-11-03T20:40:00+09:00"),
+                Airing { channel: "B", ..airing("2026-11-03T20:40:00+09:00") },
+            ],
+            review_count: None,
+        };
+        let reach = reach("2026-05-26T06:00:00+09:00");
+        let one = judge(&history, &reach, &Policy::default(), at(NOW));
+        history.airings.reverse();
+        assert_eq!(one, judge(&history, &reach, &Policy::default(), at(NOW)));
+    }
+}

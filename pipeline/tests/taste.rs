@@ -1,0 +1,490 @@
+//! Tastes learned from tables, against users whose tastes are known.
+
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "the numbers of a test are small"
+)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::datasource::MemTable;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use rand::seq::SliceRandom as _;
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution as _, LogNormal, weighted::WeightedIndex};
+use sinsang::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMillis};
+use sinsang_pipeline::taste::{
+    BLOCKS, DIMS, Error, Options, ProductFeatures, Report, Space, UserTaste, Vocabulary, Weights, learn,
+};
+
+const CATEGORIES: usize = 8;
+const BRANDS: usize = 32;
+const KNOWN: usize = 480;
+const PRODUCTS: usize = 600;
+
+fn now() -> UnixMillis {
+    UnixMillis::parse_rfc3339("2026-11-22T12:00:00+09:00").unwrap()
+}
+
+#[derive(Clone, Debug)]
+struct Product {
+    title: String,
+    brand: String,
+    category: usize,
+    price: u32,
+    popularity: f64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Event {
+    user: String,
+    at: i64,
+    kind: &'static str,
+    shop: Option<String>,
+    listing: Option<String>,
+    product: Option<String>,
+    tab: Option<String>,
+    channel: Option<String>,
+}
+
+fn event(user: &str, age_ms: i64, kind: &'static str) -> Event {
+    Event { user: user.to_owned(), at: now().plus(-age_ms).0, kind, ..Event::default() }
+}
+
+fn of_product(event: Event, at: usize) -> Event {
+    Event { shop: Some("GS샵".to_owned()), listing: Some(format!("L{at}")), ..event }
+}
+
+/// Products, and users who like one category most, a second one, and a brand of the first.
+struct World {
+    products: Vec<Product>,
+    likes: Vec<(usize, usize, String)>,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let popularity = LogNormal::new(0.0, 1.0).unwrap();
+        let products: Vec<Product> = (0..PRODUCTS)
+            .map(|at| {
+                let category = at % CATEGORIES;
+                let brand = category * BRANDS / CATEGORIES + rng.random_range(0..BRANDS / CATEGORIES);
+                let title = format!("물건{category}{} 꾸밈{}", rng.random_range(0..10), rng.random_range(0..20));
+                let price = 12_000 * (category as u32 + 1) + rng.random_range(0..40_000);
+                Product {
+                    title,
+                    brand: format!("브랜드{brand}"),
+                    category,
+                    price,
+                    popularity: popularity.sample(&mut rng),
+                }
+            })
+            .collect();
+        let likes = (0..120)
+            .map(|user| {
+                let (first, second) = (user % CATEGORIES, rng.random_range(0..CATEGORIES));
+                (
+                    first,
+                    second,
+                    format!("브랜드{}", first * BRANDS / CATEGORIES + rng.random_range(0..BRANDS / CATEGORIES)),
+                )
+            })
+            .collect();
+        Self { products, likes }
+    }
+
+    /// How much a user likes a product: 1 for anything, up to 33 for the brand in the category.
+    fn gain(&self, user: usize, product: &Product) -> f64 {
+        let (first, second, brand) = &self.likes[user];
+        let liked = 3.0 * f64::from(u8::from(product.category == *first))
+            + 1.5 * f64::from(u8::from(product.category == *second && second != first))
+            + 2.0 * f64::from(u8::from(product.brand == *brand));
+        liked.exp2()
+    }
+
+    /// 30 events a user over 40 days, on known products only, on the channel and in the hours of the category.
+    fn events(&self) -> Vec<Event> {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let mut events = Vec::new();
+        for user in 0..self.likes.len() {
+            let odds = self.products.iter().take(KNOWN).map(|product| product.popularity * self.gain(user, product));
+            let odds = WeightedIndex::new(odds).unwrap();
+            for _ in 0..30 {
+                let product = odds.sample(&mut rng);
+                let kind =
+                    *["view", "view", "click", "click", "alarm", "purchase"].get(rng.random_range(0..6)).unwrap();
+                // The user's own part of the day; now is noon.
+                let age_ms = rng.random_range(1..40) * DAY_MS + (12 - 3 * (user % 8) as i64) * HOUR_MS - MINUTE_MS;
+                events.push(of_product(event(&user_name(user), age_ms, kind), product));
+            }
+            let tab = Some(["new", "live", "best"][user % 3].to_owned());
+            events.extend(
+                (0..10).map(|day| Event { tab: tab.clone(), ..event(&user_name(user), day * DAY_MS, "tab_open") }),
+            );
+        }
+        events
+    }
+
+    fn features(&self) -> impl Iterator<Item = ProductFeatures<'_>> + Clone {
+        self.products.iter().enumerate().map(|(at, product)| ProductFeatures {
+            product: product_id(at),
+            title: &product.title,
+            brand: Some(&product.brand),
+            category: CATEGORY_NAMES.get(product.category).copied(),
+            price: Some(product.price),
+        })
+    }
+
+    fn space(&self) -> Space {
+        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let vocabulary = Vocabulary {
+            channels: owned(&["채널0", "채널1", "채널2", "채널3"]),
+            tabs: owned(&["new", "live", "best"]),
+            categories: owned(&CATEGORY_NAMES),
+        };
+        Space::fit(self.features(), vocabulary)
+    }
+
+    async fn learn(&self, events: &[Event], reading: Reading, options: &Options) -> (Vec<UserTaste>, Report) {
+        let ctx = self.context(events, reading);
+        let mut tastes = Vec::new();
+        let report =
+            learn(&ctx, &self.space(), self.features(), options, now(), |taste| tastes.push(taste)).await.unwrap();
+        (tastes, report)
+    }
+
+    fn context(&self, events: &[Event], reading: Reading) -> SessionContext {
+        let ctx = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(reading.partitions));
+        let size = events.len().div_ceil(reading.partitions).max(1);
+        let mut parts: Vec<Vec<RecordBatch>> = events.chunks(size).map(|part| vec![event_batch(part)]).collect();
+        if parts.is_empty() {
+            parts.push(vec![event_batch(&[])]);
+        }
+        let schema = event_batch(&[]).schema();
+        ctx.register_table("events", Arc::new(MemTable::try_new(schema, parts).unwrap())).unwrap();
+        let listings = batch(&[
+            ("shop", texts(self.products.iter().map(|_| Some("GS샵")))),
+            ("listing_id", texts((0..PRODUCTS).map(|at| Some(format!("L{at}"))))),
+            ("product", texts((0..PRODUCTS).map(|at| Some(format!("{:016x}", product_id(at)))))),
+            ("channel", texts(self.products.iter().map(|product| Some(format!("채널{}", product.category % 4))))),
+        ]);
+        ctx.register_batch("listing_products", listings).unwrap();
+        ctx
+    }
+}
+
+const CATEGORY_NAMES: [&str; CATEGORIES] = ["뷰티", "패션", "식품", "주방", "침구", "가전", "여행", "건강"];
+
+#[derive(Clone, Copy)]
+struct Reading {
+    partitions: usize,
+}
+
+const PLAIN: Reading = Reading { partitions: 2 };
+
+fn user_name(user: usize) -> String {
+    format!("u{user:06}")
+}
+
+fn product_id(at: usize) -> u64 {
+    0xa000_0000_0000_0000 + at as u64
+}
+
+fn texts<T: AsRef<str>>(values: impl Iterator<Item = Option<T>>) -> ArrayRef {
+    Arc::new(values.collect::<StringArray>())
+}
+
+fn batch(columns: &[(&str, ArrayRef)]) -> RecordBatch {
+    let fields: Vec<Field> = columns.iter().map(|(name, of)| Field::new(*name, of.data_type().clone(), true)).collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.iter().map(|(_, of)| Arc::clone(of)).collect()).unwrap()
+}
+
+fn event_batch(events: &[Event]) -> RecordBatch {
+    let column = |of: fn(&Event) -> Option<&str>| texts(events.iter().map(of));
+    let batch = batch(&[
+        ("user_id", column(|event| (!event.user.is_empty()).then_some(event.user.as_str()))),
+        ("at", Arc::new(events.iter().map(|event| Some(event.at)).collect::<Int64Array>())),
+        ("kind", column(|event| Some(event.kind))),
+        ("shop", column(|event| event.shop.as_deref())),
+        ("listing_id", column(|event| event.listing.as_deref())),
+        ("product_id", column(|event| event.product.as_deref())),
+        ("tab_id", column(|event| event.tab.as_deref())),
+        ("channel", column(|event| event.channel.as_deref())),
+    ]);
+    assert_eq!(batch.schema().field(1).data_type(), &DataType::Int64);
+    batch
+}
+
+fn dot(user: &[i8], product: &[i8; DIMS]) -> i32 {
+    user.iter().zip(product).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum()
+}
+
+/// Indexes of `scores`, highest first.
+fn order(scores: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
+    order
+}
+
+fn ndcg_at_20(scores: &[f64], gains: &[f64]) -> f64 {
+    let discounted = |order: Vec<usize>| -> f64 {
+        order.into_iter().take(20).enumerate().map(|(rank, at)| gains[at] / (rank as f64 + 2.0).log2()).sum()
+    };
+    discounted(order(scores)) / discounted(order(gains))
+}
+
+#[tokio::test]
+async fn tastes_order_known_and_new_products_far_better_than_the_shared_order() {
+    let world = World::new();
+    let (tastes, report) = world.learn(&world.events(), PLAIN, &Options::default()).await;
+    assert_eq!((report.users, report.events_used, report.events), (120, 4_800, 4_800));
+    assert_eq!((report.events_of_unknown_products, report.events_weightless, report.buckets), (0, 0, 1));
+
+    let space = world.space();
+    let vectors: Vec<[i8; DIMS]> = world.features().map(|product| space.product_vector(&product)).collect();
+    let mut means = [0.0; 4];
+    let (mut own_category_first, mut own_brand_first) = (0, 0);
+    for (user, taste) in tastes.iter().enumerate() {
+        assert_eq!(taste.user_id, user_name(user));
+        let gains: Vec<f64> = world.products.iter().map(|product| world.gain(user, product)).collect();
+        let personal: Vec<f64> = vectors.iter().map(|vector| f64::from(dot(&taste.vector, vector))).collect();
+        let popular: Vec<f64> = (0..PRODUCTS)
+            .map(|at| f64::from(report.population.popularity.get(&product_id(at)).copied().unwrap_or(0)))
+            .collect();
+        let shared: Vec<f64> = vectors.iter().map(|vector| f64::from(dot(&report.population.vector, vector))).collect();
+        means[0] += ndcg_at_20(&personal[..KNOWN], &gains[..KNOWN]);
+        means[1] += ndcg_at_20(&popular[..KNOWN], &gains[..KNOWN]);
+        means[2] += ndcg_at_20(&personal[KNOWN..], &gains[KNOWN..]);
+        means[3] += ndcg_at_20(&shared[KNOWN..], &gains[KNOWN..]);
+        let best = &world.products[order(&personal)[0]];
+        own_category_first += usize::from(best.category == world.likes[user].0);
+        own_brand_first += usize::from(best.brand == world.likes[user].2);
+    }
+    let [known, known_shared, new, new_shared] = means.map(|sum| sum / tastes.len() as f64);
+    println!("NDCG@20: known {known:.3} (popularity {known_shared:.3}), new {new:.3} (shared {new_shared:.3})");
+    println!("own category first for {own_category_first}, brand for {own_brand_first} of {}", tastes.len());
+    assert!(known > 0.8 && known > 2.0 * known_shared, "known {known}, popularity {known_shared}");
+    assert!(new > 0.8 && new > 1.5 * new_shared, "new {new}, shared {new_shared}");
+    assert!(own_category_first >= 114 && own_brand_first >= 90, "{own_category_first} and {own_brand_first}");
+}
+
+#[tokio::test]
+async fn channels_hours_and_tabs_follow_the_user() {
+    let world = World::new();
+    let (tastes, _) = world.learn(&world.events(), PLAIN, &Options::default()).await;
+    let highest = |lifts: &[i8]| order(&lifts.iter().map(|&lift| f64::from(lift)).collect::<Vec<_>>())[0];
+    let right = |is: &dyn Fn(usize, &UserTaste) -> bool| {
+        tastes.iter().enumerate().filter(|(user, taste)| is(*user, taste)).count()
+    };
+    let hours = right(&|user, taste| highest(&taste.hours) == user % 8);
+    let tabs = right(&|user, taste| highest(&taste.tabs) == user % 3);
+    let channels = right(&|user, taste| highest(&taste.channels) == world.likes[user].0 % 4);
+    println!("hours {hours}, tabs {tabs}, channels {channels} of {}", tastes.len());
+    assert_eq!((hours, tabs), (120, 120));
+    assert!(channels >= 100, "the channel of the liked category is first for {channels}");
+}
+
+#[tokio::test]
+async fn order_partitions_and_buckets_of_the_events_do_not_show() {
+    let world = World::new();
+    let mut events = world.events();
+    let (tastes, report) = world.learn(&events, Reading { partitions: 1 }, &Options::default()).await;
+    events.shuffle(&mut ChaCha8Rng::seed_from_u64(1));
+    let (again, again_report) = world.learn(&events, Reading { partitions: 4 }, &Options::default()).await;
+    assert_eq!((&tastes, &report), (&again, &again_report));
+
+    let bucketed = Options { events_per_bucket: 700, ..Options::default() };
+    let (mut spread, spread_report) = world.learn(&events, Reading { partitions: 4 }, &bucketed).await;
+    assert_eq!(spread_report.buckets, 7);
+    assert_ne!(spread, tastes, "buckets come one after the other");
+    spread.sort_by(|a, b| a.user_id.cmp(&b.user_id));
+    assert_eq!((spread, spread_report.population), (tastes, report.population));
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_is_set_aside_and_counted_and_changes_nothing() {
+    let world = World::new();
+    let good = world.events();
+    let (tastes, report) = world.learn(&good, PLAIN, &Options::default()).await;
+
+    let mut events = good.clone();
+    events.extend((0..10_001).map(|at| of_product(event("bot", at * MINUTE_MS, "click"), 7)));
+    events.extend((0..5).map(|at| of_product(event("u000001", -1 - at * DAY_MS, "purchase"), 7)));
+    events.extend((0..4).map(|_| of_product(event("u000001", 310 * DAY_MS, "purchase"), 7)));
+    events.extend((0..3).map(|_| of_product(event("", DAY_MS, "purchase"), 7)));
+    events.push(Event { at: i64::MAX, ..event("u000001", 0, "click") });
+    events.push(Event { at: i64::MIN, ..event("u000001", 0, "click") });
+    events.push(event("u000001", DAY_MS, "hover"));
+    events.extend((0..60).map(|_| of_product(event("onlooker", DAY_MS, "impression"), 7)));
+    let (with_bad, bad) = world.learn(&events, PLAIN, &Options::default()).await;
+    assert_eq!(with_bad, tastes);
+    assert_eq!(bad.population, report.population);
+    assert_eq!((bad.bots, bad.events_of_bots), (1, 10_001));
+    assert_eq!((bad.events_in_future, bad.events_expired), (6, 5));
+    assert_eq!((bad.events_without_user, bad.events_of_unknown_kind, bad.events_weightless), (3, 1, 60));
+    assert_eq!((bad.events, bad.events_used), (events.len() as u64, 4_800));
+    assert!(bad.to_string().contains("users set aside as bots: 1\n"), "{bad}");
+}
+
+#[tokio::test]
+async fn unknown_products_channels_and_tabs_are_counted_and_the_rest_of_the_event_counts() {
+    let world = World::new();
+    let mut events = world.events();
+    let stray = |user: &str| of_product(event(user, HOUR_MS, "purchase"), 9_999);
+    events.extend((0..20).map(|_| Event { channel: Some("채널2".to_owned()), ..stray("stray") }));
+    events.push(Event { product: Some("not an id".to_owned()), ..event("odd", HOUR_MS, "view") });
+    events.push(Event { channel: Some("없는 채널".to_owned()), ..event("odd", HOUR_MS, "live_enter") });
+    events.push(Event { tab: Some("없는 탭".to_owned()), ..event("odd", HOUR_MS, "tab_open") });
+    let (tastes, report) = world.learn(&events, PLAIN, &Options::default()).await;
+    assert_eq!(report.events_of_unknown_products, 21);
+    assert_eq!((report.events_of_unknown_channels, report.events_of_unknown_tabs), (1, 1));
+    let stray = tastes.iter().find(|taste| taste.user_id == "stray").unwrap();
+    assert_eq!(stray.vector, [0; DIMS]);
+    assert!(stray.channels[2] > 32 && stray.hours[3] > 32, "{stray:?}");
+}
+
+#[tokio::test]
+async fn a_product_is_found_by_its_id_and_by_a_listing_without_a_shop() {
+    let world = World::new();
+    let mut events = world.events();
+    for (user, made) in [
+        ("by listing", of_product(event("by listing", HOUR_MS, "click"), 5)),
+        ("by listing only", Event { listing: Some("L5".to_owned()), ..event("by listing only", HOUR_MS, "click") }),
+        (
+            "by product",
+            Event {
+                product: Some(format!("{:016x}", product_id(5))),
+                channel: Some(format!("채널{}", 5 % 4)),
+                ..event("by product", HOUR_MS, "click")
+            },
+        ),
+    ] {
+        assert_eq!(made.user, user);
+        events.push(made);
+    }
+    events
+        .push(Event { shop: Some("CJ온스타일".to_owned()), ..of_product(event("elsewhere", HOUR_MS, "click"), 5) });
+    events.last_mut().unwrap().shop = Some("CJ온스타일".to_owned());
+    let (tastes, report) = world.learn(&events, PLAIN, &Options::default()).await;
+    let found: BTreeMap<&str, &UserTaste> = tastes.iter().map(|taste| (taste.user_id.as_str(), taste)).collect();
+    assert_ne!(found["by listing"].vector, [0; DIMS]);
+    for user in ["by listing only", "by product"] {
+        assert_eq!(
+            (found[user].vector, &found[user].channels),
+            (found["by listing"].vector, &found["by listing"].channels)
+        );
+    }
+    assert_eq!(found["elsewhere"].vector, [0; DIMS]);
+    assert_eq!(report.events_of_unknown_products, 1);
+}
+
+#[tokio::test]
+async fn a_user_with_one_event_stays_near_the_shared_order_and_twins_are_alike() {
+    let world = World::new();
+    let mut events = world.events();
+    events.push(of_product(event("once", HOUR_MS, "view"), 0));
+    for twin in ["twin a", "twin b"] {
+        events.extend(
+            (0..40).map(|at| of_product(event(twin, HOUR_MS + at * DAY_MS / 4, "click"), 8 * (at as usize % 5))),
+        );
+    }
+    let (tastes, _) = world.learn(&events, PLAIN, &Options::default()).await;
+    let of = |user: &str| tastes.iter().find(|taste| taste.user_id == user).unwrap().clone();
+    let most = |taste: &UserTaste| taste.vector.iter().map(|value| value.unsigned_abs()).max().unwrap();
+    assert!((1..=16).contains(&most(&of("once"))), "{:?}", of("once"));
+    assert!(of("once").channels.iter().chain(&of("once").hours).all(|lift| lift.abs() <= 16), "{:?}", of("once"));
+    assert!(most(&of("twin a")) > 100, "{:?}", of("twin a"));
+    assert_eq!(of("twin a"), UserTaste { user_id: "twin a".to_owned(), ..of("twin b") });
+
+    let strict = Options { min_events_per_user: 2, ..Options::default() };
+    let (tastes, report) = world.learn(&events, PLAIN, &strict).await;
+    assert!(tastes.iter().all(|taste| taste.user_id != "once"));
+    assert_eq!((report.users_too_thin, report.users), (1, 122));
+}
+
+#[tokio::test]
+async fn a_score_is_the_sum_of_its_blocks_and_a_brand_shows_in_its_own() {
+    let world = World::new();
+    let (tastes, _) = world.learn(&world.events(), PLAIN, &Options::default()).await;
+    let space = world.space();
+    let part = |taste: &UserTaste, vector: &[i8; DIMS], name: &str| -> i32 {
+        let block = BLOCKS.into_iter().find(|block| block.name == name).unwrap();
+        block.range().map(|at| i32::from(taste.vector[at]) * i32::from(vector[at])).sum()
+    };
+    let liked = |name: &str, is: &dyn Fn(usize, &Product) -> bool| {
+        let mut wins = 0;
+        for (user, taste) in tastes.iter().enumerate() {
+            let mean = |own: bool| {
+                let parts = world.features().zip(&world.products).filter(|(_, product)| is(user, product) == own);
+                let parts: Vec<i32> =
+                    parts.map(|(features, _)| part(taste, &space.product_vector(&features), name)).collect();
+                f64::from(parts.iter().sum::<i32>()) / parts.len() as f64
+            };
+            wins += usize::from(mean(true) > mean(false));
+        }
+        wins
+    };
+    let category = liked("category", &|user, product| product.category == world.likes[user].0);
+    let brand = liked("brand", &|user, product| product.brand == world.likes[user].2);
+    assert!(category >= 115 && brand >= 115, "category {category}, brand {brand} of 120");
+    for features in world.features().take(20) {
+        let vector = space.product_vector(&features);
+        let sum: i32 = BLOCKS.iter().map(|block| part(&tastes[0], &vector, block.name)).sum();
+        assert_eq!(sum, dot(&tastes[0].vector, &vector));
+    }
+}
+
+#[tokio::test]
+async fn no_events_give_no_tastes_and_an_even_population() {
+    let world = World::new();
+    let (tastes, report) = world.learn(&[], PLAIN, &Options::default()).await;
+    assert!(tastes.is_empty());
+    assert_eq!((report.users, report.events, report.buckets), (0, 0, 1));
+    assert_eq!((report.population.vector, report.population.hours), ([0; DIMS], [0; 8]));
+    assert!(report.population.popularity.is_empty());
+
+    // Two weeks without an event: nothing but age tells them apart from yesterday's.
+    let old: Vec<Event> = (0..30).map(|at| of_product(event("u", 14 * DAY_MS + at * MINUTE_MS, "click"), 3)).collect();
+    let (tastes, report) = world.learn(&old, PLAIN, &Options::default()).await;
+    assert_eq!((tastes.len(), report.events_used), (1, 30));
+}
+
+#[tokio::test]
+async fn recent_events_outweigh_old_ones_and_an_event_halves_with_its_half_life() {
+    let world = World::new();
+    let events: Vec<Event> = (0..10)
+        .flat_map(|_| [of_product(event("u", 60 * DAY_MS, "click"), 0), of_product(event("u", HOUR_MS, "click"), 1)])
+        .collect();
+    let (_, report) = world.learn(&events, PLAIN, &Options::default()).await;
+    let popularity = |at| report.population.popularity[&product_id(at)];
+    assert_eq!((popularity(1), popularity(0)), (10 * 2 * 16, 10 * 2 * 16 / 4));
+}
+
+#[tokio::test]
+async fn options_out_of_range_and_missing_tables_are_refused_and_leave_nothing_behind() {
+    let world = World::new();
+    let ctx = world.context(&[], PLAIN);
+    let space = world.space();
+    for options in [
+        Options { half_life_days: 0.0, ..Options::default() },
+        Options { pseudo_weight: f64::NAN, ..Options::default() },
+        Options { weights: Weights { click: f64::INFINITY, ..Weights::default() }, ..Options::default() },
+    ] {
+        let refused = learn(&ctx, &space, world.features(), &options, now(), |_| ()).await;
+        assert!(matches!(&refused, Err(error) if error.to_string().contains("give a number")), "{refused:?}");
+    }
+    ctx.deregister_table("listing_products").unwrap();
+    let missing = learn(&ctx, &space, world.features(), &Options::default(), now(), |_| ()).await;
+    assert!(matches!(&missing, Err(Error::Query { query: "taste_listing", .. })), "{missing:?}");
+    assert!(missing.unwrap_err().to_string().contains("listing_products"));
+    for table in ["taste_fate", "taste_listing", "taste_event", "taste_weight", "taste_bot"] {
+        assert!(!ctx.table_exist(table).unwrap(), "{table} is left behind");
+    }
+}

@@ -1,0 +1,58 @@
+// The local KV namespace of this Worker, as `wrangler dev` sees it, over lines of JSON on standard input and output.
+//
+// `sinsang publish --local` starts it: wrangler's own API is the one supported way to the files that its local KV keeps.
+// Requests: {"op":"keys","prefix":p} {"op":"get","key":k} {"op":"put","key":k,"value":base64}
+// Answers, one a request and in order: {"keys":[..]} {"value":base64|null} {} or {"error":text}
+import { createInterface } from "node:readline";
+import { parseArgs } from "node:util";
+import { getPlatformProxy } from "wrangler";
+
+const { values: options } = parseArgs({
+  options: { config: { type: "string" }, persist: { type: "string" }, binding: { type: "string", default: "SNAPSHOTS" } },
+});
+
+// Wrangler speaks on standard output, which is ours to answer on.
+console.log = console.info = console.warn = console.debug = (...words) => console.error(...words);
+
+const proxy = await getPlatformProxy({
+  configPath: options.config,
+  // `wrangler dev --persist-to` keeps its state in this folder below the one it is given.
+  persist: { path: `${options.persist}/v3` },
+});
+const kv = proxy.env[options.binding];
+const answer = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
+
+async function act({ op, key, prefix, value }) {
+  if (op === "put") {
+    // The proxy takes an ArrayBuffer of its own, not a view on Node's pool.
+    await kv.put(key, Uint8Array.from(Buffer.from(value, "base64")).buffer);
+    return {};
+  }
+  if (op === "get") {
+    const found = await kv.get(key, "arrayBuffer");
+    return { value: found === null ? null : Buffer.from(found).toString("base64") };
+  }
+  if (op === "keys") {
+    const keys = [];
+    let page = { cursor: undefined, list_complete: false };
+    while (!page.list_complete) {
+      page = await kv.list({ prefix, cursor: page.cursor });
+      keys.push(...page.keys.map((entry) => entry.name));
+    }
+    return { keys };
+  }
+  return { error: `unknown operation ${op}` };
+}
+
+try {
+  if (!kv) answer({ error: `no KV namespace is bound as ${options.binding} in ${options.config}` });
+  for await (const line of createInterface({ input: process.stdin })) {
+    try {
+      answer(await act(JSON.parse(line)));
+    } catch (error) {
+      answer({ error: String(error?.message ?? error) });
+    }
+  }
+} finally {
+  await proxy.dispose();
+}

@@ -1,0 +1,243 @@
+// The steps of `make run`: data around a present moment, its snapshot, local KV, and the Worker under `wrangler dev`.
+import { spawn, spawnSync } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync, copyFileSync, renameSync, statSync } from "node:fs";
+import { createServer } from "node:net";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+process.chdir(root);
+
+/** Demo tables older than this no longer lie around the present moment and are made anew. */
+const DEMO_FRESH_MS = 3 * 60 * 60 * 1000;
+/** How long `wrangler dev` may take to answer before it is given up. */
+const START_TIMEOUT_MS = 60_000;
+const RETAIL_NOW = "2011-09-01T09:00:00+09:00";
+
+const data = process.env.DATA || "demo";
+const port = Number(process.env.PORT || 8787);
+const folder = join(".demo", data);
+const tables = join(folder, "data");
+const snapshot = join(folder, "snapshot");
+const state = join(folder, "state");
+const stampPath = join(folder, "stamp.json");
+const pidPath = join(".demo", "run.pid");
+const cli = resolve("bin/sinsang");
+
+class Stop extends Error {}
+const say = (text) => console.log(process.stdout.isTTY ? `\x1b[1m==> ${text}\x1b[0m` : `==> ${text}`);
+const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
+const readJson = (path) => {
+  try {
+    return JSON.parse(readFileSync(path, "utf8"));
+  } catch {
+    return null; // absent or cut off by an interrupted run: made anew
+  }
+};
+
+/** Runs the sinsang command to its end; what it prints is seen. */
+async function sinsang(args, env = {}) {
+  console.log(`    bin/sinsang ${args.join(" ")}`);
+  const child = spawn(cli, args, { stdio: "inherit", env: { ...process.env, ...env } });
+  const code = await new Promise((done, fail) => {
+    child.on("error", fail);
+    child.on("close", (code, signal) => done(signal ?? code));
+  });
+  if (code !== 0) throw new Stop(`bin/sinsang ${args[0]} ended with ${code}`);
+}
+
+/** The secrets of this machine, from .dev.vars; those not there yet are made up and added. */
+function secrets() {
+  const path = ".dev.vars";
+  const text = existsSync(path) ? readFileSync(path, "utf8") : "";
+  const found = Object.fromEntries(
+    [...text.matchAll(/^\s*([A-Z0-9_]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|(.*?))\s*$/gm)].map((m) => [m[1], m[2] ?? m[3] ?? m[4]]),
+  );
+  let added = "";
+  for (const name of ["JWT_HS256_KEY", "USER_KEY", "PREVIEW_SECRET"]) {
+    if (found[name]) continue;
+    found[name] = randomBytes(name === "PREVIEW_SECRET" ? 12 : 32).toString("hex");
+    added += `${name}="${found[name]}"\n`;
+  }
+  if (added) {
+    say(".dev.vars gets random secrets for this machine");
+    writeFileSync(path, text && !text.endsWith("\n") ? `${text}\n${added}` : text + added, { mode: 0o600 });
+  }
+  return found;
+}
+
+/** Makes tables and snapshot unless those of the last run still serve. Returns the snapshot's "now" in milliseconds. */
+async function makeData() {
+  const key = secrets().USER_KEY;
+  // What the data depends on; any change makes it anew.
+  const retail = data === "retail";
+  const wanted = { cli: sha256(readFileSync(cli)), user_key: sha256(key) };
+  if (retail) {
+    const file = process.env.RETAIL_FILE;
+    if (!existsSync(file)) {
+      throw new Stop(
+        `DATA=retail needs UCI Online Retail II as Parquet, and ${file} is not there.\n` +
+          "It is the data set of Daqing Chen (CC BY 4.0, doi 10.24432/C5CG6D), had from\n" +
+          "https://archive.ics.uci.edu/dataset/502/online+retail+ii as a spreadsheet; docs/input.md tells the columns\n" +
+          "that the Parquet file needs. Then: make run DATA=retail RETAIL_FILE=<path>",
+      );
+    }
+    const { size, mtimeMs } = statSync(file);
+    Object.assign(wanted, { file: resolve(file), size, mtimeMs });
+  }
+  const stamp = readJson(stampPath);
+  const fresh = retail || (stamp && Date.now() - stamp.made_at < DEMO_FRESH_MS);
+  if (stamp && fresh && existsSync(join(snapshot, "manifest")) && Object.entries(wanted).every(([k, v]) => stamp[k] === v)) {
+    const minutes = Math.round((Date.now() - stamp.made_at) / 60_000);
+    say(`${data} data of ${minutes} minutes ago serves again`);
+    return stamp;
+  }
+
+  rmSync(stampPath, { force: true });
+  rmSync(tables, { recursive: true, force: true });
+  rmSync(snapshot, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const made_at = Date.now();
+  const env = { SINSANG_USER_KEY: key };
+  if (retail) {
+    say("importing Online Retail II (about a minute)");
+    await sinsang(["import", "online-retail", process.env.RETAIL_FILE, "--out", tables, "--as-of", "2011-09-01T00:00:00Z"]);
+    say("building its snapshot (about a minute)");
+    await sinsang(["build", "--input", tables, "--output", snapshot, "--now", RETAIL_NOW], env);
+  } else {
+    say("making 180 days of broadcasts and 2,000 viewers around the present moment (under a minute)");
+    await sinsang(["generate", "--out", tables, "--days", "180", "--users", "2000"]);
+    say("building its snapshot (about a minute)");
+    await sinsang(["build", "--input", tables, "--output", snapshot], env);
+  }
+  const made = { ...wanted, made_at, now: retail ? Date.parse(RETAIL_NOW) : null };
+  writeFileSync(`${stampPath}.new`, JSON.stringify(made));
+  renameSync(`${stampPath}.new`, stampPath);
+  return made;
+}
+
+/** Publishes the snapshot into the KV that `wrangler dev` is to read, unless that manifest was published last. */
+async function publish() {
+  const donePath = join(state, "published");
+  const manifest = sha256(readFileSync(join(snapshot, "manifest")));
+  if (existsSync(donePath) && readFileSync(donePath, "utf8") === manifest) return;
+  say("publishing the snapshot to local KV");
+  rmSync(donePath, { force: true });
+  mkdirSync(state, { recursive: true });
+  await sinsang(["publish", snapshot, "--local", state]);
+  writeFileSync(donePath, manifest);
+}
+
+/** The viewers that the page offers. */
+function publishViewers() {
+  mkdirSync("www/demo", { recursive: true });
+  const viewers = join(tables, "viewers.json");
+  if (existsSync(viewers)) copyFileSync(viewers, "www/demo/viewers.json");
+  else writeFileSync("www/demo/viewers.json", JSON.stringify({ viewers: [] }));
+}
+
+/** Fails where something listens on the port already, on either loopback address. */
+async function checkPort() {
+  if (!Number.isInteger(port) || port < 1 || port > 65535) throw new Stop(`PORT has to be 1 to 65535, not "${process.env.PORT}"`);
+  for (const host of ["127.0.0.1", "::1"]) {
+    const error = await new Promise((done) => {
+      const server = createServer();
+      server.once("error", (error) => done(error));
+      server.listen({ host, port, exclusive: true }, () => server.close(() => done(null)));
+    });
+    if (error?.code === "EADDRINUSE") {
+      throw new Stop(`port ${port} is taken; stop what listens there (make stop), or choose another: make run PORT=${port === 65535 ? 8787 : port + 1}`);
+    }
+    if (error?.code === "EACCES") throw new Stop(`port ${port} may not be used by this user; choose one above 1023`);
+    // Any other error, such as a machine without IPv6, says nothing about the port.
+  }
+}
+
+/** Serves until a signal comes; resolves with the exit status. */
+async function serve() {
+  if (!["demo", "retail"].includes(data)) throw new Stop(`DATA has to be demo or retail, not "${data}"`);
+  await checkPort();
+  const made = await makeData();
+  await publish();
+  publishViewers();
+  const secret = secrets().PREVIEW_SECRET;
+
+  say(`starting the Worker on port ${port}`);
+  const args = ["dev", "--port", String(port), "--ip", "127.0.0.1", "--persist-to", state, "--show-interactive-dev-session=false"];
+  if (made.now !== null) args.push("--var", `CLOCK_OFFSET_MS:${made.now - Date.now()}`);
+  // A process group of its own: whoever stops this script, wrangler is stopped by it alone and in order.
+  const wrangler = spawn(process.execPath, ["node_modules/wrangler/bin/wrangler.js", ...args], {
+    stdio: ["ignore", "inherit", "inherit"],
+    detached: true,
+  });
+  writeFileSync(pidPath, String(process.pid));
+  const ended = new Promise((done) => wrangler.on("close", (code, signal) => done(signal ?? code)));
+
+  let stopping = false;
+  const signalGroup = (signal) => {
+    try {
+      process.kill(-wrangler.pid, signal);
+    } catch {
+      // It has ended by itself.
+    }
+  };
+  const stop = () => {
+    if (stopping) return signalGroup("SIGKILL");
+    stopping = true;
+    signalGroup("SIGTERM");
+    setTimeout(() => signalGroup("SIGKILL"), 5_000).unref();
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, stop);
+  process.on("exit", () => signalGroup("SIGKILL"));
+
+  const address = `http://localhost:${port}`;
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  let answers = false;
+  let over = null;
+  ended.then((code) => (over = code));
+  while (!answers && over === null && !stopping && Date.now() < deadline) {
+    await new Promise((done) => setTimeout(done, 150));
+    answers = await fetch(`http://127.0.0.1:${port}/healthz`, { signal: AbortSignal.timeout(2_000) }).then(
+      async (response) => (await response.text(), response.ok),
+      () => false,
+    );
+  }
+  if (answers && !stopping) {
+    console.log(`
+    the page          ${address}/#preview=${secret}
+    what it calls     ${address}/openapi.json
+    try               curl -s ${address}/v1/home
+    stop              Ctrl-C${process.stdin.isTTY ? "" : ", or make stop"}
+`);
+  } else if (!stopping) {
+    stop();
+    await ended;
+    throw new Stop(over === null ? `the Worker did not answer within ${START_TIMEOUT_MS / 1000} s; what wrangler said is above` : `wrangler ended with ${over}; what it said is above`);
+  }
+  const code = await ended;
+  rmSync(pidPath, { force: true });
+  if (!stopping) throw new Stop(`wrangler ended with ${code}`);
+  say("stopped");
+}
+
+/** Stops the run that left its process id, after a look that it still is one. */
+function stopOther() {
+  const pid = existsSync(pidPath) ? Number(readFileSync(pidPath, "utf8")) : 0;
+  rmSync(pidPath, { force: true });
+  const command = pid ? spawnSync("ps", ["-p", String(pid), "-o", "command="], { encoding: "utf8" }).stdout : "";
+  if (!command?.includes("scripts/run.mjs")) return console.log("nothing is running");
+  process.kill(pid, "SIGTERM");
+  console.log(`stopping process ${pid}`);
+}
+
+const steps = { port: checkPort, data: makeData, publish: async () => (await makeData(), await publish()), serve, stop: stopOther };
+try {
+  const step = steps[process.argv[2]];
+  if (!step) throw new Stop(`usage: node scripts/run.mjs ${Object.keys(steps).join(" | ")}`);
+  await step();
+} catch (error) {
+  if (!(error instanceof Stop)) throw error;
+  console.error(error.message);
+  process.exit(1);
+}

@@ -1,0 +1,40 @@
+// Serves the built Worker and the page for the tests of the page, and runs them: node scripts/test-page.mjs FILE...
+import { spawn } from "node:child_process";
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { NOW, ROOT, dataset } from "../tests/harness/dataset.mjs";
+import { Edge, PREVIEW_SECRET } from "../tests/harness/edge.mjs";
+
+const files = process.argv.slice(2);
+if (files.length === 0) {
+  console.error("usage: node scripts/test-page.mjs tests/page/*.test.mjs");
+  process.exit(2);
+}
+
+const data = await dataset();
+// A copy of the page with the viewers of the tests: www/demo/ is that of a `make run` that may be going on.
+mkdirSync(join(ROOT, ".cache/test"), { recursive: true });
+const assets = mkdtempSync(join(ROOT, ".cache/test/www."));
+cpSync(join(ROOT, "www"), assets, { recursive: true, filter: (path) => !path.endsWith("/www/demo") });
+mkdirSync(join(assets, "demo"));
+copyFileSync(join(data.tables, "viewers.json"), join(assets, "demo/viewers.json"));
+
+let status = 1;
+const edge = await Edge.start({ snapshot: data.first, assets });
+try {
+  const only = process.env.ONLY ? [`--test-name-pattern=${process.env.ONLY}`] : [];
+  const tests = spawn(process.execPath, ["--test", "--test-reporter=spec", "--test-concurrency=1", ...only, ...files], {
+    cwd: ROOT,
+    stdio: "inherit",
+    env: { ...process.env, SINSANG_URL: edge.url.origin, SINSANG_PREVIEW: PREVIEW_SECRET, SINSANG_NOW: String(NOW) },
+  });
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => tests.kill(signal));
+  status = await new Promise((done, fail) => {
+    tests.on("error", fail);
+    tests.on("close", (code) => done(code ?? 1));
+  });
+} finally {
+  await edge.stop();
+  rmSync(assets, { recursive: true, force: true });
+}
+process.exit(status);

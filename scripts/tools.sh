@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Installs worker-build and the wasm-bindgen it needs under $SINSANG_CACHE/tools, unless these versions are there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+worker_build_version=0.8.7
+# wasm-bindgen's command and library have to be of one version.
+wasm_bindgen_version=$(sed -n 's/^wasm-bindgen *= *"=\(.*\)"/\1/p' Cargo.toml)
+: "${SINSANG_CACHE:=$PWD/.cache}"
+root=$SINSANG_CACHE/tools
+
+has() { # command, version
+    [ -x "$root/bin/$1" ] && [[ "$("$root/bin/$1" --version 2>/dev/null)" == *"$2" ]]
+}
+
+install() { # crate, version
+    # The debug profile compiles in a quarter of the time, and these tools run for seconds.
+    CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR="$SINSANG_CACHE/target-tools" \
+        cargo install "$1" --version "$2" --locked --profile dev --root "$root" --quiet
+}
+
+if ! has wasm-bindgen "$wasm_bindgen_version" || ! has wasm-bindgen-test-runner "$wasm_bindgen_version"; then
+    echo "==> installing wasm-bindgen $wasm_bindgen_version from crates.io (about a minute)"
+    install wasm-bindgen-cli "$wasm_bindgen_version"
+fi
+if ! has worker-build "$worker_build_version"; then
+    echo "==> installing worker-build $worker_build_version from crates.io (about a minute)"
+    install worker-build "$worker_build_version"
+fi

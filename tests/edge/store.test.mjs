@@ -1,0 +1,153 @@
+// The store that is empty, half there, damaged or foreign: whatever KV holds, an answer or an honest 503, never a crash.
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+import { NOW, dataset, pairs } from "../harness/dataset.mjs";
+import { Edge, assertProblem } from "../harness/edge.mjs";
+
+let data;
+let whole;
+before(async () => {
+  data = await dataset();
+  whole = await pairs(data.first);
+});
+
+const SURFACES = ["/v1/new", "/v1/live", "/v1/tabs", "/v1/home"];
+
+/** Runs `body` on a Worker whose KV holds `pairs`. */
+async function withStore(pairs, body) {
+  const edge = await Edge.start();
+  try {
+    await edge.seed(pairs);
+    await body(edge);
+  } finally {
+    await edge.stop();
+  }
+}
+
+async function assertNoData(edge, what) {
+  for (const path of SURFACES) {
+    const answer = await edge.ask(path);
+    assertProblem(answer, 503);
+    assert.match(answer.headers.get("retry-after"), /^\d+$/, `${what} ${path}`);
+  }
+  const status = await edge.get("/v1/status");
+  assert.equal(status.json.snapshot, null, what);
+  await edge.get("/healthz");
+}
+
+const flipped = (bytes, place) => {
+  const copy = Buffer.from(bytes);
+  copy[place] ^= 0x01;
+  return copy;
+};
+const packs = (map) => [...map.keys()].filter((key) => key !== "manifest");
+/** The pack of the board: the one that no answer can do without. Tastes are much smaller, in this data as in any. */
+const largest = (map) => packs(map).sort((a, b) => map.get(b).length - map.get(a).length)[0];
+
+test("an empty store is 503 with a time to try again", () => withStore(new Map(), (edge) => assertNoData(edge, "empty")));
+
+test("a manifest that is no manifest is 503", async () => {
+  const manifest = whole.get("manifest");
+  const bad = {
+    "of no bytes": Buffer.alloc(0),
+    "of text": Buffer.from("<html>502 Bad Gateway</html>"),
+    "cut short": manifest.subarray(0, manifest.length - 1),
+    "of its header alone": manifest.subarray(0, 32),
+    "with a byte too many": Buffer.concat([manifest, Buffer.from([0])]),
+    "of zeros": Buffer.alloc(manifest.length),
+    "of ones": Buffer.alloc(manifest.length, 0xff),
+    "that is a board": whole.get(largest(whole)),
+  };
+  const edge = await Edge.start();
+  try {
+    await edge.seed(new Map([...whole].filter(([key]) => key !== "manifest")));
+    for (const [what, bytes] of Object.entries(bad)) {
+      await edge.seed(new Map([["manifest", bytes]]));
+      await assertNoData(edge, `a manifest ${what}`);
+    }
+    for (let place = 0; place < manifest.length; place += Math.max(1, Math.floor(manifest.length / 48))) {
+      await edge.seed(new Map([["manifest", flipped(manifest, place)]]));
+      assertProblem(await edge.ask("/v1/home"), 503);
+    }
+    await edge.seed(new Map([["manifest", manifest]]));
+    await edge.get("/v1/home");
+  } finally {
+    await edge.stop();
+  }
+});
+
+test("a board that is damaged, foreign or not there yet is 503, and health goes on", async () => {
+  const board = largest(whole);
+  const bytes = whole.get(board);
+  const without = new Map([...whole].filter(([key]) => key !== board));
+  const another = whole.get(packs(whole).find((key) => key !== board));
+  await withStore(without, (edge) => assertNoData(edge, "no board"));
+  for (const [what, value] of [
+    ["flipped in its middle", flipped(bytes, bytes.length >> 1)],
+    ["flipped at its end", flipped(bytes, bytes.length - 1)],
+    ["cut short", bytes.subarray(0, bytes.length >> 1)],
+    ["of no bytes", Buffer.alloc(0)],
+    ["that is another pack", another],
+  ]) {
+    await withStore(new Map([...without, [board, value]]), (edge) => assertNoData(edge, `a board ${what}`));
+  }
+});
+
+test("tastes that are damaged or missing leave the shared order, not an error", async () => {
+  const board = largest(whole);
+  const [user] = data.viewers.map((viewer) => viewer.user_id);
+  const asOf = NOW + 60_000;
+  for (const damage of [() => undefined, (bytes) => flipped(bytes, bytes.length >> 1), () => Buffer.alloc(0), () => Buffer.from("x".repeat(100))]) {
+    const store = new Map();
+    for (const [key, bytes] of whole) {
+      const value = key === "manifest" || key === board ? bytes : damage(bytes);
+      if (value) store.set(key, value);
+    }
+    await withStore(store, async (edge) => {
+      for (const path of SURFACES) {
+        const mine = (await edge.get(path, { viewer: user, asOf })).json;
+        const shared = (await edge.get(path, { asOf })).json;
+        assert.equal(mine.personalized, false, path);
+        assert.deepEqual(mine.items ?? mine.new.items, shared.items ?? shared.new.items);
+      }
+    });
+  }
+});
+
+test("an isolate that has a snapshot keeps serving it when the store loses everything", async () => {
+  await withStore(whole, async (edge) => {
+    const before = await edge.get("/v1/new");
+    const kv = await edge.kv();
+    for (const key of whole.keys()) await kv.delete(key);
+    const after = await edge.get("/v1/new");
+    assert.equal(after.json.snapshot.id, before.json.snapshot.id);
+    assert.deepEqual(after.json.items, before.json.items);
+  });
+});
+
+test("a store that comes back is noticed without a restart", async () => {
+  await withStore(new Map(), async (edge) => {
+    assertProblem(await edge.ask("/v1/home"), 503);
+    await edge.seed(whole);
+    const deadline = Date.now() + 40_000;
+    let answer;
+    do {
+      await new Promise((done) => setTimeout(done, 500));
+      answer = await edge.ask("/v1/home");
+    } while (answer.status === 503 && Date.now() < deadline);
+    assert.equal(answer.status, 200, "within the time that Retry-After may name");
+  });
+});
+
+test("fifty requests at once are all answered alike", async () => {
+  await withStore(whole, async (edge) => {
+    const asOf = NOW + 60_000;
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, n) => edge.get("/v1/home", n % 2 ? { asOf, viewer: data.viewers[0].user_id } : { asOf })),
+    );
+    for (const parity of [0, 1]) {
+      const bodies = new Set(answers.filter((_, n) => n % 2 === parity).map(({ json }) => JSON.stringify([json.tabs, json.live, json.new])));
+      assert.equal(bodies.size, 1);
+    }
+  });
+});

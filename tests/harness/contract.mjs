@@ -1,0 +1,56 @@
+// www/openapi.json as a judge: is this answer one that the document allows for this request?
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import Ajv2020 from "ajv/dist/2020.js";
+import addFormats from "ajv-formats";
+import { ROOT } from "./dataset.mjs";
+
+const BASE = "https://sinsang.test/openapi.json";
+const pointer = (...parts) => parts.map((part) => `/${part.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+
+export class Contract {
+  constructor(document = JSON.parse(readFileSync(join(ROOT, "www/openapi.json"), "utf8"))) {
+    this.document = document;
+    this.ajv = new Ajv2020({ strict: false, allErrors: true });
+    addFormats.default(this.ajv);
+    this.ajv.addSchema({ $id: BASE, ...document });
+    this.validators = new Map();
+  }
+
+  /** The object that a place of the document holds, and its pointer, with a `$ref` followed. */
+  follow(object, at) {
+    if (!object?.$ref) return [object, at];
+    const path = object.$ref.replace(/^#/, "");
+    const target = path.split("/").slice(1).reduce((here, part) => here?.[part.replaceAll("~1", "/").replaceAll("~0", "~")], this.document);
+    return this.follow(target, path);
+  }
+
+  /** What is wrong with an answer, as texts; none where the document allows it. */
+  faults({ method, path, status, headers, json, text }) {
+    const operation = this.document.paths?.[path];
+    if (!operation) return [];
+    const verb = (method === "HEAD" ? "get" : method).toLowerCase();
+    if (!operation[verb]) return status === 405 || status === 204 ? [] : [`${method} ${path} is not documented, yet answers ${status}`];
+    const named = operation[verb].responses ?? {};
+    const code = [String(status), `${String(status)[0]}XX`, "default"].find((code) => code in named);
+    if (!code) return [`${method} ${path} does not document the status ${status}`];
+    const [response, at] = this.follow(named[code], pointer("paths", path, verb, "responses", code));
+    const faults = Object.entries(response.headers ?? {})
+      .filter(([name, header]) => this.follow(header, "")[0]?.required && !headers.has(name))
+      .map(([name]) => `${method} ${path} ${status} lacks the header ${name}`);
+    const types = Object.keys(response.content ?? {});
+    if (types.length === 0 || method === "HEAD" || status === 304) {
+      return text ? [...faults, `${method} ${path} ${status} has a body, and documents none`] : faults;
+    }
+    const type = (headers.get("content-type") ?? "").split(";")[0].trim();
+    if (!types.includes(type)) return [...faults, `${method} ${path} ${status} is "${type}", documented as ${types.join(", ")}`];
+    if (json === undefined) return [...faults, `${method} ${path} ${status} is not JSON: ${text.slice(0, 80)}`];
+    const place = `${at}${pointer("content", type, "schema")}`;
+    if (!this.validators.has(place)) this.validators.set(place, this.ajv.compile({ $ref: `${BASE}#${encodeURI(place)}` }));
+    const validate = this.validators.get(place);
+    if (!validate(json)) {
+      faults.push(...validate.errors.slice(0, 5).map((e) => `${method} ${path} ${status} ${e.instancePath || "/"} ${e.message}`));
+    }
+    return faults;
+  }
+}

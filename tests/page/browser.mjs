@@ -1,0 +1,122 @@
+// Opens the page in Debian's Chromium and keeps an eye on it: what it asks for, and what it complains about.
+
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+
+import { chromium } from "playwright-core";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** A browser with an empty profile of its own that asks nobody anything by itself. */
+export function launch() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: [
+      "--headless",
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+}
+
+/**
+ * Opens `address` (path, query, fragment) of `base` in a fresh context. Resolves once the phone shows something: cards or a state.
+ * With `movesClock` the page's clock can be moved by `page.clock`. The result's `complaints` are console errors, exceptions and policy violations; `strangers` are requests to other origins.
+ */
+export async function open(
+  browser,
+  base,
+  address = "/",
+  { width = 1400, height = 900, movesClock = false, ...context } = {},
+) {
+  const own = await browser.newContext({ viewport: { width, height }, locale: "ko-KR", ...context });
+  const page = await own.newPage();
+  if (movesClock) await page.clock.install();
+  const complaints = [];
+  const strangers = [];
+  const requests = [];
+  page.on("console", (message) => {
+    if (message.type() !== "error") return;
+    // A deployment without demo data has no demo users, and the browser says so.
+    if (message.location().url.endsWith("/demo/viewers.json")) return;
+    complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("request", (request) => {
+    const url = new URL(request.url());
+    if (url.origin === new URL(base).origin)
+      requests.push({ path: url.pathname, query: url.searchParams, headers: request.headers() });
+    else if (url.protocol !== "data:") strangers.push(request.url());
+  });
+  await page.addInitScript(() => {
+    document.addEventListener("securitypolicyviolation", (event) =>
+      console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`),
+    );
+  });
+  const document = await page.goto(base + address);
+  await settled(page);
+  return {
+    page,
+    policy: document.headers()["content-security-policy"] ?? "",
+    complaints,
+    strangers,
+    requests,
+    close: () => own.close(),
+  };
+}
+
+/** Waits until nothing is being asked for and the phone shows cards or a state. */
+export async function settled(page) {
+  await page.locator('#surface[aria-busy="false"]').waitFor();
+  await page.locator("#surface :is(article.card, .state):visible").first().waitFor();
+}
+
+/** Waits until `holds` does, at most five seconds. */
+export async function until(page, holds) {
+  for (let turn = 0; turn < 100 && !holds(); turn += 1) await page.waitForTimeout(50);
+}
+
+/** Ids of the products that the visible cards of a list stand for, in their order. */
+export function products(page, list) {
+  return page
+    .locator(`${list} article[data-product]`)
+    .evaluateAll((cards) => cards.map((card) => card.dataset.product));
+}
+
+/** Labels of the top tabs, in their order. */
+export function tabs(page) {
+  return page.locator("#tabs [role=tab]").evaluateAll((all) => all.map((tab) => tab.dataset.tab));
+}
+
+/** Violations that axe finds, a line each. The policy forbids inline scripts, so axe comes in through the debugger. */
+export async function axe(page) {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+  return violations.flatMap(({ id, help, nodes }) => nodes.map((node) => `${id}: ${help}: ${node.html.slice(0, 200)}`));
+}
+
+/** Elements that stick out of the phone's screen without a scroller of their own to hold them. */
+export function overflowing(page) {
+  return page.evaluate(() => {
+    const screen = document.querySelector(".phone-screen").getBoundingClientRect();
+    const held = (node) => {
+      for (
+        let parent = node.parentElement;
+        parent !== null && !parent.matches("#surface");
+        parent = parent.parentElement
+      ) {
+        if (["auto", "scroll", "hidden"].includes(getComputedStyle(parent).overflowX)) return true;
+      }
+      return false;
+    };
+    return [...document.querySelectorAll("#surface *")]
+      .filter((node) => node.getClientRects().length > 0 && !node.matches(".unseen"))
+      .filter((node) => node.getBoundingClientRect().right > screen.right + 1 && !held(node))
+      .map((node) => node.outerHTML.slice(0, 120));
+  });
+}

@@ -1,0 +1,38 @@
+// Takes the screenshots of docs/ from a running Worker with demo data: SINSANG_URL=… SINSANG_PREVIEW=… node tests/page/screenshot.mjs
+
+import { fileURLToPath } from "node:url";
+
+import { launch, open, settled } from "./browser.mjs";
+
+const base = process.env.SINSANG_URL?.replace(/\/$/, "");
+const secret = process.env.SINSANG_PREVIEW;
+if (base === undefined || secret === undefined) {
+  console.error("set SINSANG_URL to the address of a running Worker and SINSANG_PREVIEW to its preview secret");
+  process.exit(2);
+}
+const folder = process.argv[2] ?? fileURLToPath(new URL("../../docs/", import.meta.url));
+const hash = `#preview=${encodeURIComponent(secret)}`;
+const shots = [
+  ["wide", "", { width: 1400, height: 900 }, true],
+  ["dark", "sort=soonest", { width: 1400, height: 900, colorScheme: "dark" }, true],
+  ["narrow", "", { width: 390, height: 844, deviceScaleFactor: 2 }, false],
+  ["live", "tab=live", { width: 390, height: 844, deviceScaleFactor: 2 }, false],
+];
+
+const browser = await launch();
+try {
+  for (const [name, query, context, personal] of shots) {
+    const { page, close } = await open(browser, base, `/?${query}${hash}`, { reducedMotion: "reduce", ...context });
+    if (personal) {
+      const viewer = page.locator("#viewer option").nth(1);
+      await viewer.waitFor({ state: "attached" });
+      await page.locator("#viewer").selectOption(await viewer.getAttribute("value"));
+      await page.locator("#phone-viewer .personal").waitFor();
+      await settled(page);
+    }
+    await page.screenshot({ path: `${folder.replace(/\/$/, "")}/screenshot-${name}.png` });
+    await close();
+  }
+} finally {
+  await browser.close();
+}

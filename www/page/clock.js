@@ -1,0 +1,28 @@
+// The edge's clock as the page knows it: the browser's own clock may be wrong, and a demo's clock is shifted on purpose.
+
+/** Follows the edge's clock by the offset seen in its answers; stands still at a chosen time. */
+export class EdgeClock {
+  #offsetMs = 0;
+  #known = false;
+
+  /** Learns from a header of an answer (whole seconds, real time); a status answer, being exact, overrules it. */
+  learnFromDate(headers, receivedMs) {
+    if (this.#known) return;
+    const date = Date.parse(headers.find(([name]) => name === "date")?.[1] ?? "");
+    // A Date header is cut to its second: half a second is the middle of what it may mean.
+    if (Number.isFinite(date)) this.#offsetMs = date + 500 - receivedMs;
+  }
+
+  /** Learns from the `now` of a status answer that left at `startedMs` and took `tookMs`. */
+  learnFromStatus(now, startedMs, tookMs) {
+    const at = Date.parse(now);
+    if (!Number.isFinite(at)) return;
+    this.#offsetMs = at - (startedMs + tookMs / 2);
+    this.#known = true;
+  }
+
+  /** Unix milliseconds at the edge, or `asOfMs` where a time was chosen. */
+  now(asOfMs = null) {
+    return asOfMs ?? Date.now() + this.#offsetMs;
+  }
+}

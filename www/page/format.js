@@ -1,0 +1,121 @@
+// Words and numbers as a Korean shopper reads them; every time is shown in Korean time (+09:00), whatever the browser's zone.
+
+const KST_OFFSET_MS = 9 * 3600_000;
+const DAY_MS = 86_400_000;
+const WEEKDAYS = ["일", "월", "화", "수", "목", "금", "토"];
+const DAY_NAMES = new Map([
+  [-2, "그저께"],
+  [-1, "어제"],
+  [0, "오늘"],
+  [1, "내일"],
+  [2, "모레"],
+]);
+const won = new Intl.NumberFormat("ko-KR");
+
+/** The fields of `atMs` (Unix milliseconds) on a Korean calendar and clock. */
+export function kst(atMs) {
+  const date = new Date(atMs + KST_OFFSET_MS);
+  return {
+    year: date.getUTCFullYear(),
+    month: date.getUTCMonth() + 1,
+    day: date.getUTCDate(),
+    weekday: WEEKDAYS[date.getUTCDay()],
+    hour: date.getUTCHours(),
+    minute: date.getUTCMinutes(),
+    second: date.getUTCSeconds(),
+    dayNumber: Math.floor((atMs + KST_OFFSET_MS) / DAY_MS),
+  };
+}
+
+const two = (number) => String(number).padStart(2, "0");
+
+/** "20:40". */
+export function clock(atMs) {
+  const at = kst(atMs);
+  return `${two(at.hour)}:${two(at.minute)}`;
+}
+
+/** "11월 22일 (일)". */
+export function date(atMs) {
+  const at = kst(atMs);
+  return `${at.month}월 ${at.day}일 (${at.weekday})`;
+}
+
+/** "오늘", "내일", … or the date where no such word fits, seen from `nowMs`. */
+export function dayName(atMs, nowMs) {
+  return DAY_NAMES.get(kst(atMs).dayNumber - kst(nowMs).dayNumber) ?? date(atMs);
+}
+
+/** "오늘 20:40". */
+export function startTime(atMs, nowMs) {
+  return `${dayName(atMs, nowMs)} ${clock(atMs)}`;
+}
+
+/** "20시": the heading of an hour's group. */
+export function hourName(atMs) {
+  return `${kst(atMs).hour}시`;
+}
+
+/** RFC 3339 with +09:00 and whole seconds, as the API takes `as_of`. */
+export function rfc3339(atMs) {
+  return `${datetimeLocal(atMs)}:${two(kst(atMs).second)}+09:00`;
+}
+
+/** The value of a `datetime-local` field that shows Korean time. */
+export function datetimeLocal(atMs) {
+  const at = kst(atMs);
+  return `${String(at.year).padStart(4, "0")}-${two(at.month)}-${two(at.day)}T${two(at.hour)}:${two(at.minute)}`;
+}
+
+/**
+ * The instant of an RFC 3339 text, or `null`. A "+" that a link turned into a blank is read as the "+" it was, and a time without a
+ * zone as Korean time.
+ */
+export function parseTime(text) {
+  const whole = String(text ?? "")
+    .trim()
+    .replace(/ (\d\d:\d\d)$/, "+$1");
+  const zoned = /T\d\d:\d\d(:\d\d(\.\d+)?)?$/.test(whole) ? `${whole}+09:00` : whole;
+  if (!/^\d{4}-\d\d-\d\dT/.test(zoned)) return null;
+  const at = Date.parse(zoned);
+  return Number.isFinite(at) ? at : null;
+}
+
+/** "12분 34초 남음", "1시간 5분 남음", "곧 끝나요". */
+export function remaining(restMs) {
+  const seconds = Math.max(0, Math.ceil(restMs / 1000));
+  if (seconds === 0) return "곧 끝나요";
+  const hours = Math.floor(seconds / 3600);
+  const minutes = Math.floor((seconds % 3600) / 60);
+  if (hours > 0) return minutes > 0 ? `${hours}시간 ${minutes}분 남음` : `${hours}시간 남음`;
+  return minutes > 0 ? `${minutes}분 ${two(seconds % 60)}초 남음` : `${seconds}초 남음`;
+}
+
+/** "3분 전", "2시간 전": how long ago something of `ageS` seconds was. */
+export function age(ageS) {
+  if (ageS < 60) return `${Math.max(0, Math.round(ageS))}초 전`;
+  if (ageS < 3600) return `${Math.round(ageS / 60)}분 전`;
+  if (ageS < 172_800) return `${Math.round(ageS / 3600)}시간 전`;
+  return `${Math.round(ageS / 86_400)}일 전`;
+}
+
+/** "49,900". */
+export function number(value) {
+  return won.format(value);
+}
+
+/** The whole per cent that `price` lies under `listPrice`, or 0 where there is no discount to speak of. */
+export function discount(price, listPrice) {
+  if (price === null || listPrice === null || !(listPrice > price)) return 0;
+  return Math.floor((1 - price / listPrice) * 100);
+}
+
+/** "18.2 KB". */
+export function bytes(count) {
+  return count < 1000 ? `${count} B` : `${(count / 1000).toFixed(1)} KB`;
+}
+
+/** "12 ms". */
+export function milliseconds(value) {
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+}

@@ -1,0 +1,344 @@
+// The page's centre: holds what is known, asks the edge when something changed, and has phone and panel drawn.
+//
+// The model, which phone and panel read and only this file writes:
+//   state        what the address says (state.js)         preview  the preview secret or null
+//   token        a pasted JWT or ""                       clock    the edge's clock (clock.js)
+//   home         the last /v1/home answer or null         homeHeaders, homeRefused  its headers; why there is none
+//   list         {items, total, next_cursor, pages} of the new-product tab, or null
+//   listRefused, moreRefused  why the list, or its next page, is missing
+//   status       the last /v1/status answer or null       viewers  the demo's users
+//   loadingHome, loadingList, loadingMore  what is under way
+
+import { PAGE_ITEMS, Refused, get, surfacePath } from "./api.js";
+import { EdgeClock } from "./clock.js";
+import { Exchanges } from "./exchange.js";
+import { Panel } from "./panel.js";
+import { Phone } from "./phone.js";
+import { forgetSecret, readState, secret, takeSecret, writeState } from "./state.js";
+
+const TICK_MS = 1000;
+const SLIDE_REST_MS = 150;
+const STATUS_WAIT_MS = 400;
+/** After a slot ends the page asks anew, but never sooner than this after the last time. */
+const REFRESH_REST_MS = 10_000;
+/** A page that lies open asks anew at least this often. */
+const REFRESH_MAX_MS = 300_000;
+
+takeSecret();
+
+const model = {
+  state: readState(location.search),
+  preview: secret(),
+  token: "",
+  clock: new EdgeClock(),
+  home: null,
+  homeHeaders: null,
+  homeRefused: null,
+  list: null,
+  listRefused: null,
+  moreRefused: null,
+  status: null,
+  viewers: [],
+  loadingHome: true,
+  loadingList: false,
+  loadingMore: false,
+};
+
+let homeAbort = new AbortController();
+let listAbort = new AbortController();
+let refreshAtMs = Infinity;
+let slideTimer = 0;
+let sliding = false;
+
+const announcement = document.getElementById("announcement");
+const exchanges = new Exchanges(
+  document.getElementById("answers"),
+  announce,
+  matchMedia("(min-width: 1220px)").matches ? "/v1/home" : null,
+);
+const phone = new Phone({
+  tab: (tab) => change({ tab }),
+  change,
+  more: loadMore,
+  clear: () => change({ category: "", channel: "" }),
+  nowMs: () => model.clock.now(model.state.asOfMs),
+  ways,
+});
+const panel = new Panel(document.getElementById("controls"), {
+  change,
+  token: useToken,
+  reload: () => load(),
+});
+
+function announce(text) {
+  announcement.textContent = text;
+}
+
+function show() {
+  phone.show(model);
+  panel.show(model);
+}
+
+function ask(path, signal) {
+  return get(path, {
+    preview: model.preview,
+    token: model.token,
+    signal,
+    record: (exchange) => exchanges.add(exchange),
+  });
+}
+
+function path(surface, parameters) {
+  return surfacePath(surface, parameters, model.state, model.preview !== null, model.token);
+}
+
+/** Whether the list is not the one that /v1/home brings: filtered, or in another order. */
+function narrowed({ category, channel, sort }) {
+  return category !== "" || channel !== "" || sort !== "recommended";
+}
+
+function newPath(cursor) {
+  const { category, channel, sort } = model.state;
+  return path("/v1/new", { category, channel, sort, limit: PAGE_ITEMS, cursor });
+}
+
+/** Asks for all surfaces. A `quiet` one changes nothing until it is answered, and leaves a list alone that was paged through. */
+async function load({ quiet = false } = {}) {
+  const keepList = quiet && model.list !== null && model.list.pages > 1;
+  homeAbort.abort();
+  homeAbort = new AbortController();
+  if (!keepList) {
+    listAbort.abort();
+    listAbort = new AbortController();
+    model.loadingList = false;
+    model.loadingMore = false;
+  }
+  const home = homeAbort.signal;
+  const list = listAbort.signal;
+  refreshAtMs = Infinity;
+  model.loadingHome = true;
+  if (!quiet) {
+    model.homeRefused = null;
+    model.listRefused = null;
+    model.moreRefused = null;
+    show();
+  }
+  const homeAsked = ask(path("/v1/home", { limit: PAGE_ITEMS }), home);
+  const listAsked = narrowed(model.state) && !keepList ? ask(newPath(null), list) : null;
+  const statusAsked = model.status === null ? loadStatus() : null;
+  const [homeSettled, listSettled] = await Promise.allSettled([homeAsked, listAsked]);
+  if (home.aborted) return;
+  // The edge's own clock decides what "today" is; wait for it a little rather than show a demo's day twice.
+  if (statusAsked !== null)
+    await Promise.race([statusAsked, new Promise((resolve) => setTimeout(resolve, STATUS_WAIT_MS))]);
+  if (home.aborted) return;
+
+  model.loadingHome = false;
+  if (homeSettled.status === "fulfilled") {
+    takeHome(homeSettled.value);
+    // A filter chosen meanwhile asks for its own list.
+    if (!keepList && !list.aborted) takeList(listAsked === null ? homeSettled : listSettled, listAsked === null);
+  } else if (quiet) {
+    refreshAtMs = Date.now() + REFRESH_REST_MS * 3;
+  } else {
+    model.home = null;
+    model.homeHeaders = null;
+    model.list = null;
+    model.homeRefused = refusal(homeSettled.reason);
+  }
+  show();
+  if (model.home !== null && model.status !== null && model.status.snapshot?.id !== model.home.snapshot.id)
+    await loadStatus();
+}
+
+function takeHome({ json, exchange }) {
+  model.home = json;
+  model.homeHeaders = exchange.headers;
+  model.homeRefused = null;
+  model.clock.learnFromDate(exchange.headers, exchange.startedMs + exchange.tookMs);
+  refreshAtMs = nextChange(json);
+}
+
+function takeList(settled, fromHome) {
+  if (settled.status === "rejected") {
+    model.list = null;
+    model.listRefused = refusal(settled.reason);
+    return;
+  }
+  const { items, total, next_cursor } = fromHome ? settled.value.json.new : settled.value.json;
+  model.list = { items, total, next_cursor, pages: 1 };
+  model.listRefused = null;
+  model.moreRefused = null;
+}
+
+/** Asks for the new-product tab alone, after a filter or the sort changed. */
+async function loadList() {
+  listAbort.abort();
+  listAbort = new AbortController();
+  const { signal } = listAbort;
+  model.listRefused = null;
+  model.moreRefused = null;
+  model.loadingList = true;
+  model.loadingMore = false;
+  show();
+  const [settled] = await Promise.allSettled([ask(newPath(null), signal)]);
+  if (signal.aborted) return;
+  model.loadingList = false;
+  takeList(settled, false);
+  show();
+  if (model.list !== null) announce(`상품 ${model.list.total}개`);
+}
+
+/** Asks for the next page of the new-product tab and adds it. */
+async function loadMore() {
+  if (model.loadingMore || model.list === null || model.list.next_cursor === null) return;
+  const { signal } = listAbort;
+  const { list } = model;
+  model.loadingMore = true;
+  model.moreRefused = null;
+  show();
+  const [settled] = await Promise.allSettled([ask(newPath(list.next_cursor), signal)]);
+  if (signal.aborted || model.list !== list) return;
+  model.loadingMore = false;
+  if (settled.status === "fulfilled") {
+    const { items, total, next_cursor } = settled.value.json;
+    model.list = { items: [...list.items, ...items], total, next_cursor, pages: list.pages + 1 };
+    announce(`상품 ${items.length}개를 더 불러왔어요`);
+  } else {
+    model.moreRefused = refusal(settled.reason);
+  }
+  show();
+}
+
+async function loadStatus() {
+  try {
+    // The true present and the whole window, whatever time is being looked at.
+    const { json, exchange } = await ask("/v1/status");
+    model.status = json;
+    model.clock.learnFromStatus(json.now, exchange.startedMs, exchange.tookMs);
+    show();
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+  }
+}
+
+/** The demo's users exist in a demo only; where there are none the picker offers a free text. */
+async function loadViewers() {
+  if (model.preview === null) return;
+  try {
+    const { json } = await get("/demo/viewers.json", {});
+    model.viewers = (json.viewers ?? []).filter(
+      (viewer) => typeof viewer.user_id === "string" && typeof viewer.label === "string",
+    );
+    show();
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+  }
+}
+
+/** When something on the screen starts or ends next, by the browser's clock; never sooner than a rest from this moment. */
+function nextChange(home) {
+  if (model.state.asOfMs !== null && model.preview !== null) return Infinity;
+  const nowMs = model.clock.now();
+  const broadcasts = [
+    ...home.live.items.map((item) => item.broadcast),
+    ...home.new.items.flatMap((item) => item.broadcasts),
+  ];
+  const next = broadcasts
+    .flatMap((broadcast) => [Date.parse(broadcast.starts_at), Date.parse(broadcast.ends_at)])
+    .filter((atMs) => atMs > nowMs)
+    .reduce((least, atMs) => Math.min(least, atMs), nowMs + REFRESH_MAX_MS);
+  return Date.now() + Math.max(REFRESH_REST_MS, next - nowMs + TICK_MS);
+}
+
+/** Changes a part of the state; `underway` is a slider on its way: it replaces the address and asks after a short rest. */
+function change(part, underway = false) {
+  const before = model.state;
+  model.state = { ...before, ...part };
+  const address = location.pathname + writeState(model.state);
+  // A slider's way is one step of the history, however many places it passes.
+  if (underway && sliding) history.replaceState(null, "", address);
+  else if (address !== location.pathname + location.search) history.pushState(null, "", address);
+  sliding = underway;
+  clearTimeout(slideTimer);
+  if (underway) {
+    panel.show(model);
+    phone.tick(model);
+    slideTimer = setTimeout(() => load(), SLIDE_REST_MS);
+    return;
+  }
+  follow(before, part);
+}
+
+/** Asks for what a change of the state made stale. */
+function follow(before, part = {}) {
+  const after = model.state;
+  const rewound =
+    after.tab !== before.tab ||
+    after.category !== before.category ||
+    after.channel !== before.channel ||
+    after.sort !== before.sort;
+  if (after.viewer !== before.viewer || after.asOfMs !== before.asOfMs || "asOfMs" in part) load();
+  else if (after.category !== before.category || after.channel !== before.channel || after.sort !== before.sort)
+    loadList();
+  else show();
+  if (rewound && after.tab !== before.tab) document.getElementById("surface").scrollTop = 0;
+}
+
+function useToken(token) {
+  model.token = token;
+  load();
+}
+
+/** What can be done about a refusal; `more` where only the next page is missing. */
+function ways(refused, more = false) {
+  const again = { label: "다시 시도", act: () => load() };
+  if (refused.status === 401) return [{ label: "토큰 지우기", act: () => useToken("") }, again];
+  if (refused.status === 403) return [{ label: "공개 화면 보기", act: leavePreview }, again];
+  if (refused.status === 410) return [{ label: "처음부터 보기", act: () => load() }];
+  if (more) return [{ label: "다시 시도", act: loadMore }];
+  const { viewer, asOfMs, category, channel, sort } = model.state;
+  const plain = viewer === "" && asOfMs === null && category === "" && channel === "" && sort === "recommended";
+  if (refused.status !== 400 || plain) return [again];
+  return [
+    {
+      label: "조건 지우기",
+      act: () => change({ viewer: "", asOfMs: null, category: "", channel: "", sort: "recommended" }),
+    },
+    again,
+  ];
+}
+
+function leavePreview() {
+  forgetSecret();
+  model.preview = null;
+  model.viewers = [];
+  load();
+}
+
+function refusal(error) {
+  if (error instanceof Refused) return error;
+  throw error;
+}
+
+window.addEventListener("popstate", () => {
+  const before = model.state;
+  model.state = readState(location.search);
+  follow(before);
+});
+
+window.addEventListener("hashchange", () => {
+  if (!takeSecret()) return;
+  model.preview = secret();
+  load();
+  loadViewers();
+});
+
+setInterval(() => {
+  phone.tick(model);
+  panel.tick(model.clock.now());
+  if (Date.now() >= refreshAtMs && !document.hidden && !model.loadingHome) load({ quiet: true });
+}, TICK_MS);
+
+load();
+loadViewers();

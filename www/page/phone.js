@@ -1,0 +1,295 @@
+// The phone: draws tabs, the on-air strip, the new-product tab and the states in between from what was answered.
+
+import { element, replace, shape } from "./element.js";
+import { Filters } from "./filter.js";
+import { clock, date, number } from "./format.js";
+import { card, details, groups, liveCard, tick } from "./product.js";
+import { nothing, trouble } from "./trouble.js";
+
+const NO_TABS = [];
+const byId = (id) => document.getElementById(id);
+
+/** Which of our surfaces a tab of the app leads to: "new", "live", or `null` for a screen of the app's own. */
+export function surfaceOf(tab) {
+  for (const name of ["new", "live"]) {
+    if (tab.tab_id === name || tab.target === name || tab.target.replace(/\/$/, "").endsWith(`/${name}`)) return name;
+  }
+  if (tab.label.startsWith("신상")) return "new";
+  return tab.label.startsWith("생방송") ? "live" : null;
+}
+
+/** The phone's screen. `acts` are what a person may do: `tab`, `change`, `more`, `clear`, `ways`; `nowMs` is the edge's time. */
+export class Phone {
+  #acts;
+  #filters;
+  #openProduct;
+  #drawn = new Map();
+  #shownTab = null;
+
+  constructor(acts) {
+    this.#acts = acts;
+    this.#filters = new Filters(byId("filters"), acts.change);
+    this.#openProduct = (product) => this.#openSheet(product);
+    byId("strip-all").addEventListener("click", () => acts.tab("live"));
+    byId("tabs").addEventListener("keydown", (event) => this.#moveTab(event));
+    const sheet = byId("sheet");
+    sheet.addEventListener("click", (event) => {
+      if (event.target === sheet) sheet.close();
+    });
+  }
+
+  /** Draws all of `model` (see main.js). */
+  show(model) {
+    const { state, home, homeRefused } = model;
+    this.tick(model);
+    this.#showViewer(model);
+    const tabs = home?.tabs.items ?? NO_TABS;
+    const current = currentTab(tabs, state.tab);
+    this.#showTabs(tabs, current);
+    const surface = current === null ? "new" : surfaceOf(current);
+
+    const lost = home === null && homeRefused !== null;
+    byId("strip").hidden = surface !== "new" || lost;
+    byId("new").hidden = surface !== "new" || lost;
+    byId("live").hidden = surface !== "live" || lost;
+    byId("elsewhere").hidden = surface !== null && !lost;
+    byId("surface").setAttribute("aria-busy", String(model.loadingHome || model.loadingList));
+    if (lost) {
+      replace(byId("elsewhere"), trouble(homeRefused, this.#acts.ways(homeRefused)));
+      return;
+    }
+    if (surface === null) {
+      replace(
+        byId("elsewhere"),
+        nothing("이 화면은 앱에서 제공됩니다", `‘${current.label}’ 탭은 앱에서 볼 수 있어요.`),
+      );
+      return;
+    }
+    this.#showLive(model);
+    this.#filters.show(state, model.status);
+    this.#showNew(model);
+    this.tick(model);
+  }
+
+  /** Moves the clock, the remaining times and the progress bars on. */
+  tick(model) {
+    const nowMs = model.clock.now(model.state.asOfMs);
+    for (const [id, text] of [
+      ["phone-clock", clock(nowMs)],
+      ["phone-date", date(nowMs)],
+    ]) {
+      if (byId(id).textContent !== text) byId(id).textContent = text;
+    }
+    tick(byId("surface"), nowMs);
+  }
+
+  #showViewer({ state, home, token, preview, status }) {
+    const kind = byId("phone-clock-kind");
+    const chosen = preview !== null && state.asOfMs !== null;
+    kind.hidden = !chosen && status?.clock !== "shifted";
+    kind.textContent = chosen ? "고른 시각" : "데모 시각";
+    const named = token !== "" ? "토큰 사용자" : preview !== null && state.viewer !== "" ? state.viewer : "비회원";
+    replace(
+      byId("phone-viewer"),
+      element("strong", {}, named),
+      home === null
+        ? null
+        : element(
+            "span",
+            { class: home.personalized ? "order personal" : "order" },
+            home.personalized ? "맞춤 순서" : "공통 순서",
+          ),
+    );
+  }
+
+  #showTabs(tabs, current) {
+    if (!this.#changed("tabs", tabs, current)) return;
+    const bar = byId("tabs");
+    replace(
+      bar,
+      tabs.map((tab) => {
+        const selected = tab === current;
+        return element(
+          "button",
+          {
+            type: "button",
+            role: "tab",
+            id: `tab-${tab.tab_id}`,
+            "data-key": `tab-${tab.tab_id}`,
+            "data-tab": tab.tab_id,
+            "aria-selected": String(selected),
+            "aria-controls": "surface",
+            tabindex: selected ? "0" : "-1",
+            class: tab.pinned ? "tab pinned" : "tab",
+            onclick: () => this.#acts.tab(tab.tab_id),
+          },
+          tab.pinned ? pin() : null,
+          tab.label,
+          tab.pinned ? element("span", { class: "unseen" }, " (고정)") : null,
+        );
+      }),
+    );
+    bar.hidden = tabs.length === 0;
+    const panel = byId("surface");
+    if (current === null) panel.removeAttribute("aria-labelledby");
+    else panel.setAttribute("aria-labelledby", `tab-${current.tab_id}`);
+    // Only a newly chosen tab is brought into view: a person may have moved the bar.
+    if (current?.tab_id === this.#shownTab) return;
+    this.#shownTab = current?.tab_id ?? null;
+    const chosen = bar.querySelector('[aria-selected="true"]');
+    if (chosen !== null) bar.scrollLeft = chosen.offsetLeft - (bar.clientWidth - chosen.clientWidth) / 2;
+  }
+
+  #moveTab(event) {
+    const tabs = [...byId("tabs").children];
+    const at = tabs.indexOf(document.activeElement);
+    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tabs.length - 1 }[event.key];
+    if (at < 0 || to === undefined) return;
+    event.preventDefault();
+    const tab = tabs[(to + tabs.length) % tabs.length];
+    tab.focus();
+    this.#acts.tab(tab.dataset.tab);
+  }
+
+  #showLive({ home, clock: edgeClock, state }) {
+    if (!this.#changed("live", home?.live)) return;
+    const items = home?.live.items ?? null;
+    byId("strip-count").textContent = items === null ? "" : number(items.length);
+    byId("live-count").textContent = items === null ? "" : number(items.length);
+    byId("strip-all").hidden =
+      items === null || items.length === 0 || !home.tabs.items.some((tab) => surfaceOf(tab) === "live");
+    const empty = () => [
+      element("li", { class: "whole" }, nothing("지금은 방송이 없어요", "다음 방송을 기다려 주세요.")),
+    ];
+    for (const [place, root] of [
+      ["strip", byId("strip-items")],
+      ["live", byId("live-items")],
+    ]) {
+      if (items === null) replace(root, skeletons(place, 3));
+      else replace(root, items.length === 0 ? empty() : items.map((item) => liveCard(item, place, this.#openProduct)));
+      tick(root, edgeClock.now(state.asOfMs));
+    }
+  }
+
+  #showNew({ state, list, listRefused, moreRefused, loadingMore, clock: edgeClock }) {
+    const nowMs = edgeClock.now(state.asOfMs);
+    const minute = Math.floor(nowMs / 60_000);
+    if (!this.#changed("new", list, listRefused, moreRefused, loadingMore, state.sort, minute)) return;
+    const root = byId("new-items");
+    const more = byId("new-more");
+    byId("new-count").textContent = list === null ? "" : number(list.total);
+    if (list === null) {
+      replace(more);
+      if (listRefused === null) replace(root, element("ul", { class: "cards" }, skeletons("card", 4)));
+      else replace(root, trouble(listRefused, this.#acts.ways(listRefused)));
+      return;
+    }
+    if (list.items.length === 0) {
+      const narrowed = state.category !== "" || state.channel !== "";
+      replace(more);
+      replace(
+        root,
+        narrowed
+          ? nothing("조건에 맞는 상품이 없어요", "다른 카테고리나 채널을 골라 보세요.", [
+              { label: "조건 지우기", act: this.#acts.clear },
+            ])
+          : nothing("새로 나온 상품이 없어요", "새 편성이 나오면 여기에 보여 드려요."),
+      );
+      return;
+    }
+    const cards = (products, level) =>
+      element(
+        "ul",
+        { class: "cards" },
+        products.map((product) => card(product, nowMs, this.#openProduct, level)),
+      );
+    if (state.sort === "soonest") {
+      replace(
+        root,
+        groups(list.items, nowMs).map((day) =>
+          element(
+            "section",
+            { class: "day" },
+            element("h3", { class: "day-name" }, day.name, day.exact === "" ? null : element("span", {}, day.exact)),
+            day.hours.map((hour) => [
+              hour.name === "" ? null : element("h4", { class: "hour-name" }, hour.name),
+              cards(hour.products, hour.name === "" ? 4 : 5),
+            ]),
+          ),
+        ),
+      );
+    } else {
+      replace(root, cards(list.items, 3));
+    }
+    replace(
+      more,
+      moreRefused === null ? null : trouble(moreRefused, this.#acts.ways(moreRefused, true)),
+      moreRefused === null && list.next_cursor !== null
+        ? element(
+            "button",
+            {
+              type: "button",
+              class: "button wide",
+              "data-key": "more",
+              "aria-disabled": loadingMore ? "true" : null,
+              onclick: this.#acts.more,
+            },
+            loadingMore ? "불러오는 중…" : "더 보기",
+            element("span", { class: "count" }, `${number(list.items.length)} / ${number(list.total)}`),
+          )
+        : null,
+      list.next_cursor === null && list.items.length > 5 ? element("p", { class: "end" }, "모두 보셨어요") : null,
+    );
+  }
+
+  /** Whether what a part is drawn from is not what it was drawn from last: what is drawn anew loses a tap that is under way. */
+  #changed(part, ...from) {
+    const last = this.#drawn.get(part);
+    if (last !== undefined && last.every((value, index) => value === from[index])) return false;
+    this.#drawn.set(part, from);
+    return true;
+  }
+
+  #openSheet(product) {
+    const sheet = byId("sheet");
+    const frame = document.querySelector(".phone-screen").getBoundingClientRect();
+    // Scripted styles are no inline styles: a strict content policy lets them pass.
+    sheet.style.setProperty("--sheet-left", `${Math.max(0, frame.left)}px`);
+    sheet.style.setProperty("--sheet-width", `${frame.width}px`);
+    sheet.style.setProperty("--sheet-bottom", `${Math.max(0, window.innerHeight - frame.bottom)}px`);
+    sheet.replaceChildren(...details(product, this.#acts.nowMs(), () => sheet.close()));
+    sheet.showModal();
+  }
+}
+
+function pin() {
+  return shape(
+    "svg",
+    { class: "pin", viewBox: "0 0 12 12", "aria-hidden": "true", focusable: "false" },
+    shape("path", { d: "M4 1h4l-.5 3.5 2 2.5h-7l2-2.5zM6 7v4" }),
+  );
+}
+
+function currentTab(tabs, wanted) {
+  return (
+    tabs.find((tab) => tab.tab_id === wanted) ??
+    tabs.find((tab) => surfaceOf(tab) === wanted) ??
+    tabs.find((tab) => surfaceOf(tab) === "new") ??
+    null
+  );
+}
+
+function skeletons(place, count) {
+  return Array.from({ length: count }, () =>
+    element(
+      "li",
+      { class: "skeleton", "aria-hidden": "true" },
+      element(
+        "div",
+        { class: `card ${place}` },
+        element("div", { class: "card-picture" }),
+        element("div", { class: "card-words" }, element("i"), element("i"), element("i")),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,259 @@
+// A product as the app shows it: a card in the new-product tab, a card on air, and the sheet with all that is known of it.
+
+import { element } from "./element.js";
+import { clock, date, discount, hourName, kst, dayName, number, remaining, startTime } from "./format.js";
+import { picture } from "./picture.js";
+
+/** The broadcast a card speaks of: the one on air, else the next to come, else the first. `null` where there is none. */
+export function leading(product, nowMs) {
+  const broadcasts = product.broadcasts ?? (product.broadcast ? [product.broadcast] : []);
+  return (
+    broadcasts.find((broadcast) => broadcast.on_air) ??
+    broadcasts.find((broadcast) => Date.parse(broadcast.ends_at) > nowMs) ??
+    broadcasts[0] ??
+    null
+  );
+}
+
+/** A card of the new-product tab, its heading at `level`. `open` is called with the product when it is chosen. */
+export function card(product, nowMs, open, level = 3) {
+  const broadcast = leading(product, nowMs);
+  return element(
+    "li",
+    {},
+    element(
+      "article",
+      { class: "card", "data-product": product.product_id },
+      element("div", { class: "card-picture" }, picture(product)),
+      element(
+        "div",
+        { class: "card-words" },
+        badges(product),
+        heading(product, "card", open, level),
+        price(product.price, product.list_price),
+        broadcast === null ? null : element("p", { class: "when" }, when(broadcast, nowMs), channel(broadcast)),
+        element("p", { class: "evidence" }, product.verdict.evidence.text),
+      ),
+    ),
+  );
+}
+
+/** A card of something on air, for the strip (`place` "strip") or the live tab ("live"). */
+export function liveCard(product, place, open) {
+  const { broadcast } = product;
+  const startsMs = Date.parse(broadcast.starts_at);
+  const endsMs = Date.parse(broadcast.ends_at);
+  return element(
+    "li",
+    {},
+    element(
+      "article",
+      { class: `card on-air ${place}`, "data-product": product.product_id },
+      element("div", { class: "card-picture" }, picture(product)),
+      element(
+        "div",
+        { class: "card-words" },
+        element(
+          "p",
+          { class: "badges" },
+          // The strip's heading says that all of it is on air.
+          place === "strip" ? null : liveBadge(),
+          channel(broadcast),
+          product.verdict.kind === "new" ? firstBadge() : null,
+        ),
+        heading(product, place, open),
+        price(broadcast.price ?? product.price, product.list_price),
+      ),
+      element(
+        "div",
+        { class: "running" },
+        element("progress", {
+          max: Math.max(1, endsMs - startsMs),
+          value: 0,
+          "aria-label": "방송 진행",
+          "data-starts": startsMs,
+        }),
+        element(
+          "p",
+          {},
+          element("span", { class: "rest", "data-ends": endsMs }),
+          element("span", { class: "until" }, `${clock(endsMs)}까지`),
+        ),
+      ),
+    ),
+  );
+}
+
+/** Moves remaining times and progress bars under `root` on to `nowMs`. */
+export function tick(root, nowMs) {
+  for (const rest of root.querySelectorAll("[data-ends]")) {
+    const text = remaining(Number(rest.dataset.ends) - nowMs);
+    if (rest.textContent !== text) rest.textContent = text;
+  }
+  for (const bar of root.querySelectorAll("progress[data-starts]")) {
+    bar.value = Math.min(bar.max, Math.max(0, nowMs - Number(bar.dataset.starts)));
+  }
+}
+
+/** Products in the order of the answer, under headings of day and hour; a run that is on air has its own heading. */
+export function groups(products, nowMs) {
+  const days = [];
+  for (const product of products) {
+    const broadcast = leading(product, nowMs);
+    const startsMs = broadcast === null ? null : Date.parse(broadcast.starts_at);
+    const day = product.on_air ? "on-air" : startsMs === null ? "none" : String(kst(startsMs).dayNumber);
+    const hour = product.on_air || startsMs === null ? "" : hourName(startsMs);
+    if (days.at(-1)?.key !== day) {
+      const name = product.on_air ? "방송 중인 신상품" : startsMs === null ? "시간 미정" : dayName(startsMs, nowMs);
+      const exact = product.on_air || startsMs === null || name === date(startsMs) ? "" : date(startsMs);
+      days.push({ key: day, name, exact, hours: [] });
+    }
+    const { hours } = days.at(-1);
+    if (hours.at(-1)?.name !== hour) hours.push({ name: hour, products: [] });
+    hours.at(-1).products.push(product);
+  }
+  return days;
+}
+
+/** Fills the sheet with everything the answer says of a product. */
+export function details(product, nowMs, close) {
+  const broadcasts = product.broadcasts ?? [product.broadcast];
+  return [
+    element(
+      "div",
+      { class: "sheet-head" },
+      element("h2", { id: "sheet-title" }, product.title),
+      element("button", { type: "button", class: "sheet-close", onclick: close, "aria-label": "닫기" }, "✕"),
+    ),
+    element(
+      "div",
+      { class: "sheet-body" },
+      element(
+        "div",
+        { class: "sheet-lead" },
+        element("div", { class: "card-picture" }, picture(product)),
+        element(
+          "div",
+          { class: "card-words" },
+          badges(product),
+          product.brand === null ? null : element("p", { class: "brand" }, product.brand),
+          price(product.price, product.list_price),
+        ),
+      ),
+      element("h3", {}, verdictName(product.verdict.kind)),
+      verdict(product.verdict),
+      element("h3", {}, "방송"),
+      element(
+        "ul",
+        { class: "slots" },
+        broadcasts.map((broadcast) =>
+          element(
+            "li",
+            {},
+            element(
+              "strong",
+              {},
+              broadcast.on_air ? "지금 방송 중" : startTime(Date.parse(broadcast.starts_at), nowMs),
+            ),
+            ` ${broadcast.on_air ? "" : "– "}${clock(Date.parse(broadcast.ends_at))}${broadcast.on_air ? "까지" : ""}`,
+            element(
+              "span",
+              {},
+              broadcast.channel.name,
+              broadcast.price === null ? "" : ` · ${number(broadcast.price)}원`,
+            ),
+          ),
+        ),
+      ),
+      element("h3", {}, "상품 정보"),
+      element(
+        "dl",
+        { class: "facts" },
+        fact("카테고리", product.category),
+        fact("상품 번호", product.product_id),
+        product.listings.map((listing) => fact(listing.shop, listing.listing_id)),
+        fact("상품 주소", product.url),
+        fact("사진 주소", product.image),
+      ),
+    ),
+  ];
+}
+
+function fact(name, value) {
+  return value === null || value === undefined
+    ? null
+    : element("div", {}, element("dt", {}, name), element("dd", {}, value));
+}
+
+function heading(product, place, open, level = 3) {
+  return element(
+    `h${level}`,
+    { class: "card-title" },
+    product.brand === null ? null : element("span", { class: "brand" }, product.brand, " "),
+    element(
+      "button",
+      {
+        type: "button",
+        class: "card-open",
+        "aria-haspopup": "dialog",
+        "data-key": `${place}-${product.product_id}-${product.broadcast?.channel.id ?? ""}`,
+        onclick: () => open(product),
+      },
+      product.title,
+    ),
+  );
+}
+
+function price(value, listPrice) {
+  if (value === null) return element("p", { class: "price none" }, "가격 정보 없음");
+  const off = discount(value, listPrice);
+  return element(
+    "p",
+    { class: "price" },
+    off > 0 ? element("span", { class: "off" }, element("span", { class: "unseen" }, "할인 "), `${off}%`) : null,
+    element("strong", {}, number(value), element("small", {}, "원")),
+    off > 0 ? element("s", {}, element("span", { class: "unseen" }, "원래 가격 "), `${number(listPrice)}원`) : null,
+  );
+}
+
+function badges(product) {
+  const shown = [product.on_air ? liveBadge() : null, product.verdict.kind === "new" ? firstBadge() : null].filter(
+    (badge) => badge !== null,
+  );
+  return shown.length === 0 ? null : element("p", { class: "badges" }, shown);
+}
+
+function liveBadge() {
+  return element("span", { class: "badge live-badge" }, "방송 중");
+}
+
+function firstBadge() {
+  return element("span", { class: "badge first-badge" }, "첫 방송");
+}
+
+function when(broadcast, nowMs) {
+  if (broadcast.on_air) return element("strong", {}, `${clock(Date.parse(broadcast.ends_at))}까지`);
+  return element(
+    "strong",
+    {},
+    element("time", { datetime: broadcast.starts_at }, startTime(Date.parse(broadcast.starts_at), nowMs)),
+  );
+}
+
+function channel(broadcast) {
+  return element("span", { class: "channel" }, broadcast.channel.name);
+}
+
+function verdict({ kind, evidence }) {
+  const { text, earlier } = evidence;
+  return element(
+    "div",
+    {},
+    element("p", { class: kind === "new" ? "evidence" : "evidence doubt" }, text),
+    !earlier ? null : element("p", { class: "earlier" }, `그때 상품명: ${earlier.title}`),
+  );
+}
+
+function verdictName(kind) {
+  return { new: "신상품인 이유", repeat: "방송한 적이 있어요", unknown: "신상품인지 알 수 없어요" }[kind] ?? kind;
+}

@@ -1,0 +1,58 @@
+// What the page shows, kept in the address: viewer, time, tab, filters and sort; and the preview secret, which never stays there.
+
+import { parseTime, rfc3339 } from "./format.js";
+
+const SECRET_KEY = "sinsang-preview";
+const DEFAULTS = Object.freeze({
+  viewer: "",
+  asOfMs: null,
+  tab: "new",
+  category: "",
+  channel: "",
+  sort: "recommended",
+});
+
+/** The state that an address's query (`location.search`) stands for; what is missing or unreadable is the default. */
+export function readState(search) {
+  const query = new URLSearchParams(search);
+  return {
+    viewer: query.get("viewer")?.trim() ?? DEFAULTS.viewer,
+    asOfMs: parseTime(query.get("as_of")),
+    tab: query.get("tab") || DEFAULTS.tab,
+    category: query.get("category") ?? DEFAULTS.category,
+    channel: query.get("channel") ?? DEFAULTS.channel,
+    sort: query.get("sort") === "soonest" ? "soonest" : DEFAULTS.sort,
+  };
+}
+
+/** The query for a state, with "?" in front; empty where all is default. */
+export function writeState(state) {
+  const query = new URLSearchParams();
+  if (state.viewer !== DEFAULTS.viewer) query.set("viewer", state.viewer);
+  if (state.asOfMs !== null) query.set("as_of", rfc3339(state.asOfMs));
+  for (const key of ["tab", "category", "channel", "sort"]) {
+    if (state[key] !== DEFAULTS[key]) query.set(key, state[key]);
+  }
+  const text = query.toString();
+  return text === "" ? "" : `?${text}`;
+}
+
+/** Moves a secret given as `#preview=…` into this tab's session storage and out of the address bar. True if one was given. */
+export function takeSecret() {
+  const secret = new URLSearchParams(location.hash.slice(1)).get("preview");
+  if (secret === null) return false;
+  if (secret === "") sessionStorage.removeItem(SECRET_KEY);
+  else sessionStorage.setItem(SECRET_KEY, secret);
+  history.replaceState(history.state, "", location.pathname + location.search);
+  return true;
+}
+
+/** The preview secret of this tab, or `null`. */
+export function secret() {
+  return sessionStorage.getItem(SECRET_KEY);
+}
+
+/** Forgets the preview secret. */
+export function forgetSecret() {
+  sessionStorage.removeItem(SECRET_KEY);
+}
