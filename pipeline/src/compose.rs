@@ -288,7 +288,8 @@ fn channel_id(name: &str) -> String {
     let mut words: Vec<String> = kept.split_whitespace().map(str::to_owned).collect();
     if !name.is_ascii() {
         let hash = Sha256::digest(name.as_bytes());
-        words.push(hash.iter().take(2).map(|byte| format!("{byte:02x}")).collect());
+        let start = hash.first_chunk().map_or(0, |start| u16::from_be_bytes(*start));
+        words.push(format!("{start:04x}"));
     }
     words.join("-")
 }
