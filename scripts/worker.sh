@@ -3,8 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# wasm-bindgen reads from the linked module's sections which features it may use; stripping has to wait until after it.
-CARGO_PROFILE_RELEASE_STRIP=none "$SINSANG_CACHE/tools/bin/worker-build" --release
+# Left behind by a build that was interrupted, it would make worker-build wait five minutes for that one's end.
+rm -rf build/.tmp
+"$SINSANG_CACHE/tools/bin/worker-build" --profile edge
 
 # Names of functions are a fifth of the file and no part of any answer.
 "$WASM_OPT_BIN" build/index_bg.wasm --strip-debug --strip-producers -o build/index_bg.stripped.wasm \
