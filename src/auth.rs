@@ -166,8 +166,10 @@ impl Verifier {
         let now = DateTime::<Utc>::from_timestamp_millis(now.0).ok_or(Refused::Expired)?;
         let options = TimeOptions::new(Duration::seconds(LEEWAY_S), move || now);
         claims.validate_expiration(&options).map_err(|_| Refused::Expired)?;
-        if claims.not_before.is_some() {
-            claims.validate_maturity(&options).map_err(|_| Refused::NotYetValid)?;
+        // Not `validate_maturity`, which subtracts the leeway from `nbf` and panics at the far end of what a date can be.
+        let latest = now.checked_add_signed(options.leeway).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        if claims.not_before.is_some_and(|not_before| not_before > latest) {
+            return Err(Refused::NotYetValid);
         }
         if !claims.custom.aud.as_ref().is_some_and(|audience| audience.contains(&self.audience)) {
             return Err(Refused::Audience);

@@ -193,7 +193,14 @@ fn new_page(facts: &Facts<'_>, question: &NewQuestion) -> (new::Page, Option<Str
     let page = new::page(&facts.view, &selection);
     let cursor = page.next_offset.map(|offset| {
         let offset = u32::try_from(offset).unwrap_or(u32::MAX);
-        Cursor { snapshot: facts.manifest.snapshot(), frozen_at, offset, binding: question.binding }.encode()
+        Cursor {
+            snapshot: facts.manifest.snapshot(),
+            frozen_at,
+            offset,
+            binding: question.binding,
+            is_personal: facts.is_personal(),
+        }
+        .encode()
     });
     (page, cursor)
 }
@@ -246,7 +253,8 @@ fn etag(facts: &Facts<'_>) -> String {
     hash.update([0]);
     if let Route::New(question) | Route::Home(question) = &facts.request.route {
         hash.update(question.binding.to_le_bytes());
-        hash.update(question.limit.to_le_bytes());
+        // As 64 bits, for a `usize` has another width in Wasm.
+        hash.update(u64::try_from(question.limit).unwrap_or(u64::MAX).to_le_bytes());
         if let Some(cursor) = question.cursor {
             hash.update(cursor.frozen_at.0.to_le_bytes());
             hash.update(cursor.offset.to_le_bytes());
@@ -359,7 +367,7 @@ pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, timing: Timing)
             410,
             "cursor-gone",
             "The list is gone",
-            "its snapshot is no longer kept: begin again without a cursor".to_owned(),
+            "what it was made from can't be had any more: begin again without a cursor".to_owned(),
         ),
         Refusal::Token(refused) => {
             headers

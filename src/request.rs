@@ -85,6 +85,16 @@ pub struct NewQuestion {
     pub binding: u64,
 }
 
+impl Route {
+    /// Where a list that is being paged through goes on.
+    pub fn cursor(&self) -> Option<Cursor> {
+        match self {
+            Self::New(question) => question.cursor,
+            _ => None,
+        }
+    }
+}
+
 /// A request that may be answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {

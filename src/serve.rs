@@ -94,7 +94,10 @@ impl<'a> Serve<'a> {
                 _ => self.refuse(&Refusal::CursorGone, now),
             };
         };
-        let shard_id = request.viewer.key().and_then(|key| snapshot.manifest.shard_of(key.0));
+        // A list that began in the shared order goes on in it, whatever can be read by then.
+        let is_shared = request.route.cursor().is_some_and(|cursor| !cursor.is_personal);
+        let key = request.viewer.key().filter(|_| !is_shared);
+        let shard_id = key.and_then(|key| snapshot.manifest.shard_of(key.0));
         let shard = shard_id.and_then(|id| memory.taste_shard(id));
         if let Some(id) = shard_id
             && shard.is_none()
@@ -105,7 +108,7 @@ impl<'a> Serve<'a> {
                 return self.read(vec![Key::Pack(Kind::Tastes, id)]);
             }
         }
-        Step::Reply(self.answer(&request, &snapshot, shard.as_deref(), memory, now))
+        self.answer(&request, &snapshot, shard.as_deref(), memory, now)
     }
 
     /// Takes in what was read, at `now`.
@@ -164,10 +167,7 @@ impl<'a> Serve<'a> {
     /// load is begun.
     fn snapshot(&mut self, request: &Request, memory: &Memory) -> Option<Snapshot> {
         let current = memory.current()?;
-        let wanted: SnapshotId = match &request.route {
-            Route::New(question) => question.cursor.map_or(current.id(), |cursor| cursor.snapshot),
-            _ => current.id(),
-        };
+        let wanted: SnapshotId = request.route.cursor().map_or(current.id(), |cursor| cursor.snapshot);
         if let Some(snapshot) = memory.find(wanted) {
             return Some(snapshot.clone());
         }
@@ -198,11 +198,15 @@ impl<'a> Serve<'a> {
         shard: Option<&(PackId, TasteShard)>,
         memory: &mut Memory,
         now: UnixMillis,
-    ) -> Reply {
+    ) -> Step {
         let record = request.viewer.key().zip(shard).and_then(|(key, shard)| {
             let fits = shard.1.widths().vocabulary == snapshot.board.vocabulary();
             shard.1.find(key.0).filter(|_| fits).map(|record| (record, shard.1.widths()))
         });
+        if record.is_none() && request.route.cursor().is_some_and(|cursor| cursor.is_personal) {
+            // Going on in another order would repeat and skip.
+            return self.refuse(&Refusal::CursorGone, now);
+        }
         let view = View {
             board: &snapshot.board,
             taste: record.map(|(record, widths)| Taste::cut(record, widths)),
@@ -230,7 +234,7 @@ impl<'a> Serve<'a> {
         let mut reply = crate::reply::answer(&facts);
         reply.log = std::mem::take(&mut self.log);
         reply.wants_refresh = memory.take_refresh(now);
-        reply
+        Step::Reply(reply)
     }
 }
 

@@ -1,6 +1,6 @@
 -- One row for each slot: (channel, starts_at, shop, listing_id), from all that `broadcasts` says about it.
 -- Every order below is total over what can differ, so the order of the input never shows.
--- $1 minutes a slot lasts if nothing follows it; $2 the most minutes that are filled in; both in milliseconds.
+-- $1 how long a slot lasts if nothing follows it; $2 the longest that is filled in; both in milliseconds.
 WITH ranked AS (
     SELECT
         *,
@@ -17,46 +17,41 @@ WITH ranked AS (
                 review_count NULLS LAST,
                 image NULLS LAST,
                 url NULLS LAST
-        ) AS place
+        ) AS place,
+        -- Several listings may start together, so what follows a slot is the next later start on its channel.
+        first_value(starts_at) OVER (
+            PARTITION BY channel
+            ORDER BY starts_at
+            RANGE BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+        ) AS next_start
     FROM broadcasts
-),
-latest AS (
-    SELECT * FROM ranked WHERE place = 1
-),
--- Several listings may start together, so what follows a slot is the next distinct start on its channel.
-starts AS (
-    SELECT
-        channel,
-        starts_at,
-        lead(starts_at) OVER (PARTITION BY channel ORDER BY starts_at) AS next_start
-    FROM (SELECT DISTINCT channel, starts_at FROM latest) AS distinct_starts
 )
 SELECT
-    latest.shop,
-    latest.listing_id,
-    latest.channel,
-    latest.title,
-    latest.brand,
-    latest.category,
-    latest.price,
-    latest.list_price,
-    latest.image,
-    latest.url,
-    latest.starts_at,
+    shop,
+    listing_id,
+    channel,
+    title,
+    brand,
+    category,
+    price,
+    list_price,
+    image,
+    url,
+    starts_at,
     CASE
-        WHEN latest.ends_at IS NOT NULL THEN latest.ends_at
-        WHEN starts.next_start IS NULL THEN latest.starts_at + $1
-        WHEN starts.next_start - latest.starts_at > $2 THEN latest.starts_at + $2
-        ELSE starts.next_start
+        WHEN ends_at IS NOT NULL THEN ends_at
+        WHEN next_start IS NULL THEN starts_at + $1
+        WHEN next_start - starts_at > $2 THEN starts_at + $2
+        ELSE next_start
     END AS ends_at,
-    latest.review_count,
-    latest.collected_at,
+    review_count,
+    collected_at,
     CASE
-        WHEN latest.ends_at IS NOT NULL THEN 'given'
-        WHEN starts.next_start IS NULL THEN 'default'
-        WHEN starts.next_start - latest.starts_at > $2 THEN 'capped'
+        WHEN ends_at IS NOT NULL THEN 'given'
+        WHEN next_start IS NULL THEN 'default'
+        WHEN next_start - starts_at > $2 THEN 'capped'
         ELSE 'next'
     END AS end_from
-FROM latest
-JOIN starts ON starts.channel = latest.channel AND starts.starts_at = latest.starts_at
-ORDER BY latest.starts_at, latest.channel, latest.shop, latest.listing_id
+FROM ranked
+WHERE place = 1
+ORDER BY starts_at, channel, shop, listing_id

@@ -26,6 +26,11 @@ const NAMED_CONSUMERS: NonZeroUsize = match NonZeroUsize::new(5) {
     None => NonZeroUsize::MIN,
 };
 
+/// The least memory that operators get: below it a sort can't hold the batches that it merges.
+pub const MEMORY_MIN_BYTES: usize = 32 << 20;
+/// The most memory that each sort keeps free for merging what it spilled; the engine's own default.
+const MERGE_MAX_BYTES: usize = 10 << 20;
+
 /// How memory is divided among the operators of a question.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pool {
@@ -39,7 +44,7 @@ pub enum Pool {
 /// What the engine may use.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Memory for all operators together, in bytes. Batches in flight come on top of it.
+    /// Memory for all operators together, in bytes, at least [`MEMORY_MIN_BYTES`]. Batches in flight come on top of it.
     pub memory_bytes: usize,
     /// How that memory is divided.
     pub pool: Pool,
@@ -81,16 +86,19 @@ pub enum Error {
 /// # Errors
 /// [`Error::SpillDir`] where the folder can't be made, [`Error::Start`] where the engine refuses its settings.
 pub fn open(options: &Options) -> Result<SessionContext, Error> {
+    let memory_bytes = options.memory_bytes.max(MEMORY_MIN_BYTES);
     let pool: Arc<dyn MemoryPool> = match options.pool {
-        Pool::Fair => Arc::new(TrackConsumersPool::new(FairSpillPool::new(options.memory_bytes), NAMED_CONSUMERS)),
-        Pool::Greedy => Arc::new(TrackConsumersPool::new(GreedyMemoryPool::new(options.memory_bytes), NAMED_CONSUMERS)),
+        Pool::Fair => Arc::new(TrackConsumersPool::new(FairSpillPool::new(memory_bytes), NAMED_CONSUMERS)),
+        Pool::Greedy => Arc::new(TrackConsumersPool::new(GreedyMemoryPool::new(memory_bytes), NAMED_CONSUMERS)),
     };
     let mut runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).with_max_temp_directory_size(options.spill_bytes);
     if let Some(path) = &options.spill_dir {
         fs::create_dir_all(path).map_err(|source| Error::SpillDir { path: path.clone(), source })?;
         runtime = runtime.with_temp_file_path(path);
     }
+    let merge_bytes = (memory_bytes / 32).min(MERGE_MAX_BYTES);
     let mut config = SessionConfig::new()
+        .with_sort_spill_reservation_bytes(merge_bytes)
         .with_information_schema(true)
         .set_bool("datafusion.execution.parquet.schema_force_view_types", false);
     if let Some(partitions) = options.partitions {
@@ -102,31 +110,38 @@ pub fn open(options: &Options) -> Result<SessionContext, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use datafusion::arrow::array::AsArray as _;
+    use datafusion::arrow::array::{AsArray as _, RecordBatch};
     use datafusion::arrow::datatypes::Int64Type;
 
     #[tokio::test]
     async fn a_sort_larger_than_memory_spills_and_answers() {
         let folder = tempfile::tempdir().unwrap();
+        let question = "SELECT value, concat(value % 100, repeat('가', 40)) AS text
+            FROM generate_series(1, 300000) ORDER BY text, value";
         let options = Options {
-            memory_bytes: 24 << 20,
-            partitions: NonZeroUsize::new(2),
+            memory_bytes: MEMORY_MIN_BYTES,
+            partitions: NonZeroUsize::new(1),
             spill_dir: Some(folder.path().join("spill")),
             ..Options::default()
         };
-        let context = open(&options).unwrap();
-        let question = "SELECT count(*) FROM (SELECT value, row_number() OVER (ORDER BY value % 1000, value) AS rank
-                        FROM generate_series(1, 2000000)) WHERE rank > 0";
-        let answer = context.sql(question).await.unwrap().collect().await.unwrap();
-        assert_eq!(answer[0].column(0).as_primitive::<Int64Type>().value(0), 2_000_000);
-        assert!(options.spill_dir.unwrap().exists());
+        let answer = open(&options).unwrap().sql(question).await.unwrap().collect().await.unwrap();
+        assert_eq!(answer.iter().map(RecordBatch::num_rows).sum::<usize>(), 300_000);
+        assert_eq!(
+            answer[0].column(0).as_primitive::<Int64Type>().value(1),
+            200,
+            "the second of those that begin with 0"
+        );
+
+        let without_room = Options { spill_bytes: 1 << 20, ..options };
+        let error = open(&without_room).unwrap().sql(question).await.unwrap().collect().await.unwrap_err().to_string();
+        assert!(error.contains("disk"), "{error}");
     }
 
     #[test]
     fn a_spill_folder_that_cannot_be_made_is_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let options = Options { spill_dir: Some(file.path().join("spill")), ..Options::default() };
-        let error = open(&options).unwrap_err().to_string();
+        let error = open(&options).err().unwrap().to_string();
         assert!(error.contains(&*file.path().to_string_lossy()), "{error}");
     }
 }

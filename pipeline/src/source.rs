@@ -5,6 +5,7 @@
 
 mod check;
 mod csv;
+mod error;
 mod file;
 mod ndjson;
 mod parquet;
@@ -26,6 +27,7 @@ pub use self::check::{
     ADDRESS_MAX_BYTES, AHEAD_MAX_MS, ID_MAX_BYTES, NAME_MAX_CHARS, PRICE_MAX, REVIEWS_MAX, Repair, SLOT_MAX_MS,
     TABS_MAX, TITLE_MAX_CHARS, listing_id_from_title,
 };
+pub use self::error::{Error, TooManyRejects};
 pub use self::file::find_table;
 pub use self::stage::StageError;
 pub(crate) use self::stage::{Batches, Stage, Staged};
@@ -34,7 +36,7 @@ use self::check::{Broadcasts, Events, Fields, Table, Tabs};
 use self::file::{Format, SourceFile};
 use self::value::Value;
 use crate::progress::{Bar, Progress, Unit};
-use crate::reject::{self, Limit, Reason, ReasonCount, Reject, RejectsFile, Tally, share};
+use crate::reject::{Limit, Reason, ReasonCount, Reject, RejectsFile, Tally};
 use crate::table::Tab;
 
 /// The most columns a table has.
@@ -84,175 +86,6 @@ impl Shape {
             Self::Time => "timestamps or RFC 3339 text",
             Self::Flag => "booleans, 0 and 1, or text",
         }
-    }
-}
-
-/// Why a table can't be read at all.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The path is missing or may not be read.
-    #[error("{} can't be opened: {source}", path.display())]
-    Open {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A folder without a single file of data.
-    #[error("the folder {} holds no file: put the table's files into it", path.display())]
-    EmptyFolder {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// Something inside a table's folder that is neither file nor link to one.
-    #[error("{} is not a file: a table is one file, or a folder with nothing but files", path.display())]
-    NotAFile {
-        /// What was found.
-        path: PathBuf,
-    },
-    /// A file whose name does not tell its format.
-    #[error(
-        "the format of {} is not known: a table's files end in .parquet, .ndjson, .jsonl or .csv, the text ones also \
-         with .gz or .zst after it",
-        path.display()
-    )]
-    UnknownFormat {
-        /// The file.
-        path: PathBuf,
-    },
-    /// More than one file or folder for a table.
-    #[error("more than one {table} table: {}; keep one, or put the files into a folder named {table}", list(found))]
-    Ambiguous {
-        /// The table.
-        table: String,
-        /// What answers to its name.
-        found: Vec<PathBuf>,
-    },
-    /// A file that ends too early or is not what its name says. None of the table is used: half a history would turn
-    /// repeats into new products.
-    #[error("{} is damaged or was cut off, after row {row}: {source}; get the file again", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// The last row that could be read.
-        row: u64,
-        /// What its reader said.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// A CSV header in another encoding.
-    #[error("the header of {} is not UTF-8: convert the file, for instance with iconv -f CP949 -t UTF-8", path.display())]
-    HeaderNotUtf8 {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A CSV header that does not end.
-    #[error("the first line of {} is no CSV header: a quote in it is not closed, or it is longer than 1 MiB", path.display())]
-    HeaderUnreadable {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A file without the columns that the table needs.
-    #[error(
-        "{} lacks the required {}; it has {}",
-        path.display(),
-        names("column", missing),
-        if found.is_empty() { "no columns".to_owned() } else { names("column", found) }
-    )]
-    MissingColumns {
-        /// The file.
-        path: PathBuf,
-        /// What is required and absent.
-        missing: Vec<String>,
-        /// What is there.
-        found: Vec<String>,
-    },
-    /// A column that the file has twice.
-    #[error("{} has more than one column {column}: rename all but one", path.display())]
-    ColumnTwice {
-        /// The file.
-        path: PathBuf,
-        /// The column.
-        column: &'static str,
-    },
-    /// A Parquet column of a type that the field can't be read from.
-    #[error("the column {column} of {} holds {found}; it takes {wanted}", path.display())]
-    ColumnType {
-        /// The file.
-        path: PathBuf,
-        /// The column.
-        column: &'static str,
-        /// Its Arrow type.
-        found: String,
-        /// What can be read.
-        wanted: &'static str,
-    },
-    /// More rows can't be used than the limit allows.
-    #[error("{0}")]
-    TooManyRejects(Box<TooManyRejects>),
-    /// The rejects file can't be written.
-    #[error(transparent)]
-    Rejects(#[from] reject::Error),
-    /// The folder for staged tables can't be made.
-    #[error("no work folder can be made in {}: {source}; make room there or choose another", path.display())]
-    WorkDir {
-        /// The folder asked for.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A staged table can't be written.
-    #[error(transparent)]
-    Stage(#[from] StageError),
-    /// The engine did not take the staged table.
-    #[error("the query engine did not take the table {table}: {source}")]
-    Register {
-        /// The table.
-        table: &'static str,
-        /// What the engine said.
-        source: DataFusionError,
-    },
-}
-
-fn list(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
-}
-
-fn names(noun: &str, names: &[String]) -> String {
-    format!("{noun}{} {}", if names.len() == 1 { "" } else { "s" }, names.join(", "))
-}
-
-/// A table of which more was set aside than the limit allows.
-#[derive(Debug)]
-pub struct TooManyRejects {
-    /// The table.
-    pub table: &'static str,
-    /// Rows set aside for a fault of theirs.
-    pub faults: u64,
-    /// Rows read.
-    pub rows: u64,
-    /// The limit.
-    pub max_share: f64,
-    /// The commonest reasons, the most frequent first.
-    pub commonest: Vec<ReasonCount>,
-    /// Where the rows are, if they were to be written.
-    pub rejects: Option<PathBuf>,
-}
-
-impl fmt::Display for TooManyRejects {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (found, most) = (share(self.faults, self.rows) * 100.0, self.max_share * 100.0);
-        write!(
-            f,
-            "{} of the {} rows of {} can't be used ({found:.1} %, at most {most} % may be): ",
-            self.faults, self.rows, self.table
-        )?;
-        let reasons: Vec<String> = self.commonest.iter().map(ToString::to_string).collect();
-        f.write_str(&reasons.join(", "))?;
-        match &self.rejects {
-            Some(path) => write!(f, "; see {}", path.display())?,
-            None => f.write_str("; name a file with --rejects to see them")?,
-        }
-        f.write_str("; --max-rejects raises the limit")
     }
 }
 
@@ -465,7 +298,21 @@ pub(crate) async fn register_parquet(
     path: &Path,
 ) -> Result<(), DataFusionError> {
     context.deregister_table(table)?;
-    context.register_parquet(table, path.to_string_lossy(), ParquetReadOptions::default()).await
+    context.register_parquet(table, file_url(path)?, ParquetReadOptions::default()).await
+}
+
+/// The address of a local file. The engine would take `*`, `?` and `[` in a bare path for a pattern.
+fn file_url(path: &Path) -> io::Result<String> {
+    use fmt::Write as _;
+    let mut url = String::from("file://");
+    for &byte in std::path::absolute(path)?.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => url.push(byte.into()),
+            // Writing to a String does not fail.
+            _ => drop(write!(url, "%{byte:02X}")),
+        }
+    }
+    Ok(url)
 }
 
 fn read_file(file: &SourceFile, columns: &'static [Column], rows: &mut dyn Rows, bar: &Bar) -> Result<(), Error> {

@@ -263,12 +263,13 @@ impl<'a> Draft<'a> {
         products.sort_by_key(|product| product.id);
         let mut slots: Vec<&SlotPart> = parts.slots.iter().collect();
         slots.sort_by(|a, b| {
-            (a.starts_at, a.channel, &a.listing, a.ends_at, a.price).cmp(&(
+            (a.starts_at, a.channel, &a.listing, a.ends_at, a.price, a.product).cmp(&(
                 b.starts_at,
                 b.channel,
                 &b.listing,
                 b.ends_at,
                 b.price,
+                b.product,
             ))
         });
         let index_of = products.iter().zip(0..).map(|(product, index)| (product.id, index)).collect();
@@ -362,6 +363,10 @@ impl<'a> Draft<'a> {
             records.extend_from_slice(&product.popularity.min(1024).to_le_bytes());
             records.extend_from_slice(&[0, product.verdict.code(), 0, 0]);
             vectors.extend(product.vector.iter().map(|value| value.cast_unsigned()));
+            if dimensions == 0 {
+                // A record has at least one byte.
+                vectors.push(0);
+            }
         }
         writer.section(PRODUCTS, PRODUCT_BYTES, records);
         writer.section(PRODUCT_SLOTS, INDEX_BYTES, indexes(&product_slots));

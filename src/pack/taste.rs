@@ -163,10 +163,12 @@ pub fn write(widths: &Widths, users: &[(u64, Vec<u8>)]) -> Result<(Vec<u8>, Pack
     let mut writer = Writer::new(Kind::Tastes);
     writer.section(META, META_BYTES, meta);
     writer.section(KEYS, KEY_BYTES, users.iter().flat_map(|(key, _)| key.to_le_bytes()).collect());
+    // A record has at least one byte, if only to be counted.
+    let padding: &[u8] = if widths.record_bytes() == 0 { &[0] } else { &[] };
     writer.section(
         RECORDS,
         widths.record_bytes().max(1),
-        users.iter().flat_map(|(_, record)| record.iter().copied()).collect(),
+        users.iter().flat_map(|(_, record)| record.iter().chain(padding).copied()).collect(),
     );
     writer.finish()
 }

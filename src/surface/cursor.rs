@@ -7,8 +7,8 @@ use crate::pack::manifest::SnapshotId;
 use crate::time::UnixMillis;
 
 const VERSION: u8 = 1;
-const BYTES: usize = 29;
-const CHECKED: usize = 25;
+const BYTES: usize = 30;
+const CHECKED: usize = 26;
 /// Longest text that is looked at.
 pub const MAX_CURSOR_BYTES: usize = 64;
 
@@ -23,6 +23,8 @@ pub struct Cursor {
     pub offset: u32,
     /// Identifies the question and the viewer, from [`binding`].
     pub binding: u64,
+    /// Whether the list is in the viewer's own order: its later pages must be too, and those of a shared order must not.
+    pub is_personal: bool,
 }
 
 /// Why a cursor was refused.
@@ -35,7 +37,7 @@ pub enum BadCursor {
 }
 
 impl Cursor {
-    /// The cursor as text, 39 characters that need no escaping in an address.
+    /// The cursor as text, 40 characters that need no escaping in an address.
     pub fn encode(&self) -> String {
         let mut bytes = Vec::with_capacity(BYTES);
         bytes.push(VERSION);
@@ -43,6 +45,7 @@ impl Cursor {
         bytes.extend_from_slice(&self.frozen_at.to_seconds().to_le_bytes());
         bytes.extend_from_slice(&self.offset.to_le_bytes());
         bytes.extend_from_slice(&self.binding.to_le_bytes());
+        bytes.push(u8::from(self.is_personal));
         bytes.extend_from_slice(&check(&bytes));
         Base64UrlUnpadded::encode_string(&bytes)
     }
@@ -72,6 +75,7 @@ impl Cursor {
             frozen_at: UnixMillis::from_seconds(number(9)),
             offset: number(13),
             binding: long(17),
+            is_personal: body.last() == Some(&1),
         };
         if cursor.binding == binding { Ok(cursor) } else { Err(BadCursor::Foreign) }
     }
@@ -100,9 +104,9 @@ mod tests {
     proptest! {
         #[test]
         fn a_cursor_survives_the_way_and_damage_does_not(
-            snapshot in any::<u64>(), seconds in any::<u32>(), offset in any::<u32>(), binding in any::<u64>(), place in 0_usize..39,
+            snapshot in any::<u64>(), seconds in any::<u32>(), offset in any::<u32>(), binding in any::<u64>(), is_personal in any::<bool>(), place in 0_usize..40,
         ) {
-            let cursor = Cursor { snapshot: SnapshotId(snapshot), frozen_at: UnixMillis::from_seconds(seconds), offset, binding };
+            let cursor = Cursor { snapshot: SnapshotId(snapshot), frozen_at: UnixMillis::from_seconds(seconds), offset, binding, is_personal };
             let text = cursor.encode();
             prop_assert_eq!(Cursor::decode(&text, binding), Ok(cursor));
             prop_assert_eq!(Cursor::decode(&text, binding ^ 1), Err(BadCursor::Foreign));

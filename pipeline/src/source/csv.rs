@@ -137,7 +137,8 @@ impl<R: BufRead> Records<R> {
         self.raw.get(self.begin..self.next).unwrap_or_default()
     }
 
-    /// The next record. One of several lines that has not `fields` fields is taken for a quote that was not closed.
+    /// The next record. One of several lines that has not `fields` fields, or in which a quote closes in the midst of
+    /// text, is taken for a quote that was not closed.
     fn next(&mut self, fields: Option<usize>) -> io::Result<Record> {
         if let Some(end) = self.skip_to_record()? {
             return Ok(end);
@@ -147,8 +148,9 @@ impl<R: BufRead> Records<R> {
         match self.parse()? {
             Some(consumed) => {
                 let raw = self.raw.get(self.next..self.next + consumed).unwrap_or_default();
-                let inner_end = raw.iter().position(|&b| b == b'\n').filter(|end| end + 1 < raw.len());
-                if inner_end.is_some() && fields.is_some_and(|fields| fields != self.fields.len()) {
+                let several_lines = raw.iter().position(|&b| b == b'\n').is_some_and(|end| end + 1 < raw.len());
+                let other_count = fields.is_some_and(|fields| fields != self.fields.len());
+                if several_lines && (other_count || !closes_at_commas(raw)) {
                     return Ok(self.give_up_line(Reason::UnclosedQuote));
                 }
                 self.advance(consumed);
@@ -249,7 +251,30 @@ impl<R: BufRead> Records<R> {
 
     fn advance(&mut self, bytes: usize) {
         let passed = self.raw.get(self.next..self.next + bytes).unwrap_or_default();
-        self.line += passed.iter().filter(|&&b| b == b'\n').count() as u64;
+        self.line += passed.split(|&b| b == b'\n').skip(1).count() as u64;
         self.next += bytes;
     }
+}
+
+/// Whether every quoted field of a record ends with its closing quote. `csv_core` reads on where one does not, which is
+/// how a quote left open swallows rows until the next quote in the file.
+fn closes_at_commas(record: &[u8]) -> bool {
+    let (mut quoted, mut field_begins) = (false, true);
+    let mut rest = record;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if quoted {
+            if byte == b'"' {
+                match after.split_first() {
+                    Some((b'"', after)) => rest = after,
+                    None | Some((b',' | b'\r' | b'\n', _)) => quoted = false,
+                    Some(_) => return false,
+                }
+            }
+        } else {
+            quoted = field_begins && byte == b'"';
+        }
+        field_begins = !quoted && byte == b',';
+    }
+    true
 }

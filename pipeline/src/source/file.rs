@@ -192,15 +192,11 @@ impl<R: BufRead> Lines<R> {
             if buffer.is_empty() {
                 return Ok(Line::TooLong);
             }
-            match buffer.iter().position(|&b| b == b'\n') {
-                Some(end) => {
-                    self.input.consume(end + 1);
-                    return Ok(Line::TooLong);
-                }
-                None => {
-                    let length = buffer.len();
-                    self.input.consume(length);
-                }
+            let end = buffer.iter().position(|&b| b == b'\n');
+            let skipped = end.map_or(buffer.len(), |end| end + 1);
+            self.input.consume(skipped);
+            if end.is_some() {
+                return Ok(Line::TooLong);
             }
         }
     }

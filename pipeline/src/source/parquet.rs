@@ -106,8 +106,7 @@ enum Cell {
     Unsigned(UInt64Array),
     Real(Float64Array),
     Flag(BooleanArray),
-    /// Milliseconds UTC; `Some(None)` where they can't be counted.
-    Time(Vec<Option<Option<i64>>>),
+    Time(Vec<Value<'static>>),
 }
 
 impl Cells {
@@ -149,54 +148,39 @@ impl Cell {
     }
 
     fn value(&self, index: usize) -> Value<'_> {
-        let present = match self {
-            Self::Absent => false,
-            Self::Text(array) => array.is_valid(index),
-            Self::Bytes(array) => array.is_valid(index),
-            Self::Whole(array) => array.is_valid(index),
-            Self::Unsigned(array) => array.is_valid(index),
-            Self::Real(array) => array.is_valid(index),
-            Self::Flag(array) => array.is_valid(index),
-            Self::Time(instants) => instants.get(index).is_some_and(Option::is_some),
-        };
-        if !present {
-            return Value::Missing;
-        }
         match self {
-            Self::Absent => Value::Missing,
-            Self::Text(array) => Value::Text(Cow::Borrowed(array.value(index))),
-            Self::Bytes(array) => match str::from_utf8(array.value(index)) {
+            Self::Text(array) if array.is_valid(index) => Value::Text(Cow::Borrowed(array.value(index))),
+            Self::Bytes(array) if array.is_valid(index) => match str::from_utf8(array.value(index)) {
                 Ok(text) => Value::Text(Cow::Borrowed(text)),
                 Err(_) => Value::NotUtf8(excerpt_bytes(array.value(index))),
             },
-            Self::Whole(array) => Value::Whole(array.value(index).into()),
-            Self::Unsigned(array) => Value::Whole(array.value(index).into()),
-            Self::Real(array) => Value::Real(array.value(index)),
-            Self::Flag(array) => Value::Flag(array.value(index)),
-            Self::Time(instants) => match instants.get(index) {
-                Some(Some(Some(ms))) => Value::Time(UnixMillis(*ms)),
-                _ => Value::TimeOutOfRange,
-            },
+            Self::Whole(array) if array.is_valid(index) => Value::Whole(array.value(index).into()),
+            Self::Unsigned(array) if array.is_valid(index) => Value::Whole(array.value(index).into()),
+            Self::Real(array) if array.is_valid(index) => Value::Real(array.value(index)),
+            Self::Flag(array) if array.is_valid(index) => Value::Flag(array.value(index)),
+            Self::Time(instants) => instants.get(index).cloned().unwrap_or_default(),
+            _ => Value::Missing,
         }
     }
 }
 
 /// The instants of a timestamp column; one without a zone holds Korean time.
-fn instants(array: &ArrayRef, unit: TimeUnit, has_zone: bool) -> Vec<Option<Option<i64>>> {
-    let ms = |value: i64| {
+fn instants(array: &ArrayRef, unit: TimeUnit, has_zone: bool) -> Vec<Value<'static>> {
+    let offset_ms = if has_zone { 0 } else { KST_OFFSET_MS };
+    let instant = |value: Option<i64>| {
+        let Some(value) = value else { return Value::Missing };
         let ms = match unit {
             TimeUnit::Second => value.checked_mul(SECOND_MS),
             TimeUnit::Millisecond => Some(value),
             TimeUnit::Microsecond => Some(value.div_euclid(1_000)),
             TimeUnit::Nanosecond => Some(value.div_euclid(1_000_000)),
         };
-        if has_zone { ms } else { ms?.checked_sub(KST_OFFSET_MS) }
+        ms.and_then(|ms| ms.checked_sub(offset_ms)).map_or(Value::TimeOutOfRange, |ms| Value::Time(UnixMillis(ms)))
     };
-    let map = |value: Option<i64>| value.map(ms);
     match unit {
-        TimeUnit::Second => array.as_primitive::<TimestampSecondType>().iter().map(map).collect(),
-        TimeUnit::Millisecond => array.as_primitive::<TimestampMillisecondType>().iter().map(map).collect(),
-        TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().iter().map(map).collect(),
-        TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().iter().map(map).collect(),
+        TimeUnit::Second => array.as_primitive::<TimestampSecondType>().iter().map(instant).collect(),
+        TimeUnit::Millisecond => array.as_primitive::<TimestampMillisecondType>().iter().map(instant).collect(),
+        TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().iter().map(instant).collect(),
+        TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().iter().map(instant).collect(),
     }
 }

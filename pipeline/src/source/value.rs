@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use chrono::NaiveDate;
 use sinsang::time::{DAY_MS, HOUR_MS, KST_OFFSET_MS, MINUTE_MS, SECOND_MS, UnixMillis};
-use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
+use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
 use crate::reject::excerpt;
 
@@ -83,7 +83,7 @@ fn is_clean(text: &str) -> bool {
         // Below U+0300, and among Hangul syllables and the common ideographs, every text is in NFC.
         composed &= c < '\u{300}' || matches!(c, '\u{ac00}'..='\u{d7a3}' | '\u{4e00}'..='\u{9fff}');
     }
-    composed || is_nfc_quick(text.chars()) == IsNormalized::Yes
+    composed || is_nfc(text)
 }
 
 /// Whether a text, once clean, stands for "nothing here", in any column.

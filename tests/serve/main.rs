@@ -1,0 +1,12 @@
+//! Whole requests on the host: what an app would ask, and what it would be told, through hours that pass in milliseconds.
+
+mod cache;
+mod fault;
+mod paging;
+mod personal;
+mod refusal;
+mod route;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod token;

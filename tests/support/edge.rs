@@ -1,0 +1,288 @@
+//! An edge without a platform: a store that fails as it is told to, an isolate's memory, and a clock that tests move.
+
+use std::collections::BTreeMap;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use hmac::{Hmac, Mac};
+use serde_json::Value;
+use sha2::Sha256;
+
+use sinsang::auth::Verifier;
+use sinsang::key::Key;
+use sinsang::load::{Fetched, ReadFailure};
+use sinsang::memory::Memory;
+use sinsang::reply::Reply;
+use sinsang::request::{Config, Raw};
+use sinsang::serve::{Refresh, Serve, Step};
+use sinsang::time::UnixMillis;
+
+use super::board::{Published, hasher};
+
+pub(crate) const HS256_KEY: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const AUDIENCE: &str = "sinsang";
+pub(crate) const PREVIEW: &str = "let me see";
+pub(crate) const ORIGIN: &str = "https://app.example";
+/// How long a round of reads takes.
+const ROUND_MS: i64 = 7;
+/// How long a round takes in which a read runs out of time.
+const TIMEOUT_MS: i64 = 2_000;
+/// More rounds than any request may take.
+const MAX_ROUNDS: usize = 12;
+
+/// What a key's read comes to instead of its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Error,
+    Timeout,
+    Missing,
+    /// One byte in the middle is another.
+    Flipped,
+    /// Only so many bytes arrive.
+    Cut(usize),
+}
+
+/// The snapshot store.
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    pub(crate) values: BTreeMap<String, Vec<u8>>,
+    pub(crate) faults: BTreeMap<String, Fault>,
+    /// Befalls every key.
+    pub(crate) outage: Option<Fault>,
+    /// Keys read so far, in order.
+    pub(crate) reads: Vec<String>,
+}
+
+impl Store {
+    /// Puts the packs of `published` and moves the live manifest to it.
+    pub(crate) fn publish(&mut self, published: &Published) {
+        self.values.extend(published.packs.clone());
+        self.values.insert(Key::Live.to_string(), published.manifest.clone());
+    }
+
+    fn read(&mut self, key: Key) -> Fetched {
+        let name = key.to_string();
+        self.reads.push(name.clone());
+        let value = self.values.get(&name).cloned();
+        let value = match self.outage.or_else(|| self.faults.get(&name).copied()) {
+            None => Ok(value),
+            Some(Fault::Error) => Err(ReadFailure::Failed),
+            Some(Fault::Timeout) => Err(ReadFailure::TimedOut),
+            Some(Fault::Missing) => Ok(None),
+            Some(Fault::Flipped) => Ok(value.map(|mut bytes| {
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 1;
+                bytes
+            })),
+            Some(Fault::Cut(length)) => Ok(value.map(|mut bytes| {
+                bytes.truncate(length);
+                bytes
+            })),
+        };
+        Fetched { key, value }
+    }
+}
+
+/// A request in the making.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask {
+    pub(crate) method: &'static str,
+    /// Path and query.
+    pub(crate) target: String,
+    pub(crate) authorization: Option<String>,
+    pub(crate) preview: Option<String>,
+    pub(crate) if_none_match: Option<String>,
+    pub(crate) origin: Option<String>,
+}
+
+impl Ask {
+    pub(crate) fn get(target: impl Into<String>) -> Self {
+        Self {
+            method: "GET",
+            target: target.into(),
+            authorization: None,
+            preview: None,
+            if_none_match: None,
+            origin: None,
+        }
+    }
+
+    pub(crate) fn method(mut self, method: &'static str) -> Self {
+        self.method = method;
+        self
+    }
+
+    /// Signed in as `user`, with a token that never runs out within a test.
+    pub(crate) fn user(self, user: &str) -> Self {
+        let claims = serde_json::json!({ "sub": user, "aud": AUDIENCE, "exp": 4_000_000_000_u64 });
+        self.bearer(&hs256(&serde_json::json!({ "alg": "HS256", "typ": "JWT" }), &claims, HS256_KEY))
+    }
+
+    pub(crate) fn bearer(mut self, token: &str) -> Self {
+        self.authorization = Some(format!("Bearer {token}"));
+        self
+    }
+
+    pub(crate) fn preview(mut self, secret: &str) -> Self {
+        self.preview = Some(secret.to_owned());
+        self
+    }
+
+    pub(crate) fn if_none_match(mut self, etag: &str) -> Self {
+        self.if_none_match = Some(etag.to_owned());
+        self
+    }
+
+    pub(crate) fn origin(mut self, origin: &str) -> Self {
+        self.origin = Some(origin.to_owned());
+        self
+    }
+}
+
+/// A JWT signed with HMAC-SHA256, whatever its header says.
+pub(crate) fn hs256(header: &Value, claims: &Value, key: &str) -> String {
+    let part = |value: &Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
+    let signed = format!("{}.{}", part(header), part(claims));
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
+    mac.update(signed.as_bytes());
+    format!("{signed}.{}", Base64UrlUnpadded::encode_string(&mac.finalize().into_bytes()))
+}
+
+/// What a request cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cost {
+    pub(crate) reads: usize,
+    pub(crate) rounds: usize,
+    /// Reads after the answer.
+    pub(crate) background: usize,
+}
+
+/// One isolate in front of a store.
+pub(crate) struct Edge {
+    pub(crate) store: Store,
+    pub(crate) memory: Memory,
+    pub(crate) config: Config,
+    pub(crate) now: UnixMillis,
+    /// Whether background refreshes are lost, as when a platform cancels them.
+    pub(crate) loses_refreshes: bool,
+    pub(crate) cost: Cost,
+}
+
+impl Edge {
+    /// A cold isolate at `now` before an empty store.
+    pub(crate) fn cold(now: UnixMillis) -> Self {
+        Self {
+            store: Store::default(),
+            memory: Memory::default(),
+            config: config(None),
+            now,
+            loses_refreshes: false,
+            cost: Cost::default(),
+        }
+    }
+
+    /// A cold isolate at `now` before a store that holds `published`.
+    pub(crate) fn with(published: &Published, now: UnixMillis) -> Self {
+        let mut edge = Self::cold(now);
+        edge.store.publish(published);
+        edge
+    }
+
+    /// Forgets all, as a fresh isolate has.
+    pub(crate) fn restart(&mut self) {
+        self.memory = Memory::default();
+    }
+
+    pub(crate) fn pass(&mut self, ms: i64) {
+        self.now = self.now.plus(ms);
+    }
+
+    pub(crate) fn get(&mut self, target: &str) -> Reply {
+        self.ask(&Ask::get(target))
+    }
+
+    /// Serves a request, and then its background refresh.
+    pub(crate) fn ask(&mut self, ask: &Ask) -> Reply {
+        let (path, query) = ask.target.split_once('?').unwrap_or((&ask.target, ""));
+        let raw = Raw {
+            method: ask.method,
+            path,
+            query,
+            authorization: ask.authorization.as_deref(),
+            preview: ask.preview.as_deref(),
+            if_none_match: ask.if_none_match.as_deref(),
+            origin: ask.origin.as_deref(),
+        };
+        self.cost = Cost::default();
+        let mut serve = Serve::begin(raw, &self.config, self.now);
+        let reply = loop {
+            let keys = match serve.next(&mut self.memory, self.now) {
+                Step::Reply(reply) => break reply,
+                Step::Read(keys) => keys,
+            };
+            assert!(!keys.is_empty(), "a round reads something");
+            self.cost.rounds += 1;
+            self.cost.reads += keys.len();
+            assert!(self.cost.rounds <= MAX_ROUNDS, "{} goes on reading: {:?}", ask.target, self.store.reads);
+            let fetched: Vec<Fetched> = keys.into_iter().map(|key| self.store.read(key)).collect();
+            let ran_out = fetched.iter().any(|one| matches!(one.value, Err(ReadFailure::TimedOut)));
+            self.now = self.now.plus(if ran_out { TIMEOUT_MS } else { ROUND_MS });
+            serve.absorb(fetched, &mut self.memory, self.now);
+        };
+        if reply.wants_refresh && !self.loses_refreshes {
+            self.refresh();
+        }
+        reply
+    }
+
+    fn refresh(&mut self) {
+        let mut refresh = Refresh::begin();
+        while let Some(key) = refresh.next(&mut self.memory, self.now) {
+            self.cost.background += 1;
+            assert!(self.cost.background <= MAX_ROUNDS, "a refresh goes on reading");
+            let fetched = self.store.read(key);
+            self.now = self.now.plus(ROUND_MS);
+            refresh.absorb(fetched, &mut self.memory, self.now);
+        }
+    }
+}
+
+/// A configuration with every door that tests go through.
+pub(crate) fn config(es256_jwk: Option<&str>) -> Config {
+    Config {
+        cors_origins: vec![ORIGIN.to_owned()],
+        verifier: Some(Verifier::new(Some(HS256_KEY), es256_jwk, AUDIENCE.to_owned(), hasher()).unwrap()),
+        preview_secret: Some(PREVIEW.to_owned()),
+        clock_offset_ms: 0,
+    }
+}
+
+/// The body as JSON.
+#[track_caller]
+pub(crate) fn json(reply: &Reply) -> Value {
+    serde_json::from_slice(&reply.body)
+        .unwrap_or_else(|error| panic!("{error}: {} {}", reply.status, String::from_utf8_lossy(&reply.body)))
+}
+
+/// The body as JSON of a reply that must be a 200.
+#[track_caller]
+pub(crate) fn ok(reply: &Reply) -> Value {
+    assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
+    json(reply)
+}
+
+/// The values of `field` in the array `items` of `value`.
+#[track_caller]
+pub(crate) fn fields(value: &Value, field: &str) -> Vec<String> {
+    value["items"]
+        .as_array()
+        .expect("items is an array")
+        .iter()
+        .map(|item| item[field].as_str().expect("a text").to_owned())
+        .collect()
+}
+
+/// Product ids of a surface's items, in order.
+#[track_caller]
+pub(crate) fn ids(value: &Value) -> Vec<String> {
+    fields(value, "product_id")
+}

@@ -1,0 +1,40 @@
+//! What the tests of whole requests stand on: made-up boards, a store that fails as it is told to, and an edge without a platform.
+#![allow(dead_code, reason = "each test target uses its own part")]
+
+pub(crate) mod board;
+pub(crate) mod edge;
+pub(crate) mod golden;
+
+use sinsang::time::UnixMillis;
+
+/// The instant of an RFC 3339 text.
+pub(crate) fn at(text: &str) -> UnixMillis {
+    UnixMillis::parse_rfc3339(text).unwrap_or_else(|| panic!("{text} is no RFC 3339"))
+}
+
+/// A seeded stream of numbers (splitmix64), so that a fixture is the same everywhere.
+pub(crate) struct Numbers(u64);
+
+impl Numbers {
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number from 0 to `bound` - 1.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() % u64::try_from(bound).unwrap()).unwrap()
+    }
+
+    /// An int8 of small to middling size.
+    pub(crate) fn weight(&mut self) -> i8 {
+        i8::try_from(self.below(121)).unwrap() - 60
+    }
+}

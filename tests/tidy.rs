@@ -1,0 +1,181 @@
+//! The architecture's invariants, checked in the source itself: who may name what, and how files look.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const MAX_LINES: usize = 700;
+
+/// A source file: its path from the repository's root, and its text.
+struct Source {
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// Lines of code that are compiled into what ships: without comments and without the tests at the end.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let end = self.text.find("#[cfg(test)]\nmod tests").unwrap_or(self.text.len());
+        let lines = self.text.get(..end).unwrap_or_default().lines();
+        (1..).zip(lines).filter(|(_, line)| !line.trim_start().starts_with("//"))
+    }
+
+    fn is_edge(&self) -> bool {
+        self.path == "src/edge.rs" || self.path.starts_with("src/edge/")
+    }
+
+    /// Places where the code names one of `words`.
+    fn places(&self, words: &[&str]) -> Vec<String> {
+        self.code()
+            .flat_map(|(number, line)| {
+                let found = words.iter().filter(move |word| names(line, word));
+                found.map(move |word| format!("{}:{number} names {word}", self.path))
+            })
+            .collect()
+    }
+}
+
+/// Whether `line` has `word` where a word may begin.
+fn names(line: &str, word: &str) -> bool {
+    line.match_indices(word).any(|(at, _)| {
+        !line.get(..at).and_then(|before| before.chars().next_back()).is_some_and(|c| c.is_alphanumeric() || c == '_')
+    })
+}
+
+fn sources(folder: &str) -> Vec<Source> {
+    let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests"));
+    let mut sources = Vec::new();
+    collect(&root, &root.join(folder), &mut sources);
+    sources.sort_by(|a, b| a.path.cmp(&b.path));
+    assert!(!sources.is_empty(), "{folder} has no sources");
+    sources
+}
+
+fn collect(root: &Path, folder: &Path, sources: &mut Vec<Source>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(root, &path, sources);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let path = path.strip_prefix(root).unwrap().to_string_lossy().replace('\\', "/");
+            sources.push(Source { path, text });
+        }
+    }
+}
+
+#[track_caller]
+fn assert_none(places: &[String], rule: &str) {
+    assert!(places.is_empty(), "{rule}:\n{}", places.join("\n"));
+}
+
+#[test]
+fn only_the_edge_knows_the_platform() {
+    let words = ["worker::", "js_sys", "wasm_bindgen", "web_sys", "use worker"];
+    let places: Vec<String> =
+        sources("src").iter().filter(|source| !source.is_edge()).flat_map(|source| source.places(&words)).collect();
+    assert_none(&places, "only src/edge.rs and src/edge/ may name the platform");
+    let pipeline: Vec<String> = sources("pipeline/src").iter().flat_map(|source| source.places(&words)).collect();
+    assert_none(&pipeline, "the pipeline does not know the platform");
+}
+
+#[test]
+fn only_the_pipeline_knows_its_engine() {
+    let words = ["datafusion", "parquet::", "arrow::", "tokio", "sinsang_pipeline"];
+    let places: Vec<String> = sources("src").iter().flat_map(|source| source.places(&words)).collect();
+    assert_none(&places, "the edge does not know the pipeline");
+}
+
+#[test]
+fn nothing_but_the_edge_and_the_commands_main_reads_a_clock_randomness_or_the_environment() {
+    let words = [
+        "SystemTime",
+        "Instant::now",
+        "Date::now",
+        "Utc::now",
+        "Local::now",
+        "thread_rng",
+        "rand::rng",
+        "rand::random",
+        "OsRng",
+        "from_os_rng",
+        "from_entropy",
+        "getrandom",
+        "env::var",
+        "env::vars",
+        "std::env::args",
+    ];
+    let core = sources("src");
+    let pipeline = sources("pipeline/src");
+    let held = core.iter().filter(|source| !source.is_edge());
+    // A progress bar asks how long somebody has waited; nothing that is written depends on it.
+    let may_read_it = ["pipeline/src/main.rs", "pipeline/src/progress.rs"];
+    let held = held.chain(pipeline.iter().filter(|source| !may_read_it.contains(&source.path.as_str())));
+    let places: Vec<String> = held.flat_map(|source| source.places(&words)).collect();
+    assert_none(&places, "time, randomness and the environment are handed in");
+}
+
+#[test]
+fn the_core_is_not_async() {
+    let places: Vec<String> = sources("src")
+        .iter()
+        .filter(|source| !source.is_edge())
+        .flat_map(|source| source.places(&["async ", ".await", "Future"]))
+        .collect();
+    assert_none(&places, "serve says what to read; it never reads");
+}
+
+#[test]
+fn only_reply_writes_cache_control() {
+    let places: Vec<String> = sources("src")
+        .iter()
+        .filter(|source| source.path != "src/reply.rs")
+        .flat_map(|source| source.places(&["Cache-Control", "cache-control", "CACHE_CONTROL"]))
+        .collect();
+    assert_none(&places, "what may be shared is decided in src/reply.rs");
+}
+
+#[test]
+fn only_key_spells_a_key() {
+    let core = sources("src");
+    let places: Vec<String> = core
+        .iter()
+        .filter(|source| source.path != "src/key.rs")
+        .flat_map(|source| source.places(&["\"manifest\"", "\"pack/"]))
+        .collect();
+    assert_none(&places, "keys are spelled in src/key.rs");
+    assert!(core.iter().any(|source| source.path == "src/key.rs"));
+}
+
+#[test]
+fn files_say_what_they_are_and_stay_short() {
+    let mut places = Vec::new();
+    for folder in ["src", "pipeline/src", "tests"] {
+        for source in sources(folder) {
+            if !source.text.starts_with("//! ") {
+                places.push(format!("{} does not open with a sentence that says what it is", source.path));
+            }
+            let lines = source.text.lines().count();
+            if lines > MAX_LINES {
+                places.push(format!("{} has {lines} lines", source.path));
+            }
+        }
+    }
+    assert_none(&places, "every file opens with `//! ` and has at most 700 lines");
+}
+
+#[test]
+fn the_core_forbids_panics_and_nobody_allows_them_again() {
+    let core = sources("src");
+    let lib = core.iter().find(|source| source.path == "src/lib.rs").unwrap();
+    for lint in ["unwrap_used", "expect_used", "indexing_slicing", "clippy::panic", "iter_over_hash_type"] {
+        assert!(lib.text.contains(lint), "src/lib.rs denies {lint}");
+    }
+    // The write side of the board runs in the pipeline only, and says so.
+    let words = ["clippy::unwrap_used", "clippy::expect_used", "clippy::indexing_slicing", "clippy::panic"];
+    let places: Vec<String> = core
+        .iter()
+        .filter(|source| source.path != "src/lib.rs" && source.path != "src/pack.rs")
+        .flat_map(|source| source.places(&words))
+        .collect();
+    assert_none(&places, "no exceptions to the panic lints");
+}

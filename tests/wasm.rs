@@ -1,0 +1,47 @@
+//! Wasm and native code read the golden packs alike: the same orders, the same scores bit for bit, the same answers byte for byte.
+//!
+//! Runs natively, and on wasm32 under `wasm-bindgen-test-runner`.
+
+mod support;
+
+use support::golden::{Packs, answers, arithmetic, orders};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test;
+
+fn packs() -> Packs {
+    Packs {
+        manifest: include_bytes!("golden/manifest.pack").to_vec(),
+        board: include_bytes!("golden/board.pack").to_vec(),
+        tastes: vec![
+            include_bytes!("golden/tastes-0.pack").to_vec(),
+            include_bytes!("golden/tastes-1.pack").to_vec(),
+            include_bytes!("golden/tastes-2.pack").to_vec(),
+        ],
+    }
+}
+
+/// Panics at the first line that differs, without printing all of both texts.
+fn assert_same_lines(made: &str, golden: &str) {
+    for (number, (made, golden)) in made.lines().zip(golden.lines()).enumerate() {
+        assert_eq!(made, golden, "line {}", number + 1);
+    }
+    assert_eq!(made.lines().count(), golden.lines().count(), "lines");
+}
+
+#[cfg_attr(target_arch = "wasm32", wasm_bindgen_test)]
+#[cfg_attr(not(target_arch = "wasm32"), test)]
+fn orders_and_scores_are_the_golden_ones_bit_for_bit() {
+    assert_same_lines(&orders(&packs()), include_str!("golden/orders.tsv"));
+}
+
+#[cfg_attr(target_arch = "wasm32", wasm_bindgen_test)]
+#[cfg_attr(not(target_arch = "wasm32"), test)]
+fn whole_answers_are_the_golden_ones_byte_for_byte() {
+    assert_same_lines(&answers(&packs()), include_str!("golden/answers.tsv"));
+}
+
+#[cfg_attr(target_arch = "wasm32", wasm_bindgen_test)]
+#[cfg_attr(not(target_arch = "wasm32"), test)]
+fn scores_beyond_the_golden_packs_agree_bit_for_bit() {
+    assert_eq!(format!("{:016x}", arithmetic()), include_str!("golden/arithmetic.txt").trim_end());
+}
