@@ -115,7 +115,8 @@ pub async fn read(context: &SessionContext) -> Result<Catalogue, DataFusionError
 /// Moves `entry` to the listing of row `at`.
 fn advance(entries: &[Entry], entry: &mut usize, row: &Rows<'_>, at: usize) -> Result<(), DataFusionError> {
     let (shop, listing_id) = (row.str("shop", at)?, row.str("listing_id", at)?);
-    while entries.get(*entry).is_some_and(|known| known.listing.shop != shop || known.listing.listing_id != listing_id) {
+    while entries.get(*entry).is_some_and(|known| known.listing.shop != shop || known.listing.listing_id != listing_id)
+    {
         *entry += 1;
     }
     Ok(())

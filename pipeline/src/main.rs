@@ -8,10 +8,10 @@ use std::time::SystemTime;
 use clap::Parser as _;
 use serde::Serialize;
 use sinsang::time::UnixMillis;
-use sinsang_pipeline::publish::LocalKv;
-use sinsang_pipeline::snapshot::Snapshot;
 use sinsang_pipeline::identity::Policy;
 use sinsang_pipeline::import::retail;
+use sinsang_pipeline::publish::LocalKv;
+use sinsang_pipeline::snapshot::Snapshot;
 use sinsang_pipeline::{build, evaluate, generate, inspect, publish, verify};
 
 use arguments::{Arguments, Command, Evaluate, Format, Import};
@@ -41,7 +41,9 @@ fn run(arguments: &Arguments) -> Outcome {
     let format = arguments.format;
     let progress = arguments.progress();
     match &arguments.command {
-        Command::Generate(generate) => print(format, &generate::generate(&generate.options(clock(), arguments.bar("days")))?),
+        Command::Generate(generate) => {
+            print(format, &generate::generate(&generate.options(clock(), arguments.bar("days")))?)
+        }
         Command::Import(Import::OnlineRetail(import)) => {
             print(format, &retail::online_retail(&import.options(arguments.bar("rows")))?)
         }
