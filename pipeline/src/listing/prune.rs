@@ -230,7 +230,8 @@ fn addons(items: &[Item], domain: Option<Domain>) -> Vec<bool> {
                         )
                     });
                     let eaten = matches!(domain, Some(Domain::Food | Domain::Health) | None);
-                    after_plus = if eaten && ingredient && !has_weight { counted } else { counted || has_count || !eaten };
+                    after_plus =
+                        if eaten && ingredient && !has_weight { counted } else { counted || has_count || !eaten };
                 }
                 '/' | ',' | '|' => after_plus = false,
                 _ => {}

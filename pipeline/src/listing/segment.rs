@@ -71,7 +71,10 @@ pub(crate) fn cut<'a>(run: &[char], words: &'a Words) -> Vec<Piece<'a>> {
             }
             if known[start].cost != u32::MAX {
                 let single = if length == 1 { UNKNOWN_SINGLE } else { 0 };
-                let cost = known[start].cost + UNKNOWN + single + UNKNOWN_CHAR * u32::try_from(length).unwrap_or(u32::MAX / 64);
+                let cost = known[start].cost
+                    + UNKNOWN
+                    + single
+                    + UNKNOWN_CHAR * u32::try_from(length).unwrap_or(u32::MAX / 64);
                 if cost < best[end].cost {
                     best[end] = Best { cost, from: start, entry: None };
                 }
