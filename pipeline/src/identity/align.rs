@@ -55,8 +55,7 @@ fn exact(a: &[Unit], b: &[Unit], found: &mut Alignment) {
 fn letters(units: &[Unit], found: &[f64]) -> Vec<Letter> {
     let mut out: Vec<Letter> = Vec::new();
     for (index, (unit, &found)) in units.iter().zip(found).enumerate() {
-        let comparable =
-            found < WHOLE && unit.class != Class::Brand && !unit.text.chars().all(|ch| ch.is_ascii_digit());
+        let comparable = found < WHOLE && !unit.text.chars().all(|ch| ch.is_ascii_digit());
         if !comparable {
             if out.last().is_some_and(|letter| letter.unit != GAP) {
                 out.push(Letter { ch: ' ', unit: GAP, used: true });

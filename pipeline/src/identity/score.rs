@@ -194,8 +194,9 @@ impl Facts<'_> {
                 .collect()
         };
         let (left, right) = (titled(self.a), titled(self.b));
+        let words = &self.policy.words;
         let equal = |x: &String, y: &String| {
-            x == y || x.contains(y.as_str()) || y.contains(x.as_str()) || spelling::transliterated(x, y)
+            x == y || words.nested(x, y) || x.contains(y.as_str()) || y.contains(x.as_str()) || spelling::transliterated(x, y)
         };
         let meet = |xs: &[String], ys: &[String]| xs.iter().any(|x| ys.iter().any(|y| equal(x, y)));
         let in_title = |side: &Sketch, names: &[String]| {
@@ -255,17 +256,26 @@ impl Facts<'_> {
         }
     }
 
-    /// Unmatched words of `class` on either side.
+    /// Words of `class` on either side that the other lacks, and that are not a part of something it has.
     fn unmatched(&self, class: Class) -> (Vec<&str>, Vec<&str>) {
-        fn of<'s>(side: &'s Sketch, shares: &[f64], class: Class) -> Vec<&'s str> {
-            side.units
-                .iter()
-                .zip(shares)
-                .filter(|(unit, share)| unit.class == class && !unit.addon && **share < WHOLE)
-                .map(|(unit, _)| unit.text.as_str())
-                .collect()
-        }
-        (of(self.a, &self.found.left, class), of(self.b, &self.found.right, class))
+        (
+            self.lacking(class, self.a, &self.found.left, self.b),
+            self.lacking(class, self.b, &self.found.right, self.a),
+        )
+    }
+
+    fn lacking<'s>(&self, class: Class, side: &'s Sketch, shares: &[f64], other: &Sketch) -> Vec<&'s str> {
+        let covered = |text: &str| {
+            other.units.iter().any(|unit| {
+                unit.text.contains(text) && unit.text != text || self.policy.words.nested(&unit.text, text)
+            })
+        };
+        side.units
+            .iter()
+            .zip(shares)
+            .filter(|(unit, share)| unit.class == class && !unit.addon && **share < WHOLE && !covered(&unit.text))
+            .map(|(unit, _)| unit.text.as_str())
+            .collect()
     }
 
     fn deciding_words(&self, sums: &mut Sums) {
@@ -297,6 +307,9 @@ impl Facts<'_> {
             (true, true) => {}
             _ if matches!(self.domain, Some(Domain::Clothing)) => {
                 sums.add("material", -policy.penalty.material * softer, || note(&left, &right));
+            }
+            _ if matches!(self.domain, Some(Domain::Home)) => {
+                sums.add("material", -policy.penalty.material * softer * 0.5, || note(&left, &right));
             }
             _ => {}
         }
@@ -346,39 +359,25 @@ impl Facts<'_> {
     /// What agrees against what does not; the weight of what agrees.
     fn words(&self, sums: &mut Sums) -> f64 {
         let policy = self.policy;
-        let mut evidence = 0.0;
-        let mut named = 0.0;
-        let side = |units: &[Unit], shares: &[f64]| {
-            let (mut agreed, mut named, mut left_over, mut brand_over) = (0.0, 0.0, 0.0, 0.0);
-            for (unit, &share) in units.iter().zip(shares) {
-                agreed += unit.weight * share;
-                if matches!(unit.class, Class::Word | Class::Flavour) && !unit.addon {
-                    named += unit.weight * share;
-                }
-                let over = unit.weight * (1.0 - share);
-                if unit.class == Class::Brand {
-                    brand_over += over;
-                } else {
-                    left_over += over;
-                }
-            }
-            (agreed, named, left_over, brand_over)
-        };
-        let (agreed_a, named_a, over_a, brand_a) = side(&self.a.units, &self.found.left);
-        let (agreed_b, named_b, over_b, brand_b) = side(&self.b.units, &self.found.right);
-        evidence += f64::midpoint(agreed_a, agreed_b);
-        named += f64::midpoint(named_a, named_b);
+        let left = Weighed::of(&self.a.units, &self.found.left);
+        let right = Weighed::of(&self.b.units, &self.found.right);
+        let mut evidence = f64::midpoint(left.agreed, right.agreed);
+        let mut named = f64::midpoint(left.named, right.named);
         let fields_meet = self.a.brands.iter().any(|name| self.b.brands.contains(name));
-        if fields_meet && !(self.found_brand()) {
+        if fields_meet && !self.found_brand() {
             evidence += policy.weight.brand * 0.5;
         }
         evidence += self.agreeing_measures(sums, &mut named);
-        let against = over_a.min(over_b);
-        let extra = (over_a - over_b).abs();
+        let against = left.over.min(right.over);
+        let extra = (left.over - right.over).abs();
         let one_sided = if named >= 0.5 { policy.one_sided } else { policy.one_sided_unnamed };
-        // A brand that only one title names says nothing against.
-        let brands = 0.1 * (brand_a - brand_b).abs() + brand_a.min(brand_b);
-        let cost = 2.0 * policy.two_sided * against + one_sided * extra + brands;
+        // A brand that only one title names says little against, unless the other begins with another, unlisted name.
+        let mut brands = 0.1 * (left.brand_over - right.brand_over).abs() + left.brand_over.min(right.brand_over);
+        if !fields_meet {
+            brands += left.brand_over.min(right.head_over) + right.brand_over.min(left.head_over);
+        }
+        let kinds = one_sided * (left.kind_over + right.kind_over);
+        let cost = 2.0 * policy.two_sided * against + one_sided * extra + kinds + brands;
         let coverage = if evidence > 0.0 { evidence / (evidence + cost) } else { 0.0 };
         sums.add("words", coverage, || self.leftovers());
         evidence
@@ -425,6 +424,45 @@ impl Facts<'_> {
         };
         let (left, right) = (of(&self.a.units, &self.found.left), of(&self.b.units, &self.found.right));
         if left.is_empty() && right.is_empty() { String::new() } else { format!("{left} ↔ {right}") }
+    }
+}
+
+/// The weights of one title's words by what became of them.
+#[derive(Default)]
+struct Weighed {
+    /// Found in the other title.
+    agreed: f64,
+    /// Of these, names and ingredients.
+    named: f64,
+    /// Not found: names and all that is not told apart below.
+    over: f64,
+    /// Not found: kinds of thing, which are compared on their own.
+    kind_over: f64,
+    /// Not found: brands.
+    brand_over: f64,
+    /// Not found: the unlisted name that the title begins with.
+    head_over: f64,
+}
+
+impl Weighed {
+    fn of(units: &[Unit], shares: &[f64]) -> Self {
+        let mut weighed = Self::default();
+        for (index, (unit, &share)) in units.iter().zip(shares).enumerate() {
+            weighed.agreed += unit.weight * share;
+            if matches!(unit.class, Class::Word | Class::Flavour) && !unit.addon {
+                weighed.named += unit.weight * share;
+            }
+            let over = unit.weight * (1.0 - share);
+            match unit.class {
+                Class::Brand => weighed.brand_over += over,
+                Class::Kind => weighed.kind_over += over,
+                _ => weighed.over += over,
+            }
+            if index == 0 && unit.class == Class::Word {
+                weighed.head_over = over;
+            }
+        }
+        weighed
     }
 }
 

@@ -245,13 +245,27 @@ impl Lexer<'_, '_> {
             let Some(run) = text.get(at..end) else { continue };
             let begins_word = at == 0 || kind_changes(text, at);
             let ends_word = kind(*run.last()?) == Kind::Other || end == text.len() || kind_changes(text, end);
-            if length >= 2 && begins_word && ends_word && brand.chars().eq(run.iter().copied()) {
+            if length >= 2
+                && begins_word
+                && ends_word
+                && brand.chars().eq(run.iter().copied())
+                && !self.longer_brand(text, at, length)
+            {
                 let brand = brand.clone();
                 self.word(chunk, at, end, Class::Brand, &brand);
                 return Some(end);
             }
         }
         None
+    }
+
+    /// Whether a listed brand that goes on beyond `length` stands at `at`: 종가집 where the field says 종가.
+    fn longer_brand(&self, text: &[char], at: usize, length: usize) -> bool {
+        let longest = self.lexicon.words.longest().min(text.len() - at);
+        (length + 1..=longest).any(|length| {
+            let word: String = text.iter().skip(at).take(length).collect();
+            self.lexicon.words.get(&word).is_some_and(|entry| entry.class == Class::Brand)
+        })
     }
 
     /// The longest listed word at `at` that holds Latin letters or digits and ends where a run of them ends.
@@ -361,8 +375,13 @@ impl Lexer<'_, '_> {
 
     /// What a number that touches a word before it says: 시즌6 a generation, 보스웰리아1000 a strength, 리필2 a count.
     fn after_word(&self, number: f64, at: usize) -> Option<What> {
-        let last = self.items.last().filter(|_| at > 0)?;
+        let last = self.items.last()?;
         let What::Word { text, class, .. } = &last.what else { return None };
+        if at == 0 {
+            // Apart from its word only a large number after an ingredient is its strength: 콘드로이친 1200.
+            let strength = *class == Class::Flavour && number >= 100.0;
+            return strength.then(|| What::Measured { measure: Measure::Strength, value: unit::trimmed(number) });
+        }
         let value = unit::trimmed(number);
         let measure = match class {
             _ if text == "시즌" || text == "버전" => Measure::Generation,
@@ -430,8 +449,8 @@ impl Lexer<'_, '_> {
         let tail: String = run.iter().skip(letters).collect();
         let number: Option<f64> = tail.parse().ok();
         match (word.as_str(), number) {
-            // `x9팩` and the like: a multiplier before a quantity.
-            ("x", Some(_)) => return at + 1,
+            // `700g x9팩`: a multiplier between quantities.
+            ("x", Some(_)) if self.multiplies(text, end) => return at + 1,
             ("spf" | "pa" | "no" | "vol" | "tel" | "uv", Some(_)) => self.push(chunk, What::Idle, at, end),
             ("season" | "ver" | "version" | "s" | "v" | "gen", Some(number)) if letters > 1 || tail.contains('.') => {
                 let what = What::Measured { measure: Measure::Generation, value: unit::trimmed(number) };
@@ -464,9 +483,31 @@ impl Lexer<'_, '_> {
                 let value = word.len().to_string();
                 self.push(chunk, What::Measured { measure: Measure::Generation, value }, at, end);
             }
-            None => self.word(chunk, at, end, Class::Word, &word),
+            None => self.latin_compound(chunk, at, end, &word),
         }
         end
+    }
+
+    /// `maxv`: a variant with a letter or two more is the variant and the rest.
+    fn latin_compound(&mut self, chunk: &Chunk, at: usize, end: usize, word: &str) {
+        for rest in 1..=2_usize {
+            let Some((head, tail)) = word.len().checked_sub(rest).and_then(|cut| word.split_at_checked(cut)) else { break };
+            let entry = self.lexicon.words.get(head).filter(|entry| entry.class == Class::Variant && head.len() >= 3);
+            if let Some(entry) = entry.cloned() {
+                self.known(chunk, at, end - rest, &entry);
+                self.word(chunk, end - rest, end, Class::Word, tail);
+                return;
+            }
+        }
+        self.word(chunk, at, end, Class::Word, word);
+    }
+
+    /// Whether an `x` before a number that ends at `end` multiplies: after a quantity, or before a unit.
+    fn multiplies(&self, text: &[char], end: usize) -> bool {
+        let after_quantity = self.items.last().is_some_and(|item| {
+            matches!(&item.what, What::Measured { measure: Measure::Pack | Measure::Weight | Measure::Volume, .. })
+        });
+        after_quantity || text.get(end..).is_some_and(|rest| unit::leading(rest).is_some())
     }
 
     fn code(&mut self, chunk: &Chunk, text: &[char], at: usize, end: usize) {
