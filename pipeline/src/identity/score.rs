@@ -95,9 +95,9 @@ pub(crate) fn compare(a: &Sketch, a_offer: Offer<'_>, b: &Sketch, b_offer: Offer
     facts.measures(&mut sums);
     facts.genders(&mut sums);
     facts.brands(&mut sums);
-    facts.kinds(&mut sums);
+    let kinds_agree = facts.kinds(&mut sums);
     facts.deciding_words(&mut sums);
-    let evidence = facts.words(&mut sums);
+    let evidence = facts.words(kinds_agree, &mut sums);
     offers(a_offer, b_offer, &mut sums);
     if !a.key.is_empty() && a.key == b.key {
         let lift = (0.95 - sums.total).max(0.0);
@@ -196,7 +196,11 @@ impl Facts<'_> {
         let (left, right) = (titled(self.a), titled(self.b));
         let words = &self.policy.words;
         let equal = |x: &String, y: &String| {
-            x == y || words.nested(x, y) || x.contains(y.as_str()) || y.contains(x.as_str()) || spelling::transliterated(x, y)
+            x == y
+                || words.nested(x, y)
+                || x.contains(y.as_str())
+                || y.contains(x.as_str())
+                || spelling::transliterated(x, y)
         };
         let meet = |xs: &[String], ys: &[String]| xs.iter().any(|x| ys.iter().any(|y| equal(x, y)));
         let in_title = |side: &Sketch, names: &[String]| {
@@ -225,7 +229,8 @@ impl Facts<'_> {
         });
     }
 
-    fn kinds(&self, sums: &mut Sums) {
+    /// Compares the kinds of thing; whether they are the same or near.
+    fn kinds(&self, sums: &mut Sums) -> bool {
         let of = |side: &Sketch, shares: &[f64]| -> Vec<(String, f64)> {
             side.units
                 .iter()
@@ -236,39 +241,47 @@ impl Facts<'_> {
         };
         let (left, right) = (of(self.a, &self.found.left), of(self.b, &self.found.right));
         if left.is_empty() || right.is_empty() {
-            return;
+            return false;
         }
-        let whole = left.iter().chain(&right).any(|&(_, share)| share >= WHOLE);
+        // The last kind named is what it is; those before it are often what it is for or made with (인덕션 냄비).
         let general = |x: &str, y: &str| x == y || x.ends_with(y) || y.ends_with(x);
-        let pairs = || left.iter().flat_map(|x| right.iter().map(move |y| (x.0.as_str(), y.0.as_str())));
-        if whole || pairs().any(|(x, y)| general(x, y)) {
-            return;
+        let meets = |is: &dyn Fn(&str, &str) -> bool| {
+            let any = |head: Option<&(String, f64)>, others: &[(String, f64)]| {
+                head.is_some_and(|head| others.iter().any(|other| is(&head.0, &other.0)))
+            };
+            any(left.last(), &right) || any(right.last(), &left)
+        };
+        let whole = [&left, &right]
+            .iter()
+            .any(|kinds| kinds.last().is_some_and(|head| head.1 >= WHOLE) && kinds.iter().all(|kind| kind.1 >= WHOLE));
+        if whole || meets(&general) {
+            return true;
         }
         let note = || {
             let names =
                 |kinds: &[(String, f64)]| kinds.iter().map(|kind| kind.0.as_str()).collect::<Vec<_>>().join(" ");
             format!("{} ↔ {}", names(&left), names(&right))
         };
-        if pairs().any(|(x, y)| self.policy.words.near(x, y)) {
+        if meets(&|x, y| self.policy.words.near(x, y)) {
             sums.add("kinds_near", -self.policy.penalty.kinds_near, note);
+            true
         } else {
             sums.veto("kind", note);
+            false
         }
     }
 
     /// Words of `class` on either side that the other lacks, and that are not a part of something it has.
     fn unmatched(&self, class: Class) -> (Vec<&str>, Vec<&str>) {
-        (
-            self.lacking(class, self.a, &self.found.left, self.b),
-            self.lacking(class, self.b, &self.found.right, self.a),
-        )
+        (self.lacking(class, self.a, &self.found.left, self.b), self.lacking(class, self.b, &self.found.right, self.a))
     }
 
     fn lacking<'s>(&self, class: Class, side: &'s Sketch, shares: &[f64], other: &Sketch) -> Vec<&'s str> {
         let covered = |text: &str| {
-            other.units.iter().any(|unit| {
-                unit.text.contains(text) && unit.text != text || self.policy.words.nested(&unit.text, text)
-            })
+            other
+                .units
+                .iter()
+                .any(|unit| unit.text.contains(text) && unit.text != text || self.policy.words.nested(&unit.text, text))
         };
         side.units
             .iter()
@@ -357,7 +370,7 @@ impl Facts<'_> {
     }
 
     /// What agrees against what does not; the weight of what agrees.
-    fn words(&self, sums: &mut Sums) -> f64 {
+    fn words(&self, kinds_agree: bool, sums: &mut Sums) -> f64 {
         let policy = self.policy;
         let left = Weighed::of(&self.a.units, &self.found.left);
         let right = Weighed::of(&self.b.units, &self.found.right);
@@ -376,7 +389,7 @@ impl Facts<'_> {
         if !fields_meet {
             brands += left.brand_over.min(right.head_over) + right.brand_over.min(left.head_over);
         }
-        let kinds = one_sided * (left.kind_over + right.kind_over);
+        let kinds = if kinds_agree { 0.0 } else { one_sided * (left.kind_over + right.kind_over) };
         let cost = 2.0 * policy.two_sided * against + one_sided * extra + kinds + brands;
         let coverage = if evidence > 0.0 { evidence / (evidence + cost) } else { 0.0 };
         sums.add("words", coverage, || self.leftovers());
@@ -499,8 +512,11 @@ fn values_comparable(measure: Measure, a: &str, b: &str) -> bool {
     let digits = |text: &str| text.chars().all(|ch| ch.is_ascii_digit());
     let tag = |text: &str| text.trim_start_matches(|ch: char| ch.is_ascii_digit() || ch == '.').to_owned();
     match measure {
-        // A shop's article number and a maker's model are two things.
-        Measure::Model => digits(a) == digits(b),
+        // A shop's article number and a maker's model are two things; a model that is cut short says less, not another thing.
+        Measure::Model => {
+            let cut_short = a.len().min(b.len()) >= 5 && (a.starts_with(b) || b.starts_with(a));
+            digits(a) == digits(b) && !cut_short
+        }
         Measure::Parts | Measure::Power | Measure::Storage => tag(a) == tag(b),
         _ => true,
     }

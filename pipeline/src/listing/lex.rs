@@ -154,6 +154,33 @@ fn chunks(title: &str) -> Vec<Chunk> {
     out
 }
 
+/// Joins two chunks of Hangul that a listed word is written apart in: 와이드 팬츠.
+fn joined(chunks: Vec<Chunk>, lexicon: &Lexicon<'_>) -> Vec<Chunk> {
+    let mut out: Vec<Chunk> = Vec::with_capacity(chunks.len());
+    for chunk in chunks {
+        let hangul =
+            |chunk: &Chunk| chunk.text.iter().all(|glyph| kind(glyph.ch) == Kind::Other && glyph.ch.is_alphanumeric());
+        if let Some(last) = out.last_mut()
+            && last.segment == chunk.segment
+            && chunk.separator == ' '
+            && hangul(last)
+            && hangul(&chunk)
+            && last.text.len() + chunk.text.len() <= lexicon.words.longest()
+        {
+            let word: String = last.text.iter().chain(&chunk.text).map(|glyph| glyph.ch).collect();
+            let listed = lexicon.words.get(&word).is_some_and(|entry| {
+                !matches!(entry.class, Class::Promo | Class::Pack | Class::Filler | Class::Colour | Class::Size)
+            });
+            if listed {
+                last.text.extend(chunk.text);
+                continue;
+            }
+        }
+        out.push(chunk);
+    }
+    out
+}
+
 struct Lexer<'a, 'w> {
     items: Vec<Item>,
     brands: &'a [String],
@@ -162,7 +189,7 @@ struct Lexer<'a, 'w> {
 
 /// The items of `title`, at most [`MAX_ITEMS`].
 pub(crate) fn lex(title: &str, brands: &[String], lexicon: &Lexicon<'_>) -> Vec<Item> {
-    let chunks = chunks(title);
+    let chunks = joined(chunks(title), lexicon);
     let mut lexer = Lexer { items: Vec::with_capacity(chunks.len()), brands, lexicon };
     for chunk in &chunks {
         if lexer.items.len() >= MAX_ITEMS {
@@ -300,6 +327,7 @@ impl Lexer<'_, '_> {
             && let Some(Item { what: What::Lone(number), .. }) = self.items.last()
             && let Some((unit, length)) = unit::leading(run)
             && length == run.len()
+            && unit::stands_apart(run)
         {
             // `5 세트`, `55 인치`: the unit stands apart from its number.
             let number = *number;
@@ -491,7 +519,9 @@ impl Lexer<'_, '_> {
     /// `maxv`: a variant with a letter or two more is the variant and the rest.
     fn latin_compound(&mut self, chunk: &Chunk, at: usize, end: usize, word: &str) {
         for rest in 1..=2_usize {
-            let Some((head, tail)) = word.len().checked_sub(rest).and_then(|cut| word.split_at_checked(cut)) else { break };
+            let Some((head, tail)) = word.len().checked_sub(rest).and_then(|cut| word.split_at_checked(cut)) else {
+                break;
+            };
             let entry = self.lexicon.words.get(head).filter(|entry| entry.class == Class::Variant && head.len() >= 3);
             if let Some(entry) = entry.cloned() {
                 self.known(chunk, at, end - rest, &entry);
