@@ -1,6 +1,6 @@
 //! Which words of two titles are the same, whatever the spacing, the order, the script or a slip of the pen.
 
-use crate::listing::Class;
+use crate::listing::{Class, Words};
 
 use super::sketch::{Sketch, Unit};
 use super::spelling;
@@ -29,12 +29,26 @@ struct Letter {
 const GAP: usize = usize::MAX;
 
 /// Aligns the words of two titles.
-pub(crate) fn align(a: &Sketch, b: &Sketch) -> Alignment {
+pub(crate) fn align(a: &Sketch, b: &Sketch, words: &Words) -> Alignment {
     let mut found = Alignment { left: vec![0.0; a.units.len()], right: vec![0.0; b.units.len()] };
     exact(&a.units, &b.units, &mut found);
     stretches(&a.units, &b.units, &mut found);
     alike(&a.units, &b.units, &mut found);
+    places(&a.units, &b.units, &mut found, words);
     found
+}
+
+/// A place within a place the other title names, or around it.
+fn places(a: &[Unit], b: &[Unit], found: &mut Alignment, words: &Words) {
+    for (unit, left) in a.iter().zip(&mut found.left) {
+        for (other, right) in b.iter().zip(&mut found.right) {
+            let places = unit.class == Class::Origin && other.class == Class::Origin;
+            if places && (*left < WHOLE || *right < WHOLE) && words.nested(&unit.text, &other.text) {
+                *left = 1.0;
+                *right = 1.0;
+            }
+        }
+    }
 }
 
 fn exact(a: &[Unit], b: &[Unit], found: &mut Alignment) {

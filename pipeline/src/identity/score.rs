@@ -90,7 +90,7 @@ pub(crate) fn compare(a: &Sketch, a_offer: Offer<'_>, b: &Sketch, b_offer: Offer
         (a, b) => a.or(b),
     };
     let near_price = price_ratio(a_offer.price, b_offer.price).is_some_and(|ratio| ratio >= 0.97);
-    let found = align(a, b);
+    let found = align(a, b, &policy.words);
     let facts = Facts { a, b, found: &found, policy, domain, near_price };
     facts.measures(&mut sums);
     facts.genders(&mut sums);
@@ -245,16 +245,17 @@ impl Facts<'_> {
         }
         // The last kind named is what it is; those before it are often what it is for or made with (인덕션 냄비).
         let general = |x: &str, y: &str| x == y || x.ends_with(y) || y.ends_with(x);
-        let meets = |is: &dyn Fn(&str, &str) -> bool| {
-            let any = |head: Option<&(String, f64)>, others: &[(String, f64)]| {
-                head.is_some_and(|head| others.iter().any(|other| is(&head.0, &other.0)))
+        let heads = |is: &dyn Fn(&str, &str) -> bool| matches!((left.last(), right.last()), (Some(x), Some(y)) if is(&x.0, &y.0));
+        let swapped = || {
+            let among = |head: Option<&(String, f64)>, others: &[(String, f64)]| {
+                head.is_some_and(|head| others.iter().any(|other| head.0 == other.0))
             };
-            any(left.last(), &right) || any(right.last(), &left)
+            among(left.last(), &right) && among(right.last(), &left)
         };
         let whole = [&left, &right]
             .iter()
             .any(|kinds| kinds.last().is_some_and(|head| head.1 >= WHOLE) && kinds.iter().all(|kind| kind.1 >= WHOLE));
-        if whole || meets(&general) {
+        if whole || heads(&general) || swapped() {
             return true;
         }
         let note = || {
@@ -262,7 +263,7 @@ impl Facts<'_> {
                 |kinds: &[(String, f64)]| kinds.iter().map(|kind| kind.0.as_str()).collect::<Vec<_>>().join(" ");
             format!("{} ↔ {}", names(&left), names(&right))
         };
-        if meets(&|x, y| self.policy.words.near(x, y)) {
+        if heads(&|x, y| self.policy.words.near(x, y)) {
             sums.add("kinds_near", -self.policy.penalty.kinds_near, note);
             true
         } else {
@@ -309,6 +310,16 @@ impl Facts<'_> {
                 let says_less = !side.says(Class::Flavour) && matches!(self.domain, Some(Domain::Health));
                 let value = policy.penalty.flavour * if says_less { 0.3 } else { 1.0 };
                 sums.add("flavour", -value, || note(&left, &right));
+            }
+            _ => {}
+        }
+
+        let (left, right) = self.unmatched(Class::Colour);
+        match (left.is_empty(), right.is_empty()) {
+            // Of what is eaten a colour names the line: gold, black, green.
+            (false, false) if eaten => sums.veto("line", || note(&left, &right)),
+            (false, true) | (true, false) if eaten => {
+                sums.add("line", -policy.penalty.variant * softer, || note(&left, &right));
             }
             _ => {}
         }
@@ -462,7 +473,7 @@ impl Weighed {
         let mut weighed = Self::default();
         for (index, (unit, &share)) in units.iter().zip(shares).enumerate() {
             weighed.agreed += unit.weight * share;
-            if matches!(unit.class, Class::Word | Class::Flavour) && !unit.addon {
+            if matches!(unit.class, Class::Word | Class::Flavour | Class::Origin) && !unit.addon {
                 weighed.named += unit.weight * share;
             }
             let over = unit.weight * (1.0 - share);

@@ -277,7 +277,8 @@ fn drop_mark(addon: &mut [bool], index: usize) {
 fn key(features: &Features) -> String {
     let mut parts: Vec<(usize, &str)> = Vec::new();
     for token in &features.tokens {
-        let weak = matches!(token.class, Class::Filler | Class::Colour | Class::Size | Class::Brand);
+        let eaten = matches!(features.domain, Some(Domain::Food | Domain::Health | Domain::Pet) | None);
+        let weak = matches!(token.class, Class::Filler | Class::Size | Class::Brand) || token.class == Class::Colour && !eaten;
         if !token.addon && !weak {
             parts.push((token.span.start, &token.text));
         }
