@@ -130,8 +130,7 @@ fn stretches(a: &[Unit], b: &[Unit], found: &mut Alignment) {
         let (begins_b, ends_b) = at_word_edges(&right, j, length);
         let whole = begins_a && ends_a || begins_b && ends_b;
         let latin = left.get(i).is_some_and(|letter| letter.ch.is_ascii_alphanumeric());
-        let counts =
-            if latin { whole && length >= 3 } else { length >= 3 || whole || begins_a && begins_b || ends_a && ends_b };
+        let counts = if latin { whole && length >= 3 } else { length >= 3 || whole };
         for (letters, start, found, units) in [(&mut left, i, &mut found.left, a), (&mut right, j, &mut found.right, b)]
         {
             for letter in letters.iter_mut().skip(start).take(length) {
