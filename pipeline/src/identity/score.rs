@@ -308,7 +308,7 @@ impl Facts<'_> {
                 // One title that names no ingredient at all may just say less; one that names some and not this says another.
                 let side = if left.is_empty() { self.a } else { self.b };
                 let says_less = !side.says(Class::Flavour) && matches!(self.domain, Some(Domain::Health));
-                let value = policy.penalty.flavour * if says_less { 0.3 } else { 1.0 };
+                let value = policy.penalty.flavour * if says_less || self.near_price { 0.4 } else { 1.0 };
                 sums.add("flavour", -value, || note(&left, &right));
             }
             _ => {}
@@ -401,7 +401,9 @@ impl Facts<'_> {
             brands += left.brand_over.min(right.head_over) + right.brand_over.min(left.head_over);
         }
         let kinds = if kinds_agree { 0.0 } else { one_sided * (left.kind_over + right.kind_over) };
-        let cost = 2.0 * policy.two_sided * against + one_sided * extra + kinds + brands;
+        // A journey is its agency, places and days; what else is said of it is detail.
+        let detail = if matches!(self.domain, Some(Domain::Travel)) { 0.5 } else { 1.0 };
+        let cost = detail * (2.0 * policy.two_sided * against + one_sided * extra) + kinds + brands;
         let coverage = if evidence > 0.0 { evidence / (evidence + cost) } else { 0.0 };
         sums.add("words", coverage, || self.leftovers());
         evidence

@@ -114,7 +114,12 @@ fn prune_segment(items: &[Item], range: std::ops::Range<usize>, dropped: &mut [b
             return;
         }
         // One letter in brackets is a channel's or slot's mark, unless it is a word that decides.
-        if let [Item { what: What::Word { text, class: Class::Word | Class::Variant, .. }, .. }] = segment
+        if let [
+            Item {
+                what: What::Word { text, class: Class::Word | Class::Variant | Class::Flavour | Class::Material, .. },
+                ..
+            },
+        ] = segment
             && text.chars().count() == 1
         {
             drop_all(dropped, range);
@@ -278,7 +283,8 @@ fn key(features: &Features) -> String {
     let mut parts: Vec<(usize, &str)> = Vec::new();
     for token in &features.tokens {
         let eaten = matches!(features.domain, Some(Domain::Food | Domain::Health | Domain::Pet) | None);
-        let weak = matches!(token.class, Class::Filler | Class::Size | Class::Brand) || token.class == Class::Colour && !eaten;
+        let weak =
+            matches!(token.class, Class::Filler | Class::Size | Class::Brand) || token.class == Class::Colour && !eaten;
         if !token.addon && !weak {
             parts.push((token.span.start, &token.text));
         }
