@@ -145,8 +145,12 @@ impl Facts<'_> {
                 sums.veto(name_of(measure), || format!("{} ↔ {}", left.join(" "), right.join(" ")));
             }
         }
-        let one_sided = |measure| self.a.values(measure).next().is_some() != self.b.values(measure).next().is_some();
-        if one_sided(Measure::Generation) && !has_any(self, |unit| unit.text == "세대") {
+        let generation = |side: &'_ Sketch, other: &'_ Sketch| {
+            let told =
+                |value: &str| other.values(Measure::Generation).chain(other.values(Measure::Pack)).any(|x| x == value);
+            side.values(Measure::Generation).any(|value| !told(value))
+        };
+        if generation(self.a, self.b) != generation(self.b, self.a) {
             let share = if self.near_price { 0.5 } else { 1.0 };
             sums.add("generation", -self.policy.penalty.generation * share, String::new);
         }
@@ -490,10 +494,6 @@ impl Weighed {
         }
         weighed
     }
-}
-
-fn has_any(facts: &Facts<'_>, is: impl Fn(&Unit) -> bool) -> bool {
-    facts.a.units.iter().chain(&facts.b.units).any(is)
 }
 
 fn name_of(measure: Measure) -> &'static str {

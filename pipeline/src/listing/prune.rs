@@ -30,7 +30,12 @@ pub(crate) fn prune(items: Vec<Item>, brands: Vec<String>, category: Option<Doma
             What::Measured { measure, value } => {
                 features.attributes.push(Attribute { measure, value, addon, span: item.span });
             }
-            What::Money | What::Idle | What::Lone(_) => {}
+            // A lone number is as good as a count: it is compared only where the other title has it as a generation.
+            What::Lone(number) => {
+                let value = super::unit::trimmed(number);
+                features.attributes.push(Attribute { measure: Measure::Pack, value, addon, span: item.span });
+            }
+            What::Money | What::Idle => {}
         }
     }
     features.key = key(&features);

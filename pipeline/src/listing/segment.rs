@@ -31,11 +31,12 @@ struct Best<'a> {
 const UNKNOWN_SINGLE: u32 = 5;
 
 /// Whether a word may be a part of a run: the short words for variants begin many a name (하이드로겔, 에어랩), so they count
-/// at the end only; colours hide in names (올레드) and count alone only.
+/// at the end only; colours hide in names (올레드) and count alone only; cuts and fits at the head.
 fn fits(entry: &Entry, start: usize, end: usize, length: usize) -> bool {
     match entry.class {
         Class::Variant => start >= 2 && end == length,
         Class::Colour | Class::Size => false,
+        Class::Design => start == 0 || end - start > 3,
         _ => true,
     }
 }
