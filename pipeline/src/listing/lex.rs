@@ -106,9 +106,7 @@ fn chunks(title: &str) -> Vec<Chunk> {
             '-' | '\'' => before.is_ascii_alphanumeric() && after.is_ascii_alphanumeric(),
             '*' => before.is_alphanumeric() && after.is_ascii_digit(),
             '"' | '%' => before.is_ascii_digit(),
-            '/' => {
-                matches!((before, after), ('s', 's') | ('f', 'w') | ('a', 'w')) && !at(index + 2).is_ascii_alphabetic()
-            }
+            '/' => matches!((before, after), ('s', 's') | ('f' | 'a', 'w')) && !at(index + 2).is_ascii_alphabetic(),
             ch => ch.is_alphanumeric(),
         };
         if glyph.ch == ',' && before.is_ascii_digit() && (1..=3).all(|ahead| at(index + ahead).is_ascii_digit()) {
@@ -246,10 +244,10 @@ impl Lexer<'_, '_> {
         if let Some(end) = self.brand_at(chunk, text, at) {
             return end;
         }
-        if kind(first) != Kind::Other || self.mixed_word_ahead(text, at) {
-            if let Some(end) = self.listed_at(chunk, text, at) {
-                return end;
-            }
+        if (kind(first) != Kind::Other || self.mixed_word_ahead(text, at))
+            && let Some(end) = self.listed_at(chunk, text, at)
+        {
+            return end;
         }
         match kind(first) {
             Kind::Digit => self.number(chunk, text, at),
@@ -335,7 +333,6 @@ impl Lexer<'_, '_> {
             self.quantity(chunk, at, end, number, unit);
             return end;
         }
-        // A brand at the head of a run ends there, so the brand check sees every run's head once; then dictionary words.
         let whole: String = run.iter().collect();
         if self.lexicon.is_brand(&whole) {
             self.word(chunk, at, end, Class::Brand, &whole);
@@ -344,12 +341,11 @@ impl Lexer<'_, '_> {
         let words = self.lexicon.words;
         for piece in segment::cut(run, words) {
             let (start, stop) = (at + piece.start, at + piece.end);
-            match piece.entry {
-                Some(entry) => self.known(chunk, start, stop, entry),
-                None => {
-                    let word: String = run.iter().skip(piece.start).take(piece.end - piece.start).collect();
-                    self.word(chunk, start, stop, Class::Word, &word);
-                }
+            if let Some(entry) = piece.entry {
+                self.known(chunk, start, stop, entry);
+            } else {
+                let word: String = run.iter().skip(piece.start).take(piece.end - piece.start).collect();
+                self.word(chunk, start, stop, Class::Word, &word);
             }
         }
         end

@@ -240,7 +240,7 @@ pub(crate) fn leading(text: &[char]) -> Option<(Option<Unit>, usize)> {
             count += 1;
         }
         let last_is_latin = spelling.ends_with(|ch: char| ch.is_ascii_alphabetic());
-        let goes_on = text.get(count).is_some_and(|ch| ch.is_ascii_alphabetic());
+        let goes_on = text.get(count).is_some_and(char::is_ascii_alphabetic);
         let joins = text.get(count) == Some(&'x') && text.get(count + 1).is_some_and(char::is_ascii_digit);
         (!(last_is_latin && goes_on) || joins).then_some(count)
     };
