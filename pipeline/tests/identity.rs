@@ -61,7 +61,7 @@ fn read(title: &str) -> Features {
 #[test]
 fn labelled_pairs_stay_above_their_floors() {
     let directory = tempfile::tempdir().unwrap();
-    for (name, precision, recall) in [("dev", 0.97, 0.95), ("held", 0.90, 0.85)] {
+    for (name, precision, recall) in [("dev", 0.97, 0.95), ("held", 0.90, 0.80)] {
         let report = evaluate::identity(&half(name, directory.path()), &Policy::default()).unwrap();
         assert!(report.pairs >= 60 && report.rejected == 0, "{report}");
         assert!(report.identity.precision.unwrap() >= precision, "{report}");
