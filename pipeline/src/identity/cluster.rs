@@ -1,6 +1,6 @@
 //! From the earliest listing on, each joins the product it is most like or begins one; a join must suit the whole product.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::listing::{Features, Lexicon};
 
@@ -362,13 +362,13 @@ impl Run<'_> {
 
     /// The id of each product: its first listing's, marked where an older product began with the same code.
     fn ids(&self) -> Vec<ProductId> {
-        let mut taken: HashMap<ProductId, ()> = HashMap::new();
+        let mut taken: HashSet<ProductId> = HashSet::new();
         let mut ids = Vec::with_capacity(self.products.len());
         for product in &self.products {
             let Some(first) = self.listings.get(product.first) else { continue };
             let mut id = ProductId::of(&first.shop, &first.listing_id);
             let mut round = 0_u32;
-            while taken.insert(id, ()).is_some() {
+            while !taken.insert(id) {
                 let mark = format!("{}#{round}", first.first_at.0);
                 id = ProductId::of_reused(&first.shop, &first.listing_id, &mark);
                 round += 1;
