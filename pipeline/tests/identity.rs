@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use sinsang::time::{DAY_MS, UnixMillis};
 use sinsang_pipeline::evaluate;
-use sinsang_pipeline::identity::{Joined, Listing, Offer, Policy, ProductId, Resolution, Sameness, resolve, same};
+use sinsang_pipeline::identity::{
+    Joined, Listing, Offer, Policy, ProductId, Resolution, Sameness, resolve, same, title_groups,
+};
 use sinsang_pipeline::listing::{Features, Lexicon, MAX_TITLE_BYTES, Measure};
 
 fn table() -> PathBuf {
@@ -146,6 +148,20 @@ fn one_code_is_one_product_unless_it_was_clearly_used_for_two() {
     let resolution = resolve(&clearly, &Policy::default());
     assert_eq!(resolution.products, 2);
     assert_ne!(resolution.listings[0].product, resolution.listings[1].product);
+}
+
+#[test]
+fn the_titles_of_a_reused_code_are_parted_and_synonyms_are_not() {
+    let policy = Policy::default();
+    let mut reused = listing("GS샵", "1", "나이키 남성 러닝화 에어맥스", 30);
+    reused.titles.push("[특가] 나이키 에어맥스 남성 런닝화".to_owned());
+    reused.titles.push("쿠쿠 마스터셰프 IH압력밥솥 10인용".to_owned());
+    assert_eq!(title_groups(&reused, &policy), [vec![2], vec![1, 0]]);
+    let mut synonyms = listing("GS샵", "2", "가을 특집 모음", 30);
+    synonyms.titles.push("바른집 무쇠 가마솥".to_owned());
+    synonyms.titles.extend((0..80).map(|round| format!("바른집 무쇠 가마솥 {round}차")));
+    let groups = title_groups(&synonyms, &policy);
+    assert_eq!((groups.len(), groups[0].len()), (1, 82));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::listing::{Features, Lexicon};
 
 use super::block::{Frequencies, Gathered, Index, Key, keys};
+use super::reuse::parts;
 use super::score::{Sameness, Score, compare};
 use super::sketch::{Rarity, Sketch};
 use super::{Joined, Listing, Merge, Nearest, Policy, ProductId, Resolution, Resolved};
@@ -245,7 +246,7 @@ impl Run<'_> {
         for x in self.range(a) {
             for y in self.range(b) {
                 let Some(score) = self.compare(x, y) else { continue };
-                if score.veto.is_none() || score.evidence >= self.policy.min_evidence {
+                if !parts(&score, self.policy) {
                     return false;
                 }
                 compared = true;
