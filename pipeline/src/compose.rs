@@ -84,7 +84,7 @@ fn history<'a>(catalogue: &'a Catalogue, product: &Product) -> ProductHistory<'a
             shop: &listing.shop,
             listing_id: &listing.listing_id,
             channel: &airing.channel,
-            title: listing.titles.first().map_or("", String::as_str),
+            title: listing.titles.get(airing.title).map_or("", String::as_str),
         })
     };
     let entries = product.entries.iter().filter_map(|entry| catalogue.entries.get(*entry));
