@@ -2,6 +2,7 @@
 
 mod arguments;
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
@@ -65,10 +66,10 @@ fn run(arguments: &Arguments) -> Outcome {
                 (None, Some(user)) => inspect::user(&snapshot, user, &key())?,
                 (None, None) => inspect::snapshot(&snapshot)?,
             };
-            match format {
-                Format::Text => println!("{}", inspect::readable(&value)),
-                Format::Json => println!("{value:#}"),
-            }
+            say(&match format {
+                Format::Text => inspect::readable(&value),
+                Format::Json => format!("{value:#}"),
+            })?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Evaluate(Evaluate::Identity { file }) => {
@@ -83,11 +84,19 @@ fn run(arguments: &Arguments) -> Outcome {
 }
 
 fn print(format: Format, report: &(impl Serialize + std::fmt::Display)) -> Outcome {
-    match format {
-        Format::Text => println!("{}", report.to_string().trim_end()),
-        Format::Json => println!("{}", serde_json::to_string_pretty(report)?),
-    }
+    say(&match format {
+        Format::Text => report.to_string().trim_end().to_owned(),
+        Format::Json => serde_json::to_string_pretty(report)?,
+    })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes to standard output. Whoever stopped reading, as `head` does, has read enough.
+fn say(text: &str) -> io::Result<()> {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome,
+    }
 }
 
 /// The machine's clock.
