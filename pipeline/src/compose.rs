@@ -282,22 +282,30 @@ fn channels(catalogue: &Catalogue, names: &[String]) -> Vec<ChannelPart> {
         let shops = shops.get(name).into_iter().flatten();
         shops.max_by_key(|(shop, slots)| (**slots, std::cmp::Reverse(**shop))).map_or("", |(shop, _)| *shop).to_owned()
     };
-    names.iter().map(|name| ChannelPart { id: channel_id(name), name: name.clone(), shop: shop_of(name) }).collect()
+    names
+        .iter()
+        .map(|name| ChannelPart { id: channel_id(name, names), name: name.clone(), shop: shop_of(name) })
+        .collect()
 }
 
-/// An id for addresses: the ASCII letters and digits of the name, and, where others were left out, four hex digits of its hash.
-fn channel_id(name: &str) -> String {
-    let kept: String = name
-        .chars()
-        .map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { ' ' })
-        .collect();
-    let mut words: Vec<String> = kept.split_whitespace().map(str::to_owned).collect();
-    if !name.is_ascii() {
-        let hash = Sha256::digest(name.as_bytes());
-        let start = hash.first_chunk().map_or(0, |start| u16::from_be_bytes(*start));
-        words.push(format!("{start:04x}"));
+/// An id for addresses: the name in Latin letters and digits, words joined by hyphens: `현대홈쇼핑` is `hyeondaehomsyoping`. Where two names
+/// would share one, and where nothing is left of a name, its hash is added.
+fn channel_id(name: &str, others: &[String]) -> String {
+    let latin = |name: &str| {
+        let words = deunicode::deunicode(name).to_lowercase();
+        words
+            .split(|letter: char| !letter.is_ascii_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .collect::<Vec<_>>()
+            .join("-")
+    };
+    let id = latin(name);
+    if !id.is_empty() && others.iter().all(|other| other == name || latin(other) != id) {
+        return id;
     }
-    words.join("-")
+    let hash = Sha256::digest(name.as_bytes());
+    let start = hash.first_chunk().map_or(0, |start| u32::from_be_bytes(*start));
+    format!("{id}-{start:08x}").trim_start_matches('-').to_owned()
 }
 
 /// How much a product is looked for, from 0 to [`UNIT`]: half its own engagement, in powers of two against the most engaged product's,
@@ -392,4 +400,23 @@ pub fn packs(board: &BoardParts, shards: &Shards, shard_bytes: u32) -> Result<Pa
     let manifest =
         ManifestParts { built_at: board.built_at, board: board_id, users, shards: ids, previous: Vec::new() };
     Ok(Packs { packs, manifest })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channel_ids_can_be_read_and_are_never_shared() {
+        let names = ["현대홈쇼핑", "GS샵 LIVE", "CJ온스타일+", "CJ온스타일", "★", "☆"].map(str::to_owned);
+        let ids: Vec<String> = names.iter().map(|name| channel_id(name, &names)).collect();
+        assert_eq!(ids[0], "hyeondaehomsyoping");
+        assert_eq!(ids[1], "gssyab-live");
+        let distinct: BTreeSet<&String> = ids.iter().collect();
+        assert_eq!(distinct.len(), names.len(), "{ids:?}");
+        assert!(
+            ids.iter().all(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')),
+            "{ids:?}"
+        );
+    }
 }

@@ -39,7 +39,7 @@ pub struct Ranking {
 impl Default for Ranking {
     fn default() -> Self {
         Self {
-            new: Row { taste: 100, channel: 12, hour: 12, soon: 40, on_air: 10, popularity: 15, position: 0 },
+            new: Row { taste: 100, channel: 12, hour: 12, soon: 24, on_air: 4, popularity: 10, position: 0 },
             live: Row { taste: 100, channel: 24, hour: 0, soon: 0, on_air: 0, popularity: 30, position: 0 },
             tabs: Row { taste: 100, channel: 0, hour: 0, soon: 0, on_air: 0, popularity: 0, position: 100 },
         }
