@@ -2,17 +2,16 @@
 
 mod arguments;
 
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::Parser as _;
 use serde::Serialize;
 use sinsang::time::UnixMillis;
-use sinsang_pipeline::identity::Policy;
-use sinsang_pipeline::import::retail;
 use sinsang_pipeline::publish::LocalKv;
 use sinsang_pipeline::snapshot::Snapshot;
+use sinsang_pipeline::identity::Policy;
+use sinsang_pipeline::import::retail;
 use sinsang_pipeline::{build, evaluate, generate, inspect, publish, verify};
 
 use arguments::{Arguments, Command, Evaluate, Format, Import};
@@ -42,9 +41,7 @@ fn run(arguments: &Arguments) -> Outcome {
     let format = arguments.format;
     let progress = arguments.progress();
     match &arguments.command {
-        Command::Generate(generate) => {
-            print(format, &generate::generate(&generate.options(clock(), arguments.bar("days")))?)
-        }
+        Command::Generate(generate) => print(format, &generate::generate(&generate.options(clock(), arguments.bar("days")))?),
         Command::Import(Import::OnlineRetail(import)) => {
             print(format, &retail::online_retail(&import.options(arguments.bar("rows")))?)
         }
@@ -67,9 +64,10 @@ fn run(arguments: &Arguments) -> Outcome {
                 (None, None) => inspect::snapshot(&snapshot)?,
             };
             match format {
-                Format::Text => write(&inspect::readable(&value)),
-                Format::Json => write(&format!("{value:#}")),
+                Format::Text => println!("{}", inspect::readable(&value)),
+                Format::Json => println!("{value:#}"),
             }
+            Ok(ExitCode::SUCCESS)
         }
         Command::Evaluate(Evaluate::Identity { file }) => {
             print(format, &evaluate::identity::identity(file, &Policy::default())?)
@@ -84,17 +82,10 @@ fn run(arguments: &Arguments) -> Outcome {
 
 fn print(format: Format, report: &(impl Serialize + std::fmt::Display)) -> Outcome {
     match format {
-        Format::Text => write(report.to_string().trim_end()),
-        Format::Json => write(&serde_json::to_string_pretty(report)?),
+        Format::Text => println!("{}", report.to_string().trim_end()),
+        Format::Json => println!("{}", serde_json::to_string_pretty(report)?),
     }
-}
-
-/// Writes to the standard output. A reader that goes away, as `head` does, has seen what it wanted.
-fn write(text: &str) -> Outcome {
-    match writeln!(io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(ExitCode::SUCCESS),
-    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The machine's clock.
