@@ -16,7 +16,7 @@ RETAIL_FILE ?= ../shared/data/online_retail_II.parquet
 ONLY ?=
 FILE ?=
 # The largest Worker that passes `make size`: bytes of the .wasm after gzip -9.
-WASM_GZIP_BUDGET ?= 150000
+WASM_GZIP_BUDGET ?= 200000
 
 # Tools and compiled dependencies. Kept outside the clone by .ci/run, so that a fresh clone need not build them again.
 SINSANG_CACHE ?= $(CURDIR)/.cache
@@ -78,7 +78,7 @@ lint: prerequisites node_modules/.stamp ## fmt, clippy on host and wasm32 with w
 	$(call say,'clippy on the host (about 4 minutes the first time)')
 	$(CARGO) clippy $(LIGHT) --workspace --all-targets -- -D warnings
 	$(call say,'clippy on wasm32')
-	$(CARGO) clippy $(LIGHT) -p sinsang $(WASM) --all-targets -- -D warnings
+	$(CARGO) clippy $(LIGHT) -p sinsang $(WASM) --lib --test wasm -- -D warnings
 
 test-core: prerequisites ## unit and property tests of the edge's core on the host
 	$(call say,'tests of the core')

@@ -13,7 +13,8 @@ process.chdir(root);
 const DEMO_FRESH_MS = 3 * 60 * 60 * 1000;
 /** How long `wrangler dev` may take to answer before it is given up. */
 const START_TIMEOUT_MS = 60_000;
-const RETAIL_NOW = "2011-09-01T09:00:00+09:00";
+/** Noon by the shop's clock, when it is at its busiest and most channels are on air. */
+const RETAIL_NOW = "2011-09-01T21:00:00+09:00";
 
 const data = process.env.DATA || "demo";
 const port = Number(process.env.PORT || 8787);

@@ -3,6 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# Left behind by a build that was interrupted, it would make worker-build wait five minutes for that one's end.
+rm -rf build/.tmp
 "$SINSANG_CACHE/tools/bin/worker-build" --profile edge
 
 # Names of functions are a fifth of the file and no part of any answer.

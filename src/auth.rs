@@ -71,6 +71,8 @@ pub enum BadKey {
     Hs256TooShort,
     /// The ES256 key is no JWK of a public key on P-256.
     Es256NotJwk,
+    /// There is no audience: a token for nobody in particular would be taken for one of ours.
+    NoAudience,
 }
 
 #[derive(Deserialize)]
@@ -117,6 +119,9 @@ impl Verifier {
         audience: String,
         users: UserHasher,
     ) -> Result<Self, BadKey> {
+        if audience.is_empty() {
+            return Err(BadKey::NoAudience);
+        }
         let hs256 = match hs256.filter(|key| !key.is_empty()) {
             Some(key) if key.len() < MIN_HS256_KEY_BYTES => return Err(BadKey::Hs256TooShort),
             key => key.map(|key| Hs256Key::from(key.as_bytes())),

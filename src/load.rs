@@ -27,10 +27,15 @@ pub struct Fetched {
     pub value: Result<Option<Vec<u8>>, ReadFailure>,
 }
 
+/// How many snapshots back a cold isolate looks for one whose board is there.
+const MAX_STEPS_BACK: u8 = 4;
+
 /// A snapshot on its way.
 #[derive(Debug)]
 pub struct Load {
     source: Key,
+    becomes_current: bool,
+    steps_back: u8,
     stage: Stage,
 }
 
@@ -44,17 +49,17 @@ enum Stage {
 impl Load {
     /// The snapshot that is live, to become the current one.
     pub fn live() -> Self {
-        Self { source: Key::Live, stage: Stage::Manifest }
+        Self { source: Key::Live, becomes_current: true, steps_back: 0, stage: Stage::Manifest }
     }
 
     /// A snapshot that was live before, to be kept beside the current one.
     pub fn kept(manifest: PackId) -> Self {
-        Self { source: Key::Pack(Kind::Manifest, manifest), stage: Stage::Manifest }
+        Self { source: Key::Pack(Kind::Manifest, manifest), becomes_current: false, ..Self::live() }
     }
 
     /// A load with nothing left to do.
     pub fn spent() -> Self {
-        Self { source: Key::Live, stage: Stage::Done }
+        Self { stage: Stage::Done, ..Self::live() }
     }
 
     /// The key to read next; `None` when there is nothing more to do, whether it worked or not.
@@ -79,11 +84,10 @@ impl Load {
     /// # Errors
     /// A [`Damage`] where the value is no whole pack of its kind; the load then ends.
     pub fn absorb(&mut self, value: Option<Vec<u8>>, memory: &mut Memory, now: UnixMillis) -> Result<(), Damage> {
-        let stage = std::mem::replace(&mut self.stage, Stage::Done);
-        // No value: nothing is published, or the manifest arrived before its board, and a later look will find it.
-        let Some(bytes) = value else { return Ok(()) };
-        match stage {
+        match std::mem::replace(&mut self.stage, Stage::Done) {
             Stage::Manifest => {
+                // No value: nothing is published.
+                let Some(bytes) = value else { return Ok(()) };
                 let manifest = Manifest::parse(bytes)?;
                 if let Key::Pack(_, id) = self.source
                     && manifest.id() != id
@@ -94,11 +98,31 @@ impl Load {
                 Ok(())
             }
             Stage::Board(manifest) => {
-                let board = Rc::new(Board::parse(bytes, manifest.board())?);
-                self.finish(Snapshot { manifest, board }, memory, now);
+                // No value: KV keeps no order over keys, so the manifest arrived before its board, and a later look will find it.
+                match value.map(|bytes| Board::parse(bytes, manifest.board())).transpose() {
+                    Ok(Some(board)) => self.finish(Snapshot { manifest, board: Rc::new(board) }, memory, now),
+                    Ok(None) => self.step_back(&manifest, memory),
+                    Err(damage) => {
+                        self.step_back(&manifest, memory);
+                        return Err(damage);
+                    }
+                }
                 Ok(())
             }
             Stage::Done => Ok(()),
+        }
+    }
+
+    /// With nothing else to stand on, goes on with the snapshot that was live before the one of `manifest`.
+    fn step_back(&mut self, manifest: &Manifest, memory: &Memory) {
+        if let Some(previous) = manifest.previous().next()
+            && memory.current().is_none()
+            && self.becomes_current
+            && self.steps_back < MAX_STEPS_BACK
+        {
+            self.source = Key::Pack(Kind::Manifest, previous.manifest);
+            self.stage = Stage::Manifest;
+            self.steps_back += 1;
         }
     }
 
@@ -110,9 +134,10 @@ impl Load {
     }
 
     fn finish(&self, snapshot: Snapshot, memory: &mut Memory, now: UnixMillis) {
-        match self.source {
-            Key::Live => memory.adopt(snapshot, now),
-            Key::Pack(..) => memory.keep(snapshot),
+        if self.becomes_current {
+            memory.adopt(snapshot, now);
+        } else {
+            memory.keep(snapshot);
         }
     }
 }

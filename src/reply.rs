@@ -325,6 +325,7 @@ pub fn status_without_data(
     now: UnixMillis,
 ) -> Reply {
     let mut headers = common(raw, config, timing);
+    headers.push(("Sinsang-Rung", Rung::Kv.as_str().to_owned()));
     headers.push(("Cache-Control", "no-store".to_owned()));
     headers.push(("Content-Type", JSON.to_owned()));
     let body = json!({

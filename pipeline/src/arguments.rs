@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use sinsang::time::UnixMillis;
+use sinsang_pipeline::import::retail;
 use sinsang_pipeline::progress::Progress;
 use sinsang_pipeline::reject::Limit;
-use sinsang_pipeline::import::retail;
 use sinsang_pipeline::{build, engine, generate};
 
 /// Sinsang's pipeline: broadcast schedules, history and events in, a published snapshot out.

@@ -98,6 +98,8 @@ pub struct Report {
     pub schedule: schedule::Report,
     /// Listings of schedule and history.
     pub listings: usize,
+    /// Item codes that were used for different products over time.
+    pub split_codes: usize,
     /// Products that they are.
     pub products: usize,
     /// Verdicts on the products of the window.
@@ -123,7 +125,11 @@ impl fmt::Display for Report {
         }
         writeln!(f, "{}", self.schedule)?;
         let VerdictCounts { new, repeat, unknown } = self.verdicts;
-        writeln!(f, "products: {} from {} listings", self.products, self.listings)?;
+        writeln!(
+            f,
+            "products: {} from {} listings, {} codes used for several",
+            self.products, self.listings, self.split_codes
+        )?;
         writeln!(f, "  in the window: {new} new, {repeat} repeats, {unknown} unknown")?;
         write!(f, "{}", self.tastes)?;
         write!(
@@ -144,9 +150,12 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let context = engine::open(&options.engine)?;
     let (source, tabs, tables) = open_tables(options, context.clone(), now).await?;
     let schedule = schedule::build(&context, source.work_dir()).await?;
-    let catalogue = catalogue::read(&context).await?;
+    let mut catalogue = catalogue::read(&context).await?;
+    let policy = Policy::default();
+    let split_codes = catalogue.split_reused_codes(&policy);
+    let catalogue = catalogue;
     let listings: Vec<identity::Listing> = catalogue.entries.iter().map(|entry| entry.listing.clone()).collect();
-    let resolution = identity::resolve(&listings, &Policy::default());
+    let resolution = identity::resolve(&listings, &policy);
     let ids: Vec<_> = resolution.listings.iter().map(|resolved| resolved.product).collect();
     let products = compose::products(&catalogue, &ids);
 
@@ -189,6 +198,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         tables,
         schedule,
         listings: catalogue.entries.len(),
+        split_codes,
         products: products.len(),
         verdicts,
         tastes,

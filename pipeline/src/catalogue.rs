@@ -1,5 +1,6 @@
 //! The catalogue: every listing of the schedule and its history, with its titles and its airings.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, Int64Array, StringArray};
@@ -35,6 +36,8 @@ pub struct Entry {
 pub struct Airing {
     /// Index of the listing in [`Catalogue::entries`].
     pub entry: usize,
+    /// Index of its title in that listing's titles.
+    pub title: usize,
     /// The channel's name.
     pub channel: String,
     /// Start of the slot.
@@ -100,8 +103,11 @@ pub async fn read(context: &SessionContext) -> Result<Catalogue, DataFusionError
         let row = Rows(&batch);
         for at in 0..batch.num_rows() {
             advance(&entries, &mut entry, &row, at)?;
+            let title = row.str("title", at)?;
+            let titles = entries.get(entry).map(|entry| entry.listing.titles.as_slice()).unwrap_or_default();
             airings.push(Airing {
                 entry,
+                title: titles.iter().position(|known| known == title).unwrap_or(0),
                 channel: row.text("channel", at)?.unwrap_or_default(),
                 starts_at: row.time("starts_at", at)?,
                 ends_at: row.time("ends_at", at)?,
@@ -112,10 +118,74 @@ pub async fn read(context: &SessionContext) -> Result<Catalogue, DataFusionError
     Ok(Catalogue { entries, airings })
 }
 
+impl Catalogue {
+    /// Splits listings whose code was used for different things over time, into one entry for each thing: [`identity::resolve`] takes the
+    /// titles of one entry for one product. Returns how many codes were split.
+    pub fn split_reused_codes(&mut self, policy: &identity::Policy) -> usize {
+        let mut split = 0;
+        // For each title of each entry, the entry and the title that it becomes.
+        let mut places: Vec<Vec<(usize, usize)>> = Vec::with_capacity(self.entries.len());
+        for index in 0..self.entries.len() {
+            let Some(entry) = self.entries.get(index) else { break };
+            let titles = entry.listing.titles.len();
+            let groups = identity::title_groups(&entry.listing, policy);
+            if groups.len() < 2 {
+                places.push((0..titles).map(|title| (index, title)).collect());
+                continue;
+            }
+            split += 1;
+            let whole = entry.clone();
+            let mut place = vec![(index, 0); titles];
+            for (number, group) in groups.iter().enumerate() {
+                let to = if number == 0 { index } else { self.entries.len() };
+                let mut part = whole.clone();
+                part.listing.titles =
+                    group.iter().filter_map(|title| whole.listing.titles.get(*title).cloned()).collect();
+                for (position, title) in group.iter().enumerate() {
+                    if let Some(place) = place.get_mut(*title) {
+                        *place = (to, position);
+                    }
+                }
+                match self.entries.get_mut(to) {
+                    Some(entry) => *entry = part,
+                    None => self.entries.push(part),
+                }
+            }
+            places.push(place);
+        }
+        for airing in &mut self.airings {
+            let place = places.get(airing.entry).and_then(|titles| titles.get(airing.title));
+            (airing.entry, airing.title) = place.copied().unwrap_or((airing.entry, airing.title));
+        }
+        if split > 0 {
+            self.recount();
+        }
+        split
+    }
+
+    /// Takes first and last airing and their number anew from the airings.
+    fn recount(&mut self) {
+        for entry in &mut self.entries {
+            entry.listing.airings = 0;
+        }
+        for airing in &self.airings {
+            let Some(entry) = self.entries.get_mut(airing.entry) else { continue };
+            let listing = &mut entry.listing;
+            if listing.airings == 0 {
+                (listing.first_at, listing.last_at) = (airing.starts_at, airing.starts_at);
+            }
+            listing.first_at = listing.first_at.min(airing.starts_at);
+            listing.last_at = listing.last_at.max(airing.starts_at);
+            listing.airings += 1;
+        }
+    }
+}
+
 /// Moves `entry` to the listing of row `at`.
 fn advance(entries: &[Entry], entry: &mut usize, row: &Rows<'_>, at: usize) -> Result<(), DataFusionError> {
     let (shop, listing_id) = (row.str("shop", at)?, row.str("listing_id", at)?);
-    while entries.get(*entry).is_some_and(|known| known.listing.shop != shop || known.listing.listing_id != listing_id) {
+    while entries.get(*entry).is_some_and(|known| known.listing.shop != shop || known.listing.listing_id != listing_id)
+    {
         *entry += 1;
     }
     Ok(())
@@ -158,7 +228,8 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Registers the table `listing_products`: shop, `listing_id`, product as 16 hex digits, and the channel of the listing's latest slot.
+/// Registers the table `listing_products`: shop, `listing_id`, product as 16 hex digits, and the channel of the listing's latest slot. Of a
+/// code that was used for several products the latest one counts.
 ///
 /// # Errors
 /// What the engine says.
@@ -166,11 +237,18 @@ pub fn register_products<'a>(
     context: &SessionContext,
     listings: impl Iterator<Item = (&'a Entry, identity::ProductId)>,
 ) -> Result<(), DataFusionError> {
-    let mut columns: [Vec<String>; 4] = Default::default();
+    let mut latest: BTreeMap<(&str, &str), (&Entry, identity::ProductId)> = BTreeMap::new();
     for (entry, product) in listings {
+        let known = latest.entry((&entry.listing.shop, &entry.listing.listing_id)).or_insert((entry, product));
+        if (known.0.listing.last_at, known.1) < (entry.listing.last_at, product) {
+            *known = (entry, product);
+        }
+    }
+    let mut columns: [Vec<String>; 4] = Default::default();
+    for ((shop, listing_id), (entry, product)) in latest {
         let [shops, listing_ids, products, channels] = &mut columns;
-        shops.push(entry.listing.shop.clone());
-        listing_ids.push(entry.listing.listing_id.clone());
+        shops.push(shop.to_owned());
+        listing_ids.push(listing_id.to_owned());
         products.push(product.to_string());
         channels.push(entry.channel.clone());
     }

@@ -56,12 +56,15 @@ pub fn products(catalogue: &Catalogue, ids: &[ProductId]) -> Vec<Product> {
 impl Product {
     /// What is known of it when its vector is made, from its latest listing.
     pub fn features<'a>(&self, catalogue: &'a Catalogue) -> ProductFeatures<'a> {
-        let listings = || self.entries.iter().filter_map(|entry| catalogue.entries.get(*entry)).map(|entry| &entry.listing);
+        let listings =
+            || self.entries.iter().filter_map(|entry| catalogue.entries.get(*entry)).map(|entry| &entry.listing);
         let latest = listings().max_by_key(|listing| (listing.last_at, &listing.shop, &listing.listing_id));
         ProductFeatures {
             product: self.id.0,
             title: latest.and_then(|listing| listing.titles.first()).map_or("", String::as_str),
-            brand: latest.and_then(|listing| listing.brand.as_deref()).or_else(|| listings().find_map(|listing| listing.brand.as_deref())),
+            brand: latest
+                .and_then(|listing| listing.brand.as_deref())
+                .or_else(|| listings().find_map(|listing| listing.brand.as_deref())),
             category: latest
                 .and_then(|listing| listing.category.as_deref())
                 .or_else(|| listings().find_map(|listing| listing.category.as_deref())),
@@ -81,7 +84,7 @@ fn history<'a>(catalogue: &'a Catalogue, product: &Product) -> ProductHistory<'a
             shop: &listing.shop,
             listing_id: &listing.listing_id,
             channel: &airing.channel,
-            title: listing.titles.first().map_or("", String::as_str),
+            title: listing.titles.get(airing.title).map_or("", String::as_str),
         })
     };
     let entries = product.entries.iter().filter_map(|entry| catalogue.entries.get(*entry));
@@ -284,11 +287,15 @@ fn channels(catalogue: &Catalogue, names: &[String]) -> Vec<ChannelPart> {
 
 /// An id for addresses: the ASCII letters and digits of the name, and, where others were left out, four hex digits of its hash.
 fn channel_id(name: &str) -> String {
-    let kept: String = name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { ' ' }).collect();
+    let kept: String = name
+        .chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { ' ' })
+        .collect();
     let mut words: Vec<String> = kept.split_whitespace().map(str::to_owned).collect();
     if !name.is_ascii() {
         let hash = Sha256::digest(name.as_bytes());
-        words.push(hash.iter().take(2).map(|byte| format!("{byte:02x}")).collect());
+        let start = hash.first_chunk().map_or(0, |start| u16::from_be_bytes(*start));
+        words.push(format!("{start:04x}"));
     }
     words.join("-")
 }
@@ -382,6 +389,7 @@ pub fn packs(board: &BoardParts, shards: &Shards, shard_bytes: u32) -> Result<Pa
         ids.push(id);
     }
     let users = u32::try_from(shards.users.len()).unwrap_or(u32::MAX);
-    let manifest = ManifestParts { built_at: board.built_at, board: board_id, users, shards: ids, previous: Vec::new() };
+    let manifest =
+        ManifestParts { built_at: board.built_at, board: board_id, users, shards: ids, previous: Vec::new() };
     Ok(Packs { packs, manifest })
 }

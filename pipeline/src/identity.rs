@@ -4,6 +4,7 @@ mod align;
 mod block;
 mod cluster;
 mod policy;
+mod reuse;
 mod score;
 mod sketch;
 mod spelling;
@@ -16,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use sinsang::time::UnixMillis;
 
 pub use policy::{Penalties, Policy, PolicyError, Weights};
+pub use reuse::title_groups;
 pub use score::{Offer, Part, Sameness, Score, same};
 pub use sketch::{Rarity, Sketch};
 

@@ -34,7 +34,9 @@ fn board(snapshot: &Snapshot) -> Result<Board, snapshot::Error> {
 }
 
 fn sections(pack: &Pack) -> Value {
-    pack.sections().map(|(tag, count, bytes)| json!({ "section": tag, "records": count, "record_bytes": bytes })).collect()
+    pack.sections()
+        .map(|(tag, count, bytes)| json!({ "section": tag, "records": count, "record_bytes": bytes }))
+        .collect()
 }
 
 /// The snapshot as a whole: what its manifest names, the sections of its board, the shards.

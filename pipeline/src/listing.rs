@@ -7,7 +7,7 @@ pub(crate) mod segment;
 pub(crate) mod unit;
 pub mod words;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
@@ -309,13 +309,13 @@ impl Features {
 pub struct Lexicon<'a> {
     /// The words.
     pub words: &'a Words,
-    learned: HashMap<String, ()>,
+    learned: HashSet<String>,
 }
 
 impl<'a> Lexicon<'a> {
     /// A dictionary of `words` alone.
     pub fn new(words: &'a Words) -> Self {
-        Self { words, learned: HashMap::new() }
+        Self { words, learned: HashSet::new() }
     }
 
     /// Adds the brands that the brand fields of several listings name and that no list knows.
@@ -331,7 +331,7 @@ impl<'a> Lexicon<'a> {
         }
         for (name, count) in counts {
             if count >= 3 && name.chars().count() >= 2 && self.words.get(&name).is_none() {
-                self.learned.insert(name, ());
+                self.learned.insert(name);
             }
         }
         self
@@ -339,7 +339,7 @@ impl<'a> Lexicon<'a> {
 
     /// Whether `word` is a learned brand.
     pub(crate) fn is_brand(&self, word: &str) -> bool {
-        self.learned.contains_key(word)
+        self.learned.contains(word)
     }
 }
 

@@ -2,16 +2,17 @@
 
 mod arguments;
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::Parser as _;
 use serde::Serialize;
 use sinsang::time::UnixMillis;
-use sinsang_pipeline::publish::LocalKv;
-use sinsang_pipeline::snapshot::Snapshot;
 use sinsang_pipeline::identity::Policy;
 use sinsang_pipeline::import::retail;
+use sinsang_pipeline::publish::LocalKv;
+use sinsang_pipeline::snapshot::Snapshot;
 use sinsang_pipeline::{build, evaluate, generate, inspect, publish, verify};
 
 use arguments::{Arguments, Command, Evaluate, Format, Import};
@@ -41,7 +42,9 @@ fn run(arguments: &Arguments) -> Outcome {
     let format = arguments.format;
     let progress = arguments.progress();
     match &arguments.command {
-        Command::Generate(generate) => print(format, &generate::generate(&generate.options(clock(), arguments.bar("days")))?),
+        Command::Generate(generate) => {
+            print(format, &generate::generate(&generate.options(clock(), arguments.bar("days")))?)
+        }
         Command::Import(Import::OnlineRetail(import)) => {
             print(format, &retail::online_retail(&import.options(arguments.bar("rows")))?)
         }
@@ -63,10 +66,10 @@ fn run(arguments: &Arguments) -> Outcome {
                 (None, Some(user)) => inspect::user(&snapshot, user, &key())?,
                 (None, None) => inspect::snapshot(&snapshot)?,
             };
-            match format {
-                Format::Text => println!("{}", inspect::readable(&value)),
-                Format::Json => println!("{value:#}"),
-            }
+            say(&match format {
+                Format::Text => inspect::readable(&value),
+                Format::Json => format!("{value:#}"),
+            })?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Evaluate(Evaluate::Identity { file }) => {
@@ -81,14 +84,23 @@ fn run(arguments: &Arguments) -> Outcome {
 }
 
 fn print(format: Format, report: &(impl Serialize + std::fmt::Display)) -> Outcome {
-    match format {
-        Format::Text => println!("{}", report.to_string().trim_end()),
-        Format::Json => println!("{}", serde_json::to_string_pretty(report)?),
-    }
+    say(&match format {
+        Format::Text => report.to_string().trim_end().to_owned(),
+        Format::Json => serde_json::to_string_pretty(report)?,
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// Writes to standard output. Whoever stopped reading, as `head` does, has read enough.
+fn say(text: &str) -> io::Result<()> {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome,
+    }
+}
+
 /// The machine's clock.
+#[expect(clippy::disallowed_methods, reason = "this is the one place where the command reads the clock")]
 fn clock() -> UnixMillis {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))

@@ -124,9 +124,14 @@ pub fn publish<S: Store>(snapshot: &Snapshot, store: &mut S, progress: Progress)
         was_live: false,
     };
     let there = store.packs().map_err(|source| Error::Store { action: "listing", key: "packs".to_owned(), source })?;
-    let missing: Vec<Key> = packs.into_iter().filter(|key| matches!(key, Key::Pack(_, id) if !there.contains(id))).collect();
+    let missing: Vec<Key> =
+        packs.into_iter().filter(|key| matches!(key, Key::Pack(_, id) if !there.contains(id))).collect();
     if let Some(live) = live.as_ref().filter(|live| live.snapshot() == manifest.snapshot() && missing.is_empty()) {
-        return Ok(Report { previous: live.previous().next().map(|previous| previous.snapshot.to_string()), was_live: true, ..report });
+        return Ok(Report {
+            previous: live.previous().next().map(|previous| previous.snapshot.to_string()),
+            was_live: true,
+            ..report
+        });
     }
     let bar = progress.start("publishing packs", Unit::Rows, missing.len() as u64);
     for key in missing {
@@ -152,7 +157,11 @@ pub fn packs(manifest: &Manifest) -> impl Iterator<Item = Key> {
 
 /// The live manifest. A damaged one counts as none: publishing is how it is repaired.
 fn live<S: Store>(store: &mut S) -> Result<Option<Manifest>, Error<S::Error>> {
-    let value = store.get(Key::Live).map_err(|source| Error::Store { action: "reading", key: Key::Live.to_string(), source })?;
+    let value = store.get(Key::Live).map_err(|source| Error::Store {
+        action: "reading",
+        key: Key::Live.to_string(),
+        source,
+    })?;
     Ok(value.and_then(|bytes| Manifest::parse(bytes).ok()))
 }
 
@@ -166,7 +175,8 @@ fn history(live: &Manifest, next: &Manifest) -> Vec<Previous> {
 /// Writes a value and reads it back.
 fn write<S: Store>(store: &mut S, key: Key, bytes: &[u8]) -> Result<(), Error<S::Error>> {
     store.put(key, bytes).map_err(|source| Error::Store { action: "writing", key: key.to_string(), source })?;
-    let back = store.get(key).map_err(|source| Error::Store { action: "reading back", key: key.to_string(), source })?;
+    let back =
+        store.get(key).map_err(|source| Error::Store { action: "reading back", key: key.to_string(), source })?;
     let Some(back) = back else { return Err(Error::ReadBack { key, damage: "no value".to_owned() }) };
     if back != bytes {
         return Err(Error::ReadBack { key, damage: "other bytes".to_owned() });
@@ -212,7 +222,8 @@ mod tests {
         }
 
         fn put(&mut self, key: Key, value: &[u8]) -> Result<(), Self::Error> {
-            self.writes_left = self.writes_left.checked_sub(1).ok_or_else(|| std::io::Error::other("the line is cut"))?;
+            self.writes_left =
+                self.writes_left.checked_sub(1).ok_or_else(|| std::io::Error::other("the line is cut"))?;
             let mut value = value.to_vec();
             if self.flips {
                 value[40] ^= 1;
@@ -237,8 +248,13 @@ mod tests {
             weights: sinsang::rank::Weights::default(),
         };
         let (board, board_id) = sinsang::pack::board_write::write(&parts).unwrap();
-        let manifest =
-            ManifestParts { built_at: UnixMillis(at), board: board_id, users: 1, shards: vec![shard_id], previous: Vec::new() };
+        let manifest = ManifestParts {
+            built_at: UnixMillis(at),
+            board: board_id,
+            users: 1,
+            shards: vec![shard_id],
+            previous: Vec::new(),
+        };
         let snapshot = Snapshot::at(folder);
         snapshot.write(&BTreeMap::from([(shard_id, shard), (board_id, board)]), &manifest.write().unwrap().0).unwrap();
         snapshot
@@ -254,7 +270,10 @@ mod tests {
         let live = store.values["manifest"].clone();
         for cut in 0..3 {
             let mut store = Shelf { values: store.values.clone(), writes_left: cut, ..Shelf::default() };
-            assert!(matches!(publish(&second, &mut store, Progress::hidden()), Err(Error::Store { action: "writing", .. })));
+            assert!(matches!(
+                publish(&second, &mut store, Progress::hidden()),
+                Err(Error::Store { action: "writing", .. })
+            ));
             assert_eq!(store.values["manifest"], live, "cut at write {cut}");
             store.writes_left = 100;
             let report = publish(&second, &mut store, Progress::hidden()).unwrap();

@@ -151,12 +151,21 @@ impl Rules {
         let rules: Self =
             toml::from_str(text).map_err(|source| Error::Parse { path: path.to_owned(), source: Box::new(source) })?;
         let fits = |fits: bool, field: &str, value: String, expected: &'static str| {
-            if fits { Ok(()) } else { Err(Error::Range { path: path.to_owned(), field: field.to_owned(), value, expected }) }
+            if fits {
+                Ok(())
+            } else {
+                Err(Error::Range { path: path.to_owned(), field: field.to_owned(), value, expected })
+            }
         };
         for (surface, row) in [("new", rules.ranking.new), ("live", rules.ranking.live), ("tabs", rules.ranking.tabs)] {
             for (name, weight) in row.named() {
                 let field = format!("ranking.{surface}.{name}");
-                fits(weight.unsigned_abs() <= 1_000_000, &field, weight.to_string(), "a number from -1000000 to 1000000")?;
+                fits(
+                    weight.unsigned_abs() <= 1_000_000,
+                    &field,
+                    weight.to_string(),
+                    "a number from -1000000 to 1000000",
+                )?;
             }
         }
         let Window { back_hours, ahead_days } = rules.window;

@@ -41,9 +41,16 @@ pub struct Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { snapshot, packs, products, slots, users, surfaces, problems } = self;
-        writeln!(f, "snapshot {snapshot}: {packs} packs, {products} products, {slots} slots, {users} users, {surfaces} surfaces made")?;
+        writeln!(
+            f,
+            "snapshot {snapshot}: {packs} packs, {products} products, {slots} slots, {users} users, {surfaces} surfaces made"
+        )?;
         problems.iter().try_for_each(|problem| writeln!(f, "  wrong: {problem}"))?;
-        if problems.is_empty() { f.write_str("whole") } else { write!(f, "{} problems: do not publish it", problems.len()) }
+        if problems.is_empty() {
+            f.write_str("whole")
+        } else {
+            write!(f, "{} problems: do not publish it", problems.len())
+        }
     }
 }
 
@@ -92,15 +99,21 @@ impl Check {
         self.report.packs += 1;
         self.report.products = board.product_count();
         self.report.slots = board.slot_count();
-        self.ensure(board.built_at() == manifest.built_at(), || "board and manifest were built at different times".to_owned());
+        self.ensure(board.built_at() == manifest.built_at(), || {
+            "board and manifest were built at different times".to_owned()
+        });
         let candidates: BTreeSet<usize> = board.candidates().collect();
         for index in 0..board.product_count() {
             let product = board.product(index);
             let name = format!("product {:016x}", product.id());
             let is_candidate = product.verdict() != VerdictKind::Repeat;
-            self.ensure(is_candidate == candidates.contains(&index), || format!("{name}: verdict and list of candidates disagree"));
+            self.ensure(is_candidate == candidates.contains(&index), || {
+                format!("{name}: verdict and list of candidates disagree")
+            });
             self.ensure(product.slots().next().is_some(), || format!("{name} has no slot"));
-            self.ensure(product.slots().all(|slot| board.slot(slot).product() == index), || format!("{name} has another's slot"));
+            self.ensure(product.slots().all(|slot| board.slot(slot).product() == index), || {
+                format!("{name} has another's slot")
+            });
             let never_before = product.slots().all(|slot| board.slot(slot).starts_at() >= product.first_starts_at());
             self.ensure(never_before, || format!("{name} has a slot before its first broadcast"));
             self.json(product.head_json(), "}", || format!("{name}: head"));
@@ -127,7 +140,9 @@ impl Check {
     fn shard(&mut self, shard: &TasteShard, place: usize, bits: u32, board: &Board) {
         self.report.packs += 1;
         self.report.users += shard.len();
-        self.ensure(shard.widths().vocabulary == board.vocabulary(), || format!("shard {place} counts by another vocabulary than the board"));
+        self.ensure(shard.widths().vocabulary == board.vocabulary(), || {
+            format!("shard {place} counts by another vocabulary than the board")
+        });
         let vector = usize::from(shard.widths().vector);
         self.ensure(vector == board.dimensions(), || format!("shard {place} has vectors of {vector} dimensions"));
         let strays = (0..shard.len()).filter(|index| shard_index(shard.key(*index), bits) != place).count();

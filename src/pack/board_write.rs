@@ -411,7 +411,11 @@ impl<'a> Draft<'a> {
     }
 
     fn counts(&self) -> Counts {
-        let of_kind = |kind| self.products.iter().filter(|product| product.verdict == kind).count();
+        // What holds when the board is built: by then some first broadcasts in the window are over.
+        let kind = |product: &ProductPart| {
+            if product.first.1 > self.parts.built_at { product.verdict } else { VerdictKind::Repeat }
+        };
+        let of_kind = |wanted| self.products.iter().filter(|product| kind(product) == wanted).count();
         Counts {
             products: self.products.len(),
             new: of_kind(VerdictKind::New),

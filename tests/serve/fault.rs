@@ -154,6 +154,24 @@ fn a_manifest_ahead_of_its_board_leaves_the_old_snapshot_in_place() {
 }
 
 #[test]
+fn a_cold_isolate_that_meets_a_manifest_ahead_of_its_board_stands_on_the_snapshot_before() {
+    let (before, after) = two_snapshots();
+    for fault in [Fault::Missing, Fault::Flipped, Fault::Cut(1000)] {
+        let mut edge = Edge::with(&before, at(BUILT_AT));
+        edge.store.publish(&after);
+        edge.store.faults.insert(Key::Pack(Kind::Board, after.board).to_string(), fault);
+        let reply = edge.ask(&Ask::get("/v1/home").user("u000001"));
+        assert_eq!(ok(&reply)["personalized"], true, "{fault:?}");
+        assert_eq!(reply.header("Sinsang-Snapshot"), Some(before.snapshot.to_string().as_str()), "{fault:?}");
+        edge.store.faults.clear();
+        edge.pass(REFRESH_MS + SECOND_MS);
+        edge.get("/v1/home");
+        let reply = edge.get("/v1/home");
+        assert_eq!(reply.header("Sinsang-Snapshot"), Some(after.snapshot.to_string().as_str()), "{fault:?}");
+    }
+}
+
+#[test]
 fn a_rollback_brings_the_old_snapshot_back_without_reading_its_board() {
     let (before, after) = two_snapshots();
     let mut edge = warm(&before);

@@ -229,6 +229,8 @@ fn keys_that_can_not_be_used_are_refused_when_they_are_configured() {
     assert_eq!(make(Some(HS256_KEY), Some(&public)), None);
     assert_eq!(make(Some(""), Some("")), None, "empty is not configured");
     assert_eq!(make(Some(&HS256_KEY[1..]), None), Some(BadKey::Hs256TooShort));
+    let nobody = Verifier::new(Some(HS256_KEY), None, String::new(), hasher()).err();
+    assert_eq!(nobody, Some(BadKey::NoAudience));
     let off_the_curve = public.replace("\"x\":\"", "\"x\":\"AAAA");
     for bad in ["{}", "x", "{\"kty\":\"oct\",\"k\":\"AAAA\"}", &off_the_curve] {
         assert_eq!(make(None, Some(bad)), Some(BadKey::Es256NotJwk), "{bad}");

@@ -1,6 +1,6 @@
 //! Which words of two titles are the same, whatever the spacing, the order, the script or a slip of the pen.
 
-use crate::listing::Class;
+use crate::listing::{Class, Words};
 
 use super::sketch::{Sketch, Unit};
 use super::spelling;
@@ -29,12 +29,26 @@ struct Letter {
 const GAP: usize = usize::MAX;
 
 /// Aligns the words of two titles.
-pub(crate) fn align(a: &Sketch, b: &Sketch) -> Alignment {
+pub(crate) fn align(a: &Sketch, b: &Sketch, words: &Words) -> Alignment {
     let mut found = Alignment { left: vec![0.0; a.units.len()], right: vec![0.0; b.units.len()] };
     exact(&a.units, &b.units, &mut found);
     stretches(&a.units, &b.units, &mut found);
     alike(&a.units, &b.units, &mut found);
+    places(&a.units, &b.units, &mut found, words);
     found
+}
+
+/// A place within a place the other title names, or around it.
+fn places(a: &[Unit], b: &[Unit], found: &mut Alignment, words: &Words) {
+    for (unit, left) in a.iter().zip(&mut found.left) {
+        for (other, right) in b.iter().zip(&mut found.right) {
+            let places = unit.class == Class::Origin && other.class == Class::Origin;
+            if places && (*left < WHOLE || *right < WHOLE) && words.nested(&unit.text, &other.text) {
+                *left = 1.0;
+                *right = 1.0;
+            }
+        }
+    }
 }
 
 fn exact(a: &[Unit], b: &[Unit], found: &mut Alignment) {
@@ -55,8 +69,7 @@ fn exact(a: &[Unit], b: &[Unit], found: &mut Alignment) {
 fn letters(units: &[Unit], found: &[f64]) -> Vec<Letter> {
     let mut out: Vec<Letter> = Vec::new();
     for (index, (unit, &found)) in units.iter().zip(found).enumerate() {
-        let comparable =
-            found < WHOLE && unit.class != Class::Brand && !unit.text.chars().all(|ch| ch.is_ascii_digit());
+        let comparable = found < WHOLE && !unit.text.chars().all(|ch| ch.is_ascii_digit());
         if !comparable {
             if out.last().is_some_and(|letter| letter.unit != GAP) {
                 out.push(Letter { ch: ' ', unit: GAP, used: true });
@@ -117,8 +130,7 @@ fn stretches(a: &[Unit], b: &[Unit], found: &mut Alignment) {
         let (begins_b, ends_b) = at_word_edges(&right, j, length);
         let whole = begins_a && ends_a || begins_b && ends_b;
         let latin = left.get(i).is_some_and(|letter| letter.ch.is_ascii_alphanumeric());
-        let counts =
-            if latin { whole && length >= 3 } else { length >= 3 || whole || begins_a && begins_b || ends_a && ends_b };
+        let counts = if latin { whole && length >= 3 } else { length >= 3 || whole };
         for (letters, start, found, units) in [(&mut left, i, &mut found.left, a), (&mut right, j, &mut found.right, b)]
         {
             for letter in letters.iter_mut().skip(start).take(length) {

@@ -1,10 +1,11 @@
 //! From the earliest listing on, each joins the product it is most like or begins one; a join must suit the whole product.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::listing::{Features, Lexicon};
 
 use super::block::{Frequencies, Gathered, Index, Key, keys};
+use super::reuse::parts;
 use super::score::{Sameness, Score, compare};
 use super::sketch::{Rarity, Sketch};
 use super::{Joined, Listing, Merge, Nearest, Policy, ProductId, Resolution, Resolved};
@@ -245,7 +246,7 @@ impl Run<'_> {
         for x in self.range(a) {
             for y in self.range(b) {
                 let Some(score) = self.compare(x, y) else { continue };
-                if score.veto.is_none() || score.evidence >= self.policy.min_evidence {
+                if !parts(&score, self.policy) {
                     return false;
                 }
                 compared = true;
@@ -362,13 +363,13 @@ impl Run<'_> {
 
     /// The id of each product: its first listing's, marked where an older product began with the same code.
     fn ids(&self) -> Vec<ProductId> {
-        let mut taken: HashMap<ProductId, ()> = HashMap::new();
+        let mut taken: HashSet<ProductId> = HashSet::new();
         let mut ids = Vec::with_capacity(self.products.len());
         for product in &self.products {
             let Some(first) = self.listings.get(product.first) else { continue };
             let mut id = ProductId::of(&first.shop, &first.listing_id);
             let mut round = 0_u32;
-            while taken.insert(id, ()).is_some() {
+            while !taken.insert(id) {
                 let mark = format!("{}#{round}", first.first_at.0);
                 id = ProductId::of_reused(&first.shop, &first.listing_id, &mark);
                 round += 1;

@@ -90,14 +90,14 @@ pub(crate) fn compare(a: &Sketch, a_offer: Offer<'_>, b: &Sketch, b_offer: Offer
         (a, b) => a.or(b),
     };
     let near_price = price_ratio(a_offer.price, b_offer.price).is_some_and(|ratio| ratio >= 0.97);
-    let found = align(a, b);
+    let found = align(a, b, &policy.words);
     let facts = Facts { a, b, found: &found, policy, domain, near_price };
     facts.measures(&mut sums);
     facts.genders(&mut sums);
     facts.brands(&mut sums);
-    facts.kinds(&mut sums);
+    let kinds_agree = facts.kinds(&mut sums);
     facts.deciding_words(&mut sums);
-    let evidence = facts.words(&mut sums);
+    let evidence = facts.words(kinds_agree, &mut sums);
     offers(a_offer, b_offer, &mut sums);
     if !a.key.is_empty() && a.key == b.key {
         let lift = (0.95 - sums.total).max(0.0);
@@ -145,8 +145,12 @@ impl Facts<'_> {
                 sums.veto(name_of(measure), || format!("{} ↔ {}", left.join(" "), right.join(" ")));
             }
         }
-        let one_sided = |measure| self.a.values(measure).next().is_some() != self.b.values(measure).next().is_some();
-        if one_sided(Measure::Generation) && !has_any(self, |unit| unit.text == "세대") {
+        let generation = |side: &'_ Sketch, other: &'_ Sketch| {
+            let told =
+                |value: &str| other.values(Measure::Generation).chain(other.values(Measure::Pack)).any(|x| x == value);
+            side.values(Measure::Generation).any(|value| !told(value))
+        };
+        if generation(self.a, self.b) != generation(self.b, self.a) {
             let share = if self.near_price { 0.5 } else { 1.0 };
             sums.add("generation", -self.policy.penalty.generation * share, String::new);
         }
@@ -194,8 +198,13 @@ impl Facts<'_> {
                 .collect()
         };
         let (left, right) = (titled(self.a), titled(self.b));
+        let words = &self.policy.words;
         let equal = |x: &String, y: &String| {
-            x == y || x.contains(y.as_str()) || y.contains(x.as_str()) || spelling::transliterated(x, y)
+            x == y
+                || words.nested(x, y)
+                || x.contains(y.as_str())
+                || y.contains(x.as_str())
+                || spelling::transliterated(x, y)
         };
         let meet = |xs: &[String], ys: &[String]| xs.iter().any(|x| ys.iter().any(|y| equal(x, y)));
         let in_title = |side: &Sketch, names: &[String]| {
@@ -224,7 +233,8 @@ impl Facts<'_> {
         });
     }
 
-    fn kinds(&self, sums: &mut Sums) {
+    /// Compares the kinds of thing; whether they are the same or near.
+    fn kinds(&self, sums: &mut Sums) -> bool {
         let of = |side: &Sketch, shares: &[f64]| -> Vec<(String, f64)> {
             side.units
                 .iter()
@@ -235,37 +245,55 @@ impl Facts<'_> {
         };
         let (left, right) = (of(self.a, &self.found.left), of(self.b, &self.found.right));
         if left.is_empty() || right.is_empty() {
-            return;
+            return false;
         }
-        let whole = left.iter().chain(&right).any(|&(_, share)| share >= WHOLE);
+        // The last kind named is what it is; those before it are often what it is for or made with (인덕션 냄비).
         let general = |x: &str, y: &str| x == y || x.ends_with(y) || y.ends_with(x);
-        let pairs = || left.iter().flat_map(|x| right.iter().map(move |y| (x.0.as_str(), y.0.as_str())));
-        if whole || pairs().any(|(x, y)| general(x, y)) {
-            return;
+        let heads = |is: &dyn Fn(&str, &str) -> bool| matches!((left.last(), right.last()), (Some(x), Some(y)) if is(&x.0, &y.0));
+        let swapped = || {
+            let among = |head: Option<&(String, f64)>, others: &[(String, f64)]| {
+                head.is_some_and(|head| others.iter().any(|other| head.0 == other.0))
+            };
+            among(left.last(), &right) && among(right.last(), &left)
+        };
+        let whole = [&left, &right]
+            .iter()
+            .any(|kinds| kinds.last().is_some_and(|head| head.1 >= WHOLE) && kinds.iter().all(|kind| kind.1 >= WHOLE));
+        if whole || heads(&general) || swapped() {
+            return true;
         }
         let note = || {
             let names =
                 |kinds: &[(String, f64)]| kinds.iter().map(|kind| kind.0.as_str()).collect::<Vec<_>>().join(" ");
             format!("{} ↔ {}", names(&left), names(&right))
         };
-        if pairs().any(|(x, y)| self.policy.words.near(x, y)) {
+        if heads(&|x, y| self.policy.words.near(x, y)) {
             sums.add("kinds_near", -self.policy.penalty.kinds_near, note);
+            true
         } else {
             sums.veto("kind", note);
+            false
         }
     }
 
-    /// Unmatched words of `class` on either side.
+    /// Words of `class` on either side that the other lacks, and that are not a part of something it has.
     fn unmatched(&self, class: Class) -> (Vec<&str>, Vec<&str>) {
-        fn of<'s>(side: &'s Sketch, shares: &[f64], class: Class) -> Vec<&'s str> {
-            side.units
+        (self.lacking(class, self.a, &self.found.left, self.b), self.lacking(class, self.b, &self.found.right, self.a))
+    }
+
+    fn lacking<'s>(&self, class: Class, side: &'s Sketch, shares: &[f64], other: &Sketch) -> Vec<&'s str> {
+        let covered = |text: &str| {
+            other
+                .units
                 .iter()
-                .zip(shares)
-                .filter(|(unit, share)| unit.class == class && !unit.addon && **share < WHOLE)
-                .map(|(unit, _)| unit.text.as_str())
-                .collect()
-        }
-        (of(self.a, &self.found.left, class), of(self.b, &self.found.right, class))
+                .any(|unit| unit.text.contains(text) && unit.text != text || self.policy.words.nested(&unit.text, text))
+        };
+        side.units
+            .iter()
+            .zip(shares)
+            .filter(|(unit, share)| unit.class == class && !unit.addon && **share < WHOLE && !covered(&unit.text))
+            .map(|(unit, _)| unit.text.as_str())
+            .collect()
     }
 
     fn deciding_words(&self, sums: &mut Sums) {
@@ -284,8 +312,18 @@ impl Facts<'_> {
                 // One title that names no ingredient at all may just say less; one that names some and not this says another.
                 let side = if left.is_empty() { self.a } else { self.b };
                 let says_less = !side.says(Class::Flavour) && matches!(self.domain, Some(Domain::Health));
-                let value = policy.penalty.flavour * if says_less { 0.3 } else { 1.0 };
+                let value = policy.penalty.flavour * if says_less || self.near_price { 0.4 } else { 1.0 };
                 sums.add("flavour", -value, || note(&left, &right));
+            }
+            _ => {}
+        }
+
+        let (left, right) = self.unmatched(Class::Colour);
+        match (left.is_empty(), right.is_empty()) {
+            // Of what is eaten a colour names the line: gold, black, green.
+            (false, false) if eaten => sums.veto("line", || note(&left, &right)),
+            (false, true) | (true, false) if eaten => {
+                sums.add("line", -policy.penalty.variant * softer, || note(&left, &right));
             }
             _ => {}
         }
@@ -297,6 +335,9 @@ impl Facts<'_> {
             (true, true) => {}
             _ if matches!(self.domain, Some(Domain::Clothing)) => {
                 sums.add("material", -policy.penalty.material * softer, || note(&left, &right));
+            }
+            _ if matches!(self.domain, Some(Domain::Home)) => {
+                sums.add("material", -policy.penalty.material * softer * 0.5, || note(&left, &right));
             }
             _ => {}
         }
@@ -344,41 +385,29 @@ impl Facts<'_> {
     }
 
     /// What agrees against what does not; the weight of what agrees.
-    fn words(&self, sums: &mut Sums) -> f64 {
+    fn words(&self, kinds_agree: bool, sums: &mut Sums) -> f64 {
         let policy = self.policy;
-        let mut evidence = 0.0;
-        let mut named = 0.0;
-        let side = |units: &[Unit], shares: &[f64]| {
-            let (mut agreed, mut named, mut left_over, mut brand_over) = (0.0, 0.0, 0.0, 0.0);
-            for (unit, &share) in units.iter().zip(shares) {
-                agreed += unit.weight * share;
-                if matches!(unit.class, Class::Word | Class::Flavour) && !unit.addon {
-                    named += unit.weight * share;
-                }
-                let over = unit.weight * (1.0 - share);
-                if unit.class == Class::Brand {
-                    brand_over += over;
-                } else {
-                    left_over += over;
-                }
-            }
-            (agreed, named, left_over, brand_over)
-        };
-        let (agreed_a, named_a, over_a, brand_a) = side(&self.a.units, &self.found.left);
-        let (agreed_b, named_b, over_b, brand_b) = side(&self.b.units, &self.found.right);
-        evidence += f64::midpoint(agreed_a, agreed_b);
-        named += f64::midpoint(named_a, named_b);
+        let left = Weighed::of(&self.a.units, &self.found.left);
+        let right = Weighed::of(&self.b.units, &self.found.right);
+        let mut evidence = f64::midpoint(left.agreed, right.agreed);
+        let mut named = f64::midpoint(left.named, right.named);
         let fields_meet = self.a.brands.iter().any(|name| self.b.brands.contains(name));
-        if fields_meet && !(self.found_brand()) {
+        if fields_meet && !self.found_brand() {
             evidence += policy.weight.brand * 0.5;
         }
         evidence += self.agreeing_measures(sums, &mut named);
-        let against = over_a.min(over_b);
-        let extra = (over_a - over_b).abs();
+        let against = left.over.min(right.over);
+        let extra = (left.over - right.over).abs();
         let one_sided = if named >= 0.5 { policy.one_sided } else { policy.one_sided_unnamed };
-        // A brand that only one title names says nothing against.
-        let brands = 0.1 * (brand_a - brand_b).abs() + brand_a.min(brand_b);
-        let cost = 2.0 * policy.two_sided * against + one_sided * extra + brands;
+        // A brand that only one title names says little against, unless the other begins with another, unlisted name.
+        let mut brands = 0.1 * (left.brand_over - right.brand_over).abs() + left.brand_over.min(right.brand_over);
+        if !fields_meet {
+            brands += left.brand_over.min(right.head_over) + right.brand_over.min(left.head_over);
+        }
+        let kinds = if kinds_agree { 0.0 } else { one_sided * (left.kind_over + right.kind_over) };
+        // A journey is its agency, places and days; what else is said of it is detail.
+        let detail = if matches!(self.domain, Some(Domain::Travel)) { 0.5 } else { 1.0 };
+        let cost = detail * (2.0 * policy.two_sided * against + one_sided * extra) + kinds + brands;
         let coverage = if evidence > 0.0 { evidence / (evidence + cost) } else { 0.0 };
         sums.add("words", coverage, || self.leftovers());
         evidence
@@ -428,8 +457,43 @@ impl Facts<'_> {
     }
 }
 
-fn has_any(facts: &Facts<'_>, is: impl Fn(&Unit) -> bool) -> bool {
-    facts.a.units.iter().chain(&facts.b.units).any(is)
+/// The weights of one title's words by what became of them.
+#[derive(Default)]
+struct Weighed {
+    /// Found in the other title.
+    agreed: f64,
+    /// Of these, names and ingredients.
+    named: f64,
+    /// Not found: names and all that is not told apart below.
+    over: f64,
+    /// Not found: kinds of thing, which are compared on their own.
+    kind_over: f64,
+    /// Not found: brands.
+    brand_over: f64,
+    /// Not found: the unlisted name that the title begins with.
+    head_over: f64,
+}
+
+impl Weighed {
+    fn of(units: &[Unit], shares: &[f64]) -> Self {
+        let mut weighed = Self::default();
+        for (index, (unit, &share)) in units.iter().zip(shares).enumerate() {
+            weighed.agreed += unit.weight * share;
+            if matches!(unit.class, Class::Word | Class::Flavour | Class::Origin) && !unit.addon {
+                weighed.named += unit.weight * share;
+            }
+            let over = unit.weight * (1.0 - share);
+            match unit.class {
+                Class::Brand => weighed.brand_over += over,
+                Class::Kind => weighed.kind_over += over,
+                _ => weighed.over += over,
+            }
+            if index == 0 && unit.class == Class::Word {
+                weighed.head_over = over;
+            }
+        }
+        weighed
+    }
 }
 
 fn name_of(measure: Measure) -> &'static str {
@@ -461,8 +525,11 @@ fn values_comparable(measure: Measure, a: &str, b: &str) -> bool {
     let digits = |text: &str| text.chars().all(|ch| ch.is_ascii_digit());
     let tag = |text: &str| text.trim_start_matches(|ch: char| ch.is_ascii_digit() || ch == '.').to_owned();
     match measure {
-        // A shop's article number and a maker's model are two things.
-        Measure::Model => digits(a) == digits(b),
+        // A shop's article number and a maker's model are two things; a model that is cut short says less, not another thing.
+        Measure::Model => {
+            let cut_short = a.len().min(b.len()) >= 5 && (a.starts_with(b) || b.starts_with(a));
+            digits(a) == digits(b) && !cut_short
+        }
         Measure::Parts | Measure::Power | Measure::Storage => tag(a) == tag(b),
         _ => true,
     }

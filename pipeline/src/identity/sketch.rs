@@ -79,7 +79,10 @@ impl Sketch {
             .iter()
             .map(|token| {
                 let chars: Vec<char> = token.text.chars().collect();
-                let base = base(token.class, chars.len(), features.domain, policy);
+                // English in a Korean title mostly says once more what the Hangul says.
+                let english = token.class == Class::Word && token.text.chars().all(|ch| ch.is_ascii_alphabetic());
+                let share = if english { 0.6 } else { 1.0 };
+                let base = share * base(token.class, chars.len(), features.domain, policy);
                 let factor = rarity.factor(&token.text);
                 let weight = if token.addon { base * policy.weight.addon } else { base * factor };
                 Unit { text: token.text.clone(), chars, class: token.class, weight, addon: token.addon }

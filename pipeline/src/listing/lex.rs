@@ -106,9 +106,7 @@ fn chunks(title: &str) -> Vec<Chunk> {
             '-' | '\'' => before.is_ascii_alphanumeric() && after.is_ascii_alphanumeric(),
             '*' => before.is_alphanumeric() && after.is_ascii_digit(),
             '"' | '%' => before.is_ascii_digit(),
-            '/' => {
-                matches!((before, after), ('s', 's') | ('f', 'w') | ('a', 'w')) && !at(index + 2).is_ascii_alphabetic()
-            }
+            '/' => matches!((before, after), ('s', 's') | ('f' | 'a', 'w')) && !at(index + 2).is_ascii_alphabetic(),
             ch => ch.is_alphanumeric(),
         };
         if glyph.ch == ',' && before.is_ascii_digit() && (1..=3).all(|ahead| at(index + ahead).is_ascii_digit()) {
@@ -154,6 +152,33 @@ fn chunks(title: &str) -> Vec<Chunk> {
     out
 }
 
+/// Joins two chunks of Hangul that a listed word is written apart in: 와이드 팬츠.
+fn joined(chunks: Vec<Chunk>, lexicon: &Lexicon<'_>) -> Vec<Chunk> {
+    let mut out: Vec<Chunk> = Vec::with_capacity(chunks.len());
+    for chunk in chunks {
+        let hangul =
+            |chunk: &Chunk| chunk.text.iter().all(|glyph| kind(glyph.ch) == Kind::Other && glyph.ch.is_alphanumeric());
+        if let Some(last) = out.last_mut()
+            && last.segment == chunk.segment
+            && chunk.separator == ' '
+            && hangul(last)
+            && hangul(&chunk)
+            && last.text.len() + chunk.text.len() <= lexicon.words.longest()
+        {
+            let word: String = last.text.iter().chain(&chunk.text).map(|glyph| glyph.ch).collect();
+            let listed = lexicon.words.get(&word).is_some_and(|entry| {
+                !matches!(entry.class, Class::Promo | Class::Pack | Class::Filler | Class::Colour | Class::Size)
+            });
+            if listed {
+                last.text.extend(chunk.text);
+                continue;
+            }
+        }
+        out.push(chunk);
+    }
+    out
+}
+
 struct Lexer<'a, 'w> {
     items: Vec<Item>,
     brands: &'a [String],
@@ -162,7 +187,7 @@ struct Lexer<'a, 'w> {
 
 /// The items of `title`, at most [`MAX_ITEMS`].
 pub(crate) fn lex(title: &str, brands: &[String], lexicon: &Lexicon<'_>) -> Vec<Item> {
-    let chunks = chunks(title);
+    let chunks = joined(chunks(title), lexicon);
     let mut lexer = Lexer { items: Vec::with_capacity(chunks.len()), brands, lexicon };
     for chunk in &chunks {
         if lexer.items.len() >= MAX_ITEMS {
@@ -219,10 +244,10 @@ impl Lexer<'_, '_> {
         if let Some(end) = self.brand_at(chunk, text, at) {
             return end;
         }
-        if kind(first) != Kind::Other || self.mixed_word_ahead(text, at) {
-            if let Some(end) = self.listed_at(chunk, text, at) {
-                return end;
-            }
+        if (kind(first) != Kind::Other || self.mixed_word_ahead(text, at))
+            && let Some(end) = self.listed_at(chunk, text, at)
+        {
+            return end;
         }
         match kind(first) {
             Kind::Digit => self.number(chunk, text, at),
@@ -245,13 +270,27 @@ impl Lexer<'_, '_> {
             let Some(run) = text.get(at..end) else { continue };
             let begins_word = at == 0 || kind_changes(text, at);
             let ends_word = kind(*run.last()?) == Kind::Other || end == text.len() || kind_changes(text, end);
-            if length >= 2 && begins_word && ends_word && brand.chars().eq(run.iter().copied()) {
+            if length >= 2
+                && begins_word
+                && ends_word
+                && brand.chars().eq(run.iter().copied())
+                && !self.longer_brand(text, at, length)
+            {
                 let brand = brand.clone();
                 self.word(chunk, at, end, Class::Brand, &brand);
                 return Some(end);
             }
         }
         None
+    }
+
+    /// Whether a listed brand that goes on beyond `length` stands at `at`: 종가집 where the field says 종가.
+    fn longer_brand(&self, text: &[char], at: usize, length: usize) -> bool {
+        let longest = self.lexicon.words.longest().min(text.len() - at);
+        (length + 1..=longest).any(|length| {
+            let word: String = text.iter().skip(at).take(length).collect();
+            self.lexicon.words.get(&word).is_some_and(|entry| entry.class == Class::Brand)
+        })
     }
 
     /// The longest listed word at `at` that holds Latin letters or digits and ends where a run of them ends.
@@ -286,6 +325,7 @@ impl Lexer<'_, '_> {
             && let Some(Item { what: What::Lone(number), .. }) = self.items.last()
             && let Some((unit, length)) = unit::leading(run)
             && length == run.len()
+            && unit::stands_apart(run)
         {
             // `5 세트`, `55 인치`: the unit stands apart from its number.
             let number = *number;
@@ -293,7 +333,6 @@ impl Lexer<'_, '_> {
             self.quantity(chunk, at, end, number, unit);
             return end;
         }
-        // A brand at the head of a run ends there, so the brand check sees every run's head once; then dictionary words.
         let whole: String = run.iter().collect();
         if self.lexicon.is_brand(&whole) {
             self.word(chunk, at, end, Class::Brand, &whole);
@@ -302,12 +341,11 @@ impl Lexer<'_, '_> {
         let words = self.lexicon.words;
         for piece in segment::cut(run, words) {
             let (start, stop) = (at + piece.start, at + piece.end);
-            match piece.entry {
-                Some(entry) => self.known(chunk, start, stop, entry),
-                None => {
-                    let word: String = run.iter().skip(piece.start).take(piece.end - piece.start).collect();
-                    self.word(chunk, start, stop, Class::Word, &word);
-                }
+            if let Some(entry) = piece.entry {
+                self.known(chunk, start, stop, entry);
+            } else {
+                let word: String = run.iter().skip(piece.start).take(piece.end - piece.start).collect();
+                self.word(chunk, start, stop, Class::Word, &word);
             }
         }
         end
@@ -361,8 +399,13 @@ impl Lexer<'_, '_> {
 
     /// What a number that touches a word before it says: 시즌6 a generation, 보스웰리아1000 a strength, 리필2 a count.
     fn after_word(&self, number: f64, at: usize) -> Option<What> {
-        let last = self.items.last().filter(|_| at > 0)?;
+        let last = self.items.last()?;
         let What::Word { text, class, .. } = &last.what else { return None };
+        if at == 0 {
+            // Apart from its word only a large number after an ingredient is its strength: 콘드로이친 1200.
+            let strength = *class == Class::Flavour && number >= 100.0;
+            return strength.then(|| What::Measured { measure: Measure::Strength, value: unit::trimmed(number) });
+        }
         let value = unit::trimmed(number);
         let measure = match class {
             _ if text == "시즌" || text == "버전" => Measure::Generation,
@@ -430,8 +473,8 @@ impl Lexer<'_, '_> {
         let tail: String = run.iter().skip(letters).collect();
         let number: Option<f64> = tail.parse().ok();
         match (word.as_str(), number) {
-            // `x9팩` and the like: a multiplier before a quantity.
-            ("x", Some(_)) => return at + 1,
+            // `700g x9팩`: a multiplier between quantities.
+            ("x", Some(_)) if self.multiplies(text, end) => return at + 1,
             ("spf" | "pa" | "no" | "vol" | "tel" | "uv", Some(_)) => self.push(chunk, What::Idle, at, end),
             ("season" | "ver" | "version" | "s" | "v" | "gen", Some(number)) if letters > 1 || tail.contains('.') => {
                 let what = What::Measured { measure: Measure::Generation, value: unit::trimmed(number) };
@@ -464,9 +507,33 @@ impl Lexer<'_, '_> {
                 let value = word.len().to_string();
                 self.push(chunk, What::Measured { measure: Measure::Generation, value }, at, end);
             }
-            None => self.word(chunk, at, end, Class::Word, &word),
+            None => self.latin_compound(chunk, at, end, &word),
         }
         end
+    }
+
+    /// `maxv`: a variant with a letter or two more is the variant and the rest.
+    fn latin_compound(&mut self, chunk: &Chunk, at: usize, end: usize, word: &str) {
+        for rest in 1..=2_usize {
+            let Some((head, tail)) = word.len().checked_sub(rest).and_then(|cut| word.split_at_checked(cut)) else {
+                break;
+            };
+            let entry = self.lexicon.words.get(head).filter(|entry| entry.class == Class::Variant && head.len() >= 3);
+            if let Some(entry) = entry.cloned() {
+                self.known(chunk, at, end - rest, &entry);
+                self.word(chunk, end - rest, end, Class::Word, tail);
+                return;
+            }
+        }
+        self.word(chunk, at, end, Class::Word, word);
+    }
+
+    /// Whether an `x` before a number that ends at `end` multiplies: after a quantity, or before a unit.
+    fn multiplies(&self, text: &[char], end: usize) -> bool {
+        let after_quantity = self.items.last().is_some_and(|item| {
+            matches!(&item.what, What::Measured { measure: Measure::Pack | Measure::Weight | Measure::Volume, .. })
+        });
+        after_quantity || text.get(end..).is_some_and(|rest| unit::leading(rest).is_some())
     }
 
     fn code(&mut self, chunk: &Chunk, text: &[char], at: usize, end: usize) {

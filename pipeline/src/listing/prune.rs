@@ -30,7 +30,12 @@ pub(crate) fn prune(items: Vec<Item>, brands: Vec<String>, category: Option<Doma
             What::Measured { measure, value } => {
                 features.attributes.push(Attribute { measure, value, addon, span: item.span });
             }
-            What::Money | What::Idle | What::Lone(_) => {}
+            // A lone number is as good as a count: it is compared only where the other title has it as a generation.
+            What::Lone(number) => {
+                let value = super::unit::trimmed(number);
+                features.attributes.push(Attribute { measure: Measure::Pack, value, addon, span: item.span });
+            }
+            What::Money | What::Idle => {}
         }
     }
     features.key = key(&features);
@@ -114,7 +119,12 @@ fn prune_segment(items: &[Item], range: std::ops::Range<usize>, dropped: &mut [b
             return;
         }
         // One letter in brackets is a channel's or slot's mark, unless it is a word that decides.
-        if let [Item { what: What::Word { text, class: Class::Word | Class::Variant, .. }, .. }] = segment
+        if let [
+            Item {
+                what: What::Word { text, class: Class::Word | Class::Variant | Class::Flavour | Class::Material, .. },
+                ..
+            },
+        ] = segment
             && text.chars().count() == 1
         {
             drop_all(dropped, range);
@@ -230,7 +240,8 @@ fn addons(items: &[Item], domain: Option<Domain>) -> Vec<bool> {
                         )
                     });
                     let eaten = matches!(domain, Some(Domain::Food | Domain::Health) | None);
-                    after_plus = if eaten && ingredient && !has_weight { counted } else { counted || has_count || !eaten };
+                    after_plus =
+                        if eaten && ingredient && !has_weight { counted } else { counted || has_count || !eaten };
                 }
                 '/' | ',' | '|' => after_plus = false,
                 _ => {}
@@ -276,7 +287,9 @@ fn drop_mark(addon: &mut [bool], index: usize) {
 fn key(features: &Features) -> String {
     let mut parts: Vec<(usize, &str)> = Vec::new();
     for token in &features.tokens {
-        let weak = matches!(token.class, Class::Filler | Class::Colour | Class::Size | Class::Brand);
+        let eaten = matches!(features.domain, Some(Domain::Food | Domain::Health | Domain::Pet) | None);
+        let weak =
+            matches!(token.class, Class::Filler | Class::Size | Class::Brand) || token.class == Class::Colour && !eaten;
         if !token.addon && !weak {
             parts.push((token.span.start, &token.text));
         }

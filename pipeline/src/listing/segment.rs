@@ -1,7 +1,7 @@
 //! Cutting a run of Hangul, which is often written without spaces, into known words and the unknown between them.
 
-use super::Class;
 use super::words::{Entry, Words};
+use super::{Class, Domain};
 
 /// A piece of a run: characters `start..end`, and the word where it is a known one.
 #[derive(Clone, Copy, Debug)]
@@ -31,19 +31,36 @@ struct Best<'a> {
 const UNKNOWN_SINGLE: u32 = 5;
 
 /// Whether a word may be a part of a run: the short words for variants begin many a name (하이드로겔, 에어랩), so they count
-/// at the end only; colours hide in names (올레드) and count alone only.
+/// at the end only; colours hide in names (올레드) and count alone only; cuts and fits at the head.
 fn fits(entry: &Entry, start: usize, end: usize, length: usize) -> bool {
     match entry.class {
         Class::Variant => start >= 2 && end == length,
         Class::Colour | Class::Size => false,
+        Class::Design => start == 0 || end - start > 3,
         _ => true,
     }
+}
+
+/// A food with a syllable of praise before it is the food: 꿀참외, 햇양파, 왕만두.
+fn praised<'a>(run: &[char], words: &'a Words) -> Option<&'a Entry> {
+    const PRAISE: [char; 8] = ['꿀', '햇', '왕', '활', '생', '참', '통', '깐'];
+    let (first, rest) = run.split_first()?;
+    if rest.len() < 2 || !PRAISE.contains(first) {
+        return None;
+    }
+    let rest: String = rest.iter().collect();
+    words.get(&rest).filter(|entry| {
+        entry.class == Class::Flavour || entry.class == Class::Kind && entry.domain == Some(Domain::Food)
+    })
 }
 
 /// The cheapest cut of `run`. Words of one character count only where they are the whole run.
 pub(crate) fn cut<'a>(run: &[char], words: &'a Words) -> Vec<Piece<'a>> {
     let whole: String = run.iter().collect();
     if let Some(entry) = words.get(&whole) {
+        return vec![Piece { start: 0, end: run.len(), entry: Some(entry) }];
+    }
+    if let Some(entry) = praised(run, words) {
         return vec![Piece { start: 0, end: run.len(), entry: Some(entry) }];
     }
     if run.len() < 3 || run.len() > LONGEST_RUN {
@@ -71,7 +88,10 @@ pub(crate) fn cut<'a>(run: &[char], words: &'a Words) -> Vec<Piece<'a>> {
             }
             if known[start].cost != u32::MAX {
                 let single = if length == 1 { UNKNOWN_SINGLE } else { 0 };
-                let cost = known[start].cost + UNKNOWN + single + UNKNOWN_CHAR * u32::try_from(length).unwrap_or(u32::MAX / 64);
+                let cost = known[start].cost
+                    + UNKNOWN
+                    + single
+                    + UNKNOWN_CHAR * u32::try_from(length).unwrap_or(u32::MAX / 64);
                 if cost < best[end].cost {
                     best[end] = Best { cost, from: start, entry: None };
                 }

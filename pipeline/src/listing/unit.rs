@@ -103,7 +103,6 @@ const UNITS: &[(&str, Unit)] = &[
     ("백원", Unit::Money),
     ("만", Unit::Money),
     ("%", Unit::Money),
-    ("프로", Unit::Money),
     ("off", Unit::Money),
     ("위", Unit::Money),
     ("차", Unit::Idle),
@@ -241,7 +240,7 @@ pub(crate) fn leading(text: &[char]) -> Option<(Option<Unit>, usize)> {
             count += 1;
         }
         let last_is_latin = spelling.ends_with(|ch: char| ch.is_ascii_alphabetic());
-        let goes_on = text.get(count).is_some_and(|ch| ch.is_ascii_alphabetic());
+        let goes_on = text.get(count).is_some_and(char::is_ascii_alphabetic);
         let joins = text.get(count) == Some(&'x') && text.get(count + 1).is_some_and(char::is_ascii_digit);
         (!(last_is_latin && goes_on) || joins).then_some(count)
     };
@@ -260,6 +259,15 @@ pub(crate) fn leading(text: &[char]) -> Option<(Option<Unit>, usize)> {
         }
     }
     best
+}
+
+/// Whether a unit may stand apart from its number: one of a single syllable that is also a word of its own may not.
+pub(crate) fn stands_apart(spelling: &[char]) -> bool {
+    const SINGLE: [char; 14] = ['개', '종', '팩', '포', '매', '장', '병', '통', '봉', '일', '형', '평', '구', 'p'];
+    match spelling {
+        [single] => SINGLE.contains(single),
+        _ => true,
+    }
 }
 
 /// The comparable value of `number` in `unit`.

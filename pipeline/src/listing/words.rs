@@ -48,6 +48,7 @@ struct Source {
     unisex: String,
     child: String,
     near: String,
+    within: String,
     variant: String,
     formula: String,
     design: String,
@@ -80,6 +81,7 @@ pub struct Words {
     entries: HashMap<Box<str>, Entry>,
     near: HashMap<Box<str>, Vec<u16>>,
     groups: u16,
+    within: HashMap<Box<str>, Vec<Box<str>>>,
     longest: usize,
 }
 
@@ -132,12 +134,12 @@ impl Words {
         self.add(&source.child, Class::Child, None);
         for group in source.near.split_whitespace() {
             self.groups = self.groups.saturating_add(1);
-            for word in group.split('=').map(plain) {
-                let word =
-                    self.entries.get(word.as_str()).map_or(word.as_str().into(), |entry| entry.canonical.clone());
+            for word in group.split('=') {
+                let word = self.canonical(word);
                 self.near.entry(word).or_default().push(self.groups);
             }
         }
+        self.add_within(&source.within);
         self.mark(&source.comment, |entry| entry.comments = true);
         self.mark(&source.card, |entry| entry.comments = true);
         self.mark(&source.gift, |entry| {
@@ -145,6 +147,32 @@ impl Words {
             entry.class = Class::Promo;
         });
         Ok(())
+    }
+
+    /// The compared spelling of a listed or unlisted word.
+    fn canonical(&self, word: &str) -> Box<str> {
+        let word = plain(word);
+        self.entries.get(word.as_str()).map_or(word.as_str().into(), |entry| entry.canonical.clone())
+    }
+
+    /// `a>b,c`: b and c are within a.
+    fn add_within(&mut self, list: &str) {
+        for group in list.split_whitespace() {
+            let Some((outer, inner)) = group.split_once('>') else { continue };
+            let outer = self.canonical(outer);
+            for word in inner.split(',').filter(|word| !word.is_empty()) {
+                let word = self.canonical(word);
+                self.within.entry(word).or_default().push(outer.clone());
+            }
+        }
+    }
+
+    /// Whether one of two words, in their compared spellings, names what the other is a part of.
+    pub fn nested(&self, a: &str, b: &str) -> bool {
+        let is_within = |inner: &str, outer: &str| {
+            self.within.get(inner).is_some_and(|outers| outers.iter().any(|found| found.as_ref() == outer))
+        };
+        is_within(a, b) || is_within(b, a)
     }
 
     fn add(&mut self, list: &str, class: Class, domain: Option<Domain>) {

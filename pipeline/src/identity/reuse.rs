@@ -1,0 +1,44 @@
+//! One code, several things: parts the titles of a listing whose code was given to another product later.
+
+use crate::listing::{Features, Lexicon};
+
+use super::score::{Offer, Score, same};
+use super::{Listing, Policy};
+
+/// Titles of one code that are looked at; later ones stay with the first group.
+const MAX_TITLES: usize = 64;
+
+/// Whether a score says that two titles of one code are two things: something decides against, and next to nothing is shared.
+pub(crate) fn parts(score: &Score, policy: &Policy) -> bool {
+    score.veto.is_some() && score.evidence < policy.min_evidence
+}
+
+/// The titles of a listing by the things they name: groups of indices into `listing.titles`, the group of the earliest title
+/// first. One group for all but the few codes that were clearly used for several products.
+///
+/// A caller that finds more than one group gives [`super::resolve`] one listing for each, of the same shop and code.
+pub fn title_groups(listing: &Listing, policy: &Policy) -> Vec<Vec<usize>> {
+    let lexicon = Lexicon::new(&policy.words);
+    let read = |title: &String| Features::read(title, listing.brand.as_deref(), listing.category.as_deref(), &lexicon);
+    let features: Vec<Features> = listing.titles.iter().take(MAX_TITLES).map(read).collect();
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for (index, title) in features.iter().enumerate().rev() {
+        let belongs = |group: &Vec<usize>| {
+            group.iter().any(|&member| {
+                features.get(member).is_some_and(|other| {
+                    !parts(&same(title, Offer::default(), other, Offer::default(), policy), policy)
+                })
+            })
+        };
+        match groups.iter_mut().find(|group| belongs(group)) {
+            Some(group) => group.push(index),
+            None => groups.push(vec![index]),
+        }
+    }
+    let rest = features.len()..listing.titles.len();
+    match groups.first_mut() {
+        Some(group) => group.extend(rest),
+        None => groups.push(rest.collect()),
+    }
+    groups
+}

@@ -1,0 +1,322 @@
+//! Identity as a whole: floors on labelled pairs, and what must hold whatever the titles are.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use sinsang::time::{DAY_MS, UnixMillis};
+use sinsang_pipeline::evaluate;
+use sinsang_pipeline::identity::{
+    Joined, Listing, Offer, Policy, ProductId, Resolution, Sameness, resolve, same, title_groups,
+};
+use sinsang_pipeline::listing::{Features, Lexicon, MAX_TITLE_BYTES, Measure};
+
+fn table() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/title_pairs.tsv")
+}
+
+/// The rows of one half of the table, as a file of its own.
+fn half(name: &str, directory: &Path) -> PathBuf {
+    let text = std::fs::read_to_string(table()).unwrap();
+    let mut out = String::new();
+    for (index, line) in text.lines().enumerate() {
+        if index == 0 || line.starts_with(&format!("{name}\t")) {
+            writeln!(out, "{line}").unwrap();
+        }
+    }
+    let path = directory.join(format!("{name}.tsv"));
+    std::fs::write(&path, out).unwrap();
+    path
+}
+
+fn listing(shop: &str, code: &str, title: &str, day: i64) -> Listing {
+    Listing {
+        shop: shop.to_owned(),
+        listing_id: code.to_owned(),
+        titles: vec![title.to_owned()],
+        brand: None,
+        category: None,
+        price: None,
+        image: None,
+        review_count: None,
+        first_at: UnixMillis(day * DAY_MS),
+        last_at: UnixMillis(day * DAY_MS),
+        airings: 1,
+    }
+}
+
+/// The product of each listing by shop and code.
+fn by_code(listings: &[Listing], resolution: &Resolution) -> BTreeMap<(String, String), ProductId> {
+    listings
+        .iter()
+        .zip(&resolution.listings)
+        .map(|(listing, resolved)| ((listing.shop.clone(), listing.listing_id.clone()), resolved.product))
+        .collect()
+}
+
+fn read(title: &str) -> Features {
+    let policy = Policy::default();
+    Features::read(title, None, None, &Lexicon::new(&policy.words))
+}
+
+#[test]
+fn labelled_pairs_stay_above_their_floors() {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, precision, recall) in [("dev", 0.97, 0.95), ("held", 0.90, 0.80)] {
+        let report = evaluate::identity(&half(name, directory.path()), &Policy::default()).unwrap();
+        assert!(report.pairs >= 60 && report.rejected == 0, "{report}");
+        assert!(report.identity.precision.unwrap() >= precision, "{report}");
+        assert!(report.identity.recall.unwrap() >= recall, "{report}");
+        for (baseline, measured) in &report.baselines {
+            assert!(report.identity.f1 > measured.f1, "{baseline} does as well");
+        }
+    }
+}
+
+#[test]
+fn a_report_says_what_it_left_out_and_why_it_refuses() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let head = "title_a\tprice_a\ttitle_b\tprice_b\tbrand\tcategory\tlabel\tclass\n";
+    let mut bytes = format!(
+        "{head}가마솥 10인용\t1\t가마솥 6인용\t\t\t주방\tdifferent\tx\n무쇠 가마솥\t-1\t[특가] 무쇠가마솥\t10^12\t\t\tsame\tx\nㄱ\t\tㄴ\t\t\t\tunclear\tx\n\t\tㄴ\t\t\t\tsame\tx\n"
+    )
+    .into_bytes();
+    bytes.extend(b"\xff\xfe\t\tb\t\t\t\tsame\tx\n");
+    let report = evaluate::identity(&write("pairs.tsv", &bytes), &Policy::default()).unwrap();
+    assert_eq!((report.pairs, report.unclear, report.rejected), (2, 1, 2));
+    let json = serde_json::to_value(&report).unwrap();
+    assert!(json["precision"].is_number() && json["recall"].is_number() && json["f1"].is_number());
+    let missing = evaluate::identity(&write("short.tsv", b"title_a\tlabel\n"), &Policy::default()).unwrap_err();
+    assert!(missing.to_string().contains("title_b"), "{missing}");
+    let empty = evaluate::identity(&write("empty.tsv", head.as_bytes()), &Policy::default()).unwrap_err();
+    assert!(empty.to_string().contains("no row"), "{empty}");
+    assert!(evaluate::identity(&directory.path().join("none.tsv"), &Policy::default()).is_err());
+}
+
+#[test]
+fn listings_of_several_shops_are_one_product_and_siblings_are_not() {
+    let listings = [
+        listing("GS샵", "1", "[최초가] 쿠쿠 마스터셰프 IH압력밥솥 10인용", 1),
+        listing("롯데홈쇼핑", "77", "쿠쿠 IH 압력밥솥 마스터쉐프 10인용 (사은품: 밥공기)", 5),
+        listing("CJ온스타일", "5", "쿠쿠 마스터셰프 IH압력밥솥 6인용", 6),
+        listing("GS샵", "2", "바른집 무쇠 가마솥 10인용", 7),
+    ];
+    let resolution = resolve(&listings, &Policy::default());
+    let products: Vec<ProductId> = resolution.listings.iter().map(|resolved| resolved.product).collect();
+    assert_eq!(products[0], products[1]);
+    assert_eq!(products[0], ProductId::of("GS샵", "1"));
+    assert_eq!(resolution.products, 3);
+    assert!(
+        matches!(&resolution.listings[1].joined, Joined::Similar { with: 0, score } if score.verdict == Sameness::Same)
+    );
+    let nearest = resolution.listings[2].nearest_other.as_ref().unwrap();
+    assert_eq!(nearest.score.veto.as_ref().unwrap().name, "persons");
+}
+
+#[test]
+fn a_later_listing_changes_no_earlier_product() {
+    let mut listings = vec![
+        listing("GS샵", "1", "바른집 무쇠 가마솥 28cm", 1),
+        listing("NS홈쇼핑", "2", "바른집 물결 주물냄비", 2),
+        listing("GS샵", "3", "바른집 무쇠가마솥 28cm 특가", 3),
+    ];
+    let before = by_code(&listings, &resolve(&listings, &Policy::default()));
+    listings.push(listing("W쇼핑", "4", "[W단독] 바른집 무쇠 가마솥 28cm", 4));
+    let after = by_code(&listings, &resolve(&listings, &Policy::default()));
+    for (code, product) in &before {
+        assert_eq!(after.get(code), Some(product));
+    }
+    assert_eq!(after[&("W쇼핑".to_owned(), "4".to_owned())], before[&("GS샵".to_owned(), "1".to_owned())]);
+}
+
+#[test]
+fn one_code_is_one_product_unless_it_was_clearly_used_for_two() {
+    let reused = [
+        listing("GS샵", "1", "쿠쿠 마스터셰프 IH압력밥솥 10인용", 1),
+        listing("GS샵", "1", "가을 특집 모음 1탄", 2),
+        listing("GS샵", "1", "나이키 남성 러닝화 에어맥스", 30),
+    ];
+    let resolution = resolve(&reused, &Policy::default());
+    assert!(matches!(resolution.listings[1].joined, Joined::SameCode { .. }));
+    let clearly = [reused[0].clone(), reused[2].clone()];
+    let resolution = resolve(&clearly, &Policy::default());
+    assert_eq!(resolution.products, 2);
+    assert_ne!(resolution.listings[0].product, resolution.listings[1].product);
+}
+
+#[test]
+fn the_titles_of_a_reused_code_are_parted_and_synonyms_are_not() {
+    let policy = Policy::default();
+    let mut reused = listing("GS샵", "1", "나이키 남성 러닝화 에어맥스", 30);
+    reused.titles.push("[특가] 나이키 에어맥스 남성 런닝화".to_owned());
+    reused.titles.push("쿠쿠 마스터셰프 IH압력밥솥 10인용".to_owned());
+    assert_eq!(title_groups(&reused, &policy), [vec![2], vec![1, 0]]);
+    let mut synonyms = listing("GS샵", "2", "가을 특집 모음", 30);
+    synonyms.titles.push("바른집 무쇠 가마솥".to_owned());
+    synonyms.titles.extend((0..80).map(|round| format!("바른집 무쇠 가마솥 {round}차")));
+    let groups = title_groups(&synonyms, &policy);
+    assert_eq!((groups.len(), groups[0].len()), (1, 82));
+}
+
+#[test]
+fn clusters_do_not_drift_along_a_chain_of_small_steps() {
+    let names = ["물결", "구슬", "이슬", "서리", "노을", "안개", "바람", "햇살"];
+    let title = |from: usize| format!("담소원 {} {} {} 도마", names[from], names[from + 1], names[from + 2]);
+    let listings: Vec<Listing> =
+        (0..6).map(|step| listing("GS샵", &step.to_string(), &title(step), i64::try_from(step).unwrap())).collect();
+    let resolution = resolve(&listings, &Policy::default());
+    assert_ne!(resolution.listings[0].product, resolution.listings[5].product);
+    assert_ne!(resolution.listings[0].product, resolution.listings[3].product);
+}
+
+#[test]
+fn a_title_that_names_no_size_does_not_join_two_sizes() {
+    let sizes = ["가온 산들 스탠드 에어컨 17평형", "가온 산들 스탠드 에어컨", "가온 산들 스탠드 에어컨 23평형"];
+    let listings: Vec<Listing> =
+        sizes.iter().zip(0_i64..).map(|(title, day)| listing("GS샵", &day.to_string(), title, day)).collect();
+    let resolution = resolve(&listings, &Policy::default());
+    assert_eq!(resolution.listings[0].product, resolution.listings[1].product);
+    assert_ne!(resolution.listings[0].product, resolution.listings[2].product);
+}
+
+#[test]
+fn titles_of_decoration_only_are_never_one_product() {
+    let bare =
+        ["", "★★★", "[방송에서만]", "(무이자12개월)", "[특가]", "[삼성카드5%할인]", "①②③", "5종 세트", "[사은품 증정]"];
+    let listings: Vec<Listing> = bare
+        .iter()
+        .chain(&bare)
+        .zip(0_i64..)
+        .map(|(title, index)| listing(if index < 9 { "GS샵" } else { "CJ온스타일" }, &index.to_string(), title, index))
+        .collect();
+    let resolution = resolve(&listings, &Policy::default());
+    assert_eq!(resolution.products, listings.len());
+}
+
+#[test]
+fn a_megabyte_title_is_read_in_part_and_resolved_like_any_other() {
+    let long = format!("바른집 무쇠 가마솥 {}", "가나다 [라마] 1+1 ".repeat(60_000));
+    assert!(long.len() > 1_000_000);
+    let features = read(&long);
+    assert!(features.tokens.iter().all(|token| token.span.end <= MAX_TITLE_BYTES));
+    let listings = [listing("GS샵", "1", &long, 1), listing("GS샵", "2", &long, 2)];
+    assert_eq!(resolve(&listings, &Policy::default()).products, 1);
+}
+
+#[test]
+fn attributes_are_typed_and_lie_where_they_stand() {
+    let title = "★[26SS] 가온 남성 린넨 자켓 ＮＫ－F30 65인치 4.7L (총 2종)";
+    let features = read(title);
+    let value = |measure: Measure| {
+        let attribute = features.attributes.iter().find(|attribute| attribute.measure == measure).unwrap();
+        (attribute.value.clone(), title.get(attribute.span.start..attribute.span.end).unwrap())
+    };
+    assert_eq!(value(Measure::Season), ("26ss".to_owned(), "26SS"));
+    assert_eq!(value(Measure::Model), ("nkf30".to_owned(), "ＮＫ－F30"));
+    assert_eq!(value(Measure::Inch), ("65".to_owned(), "65인치"));
+    assert_eq!(value(Measure::Volume), ("4700".to_owned(), "4.7L"));
+    assert_eq!(value(Measure::Pack), ("2".to_owned(), "2종"));
+}
+
+fn words() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just("쿠쿠"),
+        Just("[방송에서만]"),
+        Just("10인용"),
+        Just("남성"),
+        Just("26SS"),
+        Just("+"),
+        Just("("),
+        Just("]"),
+        Just("_"),
+        Just("1+1"),
+        Just("사은품"),
+        Just("증정"),
+        Just("x"),
+        Just("700g"),
+        Just("홍삼"),
+        Just("12박스"),
+        Just("특집"),
+        Just("NK-F30"),
+        Just("%"),
+        Just("무쇠"),
+        Just("가마솥"),
+        Just("㎏"),
+        Just("４"),
+        Just("~"),
+        Just("/"),
+        Just("*6"),
+        Just("시즌6"),
+        Just("ᄒ"),
+        Just("́"),
+    ];
+    prop::collection::vec((piece, prop::bool::ANY), 0..14).prop_map(|pieces| {
+        pieces.iter().fold(String::new(), |mut title, (piece, spaced)| {
+            title.push_str(piece);
+            if *spaced {
+                title.push(' ');
+            }
+            title
+        })
+    })
+}
+
+fn titles() -> impl Strategy<Value = String> {
+    prop_oneof![words(), "\\PC{0,40}", "[가-힣 ]{0,20}", "[0-9a-zA-Z.,+x*%\\-\\[\\]() ]{0,24}"]
+}
+
+fn quick() -> ProptestConfig {
+    ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(quick())]
+
+    #[test]
+    fn any_title_is_read_and_its_spans_lie_in_it(title in titles(), brand in prop::option::of("\\PC{0,12}")) {
+        let policy = Policy::default();
+        let features = Features::read(&title, brand.as_deref(), None, &Lexicon::new(&policy.words));
+        for span in features.tokens.iter().map(|token| token.span).chain(features.attributes.iter().map(|a| a.span)) {
+            prop_assert!(title.get(span.start..span.end).is_some_and(|text| !text.is_empty()));
+        }
+        prop_assert_eq!(&features, &Features::read(&title, brand.as_deref(), None, &Lexicon::new(&policy.words)));
+    }
+
+    #[test]
+    fn sameness_is_mutual(a in titles(), b in titles()) {
+        let policy = Policy::default();
+        let (a, b) = (read(&a), read(&b));
+        let there = same(&a, Offer::default(), &b, Offer::default(), &policy);
+        let back = same(&b, Offer::default(), &a, Offer::default(), &policy);
+        prop_assert_eq!(there.verdict, back.verdict);
+        prop_assert!((there.total - back.total).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_order_of_the_listings_does_not_show(
+        rows in prop::collection::vec((titles(), 0_u8..3, 0_u8..6, 0_i64..5), 0..12),
+        seed in prop::num::u64::ANY,
+    ) {
+        let shops = ["GS샵", "CJ온스타일", "NS홈쇼핑"];
+        let listings: Vec<Listing> = rows
+            .iter()
+            .map(|(title, shop, code, day)| listing(shops[usize::from(*shop)], &code.to_string(), title, *day))
+            .collect();
+        let mut order: Vec<usize> = (0..listings.len()).collect();
+        order.sort_by_key(|&index| (seed ^ 0x9E37_79B9_7F4A_7C15).wrapping_mul(2 * u64::try_from(index).unwrap() + 1));
+        let shuffled: Vec<Listing> = order.iter().map(|&index| listings[index].clone()).collect();
+        let policy = Policy::default();
+        let (straight, mixed) = (resolve(&listings, &policy), resolve(&shuffled, &policy));
+        prop_assert_eq!(straight.products, mixed.products);
+        for (position, &index) in order.iter().enumerate() {
+            // Two listings alike in every field are told apart by nothing.
+            prop_assert_eq!(straight.listings[index].product, mixed.listings[position].product);
+        }
+    }
+}
