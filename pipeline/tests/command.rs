@@ -1,0 +1,282 @@
+//! The `sinsang` command as people and scripts meet it: help, exit codes, JSON, and what it says where something is wrong.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::OnceLock;
+
+use assert_cmd::Command;
+use assert_cmd::assert::Assert;
+use predicates::prelude::*;
+use serde_json::Value;
+use sinsang::key::Key;
+use sinsang::pack::Kind;
+use sinsang::pack::board::Board;
+use sinsang_pipeline::snapshot::Snapshot;
+use tempfile::TempDir;
+
+const NOW: &str = "2026-11-22T12:34:56+09:00";
+const USER_KEY: &str = "a secret of the tests";
+
+/// The command, with a key for users.
+fn sinsang(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sinsang"));
+    command.args(arguments).env("SINSANG_USER_KEY", USER_KEY);
+    command
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn build(input: &Path, output: &Path, more: &[&str]) -> Assert {
+    sinsang(&["build", "--input", text(input), "--output", text(output), "--now", NOW]).args(more).assert()
+}
+
+fn json(assert: &Assert) -> Value {
+    serde_json::from_slice(&assert.get_output().stdout).unwrap()
+}
+
+fn says(what: &str) -> impl Predicate<str> + use<> {
+    predicate::str::contains(what.to_owned())
+}
+
+/// Tables and the snapshot of them.
+struct Made {
+    _folder: TempDir,
+    tables: PathBuf,
+    snapshot: PathBuf,
+    generated: Value,
+    built: Value,
+}
+
+fn made() -> &'static Made {
+    static MADE: OnceLock<Made> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let (tables, snapshot) = (folder.path().join("tables"), folder.path().join("snapshot"));
+        let generate = ["generate", "--quick", "--days", "2", "--users", "12", "--now", NOW, "--format", "json"];
+        let generated = json(&sinsang(&generate).args(["--out", text(&tables)]).assert().success().stderr(""));
+        let built = json(&build(&tables, &snapshot, &["--format", "json"]).success().stderr(""));
+        Made { _folder: folder, tables, snapshot, generated, built }
+    })
+}
+
+/// A folder of ten broadcasts, the first `bad` of which have no time that can be read.
+fn ten_broadcasts(folder: &Path, bad: usize) {
+    let mut rows = "listing_id,shop,channel,title,starts_at\n".to_owned();
+    for row in 0..10 {
+        let start = if row < bad { "soon".to_owned() } else { format!("2026-11-23T{row:02}:00:00+09:00") };
+        rows.push_str(&format!("L{row},GS샵,GS샵 LIVE,무쇠솥 {row}호,{start}\n"));
+    }
+    fs::create_dir_all(folder).unwrap();
+    fs::write(folder.join("broadcasts.csv"), rows).unwrap();
+}
+
+#[test]
+fn every_command_explains_itself() {
+    for command in [
+        "",
+        "generate",
+        "import",
+        "import online-retail",
+        "build",
+        "publish",
+        "inspect",
+        "evaluate",
+        "evaluate identity",
+        "verify",
+    ] {
+        let words: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
+        let usage = format!("Usage: sinsang {command}");
+        sinsang(&words).assert().success().stderr("").stdout(says(usage.trim_end()).and(says("--format")));
+    }
+    sinsang(&["--help"]).assert().stdout(says("Exit codes: 0 done, 1 failed, 2 wrong arguments, 3"));
+    sinsang(&["--version"]).assert().success().stdout(says("sinsang "));
+}
+
+#[test]
+fn wrong_arguments_end_with_2_and_name_the_argument() {
+    let build = ["build", "--input", "in", "--output", "out"];
+    for (words, expected) in [
+        (vec![], "Usage"),
+        (vec!["serve"], "serve"),
+        (vec!["build", "--input", "in"], "--output"),
+        ([&build[..], &["--max-rejects", "5"]].concat(), "from 0 to 1"),
+        ([&build[..], &["--max-rejects", "NaN"]].concat(), "from 0 to 1"),
+        ([&build[..], &["--now", "yesterday"]].concat(), "expected RFC 3339"),
+        ([&build[..], &["--format", "xml"]].concat(), "xml"),
+        (vec!["inspect", "folder", "--product", "1", "--user", "2"], "--user"),
+    ] {
+        sinsang(&words).assert().code(2).stdout("").stderr(says(expected));
+    }
+}
+
+#[test]
+fn reports_are_json_where_that_is_asked_for() {
+    let Made { generated, built, snapshot, .. } = made();
+    assert!(generated["broadcast_rows"].as_u64().unwrap() > 1_000 && generated["users"] == 12, "{generated}");
+    assert_eq!(built["tables"][0]["rows"], generated["broadcast_rows"], "{built}");
+    let verified = json(&sinsang(&["verify", text(snapshot), "--format", "json"]).assert().success());
+    assert_eq!((&verified["snapshot"], &verified["packs"]), (&built["snapshot"], &built["packs"]));
+    assert_eq!(verified["problems"], Value::Array(Vec::new()));
+    let inspected = json(&sinsang(&["--format", "json", "inspect", text(snapshot)]).assert().success());
+    assert_eq!(inspected["snapshot"], built["snapshot"]);
+    assert_eq!(inspected["board"]["bytes"], built["board_bytes"]);
+    let pairs = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/title_pairs.tsv");
+    let evaluated = json(&sinsang(&["evaluate", "identity", pairs, "--format", "json"]).assert().success());
+    let (ours, fuzzy) = (&evaluated["f1"], &evaluated["baselines"]["fuzzy_ratio_90"]["f1"]);
+    assert!(ours.as_f64().unwrap() > fuzzy.as_f64().unwrap(), "{ours} {fuzzy}");
+    // An error is JSON too, and nothing else is written.
+    let assert = sinsang(&["verify", "nowhere", "--format", "json"]).assert().code(1).stdout("");
+    let error: Value = serde_json::from_slice(&assert.get_output().stderr).unwrap();
+    assert!(error["error"].as_str().unwrap().contains("nowhere"), "{error}");
+}
+
+#[test]
+fn a_build_says_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in"), folder.path().join("out"));
+    build(&input, &output, &[]).code(1).stdout("").stderr(says("sinsang: ").and(says(text(&input))));
+    fs::create_dir(&input).unwrap();
+    build(&input, &output, &[]).code(1).stderr(says("has no table of broadcasts").and(says("docs/input.md")));
+    ten_broadcasts(&input, 0);
+    let words = ["build", "--input", text(&input), "--output", text(&output), "--now", NOW];
+    for key in [None, Some("")] {
+        let mut command = sinsang(&words);
+        match key {
+            Some(key) => command.env("SINSANG_USER_KEY", key),
+            None => command.env_remove("SINSANG_USER_KEY"),
+        };
+        command.assert().code(1).stderr(says("set SINSANG_USER_KEY to the edge's USER_KEY"));
+    }
+    assert!(!output.exists());
+    build(&input, &output, &[]).success().stdout(says("broadcasts: 10 rows in 1 file, 10 kept").and(says("snapshot ")));
+}
+
+#[test]
+fn rows_past_the_limit_stop_a_build_unless_the_limit_is_raised() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in"), folder.path().join("out"));
+    ten_broadcasts(&input, 2);
+    let rejects = folder.path().join("out.rejects.ndjson");
+    build(&input, &output, &[]).code(1).stderr(
+        says("2 of the 10 rows of broadcasts can't be used (20.0 %, at most 5 % may be): starts_at not a time (2)")
+            .and(says(&format!("see {}", rejects.display())))
+            .and(says("--max-rejects raises the limit")),
+    );
+    assert!(!output.exists());
+    build(&input, &output, &["--max-rejects", "0.2"]).success().stdout(says("8 kept").and(says("set aside 2")));
+    let chosen = folder.path().join("chosen.ndjson");
+    build(&input, &output, &["--max-rejects", "1", "--rejects", text(&chosen)]).success();
+    let rows: Vec<Value> =
+        fs::read_to_string(&chosen).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rows.len(), 2);
+    let file = input.join("broadcasts.csv");
+    assert_eq!((&rows[1]["file"], &rows[1]["field"]), (&Value::from(text(&file)), &Value::from("starts_at")));
+    assert_eq!((&rows[1]["row"], &rows[1]["line"], &rows[1]["value"]), (&2.into(), &3.into(), &"soon".into()));
+    build(&input, &output, &["--max-rejects", "0.19"]).code(1);
+    sinsang(&["verify", text(&output)]).assert().success().stdout(says("whole"));
+}
+
+#[test]
+fn wrong_rules_are_named_by_file_line_and_column() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in"), folder.path().join("out"));
+    ten_broadcasts(&input, 0);
+    let rules = input.join("rules.toml");
+    for (written, expected) in [
+        ("[ranking.new]\ntaste = 'much'\n", "line 2, column 9"),
+        ("[ranking.new]\ntest = 1\n", "line 2, column 1"),
+        ("[window]\nahead_days = 90\n", "window.ahead_days is 90, expected from 1 to 31"),
+    ] {
+        fs::write(&rules, written).unwrap();
+        build(&input, &output, &[]).code(1).stderr(says(text(&rules)).and(says(expected)));
+    }
+    let elsewhere = folder.path().join("mine.toml");
+    build(&input, &output, &["--rules", text(&elsewhere)]).code(1).stderr(says(text(&elsewhere)));
+    // Rules that are named hold instead of those beside the tables.
+    fs::write(&elsewhere, "[window]\nback_hours = 1\n").unwrap();
+    build(&input, &output, &["--rules", text(&elsewhere)]).success();
+}
+
+#[test]
+fn a_folder_that_holds_something_else_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in"), folder.path().join("out"));
+    ten_broadcasts(&input, 0);
+    fs::create_dir(&output).unwrap();
+    fs::write(output.join("notes.txt"), "mine").unwrap();
+    for output in [&output, &input] {
+        build(&input, output, &[]).code(1).stderr(says(text(output)).and(says("holds no snapshot")));
+    }
+    assert_eq!(fs::read_to_string(output.join("notes.txt")).unwrap(), "mine");
+    assert!(input.join("broadcasts.csv").exists());
+}
+
+#[test]
+fn a_product_and_a_user_can_be_looked_at() {
+    let Made { snapshot, .. } = made();
+    let folder = Snapshot::at(snapshot);
+    let id = folder.manifest().unwrap().board();
+    let board = folder.parse(Key::Pack(Kind::Board, id), |bytes| Board::parse(bytes, id)).unwrap();
+    let id = format!("{:016x}", board.product(0).id());
+    let shown = json(&sinsang(&["inspect", text(snapshot), "--product", &id, "--format", "json"]).assert().success());
+    assert_eq!(shown["product"]["product_id"], Value::from(id.as_str()));
+    assert!(shown["verdict_until_first_end"]["kind"].is_string() && shown["broadcasts"][0]["starts_at"].is_string());
+    let title = shown["product"]["title"].as_str().unwrap();
+    sinsang(&["inspect", text(snapshot), "--product", &id]).assert().success().stdout(says(title));
+    for unknown in ["0000000000000000", "무쇠솥"] {
+        let words = ["inspect", text(snapshot), "--product", unknown];
+        sinsang(&words).assert().code(1).stderr(says(&format!("no product {unknown}")));
+    }
+
+    let user = ["inspect", text(snapshot), "--user", "u000001", "--format", "json"];
+    let tastes = json(&sinsang(&user).assert().success());
+    let weights = tastes["vector"].as_array().unwrap();
+    assert!(weights.len() == board.dimensions() && weights.iter().any(|weight| *weight != 0), "{tastes}");
+    assert_eq!(tastes["channels"].as_object().unwrap().len(), board.channel_count());
+    assert_eq!(tastes["tabs"].as_array().unwrap().len(), board.tab_count());
+    sinsang(&user).env("SINSANG_USER_KEY", "another").assert().code(1).stderr(says("no tastes of that user"));
+    sinsang(&user).env_remove("SINSANG_USER_KEY").assert().code(1).stderr(says("set SINSANG_USER_KEY"));
+}
+
+#[test]
+fn verify_ends_with_3_where_something_is_wrong_and_with_1_where_it_cannot_read() {
+    let Made { snapshot, tables, .. } = made();
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy");
+    fs::create_dir_all(copy.join("pack")).unwrap();
+    fs::copy(snapshot.join("manifest"), copy.join("manifest")).unwrap();
+    let packs: Vec<PathBuf> = fs::read_dir(snapshot.join("pack")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    for pack in &packs {
+        fs::copy(pack, copy.join("pack").join(pack.file_name().unwrap())).unwrap();
+    }
+    sinsang(&["verify", text(&copy)]).assert().success();
+    let foreign = copy.join("pack/0123456789abcdef0123456789abcdef");
+    fs::copy(&packs[0], &foreign).unwrap();
+    let found = json(&sinsang(&["verify", text(&copy), "--format", "json"]).assert().code(3));
+    assert!(found["problems"][0].as_str().unwrap().contains("0123456789abcdef0123456789abcdef"), "{found}");
+    sinsang(&["verify", text(&copy)]).assert().code(3).stdout(says("1 problem").and(says("do not publish it")));
+    fs::remove_file(&foreign).unwrap();
+    let pack = copy.join("pack").join(packs[0].file_name().unwrap());
+    let mut bytes = fs::read(&pack).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&pack, bytes).unwrap();
+    sinsang(&["verify", text(&copy)]).assert().code(1).stderr(says(text(&pack)).and(says("build the snapshot again")));
+    sinsang(&["verify", text(tables)]).assert().code(1).stderr(says("manifest"));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_sinsang"))
+        .args(["inspect", text(&made().snapshot)])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert!(output.status.success(), "{:?}", output.status);
+}
