@@ -19,7 +19,7 @@ use sinsang::viewer::UserHasher;
 use crate::catalogue;
 use crate::compose::{self, Facts, Shards, VerdictCounts};
 use crate::identity::{self, Policy};
-use crate::progress::Progress;
+use crate::progress::{Progress, Unit};
 use crate::reject::Limit;
 use crate::rules::{self, Rules};
 use crate::snapshot::{self, Snapshot};
@@ -149,7 +149,14 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let rules = read_rules(options)?;
     let context = engine::open(&options.engine)?;
     let (source, tabs, tables) = open_tables(options, context.clone(), now).await?;
+    // One bar for what is done with the tables, a step a stage: none of them knows beforehand how long it takes.
+    let steps = options.progress.start("the schedule", Unit::Items, 5);
+    let next = |what: &str| {
+        steps.advance(1);
+        steps.say(what);
+    };
     let schedule = schedule::build(&context, source.work_dir()).await?;
+    next("products");
     let mut catalogue = catalogue::read(&context).await?;
     let policy = Policy::default();
     let split_codes = catalogue.split_reused_codes(&policy);
@@ -159,6 +166,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let ids: Vec<_> = resolution.listings.iter().map(|resolved| resolved.product).collect();
     let products = compose::products(&catalogue, &ids);
 
+    next("tastes");
     let vocabulary = compose::vocabulary(&catalogue, &tabs);
     let features = || products.iter().map(|product| product.features(&catalogue));
     let space = Space::fit(features(), vocabulary);
@@ -173,6 +181,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     };
     let tastes = taste::learn(&context, &space, features(), &taste_options, now, |user| users.push(user)).await?;
 
+    next("verdicts and packs");
     let reach = compose::reach(&catalogue);
     let facts = Facts {
         catalogue: &catalogue,
@@ -192,6 +201,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let bytes_per_user = shards.user_bytes();
     let packs = compose::packs(&board, &shards, rules.taste.shard_bytes)?;
     let (manifest, _) = packs.manifest.write()?;
+    next("the snapshot");
     Snapshot::at(&options.output).write(&packs.packs, &manifest)?;
     Ok(Report {
         snapshot: packs.manifest.snapshot().to_string(),
