@@ -332,7 +332,9 @@ fn the_snapshot_verifies_and_damage_to_it_does_not() {
     let write = |files: &BTreeMap<String, Vec<u8>>| {
         let _ = fs::remove_dir_all(folder.path().join("pack"));
         fs::create_dir_all(folder.path().join("pack")).unwrap();
-        files.iter().for_each(|(name, bytes)| fs::write(folder.path().join(name), bytes).unwrap());
+        for (name, bytes) in files {
+            fs::write(folder.path().join(name), bytes).unwrap();
+        }
         verify(&Snapshot::at(folder.path()))
     };
     for (name, bytes) in &files {
