@@ -1,5 +1,6 @@
 //! The `sinsang` command as people and scripts meet it: help, exit codes, JSON, and what it says where something is wrong.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -67,7 +68,7 @@ fn ten_broadcasts(folder: &Path, bad: usize) {
     let mut rows = "listing_id,shop,channel,title,starts_at\n".to_owned();
     for row in 0..10 {
         let start = if row < bad { "soon".to_owned() } else { format!("2026-11-23T{row:02}:00:00+09:00") };
-        rows.push_str(&format!("L{row},GS샵,GS샵 LIVE,무쇠솥 {row}호,{start}\n"));
+        writeln!(rows, "L{row},GS샵,GS샵 LIVE,무쇠솥 {row}호,{start}").unwrap();
     }
     fs::create_dir_all(folder).unwrap();
     fs::write(folder.join("broadcasts.csv"), rows).unwrap();

@@ -61,7 +61,12 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 
 /// Builds `input` into `output`.
 pub(crate) fn build(input: &Path, output: &Path) -> Report {
-    wait(build::build(&options(input, output), now())).unwrap()
+    build_with(&options(input, output))
+}
+
+/// Builds what `options` say.
+pub(crate) fn build_with(options: &Options) -> Report {
+    wait(build::build(options, now())).unwrap()
 }
 
 /// Every file of a snapshot, by its path within it.
@@ -175,7 +180,9 @@ fn read_catalogue(input: &Path, work: &Path) -> Catalogue {
         let mut source = Source::new(context.clone(), options).unwrap();
         source.open_broadcasts(&input.join("broadcasts.ndjson"), now()).await.unwrap();
         schedule::build(&context, source.work_dir()).await.unwrap();
-        catalogue::read(&context).await.unwrap()
+        let mut catalogue = catalogue::read(&context).await.unwrap();
+        catalogue.split_reused_codes(&Policy::default());
+        catalogue
     })
 }
 
