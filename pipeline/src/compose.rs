@@ -172,7 +172,12 @@ pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts) {
     for product in facts.products {
         let airings = || product.airings.iter().filter_map(|index| catalogue.airings.get(*index));
         let shown: Vec<&Airing> = airings().filter(is_shown).collect();
-        let Some(first) = airings().next() else { continue };
+        // A product is new until a broadcast of it has ended, and one that began later may end sooner.
+        let Some((starts_at, ends_at)) =
+            airings().map(|airing| airing.starts_at).min().zip(airings().map(|airing| airing.ends_at).min())
+        else {
+            continue;
+        };
         if shown.is_empty() {
             continue;
         }
@@ -180,8 +185,8 @@ pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts) {
         // then is the one as of the window's start. The one that holds afterwards looks back on it.
         let history = history(catalogue, product);
         let judge = |at| verdict::judge(&history, facts.reach, &facts.rules.verdict, at);
-        let before = judge(if first.ends_at > now { now } else { from });
-        let after = judge(now.max(first.ends_at));
+        let before = judge(if ends_at > now { now } else { from });
+        let after = judge(now.max(ends_at));
         *match judge(now).kind {
             VerdictKind::New => &mut counts.new,
             VerdictKind::Repeat => &mut counts.repeat,
@@ -190,7 +195,7 @@ pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts) {
         parts.slots.extend(shown.iter().filter_map(|airing| facts.slot(product, airing)));
         let vector = facts.space.product_vector(&product.features(catalogue));
         let popularity = popularity(facts.population, product.id, &vector, most_popular);
-        if let Some(part) = facts.product(product, &shown, (first.starts_at, first.ends_at), &before, &after) {
+        if let Some(part) = facts.product(product, &shown, (starts_at, ends_at), &before, &after) {
             parts.products.push(ProductPart { popularity, vector: vector.to_vec(), ..part });
         }
     }
