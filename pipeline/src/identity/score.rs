@@ -396,7 +396,7 @@ impl Facts<'_> {
             evidence += policy.weight.brand * 0.5;
         }
         evidence += self.agreeing_measures(sums, &mut named);
-        let against = left.over.min(right.over);
+        let against = left.against.min(right.against);
         let extra = (left.over - right.over).abs();
         let one_sided = if named >= 0.5 { policy.one_sided } else { policy.one_sided_unnamed };
         // A brand that only one title names says little against, unless the other begins with another, unlisted name.
@@ -466,6 +466,8 @@ struct Weighed {
     named: f64,
     /// Not found: names and all that is not told apart below.
     over: f64,
+    /// As `over`, by what the words count against others.
+    against: f64,
     /// Not found: kinds of thing, which are compared on their own.
     kind_over: f64,
     /// Not found: brands.
@@ -486,7 +488,10 @@ impl Weighed {
             match unit.class {
                 Class::Brand => weighed.brand_over += over,
                 Class::Kind => weighed.kind_over += over,
-                _ => weighed.over += over,
+                _ => {
+                    weighed.over += over;
+                    weighed.against += unit.against * (1.0 - share);
+                }
             }
             if index == 0 && unit.class == Class::Word {
                 weighed.head_over = over;

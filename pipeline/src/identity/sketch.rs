@@ -57,7 +57,10 @@ pub(crate) struct Unit {
     pub(crate) text: String,
     pub(crate) chars: Vec<char>,
     pub(crate) class: Class,
+    /// What it counts where it agrees, or where the other title just says less: less for a word that many titles have.
     pub(crate) weight: f64,
+    /// What it counts where it stands against another word: common names part products as rare ones do.
+    pub(crate) against: f64,
     pub(crate) addon: bool,
 }
 
@@ -85,7 +88,8 @@ impl Sketch {
                 let base = share * base(token.class, chars.len(), features.domain, policy);
                 let factor = rarity.factor(&token.text);
                 let weight = if token.addon { base * policy.weight.addon } else { base * factor };
-                Unit { text: token.text.clone(), chars, class: token.class, weight, addon: token.addon }
+                let against = if token.addon { weight } else { base.max(weight) };
+                Unit { text: token.text.clone(), chars, class: token.class, weight, against, addon: token.addon }
             })
             .collect();
         Self {
