@@ -208,7 +208,10 @@ impl Facts<'_> {
         };
         let meet = |xs: &[String], ys: &[String]| xs.iter().any(|x| ys.iter().any(|y| equal(x, y)));
         let in_title = |side: &Sketch, names: &[String]| {
-            side.units.iter().any(|unit| names.iter().any(|name| equal(name, &unit.text)))
+            // 건강 in a title is not the brand 건강마루: only a name may be a part of a brand.
+            let name = |unit: &Unit| matches!(unit.class, Class::Word | Class::Brand);
+            let says = |unit: &Unit, name: &String, named: bool| if named { equal(name, &unit.text) } else { *name == unit.text };
+            side.units.iter().any(|unit| names.iter().any(|brand| says(unit, brand, name(unit))))
         };
         let (fields_a, fields_b) = (&self.a.brands, &self.b.brands);
         if !left.is_empty() && !right.is_empty() {
