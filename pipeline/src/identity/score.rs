@@ -99,7 +99,9 @@ pub(crate) fn compare(a: &Sketch, a_offer: Offer<'_>, b: &Sketch, b_offer: Offer
     facts.deciding_words(&mut sums);
     let evidence = facts.words(kinds_agree, &mut sums);
     offers(a_offer, b_offer, &mut sums);
-    if !a.key.is_empty() && a.key == b.key {
+    // Brands are not in the key, so equal keys with brands that differ are no equal words.
+    let branded_apart = sums.parts.iter().any(|part| part.name == "brand_field");
+    if !a.key.is_empty() && a.key == b.key && !branded_apart {
         let lift = (0.95 - sums.total).max(0.0);
         sums.add("same_words", lift, String::new);
     }
@@ -231,7 +233,11 @@ impl Facts<'_> {
         if meet(&left, fields_b) || meet(fields_a, &right) || in_title(self.b, fields_a) || in_title(self.a, fields_b) {
             return;
         }
-        sums.add("brand_field", -self.policy.penalty.brand_field, || {
+        // A field may name a seller or a card; one whose brand is in the titles of other listings names a brand.
+        let attested = self.a.brand_attested && self.b.brand_attested;
+        let penalty = &self.policy.penalty;
+        let penalty = if attested { penalty.brand_attested } else { penalty.brand_field };
+        sums.add("brand_field", -penalty, || {
             format!("{} ↔ {}", fields_a.join(" "), fields_b.join(" "))
         });
     }

@@ -15,6 +15,8 @@ pub struct Rarity {
 
 /// Fewer titles than this tell nothing about rarity.
 const MIN_TITLES: u32 = 200;
+/// A brand that this many titles name is one.
+const ATTESTED: u32 = 3;
 
 impl Rarity {
     /// Counts the words of many titles, once a title.
@@ -37,6 +39,11 @@ impl Rarity {
             }
         }
         rarity
+    }
+
+    /// How many titles have the word.
+    fn count_of(&self, word: &str) -> u32 {
+        self.counts.get(word).copied().unwrap_or(0)
     }
 
     /// A factor on a word's weight, around 1: 0.4 for one that many titles have, 1.3 for one that hardly any has.
@@ -70,6 +77,8 @@ pub struct Sketch {
     pub(crate) units: Vec<Unit>,
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) brands: Vec<String>,
+    /// A brand of the field is in several titles too.
+    pub(crate) brand_attested: bool,
     pub(crate) domain: Option<Domain>,
     pub(crate) key: String,
 }
@@ -77,6 +86,7 @@ pub struct Sketch {
 impl Sketch {
     /// Weighs the words of `features`.
     pub fn new(features: &Features, rarity: &Rarity, policy: &Policy) -> Self {
+        let named = features.tokens.iter().any(|token| token.class == Class::Word && !token.addon);
         let units = features
             .tokens
             .iter()
@@ -88,7 +98,12 @@ impl Sketch {
                 let base = share * base(token.class, chars.len(), features.domain, policy);
                 let factor = rarity.factor(&token.text);
                 let weight = if token.addon { base * policy.weight.addon } else { base * factor };
-                let against = if token.addon { weight } else { base.max(weight) };
+                let against = match token.class {
+                    _ if token.addon => weight,
+                    // Where nothing else names the line, praise does: 데일리 against 프리미엄.
+                    Class::Filler if !named => policy.weight.unnamed,
+                    _ => base.max(weight),
+                };
                 Unit { text: token.text.clone(), chars, class: token.class, weight, against, addon: token.addon }
             })
             .collect();
@@ -96,6 +111,7 @@ impl Sketch {
             units,
             attributes: features.attributes.clone(),
             brands: features.brands.clone(),
+            brand_attested: features.brands.iter().any(|brand| rarity.count_of(brand) >= ATTESTED),
             domain: features.domain,
             key: features.key.clone(),
         }
