@@ -61,6 +61,9 @@ pub fn same(a: &Features, a_offer: Offer<'_>, b: &Features, b_offer: Offer<'_>, 
     compare(&Sketch::new(a, &rarity, policy), a_offer, &Sketch::new(b, &rarity, policy), b_offer, policy)
 }
 
+/// Words of this weight on both sides that stand against each other name two things.
+const OPPOSED: f64 = 0.4;
+
 struct Sums {
     parts: Vec<Part>,
     total: f64,
@@ -99,9 +102,9 @@ pub(crate) fn compare(a: &Sketch, a_offer: Offer<'_>, b: &Sketch, b_offer: Offer
     facts.deciding_words(&mut sums);
     let evidence = facts.words(kinds_agree, &mut sums);
     offers(a_offer, b_offer, &mut sums);
-    // Brands are not in the key, so equal keys with brands that differ are no equal words.
-    let branded_apart = sums.parts.iter().any(|part| part.name == "brand_field");
-    if !a.key.is_empty() && a.key == b.key && !branded_apart {
+    // Brands and praise are not in the key, so titles with equal keys may yet name two things.
+    let apart = facts.opposed() >= OPPOSED || sums.parts.iter().any(|part| part.name == "brand_field");
+    if !a.key.is_empty() && a.key == b.key && !apart {
         let lift = (0.95 - sums.total).max(0.0);
         sums.add("same_words", lift, String::new);
     }
@@ -422,6 +425,13 @@ impl Facts<'_> {
         evidence
     }
 
+    /// Weight of the words that stand against each other, brands among them.
+    fn opposed(&self) -> f64 {
+        let left = Weighed::of(&self.a.units, &self.found.left);
+        let right = Weighed::of(&self.b.units, &self.found.right);
+        left.against.min(right.against) + left.brand_over.min(right.brand_over)
+    }
+
     fn found_brand(&self) -> bool {
         self.a.units.iter().zip(&self.found.left).any(|(unit, &share)| unit.class == Class::Brand && share >= WHOLE)
     }
@@ -488,6 +498,8 @@ struct Weighed {
 impl Weighed {
     fn of(units: &[Unit], shares: &[f64]) -> Self {
         let mut weighed = Self::default();
+        // The last kind named is the article; one before it says which: 김치 손만두.
+        let last_kind = units.iter().rposition(|unit| unit.class == Class::Kind && !unit.addon);
         for (index, (unit, &share)) in units.iter().zip(shares).enumerate() {
             weighed.agreed += unit.weight * share;
             if matches!(unit.class, Class::Word | Class::Flavour | Class::Origin) && !unit.addon {
@@ -496,7 +508,12 @@ impl Weighed {
             let over = unit.weight * (1.0 - share);
             match unit.class {
                 Class::Brand => weighed.brand_over += over,
-                Class::Kind => weighed.kind_over += over,
+                Class::Kind => {
+                    weighed.kind_over += over;
+                    if last_kind != Some(index) {
+                        weighed.against += unit.against * (1.0 - share);
+                    }
+                }
                 _ => {
                     weighed.over += over;
                     weighed.against += unit.against * (1.0 - share);
