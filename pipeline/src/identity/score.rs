@@ -215,7 +215,9 @@ impl Facts<'_> {
         let in_title = |side: &Sketch, names: &[String]| {
             // 건강 in a title is not the brand 건강마루: only a name may be a part of a brand.
             let name = |unit: &Unit| matches!(unit.class, Class::Word | Class::Brand);
-            let says = |unit: &Unit, name: &String, named: bool| if named { equal(name, &unit.text) } else { *name == unit.text };
+            let says = |unit: &Unit, name: &String, named: bool| {
+                if named { equal(name, &unit.text) } else { *name == unit.text }
+            };
             side.units.iter().any(|unit| names.iter().any(|brand| says(unit, brand, name(unit))))
         };
         let (fields_a, fields_b) = (&self.a.brands, &self.b.brands);
@@ -240,9 +242,7 @@ impl Facts<'_> {
         let attested = self.a.brand_attested && self.b.brand_attested;
         let penalty = &self.policy.penalty;
         let penalty = if attested { penalty.brand_attested } else { penalty.brand_field };
-        sums.add("brand_field", -penalty, || {
-            format!("{} ↔ {}", fields_a.join(" "), fields_b.join(" "))
-        });
+        sums.add("brand_field", -penalty, || format!("{} ↔ {}", fields_a.join(" "), fields_b.join(" ")));
     }
 
     /// Compares the kinds of thing; whether they are the same or near.
