@@ -265,22 +265,12 @@ impl Run<'_> {
     /// Whether a listing that is like one title of a product suits the product: nothing decides against any of its titles,
     /// and it is not far from the listing the product began with.
     fn suits(&self, listing: usize, product: usize) -> bool {
-        let first = self.products.get(product).map(|product| product.first);
-        let mut nearest_first: f64 = 0.0;
-        for other in self.checked(product) {
-            let mut admitted = false;
-            for title in self.range(listing) {
-                let Some(score) = self.compare(title, other) else { continue };
-                admitted |= score.veto.is_none();
-                if self.titles.get(other).map(|title| title.listing) == first {
-                    nearest_first = nearest_first.max(score.total);
-                }
-            }
-            if !admitted {
-                return false;
-            }
-        }
-        nearest_first >= self.policy.same_at - self.policy.drift
+        self.checked(product).into_iter().all(|other| {
+            self.range(listing).any(|title| {
+                self.compare(title, other)
+                    .is_some_and(|score| score.veto.is_none() && score.total >= self.policy.same_at - self.policy.drift)
+            })
+        })
     }
 
     fn join(&mut self, listing: usize, product: usize) {

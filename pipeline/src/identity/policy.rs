@@ -50,6 +50,7 @@ pub struct Penalties {
     pub child: f64,
     pub season_words: f64,
     pub brand_field: f64,
+    pub brand_attested: f64,
     pub kinds_near: f64,
 }
 
@@ -67,6 +68,7 @@ pub struct Weights {
     pub origin: f64,
     pub gender: f64,
     pub filler: f64,
+    pub unnamed: f64,
     pub colour: f64,
     pub addon: f64,
     pub model: f64,
@@ -88,7 +90,7 @@ pub struct Policy {
     pub two_sided: f64,
     /// As `one_sided`, where no name agrees.
     pub one_sided_unnamed: f64,
-    /// How far below `same_at` a member may stand to the first listing of its product.
+    /// How far below `same_at` a member may stand to the other titles of its product.
     pub drift: f64,
     /// Titles of a listing that are looked at.
     pub max_titles: usize,

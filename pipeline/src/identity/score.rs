@@ -61,6 +61,9 @@ pub fn same(a: &Features, a_offer: Offer<'_>, b: &Features, b_offer: Offer<'_>, 
     compare(&Sketch::new(a, &rarity, policy), a_offer, &Sketch::new(b, &rarity, policy), b_offer, policy)
 }
 
+/// Words of this weight on both sides that stand against each other name two things.
+const OPPOSED: f64 = 0.4;
+
 struct Sums {
     parts: Vec<Part>,
     total: f64,
@@ -99,7 +102,9 @@ pub(crate) fn compare(a: &Sketch, a_offer: Offer<'_>, b: &Sketch, b_offer: Offer
     facts.deciding_words(&mut sums);
     let evidence = facts.words(kinds_agree, &mut sums);
     offers(a_offer, b_offer, &mut sums);
-    if !a.key.is_empty() && a.key == b.key {
+    // Brands and praise are not in the key, so titles with equal keys may yet name two things.
+    let apart = facts.opposed() >= OPPOSED || sums.parts.iter().any(|part| part.name == "brand_field");
+    if !a.key.is_empty() && a.key == b.key && !apart {
         let lift = (0.95 - sums.total).max(0.0);
         sums.add("same_words", lift, String::new);
     }
@@ -208,7 +213,12 @@ impl Facts<'_> {
         };
         let meet = |xs: &[String], ys: &[String]| xs.iter().any(|x| ys.iter().any(|y| equal(x, y)));
         let in_title = |side: &Sketch, names: &[String]| {
-            side.units.iter().any(|unit| names.iter().any(|name| equal(name, &unit.text)))
+            // 건강 in a title is not the brand 건강마루: only a name may be a part of a brand.
+            let name = |unit: &Unit| matches!(unit.class, Class::Word | Class::Brand);
+            let says = |unit: &Unit, name: &String, named: bool| {
+                if named { equal(name, &unit.text) } else { *name == unit.text }
+            };
+            side.units.iter().any(|unit| names.iter().any(|brand| says(unit, brand, name(unit))))
         };
         let (fields_a, fields_b) = (&self.a.brands, &self.b.brands);
         if !left.is_empty() && !right.is_empty() {
@@ -228,9 +238,11 @@ impl Facts<'_> {
         if meet(&left, fields_b) || meet(fields_a, &right) || in_title(self.b, fields_a) || in_title(self.a, fields_b) {
             return;
         }
-        sums.add("brand_field", -self.policy.penalty.brand_field, || {
-            format!("{} ↔ {}", fields_a.join(" "), fields_b.join(" "))
-        });
+        // A field may name a seller or a card; one whose brand is in the titles of other listings names a brand.
+        let attested = self.a.brand_attested && self.b.brand_attested;
+        let penalty = &self.policy.penalty;
+        let penalty = if attested { penalty.brand_attested } else { penalty.brand_field };
+        sums.add("brand_field", -penalty, || format!("{} ↔ {}", fields_a.join(" "), fields_b.join(" ")));
     }
 
     /// Compares the kinds of thing; whether they are the same or near.
@@ -396,7 +408,7 @@ impl Facts<'_> {
             evidence += policy.weight.brand * 0.5;
         }
         evidence += self.agreeing_measures(sums, &mut named);
-        let against = left.over.min(right.over);
+        let against = left.against.min(right.against);
         let extra = (left.over - right.over).abs();
         let one_sided = if named >= 0.5 { policy.one_sided } else { policy.one_sided_unnamed };
         // A brand that only one title names says little against, unless the other begins with another, unlisted name.
@@ -411,6 +423,13 @@ impl Facts<'_> {
         let coverage = if evidence > 0.0 { evidence / (evidence + cost) } else { 0.0 };
         sums.add("words", coverage, || self.leftovers());
         evidence
+    }
+
+    /// Weight of the words that stand against each other, brands among them.
+    fn opposed(&self) -> f64 {
+        let left = Weighed::of(&self.a.units, &self.found.left);
+        let right = Weighed::of(&self.b.units, &self.found.right);
+        left.against.min(right.against) + left.brand_over.min(right.brand_over)
     }
 
     fn found_brand(&self) -> bool {
@@ -466,6 +485,8 @@ struct Weighed {
     named: f64,
     /// Not found: names and all that is not told apart below.
     over: f64,
+    /// As `over`, by what the words count against others.
+    against: f64,
     /// Not found: kinds of thing, which are compared on their own.
     kind_over: f64,
     /// Not found: brands.
@@ -477,6 +498,8 @@ struct Weighed {
 impl Weighed {
     fn of(units: &[Unit], shares: &[f64]) -> Self {
         let mut weighed = Self::default();
+        // The last kind named is the article; one before it says which: 김치 손만두.
+        let last_kind = units.iter().rposition(|unit| unit.class == Class::Kind && !unit.addon);
         for (index, (unit, &share)) in units.iter().zip(shares).enumerate() {
             weighed.agreed += unit.weight * share;
             if matches!(unit.class, Class::Word | Class::Flavour | Class::Origin) && !unit.addon {
@@ -485,8 +508,16 @@ impl Weighed {
             let over = unit.weight * (1.0 - share);
             match unit.class {
                 Class::Brand => weighed.brand_over += over,
-                Class::Kind => weighed.kind_over += over,
-                _ => weighed.over += over,
+                Class::Kind => {
+                    weighed.kind_over += over;
+                    if last_kind != Some(index) {
+                        weighed.against += unit.against * (1.0 - share);
+                    }
+                }
+                _ => {
+                    weighed.over += over;
+                    weighed.against += unit.against * (1.0 - share);
+                }
             }
             if index == 0 && unit.class == Class::Word {
                 weighed.head_over = over;

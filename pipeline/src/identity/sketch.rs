@@ -15,6 +15,8 @@ pub struct Rarity {
 
 /// Fewer titles than this tell nothing about rarity.
 const MIN_TITLES: u32 = 200;
+/// A brand that this many titles name is one.
+const ATTESTED: u32 = 3;
 
 impl Rarity {
     /// Counts the words of many titles, once a title.
@@ -39,6 +41,11 @@ impl Rarity {
         rarity
     }
 
+    /// How many titles have the word.
+    fn count_of(&self, word: &str) -> u32 {
+        self.counts.get(word).copied().unwrap_or(0)
+    }
+
     /// A factor on a word's weight, around 1: 0.4 for one that many titles have, 1.3 for one that hardly any has.
     fn factor(&self, word: &str) -> f64 {
         if self.titles < MIN_TITLES {
@@ -57,7 +64,10 @@ pub(crate) struct Unit {
     pub(crate) text: String,
     pub(crate) chars: Vec<char>,
     pub(crate) class: Class,
+    /// What it counts where it agrees, or where the other title just says less: less for a word that many titles have.
     pub(crate) weight: f64,
+    /// What it counts where it stands against another word: common names part products as rare ones do.
+    pub(crate) against: f64,
     pub(crate) addon: bool,
 }
 
@@ -67,6 +77,8 @@ pub struct Sketch {
     pub(crate) units: Vec<Unit>,
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) brands: Vec<String>,
+    /// A brand of the field is in several titles too.
+    pub(crate) brand_attested: bool,
     pub(crate) domain: Option<Domain>,
     pub(crate) key: String,
 }
@@ -74,6 +86,7 @@ pub struct Sketch {
 impl Sketch {
     /// Weighs the words of `features`.
     pub fn new(features: &Features, rarity: &Rarity, policy: &Policy) -> Self {
+        let named = features.tokens.iter().any(|token| token.class == Class::Word && !token.addon);
         let units = features
             .tokens
             .iter()
@@ -85,13 +98,20 @@ impl Sketch {
                 let base = share * base(token.class, chars.len(), features.domain, policy);
                 let factor = rarity.factor(&token.text);
                 let weight = if token.addon { base * policy.weight.addon } else { base * factor };
-                Unit { text: token.text.clone(), chars, class: token.class, weight, addon: token.addon }
+                let against = match token.class {
+                    _ if token.addon => weight,
+                    // Where nothing else names the line, praise does: 데일리 against 프리미엄.
+                    Class::Filler if !named => policy.weight.unnamed,
+                    _ => base.max(weight),
+                };
+                Unit { text: token.text.clone(), chars, class: token.class, weight, against, addon: token.addon }
             })
             .collect();
         Self {
             units,
             attributes: features.attributes.clone(),
             brands: features.brands.clone(),
+            brand_attested: features.brands.iter().any(|brand| rarity.count_of(brand) >= ATTESTED),
             domain: features.domain,
             key: features.key.clone(),
         }
