@@ -278,10 +278,10 @@ fn each_viewer_sees_first_what_they_like() {
     println!("{} others: personal {drawn_own:.4?}, shared {drawn_all:.4?}", drawn.len());
     let better = rows.iter().filter(|row| row[0][0] > row[1][0]).count();
     assert!(better + 1 >= rows.len(), "{better} of {} personas are better served by their own order", rows.len());
-    // Floors just below what was measured: personas 0.6905, 0.3400 and 0.8903 (shared 0.2006, 0.0800 and 0.6444), others 0.6348, 0.3762
-    // and 0.6984 (shared 0.3225, 0.1303 and 0.6262). They may rise, and never sink but with another list of new products to order.
-    assert!(own[0] >= 0.69 && own[1] >= 0.33 && own[2] >= 0.88, "{own:?}");
-    assert!(drawn_own[0] >= 0.63 && drawn_own[1] >= 0.37 && drawn_own[2] >= 0.69, "{drawn_own:?}");
+    // Floors just below what was measured: personas 0.7652, 0.4600 and 0.8903 (shared 0.1737, 0.0850 and 0.6444), others 0.6839, 0.4567
+    // and 0.6984 (shared 0.3054, 0.1326 and 0.6262). They may rise, and never sink but with another list of new products to order.
+    assert!(own[0] >= 0.75 && own[1] >= 0.45 && own[2] >= 0.88, "{own:?}");
+    assert!(drawn_own[0] >= 0.67 && drawn_own[1] >= 0.45 && drawn_own[2] >= 0.69, "{drawn_own:?}");
     assert!(own[0] > 2.0 * all[0] && own[1] > 2.0 * all[1] && own[2] > all[2] + 0.2, "{own:?} {all:?}");
     assert!(
         drawn_own[0] > 1.5 * drawn_all[0] && drawn_own[1] > 2.0 * drawn_all[1] && drawn_own[2] > drawn_all[2],
