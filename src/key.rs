@@ -4,6 +4,10 @@ use std::fmt;
 
 use crate::pack::{Kind, PackId};
 
+const LIVE: &str = "manifest";
+/// What the keys of all packs begin with.
+pub const PACK_PREFIX: &str = "pack/";
+
 /// A key of the snapshot store, with what its value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
@@ -21,13 +25,18 @@ impl Key {
             Self::Pack(kind, _) => kind,
         }
     }
+
+    /// The pack that a key spelled `text` leads to; `None` where it leads to no pack. Its kind does not show in the spelling.
+    pub fn pack_of(text: &str) -> Option<PackId> {
+        PackId::parse(text.strip_prefix(PACK_PREFIX)?)
+    }
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Live => f.write_str("manifest"),
-            Self::Pack(_, id) => write!(f, "pack/{id}"),
+            Self::Live => f.write_str(LIVE),
+            Self::Pack(_, id) => write!(f, "{PACK_PREFIX}{id}"),
         }
     }
 }

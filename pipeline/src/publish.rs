@@ -214,7 +214,7 @@ mod tests {
         type Error = std::io::Error;
 
         fn packs(&mut self) -> Result<BTreeSet<PackId>, Self::Error> {
-            Ok(self.values.keys().filter_map(|key| PackId::parse(key.strip_prefix("pack/")?)).collect())
+            Ok(self.values.keys().filter_map(|key| Key::pack_of(key)).collect())
         }
 
         fn get(&mut self, key: Key) -> Result<Option<Vec<u8>>, Self::Error> {
@@ -267,18 +267,18 @@ mod tests {
         let second = snapshot(&folder.path().join("second"), 2);
         let mut store = Shelf { writes_left: 100, ..Shelf::default() };
         assert_eq!(publish(&first, &mut store, Progress::hidden()).unwrap().written, 2);
-        let live = store.values["manifest"].clone();
+        let live = store.values[&Key::Live.to_string()].clone();
         for cut in 0..3 {
             let mut store = Shelf { values: store.values.clone(), writes_left: cut, ..Shelf::default() };
             assert!(matches!(
                 publish(&second, &mut store, Progress::hidden()),
                 Err(Error::Store { action: "writing", .. })
             ));
-            assert_eq!(store.values["manifest"], live, "cut at write {cut}");
+            assert_eq!(store.values[&Key::Live.to_string()], live, "cut at write {cut}");
             store.writes_left = 100;
             let report = publish(&second, &mut store, Progress::hidden()).unwrap();
             assert_eq!(report.previous.as_deref(), Some(first.manifest().unwrap().snapshot().to_string().as_str()));
-            let manifest = Manifest::parse(store.values["manifest"].clone()).unwrap();
+            let manifest = Manifest::parse(store.values[&Key::Live.to_string()].clone()).unwrap();
             let kept: Vec<_> = manifest.previous().map(|previous| previous.snapshot).collect();
             assert_eq!(kept, [first.manifest().unwrap().snapshot()]);
             assert!(publish(&second, &mut store, Progress::hidden()).unwrap().was_live);
@@ -291,6 +291,6 @@ mod tests {
         let mut store = Shelf { writes_left: 100, flips: true, ..Shelf::default() };
         let error = publish(&snapshot(folder.path(), 1), &mut store, Progress::hidden()).unwrap_err();
         assert!(matches!(error, Error::ReadBack { .. }), "{error}");
-        assert!(!store.values.contains_key("manifest"));
+        assert!(!store.values.contains_key(&Key::Live.to_string()));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use sinsang::key::Key;
+use sinsang::key::{Key, PACK_PREFIX};
 use sinsang::pack::manifest::Manifest;
 use sinsang::pack::{Damage, Kind, PackId};
 
@@ -57,13 +57,17 @@ impl Snapshot {
         self.folder.join(key.to_string())
     }
 
+    fn pack_folder(&self) -> PathBuf {
+        self.folder.join(PACK_PREFIX.trim_end_matches('/'))
+    }
+
     /// Writes `packs` and then the manifest, so that a folder with a manifest is whole. What an earlier build left there goes.
     ///
     /// # Errors
     /// Where the folder holds something else, or can't be written.
     pub fn write(&self, packs: &BTreeMap<PackId, Vec<u8>>, manifest: &[u8]) -> Result<(), Error> {
         self.clear()?;
-        let pack_folder = self.folder.join("pack");
+        let pack_folder = self.pack_folder();
         fs::create_dir_all(&pack_folder).map_err(at(&pack_folder))?;
         for (id, bytes) in packs {
             // The kind does not show in a key's spelling.
@@ -80,14 +84,14 @@ impl Snapshot {
             entries => entries.map_err(at(&self.folder))?,
         };
         let names: Vec<_> = entries.collect::<Result<Vec<_>, _>>().map_err(at(&self.folder))?;
-        if names.iter().any(|entry| entry.file_name() != "manifest" && entry.file_name() != "pack") {
+        let manifest = self.file(Key::Live);
+        let packs = self.pack_folder();
+        if names.iter().any(|entry| entry.path() != manifest && entry.path() != packs) {
             return Err(Error::NotASnapshot { path: self.folder.clone() });
         }
-        let manifest = self.file(Key::Live);
         if manifest.exists() {
             fs::remove_file(&manifest).map_err(at(&manifest))?;
         }
-        let packs = self.folder.join("pack");
         if packs.exists() { fs::remove_dir_all(&packs).map_err(at(&packs)) } else { Ok(()) }
     }
 
@@ -96,7 +100,7 @@ impl Snapshot {
     /// # Errors
     /// Where the folder can't be read.
     pub fn packs(&self) -> Result<Vec<PackId>, Error> {
-        let folder = self.folder.join("pack");
+        let folder = self.pack_folder();
         let entries = fs::read_dir(&folder).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(at(&folder))?;
         Ok(entries.iter().filter_map(|entry| PackId::parse(entry.file_name().to_str()?)).collect())
     }

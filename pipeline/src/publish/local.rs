@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use sinsang::key::Key;
+use sinsang::key::{Key, PACK_PREFIX};
 use sinsang::pack::PackId;
 
 use super::Store;
@@ -105,8 +105,8 @@ impl Store for LocalKv {
     type Error = LocalKvError;
 
     fn packs(&mut self) -> Result<BTreeSet<PackId>, LocalKvError> {
-        let keys = self.ask(&Ask::Keys { prefix: "pack/" })?.keys;
-        Ok(keys.iter().filter_map(|key| PackId::parse(key.strip_prefix("pack/")?)).collect())
+        let keys = self.ask(&Ask::Keys { prefix: PACK_PREFIX })?.keys;
+        Ok(keys.iter().filter_map(|key| Key::pack_of(key)).collect())
     }
 
     fn get(&mut self, key: Key) -> Result<Option<Vec<u8>>, LocalKvError> {
