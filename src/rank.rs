@@ -3,6 +3,8 @@
 //! All arithmetic is on integers, so that native code, the edge's Wasm and the browser's agree bit for bit. Each part is a weight times a
 //! signal that lies within about ±1,024, so that weights compare.
 
+use serde::{Deserialize, Serialize};
+
 use crate::pack::taste::{Taste, weight};
 use crate::time::{HOUR_MS, UnixMillis};
 
@@ -14,7 +16,8 @@ const SOON_HALF_MS: i64 = 12 * HOUR_MS;
 pub const HOUR_BUCKETS: usize = 8;
 
 /// How much each signal counts on a surface. Weights are relative to each other; 0 switches a signal off.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct SurfaceWeights {
     /// Agreement of the viewer's vector with the product's; for tabs, the viewer's weight of the tab.
     pub taste: i32,

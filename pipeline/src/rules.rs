@@ -24,46 +24,26 @@ pub struct Rules {
     pub taste: TasteRules,
 }
 
-/// The weights by surface; `docs/ranking.md` says what each signal is.
+/// The weights by surface, each from -1,000,000 to 1,000,000; `docs/ranking.md` says what each signal is.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ranking {
     /// Of the new-product tab.
-    pub new: Row,
+    pub new: SurfaceWeights,
     /// Of the live order.
-    pub live: Row,
+    pub live: SurfaceWeights,
     /// Of the top tabs.
-    pub tabs: Row,
+    pub tabs: SurfaceWeights,
 }
 
 impl Default for Ranking {
     fn default() -> Self {
         Self {
-            new: Row { taste: 100, channel: 12, hour: 12, soon: 24, on_air: 4, popularity: 10, position: 0 },
-            live: Row { taste: 100, channel: 24, hour: 0, soon: 0, on_air: 0, popularity: 30, position: 0 },
-            tabs: Row { taste: 100, channel: 0, hour: 0, soon: 0, on_air: 0, popularity: 0, position: 100 },
+            new: SurfaceWeights { taste: 100, channel: 12, hour: 12, soon: 24, on_air: 4, popularity: 10, position: 0 },
+            live: SurfaceWeights { taste: 100, channel: 24, hour: 0, soon: 0, on_air: 0, popularity: 30, position: 0 },
+            tabs: SurfaceWeights { taste: 100, channel: 0, hour: 0, soon: 0, on_air: 0, popularity: 0, position: 100 },
         }
     }
-}
-
-/// The weights of one surface's signals, each from -1,000,000 to 1,000,000.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Row {
-    /// Agreement of the viewer's vector with the product's.
-    pub taste: i32,
-    /// The viewer's weight of the channel.
-    pub channel: i32,
-    /// The viewer's weight of the time of day.
-    pub hour: i32,
-    /// How near the broadcast is.
-    pub soon: i32,
-    /// Whether it is on air.
-    pub on_air: i32,
-    /// How much everybody looks for the product.
-    pub popularity: i32,
-    /// For tabs, the place in the shared order.
-    pub position: i32,
 }
 
 /// What a board covers, around the time of the build.
@@ -158,7 +138,7 @@ impl Rules {
             }
         };
         for (surface, row) in [("new", rules.ranking.new), ("live", rules.ranking.live), ("tabs", rules.ranking.tabs)] {
-            for (name, weight) in row.named() {
+            for (name, weight) in named(row) {
                 let field = format!("ranking.{surface}.{name}");
                 fits(
                     weight.unsigned_abs() <= 1_000_000,
@@ -181,29 +161,22 @@ impl Rules {
 
     /// The weights as the edge takes them.
     pub fn weights(&self) -> Weights {
-        Weights { new: self.ranking.new.into(), live: self.ranking.live.into(), tabs: self.ranking.tabs.into() }
+        let Ranking { new, live, tabs } = self.ranking;
+        Weights { new, live, tabs }
     }
 }
 
-impl Row {
-    fn named(self) -> [(&'static str, i32); 7] {
-        [
-            ("taste", self.taste),
-            ("channel", self.channel),
-            ("hour", self.hour),
-            ("soon", self.soon),
-            ("on_air", self.on_air),
-            ("popularity", self.popularity),
-            ("position", self.position),
-        ]
-    }
-}
-
-impl From<Row> for SurfaceWeights {
-    fn from(row: Row) -> Self {
-        let Row { taste, channel, hour, soon, on_air, popularity, position } = row;
-        Self { taste, channel, hour, soon, on_air, popularity, position }
-    }
+fn named(row: SurfaceWeights) -> [(&'static str, i32); 7] {
+    let SurfaceWeights { taste, channel, hour, soon, on_air, popularity, position } = row;
+    [
+        ("taste", taste),
+        ("channel", channel),
+        ("hour", hour),
+        ("soon", soon),
+        ("on_air", on_air),
+        ("popularity", popularity),
+        ("position", position),
+    ]
 }
 
 #[cfg(test)]
