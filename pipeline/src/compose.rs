@@ -185,9 +185,10 @@ pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts) {
         // then is the one as of the window's start. The one that holds afterwards looks back on it.
         let history = history(catalogue, product);
         let judge = |at| verdict::judge(&history, facts.reach, &facts.rules.verdict, at);
-        let before = judge(if ends_at > now { now } else { from });
+        let is_over = ends_at <= now;
+        let before = judge(if is_over { from } else { now });
         let after = judge(now.max(ends_at));
-        *match judge(now).kind {
+        *match if is_over { after.kind } else { before.kind } {
             VerdictKind::New => &mut counts.new,
             VerdictKind::Repeat => &mut counts.repeat,
             VerdictKind::Unknown => &mut counts.unknown,
