@@ -12,11 +12,14 @@ struct Source {
 }
 
 impl Source {
-    /// Lines of code that are compiled into what ships: without comments and without the tests at the end.
+    /// Lines of code that are compiled into what ships: without comments and without the module of tests.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let end = self.text.find("#[cfg(test)]\nmod tests").unwrap_or(self.text.len());
-        let lines = self.text.get(..end).unwrap_or_default().lines();
-        (1..).zip(lines).filter(|(_, line)| !line.trim_start().starts_with("//"))
+        let mut is_test = false;
+        (1..).zip(self.text.lines()).filter(move |(_, line)| {
+            let was_test = is_test;
+            is_test = (is_test || *line == "mod tests {") && *line != "}";
+            !was_test && !is_test && !line.trim_start().starts_with("//")
+        })
     }
 
     fn is_edge(&self) -> bool {
