@@ -1,5 +1,3 @@
 //! How good the pipeline's decisions are, measured on labelled data.
 
-pub mod identity;
-
-pub use identity::{Error, IdentityReport, identity};
+pub use sinsang_identity::evaluate as identity;

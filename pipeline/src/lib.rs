@@ -6,10 +6,8 @@ pub mod compose;
 pub mod engine;
 pub mod evaluate;
 pub mod generate;
-pub mod identity;
 pub mod import;
 pub mod inspect;
-pub mod listing;
 pub mod progress;
 pub mod publish;
 pub mod reject;
@@ -20,5 +18,6 @@ pub mod source;
 pub mod table;
 pub mod table_write;
 pub mod taste;
-pub mod verdict;
 pub mod verify;
+
+pub use sinsang_identity::{identity, listing, verdict};

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use sinsang::time::{DAY_MS, UnixMillis};
-use sinsang_pipeline::evaluate;
-use sinsang_pipeline::identity::{
+use sinsang_identity::evaluate;
+use sinsang_identity::identity::{
     Joined, Listing, Offer, Policy, ProductId, Resolution, Sameness, resolve, same, title_groups,
 };
-use sinsang_pipeline::listing::{Features, Lexicon, MAX_TITLE_BYTES, Measure};
+use sinsang_identity::listing::{Features, Lexicon, MAX_TITLE_BYTES, Measure};
 
 fn table() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/title_pairs.tsv")
