@@ -46,10 +46,11 @@ say = @printf '\033[1m==> %s\033[0m\n' $(1)
 MANIFESTS := Cargo.toml Cargo.lock rust-toolchain.toml
 EDGE_SOURCES := $(MANIFESTS) $(shell find src -type f)
 CLI_SOURCES := $(EDGE_SOURCES) $(shell find identity pipeline -type f -not -path '*/tests/*')
+CLUSTER_SOURCES := $(CLI_SOURCES) $(shell find cluster -type f -not -path '*/tests/*')
 PAGE_TESTS := $(wildcard tests/page/*.test.mjs)
 
 ##@ Use
-.PHONY: help run stop cli data publish
+.PHONY: help run stop cli cluster data publish
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
@@ -61,6 +62,8 @@ stop: ## stop a `make run` that was left in the background
 
 cli: bin/sinsang ## build the sinsang command into bin/sinsang
 
+cluster: bin/sinsang-cluster ## build the command that can use a cluster, its scheduler and its executor into bin/sinsang-cluster
+
 data: cli ## make the tables and the snapshot of DATA in .demo/
 	@node scripts/run.mjs data
 
@@ -68,15 +71,15 @@ publish: cli node_modules/.stamp ## publish the snapshot of DATA to local KV
 	@node scripts/run.mjs publish
 
 ##@ Test
-.PHONY: test lint test-core test-identity test-pipeline test-wasm test-edge test-page size
-test: lint test-core test-identity test-pipeline test-wasm size test-edge test-page ## everything below, in this order
+.PHONY: test lint test-core test-identity test-pipeline test-wasm test-edge test-page size lint-cluster test-cluster
+test: lint test-core test-identity test-pipeline test-wasm size test-edge test-page lint-cluster test-cluster ## everything below, in this order
 	$(call say,'all tests passed')
 
 lint: prerequisites node_modules/.stamp ## fmt, clippy on host and wasm32 with warnings denied
 	$(call say,'formatting')
 	$(CARGO) fmt --all --check
 	$(call say,'clippy on the host (about 4 minutes the first time)')
-	$(CARGO) clippy $(LIGHT) --workspace --all-targets -- -D warnings
+	$(CARGO) clippy $(LIGHT) --workspace --exclude sinsang-cluster --all-targets -- -D warnings
 	$(call say,'clippy on wasm32')
 	$(CARGO) clippy $(LIGHT) -p sinsang $(WASM) --lib --test wasm -- -D warnings
 
@@ -107,6 +110,15 @@ test-edge: worker cli ## whole requests against the built Worker in workerd
 test-page: worker cli apt-packages ## the page in Chromium against the built Worker
 	$(call say,'the page in Chromium')
 	node scripts/test-page.mjs $(or $(FILE),$(PAGE_TESTS))
+
+# Ballista asks more of DataFusion than the command does: in one cargo command with it, the rest would be built a second time.
+lint-cluster: prerequisites ## clippy on the cluster, apart because it builds another DataFusion
+	$(call say,'clippy on the cluster (about CLIPPY_MINUTES minutes the first time)')
+	$(CARGO) clippy $(LIGHT) -p sinsang-cluster --all-targets -- -D warnings
+
+test-cluster: prerequisites ## builds on a scheduler and two executors as processes, against the embedded engine
+	$(call say,'tests of the cluster (builds DataFusion and Ballista the first time: about BUILD_MINUTES minutes)')
+	$(CARGO) test $(LIGHT) -p sinsang-cluster
 
 ##@ Parts
 .PHONY: worker tools node_modules prerequisites apt-packages port fmt clean
@@ -142,6 +154,12 @@ bin/sinsang: $(CLI_SOURCES) | prerequisites
 	$(CARGO) build $(LIGHT) -p sinsang-pipeline --bin sinsang
 	@mkdir -p bin
 	@install -m 755 "$$CARGO_TARGET_DIR/light/sinsang" bin/sinsang
+
+bin/sinsang-cluster: $(CLUSTER_SOURCES) | prerequisites
+	$(call say,'building DataFusion and Ballista and the sinsang-cluster command (about BUILD_MINUTES minutes the first time)')
+	$(CARGO) build $(LIGHT) -p sinsang-cluster
+	@mkdir -p bin
+	@install -m 755 "$$CARGO_TARGET_DIR/light/sinsang-cluster" bin/sinsang-cluster
 
 build/index.js: $(EDGE_SOURCES) node_modules/.stamp | tools
 	$(call say,'building the Worker (about 2 minutes the first time)')

@@ -92,12 +92,12 @@ impl History {
 /// An [`Error`] that names the file and the place in it, where that is what is wrong.
 pub async fn read(options: &Options, now: UnixMillis) -> Result<History, Error> {
     let source_options = source::Options {
-        work_dir: std::env::temp_dir(),
+        work_dir: options.engine.work_dir(),
         rejects: options.rejects.clone(),
         limit: options.limit,
         progress: options.progress,
     };
-    let mut source = Source::new(engine::open(&options.engine)?, source_options)?;
+    let mut source = Source::new(engine::connect(&options.engine).await?, source_options)?;
     let path = find_table(&options.input, "broadcasts")?;
     let path = path.ok_or_else(|| Error::NoBroadcasts { input: options.input.clone() })?;
     let broadcasts = source.open_broadcasts(&path, now).await?;

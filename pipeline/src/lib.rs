@@ -1,7 +1,9 @@
 //! The pipeline of Sinsang: schedules, history and events in, a published snapshot out.
 
+pub mod arguments;
 pub mod build;
 pub mod catalogue;
+pub mod command;
 pub mod compose;
 pub mod engine;
 pub mod evaluate;
