@@ -145,7 +145,8 @@ fn only_reply_writes_cache_control() {
 
 #[test]
 fn only_key_spells_a_key() {
-    let all: Vec<Source> = ["src", "identity/src", "pipeline/src", "cluster/src"].into_iter().flat_map(sources).collect();
+    let all: Vec<Source> =
+        ["src", "identity/src", "pipeline/src", "cluster/src"].into_iter().flat_map(sources).collect();
     let places: Vec<String> = all
         .iter()
         .filter(|source| source.path != "src/key.rs")

@@ -65,7 +65,9 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), expected);
         }
-        for bad in ["", "127.0.0.1:6000", "http://127.0.0.1:6000", "df://", "df://a:b", "df://a:1/x", "df://u@a:1", "df://a?x"] {
+        for bad in
+            ["", "127.0.0.1:6000", "http://127.0.0.1:6000", "df://", "df://a:b", "df://a:1/x", "df://u@a:1", "df://a?x"]
+        {
             let error = bad.parse::<Address>().unwrap_err().to_string();
             assert!(error.contains(bad) && error.contains("df://HOST:PORT"), "{error}");
         }

@@ -28,18 +28,15 @@ pub(crate) struct Executor {
     /// The scheduler to work for.
     #[arg(long, value_name = "URL", default_value = "df://127.0.0.1:50050")]
     scheduler: Address,
-    /// The address to listen at, for the scheduler, other executors and clients.
+    /// The address to listen at, for other executors and clients.
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     host: IpAddr,
     /// The name or address under which they reach this machine [default: HOST].
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// The port that answers are fetched from.
+    /// The port that intermediate results and answers are fetched from.
     #[arg(long, default_value_t = 50051)]
     port: u16,
-    /// The port that tasks come to.
-    #[arg(long, value_name = "PORT", default_value_t = 50052)]
-    task_port: u16,
     /// Tasks that are worked on at once [default: the cores].
     #[arg(long, value_name = "N")]
     cores: Option<NonZeroUsize>,
@@ -50,9 +47,6 @@ pub(crate) struct Executor {
     /// system's temporary folder].
     #[arg(long, value_name = "FOLDER")]
     work_dir: Option<PathBuf>,
-    /// Seconds between two signs of life.
-    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
-    heartbeat: u64,
     #[command(flatten)]
     pub(crate) log: crate::Log,
 }
@@ -82,7 +76,6 @@ impl Executor {
             bind_host: crate::url_host(self.host),
             external_host: Some(self.name.clone().unwrap_or_else(|| crate::url_host(self.host))),
             port: self.port,
-            grpc_port: self.task_port,
             scheduler_host: self.scheduler.host.clone(),
             scheduler_port: self.scheduler.port,
             scheduler_connect_timeout_seconds: CONNECT_WITHIN_S,
@@ -91,7 +84,7 @@ impl Executor {
             work_dir: Some(folder.path().to_string_lossy().into_owned()),
             job_data_clean_up_interval_seconds: CLEAN_EVERY_S,
             job_data_ttl_seconds: KEEP_S,
-            executor_heartbeat_interval_seconds: self.heartbeat,
+            task_scheduling_policy: crate::SCHEDULING,
             override_function_registry: Some(Arc::new(registry)),
             ..ExecutorProcessConfig::default()
         };

@@ -4,6 +4,7 @@
 
 mod address;
 mod executor;
+mod loss;
 mod persistence;
 mod readiness;
 mod scheduler;
@@ -14,6 +15,7 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
+use ballista_core::config::TaskSchedulingPolicy;
 use clap::{Args, CommandFactory as _, FromArgMatches};
 use log::LevelFilter;
 use sinsang::time::UnixMillis;
@@ -22,6 +24,10 @@ use sinsang_pipeline::command::{self, Surroundings};
 
 use executor::Executor;
 use scheduler::Scheduler;
+
+/// Executors come for tasks. Where tasks are sent to them instead, the scheduler of Ballista 55.0.0 never gets back the cores of those that it
+/// called off, and later questions wait for ever (<https://github.com/apache/datafusion-ballista/issues/2418>).
+const SCHEDULING: TaskSchedulingPolicy = TaskSchedulingPolicy::PullStaged;
 
 fn main() -> ExitCode {
     let command = Arguments::command()

@@ -1,7 +1,8 @@
 //! Answers that outlive an executor: each is taken whole before it is passed on, and asked for again where it could not be.
 //!
-//! Ballista works lost tasks over again, but not a finished answer: its parts lie with the executors that made them until they are fetched,
-//! and an executor that dies in between takes its part along. It also lets a question wait for executors that never come.
+//! The parts of an answer lie with the executors that made them until they are fetched; an executor that dies takes its parts along, and the
+//! scheduler calls off questions that a lost executor had a part in (`loss.rs`). Ballista's client would end with an error there. It would
+//! also wait without an end for executors that never come.
 
 use std::fmt;
 use std::io::{Seek as _, SeekFrom};
@@ -56,7 +57,11 @@ impl QueryPlanner for PersistentPlanner {
         let plan = self.ballista.create_physical_plan(logical_plan, session).await?;
         // Questions about the catalogue are answered here, and need no cluster.
         let is_distributed = plan.downcast_ref::<DistributedQueryExec<LogicalPlanNode>>().is_some();
-        Ok(if is_distributed { Arc::new(PersistentExec { question: plan, address: self.address.clone() }) } else { plan })
+        Ok(if is_distributed {
+            Arc::new(PersistentExec { question: plan, address: self.address.clone() })
+        } else {
+            plan
+        })
     }
 }
 

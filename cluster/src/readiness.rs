@@ -24,7 +24,9 @@ const LOST_LOOKS: u32 = 60;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// Nothing listens there, or it can't be reached.
-    #[error("no scheduler answers at {address}: {source}; start one with `sinsang-cluster scheduler`, or check host and port")]
+    #[error(
+        "no scheduler answers at {address}: {source}; start one with `sinsang-cluster scheduler`, or check host and port"
+    )]
     Unreachable { address: Address, source: io::Error },
     /// Something else listens there.
     #[error("what answers at {address} is no scheduler: {detail}; check host and port")]

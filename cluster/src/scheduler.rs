@@ -13,11 +13,11 @@ use clap::Args;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{FunctionRegistry as _, SessionState};
 use datafusion::prelude::SessionConfig;
-use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use sinsang_pipeline::engine;
 use tokio::net::TcpListener;
 
 use crate::address::{Address, SCHEDULER_PORT};
+use crate::loss;
 
 /// Run a cluster's scheduler, until it is ended.
 #[derive(Debug, Args)]
@@ -31,8 +31,9 @@ pub(crate) struct Scheduler {
     /// The name or address under which executors reach this machine [default: HOST].
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Seconds without a sign of life after which an executor counts as lost and its tasks are given to others.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(2..=3600))]
+    /// Seconds without a sign of life after which an executor counts as lost and its tasks are given to others. A busy one gives a sign every
+    /// five seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(10..=3600))]
     executor_timeout: u64,
     #[command(flatten)]
     pub(crate) log: crate::Log,
@@ -69,15 +70,19 @@ impl Scheduler {
             external_host: host,
             bind_host: self.host.to_string(),
             bind_port: port,
+            scheduling_policy: crate::SCHEDULING,
             executor_timeout_seconds: self.executor_timeout,
             expire_dead_executor_interval_seconds: (self.executor_timeout / 5).max(1),
             no_executors_grace_period_seconds: self.executor_timeout,
+            // A stage is never worked on twice; see the module `loss`.
+            stage_max_failures: 1,
             override_session_builder: Some(Arc::new(session)),
             ..SchedulerConfig::default()
         });
         config.validate()?;
         let cluster = BallistaCluster::new_from_config(&config).await?;
-        let scheduler = create_scheduler::<LogicalPlanNode, PhysicalPlanNode>(cluster, config).await?;
+        let scheduler: loss::Server = create_scheduler(cluster, config).await?;
+        tokio::spawn(loss::call_off(scheduler.clone(), scheduler.cluster_state_events().await?));
         log::info!("scheduler at {reached_at}");
         Ok(start_grpc_service_with_listener(listener, scheduler).await?)
     }

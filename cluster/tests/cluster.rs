@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use process::{Cluster, Process, free_ports};
+use process::{Cluster, Process, free_port};
 
 const NOW: &str = "2026-11-22T12:34:56+09:00";
 
@@ -29,7 +29,8 @@ fn made() -> &'static Made {
         let folder = tempfile::tempdir().unwrap();
         let tables = folder.path().join("tables");
         let tables = tables.to_str().unwrap();
-        let generate = ["generate", "--quick", "--days", "30", "--users", "60", "--now", NOW, "--out", tables, "--quiet"];
+        let generate =
+            ["generate", "--quick", "--days", "30", "--users", "60", "--now", NOW, "--out", tables, "--quiet"];
         assert!(Process::start("generate", folder.path(), &generate).wait().success());
         // Few enough events for some users to count as bots: the question after them is asked too.
         fs::write(folder.path().join("rules.toml"), "[taste]\nmax_events_per_user = 150\n").unwrap();
@@ -96,18 +97,21 @@ fn a_cluster_of_two_executors_builds_the_same_bytes_as_an_embedded_engine() {
     assert!(build.wait().success(), "{}", build.said());
     made.assert_same("distributed", &build);
     for executor in &cluster.executors {
-        assert!(executor.said().contains("Execute task"), "both worked");
+        assert!(executor.said().contains("Received task"), "both worked");
     }
     let left: Vec<_> = fs::read_dir(made.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert!(!left.iter().any(|name| name.to_string_lossy().starts_with("sinsang-")), "staged tables are gone: {left:?}");
+    assert!(
+        !left.iter().any(|name| name.to_string_lossy().starts_with("sinsang-")),
+        "staged tables are gone: {left:?}"
+    );
 }
 
 #[test]
 fn an_executor_that_is_killed_half_way_does_not_change_the_answer() {
     let (made, mut cluster) = (made(), Cluster::start(2));
     let mut build = made.build("bereft", Some(&cluster.url));
-    // The trial question is answered, and this one holds finished parts of a later question.
-    cluster.executors[1].wait_until_said("Execute task", 8);
+    // The trial question is answered, and this one holds finished parts of a later one.
+    cluster.executors[1].wait_until_said("Finished task", 12);
     cluster.executors[1].kill();
     assert!(build.is_running(), "it was killed too late");
     assert!(build.wait().success(), "{}", build.said());
@@ -115,10 +119,21 @@ fn an_executor_that_is_killed_half_way_does_not_change_the_answer() {
 }
 
 #[test]
+fn an_executor_that_hangs_half_way_does_not_change_the_answer() {
+    let (made, mut cluster) = (made(), Cluster::start(2));
+    let mut build = made.build("hindered", Some(&cluster.url));
+    cluster.executors[1].wait_until_said("Finished task", 20);
+    cluster.executors[1].hang();
+    assert!(build.is_running(), "it was stopped too late");
+    assert!(build.wait().success(), "{}", build.said());
+    made.assert_same("hindered", &build);
+}
+
+#[test]
 fn a_cluster_that_loses_all_executors_is_an_error_and_leaves_no_snapshot() {
     let (made, mut cluster) = (made(), Cluster::start(1));
     let mut build = made.build("abandoned", Some(&cluster.url));
-    cluster.executors[0].wait_until_said("Execute task", 3);
+    cluster.executors[0].wait_until_said("Finished task", 3);
     cluster.executors[0].kill();
     assert!(build.is_running(), "it was killed too late");
     assert_eq!(build.wait().code(), Some(1), "{}", build.said());
@@ -133,13 +148,16 @@ fn a_scheduler_without_executors_is_an_error_that_says_so() {
     assert_eq!(build.wait().code(), Some(1), "{}", build.said());
     let error: Value = serde_json::from_str(&build.said()).unwrap();
     let error = error["error"].as_str().unwrap();
-    assert!(error.contains(&cluster.url) && error.contains("no executor") && error.contains("sinsang-cluster executor"), "{error}");
+    assert!(
+        error.contains(&cluster.url) && error.contains("no executor") && error.contains("sinsang-cluster executor"),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_wrong_address_is_an_error_that_names_it() {
     let made = made();
-    let [closed, _] = free_ports();
+    let closed = free_port();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent_port = silent.local_addr().unwrap().port();
     for (number, (url, expected)) in [
@@ -163,8 +181,17 @@ fn a_work_folder_that_cannot_be_used_is_named() {
     let tables = made.folder.path().join("tables");
     let output = made.folder.path().join("homeless");
     let arguments = [
-        "build", "--input", tables.to_str().unwrap(), "--output", output.to_str().unwrap(), "--now", NOW, "--cluster", &cluster.url,
-        "--work-dir", "/nowhere",
+        "build",
+        "--input",
+        tables.to_str().unwrap(),
+        "--output",
+        output.to_str().unwrap(),
+        "--now",
+        NOW,
+        "--cluster",
+        &cluster.url,
+        "--work-dir",
+        "/nowhere",
     ];
     let mut build = Process::start("homeless", made.folder.path(), &arguments);
     assert_eq!(build.wait().code(), Some(1));
@@ -177,7 +204,7 @@ fn the_roles_explain_themselves_and_the_commands_are_those_of_sinsang() {
     for (arguments, expected) in [
         (vec!["--help"], vec!["build", "publish", "scheduler", "executor"]),
         (vec!["scheduler", "--help"], vec!["--host", "--port", "--executor-timeout"]),
-        (vec!["executor", "--help"], vec!["--scheduler", "--task-port", "--work-dir", "--memory"]),
+        (vec!["executor", "--help"], vec!["--scheduler", "--port", "--work-dir", "--memory"]),
         (vec!["build", "--help"], vec!["--cluster", "--work-dir"]),
     ] {
         let mut help = Process::start("help", folder.path(), &arguments);

@@ -100,7 +100,15 @@ pub struct Options {
 impl Default for Options {
     /// 2 GiB of memory, 100 GiB of spill, a partition for each core.
     fn default() -> Self {
-        Self { memory_bytes: 2 << 30, pool: Pool::Fair, partitions: None, cluster: None, work_dir: None, spill_dir: None, spill_bytes: 100 << 30 }
+        Self {
+            memory_bytes: 2 << 30,
+            pool: Pool::Fair,
+            partitions: None,
+            cluster: None,
+            work_dir: None,
+            spill_dir: None,
+            spill_bytes: 100 << 30,
+        }
     }
 }
 

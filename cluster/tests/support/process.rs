@@ -53,7 +53,11 @@ impl Process {
     pub(crate) fn wait_until_said(&mut self, text: &str, times: usize) {
         let since = Instant::now();
         while self.said().matches(text).count() < times {
-            assert!(self.is_running() && since.elapsed() < PATIENCE, "never said {text:?} {times} times:\n{}", self.said());
+            assert!(
+                self.is_running() && since.elapsed() < PATIENCE,
+                "never said {text:?} {times} times:\n{}",
+                self.said()
+            );
             sleep(Duration::from_millis(10));
         }
     }
@@ -69,6 +73,12 @@ impl Process {
             assert!(since.elapsed() < PATIENCE, "did not end:\n{}", self.said());
             sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Stops it as a machine that hangs: its connections stay, and nothing moves any more.
+    pub(crate) fn hang(&self) {
+        let stop = Command::new("kill").args(["-STOP", &self.child.id().to_string()]).status().unwrap();
+        assert!(stop.success());
     }
 
     /// Ends it as a machine that loses its power does: it can't say goodbye to anybody.
@@ -95,33 +105,29 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts them, and waits until all executors are known to the scheduler.
+    /// Starts them, and waits until all executors come for tasks.
     pub(crate) fn start(executors: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let arguments = ["scheduler", "--port", "0", "--executor-timeout", "3"];
+        let arguments = ["scheduler", "--port", "0", "--executor-timeout", "10"];
         let mut scheduler = Process::start("scheduler", folder.path(), &arguments);
         scheduler.wait_until_said("scheduler at df://", 1);
         let said = scheduler.said();
         let url = said.split("scheduler at ").nth(1).unwrap().lines().next().unwrap().to_owned();
         let mut cluster = Self { url, executors: Vec::new(), _scheduler: scheduler, folder };
         for number in 0..executors {
-            let ports = free_ports();
-            let [port, task_port] = ports.map(|port| port.to_string());
+            let port = free_port().to_string();
             let name = format!("executor-{number}");
-            let arguments = [
-                "executor", "--scheduler", &cluster.url, "--port", &port, "--task-port", &task_port, "--cores", "2", "--heartbeat", "1",
-            ];
+            let arguments = ["executor", "--scheduler", &cluster.url, "--port", &port, "--cores", "2"];
             cluster.executors.push(Process::start(&name, cluster.folder.path(), &arguments));
         }
         for executor in &mut cluster.executors {
-            executor.wait_until_said("Executor registration succeed", 1);
+            executor.wait_until_said("Starting poll work loop", 1);
         }
         cluster
     }
 }
 
-/// Two ports that nobody listens at.
-pub(crate) fn free_ports() -> [u16; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
+/// A port that nobody listens at.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
