@@ -251,6 +251,16 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn the_hash_takes_any_kind_of_text() {
+        let ctx = own_context(&SessionContext::new());
+        for kind in ["Utf8", "Utf8View", "LargeUtf8"] {
+            let question = format!("SELECT taste_hash(arrow_cast('신상', '{kind}')) AS hash");
+            let answer = ctx.sql(&question).await.unwrap().collect().await.unwrap();
+            assert_eq!(answer[0].column(0).as_primitive::<Int64Type>().value(0), user_hash("신상"), "{kind}");
+        }
+    }
+
     #[test]
     fn the_hash_spreads_users_evenly() {
         let mut buckets = [0; 16];
