@@ -54,7 +54,7 @@ PAGE_TESTS := $(wildcard tests/page/*.test.mjs)
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
-run: port worker cli ## serve the whole system: make run [PORT=8787] [DATA=demo|retail]
+run: port worker page cli ## serve the whole system: make run [PORT=8787] [DATA=demo|retail]
 	@node scripts/run.mjs serve
 
 stop: ## stop a `make run` that was left in the background
@@ -107,7 +107,7 @@ test-edge: worker cli ## whole requests against the built Worker in workerd
 	$(call say,'whole requests in workerd')
 	node --test --test-concurrency=2 --test-reporter=spec $(if $(ONLY),--test-name-pattern='$(ONLY)') $(or $(FILE),tests/edge/*.test.mjs)
 
-test-page: worker cli apt-packages ## the page in Chromium against the built Worker
+test-page: worker page cli apt-packages ## the page in Chromium against the built Worker
 	$(call say,'the page in Chromium')
 	node scripts/test-page.mjs $(or $(FILE),$(PAGE_TESTS))
 
@@ -121,8 +121,10 @@ test-cluster: prerequisites ## builds on a scheduler and two executors as proces
 	$(CARGO) test $(LIGHT) -p sinsang-cluster
 
 ##@ Parts
-.PHONY: worker tools node_modules prerequisites apt-packages port fmt clean
+.PHONY: worker page tools node_modules prerequisites apt-packages port fmt clean
 worker: build/index.js ## build the Worker into build/
+
+page: www/built/core.js ## build what the preview page takes along into www/built/
 
 tools: prerequisites ## install worker-build and wasm-bindgen under SINSANG_CACHE
 	@scripts/tools.sh
@@ -139,7 +141,7 @@ fmt: ## format the Rust sources
 	$(CARGO) fmt --all
 
 clean: ## remove what was built and made, but not SINSANG_CACHE
-	rm -rf build bin .demo .wrangler www/demo target .cache/test
+	rm -rf build bin .demo .wrangler www/demo www/built target .cache/test
 
 port: prerequisites
 	@node scripts/run.mjs port
@@ -164,3 +166,7 @@ bin/sinsang-cluster: $(CLUSTER_SOURCES) | prerequisites
 build/index.js: $(EDGE_SOURCES) node_modules/.stamp | tools
 	$(call say,'building the Worker (about 2 minutes the first time)')
 	@scripts/worker.sh
+
+www/built/core.js: $(EDGE_SOURCES) scripts/page.sh node_modules/.stamp | tools
+	$(call say,'building the core for the preview page (about a minute the first time)')
+	@scripts/page.sh

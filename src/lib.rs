@@ -9,6 +9,8 @@
 //! 5. [`surface`] chooses what is shown at that time, [`rank`] orders it for the viewer, and the items' ready JSON is copied.
 //! 6. [`reply`] sets status and headers, and decides what may be shared.
 //!
+//! [`preview`] runs steps 5 and what it needs in the preview page's browser, on packs that the page downloaded.
+//!
 //! Everything but `edge` is pure: no I/O, no clock, no randomness, no async.
 #![cfg_attr(
     not(test),
@@ -26,12 +28,13 @@
 
 pub mod auth;
 pub mod breaker;
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", feature = "edge"))]
 pub mod edge;
 pub mod key;
 pub mod load;
 pub mod memory;
 pub mod pack;
+pub mod preview;
 pub mod rank;
 pub mod reply;
 pub mod request;
