@@ -111,20 +111,38 @@ describe("the phone", () => {
     await close();
   });
 
-  test("adds pages without a product twice", async () => {
-    const { page, close } = await open(browser, base);
-    const seen = new Set(await products(page, "#new-items"));
-    for (let turn = 0; turn < 3; turn += 1) {
-      const more = page.locator('#new-more [data-key="more"]');
-      if ((await more.count()) === 0) break;
-      const count = await page.locator("#new-items article").count();
-      await more.click();
-      await page.waitForFunction((had) => document.querySelectorAll("#new-items article").length > had, count);
-      const all = await products(page, "#new-items");
-      for (const id of all) seen.add(id);
-      assert.equal(all.length, seen.size, "no product twice, none gone");
-    }
-    assert.ok(seen.size > 20, "the data has more than a page");
+  for (const sort of ["recommended", "soonest"]) {
+    test(`adds pages behind what is there as the list is scrolled, ${sort}, without a product twice`, async () => {
+      const { page, close } = await open(browser, base, `/?sort=${sort}`);
+      const seen = new Set(await products(page, "#new-items"));
+      await page.evaluate(() => (document.querySelector("#new-items article").marked = true));
+      for (let turn = 0; turn < 3; turn += 1) {
+        if ((await page.locator('#new-more [data-key="more"]').count()) === 0) break;
+        const count = await page.locator("#new-items article").count();
+        await page.evaluate(() => (document.querySelector("#surface").scrollTop = 1e6));
+        await page.waitForFunction((had) => document.querySelectorAll("#new-items article").length > had, count);
+        const all = await products(page, "#new-items");
+        for (const id of all) seen.add(id);
+        assert.equal(all.length, seen.size, "no product twice, none gone");
+      }
+      assert.ok(seen.size > 20, "the data has more than a page");
+      const days = await page.locator(".day").evaluateAll((all) => all.map((one) => one.dataset.day));
+      assert.equal(new Set(days).size, days.length, "a day goes on under its own heading");
+      assert.ok(await page.evaluate(() => document.querySelector("#new-items article").marked), "nothing is drawn anew");
+      await close();
+    });
+  }
+
+  test("remembers alarms in this browser", async () => {
+    const { page, requests, close } = await open(browser, base, "/?sort=soonest");
+    const alarm = page.locator("#new-items .alarm").first();
+    await alarm.click();
+    assert.equal(await alarm.getAttribute("aria-pressed"), "true");
+    assert.ok(!(await page.locator("#sheet").isVisible()), "the card stays closed");
+    await page.reload();
+    await settled(page);
+    assert.equal(await page.locator("#new-items .alarm").first().getAttribute("aria-pressed"), "true");
+    assert.ok(requests.every(({ path }) => !path.includes("alarm") || path === "/page/alarm.js"));
     await close();
   });
 

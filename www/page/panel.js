@@ -30,7 +30,9 @@ export class Panel {
     autocomplete: "off",
     spellcheck: "false",
     placeholder: "예: u000123",
+    list: "viewer-names",
   });
+  #viewerNames = element("datalist", { id: "viewer-names" });
   #time = element("input", { id: "time", type: "datetime-local", onchange: () => this.#typedTime() });
   #timeNow = element(
     "button",
@@ -68,6 +70,8 @@ export class Panel {
   #nowMs = 0;
   #asOfMs = null;
   #offered = null;
+  /** Those on the phone, whose starts and ends are the boundaries near by. */
+  #broadcasts = [];
 
   constructor(root, acts) {
     this.#acts = acts;
@@ -75,7 +79,8 @@ export class Panel {
       element("legend", {}, "누가 보나요"),
       element("label", { for: "viewer" }, "사용자"),
       this.#viewerSelect,
-      element("label", { for: "viewer-text" }, "사용자 ID 직접 입력"),
+      this.#viewerNames,
+      element("label", { for: "viewer-text" }, "사용자 찾기 · 직접 입력"),
       element(
         "form",
         { class: "line", onsubmit: (event) => this.#typedViewer(event) },
@@ -94,6 +99,12 @@ export class Panel {
         JUMPS.map(([label, byMs]) =>
           element("button", { type: "button", class: "button", onclick: () => this.#jump(byMs) }, label),
         ),
+      ),
+      element(
+        "div",
+        { class: "jumps two", role: "group", "aria-label": "방송 경계로 옮기기" },
+        element("button", { type: "button", class: "button", onclick: () => this.#boundary(-1) }, "◀ 앞 경계"),
+        element("button", { type: "button", class: "button", onclick: () => this.#boundary(1) }, "뒤 경계 ▶"),
       ),
       element("label", { for: "time-slider" }, "편성 기간에서 고르기"),
       this.#slider,
@@ -136,6 +147,10 @@ export class Panel {
     const { state, preview, token, status, viewers } = model;
     this.#nowMs = model.clock.now(null);
     this.#asOfMs = preview === null ? null : state.asOfMs;
+    this.#broadcasts = [
+      ...(model.home?.live.items ?? []).map((item) => item.broadcast),
+      ...(model.home?.new.items ?? []).flatMap((item) => item.broadcasts),
+    ];
     this.#showClosed(model);
     this.#who.disabled = preview === null || token !== "";
     this.#when.disabled = preview === null;
@@ -193,6 +208,9 @@ export class Panel {
         element("option", { value: "" }, "비회원"),
         ...viewers.map((one) => element("option", { value: one.user_id }, `${one.label} (${one.user_id})`)),
         ...(known || viewer === "" ? [] : [element("option", { value: viewer }, `직접 입력: ${viewer}`)]),
+      );
+      this.#viewerNames.replaceChildren(
+        ...viewers.map((one) => element("option", { value: one.user_id, label: one.label })),
       );
       this.#offered = offered;
     }
@@ -268,6 +286,19 @@ export class Panel {
   #jump(byMs) {
     const fromMs = this.#asOfMs ?? Math.floor(this.#nowMs / 60_000) * 60_000;
     this.#acts.change({ asOfMs: fromMs + byMs });
+  }
+
+  /** Goes to where a slot next begins or ends, or to the last second before the slots on air began. */
+  #boundary(direction) {
+    const atMs = this.#asOfMs ?? this.#nowMs;
+    const times = this.#broadcasts.flatMap(({ starts_at, ends_at }) => [Date.parse(starts_at), Date.parse(ends_at)]);
+    const begun = times.filter((time) => time <= atMs);
+    const coming = times.filter((time) => time > atMs);
+    if (direction > 0 && coming.length > 0) this.#acts.change({ asOfMs: Math.min(...coming) });
+    if (direction < 0 && begun.length > 0) {
+      const last = Math.max(...begun);
+      this.#acts.change({ asOfMs: last === atMs ? last - 1000 : last });
+    }
   }
 
   #slid(underway) {

@@ -25,6 +25,8 @@ export class Phone {
   #openProduct;
   #drawn = new Map();
   #shownTab = null;
+  /** What the list on the screen was drawn from: its first product, sort, minute and length. */
+  #listed = null;
 
   constructor(acts) {
     this.#acts = acts;
@@ -32,6 +34,14 @@ export class Phone {
     this.#openProduct = (product) => this.#openSheet(product);
     byId("strip-all").addEventListener("click", () => acts.tab("live"));
     byId("tabs").addEventListener("keydown", (event) => this.#moveTab(event));
+    // The next page is asked for before its place is reached; the button stays for whoever does not scroll.
+    new IntersectionObserver(
+      (entries) => {
+        if (entries.some((entry) => entry.isIntersecting) && byId("new-more").querySelector('[data-key="more"]') !== null)
+          acts.more();
+      },
+      { root: byId("surface"), rootMargin: "0px 0px 400px" },
+    ).observe(byId("new-more"));
     const sheet = byId("sheet");
     sheet.addEventListener("click", (event) => {
       if (event.target === sheet) sheet.close();
@@ -42,6 +52,7 @@ export class Phone {
   show(model) {
     const { state, home, homeRefused } = model;
     this.tick(model);
+    byId("phone-trial").hidden = !model.trial;
     this.#showViewer(model);
     const tabs = home?.tabs.items ?? NO_TABS;
     const current = currentTab(tabs, state.tab);
@@ -197,30 +208,7 @@ export class Phone {
       );
       return;
     }
-    const cards = (products, level) =>
-      element(
-        "ul",
-        { class: "cards" },
-        products.map((product) => card(product, nowMs, this.#openProduct, level)),
-      );
-    if (state.sort === "soonest") {
-      replace(
-        root,
-        groups(list.items, nowMs).map((day) =>
-          element(
-            "section",
-            { class: "day" },
-            element("h3", { class: "day-name" }, day.name, day.exact === "" ? null : element("span", {}, day.exact)),
-            day.hours.map((hour) => [
-              hour.name === "" ? null : element("h4", { class: "hour-name" }, hour.name),
-              cards(hour.products, hour.name === "" ? 4 : 5),
-            ]),
-          ),
-        ),
-      );
-    } else {
-      replace(root, cards(list.items, 3));
-    }
+    this.#showCards(root, list.items, state.sort, nowMs, minute);
     replace(
       more,
       moreRefused === null ? null : trouble(moreRefused, this.#acts.ways(moreRefused, true)),
@@ -242,6 +230,47 @@ export class Phone {
     );
   }
 
+  /** Draws the list; where it only grew, what is on the screen stays and the rest is added behind it. */
+  #showCards(root, items, sort, nowMs, minute) {
+    const had = this.#listed;
+    const grew =
+      had !== null &&
+      had.first === items[0] &&
+      had.last === items[had.count - 1] &&
+      had.sort === sort &&
+      had.minute === minute &&
+      root.querySelector(".cards") !== null;
+    const fresh = grew ? items.slice(had.count) : items;
+    this.#listed = { first: items[0], last: items.at(-1), sort, minute, count: items.length };
+    const drawn = (products, level) => products.map((product) => card(product, nowMs, this.#openProduct, level));
+    if (sort !== "soonest") {
+      if (grew) root.querySelector(".cards").append(...drawn(fresh, 3));
+      else replace(root, element("ul", { class: "cards" }, drawn(fresh, 3)));
+      return;
+    }
+    const days = groups(fresh, nowMs);
+    if (grew) this.#continueDay(root.lastElementChild, days, drawn);
+    const sections = days.map((day) =>
+      element(
+        "section",
+        { class: "day", "data-day": day.key },
+        element("h3", { class: "day-name" }, day.name, day.exact === "" ? null : element("span", {}, day.exact)),
+        day.hours.map((hour) => hourOf(hour, drawn)),
+      ),
+    );
+    if (grew) root.append(...sections);
+    else replace(root, sections);
+  }
+
+  /** Adds to the last day of the screen what belongs to it, and takes it out of `days`. */
+  #continueDay(section, days, drawn) {
+    if (days[0]?.key !== section.dataset.day) return;
+    const { hours } = days.shift();
+    const last = section.lastElementChild;
+    if (hours[0]?.name === last.dataset.hour) last.append(...drawn(hours.shift().products, last.dataset.hour === "" ? 4 : 5));
+    section.append(...hours.flatMap((hour) => hourOf(hour, drawn)));
+  }
+
   /** Whether what a part is drawn from is not what it was drawn from last: what is drawn anew loses a tap that is under way. */
   #changed(part, ...from) {
     const last = this.#drawn.get(part);
@@ -260,6 +289,13 @@ export class Phone {
     sheet.replaceChildren(...details(product, this.#acts.nowMs(), () => sheet.close()));
     sheet.showModal();
   }
+}
+
+function hourOf({ name, products }, drawn) {
+  return [
+    ...(name === "" ? [] : [element("h4", { class: "hour-name" }, name)]),
+    element("ul", { class: "cards", "data-hour": name }, drawn(products, name === "" ? 4 : 5)),
+  ];
 }
 
 function pin() {

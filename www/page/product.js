@@ -1,5 +1,6 @@
 // A product as the app shows it: a card in the new-product tab, a card on air, and the sheet with all that is known of it.
 
+import { hasAlarm, toggleAlarm } from "./alarm.js";
 import { element } from "./element.js";
 import { clock, date, discount, hourName, kst, dayName, number, remaining, startTime } from "./format.js";
 import { picture } from "./picture.js";
@@ -32,10 +33,35 @@ export function card(product, nowMs, open, level = 3) {
         heading(product, "card", open, level),
         price(product.price, product.list_price),
         broadcast === null ? null : element("p", { class: "when" }, when(broadcast, nowMs), channel(broadcast)),
-        element("p", { class: "evidence" }, product.verdict.evidence.text),
+        element("p", { class: "evidence", lang: "ko" }, product.verdict.evidence.text),
+        broadcast === null || broadcast.on_air ? null : alarm(product),
       ),
     ),
   );
+}
+
+/** The button that remembers, in this browser alone, to tell of a product's broadcast. */
+function alarm(product) {
+  const button = element(
+    "button",
+    {
+      type: "button",
+      class: "alarm",
+      "data-key": `alarm-${product.product_id}`,
+      "aria-pressed": String(hasAlarm(product.product_id)),
+      "aria-label": `방송 알림: ${product.title}`,
+      onclick: () => {
+        button.setAttribute("aria-pressed", String(toggleAlarm(product.product_id)));
+        button.textContent = alarmWords(product.product_id);
+      },
+    },
+    alarmWords(product.product_id),
+  );
+  return button;
+}
+
+function alarmWords(id) {
+  return hasAlarm(id) ? "알림 받는 중" : "방송 알림";
 }
 
 /** A card of something on air, for the strip (`place` "strip") or the live tab ("live"). */

@@ -1,0 +1,3 @@
+// English for the words of the page, by their Korean.
+
+export const ENGLISH = {};
