@@ -2,15 +2,16 @@
 
 import { element, replace } from "./element.js";
 import { Refused } from "./api.js";
+import { say } from "./language.js";
 import { nothing, words } from "./trouble.js";
 
 const TOOLS = [
-  ["answers", "받은 답"],
-  ["compare", "나란히"],
-  ["why", "왜"],
-  ["trial", "만약"],
-  ["speed", "속도"],
-  ["quality", "품질"],
+  ["answers", say("받은 답")],
+  ["compare", say("나란히")],
+  ["why", say("왜")],
+  ["trial", say("만약")],
+  ["speed", say("속도")],
+  ["quality", say("품질")],
 ];
 /** Tools that rank in the browser, by packs that only a preview may download. */
 const CLOSED = new Set(["compare", "why", "trial", "quality"]);
@@ -27,7 +28,7 @@ export class Bench {
   #acts;
   #tools = new Map();
   #panels = new Map();
-  #tabs = element("div", { class: "bench-tabs", role: "tablist", "aria-label": "도구" });
+  #tabs = element("div", { class: "bench-tabs", role: "tablist", "aria-label": say("도구") });
   #shown = null;
   #turn = 0;
 
@@ -83,11 +84,11 @@ export class Bench {
     const turn = (this.#turn += 1);
     if (CLOSED.has(tool) && model.preview === null) {
       this.#tools.delete(tool);
-      replace(panel, nothing("미리보기 열쇠가 필요해요", "주소 끝에 #preview=열쇠 를 붙여 여세요."));
+      replace(panel, nothing(say("미리보기 열쇠가 필요해요"), say("주소 끝에 #preview=열쇠 를 붙여 여세요.")));
       return;
     }
     if (!this.#tools.has(tool)) {
-      replace(panel, element("p", { class: "hint", role: "status" }, "준비하는 중…"));
+      replace(panel, element("p", { class: "hint", role: "status" }, say("준비하는 중…")));
       const Tool = await LOADERS[tool]();
       // Another one was chosen while this one was on its way.
       if (turn !== this.#turn) return;
@@ -111,7 +112,7 @@ export class Bench {
 
 /** What a tool says of a failure. */
 export function failure(error) {
-  const { title, text } = error instanceof Refused ? words(error) : { title: "계산하지 못했어요", text: String(error) };
+  const { title, text } = error instanceof Refused ? words(error) : { title: say("계산하지 못했어요"), text: String(error) };
   return element("div", { class: "group", role: "alert" }, element("strong", {}, title), element("p", {}, text));
 }
 
@@ -138,14 +139,14 @@ export function signature({ state, home, token, preview }, ...more) {
 /** Radio buttons for which of the three surfaces a tool looks at. */
 export function listSwitch(change) {
   const choices = [
-    ["new", "신상품"],
-    ["live", "생방송"],
-    ["tabs", "상단탭"],
+    ["new", say("신상품")],
+    ["live", say("생방송")],
+    ["tabs", say("상단탭")],
   ];
   const root = element(
     "fieldset",
     { class: "switch" },
-    element("legend", { class: "unseen" }, "화면"),
+    element("legend", { class: "unseen" }, say("화면")),
     choices.map(([value, label]) =>
       element(
         "label",

@@ -3,18 +3,19 @@
 import { failure, listSwitch, question, signature } from "./bench.js";
 import { element, replace, shape } from "./element.js";
 import { datetimeLocal, number, parseTime, rfc3339, startTime } from "./format.js";
-import { difference, itemKey } from "./local.js";
+import { say } from "./language.js";
+import { MAX_ITEMS, difference, itemKey } from "./local.js";
 
-const ITEMS = 20;
+const SHOWN = 20;
 /** Height of a row, in CSS pixels: lines are drawn from it. */
 const ROW = 48;
 const LINES = 56;
 
 const AGAINST = [
-  ["shared", "공통 순서와"],
-  ["viewer", "다른 사용자와"],
-  ["time", "다른 시각과"],
-  ["snapshot", "다른 자료와"],
+  ["shared", say("공통 순서와")],
+  ["viewer", say("다른 사용자와")],
+  ["time", say("다른 시각과")],
+  ["snapshot", say("다른 자료와")],
 ];
 
 /** The comparison in `root`. */
@@ -60,14 +61,14 @@ export class Compare {
       onchange: (event) => acts.change({ other: event.target.value }),
     });
     this.#fields = {
-      viewer: field("다른 사용자 ID", this.#viewer),
-      time: field("다른 시각 (한국 시간)", this.#time),
-      snapshot: field("다른 자료", this.#snapshot),
+      viewer: field(say("다른 사용자 ID"), this.#viewer),
+      time: field(say("다른 시각 (한국 시간)"), this.#time),
+      snapshot: field(say("다른 자료"), this.#snapshot),
     };
     root.append(
-      element("h2", {}, "나란히 보기"),
+      element("h2", {}, say("나란히 보기")),
       this.#switch.root,
-      element("div", { class: "group" }, field("무엇과", this.#against), Object.values(this.#fields)),
+      element("div", { class: "group" }, field(say("무엇과"), this.#against), Object.values(this.#fields)),
       this.#summary,
       this.#board,
     );
@@ -89,31 +90,31 @@ export class Compare {
     this.#last = now;
     const viewer = token === "" ? state.viewer : "";
     const { id } = home.snapshot;
-    const own = viewer === "" ? (token === "" ? "비회원" : "토큰 사용자") : viewer;
+    const own = viewer === "" ? (token === "" ? say("비회원") : say("토큰 사용자")) : viewer;
     const seat = (snapshot, who) => this.#acts.local.seat(snapshot, who);
     const sides = {
       shared: () => [
-        ["공통 순서", seat(id, viewer), { is_shared: true }],
+        [say("공통 순서"), seat(id, viewer), { is_shared: true }],
         [own, seat(id, viewer), {}],
       ],
       viewer: () => [
         [own, seat(id, viewer), {}],
-        [state.other || "비회원", seat(id, state.other), { is_shared: state.other === "" }],
+        [state.other || say("비회원"), seat(id, state.other), { is_shared: state.other === "" }],
       ],
       time: () => [
         [startTime(nowMs, nowMs), seat(id, viewer), {}],
         [startTime(otherMs, nowMs), seat(id, viewer), { now_ms: otherMs }],
       ],
       snapshot: () => [
-        ["지금 자료", seat(id, viewer), {}],
-        ["고른 자료", seat(state.other || (this.#snapshots[1]?.id ?? id), viewer), {}],
+        [say("지금 자료"), seat(id, viewer), {}],
+        [say("고른 자료"), seat(state.other || (this.#snapshots[1]?.id ?? id), viewer), {}],
       ],
     }[state.against];
     try {
       if (state.against === "snapshot") await this.#showSnapshots(state.other);
       const both = await Promise.all(
         sides().map(async ([name, seated, more]) => {
-          const answer = (await seated).arrange(question(model, { limit: ITEMS, ...more }));
+          const answer = (await seated).arrange(question(model, { limit: MAX_ITEMS, ...more }));
           return { name, items: answer[state.list].items };
         }),
       );
@@ -130,7 +131,7 @@ export class Compare {
     replace(
       this.#snapshot,
       offered.length === 0
-        ? element("option", { value: "" }, "이전 자료가 없어요")
+        ? element("option", { value: "" }, say("이전 자료가 없어요"))
         : offered.map(({ id, built_at }) => element("option", { value: id }, `${built_at.slice(0, 16).replace("T", " ")} (${id})`)),
     );
     if (chosen !== "") this.#snapshot.value = chosen;
@@ -139,13 +140,14 @@ export class Compare {
   #showBoth(surface, [left, right]) {
     const keys = ({ items }) => items.map((item) => itemKey(surface, item));
     const before = keys(left);
-    const after = keys(right);
+    const after = keys(right).slice(0, SHOWN);
+    // What came from further down is told from what was not there at all.
     const change = difference(before, after);
     replace(this.#summary, figures(change));
-    const rows = Math.max(before.length, after.length);
+    const rows = Math.max(Math.min(before.length, SHOWN), after.length);
     const lines = after.flatMap((key, place) => {
       const from = before.indexOf(key);
-      if (from < 0) return [];
+      if (from < 0 || from >= SHOWN) return [];
       const [y1, y2] = [from * ROW + ROW / 2, place * ROW + ROW / 2];
       const name = from === place ? "same" : from > place ? "up" : "down";
       const middle = LINES / 2;
@@ -167,23 +169,23 @@ export class Compare {
 /** A difference in words. */
 export function figures({ moves, moved, entered, meanMove, top, sharedTop }) {
   return [
-    element("strong", {}, `${number(moves.length)}개 중 ${number(moved)}개가 움직였어요`),
-    ` · 평균 ${meanMove.toFixed(1)}칸`,
-    entered === 0 ? "" : ` · 새로 들어온 ${number(entered)}개`,
-    top === 0 ? "" : ` · 첫 ${number(top)}개 중 ${number(sharedTop)}개가 같아요`,
+    element("strong", {}, say`${number(moves.length)}개 중 ${number(moved)}개가 움직였어요`),
+    say` · 평균 ${meanMove.toFixed(1)}칸`,
+    entered === 0 ? "" : say` · 새로 들어온 ${number(entered)}개`,
+    top === 0 ? "" : say` · 첫 ${number(top)}개 중 ${number(sharedTop)}개가 같아요`,
   ];
 }
 
 /** How far an item moved: a sign that colour alone does not carry. */
 export function move(by) {
-  if (by === null) return element("span", { class: "move in" }, "새로");
-  if (by === 0) return element("span", { class: "move" }, "–", element("span", { class: "unseen" }, "그대로"));
+  if (by === null) return element("span", { class: "move in" }, say("새로"));
+  if (by === 0) return element("span", { class: "move" }, "–", element("span", { class: "unseen" }, say("그대로")));
   return element(
     "span",
     { class: by > 0 ? "move up" : "move down" },
     element("span", { "aria-hidden": "true" }, by > 0 ? "▲" : "▼"),
     String(Math.abs(by)),
-    element("span", { class: "unseen" }, by > 0 ? "칸 위로" : "칸 아래로"),
+    element("span", { class: "unseen" }, by > 0 ? say("칸 위로") : say("칸 아래로")),
   );
 }
 
@@ -196,7 +198,7 @@ function column(surface, { name, items }, moves) {
     element(
       "ol",
       {},
-      items.map((item, place) =>
+      items.slice(0, SHOWN).map((item, place) =>
         element(
           "li",
           { "data-item": itemKey(surface, item) },

@@ -14,7 +14,7 @@ import { PAGE_ITEMS, Refused, get, surfacePath } from "./api.js";
 import { Bench } from "./bench.js";
 import { EdgeClock } from "./clock.js";
 import { Exchanges } from "./exchange.js";
-import { LANGUAGE, translateDocument } from "./language.js";
+import { LANGUAGE, translateDocument, say } from "./language.js";
 import { Local } from "./local.js";
 import { Panel } from "./panel.js";
 import { Phone } from "./phone.js";
@@ -218,7 +218,7 @@ async function loadList() {
   model.loadingList = false;
   takeList(settled, false);
   show();
-  if (model.list !== null) announce(`상품 ${model.list.total}개`);
+  if (model.list !== null) announce(say`상품 ${model.list.total}개`);
 }
 
 /** Asks for the next page of the new-product tab and adds it. */
@@ -235,7 +235,7 @@ async function loadMore() {
   if (settled.status === "fulfilled") {
     const { items, total, next_cursor } = settled.value.json;
     model.list = { items: [...list.items, ...items], total, next_cursor, pages: list.pages + 1 };
-    announce(`상품 ${items.length}개를 더 불러왔어요`);
+    announce(say`상품 ${items.length}개를 더 불러왔어요`);
   } else {
     model.moreRefused = refusal(settled.reason);
   }
@@ -335,21 +335,26 @@ function useToken(token) {
 
 /** What can be done about a refusal; `more` where only the next page is missing. */
 function ways(refused, more = false) {
-  const again = { label: "다시 시도", act: () => load() };
-  if (refused.status === 401) return [{ label: "토큰 지우기", act: () => useToken("") }, again];
-  if (refused.status === 403) return [{ label: "공개 화면 보기", act: leavePreview }, again];
-  if (refused.status === 410) return [{ label: "처음부터 보기", act: () => load() }];
-  if (more) return [{ label: "다시 시도", act: loadMore }];
+  const again = { label: say("다시 시도"), act: () => load() };
+  if (refused.status === 401) return [{ label: say("토큰 지우기"), act: () => useToken("") }, again];
+  if (refused.status === 403) return [{ label: say("공개 화면 보기"), act: leavePreview }, again];
+  if (refused.status === 410) return [{ label: say("처음부터 보기"), act: startOver }];
+  if (more) return [{ label: say("다시 시도"), act: loadMore }];
   const { viewer, asOfMs, category, channel, sort } = model.state;
   const plain = viewer === "" && asOfMs === null && category === "" && channel === "" && sort === "recommended";
   if (refused.status !== 400 || plain) return [again];
   return [
     {
-      label: "조건 지우기",
+      label: say("조건 지우기"),
       act: () => change({ viewer: "", asOfMs: null, category: "", channel: "", sort: "recommended" }),
     },
     again,
   ];
+}
+
+function startOver() {
+  document.getElementById("surface").scrollTop = 0;
+  load();
 }
 
 function leavePreview() {

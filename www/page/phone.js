@@ -3,6 +3,7 @@
 import { element, replace, shape } from "./element.js";
 import { Filters } from "./filter.js";
 import { clock, date, number } from "./format.js";
+import { say } from "./language.js";
 import { card, details, groups, liveCard, tick } from "./product.js";
 import { nothing, trouble } from "./trouble.js";
 
@@ -72,7 +73,7 @@ export class Phone {
     if (surface === null) {
       replace(
         byId("elsewhere"),
-        nothing("이 화면은 앱에서 제공됩니다", `‘${current.label}’ 탭은 앱에서 볼 수 있어요.`),
+        nothing(say("이 화면은 앱에서 제공됩니다"), say`‘${current.label}’ 탭은 앱에서 볼 수 있어요.`),
       );
       return;
     }
@@ -98,8 +99,8 @@ export class Phone {
     const kind = byId("phone-clock-kind");
     const chosen = preview !== null && state.asOfMs !== null;
     kind.hidden = !chosen && status?.clock !== "shifted";
-    kind.textContent = chosen ? "고른 시각" : "데모 시각";
-    const named = token !== "" ? "토큰 사용자" : preview !== null && state.viewer !== "" ? state.viewer : "비회원";
+    kind.textContent = chosen ? say("고른 시각") : say("데모 시각");
+    const named = token !== "" ? say("토큰 사용자") : preview !== null && state.viewer !== "" ? state.viewer : say("비회원");
     replace(
       byId("phone-viewer"),
       element("strong", {}, named),
@@ -108,7 +109,7 @@ export class Phone {
         : element(
             "span",
             { class: home.personalized ? "order personal" : "order" },
-            home.personalized ? "맞춤 순서" : "공통 순서",
+            home.personalized ? say("맞춤 순서") : say("공통 순서"),
           ),
     );
   }
@@ -135,8 +136,8 @@ export class Phone {
             onclick: () => this.#acts.tab(tab.tab_id),
           },
           tab.pinned ? pin() : null,
-          tab.label,
-          tab.pinned ? element("span", { class: "unseen" }, " (고정)") : null,
+          element("span", { lang: "ko" }, tab.label),
+          tab.pinned ? element("span", { class: "unseen" }, say(" (고정)")) : null,
         );
       }),
     );
@@ -170,7 +171,7 @@ export class Phone {
     byId("strip-all").hidden =
       items === null || items.length === 0 || !home.tabs.items.some((tab) => surfaceOf(tab) === "live");
     const empty = () => [
-      element("li", { class: "whole" }, nothing("지금은 방송이 없어요", "다음 방송을 기다려 주세요.")),
+      element("li", { class: "whole" }, nothing(say("지금은 방송이 없어요"), say("다음 방송을 기다려 주세요."))),
     ];
     for (const [place, root] of [
       ["strip", byId("strip-items")],
@@ -201,10 +202,10 @@ export class Phone {
       replace(
         root,
         narrowed
-          ? nothing("조건에 맞는 상품이 없어요", "다른 카테고리나 채널을 골라 보세요.", [
-              { label: "조건 지우기", act: this.#acts.clear },
+          ? nothing(say("조건에 맞는 상품이 없어요"), say("다른 카테고리나 채널을 골라 보세요."), [
+              { label: say("조건 지우기"), act: this.#acts.clear },
             ])
-          : nothing("새로 나온 상품이 없어요", "새 편성이 나오면 여기에 보여 드려요."),
+          : nothing(say("새로 나온 상품이 없어요"), say("새 편성이 나오면 여기에 보여 드려요.")),
       );
       return;
     }
@@ -222,11 +223,11 @@ export class Phone {
               "aria-disabled": loadingMore ? "true" : null,
               onclick: this.#acts.more,
             },
-            loadingMore ? "불러오는 중…" : "더 보기",
+            loadingMore ? say("불러오는 중…") : say("더 보기"),
             element("span", { class: "count" }, `${number(list.items.length)} / ${number(list.total)}`),
           )
         : null,
-      list.next_cursor === null && list.items.length > 5 ? element("p", { class: "end" }, "모두 보셨어요") : null,
+      list.next_cursor === null && list.items.length > 5 ? element("p", { class: "end" }, say("모두 보셨어요")) : null,
     );
   }
 

@@ -3,11 +3,12 @@
 import { failure } from "./bench.js";
 import { element, replace } from "./element.js";
 import { date, number } from "./format.js";
+import { say } from "./language.js";
 
 const KINDS = [
-  ["new", "신상품"],
-  ["repeat", "다시 방송"],
-  ["unknown", "알 수 없음"],
+  ["new", say("신상품")],
+  ["repeat", say("다시 방송")],
+  ["unknown", say("알 수 없음")],
 ];
 /** Words by which a title says that it is new. */
 const CLAIM = /신상|최초|론칭|런칭|첫\s?방송|\bNEW\b/i;
@@ -21,7 +22,7 @@ export class Quality {
 
   constructor(root, acts) {
     this.#acts = acts;
-    root.append(element("h2", {}, "자료의 품질"), this.#body);
+    root.append(element("h2", {}, say("자료의 품질")), this.#body);
   }
 
   /** Shows the snapshot of `model` (see main.js). */
@@ -51,18 +52,18 @@ export class Quality {
       element(
         "p",
         { class: "hint" },
-        `${date(Date.parse(snapshot.built_at))}에 만든 자료 ${snapshot.id}, 편성된 상품 ${number(products.length)}개`,
+        say`${date(Date.parse(snapshot.built_at))}에 만든 자료 ${snapshot.id}, 편성된 상품 ${number(products.length)}개`,
       ),
-      element("section", { class: "group" }, element("h3", {}, "판정"), verdicts("모두", products)),
+      element("section", { class: "group" }, element("h3", {}, say("판정")), verdicts(say("모두"), products)),
       element(
         "section",
         { class: "group", id: "claims" },
-        element("h3", {}, "상품명이 새것이라고 하지만"),
+        element("h3", {}, say("상품명이 새것이라고 하지만")),
         element(
           "p",
           {},
-          `‘신상, 최초, 런칭, NEW’라고 쓴 ${number(claims.length)}개 중 ${number(untrue.length)}개는 신상품이 아니거나 알 수 없어요. `,
-          `신상품 ${number(isNew)}개 중 ${number(silent.length)}개는 그렇게 쓰지 않았어요.`,
+          say`‘신상, 최초, 런칭, NEW’라고 쓴 ${number(claims.length)}개 중 ${number(untrue.length)}개는 신상품이 아니거나 알 수 없어요. `,
+          say`신상품 ${number(isNew)}개 중 ${number(silent.length)}개는 그렇게 쓰지 않았어요.`,
         ),
         element(
           "ul",
@@ -80,7 +81,7 @@ export class Quality {
       element(
         "section",
         { class: "group", id: "by-channel" },
-        element("h3", {}, "채널별 판정"),
+        element("h3", {}, say("채널별 판정")),
         element(
           "ul",
           { class: "legend" },

@@ -2,15 +2,16 @@
 
 import { element, replace, shape } from "./element.js";
 import { age, bytes, milliseconds, number } from "./format.js";
+import { say } from "./language.js";
 
 const REQUESTS = 100;
 const BINS = 24;
 const RUNGS = new Map([
-  ["isolate", "메모리 (가장 빠름)"],
-  ["cache", "데이터 센터의 캐시"],
-  ["kv", "저장소 (KV)"],
-  ["stale", "지난 자료 (저장소 장애)"],
-  ["bundle", "함께 배포된 자료"],
+  ["isolate", say("메모리 (가장 빠름)")],
+  ["cache", say("데이터 센터의 캐시")],
+  ["kv", say("저장소 (KV)")],
+  ["stale", say("지난 자료 (저장소 장애)")],
+  ["bundle", say("함께 배포된 자료")],
 ]);
 
 /** The measurements in `root`. */
@@ -18,24 +19,24 @@ export class Speed {
   #acts;
   #last = element("section", { class: "group", "aria-labelledby": "last-title" });
   #button;
-  #progress = element("progress", { max: REQUESTS, value: 0, hidden: true, "aria-label": "요청" });
+  #progress = element("progress", { max: REQUESTS, value: 0, hidden: true, "aria-label": say("요청") });
   #figures = element("div", {});
-  #chart = element("div", { class: "chart", role: "img", "aria-label": "응답 시간의 분포" });
+  #chart = element("div", { class: "chart", role: "img", "aria-label": say("응답 시간의 분포") });
   #abort = null;
   #path = null;
   #plot = null;
 
   constructor(root, acts) {
     this.#acts = acts;
-    this.#button = element("button", { type: "button", class: "button strong", onclick: () => this.#measure() }, "100번 요청해 보기");
+    this.#button = element("button", { type: "button", class: "button strong", onclick: () => this.#measure() }, say("100번 요청해 보기"));
     root.append(
-      element("h2", {}, "얼마나 빠르고 새로운가요"),
+      element("h2", {}, say("얼마나 빠르고 새로운가요")),
       this.#last,
       element(
         "section",
         { class: "group", "aria-labelledby": "hundred-title" },
-        element("h3", { id: "hundred-title" }, "응답 시간의 분포"),
-        element("p", { class: "hint" }, "지금 화면의 요청을 하나씩 100번 보내고, 이 브라우저에서 받기까지의 시간을 재요."),
+        element("h3", { id: "hundred-title" }, say("응답 시간의 분포")),
+        element("p", { class: "hint" }, say("지금 화면의 요청을 하나씩 100번 보내고, 이 브라우저에서 받기까지의 시간을 재요.")),
         this.#button,
         this.#progress,
         this.#figures,
@@ -64,16 +65,16 @@ export class Speed {
         at += ms;
         return row;
       }),
-      ["그 밖의 서버, 길, 브라우저", at, Math.max(0, exchange.tookMs - inside)],
+      [say("그 밖의 서버, 길, 브라우저"), at, Math.max(0, exchange.tookMs - inside)],
     ];
     const rung = header("sinsang-rung");
     replace(
       this.#last,
-      element("h3", { id: "last-title" }, "마지막 답"),
+      element("h3", { id: "last-title" }, say("마지막 답")),
       element(
         "table",
         { class: "waterfall" },
-        element("caption", { class: "unseen" }, "시간이 쓰인 곳"),
+        element("caption", { class: "unseen" }, say("시간이 쓰인 곳")),
         element(
           "tbody",
           {},
@@ -99,11 +100,11 @@ export class Speed {
       element(
         "dl",
         { class: "facts" },
-        fact("받기까지", milliseconds(exchange.tookMs)),
-        fact("크기", bytes(exchange.bytes)),
-        fact("가져온 곳", rung === null ? "–" : (RUNGS.get(rung) ?? rung)),
-        fact("자료 나이", header("sinsang-age") === null ? "–" : age(Number(header("sinsang-age")))),
-        fact("자료 번호", header("sinsang-snapshot") ?? "–"),
+        fact(say("받기까지"), milliseconds(exchange.tookMs)),
+        fact(say("크기"), bytes(exchange.bytes)),
+        fact(say("가져온 곳"), rung === null ? "–" : (RUNGS.get(rung) ?? rung)),
+        fact(say("자료 나이"), header("sinsang-age") === null ? "–" : age(Number(header("sinsang-age")))),
+        fact(say("자료 번호"), header("sinsang-snapshot") ?? "–"),
       ),
     );
   }
@@ -115,7 +116,7 @@ export class Speed {
     }
     const abort = new AbortController();
     this.#abort = abort;
-    this.#button.textContent = "멈추기";
+    this.#button.textContent = say("멈추기");
     this.#progress.hidden = false;
     const times = [];
     const rungs = new Map();
@@ -134,7 +135,7 @@ export class Speed {
       this.#progress.value = turn + 1;
     }
     this.#abort = null;
-    this.#button.textContent = "100번 요청해 보기";
+    this.#button.textContent = say("100번 요청해 보기");
     this.#progress.hidden = true;
     if (times.length > 0) await this.#showTimes(times.toSorted((a, b) => a - b), rungs, failed, heaviest);
   }
@@ -146,17 +147,17 @@ export class Speed {
       element(
         "dl",
         { class: "facts", id: "hundred" },
-        fact("요청", number(times.length)),
-        fact("실패", number(failed)),
-        fact("가운데 (p50)", milliseconds(at(0.5))),
+        fact(say("요청"), number(times.length)),
+        fact(say("실패"), number(failed)),
+        fact(say("가운데 (p50)"), milliseconds(at(0.5))),
         fact("p95", milliseconds(at(0.95))),
         fact("p99", milliseconds(at(0.99))),
-        fact("가장 느림", milliseconds(times.at(-1))),
-        fact("가장 큰 답", bytes(heaviest)),
-        fact("가져온 곳", [...rungs].map(([rung, count]) => `${RUNGS.get(rung) ?? rung} ${count}`).join(", ")),
+        fact(say("가장 느림"), milliseconds(times.at(-1))),
+        fact(say("가장 큰 답"), bytes(heaviest)),
+        fact(say("가져온 곳"), [...rungs].map(([rung, count]) => `${RUNGS.get(rung) ?? rung} ${count}`).join(", ")),
       ),
     );
-    this.#acts.announce(`가운데 값 ${milliseconds(at(0.5))}`);
+    this.#acts.announce(say`가운데 값 ${milliseconds(at(0.5))}`);
     const most = Math.max(times.at(-1), 1);
     const width = most / BINS;
     const counts = Array.from({ length: BINS }, () => 0);

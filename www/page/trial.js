@@ -4,13 +4,14 @@
 import { failure, listSwitch, question, signature } from "./bench.js";
 import { figures, move } from "./compare.js";
 import { element, replace } from "./element.js";
+import { say } from "./language.js";
 import { MAX_ITEMS, difference, itemKey } from "./local.js";
 import { bar, PART_NAMES } from "./why.js";
 import { PARTS } from "./local.js";
 
 /** Items that can be moved by hand. */
 const HANDLED = 20;
-const WHO = { new: "신상품", live: "생방송", tabs: "상단탭" };
+const WHO = { new: say("신상품"), live: say("생방송"), tabs: say("상단탭") };
 /** Signals that mean something on a surface. */
 const SIGNALS = {
   new: ["taste", "channel", "hour", "soon", "on_air", "popularity"],
@@ -26,7 +27,7 @@ export class Trial {
   #summary = element("p", { class: "figures", role: "status" });
   #cost = element("p", { class: "hint" });
   #list = element("ol", { class: "trial-list" });
-  #rules = element("pre", { class: "rules", tabindex: "0", role: "region", "aria-label": "규칙 파일에 옮길 글" });
+  #rules = element("pre", { class: "rules", tabindex: "0", role: "region", "aria-label": say("규칙 파일에 옮길 글") });
   #undo;
   #model = null;
   #seat = null;
@@ -41,11 +42,11 @@ export class Trial {
     this.#undo = element(
       "button",
       { type: "button", class: "button small", onclick: () => acts.change({ weights: "", pins: "", blocks: "" }) },
-      "처음으로",
+      say("처음으로"),
     );
     root.append(
-      element("h2", {}, "만약 이렇게 바꾸면"),
-      element("p", { class: "hint" }, "서버와 같은 순위 코드가 이 브라우저에서 돌아요. 바꾼 것은 이 화면에서만 보여요."),
+      element("h2", {}, say("만약 이렇게 바꾸면")),
+      element("p", { class: "hint" }, say("서버와 같은 순위 코드가 이 브라우저에서 돌아요. 바꾼 것은 이 화면에서만 보여요.")),
       this.#switch.root,
       this.#sliders,
       this.#summary,
@@ -56,8 +57,8 @@ export class Trial {
         element(
           "div",
           { class: "section-head" },
-          element("h3", { id: "rules-title" }, "규칙 파일의 변경"),
-          element("button", { type: "button", class: "button small", onclick: () => this.#copy() }, "복사"),
+          element("h3", { id: "rules-title" }, say("규칙 파일의 변경")),
+          element("button", { type: "button", class: "button small", onclick: () => this.#copy() }, say("복사")),
         ),
         this.#rules,
       ),
@@ -121,12 +122,12 @@ export class Trial {
     const change = difference(before, after);
     const isTried = state.weights !== "" || state.pins !== "" || state.blocks !== "";
     this.#undo.disabled = !isTried;
-    replace(this.#summary, isTried ? figures(change) : "아직 바꾼 것이 없어요. 지금 나가는 순서예요.");
+    replace(this.#summary, isTried ? figures(change) : say("아직 바꾼 것이 없어요. 지금 나가는 순서예요."));
     this.#showList(surface, answer, change, pins, blocks);
     this.#rules.textContent = rulesText(published, weights, pins, blocks, this.#live.new.items);
     this.#acts.shownTrial(isTried ? answer : null);
     const drawnMs = performance.now() - beganMs;
-    this.#cost.textContent = `${after.length}개 순서 계산 ${rankedMs.toFixed(1)} ms, 화면까지 ${drawnMs.toFixed(1)} ms`;
+    this.#cost.textContent = say`${after.length}개 순서 계산 ${rankedMs.toFixed(1)} ms, 화면까지 ${drawnMs.toFixed(1)} ms`;
     this.#cost.dataset.ms = drawnMs.toFixed(1);
     this.#cost.dataset.items = String(after.length);
   }
@@ -139,7 +140,7 @@ export class Trial {
         element(
           "div",
           { class: "section-head" },
-          element("h3", {}, `${WHO[surface]}의 세기`),
+          element("h3", {}, say`${WHO[surface]}의 세기`),
           this.#undo,
         ),
         SIGNALS[surface].map((part) => slider(surface, part, published[surface][part], (value, underway) => this.#weigh(part, value, underway))),
@@ -183,7 +184,7 @@ export class Trial {
               "li",
               { class: "blocked" },
               element("span", { class: "compare-title", lang: "ko" }, titles.get(id) ?? id),
-              this.#act(`unblock-${id}`, "다시 보이기", titles.get(id) ?? id, () => this.#acts.change({ blocks: blocks.filter((one) => one !== id).join(",") })),
+              this.#act(`unblock-${id}`, say("다시 보이기"), titles.get(id) ?? id, () => this.#acts.change({ blocks: blocks.filter((one) => one !== id).join(",") })),
             ),
           ),
     );
@@ -197,7 +198,7 @@ export class Trial {
     return element(
       "li",
       { "data-item": key, class: pinned ? "pinned" : null },
-      surface === "new" ? element("span", { class: "handle", "aria-hidden": "true", title: "끌어서 옮기기" }, "⠿") : null,
+      surface === "new" ? element("span", { class: "handle", "aria-hidden": "true", title: say("끌어서 옮기기") }, "⠿") : null,
       element("span", { class: "place" }, String(place + 1)),
       element("span", { class: "compare-title", lang: "ko", title: name }, name),
       move(moved),
@@ -207,12 +208,12 @@ export class Trial {
         : element(
             "span",
             { class: "row-tools" },
-            this.#act(`up-${key}`, "▲", `위로: ${name}`, () => this.#pin(key, Math.max(0, place - 1)), "위로"),
-            this.#act(`down-${key}`, "▼", `아래로: ${name}`, () => this.#pin(key, place + 1), "아래로"),
+            this.#act(`up-${key}`, "▲", name, () => this.#pin(key, Math.max(0, place - 1)), say("위로")),
+            this.#act(`down-${key}`, "▼", name, () => this.#pin(key, place + 1), say("아래로")),
             pinned
-              ? this.#act(`free-${key}`, "고정 풀기", name, () => this.#unpin(key))
-              : this.#act(`pin-${key}`, "고정", name, () => this.#pin(key, place)),
-            this.#act(`block-${key}`, "숨기기", name, () => this.#block(key)),
+              ? this.#act(`free-${key}`, say("고정 풀기"), name, () => this.#unpin(key))
+              : this.#act(`pin-${key}`, say("고정"), name, () => this.#pin(key, place)),
+            this.#act(`block-${key}`, say("숨기기"), name, () => this.#block(key)),
           ),
     );
   }
@@ -245,9 +246,9 @@ export class Trial {
   async #copy() {
     try {
       await navigator.clipboard.writeText(this.#rules.textContent);
-      this.#acts.announce("규칙을 복사했어요");
+      this.#acts.announce(say("규칙을 복사했어요"));
     } catch {
-      this.#acts.announce("복사하지 못했어요. 글을 직접 골라 복사해 주세요.");
+      this.#acts.announce(say("복사하지 못했어요. 글을 직접 골라 복사해 주세요."));
     }
   }
 }
@@ -283,10 +284,10 @@ function slider(surface, part, published, change) {
       step: 1,
       value: published,
       "data-part": part,
-      "aria-label": `${PART_NAMES[part]} 숫자로`,
+      "aria-label": say`${PART_NAMES[part]} 숫자로`,
       onchange: act(false),
     }),
-    element("span", { class: "hint" }, `지금 ${published}`),
+    element("span", { class: "hint" }, say`지금 ${published}`),
   );
 }
 
@@ -343,5 +344,5 @@ export function rulesText(published, weights, pins, blocks, items) {
   const named = (id) => `${id} (${(titles.get(id) ?? "").replace(/[\r\n]/g, " ")})`;
   for (const { product_id, place } of pins) lines.push(`# pin to place ${place + 1} of the new-product tab: ${named(product_id)}`);
   for (const id of blocks) lines.push(`# hide from the new-product tab: ${named(id)}`);
-  return lines.length === 0 ? "# 바뀐 것이 없어요" : lines.join("\n").trim();
+  return lines.length === 0 ? say("# 바뀐 것이 없어요") : lines.join("\n").trim();
 }

@@ -3,28 +3,29 @@
 import { failure, listSwitch, question, signature } from "./bench.js";
 import { element, replace, shape } from "./element.js";
 import { number } from "./format.js";
+import { say } from "./language.js";
 import { PARTS, itemKey, total } from "./local.js";
 
 const LEAST_ITEMS = 20;
 const LEANS_SHOWN = 8;
 
 export const PART_NAMES = {
-  taste: "취향",
-  channel: "채널",
-  hour: "시간대",
-  soon: "방송 임박",
-  on_air: "방송 중",
-  popularity: "인기",
-  position: "기본 자리",
+  taste: say("취향"),
+  channel: say("채널"),
+  hour: say("시간대"),
+  soon: say("방송 임박"),
+  on_air: say("방송 중"),
+  popularity: say("인기"),
+  position: say("기본 자리"),
 };
 const PART_MEANINGS = {
-  taste: "이 사용자의 취향과 상품이 얼마나 맞는지",
-  channel: "이 사용자가 그 채널을 얼마나 보는지",
-  hour: "이 사용자가 그 시간대에 얼마나 보는지",
-  soon: "방송이 얼마나 가까운지",
-  on_air: "지금 방송 중인지",
-  popularity: "모두가 얼마나 찾는지",
-  position: "모두에게 같은 순서에서의 자리",
+  taste: say("이 사용자의 취향과 상품이 얼마나 맞는지"),
+  channel: say("이 사용자가 그 채널을 얼마나 보는지"),
+  hour: say("이 사용자가 그 시간대에 얼마나 보는지"),
+  soon: say("방송이 얼마나 가까운지"),
+  on_air: say("지금 방송 중인지"),
+  popularity: say("모두가 얼마나 찾는지"),
+  position: say("모두에게 같은 순서에서의 자리"),
 };
 
 /** The reasons in `root`. */
@@ -40,7 +41,7 @@ export class Why {
     this.#acts = acts;
     this.#switch = listSwitch(acts.change);
     root.append(
-      element("h2", {}, "왜 이 순서인가요"),
+      element("h2", {}, say("왜 이 순서인가요")),
       this.#switch.root,
       this.#summary,
       element("ul", { class: "legend" }, PARTS.map(legend)),
@@ -74,7 +75,7 @@ export class Why {
     const { items } = answer[surface];
     const scores = answer.scores[surface];
     const reach = extent(scores);
-    this.#summary.textContent = `${answer.personalized ? "맞춤" : "공통"} 순서 ${items.length}개 · 점수는 각 항목의 합이에요.`;
+    this.#summary.textContent = say`${answer.personalized ? say("맞춤") : say("공통")} 순서 ${items.length}개 · 점수는 각 항목의 합이에요.`;
     replace(
       this.#list,
       items.map((item, place) => row(surface, item, place, scores[place], reach, weights)),
@@ -83,7 +84,7 @@ export class Why {
 
   #showLean(tastes, { status, home }) {
     if (tastes === null) {
-      replace(this.#lean, element("p", { class: "group hint" }, "취향을 아는 사용자가 아니라 모두에게 같은 순서예요."));
+      replace(this.#lean, element("p", { class: "group hint" }, say("취향을 아는 사용자가 아니라 모두에게 같은 순서예요.")));
       return;
     }
     const channels = new Map((status?.channels ?? []).map(({ id, name }) => [id, name]));
@@ -93,22 +94,22 @@ export class Why {
       element(
         "section",
         { class: "group", "aria-labelledby": "lean-title" },
-        element("h3", { id: "lean-title" }, "이 사용자의 취향"),
-        element("p", { class: "hint" }, "0은 남들과 같음, 오른쪽은 더 좋아함, 왼쪽은 덜 좋아함 (−128–127)"),
-        leans("카테고리", strongest(tastes.categories.map(({ name, weight }) => [name, weight]))),
-        leans("채널", strongest(tastes.channels.map(({ id, weight }) => [channels.get(id) ?? id, weight]))),
+        element("h3", { id: "lean-title" }, say("이 사용자의 취향")),
+        element("p", { class: "hint" }, say("0은 남들과 같음, 오른쪽은 더 좋아함, 왼쪽은 덜 좋아함 (−128–127)")),
+        leans(say("카테고리"), strongest(tastes.categories.map(({ name, weight }) => [name, weight]))),
+        leans(say("채널"), strongest(tastes.channels.map(({ id, weight }) => [channels.get(id) ?? id, weight]))),
         leans(
-          "시간대",
-          tastes.hours.map((weight, index) => [`${index * 3}–${index * 3 + 3}시`, weight]),
+          say("시간대"),
+          tastes.hours.map((weight, index) => [say`${index * 3}–${index * 3 + 3}시`, weight]),
         ),
         leans(
-          "가격대",
+          say("가격대"),
           tastes.prices.map((weight, index) => [
-            index === 0 ? "가장 낮은 가격" : index === tastes.prices.length - 1 ? "가장 높은 가격" : `${index + 1}단계`,
+            index === 0 ? say("가장 낮은 가격") : index === tastes.prices.length - 1 ? say("가장 높은 가격") : say`${index + 1}단계`,
             weight,
           ]),
         ),
-        tabs.length === 0 ? null : leans("탭 점수", tastes.tabs.map((weight, index) => [`기본 ${index + 1}번째 탭`, weight]).filter(([, weight]) => weight !== 0)),
+        tabs.length === 0 ? null : leans(say("탭 점수"), tastes.tabs.map((weight, index) => [say`기본 ${index + 1}번째 탭`, weight]).filter(([, weight]) => weight !== 0)),
       ),
     );
   }
@@ -177,11 +178,11 @@ function reasons(surface, item, score, weights, parts) {
   const table = element(
     "table",
     { class: "parts" },
-    element("caption", { class: "unseen" }, "점수의 항목"),
+    element("caption", { class: "unseen" }, say("점수의 항목")),
     element(
       "thead",
       {},
-      element("tr", {}, ["항목", "세기", "신호", "점수"].map((name) => element("th", { scope: "col" }, name))),
+      element("tr", {}, [say("항목"), say("세기"), say("신호"), say("점수")].map((name) => element("th", { scope: "col" }, name))),
     ),
     element(
       "tbody",
@@ -199,24 +200,24 @@ function reasons(surface, item, score, weights, parts) {
     ),
   );
   if (surface === "tabs") {
-    return [item.pinned ? element("p", { class: "rule" }, "고정된 탭이라 점수와 상관없이 이 자리에 있어요.") : null, table].filter(Boolean);
+    return [item.pinned ? element("p", { class: "rule" }, say("고정된 탭이라 점수와 상관없이 이 자리에 있어요.")) : null, table].filter(Boolean);
   }
   return [table, ...evidence(item.verdict)];
 }
 
 /** A verdict's evidence in sentences. */
 function evidence({ kind, evidence: { text, history_days, shop_history_days, review_count, earlier } }) {
-  const name = { new: "신상품", repeat: "다시 방송", unknown: "알 수 없음" }[kind] ?? kind;
+  const name = { new: say("신상품"), repeat: say("다시 방송"), unknown: say("알 수 없음") }[kind] ?? kind;
   const facts = [
-    history_days === undefined ? null : `기록 ${number(history_days)}일`,
-    shop_history_days === undefined || shop_history_days === null ? null : `이 홈쇼핑의 기록 ${number(shop_history_days)}일`,
-    review_count === null || review_count === undefined ? null : `상품평 ${number(review_count)}개`,
+    history_days === undefined ? null : say`기록 ${number(history_days)}일`,
+    shop_history_days === undefined || shop_history_days === null ? null : say`이 홈쇼핑의 기록 ${number(shop_history_days)}일`,
+    review_count === null || review_count === undefined ? null : say`상품평 ${number(review_count)}개`,
   ].filter((fact) => fact !== null);
   return [
     element(
       "p",
       { class: "verdict-line" },
-      element("strong", {}, `판정: ${name}`),
+      element("strong", {}, say`판정: ${name}`),
       " ",
       element("span", { lang: "ko" }, text),
     ),
@@ -226,7 +227,7 @@ function evidence({ kind, evidence: { text, history_days, shop_history_days, rev
       : element(
           "p",
           { class: "hint" },
-          `그때 방송: ${earlier.starts_at.slice(0, 16).replace("T", " ")} `,
+          say`그때 방송: ${earlier.starts_at.slice(0, 16).replace("T", " ")} `,
           element("span", { lang: "ko" }, `${earlier.channel} · ${earlier.title}`),
         ),
   ].filter((node) => node !== null);
