@@ -82,6 +82,7 @@ lint: prerequisites node_modules/.stamp ## fmt, clippy on host and wasm32 with w
 	$(CARGO) clippy $(LIGHT) --workspace --exclude sinsang-cluster --all-targets -- -D warnings
 	$(call say,'clippy on wasm32')
 	$(CARGO) clippy $(LIGHT) -p sinsang $(WASM) --lib --test wasm -- -D warnings
+	$(CARGO) clippy $(LIGHT) -p sinsang $(WASM) --lib --no-default-features --features preview -- -D warnings
 
 test-core: prerequisites ## unit and property tests of the edge's core on the host
 	$(call say,'tests of the core')

@@ -219,8 +219,14 @@ fn page(view: &View<'_>, question: &Question, frozen_at: UnixMillis) -> (Page, u
         .filter_map(|pin| Some((pin.place, find(&pin.product_id)?)))
         .filter(|(_, index)| page.products.contains(index))
         .collect();
-    pins.sort_unstable();
-    pins.dedup_by_key(|(_, index)| *index);
+    let mut seen = Vec::new();
+    pins.retain(|(_, index)| {
+        let is_first = !seen.contains(index);
+        seen.push(*index);
+        is_first
+    });
+    // Stable, and each is put before what stands there: of two pins of one place the later given comes first.
+    pins.sort_by_key(|(place, _)| *place);
     page.products.retain(|index| pins.iter().all(|(_, pinned)| pinned != index));
     for (place, index) in pins {
         page.products.insert(place.min(page.products.len()), index);
@@ -279,10 +285,12 @@ mod tests {
         let question = Question { now_ms: at("2026-11-22T06:00:00+09:00"), limit: 100, ..Question::default() };
         let before = ids(&arrange(&mut preview, &question));
         let (first, last) = (before.first().unwrap().clone(), before.last().unwrap().clone());
-        let pins = vec![Pin { product_id: last.clone(), place: 1 }];
+        let middle = before.get(2).unwrap().clone();
+        let pin = |product_id: &String, place| Pin { product_id: product_id.clone(), place };
+        let pins = vec![pin(&middle, 1), pin(&last, 1), pin(&middle, 5)];
         let tried = Question { pins, blocks: vec![first.clone(), "no id".to_owned()], ..question.clone() };
         let after = ids(&arrange(&mut preview, &tried));
-        assert_eq!(after.get(1), Some(&last));
+        assert_eq!(after.get(1..3), Some([last, middle].as_slice()), "of one place, the later pin comes first");
         assert!(!after.contains(&first));
         assert_eq!(after.len() + 1, before.len());
         let soon = crate::rank::SurfaceWeights { soon: -1, ..Default::default() };

@@ -137,11 +137,12 @@ export function difference(before, after) {
   const moved = known.filter((move) => move !== 0);
   const top = Math.min(10, before.length, after.length);
   const first = new Set(before.slice(0, top));
+  const kept = new Set(after);
   return {
     moves,
     moved: moved.length,
     entered: moves.length - known.length,
-    left: before.filter((key) => !after.includes(key)).length,
+    left: before.filter((key) => !kept.has(key)).length,
     meanMove: known.length === 0 ? 0 : known.reduce((sum, move) => sum + Math.abs(move), 0) / known.length,
     top,
     sharedTop: after.slice(0, top).filter((key) => first.has(key)).length,

@@ -61,6 +61,8 @@ const announcement = document.getElementById("announcement");
 const local = new Local(() => ({ preview: model.preview, token: model.token }));
 /** The order that is being tried, in the shape of /v1/home, or `null`: the phone shows it in place of what is served. */
 let trial = null;
+/** The first page of the new-product tab in that order, as the phone was given it last. */
+let trialList = null;
 const bench = new Bench(document.getElementById("bench"), {
   change,
   announce,
@@ -103,10 +105,22 @@ function show() {
 /** What the phone shows: what is served, or what is tried in its place. */
 function onPhone() {
   if (trial === null || model.home === null) return { ...model, trial: false };
-  const { tabs, live } = trial;
+  const { home } = model;
+  const first = trial.new.items.slice(0, PAGE_ITEMS);
+  // What is in the same order is the same object: the phone draws nothing anew for it.
+  const tabs = isSame(home.tabs.items, trial.tabs.items) ? home.tabs : trial.tabs;
+  const live = isSame(home.live.items, trial.live.items) ? home.live : trial.live;
+  const shown = trialList !== null && isSame(trialList.items, first) && trialList.total === trial.new.total;
   // A trial is ordered whole: there is no next page to ask for.
-  const list = (trial.list ??= { items: trial.new.items.slice(0, PAGE_ITEMS), total: trial.new.total, next_cursor: null, pages: 1 });
-  return { ...model, home: { ...model.home, tabs, live }, list, listRefused: null, moreRefused: null, trial: true };
+  if (!shown) trialList = { items: first, total: trial.new.total, next_cursor: null, pages: 1 };
+  return { ...model, home: { ...home, tabs, live }, list: trialList, listRefused: null, moreRefused: null, trial: true };
+}
+
+/** Whether two lists of items are equal, by what they are and when they air. */
+function isSame(one, other) {
+  const text = ({ product_id, tab_id, on_air, broadcast, broadcasts }) =>
+    JSON.stringify([product_id, tab_id, on_air, broadcast?.starts_at, broadcasts]);
+  return one.length === other.length && one.every((item, place) => text(item) === text(other[place]));
 }
 
 function ask(path, signal) {

@@ -31,10 +31,16 @@ export class Trial {
   #undo;
   #model = null;
   #seat = null;
+  /** The order without what is tried, and the signature of what it was made from. */
   #live = null;
+  #liveBase = null;
   #last = null;
   #built = null;
   #sortable = null;
+  #Sortable = null;
+  /** What makes the cards of the phone draggable, and the list that it does so for. */
+  #grip = null;
+  #watch = new MutationObserver(() => this.#gripPhone());
 
   constructor(root, acts) {
     this.#acts = acts;
@@ -68,36 +74,63 @@ export class Trial {
   }
 
   async #makeSortable() {
-    const { default: Sortable } = await import("/built/sortable.js");
-    this.#sortable = new Sortable(this.#list, {
-      handle: ".handle",
+    this.#Sortable = (await import("/built/sortable.js")).default;
+    this.#sortable = this.#draggable(this.#list, ".handle", (item) => item.dataset.item);
+    this.#watch.observe(document.getElementById("new-items"), { childList: true });
+    this.#gripPhone();
+  }
+
+  #draggable(list, handle, idOf) {
+    return new this.#Sortable(list, {
+      handle,
       animation: 0,
       onEnd: ({ item, newIndex, oldIndex }) => {
-        if (newIndex !== oldIndex) this.#pin(item.dataset.item, newIndex);
+        if (newIndex !== oldIndex) this.#pin(idOf(item), newIndex);
       },
     });
+  }
+
+  /** Lets the cards of the phone be dragged by their pictures, where their order is the one that is tried. */
+  #gripPhone() {
+    const cards = this.#model === null ? null : document.querySelector("#new-items > .cards:has(article)");
+    if (this.#grip?.el === cards || this.#Sortable === null) return;
+    this.#grip?.destroy();
+    const takes = cards !== null && this.#model.state.list === "new" && this.#model.state.tool === "trial";
+    this.#grip = takes
+      ? this.#draggable(cards, ".card-picture", (item) => item.querySelector("article").dataset.product)
+      : null;
+    cards?.classList.toggle("draggable", takes);
   }
 
   /** Takes what is tried off the phone. */
   leave() {
     this.#last = null;
+    this.#grip?.el?.classList.remove("draggable");
+    this.#grip?.destroy();
+    this.#grip = null;
+    this.#watch.disconnect();
+    this.#model = null;
     this.#acts.shownTrial(null);
   }
 
   /** Shows the trial that the state of `model` (see main.js) describes. */
   async show(model) {
     const { state, home, token } = model;
+    if (this.#model === null && this.#Sortable !== null) this.#watch.observe(document.getElementById("new-items"), { childList: true });
     this.#model = model;
+    this.#gripPhone();
     this.#switch.show(state.list);
     if (home === null) return;
-    const now = signature(model, state.weights, state.pins, state.blocks);
+    const base = signature(model);
+    const now = base + state.weights + state.pins + state.blocks;
     if (now === this.#last) return;
     this.#last = now;
     try {
       const seat = await this.#acts.local.seat(home.snapshot.id, token === "" ? state.viewer : "");
       if (now !== this.#last) return;
       this.#seat = seat;
-      this.#live = seat.arrange(question(model, { limit: MAX_ITEMS }));
+      if (base !== this.#liveBase) this.#live = seat.arrange(question(model, { limit: MAX_ITEMS }));
+      this.#liveBase = base;
       this.#draw();
     } catch (error) {
       this.#last = null;
