@@ -245,6 +245,23 @@ describe("the tools", () => {
     await close();
   });
 
+  test("are reached by arrow keys, and fit narrow windows in the dark", async () => {
+    const narrow = { width: 360, height: 800, colorScheme: "dark", reducedMotion: "reduce" };
+    const { page, complaints, close } = await open(browser, base, at({ viewer: viewers[1] }), narrow);
+    await page.locator("#bench-answers").focus();
+    const marks = { compare: ".compare-side li", why: ".why-list li", trial: ".trial-list li", speed: ".waterfall", quality: ".verdicts" };
+    for (const [tool, mark] of Object.entries(marks)) {
+      await page.keyboard.press("ArrowRight");
+      await page.locator(`#tool-${tool} ${mark}`).first().waitFor();
+      assert.equal(new URL(page.url()).searchParams.get("tool"), tool);
+      assert.equal(await page.evaluate(() => document.activeElement.dataset.tool), tool);
+      assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360, `${tool} is no wider than the window`);
+      assert.deepEqual(await axe(page), [], tool);
+    }
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+
   test("are closed without the secret, but for answers and speed", async () => {
     const { page, requests, close } = await open(browser, base, "/?tool=trial&weights=new.soon:90");
     await page.getByText("미리보기 열쇠가 필요해요", { exact: true }).waitFor();
