@@ -1,0 +1,105 @@
+//! The core alone, without a request around it: rank and assemble on a snapshot that is in memory already.
+
+use sinsang::key::Key;
+use sinsang::pack::board::Board;
+use sinsang::pack::manifest::Manifest;
+use sinsang::pack::taste::{Taste, TasteShard};
+use sinsang::pack::{Damage, Kind};
+use sinsang::surface::new::{Selection, Sort};
+use sinsang::surface::{View, live, new, tabs};
+use sinsang::time::UnixMillis;
+use sinsang::viewer::UserHasher;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::snapshot::{self, Shape};
+
+/// A board and the tastes of one viewer, in memory.
+#[cfg_attr(target_arch = "wasm32", wasm_bindgen)]
+#[derive(Debug)]
+pub struct Alone {
+    board: Board,
+    shard: TasteShard,
+    viewer: u64,
+    now: UnixMillis,
+}
+
+impl Alone {
+    /// The snapshot of `shape` with its first user.
+    ///
+    /// # Errors
+    /// The [`Damage`] where the snapshot is not whole.
+    pub fn of(shape: &Shape) -> Result<Self, Damage> {
+        let built_at = UnixMillis::parse_rfc3339("2026-11-20T12:00:00+09:00").unwrap_or_default();
+        let hasher = UserHasher::new(b"a user key of the bench").ok_or(Damage::Truncated)?;
+        let made = snapshot::make(shape, built_at, &hasher).map_err(|_| Damage::Truncated)?;
+        let value = |key: Key| made.values.get(&key.to_string()).cloned().unwrap_or_default();
+        let manifest = Manifest::parse(value(Key::Live))?;
+        let viewer = made.users.first().map_or(0, |user| hasher.key(user).0);
+        let shard = manifest.shard_of(viewer).unwrap_or_default();
+        Ok(Self {
+            board: Board::parse(value(Key::Pack(Kind::Board, made.board)), made.board)?,
+            shard: TasteShard::parse(value(Key::Pack(Kind::Tastes, shard)), shard)?,
+            viewer,
+            now: snapshot::present(built_at),
+        })
+    }
+
+    fn view(&self) -> View<'_> {
+        let record = self.shard.find(self.viewer);
+        View {
+            board: &self.board,
+            taste: record.map(|record| Taste::cut(record, self.shard.widths())),
+            now: self.now,
+        }
+    }
+
+    /// Ranks all candidates for the viewer and appends the first `limit` as JSON.
+    pub fn write_new(&self, limit: usize, out: &mut Vec<u8>) {
+        let view = self.view();
+        let selection = Selection {
+            category: None,
+            channel: None,
+            sort: Sort::Recommended,
+            frozen_at: self.now,
+            offset: 0,
+            limit,
+        };
+        let page = new::page(&view, &selection);
+        new::write_items(&view, &page, out);
+    }
+
+    /// The three surfaces one after the other, with `limit` new products.
+    pub fn write_home(&self, limit: usize, out: &mut Vec<u8>) {
+        let view = self.view();
+        tabs::write_items(&view, out);
+        live::write_items(&view, out);
+        self.write_new(limit, out);
+    }
+
+    /// Products on the board.
+    pub fn products(&self) -> usize {
+        self.board.product_count()
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+#[wasm_bindgen]
+impl Alone {
+    /// For JavaScript: a snapshot of `candidates` with slots of `slot_minutes`; `None` where it can't be made.
+    pub fn make(candidates: usize, slot_minutes: i32) -> Option<Alone> {
+        let shape = Shape { seed: 6, candidates, slot_minutes: slot_minutes.into(), users: 300, shard_bits: 0 };
+        Self::of(&shape).ok()
+    }
+
+    /// For JavaScript: does one kind of work `times` over and returns the bytes of the last result.
+    pub fn run(&self, is_home: bool, limit: usize, times: u32) -> usize {
+        let mut out = Vec::new();
+        for _ in 0..times {
+            out = Vec::with_capacity(64 * 1024);
+            if is_home { self.write_home(limit, &mut out) } else { self.write_new(limit, &mut out) }
+            std::hint::black_box(&out);
+        }
+        out.len()
+    }
+}

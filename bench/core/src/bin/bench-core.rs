@@ -1,0 +1,96 @@
+//! `bench-core`: times the core alone and prints JSON. `bench-core once KIND CANDIDATES`: does one kind of work some times, to be counted.
+//!
+//! Instructions of one run of the work are the difference of two counts, of `once` with and without it: setting up costs the same in both.
+
+use std::env;
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use sinsang_bench::alone::Alone;
+use sinsang_bench::snapshot::Shape;
+
+/// Items on a page of the bench.
+const LIMIT: usize = 60;
+/// Samples of each row, each of [`REPEATS`] runs.
+const SAMPLES: usize = 301;
+const REPEATS: u32 = 20;
+
+fn shape(candidates: usize, slot_minutes: i64, users: usize) -> Shape {
+    Shape { seed: 6, candidates, slot_minutes, users, shard_bits: 0 }
+}
+
+fn work(alone: &Alone, kind: &str) -> usize {
+    let mut out = Vec::with_capacity(64 * 1024);
+    match kind {
+        "home" => alone.write_home(LIMIT, &mut out),
+        _ => alone.write_new(LIMIT, &mut out),
+    }
+    black_box(&out).len()
+}
+
+/// Microseconds a run: median, and the tenth and ninetieth of a hundred.
+fn time(alone: &Alone, kind: &str) -> Value {
+    let mut samples: Vec<f64> = (0..SAMPLES)
+        .map(|_| {
+            let began = Instant::now();
+            for _ in 0..REPEATS {
+                work(alone, kind);
+            }
+            began.elapsed().as_secs_f64() * 1e6 / f64::from(REPEATS)
+        })
+        .collect();
+    samples.sort_by(f64::total_cmp);
+    let at = |share: usize| samples.get((SAMPLES - 1) * share / 100).copied();
+    json!({ "median_us": at(50), "p10_us": at(10), "p90_us": at(90) })
+}
+
+fn row(kind: &str, shape: &Shape) -> Result<Value, String> {
+    let alone = Alone::of(shape).map_err(|damage| damage.to_string())?;
+    let bytes = work(&alone, kind);
+    let mut row = time(&alone, kind);
+    if let Some(row) = row.as_object_mut() {
+        row.insert("kind".to_owned(), kind.into());
+        row.insert("candidates".to_owned(), shape.candidates.into());
+        row.insert("products".to_owned(), alone.products().into());
+        row.insert("users".to_owned(), shape.users.into());
+        row.insert("bytes".to_owned(), bytes.into());
+    }
+    Ok(row)
+}
+
+fn run() -> Result<(), String> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if let [once, kind, candidates, times] = arguments.as_slice()
+        && once == "once"
+    {
+        let candidates = candidates.parse().map_err(|_| "CANDIDATES is no number")?;
+        let times: usize = times.parse().map_err(|_| "TIMES is no number")?;
+        let alone = Alone::of(&shape(candidates, 60, 300)).map_err(|damage| damage.to_string())?;
+        for _ in 0..times {
+            work(&alone, kind);
+        }
+        return Ok(());
+    }
+    let mut rows = Vec::new();
+    for candidates in [250, 500, 1_000, 2_000, 3_000] {
+        rows.push(row("new", &shape(candidates, 60, 300))?);
+    }
+    rows.push(row("home", &shape(500, 60, 300))?);
+    // A larger catalogue, and more users, with the same candidates.
+    rows.push(row("new", &shape(500, 15, 300))?);
+    rows.push(row("new", &shape(500, 60, 30_000))?);
+    println!("{}", json!(rows));
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench-core: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,36 @@
+// Workers KV as workerd asks for it: GET /<key> gives the value or 404. Counts what is read.
+import { createServer } from "node:http";
+import { readFile, readdir } from "node:fs/promises";
+import { join } from "node:path";
+
+export class Kv {
+  /** Keys read since the last `forget`, in order. */
+  reads = [];
+
+  /** Serves the values below `folder`, as bench-snapshot writes them. */
+  static async start(folder) {
+    const kv = new Kv();
+    kv.values = new Map([["manifest", await readFile(join(folder, "manifest"))]]);
+    for (const name of await readdir(join(folder, "pack"))) kv.values.set(`pack/${name}`, await readFile(join(folder, "pack", name)));
+    kv.server = createServer((request, response) => {
+      const key = decodeURIComponent(new URL(request.url, "http://kv").pathname.slice(1));
+      kv.reads.push(key);
+      const value = kv.values.get(key);
+      if (request.method !== "GET" || value === undefined) return response.writeHead(404).end();
+      return response.writeHead(200, { "Content-Length": value.length }).end(value);
+    });
+    kv.server.keepAliveTimeout = 120_000;
+    await new Promise((done, fail) => kv.server.once("error", fail).listen(0, "127.0.0.1", done));
+    kv.port = kv.server.address().port;
+    return kv;
+  }
+
+  forget() {
+    this.reads = [];
+  }
+
+  stop() {
+    this.server.closeAllConnections();
+    return new Promise((done) => this.server.close(done));
+  }
+}

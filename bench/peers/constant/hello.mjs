@@ -1,0 +1,6 @@
+// The unit of all ratios.
+export default {
+  fetch() {
+    return new Response("hello");
+  },
+};
