@@ -121,6 +121,24 @@ test-cluster: prerequisites ## builds on a scheduler and two executors as proces
 	$(call say,'tests of the cluster (builds DataFusion and Ballista the first time: about BUILD_MINUTES minutes)')
 	$(CARGO) test $(LIGHT) -p sinsang-cluster
 
+##@ Measure
+.PHONY: bench bench-check bench-profile bench-parts
+# Rounds of the interleaved comparison: more of them narrow the intervals.
+ROUNDS ?=
+export ROUNDS
+bench: bench-parts ## measure the edge beside its peers; writes docs/performance.md and bench/results/
+	@PYTHON="$$(bench/peers/install.sh)" node bench/edge/main.mjs write
+
+bench-check: bench-parts ## fail where the edge has become slower than bench/edge/bounds.json holds it to be
+	@PYTHON="$$(bench/peers/install.sh)" node bench/edge/main.mjs check
+
+bench-profile: bench-parts ## show where the time of a warm personal request goes
+	@node bench/edge/profile.mjs
+
+bench-parts: worker bench/peers/empty/build/index.js
+	$(call say,'building the load client and the core at full release settings (about 2 minutes the first time)')
+	$(CARGO) build --release -p sinsang-bench
+
 ##@ Parts
 .PHONY: worker page tools node_modules prerequisites apt-packages port fmt clean
 worker: build/index.js ## build the Worker into build/
@@ -163,6 +181,11 @@ bin/sinsang-cluster: $(CLUSTER_SOURCES) | prerequisites
 	$(CARGO) build $(LIGHT) -p sinsang-cluster
 	@mkdir -p bin
 	@install -m 755 "$$CARGO_TARGET_DIR/light/sinsang-cluster" bin/sinsang-cluster
+
+bench/peers/empty/build/index.js: $(MANIFESTS) $(wildcard bench/peers/empty/src/*) node_modules/.stamp | tools
+	$(call say,'building the empty Worker that cold starts are compared with')
+	cd bench/peers/empty && rm -rf build/.tmp && "$(TOOLS)/worker-build" --profile edge
+	@touch $@
 
 build/index.js: $(EDGE_SOURCES) node_modules/.stamp | tools
 	$(call say,'building the Worker (about 2 minutes the first time)')

@@ -7,6 +7,9 @@ cd "$(dirname "$0")/.."
 rm -rf build/.tmp
 "$SINSANG_CACHE/tools/bin/worker-build" --profile edge
 
+# What a profile names functions by.
+[ -z "${NAMED_WASM:-}" ] || cp build/index_bg.wasm "$NAMED_WASM"
+
 # Names of functions are a fifth of the file and no part of any answer.
 "$WASM_OPT_BIN" build/index_bg.wasm --strip-debug --strip-producers -o build/index_bg.stripped.wasm \
     --enable-{mutable-globals,sign-ext,nontrapping-float-to-int,bulk-memory,multivalue,reference-types,exception-handling,simd}

@@ -6,6 +6,11 @@ import { join } from "node:path";
 export class Kv {
   /** Keys read since the last `forget`, in order. */
   reads = [];
+  /** Times that a read began while none was under way: rounds that a reader had to wait for one after the other. */
+  rounds = 0;
+  /** How long a value is held back, in milliseconds. */
+  delayMs = 0;
+  #pending = 0;
 
   /** Serves the values below `folder`, as bench-snapshot writes them. */
   static async start(folder) {
@@ -14,10 +19,16 @@ export class Kv {
     for (const name of await readdir(join(folder, "pack"))) kv.values.set(`pack/${name}`, await readFile(join(folder, "pack", name)));
     kv.server = createServer((request, response) => {
       const key = decodeURIComponent(new URL(request.url, "http://kv").pathname.slice(1));
-      kv.reads.push(key);
       const value = kv.values.get(key);
-      if (request.method !== "GET" || value === undefined) return response.writeHead(404).end();
-      return response.writeHead(200, { "Content-Length": value.length }).end(value);
+      kv.reads.push(key);
+      if (kv.#pending++ === 0) kv.rounds++;
+      const answer = () => {
+        kv.#pending--;
+        if (request.method !== "GET" || value === undefined) response.writeHead(404).end();
+        else response.writeHead(200, { "Content-Length": value.length }).end(value);
+      };
+      if (kv.delayMs > 0) setTimeout(answer, kv.delayMs);
+      else answer();
     });
     kv.server.keepAliveTimeout = 120_000;
     await new Promise((done, fail) => kv.server.once("error", fail).listen(0, "127.0.0.1", done));
@@ -27,6 +38,7 @@ export class Kv {
 
   forget() {
     this.reads = [];
+    this.rounds = 0;
   }
 
   stop() {

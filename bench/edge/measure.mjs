@@ -3,8 +3,8 @@ import { load } from "./load.mjs";
 import { median } from "./statistic.mjs";
 
 /** CPU time that a slice should take: long against what reading the accounts costs, short against what disturbs a machine. */
-const SLICE_NS = 120e6;
-const LEAST_COUNT = 24;
+const SLICE_NS = 60e6;
+const LEAST_COUNT = 64;
 const MOST_COUNT = 4_000;
 export const CONNECTIONS = 8;
 

@@ -114,9 +114,9 @@ const text = (value) => JSON.stringify(String(value));
  * @param {Record<string, string>} [worker.bindings] texts
  * @param {number} [worker.kvPort] where the KV namespace SNAPSHOTS is served
  * @param {boolean} [worker.inspector] whether to open V8's inspector
- * @param {string[]} [worker.v8Flags]
+ * @param {boolean} [worker.loader] whether it may load Workers at run time, as LOADER
  */
-export async function startWorkerd(name, { modules, bindings = {}, kvPort, inspector = false, v8Flags = [] }) {
+export async function startWorkerd(name, { modules, bindings = {}, kvPort, inspector = false, loader = false }) {
   const folder = join(WORK, "worker", name);
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
@@ -131,6 +131,7 @@ export async function startWorkerd(name, { modules, bindings = {}, kvPort, inspe
     bound.push(`(name = "SNAPSHOTS", kvNamespace = "kv")`);
     services.push(`(name = "kv", external = (address = "127.0.0.1:${kvPort}", http = ()))`);
   }
+  if (loader) bound.push(`(name = "LOADER", workerLoader = ())`);
   const port = await freePort();
   await writeFile(
     join(folder, "config.capnp"),
@@ -138,7 +139,6 @@ export async function startWorkerd(name, { modules, bindings = {}, kvPort, inspe
 const config :Workerd.Config = (
   services = [${services.join(", ")}],
   sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
-  v8Flags = [${v8Flags.map(text).join(", ")}],
 );
 const main :Workerd.Worker = (
   compatibilityDate = "2026-04-01",
@@ -150,7 +150,8 @@ const main :Workerd.Worker = (
 `,
   );
   const inspectorPort = inspector ? await freePort() : undefined;
-  const command = [WORKERD, "serve", ...(inspector ? [`--inspector-addr=127.0.0.1:${inspectorPort}`] : []), "config.capnp"];
+  const flags = [...(inspector ? [`--inspector-addr=127.0.0.1:${inspectorPort}`] : []), ...(loader ? ["--experimental"] : [])];
+  const command = [WORKERD, "serve", ...flags, "config.capnp"];
   const server = await Server.start(name, command, port, { cwd: folder });
   server.inspectorPort = inspectorPort;
   return server;

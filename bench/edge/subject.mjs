@@ -9,10 +9,11 @@ import { publish } from "../peers/publish.mjs";
 
 const read = (...parts) => readFile(join(...parts));
 
-export async function sinsang(name, data, kv, options = {}) {
+/** @param {string} [options.wasm] the path of another Wasm in place of the one that ships */
+export async function sinsang(name, data, kv, { wasm = join(ROOT, "build/index_bg.wasm"), ...options } = {}) {
   const modules = [
     { name: "index.js", kind: "esModule", content: await read(ROOT, "build/index.js") },
-    { name: "index_bg.wasm", kind: "wasm", content: await read(ROOT, "build/index_bg.wasm") },
+    { name: "index_bg.wasm", kind: "wasm", content: await read(wasm) },
   ];
   return startWorkerd(name, { modules, bindings: data.bindings, kvPort: kv.port, ...options });
 }

@@ -76,7 +76,10 @@ impl Alone {
         live::write_items(&view, out);
         self.write_new(limit, out);
     }
+}
 
+#[cfg_attr(target_arch = "wasm32", wasm_bindgen)]
+impl Alone {
     /// Products on the board.
     pub fn products(&self) -> usize {
         self.board.product_count()

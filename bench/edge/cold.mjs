@@ -1,0 +1,80 @@
+// What an isolate costs before it is warm, and what it holds when it is: start, reads, memory.
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { ask } from "./equal.mjs";
+import { load, writeRequests } from "./load.mjs";
+import { CONNECTIONS } from "./measure.mjs";
+import { PEERS, ROOT } from "./place.mjs";
+import { startWorkerd } from "./server.mjs";
+import * as subject from "./subject.mjs";
+
+/** How long the store takes for a value when rounds are counted, in milliseconds: long enough that reads of one round meet. */
+const STORE_MS = 40;
+
+/** Starts isolates of each kind in turn and returns, by kind, microseconds to the first byte and CPU microseconds of the process. */
+export async function starts(rounds) {
+  const module = async (name, kind, ...path) => ({ name, kind, content: await readFile(join(...path)) });
+  const server = await startWorkerd("cold", {
+    loader: true,
+    modules: [
+      await module("index.js", "esModule", PEERS, "cold/loader.mjs"),
+      await module("sinsang.js.txt", "text", ROOT, "build/index.js"),
+      await module("sinsang.wasm.bin", "data", ROOT, "build/index_bg.wasm"),
+      await module("empty.js.txt", "text", PEERS, "empty/build/index.js"),
+      await module("empty.wasm.bin", "data", PEERS, "empty/build/index_bg.wasm"),
+      await module("hello.js.txt", "text", PEERS, "constant/hello.mjs"),
+    ],
+  });
+  const kinds = ["hello", "empty", "sinsang"];
+  const files = Object.fromEntries(await Promise.all(kinds.map(async (kind) => [kind, await writeRequests(`cold-${kind}`, [{ path: `/${kind}` }])])));
+  const seen = Object.fromEntries(kinds.map((kind) => [kind, { firstByteUs: [], cpuUs: [] }]));
+  for (let round = -2; round < rounds; round++) {
+    for (let place = 0; place < kinds.length; place++) {
+      const kind = kinds[(place + round + kinds.length) % kinds.length];
+      const before = await server.cpuNs();
+      const { latency_us, statuses } = await load(server.port, files[kind], { connections: 1, count: 1 });
+      const after = await server.cpuNs();
+      if (statuses["2xx"] !== 1) throw new Error(`a cold isolate of ${kind} does not answer:\n${server.printed}`);
+      if (round < 0) continue;
+      seen[kind].firstByteUs.push(latency_us.p50);
+      seen[kind].cpuUs.push((after - before) / 1e3);
+    }
+  }
+  await server.stop();
+  return seen;
+}
+
+/** KV reads and rounds of a cold isolate's first personal answer, and of warm ones. */
+export async function reads(data, kv, home, warm) {
+  kv.delayMs = STORE_MS;
+  const server = await subject.sinsang("sinsang-reads", data, kv);
+  kv.forget();
+  const answer = await ask(server.port, home);
+  const cold = { reads: kv.reads.length, rounds: kv.rounds };
+  if (answer.status !== 200 || !JSON.parse(answer.body).personalized) throw new Error(`a cold isolate's first answer is not personal: ${answer.status}`);
+  kv.forget();
+  for (let again = 0; again < warm; again++) await ask(server.port, home);
+  kv.delayMs = 0;
+  await server.stop();
+  return { cold, warm: { requests: warm, reads: kv.reads.length } };
+}
+
+/** Memory that an isolate with the board and all taste shards adds to a process that only says hello, in bytes. */
+export async function memory(data, kv, requests) {
+  const hello = await subject.hello("hello-memory");
+  const server = await subject.sinsang("sinsang-memory", data, kv);
+  const file = await writeRequests("memory", requests);
+  kv.forget();
+  for (const one of [hello, server]) await load(one.port, file, { connections: CONNECTIONS, count: requests.length * 2 });
+  const shards = new Set(kv.reads).size - 2;
+  const [base, whole] = [await hello.privateBytes(), await server.privateBytes()];
+  await Promise.all([hello.stop(), server.stop()]);
+  return { shards, helloBytes: base, wholeBytes: whole, isolateBytes: whole - base };
+}
+
+/** Bytes of the Worker's Wasm. */
+export async function size() {
+  const wasm = await readFile(join(ROOT, "build/index_bg.wasm"));
+  return { rawBytes: wasm.length, gzipBytes: gzipSync(wasm, { level: 9 }).length };
+}

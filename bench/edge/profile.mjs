@@ -1,0 +1,89 @@
+// Where the time of a warm personal request goes: V8's CPU profile of workerd through its inspector, and the share of V8 in the process.
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { bearer, data } from "./data.mjs";
+import { Kv } from "./kv.mjs";
+import { load, writeRequests } from "./load.mjs";
+import { CONNECTIONS } from "./measure.mjs";
+import { WORK } from "./place.mjs";
+import { stopAll } from "./server.mjs";
+import * as subject from "./subject.mjs";
+
+const require = createRequire(import.meta.url);
+// Node 20 has no WebSocket of its own; miniflare brings one.
+const WebSocket = createRequire(require.resolve("miniflare"))("ws");
+const WARM = 4_000;
+const COUNT = 6_000;
+const SHOWN = 25;
+const SAMPLE_US = 100;
+
+/** A session of V8's inspector. */
+class Inspector {
+  #id = 0;
+  #waiting = new Map();
+
+  static async open(port) {
+    const targets = await (await fetch(`http://127.0.0.1:${port}/json`)).json();
+    const inspector = new Inspector();
+    inspector.socket = new WebSocket(targets.find((target) => target.id !== "core:user:kv")?.webSocketDebuggerUrl ?? targets[0].webSocketDebuggerUrl);
+    await new Promise((done, fail) => inspector.socket.once("open", done).once("error", fail));
+    inspector.socket.on("message", (text) => {
+      const { id, result, error } = JSON.parse(text);
+      const waiting = inspector.#waiting.get(id);
+      inspector.#waiting.delete(id);
+      if (error) waiting?.fail(new Error(error.message));
+      else waiting?.done(result);
+    });
+    return inspector;
+  }
+
+  send(method, params = {}) {
+    const id = ++this.#id;
+    return new Promise((done, fail) => {
+      this.#waiting.set(id, { done, fail });
+      this.socket.send(JSON.stringify({ id, method, params }));
+    });
+  }
+}
+
+/** Self time by function, as shares of all samples. */
+function selfTimes(profile) {
+  const nodes = new Map(profile.nodes.map((node) => [node.id, node]));
+  const times = new Map();
+  let total = 0;
+  profile.samples.forEach((sample, index) => {
+    const { functionName, url, lineNumber } = nodes.get(sample).callFrame;
+    const name = `${functionName || "(anonymous)"} ${url.split("/").pop()}:${lineNumber + 1}`;
+    const us = Math.max(0, profile.timeDeltas[index]);
+    total += us;
+    times.set(name, (times.get(name) ?? 0) + us);
+  });
+  return [...times].map(([name, us]) => ({ name, share: us / total, us })).sort((a, b) => b.share - a.share);
+}
+
+try {
+  const small = await data(500);
+  const kv = await Kv.start(join(small.folder, "kv"));
+  const server = await subject.sinsang("sinsang-profile", small, kv, { inspector: true });
+  const file = await writeRequests("profile", small.users.map((user) => ({ path: "/v1/home?limit=60", headers: { Authorization: bearer(user) } })));
+  await load(server.port, file, { connections: CONNECTIONS, count: WARM });
+  const inspector = await Inspector.open(server.inspectorPort);
+  await inspector.send("Profiler.enable");
+  await inspector.send("Profiler.setSamplingInterval", { interval: SAMPLE_US });
+  const before = await server.cpuNs();
+  await inspector.send("Profiler.start");
+  await load(server.port, file, { connections: CONNECTIONS, count: COUNT });
+  const { profile } = await inspector.send("Profiler.stop");
+  const cpuUs = ((await server.cpuNs()) - before) / 1e3;
+  await mkdir(WORK, { recursive: true });
+  await writeFile(join(WORK, "edge.cpuprofile"), JSON.stringify(profile));
+  const times = selfTimes(profile);
+  console.log(`${(cpuUs / COUNT).toFixed(0)} µs of CPU a request while sampled; self time by function, share of the samples and µs a request`);
+  for (const { name, share, us } of times.slice(0, SHOWN)) console.log(`${(share * 100).toFixed(1).padStart(5)} %  ${(us / COUNT).toFixed(1).padStart(6)}  ${name}`);
+  console.log(`the whole profile: ${join(WORK, "edge.cpuprofile")}`);
+  await kv.stop();
+} finally {
+  await stopAll();
+}
+process.exit();
