@@ -133,7 +133,9 @@ bench-check: bench-parts ## fail where the edge has become slower than bench/edg
 	@PYTHON="$$(bench/peers/install.sh)" node bench/edge/main.mjs check
 
 bench-profile: bench-parts ## show where the time of a warm personal request goes
-	@node bench/edge/profile.mjs
+	@mkdir -p .cache/bench
+	NAMED_WASM=$(CURDIR)/.cache/bench/named.wasm scripts/worker.sh
+	@NAMED_WASM=$(CURDIR)/.cache/bench/named.wasm node bench/edge/profile.mjs
 
 bench-parts: worker bench/peers/empty/build/index.js
 	$(call say,'building the load client and the core at full release settings (about 2 minutes the first time)')

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { ask } from "./equal.mjs";
+import { Inspector } from "./inspector.mjs";
 import { load, writeRequests } from "./load.mjs";
 import { CONNECTIONS } from "./measure.mjs";
 import { PEERS, ROOT } from "./place.mjs";
@@ -60,17 +61,24 @@ export async function reads(data, kv, home, warm) {
   return { cold, warm: { requests: warm, reads: kv.reads.length } };
 }
 
-/** Memory that an isolate with the board and all taste shards adds to a process that only says hello, in bytes. */
+/**
+ * Memory of an isolate with the board and all taste shards, in bytes, after a garbage collection; and what its process holds while it
+ * serves, in which answers that wait for the next collection, connections and compiled code are too.
+ */
 export async function memory(data, kv, requests) {
-  const hello = await subject.hello("hello-memory");
-  const server = await subject.sinsang("sinsang-memory", data, kv);
   const file = await writeRequests("memory", requests);
+  const seen = {};
   kv.forget();
-  for (const one of [hello, server]) await load(one.port, file, { connections: CONNECTIONS, count: requests.length * 2 });
-  const shards = new Set(kv.reads).size - 2;
-  const [base, whole] = [await hello.privateBytes(), await server.privateBytes()];
-  await Promise.all([hello.stop(), server.stop()]);
-  return { shards, helloBytes: base, wholeBytes: whole, isolateBytes: whole - base };
+  for (const [name, server] of [["hello", await subject.hello("hello-memory", { inspector: true })], ["sinsang", await subject.sinsang("sinsang-memory", data, kv, { inspector: true })]]) {
+    await load(server.port, file, { connections: CONNECTIONS, count: requests.length * 2 });
+    const processBytes = await server.privateBytes();
+    const inspector = await Inspector.open(server.inspectorPort);
+    seen[name] = { processBytes, ...(await inspector.memory()) };
+    inspector.close();
+    await server.stop();
+  }
+  const { heapBytes, buffersBytes, wasmBytes } = seen.sinsang;
+  return { shards: new Set(kv.reads).size - 2, isolateBytes: heapBytes + buffersBytes + wasmBytes, ...seen };
 }
 
 /** Bytes of the Worker's Wasm. */

@@ -16,6 +16,7 @@ function derived(result) {
   const counted = instructions[500] === undefined ? undefined : exact((instructions[2000] - instructions[1000]) / 2 / (instructions[1000] - instructions[500]));
   return {
     "cold-start": cold.ratio,
+    "cold-start-cpu": cold.cpu_ratio,
     "kv-warm": exact(reads.warm.reads),
     "kv-cold-reads": exact(reads.cold.reads),
     "kv-cold-rounds": exact(reads.cold.rounds),

@@ -1,8 +1,8 @@
 // Where the time of a warm personal request goes: V8's CPU profile of workerd through its inspector, and the share of V8 in the process.
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { bearer, data } from "./data.mjs";
+import { Inspector } from "./inspector.mjs";
 import { Kv } from "./kv.mjs";
 import { load, writeRequests } from "./load.mjs";
 import { CONNECTIONS } from "./measure.mjs";
@@ -10,42 +10,10 @@ import { WORK } from "./place.mjs";
 import { stopAll } from "./server.mjs";
 import * as subject from "./subject.mjs";
 
-const require = createRequire(import.meta.url);
-// Node 20 has no WebSocket of its own; miniflare brings one.
-const WebSocket = createRequire(require.resolve("miniflare"))("ws");
 const WARM = 4_000;
 const COUNT = 6_000;
 const SHOWN = 25;
 const SAMPLE_US = 100;
-
-/** A session of V8's inspector. */
-class Inspector {
-  #id = 0;
-  #waiting = new Map();
-
-  static async open(port) {
-    const targets = await (await fetch(`http://127.0.0.1:${port}/json`)).json();
-    const inspector = new Inspector();
-    inspector.socket = new WebSocket(targets.find((target) => target.id !== "core:user:kv")?.webSocketDebuggerUrl ?? targets[0].webSocketDebuggerUrl);
-    await new Promise((done, fail) => inspector.socket.once("open", done).once("error", fail));
-    inspector.socket.on("message", (text) => {
-      const { id, result, error } = JSON.parse(text);
-      const waiting = inspector.#waiting.get(id);
-      inspector.#waiting.delete(id);
-      if (error) waiting?.fail(new Error(error.message));
-      else waiting?.done(result);
-    });
-    return inspector;
-  }
-
-  send(method, params = {}) {
-    const id = ++this.#id;
-    return new Promise((done, fail) => {
-      this.#waiting.set(id, { done, fail });
-      this.socket.send(JSON.stringify({ id, method, params }));
-    });
-  }
-}
 
 /** Self time by function, as shares of all samples. */
 function selfTimes(profile) {
@@ -65,7 +33,7 @@ function selfTimes(profile) {
 try {
   const small = await data(500);
   const kv = await Kv.start(join(small.folder, "kv"));
-  const server = await subject.sinsang("sinsang-profile", small, kv, { inspector: true });
+  const server = await subject.sinsang("sinsang-profile", small, kv, { inspector: true, wasm: process.env.NAMED_WASM });
   const file = await writeRequests("profile", small.users.map((user) => ({ path: "/v1/home?limit=60", headers: { Authorization: bearer(user) } })));
   await load(server.port, file, { connections: CONNECTIONS, count: WARM });
   const inspector = await Inspector.open(server.inspectorPort);

@@ -66,8 +66,8 @@ function text(result, verdicts) {
     `In CPU time the cold start is ${number(cold.cpu_ratio.median)} (${range(cold.cpu_ratio)}) times that of the empty one. ` +
       `The first personal answer of a cold isolate reads ${reads.cold.reads} keys in ${reads.cold.rounds} rounds; ${reads.warm.requests} warm ones after it read ${reads.warm.reads}. ` +
       `The Wasm is ${whole(size.rawBytes)} bytes, ${whole(size.gzipBytes)} after gzip -9. ` +
-      `A process with the board (${whole(shape.small.products)} products, ${whole(shape.small.slots)} slots) and ${memory.shards} taste shards holds ${mb(memory.wholeBytes)} of its own, ` +
-      `one that says hello ${mb(memory.helloBytes)}: the isolate is the difference, ${mb(memory.isolateBytes)}.`,
+      `With the board (${whole(shape.small.products)} products, ${whole(shape.small.slots)} slots) and ${memory.shards} taste shards the isolate has ${mb(memory.sinsang.wasmBytes)} of Wasm memory, ${mb(memory.sinsang.heapBytes)} of heap and ${mb(memory.sinsang.buffersBytes)} of other buffers after a garbage collection; ` +
+      `its process holds ${mb(memory.sinsang.processBytes)} of its own while it serves, one that says hello ${mb(memory.hello.processBytes)}.`,
     "",
     "![The core alone by candidates](performance-core.svg)",
     "",

@@ -27,8 +27,8 @@ export async function empty(name) {
   return startWorkerd(name, { modules });
 }
 
-export async function hello(name) {
-  return startWorkerd(name, { modules: [{ name: "index.js", kind: "esModule", content: await read(PEERS, "constant/hello.mjs") }] });
+export async function hello(name, options = {}) {
+  return startWorkerd(name, { modules: [{ name: "index.js", kind: "esModule", content: await read(PEERS, "constant/hello.mjs") }], ...options });
 }
 
 /** Headers that the server itself sets. */
