@@ -47,24 +47,14 @@ impl Alone {
 
     fn view(&self) -> View<'_> {
         let record = self.shard.find(self.viewer);
-        View {
-            board: &self.board,
-            taste: record.map(|record| Taste::cut(record, self.shard.widths())),
-            now: self.now,
-        }
+        View { board: &self.board, taste: record.map(|record| Taste::cut(record, self.shard.widths())), now: self.now }
     }
 
     /// Ranks all candidates for the viewer and appends the first `limit` as JSON.
     pub fn write_new(&self, limit: usize, out: &mut Vec<u8>) {
         let view = self.view();
-        let selection = Selection {
-            category: None,
-            channel: None,
-            sort: Sort::Recommended,
-            frozen_at: self.now,
-            offset: 0,
-            limit,
-        };
+        let selection =
+            Selection { category: None, channel: None, sort: Sort::Recommended, frozen_at: self.now, offset: 0, limit };
         let page = new::page(&view, &selection);
         new::write_items(&view, &page, out);
     }
@@ -100,7 +90,11 @@ impl Alone {
         let mut out = Vec::new();
         for _ in 0..times {
             out = Vec::with_capacity(64 * 1024);
-            if is_home { self.write_home(limit, &mut out) } else { self.write_new(limit, &mut out) }
+            if is_home {
+                self.write_home(limit, &mut out);
+            } else {
+                self.write_new(limit, &mut out);
+            }
             std::hint::black_box(&out);
         }
         out.len()

@@ -282,7 +282,7 @@ fn product(
         brand: Some(BRANDS[index % BRANDS.len()].to_owned()),
         category: u16::try_from(index % CATEGORIES.len()).ok(),
         price: Some(price),
-        list_price: (index % 2 == 0).then_some(price + 10_000),
+        list_price: index.is_multiple_of(2).then_some(price + 10_000),
         image: None,
         url: Some(format!("https://shop.example/{}/{}", listing.shop.len(), listing.listing_id)),
         listings: vec![listing],

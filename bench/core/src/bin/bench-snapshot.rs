@@ -47,7 +47,10 @@ fn run() -> Result<(), String> {
     let folder = Path::new(folder);
     let put = |name: &str, bytes: &[u8]| {
         let path = folder.join(name);
-        path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, bytes)).map_err(|error| format!("{}: {error}", path.display()))
+        path.parent()
+            .map_or(Ok(()), fs::create_dir_all)
+            .and_then(|()| fs::write(&path, bytes))
+            .map_err(|error| format!("{}: {error}", path.display()))
     };
     for (key, value) in &made.values {
         put(&format!("kv/{key}"), value)?;
