@@ -138,6 +138,7 @@ bench-profile: bench-parts ## show where the time of a warm personal request goe
 	@NAMED_WASM=$(CURDIR)/.cache/bench/named.wasm node bench/edge/profile.mjs
 
 bench-parts: worker bench/peers/empty/build/index.js
+	@node --test --test-reporter=dot bench/edge/*.test.mjs
 	$(call say,'building the load client and the core at full release settings (about 2 minutes the first time)')
 	$(CARGO) build --release -p sinsang-bench
 

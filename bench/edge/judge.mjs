@@ -42,7 +42,7 @@ export async function judge(result) {
   });
 }
 
-function state({ most, least, held }, { median, low, high }) {
+export function state({ most, least, held }, { median, low, high }) {
   if (most === undefined && least === undefined) return "seen";
   const isWorse = held !== undefined && (most === undefined ? high < held : low > held);
   if (isWorse) return "worse";

@@ -15,6 +15,27 @@ const COUNT = 6_000;
 const SHOWN = 25;
 const SAMPLE_US = 100;
 
+/** Parts of the work by the functions that stand for them; what is inlined counts for where it is inlined. The first that fits counts. */
+const PARTS = [
+  ["waiting", /^\(idle\)/],
+  ["garbage collection", /^\(garbage collector\)/],
+  ["token, ETag, cursor", /sha2|hmac|auth|jwt|base64|serde|etag|cursor|request::/i],
+  ["ranking", /rank::|adapters::map::Map|sort|surface::new|new_page/],
+  ["writing JSON", /write_|surface::|core::fmt|chrono/],
+  ["allocating and copying in Wasm", /dlmalloc|memcpy|memmove|memset|raw_vec|drop_in_place/],
+  ["rest of the Wasm, glue to JavaScript", /wasm|index\.js|js_sys|sinsang::/],
+  ["workerd and V8", /./],
+];
+
+function parts(times) {
+  const sums = new Map(PARTS.map(([name]) => [name, 0]));
+  for (const { name, us } of times) {
+    const [part] = PARTS.find(([, pattern]) => pattern.test(name));
+    sums.set(part, sums.get(part) + us);
+  }
+  return [...sums];
+}
+
 /** Self time by function, as shares of all samples. */
 function selfTimes(profile) {
   const nodes = new Map(profile.nodes.map((node) => [node.id, node]));
@@ -49,6 +70,9 @@ try {
   const times = selfTimes(profile);
   console.log(`${(cpuUs / COUNT).toFixed(0)} µs of CPU a request while sampled; self time by function, share of the samples and µs a request`);
   for (const { name, share, us } of times.slice(0, SHOWN)) console.log(`${(share * 100).toFixed(1).padStart(5)} %  ${(us / COUNT).toFixed(1).padStart(6)}  ${name}`);
+  const busy = times.reduce((sum, { name, us }) => sum + (name.startsWith("(idle)") ? 0 : us), 0);
+  console.log("by part, without waiting");
+  for (const [name, us] of parts(times)) if (name !== "waiting") console.log(`${((us / busy) * 100).toFixed(0).padStart(5)} %  ${(us / COUNT).toFixed(1).padStart(6)}  ${name}`);
   console.log(`the whole profile: ${join(WORK, "edge.cpuprofile")}`);
   await kv.stop();
 } finally {
