@@ -1,4 +1,4 @@
-// Interleaved rounds: every subject answers a slice of requests in turn, and its process's CPU time is read before and after.
+// Interleaved rounds: every subject answers a slice of requests, in an order that is drawn anew, and its process's CPU time is read before and after.
 import { load } from "./load.mjs";
 import { median } from "./statistic.mjs";
 
@@ -45,8 +45,7 @@ export async function measure(subjects, rounds, tell = () => {}) {
   }
   const seen = new Map(subjects.map((subject) => [subject, []]));
   for (let round = 0; round < rounds; round++) {
-    for (let place = 0; place < subjects.length; place++) {
-      const subject = subjects[(place + round) % subjects.length];
+    for (const subject of shuffled(subjects, round)) {
       seen.get(subject).push(await slice(subject, fileOf(subject, round + 1), counts.get(subject)));
     }
     tell(round + 1);
@@ -58,6 +57,21 @@ export async function measure(subjects, rounds, tell = () => {}) {
       return [subject.name, { count: counts.get(subject), cpuUs: of("cpuUs"), rps: of("rps"), p50Us: of("p50Us"), p99Us: of("p99Us"), bodyBytes: Math.round(median(of("bodyBytes"))) }];
     }),
   );
+}
+
+/** The subjects in an order drawn from `round`, so that none always finds the caches as the same neighbour left them. */
+function shuffled(subjects, round) {
+  const order = [...subjects];
+  let state = round + 1;
+  for (let last = order.length - 1; last > 0; last--) {
+    // xorshift32
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    const other = (state >>> 0) % (last + 1);
+    [order[last], order[other]] = [order[other], order[last]];
+  }
+  return order;
 }
 
 /** The ratio of two subjects, round by round. */

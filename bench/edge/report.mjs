@@ -34,7 +34,8 @@ function text(result, verdicts) {
   const hello = subjects.hello.cpu_us.median;
   return [
     `Measured ${result.date.slice(0, 16).replace("T", " ")} UTC on ${machine.cores} cores of ${machine.cpu}, ${machine.memory_gb} GB, Linux ${machine.kernel}: ` +
-      Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(", ") + ".",
+      Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(", ") + "." +
+      (machine.load === undefined ? "" : ` The load average was ${number(machine.load)}, of which the bench itself makes up to 2.`),
     "",
     table(
       ["measure", "median", "interval", "target", "", "held at"],

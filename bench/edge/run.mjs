@@ -1,6 +1,6 @@
 // All measures of one run, as one object: what `make bench` writes down and `make bench-check` judges.
 import { readFile } from "node:fs/promises";
-import { cpus, release, totalmem } from "node:os";
+import { cpus, loadavg, release, totalmem } from "node:os";
 import { join } from "node:path";
 import * as cold from "./cold.mjs";
 import * as core from "./core.mjs";
@@ -104,6 +104,8 @@ export async function run({ rounds, coldRounds, python }) {
   const [small, large] = [await data(500), await data(2_000)];
   const kvs = { small: await Kv.start(join(small.folder, "kv")), large: await Kv.start(join(large.folder, "kv")) };
   const seen = await interleaved(small, large, kvs, python, rounds);
+  // Two processes of ours are busy at most, the server and the client; the rest is other work on the machine.
+  const [load] = loadavg();
   say(`${coldRounds} rounds of cold isolates`);
   const starts = await cold.starts(coldRounds);
   const startOf = (field) => starts.sinsang[field].map((us, round) => us / starts.empty[field][round]);
@@ -119,7 +121,7 @@ export async function run({ rounds, coldRounds, python }) {
   const [cpu] = cpus();
   return {
     date: new Date().toISOString(),
-    machine: { cpu: cpu.model.trim(), cores: cpus().length, memory_gb: Math.round(totalmem() / 1e9), kernel: release() },
+    machine: { cpu: cpu.model.trim(), cores: cpus().length, memory_gb: Math.round(totalmem() / 1e9), kernel: release(), load },
     versions: subject.versions(python),
     shape: { connections: CONNECTIONS, viewers: small.users.length, small: { products: small.products, slots: small.slots }, large: { products: large.products, slots: large.slots } },
     subjects: Object.fromEntries(
