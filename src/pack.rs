@@ -6,6 +6,7 @@
 pub mod board;
 #[allow(clippy::indexing_slicing, reason = "runs in the pipeline, on parts whose references are its own to keep")]
 pub mod board_write;
+pub mod bundle;
 pub mod manifest;
 pub mod taste;
 

@@ -126,6 +126,11 @@ impl TasteShard {
         self.pack.bytes().len()
     }
 
+    /// The pack underneath.
+    pub fn pack(&self) -> &Pack {
+        &self.pack
+    }
+
     /// The key of the user at `index`, 0 past the end.
     pub fn key(&self, index: usize) -> u64 {
         u64_at(self.pack.record(&self.keys, index), 0)

@@ -125,7 +125,7 @@ pub fn write_items(view: &View<'_>, page: &Page, out: &mut Vec<u8>) {
     write_array(&page.products, out, |index, out| {
         let product = view.board.product(*index);
         let coming = || product.slots().map(|slot| view.board.slot(slot)).filter(|slot| slot.ends_at() > view.now);
-        write_product(&product, coming().any(|slot| slot.is_on_air(view.now)), view.now, out);
+        write_product(view, &product, coming().any(|slot| slot.is_on_air(view.now)), out);
         out.extend_from_slice(b",\"broadcasts\":");
         write_array(coming(), out, |slot, out| write_broadcast(&slot, view.now, out));
         out.push(b'}');

@@ -223,13 +223,15 @@ fn a_shifted_clock_moves_the_schedule_and_not_the_tokens() {
 
 #[test]
 fn keys_that_can_not_be_used_are_refused_when_they_are_configured() {
-    let make =
-        |hs256: Option<&str>, es256: Option<&str>| Verifier::new(hs256, es256, AUDIENCE.to_owned(), hasher()).err();
+    let make = |hs256: Option<&str>, es256: Option<&str>| {
+        let keys = |key: Option<&str>| key.unwrap_or_default().to_owned();
+        Verifier::new(&[&keys(hs256)], &[&keys(es256)], AUDIENCE.to_owned(), hasher()).err()
+    };
     let public = jwk(&es256_key(7));
     assert_eq!(make(Some(HS256_KEY), Some(&public)), None);
     assert_eq!(make(Some(""), Some("")), None, "empty is not configured");
     assert_eq!(make(Some(&HS256_KEY[1..]), None), Some(BadKey::Hs256TooShort));
-    let nobody = Verifier::new(Some(HS256_KEY), None, String::new(), hasher()).err();
+    let nobody = Verifier::new(&[HS256_KEY], &[], String::new(), hasher()).err();
     assert_eq!(nobody, Some(BadKey::NoAudience));
     let off_the_curve = public.replace("\"x\":\"", "\"x\":\"AAAA");
     for bad in ["{}", "x", "{\"kty\":\"oct\",\"k\":\"AAAA\"}", &off_the_curve] {

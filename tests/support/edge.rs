@@ -9,8 +9,9 @@ use sha2::Sha256;
 
 use sinsang::auth::Verifier;
 use sinsang::key::Key;
-use sinsang::load::{Fetched, ReadFailure};
+use sinsang::load::{Fetched, Keep, Place, Read, ReadFailure};
 use sinsang::memory::Memory;
+use sinsang::pack::{Kind, bundle};
 use sinsang::reply::Reply;
 use sinsang::request::{Config, Raw};
 use sinsang::serve::{Refresh, Serve, Step};
@@ -24,8 +25,6 @@ pub(crate) const PREVIEW: &str = "let me see";
 pub(crate) const ORIGIN: &str = "https://app.example";
 /// How long a round of reads takes.
 const ROUND_MS: i64 = 7;
-/// How long a round takes in which a read runs out of time.
-const TIMEOUT_MS: i64 = 2_000;
 /// More rounds than any request may take.
 const MAX_ROUNDS: usize = 12;
 
@@ -50,6 +49,13 @@ pub(crate) struct Store {
     pub(crate) outage: Option<Fault>,
     /// Keys read so far, in order.
     pub(crate) reads: Vec<String>,
+    /// The data centre's cache, which isolates share.
+    pub(crate) cached: BTreeMap<String, Vec<u8>>,
+    /// Befalls every key of it.
+    pub(crate) cache_outage: Option<Fault>,
+    pub(crate) cache_reads: usize,
+    /// What is bundled with the Worker.
+    pub(crate) bundle: Option<Vec<u8>>,
 }
 
 impl Store {
@@ -59,8 +65,18 @@ impl Store {
         self.values.insert(Key::Live.to_string(), published.manifest.clone());
     }
 
-    fn read(&mut self, key: Key) -> Fetched {
+    fn read(&mut self, read: Read) -> Fetched {
+        let Read { place, key, .. } = read;
         let name = key.to_string();
+        if place == Place::Cache {
+            self.cache_reads += 1;
+            let value = match self.cache_outage {
+                None => Ok(self.cached.get(&name).cloned()),
+                Some(Fault::Timeout) => Err(ReadFailure::TimedOut),
+                Some(_) => Err(ReadFailure::Failed),
+            };
+            return Fetched { place, key, value };
+        }
         self.reads.push(name.clone());
         let value = self.values.get(&name).cloned();
         let value = match self.outage.or_else(|| self.faults.get(&name).copied()) {
@@ -78,7 +94,19 @@ impl Store {
                 bytes
             })),
         };
-        Fetched { key, value }
+        Fetched { place, key, value }
+    }
+}
+
+impl Store {
+    fn keep(&mut self, keeps: Vec<Keep>) {
+        self.cached.extend(keeps.iter().map(|keep| (keep.key().to_string(), keep.bytes().to_vec())));
+    }
+
+    /// Bundles the snapshot of `published` with the Worker.
+    pub(crate) fn deploy(&mut self, published: &Published) {
+        let board = &published.packs[&Key::Pack(Kind::Board, published.board).to_string()];
+        self.bundle = Some(bundle::write(&published.manifest, board));
     }
 }
 
@@ -92,6 +120,7 @@ pub(crate) struct Ask {
     pub(crate) preview: Option<String>,
     pub(crate) if_none_match: Option<String>,
     pub(crate) origin: Option<String>,
+    pub(crate) has_body: bool,
 }
 
 impl Ask {
@@ -103,6 +132,7 @@ impl Ask {
             preview: None,
             if_none_match: None,
             origin: None,
+            has_body: false,
         }
     }
 
@@ -154,6 +184,8 @@ pub(crate) struct Cost {
     pub(crate) rounds: usize,
     /// Reads after the answer.
     pub(crate) background: usize,
+    /// How long it took.
+    pub(crate) ms: i64,
 }
 
 /// One isolate in front of a store.
@@ -211,23 +243,36 @@ impl Edge {
             preview: ask.preview.as_deref(),
             if_none_match: ask.if_none_match.as_deref(),
             origin: ask.origin.as_deref(),
+            has_body: ask.has_body,
         };
         self.cost = Cost::default();
+        let began = self.now;
         let mut serve = Serve::begin(raw, &self.config, self.now);
         let reply = loop {
-            let keys = match serve.next(&mut self.memory, self.now) {
+            let reads = match serve.next(&mut self.memory, self.now) {
                 Step::Reply(reply) => break reply,
-                Step::Read(keys) => keys,
+                Step::Read(reads) => reads,
+                Step::Bundle => {
+                    serve.absorb_bundle(self.store.bundle.as_deref(), &mut self.memory, self.now);
+                    continue;
+                }
+                Step::Wait(ms) => {
+                    self.now = self.now.plus(i64::from(ms));
+                    continue;
+                }
             };
-            assert!(!keys.is_empty(), "a round reads something");
+            assert!(!reads.is_empty(), "a round reads something");
             self.cost.rounds += 1;
-            self.cost.reads += keys.len();
+            self.cost.reads += reads.len();
             assert!(self.cost.rounds <= MAX_ROUNDS, "{} goes on reading: {:?}", ask.target, self.store.reads);
-            let fetched: Vec<Fetched> = keys.into_iter().map(|key| self.store.read(key)).collect();
+            let longest_ms = reads.iter().map(|read| i64::from(read.limit_ms)).max().unwrap_or(0);
+            let fetched: Vec<Fetched> = reads.into_iter().map(|read| self.store.read(read)).collect();
             let ran_out = fetched.iter().any(|one| matches!(one.value, Err(ReadFailure::TimedOut)));
-            self.now = self.now.plus(if ran_out { TIMEOUT_MS } else { ROUND_MS });
+            self.now = self.now.plus(if ran_out { longest_ms } else { ROUND_MS });
             serve.absorb(fetched, &mut self.memory, self.now);
         };
+        self.cost.ms = self.now.since(began);
+        self.store.keep(serve.take_keeps());
         if reply.wants_refresh && !self.loses_refreshes {
             self.refresh();
         }
@@ -235,14 +280,15 @@ impl Edge {
     }
 
     fn refresh(&mut self) {
-        let mut refresh = Refresh::begin();
-        while let Some(key) = refresh.next(&mut self.memory, self.now) {
+        let mut refresh = Refresh::begin(self.config.read_limit_ms);
+        while let Some(read) = refresh.next(&mut self.memory, self.now) {
             self.cost.background += 1;
             assert!(self.cost.background <= MAX_ROUNDS, "a refresh goes on reading");
-            let fetched = self.store.read(key);
+            let fetched = self.store.read(read);
             self.now = self.now.plus(ROUND_MS);
             refresh.absorb(fetched, &mut self.memory, self.now);
         }
+        self.store.keep(refresh.take_keeps());
     }
 }
 
@@ -250,9 +296,11 @@ impl Edge {
 pub(crate) fn config(es256_jwk: Option<&str>) -> Config {
     Config {
         cors_origins: vec![ORIGIN.to_owned()],
-        verifier: Some(Verifier::new(Some(HS256_KEY), es256_jwk, AUDIENCE.to_owned(), hasher()).unwrap()),
+        verifier: Some(
+            Verifier::new(&[HS256_KEY], &[es256_jwk.unwrap_or_default()], AUDIENCE.to_owned(), hasher()).unwrap(),
+        ),
         preview_secret: Some(PREVIEW.to_owned()),
-        clock_offset_ms: 0,
+        ..Config::default()
     }
 }
 
