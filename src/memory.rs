@@ -26,6 +26,8 @@ pub const MAX_SNAPSHOT_BYTES: usize = 40 * 1024 * 1024;
 pub const MAX_TASTE_BYTES: usize = 16 * 1024 * 1024;
 /// Most taste shards that are kept, so that looking for one stays cheap.
 pub const MAX_TASTE_SHARDS: usize = 1024;
+/// Most taste shards that an isolate reads from the store at once.
+pub const MAX_SHARD_READS: usize = 16;
 /// What a remembered shard takes besides its bytes, at most.
 const SHARD_OVERHEAD_BYTES: usize = 512;
 
@@ -86,6 +88,8 @@ pub struct Memory {
     older: Vec<Snapshot>,
     /// Least recently used first.
     tastes: Vec<Rc<NamedShard>>,
+    /// Taste shards that requests are reading, and until when that is believed.
+    shard_leases: Vec<(PackId, UnixMillis)>,
 }
 
 impl Memory {
@@ -194,6 +198,22 @@ impl Memory {
         let shard = self.tastes.remove(place);
         self.tastes.push(Rc::clone(&shard));
         Some(shard)
+    }
+
+    /// Takes the lease of reading the shard of `id`, which lasts until `until`. Refused while another request reads it, or too many are
+    /// being read: whoever is refused looks again a little later.
+    pub fn take_shard_lease(&mut self, id: PackId, now: UnixMillis, until: UnixMillis) -> bool {
+        self.shard_leases.retain(|lease| lease.1 > now);
+        let is_free = self.shard_leases.len() < MAX_SHARD_READS && self.shard_leases.iter().all(|lease| lease.0 != id);
+        if is_free {
+            self.shard_leases.push((id, until));
+        }
+        is_free
+    }
+
+    /// The shard of `id` was read, or could not be.
+    pub fn end_shard_lease(&mut self, id: PackId) {
+        self.shard_leases.retain(|lease| lease.0 != id);
     }
 
     /// Remembers a taste shard, forgetting the least recently used ones where it gets too much.

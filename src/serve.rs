@@ -67,8 +67,13 @@ struct TasteRead {
 }
 
 impl TasteRead {
-    fn begin(id: PackId, memory: &mut Memory) -> Self {
-        Self { id: Some(id), next: Some(Place::Store), shard: memory.taste_shard(id) }
+    fn begin(id: PackId) -> Self {
+        Self { id: Some(id), next: Some(Place::Store), shard: None }
+    }
+
+    /// Takes the shard from memory, where this or another request has left it.
+    fn recall(&mut self, memory: &mut Memory) {
+        self.shard = self.shard.take().or_else(|| memory.taste_shard(self.id?));
     }
 
     /// Where to read next, while it is not there.
@@ -150,13 +155,10 @@ impl<'a> Serve<'a> {
         let shard_id = key.and_then(|key| snapshot.manifest.shard_of(key.0));
         if let Some(id) = shard_id {
             if self.taste.id != Some(id) {
-                self.taste = TasteRead::begin(id, memory);
+                self.taste = TasteRead::begin(id);
             }
-            while let Some((place, id)) = self.taste.wants() {
-                if let Some(limit_ms) = self.admit_shard(place, memory, now) {
-                    return self.read(vec![Read { place, key: Key::Pack(Kind::Tastes, id), limit_ms }]);
-                }
-                self.taste.fall();
+            if let Some(step) = self.read_shard(memory, now) {
+                return step;
             }
         }
         let shard = self.taste.shard.clone().filter(|shard| Some(shard.0) == shard_id);
@@ -227,9 +229,10 @@ impl<'a> Serve<'a> {
         if is_due && memory.take_look(now) {
             self.holds_look = true;
         } else if is_cold {
-            if self.time_left_ms(Place::Store, now).is_some() && self.waits < self.config.read_limit_ms / WAIT_MS {
-                self.waits = self.waits.saturating_add(1);
-                return Some(Step::Wait(WAIT_MS));
+            if self.time_left_ms(Place::Store, now).is_some()
+                && let Some(wait) = self.wait()
+            {
+                return Some(wait);
             }
             // Whoever looks is slow or lost.
         } else {
@@ -254,8 +257,10 @@ impl<'a> Serve<'a> {
         let shard = viewer.zip(manifest).and_then(|(key, manifest)| manifest.shard_of(key.0));
         let mut reads = vec![read];
         if let Some(id) = shard.filter(|_| read.place == Place::Store) {
-            self.taste = TasteRead::begin(id, memory);
-            if self.taste.wants().is_some() {
+            self.taste = TasteRead::begin(id);
+            self.taste.recall(memory);
+            let until = now.plus(read.limit_ms.into());
+            if self.taste.wants().is_some() && memory.take_shard_lease(id, now, until) {
                 reads.push(Read { key: Key::Pack(Kind::Tastes, id), ..read });
             }
         }
@@ -288,8 +293,34 @@ impl<'a> Serve<'a> {
         u32::try_from(left).ok().filter(|_| left >= MIN_READ_MS)
     }
 
-    fn admit_shard(&self, place: Place, memory: &mut Memory, now: UnixMillis) -> Option<u32> {
-        self.time_left_ms(place, now).filter(|_| breaker(place, memory).admit_refill(now))
+    /// The next read of the viewer's taste shard. Requests that want the same one wait for the one of them that reads it.
+    fn read_shard(&mut self, memory: &mut Memory, now: UnixMillis) -> Option<Step> {
+        loop {
+            self.taste.recall(memory);
+            let (place, id) = self.taste.wants()?;
+            let key = Key::Pack(Kind::Tastes, id);
+            if let Some(limit_ms) = self.time_left_ms(place, now)
+                && !breaker(place, memory).is_open()
+            {
+                let is_mine = place == Place::Cache || memory.take_shard_lease(id, now, now.plus(limit_ms.into()));
+                if is_mine && breaker(place, memory).admit_refill(now) {
+                    return Some(self.read(vec![Read { place, key, limit_ms }]));
+                }
+                if is_mine {
+                    memory.end_shard_lease(id);
+                } else if let Some(wait) = self.wait() {
+                    return Some(wait);
+                }
+            }
+            self.taste.fall();
+        }
+    }
+
+    fn wait(&mut self) -> Option<Step> {
+        (self.waits < self.config.read_limit_ms / WAIT_MS).then(|| {
+            self.waits = self.waits.saturating_add(1);
+            Step::Wait(WAIT_MS)
+        })
     }
 
     fn read(&mut self, reads: Vec<Read>) -> Step {

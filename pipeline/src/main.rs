@@ -58,6 +58,7 @@ fn run(arguments: &Arguments) -> Outcome {
             let mut store = LocalKv::open(&publish.project, &publish.local)?;
             print(format, &publish::publish(&Snapshot::at(&publish.snapshot), &mut store, progress)?)
         }
+        Command::Bundle(bundle) => print(format, &publish::bundle(&Snapshot::at(&bundle.snapshot), &bundle.output)?),
         Command::Inspect(inspect) => {
             let snapshot = Snapshot::at(&inspect.snapshot);
             let key = || std::env::var("SINSANG_USER_KEY").unwrap_or_default();

@@ -15,6 +15,8 @@ const RUNGS = new Map([
   ["isolate", "메모리 (가장 빠름)"],
   ["kv", "저장소 (KV)"],
   ["stale", "지난 자료 (저장소 장애)"],
+  ["cache", "데이터 센터 캐시 (저장소 장애)"],
+  ["bundle", "배포에 담긴 자료 (저장소 장애)"],
 ]);
 
 /** The controls in `root`. `acts`: `change(part, replaceAddress)`, `token(text)`, `reload()`, `forget()`. */
