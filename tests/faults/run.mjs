@@ -73,7 +73,6 @@ const share = (part, name) => (_key, dice) => (dice.chance(part) ? name : undefi
 const always = (name) => () => name;
 const one = (...names) => (_key, dice) => dice.pick(names);
 const well = () => undefined;
-const boards = (snapshot) => new Set([...snapshot.pairs.keys()].filter((key) => key !== "manifest"));
 
 /**
  * What happens, one after the other. `kv` and `cache` choose each read's fault, `cold` starts isolates anew during it, `before` changes
@@ -97,7 +96,7 @@ const faults = [
     name: "manifest before packs",
     cold: true,
     before: () => move(),
-    kv: (key) => (boards(live).has(key) ? "missing" : undefined),
+    kv: (key) => (live.packs.has(key) ? "missing" : undefined),
   },
   { name: "rollback under load", kv: well, cold: true, before: () => move() },
 ];

@@ -70,11 +70,14 @@ export class Truth {
     const shown = parts(json);
     const wanted = [];
     for (const at of [answer.began, answer.ended]) {
-      const url = new URL(asked.target, "http://edge");
-      url.searchParams.set("as_of", kst(at + this.offset));
-      if (asked.user !== undefined && (json.personalized || url.searchParams.has("cursor"))) url.searchParams.set("viewer", asked.user);
-      const target = `${url.pathname}${url.search}`;
-      const truth = await ask(this.references.get(snapshot.id).url, { target, preview: this.preview });
+      const question = new URL(asked.target, "http://edge");
+      question.searchParams.set("as_of", kst(at + this.offset));
+      if (asked.user !== undefined && (json.personalized || question.searchParams.has("cursor"))) question.searchParams.set("viewer", asked.user);
+      const target = `${question.pathname}${question.search}`;
+      const { url: reference } = this.references.get(snapshot.id);
+      let truth = await ask(reference, { target, preview: this.preview });
+      // A connection that was kept alive too long is no answer.
+      if (truth.status === 0) truth = await ask(reference, { target, preview: this.preview });
       if (truth.status !== 200) return [`the reference answers ${truth.status} to ${target}: ${truth.text.slice(0, 200)}`];
       if (truth.json.personalized === json.personalized && parts(truth.json) === shown) {
         return [];
