@@ -52,8 +52,8 @@ pub struct Serve<'a> {
     taste: TasteRead,
     waits: u32,
     reads: u32,
-    has_read_store: bool,
-    has_read_cache: bool,
+    /// The lowest place that a value came from.
+    lowest: Option<Place>,
     log: Vec<String>,
     keeps: Vec<Keep>,
 }
@@ -118,8 +118,7 @@ impl<'a> Serve<'a> {
             taste: TasteRead::default(),
             waits: 0,
             reads: 0,
-            has_read_store: false,
-            has_read_cache: false,
+            lowest: None,
             log: Vec::new(),
             keeps: Vec::new(),
         }
@@ -182,8 +181,9 @@ impl<'a> Serve<'a> {
                     continue;
                 }
             };
-            self.has_read_store |= value.is_some() && place == Place::Store;
-            self.has_read_cache |= value.is_some() && place == Place::Cache;
+            if value.is_some() && self.lowest != Some(Place::Cache) {
+                self.lowest = Some(place);
+            }
             let outcome = match (load, key) {
                 (Some(load), _) => {
                     let outcome = load.absorb(value, memory, now);
@@ -450,9 +450,11 @@ impl<'a> Serve<'a> {
             Origin::Bundle => Rung::Bundle,
             Origin::Cache => Rung::Cache,
             Origin::Live if memory.is_stale(now) => Rung::Stale,
-            Origin::Live if self.has_read_cache => Rung::Cache,
-            Origin::Live if self.has_read_store => Rung::Kv,
-            Origin::Live => Rung::Isolate,
+            Origin::Live => match self.lowest {
+                Some(Place::Cache) => Rung::Cache,
+                Some(Place::Store) => Rung::Kv,
+                None => Rung::Isolate,
+            },
         }
     }
 }

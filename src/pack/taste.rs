@@ -102,7 +102,7 @@ impl TasteShard {
             return Err(Damage::Inconsistent(RECORDS));
         }
         let shard = Self { pack, keys, records, widths };
-        let sorted = (1..shard.keys.count).all(|index| shard.key(index - 1) < shard.key(index));
+        let sorted = (1..shard.keys.count).all(|index| shard.key(index.saturating_sub(1)) < shard.key(index));
         if sorted { Ok(shard) } else { Err(Damage::Inconsistent(KEYS)) }
     }
 
@@ -140,9 +140,9 @@ impl TasteShard {
     pub fn find(&self, key: u64) -> Option<&[u8]> {
         let (mut low, mut high) = (0, self.keys.count);
         while low < high {
-            let middle = low + (high - low) / 2;
+            let middle = low.midpoint(high);
             match self.key(middle).cmp(&key) {
-                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Less => low = middle.saturating_add(1),
                 std::cmp::Ordering::Greater => high = middle,
                 std::cmp::Ordering::Equal => return Some(self.pack.record(&self.records, middle)),
             }

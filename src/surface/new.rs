@@ -86,7 +86,7 @@ pub fn page(view: &View<'_>, selection: &Selection) -> Page {
     let ended = list.iter().filter(|entry| board.product(entry.3).first_ends_at() <= view.now).count();
     let needed = wanted.saturating_add(ended);
     if needed > 0 && needed < total {
-        list.select_nth_unstable(needed - 1);
+        list.select_nth_unstable(needed.saturating_sub(1));
         list.truncate(needed);
     }
     list.sort_unstable();

@@ -66,7 +66,7 @@ fn snapshots_that_lists_go_on_in_are_forgotten_before_memory_runs_out() {
     let mut last = None;
     let mut parts = super::support::board::parts(&Shape::SMALL);
     // Text that nothing refers to, so that the board has a size to speak of; all snapshots share it, and count it each.
-    parts.channels[0].name = "가".repeat(3 * 1024 * 1024);
+    parts.channels[0].name = "가".repeat(370_000);
     let (bytes, id) = sinsang::pack::board_write::write(&parts).unwrap();
     let board = Rc::new(Board::parse(bytes, id).unwrap());
     for hour in 0..8 {

@@ -136,6 +136,20 @@ impl Ask {
         }
     }
 
+    fn raw(&self) -> Raw<'_> {
+        let (path, query) = self.target.split_once('?').unwrap_or((&self.target, ""));
+        Raw {
+            method: self.method,
+            path,
+            query,
+            authorization: self.authorization.as_deref(),
+            preview: self.preview.as_deref(),
+            if_none_match: self.if_none_match.as_deref(),
+            origin: self.origin.as_deref(),
+            has_body: self.has_body,
+        }
+    }
+
     pub(crate) fn method(mut self, method: &'static str) -> Self {
         self.method = method;
         self
@@ -234,17 +248,7 @@ impl Edge {
 
     /// Serves a request, and then its background refresh.
     pub(crate) fn ask(&mut self, ask: &Ask) -> Reply {
-        let (path, query) = ask.target.split_once('?').unwrap_or((&ask.target, ""));
-        let raw = Raw {
-            method: ask.method,
-            path,
-            query,
-            authorization: ask.authorization.as_deref(),
-            preview: ask.preview.as_deref(),
-            if_none_match: ask.if_none_match.as_deref(),
-            origin: ask.origin.as_deref(),
-            has_body: ask.has_body,
-        };
+        let raw = ask.raw();
         self.cost = Cost::default();
         let began = self.now;
         let mut serve = Serve::begin(raw, &self.config, self.now);
@@ -277,6 +281,43 @@ impl Edge {
             self.refresh();
         }
         reply
+    }
+
+    /// Serves requests that are on their way at the same time: each takes its step in turn, and what one reads comes back to it when its
+    /// time is over. Returns the answers, and the most reads that were under way at once.
+    pub(crate) fn ask_together(&mut self, asks: &[Ask]) -> (Vec<Reply>, usize) {
+        let Self { store, memory, config, now, .. } = self;
+        let mut on_their_way: Vec<_> =
+            asks.iter().map(|ask| Some((Serve::begin(ask.raw(), config, *now), *now, Vec::<Read>::new()))).collect();
+        let mut replies: Vec<Option<Reply>> = vec![None; asks.len()];
+        let mut most_at_once = 0;
+        while on_their_way.iter().any(Option::is_some) {
+            for (place, slot) in on_their_way.iter_mut().enumerate() {
+                let Some((serve, due, reads)) = slot.as_mut().filter(|(_, due, _)| *due <= *now) else { continue };
+                if !reads.is_empty() {
+                    let fetched = reads.drain(..).map(|read| store.read(read)).collect();
+                    serve.absorb(fetched, memory, *now);
+                }
+                match serve.next(memory, *now) {
+                    Step::Reply(reply) => {
+                        store.keep(serve.take_keeps());
+                        (replies[place], *slot) = (Some(reply), None);
+                    }
+                    Step::Bundle => serve.absorb_bundle(store.bundle.as_deref(), memory, *now),
+                    Step::Wait(ms) => *due = now.plus(i64::from(ms)),
+                    Step::Read(wanted) => {
+                        let is_slow = wanted.iter().any(|read| read.place == Place::Store) && store.outage.is_some();
+                        let longest_ms = wanted.iter().map(|read| i64::from(read.limit_ms)).max().unwrap_or(0);
+                        *due = now.plus(if is_slow { longest_ms } else { ROUND_MS });
+                        *reads = wanted;
+                    }
+                }
+            }
+            let under_way = on_their_way.iter().flatten().flat_map(|(_, _, reads)| reads);
+            most_at_once = most_at_once.max(under_way.filter(|read| read.place == Place::Store).count());
+            *now = now.plus(1);
+        }
+        (replies.into_iter().flatten().collect(), most_at_once)
     }
 
     fn refresh(&mut self) {
