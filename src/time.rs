@@ -73,7 +73,7 @@ impl UnixMillis {
 
 impl fmt::Display for UnixMillis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The fields one by one: chrono's own formatting would be a twentieth of the Worker.
+        // The fields one by one: chrono's own formatting is far larger than this.
         match DateTime::from_timestamp_millis(self.0.saturating_add(KST_OFFSET_MS)) {
             Some(at) => {
                 let (date, time) = (at.date_naive(), at.time());
