@@ -82,7 +82,7 @@ deploy: node_modules/.stamp ## deploy the Worker with a snapshot bundled: make d
 	node_modules/.bin/wrangler deploy --env '$(ENV)' $(if $(DRY_RUN),--dry-run)
 
 ##@ Test
-.PHONY: test lint test-core test-identity test-pipeline test-wasm test-edge test-page size faults faults-long creep
+.PHONY: test lint test-core test-identity test-pipeline test-wasm test-edge test-page size faults faults-long creep schemathesis
 test: lint test-core test-identity test-pipeline test-wasm size test-edge faults test-page ## everything below, in this order
 	$(call say,'all tests passed')
 
@@ -127,6 +127,10 @@ faults-long: ## the same over 300,000 requests, at a low priority
 
 creep: worker cli ## Wasm memory over a million requests: make creep [REQUESTS=1000000]
 	@REQUESTS='$(if $(filter command line,$(origin REQUESTS)),$(REQUESTS),1000000)' nice -n 10 node tests/faults/creep.mjs
+
+schemathesis: worker cli ## requests that schemathesis (PyPI) makes of the OpenAPI document
+	@test -x '$(SINSANG_CACHE)/schemathesis/bin/schemathesis' || { python3 -m venv '$(SINSANG_CACHE)/schemathesis' && '$(SINSANG_CACHE)/schemathesis/bin/pip' install -q schemathesis==4.32.5; }
+	node scripts/schemathesis.mjs '$(SINSANG_CACHE)/schemathesis/bin/schemathesis'
 
 test-page: worker cli apt-packages ## the page in Chromium against the built Worker
 	$(call say,'the page in Chromium')
