@@ -49,23 +49,22 @@ const variables = {
   USER_KEY,
   PREVIEW_SECRET: PREVIEW,
   CLOCK_OFFSET_MS: String(offset),
-  READ_LIMIT_MS: String(READ_LIMIT_MS),
 };
 const ports = { kv: kv.port, cache: cache.port };
 const started = [];
-const start = async (name, itsPorts, bundle) => {
-  const workerd = await Workerd.start(name, itsPorts, variables, bundle);
+const start = async (name, itsPorts, bundle, limit = READ_LIMIT_MS) => {
+  const workerd = await Workerd.start(name, itsPorts, { ...variables, READ_LIMIT_MS: String(limit) }, bundle);
   started.push(workerd);
   return workerd;
 };
 
-/** A Worker whose store has one snapshot and never fails. */
+/** A Worker whose store has one snapshot and never fails, however busy the machine is. */
 async function reference(snapshot) {
   const store = new Kv(random);
   await store.listen();
   store.publish(snapshot.pairs);
   references.push(store);
-  return start(`reference-${snapshot.name}`, { kv: store.port, cache: store.port }, Buffer.alloc(0));
+  return start(`reference-${snapshot.name}`, { kv: store.port, cache: store.port }, Buffer.alloc(0), 20_000);
 }
 const references = [];
 
