@@ -52,20 +52,23 @@ say = @printf '\033[1m==> %s\033[0m\n' $(1)
 MANIFESTS := Cargo.toml Cargo.lock rust-toolchain.toml
 EDGE_SOURCES := $(MANIFESTS) $(shell find src -type f)
 CLI_SOURCES := $(EDGE_SOURCES) $(shell find identity pipeline -type f -not -path '*/tests/*')
+CLUSTER_SOURCES := $(CLI_SOURCES) $(shell find cluster -type f -not -path '*/tests/*')
 PAGE_TESTS := $(wildcard tests/page/*.test.mjs)
 
 ##@ Use
-.PHONY: help run stop cli data publish bundle deploy
+.PHONY: help run stop cli cluster data publish bundle deploy
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
-run: port worker cli ## serve the whole system: make run [PORT=8787] [DATA=demo|retail]
+run: port worker page cli ## serve the whole system: make run [PORT=8787] [DATA=demo|retail]
 	@node scripts/run.mjs serve
 
 stop: ## stop a `make run` that was left in the background
 	@node scripts/run.mjs stop
 
 cli: bin/sinsang ## build the sinsang command into bin/sinsang
+
+cluster: bin/sinsang-cluster ## build the command that can use a cluster, its scheduler and its executor into bin/sinsang-cluster
 
 data: cli ## make the tables and the snapshot of DATA in .demo/
 	@node scripts/run.mjs data
@@ -82,17 +85,18 @@ deploy: node_modules/.stamp ## deploy the Worker with a snapshot bundled: make d
 	node_modules/.bin/wrangler deploy --env '$(ENV)' $(if $(DRY_RUN),--dry-run)
 
 ##@ Test
-.PHONY: test lint test-core test-identity test-pipeline test-wasm test-edge test-page size faults faults-long creep schemathesis
-test: lint test-core test-identity test-pipeline test-wasm size test-edge faults test-page ## everything below, in this order
+.PHONY: test lint test-core test-identity test-pipeline test-wasm test-edge test-page size faults faults-long creep schemathesis lint-cluster test-cluster
+test: lint test-core test-identity test-pipeline test-wasm size test-edge faults test-page lint-cluster test-cluster ## everything below, in this order
 	$(call say,'all tests passed')
 
 lint: prerequisites node_modules/.stamp ## fmt, clippy on host and wasm32 with warnings denied
 	$(call say,'formatting')
 	$(CARGO) fmt --all --check
 	$(call say,'clippy on the host (about 4 minutes the first time)')
-	$(CARGO) clippy $(LIGHT) --workspace --all-targets -- -D warnings
+	$(CARGO) clippy $(LIGHT) --workspace --exclude sinsang-cluster --all-targets -- -D warnings
 	$(call say,'clippy on wasm32')
 	$(CARGO) clippy $(LIGHT) -p sinsang $(WASM) --lib --test wasm -- -D warnings
+	$(CARGO) clippy $(LIGHT) -p sinsang $(WASM) --lib --no-default-features --features preview -- -D warnings
 
 test-core: prerequisites ## unit and property tests of the edge's core on the host
 	$(call say,'tests of the core')
@@ -132,13 +136,24 @@ schemathesis: worker cli ## requests that schemathesis (PyPI) makes of the OpenA
 	@test -x '$(SINSANG_CACHE)/schemathesis/bin/schemathesis' || { python3 -m venv '$(SINSANG_CACHE)/schemathesis' && '$(SINSANG_CACHE)/schemathesis/bin/pip' install -q schemathesis==4.32.5; }
 	node scripts/schemathesis.mjs '$(SINSANG_CACHE)/schemathesis/bin/schemathesis'
 
-test-page: worker cli apt-packages ## the page in Chromium against the built Worker
+test-page: worker page cli apt-packages ## the page in Chromium against the built Worker
 	$(call say,'the page in Chromium')
 	node scripts/test-page.mjs $(or $(FILE),$(PAGE_TESTS))
 
+# Ballista asks more of DataFusion than the command does: in one cargo command with it, the rest would be built a second time.
+lint-cluster: prerequisites ## clippy on the cluster, apart because it builds another DataFusion
+	$(call say,'clippy on the cluster (about CLIPPY_MINUTES minutes the first time)')
+	$(CARGO) clippy $(LIGHT) -p sinsang-cluster --all-targets -- -D warnings
+
+test-cluster: prerequisites ## builds on a scheduler and two executors as processes, against the embedded engine
+	$(call say,'tests of the cluster (builds DataFusion and Ballista the first time: about BUILD_MINUTES minutes)')
+	$(CARGO) test $(LIGHT) -p sinsang-cluster
+
 ##@ Parts
-.PHONY: worker tools node_modules prerequisites apt-packages port fmt clean
+.PHONY: worker page tools node_modules prerequisites apt-packages port fmt clean
 worker: build/index.js ## build the Worker into build/
+
+page: www/built/core.js ## build what the preview page takes along into www/built/
 
 tools: prerequisites ## install worker-build and wasm-bindgen under SINSANG_CACHE
 	@scripts/tools.sh
@@ -155,7 +170,7 @@ fmt: ## format the Rust sources
 	$(CARGO) fmt --all
 
 clean: ## remove what was built and made, but not SINSANG_CACHE
-	rm -rf build bin .demo .wrangler www/demo target .cache/test
+	rm -rf build bin .demo .wrangler www/demo www/built target .cache/test
 
 port: prerequisites
 	@node scripts/run.mjs port
@@ -171,6 +186,16 @@ bin/sinsang: $(CLI_SOURCES) | prerequisites
 	@mkdir -p bin
 	@install -m 755 "$$CARGO_TARGET_DIR/light/sinsang" bin/sinsang
 
+bin/sinsang-cluster: $(CLUSTER_SOURCES) | prerequisites
+	$(call say,'building DataFusion and Ballista and the sinsang-cluster command (about BUILD_MINUTES minutes the first time)')
+	$(CARGO) build $(LIGHT) -p sinsang-cluster
+	@mkdir -p bin
+	@install -m 755 "$$CARGO_TARGET_DIR/light/sinsang-cluster" bin/sinsang-cluster
+
 build/index.js: $(EDGE_SOURCES) node_modules/.stamp | tools
 	$(call say,'building the Worker (about 2 minutes the first time)')
 	@scripts/worker.sh
+
+www/built/core.js: $(EDGE_SOURCES) scripts/page.sh node_modules/.stamp | tools
+	$(call say,'building the core for the preview page (about a minute the first time)')
+	@scripts/page.sh

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { NOW, ROOT, dataset } from "../tests/harness/dataset.mjs";
+import { NOW, ROOT, dataset, sinsang } from "../tests/harness/dataset.mjs";
 import { Edge, PREVIEW_SECRET } from "../tests/harness/edge.mjs";
 
 const files = process.argv.slice(2);
@@ -19,8 +19,12 @@ cpSync(join(ROOT, "www"), assets, { recursive: true, filter: (path) => !path.end
 mkdirSync(join(assets, "demo"));
 copyFileSync(join(data.tables, "viewers.json"), join(assets, "demo/viewers.json"));
 
+// Published one after the other, so that the live snapshot knows the one before it.
+const state = mkdtempSync(join(ROOT, ".cache/test/state."));
+for (const snapshot of [data.first, data.second]) await sinsang("publish", snapshot, "--local", state);
+
 let status = 1;
-const edge = await Edge.start({ snapshot: data.first, assets });
+const edge = await Edge.start({ state, assets });
 try {
   const only = process.env.ONLY ? [`--test-name-pattern=${process.env.ONLY}`] : [];
   const tests = spawn(process.execPath, ["--test", "--test-reporter=spec", "--test-concurrency=1", ...only, ...files], {
@@ -35,6 +39,6 @@ try {
   });
 } finally {
   await edge.stop();
-  rmSync(assets, { recursive: true, force: true });
+  for (const folder of [assets, state]) rmSync(folder, { recursive: true, force: true });
 }
 process.exit(status);

@@ -9,6 +9,8 @@
 //! 5. [`surface`] chooses what is shown at that time, [`rank`] orders it for the viewer, and the items' ready JSON is copied.
 //! 6. [`reply`] sets status and headers, and decides what may be shared.
 //!
+//! [`preview`] runs steps 5 and what it needs in the preview page's browser, on packs that the page downloaded.
+//!
 //! Everything but `edge` is pure: no I/O, no clock, no randomness, no async.
 #![cfg_attr(
     not(test),
@@ -27,12 +29,13 @@
 
 pub mod auth;
 pub mod breaker;
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", feature = "edge"))]
 pub mod edge;
 pub mod key;
 pub mod load;
 pub mod memory;
 pub mod pack;
+pub mod preview;
 #[allow(
     clippy::arithmetic_side_effects,
     reason = "sums of a few products of i32 weights with signals of at most 2^20, which i64 holds with room"

@@ -36,7 +36,8 @@ pub struct SurfaceWeights {
 }
 
 /// The weights of the three surfaces.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Weights {
     /// Of the new-product tab.
     pub new: SurfaceWeights,
@@ -47,7 +48,7 @@ pub struct Weights {
 }
 
 /// A score, by part. The parts add up to the total; `docs/ranking.md` says what each means.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Score {
     /// From the viewer's vector.
     pub taste: i64,

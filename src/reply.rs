@@ -5,7 +5,8 @@ use sha2::{Digest, Sha256};
 
 use crate::memory::Memory;
 use crate::pack::manifest::Manifest;
-use crate::request::{Config, NewQuestion, Raw, Refusal, Request, Route};
+use crate::pack::taste::{self, Taste, Widths};
+use crate::request::{Config, NewQuestion, PackPart, Raw, Refusal, Request, Route};
 use crate::surface::cursor::Cursor;
 use crate::surface::new::{RANK_STEP_MS, Selection};
 use crate::surface::{View, live, new, tabs};
@@ -21,6 +22,7 @@ const KEPT_MAX_AGE_S: u32 = 7 * 86_400;
 /// Longest `If-None-Match` that is looked at, in bytes.
 const MAX_IF_NONE_MATCH_BYTES: usize = 1024;
 const JSON: &str = "application/json; charset=utf-8";
+const BYTES: &str = "application/octet-stream";
 const PROBLEM: &str = "application/problem+json; charset=utf-8";
 const METHODS: &str = "GET, HEAD, OPTIONS";
 
@@ -142,7 +144,8 @@ pub fn answer(facts: &Facts<'_>) -> Reply {
             return reply;
         }
     }
-    reply.headers.push(("Content-Type", JSON.to_owned()));
+    let is_pack = matches!(facts.request.route, Route::Pack(PackPart::Board | PackPart::Tastes, _));
+    reply.headers.push(("Content-Type", if is_pack { BYTES } else { JSON }.to_owned()));
     let body = body(facts);
     if facts.request.is_head {
         reply.headers.push(("Content-Length", body.len().to_string()));
@@ -190,11 +193,40 @@ fn body(facts: &Facts<'_>) -> Vec<u8> {
             write_new(view, &page, cursor.as_deref(), &mut out);
             out.push(b'}');
         }
+        Route::Pack(PackPart::Board, _) => return view.board.pack().bytes().to_vec(),
+        Route::Pack(PackPart::Tastes, _) => return lone_taste(facts),
+        Route::Pack(PackPart::Snapshots, _) => write_snapshots(facts, &mut out),
         Route::Status => write_status(facts, &mut out),
         Route::Health => out.extend_from_slice(b"{\"status\":\"ok\""),
     }
     out.push(b'}');
     out
+}
+
+/// A taste pack with the viewer's tastes and nobody else's; an empty one where none are known.
+fn lone_taste(facts: &Facts<'_>) -> Vec<u8> {
+    let length = |part: &[u8]| u16::try_from(part.len()).unwrap_or(u16::MAX);
+    let taste = facts.view.taste.unwrap_or(Taste { vector: &[], channels: &[], hours: &[], tabs: &[] });
+    let widths = Widths {
+        vocabulary: facts.view.board.vocabulary(),
+        vector: length(taste.vector),
+        channels: length(taste.channels),
+        hours: length(taste.hours),
+        tabs: length(taste.tabs),
+    };
+    let record = [taste.vector, taste.channels, taste.hours, taste.tabs].concat();
+    let user = facts.request.viewer.key().filter(|_| facts.is_personal()).map(|key| (key.0, record));
+    taste::write(&widths, user.as_slice()).map(|(bytes, _)| bytes).unwrap_or_default()
+}
+
+fn write_snapshots(facts: &Facts<'_>, out: &mut Vec<u8>) {
+    let live = (facts.manifest.snapshot(), facts.manifest.built_at());
+    let before = facts.manifest.previous().map(|previous| (previous.snapshot, previous.built_at));
+    let list: Vec<String> = std::iter::once(live)
+        .chain(before)
+        .map(|(id, built_at)| format!("{{\"id\":\"{id}\",\"built_at\":\"{built_at}\"}}"))
+        .collect();
+    out.extend_from_slice(format!("{{\"snapshots\":[{}]", list.join(",")).as_bytes());
 }
 
 fn new_page(facts: &Facts<'_>, question: &NewQuestion) -> (new::Page, Option<String>) {

@@ -4,6 +4,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::auth::{Refused, Verifier};
+use crate::pack::manifest::SnapshotId;
 use crate::surface::cursor::{BadCursor, Cursor, binding};
 use crate::surface::new::Sort;
 use crate::time::UnixMillis;
@@ -81,10 +82,23 @@ pub enum Route {
     Tabs,
     /// All three, with the first page of the new-product tab.
     Home(NewQuestion),
+    /// A pack for the preview page, which ranks by it in the browser.
+    Pack(PackPart, Option<SnapshotId>),
     /// What the edge stands on.
     Status,
     /// Whether the Worker runs.
     Health,
+}
+
+/// What the preview page downloads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PackPart {
+    /// The board of a snapshot.
+    Board,
+    /// A taste pack that holds the viewer's tastes alone.
+    Tastes,
+    /// Which snapshots there are, as JSON.
+    Snapshots,
 }
 
 /// A question for the new-product tab, its parameters checked as far as they can be without a board.
@@ -105,6 +119,14 @@ pub struct NewQuestion {
 }
 
 impl Route {
+    /// The snapshot to answer from, where it is not the live one.
+    pub fn snapshot(&self) -> Option<SnapshotId> {
+        match self {
+            Self::Pack(_, snapshot) => *snapshot,
+            _ => self.cursor().map(|cursor| cursor.snapshot),
+        }
+    }
+
     /// Where a list that is being paged through goes on.
     pub fn cursor(&self) -> Option<Cursor> {
         match self {
@@ -169,7 +191,9 @@ impl Request {
             "/v1/new" => &["category", "channel", "sort", "limit", "cursor", "as_of", "viewer"],
             "/v1/home" => &["limit", "as_of", "viewer"],
             "/v1/live" | "/v1/tabs" | "/v1/status" => &["as_of", "viewer"],
-            "/healthz" => &[],
+            "/preview/board" => &["snapshot"],
+            "/preview/tastes" => &["snapshot", "viewer"],
+            "/preview/snapshots" | "/healthz" => &[],
             _ => return Err(Refusal::NotFound),
         };
         let is_head = match raw.method {
@@ -192,6 +216,9 @@ impl Request {
             });
         }
         let is_preview = may_preview(raw.preview, config);
+        if raw.path.starts_with("/preview/") && !is_preview {
+            return Err(Refusal::PreviewOnly("snapshot"));
+        }
         for name in ["as_of", "viewer"] {
             if parameters.get(name).is_some() && !is_preview {
                 return Err(Refusal::PreviewOnly(name));
@@ -210,6 +237,9 @@ impl Request {
             "/v1/home" => Route::Home(new_question(&parameters, viewer)?),
             "/v1/live" => Route::Live,
             "/v1/tabs" => Route::Tabs,
+            "/preview/board" => Route::Pack(PackPart::Board, snapshot(&parameters)?),
+            "/preview/tastes" => Route::Pack(PackPart::Tastes, snapshot(&parameters)?),
+            "/preview/snapshots" => Route::Pack(PackPart::Snapshots, None),
             _ => Route::Status,
         };
         Ok(Self { route, is_head, viewer, is_preview, as_of })
@@ -243,6 +273,11 @@ fn viewer(raw: &Raw<'_>, parameters: &Parameters, config: &Config, now: UnixMill
     let Some(authorization) = raw.authorization else { return Ok(Viewer::Anonymous) };
     let verifier = config.verifier.as_ref().ok_or(Refusal::Token(Refused::Algorithm))?;
     verifier.user_of(authorization, now).map(Viewer::User).map_err(Refusal::Token)
+}
+
+fn snapshot(parameters: &Parameters) -> Result<Option<SnapshotId>, Refusal> {
+    let parse = |text: &str| SnapshotId::parse(text).ok_or_else(|| bad("snapshot", "an id of /preview/snapshots"));
+    parameters.get("snapshot").map(parse).transpose()
 }
 
 fn new_question(parameters: &Parameters, viewer: Viewer) -> Result<NewQuestion, Refusal> {

@@ -332,7 +332,7 @@ impl<'a> Serve<'a> {
     /// load is begun.
     fn snapshot(&mut self, request: &Request, memory: &Memory) -> Option<Snapshot> {
         let current = memory.current()?;
-        let wanted: SnapshotId = request.route.cursor().map_or(current.id(), |cursor| cursor.snapshot);
+        let wanted: SnapshotId = request.route.snapshot().unwrap_or(current.id());
         if let Some(snapshot) = memory.find(wanted) {
             return Some(snapshot.clone());
         }

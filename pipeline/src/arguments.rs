@@ -1,21 +1,23 @@
 //! The arguments of the `sinsang` command.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use sinsang::time::UnixMillis;
-use sinsang_pipeline::import::retail;
-use sinsang_pipeline::progress::Progress;
-use sinsang_pipeline::reject::Limit;
-use sinsang_pipeline::{build, engine, generate};
+
+use crate::import::retail;
+use crate::progress::Progress;
+use crate::reject::Limit;
+use crate::{build, engine, generate};
 
 /// Sinsang's pipeline: broadcast schedules, history and events in, a published snapshot out.
 ///
 /// Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 checked and found wrong.
 #[derive(Debug, Parser)]
 #[command(name = "sinsang", version, max_term_width = 100)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -172,23 +174,71 @@ pub(crate) struct Build {
     /// The time of the build, as RFC 3339 [default: the present].
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) now: Option<UnixMillis>,
-    /// Memory for the engine, in MiB.
-    #[arg(long, value_name = "MIB", default_value_t = 2048)]
-    memory: usize,
+    #[command(flatten)]
+    engine: Engine,
 }
 
 impl Build {
-    pub(crate) fn options(&self, user_key: String, progress: Progress) -> build::Options {
-        build::Options {
+    pub(crate) fn options(
+        &self,
+        user_key: String,
+        progress: Progress,
+        connect: Option<engine::Connect>,
+    ) -> Result<build::Options, NoCluster> {
+        Ok(build::Options {
             input: self.input.clone(),
             output: self.output.clone(),
             rules: self.rules.clone(),
             rejects: self.rejects.clone(),
             limit: Limit { max_share: self.max_rejects },
             user_key,
-            engine: engine::Options { memory_bytes: self.memory.saturating_mul(1 << 20), ..engine::Options::default() },
+            engine: self.engine.options(connect)?,
             progress,
-        }
+        })
+    }
+}
+
+/// Where the questions of a command are answered, and with what.
+#[derive(Debug, Args)]
+pub(crate) struct Engine {
+    /// Memory for the engine, in MiB. Executors of a cluster have their own.
+    #[arg(long, value_name = "MIB", default_value_t = 2048)]
+    memory: usize,
+    /// Have a cluster do it: the address of its scheduler, df://HOST:PORT (docs/scale.md).
+    #[arg(long, value_name = "URL")]
+    cluster: Option<String>,
+    /// The folder that tables are staged in while they are worked on; all machines of a cluster must see it under this path [default: the
+    /// system's temporary folder].
+    #[arg(long, value_name = "FOLDER")]
+    work_dir: Option<PathBuf>,
+    /// The parts that a question is worked on in at once [default: the cores, or 16 on a cluster].
+    #[arg(long, value_name = "N")]
+    partitions: Option<NonZeroUsize>,
+}
+
+/// A cluster is asked of a command that was built without one.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "this sinsang was built without a cluster's client, so --cluster {url} can't be followed: `make cluster` builds bin/sinsang-cluster, which takes the same commands and arguments"
+)]
+pub(crate) struct NoCluster {
+    url: String,
+}
+
+impl Engine {
+    fn options(&self, connect: Option<engine::Connect>) -> Result<engine::Options, NoCluster> {
+        let cluster = match (&self.cluster, connect) {
+            (None, _) => None,
+            (Some(url), Some(connect)) => Some(engine::Cluster { url: url.clone(), connect }),
+            (Some(url), None) => return Err(NoCluster { url: url.clone() }),
+        };
+        Ok(engine::Options {
+            memory_bytes: self.memory.saturating_mul(1 << 20),
+            cluster,
+            work_dir: self.work_dir.clone(),
+            partitions: self.partitions,
+            ..engine::Options::default()
+        })
     }
 }
 

@@ -1,24 +1,23 @@
 //! Tables in, a snapshot folder out: `sinsang build`.
 //!
 //! ```text
-//! broadcasts ─ source ─ schedule ─ slots ─ catalogue ─ identity ─ products ─ verdict ─┐
-//! events ───── source ─────────────────────────────────── taste ─ tastes ─────────────┼─ compose ─ packs ─ snapshot
-//! tabs, rules ────────────────────────────────────────────────────────────────────────┘
+//! broadcasts ─ history ─ products ─ verdict ─┐
+//! events ───── source ── taste ── tastes ────┼─ compose ─ packs ─ snapshot
+//! tabs, rules ───────────────────────────────┘
 //! ```
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use datafusion::error::DataFusionError;
-use datafusion::prelude::SessionContext;
 use serde::Serialize;
 use sinsang::pack::TooLarge;
 use sinsang::time::UnixMillis;
 use sinsang::viewer::UserHasher;
 
-use crate::catalogue;
 use crate::compose::{self, Facts, Shards, VerdictCounts};
-use crate::identity::{self, Policy};
+use crate::history::{self, History};
+use crate::identity::Policy;
 use crate::progress::{Progress, Unit};
 use crate::reject::Limit;
 use crate::rules::{self, Rules};
@@ -26,7 +25,7 @@ use crate::snapshot::{self, Snapshot};
 use crate::source::{self, Source, TableReport, find_table};
 use crate::table::Tab;
 use crate::taste::{self, Space};
-use crate::{engine, schedule};
+use crate::{catalogue, engine, schedule};
 
 /// What to build, and from what.
 #[derive(Clone, Debug)]
@@ -49,30 +48,34 @@ pub struct Options {
     pub progress: Progress,
 }
 
+impl Options {
+    fn history(&self) -> history::Options {
+        history::Options {
+            input: self.input.clone(),
+            rejects: Some(self.rejects.clone().unwrap_or_else(|| beside(&self.output, "rejects.ndjson"))),
+            limit: self.limit,
+            policy: Policy::default(),
+            engine: self.engine.clone(),
+            progress: self.progress,
+        }
+    }
+}
+
 /// Why there is no snapshot. The output's folder is as it was, unless the error is about writing it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The engine does not start.
+    /// The history can't be read.
     #[error(transparent)]
-    Engine(#[from] engine::Error),
-    /// A table can't be read.
+    History(#[from] history::Error),
+    /// Another table can't be read.
     #[error(transparent)]
     Source(#[from] source::Error),
-    /// There is no schedule in the input.
-    #[error("{} has no table of broadcasts: a file or folder named broadcasts, with an ending that docs/input.md lists", input.display())]
-    NoBroadcasts {
-        /// The input's folder.
-        input: PathBuf,
-    },
     /// The rules can't be used.
     #[error(transparent)]
     Rules(#[from] rules::Error),
-    /// The schedule can't be made.
-    #[error(transparent)]
-    Schedule(#[from] schedule::Error),
     /// The engine failed at a question.
-    #[error("the catalogue can't be read: {0}")]
-    Catalogue(#[from] DataFusionError),
+    #[error("the products can't be registered: {0}")]
+    Products(#[from] DataFusionError),
     /// Tastes can't be learned.
     #[error(transparent)]
     Taste(#[from] taste::Error),
@@ -147,26 +150,18 @@ impl fmt::Display for Report {
 pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> {
     let hasher = UserHasher::new(options.user_key.as_bytes()).ok_or(Error::NoUserKey)?;
     let rules = read_rules(options)?;
-    let context = engine::open(&options.engine)?;
-    let (source, tabs, tables) = open_tables(options, context.clone(), now).await?;
+    let history = history::read(&options.history(), now).await?;
+    let History { mut source, broadcasts, schedule, catalogue, split_codes, resolution: _, products, reach } = history;
+    let context = source.context().clone();
+    let mut tables = vec![broadcasts];
+    let tabs = open_tables(options, &mut source, &mut tables, now).await?;
     // One bar for what is done with the tables, a step a stage: none of them knows beforehand how long it takes.
-    let steps = options.progress.start("the schedule", Unit::Items, 5);
+    let steps = options.progress.start("tastes", Unit::Items, 3);
     let next = |what: &str| {
         steps.advance(1);
         steps.say(what);
     };
-    let schedule = schedule::build(&context, source.work_dir()).await?;
-    next("products");
-    let mut catalogue = catalogue::read(&context).await?;
-    let policy = Policy::default();
-    let split_codes = catalogue.split_reused_codes(&policy);
-    let catalogue = catalogue;
-    let listings: Vec<identity::Listing> = catalogue.entries.iter().map(|entry| entry.listing.clone()).collect();
-    let resolution = identity::resolve(&listings, &policy);
-    let ids: Vec<_> = resolution.listings.iter().map(|resolved| resolved.product).collect();
-    let products = compose::products(&catalogue, &ids);
 
-    next("tastes");
     let vocabulary = compose::vocabulary(&catalogue, &tabs);
     let features = || products.iter().map(|product| product.features(&catalogue));
     let space = Space::fit(features(), vocabulary);
@@ -182,7 +177,6 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let tastes = taste::learn(&context, &space, features(), &taste_options, now, |user| users.push(user)).await?;
 
     next("verdicts and packs");
-    let reach = compose::reach(&catalogue);
     let facts = Facts {
         catalogue: &catalogue,
         products: &products,
@@ -229,36 +223,25 @@ fn read_rules(options: &Options) -> Result<Rules, Error> {
     }
 }
 
+/// Opens the tables beside `broadcasts`; answers with the tabs.
 async fn open_tables(
     options: &Options,
-    context: SessionContext,
+    source: &mut Source,
+    tables: &mut Vec<TableReport>,
     now: UnixMillis,
-) -> Result<(Source, Vec<Tab>, Vec<TableReport>), Error> {
-    let rejects = options.rejects.clone().unwrap_or_else(|| beside(&options.output, "rejects.ndjson"));
-    let source_options = source::Options {
-        work_dir: std::env::temp_dir(),
-        rejects: Some(rejects),
-        limit: options.limit,
-        progress: options.progress,
-    };
-    let mut source = Source::new(context, source_options)?;
-    let mut tables = Vec::new();
-    let broadcasts = find_table(&options.input, "broadcasts")?;
-    let broadcasts = broadcasts.ok_or_else(|| Error::NoBroadcasts { input: options.input.clone() })?;
-    tables.push(source.open_broadcasts(&broadcasts, now).await?);
+) -> Result<Vec<Tab>, Error> {
     match find_table(&options.input, "events")? {
         Some(events) => tables.push(source.open_events(&events, now).await?),
         None => source.without_events().await?,
     }
-    let tabs = match find_table(&options.input, "tabs")? {
+    match find_table(&options.input, "tabs")? {
         Some(path) => {
             let (tabs, report) = source.open_tabs(&path, now)?;
             tables.push(report);
-            tabs
+            Ok(tabs)
         }
-        None => default_tabs(),
-    };
-    Ok((source, tabs, tables))
+        None => Ok(default_tabs()),
+    }
 }
 
 /// `name` beside the folder `folder`: `snapshot` gives `snapshot.rejects.ndjson`.

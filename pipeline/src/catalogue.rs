@@ -6,12 +6,11 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, Int64Array, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use sinsang::time::UnixMillis;
 
-use crate::engine::sql;
+use crate::engine::{register_rows, sql};
 use crate::identity;
 
 const LISTINGS: &str = sql!("listing");
@@ -257,7 +256,5 @@ pub fn register_products<'a>(
     let arrays = columns.into_iter().map(|column| Arc::new(StringArray::from(column)) as ArrayRef).collect();
     let schema = Arc::new(Schema::new(fields));
     let batch = RecordBatch::try_new(Arc::clone(&schema), arrays)?;
-    let table = MemTable::try_new(schema, vec![vec![batch]])?;
-    context.register_table("listing_products", Arc::new(table))?;
-    Ok(())
+    register_rows(context, "listing_products", schema, vec![batch])
 }

@@ -15,93 +15,11 @@ use sinsang::viewer::UserHasher;
 
 use crate::catalogue::{Airing, Catalogue};
 use crate::identity::ProductId;
+use crate::product::Product;
 use crate::rules::Rules;
 use crate::table::Tab;
-use crate::taste::{self, Population, ProductFeatures, Space, UserTaste, Vocabulary};
-use crate::verdict::{self, ProductHistory, Reach, Verdict, VerdictKind};
-
-/// A product: its listings and its airings.
-#[derive(Clone, Debug)]
-pub struct Product {
-    /// Its id.
-    pub id: ProductId,
-    /// Indexes of its listings in the catalogue.
-    pub entries: Vec<usize>,
-    /// Indexes of its airings in the catalogue, by start.
-    pub airings: Vec<usize>,
-}
-
-/// The products of `catalogue`, by id, where `ids` names the product of each listing.
-pub fn products(catalogue: &Catalogue, ids: &[ProductId]) -> Vec<Product> {
-    let mut products: BTreeMap<ProductId, Product> = BTreeMap::new();
-    let empty = |id| Product { id, entries: Vec::new(), airings: Vec::new() };
-    for (entry, id) in ids.iter().enumerate() {
-        products.entry(*id).or_insert_with(|| empty(*id)).entries.push(entry);
-    }
-    for (index, airing) in catalogue.airings.iter().enumerate() {
-        if let Some(product) = ids.get(airing.entry).and_then(|id| products.get_mut(id)) {
-            product.airings.push(index);
-        }
-    }
-    let mut products: Vec<Product> = products.into_values().collect();
-    for product in &mut products {
-        product.airings.sort_by_key(|index| {
-            let airing = catalogue.airings.get(*index);
-            (airing.map(|airing| airing.starts_at), airing.map(|airing| airing.channel.as_str()), *index)
-        });
-    }
-    products
-}
-
-impl Product {
-    /// What is known of it when its vector is made, from its latest listing.
-    pub fn features<'a>(&self, catalogue: &'a Catalogue) -> ProductFeatures<'a> {
-        let listings =
-            || self.entries.iter().filter_map(|entry| catalogue.entries.get(*entry)).map(|entry| &entry.listing);
-        let latest = listings().max_by_key(|listing| (listing.last_at, &listing.shop, &listing.listing_id));
-        ProductFeatures {
-            product: self.id.0,
-            title: latest.and_then(|listing| listing.titles.first()).map_or("", String::as_str),
-            brand: latest
-                .and_then(|listing| listing.brand.as_deref())
-                .or_else(|| listings().find_map(|listing| listing.brand.as_deref())),
-            category: latest
-                .and_then(|listing| listing.category.as_deref())
-                .or_else(|| listings().find_map(|listing| listing.category.as_deref())),
-            price: latest.and_then(|listing| listing.price),
-        }
-    }
-}
-
-/// The broadcasts of `product`, as verdicts are judged by.
-fn history<'a>(catalogue: &'a Catalogue, product: &Product) -> ProductHistory<'a> {
-    let airing = |index: &usize| {
-        let airing = catalogue.airings.get(*index)?;
-        let listing = &catalogue.entries.get(airing.entry)?.listing;
-        Some(verdict::Airing {
-            starts_at: airing.starts_at,
-            ends_at: airing.ends_at,
-            shop: &listing.shop,
-            listing_id: &listing.listing_id,
-            channel: &airing.channel,
-            title: listing.titles.get(airing.title).map_or("", String::as_str),
-        })
-    };
-    let entries = product.entries.iter().filter_map(|entry| catalogue.entries.get(*entry));
-    ProductHistory {
-        airings: product.airings.iter().filter_map(airing).collect(),
-        review_count: entries.filter_map(|entry| entry.listing.review_count).max(),
-    }
-}
-
-/// How far back the records of `catalogue` reach.
-pub fn reach(catalogue: &Catalogue) -> Reach {
-    let mut reach = Reach::default();
-    for entry in &catalogue.entries {
-        reach.note(&entry.listing.shop, entry.listing.first_at);
-    }
-    reach
-}
+use crate::taste::{self, Population, Space, UserTaste, Vocabulary};
+use crate::verdict::{self, Reach, Verdict, VerdictKind};
 
 /// The names that published numbers stand for: channels and categories by name, tabs in the shared order.
 pub fn vocabulary(catalogue: &Catalogue, tabs: &[Tab]) -> Vocabulary {
@@ -183,7 +101,7 @@ pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts) {
         }
         // The board reaches back a little so that a preview can: for a first broadcast that ended within it, the verdict that held until
         // then is the one as of the window's start. The one that holds afterwards looks back on it.
-        let history = history(catalogue, product);
+        let history = product.history(catalogue);
         let judge = |at| verdict::judge(&history, facts.reach, &facts.rules.verdict, at);
         let is_over = ends_at <= now;
         let before = judge(if is_over { from } else { now });

@@ -1,14 +1,31 @@
-//! The embedded query engine: one function that makes its context, and the way to the named questions in `sql/`.
+//! The query engine: what makes its context, embedded or on a cluster, and the way to the named questions in `sql/`.
+//!
+//! The same questions and functions serve both. What differs is here: a cluster's machines read tables from files in a folder that they share,
+//! so rows at hand are registered with [`register_rows`], which writes them there.
 
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::MemTable;
+use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::error::DataFusionError;
+use datafusion::execution::SessionState;
 use datafusion::execution::memory_pool::{FairSpillPool, GreedyMemoryPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use futures::future::BoxFuture;
+use tempfile::TempDir;
+
+use crate::source::{Stage, file_url};
+use crate::taste;
 
 /// The text of `sql/<name>.sql`, read when the crate is built: a question that is not there does not compile.
 ///
@@ -30,6 +47,11 @@ const NAMED_CONSUMERS: NonZeroUsize = match NonZeroUsize::new(5) {
 pub const MEMORY_MIN_BYTES: usize = 32 << 20;
 /// The most memory that each sort keeps free for merging what it spilled; the engine's own default.
 const MERGE_MAX_BYTES: usize = 10 << 20;
+/// Parts a question is worked on in at once by a cluster, whose cores the client can't count.
+const CLUSTER_PARTITIONS: NonZeroUsize = match NonZeroUsize::new(16) {
+    Some(n) => n,
+    None => NonZeroUsize::MIN,
+};
 
 /// How memory is divided among the operators of a question.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,15 +63,34 @@ pub enum Pool {
     Greedy,
 }
 
-/// What the engine may use.
+/// Makes a context whose questions the cluster at an address answers, from the state of an embedded one.
+pub type Connect = fn(String, SessionState) -> BoxFuture<'static, Result<SessionContext, ClusterError>>;
+
+/// Why a cluster can't be used, as its client says it.
+pub type ClusterError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A cluster, and the way to it. The pipeline itself has none: the command that was built with one hands it in.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    /// The scheduler's address.
+    pub url: String,
+    /// How to get a context there.
+    pub connect: Connect,
+}
+
+/// Where questions are answered, and what the engine may use.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Memory for all operators together, in bytes, at least [`MEMORY_MIN_BYTES`]. Batches in flight come on top of it.
     pub memory_bytes: usize,
     /// How that memory is divided.
     pub pool: Pool,
-    /// Parts a question is worked on in at once; `None` takes one for each core.
+    /// Parts a question is worked on in at once; `None` takes one for each core, and 16 on a cluster.
     pub partitions: Option<NonZeroUsize>,
+    /// The cluster that answers, which then has its own memory and room to spill; `None` answers in this process.
+    pub cluster: Option<Cluster>,
+    /// Folder in which tables are staged; it must exist, and all machines of a cluster must find it under this path. `None` takes the system's.
+    pub work_dir: Option<PathBuf>,
     /// Folder for what does not fit in memory, made if it is missing; `None` takes the system's.
     pub spill_dir: Option<PathBuf>,
     /// Most that may be spilled at once, in bytes.
@@ -59,7 +100,22 @@ pub struct Options {
 impl Default for Options {
     /// 2 GiB of memory, 100 GiB of spill, a partition for each core.
     fn default() -> Self {
-        Self { memory_bytes: 2 << 30, pool: Pool::Fair, partitions: None, spill_dir: None, spill_bytes: 100 << 30 }
+        Self {
+            memory_bytes: 2 << 30,
+            pool: Pool::Fair,
+            partitions: None,
+            cluster: None,
+            work_dir: None,
+            spill_dir: None,
+            spill_bytes: 100 << 30,
+        }
+    }
+}
+
+impl Options {
+    /// The folder in which tables are staged.
+    pub fn work_dir(&self) -> PathBuf {
+        self.work_dir.clone().unwrap_or_else(std::env::temp_dir)
     }
 }
 
@@ -77,9 +133,86 @@ pub enum Error {
     /// The engine refused its settings.
     #[error("the query engine does not start: {0}")]
     Start(#[from] DataFusionError),
+    /// The folder for staged tables can't be made: choose another, or make room.
+    #[error("no folder for tables can be made in {}: {source}; choose another work folder", path.display())]
+    WorkDir {
+        /// The work folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The cluster can't be used.
+    #[error("the cluster {url}: {source}")]
+    Cluster {
+        /// Its address, as it was given.
+        url: String,
+        /// What its client says.
+        source: ClusterError,
+    },
 }
 
-/// Makes the context that every question of a run is put to. The one place that knows the engine to be embedded.
+/// Our scalar functions that questions in `sql/` use. A cluster's scheduler and executors must know them all.
+pub fn functions() -> Vec<ScalarUDF> {
+    vec![taste::hash_function()]
+}
+
+/// Makes the context that every question of a run is put to: an embedded one, or the cluster's where the options name one.
+///
+/// # Errors
+/// As [`open`], [`Error::WorkDir`] where nothing can be staged, [`Error::Cluster`] where the cluster can't be used.
+pub async fn connect(options: &Options) -> Result<SessionContext, Error> {
+    let Some(Cluster { url, connect }) = &options.cluster else { return open(options) };
+    let context = open(&Options { partitions: options.partitions.or(Some(CLUSTER_PARTITIONS)), ..options.clone() })?;
+    let path = options.work_dir();
+    let folder = tempfile::Builder::new().prefix("sinsang-").tempdir_in(&path);
+    let folder = folder.map_err(|source| Error::WorkDir { path, source })?;
+    let mut state = context.state();
+    state.config_mut().set_extension(Arc::new(Staging { folder, tables: AtomicU32::new(0) }));
+    connect(url.clone(), state).await.map_err(|source| Error::Cluster { url: url.clone(), source })
+}
+
+/// Where rows at hand become files that other machines can read. The folder vanishes with the last context that has it.
+struct Staging {
+    folder: TempDir,
+    tables: AtomicU32,
+}
+
+impl Staging {
+    /// Writes rows to a file of their own, never written again: a cluster remembers what it learned about a file.
+    fn stage(&self, name: &str, schema: SchemaRef, rows: &[RecordBatch]) -> Result<ListingTable, DataFusionError> {
+        let number = self.tables.fetch_add(1, Ordering::Relaxed);
+        let failed = |source| DataFusionError::External(Box::new(source));
+        let path = self.folder.path().join(format!("{name}-{number}.parquet"));
+        let mut stage = Stage::create(&path, Arc::clone(&schema)).map_err(failed)?;
+        for batch in rows {
+            stage.write(batch).map_err(failed)?;
+        }
+        let url = ListingTableUrl::parse(file_url(&stage.close().map_err(failed)?)?)?;
+        let format = ParquetFormat::default().with_force_view_types(false);
+        let options = ListingOptions::new(Arc::new(format)).with_file_extension(".parquet");
+        ListingTable::try_new(ListingTableConfig::new(url).with_listing_options(options).with_schema(schema))
+    }
+}
+
+/// Registers rows that are at hand as the table `name`, where whoever answers the context's questions can read them.
+///
+/// # Errors
+/// Where the name is taken, or the rows do not fit the schema or can't be written.
+pub fn register_rows(
+    context: &SessionContext,
+    name: &str,
+    schema: SchemaRef,
+    rows: Vec<RecordBatch>,
+) -> Result<(), DataFusionError> {
+    let table: Arc<dyn TableProvider> = match context.copied_config().get_extension::<Staging>() {
+        Some(staging) => Arc::new(staging.stage(name, schema, &rows)?),
+        None => Arc::new(MemTable::try_new(schema, vec![rows])?),
+    };
+    context.register_table(name, table)?;
+    Ok(())
+}
+
+/// Makes an embedded context, whatever cluster the options name.
 ///
 /// Text columns come back as `Utf8`, so that a reader meets the types that `docs/input.md` names.
 ///

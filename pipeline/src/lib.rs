@@ -1,13 +1,17 @@
 //! The pipeline of Sinsang: schedules, history and events in, a published snapshot out.
 
+pub mod arguments;
 pub mod build;
 pub mod catalogue;
+pub mod command;
 pub mod compose;
 pub mod engine;
 pub mod evaluate;
 pub mod generate;
+pub mod history;
 pub mod import;
 pub mod inspect;
+pub mod product;
 pub mod progress;
 pub mod publish;
 pub mod reject;

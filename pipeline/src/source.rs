@@ -302,7 +302,7 @@ pub(crate) async fn register_parquet(
 }
 
 /// The address of a local file. The engine would take `*`, `?` and `[` in a bare path for a pattern.
-fn file_url(path: &Path) -> io::Result<String> {
+pub(crate) fn file_url(path: &Path) -> io::Result<String> {
     use fmt::Write as _;
     let mut url = String::from("file://");
     for &byte in std::path::absolute(path)?.as_os_str().as_encoded_bytes() {

@@ -25,6 +25,8 @@ pub use profile::{HOUR_BUCKETS, LIFT_STEPS, Population, UserTaste};
 pub use space::{BLOCK_NORM, BLOCKS, Block, DIMS, ProductFeatures, Space, Vocabulary};
 pub use weight::Weights;
 
+pub(crate) use query::hash_function;
+
 use crate::table::EventKind;
 
 /// The most buckets that users are spread over.

@@ -19,7 +19,7 @@ use sinsang::pack::board::VerdictKind;
 use sinsang::surface::new::{Selection, Sort};
 use sinsang::surface::{View, new, tabs};
 use sinsang::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMillis};
-use sinsang_pipeline::compose;
+use sinsang_pipeline::product;
 use sinsang_pipeline::snapshot::{self, Snapshot};
 use sinsang_pipeline::verify::verify;
 
@@ -292,7 +292,7 @@ fn each_viewer_sees_first_what_they_like() {
 #[test]
 fn the_new_products_tab_shows_no_product_whose_first_broadcast_is_over() {
     let world = world();
-    let products = compose::products(&world.catalogue, &world.found);
+    let products = product::products(&world.catalogue, &world.found);
     let first_end: HashMap<u64, UnixMillis> =
         products.iter().map(|product| (product.id.0, world.catalogue.airings[product.airings[0]].ends_at)).collect();
     let (from, to) = world.board.window();

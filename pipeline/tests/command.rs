@@ -135,6 +135,16 @@ fn reports_are_json_where_that_is_asked_for() {
 }
 
 #[test]
+fn a_command_without_a_cluster_says_how_to_get_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in"), folder.path().join("out"));
+    ten_broadcasts(&input, 0);
+    let assert = build(&input, &output, &["--cluster", "df://127.0.0.1:50050"]).code(1);
+    assert.stderr(says("df://127.0.0.1:50050").and(says("make cluster")).and(says("bin/sinsang-cluster")));
+    assert!(!output.exists());
+}
+
+#[test]
 fn a_build_says_what_is_missing() {
     let folder = tempfile::tempdir().unwrap();
     let (input, output) = (folder.path().join("in"), folder.path().join("out"));

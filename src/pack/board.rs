@@ -97,6 +97,7 @@ pub struct Board {
     weights: Table,
     counts: Table,
     lists: Table,
+    tried: Option<Weights>,
 }
 
 impl Board {
@@ -125,6 +126,7 @@ impl Board {
             weights: pack.table(WEIGHTS, WEIGHTS_BYTES)?,
             counts: pack.table(COUNTS, 1)?,
             lists: pack.table(LISTS, 1)?,
+            tried: None,
             pack,
         };
         board.check()?;
@@ -220,8 +222,18 @@ impl Board {
         self.vectors.stride
     }
 
-    /// The ranking weights that the operators' rules set.
+    /// Ranks by `weights` in place of the published ones, or by those again: for trying rules out before they are published.
+    pub fn try_weights(&mut self, weights: Option<Weights>) {
+        self.tried = weights;
+    }
+
+    /// The ranking weights: those that are being tried, or those that the operators' rules set.
     pub fn weights(&self) -> Weights {
+        self.tried.unwrap_or_else(|| self.published_weights())
+    }
+
+    /// The ranking weights that the operators' rules set.
+    pub fn published_weights(&self) -> Weights {
         let row = |index: usize| {
             let record = self.pack.record(&self.weights, index);
             let at = |field: usize| i32::from_le_bytes(array_at(record, field.saturating_mul(4)));
@@ -271,6 +283,11 @@ impl Board {
     /// The channel whose id is `id`.
     pub fn find_channel(&self, id: &str) -> Option<usize> {
         (0..self.channels.count).find(|index| self.channel_id(*index) == id)
+    }
+
+    /// Categories on the board.
+    pub fn category_count(&self) -> usize {
+        self.categories.count
     }
 
     /// The category at `index`.

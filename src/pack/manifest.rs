@@ -18,6 +18,14 @@ const MAX_SHARD_BITS: u32 = 20;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SnapshotId(pub u64);
 
+impl SnapshotId {
+    /// Parses 16 hex digits in lower case, as [`fmt::Display`] writes them.
+    pub fn parse(hex: &str) -> Option<Self> {
+        let is_spelled = hex.len() == 16 && hex.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        u64::from_str_radix(hex, 16).ok().filter(|_| is_spelled).map(Self)
+    }
+}
+
 impl fmt::Display for SnapshotId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)

@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 
 use super::{View, write_array, write_broadcast, write_product};
 use crate::pack::board::{Product, VerdictKind};
-use crate::rank::{Candidate, score};
+use crate::rank::{Candidate, Score, SurfaceWeights, score};
 use crate::time::{MINUTE_MS, UnixMillis};
 
 /// Scores are taken at the start of an interval of this length, so that an order holds for a while and its ETag with it.
@@ -73,9 +73,7 @@ pub fn page(view: &View<'_>, selection: &Selection) -> Page {
         .map(|(index, product)| {
             let total = match selection.sort {
                 Sort::Soonest => 0,
-                Sort::Recommended => {
-                    score(&candidate(view, &product), view.taste.as_ref(), &weights, ranked_at).total()
-                }
+                Sort::Recommended => score_at(view, &product, &weights, ranked_at).total(),
             };
             (Reverse(total), product.first_starts_at(), product.id(), index)
         })
@@ -106,6 +104,15 @@ pub fn page(view: &View<'_>, selection: &Selection) -> Page {
         next_offset = Some(list.len());
     }
     Page { total, products, next_offset }
+}
+
+/// The score of `product` in a list that was frozen at `frozen_at`.
+pub fn score_of(view: &View<'_>, product: &Product<'_>, frozen_at: UnixMillis) -> Score {
+    score_at(view, product, &view.board.weights().new, frozen_at.floor(RANK_STEP_MS))
+}
+
+fn score_at(view: &View<'_>, product: &Product<'_>, weights: &SurfaceWeights, ranked_at: UnixMillis) -> Score {
+    score(&candidate(view, product), view.taste.as_ref(), weights, ranked_at)
 }
 
 /// The product with its first broadcast on the board.

@@ -1,20 +1,22 @@
 //! `tabs`: the top tab bar, pinned tabs in their places and the others in the viewer's order.
 
 use super::{View, write_array};
-use crate::rank::score_tab;
+use crate::rank::{Score, score_tab};
 
 /// Indexes of the tabs, in the order to show.
 pub fn order(view: &View<'_>) -> Vec<usize> {
     let board = view.board;
-    let weights = board.weights().tabs;
     let count = board.tab_count();
     let mut free: Vec<usize> = (0..count).filter(|index| !board.tab(*index).is_pinned()).collect();
-    free.sort_by_cached_key(|index| {
-        let score = score_tab(*index, *index, count, view.taste.as_ref(), &weights).total();
-        (std::cmp::Reverse(score), *index)
-    });
+    free.sort_by_cached_key(|index| (std::cmp::Reverse(score_of(view, *index).total()), *index));
     let mut free = free.into_iter();
     (0..count).filter_map(|place| if board.tab(place).is_pinned() { Some(place) } else { free.next() }).collect()
+}
+
+/// The score of the tab at `index` of the shared order.
+pub fn score_of(view: &View<'_>, index: usize) -> Score {
+    let board = view.board;
+    score_tab(index, index, board.tab_count(), view.taste.as_ref(), &board.weights().tabs)
 }
 
 /// Appends the surface's items as a JSON array.

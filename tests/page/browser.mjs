@@ -81,6 +81,11 @@ export async function until(page, holds) {
   for (let turn = 0; turn < 100 && !holds(); turn += 1) await page.waitForTimeout(50);
 }
 
+/** Scrolls the phone's screen to its end, where the next page of the list is asked for. */
+export async function scrollToEnd(page) {
+  await page.evaluate(() => (document.querySelector("#surface").scrollTop = 1e6));
+}
+
 /** Ids of the products that the visible cards of a list stand for, in their order. */
 export function products(page, list) {
   return page

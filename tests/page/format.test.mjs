@@ -67,14 +67,20 @@ test("a discount is whole per cents and never promised too high", () => {
 
 test("an address and a state stand for each other", () => {
   const state = {
+    ...readState(""),
     viewer: "u 1&b",
     asOfMs: at("2026-11-22T20:00:00+09:00"),
     tab: "live",
     category: "스포츠/레저",
     channel: "gs-live",
     sort: "soonest",
+    tool: "compare",
+    against: "viewer",
+    other: "u 2",
+    weights: "new.soon:-3,live.taste:0",
+    lang: "en",
   };
   assert.deepEqual(readState(writeState(state)), state);
   assert.equal(writeState(readState("")), "");
-  assert.deepEqual(readState("?sort=cheapest&as_of=never&tab="), readState(""));
+  assert.deepEqual(readState("?sort=cheapest&as_of=never&tab=&tool=hammer&lang=fr&list="), readState(""));
 });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
-import { axe, launch, open, overflowing, products, settled, tabs, until } from "./browser.mjs";
+import { axe, launch, open, overflowing, products, scrollToEnd, settled, tabs, until } from "./browser.mjs";
 import { startMock } from "./mock.mjs";
 
 let browser;
@@ -111,20 +111,38 @@ describe("the phone", () => {
     await close();
   });
 
-  test("adds pages without a product twice", async () => {
-    const { page, close } = await open(browser, base);
-    const seen = new Set(await products(page, "#new-items"));
-    for (let turn = 0; turn < 3; turn += 1) {
-      const more = page.locator('#new-more [data-key="more"]');
-      if ((await more.count()) === 0) break;
-      const count = await page.locator("#new-items article").count();
-      await more.click();
-      await page.waitForFunction((had) => document.querySelectorAll("#new-items article").length > had, count);
-      const all = await products(page, "#new-items");
-      for (const id of all) seen.add(id);
-      assert.equal(all.length, seen.size, "no product twice, none gone");
-    }
-    assert.ok(seen.size > 20, "the data has more than a page");
+  for (const sort of ["recommended", "soonest"]) {
+    test(`adds pages behind what is there as the list is scrolled, ${sort}, without a product twice`, async () => {
+      const { page, close } = await open(browser, base, `/?sort=${sort}`);
+      const seen = new Set(await products(page, "#new-items"));
+      await page.evaluate(() => (document.querySelector("#new-items article").marked = true));
+      for (let turn = 0; turn < 3; turn += 1) {
+        if ((await page.locator('#new-more [data-key="more"]').count()) === 0) break;
+        const count = await page.locator("#new-items article").count();
+        await scrollToEnd(page);
+        await page.waitForFunction((had) => document.querySelectorAll("#new-items article").length > had, count);
+        const all = await products(page, "#new-items");
+        for (const id of all) seen.add(id);
+        assert.equal(all.length, seen.size, "no product twice, none gone");
+      }
+      assert.ok(seen.size > 20, "the data has more than a page");
+      const days = await page.locator(".day").evaluateAll((all) => all.map((one) => one.dataset.day));
+      assert.equal(new Set(days).size, days.length, "a day goes on under its own heading");
+      assert.ok(await page.evaluate(() => document.querySelector("#new-items article").marked), "nothing is drawn anew");
+      await close();
+    });
+  }
+
+  test("remembers alarms in this browser", async () => {
+    const { page, requests, close } = await open(browser, base, "/?sort=soonest");
+    const alarm = page.locator("#new-items .alarm").first();
+    await alarm.click();
+    assert.equal(await alarm.getAttribute("aria-pressed"), "true");
+    assert.ok(!(await page.locator("#sheet").isVisible()), "the card stays closed");
+    await page.reload();
+    await settled(page);
+    assert.equal(await page.locator("#new-items .alarm").first().getAttribute("aria-pressed"), "true");
+    assert.ok(requests.every(({ path }) => !path.includes("alarm") || path === "/page/alarm.js"));
     await close();
   });
 
@@ -318,6 +336,46 @@ describe("the controls", () => {
     for (const name of ["ETag", "Cache-Control", "Sinsang-Rung", "Sinsang-Age", "Sinsang-Snapshot", "Server-Timing"])
       assert.ok(headers.includes(name), name);
     assert.match(await row.locator("summary").innerText(), /200[^]*\/v1\/home[^]*ms · [\d.]+ K?B/);
+    await close();
+  });
+});
+
+describe("in English", () => {
+  test("nothing but data is Korean, and the switch leads back", async () => {
+    const { page, complaints, close } = await open(browser, base, preview("?lang=en&sort=soonest&tool=speed"));
+    const korean = () =>
+      page.evaluate(() => {
+        const found = [];
+        const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+        while (texts.nextNode()) {
+          const { data, parentElement } = texts.currentNode;
+          const isData = parentElement.closest("[lang=ko], option, datalist, pre, code, .exchange, script, noscript") !== null;
+          if (/\p{Script=Hangul}/u.test(data) && !isData) found.push(data.trim());
+        }
+        return found;
+      });
+    assert.deepEqual(await korean(), []);
+    assert.equal(await page.evaluate(() => document.documentElement.lang), "en");
+    assert.deepEqual(await axe(page), []);
+    await page.getByRole("button", { name: "한국어" }).click();
+    await page.getByText("미리보기 설정", { exact: true }).waitFor();
+    assert.ok(!page.url().includes("lang="));
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+});
+
+describe("at first sight", () => {
+  test("the page is at most 150 KB after gzip, and nothing of the tools' libraries is asked for", async () => {
+    const { page, requests, close } = await open(browser, base);
+    const assets = [...new Set(requests.map(({ path }) => path))].filter((path) => !path.startsWith("/v1/"));
+    assert.ok(assets.every((path) => !path.startsWith("/built/")), assets.join());
+    const { gzipSync } = await import("node:zlib");
+    let size = 0;
+    for (const path of assets) size += gzipSync(Buffer.from(await (await fetch(base + path)).arrayBuffer())).length;
+    assert.ok(assets.length > 15 && size <= 150_000, `${size} bytes in ${assets.length} files`);
+    await page.getByRole("tab", { name: "속도" }).click();
+    await page.locator(".waterfall").waitFor();
     await close();
   });
 });

@@ -12,9 +12,16 @@ if (base === undefined || secret === undefined) {
 }
 const folder = process.argv[2] ?? fileURLToPath(new URL("../../docs/", import.meta.url));
 const hash = `#preview=${encodeURIComponent(secret)}`;
+const desk = { width: 1400, height: 900 };
 const shots = [
-  ["wide", "", { width: 1400, height: 900 }, true],
-  ["dark", "sort=soonest", { width: 1400, height: 900, colorScheme: "dark" }, true],
+  ["wide", "tool=why", desk, true],
+  ["dark", "tool=answers&sort=soonest", { ...desk, colorScheme: "dark" }, true],
+  ["compare", "tool=compare", desk, true],
+  ["why", "tool=why", { ...desk, height: 1400 }, true],
+  ["trial", "tool=trial&weights=new.soon:72", desk, true],
+  ["speed", "tool=speed", { ...desk, height: 1160 }, true],
+  ["quality", "tool=quality", desk, false],
+  ["english", "tool=trial&weights=new.soon:72&lang=en", desk, true],
   ["narrow", "", { width: 390, height: 844, deviceScaleFactor: 2 }, false],
   ["live", "tab=live", { width: 390, height: 844, deviceScaleFactor: 2 }, false],
 ];
@@ -29,6 +36,15 @@ try {
       await page.locator("#viewer").selectOption(await viewer.getAttribute("value"));
       await page.locator("#phone-viewer .personal").waitFor();
       await settled(page);
+    }
+    const tool = new URLSearchParams(query).get("tool");
+    const drawn = { compare: ".compare-side li", why: ".why-list li", trial: ".trial-list li", quality: ".verdicts" }[tool];
+    if (drawn !== undefined) await page.locator(drawn).first().waitFor();
+    if (tool === "why") await page.locator(".why-list summary").first().click();
+    if (tool === "trial") await page.locator("#phone-trial").waitFor();
+    if (tool === "speed") {
+      await page.locator("#tool-speed .button").click();
+      await page.locator(".chart canvas").waitFor({ timeout: 60_000 });
     }
     await page.screenshot({ path: `${folder.replace(/\/$/, "")}/screenshot-${name}.png` });
     await close();

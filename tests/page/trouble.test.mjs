@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { axe, launch, open, overflowing, products, settled } from "./browser.mjs";
+import { axe, launch, open, overflowing, products, scrollToEnd, settled } from "./browser.mjs";
 import { SECRET, startMock } from "./mock.mjs";
 
 let browser;
@@ -56,7 +56,7 @@ test("a next page that fails leaves the list and can be asked for again", async 
   await against({}, async (base, faults) => {
     const { page, close } = await open(browser, base);
     faults.fault = (_, url) => (url.searchParams.has("cursor") ? { status: 500, type: "broken" } : null);
-    await page.locator('[data-key="more"]').click();
+    await scrollToEnd(page);
     await page.getByText("불러오지 못했어요").waitFor();
     assert.equal((await products(page, "#new-items")).length, 20);
     faults.fault = null;
@@ -70,7 +70,7 @@ test("a cursor that is gone leads back to the beginning", async () => {
   await against({}, async (base, faults) => {
     const { page, close } = await open(browser, base);
     faults.fault = (_, url) => (url.searchParams.has("cursor") ? { status: 410, type: "cursor-gone" } : null);
-    await page.locator('[data-key="more"]').click();
+    await scrollToEnd(page);
     await page.getByRole("button", { name: "처음부터 보기" }).click();
     await settled(page);
     assert.equal((await products(page, "#new-items")).length, 20);
@@ -132,7 +132,7 @@ test("markup in an answer stays text, and a title without a blank does not widen
 test("when a slot ends the page asks anew by itself and keeps a list that was paged through", async () => {
   await against({}, async (base) => {
     const { page, requests, close } = await open(browser, base, `/#preview=${SECRET}`, { movesClock: true });
-    await page.locator('[data-key="more"]').click();
+    await scrollToEnd(page);
     await page.waitForFunction(() => document.querySelectorAll("#new-items article").length === 40);
     const asked = requests.filter((request) => request.path === "/v1/home").length;
     const answered = page.waitForResponse((response) => response.url().includes("/v1/home"));

@@ -71,3 +71,18 @@ export async function get(path, { preview = null, token = "", signal, record }) 
   }
   return { json, exchange };
 }
+
+/** Gets `path` as bytes. Throws `Refused`. */
+export async function getBytes(path, { preview, token }) {
+  const headers = {};
+  if (preview !== null) headers["Sinsang-Preview"] = preview;
+  if (token !== "") headers.Authorization = `Bearer ${token}`;
+  let response;
+  try {
+    response = await fetch(path, { headers, cache: "no-store", credentials: "omit", redirect: "error" });
+    if (response.ok) return new Uint8Array(await response.arrayBuffer());
+  } catch (error) {
+    throw new Refused(0, { title: "no answer", detail: String(error) }, null);
+  }
+  throw new Refused(response.status, await response.json().catch(() => ({})), null);
+}

@@ -2,6 +2,7 @@
 
 import { element } from "./element.js";
 import { bytes, milliseconds } from "./format.js";
+import { say } from "./language.js";
 
 const KEPT = 20;
 const FIRST_HEADERS = [
@@ -32,8 +33,8 @@ export class Exchanges {
     this.#list = element("ol", { class: "exchanges" });
     this.#count = element("span", { class: "count" });
     root.append(
-      element("h2", {}, "받은 답 ", this.#count),
-      element("p", { class: "hint" }, "이 화면이 보낸 요청과 받은 답을 그대로 보여 줍니다. 최근 것이 위에 있어요."),
+      element("h2", {}, say("받은 답 "), this.#count),
+      element("p", { class: "hint" }, say("이 화면이 보낸 요청과 받은 답을 그대로 보여 줍니다. 최근 것이 위에 있어요.")),
       this.#list,
     );
   }
@@ -81,7 +82,7 @@ export class Exchanges {
         element(
           "span",
           { class: good ? "status good" : "status bad" },
-          exchange.status === 0 ? "실패" : String(exchange.status),
+          exchange.status === 0 ? say("실패") : String(exchange.status),
         ),
         element("code", {}, decoded(exchange.path)),
         element("span", { class: "cost" }, `${milliseconds(exchange.tookMs)} · ${bytes(exchange.bytes)}`),
@@ -105,7 +106,7 @@ export class Exchanges {
         element(
           "table",
           {},
-          element("caption", { class: "unseen" }, "헤더"),
+          element("caption", { class: "unseen" }, say("헤더")),
           element(
             "tbody",
             {},
@@ -120,20 +121,20 @@ export class Exchanges {
         { class: "exchange-tools" },
         element(
           "button",
-          { type: "button", class: "button small", onclick: () => this.#copy(text, "답을 복사했어요") },
-          "답 복사",
+          { type: "button", class: "button small", onclick: () => this.#copy(text, say("답을 복사했어요")) },
+          say("답 복사"),
         ),
         element(
           "button",
           {
             type: "button",
             class: "button small",
-            onclick: () => this.#copy(new URL(exchange.path, location.origin).href, "주소를 복사했어요"),
+            onclick: () => this.#copy(new URL(exchange.path, location.origin).href, say("주소를 복사했어요")),
           },
-          "주소 복사",
+          say("주소 복사"),
         ),
       ),
-      element("pre", { tabindex: "0", role: "region", "aria-label": `${decoded(exchange.path)} 본문` }, coloured(text)),
+      element("pre", { tabindex: "0", role: "region", "aria-label": say`${decoded(exchange.path)} 본문` }, coloured(text)),
     ];
   }
 
@@ -142,7 +143,7 @@ export class Exchanges {
       await navigator.clipboard.writeText(text);
       this.#announce(done);
     } catch {
-      this.#announce("복사하지 못했어요. 글을 직접 골라 복사해 주세요.");
+      this.#announce(say("복사하지 못했어요. 글을 직접 골라 복사해 주세요."));
     }
   }
 }

@@ -1,10 +1,11 @@
 // The sort switch, the category chips and the channel list above the new-product tab.
 
 import { element } from "./element.js";
+import { say } from "./language.js";
 
 const SORTS = [
-  ["recommended", "추천순"],
-  ["soonest", "방송순"],
+  ["recommended", say("추천순")],
+  ["soonest", say("방송순")],
 ];
 
 /** Controls in `root` that call `change` with the part of the state that a person changed. */
@@ -43,21 +44,21 @@ export class Filters {
       element(
         "div",
         { class: "filter-row" },
-        this.#radios("sort", "정렬", "switch", SORTS),
+        this.#radios("sort", say("정렬"), "switch", SORTS),
         element(
           "label",
           { class: "channel-filter" },
-          element("span", { class: "unseen" }, "채널"),
+          element("span", { class: "unseen" }, say("채널")),
           element(
             "select",
             { onchange: (event) => this.#change({ channel: event.target.value }) },
-            element("option", { value: "" }, "모든 채널"),
+            element("option", { value: "" }, say("모든 채널")),
             channels.map((channel) => element("option", { value: channel.id }, channel.name)),
           ),
         ),
       ),
-      this.#radios("category", "카테고리", "chips", [
-        ["", "전체"],
+      this.#radios("category", say("카테고리"), "chips", [
+        ["", say("전체")],
         ...categories.map((category) => [category, category]),
       ]),
     );
@@ -73,7 +74,7 @@ export class Filters {
           "label",
           {},
           element("input", { type: "radio", name, value, onchange: () => this.#change({ [name]: value }) }),
-          element("span", {}, label),
+          element("span", { lang: name === "category" && value !== "" ? "ko" : null }, label),
         ),
       ),
     );

@@ -1,14 +1,16 @@
 // Words and numbers as a Korean shopper reads them; every time is shown in Korean time (+09:00), whatever the browser's zone.
 
+import { say } from "./language.js";
+
 const KST_OFFSET_MS = 9 * 3600_000;
 const DAY_MS = 86_400_000;
-const WEEKDAYS = ["일", "월", "화", "수", "목", "금", "토"];
+const WEEKDAYS = [say("일"), say("월"), say("화"), say("수"), say("목"), say("금"), say("토")];
 const DAY_NAMES = new Map([
-  [-2, "그저께"],
-  [-1, "어제"],
-  [0, "오늘"],
-  [1, "내일"],
-  [2, "모레"],
+  [-2, say("그저께")],
+  [-1, say("어제")],
+  [0, say("오늘")],
+  [1, say("내일")],
+  [2, say("모레")],
 ]);
 const won = new Intl.NumberFormat("ko-KR");
 
@@ -38,7 +40,7 @@ export function clock(atMs) {
 /** "11월 22일 (일)". */
 export function date(atMs) {
   const at = kst(atMs);
-  return `${at.month}월 ${at.day}일 (${at.weekday})`;
+  return say`${at.month}월 ${at.day}일 (${at.weekday})`;
 }
 
 /** "오늘", "내일", … or the date where no such word fits, seen from `nowMs`. */
@@ -53,7 +55,7 @@ export function startTime(atMs, nowMs) {
 
 /** "20시": the heading of an hour's group. */
 export function hourName(atMs) {
-  return `${kst(atMs).hour}시`;
+  return say`${kst(atMs).hour}시`;
 }
 
 /** RFC 3339 with +09:00 and whole seconds, as the API takes `as_of`. */
@@ -84,19 +86,19 @@ export function parseTime(text) {
 /** "12분 34초 남음", "1시간 5분 남음", "곧 끝나요". */
 export function remaining(restMs) {
   const seconds = Math.max(0, Math.ceil(restMs / 1000));
-  if (seconds === 0) return "곧 끝나요";
+  if (seconds === 0) return say("곧 끝나요");
   const hours = Math.floor(seconds / 3600);
   const minutes = Math.floor((seconds % 3600) / 60);
-  if (hours > 0) return minutes > 0 ? `${hours}시간 ${minutes}분 남음` : `${hours}시간 남음`;
-  return minutes > 0 ? `${minutes}분 ${two(seconds % 60)}초 남음` : `${seconds}초 남음`;
+  if (hours > 0) return minutes > 0 ? say`${hours}시간 ${minutes}분 남음` : say`${hours}시간 남음`;
+  return minutes > 0 ? say`${minutes}분 ${two(seconds % 60)}초 남음` : say`${seconds}초 남음`;
 }
 
 /** "3분 전", "2시간 전": how long ago something of `ageS` seconds was. */
 export function age(ageS) {
-  if (ageS < 60) return `${Math.max(0, Math.round(ageS))}초 전`;
-  if (ageS < 3600) return `${Math.round(ageS / 60)}분 전`;
-  if (ageS < 172_800) return `${Math.round(ageS / 3600)}시간 전`;
-  return `${Math.round(ageS / 86_400)}일 전`;
+  if (ageS < 60) return say`${Math.max(0, Math.round(ageS))}초 전`;
+  if (ageS < 3600) return say`${Math.round(ageS / 60)}분 전`;
+  if (ageS < 172_800) return say`${Math.round(ageS / 3600)}시간 전`;
+  return say`${Math.round(ageS / 86_400)}일 전`;
 }
 
 /** "49,900". */

@@ -6,12 +6,16 @@
 //   home         the last /v1/home answer or null         homeHeaders, homeRefused  its headers; why there is none
 //   list         {items, total, next_cursor, pages} of the new-product tab, or null
 //   listRefused, moreRefused  why the list, or its next page, is missing
+//   exchange     the request and answer that home came by (api.js); homePath  its address
 //   status       the last /v1/status answer or null       viewers  the demo's users
 //   loadingHome, loadingList, loadingMore  what is under way
 
 import { PAGE_ITEMS, Refused, get, surfacePath } from "./api.js";
+import { Bench } from "./bench.js";
 import { EdgeClock } from "./clock.js";
 import { Exchanges } from "./exchange.js";
+import { LANGUAGE, translateDocument, say } from "./language.js";
+import { Local } from "./local.js";
 import { Panel } from "./panel.js";
 import { Phone } from "./phone.js";
 import { forgetSecret, readState, secret, takeSecret, writeState } from "./state.js";
@@ -25,6 +29,7 @@ const REFRESH_REST_MS = 10_000;
 const REFRESH_MAX_MS = 300_000;
 
 takeSecret();
+translateDocument();
 
 const model = {
   state: readState(location.search),
@@ -34,6 +39,8 @@ const model = {
   home: null,
   homeHeaders: null,
   homeRefused: null,
+  exchange: null,
+  homePath: "/v1/home",
   list: null,
   listRefused: null,
   moreRefused: null,
@@ -51,8 +58,23 @@ let slideTimer = 0;
 let sliding = false;
 
 const announcement = document.getElementById("announcement");
+const local = new Local(() => ({ preview: model.preview, token: model.token }));
+/** The order that is being tried, in the shape of /v1/home, or `null`: the phone shows it in place of what is served. */
+let trial = null;
+/** The first page of the new-product tab in that order, as the phone was given it last. */
+let trialList = null;
+const bench = new Bench(document.getElementById("bench"), {
+  change,
+  announce,
+  local,
+  ask: (path, signal) => get(path, { preview: model.preview, token: model.token, signal }),
+  shownTrial: (answer) => {
+    trial = answer;
+    phone.show(onPhone());
+  },
+});
 const exchanges = new Exchanges(
-  document.getElementById("answers"),
+  bench.answers,
   announce,
   matchMedia("(min-width: 1220px)").matches ? "/v1/home" : null,
 );
@@ -75,8 +97,30 @@ function announce(text) {
 }
 
 function show() {
-  phone.show(model);
+  phone.show(onPhone());
   panel.show(model);
+  bench.show(model);
+}
+
+/** What the phone shows: what is served, or what is tried in its place. */
+function onPhone() {
+  if (trial === null || model.home === null) return { ...model, trial: false };
+  const { home } = model;
+  const first = trial.new.items.slice(0, PAGE_ITEMS);
+  // What is in the same order is the same object: the phone draws nothing anew for it.
+  const tabs = isSame(home.tabs.items, trial.tabs.items) ? home.tabs : trial.tabs;
+  const live = isSame(home.live.items, trial.live.items) ? home.live : trial.live;
+  const shown = trialList !== null && isSame(trialList.items, first) && trialList.total === trial.new.total;
+  // A trial is ordered whole: there is no next page to ask for.
+  if (!shown) trialList = { items: first, total: trial.new.total, next_cursor: null, pages: 1 };
+  return { ...model, home: { ...home, tabs, live }, list: trialList, listRefused: null, moreRefused: null, trial: true };
+}
+
+/** Whether two lists of items are equal, by what they are and when they air. */
+function isSame(one, other) {
+  const text = ({ product_id, tab_id, on_air, broadcast, broadcasts }) =>
+    JSON.stringify([product_id, tab_id, on_air, broadcast?.starts_at, broadcasts]);
+  return one.length === other.length && one.every((item, place) => text(item) === text(other[place]));
 }
 
 function ask(path, signal) {
@@ -123,7 +167,8 @@ async function load({ quiet = false } = {}) {
     model.moreRefused = null;
     show();
   }
-  const homeAsked = ask(path("/v1/home", { limit: PAGE_ITEMS }), home);
+  model.homePath = path("/v1/home", { limit: PAGE_ITEMS });
+  const homeAsked = ask(model.homePath, home);
   const listAsked = narrowed(model.state) && !keepList ? ask(newPath(null), list) : null;
   const statusAsked = model.status === null ? loadStatus() : null;
   const [homeSettled, listSettled] = await Promise.allSettled([homeAsked, listAsked]);
@@ -153,6 +198,7 @@ async function load({ quiet = false } = {}) {
 
 function takeHome({ json, exchange }) {
   model.home = json;
+  model.exchange = exchange;
   model.homeHeaders = exchange.headers;
   model.homeRefused = null;
   model.clock.learnFromDate(exchange.headers, exchange.startedMs + exchange.tookMs);
@@ -186,7 +232,7 @@ async function loadList() {
   model.loadingList = false;
   takeList(settled, false);
   show();
-  if (model.list !== null) announce(`상품 ${model.list.total}개`);
+  if (model.list !== null) announce(say`상품 ${model.list.total}개`);
 }
 
 /** Asks for the next page of the new-product tab and adds it. */
@@ -203,7 +249,7 @@ async function loadMore() {
   if (settled.status === "fulfilled") {
     const { items, total, next_cursor } = settled.value.json;
     model.list = { items: [...list.items, ...items], total, next_cursor, pages: list.pages + 1 };
-    announce(`상품 ${items.length}개를 더 불러왔어요`);
+    announce(say`상품 ${items.length}개를 더 불러왔어요`);
   } else {
     model.moreRefused = refusal(settled.reason);
   }
@@ -261,9 +307,14 @@ function change(part, underway = false) {
   else if (address !== location.pathname + location.search) history.pushState(null, "", address);
   sliding = underway;
   clearTimeout(slideTimer);
+  if (underway && !("asOfMs" in part)) {
+    bench.show(model);
+    return;
+  }
   if (underway) {
     panel.show(model);
     phone.tick(model);
+    bench.show(model);
     slideTimer = setTimeout(() => load(), SLIDE_REST_MS);
     return;
   }
@@ -273,6 +324,11 @@ function change(part, underway = false) {
 /** Asks for what a change of the state made stale. */
 function follow(before, part = {}) {
   const after = model.state;
+  // Words are chosen when the page is drawn first.
+  if (after.lang !== before.lang) {
+    location.reload();
+    return;
+  }
   const rewound =
     after.tab !== before.tab ||
     after.category !== before.category ||
@@ -287,26 +343,32 @@ function follow(before, part = {}) {
 
 function useToken(token) {
   model.token = token;
+  local.forget();
   load();
 }
 
 /** What can be done about a refusal; `more` where only the next page is missing. */
 function ways(refused, more = false) {
-  const again = { label: "다시 시도", act: () => load() };
-  if (refused.status === 401) return [{ label: "토큰 지우기", act: () => useToken("") }, again];
-  if (refused.status === 403) return [{ label: "공개 화면 보기", act: leavePreview }, again];
-  if (refused.status === 410) return [{ label: "처음부터 보기", act: () => load() }];
-  if (more) return [{ label: "다시 시도", act: loadMore }];
+  const again = { label: say("다시 시도"), act: () => load() };
+  if (refused.status === 401) return [{ label: say("토큰 지우기"), act: () => useToken("") }, again];
+  if (refused.status === 403) return [{ label: say("공개 화면 보기"), act: leavePreview }, again];
+  if (refused.status === 410) return [{ label: say("처음부터 보기"), act: startOver }];
+  if (more) return [{ label: say("다시 시도"), act: loadMore }];
   const { viewer, asOfMs, category, channel, sort } = model.state;
   const plain = viewer === "" && asOfMs === null && category === "" && channel === "" && sort === "recommended";
   if (refused.status !== 400 || plain) return [again];
   return [
     {
-      label: "조건 지우기",
+      label: say("조건 지우기"),
       act: () => change({ viewer: "", asOfMs: null, category: "", channel: "", sort: "recommended" }),
     },
     again,
   ];
+}
+
+function startOver() {
+  document.getElementById("surface").scrollTop = 0;
+  load();
 }
 
 function leavePreview() {
@@ -330,6 +392,7 @@ window.addEventListener("popstate", () => {
 window.addEventListener("hashchange", () => {
   if (!takeSecret()) return;
   model.preview = secret();
+  local.forget();
   load();
   loadViewers();
 });
@@ -339,6 +402,11 @@ setInterval(() => {
   panel.tick(model.clock.now());
   if (Date.now() >= refreshAtMs && !document.hidden && !model.loadingHome) load({ quiet: true });
 }, TICK_MS);
+
+const language = document.getElementById("language");
+language.textContent = LANGUAGE === "en" ? "한국어" : "English";
+language.lang = LANGUAGE === "en" ? "ko" : "en";
+language.addEventListener("click", () => change({ lang: LANGUAGE === "en" ? "ko" : "en" }));
 
 load();
 loadViewers();

@@ -2,21 +2,22 @@
 
 import { element, replace } from "./element.js";
 import { age, clock, date, datetimeLocal, number, parseTime, startTime } from "./format.js";
+import { say } from "./language.js";
 
 const HOUR_MS = 3600_000;
 const STEP_MS = 600_000;
 const JUMPS = [
-  ["−1일", -24 * HOUR_MS],
-  ["−1시간", -HOUR_MS],
-  ["+1시간", HOUR_MS],
-  ["+1일", 24 * HOUR_MS],
+  [say("−1일"), -24 * HOUR_MS],
+  [say("−1시간"), -HOUR_MS],
+  [say("+1시간"), HOUR_MS],
+  [say("+1일"), 24 * HOUR_MS],
 ];
 const RUNGS = new Map([
-  ["isolate", "메모리 (가장 빠름)"],
-  ["kv", "저장소 (KV)"],
-  ["stale", "지난 자료 (저장소 장애)"],
-  ["cache", "데이터 센터 캐시 (저장소 장애)"],
-  ["bundle", "배포에 담긴 자료 (저장소 장애)"],
+  ["isolate", say("메모리 (가장 빠름)")],
+  ["kv", say("저장소 (KV)")],
+  ["stale", say("지난 자료 (저장소 장애)")],
+  ["cache", say("데이터 센터 캐시 (저장소 장애)")],
+  ["bundle", say("배포에 담긴 자료 (저장소 장애)")],
 ]);
 
 /** The controls in `root`. `acts`: `change(part, replaceAddress)`, `token(text)`, `reload()`, `forget()`. */
@@ -31,13 +32,15 @@ export class Panel {
     type: "text",
     autocomplete: "off",
     spellcheck: "false",
-    placeholder: "예: u000123",
+    placeholder: say("예: u000123"),
+    list: "viewer-names",
   });
+  #viewerNames = element("datalist", { id: "viewer-names" });
   #time = element("input", { id: "time", type: "datetime-local", onchange: () => this.#typedTime() });
   #timeNow = element(
     "button",
     { type: "button", class: "button", onclick: () => this.#acts.change({ asOfMs: null }) },
-    "지금",
+    say("지금"),
   );
   #slider = element("input", {
     id: "time-slider",
@@ -64,53 +67,62 @@ export class Panel {
   #reload = element(
     "button",
     { type: "button", class: "button small", onclick: () => this.#acts.reload() },
-    "다시 불러오기",
+    say("다시 불러오기"),
   );
   #window = null;
   #nowMs = 0;
   #asOfMs = null;
   #offered = null;
+  /** Those on the phone, whose starts and ends are the boundaries near by. */
+  #broadcasts = [];
 
   constructor(root, acts) {
     this.#acts = acts;
     this.#who.append(
-      element("legend", {}, "누가 보나요"),
-      element("label", { for: "viewer" }, "사용자"),
+      element("legend", {}, say("누가 보나요")),
+      element("label", { for: "viewer" }, say("사용자")),
       this.#viewerSelect,
-      element("label", { for: "viewer-text" }, "사용자 ID 직접 입력"),
+      this.#viewerNames,
+      element("label", { for: "viewer-text" }, say("사용자 찾기 · 직접 입력")),
       element(
         "form",
         { class: "line", onsubmit: (event) => this.#typedViewer(event) },
         this.#viewerText,
-        element("button", { type: "submit", class: "button" }, "보기"),
+        element("button", { type: "submit", class: "button" }, say("보기")),
       ),
     );
     this.#when.append(
-      element("legend", {}, "언제 보나요"),
+      element("legend", {}, say("언제 보나요")),
       element("div", { class: "line time-head" }, this.#timeWords, this.#timeNow),
-      element("label", { for: "time" }, "시각 (한국 시간)"),
+      element("label", { for: "time" }, say("시각 (한국 시간)")),
       this.#time,
       element(
         "div",
-        { class: "jumps", role: "group", "aria-label": "시각 옮기기" },
+        { class: "jumps", role: "group", "aria-label": say("시각 옮기기") },
         JUMPS.map(([label, byMs]) =>
           element("button", { type: "button", class: "button", onclick: () => this.#jump(byMs) }, label),
         ),
       ),
-      element("label", { for: "time-slider" }, "편성 기간에서 고르기"),
+      element(
+        "div",
+        { class: "jumps two", role: "group", "aria-label": say("방송 경계로 옮기기") },
+        element("button", { type: "button", class: "button", onclick: () => this.#boundary(-1) }, say("◀ 앞 경계")),
+        element("button", { type: "button", class: "button", onclick: () => this.#boundary(1) }, say("뒤 경계 ▶")),
+      ),
+      element("label", { for: "time-slider" }, say("편성 기간에서 고르기")),
       this.#slider,
       this.#sliderEnds,
     );
     root.append(
-      element("h2", {}, "미리보기 설정"),
+      element("h2", {}, say("미리보기 설정")),
       this.#closed,
       this.#who,
       this.#when,
       element(
         "details",
         { class: "group token" },
-        element("summary", {}, "토큰으로 보기"),
-        element("label", { for: "token" }, "앱 토큰 (JWT)"),
+        element("summary", {}, say("토큰으로 보기")),
+        element("label", { for: "token" }, say("앱 토큰 (JWT)")),
         this.#token,
         element(
           "div",
@@ -118,16 +130,16 @@ export class Panel {
           element(
             "button",
             { type: "button", class: "button", onclick: () => this.#acts.token(this.#token.value.trim()) },
-            "이 토큰으로 보기",
+            say("이 토큰으로 보기"),
           ),
-          element("button", { type: "button", class: "button", onclick: () => this.#acts.token("") }, "지우기"),
+          element("button", { type: "button", class: "button", onclick: () => this.#acts.token("") }, say("지우기")),
         ),
-        element("p", { class: "hint" }, "토큰은 이 창에서만 쓰이고 저장되지 않아요."),
+        element("p", { class: "hint" }, say("토큰은 이 창에서만 쓰이고 저장되지 않아요.")),
       ),
       element(
         "section",
         { class: "group", "aria-labelledby": "facts-title" },
-        element("div", { class: "section-head" }, element("h3", { id: "facts-title" }, "보여 주는 자료"), this.#reload),
+        element("div", { class: "section-head" }, element("h3", { id: "facts-title" }, say("보여 주는 자료")), this.#reload),
         this.#facts,
       ),
     );
@@ -138,6 +150,10 @@ export class Panel {
     const { state, preview, token, status, viewers } = model;
     this.#nowMs = model.clock.now(null);
     this.#asOfMs = preview === null ? null : state.asOfMs;
+    this.#broadcasts = [
+      ...(model.home?.live.items ?? []).map((item) => item.broadcast),
+      ...(model.home?.new.items ?? []).flatMap((item) => item.broadcasts),
+    ];
     this.#showClosed(model);
     this.#who.disabled = preview === null || token !== "";
     this.#when.disabled = preview === null;
@@ -168,20 +184,20 @@ export class Panel {
       this.#closed,
       preview === null
         ? [
-            element("p", {}, element("strong", {}, "공개 화면만 보고 있어요.")),
+            element("p", {}, element("strong", {}, say("공개 화면만 보고 있어요."))),
             element(
               "p",
               {},
               asked
-                ? "이 링크는 사용자나 시각을 골라 둔 것이라 미리보기 열쇠가 있어야 그대로 보입니다. "
-                : "사용자와 시각을 고르려면 미리보기 열쇠가 필요해요. ",
-              "주소 끝에 ",
-              element("code", {}, "#preview=열쇠"),
-              " 를 붙여 여세요.",
+                ? say("이 링크는 사용자나 시각을 골라 둔 것이라 미리보기 열쇠가 있어야 그대로 보입니다. ")
+                : say("사용자와 시각을 고르려면 미리보기 열쇠가 필요해요. "),
+              say("주소 끝에 "),
+              element("code", {}, say("#preview=열쇠")),
+              say(" 를 붙여 여세요."),
             ),
           ]
         : token !== ""
-          ? element("p", {}, "토큰의 사용자로 보고 있어요. 다른 사용자를 고르려면 토큰을 지우세요.")
+          ? element("p", {}, say("토큰의 사용자로 보고 있어요. 다른 사용자를 고르려면 토큰을 지우세요."))
           : null,
     );
     this.#closed.hidden = this.#closed.childElementCount === 0;
@@ -192,9 +208,12 @@ export class Panel {
     const offered = JSON.stringify([viewers, known ? "" : viewer]);
     if (offered !== this.#offered) {
       this.#viewerSelect.replaceChildren(
-        element("option", { value: "" }, "비회원"),
+        element("option", { value: "" }, say("비회원")),
         ...viewers.map((one) => element("option", { value: one.user_id }, `${one.label} (${one.user_id})`)),
-        ...(known || viewer === "" ? [] : [element("option", { value: viewer }, `직접 입력: ${viewer}`)]),
+        ...(known || viewer === "" ? [] : [element("option", { value: viewer }, say`직접 입력: ${viewer}`)]),
+      );
+      this.#viewerNames.replaceChildren(
+        ...viewers.map((one) => element("option", { value: one.user_id, label: one.label })),
       );
       this.#offered = offered;
     }
@@ -223,7 +242,7 @@ export class Panel {
 
   #showWords() {
     const text =
-      this.#asOfMs === null ? `지금 · ${clock(this.#nowMs)}` : `${startTime(this.#asOfMs, this.#nowMs)}에 멈춤`;
+      this.#asOfMs === null ? say`지금 · ${clock(this.#nowMs)}` : say`${startTime(this.#asOfMs, this.#nowMs)}에 멈춤`;
     if (this.#timeWords.textContent !== text) this.#timeWords.textContent = text;
   }
 
@@ -233,17 +252,17 @@ export class Panel {
     const counts = status?.counts ?? null;
     const count = (value) => (value === null || value === undefined ? null : number(value));
     const rows = [
-      ["순서", home === null ? null : home.personalized ? "맞춤 (이 사용자의 취향)" : "공통 (모두에게 같음)"],
-      ["시계", status === null ? null : status.clock === "shifted" ? "데모 시각 (실제와 다름)" : "실제 시각"],
-      ["자료 나이", home === null ? null : `${age(home.snapshot.age_s)} 만듦`],
-      ["자료 번호", home?.snapshot.id ?? null],
-      ["가져온 곳", rung === null ? null : (RUNGS.get(rung) ?? rung)],
-      ["상품", count(counts?.products)],
-      ["신상품", count(counts?.new)],
-      ["다시 방송", count(counts?.repeat)],
-      ["알 수 없음", count(counts?.unknown)],
-      ["방송", count(counts?.broadcasts)],
-      ["취향을 아는 사용자", count(counts?.users)],
+      [say("순서"), home === null ? null : home.personalized ? say("맞춤 (이 사용자의 취향)") : say("공통 (모두에게 같음)")],
+      [say("시계"), status === null ? null : status.clock === "shifted" ? say("데모 시각 (실제와 다름)") : say("실제 시각")],
+      [say("자료 나이"), home === null ? null : say`${age(home.snapshot.age_s)} 만듦`],
+      [say("자료 번호"), home?.snapshot.id ?? null],
+      [say("가져온 곳"), rung === null ? null : (RUNGS.get(rung) ?? rung)],
+      [say("상품"), count(counts?.products)],
+      [say("신상품"), count(counts?.new)],
+      [say("다시 방송"), count(counts?.repeat)],
+      [say("알 수 없음"), count(counts?.unknown)],
+      [say("방송"), count(counts?.broadcasts)],
+      [say("취향을 아는 사용자"), count(counts?.users)],
     ];
     replace(
       this.#facts,
@@ -270,6 +289,19 @@ export class Panel {
   #jump(byMs) {
     const fromMs = this.#asOfMs ?? Math.floor(this.#nowMs / 60_000) * 60_000;
     this.#acts.change({ asOfMs: fromMs + byMs });
+  }
+
+  /** Goes to where a slot next begins or ends, or to the last second before the slots on air began. */
+  #boundary(direction) {
+    const atMs = this.#asOfMs ?? this.#nowMs;
+    const times = this.#broadcasts.flatMap(({ starts_at, ends_at }) => [Date.parse(starts_at), Date.parse(ends_at)]);
+    const begun = times.filter((time) => time <= atMs);
+    const coming = times.filter((time) => time > atMs);
+    if (direction > 0 && coming.length > 0) this.#acts.change({ asOfMs: Math.min(...coming) });
+    if (direction < 0 && begun.length > 0) {
+      const last = Math.max(...begun);
+      this.#acts.change({ asOfMs: last === atMs ? last - 1000 : last });
+    }
   }
 
   #slid(underway) {

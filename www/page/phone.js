@@ -3,6 +3,7 @@
 import { element, replace, shape } from "./element.js";
 import { Filters } from "./filter.js";
 import { clock, date, number } from "./format.js";
+import { say } from "./language.js";
 import { card, details, groups, liveCard, tick } from "./product.js";
 import { nothing, trouble } from "./trouble.js";
 
@@ -25,6 +26,8 @@ export class Phone {
   #openProduct;
   #drawn = new Map();
   #shownTab = null;
+  /** What the list on the screen was drawn from: its first product, sort, minute and length. */
+  #listed = null;
 
   constructor(acts) {
     this.#acts = acts;
@@ -32,6 +35,14 @@ export class Phone {
     this.#openProduct = (product) => this.#openSheet(product);
     byId("strip-all").addEventListener("click", () => acts.tab("live"));
     byId("tabs").addEventListener("keydown", (event) => this.#moveTab(event));
+    // The next page is asked for before its place is reached; the button stays for whoever does not scroll.
+    new IntersectionObserver(
+      (entries) => {
+        if (entries.some((entry) => entry.isIntersecting) && byId("new-more").querySelector('[data-key="more"]') !== null)
+          acts.more();
+      },
+      { root: byId("surface"), rootMargin: "0px 0px 400px" },
+    ).observe(byId("new-more"));
     const sheet = byId("sheet");
     sheet.addEventListener("click", (event) => {
       if (event.target === sheet) sheet.close();
@@ -42,6 +53,7 @@ export class Phone {
   show(model) {
     const { state, home, homeRefused } = model;
     this.tick(model);
+    byId("phone-trial").hidden = !model.trial;
     this.#showViewer(model);
     const tabs = home?.tabs.items ?? NO_TABS;
     const current = currentTab(tabs, state.tab);
@@ -61,7 +73,7 @@ export class Phone {
     if (surface === null) {
       replace(
         byId("elsewhere"),
-        nothing("이 화면은 앱에서 제공됩니다", `‘${current.label}’ 탭은 앱에서 볼 수 있어요.`),
+        nothing(say("이 화면은 앱에서 제공됩니다"), say`‘${current.label}’ 탭은 앱에서 볼 수 있어요.`),
       );
       return;
     }
@@ -87,8 +99,8 @@ export class Phone {
     const kind = byId("phone-clock-kind");
     const chosen = preview !== null && state.asOfMs !== null;
     kind.hidden = !chosen && status?.clock !== "shifted";
-    kind.textContent = chosen ? "고른 시각" : "데모 시각";
-    const named = token !== "" ? "토큰 사용자" : preview !== null && state.viewer !== "" ? state.viewer : "비회원";
+    kind.textContent = chosen ? say("고른 시각") : say("데모 시각");
+    const named = token !== "" ? say("토큰 사용자") : preview !== null && state.viewer !== "" ? state.viewer : say("비회원");
     replace(
       byId("phone-viewer"),
       element("strong", {}, named),
@@ -97,7 +109,7 @@ export class Phone {
         : element(
             "span",
             { class: home.personalized ? "order personal" : "order" },
-            home.personalized ? "맞춤 순서" : "공통 순서",
+            home.personalized ? say("맞춤 순서") : say("공통 순서"),
           ),
     );
   }
@@ -124,8 +136,8 @@ export class Phone {
             onclick: () => this.#acts.tab(tab.tab_id),
           },
           tab.pinned ? pin() : null,
-          tab.label,
-          tab.pinned ? element("span", { class: "unseen" }, " (고정)") : null,
+          element("span", { lang: "ko" }, tab.label),
+          tab.pinned ? element("span", { class: "unseen" }, say(" (고정)")) : null,
         );
       }),
     );
@@ -159,7 +171,7 @@ export class Phone {
     byId("strip-all").hidden =
       items === null || items.length === 0 || !home.tabs.items.some((tab) => surfaceOf(tab) === "live");
     const empty = () => [
-      element("li", { class: "whole" }, nothing("지금은 방송이 없어요", "다음 방송을 기다려 주세요.")),
+      element("li", { class: "whole" }, nothing(say("지금은 방송이 없어요"), say("다음 방송을 기다려 주세요."))),
     ];
     for (const [place, root] of [
       ["strip", byId("strip-items")],
@@ -190,37 +202,14 @@ export class Phone {
       replace(
         root,
         narrowed
-          ? nothing("조건에 맞는 상품이 없어요", "다른 카테고리나 채널을 골라 보세요.", [
-              { label: "조건 지우기", act: this.#acts.clear },
+          ? nothing(say("조건에 맞는 상품이 없어요"), say("다른 카테고리나 채널을 골라 보세요."), [
+              { label: say("조건 지우기"), act: this.#acts.clear },
             ])
-          : nothing("새로 나온 상품이 없어요", "새 편성이 나오면 여기에 보여 드려요."),
+          : nothing(say("새로 나온 상품이 없어요"), say("새 편성이 나오면 여기에 보여 드려요.")),
       );
       return;
     }
-    const cards = (products, level) =>
-      element(
-        "ul",
-        { class: "cards" },
-        products.map((product) => card(product, nowMs, this.#openProduct, level)),
-      );
-    if (state.sort === "soonest") {
-      replace(
-        root,
-        groups(list.items, nowMs).map((day) =>
-          element(
-            "section",
-            { class: "day" },
-            element("h3", { class: "day-name" }, day.name, day.exact === "" ? null : element("span", {}, day.exact)),
-            day.hours.map((hour) => [
-              hour.name === "" ? null : element("h4", { class: "hour-name" }, hour.name),
-              cards(hour.products, hour.name === "" ? 4 : 5),
-            ]),
-          ),
-        ),
-      );
-    } else {
-      replace(root, cards(list.items, 3));
-    }
+    this.#showCards(root, list.items, state.sort, nowMs, minute);
     replace(
       more,
       moreRefused === null ? null : trouble(moreRefused, this.#acts.ways(moreRefused, true)),
@@ -234,12 +223,53 @@ export class Phone {
               "aria-disabled": loadingMore ? "true" : null,
               onclick: this.#acts.more,
             },
-            loadingMore ? "불러오는 중…" : "더 보기",
+            loadingMore ? say("불러오는 중…") : say("더 보기"),
             element("span", { class: "count" }, `${number(list.items.length)} / ${number(list.total)}`),
           )
         : null,
-      list.next_cursor === null && list.items.length > 5 ? element("p", { class: "end" }, "모두 보셨어요") : null,
+      list.next_cursor === null && list.items.length > 5 ? element("p", { class: "end" }, say("모두 보셨어요")) : null,
     );
+  }
+
+  /** Draws the list; where it only grew, what is on the screen stays and the rest is added behind it. */
+  #showCards(root, items, sort, nowMs, minute) {
+    const had = this.#listed;
+    const grew =
+      had !== null &&
+      had.first === items[0] &&
+      had.last === items[had.count - 1] &&
+      had.sort === sort &&
+      had.minute === minute &&
+      root.querySelector(".cards") !== null;
+    const fresh = grew ? items.slice(had.count) : items;
+    this.#listed = { first: items[0], last: items.at(-1), sort, minute, count: items.length };
+    const drawn = (products, level) => products.map((product) => card(product, nowMs, this.#openProduct, level));
+    if (sort !== "soonest") {
+      if (grew) root.querySelector(".cards").append(...drawn(fresh, 3));
+      else replace(root, element("ul", { class: "cards" }, drawn(fresh, 3)));
+      return;
+    }
+    const days = groups(fresh, nowMs);
+    if (grew) this.#continueDay(root.lastElementChild, days, drawn);
+    const sections = days.map((day) =>
+      element(
+        "section",
+        { class: "day", "data-day": day.key },
+        element("h3", { class: "day-name" }, day.name, day.exact === "" ? null : element("span", {}, day.exact)),
+        day.hours.map((hour) => hourOf(hour, drawn)),
+      ),
+    );
+    if (grew) root.append(...sections);
+    else replace(root, sections);
+  }
+
+  /** Adds to the last day of the screen what belongs to it, and takes it out of `days`. */
+  #continueDay(section, days, drawn) {
+    if (days[0]?.key !== section.dataset.day) return;
+    const { hours } = days.shift();
+    const last = section.lastElementChild;
+    if (hours[0]?.name === last.dataset.hour) last.append(...drawn(hours.shift().products, last.dataset.hour === "" ? 4 : 5));
+    section.append(...hours.flatMap((hour) => hourOf(hour, drawn)));
   }
 
   /** Whether what a part is drawn from is not what it was drawn from last: what is drawn anew loses a tap that is under way. */
@@ -260,6 +290,13 @@ export class Phone {
     sheet.replaceChildren(...details(product, this.#acts.nowMs(), () => sheet.close()));
     sheet.showModal();
   }
+}
+
+function hourOf({ name, products }, drawn) {
+  return [
+    ...(name === "" ? [] : [element("h4", { class: "hour-name" }, name)]),
+    element("ul", { class: "cards", "data-hour": name }, drawn(products, name === "" ? 4 : 5)),
+  ];
 }
 
 function pin() {

@@ -1,7 +1,9 @@
 // A product as the app shows it: a card in the new-product tab, a card on air, and the sheet with all that is known of it.
 
+import { hasAlarm, toggleAlarm } from "./alarm.js";
 import { element } from "./element.js";
 import { clock, date, discount, hourName, kst, dayName, number, remaining, startTime } from "./format.js";
+import { say } from "./language.js";
 import { picture } from "./picture.js";
 
 /** The broadcast a card speaks of: the one on air, else the next to come, else the first. `null` where there is none. */
@@ -32,10 +34,35 @@ export function card(product, nowMs, open, level = 3) {
         heading(product, "card", open, level),
         price(product.price, product.list_price),
         broadcast === null ? null : element("p", { class: "when" }, when(broadcast, nowMs), channel(broadcast)),
-        element("p", { class: "evidence" }, product.verdict.evidence.text),
+        element("p", { class: "evidence", lang: "ko" }, product.verdict.evidence.text),
+        broadcast === null || broadcast.on_air ? null : alarm(product),
       ),
     ),
   );
+}
+
+/** The button that remembers, in this browser alone, to tell of a product's broadcast. */
+function alarm(product) {
+  const button = element(
+    "button",
+    {
+      type: "button",
+      class: "alarm",
+      "data-key": `alarm-${product.product_id}`,
+      "aria-pressed": String(hasAlarm(product.product_id)),
+      "aria-label": say`방송 알림: ${product.title}`,
+      onclick: () => {
+        button.setAttribute("aria-pressed", String(toggleAlarm(product.product_id)));
+        button.textContent = alarmWords(product.product_id);
+      },
+    },
+    alarmWords(product.product_id),
+  );
+  return button;
+}
+
+function alarmWords(id) {
+  return hasAlarm(id) ? say("알림 받는 중") : say("방송 알림");
 }
 
 /** A card of something on air, for the strip (`place` "strip") or the live tab ("live"). */
@@ -70,14 +97,14 @@ export function liveCard(product, place, open) {
         element("progress", {
           max: Math.max(1, endsMs - startsMs),
           value: 0,
-          "aria-label": "방송 진행",
+          "aria-label": say("방송 진행"),
           "data-starts": startsMs,
         }),
         element(
           "p",
           {},
           element("span", { class: "rest", "data-ends": endsMs }),
-          element("span", { class: "until" }, `${clock(endsMs)}까지`),
+          element("span", { class: "until" }, say`${clock(endsMs)}까지`),
         ),
       ),
     ),
@@ -104,7 +131,7 @@ export function groups(products, nowMs) {
     const day = product.on_air ? "on-air" : startsMs === null ? "none" : String(kst(startsMs).dayNumber);
     const hour = product.on_air || startsMs === null ? "" : hourName(startsMs);
     if (days.at(-1)?.key !== day) {
-      const name = product.on_air ? "방송 중인 신상품" : startsMs === null ? "시간 미정" : dayName(startsMs, nowMs);
+      const name = product.on_air ? say("방송 중인 신상품") : startsMs === null ? say("시간 미정") : dayName(startsMs, nowMs);
       const exact = product.on_air || startsMs === null || name === date(startsMs) ? "" : date(startsMs);
       days.push({ key: day, name, exact, hours: [] });
     }
@@ -122,8 +149,8 @@ export function details(product, nowMs, close) {
     element(
       "div",
       { class: "sheet-head" },
-      element("h2", { id: "sheet-title" }, product.title),
-      element("button", { type: "button", class: "sheet-close", onclick: close, "aria-label": "닫기" }, "✕"),
+      element("h2", { id: "sheet-title", lang: "ko" }, product.title),
+      element("button", { type: "button", class: "sheet-close", onclick: close, "aria-label": say("닫기") }, "✕"),
     ),
     element(
       "div",
@@ -136,13 +163,13 @@ export function details(product, nowMs, close) {
           "div",
           { class: "card-words" },
           badges(product),
-          product.brand === null ? null : element("p", { class: "brand" }, product.brand),
+          product.brand === null ? null : element("p", { class: "brand", lang: "ko" }, product.brand),
           price(product.price, product.list_price),
         ),
       ),
       element("h3", {}, verdictName(product.verdict.kind)),
       verdict(product.verdict),
-      element("h3", {}, "방송"),
+      element("h3", {}, say("방송")),
       element(
         "ul",
         { class: "slots" },
@@ -153,27 +180,27 @@ export function details(product, nowMs, close) {
             element(
               "strong",
               {},
-              broadcast.on_air ? "지금 방송 중" : startTime(Date.parse(broadcast.starts_at), nowMs),
+              broadcast.on_air ? say("지금 방송 중") : startTime(Date.parse(broadcast.starts_at), nowMs),
             ),
-            ` ${broadcast.on_air ? "" : "– "}${clock(Date.parse(broadcast.ends_at))}${broadcast.on_air ? "까지" : ""}`,
+            ` ${broadcast.on_air ? "" : "– "}${clock(Date.parse(broadcast.ends_at))}${broadcast.on_air ? say("까지") : ""}`,
             element(
               "span",
               {},
               broadcast.channel.name,
-              broadcast.price === null ? "" : ` · ${number(broadcast.price)}원`,
+              broadcast.price === null ? "" : say` · ${number(broadcast.price)}원`,
             ),
           ),
         ),
       ),
-      element("h3", {}, "상품 정보"),
+      element("h3", {}, say("상품 정보")),
       element(
         "dl",
         { class: "facts" },
-        fact("카테고리", product.category),
-        fact("상품 번호", product.product_id),
+        fact(say("카테고리"), product.category),
+        fact(say("상품 번호"), product.product_id),
         product.listings.map((listing) => fact(listing.shop, listing.listing_id)),
-        fact("상품 주소", product.url),
-        fact("사진 주소", product.image),
+        fact(say("상품 주소"), product.url),
+        fact(say("사진 주소"), product.image),
       ),
     ),
   ];
@@ -189,12 +216,13 @@ function heading(product, place, open, level = 3) {
   return element(
     `h${level}`,
     { class: "card-title" },
-    product.brand === null ? null : element("span", { class: "brand" }, product.brand, " "),
+    product.brand === null ? null : element("span", { class: "brand", lang: "ko" }, product.brand, " "),
     element(
       "button",
       {
         type: "button",
         class: "card-open",
+        lang: "ko",
         "aria-haspopup": "dialog",
         "data-key": `${place}-${product.product_id}-${product.broadcast?.channel.id ?? ""}`,
         onclick: () => open(product),
@@ -205,14 +233,14 @@ function heading(product, place, open, level = 3) {
 }
 
 function price(value, listPrice) {
-  if (value === null) return element("p", { class: "price none" }, "가격 정보 없음");
+  if (value === null) return element("p", { class: "price none" }, say("가격 정보 없음"));
   const off = discount(value, listPrice);
   return element(
     "p",
     { class: "price" },
-    off > 0 ? element("span", { class: "off" }, element("span", { class: "unseen" }, "할인 "), `${off}%`) : null,
-    element("strong", {}, number(value), element("small", {}, "원")),
-    off > 0 ? element("s", {}, element("span", { class: "unseen" }, "원래 가격 "), `${number(listPrice)}원`) : null,
+    off > 0 ? element("span", { class: "off" }, element("span", { class: "unseen" }, say("할인 ")), `${off}%`) : null,
+    element("strong", {}, number(value), element("small", {}, say("원"))),
+    off > 0 ? element("s", {}, element("span", { class: "unseen" }, say("원래 가격 ")), say`${number(listPrice)}원`) : null,
   );
 }
 
@@ -224,15 +252,15 @@ function badges(product) {
 }
 
 function liveBadge() {
-  return element("span", { class: "badge live-badge" }, "방송 중");
+  return element("span", { class: "badge live-badge" }, say("방송 중"));
 }
 
 function firstBadge() {
-  return element("span", { class: "badge first-badge" }, "첫 방송");
+  return element("span", { class: "badge first-badge" }, say("첫 방송"));
 }
 
 function when(broadcast, nowMs) {
-  if (broadcast.on_air) return element("strong", {}, `${clock(Date.parse(broadcast.ends_at))}까지`);
+  if (broadcast.on_air) return element("strong", {}, say`${clock(Date.parse(broadcast.ends_at))}까지`);
   return element(
     "strong",
     {},
@@ -241,7 +269,7 @@ function when(broadcast, nowMs) {
 }
 
 function channel(broadcast) {
-  return element("span", { class: "channel" }, broadcast.channel.name);
+  return element("span", { class: "channel", lang: "ko" }, broadcast.channel.name);
 }
 
 function verdict({ kind, evidence }) {
@@ -249,11 +277,11 @@ function verdict({ kind, evidence }) {
   return element(
     "div",
     {},
-    element("p", { class: kind === "new" ? "evidence" : "evidence doubt" }, text),
-    !earlier ? null : element("p", { class: "earlier" }, `그때 상품명: ${earlier.title}`),
+    element("p", { class: kind === "new" ? "evidence" : "evidence doubt", lang: "ko" }, text),
+    !earlier ? null : element("p", { class: "earlier", lang: "ko" }, say`그때 상품명: ${earlier.title}`),
   );
 }
 
 function verdictName(kind) {
-  return { new: "신상품인 이유", repeat: "방송한 적이 있어요", unknown: "신상품인지 알 수 없어요" }[kind] ?? kind;
+  return { new: say("신상품인 이유"), repeat: say("방송한 적이 있어요"), unknown: say("신상품인지 알 수 없어요") }[kind] ?? kind;
 }

@@ -1,4 +1,5 @@
-// What the page shows, kept in the address: viewer, time, tab, filters and sort; and the preview secret, which never stays there.
+// What the page shows, kept in the address: viewer, time, tab, filters, tool and what is tried; and the preview secret, which never
+// stays there.
 
 import { parseTime, rfc3339 } from "./format.js";
 
@@ -10,7 +11,24 @@ const DEFAULTS = Object.freeze({
   category: "",
   channel: "",
   sort: "recommended",
+  tool: "answers",
+  list: "new",
+  against: "shared",
+  other: "",
+  weights: "",
+  pins: "",
+  blocks: "",
+  lang: "ko",
 });
+/** What a parameter may be, where not any text will do. */
+const CHOICES = {
+  sort: ["recommended", "soonest"],
+  tool: ["answers", "compare", "why", "trial", "speed", "quality"],
+  list: ["new", "live", "tabs"],
+  against: ["shared", "viewer", "time", "snapshot"],
+  lang: ["ko", "en"],
+};
+const TEXTS = Object.keys(DEFAULTS).filter((key) => !["viewer", "asOfMs"].includes(key));
 
 /** The state that an address's query (`location.search`) stands for; what is missing or unreadable is the default. */
 export function readState(search) {
@@ -18,10 +36,13 @@ export function readState(search) {
   return {
     viewer: query.get("viewer")?.trim() ?? DEFAULTS.viewer,
     asOfMs: parseTime(query.get("as_of")),
-    tab: query.get("tab") || DEFAULTS.tab,
-    category: query.get("category") ?? DEFAULTS.category,
-    channel: query.get("channel") ?? DEFAULTS.channel,
-    sort: query.get("sort") === "soonest" ? "soonest" : DEFAULTS.sort,
+    ...Object.fromEntries(
+      TEXTS.map((key) => {
+        const value = query.get(key) ?? "";
+        const known = value !== "" && (CHOICES[key]?.includes(value) ?? true);
+        return [key, known ? value : DEFAULTS[key]];
+      }),
+    ),
   };
 }
 
@@ -30,7 +51,7 @@ export function writeState(state) {
   const query = new URLSearchParams();
   if (state.viewer !== DEFAULTS.viewer) query.set("viewer", state.viewer);
   if (state.asOfMs !== null) query.set("as_of", rfc3339(state.asOfMs));
-  for (const key of ["tab", "category", "channel", "sort"]) {
+  for (const key of TEXTS) {
     if (state[key] !== DEFAULTS[key]) query.set(key, state[key]);
   }
   const text = query.toString();

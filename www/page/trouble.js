@@ -1,45 +1,46 @@
 // What went wrong, in plain Korean, with the one thing to do about it.
 
 import { element, shape } from "./element.js";
+import { say } from "./language.js";
 
 const PARAMETERS = new Map([
-  ["category", "카테고리"],
-  ["channel", "채널"],
-  ["sort", "정렬"],
-  ["limit", "개수"],
-  ["cursor", "다음 목록"],
-  ["as_of", "시각"],
-  ["viewer", "사용자"],
+  ["category", say("카테고리")],
+  ["channel", say("채널")],
+  ["sort", say("정렬")],
+  ["limit", say("개수")],
+  ["cursor", say("다음 목록")],
+  ["as_of", say("시각")],
+  ["viewer", say("사용자")],
 ]);
 
 /** Words for a `Refused`: `{title, text}`. */
 export function words(refused) {
   const { status, problem, retryAfterS } = refused;
-  if (status === 0) return { title: "연결하지 못했어요", text: "인터넷 연결을 확인한 뒤 다시 시도해 주세요." };
+  if (status === 0) return { title: say("연결하지 못했어요"), text: say("인터넷 연결을 확인한 뒤 다시 시도해 주세요.") };
   if (status === 400) {
     const name = PARAMETERS.get(problem.parameter) ?? problem.parameter;
     return {
-      title: "조건을 확인해 주세요",
-      text: name === undefined ? "보낸 조건을 읽을 수 없어요." : `‘${name}’ 값을 읽을 수 없어요.`,
+      title: say("조건을 확인해 주세요"),
+      text: name === undefined ? say("보낸 조건을 읽을 수 없어요.") : say`‘${name}’ 값을 읽을 수 없어요.`,
     };
   }
   if (status === 401)
     return {
-      title: "토큰을 쓸 수 없어요",
-      text: "만료되었거나 올바르지 않은 토큰이에요. 새 토큰을 넣거나 지워 주세요.",
+      title: say("토큰을 쓸 수 없어요"),
+      text: say("만료되었거나 올바르지 않은 토큰이에요. 새 토큰을 넣거나 지워 주세요."),
     };
   if (status === 403)
     return {
-      title: "미리보기를 열 수 없어요",
-      text: "미리보기 열쇠가 맞지 않아요. 열쇠를 지우면 공개 화면을 볼 수 있어요.",
+      title: say("미리보기를 열 수 없어요"),
+      text: say("미리보기 열쇠가 맞지 않아요. 열쇠를 지우면 공개 화면을 볼 수 있어요."),
     };
-  if (status === 404) return { title: "찾는 화면이 없어요", text: "주소를 확인해 주세요." };
-  if (status === 410) return { title: "목록이 새로 바뀌었어요", text: "처음부터 다시 불러와 주세요." };
+  if (status === 404) return { title: say("찾는 화면이 없어요"), text: say("주소를 확인해 주세요.") };
+  if (status === 410) return { title: say("목록이 새로 바뀌었어요"), text: say("처음부터 다시 불러와 주세요.") };
   if (status === 503) {
-    const wait = retryAfterS === null || retryAfterS <= 0 ? "잠시 뒤" : `${retryAfterS}초 뒤`;
-    return { title: "아직 보여 줄 상품이 없어요", text: `자료를 준비하고 있어요. ${wait} 다시 시도해 주세요.` };
+    const wait = retryAfterS === null || retryAfterS <= 0 ? say("잠시 뒤") : say`${retryAfterS}초 뒤`;
+    return { title: say("아직 보여 줄 상품이 없어요"), text: say`자료를 준비하고 있어요. ${wait} 다시 시도해 주세요.` };
   }
-  return { title: "불러오지 못했어요", text: "잠시 뒤 다시 시도해 주세요." };
+  return { title: say("불러오지 못했어요"), text: say("잠시 뒤 다시 시도해 주세요.") };
 }
 
 /** The state that takes the place of what could not be shown; each action is `{label, act}`, the first the likeliest. */
@@ -57,7 +58,7 @@ export function trouble(refused, actions) {
       ? element(
           "details",
           { class: "state-detail" },
-          element("summary", {}, "자세한 이유"),
+          element("summary", {}, say("자세한 이유")),
           element("p", { lang: "en" }, detail),
         )
       : null,

@@ -6,7 +6,6 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray as _, BooleanArray, Int6
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use datafusion::common::ScalarValue;
-use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
@@ -15,6 +14,7 @@ use datafusion::prelude::{DataFrame, SessionContext};
 use super::Error;
 use super::profile::Row;
 use super::weight::DecayedWeight;
+use crate::engine;
 
 /// A named question about the tables.
 #[derive(Clone, Copy, Debug)]
@@ -63,14 +63,12 @@ impl Query {
         Ok(())
     }
 
-    /// Runs the query and registers its rows as a table of its own name, held in memory.
+    /// Runs the query and registers its rows as a table of its own name.
     pub(crate) async fn materialise(self, ctx: &SessionContext) -> Result<(), Error> {
         let planned = self.plan(ctx, &[]).await?;
         let schema = Arc::clone(planned.schema().inner());
         let batches = planned.collect().await.map_err(|source| self.failed(source))?;
-        let table = MemTable::try_new(schema, vec![batches]).map_err(|source| self.failed(source))?;
-        ctx.register_table(self.name, Arc::new(table)).map_err(|source| self.failed(source))?;
-        Ok(())
+        engine::register_rows(ctx, self.name, schema, batches).map_err(|source| self.failed(source))
     }
 
     /// Starts the query; batches come as they are made.
@@ -138,13 +136,11 @@ fn register(ctx: &SessionContext, name: &'static str, columns: &[(&str, ArrayRef
     let schema = Arc::new(Schema::new(fields));
     let arrays = columns.iter().map(|(_, column)| Arc::clone(column)).collect();
     let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).map_err(|source| failed(source.into()))?;
-    let table = MemTable::try_new(schema, vec![vec![batch]]).map_err(failed)?;
-    ctx.register_table(name, Arc::new(table)).map_err(failed)?;
-    Ok(())
+    engine::register_rows(ctx, name, schema, vec![batch]).map_err(failed)
 }
 
 /// `taste_hash(user_id)`: a whole number from 0 that spreads users over buckets, the same on every machine.
-fn hash_function() -> ScalarUDF {
+pub(crate) fn hash_function() -> ScalarUDF {
     let hash = |arguments: &[ColumnarValue]| {
         let arrays = ColumnarValue::values_to_arrays(arguments)?;
         let users = arrays.first().ok_or_else(|| DataFusionError::Plan("taste_hash takes a user id".to_owned()))?;
@@ -252,6 +248,16 @@ mod tests {
     fn every_kind_of_event_is_usable() {
         for kind in crate::table::EventKind::ALL {
             assert!(FATE.sql.contains(&format!("'{}'", kind.as_str())), "{kind:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_hash_takes_any_kind_of_text() {
+        let ctx = own_context(&SessionContext::new());
+        for kind in ["Utf8", "Utf8View", "LargeUtf8"] {
+            let question = format!("SELECT taste_hash(arrow_cast('신상', '{kind}')) AS hash");
+            let answer = ctx.sql(&question).await.unwrap().collect().await.unwrap();
+            assert_eq!(answer[0].column(0).as_primitive::<Int64Type>().value(0), user_hash("신상"), "{kind}");
         }
     }
 

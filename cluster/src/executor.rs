@@ -1,0 +1,94 @@
+//! An executor: works on tasks, and keeps what it made for other executors and the client to fetch.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use ballista_core::error::BallistaError;
+use ballista_core::registry::BallistaFunctionRegistry;
+use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
+use clap::Args;
+use sinsang_pipeline::engine;
+
+use crate::address::Address;
+
+/// Seconds for which an executor tries to reach its scheduler.
+const CONNECT_WITHIN_S: u16 = 30;
+/// Seconds between two looks for what finished questions left behind.
+const CLEAN_EVERY_S: u64 = 600;
+/// Seconds after which such a thing is removed, if the scheduler did not have it removed before.
+const KEEP_S: u64 = 6 * 3_600;
+
+/// Run an executor of a cluster, until it is ended.
+#[derive(Debug, Args)]
+pub(crate) struct Executor {
+    /// The scheduler to work for.
+    #[arg(long, value_name = "URL", default_value = "df://127.0.0.1:50050")]
+    scheduler: Address,
+    /// The address to listen at, for other executors and clients.
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    host: IpAddr,
+    /// The name or address under which they reach this machine [default: HOST].
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// The port that intermediate results and answers are fetched from.
+    #[arg(long, default_value_t = 50051)]
+    port: u16,
+    /// Tasks that are worked on at once [default: the cores].
+    #[arg(long, value_name = "N")]
+    cores: Option<NonZeroUsize>,
+    /// Memory for all tasks together, in MiB; each has an equal share, and spills what is more.
+    #[arg(long, value_name = "MIB", default_value_t = 2048)]
+    memory: u64,
+    /// A folder of this machine's own for what tasks make: intermediate results and what does not fit in memory [default: one in the
+    /// system's temporary folder].
+    #[arg(long, value_name = "FOLDER")]
+    work_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) log: crate::Log,
+}
+
+/// Why there is no executor.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("no folder can be made in {}: {source}; choose another --work-dir", path.display())]
+    WorkDir { path: PathBuf, source: io::Error },
+    #[error("the executor of {scheduler} ended: {source}")]
+    Ended { scheduler: Address, source: BallistaError },
+}
+
+impl Executor {
+    /// Works until it is told to stop, or an error ends it.
+    pub(crate) async fn work(&self) -> Result<(), Error> {
+        // A folder of its own in there, which goes with the executor: two executors of one machine must not clean up after each other.
+        let path = self.work_dir.clone().unwrap_or_else(std::env::temp_dir);
+        let folder = tempfile::Builder::new().prefix("sinsang-executor-").tempdir_in(&path);
+        let folder = folder.map_err(|source| Error::WorkDir { path, source })?;
+        let mut registry = BallistaFunctionRegistry::default();
+        for function in engine::functions() {
+            registry.scalar_functions.insert(function.name().to_owned(), Arc::new(function));
+        }
+        let cores = self.cores.or_else(|| available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+        let config = ExecutorProcessConfig {
+            bind_host: crate::url_host(self.host),
+            external_host: Some(self.name.clone().unwrap_or_else(|| crate::url_host(self.host))),
+            port: self.port,
+            scheduler_host: self.scheduler.host.clone(),
+            scheduler_port: self.scheduler.port,
+            scheduler_connect_timeout_seconds: CONNECT_WITHIN_S,
+            vcores: cores,
+            memory_pool_size: Some(self.memory.saturating_mul(1 << 20)),
+            work_dir: Some(folder.path().to_string_lossy().into_owned()),
+            job_data_clean_up_interval_seconds: CLEAN_EVERY_S,
+            job_data_ttl_seconds: KEEP_S,
+            task_scheduling_policy: crate::SCHEDULING,
+            override_function_registry: Some(Arc::new(registry)),
+            ..ExecutorProcessConfig::default()
+        };
+        let ended = |source| Error::Ended { scheduler: self.scheduler.clone(), source };
+        start_executor_process(Arc::new(config)).await.map_err(ended)
+    }
+}

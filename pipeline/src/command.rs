@@ -1,0 +1,108 @@
+//! What each command does. The clock and the environment are handed in, by the `main` of the binary that has the command.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use serde::Serialize;
+use sinsang::time::UnixMillis;
+
+use crate::arguments::{Arguments, Command, Evaluate, Format, Import};
+use crate::engine::Connect;
+use crate::identity::Policy;
+use crate::import::retail;
+use crate::publish::LocalKv;
+use crate::snapshot::Snapshot;
+use crate::{build, evaluate, generate, inspect, publish, verify};
+
+/// Something is wrong with what was asked or given.
+const FAILED: u8 = 1;
+/// The command ran, and what it checked does not hold.
+const NOT_WHOLE: u8 = 3;
+
+type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
+
+/// What a command needs of the machine and of the binary that it is in.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings {
+    /// The machine's clock.
+    pub clock: fn() -> UnixMillis,
+    /// The secret that users are hashed with; empty where there is none.
+    pub user_key: fn() -> String,
+    /// The way to a cluster, in a binary that was built with one.
+    pub connect: Option<Connect>,
+}
+
+/// Does what the arguments ask for, and says on standard error what went wrong.
+pub fn run(arguments: &Arguments, surroundings: Surroundings) -> ExitCode {
+    match perform(arguments, surroundings) {
+        Ok(code) => code,
+        Err(error) => {
+            match arguments.format {
+                Format::Text => eprintln!("sinsang: {error}"),
+                Format::Json => eprintln!("{}", serde_json::json!({ "error": error.to_string() })),
+            }
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
+    let Surroundings { clock, user_key, connect } = surroundings;
+    let format = arguments.format;
+    let progress = arguments.progress();
+    match &arguments.command {
+        Command::Generate(generate) => {
+            print(format, &generate::generate(&generate.options(clock(), arguments.bar("days")))?)
+        }
+        Command::Import(Import::OnlineRetail(import)) => {
+            print(format, &retail::online_retail(&import.options(arguments.bar("rows")))?)
+        }
+        Command::Build(build) => {
+            let options = build.options(user_key(), progress, connect)?;
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            print(format, &runtime.block_on(build::build(&options, build.now.unwrap_or_else(clock)))?)
+        }
+        Command::Bundle(bundle) => print(format, &publish::bundle(&Snapshot::at(&bundle.snapshot), &bundle.output)?),
+        Command::Publish(publish) => {
+            let mut store = LocalKv::open(&publish.project, &publish.local)?;
+            print(format, &publish::publish(&Snapshot::at(&publish.snapshot), &mut store, progress)?)
+        }
+        Command::Inspect(inspect) => {
+            let snapshot = Snapshot::at(&inspect.snapshot);
+            let value = match (&inspect.product, &inspect.user) {
+                (Some(id), _) => inspect::product(&snapshot, id)?,
+                (None, Some(user)) => inspect::user(&snapshot, user, &user_key())?,
+                (None, None) => inspect::snapshot(&snapshot)?,
+            };
+            say(&match format {
+                Format::Text => inspect::readable(&value),
+                Format::Json => format!("{value:#}"),
+            })?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Evaluate(Evaluate::Identity { file }) => {
+            print(format, &evaluate::identity::identity(file, &Policy::default())?)
+        }
+        Command::Verify(verify) => {
+            let report = verify::verify(&Snapshot::at(&verify.snapshot))?;
+            print(format, &report)?;
+            Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_WHOLE) })
+        }
+    }
+}
+
+fn print(format: Format, report: &(impl Serialize + std::fmt::Display)) -> Outcome {
+    say(&match format {
+        Format::Text => report.to_string().trim_end().to_owned(),
+        Format::Json => serde_json::to_string_pretty(report)?,
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes to standard output. Whoever stopped reading, as `head` does, has read enough.
+fn say(text: &str) -> io::Result<()> {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome,
+    }
+}

@@ -1,0 +1,117 @@
+//! The history and the schedule to come, read in one place: listings, the products that they are, and how far back the records reach.
+//!
+//! ```text
+//! broadcasts ─ source ─ schedule ─ slots ─ catalogue ─ identity ─ products, reach
+//! ```
+
+use std::path::PathBuf;
+
+use datafusion::error::DataFusionError;
+use datafusion::prelude::SessionContext;
+use sinsang::time::UnixMillis;
+
+use crate::catalogue::{self, Catalogue};
+use crate::identity::{self, Policy, Resolution};
+use crate::product::{self, Product};
+use crate::progress::{Progress, Unit};
+use crate::reject::Limit;
+use crate::source::{self, Source, TableReport, find_table};
+use crate::verdict::Reach;
+use crate::{engine, schedule};
+
+/// Where the history is, and how it is read.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder of the tables.
+    pub input: PathBuf,
+    /// Where rows that can't be used are written; `None` only counts them.
+    pub rejects: Option<PathBuf>,
+    /// The share of a table that may be set aside.
+    pub limit: Limit,
+    /// When two listings are one product.
+    pub policy: Policy,
+    /// What the engine may use.
+    pub engine: engine::Options,
+    /// Whether to show how far it has come.
+    pub progress: Progress,
+}
+
+/// Why there is no history.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The engine does not start.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// A table can't be read.
+    #[error(transparent)]
+    Source(#[from] source::Error),
+    /// There is no schedule in the input.
+    #[error("{} has no table of broadcasts: a file or folder named broadcasts, with an ending that docs/input.md lists", input.display())]
+    NoBroadcasts {
+        /// The input's folder.
+        input: PathBuf,
+    },
+    /// The schedule can't be made.
+    #[error(transparent)]
+    Schedule(#[from] schedule::Error),
+    /// The engine failed at a question.
+    #[error("the catalogue can't be read: {0}")]
+    Catalogue(#[from] DataFusionError),
+}
+
+/// All that the broadcasts tell.
+pub struct History {
+    /// The staged tables, and the engine that has `broadcasts` and `slots`; further tables are opened with it.
+    pub source: Source,
+    /// What became of the rows of `broadcasts`.
+    pub broadcasts: TableReport,
+    /// What the schedule was made of.
+    pub schedule: schedule::Report,
+    /// Listings and airings. A code that was used for several products is several entries.
+    pub catalogue: Catalogue,
+    /// Item codes that were used for several products over time.
+    pub split_codes: usize,
+    /// The product of each entry of the catalogue, and how it came to it.
+    pub resolution: Resolution,
+    /// The products, by id.
+    pub products: Vec<Product>,
+    /// How far back the records reach.
+    pub reach: Reach,
+}
+
+impl History {
+    /// The engine's context.
+    pub fn context(&self) -> &SessionContext {
+        self.source.context()
+    }
+}
+
+/// Reads the history of `options.input`. `now` is the time of the run: times more than a year after it are not believed.
+///
+/// # Errors
+/// An [`Error`] that names the file and the place in it, where that is what is wrong.
+pub async fn read(options: &Options, now: UnixMillis) -> Result<History, Error> {
+    let source_options = source::Options {
+        work_dir: options.engine.work_dir(),
+        rejects: options.rejects.clone(),
+        limit: options.limit,
+        progress: options.progress,
+    };
+    let mut source = Source::new(engine::connect(&options.engine).await?, source_options)?;
+    let path = find_table(&options.input, "broadcasts")?;
+    let path = path.ok_or_else(|| Error::NoBroadcasts { input: options.input.clone() })?;
+    let broadcasts = source.open_broadcasts(&path, now).await?;
+
+    let steps = options.progress.start("the schedule", Unit::Items, 2);
+    let schedule = schedule::build(source.context(), source.work_dir()).await?;
+    steps.advance(1);
+    steps.say("products");
+    let mut catalogue = catalogue::read(source.context()).await?;
+    let split_codes = catalogue.split_reused_codes(&options.policy);
+    let listings: Vec<identity::Listing> = catalogue.entries.iter().map(|entry| entry.listing.clone()).collect();
+    let resolution = identity::resolve(&listings, &options.policy);
+    let ids: Vec<_> = resolution.listings.iter().map(|resolved| resolved.product).collect();
+    let products = product::products(&catalogue, &ids);
+    let reach = product::reach(&catalogue);
+    Ok(History { source, broadcasts, schedule, catalogue, split_codes, resolution, products, reach })
+}

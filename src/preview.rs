@@ -1,0 +1,324 @@
+//! What the preview page asks of the core in the browser: the surfaces of a downloaded snapshot in any order that the ranking's weights
+//! give, with the parts of every score, and a viewer's tastes in words.
+//!
+//! It ranks by the very functions that the edge ranks by. What it adds is told apart: weights that are being tried, places that are
+//! pinned and products that are blocked.
+
+#[cfg(all(target_arch = "wasm32", feature = "preview"))]
+mod door;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::pack::board::Board;
+use crate::pack::taste::{Taste, TasteShard, weight};
+use crate::pack::{Damage, PackId};
+use crate::rank::{Score, Weights, dot};
+use crate::surface::new::{Page, Selection, Sort};
+use crate::surface::{View, live, new, tabs};
+use crate::time::{SECOND_MS, UnixMillis};
+
+/// Where a pack's header states the checksum that is its name (`pack/FORMAT.md`).
+const ID_AT: usize = 16;
+/// The length of a product's vector in a block, and the largest weight of a taste.
+const FULL: i32 = 127;
+
+/// What is asked of a [`Preview`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Question {
+    /// The time that is looked at, in Unix milliseconds.
+    pub now_ms: i64,
+    /// Whether the viewer's tastes are left aside.
+    pub is_shared: bool,
+    /// Only new products of this category.
+    pub category: Option<String>,
+    /// Only new products with a broadcast to come on this channel's id.
+    pub channel: Option<String>,
+    /// Whether new products are in the order of their first broadcasts.
+    pub is_soonest: bool,
+    /// Most new products.
+    pub limit: usize,
+    /// Weights to try in place of the published ones.
+    pub weights: Option<Weights>,
+    /// New products that keep a place for everybody, whatever they score.
+    pub pins: Vec<Pin>,
+    /// New products that are left out, by their ids.
+    pub blocks: Vec<String>,
+}
+
+/// A new product that is held in a place.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pin {
+    /// The product's id, 16 hex digits.
+    pub product_id: String,
+    /// Its place, from 0.
+    pub place: usize,
+}
+
+#[derive(Serialize)]
+struct Scores {
+    tabs: Vec<Score>,
+    live: Vec<Score>,
+    new: Vec<Score>,
+}
+
+/// A snapshot's board with at most one viewer's tastes.
+#[derive(Debug)]
+pub struct Preview {
+    board: Board,
+    tastes: Option<TasteShard>,
+}
+
+impl Preview {
+    /// Reads a board.
+    ///
+    /// # Errors
+    /// A [`Damage`] that says what is wrong with the bytes.
+    pub fn open(board: Vec<u8>) -> Result<Self, Damage> {
+        let id = stated_id(&board)?;
+        Ok(Self { board: Board::parse(board, id)?, tastes: None })
+    }
+
+    /// Takes in the taste pack of one viewer, or none. Says whether tastes for this board are known.
+    ///
+    /// # Errors
+    /// A [`Damage`] that says what is wrong with the bytes; the viewer before is forgotten then.
+    pub fn seat(&mut self, tastes: Option<Vec<u8>>) -> Result<bool, Damage> {
+        self.tastes = None;
+        if let Some(bytes) = tastes {
+            let id = stated_id(&bytes)?;
+            self.tastes = Some(TasteShard::parse(bytes, id)?);
+        }
+        Ok(self.taste().is_some())
+    }
+
+    /// The weights that the snapshot was published with.
+    pub fn weights(&self) -> Weights {
+        self.board.published_weights()
+    }
+
+    /// The surfaces as JSON: `tabs`, `live` and `new` as `/v1/home` has them, and `scores` with a score for each of their items.
+    pub fn arrange(&mut self, question: &Question) -> Vec<u8> {
+        self.board.try_weights(question.weights);
+        let view = View {
+            board: &self.board,
+            taste: self.taste().filter(|_| !question.is_shared),
+            now: UnixMillis(question.now_ms),
+            // What is tried is an order; how old the packs are is for the edge to say.
+            trusts_verdicts: true,
+        };
+        let frozen_at = view.now.floor(SECOND_MS);
+        let (page, left_out) = page(&view, question, frozen_at);
+        let scores = Scores {
+            tabs: tabs::order(&view).into_iter().map(|index| tabs::score_of(&view, index)).collect(),
+            live: live::order(&view).into_iter().map(|index| live::score_of(&view, index)).collect(),
+            new: page
+                .products
+                .iter()
+                .map(|index| new::score_of(&view, &view.board.product(*index), frozen_at))
+                .collect(),
+        };
+        let mut out = format!("{{\"personalized\":{},\"tabs\":{{\"items\":", view.taste.is_some()).into_bytes();
+        tabs::write_items(&view, &mut out);
+        out.extend_from_slice(b"},\"live\":{\"items\":");
+        live::write_items(&view, &mut out);
+        let total = page.total.saturating_sub(left_out);
+        out.extend_from_slice(format!("}},\"new\":{{\"total\":{total},\"items\":").as_bytes());
+        new::write_items(&view, &page, &mut out);
+        out.extend_from_slice(b"},\"scores\":");
+        out.extend_from_slice(serde_json::to_string(&scores).unwrap_or_default().as_bytes());
+        out.push(b'}');
+        out
+    }
+
+    /// The viewer's tastes as JSON, by names of the board; `null` where none are known. A weight reaches from -128 to 127.
+    pub fn tastes(&self) -> String {
+        let board = &self.board;
+        let Some(taste) = self.taste() else { return "null".to_owned() };
+        let categories: Vec<_> = (0..board.category_count())
+            .filter_map(|index| {
+                let lean = self.category_lean(&taste, index)?;
+                Some(json!({ "name": board.category(index), "weight": lean }))
+            })
+            .collect();
+        let channels: Vec<_> = (0..board.channel_count())
+            .map(|index| json!({ "id": board.channel_id(index), "weight": weight(taste.channels, index) }))
+            .collect();
+        let hours: Vec<i8> = (0..taste.hours.len()).map(|index| weight(taste.hours, index)).collect();
+        let prices: Vec<i8> = self
+            .block("price")
+            .map(|range| range.map(|index| weight(taste.vector, index)).collect())
+            .unwrap_or_default();
+        let tabs: Vec<i8> = (0..board.tab_count()).map(|index| weight(taste.tabs, index)).collect();
+        json!({ "categories": categories, "channels": channels, "hours": hours, "prices": prices, "tabs": tabs })
+            .to_string()
+    }
+
+    /// Every product of the board as a JSON array: its head, its verdict as of the build, and the ids of its channels.
+    pub fn products(&self) -> Vec<u8> {
+        let board = &self.board;
+        let mut out = vec![b'['];
+        for index in 0..board.product_count() {
+            let product = board.product(index);
+            let mut channels: Vec<&str> =
+                product.slots().map(|slot| board.channel_id(board.slot(slot).channel())).collect();
+            channels.sort_unstable();
+            channels.dedup();
+            if index > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(product.head_json());
+            out.extend_from_slice(b",\"verdict\":");
+            out.extend_from_slice(product.verdict_json(board.built_at() < product.first_ends_at()));
+            out.extend_from_slice(format!(",\"channels\":{}}}", json!(channels)).as_bytes());
+        }
+        out.push(b']');
+        out
+    }
+
+    fn taste(&self) -> Option<Taste<'_>> {
+        let shard = self.tastes.as_ref().filter(|shard| shard.widths().vocabulary == self.board.vocabulary())?;
+        shard.find(shard.key(0)).map(|record| Taste::cut(record, shard.widths()))
+    }
+
+    fn block(&self, name: &str) -> Option<std::ops::Range<usize>> {
+        let block = self.board.blocks().find(|block| block.name == name)?;
+        Some(usize::from(block.start)..usize::from(block.start).saturating_add(usize::from(block.length)))
+    }
+
+    /// How far the viewer leans to a category: the agreement with the category's own part of its products' vectors.
+    fn category_lean(&self, taste: &Taste<'_>, category: usize) -> Option<i32> {
+        let range = self.block("category")?;
+        let product = (0..self.board.product_count())
+            .map(|index| self.board.product(index))
+            .find(|product| product.category() == Some(category))?;
+        Some(dot(taste.vector.get(range.clone())?, product.vector().get(range)?) / FULL)
+    }
+}
+
+/// The new products in their places, all that the question leaves in, and how many it leaves out.
+fn page(view: &View<'_>, question: &Question, frozen_at: UnixMillis) -> (Page, usize) {
+    let board = view.board;
+    let selection = Selection {
+        category: question.category.as_deref().map(|name| board.find_category(name)),
+        channel: question.channel.as_deref().map(|id| board.find_channel(id)),
+        sort: if question.is_soonest { Sort::Soonest } else { Sort::Recommended },
+        frozen_at,
+        offset: 0,
+        limit: usize::MAX,
+    };
+    let mut page = new::page(view, &selection);
+    let find = |id: &str| u64::from_str_radix(id, 16).ok().and_then(|id| board.find_product(id));
+    let blocked: Vec<usize> = question.blocks.iter().filter_map(|id| find(id)).collect();
+    let before = page.products.len();
+    page.products.retain(|index| !blocked.contains(index));
+    let left_out = before.saturating_sub(page.products.len());
+    let mut pins: Vec<(usize, usize)> = question
+        .pins
+        .iter()
+        .filter_map(|pin| Some((pin.place, find(&pin.product_id)?)))
+        .filter(|(_, index)| page.products.contains(index))
+        .collect();
+    let mut seen = Vec::new();
+    pins.retain(|(_, index)| {
+        let is_first = !seen.contains(index);
+        seen.push(*index);
+        is_first
+    });
+    // Stable, and each is put before what stands there: of two pins of one place the later given comes first.
+    pins.sort_by_key(|(place, _)| *place);
+    page.products.retain(|index| pins.iter().all(|(_, pinned)| pinned != index));
+    for (place, index) in pins {
+        page.products.insert(place.min(page.products.len()), index);
+    }
+    page.products.truncate(question.limit);
+    (page, left_out)
+}
+
+fn stated_id(bytes: &[u8]) -> Result<PackId, Damage> {
+    let id = bytes.get(ID_AT..).and_then(|rest| rest.first_chunk()).ok_or(Damage::Truncated)?;
+    Ok(PackId(*id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOARD: &[u8] = include_bytes!("../tests/golden/board.pack");
+    const TASTES: &[u8] = include_bytes!("../tests/golden/tastes-1.pack");
+
+    fn at(time: &str) -> i64 {
+        UnixMillis::parse_rfc3339(time).unwrap().0
+    }
+
+    fn arrange(preview: &mut Preview, question: &Question) -> serde_json::Value {
+        serde_json::from_slice(&preview.arrange(question)).unwrap()
+    }
+
+    fn ids(answer: &serde_json::Value) -> Vec<String> {
+        let items = answer["new"]["items"].as_array().unwrap();
+        items.iter().map(|item| item["product_id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn scores_explain_the_order_and_tastes_have_names() {
+        let mut preview = Preview::open(BOARD.to_vec()).unwrap();
+        assert_eq!(preview.tastes(), "null");
+        assert!(preview.seat(Some(TASTES.to_vec())).unwrap());
+        let question = Question { now_ms: at("2026-11-22T06:00:00+09:00"), limit: 100, ..Question::default() };
+        let answer = arrange(&mut preview, &question);
+        let totals: Vec<i64> = answer["scores"]["new"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|score| score.as_object().unwrap().values().map(|part| part.as_i64().unwrap()).sum())
+            .collect();
+        assert_eq!(totals.len(), ids(&answer).len());
+        assert!(totals.len() > 3 && totals.is_sorted_by(|a, b| a >= b), "{totals:?}");
+        let tastes: serde_json::Value = serde_json::from_str(&preview.tastes()).unwrap();
+        assert!(!tastes["categories"].as_array().unwrap().is_empty() && tastes["hours"].as_array().unwrap().len() == 8);
+    }
+
+    #[test]
+    fn pins_blocks_and_weights_change_the_order_and_nothing_else() {
+        let mut preview = Preview::open(BOARD.to_vec()).unwrap();
+        let question = Question { now_ms: at("2026-11-22T06:00:00+09:00"), limit: 100, ..Question::default() };
+        let before = ids(&arrange(&mut preview, &question));
+        let (first, last) = (before.first().unwrap().clone(), before.last().unwrap().clone());
+        let middle = before.get(2).unwrap().clone();
+        let pin = |product_id: &String, place| Pin { product_id: product_id.clone(), place };
+        let pins = vec![pin(&middle, 1), pin(&last, 1), pin(&middle, 5)];
+        let tried = Question { pins, blocks: vec![first.clone(), "no id".to_owned()], ..question.clone() };
+        let after = ids(&arrange(&mut preview, &tried));
+        assert_eq!(after.get(1..3), Some([last, middle].as_slice()), "of one place, the later pin comes first");
+        assert!(!after.contains(&first));
+        assert_eq!(after.len() + 1, before.len());
+        let soon = crate::rank::SurfaceWeights { soon: -1, ..Default::default() };
+        let weights = Some(Weights { new: soon, ..Weights::default() });
+        let far_first = ids(&arrange(&mut preview, &Question { weights, ..question.clone() }));
+        assert_ne!(far_first, before);
+        assert_eq!(ids(&arrange(&mut preview, &question)), before, "what was tried is forgotten");
+    }
+
+    #[test]
+    fn every_product_is_listed_with_its_verdict() {
+        let preview = Preview::open(BOARD.to_vec()).unwrap();
+        let products: serde_json::Value = serde_json::from_slice(&preview.products()).unwrap();
+        let products = products.as_array().unwrap();
+        assert_eq!(products.len(), preview.board.product_count());
+        assert!(
+            products.iter().all(|product| product["verdict"]["kind"].is_string() && product["channels"].is_array())
+        );
+    }
+
+    #[test]
+    fn damaged_packs_are_refused() {
+        for length in [0, 10, 31, 200] {
+            assert!(Preview::open(BOARD[..length].to_vec()).is_err());
+        }
+        let mut preview = Preview::open(BOARD.to_vec()).unwrap();
+        assert!(preview.seat(Some(BOARD.to_vec())).is_err());
+    }
+}

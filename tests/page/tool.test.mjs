@@ -1,0 +1,273 @@
+// The tools beside the phone, in a real browser before the built Worker: they rank by packs that only a Worker has.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+
+import { axe, launch, open, products, settled } from "./browser.mjs";
+
+const base = (process.env.SINSANG_URL ?? "").replace(/\/$/, "");
+const secret = process.env.SINSANG_PREVIEW;
+/** Random pairs whose orders are compared; the seed makes them the same at every run. */
+const PAIRS = 200;
+
+let browser;
+let viewers;
+
+before(async () => {
+  assert.ok(base !== "" && secret, "SINSANG_URL and SINSANG_PREVIEW name a running Worker: make test-page");
+  browser = await launch();
+  viewers = (await (await fetch(`${base}/demo/viewers.json`)).json()).viewers.map((viewer) => viewer.user_id);
+  assert.ok(viewers.length >= 2);
+});
+
+after(() => browser?.close());
+
+const at = (query) => `/?${new URLSearchParams(query)}#preview=${encodeURIComponent(secret)}`;
+const preview = { "Sinsang-Preview": secret };
+const ask = async (path) => (await fetch(base + path, { headers: preview })).json();
+
+/** Random numbers below 1 from a seed (mulberry32). */
+function random(seed) {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+describe("the core in the browser", () => {
+  test("orders every surface as the edge does, for 200 random viewers and times", async () => {
+    const { page, complaints, strangers, close } = await open(browser, base, at({}));
+    const status = await ask("/v1/status");
+    const next = random(20261122);
+    const [fromMs, toMs] = [status.window.from, status.window.to].map(Date.parse);
+    const pairs = Array.from({ length: PAIRS }, () => ({
+      viewer: next() < 0.1 ? "" : viewers[Math.floor(next() * viewers.length)],
+      atMs: Math.floor((fromMs + next() * (toMs - fromMs)) / 1000) * 1000,
+    }));
+    const result = await page.evaluate(
+      async ({ pairs, secret, snapshot }) => {
+        const { Local } = await import("/page/local.js");
+        const { rfc3339 } = await import("/page/format.js");
+        const local = new Local(() => ({ preview: secret, token: "" }));
+        const found = { different: [], items: 0, personal: 0, orders: new Set() };
+        for (const { viewer, atMs } of pairs) {
+          const query = new URLSearchParams({ as_of: rfc3339(atMs), limit: "100" });
+          if (viewer !== "") query.set("viewer", viewer);
+          const answer = await fetch(`/v1/home?${query}`, { headers: { "Sinsang-Preview": secret } });
+          const served = await answer.json();
+          const own = (await local.seat(snapshot, viewer)).arrange({ now_ms: atMs, limit: 100 });
+          for (const surface of ["tabs", "live", "new"]) {
+            const [a, b] = [served[surface].items, own[surface].items].map((items) => JSON.stringify(items));
+            if (a !== b) found.different.push(`${surface} of ${viewer} at ${rfc3339(atMs)}`);
+            found.items += served[surface].items.length;
+          }
+          if (served.personalized !== own.personalized) found.different.push(`personalized of ${viewer}`);
+          found.personal += served.personalized ? 1 : 0;
+          found.orders.add(served.new.items.map((item) => item.product_id).join());
+        }
+        return { ...found, orders: found.orders.size };
+      },
+      { pairs, secret, snapshot: status.snapshot.id },
+    );
+    assert.deepEqual(result.different, []);
+    assert.ok(result.personal > PAIRS / 2 && result.items > PAIRS * 20 && result.orders > PAIRS / 4, JSON.stringify(result));
+    assert.deepEqual([complaints, strangers], [[], []]);
+    await close();
+  });
+
+  test("downloads nothing without the secret, and one viewer's tastes alone with it", async () => {
+    const { snapshot } = await ask("/v1/status");
+    for (const path of ["/preview/snapshots", "/preview/board", `/preview/tastes?snapshot=${snapshot.id}`]) {
+      assert.equal((await fetch(base + path)).status, 403, path);
+    }
+    const tastes = await fetch(`${base}/preview/tastes?viewer=${viewers[0]}`, { headers: preview });
+    assert.equal(tastes.headers.get("cache-control"), "no-store");
+    const size = (await tastes.arrayBuffer()).byteLength;
+    assert.ok(size > 100 && size < 1000, `${size} bytes`);
+    assert.equal((await fetch(`${base}/preview/board?snapshot=0000000000000000`, { headers: preview })).status, 410);
+    assert.equal((await fetch(`${base}/preview/board?snapshot=x`, { headers: preview })).status, 400);
+    const { snapshots } = await ask("/preview/snapshots");
+    assert.equal(snapshots[0].id, snapshot.id);
+  });
+});
+
+describe("the tools", () => {
+  test("compare the shared order with a viewer's, and say what moved", async () => {
+    const { page, complaints, close } = await open(browser, base, at({ tool: "compare", viewer: viewers[0] }));
+    await page.locator(".compare-side li").first().waitFor();
+    const side = (index) =>
+      page.locator(".compare-side").nth(index).locator("li").evaluateAll((all) => all.map((one) => one.dataset.item));
+    const [left, right] = [await side(0), await side(1)];
+    const [shared, own] = await Promise.all([ask("/v1/new?limit=20"), ask(`/v1/new?limit=20&viewer=${viewers[0]}`)]);
+    const ids = ({ items }) => items.map((item) => item.product_id);
+    assert.deepEqual([left, right], [ids(shared), ids(own)]);
+    const moved = right.filter((id, place) => left.indexOf(id) !== place).length;
+    assert.ok(moved > 0, "the viewer's order is another");
+    assert.match(await page.locator(".figures").first().innerText(), new RegExp(`^20개 중 ${moved}개가 움직였어요`));
+    assert.equal(await page.locator(".compare-lines path").count(), right.filter((id) => left.includes(id)).length);
+    assert.deepEqual(await axe(page), []);
+
+    await page.locator("#against").selectOption("viewer");
+    await page.locator("#other-viewer").fill(viewers[1]);
+    await page.locator("#other-viewer").press("Enter");
+    await page.waitForFunction((id) => document.querySelectorAll(".compare-side h3")[1].textContent === id, viewers[1]);
+    assert.deepEqual(await side(1), ids(await ask(`/v1/new?limit=20&viewer=${viewers[1]}`)));
+    const link = new URL(page.url());
+    assert.deepEqual([link.searchParams.get("against"), link.searchParams.get("other")], ["viewer", viewers[1]]);
+
+    const again = await open(browser, base, `${link.pathname}${link.search}#preview=${encodeURIComponent(secret)}`);
+    await again.page.locator(".compare-side li").first().waitFor();
+    assert.equal(await again.page.locator(".compare-side h3").nth(1).innerText(), viewers[1]);
+    await again.close();
+
+    await page.locator("#against").selectOption("time");
+    await page.locator('.tool:not([hidden]) input[name="list"][value="live"]').check();
+    await page.locator(".compare-side .move.in").first().waitFor();
+
+    const { snapshots } = await ask("/preview/snapshots");
+    assert.equal(snapshots.length, 2, "the snapshot before is kept");
+    await page.locator("#against").selectOption("snapshot");
+    await page.waitForFunction(() => document.querySelectorAll(".compare-side h3")[1]?.textContent === "고른 자료");
+    assert.equal(await page.locator("#other-snapshot").inputValue(), snapshots[1].id);
+    assert.ok((await page.locator(".compare-side").nth(1).locator("li").count()) > 0);
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+
+  test("explain each place by parts that add up to its score, and the viewer by leanings", async () => {
+    const { page, complaints, close } = await open(browser, base, at({ tool: "why", viewer: viewers[0] }));
+    const rows = page.locator(".why-list details");
+    await rows.first().waitFor();
+    assert.deepEqual(
+      await rows.evaluateAll((all) => all.slice(0, 20).map((one) => one.dataset.item)),
+      await products(page, "#new-items"),
+    );
+    await rows.first().locator("summary").click();
+    const number = (text) => Number(text.replaceAll(",", "").replace("−", "-"));
+    const parts = await rows.first().locator(".parts tbody td:last-child").allInnerTexts();
+    const whole = number(await rows.first().locator(".why-total").innerText());
+    assert.equal(parts.map(number).reduce((sum, part) => sum + part, 0), whole);
+    assert.match(await rows.first().locator(".verdict-line").innerText(), /판정: 신상품 .+/);
+    assert.ok((await page.locator(".leans").count()) >= 3, "categories, channels and hours");
+    assert.deepEqual(await axe(page), []);
+    await page.locator('.tool:not([hidden]) input[name="list"][value="tabs"]').check();
+    await page.locator('.why-list details[data-item="new"]').waitFor();
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+
+  test("try other weights, pins and blocks: the phone follows at once, and the rules can be copied", async () => {
+    const { page, complaints, close } = await open(browser, base, at({ tool: "trial", viewer: viewers[0] }));
+    await page.locator(".trial-list li").first().waitFor();
+    const live = await products(page, "#new-items");
+    const slider = page.locator('#weight-soon[type="range"]');
+    await slider.focus();
+    await page.keyboard.press("End");
+    await page.locator("#phone-trial").waitFor();
+    const tried = await products(page, "#new-items");
+    assert.notDeepEqual(tried, live);
+    assert.match(page.url(), /weights=new\.soon/);
+    assert.match(await page.locator(".rules").innerText(), /^\[ranking\.new\]\ntaste = \d+\n[^]*soon = \d+ {2}# 24/);
+    assert.match(await page.locator(".tool:not([hidden]) .figures").innerText(), /개가 움직였어요/);
+
+    const last = page.locator(".trial-list li").nth(4);
+    const id = await last.getAttribute("data-item");
+    await last.getByRole("button", { name: /^위로/ }).click();
+    await page.locator(`.trial-list li.pinned[data-item="${id}"]`).waitFor();
+    assert.equal((await products(page, "#new-items"))[3], id);
+    const blocked = (await products(page, "#new-items"))[0];
+    await page.locator(`.trial-list li[data-item="${blocked}"]`).getByRole("button", { name: /^숨기기/ }).click();
+    await page.locator(".trial-list .blocked").waitFor();
+    assert.ok(!(await products(page, "#new-items")).includes(blocked));
+    assert.deepEqual(await axe(page), []);
+
+    const link = new URL(page.url());
+    const shown = await products(page, "#new-items");
+    const again = await open(browser, base, `${link.pathname}${link.search}#preview=${encodeURIComponent(secret)}`);
+    await again.page.locator("#phone-trial").waitFor();
+    assert.deepEqual(await products(again.page, "#new-items"), shown, "the link shows a colleague the same");
+    await again.close();
+
+    await page.getByRole("button", { name: "처음으로" }).click();
+    await page.waitForFunction(() => document.querySelector("#phone-trial").hidden);
+    assert.deepEqual(await products(page, "#new-items"), live);
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+
+  test("an item is dragged to a place and stays there", async () => {
+    const { page, complaints, close } = await open(browser, base, at({ tool: "trial" }));
+    const rows = page.locator(".trial-list li");
+    await rows.nth(3).waitFor();
+    await page.waitForTimeout(300);
+    const id = await rows.nth(3).getAttribute("data-item");
+    await rows.nth(3).locator(".handle").dragTo(rows.nth(0).locator(".handle"));
+    await page.locator(`.trial-list li.pinned[data-item="${id}"]`).waitFor();
+    assert.equal(await rows.nth(0).getAttribute("data-item"), id);
+    assert.equal((await products(page, "#new-items"))[0], id);
+    const cards = page.locator("#new-items .draggable > li");
+    const other = (await products(page, "#new-items"))[1];
+    await cards.nth(1).locator(".card-picture").dragTo(cards.nth(0).locator(".card-picture"));
+    await page.locator(`.trial-list li.pinned[data-item="${other}"]`).waitFor();
+    assert.equal((await products(page, "#new-items"))[0], other, "cards of the phone can be dragged too");
+    await page.getByRole("tab", { name: "받은 답" }).click();
+    assert.equal(await page.locator(".draggable").count(), 0);
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+
+  test("a hundred requests are measured and drawn, and the last answer says what it stood on", async () => {
+    const { page, requests, complaints, close } = await open(browser, base, "/?tool=speed");
+    await page.locator(".waterfall rect").first().waitFor();
+    const before = requests.filter((request) => request.path === "/v1/home").length;
+    await page.getByRole("button", { name: "100번 요청해 보기" }).click();
+    await page.locator("#hundred").waitFor({ timeout: 60_000 });
+    assert.ok(requests.filter((request) => request.path === "/v1/home").length >= before + 100);
+    assert.match(await page.locator("#hundred").innerText(), /요청\s+100\s+실패\s+0\s+가운데 \(p50\)\s+[\d.]+ ms/);
+    assert.equal(await page.locator(".chart canvas").count(), 1);
+    assert.deepEqual(await axe(page), []);
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+
+  test("tell the quality of the snapshot by channel, and which titles claim too much", async () => {
+    const { page, complaints, close } = await open(browser, base, at({ tool: "quality" }));
+    await page.locator("#by-channel .verdicts").first().waitFor();
+    const { counts } = await ask("/v1/status");
+    const whole = await page.locator(".verdicts").first().innerText();
+    for (const count of [counts.new, counts.repeat, counts.unknown]) assert.ok(whole.includes(count.toLocaleString("ko-KR")), whole);
+    assert.ok((await page.locator(".claims li").count()) > 0);
+    assert.deepEqual(await axe(page), []);
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+
+  test("are reached by arrow keys, and fit narrow windows in the dark", async () => {
+    const narrow = { width: 360, height: 800, colorScheme: "dark", reducedMotion: "reduce" };
+    const { page, complaints, close } = await open(browser, base, at({ viewer: viewers[1] }), narrow);
+    await page.locator("#bench-answers").focus();
+    const marks = { compare: ".compare-side li", why: ".why-list li", trial: ".trial-list li", speed: ".waterfall", quality: ".verdicts" };
+    for (const [tool, mark] of Object.entries(marks)) {
+      await page.keyboard.press("ArrowRight");
+      await page.locator(`#tool-${tool} ${mark}`).first().waitFor();
+      assert.equal(new URL(page.url()).searchParams.get("tool"), tool);
+      assert.equal(await page.evaluate(() => document.activeElement.dataset.tool), tool);
+      assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360, `${tool} is no wider than the window`);
+      assert.deepEqual(await axe(page), [], tool);
+    }
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+
+  test("are closed without the secret, but for answers and speed", async () => {
+    const { page, requests, close } = await open(browser, base, "/?tool=trial&weights=new.soon:90");
+    await page.getByText("미리보기 열쇠가 필요해요", { exact: true }).waitFor();
+    assert.ok(!(await page.locator("#phone-trial").isVisible()));
+    assert.ok(requests.every(({ path }) => !path.startsWith("/preview/") && !path.startsWith("/built/")));
+    await settled(page);
+    await close();
+  });
+});

@@ -1,0 +1,165 @@
+// The tools beside the phone, one at a time: answers, comparison, reasons, trial, speed, quality. Each is fetched when first wanted.
+
+import { element, replace } from "./element.js";
+import { Refused } from "./api.js";
+import { say } from "./language.js";
+import { nothing, words } from "./trouble.js";
+
+const TOOLS = [
+  ["answers", say("받은 답")],
+  ["compare", say("나란히")],
+  ["why", say("왜")],
+  ["trial", say("만약")],
+  ["speed", say("속도")],
+  ["quality", say("품질")],
+];
+/** Tools that rank in the browser, by packs that only a preview may download. */
+const CLOSED = new Set(["compare", "why", "trial", "quality"]);
+const LOADERS = {
+  compare: () => import("./compare.js").then(({ Compare }) => Compare),
+  why: () => import("./why.js").then(({ Why }) => Why),
+  trial: () => import("./trial.js").then(({ Trial }) => Trial),
+  speed: () => import("./speed.js").then(({ Speed }) => Speed),
+  quality: () => import("./quality.js").then(({ Quality }) => Quality),
+};
+
+/** The tabs and panels in `root`. `acts`: `change(part, underway)`, `announce(text)`, `local`, `ask(path)`, `shownTrial(answer)`. */
+export class Bench {
+  #acts;
+  #tools = new Map();
+  #panels = new Map();
+  #tabs = element("div", { class: "bench-tabs", role: "tablist", "aria-label": say("도구") });
+  #shown = null;
+  #turn = 0;
+
+  constructor(root, acts) {
+    this.#acts = acts;
+    this.#tabs.addEventListener("keydown", (event) => this.#move(event));
+    root.append(this.#tabs);
+    for (const [name, label] of TOOLS) {
+      this.#tabs.append(
+        element(
+          "button",
+          {
+            type: "button",
+            role: "tab",
+            id: `bench-${name}`,
+            "data-tool": name,
+            "aria-controls": `tool-${name}`,
+            onclick: () => acts.change({ tool: name }),
+          },
+          label,
+        ),
+      );
+      const panel = element("div", {
+        id: `tool-${name}`,
+        class: "tool",
+        role: "tabpanel",
+        "aria-labelledby": `bench-${name}`,
+        hidden: true,
+      });
+      this.#panels.set(name, panel);
+      root.append(panel);
+    }
+  }
+
+  /** Where the answers are listed. */
+  get answers() {
+    return this.#panels.get("answers");
+  }
+
+  /** Shows the tool that the state of `model` (see main.js) names. */
+  async show(model) {
+    const { tool } = model.state;
+    for (const tab of this.#tabs.children) {
+      const chosen = tab.dataset.tool === tool;
+      tab.setAttribute("aria-selected", String(chosen));
+      tab.tabIndex = chosen ? 0 : -1;
+      this.#panels.get(tab.dataset.tool).hidden = !chosen;
+    }
+    if (this.#shown !== tool) this.#tools.get(this.#shown)?.leave?.();
+    this.#shown = tool;
+    if (tool === "answers") return;
+    const panel = this.#panels.get(tool);
+    const turn = (this.#turn += 1);
+    if (CLOSED.has(tool) && model.preview === null) {
+      this.#tools.delete(tool);
+      replace(panel, nothing(say("미리보기 열쇠가 필요해요"), say("주소 끝에 #preview=열쇠 를 붙여 여세요.")));
+      return;
+    }
+    if (!this.#tools.has(tool)) {
+      replace(panel, element("p", { class: "hint", role: "status" }, say("준비하는 중…")));
+      const Tool = await LOADERS[tool]();
+      // Another one was chosen while this one was on its way.
+      if (turn !== this.#turn) return;
+      panel.replaceChildren();
+      this.#tools.set(tool, new Tool(panel, this.#acts));
+    }
+    await this.#tools.get(tool).show(model);
+  }
+
+  #move(event) {
+    const tabs = [...this.#tabs.children];
+    const at = tabs.indexOf(document.activeElement);
+    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tabs.length - 1 }[event.key];
+    if (at < 0 || to === undefined) return;
+    event.preventDefault();
+    const tab = tabs[(to + tabs.length) % tabs.length];
+    tab.focus();
+    this.#acts.change({ tool: tab.dataset.tool });
+  }
+}
+
+/** What a tool says of a failure. */
+export function failure(error) {
+  const { title, text } = error instanceof Refused ? words(error) : { title: say("계산하지 못했어요"), text: String(error) };
+  return element("div", { class: "group", role: "alert" }, element("strong", {}, title), element("p", {}, text));
+}
+
+/** The core's question for what `model` shows: the time, the filters and the sort. */
+export function question({ state, clock }, more = {}) {
+  return {
+    now_ms: Math.floor(clock.now(state.asOfMs) / 1000) * 1000,
+    is_soonest: state.sort === "soonest",
+    category: state.category === "" ? null : state.category,
+    channel: state.channel === "" ? null : state.channel,
+    ...more,
+  };
+}
+
+/** What an order depends on, as text: where it is the same, there is nothing to compute anew. */
+export function signature({ state, home, token, preview }, ...more) {
+  const { viewer, asOfMs, category, channel, sort, list } = state;
+  const { snapshot, live } = home ?? {};
+  // The slots on air stand for the time where that runs on.
+  const onAir = live?.items.map(({ broadcast }) => broadcast.starts_at + broadcast.channel.id);
+  return JSON.stringify([viewer, asOfMs, category, channel, sort, list, snapshot?.id, onAir, token, preview, more]);
+}
+
+/** Radio buttons for which of the three surfaces a tool looks at. */
+export function listSwitch(change) {
+  const choices = [
+    ["new", say("신상품")],
+    ["live", say("생방송")],
+    ["tabs", say("상단탭")],
+  ];
+  const root = element(
+    "fieldset",
+    { class: "switch" },
+    element("legend", { class: "unseen" }, say("화면")),
+    choices.map(([value, label]) =>
+      element(
+        "label",
+        {},
+        element("input", { type: "radio", name: "list", value, onchange: () => change({ list: value }) }),
+        element("span", {}, label),
+      ),
+    ),
+  );
+  return {
+    root,
+    show: (list) => {
+      for (const radio of root.querySelectorAll("input")) radio.checked = radio.value === list;
+    },
+  };
+}

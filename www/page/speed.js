@@ -1,0 +1,208 @@
+// How fast and how fresh: where the last answer's time went, what it stood on, and a hundred requests measured from here.
+
+import { element, replace, shape } from "./element.js";
+import { age, bytes, milliseconds, number } from "./format.js";
+import { say } from "./language.js";
+
+const REQUESTS = 100;
+const BINS = 24;
+const RUNGS = new Map([
+  ["isolate", say("메모리 (가장 빠름)")],
+  ["cache", say("데이터 센터의 캐시")],
+  ["kv", say("저장소 (KV)")],
+  ["stale", say("지난 자료 (저장소 장애)")],
+  ["bundle", say("함께 배포된 자료")],
+]);
+
+/** The measurements in `root`. */
+export class Speed {
+  #acts;
+  #last = element("section", { class: "group", "aria-labelledby": "last-title" });
+  #button;
+  #progress = element("progress", { max: REQUESTS, value: 0, hidden: true, "aria-label": say("요청") });
+  #figures = element("div", {});
+  #chart = element("div", { class: "chart", role: "img", "aria-label": say("응답 시간의 분포") });
+  #abort = null;
+  #path = null;
+  #plot = null;
+
+  constructor(root, acts) {
+    this.#acts = acts;
+    this.#button = element("button", { type: "button", class: "button strong", onclick: () => this.#measure() }, say("100번 요청해 보기"));
+    root.append(
+      element("h2", {}, say("얼마나 빠르고 새로운가요")),
+      this.#last,
+      element(
+        "section",
+        { class: "group", "aria-labelledby": "hundred-title" },
+        element("h3", { id: "hundred-title" }, say("응답 시간의 분포")),
+        element("p", { class: "hint" }, say("지금 화면의 요청을 하나씩 100번 보내고, 이 브라우저에서 받기까지의 시간을 재요.")),
+        this.#button,
+        this.#progress,
+        this.#figures,
+        this.#chart,
+      ),
+    );
+  }
+
+  /** Stops what is being measured. */
+  leave() {
+    this.#abort?.abort();
+  }
+
+  /** Shows the last answer of `model` (see main.js). */
+  async show({ exchange, homePath }) {
+    this.#path = homePath;
+    if (exchange === null) return;
+    const header = (name) => exchange.headers.find(([key]) => key === name)?.[1] ?? null;
+    const steps = serverTiming(header("server-timing") ?? "");
+    const inside = steps.reduce((sum, { ms }) => sum + ms, 0);
+    const whole = Math.max(exchange.tookMs, inside, 0.1);
+    let at = 0;
+    const rows = [
+      ...steps.map(({ name, ms, about }) => {
+        const row = [about === "" ? name : `${name} · ${about}`, at, ms];
+        at += ms;
+        return row;
+      }),
+      [say("그 밖의 서버, 길, 브라우저"), at, Math.max(0, exchange.tookMs - inside)],
+    ];
+    const rung = header("sinsang-rung");
+    replace(
+      this.#last,
+      element("h3", { id: "last-title" }, say("마지막 답")),
+      element(
+        "table",
+        { class: "waterfall" },
+        element("caption", { class: "unseen" }, say("시간이 쓰인 곳")),
+        element(
+          "tbody",
+          {},
+          rows.map(([name, from, ms]) =>
+            element(
+              "tr",
+              {},
+              element("th", { scope: "row" }, name),
+              element(
+                "td",
+                {},
+                shape(
+                  "svg",
+                  { viewBox: `0 0 ${whole} 10`, preserveAspectRatio: "none", "aria-hidden": "true" },
+                  shape("rect", { x: from, y: 1, width: Math.max(ms, whole / 200), height: 8 }),
+                ),
+              ),
+              element("td", {}, milliseconds(ms)),
+            ),
+          ),
+        ),
+      ),
+      element(
+        "dl",
+        { class: "facts" },
+        fact(say("받기까지"), milliseconds(exchange.tookMs)),
+        fact(say("크기"), bytes(exchange.bytes)),
+        fact(say("가져온 곳"), rung === null ? "–" : (RUNGS.get(rung) ?? rung)),
+        fact(say("자료 나이"), header("sinsang-age") === null ? "–" : age(Number(header("sinsang-age")))),
+        fact(say("자료 번호"), header("sinsang-snapshot") ?? "–"),
+      ),
+    );
+  }
+
+  async #measure() {
+    if (this.#abort !== null) {
+      this.#abort.abort();
+      return;
+    }
+    const abort = new AbortController();
+    this.#abort = abort;
+    this.#button.textContent = say("멈추기");
+    this.#progress.hidden = false;
+    const times = [];
+    const rungs = new Map();
+    let failed = 0;
+    let heaviest = 0;
+    for (let turn = 0; turn < REQUESTS && !abort.signal.aborted; turn += 1) {
+      try {
+        const { exchange } = await this.#acts.ask(this.#path, abort.signal);
+        times.push(exchange.tookMs);
+        heaviest = Math.max(heaviest, exchange.bytes);
+        const rung = exchange.headers.find(([key]) => key === "sinsang-rung")?.[1] ?? "–";
+        rungs.set(rung, (rungs.get(rung) ?? 0) + 1);
+      } catch {
+        failed += 1;
+      }
+      this.#progress.value = turn + 1;
+    }
+    this.#abort = null;
+    this.#button.textContent = say("100번 요청해 보기");
+    this.#progress.hidden = true;
+    if (times.length > 0) await this.#showTimes(times.toSorted((a, b) => a - b), rungs, failed, heaviest);
+  }
+
+  async #showTimes(times, rungs, failed, heaviest) {
+    const at = (share) => times[Math.min(times.length - 1, Math.ceil(share * times.length) - 1)];
+    replace(
+      this.#figures,
+      element(
+        "dl",
+        { class: "facts", id: "hundred" },
+        fact(say("요청"), number(times.length)),
+        fact(say("실패"), number(failed)),
+        fact(say("가운데 (p50)"), milliseconds(at(0.5))),
+        fact("p95", milliseconds(at(0.95))),
+        fact("p99", milliseconds(at(0.99))),
+        fact(say("가장 느림"), milliseconds(times.at(-1))),
+        fact(say("가장 큰 답"), bytes(heaviest)),
+        fact(say("가져온 곳"), [...rungs].map(([rung, count]) => `${RUNGS.get(rung) ?? rung} ${count}`).join(", ")),
+      ),
+    );
+    this.#acts.announce(say`가운데 값 ${milliseconds(at(0.5))}`);
+    const most = Math.max(times.at(-1), 1);
+    const width = most / BINS;
+    const counts = Array.from({ length: BINS }, () => 0);
+    for (const ms of times) counts[Math.min(BINS - 1, Math.floor(ms / width))] += 1;
+    this.#plot?.destroy();
+    this.#plot = await histogram(this.#chart, counts.map((_, bin) => (bin + 0.5) * width), counts, "ms");
+  }
+}
+
+/** The entries of a `Server-Timing` header: name, duration in milliseconds, description. */
+export function serverTiming(header) {
+  return header
+    .split(/,(?=(?:[^"]*"[^"]*")*[^"]*$)/)
+    .map((entry) => ({
+      name: /^\s*([\w-]+)/.exec(entry)?.[1] ?? "",
+      ms: Number(/;\s*dur="?([\d.]+)/.exec(entry)?.[1] ?? 0),
+      about: /;\s*desc="?([^";]+)/.exec(entry)?.[1] ?? "",
+    }))
+    .filter(({ name }) => name !== "");
+}
+
+/** Bars over numbers, by uPlot, in the page's own colours. */
+export async function histogram(root, xs, ys, unit) {
+  const { default: UPlot } = await import("/built/chart.js");
+  if (document.querySelector('link[href="/built/chart.css"]') === null)
+    document.head.append(element("link", { rel: "stylesheet", href: "/built/chart.css" }));
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name) => style.getPropertyValue(name).trim();
+  const axis = { stroke: colour("--ink-2"), grid: { stroke: colour("--line") }, font: "13px sans-serif" };
+  root.replaceChildren();
+  return new UPlot(
+    {
+      width: Math.max(240, root.clientWidth || 320),
+      height: 200,
+      legend: { show: false },
+      cursor: { show: false },
+      scales: { x: { time: false, range: [0, xs.at(-1) + xs[0]] }, y: { range: (_, __, most) => [0, most * 1.05] } },
+      axes: [{ ...axis, values: (_, all) => all.map((value) => `${value} ${unit}`) }, { ...axis, size: 40 }],
+      series: [{}, { fill: colour("--violet"), stroke: colour("--violet"), paths: UPlot.paths.bars({ size: [0.9] }), points: { show: false } }],
+    },
+    [xs, ys],
+    root,
+  );
+}
+
+function fact(name, value) {
+  return element("div", {}, element("dt", {}, name), element("dd", {}, value));
+}
