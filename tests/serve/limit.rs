@@ -46,7 +46,9 @@ fn shards_of_ten_million_users_asked_for_in_a_hostile_order_stay_under_the_limit
 fn a_great_many_tiny_shards_are_bounded_in_number_too() {
     let mut memory = Memory::default();
     let shards: Vec<_> = (0..3_000).map(|key| shard(key, 1)).collect();
-    shards.iter().for_each(|shard| memory.keep_taste_shard(Rc::clone(shard)));
+    for shard in &shards {
+        memory.keep_taste_shard(Rc::clone(shard));
+    }
     let kept = shards.iter().filter(|shard| memory.taste_shard(shard.0).is_some()).count();
     assert_eq!(kept, MAX_TASTE_SHARDS);
 }

@@ -99,7 +99,7 @@ impl Store {
 }
 
 impl Store {
-    fn keep(&mut self, keeps: Vec<Keep>) {
+    fn keep(&mut self, keeps: &[Keep]) {
         self.cached.extend(keeps.iter().map(|keep| (keep.key().to_string(), keep.bytes().to_vec())));
     }
 
@@ -276,7 +276,7 @@ impl Edge {
             serve.absorb(fetched, &mut self.memory, self.now);
         };
         self.cost.ms = self.now.since(began);
-        self.store.keep(serve.take_keeps());
+        self.store.keep(&serve.take_keeps());
         if reply.wants_refresh && !self.loses_refreshes {
             self.refresh();
         }
@@ -300,7 +300,7 @@ impl Edge {
                 }
                 match serve.next(memory, *now) {
                     Step::Reply(reply) => {
-                        store.keep(serve.take_keeps());
+                        store.keep(&serve.take_keeps());
                         (replies[place], *slot) = (Some(reply), None);
                     }
                     Step::Bundle => serve.absorb_bundle(store.bundle.as_deref(), memory, *now),
@@ -329,7 +329,7 @@ impl Edge {
             self.now = self.now.plus(ROUND_MS);
             refresh.absorb(fetched, &mut self.memory, self.now);
         }
-        self.store.keep(refresh.take_keeps());
+        self.store.keep(&refresh.take_keeps());
     }
 }
 
