@@ -15,6 +15,12 @@ RETAIL_FILE ?= ../shared/data/online_retail_II.parquet
 # A part of the tests: make test-edge ONLY='a cursor' or FILE=tests/edge/paging.test.mjs.
 ONLY ?=
 FILE ?=
+# What `make faults` draws its faults and requests from, and how many requests it makes.
+SEED ?= 1
+REQUESTS ?= 20000
+# A snapshot folder to bundle in place of that of DATA, and the environment of wrangler.toml to deploy.
+SNAPSHOT ?=
+ENV ?=
 # The largest Worker that passes `make size`: bytes of the .wasm after gzip -9.
 WASM_GZIP_BUDGET ?= 200000
 
@@ -50,7 +56,7 @@ CLUSTER_SOURCES := $(CLI_SOURCES) $(shell find cluster -type f -not -path '*/tes
 PAGE_TESTS := $(wildcard tests/page/*.test.mjs)
 
 ##@ Use
-.PHONY: help run stop cli cluster data publish
+.PHONY: help run stop cli cluster data publish bundle deploy
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
@@ -70,9 +76,17 @@ data: cli ## make the tables and the snapshot of DATA in .demo/
 publish: cli node_modules/.stamp ## publish the snapshot of DATA to local KV
 	@node scripts/run.mjs publish
 
+bundle: worker cli ## bundle the snapshot of DATA, or SNAPSHOT=folder, with the Worker, for when no store answers
+	@$(if $(SNAPSHOT),bin/sinsang bundle '$(SNAPSHOT)' --output build/snapshot.bundle,node scripts/run.mjs bundle)
+
+deploy: node_modules/.stamp ## deploy the Worker with a snapshot bundled: make deploy ENV=name SNAPSHOT=folder [DRY_RUN=1]
+	@test -n '$(ENV)' -a -n '$(SNAPSHOT)' || { echo 'name an environment of wrangler.toml and a snapshot: make deploy ENV=name SNAPSHOT=folder' >&2; exit 2; }
+	@$(MAKE) bundle SNAPSHOT='$(SNAPSHOT)'
+	node_modules/.bin/wrangler deploy --env '$(ENV)' $(if $(DRY_RUN),--dry-run)
+
 ##@ Test
-.PHONY: test lint test-core test-identity test-pipeline test-wasm test-edge test-page size lint-cluster test-cluster
-test: lint test-core test-identity test-pipeline test-wasm size test-edge test-page lint-cluster test-cluster ## everything below, in this order
+.PHONY: test lint test-core test-identity test-pipeline test-wasm test-edge test-page size faults faults-long creep schemathesis lint-cluster test-cluster
+test: lint test-core test-identity test-pipeline test-wasm size test-edge faults test-page lint-cluster test-cluster ## everything below, in this order
 	$(call say,'all tests passed')
 
 lint: prerequisites node_modules/.stamp ## fmt, clippy on host and wasm32 with warnings denied
@@ -107,6 +121,20 @@ size: worker ## the gzip size of the Worker against its budget
 test-edge: worker cli ## whole requests against the built Worker in workerd
 	$(call say,'whole requests in workerd')
 	node --test --test-concurrency=2 --test-reporter=spec $(if $(ONLY),--test-name-pattern='$(ONLY)') $(or $(FILE),tests/edge/*.test.mjs)
+
+faults: worker cli ## the Worker while its store and cache fail, under load: make faults [SEED=1] [REQUESTS=20000]
+	$(call say,'faults, with seed $(SEED)')
+	@SEED='$(SEED)' REQUESTS='$(REQUESTS)' node tests/faults/run.mjs
+
+faults-long: ## the same over 300,000 requests, at a low priority
+	@nice -n 10 $(MAKE) faults REQUESTS=300000
+
+creep: worker cli ## Wasm memory over a million requests: make creep [REQUESTS=1000000]
+	@REQUESTS='$(if $(filter command line,$(origin REQUESTS)),$(REQUESTS),1000000)' nice -n 10 node tests/faults/creep.mjs
+
+schemathesis: worker cli ## requests that schemathesis (PyPI) makes of the OpenAPI document
+	@test -x '$(SINSANG_CACHE)/schemathesis/bin/schemathesis' || { python3 -m venv '$(SINSANG_CACHE)/schemathesis' && '$(SINSANG_CACHE)/schemathesis/bin/pip' install -q schemathesis==4.32.5; }
+	node scripts/schemathesis.mjs '$(SINSANG_CACHE)/schemathesis/bin/schemathesis'
 
 test-page: worker page cli apt-packages ## the page in Chromium against the built Worker
 	$(call say,'the page in Chromium')

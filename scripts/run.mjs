@@ -130,6 +130,11 @@ async function publish() {
   writeFileSync(donePath, manifest);
 }
 
+/** Puts the snapshot beside the built Worker, which stands on it where no store answers. */
+async function bundle() {
+  await sinsang(["bundle", snapshot, "--output", "build/snapshot.bundle"]);
+}
+
 /** The viewers that the page offers. */
 function publishViewers() {
   mkdirSync("www/demo", { recursive: true });
@@ -161,6 +166,7 @@ async function serve() {
   await checkPort();
   const made = await makeData();
   await publish();
+  await bundle();
   publishViewers();
   const secret = secrets().PREVIEW_SECRET;
 
@@ -232,7 +238,7 @@ function stopOther() {
   console.log(`stopping process ${pid}`);
 }
 
-const steps = { port: checkPort, data: makeData, publish: async () => (await makeData(), await publish()), serve, stop: stopOther };
+const steps = { port: checkPort, data: makeData, publish: async () => (await makeData(), await publish()), bundle: async () => (await makeData(), await bundle()), serve, stop: stopOther };
 try {
   const step = steps[process.argv[2]];
   if (!step) throw new Stop(`usage: node scripts/run.mjs ${Object.keys(steps).join(" | ")}`);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the root crate into build/: index.js and index_bg.wasm, which wrangler.toml and the tests serve as they are.
+# Builds the root crate into build/: index.js, index_bg.wasm and snapshot.bundle, which wrangler.toml and the tests serve as they are.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,4 +14,6 @@ rm -rf build/.tmp
 "$WASM_OPT_BIN" build/index_bg.wasm --strip-debug --strip-producers -o build/index_bg.stripped.wasm \
     --enable-{mutable-globals,sign-ext,nontrapping-float-to-int,bulk-memory,multivalue,reference-types,exception-handling,simd}
 mv build/index_bg.stripped.wasm build/index_bg.wasm
-touch build/index.js
+# The snapshot that stands in where no store answers is a module of its own beside the Wasm (`sinsang bundle`); empty until there is one.
+[ -e build/snapshot.bundle ] || : > build/snapshot.bundle
+printf 'import bundle from "./snapshot.bundle";globalThis.SINSANG_BUNDLE=bundle;\n' >> build/index.js

@@ -1,14 +1,15 @@
 //! A token in, a viewer out, or a refusal.
 //!
 //! Tokens are JWTs signed with HS256 or ES256. The algorithm that a token names only selects among the keys that are configured, each of
-//! which belongs to one algorithm: a public key never checks an HMAC, and `none` selects nothing.
+//! which belongs to one algorithm: a public key never checks an HMAC, and `none` selects nothing. Each algorithm may have two keys, so that
+//! keys can be changed while tokens of both are about.
 
 use std::fmt;
 
 use chrono::{DateTime, Duration, Utc};
 use jwt_compact::alg::{Es256, Hs256, Hs256Key};
 use jwt_compact::jwk::JsonWebKey;
-use jwt_compact::{Algorithm, AlgorithmExt, Claims, TimeOptions, Token, UntrustedToken};
+use jwt_compact::{Algorithm, AlgorithmExt, Claims, TimeOptions, Token, UntrustedToken, ValidationError};
 use serde::Deserialize;
 
 use crate::time::UnixMillis;
@@ -20,6 +21,8 @@ pub const MAX_TOKEN_BYTES: usize = 4096;
 pub const MAX_USER_ID_BYTES: usize = 128;
 /// Shortest HS256 key: as long as the hash, as RFC 7518 section 3.2 demands.
 pub const MIN_HS256_KEY_BYTES: usize = 32;
+/// What stands before a token in the header, with room for some spaces.
+const SCHEME_BYTES: usize = 16;
 /// How far the issuer's clock may be off, in seconds.
 const LEEWAY_S: i64 = 30;
 
@@ -102,37 +105,34 @@ impl Audience {
 
 /// Checks tokens with the keys that are configured.
 pub struct Verifier {
-    hs256: Option<Hs256Key>,
-    es256: Option<Es256Key>,
+    hs256: Vec<Hs256Key>,
+    es256: Vec<Es256Key>,
     audience: String,
     users: UserHasher,
 }
 
 impl Verifier {
-    /// A verifier for tokens meant for `audience`, whose users are known in packs by `users`.
+    /// A verifier for tokens meant for `audience`, whose users are known in packs by `users`. A token counts that any of the keys has signed.
+    /// Keys that are empty are none.
     ///
     /// # Errors
     /// [`BadKey`] where a key that is given can't be used.
-    pub fn new(
-        hs256: Option<&str>,
-        es256_jwk: Option<&str>,
-        audience: String,
-        users: UserHasher,
-    ) -> Result<Self, BadKey> {
+    pub fn new(hs256: &[&str], es256_jwk: &[&str], audience: String, users: UserHasher) -> Result<Self, BadKey> {
         if audience.is_empty() {
             return Err(BadKey::NoAudience);
         }
-        let hs256 = match hs256.filter(|key| !key.is_empty()) {
-            Some(key) if key.len() < MIN_HS256_KEY_BYTES => return Err(BadKey::Hs256TooShort),
-            key => key.map(|key| Hs256Key::from(key.as_bytes())),
-        };
-        let es256 = match es256_jwk.filter(|key| !key.is_empty()) {
-            Some(jwk) => {
-                let jwk: JsonWebKey<'_> = serde_json::from_str(jwk).map_err(|_| BadKey::Es256NotJwk)?;
-                Some(Es256Key::try_from(&jwk).map_err(|_| BadKey::Es256NotJwk)?)
+        let hs256 = hs256.iter().filter(|key| !key.is_empty()).map(|key| {
+            if key.len() < MIN_HS256_KEY_BYTES {
+                Err(BadKey::Hs256TooShort)
+            } else {
+                Ok(Hs256Key::from(key.as_bytes()))
             }
-            None => None,
-        };
+        });
+        let es256 = es256_jwk.iter().filter(|jwk| !jwk.is_empty()).map(|jwk| {
+            let jwk: JsonWebKey<'_> = serde_json::from_str(jwk).map_err(|_| BadKey::Es256NotJwk)?;
+            Es256Key::try_from(&jwk).map_err(|_| BadKey::Es256NotJwk)
+        });
+        let (hs256, es256) = (hs256.collect::<Result<_, _>>()?, es256.collect::<Result<_, _>>()?);
         Ok(Self { hs256, es256, audience, users })
     }
 
@@ -146,6 +146,9 @@ impl Verifier {
     /// # Errors
     /// [`Refused`] says why the token does not count.
     pub fn user_of(&self, authorization: &str, now: UnixMillis) -> Result<UserKey, Refused> {
+        if authorization.len() > MAX_TOKEN_BYTES.saturating_add(SCHEME_BYTES) {
+            return Err(Refused::TooLong);
+        }
         let (scheme, token) = authorization.split_once(' ').ok_or(Refused::Scheme)?;
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(Refused::Scheme);
@@ -155,15 +158,11 @@ impl Verifier {
             return Err(Refused::TooLong);
         }
         let untrusted = UntrustedToken::new(token).map_err(|_| Refused::Malformed)?;
-        let token: Token<Custom> = match (untrusted.algorithm(), &self.hs256, &self.es256) {
-            ("HS256", Some(key), _) => Hs256.validator(key).validate(&untrusted),
-            ("ES256", _, Some(key)) => Es256.validator(key).validate(&untrusted),
-            _ => return Err(Refused::Algorithm),
-        }
-        .map_err(|error| match error {
-            jwt_compact::ValidationError::MalformedClaims(_) => Refused::Malformed,
-            _ => Refused::Signature,
-        })?;
+        let token = match untrusted.algorithm() {
+            "HS256" => first(&self.hs256, |key| Hs256.validator::<Custom>(key).validate(&untrusted)),
+            "ES256" => first(&self.es256, |key| Es256.validator::<Custom>(key).validate(&untrusted)),
+            _ => Err(Refused::Algorithm),
+        }?;
         self.check(token.claims(), now)
     }
 
@@ -184,6 +183,22 @@ impl Verifier {
             _ => Err(Refused::Subject),
         }
     }
+}
+
+/// The token as the first of `keys` that signed it reads it.
+fn first<K>(
+    keys: &[K],
+    validate: impl Fn(&K) -> Result<Token<Custom>, ValidationError>,
+) -> Result<Token<Custom>, Refused> {
+    let mut refused = Refused::Algorithm;
+    for key in keys {
+        match validate(key) {
+            Ok(token) => return Ok(token),
+            Err(ValidationError::MalformedClaims(_)) => return Err(Refused::Malformed),
+            Err(_) => refused = Refused::Signature,
+        }
+    }
+    Err(refused)
 }
 
 impl fmt::Debug for Verifier {

@@ -4,16 +4,23 @@
 //! The Workers clock stands still but for I/O, so it is read on arrival and after each await. Nothing here keeps a future across requests;
 //! what outlives one is plain data in [`crate::memory`], borrowed only between awaits.
 
+mod cache;
 mod isolate;
+mod limiter;
 mod store;
 
-use worker::{Context, Date, Env, Headers, Request, Response, ResponseBuilder, Result, event};
+use std::time::Duration;
 
+use futures_util::future::join_all;
+use worker::{Context, Date, Delay, Env, Headers, Request, Response, ResponseBuilder, Result, event};
+
+use crate::load::{Fetched, Keep, Place, Read, ReadFailure};
 use crate::reply::Reply;
-use crate::request::{Config, Raw};
+use crate::request::{Config, Raw, Refusal};
 use crate::serve::{Refresh, Serve, Step};
 use crate::time::UnixMillis;
 
+use cache::Cache;
 use isolate::with_memory;
 use store::Store;
 
@@ -28,7 +35,7 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
     let method = request.inner().method();
     let headers = request.headers();
     let header = |name: &str| headers.get(name).ok().flatten();
-    let (path, query) = path_and_query(&url);
+    let (origin_of_url, path, query) = cut(&url);
     let (authorization, preview) = (header("Authorization"), header("Sinsang-Preview"));
     let (if_none_match, origin) = (header("If-None-Match"), header("Origin"));
     let raw = Raw {
@@ -39,35 +46,98 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
         preview: preview.as_deref(),
         if_none_match: if_none_match.as_deref(),
         origin: origin.as_deref(),
+        has_body: request.inner().body().is_some(),
     };
+    if isolate::has_limiter(&env) && path != HEALTH && limiter::refuses(&env, header, || now(&config)).await {
+        return respond(crate::reply::refuse(&Refusal::TooMany, &raw, &config, crate::reply::Timing::default()));
+    }
+    let stores = Stores { store: Store::open(&env), cache: Cache::of(origin_of_url) };
     let mut serve = Serve::begin(raw, &config, now(&config));
     let reply = loop {
-        let keys = match with_memory(|memory| serve.next(memory, now(&config))) {
+        match with_memory(|memory| serve.next(memory, now(&config))) {
             Step::Reply(reply) => break reply,
-            Step::Read(keys) => keys,
-        };
-        let fetched = Store::open(&env).read_all(keys).await;
-        with_memory(|memory| serve.absorb(fetched, memory, now(&config)));
+            Step::Read(reads) => {
+                let fetched = join_all(reads.into_iter().map(|read| stores.read(read))).await;
+                with_memory(|memory| serve.absorb(fetched, memory, now(&config)));
+            }
+            Step::Bundle => {
+                let bytes = isolate::bundle();
+                with_memory(|memory| serve.absorb_bundle(bytes.as_deref(), memory, now(&config)));
+            }
+            Step::Wait(ms) => Delay::from(Duration::from_millis(ms.into())).await,
+        }
     };
     for line in &reply.log {
         worker::console_warn!("{} {}: {line}", method, path);
     }
-    if reply.wants_refresh {
-        let (store, config) = (Store::open(&env), config.clone());
-        context.wait_until(async move { refresh(&store, &config).await });
+    let keeps = serve.take_keeps();
+    if reply.wants_refresh || !keeps.is_empty() {
+        let (wants_refresh, config) = (reply.wants_refresh, config.clone());
+        context.wait_until(async move {
+            stores.keep(keeps, &config).await;
+            if wants_refresh {
+                refresh(&stores, &config).await;
+            }
+        });
     }
     respond(reply)
 }
 
+/// The one path that is answered whatever else is wrong, and as often as it is asked.
+const HEALTH: &str = "/healthz";
+
+/// Where values are read.
+struct Stores {
+    store: Store,
+    cache: Cache,
+}
+
+impl Stores {
+    async fn read(&self, read: Read) -> Fetched {
+        let Read { place, key, limit_ms } = read;
+        let value = match place {
+            Place::Store => within(limit_ms, self.store.read(key)).await,
+            Place::Cache => within(limit_ms, self.cache.read(key)).await,
+        };
+        Fetched { place, key, value: value.unwrap_or(Err(ReadFailure::TimedOut)) }
+    }
+
+    /// Leaves what the store gave in the data centre's cache, for isolates that will not reach the store.
+    async fn keep(&self, keeps: Vec<Keep>, config: &Config) {
+        for keep in keeps {
+            if !with_memory(|memory| memory.cache.admit(now(config))) {
+                return;
+            }
+            let is_kept = within(config.read_limit_ms, self.cache.write(&keep)).await.unwrap_or(false);
+            with_memory(
+                |memory| {
+                    if is_kept { memory.cache.succeeded(now(config)) } else { memory.cache.failed(now(config)) }
+                },
+            );
+        }
+    }
+}
+
+/// What comes of `work`, or `None` where it takes longer than `limit_ms`.
+async fn within<T>(limit_ms: u32, work: impl Future<Output = T>) -> Option<T> {
+    use futures_util::future::{Either, select};
+    use std::pin::pin;
+    match select(pin!(work), pin!(Delay::from(Duration::from_millis(limit_ms.into())))).await {
+        Either::Left((value, _)) => Some(value),
+        Either::Right(_) => None,
+    }
+}
+
 /// Looks the live manifest up, and loads what it names, outside any request.
-async fn refresh(store: &Store, config: &Config) {
-    let mut refresh = Refresh::begin();
-    while let Some(key) = with_memory(|memory| refresh.next(memory, now(config))) {
-        let fetched = store.read(key).await;
+async fn refresh(stores: &Stores, config: &Config) {
+    let mut refresh = Refresh::begin(config.read_limit_ms);
+    while let Some(read) = with_memory(|memory| refresh.next(memory, now(config))) {
+        let fetched = stores.read(read).await;
         if let Some(line) = with_memory(|memory| refresh.absorb(fetched, memory, now(config))) {
             worker::console_warn!("{line}");
         }
     }
+    stores.keep(refresh.take_keeps(), config).await;
 }
 
 /// The platform's clock, moved by the configured offset.
@@ -75,12 +145,14 @@ fn now(config: &Config) -> UnixMillis {
     UnixMillis(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX)).plus(config.clock_offset_ms)
 }
 
-/// Cuts the address that the platform hands over, which is absolute and normalised already.
-fn path_and_query(url: &str) -> (&str, &str) {
-    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let from_path = after_scheme.find('/').and_then(|at| after_scheme.get(at..)).unwrap_or("/");
+/// Cuts the address that the platform hands over, which is absolute and normalised already, into origin, path and query.
+fn cut(url: &str) -> (&str, &str, &str) {
+    let host_at = url.find("://").map_or(0, |at| at.saturating_add(3));
+    let path_at = url.get(host_at..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| host_at.saturating_add(at));
+    let (origin, from_path) = url.split_at_checked(path_at).unwrap_or((url, ""));
     let without_fragment = from_path.split_once('#').map_or(from_path, |(before, _)| before);
-    without_fragment.split_once('?').unwrap_or((without_fragment, ""))
+    let (path, query) = without_fragment.split_once('?').unwrap_or((without_fragment, ""));
+    (origin, if path.is_empty() { "/" } else { path }, query)
 }
 
 fn respond(reply: Reply) -> Result<Response> {

@@ -21,7 +21,8 @@
         clippy::panic,
         clippy::unreachable,
         clippy::todo,
-        clippy::unimplemented
+        clippy::unimplemented,
+        clippy::arithmetic_side_effects
     )
 )]
 #![deny(clippy::iter_over_hash_type)]
@@ -35,6 +36,10 @@ pub mod load;
 pub mod memory;
 pub mod pack;
 pub mod preview;
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "sums of a few products of i32 weights with signals of at most 2^20, which i64 holds with room"
+)]
 pub mod rank;
 pub mod reply;
 pub mod request;

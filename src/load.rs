@@ -1,9 +1,12 @@
 //! Getting a snapshot whole: first its manifest, then the board that the manifest names, and only then is it used.
+//!
+//! A value is had from the store or, where the store has none that is whole, from the data centre's cache. Packs are named by their
+//! content, so it does not matter where one came from; a manifest from the cache says that the snapshot does.
 
 use std::rc::Rc;
 
 use crate::key::Key;
-use crate::memory::{Memory, Snapshot};
+use crate::memory::{Memory, NamedShard, Origin, Snapshot};
 use crate::pack::board::Board;
 use crate::pack::manifest::Manifest;
 use crate::pack::{Damage, Kind, PackId};
@@ -18,13 +21,66 @@ pub enum ReadFailure {
     TimedOut,
 }
 
-/// What came of reading a key. A key without a value is an answer, not a failure.
+/// Where a value is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Workers KV.
+    Store,
+    /// The data centre's cache, which other isolates filled.
+    Cache,
+}
+
+/// A read to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub key: Key,
+    /// How long it may take, in milliseconds; it has failed after that.
+    pub limit_ms: u32,
+}
+
+/// What came of a read. A key without a value is an answer, not a failure.
 #[derive(Debug)]
 pub struct Fetched {
+    /// Where.
+    pub place: Place,
     /// The key.
     pub key: Key,
     /// Its value.
     pub value: Result<Option<Vec<u8>>, ReadFailure>,
+}
+
+/// A value that the store gave, for the data centre's cache.
+#[derive(Clone, Debug)]
+pub enum Keep {
+    /// The manifest of the live snapshot.
+    Live(Rc<Manifest>),
+    /// A board.
+    Board(Rc<Board>),
+    /// A taste shard.
+    Shard(Rc<NamedShard>),
+}
+
+impl Keep {
+    /// The key to keep it under.
+    pub fn key(&self) -> Key {
+        match self {
+            Self::Live(_) => Key::Live,
+            Self::Board(board) => Key::Pack(Kind::Board, board.id()),
+            Self::Shard(shard) => Key::Pack(Kind::Tastes, shard.0),
+        }
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Live(manifest) => manifest.bytes(),
+            Self::Board(board) => board.pack().bytes(),
+            Self::Shard(shard) => shard.1.pack().bytes(),
+        }
+    }
 }
 
 /// How many snapshots back a cold isolate looks for one whose board is there.
@@ -36,7 +92,11 @@ pub struct Load {
     source: Key,
     becomes_current: bool,
     steps_back: u8,
+    place: Place,
+    origin: Origin,
     stage: Stage,
+    is_found: bool,
+    keeps: Vec<Keep>,
 }
 
 #[derive(Debug)]
@@ -49,7 +109,16 @@ enum Stage {
 impl Load {
     /// The snapshot that is live, to become the current one.
     pub fn live() -> Self {
-        Self { source: Key::Live, becomes_current: true, steps_back: 0, stage: Stage::Manifest }
+        Self {
+            source: Key::Live,
+            becomes_current: true,
+            steps_back: 0,
+            place: Place::Store,
+            origin: Origin::Live,
+            stage: Stage::Manifest,
+            is_found: false,
+            keeps: Vec::new(),
+        }
     }
 
     /// A snapshot that was live before, to be kept beside the current one.
@@ -62,13 +131,14 @@ impl Load {
         Self { stage: Stage::Done, ..Self::live() }
     }
 
-    /// The key to read next; `None` when there is nothing more to do, whether it worked or not.
-    pub fn wants(&self) -> Option<Key> {
-        match &self.stage {
-            Stage::Manifest => Some(self.source),
-            Stage::Board(manifest) => Some(Key::Pack(Kind::Board, manifest.board())),
-            Stage::Done => None,
-        }
+    /// What to read next, and where; `None` when there is nothing more to do, whether it worked or not.
+    pub fn wants(&self) -> Option<(Place, Key)> {
+        let key = match &self.stage {
+            Stage::Manifest => self.source,
+            Stage::Board(manifest) => Key::Pack(Kind::Board, manifest.board()),
+            Stage::Done => return None,
+        };
+        Some((self.place, key))
     }
 
     /// The manifest whose board is on its way.
@@ -79,38 +149,78 @@ impl Load {
         }
     }
 
+    /// Whether the snapshot that was looked for is there now.
+    pub fn is_found(&self) -> bool {
+        self.is_found
+    }
+
+    /// What the store gave for this load, whole, once.
+    pub fn take_keeps(&mut self) -> Vec<Keep> {
+        std::mem::take(&mut self.keeps)
+    }
+
+    /// What [`Self::wants`] named can't be had there: goes on with the next place that may have it.
+    pub fn fall(&mut self, memory: &Memory) {
+        // An isolate that has a snapshot stands on it, which is no older than what others have left in the cache.
+        let is_enough = self.source == Key::Live && memory.current().is_some() && matches!(self.stage, Stage::Manifest);
+        if self.place == Place::Store && !is_enough {
+            self.place = Place::Cache;
+            return;
+        }
+        self.place = Place::Store;
+        if let Stage::Board(manifest) = std::mem::replace(&mut self.stage, Stage::Done) {
+            self.step_back(&manifest, memory);
+        }
+    }
+
     /// Takes in the value of the key that [`Self::wants`] named.
     ///
     /// # Errors
-    /// A [`Damage`] where the value is no whole pack of its kind; the load then ends.
+    /// A [`Damage`] where the value is no whole pack of its kind; the load then goes on elsewhere, or ends.
     pub fn absorb(&mut self, value: Option<Vec<u8>>, memory: &mut Memory, now: UnixMillis) -> Result<(), Damage> {
-        match std::mem::replace(&mut self.stage, Stage::Done) {
-            Stage::Manifest => {
-                // No value: nothing is published.
-                let Some(bytes) = value else { return Ok(()) };
-                let manifest = Manifest::parse(bytes)?;
-                if let Key::Pack(_, id) = self.source
-                    && manifest.id() != id
-                {
-                    return Err(Damage::WrongId);
-                }
-                self.take_manifest(Rc::new(manifest), memory, now);
-                Ok(())
-            }
+        // Without a value, nothing is published, or KV, which keeps no order over keys, has the manifest before its board.
+        let Some(bytes) = value else {
+            self.fall(memory);
+            return Ok(());
+        };
+        let outcome = match &self.stage {
+            Stage::Manifest => self.absorb_manifest(bytes, memory, now),
             Stage::Board(manifest) => {
-                // No value: KV keeps no order over keys, so the manifest arrived before its board, and a later look will find it.
-                match value.map(|bytes| Board::parse(bytes, manifest.board())).transpose() {
-                    Ok(Some(board)) => self.finish(Snapshot { manifest, board: Rc::new(board) }, memory, now),
-                    Ok(None) => self.step_back(&manifest, memory),
-                    Err(damage) => {
-                        self.step_back(&manifest, memory);
-                        return Err(damage);
+                let manifest = Rc::clone(manifest);
+                Board::parse(bytes, manifest.board()).map(|board| {
+                    let board = Rc::new(board);
+                    if self.place == Place::Store {
+                        self.keeps.push(Keep::Board(Rc::clone(&board)));
                     }
-                }
-                Ok(())
+                    self.finish(Snapshot { manifest, board }, memory, now);
+                })
             }
             Stage::Done => Ok(()),
+        };
+        if outcome.is_err() {
+            self.fall(memory);
         }
+        outcome
+    }
+
+    fn absorb_manifest(&mut self, bytes: Vec<u8>, memory: &mut Memory, now: UnixMillis) -> Result<(), Damage> {
+        let manifest = Manifest::parse(bytes)?;
+        if let Key::Pack(_, id) = self.source
+            && manifest.id() != id
+        {
+            return Err(Damage::WrongId);
+        }
+        if self.place == Place::Cache && self.source == Key::Live {
+            self.origin = Origin::Cache;
+        }
+        let manifest = Rc::new(manifest);
+        // The store may have the board though it had no manifest.
+        self.place = Place::Store;
+        match memory.find_board(manifest.board()) {
+            Some(board) => self.finish(Snapshot { manifest, board }, memory, now),
+            None => self.stage = Stage::Board(manifest),
+        }
+        Ok(())
     }
 
     /// With nothing else to stand on, goes on with the snapshot that was live before the one of `manifest`.
@@ -122,22 +232,21 @@ impl Load {
         {
             self.source = Key::Pack(Kind::Manifest, previous.manifest);
             self.stage = Stage::Manifest;
-            self.steps_back += 1;
+            self.steps_back = self.steps_back.saturating_add(1);
         }
     }
 
-    fn take_manifest(&mut self, manifest: Rc<Manifest>, memory: &mut Memory, now: UnixMillis) {
-        match memory.find_board(manifest.board()) {
-            Some(board) => self.finish(Snapshot { manifest, board }, memory, now),
-            None => self.stage = Stage::Board(manifest),
-        }
-    }
-
-    fn finish(&self, snapshot: Snapshot, memory: &mut Memory, now: UnixMillis) {
-        if self.becomes_current {
-            memory.adopt(snapshot, now);
-        } else {
+    fn finish(&mut self, snapshot: Snapshot, memory: &mut Memory, now: UnixMillis) {
+        self.stage = Stage::Done;
+        self.is_found = true;
+        if !self.becomes_current {
             memory.keep(snapshot);
+            return;
         }
+        let is_new = memory.current().is_none_or(|current| current.manifest.id() != snapshot.manifest.id());
+        if self.origin == Origin::Live && is_new {
+            self.keeps.push(Keep::Live(Rc::clone(&snapshot.manifest)));
+        }
+        memory.adopt(snapshot, self.origin, now);
     }
 }

@@ -1,8 +1,8 @@
-//! What an isolate remembers between requests: plain values, bounded, that may vanish at any time.
+//! What an isolate remembers between requests: plain values, bounded by bytes, that may vanish at any time.
 
 use std::rc::Rc;
 
-use crate::breaker::Breaker;
+use crate::breaker::{Breaker, spread};
 use crate::pack::PackId;
 use crate::pack::board::Board;
 use crate::pack::manifest::{Manifest, SnapshotId};
@@ -12,14 +12,27 @@ use crate::time::{MINUTE_MS, SECOND_MS, UnixMillis};
 /// A manifest is looked up again, in the background, when it was last seen this long ago: well above the second that KV wants between
 /// writes of one key, below the minute that it takes to spread one.
 pub const REFRESH_MS: i64 = 30 * SECOND_MS;
-/// A manifest that was last seen this long ago is looked up before the answer.
+/// A manifest that was last seen this long ago is looked up before the answer, and an answer without it is a stale one.
 pub const STALE_MS: i64 = 10 * MINUTE_MS;
-/// A background refresh that has not reported by then is taken for lost.
-const REFRESH_LEASE_MS: i64 = 10 * SECOND_MS;
-/// Snapshots kept for lists that are being paged through.
-const OLDER_SNAPSHOTS: usize = 2;
+/// The least and the most that an isolate waits after a look that brought nothing.
+pub const RETRY_MS: (i64, i64) = (4 * SECOND_MS, 6 * SECOND_MS);
+/// A look that has not reported by then is taken for lost.
+const LOOK_LEASE_MS: i64 = 10 * SECOND_MS;
+/// Snapshots kept for lists that are being paged through: as many as a manifest names, so that cursors can't make an isolate load them in turn.
+const OLDER_SNAPSHOTS: usize = 4;
+/// Most bytes of snapshots that are kept. The current one is kept whatever its size, which a KV value bounds to 25 MiB for its board.
+pub const MAX_SNAPSHOT_BYTES: usize = 40 * 1024 * 1024;
 /// Most bytes of taste shards that are kept. An isolate has 128 MB for everything.
 pub const MAX_TASTE_BYTES: usize = 16 * 1024 * 1024;
+/// Most taste shards that are kept, so that looking for one stays cheap.
+pub const MAX_TASTE_SHARDS: usize = 1024;
+/// Most taste shards that an isolate reads from the store at once.
+pub const MAX_SHARD_READS: usize = 16;
+/// What a remembered shard takes besides its bytes, at most.
+const SHARD_OVERHEAD_BYTES: usize = 512;
+
+/// A taste shard with its name.
+pub type NamedShard = (PackId, TasteShard);
 
 /// A whole snapshot: its manifest and its board.
 #[derive(Clone, Debug)]
@@ -35,63 +48,134 @@ impl Snapshot {
     pub fn id(&self) -> SnapshotId {
         self.manifest.snapshot()
     }
+
+    /// Bytes it holds in memory.
+    pub fn bytes(&self) -> usize {
+        self.manifest.bytes().len().saturating_add(self.board.bytes())
+    }
+}
+
+/// Where the current snapshot came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// The store named it as live.
+    #[default]
+    Live,
+    /// The data centre's cache had it from another isolate.
+    Cache,
+    /// It was bundled with the Worker at deploy.
+    Bundle,
 }
 
 /// The memory of one isolate.
 #[derive(Debug, Default)]
 pub struct Memory {
     /// May the store be asked?
-    pub breaker: Breaker,
+    pub store: Breaker,
+    /// May the data centre's cache be asked?
+    pub cache: Breaker,
+    /// May the rate limiter be asked?
+    pub limiter: Breaker,
+    /// Bytes of Wasm memory when the shell last looked; it never shrinks. Zero on the host.
+    pub wasm_bytes: usize,
+    seed: u64,
     current: Option<Snapshot>,
-    seen_at: UnixMillis,
-    refreshing_until: Option<UnixMillis>,
+    origin: Origin,
+    /// When the store last said which snapshot is live.
+    seen_at: Option<UnixMillis>,
+    /// No look at the live manifest before this: a lease while one is out, a pause otherwise.
+    look_at: Option<UnixMillis>,
     older: Vec<Snapshot>,
     /// Least recently used first.
-    tastes: Vec<Rc<(PackId, TasteShard)>>,
+    tastes: Vec<Rc<NamedShard>>,
+    /// Taste shards that requests are reading, and until when that is believed.
+    shard_leases: Vec<(PackId, UnixMillis)>,
 }
 
 impl Memory {
+    /// An empty memory whose waits follow from `seed`.
+    pub fn seeded(seed: u64) -> Self {
+        Self {
+            store: Breaker::seeded(seed),
+            cache: Breaker::seeded(seed.rotate_left(21)),
+            limiter: Breaker::seeded(seed.rotate_left(42)),
+            seed,
+            ..Self::default()
+        }
+    }
+
     /// The snapshot to answer from.
     pub fn current(&self) -> Option<&Snapshot> {
         self.current.as_ref()
     }
 
-    /// Whether the manifest must be looked up before an answer at `now`.
-    pub fn is_stale(&self, now: UnixMillis) -> bool {
-        self.current.is_none() || now.since(self.seen_at) > STALE_MS
+    /// Where the current snapshot came from.
+    pub fn origin(&self) -> Origin {
+        self.origin
     }
 
-    /// Takes the lease of a background refresh at `now`, where one is due and none is on its way.
-    pub fn take_refresh(&mut self, now: UnixMillis) -> bool {
-        let is_due = now.since(self.seen_at) > REFRESH_MS;
-        let is_free = self.refreshing_until.is_none_or(|until| now >= until);
-        if is_due && is_free {
-            self.refreshing_until = Some(now.plus(REFRESH_LEASE_MS));
+    /// Whether the store has not said for a while, at `now`, that the current snapshot is the live one.
+    pub fn is_stale(&self, now: UnixMillis) -> bool {
+        self.current.is_none() || self.seen_at.is_none_or(|seen_at| now.since(seen_at) > STALE_MS)
+    }
+
+    /// Whether the store last said before `at` which snapshot is live.
+    pub fn seen_before(&self, at: UnixMillis) -> bool {
+        self.seen_at.is_none_or(|seen_at| seen_at < at)
+    }
+
+    /// Takes the lease of a look at the live manifest at `now`, where one is due and none is out.
+    pub fn take_look(&mut self, now: UnixMillis) -> bool {
+        let is_free = self.look_at.is_none_or(|at| now >= at);
+        if is_free {
+            self.look_at = Some(now.plus(LOOK_LEASE_MS));
         }
-        is_due && is_free
+        is_free
+    }
+
+    /// A look ended at `now` without a word from the store: the next one waits a little, unless there is nothing to answer from.
+    pub fn look_failed(&mut self, now: UnixMillis) {
+        let (least, most) = RETRY_MS;
+        self.look_at = self.current.as_ref().map(|_| now.plus(spread(self.seed, least, most)));
     }
 
     /// The live manifest was read at `now` and is the one of the current snapshot.
     pub fn seen(&mut self, now: UnixMillis) {
-        self.seen_at = now;
-        self.refreshing_until = None;
+        self.seen_at = Some(now);
+        self.look_at = Some(now.plus(spread(self.seed, REFRESH_MS, REFRESH_MS + SECOND_MS)));
     }
 
-    /// `snapshot` is live as of `now`.
-    pub fn adopt(&mut self, snapshot: Snapshot, now: UnixMillis) {
+    /// `snapshot` is the one to answer from as of `now`, as `origin` has it.
+    pub fn adopt(&mut self, snapshot: Snapshot, origin: Origin, now: UnixMillis) {
         self.older.retain(|older| older.id() != snapshot.id());
-        if let Some(before) = self.current.replace(snapshot) {
-            self.keep(before);
+        if let Some(before) = self.current.replace(snapshot)
+            && self.current.as_ref().map(Snapshot::id) != Some(before.id())
+        {
+            self.older.insert(0, before);
         }
-        self.seen(now);
+        self.trim_snapshots();
+        self.origin = origin;
+        if origin == Origin::Live {
+            self.seen(now);
+        }
     }
 
     /// Keeps a snapshot for those who are paging through it.
     pub fn keep(&mut self, snapshot: Snapshot) {
         if self.find(snapshot.id()).is_none() {
             self.older.insert(0, snapshot);
-            self.older.truncate(OLDER_SNAPSHOTS);
+            self.trim_snapshots();
         }
+    }
+
+    fn trim_snapshots(&mut self) {
+        self.older.truncate(OLDER_SNAPSHOTS);
+        while self.snapshot_bytes() > MAX_SNAPSHOT_BYTES && self.older.pop().is_some() {}
+    }
+
+    /// Bytes of snapshots that are remembered. Two that share a board count it twice.
+    pub fn snapshot_bytes(&self) -> usize {
+        self.current.iter().chain(&self.older).fold(0, |sum: usize, snapshot| sum.saturating_add(snapshot.bytes()))
     }
 
     /// The snapshot of `id`, if it is remembered.
@@ -109,25 +193,46 @@ impl Memory {
     }
 
     /// The taste shard of `id`, which counts as used.
-    pub fn taste_shard(&mut self, id: PackId) -> Option<Rc<(PackId, TasteShard)>> {
+    pub fn taste_shard(&mut self, id: PackId) -> Option<Rc<NamedShard>> {
         let place = self.tastes.iter().position(|shard| shard.0 == id)?;
         let shard = self.tastes.remove(place);
         self.tastes.push(Rc::clone(&shard));
         Some(shard)
     }
 
-    /// Remembers a taste shard, forgetting the least recently used ones where it gets too much.
-    pub fn keep_taste_shard(&mut self, id: PackId, shard: TasteShard) {
-        if self.tastes.iter().all(|known| known.0 != id) {
-            self.tastes.push(Rc::new((id, shard)));
+    /// Takes the lease of reading the shard of `id`, which lasts until `until`. Refused while another request reads it, or too many are
+    /// being read: whoever is refused looks again a little later.
+    pub fn take_shard_lease(&mut self, id: PackId, now: UnixMillis, until: UnixMillis) -> bool {
+        self.shard_leases.retain(|lease| lease.1 > now);
+        let is_free = self.shard_leases.len() < MAX_SHARD_READS && self.shard_leases.iter().all(|lease| lease.0 != id);
+        if is_free {
+            self.shard_leases.push((id, until));
         }
-        while self.taste_bytes() > MAX_TASTE_BYTES && self.tastes.len() > 1 {
-            self.tastes.remove(0);
+        is_free
+    }
+
+    /// The shard of `id` was read, or could not be.
+    pub fn end_shard_lease(&mut self, id: PackId) {
+        self.shard_leases.retain(|lease| lease.0 != id);
+    }
+
+    /// Remembers a taste shard, forgetting the least recently used ones where it gets too much.
+    pub fn keep_taste_shard(&mut self, shard: Rc<NamedShard>) {
+        if self.tastes.iter().all(|known| known.0 != shard.0) {
+            self.tastes.push(shard);
+        }
+        let mut bytes = self.taste_bytes();
+        while (bytes > MAX_TASTE_BYTES || self.tastes.len() > MAX_TASTE_SHARDS) && !self.tastes.is_empty() {
+            bytes = bytes.saturating_sub(shard_bytes(&self.tastes.remove(0)));
         }
     }
 
     /// Bytes of taste shards that are remembered.
     pub fn taste_bytes(&self) -> usize {
-        self.tastes.iter().map(|shard| shard.1.bytes()).sum()
+        self.tastes.iter().fold(0, |sum: usize, shard| sum.saturating_add(shard_bytes(shard)))
     }
+}
+
+fn shard_bytes(shard: &NamedShard) -> usize {
+    shard.1.bytes().saturating_add(SHARD_OVERHEAD_BYTES)
 }

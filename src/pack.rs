@@ -4,8 +4,13 @@
 //! each reader, so that one file holds both faces of a format. Bytes are never trusted: a damaged pack is a [`Damage`], never a panic.
 
 pub mod board;
-#[allow(clippy::indexing_slicing, reason = "runs in the pipeline, on parts whose references are its own to keep")]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "runs in the pipeline, on parts whose references are its own to keep"
+)]
 pub mod board_write;
+pub mod bundle;
 pub mod manifest;
 pub mod taste;
 
@@ -51,8 +56,8 @@ impl PackId {
 
 fn hex_digit(digit: u8) -> Option<u8> {
     match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'0'..=b'9' => digit.checked_sub(b'0'),
+        b'a'..=b'f' => digit.checked_sub(b'a' - 10),
         _ => None,
     }
 }
@@ -180,11 +185,11 @@ impl Pack {
             return Err(Damage::Inconsistent(*b"head"));
         }
         let mut entries = Vec::with_capacity(count);
-        for at in (0..count).map(|i| HEADER_BYTES + i * ENTRY_BYTES) {
+        for at in (HEADER_BYTES..).step_by(ENTRY_BYTES).take(count) {
             let tag: [u8; 4] = array_at(&bytes, at);
-            let start = to_usize(u32_at(&bytes, at + 4));
-            let length = to_usize(u32_at(&bytes, at + 8));
-            let stride = to_usize(u32_at(&bytes, at + 12));
+            let start = to_usize(u32_at(&bytes, at.saturating_add(4)));
+            let length = to_usize(u32_at(&bytes, at.saturating_add(8)));
+            let stride = to_usize(u32_at(&bytes, at.saturating_add(12)));
             let end = start.checked_add(length).filter(|end| *end <= bytes.len());
             match end {
                 Some(end) if stride > 0 && length.is_multiple_of(stride) => {
@@ -208,9 +213,7 @@ impl Pack {
 
     /// The tags, record counts and record lengths of all sections, known to this code or not.
     pub fn sections(&self) -> impl Iterator<Item = (String, usize, usize)> {
-        self.entries.iter().map(|entry| {
-            (String::from_utf8_lossy(&entry.tag).into_owned(), (entry.end - entry.start) / entry.stride, entry.stride)
-        })
+        self.entries.iter().map(|entry| (String::from_utf8_lossy(&entry.tag).into_owned(), entry.count(), entry.stride))
     }
 
     /// The section `tag`, whose records have at least `min_stride` bytes: longer ones are a newer writer's, and the rest of each is not
@@ -220,7 +223,7 @@ impl Pack {
         if entry.stride < min_stride {
             return Err(Damage::Inconsistent(tag));
         }
-        Ok(Table { start: entry.start, stride: entry.stride, count: (entry.end - entry.start) / entry.stride })
+        Ok(Table { start: entry.start, stride: entry.stride, count: entry.count() })
     }
 
     /// Record `index` of `table`, or an empty slice past its end.
@@ -228,13 +231,14 @@ impl Pack {
         if index >= table.count {
             return &[];
         }
-        let start = table.start + index * table.stride;
-        self.bytes.get(start..start + table.stride).unwrap_or_default()
+        let start = table.start.saturating_add(index.saturating_mul(table.stride));
+        self.bytes.get(start..start.saturating_add(table.stride)).unwrap_or_default()
     }
 
     /// All bytes of `table`.
     fn all(&self, table: &Table) -> &[u8] {
-        self.bytes.get(table.start..table.start + table.count * table.stride).unwrap_or_default()
+        let length = table.count.saturating_mul(table.stride);
+        self.bytes.get(table.start..table.start.saturating_add(length)).unwrap_or_default()
     }
 
     /// The bytes that `span` names in `table`, or `None` where it reaches past the end.
@@ -267,7 +271,13 @@ struct Span {
 
 impl Span {
     fn at(record: &[u8], at: usize) -> Self {
-        Self { start: u32_at(record, at), length: u32_at(record, at + 4) }
+        Self { start: u32_at(record, at), length: u32_at(record, at.saturating_add(4)) }
+    }
+}
+
+impl Entry {
+    fn count(&self) -> usize {
+        self.end.saturating_sub(self.start).checked_div(self.stride).unwrap_or(0)
     }
 }
 
@@ -346,7 +356,7 @@ impl Writer {
     /// # Errors
     /// [`TooLarge`] where the pack would not fit a KV value.
     pub fn finish(self) -> Result<(Vec<u8>, PackId), TooLarge> {
-        let mut at = HEADER_BYTES + self.sections.len() * ENTRY_BYTES;
+        let mut at = self.sections.len().saturating_mul(ENTRY_BYTES).saturating_add(HEADER_BYTES);
         let mut directory = Vec::new();
         for (tag, stride, bytes) in &self.sections {
             at = at.next_multiple_of(ALIGN);
@@ -354,7 +364,7 @@ impl Writer {
             for value in [at, bytes.len(), *stride] {
                 directory.extend_from_slice(&u32::try_from(value).unwrap_or(u32::MAX).to_le_bytes());
             }
-            at += bytes.len();
+            at = at.saturating_add(bytes.len());
         }
         let Some(total) = u32::try_from(at).ok().filter(|_| at <= MAX_PACK_BYTES) else {
             return Err(TooLarge { bytes: at });

@@ -1,10 +1,9 @@
 //! A surface in, status, headers and body out. What may be shared, and for how long, is decided here and nowhere else.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::breaker::Breaker;
+use crate::memory::Memory;
 use crate::pack::manifest::Manifest;
 use crate::pack::taste::{self, Taste, Widths};
 use crate::request::{Config, NewQuestion, PackPart, Raw, Refusal, Request, Route};
@@ -16,6 +15,10 @@ use crate::viewer::Viewer;
 
 /// Longest that a shared answer may be kept on the way, in seconds.
 const MAX_AGE_S: i64 = 60;
+/// The same for an answer that may soon be a better one, in seconds.
+const MAKESHIFT_MAX_AGE_S: i64 = 10;
+/// How long the data centre's cache may keep a manifest or a pack, for when the store does not answer: seven days, in seconds.
+const KEPT_MAX_AGE_S: u32 = 7 * 86_400;
 /// Longest `If-None-Match` that is looked at, in bytes.
 const MAX_IF_NONE_MATCH_BYTES: usize = 1024;
 const JSON: &str = "application/json; charset=utf-8";
@@ -32,6 +35,10 @@ pub enum Rung {
     Kv,
     /// From memory that should have been refreshed and could not be.
     Stale,
+    /// From the data centre's cache, where the store did not answer.
+    Cache,
+    /// From the snapshot that was bundled with the Worker at deploy.
+    Bundle,
 }
 
 impl Rung {
@@ -41,7 +48,14 @@ impl Rung {
             Self::Isolate => "isolate",
             Self::Kv => "kv",
             Self::Stale => "stale",
+            Self::Cache => "cache",
+            Self::Bundle => "bundle",
         }
+    }
+
+    /// Whether the answer may soon be a better one.
+    fn is_makeshift(self) -> bool {
+        matches!(self, Self::Stale | Self::Cache | Self::Bundle)
     }
 }
 
@@ -93,8 +107,10 @@ pub struct Facts<'a> {
     pub taste_record: Option<&'a [u8]>,
     /// Where the answer stands.
     pub rung: Rung,
-    /// The state of the store's breaker.
-    pub breaker: Breaker,
+    /// Whether the page that is asked for can't be had now, and the list stops short of it.
+    pub is_cut: bool,
+    /// What the isolate remembers, for its status.
+    pub memory: &'a Memory,
     /// How long reading took.
     pub timing: Timing,
     /// The clock.
@@ -149,6 +165,9 @@ fn body(facts: &Facts<'_>) -> Vec<u8> {
             write_stand(facts, &mut out);
             out.push(b',');
             write_new(view, &page, cursor.as_deref(), &mut out);
+            if facts.is_cut {
+                out.extend_from_slice(b",\"interrupted\":true");
+            }
         }
         Route::Live => {
             out.extend_from_slice(b"{\"surface\":\"live\",");
@@ -222,7 +241,12 @@ fn new_page(facts: &Facts<'_>, question: &NewQuestion) -> (new::Page, Option<Str
         offset: question.cursor.and_then(|cursor| usize::try_from(cursor.offset).ok()).unwrap_or(0),
         limit: question.limit,
     };
-    let page = new::page(&facts.view, &selection);
+    let mut page = new::page(&facts.view, &selection);
+    if !facts.view.trusts_verdicts {
+        page = new::Page { total: 0, products: Vec::new(), next_offset: None };
+    } else if facts.is_cut {
+        page = new::Page { total: page.total, products: Vec::new(), next_offset: None };
+    }
     let cursor = page.next_offset.map(|offset| {
         let offset = u32::try_from(offset).unwrap_or(u32::MAX);
         Cursor {
@@ -253,7 +277,9 @@ fn write_stand(facts: &Facts<'_>, out: &mut Vec<u8>) {
 
 fn write_snapshot(facts: &Facts<'_>, out: &mut Vec<u8>) {
     let (id, built_at, age_s) = (facts.manifest.snapshot(), facts.manifest.built_at(), facts.age_s());
-    out.extend_from_slice(format!("{{\"id\":\"{id}\",\"built_at\":\"{built_at}\",\"age_s\":{age_s}}}").as_bytes());
+    let rung = facts.rung.as_str();
+    let json = format!("{{\"id\":\"{id}\",\"built_at\":\"{built_at}\",\"age_s\":{age_s},\"rung\":\"{rung}\"}}");
+    out.extend_from_slice(json.as_bytes());
 }
 
 fn write_status(facts: &Facts<'_>, out: &mut Vec<u8>) {
@@ -272,9 +298,21 @@ fn write_status(facts: &Facts<'_>, out: &mut Vec<u8>) {
             .as_bytes(),
     );
     out.extend_from_slice(board.lists_json());
-    let breaker = if facts.breaker.is_open() { "open" } else { "closed" };
-    let store = format!(",\"store\":{{\"breaker\":\"{breaker}\",\"failures\":{}}}", facts.breaker.failures());
-    out.extend_from_slice(store.as_bytes());
+    out.push(b',');
+    write_dependencies(facts.memory, out);
+}
+
+/// Appends how the dependencies are, and how much the isolate remembers, as members of an object.
+fn write_dependencies(memory: &Memory, out: &mut Vec<u8>) {
+    for (name, breaker) in [("store", &memory.store), ("cache", &memory.cache)] {
+        let state = if breaker.is_open() { "open" } else { "closed" };
+        let json = format!("\"{name}\":{{\"breaker\":\"{state}\",\"failures\":{}}},", breaker.failures());
+        out.extend_from_slice(json.as_bytes());
+    }
+    let (snapshots, tastes, wasm_bytes) = (memory.snapshot_bytes(), memory.taste_bytes(), memory.wasm_bytes);
+    let json =
+        format!("\"memory\":{{\"snapshot_bytes\":{snapshots},\"taste_bytes\":{tastes},\"wasm_bytes\":{wasm_bytes}}}");
+    out.extend_from_slice(json.as_bytes());
 }
 
 /// What the body depends on, but for ages: the snapshot, the question, the viewer's tastes, the ranking's time and the slots on air.
@@ -295,7 +333,7 @@ fn etag(facts: &Facts<'_>) -> String {
     }
     let (last, _) = facts.view.board.boundaries(facts.view.now);
     hash.update(last.unwrap_or_default().0.to_le_bytes());
-    hash.update([u8::from(facts.is_personal())]);
+    hash.update([u8::from(facts.is_personal()), u8::from(facts.is_cut), u8::from(facts.view.trusts_verdicts)]);
     hash.update(facts.taste_record.unwrap_or_default());
     let digest = hash.finalize();
     let digest: &[u8; 12] = digest.first_chunk().unwrap_or(&[0; 12]);
@@ -310,7 +348,8 @@ fn is_match(header: &str, etag: &str) -> bool {
 }
 
 fn cache_control(facts: &Facts<'_>) -> String {
-    if facts.request.route == Route::Status || facts.request.as_of.is_some() || facts.request.is_preview {
+    let is_of_the_moment = facts.request.route == Route::Status || facts.is_cut;
+    if is_of_the_moment || facts.request.as_of.is_some() || facts.request.is_preview {
         return "no-store".to_owned();
     }
     if facts.request.viewer != Viewer::Anonymous {
@@ -321,7 +360,13 @@ fn cache_control(facts: &Facts<'_>) -> String {
     let step = now.floor(RANK_STEP_MS).plus(RANK_STEP_MS);
     let until = boundary.map_or(step, |boundary| boundary.min(step));
     let seconds = until.since(now).div_euclid(SECOND_MS).clamp(0, MAX_AGE_S);
+    let seconds = if facts.rung.is_makeshift() { seconds.min(MAKESHIFT_MAX_AGE_S) } else { seconds };
     format!("public, max-age={seconds}")
+}
+
+/// The header under which the data centre's cache keeps a manifest or a pack.
+pub fn kept_header() -> (&'static str, String) {
+    ("Cache-Control", format!("public, max-age={KEPT_MAX_AGE_S}"))
 }
 
 fn common(raw: &Raw<'_>, config: &Config, timing: Timing) -> Vec<(&'static str, String)> {
@@ -352,7 +397,7 @@ pub fn status_without_data(
     request: &Request,
     raw: &Raw<'_>,
     config: &Config,
-    breaker: Breaker,
+    memory: &Memory,
     timing: Timing,
     now: UnixMillis,
 ) -> Reply {
@@ -360,18 +405,16 @@ pub fn status_without_data(
     headers.push(("Sinsang-Rung", Rung::Kv.as_str().to_owned()));
     headers.push(("Cache-Control", "no-store".to_owned()));
     headers.push(("Content-Type", JSON.to_owned()));
-    let body = json!({
-        "now": now.to_string(),
-        "clock": if config.clock_offset_ms == 0 { "real" } else { "shifted" },
-        "rung": Rung::Kv.as_str(),
-        "snapshot": null,
-        "window": null,
-        "counts": null,
-        "channels": [],
-        "categories": [],
-        "store": { "breaker": if breaker.is_open() { "open" } else { "closed" }, "failures": breaker.failures() },
-    });
-    let body = if request.is_head { Vec::new() } else { body.to_string().into_bytes() };
+    let clock = if config.clock_offset_ms == 0 { "real" } else { "shifted" };
+    let mut body = format!(
+        "{{\"now\":\"{now}\",\"clock\":\"{clock}\",\"rung\":\"{}\",\"snapshot\":null,\"window\":null,\"counts\":null,\
+         \"channels\":[],\"categories\":[],",
+        Rung::Kv.as_str()
+    )
+    .into_bytes();
+    write_dependencies(memory, &mut body);
+    body.push(b'}');
+    let body = if request.is_head { Vec::new() } else { body };
     Reply { status: 200, headers, body, ..Reply::default() }
 }
 
@@ -407,6 +450,11 @@ pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, timing: Timing)
                 .push(("WWW-Authenticate", format!("Bearer error=\"invalid_token\", error_description=\"{refused}\"")));
             (401, "invalid-token", "Invalid token", refused.to_string())
         }
+        Refusal::TooMany => {
+            headers.push(("Retry-After", "10".to_owned()));
+            (429, "too-many-requests", "Too many requests", "wait before the next request".to_owned())
+        }
+        Refusal::Body => (413, "no-body", "No body is taken", "requests to this resource have no body".to_owned()),
         Refusal::NoData => {
             headers.push(("Retry-After", "5".to_owned()));
             (
@@ -417,20 +465,30 @@ pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, timing: Timing)
             )
         }
     };
-    let mut problem =
-        json!({ "type": format!("/problems/{kind}"), "title": title, "status": status, "detail": detail });
     let parameter = match refusal {
         Refusal::Parameter(name, _) => Some(name.as_str()),
         Refusal::PreviewOnly(name) => Some(*name),
         Refusal::CursorGone => Some("cursor"),
         _ => None,
     };
-    if let (Some(parameter), Some(members)) = (parameter, problem.as_object_mut()) {
-        members.insert("parameter".to_owned(), parameter.into());
+    let mut problem = format!(
+        "{{\"type\":\"/problems/{kind}\",\"title\":{},\"status\":{status},\"detail\":{}",
+        quoted(title),
+        quoted(&detail)
+    );
+    if let Some(parameter) = parameter {
+        problem.push_str(",\"parameter\":");
+        problem.push_str(&quoted(parameter));
     }
+    problem.push('}');
     headers.push(("Content-Type", PROBLEM.to_owned()));
-    let body = if raw.method == "HEAD" { Vec::new() } else { problem.to_string().into_bytes() };
+    let body = if raw.method == "HEAD" { Vec::new() } else { problem.into_bytes() };
     Reply { status, headers, body, ..Reply::default() }
+}
+
+/// `text` as a JSON string.
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).unwrap_or_default()
 }
 
 fn preflight(mut headers: Vec<(&'static str, String)>) -> Reply {

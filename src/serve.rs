@@ -1,25 +1,38 @@
 //! A request as a state machine: [`Serve::next`] says what to read or gives the reply, [`Serve::absorb`] takes in what was read.
 //!
 //! It is never async and never reads. A warm request reads nothing; a cold isolate's first personal answer takes two rounds: the manifest,
-//! then the board and the viewer's taste shard together.
+//! then the board and the viewer's taste shard together. Where the store does not answer it goes down the ladder: the isolate's memory, the
+//! data centre's cache, the snapshot bundled at deploy. All reads of a request together take no longer than [`Config::read_limit_ms`].
+
+use std::rc::Rc;
 
 use crate::key::Key;
-use crate::load::{Fetched, Load};
-use crate::memory::{Memory, Snapshot};
+use crate::load::{Fetched, Keep, Load, Place, Read};
+use crate::memory::{Memory, NamedShard, Origin, Snapshot};
+use crate::pack::bundle;
 use crate::pack::manifest::SnapshotId;
 use crate::pack::taste::{Taste, TasteShard};
-use crate::pack::{Kind, PackId};
+use crate::pack::{Damage, Kind, PackId};
 use crate::reply::{Reply, Rung, Timing};
 use crate::request::{Config, Raw, Refusal, Request, Route};
 use crate::surface::View;
-use crate::time::UnixMillis;
+use crate::time::{SECOND_MS, UnixMillis};
 use crate::viewer::UserKey;
+
+/// While another request of a cold isolate gets the snapshot, those beside it look again this often, in milliseconds.
+const WAIT_MS: u32 = 20;
+/// A read that would have less time than this is not made, in milliseconds.
+const MIN_READ_MS: i64 = 5;
 
 /// What the shell has to do next.
 #[derive(Debug)]
 pub enum Step {
-    /// Read these keys, together, and give them to [`Serve::absorb`].
-    Read(Vec<Key>),
+    /// Make these reads, together, and give what came of them to [`Serve::absorb`].
+    Read(Vec<Read>),
+    /// Give the bytes that were bundled with the Worker, if any, to [`Serve::absorb_bundle`].
+    Bundle,
+    /// Ask again in this many milliseconds: another request of this isolate is getting what this one needs.
+    Wait(u32),
     /// Answer.
     Reply(Reply),
 }
@@ -32,11 +45,60 @@ pub struct Serve<'a> {
     request: Result<Request, Refusal>,
     began_at: UnixMillis,
     live: Option<Load>,
+    has_looked: bool,
+    holds_look: bool,
+    wants_bundle: bool,
     kept: Option<Load>,
-    shard_tried: Option<PackId>,
+    taste: TasteRead,
+    waits: u32,
     reads: u32,
-    has_read: bool,
+    /// The lowest place that a value came from.
+    lowest: Option<Place>,
     log: Vec<String>,
+    keeps: Vec<Keep>,
+}
+
+/// The viewer's taste shard on its way.
+#[derive(Debug, Default)]
+struct TasteRead {
+    id: Option<PackId>,
+    next: Option<Place>,
+    shard: Option<Rc<NamedShard>>,
+}
+
+impl TasteRead {
+    fn begin(id: PackId) -> Self {
+        Self { id: Some(id), next: Some(Place::Store), shard: None }
+    }
+
+    /// Takes the shard from memory, where this or another request has left it.
+    fn recall(&mut self, memory: &mut Memory) {
+        self.shard = self.shard.take().or_else(|| memory.taste_shard(self.id?));
+    }
+
+    /// Where to read next, while it is not there.
+    fn wants(&self) -> Option<(Place, PackId)> {
+        if self.shard.is_some() { None } else { self.next.zip(self.id) }
+    }
+
+    fn fall(&mut self) {
+        self.next = if self.next == Some(Place::Store) { Some(Place::Cache) } else { None };
+    }
+
+    fn absorb(&mut self, id: PackId, value: Option<Vec<u8>>, memory: &mut Memory) -> Result<(), Damage> {
+        match value.map(|bytes| TasteShard::parse(bytes, id)).transpose() {
+            Ok(Some(shard)) => {
+                let shard = Rc::new((id, shard));
+                memory.keep_taste_shard(Rc::clone(&shard));
+                self.shard = Some(shard);
+                Ok(())
+            }
+            outcome => {
+                self.fall();
+                outcome.map(|_| ())
+            }
+        }
+    }
 }
 
 impl<'a> Serve<'a> {
@@ -49,11 +111,16 @@ impl<'a> Serve<'a> {
             request: Request::parse(&raw, config, now.plus(config.clock_offset_ms.saturating_neg())),
             began_at: now,
             live: None,
+            has_looked: false,
+            holds_look: false,
+            wants_bundle: true,
             kept: None,
-            shard_tried: None,
+            taste: TasteRead::default(),
+            waits: 0,
             reads: 0,
-            has_read: false,
+            lowest: None,
             log: Vec::new(),
+            keeps: Vec::new(),
         }
     }
 
@@ -66,101 +133,199 @@ impl<'a> Serve<'a> {
         if request.route == Route::Health {
             return Step::Reply(crate::reply::health(&request, &self.raw, self.config));
         }
-        if self.live.is_none() && memory.is_stale(now) {
-            self.live = Some(Load::live());
+        if self.live.is_none()
+            && let Some(wait) = self.begin_look(memory, now)
+        {
+            return wait;
         }
-        if let Some(keys) = self.live_reads(request.viewer.key(), memory) {
-            if memory.breaker.admit(now) {
-                return self.read(keys);
-            }
-            self.live = Some(Load::spent());
+        if let Some(step) = self.read_live(request.viewer.key(), memory, now) {
+            return step;
         }
+        if memory.current().is_none() && std::mem::take(&mut self.wants_bundle) {
+            return Step::Bundle;
+        }
+        self.end_look(memory, now);
         let Some(snapshot) = self.snapshot(&request, memory) else {
-            return match self.kept.as_ref().and_then(Load::wants) {
-                Some(key) if memory.breaker.admit(now) => self.read(vec![key]),
-                // The live manifest may have moved on in another isolate: one look decides.
-                _ if self.live.is_none() && memory.breaker.admit(now) => {
-                    self.live = Some(Load::live());
-                    self.read(vec![Key::Live])
-                }
-                _ if memory.current().is_none() && request.route == Route::Status => {
-                    let (raw, config, timing) = (&self.raw, self.config, self.timing(now));
-                    let mut reply =
-                        crate::reply::status_without_data(&request, raw, config, memory.breaker, timing, now);
-                    reply.log = std::mem::take(&mut self.log);
-                    Step::Reply(reply)
-                }
-                _ if memory.current().is_none() => self.refuse(&Refusal::NoData, now),
-                _ => self.refuse(&Refusal::CursorGone, now),
-            };
+            return self.without_snapshot(&request, memory, now);
         };
         // A list that began in the shared order goes on in it, whatever can be read by then.
         let is_shared = request.route.cursor().is_some_and(|cursor| !cursor.is_personal);
         let key = request.viewer.key().filter(|_| !is_shared);
         let shard_id = key.and_then(|key| snapshot.manifest.shard_of(key.0));
-        let shard = shard_id.and_then(|id| memory.taste_shard(id));
-        if let Some(id) = shard_id
-            && shard.is_none()
-            && self.shard_tried != Some(id)
-        {
-            self.shard_tried = Some(id);
-            if memory.breaker.admit(now) {
-                return self.read(vec![Key::Pack(Kind::Tastes, id)]);
+        if let Some(id) = shard_id {
+            if self.taste.id != Some(id) {
+                self.taste = TasteRead::begin(id);
+            }
+            if let Some(step) = self.read_shard(memory, now) {
+                return step;
             }
         }
-        self.answer(&request, &snapshot, shard.as_deref(), memory, now)
+        let shard = self.taste.shard.clone().filter(|shard| Some(shard.0) == shard_id);
+        self.answer(&request, &snapshot, shard.as_deref(), shard_id.is_some(), memory, now)
     }
 
     /// Takes in what was read, at `now`.
     pub fn absorb(&mut self, fetched: Vec<Fetched>, memory: &mut Memory, now: UnixMillis) {
-        for Fetched { key, value } in fetched {
+        for Fetched { place, key, value } in fetched {
+            report(place, value.is_ok(), memory, now);
+            let load =
+                [&mut self.live, &mut self.kept].into_iter().flatten().find(|load| load.wants() == Some((place, key)));
             let value = match value {
-                Ok(value) => {
-                    memory.breaker.succeeded();
-                    self.has_read |= value.is_some();
-                    value
-                }
+                Ok(value) => value,
                 Err(failure) => {
-                    memory.breaker.failed(now);
-                    self.log.push(format!("reading {key}: {failure:?}"));
-                    self.give_up(key);
+                    self.log.push(format!("reading {key} from {place:?}: {failure:?}"));
+                    match load {
+                        Some(load) => load.fall(memory),
+                        None => self.taste.fall(),
+                    }
                     continue;
                 }
             };
-            let outcome =
-                match [&mut self.live, &mut self.kept].into_iter().flatten().find(|load| load.wants() == Some(key)) {
-                    Some(load) => load.absorb(value, memory, now),
-                    None => absorb_shard(key, value, memory),
-                };
+            if value.is_some() && self.lowest != Some(Place::Cache) {
+                self.lowest = Some(place);
+            }
+            let outcome = match (load, key) {
+                (Some(load), _) => {
+                    let outcome = load.absorb(value, memory, now);
+                    self.keeps.append(&mut load.take_keeps());
+                    outcome
+                }
+                (None, Key::Pack(Kind::Tastes, id)) if self.taste.wants() == Some((place, id)) => {
+                    let outcome = self.taste.absorb(id, value, memory);
+                    if place == Place::Store {
+                        self.keeps.extend(self.taste.shard.clone().map(Keep::Shard));
+                    }
+                    outcome
+                }
+                _ => Ok(()),
+            };
             if let Err(damage) = outcome {
-                self.log.push(format!("{key}: {damage}"));
+                self.log.push(format!("{key} from {place:?}: {damage}"));
             }
         }
     }
 
-    fn give_up(&mut self, key: Key) {
-        for load in [&mut self.live, &mut self.kept] {
-            if load.as_ref().is_some_and(|load| load.wants() == Some(key)) {
-                *load = Some(Load::spent());
+    /// Takes in the bytes that were bundled with the Worker, at `now`.
+    pub fn absorb_bundle(&mut self, bytes: Option<&[u8]>, memory: &mut Memory, now: UnixMillis) {
+        match bytes.filter(|bytes| !bytes.is_empty()).map(bundle::parse).transpose() {
+            Ok(Some((manifest, board))) if memory.current().is_none() => {
+                memory.adopt(Snapshot { manifest: Rc::new(manifest), board: Rc::new(board) }, Origin::Bundle, now);
+            }
+            Ok(_) => {}
+            Err(damage) => self.log.push(format!("the bundled snapshot: {damage}")),
+        }
+    }
+
+    /// What the store gave, whole, for the data centre's cache.
+    pub fn take_keeps(&mut self) -> Vec<Keep> {
+        std::mem::take(&mut self.keeps)
+    }
+
+    /// Decides whether this request looks for the live snapshot. A cold isolate's requests wait for the one of them that does.
+    fn begin_look(&mut self, memory: &mut Memory, now: UnixMillis) -> Option<Step> {
+        let is_cold = memory.current().is_none();
+        // While the store is down, those who have something to stand on leave the probes to the background.
+        let is_due = is_cold || (memory.is_stale(now) && !memory.store.is_open());
+        if is_due && memory.take_look(now) {
+            self.holds_look = true;
+        } else if is_cold {
+            if self.time_left_ms(Place::Store, now).is_some()
+                && let Some(wait) = self.wait()
+            {
+                return Some(wait);
+            }
+            // Whoever looks is slow or lost.
+        } else {
+            self.live = Some(Load::spent());
+            return None;
+        }
+        self.has_looked = true;
+        self.live = Some(Load::live());
+        None
+    }
+
+    fn end_look(&mut self, memory: &mut Memory, now: UnixMillis) {
+        if std::mem::take(&mut self.holds_look) && memory.is_stale(now) {
+            memory.look_failed(now);
+        }
+    }
+
+    /// The next reads of the live snapshot, with the taste shard that its manifest names for the viewer in the same round.
+    fn read_live(&mut self, viewer: Option<UserKey>, memory: &mut Memory, now: UnixMillis) -> Option<Step> {
+        let read = self.next_read(|serve| &mut serve.live, memory, now)?;
+        let manifest = self.live.as_ref().and_then(Load::manifest);
+        let shard = viewer.zip(manifest).and_then(|(key, manifest)| manifest.shard_of(key.0));
+        let mut reads = vec![read];
+        if let Some(id) = shard.filter(|_| read.place == Place::Store) {
+            self.taste = TasteRead::begin(id);
+            self.taste.recall(memory);
+            let until = now.plus(read.limit_ms.into());
+            if self.taste.wants().is_some() && memory.take_shard_lease(id, now, until) {
+                reads.push(Read { key: Key::Pack(Kind::Tastes, id), ..read });
+            }
+        }
+        Some(self.read(reads))
+    }
+
+    /// The next read of a load, falling past places that may not be asked now.
+    fn next_read(
+        &mut self,
+        load: impl Fn(&mut Self) -> &mut Option<Load>,
+        memory: &mut Memory,
+        now: UnixMillis,
+    ) -> Option<Read> {
+        loop {
+            let (place, key) = load(self).as_ref().and_then(Load::wants)?;
+            if let Some(limit_ms) = self.time_left_ms(place, now).filter(|_| breaker(place, memory).admit(now)) {
+                return Some(Read { place, key, limit_ms });
+            }
+            if let Some(load) = load(self) {
+                load.fall(memory);
             }
         }
     }
 
-    /// What the live snapshot's load wants, with the taste shard that its manifest names for the viewer in the same round.
-    fn live_reads(&mut self, viewer: Option<UserKey>, memory: &mut Memory) -> Option<Vec<Key>> {
-        let load = self.live.as_ref()?;
-        let mut keys = vec![load.wants()?];
-        let shard = viewer.zip(load.manifest()).and_then(|(key, manifest)| manifest.shard_of(key.0));
-        if let Some(id) = shard.filter(|id| memory.taste_shard(*id).is_none()) {
-            self.shard_tried = Some(id);
-            keys.push(Key::Pack(Kind::Tastes, id));
-        }
-        Some(keys)
+    /// How long a read in `place` may take from `now` on. The store leaves the cache a quarter of the request's time.
+    fn time_left_ms(&self, place: Place, now: UnixMillis) -> Option<u32> {
+        let limit = self.config.read_limit_ms;
+        let share = if place == Place::Store { limit.saturating_sub(limit / 4) } else { limit };
+        let left = i64::from(share).saturating_sub(now.since(self.began_at).max(0));
+        u32::try_from(left).ok().filter(|_| left >= MIN_READ_MS)
     }
 
-    fn read(&mut self, keys: Vec<Key>) -> Step {
-        self.reads = self.reads.saturating_add(u32::try_from(keys.len()).unwrap_or(u32::MAX));
-        Step::Read(keys)
+    /// The next read of the viewer's taste shard. Requests that want the same one wait for the one of them that reads it.
+    fn read_shard(&mut self, memory: &mut Memory, now: UnixMillis) -> Option<Step> {
+        loop {
+            self.taste.recall(memory);
+            let (place, id) = self.taste.wants()?;
+            let key = Key::Pack(Kind::Tastes, id);
+            if let Some(limit_ms) = self.time_left_ms(place, now)
+                && !breaker(place, memory).is_open()
+            {
+                let is_mine = place == Place::Cache || memory.take_shard_lease(id, now, now.plus(limit_ms.into()));
+                if is_mine && breaker(place, memory).admit_refill(now) {
+                    return Some(self.read(vec![Read { place, key, limit_ms }]));
+                }
+                if is_mine {
+                    memory.end_shard_lease(id);
+                } else if let Some(wait) = self.wait() {
+                    return Some(wait);
+                }
+            }
+            self.taste.fall();
+        }
+    }
+
+    fn wait(&mut self) -> Option<Step> {
+        (self.waits < self.config.read_limit_ms / WAIT_MS).then(|| {
+            self.waits = self.waits.saturating_add(1);
+            Step::Wait(WAIT_MS)
+        })
+    }
+
+    fn read(&mut self, reads: Vec<Read>) -> Step {
+        self.reads = self.reads.saturating_add(u32::try_from(reads.len()).unwrap_or(u32::MAX));
+        Step::Read(reads)
     }
 
     /// The snapshot to answer from: a cursor's own, or the current one. Where it is one that was live before and is not remembered, its
@@ -181,6 +346,33 @@ impl<'a> Serve<'a> {
         None
     }
 
+    /// Goes on where the snapshot to answer from is not remembered: there is none at all, or not the cursor's.
+    fn without_snapshot(&mut self, request: &Request, memory: &mut Memory, now: UnixMillis) -> Step {
+        if let Some(read) = self.next_read(|serve| &mut serve.kept, memory, now) {
+            return self.read(vec![read]);
+        }
+        let Some(current) = memory.current().cloned() else {
+            if request.route != Route::Status {
+                return self.refuse(&Refusal::NoData, now);
+            }
+            let timing = self.timing(now);
+            let mut reply = crate::reply::status_without_data(request, &self.raw, self.config, memory, timing, now);
+            reply.log = std::mem::take(&mut self.log);
+            return Step::Reply(reply);
+        };
+        // The live manifest may have moved on in another isolate: one look decides, where the last was not just now.
+        if !self.has_looked && memory.seen_before(now.plus(-SECOND_MS)) {
+            self.has_looked = true;
+            self.live = Some(Load::live());
+            return self.next(memory, now);
+        }
+        // Gone for good, as the store says, or only out of reach?
+        if self.kept.is_none() && self.has_looked && !memory.seen_before(self.began_at) {
+            return self.refuse(&Refusal::CursorGone, now);
+        }
+        self.reply(request, &current, None, true, memory, now)
+    }
+
     fn timing(&self, now: UnixMillis) -> Timing {
         Timing { reads: self.reads, ms: now.since(self.began_at) }
     }
@@ -195,29 +387,44 @@ impl<'a> Serve<'a> {
         &mut self,
         request: &Request,
         snapshot: &Snapshot,
-        shard: Option<&(PackId, TasteShard)>,
+        shard: Option<&NamedShard>,
+        has_shard: bool,
         memory: &mut Memory,
         now: UnixMillis,
     ) -> Step {
         let record = request.viewer.key().zip(shard).and_then(|(key, shard)| {
             let fits = shard.1.widths().vocabulary == snapshot.board.vocabulary();
-            shard.1.find(key.0).filter(|_| fits).map(|record| (record, shard.1.widths()))
+            shard
+                .1
+                .find(key.0)
+                .filter(|_| fits)
+                .map(|record| Taste::cut(record, shard.1.widths()))
+                .zip(shard.1.find(key.0))
         });
-        if record.is_none() && request.route.cursor().is_some_and(|cursor| cursor.is_personal) {
-            // Going on in another order would repeat and skip.
+        let is_cut = record.is_none() && request.route.cursor().is_some_and(|cursor| cursor.is_personal);
+        if is_cut && (!has_shard || shard.is_some()) {
+            // The tastes that the list is ordered by are no more. Going on in another order would repeat and skip.
             return self.refuse(&Refusal::CursorGone, now);
         }
+        self.reply(request, snapshot, record, is_cut, memory, now)
+    }
+
+    /// The answer; `is_cut` where the page that is asked for can't be had now.
+    fn reply(
+        &mut self,
+        request: &Request,
+        snapshot: &Snapshot,
+        taste: Option<(Taste<'_>, &[u8])>,
+        is_cut: bool,
+        memory: &mut Memory,
+        now: UnixMillis,
+    ) -> Step {
         let view = View {
             board: &snapshot.board,
-            taste: record.map(|(record, widths)| Taste::cut(record, widths)),
+            taste: taste.map(|(taste, _)| taste),
             now: request.as_of.unwrap_or(now),
-        };
-        let rung = if memory.is_stale(now) {
-            Rung::Stale
-        } else if self.has_read {
-            Rung::Kv
-        } else {
-            Rung::Isolate
+            // The clock, not the time of a preview: how old the schedule is does not depend on what is asked of it.
+            trusts_verdicts: crate::surface::trusts_verdicts(snapshot.manifest.built_at(), now),
         };
         let facts = crate::reply::Facts {
             request,
@@ -225,54 +432,90 @@ impl<'a> Serve<'a> {
             config: self.config,
             manifest: &snapshot.manifest,
             view,
-            taste_record: record.map(|(record, _)| record),
-            rung,
-            breaker: memory.breaker,
+            taste_record: taste.map(|(_, record)| record),
+            rung: self.rung(memory, now),
+            is_cut,
+            memory,
             timing: self.timing(now),
             now,
         };
         let mut reply = crate::reply::answer(&facts);
         reply.log = std::mem::take(&mut self.log);
-        reply.wants_refresh = memory.take_refresh(now);
+        reply.wants_refresh = memory.take_look(now);
         Step::Reply(reply)
+    }
+
+    fn rung(&self, memory: &Memory, now: UnixMillis) -> Rung {
+        match memory.origin() {
+            Origin::Bundle => Rung::Bundle,
+            Origin::Cache => Rung::Cache,
+            Origin::Live if memory.is_stale(now) => Rung::Stale,
+            Origin::Live => match self.lowest {
+                Some(Place::Cache) => Rung::Cache,
+                Some(Place::Store) => Rung::Kv,
+                None => Rung::Isolate,
+            },
+        }
     }
 }
 
-fn absorb_shard(key: Key, value: Option<Vec<u8>>, memory: &mut Memory) -> Result<(), crate::pack::Damage> {
-    if let (Key::Pack(Kind::Tastes, id), Some(bytes)) = (key, value) {
-        memory.keep_taste_shard(id, TasteShard::parse(bytes, id)?);
+fn breaker(place: Place, memory: &mut Memory) -> &mut crate::breaker::Breaker {
+    match place {
+        Place::Store => &mut memory.store,
+        Place::Cache => &mut memory.cache,
     }
-    Ok(())
+}
+
+fn report(place: Place, is_ok: bool, memory: &mut Memory, now: UnixMillis) {
+    let breaker = breaker(place, memory);
+    if is_ok { breaker.succeeded(now) } else { breaker.failed(now) }
 }
 
 /// Looks the live manifest up in the background, so that no request waits for it.
 #[derive(Debug)]
-pub struct Refresh(Load);
+pub struct Refresh {
+    load: Load,
+    limit_ms: u32,
+    is_ended: bool,
+}
 
 impl Refresh {
-    /// A refresh whose lease [`Memory::take_refresh`] gave.
-    pub fn begin() -> Self {
-        Self(Load::live())
+    /// A refresh whose lease [`Memory::take_look`] gave; each of its reads may take `limit_ms`.
+    pub fn begin(limit_ms: u32) -> Self {
+        Self { load: Load::live(), limit_ms, is_ended: false }
     }
 
-    /// The key to read next, or `None` when it is done.
-    pub fn next(&mut self, memory: &mut Memory, now: UnixMillis) -> Option<Key> {
-        self.0.wants().filter(|_| memory.breaker.admit(now))
+    /// The read to make next, or `None` when it is done.
+    pub fn next(&mut self, memory: &mut Memory, now: UnixMillis) -> Option<Read> {
+        while let Some((place, key)) = self.load.wants() {
+            if breaker(place, memory).admit(now) {
+                return Some(Read { place, key, limit_ms: self.limit_ms });
+            }
+            self.load.fall(memory);
+        }
+        if !std::mem::replace(&mut self.is_ended, true) && !self.load.is_found() {
+            memory.look_failed(now);
+        }
+        None
     }
 
     /// Takes in what was read, and returns what is worth logging.
     pub fn absorb(&mut self, fetched: Fetched, memory: &mut Memory, now: UnixMillis) -> Option<String> {
-        let Fetched { key, value } = fetched;
+        let Fetched { place, key, value } = fetched;
+        report(place, value.is_ok(), memory, now);
         match value {
             Ok(value) => {
-                memory.breaker.succeeded();
-                self.0.absorb(value, memory, now).err().map(|damage| format!("{key}: {damage}"))
+                self.load.absorb(value, memory, now).err().map(|damage| format!("{key} from {place:?}: {damage}"))
             }
             Err(failure) => {
-                memory.breaker.failed(now);
-                self.0 = Load::spent();
-                Some(format!("refreshing {key}: {failure:?}"))
+                self.load.fall(memory);
+                Some(format!("refreshing {key} from {place:?}: {failure:?}"))
             }
         }
+    }
+
+    /// What the store gave, whole, for the data centre's cache.
+    pub fn take_keeps(&mut self) -> Vec<Keep> {
+        self.load.take_keeps()
     }
 }

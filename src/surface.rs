@@ -5,9 +5,18 @@ pub mod live;
 pub mod new;
 pub mod tabs;
 
-use crate::pack::board::{Board, Product, Slot};
+use crate::pack::board::{Board, Product, Slot, VerdictKind};
 use crate::pack::taste::Taste;
-use crate::time::UnixMillis;
+use crate::time::{DAY_MS, HOUR_MS, UnixMillis};
+
+/// Past this age of a snapshot nothing counts as new any more: what the schedule gained since may have been broadcast already. A snapshot
+/// is built at least once a day; this leaves room for one that failed.
+pub const MAX_VERDICT_AGE_MS: i64 = 48 * HOUR_MS;
+
+/// Whether verdicts of a snapshot that was built at `built_at` may still call a product new at `now`.
+pub fn trusts_verdicts(built_at: UnixMillis, now: UnixMillis) -> bool {
+    now.since(built_at) <= MAX_VERDICT_AGE_MS
+}
 
 /// Everything that a surface is made from.
 #[derive(Clone, Copy, Debug)]
@@ -18,13 +27,25 @@ pub struct View<'a> {
     pub taste: Option<Taste<'a>>,
     /// The time that decides what is on air and what is over.
     pub now: UnixMillis,
+    /// Whether the verdicts are recent enough to call a product new.
+    pub trusts_verdicts: bool,
 }
 
 /// Appends a product's JSON object without its closing brace: head, verdict and whether it is on air.
-fn write_product(product: &Product<'_>, on_air: bool, now: UnixMillis, out: &mut Vec<u8>) {
+fn write_product(view: &View<'_>, product: &Product<'_>, on_air: bool, out: &mut Vec<u8>) {
+    let is_before_first_end = view.now < product.first_ends_at();
     out.extend_from_slice(product.head_json());
     out.extend_from_slice(b",\"verdict\":");
-    out.extend_from_slice(product.verdict_json(now < product.first_ends_at()));
+    if !view.trusts_verdicts && is_before_first_end && product.verdict() == VerdictKind::New {
+        let days = view.board.built_at().since(view.board.history_from()).div_euclid(DAY_MS).max(0);
+        let outdated = format!(
+            "{{\"kind\":\"unknown\",\"evidence\":{{\"reason\":\"outdated\",\"text\":\"편성 자료가 오래되어 첫 방송인지 알 수 없음\",\
+             \"history_days\":{days},\"shop_history_days\":{days},\"review_count\":null,\"earlier\":null}}}}"
+        );
+        out.extend_from_slice(outdated.as_bytes());
+    } else {
+        out.extend_from_slice(product.verdict_json(is_before_first_end));
+    }
     out.extend_from_slice(if on_air { b",\"on_air\":true" } else { b",\"on_air\":false" });
 }
 

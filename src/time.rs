@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, FixedOffset, TimeZone, Timelike, Utc};
+use chrono::{DateTime, Datelike as _, Timelike as _};
 
 /// Milliseconds in a second.
 pub const SECOND_MS: i64 = 1_000;
@@ -73,13 +73,13 @@ impl UnixMillis {
 
 impl fmt::Display for UnixMillis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kst = FixedOffset::east_opt(9 * 3600).and_then(|offset| {
-            let utc: DateTime<Utc> = DateTime::from_timestamp_millis(self.0)?;
-            let local = offset.from_utc_datetime(&utc.naive_utc());
-            Some(local.with_nanosecond(0).unwrap_or(local))
-        });
-        match kst {
-            Some(at) => write!(f, "{}", at.format("%Y-%m-%dT%H:%M:%S%:z")),
+        // The fields one by one: chrono's own formatting is far larger than this.
+        match DateTime::from_timestamp_millis(self.0.saturating_add(KST_OFFSET_MS)) {
+            Some(at) => {
+                let (date, time) = (at.date_naive(), at.time());
+                write!(f, "{:04}-{:02}-{:02}T", date.year(), date.month(), date.day())?;
+                write!(f, "{:02}:{:02}:{:02}+09:00", time.hour(), time.minute(), time.second())
+            }
             None => write!(f, "{} ms", self.0),
         }
     }

@@ -71,6 +71,10 @@ pub(crate) enum Command {
     Build(Build),
     /// Make a snapshot live.
     Publish(Publish),
+    /// Bundle a snapshot with the Worker, for when no store answers.
+    ///
+    /// Writes the snapshot's manifest and board, without anybody's tastes, to one file that is deployed with the Worker's script.
+    Bundle(Bundle),
     /// Show a snapshot, or a product or a user in it.
     Inspect(Inspect),
     /// Measure what is decided against labels.
@@ -248,6 +252,15 @@ pub(crate) struct Publish {
     /// The folder of wrangler.toml.
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     pub(crate) project: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bundle {
+    /// The folder of the snapshot.
+    pub(crate) snapshot: PathBuf,
+    /// The file to write, `build/snapshot.bundle` for the Worker that is built.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
 }
 
 #[derive(Debug, Args)]

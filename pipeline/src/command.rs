@@ -62,6 +62,7 @@ fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             print(format, &runtime.block_on(build::build(&options, build.now.unwrap_or_else(clock)))?)
         }
+        Command::Bundle(bundle) => print(format, &publish::bundle(&Snapshot::at(&bundle.snapshot), &bundle.output)?),
         Command::Publish(publish) => {
             let mut store = LocalKv::open(&publish.project, &publish.local)?;
             print(format, &publish::publish(&Snapshot::at(&publish.snapshot), &mut store, progress)?)

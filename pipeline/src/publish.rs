@@ -2,6 +2,7 @@
 //!
 //! A publish that is cut short leaves packs that nothing names yet, and the store live as it was.
 
+mod bundle;
 mod local;
 
 use std::collections::BTreeSet;
@@ -14,6 +15,7 @@ use sinsang::pack::manifest::{Manifest, Previous};
 use sinsang::pack::taste::TasteShard;
 use sinsang::pack::{Damage, Kind, PackId, TooLarge};
 
+pub use bundle::{BundleError, BundleReport, bundle};
 pub use local::{LocalKv, LocalKvError};
 
 use crate::progress::{Progress, Unit};
@@ -283,6 +285,76 @@ mod tests {
             assert_eq!(kept, [first.manifest().unwrap().snapshot()]);
             assert!(publish(&second, &mut store, Progress::hidden()).unwrap().was_live);
         }
+    }
+
+    /// Two publishers take turns at every write, each as far along as the other lets it be.
+    #[test]
+    fn of_two_publishers_at_once_one_is_live_in_the_end_and_all_that_its_manifest_names_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let [before, one, other] = [1, 2, 3].map(|at| snapshot(&folder.path().join(at.to_string()), at));
+        let mut store = Shelf { writes_left: 100, ..Shelf::default() };
+        publish(&before, &mut store, Progress::hidden()).unwrap();
+        for cut in 0..4 {
+            let mut store = Shelf { values: store.values.clone(), writes_left: cut, ..Shelf::default() };
+            // The first is held up in the middle of its writes; the second goes through; then the first goes on from the start.
+            let held_up = publish(&one, &mut store, Progress::hidden());
+            store.writes_left = 100;
+            publish(&other, &mut store, Progress::hidden()).unwrap();
+            assert_eq!(live_of(&store).snapshot(), other.manifest().unwrap().snapshot());
+            whole(&store);
+            if held_up.is_err() {
+                publish(&one, &mut store, Progress::hidden()).unwrap();
+                whole(&store);
+                let history: Vec<_> = live_of(&store).previous().map(|previous| previous.snapshot).collect();
+                assert!(history.contains(&other.manifest().unwrap().snapshot()), "neither is lost to those who page");
+            }
+        }
+    }
+
+    fn live_of(store: &Shelf) -> Manifest {
+        Manifest::parse(store.values[&Key::Live.to_string()].clone()).unwrap()
+    }
+
+    /// Everything that the live manifest names, and each manifest before it, can be read by the edge's own reader.
+    fn whole(store: &Shelf) {
+        let live = live_of(store);
+        let previous = live.previous().map(|previous| Key::Pack(Kind::Manifest, previous.manifest));
+        for key in packs(&live).chain(previous) {
+            parse(key, store.values[&key.to_string()].clone()).unwrap();
+        }
+    }
+
+    #[test]
+    fn publishing_a_snapshot_again_rolls_back_to_it_and_keeps_the_one_that_was_live() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = snapshot(&folder.path().join("first"), 1);
+        let second = snapshot(&folder.path().join("second"), 2);
+        let mut store = Shelf { writes_left: 100, ..Shelf::default() };
+        for next in [&first, &second, &first] {
+            publish(next, &mut store, Progress::hidden()).unwrap();
+            whole(&store);
+        }
+        assert_eq!(live_of(&store).snapshot(), first.manifest().unwrap().snapshot());
+        let kept: Vec<_> = live_of(&store).previous().map(|previous| previous.snapshot).collect();
+        assert_eq!(kept, [second.manifest().unwrap().snapshot()]);
+    }
+
+    #[test]
+    fn a_bundle_is_whole_or_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = snapshot(&folder.path().join("first"), 1);
+        let file = folder.path().join("snapshot.bundle");
+        let report = bundle(&source, &file).unwrap();
+        let bytes = std::fs::read(&file).unwrap();
+        assert_eq!(report.bytes, bytes.len());
+        let (manifest, board) = sinsang::pack::bundle::parse(&bytes).unwrap();
+        assert_eq!((manifest.id(), board.id()), (source.manifest().unwrap().id(), manifest.board()));
+        for cut in 0..bytes.len() {
+            assert!(sinsang::pack::bundle::parse(&bytes[..cut]).is_err(), "cut to {cut}");
+        }
+        std::fs::remove_file(source.file(Key::Pack(Kind::Board, board.id()))).unwrap();
+        bundle(&source, &file).unwrap_err();
+        assert_eq!(std::fs::read(&file).unwrap(), bytes, "the one before stays");
     }
 
     #[test]

@@ -1,17 +1,23 @@
-//! What outlives a request in an isolate: its memory and its configuration.
+//! What outlives a request in an isolate: its memory and its configuration; and what was deployed with it.
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
+use js_sys::{Math, Reflect, Uint8Array};
 use worker::Env;
+use worker::wasm_bindgen::JsCast as _;
 
 use crate::auth::Verifier;
 use crate::memory::Memory;
-use crate::request::Config;
+use crate::request::{Config, DEFAULT_READ_LIMIT_MS};
 use crate::viewer::UserHasher;
 
+/// The longest read limit that a configuration may ask for, in milliseconds.
+const MAX_READ_LIMIT_MS: u32 = 30_000;
+
 thread_local! {
-    static MEMORY: RefCell<Memory> = RefCell::default();
+    static MEMORY: RefCell<Memory> = RefCell::new(Memory::seeded(seed()));
+    static HAS_LIMITER: OnceCell<bool> = const { OnceCell::new() };
     static CONFIG: OnceCell<Rc<Config>> = const { OnceCell::new() };
 }
 
@@ -19,8 +25,37 @@ thread_local! {
 /// an empty memory rather than panicking.
 pub(super) fn with_memory<T>(act: impl FnOnce(&mut Memory) -> T) -> T {
     MEMORY.with(|cell| match cell.try_borrow_mut() {
-        Ok(mut memory) => act(&mut memory),
+        Ok(mut memory) => {
+            memory.wasm_bytes = wasm_bytes();
+            act(&mut memory)
+        }
         Err(_) => act(&mut Memory::default()),
+    })
+}
+
+/// What sets this isolate's waits apart from those of others.
+fn seed() -> u64 {
+    Math::random().to_bits()
+}
+
+/// The bytes that `scripts/worker.sh` bundles with the Worker; empty or none where there is no snapshot yet.
+pub(super) fn bundle() -> Option<Vec<u8>> {
+    let bytes = Reflect::get(&js_sys::global(), &"SINSANG_BUNDLE".into()).ok()?;
+    bytes.is_instance_of::<js_sys::ArrayBuffer>().then(|| Uint8Array::new(&bytes).to_vec())
+}
+
+/// Bytes of Wasm memory, which never shrinks.
+fn wasm_bytes() -> usize {
+    const PAGE_BYTES: usize = 64 * 1024;
+    std::arch::wasm32::memory_size::<0>().saturating_mul(PAGE_BYTES)
+}
+
+/// Whether a rate limiter is bound.
+pub(super) fn has_limiter(env: &Env) -> bool {
+    HAS_LIMITER.with(|cell| {
+        *cell.get_or_init(|| {
+            Reflect::get(env.as_ref(), &super::limiter::BINDING.into()).is_ok_and(|binding| binding.is_object())
+        })
     })
 }
 
@@ -32,9 +67,15 @@ pub(super) fn config(env: &Env) -> Rc<Config> {
 fn read(env: &Env) -> Config {
     let var = |name: &str| env.var(name).ok().map(|value| value.to_string()).filter(|value| !value.is_empty());
     let verifier = var("USER_KEY").and_then(|secret| UserHasher::new(secret.as_bytes())).and_then(|users| {
-        let (hs256, es256) = (var("JWT_HS256_KEY"), var("JWT_ES256_PUBLIC_KEY"));
+        let hs256 = ["JWT_HS256_KEY", "JWT_HS256_KEY_OTHER"].map(|name| var(name).unwrap_or_default());
+        let es256 = ["JWT_ES256_PUBLIC_KEY", "JWT_ES256_PUBLIC_KEY_OTHER"].map(|name| var(name).unwrap_or_default());
         let audience = var("JWT_AUDIENCE").unwrap_or_default();
-        let verifier = Verifier::new(hs256.as_deref(), es256.as_deref(), audience, users);
+        let verifier = Verifier::new(
+            &hs256.each_ref().map(String::as_str),
+            &es256.each_ref().map(String::as_str),
+            audience,
+            users,
+        );
         verifier.inspect_err(|bad| worker::console_error!("configuration: {bad:?}; every token is refused")).ok()
     });
     let origins = var("CORS_ORIGINS").unwrap_or_default();
@@ -48,5 +89,9 @@ fn read(env: &Env) -> Config {
         verifier,
         preview_secret: var("PREVIEW_SECRET"),
         clock_offset_ms: var("CLOCK_OFFSET_MS").and_then(|text| text.parse().ok()).unwrap_or(0),
+        read_limit_ms: var("READ_LIMIT_MS")
+            .and_then(|text| text.parse().ok())
+            .filter(|limit| (1..=MAX_READ_LIMIT_MS).contains(limit))
+            .unwrap_or(DEFAULT_READ_LIMIT_MS),
     }
 }

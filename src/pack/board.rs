@@ -150,7 +150,7 @@ impl Board {
         ensure(spans_fit(&self.products, &[8, 16, 24]), PRODUCTS)?;
         for index in 0..self.products.count {
             let product = self.product(index);
-            let ascending = index == 0 || self.product(index - 1).id() < product.id();
+            let ascending = index == 0 || self.product(index.saturating_sub(1)).id() < product.id();
             let category_exists = product.category().is_none_or(|category| category < self.categories.count);
             let (start, count) = product.slot_range();
             let slots_exist = start.checked_add(count).is_some_and(|end| end <= self.product_slots.count);
@@ -159,7 +159,7 @@ impl Board {
         ensure(spans_fit(&self.slots, &[16]), SLOTS)?;
         for index in 0..self.slots.count {
             let slot = self.slot(index);
-            let ascending = index == 0 || self.slot(index - 1).starts_at() <= slot.starts_at();
+            let ascending = index == 0 || self.slot(index.saturating_sub(1)).starts_at() <= slot.starts_at();
             let exists = slot.product() < self.products.count && slot.channel() < self.channels.count;
             let lasts =
                 slot.starts_at() < slot.ends_at() && slot.ends_at().since(slot.starts_at()) <= self.longest_slot_ms();
@@ -170,7 +170,7 @@ impl Board {
         };
         ensure(indexes_exist(&self.product_slots, self.slots.count), PRODUCT_SLOTS)?;
         ensure(indexes_exist(&self.candidates, self.products.count), CANDIDATES)?;
-        ensure((1..self.times.count).all(|index| self.time(index - 1) < self.time(index)), TIMES)
+        ensure((1..self.times.count).all(|index| self.time(index.saturating_sub(1)) < self.time(index)), TIMES)
     }
 
     /// The pack's name.
@@ -236,7 +236,7 @@ impl Board {
     pub fn published_weights(&self) -> Weights {
         let row = |index: usize| {
             let record = self.pack.record(&self.weights, index);
-            let at = |field: usize| i32::from_le_bytes(array_at(record, field * 4));
+            let at = |field: usize| i32::from_le_bytes(array_at(record, field.saturating_mul(4)));
             SurfaceWeights {
                 taste: at(0),
                 channel: at(1),
@@ -314,9 +314,9 @@ impl Board {
     pub fn find_product(&self, id: u64) -> Option<usize> {
         let (mut low, mut high) = (0, self.products.count);
         while low < high {
-            let middle = low + (high - low) / 2;
+            let middle = low.midpoint(high);
             match self.product(middle).id().cmp(&id) {
-                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Less => low = middle.saturating_add(1),
                 std::cmp::Ordering::Greater => high = middle,
                 std::cmp::Ordering::Equal => return Some(middle),
             }
@@ -351,8 +351,8 @@ impl Board {
     fn first_slot_after(&self, at: UnixMillis) -> usize {
         let (mut low, mut high) = (0, self.slots.count);
         while low < high {
-            let middle = low + (high - low) / 2;
-            if self.slot(middle).starts_at() <= at { low = middle + 1 } else { high = middle }
+            let middle = low.midpoint(high);
+            if self.slot(middle).starts_at() <= at { low = middle.saturating_add(1) } else { high = middle }
         }
         low
     }
@@ -365,8 +365,8 @@ impl Board {
     pub fn boundaries(&self, now: UnixMillis) -> (Option<UnixMillis>, Option<UnixMillis>) {
         let (mut low, mut high) = (0, self.times.count);
         while low < high {
-            let middle = low + (high - low) / 2;
-            if self.time(middle) <= now { low = middle + 1 } else { high = middle }
+            let middle = low.midpoint(high);
+            if self.time(middle) <= now { low = middle.saturating_add(1) } else { high = middle }
         }
         (low.checked_sub(1).map(|index| self.time(index)), (low < self.times.count).then(|| self.time(low)))
     }

@@ -133,6 +133,11 @@ impl Manifest {
         self.pack.id()
     }
 
+    /// The manifest's bytes, as published.
+    pub fn bytes(&self) -> &[u8] {
+        self.pack.bytes()
+    }
+
     /// The snapshot it describes.
     pub fn snapshot(&self) -> SnapshotId {
         SnapshotId(u64_at(self.pack.record(&self.meta, 0), 0))

@@ -102,7 +102,7 @@ impl TasteShard {
             return Err(Damage::Inconsistent(RECORDS));
         }
         let shard = Self { pack, keys, records, widths };
-        let sorted = (1..shard.keys.count).all(|index| shard.key(index - 1) < shard.key(index));
+        let sorted = (1..shard.keys.count).all(|index| shard.key(index.saturating_sub(1)) < shard.key(index));
         if sorted { Ok(shard) } else { Err(Damage::Inconsistent(KEYS)) }
     }
 
@@ -126,6 +126,11 @@ impl TasteShard {
         self.pack.bytes().len()
     }
 
+    /// The pack underneath.
+    pub fn pack(&self) -> &Pack {
+        &self.pack
+    }
+
     /// The key of the user at `index`, 0 past the end.
     pub fn key(&self, index: usize) -> u64 {
         u64_at(self.pack.record(&self.keys, index), 0)
@@ -135,9 +140,9 @@ impl TasteShard {
     pub fn find(&self, key: u64) -> Option<&[u8]> {
         let (mut low, mut high) = (0, self.keys.count);
         while low < high {
-            let middle = low + (high - low) / 2;
+            let middle = low.midpoint(high);
             match self.key(middle).cmp(&key) {
-                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Less => low = middle.saturating_add(1),
                 std::cmp::Ordering::Greater => high = middle,
                 std::cmp::Ordering::Equal => return Some(self.pack.record(&self.records, middle)),
             }

@@ -34,7 +34,7 @@ pub fn write_items(view: &View<'_>, out: &mut Vec<u8>) {
     write_array(order(view), out, |index, out| {
         let slot = view.board.slot(index);
         let product = view.board.product(slot.product());
-        write_product(&product, true, view.now, out);
+        write_product(view, &product, true, out);
         out.extend_from_slice(b",\"broadcast\":");
         write_broadcast(&slot, view.now, out);
         out.push(b'}');

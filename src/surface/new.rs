@@ -84,7 +84,7 @@ pub fn page(view: &View<'_>, selection: &Selection) -> Page {
     let ended = list.iter().filter(|entry| board.product(entry.3).first_ends_at() <= view.now).count();
     let needed = wanted.saturating_add(ended);
     if needed > 0 && needed < total {
-        list.select_nth_unstable(needed - 1);
+        list.select_nth_unstable(needed.saturating_sub(1));
         list.truncate(needed);
     }
     list.sort_unstable();
@@ -132,7 +132,7 @@ pub fn write_items(view: &View<'_>, page: &Page, out: &mut Vec<u8>) {
     write_array(&page.products, out, |index, out| {
         let product = view.board.product(*index);
         let coming = || product.slots().map(|slot| view.board.slot(slot)).filter(|slot| slot.ends_at() > view.now);
-        write_product(&product, coming().any(|slot| slot.is_on_air(view.now)), view.now, out);
+        write_product(view, &product, coming().any(|slot| slot.is_on_air(view.now)), out);
         out.extend_from_slice(b",\"broadcasts\":");
         write_array(coming(), out, |slot, out| write_broadcast(&slot, view.now, out));
         out.push(b'}');

@@ -95,6 +95,8 @@ test("status says what the edge stands on", async () => {
   assert.equal(json.channels.length, json.counts.channels);
   assert.ok(json.categories.length > 0);
   assert.equal(json.store.breaker, "closed");
+  assert.equal(json.cache.breaker, "closed");
+  assert.ok(json.memory.snapshot_bytes > 0 && json.memory.wasm_bytes > json.memory.snapshot_bytes);
 });
 
 test("health needs nothing", async () => {
@@ -196,9 +198,12 @@ test("HEAD has the headers of GET and no body", async () => {
   assert.equal((await edge.ask("/v1/new", { method: "HEAD", query: { limit: "x" } })).status, 400);
 });
 
-test("a body on GET and strange headers change nothing", async () => {
+test("a body is refused, and strange headers change nothing", async () => {
+  const refused = await raw("GET", "/v1/tabs", { "Content-Type": "application/json" }, '{"limit":1}');
+  assert.equal(refused.status, 413);
+  assert.equal(JSON.parse(refused.text).type, "/problems/no-body");
   const plain = await raw("GET", "/v1/tabs");
-  const odd = await raw("GET", "/v1/tabs", { "Content-Type": "application/json", "X-Long": "x".repeat(8_000), Accept: "image/png" }, '{"limit":1}');
+  const odd = await raw("GET", "/v1/tabs", { "Content-Type": "application/json", "X-Long": "x".repeat(8_000), Accept: "image/png" });
   assert.equal(odd.status, 200);
   assert.deepEqual(JSON.parse(odd.text).items, JSON.parse(plain.text).items);
 });

@@ -23,12 +23,15 @@ export class Edge {
    * @param {string} [options.state] a folder that `sinsang publish --local` wrote, in place of `snapshot`
    * @param {number} [options.now] what the Worker's clock says at the start, in milliseconds
    * @param {string} [options.assets] a folder of static assets in place of www/
+   * @param {Uint8Array} [options.bundle] the snapshot bundled with the Worker; none by default
+   * @param {string} [options.entry] the source of a module that stands before the built Worker and exports it
+   * @param {object} [options.ratelimits] rate limiters to bind, as Miniflare takes them
    * @param {object} [options.bindings] variables and secrets over those of the tests; `undefined` takes one away
    */
-  static async start({ snapshot, state, now = NOW, assets, bindings = {} } = {}) {
+  static async start({ snapshot, state, now = NOW, assets, bindings = {}, bundle, ratelimits, entry } = {}) {
     const edge = new Edge();
     edge.contract = new Contract();
-    edge.given = { state, assets, bindings };
+    edge.given = { state, assets, bindings, bundle, ratelimits, entry };
     edge.mf = new Miniflare(edge.options(now));
     edge.url = await edge.mf.ready;
     if (snapshot) await edge.seed(await pairs(snapshot));
@@ -36,7 +39,7 @@ export class Edge {
   }
 
   options(now) {
-    const { state, assets, bindings } = this.given;
+    const { state, assets, bindings, bundle, ratelimits, entry } = this.given;
     const { workerOptions: fromToml } = workerOptions(join(ROOT, "wrangler.toml"), undefined, {
       overrides: assets ? { assets: { directory: assets } } : {},
     });
@@ -57,11 +60,14 @@ export class Edge {
       // Not those of a developer's .dev.vars.
       bindings: Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)),
       kvNamespaces: { SNAPSHOTS: "snapshots-local" },
+      ...(ratelimits ? { ratelimits } : {}),
       kvPersist: state ? join(state, "v3/kv") : false,
       modulesRoot: build,
       modules: [
+        ...(entry ? [{ type: "ESModule", path: join(build, "entry.js"), contents: entry }] : []),
         { type: "ESModule", path: join(build, "index.js") },
         { type: "CompiledWasm", path: join(build, "index_bg.wasm") },
+        { type: "Data", path: join(build, "snapshot.bundle"), contents: bundle ?? new Uint8Array() },
       ],
       host: "127.0.0.1",
       port: 0,

@@ -226,6 +226,7 @@ export async function startMock(options = {}) {
       id: snapshotId,
       built_at: iso(builtMs),
       age_s: Math.max(0, Math.round((nowMs - builtMs) / 1000)),
+      rung: "isolate",
     };
     const personalized = viewer !== "";
     const order = (key) => weight(key, viewer);
@@ -293,6 +294,8 @@ export async function startMock(options = {}) {
         channels: CHANNELS,
         categories: GOODS.map(([name]) => name),
         store: { breaker: "closed", failures: 0 },
+        cache: { breaker: "closed", failures: 0 },
+        memory: { snapshot_bytes: 3_342_722, taste_bytes: 58_289, wasm_bytes: 6_553_600 },
       }),
       "/v1/tabs": () => ({ surface: "tabs", personalized, snapshot, items: tabs() }),
       "/v1/live": () => ({ surface: "live", personalized, snapshot, items: live() }),

@@ -29,7 +29,9 @@ fn warm(edge: &mut Edge, now: UnixMillis) {
 /// What an app shows of a body: all but ages, and the cursor, which names the second that its list was frozen in.
 fn shown(reply: &Reply) -> String {
     let mut body = json(reply);
-    body["snapshot"]["age_s"] = 0.into();
+    for of_the_moment in ["age_s", "rung"] {
+        body["snapshot"][of_the_moment] = 0.into();
+    }
     for place in ["/next_cursor", "/new/next_cursor"] {
         if let Some(cursor) = body.pointer_mut(place).filter(|cursor| !cursor.is_null()) {
             *cursor = "more".into();

@@ -2,6 +2,8 @@
 
 mod cache;
 mod fault;
+mod ladder;
+mod limit;
 mod paging;
 mod personal;
 mod refusal;

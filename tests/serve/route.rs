@@ -85,9 +85,12 @@ fn check_tabs(items: &Value) {
     }
 }
 
+const STATUS: [&str; 11] =
+    ["now", "clock", "rung", "snapshot", "window", "counts", "channels", "categories", "store", "cache", "memory"];
+
 fn check_stand(body: &Value) {
     assert!(body["personalized"].is_boolean());
-    has(&body["snapshot"], &["id", "built_at", "age_s"]);
+    has(&body["snapshot"], &["id", "built_at", "age_s", "rung"]);
     assert_eq!(body["snapshot"]["id"].as_str().unwrap().len(), 16);
     assert!(body["snapshot"]["age_s"].is_u64());
 }
@@ -142,9 +145,10 @@ fn status_says_what_the_edge_stands_on() {
     let parts = parts(&Shape::DAY);
     let mut edge = Edge::with(&published(&Shape::DAY), at(BUILT_AT).plus(HOUR_MS));
     let status = ok(&edge.get("/v1/status"));
-    has(&status, &["now", "clock", "rung", "snapshot", "window", "counts", "channels", "categories", "store"]);
+    has(&status, &STATUS);
     has(&status["window"], &["from", "to"]);
     has(&status["store"], &["breaker", "failures"]);
+    has(&status["memory"], &["snapshot_bytes", "taste_bytes", "wasm_bytes"]);
     assert_eq!((&status["rung"], &status["clock"]), (&Value::from("kv"), &Value::from("real")));
     assert_eq!(status["snapshot"]["age_s"], 3_600);
     let kinds = |kind| parts.products.iter().filter(|product| product.verdict == kind).count();
@@ -166,7 +170,7 @@ fn status_says_what_the_edge_stands_on() {
 fn status_answers_where_there_is_no_data() {
     let mut edge = Edge::cold(at(BUILT_AT));
     let status = ok(&edge.get("/v1/status"));
-    has(&status, &["now", "clock", "rung", "snapshot", "window", "counts", "channels", "categories", "store"]);
+    has(&status, &STATUS);
     assert!(["snapshot", "window", "counts"].iter().all(|member| status[member].is_null()), "{status}");
     assert_eq!((&status["channels"], &status["categories"]), (&serde_json::json!([]), &serde_json::json!([])));
     assert_eq!(edge.get("/v1/status").header("Cache-Control"), Some("no-store"));

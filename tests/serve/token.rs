@@ -222,14 +222,44 @@ fn a_shifted_clock_moves_the_schedule_and_not_the_tokens() {
 }
 
 #[test]
+fn two_keys_of_an_algorithm_count_while_they_are_changed_and_no_third() {
+    let mut edge = edge();
+    let next = "fedcba9876543210fedcba9876543210";
+    let (old_pair, new_pair) = (es256_key(7), es256_key(8));
+    let verifier = |hs256: &[&str], es256: &[&Es256Key]| {
+        let es256: Vec<String> = es256.iter().map(|key| jwk(key)).collect();
+        let es256: Vec<&str> = es256.iter().map(String::as_str).collect();
+        Verifier::new(hs256, &es256, AUDIENCE.to_owned(), hasher()).unwrap()
+    };
+    let good = claims(json!({}));
+    let es_header = json!({ "alg": "ES256", "typ": "JWT" });
+    edge.config.verifier = Some(verifier(&[HS256_KEY, next], &[&old_pair, &new_pair]));
+    for key in [HS256_KEY, next] {
+        check(&mut edge, &format!("Bearer {}", hs256(&header(), &good, key)), None);
+    }
+    for key in [&old_pair, &new_pair] {
+        check(&mut edge, &format!("Bearer {}", es256(&es_header, &good, key)), None);
+    }
+    let third = hs256(&header(), &good, "a third key that nobody configured");
+    check(&mut edge, &format!("Bearer {third}"), Some("the token's signature is wrong"));
+    edge.config.verifier = Some(verifier(&["", next], &[&new_pair]));
+    let old = hs256(&header(), &good, HS256_KEY);
+    check(&mut edge, &format!("Bearer {old}"), Some("the token's signature is wrong"));
+    let old = es256(&es_header, &good, &old_pair);
+    check(&mut edge, &format!("Bearer {old}"), Some("the token's signature is wrong"));
+}
+
+#[test]
 fn keys_that_can_not_be_used_are_refused_when_they_are_configured() {
-    let make =
-        |hs256: Option<&str>, es256: Option<&str>| Verifier::new(hs256, es256, AUDIENCE.to_owned(), hasher()).err();
+    let make = |hs256: Option<&str>, es256: Option<&str>| {
+        let keys = |key: Option<&str>| key.unwrap_or_default().to_owned();
+        Verifier::new(&[&keys(hs256)], &[&keys(es256)], AUDIENCE.to_owned(), hasher()).err()
+    };
     let public = jwk(&es256_key(7));
     assert_eq!(make(Some(HS256_KEY), Some(&public)), None);
     assert_eq!(make(Some(""), Some("")), None, "empty is not configured");
     assert_eq!(make(Some(&HS256_KEY[1..]), None), Some(BadKey::Hs256TooShort));
-    let nobody = Verifier::new(Some(HS256_KEY), None, String::new(), hasher()).err();
+    let nobody = Verifier::new(&[HS256_KEY], &[], String::new(), hasher()).err();
     assert_eq!(nobody, Some(BadKey::NoAudience));
     let off_the_curve = public.replace("\"x\":\"", "\"x\":\"AAAA");
     for bad in ["{}", "x", "{\"kty\":\"oct\",\"k\":\"AAAA\"}", &off_the_curve] {

@@ -322,5 +322,7 @@ pub(crate) fn published_after(shape: &Shape, before: &Published) -> Published {
     for product in &mut parts.products {
         product.popularity = 1024 - product.popularity;
     }
-    publish(&parts, shape, &widths(&parts), vec![before.as_previous()])
+    let history = Manifest::parse(before.manifest.clone()).unwrap();
+    let previous = std::iter::once(before.as_previous()).chain(history.previous()).take(4).collect();
+    publish(&parts, shape, &widths(&parts), previous)
 }

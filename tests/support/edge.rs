@@ -9,8 +9,9 @@ use sha2::Sha256;
 
 use sinsang::auth::Verifier;
 use sinsang::key::Key;
-use sinsang::load::{Fetched, ReadFailure};
+use sinsang::load::{Fetched, Keep, Place, Read, ReadFailure};
 use sinsang::memory::Memory;
+use sinsang::pack::{Kind, bundle};
 use sinsang::reply::Reply;
 use sinsang::request::{Config, Raw};
 use sinsang::serve::{Refresh, Serve, Step};
@@ -24,8 +25,6 @@ pub(crate) const PREVIEW: &str = "let me see";
 pub(crate) const ORIGIN: &str = "https://app.example";
 /// How long a round of reads takes.
 const ROUND_MS: i64 = 7;
-/// How long a round takes in which a read runs out of time.
-const TIMEOUT_MS: i64 = 2_000;
 /// More rounds than any request may take.
 const MAX_ROUNDS: usize = 12;
 
@@ -50,6 +49,13 @@ pub(crate) struct Store {
     pub(crate) outage: Option<Fault>,
     /// Keys read so far, in order.
     pub(crate) reads: Vec<String>,
+    /// The data centre's cache, which isolates share.
+    pub(crate) cached: BTreeMap<String, Vec<u8>>,
+    /// Befalls every key of it.
+    pub(crate) cache_outage: Option<Fault>,
+    pub(crate) cache_reads: usize,
+    /// What is bundled with the Worker.
+    pub(crate) bundle: Option<Vec<u8>>,
 }
 
 impl Store {
@@ -59,8 +65,18 @@ impl Store {
         self.values.insert(Key::Live.to_string(), published.manifest.clone());
     }
 
-    fn read(&mut self, key: Key) -> Fetched {
+    fn read(&mut self, read: Read) -> Fetched {
+        let Read { place, key, .. } = read;
         let name = key.to_string();
+        if place == Place::Cache {
+            self.cache_reads += 1;
+            let value = match self.cache_outage {
+                None => Ok(self.cached.get(&name).cloned()),
+                Some(Fault::Timeout) => Err(ReadFailure::TimedOut),
+                Some(_) => Err(ReadFailure::Failed),
+            };
+            return Fetched { place, key, value };
+        }
         self.reads.push(name.clone());
         let value = self.values.get(&name).cloned();
         let value = match self.outage.or_else(|| self.faults.get(&name).copied()) {
@@ -78,7 +94,19 @@ impl Store {
                 bytes
             })),
         };
-        Fetched { key, value }
+        Fetched { place, key, value }
+    }
+}
+
+impl Store {
+    fn keep(&mut self, keeps: &[Keep]) {
+        self.cached.extend(keeps.iter().map(|keep| (keep.key().to_string(), keep.bytes().to_vec())));
+    }
+
+    /// Bundles the snapshot of `published` with the Worker.
+    pub(crate) fn deploy(&mut self, published: &Published) {
+        let board = &published.packs[&Key::Pack(Kind::Board, published.board).to_string()];
+        self.bundle = Some(bundle::write(&published.manifest, board));
     }
 }
 
@@ -92,6 +120,7 @@ pub(crate) struct Ask {
     pub(crate) preview: Option<String>,
     pub(crate) if_none_match: Option<String>,
     pub(crate) origin: Option<String>,
+    pub(crate) has_body: bool,
 }
 
 impl Ask {
@@ -103,6 +132,21 @@ impl Ask {
             preview: None,
             if_none_match: None,
             origin: None,
+            has_body: false,
+        }
+    }
+
+    fn raw(&self) -> Raw<'_> {
+        let (path, query) = self.target.split_once('?').unwrap_or((&self.target, ""));
+        Raw {
+            method: self.method,
+            path,
+            query,
+            authorization: self.authorization.as_deref(),
+            preview: self.preview.as_deref(),
+            if_none_match: self.if_none_match.as_deref(),
+            origin: self.origin.as_deref(),
+            has_body: self.has_body,
         }
     }
 
@@ -154,6 +198,8 @@ pub(crate) struct Cost {
     pub(crate) rounds: usize,
     /// Reads after the answer.
     pub(crate) background: usize,
+    /// How long it took.
+    pub(crate) ms: i64,
 }
 
 /// One isolate in front of a store.
@@ -202,47 +248,88 @@ impl Edge {
 
     /// Serves a request, and then its background refresh.
     pub(crate) fn ask(&mut self, ask: &Ask) -> Reply {
-        let (path, query) = ask.target.split_once('?').unwrap_or((&ask.target, ""));
-        let raw = Raw {
-            method: ask.method,
-            path,
-            query,
-            authorization: ask.authorization.as_deref(),
-            preview: ask.preview.as_deref(),
-            if_none_match: ask.if_none_match.as_deref(),
-            origin: ask.origin.as_deref(),
-        };
+        let raw = ask.raw();
         self.cost = Cost::default();
+        let began = self.now;
         let mut serve = Serve::begin(raw, &self.config, self.now);
         let reply = loop {
-            let keys = match serve.next(&mut self.memory, self.now) {
+            let reads = match serve.next(&mut self.memory, self.now) {
                 Step::Reply(reply) => break reply,
-                Step::Read(keys) => keys,
+                Step::Read(reads) => reads,
+                Step::Bundle => {
+                    serve.absorb_bundle(self.store.bundle.as_deref(), &mut self.memory, self.now);
+                    continue;
+                }
+                Step::Wait(ms) => {
+                    self.now = self.now.plus(i64::from(ms));
+                    continue;
+                }
             };
-            assert!(!keys.is_empty(), "a round reads something");
+            assert!(!reads.is_empty(), "a round reads something");
             self.cost.rounds += 1;
-            self.cost.reads += keys.len();
+            self.cost.reads += reads.len();
             assert!(self.cost.rounds <= MAX_ROUNDS, "{} goes on reading: {:?}", ask.target, self.store.reads);
-            let fetched: Vec<Fetched> = keys.into_iter().map(|key| self.store.read(key)).collect();
+            let longest_ms = reads.iter().map(|read| i64::from(read.limit_ms)).max().unwrap_or(0);
+            let fetched: Vec<Fetched> = reads.into_iter().map(|read| self.store.read(read)).collect();
             let ran_out = fetched.iter().any(|one| matches!(one.value, Err(ReadFailure::TimedOut)));
-            self.now = self.now.plus(if ran_out { TIMEOUT_MS } else { ROUND_MS });
+            self.now = self.now.plus(if ran_out { longest_ms } else { ROUND_MS });
             serve.absorb(fetched, &mut self.memory, self.now);
         };
+        self.cost.ms = self.now.since(began);
+        self.store.keep(&serve.take_keeps());
         if reply.wants_refresh && !self.loses_refreshes {
             self.refresh();
         }
         reply
     }
 
+    /// Serves requests that are on their way at the same time: each takes its step in turn, and what one reads comes back to it when its
+    /// time is over. Returns the answers, and the most reads that were under way at once.
+    pub(crate) fn ask_together(&mut self, asks: &[Ask]) -> (Vec<Reply>, usize) {
+        let Self { store, memory, config, now, .. } = self;
+        let mut on_their_way: Vec<_> =
+            asks.iter().map(|ask| Some((Serve::begin(ask.raw(), config, *now), *now, Vec::<Read>::new()))).collect();
+        let mut replies: Vec<Option<Reply>> = vec![None; asks.len()];
+        let mut most_at_once = 0;
+        while on_their_way.iter().any(Option::is_some) {
+            for (place, slot) in on_their_way.iter_mut().enumerate() {
+                let Some((serve, due, reads)) = slot.as_mut().filter(|(_, due, _)| *due <= *now) else { continue };
+                if !reads.is_empty() {
+                    let fetched = reads.drain(..).map(|read| store.read(read)).collect();
+                    serve.absorb(fetched, memory, *now);
+                }
+                match serve.next(memory, *now) {
+                    Step::Reply(reply) => {
+                        store.keep(&serve.take_keeps());
+                        (replies[place], *slot) = (Some(reply), None);
+                    }
+                    Step::Bundle => serve.absorb_bundle(store.bundle.as_deref(), memory, *now),
+                    Step::Wait(ms) => *due = now.plus(i64::from(ms)),
+                    Step::Read(wanted) => {
+                        let is_slow = wanted.iter().any(|read| read.place == Place::Store) && store.outage.is_some();
+                        let longest_ms = wanted.iter().map(|read| i64::from(read.limit_ms)).max().unwrap_or(0);
+                        *due = now.plus(if is_slow { longest_ms } else { ROUND_MS });
+                        *reads = wanted;
+                    }
+                }
+            }
+            let under_way = on_their_way.iter().flatten().flat_map(|(_, _, reads)| reads);
+            most_at_once = most_at_once.max(under_way.filter(|read| read.place == Place::Store).count());
+            *now = now.plus(1);
+        }
+        (replies.into_iter().flatten().collect(), most_at_once)
+    }
+
     fn refresh(&mut self) {
-        let mut refresh = Refresh::begin();
-        while let Some(key) = refresh.next(&mut self.memory, self.now) {
+        let mut refresh = Refresh::begin(self.config.read_limit_ms);
+        while let Some(read) = refresh.next(&mut self.memory, self.now) {
             self.cost.background += 1;
             assert!(self.cost.background <= MAX_ROUNDS, "a refresh goes on reading");
-            let fetched = self.store.read(key);
+            let fetched = self.store.read(read);
             self.now = self.now.plus(ROUND_MS);
             refresh.absorb(fetched, &mut self.memory, self.now);
         }
+        self.store.keep(&refresh.take_keeps());
     }
 }
 
@@ -250,9 +337,11 @@ impl Edge {
 pub(crate) fn config(es256_jwk: Option<&str>) -> Config {
     Config {
         cors_origins: vec![ORIGIN.to_owned()],
-        verifier: Some(Verifier::new(Some(HS256_KEY), es256_jwk, AUDIENCE.to_owned(), hasher()).unwrap()),
+        verifier: Some(
+            Verifier::new(&[HS256_KEY], &[es256_jwk.unwrap_or_default()], AUDIENCE.to_owned(), hasher()).unwrap(),
+        ),
         preview_secret: Some(PREVIEW.to_owned()),
-        clock_offset_ms: 0,
+        ..Config::default()
     }
 }
 

@@ -269,6 +269,8 @@ export const ENGLISH = {
     "Sends this screen's request 100 times, one after the other, and measures until this browser has the answer.",
   "지금은 방송이 없어요": "Nothing is on air",
   "지난 자료 (저장소 장애)": "old data (the store fails)",
+  "데이터 센터 캐시 (저장소 장애)": "the data centre's cache (the store fails)",
+  "배포에 담긴 자료 (저장소 장애)": "the snapshot of the deployment (the store fails)",
   지우기: "Clear",
   "직접 입력: {}": "typed: {}",
   "찾는 화면이 없어요": "There is no such screen",

@@ -16,6 +16,8 @@ const RUNGS = new Map([
   ["isolate", say("메모리 (가장 빠름)")],
   ["kv", say("저장소 (KV)")],
   ["stale", say("지난 자료 (저장소 장애)")],
+  ["cache", say("데이터 센터 캐시 (저장소 장애)")],
+  ["bundle", say("배포에 담긴 자료 (저장소 장애)")],
 ]);
 
 /** The controls in `root`. `acts`: `change(part, replaceAddress)`, `token(text)`, `reload()`, `forget()`. */

@@ -47,7 +47,12 @@ impl Alone {
 
     fn view(&self) -> View<'_> {
         let record = self.shard.find(self.viewer);
-        View { board: &self.board, taste: record.map(|record| Taste::cut(record, self.shard.widths())), now: self.now }
+        View {
+            board: &self.board,
+            taste: record.map(|record| Taste::cut(record, self.shard.widths())),
+            now: self.now,
+            trusts_verdicts: true,
+        }
     }
 
     /// Ranks all candidates for the viewer and appends the first `limit` as JSON.

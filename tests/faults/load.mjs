@@ -1,0 +1,137 @@
+// What is asked while things fail: mixed requests of an app, and of those who try what else there is.
+import { request as httpRequest, Agent } from "node:http";
+import { HS256_KEY, claims, hs256, token } from "../harness/token.mjs";
+import { createHmac } from "node:crypto";
+
+/** Longer than any answer may take; one that takes longer is a fault of the edge. */
+const REQUEST_TIMEOUT_MS = 10_000;
+const agent = new Agent({ keepAlive: true, maxSockets: 64 });
+
+const HOSTILE = [
+  "/v1/new?limit=0",
+  "/v1/new?limit=99999999999999999999",
+  "/v1/new?limit=-1&limit=2",
+  "/v1/new?cursor=AAAA",
+  `/v1/new?cursor=${"A".repeat(40)}`,
+  `/v1/new?category=${"%EA%B0%80".repeat(300)}`,
+  "/v1/new?__proto__=1",
+  "/v1/new?sort=%00",
+  "/v1/new?channel=%ff%fe",
+  "/v1/home?as_of=9999-12-31T23:59:59Z",
+  "/v1/live?viewer=u000001",
+  "/v1/..%2f..%2fmanifest",
+  "/.snapshot/manifest",
+  `/${"a".repeat(400)}`,
+  "/v1/tabs?%",
+];
+const BAD_TOKENS = (user, now) => [
+  "",
+  "x",
+  "a.b.c",
+  hs256(claims(user, now), "another key of 32 bytes, not the right one"),
+  hs256(claims(user, now, { exp: 1 })),
+  hs256(claims(user, now, { aud: "another" })),
+  hs256(claims(user, now, { sub: undefined })),
+  token({ alg: "none" }, claims(user, now), () => ""),
+  token({ alg: "ES256" }, claims(user, now), (text) => createHmac("sha256", HS256_KEY).update(text).digest()),
+  "A".repeat(9_000),
+];
+const SURFACES = ["/v1/home", "/v1/new", "/v1/live", "/v1/tabs", "/v1/home?limit=5", "/v1/new?limit=7", "/v1/new?sort=soonest&limit=10"];
+
+export class Load {
+  /** Cursors that answers gave: what list, whose, and where it goes on. */
+  #cursors = [];
+  #tokens = new Map();
+
+  constructor(random, users) {
+    this.random = random;
+    this.users = users;
+  }
+
+  /** The next request: its target, its token, and what may come of it. */
+  next() {
+    const { random } = this;
+    const dice = random.next();
+    const user = random.chance(0.5) ? random.pick(this.users) : undefined;
+    if (dice < 0.08) return { target: random.pick(HOSTILE), expects: "refusal" };
+    if (dice < 0.14) {
+      const bad = random.pick(BAD_TOKENS(random.pick(this.users), Date.now()));
+      return { target: random.pick(SURFACES), bearer: bad, expects: "401" };
+    }
+    if (dice < 0.34 && this.#cursors.length > 0) {
+      const { target, user } = this.#cursors.splice(random.below(this.#cursors.length), 1)[0];
+      return { target, user, bearer: this.#token(user), expects: "answer" };
+    }
+    if (dice < 0.36) return { target: "/v1/status", expects: "answer" };
+    const etag = random.chance(0.2) ? this.lastEtag : undefined;
+    return { target: random.pick(SURFACES), user, bearer: this.#token(user), etag, expects: "answer" };
+  }
+
+  #token(user) {
+    if (user === undefined) return undefined;
+    const known = this.#tokens.get(user);
+    if (known && Date.now() - known.at < 120_000) return known.text;
+    const text = hs256(claims(user, Date.now()));
+    this.#tokens.set(user, { text, at: Date.now() });
+    return text;
+  }
+
+  /** Remembers where an answer goes on. */
+  learn(asked, answer) {
+    this.lastEtag = answer.headers.get("etag") ?? this.lastEtag;
+    const { cursor } = answer;
+    if (!cursor || answer.path !== "/v1/new" || this.#cursors.length > 40) return;
+    const url = new URL(asked.target, "http://edge");
+    url.searchParams.set("cursor", cursor);
+    this.#cursors.push({ target: `${url.pathname}${url.search}`, user: asked.user });
+  }
+}
+
+const flat = (headers) => Object.entries(headers).flatMap(([name, value]) => [value].flat().map((one) => [name, one]));
+
+/** An answer whose JSON is parsed when it is looked into: most are known by their bytes. */
+class Answer {
+  #json;
+
+  constructor(parts) {
+    Object.assign(this, parts);
+  }
+
+  get json() {
+    try {
+      this.#json ??= this.text ? JSON.parse(this.text) : undefined;
+    } catch {
+      // Held against the contract, which says where JSON has to be.
+    }
+    return this.#json;
+  }
+
+  /** Where the list goes on, without a look into the rest. */
+  get cursor() {
+    return /"next_cursor":"([^"]+)"[^[\]]*$/.exec(this.text?.slice(-160) ?? "")?.[1];
+  }
+}
+
+/** Asks, and tells when; never throws: what goes wrong on the way is an answer of status 0. */
+export function ask(base, { target, bearer, etag, preview }) {
+  const headers = {};
+  if (bearer !== undefined) headers.authorization = `Bearer ${bearer}`;
+  if (etag !== undefined) headers["if-none-match"] = etag;
+  if (preview !== undefined) headers["sinsang-preview"] = preview;
+  const began = Date.now();
+  const clock = performance.now();
+  return new Promise((done) => {
+    const end = (status, headers, text) =>
+      done(new Answer({ method: "GET", path: new URL(target, "http://edge").pathname, status, headers: new Headers(flat(headers)), text, began, ended: Date.now(), ms: performance.now() - clock }));
+    const sent = httpRequest(`${base}${target}`, { headers, agent, timeout: REQUEST_TIMEOUT_MS }, (response) => {
+      const chunks = [];
+      response.on("data", (chunk) => chunks.push(chunk));
+      response.on("end", () => end(response.statusCode, response.headers, Buffer.concat(chunks).toString()));
+      response.on("error", (error) => end(0, {}, String(error)));
+    });
+    sent.on("timeout", () => sent.destroy(new Error("no answer in time")));
+    sent.on("error", (error) => end(0, {}, String(error)));
+    sent.end();
+  });
+}
+

@@ -1,0 +1,288 @@
+// Faults injected on real parts: the built Worker in workerd, before a KV and a cache of ours that fail by a seeded script, under load.
+//
+//   node tests/faults/run.mjs [SEED=1] [REQUESTS=20000]     (or through make faults)
+//
+// Two isolates are asked: one that lives through it all, and one that is started anew again and again. Every answer is held against the
+// OpenAPI document and against what may be shown at that time. Prints a table, and fails with the seed that shows it again.
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { ROOT, USER_KEY } from "../harness/dataset.mjs";
+import { AUDIENCE, ES256_JWK, HS256_KEY } from "../harness/token.mjs";
+import { Load, ask } from "./load.mjs";
+import { Random } from "./random.mjs";
+import { BEGIN, snapshots } from "./snapshot.mjs";
+import { Cache, Kv } from "./store.mjs";
+import { Truth } from "./truth.mjs";
+import { Workerd } from "./workerd.mjs";
+
+const seed = Number(process.env.SEED || 1);
+const wanted = Number(process.env.REQUESTS || 20_000);
+/** What the edge is configured with, in milliseconds. */
+const READ_LIMIT_MS = 400;
+const PREVIEW = "a preview secret of the faults";
+const CONCURRENCY = 12;
+/** Beside the two, an edge whose store never fails is asked on the same machine at the same time: what a fault costs is the difference. */
+const CONTROL_SHARE = 0.06;
+const CONTROLS = ["/v1/home", "/v1/new", "/v1/live", "/v1/tabs"];
+/** src/memory.rs: how often the manifest is looked up, and the longest pause after a look that failed. */
+const MANIFEST_PERIOD_MS = 31_000;
+/** The most that an isolate asks a dead store in any second after its first, and in its first. */
+const PROBES_A_SECOND = 3;
+const FIRST_SECOND_READS = 24;
+/** The most that a recovered store is asked by an isolate in a second of its first six. */
+const REFILL_A_SECOND = 40;
+/** Wasm memory that an isolate may have, in bytes: a quarter of the 128 MB that the platform gives. */
+const MAX_WASM_BYTES = 32 * 1024 * 1024;
+
+const random = new Random(seed);
+const kv = new Kv(new Random(seed + 1));
+const cache = new Cache(new Random(seed + 2));
+const [first, second] = await snapshots();
+const offset = BEGIN - Date.now();
+mkdirSync(join(ROOT, ".cache/test"), { recursive: true });
+await Promise.all([kv.listen(), cache.listen()]);
+
+const variables = {
+  JWT_AUDIENCE: AUDIENCE,
+  JWT_HS256_KEY: HS256_KEY,
+  JWT_ES256_PUBLIC_KEY: ES256_JWK,
+  USER_KEY,
+  PREVIEW_SECRET: PREVIEW,
+  CLOCK_OFFSET_MS: String(offset),
+};
+const ports = { kv: kv.port, cache: cache.port };
+const started = [];
+const start = async (name, itsPorts, bundle, limit = READ_LIMIT_MS) => {
+  const workerd = await Workerd.start(name, itsPorts, { ...variables, READ_LIMIT_MS: String(limit) }, bundle);
+  started.push(workerd);
+  return workerd;
+};
+
+/** A Worker whose store has one snapshot and never fails, however busy the machine is. */
+async function reference(snapshot) {
+  const store = new Kv(random);
+  await store.listen();
+  store.publish(snapshot.pairs);
+  references.push(store);
+  return start(`reference-${snapshot.name}`, { kv: store.port, cache: store.port }, Buffer.alloc(0), 20_000);
+}
+const references = [];
+
+const share = (part, name) => (_key, dice) => (dice.chance(part) ? name : undefined);
+const always = (name) => () => name;
+const one = (...names) => (_key, dice) => dice.pick(names);
+const well = () => undefined;
+
+/**
+ * What happens, one after the other. `kv` and `cache` choose each read's fault, `cold` starts isolates anew during it, `before` changes
+ * what is published, `settles` asks for fresh data at its end.
+ */
+const faults = [
+  { name: "503 for 90 %", kv: share(0.9, "error"), cold: true },
+  { name: "503 for all", kv: always("error"), cold: true, dead: true },
+  { name: "503 for all, no cache", kv: always("error"), cache: always("error"), cold: true, dead: true },
+  { name: "hangs", kv: always("hang"), cold: true, dead: true },
+  { name: "hangs, cache too", kv: always("hang"), cache: always("hang"), cold: true, dead: true },
+  { name: "half of it hangs", kv: share(0.5, "hang"), cold: true },
+  { name: "slow drips", kv: always("drip"), cold: true, dead: true },
+  { name: "truncated", kv: share(0.8, "truncate"), cold: true },
+  { name: "flipped bytes", kv: share(0.8, "flip"), cache: share(0.8, "flip"), cold: true },
+  { name: "wrong lengths", kv: share(0.8, "short"), cold: true },
+  { name: "all keys missing", kv: always("missing"), cold: true, dead: true },
+  { name: "one fault after another", kv: one("error", "hang", "drip", "truncate", "flip", "short", "missing", undefined), cold: true },
+  { name: "old manifests", kv: well, cold: true, before: () => flipManifests(), after: () => kv.publish(live.pairs) },
+  {
+    name: "manifest before packs",
+    cold: true,
+    before: () => move(),
+    kv: (key) => (live.packs.has(key) ? "missing" : undefined),
+  },
+  { name: "rollback under load", kv: well, cold: true, before: () => move() },
+];
+
+let live = first;
+let flipping;
+kv.publish(first.pairs);
+/** The other snapshot goes live. */
+function move() {
+  live = live === first ? second : first;
+  kv.publish(live.pairs);
+}
+/** The manifest is now the old one, now the new one, as where a write has not reached every place. */
+function flipManifests() {
+  kv.publish(first.pairs);
+  kv.publish(second.pairs);
+  live = second;
+  flipping = setInterval(() => kv.values.set("manifest", random.pick([first, second]).pairs.get("manifest")), 300);
+}
+
+const warm = await start("warm", ports, first.bundle);
+const cold = await start("cold", ports, first.bundle);
+const edges = new Map([[first.id, await reference(first)], [second.id, await reference(second)]]);
+const truth = new Truth([first, second], edges, offset, PREVIEW);
+const load = new Load(random, [...new Set([...first.users, ...second.users])].slice(0, 12));
+const allowed = new Set([first.id, second.id]);
+
+const found = [];
+const note = (text) => {
+  if (found.length < 50) found.push(text);
+};
+const percentile = (list, share) => (list.length === 0 ? 0 : list.toSorted((a, b) => a - b)[Math.min(list.length - 1, Math.floor(list.length * share))]);
+
+/** Asks `count` mixed requests during a fault, at least for `seconds`. */
+async function phase({ name, kv: kvFault = well, cache: cacheFault = well, cold: restarts = false, dead = false, before, after }, count, seconds) {
+  kv.reads.clear();
+  before?.();
+  kv.befall(kvFault);
+  cache.befall(cacheFault);
+  const row = { fault: name, requests: 0, rungs: {}, age: 0, times: [], control: [], refused: 0 };
+  const began = Date.now();
+  let coldIsUp = true;
+  let coldAt = began;
+  const starts = [];
+  const restart = async () => {
+    coldIsUp = false;
+    await cold.restart();
+    [coldIsUp, coldAt] = [true, Date.now()];
+    starts.push(coldAt);
+  };
+  let over = false;
+  const restarting = (async () => {
+    while (restarts && !over) {
+      await restart();
+      await new Promise((done) => setTimeout(done, 1_000));
+    }
+  })();
+  const worker = async () => {
+    while (row.requests < count || Date.now() - began < seconds * 1_000) {
+      // Where the least duration is not over when all is asked, the rest is asked slowly.
+      if (row.requests >= count) await new Promise((done) => setTimeout(done, 40));
+      if (random.chance(CONTROL_SHARE)) {
+        const control = await ask(edges.get(live.id).url, { target: random.pick(CONTROLS) });
+        row.control.push(control.ms);
+        continue;
+      }
+      const toCold = restarts && coldIsUp && random.chance(0.4);
+      const at = coldAt;
+      row.requests += 1;
+      const asked = load.next();
+      const answer = await ask((toCold ? cold : warm).url, asked);
+      // The isolate that is started anew takes its connections with it: no fault of the edge.
+      if (answer.status === 0 && toCold && (!coldIsUp || coldAt !== at)) {
+        row.requests -= 1;
+        continue;
+      }
+      for (const fault of await truth.faults(asked, answer, allowed)) note(`${name}: ${asked.target} ${asked.user ?? ""}: ${fault}`);
+      if (asked.expects !== "answer") row.refused += 1;
+      const rung = answer.headers.get("sinsang-rung");
+      if (rung) row.rungs[rung] = (row.rungs[rung] ?? 0) + 1;
+      row.age = Math.max(row.age, Number(answer.headers.get("sinsang-age") ?? 0));
+      row.times.push(answer.ms);
+      if (answer.status === 200) load.learn(asked, answer);
+    }
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
+  over = true;
+  await restarting;
+  clearInterval(flipping);
+  after?.();
+  row.p99 = percentile(row.times, 0.99);
+  row.without = percentile(row.control, 0.99);
+  row.worst = percentile(row.times, 1);
+  row.reads = mostReads(began, starts);
+  if (dead && row.reads.later > PROBES_A_SECOND) note(`${name}: a dead store is asked ${row.reads.later} times in a second`);
+  if (dead && row.reads.first > FIRST_SECOND_READS) note(`${name}: a dead store is asked ${row.reads.first} times in an isolate's first seconds`);
+  return row;
+}
+
+/** The most reads in a second, within two seconds of a start or of the fault's beginning, and after. */
+function mostReads(began, starts) {
+  const most = { first: 0, later: 0 };
+  for (const name of ["warm", "cold"]) {
+    const edges = [began, ...(name === "cold" ? starts : [])].map((at) => Math.floor(at / 1_000));
+    for (const [second, count] of kv.reads.get(name) ?? []) {
+      const isFirst = edges.some((edge) => second >= edge - 1 && second <= edge + 1);
+      most[isFirst ? "first" : "later"] = Math.max(most[isFirst ? "first" : "later"], count);
+    }
+  }
+  return most;
+}
+
+/** All is well again: the isolate that lived through it stands on the live snapshot within a manifest period, and does not rush there. */
+async function recover(count) {
+  kv.befall(well);
+  cache.befall(well);
+  kv.reads.clear();
+  const began = Date.now();
+  let back;
+  const watch = (async () => {
+    while (back === undefined && Date.now() - began < 2 * MANIFEST_PERIOD_MS) {
+      const answer = await ask(warm.url, { target: "/v1/live" });
+      const isFresh = answer.headers.get("sinsang-snapshot") === live.id && ["isolate", "kv"].includes(answer.headers.get("sinsang-rung"));
+      if (isFresh) back = Date.now() - began;
+      await new Promise((done) => setTimeout(done, 100));
+    }
+  })();
+  const row = await phase({ name: "recovery" }, count, 1);
+  await watch;
+  if (back === undefined || back > MANIFEST_PERIOD_MS) note(`recovery: fresh data after ${back ?? "ever so many"} ms`);
+  const most = Math.max(0, ...[...(kv.reads.get("warm") ?? [])].map(([, reads]) => reads));
+  if (most > REFILL_A_SECOND) note(`recovery: an isolate asks ${most} times in a second`);
+  return { ...row, back, refill: most };
+}
+
+const rows = [];
+const show = (row) => {
+  const rungs = Object.entries(row.rungs).map(([rung, count]) => `${rung} ${count}`).join(", ");
+  const cells = [row.fault, row.requests, Math.round(row.p99), Math.round(row.without), Math.round(row.worst), row.age, `${row.reads.first}/${row.reads.later}`, rungs];
+  console.log(`| ${cells.join(" | ")} |`);
+};
+let status = 1;
+try {
+  console.log(`seed ${seed}, read limit ${READ_LIMIT_MS} ms\n`);
+  console.log("| fault | requests | p99 ms | p99 ms without | worst ms | worst age s | KV reads/s: first, later | rungs |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |");
+  const each = Math.ceil(wanted / (faults.length + 3));
+  await phase({ name: "warming up" }, 200, 0);
+  const healthy = await phase({ name: "none" }, each, 2);
+  rows.push(healthy);
+  show(healthy);
+  const rest = () => wanted - rows.reduce((sum, row) => sum + row.requests, 0);
+  // The long form repeats them all in ever new orders.
+  while (rest() > 0) {
+    const order = faults.map((fault) => [random.next(), fault]).sort(([a], [b]) => a - b).map(([, fault]) => fault);
+    for (const fault of order) {
+      const row = await phase(fault, each, 6);
+      rows.push(row);
+      show(row);
+      if (rest() <= 0) break;
+    }
+    const back = await recover(each);
+    rows.push(back);
+    show(back);
+    console.log(`|   back on fresh data after ${back.back} ms, at most ${back.refill} reads a second | | | | | | | |`);
+  }
+  for (const edge of [warm, cold]) {
+    const { json } = await ask(edge.url, { target: "/v1/status" });
+    console.log(`\n${edge.name}: ${JSON.stringify(json.memory)}`);
+    if (json.memory.wasm_bytes > MAX_WASM_BYTES) note(`${edge.name} has ${json.memory.wasm_bytes} bytes of Wasm memory`);
+  }
+  const p99 = percentile(rows.flatMap((row) => row.times), 0.99);
+  const without = percentile(rows.flatMap((row) => row.control), 0.99);
+  console.log(`\np99 ${Math.round(p99)} ms, of an edge without faults ${Math.round(without)} ms`);
+  if (p99 > READ_LIMIT_MS + without) note(`p99 ${Math.round(p99)} ms, over the read limit and the ${Math.round(without)} ms of an edge without faults`);
+  const requests = rows.reduce((sum, row) => sum + row.requests, 0);
+  if (found.length > 0) throw new Error(`${found.length} faults of the edge (again with SEED=${seed} REQUESTS=${wanted}):\n${found.join("\n")}`);
+  console.log(`\n${requests} requests, ${rows.reduce((sum, row) => sum + row.refused, 0)} of them bad or hostile; no answer broke its promise`);
+  status = 0;
+} catch (error) {
+  console.error(`\n${error.message}`);
+} finally {
+  for (const workerd of started) {
+    await workerd.stop().catch((error) => {
+      console.error(error.message);
+      status = 1;
+    });
+  }
+  for (const server of [kv, cache, ...references]) server.close();
+}
+process.exit(status);

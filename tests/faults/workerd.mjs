@@ -1,0 +1,109 @@
+// The built Worker in workerd alone, without Miniflare: its KV and its cache are whatever listens on the ports that are given.
+import { spawn } from "node:child_process";
+import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { ROOT } from "../harness/dataset.mjs";
+
+// The binary that Miniflare runs too.
+const { default: BINARY } = createRequire(createRequire(import.meta.url).resolve("miniflare"))("workerd");
+const START_TIMEOUT_MS = 20_000;
+
+async function freePort() {
+  const server = createServer();
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  const { port } = server.address();
+  await new Promise((done) => server.close(done));
+  return port;
+}
+
+export class Workerd {
+  printed = "";
+
+  /**
+   * @param {string} name of the isolate, which its KV reads carry
+   * @param {{kv?: number, cache?: number}} ports of its dependencies
+   * @param {Record<string, string>} variables its configuration and secrets
+   * @param {Buffer} bundle the snapshot bundled with it
+   */
+  static async start(name, ports, variables, bundle) {
+    const workerd = new Workerd();
+    Object.assign(workerd, { name, ports, variables, port: await freePort() });
+    workerd.folder = await mkdtemp(join(ROOT, ".cache/test/workerd."));
+    await writeFile(join(workerd.folder, "snapshot.bundle"), bundle);
+    // workerd embeds only what lies below its configuration.
+    for (const file of ["index.js", "index_bg.wasm"]) await copyFile(join(ROOT, "build", file), join(workerd.folder, file));
+    await workerd.#run();
+    return workerd;
+  }
+
+  #config() {
+    const text = (value) => JSON.stringify(value);
+    const bindings = Object.entries(this.variables).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
+    return `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = .edge),
+    (name = "kv", worker = .kv),
+    (name = "kv-server", external = (address = "127.0.0.1:${this.ports.kv}", http = ())),
+    (name = "cache", external = (address = "127.0.0.1:${this.ports.cache}", http = ())),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:${this.port}", http = (), service = "main")],
+);
+const edge :Workerd.Worker = (
+  modules = [
+    (name = "index.js", esModule = embed "index.js"),
+    (name = "index_bg.wasm", wasm = embed "index_bg.wasm"),
+    (name = "snapshot.bundle", data = embed "snapshot.bundle"),
+  ],
+  compatibilityDate = "2026-04-01",
+  cacheApiOutbound = "cache",
+  bindings = [(name = "SNAPSHOTS", kvNamespace = "kv"), ${bindings.join(", ")}],
+);
+# Between the edge and the server: it only puts the isolate's name before the key, so that reads can be counted for each isolate.
+const kv :Workerd.Worker = (
+  modules = [(name = "kv.js", esModule = "export default { fetch(request, env) { const url = new URL(request.url); return env.KV.fetch('http://kv/${this.name}' + url.pathname + url.search, { signal: request.signal }); } };")],
+  compatibilityDate = "2026-04-01",
+  bindings = [(name = "KV", service = "kv-server")],
+);
+`;
+  }
+
+  async #run() {
+    await writeFile(join(this.folder, "config.capnp"), this.#config());
+    this.child = spawn(BINARY, ["serve", join(this.folder, "config.capnp")], { stdio: ["ignore", "pipe", "pipe"] });
+    for (const stream of [this.child.stdout, this.child.stderr]) stream.on("data", (chunk) => (this.printed = `${this.printed}${chunk}`.slice(-200_000)));
+    this.ended = new Promise((done) => this.child.on("close", done));
+    let over = false;
+    this.ended.then(() => (over = true));
+    this.url = `http://127.0.0.1:${this.port}`;
+    const deadline = Date.now() + START_TIMEOUT_MS;
+    for (;;) {
+      const answers = await fetch(`${this.url}/healthz`, { signal: AbortSignal.timeout(2_000) }).then(
+        async (response) => (await response.arrayBuffer(), response.ok),
+        () => false,
+      );
+      if (answers) return;
+      if (over || Date.now() > deadline) throw new Error(`workerd does not answer:\n${this.printed}`);
+      await new Promise((done) => setTimeout(done, 30));
+    }
+  }
+
+  /** A fresh process: isolate, memory and connections are gone. */
+  async restart() {
+    await this.#kill();
+    await this.#run();
+  }
+
+  async #kill() {
+    this.child.kill("SIGKILL");
+    await this.ended;
+  }
+
+  async stop() {
+    await this.#kill();
+    await rm(this.folder, { recursive: true, force: true });
+    if (/panicked at|RuntimeError|unreachable executed/.test(this.printed)) throw new Error(`the Worker trapped:\n${this.printed.slice(-2_000)}`);
+  }
+}
