@@ -3,19 +3,24 @@
 mod arguments;
 
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::Parser as _;
 use serde::Serialize;
 use sinsang::time::UnixMillis;
+use sinsang_pipeline::build::beside;
+use sinsang_pipeline::history::History;
 use sinsang_pipeline::identity::Policy;
 use sinsang_pipeline::import::retail;
+use sinsang_pipeline::progress::Progress;
 use sinsang_pipeline::publish::LocalKv;
+use sinsang_pipeline::rules::Rules;
 use sinsang_pipeline::snapshot::Snapshot;
-use sinsang_pipeline::{build, evaluate, generate, inspect, publish, verify};
+use sinsang_pipeline::{audit, build, evaluate, generate, history, inspect, publish, resolve, verify, why};
 
-use arguments::{Arguments, Command, Evaluate, Format, Import};
+use arguments::{Arguments, Command, Evaluate, Format, Import, Reading};
 
 /// Something is wrong with what was asked or given.
 const FAILED: u8 = 1;
@@ -51,8 +56,20 @@ fn run(arguments: &Arguments) -> Outcome {
         Command::Build(build) => {
             let key = std::env::var("SINSANG_USER_KEY").unwrap_or_default();
             let options = build.options(key, progress);
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            print(format, &runtime.block_on(build::build(&options, build.now.unwrap_or_else(clock)))?)
+            print(format, &runtime()?.block_on(build::build(&options, build.now.unwrap_or_else(clock)))?)
+        }
+        Command::Resolve(resolve) => {
+            let rejects = resolve.rejects.clone().unwrap_or_else(|| beside(&resolve.output, "rejects.ndjson"));
+            let (history, rules, now) = read(&resolve.reading, Some(rejects), progress)?;
+            print(format, &resolve::resolve(&history, &rules.verdict, &resolve.output, resolve.explain, now)?)
+        }
+        Command::Why(why) => {
+            let (history, rules, now) = read(&why.reading, None, progress)?;
+            print(format, &why::why(&history, &rules.verdict, &why.listing, now)?)
+        }
+        Command::Audit(audit) => {
+            let (history, rules, _) = read(&audit.reading, None, progress)?;
+            print(format, &audit::audit(&history, &rules.verdict, audit.rows))
         }
         Command::Publish(publish) => {
             let mut store = LocalKv::open(&publish.project, &publish.local)?;
@@ -81,6 +98,22 @@ fn run(arguments: &Arguments) -> Outcome {
             Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_WHOLE) })
         }
     }
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// Reads the history, the rules and the time that a command is to judge by.
+fn read(
+    reading: &Reading,
+    rejects: Option<PathBuf>,
+    progress: Progress,
+) -> Result<(History, Rules, UnixMillis), Box<dyn std::error::Error>> {
+    let now = reading.now.unwrap_or_else(clock);
+    let rules = Rules::find(reading.rules.as_deref(), reading.folder())?;
+    let history = runtime()?.block_on(history::read(&reading.options(rejects, progress), now))?;
+    Ok((history, rules, now))
 }
 
 fn print(format: Format, report: &(impl Serialize + std::fmt::Display)) -> Outcome {
