@@ -137,11 +137,12 @@ pub fn find_table(folder: &Path, table: &str) -> Result<Option<PathBuf>, Error> 
 /// Opens a text file, unpacked; `advance` is told the bytes on disk as they are read.
 ///
 /// # Errors
-/// [`Error::Open`] where it can't be opened, [`Error::Encoding`] where it begins with the mark of an encoding that is not read.
+/// [`Error::Open`] where it can't be opened, [`Error::Damaged`] where it can't be unpacked, [`Error::Encoding`] where it begins with the mark of an encoding that is not read.
 pub fn open_text<'a>(file: &SourceFile, advance: &'a dyn Fn(u64)) -> Result<Box<dyn BufRead + 'a>, Error> {
     let mut input = open_unpacked(file, advance).map_err(|source| Error::Open { path: file.path.clone(), source })?;
-    // What can't be unpacked is reported by whoever reads on.
-    match input.fill_buf().ok().and_then(foreign_mark) {
+    let start = input.fill_buf();
+    let damaged = |source| Error::Damaged { path: file.path.clone(), row: 0, source: Box::new(source) };
+    match foreign_mark(start.map_err(damaged)?) {
         Some(encoding) => Err(Error::Encoding { path: file.path.clone(), encoding }),
         None => Ok(input),
     }

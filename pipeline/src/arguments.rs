@@ -75,7 +75,7 @@ pub(crate) enum Command {
     /// that has not ended by --now; of a listing without one, as of its first broadcast. A code that was used for several products has a line
     /// for each. Where the table has no listing_id, it is `~` and 16 hex digits made from the title (docs/input.md).
     Resolve(Resolve),
-    /// Tell one listing's story in Korean: its product, how it came to it, its verdict and why.
+    /// Tell a listing's story in Korean: its product, how it came to it, its verdict and why.
     Why(Why),
     /// List titles that claim to be new and have aired, and new products that do not say so, by shop.
     Audit(Audit),
@@ -216,8 +216,9 @@ pub(crate) struct Resolve {
 
 #[derive(Debug, Args)]
 pub(crate) struct Why {
-    /// The listing: its code, SHOP:CODE, or the 16 hex digits of its product.
-    pub(crate) listing: String,
+    /// The listings: each by its code, SHOP:CODE, or the 16 hex digits of its product.
+    #[arg(required = true, value_name = "LISTING")]
+    pub(crate) listings: Vec<String>,
     #[command(flatten)]
     pub(crate) reading: Reading,
 }

@@ -65,7 +65,7 @@ fn run(arguments: &Arguments) -> Outcome {
         }
         Command::Why(why) => {
             let (history, rules, now) = read(&why.reading, None, progress)?;
-            print(format, &why::why(&history, &rules.verdict, &why.listing, now)?)
+            print(format, &why::why(&history, &rules.verdict, &why.listings, now)?)
         }
         Command::Audit(audit) => {
             let (history, rules, _) = read(&audit.reading, None, progress)?;

@@ -1,4 +1,4 @@
-//! `sinsang why`: one listing's story, told to a person in Korean.
+//! `sinsang why`: a listing's story, told to a person in Korean.
 
 mod word;
 
@@ -46,14 +46,11 @@ fn suggestions(near: &[String]) -> String {
     format!("; near ones:\n  {}", near.join("\n  "))
 }
 
-/// What is told of one listing; of a code that was used for several products there is a story for each.
+/// What is told of the listings asked for; of a code that was used for several products there is a story for each.
 #[derive(Debug, Serialize)]
 pub struct Stories<'a> {
-    /// The stories, the latest product's last.
+    /// The stories, in the order they were asked for.
     pub stories: Vec<Story<'a>>,
-    /// The product that was asked for, where it was merged into an older one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub merged_from: Option<ProductId>,
 }
 
 /// One listing's story.
@@ -63,6 +60,11 @@ pub struct Story<'a> {
     pub shop: &'a str,
     /// The shop's code of it.
     pub listing_id: &'a str,
+    /// Products that its code was used for over time.
+    pub code_products: usize,
+    /// The product that was asked for, where it was merged into an older one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged_from: Option<ProductId>,
     /// All its titles, the latest first.
     pub titles: &'a [String],
     /// Its brand field.
@@ -131,19 +133,24 @@ pub struct Broadcast<'a> {
     ends: UnixMillis,
 }
 
-/// Tells why the listing `wanted` is what it is: a code, `shop:code`, or a product's 16 hex digits. `now` decides what is upcoming.
+/// Tells why the listings `wanted` are what they are: each a code, `shop:code`, or a product's 16 hex digits. `now` decides what is upcoming.
 ///
 /// # Errors
 /// [`Error::Unknown`] where nothing goes by that name, [`Error::Ambiguous`] where several shops have the code.
 pub fn why<'a>(
     history: &'a History,
     policy: &verdict::Policy,
-    wanted: &str,
+    wanted: &[String],
     now: UnixMillis,
 ) -> Result<Stories<'a>, Error> {
-    let (entries, merged_from) = find(history, wanted.trim(), now)?;
-    let stories = entries.into_iter().filter_map(|entry| story(history, policy, entry, now)).collect();
-    Ok(Stories { stories, merged_from })
+    let mut stories = Vec::new();
+    for wanted in wanted {
+        let (entries, merged_from) = find(history, wanted.trim(), now)?;
+        let code_products = entries.len();
+        let told = entries.into_iter().filter_map(|entry| story(history, policy, entry, now));
+        stories.extend(told.map(|story| Story { code_products, merged_from, ..story }));
+    }
+    Ok(Stories { stories })
 }
 
 fn find(history: &History, wanted: &str, now: UnixMillis) -> Result<(Vec<usize>, Option<ProductId>), Error> {
@@ -259,6 +266,8 @@ fn story<'a>(history: &'a History, policy: &verdict::Policy, index: usize, now: 
     Some(Story {
         shop: &listing.shop,
         listing_id: &listing.listing_id,
+        code_products: 1,
+        merged_from: None,
         titles: &listing.titles,
         brand: listing.brand.as_deref(),
         category: listing.category.as_deref(),
@@ -281,12 +290,6 @@ fn story<'a>(history: &'a History, policy: &verdict::Policy, index: usize, now: 
 
 impl fmt::Display for Stories<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(id) = self.merged_from {
-            writeln!(f, "상품 {id}은(는) 뒤에 같은 상품으로 밝혀져 아래 상품에 합쳐졌습니다.\n")?;
-        }
-        if self.stories.len() > 1 {
-            writeln!(f, "이 판매 코드는 서로 다른 상품 {}개에 쓰였습니다.\n", self.stories.len())?;
-        }
         for (place, story) in self.stories.iter().enumerate() {
             if place > 0 {
                 writeln!(f, "\n———\n")?;
@@ -300,6 +303,12 @@ impl fmt::Display for Stories<'_> {
 impl fmt::Display for Story<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.titles.first().map_or("", String::as_str))?;
+        if let Some(id) = self.merged_from {
+            writeln!(f, "  (물어본 상품 {id}은(는) 뒤에 이 상품과 같은 것으로 밝혀져 합쳐졌습니다)")?;
+        }
+        if self.code_products > 1 {
+            writeln!(f, "  (이 판매 코드는 서로 다른 상품 {}개에 쓰였습니다)", self.code_products)?;
+        }
         let price = self.price.map(word::won);
         let facts = [Some(self.shop), Some(self.listing_id), self.brand, self.category, price.as_deref()];
         writeln!(f, "  {}", facts.into_iter().flatten().collect::<Vec<_>>().join(" · "))?;
