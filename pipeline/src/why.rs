@@ -357,7 +357,7 @@ impl Story<'_> {
                 writeln!(f, "  이 쇼핑사의 기록이 짧아, 처음 보인다고 해서 처음 방송했다고 할 수 없습니다.")?
             }
             (VerdictKind::Unknown, verdict::Reason::ReviewsBeforeRecords) => {
-                writeln!(f, "  처음 보였지만 상품평이 이미 많습니다. 기록이 시작되기 전에 팔렸을 것입니다.")?;
+                writeln!(f, "  처음 보였지만 상품평이 이미 쌓여 있습니다. 기록이 시작되기 전에 팔렸을 것입니다.")?;
             }
             _ => {}
         }
