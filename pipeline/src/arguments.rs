@@ -1,16 +1,17 @@
 //! The arguments of the `sinsang` command.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use sinsang::time::UnixMillis;
 
+use crate::identity::Policy;
 use crate::import::retail;
 use crate::progress::Progress;
 use crate::reject::Limit;
-use crate::{build, engine, generate};
+use crate::{audit, build, engine, generate, history};
 
 /// Sinsang's pipeline: broadcast schedules, history and events in, a published snapshot out.
 ///
@@ -69,6 +70,16 @@ pub(crate) enum Command {
     /// Reads broadcasts, events, tabs and rules.toml from a folder (docs/input.md) and writes the packs of a snapshot. The environment
     /// variable SINSANG_USER_KEY has the secret that users are hashed with, the edge's USER_KEY.
     Build(Build),
+    /// Decide which listings are one product and which products are new, and write a line of JSON for each listing.
+    ///
+    /// A line has listing_id, shop, title, product_id and verdict: new, repeat or unknown, as of the start of the listing's first broadcast
+    /// that has not ended by --now; of a listing without one, as of its first broadcast. A code that was used for several products has a line
+    /// for each. Where the table has no listing_id, it is `~` and 16 hex digits made from the title (docs/input.md).
+    Resolve(Resolve),
+    /// Tell a listing's story in Korean: its product, how it came to it, its verdict and why.
+    Why(Why),
+    /// List titles that claim to be new and have aired, and new products that do not say so, by shop.
+    Audit(Audit),
     /// Make a snapshot live.
     Publish(Publish),
     /// Bundle a snapshot with the Worker, for when no store answers.
@@ -152,6 +163,82 @@ pub(crate) enum Evaluate {
         /// A table like pairs.tsv: title_a, price_a, title_b, price_b, brand, category, label, class.
         file: PathBuf,
     },
+}
+
+/// Where the history is read from, and how.
+#[derive(Debug, Args)]
+pub(crate) struct Reading {
+    /// The folder of the tables, or the table of broadcasts: a Parquet, NDJSON or CSV file (docs/input.md).
+    #[arg(long, value_name = "TABLE_OR_FOLDER")]
+    pub(crate) input: PathBuf,
+    /// The rules [default: rules.toml beside the tables, or the built-in ones].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rules: Option<PathBuf>,
+    /// The share of the table that may be set aside, from 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]
+    max_rejects: f64,
+    /// The time that decides which broadcasts are still to come, as RFC 3339 [default: the present].
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) now: Option<UnixMillis>,
+    #[command(flatten)]
+    engine: Engine,
+}
+
+impl Reading {
+    pub(crate) fn options(
+        &self,
+        rejects: Option<PathBuf>,
+        progress: Progress,
+        connect: Option<engine::Connect>,
+    ) -> Result<history::Options, NoCluster> {
+        Ok(history::Options {
+            input: self.input.clone(),
+            rejects,
+            limit: Limit { max_share: self.max_rejects },
+            policy: Policy::default(),
+            engine: self.engine.options(connect)?,
+            progress,
+        })
+    }
+
+    /// The folder that rules.toml is looked for in.
+    pub(crate) fn folder(&self) -> &Path {
+        if self.input.is_file() { self.input.parent().unwrap_or(Path::new(".")) } else { &self.input }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resolve {
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    /// The file to write to, NDJSON; an earlier one is replaced once the new one is whole.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Add to each line as of when it is judged, the evidence, the nearest earlier listing with the score and its parts, and the nearest
+    /// one that is another product.
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// Where rows that can't be used are written [default: OUTPUT.rejects.ndjson].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rejects: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Why {
+    /// The listings: each by its code, SHOP:CODE, or the 16 hex digits of its product.
+    #[arg(required = true, value_name = "LISTING")]
+    pub(crate) listings: Vec<String>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    /// Rows of each list that the text shows; JSON has them all.
+    #[arg(long, value_name = "N", default_value_t = audit::ROWS_SHOWN)]
+    pub(crate) rows: usize,
 }
 
 #[derive(Debug, Args)]

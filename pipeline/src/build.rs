@@ -149,9 +149,9 @@ impl fmt::Display for Report {
 /// An [`Error`] that names the file and the place in it, where that is what is wrong.
 pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> {
     let hasher = UserHasher::new(options.user_key.as_bytes()).ok_or(Error::NoUserKey)?;
-    let rules = read_rules(options)?;
+    let rules = Rules::find(options.rules.as_deref(), &options.input)?;
     let history = history::read(&options.history(), now).await?;
-    let History { mut source, broadcasts, schedule, catalogue, split_codes, resolution: _, products, reach } = history;
+    let History { mut source, broadcasts, schedule, catalogue, split_codes, products, reach, .. } = history;
     let context = source.context().clone();
     let mut tables = vec![broadcasts];
     let tabs = open_tables(options, &mut source, &mut tables, now).await?;
@@ -214,15 +214,6 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     })
 }
 
-fn read_rules(options: &Options) -> Result<Rules, Error> {
-    let beside = options.input.join("rules.toml");
-    match &options.rules {
-        Some(path) => Ok(Rules::read(path)?),
-        None if beside.exists() => Ok(Rules::read(&beside)?),
-        None => Ok(Rules::default()),
-    }
-}
-
 /// Opens the tables beside `broadcasts`; answers with the tabs.
 async fn open_tables(
     options: &Options,
@@ -230,11 +221,11 @@ async fn open_tables(
     tables: &mut Vec<TableReport>,
     now: UnixMillis,
 ) -> Result<Vec<Tab>, Error> {
-    match find_table(&options.input, "events")? {
+    match find_table(&options.input, "events").map_err(source::Error::from)? {
         Some(events) => tables.push(source.open_events(&events, now).await?),
         None => source.without_events().await?,
     }
-    match find_table(&options.input, "tabs")? {
+    match find_table(&options.input, "tabs").map_err(source::Error::from)? {
         Some(path) => {
             let (tabs, report) = source.open_tabs(&path, now)?;
             tables.push(report);
@@ -244,12 +235,12 @@ async fn open_tables(
     }
 }
 
-/// `name` beside the folder `folder`: `snapshot` gives `snapshot.rejects.ndjson`.
-fn beside(folder: &Path, name: &str) -> PathBuf {
-    let mut file = folder.file_name().unwrap_or_default().to_owned();
+/// `name` beside what a run writes: `snapshot` gives `snapshot.rejects.ndjson`.
+pub fn beside(output: &Path, name: &str) -> PathBuf {
+    let mut file = output.file_name().unwrap_or_default().to_owned();
     file.push(".");
     file.push(name);
-    folder.with_file_name(file)
+    output.with_file_name(file)
 }
 
 /// The two tabs that Sinsang itself fills, where there is no table of tabs.

@@ -1,18 +1,23 @@
 //! What each command does. The clock and the environment are handed in, by the `main` of the binary that has the command.
 
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde::Serialize;
 use sinsang::time::UnixMillis;
 
-use crate::arguments::{Arguments, Command, Evaluate, Format, Import};
+use crate::arguments::{Arguments, Command, Evaluate, Format, Import, Reading};
+use crate::build::beside;
 use crate::engine::Connect;
+use crate::history::History;
 use crate::identity::Policy;
 use crate::import::retail;
+use crate::progress::Progress;
 use crate::publish::LocalKv;
+use crate::rules::Rules;
 use crate::snapshot::Snapshot;
-use crate::{build, evaluate, generate, inspect, publish, verify};
+use crate::{audit, build, evaluate, generate, history, inspect, publish, resolve, verify, why};
 
 /// Something is wrong with what was asked or given.
 const FAILED: u8 = 1;
@@ -59,8 +64,20 @@ fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
         }
         Command::Build(build) => {
             let options = build.options(user_key(), progress, connect)?;
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            print(format, &runtime.block_on(build::build(&options, build.now.unwrap_or_else(clock)))?)
+            print(format, &runtime()?.block_on(build::build(&options, build.now.unwrap_or_else(clock)))?)
+        }
+        Command::Resolve(resolve) => {
+            let rejects = resolve.rejects.clone().unwrap_or_else(|| beside(&resolve.output, "rejects.ndjson"));
+            let (history, rules, now) = read(&resolve.reading, Some(rejects), progress, surroundings)?;
+            print(format, &resolve::resolve(&history, &rules.verdict, &resolve.output, resolve.explain, now)?)
+        }
+        Command::Why(why) => {
+            let (history, rules, now) = read(&why.reading, None, progress, surroundings)?;
+            print(format, &why::why(&history, &rules.verdict, &why.listings, now)?)
+        }
+        Command::Audit(audit) => {
+            let (history, rules, _) = read(&audit.reading, None, progress, surroundings)?;
+            print(format, &audit::audit(&history, &rules.verdict, audit.rows))
         }
         Command::Bundle(bundle) => print(format, &publish::bundle(&Snapshot::at(&bundle.snapshot), &bundle.output)?),
         Command::Publish(publish) => {
@@ -89,6 +106,24 @@ fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
             Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_WHOLE) })
         }
     }
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// Reads the history, the rules and the time that a command is to judge by.
+fn read(
+    reading: &Reading,
+    rejects: Option<PathBuf>,
+    progress: Progress,
+    surroundings: Surroundings,
+) -> Result<(History, Rules, UnixMillis), Box<dyn std::error::Error>> {
+    let now = reading.now.unwrap_or_else(surroundings.clock);
+    let rules = Rules::find(reading.rules.as_deref(), reading.folder())?;
+    let options = reading.options(rejects, progress, surroundings.connect)?;
+    let history = runtime()?.block_on(history::read(&options, now))?;
+    Ok((history, rules, now))
 }
 
 fn print(format: Format, report: &(impl Serialize + std::fmt::Display)) -> Outcome {

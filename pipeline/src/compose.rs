@@ -44,6 +44,17 @@ pub struct VerdictCounts {
     pub unknown: usize,
 }
 
+impl VerdictCounts {
+    /// The count of a kind.
+    pub fn of(&mut self, kind: VerdictKind) -> &mut usize {
+        match kind {
+            VerdictKind::New => &mut self.new,
+            VerdictKind::Repeat => &mut self.repeat,
+            VerdictKind::Unknown => &mut self.unknown,
+        }
+    }
+}
+
 /// What a board is made from.
 #[derive(Debug)]
 pub struct Facts<'a> {
@@ -106,11 +117,7 @@ pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts) {
         let is_over = ends_at <= now;
         let before = judge(if is_over { from } else { now });
         let after = judge(now.max(ends_at));
-        *match if is_over { after.kind } else { before.kind } {
-            VerdictKind::New => &mut counts.new,
-            VerdictKind::Repeat => &mut counts.repeat,
-            VerdictKind::Unknown => &mut counts.unknown,
-        } += 1;
+        *counts.of(if is_over { after.kind } else { before.kind }) += 1;
         parts.slots.extend(shown.iter().filter_map(|airing| facts.slot(product, airing)));
         let vector = facts.space.product_vector(&product.features(catalogue));
         let popularity = popularity(facts.population, product.id, &vector, most_popular);
@@ -173,6 +180,7 @@ impl Facts<'_> {
                 VerdictKind::Repeat => board::VerdictKind::Repeat,
                 VerdictKind::Unknown => board::VerdictKind::Unknown,
             },
+            unknown_listed: self.rules.new_tab.show_unknown && before.kind == VerdictKind::Unknown,
             verdict_first: serde_json::to_string(before).unwrap_or_default(),
             verdict_later: serde_json::to_string(after).unwrap_or_default(),
             first,

@@ -4,13 +4,13 @@
 //! broadcasts ─ source ─ schedule ─ slots ─ catalogue ─ identity ─ products, reach
 //! ```
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use sinsang::time::UnixMillis;
 
-use crate::catalogue::{self, Catalogue};
+use crate::catalogue::{self, Airing, Catalogue};
 use crate::identity::{self, Policy, Resolution};
 use crate::product::{self, Product};
 use crate::progress::{Progress, Unit};
@@ -22,7 +22,7 @@ use crate::{engine, schedule};
 /// Where the history is, and how it is read.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The folder of the tables.
+    /// The folder of the tables, or the table of broadcasts itself: a file, or a folder named `broadcasts`.
     pub input: PathBuf,
     /// Where rows that can't be used are written; `None` only counts them.
     pub rejects: Option<PathBuf>,
@@ -77,12 +77,52 @@ pub struct History {
     pub products: Vec<Product>,
     /// How far back the records reach.
     pub reach: Reach,
+    /// When two listings are one product.
+    pub policy: Policy,
+    places: Vec<Place>,
+}
+
+/// Where a listing stands.
+#[derive(Clone, Debug, Default)]
+struct Place {
+    /// Its product, as an index into `products`.
+    product: usize,
+    /// Its airings, as indexes into the catalogue's, by start.
+    airings: Vec<usize>,
 }
 
 impl History {
     /// The engine's context.
     pub fn context(&self) -> &SessionContext {
         self.source.context()
+    }
+
+    /// The product of a listing, by its index in the catalogue.
+    pub fn product_of(&self, entry: usize) -> Option<&Product> {
+        self.places.get(entry).and_then(|place| self.products.get(place.product))
+    }
+
+    /// The airings of a listing, by its index in the catalogue; by start.
+    pub fn airings_of(&self, entry: usize) -> impl DoubleEndedIterator<Item = &Airing> {
+        let airings = self.places.get(entry).map(|place| place.airings.as_slice()).unwrap_or_default();
+        airings.iter().filter_map(|index| self.catalogue.airings.get(*index))
+    }
+
+    /// The broadcast that a listing is judged by: the first that has not ended by `now`, or else its first of all. Whether it is still to
+    /// end comes with it.
+    pub fn judged_by(&self, entry: usize, now: UnixMillis) -> Option<(&Airing, bool)> {
+        let upcoming = self.airings_of(entry).find(|airing| airing.ends_at > now);
+        upcoming.map(|airing| (airing, true)).or_else(|| self.airings_of(entry).next().map(|airing| (airing, false)))
+    }
+
+    /// The listings by shop and code, then by their first broadcast.
+    pub fn in_order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.catalogue.entries.len()).collect();
+        order.sort_by_key(|index| {
+            let listing = self.catalogue.entries.get(*index).map(|entry| &entry.listing);
+            (listing.map(|listing| (&listing.shop, &listing.listing_id, listing.first_at)), *index)
+        });
+        order
     }
 }
 
@@ -98,8 +138,7 @@ pub async fn read(options: &Options, now: UnixMillis) -> Result<History, Error> 
         progress: options.progress,
     };
     let mut source = Source::new(engine::connect(&options.engine).await?, source_options)?;
-    let path = find_table(&options.input, "broadcasts")?;
-    let path = path.ok_or_else(|| Error::NoBroadcasts { input: options.input.clone() })?;
+    let path = find_broadcasts(&options.input)?;
     let broadcasts = source.open_broadcasts(&path, now).await?;
 
     let steps = options.progress.start("the schedule", Unit::Items, 2);
@@ -113,5 +152,27 @@ pub async fn read(options: &Options, now: UnixMillis) -> Result<History, Error> 
     let ids: Vec<_> = resolution.listings.iter().map(|resolved| resolved.product).collect();
     let products = product::products(&catalogue, &ids);
     let reach = product::reach(&catalogue);
-    Ok(History { source, broadcasts, schedule, catalogue, split_codes, resolution, products, reach })
+    let mut places = vec![Place::default(); catalogue.entries.len()];
+    for (index, product) in products.iter().enumerate() {
+        for entry in &product.entries {
+            if let Some(place) = places.get_mut(*entry) {
+                place.product = index;
+            }
+        }
+    }
+    for (index, airing) in catalogue.airings.iter().enumerate() {
+        if let Some(place) = places.get_mut(airing.entry) {
+            place.airings.push(index);
+        }
+    }
+    let policy = options.policy.clone();
+    Ok(History { source, broadcasts, schedule, catalogue, split_codes, resolution, products, reach, policy, places })
+}
+
+fn find_broadcasts(input: &Path) -> Result<PathBuf, Error> {
+    if input.is_file() || input.file_name().is_some_and(|name| name == "broadcasts") {
+        return Ok(input.to_path_buf());
+    }
+    let found = find_table(input, "broadcasts").map_err(source::Error::from)?;
+    found.ok_or_else(|| Error::NoBroadcasts { input: input.to_path_buf() })
 }

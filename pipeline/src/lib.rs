@@ -1,6 +1,7 @@
 //! The pipeline of Sinsang: schedules, history and events in, a published snapshot out.
 
 pub mod arguments;
+pub mod audit;
 pub mod build;
 pub mod catalogue;
 pub mod command;
@@ -14,14 +15,15 @@ pub mod inspect;
 pub mod product;
 pub mod progress;
 pub mod publish;
-pub mod reject;
+pub mod resolve;
 pub mod rules;
 pub mod schedule;
 pub mod snapshot;
 pub mod source;
-pub mod table;
 pub mod table_write;
 pub mod taste;
 pub mod verify;
+pub mod why;
 
 pub use sinsang_identity::{identity, listing, verdict};
+pub use sinsang_input::{reject, table};

@@ -18,6 +18,8 @@ pub struct Rules {
     pub ranking: Ranking,
     /// When a verdict can be given.
     pub verdict: verdict::Policy,
+    /// What the new-product tab shows.
+    pub new_tab: NewTab,
     /// What a board covers.
     pub window: Window,
     /// How tastes are learned.
@@ -44,6 +46,14 @@ impl Default for Ranking {
             tabs: SurfaceWeights { taste: 100, channel: 0, hour: 0, soon: 0, on_air: 0, popularity: 0, position: 100 },
         }
     }
+}
+
+/// What the new-product tab shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewTab {
+    /// Beside new products also those of which the history can't tell, marked by the verdict that they are shown with.
+    pub show_unknown: bool,
 }
 
 /// What a board covers, around the time of the build.
@@ -114,6 +124,19 @@ pub enum Error {
 }
 
 impl Rules {
+    /// The rules of the file `named`, or of `rules.toml` in `folder`, or else the built-in ones.
+    ///
+    /// # Errors
+    /// An [`Error`] that names the file and the place in it.
+    pub fn find(named: Option<&Path>, folder: &Path) -> Result<Self, Error> {
+        let beside = folder.join("rules.toml");
+        match named {
+            Some(path) => Self::read(path),
+            None if beside.exists() => Self::read(&beside),
+            None => Ok(Self::default()),
+        }
+    }
+
     /// Reads the rules of `path`.
     ///
     /// # Errors

@@ -4,14 +4,15 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array as _, AsArray as _, Int64Array, RecordBatch};
+use datafusion::arrow::array::{Array as _, AsArray as _, BooleanArray, Int64Array, RecordBatch};
+use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
 use futures::StreamExt as _;
 use serde::{Serialize, Serializer};
-use sinsang::time::{DAY_MS, KST_OFFSET_MS, MINUTE_MS, UnixMillis};
+use sinsang::time::{DAY_MS, HOUR_MS, KST_OFFSET_MS, MINUTE_MS, UnixMillis};
 
 use crate::engine::sql;
 use crate::source::{Stage, StageError, register_parquet};
@@ -22,6 +23,11 @@ pub const TABLE: &str = "slots";
 pub const DEFAULT_SLOT_MS: i64 = 60 * MINUTE_MS;
 /// The longest slot measured, and the longest that is filled in. Ends that are given may be later.
 pub const FILLED_SLOT_MAX_MS: i64 = 210 * MINUTE_MS;
+
+/// The longest pause between two rows of one collection of a channel: a crawl takes a page after the other, and comes again after hours.
+pub const COLLECTION_PAUSE_MS: i64 = 2 * MINUTE_MS;
+/// The longest time without a start within a schedule; what stands beyond it is a schedule of its own.
+pub const COVERED_MAX_MS: i64 = 6 * HOUR_MS;
 
 /// The columns of `slots`. Times are milliseconds since 1970-01-01T00:00:00Z, prices won.
 const FIELDS: [(&str, DataType, bool); 14] = [
@@ -59,6 +65,10 @@ pub struct Report {
     pub rows: u64,
     /// Rows that said again what a later one says of the same slot.
     pub duplicates: u64,
+    /// Slots that a later collection of their channel no longer has, and has their listing elsewhere; left out.
+    pub moved: u64,
+    /// Slots that a later collection of their channel no longer has, nor their listing; left out.
+    pub cancelled: u64,
     /// Rows of `slots`.
     pub slots: u64,
     /// Channels.
@@ -95,6 +105,13 @@ impl fmt::Display for Report {
             "slots: {} on {} channels from {} rows, {} duplicates left out",
             self.slots, self.channels, self.rows, self.duplicates
         )?;
+        if self.moved + self.cancelled > 0 {
+            write!(
+                f,
+                "\n  left out what a later schedule of the channel no longer has: {} moved, {} cancelled",
+                self.moved, self.cancelled
+            )?;
+        }
         if let (Some(first), Some(last)) = (self.first_start, self.last_end) {
             write!(f, "\n  from {first} to {last}")?;
         }
@@ -109,7 +126,7 @@ impl fmt::Display for Report {
 
 /// Makes the table `slots` from `broadcasts`, staged in `work_dir`: one row for each (channel, `starts_at`, shop,
 /// `listing_id`), `ends_at` never null, ordered by start, channel, shop and listing. The rows are the same whatever the
-/// order of `broadcasts`.
+/// order of `broadcasts`. Slots that a later collection of their channel no longer has are left out, and counted.
 ///
 /// # Errors
 /// [`Error::Engine`] where `broadcasts` is missing or memory does not suffice, [`Error::Stage`] where the folder can't
@@ -120,6 +137,8 @@ pub async fn build(context: &SessionContext, work_dir: &Path) -> Result<Report, 
     let question = question.with_param_values(vec![
         ScalarValue::Int64(Some(DEFAULT_SLOT_MS)),
         ScalarValue::Int64(Some(FILLED_SLOT_MAX_MS)),
+        ScalarValue::Int64(Some(COLLECTION_PAUSE_MS)),
+        ScalarValue::Int64(Some(COVERED_MAX_MS)),
     ])?;
     let schema: SchemaRef = Arc::new(Schema::new(
         FIELDS
@@ -130,7 +149,7 @@ pub async fn build(context: &SessionContext, work_dir: &Path) -> Result<Report, 
     let mut stage = Stage::create(&work_dir.join("slots.parquet"), Arc::clone(&schema))?;
     let mut answer = question.execute_stream().await?;
     while let Some(batch) = answer.next().await {
-        let batch = batch?;
+        let batch = report.take_kept(&batch?)?;
         report.count_ends(&batch);
         let columns = batch.columns().get(..FIELDS.len()).unwrap_or_default().to_vec();
         stage.write(&RecordBatch::try_new(Arc::clone(&schema), columns).map_err(DataFusionError::from)?)?;
@@ -145,6 +164,21 @@ async fn count_rows(context: &SessionContext) -> Result<u64, DataFusionError> {
 }
 
 impl Report {
+    /// Counts the slots that were moved or cancelled, and answers with the others.
+    fn take_kept(&mut self, batch: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
+        let column = batch.column_by_name("fate").and_then(|column| column.as_string_opt::<i32>());
+        let column = column.ok_or_else(|| DataFusionError::Internal("the column fate is no text".to_owned()))?;
+        let kept: BooleanArray = column.iter().map(|fate| Some(fate == Some("kept"))).collect();
+        for fate in column.iter().flatten() {
+            match fate {
+                "moved" => self.moved += 1,
+                "cancelled" => self.cancelled += 1,
+                _ => {}
+            }
+        }
+        Ok(filter_record_batch(batch, &kept)?)
+    }
+
     fn count_ends(&mut self, batch: &RecordBatch) {
         let Some(column) = batch.column_by_name("end_from") else { return };
         let Some(from) = column.as_string_opt::<i32>() else { return };
@@ -170,7 +204,7 @@ impl Report {
         };
         let count = |name: &str| number(name).and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
         self.slots = count("slots");
-        self.duplicates = self.rows.saturating_sub(self.slots);
+        self.duplicates = self.rows.saturating_sub(self.slots + self.moved + self.cancelled);
         self.channels = count("channels");
         self.overlaps = count("overlaps");
         self.over_midnight = count("over_midnight");

@@ -317,7 +317,8 @@ fn the_new_products_tab_shows_no_product_whose_first_broadcast_is_over() {
         }
     }
     assert!(shown > 1_000, "{shown}");
-    let page = new::page(&View { board: &world.board, taste: None, now: now(), trusts_verdicts: true }, &everything(now()));
+    let page =
+        new::page(&View { board: &world.board, taste: None, now: now(), trusts_verdicts: true }, &everything(now()));
     assert_eq!(page.products.len(), world.report.verdicts.new);
     assert!(world.report.verdicts.unknown > 0 && world.report.verdicts.repeat > 0, "{:?}", world.report.verdicts);
 }

@@ -82,6 +82,9 @@ fn every_command_explains_itself() {
         "import",
         "import online-retail",
         "build",
+        "resolve",
+        "why",
+        "audit",
         "publish",
         "inspect",
         "evaluate",
@@ -124,7 +127,7 @@ fn reports_are_json_where_that_is_asked_for() {
     let inspected = json(&sinsang(&["--format", "json", "inspect", text(snapshot)]).assert().success());
     assert_eq!(inspected["snapshot"], built["snapshot"]);
     assert_eq!(inspected["board"]["bytes"], built["board_bytes"]);
-    let pairs = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/title_pairs.tsv");
+    let pairs = concat!(env!("CARGO_MANIFEST_DIR"), "/../identity/tests/data/title_pairs.tsv");
     let evaluated = json(&sinsang(&["evaluate", "identity", pairs, "--format", "json"]).assert().success());
     let (ours, fuzzy) = (&evaluated["f1"], &evaluated["baselines"]["fuzzy_ratio_90"]["f1"]);
     assert!(ours.as_f64().unwrap() > fuzzy.as_f64().unwrap(), "{ours} {fuzzy}");
@@ -276,6 +279,123 @@ fn verify_ends_with_3_where_something_is_wrong_and_with_1_where_it_cannot_read()
     fs::write(&pack, bytes).unwrap();
     sinsang(&["verify", text(&copy)]).assert().code(1).stderr(says(text(&pack)).and(says("build the snapshot again")));
     sinsang(&["verify", text(tables)]).assert().code(1).stderr(says("manifest"));
+}
+
+/// A year of a small shop, and a schedule to come: a pot that has aired under another code, one that has not, and a claim.
+const SHOP: &str = "\
+listing_id,shop,channel,title,brand,price,starts_at,ends_at,review_count,collected_at
+100,GS샵,GS샵 LIVE,도란 무쇠솥 24cm,도란,49900,2026-01-05 10:00,2026-01-05 11:00,0,
+101,GS샵,GS샵 LIVE,한빛 등산화 남성,한빛,89000,2026-01-20 10:00,2026-01-20 11:00,0,
+200,CJ온스타일,CJ온스타일,[방송에서만] 도란 무쇠솥 24cm (무이자12),도란,49900,2026-11-25 20:00,2026-11-25 21:00,3,
+201,CJ온스타일,CJ온스타일,[신상] 한빛 등산화 남성,한빛,88000,2026-11-26 20:00,2026-11-26 21:00,1,
+300,CJ온스타일,CJ온스타일,가온 압력밥솥 6인용,가온,159000,2026-03-01 20:00,2026-03-01 21:00,0,
+301,CJ온스타일,CJ온스타일,가온 압력밥솥 10인용,가온,189000,2026-11-27 20:00,2026-11-27 21:00,0,
+302,CJ온스타일,CJ온스타일,새봄 제습기 20L,새봄,299000,2026-11-28 20:00,2026-11-28 21:00,250,
+100,CJ온스타일,CJ온스타일,☆ [방송에서만] 무이자12,,,2026-03-15 20:00,2026-03-15 21:00,,
+";
+
+fn shop() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("schedule.csv");
+    fs::write(&file, SHOP).unwrap();
+    (folder, file)
+}
+
+#[test]
+fn resolve_writes_a_line_for_each_listing_with_its_product_and_verdict() {
+    let (folder, file) = shop();
+    let output = folder.path().join("lines.ndjson");
+    let words = ["resolve", "--input", text(&file), "--output", text(&output), "--now", NOW];
+    sinsang(&words).assert().success().stderr("").stdout(
+        says("8 listings")
+            .and(says("verdicts: 1 new"))
+            .and(says("3 as of their next broadcast").not())
+            .and(says("8 lines in")),
+    );
+    let read = || -> Vec<Value> {
+        fs::read_to_string(&output).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let lines = read();
+    let line = |lines: &[Value], shop: &str, code: &str| {
+        lines.iter().find(|line| line["shop"] == shop && line["listing_id"] == code).unwrap().clone()
+    };
+    let of = |code: &str| line(&lines, "CJ온스타일", code);
+    assert_eq!(lines[0].as_object().unwrap().len(), 5, "{}", lines[0]);
+    assert_eq!(of("200")["product_id"], line(&lines, "GS샵", "100")["product_id"]);
+    assert_ne!(of("300")["product_id"], of("301")["product_id"]);
+    let verdicts = ["200", "201", "301", "302"].map(|code| of(code)["verdict"].clone());
+    assert_eq!(verdicts, ["repeat", "repeat", "new", "unknown"]);
+    assert_eq!(line(&lines, "GS샵", "100")["verdict"], "unknown", "the first of a history can't be told");
+
+    sinsang(&words).arg("--explain").assert().success();
+    let explained = read();
+    let pot = line(&explained, "CJ온스타일", "200");
+    assert_eq!(
+        (&pot["joined"], &pot["upcoming"], &pot["as_of"]),
+        (&"similar".into(), &true.into(), &"2026-11-25T20:00:00+09:00".into())
+    );
+    assert_eq!((&pot["nearest"]["shop"], &pot["nearest"]["channel"]), (&"GS샵".into(), &"GS샵 LIVE".into()));
+    assert!(
+        pot["nearest"]["score"]["total"].as_f64().unwrap() >= 0.64 && pot["nearest"]["score"]["parts"].is_array(),
+        "{pot}"
+    );
+    let cooker = line(&explained, "CJ온스타일", "301");
+    assert_eq!(cooker["nearest_other"]["score"]["veto"]["name"], "persons", "{cooker}");
+    // The same input gives the same bytes, and nothing half written is left where it fails.
+    let before = fs::read(&output).unwrap();
+    sinsang(&words).arg("--explain").assert().success();
+    assert_eq!(fs::read(&output).unwrap(), before);
+    let nowhere = folder.path().join("none/lines.ndjson");
+    let words = ["resolve", "--input", text(&file), "--output", text(&nowhere), "--now", NOW];
+    sinsang(&words).assert().code(1).stderr(says("can't be written").or(says("can't be opened")));
+    let words = ["resolve", "--input", "none.csv", "--output", text(&output), "--now", NOW];
+    sinsang(&words).assert().code(1).stderr(says("none.csv"));
+}
+
+#[test]
+fn why_tells_a_listings_story_and_names_near_ones_where_there_is_none() {
+    let (_folder, file) = shop();
+    let why = |listing: &str, more: &[&str]| {
+        sinsang(&["why", listing, "--input", text(&file), "--now", NOW]).args(more).assert()
+    };
+    why("200", &[]).success().stdout(
+        says("[방송에서만] 도란 무쇠솥 24cm (무이자12)")
+            .and(says("재방송"))
+            .and(says("2026-01-05 10:00 GS샵 LIVE에서 방송됨"))
+            .and(says("GS샵 100 “도란 무쇠솥 24cm” (2026-01-05 (월) 10:00 GS샵 LIVE)"))
+            .and(says("(기준 0.64)")),
+    );
+    why("CJ온스타일:301", &[]).success().stdout(
+        says("신상품")
+            .and(says("320일 기록에서 첫 방송").or(says("일 기록")))
+            .and(says("가장 비슷했던 다른 상품: CJ온스타일 300"))
+            .and(says("인용: ‘10’ / ‘6’")),
+    );
+    why("302", &[]).success().stdout(says("판단 보류").and(says("상품평 250개")));
+    let story = json(&why("200", &["--format", "json"]).success());
+    let id = story["stories"][0]["product_id"].as_str().unwrap().to_owned();
+    why("200", &["301"]).success().stdout(says("판정  재방송").and(says("판정  신상품")));
+    why(&id, &[]).success().stdout(says(&id).and(says("GS샵 100")));
+    why("100", &[]).code(1).stdout("").stderr(says("2 shops have a listing 100").and(says("GS샵:100")));
+    why("209", &[]).code(1).stderr(says("no listing or product 209").and(says("CJ온스타일:200")));
+    why("압력밥솥", &[]).code(1).stderr(says("CJ온스타일:300 가온 압력밥솥 6인용"));
+    why("ffffffffffffffff", &[]).code(1).stderr(says("16 hex digits"));
+}
+
+#[test]
+fn audit_sets_claims_beside_what_they_are() {
+    let (_folder, file) = shop();
+    let words = ["audit", "--input", text(&file), "--now", NOW];
+    sinsang(&words).assert().success().stdout(
+        says("[신상] 한빛 등산화 남성")
+            .and(says("aired 2026-01-20 10:00 on GS샵 LIVE"))
+            .and(says("가온 압력밥솥 10인용")),
+    );
+    let report = json(&sinsang(&words).args(["--format", "json"]).assert().success());
+    assert_eq!((&report["total"]["claims"], &report["total"]["claims_aired"]), (&1.into(), &1.into()), "{report}");
+    assert_eq!(report["shops"]["CJ온스타일"]["new_silent"], 1, "{report}");
+    assert_eq!(report["claims_that_aired"][0]["listing_id"], "201");
+    assert_eq!(report["silent_new"][0]["listing_id"], "301");
 }
 
 #[test]

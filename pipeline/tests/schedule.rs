@@ -71,6 +71,8 @@ async fn missing_ends_are_filled_from_what_follows_on_the_channel() {
     let expected = Report {
         rows: 8,
         duplicates: 0,
+        moved: 0,
+        cancelled: 0,
         slots: 8,
         channels: 2,
         ends_given: 3,
@@ -105,6 +107,95 @@ async fn of_two_rows_for_a_slot_the_one_collected_later_counts() {
     let (report, answer) = ask(&rows, "SELECT price FROM slots").await;
     assert!(answer.contains("2000") && !answer.contains("1000") && !answer.contains("3000"), "{answer}");
     assert_eq!((report.rows, report.slots, report.duplicates), (4, 1, 3));
+}
+
+/// Slots of channel `c`, each with the hour it starts at, as a crawl at `collected` saw them.
+fn crawl(collected: &str, slots: &[(&str, &str)]) -> Vec<Value> {
+    let stamped = |(listing, start): &(&str, &str)| {
+        let mut row = row("c", listing, start, None);
+        row["collected_at"] = collected.into();
+        row
+    };
+    slots.iter().map(stamped).collect()
+}
+
+/// The slots that are left, as `listing hour`.
+async fn left(rows: &[Value]) -> (Report, Vec<String>) {
+    let question = "SELECT listing_id, (starts_at + 32400000) % 86400000 / 3600000 AS hour FROM slots ORDER BY starts_at, listing_id";
+    let (report, answer) = ask(rows, question).await;
+    let cells = |line: &str| {
+        let mut cells = line.split('|').map(str::trim).skip(1);
+        let (listing, hour) = (cells.next()?, cells.next()?);
+        hour.parse::<u8>().ok().map(|hour| format!("{listing} {hour}"))
+    };
+    (report, answer.lines().filter_map(cells).collect())
+}
+
+const MONDAY: &str = "2026-11-16T03:00:00+09:00";
+const TUESDAY: &str = "2026-11-17T03:00:00+09:00";
+const WEDNESDAY: &str = "2026-11-18T03:00:00+09:00";
+
+#[tokio::test]
+async fn a_later_schedule_replaces_what_it_covers_and_counts_it() {
+    let first = crawl(MONDAY, &[("a", "10:00"), ("b", "11:00"), ("c", "12:00"), ("d", "13:00"), ("e", "20:00")]);
+    let cancelled = crawl(TUESDAY, &[("a", "10:00"), ("c", "12:00"), ("d", "13:00")]);
+    let (report, slots) = left(&[first.clone(), cancelled.clone()].concat()).await;
+    assert_eq!(slots, ["a 10", "c 12", "d 13", "e 20"], "what it does not reach stays");
+    assert_eq!((report.cancelled, report.moved, report.duplicates, report.slots), (1, 0, 3, 4));
+    assert!(report.to_string().contains("0 moved, 1 cancelled"), "{report}");
+
+    let moved = crawl(TUESDAY, &[("a", "10:00"), ("f", "11:00"), ("c", "12:00"), ("b", "14:00")]);
+    let (report, slots) = left(&[first.clone(), moved.clone()].concat()).await;
+    assert_eq!(slots, ["a 10", "f 11", "c 12", "b 14", "e 20"]);
+    assert_eq!((report.cancelled, report.moved), (1, 1), "b was moved, and d gave way to it");
+
+    let back = crawl(WEDNESDAY, &[("a", "10:00"), ("b", "11:00"), ("c", "12:00")]);
+    let (_, slots) = left(&[first, cancelled, back].concat()).await;
+    assert_eq!(slots, ["a 10", "b 11", "c 12", "d 13", "e 20"], "a slot that came back is there");
+}
+
+#[tokio::test]
+async fn a_schedule_that_comes_twice_or_late_changes_nothing() {
+    let old = crawl(MONDAY, &[("a", "10:00"), ("b", "11:00"), ("c", "12:00")]);
+    let new = crawl(TUESDAY, &[("a", "10:00"), ("c", "12:00")]);
+    let once = left(&[old.clone(), new.clone()].concat()).await;
+    assert_eq!(once.1, ["a 10", "c 12"]);
+    let (late, slots) = left(&[new.clone(), old.clone()].concat()).await;
+    assert_eq!((late, &slots), (once.0.clone(), &once.1), "the old one arrived after the new one");
+    let (twice, slots) = left(&[old, new.clone(), new].concat()).await;
+    assert_eq!((twice.duplicates, twice.cancelled, slots), (once.0.duplicates + 2, 1, once.1));
+}
+
+#[tokio::test]
+async fn rows_that_are_no_schedule_replace_nothing() {
+    let old = crawl(
+        MONDAY,
+        &[("a", "10:00"), ("b", "11:00"), ("c", "12:00"), ("d", "13:00"), ("e", "14:00"), ("f", "15:00")],
+    );
+    // Two slots told again, with their new prices; six slots were known of their time.
+    let update = crawl(TUESDAY, &[("a", "10:00"), ("f", "15:00")]);
+    let (report, slots) = left(&[old.clone(), update].concat()).await;
+    assert_eq!((slots.len(), report.cancelled + report.moved, report.duplicates), (6, 0, 2));
+    // One that knows nothing of the first, one row alone, and rows of no known time.
+    for other in [
+        crawl(TUESDAY, &[("x", "10:30"), ("y", "12:30")]),
+        crawl(TUESDAY, &[("b", "11:00")]),
+        vec![row("c", "a", "10:00", None), row("c", "c", "12:00", None)],
+    ] {
+        let (report, slots) = left(&[old.clone(), other].concat()).await;
+        assert!(slots.len() >= 6 && report.cancelled + report.moved == 0, "{report}");
+    }
+    // A twin of the same hour, told minutes later by a crawl that goes on, belongs to the same collection.
+    let slow = [
+        crawl("2026-11-17T03:00:00+09:00", &[("a", "10:00"), ("b", "11:00")]),
+        crawl("2026-11-17T03:01:30+09:00", &[("twin", "11:00"), ("c", "12:00")]),
+    ];
+    let (report, slots) = left(&slow.concat()).await;
+    assert_eq!((slots.len(), report.cancelled), (4, 0));
+    // Six hours without a start part two schedules.
+    let old = crawl(MONDAY, &[("a", "03:00"), ("b", "11:00"), ("c", "20:00")]);
+    let new = crawl(TUESDAY, &[("a", "03:00"), ("c", "20:00")]);
+    assert_eq!(left(&[old, new].concat()).await.1, ["a 3", "b 11", "c 20"]);
 }
 
 #[tokio::test]

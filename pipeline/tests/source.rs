@@ -110,7 +110,7 @@ async fn broken_csv_rows_are_set_aside_with_their_place_and_the_rest_is_kept() {
         b"A,c,\"six\",2026-11-22 10:00,b\n".to_vec(),
         format!("A,c,{long},2026-11-22 10:00,b\n").into_bytes(),
         b"A,c,seven,2026-11-22 10:00,b\n".to_vec(),
-        b"A,\" \",eight,2026-11-22 10:00,b\n".to_vec(),
+        b"\"\",\" \",eight,2026-11-22 10:00,b\n".to_vec(),
         b"A,c,nine,yesterday,b\n".to_vec(),
         b"A,c,ten 5\" screen,2026-11-22 10:00,b\n".to_vec(),
         b"A,c,\"never closed,2026-11-22 10:00,b\n".to_vec(),
@@ -132,7 +132,7 @@ async fn broken_csv_rows_are_set_aside_with_their_place_and_the_rest_is_kept() {
             reject(name, 4, 6, "title", Reason::NotUtf8),
             reject(name, 6, 9, "", Reason::UnclosedQuote),
             reject(name, 9, 12, "", Reason::RowTooLong),
-            reject(name, 11, 14, "channel", Reason::Missing),
+            reject(name, 11, 14, "shop", Reason::Missing),
             reject(name, 12, 15, "starts_at", Reason::NotATime),
             reject(name, 14, 17, "", Reason::UnclosedQuote),
         ];
@@ -162,6 +162,7 @@ async fn broken_json_lines_are_set_aside_with_their_place_and_the_rest_is_kept()
         broadcast(&json!({"title": "가".repeat(2_001)})).as_bytes(),
         broadcast(&json!({"title": "가".repeat(2_000), "listing_id": "long"})).as_bytes(),
         broadcast(&json!({"title": " \u{0} "})).as_bytes(),
+        broadcast(&json!({"title": "★☆ [] (!)"})).as_bytes(),
         broadcast(&json!({"starts_at": 1_763_805_600})).as_bytes(),
         broadcast(&json!({"starts_at": "1989-12-31T23:59:59+09:00"})).as_bytes(),
         broadcast(&json!({"starts_at": "2027-11-23T12:00:00+09:00"})).as_bytes(),
@@ -185,13 +186,14 @@ async fn broken_json_lines_are_set_aside_with_their_place_and_the_rest_is_kept()
         reject(name, 10, 12, "shop", Reason::WrongKind),
         reject(name, 11, 13, "title", Reason::TooLong),
         reject(name, 13, 15, "title", Reason::Missing),
-        reject(name, 14, 16, "starts_at", Reason::NotATime),
-        reject(name, 15, 17, "starts_at", Reason::TooEarly),
-        reject(name, 16, 18, "starts_at", Reason::TooLate),
-        reject(name, 17, 19, "starts_at", Reason::Missing),
+        reject(name, 14, 16, "title", Reason::NoWords),
+        reject(name, 15, 17, "starts_at", Reason::NotATime),
+        reject(name, 16, 18, "starts_at", Reason::TooEarly),
+        reject(name, 17, 19, "starts_at", Reason::TooLate),
+        reject(name, 18, 20, "starts_at", Reason::Missing),
     ];
     assert_eq!(desk.rejects(), expected);
-    assert_eq!((report.rows, report.kept), (18, 3));
+    assert_eq!((report.rows, report.kept), (19, 3));
     let kept = desk.query("SELECT listing_id FROM broadcasts").await;
     assert_eq!(kept, [json!(["1"]), json!(["long"]), json!(["last"])]);
     let value = fs::read_to_string(desk.path("rejects.ndjson")).unwrap();
@@ -224,6 +226,8 @@ async fn broadcasts_are_repaired_and_every_repair_is_counted() {
         (json!({"url": "javascript:alert(1)"}), ("url", Repair::NotAWebAddress)),
         (json!({"image": ["a"]}), ("image", Repair::Unreadable)),
         (json!({"collected_at": "0001-01-01T00:00:00Z"}), ("collected_at", Repair::OutOfRange)),
+        (json!({"channel": null}), ("channel", Repair::FromOther)),
+        (json!({"shop": " "}), ("shop", Repair::FromOther)),
     ];
     for (index, (changes, (field, repair))) in cases.iter().enumerate() {
         let path = desk.put(&format!("{index}.ndjson"), broadcast(changes));
@@ -248,6 +252,68 @@ async fn broadcasts_are_repaired_and_every_repair_is_counted() {
     assert_eq!(rows[12][5], Value::Null);
     assert_eq!(rows[18][1], "크림 세트");
     assert!(desk.rejects().is_empty() && !desk.path("rejects.ndjson").exists());
+}
+
+/// `무쇠솥` and `49,900원` in the code page that Korean spreadsheets still write.
+const POT: &[u8] = b"\xb9\xab\xbc\xe8\xbc\xdc";
+const PRICE: &[u8] = b"\"49,900\xbf\xf8\"";
+
+#[tokio::test]
+async fn korean_of_the_old_code_page_is_read_and_two_encodings_in_one_text_are_not() {
+    let mut desk = Desk::new();
+    let row = |title: &[u8], price: &[u8]| [b"A,c,".as_slice(), title, b",2026-11-22 10:00,", price, b"\n"].concat();
+    let mixed = [POT, "솥뚜껑".as_bytes()].concat();
+    let bytes = [
+        b"shop,channel,title,starts_at,price\n".to_vec(),
+        row("무쇠솥".as_bytes(), b"49900"),
+        row(POT, PRICE),
+        row(&mixed, b"1"),
+    ];
+    let path = desk.put("mixed.csv", bytes.concat());
+    let report = desk.broadcasts(&path).await.unwrap();
+    assert_eq!(desk.query("SELECT title, price FROM broadcasts").await, vec![json!(["무쇠솥", 49_900]); 2]);
+    assert_eq!(desk.rejects(), [reject("mixed.csv", 3, 4, "title", Reason::NotUtf8)]);
+    let decoded = repairs(&report).into_iter().filter(|(_, repair, _)| *repair == Repair::Decoded);
+    assert_eq!(decoded.collect::<Vec<_>>(), [("title", Repair::Decoded, 1), ("price", Repair::Decoded, 1)]);
+
+    let line = [b"{\"shop\":\"A\",\"title\":\"".as_slice(), POT, b"\",\"starts_at\":\"2026-11-22 10:00\"}\n"].concat();
+    let path = desk.put("old.ndjson", line);
+    let report = desk.broadcasts(&path).await.unwrap();
+    assert!(repairs(&report).contains(&("title", Repair::Decoded, 1)), "{report}");
+    assert_eq!(desk.query("SELECT title, channel FROM broadcasts").await, [json!(["무쇠솥", "A"])]);
+}
+
+#[tokio::test]
+async fn columns_are_found_under_the_names_that_schedules_give_them() {
+    let expected = [json!(["77", "GS샵", "무쇠솥", 49_900, ms("2026-11-22T20:00:00+09:00")])];
+    let question = "SELECT listing_id, shop, title, price, starts_at FROM broadcasts";
+    let csv = "상품코드,Shop Name,채널명,상품명,판매가,방송시작시간\n77,GS샵,GS샵 LIVE,무쇠솥,\"49,900원\",2026.11.22 20:00\n";
+    let ndjson = r#"{"itemCode":77,"mall":"GS샵","channel":"c","name":"무쇠솥","sale_price":49900,"startTime":"2026-11-22 20:00"}"#;
+    let mut desk = Desk::with_limit(0.0);
+    for (name, text) in [("a.csv", csv), ("a.ndjson", ndjson)] {
+        let path = desk.put(name, text);
+        let report = desk.broadcasts(&path).await.unwrap();
+        assert_eq!(desk.query(question).await, expected, "{name}");
+        let told = report.to_string();
+        let from = if name == "a.csv" { "방송시작시간" } else { "startTime" };
+        assert!(told.contains(&format!("starts_at from \"{from}\"")), "{told}");
+    }
+    let path = desk.path("a.parquet");
+    let columns = vec![
+        ("item_id", texts(&["77"])),
+        ("shop", texts(&["GS샵"])),
+        ("Title", texts(&["무쇠솥"])),
+        ("price", texts(&["49900"])),
+        ("start", texts(&["2026-11-22 20:00"])),
+    ];
+    write_parquet(&path, columns);
+    desk.broadcasts(&path).await.unwrap();
+    assert_eq!(desk.query(question).await, expected);
+    // The column's own name comes before any other.
+    let path = desk.put("both.csv", "name,title,shop,start,starts_at\n솥,무쇠솥,A,2026-11-22 10:00,2026-11-22 20:00\n");
+    desk.broadcasts(&path).await.unwrap();
+    let both = [json!(["무쇠솥", ms("2026-11-22T20:00:00+09:00")])];
+    assert_eq!(desk.query("SELECT title, starts_at FROM broadcasts").await, both);
 }
 
 #[tokio::test]
@@ -450,13 +516,14 @@ async fn files_that_cannot_be_read_are_named_with_what_is_wrong() {
         ),
         ("semi.csv", Some(b"shop;channel\n".to_vec()), &["lacks the required", "it has column shop;channel"]),
         ("twice.csv", Some(b"shop,shop,channel,title,starts_at\n".to_vec()), &["more than one column shop"]),
-        ("euckr.csv", Some(b"shop,channel,title,starts_at,\xb0\xa1\n".to_vec()), &["euckr.csv is not UTF-8", "iconv"]),
-        ("open.csv", Some(b"shop,\"channel,title\nA,c,t\n".to_vec()), &["first line of", "open.csv"]),
         (
-            "good.parquet",
-            None,
-            &["good.parquet lacks the required columns channel, starts_at; it has columns shop, title"],
+            "latin.csv",
+            Some(b"shop,channel,title,starts_at,caf\xe9\n".to_vec()),
+            &["latin.csv is neither UTF-8 nor CP949"],
         ),
+        ("wide.csv", Some(b"\xff\xfes\0h\0o\0p\0".to_vec()), &["wide.csv is UTF-16", "iconv -f UTF-16"]),
+        ("open.csv", Some(b"shop,\"channel,title\nA,c,t\n".to_vec()), &["first line of", "open.csv"]),
+        ("good.parquet", None, &["good.parquet lacks the required column starts_at; it has columns shop, title"]),
     ];
     for (name, bytes, parts) in cases {
         let path = match bytes {

@@ -458,6 +458,16 @@ impl<'a> Product<'a> {
         VerdictKind::from_code(self.record.get(61).copied().unwrap_or(0))
     }
 
+    /// Whether the new-product tab shows it before its first broadcast has ended: it is new, or the operator lets the tab show what the
+    /// history can't tell, marked as such by its verdict.
+    pub fn is_listed(&self) -> bool {
+        match self.verdict() {
+            VerdictKind::New => true,
+            VerdictKind::Unknown => self.record.get(60).copied().unwrap_or(0) & 1 == 1,
+            VerdictKind::Repeat => false,
+        }
+    }
+
     /// Its vector, int8 in the space of the board's blocks.
     pub fn vector(&self) -> &'a [u8] {
         self.board.pack.record(&self.board.vectors, self.index)

@@ -57,6 +57,8 @@ pub struct ProductPart {
     pub listings: Vec<ListingPart>,
     /// The verdict.
     pub verdict: VerdictKind,
+    /// Whether the new-product tab shows it though its verdict is unknown.
+    pub unknown_listed: bool,
     /// The verdict as a JSON object, as it stands until the first broadcast ends.
     pub verdict_first: String,
     /// The verdict as a JSON object, as it stands afterwards.
@@ -361,7 +363,7 @@ impl<'a> Draft<'a> {
             records.extend_from_slice(&[0; 4]);
             records.extend_from_slice(&product.price.unwrap_or(0).to_le_bytes());
             records.extend_from_slice(&product.popularity.min(1024).to_le_bytes());
-            records.extend_from_slice(&[0, product.verdict.code(), 0, 0]);
+            records.extend_from_slice(&[u8::from(product.unknown_listed), product.verdict.code(), 0, 0]);
             vectors.extend(product.vector.iter().map(|value| value.cast_unsigned()));
             if dimensions == 0 {
                 // A record has at least one byte.

@@ -1,4 +1,5 @@
-//! `new`: products whose first broadcast ever lies ahead or is on air, a page at a time.
+//! `new`: products whose first broadcast ever lies ahead or is on air, a page at a time; where the operator says so, also those of which the
+//! history can't tell, whose verdict says that.
 //!
 //! A list is frozen when its first page is asked for: later pages rank the same candidates at that same time, so that none repeats and none
 //! is skipped; what has ended since is left out where it would have stood.
@@ -6,7 +7,7 @@
 use std::cmp::Reverse;
 
 use super::{View, write_array, write_broadcast, write_product};
-use crate::pack::board::{Product, VerdictKind};
+use crate::pack::board::Product;
 use crate::rank::{Candidate, Score, SurfaceWeights, score};
 use crate::time::{MINUTE_MS, UnixMillis};
 
@@ -55,7 +56,7 @@ pub fn page(view: &View<'_>, selection: &Selection) -> Page {
     let board = view.board;
     let frozen = selection.frozen_at;
     let chosen = |product: &Product<'_>| {
-        product.verdict() == VerdictKind::New
+        product.is_listed()
             && product.first_ends_at() > frozen
             && selection.category.is_none_or(|category| category.is_some() && category == product.category())
             && selection.channel.is_none_or(|channel| {

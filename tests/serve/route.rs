@@ -5,7 +5,7 @@ use sinsang::pack::board::VerdictKind;
 use sinsang::time::{HOUR_MS, MINUTE_MS, UnixMillis};
 
 use super::support::at;
-use super::support::board::{BUILT_AT, Shape, parts, published};
+use super::support::board::{BUILT_AT, Shape, parts, publish, published, widths};
 use super::support::edge::{Ask, Edge, fields, ids, json, ok};
 
 const PRODUCT: [&str; 11] = [
@@ -228,6 +228,28 @@ fn new_products_are_on_air_from_their_first_start_and_stay_until_it_ends() {
         assert_eq!(item, None, "{id}");
         assert!(kind.is_none_or(|kind| kind == "repeat"), "{id}: a further broadcast is a repeat");
     }
+}
+
+#[test]
+fn what_the_history_cannot_tell_is_on_the_tab_where_the_operator_says_so_and_marked() {
+    let mut parts = parts(&Shape::DAY);
+    let unknown = parts.products.iter().filter(|product| product.verdict == VerdictKind::Unknown).count();
+    let listed = |parts: &_| {
+        let widths = widths(parts);
+        let published = publish(parts, &Shape::DAY, &widths, Vec::new());
+        let new = ok(&Edge::with(&published, at(BUILT_AT)).get("/v1/new?limit=100"));
+        let items = new["items"].as_array().unwrap().clone();
+        let marked = items.iter().filter(|item| item["verdict"]["kind"] == "unknown").count();
+        (items.len(), marked, new["total"].as_u64().unwrap())
+    };
+    let (new, marked, total) = listed(&parts);
+    assert_eq!((marked, total), (0, new as u64));
+    for product in &mut parts.products {
+        // The flag says nothing of what is new or a repeat.
+        product.unknown_listed = true;
+    }
+    assert!(unknown > 0);
+    assert_eq!(listed(&parts), (new + unknown, unknown, total + unknown as u64));
 }
 
 #[test]

@@ -208,6 +208,7 @@ fn product(
         url: (!index.is_multiple_of(6)).then(|| format!("https://shop.example/{index}?a=1&b=2")),
         listings: vec![listing.clone()],
         verdict,
+        unknown_listed: false,
         verdict_first,
         verdict_later: repeat,
         first,

@@ -277,6 +277,7 @@ fn product(
     };
     let price = numbers.price();
     ProductPart {
+        unknown_listed: false,
         id,
         title: format!("[주말특가] {} {} {index}차", BRANDS[index % BRANDS.len()], THINGS[index % THINGS.len()]),
         brand: Some(BRANDS[index % BRANDS.len()].to_owned()),

@@ -18,11 +18,13 @@ use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sinsang::time::{KST_OFFSET_MS, SECOND_MS, UnixMillis};
 
-use super::file::SourceFile;
-use super::value::Value;
-use super::{Column, Error, MAX_COLUMNS, Place, Rows, Shape, column_map};
+use sinsang_input::encoding::decode_cp949;
+use sinsang_input::file::SourceFile;
+use sinsang_input::reject::excerpt_bytes;
+use sinsang_input::value::Value;
+use sinsang_input::{Column, ColumnMap, Error, MAX_COLUMNS, Place, Rows, Shape};
+
 use crate::progress::Bar;
-use crate::reject::excerpt_bytes;
 
 /// Rows decoded at once.
 const BATCH_ROWS: usize = 8_192;
@@ -36,9 +38,16 @@ pub(crate) fn read(file: &SourceFile, columns: &'static [Column], rows: &mut dyn
         row: 0,
         source: Box::new(source),
     })?;
-    let positions = check_schema(path, columns, builder.schema())?;
+    let ColumnMap { places, renamed } = check_schema(path, columns, builder.schema())?;
+    for (column, from) in &renamed {
+        rows.renamed(column, from);
+    }
+    let names: Vec<Option<String>> = places
+        .iter()
+        .map(|place| place.and_then(|place| builder.schema().fields().get(place)).map(|field| field.name().clone()))
+        .collect();
     let total = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0).max(1);
-    let projection = ProjectionMask::roots(builder.parquet_schema(), positions.iter().copied().flatten());
+    let projection = ProjectionMask::roots(builder.parquet_schema(), places.iter().copied().flatten());
     let damaged = |row, source| Error::Damaged { path: path.to_path_buf(), row, source };
     let batches = builder
         .with_batch_size(BATCH_ROWS)
@@ -49,7 +58,7 @@ pub(crate) fn read(file: &SourceFile, columns: &'static [Column], rows: &mut dyn
     let mut bytes_shown = 0;
     for batch in batches {
         let batch = batch.map_err(|source| damaged(row, Box::new(source)))?;
-        let cells = Cells::new(&batch, columns).map_err(|source| damaged(row, Box::new(source)))?;
+        let cells = Cells::new(&batch, &names).map_err(|source| damaged(row, Box::new(source)))?;
         for index in 0..batch.num_rows() {
             row += 1;
             rows.row(Place { row, line: None }, &cells.row(index))?;
@@ -63,10 +72,10 @@ pub(crate) fn read(file: &SourceFile, columns: &'static [Column], rows: &mut dyn
 }
 
 /// Where each known column stands in the file, once its type is seen to be readable.
-fn check_schema(path: &Path, columns: &'static [Column], schema: &SchemaRef) -> Result<Vec<Option<usize>>, Error> {
-    let found: Vec<String> = schema.fields().iter().map(|field| field.name().to_ascii_lowercase()).collect();
-    let positions = column_map(path, columns, &found)?;
-    for (column, position) in columns.iter().zip(&positions) {
+fn check_schema(path: &Path, columns: &'static [Column], schema: &SchemaRef) -> Result<ColumnMap, Error> {
+    let found: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+    let map = ColumnMap::new(path, columns, &found)?;
+    for (column, position) in columns.iter().zip(&map.places) {
         let Some(position) = *position else { continue };
         let data_type = schema.field(position).data_type();
         if !is_readable(column.shape, data_type) {
@@ -78,7 +87,7 @@ fn check_schema(path: &Path, columns: &'static [Column], schema: &SchemaRef) -> 
             });
         }
     }
-    Ok(positions)
+    Ok(map)
 }
 
 fn is_readable(shape: Shape, data_type: &DataType) -> bool {
@@ -110,13 +119,13 @@ enum Cell {
 }
 
 impl Cells {
-    fn new(batch: &RecordBatch, columns: &'static [Column]) -> Result<Self, ArrowError> {
-        let schema = batch.schema();
-        let cell = |column: &Column| {
-            let position = schema.fields().iter().position(|field| field.name().eq_ignore_ascii_case(column.name));
-            position.map_or(Ok(Cell::Absent), |position| Cell::new(batch.column(position)))
+    /// `names` are the columns' names in the file.
+    fn new(batch: &RecordBatch, names: &[Option<String>]) -> Result<Self, ArrowError> {
+        let cell = |name: &Option<String>| {
+            let column = name.as_ref().and_then(|name| batch.column_by_name(name));
+            column.map_or(Ok(Cell::Absent), Cell::new)
         };
-        columns.iter().map(cell).collect::<Result<_, _>>().map(Self)
+        names.iter().map(cell).collect::<Result<_, _>>().map(Self)
     }
 
     fn row(&self, index: usize) -> [Value<'_>; MAX_COLUMNS] {
@@ -152,7 +161,8 @@ impl Cell {
             Self::Text(array) if array.is_valid(index) => Value::Text(Cow::Borrowed(array.value(index))),
             Self::Bytes(array) if array.is_valid(index) => match str::from_utf8(array.value(index)) {
                 Ok(text) => Value::Text(Cow::Borrowed(text)),
-                Err(_) => Value::NotUtf8(excerpt_bytes(array.value(index))),
+                Err(_) => decode_cp949(array.value(index))
+                    .map_or_else(|| Value::NotUtf8(excerpt_bytes(array.value(index))), Value::Decoded),
             },
             Self::Whole(array) if array.is_valid(index) => Value::Whole(array.value(index).into()),
             Self::Unsigned(array) if array.is_valid(index) => Value::Whole(array.value(index).into()),

@@ -5,16 +5,20 @@ use std::io::{self, BufRead};
 
 use csv_core::ReadRecordResult;
 
-use super::file::{Line, Lines, ROW_MAX_BYTES, SourceFile};
-use super::value::Value;
-use super::{Column, Error, Fault, MAX_COLUMNS, Place, Rows, column_map};
+use crate::encoding::decode_cp949;
+use crate::file::{Line, Lines, ROW_MAX_BYTES, SourceFile};
 use crate::reject::{Reason, excerpt_bytes};
+use crate::value::Value;
+use crate::{Column, ColumnMap, Error, Fault, MAX_COLUMNS, Place, Rows};
 
 /// Fields a row may have before it counts as damaged.
 const FIELDS_MAX: usize = 4_096;
 
 /// Hands every row of a file to `rows`.
-pub(crate) fn read(
+///
+/// # Errors
+/// Where the header can't be used or the file ends too early, and what `rows` says.
+pub fn read(
     file: &SourceFile,
     input: impl BufRead,
     columns: &'static [Column],
@@ -27,7 +31,10 @@ pub(crate) fn read(
         Record::Bad { .. } => return Err(Error::HeaderUnreadable { path: file.path.clone() }),
         Record::End => Vec::new(),
     };
-    let places = column_map(&file.path, columns, &header)?;
+    let ColumnMap { places, renamed } = ColumnMap::new(&file.path, columns, &header)?;
+    for (column, from) in &renamed {
+        rows.renamed(column, from);
+    }
     let mut row = 0;
     loop {
         match records.next(Some(header.len())).map_err(damaged(row))? {
@@ -62,13 +69,16 @@ fn value_of(bytes: &[u8]) -> Value<'_> {
     match str::from_utf8(bytes) {
         Ok("") => Value::Missing,
         Ok(text) => Value::Text(Cow::Borrowed(text)),
-        Err(_) => Value::NotUtf8(excerpt_bytes(bytes)),
+        Err(_) => decode_cp949(bytes).map_or_else(|| Value::NotUtf8(excerpt_bytes(bytes)), Value::Decoded),
     }
 }
 
 fn header_names<R: BufRead>(records: &Records<R>) -> Option<Vec<String>> {
-    let names = (0..records.fields.len()).map(|i| str::from_utf8(records.field(i)).ok());
-    names.map(|name| name.map(|name| name.trim().to_ascii_lowercase())).collect()
+    let name = |field| match str::from_utf8(field) {
+        Ok(name) => Some(name.trim().to_owned()),
+        Err(_) => decode_cp949(field),
+    };
+    (0..records.fields.len()).map(|index| name(records.field(index))).collect()
 }
 
 /// What a call for a record brought.

@@ -4,9 +4,6 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use datafusion::error::DataFusionError;
-
-use super::StageError;
 use crate::reject::{self, ReasonCount, share};
 
 /// Why a table can't be read at all.
@@ -61,11 +58,19 @@ pub enum Error {
         /// What its reader said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A CSV header in another encoding.
-    #[error("the header of {} is not UTF-8: convert the file, for instance with iconv -f CP949 -t UTF-8", path.display())]
+    /// A CSV header that is neither UTF-8 nor CP949.
+    #[error("the header of {} is neither UTF-8 nor CP949: save the file as UTF-8, or convert it with iconv", path.display())]
     HeaderNotUtf8 {
         /// The file.
         path: PathBuf,
+    },
+    /// A text file in an encoding whose lines can't be told apart.
+    #[error("{} is {encoding}: save it as UTF-8, for instance with iconv -f {encoding} -t UTF-8", path.display())]
+    Encoding {
+        /// The file.
+        path: PathBuf,
+        /// Its encoding, by the mark it begins with.
+        encoding: &'static str,
     },
     /// A CSV header that does not end.
     #[error("the first line of {} is no CSV header: a quote in it is not closed, or it is longer than 1 MiB", path.display())]
@@ -114,25 +119,9 @@ pub enum Error {
     /// The rejects file can't be written.
     #[error(transparent)]
     Rejects(#[from] reject::Error),
-    /// The folder for staged tables can't be made.
-    #[error("no work folder can be made in {}: {source}; make room there or choose another", path.display())]
-    WorkDir {
-        /// The folder asked for.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A staged table can't be written.
+    /// Whoever takes the rows can't go on.
     #[error(transparent)]
-    Stage(#[from] StageError),
-    /// The engine did not take the staged table.
-    #[error("the query engine did not take the table {table}: {source}")]
-    Register {
-        /// The table.
-        table: &'static str,
-        /// What the engine said.
-        source: DataFusionError,
-    },
+    Taken(Box<dyn std::error::Error + Send + Sync>),
 }
 
 fn list(paths: &[PathBuf]) -> String {

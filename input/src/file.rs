@@ -6,32 +6,38 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
-use super::Error;
-use crate::progress::Bar;
+use crate::Error;
+use crate::encoding::foreign_mark;
 
 /// Bytes read from a file at once.
 const BUFFER_BYTES: usize = 1 << 17;
 /// Most bytes a row of text may have, its line end left out.
-pub(crate) const ROW_MAX_BYTES: usize = 1 << 20;
+pub const ROW_MAX_BYTES: usize = 1 << 20;
 
 /// How rows are written in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
+pub enum Format {
+    /// Apache Parquet, which the pipeline reads.
     Parquet,
+    /// One JSON object a line.
     Ndjson,
+    /// Comma-separated, with a header.
     Csv,
 }
 
 /// How a text file is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Packing {
+pub enum Packing {
+    /// Not at all.
     Plain,
+    /// With gzip, of any number of members.
     Gzip,
+    /// With zstd, of any number of frames.
     Zstd,
 }
 
 /// Every ending a table's file may have.
-pub(crate) const ENDINGS: [(&str, Format, Packing); 10] = [
+pub const ENDINGS: [(&str, Format, Packing); 10] = [
     ("parquet", Format::Parquet, Packing::Plain),
     ("ndjson", Format::Ndjson, Packing::Plain),
     ("ndjson.gz", Format::Ndjson, Packing::Gzip),
@@ -46,16 +52,22 @@ pub(crate) const ENDINGS: [(&str, Format, Packing); 10] = [
 
 /// One file of a table.
 #[derive(Clone, Debug)]
-pub(crate) struct SourceFile {
-    pub(crate) path: PathBuf,
-    pub(crate) format: Format,
-    pub(crate) packing: Packing,
+pub struct SourceFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How its rows are written.
+    pub format: Format,
+    /// How it is packed.
+    pub packing: Packing,
     /// Size on disk.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
 }
 
 /// The files of the table at `path`: itself, or the files of a folder in the order of their names.
-pub(crate) fn list(path: &Path) -> Result<Vec<SourceFile>, Error> {
+///
+/// # Errors
+/// Where something is not there, not to be opened, or of no format that is known.
+pub fn list(path: &Path) -> Result<Vec<SourceFile>, Error> {
     let unreadable = |path: &Path| {
         let path = path.to_path_buf();
         move |source| Error::Open { path, source }
@@ -122,9 +134,22 @@ pub fn find_table(folder: &Path, table: &str) -> Result<Option<PathBuf>, Error> 
     Ok(found.pop())
 }
 
-/// Opens a text file, unpacked; the bar counts the bytes on disk.
-pub(crate) fn open_text<'a>(file: &SourceFile, bar: &'a Bar) -> io::Result<Box<dyn BufRead + 'a>> {
-    let counted = Counted { file: File::open(&file.path)?, bar };
+/// Opens a text file, unpacked; `advance` is told the bytes on disk as they are read.
+///
+/// # Errors
+/// [`Error::Open`] where it can't be opened, [`Error::Damaged`] where it can't be unpacked, [`Error::Encoding`] where it begins with the mark of an encoding that is not read.
+pub fn open_text<'a>(file: &SourceFile, advance: &'a dyn Fn(u64)) -> Result<Box<dyn BufRead + 'a>, Error> {
+    let mut input = open_unpacked(file, advance).map_err(|source| Error::Open { path: file.path.clone(), source })?;
+    let start = input.fill_buf();
+    let damaged = |source| Error::Damaged { path: file.path.clone(), row: 0, source: Box::new(source) };
+    match foreign_mark(start.map_err(damaged)?) {
+        Some(encoding) => Err(Error::Encoding { path: file.path.clone(), encoding }),
+        None => Ok(input),
+    }
+}
+
+fn open_unpacked<'a>(file: &SourceFile, advance: &'a dyn Fn(u64)) -> io::Result<Box<dyn BufRead + 'a>> {
+    let counted = Counted { file: File::open(&file.path)?, advance };
     Ok(match file.packing {
         Packing::Plain => Box::new(BufReader::with_capacity(BUFFER_BYTES, counted)),
         Packing::Gzip => Box::new(BufReader::with_capacity(
@@ -137,20 +162,20 @@ pub(crate) fn open_text<'a>(file: &SourceFile, bar: &'a Bar) -> io::Result<Box<d
 
 struct Counted<'a> {
     file: File,
-    bar: &'a Bar,
+    advance: &'a dyn Fn(u64),
 }
 
 impl Read for Counted<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(buffer)?;
-        self.bar.advance(read as u64);
+        (self.advance)(read as u64);
         Ok(read)
     }
 }
 
 /// What a call for a line brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Line {
+pub enum Line {
     /// A line, its end included unless the file ends without one.
     Whole,
     /// The start of a line past [`ROW_MAX_BYTES`]; the rest of it was skipped.
@@ -160,19 +185,23 @@ pub(crate) enum Line {
 }
 
 /// Lines of bounded length.
-pub(crate) struct Lines<R> {
+pub struct Lines<R> {
     input: R,
     /// Lines begun so far.
-    pub(crate) begun: u64,
+    pub begun: u64,
 }
 
 impl<R: BufRead> Lines<R> {
-    pub(crate) fn new(input: R) -> Self {
+    /// The lines of `input`.
+    pub fn new(input: R) -> Self {
         Self { input, begun: 0 }
     }
 
     /// Appends the next line to `into`, without the byte order mark that may open the first.
-    pub(crate) fn read(&mut self, into: &mut Vec<u8>) -> io::Result<Line> {
+    ///
+    /// # Errors
+    /// What the input says.
+    pub fn read(&mut self, into: &mut Vec<u8>) -> io::Result<Line> {
         const MARK: &[u8] = b"\xef\xbb\xbf";
         let most = ROW_MAX_BYTES as u64 + 1;
         let start = into.len();

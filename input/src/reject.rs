@@ -34,6 +34,8 @@ pub enum Reason {
     Missing,
     /// A required field holds a value of another kind, such as a list for a text.
     WrongKind,
+    /// A title without a letter or a digit: nothing that could be compared.
+    NoWords,
     /// A text is longer than its limit.
     TooLong,
     /// A time that can't be read.
@@ -60,7 +62,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the enum.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::NotUtf8,
         Self::NotJson,
         Self::NotAnObject,
@@ -70,6 +72,7 @@ impl Reason {
         Self::FieldCount,
         Self::Missing,
         Self::WrongKind,
+        Self::NoWords,
         Self::TooLong,
         Self::NotATime,
         Self::TooEarly,
@@ -95,6 +98,7 @@ impl Reason {
             Self::FieldCount => "another number of fields than the header",
             Self::Missing => "missing",
             Self::WrongKind => "value of another kind",
+            Self::NoWords => "no letter or digit",
             Self::TooLong => "too long",
             Self::NotATime => "not a time",
             Self::TooEarly => "before 1990",
@@ -195,7 +199,7 @@ impl Limit {
 
 /// `part` of `whole` as a share; 0 of nothing.
 #[expect(clippy::cast_precision_loss, reason = "a share for reading: the last bits of counts past 2^52 do not matter")]
-pub(crate) fn share(part: u64, whole: u64) -> f64 {
+pub fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 

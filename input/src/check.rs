@@ -7,13 +7,13 @@ use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use sinsang::time::{DAY_MS, HOUR_MS, UnixMillis};
 
-use super::value::{
+use crate::reject::Reason;
+use crate::table::{Broadcast, Event, EventKind, Tab};
+use crate::value::{
     Number, TimeNotes, Value, clean, is_brand_placeholder, is_null_text, is_web_address, parse_flag, parse_number,
     parse_time,
 };
-use super::{Column, Shape};
-use crate::reject::Reason;
-use crate::table::{Broadcast, Event, EventKind, Tab};
+use crate::{Column, Shape};
 
 /// Characters of a title.
 pub const TITLE_MAX_CHARS: usize = 2_000;
@@ -65,11 +65,15 @@ pub enum Repair {
     EndTooFar,
     /// An address with a scheme other than http or https dropped.
     NotAWebAddress,
+    /// The shop's name taken for the channel's, or the channel's for the shop's, where one is missing.
+    FromOther,
+    /// A text that was not UTF-8 read as CP949.
+    Decoded,
 }
 
 impl Repair {
     /// Every repair, in the order of the enum.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::MadeFromTitle,
         Self::NextDay,
         Self::KoreanTime,
@@ -83,6 +87,8 @@ impl Repair {
         Self::EndBeforeStart,
         Self::EndTooFar,
         Self::NotAWebAddress,
+        Self::FromOther,
+        Self::Decoded,
     ];
 
     /// The wording in reports.
@@ -101,6 +107,8 @@ impl Repair {
             Self::EndBeforeStart => "not after the start, dropped",
             Self::EndTooFar => "over six hours after the start, dropped",
             Self::NotAWebAddress => "not a web address, dropped",
+            Self::FromOther => "missing, taken from the other of shop and channel",
+            Self::Decoded => "read as CP949",
         }
     }
 }
@@ -119,10 +127,11 @@ impl Serialize for Repair {
 
 /// Why a row is set aside, and which of its fields is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub struct Refusal {
     /// Position of the column; `None` where the row as a whole is at fault.
-    pub(crate) column: Option<usize>,
-    pub(crate) reason: Reason,
+    pub column: Option<usize>,
+    /// What is wrong.
+    pub reason: Reason,
 }
 
 impl Refusal {
@@ -132,7 +141,7 @@ impl Refusal {
 }
 
 /// A table that can be read: its columns, and how a row becomes a typed one.
-pub(crate) trait Table {
+pub trait Table {
     /// The typed row.
     type Row;
     /// The table's name.
@@ -141,18 +150,22 @@ pub(crate) trait Table {
     const COLUMNS: &'static [Column];
 
     /// Checks and repairs one row.
+    ///
+    /// # Errors
+    /// The [`Refusal`] of a row that can't be used.
     fn check(&mut self, fields: &mut Fields<'_, '_>) -> Result<Self::Row, Refusal>;
 }
 
 /// The fields of one row under check, and the repairs made to them.
-pub(crate) struct Fields<'r, 'v> {
+pub struct Fields<'r, 'v> {
     values: &'r [Value<'v>],
     now: UnixMillis,
     repairs: &'r mut Vec<(usize, Repair)>,
 }
 
 impl<'r, 'v> Fields<'r, 'v> {
-    pub(crate) fn new(values: &'r [Value<'v>], repairs: &'r mut Vec<(usize, Repair)>, now: UnixMillis) -> Self {
+    /// The fields of a row, whose repairs are added to `repairs`; `now` is the time of the run.
+    pub fn new(values: &'r [Value<'v>], repairs: &'r mut Vec<(usize, Repair)>, now: UnixMillis) -> Self {
         Self { values, now, repairs }
     }
 
@@ -167,15 +180,16 @@ impl<'r, 'v> Fields<'r, 'v> {
 
     /// The text of a field, clean; `None` where there is none, `Err` where the field holds something else.
     fn text(&mut self, column: usize, shape: Shape) -> Result<Option<String>, Reason> {
-        let text = match self.get(column) {
-            Value::Missing => return Ok(None),
-            Value::Text(text) => {
-                let (text, changed) = clean(text);
-                if changed {
-                    self.repaired(column, Repair::Tidied);
-                }
-                text.into_owned()
+        let value = self.get(column);
+        if let Some(text) = value.as_text() {
+            let (text, changed) = clean(text);
+            if changed {
+                self.repaired(column, Repair::Tidied);
             }
+            return Ok((!text.is_empty()).then(|| text.into_owned()));
+        }
+        let text = match value {
+            Value::Missing => return Ok(None),
             Value::Whole(number) if shape == Shape::Id => number.to_string(),
             // Tables that knew nulls write whole ids as 12345.0.
             Value::Real(number) if shape == Shape::Id && number.is_nan() => return Ok(None),
@@ -191,6 +205,20 @@ impl<'r, 'v> Fields<'r, 'v> {
         let text = self.text(column, shape).map_err(|reason| Refusal::of(column, reason))?;
         let text = text.ok_or(Refusal::of(column, Reason::Missing))?;
         if limit.is_passed_by(&text) { Err(Refusal::of(column, Reason::TooLong)) } else { Ok(text) }
+    }
+
+    /// A name that a row must have, or else the one in the column `other`.
+    fn name_or(&mut self, column: usize, other: usize) -> Result<String, Refusal> {
+        let missing = Refusal::of(column, Reason::Missing);
+        match self.required_text(column, Shape::Text, Length::Chars(NAME_MAX_CHARS)) {
+            Err(refusal) if refusal == missing => {
+                let name =
+                    self.required_text(other, Shape::Text, Length::Chars(NAME_MAX_CHARS)).map_err(|_| missing)?;
+                self.repaired(column, Repair::FromOther);
+                Ok(name)
+            }
+            name => name,
+        }
     }
 
     fn optional_text(&mut self, column: usize, shape: Shape, limit: Length) -> Option<String> {
@@ -225,14 +253,11 @@ impl<'r, 'v> Fields<'r, 'v> {
         let (at, notes) = match self.get(column) {
             Value::Missing => return Ok(None),
             Value::Time(at) => (*at, TimeNotes::default()),
-            Value::Text(text) => {
-                let text = text.trim();
-                if text.is_empty() || is_null_text(text) {
-                    return Ok(None);
-                }
-                parse_time(text).ok_or(Reason::NotATime)?
-            }
-            _ => return Err(Reason::NotATime),
+            value => match value.as_text().map(str::trim) {
+                Some(text) if text.is_empty() || is_null_text(text) => return Ok(None),
+                Some(text) => parse_time(text).ok_or(Reason::NotATime)?,
+                None => return Err(Reason::NotATime),
+            },
         };
         if at < EARLIEST {
             return Err(Reason::TooEarly);
@@ -310,11 +335,21 @@ pub fn listing_id_from_title(title: &str) -> String {
 }
 
 const fn column(name: &'static str, shape: Shape, required: bool) -> Column {
-    Column { name, shape, required }
+    Column { name, also: &[], shape, required, or: None }
+}
+
+impl Column {
+    const fn also(self, also: &'static [&'static str]) -> Self {
+        Self { also, ..self }
+    }
+
+    const fn or(self, other: &'static str) -> Self {
+        Self { or: Some(other), ..self }
+    }
 }
 
 /// The table `broadcasts`.
-pub(crate) struct Broadcasts;
+pub struct Broadcasts;
 
 impl Broadcasts {
     const LISTING_ID: usize = 0;
@@ -351,26 +386,97 @@ impl Table for Broadcasts {
     type Row = Broadcast;
     const NAME: &'static str = "broadcasts";
     const COLUMNS: &'static [Column] = &[
-        column("listing_id", Shape::Id, false),
-        column("shop", Shape::Text, true),
-        column("channel", Shape::Text, true),
-        column("title", Shape::Text, true),
-        column("brand", Shape::Text, false),
-        column("category", Shape::Text, false),
-        column("price", Shape::Number, false),
-        column("list_price", Shape::Number, false),
-        column("image", Shape::Text, false),
-        column("url", Shape::Text, false),
-        column("starts_at", Shape::Time, true),
-        column("ends_at", Shape::Time, false),
-        column("review_count", Shape::Number, false),
-        column("collected_at", Shape::Time, false),
+        column("listing_id", Shape::Id, false).also(&[
+            "itemid",
+            "itemcode",
+            "itemno",
+            "goodsid",
+            "goodscode",
+            "goodsno",
+            "productcode",
+            "productno",
+            "prdid",
+            "prdno",
+            "listingno",
+            "sku",
+            "상품코드",
+            "상품번호",
+            "판매코드",
+        ]),
+        column("shop", Shape::Text, true)
+            .also(&["shopname", "mall", "mallname", "seller", "쇼핑몰", "홈쇼핑", "홈쇼핑사", "판매사", "판매처"])
+            .or("channel"),
+        column("channel", Shape::Text, true).also(&["channelname", "채널", "채널명", "방송사", "방송채널"]).or("shop"),
+        column("title", Shape::Text, true).also(&[
+            "listingtitle",
+            "itemname",
+            "goodsname",
+            "productname",
+            "prdname",
+            "name",
+            "상품명",
+            "방송상품명",
+            "제목",
+        ]),
+        column("brand", Shape::Text, false).also(&["brandname", "브랜드", "브랜드명"]),
+        column("category", Shape::Text, false).also(&["categoryname", "카테고리", "카테고리명", "분류"]),
+        column("price", Shape::Number, false).also(&["saleprice", "sellingprice", "가격", "판매가", "판매가격"]),
+        column("list_price", Shape::Number, false).also(&[
+            "originalprice",
+            "regularprice",
+            "consumerprice",
+            "정가",
+            "소비자가",
+        ]),
+        column("image", Shape::Text, false).also(&["imageurl", "imgurl", "thumbnail", "thumbnailurl", "이미지"]),
+        column("url", Shape::Text, false).also(&["link", "itemurl", "producturl", "pageurl", "링크"]),
+        column("starts_at", Shape::Time, true).also(&[
+            "startat",
+            "starttime",
+            "start",
+            "startdatetime",
+            "startedat",
+            "broadcastat",
+            "airedat",
+            "beginat",
+            "begin",
+            "방송시작",
+            "방송시작시간",
+            "방송시작일시",
+            "시작시간",
+            "시작일시",
+            "방송일시",
+            "방송시간",
+        ]),
+        column("ends_at", Shape::Time, false).also(&[
+            "endat",
+            "endtime",
+            "end",
+            "enddatetime",
+            "endedat",
+            "방송종료",
+            "방송종료시간",
+            "방송종료일시",
+            "종료시간",
+            "종료일시",
+        ]),
+        column("review_count", Shape::Number, false).also(&["reviews", "reviewcnt", "상품평수", "상품평", "리뷰수"]),
+        column("collected_at", Shape::Time, false).also(&[
+            "crawledat",
+            "fetchedat",
+            "scrapedat",
+            "수집일시",
+            "수집시간",
+        ]),
     ];
 
     fn check(&mut self, fields: &mut Fields<'_, '_>) -> Result<Broadcast, Refusal> {
-        let shop = fields.required_text(Self::SHOP, Shape::Text, Length::Chars(NAME_MAX_CHARS))?;
-        let channel = fields.required_text(Self::CHANNEL, Shape::Text, Length::Chars(NAME_MAX_CHARS))?;
+        let shop = fields.name_or(Self::SHOP, Self::CHANNEL)?;
+        let channel = fields.name_or(Self::CHANNEL, Self::SHOP)?;
         let title = fields.required_text(Self::TITLE, Shape::Text, Length::Chars(TITLE_MAX_CHARS))?;
+        if !title.chars().any(char::is_alphanumeric) {
+            return Err(Refusal::of(Self::TITLE, Reason::NoWords));
+        }
         let starts_at = fields.required_time(Self::STARTS_AT)?;
         let listing_id = fields.id(Self::LISTING_ID).unwrap_or_else(|| {
             fields.repaired(Self::LISTING_ID, Repair::MadeFromTitle);
@@ -404,7 +510,7 @@ impl Table for Broadcasts {
 }
 
 /// The table `events`.
-pub(crate) struct Events;
+pub struct Events;
 
 impl Events {
     const USER_ID: usize = 0;
@@ -418,16 +524,15 @@ impl Events {
 
     fn kind(fields: &mut Fields<'_, '_>) -> Result<EventKind, Refusal> {
         let refusal = |reason| Refusal::of(Self::KIND, reason);
-        match fields.get(Self::KIND) {
-            Value::Missing => Err(refusal(Reason::Missing)),
-            Value::Text(text) => match text.trim() {
-                "" => Err(refusal(Reason::Missing)),
-                text => EventKind::ALL
-                    .into_iter()
-                    .find(|kind| kind.as_str().eq_ignore_ascii_case(text))
-                    .ok_or(refusal(Reason::UnknownKind)),
-            },
-            _ => Err(refusal(Reason::WrongKind)),
+        let value = fields.get(Self::KIND);
+        match value.as_text().map(str::trim) {
+            Some("") => Err(refusal(Reason::Missing)),
+            Some(text) => EventKind::ALL
+                .into_iter()
+                .find(|kind| kind.as_str().eq_ignore_ascii_case(text))
+                .ok_or(refusal(Reason::UnknownKind)),
+            None if *value == Value::Missing => Err(refusal(Reason::Missing)),
+            None => Err(refusal(Reason::WrongKind)),
         }
     }
 
@@ -488,7 +593,7 @@ impl Table for Events {
 
 /// The table `tabs`; remembers the ids it has seen.
 #[derive(Default)]
-pub(crate) struct Tabs {
+pub struct Tabs {
     seen: BTreeSet<String>,
 }
 

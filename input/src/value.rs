@@ -10,12 +10,14 @@ use crate::reject::excerpt;
 
 /// A field as it stands in a file, before any check.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) enum Value<'a> {
+pub enum Value<'a> {
     /// Absent, null or an empty CSV field.
     #[default]
     Missing,
     /// A text.
     Text(Cow<'a, str>),
+    /// A text that was CP949.
+    Decoded(String),
     /// A whole number.
     Whole(i128),
     /// A number with a fraction or an exponent.
@@ -33,11 +35,21 @@ pub(crate) enum Value<'a> {
 }
 
 impl Value<'_> {
+    /// The text, where it is one.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Decoded(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// The start of the value as a reject quotes it; `None` where there is nothing to quote.
-    pub(crate) fn excerpt(&self) -> Option<String> {
+    pub fn excerpt(&self) -> Option<String> {
         match self {
             Self::Missing | Self::TimeOutOfRange => None,
             Self::Text(text) => Some(excerpt(text)),
+            Self::Decoded(text) => Some(excerpt(text)),
             Self::Whole(number) => Some(number.to_string()),
             Self::Real(number) => Some(number.to_string()),
             Self::Flag(flag) => Some(flag.to_string()),
@@ -50,7 +62,7 @@ impl Value<'_> {
 
 /// A text without control characters and byte order marks, in Unicode NFC, outer spaces cut and inner runs of spaces
 /// made one. The flag says whether more than the outer spaces changed.
-pub(crate) fn clean(text: &str) -> (Cow<'_, str>, bool) {
+pub fn clean(text: &str) -> (Cow<'_, str>, bool) {
     let text = text.trim_matches(|c: char| c.is_whitespace() || is_dropped(c));
     if is_clean(text) {
         return (Cow::Borrowed(text), false);
@@ -87,13 +99,13 @@ fn is_clean(text: &str) -> bool {
 }
 
 /// Whether a text, once clean, stands for "nothing here", in any column.
-pub(crate) fn is_null_text(text: &str) -> bool {
+pub fn is_null_text(text: &str) -> bool {
     const NULLS: [&str; 8] = ["null", "none", "nil", "n/a", "nan", "undefined", "\\n", "(null)"];
     NULLS.iter().any(|null| text.eq_ignore_ascii_case(null)) || text == "-"
 }
 
 /// Whether a text, once clean, is a placeholder for "no brand". 노브랜드 and No Brand are a brand.
-pub(crate) fn is_brand_placeholder(text: &str) -> bool {
+pub fn is_brand_placeholder(text: &str) -> bool {
     const PLACEHOLDERS: [&str; 22] = [
         "없음",
         "브랜드없음",
@@ -126,7 +138,7 @@ pub(crate) fn is_brand_placeholder(text: &str) -> bool {
 }
 
 /// Whether an address can be followed from a page: `http`, `https`, or relative to the page.
-pub(crate) fn is_web_address(text: &str) -> bool {
+pub fn is_web_address(text: &str) -> bool {
     let Some((scheme, _)) = text.split_once(':') else { return true };
     if scheme.contains(['/', '?', '#']) {
         return true;
@@ -136,15 +148,16 @@ pub(crate) fn is_web_address(text: &str) -> bool {
 
 /// What had to be understood to read a time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct TimeNotes {
+pub struct TimeNotes {
     /// The hour was 24 to 29: the next day's small hours.
-    pub(crate) past_midnight: bool,
+    pub past_midnight: bool,
     /// There was no offset: Korean time.
-    pub(crate) no_offset: bool,
+    pub no_offset: bool,
 }
 
-/// Reads RFC 3339, and besides it broadcast hours (`25:10`), a space for the `T`, missing seconds and a missing offset.
-pub(crate) fn parse_time(text: &str) -> Option<(UnixMillis, TimeNotes)> {
+/// Reads RFC 3339, and besides it broadcast hours (`25:10`), a space for the `T`, points or slashes in the date, missing seconds and a missing
+/// offset.
+pub fn parse_time(text: &str) -> Option<(UnixMillis, TimeNotes)> {
     let text = text.trim();
     match UnixMillis::parse_rfc3339(text) {
         Some(at) => Some((at, TimeNotes::default())),
@@ -155,10 +168,10 @@ pub(crate) fn parse_time(text: &str) -> Option<(UnixMillis, TimeNotes)> {
 fn parse_broadcast_time(text: &str) -> Option<(UnixMillis, TimeNotes)> {
     let mut rest = Cursor(text);
     let year = rest.digits(4, 4)?;
-    rest.expect('-')?;
-    let month = rest.digits(2, 2)?;
-    rest.expect('-')?;
-    let day = rest.digits(2, 2)?;
+    let mark = ['-', '.', '/'].into_iter().find(|mark| rest.take(|c| c == *mark))?;
+    let month = rest.digits(1, 2)?;
+    rest.expect(mark)?;
+    let day = rest.digits(1, 2)?;
     let date =
         NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, u32::try_from(month).ok()?, u32::try_from(day).ok()?)?;
     if !rest.take(|c| matches!(c, 'T' | 't' | ' ')) {
@@ -252,7 +265,7 @@ impl Cursor<'_> {
 
 /// A number as a field gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Number {
+pub enum Number {
     /// A whole number; `rounded` where the field held a fraction.
     Whole {
         /// The number, held at the ends of the range.
@@ -267,17 +280,17 @@ pub(crate) enum Number {
 }
 
 /// Reads a count or an amount of won: a number, or a text such as `49,900원`, `₩49,900`, `1,234건` or `999+`.
-pub(crate) fn parse_number(value: &Value<'_>) -> Number {
+pub fn parse_number(value: &Value<'_>) -> Number {
     match value {
         Value::Missing => Number::Missing,
         Value::Whole(number) => whole(*number),
         Value::Real(number) if number.is_nan() => Number::Missing,
         Value::Real(number) => real(*number),
-        Value::Text(text) => {
-            let text = text.trim();
-            if text.is_empty() || is_null_text(text) { Number::Missing } else { number_text(text) }
-        }
-        _ => Number::Unreadable,
+        _ => match value.as_text().map(str::trim) {
+            Some(text) if text.is_empty() || is_null_text(text) => Number::Missing,
+            Some(text) => number_text(text),
+            None => Number::Unreadable,
+        },
     }
 }
 
@@ -336,7 +349,7 @@ fn ungrouped(digits: &str) -> Option<Cow<'_, str>> {
 }
 
 /// Reads a flag: true, false, 1, 0, yes, no, y, n in any case.
-pub(crate) fn parse_flag(value: &Value<'_>) -> Option<bool> {
+pub fn parse_flag(value: &Value<'_>) -> Option<bool> {
     match value {
         Value::Flag(flag) => Some(*flag),
         Value::Whole(1) => Some(true),
@@ -370,6 +383,8 @@ mod tests {
             ("2026-11-22 25:10:00 +09:00", midnight, true, false),
             (" 2026-11-23T01:10:00 ", midnight, false, true),
             ("2026-11-23 1:10", midnight, false, true),
+            ("2026.11.22 25:10", midnight, true, true),
+            ("2026/11/23 01:10:00", midnight, false, true),
             ("2026-12-31T24:00:00+09:00", at("2027-01-01T00:00:00+09:00"), true, false),
             ("2026-11-22T25:10:00.25Z", at("2026-11-23T01:10:00.25Z"), true, false),
             ("2028-02-28 29:59:59", at("2028-02-29T05:59:59+09:00"), true, true),
@@ -380,6 +395,7 @@ mod tests {
             "",
             "25:10",
             "2026-11-22",
+            "2026-11/22 10:00",
             "2026-11-22T30:00:00+09:00",
             "2026-11-22T25:60:00+09:00",
             "2026-02-30 10:00",

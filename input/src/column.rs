@@ -1,0 +1,121 @@
+//! The columns of a table: their names and shapes, and where they stand in a file.
+
+use std::path::Path;
+
+use unicode_normalization::UnicodeNormalization as _;
+
+use crate::Error;
+
+/// The most columns a table has.
+pub const MAX_COLUMNS: usize = 14;
+
+/// A column of an input table.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// Its name in `docs/input.md`.
+    pub name: &'static str,
+    /// Other names that it is known by, as [`fold`] leaves them; the first that a file has is taken.
+    pub also: &'static [&'static str],
+    /// What it holds.
+    pub shape: Shape,
+    /// Whether a file must have it.
+    pub required: bool,
+    /// The column that does for it where a file or a row has none.
+    pub or: Option<&'static str>,
+}
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A text.
+    Text,
+    /// A text that may be written as a whole number.
+    Id,
+    /// A count or an amount.
+    Number,
+    /// A time.
+    Time,
+    /// True or false.
+    Flag,
+}
+
+impl Shape {
+    /// The Parquet types it is read from, for an error message.
+    pub fn wanted(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Id => "text or whole numbers",
+            Self::Number => "numbers or text",
+            Self::Time => "timestamps or RFC 3339 text",
+            Self::Flag => "booleans, 0 and 1, or text",
+        }
+    }
+}
+
+impl Column {
+    /// How near `name` is to the column's: 0 for its own name, then its other names in their order; `None` for another's.
+    pub fn rank(&self, name: &str) -> Option<usize> {
+        if name.eq_ignore_ascii_case(self.name) {
+            return Some(0);
+        }
+        let folded = fold(name);
+        if folded == fold(self.name) {
+            return Some(1);
+        }
+        self.also.iter().position(|also| *also == folded).map(|place| place + 2)
+    }
+}
+
+/// A name without case, spaces and marks: `Start Time`, `start_time` and `startTime` are `starttime`.
+pub fn fold(name: &str) -> String {
+    name.nfc().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// Where each of a table's columns stands among those a file has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnMap {
+    /// The place of each column.
+    pub places: Vec<Option<usize>>,
+    /// Columns that go by another name in the file, with that name.
+    pub renamed: Vec<(&'static str, String)>,
+}
+
+impl ColumnMap {
+    /// Finds `columns` among the names `found` in `path`.
+    ///
+    /// # Errors
+    /// [`Error::MissingColumns`] and [`Error::ColumnTwice`].
+    pub fn new(path: &Path, columns: &'static [Column], found: &[String]) -> Result<Self, Error> {
+        let mut map = Self { places: Vec::with_capacity(columns.len()), renamed: Vec::new() };
+        let mut missing = Vec::new();
+        for column in columns {
+            let mut ranked: Vec<(usize, usize)> = Vec::new();
+            for (place, name) in found.iter().enumerate() {
+                ranked.extend(column.rank(name.trim()).map(|rank| (rank, place)));
+            }
+            ranked.sort_unstable();
+            if let [(a, _), (b, _), ..] = ranked.as_slice()
+                && a == b
+            {
+                return Err(Error::ColumnTwice { path: path.to_path_buf(), column: column.name });
+            }
+            let best = ranked.first().copied();
+            if let Some((1.., place)) = best {
+                map.renamed.extend(found.get(place).map(|name| (column.name, name.trim().to_owned())));
+            }
+            map.places.push(best.map(|(_, place)| place));
+        }
+        let has =
+            |name: &str| columns.iter().zip(&map.places).any(|(column, place)| column.name == name && place.is_some());
+        for column in columns.iter().filter(|column| column.required) {
+            if !has(column.name) && !column.or.is_some_and(has) {
+                missing.push(column.name.to_owned());
+            }
+        }
+        if missing.is_empty() {
+            Ok(map)
+        } else {
+            Err(Error::MissingColumns { path: path.to_path_buf(), missing, found: found.to_vec() })
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The rows of a table on their way in: checked, counted, handed on or set aside.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use sinsang::time::UnixMillis;
+
+use crate::check::{Fields, Refusal, Repair, Table};
+use crate::reject::{Limit, Reason, ReasonCount, Reject, RejectsFile, Tally};
+use crate::value::Value;
+use crate::{Error, TooManyRejects};
+
+/// Reasons that an error about too many rejects names.
+const NAMED_REASONS: usize = 3;
+
+/// How often a field was put right in one way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RepairCount {
+    /// The field.
+    pub field: &'static str,
+    /// What was done.
+    pub repair: Repair,
+    /// Rows.
+    pub rows: u64,
+}
+
+/// A column that a file has under another name than `docs/input.md` gives it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Renamed {
+    /// The column.
+    pub column: &'static str,
+    /// Its name in the file.
+    pub from: String,
+}
+
+/// What became of a table's rows.
+#[derive(Clone, Debug, Serialize)]
+pub struct TableReport {
+    /// The table.
+    pub table: &'static str,
+    /// Files read.
+    pub files: usize,
+    /// Rows read.
+    pub rows: u64,
+    /// Rows that can be used.
+    pub kept: u64,
+    /// Columns that went by another name.
+    pub renamed: Vec<Renamed>,
+    /// Rows that can't, by field and reason, the most frequent first.
+    pub set_aside: Vec<ReasonCount>,
+    /// Repairs to the kept rows by field.
+    pub repaired: Vec<RepairCount>,
+    /// Where the rows set aside are, if any were written.
+    pub rejects: Option<PathBuf>,
+}
+
+impl fmt::Display for TableReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let files = if self.files == 1 { "file" } else { "files" };
+        write!(f, "{}: {} rows in {} {files}, {} kept", self.table, self.rows, self.files, self.kept)?;
+        if !self.renamed.is_empty() {
+            let names: Vec<String> =
+                self.renamed.iter().map(|name| format!("{} from \"{}\"", name.column, name.from)).collect();
+            write!(f, "\n  columns taken by another name: {}", names.join(", "))?;
+        }
+        if !self.set_aside.is_empty() {
+            let reasons: Vec<String> = self.set_aside.iter().map(ToString::to_string).collect();
+            write!(f, "\n  set aside {}: {}", self.rows - self.kept, reasons.join(", "))?;
+            if let Some(path) = &self.rejects {
+                write!(f, "; see {}", path.display())?;
+            }
+        }
+        if !self.repaired.is_empty() {
+            let repairs: Vec<String> = self
+                .repaired
+                .iter()
+                .map(|count| format!("{} {} ({})", count.field, count.repair, count.rows))
+                .collect();
+            write!(f, "\n  repaired: {}", repairs.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a row stands in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// From 1, a CSV header not counted.
+    pub row: u64,
+    /// The line a row of text begins on, from 1.
+    pub line: Option<u64>,
+}
+
+/// What keeps a row from being taken apart into fields.
+pub struct Fault {
+    /// The field at fault; `None` where the whole row is.
+    pub field: Option<&'static str>,
+    /// What is wrong.
+    pub reason: Reason,
+    /// What exactly, where there is more to say.
+    pub detail: Option<String>,
+    /// The value at fault, or the start of it.
+    pub value: Option<String>,
+}
+
+/// Takes the rows of a file as its reader meets them.
+pub trait Rows {
+    /// A row, its fields in the order of the table's columns.
+    ///
+    /// # Errors
+    /// Where whoever takes the rows can't go on.
+    fn row(&mut self, place: Place, values: &[Value<'_>]) -> Result<(), Error>;
+
+    /// A row that could not be taken apart.
+    ///
+    /// # Errors
+    /// Where whoever takes the rows can't go on.
+    fn fault(&mut self, place: Place, fault: Fault) -> Result<(), Error>;
+
+    /// The file at hand has `column` under another name.
+    fn renamed(&mut self, column: &'static str, from: &str);
+}
+
+/// Checks the rows of a table, hands on those that can be used and sets the others aside.
+pub struct Intake<'i, T: Table> {
+    table: T,
+    now: UnixMillis,
+    keep: &'i mut dyn FnMut(T::Row) -> Result<(), Error>,
+    rejects: &'i mut RejectsFile,
+    file: String,
+    files: usize,
+    rows: u64,
+    tally: Tally,
+    /// The repairs to the row at hand, by position of the column.
+    repairs: Vec<(usize, Repair)>,
+    repaired: BTreeMap<(usize, Repair), u64>,
+    renamed: BTreeSet<(&'static str, String)>,
+}
+
+impl<'i, T: Table> Intake<'i, T> {
+    /// Rows that can be used go to `keep`, the others to `rejects`. `now` is the time of the run.
+    pub fn new(
+        table: T,
+        now: UnixMillis,
+        rejects: &'i mut RejectsFile,
+        keep: &'i mut dyn FnMut(T::Row) -> Result<(), Error>,
+    ) -> Self {
+        Self {
+            table,
+            now,
+            keep,
+            rejects,
+            file: String::new(),
+            files: 0,
+            rows: 0,
+            tally: Tally::default(),
+            repairs: Vec::new(),
+            repaired: BTreeMap::new(),
+            renamed: BTreeSet::new(),
+        }
+    }
+
+    /// The rows that follow are those of the file `path`.
+    pub fn begin_file(&mut self, path: &Path) {
+        self.file = path.display().to_string();
+        self.files += 1;
+    }
+
+    /// Ends the table: what became of its rows.
+    ///
+    /// # Errors
+    /// [`Error::TooManyRejects`] where more than `limit` allows was set aside, [`Error::Rejects`] where the rejects can't be written.
+    pub fn finish(self, limit: Limit) -> Result<TableReport, Error> {
+        let report = self.report();
+        let (faults, rows) = (self.tally.faults(), self.rows);
+        self.rejects.flush()?;
+        if limit.is_passed(faults, rows) {
+            let mut commonest = report.set_aside;
+            commonest.retain(|count| count.reason.is_fault());
+            commonest.truncate(NAMED_REASONS);
+            return Err(Error::TooManyRejects(Box::new(TooManyRejects {
+                table: T::NAME,
+                faults,
+                rows,
+                max_share: limit.max_share,
+                commonest,
+                rejects: report.rejects,
+            })));
+        }
+        Ok(report)
+    }
+}
+
+impl<T: Table> Intake<'_, T> {
+    fn set_aside(&mut self, place: Place, fault: Fault) -> Result<(), Error> {
+        let nth = self.tally.add(fault.field, fault.reason);
+        let reject = Reject {
+            table: T::NAME,
+            file: &self.file,
+            row: place.row,
+            line: place.line,
+            field: fault.field,
+            reason: fault.reason,
+            detail: fault.detail,
+            value: fault.value,
+        };
+        Ok(self.rejects.write(&reject, nth)?)
+    }
+
+    fn report(&self) -> TableReport {
+        let repaired = self.repaired.iter().filter_map(|(&(column, repair), &rows)| {
+            Some(RepairCount { field: T::COLUMNS.get(column)?.name, repair, rows })
+        });
+        TableReport {
+            table: T::NAME,
+            files: self.files,
+            rows: self.rows,
+            kept: self.rows - self.tally.rows(),
+            renamed: self.renamed.iter().map(|(column, from)| Renamed { column, from: from.clone() }).collect(),
+            set_aside: self.tally.commonest(),
+            repaired: repaired.collect(),
+            rejects: self.rejects.written_path().filter(|_| self.tally.rows() > 0).map(Path::to_path_buf),
+        }
+    }
+}
+
+impl<T: Table> Rows for Intake<'_, T> {
+    fn row(&mut self, place: Place, values: &[Value<'_>]) -> Result<(), Error> {
+        self.rows += 1;
+        let not_utf8 = values.iter().position(|value| matches!(value, Value::NotUtf8(_)));
+        self.repairs.clear();
+        let checked = match not_utf8 {
+            Some(column) => Err(Refusal { column: Some(column), reason: Reason::NotUtf8 }),
+            None => self.table.check(&mut Fields::new(values, &mut self.repairs, self.now)),
+        };
+        match checked {
+            Ok(row) => {
+                let decoded = |(column, value): (usize, &Value<'_>)| {
+                    matches!(value, Value::Decoded(_)).then_some((column, Repair::Decoded))
+                };
+                self.repairs.extend(values.iter().enumerate().filter_map(decoded));
+                for repair in &self.repairs {
+                    *self.repaired.entry(*repair).or_default() += 1;
+                }
+                (self.keep)(row)
+            }
+            Err(refusal) => {
+                let field = refusal.column.and_then(|column| T::COLUMNS.get(column)).map(|column| column.name);
+                let value = refusal.column.and_then(|column| values.get(column)).and_then(Value::excerpt);
+                self.set_aside(place, Fault { field, reason: refusal.reason, detail: None, value })
+            }
+        }
+    }
+
+    fn fault(&mut self, place: Place, fault: Fault) -> Result<(), Error> {
+        self.rows += 1;
+        self.set_aside(place, fault)
+    }
+
+    fn renamed(&mut self, column: &'static str, from: &str) {
+        self.renamed.insert((column, from.to_owned()));
+    }
+}
