@@ -3,6 +3,7 @@
 //! Arguments, the environment and the clock are read here only.
 
 mod address;
+mod connection;
 mod executor;
 mod loss;
 mod persistence;
