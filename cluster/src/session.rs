@@ -21,7 +21,7 @@ use crate::persistence::PersistentPlanner;
 use crate::readiness;
 
 /// The longest wait for the answer to the trial question.
-const TRIAL_WITHIN: Duration = Duration::from_secs(60);
+const TRIAL_WITHIN: Duration = Duration::from_mins(1);
 
 /// A question that reads a staged table by each of our functions, asked before anything else is.
 const TRIAL: &str =

@@ -124,7 +124,7 @@ fn reports_are_json_where_that_is_asked_for() {
     let inspected = json(&sinsang(&["--format", "json", "inspect", text(snapshot)]).assert().success());
     assert_eq!(inspected["snapshot"], built["snapshot"]);
     assert_eq!(inspected["board"]["bytes"], built["board_bytes"]);
-    let pairs = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/title_pairs.tsv");
+    let pairs = concat!(env!("CARGO_MANIFEST_DIR"), "/../identity/tests/data/title_pairs.tsv");
     let evaluated = json(&sinsang(&["evaluate", "identity", pairs, "--format", "json"]).assert().success());
     let (ours, fuzzy) = (&evaluated["f1"], &evaluated["baselines"]["fuzzy_ratio_90"]["f1"]);
     assert!(ours.as_f64().unwrap() > fuzzy.as_f64().unwrap(), "{ours} {fuzzy}");
