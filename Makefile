@@ -146,11 +146,11 @@ test-page: worker page cli apt-packages ## the page in Chromium against the buil
 
 # Ballista asks more of DataFusion than the command does: in one cargo command with it, the rest would be built a second time.
 lint-cluster: prerequisites ## clippy on the cluster, apart because it builds another DataFusion
-	$(call say,'clippy on the cluster (about CLIPPY_MINUTES minutes the first time)')
+	$(call say,'clippy on the cluster (about 5 minutes the first time)')
 	$(CARGO) clippy $(LIGHT) -p sinsang-cluster --all-targets -- -D warnings
 
 test-cluster: prerequisites ## builds on a scheduler and two executors as processes, against the embedded engine
-	$(call say,'tests of the cluster (builds DataFusion and Ballista the first time: about BUILD_MINUTES minutes)')
+	$(call say,'tests of the cluster (builds DataFusion and Ballista the first time: about 6 minutes)')
 	$(CARGO) test $(LIGHT) -p sinsang-cluster
 
 ##@ Measure
@@ -212,7 +212,7 @@ bin/sinsang: $(CLI_SOURCES) | prerequisites
 	@install -m 755 "$$CARGO_TARGET_DIR/light/sinsang" bin/sinsang
 
 bin/sinsang-cluster: $(CLUSTER_SOURCES) | prerequisites
-	$(call say,'building DataFusion and Ballista and the sinsang-cluster command (about BUILD_MINUTES minutes the first time)')
+	$(call say,'building DataFusion and Ballista and the sinsang-cluster command (about 6 minutes the first time)')
 	$(CARGO) build $(LIGHT) -p sinsang-cluster
 	@mkdir -p bin
 	@install -m 755 "$$CARGO_TARGET_DIR/light/sinsang-cluster" bin/sinsang-cluster

@@ -8,12 +8,15 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use ballista_core::error::BallistaError;
+use ballista_core::extension::SessionConfigExt as _;
 use ballista_core::registry::BallistaFunctionRegistry;
 use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
 use clap::Args;
+use datafusion::prelude::SessionConfig;
 use sinsang_pipeline::engine;
 
 use crate::address::Address;
+use crate::connection::watched;
 
 /// Seconds for which an executor tries to reach its scheduler.
 const CONNECT_WITHIN_S: u16 = 30;
@@ -85,6 +88,10 @@ impl Executor {
             job_data_clean_up_interval_seconds: CLEAN_EVERY_S,
             job_data_ttl_seconds: KEEP_S,
             task_scheduling_policy: crate::SCHEDULING,
+            override_create_grpc_client_endpoint: Some(watched()),
+            override_config_producer: Some(Arc::new(|| {
+                SessionConfig::new_with_ballista().with_ballista_override_create_grpc_client_endpoint(watched())
+            })),
             override_function_registry: Some(Arc::new(registry)),
             ..ExecutorProcessConfig::default()
         };

@@ -3,6 +3,7 @@
 //! Arguments, the environment and the clock are read here only.
 
 mod address;
+mod connection;
 mod executor;
 mod loss;
 mod persistence;
@@ -62,11 +63,11 @@ struct Log {
 
 fn serve<E: Display>(log: &Log, server: impl Future<Output = Result<(), E>>) -> ExitCode {
     env_logger::Builder::new().filter_level(log.log).init();
-    let served = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let outcome = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(server).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
-    match served {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("sinsang-cluster: {error}");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ballista_core::config::BALLISTA_CLIENT_IO_RETRIES_TIMES;
 use ballista_core::extension::{SessionConfigExt as _, SessionStateExt as _};
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::error::DataFusionError;
@@ -15,11 +16,12 @@ use sinsang_pipeline::engine::{self, ClusterError};
 use tokio::time::timeout;
 
 use crate::address::Address;
+use crate::connection::watched;
 use crate::persistence::PersistentPlanner;
 use crate::readiness;
 
 /// The longest wait for the answer to the trial question.
-const TRIAL_WITHIN: Duration = Duration::from_secs(60);
+const TRIAL_WITHIN: Duration = Duration::from_mins(1);
 
 /// A question that reads a staged table by each of our functions, asked before anything else is.
 const TRIAL: &str =
@@ -63,9 +65,14 @@ pub(crate) fn connect(url: String, state: SessionState) -> BoxFuture<'static, Re
 /// What is set for a cluster and not for an embedded engine, besides what Ballista itself sets: no views of text, no dynamic filters, joins that
 /// sort and can spill.
 fn config(embedded: SessionConfig) -> SessionConfig {
-    // The adaptive planner of Ballista 55.0.0 takes the rows of a shuffle for sorted where those who wrote it had them sorted, and leaves out
-    // the sort after it. They come from several writers, so the second window of sql/slots.sql would see them out of order.
-    embedded.upgrade_for_ballista().with_ballista_adaptive_query_planner(false)
+    embedded
+        .upgrade_for_ballista()
+        // The adaptive planner of Ballista 55.0.0 takes the rows of a shuffle for sorted where those who wrote it had them sorted, and leaves
+        // out the sort after it. They come from several writers, so the second window of sql/slots.sql would see them out of order.
+        .with_ballista_adaptive_query_planner(false)
+        // What could not be fetched is asked for again as a whole.
+        .set_usize(BALLISTA_CLIENT_IO_RETRIES_TIMES, 1)
+        .with_ballista_override_create_grpc_client_endpoint(watched())
 }
 
 /// Asks a question over a table of one row, so that what is wrong with a cluster is said before hours of work.
