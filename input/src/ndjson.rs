@@ -51,7 +51,7 @@ pub fn read(
             Ok(text) => hand_on(text, place, &mut names, rows, false)?,
             Err(_) => {
                 if let Some(text) = decode_cp949(&text) {
-                    hand_on(&text, place, &mut names, rows, true)?
+                    hand_on(&text, place, &mut names, rows, true)?;
                 } else {
                     let value = Some(excerpt_bytes(&text));
                     rows.fault(place, Fault { field: None, reason: Reason::NotUtf8, detail: None, value })?;
