@@ -210,6 +210,9 @@ pub struct Token {
     pub domain: Option<Domain>,
     /// It names an extra or a part of the set, not the article itself.
     pub addon: bool,
+    /// It stands in a bracket beside the title's plain words.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub aside: bool,
     /// Where it stands.
     pub span: Span,
 }
@@ -285,6 +288,11 @@ pub struct Features {
     /// The kept words and deciding attributes run together: equal for titles that differ in decoration only. Empty where
     /// nothing of the title is kept.
     pub key: String,
+}
+
+/// Whether what is eaten is at stake, so that colours, flavours and strengths name the article.
+pub(crate) fn eaten(domain: Option<Domain>) -> bool {
+    matches!(domain, Some(Domain::Food | Domain::Health | Domain::Pet))
 }
 
 impl Features {

@@ -155,6 +155,9 @@ fn alike(a: &[Unit], b: &[Unit], found: &mut Alignment) {
         for (other, right) in b.iter().zip(&mut found.right) {
             let names = |class: Class| matches!(class, Class::Word | Class::Brand);
             let slip = unit.class == other.class && spelling::slip(&unit.text, &other.text)
+                || unit.class == Class::Word
+                    && other.class == Class::Word
+                    && spelling::respelled(&unit.text, &other.text)
                 || names(unit.class) && names(other.class) && spelling::transliterated(&unit.text, &other.text);
             // A known word is spelled as it is listed: only unknown ones may slip, or both the same kind of thing.
             if slip

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use crate::listing::{Class, Domain, Features, Measure};
+use crate::listing::{Class, Domain, Features, Measure, eaten};
 
 use super::align::{Alignment, WHOLE, align};
-use super::sketch::{Rarity, Sketch, Unit, eaten};
+use super::sketch::{Rarity, Sketch, Unit};
 use super::{Policy, spelling};
 
 /// The answer for two titles.
@@ -60,6 +60,11 @@ pub fn same(a: &Features, a_offer: Offer<'_>, b: &Features, b_offer: Offer<'_>, 
     let rarity = Rarity::default();
     compare(&Sketch::new(a, &rarity, policy), a_offer, &Sketch::new(b, &rarity, policy), b_offer, policy)
 }
+
+/// What a word in a bracket that only one title has counts against, as a share of its weight: brackets hold remarks.
+const ASIDE: f64 = 0.5;
+/// The same for a name in Latin letters, where the other title has none that stands against it.
+const LATIN: f64 = 0.25;
 
 /// Words of this weight on both sides that stand against each other name two things.
 const OPPOSED: f64 = 0.4;
@@ -408,8 +413,9 @@ impl Facts<'_> {
             evidence += policy.weight.brand * 0.5;
         }
         evidence += self.agreeing_measures(sums, &mut named);
-        let against = left.against.min(right.against);
-        let extra = (left.over - right.over).abs();
+        let latin = left.latin_over.min(right.latin_over);
+        let against = left.against.min(right.against) + latin;
+        let extra = (left.over - right.over).abs() + LATIN * (left.latin_over + right.latin_over - 2.0 * latin);
         let one_sided = if named >= 0.5 { policy.one_sided } else { policy.one_sided_unnamed };
         // A brand that only one title names says little against, unless the other begins with another, unlisted name.
         let mut brands = 0.1 * (left.brand_over - right.brand_over).abs() + left.brand_over.min(right.brand_over);
@@ -449,7 +455,10 @@ impl Facts<'_> {
                     *named += policy.weight.model;
                     policy.weight.model
                 }
-                Measure::ShortCode => policy.weight.short_code,
+                Measure::ShortCode => {
+                    *named += policy.weight.short_code;
+                    policy.weight.short_code
+                }
                 measure if self.decides(measure) => policy.weight.attribute,
                 _ => 0.0,
             };
@@ -487,6 +496,8 @@ struct Weighed {
     over: f64,
     /// As `over`, by what the words count against others.
     against: f64,
+    /// Not found: unlisted names in Latin letters.
+    latin_over: f64,
     /// Not found: kinds of thing, which are compared on their own.
     kind_over: f64,
     /// Not found: brands.
@@ -502,21 +513,28 @@ impl Weighed {
         let last_kind = units.iter().rposition(|unit| unit.class == Class::Kind && !unit.addon);
         for (index, (unit, &share)) in units.iter().zip(shares).enumerate() {
             weighed.agreed += unit.weight * share;
-            if matches!(unit.class, Class::Word | Class::Flavour | Class::Origin) && !unit.addon {
+            if matches!(unit.class, Class::Word | Class::Flavour | Class::Origin | Class::Variant) && !unit.addon {
                 weighed.named += unit.weight * share;
             }
             let over = unit.weight * (1.0 - share);
+            // What is left of a word that is found in part is mostly detail: 농협목우촌 and 목우촌.
+            let against = unit.against * (1.0 - share) * if share > 0.0 { 0.5 } else { 1.0 };
             match unit.class {
                 Class::Brand => weighed.brand_over += over,
                 Class::Kind => {
                     weighed.kind_over += over;
                     if last_kind != Some(index) {
-                        weighed.against += unit.against * (1.0 - share);
+                        weighed.against += against;
                     }
+                }
+                _ if unit.latin => weighed.latin_over += over,
+                _ if unit.aside && unit.class == Class::Word => {
+                    weighed.over += over * ASIDE;
+                    weighed.against += against;
                 }
                 _ => {
                     weighed.over += over;
-                    weighed.against += unit.against * (1.0 - share);
+                    weighed.against += against;
                 }
             }
             if index == 0 && unit.class == Class::Word {

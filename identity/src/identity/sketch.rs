@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::listing::{Attribute, Class, Domain, Features, Measure};
+use crate::listing::{Attribute, Class, Domain, Features, Measure, eaten};
 
 use super::Policy;
 
@@ -69,6 +69,10 @@ pub(crate) struct Unit {
     /// What it counts where it stands against another word: common names part products as rare ones do.
     pub(crate) against: f64,
     pub(crate) addon: bool,
+    /// It stands in a bracket.
+    pub(crate) aside: bool,
+    /// It is in Latin letters and no list knows it: mostly says once more what the Hangul says.
+    pub(crate) latin: bool,
 }
 
 /// A title ready to be compared.
@@ -95,6 +99,7 @@ impl Sketch {
                 // English in a Korean title mostly says once more what the Hangul says.
                 let english = token.class == Class::Word && token.text.chars().all(|ch| ch.is_ascii_alphabetic());
                 let share = if english { 0.6 } else { 1.0 };
+                let latin = english && chars.len() >= 3;
                 let base = share * base(token.class, chars.len(), features.domain, policy);
                 let factor = rarity.factor(&token.text);
                 let weight = if token.addon { base * policy.weight.addon } else { base * factor };
@@ -104,7 +109,7 @@ impl Sketch {
                     Class::Filler if !named => policy.weight.unnamed,
                     _ => base.max(weight),
                 };
-                Unit { text: token.text.clone(), chars, class: token.class, weight, against, addon: token.addon }
+                Unit { text: token.text.clone(), chars, class: token.class, weight, against, addon: token.addon, aside: token.aside, latin }
             })
             .collect();
         Self {
@@ -134,11 +139,6 @@ impl Sketch {
     pub(crate) fn is_empty(&self) -> bool {
         self.units.is_empty() && self.attributes.iter().all(|attribute| attribute.measure != Measure::Model)
     }
-}
-
-/// Whether what is eaten is at stake, so that colours and flavours name the article.
-pub(crate) fn eaten(domain: Option<Domain>) -> bool {
-    matches!(domain, Some(Domain::Food | Domain::Health | Domain::Pet))
 }
 
 fn base(class: Class, length: usize, domain: Option<Domain>, policy: &Policy) -> f64 {

@@ -308,6 +308,9 @@ impl Lexer<'_, '_> {
             }
             let word: String = run.iter().collect();
             if let Some(entry) = self.lexicon.words.get(&word) {
+                if entry.class != Class::Brand && model_goes_on(text, at, at + length) {
+                    return None;
+                }
                 let entry = entry.clone();
                 self.known(chunk, at, at + length, &entry);
                 return Some(at + length);
@@ -403,12 +406,18 @@ impl Lexer<'_, '_> {
         let What::Word { text, class, .. } = &last.what else { return None };
         if at == 0 {
             // Apart from its word only a large number after an ingredient is its strength: 콘드로이친 1200.
+            let value = unit::trimmed(number);
             let strength = *class == Class::Flavour && number >= 100.0;
-            return strength.then(|| What::Measured { measure: Measure::Strength, value: unit::trimmed(number) });
+            let measure = match text.as_str() {
+                "시리즈" | "시즌" | "버전" if last.separator == ' ' => Measure::Generation,
+                _ if strength => Measure::Strength,
+                _ => return None,
+            };
+            return Some(What::Measured { measure, value });
         }
         let value = unit::trimmed(number);
         let measure = match class {
-            _ if text == "시즌" || text == "버전" => Measure::Generation,
+            _ if text == "시즌" || text == "버전" || text == "시리즈" => Measure::Generation,
             Class::Flavour | Class::Word if number >= 100.0 => Measure::Strength,
             Class::Flavour | Class::Pack | Class::Kind | Class::Promo | Class::Material | Class::Colour => {
                 Measure::Pack
@@ -542,6 +551,13 @@ impl Lexer<'_, '_> {
         let measure = if code.len() <= 3 { Measure::ShortCode } else { Measure::Model };
         self.push(chunk, What::Measured { measure, value: code }, at, end);
     }
+}
+
+/// Whether the listed letters at `at..end` are the head of a maker's model: SS-3000 names no season and no size.
+fn model_goes_on(text: &[char], at: usize, end: usize) -> bool {
+    let tail = text.get(end..code_end(text, at)).unwrap_or_default();
+    let letters = text.get(at..end).is_some_and(|run| run.iter().all(char::is_ascii_alphabetic));
+    letters && tail.first() == Some(&'-') && tail.iter().filter(|ch| ch.is_ascii_digit()).count() >= 3
 }
 
 /// The two digits of the year that a number before `ss` or `fw` means.
