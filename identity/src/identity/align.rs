@@ -170,6 +170,8 @@ fn alike(a: &[Unit], b: &[Unit], found: &mut Alignment) {
             }
         }
     }
+    phrase(a, b, &mut found.left, &mut found.right);
+    phrase(b, a, &mut found.right, &mut found.left);
     // A brand said twice, in both scripts, is found where either is.
     for (units, shares) in [(a, &mut found.left), (b, &mut found.right)] {
         let matched: Vec<&str> = units
@@ -182,6 +184,31 @@ fn alike(a: &[Unit], b: &[Unit], found: &mut Alignment) {
             let name = matches!(unit.class, Class::Word | Class::Brand);
             if *share < WHOLE && name && matched.iter().any(|other| spelling::transliterated(&unit.text, other)) {
                 *share = 1.0;
+            }
+        }
+    }
+}
+
+/// A name of several words in Latin letters that is one word in Hangul: LE COQ GOLF and 르꼬끄골프.
+fn phrase(a: &[Unit], b: &[Unit], left: &mut [f64], right: &mut [f64]) {
+    const WORDS: usize = 3;
+    let names = |unit: &Unit| matches!(unit.class, Class::Word | Class::Brand | Class::Kind | Class::Filler);
+    for start in 0..a.len() {
+        for end in (start + 2..=a.len().min(start + WORDS)).rev() {
+            let Some(run) = a.get(start..end) else { continue };
+            if !run.iter().all(|unit| names(unit) && unit.text.is_ascii()) {
+                continue;
+            }
+            let text: String = run.iter().map(|unit| unit.text.as_str()).collect();
+            let heard = |unit: &Unit| names(unit) && spelling::transliterated(&text, &unit.text);
+            if let Some(at) = b.iter().position(heard) {
+                for share in left.iter_mut().skip(start).take(end - start) {
+                    *share = 1.0;
+                }
+                if let Some(share) = right.get_mut(at) {
+                    *share = 1.0;
+                }
+                break;
             }
         }
     }

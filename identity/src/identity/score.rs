@@ -61,6 +61,8 @@ pub fn same(a: &Features, a_offer: Offer<'_>, b: &Features, b_offer: Offer<'_>, 
     compare(&Sketch::new(a, &rarity, policy), a_offer, &Sketch::new(b, &rarity, policy), b_offer, policy)
 }
 
+/// What a kind of thing counts against the words of a title that names none, as a share of its weight.
+const KIND_ALONE: f64 = 0.5;
 /// What a word in a bracket that only one title has counts against, as a share of its weight: brackets hold remarks.
 const ASIDE: f64 = 0.5;
 /// The same for a name in Latin letters, where the other title has none that stands against it.
@@ -329,7 +331,18 @@ impl Facts<'_> {
                 // One title that names no ingredient at all may just say less; one that names some and not this says another.
                 let side = if left.is_empty() { self.a } else { self.b };
                 let says_less = !side.says(Class::Flavour) && matches!(self.domain, Some(Domain::Health));
-                let value = policy.penalty.flavour * if says_less || self.near_price { 0.4 } else { 1.0 };
+                // 감자 may be any 수미감자.
+                let generic = left.iter().chain(&right).all(|word| {
+                    [self.a, self.b].iter().any(|side| {
+                        side.units.iter().any(|unit| {
+                            unit.class == Class::Flavour
+                                && unit.text != **word
+                                && unit.chars.len() >= 2
+                                && word.ends_with(&unit.text)
+                        })
+                    })
+                });
+                let value = policy.penalty.flavour * if says_less || generic || self.near_price { 0.4 } else { 1.0 };
                 sums.add("flavour", -value, || note(&left, &right));
             }
             _ => {}
@@ -404,8 +417,8 @@ impl Facts<'_> {
     /// What agrees against what does not; the weight of what agrees.
     fn words(&self, kinds_agree: bool, sums: &mut Sums) -> f64 {
         let policy = self.policy;
-        let left = Weighed::of(&self.a.units, &self.found.left);
-        let right = Weighed::of(&self.b.units, &self.found.right);
+        let left = Weighed::of(&self.a.units, &self.found.left, &self.b.units);
+        let right = Weighed::of(&self.b.units, &self.found.right, &self.a.units);
         let mut evidence = f64::midpoint(left.agreed, right.agreed);
         let mut named = f64::midpoint(left.named, right.named);
         let fields_meet = self.a.brands.iter().any(|name| self.b.brands.contains(name));
@@ -433,8 +446,8 @@ impl Facts<'_> {
 
     /// Weight of the words that stand against each other, brands among them.
     fn opposed(&self) -> f64 {
-        let left = Weighed::of(&self.a.units, &self.found.left);
-        let right = Weighed::of(&self.b.units, &self.found.right);
+        let left = Weighed::of(&self.a.units, &self.found.left, &self.b.units);
+        let right = Weighed::of(&self.b.units, &self.found.right, &self.a.units);
         left.against.min(right.against) + left.brand_over.min(right.brand_over)
     }
 
@@ -507,8 +520,9 @@ struct Weighed {
 }
 
 impl Weighed {
-    fn of(units: &[Unit], shares: &[f64]) -> Self {
+    fn of(units: &[Unit], shares: &[f64], other: &[Unit]) -> Self {
         let mut weighed = Self::default();
+        let kinds_meet = other.iter().any(|unit| unit.class == Class::Kind && !unit.addon);
         // The last kind named is the article; one before it says which: 김치 손만두.
         let last_kind = units.iter().rposition(|unit| unit.class == Class::Kind && !unit.addon);
         for (index, (unit, &share)) in units.iter().zip(shares).enumerate() {
@@ -525,6 +539,8 @@ impl Weighed {
                     weighed.kind_over += over;
                     if last_kind != Some(index) {
                         weighed.against += against;
+                    } else if !kinds_meet {
+                        weighed.against += KIND_ALONE * against;
                     }
                 }
                 _ if unit.latin => weighed.latin_over += over,

@@ -90,7 +90,8 @@ pub struct Sketch {
 impl Sketch {
     /// Weighs the words of `features`.
     pub fn new(features: &Features, rarity: &Rarity, policy: &Policy) -> Self {
-        let named = features.tokens.iter().any(|token| token.class == Class::Word && !token.addon);
+        let names = |class: Class| class == Class::Word || class == Class::Flavour && eaten(features.domain);
+        let named = features.tokens.iter().any(|token| names(token.class) && !token.addon);
         let units = features
             .tokens
             .iter()

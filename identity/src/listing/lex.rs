@@ -152,8 +152,8 @@ fn chunks(title: &str) -> Vec<Chunk> {
     out
 }
 
-/// Joins two chunks of Hangul that a listed word is written apart in: 와이드 팬츠.
-fn joined(chunks: Vec<Chunk>, lexicon: &Lexicon<'_>) -> Vec<Chunk> {
+/// Joins two chunks of Hangul that a listed word, or the listing's own brand, is written apart in: 와이드 팬츠.
+fn joined(chunks: Vec<Chunk>, brands: &[String], lexicon: &Lexicon<'_>) -> Vec<Chunk> {
     let mut out: Vec<Chunk> = Vec::with_capacity(chunks.len());
     for chunk in chunks {
         let hangul =
@@ -169,7 +169,7 @@ fn joined(chunks: Vec<Chunk>, lexicon: &Lexicon<'_>) -> Vec<Chunk> {
             let listed = lexicon.words.get(&word).is_some_and(|entry| {
                 !matches!(entry.class, Class::Promo | Class::Pack | Class::Filler | Class::Colour | Class::Size)
             });
-            if listed {
+            if listed || brands.contains(&word) {
                 last.text.extend(chunk.text);
                 continue;
             }
@@ -187,7 +187,7 @@ struct Lexer<'a, 'w> {
 
 /// The items of `title`, at most [`MAX_ITEMS`].
 pub(crate) fn lex(title: &str, brands: &[String], lexicon: &Lexicon<'_>) -> Vec<Item> {
-    let chunks = joined(chunks(title), lexicon);
+    let chunks = joined(chunks(title), brands, lexicon);
     let mut lexer = Lexer { items: Vec::with_capacity(chunks.len()), brands, lexicon };
     for chunk in &chunks {
         if lexer.items.len() >= MAX_ITEMS {

@@ -132,6 +132,7 @@ fn survives_remark(item: &Item) -> bool {
                 | Class::Flavour
                 | Class::Material
                 | Class::Variant
+                | Class::Origin
         ),
         What::Measured { .. } => true,
         What::Money | What::Idle | What::Lone(_) => false,
