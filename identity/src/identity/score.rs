@@ -267,7 +267,7 @@ impl Facts<'_> {
             return false;
         }
         // The last kind named is what it is; those before it are often what it is for or made with (인덕션 냄비).
-        let general = |x: &str, y: &str| x == y || x.ends_with(y) || y.ends_with(x);
+        let general = |x: &str, y: &str| x == y || part_of(x, y) || part_of(y, x);
         let heads = |is: &dyn Fn(&str, &str) -> bool| matches!((left.last(), right.last()), (Some(x), Some(y)) if is(&x.0, &y.0));
         let swapped = || {
             let among = |head: Option<&(String, f64)>, others: &[(String, f64)]| {
@@ -559,6 +559,12 @@ impl Weighed {
         }
         weighed
     }
+}
+
+/// Whether `short` is what `long` is in general: 차렵이불 is an 이불; but what is for the eyes is not for the hands.
+fn part_of(long: &str, short: &str) -> bool {
+    const FOR: [&str; 9] = ["아이", "넥", "선", "핸드", "풋", "바디", "헤어", "립", "페이스"];
+    long.strip_suffix(short).is_some_and(|head| !FOR.contains(&head))
 }
 
 fn name_of(measure: Measure) -> &'static str {

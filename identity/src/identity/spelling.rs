@@ -176,9 +176,13 @@ mod tests {
 
     #[test]
     fn a_brand_is_heard_in_either_script() {
-        for (latin, hangul) in
-            [("puma", "푸마"), ("kolping", "콜핑"), ("columbia", "컬럼비아"), ("chanel", "샤넬"), ("samsonite", "쌤소나이트")]
-        {
+        for (latin, hangul) in [
+            ("puma", "푸마"),
+            ("kolping", "콜핑"),
+            ("columbia", "컬럼비아"),
+            ("chanel", "샤넬"),
+            ("samsonite", "쌤소나이트"),
+        ] {
             assert!(transliterated(latin, hangul), "{latin} {hangul}");
         }
         assert!(!transliterated("nike", "푸마"));

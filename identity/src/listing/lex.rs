@@ -179,6 +179,12 @@ fn joined(chunks: Vec<Chunk>, brands: &[String], lexicon: &Lexicon<'_>) -> Vec<C
     out
 }
 
+/// The first words of a title as they are written apart, at most `count`.
+pub(crate) fn words(title: &str, count: usize) -> Vec<String> {
+    let text = |chunk: Chunk| chunk.text.iter().map(|glyph| glyph.ch).collect::<String>();
+    chunks(title).into_iter().take(count).map(text).collect()
+}
+
 struct Lexer<'a, 'w> {
     items: Vec<Item>,
     brands: &'a [String],
@@ -248,6 +254,11 @@ impl Lexer<'_, '_> {
             && let Some(end) = self.listed_at(chunk, text, at)
         {
             return end;
+        }
+        if at == 0 && first == '무' && text.len() > 1 && text.iter().skip(1).all(char::is_ascii_digit) {
+            // 무60: without interest for as many months.
+            self.push(chunk, What::Money, at, text.len());
+            return text.len();
         }
         match kind(first) {
             Kind::Digit => self.number(chunk, text, at),
@@ -337,8 +348,8 @@ impl Lexer<'_, '_> {
             return end;
         }
         let whole: String = run.iter().collect();
-        if self.lexicon.is_brand(&whole) {
-            self.word(chunk, at, end, Class::Brand, &whole);
+        if let Some(brand) = self.lexicon.brand(&whole).map(str::to_owned) {
+            self.word(chunk, at, end, Class::Brand, &brand);
             return end;
         }
         let words = self.lexicon.words;
@@ -505,8 +516,8 @@ impl Lexer<'_, '_> {
                 return end;
             }
         }
-        if self.lexicon.is_brand(&word) {
-            self.word(chunk, at, end, Class::Brand, &word);
+        if let Some(brand) = self.lexicon.brand(&word).map(str::to_owned) {
+            self.word(chunk, at, end, Class::Brand, &brand);
             return end;
         }
         match self.lexicon.words.get(&word).cloned() {

@@ -77,9 +77,7 @@ fn stray_kind(class: Class, of: Option<Domain>, domain: Option<Domain>) -> bool 
 /// Whether the number at `index` touches its word and stands in a list joined by plus signs.
 fn in_list(items: &[Item], index: usize) -> bool {
     let Some(item) = items.get(index) else { return false };
-    let plus = |at: usize| {
-        items.get(at).is_some_and(|next| next.separator == '+' && next.segment == item.segment)
-    };
+    let plus = |at: usize| items.get(at).is_some_and(|next| next.separator == '+' && next.segment == item.segment);
     item.glued && (plus(index + 1) || index > 0 && plus(index - 1))
 }
 
