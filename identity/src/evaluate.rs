@@ -357,11 +357,14 @@ fn percent(share: Option<f64>) -> String {
 impl fmt::Display for IdentityReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} pairs ({} unclear left out, {} rows rejected)", self.pairs, self.unclear, self.rejected)?;
-        writeln!(f, "{:<16} {:>9}  {:<15} {:>6}  {:<15} {:>5} {:>6}", "", "precision", "95 %", "recall", "95 %", "f1", "merged")?;
-        let rows =
-            std::iter::once(("sinsang", &self.identity))
-                .chain(self.cross_shop.iter().map(|m| ("  across shops", m)))
-                .chain(self.baselines.iter().map(|(name, m)| (*name, m)));
+        writeln!(
+            f,
+            "{:<16} {:>9}  {:<15} {:>6}  {:<15} {:>5} {:>6}",
+            "", "precision", "95 %", "recall", "95 %", "f1", "merged"
+        )?;
+        let rows = std::iter::once(("sinsang", &self.identity))
+            .chain(self.cross_shop.iter().map(|m| ("  across shops", m)))
+            .chain(self.baselines.iter().map(|(name, m)| (*name, m)));
         for (name, measured) in rows {
             writeln!(
                 f,

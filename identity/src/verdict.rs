@@ -210,7 +210,8 @@ pub fn judge(history: &ProductHistory<'_>, reach: &Reach, policy: &Policy, now: 
 fn old_collection(title: &str, since: Option<UnixMillis>, now: UnixMillis) -> Option<String> {
     const HALF_YEAR_MS: i64 = 184 * DAY_MS;
     let features = Features::read(title, None, None, &Lexicon::new(Words::shipped()));
-    let season = features.attributes.iter().find(|attribute| attribute.measure == Measure::Season && !attribute.addon)?;
+    let season =
+        features.attributes.iter().find(|attribute| attribute.measure == Measure::Season && !attribute.addon)?;
     let (year, half) = season.value.split_at_checked(2)?;
     let month = if half == "ss" { "02" } else { "08" };
     let begins = UnixMillis::parse_rfc3339(&format!("20{year}-{month}-01T00:00:00+09:00"))?;

@@ -35,7 +35,19 @@ pub(crate) fn align(a: &Sketch, b: &Sketch, words: &Words) -> Alignment {
     stretches(&a.units, &b.units, &mut found);
     alike(&a.units, &b.units, &mut found);
     places(&a.units, &b.units, &mut found, words);
+    general(&a.units, &b.units, &mut found.left);
+    general(&b.units, &a.units, &mut found.right);
     found
+}
+
+/// A kind of thing that the other title says more closely: 이불 where that has 차렵이불.
+fn general(units: &[Unit], others: &[Unit], shares: &mut [f64]) {
+    for (unit, share) in units.iter().zip(shares) {
+        let closer = |other: &Unit| other.class == Class::Kind && !other.addon && other.text.ends_with(&unit.text);
+        if unit.class == Class::Kind && *share < WHOLE && unit.chars.len() >= 2 && others.iter().any(closer) {
+            *share = 1.0;
+        }
+    }
 }
 
 /// A place within a place the other title names, or around it.

@@ -239,17 +239,22 @@ impl Facts<'_> {
             }
             return;
         }
-        if fields_a.is_empty() || fields_b.is_empty() || meet(fields_a, fields_b) {
+        // Where one title names its brand and the other leaves that to its field, the two are compared.
+        let of =
+            |titled: &'_ [String], field: &'_ [String]| if field.is_empty() { titled.to_vec() } else { field.to_vec() };
+        let (names_a, names_b) = (of(&left, fields_a), of(&right, fields_b));
+        if names_a.is_empty() || names_b.is_empty() || meet(&names_a, &names_b) {
             return;
         }
         if meet(&left, fields_b) || meet(fields_a, &right) || in_title(self.b, fields_a) || in_title(self.a, fields_b) {
             return;
         }
         // A field may name a seller or a card; one whose brand is in the titles of other listings names a brand.
-        let attested = self.a.brand_attested && self.b.brand_attested;
+        let sure = |side: &Sketch| side.brands.is_empty() || side.brand_attested;
+        let attested = (self.a.brand_attested || self.b.brand_attested) && sure(self.a) && sure(self.b);
         let penalty = &self.policy.penalty;
         let penalty = if attested { penalty.brand_attested } else { penalty.brand_field };
-        sums.add("brand_field", -penalty, || format!("{} ↔ {}", fields_a.join(" "), fields_b.join(" ")));
+        sums.add("brand_field", -penalty, || format!("{} ↔ {}", names_a.join(" "), names_b.join(" ")));
     }
 
     /// Compares the kinds of thing; whether they are the same or near.
@@ -279,6 +284,19 @@ impl Facts<'_> {
             .iter()
             .any(|kinds| kinds.last().is_some_and(|head| head.1 >= WHOLE) && kinds.iter().all(|kind| kind.1 >= WHOLE));
         if whole || heads(&general) || swapped() {
+            // 카라티 is a 티, but no 목폴라 티.
+            let equal = heads(&|x, y| x == y);
+            let (cut_a, cut_b) = self.unmatched(Class::Design);
+            let lone = |kinds: &[(String, f64)], cut: &[&str], other: &[(String, f64)]| {
+                let length = |kinds: &[(String, f64)]| kinds.last().map_or(0, |kind| kind.0.len());
+                !cut.is_empty() && length(kinds) < length(other)
+            };
+            if self.domain == Some(Domain::Clothing)
+                && !equal
+                && (lone(&left, &cut_a, &right) || lone(&right, &cut_b, &left))
+            {
+                sums.add("design", -self.policy.penalty.designs, String::new);
+            }
             return true;
         }
         let note = || {

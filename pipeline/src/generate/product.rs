@@ -128,8 +128,8 @@ impl Maker {
             match rng.random_range(0..8) {
                 0 | 1 if attributes.size.is_some() => attributes.size = Some(index(rng, kind.sizes.len())),
                 2 if attributes.gender.is_some() => attributes.gender = attributes.gender.map(|gender| 1 - gender),
-                3 if attributes.season.is_some() => {
-                    // The same season a year earlier is another design.
+                3 if attributes.season.is_some() && censored => {
+                    // The same season a year earlier is another design, and was on sale then.
                     attributes.season = attributes.season.map(|season| season.saturating_sub(2));
                 }
                 4 if attributes.generation.is_some() => attributes.generation = Some(2 + index(rng, 7)),
@@ -137,6 +137,13 @@ impl Maker {
                 6 if from.model_decides => attributes.model = Some(model(rng)),
                 7 => attributes.line = index(rng, from.attributes.category(words).lines.len()),
                 _ => attributes.variant = index(rng, kind.variants.len()),
+            }
+            // Another article has a model of its own, and is of the collection that is on sale when it is first shown.
+            if attributes.model.is_some() && attributes.model == from.attributes.model {
+                attributes.model = Some(model(rng));
+            }
+            if !censored {
+                attributes.season = attributes.season.map(|_| season(first_at));
             }
             if let Some(mut product) = self.admit(words, attributes, first_at, censored, false, rng) {
                 product.price = from.price * rng.random_range(0.85..1.2);
