@@ -228,6 +228,12 @@ impl Facts<'_> {
             side.units.iter().any(|unit| names.iter().any(|brand| says(unit, brand, name(unit))))
         };
         let (fields_a, fields_b) = (&self.a.brands, &self.b.brands);
+        // A word that both titles share may be a brand elsewhere (에코); two that fields confirm are two brands.
+        let confirmed = meet(&left, fields_a) && meet(&right, fields_b);
+        if confirmed && !meet(fields_a, fields_b) && !meet(&left, fields_b) && !meet(fields_a, &right) {
+            sums.veto("brand", || format!("{} ↔ {}", fields_a.join(" "), fields_b.join(" ")));
+            return;
+        }
         if !left.is_empty() && !right.is_empty() {
             if !meet(&left, &right)
                 && !in_title(self.a, &right)
