@@ -120,6 +120,8 @@ fn remarks(item: &Item) -> bool {
 /// Whether the item survives in a remark: what decides an article is sometimes said there.
 fn survives_remark(item: &Item) -> bool {
     match &item.what {
+        // A single letter there is a channel's: W단독.
+        What::Word { text, class: Class::Variant, .. } => text.chars().count() > 1,
         What::Word { class, .. } => matches!(
             class,
             Class::Male
@@ -129,7 +131,6 @@ fn survives_remark(item: &Item) -> bool {
                 | Class::Brand
                 | Class::Flavour
                 | Class::Material
-                | Class::Variant
                 | Class::Origin
         ),
         What::Measured { .. } => true,
