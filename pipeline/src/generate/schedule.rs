@@ -232,11 +232,14 @@ impl World<'_> {
 
     /// A listing of the shop that is to air again.
     fn again(&mut self, channel: usize, shop: usize, start: i64, rng: &mut ChaCha8Rng) -> Option<u32> {
-        if let Some(Reverse((at, listing))) = self.due[channel].peek().copied()
+        while let Some(Reverse((at, listing))) = self.due[channel].peek().copied()
             && at <= start + DAY_MS
         {
             self.due[channel].pop();
-            return Some(listing);
+            // Picked at random in between, it may have had its last airing.
+            if self.out.listings[listing as usize].aired < MOST_AIRINGS {
+                return Some(listing);
+            }
         }
         let known = &self.by_shop[shop];
         if known.is_empty() {
