@@ -6,6 +6,7 @@ use crate::listing::{Class, Domain, Features, Measure, eaten};
 
 use super::align::{Alignment, WHOLE, align};
 use super::sketch::{Rarity, Sketch, Unit};
+use super::value::{name_of, values_agree, values_comparable};
 use super::{Policy, spelling};
 
 /// The answer for two titles.
@@ -589,74 +590,6 @@ impl Weighed {
 fn part_of(long: &str, short: &str) -> bool {
     const FOR: [&str; 9] = ["아이", "넥", "선", "핸드", "풋", "바디", "헤어", "립", "페이스"];
     long.strip_suffix(short).is_some_and(|head| !FOR.contains(&head))
-}
-
-fn name_of(measure: Measure) -> &'static str {
-    match measure {
-        Measure::Model => "model",
-        Measure::ShortCode => "code",
-        Measure::Inch => "inch",
-        Measure::Area => "area",
-        Measure::Persons => "persons",
-        Measure::Parts => "parts",
-        Measure::Volume => "volume",
-        Measure::Weight => "weight",
-        Measure::Length => "length",
-        Measure::Power => "power",
-        Measure::Storage => "storage",
-        Measure::Days => "days",
-        Measure::Countries => "countries",
-        Measure::Generation => "generation",
-        Measure::Strength => "strength",
-        Measure::Purity => "purity",
-        Measure::Season => "season",
-        Measure::Year => "year",
-        Measure::Pack => "pack",
-    }
-}
-
-/// Whether two values of a measure are of a form that can disagree.
-fn values_comparable(measure: Measure, a: &str, b: &str) -> bool {
-    let digits = |text: &str| text.chars().all(|ch| ch.is_ascii_digit());
-    let tag = |text: &str| text.trim_start_matches(|ch: char| ch.is_ascii_digit() || ch == '.').to_owned();
-    match measure {
-        // A shop's article number and a maker's model are two things; a model that is cut short says less, not another thing.
-        Measure::Model => {
-            let cut_short = a.len().min(b.len()) >= 5 && (a.starts_with(b) || b.starts_with(a));
-            digits(a) == digits(b) && !cut_short
-        }
-        Measure::Parts | Measure::Power | Measure::Storage => tag(a) == tag(b),
-        _ => true,
-    }
-}
-
-fn values_agree(measure: Measure, a: &str, b: &str) -> bool {
-    if a == b {
-        return true;
-    }
-    match measure {
-        Measure::Model => models_agree(a, b),
-        Measure::Volume | Measure::Weight | Measure::Length => {
-            matches!((a.parse::<f64>(), b.parse::<f64>()), (Ok(x), Ok(y)) if x.min(y) >= 0.95 * x.max(y))
-        }
-        _ => false,
-    }
-}
-
-/// Models that differ in a colour's suffix, or of which one is cut short before it, are one.
-fn models_agree(a: &str, b: &str) -> bool {
-    const COLOURS: [&str; 26] = [
-        "", "w", "b", "k", "g", "s", "p", "r", "wh", "bk", "gr", "gy", "sv", "pk", "be", "bg", "iv", "nv", "bl", "rd",
-        "bu", "br", "gn", "wt", "ch", "cr",
-    ];
-    let common = a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
-    if common < 4 {
-        return false;
-    }
-    match (a.get(common..), b.get(common..)) {
-        (Some(x), Some(y)) => COLOURS.contains(&x) && COLOURS.contains(&y),
-        _ => false,
-    }
 }
 
 fn price_ratio(a: Option<u32>, b: Option<u32>) -> Option<f64> {

@@ -163,8 +163,8 @@ pub struct Sketch {
 impl Sketch {
     /// Weighs the words of `features`.
     pub fn new(features: &Features, rarity: &Rarity, policy: &Policy) -> Self {
-        let names = |class: Class| class == Class::Word || class == Class::Flavour && eaten(features.domain);
-        let named = features.tokens.iter().any(|token| names(token.class) && !token.addon);
+        let tells_line = |class: Class| class == Class::Word || class == Class::Flavour && eaten(features.domain);
+        let named = features.tokens.iter().any(|token| tells_line(token.class) && !token.addon);
         let units = features
             .tokens
             .iter()
@@ -175,8 +175,8 @@ impl Sketch {
                 let english = token.class == Class::Word && token.text.chars().all(|ch| ch.is_ascii_alphabetic());
                 let share = if english { 0.6 } else { 1.0 };
                 let latin = english && chars.len() >= 3;
-                let steady = if token.class == Class::Kind { 1.0 } else { rarity.steadiness(&token.text) };
-                let base = steady * share * base(token.class, chars.len(), features.domain, policy);
+                let share = if token.class == Class::Kind { share } else { share * rarity.steadiness(&token.text) };
+                let base = share * base(token.class, chars.len(), features.domain, policy);
                 let factor = rarity.factor(&token.text);
                 let weight = if token.addon { base * policy.weight.addon } else { base * factor };
                 let against = match token.class {
