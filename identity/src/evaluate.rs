@@ -96,6 +96,8 @@ pub struct Measured {
     pub recall: Option<f64>,
     /// Harmonic mean of the two.
     pub f1: Option<f64>,
+    /// Of those that are different, the share said to be same.
+    pub merged: Option<f64>,
     /// 95 % interval of the precision.
     pub precision_95: [f64; 2],
     /// 95 % interval of the recall.
@@ -117,6 +119,7 @@ impl From<Confusion> for Measured {
             precision: precision.value,
             recall: recall.value,
             f1,
+            merged: wilson(confusion.false_same, confusion.false_same + confusion.true_different).value,
             precision_95: [precision.low, precision.high],
             recall_95: [recall.low, recall.high],
             confusion,
@@ -166,6 +169,9 @@ pub struct IdentityReport {
     pub rejected: u32,
     /// The baselines, by name.
     pub baselines: BTreeMap<&'static str, Measured>,
+    /// The measures on pairs whose columns `shop_a` and `shop_b` name two shops; `None` where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cross_shop: Option<Measured>,
     /// By class, in the order of the names.
     pub classes: Vec<PerClass>,
     /// The pairs that were answered wrongly, in the order of the file.
@@ -263,6 +269,7 @@ struct Tally {
     code: Confusion,
     exact: Confusion,
     fuzzy: Confusion,
+    cross_shop: Option<Confusion>,
     classes: BTreeMap<String, (u32, u32, Confusion)>,
     mistakes: Vec<Mistake>,
 }
@@ -304,6 +311,9 @@ impl Tally {
         let shops = columns.shop.map(cell);
         self.pairs += 1;
         self.ours.add(truth, said);
+        if matches!(shops, [Some(a), Some(b)] if a != b) {
+            self.cross_shop.get_or_insert_default().add(truth, said);
+        }
         self.code.add(truth, codes[0].is_some() && codes[0] == codes[1] && shops[0] == shops[1]);
         self.exact.add(truth, plain(left) == plain(right));
         self.fuzzy.add(truth, ratio(&plain(left), &plain(right)) >= 0.90);
@@ -329,6 +339,7 @@ impl Tally {
                 ("exact_title", self.exact.into()),
                 ("fuzzy_ratio_90", self.fuzzy.into()),
             ]),
+            cross_shop: self.cross_shop.map(Measured::from),
             classes: self
                 .classes
                 .into_iter()
@@ -346,20 +357,26 @@ fn percent(share: Option<f64>) -> String {
 impl fmt::Display for IdentityReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} pairs ({} unclear left out, {} rows rejected)", self.pairs, self.unclear, self.rejected)?;
-        writeln!(f, "{:<16} {:>9}  {:<15} {:>6}  {:<15} {:>5}", "", "precision", "95 %", "recall", "95 %", "f1")?;
-        let rows =
-            std::iter::once(("sinsang", &self.identity)).chain(self.baselines.iter().map(|(name, m)| (*name, m)));
+        writeln!(
+            f,
+            "{:<16} {:>9}  {:<15} {:>6}  {:<15} {:>5} {:>6}",
+            "", "precision", "95 %", "recall", "95 %", "f1", "merged"
+        )?;
+        let rows = std::iter::once(("sinsang", &self.identity))
+            .chain(self.cross_shop.iter().map(|m| ("  across shops", m)))
+            .chain(self.baselines.iter().map(|(name, m)| (*name, m)));
         for (name, measured) in rows {
             writeln!(
                 f,
-                "{name:<16} {:>9}  {:.3} – {:.3}   {:>6}  {:.3} – {:.3}   {:>5}",
+                "{name:<16} {:>9}  {:.3} – {:.3}   {:>6}  {:.3} – {:.3}   {:>5}  {:>5}",
                 percent(measured.precision),
                 measured.precision_95[0],
                 measured.precision_95[1],
                 percent(measured.recall),
                 measured.recall_95[0],
                 measured.recall_95[1],
-                percent(measured.f1)
+                percent(measured.f1),
+                percent(measured.merged)
             )?;
         }
         writeln!(f, "\n{:<32} {:>5} {:>5}", "class", "pairs", "right")?;

@@ -8,6 +8,7 @@ mod reuse;
 mod score;
 mod sketch;
 mod spelling;
+mod value;
 
 use std::fmt;
 use std::str::FromStr;

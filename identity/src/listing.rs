@@ -1,5 +1,6 @@
 //! A listing's title as typed features: what names the article, what decides it, and nothing of how it is being sold.
 
+pub mod brand;
 pub(crate) mod lex;
 pub(crate) mod normal;
 pub(crate) mod prune;
@@ -7,10 +8,9 @@ pub(crate) mod segment;
 pub(crate) mod unit;
 pub mod words;
 
-use std::collections::{HashMap, HashSet};
-
 use serde::Serialize;
 
+pub use brand::Brands;
 pub use normal::MAX_TITLE_BYTES;
 pub use words::Words;
 
@@ -210,6 +210,9 @@ pub struct Token {
     pub domain: Option<Domain>,
     /// It names an extra or a part of the set, not the article itself.
     pub addon: bool,
+    /// It stands in a bracket beside the title's plain words.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub aside: bool,
     /// Where it stands.
     pub span: Span,
 }
@@ -287,6 +290,11 @@ pub struct Features {
     pub key: String,
 }
 
+/// Whether what is eaten is at stake, so that colours, flavours and strengths name the article.
+pub(crate) fn eaten(domain: Option<Domain>) -> bool {
+    matches!(domain, Some(Domain::Food | Domain::Health | Domain::Pet))
+}
+
 impl Features {
     /// Reads a title with the schedule's own brand and category, either of which may be missing or wrong.
     ///
@@ -309,42 +317,30 @@ impl Features {
 pub struct Lexicon<'a> {
     /// The words.
     pub words: &'a Words,
-    learned: HashSet<String>,
+    learned: Brands,
 }
 
 impl<'a> Lexicon<'a> {
     /// A dictionary of `words` alone.
     pub fn new(words: &'a Words) -> Self {
-        Self { words, learned: HashSet::new() }
+        Self { words, learned: Brands::default() }
     }
 
-    /// Adds the brands that the brand fields of several listings name and that no list knows.
+    /// Adds learned brands.
     #[must_use]
-    pub fn with_brands<'b>(mut self, fields: impl Iterator<Item = &'b str>) -> Self {
-        let mut counts: HashMap<String, u32> = HashMap::new();
-        let mut spellings: HashMap<&'b str, Vec<String>> = HashMap::new();
-        for field in fields {
-            let names = spellings.entry(field).or_insert_with(|| brand_spellings(field, self.words));
-            for name in names.iter() {
-                *counts.entry(name.clone()).or_default() += 1;
-            }
-        }
-        for (name, count) in counts {
-            if count >= 3 && name.chars().count() >= 2 && self.words.get(&name).is_none() {
-                self.learned.insert(name);
-            }
-        }
+    pub fn with_brands(mut self, brands: Brands) -> Self {
+        self.learned = brands;
         self
     }
 
-    /// Whether `word` is a learned brand.
-    pub(crate) fn is_brand(&self, word: &str) -> bool {
-        self.learned.contains(word)
+    /// The compared spelling of the learned brand that `word` names.
+    pub(crate) fn brand(&self, word: &str) -> Option<&str> {
+        self.learned.get(word)
     }
 }
 
 /// The comparable spellings of a brand field: `쿠쿠(CUCKOO)` gives the one name that the list joins, or both.
-fn brand_spellings(field: &str, words: &Words) -> Vec<String> {
+pub(crate) fn brand_spellings(field: &str, words: &Words) -> Vec<String> {
     const PLACEHOLDERS: [&str; 14] = [
         "없음",
         "기타",

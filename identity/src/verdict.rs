@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sinsang::time::{DAY_MS, UnixMillis};
 
+use crate::listing::{Features, Lexicon, Measure, Words};
+
 /// The verdict's kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -29,6 +31,8 @@ pub enum Reason {
     ShortHistory,
     /// It has so many reviews that it must have aired before the history begins.
     ReviewsBeforeRecords,
+    /// Its title names a collection whose half year was over and had begun before the history.
+    CollectionBeforeRecords,
 }
 
 /// A broadcast that has ended, as evidence.
@@ -184,6 +188,9 @@ pub fn judge(history: &ProductHistory<'_>, reach: &Reach, policy: &Policy, now: 
     if let Some(reviews) = history.review_count.filter(|&reviews| reviews >= policy.censored_reviews.max(1)) {
         return unknown(Reason::ReviewsBeforeRecords, format!("기록 이전 방송 가능성: 상품평 {reviews}개"));
     }
+    if let Some(collection) = old_collection(first.title, reach.since(), now) {
+        return unknown(Reason::CollectionBeforeRecords, format!("기록 이전 방송 가능성: {collection} 상품"));
+    }
     if shop_history_days < policy.min_history_days {
         return unknown(
             Reason::ShortHistory,
@@ -196,6 +203,20 @@ pub fn judge(history: &ProductHistory<'_>, reach: &Reach, policy: &Policy, now: 
         format!("{history_days}일 기록에서 첫 방송")
     };
     Verdict { kind: VerdictKind::New, evidence: evidence(Reason::FirstBroadcast, text, None) }
+}
+
+/// The collection that `title` names (`25SS`), where its half year is over at `now` and began before `since`: what is left of it was
+/// most likely shown when nobody recorded it. SS is taken for February to July, FW for August to January.
+fn old_collection(title: &str, since: Option<UnixMillis>, now: UnixMillis) -> Option<String> {
+    const HALF_YEAR_MS: i64 = 184 * DAY_MS;
+    let features = Features::read(title, None, None, &Lexicon::new(Words::shipped()));
+    let season =
+        features.attributes.iter().find(|attribute| attribute.measure == Measure::Season && !attribute.addon)?;
+    let (year, half) = season.value.split_at_checked(2)?;
+    let month = if half == "ss" { "02" } else { "08" };
+    let begins = UnixMillis::parse_rfc3339(&format!("20{year}-{month}-01T00:00:00+09:00"))?;
+    let old = now.since(begins) > HALF_YEAR_MS && since.is_some_and(|since| begins.0 < since.0);
+    old.then(|| season.value.to_uppercase())
 }
 
 /// `2026-11-03 20:40`, in Korean time.
@@ -262,6 +283,19 @@ mod tests {
         assert_eq!(kind(&soon, None, "2026-11-01T06:00:00+09:00").1, Reason::ShortHistory);
         assert_eq!(kind(&soon, None, "2026-10-25T06:00:00+09:00").0, VerdictKind::New);
         assert_eq!(kind(&[], None, "2026-05-26T06:00:00+09:00").0, VerdictKind::Unknown);
+    }
+
+    #[test]
+    fn what_is_left_of_an_old_collection_was_shown_before_the_records_begin() {
+        let verdict = |title: &'static str, since: &str| {
+            let airings = vec![Airing { title, ..airing("2026-11-22T20:00:00+09:00") }];
+            judge(&ProductHistory { airings, review_count: None }, &reach(since), &Policy::default(), at(NOW)).evidence
+        };
+        let late = "2026-05-26T06:00:00+09:00";
+        assert_eq!(verdict("가온 26SS 린넨 자켓", late).reason, Reason::CollectionBeforeRecords);
+        assert_eq!(verdict("가온 25FW 울 코트", late).text, "기록 이전 방송 가능성: 25FW 상품");
+        assert_eq!(verdict("가온 26FW 울 코트", late).reason, Reason::FirstBroadcast);
+        assert_eq!(verdict("가온 26SS 린넨 자켓", "2026-01-05T06:00:00+09:00").reason, Reason::FirstBroadcast);
     }
 
     #[test]

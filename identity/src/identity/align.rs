@@ -35,7 +35,19 @@ pub(crate) fn align(a: &Sketch, b: &Sketch, words: &Words) -> Alignment {
     stretches(&a.units, &b.units, &mut found);
     alike(&a.units, &b.units, &mut found);
     places(&a.units, &b.units, &mut found, words);
+    general(&a.units, &b.units, &mut found.left);
+    general(&b.units, &a.units, &mut found.right);
     found
+}
+
+/// A kind of thing that the other title says more closely: 이불 where that has 차렵이불.
+fn general(units: &[Unit], others: &[Unit], shares: &mut [f64]) {
+    for (unit, share) in units.iter().zip(shares) {
+        let closer = |other: &Unit| other.class == Class::Kind && !other.addon && other.text.ends_with(&unit.text);
+        if unit.class == Class::Kind && *share < WHOLE && unit.chars.len() >= 2 && others.iter().any(closer) {
+            *share = 1.0;
+        }
+    }
 }
 
 /// A place within a place the other title names, or around it.
@@ -155,6 +167,9 @@ fn alike(a: &[Unit], b: &[Unit], found: &mut Alignment) {
         for (other, right) in b.iter().zip(&mut found.right) {
             let names = |class: Class| matches!(class, Class::Word | Class::Brand);
             let slip = unit.class == other.class && spelling::slip(&unit.text, &other.text)
+                || unit.class == Class::Word
+                    && other.class == Class::Word
+                    && spelling::respelled(&unit.text, &other.text)
                 || names(unit.class) && names(other.class) && spelling::transliterated(&unit.text, &other.text);
             // A known word is spelled as it is listed: only unknown ones may slip, or both the same kind of thing.
             if slip
@@ -167,6 +182,8 @@ fn alike(a: &[Unit], b: &[Unit], found: &mut Alignment) {
             }
         }
     }
+    phrase(a, b, &mut found.left, &mut found.right);
+    phrase(b, a, &mut found.right, &mut found.left);
     // A brand said twice, in both scripts, is found where either is.
     for (units, shares) in [(a, &mut found.left), (b, &mut found.right)] {
         let matched: Vec<&str> = units
@@ -179,6 +196,31 @@ fn alike(a: &[Unit], b: &[Unit], found: &mut Alignment) {
             let name = matches!(unit.class, Class::Word | Class::Brand);
             if *share < WHOLE && name && matched.iter().any(|other| spelling::transliterated(&unit.text, other)) {
                 *share = 1.0;
+            }
+        }
+    }
+}
+
+/// A name of several words in Latin letters that is one word in Hangul: LE COQ GOLF and 르꼬끄골프.
+fn phrase(a: &[Unit], b: &[Unit], left: &mut [f64], right: &mut [f64]) {
+    const WORDS: usize = 3;
+    let names = |unit: &Unit| matches!(unit.class, Class::Word | Class::Brand | Class::Kind | Class::Filler);
+    for start in 0..a.len() {
+        for end in (start + 2..=a.len().min(start + WORDS)).rev() {
+            let Some(run) = a.get(start..end) else { continue };
+            if !run.iter().all(|unit| names(unit) && unit.text.is_ascii()) {
+                continue;
+            }
+            let text: String = run.iter().map(|unit| unit.text.as_str()).collect();
+            let heard = |unit: &Unit| names(unit) && spelling::transliterated(&text, &unit.text);
+            if let Some(at) = b.iter().position(heard) {
+                for share in left.iter_mut().skip(start).take(end - start) {
+                    *share = 1.0;
+                }
+                if let Some(share) = right.get_mut(at) {
+                    *share = 1.0;
+                }
+                break;
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::listing::{Features, Lexicon};
+use crate::listing::{Brands, Features, Lexicon};
 
 use super::block::{Frequencies, Gathered, Index, Key, keys};
 use super::reuse::parts;
@@ -87,10 +87,11 @@ fn total_order(a: &Listing, b: &Listing) -> std::cmp::Ordering {
 
 /// Reads and weighs all titles, on as many threads as there are cores.
 fn prepare<'a>(listings: &'a [Listing], policy: &'a Policy) -> Run<'a> {
-    let lexicon =
-        Lexicon::new(&policy.words).with_brands(listings.iter().filter_map(|listing| listing.brand.as_deref()));
+    let named =
+        listings.iter().filter_map(|listing| Some((listing.brand.as_deref(), listing.titles.first()?.as_str())));
+    let lexicon = Lexicon::new(&policy.words).with_brands(Brands::learn(named, &policy.words));
     let read = in_parallel(listings, |listing| listing.features(policy, &lexicon));
-    let rarity = Rarity::count(read.iter().filter_map(|features: &Vec<Features>| features.first()));
+    let rarity = Rarity::count(read.iter().map(Vec::as_slice));
     let pairs: Vec<(&Listing, &Vec<Features>)> = listings.iter().zip(&read).collect();
     let sketched = in_parallel(&pairs, |(listing, features)| {
         features

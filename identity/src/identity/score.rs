@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
-use crate::listing::{Class, Domain, Features, Measure};
+use crate::listing::{Class, Domain, Features, Measure, eaten};
 
 use super::align::{Alignment, WHOLE, align};
-use super::sketch::{Rarity, Sketch, Unit, eaten};
+use super::sketch::{Rarity, Sketch, Unit};
+use super::value::{name_of, values_agree, values_comparable};
 use super::{Policy, spelling};
 
 /// The answer for two titles.
@@ -60,6 +61,13 @@ pub fn same(a: &Features, a_offer: Offer<'_>, b: &Features, b_offer: Offer<'_>, 
     let rarity = Rarity::default();
     compare(&Sketch::new(a, &rarity, policy), a_offer, &Sketch::new(b, &rarity, policy), b_offer, policy)
 }
+
+/// What a kind of thing counts against the words of a title that names none, as a share of its weight.
+const KIND_ALONE: f64 = 0.5;
+/// What a word in a bracket that only one title has counts against, as a share of its weight: brackets hold remarks.
+const ASIDE: f64 = 0.5;
+/// The same for a name in Latin letters, where the other title has none that stands against it.
+const LATIN: f64 = 0.25;
 
 /// Words of this weight on both sides that stand against each other name two things.
 const OPPOSED: f64 = 0.4;
@@ -221,6 +229,12 @@ impl Facts<'_> {
             side.units.iter().any(|unit| names.iter().any(|brand| says(unit, brand, name(unit))))
         };
         let (fields_a, fields_b) = (&self.a.brands, &self.b.brands);
+        // A word that both titles share may be a brand elsewhere (에코); two that fields confirm are two brands.
+        let confirmed = meet(&left, fields_a) && meet(&right, fields_b);
+        if confirmed && !meet(fields_a, fields_b) && !meet(&left, fields_b) && !meet(fields_a, &right) {
+            sums.veto("brand", || format!("{} ↔ {}", fields_a.join(" "), fields_b.join(" ")));
+            return;
+        }
         if !left.is_empty() && !right.is_empty() {
             if !meet(&left, &right)
                 && !in_title(self.a, &right)
@@ -232,17 +246,22 @@ impl Facts<'_> {
             }
             return;
         }
-        if fields_a.is_empty() || fields_b.is_empty() || meet(fields_a, fields_b) {
+        // Where one title names its brand and the other leaves that to its field, the two are compared.
+        let of =
+            |titled: &'_ [String], field: &'_ [String]| if field.is_empty() { titled.to_vec() } else { field.to_vec() };
+        let (names_a, names_b) = (of(&left, fields_a), of(&right, fields_b));
+        if names_a.is_empty() || names_b.is_empty() || meet(&names_a, &names_b) {
             return;
         }
         if meet(&left, fields_b) || meet(fields_a, &right) || in_title(self.b, fields_a) || in_title(self.a, fields_b) {
             return;
         }
         // A field may name a seller or a card; one whose brand is in the titles of other listings names a brand.
-        let attested = self.a.brand_attested && self.b.brand_attested;
+        let sure = |side: &Sketch| side.brands.is_empty() || side.brand_attested;
+        let attested = (self.a.brand_attested || self.b.brand_attested) && sure(self.a) && sure(self.b);
         let penalty = &self.policy.penalty;
         let penalty = if attested { penalty.brand_attested } else { penalty.brand_field };
-        sums.add("brand_field", -penalty, || format!("{} ↔ {}", fields_a.join(" "), fields_b.join(" ")));
+        sums.add("brand_field", -penalty, || format!("{} ↔ {}", names_a.join(" "), names_b.join(" ")));
     }
 
     /// Compares the kinds of thing; whether they are the same or near.
@@ -260,7 +279,7 @@ impl Facts<'_> {
             return false;
         }
         // The last kind named is what it is; those before it are often what it is for or made with (인덕션 냄비).
-        let general = |x: &str, y: &str| x == y || x.ends_with(y) || y.ends_with(x);
+        let general = |x: &str, y: &str| x == y || part_of(x, y) || part_of(y, x);
         let heads = |is: &dyn Fn(&str, &str) -> bool| matches!((left.last(), right.last()), (Some(x), Some(y)) if is(&x.0, &y.0));
         let swapped = || {
             let among = |head: Option<&(String, f64)>, others: &[(String, f64)]| {
@@ -272,6 +291,19 @@ impl Facts<'_> {
             .iter()
             .any(|kinds| kinds.last().is_some_and(|head| head.1 >= WHOLE) && kinds.iter().all(|kind| kind.1 >= WHOLE));
         if whole || heads(&general) || swapped() {
+            // 카라티 is a 티, but no 목폴라 티.
+            let equal = heads(&|x, y| x == y);
+            let (cut_a, cut_b) = self.unmatched(Class::Design);
+            let lone = |kinds: &[(String, f64)], cut: &[&str], other: &[(String, f64)]| {
+                let length = |kinds: &[(String, f64)]| kinds.last().map_or(0, |kind| kind.0.len());
+                !cut.is_empty() && length(kinds) < length(other)
+            };
+            if self.domain == Some(Domain::Clothing)
+                && !equal
+                && (lone(&left, &cut_a, &right) || lone(&right, &cut_b, &left))
+            {
+                sums.add("design", -self.policy.penalty.designs, String::new);
+            }
             return true;
         }
         let note = || {
@@ -324,7 +356,18 @@ impl Facts<'_> {
                 // One title that names no ingredient at all may just say less; one that names some and not this says another.
                 let side = if left.is_empty() { self.a } else { self.b };
                 let says_less = !side.says(Class::Flavour) && matches!(self.domain, Some(Domain::Health));
-                let value = policy.penalty.flavour * if says_less || self.near_price { 0.4 } else { 1.0 };
+                // 감자 may be any 수미감자.
+                let generic = left.iter().chain(&right).all(|word| {
+                    [self.a, self.b].iter().any(|side| {
+                        side.units.iter().any(|unit| {
+                            unit.class == Class::Flavour
+                                && unit.text != **word
+                                && unit.chars.len() >= 2
+                                && word.ends_with(&unit.text)
+                        })
+                    })
+                });
+                let value = policy.penalty.flavour * if says_less || generic || self.near_price { 0.4 } else { 1.0 };
                 sums.add("flavour", -value, || note(&left, &right));
             }
             _ => {}
@@ -399,8 +442,8 @@ impl Facts<'_> {
     /// What agrees against what does not; the weight of what agrees.
     fn words(&self, kinds_agree: bool, sums: &mut Sums) -> f64 {
         let policy = self.policy;
-        let left = Weighed::of(&self.a.units, &self.found.left);
-        let right = Weighed::of(&self.b.units, &self.found.right);
+        let left = Weighed::of(&self.a.units, &self.found.left, &self.b.units);
+        let right = Weighed::of(&self.b.units, &self.found.right, &self.a.units);
         let mut evidence = f64::midpoint(left.agreed, right.agreed);
         let mut named = f64::midpoint(left.named, right.named);
         let fields_meet = self.a.brands.iter().any(|name| self.b.brands.contains(name));
@@ -408,8 +451,9 @@ impl Facts<'_> {
             evidence += policy.weight.brand * 0.5;
         }
         evidence += self.agreeing_measures(sums, &mut named);
-        let against = left.against.min(right.against);
-        let extra = (left.over - right.over).abs();
+        let latin = left.latin_over.min(right.latin_over);
+        let against = left.against.min(right.against) + latin;
+        let extra = (left.over - right.over).abs() + LATIN * (left.latin_over + right.latin_over - 2.0 * latin);
         let one_sided = if named >= 0.5 { policy.one_sided } else { policy.one_sided_unnamed };
         // A brand that only one title names says little against, unless the other begins with another, unlisted name.
         let mut brands = 0.1 * (left.brand_over - right.brand_over).abs() + left.brand_over.min(right.brand_over);
@@ -427,8 +471,8 @@ impl Facts<'_> {
 
     /// Weight of the words that stand against each other, brands among them.
     fn opposed(&self) -> f64 {
-        let left = Weighed::of(&self.a.units, &self.found.left);
-        let right = Weighed::of(&self.b.units, &self.found.right);
+        let left = Weighed::of(&self.a.units, &self.found.left, &self.b.units);
+        let right = Weighed::of(&self.b.units, &self.found.right, &self.a.units);
         left.against.min(right.against) + left.brand_over.min(right.brand_over)
     }
 
@@ -449,7 +493,10 @@ impl Facts<'_> {
                     *named += policy.weight.model;
                     policy.weight.model
                 }
-                Measure::ShortCode => policy.weight.short_code,
+                Measure::ShortCode => {
+                    *named += policy.weight.short_code;
+                    policy.weight.short_code
+                }
                 measure if self.decides(measure) => policy.weight.attribute,
                 _ => 0.0,
             };
@@ -487,6 +534,8 @@ struct Weighed {
     over: f64,
     /// As `over`, by what the words count against others.
     against: f64,
+    /// Not found: unlisted names in Latin letters.
+    latin_over: f64,
     /// Not found: kinds of thing, which are compared on their own.
     kind_over: f64,
     /// Not found: brands.
@@ -496,27 +545,37 @@ struct Weighed {
 }
 
 impl Weighed {
-    fn of(units: &[Unit], shares: &[f64]) -> Self {
+    fn of(units: &[Unit], shares: &[f64], other: &[Unit]) -> Self {
         let mut weighed = Self::default();
+        let kinds_meet = other.iter().any(|unit| unit.class == Class::Kind && !unit.addon);
         // The last kind named is the article; one before it says which: 김치 손만두.
         let last_kind = units.iter().rposition(|unit| unit.class == Class::Kind && !unit.addon);
         for (index, (unit, &share)) in units.iter().zip(shares).enumerate() {
             weighed.agreed += unit.weight * share;
-            if matches!(unit.class, Class::Word | Class::Flavour | Class::Origin) && !unit.addon {
+            if matches!(unit.class, Class::Word | Class::Flavour | Class::Origin | Class::Variant) && !unit.addon {
                 weighed.named += unit.weight * share;
             }
             let over = unit.weight * (1.0 - share);
+            // What is left of a word that is found in part is mostly detail: 농협목우촌 and 목우촌.
+            let against = unit.against * (1.0 - share) * if share > 0.0 { 0.5 } else { 1.0 };
             match unit.class {
                 Class::Brand => weighed.brand_over += over,
                 Class::Kind => {
                     weighed.kind_over += over;
                     if last_kind != Some(index) {
-                        weighed.against += unit.against * (1.0 - share);
+                        weighed.against += against;
+                    } else if !kinds_meet {
+                        weighed.against += KIND_ALONE * against;
                     }
+                }
+                _ if unit.latin => weighed.latin_over += over,
+                _ if unit.aside && unit.class == Class::Word => {
+                    weighed.over += over * ASIDE;
+                    weighed.against += against;
                 }
                 _ => {
                     weighed.over += over;
-                    weighed.against += unit.against * (1.0 - share);
+                    weighed.against += against;
                 }
             }
             if index == 0 && unit.class == Class::Word {
@@ -527,72 +586,10 @@ impl Weighed {
     }
 }
 
-fn name_of(measure: Measure) -> &'static str {
-    match measure {
-        Measure::Model => "model",
-        Measure::ShortCode => "code",
-        Measure::Inch => "inch",
-        Measure::Area => "area",
-        Measure::Persons => "persons",
-        Measure::Parts => "parts",
-        Measure::Volume => "volume",
-        Measure::Weight => "weight",
-        Measure::Length => "length",
-        Measure::Power => "power",
-        Measure::Storage => "storage",
-        Measure::Days => "days",
-        Measure::Countries => "countries",
-        Measure::Generation => "generation",
-        Measure::Strength => "strength",
-        Measure::Purity => "purity",
-        Measure::Season => "season",
-        Measure::Year => "year",
-        Measure::Pack => "pack",
-    }
-}
-
-/// Whether two values of a measure are of a form that can disagree.
-fn values_comparable(measure: Measure, a: &str, b: &str) -> bool {
-    let digits = |text: &str| text.chars().all(|ch| ch.is_ascii_digit());
-    let tag = |text: &str| text.trim_start_matches(|ch: char| ch.is_ascii_digit() || ch == '.').to_owned();
-    match measure {
-        // A shop's article number and a maker's model are two things; a model that is cut short says less, not another thing.
-        Measure::Model => {
-            let cut_short = a.len().min(b.len()) >= 5 && (a.starts_with(b) || b.starts_with(a));
-            digits(a) == digits(b) && !cut_short
-        }
-        Measure::Parts | Measure::Power | Measure::Storage => tag(a) == tag(b),
-        _ => true,
-    }
-}
-
-fn values_agree(measure: Measure, a: &str, b: &str) -> bool {
-    if a == b {
-        return true;
-    }
-    match measure {
-        Measure::Model => models_agree(a, b),
-        Measure::Volume | Measure::Weight | Measure::Length => {
-            matches!((a.parse::<f64>(), b.parse::<f64>()), (Ok(x), Ok(y)) if x.min(y) >= 0.95 * x.max(y))
-        }
-        _ => false,
-    }
-}
-
-/// Models that differ in a colour's suffix, or of which one is cut short before it, are one.
-fn models_agree(a: &str, b: &str) -> bool {
-    const COLOURS: [&str; 26] = [
-        "", "w", "b", "k", "g", "s", "p", "r", "wh", "bk", "gr", "gy", "sv", "pk", "be", "bg", "iv", "nv", "bl", "rd",
-        "bu", "br", "gn", "wt", "ch", "cr",
-    ];
-    let common = a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
-    if common < 4 {
-        return false;
-    }
-    match (a.get(common..), b.get(common..)) {
-        (Some(x), Some(y)) => COLOURS.contains(&x) && COLOURS.contains(&y),
-        _ => false,
-    }
+/// Whether `short` is what `long` is in general: 차렵이불 is an 이불; but what is for the eyes is not for the hands.
+fn part_of(long: &str, short: &str) -> bool {
+    const FOR: [&str; 9] = ["아이", "넥", "선", "핸드", "풋", "바디", "헤어", "립", "페이스"];
+    long.strip_suffix(short).is_some_and(|head| !FOR.contains(&head))
 }
 
 fn price_ratio(a: Option<u32>, b: Option<u32>) -> Option<f64> {

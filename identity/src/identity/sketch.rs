@@ -1,34 +1,42 @@
 //! A title's features weighed and sorted for comparing: units with weights, attributes, and the sets that decide.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use crate::listing::{Attribute, Class, Domain, Features, Measure};
+use serde::{Deserialize, Serialize};
+
+use crate::listing::{Attribute, Class, Domain, Features, Measure, eaten};
 
 use super::Policy;
 
-/// How rare words are among the listings at hand; without counts every word is taken for equally rare.
-#[derive(Clone, Debug, Default)]
+/// What the listings at hand teach of words: how rare each is, which ones come and go between titles of one code, and which stand for
+/// each other there. Without counts every word is taken for equally rare and steady.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rarity {
     counts: HashMap<String, u32>,
     titles: u32,
+    /// Of codes with several titles: how many have the word in some titles only, and how many in all.
+    turns: BTreeMap<String, (u32, u32)>,
+    /// Words that stand in each other's place in the titles of several codes, each with the one that is compared.
+    synonyms: BTreeMap<String, String>,
 }
 
 /// Fewer titles than this tell nothing about rarity.
 const MIN_TITLES: u32 = 200;
 /// A brand that this many titles name is one.
 const ATTESTED: u32 = 3;
+/// Codes whose titles must swap two words before they are one, and must drop a word before it counts less.
+const MIN_CODES: u32 = 2;
 
 impl Rarity {
-    /// Counts the words of many titles, once a title.
-    pub(crate) fn count<'a>(titles: impl Iterator<Item = &'a Features>) -> Self {
+    /// Counts the words of many listings' titles, once a listing, and what changes between the titles of one.
+    pub(crate) fn count<'a>(listings: impl Iterator<Item = &'a [Features]>) -> Self {
         let mut rarity = Self::default();
+        let mut swaps: BTreeMap<(&str, &str), u32> = BTreeMap::new();
         let mut seen: Vec<&str> = Vec::new();
-        for features in titles {
+        for titles in listings {
+            let Some(first) = titles.first() else { continue };
             rarity.titles = rarity.titles.saturating_add(1);
-            seen.clear();
-            seen.extend(features.tokens.iter().map(|token| token.text.as_str()));
-            seen.sort_unstable();
-            seen.dedup();
+            distinct(first, |_| true, &mut seen);
             for word in &seen {
                 match rarity.counts.get_mut(*word) {
                     Some(count) => *count += 1,
@@ -37,13 +45,70 @@ impl Rarity {
                     }
                 }
             }
+            if titles.len() > 1 {
+                rarity.turn(titles, &mut swaps);
+            }
+        }
+        for (&(a, b), &codes) in &swaps {
+            if codes >= MIN_CODES && !rarity.synonyms.contains_key(a) && !rarity.synonyms.contains_key(b) {
+                rarity.synonyms.insert(b.to_owned(), a.to_owned());
+            }
         }
         rarity
+    }
+
+    /// Notes which names come and go between the titles of one code, and the single ones that take each other's place.
+    fn turn<'a>(&mut self, titles: &'a [Features], swaps: &mut BTreeMap<(&'a str, &'a str), u32>) {
+        let named = |class: Class| matches!(class, Class::Word | Class::Design | Class::Filler | Class::Kind);
+        let of: Vec<Vec<&str>> = titles
+            .iter()
+            .map(|title| {
+                let mut words = Vec::new();
+                distinct(title, named, &mut words);
+                words
+            })
+            .collect();
+        let mut all: Vec<&str> = of.iter().flatten().copied().collect();
+        all.sort_unstable();
+        all.dedup();
+        for word in all {
+            let stays = of.iter().all(|words| words.binary_search(&word).is_ok());
+            let turns = self.turns.entry(word.to_owned()).or_default();
+            if stays { turns.1 += 1 } else { turns.0 += 1 }
+        }
+        for (a, b) in of.iter().zip(of.iter().skip(1)) {
+            let only = |x: &[&'a str], y: &[&'a str]| -> Option<&'a str> {
+                let mut left = x.iter().filter(|word| y.binary_search(word).is_err());
+                left.next().copied().filter(|_| left.next().is_none())
+            };
+            if let (Some(x), Some(y)) = (only(a, b), only(b, a))
+                && x.chars().count().min(y.chars().count()) >= 2
+                && !x.bytes().chain(y.bytes()).any(|byte| byte.is_ascii_digit())
+                && a.len() >= 2
+            {
+                *swaps.entry((x.min(y), x.max(y))).or_default() += 1;
+            }
+        }
     }
 
     /// How many titles have the word.
     fn count_of(&self, word: &str) -> u32 {
         self.counts.get(word).copied().unwrap_or(0)
+    }
+
+    /// The word that is compared in the place of `word`.
+    fn synonym<'s>(&'s self, word: &'s str) -> &'s str {
+        self.synonyms.get(word).map_or(word, String::as_str)
+    }
+
+    /// 1 for a word that stays where a code's titles change, down to 0.3 for one that comes and goes there: it decides nothing.
+    fn steadiness(&self, word: &str) -> f64 {
+        match self.turns.get(word) {
+            Some(&(turns, stays)) if turns >= MIN_CODES => {
+                (1.0 - f64::from(turns) / f64::from(turns + stays)).clamp(0.3, 1.0)
+            }
+            _ => 1.0,
+        }
     }
 
     /// A factor on a word's weight, around 1: 0.4 for one that many titles have, 1.3 for one that hardly any has.
@@ -58,6 +123,14 @@ impl Rarity {
     }
 }
 
+/// The words of a title of the wanted classes, each once, in order.
+fn distinct<'a>(features: &'a Features, wanted: impl Fn(Class) -> bool, out: &mut Vec<&'a str>) {
+    out.clear();
+    out.extend(features.tokens.iter().filter(|token| wanted(token.class)).map(|token| token.text.as_str()));
+    out.sort_unstable();
+    out.dedup();
+}
+
 /// A word to be matched.
 #[derive(Clone, Debug)]
 pub(crate) struct Unit {
@@ -69,6 +142,10 @@ pub(crate) struct Unit {
     /// What it counts where it stands against another word: common names part products as rare ones do.
     pub(crate) against: f64,
     pub(crate) addon: bool,
+    /// It stands in a bracket.
+    pub(crate) aside: bool,
+    /// It is in Latin letters and no list knows it: mostly says once more what the Hangul says.
+    pub(crate) latin: bool,
 }
 
 /// A title ready to be compared.
@@ -86,15 +163,19 @@ pub struct Sketch {
 impl Sketch {
     /// Weighs the words of `features`.
     pub fn new(features: &Features, rarity: &Rarity, policy: &Policy) -> Self {
-        let named = features.tokens.iter().any(|token| token.class == Class::Word && !token.addon);
+        let tells_line = |class: Class| class == Class::Word || class == Class::Flavour && eaten(features.domain);
+        let named = features.tokens.iter().any(|token| tells_line(token.class) && !token.addon);
         let units = features
             .tokens
             .iter()
             .map(|token| {
-                let chars: Vec<char> = token.text.chars().collect();
+                let text = if token.class == Class::Word { rarity.synonym(&token.text) } else { &token.text };
+                let chars: Vec<char> = text.chars().collect();
                 // English in a Korean title mostly says once more what the Hangul says.
                 let english = token.class == Class::Word && token.text.chars().all(|ch| ch.is_ascii_alphabetic());
                 let share = if english { 0.6 } else { 1.0 };
+                let latin = english && chars.len() >= 3;
+                let share = if token.class == Class::Kind { share } else { share * rarity.steadiness(&token.text) };
                 let base = share * base(token.class, chars.len(), features.domain, policy);
                 let factor = rarity.factor(&token.text);
                 let weight = if token.addon { base * policy.weight.addon } else { base * factor };
@@ -104,7 +185,16 @@ impl Sketch {
                     Class::Filler if !named => policy.weight.unnamed,
                     _ => base.max(weight),
                 };
-                Unit { text: token.text.clone(), chars, class: token.class, weight, against, addon: token.addon }
+                Unit {
+                    text: token.text.clone(),
+                    chars,
+                    class: token.class,
+                    weight,
+                    against,
+                    addon: token.addon,
+                    aside: token.aside,
+                    latin,
+                }
             })
             .collect();
         Self {
@@ -134,11 +224,6 @@ impl Sketch {
     pub(crate) fn is_empty(&self) -> bool {
         self.units.is_empty() && self.attributes.iter().all(|attribute| attribute.measure != Measure::Model)
     }
-}
-
-/// Whether what is eaten is at stake, so that colours and flavours name the article.
-pub(crate) fn eaten(domain: Option<Domain>) -> bool {
-    matches!(domain, Some(Domain::Food | Domain::Health | Domain::Pet))
 }
 
 fn base(class: Class, length: usize, domain: Option<Domain>, policy: &Policy) -> f64 {

@@ -68,8 +68,15 @@ fn consonants(text: &str) -> Option<String> {
             out.push(sound);
         }
     };
+    let mut before = ' ';
     for ch in text.chars() {
         let code = u32::from(ch);
+        // The g of ng is no sound of its own.
+        let silent = ch == 'g' && before == 'n';
+        before = ch;
+        if silent {
+            continue;
+        }
         if (0xAC00..=0xD7A3).contains(&code) {
             let index = usize::try_from(code - 0xAC00).ok()?;
             push(*INITIAL.get(index / 588)?);
@@ -93,6 +100,25 @@ fn consonants(text: &str) -> Option<String> {
         }
     }
     Some(out)
+}
+
+/// Whether two words of at least three syllables are one foreign name, heard and spelled twice: 엘릭서, 엘릭시르.
+pub(crate) fn respelled(a: &str, b: &str) -> bool {
+    if a.is_ascii() || b.is_ascii() || a.chars().next() != b.chars().next() {
+        return false;
+    }
+    let counts = (a.chars().count(), b.chars().count());
+    if counts.0.min(counts.1) < 3 || counts.0.max(counts.1) > 12 {
+        return false;
+    }
+    let (Some(left), Some(right)) = (consonants(a), consonants(b)) else { return false };
+    if left.chars().count() < 2 || !close(&left, &right) {
+        return false;
+    }
+    let (mut x, mut y) = (Vec::new(), Vec::new());
+    letters(a, &mut x);
+    letters(b, &mut y);
+    10 * strsim::generic_levenshtein(&x, &y) <= 3 * x.len().max(y.len())
 }
 
 /// Whether one is written in Latin letters, the other in Hangul, and they sound alike.
@@ -141,10 +167,22 @@ mod tests {
     }
 
     #[test]
+    fn a_foreign_name_is_heard_in_two_spellings() {
+        assert!(respelled("엘릭서", "엘릭시르"));
+        assert!(!respelled("헤이즐", "헤이즌"));
+        assert!(!respelled("로렌", "로란"));
+        assert!(!respelled("봄바람", "봄비"));
+    }
+
+    #[test]
     fn a_brand_is_heard_in_either_script() {
-        for (latin, hangul) in
-            [("puma", "푸마"), ("columbia", "컬럼비아"), ("chanel", "샤넬"), ("samsonite", "쌤소나이트")]
-        {
+        for (latin, hangul) in [
+            ("puma", "푸마"),
+            ("kolping", "콜핑"),
+            ("columbia", "컬럼비아"),
+            ("chanel", "샤넬"),
+            ("samsonite", "쌤소나이트"),
+        ] {
             assert!(transliterated(latin, hangul), "{latin} {hangul}");
         }
         assert!(!transliterated("nike", "푸마"));

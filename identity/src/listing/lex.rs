@@ -152,8 +152,8 @@ fn chunks(title: &str) -> Vec<Chunk> {
     out
 }
 
-/// Joins two chunks of Hangul that a listed word is written apart in: 와이드 팬츠.
-fn joined(chunks: Vec<Chunk>, lexicon: &Lexicon<'_>) -> Vec<Chunk> {
+/// Joins two chunks of Hangul that a listed word, or the listing's own brand, is written apart in: 와이드 팬츠.
+fn joined(chunks: Vec<Chunk>, brands: &[String], lexicon: &Lexicon<'_>) -> Vec<Chunk> {
     let mut out: Vec<Chunk> = Vec::with_capacity(chunks.len());
     for chunk in chunks {
         let hangul =
@@ -169,7 +169,7 @@ fn joined(chunks: Vec<Chunk>, lexicon: &Lexicon<'_>) -> Vec<Chunk> {
             let listed = lexicon.words.get(&word).is_some_and(|entry| {
                 !matches!(entry.class, Class::Promo | Class::Pack | Class::Filler | Class::Colour | Class::Size)
             });
-            if listed {
+            if listed || brands.contains(&word) {
                 last.text.extend(chunk.text);
                 continue;
             }
@@ -177,6 +177,12 @@ fn joined(chunks: Vec<Chunk>, lexicon: &Lexicon<'_>) -> Vec<Chunk> {
         out.push(chunk);
     }
     out
+}
+
+/// The first words of a title as they are written apart, at most `count`.
+pub(crate) fn words(title: &str, count: usize) -> Vec<String> {
+    let text = |chunk: Chunk| chunk.text.iter().map(|glyph| glyph.ch).collect::<String>();
+    chunks(title).into_iter().take(count).map(text).collect()
 }
 
 struct Lexer<'a, 'w> {
@@ -187,7 +193,7 @@ struct Lexer<'a, 'w> {
 
 /// The items of `title`, at most [`MAX_ITEMS`].
 pub(crate) fn lex(title: &str, brands: &[String], lexicon: &Lexicon<'_>) -> Vec<Item> {
-    let chunks = joined(chunks(title), lexicon);
+    let chunks = joined(chunks(title), brands, lexicon);
     let mut lexer = Lexer { items: Vec::with_capacity(chunks.len()), brands, lexicon };
     for chunk in &chunks {
         if lexer.items.len() >= MAX_ITEMS {
@@ -249,6 +255,11 @@ impl Lexer<'_, '_> {
         {
             return end;
         }
+        if at == 0 && first == '무' && text.len() > 1 && text.iter().skip(1).all(char::is_ascii_digit) {
+            // 무60: without interest for as many months.
+            self.push(chunk, What::Money, at, text.len());
+            return text.len();
+        }
         match kind(first) {
             Kind::Digit => self.number(chunk, text, at),
             Kind::Latin => self.latin(chunk, text, at),
@@ -308,6 +319,9 @@ impl Lexer<'_, '_> {
             }
             let word: String = run.iter().collect();
             if let Some(entry) = self.lexicon.words.get(&word) {
+                if entry.class != Class::Brand && model_goes_on(text, at, at + length) {
+                    return None;
+                }
                 let entry = entry.clone();
                 self.known(chunk, at, at + length, &entry);
                 return Some(at + length);
@@ -334,8 +348,8 @@ impl Lexer<'_, '_> {
             return end;
         }
         let whole: String = run.iter().collect();
-        if self.lexicon.is_brand(&whole) {
-            self.word(chunk, at, end, Class::Brand, &whole);
+        if let Some(brand) = self.lexicon.brand(&whole).map(str::to_owned) {
+            self.word(chunk, at, end, Class::Brand, &brand);
             return end;
         }
         let words = self.lexicon.words;
@@ -403,12 +417,18 @@ impl Lexer<'_, '_> {
         let What::Word { text, class, .. } = &last.what else { return None };
         if at == 0 {
             // Apart from its word only a large number after an ingredient is its strength: 콘드로이친 1200.
+            let value = unit::trimmed(number);
             let strength = *class == Class::Flavour && number >= 100.0;
-            return strength.then(|| What::Measured { measure: Measure::Strength, value: unit::trimmed(number) });
+            let measure = match text.as_str() {
+                "시리즈" | "시즌" | "버전" if last.separator == ' ' => Measure::Generation,
+                _ if strength => Measure::Strength,
+                _ => return None,
+            };
+            return Some(What::Measured { measure, value });
         }
         let value = unit::trimmed(number);
         let measure = match class {
-            _ if text == "시즌" || text == "버전" => Measure::Generation,
+            _ if text == "시즌" || text == "버전" || text == "시리즈" => Measure::Generation,
             Class::Flavour | Class::Word if number >= 100.0 => Measure::Strength,
             Class::Flavour | Class::Pack | Class::Kind | Class::Promo | Class::Material | Class::Colour => {
                 Measure::Pack
@@ -496,8 +516,8 @@ impl Lexer<'_, '_> {
                 return end;
             }
         }
-        if self.lexicon.is_brand(&word) {
-            self.word(chunk, at, end, Class::Brand, &word);
+        if let Some(brand) = self.lexicon.brand(&word).map(str::to_owned) {
+            self.word(chunk, at, end, Class::Brand, &brand);
             return end;
         }
         match self.lexicon.words.get(&word).cloned() {
@@ -542,6 +562,13 @@ impl Lexer<'_, '_> {
         let measure = if code.len() <= 3 { Measure::ShortCode } else { Measure::Model };
         self.push(chunk, What::Measured { measure, value: code }, at, end);
     }
+}
+
+/// Whether the listed letters at `at..end` are the head of a maker's model: SS-3000 names no season and no size.
+fn model_goes_on(text: &[char], at: usize, end: usize) -> bool {
+    let tail = text.get(end..code_end(text, at)).unwrap_or_default();
+    let letters = text.get(at..end).is_some_and(|run| run.iter().all(char::is_ascii_alphabetic));
+    letters && tail.first() == Some(&'-') && tail.iter().filter(|ch| ch.is_ascii_digit()).count() >= 3
 }
 
 /// The two digits of the year that a number before `ss` or `fw` means.

@@ -15,7 +15,9 @@ pub(crate) fn prune(items: Vec<Item>, brands: Vec<String>, category: Option<Doma
     drop_leading_number(&items, &mut dropped);
     let domain = domain(&items, &dropped, category);
     let addon = addons(&items, domain);
+    let asides = asides(&items);
     let mut features = Features { brands, domain, ..Features::default() };
+    let counted: Vec<bool> = (0..items.len()).map(|index| in_list(&items, index)).collect();
     for (index, item) in items.into_iter().enumerate() {
         let addon = addon.get(index).copied().unwrap_or(false);
         if dropped.get(index).copied().unwrap_or(true) {
@@ -24,8 +26,21 @@ pub(crate) fn prune(items: Vec<Item>, brands: Vec<String>, category: Option<Doma
         match item.what {
             What::Word { text, class, domain, .. } => {
                 if !matches!(class, Class::Promo | Class::Pack) {
-                    features.tokens.push(Token { text, class, domain, addon, span: item.span });
+                    let class = if stray_kind(class, domain, features.domain) { Class::Word } else { class };
+                    let aside = asides.get(index).copied().unwrap_or(false);
+                    features.tokens.push(Token { text, class, domain, addon, aside, span: item.span });
                 }
+            }
+            // Only of what is eaten a large number after a name is a strength; elsewhere it is a part of the name.
+            What::Measured { measure: Measure::Strength, value }
+                if !super::eaten(domain) && value.chars().all(|ch| ch.is_ascii_digit()) && value.len() >= 3 =>
+            {
+                let class = Class::Word;
+                features.tokens.push(Token { text: value, class, domain: None, addon, aside: false, span: item.span });
+            }
+            // 밥공기2+국공기2: a number that touches a part of a list counts it.
+            What::Measured { measure: Measure::Generation, value } if counted.get(index).copied().unwrap_or(false) => {
+                features.attributes.push(Attribute { measure: Measure::Pack, value, addon, span: item.span });
             }
             What::Measured { measure, value } => {
                 features.attributes.push(Attribute { measure, value, addon, span: item.span });
@@ -40,6 +55,36 @@ pub(crate) fn prune(items: Vec<Item>, brands: Vec<String>, category: Option<Doma
     }
     features.key = key(&features);
     features
+}
+
+/// Whether a word that is a kind of thing elsewhere is not one here: 매트 on a lipstick is no mat.
+fn stray_kind(class: Class, of: Option<Domain>, domain: Option<Domain>) -> bool {
+    let family = |domain: Domain| match domain {
+        Domain::Food | Domain::Health | Domain::Pet => 0,
+        Domain::Beauty => 1,
+        Domain::Clothing | Domain::Goods | Domain::Sports => 2,
+        Domain::Appliance | Domain::Kitchen | Domain::Home => 3,
+        Domain::Travel => 4,
+        Domain::Service => 5,
+    };
+    let health = |domain| domain == Some(Domain::Health);
+    class == Class::Kind
+        && !health(of)
+        && !health(domain)
+        && matches!((of, domain), (Some(of), Some(domain)) if family(of) != family(domain))
+}
+
+/// Whether the number at `index` touches its word and stands in a list joined by plus signs.
+fn in_list(items: &[Item], index: usize) -> bool {
+    let Some(item) = items.get(index) else { return false };
+    let plus = |at: usize| items.get(at).is_some_and(|next| next.separator == '+' && next.segment == item.segment);
+    item.glued && (plus(index + 1) || index > 0 && plus(index - 1))
+}
+
+/// Items of a bracket that are not the first of the title's plain words: said beside the article's name.
+fn asides(items: &[Item]) -> Vec<bool> {
+    let plain = items.iter().any(|item| !item.bracket && matches!(item.what, What::Word { .. }));
+    items.iter().map(|item| item.bracket && plain).collect()
 }
 
 /// The ranges of items that share a segment.
@@ -75,6 +120,8 @@ fn remarks(item: &Item) -> bool {
 /// Whether the item survives in a remark: what decides an article is sometimes said there.
 fn survives_remark(item: &Item) -> bool {
     match &item.what {
+        // A single letter there is a channel's: W단독.
+        What::Word { text, class: Class::Variant, .. } => text.chars().count() > 1,
         What::Word { class, .. } => matches!(
             class,
             Class::Male
@@ -84,7 +131,7 @@ fn survives_remark(item: &Item) -> bool {
                 | Class::Brand
                 | Class::Flavour
                 | Class::Material
-                | Class::Variant
+                | Class::Origin
         ),
         What::Measured { .. } => true,
         What::Money | What::Idle | What::Lone(_) => false,

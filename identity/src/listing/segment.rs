@@ -41,11 +41,31 @@ fn fits(entry: &Entry, start: usize, end: usize, length: usize) -> bool {
     }
 }
 
+/// What a listed syllable at the head of a run costs besides.
+const HEAD_SYLLABLE: u32 = 6;
+
+/// Whether the run is one listed syllable of praise, stuff or sex and then a kind of thing.
+fn heads(run: &[char], words: &Words) -> bool {
+    let listed = |text: &[char]| words.get(&text.iter().collect::<String>()).map(|entry| entry.class);
+    let (Some(first), Some(rest)) = (run.get(..1), run.get(1..)) else { return false };
+    matches!(listed(first), Some(Class::Filler | Class::Material | Class::Male | Class::Female))
+        && listed(rest) == Some(Class::Kind)
+}
+
+/// A place and then one syllable of produce: 나주배.
+fn grown<'a>(run: &[char], words: &'a Words) -> Option<(usize, &'a Entry, &'a Entry)> {
+    let cut = run.len().checked_sub(1).filter(|&cut| cut >= 2)?;
+    let entry = |text: &[char]| words.get(&text.iter().collect::<String>());
+    let place = entry(run.get(..cut)?).filter(|entry| entry.class == Class::Origin)?;
+    let produce = entry(run.get(cut..)?).filter(|entry| entry.class == Class::Flavour)?;
+    Some((cut, place, produce))
+}
+
 /// A food with a syllable of praise before it is the food: 꿀참외, 햇양파, 왕만두.
 fn praised<'a>(run: &[char], words: &'a Words) -> Option<&'a Entry> {
     const PRAISE: [char; 8] = ['꿀', '햇', '왕', '활', '생', '참', '통', '깐'];
     let (first, rest) = run.split_first()?;
-    if rest.len() < 2 || !PRAISE.contains(first) {
+    if rest.is_empty() || rest.len() < 2 && *first != '햇' || !PRAISE.contains(first) {
         return None;
     }
     let rest: String = rest.iter().collect();
@@ -62,6 +82,12 @@ pub(crate) fn cut<'a>(run: &[char], words: &'a Words) -> Vec<Piece<'a>> {
     }
     if let Some(entry) = praised(run, words) {
         return vec![Piece { start: 0, end: run.len(), entry: Some(entry) }];
+    }
+    if let Some((cut, place, produce)) = grown(run, words) {
+        return vec![
+            Piece { start: 0, end: cut, entry: Some(place) },
+            Piece { start: cut, end: run.len(), entry: Some(produce) },
+        ];
     }
     if run.len() < 3 || run.len() > LONGEST_RUN {
         return vec![Piece { start: 0, end: run.len(), entry: None }];
@@ -84,6 +110,13 @@ pub(crate) fn cut<'a>(run: &[char], words: &'a Words) -> Vec<Piece<'a>> {
                     if cost <= known[end].cost {
                         known[end] = Best { cost, from: start, entry: Some(entry) };
                     }
+                }
+            }
+            // One listed syllable at the head, before a kind of thing or a stuff: 쿨팬츠, 면바지.
+            if start == 0 && end == 1 && run.len() <= 6 && heads(run, words) {
+                let cost = KNOWN + HEAD_SYLLABLE;
+                if let Some(entry) = run.first().and_then(|ch| words.get(ch.encode_utf8(&mut [0; 4]))) {
+                    known[end] = Best { cost, from: 0, entry: Some(entry) };
                 }
             }
             if known[start].cost != u32::MAX {
@@ -132,6 +165,9 @@ mod tests {
         assert_eq!(cut_text("한우우족탕"), ["한우", "우족탕"]);
         assert_eq!(cut_text("마스크팩"), ["마스크팩"]);
         assert_eq!(cut_text("듣보이름"), ["듣보이름"]);
+        assert_eq!(cut_text("쿨팬츠"), ["쿨", "팬츠"]);
+        assert_eq!(cut_text("나주배"), ["나주", "배"]);
+        assert_eq!(cut_text("한우물"), ["한우물"]);
     }
 
     #[test]

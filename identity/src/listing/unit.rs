@@ -40,6 +40,7 @@ const UNITS: &[(&str, Unit)] = &[
     ("kg", Unit::Is(Measure::Weight, G * 1_000.0)),
     ("킬로그램", Unit::Is(Measure::Weight, G * 1_000.0)),
     ("킬로", Unit::Is(Measure::Weight, G * 1_000.0)),
+    ("키로", Unit::Is(Measure::Weight, G * 1_000.0)),
     ("g", Unit::Is(Measure::Weight, G)),
     ("그램", Unit::Is(Measure::Weight, G)),
     ("mg", Unit::Is(Measure::Strength, 1.0)),

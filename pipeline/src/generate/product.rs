@@ -1,6 +1,6 @@
 //! Products: what is really one thing, and what sets two of them apart.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -55,22 +55,58 @@ pub(super) struct Product {
     pub(super) model_decides: bool,
 }
 
-/// Makes products, no two alike.
+/// Draws after which a product is taken that a title may not tell from another, where nearly all that can be told apart exist.
+const MOST_DRAWS: u32 = 200;
+
+/// Makes products that their titles tell apart.
 pub(super) struct Maker {
-    seen: HashSet<Attributes>,
+    /// The products of one kind, line and variant, and whether all titles of each give its model.
+    seen: HashMap<[u8; 4], Vec<(Attributes, bool)>>,
     weights: Vec<f64>,
+}
+
+/// What tells two products of one kind, line and variant apart, in every title of both.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Apart {
+    /// A brand, a size or the like that both give.
+    Clearly,
+    /// Their models alone.
+    ByModel,
+    /// Nothing: they are one, or one only says less.
+    Not,
+}
+
+fn apart(a: &Attributes, b: &Attributes) -> Apart {
+    fn differ<T: PartialEq>(a: Option<&T>, b: Option<&T>) -> bool {
+        matches!((a, b), (Some(a), Some(b)) if a != b)
+    }
+    if differ(a.brand.as_ref(), b.brand.as_ref())
+        || differ(a.size.as_ref(), b.size.as_ref())
+        || differ(a.strength.as_ref(), b.strength.as_ref())
+        || differ(a.season.as_ref(), b.season.as_ref())
+        || differ(a.gender.as_ref(), b.gender.as_ref())
+        || differ(a.generation.as_ref(), b.generation.as_ref())
+    {
+        Apart::Clearly
+    } else if differ(a.model.as_ref(), b.model.as_ref()) {
+        Apart::ByModel
+    } else {
+        Apart::Not
+    }
 }
 
 impl Maker {
     pub(super) fn new(words: &Words) -> Self {
-        Self { seen: HashSet::new(), weights: words.categories.iter().map(|c| c.weight).collect() }
+        Self { seen: HashMap::new(), weights: words.categories.iter().map(|c| c.weight).collect() }
     }
 
     /// A product unlike all before, first aired at `first_at`.
     pub(super) fn product(&mut self, words: &Words, first_at: i64, censored: bool, rng: &mut ChaCha8Rng) -> Product {
+        let mut draws = 0;
         loop {
+            draws += 1;
             let attributes = self.draw(words, first_at, rng);
-            if let Some(product) = self.admit(words, attributes, first_at, censored, rng) {
+            if let Some(product) = self.admit(words, attributes, first_at, censored, draws > MOST_DRAWS, rng) {
                 return product;
             }
         }
@@ -92,8 +128,8 @@ impl Maker {
             match rng.random_range(0..8) {
                 0 | 1 if attributes.size.is_some() => attributes.size = Some(index(rng, kind.sizes.len())),
                 2 if attributes.gender.is_some() => attributes.gender = attributes.gender.map(|gender| 1 - gender),
-                3 if attributes.season.is_some() => {
-                    // The same season a year earlier is another design.
+                3 if attributes.season.is_some() && censored => {
+                    // The same season a year earlier is another design, and was on sale then.
                     attributes.season = attributes.season.map(|season| season.saturating_sub(2));
                 }
                 4 if attributes.generation.is_some() => attributes.generation = Some(2 + index(rng, 7)),
@@ -102,9 +138,16 @@ impl Maker {
                 7 => attributes.line = index(rng, from.attributes.category(words).lines.len()),
                 _ => attributes.variant = index(rng, kind.variants.len()),
             }
-            if let Some(mut product) = self.admit(words, attributes, first_at, censored, rng) {
+            // Another article has a model of its own, and is of the collection that is on sale when it is first shown.
+            if attributes.model.is_some() && attributes.model == from.attributes.model {
+                attributes.model = Some(model(rng));
+            }
+            if !censored {
+                attributes.season = attributes.season.map(|_| season(first_at));
+            }
+            if let Some(mut product) = self.admit(words, attributes, first_at, censored, false, rng) {
                 product.price = from.price * rng.random_range(0.85..1.2);
-                product.model_decides = from.model_decides;
+                product.model_decides |= from.model_decides;
                 return Some(product);
             }
         }
@@ -138,15 +181,25 @@ impl Maker {
         attributes: Attributes,
         first_at: i64,
         censored: bool,
+        anyhow: bool,
         rng: &mut ChaCha8Rng,
     ) -> Option<Product> {
-        if !self.seen.insert(attributes.clone()) {
-            return None;
+        let like =
+            self.seen.entry([attributes.category, attributes.kind, attributes.line, attributes.variant]).or_default();
+        let mut model_decides = false;
+        for (other, decides) in like.iter() {
+            match apart(&attributes, other) {
+                Apart::Clearly => {}
+                Apart::ByModel if *decides => model_decides = true,
+                _ if anyhow && attributes != *other => {}
+                _ => return None,
+            }
         }
         let [low, high] = attributes.kind(words).price;
         let (low, high) = (f64::from(low).ln(), f64::from(high).ln());
         let price = (low + (high - low) * rng.random::<f64>()).exp();
-        let model_decides = attributes.model.is_some() && rng.random_bool(0.4);
+        model_decides |= attributes.model.is_some() && rng.random_bool(0.4);
+        like.push((attributes.clone(), model_decides));
         Some(Product { attributes, price, first_at, censored, model_decides })
     }
 }

@@ -10,7 +10,7 @@ use rand_distr::{Distribution, Exp1, LogNormal};
 use sinsang::time::{DAY_MS, HOUR_MS, KST_OFFSET_MS, MINUTE_MS, UnixMillis};
 
 use super::product::{Maker, Product, pick, weighted};
-use super::title::{Difference, Wording, difference, pack_factor};
+use super::title::{BrandForm, Difference, Wording, difference, pack_factor};
 use super::words::Words;
 
 /// Share of slots that bring a code which the records have not seen and which did not air before them.
@@ -232,11 +232,14 @@ impl World<'_> {
 
     /// A listing of the shop that is to air again.
     fn again(&mut self, channel: usize, shop: usize, start: i64, rng: &mut ChaCha8Rng) -> Option<u32> {
-        if let Some(Reverse((at, listing))) = self.due[channel].peek().copied()
+        while let Some(Reverse((at, listing))) = self.due[channel].peek().copied()
             && at <= start + DAY_MS
         {
             self.due[channel].pop();
-            return Some(listing);
+            // Picked at random in between, it may have had its last airing.
+            if self.out.listings[listing as usize].aired < MOST_AIRINGS {
+                return Some(listing);
+            }
         }
         let known = &self.by_shop[shop];
         if known.is_empty() {
@@ -469,10 +472,12 @@ impl World<'_> {
         let shop = words.channels[channel].shop;
         let product = &self.out.products[id as usize];
         let category = product.attributes.category(words);
+        // A title that leaves the brand out has it in its field: else nobody could tell whose it is.
+        let told = wording.brand == BrandForm::Omitted;
         let brand = match (product.attributes.brand(words), rng.random::<f64>()) {
-            (Some((korean, _)), p) if p < 0.84 => Some(korean.to_owned()),
-            (Some((_, latin)), p) if p < 0.875 => Some(latin.to_owned()),
-            (_, p) if p < 0.94 => None,
+            (Some((korean, _)), p) if told || p < 0.815 => Some(korean.to_owned()),
+            (Some((_, latin)), p) if p < 0.85 => Some(latin.to_owned()),
+            (_, p) if p < 0.93 => None,
             _ => Some(pick(rng, &words.phrases.no_brand).clone()),
         };
         let price = product.price * pack_factor(product.attributes.kind(words).pack, wording.quantity);

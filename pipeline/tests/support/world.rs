@@ -132,7 +132,7 @@ impl World {
     fn make() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (input, snapshot) = (folder.path().join("tables"), folder.path().join("snapshot"));
-        tables(&input, 100, 300);
+        tables(&input, 180, 300);
         let report = build(&input, &snapshot);
         let catalogue = read_catalogue(&input, folder.path());
         let listings: Vec<_> = catalogue.entries.iter().map(|entry| entry.listing.clone()).collect();

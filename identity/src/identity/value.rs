@@ -1,0 +1,73 @@
+//! When two values of a measure agree, and when they are of a form that can disagree.
+
+use crate::listing::Measure;
+
+/// The measure's name among the parts of a score.
+pub(crate) fn name_of(measure: Measure) -> &'static str {
+    match measure {
+        Measure::Model => "model",
+        Measure::ShortCode => "code",
+        Measure::Inch => "inch",
+        Measure::Area => "area",
+        Measure::Persons => "persons",
+        Measure::Parts => "parts",
+        Measure::Volume => "volume",
+        Measure::Weight => "weight",
+        Measure::Length => "length",
+        Measure::Power => "power",
+        Measure::Storage => "storage",
+        Measure::Days => "days",
+        Measure::Countries => "countries",
+        Measure::Generation => "generation",
+        Measure::Strength => "strength",
+        Measure::Purity => "purity",
+        Measure::Season => "season",
+        Measure::Year => "year",
+        Measure::Pack => "pack",
+    }
+}
+
+/// Whether two values of a measure are of a form that can disagree.
+pub(crate) fn values_comparable(measure: Measure, a: &str, b: &str) -> bool {
+    let digits = |text: &str| text.chars().all(|ch| ch.is_ascii_digit());
+    let tag = |text: &str| text.trim_start_matches(|ch: char| ch.is_ascii_digit() || ch == '.').to_owned();
+    match measure {
+        // A shop's article number and a maker's model are two things; a model that is cut short says less, not another thing.
+        Measure::Model => {
+            let cut_short = a.len().min(b.len()) >= 5 && (a.starts_with(b) || b.starts_with(a));
+            digits(a) == digits(b) && !cut_short
+        }
+        Measure::Parts | Measure::Power | Measure::Storage => tag(a) == tag(b),
+        _ => true,
+    }
+}
+
+/// Whether two values of a measure are one: models but for a colour, sizes within a twentieth.
+pub(crate) fn values_agree(measure: Measure, a: &str, b: &str) -> bool {
+    if a == b {
+        return true;
+    }
+    match measure {
+        Measure::Model => models_agree(a, b),
+        Measure::Volume | Measure::Weight | Measure::Length => {
+            matches!((a.parse::<f64>(), b.parse::<f64>()), (Ok(x), Ok(y)) if x.min(y) >= 0.95 * x.max(y))
+        }
+        _ => false,
+    }
+}
+
+/// Models that differ in a colour's suffix, or of which one is cut short before it, are one.
+fn models_agree(a: &str, b: &str) -> bool {
+    const COLOURS: [&str; 26] = [
+        "", "w", "b", "k", "g", "s", "p", "r", "wh", "bk", "gr", "gy", "sv", "pk", "be", "bg", "iv", "nv", "bl", "rd",
+        "bu", "br", "gn", "wt", "ch", "cr",
+    ];
+    let common = a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
+    if common < 4 {
+        return false;
+    }
+    match (a.get(common..), b.get(common..)) {
+        (Some(x), Some(y)) => COLOURS.contains(&x) && COLOURS.contains(&y),
+        _ => false,
+    }
+}
