@@ -7,7 +7,7 @@ pub(crate) mod segment;
 pub(crate) mod unit;
 pub mod words;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 
@@ -321,26 +321,39 @@ impl<'a> Lexicon<'a> {
     /// Adds the brands that the brand fields of several listings name and that no list knows.
     #[must_use]
     pub fn with_brands<'b>(mut self, fields: impl Iterator<Item = &'b str>) -> Self {
-        let mut counts: HashMap<String, u32> = HashMap::new();
-        let mut spellings: HashMap<&'b str, Vec<String>> = HashMap::new();
-        for field in fields {
-            let names = spellings.entry(field).or_insert_with(|| brand_spellings(field, self.words));
-            for name in names.iter() {
-                *counts.entry(name.clone()).or_default() += 1;
-            }
-        }
-        for (name, count) in counts {
-            if count >= 3 && name.chars().count() >= 2 && self.words.get(&name).is_none() {
-                self.learned.insert(name);
-            }
-        }
+        let counts = brand_counts(fields, self.words);
+        self.learn(counts.iter().map(|(name, &count)| (name.as_str(), count)));
         self
+    }
+
+    /// Adds those of `brands`, names and how many brand fields have each, that are common enough and that no list knows.
+    pub(crate) fn learn<'b>(&mut self, brands: impl Iterator<Item = (&'b str, u32)>) {
+        for (name, count) in brands {
+            if count >= LEARNED_FROM && name.chars().count() >= 2 && self.words.get(name).is_none() {
+                self.learned.insert(name.to_owned());
+            }
+        }
     }
 
     /// Whether `word` is a learned brand.
     pub(crate) fn is_brand(&self, word: &str) -> bool {
         self.learned.contains(word)
     }
+}
+
+/// A brand is learned once this many fields name it.
+const LEARNED_FROM: u32 = 3;
+
+/// How many of the brand fields name each brand, by its comparable spelling.
+pub(crate) fn brand_counts<'b>(fields: impl Iterator<Item = &'b str>, words: &Words) -> BTreeMap<String, u32> {
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    let mut spellings: HashMap<&'b str, Vec<String>> = HashMap::new();
+    for field in fields {
+        for name in spellings.entry(field).or_insert_with(|| brand_spellings(field, words)).iter() {
+            *counts.entry(name.clone()).or_default() += 1;
+        }
+    }
+    counts
 }
 
 /// The comparable spellings of a brand field: `쿠쿠(CUCKOO)` gives the one name that the list joins, or both.

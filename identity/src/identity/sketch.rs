@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use crate::listing::{Attribute, Class, Domain, Features, Measure};
 
 use super::Policy;
+use super::block::{Key, word_key};
 
 /// How rare words are among the listings at hand; without counts every word is taken for equally rare.
 #[derive(Clone, Debug, Default)]
 pub struct Rarity {
-    counts: HashMap<String, u32>,
+    /// Titles by the key of the word.
+    counts: HashMap<Key, u32>,
     titles: u32,
 }
 
@@ -30,20 +32,32 @@ impl Rarity {
             seen.sort_unstable();
             seen.dedup();
             for word in &seen {
-                match rarity.counts.get_mut(*word) {
-                    Some(count) => *count += 1,
-                    None => {
-                        rarity.counts.insert((*word).to_owned(), 1);
-                    }
-                }
+                *rarity.counts.entry(word_key(word)).or_default() += 1;
             }
         }
         rarity
     }
 
+    /// What was counted before: how many titles, and how many of them have each word, by the word's key.
+    pub(crate) fn of_counts(titles: u32, counts: HashMap<Key, u32>) -> Self {
+        Self { counts, titles }
+    }
+
+    /// How many titles were counted.
+    pub(crate) fn titles(&self) -> u32 {
+        self.titles
+    }
+
+    /// How many titles have each word, in ascending order of the words' keys.
+    pub(crate) fn counts(&self) -> Vec<(Key, u32)> {
+        let mut counts: Vec<(Key, u32)> = self.counts.iter().map(|(&key, &count)| (key, count)).collect();
+        counts.sort_unstable();
+        counts
+    }
+
     /// How many titles have the word.
     fn count_of(&self, word: &str) -> u32 {
-        self.counts.get(word).copied().unwrap_or(0)
+        self.counts.get(&word_key(word)).copied().unwrap_or(0)
     }
 
     /// A factor on a word's weight, around 1: 0.4 for one that many titles have, 1.3 for one that hardly any has.
@@ -51,7 +65,7 @@ impl Rarity {
         if self.titles < MIN_TITLES {
             return 1.0;
         }
-        let count = f64::from(self.counts.get(word).copied().unwrap_or(1).max(1));
+        let count = f64::from(self.count_of(word).max(1));
         let share = count / f64::from(self.titles);
         // A word in one title of a thousand weighs 1; ten times as frequent, 0.3 less.
         (1.0 - 0.3 * (share * 1_000.0).log10()).clamp(0.4, 1.3)
