@@ -9,6 +9,7 @@ mod reuse;
 mod score;
 mod sketch;
 mod spelling;
+mod statistic;
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,11 +19,12 @@ use sha2::{Digest as _, Sha256};
 use sinsang::time::UnixMillis;
 
 pub use block::{Key, MAX_SHARED, Postings, code_key, worth};
-pub use day::{Day, Known, Placed, Statistics, mark, stored_keys};
+pub use day::{Day, Known, Placed, mark, stored_keys};
 pub use policy::{Penalties, Policy, PolicyError, Weights};
 pub use reuse::title_groups;
 pub use score::{Offer, Part, Sameness, Score, same};
 pub use sketch::{Rarity, Sketch};
+pub use statistic::{Counts, Statistics};
 
 use crate::listing::{Features, Lexicon};
 

@@ -83,11 +83,6 @@ pub(crate) fn word_key(word: &str) -> Key {
     key(Kind::Counted, &[word])
 }
 
-/// Whether a counted key is that of a word, and not a title's.
-pub(crate) fn counts_word(key: Key) -> bool {
-    key & KIND_BITS == u64::from(Kind::Counted as u8)
-}
-
 /// All keys of a title, each once, in ascending order.
 pub(crate) fn keys(sketch: &Sketch, image: Option<&str>) -> Vec<Key> {
     let mut keys = Vec::new();
@@ -270,13 +265,6 @@ impl Postings {
         self.marks.get(start..end).unwrap_or_default()
     }
 
-    /// Keys and how many products have each.
-    pub(crate) fn counts(&self) -> impl Iterator<Item = (Key, u32)> {
-        let ends = self.starts.iter().skip(1).copied().chain([self.marks.len()]);
-        let lengths = self.starts.iter().zip(ends).map(|(start, end)| u32::try_from(end - start).unwrap_or(u32::MAX));
-        self.keys.iter().copied().zip(lengths)
-    }
-
     /// The products that share the most and the rarest of `keys`, at most [`MAX_CANDIDATES`] for a title, the best first.
     pub(crate) fn candidates(&self, keys: &[Key], frequencies: &Frequencies) -> Vec<u32> {
         let mut found: Vec<(u32, u32)> = Vec::new();
@@ -375,7 +363,6 @@ mod tests {
     fn what_a_ledger_answers_comes_in_any_order_and_twice() {
         let postings = Postings::new(vec![(9, 2), (8, 5), (9, 1), (9, 2)]);
         assert_eq!((postings.of(9), postings.of(8), postings.of(7)), (&[1, 2][..], &[5][..], &[][..]));
-        assert_eq!(postings.counts().collect::<Vec<_>>(), [(8, 1), (9, 2)]);
         assert_eq!(postings.candidates(&[8, 9], &Frequencies::default()), [1, 2, 5]);
     }
 }

@@ -4,30 +4,19 @@
 //! which products to fetch, and hands those over ([`Day::resolve`]).
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use crate::listing::{Features, Lexicon, brand_counts};
 
-use super::block::{Frequencies, Key, MAX_SHARED, Postings, code_key, counts_word, keys, stored};
+use super::block::{Frequencies, Key, MAX_SHARED, Postings, code_key, keys, stored};
 use super::cluster::{self, CHECKED_FIRST, CHECKED_LAST, Title, says_the_same, words_of};
 use super::score::{Sameness, compare};
 use super::sketch::{Rarity, Sketch};
+use super::statistic::{Counts, Statistics};
 use super::{Listing, Policy, ProductId, Resolution};
 
 /// A blocking key is counted apart from its postings once this many titles of a run have it.
 const COMMON_FROM: u32 = 32;
-
-/// How common words, blocking keys and brands are: what titles are read and weighed by.
-///
-/// Counts of several runs add up.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Statistics {
-    /// Titles that were counted.
-    pub titles: u32,
-    /// How many of them have each word, and each blocking key that many of them have, by their keys.
-    pub words: HashMap<Key, u32>,
-    /// How many brand fields name each brand.
-    pub brands: BTreeMap<String, u32>,
-}
 
 /// A product that is known, with its listings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +52,8 @@ pub struct Day<'a> {
     /// All keys of each title.
     title_keys: Vec<Vec<Key>>,
     pub(super) frequencies: Frequencies,
-    counted: Statistics,
+    /// The words of each listing's first title.
+    words: Vec<Vec<Key>>,
     in_force: &'a Statistics,
     /// The marks of the products that each listing is compared with.
     candidates: Vec<Vec<u32>>,
@@ -73,18 +63,18 @@ impl<'a> Day<'a> {
     /// Reads and weighs all titles by the statistics in force, on as many threads as there are cores; by the listings' own where none
     /// are in force.
     pub fn read(listings: &'a [Listing], policy: &'a Policy, in_force: &'a Statistics) -> Self {
-        let brands = brand_counts(listings.iter().filter_map(|listing| listing.brand.as_deref()), &policy.words);
+        let fields = || listings.iter().filter_map(|listing| listing.brand.as_deref());
+        let own = if in_force.titles == 0 { brand_counts(fields(), &policy.words) } else { BTreeMap::new() };
         let mut lexicon = Lexicon::new(&policy.words);
-        let known = if in_force.titles == 0 { &brands } else { &in_force.brands };
-        lexicon.learn(known.iter().map(|(name, &count)| (name.as_str(), count)));
+        lexicon.learn(own.iter().chain(&in_force.brands).map(|(name, &count)| (name.as_str(), count)));
         let read = in_parallel(listings, |listing| listing.features(policy, &lexicon));
-        let own = Rarity::count(read.iter().filter_map(|features: &Vec<Features>| features.first()));
-        let counted = Statistics { titles: own.titles(), words: own.counts().into_iter().collect(), brands };
+        let words: Vec<Vec<Key>> =
+            read.iter().map(|features| features.first().map(Rarity::words).unwrap_or_default()).collect();
         let rarity = if in_force.titles == 0 {
-            own
+            let titles = u32::try_from(listings.len()).unwrap_or(u32::MAX);
+            Rarity::of_counts(titles, Arc::new(Counts::new(words.iter().flatten().map(|&key| (key, 1)).collect())))
         } else {
-            let words = in_force.words.iter().filter(|(key, _)| counts_word(**key));
-            Rarity::of_counts(in_force.titles, words.map(|(&key, &count)| (key, count)).collect())
+            Rarity::of_counts(in_force.titles, Arc::clone(&in_force.words))
         };
         let pairs: Vec<(&Listing, &Vec<Features>)> = listings.iter().zip(&read).collect();
         let sketched = in_parallel(&pairs, |(listing, features)| {
@@ -100,7 +90,7 @@ impl<'a> Day<'a> {
             of_listing: Vec::with_capacity(listings.len()),
             title_keys: Vec::with_capacity(listings.len()),
             frequencies: Frequencies::default(),
-            counted,
+            words,
             in_force,
             candidates: vec![Vec::new(); listings.len()],
         };
@@ -113,13 +103,26 @@ impl<'a> Day<'a> {
             }
             day.of_listing.push(start..day.titles.len());
         }
-        day.counted.words.extend(day.frequencies.at_least(COMMON_FROM));
         day
     }
 
-    /// What these listings add to the statistics.
-    pub fn counted(&self) -> &Statistics {
-        &self.counted
+    /// What those listings add to the statistics that `counts` picks by their index.
+    pub fn counted(&self, counts: impl Fn(usize) -> bool) -> Statistics {
+        let picked: Vec<usize> = (0..self.listings.len()).filter(|&listing| counts(listing)).collect();
+        let listings = picked.iter().filter_map(|&listing| self.listings.get(listing));
+        let fields = listings.filter_map(|listing| listing.brand.as_deref());
+        let brands = brand_counts(fields, &self.policy.words);
+        let words = picked.iter().filter_map(|&listing| self.words.get(listing)).flatten();
+        let mut words: Vec<(Key, u32)> = words.map(|&key| (key, 1)).collect();
+        let mut frequencies = Frequencies::default();
+        for &listing in &picked {
+            for title in self.of_listing.get(listing).cloned().unwrap_or_default() {
+                frequencies.add(self.title_keys.get(title).map(Vec::as_slice).unwrap_or_default());
+            }
+        }
+        words.extend(frequencies.at_least(COMMON_FROM));
+        let titles = u32::try_from(picked.len()).unwrap_or(u32::MAX);
+        Statistics { titles, words: Arc::new(Counts::new(words)), brands }
     }
 
     /// How many titles were read.
@@ -129,7 +132,7 @@ impl<'a> Day<'a> {
 
     /// The keys to look up: those of all titles that are not too common, and those of the listings' codes; each once, in ascending order.
     pub fn keys(&self) -> Vec<Key> {
-        let in_force = |key: &Key| self.in_force.words.get(key).is_none_or(|&titles| titles <= MAX_SHARED);
+        let in_force = |key: &Key| self.in_force.words.of(*key).is_none_or(|titles| titles <= MAX_SHARED);
         let mut keys: Vec<Key> = self.title_keys.iter().flatten().copied().filter(in_force).collect();
         keys.extend(self.listings.iter().map(|listing| code_key(&listing.shop, &listing.listing_id)));
         keys.sort_unstable();
@@ -140,15 +143,9 @@ impl<'a> Day<'a> {
     /// Takes in what was found, and says which products to fetch: the marks of those that share the most and the rarest keys, each
     /// once, in ascending order.
     pub fn search(&mut self, postings: &Postings) -> Vec<u32> {
-        let mut known: HashMap<Key, u32> = postings.counts().collect();
-        for (&key, &titles) in &self.in_force.words {
-            let found = known.entry(key).or_default();
-            *found = titles.max(*found);
-        }
         for key in self.keys_counted() {
-            if let Some(&titles) = known.get(&key) {
-                self.frequencies.note(key, titles);
-            }
+            let stored = u32::try_from(postings.of(key).len()).unwrap_or(u32::MAX);
+            self.frequencies.note(key, stored.max(self.in_force.words.of(key).unwrap_or(0)));
         }
         let all: Vec<usize> = (0..self.listings.len()).collect();
         self.candidates = in_parallel(&all, |&listing| self.candidates_of(listing, postings));

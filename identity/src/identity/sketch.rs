@@ -1,17 +1,18 @@
 //! A title's features weighed and sorted for comparing: units with weights, attributes, and the sets that decide.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::listing::{Attribute, Class, Domain, Features, Measure};
 
 use super::Policy;
 use super::block::{Key, word_key};
+use super::statistic::Counts;
 
 /// How rare words are among the listings at hand; without counts every word is taken for equally rare.
 #[derive(Clone, Debug, Default)]
 pub struct Rarity {
     /// Titles by the key of the word.
-    counts: HashMap<Key, u32>,
+    counts: Arc<Counts>,
     titles: u32,
 }
 
@@ -21,43 +22,22 @@ const MIN_TITLES: u32 = 200;
 const ATTESTED: u32 = 3;
 
 impl Rarity {
-    /// Counts the words of many titles, once a title.
-    pub(crate) fn count<'a>(titles: impl Iterator<Item = &'a Features>) -> Self {
-        let mut rarity = Self::default();
-        let mut seen: Vec<&str> = Vec::new();
-        for features in titles {
-            rarity.titles = rarity.titles.saturating_add(1);
-            seen.clear();
-            seen.extend(features.tokens.iter().map(|token| token.text.as_str()));
-            seen.sort_unstable();
-            seen.dedup();
-            for word in &seen {
-                *rarity.counts.entry(word_key(word)).or_default() += 1;
-            }
-        }
-        rarity
-    }
-
-    /// What was counted before: how many titles, and how many of them have each word, by the word's key.
-    pub(crate) fn of_counts(titles: u32, counts: HashMap<Key, u32>) -> Self {
+    /// What was counted: how many titles, and how many of them have each word, by the word's key.
+    pub(crate) fn of_counts(titles: u32, counts: Arc<Counts>) -> Self {
         Self { counts, titles }
     }
 
-    /// How many titles were counted.
-    pub(crate) fn titles(&self) -> u32 {
-        self.titles
-    }
-
-    /// How many titles have each word, in ascending order of the words' keys.
-    pub(crate) fn counts(&self) -> Vec<(Key, u32)> {
-        let mut counts: Vec<(Key, u32)> = self.counts.iter().map(|(&key, &count)| (key, count)).collect();
-        counts.sort_unstable();
-        counts
+    /// The words of a title as they are counted, each once.
+    pub(crate) fn words(title: &Features) -> Vec<Key> {
+        let mut words: Vec<Key> = title.tokens.iter().map(|token| word_key(&token.text)).collect();
+        words.sort_unstable();
+        words.dedup();
+        words
     }
 
     /// How many titles have the word.
     fn count_of(&self, word: &str) -> u32 {
-        self.counts.get(&word_key(word)).copied().unwrap_or(0)
+        self.counts.of(word_key(word)).unwrap_or(0)
     }
 
     /// A factor on a word's weight, around 1: 0.4 for one that many titles have, 1.3 for one that hardly any has.
