@@ -112,7 +112,11 @@ fn two_known_products_that_one_listing_suits_become_the_elder() {
     let titles = ["도란 물결 통주물 압력 냄비", "도란 은하 물결 통주물 냄비"];
     let bridge = "도란 은하 물결 통주물 압력 냄비";
     let policy = Policy::default();
-    let all = [listing("GS샵", "1", titles[0], 1), listing("CJ온스타일", "2", titles[1], 2), listing("W쇼핑", "3", bridge, 3)];
+    let all = [
+        listing("GS샵", "1", titles[0], 1),
+        listing("CJ온스타일", "2", titles[1], 2),
+        listing("W쇼핑", "3", bridge, 3),
+    ];
     let known = |index: usize| Known {
         id: ProductId::of(&all[index].shop, &all[index].listing_id),
         listings: vec![all[index].clone()],

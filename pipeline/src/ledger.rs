@@ -9,7 +9,7 @@
 
 mod check;
 mod compact;
-pub(crate) mod file;
+pub mod file;
 pub mod head;
 mod place;
 pub mod row;
@@ -22,7 +22,6 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use datafusion::parquet::errors::ParquetError;
 use serde::Serialize;
 use sinsang::time::UnixMillis;
 
@@ -141,15 +140,15 @@ pub enum Error {
         /// What the run that holds it says of itself.
         holder: String,
     },
+    /// The ledger was opened to read it.
+    #[error("{} was opened to read it: open it with Ledger::lock to write", folder.display())]
+    ReadOnly {
+        /// The ledger.
+        folder: PathBuf,
+    },
     /// The run was stopped between two steps.
     #[error("the run was stopped before {0}; the ledger is as it was")]
     Stopped(Step),
-}
-
-impl Error {
-    pub(crate) fn write(path: &Path, source: ParquetError) -> Self {
-        Self::Write { path: path.to_path_buf(), source: source.into() }
-    }
 }
 
 /// A ledger, as its head says.
@@ -187,7 +186,8 @@ impl Ledger {
         fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.to_path_buf(), source })?;
         let path = folder.join(LOCK);
         let failed = |source| Error::Write { path: path.clone(), source };
-        let mut lock = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+        let mut lock =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -200,8 +200,15 @@ impl Ledger {
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
         let holder = format!("process {} since {}\n", std::process::id(), now.to_kst_rfc3339());
-        lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| lock.write_all(holder.as_bytes())).map_err(failed)?;
+        lock.set_len(0)
+            .and_then(|()| lock.rewind())
+            .and_then(|()| lock.write_all(holder.as_bytes()))
+            .map_err(failed)?;
         Ok(Self { lock: Some(lock), ..Self::open(folder)? })
+    }
+
+    fn writable(&self) -> Result<(), Error> {
+        if self.lock.is_some() { Ok(()) } else { Err(Error::ReadOnly { folder: self.folder.clone() }) }
     }
 
     /// What its head says.
@@ -238,7 +245,10 @@ impl Ledger {
     }
 
     /// The statistics that titles are read by. Words that one title has are left out: that is what any word counts that is not there.
-    pub(crate) fn in_force(&self) -> Result<Statistics, Error> {
+    ///
+    /// # Errors
+    /// Which file can't be read.
+    pub fn in_force(&self) -> Result<Statistics, Error> {
         let mut words = Vec::new();
         let mut brands: BTreeMap<String, u32> = BTreeMap::new();
         let files = &self.head.in_force.files;
@@ -378,7 +388,11 @@ pub struct Stats {
 
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "version {} of {}: {} products in {} runs", self.version, self.written_at, self.products, self.runs)?;
+        writeln!(
+            f,
+            "version {} of {}: {} products in {} runs",
+            self.version, self.written_at, self.products, self.runs
+        )?;
         writeln!(f, "words of {} titles in force, of {} pending", self.titles_in_force, self.titles_pending)?;
         for TableStats { table, files, rows, bytes } in &self.tables {
             writeln!(f, "{:<8} {rows:>13} rows {bytes:>15} bytes in {files} files", table.as_str())?;

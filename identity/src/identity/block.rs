@@ -265,11 +265,12 @@ impl Postings {
         self.marks.get(start..end).unwrap_or_default()
     }
 
-    /// The products that share the most and the rarest of `keys`, at most [`MAX_CANDIDATES`] for a title, the best first.
-    pub(crate) fn candidates(&self, keys: &[Key], frequencies: &Frequencies) -> Vec<u32> {
+    /// The products that share the most and the rarest of `keys`, at most 16, the best first, each with what the shared keys are
+    /// [`worth`]. `titles` tells how many titles have a key; one that more than [`MAX_SHARED`] have finds nothing.
+    pub fn candidates(&self, keys: &[Key], titles: impl Fn(Key) -> u32) -> Vec<(u32, u32)> {
         let mut found: Vec<(u32, u32)> = Vec::new();
         for &key in keys {
-            let titles = frequencies.of(key);
+            let titles = titles(key);
             if titles <= MAX_SHARED {
                 found.extend(self.of(key).iter().map(|&mark| (mark, worth(titles))));
             }
@@ -282,9 +283,12 @@ impl Postings {
                 _ => ranked.push((std::cmp::Reverse(worth), mark)),
             }
         }
+        if ranked.len() > MAX_CANDIDATES {
+            ranked.select_nth_unstable(MAX_CANDIDATES);
+            ranked.truncate(MAX_CANDIDATES);
+        }
         ranked.sort_unstable();
-        ranked.truncate(MAX_CANDIDATES);
-        ranked.into_iter().map(|(_, mark)| mark).collect()
+        ranked.into_iter().map(|(sum, mark)| (mark, sum.0)).collect()
     }
 }
 
@@ -337,7 +341,11 @@ mod tests {
 
     #[test]
     fn keys_in_ledgers_keep_their_values() {
-        assert_eq!(code_key("GS샵", "1001"), 12_008_287_366_235_404_662, "a changed key needs a new version of the ledger's format");
+        assert_eq!(
+            code_key("GS샵", "1001"),
+            12_008_287_366_235_404_662,
+            "a changed key needs a new version of the ledger's format"
+        );
         assert_ne!(key(Kind::Pair, &["ab", "c"]), key(Kind::Pair, &["a", "bc"]));
         let long = "가".repeat(60);
         assert_eq!(key(Kind::Title, &[&long]) & KIND_BITS, 0);
@@ -363,6 +371,6 @@ mod tests {
     fn what_a_ledger_answers_comes_in_any_order_and_twice() {
         let postings = Postings::new(vec![(9, 2), (8, 5), (9, 1), (9, 2)]);
         assert_eq!((postings.of(9), postings.of(8), postings.of(7)), (&[1, 2][..], &[5][..], &[][..]));
-        assert_eq!(postings.candidates(&[8, 9], &Frequencies::default()), [1, 2, 5]);
+        assert_eq!(postings.candidates(&[8, 9], |_| 1), [(1, 500), (2, 500), (5, 500)]);
     }
 }

@@ -334,8 +334,7 @@ impl Run<'_> {
         let Some(product) = self.product_of.get(listing).copied().flatten().map(|product| self.root(product)) else {
             return Vec::new();
         };
-        let stands =
-            |title: &usize| self.products.get(product).is_some_and(|product| product.titles.contains(title));
+        let stands = |title: &usize| self.products.get(product).is_some_and(|product| product.titles.contains(title));
         let standing: Vec<usize> = self.range(listing).filter(stands).collect();
         for &title in &standing {
             if let (Some(this), Ok(id)) = (self.titles.get(title), u32::try_from(title)) {

@@ -125,15 +125,15 @@ impl<'a> Day<'a> {
         Statistics { titles, words: Arc::new(Counts::new(words)), brands }
     }
 
-    /// How many titles were read.
-    pub fn titles(&self) -> usize {
-        self.titles.len()
+    /// The keys to look up, title by title: [`Day::keys`] without those of codes.
+    pub fn keys_by_title(&self) -> Vec<Vec<Key>> {
+        let in_force = |key: &Key| self.in_force.words.of(*key).is_none_or(|titles| titles <= MAX_SHARED);
+        self.title_keys.iter().map(|keys| keys.iter().copied().filter(in_force).collect()).collect()
     }
 
     /// The keys to look up: those of all titles that are not too common, and those of the listings' codes; each once, in ascending order.
     pub fn keys(&self) -> Vec<Key> {
-        let in_force = |key: &Key| self.in_force.words.of(*key).is_none_or(|titles| titles <= MAX_SHARED);
-        let mut keys: Vec<Key> = self.title_keys.iter().flatten().copied().filter(in_force).collect();
+        let mut keys = self.keys_by_title().concat();
         keys.extend(self.listings.iter().map(|listing| code_key(&listing.shop, &listing.listing_id)));
         keys.sort_unstable();
         keys.dedup();
@@ -168,7 +168,8 @@ impl<'a> Day<'a> {
         let mut marks = postings.of(code_key(&this.shop, &this.listing_id)).to_vec();
         for title in self.of_listing.get(listing).cloned().unwrap_or_default() {
             if let Some(keys) = self.title_keys.get(title) {
-                marks.extend(postings.candidates(keys, &self.frequencies));
+                let found = postings.candidates(keys, |key| self.frequencies.of(key));
+                marks.extend(found.into_iter().map(|(mark, _)| mark));
             }
         }
         marks.sort_unstable();
@@ -207,8 +208,7 @@ impl<'a> Day<'a> {
             })
             .collect();
         let mut known: Vec<Option<Known>> = known.into_iter().map(Some).collect();
-        let known: Vec<Known> =
-            kept.iter().filter_map(|&index| known.get_mut(index).and_then(Option::take)).collect();
+        let known: Vec<Known> = kept.iter().filter_map(|&index| known.get_mut(index).and_then(Option::take)).collect();
         for (title, keys) in self.titles.iter_mut().zip(&self.title_keys) {
             title.keys = self.frequencies.rarest(keys);
         }

@@ -101,7 +101,10 @@ pub fn check(folder: &Path) -> Result<CheckReport, Error> {
             Ok(sum) if sum == entry.checksum.0 => {}
             Ok(sum) => {
                 whole = false;
-                report.note(&entry.file, format_args!("its checksum is {sum:016x}, it was written with {:016x}", entry.checksum.0));
+                report.note(
+                    &entry.file,
+                    format_args!("its checksum is {sum:016x}, it was written with {:016x}", entry.checksum.0),
+                );
             }
             Err(error) => {
                 whole = false;

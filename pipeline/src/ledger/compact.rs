@@ -73,6 +73,7 @@ pub fn compact(
     now: UnixMillis,
     watch: &dyn Fn(Step) -> Result<(), Error>,
 ) -> Result<CompactReport, Error> {
+    ledger.writable()?;
     let mut report = CompactReport { version: ledger.head.version, ..CompactReport::default() };
     watch(Step::Orphans)?;
     for path in orphans(&ledger.folder, ledger.head.files())? {
@@ -263,9 +264,8 @@ impl Ledger {
             let gone = Arc::new(gone.clone());
             let scans: Vec<Scan<R>> =
                 entries.iter().map(|entry| Scan::open(&self.folder, entry, &self.tally)).collect::<Result<_, _>>()?;
-            let stays = move |row: &Result<R, Error>| {
-                row.as_ref().map_or(true, |row| gone.binary_search(&row.key()).is_err())
-            };
+            let stays =
+                move |row: &Result<R, Error>| row.as_ref().map_or(true, |row| gone.binary_search(&row.key()).is_err());
             streams.push(Stream::new(Box::new(scans.into_iter().flatten().filter(stays)))?);
             streams.push(Stream::new(Box::new(moved.into_iter().map(Ok)))?);
         }

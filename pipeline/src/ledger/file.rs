@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Buf as _, Bytes};
 use datafusion::arrow::array::{Array, RecordBatch, UInt64Array};
@@ -32,7 +32,7 @@ use super::head::{Entry, Hex, Table, path_of};
 const BATCH_ROWS: usize = 8_192;
 
 /// Name of a file of run `sequence`; `part` counts the run's files of the table.
-pub(crate) fn name(table: Table, sequence: u64, part: u64) -> String {
+pub fn name(table: Table, sequence: u64, part: u64) -> String {
     format!("{}-{sequence:08}-{part:04}.parquet", table.as_str())
 }
 
@@ -47,7 +47,7 @@ fn page_rows(table: Table) -> usize {
 }
 
 /// Rows of a file, after which the next one begins: a file's index of pages is what must be held in memory to look a key up.
-pub(crate) fn part_rows(table: Table) -> u64 {
+pub fn part_rows(table: Table) -> u64 {
     match table {
         Table::Listing => 2 << 20,
         Table::Airing => 4 << 20,
@@ -102,7 +102,7 @@ impl Write for Hashing {
 }
 
 /// A file being written; rows come in ascending order of their keys.
-pub(crate) struct Writer {
+pub struct Writer {
     table: Table,
     file: String,
     path: PathBuf,
@@ -114,7 +114,10 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Begins the file, in the place of one that a run left that died.
-    pub(crate) fn create(folder: &Path, table: Table, file: String, schema: SchemaRef) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn create(folder: &Path, table: Table, file: String, schema: SchemaRef) -> Result<Self, Error> {
         let path = folder.join(&file);
         let failed = |source| Error::Write { path: path.clone(), source };
         let opened = File::create(&path).map_err(failed)?;
@@ -125,7 +128,10 @@ impl Writer {
     }
 
     /// Appends rows with keys from `first` to `last`.
-    pub(crate) fn write(&mut self, batch: &RecordBatch, first: u64, last: u64) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn write(&mut self, batch: &RecordBatch, first: u64, last: u64) -> Result<(), Error> {
         if self.rows == 0 {
             self.first = first;
         }
@@ -134,12 +140,16 @@ impl Writer {
         self.writer.write(batch).map_err(|source| Error::Write { path: self.path.clone(), source: source.into() })
     }
 
-    pub(crate) fn rows(&self) -> u64 {
+    /// Rows so far.
+    pub fn rows(&self) -> u64 {
         self.rows
     }
 
     /// Ends the file and brings it to the disk.
-    pub(crate) fn close(self) -> Result<Entry, Error> {
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn close(self) -> Result<Entry, Error> {
         let failed = |source| Error::Write { path: self.path.clone(), source };
         let buffered = self.writer.into_inner().map_err(|source| failed(source.into()))?;
         let hashing = buffered.into_inner().map_err(|error| failed(error.into_error()))?;
@@ -294,11 +304,13 @@ fn pages(metadata: &ArrowReaderMetadata, wanted: &[(u64, u64)]) -> (Vec<usize>, 
 pub(crate) fn keys_of<'a>(path: &Path, batch: &'a RecordBatch) -> Result<&'a [u64], Error> {
     let column = batch.columns().first().and_then(|column| column.as_any().downcast_ref::<UInt64Array>());
     let whole = column.filter(|column| column.null_count() == 0);
-    whole.map(|column| column.values().as_ref()).ok_or_else(|| Error::Column { path: path.to_path_buf(), column: "key" })
+    whole
+        .map(|column| column.values().as_ref())
+        .ok_or_else(|| Error::Column { path: path.to_path_buf(), column: "key" })
 }
 
 /// Rows of a table, as a type.
-pub(crate) trait Row: Sized + Send {
+pub trait Row: Sized + Send {
     /// Its table.
     const TABLE: Table;
     /// The columns, the key first.
@@ -306,8 +318,14 @@ pub(crate) trait Row: Sized + Send {
     /// Its key; rows are written in ascending order of it.
     fn key(&self) -> u64;
     /// Rows as columns.
+    ///
+    /// # Errors
+    /// Where the rows are more than a batch can hold.
     fn batch(rows: &[Self]) -> Result<RecordBatch, ParquetError>;
-    /// The rows of a batch at `places`, or the name of the column that is not as it should be.
+    /// The rows of a batch at `places`.
+    ///
+    /// # Errors
+    /// The name of the column that is not as it should be.
     fn read(batch: &RecordBatch, places: &[usize]) -> Result<Vec<Self>, &'static str>;
 }
 

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use sinsang::time::UnixMillis;
 
 use super::Error;
-use crate::identity::ProductId;
 use crate::verdict::Reach;
 
 /// The format that this version writes and reads: layout of the tables, and how blocking keys are made.
@@ -179,10 +178,9 @@ impl Head {
 
     /// A folder with a ledger's files but no head has lost it; one without either is an empty ledger.
     fn of_no_head(folder: &Path) -> Result<Self, Error> {
-        let first = folder.join(super::file::name(Table::Listing, 1, 0));
-        // A first run that died before it wrote a head leaves such files too: a later run leaves higher numbers.
-        let second = folder.join(super::file::name(Table::Listing, 2, 0));
-        if second.exists() { Err(Error::NoHead { folder: folder.to_path_buf(), file: second }) } else { drop(first); Ok(Self::empty()) }
+        // A first run that died before it wrote a head leaves files of number 1.
+        let file = folder.join(super::file::name(Table::Listing, 2, 0));
+        if file.exists() { Err(Error::NoHead { folder: folder.to_path_buf(), file }) } else { Ok(Self::empty()) }
     }
 
     /// Puts this head in the place of the one before: all of it or, where it fails or the machine dies, nothing.
@@ -225,9 +223,4 @@ pub(crate) fn path_of(folder: &Path, entry: &Entry) -> Result<PathBuf, Error> {
         return Err(Error::Foreign { folder: folder.to_path_buf(), file: entry.file.clone() });
     }
     Ok(folder.join(&entry.file))
-}
-
-/// What a ledger calls a product in its files.
-pub(crate) fn hex(id: ProductId) -> Hex {
-    Hex(id.0)
 }

@@ -71,11 +71,8 @@ impl Ledger {
     pub(crate) fn airings(&self, marks: &[u32], merged: &Merged) -> Result<Vec<AiringRow>, Error> {
         let wanted = ranges(&merged.all_marks(marks));
         let found: Vec<Vec<AiringRow>> = find(&self.folder, &self.entries(Table::Airing), &wanted, &self.tally)?;
-        let mut airings: Vec<AiringRow> = found
-            .into_iter()
-            .flatten()
-            .map(|row| AiringRow { product: merged.root(row.product), ..row })
-            .collect();
+        let mut airings: Vec<AiringRow> =
+            found.into_iter().flatten().map(|row| AiringRow { product: merged.root(row.product), ..row }).collect();
         airings.sort();
         airings.dedup_by(|a, b| {
             (a.product, a.listing, a.starts_at, &a.channel) == (b.product, b.listing, b.starts_at, &b.channel)

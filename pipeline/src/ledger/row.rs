@@ -391,7 +391,11 @@ impl Row for BrandRow {
     const TABLE: Table = Table::Brand;
 
     fn schema() -> SchemaRef {
-        schema(&[("key", DataType::UInt64, false), ("brand", DataType::Utf8, false), ("listings", DataType::UInt32, false)])
+        schema(&[
+            ("key", DataType::UInt64, false),
+            ("brand", DataType::Utf8, false),
+            ("listings", DataType::UInt32, false),
+        ])
     }
 
     fn key(&self) -> u64 {

@@ -160,6 +160,7 @@ pub fn append(
     now: UnixMillis,
     watch: &dyn Fn(Step) -> Result<(), Error>,
 ) -> Result<(Resolution, Report), Error> {
+    ledger.writable()?;
     let mut head = ledger.head.clone();
     if head.pending.titles > 0 && head.pending.titles.saturating_mul(PENDING_SHARE) >= head.in_force.titles {
         let Counted { titles, files } = std::mem::take(&mut head.pending);
@@ -180,9 +181,8 @@ pub fn append(
     let fetched_products = known.len();
     let known_codes: BTreeSet<(&str, &str)> =
         sought.listings.values().map(|row| (row.shop.as_str(), row.listing_id.as_str())).collect();
-    let is_new = |listing: &identity::Listing| {
-        !known_codes.contains(&(listing.shop.as_str(), listing.listing_id.as_str()))
-    };
+    let is_new =
+        |listing: &identity::Listing| !known_codes.contains(&(listing.shop.as_str(), listing.listing_id.as_str()));
     let counted = day.counted(|index| listings.get(index).is_some_and(is_new));
     let Placed { resolution, keys: placed_keys } = day.resolve(known);
 
@@ -217,16 +217,11 @@ pub fn append(
     }
     let found = |posting: &Posting| {
         let marks = candidates.postings.of(posting.key);
-        marks.iter().any(|&mark| {
-            mark == posting.mark || merged.all_marks(&[mark]).binary_search(&posting.mark).is_ok()
-        })
+        marks.iter().any(|&mark| mark == posting.mark || merged.all_marks(&[mark]).binary_search(&posting.mark).is_ok())
     };
     blocks.retain(|posting| !found(posting));
-    let appended: Vec<ListingRow> = touched
-        .iter()
-        .filter_map(|key| rows.get(key).filter(|row| before.get(key) != Some(*row)))
-        .cloned()
-        .collect();
+    let appended: Vec<ListingRow> =
+        touched.iter().filter_map(|key| rows.get(key).filter(|row| before.get(key) != Some(*row))).cloned().collect();
     let gone: Vec<u64> = into.keys().copied().collect();
     let airings = new_airings(ledger, catalogue, &rows, &gone, &product_of, &root, &merged, now)?;
 
@@ -252,10 +247,8 @@ pub fn append(
     let merges: Vec<MergeRow> =
         resolution.merges.iter().map(|merge| MergeRow { key: merge.from.0, into: merge.into.0 }).collect();
     if !(appended.is_empty() && airings.is_empty() && blocks.is_empty() && merges.is_empty()) {
-        let shops: BTreeMap<(u64, u32), &str> = touched
-            .iter()
-            .map(|(product, shop, code)| ((*product, listing_mark(shop, code)), shop.as_str()))
-            .collect();
+        let shops: BTreeMap<(u64, u32), &str> =
+            touched.iter().map(|(product, shop, code)| ((*product, listing_mark(shop, code)), shop.as_str())).collect();
         for airing in &airings {
             let Some(&shop) = shops.get(&(airing.product, airing.listing)) else { continue };
             let since = ledger.head.shops.entry(shop.to_owned()).or_insert(airing.starts_at.0);
@@ -329,12 +322,7 @@ struct New {
 
 impl Ledger {
     /// Writes the rows and then the head; how many bytes.
-    fn commit(
-        &mut self,
-        new: New,
-        now: UnixMillis,
-        watch: &dyn Fn(Step) -> Result<(), Error>,
-    ) -> Result<u64, Error> {
+    fn commit(&mut self, new: New, now: UnixMillis, watch: &dyn Fn(Step) -> Result<(), Error>) -> Result<u64, Error> {
         let sequence = self.head.next_sequence;
         watch(Step::Listings)?;
         let mut files = self.write_rows(sequence, new.listings)?;
