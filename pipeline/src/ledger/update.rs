@@ -10,10 +10,10 @@ use sinsang::time::UnixMillis;
 use super::file::{Parts, Row};
 use super::head::{Counted, Entry, Run};
 use super::row::{AiringRow, BrandRow, ListingRow, MergeRow, Posting, WordRow, listing_mark};
-use super::{Error, Ledger, Merged, upper};
+use super::{Candidates, Error, Ledger, Merged, Sought, upper};
 use crate::catalogue::Catalogue;
 use crate::history;
-use crate::identity::{self, Day, Placed, Policy, Resolution, Statistics};
+use crate::identity::{self, Day, Key, Placed, Policy, Resolution, Statistics};
 
 /// The share of the titles in force at which those that wait come into force.
 const PENDING_SHARE: u64 = 10;
@@ -168,147 +168,208 @@ pub fn append(
         head.in_force.files.extend(files);
         ledger.head = head;
     }
-    let in_force = ledger.in_force()?;
-    let merged = ledger.merged()?;
-    let listings: Vec<identity::Listing> = catalogue.entries.iter().map(|entry| entry.listing.clone()).collect();
-    let mut day = Day::read(&listings, policy, &in_force);
-    let keys = day.keys();
-    let candidates = ledger.candidates(&keys)?;
-    let marks = day.search(&candidates.postings);
-    let sought = ledger.listings(&marks, &merged)?;
-    let known = sought.known();
-    let known_ids: BTreeSet<u64> = known.iter().map(|product| product.id.0).collect();
-    let fetched_products = known.len();
-    let known_codes: BTreeSet<(&str, &str)> =
-        sought.listings.values().map(|row| (row.shop.as_str(), row.listing_id.as_str())).collect();
-    let is_new =
-        |listing: &identity::Listing| !known_codes.contains(&(listing.shop.as_str(), listing.listing_id.as_str()));
-    let counted = day.counted(|index| listings.get(index).is_some_and(is_new));
-    let Placed { resolution, keys: placed_keys } = day.resolve(known);
-
-    let product_of = |index: usize| resolution.listings.get(index).map_or(0, |resolved| resolved.product.0);
-    let into: BTreeMap<u64, u64> = resolution.merges.iter().map(|merge| (merge.from.0, merge.into.0)).collect();
-    let root = |id: u64| {
-        let mut id = merged.root(id);
-        while let Some(&next) = into.get(&id) {
-            id = next;
-        }
-        id
-    };
-    // What is known of each listing under the product that it is now.
-    let mut rows: BTreeMap<(u64, String, String), ListingRow> = BTreeMap::new();
-    for ((product, shop, code), row) in &sought.listings {
-        let key = (root(*product), shop.clone(), code.clone());
-        let whole = rows.remove(&key).map_or_else(|| row.clone(), |known: ListingRow| known.with(row));
-        rows.insert(key, ListingRow { product: root(*product), ..whole });
-    }
-    let before = rows.clone();
-    let mut touched: BTreeSet<(u64, String, String)> = BTreeSet::new();
-    let mut blocks: BTreeSet<Posting> = BTreeSet::new();
-    for (index, listing) in listings.iter().enumerate() {
-        let product = product_of(index);
-        let key = (product, listing.shop.clone(), listing.listing_id.clone());
-        let said = ListingRow::new(product, listing);
-        let whole = rows.remove(&key).map_or_else(|| said.clone(), |known| known.with(&said));
-        rows.insert(key.clone(), whole);
-        touched.insert(key);
-        let keys = placed_keys.get(index).into_iter().flatten();
-        blocks.extend(keys.map(|&key| Posting { key, mark: upper(product) }));
-    }
-    let found = |posting: &Posting| {
-        let marks = candidates.postings.of(posting.key);
-        marks.iter().any(|&mark| mark == posting.mark || merged.all_marks(&[mark]).binary_search(&posting.mark).is_ok())
-    };
-    blocks.retain(|posting| !found(posting));
-    let appended: Vec<ListingRow> =
-        touched.iter().filter_map(|key| rows.get(key).filter(|row| before.get(key) != Some(*row))).cloned().collect();
-    let gone: Vec<u64> = into.keys().copied().collect();
-    let airings = new_airings(ledger, catalogue, &rows, &gone, &product_of, &root, &merged, now)?;
-
-    let known_now: BTreeSet<u64> = known_ids.iter().map(|&id| root(id)).collect();
-    let products: BTreeSet<u64> = (0..listings.len()).map(product_of).collect();
-    let new_products = products.difference(&known_now).count();
-    let mut report = Report {
-        version: ledger.head.version,
-        listings: listings.len(),
-        new_listings: listings.iter().filter(|listing| is_new(listing)).count(),
-        products: products.len(),
-        new_products,
-        merges: resolution.merges.iter().filter(|merge| known_ids.contains(&merge.from.0)).count(),
-        keys: keys.len(),
-        pairs: candidates.pairs,
-        fetched_products,
-        listing_rows: appended.len(),
-        airing_rows: airings.len(),
-        block_rows: blocks.len(),
-        bytes_read: 0,
-        bytes_written: 0,
-    };
-    let merges: Vec<MergeRow> =
-        resolution.merges.iter().map(|merge| MergeRow { key: merge.from.0, into: merge.into.0 }).collect();
-    if !(appended.is_empty() && airings.is_empty() && blocks.is_empty() && merges.is_empty()) {
-        let shops: BTreeMap<(u64, u32), &str> =
-            touched.iter().map(|(product, shop, code)| ((*product, listing_mark(shop, code)), shop.as_str())).collect();
+    let taken = Taken::resolve(ledger, catalogue, policy)?;
+    let before = taken.rows_before();
+    let (rows, touched) = taken.rows(&before);
+    let changed = |key: &&RowKey| before.get(*key) != rows.get(*key);
+    let listings: Vec<ListingRow> = touched.iter().filter(changed).filter_map(|key| rows.get(key)).cloned().collect();
+    let airings = taken.airings(ledger, &before, &rows, now)?;
+    let blocks = taken.postings();
+    let merges: Vec<MergeRow> = taken.into.iter().map(|(&key, &into)| MergeRow { key, into }).collect();
+    let mut report = taken.report(ledger);
+    (report.listing_rows, report.airing_rows, report.block_rows) = (listings.len(), airings.len(), blocks.len());
+    if !(listings.is_empty() && airings.is_empty() && blocks.is_empty() && merges.is_empty()) {
+        let shop_of = |(product, shop, code): &RowKey| ((*product, listing_mark(shop, code)), shop.clone());
+        let shops: BTreeMap<(u64, u32), String> = touched.iter().map(shop_of).collect();
         for airing in &airings {
-            let Some(&shop) = shops.get(&(airing.product, airing.listing)) else { continue };
-            let since = ledger.head.shops.entry(shop.to_owned()).or_insert(airing.starts_at.0);
+            let Some(shop) = shops.get(&(airing.product, airing.listing)) else { continue };
+            let since = ledger.head.shops.entry(shop.clone()).or_insert(airing.starts_at.0);
             *since = airing.starts_at.0.min(*since);
         }
-        let merged_known = u64::try_from(report.merges).unwrap_or(0);
-        let grown = u64::try_from(new_products).unwrap_or(0);
-        ledger.head.products = (ledger.head.products + grown).saturating_sub(merged_known);
-        let new = New { listings: appended, airings, blocks: blocks.into_iter().collect(), counted, merges };
-        report.bytes_written = ledger.commit(new, now, watch)?;
+        let count = |count: usize| u64::try_from(count).unwrap_or(0);
+        let grown = ledger.head.products + count(report.new_products);
+        ledger.head.products = grown.saturating_sub(count(report.merges));
+        let counted = taken.counted;
+        report.bytes_written = ledger.commit(New { listings, airings, blocks, counted, merges }, now, watch)?;
         report.version = ledger.head.version;
     }
     report.bytes_read = ledger.bytes_read();
-    Ok((resolution, report))
+    Ok((taken.resolution, report))
 }
 
-/// The airings of the day that have begun and that the ledger does not have.
-fn new_airings(
-    ledger: &Ledger,
-    catalogue: &Catalogue,
-    rows: &BTreeMap<(u64, String, String), ListingRow>,
-    rows_merged: &[u64],
-    product_of: &dyn Fn(usize) -> u64,
-    root: &dyn Fn(u64) -> u64,
-    merged: &Merged,
-    now: UnixMillis,
-) -> Result<Vec<AiringRow>, Error> {
-    let mut marks: Vec<u32> = (0..catalogue.entries.len()).map(|index| upper(product_of(index))).collect();
-    // A product that this day merges into another still stands under its own id.
-    marks.extend(rows_merged.iter().map(|&id| upper(id)));
-    marks.sort_unstable();
-    marks.dedup();
-    let known: BTreeSet<(u64, u32, UnixMillis, String)> = ledger
-        .airings(&marks, merged)?
-        .into_iter()
-        .map(|row| (root(row.product), row.listing, row.starts_at, row.channel))
-        .collect();
-    let mut airings: BTreeMap<(u64, u32, UnixMillis, String), AiringRow> = BTreeMap::new();
-    for airing in catalogue.airings.iter().filter(|airing| airing.starts_at <= now) {
-        let Some(entry) = catalogue.entries.get(airing.entry) else { continue };
-        let (product, listing) = (product_of(airing.entry), &entry.listing);
-        let mark = listing_mark(&listing.shop, &listing.listing_id);
-        let key = (product, mark, airing.starts_at, airing.channel.clone());
-        if known.contains(&key) {
-            continue;
-        }
-        let titles = rows.get(&(product, listing.shop.clone(), listing.listing_id.clone()));
-        let title = listing.titles.get(airing.title);
-        let place = titles.and_then(|row| row.titles.iter().position(|known| Some(known) == title));
-        let row = AiringRow {
-            product,
-            listing: mark,
-            starts_at: airing.starts_at,
-            channel: airing.channel.clone(),
-            ends_at: airing.ends_at,
-            title: place.and_then(|place| u16::try_from(place).ok()).unwrap_or(0),
-        };
-        airings.entry(key).or_insert(row);
+/// Product, shop and code: what a row of a listing is known by.
+type RowKey = (u64, String, String);
+
+/// A day, resolved against the ledger.
+struct Taken<'a> {
+    catalogue: &'a Catalogue,
+    resolution: Resolution,
+    /// The keys that each listing's product is to be found by.
+    placed_keys: Vec<Vec<Key>>,
+    /// What the day adds to the statistics.
+    counted: Statistics,
+    merged: Merged,
+    /// The day's own merges.
+    into: BTreeMap<u64, u64>,
+    keys: usize,
+    candidates: Candidates,
+    sought: Sought,
+    /// Listings whose shop and code were not known.
+    new_listings: usize,
+    /// The products that were fetched, by the ids they had.
+    known: BTreeSet<u64>,
+}
+
+impl<'a> Taken<'a> {
+    fn resolve(ledger: &Ledger, catalogue: &'a Catalogue, policy: &Policy) -> Result<Self, Error> {
+        let in_force = ledger.in_force()?;
+        let merged = ledger.merged()?;
+        let listings: Vec<identity::Listing> = catalogue.entries.iter().map(|entry| entry.listing.clone()).collect();
+        let mut day = Day::read(&listings, policy, &in_force);
+        let keys = day.keys();
+        let candidates = ledger.candidates(&keys)?;
+        let marks = day.search(&candidates.postings);
+        let sought = ledger.listings(&marks, &merged)?;
+        let codes: BTreeSet<(&str, &str)> =
+            sought.listings.values().map(|row| (row.shop.as_str(), row.listing_id.as_str())).collect();
+        let is_new: Vec<bool> = listings
+            .iter()
+            .map(|listing| !codes.contains(&(listing.shop.as_str(), listing.listing_id.as_str())))
+            .collect();
+        let counted = day.counted(|index| is_new.get(index).copied().unwrap_or(false));
+        let known = sought.known();
+        let ids = known.iter().map(|product| product.id.0).collect();
+        let Placed { resolution, keys: placed_keys } = day.resolve(known);
+        let into = resolution.merges.iter().map(|merge| (merge.from.0, merge.into.0)).collect();
+        Ok(Self {
+            catalogue,
+            resolution,
+            placed_keys,
+            counted,
+            merged,
+            into,
+            keys: keys.len(),
+            candidates,
+            sought,
+            new_listings: is_new.iter().filter(|is_new| **is_new).count(),
+            known: ids,
+        })
     }
-    Ok(airings.into_values().collect())
+
+    fn product_of(&self, entry: usize) -> u64 {
+        self.resolution.listings.get(entry).map_or(0, |resolved| resolved.product.0)
+    }
+
+    /// The product that `id` is after the day.
+    fn root(&self, id: u64) -> u64 {
+        let mut id = self.merged.root(id);
+        while let Some(&into) = self.into.get(&id) {
+            id = into;
+        }
+        id
+    }
+
+    /// What was known of each listing, under the product that it is now.
+    fn rows_before(&self) -> BTreeMap<RowKey, ListingRow> {
+        let mut rows: BTreeMap<RowKey, ListingRow> = BTreeMap::new();
+        for ((product, shop, code), row) in &self.sought.listings {
+            let product = self.root(*product);
+            let key = (product, shop.clone(), code.clone());
+            let whole = rows.remove(&key).map_or_else(|| row.clone(), |known| known.with(row));
+            rows.insert(key, ListingRow { product, ..whole });
+        }
+        rows
+    }
+
+    /// What is known after the day, and which of it the day speaks of.
+    fn rows(&self, before: &BTreeMap<RowKey, ListingRow>) -> (BTreeMap<RowKey, ListingRow>, BTreeSet<RowKey>) {
+        let mut rows: BTreeMap<RowKey, ListingRow> = BTreeMap::new();
+        for (index, entry) in self.catalogue.entries.iter().enumerate() {
+            let (product, listing) = (self.product_of(index), &entry.listing);
+            let key = (product, listing.shop.clone(), listing.listing_id.clone());
+            let said = ListingRow::new(product, listing);
+            let known = rows.remove(&key).or_else(|| before.get(&key).cloned());
+            rows.insert(key, known.map_or_else(|| said.clone(), |known| known.with(&said)));
+        }
+        let touched = rows.keys().cloned().collect();
+        (rows, touched)
+    }
+
+    /// The keys to be stored that are not.
+    fn postings(&self) -> Vec<Posting> {
+        let mut postings: BTreeSet<Posting> = BTreeSet::new();
+        for (index, keys) in self.placed_keys.iter().enumerate() {
+            let mark = upper(self.product_of(index));
+            postings.extend(keys.iter().map(|&key| Posting { key, mark }));
+        }
+        let stored = |posting: &Posting| {
+            let same = |&mark: &u32| {
+                mark == posting.mark || self.merged.all_marks(&[mark]).binary_search(&posting.mark).is_ok()
+            };
+            self.candidates.postings.of(posting.key).iter().any(same)
+        };
+        postings.into_iter().filter(|posting| !stored(posting)).collect()
+    }
+
+    /// The airings of the day that have begun and that the ledger does not have.
+    fn airings(
+        &self,
+        ledger: &Ledger,
+        before: &BTreeMap<RowKey, ListingRow>,
+        rows: &BTreeMap<RowKey, ListingRow>,
+        now: UnixMillis,
+    ) -> Result<Vec<AiringRow>, Error> {
+        let known = rows.keys().filter(|key| before.contains_key(*key)).map(|(product, _, _)| upper(*product));
+        // A product that this day merges into another still stands under its own id.
+        let mut marks: Vec<u32> = known.chain(self.into.keys().map(|&id| upper(id))).collect();
+        marks.sort_unstable();
+        marks.dedup();
+        let known: BTreeSet<(u64, u32, UnixMillis, String)> = ledger
+            .airings(&marks, &self.merged)?
+            .into_iter()
+            .map(|row| (self.root(row.product), row.listing, row.starts_at, row.channel))
+            .collect();
+        let mut airings: BTreeMap<(u64, u32, UnixMillis, String), AiringRow> = BTreeMap::new();
+        for airing in self.catalogue.airings.iter().filter(|airing| airing.starts_at <= now) {
+            let Some(entry) = self.catalogue.entries.get(airing.entry) else { continue };
+            let (product, listing) = (self.product_of(airing.entry), &entry.listing);
+            let mark = listing_mark(&listing.shop, &listing.listing_id);
+            let key = (product, mark, airing.starts_at, airing.channel.clone());
+            if known.contains(&key) {
+                continue;
+            }
+            let row = rows.get(&(product, listing.shop.clone(), listing.listing_id.clone()));
+            let title = listing.titles.get(airing.title);
+            let place = row.and_then(|row| row.titles.iter().position(|known| Some(known) == title));
+            let row = AiringRow {
+                product,
+                listing: mark,
+                starts_at: airing.starts_at,
+                channel: airing.channel.clone(),
+                ends_at: airing.ends_at,
+                title: place.and_then(|place| u16::try_from(place).ok()).unwrap_or(0),
+            };
+            airings.entry(key).or_insert(row);
+        }
+        Ok(airings.into_values().collect())
+    }
+
+    fn report(&self, ledger: &Ledger) -> Report {
+        let known_now: BTreeSet<u64> = self.known.iter().map(|&id| self.root(id)).collect();
+        let products: BTreeSet<u64> = (0..self.catalogue.entries.len()).map(|entry| self.product_of(entry)).collect();
+        Report {
+            version: ledger.head.version,
+            listings: self.catalogue.entries.len(),
+            new_listings: self.new_listings,
+            products: products.len(),
+            new_products: products.difference(&known_now).count(),
+            merges: self.into.keys().filter(|id| self.known.contains(id)).count(),
+            keys: self.keys,
+            pairs: self.candidates.pairs,
+            fetched_products: self.known.len(),
+            ..Report::default()
+        }
+    }
 }
 
 /// The rows of a run, each table's in the order of its keys.
