@@ -23,6 +23,8 @@ SNAPSHOT ?=
 ENV ?=
 
 # Sizes of the ledgers of `make bench-ledger`. A hundred million products take 17 GB, and 12 GB more while they are made.
+
+# Sizes of the ledgers of `make bench-ledger`: 160 MB on the disk for each million products, and nearly as much again while they are made.
 PRODUCTS ?= 1e5,1e6
 # The largest Worker that passes `make size`: bytes of the .wasm after gzip -9.
 WASM_GZIP_BUDGET ?= 200000

@@ -54,7 +54,7 @@ struct Run<'a> {
 pub(super) fn place(
     day: &mut Day<'_>,
     frequencies: &Frequencies,
-    known: Vec<Known>,
+    known: &[Known],
     sketches: Vec<Vec<Vec<Sketch>>>,
     near: &[Vec<usize>],
 ) -> (Resolution, Vec<Vec<usize>>) {
@@ -77,7 +77,7 @@ pub(super) fn place(
         near,
     };
     let mut gathered = Gathered::with_titles(run.titles.len());
-    run.begin_with(&known, sketches);
+    run.begin_with(known, sketches);
     let mut by_code: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
     let mut earlier: Vec<usize> = (new..run.listings.len()).collect();
     earlier.sort_by(|&a, &b| match (run.listings.get(a), run.listings.get(b)) {

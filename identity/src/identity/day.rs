@@ -217,7 +217,7 @@ impl<'a> Day<'a> {
         });
         let title_keys = std::mem::take(&mut self.title_keys);
         let frequencies = std::mem::take(&mut self.frequencies);
-        let (resolution, standing) = cluster::place(&mut self, &frequencies, known, sketches, &near);
+        let (resolution, standing) = cluster::place(&mut self, &frequencies, &known, sketches, &near);
         let mut keys: Vec<Vec<Key>> = vec![Vec::new(); self.listings.len()];
         for (listing, titles) in standing.into_iter().enumerate() {
             let Some(keys) = keys.get_mut(listing) else { continue };

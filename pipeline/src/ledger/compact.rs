@@ -281,7 +281,7 @@ impl Ledger {
             *last = Some(row.key());
             if R::is_kept(repeat) { parts.push(row) } else { Ok(()) }
         };
-        let mut last = None;
+        let mut last_key = None;
         loop {
             // A handful of streams: looking at each is as quick as a heap. Of equal rows the earliest run's comes first.
             let mut least: Option<usize> = None;
@@ -302,14 +302,14 @@ impl Ledger {
             pending = Some(match pending.take() {
                 Some(known) if known.order(&row).is_eq() => known.with_later(&row),
                 Some(known) => {
-                    push(known, &mut parts, &mut last)?;
+                    push(known, &mut parts, &mut last_key)?;
                     row
                 }
                 None => row,
             });
         }
         if let Some(known) = pending {
-            push(known, &mut parts, &mut last)?;
+            push(known, &mut parts, &mut last_key)?;
         }
         parts.close()
     }

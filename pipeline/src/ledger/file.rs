@@ -106,7 +106,7 @@ pub struct Writer {
     table: Table,
     file: String,
     path: PathBuf,
-    writer: ArrowWriter<io::BufWriter<Hashing>>,
+    rows_out: ArrowWriter<io::BufWriter<Hashing>>,
     rows: u64,
     first: u64,
     last: u64,
@@ -122,9 +122,9 @@ impl Writer {
         let failed = |source| Error::Write { path: path.clone(), source };
         let opened = File::create(&path).map_err(failed)?;
         let hashing = io::BufWriter::with_capacity(1 << 20, Hashing { file: opened, hash: Xxh3::new(), bytes: 0 });
-        let writer = ArrowWriter::try_new(hashing, schema, Some(properties(table)));
-        let writer = writer.map_err(|source| failed(source.into()))?;
-        Ok(Self { table, file, path, writer, rows: 0, first: 0, last: 0 })
+        let rows_out = ArrowWriter::try_new(hashing, schema, Some(properties(table)));
+        let rows_out = rows_out.map_err(|source| failed(source.into()))?;
+        Ok(Self { table, file, path, rows_out, rows: 0, first: 0, last: 0 })
     }
 
     /// Appends rows with keys from `first` to `last`.
@@ -137,7 +137,7 @@ impl Writer {
         }
         self.last = last;
         self.rows += u64::try_from(batch.num_rows()).unwrap_or(0);
-        self.writer.write(batch).map_err(|source| Error::Write { path: self.path.clone(), source: source.into() })
+        self.rows_out.write(batch).map_err(|source| Error::Write { path: self.path.clone(), source: source.into() })
     }
 
     /// Rows so far.
@@ -151,7 +151,7 @@ impl Writer {
     /// [`Error::Write`].
     pub fn close(self) -> Result<Entry, Error> {
         let failed = |source| Error::Write { path: self.path.clone(), source };
-        let buffered = self.writer.into_inner().map_err(|source| failed(source.into()))?;
+        let buffered = self.rows_out.into_inner().map_err(|source| failed(source.into()))?;
         let hashing = buffered.into_inner().map_err(|error| failed(error.into_error()))?;
         hashing.file.sync_all().map_err(failed)?;
         Ok(Entry {
@@ -431,12 +431,11 @@ impl<'a, R: Row> Parts<'a, R> {
         let (Some(first), Some(last)) = (self.rows.first().map(Row::key), self.rows.last().map(Row::key)) else {
             return Ok(());
         };
-        let mut writer = match self.writer.take() {
-            Some(writer) => writer,
-            None => {
-                let part = u64::try_from(self.entries.len()).unwrap_or(u64::MAX);
-                Writer::create(self.folder, R::TABLE, name(R::TABLE, self.sequence, part), R::schema())?
-            }
+        let mut writer = if let Some(writer) = self.writer.take() {
+            writer
+        } else {
+            let part = u64::try_from(self.entries.len()).unwrap_or(u64::MAX);
+            Writer::create(self.folder, R::TABLE, name(R::TABLE, self.sequence, part), R::schema())?
         };
         let batch = R::batch(&self.rows);
         let path = || self.folder.join(name(R::TABLE, self.sequence, 0));

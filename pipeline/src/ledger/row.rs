@@ -268,8 +268,8 @@ impl Row for ListingRow {
             }
             titles.append(true);
         }
-        let text = |of: fn(&Self) -> Option<&str>| Arc::new(StringArray::from_iter(rows.iter().map(of))) as ArrayRef;
-        let number = |of: fn(&Self) -> Option<u32>| Arc::new(UInt32Array::from_iter(rows.iter().map(of))) as ArrayRef;
+        let text = |of: fn(&Self) -> Option<&str>| Arc::new(rows.iter().map(of).collect::<StringArray>()) as ArrayRef;
+        let number = |of: fn(&Self) -> Option<u32>| Arc::new(rows.iter().map(of).collect::<UInt32Array>()) as ArrayRef;
         let time = |of: fn(&Self) -> i64| Arc::new(Int64Array::from_iter_values(rows.iter().map(of))) as ArrayRef;
         let columns = vec![
             Arc::new(UInt64Array::from_iter_values(rows.iter().map(|row| row.product))) as ArrayRef,
