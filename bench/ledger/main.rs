@@ -127,7 +127,8 @@ fn read_keys(path: &Path) -> Result<Vec<Vec<u64>>, Box<dyn Error>> {
 /// Writes `title mark sum` lines, by which the engines' answers are compared.
 fn write_answer(path: &Path, mut rows: Vec<(u32, u32, u64)>) -> Result<usize, Box<dyn Error>> {
     rows.sort_unstable();
-    let text: String = rows.iter().map(|(title, mark, sum)| format!("{title}\t{mark}\t{sum}\n")).collect();
+    let lines: Vec<String> = rows.iter().map(|(title, mark, sum)| format!("{title}\t{mark}\t{sum}\n")).collect();
+    let text = lines.concat();
     fs::write(path, text)?;
     Ok(rows.len())
 }

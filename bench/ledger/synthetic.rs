@@ -6,7 +6,7 @@ use sinsang_pipeline::identity::{Listing, Policy};
 use sinsang_pipeline::listing::{Features, Lexicon};
 
 /// The day that is resolved.
-pub const NOW: UnixMillis = UnixMillis(1_795_305_600_000);
+pub(crate) const NOW: UnixMillis = UnixMillis(1_795_305_600_000);
 
 const SHOPS: [&str; 12] = [
     "GS샵",
@@ -74,16 +74,16 @@ const TRIMS: [&str; 8] = ["[방송에서만] ", "[최초가] ", "★", "(무이�
 const SIZES: [&str; 8] = [" 10인용", " 6인용", " 28cm", " 2종 세트", " 3박스", "", "", ""];
 
 /// A generator of numbers that follow from a seed (SplitMix64, Steele, Lea and Flood 2014).
-pub struct Draw(u64);
+pub(crate) struct Draw(u64);
 
 impl Draw {
-    pub fn new(seed: u64, number: u64) -> Self {
+    pub(crate) fn new(seed: u64, number: u64) -> Self {
         let mut draw = Self(seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         draw.next();
         draw
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -91,7 +91,7 @@ impl Draw {
         z ^ (z >> 31)
     }
 
-    pub fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end.max(1)
     }
 
@@ -112,9 +112,9 @@ impl Draw {
 }
 
 /// A word of the vocabulary: one or two syllables to begin with, so that no two words are alike, read by the real reader once.
-pub struct Word {
-    pub text: String,
-    pub read: Features,
+pub(crate) struct Word {
+    pub(crate) text: String,
+    pub(crate) read: Features,
 }
 
 fn spell(number: u64, least: usize) -> String {
@@ -130,26 +130,26 @@ fn spell(number: u64, least: usize) -> String {
 }
 
 /// The parts of a product's name.
-pub struct Name {
-    pub brand: Option<usize>,
-    pub lines: Vec<usize>,
-    pub kind: usize,
-    pub model: Option<String>,
+pub(crate) struct Name {
+    pub(crate) brand: Option<usize>,
+    pub(crate) lines: Vec<usize>,
+    pub(crate) kind: usize,
+    pub(crate) model: Option<String>,
     trim: usize,
     size: usize,
 }
 
 /// A market of so many products, each with one listing.
-pub struct World {
-    pub products: u64,
-    pub brands: Vec<Word>,
-    pub lines: Vec<Word>,
-    pub kinds: Vec<Word>,
+pub(crate) struct World {
+    pub(crate) products: u64,
+    pub(crate) brands: Vec<Word>,
+    pub(crate) lines: Vec<Word>,
+    pub(crate) kinds: Vec<Word>,
 }
 
 impl World {
     /// The vocabulary grows with the market: a line name for every hundred products, a brand for every thousand.
-    pub fn new(products: u64) -> Self {
+    pub(crate) fn new(products: u64) -> Self {
         let policy = Policy::default();
         let lexicon = Lexicon::new(&policy.words);
         let word = |text: String| Word { read: Features::read(&text, None, None, &lexicon), text };
@@ -162,7 +162,7 @@ impl World {
         }
     }
 
-    pub fn name(&self, number: u64) -> Name {
+    pub(crate) fn name(&self, number: u64) -> Name {
         let mut draw = Draw::new(1, number);
         let place = |number: u64| usize::try_from(number).unwrap_or(0);
         let length = |words: &[Word]| u64::try_from(words.len()).unwrap_or(1);
@@ -193,7 +193,7 @@ impl World {
             .collect()
     }
 
-    pub fn title(&self, name: &Name) -> String {
+    pub(crate) fn title(&self, name: &Name) -> String {
         let mut title = TRIMS[name.trim].to_owned();
         for (index, word) in self.words(name).iter().enumerate() {
             if index > 0 {
@@ -210,14 +210,14 @@ impl World {
     }
 
     /// The features of a name's title, put together of what was read once; `model` has those of its model.
-    pub fn features(&self, name: &Name, model: Option<&Features>) -> Features {
+    pub(crate) fn features(&self, name: &Name, model: Option<&Features>) -> Features {
         let mut parts: Vec<&Features> = self.words(name).iter().map(|word| &word.read).collect();
         parts.extend(model);
         Features::join(&parts)
     }
 
     /// A product's listing.
-    pub fn listing(&self, number: u64) -> Listing {
+    pub(crate) fn listing(&self, number: u64) -> Listing {
         let name = self.name(number);
         let mut draw = Draw::new(2, number);
         let shop = SHOPS[usize::try_from(draw.below(12)).unwrap_or(0)];
@@ -240,7 +240,7 @@ impl World {
     }
 
     /// A day: a quarter are known codes, half are known products under another shop's new code and in other words, a quarter are new.
-    pub fn day(&self, listings: u64) -> Vec<Listing> {
+    pub(crate) fn day(&self, listings: u64) -> Vec<Listing> {
         (0..listings)
             .map(|number| {
                 let mut draw = Draw::new(3, number);

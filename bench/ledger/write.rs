@@ -26,7 +26,7 @@ const SAMPLE: u64 = 1_000_000;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-pub fn generate(products: u64, folder: &Path) -> Result<Value, Box<dyn Error>> {
+pub(crate) fn generate(products: u64, folder: &Path) -> Result<Value, Box<dyn Error>> {
     make(products, folder).map_err(|error| -> Box<dyn Error> { error })
 }
 
@@ -180,9 +180,12 @@ fn agreement(world: &World) -> f64 {
     f64::from(equal) / f64::from(sample)
 }
 
+/// A file of keys, and where it is.
+type Bucket = (PathBuf, Mutex<BufWriter<File>>);
+
 /// Blocking keys on their way into order: by their highest bits, in files of their own.
 struct Buckets {
-    files: Vec<(PathBuf, Mutex<BufWriter<File>>)>,
+    files: Vec<Bucket>,
     shift: u32,
 }
 
@@ -199,7 +202,7 @@ impl Buckets {
         Ok(Self { files, shift: 64 - bits })
     }
 
-    fn put(&self, sorted: &mut Vec<Vec<u8>>) -> Outcome<()> {
+    fn put(&self, sorted: &mut [Vec<u8>]) -> Outcome<()> {
         for (bytes, (_, file)) in sorted.iter_mut().zip(&self.files) {
             if !bytes.is_empty() {
                 file.lock().map_err(|_| "a thread died")?.write_all(bytes)?;
@@ -210,7 +213,7 @@ impl Buckets {
     }
 
     fn write(self, folder: &Path) -> Outcome<Vec<Entry>> {
-        let numbered: Vec<(u64, (PathBuf, Mutex<BufWriter<File>>))> = (0..).zip(self.files).collect();
+        let numbered: Vec<(u64, Bucket)> = (0..).zip(self.files).collect();
         let entries: Vec<Vec<Entry>> = numbered
             .into_par_iter()
             .map(|(part, (path, file))| {

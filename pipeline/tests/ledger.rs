@@ -257,7 +257,7 @@ fn compaction_changes_no_answer_even_where_it_dies() {
         assert!(report.runs_before >= 2 && report.rows_after < report.rows_before, "{report}");
         drop(ledger);
         whole(compacted.path());
-        assert_eq!(check(compacted.path()).unwrap().orphans, [String::new(); 0]);
+        assert!(check(compacted.path()).unwrap().orphans.is_empty());
         let (resolution, report) = take(compacted.path(), &next);
         assert_eq!(resolution, expected.0);
         assert_eq!(
