@@ -21,6 +21,11 @@ REQUESTS ?= 20000
 # A snapshot folder to bundle in place of that of DATA, and the environment of wrangler.toml to deploy.
 SNAPSHOT ?=
 ENV ?=
+
+# Sizes of the ledgers of `make bench-ledger`. A hundred million products take 17 GB, and 12 GB more while they are made.
+
+# Sizes of the ledgers of `make bench-ledger`: 160 MB on the disk for each million products, and nearly as much again while they are made.
+PRODUCTS ?= 1e5,1e6
 # The largest Worker that passes `make size`: bytes of the .wasm after gzip -9.
 WASM_GZIP_BUDGET ?= 200000
 
@@ -28,6 +33,8 @@ WASM_GZIP_BUDGET ?= 200000
 SINSANG_CACHE ?= $(CURDIR)/.cache
 CARGO_TARGET_DIR ?= $(SINSANG_CACHE)/target
 TOOLS := $(SINSANG_CACHE)/tools/bin
+BENCH_VENV := $(SINSANG_CACHE)/bench-ledger/venv
+BENCH_WORK ?= $(SINSANG_CACHE)/bench-ledger
 export SINSANG_CACHE CARGO_TARGET_DIR PORT DATA RETAIL_FILE ONLY WASM_GZIP_BUDGET
 
 # worker-build takes these instead of downloading its own.
@@ -173,6 +180,16 @@ bench-parts: worker bench/peers/empty/build/index.js
 	@node --test --test-reporter=dot bench/edge/*.test.mjs
 	$(call say,'building the load client and the core at full release settings (about 2 minutes the first time)')
 	$(CARGO) build --release -p sinsang-bench
+
+.PHONY: bench-ledger
+bench-ledger: prerequisites ## the ledger and DuckDB on days of two sizes: make bench-ledger [PRODUCTS=1e6,1e7,1e8]
+	$(call say,'building for speed (DataFusion takes about an hour of CPU the first time)')
+	$(CARGO) build --profile fast -p sinsang-pipeline --bin sinsang --example ledger
+	@test -x '$(BENCH_VENV)/bin/python' || python3 -m venv '$(BENCH_VENV)'
+	@'$(BENCH_VENV)/bin/pip' install --quiet --requirement bench/ledger/requirements.txt
+	'$(BENCH_VENV)/bin/python' bench/ledger/run.py --products '$(PRODUCTS)' --sql --work '$(BENCH_WORK)' --output '$(BENCH_WORK)/ledger' \
+		--binary "$$CARGO_TARGET_DIR/fast/examples/ledger" --sinsang "$$CARGO_TARGET_DIR/fast/sinsang"
+	@echo 'results: $(BENCH_WORK)/ledger.json and ledger.svg; the ledgers stay there until they are deleted'
 
 ##@ Parts
 .PHONY: worker page tools node_modules prerequisites apt-packages port fmt clean

@@ -3,11 +3,13 @@
 mod align;
 mod block;
 mod cluster;
+mod day;
 mod policy;
 mod reuse;
 mod score;
 mod sketch;
 mod spelling;
+mod statistic;
 mod value;
 
 use std::fmt;
@@ -17,10 +19,13 @@ use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use sinsang::time::UnixMillis;
 
+pub use block::{Key, MAX_SHARED, Postings, code_key, worth};
+pub use day::{Day, Known, Placed, mark, stored_keys};
 pub use policy::{Penalties, Policy, PolicyError, Weights};
 pub use reuse::title_groups;
 pub use score::{Offer, Part, Sameness, Score, same};
 pub use sketch::{Rarity, Sketch};
+pub use statistic::{Counts, Statistics};
 
 use crate::listing::{Features, Lexicon};
 
@@ -172,14 +177,38 @@ pub struct Resolution {
     pub listings: Vec<Resolved>,
     /// Products that a later listing showed to be one.
     pub merges: Vec<Merge>,
-    /// How many products there are.
+    /// How many products they are.
     pub products: usize,
+    /// Listings of products that were known before: what an index behind those of the given listings means.
+    #[serde(skip)]
+    pub known: Vec<Listing>,
 }
 
-/// Resolves listings into products. The answer does not depend on the order of `listings`.
+impl Resolution {
+    /// The listing that an index in this resolution of `listings` means.
+    pub fn listing<'a>(&'a self, listings: &'a [Listing], index: usize) -> Option<&'a Listing> {
+        listings.get(index).or_else(|| self.known.get(index.checked_sub(listings.len())?))
+    }
+}
+
+/// Resolves listings into products, where none are known. The answer does not depend on the order of `listings`.
 ///
 /// Each listing, from the earliest on, joins the product it is most like or begins one, so a listing added later never
 /// changes which product an earlier one began.
 pub fn resolve(listings: &[Listing], policy: &Policy) -> Resolution {
-    cluster::resolve(listings, policy)
+    resolve_onto(Vec::new(), &Statistics::default(), listings, policy).resolution
+}
+
+/// Resolves listings into the products of `known`, or new ones, all words being as common as `statistics` say.
+///
+/// For what fits in memory; a ledger does the same by the steps of [`Day`] and reads only what they ask for.
+pub fn resolve_onto(known: Vec<Known>, statistics: &Statistics, listings: &[Listing], policy: &Policy) -> Placed {
+    let mut day = Day::read(listings, policy, statistics);
+    let stored = known.iter().flat_map(|product| {
+        let flat = product.listings.iter().flat_map(|listing| day.keys_of(listing));
+        flat.map(|key| (key, mark(product.id))).collect::<Vec<_>>()
+    });
+    let postings = Postings::new(stored.collect());
+    day.search(&postings);
+    day.resolve(known)
 }

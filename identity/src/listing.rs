@@ -306,6 +306,24 @@ impl Features {
         prune::prune(items, brands, category)
     }
 
+    /// The features of a title that is put together of `parts`, with a space between them: what [`Features::read`] gives of it where no
+    /// part changes how another is read.
+    pub fn join(parts: &[&Self]) -> Self {
+        let mut joined = Self::default();
+        let mut start = 0;
+        for part in parts {
+            let moved = |span: Span| Span::new(span.start + start, span.end + start);
+            joined.tokens.extend(part.tokens.iter().map(|token| Token { span: moved(token.span), ..token.clone() }));
+            let attributes = part.attributes.iter();
+            joined.attributes.extend(attributes.map(|it| Attribute { span: moved(it.span), ..it.clone() }));
+            joined.domain = part.domain.or(joined.domain);
+            let ends = part.tokens.iter().map(|token| token.span.end);
+            start += ends.chain(part.attributes.iter().map(|it| it.span.end)).max().unwrap_or(0) + 1;
+        }
+        joined.key = prune::key(&joined);
+        joined
+    }
+
     /// Whether nothing of the title was kept.
     pub fn is_empty(&self) -> bool {
         self.tokens.is_empty() && self.attributes.iter().all(|attribute| attribute.measure != Measure::Model)

@@ -11,7 +11,7 @@ use crate::identity::Policy;
 use crate::import::retail;
 use crate::progress::Progress;
 use crate::reject::Limit;
-use crate::{audit, build, engine, generate, history};
+use crate::{audit, build, engine, generate, history, ledger};
 
 /// Sinsang's pipeline: broadcast schedules, history and events in, a published snapshot out.
 ///
@@ -93,6 +93,9 @@ pub(crate) enum Command {
     Evaluate(Evaluate),
     /// Re-read a snapshot with the edge's own reader and check all that can be checked.
     Verify(Verify),
+    /// Keep the history as a product ledger, so that a day's run resolves only what is new.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
 }
 
 #[derive(Debug, Args)]
@@ -366,6 +369,74 @@ pub(crate) struct Inspect {
 pub(crate) struct Verify {
     /// The folder of the snapshot.
     pub(crate) snapshot: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LedgerCommand {
+    /// Resolve a day's broadcasts against the ledger and append what is new. A table that comes twice changes nothing.
+    Update(LedgerUpdate),
+    /// Show the ledger's size, its runs and how far back each shop reaches.
+    Stats {
+        /// The folder of the ledger.
+        folder: PathBuf,
+    },
+    /// Put runs together, so that look-ups go through fewer files, and remove what a run left that died.
+    Compact {
+        /// The folder of the ledger.
+        folder: PathBuf,
+        /// All runs, not just the late ones: rewrites the whole ledger.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Re-read the whole ledger: checksums, order, and that each table has what the others name. Exit code 3 where something is wrong.
+    Check {
+        /// The folder of the ledger.
+        folder: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LedgerUpdate {
+    /// The folder of the tables; only broadcasts are read.
+    #[arg(long, value_name = "FOLDER")]
+    input: PathBuf,
+    /// The folder of the ledger; made where it is missing.
+    #[arg(long, value_name = "FOLDER")]
+    ledger: PathBuf,
+    /// Where rows that can't be used are written [default: LEDGER.rejects.ndjson].
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
+    /// The share of a table that may be set aside, from 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]
+    max_rejects: f64,
+    /// The time of the run, as RFC 3339 [default: the present]; broadcasts that have begun by then are recorded.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) now: Option<UnixMillis>,
+    /// Memory for the engine, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 1024)]
+    memory: usize,
+}
+
+impl LedgerUpdate {
+    pub(crate) fn options(&self, progress: Progress) -> ledger::Options {
+        let beside = || {
+            let mut name = self.ledger.file_name().unwrap_or_default().to_owned();
+            name.push(".rejects.ndjson");
+            self.ledger.with_file_name(name)
+        };
+        let memory_bytes = self.memory.saturating_mul(1 << 20);
+        ledger::Options {
+            ledger: self.ledger.clone(),
+            history: history::Options {
+                input: self.input.clone(),
+                rejects: Some(self.rejects.clone().unwrap_or_else(beside)),
+                limit: Limit { max_share: self.max_rejects },
+                policy: Policy::default(),
+                engine: engine::Options { memory_bytes, ..engine::Options::default() },
+                progress,
+            },
+        }
+    }
 }
 
 fn time(text: &str) -> Result<UnixMillis, String> {

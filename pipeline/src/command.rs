@@ -7,12 +7,13 @@ use std::process::ExitCode;
 use serde::Serialize;
 use sinsang::time::UnixMillis;
 
-use crate::arguments::{Arguments, Command, Evaluate, Format, Import, Reading};
+use crate::arguments::{Arguments, Command, Evaluate, Format, Import, LedgerCommand, Reading};
 use crate::build::beside;
 use crate::engine::Connect;
 use crate::history::History;
 use crate::identity::Policy;
 use crate::import::retail;
+use crate::ledger::{self, Extent, Ledger};
 use crate::progress::Progress;
 use crate::publish::LocalKv;
 use crate::rules::Rules;
@@ -104,6 +105,29 @@ fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
             let report = verify::verify(&Snapshot::at(&verify.snapshot))?;
             print(format, &report)?;
             Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_WHOLE) })
+        }
+        Command::Ledger(command) => of_ledger(command, arguments, clock),
+    }
+}
+
+fn of_ledger(command: &LedgerCommand, arguments: &Arguments, clock: fn() -> UnixMillis) -> Outcome {
+    let format = arguments.format;
+    match command {
+        LedgerCommand::Update(update) => {
+            let options = update.options(arguments.progress());
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            print(format, &runtime.block_on(ledger::update(&options, update.now.unwrap_or_else(clock)))?)
+        }
+        LedgerCommand::Stats { folder } => print(format, &Ledger::open(folder)?.stats()),
+        LedgerCommand::Compact { folder, all } => {
+            let extent = if *all { Extent::All } else { Extent::Late };
+            let now = clock();
+            print(format, &ledger::compact(&mut Ledger::lock(folder, now)?, extent, now, &|_| Ok(()))?)
+        }
+        LedgerCommand::Check { folder } => {
+            let report = ledger::check(folder)?;
+            print(format, &report)?;
+            Ok(if report.problem_count == 0 { ExitCode::SUCCESS } else { ExitCode::from(NOT_WHOLE) })
         }
     }
 }

@@ -126,27 +126,26 @@ impl History {
     }
 }
 
+/// The tables of the input, read: all that is known before anything is resolved.
+pub struct Tables {
+    /// The staged tables.
+    pub source: Source,
+    /// What became of the rows of `broadcasts`.
+    pub broadcasts: TableReport,
+    /// What the schedule was made of.
+    pub schedule: schedule::Report,
+    /// Listings and airings. A code that was used for several products is several entries.
+    pub catalogue: Catalogue,
+    /// Item codes that were used for several products over time.
+    pub split_codes: usize,
+}
+
 /// Reads the history of `options.input`. `now` is the time of the run: times more than a year after it are not believed.
 ///
 /// # Errors
 /// An [`Error`] that names the file and the place in it, where that is what is wrong.
 pub async fn read(options: &Options, now: UnixMillis) -> Result<History, Error> {
-    let source_options = source::Options {
-        work_dir: options.engine.work_dir(),
-        rejects: options.rejects.clone(),
-        limit: options.limit,
-        progress: options.progress,
-    };
-    let mut source = Source::new(engine::connect(&options.engine).await?, source_options)?;
-    let path = find_broadcasts(&options.input)?;
-    let broadcasts = source.open_broadcasts(&path, now).await?;
-
-    let steps = options.progress.start("the schedule", Unit::Items, 2);
-    let schedule = schedule::build(source.context(), source.work_dir()).await?;
-    steps.advance(1);
-    steps.say("products");
-    let mut catalogue = catalogue::read(source.context()).await?;
-    let split_codes = catalogue.split_reused_codes(&options.policy);
+    let Tables { source, broadcasts, schedule, catalogue, split_codes } = tables(options, now).await?;
     let listings: Vec<identity::Listing> = catalogue.entries.iter().map(|entry| entry.listing.clone()).collect();
     let resolution = identity::resolve(&listings, &options.policy);
     let ids: Vec<_> = resolution.listings.iter().map(|resolved| resolved.product).collect();
@@ -167,6 +166,30 @@ pub async fn read(options: &Options, now: UnixMillis) -> Result<History, Error> 
     }
     let policy = options.policy.clone();
     Ok(History { source, broadcasts, schedule, catalogue, split_codes, resolution, products, reach, policy, places })
+}
+
+/// As [`read`], up to where listings are resolved.
+///
+/// # Errors
+/// As [`read`].
+pub async fn tables(options: &Options, now: UnixMillis) -> Result<Tables, Error> {
+    let source_options = source::Options {
+        work_dir: options.engine.work_dir(),
+        rejects: options.rejects.clone(),
+        limit: options.limit,
+        progress: options.progress,
+    };
+    let mut source = Source::new(engine::connect(&options.engine).await?, source_options)?;
+    let path = find_broadcasts(&options.input)?;
+    let broadcasts = source.open_broadcasts(&path, now).await?;
+
+    let steps = options.progress.start("the schedule", Unit::Items, 2);
+    let schedule = schedule::build(source.context(), source.work_dir()).await?;
+    steps.advance(1);
+    steps.say("products");
+    let mut catalogue = catalogue::read(source.context()).await?;
+    let split_codes = catalogue.split_reused_codes(&options.policy);
+    Ok(Tables { source, broadcasts, schedule, catalogue, split_codes })
 }
 
 fn find_broadcasts(input: &Path) -> Result<PathBuf, Error> {

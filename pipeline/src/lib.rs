@@ -12,6 +12,7 @@ pub mod generate;
 pub mod history;
 pub mod import;
 pub mod inspect;
+pub mod ledger;
 pub mod product;
 pub mod progress;
 pub mod publish;

@@ -1,67 +1,117 @@
 //! Blocking: which earlier titles are worth comparing with a title, found by the rare stretches, codes and pictures they share.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::listing::{Class, Measure};
 
-use super::sketch::Sketch;
+use super::sketch::{Sketch, Unit};
 
-/// Keys of one title that are kept: its rarest.
+/// Keys of one title that are kept while listings are resolved together: its rarest.
 const MAX_KEYS: usize = 12;
+/// Keys of one title that a ledger keeps, so that later titles find it: its rarest. Later titles ask for all of theirs.
+const MAX_STORED: usize = 8;
+/// Of the stored keys, those that no other title had yet: they may be the best, or a slip of the pen.
+const MAX_UNSEEN: usize = 5;
 /// A key that more titles than this have finds nothing in particular and is left out.
-const MAX_SHARED: u32 = 400;
+pub const MAX_SHARED: u32 = 400;
 /// Syllables of a stretch.
 const STRETCH: usize = 3;
 /// Candidates compared for one title.
 pub(crate) const MAX_CANDIDATES: usize = 16;
 
-/// A key: a hash of what is shared. Two different things with one hash cost a comparison, not an error.
-pub(crate) type Key = u64;
+/// A key: a hash of what is shared, its kind in the lowest three bits. Two different things with one hash cost a comparison, not an error.
+///
+/// Keys are kept in ledgers, so how they are made never changes without a new version of the ledger's format.
+pub type Key = u64;
 
-fn key(kind: u8, parts: &[&str]) -> Key {
-    let mut hasher = DefaultHasher::new();
-    kind.hash(&mut hasher);
-    for part in parts {
-        part.hash(&mut hasher);
-    }
-    hasher.finish()
+/// What a key is made of; the lowest three bits of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// All words of a title.
+    Title = 0,
+    /// A model or a short code.
+    Model = 1,
+    /// A picture's address.
+    Image = 2,
+    /// Three syllables.
+    Stretch = 3,
+    /// One word.
+    Word = 4,
+    /// Two words.
+    Pair = 5,
+    /// A shop's item code.
+    Code = 6,
+    /// A word as it is counted; no key of a title.
+    Counted = 7,
 }
 
-/// All keys of a title, each once, in order of their hash.
+const KIND_BITS: u64 = 7;
+
+fn key(kind: Kind, parts: &[&str]) -> Key {
+    let mut bytes = [0_u8; 96];
+    let length = parts.iter().map(|part| part.len() + 1).sum::<usize>();
+    let hash = if length <= bytes.len() {
+        let mut at = 0;
+        for part in parts {
+            if let Some(place) = bytes.get_mut(at..at + part.len()) {
+                place.copy_from_slice(part.as_bytes());
+            }
+            at += part.len() + 1;
+        }
+        xxh3_64(bytes.get(..length).unwrap_or_default())
+    } else {
+        let mut joined = Vec::with_capacity(length);
+        for part in parts {
+            joined.extend_from_slice(part.as_bytes());
+            joined.push(0);
+        }
+        xxh3_64(&joined)
+    };
+    hash & !KIND_BITS | u64::from(kind as u8)
+}
+
+/// The key that listings of one shop and code share.
+pub fn code_key(shop: &str, listing_id: &str) -> Key {
+    key(Kind::Code, &[shop, listing_id])
+}
+
+/// What a word is counted under.
+pub(crate) fn word_key(word: &str) -> Key {
+    key(Kind::Counted, &[word])
+}
+
+/// All keys of a title, each once, in ascending order.
 pub(crate) fn keys(sketch: &Sketch, image: Option<&str>) -> Vec<Key> {
     let mut keys = Vec::new();
     if !sketch.key.is_empty() {
-        keys.push(key(0, &[&sketch.key]));
+        keys.push(key(Kind::Title, &[&sketch.key]));
     }
     for measure in [Measure::Model, Measure::ShortCode] {
         for value in sketch.values(measure) {
             let head: String = value.chars().take(7).collect();
-            keys.push(key(1, &[&head]));
+            keys.push(key(Kind::Model, &[&head]));
         }
     }
     if let Some(image) = image.filter(|image| !image.is_empty()) {
-        keys.push(key(2, &[image]));
+        keys.push(key(Kind::Image, &[image]));
     }
     let telling =
         |class: Class| !matches!(class, Class::Filler | Class::Colour | Class::Size | Class::Promo | Class::Pack);
-    let words: Vec<&super::sketch::Unit> =
-        sketch.units.iter().filter(|unit| !unit.addon && telling(unit.class)).collect();
-    let run: Vec<char> = words.iter().flat_map(|unit| unit.chars.iter().copied()).collect();
-    for stretch in run.windows(STRETCH) {
-        let stretch: String = stretch.iter().collect();
-        keys.push(key(3, &[&stretch]));
-    }
+    let words: Vec<&Unit> = sketch.units.iter().filter(|unit| !unit.addon && telling(unit.class)).collect();
+    stretches(&words, &mut keys);
     // The heaviest words two by two: for titles whose every stretch is common, or whose words stand in another order.
     let mut heavy = words;
     heavy.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.text.cmp(&b.text)));
     heavy.dedup_by(|a, b| a.text == b.text);
     heavy.truncate(6);
     for (index, first) in heavy.iter().enumerate() {
-        keys.push(key(4, &[&first.text]));
+        keys.push(key(Kind::Word, &[&first.text]));
         for second in heavy.iter().skip(index + 1) {
             let (low, high) = if first.text <= second.text { (first, second) } else { (second, first) };
-            keys.push(key(5, &[&low.text, &high.text]));
+            keys.push(key(Kind::Pair, &[&low.text, &high.text]));
         }
     }
     keys.sort_unstable();
@@ -69,8 +119,21 @@ pub(crate) fn keys(sketch: &Sketch, image: Option<&str>) -> Vec<Key> {
     keys
 }
 
+/// Every stretch of syllables of the words run together.
+fn stretches(words: &[&Unit], keys: &mut Vec<Key>) {
+    let run: String = words.iter().map(|unit| unit.text.as_str()).collect();
+    let starts: Vec<usize> = run.char_indices().map(|(start, _)| start).chain([run.len()]).collect();
+    for bounds in starts.windows(STRETCH + 1) {
+        if let [start, .., end] = bounds
+            && let Some(stretch) = run.get(*start..*end)
+        {
+            keys.push(key(Kind::Stretch, &[stretch]));
+        }
+    }
+}
+
 /// How many titles have each key.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Frequencies {
     counts: HashMap<Key, u32>,
 }
@@ -78,12 +141,26 @@ pub(crate) struct Frequencies {
 impl Frequencies {
     pub(crate) fn add(&mut self, keys: &[Key]) {
         for &key in keys {
-            *self.counts.entry(key).or_default() += 1;
+            self.note(key, 1);
         }
     }
 
-    fn of(&self, key: Key) -> u32 {
+    /// Adds what was counted elsewhere.
+    pub(crate) fn note(&mut self, key: Key, titles: u32) {
+        let count = self.counts.entry(key).or_default();
+        *count = count.saturating_add(titles);
+    }
+
+    pub(crate) fn of(&self, key: Key) -> u32 {
         self.counts.get(&key).copied().unwrap_or(1)
+    }
+
+    /// The keys that at least `least` titles have, in ascending order.
+    pub(crate) fn at_least(&self, least: u32) -> Vec<(Key, u32)> {
+        let mut common: Vec<(Key, u32)> =
+            self.counts.iter().filter(|(_, count)| **count >= least).map(|(&key, &count)| (key, count)).collect();
+        common.sort_unstable();
+        common
     }
 
     /// The rarest of `keys` that at least one other title has too.
@@ -97,6 +174,36 @@ impl Frequencies {
         ranked.truncate(MAX_KEYS);
         ranked.into_iter().map(|(_, key)| key).collect()
     }
+
+    /// The keys of a title that a ledger keeps.
+    pub(crate) fn stored(&self, keys: &[Key]) -> Vec<Key> {
+        stored(keys, |key| self.of(key))
+    }
+}
+
+/// The keys of a title that a ledger keeps, in ascending order: its rarest, whole titles, models, pictures and words before what is
+/// made of them. `titles` tells how many titles have a key.
+pub(crate) fn stored(keys: &[Key], titles: impl Fn(Key) -> u32) -> Vec<Key> {
+    let mut ranked: Vec<(u32, u64, Key)> = keys
+        .iter()
+        .map(|&key| (titles(key).max(1), key & KIND_BITS, key))
+        .filter(|&(count, _, _)| count <= MAX_SHARED)
+        .map(|(count, kind, key)| (count, if kind == u64::from(Kind::Stretch as u8) { KIND_BITS } else { kind }, key))
+        .collect();
+    ranked.sort_unstable();
+    let unseen = ranked.iter().filter(|(count, _, _)| *count == 1).count();
+    let seen = ranked.len() - unseen;
+    let keep_unseen = unseen.min(MAX_UNSEEN.max(MAX_STORED.saturating_sub(seen)));
+    let mut kept: Vec<Key> = ranked.iter().take(keep_unseen).map(|&(_, _, key)| key).collect();
+    kept.extend(ranked.iter().skip(unseen).take(MAX_STORED.saturating_sub(keep_unseen)).map(|&(_, _, key)| key));
+    kept.sort_unstable();
+    kept
+}
+
+/// What a shared key that `titles` have is worth, in thousandths of 1/(1+log2 count): a whole number, so that sums don't depend on
+/// their order.
+pub fn worth(titles: u32) -> u32 {
+    1_000 / (1 + u32::BITS - titles.leading_zeros())
 }
 
 /// Earlier titles by their keys.
@@ -117,13 +224,71 @@ impl Index {
         gathered.clear();
         for &key in keys {
             let Some(titles) = self.postings.get(&key) else { continue };
-            // Rarity in thousandths of 1/(1+log2 count), as a whole number so that sums don't depend on their order.
-            let worth = 1_000 / (1 + u32::BITS - frequencies.of(key).leading_zeros());
+            let worth = worth(frequencies.of(key));
             for &title in titles {
                 gathered.add(title, worth);
             }
         }
         gathered.best()
+    }
+}
+
+/// Which products of a ledger have a key stored: what it answers to the keys that [`super::Day::keys`] asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Postings {
+    keys: Vec<Key>,
+    starts: Vec<usize>,
+    marks: Vec<u32>,
+}
+
+impl Postings {
+    /// Of pairs of a key and the mark of a product, in any order and with repetitions.
+    pub fn new(mut found: Vec<(Key, u32)>) -> Self {
+        found.sort_unstable();
+        found.dedup();
+        let mut postings = Self { keys: Vec::new(), starts: Vec::new(), marks: Vec::with_capacity(found.len()) };
+        for (key, mark) in found {
+            if postings.keys.last() != Some(&key) {
+                postings.keys.push(key);
+                postings.starts.push(postings.marks.len());
+            }
+            postings.marks.push(mark);
+        }
+        postings
+    }
+
+    /// The products that have `key` stored, in ascending order of their marks.
+    pub fn of(&self, key: Key) -> &[u32] {
+        let Ok(at) = self.keys.binary_search(&key) else { return &[] };
+        let start = self.starts.get(at).copied().unwrap_or(0);
+        let end = self.starts.get(at + 1).copied().unwrap_or(self.marks.len());
+        self.marks.get(start..end).unwrap_or_default()
+    }
+
+    /// The products that share the most and the rarest of `keys`, at most 16, the best first, each with what the shared keys are
+    /// [`worth`]. `titles` tells how many titles have a key; one that more than [`MAX_SHARED`] have finds nothing.
+    pub fn candidates(&self, keys: &[Key], titles: impl Fn(Key) -> u32) -> Vec<(u32, u32)> {
+        let mut found: Vec<(u32, u32)> = Vec::new();
+        for &key in keys {
+            let titles = titles(key);
+            if titles <= MAX_SHARED {
+                found.extend(self.of(key).iter().map(|&mark| (mark, worth(titles))));
+            }
+        }
+        found.sort_unstable();
+        let mut ranked: Vec<(std::cmp::Reverse<u32>, u32)> = Vec::new();
+        for (mark, worth) in found {
+            match ranked.last_mut() {
+                Some((sum, last)) if *last == mark => sum.0 = sum.0.saturating_add(worth),
+                _ => ranked.push((std::cmp::Reverse(worth), mark)),
+            }
+        }
+        if ranked.len() > MAX_CANDIDATES {
+            ranked.select_nth_unstable(MAX_CANDIDATES);
+            ranked.truncate(MAX_CANDIDATES);
+        }
+        ranked.sort_unstable();
+        ranked.into_iter().map(|(sum, mark)| (mark, sum.0)).collect()
     }
 }
 
@@ -167,5 +332,45 @@ impl Gathered {
         }
         ranked.sort_unstable();
         ranked.into_iter().map(|(_, title)| title).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_in_ledgers_keep_their_values() {
+        assert_eq!(
+            code_key("GS샵", "1001"),
+            12_008_287_366_235_404_662,
+            "a changed key needs a new version of the ledger's format"
+        );
+        assert_ne!(key(Kind::Pair, &["ab", "c"]), key(Kind::Pair, &["a", "bc"]));
+        let long = "가".repeat(60);
+        assert_eq!(key(Kind::Title, &[&long]) & KIND_BITS, 0);
+        assert_ne!(key(Kind::Title, &[&long]), key(Kind::Title, &[&long[3..]]));
+    }
+
+    #[test]
+    fn a_title_is_stored_under_its_rarest_keys_of_which_some_are_known_to_others() {
+        let of = |kind: Kind, number: u64| number << 3 | u64::from(kind as u8);
+        let keys: Vec<Key> = (0..20).map(|number| of(Kind::Stretch, number)).chain([of(Kind::Word, 99)]).collect();
+        let count = |key: Key| match key >> 3 {
+            0..8 | 99 => 1,
+            8 => MAX_SHARED + 1,
+            number => u32::try_from(number).unwrap(),
+        };
+        let kept = stored(&keys, count);
+        let stretches = |numbers: &[u64]| numbers.iter().map(|&number| of(Kind::Stretch, number)).collect::<Vec<_>>();
+        assert_eq!(kept, [stretches(&[0, 1, 2, 3, 9, 10, 11]), vec![of(Kind::Word, 99)]].concat());
+        assert_eq!(stored(&keys[..8], count).len(), 8, "where nothing else is known of it");
+    }
+
+    #[test]
+    fn what_a_ledger_answers_comes_in_any_order_and_twice() {
+        let postings = Postings::new(vec![(9, 2), (8, 5), (9, 1), (9, 2)]);
+        assert_eq!((postings.of(9), postings.of(8), postings.of(7)), (&[1, 2][..], &[5][..], &[][..]));
+        assert_eq!(postings.candidates(&[8, 9], |_| 1), [(1, 500), (2, 500), (5, 500)]);
     }
 }

@@ -1,28 +1,30 @@
 //! From the earliest listing on, each joins the product it is most like or begins one; a join must suit the whole product.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::listing::{Brands, Features, Lexicon};
-
-use super::block::{Frequencies, Gathered, Index, Key, keys};
+use super::block::{Frequencies, Gathered, Index, Key};
+use super::day::{Day, Known};
 use super::reuse::parts;
 use super::score::{Sameness, Score, compare};
-use super::sketch::{Rarity, Sketch};
+use super::sketch::Sketch;
 use super::{Joined, Listing, Merge, Nearest, Policy, ProductId, Resolution, Resolved};
 
 /// Titles of a product that a newcomer is checked against: its first ones and its latest ones.
-const CHECKED_FIRST: usize = 6;
-const CHECKED_LAST: usize = 14;
+pub(super) const CHECKED_FIRST: usize = 6;
+pub(super) const CHECKED_LAST: usize = 14;
 
 /// One title of one listing.
-struct Title {
-    listing: usize,
-    sketch: Sketch,
-    keys: Vec<Key>,
+pub(super) struct Title {
+    pub(super) listing: usize,
+    pub(super) sketch: Sketch,
+    /// Its keys that other titles of the day have too.
+    pub(super) keys: Vec<Key>,
 }
 
 #[derive(Default)]
 struct Product {
+    /// Its id, where it was known before.
+    id: Option<ProductId>,
     /// The listing it began with.
     first: usize,
     /// Its titles that differ, in the order they came.
@@ -30,112 +32,100 @@ struct Product {
 }
 
 struct Run<'a> {
-    listings: &'a [Listing],
+    listings: Vec<&'a Listing>,
+    /// How many of them are to be placed; those after it belong to known products.
+    new: usize,
     policy: &'a Policy,
     titles: Vec<Title>,
     /// The titles of each listing.
     of_listing: Vec<std::ops::Range<usize>>,
     /// The product of each listing that was placed.
     product_of: Vec<Option<usize>>,
+    /// The known products, the eldest first, and then those that the day began.
     products: Vec<Product>,
     /// Where a product went that was merged into an older one.
     merged_into: Vec<usize>,
+    /// The known products that each new listing is compared with.
+    near: &'a [Vec<usize>],
 }
 
-/// See [`super::resolve`].
-pub(crate) fn resolve(listings: &[Listing], policy: &Policy) -> Resolution {
-    let mut order: Vec<usize> = (0..listings.len()).collect();
-    order.sort_by(|&a, &b| match (listings.get(a), listings.get(b)) {
+/// Places a day's listings onto `known`, the eldest first, whose titles are `sketches`. `near` has for each new listing the known
+/// products it is compared with. Beside the products comes what titles of each listing its product is to be found by.
+pub(super) fn place(
+    day: &mut Day<'_>,
+    frequencies: &Frequencies,
+    known: &[Known],
+    sketches: Vec<Vec<Vec<Sketch>>>,
+    near: &[Vec<usize>],
+) -> (Resolution, Vec<Vec<usize>>) {
+    let known_listings: Vec<Listing> = known.iter().flat_map(|product| product.listings.iter().cloned()).collect();
+    let new = day.listings.len();
+    let mut order: Vec<usize> = (0..new).collect();
+    order.sort_by(|&a, &b| match (day.listings.get(a), day.listings.get(b)) {
         (Some(a), Some(b)) => total_order(a, b),
         _ => std::cmp::Ordering::Equal,
     });
-    let mut run = prepare(listings, policy);
-    let mut frequencies = Frequencies::default();
-    for title in &run.titles {
-        frequencies.add(&title.keys);
-    }
-    for title in &mut run.titles {
-        title.keys = frequencies.rarest(&title.keys);
-    }
-    let mut index = Index::default();
+    let mut run = Run {
+        listings: day.listings.iter().chain(&known_listings).collect(),
+        new,
+        policy: day.policy,
+        titles: std::mem::take(&mut day.titles),
+        of_listing: std::mem::take(&mut day.of_listing),
+        product_of: vec![None; new + known_listings.len()],
+        products: Vec::new(),
+        merged_into: Vec::new(),
+        near,
+    };
     let mut gathered = Gathered::with_titles(run.titles.len());
+    run.begin_with(known, sketches);
     let mut by_code: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
-    let mut placed: Vec<Option<(Joined, Option<Nearest>)>> = vec![None; listings.len()];
-    for listing in order {
-        let Some(this) = listings.get(listing) else { continue };
-        let same_code = by_code.entry((this.shop.as_str(), this.listing_id.as_str())).or_default();
-        let (joined, nearest) = run.place(listing, same_code, &index, &frequencies, &mut gathered);
-        same_code.push(listing);
-        run.publish(listing, &mut index);
-        if let Some(place) = placed.get_mut(listing) {
-            *place = Some((joined, nearest));
+    let mut earlier: Vec<usize> = (new..run.listings.len()).collect();
+    earlier.sort_by(|&a, &b| match (run.listings.get(a), run.listings.get(b)) {
+        (Some(a), Some(b)) => total_order(a, b),
+        _ => std::cmp::Ordering::Equal,
+    });
+    for listing in earlier {
+        if let Some(this) = run.listings.get(listing) {
+            by_code.entry((this.shop.as_str(), this.listing_id.as_str())).or_default().push(listing);
         }
     }
-    run.finish(placed)
+    let mut index = Index::default();
+    let mut placed: Vec<Option<(Joined, Option<Nearest>)>> = vec![None; new];
+    let mut standing: Vec<Vec<usize>> = vec![Vec::new(); new];
+    for listing in order {
+        let Some(&this) = run.listings.get(listing) else { continue };
+        let same_code = by_code.entry((this.shop.as_str(), this.listing_id.as_str())).or_default();
+        let (joined, nearest) = run.place(listing, same_code, &index, frequencies, &mut gathered);
+        same_code.push(listing);
+        let stands = run.publish(listing, &mut index);
+        if let (Some(place), Some(standing)) = (placed.get_mut(listing), standing.get_mut(listing)) {
+            *place = Some((joined, nearest));
+            *standing = stands;
+        }
+    }
+    let mut resolution = run.finish(placed);
+    resolution.known = known_listings;
+    (resolution, standing)
 }
 
-fn total_order(a: &Listing, b: &Listing) -> std::cmp::Ordering {
-    let head = |listing: &Listing| (listing.first_at, listing.last_at);
-    (a.first_at, &a.shop, &a.listing_id)
-        .cmp(&(b.first_at, &b.shop, &b.listing_id))
-        .then_with(|| head(a).cmp(&head(b)))
+/// From the earliest first broadcast on; total over what can differ.
+pub(super) fn total_order(a: &Listing, b: &Listing) -> std::cmp::Ordering {
+    (a.first_at, &a.shop, &a.listing_id, a.last_at)
+        .cmp(&(b.first_at, &b.shop, &b.listing_id, b.last_at))
         .then_with(|| (&a.titles, &a.brand, &a.category).cmp(&(&b.titles, &b.brand, &b.category)))
         .then_with(|| {
             (a.price, &a.image, a.review_count, a.airings).cmp(&(b.price, &b.image, b.review_count, b.airings))
         })
 }
 
-/// Reads and weighs all titles, on as many threads as there are cores.
-fn prepare<'a>(listings: &'a [Listing], policy: &'a Policy) -> Run<'a> {
-    let named =
-        listings.iter().filter_map(|listing| Some((listing.brand.as_deref(), listing.titles.first()?.as_str())));
-    let lexicon = Lexicon::new(&policy.words).with_brands(Brands::learn(named, &policy.words));
-    let read = in_parallel(listings, |listing| listing.features(policy, &lexicon));
-    let rarity = Rarity::count(read.iter().map(Vec::as_slice));
-    let pairs: Vec<(&Listing, &Vec<Features>)> = listings.iter().zip(&read).collect();
-    let sketched = in_parallel(&pairs, |(listing, features)| {
-        features
-            .iter()
-            .map(|features| {
-                let sketch = Sketch::new(features, &rarity, policy);
-                let keys = if sketch.is_empty() { Vec::new() } else { keys(&sketch, listing.image.as_deref()) };
-                (sketch, keys)
-            })
-            .collect::<Vec<_>>()
-    });
-    let mut titles = Vec::with_capacity(listings.len());
-    let mut of_listing = Vec::with_capacity(listings.len());
-    for (listing, sketches) in sketched.into_iter().enumerate() {
-        let start = titles.len();
-        titles.extend(sketches.into_iter().map(|(sketch, keys)| Title { listing, sketch, keys }));
-        of_listing.push(start..titles.len());
-    }
-    Run {
-        listings,
-        policy,
-        titles,
-        of_listing,
-        product_of: vec![None; listings.len()],
-        products: Vec::new(),
-        merged_into: Vec::new(),
-    }
+/// Whether two titles name the same in the same words, so that one of them stands for both.
+pub(super) fn says_the_same(a: &Sketch, b: &Sketch) -> bool {
+    a.key == b.key && a.units.len() == b.units.len()
 }
 
-/// Maps a list in order, in even parts on the machine's cores.
-fn in_parallel<T: Sync, R: Send>(items: &[T], map: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(16);
-    let part = items.len().div_ceil(threads).max(256);
-    std::thread::scope(|scope| {
-        let workers: Vec<_> =
-            items.chunks(part).map(|part| scope.spawn(|| part.iter().map(&map).collect::<Vec<R>>())).collect();
-        workers
-            .into_iter()
-            .flat_map(|worker| match worker.join() {
-                Ok(part) => part,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
-            .collect()
-    })
+/// What words and attributes say of two titles, whether or not something decides against.
+pub(super) fn words_of(score: &Score) -> f64 {
+    score.parts.iter().map(|part| part.value).sum()
 }
 
 /// A product a listing may join, through one of its titles.
@@ -146,6 +136,22 @@ struct Candidate {
 }
 
 impl Run<'_> {
+    /// Takes in the known products, which no listing of the day changed yet.
+    fn begin_with(&mut self, known: &[Known], sketches: Vec<Vec<Vec<Sketch>>>) {
+        let mut listing = self.new;
+        for (number, (product, sketches)) in known.iter().zip(sketches).enumerate() {
+            self.products.push(Product { id: Some(product.id), first: listing, titles: Vec::new() });
+            self.merged_into.push(number);
+            for sketches in sketches {
+                let start = self.titles.len();
+                self.titles.extend(sketches.into_iter().map(|sketch| Title { listing, sketch, keys: Vec::new() }));
+                self.of_listing.push(start..self.titles.len());
+                self.join(listing, number);
+                listing += 1;
+            }
+        }
+    }
+
     fn root(&self, mut product: usize) -> usize {
         while let Some(&into) = self.merged_into.get(product) {
             if into == product {
@@ -188,7 +194,7 @@ impl Run<'_> {
         let mut fitting = fitting.into_iter();
         let Some(best) = fitting.next() else {
             let product = self.products.len();
-            self.products.push(Product { first: listing, titles: Vec::new() });
+            self.products.push(Product { id: None, first: listing, titles: Vec::new() });
             self.merged_into.push(product);
             self.join(listing, product);
             return (Joined::First, nearest);
@@ -212,8 +218,9 @@ impl Run<'_> {
         let mut nearest: Option<Nearest> = None;
         for title in self.range(listing) {
             let Some(keys) = self.titles.get(title).map(|title| &title.keys) else { continue };
-            for other in index.candidates(keys, frequencies, gathered) {
-                let Ok(other) = usize::try_from(other) else { continue };
+            let found = index.candidates(keys, frequencies, gathered);
+            let found = found.into_iter().filter_map(|other| usize::try_from(other).ok());
+            for other in found.chain(self.titles_near(listing)) {
                 let (Some(score), Some(with)) =
                     (self.compare(title, other), self.titles.get(other).map(|title| title.listing))
                 else {
@@ -224,8 +231,7 @@ impl Run<'_> {
                     continue;
                 };
                 if score.verdict == Sameness::Different {
-                    let words = |score: &Score| score.parts.iter().map(|part| part.value).sum::<f64>();
-                    if nearest.as_ref().is_none_or(|nearest| words(&score) > words(&nearest.score)) {
+                    if nearest.as_ref().is_none_or(|nearest| words_of(&score) > words_of(&nearest.score)) {
                         nearest = Some(Nearest { with, score });
                     }
                     continue;
@@ -239,6 +245,14 @@ impl Run<'_> {
         }
         fitting.sort_by(|a, b| b.score.total.total_cmp(&a.score.total).then(a.product.cmp(&b.product)));
         (fitting, nearest)
+    }
+
+    /// The titles that stand for the known products near a listing.
+    fn titles_near(&self, listing: usize) -> Vec<usize> {
+        let near = self.near.get(listing).map(Vec::as_slice).unwrap_or_default();
+        let mut products: Vec<usize> = near.iter().map(|&product| self.root(product)).collect();
+        products.dedup();
+        products.into_iter().flat_map(|product| self.checked(product)).collect()
     }
 
     /// Whether one code was given to two things: something decides against, and next to nothing is shared.
@@ -280,7 +294,7 @@ impl Run<'_> {
         }
         for title in self.range(listing) {
             let known = |other: &usize| match (self.titles.get(*other), self.titles.get(title)) {
-                (Some(a), Some(b)) => a.sketch.key == b.sketch.key && a.sketch.units.len() == b.sketch.units.len(),
+                (Some(a), Some(b)) => says_the_same(&a.sketch, &b.sketch),
                 _ => false,
             };
             let known = self.products.get(product).is_some_and(|product| product.titles.iter().any(known));
@@ -315,17 +329,19 @@ impl Run<'_> {
         }
     }
 
-    /// Lets later listings find this one's titles, where they say something that the product's other titles do not.
-    fn publish(&self, listing: usize, index: &mut Index) {
+    /// Lets later listings find this one's titles, where they say something that the product's other titles do not; which those are.
+    fn publish(&self, listing: usize, index: &mut Index) -> Vec<usize> {
         let Some(product) = self.product_of.get(listing).copied().flatten().map(|product| self.root(product)) else {
-            return;
+            return Vec::new();
         };
-        for title in self.range(listing) {
-            let stands = self.products.get(product).is_some_and(|product| product.titles.contains(&title));
-            if let (true, Some(this), Ok(id)) = (stands, self.titles.get(title), u32::try_from(title)) {
+        let stands = |title: &usize| self.products.get(product).is_some_and(|product| product.titles.contains(title));
+        let standing: Vec<usize> = self.range(listing).filter(stands).collect();
+        for &title in &standing {
+            if let (Some(this), Ok(id)) = (self.titles.get(title), u32::try_from(title)) {
                 index.insert(&this.keys, id);
             }
         }
+        standing
     }
 
     fn finish(self, placed: Vec<Option<(Joined, Option<Nearest>)>>) -> Resolution {
@@ -340,23 +356,26 @@ impl Run<'_> {
             })
             .collect();
         let mut merges = Vec::new();
-        let mut products = 0;
         for (product, &id) in ids.iter().enumerate() {
-            if self.root(product) == product {
-                products += 1;
-            } else {
+            if self.root(product) != product {
                 merges.push(Merge { from: id, into: id_of(product) });
             }
         }
         merges.sort_unstable();
-        Resolution { listings, merges, products }
+        let of_new = self.product_of.iter().take(self.new).flatten();
+        let products = of_new.map(|&product| self.root(product)).collect::<BTreeSet<usize>>().len();
+        Resolution { listings, merges, products, known: Vec::new() }
     }
 
-    /// The id of each product: its first listing's, marked where an older product began with the same code.
+    /// The id of each product: the one it is known by, or its first listing's, marked where an older product began with the same code.
     fn ids(&self) -> Vec<ProductId> {
-        let mut taken: HashSet<ProductId> = HashSet::new();
+        let mut taken: HashSet<ProductId> = self.products.iter().filter_map(|product| product.id).collect();
         let mut ids = Vec::with_capacity(self.products.len());
         for product in &self.products {
+            if let Some(id) = product.id {
+                ids.push(id);
+                continue;
+            }
             let Some(first) = self.listings.get(product.first) else { continue };
             let mut id = ProductId::of(&first.shop, &first.listing_id);
             let mut round = 0_u32;

@@ -1,18 +1,20 @@
 //! A title's features weighed and sorted for comparing: units with weights, attributes, and the sets that decide.
 
-use std::collections::{BTreeMap, HashMap};
-
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::listing::{Attribute, Class, Domain, Features, Measure, eaten};
 
 use super::Policy;
+use super::block::{Key, word_key};
+use super::statistic::Counts;
 
 /// What the listings at hand teach of words: how rare each is, which ones come and go between titles of one code, and which stand for
 /// each other there. Without counts every word is taken for equally rare and steady.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rarity {
-    counts: HashMap<String, u32>,
+    /// Titles by the key of the word.
+    counts: Arc<Counts>,
     titles: u32,
     /// Of codes with several titles: how many have the word in some titles only, and how many in all.
     turns: BTreeMap<String, (u32, u32)>,
@@ -28,33 +30,32 @@ const ATTESTED: u32 = 3;
 const MIN_CODES: u32 = 2;
 
 impl Rarity {
-    /// Counts the words of many listings' titles, once a listing, and what changes between the titles of one.
-    pub(crate) fn count<'a>(listings: impl Iterator<Item = &'a [Features]>) -> Self {
-        let mut rarity = Self::default();
+    /// What was counted: how many titles, and how many of them have each word, by the word's key.
+    pub(crate) fn of_counts(titles: u32, counts: Arc<Counts>) -> Self {
+        Self { counts, titles, ..Self::default() }
+    }
+
+    /// The words of a title as they are counted, each once.
+    pub(crate) fn words(title: &Features) -> Vec<Key> {
+        let mut words: Vec<Key> = title.tokens.iter().map(|token| word_key(&token.text)).collect();
+        words.sort_unstable();
+        words.dedup();
+        words
+    }
+
+    /// Learns what changes between the titles of each of `listings`.
+    #[must_use]
+    pub(crate) fn with_turns<'a>(mut self, listings: impl Iterator<Item = &'a [Features]>) -> Self {
         let mut swaps: BTreeMap<(&str, &str), u32> = BTreeMap::new();
-        let mut seen: Vec<&str> = Vec::new();
-        for titles in listings {
-            let Some(first) = titles.first() else { continue };
-            rarity.titles = rarity.titles.saturating_add(1);
-            distinct(first, |_| true, &mut seen);
-            for word in &seen {
-                match rarity.counts.get_mut(*word) {
-                    Some(count) => *count += 1,
-                    None => {
-                        rarity.counts.insert((*word).to_owned(), 1);
-                    }
-                }
-            }
-            if titles.len() > 1 {
-                rarity.turn(titles, &mut swaps);
-            }
+        for titles in listings.filter(|titles| titles.len() > 1) {
+            self.turn(titles, &mut swaps);
         }
         for (&(a, b), &codes) in &swaps {
-            if codes >= MIN_CODES && !rarity.synonyms.contains_key(a) && !rarity.synonyms.contains_key(b) {
-                rarity.synonyms.insert(b.to_owned(), a.to_owned());
+            if codes >= MIN_CODES && !self.synonyms.contains_key(a) && !self.synonyms.contains_key(b) {
+                self.synonyms.insert(b.to_owned(), a.to_owned());
             }
         }
-        rarity
+        self
     }
 
     /// Notes which names come and go between the titles of one code, and the single ones that take each other's place.
@@ -93,7 +94,7 @@ impl Rarity {
 
     /// How many titles have the word.
     fn count_of(&self, word: &str) -> u32 {
-        self.counts.get(word).copied().unwrap_or(0)
+        self.counts.of(word_key(word)).unwrap_or(0)
     }
 
     /// The word that is compared in the place of `word`.
@@ -116,7 +117,7 @@ impl Rarity {
         if self.titles < MIN_TITLES {
             return 1.0;
         }
-        let count = f64::from(self.counts.get(word).copied().unwrap_or(1).max(1));
+        let count = f64::from(self.count_of(word).max(1));
         let share = count / f64::from(self.titles);
         // A word in one title of a thousand weighs 1; ten times as frequent, 0.3 less.
         (1.0 - 0.3 * (share * 1_000.0).log10()).clamp(0.4, 1.3)

@@ -67,12 +67,7 @@ impl Brands {
                 *head.fields.entry(name.clone()).or_default() += 1;
             }
         }
-        let mut names = BTreeMap::new();
-        for (name, &count) in &fields {
-            if count >= FIELDS && name.chars().count() >= 2 && words.get(name).is_none() {
-                names.insert(name.clone(), name.clone());
-            }
-        }
+        let Self { mut names } = Self::said(&fields, words);
         for (word, head) in &heads {
             let known: u32 = head.fields.values().sum();
             let most = head.fields.iter().max_by_key(|(name, count)| (**count, std::cmp::Reverse(*name)));
@@ -93,10 +88,29 @@ impl Brands {
         Self { names }
     }
 
+    /// The unlisted names that at least 3 brand fields say; `fields` has how many say each ([`field_counts`]).
+    pub(crate) fn said(fields: &BTreeMap<String, u32>, words: &Words) -> Self {
+        let is_brand = |name: &str, count| count >= FIELDS && name.chars().count() >= 2 && words.get(name).is_none();
+        let said = fields.iter().filter(|&(name, &count)| is_brand(name, count));
+        Self { names: said.map(|(name, _)| (name.clone(), name.clone())).collect() }
+    }
+
     /// The compared spelling of the brand that `word` names.
     pub fn get(&self, word: &str) -> Option<&str> {
         self.names.get(word).map(String::as_str)
     }
+}
+
+/// How many of the brand fields name each brand, by its comparable spelling.
+pub(crate) fn field_counts<'b>(fields: impl Iterator<Item = &'b str>, words: &Words) -> BTreeMap<String, u32> {
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    let mut spellings: BTreeMap<&'b str, Vec<String>> = BTreeMap::new();
+    for field in fields {
+        for name in spellings.entry(field).or_insert_with(|| brand_spellings(field, words)).iter() {
+            *counts.entry(name.clone()).or_default() += 1;
+        }
+    }
+    counts
 }
 
 /// Whether a word says something of the article, so that it may be its head.

@@ -331,7 +331,7 @@ fn drop_mark(addon: &mut [bool], index: usize) {
 }
 
 /// The kept words and deciding attributes in order, run together.
-fn key(features: &Features) -> String {
+pub(super) fn key(features: &Features) -> String {
     let mut parts: Vec<(usize, &str)> = Vec::new();
     for token in &features.tokens {
         let eaten = matches!(features.domain, Some(Domain::Food | Domain::Health | Domain::Pet) | None);

@@ -1,0 +1,352 @@
+//! Listings to be placed onto products that are known already: what must be read of those, and then where each listing belongs.
+//!
+//! Nothing is read here. A caller with a ledger asks [`Day::keys`] what to look up, hands over what it found ([`Day::search`]), learns
+//! which products to fetch, and hands those over ([`Day::resolve`]).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::listing::brand::field_counts;
+use crate::listing::{Brands, Features, Lexicon};
+
+use super::block::{Frequencies, Key, MAX_SHARED, Postings, code_key, keys, stored};
+use super::cluster::{self, CHECKED_FIRST, CHECKED_LAST, Title, says_the_same, words_of};
+use super::score::{Sameness, compare};
+use super::sketch::{Rarity, Sketch};
+use super::statistic::{Counts, Statistics};
+use super::{Listing, Policy, ProductId, Resolution};
+
+/// A blocking key is counted apart from its postings once this many titles of a run have it.
+const COMMON_FROM: u32 = 32;
+
+/// A product that is known, with its listings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Its id.
+    pub id: ProductId,
+    /// Its listings, at least one.
+    pub listings: Vec<Listing>,
+}
+
+/// What a ledger names a product by in its blocking keys: the upper half of its id. Two products with one mark cost a comparison.
+pub fn mark(id: ProductId) -> u32 {
+    u32::try_from(id.0 >> 32).unwrap_or(u32::MAX)
+}
+
+/// What a day says of its listings' products, beside the [`Resolution`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Placed {
+    /// The products.
+    pub resolution: Resolution,
+    /// For each of the day's listings the keys that its product is to be found by from now on, besides those it has.
+    pub keys: Vec<Vec<Key>>,
+}
+
+/// Listings read and weighed, to be placed onto known products.
+pub struct Day<'a> {
+    pub(super) listings: &'a [Listing],
+    pub(super) policy: &'a Policy,
+    lexicon: Lexicon<'a>,
+    rarity: Rarity,
+    pub(super) titles: Vec<Title>,
+    pub(super) of_listing: Vec<std::ops::Range<usize>>,
+    /// All keys of each title.
+    title_keys: Vec<Vec<Key>>,
+    pub(super) frequencies: Frequencies,
+    /// The words of each listing's first title.
+    words: Vec<Vec<Key>>,
+    in_force: &'a Statistics,
+    /// The marks of the products that each listing is compared with.
+    candidates: Vec<Vec<u32>>,
+}
+
+impl<'a> Day<'a> {
+    /// Reads and weighs all titles by the statistics in force, on as many threads as there are cores; by the listings' own where none
+    /// are in force.
+    pub fn read(listings: &'a [Listing], policy: &'a Policy, in_force: &'a Statistics) -> Self {
+        let named =
+            || listings.iter().filter_map(|listing| Some((listing.brand.as_deref(), listing.titles.first()?.as_str())));
+        let brands = match in_force.titles {
+            0 => Brands::learn(named(), &policy.words),
+            _ => Brands::said(&in_force.brands, &policy.words),
+        };
+        let lexicon = Lexicon::new(&policy.words).with_brands(brands);
+        let read = in_parallel(listings, |listing| listing.features(policy, &lexicon));
+        let words: Vec<Vec<Key>> =
+            read.iter().map(|features| features.first().map(Rarity::words).unwrap_or_default()).collect();
+        let rarity = if in_force.titles == 0 {
+            let titles = u32::try_from(listings.len()).unwrap_or(u32::MAX);
+            let counts = Counts::new(words.iter().flatten().map(|&key| (key, 1)).collect());
+            Rarity::of_counts(titles, Arc::new(counts)).with_turns(read.iter().map(Vec::as_slice))
+        } else {
+            Rarity::of_counts(in_force.titles, Arc::clone(&in_force.words))
+        };
+        let pairs: Vec<(&Listing, &Vec<Features>)> = listings.iter().zip(&read).collect();
+        let sketched = in_parallel(&pairs, |(listing, features)| {
+            let sketched = features.iter().map(|features| sketch(features, listing, &rarity, policy));
+            sketched.collect::<Vec<_>>()
+        });
+        let mut day = Self {
+            listings,
+            policy,
+            lexicon,
+            rarity,
+            titles: Vec::with_capacity(listings.len()),
+            of_listing: Vec::with_capacity(listings.len()),
+            title_keys: Vec::with_capacity(listings.len()),
+            frequencies: Frequencies::default(),
+            words,
+            in_force,
+            candidates: vec![Vec::new(); listings.len()],
+        };
+        for (listing, sketches) in sketched.into_iter().enumerate() {
+            let start = day.titles.len();
+            for (sketch, keys) in sketches {
+                day.frequencies.add(&keys);
+                day.titles.push(Title { listing, sketch, keys: Vec::new() });
+                day.title_keys.push(keys);
+            }
+            day.of_listing.push(start..day.titles.len());
+        }
+        day
+    }
+
+    /// What those listings add to the statistics that `counts` picks by their index.
+    pub fn counted(&self, counts: impl Fn(usize) -> bool) -> Statistics {
+        let picked: Vec<usize> = (0..self.listings.len()).filter(|&listing| counts(listing)).collect();
+        let listings = picked.iter().filter_map(|&listing| self.listings.get(listing));
+        let fields = listings.filter_map(|listing| listing.brand.as_deref());
+        let brands = field_counts(fields, &self.policy.words);
+        let words = picked.iter().filter_map(|&listing| self.words.get(listing)).flatten();
+        let mut words: Vec<(Key, u32)> = words.map(|&key| (key, 1)).collect();
+        let mut frequencies = Frequencies::default();
+        for &listing in &picked {
+            for title in self.of_listing.get(listing).cloned().unwrap_or_default() {
+                frequencies.add(self.title_keys.get(title).map(Vec::as_slice).unwrap_or_default());
+            }
+        }
+        words.extend(frequencies.at_least(COMMON_FROM));
+        let titles = u32::try_from(picked.len()).unwrap_or(u32::MAX);
+        Statistics { titles, words: Arc::new(Counts::new(words)), brands }
+    }
+
+    /// The keys to look up, title by title: [`Day::keys`] without those of codes.
+    pub fn keys_by_title(&self) -> Vec<Vec<Key>> {
+        let in_force = |key: &Key| self.in_force.words.of(*key).is_none_or(|titles| titles <= MAX_SHARED);
+        self.title_keys.iter().map(|keys| keys.iter().copied().filter(in_force).collect()).collect()
+    }
+
+    /// The keys to look up: those of all titles that are not too common, and those of the listings' codes; each once, in ascending order.
+    pub fn keys(&self) -> Vec<Key> {
+        let mut keys = self.keys_by_title().concat();
+        keys.extend(self.listings.iter().map(|listing| code_key(&listing.shop, &listing.listing_id)));
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// Takes in what was found, and says which products to fetch: the marks of those that share the most and the rarest keys, each
+    /// once, in ascending order.
+    pub fn search(&mut self, postings: &Postings) -> Vec<u32> {
+        for key in self.keys_counted() {
+            let stored = u32::try_from(postings.of(key).len()).unwrap_or(u32::MAX);
+            self.frequencies.note(key, stored.max(self.in_force.words.of(key).unwrap_or(0)));
+        }
+        let all: Vec<usize> = (0..self.listings.len()).collect();
+        self.candidates = in_parallel(&all, |&listing| self.candidates_of(listing, postings));
+        let mut marks: Vec<u32> = self.candidates.iter().flatten().copied().collect();
+        marks.sort_unstable();
+        marks.dedup();
+        marks
+    }
+
+    fn keys_counted(&self) -> Vec<Key> {
+        let mut keys: Vec<Key> = self.title_keys.iter().flatten().copied().collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// The marks of the products that a listing is compared with: those that have its code, and each title's best.
+    fn candidates_of(&self, listing: usize, postings: &Postings) -> Vec<u32> {
+        let Some(this) = self.listings.get(listing) else { return Vec::new() };
+        let mut marks = postings.of(code_key(&this.shop, &this.listing_id)).to_vec();
+        for title in self.of_listing.get(listing).cloned().unwrap_or_default() {
+            if let Some(keys) = self.title_keys.get(title) {
+                let found = postings.candidates(keys, |key| self.frequencies.of(key));
+                marks.extend(found.into_iter().map(|(mark, _)| mark));
+            }
+        }
+        marks.sort_unstable();
+        marks.dedup();
+        marks
+    }
+
+    /// Places the listings onto `known`, all products of the marks that [`Day::search`] gave; others do no harm. The answer depends
+    /// neither on the order of the listings nor on that of `known`.
+    pub fn resolve(mut self, mut known: Vec<Known>) -> Placed {
+        known.retain(|product| !product.listings.is_empty());
+        known.sort_by_key(|product| product.id);
+        known.dedup_by_key(|product| product.id);
+        for product in &mut known {
+            product.listings.sort_by(cluster::total_order);
+        }
+        let near = self.near(&known);
+        let mut kept: Vec<usize> = near.iter().flatten().copied().collect();
+        kept.sort_unstable();
+        kept.dedup();
+        // The eldest first, so that of two products the one that keeps its id has the smaller number.
+        kept.sort_by(|&a, &b| match (known.get(a), known.get(b)) {
+            (Some(a), Some(b)) => match (a.listings.first(), b.listings.first()) {
+                (Some(x), Some(y)) => cluster::total_order(x, y).then(a.id.cmp(&b.id)),
+                _ => a.id.cmp(&b.id),
+            },
+            _ => a.cmp(&b),
+        });
+        let place: HashMap<usize, usize> = kept.iter().enumerate().map(|(place, &index)| (index, place)).collect();
+        let near: Vec<Vec<usize>> = near
+            .iter()
+            .map(|products| {
+                let mut places: Vec<usize> = products.iter().filter_map(|index| place.get(index).copied()).collect();
+                places.sort_unstable();
+                places
+            })
+            .collect();
+        let mut known: Vec<Option<Known>> = known.into_iter().map(Some).collect();
+        let known: Vec<Known> = kept.iter().filter_map(|&index| known.get_mut(index).and_then(Option::take)).collect();
+        for (title, keys) in self.titles.iter_mut().zip(&self.title_keys) {
+            title.keys = self.frequencies.rarest(keys);
+        }
+        let sketches = in_parallel(&known, |product| {
+            product.listings.iter().map(|listing| self.sketches(listing)).collect::<Vec<_>>()
+        });
+        let title_keys = std::mem::take(&mut self.title_keys);
+        let frequencies = std::mem::take(&mut self.frequencies);
+        let (resolution, standing) = cluster::place(&mut self, &frequencies, &known, sketches, &near);
+        let mut keys: Vec<Vec<Key>> = vec![Vec::new(); self.listings.len()];
+        for (listing, titles) in standing.into_iter().enumerate() {
+            let Some(keys) = keys.get_mut(listing) else { continue };
+            for title in titles {
+                keys.extend(title_keys.get(title).map(|keys| frequencies.stored(keys)).unwrap_or_default());
+            }
+            if let Some(this) = self.listings.get(listing) {
+                keys.push(code_key(&this.shop, &this.listing_id));
+            }
+            keys.sort_unstable();
+            keys.dedup();
+        }
+        Placed { resolution, keys }
+    }
+
+    /// All keys that a known listing shares with whatever is like it.
+    pub(super) fn keys_of(&self, listing: &Listing) -> Vec<Key> {
+        let features = listing.features(self.policy, &self.lexicon);
+        let of_titles = features.iter().flat_map(|features| sketch(features, listing, &self.rarity, self.policy).1);
+        of_titles.chain([code_key(&listing.shop, &listing.listing_id)]).collect()
+    }
+
+    fn sketches(&self, listing: &Listing) -> Vec<Sketch> {
+        let features = listing.features(self.policy, &self.lexicon);
+        features.iter().map(|features| Sketch::new(features, &self.rarity, self.policy)).collect()
+    }
+
+    /// For each listing the known products that it may join, that have its code, or that are the nearest of those it is not: what it is
+    /// enough to place it among. Of all others nothing is kept.
+    fn near(&self, known: &[Known]) -> Vec<Vec<usize>> {
+        let marks: Vec<u32> = known.iter().map(|product| mark(product.id)).collect();
+        let all: Vec<usize> = (0..self.listings.len()).collect();
+        in_parallel(&all, |&listing| {
+            let Some(this) = self.listings.get(listing) else { return Vec::new() };
+            let mut near = Vec::new();
+            let mut nearest: Option<(f64, usize)> = None;
+            for &wanted in self.candidates.get(listing).map(Vec::as_slice).unwrap_or_default() {
+                let from = marks.partition_point(|&mark| mark < wanted);
+                for (index, product) in known.iter().enumerate().skip(from) {
+                    if mark(product.id) != wanted {
+                        break;
+                    }
+                    let of_code = |other: &Listing| other.shop == this.shop && other.listing_id == this.listing_id;
+                    if product.listings.iter().any(of_code) {
+                        near.push(index);
+                        continue;
+                    }
+                    match self.likeness(listing, product) {
+                        Likeness::Same => near.push(index),
+                        Likeness::Different(words) if nearest.is_none_or(|(best, _)| words > best) => {
+                            nearest = Some((words, index));
+                        }
+                        Likeness::Different(_) | Likeness::None => {}
+                    }
+                }
+            }
+            near.extend(nearest.map(|(_, index)| index));
+            near
+        })
+    }
+
+    /// How a listing is like the titles that stand for a known product.
+    fn likeness(&self, listing: usize, product: &Known) -> Likeness {
+        let mut standing: Vec<(&Listing, Sketch)> = Vec::new();
+        for other in &product.listings {
+            for sketch in self.sketches(other) {
+                if !standing.iter().any(|(_, known)| says_the_same(known, &sketch)) {
+                    standing.push((other, sketch));
+                }
+            }
+        }
+        let skip = standing.len().saturating_sub(CHECKED_LAST).max(CHECKED_FIRST);
+        let mut likeness = Likeness::None;
+        let Some(this) = self.listings.get(listing) else { return likeness };
+        for title in self.of_listing.get(listing).cloned().unwrap_or_default() {
+            let Some(title) = self.titles.get(title) else { continue };
+            for (other, sketch) in standing.iter().take(CHECKED_FIRST).chain(standing.iter().skip(skip)) {
+                let score = compare(&title.sketch, this.offer(), sketch, other.offer(), self.policy);
+                if score.verdict == Sameness::Same {
+                    return Likeness::Same;
+                }
+                let words = words_of(&score);
+                if !matches!(likeness, Likeness::Different(best) if best >= words) {
+                    likeness = Likeness::Different(words);
+                }
+            }
+        }
+        likeness
+    }
+}
+
+enum Likeness {
+    Same,
+    Different(f64),
+    None,
+}
+
+fn sketch(features: &Features, listing: &Listing, rarity: &Rarity, policy: &Policy) -> (Sketch, Vec<Key>) {
+    let sketch = Sketch::new(features, rarity, policy);
+    let keys = if sketch.is_empty() { Vec::new() } else { keys(&sketch, listing.image.as_deref()) };
+    (sketch, keys)
+}
+
+/// Maps a list in order, in even parts on the machine's cores.
+fn in_parallel<T: Sync, R: Send>(items: &[T], map: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(16);
+    let part = items.len().div_ceil(threads).max(256);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> =
+            items.chunks(part).map(|part| scope.spawn(|| part.iter().map(&map).collect::<Vec<R>>())).collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| match worker.join() {
+                Ok(part) => part,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+            .collect()
+    })
+}
+
+/// The keys under which a product is stored whose only title is `features`; `titles` tells how many titles have a key.
+///
+/// For whoever makes a ledger without resolving its listings.
+pub fn stored_keys(features: &Features, policy: &Policy, titles: impl Fn(Key) -> u32) -> Vec<Key> {
+    let sketch = Sketch::new(features, &Rarity::default(), policy);
+    if sketch.is_empty() { Vec::new() } else { stored(&keys(&sketch, None), titles) }
+}

@@ -1,0 +1,86 @@
+//! Looking a day up in the ledger: which products its listings may belong to, and what is known of those.
+
+use std::collections::BTreeMap;
+
+use super::file::find;
+use super::head::{Entry, Table};
+use super::row::{AiringRow, ListingRow, Posting};
+use super::{Error, Ledger, Merged, ranges};
+use crate::identity::{Key, Known, Postings, ProductId};
+
+/// What the candidate search of a day found.
+#[derive(Clone, Debug, Default)]
+pub struct Candidates {
+    /// The products of each key.
+    pub postings: Postings,
+    /// Pairs of a key and a product.
+    pub pairs: usize,
+}
+
+/// What is known of the products that a day's listings may belong to.
+pub struct Sought {
+    /// The listings, by product (as of now), shop and code; one row each.
+    pub listings: BTreeMap<(u64, String, String), ListingRow>,
+}
+
+impl Sought {
+    /// The products, as identity places listings onto them.
+    pub fn known(&self) -> Vec<Known> {
+        let mut known: Vec<Known> = Vec::new();
+        for ((product, _, _), row) in &self.listings {
+            match known.last_mut() {
+                Some(last) if last.id.0 == *product => last.listings.push(row.listing()),
+                _ => known.push(Known { id: ProductId(*product), listings: vec![row.listing()] }),
+            }
+        }
+        known
+    }
+}
+
+impl Ledger {
+    /// Looks up which products have `keys`, which are in ascending order.
+    ///
+    /// # Errors
+    /// Which file can't be read.
+    pub fn candidates(&self, keys: &[Key]) -> Result<Candidates, Error> {
+        let wanted: Vec<(u64, u64)> = keys.iter().map(|&key| (key, key)).collect();
+        let found: Vec<Vec<Posting>> = find(&self.folder, &self.entries(Table::Block), &wanted, &self.tally)?;
+        let pairs: Vec<(Key, u32)> = found.into_iter().flatten().map(|row| (row.key, row.mark)).collect();
+        Ok(Candidates { pairs: pairs.len(), postings: Postings::new(pairs) })
+    }
+
+    /// Fetches the listings of the products that `marks` mean, those that were merged into them included.
+    pub(crate) fn listings(&self, marks: &[u32], merged: &Merged) -> Result<Sought, Error> {
+        let wanted = ranges(&merged.all_marks(marks));
+        let found: Vec<Vec<ListingRow>> = find(&self.folder, &self.entries(Table::Listing), &wanted, &self.tally)?;
+        let mut listings: BTreeMap<(u64, String, String), ListingRow> = BTreeMap::new();
+        // The files are those of the earliest run first, so what a later run says is put onto what was known.
+        for row in found.into_iter().flatten() {
+            let product = merged.root(row.product);
+            let key = (product, row.shop.clone(), row.listing_id.clone());
+            let whole = match listings.remove(&key) {
+                Some(known) => known.with(&row),
+                None => row,
+            };
+            listings.insert(key, ListingRow { product, ..whole });
+        }
+        Ok(Sought { listings })
+    }
+
+    /// Fetches the airings of the products that `marks` mean, by product (as of now) and start; each once.
+    pub(crate) fn airings(&self, marks: &[u32], merged: &Merged) -> Result<Vec<AiringRow>, Error> {
+        let wanted = ranges(&merged.all_marks(marks));
+        let found: Vec<Vec<AiringRow>> = find(&self.folder, &self.entries(Table::Airing), &wanted, &self.tally)?;
+        let mut airings: Vec<AiringRow> =
+            found.into_iter().flatten().map(|row| AiringRow { product: merged.root(row.product), ..row }).collect();
+        airings.sort();
+        airings.dedup_by(|a, b| {
+            (a.product, a.listing, a.starts_at, &a.channel) == (b.product, b.listing, b.starts_at, &b.channel)
+        });
+        Ok(airings)
+    }
+
+    fn entries(&self, table: Table) -> Vec<&Entry> {
+        self.head.of_table(table).map(|(_, entry)| entry).collect()
+    }
+}

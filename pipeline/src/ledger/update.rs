@@ -1,0 +1,435 @@
+//! A day's run: its table is resolved against the ledger, and what is new is appended.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use sinsang::time::UnixMillis;
+
+use super::file::{Parts, Row};
+use super::head::{Counted, Entry, Run};
+use super::row::{AiringRow, BrandRow, ListingRow, MergeRow, Posting, WordRow, listing_mark};
+use super::{Candidates, Error, Ledger, Merged, Sought, upper};
+use crate::catalogue::Catalogue;
+use crate::history;
+use crate::identity::{self, Day, Key, Placed, Policy, Resolution, Statistics};
+
+/// The share of the titles in force at which those that wait come into force.
+const PENDING_SHARE: u64 = 10;
+
+/// A step of a run; what was written before it counts for nothing until the head is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The listings are written.
+    Listings,
+    /// The airings are written.
+    Airings,
+    /// The blocking keys are written.
+    Blocks,
+    /// The counts of words and brands are written.
+    Statistics,
+    /// The merges are written.
+    Merges,
+    /// The head is replaced.
+    Head,
+    /// Files that no head names are removed.
+    Orphans,
+}
+
+impl Step {
+    /// The steps of a run that appends, in their order.
+    pub const ALL: [Self; 6] =
+        [Self::Listings, Self::Airings, Self::Blocks, Self::Statistics, Self::Merges, Self::Head];
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Listings => "the listings",
+            Self::Airings => "the airings",
+            Self::Blocks => "the blocking keys",
+            Self::Statistics => "the statistics",
+            Self::Merges => "the merges",
+            Self::Head => "the head",
+            Self::Orphans => "the removal of files",
+        })
+    }
+}
+
+/// What to bring into which ledger.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The ledger's folder; made where it is missing.
+    pub ledger: PathBuf,
+    /// The day's tables, and how they are read.
+    pub history: history::Options,
+}
+
+/// Why a day was not brought in.
+#[derive(Debug, thiserror::Error)]
+pub enum UpdateError {
+    /// The day's tables can't be read.
+    #[error(transparent)]
+    History(#[from] history::Error),
+    /// The ledger can't be read or written.
+    #[error(transparent)]
+    Ledger(#[from] Error),
+}
+
+/// What a run found and appended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The ledger's version afterwards.
+    pub version: u64,
+    /// Listings of the day's table.
+    pub listings: usize,
+    /// Those whose shop and code were not known.
+    pub new_listings: usize,
+    /// Products of the day's listings.
+    pub products: usize,
+    /// Those that the day began.
+    pub new_products: usize,
+    /// Products that turned out to be one.
+    pub merges: usize,
+    /// Keys that were looked up.
+    pub keys: usize,
+    /// Pairs of a key and a product that were found.
+    pub pairs: usize,
+    /// Products whose listings were fetched.
+    pub fetched_products: usize,
+    /// Rows appended to the table `listing`.
+    pub listing_rows: usize,
+    /// Rows appended to the table `airing`.
+    pub airing_rows: usize,
+    /// Rows appended to the table `block`.
+    pub block_rows: usize,
+    /// Bytes read of the ledger.
+    pub bytes_read: u64,
+    /// Bytes appended.
+    pub bytes_written: u64,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} listings, {} new, are {} products, {} new; {} products turned out to be others",
+            self.listings, self.new_listings, self.products, self.new_products, self.merges
+        )?;
+        writeln!(
+            f,
+            "looked up {} keys, found {} pairs, fetched {} products: {} bytes read",
+            self.keys, self.pairs, self.fetched_products, self.bytes_read
+        )?;
+        if self.listing_rows + self.airing_rows + self.block_rows + self.merges == 0 {
+            return write!(f, "nothing is new: version {} of the ledger stays", self.version);
+        }
+        write!(
+            f,
+            "version {} of the ledger: {} listings, {} airings, {} blocking keys appended, {} bytes",
+            self.version, self.listing_rows, self.airing_rows, self.block_rows, self.bytes_written
+        )
+    }
+}
+
+/// Reads the day's tables, resolves them against the ledger and appends what is new. A table that comes twice changes nothing, one that
+/// comes late is taken in like any other. Of the airings those are kept that have begun by `now`, so that a slot that is moved or
+/// cancelled beforehand leaves no trace; a table should reach back to the run before.
+///
+/// # Errors
+/// [`UpdateError`]; the ledger is as it was.
+pub async fn update(options: &Options, now: UnixMillis) -> Result<Report, UpdateError> {
+    let mut ledger = Ledger::lock(&options.ledger, now)?;
+    let day = history::tables(&options.history, now).await?;
+    let policy = &options.history.policy;
+    let (_, report) = append(&mut ledger, &day.catalogue, policy, now, &|_| Ok(()))?;
+    Ok(report)
+}
+
+/// As [`update`], of a catalogue that was read. `watch` is told each step before it is taken, and may stop the run there.
+///
+/// Returns what each entry of the catalogue resolved to.
+///
+/// # Errors
+/// [`Error`]; the ledger is as it was.
+pub fn append(
+    ledger: &mut Ledger,
+    catalogue: &Catalogue,
+    policy: &Policy,
+    now: UnixMillis,
+    watch: &dyn Fn(Step) -> Result<(), Error>,
+) -> Result<(Resolution, Report), Error> {
+    ledger.writable()?;
+    let mut head = ledger.head.clone();
+    if head.pending.titles > 0 && head.pending.titles.saturating_mul(PENDING_SHARE) >= head.in_force.titles {
+        let Counted { titles, files } = std::mem::take(&mut head.pending);
+        head.in_force.titles += titles;
+        head.in_force.files.extend(files);
+        ledger.head = head;
+    }
+    let taken = Taken::resolve(ledger, catalogue, policy)?;
+    let before = taken.rows_before();
+    let (rows, touched) = taken.rows(&before);
+    let changed = |key: &&RowKey| before.get(*key) != rows.get(*key);
+    let listings: Vec<ListingRow> = touched.iter().filter(changed).filter_map(|key| rows.get(key)).cloned().collect();
+    let airings = taken.airings(ledger, &before, &rows, now)?;
+    let blocks = taken.postings();
+    let merges: Vec<MergeRow> = taken.into.iter().map(|(&key, &into)| MergeRow { key, into }).collect();
+    let mut report = taken.report(ledger);
+    (report.listing_rows, report.airing_rows, report.block_rows) = (listings.len(), airings.len(), blocks.len());
+    if !(listings.is_empty() && airings.is_empty() && blocks.is_empty() && merges.is_empty()) {
+        let shop_of = |(product, shop, code): &RowKey| ((*product, listing_mark(shop, code)), shop.clone());
+        let shops: BTreeMap<(u64, u32), String> = touched.iter().map(shop_of).collect();
+        for airing in &airings {
+            let Some(shop) = shops.get(&(airing.product, airing.listing)) else { continue };
+            let since = ledger.head.shops.entry(shop.clone()).or_insert(airing.starts_at.0);
+            *since = airing.starts_at.0.min(*since);
+        }
+        let count = |count: usize| u64::try_from(count).unwrap_or(0);
+        let grown = ledger.head.products + count(report.new_products);
+        ledger.head.products = grown.saturating_sub(count(report.merges));
+        let counted = taken.counted;
+        report.bytes_written = ledger.commit(New { listings, airings, blocks, counted, merges }, now, watch)?;
+        report.version = ledger.head.version;
+    }
+    report.bytes_read = ledger.bytes_read();
+    Ok((taken.resolution, report))
+}
+
+/// Product, shop and code: what a row of a listing is known by.
+type RowKey = (u64, String, String);
+
+/// A day, resolved against the ledger.
+struct Taken<'a> {
+    catalogue: &'a Catalogue,
+    resolution: Resolution,
+    /// The keys that each listing's product is to be found by.
+    placed_keys: Vec<Vec<Key>>,
+    /// What the day adds to the statistics.
+    counted: Statistics,
+    merged: Merged,
+    /// The day's own merges.
+    into: BTreeMap<u64, u64>,
+    keys: usize,
+    candidates: Candidates,
+    sought: Sought,
+    /// Listings whose shop and code were not known.
+    new_listings: usize,
+    /// The products that were fetched, by the ids they had.
+    known: BTreeSet<u64>,
+}
+
+impl<'a> Taken<'a> {
+    fn resolve(ledger: &Ledger, catalogue: &'a Catalogue, policy: &Policy) -> Result<Self, Error> {
+        let in_force = ledger.in_force()?;
+        let merged = ledger.merged()?;
+        let listings: Vec<identity::Listing> = catalogue.entries.iter().map(|entry| entry.listing.clone()).collect();
+        let mut day = Day::read(&listings, policy, &in_force);
+        let keys = day.keys();
+        let candidates = ledger.candidates(&keys)?;
+        let marks = day.search(&candidates.postings);
+        let sought = ledger.listings(&marks, &merged)?;
+        let codes: BTreeSet<(&str, &str)> =
+            sought.listings.values().map(|row| (row.shop.as_str(), row.listing_id.as_str())).collect();
+        let is_new: Vec<bool> = listings
+            .iter()
+            .map(|listing| !codes.contains(&(listing.shop.as_str(), listing.listing_id.as_str())))
+            .collect();
+        let counted = day.counted(|index| is_new.get(index).copied().unwrap_or(false));
+        let known = sought.known();
+        let ids = known.iter().map(|product| product.id.0).collect();
+        let Placed { resolution, keys: placed_keys } = day.resolve(known);
+        let into = resolution.merges.iter().map(|merge| (merge.from.0, merge.into.0)).collect();
+        Ok(Self {
+            catalogue,
+            resolution,
+            placed_keys,
+            counted,
+            merged,
+            into,
+            keys: keys.len(),
+            candidates,
+            sought,
+            new_listings: is_new.iter().filter(|is_new| **is_new).count(),
+            known: ids,
+        })
+    }
+
+    fn product_of(&self, entry: usize) -> u64 {
+        self.resolution.listings.get(entry).map_or(0, |resolved| resolved.product.0)
+    }
+
+    /// The product that `id` is after the day.
+    fn root(&self, id: u64) -> u64 {
+        let mut id = self.merged.root(id);
+        while let Some(&into) = self.into.get(&id) {
+            id = into;
+        }
+        id
+    }
+
+    /// What was known of each listing, under the product that it is now.
+    fn rows_before(&self) -> BTreeMap<RowKey, ListingRow> {
+        let mut rows: BTreeMap<RowKey, ListingRow> = BTreeMap::new();
+        for ((product, shop, code), row) in &self.sought.listings {
+            let product = self.root(*product);
+            let key = (product, shop.clone(), code.clone());
+            let whole = rows.remove(&key).map_or_else(|| row.clone(), |known| known.with(row));
+            rows.insert(key, ListingRow { product, ..whole });
+        }
+        rows
+    }
+
+    /// What is known after the day, and which of it the day speaks of.
+    fn rows(&self, before: &BTreeMap<RowKey, ListingRow>) -> (BTreeMap<RowKey, ListingRow>, BTreeSet<RowKey>) {
+        let mut rows: BTreeMap<RowKey, ListingRow> = BTreeMap::new();
+        for (index, entry) in self.catalogue.entries.iter().enumerate() {
+            let (product, listing) = (self.product_of(index), &entry.listing);
+            let key = (product, listing.shop.clone(), listing.listing_id.clone());
+            let said = ListingRow::new(product, listing);
+            let known = rows.remove(&key).or_else(|| before.get(&key).cloned());
+            rows.insert(key, known.map_or_else(|| said.clone(), |known| known.with(&said)));
+        }
+        let touched = rows.keys().cloned().collect();
+        (rows, touched)
+    }
+
+    /// The keys to be stored that are not.
+    fn postings(&self) -> Vec<Posting> {
+        let mut postings: BTreeSet<Posting> = BTreeSet::new();
+        for (index, keys) in self.placed_keys.iter().enumerate() {
+            let mark = upper(self.product_of(index));
+            postings.extend(keys.iter().map(|&key| Posting { key, mark }));
+        }
+        let stored = |posting: &Posting| {
+            let same = |&mark: &u32| {
+                mark == posting.mark || self.merged.all_marks(&[mark]).binary_search(&posting.mark).is_ok()
+            };
+            self.candidates.postings.of(posting.key).iter().any(same)
+        };
+        postings.into_iter().filter(|posting| !stored(posting)).collect()
+    }
+
+    /// The airings of the day that have begun and that the ledger does not have.
+    fn airings(
+        &self,
+        ledger: &Ledger,
+        before: &BTreeMap<RowKey, ListingRow>,
+        rows: &BTreeMap<RowKey, ListingRow>,
+        now: UnixMillis,
+    ) -> Result<Vec<AiringRow>, Error> {
+        let known = rows.keys().filter(|key| before.contains_key(*key)).map(|(product, _, _)| upper(*product));
+        // A product that this day merges into another still stands under its own id.
+        let mut marks: Vec<u32> = known.chain(self.into.keys().map(|&id| upper(id))).collect();
+        marks.sort_unstable();
+        marks.dedup();
+        let known: BTreeSet<(u64, u32, UnixMillis, String)> = ledger
+            .airings(&marks, &self.merged)?
+            .into_iter()
+            .map(|row| (self.root(row.product), row.listing, row.starts_at, row.channel))
+            .collect();
+        let mut airings: BTreeMap<(u64, u32, UnixMillis, String), AiringRow> = BTreeMap::new();
+        for airing in self.catalogue.airings.iter().filter(|airing| airing.starts_at <= now) {
+            let Some(entry) = self.catalogue.entries.get(airing.entry) else { continue };
+            let (product, listing) = (self.product_of(airing.entry), &entry.listing);
+            let mark = listing_mark(&listing.shop, &listing.listing_id);
+            let key = (product, mark, airing.starts_at, airing.channel.clone());
+            if known.contains(&key) {
+                continue;
+            }
+            let row = rows.get(&(product, listing.shop.clone(), listing.listing_id.clone()));
+            let title = listing.titles.get(airing.title);
+            let place = row.and_then(|row| row.titles.iter().position(|known| Some(known) == title));
+            let row = AiringRow {
+                product,
+                listing: mark,
+                starts_at: airing.starts_at,
+                channel: airing.channel.clone(),
+                ends_at: airing.ends_at,
+                title: place.and_then(|place| u16::try_from(place).ok()).unwrap_or(0),
+            };
+            airings.entry(key).or_insert(row);
+        }
+        Ok(airings.into_values().collect())
+    }
+
+    fn report(&self, ledger: &Ledger) -> Report {
+        let known_now: BTreeSet<u64> = self.known.iter().map(|&id| self.root(id)).collect();
+        let products: BTreeSet<u64> = (0..self.catalogue.entries.len()).map(|entry| self.product_of(entry)).collect();
+        Report {
+            version: ledger.head.version,
+            listings: self.catalogue.entries.len(),
+            new_listings: self.new_listings,
+            products: products.len(),
+            new_products: products.difference(&known_now).count(),
+            merges: self.into.keys().filter(|id| self.known.contains(id)).count(),
+            keys: self.keys,
+            pairs: self.candidates.pairs,
+            fetched_products: self.known.len(),
+            ..Report::default()
+        }
+    }
+}
+
+/// The rows of a run, each table's in the order of its keys.
+struct New {
+    listings: Vec<ListingRow>,
+    airings: Vec<AiringRow>,
+    blocks: Vec<Posting>,
+    counted: Statistics,
+    merges: Vec<MergeRow>,
+}
+
+impl Ledger {
+    /// Writes the rows and then the head; how many bytes.
+    fn commit(&mut self, new: New, now: UnixMillis, watch: &dyn Fn(Step) -> Result<(), Error>) -> Result<u64, Error> {
+        let sequence = self.head.next_sequence;
+        watch(Step::Listings)?;
+        let mut files = self.write_rows(sequence, new.listings)?;
+        watch(Step::Airings)?;
+        files.extend(self.write_rows(sequence, new.airings)?);
+        watch(Step::Blocks)?;
+        files.extend(self.write_rows(sequence, new.blocks)?);
+        watch(Step::Statistics)?;
+        let mut counted = self.write_rows(sequence, words(&new.counted))?;
+        counted.extend(self.write_rows(sequence, brands(&new.counted))?);
+        watch(Step::Merges)?;
+        let merges = self.write_rows(sequence, new.merges)?;
+        watch(Step::Head)?;
+        let bytes = files.iter().chain(&counted).chain(&merges).map(|entry| entry.bytes).sum();
+        let mut head = self.head.clone();
+        head.version += 1;
+        head.written_at = now.to_kst_rfc3339();
+        head.next_sequence = sequence + 1;
+        if !files.is_empty() {
+            head.runs.push(Run { sequence, files });
+        }
+        head.merges.extend(merges);
+        let place = if head.in_force.titles == 0 { &mut head.in_force } else { &mut head.pending };
+        place.titles += u64::from(new.counted.titles);
+        place.files.extend(counted);
+        head.write(&self.folder)?;
+        self.head = head;
+        Ok(bytes)
+    }
+
+    fn write_rows<R: Row>(&self, sequence: u64, rows: Vec<R>) -> Result<Vec<Entry>, Error> {
+        let mut parts = Parts::new(&self.folder, sequence);
+        for row in rows {
+            parts.push(row)?;
+        }
+        parts.close()
+    }
+}
+
+/// The counted words as rows.
+fn words(counted: &Statistics) -> Vec<WordRow> {
+    counted.words.iter().map(|(key, titles)| WordRow { key, titles }).collect()
+}
+
+/// The counted brands as rows.
+fn brands(counted: &Statistics) -> Vec<BrandRow> {
+    let numbered = counted.brands.iter().zip(0_u64..);
+    numbered.map(|((brand, &listings), key)| BrandRow { key, brand: brand.clone(), listings }).collect()
+}
