@@ -75,6 +75,10 @@ fn run(arguments: &Arguments) -> Outcome {
         Command::Evaluate(Evaluate::Identity { file }) => {
             print(format, &evaluate::identity::identity(file, &Policy::default())?)
         }
+        Command::Evaluate(Evaluate::Ranking(ranking)) => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            print(format, &runtime.block_on(evaluate::ranking::ranking(&ranking.options(progress)))?)
+        }
         Command::Verify(verify) => {
             let report = verify::verify(&Snapshot::at(&verify.snapshot))?;
             print(format, &report)?;
