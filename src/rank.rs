@@ -100,7 +100,7 @@ pub fn score(candidate: &Candidate<'_>, taste: Option<&Taste<'_>>, weights: &Sur
         ..Score::default()
     };
     if let Some(taste) = taste {
-        // Four blocks that agree fully have an inner product of four times 127²: a right shift by 6 brings that to the unit of the others.
+        // The largest inner product is 64 × 127²: a right shift by 6 leaves what few vectors reach within 16 times the unit.
         score.taste = (i64::from(weights.taste) * i64::from(dot(taste.vector, candidate.vector))) >> 6;
         score.channel = i64::from(weights.channel) * widen(weight(taste.channels, candidate.channel));
         let bucket = usize::from(candidate.starts_at.kst_hour()) * HOUR_BUCKETS / 24;

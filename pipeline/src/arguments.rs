@@ -244,7 +244,8 @@ fn time(text: &str) -> Result<UnixMillis, String> {
 
 /// A day at midnight UTC.
 fn day(text: &str) -> Result<UnixMillis, String> {
-    UnixMillis::parse_rfc3339(&format!("{text}T00:00:00Z")).ok_or_else(|| "expected a day, such as 2011-09-01".to_owned())
+    UnixMillis::parse_rfc3339(&format!("{text}T00:00:00Z"))
+        .ok_or_else(|| "expected a day, such as 2011-09-01".to_owned())
 }
 
 fn share(text: &str) -> Result<f64, String> {

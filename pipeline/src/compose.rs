@@ -157,7 +157,8 @@ fn window(rules: &Rules, now: UnixMillis) -> (UnixMillis, UnixMillis) {
 pub fn on_board(catalogue: &Catalogue, products: &[Product], rules: &Rules, now: UnixMillis) -> BTreeSet<u64> {
     let (from, to) = window(rules, now);
     let is_shown = |airing: &Airing| airing.ends_at > from && airing.starts_at < to;
-    let airings = |product: &Product| product.airings.iter().filter_map(|index| catalogue.airings.get(*index)).any(is_shown);
+    let airings =
+        |product: &Product| product.airings.iter().filter_map(|index| catalogue.airings.get(*index)).any(is_shown);
     products.iter().filter(|product| airings(product)).map(|product| product.id.0).collect()
 }
 

@@ -25,11 +25,11 @@ use futures::StreamExt as _;
 use serde::Serialize;
 use sinsang::time::{DAY_MS, KST_OFFSET_MS, UnixMillis};
 
-use profile::{Baseline, Catalogue, Engagement};
 pub use factor::{FactorOptions, Factors};
 pub use feature::{ProductFeatures, Vocabulary, describe, title_words};
 pub use matrix::{Dense, Sparse};
 pub use model::{DIMS, FloatVector, Model, Recipe};
+use profile::{Baseline, Catalogue, Engagement};
 pub use profile::{HOUR_BUCKETS, LIFT_STEPS, Population, UserTaste};
 pub use weight::Weights;
 

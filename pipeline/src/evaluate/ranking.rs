@@ -23,10 +23,10 @@ use sinsang::time::UnixMillis;
 use crate::engine;
 use crate::progress::{Progress, Unit};
 use crate::taste;
-use metric::Listed;
+use metric::{Bootstrap, Listed};
 pub use metric::{DEPTH, Estimate};
-use purchase::{Buyer, Purchases, Window};
 pub use purchase::WINDOW_DAYS;
+use purchase::{Buyer, Purchases, Window};
 
 /// Where the cuts of the report lie.
 pub const CUTS: [&str; 3] = ["2010-09-01", "2011-06-01", "2011-09-01"];
@@ -61,7 +61,9 @@ pub enum Error {
         source: Box<DataFusionError>,
     },
     /// Nobody known before the cut bought a new item after it.
-    #[error("nobody known before {cut} bought an item that was new in the {WINDOW_DAYS} days after: choose another cut")]
+    #[error(
+        "nobody known before {cut} bought an item that was new in the {WINDOW_DAYS} days after: choose another cut"
+    )]
     NothingNew {
         /// The cut.
         cut: UnixMillis,
@@ -148,7 +150,10 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for cut in &self.cuts {
             let CutReport { cut, users, new_items, new_buyers, known_items, known_buyers } = cut;
-            writeln!(f, "{cut}: {users} users; {new_items} new items for {new_buyers}, {known_items} known for {known_buyers}")?;
+            writeln!(
+                f,
+                "{cut}: {users} users; {new_items} new items for {new_buyers}, {known_items} known for {known_buyers}"
+            )?;
         }
         for (name, rows) in [("new items", &self.new), ("known items", &self.known)] {
             writeln!(f, "\n{name:<24} NDCG@20 [95 %]          Recall  MRR     cover.  of TF-IDF [95 %]      by cut")?;
@@ -207,9 +212,18 @@ impl Contest {
     }
 
     fn rows(&self) -> Vec<Row> {
-        let all = |method: &Method, of: fn(&Listed) -> f64| -> Vec<f64> { method.lists.iter().flatten().map(of).collect() };
+        let all =
+            |method: &Method, of: fn(&Listed) -> f64| -> Vec<f64> { method.lists.iter().flatten().map(of).collect() };
         let ndcg = |method: &Method| all(method, |list| list.ndcg);
         let base = self.0.iter().find(|method| method.name == TFIDF).map(ndcg).unwrap_or_default();
+        let samples = Bootstrap::of(base.len());
+        let by_cut: Vec<Bootstrap> = self
+            .0
+            .first()
+            .into_iter()
+            .flat_map(|method| &method.lists)
+            .map(|lists| Bootstrap::of(lists.len()))
+            .collect();
         let row = |method: &Method| {
             let covered = method.lists.iter().zip(&method.candidates).map(|(lists, candidates)| {
                 let shown: BTreeSet<usize> = lists.iter().flat_map(|list| list.shown.iter().copied()).collect();
@@ -217,15 +231,16 @@ impl Contest {
             });
             Row {
                 method: method.name,
-                ndcg_at_20: metric::estimate(&ndcg(method)),
-                recall_at_20: metric::estimate(&all(method, |list| list.recall)),
-                mrr: metric::estimate(&all(method, |list| list.reciprocal_rank)),
+                ndcg_at_20: samples.estimate(&ndcg(method)),
+                recall_at_20: samples.estimate(&all(method, |list| list.recall)),
+                mrr: samples.estimate(&all(method, |list| list.reciprocal_rank)),
                 coverage: metric::mean(&covered.collect::<Vec<f64>>()),
-                ratio_to_tfidf: metric::ratio(&ndcg(method), &base),
+                ratio_to_tfidf: samples.ratio(&ndcg(method), &base),
                 by_cut: method
                     .lists
                     .iter()
-                    .map(|lists| metric::estimate(&lists.iter().map(|list| list.ndcg).collect::<Vec<f64>>()))
+                    .zip(&by_cut)
+                    .map(|(lists, samples)| samples.estimate(&lists.iter().map(|list| list.ndcg).collect::<Vec<f64>>()))
                     .collect(),
             }
         };

@@ -97,7 +97,8 @@ pub fn title_words(products: &[ProductFeatures<'_>]) -> Sparse {
         .collect();
     let mut rows = Sparse::new(rarity.len());
     for counts in &counted {
-        let row = counts.iter().filter_map(|(word, count)| rarity.get(word.as_str()).map(|(at, idf)| (*at, count * idf)));
+        let row =
+            counts.iter().filter_map(|(word, count)| rarity.get(word.as_str()).map(|(at, idf)| (*at, count * idf)));
         rows.push(to_length_1(row.collect()));
     }
     rows
@@ -167,7 +168,12 @@ mod tests {
     use super::super::neighbour;
     use super::*;
 
-    fn product<'a>(title: &'a str, brand: Option<&'a str>, category: Option<&'a str>, price: Option<u32>) -> ProductFeatures<'a> {
+    fn product<'a>(
+        title: &'a str,
+        brand: Option<&'a str>,
+        category: Option<&'a str>,
+        price: Option<u32>,
+    ) -> ProductFeatures<'a> {
         ProductFeatures { product: 1, title, brand, category, price }
     }
 

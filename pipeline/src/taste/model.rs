@@ -37,6 +37,8 @@ pub struct Recipe {
     pub ridge_penalty: f64,
     /// Products that stand in for one that nobody has met.
     pub neighbours: usize,
+    /// Users who must have met a product for it to be half itself and half what its description makes of it.
+    pub prior_users: f64,
     /// How much EASE, the factors and the plain likeness of descriptions count.
     pub shares: [f64; 3],
     /// The most products that interactions are learned of; the most engaged ones are taken.
@@ -50,7 +52,8 @@ impl Default for Recipe {
             ease_penalty: 4.0,
             ridge_penalty: 1.0,
             neighbours: 100,
-            shares: [1.0, 1.0, 0.25],
+            prior_users: 10.0,
+            shares: [1.0; 3],
             max_products: 5_000,
         }
     }
@@ -259,34 +262,33 @@ impl Teacher {
         let factors = Factors::fit(&users, recipe.factors);
         let solved = factors.solve_all(&users);
         let mut described = Sparse::new(descriptions.width());
-        let mut unmet = Sparse::new(descriptions.width());
-        for product in board {
-            described.push(descriptions.row(*product));
-            if !index.contains_key(product) {
-                unmet.push(descriptions.row(*product));
-            }
-        }
-        let mut engaged = vec![0.0_f64; known.len()];
+        board.iter().for_each(|product| described.push(descriptions.row(*product)));
+        let (mut engaged, mut buyers) = (vec![0.0_f64; known.len()], vec![0.0_f64; known.len()]);
         for user in 0..users.len() {
-            users.row(user).for_each(|(product, weight)| engaged[product] += weight.abs());
+            for (product, weight) in users.row(user) {
+                engaged[product] += weight.abs();
+                buyers[product] += 1.0;
+            }
         }
         let counts: Vec<f64> = engaged.iter().map(|sum| sum.ln_1p()).collect();
-        let mapped = neighbour::ridge(&known, &factors.products, &counts, recipe.ridge_penalty, &unmet);
-        let alike = neighbour::alike(&unmet, &known, recipe.neighbours);
-        let mut board_factors = Dense::zeros(board.len(), recipe.factors.factors);
+        let mut board_factors = neighbour::ridge(&known, &factors.products, &counts, recipe.ridge_penalty, &described);
+        let alike = neighbour::alike(&described, &known, recipe.neighbours);
         let mut stands_for = Sparse::new(known.len());
         let mut met = Vec::with_capacity(board.len());
-        let mut fresh = 0;
         for (at, product) in board.iter().enumerate() {
-            met.push(index.contains_key(product));
-            if let Some(&own) = index.get(product) {
-                stands_for.push([(own, 1.0)]);
-                board_factors.row_mut(at).copy_from_slice(factors.products.row(own));
-            } else {
-                stands_for.push(alike.row(fresh));
-                board_factors.row_mut(at).copy_from_slice(mapped.row(fresh));
-                fresh += 1;
+            let own = index.get(product).copied();
+            met.push(own.is_some());
+            // Few have met it: it goes on being what its description makes of it, and becomes itself with each who does.
+            let own_share = own.map_or(0.0, |own| buyers[own] / (buyers[own] + recipe.prior_users));
+            let mut parts: BTreeMap<usize, f64> =
+                alike.row(at).map(|(row, share)| (row, share * (1.0 - own_share))).collect();
+            let factors_of = board_factors.row_mut(at);
+            factors_of.iter_mut().for_each(|value| *value *= 1.0 - own_share);
+            if let Some(own) = own {
+                *parts.entry(own).or_insert(0.0) += own_share;
+                add_scaled(factors_of, own_share, factors.products.row(own));
             }
+            stands_for.push(parts);
         }
         let of_kind = |is_met: bool| met.iter().filter(|met| **met == is_met).count().max(1) as f64;
         let weights = met.iter().map(|met| (1.0 / of_kind(*met)).sqrt()).collect();
@@ -410,7 +412,9 @@ impl Teacher {
         let basis = product(basis.view(), directions.view());
         let (mut users, mut products) = (basis.clone(), basis);
         for row in users.rows_mut() {
-            row.iter_mut().zip(&sizes).for_each(|(value, size)| *value *= if *size > 0.0 { size.powf(-0.5) } else { 0.0 });
+            row.iter_mut()
+                .zip(&sizes)
+                .for_each(|(value, size)| *value *= if *size > 0.0 { size.powf(-0.5) } else { 0.0 });
         }
         for (row, weight) in products.rows_mut().zip(&self.weights) {
             row.iter_mut().zip(&sizes).for_each(|(value, size)| *value *= size.sqrt() / weight);
@@ -422,5 +426,57 @@ impl Teacher {
         let mut map = product(self.board_factors.view().transpose(), weighted.view());
         map.values.iter_mut().for_each(|value| *value *= self.shares[1]);
         Distilled { history, map, products }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two kinds of products with a feature each, the last of a kind met by nobody; users of one kind each.
+    fn world() -> (Sparse, Sparse, Vec<usize>) {
+        let mut descriptions = Sparse::new(2);
+        (0..12).for_each(|product| descriptions.push([(product % 2, 1.0)]));
+        let mut users = Sparse::new(12);
+        for user in 0..30 {
+            users.push((0..5).filter(|at| (user / 2 + at) % 5 != 0).map(|at| (2 * at + user % 2, 1.0)));
+        }
+        (users, descriptions, (0..12).collect())
+    }
+
+    fn bytes(users: &Sparse, descriptions: &Sparse, board: &[usize], threads: usize) -> (Model, Vec<[i8; DIMS]>) {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let model = pool.install(|| Model::train(users, descriptions, board, &Recipe::default()));
+        let vectors = (0..12).map(|product| model.product(product)).collect();
+        (model, vectors)
+    }
+
+    #[test]
+    fn a_product_that_nobody_has_met_is_found_by_those_who_like_its_kind() {
+        let (users, descriptions, board) = world();
+        let (model, vectors) = bytes(&users, &descriptions, &board, 2);
+        assert_eq!(bytes(&users, &descriptions, &board, 1).1, vectors, "the number of threads does not show");
+        for kind in 0..2 {
+            // Somebody who was not trained on, with two products of the kind.
+            let newcomer = model.user(&[(kind, 1.0), (kind + 4, 1.0)], 1.0);
+            let score = |product: usize| -> i32 {
+                vectors[product].iter().zip(newcomer).map(|(a, b)| i32::from(*a) * i32::from(b)).sum()
+            };
+            assert!(score(10 + kind) > score(11 - kind) && score(2 + kind) > score(3 - kind), "kind {kind}");
+        }
+    }
+
+    #[test]
+    fn nothing_to_learn_from_and_histories_of_strangers_give_no_taste() {
+        let (users, descriptions, board) = world();
+        let (model, _) = bytes(&users, &descriptions, &board, 1);
+        assert_eq!(model.user(&[(10, 5.0), (99, 1.0)], 1.0), [0; DIMS]);
+        assert_eq!(model.user(&[], 1.0), [0; DIMS]);
+        assert_eq!(model.product(99), [0; DIMS]);
+        for (users, board) in [(Sparse::new(12), board), (users, Vec::new())] {
+            let (model, vectors) = bytes(&users, &descriptions, &board, 1);
+            assert!(vectors.iter().all(|vector| *vector == [0; DIMS]));
+            assert_eq!(model.user(&[(0, 1.0)], 1.0), [0; DIMS]);
+        }
     }
 }

@@ -56,8 +56,12 @@ pub(crate) fn alike(descriptions: &Sparse, known: &Sparse, neighbours: usize) ->
         .map(|at| {
             let mut likeness = cosines(descriptions.row(at), &by_word);
             likeness.retain(|(_, cosine)| *cosine > 0.0);
-            likeness.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-            likeness.truncate(neighbours);
+            let by_likeness = |a: &(usize, f64), b: &(usize, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+            if likeness.len() > neighbours {
+                likeness.select_nth_unstable_by(neighbours, by_likeness);
+                likeness.truncate(neighbours);
+            }
+            likeness.sort_by(by_likeness);
             let sum: f64 = likeness.iter().map(|(_, cosine)| cosine * cosine).sum();
             likeness.iter().map(|(row, cosine)| (*row, cosine * cosine / sum)).collect()
         })
@@ -114,7 +118,8 @@ mod tests {
 
     #[test]
     fn ease_finds_what_goes_together_and_never_the_product_itself() {
-        let users = rows(4, &[&[(0, 1.0), (1, 1.0)], &[(0, 1.0), (1, 1.0)], &[(2, 1.0), (3, 1.0)], &[(2, 1.0), (3, 1.0)]]);
+        let users =
+            rows(4, &[&[(0, 1.0), (1, 1.0)], &[(0, 1.0), (1, 1.0)], &[(2, 1.0), (3, 1.0)], &[(2, 1.0), (3, 1.0)]]);
         let weights = ease(&users, 0.5).unwrap();
         assert!(weights.row(0)[1] > 0.5 && weights.row(0)[2].abs() < 1e-9 && weights.row(0)[0] == 0.0, "{weights:?}");
         assert!(ease(&rows(3, &[]), 1.0).is_none());

@@ -205,11 +205,7 @@ pub(crate) struct Baseline {
 
 impl Baseline {
     pub(crate) fn of(everyone: &Engagement) -> Self {
-        Self {
-            channels: shares(&everyone.channels),
-            hours: shares(&everyone.hours),
-            tabs: shares(&everyone.tabs),
-        }
+        Self { channels: shares(&everyone.channels), hours: shares(&everyone.hours), tabs: shares(&everyone.tabs) }
     }
 
     /// The baseline as it is published, with the popularity that it was made of; its vector is left at 0.

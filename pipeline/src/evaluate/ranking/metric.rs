@@ -50,16 +50,40 @@ pub struct Estimate {
     pub high: f64,
 }
 
-/// The mean of `values` with its interval.
-pub(super) fn estimate(values: &[f64]) -> Estimate {
-    interval(mean(values), |sample| mean_of(values, sample), values.len())
+/// Samples of users with replacement, drawn once from a fixed seed and used for every measure of the same users.
+pub(super) struct Bootstrap {
+    count: usize,
+    /// `count` users for each sample.
+    drawn: Vec<usize>,
 }
 
-/// The ratio of the means of two measures of the same users, with its interval.
-pub(super) fn ratio(values: &[f64], others: &[f64]) -> Estimate {
-    let divided = |value: f64, other: f64| if other > 0.0 { value / other } else { 0.0 };
-    let of = |sample: &[usize]| divided(mean_of(values, sample), mean_of(others, sample));
-    interval(divided(mean(values), mean(others)), of, values.len().min(others.len()))
+impl Bootstrap {
+    pub(super) fn of(count: usize) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(20);
+        Self { count, drawn: (0..count * SAMPLES).map(|_| rng.random_range(0..count)).collect() }
+    }
+
+    /// The mean of `values` with its interval.
+    pub(super) fn estimate(&self, values: &[f64]) -> Estimate {
+        self.interval(mean(values), |sample| mean_of(values, sample))
+    }
+
+    /// The ratio of the means of two measures of the same users, with its interval.
+    pub(super) fn ratio(&self, values: &[f64], others: &[f64]) -> Estimate {
+        let divided = |value: f64, other: f64| if other > 0.0 { value / other } else { 0.0 };
+        self.interval(divided(mean(values), mean(others)), |sample| {
+            divided(mean_of(values, sample), mean_of(others, sample))
+        })
+    }
+
+    fn interval(&self, mean: f64, of: impl Fn(&[usize]) -> f64) -> Estimate {
+        if self.count == 0 {
+            return Estimate::default();
+        }
+        let mut means: Vec<f64> = self.drawn.chunks_exact(self.count).map(of).collect();
+        means.sort_by(f64::total_cmp);
+        Estimate { mean, low: means[SAMPLES * 25 / 1_000], high: means[SAMPLES * 975 / 1_000] }
+    }
 }
 
 pub(super) fn mean(values: &[f64]) -> f64 {
@@ -68,23 +92,6 @@ pub(super) fn mean(values: &[f64]) -> f64 {
 
 fn mean_of(values: &[f64], sample: &[usize]) -> f64 {
     sample.iter().map(|at| values[*at]).sum::<f64>() / sample.len().max(1) as f64
-}
-
-/// Percentiles of `of` over samples of `count` users with replacement, drawn from a fixed seed.
-fn interval(mean: f64, of: impl Fn(&[usize]) -> f64, count: usize) -> Estimate {
-    if count == 0 {
-        return Estimate::default();
-    }
-    let mut rng = ChaCha8Rng::seed_from_u64(20);
-    let mut sample = vec![0; count];
-    let mut drawn: Vec<f64> = (0..SAMPLES)
-        .map(|_| {
-            sample.iter_mut().for_each(|at| *at = rng.random_range(0..count));
-            of(&sample)
-        })
-        .collect();
-    drawn.sort_by(f64::total_cmp);
-    Estimate { mean, low: drawn[SAMPLES * 25 / 1_000], high: drawn[SAMPLES * 975 / 1_000] }
 }
 
 #[cfg(test)]
@@ -104,9 +111,10 @@ mod tests {
     #[test]
     fn intervals_hold_the_mean_and_a_ratio_of_a_measure_to_itself_is_one() {
         let values: Vec<f64> = (0..200).map(|at| f64::from(at % 7)).collect();
-        let of = estimate(&values);
+        let samples = Bootstrap::of(values.len());
+        let of = samples.estimate(&values);
         assert!(of.low < of.mean && of.mean < of.high && of.high - of.low < 1.0, "{of:?}");
-        assert_eq!(ratio(&values, &values), Estimate { mean: 1.0, low: 1.0, high: 1.0 });
-        assert_eq!(estimate(&[]), Estimate::default());
+        assert_eq!(samples.ratio(&values, &values), Estimate { mean: 1.0, low: 1.0, high: 1.0 });
+        assert_eq!(Bootstrap::of(0).estimate(&[]), Estimate::default());
     }
 }

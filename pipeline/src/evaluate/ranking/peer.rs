@@ -23,9 +23,7 @@ pub(super) fn enter(purchases: &Purchases, window: &Window, new: &mut Contest, k
     let shared = |values: &[f64]| window.known.iter().map(|item| values[*item]).collect::<Vec<f64>>();
     known.enter("popularity", known_buyers, count, |buyer| window.unbought(buyer, shared(&window.bought)));
     known.enter("last 30 days", known_buyers, count, |buyer| window.unbought(buyer, shared(&window.bought_lately)));
-    known.enter(TFIDF, known_buyers, count, |buyer| {
-        window.unbought(buyer, profiled.scores(buyer.row, &window.known))
-    });
+    known.enter(TFIDF, known_buyers, count, |buyer| window.unbought(buyer, profiled.scores(buyer.row, &window.known)));
     known.enter("ALS 64", known_buyers, count, |buyer| {
         window.unbought(buyer, learned.factor_scores(buyer.row, &window.known))
     });

@@ -49,8 +49,11 @@ impl Served {
         let vocabulary = Vocabulary { channels: vec![CHANNEL.to_owned()], ..Vocabulary::default() };
         let offer = Offer { vocabulary: &vocabulary, products: &features, board: &board };
         // A shop's largest customers are no bots: nobody is set aside.
-        let options =
-            taste::Options { half_life_days: HALF_LIFE_DAYS, max_events_per_user: u64::MAX, ..taste::Options::default() };
+        let options = taste::Options {
+            half_life_days: HALF_LIFE_DAYS,
+            max_events_per_user: u64::MAX,
+            ..taste::Options::default()
+        };
         let (mut users, mut floats) = (Vec::new(), BTreeMap::new());
         let learned = taste::learn(context, &offer, &options, window.cut.plus(-1), |user, float| {
             floats.insert(user.user_id.clone(), *float);
@@ -105,9 +108,15 @@ impl Served {
         let Ranking { new: defaults, .. } = Ranking::default();
         let weights = SurfaceWeights { taste: defaults.taste, ..SurfaceWeights::default() };
         let score = |(at, item): (usize, &usize)| {
-            let vector = self.board.find_product(product_id(*item)).map_or(&[][..], |at| self.board.product(at).vector());
-            let candidate =
-                Candidate { vector, channel: 0, starts_at: window.cut, ends_at: window.cut.plus(DAY_MS), popularity: 0 };
+            let vector =
+                self.board.find_product(product_id(*item)).map_or(&[][..], |at| self.board.product(at).vector());
+            let candidate = Candidate {
+                vector,
+                channel: 0,
+                starts_at: window.cut,
+                ends_at: window.cut.plus(DAY_MS),
+                popularity: 0,
+            };
             let own = rank::score(&candidate, taste.as_ref(), &weights, window.cut).total();
             let count = pulse.and_then(|pulse| pulse.get(at)).copied().unwrap_or(0);
             (own + i64::from(rank::PULSE_WEIGHT) * rank::pulse(count)) as f64

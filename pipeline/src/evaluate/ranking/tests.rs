@@ -4,7 +4,9 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
+use datafusion::arrow::array::{
+    ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray,
+};
 use datafusion::parquet::arrow::ArrowWriter;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -50,7 +52,9 @@ fn sales() -> Vec<Sold> {
 }
 
 fn write(path: &Path, sales: &[Sold]) {
-    let texts = |of: fn(&Sold) -> &str| -> ArrayRef { Arc::new(sales.iter().map(|row| Some(of(row))).collect::<StringArray>()) };
+    let texts = |of: fn(&Sold) -> &str| -> ArrayRef {
+        Arc::new(sales.iter().map(|row| Some(of(row))).collect::<StringArray>())
+    };
     let times: TimestampNanosecondArray = sales.iter().map(|row| Some(row.4 * 1_000_000)).collect();
     let columns: [(&str, ArrayRef); 7] = [
         ("invoice", texts(|row| &row.0)),
