@@ -314,7 +314,9 @@ impl Run<'_> {
         // The order of rows shows in the last digits of sums: it must not depend on the buckets.
         let by_user: BTreeMap<String, Vec<(usize, f64)>> =
             kept.into_iter().map(|((_, user), history)| (user, history)).collect();
-        by_user.into_values().for_each(|history| users.push(history));
+        for history in by_user.into_values() {
+            users.push(history);
+        }
         Ok(users)
     }
 

@@ -107,7 +107,9 @@ pub fn title_words(products: &[ProductFeatures<'_>]) -> Sparse {
 fn to_length_1(mut row: Vec<(usize, f64)>) -> Vec<(usize, f64)> {
     let length = row.iter().map(|(_, value)| value * value).sum::<f64>().sqrt();
     if length > 0.0 {
-        row.iter_mut().for_each(|(_, value)| *value /= length);
+        for (_, value) in &mut row {
+            *value /= length;
+        }
     }
     row
 }
@@ -208,6 +210,6 @@ mod tests {
         let products = [product("★○◆ 12", Some(" - "), Some(""), Some(0)), product("", None, None, Some(u32::MAX))];
         let described = describe(&products);
         assert_eq!((described.row(0).count(), described.len()), (0, 2));
-        assert!(describe(&[]).len() == 0 && neighbour::alike(&described, &described, 3).row(0).count() == 0);
+        assert!(describe(&[]).is_empty() && neighbour::alike(&described, &described, 3).row(0).count() == 0);
     }
 }

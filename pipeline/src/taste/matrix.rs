@@ -34,6 +34,11 @@ impl Sparse {
         self.starts.len() - 1
     }
 
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Columns.
     pub fn width(&self) -> usize {
         self.width
@@ -114,6 +119,11 @@ impl Dense {
     /// Rows.
     pub fn len(&self) -> usize {
         self.values.len().checked_div(self.width).unwrap_or(0)
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// A row.

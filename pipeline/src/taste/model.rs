@@ -93,7 +93,9 @@ impl Model {
             rows.push(users.row(user).filter_map(|(product, weight)| Some((*index.get(&product)?, weight / unit))));
         }
         let mut known = Sparse::new(descriptions.width());
-        trained.iter().for_each(|product| known.push(descriptions.row(*product)));
+        for product in &trained {
+            known.push(descriptions.row(*product));
+        }
         let teacher = Teacher::new(rows, known, descriptions, board, &index, recipe);
         let distilled = teacher.distil();
         let mut model = Self {
@@ -121,7 +123,9 @@ impl Model {
             let float: FloatVector = std::array::from_fn(|dim| vectors.row(at)[dim] * scale);
             self.products.insert(*product, (float, round(&float)));
         }
-        self.covariance.values.iter_mut().for_each(|value| *value *= scale * scale);
+        for value in &mut self.covariance.values {
+            *value *= scale * scale;
+        }
     }
 
     /// The largest gain up to [`SPREAD`] at which 19 of 20 users fit whole.
@@ -220,7 +224,9 @@ fn covariance(rows: &Dense, weights: &[f64]) -> Dense {
     let mut centred = rows.clone();
     for (row, weight) in centred.rows_mut().zip(weights) {
         add_scaled(row, -1.0, &mean);
-        row.iter_mut().for_each(|value| *value *= weight / total.sqrt());
+        for value in row.iter_mut() {
+            *value *= weight / total.sqrt();
+        }
     }
     product(centred.view().transpose(), centred.view())
 }
@@ -262,7 +268,9 @@ impl Teacher {
         let factors = Factors::fit(&users, recipe.factors);
         let solved = factors.solve_all(&users);
         let mut described = Sparse::new(descriptions.width());
-        board.iter().for_each(|product| described.push(descriptions.row(*product)));
+        for product in board {
+            described.push(descriptions.row(*product));
+        }
         let (mut engaged, mut buyers) = (vec![0.0_f64; known.len()], vec![0.0_f64; known.len()]);
         for user in 0..users.len() {
             for (product, weight) in users.row(user) {
@@ -283,7 +291,9 @@ impl Teacher {
             let mut parts: BTreeMap<usize, f64> =
                 alike.row(at).map(|(row, share)| (row, share * (1.0 - own_share))).collect();
             let factors_of = board_factors.row_mut(at);
-            factors_of.iter_mut().for_each(|value| *value *= 1.0 - own_share);
+            for value in factors_of.iter_mut() {
+                *value *= 1.0 - own_share;
+            }
             if let Some(own) = own {
                 *parts.entry(own).or_insert(0.0) += own_share;
                 add_scaled(factors_of, own_share, factors.products.row(own));
@@ -322,7 +332,9 @@ impl Teacher {
     fn probe(&self, width: usize) -> Dense {
         let mut rng = ChaCha8Rng::seed_from_u64(0x00d1_5711);
         let mut probe = Dense::zeros(self.board.len(), width);
-        probe.values.iter_mut().for_each(|value| *value = rng.random_range(-1.0..1.0));
+        for value in &mut probe.values {
+            *value = rng.random_range(-1.0..1.0);
+        }
         probe
     }
 
@@ -330,7 +342,9 @@ impl Teacher {
     fn weighted(&self, rows: &Dense) -> Dense {
         let mut rows = rows.clone();
         for (row, weight) in rows.rows_mut().zip(&self.weights) {
-            row.iter_mut().for_each(|value| *value *= weight);
+            for value in row.iter_mut() {
+                *value *= weight;
+            }
         }
         rows
     }
@@ -356,7 +370,9 @@ impl Teacher {
     /// The ensemble's scores times columns.
     fn times(&self, columns: &Dense) -> Dense {
         let [mut sum, factors, content] = self.members(columns);
-        sum.values.iter_mut().for_each(|value| *value *= self.shares[0]);
+        for value in &mut sum.values {
+            *value *= self.shares[0];
+        }
         sum.add(self.shares[1], &factors);
         sum.add(self.shares[2], &content);
         sum
@@ -384,7 +400,7 @@ impl Teacher {
             products: Dense::zeros(self.board.len(), DIMS),
         };
         let width = (DIMS + SPARE_DIMS).min(self.board.len()).min(self.users.len());
-        if width == 0 || self.known.len() == 0 {
+        if width == 0 || self.known.is_empty() {
             return empty;
         }
         let mut basis = self.probe(width).orthonormal();
@@ -398,11 +414,11 @@ impl Teacher {
         let kept = DIMS.min(width);
         let mut directions = Dense::zeros(width, DIMS);
         let mut sizes = [0.0; DIMS];
-        for dim in 0..kept {
+        for (dim, size) in sizes.iter_mut().enumerate().take(kept) {
             // Eigenvalues ascend.
             let from = width - 1 - dim;
             if values[from] > 1e-9 * values[width - 1] {
-                sizes[dim] = values[from].sqrt();
+                *size = values[from].sqrt();
                 for row in 0..width {
                     directions.row_mut(row)[dim] = eigen.U()[(row, from)];
                 }
@@ -421,10 +437,14 @@ impl Teacher {
         }
         let weighted = self.weighted(&users);
         let [mut history, content] = self.histories(&weighted);
-        history.values.iter_mut().for_each(|value| *value *= self.shares[0]);
+        for value in &mut history.values {
+            *value *= self.shares[0];
+        }
         history.add(self.shares[2], &content);
         let mut map = product(self.board_factors.view().transpose(), weighted.view());
-        map.values.iter_mut().for_each(|value| *value *= self.shares[1]);
+        for value in &mut map.values {
+            *value *= self.shares[1];
+        }
         Distilled { history, map, products }
     }
 }

@@ -67,7 +67,9 @@ pub(crate) fn alike(descriptions: &Sparse, known: &Sparse, neighbours: usize) ->
         })
         .collect();
     let mut alike = Sparse::new(known.len());
-    rows.into_iter().for_each(|row| alike.push(row));
+    for row in rows {
+        alike.push(row);
+    }
     alike
 }
 
@@ -101,7 +103,9 @@ pub(crate) fn ridge(known: &Sparse, targets: &Dense, weights: &[f64], penalty: f
     let right = Mat::from_fn(known.len(), targets.width, |row, column| roots[row] * targets.row(row)[column]);
     let mut solved = Dense::of(cholesky.solve(&right).as_ref());
     for (row, root) in solved.rows_mut().zip(&roots) {
-        row.iter_mut().for_each(|value| *value *= root);
+        for value in row.iter_mut() {
+            *value *= root;
+        }
     }
     others.times(&known.transposed_times(&solved))
 }
@@ -112,7 +116,9 @@ mod tests {
 
     fn rows(width: usize, rows: &[&[(usize, f64)]]) -> Sparse {
         let mut sparse = Sparse::new(width);
-        rows.iter().for_each(|row| sparse.push(row.iter().copied()));
+        for row in rows {
+            sparse.push(row.iter().copied());
+        }
         sparse
     }
 

@@ -75,7 +75,9 @@ impl Served {
         };
         let hasher = || UserHasher::new(USER_KEY).ok_or(Error::Damaged(Damage::Truncated));
         let mut shards = Shards::new(&parts, hasher()?);
-        users.iter().for_each(|user| shards.add(user));
+        for user in &users {
+            shards.add(user);
+        }
         let mut packs = compose::packs(&parts, &shards, SHARD_BYTES)?;
         let (manifest, _) = packs.manifest.write()?;
         let board = packs.packs.remove(&packs.manifest.board).unwrap_or_default();

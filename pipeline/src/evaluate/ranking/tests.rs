@@ -35,7 +35,9 @@ fn sales() -> Vec<Sold> {
         sales.push((invoice, format!("{}", 20_000 + item), title, 2, at, 2.5, Some(user as f64)));
     };
     // Each item of the stock is bought once before anything else, so that it is known.
-    (0..120).for_each(|item| sell(500, item, cut().0 - 250 * DAY_MS + item as i64));
+    for item in 0..120 {
+        sell(500, item, cut().0 - 250 * DAY_MS);
+    }
     for user in 0..120 {
         for _ in 0..15 {
             let own = rng.random_bool(0.8);
