@@ -101,7 +101,7 @@ pub fn score(candidate: &Candidate<'_>, taste: Option<&Taste<'_>>, weights: &Sur
         ..Score::default()
     };
     if let Some(taste) = taste {
-        // Four blocks that agree fully have an inner product of four times 127²: a right shift by 6 brings that to the unit of the others.
+        // The largest inner product is 64 × 127²: a right shift by 6 leaves what few vectors reach within 16 times the unit.
         score.taste = (i64::from(weights.taste) * i64::from(dot(taste.vector, candidate.vector))) >> 6;
         score.channel = i64::from(weights.channel) * widen(weight(taste.channels, candidate.channel));
         let bucket = usize::from(candidate.starts_at.kst_hour()) * HOUR_BUCKETS / 24;
@@ -136,6 +136,19 @@ fn soon(ahead_ms: i64) -> i64 {
     UNIT * SOON_HALF_MS / ahead_ms.max(0).saturating_add(SOON_HALF_MS)
 }
 
+/// What one unit of a [`pulse`] counts beside tastes.
+pub const PULSE_WEIGHT: i32 = 300;
+
+/// How much a product is bought at the moment, from 0 to [`UNIT`]: the logarithm of one more than `count`, the number of viewers who
+/// bought it since it was first shown; [`UNIT`] at 1,023. Linear between powers of two, so that no float is needed.
+pub fn pulse(count: u32) -> i64 {
+    let count = u64::from(count).saturating_add(1);
+    let power = count.ilog2();
+    let part = ((count << 10) >> power) & 1023;
+    let thousandths = i64::from(power).saturating_mul(1024).saturating_add(i64::try_from(part).unwrap_or(0));
+    thousandths.div_euclid(10).min(UNIT)
+}
+
 /// The inner product of two int8 vectors; the shorter one counts.
 pub fn dot(a: &[u8], b: &[u8]) -> i32 {
     a.iter().zip(b).map(|(a, b)| i32::from(a.cast_signed()) * i32::from(b.cast_signed())).sum()
@@ -153,6 +166,12 @@ mod tests {
         assert_eq!(signals.first(), Some(&UNIT));
         assert!(signals.is_sorted_by(|a, b| a >= b), "{signals:?}");
         assert_eq!(soon(SOON_HALF_MS), UNIT / 2);
+    }
+
+    #[test]
+    fn a_pulse_grows_with_each_doubling_and_never_passes_the_unit() {
+        assert_eq!([0, 1, 3, 7, 1_023, u32::MAX].map(pulse), [0, 102, 204, 307, UNIT, UNIT]);
+        assert!((0..5_000).map(pulse).is_sorted());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use sinsang::time::UnixMillis;
 
+use crate::evaluate::ranking;
 use crate::identity::Policy;
 use crate::import::retail;
 use crate::progress::Progress;
@@ -166,6 +167,25 @@ pub(crate) enum Evaluate {
         /// A table like pairs.tsv: title_a, price_a, title_b, price_b, brand, category, label, class.
         file: PathBuf,
     },
+    /// How well tastes rank real purchases, new items and known ones, beside simpler ways (docs/ranking.md).
+    Ranking(EvaluateRanking),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvaluateRanking {
+    /// UCI Online Retail II as one Parquet file.
+    #[arg(long, value_name = "FILE")]
+    retail: PathBuf,
+    /// A day that what was bought before is learned from, and what was bought in the 30 days after is ranked; may be given several times.
+    #[arg(long = "cut", value_name = "DAY", value_parser = day, default_values = ranking::CUTS)]
+    cuts: Vec<UnixMillis>,
+}
+
+impl EvaluateRanking {
+    pub(crate) fn options(&self, progress: Progress) -> ranking::Options {
+        let engine = engine::Options::default();
+        ranking::Options { retail: self.retail.clone(), cuts: self.cuts.clone(), engine, progress }
+    }
 }
 
 /// Where the history is read from, and how.
@@ -441,6 +461,12 @@ impl LedgerUpdate {
 
 fn time(text: &str) -> Result<UnixMillis, String> {
     UnixMillis::parse_rfc3339(text).ok_or_else(|| "expected RFC 3339, such as 2026-11-22T09:00:00+09:00".to_owned())
+}
+
+/// A day at midnight UTC.
+fn day(text: &str) -> Result<UnixMillis, String> {
+    UnixMillis::parse_rfc3339(&format!("{text}T00:00:00Z"))
+        .ok_or_else(|| "expected a day, such as 2011-09-01".to_owned())
 }
 
 fn share(text: &str) -> Result<f64, String> {

@@ -24,7 +24,7 @@ use crate::rules::{self, Rules};
 use crate::snapshot::{self, Snapshot};
 use crate::source::{self, Source, TableReport, find_table};
 use crate::table::Tab;
-use crate::taste::{self, Space};
+use crate::taste::{self, Offer};
 use crate::{catalogue, engine, schedule};
 
 /// What to build, and from what.
@@ -163,8 +163,9 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     };
 
     let vocabulary = compose::vocabulary(&catalogue, &tabs);
-    let features = || products.iter().map(|product| product.features(&catalogue));
-    let space = Space::fit(features(), vocabulary);
+    let features: Vec<_> = products.iter().map(|product| product.features(&catalogue)).collect();
+    let on_board = compose::on_board(&catalogue, &products, &rules, now);
+    let offer = Offer { vocabulary: &vocabulary, products: &features, board: &on_board };
     let listed = products.iter().flat_map(|product| product.entries.iter().map(|entry| (entry, product.id)));
     let listed = listed.filter_map(|(entry, id)| catalogue.entries.get(*entry).map(|entry| (entry, id)));
     catalogue::register_products(&context, listed)?;
@@ -174,7 +175,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         max_events_per_user: rules.taste.max_events_per_user,
         ..taste::Options::default()
     };
-    let tastes = taste::learn(&context, &space, features(), &taste_options, now, |user| users.push(user)).await?;
+    let learned = taste::learn(&context, &offer, &taste_options, now, |user, _| users.push(user)).await?;
 
     next("verdicts and packs");
     let facts = Facts {
@@ -182,8 +183,8 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         products: &products,
         tabs: &tabs,
         rules: &rules,
-        space: &space,
-        population: &tastes.population,
+        vocabulary: &vocabulary,
+        learned: &learned,
         reach: &reach,
         now,
     };
@@ -205,7 +206,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         split_codes,
         products: products.len(),
         verdicts,
-        tastes,
+        tastes: learned.report,
         packs: packs.packs.len(),
         bytes: packs.packs.values().map(Vec::len).sum(),
         board_bytes: packs.packs.get(&packs.manifest.board).map_or(0, Vec::len),

@@ -101,6 +101,9 @@ fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
         Command::Evaluate(Evaluate::Identity { file }) => {
             print(format, &evaluate::identity::identity(file, &Policy::default())?)
         }
+        Command::Evaluate(Evaluate::Ranking(ranking)) => {
+            print(format, &runtime()?.block_on(evaluate::ranking::ranking(&ranking.options(progress)))?)
+        }
         Command::Verify(verify) => {
             let report = verify::verify(&Snapshot::at(&verify.snapshot))?;
             print(format, &report)?;

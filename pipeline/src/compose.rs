@@ -16,9 +16,9 @@ use sinsang::viewer::UserHasher;
 use crate::catalogue::{Airing, Catalogue};
 use crate::identity::ProductId;
 use crate::product::Product;
-use crate::rules::Rules;
+use crate::rules::{Rules, Window};
 use crate::table::Tab;
-use crate::taste::{self, Population, Space, UserTaste, Vocabulary};
+use crate::taste::{self, Learned, Population, UserTaste, Vocabulary};
 use crate::verdict::{self, Reach, Verdict, VerdictKind};
 
 /// The names that published numbers stand for: channels and categories by name, tabs in the shared order.
@@ -66,25 +66,39 @@ pub struct Facts<'a> {
     pub tabs: &'a [Tab],
     /// The rules.
     pub rules: &'a Rules,
-    /// How products become vectors.
-    pub space: &'a Space,
-    /// What everyone leans to.
-    pub population: &'a Population,
+    /// The names that tastes were learned with.
+    pub vocabulary: &'a Vocabulary,
+    /// What was learned from events.
+    pub learned: &'a Learned,
     /// How far back the history reaches.
     pub reach: &'a Reach,
     /// The time of the build.
     pub now: UnixMillis,
 }
 
+/// The stretch of time whose slots a board shows.
+fn window(rules: &Rules, now: UnixMillis) -> (UnixMillis, UnixMillis) {
+    let Window { back_hours, ahead_days } = rules.window;
+    (now.plus(-i64::from(back_hours) * HOUR_MS), now.plus(i64::from(ahead_days) * DAY_MS))
+}
+
+/// The products with a slot that the board of `now` shows.
+pub fn on_board(catalogue: &Catalogue, products: &[Product], rules: &Rules, now: UnixMillis) -> BTreeSet<u64> {
+    let (from, to) = window(rules, now);
+    let is_shown = |airing: &Airing| airing.ends_at > from && airing.starts_at < to;
+    let airings =
+        |product: &Product| product.airings.iter().filter_map(|index| catalogue.airings.get(*index)).any(is_shown);
+    products.iter().filter(|product| airings(product)).map(|product| product.id.0).collect()
+}
+
 /// The parts of the board, and the verdicts as of the build.
 pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts) {
     let Facts { catalogue, now, .. } = *facts;
-    let vocabulary = facts.space.vocabulary();
-    let window = &facts.rules.window;
-    let from = now.plus(-i64::from(window.back_hours) * HOUR_MS);
-    let to = now.plus(i64::from(window.ahead_days) * DAY_MS);
+    let vocabulary = facts.vocabulary;
+    let population = &facts.learned.report.population;
+    let (from, to) = window(facts.rules, now);
     let is_shown = |airing: &&Airing| airing.ends_at > from && airing.starts_at < to;
-    let most_popular = facts.population.popularity.values().copied().max().unwrap_or(0);
+    let most_popular = population.popularity.values().copied().max().unwrap_or(0);
 
     let mut counts = VerdictCounts::default();
     let mut parts = BoardParts {
@@ -119,8 +133,8 @@ pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts) {
         let after = judge(now.max(ends_at));
         *counts.of(if is_over { after.kind } else { before.kind }) += 1;
         parts.slots.extend(shown.iter().filter_map(|airing| facts.slot(product, airing)));
-        let vector = facts.space.product_vector(&product.features(catalogue));
-        let popularity = popularity(facts.population, product.id, &vector, most_popular);
+        let vector = facts.learned.product_vector(product.id.0);
+        let popularity = popularity(population, product.id, &vector, most_popular);
         if let Some(part) = facts.product(product, &shown, (starts_at, ends_at), &before, &after) {
             parts.products.push(ProductPart { popularity, vector: vector.to_vec(), ..part });
         }
@@ -131,7 +145,7 @@ pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts) {
 impl Facts<'_> {
     fn slot(&self, product: &Product, airing: &Airing) -> Option<SlotPart> {
         let entry = self.catalogue.entries.get(airing.entry)?;
-        let channel = self.space.vocabulary().channels.iter().position(|name| *name == airing.channel)?;
+        let channel = self.vocabulary.channels.iter().position(|name| *name == airing.channel)?;
         Some(SlotPart {
             product: product.id.0,
             channel: u16::try_from(channel).ok()?,
@@ -157,7 +171,7 @@ impl Facts<'_> {
         let price = next.price.or(entry.listing.price);
         let listings: BTreeSet<usize> = shown.iter().map(|airing| airing.entry).collect();
         let listing = |index: &usize| self.catalogue.entries.get(*index).map(|entry| &entry.listing);
-        let categories = &self.space.vocabulary().categories;
+        let categories = &self.vocabulary.categories;
         Some(ProductPart {
             id: product.id.0,
             title: entry.listing.titles.first().cloned().unwrap_or_default(),
@@ -190,12 +204,9 @@ impl Facts<'_> {
     }
 }
 
+/// The vectors are learned whole: no run of their dimensions speaks of one field.
 fn blocks() -> Vec<Block> {
-    let small = |value: usize| u16::try_from(value).unwrap_or(u16::MAX);
-    taste::BLOCKS
-        .iter()
-        .map(|block| Block { name: block.name.to_owned(), start: small(block.start), length: small(block.dims) })
-        .collect()
+    vec![Block { name: "taste".to_owned(), start: 0, length: u16::try_from(taste::DIMS).unwrap_or(u16::MAX) }]
 }
 
 fn tab(tab: &Tab) -> TabPart {

@@ -1,3 +1,5 @@
 //! How good the pipeline's decisions are, measured on labelled data.
 
+pub mod ranking;
+
 pub use sinsang_identity::evaluate as identity;

@@ -41,8 +41,8 @@ pub struct Ranking {
 impl Default for Ranking {
     fn default() -> Self {
         Self {
-            new: SurfaceWeights { taste: 100, channel: 12, hour: 12, soon: 24, on_air: 4, popularity: 10, position: 0 },
-            live: SurfaceWeights { taste: 100, channel: 24, hour: 0, soon: 0, on_air: 0, popularity: 30, position: 0 },
+            new: SurfaceWeights { taste: 800, channel: 12, hour: 12, soon: 24, on_air: 4, popularity: 10, position: 0 },
+            live: SurfaceWeights { taste: 800, channel: 24, hour: 0, soon: 0, on_air: 0, popularity: 30, position: 0 },
             tabs: SurfaceWeights { taste: 100, channel: 0, hour: 0, soon: 0, on_air: 0, popularity: 0, position: 100 },
         }
     }

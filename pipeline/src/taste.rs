@@ -8,11 +8,16 @@
     reason = "weights and counts become floats only where they are divided and then rounded to a byte"
 )]
 
+mod factor;
+mod feature;
+pub(crate) mod matrix;
+mod model;
+pub(crate) mod neighbour;
 mod profile;
 mod query;
-mod space;
 mod weight;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use datafusion::prelude::SessionContext;
@@ -20,9 +25,12 @@ use futures::StreamExt as _;
 use serde::Serialize;
 use sinsang::time::{DAY_MS, KST_OFFSET_MS, UnixMillis};
 
+pub use factor::{FactorOptions, Factors};
+pub use feature::{ProductFeatures, Vocabulary, describe, title_words};
+pub use matrix::{Dense, Sparse};
+pub use model::{DIMS, FloatVector, Model, Recipe};
 use profile::{Baseline, Catalogue, Engagement};
 pub use profile::{HOUR_BUCKETS, LIFT_STEPS, Population, UserTaste};
-pub use space::{BLOCK_NORM, BLOCKS, Block, DIMS, ProductFeatures, Space, Vocabulary};
 pub use weight::Weights;
 
 pub(crate) use query::hash_function;
@@ -47,6 +55,10 @@ pub struct Options {
     pub min_events_per_user: u64,
     /// Engagement, in views, that moves a user half-way from the population to what the events say. Above 0.
     pub pseudo_weight: f64,
+    /// The most users that the model is trained on; where there are more, those of the smallest hashes are taken. All are folded in.
+    pub max_training_users: usize,
+    /// What the model is trained with.
+    pub recipe: Recipe,
     /// Events that are sorted by user at once, which bounds memory; users are spread over as many buckets as that takes.
     pub events_per_bucket: u64,
 }
@@ -59,6 +71,8 @@ impl Default for Options {
             max_events_per_user: 10_000,
             min_events_per_user: 1,
             pseudo_weight: 20.0,
+            max_training_users: 20_000,
+            recipe: Recipe::default(),
             events_per_bucket: 4_000_000,
         }
     }
@@ -130,6 +144,8 @@ pub struct Report {
     pub users: u64,
     /// Users with fewer events than the least; without a taste.
     pub users_too_thin: u64,
+    /// Users that the model was trained on.
+    pub users_trained_on: u64,
     /// Buckets that users were spread over.
     pub buckets: u64,
     /// What everyone together leans to.
@@ -163,22 +179,54 @@ impl fmt::Display for Report {
     }
 }
 
-/// Learns the taste of every user from the tables `events` and `listing_products` of `ctx`, and hands each to `sink`:
-/// bucket by bucket, in a bucket in ascending order of user ids. `products` is the whole catalogue that `space` was fitted
-/// to; `now` ends the events and is where decay counts from, by Korean days.
+/// What there is to like.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer<'a> {
+    /// The names that published numbers stand for.
+    pub vocabulary: &'a Vocabulary,
+    /// The whole catalogue, each product once.
+    pub products: &'a [ProductFeatures<'a>],
+    /// The products that surfaces choose from: those that get vectors, whether anybody has met them or not.
+    pub board: &'a BTreeSet<u64>,
+}
+
+/// What was learned, beside the users' tastes.
+#[derive(Clone, Debug)]
+pub struct Learned {
+    /// What was read and set aside.
+    pub report: Report,
+    /// The model that users were folded in with.
+    pub model: Model,
+    places: BTreeMap<u64, usize>,
+}
+
+impl Learned {
+    /// The vector of a product of the board; 0 for others.
+    pub fn product_vector(&self, product: u64) -> [i8; DIMS] {
+        self.places.get(&product).map_or([0; DIMS], |place| self.model.product(*place))
+    }
+
+    /// [`Self::product_vector`] before rounding.
+    pub fn product_float(&self, product: u64) -> FloatVector {
+        self.places.get(&product).map_or([0.0; DIMS], |place| self.model.product_float(*place))
+    }
+}
+
+/// Learns the taste of every user from the tables `events` and `listing_products` of `ctx`, and hands each to `sink` with its vector
+/// before rounding: bucket by bucket, in a bucket in ascending order of user ids. `now` ends the events and is where decay counts from,
+/// by Korean days.
 ///
 /// While it runs, the tables `taste_fate`, `taste_listing`, `taste_event`, `taste_weight` and `taste_bot` are its own: one call at a time on a context.
 ///
 /// # Errors
 /// [`Error`] on options out of range and failing queries. Rows that cannot be used are counted in the report instead.
-pub async fn learn<'a>(
+pub async fn learn(
     ctx: &SessionContext,
-    space: &Space,
-    products: impl IntoIterator<Item = ProductFeatures<'a>>,
+    offer: &Offer<'_>,
     options: &Options,
     now: UnixMillis,
-    mut sink: impl FnMut(UserTaste),
-) -> Result<Report, Error> {
+    mut sink: impl FnMut(UserTaste, &FloatVector),
+) -> Result<Learned, Error> {
     if !(options.pseudo_weight > 0.0 && options.pseudo_weight <= 1e6) {
         return Err(Error::PseudoWeight { pseudo_weight: options.pseudo_weight });
     }
@@ -186,7 +234,9 @@ pub async fn learn<'a>(
     let last_ms = now.plus(KST_OFFSET_MS).floor(DAY_MS).plus(DAY_MS - 1 - KST_OFFSET_MS);
     let horizon_ms = weight::horizon_days(options.half_life_days)?.saturating_mul(DAY_MS);
     let own = &query::own_context(ctx);
-    let run = Run { ctx: own, options, catalogue: &Catalogue::new(space, products), last_ms: last_ms.0 };
+    let ids = offer.products.iter().map(|product| product.product).collect();
+    let catalogue = &Catalogue::new(offer.vocabulary, ids);
+    let run = Run { ctx: own, options, offer, catalogue, last_ms: last_ms.0 };
     let dates = [("now", now.0), ("oldest", last_ms.plus(-horizon_ms).0)];
     let learned = async {
         query::register_weights(own, &weights)?;
@@ -194,24 +244,25 @@ pub async fn learn<'a>(
         query::LISTING.materialise(own).await?;
         run.learn(&mut sink).await
     };
-    let report = learned.await;
+    let learned = learned.await;
     for table in query::OWN_TABLES {
         let removed = ctx.deregister_table(table);
         removed.map_err(|source| Error::Query { query: table, source: Box::new(source) })?;
     }
-    report
+    learned
 }
 
 /// One run over the tables.
 struct Run<'a> {
     ctx: &'a SessionContext,
     options: &'a Options,
+    offer: &'a Offer<'a>,
     catalogue: &'a Catalogue,
     last_ms: i64,
 }
 
 impl Run<'_> {
-    async fn learn(&self, sink: &mut impl FnMut(UserTaste)) -> Result<Report, Error> {
+    async fn learn(&self, sink: &mut impl FnMut(UserTaste, &FloatVector)) -> Result<Learned, Error> {
         let mut report = Report::default();
         let usable = self.count_events(&mut report).await?;
         report.buckets = usable.div_ceil(self.options.events_per_bucket.max(1)).clamp(1, MAX_BUCKETS);
@@ -223,13 +274,58 @@ impl Run<'_> {
         report.events_of_unknown_products = everyone.unknown.products;
         report.events_of_unknown_channels = everyone.unknown.channels;
         report.events_of_unknown_tabs = everyone.unknown.tabs;
-        let baseline = Baseline::of(&everyone, self.catalogue);
-        report.population = baseline.population(&everyone);
+        let baseline = Baseline::of(&everyone);
+        report.population = baseline.population(&everyone, self.catalogue);
         drop(everyone);
+        let training = self.training_users(report.buckets).await?;
+        report.users_trained_on = training.len() as u64;
+        let model = self.train(&training);
+        report.population.vector = mean_vector(&training, &model);
         for bucket in 0..report.buckets {
-            self.learn_bucket(bucket, &baseline, &mut report, sink).await?;
+            let mut take = |user_id: String, engagement: &Engagement| {
+                if engagement.events < self.options.min_events_per_user {
+                    report.users_too_thin += 1;
+                    return;
+                }
+                report.users += 1;
+                let (taste, float) = baseline.taste(user_id, engagement, &model, self.options.pseudo_weight);
+                sink(taste, &float);
+            };
+            self.each_user(bucket, report.buckets, &mut take).await?;
         }
-        Ok(report)
+        let places = self.offer.products.iter().zip(0..).map(|(product, place)| (product.product, place)).collect();
+        Ok(Learned { report, model, places })
+    }
+
+    /// The histories to train on, by user.
+    async fn training_users(&self, buckets: u64) -> Result<Sparse, Error> {
+        let mut kept: BTreeMap<(i64, String), Vec<(usize, f64)>> = BTreeMap::new();
+        for bucket in 0..buckets {
+            let mut take = |user_id: String, engagement: &Engagement| {
+                let history = engagement.history();
+                if engagement.events >= self.options.min_events_per_user && !history.is_empty() {
+                    kept.insert((query::user_hash(&user_id), user_id), history);
+                    if kept.len() > self.options.max_training_users {
+                        kept.pop_last();
+                    }
+                }
+            };
+            self.each_user(bucket, buckets, &mut take).await?;
+        }
+        let mut users = Sparse::new(self.offer.products.len());
+        // The order of rows shows in the last digits of sums: it must not depend on the buckets.
+        let by_user: BTreeMap<String, Vec<(usize, f64)>> =
+            kept.into_iter().map(|((_, user), history)| (user, history)).collect();
+        for history in by_user.into_values() {
+            users.push(history);
+        }
+        Ok(users)
+    }
+
+    fn train(&self, training: &Sparse) -> Model {
+        let board: BTreeSet<usize> = self.offer.board.iter().filter_map(|id| self.catalogue.place(*id)).collect();
+        let board: Vec<usize> = board.into_iter().collect();
+        Model::train(training, &describe(self.offer.products), &board, &self.options.recipe)
     }
 
     /// Counts events by fate and gives the number of usable ones.
@@ -276,37 +372,43 @@ impl Run<'_> {
     }
 
     /// Streams the users of a bucket: the rows of a user come together, so one user at a time is held.
-    async fn learn_bucket(
+    async fn each_user(
         &self,
         bucket: u64,
-        baseline: &Baseline,
-        report: &mut Report,
-        sink: &mut impl FnMut(UserTaste),
+        buckets: u64,
+        take: &mut impl FnMut(String, &Engagement),
     ) -> Result<(), Error> {
         let mut current: Option<(String, Engagement)> = None;
-        let mut finish = |user: Option<(String, Engagement)>| match user {
-            Some((user_id, engagement)) if engagement.events >= self.options.min_events_per_user => {
-                report.users += 1;
-                sink(baseline.taste(user_id, &engagement, self.catalogue, self.options.pseudo_weight));
-            }
-            Some(_) => report.users_too_thin += 1,
-            None => {}
-        };
-        let mut batches = query::USER.stream(self.ctx, &bucket_numbers(bucket, report.buckets)).await?;
+        let mut batches = query::USER.stream(self.ctx, &bucket_numbers(bucket, buckets)).await?;
         while let Some(batch) = batches.next().await {
             let batch = batch.map_err(|source| query::USER.failed(source))?;
             query::each_row(query::USER, &batch, |user, row| {
                 if current.as_ref().is_none_or(|(current, _)| current != user) {
-                    finish(current.replace((user.to_owned(), Engagement::new(self.catalogue))));
+                    let next = (user.to_owned(), Engagement::new(self.catalogue));
+                    if let Some((user, engagement)) = current.replace(next) {
+                        take(user, &engagement);
+                    }
                 }
                 if let Some((_, engagement)) = &mut current {
                     engagement.add(row, self.catalogue);
                 }
             })?;
         }
-        finish(current);
+        if let Some((user, engagement)) = current {
+            take(user, &engagement);
+        }
         Ok(())
     }
+}
+
+/// The mean of users' vectors at full length, rounded: what a viewer without history is taken for.
+fn mean_vector(users: &Sparse, model: &Model) -> [i8; DIMS] {
+    let mut mean = [0.0; DIMS];
+    for user in 0..users.len() {
+        let vector = model.user_float(&users.row(user).collect::<Vec<_>>(), 1.0);
+        mean.iter_mut().zip(vector).for_each(|(sum, value)| *sum += value / users.len() as f64);
+    }
+    model::round(&mean)
 }
 
 /// The numbers that choose a bucket in a query.

@@ -8,7 +8,7 @@
     reason = "the numbers of a test are small"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
@@ -21,7 +21,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution as _, LogNormal, weighted::WeightedIndex};
 use sinsang::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMillis};
 use sinsang_pipeline::taste::{
-    BLOCKS, DIMS, Error, Options, ProductFeatures, Report, Space, UserTaste, Vocabulary, Weights, learn,
+    DIMS, Error, FloatVector, Learned, Offer, Options, ProductFeatures, Report, UserTaste, Vocabulary, Weights, learn,
 };
 
 const CATEGORIES: usize = 8;
@@ -142,22 +142,46 @@ impl World {
         })
     }
 
-    fn space(&self) -> Space {
+    fn vocabulary() -> Vocabulary {
         let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        let vocabulary = Vocabulary {
+        Vocabulary {
             channels: owned(&["채널0", "채널1", "채널2", "채널3"]),
             tabs: owned(&["new", "live", "best"]),
             categories: owned(&CATEGORY_NAMES),
-        };
-        Space::fit(self.features(), vocabulary)
+        }
     }
 
     async fn learn(&self, events: &[Event], reading: Reading, options: &Options) -> (Vec<UserTaste>, Report) {
+        let (tastes, _, learned) = self.learn_all(events, reading, options).await;
+        (tastes, learned.report)
+    }
+
+    async fn learn_all(
+        &self,
+        events: &[Event],
+        reading: Reading,
+        options: &Options,
+    ) -> (Vec<UserTaste>, Vec<FloatVector>, Learned) {
         let ctx = self.context(events, reading);
-        let mut tastes = Vec::new();
-        let report =
-            learn(&ctx, &self.space(), self.features(), options, now(), |taste| tastes.push(taste)).await.unwrap();
-        (tastes, report)
+        let (mut tastes, mut floats) = (Vec::new(), Vec::new());
+        let learned = self.learn_from(&ctx, options, |taste, float| {
+            tastes.push(taste);
+            floats.push(*float);
+        });
+        let learned = learned.await.unwrap();
+        (tastes, floats, learned)
+    }
+
+    async fn learn_from(
+        &self,
+        ctx: &SessionContext,
+        options: &Options,
+        sink: impl FnMut(UserTaste, &FloatVector),
+    ) -> Result<Learned, Error> {
+        let (vocabulary, products) = (Self::vocabulary(), self.features().collect::<Vec<_>>());
+        let board: BTreeSet<u64> = products.iter().map(|product| product.product).collect();
+        let offer = Offer { vocabulary: &vocabulary, products: &products, board: &board };
+        learn(ctx, &offer, options, now(), sink).await
     }
 
     fn context(&self, events: &[Event], reading: Reading) -> SessionContext {
@@ -243,36 +267,46 @@ fn ndcg_at_20(scores: &[f64], gains: &[f64]) -> f64 {
 #[tokio::test]
 async fn tastes_order_known_and_new_products_far_better_than_the_shared_order() {
     let world = World::new();
-    let (tastes, report) = world.learn(&world.events(), PLAIN, &Options::default()).await;
+    let (tastes, floats, learned) = world.learn_all(&world.events(), PLAIN, &Options::default()).await;
+    let report = &learned.report;
     assert_eq!((report.users, report.events_used, report.events), (120, 4_800, 4_800));
     assert_eq!((report.events_of_unknown_products, report.events_weightless, report.buckets), (0, 0, 1));
 
-    let space = world.space();
-    let vectors: Vec<[i8; DIMS]> = world.features().map(|product| space.product_vector(&product)).collect();
-    let mut means = [0.0; 4];
+    let vectors: Vec<[i8; DIMS]> = (0..PRODUCTS).map(|at| learned.product_vector(product_id(at))).collect();
+    let exact: Vec<FloatVector> = (0..PRODUCTS).map(|at| learned.product_float(product_id(at))).collect();
+    let mut means = [0.0; 6];
     let (mut own_category_first, mut own_brand_first) = (0, 0);
     for (user, taste) in tastes.iter().enumerate() {
         assert_eq!(taste.user_id, user_name(user));
         let gains: Vec<f64> = world.products.iter().map(|product| world.gain(user, product)).collect();
+        // What people take of the products that they know is what they like, times how well known it is.
+        let taken: Vec<f64> =
+            world.products.iter().zip(&gains).map(|(product, gain)| product.popularity * gain).collect();
         let personal: Vec<f64> = vectors.iter().map(|vector| f64::from(dot(&taste.vector, vector))).collect();
         let popular: Vec<f64> = (0..PRODUCTS)
             .map(|at| f64::from(report.population.popularity.get(&product_id(at)).copied().unwrap_or(0)))
             .collect();
         let shared: Vec<f64> = vectors.iter().map(|vector| f64::from(dot(&report.population.vector, vector))).collect();
-        means[0] += ndcg_at_20(&personal[..KNOWN], &gains[..KNOWN]);
-        means[1] += ndcg_at_20(&popular[..KNOWN], &gains[..KNOWN]);
+        let unrounded: Vec<f64> =
+            exact.iter().map(|vector| vector.iter().zip(&floats[user]).map(|(a, b)| a * b).sum()).collect();
+        means[4] += ndcg_at_20(&unrounded[..KNOWN], &taken[..KNOWN]);
+        means[5] += ndcg_at_20(&unrounded[KNOWN..], &gains[KNOWN..]);
+        means[0] += ndcg_at_20(&personal[..KNOWN], &taken[..KNOWN]);
+        means[1] += ndcg_at_20(&popular[..KNOWN], &taken[..KNOWN]);
         means[2] += ndcg_at_20(&personal[KNOWN..], &gains[KNOWN..]);
         means[3] += ndcg_at_20(&shared[KNOWN..], &gains[KNOWN..]);
-        let best = &world.products[order(&personal)[0]];
+        let best = &world.products[KNOWN + order(&personal[KNOWN..])[0]];
         own_category_first += usize::from(best.category == world.likes[user].0);
         own_brand_first += usize::from(best.brand == world.likes[user].2);
     }
-    let [known, known_shared, new, new_shared] = means.map(|sum| sum / tastes.len() as f64);
+    let [known, known_shared, new, new_shared, known_float, new_float] = means.map(|sum| sum / tastes.len() as f64);
+    println!("before rounding: known {known_float:.4}, new {new_float:.4}");
     println!("NDCG@20: known {known:.3} (popularity {known_shared:.3}), new {new:.3} (shared {new_shared:.3})");
     println!("own category first for {own_category_first}, brand for {own_brand_first} of {}", tastes.len());
-    assert!(known > 0.8 && known > 2.0 * known_shared, "known {known}, popularity {known_shared}");
-    assert!(new > 0.8 && new > 1.5 * new_shared, "new {new}, shared {new_shared}");
-    assert!(own_category_first >= 114 && own_brand_first >= 90, "{own_category_first} and {own_brand_first}");
+    assert!(known > 0.70 && known > 1.9 * known_shared, "known {known}, popularity {known_shared}");
+    assert!(new > 0.88 && new > 4.0 * new_shared, "new {new}, shared {new_shared}");
+    assert!(known > 0.975 * known_float && new > 0.99 * new_float, "rounding costs too much");
+    assert!(own_category_first >= 117 && own_brand_first >= 70, "{own_category_first} and {own_brand_first}");
 }
 
 #[tokio::test]
@@ -400,7 +434,7 @@ async fn a_user_with_one_event_stays_near_the_shared_order_and_twins_are_alike()
     let most = |taste: &UserTaste| taste.vector.iter().map(|value| value.unsigned_abs()).max().unwrap();
     assert!((1..=16).contains(&most(&of("once"))), "{:?}", of("once"));
     assert!(of("once").channels.iter().chain(&of("once").hours).all(|lift| lift.abs() <= 16), "{:?}", of("once"));
-    assert!(most(&of("twin a")) > 100, "{:?}", of("twin a"));
+    assert!(most(&of("twin a")) > 40, "{:?}", of("twin a"));
     assert_eq!(of("twin a"), UserTaste { user_id: "twin a".to_owned(), ..of("twin b") });
 
     let strict = Options { min_events_per_user: 2, ..Options::default() };
@@ -410,35 +444,21 @@ async fn a_user_with_one_event_stays_near_the_shared_order_and_twins_are_alike()
 }
 
 #[tokio::test]
-async fn a_score_is_the_sum_of_its_blocks_and_a_brand_shows_in_its_own() {
+async fn who_was_not_trained_on_is_folded_in_as_well_as_everyone_else() {
     let world = World::new();
-    let (tastes, _) = world.learn(&world.events(), PLAIN, &Options::default()).await;
-    let space = world.space();
-    let part = |taste: &UserTaste, vector: &[i8; DIMS], name: &str| -> i32 {
-        let block = BLOCKS.into_iter().find(|block| block.name == name).unwrap();
-        block.range().map(|at| i32::from(taste.vector[at]) * i32::from(vector[at])).sum()
+    let half = Options { max_training_users: 60, ..Options::default() };
+    let (tastes, _, learned) = world.learn_all(&world.events(), PLAIN, &half).await;
+    assert_eq!((learned.report.users_trained_on, learned.report.users, tastes.len()), (60, 120, 120));
+    let quality = |taste: &UserTaste| {
+        let user: usize = taste.user_id[1..].parse().unwrap();
+        let of = |at| f64::from(dot(&taste.vector, &learned.product_vector(product_id(at))));
+        let scores: Vec<f64> = (KNOWN..PRODUCTS).map(of).collect();
+        let gains: Vec<f64> = world.products[KNOWN..].iter().map(|product| world.gain(user, product)).collect();
+        ndcg_at_20(&scores, &gains)
     };
-    let liked = |name: &str, is: &dyn Fn(usize, &Product) -> bool| {
-        let mut wins = 0;
-        for (user, taste) in tastes.iter().enumerate() {
-            let mean = |own: bool| {
-                let parts = world.features().zip(&world.products).filter(|(_, product)| is(user, product) == own);
-                let parts: Vec<i32> =
-                    parts.map(|(features, _)| part(taste, &space.product_vector(&features), name)).collect();
-                f64::from(parts.iter().sum::<i32>()) / parts.len() as f64
-            };
-            wins += usize::from(mean(true) > mean(false));
-        }
-        wins
-    };
-    let category = liked("category", &|user, product| product.category == world.likes[user].0);
-    let brand = liked("brand", &|user, product| product.brand == world.likes[user].2);
-    assert!(category >= 115 && brand >= 115, "category {category}, brand {brand} of 120");
-    for features in world.features().take(20) {
-        let vector = space.product_vector(&features);
-        let sum: i32 = BLOCKS.iter().map(|block| part(&tastes[0], &vector, block.name)).sum();
-        assert_eq!(sum, dot(&tastes[0].vector, &vector));
-    }
+    let mean = tastes.iter().map(quality).sum::<f64>() / tastes.len() as f64;
+    println!("NDCG@20 on new products, half of the users trained on: {mean:.3}");
+    assert!(mean > 0.75, "{mean}");
 }
 
 #[tokio::test]
@@ -471,17 +491,16 @@ async fn recent_events_outweigh_old_ones_and_an_event_halves_with_its_half_life(
 async fn options_out_of_range_and_missing_tables_are_refused_and_leave_nothing_behind() {
     let world = World::new();
     let ctx = world.context(&[], PLAIN);
-    let space = world.space();
     for options in [
         Options { half_life_days: 0.0, ..Options::default() },
         Options { pseudo_weight: f64::NAN, ..Options::default() },
         Options { weights: Weights { click: f64::INFINITY, ..Weights::default() }, ..Options::default() },
     ] {
-        let refused = learn(&ctx, &space, world.features(), &options, now(), |_| ()).await;
+        let refused = world.learn_from(&ctx, &options, |_, _| ()).await.map(|learned| learned.report);
         assert!(matches!(&refused, Err(error) if error.to_string().contains("give a number")), "{refused:?}");
     }
     ctx.deregister_table("listing_products").unwrap();
-    let missing = learn(&ctx, &space, world.features(), &Options::default(), now(), |_| ()).await;
+    let missing = world.learn_from(&ctx, &Options::default(), |_, _| ()).await.map(|learned| learned.report);
     assert!(matches!(&missing, Err(Error::Query { query: "taste_listing", .. })), "{missing:?}");
     assert!(missing.unwrap_err().to_string().contains("listing_products"));
     for table in ["taste_fate", "taste_listing", "taste_event", "taste_weight", "taste_bot"] {

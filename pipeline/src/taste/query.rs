@@ -151,7 +151,7 @@ pub(crate) fn hash_function() -> ScalarUDF {
 }
 
 /// FNV-1a of the id's bytes, folded to 32 bits so that a remainder uses them all.
-fn user_hash(user: &str) -> i64 {
+pub(crate) fn user_hash(user: &str) -> i64 {
     let hash = user
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));

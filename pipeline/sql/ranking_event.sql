@@ -1,0 +1,12 @@
+-- One event for each product of an invoice, as `docs/taste.md` wants events.
+SELECT
+    user_id,
+    min(at) AS at,
+    'purchase' AS kind,
+    'Online Retail' AS shop,
+    item AS listing_id,
+    CAST(NULL AS VARCHAR) AS product_id,
+    CAST(NULL AS VARCHAR) AS tab_id,
+    CAST(NULL AS VARCHAR) AS channel
+FROM ranking_purchase
+GROUP BY user_id, invoice, item

@@ -1,0 +1,120 @@
+//! Measures of a ranked list against what was bought, and how sure they are.
+
+use std::collections::BTreeSet;
+
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+
+/// Places of a list that count.
+pub const DEPTH: usize = 20;
+/// Samples of a bootstrap.
+const SAMPLES: usize = 2_000;
+
+/// One user's list in one window, measured.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Listed {
+    pub(super) ndcg: f64,
+    pub(super) recall: f64,
+    pub(super) reciprocal_rank: f64,
+    /// The candidates on the first [`DEPTH`] places.
+    pub(super) shown: Vec<usize>,
+}
+
+/// Measures the order of `scores` (highest first, then the earlier candidate) against the candidates that were bought.
+pub(super) fn measure(scores: &[f64], bought: &BTreeSet<usize>) -> Listed {
+    let mut order: Vec<usize> = (0..scores.len()).filter(|at| scores[*at] > f64::NEG_INFINITY).collect();
+    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
+    let hit_at = order.iter().position(|candidate| bought.contains(candidate));
+    order.truncate(DEPTH);
+    let discount = |place: usize| 1.0 / (place as f64 + 2.0).log2();
+    let hits = order.iter().enumerate().filter(|(_, candidate)| bought.contains(candidate));
+    let best: f64 = (0..bought.len().min(DEPTH)).map(discount).sum();
+    let (gain, found) = hits.fold((0.0, 0_usize), |(gain, found), (place, _)| (gain + discount(place), found + 1));
+    Listed {
+        ndcg: if best > 0.0 { gain / best } else { 0.0 },
+        recall: found as f64 / bought.len().max(1) as f64,
+        reciprocal_rank: hit_at.map_or(0.0, |place| 1.0 / (place as f64 + 1.0)),
+        shown: order,
+    }
+}
+
+/// A mean and its 95 % interval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Estimate {
+    /// The mean over users and windows.
+    pub mean: f64,
+    /// The 2.5th percentile of bootstrapped means.
+    pub low: f64,
+    /// The 97.5th percentile.
+    pub high: f64,
+}
+
+/// Samples of users with replacement, drawn once from a fixed seed and used for every measure of the same users.
+pub(super) struct Bootstrap {
+    count: usize,
+    /// `count` users for each sample.
+    drawn: Vec<usize>,
+}
+
+impl Bootstrap {
+    pub(super) fn of(count: usize) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(20);
+        Self { count, drawn: (0..count * SAMPLES).map(|_| rng.random_range(0..count)).collect() }
+    }
+
+    /// The mean of `values` with its interval.
+    pub(super) fn estimate(&self, values: &[f64]) -> Estimate {
+        self.interval(mean(values), |sample| mean_of(values, sample))
+    }
+
+    /// The ratio of the means of two measures of the same users, with its interval.
+    pub(super) fn ratio(&self, values: &[f64], others: &[f64]) -> Estimate {
+        let divided = |value: f64, other: f64| if other > 0.0 { value / other } else { 0.0 };
+        self.interval(divided(mean(values), mean(others)), |sample| {
+            divided(mean_of(values, sample), mean_of(others, sample))
+        })
+    }
+
+    fn interval(&self, mean: f64, of: impl Fn(&[usize]) -> f64) -> Estimate {
+        if self.count == 0 {
+            return Estimate::default();
+        }
+        let mut means: Vec<f64> = self.drawn.chunks_exact(self.count).map(of).collect();
+        means.sort_by(f64::total_cmp);
+        Estimate { mean, low: means[SAMPLES * 25 / 1_000], high: means[SAMPLES * 975 / 1_000] }
+    }
+}
+
+pub(super) fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
+fn mean_of(values: &[f64], sample: &[usize]) -> f64 {
+    sample.iter().map(|at| values[*at]).sum::<f64>() / sample.len().max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_measured_by_the_places_of_what_was_bought() {
+        let bought = BTreeSet::from([0, 2]);
+        let best = measure(&[3.0, 1.0, 2.0], &bought);
+        assert_eq!((best.ndcg, best.recall, best.reciprocal_rank, best.shown), (1.0, 1.0, 1.0, vec![0, 2, 1]));
+        let worse = measure(&[1.0, 3.0, f64::NEG_INFINITY], &bought);
+        assert!((worse.ndcg - 0.630_929 / 1.630_929).abs() < 1e-5, "{worse:?}");
+        assert_eq!((worse.recall, worse.reciprocal_rank), (0.5, 0.5));
+    }
+
+    #[test]
+    fn intervals_hold_the_mean_and_a_ratio_of_a_measure_to_itself_is_one() {
+        let values: Vec<f64> = (0..200).map(|at| f64::from(at % 7)).collect();
+        let samples = Bootstrap::of(values.len());
+        let of = samples.estimate(&values);
+        assert!(of.low < of.mean && of.mean < of.high && of.high - of.low < 1.0, "{of:?}");
+        assert_eq!(samples.ratio(&values, &values), Estimate { mean: 1.0, low: 1.0, high: 1.0 });
+        assert_eq!(Bootstrap::of(0).estimate(&[]), Estimate::default());
+    }
+}

@@ -1,0 +1,160 @@
+//! Other ways to rank, each as simple as it is described.
+
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::purchase::{Item, Purchases, Window, product_id};
+use super::{Contest, TFIDF};
+use crate::taste::matrix::{add_scaled, dot};
+use crate::taste::{Dense, FactorOptions, Factors, ProductFeatures, Recipe, Sparse, describe, neighbour, title_words};
+
+/// Enters all of them.
+pub(super) fn enter(purchases: &Purchases, window: &Window, new: &mut Contest, known: &mut Contest) {
+    let Window { new_buyers, known_buyers, .. } = window;
+    let features = features(purchases);
+    let mut rng = ChaCha8Rng::seed_from_u64(30);
+    new.enter("random", new_buyers, window.new.len(), |_| window.new.iter().map(|_| rng.random::<f64>()).collect());
+    let profiled = Profiles::new(window, &features);
+    new.enter(TFIDF, new_buyers, window.new.len(), |buyer| profiled.scores(buyer.row, &window.new));
+    let learned = Learned::new(window, &features);
+    new.enter("feature ALS", new_buyers, window.new.len(), |buyer| learned.factor_scores(buyer.row, &window.new));
+
+    let count = window.known.len();
+    let shared = |values: &[f64]| window.known.iter().map(|item| values[*item]).collect::<Vec<f64>>();
+    known.enter("popularity", known_buyers, count, |buyer| window.unbought(buyer, shared(&window.bought)));
+    known.enter("last 30 days", known_buyers, count, |buyer| window.unbought(buyer, shared(&window.bought_lately)));
+    known.enter(TFIDF, known_buyers, count, |buyer| window.unbought(buyer, profiled.scores(buyer.row, &window.known)));
+    known.enter("ALS 64", known_buyers, count, |buyer| {
+        window.unbought(buyer, learned.factor_scores(buyer.row, &window.known))
+    });
+    known.enter("item-item cosine", known_buyers, count, |buyer| {
+        window.unbought(buyer, pick(&learned.history_scores(buyer.row, &learned.cosines), &window.known))
+    });
+    if let Some(ease) = &learned.ease {
+        known.enter("EASE", known_buyers, count, |buyer| {
+            window.unbought(buyer, pick(&learned.history_scores(buyer.row, ease), &window.known))
+        });
+    }
+}
+
+/// Items as products.
+pub(super) fn features(purchases: &Purchases) -> Vec<ProductFeatures<'_>> {
+    let feature = |(at, item)| {
+        let Item { title, price, .. }: &Item = item;
+        ProductFeatures { product: product_id(at), title, brand: None, category: None, price: Some(*price) }
+    };
+    purchases.items.iter().enumerate().map(feature).collect()
+}
+
+fn pick(values: &[f64], items: &[usize]) -> Vec<f64> {
+    items.iter().map(|item| values[*item]).collect()
+}
+
+/// TF-IDF over words and pairs of words of titles; a user is the sum of what they bought, each purchase halved every 180 days.
+struct Profiles {
+    words: Sparse,
+    users: Vec<Vec<f64>>,
+    rows: Vec<usize>,
+}
+
+impl Profiles {
+    fn new(window: &Window, features: &[ProductFeatures<'_>]) -> Self {
+        // Only items that are known by the end of the window: rarity is counted over those.
+        let mut items: Vec<usize> = window.known.iter().chain(&window.new).copied().collect();
+        items.sort_unstable();
+        let offered: Vec<ProductFeatures<'_>> = items.iter().map(|item| features[*item]).collect();
+        let offered = title_words(&offered);
+        let mut words = Sparse::new(offered.width());
+        let mut next = 0;
+        for item in 0..features.len() {
+            if items.get(next) == Some(&item) {
+                words.push(offered.row(next));
+                next += 1;
+            } else {
+                words.push([]);
+            }
+        }
+        let mut rows: Vec<usize> =
+            window.new_buyers.iter().chain(&window.known_buyers).map(|buyer| buyer.row).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        let profile = |row: &usize| {
+            let mut profile = vec![0.0; words.width()];
+            for (item, weight) in window.profiles.row(*row) {
+                words.row(item).for_each(|(word, value)| profile[word] += weight * value);
+            }
+            profile
+        };
+        let users = rows.iter().map(profile).collect();
+        Self { words, users, rows }
+    }
+
+    fn scores(&self, row: usize, items: &[usize]) -> Vec<f64> {
+        let Some(profile) = self.rows.binary_search(&row).ok().and_then(|at| self.users.get(at)) else {
+            return vec![0.0; items.len()];
+        };
+        items.iter().map(|item| self.words.row(*item).map(|(word, value)| profile[word] * value).sum()).collect()
+    }
+}
+
+/// The parts of our ensemble, each alone.
+struct Learned<'a> {
+    window: &'a Window,
+    users: Dense,
+    items: Dense,
+    cosines: Dense,
+    ease: Option<Dense>,
+}
+
+impl<'a> Learned<'a> {
+    fn new(window: &'a Window, features: &[ProductFeatures<'_>]) -> Self {
+        let unit = mean_weight(window);
+        let mut rows = Sparse::new(features.len());
+        for row in 0..window.histories.len() {
+            rows.push(window.histories.row(row).map(|(item, weight)| (item, weight / unit)));
+        }
+        let factors = Factors::fit(&rows, FactorOptions::default());
+        let described = describe(features);
+        let (mut known, mut fresh) = (Sparse::new(described.width()), Sparse::new(described.width()));
+        let mut targets = Dense::zeros(0, factors.products.width);
+        for item in &window.known {
+            known.push(described.row(*item));
+            targets.values.extend_from_slice(factors.products.row(*item));
+        }
+        window.new.iter().for_each(|item| fresh.push(described.row(*item)));
+        let counts: Vec<f64> = window.known.iter().map(|item| window.bought[*item].ln_1p()).collect();
+        let mapped = neighbour::ridge(&known, &targets, &counts, Recipe::default().ridge_penalty, &fresh);
+        let mut items = factors.products.clone();
+        for (at, item) in window.new.iter().enumerate() {
+            items.row_mut(*item).copy_from_slice(mapped.row(at));
+        }
+        let users = factors.solve_all(&rows);
+        let mut cosines = neighbour::gram(&rows);
+        let lengths: Vec<f64> = (0..features.len()).map(|at| cosines.row(at)[at].sqrt().max(1e-9)).collect();
+        for (row, values) in cosines.rows_mut().enumerate() {
+            values.iter_mut().zip(&lengths).for_each(|(value, length)| *value /= length * lengths[row]);
+            values[row] = 0.0;
+        }
+        let ease = neighbour::ease(&rows, Recipe::default().ease_penalty);
+        Self { window, users, items, cosines, ease }
+    }
+
+    fn factor_scores(&self, row: usize, items: &[usize]) -> Vec<f64> {
+        items.iter().map(|item| dot(self.users.row(row), self.items.row(*item))).collect()
+    }
+
+    fn history_scores(&self, row: usize, weights: &Dense) -> Vec<f64> {
+        let mut scores = vec![0.0; weights.width];
+        for (item, weight) in self.window.histories.row(row) {
+            add_scaled(&mut scores, weight, weights.row(item));
+        }
+        scores
+    }
+}
+
+/// The mean weight, which makes weights about 1.
+fn mean_weight(window: &Window) -> f64 {
+    let values = window.histories.values();
+    let unit = values.iter().sum::<f64>() / values.len().max(1) as f64;
+    if unit > 0.0 { unit } else { 1.0 }
+}

@@ -1,0 +1,166 @@
+//! Our own ranking, by the path that serves: learned from tables, packed, read by the edge's reader, scored by the edge's code.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use datafusion::prelude::SessionContext;
+use sinsang::pack::board::{Block, Board, VerdictKind};
+use sinsang::pack::board_write::{BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart};
+use sinsang::pack::manifest::Manifest;
+use sinsang::pack::taste::{Taste, TasteShard};
+use sinsang::pack::{Damage, PackId};
+use sinsang::rank::{self, Candidate, SurfaceWeights};
+use sinsang::time::{DAY_MS, UnixMillis};
+use sinsang::viewer::UserHasher;
+
+use super::Error;
+use super::peer;
+use super::purchase::{Buyer, HALF_LIFE_DAYS, Purchases, WINDOW_DAYS, Window, product_id};
+use crate::compose::{self, Shards};
+use crate::rules::Ranking;
+use crate::taste::matrix::dot;
+use crate::taste::{self, FloatVector, Learned, Offer, Vocabulary};
+
+/// Bytes that a shard is halved above.
+const SHARD_BYTES: u32 = 32 * 1024;
+/// Users are hashed as everywhere; here nobody needs to be kept secret.
+const USER_KEY: &[u8] = b"evaluate ranking";
+
+/// What was learned from the purchases before a cut, as it is served.
+pub(super) struct Served {
+    learned: Learned,
+    floats: BTreeMap<String, FloatVector>,
+    users: Vec<String>,
+    board: Board,
+    manifest: Manifest,
+    shards: BTreeMap<PackId, TasteShard>,
+    hasher: UserHasher,
+    /// Bytes of a user in a shard: key, vector and weights.
+    pub(super) bytes_per_user: usize,
+}
+
+impl Served {
+    /// Learns, packs and reads back.
+    pub(super) async fn learn(context: &SessionContext, purchases: &Purchases, window: &Window) -> Result<Self, Error> {
+        // What is sold for the first time after the window is not in the catalogue.
+        let offered: BTreeSet<usize> = window.known.iter().chain(&window.new).copied().collect();
+        let features = peer::features(purchases);
+        let features: Vec<_> = offered.iter().map(|item| features[*item]).collect();
+        let board: BTreeSet<u64> = offered.iter().map(|item| product_id(*item)).collect();
+        let vocabulary = Vocabulary { channels: vec![CHANNEL.to_owned()], ..Vocabulary::default() };
+        let offer = Offer { vocabulary: &vocabulary, products: &features, board: &board };
+        // A shop's largest customers are no bots: nobody is set aside.
+        let options = taste::Options {
+            half_life_days: HALF_LIFE_DAYS,
+            max_events_per_user: u64::MAX,
+            ..taste::Options::default()
+        };
+        let (mut users, mut floats) = (Vec::new(), BTreeMap::new());
+        let learned = taste::learn(context, &offer, &options, window.cut.plus(-1), |user, float| {
+            floats.insert(user.user_id.clone(), *float);
+            users.push(user);
+        });
+        let learned = learned.await?;
+
+        let products = features.iter().map(|feature| product(feature, &learned, window.cut)).collect();
+        let parts = BoardParts {
+            built_at: window.cut,
+            history_from: window.cut,
+            blocks: vec![Block { name: "taste".to_owned(), start: 0, length: 64 }],
+            channels: vec![ChannelPart { id: "retail".to_owned(), name: CHANNEL.to_owned(), shop: CHANNEL.to_owned() }],
+            categories: Vec::new(),
+            products,
+            slots: board.iter().map(|product| slot(*product, window.cut)).collect(),
+            tabs: Vec::new(),
+            weights: rank::Weights::default(),
+        };
+        let hasher = || UserHasher::new(USER_KEY).ok_or(Error::Damaged(Damage::Truncated));
+        let mut shards = Shards::new(&parts, hasher()?);
+        for user in &users {
+            shards.add(user);
+        }
+        let mut packs = compose::packs(&parts, &shards, SHARD_BYTES)?;
+        let (manifest, _) = packs.manifest.write()?;
+        let board = packs.packs.remove(&packs.manifest.board).unwrap_or_default();
+        let read: Result<BTreeMap<PackId, TasteShard>, Damage> =
+            packs.packs.into_iter().map(|(id, bytes)| Ok((id, TasteShard::parse(bytes, id)?))).collect();
+        Ok(Self {
+            learned,
+            floats,
+            users: window.users.clone(),
+            board: Board::parse(board, packs.manifest.board)?,
+            manifest: Manifest::parse(manifest)?,
+            shards: read?,
+            hasher: hasher()?,
+            bytes_per_user: shards.user_bytes(),
+        })
+    }
+
+    /// The scores before rounding.
+    pub(super) fn float_scores(&self, user: usize, items: &[usize]) -> Vec<f64> {
+        let Some(vector) = self.users.get(user).and_then(|user| self.floats.get(user)) else {
+            return vec![0.0; items.len()];
+        };
+        items.iter().map(|item| dot(vector, &self.learned.product_float(product_id(*item)))).collect()
+    }
+
+    /// The scores as the edge computes them from packs. `pulse` are live counts by item.
+    pub(super) fn scores(&self, window: &Window, buyer: &Buyer, items: &[usize], pulse: Option<&[u32]>) -> Vec<f64> {
+        let taste = self.users.get(buyer.row).and_then(|user| self.taste(user));
+        // Nothing but tastes and counts: there are no broadcasts, and what the shop knows of its items is in the vectors.
+        let Ranking { new: defaults, .. } = Ranking::default();
+        let weights = SurfaceWeights { taste: defaults.taste, ..SurfaceWeights::default() };
+        let score = |(at, item): (usize, &usize)| {
+            let vector =
+                self.board.find_product(product_id(*item)).map_or(&[][..], |at| self.board.product(at).vector());
+            let candidate = Candidate {
+                vector,
+                channel: 0,
+                starts_at: window.cut,
+                ends_at: window.cut.plus(DAY_MS),
+                popularity: 0,
+            };
+            let own = rank::score(&candidate, taste.as_ref(), &weights, window.cut).total();
+            let count = pulse.and_then(|pulse| pulse.get(at)).copied().unwrap_or(0);
+            (own + i64::from(rank::PULSE_WEIGHT) * rank::pulse(count)) as f64
+        };
+        items.iter().enumerate().map(score).collect()
+    }
+
+    fn taste(&self, user: &str) -> Option<Taste<'_>> {
+        let key = self.hasher.key(user).0;
+        let shard = self.shards.get(&self.manifest.shard_of(key)?)?;
+        Some(Taste::cut(shard.find(key)?, shard.widths()))
+    }
+}
+
+const CHANNEL: &str = "Online Retail";
+
+fn product(feature: &taste::ProductFeatures<'_>, learned: &Learned, cut: UnixMillis) -> ProductPart {
+    ProductPart {
+        unknown_listed: false,
+        id: feature.product,
+        title: feature.title.to_owned(),
+        brand: None,
+        category: None,
+        price: feature.price,
+        list_price: None,
+        image: None,
+        url: None,
+        listings: vec![listing(feature.product)],
+        verdict: VerdictKind::New,
+        verdict_first: "{}".to_owned(),
+        verdict_later: "{}".to_owned(),
+        first: (cut, cut.plus(WINDOW_DAYS * DAY_MS)),
+        popularity: 0,
+        vector: learned.product_vector(feature.product).to_vec(),
+    }
+}
+
+fn slot(product: u64, cut: UnixMillis) -> SlotPart {
+    let ends_at = cut.plus(WINDOW_DAYS * DAY_MS);
+    SlotPart { product, channel: 0, starts_at: cut, ends_at, listing: listing(product), price: None }
+}
+
+fn listing(product: u64) -> ListingPart {
+    ListingPart { shop: CHANNEL.to_owned(), listing_id: product.to_string() }
+}

@@ -1,0 +1,215 @@
+//! What a product says about itself, as sparse features: words and pairs of words of its title, brand, category and price.
+
+use std::collections::{BTreeMap, HashMap};
+
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::matrix::Sparse;
+
+/// The length of a brand beside that of the whole title, which is 1.
+const BRAND_WEIGHT: f64 = 0.7;
+/// The length of a category.
+const CATEGORY_WEIGHT: f64 = 1.0;
+/// The length of a price: on purchases of a gift shop more of it ordered new products worse.
+const PRICE_WEIGHT: f64 = 0.25;
+/// Classes of price, at equal distances of its logarithm.
+const PRICE_CLASSES: usize = 8;
+/// The spread of a price over the classes beside its own, in classes (standard deviation of a bell).
+const PRICE_SPREAD: f64 = 0.6;
+/// The least distance of two price classes, in octaves: a tenth more or less is the same class to a shopper.
+const MIN_PRICE_STEP: f64 = 0.5;
+
+/// What is known of a product when it is described.
+#[derive(Clone, Copy, Debug)]
+pub struct ProductFeatures<'a> {
+    /// The product's id.
+    pub product: u64,
+    /// Any of its titles; the normalised one gives the best words.
+    pub title: &'a str,
+    /// Its brand.
+    pub brand: Option<&'a str>,
+    /// Its category, by name.
+    pub category: Option<&'a str>,
+    /// Its price in won.
+    pub price: Option<u32>,
+}
+
+/// The names that published numbers stand for, by index. The caller sets the order and publishes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Vocabulary {
+    /// Channel names; [`super::UserTaste::channels`] is in this order.
+    pub channels: Vec<String>,
+    /// Tab ids; [`super::UserTaste::tabs`] is in this order.
+    pub tabs: Vec<String>,
+    /// Category names.
+    pub categories: Vec<String>,
+}
+
+/// A description of length 1 for each product, in the order they came; an empty one for a product that says nothing.
+pub fn describe(products: &[ProductFeatures<'_>]) -> Sparse {
+    let titles = title_words(products);
+    let width = titles.width();
+    let mut names: BTreeMap<(bool, String), usize> = BTreeMap::new();
+    for product in products {
+        for name in named(product) {
+            let next = names.len();
+            names.entry(name).or_insert(next);
+        }
+    }
+    let prices = PriceClasses::fit(products);
+    let first_price = width + names.len();
+    let mut described = Sparse::new(first_price + PRICE_CLASSES);
+    for (at, product) in products.iter().enumerate() {
+        let mut row: Vec<(usize, f64)> = titles.row(at).collect();
+        for name in named(product) {
+            let weight = if name.0 { CATEGORY_WEIGHT } else { BRAND_WEIGHT };
+            row.extend(names.get(&name).map(|index| (width + index, weight)));
+        }
+        if let Some(price) = product.price.filter(|price| *price > 0) {
+            row.extend(prices.row(price).into_iter().map(|(class, value)| (first_price + class, value * PRICE_WEIGHT)));
+        }
+        described.push(to_length_1(row));
+    }
+    described
+}
+
+/// Words and pairs of neighbouring words of titles, TF-IDF with `ln((1 + n) / (1 + products with it)) + 1`, each row of length 1.
+pub fn title_words(products: &[ProductFeatures<'_>]) -> Sparse {
+    let counted: Vec<BTreeMap<String, f64>> = products
+        .iter()
+        .map(|product| {
+            let mut counts = BTreeMap::new();
+            for word in words(product.title) {
+                *counts.entry(word).or_insert(0.0) += 1.0;
+            }
+            counts
+        })
+        .collect();
+    let mut having: BTreeMap<&str, f64> = BTreeMap::new();
+    for word in counted.iter().flat_map(BTreeMap::keys) {
+        *having.entry(word).or_insert(0.0) += 1.0;
+    }
+    let total = products.len() as f64;
+    let rarity: HashMap<&str, (usize, f64)> = having
+        .iter()
+        .enumerate()
+        .map(|(at, (word, having))| (*word, (at, ((1.0 + total) / (1.0 + having)).ln() + 1.0)))
+        .collect();
+    let mut rows = Sparse::new(rarity.len());
+    for counts in &counted {
+        let row =
+            counts.iter().filter_map(|(word, count)| rarity.get(word.as_str()).map(|(at, idf)| (*at, count * idf)));
+        rows.push(to_length_1(row.collect()));
+    }
+    rows
+}
+
+fn to_length_1(mut row: Vec<(usize, f64)>) -> Vec<(usize, f64)> {
+    let length = row.iter().map(|(_, value)| value * value).sum::<f64>().sqrt();
+    if length > 0.0 {
+        for (_, value) in &mut row {
+            *value /= length;
+        }
+    }
+    row
+}
+
+/// Category (true) and brand (false), as they are compared.
+fn named(product: &ProductFeatures<'_>) -> impl Iterator<Item = (bool, String)> {
+    let folded = |text: Option<&str>| {
+        let text: String = text.map(|text| folded(text).filter(|c| c.is_alphanumeric()).collect()).unwrap_or_default();
+        (!text.is_empty()).then_some(text)
+    };
+    let category = folded(product.category).map(|name| (true, name));
+    category.into_iter().chain(folded(product.brand).map(|name| (false, name)))
+}
+
+/// Compatibility-composed (NFKC) lower case: full-width letters and half-width jamo meet their usual forms.
+fn folded(text: &str) -> impl Iterator<Item = char> + '_ {
+    text.nfkc().flat_map(char::to_lowercase)
+}
+
+/// The words of a title, runs of two or more letters and digits that are not digits alone, and each pair of neighbours.
+fn words(title: &str) -> Vec<String> {
+    let title: String = folded(title).collect();
+    let mut words: Vec<String> = title
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| word.chars().nth(1).is_some() && !word.chars().all(char::is_numeric))
+        .map(str::to_owned)
+        .collect();
+    let pairs: Vec<String> = words.windows(2).map(|pair| pair.join(" ")).collect();
+    words.extend(pairs);
+    words
+}
+
+/// From the 5th percentile of a catalogue's prices to the 95th.
+struct PriceClasses {
+    low: f64,
+    step: f64,
+}
+
+impl PriceClasses {
+    fn fit(products: &[ProductFeatures<'_>]) -> Self {
+        let known = products.iter().filter_map(|product| product.price.filter(|price| *price > 0));
+        let mut prices: Vec<f64> = known.map(|price| f64::from(price).log2()).collect();
+        prices.sort_by(f64::total_cmp);
+        let at = |percent: usize| prices.get(prices.len().saturating_sub(1) * percent / 100).copied().unwrap_or(0.0);
+        Self { low: at(5), step: ((at(95) - at(5)) / (PRICE_CLASSES - 1) as f64).max(MIN_PRICE_STEP) }
+    }
+
+    /// A bell of length 1 over the classes around the price.
+    fn row(&self, price: u32) -> Vec<(usize, f64)> {
+        let place = ((f64::from(price).log2() - self.low) / self.step).clamp(0.0, (PRICE_CLASSES - 1) as f64);
+        let bell = |class: usize| (-0.5 * ((class as f64 - place) / PRICE_SPREAD).powi(2)).exp();
+        to_length_1((0..PRICE_CLASSES).map(|class| (class, bell(class))).filter(|(_, value)| *value > 1e-3).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::neighbour;
+    use super::*;
+
+    fn product<'a>(
+        title: &'a str,
+        brand: Option<&'a str>,
+        category: Option<&'a str>,
+        price: Option<u32>,
+    ) -> ProductFeatures<'a> {
+        ProductFeatures { product: 1, title, brand, category, price }
+    }
+
+    fn likeness(products: &[ProductFeatures<'_>], a: usize, b: usize) -> f64 {
+        let described = describe(products);
+        let row: BTreeMap<usize, f64> = described.row(a).collect();
+        described.row(b).map(|(word, value)| value * row.get(&word).copied().unwrap_or(0.0)).sum()
+    }
+
+    #[test]
+    fn spelling_of_a_brand_and_the_width_of_letters_do_not_matter() {
+        let brands = ["LG 생활건강", "lg생활건강", "ＬＧ생활건강", "설화수"];
+        let products: Vec<_> = brands.iter().map(|brand| product("", Some(brand), None, None)).collect();
+        assert!((likeness(&products, 0, 1) - 1.0).abs() < 1e-12 && (likeness(&products, 0, 2) - 1.0).abs() < 1e-12);
+        assert!(likeness(&products, 0, 3).abs() < 1e-12);
+    }
+
+    #[test]
+    fn nearer_prices_rarer_words_and_pairs_of_words_make_products_more_alike() {
+        let prices = [40_000, 50_000, 90_000, 3_000_000, 10_000, 1_000_000];
+        let products: Vec<_> = prices.iter().map(|price| product("", None, None, Some(*price))).collect();
+        let near: Vec<f64> = (0..4).map(|at| likeness(&products, 0, at)).collect();
+        assert!(near.windows(2).all(|pair| pair[0] > pair[1]), "{near:?}");
+        let titles = ["수분 크림 세트", "수분 크림 기획", "크림 수분 기획", "수분 앰플", "영양 크림", "수분 세럼"];
+        let products: Vec<_> = titles.iter().map(|title| product(title, None, None, None)).collect();
+        assert!(likeness(&products, 0, 1) > likeness(&products, 0, 2));
+        assert!(likeness(&products, 0, 2) > likeness(&products, 0, 3));
+    }
+
+    #[test]
+    fn odd_and_missing_fields_are_no_trouble() {
+        let products = [product("★○◆ 12", Some(" - "), Some(""), Some(0)), product("", None, None, Some(u32::MAX))];
+        let described = describe(&products);
+        assert_eq!((described.row(0).count(), described.len()), (0, 2));
+        assert!(describe(&[]).is_empty() && neighbour::alike(&described, &described, 3).row(0).count() == 0);
+    }
+}

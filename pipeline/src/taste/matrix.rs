@@ -1,0 +1,193 @@
+//! Matrices as learning needs them: sparse rows of weights, and dense rows of a few dozen numbers.
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatMut, MatRef, Par};
+
+/// A sparse matrix by rows. A row's columns are distinct; the order in which they were pushed is the order of every sum.
+#[derive(Clone, Debug)]
+pub struct Sparse {
+    width: usize,
+    starts: Vec<usize>,
+    columns: Vec<u32>,
+    values: Vec<f64>,
+}
+
+impl Sparse {
+    /// A matrix of no rows and `width` columns.
+    pub fn new(width: usize) -> Self {
+        Self { width, starts: vec![0], columns: Vec::new(), values: Vec::new() }
+    }
+
+    /// Adds a row. Columns past the width are left out.
+    pub fn push(&mut self, row: impl IntoIterator<Item = (usize, f64)>) {
+        for (column, value) in row {
+            if let Some(column) = u32::try_from(column).ok().filter(|_| column < self.width) {
+                self.columns.push(column);
+                self.values.push(value);
+            }
+        }
+        self.starts.push(self.columns.len());
+    }
+
+    /// Rows.
+    pub fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Columns.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The entries of a row; none past the end.
+    pub fn row(&self, at: usize) -> impl Iterator<Item = (usize, f64)> + Clone + '_ {
+        let (from, to) = match self.starts.get(at..at + 2) {
+            Some(&[from, to]) => (from, to),
+            _ => (0, 0),
+        };
+        self.columns[from..to].iter().map(|&column| column as usize).zip(self.values[from..to].iter().copied())
+    }
+
+    /// The values of all entries, row by row.
+    pub(crate) fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// Rows for columns; each new row is in the order of the old ones.
+    pub(crate) fn transposed(&self) -> Self {
+        let mut starts = vec![0; self.width + 1];
+        for &column in &self.columns {
+            starts[column as usize + 1] += 1;
+        }
+        for at in 1..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        let mut next = starts.clone();
+        let (mut columns, mut values) = (vec![0; self.columns.len()], vec![0.0; self.columns.len()]);
+        for row in 0..self.len() {
+            for (column, value) in self.row(row) {
+                let to = next[column];
+                next[column] += 1;
+                columns[to] = u32::try_from(row).unwrap_or(u32::MAX);
+                values[to] = value;
+            }
+        }
+        Self { width: self.len(), starts, columns, values }
+    }
+
+    /// The product with a dense matrix of as many rows as this has columns.
+    pub(crate) fn times(&self, dense: &Dense) -> Dense {
+        let mut out = Dense::zeros(self.len(), dense.width);
+        for (row, sum) in out.rows_mut().enumerate() {
+            for (column, value) in self.row(row) {
+                add_scaled(sum, value, dense.row(column));
+            }
+        }
+        out
+    }
+
+    /// The product of this, rows for columns, with a dense matrix of as many rows as this has.
+    pub(crate) fn transposed_times(&self, dense: &Dense) -> Dense {
+        let mut out = Dense::zeros(self.width, dense.width);
+        for row in 0..self.len() {
+            for (column, value) in self.row(row) {
+                add_scaled(out.row_mut(column), value, dense.row(row));
+            }
+        }
+        out
+    }
+}
+
+/// A dense matrix by rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dense {
+    pub(crate) width: usize,
+    pub(crate) values: Vec<f64>,
+}
+
+impl Dense {
+    /// All 0.
+    pub fn zeros(rows: usize, width: usize) -> Self {
+        Self { width, values: vec![0.0; rows * width] }
+    }
+
+    /// Rows.
+    pub fn len(&self) -> usize {
+        self.values.len().checked_div(self.width).unwrap_or(0)
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A row.
+    ///
+    /// # Panics
+    /// Past the end.
+    pub fn row(&self, at: usize) -> &[f64] {
+        &self.values[at * self.width..(at + 1) * self.width]
+    }
+
+    pub(crate) fn row_mut(&mut self, at: usize) -> &mut [f64] {
+        &mut self.values[at * self.width..(at + 1) * self.width]
+    }
+
+    pub(crate) fn rows_mut(&mut self) -> impl Iterator<Item = &mut [f64]> {
+        self.values.chunks_exact_mut(self.width.max(1))
+    }
+
+    pub(crate) fn of(matrix: MatRef<'_, f64>) -> Self {
+        let mut dense = Self::zeros(matrix.nrows(), matrix.ncols());
+        dense.view_mut().copy_from(matrix);
+        dense
+    }
+
+    pub(crate) fn view(&self) -> MatRef<'_, f64> {
+        MatRef::from_row_major_slice(&self.values, self.len(), self.width)
+    }
+
+    pub(crate) fn view_mut(&mut self) -> MatMut<'_, f64> {
+        let rows = self.len();
+        MatMut::from_row_major_slice_mut(&mut self.values, rows, self.width)
+    }
+
+    /// Adds `factor` times another matrix of the same shape.
+    pub(crate) fn add(&mut self, factor: f64, other: &Self) {
+        add_scaled(&mut self.values, factor, &other.values);
+    }
+
+    /// The sum of squares of all entries.
+    pub(crate) fn squares(&self) -> f64 {
+        self.values.iter().map(|value| value * value).sum()
+    }
+
+    /// An orthonormal basis of the columns.
+    pub(crate) fn orthonormal(&self) -> Self {
+        Self::of(self.view().qr().compute_thin_Q().as_ref())
+    }
+}
+
+/// The product of two matrices.
+pub(crate) fn product(left: MatRef<'_, f64>, right: MatRef<'_, f64>) -> Dense {
+    let mut out = Mat::zeros(left.nrows(), right.ncols());
+    matmul(&mut out, Accum::Replace, left, right, 1.0, Par::Seq);
+    Dense::of(out.as_ref())
+}
+
+/// `sum += factor × values`, as far as both reach.
+pub(crate) fn add_scaled(sum: &mut [f64], factor: f64, values: &[f64]) {
+    for (sum, value) in sum.iter_mut().zip(values) {
+        *sum += factor * value;
+    }
+}
+
+/// The inner product.
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}

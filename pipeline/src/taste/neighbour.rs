@@ -1,0 +1,154 @@
+//! What goes with what: EASE, the linear model of Steck, "Embarrassingly shallow autoencoders for sparse data" (2019),
+//! doi 10.1145/3308558.3313710; and, for products that nobody has met yet, those that are described alike.
+
+use faer::linalg::solvers::{DenseSolveCore as _, Solve as _};
+use faer::{Mat, Side};
+use rayon::prelude::*;
+
+use super::matrix::{Dense, Sparse};
+
+/// The weight that each product of a user's history gives to every other product: `scores = history × weights`.
+///
+/// `penalty` is in means of the squared weights of a product, above 0. `None` where there is nothing to learn from.
+pub(crate) fn ease(users: &Sparse, penalty: f64) -> Option<Dense> {
+    let products = users.width();
+    let mut gram = gram(users);
+    let diagonal: f64 = (0..products).map(|at| gram.row(at)[at]).sum();
+    if diagonal <= 0.0 {
+        return None;
+    }
+    for at in 0..products {
+        gram.row_mut(at)[at] += penalty * diagonal / products as f64;
+    }
+    let inverse = gram.view().llt(Side::Lower).ok()?.inverse();
+    drop(gram);
+    let mut weights = Dense::zeros(products, products);
+    for (row, values) in weights.rows_mut().enumerate() {
+        // The inverse is symmetric: its column is its row.
+        for (column, value) in values.iter_mut().enumerate() {
+            *value = if row == column { 0.0 } else { -inverse[(column, row)] / inverse[(column, column)] };
+        }
+    }
+    Some(weights)
+}
+
+/// How often products come together: the inner products of columns.
+pub(crate) fn gram(users: &Sparse) -> Dense {
+    let mut gram = Dense::zeros(users.width(), users.width());
+    for user in 0..users.len() {
+        let row: Vec<(usize, f64)> = users.row(user).collect();
+        for &(product, value) in &row {
+            let target = gram.row_mut(product);
+            for &(other, weight) in &row {
+                target[other] += value * weight;
+            }
+        }
+    }
+    gram
+}
+
+/// For each row of `descriptions` the rows of `known` that are described most alike, `neighbours` at most, by cosine to the
+/// power of two, adding up to 1. Rows of both have length 1. Without a common word a row stays empty.
+pub(crate) fn alike(descriptions: &Sparse, known: &Sparse, neighbours: usize) -> Sparse {
+    let by_word = known.transposed();
+    let rows: Vec<Vec<(usize, f64)>> = (0..descriptions.len())
+        .into_par_iter()
+        .map(|at| {
+            let mut likeness = cosines(descriptions.row(at), &by_word);
+            likeness.retain(|(_, cosine)| *cosine > 0.0);
+            let by_likeness = |a: &(usize, f64), b: &(usize, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+            if likeness.len() > neighbours {
+                likeness.select_nth_unstable_by(neighbours, by_likeness);
+                likeness.truncate(neighbours);
+            }
+            likeness.sort_by(by_likeness);
+            let sum: f64 = likeness.iter().map(|(_, cosine)| cosine * cosine).sum();
+            likeness.iter().map(|(row, cosine)| (*row, cosine * cosine / sum)).collect()
+        })
+        .collect();
+    let mut alike = Sparse::new(known.len());
+    for row in rows {
+        alike.push(row);
+    }
+    alike
+}
+
+/// The inner products of a description with all rows that `by_word` is the transpose of.
+fn cosines(description: impl Iterator<Item = (usize, f64)>, by_word: &Sparse) -> Vec<(usize, f64)> {
+    let mut cosines: Vec<(usize, f64)> = (0..by_word.width()).map(|row| (row, 0.0)).collect();
+    for (word, weight) in description {
+        for (row, value) in by_word.row(word) {
+            cosines[row].1 += weight * value;
+        }
+    }
+    cosines
+}
+
+/// Ridge regression from descriptions to `targets` (a row for each row of `known`), applied to `others`.
+///
+/// `weights` say how much each known row counts. Solved over rows, of which there are fewer than words.
+pub(crate) fn ridge(known: &Sparse, targets: &Dense, weights: &[f64], penalty: f64, others: &Sparse) -> Dense {
+    let by_word = known.transposed();
+    let roots: Vec<f64> = weights.iter().map(|weight| weight.max(0.0).sqrt()).collect();
+    let columns: Vec<Vec<(usize, f64)>> =
+        (0..known.len()).into_par_iter().map(|at| cosines(known.row(at), &by_word)).collect();
+    let mut kernel = Mat::<f64>::from_fn(known.len(), known.len(), |row, column| {
+        roots[row] * roots[column] * columns[column][row].1
+    });
+    drop(columns);
+    for at in 0..known.len() {
+        kernel[(at, at)] += penalty;
+    }
+    let Ok(cholesky) = kernel.llt(Side::Lower) else { return Dense::zeros(others.len(), targets.width) };
+    let right = Mat::from_fn(known.len(), targets.width, |row, column| roots[row] * targets.row(row)[column]);
+    let mut solved = Dense::of(cholesky.solve(&right).as_ref());
+    for (row, root) in solved.rows_mut().zip(&roots) {
+        for value in row.iter_mut() {
+            *value *= root;
+        }
+    }
+    others.times(&known.transposed_times(&solved))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(width: usize, rows: &[&[(usize, f64)]]) -> Sparse {
+        let mut sparse = Sparse::new(width);
+        for row in rows {
+            sparse.push(row.iter().copied());
+        }
+        sparse
+    }
+
+    #[test]
+    fn ease_finds_what_goes_together_and_never_the_product_itself() {
+        let users =
+            rows(4, &[&[(0, 1.0), (1, 1.0)], &[(0, 1.0), (1, 1.0)], &[(2, 1.0), (3, 1.0)], &[(2, 1.0), (3, 1.0)]]);
+        let weights = ease(&users, 0.5).unwrap();
+        assert!(weights.row(0)[1] > 0.5 && weights.row(0)[2].abs() < 1e-9 && weights.row(0)[0] == 0.0, "{weights:?}");
+        assert!(ease(&rows(3, &[]), 1.0).is_none());
+    }
+
+    #[test]
+    fn ridge_gives_back_a_linear_map_and_shrinks_with_the_penalty() {
+        let known = rows(2, &[&[(0, 1.0)], &[(1, 1.0)], &[(0, 0.6), (1, 0.8)]]);
+        let targets = Dense { width: 1, values: vec![2.0, -1.0, 0.6 * 2.0 - 0.8] };
+        let others = rows(2, &[&[(0, 0.8), (1, 0.6)], &[]]);
+        let predicted = ridge(&known, &targets, &[1.0; 3], 1e-9, &others);
+        assert!((predicted.row(0)[0] - 1.0).abs() < 1e-6 && predicted.row(1)[0] == 0.0, "{predicted:?}");
+        let shrunk = ridge(&known, &targets, &[1.0; 3], 10.0, &others);
+        assert!(shrunk.row(0)[0].abs() < 0.3, "{shrunk:?}");
+    }
+
+    #[test]
+    fn products_described_alike_add_up_to_one() {
+        let known = rows(3, &[&[(0, 1.0)], &[(0, 0.6), (1, 0.8)], &[(2, 1.0)]]);
+        let alike = alike(&rows(3, &[&[(0, 1.0)], &[]]), &known, 5);
+        let first: Vec<(usize, f64)> = alike.row(0).collect();
+        assert_eq!(first.iter().map(|(row, _)| *row).collect::<Vec<_>>(), [0, 1]);
+        assert!((first.iter().map(|(_, share)| share).sum::<f64>() - 1.0).abs() < 1e-12);
+        assert_eq!(alike.row(1).count(), 0);
+    }
+}
