@@ -18,7 +18,7 @@ pub const ROWS_SHOWN: usize = 20;
 /// What claims that a product is new. A first price (최초가), a brand (New Balance) and a part of another word (RENEW) claim nothing.
 static CLAIM: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r"(?ix) 신상(?:품)? | 신제품 | 신규\s*(?:런칭|론칭|출시|입점) | (?:런칭|론칭|최초|첫\s?선|첫\s?방송|첫\s?출시) | (?:^|[^a-z])new(?:[^a-z]|$)",
+        r"(?ix) 신상(?:품)? | 신제품 | 신규\s*(?:런칭|론칭|출시|입점) | (?:런칭|론칭|최초|첫\s?선|첫\s?방송|첫\s?출시) | (?:^|[^a-z])(new)(?:[^a-z]|$)",
     )
     .ok()
 });
@@ -32,8 +32,10 @@ static NO_CLAIM: LazyLock<Option<Regex>> = LazyLock::new(|| {
 pub fn claim(title: &str) -> Option<String> {
     let (claim, none) = (CLAIM.as_ref()?, NO_CLAIM.as_ref()?);
     let left = none.replace_all(title, " ");
-    let found = claim.find(&left)?.as_str();
-    Some(found.trim_matches(|c: char| !c.is_alphanumeric()).to_owned())
+    let found = claim.captures(&left)?;
+    // What stands around `new` belongs to the match and not to the claim.
+    let word = found.get(1).or_else(|| found.get(0))?;
+    Some(word.as_str().to_owned())
 }
 
 /// What titles claim and what they are, for all shops and for each.

@@ -55,14 +55,14 @@ fn world() -> &'static World {
     })
 }
 
-/// What a table says that has the broadcasts of some days only: from `from` up to `to` days before the present.
+/// What a table says that has the broadcasts of some days only: those that begin after `from` days before the present, up to `to` days before it.
 fn days(from: i64, to: i64) -> Catalogue {
     let catalogue = &world().catalogue;
     let (from, to) = (now().plus(-from * DAY_MS), now().plus(-to * DAY_MS));
     let mut part = Catalogue::default();
     let mut places: HashMap<usize, usize> = HashMap::new();
     let mut airings: Vec<_> =
-        catalogue.airings.iter().filter(|airing| airing.starts_at >= from && airing.starts_at < to).collect();
+        catalogue.airings.iter().filter(|airing| airing.starts_at > from && airing.starts_at <= to).collect();
     airings.sort_by_key(|airing| std::cmp::Reverse(airing.starts_at));
     for airing in airings {
         let whole = &catalogue.entries[airing.entry];
