@@ -25,7 +25,7 @@ static CLAIM: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// What looks like a claim and is none.
 static NO_CLAIM: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i) 최초\s?(?:가|특가|할인|최저)|new\s?(?:balance|york|zealand|era)|신상(?:세|담|처)".trim()).ok()
+    Regex::new(r"(?i)최초\s?(?:가|특가|할인|최저)|new\s?(?:balance|york|zealand|era)|신상(?:세|담|처)").ok()
 });
 
 /// The words of a title that claim it to be new; `None` where none do.
