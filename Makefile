@@ -93,7 +93,7 @@ deploy: node_modules/.stamp ## deploy the Worker with a snapshot bundled: make d
 
 ##@ Test
 .PHONY: test lint test-core test-identity test-input test-pipeline test-wasm test-edge test-page size faults faults-long creep schemathesis lint-cluster test-cluster
-test: lint test-core test-identity test-input test-pipeline test-wasm size test-edge faults test-page lint-cluster test-cluster ## everything below, in this order
+test: lint test-core test-identity test-input test-pipeline test-wasm size test-edge faults test-page ## everything below, in this order
 	$(call say,'all tests passed')
 
 lint: prerequisites node_modules/.stamp ## fmt, clippy on host and wasm32 with warnings denied
