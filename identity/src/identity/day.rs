@@ -62,7 +62,8 @@ pub struct Day<'a> {
 
 impl<'a> Day<'a> {
     /// Reads and weighs all titles by the statistics in force, on as many threads as there are cores; by the listings' own where none
-    /// are in force.
+    /// are in force. What changes between one code's titles, and brands that no field names, are learned in the latter case only: the
+    /// statistics do not hold them.
     pub fn read(listings: &'a [Listing], policy: &'a Policy, in_force: &'a Statistics) -> Self {
         let named =
             || listings.iter().filter_map(|listing| Some((listing.brand.as_deref(), listing.titles.first()?.as_str())));
