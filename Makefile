@@ -22,8 +22,6 @@ REQUESTS ?= 20000
 SNAPSHOT ?=
 ENV ?=
 
-# Sizes of the ledgers of `make bench-ledger`. A hundred million products take 17 GB, and 12 GB more while they are made.
-
 # Sizes of the ledgers of `make bench-ledger`: 160 MB on the disk for each million products, and nearly as much again while they are made.
 PRODUCTS ?= 1e5,1e6
 # The largest Worker that passes `make size`: bytes of the .wasm after gzip -9.
@@ -58,7 +56,7 @@ say = @printf '\033[1m==> %s\033[0m\n' $(1)
 
 MANIFESTS := Cargo.toml Cargo.lock rust-toolchain.toml
 EDGE_SOURCES := $(MANIFESTS) $(shell find src -type f)
-CLI_SOURCES := $(EDGE_SOURCES) $(shell find identity input pipeline -type f -not -path '*/tests/*')
+CLI_SOURCES := $(EDGE_SOURCES) $(shell find identity input taste pipeline -type f -not -path '*/tests/*')
 CLUSTER_SOURCES := $(CLI_SOURCES) $(shell find cluster -type f -not -path '*/tests/*')
 PAGE_TESTS := $(wildcard tests/page/*.test.mjs)
 
@@ -92,8 +90,8 @@ deploy: node_modules/.stamp ## deploy the Worker with a snapshot bundled: make d
 	node_modules/.bin/wrangler deploy --env '$(ENV)' $(if $(DRY_RUN),--dry-run)
 
 ##@ Test
-.PHONY: test lint test-core test-identity test-input test-pipeline test-wasm test-edge test-page size faults faults-long creep schemathesis lint-cluster test-cluster
-test: lint test-core test-identity test-input test-pipeline test-wasm size test-edge faults test-page ## everything below, in this order
+.PHONY: test lint test-core test-identity test-input test-taste test-pipeline test-wasm test-edge test-page size faults faults-long creep schemathesis lint-cluster test-cluster
+test: lint test-core test-identity test-input test-taste test-pipeline test-wasm size test-edge faults test-page lint-cluster test-cluster ## everything below, in this order
 	$(call say,'all tests passed')
 
 lint: prerequisites node_modules/.stamp ## fmt, clippy on host and wasm32 with warnings denied
@@ -116,6 +114,10 @@ test-identity: prerequisites ## what listings say, which are one product, and wh
 test-input: prerequisites ## what tables may hold: readers, repairs, and what fuzzing found
 	$(call say,'tests of the readers')
 	$(CARGO) test $(LIGHT) -p sinsang-input
+
+test-taste: prerequisites ## what tastes are made of: factors, neighbours, descriptions, small vectors
+	$(call say,'tests of the numerics of tastes')
+	$(CARGO) test $(LIGHT) -p sinsang-taste
 
 test-pipeline: prerequisites ## the pipeline on generated tables and broken inputs
 	$(call say,'tests of the pipeline (builds DataFusion the first time: about 6 minutes)')

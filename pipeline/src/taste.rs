@@ -8,11 +8,6 @@
     reason = "weights and counts become floats only where they are divided and then rounded to a byte"
 )]
 
-mod factor;
-mod feature;
-pub(crate) mod matrix;
-mod model;
-pub(crate) mod neighbour;
 mod profile;
 mod query;
 mod weight;
@@ -25,12 +20,9 @@ use futures::StreamExt as _;
 use serde::Serialize;
 use sinsang::time::{DAY_MS, KST_OFFSET_MS, UnixMillis};
 
-pub use factor::{FactorOptions, Factors};
-pub use feature::{ProductFeatures, Vocabulary, describe, title_words};
-pub use matrix::{Dense, Sparse};
-pub use model::{DIMS, FloatVector, Model, Recipe};
 use profile::{Baseline, Catalogue, Engagement};
-pub use profile::{HOUR_BUCKETS, LIFT_STEPS, Population, UserTaste};
+pub use profile::{HOUR_BUCKETS, LIFT_STEPS, Population, UserTaste, Vocabulary};
+pub use sinsang_taste::{DIMS, FloatVector, Model, ProductFeatures, Recipe, Sparse, describe};
 pub use weight::Weights;
 
 pub(crate) use query::hash_function;
@@ -408,7 +400,7 @@ fn mean_vector(users: &Sparse, model: &Model) -> [i8; DIMS] {
         let vector = model.user_float(&users.row(user).collect::<Vec<_>>(), 1.0);
         mean.iter_mut().zip(vector).for_each(|(sum, value)| *sum += value / users.len() as f64);
     }
-    model::round(&mean)
+    sinsang_taste::round(&mean)
 }
 
 /// The numbers that choose a bucket in a query.

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::feature::Vocabulary;
-use super::model::{self, DIMS, FloatVector, Model};
+use sinsang_taste::{DIMS, FloatVector, Model, round, to_i8};
+
 use super::weight::UNIT;
 
 /// Buckets of the Korean day.
@@ -19,6 +19,17 @@ const SHARE_PRIOR: f64 = 1.0;
 /// Parts of a view in [`Population::popularity`].
 const POPULARITY_STEPS: i64 = 16;
 
+/// The names that published numbers stand for, by index. The caller sets the order and publishes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Vocabulary {
+    /// Channel names; [`UserTaste::channels`] is in this order.
+    pub channels: Vec<String>,
+    /// Tab ids; [`UserTaste::tabs`] is in this order.
+    pub tabs: Vec<String>,
+    /// Category names.
+    pub categories: Vec<String>,
+}
+
 /// One user's taste as it is published, in whole numbers, 0 where nothing is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserTaste {
@@ -26,11 +37,11 @@ pub struct UserTaste {
     pub user_id: String,
     /// The user in the space of the products' vectors; the inner product with one of them is its score.
     pub vector: [i8; DIMS],
-    /// Lift of each channel, by [`super::Vocabulary::channels`], [`LIFT_STEPS`] to a doubling.
+    /// Lift of each channel, by [`Vocabulary::channels`], [`LIFT_STEPS`] to a doubling.
     pub channels: Vec<i8>,
     /// Lift of each three hours of the Korean day: entry 0 is 00:00 to 03:00.
     pub hours: [i8; HOUR_BUCKETS],
-    /// Lift of each tab, by [`super::Vocabulary::tabs`].
+    /// Lift of each tab, by [`Vocabulary::tabs`].
     pub tabs: Vec<i8>,
 }
 
@@ -245,7 +256,7 @@ impl Baseline {
         let float = model.user_float(&history, sureness(&history, pseudo_weight));
         let taste = UserTaste {
             user_id,
-            vector: model::round(&float),
+            vector: round(&float),
             channels: lifts(&user.channels, &self.channels, pseudo_weight),
             hours,
             tabs: lifts(&user.tabs, &self.tabs, pseudo_weight),
@@ -269,7 +280,7 @@ fn lifts(weights: &[i64], population: &[f64], pseudo_weight: f64) -> Vec<i8> {
 }
 
 fn lift(share: f64, expected: f64) -> i8 {
-    model::to_i8((share / expected).log2() * LIFT_STEPS)
+    to_i8((share / expected).log2() * LIFT_STEPS)
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use sinsang_taste::matrix::{add_scaled, dot};
+use sinsang_taste::{Dense, FactorOptions, Factors, ProductFeatures, Recipe, Sparse, describe, neighbour, title_words};
 
 use super::purchase::{Item, Purchases, Window, product_id};
 use super::{Contest, TFIDF};
-use crate::taste::matrix::{add_scaled, dot};
-use crate::taste::{Dense, FactorOptions, Factors, ProductFeatures, Recipe, Sparse, describe, neighbour, title_words};
 
 /// Enters all of them.
 pub(super) fn enter(purchases: &Purchases, window: &Window, new: &mut Contest, known: &mut Contest) {

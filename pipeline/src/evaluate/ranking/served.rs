@@ -11,13 +11,13 @@ use sinsang::pack::{Damage, PackId};
 use sinsang::rank::{self, Candidate, SurfaceWeights};
 use sinsang::time::{DAY_MS, UnixMillis};
 use sinsang::viewer::UserHasher;
+use sinsang_taste::matrix::dot;
 
 use super::Error;
 use super::peer;
 use super::purchase::{Buyer, HALF_LIFE_DAYS, Purchases, WINDOW_DAYS, Window, product_id};
 use crate::compose::{self, Shards};
 use crate::rules::Ranking;
-use crate::taste::matrix::dot;
 use crate::taste::{self, FloatVector, Learned, Offer, Vocabulary};
 
 /// Bytes that a shard is halved above.

@@ -7,7 +7,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::matrix::{Dense, Sparse, add_scaled, dot, product};
+use crate::matrix::{Dense, Sparse, add_scaled, dot, product};
 
 /// What factors are fitted with.
 #[derive(Clone, Copy, Debug, PartialEq)]

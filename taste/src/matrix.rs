@@ -54,12 +54,13 @@ impl Sparse {
     }
 
     /// The values of all entries, row by row.
-    pub(crate) fn values(&self) -> &[f64] {
+    pub fn values(&self) -> &[f64] {
         &self.values
     }
 
     /// Rows for columns; each new row is in the order of the old ones.
-    pub(crate) fn transposed(&self) -> Self {
+    #[must_use]
+    pub fn transposed(&self) -> Self {
         let mut starts = vec![0; self.width + 1];
         for &column in &self.columns {
             starts[column as usize + 1] += 1;
@@ -81,7 +82,7 @@ impl Sparse {
     }
 
     /// The product with a dense matrix of as many rows as this has columns.
-    pub(crate) fn times(&self, dense: &Dense) -> Dense {
+    pub fn times(&self, dense: &Dense) -> Dense {
         let mut out = Dense::zeros(self.len(), dense.width);
         for (row, sum) in out.rows_mut().enumerate() {
             for (column, value) in self.row(row) {
@@ -92,7 +93,7 @@ impl Sparse {
     }
 
     /// The product of this, rows for columns, with a dense matrix of as many rows as this has.
-    pub(crate) fn transposed_times(&self, dense: &Dense) -> Dense {
+    pub fn transposed_times(&self, dense: &Dense) -> Dense {
         let mut out = Dense::zeros(self.width, dense.width);
         for row in 0..self.len() {
             for (column, value) in self.row(row) {
@@ -106,8 +107,10 @@ impl Sparse {
 /// A dense matrix by rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dense {
-    pub(crate) width: usize,
-    pub(crate) values: Vec<f64>,
+    /// Columns.
+    pub width: usize,
+    /// Row by row.
+    pub values: Vec<f64>,
 }
 
 impl Dense {
@@ -134,11 +137,16 @@ impl Dense {
         &self.values[at * self.width..(at + 1) * self.width]
     }
 
-    pub(crate) fn row_mut(&mut self, at: usize) -> &mut [f64] {
+    /// A row, to be changed.
+    ///
+    /// # Panics
+    /// Past the end.
+    pub fn row_mut(&mut self, at: usize) -> &mut [f64] {
         &mut self.values[at * self.width..(at + 1) * self.width]
     }
 
-    pub(crate) fn rows_mut(&mut self) -> impl Iterator<Item = &mut [f64]> {
+    /// All rows, to be changed.
+    pub fn rows_mut(&mut self) -> impl Iterator<Item = &mut [f64]> {
         self.values.chunks_exact_mut(self.width.max(1))
     }
 
@@ -158,36 +166,37 @@ impl Dense {
     }
 
     /// Adds `factor` times another matrix of the same shape.
-    pub(crate) fn add(&mut self, factor: f64, other: &Self) {
+    pub fn add(&mut self, factor: f64, other: &Self) {
         add_scaled(&mut self.values, factor, &other.values);
     }
 
     /// The sum of squares of all entries.
-    pub(crate) fn squares(&self) -> f64 {
+    pub fn squares(&self) -> f64 {
         self.values.iter().map(|value| value * value).sum()
     }
 
     /// An orthonormal basis of the columns.
-    pub(crate) fn orthonormal(&self) -> Self {
+    #[must_use]
+    pub fn orthonormal(&self) -> Self {
         Self::of(self.view().qr().compute_thin_Q().as_ref())
     }
 }
 
 /// The product of two matrices.
-pub(crate) fn product(left: MatRef<'_, f64>, right: MatRef<'_, f64>) -> Dense {
+pub fn product(left: MatRef<'_, f64>, right: MatRef<'_, f64>) -> Dense {
     let mut out = Mat::zeros(left.nrows(), right.ncols());
     matmul(&mut out, Accum::Replace, left, right, 1.0, Par::Seq);
     Dense::of(out.as_ref())
 }
 
 /// `sum += factor × values`, as far as both reach.
-pub(crate) fn add_scaled(sum: &mut [f64], factor: f64, values: &[f64]) {
+pub fn add_scaled(sum: &mut [f64], factor: f64, values: &[f64]) {
     for (sum, value) in sum.iter_mut().zip(values) {
         *sum += factor * value;
     }
 }
 
 /// The inner product.
-pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

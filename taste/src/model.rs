@@ -9,9 +9,9 @@ use faer::Side;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use super::factor::{FactorOptions, Factors};
-use super::matrix::{Dense, Sparse, add_scaled, dot, product};
-use super::neighbour;
+use crate::factor::{FactorOptions, Factors};
+use crate::matrix::{Dense, Sparse, add_scaled, dot, product};
+use crate::neighbour;
 
 /// Dimensions of a product's and of a user's vector; one byte each.
 pub const DIMS: usize = 64;
@@ -187,13 +187,13 @@ fn largest(values: &[f64]) -> f64 {
 }
 
 /// Rounds to the nearest whole number within an `i8`, never -128: negating a vector stays possible.
-pub(crate) fn round(vector: &FloatVector) -> [i8; DIMS] {
+pub fn round(vector: &FloatVector) -> [i8; DIMS] {
     vector.map(to_i8)
 }
 
 /// The nearest whole number from -127 to 127.
 #[expect(clippy::cast_possible_truncation, reason = "clamped to the range of i8 before")]
-pub(crate) fn to_i8(value: f64) -> i8 {
+pub fn to_i8(value: f64) -> i8 {
     value.round().clamp(-127.0, 127.0) as i8
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::matrix::Sparse;
+use crate::matrix::Sparse;
 
 /// The length of a brand beside that of the whole title, which is 1.
 const BRAND_WEIGHT: f64 = 0.7;
@@ -32,17 +32,6 @@ pub struct ProductFeatures<'a> {
     pub category: Option<&'a str>,
     /// Its price in won.
     pub price: Option<u32>,
-}
-
-/// The names that published numbers stand for, by index. The caller sets the order and publishes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Vocabulary {
-    /// Channel names; [`super::UserTaste::channels`] is in this order.
-    pub channels: Vec<String>,
-    /// Tab ids; [`super::UserTaste::tabs`] is in this order.
-    pub tabs: Vec<String>,
-    /// Category names.
-    pub categories: Vec<String>,
 }
 
 /// A description of length 1 for each product, in the order they came; an empty one for a product that says nothing.
@@ -167,8 +156,8 @@ impl PriceClasses {
 
 #[cfg(test)]
 mod tests {
-    use super::super::neighbour;
     use super::*;
+    use crate::neighbour;
 
     fn product<'a>(
         title: &'a str,

@@ -5,12 +5,12 @@ use faer::linalg::solvers::{DenseSolveCore as _, Solve as _};
 use faer::{Mat, Side};
 use rayon::prelude::*;
 
-use super::matrix::{Dense, Sparse};
+use crate::matrix::{Dense, Sparse};
 
 /// The weight that each product of a user's history gives to every other product: `scores = history × weights`.
 ///
 /// `penalty` is in means of the squared weights of a product, above 0. `None` where there is nothing to learn from.
-pub(crate) fn ease(users: &Sparse, penalty: f64) -> Option<Dense> {
+pub fn ease(users: &Sparse, penalty: f64) -> Option<Dense> {
     let products = users.width();
     let mut gram = gram(users);
     let diagonal: f64 = (0..products).map(|at| gram.row(at)[at]).sum();
@@ -33,7 +33,7 @@ pub(crate) fn ease(users: &Sparse, penalty: f64) -> Option<Dense> {
 }
 
 /// How often products come together: the inner products of columns.
-pub(crate) fn gram(users: &Sparse) -> Dense {
+pub fn gram(users: &Sparse) -> Dense {
     let mut gram = Dense::zeros(users.width(), users.width());
     for user in 0..users.len() {
         let row: Vec<(usize, f64)> = users.row(user).collect();
@@ -49,7 +49,7 @@ pub(crate) fn gram(users: &Sparse) -> Dense {
 
 /// For each row of `descriptions` the rows of `known` that are described most alike, `neighbours` at most, by cosine to the
 /// power of two, adding up to 1. Rows of both have length 1. Without a common word a row stays empty.
-pub(crate) fn alike(descriptions: &Sparse, known: &Sparse, neighbours: usize) -> Sparse {
+pub fn alike(descriptions: &Sparse, known: &Sparse, neighbours: usize) -> Sparse {
     let by_word = known.transposed();
     let rows: Vec<Vec<(usize, f64)>> = (0..descriptions.len())
         .into_par_iter()
@@ -87,7 +87,7 @@ fn cosines(description: impl Iterator<Item = (usize, f64)>, by_word: &Sparse) ->
 /// Ridge regression from descriptions to `targets` (a row for each row of `known`), applied to `others`.
 ///
 /// `weights` say how much each known row counts. Solved over rows, of which there are fewer than words.
-pub(crate) fn ridge(known: &Sparse, targets: &Dense, weights: &[f64], penalty: f64, others: &Sparse) -> Dense {
+pub fn ridge(known: &Sparse, targets: &Dense, weights: &[f64], penalty: f64, others: &Sparse) -> Dense {
     let by_word = known.transposed();
     let roots: Vec<f64> = weights.iter().map(|weight| weight.max(0.0).sqrt()).collect();
     let columns: Vec<Vec<(usize, f64)>> =

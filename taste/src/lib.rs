@@ -1,0 +1,18 @@
+//! The numerics of tastes: from weights of users on products, and from what products say of themselves, to one small vector for each user
+//! and product.
+//!
+//! `docs/taste.md` has the formulas. The crate names no engine and reads no file, so that it can be built optimised in seconds: tests and
+//! demonstration builds wait for it.
+
+#![expect(clippy::cast_precision_loss, reason = "counts become floats only where they are divided")]
+
+mod factor;
+mod feature;
+pub mod matrix;
+mod model;
+pub mod neighbour;
+
+pub use factor::{FactorOptions, Factors};
+pub use feature::{ProductFeatures, describe, title_words};
+pub use matrix::{Dense, Sparse};
+pub use model::{DIMS, FloatVector, Model, Recipe, round, to_i8};
