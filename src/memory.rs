@@ -28,6 +28,8 @@ pub const MAX_TASTE_BYTES: usize = 16 * 1024 * 1024;
 pub const MAX_TASTE_SHARDS: usize = 1024;
 /// Most taste shards that an isolate reads from the store at once.
 pub const MAX_SHARD_READS: usize = 16;
+/// Most taste shards that are known not to be had.
+const MAX_LOST_SHARDS: usize = 256;
 /// What a remembered shard takes besides its bytes, at most.
 const SHARD_OVERHEAD_BYTES: usize = 512;
 
@@ -67,6 +69,17 @@ pub enum Origin {
     Bundle,
 }
 
+/// Whose turn it is to read a taste shard from the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShardTurn {
+    /// The request's that asked, which has the lease now.
+    Mine,
+    /// Another request reads it, or too many are being read: look again a little later.
+    Others,
+    /// Nobody's: the store did not have it whole a moment ago, or took too long.
+    Nobody,
+}
+
 /// The memory of one isolate.
 #[derive(Debug, Default)]
 pub struct Memory {
@@ -90,6 +103,8 @@ pub struct Memory {
     tastes: Vec<Rc<NamedShard>>,
     /// Taste shards that requests are reading, and until when that is believed.
     shard_leases: Vec<(PackId, UnixMillis)>,
+    /// Taste shards that the store did not have whole, and until when it is not asked for them again. The latest last.
+    lost_shards: Vec<(PackId, UnixMillis)>,
 }
 
 impl Memory {
@@ -200,15 +215,18 @@ impl Memory {
         Some(shard)
     }
 
-    /// Takes the lease of reading the shard of `id`, which lasts until `until`. Refused while another request reads it, or too many are
-    /// being read: whoever is refused looks again a little later.
-    pub fn take_shard_lease(&mut self, id: PackId, now: UnixMillis, until: UnixMillis) -> bool {
+    /// Takes the lease of reading the shard of `id`, which lasts until `until` unless it is ended, where it is free.
+    pub fn take_shard_lease(&mut self, id: PackId, now: UnixMillis, until: UnixMillis) -> ShardTurn {
         self.shard_leases.retain(|lease| lease.1 > now);
-        let is_free = self.shard_leases.len() < MAX_SHARD_READS && self.shard_leases.iter().all(|lease| lease.0 != id);
-        if is_free {
-            self.shard_leases.push((id, until));
+        self.lost_shards.retain(|lost| lost.1 > now);
+        if self.lost_shards.iter().any(|lost| lost.0 == id) {
+            return ShardTurn::Nobody;
         }
-        is_free
+        if self.shard_leases.len() >= MAX_SHARD_READS || self.shard_leases.iter().any(|lease| lease.0 == id) {
+            return ShardTurn::Others;
+        }
+        self.shard_leases.push((id, until));
+        ShardTurn::Mine
     }
 
     /// The shard of `id` was read, or could not be.
@@ -216,8 +234,19 @@ impl Memory {
         self.shard_leases.retain(|lease| lease.0 != id);
     }
 
+    /// The store did not have the shard of `id` whole at `now`, or took too long: its viewers don't wait for it again for a while.
+    pub fn lose_shard(&mut self, id: PackId, now: UnixMillis) {
+        self.end_shard_lease(id);
+        if self.lost_shards.len() >= MAX_LOST_SHARDS {
+            self.lost_shards.remove(0);
+        }
+        let (least, most) = RETRY_MS;
+        self.lost_shards.push((id, now.plus(spread(self.seed, least, most))));
+    }
+
     /// Remembers a taste shard, forgetting the least recently used ones where it gets too much.
     pub fn keep_taste_shard(&mut self, shard: Rc<NamedShard>) {
+        self.end_shard_lease(shard.0);
         if self.tastes.iter().all(|known| known.0 != shard.0) {
             self.tastes.push(shard);
         }

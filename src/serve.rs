@@ -7,8 +7,8 @@
 use std::rc::Rc;
 
 use crate::key::Key;
-use crate::load::{Fetched, Keep, Load, Place, Read};
-use crate::memory::{Memory, NamedShard, Origin, Snapshot};
+use crate::load::{Fetched, Keep, Load, Place, Read, ReadFailure};
+use crate::memory::{Memory, NamedShard, Origin, ShardTurn, Snapshot};
 use crate::pack::bundle;
 use crate::pack::manifest::SnapshotId;
 use crate::pack::taste::{Taste, TasteShard};
@@ -179,6 +179,12 @@ impl<'a> Serve<'a> {
                         Some(load) => load.fall(memory),
                         None => self.taste.fall(),
                     }
+                    if let (Place::Store, Key::Pack(Kind::Tastes, id)) = (place, key) {
+                        match failure {
+                            ReadFailure::Failed => memory.end_shard_lease(id),
+                            ReadFailure::TimedOut => memory.lose_shard(id, now),
+                        }
+                    }
                     continue;
                 }
             };
@@ -195,6 +201,9 @@ impl<'a> Serve<'a> {
                     let outcome = self.taste.absorb(id, value, memory);
                     if place == Place::Store {
                         self.keeps.extend(self.taste.shard.clone().map(Keep::Shard));
+                        if self.taste.shard.is_none() {
+                            memory.lose_shard(id, now);
+                        }
                     }
                     outcome
                 }
@@ -261,7 +270,7 @@ impl<'a> Serve<'a> {
             self.taste = TasteRead::begin(id);
             self.taste.recall(memory);
             let until = now.plus(read.limit_ms.into());
-            if self.taste.wants().is_some() && memory.take_shard_lease(id, now, until) {
+            if self.taste.wants().is_some() && memory.take_shard_lease(id, now, until) == ShardTurn::Mine {
                 reads.push(Read { key: Key::Pack(Kind::Tastes, id), ..read });
             }
         }
@@ -303,14 +312,21 @@ impl<'a> Serve<'a> {
             if let Some(limit_ms) = self.time_left_ms(place, now)
                 && !breaker(place, memory).is_open()
             {
-                let is_mine = place == Place::Cache || memory.take_shard_lease(id, now, now.plus(limit_ms.into()));
-                if is_mine && breaker(place, memory).admit_refill(now) {
-                    return Some(self.read(vec![Read { place, key, limit_ms }]));
-                }
-                if is_mine {
-                    memory.end_shard_lease(id);
-                } else if let Some(wait) = self.wait() {
-                    return Some(wait);
+                let turn = match place {
+                    Place::Store => memory.take_shard_lease(id, now, now.plus(limit_ms.into())),
+                    Place::Cache => ShardTurn::Mine,
+                };
+                match turn {
+                    ShardTurn::Mine if breaker(place, memory).admit_refill(now) => {
+                        return Some(self.read(vec![Read { place, key, limit_ms }]));
+                    }
+                    ShardTurn::Mine => memory.end_shard_lease(id),
+                    ShardTurn::Others => {
+                        if let Some(wait) = self.wait() {
+                            return Some(wait);
+                        }
+                    }
+                    ShardTurn::Nobody => {}
                 }
             }
             self.taste.fall();

@@ -7,6 +7,7 @@ import { createHmac } from "node:crypto";
 const REQUEST_TIMEOUT_MS = 10_000;
 const agent = new Agent({ keepAlive: true, maxSockets: 64 });
 
+/** What nobody's app asks: a target, or a whole request. */
 const HOSTILE = [
   "/v1/new?limit=0",
   "/v1/new?limit=99999999999999999999",
@@ -23,6 +24,13 @@ const HOSTILE = [
   "/.snapshot/manifest",
   `/${"a".repeat(400)}`,
   "/v1/tabs?%",
+  { target: "/v1/new", method: "POST", body: "x".repeat(70_000) },
+  { target: "/v1/home", method: "GET", body: "{}" },
+  { target: "/v1/live", method: "DELETE" },
+  { target: "/v1/tabs", method: "OPTIONS", headers: { origin: "https://evil.example", "access-control-request-method": "GET" } },
+  { target: "/v1/home", headers: { origin: `https://${"e".repeat(4_000)}.example` } },
+  { target: "/v1/live?viewer=u000001", headers: { "sinsang-preview": "x".repeat(4_000) } },
+  { target: "/v1/tabs", headers: { "if-none-match": '"x",'.repeat(2_000) } },
 ];
 const BAD_TOKENS = (user, now) => [
   "",
@@ -53,7 +61,10 @@ export class Load {
     const { random } = this;
     const dice = random.next();
     const user = random.chance(0.5) ? random.pick(this.users) : undefined;
-    if (dice < 0.08) return { target: random.pick(HOSTILE), expects: "refusal" };
+    if (dice < 0.08) {
+      const hostile = random.pick(HOSTILE);
+      return { ...(typeof hostile === "string" ? { target: hostile } : hostile), expects: "refusal" };
+    }
     if (dice < 0.14) {
       const bad = random.pick(BAD_TOKENS(random.pick(this.users), Date.now()));
       return { target: random.pick(SURFACES), bearer: bad, expects: "401" };
@@ -113,17 +124,20 @@ class Answer {
 }
 
 /** Asks, and tells when; never throws: what goes wrong on the way is an answer of status 0. */
-export function ask(base, { target, bearer, etag, preview }) {
-  const headers = {};
+export function ask(base, { target, bearer, etag, preview, method = "GET", body, headers: more }) {
+  const headers = { ...more };
+  if (body !== undefined) headers["content-length"] = Buffer.byteLength(body);
   if (bearer !== undefined) headers.authorization = `Bearer ${bearer}`;
   if (etag !== undefined) headers["if-none-match"] = etag;
   if (preview !== undefined) headers["sinsang-preview"] = preview;
+  // A connection on which a body was left unread is closed after the answer: none that others are asked on.
+  const connections = body === undefined ? agent : false;
   const began = Date.now();
   const clock = performance.now();
   return new Promise((done) => {
     const end = (status, headers, text) =>
-      done(new Answer({ method: "GET", path: new URL(target, "http://edge").pathname, status, headers: new Headers(flat(headers)), text, began, ended: Date.now(), ms: performance.now() - clock }));
-    const sent = httpRequest(`${base}${target}`, { headers, agent, timeout: REQUEST_TIMEOUT_MS }, (response) => {
+      done(new Answer({ method, path: new URL(target, "http://edge").pathname, status, headers: new Headers(flat(headers)), text, began, ended: Date.now(), ms: performance.now() - clock }));
+    const sent = httpRequest(`${base}${target}`, { method, headers, agent: connections, timeout: REQUEST_TIMEOUT_MS }, (response) => {
       const chunks = [];
       response.on("data", (chunk) => chunks.push(chunk));
       response.on("end", () => end(response.statusCode, response.headers, Buffer.concat(chunks).toString()));
@@ -131,7 +145,7 @@ export function ask(base, { target, bearer, etag, preview }) {
     });
     sent.on("timeout", () => sent.destroy(new Error("no answer in time")));
     sent.on("error", (error) => end(0, {}, String(error)));
-    sent.end();
+    sent.end(body);
   });
 }
 

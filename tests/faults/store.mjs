@@ -1,5 +1,6 @@
 // The edge's dependencies, played by servers of ours: Workers KV as workerd asks it over HTTP, and the data centre's cache. Each fails as
 // it is told to.
+import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 
 const DRIP_MS = 200;
@@ -30,7 +31,19 @@ export const FAULTS = {
     response.write(value, () => response.destroy());
   },
   missing: (response) => response.writeHead(404).end(),
+  newer: (response, value) => response.writeHead(200).end(reformatted(value, 2)),
+  older: (response, value) => response.writeHead(200).end(reformatted(value, 0)),
 };
+
+/** A pack as of another format version: whole, with the checksum of its content (src/pack/FORMAT.md). */
+export function reformatted(value, version) {
+  const pack = Buffer.from(value);
+  if (pack.length < 32) return pack;
+  pack.writeUInt16LE(version, 4);
+  const digest = createHash("sha256").update(pack.subarray(0, 16)).update(pack.subarray(32)).digest();
+  digest.copy(pack, 16, 0, 16);
+  return pack;
+}
 
 class Dependency {
   /** Reads since the count was last taken, by client and second. */

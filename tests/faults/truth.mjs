@@ -23,6 +23,7 @@ export class Truth {
   async faults(asked, answer, allowed) {
     if (asked.expects !== "answer") {
       const faults = this.#contract.faults(answer);
+      if (answer.headers.has("access-control-allow-origin")) faults.push("an origin that nobody named may read it");
       if (asked.expects === "401" && answer.status !== 401) faults.push(`a bad token is answered with ${answer.status}`);
       if (answer.status >= 500 || answer.status === 0) faults.push(`a hostile request is answered with ${answer.status}`);
       return faults;

@@ -4,6 +4,7 @@ use sinsang::breaker::{PROBE_MAX_MS, REFILLS_IN_FIRST_SECOND};
 use sinsang::key::Key;
 use sinsang::memory::{MAX_SHARD_READS, REFRESH_MS, STALE_MS};
 use sinsang::pack::Kind;
+use sinsang::reply::Reply;
 use sinsang::surface::MAX_VERDICT_AGE_MS;
 use sinsang::time::{HOUR_MS, SECOND_MS};
 
@@ -245,8 +246,13 @@ fn requests_that_arrive_together_at_a_cold_isolate_read_each_key_once() {
     let mut edge = Edge::with(&snapshot, at(BUILT_AT));
     let asks: Vec<Ask> = (0..400).map(|user| Ask::get("/v1/tabs").user(&format!("u{user:06}"))).collect();
     let (replies, most_at_once) = edge.ask_together(&asks);
-    assert!(replies.iter().all(|reply| reply.status == 200));
+    let personal = |reply: &Reply| ok(reply)["personalized"].clone();
     assert!(most_at_once <= MAX_SHARD_READS + 2, "{most_at_once} reads at once");
+    let took_ms = edge.now.since(at(BUILT_AT));
+    assert!(took_ms < i64::from(edge.config.read_limit_ms) / 4, "{took_ms} ms for 128 shards, 16 at once");
+    for (ask, reply) in asks.iter().zip(&replies) {
+        assert_eq!(personal(reply), personal(&edge.ask(ask)), "nobody waited in vain");
+    }
 
     edge.restart();
     edge.store.deploy(&snapshot);
@@ -256,4 +262,32 @@ fn requests_that_arrive_together_at_a_cold_isolate_read_each_key_once() {
     let (replies, _) = edge.ask_together(&asks);
     assert!(replies.iter().all(|reply| reply.status == 200 && reply.header("Sinsang-Rung") == Some("bundle")));
     assert!(edge.store.reads.len() <= MAX_SHARD_READS + 2, "{} reads of a store that hangs", edge.store.reads.len());
+}
+
+#[test]
+fn viewers_whose_shard_is_damaged_missing_or_slow_do_not_wait_for_it_one_after_another() {
+    let snapshot = published(&Shape::SMALL);
+    let shard = Key::Pack(Kind::Tastes, snapshot.shard_of("u000001").unwrap()).to_string();
+    for fault in [Fault::Missing, Fault::Flipped, Fault::Cut(40), Fault::Timeout] {
+        let mut edge = Edge::with(&snapshot, at(BUILT_AT));
+        edge.get("/v1/tabs");
+        edge.store.faults.insert(shard.clone(), fault);
+        edge.store.cached.clear();
+        edge.store.reads.clear();
+        let ask = Ask::get("/v1/tabs").user("u000001");
+        let began = edge.now;
+        let (replies, _) = edge.ask_together(&vec![ask.clone(); 50]);
+        assert!(replies.iter().all(|reply| ok(reply)["personalized"] == false), "{fault:?}");
+        assert_eq!(edge.store.reads, [shard.as_str()], "{fault:?}: read once for all of them");
+        let took_ms = edge.now.since(began);
+        assert!(fault == Fault::Timeout || took_ms < 100, "{fault:?}: {took_ms} ms");
+        for _ in 0..20 {
+            assert_eq!(ok(&edge.ask(&ask))["personalized"], false);
+            assert!(edge.cost.ms < 20, "{fault:?}: {} ms", edge.cost.ms);
+        }
+        assert_eq!(edge.store.reads.len(), 1, "{fault:?}: and left alone for a while");
+        edge.store.faults.clear();
+        edge.pass(PROBE_MAX_MS);
+        assert_eq!(ok(&edge.ask(&ask))["personalized"], true, "{fault:?}");
+    }
 }

@@ -136,7 +136,7 @@ impl Ask {
         }
     }
 
-    fn raw(&self) -> Raw<'_> {
+    pub(crate) fn raw(&self) -> Raw<'_> {
         let (path, query) = self.target.split_once('?').unwrap_or((&self.target, ""));
         Raw {
             method: self.method,
