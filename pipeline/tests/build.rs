@@ -307,7 +307,7 @@ fn the_new_products_tab_shows_no_product_whose_first_broadcast_is_over() {
             assert!(first_end[&product.id()] > at, "{:016x} at {at}", product.id());
         }
         let mut json = Vec::new();
-        new::write_items(&view, &page, &mut json);
+        new::write_items(&view, &page, at, &mut json);
         let items: Vec<Value> = serde_json::from_slice(&json).unwrap();
         assert_eq!(items.len(), page.products.len());
         for item in items {
