@@ -25,8 +25,6 @@ SECONDS_EACH := $(if $(filter command line environment,$(origin SECONDS)),$(SECO
 SNAPSHOT ?=
 ENV ?=
 
-# Sizes of the ledgers of `make bench-ledger`. A hundred million products take 17 GB, and 12 GB more while they are made.
-
 # Sizes of the ledgers of `make bench-ledger`: 160 MB on the disk for each million products, and nearly as much again while they are made.
 PRODUCTS ?= 1e5,1e6
 # The largest Worker that passes `make size`: bytes of the .wasm after gzip -9.
@@ -96,7 +94,7 @@ deploy: node_modules/.stamp ## deploy the Worker with a snapshot bundled: make d
 
 ##@ Test
 .PHONY: test lint test-core test-identity test-input test-taste test-pipeline test-wasm test-edge test-page size faults faults-long creep schemathesis lint-cluster test-cluster
-test: lint test-core test-identity test-input test-taste test-pipeline test-wasm size test-edge faults test-page ## everything below, in this order
+test: lint test-core test-identity test-input test-taste test-pipeline test-wasm size test-edge faults test-page lint-cluster test-cluster ## everything below, in this order
 	$(call say,'all tests passed')
 
 lint: prerequisites node_modules/.stamp ## fmt, clippy on host and wasm32 with warnings denied

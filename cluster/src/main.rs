@@ -30,6 +30,10 @@ use scheduler::Scheduler;
 /// called off, and later questions wait for ever (<https://github.com/apache/datafusion-ballista/issues/2418>).
 const SCHEDULING: TaskSchedulingPolicy = TaskSchedulingPolicy::PullStaged;
 
+/// Stack of each thread of a server. Plans are read and optimised by recursion, some frames a level, and a scheduler that overflows its stack
+/// dies with all its questions: one plan of a dozen windows and joins took more than the two megabytes that a thread has otherwise.
+const STACK_BYTES: usize = 16 << 20;
+
 fn main() -> ExitCode {
     let command = Arguments::command()
         .name("sinsang-cluster")
@@ -63,7 +67,8 @@ struct Log {
 
 fn serve<E: Display>(log: &Log, server: impl Future<Output = Result<(), E>>) -> ExitCode {
     env_logger::Builder::new().filter_level(log.log).init();
-    let outcome = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build();
+    let outcome = match runtime {
         Ok(runtime) => runtime.block_on(server).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
