@@ -314,6 +314,12 @@ fn write_dependencies(memory: &Memory, out: &mut Vec<u8>) {
         let json = format!("\"{name}\":{{\"breaker\":\"{state}\",\"failures\":{}}},", breaker.failures());
         out.extend_from_slice(json.as_bytes());
     }
+    let refused = memory.refused().map(|(key, damage)| {
+        // A section's name may be of any bytes. What would have to be escaped is left out.
+        let reason = format!("{key}: {damage}").replace(|one: char| one.is_control() || one == '"' || one == '\\', "");
+        format!("\"{reason}\"")
+    });
+    out.extend_from_slice(format!("\"refused\":{},", refused.as_deref().unwrap_or("null")).as_bytes());
     let (snapshots, tastes, wasm_bytes) = (memory.snapshot_bytes(), memory.taste_bytes(), memory.wasm_bytes);
     let json =
         format!("\"memory\":{{\"snapshot_bytes\":{snapshots},\"taste_bytes\":{tastes},\"wasm_bytes\":{wasm_bytes}}}");
