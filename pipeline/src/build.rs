@@ -18,6 +18,7 @@ use sinsang::viewer::UserHasher;
 use crate::compose::{self, Facts, Shards, VerdictCounts};
 use crate::history::{self, History};
 use crate::identity::Policy;
+use crate::lab::{self, Lab};
 use crate::progress::{Progress, Unit};
 use crate::reject::Limit;
 use crate::rules::{self, Rules};
@@ -25,7 +26,7 @@ use crate::snapshot::{self, Snapshot};
 use crate::source::{self, Source, TableReport, find_table};
 use crate::table::Tab;
 use crate::taste::{self, Offer};
-use crate::{catalogue, engine, schedule};
+use crate::{catalogue, engine, forget, schedule};
 
 /// What to build, and from what.
 #[derive(Clone, Debug)]
@@ -73,6 +74,12 @@ pub enum Error {
     /// The rules can't be used.
     #[error(transparent)]
     Rules(#[from] rules::Error),
+    /// The list of forgotten users can't be read.
+    #[error(transparent)]
+    Forgotten(#[from] forget::Error),
+    /// What the lab handed in can't be used.
+    #[error(transparent)]
+    Lab(#[from] lab::Error),
     /// The engine failed at a question.
     #[error("the products can't be registered: {0}")]
     Products(#[from] DataFusionError),
@@ -119,6 +126,10 @@ pub struct Report {
     pub taste_shards: usize,
     /// Bytes of one user in a shard.
     pub bytes_per_user: usize,
+    /// What operators' directives came to.
+    pub directives: Vec<rules::Outcome>,
+    /// What the lab handed in.
+    pub lab: Option<lab::Report>,
 }
 
 impl fmt::Display for Report {
@@ -135,6 +146,12 @@ impl fmt::Display for Report {
         )?;
         writeln!(f, "  in the window: {new} new, {repeat} repeats, {unknown} unknown")?;
         write!(f, "{}", self.tastes)?;
+        if let Some(lab) = &self.lab {
+            write!(f, "{lab}")?;
+        }
+        for outcome in &self.directives {
+            writeln!(f, "{outcome}")?;
+        }
         write!(
             f,
             "snapshot {}: {} packs, {} bytes, of which the board {}; {} taste shards of {} bytes a user",
@@ -149,6 +166,7 @@ impl fmt::Display for Report {
 /// An [`Error`] that names the file and the place in it, where that is what is wrong.
 pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> {
     let hasher = UserHasher::new(options.user_key.as_bytes()).ok_or(Error::NoUserKey)?;
+    let forgotten = forget::Forgotten::read(&options.input, hasher.clone())?;
     let rules = Rules::find(options.rules.as_deref(), &options.input)?;
     let history = history::read(&options.history(), now).await?;
     let History { mut source, broadcasts, schedule, catalogue, split_codes, products, reach, .. } = history;
@@ -173,10 +191,15 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let taste_options = taste::Options {
         half_life_days: rules.taste.half_life_days,
         max_events_per_user: rules.taste.max_events_per_user,
+        forgotten: Some(forgotten),
         ..taste::Options::default()
     };
     let learned = taste::learn(&context, &offer, &taste_options, now, |user, _| users.push(user)).await?;
 
+    let mut lab = Lab::read(&rules.lab, &options.input, &on_board)?;
+    if let Some(lab) = &mut lab {
+        lab.join(&mut users, &vocabulary);
+    }
     next("verdicts and packs");
     let facts = Facts {
         catalogue: &catalogue,
@@ -186,10 +209,11 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         vocabulary: &vocabulary,
         learned: &learned,
         reach: &reach,
+        lab: lab.as_ref().filter(|lab| lab.report.products.is_some()),
         now,
     };
-    let (board, verdicts) = compose::board(&facts);
-    let mut shards = Shards::new(&board, hasher);
+    let (board, verdicts, directives) = compose::board(&facts);
+    let mut shards = Shards::new(&board, hasher, lab.as_ref().map_or(0, Lab::longest));
     for user in &users {
         shards.add(user);
     }
@@ -212,6 +236,8 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         board_bytes: packs.packs.get(&packs.manifest.board).map_or(0, Vec::len),
         taste_shards: packs.manifest.shards.len(),
         bytes_per_user,
+        directives,
+        lab: lab.map(|lab| lab.report),
     })
 }
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use sinsang::time::UnixMillis;
 
-use crate::arguments::{Arguments, Command, Evaluate, Format, Import, LedgerCommand, Reading};
+use crate::arguments::{Arguments, Command, Evaluate, Format, Import, LedgerCommand, Reading, RulesCommand};
 use crate::build::beside;
 use crate::engine::Connect;
 use crate::history::History;
@@ -16,9 +16,9 @@ use crate::import::retail;
 use crate::ledger::{self, Extent, Ledger};
 use crate::progress::Progress;
 use crate::publish::LocalKv;
-use crate::rules::Rules;
+use crate::rules::{self, Rules};
 use crate::snapshot::Snapshot;
-use crate::{audit, build, evaluate, generate, history, inspect, publish, resolve, verify, why};
+use crate::{audit, build, evaluate, forget, generate, history, inspect, publish, resolve, verify, why};
 
 /// Something is wrong with what was asked or given.
 const FAILED: u8 = 1;
@@ -109,6 +109,8 @@ fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
             print(format, &report)?;
             Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_WHOLE) })
         }
+        Command::Rules(RulesCommand::Check { file }) => print(format, &rules::check(file)?),
+        Command::Forget(asked) => print(format, &forget::forget(&asked.input, &asked.users, &user_key())?),
         Command::Ledger(command) => of_ledger(command, arguments, clock),
     }
 }

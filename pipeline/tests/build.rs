@@ -15,7 +15,7 @@ use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 use sinsang::pack::Damage;
-use sinsang::pack::board::VerdictKind;
+use sinsang::pack::board::{Board, VerdictKind};
 use sinsang::surface::new::{Selection, Sort};
 use sinsang::surface::{View, new, tabs};
 use sinsang::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMillis};
@@ -275,6 +275,21 @@ fn each_viewer_sees_first_what_they_like() {
         .collect();
     let [drawn_own, drawn_all] = [0, 1].map(|side| [0, 1, 2].map(|at| mean(drawn.iter().map(|row| row[side][at]))));
     println!("{} others: personal {drawn_own:.4?}, shared {drawn_all:.4?}", drawn.len());
+    // The same without mixing: what caps, likeness and exploration cost.
+    let mut plain = Board::parse(world.board.pack().bytes().to_vec(), world.board.id()).unwrap();
+    plain.try_mix(Some(sinsang::mix::Mix { memory: world.board.mix().memory, ..sinsang::mix::Mix::default() }));
+    let unmixed = View::shared(&plain, now());
+    let all_users = || world.users.iter().filter_map(|user| Some((user, world.taste(&user.user_id)?)));
+    let of = |base: View<'_>| {
+        mean(all_users().map(|(user, taste)| {
+            let viewer =
+                u64::from(user.user_id.bytes().fold(7, |sum: u32, byte| sum.wrapping_mul(31) ^ u32::from(byte)));
+            measure(user, &View { taste: Some(taste), viewer, ..base })[0]
+        }))
+    };
+    let (mixed, plain) = (of(shared), of(unmixed));
+    println!("NDCG@20 of all users: mixed {mixed:.4}, by scores alone {plain:.4}");
+    assert!(mixed >= 0.97 * plain, "mixing costs more than 3 %: {mixed} of {plain}");
     let better = rows.iter().filter(|row| row[0][0] > row[1][0]).count();
     assert!(better + 1 >= rows.len(), "{better} of {} personas are better served by their own order", rows.len());
     // Floors just below what was measured: personas 0.8292, 0.5450 and 0.8696 (shared 0.1669, 0.0850 and 0.6444), others 0.6765, 0.4662

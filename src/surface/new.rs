@@ -8,13 +8,17 @@ use std::cmp::Reverse;
 
 use super::{View, explain, write_array, write_broadcast, write_product};
 use crate::directive::{Directives, Surface};
-use crate::mix::{self, Draw, Mix, Plan, Traits, arrange, scatter};
+use crate::mix::{self, Draw, Half, Mix, Plan, Traits, arrange, scatter};
 use crate::pack::board::Product;
+use crate::pack::taste::Taste;
 use crate::rank::{Candidate, Score, SurfaceWeights, score};
 use crate::time::{DAY_MS, KST_OFFSET_MS, MINUTE_MS, UnixMillis};
 
 /// Scores are taken at the start of an interval of this length, so that an order holds for a while and its ETag with it.
 pub const RANK_STEP_MS: i64 = 10 * MINUTE_MS;
+
+/// What a step of a note above 0 weighs, in place of the mix's weight of the memory: more than tastes at their most.
+const LIST_WEIGHT: i64 = 1 << 20;
 
 /// How the list is ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,6 +176,9 @@ fn traits<'a>(view: &View<'a>, entry: &Entry) -> Traits<'a> {
 struct Rater<'a> {
     directives: Directives<'a>,
     weights: SurfaceWeights,
+    /// The viewer's tastes with the half of the vector that counts.
+    taste: Option<Taste<'a>>,
+    half: Half,
     memory: i64,
     ranked_at: UnixMillis,
 }
@@ -179,22 +186,26 @@ struct Rater<'a> {
 impl<'a> Rater<'a> {
     fn new(view: &View<'a>, frozen_at: UnixMillis) -> Self {
         let ranked_at = frozen_at.floor(RANK_STEP_MS);
+        let mix = view.board.mix();
+        let half = view.taste.map_or_else(Half::default, |taste| Half::of(taste.vector, mix.second, Surface::New));
         Self {
+            half,
+            taste: view.taste.map(|taste| Taste { vector: half.cut(taste.vector), ..taste }),
             directives: Directives::holding(view.board, Surface::New, ranked_at, view.viewer),
             weights: view.board.weights().new,
-            memory: view.board.mix().memory.into(),
+            memory: mix.memory.into(),
             ranked_at,
         }
     }
 
     fn score(&self, view: &View<'_>, product: &Product<'_>) -> Score {
-        let own = score(&candidate(view, product), view.taste.as_ref(), &self.weights, self.ranked_at);
-        let memory = view.taste.map_or(0, |taste| taste.memory(product.id()));
-        Score {
-            memory: self.memory.saturating_mul(memory),
-            rules: self.directives.effect(product.index()).points,
-            ..own
-        }
+        let candidate = candidate(view, product);
+        let candidate = Candidate { vector: self.half.cut(candidate.vector), ..candidate };
+        let own = score(&candidate, self.taste.as_ref(), &self.weights, self.ranked_at);
+        let memory = self.taste.map_or(0, |taste| taste.memory(product.id()));
+        // Above 0 is a place on a list that was handed in: nothing else weighs as much.
+        let weight = if memory > 0 { LIST_WEIGHT } else { self.memory };
+        Score { memory: weight.saturating_mul(memory), rules: self.directives.effect(product.index()).points, ..own }
     }
 }
 

@@ -20,7 +20,7 @@ pub const DIMS: usize = 64;
 pub type FloatVector = [f64; DIMS];
 
 /// The spread (standard deviation) of a sure user's inner products over the products of a board, where it fits into bytes.
-const SPREAD: f64 = 16_384.0;
+pub(crate) const SPREAD: f64 = 16_384.0;
 /// Dimensions that are carried along while the best [`DIMS`] are looked for.
 const SPARE_DIMS: usize = 16;
 /// Rounds of that search.
@@ -182,7 +182,7 @@ impl Model {
     }
 }
 
-fn largest(values: &[f64]) -> f64 {
+pub(crate) fn largest(values: &[f64]) -> f64 {
     values.iter().fold(0.0, |most: f64, value| most.max(value.abs()))
 }
 

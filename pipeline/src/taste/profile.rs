@@ -37,12 +37,17 @@ pub struct UserTaste {
     pub user_id: String,
     /// The user in the space of the products' vectors; the inner product with one of them is its score.
     pub vector: [i8; DIMS],
+    /// The user in the space of the lab's vectors; empty where it handed in none.
+    pub second: Vec<i8>,
     /// Lift of each channel, by [`Vocabulary::channels`], [`LIFT_STEPS`] to a doubling.
     pub channels: Vec<i8>,
     /// Lift of each three hours of the Korean day: entry 0 is 00:00 to 03:00.
     pub hours: [i8; HOUR_BUCKETS],
     /// Lift of each tab, by [`Vocabulary::tabs`].
     pub tabs: Vec<i8>,
+    /// Products of the board that say more or less to the user than their vectors do, in the steps of [`sinsang::pack::taste::note`], the most
+    /// telling first.
+    pub notes: Vec<(u64, i8)>,
 }
 
 /// What everyone together leans to: the shared order's part of a score.
@@ -106,7 +111,7 @@ impl Catalogue {
         }
     }
 
-    fn product(&self, text: &str) -> Option<usize> {
+    pub(crate) fn product(&self, text: &str) -> Option<usize> {
         let product = (text.len() == 16).then(|| u64::from_str_radix(text, 16).ok()).flatten()?;
         self.place(product)
     }
@@ -260,6 +265,8 @@ impl Baseline {
             channels: lifts(&user.channels, &self.channels, pseudo_weight),
             hours,
             tabs: lifts(&user.tabs, &self.tabs, pseudo_weight),
+            notes: Vec::new(),
+            second: Vec::new(),
         };
         (taste, float)
     }
