@@ -95,15 +95,15 @@ impl Default for MixRules {
     fn default() -> Self {
         Self {
             window: 10,
-            category: 5,
-            brand: 3,
-            channel: 5,
-            similarity: 4,
+            category: 8,
+            brand: 5,
+            channel: 8,
+            similarity: 1,
             explore_every: 20,
             explore_below: 100,
             memory: 16,
             stay: 1,
-            tab_margin: 4_000,
+            tab_margin: 2_000,
         }
     }
 }

@@ -22,7 +22,8 @@ use sinsang::time::{DAY_MS, KST_OFFSET_MS, UnixMillis};
 
 use profile::{Baseline, Catalogue, Engagement};
 pub use profile::{HOUR_BUCKETS, LIFT_STEPS, Population, UserTaste, Vocabulary};
-pub use sinsang_taste::{DIMS, FloatVector, Model, ProductFeatures, Recipe, Sparse, describe};
+pub use sinsang_taste::{DIMS, FloatVector, Model, ProductFeatures, Recipe, Sparse};
+use sinsang_taste::{History, Lessons, describe, describe_by_name};
 pub use weight::Weights;
 
 pub(crate) use query::hash_function;
@@ -260,6 +261,12 @@ pub async fn learn(
     learned
 }
 
+/// The histories that a model is trained on: users in the same order in both.
+struct Training {
+    strengths: Sparse,
+    sums: Sparse,
+}
+
 /// One run over the tables.
 struct Run<'a> {
     ctx: &'a SessionContext,
@@ -286,8 +293,8 @@ impl Run<'_> {
         report.population = baseline.population(&everyone, self.catalogue);
         drop(everyone);
         let training = self.training_users(report.buckets).await?;
-        report.users_trained_on = training.len() as u64;
-        let model = self.train(&training);
+        report.users_trained_on = training.strengths.len() as u64;
+        let model = self.train(&training, &self.lately().await?);
         report.population.vector = mean_vector(&training, &model);
         let shown = self.shown().await?;
         for bucket in 0..report.buckets {
@@ -343,12 +350,12 @@ impl Run<'_> {
     }
 
     /// The histories to train on, by user.
-    async fn training_users(&self, buckets: u64) -> Result<Sparse, Error> {
-        let mut kept: BTreeMap<(i64, String), Vec<(usize, f64)>> = BTreeMap::new();
+    async fn training_users(&self, buckets: u64) -> Result<Training, Error> {
+        let mut kept: BTreeMap<(i64, String), History> = BTreeMap::new();
         for bucket in 0..buckets {
             let mut take = |user_id: String, engagement: &Engagement| {
                 let history = engagement.history();
-                if engagement.events >= self.options.min_events_per_user && !history.is_empty() {
+                if engagement.events >= self.options.min_events_per_user && !history.strengths.is_empty() {
                     kept.insert((query::user_hash(&user_id), user_id), history);
                     if kept.len() > self.options.max_training_users {
                         kept.pop_last();
@@ -357,20 +364,35 @@ impl Run<'_> {
             };
             self.each_user(bucket, buckets, &mut take).await?;
         }
-        let mut users = Sparse::new(self.offer.products.len());
+        let width = self.offer.products.len();
+        let mut users = Training { strengths: Sparse::new(width), sums: Sparse::new(width) };
         // The order of rows shows in the last digits of sums: it must not depend on the buckets.
-        let by_user: BTreeMap<String, Vec<(usize, f64)>> =
-            kept.into_iter().map(|((_, user), history)| (user, history)).collect();
+        let by_user: BTreeMap<String, History> = kept.into_iter().map(|((_, user), history)| (user, history)).collect();
         for history in by_user.into_values() {
-            users.push(history);
+            users.strengths.push(history.strengths);
+            users.sums.push(history.sums);
         }
         Ok(users)
     }
 
-    fn train(&self, training: &Sparse) -> Model {
+    /// What people did lately with each product of the catalogue, by its place.
+    async fn lately(&self) -> Result<Vec<f64>, Error> {
+        let mut lately = vec![0.0; self.offer.products.len()];
+        for (product, times) in query::LATELY.counts(self.ctx, &[("last_ms", self.last_ms)]).await? {
+            if let Some(place) = self.catalogue.product(&product).and_then(|place| lately.get_mut(place)) {
+                *place = times as f64;
+            }
+        }
+        Ok(lately)
+    }
+
+    fn train(&self, training: &Training, lately: &[f64]) -> Model {
         let board: BTreeSet<usize> = self.offer.board.iter().filter_map(|id| self.catalogue.place(*id)).collect();
         let board: Vec<usize> = board.into_iter().collect();
-        Model::train(training, &describe(self.offer.products), &board, &self.options.recipe)
+        let (descriptions, names) = (describe(self.offer.products), describe_by_name(self.offer.products));
+        let Training { strengths, sums } = training;
+        let lessons = Lessons { strengths, sums, lately, descriptions: &descriptions, names: &names };
+        Model::train(&lessons, &board, &self.options.recipe)
     }
 
     /// Counts events by fate and gives the number of usable ones.
@@ -458,11 +480,13 @@ impl Run<'_> {
 }
 
 /// The mean of users' vectors at full length, rounded: what a viewer without history is taken for.
-fn mean_vector(users: &Sparse, model: &Model) -> [i8; DIMS] {
+fn mean_vector(training: &Training, model: &Model) -> [i8; DIMS] {
+    let users = training.strengths.len();
     let mut mean = [0.0; DIMS];
-    for user in 0..users.len() {
-        let vector = model.user_float(&users.row(user).collect::<Vec<_>>(), 1.0);
-        mean.iter_mut().zip(vector).for_each(|(sum, value)| *sum += value / users.len() as f64);
+    for user in 0..users {
+        let (strengths, sums) = (training.strengths.row(user).collect(), training.sums.row(user).collect());
+        let vector = model.user_float(&History { strengths, sums }, 1.0);
+        mean.iter_mut().zip(vector).for_each(|(sum, value)| *sum += value / users as f64);
     }
     sinsang_taste::round(&mean)
 }

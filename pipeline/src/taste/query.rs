@@ -37,6 +37,7 @@ pub(crate) const EVENT: Query = query!("taste_event");
 pub(crate) const POPULATION: Query = query!("taste_population");
 pub(crate) const USER: Query = query!("taste_user");
 pub(crate) const SHOWN: Query = query!("taste_shown");
+pub(crate) const LATELY: Query = query!("taste_lately");
 pub(crate) const PASSED: Query = query!("taste_passed");
 
 /// Tables that [`super::learn`] registers while it runs.
