@@ -12,6 +12,8 @@ pub mod board;
 pub mod board_write;
 pub mod bundle;
 pub mod manifest;
+#[allow(clippy::arithmetic_side_effects, reason = "sums only where the pipeline writes")]
+pub mod mix;
 pub mod taste;
 
 use std::fmt;

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use crate::memory::Memory;
 use crate::pack::manifest::Manifest;
-use crate::pack::taste::{self, Taste, Widths};
+use crate::pack::taste::{self, Widths};
 use crate::request::{Config, NewQuestion, PackPart, Raw, Refusal, Request, Route};
 use crate::surface::cursor::Cursor;
 use crate::surface::new::{RANK_STEP_MS, Selection};
@@ -160,11 +160,11 @@ fn body(facts: &Facts<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(32 * 1024);
     match &facts.request.route {
         Route::New(question) => {
-            let (page, cursor) = new_page(facts, question);
+            let (page, frozen_at, cursor) = new_page(facts, question);
             out.extend_from_slice(b"{\"surface\":\"new\",");
             write_stand(facts, &mut out);
             out.push(b',');
-            write_new(view, &page, cursor.as_deref(), &mut out);
+            write_new(view, &page, frozen_at, cursor.as_deref(), &mut out);
             if facts.is_cut {
                 out.extend_from_slice(b",\"interrupted\":true");
             }
@@ -182,7 +182,7 @@ fn body(facts: &Facts<'_>) -> Vec<u8> {
             tabs::write_items(view, &mut out);
         }
         Route::Home(question) => {
-            let (page, cursor) = new_page(facts, question);
+            let (page, frozen_at, cursor) = new_page(facts, question);
             out.push(b'{');
             write_stand(facts, &mut out);
             out.extend_from_slice(b",\"tabs\":{\"items\":");
@@ -190,7 +190,7 @@ fn body(facts: &Facts<'_>) -> Vec<u8> {
             out.extend_from_slice(b"},\"live\":{\"items\":");
             live::write_items(view, &mut out);
             out.extend_from_slice(b"},\"new\":{");
-            write_new(view, &page, cursor.as_deref(), &mut out);
+            write_new(view, &page, frozen_at, cursor.as_deref(), &mut out);
             out.push(b'}');
         }
         Route::Pack(PackPart::Board, _) => return view.board.pack().bytes().to_vec(),
@@ -206,15 +206,19 @@ fn body(facts: &Facts<'_>) -> Vec<u8> {
 /// A taste pack with the viewer's tastes and nobody else's; an empty one where none are known.
 fn lone_taste(facts: &Facts<'_>) -> Vec<u8> {
     let length = |part: &[u8]| u16::try_from(part.len()).unwrap_or(u16::MAX);
-    let taste = facts.view.taste.unwrap_or(Taste { vector: &[], channels: &[], hours: &[], tabs: &[] });
+    let taste = facts.view.taste.unwrap_or_default();
+    // Of two narrow weights to a byte the second may be one too many, and is 0 then.
+    let length = |part: &[u8]| length(part).saturating_mul(if taste.is_narrow { 2 } else { 1 });
     let widths = Widths {
         vocabulary: facts.view.board.vocabulary(),
-        vector: length(taste.vector),
+        vector: u16::try_from(taste.vector.len()).unwrap_or(u16::MAX),
         channels: length(taste.channels),
         hours: length(taste.hours),
         tabs: length(taste.tabs),
+        is_narrow: taste.is_narrow,
+        notes: u16::try_from(taste.notes.len() / taste::NOTE_BYTES).unwrap_or(u16::MAX),
     };
-    let record = [taste.vector, taste.channels, taste.hours, taste.tabs].concat();
+    let record = [taste.vector, taste.channels, taste.hours, taste.tabs, taste.notes].concat();
     let user = facts.request.viewer.key().filter(|_| facts.is_personal()).map(|key| (key.0, record));
     taste::write(&widths, user.as_slice()).map(|(bytes, _)| bytes).unwrap_or_default()
 }
@@ -229,7 +233,7 @@ fn write_snapshots(facts: &Facts<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("{{\"snapshots\":[{}]", list.join(",")).as_bytes());
 }
 
-fn new_page(facts: &Facts<'_>, question: &NewQuestion) -> (new::Page, Option<String>) {
+fn new_page(facts: &Facts<'_>, question: &NewQuestion) -> (new::Page, UnixMillis, Option<String>) {
     let board = facts.view.board;
     // A cursor keeps seconds, so the first page is frozen at a whole second too.
     let frozen_at = question.cursor.map_or_else(|| facts.view.now.floor(SECOND_MS), |cursor| cursor.frozen_at);
@@ -243,9 +247,9 @@ fn new_page(facts: &Facts<'_>, question: &NewQuestion) -> (new::Page, Option<Str
     };
     let mut page = new::page(&facts.view, &selection);
     if !facts.view.trusts_verdicts {
-        page = new::Page { total: 0, products: Vec::new(), next_offset: None };
+        page = new::Page::default();
     } else if facts.is_cut {
-        page = new::Page { total: page.total, products: Vec::new(), next_offset: None };
+        page = new::Page { total: page.total, ..new::Page::default() };
     }
     let cursor = page.next_offset.map(|offset| {
         let offset = u32::try_from(offset).unwrap_or(u32::MAX);
@@ -254,16 +258,17 @@ fn new_page(facts: &Facts<'_>, question: &NewQuestion) -> (new::Page, Option<Str
             frozen_at,
             offset,
             binding: question.binding,
-            is_personal: facts.is_personal(),
+            // What a session asks for comes with each request; only what is read can be missing later.
+            is_personal: facts.taste_record.is_some(),
         }
         .encode()
     });
-    (page, cursor)
+    (page, frozen_at, cursor)
 }
 
-fn write_new(view: &View<'_>, page: &new::Page, cursor: Option<&str>, out: &mut Vec<u8>) {
+fn write_new(view: &View<'_>, page: &new::Page, frozen_at: UnixMillis, cursor: Option<&str>, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("\"total\":{},\"items\":", page.total).as_bytes());
-    new::write_items(view, page, out);
+    new::write_items(view, page, frozen_at, out);
     match cursor {
         Some(cursor) => out.extend_from_slice(format!(",\"next_cursor\":\"{cursor}\"").as_bytes()),
         None => out.extend_from_slice(b",\"next_cursor\":null"),
@@ -309,6 +314,12 @@ fn write_dependencies(memory: &Memory, out: &mut Vec<u8>) {
         let json = format!("\"{name}\":{{\"breaker\":\"{state}\",\"failures\":{}}},", breaker.failures());
         out.extend_from_slice(json.as_bytes());
     }
+    let refused = memory.refused().map(|(key, damage)| {
+        // A section's name may be of any bytes. What would have to be escaped is left out.
+        let reason = format!("{key}: {damage}").replace(|one: char| one.is_control() || one == '"' || one == '\\', "");
+        format!("\"{reason}\"")
+    });
+    out.extend_from_slice(format!("\"refused\":{},", refused.as_deref().unwrap_or("null")).as_bytes());
     let (snapshots, tastes, wasm_bytes) = (memory.snapshot_bytes(), memory.taste_bytes(), memory.wasm_bytes);
     let json =
         format!("\"memory\":{{\"snapshot_bytes\":{snapshots},\"taste_bytes\":{tastes},\"wasm_bytes\":{wasm_bytes}}}");
@@ -335,6 +346,10 @@ fn etag(facts: &Facts<'_>) -> String {
     hash.update(last.unwrap_or_default().0.to_le_bytes());
     hash.update([u8::from(facts.is_personal()), u8::from(facts.is_cut), u8::from(facts.view.trusts_verdicts)]);
     hash.update(facts.taste_record.unwrap_or_default());
+    if facts.view.board.draws() {
+        hash.update(facts.view.viewer.to_le_bytes());
+    }
+    facts.request.recent.iter().for_each(|id| hash.update(id.to_le_bytes()));
     let digest = hash.finalize();
     let digest: &[u8; 12] = digest.first_chunk().unwrap_or(&[0; 12]);
     format!("W/\"{}\"", Base64UrlUnpadded::encode_string(digest))
@@ -352,7 +367,7 @@ fn cache_control(facts: &Facts<'_>) -> String {
     if is_of_the_moment || facts.request.as_of.is_some() || facts.request.is_preview {
         return "no-store".to_owned();
     }
-    if facts.request.viewer != Viewer::Anonymous {
+    if facts.request.viewer != Viewer::Anonymous || !facts.request.recent.is_empty() {
         return "private, no-cache".to_owned();
     }
     let now = facts.view.now;

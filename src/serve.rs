@@ -15,6 +15,7 @@ use crate::pack::taste::{Taste, TasteShard};
 use crate::pack::{Damage, Kind, PackId};
 use crate::reply::{Reply, Rung, Timing};
 use crate::request::{Config, Raw, Refusal, Request, Route};
+use crate::session;
 use crate::surface::View;
 use crate::time::{SECOND_MS, UnixMillis};
 use crate::viewer::UserKey;
@@ -435,12 +436,19 @@ impl<'a> Serve<'a> {
         memory: &mut Memory,
         now: UnixMillis,
     ) -> Step {
+        let own = taste.map(|(taste, _)| taste);
+        let shifted = session::shifted(&snapshot.board, own.as_ref(), &request.recent);
         let view = View {
             board: &snapshot.board,
-            taste: taste.map(|(taste, _)| taste),
+            taste: match &shifted {
+                Some(vector) => Some(Taste { vector, ..own.unwrap_or_default() }),
+                None => own,
+            },
             now: request.as_of.unwrap_or(now),
             // The clock, not the time of a preview: how old the schedule is does not depend on what is asked of it.
             trusts_verdicts: crate::surface::trusts_verdicts(snapshot.manifest.built_at(), now),
+            viewer: request.viewer.key().filter(|_| own.is_some()).map_or(0, |key| key.0),
+            is_explained: request.is_explained,
         };
         let facts = crate::reply::Facts {
             request,

@@ -4,6 +4,7 @@ mod align;
 mod block;
 mod cluster;
 mod day;
+mod decide;
 mod policy;
 mod reuse;
 mod score;

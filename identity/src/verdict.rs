@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sinsang::time::{DAY_MS, UnixMillis};
 
-use crate::listing::{Features, Lexicon, Measure, Words};
+use crate::listing::{Class, Features, Lexicon, Measure, Token, Words};
 
 /// The verdict's kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -33,6 +33,8 @@ pub enum Reason {
     ReviewsBeforeRecords,
     /// Its title names a collection whose half year was over and had begun before the history.
     CollectionBeforeRecords,
+    /// Its titles name no article: nothing that aired before could be recognised by them.
+    TitleSaysNothing,
 }
 
 /// A broadcast that has ended, as evidence.
@@ -191,6 +193,9 @@ pub fn judge(history: &ProductHistory<'_>, reach: &Reach, policy: &Policy, now: 
     if let Some(collection) = old_collection(first.title, reach.since(), now) {
         return unknown(Reason::CollectionBeforeRecords, format!("기록 이전 방송 가능성: {collection} 상품"));
     }
+    if history.airings.iter().all(|airing| says_nothing(airing.title)) {
+        return unknown(Reason::TitleSaysNothing, "제목에 상품 이름이 없어 판단 보류".to_owned());
+    }
     if shop_history_days < policy.min_history_days {
         return unknown(
             Reason::ShortHistory,
@@ -217,6 +222,13 @@ fn old_collection(title: &str, since: Option<UnixMillis>, now: UnixMillis) -> Op
     let begins = UnixMillis::parse_rfc3339(&format!("20{year}-{month}-01T00:00:00+09:00"))?;
     let old = now.since(begins) > HALF_YEAR_MS && since.is_some_and(|since| begins.0 < since.0);
     old.then(|| season.value.to_uppercase())
+}
+
+/// Whether no word, model or measure is left of a title once promotion and decoration are gone, or only praise and sizes.
+fn says_nothing(title: &str) -> bool {
+    let features = Features::read(title, None, None, &Lexicon::new(Words::shipped()));
+    let weak = |token: &Token| matches!(token.class, Class::Filler | Class::Size | Class::Colour);
+    features.tokens.iter().all(weak) && !features.attributes.iter().any(|it| it.measure == Measure::Model)
 }
 
 /// `2026-11-03 20:40`, in Korean time.
@@ -296,6 +308,18 @@ mod tests {
         assert_eq!(verdict("가온 25FW 울 코트", late).text, "기록 이전 방송 가능성: 25FW 상품");
         assert_eq!(verdict("가온 26FW 울 코트", late).reason, Reason::FirstBroadcast);
         assert_eq!(verdict("가온 26SS 린넨 자켓", "2026-01-05T06:00:00+09:00").reason, Reason::FirstBroadcast);
+    }
+
+    #[test]
+    fn what_no_title_names_is_never_called_new() {
+        let reason = |titles: &[&'static str]| {
+            let airings = titles.iter().map(|title| Airing { title, ..airing("2026-11-22T20:00:00+09:00") }).collect();
+            let history = ProductHistory { airings, review_count: None };
+            judge(&history, &reach("2026-05-26T06:00:00+09:00"), &Policy::default(), at(NOW)).evidence.reason
+        };
+        assert_eq!(reason(&["★[최초공개] 방송에서만 최저가★"]), Reason::TitleSaysNothing);
+        assert_eq!(reason(&["(앵콜) 단독구성 5종", ""]), Reason::TitleSaysNothing);
+        assert_eq!(reason(&["★[최초공개] 방송에서만 최저가★", "[최초공개] 무쇠솥"]), Reason::FirstBroadcast);
     }
 
     #[test]

@@ -359,6 +359,9 @@ impl Story<'_> {
             (VerdictKind::Unknown, verdict::Reason::ReviewsBeforeRecords) => {
                 writeln!(f, "  처음 보였지만 상품평이 이미 쌓여 있습니다. 기록이 시작되기 전에 팔렸을 것입니다.")?;
             }
+            (VerdictKind::Unknown, verdict::Reason::TitleSaysNothing) => {
+                writeln!(f, "  제목에 상품 이름이 없어, 전에 방송한 상품인지 알아볼 수 없습니다.")?;
+            }
             _ => {}
         }
         Ok(())

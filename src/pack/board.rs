@@ -2,7 +2,10 @@
 //!
 //! Reading checks every reference once, so that serving follows them without a failure path.
 
+use super::mix::MixTables;
 use super::{Damage, Kind, Pack, PackId, Span, Table, array_at, i64_at, to_usize, u16_at, u32_at, u64_at};
+use crate::directive::Directive;
+use crate::mix::{Floor, Mix};
 use crate::rank::{SurfaceWeights, Weights};
 use crate::time::{SECOND_MS, UnixMillis};
 
@@ -97,6 +100,7 @@ pub struct Board {
     weights: Table,
     counts: Table,
     lists: Table,
+    mix: MixTables,
     tried: Option<Weights>,
 }
 
@@ -110,7 +114,7 @@ impl Board {
         if pack.id() != id {
             return Err(Damage::WrongId);
         }
-        let board = Self {
+        let mut board = Self {
             meta: pack.table(META, META_BYTES)?,
             text: pack.table(TEXT, 1)?,
             channels: pack.table(CHANNELS, CHANNEL_BYTES)?,
@@ -126,10 +130,12 @@ impl Board {
             weights: pack.table(WEIGHTS, WEIGHTS_BYTES)?,
             counts: pack.table(COUNTS, 1)?,
             lists: pack.table(LISTS, 1)?,
+            mix: MixTables::default(),
             tried: None,
             pack,
         };
         board.check()?;
+        board.mix = MixTables::parse(&board.pack, board.products.count)?;
         Ok(board)
     }
 
@@ -248,6 +254,26 @@ impl Board {
             }
         };
         Weights { new: row(0), live: row(1), tabs: row(2) }
+    }
+
+    /// How lists are mixed beyond scores.
+    pub fn mix(&self) -> Mix {
+        self.mix.mix
+    }
+
+    /// What contracts ask for.
+    pub fn floors(&self) -> &[Floor] {
+        &self.mix.floors
+    }
+
+    /// What operators ask for, in the order of their file, at any time.
+    pub fn directives(&self) -> impl Iterator<Item = Directive<'_>> {
+        self.mix.directives(&self.pack, &self.text)
+    }
+
+    /// Whether two viewers of the same tastes may see different orders, for one draws places and shares of viewers.
+    pub fn draws(&self) -> bool {
+        self.mix().explore_every > 0 || self.directives().next().is_some()
     }
 
     /// The named runs of the product vectors.
@@ -406,6 +432,11 @@ impl<'a> Product<'a> {
         u64_at(self.record, 0)
     }
 
+    /// Its place on the board.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
     /// The opening of its JSON object, up to the listings.
     pub fn head_json(&self) -> &'a [u8] {
         self.board.json(Span::at(self.record, 8))
@@ -446,6 +477,16 @@ impl<'a> Product<'a> {
     /// Price in won.
     pub fn price(&self) -> Option<u32> {
         Some(u32_at(self.record, 52)).filter(|price| *price > 0)
+    }
+
+    /// Its brand by a number from 1 on, equal where brands are; 0 for none.
+    pub fn brand(&self) -> u16 {
+        self.board.mix.shown(&self.board.pack, self.index).0
+    }
+
+    /// How often it had been shown when the board was built; 255 for more.
+    pub fn shown(&self) -> u8 {
+        self.board.mix.shown(&self.board.pack, self.index).1
     }
 
     /// How much it is looked for, or products like it are, from 0 to 1,024.

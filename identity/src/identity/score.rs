@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::listing::{Class, Domain, Features, Measure, eaten};
+use crate::listing::{Class, Domain, Features, Measure};
 
 use super::align::{Alignment, WHOLE, align};
 use super::sketch::{Rarity, Sketch, Unit};
@@ -72,21 +72,21 @@ const LATIN: f64 = 0.25;
 /// Words of this weight on both sides that stand against each other name two things.
 const OPPOSED: f64 = 0.4;
 
-struct Sums {
+pub(super) struct Sums {
     parts: Vec<Part>,
     total: f64,
     veto: Option<Part>,
 }
 
 impl Sums {
-    fn add(&mut self, name: &'static str, value: f64, note: impl FnOnce() -> String) {
+    pub(super) fn add(&mut self, name: &'static str, value: f64, note: impl FnOnce() -> String) {
         if value != 0.0 {
             self.total += value;
             self.parts.push(Part { name, value, note: note() });
         }
     }
 
-    fn veto(&mut self, name: &'static str, note: impl FnOnce() -> String) {
+    pub(super) fn veto(&mut self, name: &'static str, note: impl FnOnce() -> String) {
         if self.veto.is_none() {
             self.veto = Some(Part { name, value: -1.0, note: note() });
         }
@@ -127,13 +127,13 @@ pub(crate) fn compare(a: &Sketch, a_offer: Offer<'_>, b: &Sketch, b_offer: Offer
     }
 }
 
-struct Facts<'a> {
-    a: &'a Sketch,
-    b: &'a Sketch,
+pub(super) struct Facts<'a> {
+    pub(super) a: &'a Sketch,
+    pub(super) b: &'a Sketch,
     found: &'a Alignment,
-    policy: &'a Policy,
-    domain: Option<Domain>,
-    near_price: bool,
+    pub(super) policy: &'a Policy,
+    pub(super) domain: Option<Domain>,
+    pub(super) near_price: bool,
 }
 
 impl Facts<'_> {
@@ -321,7 +321,7 @@ impl Facts<'_> {
     }
 
     /// Words of `class` on either side that the other lacks, and that are not a part of something it has.
-    fn unmatched(&self, class: Class) -> (Vec<&str>, Vec<&str>) {
+    pub(super) fn unmatched(&self, class: Class) -> (Vec<&str>, Vec<&str>) {
         (self.lacking(class, self.a, &self.found.left, self.b), self.lacking(class, self.b, &self.found.right, self.a))
     }
 
@@ -338,105 +338,6 @@ impl Facts<'_> {
             .filter(|(unit, share)| unit.class == class && !unit.addon && **share < WHOLE && !covered(&unit.text))
             .map(|(unit, _)| unit.text.as_str())
             .collect()
-    }
-
-    fn deciding_words(&self, sums: &mut Sums) {
-        let policy = self.policy;
-        let note = |left: &[&str], right: &[&str]| format!("{} ↔ {}", left.join(" "), right.join(" "));
-        let softer = if self.near_price { 0.4 } else { 1.0 };
-        let eaten = eaten(self.domain) || self.domain.is_none();
-
-        let (left, right) = self.unmatched(Class::Flavour);
-        let scented = eaten || matches!(self.domain, Some(Domain::Beauty));
-        match (left.is_empty(), right.is_empty()) {
-            (false, false) if scented => sums.veto("flavour", || note(&left, &right)),
-            (false, false) => sums.add("flavour", -policy.penalty.flavour, || note(&left, &right)),
-            (true, true) => {}
-            _ if eaten => {
-                // One title that names no ingredient at all may just say less; one that names some and not this says another.
-                let side = if left.is_empty() { self.a } else { self.b };
-                let says_less = !side.says(Class::Flavour) && matches!(self.domain, Some(Domain::Health));
-                // 감자 may be any 수미감자.
-                let generic = left.iter().chain(&right).all(|word| {
-                    [self.a, self.b].iter().any(|side| {
-                        side.units.iter().any(|unit| {
-                            unit.class == Class::Flavour
-                                && unit.text != **word
-                                && unit.chars.len() >= 2
-                                && word.ends_with(&unit.text)
-                        })
-                    })
-                });
-                let value = policy.penalty.flavour * if says_less || generic || self.near_price { 0.4 } else { 1.0 };
-                sums.add("flavour", -value, || note(&left, &right));
-            }
-            _ => {}
-        }
-
-        let (left, right) = self.unmatched(Class::Colour);
-        match (left.is_empty(), right.is_empty()) {
-            // Of what is eaten a colour names the line: gold, black, green.
-            (false, false) if eaten => sums.veto("line", || note(&left, &right)),
-            (false, true) | (true, false) if eaten => {
-                sums.add("line", -policy.penalty.variant * softer, || note(&left, &right));
-            }
-            _ => {}
-        }
-
-        let (left, right) = self.unmatched(Class::Material);
-        let made = !eaten && !matches!(self.domain, Some(Domain::Beauty | Domain::Service | Domain::Travel));
-        match (left.is_empty(), right.is_empty()) {
-            (false, false) if made => sums.veto("material", || note(&left, &right)),
-            (true, true) => {}
-            _ if matches!(self.domain, Some(Domain::Clothing)) => {
-                sums.add("material", -policy.penalty.material * softer, || note(&left, &right));
-            }
-            _ if matches!(self.domain, Some(Domain::Home)) => {
-                sums.add("material", -policy.penalty.material * softer * 0.5, || note(&left, &right));
-            }
-            _ => {}
-        }
-
-        let (left, right) = self.unmatched(Class::Variant);
-        match (left.is_empty(), right.is_empty()) {
-            (false, false) => sums.veto("variant", || note(&left, &right)),
-            (true, true) => {}
-            _ => sums.add("variant", -policy.penalty.variant * softer, || note(&left, &right)),
-        }
-
-        let (left, right) = self.unmatched(Class::Design);
-        match (left.is_empty(), right.is_empty()) {
-            (false, false) => sums.add("design", -policy.penalty.designs, || note(&left, &right)),
-            (true, true) => {}
-            _ => sums.add("design", -policy.penalty.design * softer, || note(&left, &right)),
-        }
-
-        let (left, right) = self.unmatched(Class::Origin);
-        let travels = matches!(self.domain, Some(Domain::Travel));
-        match (left.is_empty(), right.is_empty()) {
-            (false, false) => sums.veto("origin", || note(&left, &right)),
-            (true, true) => {}
-            _ if travels => sums.add("origin", -policy.penalty.flavour, || note(&left, &right)),
-            _ => {}
-        }
-        self.seasons(sums);
-    }
-
-    /// 여름 against 겨울.
-    fn seasons(&self, sums: &mut Sums) {
-        const SEASONS: [&str; 4] = ["봄", "여름", "가을", "겨울"];
-        let of = |side: &Sketch| -> [bool; 2] {
-            let says = |at: usize| {
-                SEASONS.get(at).is_some_and(|season| side.units.iter().any(|unit| unit.text.starts_with(season)))
-            };
-            let summer = side.units.iter().any(|unit| unit.text == "썸머") || says(1);
-            let winter = side.units.iter().any(|unit| unit.text == "윈터") || says(3);
-            [summer, winter]
-        };
-        let (a, b) = (of(self.a), of(self.b));
-        if a != b && a.contains(&true) && b.contains(&true) && a[0] != b[0] && a[1] != b[1] {
-            sums.add("season_words", -self.policy.penalty.season_words, String::new);
-        }
     }
 
     /// What agrees against what does not; the weight of what agrees.

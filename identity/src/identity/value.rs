@@ -34,7 +34,7 @@ pub(crate) fn values_comparable(measure: Measure, a: &str, b: &str) -> bool {
     match measure {
         // A shop's article number and a maker's model are two things; a model that is cut short says less, not another thing.
         Measure::Model => {
-            let cut_short = a.len().min(b.len()) >= 5 && (a.starts_with(b) || b.starts_with(a));
+            let cut_short = a.len().min(b.len()) >= 5 && (a.contains(b) || b.contains(a));
             digits(a) == digits(b) && !cut_short
         }
         Measure::Parts | Measure::Power | Measure::Storage => tag(a) == tag(b),
@@ -56,12 +56,17 @@ pub(crate) fn values_agree(measure: Measure, a: &str, b: &str) -> bool {
     }
 }
 
-/// Models that differ in a colour's suffix, or of which one is cut short before it, are one.
+/// Models that differ in a colour's suffix, or of which one is cut short before it or lacks the letters of its series, are one.
 fn models_agree(a: &str, b: &str) -> bool {
     const COLOURS: [&str; 26] = [
         "", "w", "b", "k", "g", "s", "p", "r", "wh", "bk", "gr", "gy", "sv", "pk", "be", "bg", "iv", "nv", "bl", "rd",
         "bu", "br", "gn", "wt", "ch", "cr",
     ];
+    let (long, short) = if a.len() >= b.len() { (a, b) } else { (b, a) };
+    let series = long.strip_suffix(short).unwrap_or_default();
+    if short.len() >= 6 && (2..=4).contains(&series.len()) && series.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+        return true;
+    }
     let common = a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
     if common < 4 {
         return false;

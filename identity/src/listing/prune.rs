@@ -189,8 +189,9 @@ fn prune_segment(items: &[Item], range: std::ops::Range<usize>, dropped: &mut [b
     }
 }
 
-/// Where the gift begins that is named before its marker at `at`: after the last plus, comma, slash or quantity nearby. With
-/// nothing to part the gift from the article, the marker stands alone.
+/// Where the gift begins that is named before its marker at `at`: after the last plus, comma, slash or quantity nearby, or with the
+/// kind of thing right before the marker where the article's own kind stands before that: 안마의자 러그 증정. With nothing to part
+/// the gift from the article, the marker stands alone.
 fn gift_start(items: &[Item], range: &std::ops::Range<usize>, at: usize) -> usize {
     const NEARBY: usize = 4;
     for from in (range.start + 1..=at).rev().take(NEARBY) {
@@ -200,7 +201,10 @@ fn gift_start(items: &[Item], range: &std::ops::Range<usize>, at: usize) -> usiz
             return from;
         }
     }
-    at
+    let is_kind =
+        |at: usize| items.get(at).is_some_and(|item| matches!(item.what, What::Word { class: Class::Kind, .. }));
+    let before = at.checked_sub(1).filter(|&before| before > range.start && is_kind(before));
+    before.filter(|&before| (range.start..before).any(is_kind)).unwrap_or(at)
 }
 
 /// Drops the few unknown or weak words right before a remark's marker.

@@ -1,6 +1,6 @@
 //! The words by which titles are read: classes, spellings and domains, from `data/words.toml` and an operator's own file.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
 
 use serde::Deserialize;
@@ -47,6 +47,7 @@ struct Source {
     female: String,
     unisex: String,
     child: String,
+    ingredient: String,
     near: String,
     within: String,
     variant: String,
@@ -79,6 +80,7 @@ pub struct Entry {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Words {
     entries: HashMap<Box<str>, Entry>,
+    ingredients: HashSet<Box<str>>,
     near: HashMap<Box<str>, Vec<u16>>,
     groups: u16,
     within: HashMap<Box<str>, Vec<Box<str>>>,
@@ -132,6 +134,10 @@ impl Words {
         self.add(&source.female, Class::Female, None);
         self.add(&source.unisex, Class::Unisex, None);
         self.add(&source.child, Class::Child, None);
+        for word in source.ingredient.split_whitespace() {
+            let word = self.canonical(word);
+            self.ingredients.insert(word);
+        }
         for group in source.near.split_whitespace() {
             self.groups = self.groups.saturating_add(1);
             for word in group.split('=') {
@@ -218,6 +224,11 @@ impl Words {
     /// What is known about `word`, which is already normalised.
     pub fn get(&self, word: &str) -> Option<&Entry> {
         self.entries.get(word)
+    }
+
+    /// Whether a kind, in its compared spelling, is an ingredient where another kind follows.
+    pub fn is_ingredient(&self, kind: &str) -> bool {
+        self.ingredients.contains(kind)
     }
 
     /// Whether shops use the two kinds, in their compared spellings, for one and the same thing.
