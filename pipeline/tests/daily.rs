@@ -47,7 +47,7 @@ fn world() -> &'static World {
         let folder = tempfile::tempdir().unwrap();
         let tables = folder.path().join("tables");
         let mut options = generate::Options::new(&tables, noon(*DAYS.end())).quick();
-        (options.days, options.users) = (28, 30);
+        (options.days, options.users) = (34, 30);
         options.broadcasts = TableFormat::parse("ndjson").unwrap();
         generate(&options).unwrap();
         let text = fs::read_to_string(tables.join("broadcasts.ndjson")).unwrap();
