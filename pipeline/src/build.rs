@@ -151,7 +151,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let hasher = UserHasher::new(options.user_key.as_bytes()).ok_or(Error::NoUserKey)?;
     let rules = Rules::find(options.rules.as_deref(), &options.input)?;
     let history = history::read(&options.history(), now).await?;
-    let History { mut source, broadcasts, schedule, catalogue, split_codes, products, reach, .. } = history;
+    let History { mut source, broadcasts, schedule, catalogue, split_codes, resolution, products, reach, .. } = history;
     let context = source.context().clone();
     let mut tables = vec![broadcasts];
     let tabs = open_tables(options, &mut source, &mut tables, now).await?;
@@ -181,6 +181,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let facts = Facts {
         catalogue: &catalogue,
         products: &products,
+        resolution: &resolution,
         tabs: &tabs,
         rules: &rules,
         vocabulary: &vocabulary,
