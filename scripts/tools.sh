@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# Installs worker-build and the wasm-bindgen it needs under $SINSANG_CACHE/tools, unless these versions are there.
+# Installs worker-build and the wasm-bindgen it needs under $SINSANG_CACHE/tools, unless these versions are there; or the tool that is
+# named: tools.sh cargo-fuzz, tools.sh cargo-deny.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 worker_build_version=0.8.7
+cargo_fuzz_version=0.13.2
+cargo_deny_version=0.20.2
 # wasm-bindgen's command and library have to be of one version.
 wasm_bindgen_version=$(sed -n 's/^wasm-bindgen *= *"=\(.*\)"/\1/p' Cargo.toml)
 : "${SINSANG_CACHE:=$PWD/.cache}"
@@ -18,6 +21,18 @@ install() { # crate, version
     CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR="$SINSANG_CACHE/target-tools" \
         cargo install "$1" --version "$2" --locked --profile dev --root "$root" --quiet
 }
+
+one() { # crate, version, how long it takes
+    if ! has "$1" "$2"; then
+        echo "==> installing $1 $2 from crates.io ($3)"
+        install "$1" "$2"
+    fi
+}
+
+case "${1:-}" in
+    cargo-fuzz) one cargo-fuzz "$cargo_fuzz_version" 'about a minute'; exit ;;
+    cargo-deny) one cargo-deny "$cargo_deny_version" 'about four minutes'; exit ;;
+esac
 
 if ! has wasm-bindgen "$wasm_bindgen_version" || ! has wasm-bindgen-test-runner "$wasm_bindgen_version"; then
     echo "==> installing wasm-bindgen $wasm_bindgen_version from crates.io (about a minute)"

@@ -178,6 +178,7 @@ impl Load {
     /// # Errors
     /// A [`Damage`] where the value is no whole pack of its kind; the load then goes on elsewhere, or ends.
     pub fn absorb(&mut self, value: Option<Vec<u8>>, memory: &mut Memory, now: UnixMillis) -> Result<(), Damage> {
+        let Some((_, key)) = self.wants() else { return Ok(()) };
         // Without a value, nothing is published, or KV, which keeps no order over keys, has the manifest before its board.
         let Some(bytes) = value else {
             self.fall(memory);
@@ -197,7 +198,11 @@ impl Load {
             }
             Stage::Done => Ok(()),
         };
-        if outcome.is_err() {
+        if let Err(damage) = outcome {
+            // What a list that goes on needs is no news about the live snapshot.
+            if self.becomes_current {
+                memory.refuse(key, damage);
+            }
             self.fall(memory);
         }
         outcome

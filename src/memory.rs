@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use crate::breaker::{Breaker, spread};
-use crate::pack::PackId;
+use crate::key::Key;
 use crate::pack::board::Board;
 use crate::pack::manifest::{Manifest, SnapshotId};
 use crate::pack::taste::TasteShard;
+use crate::pack::{Damage, PackId};
 use crate::time::{MINUTE_MS, SECOND_MS, UnixMillis};
 
 /// A manifest is looked up again, in the background, when it was last seen this long ago: well above the second that KV wants between
@@ -98,6 +99,8 @@ pub struct Memory {
     seen_at: Option<UnixMillis>,
     /// No look at the live manifest before this: a lease while one is out, a pause otherwise.
     look_at: Option<UnixMillis>,
+    /// What was refused on the way to the live snapshot since it was last seen, and why.
+    refused: Option<(Key, Damage)>,
     older: Vec<Snapshot>,
     /// Least recently used first.
     tastes: Vec<Rc<NamedShard>>,
@@ -157,7 +160,18 @@ impl Memory {
     /// The live manifest was read at `now` and is the one of the current snapshot.
     pub fn seen(&mut self, now: UnixMillis) {
         self.seen_at = Some(now);
+        self.refused = None;
         self.look_at = Some(now.plus(spread(self.seed, REFRESH_MS, REFRESH_MS + SECOND_MS)));
+    }
+
+    /// The live snapshot can't be had because the value of `key` is refused: the edge goes on with what it has, and says why.
+    pub fn refuse(&mut self, key: Key, damage: Damage) {
+        self.refused = Some((key, damage));
+    }
+
+    /// Why the live snapshot was last refused, if it was and has not been had since.
+    pub fn refused(&self) -> Option<(Key, Damage)> {
+        self.refused
     }
 
     /// `snapshot` is the one to answer from as of `now`, as `origin` has it.

@@ -14,12 +14,11 @@ use sinsang::pack::taste::{self, Taste, TasteShard, Widths};
 use sinsang::pack::{Damage, Kind, Pack, PackId, Writer};
 use sinsang::time::UnixMillis;
 
-use damaged::{meet, seal};
+use damaged::meet;
 use support::board::{BUILT_AT, Published, Shape, hasher, parts, publish, published, users, widths};
 use support::edge::{Ask, Edge};
-use support::{Numbers, at};
+use support::{HEADER_BYTES, Numbers, at, seal};
 
-const HEADER_BYTES: usize = 32;
 const ENTRY_BYTES: usize = 16;
 
 /// The sections of a pack: tag, record length, bytes.
@@ -247,7 +246,7 @@ proptest! {
         other in any::<u64>(),
     ) {
         keys.remove(&other);
-        let widths = Widths { vocabulary: 9, vector, channels: 0, hours: 0, tabs };
+        let widths = Widths { vocabulary: 9, vector, tabs, ..Widths::default() };
         let record = |key: u64| -> Vec<u8> {
             let mut numbers = Numbers::seeded(key);
             (0..widths.record_bytes()).map(|_| numbers.next().to_le_bytes()[0]).collect()

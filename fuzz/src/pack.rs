@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use sha2::{Digest, Sha256};
 use sinsang::key::Key;
 use sinsang::pack::board::Board;
 use sinsang::pack::manifest::Manifest;
@@ -10,11 +9,10 @@ use sinsang::pack::taste::TasteShard;
 use sinsang::pack::{Kind, PackId, bundle};
 use sinsang::time::HOUR_MS;
 
-use crate::support::at;
 use crate::support::board::{BUILT_AT, Published, Shape, published, users};
 use crate::support::edge::{Ask, Edge, Fault};
+use crate::support::{HEADER_BYTES, at, seal};
 
-const HEADER_BYTES: usize = 32;
 const ENTRY_BYTES: usize = 16;
 static WHOLE: LazyLock<Published> = LazyLock::new(|| published(&Shape::SMALL));
 
@@ -30,19 +28,6 @@ pub(crate) fn pack(bytes: &[u8]) {
         b'd' => deployed(rest.to_vec(), is_sealed),
         _ => {}
     }
-}
-
-/// Writes the length and the checksum that `bytes` should have into their header.
-pub(crate) fn seal(bytes: &mut [u8]) -> PackId {
-    let mut id = PackId::default();
-    if bytes.len() >= HEADER_BYTES {
-        let length = u32::try_from(bytes.len()).unwrap();
-        bytes[8..12].copy_from_slice(&length.to_le_bytes());
-        let digest = Sha256::new().chain_update(&bytes[..16]).chain_update(&bytes[HEADER_BYTES..]).finalize();
-        id = PackId(*digest.first_chunk().unwrap());
-        bytes[16..HEADER_BYTES].copy_from_slice(&id.0);
-    }
-    id
 }
 
 /// Parses `bytes` as every kind, and serves every route from a snapshot that has them as its pack of `kind`.

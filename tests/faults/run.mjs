@@ -153,7 +153,7 @@ const note = (text) => {
 /** Asks `count` mixed requests during a fault, at least for `seconds`. */
 async function phase({ name, kv: kvFault = well, cache: cacheFault = well, cold: restarts = false, dead = false, before, after }, count, seconds) {
   kv.reads.clear();
-  before?.();
+  await before?.();
   kv.befall(kvFault);
   cache.befall(cacheFault);
   const row = { fault: name, requests: 0, rungs: {}, age: 0, times: [], control: [], refused: 0 };
@@ -226,26 +226,45 @@ function mostReads(began, starts) {
   return most;
 }
 
+/** Whether the isolate that lives through it all stands on the live snapshot, as the store has it. */
+async function isFresh() {
+  const answer = await ask(warm.url, { target: "/v1/live" });
+  return answer.headers.get("sinsang-snapshot") === live.id && ["isolate", "kv"].includes(answer.headers.get("sinsang-rung"));
+}
+
+/** Milliseconds until it does, or nothing where that takes much longer than it may. */
+async function freshAfter() {
+  const began = Date.now();
+  while (Date.now() - began < 2 * MANIFEST_PERIOD_MS) {
+    if (await isFresh()) return Date.now() - began;
+    await new Promise((done) => setTimeout(done, 100));
+  }
+  return undefined;
+}
+
 /** The store dies, and while it is dead another snapshot is published: only who reads it again can show that one. */
-const dying = { name: "published while dead", kv: always("error"), cold: true, dead: true, before: () => move() };
+const dying = {
+  name: "published while dead",
+  kv: always("error"),
+  cold: true,
+  dead: true,
+  before: async () => {
+    kv.befall(well);
+    await freshAfter();
+    move();
+  },
+};
+/** How long it stays dead at least: in the long form beyond the isolate's next look at the manifest. */
+const DEAD_S = wanted > 100_000 ? 40 : 6;
 
 /** All is well again: the isolate that lived through it stands on the live snapshot within a manifest period, and does not rush there. */
 async function recover(count) {
   kv.befall(well);
   cache.befall(well);
   kv.reads.clear();
-  const began = Date.now();
-  let back;
-  const watch = (async () => {
-    while (back === undefined && Date.now() - began < 2 * MANIFEST_PERIOD_MS) {
-      const answer = await ask(warm.url, { target: "/v1/live" });
-      const isFresh = answer.headers.get("sinsang-snapshot") === live.id && ["isolate", "kv"].includes(answer.headers.get("sinsang-rung"));
-      if (isFresh) back = Date.now() - began;
-      await new Promise((done) => setTimeout(done, 100));
-    }
-  })();
+  const watch = freshAfter();
   const row = await phase({ name: "recovery" }, count, 1);
-  await watch;
+  const back = await watch;
   if (back === undefined || back > MANIFEST_PERIOD_MS) note(`recovery: fresh data after ${back ?? "ever so many"} ms`);
   const most = Math.max(0, ...[...(kv.reads.get("warm") ?? [])].map(([, reads]) => reads));
   if (most > REFILL_A_SECOND) note(`recovery: an isolate asks ${most} times in a second`);
@@ -271,7 +290,7 @@ try {
       keep(await phase(fault, each, 6));
       if (rest() <= 0) break;
     }
-    keep(await phase(dying, each, 6));
+    keep(await phase(dying, each, DEAD_S));
     const back = await recover(each);
     keep(back);
     console.log(`|   back on fresh data after ${back.back} ms, at most ${back.refill} reads a second | | | | | | | |`);

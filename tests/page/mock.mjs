@@ -295,6 +295,7 @@ export async function startMock(options = {}) {
         categories: GOODS.map(([name]) => name),
         store: { breaker: "closed", failures: 0 },
         cache: { breaker: "closed", failures: 0 },
+        refused: null,
         memory: { snapshot_bytes: 3_342_722, taste_bytes: 58_289, wasm_bytes: 6_553_600 },
       }),
       "/v1/tabs": () => ({ surface: "tabs", personalized, snapshot, items: tabs() }),

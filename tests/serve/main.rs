@@ -12,3 +12,4 @@ mod route;
 mod support;
 
 mod token;
+mod version;

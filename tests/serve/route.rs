@@ -85,8 +85,20 @@ fn check_tabs(items: &Value) {
     }
 }
 
-const STATUS: [&str; 11] =
-    ["now", "clock", "rung", "snapshot", "window", "counts", "channels", "categories", "store", "cache", "memory"];
+const STATUS: [&str; 12] = [
+    "now",
+    "clock",
+    "rung",
+    "snapshot",
+    "window",
+    "counts",
+    "channels",
+    "categories",
+    "store",
+    "cache",
+    "refused",
+    "memory",
+];
 
 fn check_stand(body: &Value) {
     assert!(body["personalized"].is_boolean());
@@ -150,7 +162,7 @@ fn status_says_what_the_edge_stands_on() {
     has(&status["store"], &["breaker", "failures"]);
     has(&status["memory"], &["snapshot_bytes", "taste_bytes", "wasm_bytes"]);
     assert_eq!((&status["rung"], &status["clock"]), (&Value::from("kv"), &Value::from("real")));
-    assert_eq!(status["snapshot"]["age_s"], 3_600);
+    assert_eq!((&status["snapshot"]["age_s"], &status["refused"]), (&3_600.into(), &Value::Null));
     let kinds = |kind| parts.products.iter().filter(|product| product.verdict == kind).count();
     let counts = serde_json::json!({
         "products": parts.products.len(), "new": kinds(VerdictKind::New), "unknown": kinds(VerdictKind::Unknown),

@@ -5,11 +5,29 @@ pub(crate) mod board;
 pub(crate) mod edge;
 pub(crate) mod golden;
 
+use sha2::{Digest, Sha256};
+use sinsang::pack::PackId;
 use sinsang::time::UnixMillis;
+
+/// What stands before a pack's directory (`src/pack/FORMAT.md`).
+pub(crate) const HEADER_BYTES: usize = 32;
 
 /// The instant of an RFC 3339 text.
 pub(crate) fn at(text: &str) -> UnixMillis {
     UnixMillis::parse_rfc3339(text).unwrap_or_else(|| panic!("{text} is no RFC 3339"))
+}
+
+/// Writes the length and the checksum that `bytes` should have into their header, and returns their name.
+pub(crate) fn seal(bytes: &mut [u8]) -> PackId {
+    let mut id = PackId::default();
+    if bytes.len() >= HEADER_BYTES {
+        let length = u32::try_from(bytes.len()).unwrap();
+        bytes[8..12].copy_from_slice(&length.to_le_bytes());
+        let digest = Sha256::new().chain_update(&bytes[..16]).chain_update(&bytes[HEADER_BYTES..]).finalize();
+        id = PackId(*digest.first_chunk().unwrap());
+        bytes[16..HEADER_BYTES].copy_from_slice(&id.0);
+    }
+    id
 }
 
 /// A seeded stream of numbers (splitmix64), so that a fixture is the same everywhere.

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Holds every crate that is built from against deny.toml: licences, sources and bans; and against RustSec's advisories, where their database
+# can be fetched.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+deny() { "$SINSANG_CACHE/tools/bin/cargo-deny" --config deny.toml "$@"; }
+
+echo '==> licences, bans and sources of the workspace'
+deny --workspace check --allow license-exception-not-encountered licenses bans sources
+echo '==> ... and of the fuzzing workspace'
+deny --manifest-path fuzz/Cargo.toml check --allow license-not-encountered licenses bans sources
+
+echo '==> advisories'
+if timeout 300 "$SINSANG_CACHE/tools/bin/cargo-deny" --log-level off --config deny.toml fetch db 2>/dev/null; then
+    deny --workspace check advisories
+    deny --manifest-path fuzz/Cargo.toml check advisories
+else
+    echo 'NOT CHECKED: the advisory database (github.com/RustSec/advisory-db) can not be fetched from here; nor are yanked releases looked for.'
+fi
