@@ -173,7 +173,43 @@ pub fn pulse(count: u32) -> i64 {
 
 /// The inner product of two int8 vectors; the shorter one counts.
 pub fn dot(a: &[u8], b: &[u8]) -> i32 {
-    a.iter().zip(b).map(|(a, b)| i32::from(a.cast_signed()) * i32::from(b.cast_signed())).sum()
+    let length = a.len().min(b.len());
+    let (a, a_rest) = a.get(..length).unwrap_or_default().as_chunks();
+    let (b, b_rest) = b.get(..length).unwrap_or_default().as_chunks();
+    let rest = a_rest.iter().zip(b_rest).map(|(a, b)| i32::from(a.cast_signed()) * i32::from(b.cast_signed()));
+    dot_chunks(a, b) + rest.sum::<i32>()
+}
+
+/// The same for whole vectors of the processor, 16 products at a time. Sums of a few products of int8 are exact in i32 in any order, so this
+/// agrees with its scalar twin bit for bit.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+fn dot_chunks(a: &[[u8; 16]], b: &[[u8; 16]]) -> i32 {
+    use core::arch::wasm32::{
+        i16x8_extend_high_i8x16, i16x8_extend_low_i8x16, i32x4_add, i32x4_dot_i16x8, i32x4_extract_lane, i32x4_splat,
+        u64x2, v128,
+    };
+    fn load(bytes: &[u8; 16]) -> v128 {
+        let ([low, high], _) = bytes.as_chunks::<8>() else { return i32x4_splat(0) };
+        u64x2(u64::from_le_bytes(*low), u64::from_le_bytes(*high))
+    }
+    let mut sums = i32x4_splat(0);
+    for (a, b) in a.iter().zip(b) {
+        let (a, b) = (load(a), load(b));
+        sums = i32x4_add(sums, i32x4_dot_i16x8(i16x8_extend_low_i8x16(a), i16x8_extend_low_i8x16(b)));
+        sums = i32x4_add(sums, i32x4_dot_i16x8(i16x8_extend_high_i8x16(a), i16x8_extend_high_i8x16(b)));
+    }
+    i32x4_extract_lane::<0>(sums)
+        + i32x4_extract_lane::<1>(sums)
+        + i32x4_extract_lane::<2>(sums)
+        + i32x4_extract_lane::<3>(sums)
+}
+
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+fn dot_chunks(a: &[[u8; 16]], b: &[[u8; 16]]) -> i32 {
+    let products = |(a, b): (&[u8; 16], &[u8; 16])| -> i32 {
+        a.iter().zip(b).map(|(a, b)| i32::from(a.cast_signed()) * i32::from(b.cast_signed())).sum()
+    };
+    a.iter().zip(b).map(products).sum()
 }
 
 /// The inner product of a sum of a few int8 vectors with one more; the shorter one counts.

@@ -215,6 +215,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let facts = Facts {
         catalogue: &catalogue,
         products: &products,
+        resolution: &resolution,
         tabs: &tabs,
         rules: &rules,
         vocabulary: &vocabulary,

@@ -333,7 +333,7 @@ impl Board {
 
     /// The product at `index`; of all zeros past the end.
     pub fn product(&self, index: usize) -> Product<'_> {
-        Product { board: self, record: self.pack.record(&self.products, index), index }
+        Product { board: self, record: self.pack.head(&self.products, index), index }
     }
 
     /// The index of the product of `id`.
@@ -362,7 +362,7 @@ impl Board {
 
     /// The slot at `index`, in the order of starts; of all zeros past the end.
     pub fn slot(&self, index: usize) -> Slot<'_> {
-        Slot { board: self, record: self.pack.record(&self.slots, index) }
+        Slot { board: self, record: self.pack.head(&self.slots, index) }
     }
 
     /// Indexes of the slots that are on air at `now`, by start.
@@ -422,7 +422,7 @@ impl Board {
 #[derive(Clone, Copy, Debug)]
 pub struct Product<'a> {
     board: &'a Board,
-    record: &'a [u8],
+    record: &'a [u8; PRODUCT_BYTES],
     index: usize,
 }
 
@@ -519,7 +519,7 @@ impl<'a> Product<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Slot<'a> {
     board: &'a Board,
-    record: &'a [u8],
+    record: &'a [u8; SLOT_BYTES],
 }
 
 impl<'a> Slot<'a> {
