@@ -57,7 +57,7 @@ pub fn run(arguments: &Arguments, surroundings: Surroundings) -> ExitCode {
 }
 
 fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
-    let Surroundings { clock, user_key, connect } = surroundings;
+    let Surroundings { clock, user_key, variable, connect } = surroundings;
     let format = arguments.format;
     let progress = arguments.progress();
     match &arguments.command {
@@ -99,13 +99,13 @@ fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
         Command::Publish(Publish { target, .. })
         | Command::Rollback(Rollback { target, .. })
         | Command::Status(Status { target })
-        | Command::Collect(Collect { target, .. }) => match &target.place.local {
-            Some(folder) => on_store(arguments, &mut LocalKv::open(&target.project, folder)?, clock()),
-            None => {
-                let address = Address::from_variables(surroundings.variable)?;
-                on_store(arguments, &mut RemoteKv::new(address, target.connections.into()), clock())
+        | Command::Collect(Collect { target, .. }) => {
+            if let Some(folder) = &target.place.local {
+                return on_store(arguments, &mut LocalKv::open(&target.project, folder)?, clock());
             }
-        },
+            let address = Address::from_variables(variable)?;
+            on_store(arguments, &mut RemoteKv::new(address, target.connections.into()), clock())
+        }
         Command::Inspect(inspect) => {
             let snapshot = Snapshot::at(&inspect.snapshot);
             let value = match (&inspect.product, &inspect.user) {
