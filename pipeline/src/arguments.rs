@@ -362,6 +362,9 @@ pub(crate) struct Publish {
     /// The folder of wrangler.toml.
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     pub(crate) project: PathBuf,
+    /// Also write what is deployed with the Worker for when no store answers, as `sinsang bundle` does.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -83,7 +83,10 @@ fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
         Command::Bundle(bundle) => print(format, &publish::bundle(&Snapshot::at(&bundle.snapshot), &bundle.output)?),
         Command::Publish(publish) => {
             let mut store = LocalKv::open(&publish.project, &publish.local)?;
-            print(format, &publish::publish(&Snapshot::at(&publish.snapshot), &mut store, progress)?)
+            let snapshot = Snapshot::at(&publish.snapshot);
+            let mut report = publish::publish(&snapshot, &mut store, progress)?;
+            report.bundle = publish.bundle.as_deref().map(|file| publish::bundle(&snapshot, file)).transpose()?;
+            print(format, &report)
         }
         Command::Inspect(inspect) => {
             let snapshot = Snapshot::at(&inspect.snapshot);

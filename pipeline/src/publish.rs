@@ -92,19 +92,23 @@ pub struct Report {
     pub written_bytes: usize,
     /// Whether the snapshot was live already and nothing was done.
     pub was_live: bool,
+    /// What was written besides, to be deployed with the Worker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<BundleReport>,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.was_live {
-            return write!(f, "snapshot {} is live already", self.snapshot);
-        }
         let Self { snapshot, packs, written, written_bytes, .. } = self;
-        write!(f, "snapshot {snapshot} is live: {written} of its {packs} packs written ({written_bytes} bytes)")?;
-        match &self.previous {
-            Some(previous) => write!(f, ", before it {previous}"),
-            None => Ok(()),
+        if self.was_live {
+            write!(f, "snapshot {snapshot} is live already")?;
+        } else {
+            write!(f, "snapshot {snapshot} is live: {written} of its {packs} packs written ({written_bytes} bytes)")?;
+            if let Some(previous) = &self.previous {
+                write!(f, ", before it {previous}")?;
+            }
         }
+        self.bundle.iter().try_for_each(|bundle| write!(f, "\n{bundle}"))
     }
 }
 
@@ -124,6 +128,7 @@ pub fn publish<S: Store>(snapshot: &Snapshot, store: &mut S, progress: Progress)
         written: 0,
         written_bytes: 0,
         was_live: false,
+        bundle: None,
     };
     let there = store.packs().map_err(|source| Error::Store { action: "listing", key: "packs".to_owned(), source })?;
     let missing: Vec<Key> =
