@@ -6,7 +6,7 @@
 //! 2. [`serve`], a state machine. It has [`request`] check what is asked, and [`auth`] who asks ([`viewer`]).
 //! 3. What the isolate remembers is in [`memory`]; where something is missing, [`load`] says which [`key`] to read, if [`breaker`] lets it.
 //! 4. `edge` reads the keys and hands the bytes back; [`pack`] checks them.
-//! 5. [`surface`] chooses what is shown at that time, [`rank`] orders it for the viewer, and the items' ready JSON is copied.
+//! 5. [`surface`] chooses what is shown at that time, [`rank`] orders it for the viewer ([`session`]), [`mix`] and [`directive`] arrange it, and the items' ready JSON is copied.
 //! 6. [`reply`] sets status and headers, and decides what may be shared.
 //!
 //! [`preview`] runs steps 5 and what it needs in the preview page's browser, on packs that the page downloaded.
@@ -29,11 +29,18 @@
 
 pub mod auth;
 pub mod breaker;
+pub mod directive;
 #[cfg(all(target_arch = "wasm32", feature = "edge"))]
 pub mod edge;
 pub mod key;
+pub mod known;
 pub mod load;
 pub mod memory;
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "places of a list and sums of a few products of i32 weights with signals, which i64 holds with room"
+)]
+pub mod mix;
 pub mod pack;
 pub mod preview;
 #[allow(
@@ -44,6 +51,7 @@ pub mod rank;
 pub mod reply;
 pub mod request;
 pub mod serve;
+pub mod session;
 pub mod surface;
 pub mod time;
 pub mod viewer;

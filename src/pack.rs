@@ -12,6 +12,8 @@ pub mod board;
 pub mod board_write;
 pub mod bundle;
 pub mod manifest;
+#[allow(clippy::arithmetic_side_effects, reason = "sums only where the pipeline writes")]
+pub mod mix;
 pub mod taste;
 
 use std::fmt;
@@ -233,6 +235,11 @@ impl Pack {
         }
         let start = table.start.saturating_add(index.saturating_mul(table.stride));
         self.bytes.get(start..start.saturating_add(table.stride)).unwrap_or_default()
+    }
+
+    /// The first `N` bytes of record `index` of `table`, or zeros past its end: fields at fixed places in it are read without a check.
+    fn head<const N: usize>(&self, table: &Table, index: usize) -> &[u8; N] {
+        self.record(table, index).first_chunk().unwrap_or(const { &[0; N] })
     }
 
     /// All bytes of `table`.

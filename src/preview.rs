@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::pack::board::Board;
 use crate::pack::taste::{Taste, TasteShard, weight};
 use crate::pack::{Damage, PackId};
-use crate::rank::{Score, Weights, dot};
+use crate::rank::{HOUR_BUCKETS, Score, Weights, dot};
 use crate::surface::new::{Page, Selection, Sort};
 use crate::surface::{View, live, new, tabs};
 use crate::time::{SECOND_MS, UnixMillis};
@@ -102,13 +102,10 @@ impl Preview {
     /// The surfaces as JSON: `tabs`, `live` and `new` as `/v1/home` has them, and `scores` with a score for each of their items.
     pub fn arrange(&mut self, question: &Question) -> Vec<u8> {
         self.board.try_weights(question.weights);
-        let view = View {
-            board: &self.board,
-            taste: self.taste().filter(|_| !question.is_shared),
-            now: UnixMillis(question.now_ms),
-            // What is tried is an order; how old the packs are is for the edge to say.
-            trusts_verdicts: true,
-        };
+        let taste = self.taste().filter(|_| !question.is_shared);
+        let viewer = self.tastes.as_ref().filter(|_| taste.is_some()).map_or(0, |shard| shard.key(0));
+        // What is tried is an order; how old the packs are is for the edge to say.
+        let view = View { taste, viewer, ..View::shared(&self.board, UnixMillis(question.now_ms)) };
         let frozen_at = view.now.floor(SECOND_MS);
         let (page, left_out) = page(&view, question, frozen_at);
         let scores = Scores {
@@ -126,7 +123,7 @@ impl Preview {
         live::write_items(&view, &mut out);
         let total = page.total.saturating_sub(left_out);
         out.extend_from_slice(format!("}},\"new\":{{\"total\":{total},\"items\":").as_bytes());
-        new::write_items(&view, &page, &mut out);
+        new::write_items(&view, &page, frozen_at, &mut out);
         out.extend_from_slice(b"},\"scores\":");
         out.extend_from_slice(serde_json::to_string(&scores).unwrap_or_default().as_bytes());
         out.push(b'}');
@@ -144,14 +141,14 @@ impl Preview {
             })
             .collect();
         let channels: Vec<_> = (0..board.channel_count())
-            .map(|index| json!({ "id": board.channel_id(index), "weight": weight(taste.channels, index) }))
+            .map(|index| json!({ "id": board.channel_id(index), "weight": taste.channel(index) }))
             .collect();
-        let hours: Vec<i8> = (0..taste.hours.len()).map(|index| weight(taste.hours, index)).collect();
+        let hours: Vec<i8> = (0..HOUR_BUCKETS).map(|index| taste.hour(index)).collect();
         let prices: Vec<i8> = self
             .block("price")
             .map(|range| range.map(|index| weight(taste.vector, index)).collect())
             .unwrap_or_default();
-        let tabs: Vec<i8> = (0..board.tab_count()).map(|index| weight(taste.tabs, index)).collect();
+        let tabs: Vec<i8> = (0..board.tab_count()).map(|index| taste.tab(index)).collect();
         json!({ "categories": categories, "channels": channels, "hours": hours, "prices": prices, "tabs": tabs })
             .to_string()
     }

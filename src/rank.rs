@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::pack::taste::{Taste, weight};
+use crate::pack::taste::Taste;
 use crate::time::{HOUR_MS, UnixMillis};
 
 /// The largest value of a signal.
@@ -64,12 +64,34 @@ pub struct Score {
     pub popularity: i64,
     /// From the place in the shared order.
     pub position: i64,
+    /// From what the viewer's short memory says of this very product: below 0 where they were shown it and passed it over.
+    pub memory: i64,
+    /// From the operators' rules: above 0 where it is boosted, below where it is buried.
+    pub rules: i64,
+    /// From having been on air for a while, so that a newcomer has to be better by something to pass.
+    pub stay: i64,
 }
 
 impl Score {
     /// The sum of the parts.
     pub fn total(&self) -> i64 {
-        self.taste + self.channel + self.hour + self.soon + self.on_air + self.popularity + self.position
+        self.parts().into_iter().fold(0, |sum, (_, part)| sum.saturating_add(part))
+    }
+
+    /// The parts by name, in the order in which they are shown.
+    pub fn parts(&self) -> [(&'static str, i64); 10] {
+        [
+            ("taste", self.taste),
+            ("channel", self.channel),
+            ("hour", self.hour),
+            ("soon", self.soon),
+            ("on_air", self.on_air),
+            ("popularity", self.popularity),
+            ("position", self.position),
+            ("memory", self.memory),
+            ("rules", self.rules),
+            ("stay", self.stay),
+        ]
     }
 }
 
@@ -103,9 +125,9 @@ pub fn score(candidate: &Candidate<'_>, taste: Option<&Taste<'_>>, weights: &Sur
     if let Some(taste) = taste {
         // The largest inner product is 64 × 127²: a right shift by 6 leaves what few vectors reach within 16 times the unit.
         score.taste = (i64::from(weights.taste) * i64::from(dot(taste.vector, candidate.vector))) >> 6;
-        score.channel = i64::from(weights.channel) * widen(weight(taste.channels, candidate.channel));
+        score.channel = i64::from(weights.channel) * widen(taste.channel(candidate.channel));
         let bucket = usize::from(candidate.starts_at.kst_hour()) * HOUR_BUCKETS / 24;
-        score.hour = i64::from(weights.hour) * widen(weight(taste.hours, bucket));
+        score.hour = i64::from(weights.hour) * widen(taste.hour(bucket));
     }
     score
 }
@@ -120,7 +142,7 @@ pub fn score_tab(
 ) -> Score {
     let (place, count) = (i64::try_from(place).unwrap_or(i64::MAX), i64::try_from(count.max(1)).unwrap_or(i64::MAX));
     Score {
-        taste: taste.map_or(0, |taste| i64::from(weights.taste) * widen(weight(taste.tabs, index))),
+        taste: taste.map_or(0, |taste| i64::from(weights.taste) * widen(taste.tab(index))),
         position: i64::from(weights.position) * (count.saturating_sub(place)).saturating_mul(UNIT).div_euclid(count),
         ..Score::default()
     }
@@ -151,7 +173,48 @@ pub fn pulse(count: u32) -> i64 {
 
 /// The inner product of two int8 vectors; the shorter one counts.
 pub fn dot(a: &[u8], b: &[u8]) -> i32 {
-    a.iter().zip(b).map(|(a, b)| i32::from(a.cast_signed()) * i32::from(b.cast_signed())).sum()
+    let length = a.len().min(b.len());
+    let (a, a_rest) = a.get(..length).unwrap_or_default().as_chunks();
+    let (b, b_rest) = b.get(..length).unwrap_or_default().as_chunks();
+    let rest = a_rest.iter().zip(b_rest).map(|(a, b)| i32::from(a.cast_signed()) * i32::from(b.cast_signed()));
+    dot_chunks(a, b) + rest.sum::<i32>()
+}
+
+/// The same for whole vectors of the processor, 16 products at a time. Sums of a few products of int8 are exact in i32 in any order, so this
+/// agrees with its scalar twin bit for bit.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+fn dot_chunks(a: &[[u8; 16]], b: &[[u8; 16]]) -> i32 {
+    use core::arch::wasm32::{
+        i16x8_extend_high_i8x16, i16x8_extend_low_i8x16, i32x4_add, i32x4_dot_i16x8, i32x4_extract_lane, i32x4_splat,
+        u64x2, v128,
+    };
+    fn load(bytes: &[u8; 16]) -> v128 {
+        let ([low, high], _) = bytes.as_chunks::<8>() else { return i32x4_splat(0) };
+        u64x2(u64::from_le_bytes(*low), u64::from_le_bytes(*high))
+    }
+    let mut sums = i32x4_splat(0);
+    for (a, b) in a.iter().zip(b) {
+        let (a, b) = (load(a), load(b));
+        sums = i32x4_add(sums, i32x4_dot_i16x8(i16x8_extend_low_i8x16(a), i16x8_extend_low_i8x16(b)));
+        sums = i32x4_add(sums, i32x4_dot_i16x8(i16x8_extend_high_i8x16(a), i16x8_extend_high_i8x16(b)));
+    }
+    i32x4_extract_lane::<0>(sums)
+        + i32x4_extract_lane::<1>(sums)
+        + i32x4_extract_lane::<2>(sums)
+        + i32x4_extract_lane::<3>(sums)
+}
+
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+fn dot_chunks(a: &[[u8; 16]], b: &[[u8; 16]]) -> i32 {
+    let products = |(a, b): (&[u8; 16], &[u8; 16])| -> i32 {
+        a.iter().zip(b).map(|(a, b)| i32::from(a.cast_signed()) * i32::from(b.cast_signed())).sum()
+    };
+    a.iter().zip(b).map(products).sum()
+}
+
+/// The inner product of a sum of a few int8 vectors with one more; the shorter one counts.
+pub fn dot_wide(sum: &[i32], vector: &[u8]) -> i64 {
+    sum.iter().zip(vector).map(|(sum, value)| i64::from(*sum) * i64::from(value.cast_signed())).sum()
 }
 
 #[cfg(test)]
@@ -186,7 +249,7 @@ mod tests {
         };
         let shared = score(&candidate, None, &weights, UnixMillis(0));
         assert_eq!(shared, Score { soon: UNIT, on_air: UNIT, popularity: 10, ..Score::default() });
-        let taste = Taste { vector: &[100; 64], channels: &[1], hours: &[0, 0, 0, 2], tabs: &[] };
+        let taste = Taste { vector: &[100; 64], channels: &[1], hours: &[0, 0, 0, 2], ..Taste::default() };
         let personal = score(&candidate, Some(&taste), &weights, UnixMillis(0));
         // 1970-01-01T00:00Z is nine in the morning in Korea: the fourth stretch of the day.
         assert_eq!(personal, Score { taste: (9 * 640_000) >> 6, channel: 9 * 8, hour: 9 * 16, ..shared });
@@ -204,7 +267,7 @@ mod tests {
             let weights = SurfaceWeights { taste, channel, hour, soon, on_air, popularity: popularity_weight, position };
             let [starts_at, ends_at, now] = times.map(UnixMillis);
             let candidate = Candidate { vector: &vector, channel: 3, starts_at, ends_at, popularity };
-            let taste = Taste { vector: &[128; 64], channels: &[127; 4], hours: &[127; 8], tabs: &[] };
+            let taste = Taste { vector: &[128; 64], channels: &[127; 4], hours: &[127; 8], ..Taste::default() };
             let _ = score(&candidate, Some(&taste), &weights, now).total();
         }
     }

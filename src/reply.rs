@@ -1,11 +1,13 @@
 //! A surface in, status, headers and body out. What may be shared, and for how long, is decided here and nowhere else.
 
+use std::borrow::Cow;
+
 use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest, Sha256};
 
 use crate::memory::Memory;
 use crate::pack::manifest::Manifest;
-use crate::pack::taste::{self, Taste, Widths};
+use crate::pack::taste::{self, Widths};
 use crate::request::{Config, NewQuestion, PackPart, Raw, Refusal, Request, Route};
 use crate::surface::cursor::Cursor;
 use crate::surface::new::{RANK_STEP_MS, Selection};
@@ -68,13 +70,16 @@ pub struct Timing {
     pub ms: i64,
 }
 
+/// Header names and values. Most values are the same for every answer, and are not copied for each.
+pub type Headers = Vec<(&'static str, Cow<'static, str>)>;
+
 /// An answer that is ready to be sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
     /// Header names and values.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Headers,
     /// The body.
     pub body: Vec<u8>,
     /// Whether the manifest should be looked up in the background.
@@ -86,7 +91,7 @@ pub struct Reply {
 impl Reply {
     /// The value of the header `name`.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_ref())
     }
 }
 
@@ -131,24 +136,24 @@ impl Facts<'_> {
 pub fn answer(facts: &Facts<'_>) -> Reply {
     let mut reply = Reply { status: 200, headers: common(facts.raw, facts.config, facts.timing), ..Reply::default() };
     let headers = &mut reply.headers;
-    headers.push(("Sinsang-Rung", facts.rung.as_str().to_owned()));
-    headers.push(("Sinsang-Age", facts.age_s().to_string()));
-    headers.push(("Sinsang-Snapshot", facts.manifest.snapshot().to_string()));
+    headers.push(("Sinsang-Rung", facts.rung.as_str().into()));
+    headers.push(("Sinsang-Age", facts.age_s().to_string().into()));
+    headers.push(("Sinsang-Snapshot", facts.manifest.snapshot().to_string().into()));
     headers.push(("Cache-Control", cache_control(facts)));
     if facts.request.route != Route::Status {
         let etag = etag(facts);
         let matches = facts.raw.if_none_match.is_some_and(|header| is_match(header, &etag));
-        headers.push(("ETag", etag));
+        headers.push(("ETag", etag.into()));
         if matches {
             reply.status = 304;
             return reply;
         }
     }
     let is_pack = matches!(facts.request.route, Route::Pack(PackPart::Board | PackPart::Tastes, _));
-    reply.headers.push(("Content-Type", if is_pack { BYTES } else { JSON }.to_owned()));
+    reply.headers.push(("Content-Type", if is_pack { BYTES } else { JSON }.into()));
     let body = body(facts);
     if facts.request.is_head {
-        reply.headers.push(("Content-Length", body.len().to_string()));
+        reply.headers.push(("Content-Length", body.len().to_string().into()));
     } else {
         reply.body = body;
     }
@@ -160,11 +165,11 @@ fn body(facts: &Facts<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(32 * 1024);
     match &facts.request.route {
         Route::New(question) => {
-            let (page, cursor) = new_page(facts, question);
+            let (page, frozen_at, cursor) = new_page(facts, question);
             out.extend_from_slice(b"{\"surface\":\"new\",");
             write_stand(facts, &mut out);
             out.push(b',');
-            write_new(view, &page, cursor.as_deref(), &mut out);
+            write_new(view, &page, frozen_at, cursor.as_deref(), &mut out);
             if facts.is_cut {
                 out.extend_from_slice(b",\"interrupted\":true");
             }
@@ -182,7 +187,7 @@ fn body(facts: &Facts<'_>) -> Vec<u8> {
             tabs::write_items(view, &mut out);
         }
         Route::Home(question) => {
-            let (page, cursor) = new_page(facts, question);
+            let (page, frozen_at, cursor) = new_page(facts, question);
             out.push(b'{');
             write_stand(facts, &mut out);
             out.extend_from_slice(b",\"tabs\":{\"items\":");
@@ -190,7 +195,7 @@ fn body(facts: &Facts<'_>) -> Vec<u8> {
             out.extend_from_slice(b"},\"live\":{\"items\":");
             live::write_items(view, &mut out);
             out.extend_from_slice(b"},\"new\":{");
-            write_new(view, &page, cursor.as_deref(), &mut out);
+            write_new(view, &page, frozen_at, cursor.as_deref(), &mut out);
             out.push(b'}');
         }
         Route::Pack(PackPart::Board, _) => return view.board.pack().bytes().to_vec(),
@@ -206,15 +211,19 @@ fn body(facts: &Facts<'_>) -> Vec<u8> {
 /// A taste pack with the viewer's tastes and nobody else's; an empty one where none are known.
 fn lone_taste(facts: &Facts<'_>) -> Vec<u8> {
     let length = |part: &[u8]| u16::try_from(part.len()).unwrap_or(u16::MAX);
-    let taste = facts.view.taste.unwrap_or(Taste { vector: &[], channels: &[], hours: &[], tabs: &[] });
+    let taste = facts.view.taste.unwrap_or_default();
+    // Of two narrow weights to a byte the second may be one too many, and is 0 then.
+    let length = |part: &[u8]| length(part).saturating_mul(if taste.is_narrow { 2 } else { 1 });
     let widths = Widths {
         vocabulary: facts.view.board.vocabulary(),
-        vector: length(taste.vector),
+        vector: u16::try_from(taste.vector.len()).unwrap_or(u16::MAX),
         channels: length(taste.channels),
         hours: length(taste.hours),
         tabs: length(taste.tabs),
+        is_narrow: taste.is_narrow,
+        notes: u16::try_from(taste.notes.len() / taste::NOTE_BYTES).unwrap_or(u16::MAX),
     };
-    let record = [taste.vector, taste.channels, taste.hours, taste.tabs].concat();
+    let record = [taste.vector, taste.channels, taste.hours, taste.tabs, taste.notes].concat();
     let user = facts.request.viewer.key().filter(|_| facts.is_personal()).map(|key| (key.0, record));
     taste::write(&widths, user.as_slice()).map(|(bytes, _)| bytes).unwrap_or_default()
 }
@@ -229,7 +238,7 @@ fn write_snapshots(facts: &Facts<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("{{\"snapshots\":[{}]", list.join(",")).as_bytes());
 }
 
-fn new_page(facts: &Facts<'_>, question: &NewQuestion) -> (new::Page, Option<String>) {
+fn new_page(facts: &Facts<'_>, question: &NewQuestion) -> (new::Page, UnixMillis, Option<String>) {
     let board = facts.view.board;
     // A cursor keeps seconds, so the first page is frozen at a whole second too.
     let frozen_at = question.cursor.map_or_else(|| facts.view.now.floor(SECOND_MS), |cursor| cursor.frozen_at);
@@ -243,9 +252,9 @@ fn new_page(facts: &Facts<'_>, question: &NewQuestion) -> (new::Page, Option<Str
     };
     let mut page = new::page(&facts.view, &selection);
     if !facts.view.trusts_verdicts {
-        page = new::Page { total: 0, products: Vec::new(), next_offset: None };
+        page = new::Page::default();
     } else if facts.is_cut {
-        page = new::Page { total: page.total, products: Vec::new(), next_offset: None };
+        page = new::Page { total: page.total, ..new::Page::default() };
     }
     let cursor = page.next_offset.map(|offset| {
         let offset = u32::try_from(offset).unwrap_or(u32::MAX);
@@ -254,16 +263,17 @@ fn new_page(facts: &Facts<'_>, question: &NewQuestion) -> (new::Page, Option<Str
             frozen_at,
             offset,
             binding: question.binding,
-            is_personal: facts.is_personal(),
+            // What a session asks for comes with each request; only what is read can be missing later.
+            is_personal: facts.taste_record.is_some(),
         }
         .encode()
     });
-    (page, cursor)
+    (page, frozen_at, cursor)
 }
 
-fn write_new(view: &View<'_>, page: &new::Page, cursor: Option<&str>, out: &mut Vec<u8>) {
+fn write_new(view: &View<'_>, page: &new::Page, frozen_at: UnixMillis, cursor: Option<&str>, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("\"total\":{},\"items\":", page.total).as_bytes());
-    new::write_items(view, page, out);
+    new::write_items(view, page, frozen_at, out);
     match cursor {
         Some(cursor) => out.extend_from_slice(format!(",\"next_cursor\":\"{cursor}\"").as_bytes()),
         None => out.extend_from_slice(b",\"next_cursor\":null"),
@@ -341,6 +351,10 @@ fn etag(facts: &Facts<'_>) -> String {
     hash.update(last.unwrap_or_default().0.to_le_bytes());
     hash.update([u8::from(facts.is_personal()), u8::from(facts.is_cut), u8::from(facts.view.trusts_verdicts)]);
     hash.update(facts.taste_record.unwrap_or_default());
+    if facts.view.board.draws() {
+        hash.update(facts.view.viewer.to_le_bytes());
+    }
+    facts.request.recent.iter().for_each(|id| hash.update(id.to_le_bytes()));
     let digest = hash.finalize();
     let digest: &[u8; 12] = digest.first_chunk().unwrap_or(&[0; 12]);
     format!("W/\"{}\"", Base64UrlUnpadded::encode_string(digest))
@@ -353,13 +367,13 @@ fn is_match(header: &str, etag: &str) -> bool {
         && header.split(',').any(|tag| tag.trim() == "*" || opaque(tag) == opaque(etag))
 }
 
-fn cache_control(facts: &Facts<'_>) -> String {
+fn cache_control(facts: &Facts<'_>) -> Cow<'static, str> {
     let is_of_the_moment = facts.request.route == Route::Status || facts.is_cut;
     if is_of_the_moment || facts.request.as_of.is_some() || facts.request.is_preview {
-        return "no-store".to_owned();
+        return "no-store".into();
     }
-    if facts.request.viewer != Viewer::Anonymous {
-        return "private, no-cache".to_owned();
+    if facts.request.viewer != Viewer::Anonymous || !facts.request.recent.is_empty() {
+        return "private, no-cache".into();
     }
     let now = facts.view.now;
     let (_, boundary) = facts.view.board.boundaries(now);
@@ -367,7 +381,7 @@ fn cache_control(facts: &Facts<'_>) -> String {
     let until = boundary.map_or(step, |boundary| boundary.min(step));
     let seconds = until.since(now).div_euclid(SECOND_MS).clamp(0, MAX_AGE_S);
     let seconds = if facts.rung.is_makeshift() { seconds.min(MAKESHIFT_MAX_AGE_S) } else { seconds };
-    format!("public, max-age={seconds}")
+    format!("public, max-age={seconds}").into()
 }
 
 /// The header under which the data centre's cache keeps a manifest or a pack.
@@ -375,25 +389,32 @@ pub fn kept_header() -> (&'static str, String) {
     ("Cache-Control", format!("public, max-age={KEPT_MAX_AGE_S}"))
 }
 
-fn common(raw: &Raw<'_>, config: &Config, timing: Timing) -> Vec<(&'static str, String)> {
-    let mut headers = vec![
-        ("X-Content-Type-Options", "nosniff".to_owned()),
-        ("Vary", "Authorization, Origin, Sinsang-Preview".to_owned()),
-        ("Server-Timing", format!("kv;dur={};desc=\"{} reads\"", timing.ms.max(0), timing.reads)),
-    ];
+fn common(raw: &Raw<'_>, config: &Config, timing: Timing) -> Headers {
+    // Room for all headers that any answer has.
+    let mut headers = Headers::with_capacity(12);
+    headers.push(("X-Content-Type-Options", "nosniff".into()));
+    headers.push(("Vary", "Authorization, Origin, Sinsang-Preview".into()));
+    headers.push(("Server-Timing", server_timing(timing)));
     if let Some(origin) = raw.origin.filter(|origin| config.cors_origins.iter().any(|allowed| allowed == origin)) {
-        headers.push(("Access-Control-Allow-Origin", origin.to_owned()));
+        headers.push(("Access-Control-Allow-Origin", origin.to_owned().into()));
         let exposed = "ETag, Server-Timing, Sinsang-Age, Sinsang-Rung, Sinsang-Snapshot, Retry-After";
-        headers.push(("Access-Control-Expose-Headers", exposed.to_owned()));
+        headers.push(("Access-Control-Expose-Headers", exposed.into()));
     }
     headers
+}
+
+fn server_timing(timing: Timing) -> Cow<'static, str> {
+    match timing {
+        Timing { reads: 0, ms: ..=0 } => "kv;dur=0;desc=\"0 reads\"".into(),
+        Timing { reads, ms } => format!("kv;dur={};desc=\"{reads} reads\"", ms.max(0)).into(),
+    }
 }
 
 /// The answer that says that the Worker runs, from nothing else.
 pub fn health(request: &Request, raw: &Raw<'_>, config: &Config) -> Reply {
     let mut headers = common(raw, config, Timing::default());
-    headers.push(("Cache-Control", "no-store".to_owned()));
-    headers.push(("Content-Type", JSON.to_owned()));
+    headers.push(("Cache-Control", "no-store".into()));
+    headers.push(("Content-Type", JSON.into()));
     let body = if request.is_head { Vec::new() } else { b"{\"status\":\"ok\"}".to_vec() };
     Reply { status: 200, headers, body, ..Reply::default() }
 }
@@ -408,9 +429,9 @@ pub fn status_without_data(
     now: UnixMillis,
 ) -> Reply {
     let mut headers = common(raw, config, timing);
-    headers.push(("Sinsang-Rung", Rung::Kv.as_str().to_owned()));
-    headers.push(("Cache-Control", "no-store".to_owned()));
-    headers.push(("Content-Type", JSON.to_owned()));
+    headers.push(("Sinsang-Rung", Rung::Kv.as_str().into()));
+    headers.push(("Cache-Control", "no-store".into()));
+    headers.push(("Content-Type", JSON.into()));
     let clock = if config.clock_offset_ms == 0 { "real" } else { "shifted" };
     let mut body = format!(
         "{{\"now\":\"{now}\",\"clock\":\"{clock}\",\"rung\":\"{}\",\"snapshot\":null,\"window\":null,\"counts\":null,\
@@ -427,12 +448,12 @@ pub fn status_without_data(
 /// A refusal as a problem document of RFC 9457.
 pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, timing: Timing) -> Reply {
     let mut headers = common(raw, config, timing);
-    headers.push(("Cache-Control", "no-store".to_owned()));
+    headers.push(("Cache-Control", "no-store".into()));
     let (status, kind, title, detail) = match refusal {
         Refusal::Preflight => return preflight(headers),
         Refusal::NotFound => (404, "not-found", "No such resource", "see /openapi.json for what there is".to_owned()),
         Refusal::Method => {
-            headers.push(("Allow", METHODS.to_owned()));
+            headers.push(("Allow", METHODS.into()));
             (405, "method-not-allowed", "Method not allowed", format!("this resource has {METHODS}"))
         }
         Refusal::TooLong => {
@@ -452,17 +473,19 @@ pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, timing: Timing)
             "what it was made from can't be had any more: begin again without a cursor".to_owned(),
         ),
         Refusal::Token(refused) => {
-            headers
-                .push(("WWW-Authenticate", format!("Bearer error=\"invalid_token\", error_description=\"{refused}\"")));
+            headers.push((
+                "WWW-Authenticate",
+                format!("Bearer error=\"invalid_token\", error_description=\"{refused}\"").into(),
+            ));
             (401, "invalid-token", "Invalid token", refused.to_string())
         }
         Refusal::TooMany => {
-            headers.push(("Retry-After", "10".to_owned()));
+            headers.push(("Retry-After", "10".into()));
             (429, "too-many-requests", "Too many requests", "wait before the next request".to_owned())
         }
         Refusal::Body => (413, "no-body", "No body is taken", "requests to this resource have no body".to_owned()),
         Refusal::NoData => {
-            headers.push(("Retry-After", "5".to_owned()));
+            headers.push(("Retry-After", "5".into()));
             (
                 503,
                 "no-data",
@@ -487,7 +510,7 @@ pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, timing: Timing)
         problem.push_str(&quoted(parameter));
     }
     problem.push('}');
-    headers.push(("Content-Type", PROBLEM.to_owned()));
+    headers.push(("Content-Type", PROBLEM.into()));
     let body = if raw.method == "HEAD" { Vec::new() } else { problem.into_bytes() };
     Reply { status, headers, body, ..Reply::default() }
 }
@@ -497,12 +520,12 @@ fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
 }
 
-fn preflight(mut headers: Vec<(&'static str, String)>) -> Reply {
-    headers.push(("Allow", METHODS.to_owned()));
+fn preflight(mut headers: Headers) -> Reply {
+    headers.push(("Allow", METHODS.into()));
     if headers.iter().any(|(name, _)| *name == "Access-Control-Allow-Origin") {
-        headers.push(("Access-Control-Allow-Methods", METHODS.to_owned()));
-        headers.push(("Access-Control-Allow-Headers", "Authorization, If-None-Match, Sinsang-Preview".to_owned()));
-        headers.push(("Access-Control-Max-Age", "86400".to_owned()));
+        headers.push(("Access-Control-Allow-Methods", METHODS.into()));
+        headers.push(("Access-Control-Allow-Headers", "Authorization, If-None-Match, Sinsang-Preview".into()));
+        headers.push(("Access-Control-Max-Age", "86400".into()));
     }
     Reply { status: 204, headers, ..Reply::default() }
 }

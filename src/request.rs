@@ -5,6 +5,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::auth::{Refused, Verifier};
 use crate::pack::manifest::SnapshotId;
+use crate::session::MOST_RECENT;
 use crate::surface::cursor::{BadCursor, Cursor, binding};
 use crate::surface::new::Sort;
 use crate::time::UnixMillis;
@@ -22,6 +23,8 @@ pub const MAX_QUERY_BYTES: usize = 2048;
 pub const DEFAULT_READ_LIMIT_MS: u32 = 2_000;
 /// Longest value of a parameter, in bytes.
 const MAX_VALUE_BYTES: usize = 256;
+/// Longest value of `recent`, in bytes: twenty ids with their commas.
+const MAX_RECENT_BYTES: usize = 340;
 
 /// What the platform hands over, untouched.
 #[derive(Clone, Copy, Debug, Default)]
@@ -149,6 +152,10 @@ pub struct Request {
     pub is_preview: bool,
     /// The time that the answer is for, where a preview chose it.
     pub as_of: Option<UnixMillis>,
+    /// Products that the viewer has just looked at, by their ids, the latest first.
+    pub recent: Vec<u64>,
+    /// Whether a preview asks why each item stands where it does.
+    pub is_explained: bool,
 }
 
 /// Why a request is not answered with what it asks for.
@@ -188,9 +195,11 @@ impl Request {
             return Err(Refusal::TooLong);
         }
         let allowed: &[&str] = match raw.path {
-            "/v1/new" => &["category", "channel", "sort", "limit", "cursor", "as_of", "viewer"],
-            "/v1/home" => &["limit", "as_of", "viewer"],
-            "/v1/live" | "/v1/tabs" | "/v1/status" => &["as_of", "viewer"],
+            "/v1/new" => &["category", "channel", "sort", "limit", "cursor", "recent", "as_of", "viewer", "explain"],
+            "/v1/home" => &["limit", "recent", "as_of", "viewer", "explain"],
+            "/v1/live" => &["recent", "as_of", "viewer", "explain"],
+            "/v1/tabs" => &["as_of", "viewer", "explain"],
+            "/v1/status" => &["as_of", "viewer"],
             "/preview/board" => &["snapshot"],
             "/preview/tastes" => &["snapshot", "viewer"],
             "/preview/snapshots" | "/healthz" => &[],
@@ -213,13 +222,15 @@ impl Request {
                 viewer: Viewer::Anonymous,
                 is_preview: false,
                 as_of: None,
+                recent: Vec::new(),
+                is_explained: false,
             });
         }
         let is_preview = may_preview(raw.preview, config);
         if raw.path.starts_with("/preview/") && !is_preview {
             return Err(Refusal::PreviewOnly("snapshot"));
         }
-        for name in ["as_of", "viewer"] {
+        for name in ["as_of", "viewer", "explain"] {
             if parameters.get(name).is_some() && !is_preview {
                 return Err(Refusal::PreviewOnly(name));
             }
@@ -232,6 +243,12 @@ impl Request {
             })
             .transpose()?;
         let viewer = viewer(raw, &parameters, config, now)?;
+        let recent = recent(&parameters)?;
+        let is_explained = match parameters.get("explain") {
+            None | Some("0") => false,
+            Some("1") => true,
+            Some(_) => return Err(bad("explain", "1 or 0")),
+        };
         let route = match raw.path {
             "/v1/new" => Route::New(new_question(&parameters, viewer)?),
             "/v1/home" => Route::Home(new_question(&parameters, viewer)?),
@@ -242,7 +259,7 @@ impl Request {
             "/preview/snapshots" => Route::Pack(PackPart::Snapshots, None),
             _ => Route::Status,
         };
-        Ok(Self { route, is_head, viewer, is_preview, as_of })
+        Ok(Self { route, is_head, viewer, is_preview, as_of, recent, is_explained })
     }
 }
 
@@ -275,6 +292,18 @@ fn viewer(raw: &Raw<'_>, parameters: &Parameters, config: &Config, now: UnixMill
     verifier.user_of(authorization, now).map(Viewer::User).map_err(Refusal::Token)
 }
 
+/// Ids as answers show them. Which of them the board knows is for the order to say; another text is a mistake.
+fn recent(parameters: &Parameters) -> Result<Vec<u64>, Refusal> {
+    let Some(text) = parameters.get("recent") else { return Ok(Vec::new()) };
+    let parse = |id: &str| {
+        let is_id = id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        is_id.then(|| u64::from_str_radix(id, 16).ok()).flatten()
+    };
+    let ids: Option<Vec<u64>> = text.split(',').take(MOST_RECENT.saturating_add(1)).map(parse).collect();
+    ids.filter(|ids| ids.len() <= MOST_RECENT)
+        .ok_or_else(|| bad("recent", "at most 20 product ids of 16 hex digits, separated by commas, the latest first"))
+}
+
 fn snapshot(parameters: &Parameters) -> Result<Option<SnapshotId>, Refusal> {
     let parse = |text: &str| SnapshotId::parse(text).ok_or_else(|| bad("snapshot", "an id of /preview/snapshots"));
     parameters.get("snapshot").map(parse).transpose()
@@ -302,12 +331,16 @@ fn new_question(parameters: &Parameters, viewer: Viewer) -> Result<NewQuestion, 
     };
     let (category, channel) = (name("category")?, name("channel")?);
     let key = viewer.key().map(|key| key.0.to_le_bytes());
-    let binding = binding(&[
+    let recent = parameters.get("recent");
+    let parts = [
         category.as_deref().unwrap_or_default().as_bytes(),
         channel.as_deref().unwrap_or_default().as_bytes(),
         if sort == Sort::Soonest { b"soonest" } else { b"recommended" },
         key.as_ref().map_or(&[], |key| key.as_slice()),
-    ]);
+        recent.unwrap_or_default().as_bytes(),
+    ];
+    let without = parts.split_last().map(|(_, parts)| parts).filter(|_| recent.is_none());
+    let binding = binding(without.unwrap_or(&parts));
     let cursor = parameters
         .get("cursor")
         .map(|text| {
@@ -339,8 +372,9 @@ impl Parameters {
             if parameters.iter().any(|(known, _)| *known == name) {
                 return Err(bad(&name, "the parameter once"));
             }
-            if value.len() > MAX_VALUE_BYTES {
-                return Err(bad(&name, "at most 256 bytes"));
+            let longest = if name == "recent" { MAX_RECENT_BYTES } else { MAX_VALUE_BYTES };
+            if value.len() > longest {
+                return Err(bad(&name, &format!("at most {longest} bytes")));
             }
             parameters.push((name.into_owned(), value.into_owned()));
         }

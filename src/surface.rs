@@ -1,6 +1,7 @@
 //! What each surface shows: packs and a time in, JSON out.
 
 pub mod cursor;
+mod explain;
 pub mod live;
 pub mod new;
 pub mod tabs;
@@ -29,6 +30,17 @@ pub struct View<'a> {
     pub now: UnixMillis,
     /// Whether the verdicts are recent enough to call a product new.
     pub trusts_verdicts: bool,
+    /// Draws shares and places for exploration: the viewer's key, or 0 for everybody without tastes of their own.
+    pub viewer: u64,
+    /// Whether each item says why it stands where it does.
+    pub is_explained: bool,
+}
+
+impl<'a> View<'a> {
+    /// What everybody without tastes of their own sees of `board` at `now`.
+    pub fn shared(board: &'a Board, now: UnixMillis) -> Self {
+        Self { board, taste: None, now, trusts_verdicts: true, viewer: 0, is_explained: false }
+    }
 }
 
 /// Appends a product's JSON object without its closing brace: head, verdict and whether it is on air.

@@ -246,7 +246,7 @@ proptest! {
         other in any::<u64>(),
     ) {
         keys.remove(&other);
-        let widths = Widths { vocabulary: 9, vector, channels: 0, hours: 0, tabs };
+        let widths = Widths { vocabulary: 9, vector, tabs, ..Widths::default() };
         let record = |key: u64| -> Vec<u8> {
             let mut numbers = Numbers::seeded(key);
             (0..widths.record_bytes()).map(|_| numbers.next().to_le_bytes()[0]).collect()

@@ -111,6 +111,7 @@ pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts) {
         slots: Vec::new(),
         tabs: facts.tabs.iter().map(tab).collect(),
         weights: facts.rules.weights(),
+        mix: sinsang::pack::mix::MixParts::default(),
     };
     for product in facts.products {
         let airings = || product.airings.iter().filter_map(|index| catalogue.airings.get(*index));
@@ -286,6 +287,7 @@ impl Shards {
             channels: small(board.channels.len()),
             hours: small(taste::HOUR_BUCKETS),
             tabs: small(board.tabs.len()),
+            ..Widths::default()
         };
         Self { widths, hasher, users: BTreeMap::new() }
     }

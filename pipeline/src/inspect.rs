@@ -7,6 +7,7 @@ use sinsang::key::Key;
 use sinsang::pack::board::Board;
 use sinsang::pack::taste::{Taste, TasteShard, weight};
 use sinsang::pack::{Kind, Pack};
+use sinsang::rank::HOUR_BUCKETS;
 use sinsang::viewer::UserHasher;
 
 use crate::snapshot::{self, Snapshot};
@@ -116,16 +117,18 @@ pub fn user(snapshot: &Snapshot, user_id: &str, user_key: &str) -> Result<Value,
     let shard = snapshot.parse(Key::Pack(Kind::Tastes, id), |bytes| TasteShard::parse(bytes, id))?;
     let taste = Taste::cut(shard.find(key.0).ok_or(Error::NoUser)?, shard.widths());
     let signed = |part: &[u8]| part.iter().map(|byte| byte.cast_signed()).collect::<Vec<i8>>();
+    let hours: Vec<i8> = (0..HOUR_BUCKETS).map(|index| taste.hour(index)).collect();
+    let tabs: Vec<i8> = (0..board.tab_count()).map(|index| taste.tab(index)).collect();
     let channels: serde_json::Map<String, Value> = (0..board.channel_count())
-        .map(|index| (board.channel_id(index).to_owned(), json!(weight(taste.channels, index))))
+        .map(|index| (board.channel_id(index).to_owned(), json!(taste.channel(index))))
         .collect();
     Ok(json!({
         "key": format!("{:016x}", key.0),
         "shard": id.to_string(),
         "vector": signed(taste.vector),
         "channels": channels,
-        "hours": signed(taste.hours),
-        "tabs": signed(taste.tabs),
+        "hours": hours,
+        "tabs": tabs,
     }))
 }
 

@@ -241,7 +241,7 @@ mod tests {
     }
 
     fn snapshot(folder: &std::path::Path, at: i64) -> Snapshot {
-        let widths = Widths { vocabulary: 1, vector: 1, channels: 0, hours: 0, tabs: 0 };
+        let widths = Widths { vocabulary: 1, vector: 1, ..Widths::default() };
         let (shard, shard_id) = sinsang::pack::taste::write(&widths, &[(7, vec![1])]).unwrap();
         let parts = sinsang::pack::board_write::BoardParts {
             built_at: UnixMillis(at),
@@ -253,6 +253,7 @@ mod tests {
             slots: Vec::new(),
             tabs: Vec::new(),
             weights: sinsang::rank::Weights::default(),
+            mix: sinsang::pack::mix::MixParts::default(),
         };
         let (board, board_id) = sinsang::pack::board_write::write(&parts).unwrap();
         let manifest = ManifestParts {

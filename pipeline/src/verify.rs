@@ -165,7 +165,7 @@ impl Check {
     fn surfaces(&mut self, board: &Board, taste: Option<Taste<'_>>) {
         let (from, to) = board.window();
         for at in (0..8).map(|step| from.plus(to.since(from) / 8 * step)) {
-            let view = View { board, taste, now: at, trusts_verdicts: true };
+            let view = View { taste, ..View::shared(board, at) };
             let selection = Selection {
                 category: None,
                 channel: None,
@@ -178,7 +178,7 @@ impl Check {
             let mut shown = page.products.iter().map(|index| board.product(*index));
             let expired = shown.any(|product| product.first_ends_at() <= at || !product.is_listed());
             self.ensure(!expired, || format!("at {at} the new-product tab shows what is not new"));
-            self.array(at, "new", |out| new::write_items(&view, &page, out));
+            self.array(at, "new", |out| new::write_items(&view, &page, at, out));
             self.array(at, "live", |out| live::write_items(&view, out));
             self.array(at, "tabs", |out| tabs::write_items(&view, out));
         }

@@ -229,7 +229,7 @@ fn each_viewer_sees_first_what_they_like() {
     let truth = world.truth_by_id();
     let personas: Vec<&TrueUser> = world.users.iter().filter(|user| user.persona.is_some()).collect();
     assert!(personas.len() >= 8);
-    let shared = View { board: &world.board, taste: None, now: now(), trusts_verdicts: true };
+    let shared = View::shared(&world.board, now());
     let list = |view: &View<'_>| -> Vec<&TrueProduct> {
         let page = new::page(view, &everything(now()));
         page.products.iter().map(|index| truth[&world.board.product(*index).id()]).collect()
@@ -299,7 +299,7 @@ fn the_new_products_tab_shows_no_product_whose_first_broadcast_is_over() {
     let mut shown = 0;
     let steps = to.since(from) / (30 * MINUTE_MS);
     for at in (0..=steps).map(|step| from.plus(step * 30 * MINUTE_MS)) {
-        let view = View { board: &world.board, taste: None, now: at, trusts_verdicts: true };
+        let view = View::shared(&world.board, at);
         let page = new::page(&view, &everything(at));
         shown += page.products.len();
         for index in &page.products {
@@ -307,7 +307,7 @@ fn the_new_products_tab_shows_no_product_whose_first_broadcast_is_over() {
             assert!(first_end[&product.id()] > at, "{:016x} at {at}", product.id());
         }
         let mut json = Vec::new();
-        new::write_items(&view, &page, &mut json);
+        new::write_items(&view, &page, at, &mut json);
         let items: Vec<Value> = serde_json::from_slice(&json).unwrap();
         assert_eq!(items.len(), page.products.len());
         for item in items {
@@ -316,8 +316,7 @@ fn the_new_products_tab_shows_no_product_whose_first_broadcast_is_over() {
         }
     }
     assert!(shown > 1_000, "{shown}");
-    let page =
-        new::page(&View { board: &world.board, taste: None, now: now(), trusts_verdicts: true }, &everything(now()));
+    let page = new::page(&View::shared(&world.board, now()), &everything(now()));
     assert_eq!(page.products.len(), world.report.verdicts.new);
     assert!(world.report.verdicts.unknown > 0 && world.report.verdicts.repeat > 0, "{:?}", world.report.verdicts);
 }

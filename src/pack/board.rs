@@ -2,7 +2,10 @@
 //!
 //! Reading checks every reference once, so that serving follows them without a failure path.
 
+use super::mix::MixTables;
 use super::{Damage, Kind, Pack, PackId, Span, Table, array_at, i64_at, to_usize, u16_at, u32_at, u64_at};
+use crate::directive::Directive;
+use crate::mix::{Floor, Mix};
 use crate::rank::{SurfaceWeights, Weights};
 use crate::time::{SECOND_MS, UnixMillis};
 
@@ -97,6 +100,7 @@ pub struct Board {
     weights: Table,
     counts: Table,
     lists: Table,
+    mix: MixTables,
     tried: Option<Weights>,
 }
 
@@ -110,7 +114,7 @@ impl Board {
         if pack.id() != id {
             return Err(Damage::WrongId);
         }
-        let board = Self {
+        let mut board = Self {
             meta: pack.table(META, META_BYTES)?,
             text: pack.table(TEXT, 1)?,
             channels: pack.table(CHANNELS, CHANNEL_BYTES)?,
@@ -126,10 +130,12 @@ impl Board {
             weights: pack.table(WEIGHTS, WEIGHTS_BYTES)?,
             counts: pack.table(COUNTS, 1)?,
             lists: pack.table(LISTS, 1)?,
+            mix: MixTables::default(),
             tried: None,
             pack,
         };
         board.check()?;
+        board.mix = MixTables::parse(&board.pack, board.products.count)?;
         Ok(board)
     }
 
@@ -250,6 +256,26 @@ impl Board {
         Weights { new: row(0), live: row(1), tabs: row(2) }
     }
 
+    /// How lists are mixed beyond scores.
+    pub fn mix(&self) -> Mix {
+        self.mix.mix
+    }
+
+    /// What contracts ask for.
+    pub fn floors(&self) -> &[Floor] {
+        &self.mix.floors
+    }
+
+    /// What operators ask for, in the order of their file, at any time.
+    pub fn directives(&self) -> impl Iterator<Item = Directive<'_>> {
+        self.mix.directives(&self.pack, &self.text)
+    }
+
+    /// Whether two viewers of the same tastes may see different orders, for one draws places and shares of viewers.
+    pub fn draws(&self) -> bool {
+        self.mix().explore_every > 0 || self.directives().next().is_some()
+    }
+
     /// The named runs of the product vectors.
     pub fn blocks(&self) -> impl Iterator<Item = Block> {
         (0..self.blocks.count).map(|index| {
@@ -307,7 +333,7 @@ impl Board {
 
     /// The product at `index`; of all zeros past the end.
     pub fn product(&self, index: usize) -> Product<'_> {
-        Product { board: self, record: self.pack.record(&self.products, index), index }
+        Product { board: self, record: self.pack.head(&self.products, index), index }
     }
 
     /// The index of the product of `id`.
@@ -336,7 +362,7 @@ impl Board {
 
     /// The slot at `index`, in the order of starts; of all zeros past the end.
     pub fn slot(&self, index: usize) -> Slot<'_> {
-        Slot { board: self, record: self.pack.record(&self.slots, index) }
+        Slot { board: self, record: self.pack.head(&self.slots, index) }
     }
 
     /// Indexes of the slots that are on air at `now`, by start.
@@ -396,7 +422,7 @@ impl Board {
 #[derive(Clone, Copy, Debug)]
 pub struct Product<'a> {
     board: &'a Board,
-    record: &'a [u8],
+    record: &'a [u8; PRODUCT_BYTES],
     index: usize,
 }
 
@@ -404,6 +430,11 @@ impl<'a> Product<'a> {
     /// The product's id, shown as 16 hex digits.
     pub fn id(&self) -> u64 {
         u64_at(self.record, 0)
+    }
+
+    /// Its place on the board.
+    pub fn index(&self) -> usize {
+        self.index
     }
 
     /// The opening of its JSON object, up to the listings.
@@ -448,6 +479,16 @@ impl<'a> Product<'a> {
         Some(u32_at(self.record, 52)).filter(|price| *price > 0)
     }
 
+    /// Its brand by a number from 1 on, equal where brands are; 0 for none.
+    pub fn brand(&self) -> u16 {
+        self.board.mix.shown(&self.board.pack, self.index).0
+    }
+
+    /// How often it had been shown when the board was built; 255 for more.
+    pub fn shown(&self) -> u8 {
+        self.board.mix.shown(&self.board.pack, self.index).1
+    }
+
     /// How much it is looked for, or products like it are, from 0 to 1,024.
     pub fn popularity(&self) -> u32 {
         u32_at(self.record, 56)
@@ -478,7 +519,7 @@ impl<'a> Product<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Slot<'a> {
     board: &'a Board,
-    record: &'a [u8],
+    record: &'a [u8; SLOT_BYTES],
 }
 
 impl<'a> Slot<'a> {

@@ -10,6 +10,7 @@ use super::board::{
     FIRST_BROADCAST, INDEX_BYTES, LISTS, META, META_BYTES, NO_CATEGORY, PINNED, PRODUCT_BYTES, PRODUCT_SLOTS, PRODUCTS,
     SLOT_BYTES, SLOTS, TAB_BYTES, TABS, TEXT, TIMES, VECTORS, VerdictKind, WEIGHTS, WEIGHTS_BYTES,
 };
+use super::mix::MixParts;
 use super::{Kind, PackId, TooLarge, Writer};
 use crate::rank::Weights;
 use crate::time::UnixMillis;
@@ -122,6 +123,8 @@ pub struct BoardParts {
     pub tabs: Vec<TabPart>,
     /// The ranking weights.
     pub weights: Weights,
+    /// What is mixed beyond scores.
+    pub mix: MixParts,
 }
 
 #[derive(Serialize)]
@@ -243,6 +246,8 @@ pub fn write(parts: &BoardParts) -> Result<(Vec<u8>, PackId), TooLarge> {
     writer.section(TIMES, INDEX_BYTES, indexes(&draft.times()));
     writer.section(TABS, TAB_BYTES, draft.tabs());
     writer.section(WEIGHTS, WEIGHTS_BYTES, weights(&parts.weights));
+    let branded = draft.products.iter().map(|product| (product.id, product.brand.as_deref()));
+    parts.mix.write(branded, &mut writer, |text| draft.text.put(text));
     writer.section(COUNTS, 1, open_object(&draft.counts()).into_bytes());
     let lists = open_object(&Lists { channels: &parts.channels, categories: &parts.categories });
     writer.section(LISTS, 1, lists.trim_start_matches('{').as_bytes().to_vec());
@@ -405,8 +410,10 @@ impl<'a> Draft<'a> {
     }
 
     fn times(&self) -> Vec<u32> {
-        let mut times: Vec<u32> =
-            self.slots.iter().flat_map(|slot| [slot.starts_at.to_seconds(), slot.ends_at.to_seconds()]).collect();
+        let slots = self.slots.iter().flat_map(|slot| [slot.starts_at, slot.ends_at]);
+        // An order changes with a directive too.
+        let directives = self.parts.mix.directives.iter().flat_map(|directive| [directive.from, directive.until]);
+        let mut times: Vec<u32> = slots.chain(directives).map(UnixMillis::to_seconds).collect();
         times.sort_unstable();
         times.dedup();
         times

@@ -4,12 +4,22 @@ use super::{Damage, Kind, Pack, PackId, Table, TooLarge, Writer, u16_at, u64_at}
 
 const META: [u8; 4] = *b"META";
 const META_BYTES: usize = 16;
+/// Widths of what readers from before do not see: narrow weights, which then are none by `META`, and notes.
+const NARROW: [u8; 4] = *b"NARW";
+const NARROW_BYTES: usize = 8;
 const KEYS: [u8; 4] = *b"KEYS";
 const KEY_BYTES: usize = 8;
 const RECORDS: [u8; 4] = *b"RECS";
 
-/// How long each part of a taste record is, in bytes of int8, and which vocabulary the parts are counted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Bytes of a note.
+pub const NOTE_BYTES: usize = 3;
+/// Bits of a product's id that a note keeps.
+const NOTE_ID_BITS: u32 = 18;
+/// What one step of a note is in the unit of signals.
+const NOTE_STEP: i64 = 32;
+
+/// How many weights each part of a taste record has, and which vocabulary the parts are counted by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Widths {
     /// Identifies the channels, tabs and vector blocks; equal to that of the board the shard is used with.
     pub vocabulary: u64,
@@ -21,17 +31,48 @@ pub struct Widths {
     pub hours: u16,
     /// One weight for each tab.
     pub tabs: u16,
+    /// Whether weights of channels, hours and tabs take four bits each, in steps of 16, in place of a byte.
+    pub is_narrow: bool,
+    /// Notes, [`NOTE_BYTES`] each.
+    pub notes: u16,
 }
 
 impl Widths {
     /// Bytes of one user's record.
     pub fn record_bytes(&self) -> usize {
-        [self.vector, self.channels, self.hours, self.tabs].into_iter().map(usize::from).sum()
+        [self.vector.into(), self.bytes_of(self.channels), self.bytes_of(self.hours), self.bytes_of(self.tabs)]
+            .into_iter()
+            .fold(usize::from(self.notes).saturating_mul(NOTE_BYTES), usize::saturating_add)
+    }
+
+    /// Bytes of a part of `weights` weights.
+    fn bytes_of(&self, weights: u16) -> usize {
+        if self.is_narrow { usize::from(weights.div_ceil(2)) } else { usize::from(weights) }
     }
 }
 
+/// Weights of a part as the record keeps them: rounded to steps of 16 and two to a byte where weights are narrow.
+pub fn keep_weights(weights: &[i8], is_narrow: bool) -> Vec<u8> {
+    if !is_narrow {
+        return weights.iter().map(|weight| weight.cast_unsigned()).collect();
+    }
+    let narrow = |weight: Option<&i8>| {
+        let steps = i16::from(*weight.unwrap_or(&0)).saturating_add(8).div_euclid(16).clamp(-8, 7);
+        steps.to_le_bytes().first().copied().unwrap_or(0) & 0x0f
+    };
+    weights.chunks(2).map(|pair| narrow(pair.first()) | narrow(pair.get(1)) << 4).collect()
+}
+
+/// A note on `product`: `steps` of 1/32 of the unit of signals, from -32 to 31, are added to its signal of memory.
+pub fn note(product: u64, steps: i8) -> [u8; NOTE_BYTES] {
+    let id = u32::try_from(product & ((1 << NOTE_ID_BITS) - 1)).unwrap_or(0);
+    let steps = u32::from(steps.clamp(-32, 31).cast_unsigned() & 0x3f);
+    let [a, b, c, _] = (id | steps << NOTE_ID_BITS).to_le_bytes();
+    [a, b, c]
+}
+
 /// One user's tastes, borrowed from a shard. All weights are int8 in the unit that `docs/taste.md` gives; 0 is indifference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Taste<'a> {
     /// In the space of the board's product vectors.
     pub vector: &'a [u8],
@@ -41,13 +82,17 @@ pub struct Taste<'a> {
     pub hours: &'a [u8],
     /// By tab, in the board's order.
     pub tabs: &'a [u8],
+    /// Whether `channels`, `hours` and `tabs` hold two weights to a byte.
+    pub is_narrow: bool,
+    /// The short memory: corrections of single products, [`NOTE_BYTES`] each.
+    pub notes: &'a [u8],
 }
 
 impl<'a> Taste<'a> {
     /// Cuts a record of `widths`; a short record gives empty parts.
     pub fn cut(record: &'a [u8], widths: &Widths) -> Self {
         let mut rest = record;
-        let mut part = |width: u16| match rest.split_at_checked(usize::from(width)) {
+        let mut part = |width: usize| match rest.split_at_checked(width) {
             Some((part, after)) => {
                 rest = after;
                 part
@@ -55,11 +100,48 @@ impl<'a> Taste<'a> {
             None => &[],
         };
         Self {
-            vector: part(widths.vector),
-            channels: part(widths.channels),
-            hours: part(widths.hours),
-            tabs: part(widths.tabs),
+            vector: part(widths.vector.into()),
+            channels: part(widths.bytes_of(widths.channels)),
+            hours: part(widths.bytes_of(widths.hours)),
+            tabs: part(widths.bytes_of(widths.tabs)),
+            is_narrow: widths.is_narrow,
+            notes: part(usize::from(widths.notes).saturating_mul(NOTE_BYTES)),
         }
+    }
+
+    /// The weight of the channel at `index`.
+    pub fn channel(&self, index: usize) -> i8 {
+        self.weight(self.channels, index)
+    }
+
+    /// The weight of the stretch of the day at `index`.
+    pub fn hour(&self, index: usize) -> i8 {
+        self.weight(self.hours, index)
+    }
+
+    /// The weight of the tab at `index`.
+    pub fn tab(&self, index: usize) -> i8 {
+        self.weight(self.tabs, index)
+    }
+
+    fn weight(&self, part: &[u8], index: usize) -> i8 {
+        if !self.is_narrow {
+            return weight(part, index);
+        }
+        let byte = part.get(index / 2).copied().unwrap_or(0);
+        let upper = if index.is_multiple_of(2) { byte << 4 } else { byte & 0xf0 };
+        upper.cast_signed()
+    }
+
+    /// What the short memory says of `product`, from -1,024 to 992: the first note on it.
+    pub fn memory(&self, product: u64) -> i64 {
+        let wanted = product & ((1 << NOTE_ID_BITS) - 1);
+        self.notes
+            .chunks_exact(NOTE_BYTES)
+            .map(|note| note.iter().rev().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)))
+            .find(|bits| u64::from(bits & ((1 << NOTE_ID_BITS) - 1)) == wanted && bits >> NOTE_ID_BITS != 0)
+            // The six highest of 24 bits, with their sign.
+            .map_or(0, |bits| i64::from((bits << 8).cast_signed() >> 26).saturating_mul(NOTE_STEP))
     }
 }
 
@@ -95,6 +177,18 @@ impl TasteShard {
             channels: u16_at(record, 10),
             hours: u16_at(record, 12),
             tabs: u16_at(record, 14),
+            ..Widths::default()
+        };
+        let widths = match pack.table(NARROW, NARROW_BYTES) {
+            Err(Damage::Missing(_)) => widths,
+            table => {
+                let record = pack.record(&table?, 0);
+                let notes = u16_at(record, 6);
+                match [0, 2, 4].map(|at| u16_at(record, at)) {
+                    [0, 0, 0] => Widths { notes, ..widths },
+                    [channels, hours, tabs] => Widths { channels, hours, tabs, is_narrow: true, notes, ..widths },
+                }
+            }
         };
         let keys = pack.table(KEYS, KEY_BYTES)?;
         let records = pack.table(RECORDS, widths.record_bytes().max(1))?;
@@ -162,11 +256,16 @@ pub fn write(widths: &Widths, users: &[(u64, Vec<u8>)]) -> Result<(Vec<u8>, Pack
     debug_assert!(users.is_sorted_by(|a, b| a.0 < b.0), "keys ascend");
     debug_assert!(users.iter().all(|(_, record)| record.len() == widths.record_bytes()), "records fit the widths");
     let mut meta = widths.vocabulary.to_le_bytes().to_vec();
-    for width in [widths.vector, widths.channels, widths.hours, widths.tabs] {
-        meta.extend_from_slice(&width.to_le_bytes());
-    }
+    let weights = [widths.channels, widths.hours, widths.tabs];
+    let (wide, narrow) = if widths.is_narrow { ([0; 3], weights) } else { (weights, [0; 3]) };
+    let bytes = |fields: &[u16]| fields.iter().flat_map(|field| field.to_le_bytes()).collect::<Vec<u8>>();
+    meta.extend(bytes(&[widths.vector]));
+    meta.extend(bytes(&wide));
     let mut writer = Writer::new(Kind::Tastes);
     writer.section(META, META_BYTES, meta);
+    if widths.is_narrow || widths.notes > 0 {
+        writer.section(NARROW, NARROW_BYTES, [bytes(&narrow), bytes(&[widths.notes])].concat());
+    }
     writer.section(KEYS, KEY_BYTES, users.iter().flat_map(|(key, _)| key.to_le_bytes()).collect());
     // A record has at least one byte, if only to be counted.
     let padding: &[u8] = if widths.record_bytes() == 0 { &[0] } else { &[] };
@@ -176,4 +275,28 @@ pub fn write(widths: &Widths, users: &[(u64, Vec<u8>)]) -> Result<(Vec<u8>, Pack
         users.iter().flat_map(|(_, record)| record.iter().chain(padding).copied()).collect(),
     );
     writer.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn narrow_weights_and_notes_come_back_from_a_shard() {
+        let widths = Widths { vocabulary: 9, vector: 2, channels: 3, hours: 2, tabs: 1, is_narrow: true, notes: 2 };
+        let mut record = vec![1, 2];
+        for part in [&[127_i8, -128, 40][..], &[-9, 7], &[16]] {
+            record.extend(keep_weights(part, true));
+        }
+        record.extend(note(0xffff_1234_5678_9abc, -3));
+        record.extend(note(5, 31));
+        assert_eq!(record.len(), widths.record_bytes());
+        let (bytes, id) = write(&widths, &[(7, record)]).unwrap();
+        let shard = TasteShard::parse(bytes, id).unwrap();
+        assert_eq!(shard.widths(), &widths);
+        let taste = Taste::cut(shard.find(7).unwrap(), shard.widths());
+        assert_eq!([0, 1, 2, 3].map(|at| taste.channel(at)), [112, -128, 48, 0]);
+        assert_eq!(([0, 1].map(|at| taste.hour(at)), taste.tab(0), taste.tab(9)), ([-16, 0], 16, 0));
+        assert_eq!([0xffff_1234_5678_9abc, 5, 6, 0].map(|product| taste.memory(product)), [-96, 992, 0, 0]);
+    }
 }

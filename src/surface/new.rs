@@ -6,10 +6,12 @@
 
 use std::cmp::Reverse;
 
-use super::{View, write_array, write_broadcast, write_product};
+use super::{View, explain, write_array, write_broadcast, write_product};
+use crate::directive::{Directives, Surface};
+use crate::mix::{self, Draw, Mix, Plan, Traits, arrange, scatter};
 use crate::pack::board::Product;
 use crate::rank::{Candidate, Score, SurfaceWeights, score};
-use crate::time::{MINUTE_MS, UnixMillis};
+use crate::time::{DAY_MS, KST_OFFSET_MS, MINUTE_MS, UnixMillis};
 
 /// Scores are taken at the start of an interval of this length, so that an order holds for a while and its ETag with it.
 pub const RANK_STEP_MS: i64 = 10 * MINUTE_MS;
@@ -41,7 +43,7 @@ pub struct Selection {
 }
 
 /// A page of the list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// Products in the frozen list.
     pub total: usize,
@@ -49,7 +51,12 @@ pub struct Page {
     pub products: Vec<usize>,
     /// The offset of the next page, if there is more.
     pub next_offset: Option<usize>,
+    /// Indexes of the products that have a place because few have seen them; where their score is enough for a better one, they stand there.
+    pub explored: Vec<usize>,
 }
+
+/// A candidate with what orders it: score, start of its first broadcast, id, index of the product.
+type Entry = (Reverse<i64>, UnixMillis, u64, usize);
 
 /// The page that `selection` asks for.
 pub fn page(view: &View<'_>, selection: &Selection) -> Page {
@@ -66,29 +73,51 @@ pub fn page(view: &View<'_>, selection: &Selection) -> Page {
                     .any(|slot| Some(slot.channel()) == channel && slot.ends_at() > frozen)
             })
     };
-    let candidates =
-        board.candidates().map(|index| (index, board.product(index))).filter(|(_, product)| chosen(product));
-    let weights = board.weights().new;
-    let ranked_at = frozen.floor(RANK_STEP_MS);
-    let mut list: Vec<(Reverse<i64>, UnixMillis, u64, usize)> = candidates
-        .map(|(index, product)| {
-            let total = match selection.sort {
-                Sort::Soonest => 0,
-                Sort::Recommended => score_at(view, &product, &weights, ranked_at).total(),
-            };
-            (Reverse(total), product.first_starts_at(), product.id(), index)
-        })
-        .collect();
-    let total = list.len();
+    let mix = mix_of(view, selection);
+    let seed = seed(view, frozen);
+    let rater = Rater::new(view, frozen);
+    let mut draw = Draw::new(&mix);
+    let mut pins: Vec<(usize, Entry)> = Vec::new();
+    let mut list: Vec<Entry> = Vec::new();
+    for (index, product) in board.candidates().map(|index| (index, board.product(index))) {
+        if !chosen(&product) {
+            continue;
+        }
+        let effect = rater.directives.effect(index);
+        if effect.is_hidden {
+            continue;
+        }
+        let total = match selection.sort {
+            Sort::Soonest => 0,
+            Sort::Recommended => rater.score(view, &product).total(),
+        };
+        let entry = (Reverse(total), product.first_starts_at(), product.id(), index);
+        if let Some(place) = effect.place.filter(|_| selection.sort == Sort::Recommended) {
+            pins.push((place, entry));
+            continue;
+        }
+        if product.shown() < mix.explore_below {
+            draw.offer(scatter(seed, product.id()), entry);
+        }
+        list.push(entry);
+    }
+    let total = list.len().saturating_add(pins.len());
     // What has ended since the list was frozen does not count towards the page, so look at most that much further.
     let wanted = selection.offset.saturating_add(selection.limit);
     let ended = list.iter().filter(|entry| board.product(entry.3).first_ends_at() <= view.now).count();
     let needed = wanted.saturating_add(ended);
-    if needed > 0 && needed < total {
-        list.select_nth_unstable(needed.saturating_sub(1));
-        list.truncate(needed);
+    let looked_at = needed.saturating_add(mix::MOST_PICKS).max(mix::PLACES.saturating_add(mix::REACH));
+    if needed > 0 && looked_at < list.len() {
+        list.select_nth_unstable(looked_at.saturating_sub(1));
+        list.truncate(looked_at);
     }
     list.sort_unstable();
+    if selection.sort == Sort::Recommended {
+        pins.sort_by_key(|(place, _)| *place);
+        let picks: Vec<Entry> = draw.picks().collect();
+        let plan = Plan { mix, floors: board.floors(), places: needed, seed, picks: &picks, pins: &pins };
+        arrange(&mut list, &plan, |entry| traits(view, &entry));
+    }
     let mut products = Vec::with_capacity(selection.limit.min(total));
     let mut next_offset = None;
     for (place, entry) in list.iter().enumerate().skip(selection.offset) {
@@ -104,16 +133,74 @@ pub fn page(view: &View<'_>, selection: &Selection) -> Page {
     if next_offset.is_none() && products.len() == selection.limit && list.len() < total {
         next_offset = Some(list.len());
     }
-    Page { total, products, next_offset }
+    let explored = draw.picks().map(|entry| entry.3).collect();
+    Page { total, products, next_offset, explored }
+}
+
+/// The board's mix, without caps on what the viewer has asked to see alone.
+fn mix_of(view: &View<'_>, selection: &Selection) -> Mix {
+    let mix = view.board.mix();
+    match selection.sort {
+        Sort::Soonest => Mix::default(),
+        Sort::Recommended => Mix {
+            category: if selection.category.is_some() { 0 } else { mix.category },
+            channel: if selection.channel.is_some() { 0 } else { mix.channel },
+            ..mix
+        },
+    }
+}
+
+/// What a viewer's day is drawn by.
+fn seed(view: &View<'_>, frozen: UnixMillis) -> u64 {
+    let day = frozen.plus(KST_OFFSET_MS).0.div_euclid(DAY_MS);
+    scatter(view.viewer, day.cast_unsigned())
+}
+
+fn traits<'a>(view: &View<'a>, entry: &Entry) -> Traits<'a> {
+    let product = view.board.product(entry.3);
+    let narrow = |index: Option<usize>| index.and_then(|index| u16::try_from(index).ok()).unwrap_or(u16::MAX);
+    Traits {
+        total: entry.0.0,
+        category: narrow(product.category()),
+        brand: product.brand(),
+        channel: narrow(product.slots().next().map(|slot| view.board.slot(slot).channel())),
+        vector: product.vector(),
+    }
+}
+
+/// What scores are made with, looked up once for a list.
+struct Rater<'a> {
+    directives: Directives<'a>,
+    weights: SurfaceWeights,
+    memory: i64,
+    ranked_at: UnixMillis,
+}
+
+impl<'a> Rater<'a> {
+    fn new(view: &View<'a>, frozen_at: UnixMillis) -> Self {
+        let ranked_at = frozen_at.floor(RANK_STEP_MS);
+        Self {
+            directives: Directives::holding(view.board, Surface::New, ranked_at, view.viewer),
+            weights: view.board.weights().new,
+            memory: view.board.mix().memory.into(),
+            ranked_at,
+        }
+    }
+
+    fn score(&self, view: &View<'_>, product: &Product<'_>) -> Score {
+        let own = score(&candidate(view, product), view.taste.as_ref(), &self.weights, self.ranked_at);
+        let memory = view.taste.map_or(0, |taste| taste.memory(product.id()));
+        Score {
+            memory: self.memory.saturating_mul(memory),
+            rules: self.directives.effect(product.index()).points,
+            ..own
+        }
+    }
 }
 
 /// The score of `product` in a list that was frozen at `frozen_at`.
 pub fn score_of(view: &View<'_>, product: &Product<'_>, frozen_at: UnixMillis) -> Score {
-    score_at(view, product, &view.board.weights().new, frozen_at.floor(RANK_STEP_MS))
-}
-
-fn score_at(view: &View<'_>, product: &Product<'_>, weights: &SurfaceWeights, ranked_at: UnixMillis) -> Score {
-    score(&candidate(view, product), view.taste.as_ref(), weights, ranked_at)
+    Rater::new(view, frozen_at).score(view, product)
 }
 
 /// The product with its first broadcast on the board.
@@ -128,14 +215,19 @@ fn candidate<'a>(view: &View<'a>, product: &Product<'a>) -> Candidate<'a> {
     }
 }
 
-/// Appends the items of `page` as a JSON array.
-pub fn write_items(view: &View<'_>, page: &Page, out: &mut Vec<u8>) {
+/// Appends the items of `page`, which was frozen at `frozen_at`, as a JSON array.
+pub fn write_items(view: &View<'_>, page: &Page, frozen_at: UnixMillis, out: &mut Vec<u8>) {
+    let rater = view.is_explained.then(|| Rater::new(view, frozen_at));
     write_array(&page.products, out, |index, out| {
         let product = view.board.product(*index);
         let coming = || product.slots().map(|slot| view.board.slot(slot)).filter(|slot| slot.ends_at() > view.now);
         write_product(view, &product, coming().any(|slot| slot.is_on_air(view.now)), out);
         out.extend_from_slice(b",\"broadcasts\":");
         write_array(coming(), out, |slot, out| write_broadcast(&slot, view.now, out));
+        if let Some(rater) = &rater {
+            let score = rater.score(view, &product);
+            explain::write(view, &score, Some(*index), &rater.directives, page.explored.contains(index), out);
+        }
         out.push(b'}');
     });
 }

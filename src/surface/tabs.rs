@@ -1,15 +1,22 @@
 //! `tabs`: the top tab bar, pinned tabs in their places and the others in the viewer's order.
 
-use super::{View, write_array};
+use super::{View, explain, write_array};
+use crate::directive::Directives;
 use crate::rank::{Score, score_tab};
 
-/// Indexes of the tabs, in the order to show.
+/// Indexes of the tabs, in the order to show. A tab passes one that stands before it in the shared order only where it is better by the
+/// board's margin, so that small changes of tastes move nothing.
 pub fn order(view: &View<'_>) -> Vec<usize> {
     let board = view.board;
     let count = board.tab_count();
-    let mut free: Vec<usize> = (0..count).filter(|index| !board.tab(*index).is_pinned()).collect();
-    free.sort_by_cached_key(|index| (std::cmp::Reverse(score_of(view, *index).total()), *index));
-    let mut free = free.into_iter();
+    let margin = i64::from(board.mix().tab_margin);
+    let mut free: Vec<(i64, usize)> = Vec::with_capacity(count);
+    for index in (0..count).filter(|index| !board.tab(*index).is_pinned()) {
+        let total = score_of(view, index).total();
+        let passed = free.iter().rev().take_while(|(before, _)| total > before.saturating_add(margin)).count();
+        free.insert(free.len().saturating_sub(passed), (total, index));
+    }
+    let mut free = free.into_iter().map(|(_, index)| index);
     (0..count).filter_map(|place| if board.tab(place).is_pinned() { Some(place) } else { free.next() }).collect()
 }
 
@@ -23,6 +30,10 @@ pub fn score_of(view: &View<'_>, index: usize) -> Score {
 pub fn write_items(view: &View<'_>, out: &mut Vec<u8>) {
     write_array(order(view).into_iter().enumerate(), out, |(position, index), out| {
         out.extend_from_slice(view.board.tab(index).head_json());
-        out.extend_from_slice(format!(",\"position\":{position}}}").as_bytes());
+        out.extend_from_slice(format!(",\"position\":{position}").as_bytes());
+        if view.is_explained {
+            explain::write(view, &score_of(view, index), None, &Directives::default(), false, out);
+        }
+        out.push(b'}');
     });
 }

@@ -12,7 +12,8 @@ use super::support::board::{BUILT_AT, Shape, published, published_after};
 use super::support::edge::{Ask, Edge, json};
 use super::support::{Numbers, at};
 
-const WIDTHS: Widths = Widths { vocabulary: 1, vector: 64, channels: 18, hours: 8, tabs: 9 };
+const WIDTHS: Widths =
+    Widths { vocabulary: 1, vector: 64, channels: 18, hours: 8, tabs: 9, is_narrow: false, notes: 0 };
 
 fn shard(first_key: u64, users: u64) -> Rc<(sinsang::pack::PackId, TasteShard)> {
     let records: Vec<(u64, Vec<u8>)> =

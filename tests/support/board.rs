@@ -82,6 +82,7 @@ pub(crate) fn parts(shape: &Shape) -> BoardParts {
         slots,
         tabs: tabs(shape.tabs),
         weights: weights(),
+        mix: sinsang::pack::mix::MixParts::default(),
     }
 }
 
@@ -230,6 +231,7 @@ pub(crate) fn widths(parts: &BoardParts) -> Widths {
         channels: u16::try_from(parts.channels.len()).unwrap(),
         hours: 8,
         tabs: u16::try_from(parts.tabs.len()).unwrap(),
+        ..Widths::default()
     }
 }
 

@@ -80,9 +80,10 @@ pub(crate) fn orders(packs: &Packs) -> String {
         let key = hasher().key(viewer).0;
         let found = shards.iter().find_map(|shard| shard.find(key).map(|record| Taste::cut(record, shard.widths())));
         for time in TIMES {
-            let view = View { board: &board, taste: found, now: at(time), trusts_verdicts: true };
+            let view =
+                View { taste: found, viewer: if found.is_some() { key } else { 0 }, ..View::shared(&board, at(time)) };
             let mut line = |surface: &str, item: &str, score: &Score| {
-                let Score { taste, channel, hour, soon, on_air, popularity, position } = score;
+                let Score { taste, channel, hour, soon, on_air, popularity, position, .. } = score;
                 writeln!(
                     text,
                     "{viewer}\t{time}\t{surface}\t{item}\t{taste}\t{channel}\t{hour}\t{soon}\t{on_air}\t{popularity}\t{position}"
@@ -170,8 +171,13 @@ pub(crate) fn arithmetic() -> u64 {
     for round in 0..400 {
         let mut bytes = |length: usize| -> Vec<u8> { (0..length).map(|_| numbers.next().to_le_bytes()[0]).collect() };
         let (vector, tastes) = (bytes(round % 70), bytes(64 + 18 + 8 + 9));
-        let taste =
-            Taste { vector: &tastes[..64], channels: &tastes[64..82], hours: &tastes[82..90], tabs: &tastes[90..] };
+        let taste = Taste {
+            vector: &tastes[..64],
+            channels: &tastes[64..82],
+            hours: &tastes[82..90],
+            tabs: &tastes[90..],
+            ..Taste::default()
+        };
         let starts_at = UnixMillis(i64::from_le_bytes(numbers.next().to_le_bytes()) >> 16);
         let candidate = Candidate {
             vector: &vector,

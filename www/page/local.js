@@ -116,7 +116,7 @@ class Seat {
 }
 
 /** The parts of a score, in the order in which they are drawn. */
-export const PARTS = ["taste", "channel", "hour", "soon", "on_air", "popularity", "position"];
+export const PARTS = ["taste", "channel", "hour", "soon", "on_air", "popularity", "position", "memory", "rules", "stay"];
 
 /** The sum of a score's parts. */
 export function total(score) {

@@ -17,6 +17,9 @@ export const PART_NAMES = {
   on_air: say("방송 중"),
   popularity: say("인기"),
   position: say("기본 자리"),
+  memory: say("최근 기억"),
+  rules: say("운영 규칙"),
+  stay: say("머무름"),
 };
 const PART_MEANINGS = {
   taste: say("이 사용자의 취향과 상품이 얼마나 맞는지"),
@@ -26,6 +29,9 @@ const PART_MEANINGS = {
   on_air: say("지금 방송 중인지"),
   popularity: say("모두가 얼마나 찾는지"),
   position: say("모두에게 같은 순서에서의 자리"),
+  memory: say("이 사용자가 최근에 보고 지나쳤는지"),
+  rules: say("운영 규칙이 올리거나 내렸는지"),
+  stay: say("방송 중인 지 얼마나 되었는지: 새로 시작한 방송은 그만큼 더 나아야 앞질러요"),
 };
 
 /** The reasons in `root`. */
@@ -151,7 +157,9 @@ export function bar(score, { left, right }) {
 }
 
 function row(surface, item, place, score, reach, weights) {
-  const parts = PARTS.filter((part) => weights[part] !== 0 && !(surface !== "tabs" && part === "position"));
+  const parts = PARTS.filter((part) =>
+    part in weights ? weights[part] !== 0 && !(surface !== "tabs" && part === "position") : (score[part] ?? 0) !== 0,
+  );
   const body = element("div", { class: "why-body" });
   const details = element(
     "details",
@@ -192,8 +200,9 @@ function reasons(surface, item, score, weights, parts) {
           "tr",
           {},
           element("th", { scope: "row" }, element("i", { class: `swatch part-${part}` }), PART_NAMES[part]),
-          element("td", {}, number(weights[part])),
-          element("td", {}, number(Math.round((score[part] ?? 0) / weights[part]))),
+          // What has no weight of its own to try: memory, rules, staying.
+          element("td", {}, part in weights ? number(weights[part]) : "–"),
+          element("td", {}, part in weights ? number(Math.round((score[part] ?? 0) / weights[part])) : "–"),
           element("td", {}, number(score[part] ?? 0)),
         ),
       ),

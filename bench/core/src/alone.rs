@@ -48,10 +48,9 @@ impl Alone {
     fn view(&self) -> View<'_> {
         let record = self.shard.find(self.viewer);
         View {
-            board: &self.board,
             taste: record.map(|record| Taste::cut(record, self.shard.widths())),
-            now: self.now,
-            trusts_verdicts: true,
+            viewer: record.map_or(0, |_| self.viewer),
+            ..View::shared(&self.board, self.now)
         }
     }
 
@@ -61,7 +60,7 @@ impl Alone {
         let selection =
             Selection { category: None, channel: None, sort: Sort::Recommended, frozen_at: self.now, offset: 0, limit };
         let page = new::page(&view, &selection);
-        new::write_items(&view, &page, out);
+        new::write_items(&view, &page, self.now, out);
     }
 
     /// The three surfaces one after the other, with `limit` new products.

@@ -150,6 +150,7 @@ pub fn make(shape: &Shape, built_at: UnixMillis, hasher: &UserHasher) -> Result<
         channels: u16::try_from(CHANNELS.len()).unwrap_or(u16::MAX),
         hours: 8,
         tabs: u16::try_from(TABS.len()).unwrap_or(u16::MAX),
+        ..Widths::default()
     };
     let mut numbers = Numbers(shape.seed ^ 0x7a57e);
     let mut of_shard = vec![Vec::new(); 1 << shape.shard_bits];
@@ -251,6 +252,7 @@ fn parts(shape: &Shape, built_at: UnixMillis) -> BoardParts {
         slots,
         tabs: tabs(),
         weights: weights(),
+        mix: sinsang::pack::mix::MixParts::default(),
     }
 }
 

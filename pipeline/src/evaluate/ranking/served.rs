@@ -72,6 +72,7 @@ impl Served {
             slots: board.iter().map(|product| slot(*product, window.cut)).collect(),
             tabs: Vec::new(),
             weights: rank::Weights::default(),
+            mix: sinsang::pack::mix::MixParts::default(),
         };
         let hasher = || UserHasher::new(USER_KEY).ok_or(Error::Damaged(Damage::Truncated));
         let mut shards = Shards::new(&parts, hasher()?);

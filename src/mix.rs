@@ -1,0 +1,276 @@
+//! How a list is put together beyond its scores: how many of a kind stand together, what stands too close to the places before it, what
+//! contracts ask for, places for what few have seen yet, and places that operators fill.
+//!
+//! Whole numbers alone, and no allocation for an item: a list is arranged where it stands. A place depends on the places before it and on a
+//! bounded stretch of what follows, so every page of a list finds the same places.
+
+use serde::{Deserialize, Serialize};
+
+use crate::rank::{UNIT, dot_wide};
+
+/// Places at the head of a list that are arranged; what follows stands by score.
+pub const PLACES: usize = 40;
+/// How far below a place what may stand there is looked for.
+pub const REACH: usize = 128;
+/// Of what the caps allow, how many are compared for their likeness to what stands before.
+const COMPARED: usize = 16;
+/// The most products that are picked for exploration in a list.
+pub const MOST_PICKS: usize = 8;
+/// The longest [`Mix::window`].
+pub const MOST_WINDOW: usize = 32;
+/// The most floors.
+pub const MOST_FLOORS: usize = 16;
+/// Dimensions of vectors that are compared.
+const DIMS: usize = 64;
+
+/// How lists are mixed. All 0 leaves the order to scores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mix {
+    /// Places in a row that caps and floors hold for.
+    pub window: u8,
+    /// Most products of a category among them; 0 for any number.
+    pub category: u8,
+    /// Most products of a brand among them; 0 for any number.
+    pub brand: u8,
+    /// Most products of a channel among them; 0 for any number.
+    pub channel: u8,
+    /// What full likeness to the places before costs, in weights of a signal.
+    pub similarity: i32,
+    /// One place of so many goes to a product that few have seen; 0 for none.
+    pub explore_every: u8,
+    /// A product that was shown less often than this is one that few have seen.
+    pub explore_below: u8,
+    /// The weight of the viewer's short memory on the new-product tab.
+    pub memory: i32,
+    /// Points for each second that a broadcast has been on air, on the live order.
+    pub stay: i32,
+    /// Points by which a tab has to be better to pass one that stands before it in the shared order.
+    pub tab_margin: i32,
+}
+
+/// What a contract asks for: in every [`Mix::window`] places, at least `least` of these channels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Floor {
+    /// Channels by their indexes, a bit each; channels from the 64th on can't have a floor.
+    pub channels: u64,
+    /// Places of the window.
+    pub least: u8,
+}
+
+/// What of an entry of a list decides about its neighbours.
+#[derive(Clone, Copy, Debug)]
+pub struct Traits<'a> {
+    /// Its score.
+    pub total: i64,
+    /// Its category, `u16::MAX` for none.
+    pub category: u16,
+    /// Its brand, 0 for none.
+    pub brand: u16,
+    /// Its channel, `u16::MAX` for none.
+    pub channel: u16,
+    /// Its vector, int8.
+    pub vector: &'a [u8],
+}
+
+/// How one list is arranged.
+#[derive(Clone, Debug)]
+pub struct Plan<'a, T> {
+    /// The caps.
+    pub mix: Mix,
+    /// The floors; [`MOST_FLOORS`] count.
+    pub floors: &'a [Floor],
+    /// Places at the head that are asked for; none after them has to be arranged.
+    pub places: usize,
+    /// Draws the places for exploration.
+    pub seed: u64,
+    /// What is to be seen by somebody, in the order in which places are given out.
+    pub picks: &'a [T],
+    /// What operators hold in a place, by ascending place. None of it stands in the list.
+    pub pins: &'a [(usize, T)],
+}
+
+/// The places that stand so near that they count, by their traits: the latest at the end of each part.
+struct Near {
+    /// Category, brand and channel, at the place modulo the length.
+    kinds: [(u16, u16, u16); MOST_WINDOW],
+    /// The sum of vectors: the last place counts whole, the one before it half, and so on.
+    around: [i32; DIMS],
+}
+
+impl Near {
+    fn new() -> Self {
+        Self { kinds: [(u16::MAX, 0, u16::MAX); MOST_WINDOW], around: [0; DIMS] }
+    }
+
+    fn take(&mut self, place: usize, own: &Traits<'_>) {
+        if let Some(kind) = self.kinds.get_mut(place % MOST_WINDOW) {
+            *kind = (own.category, own.brand, own.channel);
+        }
+        for (sum, value) in self.around.iter_mut().zip(own.vector) {
+            *sum = (*sum >> 1) + i32::from(value.cast_signed());
+        }
+    }
+
+    /// The kinds of the last `count` places before `place`.
+    fn last(&self, place: usize, count: usize) -> impl Iterator<Item = (u16, u16, u16)> + Clone + '_ {
+        (place.saturating_sub(count)..place).filter_map(|at| self.kinds.get(at % MOST_WINDOW)).copied()
+    }
+}
+
+/// Arranges the first [`PLACES`] of `list`, which is in the order of scores; `traits` tells what an entry is. Pins are put in, and picks that
+/// the list does not hold.
+pub fn arrange<'a, T: Copy + PartialEq>(list: &mut Vec<T>, plan: &Plan<'_, T>, traits: impl Fn(T) -> Traits<'a>) {
+    let mix = plan.mix;
+    let mut pins = plan.pins.iter().peekable();
+    let mut near = Near::new();
+    let is_plain =
+        mix.category == 0 && mix.brand == 0 && mix.channel == 0 && mix.similarity == 0 && plan.floors.is_empty();
+    let places = if is_plain && plan.picks.is_empty() { 0 } else { PLACES.min(plan.places) };
+    let mut place = 0;
+    while place < places && place < list.len() {
+        if let Some((_, pinned)) = pins.next_if(|(at, _)| *at <= place) {
+            list.insert(place, *pinned);
+        } else if let Some(pick) = pick(list, plan, place) {
+            let rest = list.get_mut(place..).unwrap_or_default();
+            match rest.iter().position(|entry| *entry == pick) {
+                Some(at) => bring(rest, at),
+                None => list.insert(place, pick),
+            }
+        } else if !is_plain && let Some(rest) = list.get_mut(place..) {
+            let at = choose(rest, place, plan, &near, &traits);
+            bring(rest, at);
+        }
+        if let Some(entry) = list.get(place).filter(|_| !is_plain) {
+            near.take(place, &traits(*entry));
+        }
+        place += 1;
+    }
+    for (at, pinned) in pins {
+        list.insert((*at).min(list.len()), *pinned);
+    }
+}
+
+/// Moves the entry at `at` to the front; those before it keep their order.
+fn bring<T>(rest: &mut [T], at: usize) {
+    if let Some(run) = rest.get_mut(..=at) {
+        run.rotate_right(1);
+    }
+}
+
+/// The pick that `place` goes to, if it is one for exploration: the first that does not stand before it.
+fn pick<T: Copy + PartialEq>(list: &[T], plan: &Plan<'_, T>, place: usize) -> Option<T> {
+    let every = usize::from(plan.mix.explore_every);
+    if every == 0 || plan.picks.is_empty() {
+        return None;
+    }
+    // One in the later half of each run of places, so that what suits best keeps the head of the list.
+    let (run, half) = (place / every, every / 2);
+    let drawn = scatter(plan.seed, u64::try_from(run).unwrap_or(0)) % u64::try_from(every - half).unwrap_or(1).max(1);
+    if u64::try_from(place % every).ok()? != u64::try_from(half).ok()? + drawn {
+        return None;
+    }
+    let before = list.get(..place).unwrap_or_default();
+    plan.picks.iter().find(|pick| !before.contains(pick)).copied()
+}
+
+/// Which entry of `rest` stands at `place`.
+fn choose<'a, T: Copy>(
+    rest: &[T],
+    place: usize,
+    plan: &Plan<'_, T>,
+    near: &Near,
+    traits: &impl Fn(T) -> Traits<'a>,
+) -> usize {
+    let mix = plan.mix;
+    let before = near.last(place, usize::from(mix.window).clamp(1, MOST_WINDOW) - 1);
+    let crowded = |cap: u8, is_one: bool, same: &dyn Fn((u16, u16, u16)) -> bool| {
+        cap > 0 && is_one && before.clone().filter(|other| same(*other)).count() >= usize::from(cap)
+    };
+    let allowed = |own: &Traits<'_>| {
+        !crowded(mix.category, own.category != u16::MAX, &|other| other.0 == own.category)
+            && !crowded(mix.brand, own.brand != 0, &|other| other.1 == own.brand)
+            && !crowded(mix.channel, own.channel != u16::MAX, &|other| other.2 == own.channel)
+    };
+    let looked_at = || rest.iter().take(REACH).map(|entry| traits(*entry)).enumerate();
+    let owed = owed(place, plan, near);
+    if owed != 0
+        && let Some((at, _)) = looked_at().find(|(_, own)| bit(owed, own.channel))
+    {
+        return at;
+    }
+    let cost = |own: &Traits<'_>| i64::from(mix.similarity) * (dot_wide(&near.around, own.vector) >> 7).clamp(0, UNIT);
+    let best = looked_at()
+        .filter(|(_, own)| allowed(own))
+        .take(if mix.similarity == 0 { 1 } else { COMPARED })
+        .map(|(at, own)| (own.total.saturating_sub(cost(&own)), at))
+        // The earlier of two that are equal.
+        .max_by_key(|(total, at)| (*total, std::cmp::Reverse(*at)));
+    best.map_or(0, |(_, at)| at)
+}
+
+/// The channels, a bit each, of which one has to stand here so that floors can still be kept within this run of places.
+fn owed<T>(place: usize, plan: &Plan<'_, T>, near: &Near) -> u64 {
+    let window = usize::from(plan.mix.window).min(MOST_WINDOW);
+    if window == 0 || plan.floors.is_empty() {
+        return 0;
+    }
+    let begun = place % window;
+    let (mut missing, mut channels) = (0, 0);
+    for floor in plan.floors.iter().take(MOST_FLOORS) {
+        let there = near.last(place, begun).filter(|kind| bit(floor.channels, kind.2)).count();
+        let lacks = usize::from(floor.least).saturating_sub(there);
+        if lacks > 0 {
+            missing += lacks;
+            channels |= floor.channels;
+        }
+    }
+    if missing >= window - begun { channels } else { 0 }
+}
+
+fn bit(channels: u64, channel: u16) -> bool {
+    u32::from(channel) < u64::BITS && channels >> channel & 1 == 1
+}
+
+/// A number drawn from two, the same everywhere: the finaliser of SplitMix64 (Steele, Lea and Flood 2014, doi 10.1145/2714064.2660195).
+pub fn scatter(seed: u64, at: u64) -> u64 {
+    let mut mixed = seed ^ at.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+/// The picks of a viewer's day: of all that few have seen, those that the seed draws first. Kept while candidates are passed by once.
+#[derive(Clone, Copy, Debug)]
+pub struct Draw<T> {
+    drawn: [Option<(u64, T)>; MOST_PICKS],
+    count: usize,
+}
+
+impl<T: Copy> Draw<T> {
+    /// A draw of as many as the arranged places need.
+    pub fn new(mix: &Mix) -> Self {
+        let count = PLACES.checked_div(usize::from(mix.explore_every)).unwrap_or(0).min(MOST_PICKS);
+        Self { drawn: [None; MOST_PICKS], count }
+    }
+
+    /// Takes `entry` into account, drawn by `number`.
+    pub fn offer(&mut self, number: u64, entry: T) {
+        let mut held = Some((number, entry));
+        for place in self.drawn.iter_mut().take(self.count) {
+            if let Some((own, _)) = held
+                && place.is_none_or(|(other, _)| own < other)
+            {
+                std::mem::swap(place, &mut held);
+            }
+        }
+    }
+
+    /// What was drawn.
+    pub fn picks(&self) -> impl Iterator<Item = T> + '_ {
+        self.drawn.iter().flatten().map(|(_, entry)| *entry)
+    }
+}
+
+#[cfg(test)]
+mod tests;
