@@ -12,6 +12,7 @@ use crate::identity::Policy;
 use crate::import::retail;
 use crate::progress::Progress;
 use crate::reject::Limit;
+use crate::rules::{self, Rules};
 use crate::{audit, build, engine, generate, history, ledger};
 
 /// Sinsang's pipeline: broadcast schedules, history and events in, a published snapshot out.
@@ -194,13 +195,10 @@ pub(crate) struct Reading {
     /// The folder of the tables, or the table of broadcasts: a Parquet, NDJSON or CSV file (docs/input.md).
     #[arg(long, value_name = "TABLE_OR_FOLDER")]
     pub(crate) input: PathBuf,
-    /// The rules [default: rules.toml beside the tables, or the built-in ones].
-    #[arg(long, value_name = "FILE")]
-    pub(crate) rules: Option<PathBuf>,
     /// The share of the table that may be set aside, from 0 to 1.
     #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]
     max_rejects: f64,
-    /// The time that decides which broadcasts are still to come, as RFC 3339 [default: the present].
+    /// The time that decides which broadcasts have begun or are still to come, as RFC 3339 [default: the present].
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) now: Option<UnixMillis>,
     #[command(flatten)]
@@ -225,15 +223,31 @@ impl Reading {
     }
 
     /// The folder that rules.toml is looked for in.
-    pub(crate) fn folder(&self) -> &Path {
+    fn folder(&self) -> &Path {
         if self.input.is_file() { self.input.parent().unwrap_or(Path::new(".")) } else { &self.input }
+    }
+}
+
+/// The history, and the rules that it is judged by.
+#[derive(Debug, Args)]
+pub(crate) struct Judging {
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    /// The rules [default: rules.toml beside the tables, or the built-in ones].
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+}
+
+impl Judging {
+    pub(crate) fn rules(&self) -> Result<Rules, rules::Error> {
+        Rules::find(self.rules.as_deref(), self.reading.folder())
     }
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Resolve {
     #[command(flatten)]
-    pub(crate) reading: Reading,
+    pub(crate) judging: Judging,
     /// The file to write to, NDJSON; an earlier one is replaced once the new one is whole.
     #[arg(long, value_name = "FILE")]
     pub(crate) output: PathBuf,
@@ -241,6 +255,10 @@ pub(crate) struct Resolve {
     /// one that is another product.
     #[arg(long)]
     pub(crate) explain: bool,
+    /// A ledger that keeps the past, so that the input need only have the days that are not in it; they are appended to it once the output
+    /// is written (docs/scale.md).
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) ledger: Option<PathBuf>,
     /// Where rows that can't be used are written [default: OUTPUT.rejects.ndjson].
     #[arg(long, value_name = "FILE")]
     pub(crate) rejects: Option<PathBuf>,
@@ -252,13 +270,13 @@ pub(crate) struct Why {
     #[arg(required = true, value_name = "LISTING")]
     pub(crate) listings: Vec<String>,
     #[command(flatten)]
-    pub(crate) reading: Reading,
+    pub(crate) judging: Judging,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Audit {
     #[command(flatten)]
-    pub(crate) reading: Reading,
+    pub(crate) judging: Judging,
     /// Rows of each list that the text shows; JSON has them all.
     #[arg(long, value_name = "N", default_value_t = audit::ROWS_SHOWN)]
     pub(crate) rows: usize,
@@ -284,6 +302,10 @@ pub(crate) struct Build {
     /// The time of the build, as RFC 3339 [default: the present].
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) now: Option<UnixMillis>,
+    /// A ledger that keeps the past, so that the tables need only have the days that are not in it, from a day before the present on; they
+    /// are appended to it once the snapshot is written (docs/scale.md).
+    #[arg(long, value_name = "FOLDER")]
+    ledger: Option<PathBuf>,
     #[command(flatten)]
     engine: Engine,
 }
@@ -302,6 +324,7 @@ impl Build {
             rejects: self.rejects.clone(),
             limit: Limit { max_share: self.max_rejects },
             user_key,
+            ledger: self.ledger.clone(),
             engine: self.engine.options(connect)?,
             progress,
         })
@@ -420,45 +443,27 @@ pub(crate) enum LedgerCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct LedgerUpdate {
-    /// The folder of the tables; only broadcasts are read.
-    #[arg(long, value_name = "FOLDER")]
-    input: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
     /// The folder of the ledger; made where it is missing.
     #[arg(long, value_name = "FOLDER")]
     ledger: PathBuf,
     /// Where rows that can't be used are written [default: LEDGER.rejects.ndjson].
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
-    /// The share of a table that may be set aside, from 0 to 1.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]
-    max_rejects: f64,
-    /// The time of the run, as RFC 3339 [default: the present]; broadcasts that have begun by then are recorded.
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    pub(crate) now: Option<UnixMillis>,
-    /// Memory for the engine, in MiB.
-    #[arg(long, value_name = "MIB", default_value_t = 1024)]
-    memory: usize,
 }
 
 impl LedgerUpdate {
-    pub(crate) fn options(&self, progress: Progress) -> ledger::Options {
-        let beside = || {
-            let mut name = self.ledger.file_name().unwrap_or_default().to_owned();
-            name.push(".rejects.ndjson");
-            self.ledger.with_file_name(name)
-        };
-        let memory_bytes = self.memory.saturating_mul(1 << 20);
-        ledger::Options {
+    pub(crate) fn options(
+        &self,
+        progress: Progress,
+        connect: Option<engine::Connect>,
+    ) -> Result<ledger::Options, NoCluster> {
+        let rejects = self.rejects.clone().unwrap_or_else(|| build::beside(&self.ledger, "rejects.ndjson"));
+        Ok(ledger::Options {
             ledger: self.ledger.clone(),
-            history: history::Options {
-                input: self.input.clone(),
-                rejects: Some(self.rejects.clone().unwrap_or_else(beside)),
-                limit: Limit { max_share: self.max_rejects },
-                policy: Policy::default(),
-                engine: engine::Options { memory_bytes, ..engine::Options::default() },
-                progress,
-            },
-        }
+            history: self.reading.options(Some(rejects), progress, connect)?,
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use sinsang::time::UnixMillis;
 
-use crate::arguments::{Arguments, Command, Evaluate, Format, Import, LedgerCommand, Reading};
+use crate::arguments::{Arguments, Command, Evaluate, Format, Import, Judging, LedgerCommand};
 use crate::build::beside;
 use crate::engine::Connect;
 use crate::history::History;
@@ -69,15 +69,26 @@ fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
         }
         Command::Resolve(resolve) => {
             let rejects = resolve.rejects.clone().unwrap_or_else(|| beside(&resolve.output, "rejects.ndjson"));
-            let (history, rules, now) = read(&resolve.reading, Some(rejects), progress, surroundings)?;
-            print(format, &resolve::resolve(&history, &rules.verdict, &resolve.output, resolve.explain, now)?)
+            let judging = &resolve.judging;
+            let Some(ledger) = &resolve.ledger else {
+                let (history, rules, now) = read(judging, Some(rejects), progress, surroundings)?;
+                let report = resolve::resolve(&history, &rules.verdict, &resolve.output, resolve.explain, now)?;
+                return print(format, &report);
+            };
+            let (now, rules) = (judging.reading.now.unwrap_or_else(clock), judging.rules()?);
+            let history = judging.reading.options(Some(rejects), progress, connect)?;
+            let options = ledger::Options { ledger: ledger.clone(), history };
+            let (history, run) = runtime()?.block_on(ledger::read(&options, now))?;
+            let mut report = resolve::resolve(&history, &rules.verdict, &resolve.output, resolve.explain, now)?;
+            report.ledger = Some(run.append(now)?);
+            print(format, &report)
         }
         Command::Why(why) => {
-            let (history, rules, now) = read(&why.reading, None, progress, surroundings)?;
+            let (history, rules, now) = read(&why.judging, None, progress, surroundings)?;
             print(format, &why::why(&history, &rules.verdict, &why.listings, now)?)
         }
         Command::Audit(audit) => {
-            let (history, rules, _) = read(&audit.reading, None, progress, surroundings)?;
+            let (history, rules, _) = read(&audit.judging, None, progress, surroundings)?;
             print(format, &audit::audit(&history, &rules.verdict, audit.rows))
         }
         Command::Bundle(bundle) => print(format, &publish::bundle(&Snapshot::at(&bundle.snapshot), &bundle.output)?),
@@ -112,17 +123,17 @@ fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
             print(format, &report)?;
             Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_WHOLE) })
         }
-        Command::Ledger(command) => of_ledger(command, arguments, clock),
+        Command::Ledger(command) => of_ledger(command, arguments, surroundings),
     }
 }
 
-fn of_ledger(command: &LedgerCommand, arguments: &Arguments, clock: fn() -> UnixMillis) -> Outcome {
+fn of_ledger(command: &LedgerCommand, arguments: &Arguments, surroundings: Surroundings) -> Outcome {
+    let Surroundings { clock, connect, .. } = surroundings;
     let format = arguments.format;
     match command {
         LedgerCommand::Update(update) => {
-            let options = update.options(arguments.progress());
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            print(format, &runtime.block_on(ledger::update(&options, update.now.unwrap_or_else(clock)))?)
+            let options = update.options(arguments.progress(), connect)?;
+            print(format, &runtime()?.block_on(ledger::update(&options, update.reading.now.unwrap_or_else(clock)))?)
         }
         LedgerCommand::Stats { folder } => print(format, &Ledger::open(folder)?.stats()),
         LedgerCommand::Compact { folder, all } => {
@@ -144,14 +155,14 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
 
 /// Reads the history, the rules and the time that a command is to judge by.
 fn read(
-    reading: &Reading,
+    judging: &Judging,
     rejects: Option<PathBuf>,
     progress: Progress,
     surroundings: Surroundings,
 ) -> Result<(History, Rules, UnixMillis), Box<dyn std::error::Error>> {
-    let now = reading.now.unwrap_or_else(surroundings.clock);
-    let rules = Rules::find(reading.rules.as_deref(), reading.folder())?;
-    let options = reading.options(rejects, progress, surroundings.connect)?;
+    let now = judging.reading.now.unwrap_or_else(surroundings.clock);
+    let rules = judging.rules()?;
+    let options = judging.reading.options(rejects, progress, surroundings.connect)?;
     let history = runtime()?.block_on(history::read(&options, now))?;
     Ok((history, rules, now))
 }
