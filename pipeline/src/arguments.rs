@@ -426,6 +426,9 @@ pub(crate) struct Publish {
     /// The speed that --dry-run counts with, in Mbit/s.
     #[arg(long, value_name = "MBIT", default_value_t = 100.0)]
     pub(crate) uplink: f64,
+    /// Also write what is deployed with the Worker for when no store answers, as `sinsang bundle` does.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: Option<PathBuf>,
 }
 
 /// Packs that are read back from Cloudflare where nothing else is said.

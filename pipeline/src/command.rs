@@ -145,7 +145,9 @@ fn on_store<S: Store>(arguments: &Arguments, store: &mut S, now: UnixMillis) -> 
                 let bill = publish.target.place.remote.then(|| Bill::of(&plan, publish.uplink));
                 return print(format, &Planned { plan, bill });
             }
-            print(format, &publish::publish(&snapshot, store, &options)?)
+            let mut report = publish::publish(&snapshot, store, &options)?;
+            report.bundle = publish.bundle.as_deref().map(|file| publish::bundle(&snapshot, file)).transpose()?;
+            print(format, &report)
         }
         Command::Rollback(rollback) => print(format, &publish::rollback(store, rollback.snapshot, now)?),
         Command::Collect(collect) => {

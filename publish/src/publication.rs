@@ -11,6 +11,7 @@ use sinsang::pack::manifest::{Manifest, Previous};
 use sinsang::pack::{Kind, PackId};
 use sinsang::time::UnixMillis;
 
+use crate::bundle::BundleReport;
 use crate::collect::FRESH_MS;
 use crate::progress::{Progress, Unit};
 use crate::run::{Run, record};
@@ -67,22 +68,26 @@ pub struct Report {
     pub read_back: usize,
     /// Whether the snapshot was live already and nothing was done.
     pub was_live: bool,
+    /// What was written besides, to be deployed with the Worker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<BundleReport>,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.was_live {
-            return write!(f, "snapshot {} is live already", self.snapshot);
-        }
         let Self { snapshot, packs, written, written_bytes, read_back, .. } = self;
-        write!(f, "snapshot {snapshot} is live: {written} of its {packs} packs written ({written_bytes} bytes)")?;
-        if read_back < written {
-            write!(f, ", {read_back} of them read back")?;
+        if self.was_live {
+            write!(f, "snapshot {snapshot} is live already")?;
+        } else {
+            write!(f, "snapshot {snapshot} is live: {written} of its {packs} packs written ({written_bytes} bytes)")?;
+            if read_back < written {
+                write!(f, ", {read_back} of them read back")?;
+            }
+            if let Some(previous) = &self.previous {
+                write!(f, ", before it {previous}")?;
+            }
         }
-        match &self.previous {
-            Some(previous) => write!(f, ", before it {previous}"),
-            None => Ok(()),
-        }
+        self.bundle.iter().try_for_each(|bundle| write!(f, "\n{bundle}"))
     }
 }
 
@@ -171,6 +176,7 @@ pub fn publish<S: Store>(snapshot: &Snapshot, store: &mut S, options: &Options) 
         written_bytes: 0,
         read_back: 0,
         was_live: false,
+        bundle: None,
     };
     if start.is_live() {
         let previous = start.live.as_ref().and_then(|live| live.previous().next());
