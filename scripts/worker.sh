@@ -16,4 +16,9 @@ rm -rf build/.tmp
 mv build/index_bg.stripped.wasm build/index_bg.wasm
 # The snapshot that stands in where no store answers is a module of its own beside the Wasm (`sinsang bundle`); empty until there is one.
 [ -e build/snapshot.bundle ] || : > build/snapshot.bundle
-printf 'import bundle from "./snapshot.bundle";globalThis.SINSANG_BUNDLE=bundle;\n' >> build/index.js
+# What the platform calls is our own entry, with what worker-build made behind it.
+mv build/index.js build/worker.mjs
+cp src/edge/entry.mjs build/entry.mjs
+"$ESBUILD_BIN" build/entry.mjs --bundle --minify --format=esm --target=es2022 --log-level=warning \
+    --external:cloudflare:workers --external:'*.wasm' --external:'*.bundle' --outfile=build/index.js
+rm build/worker.mjs build/entry.mjs

@@ -5,6 +5,7 @@
 //! keys can be changed while tokens of both are about.
 
 use std::fmt;
+use std::sync::Mutex;
 
 use chrono::{DateTime, Duration, Utc};
 use jwt_compact::alg::{Es256, Hs256, Hs256Key};
@@ -12,7 +13,8 @@ use jwt_compact::jwk::JsonWebKey;
 use jwt_compact::{Algorithm, AlgorithmExt, Claims, TimeOptions, Token, UntrustedToken, ValidationError};
 use serde::Deserialize;
 
-use crate::time::UnixMillis;
+use crate::known::{Finding, KnownTokens};
+use crate::time::{SECOND_MS, UnixMillis};
 use crate::viewer::{UserHasher, UserKey};
 
 /// Longest token that is looked at, in bytes.
@@ -109,6 +111,9 @@ pub struct Verifier {
     es256: Vec<Es256Key>,
     audience: String,
     users: UserHasher,
+    /// Those that were found good by these keys and for this audience. Behind a lock only so that a verifier can be shared between threads;
+    /// nobody waits for it.
+    known: Mutex<KnownTokens>,
 }
 
 impl Verifier {
@@ -133,7 +138,7 @@ impl Verifier {
             Es256Key::try_from(&jwk).map_err(|_| BadKey::Es256NotJwk)
         });
         let (hs256, es256) = (hs256.collect::<Result<_, _>>()?, es256.collect::<Result<_, _>>()?);
-        Ok(Self { hs256, es256, audience, users })
+        Ok(Self { hs256, es256, audience, users, known: Mutex::default() })
     }
 
     /// The key of a user id, for whoever may name users without a token.
@@ -157,13 +162,30 @@ impl Verifier {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(Refused::TooLong);
         }
+        if let Ok(mut known) = self.known.try_lock()
+            && let Some(finding) = known.find(token.as_bytes(), now)
+        {
+            return Ok(finding.user);
+        }
+        let finding = self.examine(token, now)?;
+        if let Ok(mut known) = self.known.try_lock() {
+            known.keep(token.as_bytes(), finding, now);
+        }
+        Ok(finding.user)
+    }
+
+    fn examine(&self, token: &str, now: UnixMillis) -> Result<Finding, Refused> {
         let untrusted = UntrustedToken::new(token).map_err(|_| Refused::Malformed)?;
         let token = match untrusted.algorithm() {
             "HS256" => first(&self.hs256, |key| Hs256.validator::<Custom>(key).validate(&untrusted)),
             "ES256" => first(&self.es256, |key| Es256.validator::<Custom>(key).validate(&untrusted)),
             _ => Err(Refused::Algorithm),
         }?;
-        self.check(token.claims(), now)
+        let user = self.check(token.claims(), now)?;
+        // The last millisecond at which it holds is that of its expiry and the leeway.
+        let expiry = token.claims().expiration.map_or(0, |expiry| expiry.timestamp());
+        let until = expiry.saturating_add(LEEWAY_S).saturating_mul(SECOND_MS).saturating_add(1);
+        Ok(Finding { user, until: UnixMillis(until) })
     }
 
     fn check(&self, claims: &Claims<Custom>, now: UnixMillis) -> Result<UserKey, Refused> {

@@ -3,8 +3,12 @@
 //!
 //! The Workers clock stands still but for I/O, so it is read on arrival and after each await. Nothing here keeps a future across requests;
 //! what outlives one is plain data in [`crate::memory`], borrowed only between awaits.
+//!
+//! A warm request does not come this way: `edge/entry.mjs`, which is what the platform calls, asks [`door`] first, and comes here with what
+//! has to read or wait.
 
 mod cache;
+mod door;
 mod isolate;
 mod limiter;
 mod store;
@@ -12,7 +16,9 @@ mod store;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Context, Date, Delay, Env, Headers, Request, Response, ResponseBuilder, Result, event};
+use worker::{wasm_bindgen, wasm_bindgen_futures};
 
 use crate::load::{Fetched, Keep, Place, Read, ReadFailure};
 use crate::reply::Reply;
@@ -126,6 +132,15 @@ async fn within<T>(limit_ms: u32, work: impl Future<Output = T>) -> Option<T> {
         Either::Left((value, _)) => Some(value),
         Either::Right(_) => None,
     }
+}
+
+/// For `edge/entry.mjs`, after an answer through the [`door`] that wants it: the background's work, to be awaited by nobody.
+#[wasm_bindgen]
+pub async fn background(env: Env) {
+    let config = isolate::config(&env);
+    // The data centre's cache is asked for packs by their content alone, and by no request here: any origin of the Worker's does.
+    let stores = Stores { store: Store::open(&env), cache: Cache::of(&door::origin()) };
+    refresh(&stores, &config).await;
 }
 
 /// Looks the live manifest up, and loads what it names, outside any request.

@@ -33,6 +33,7 @@ pub mod directive;
 #[cfg(all(target_arch = "wasm32", feature = "edge"))]
 pub mod edge;
 pub mod key;
+pub mod known;
 pub mod load;
 pub mod memory;
 #[allow(
@@ -51,6 +52,7 @@ pub mod reply;
 pub mod request;
 pub mod serve;
 pub mod session;
+pub mod stage;
 pub mod surface;
 pub mod time;
 pub mod viewer;

@@ -237,6 +237,11 @@ impl Pack {
         self.bytes.get(start..start.saturating_add(table.stride)).unwrap_or_default()
     }
 
+    /// The first `N` bytes of record `index` of `table`, or zeros past its end: fields at fixed places in it are read without a check.
+    fn head<const N: usize>(&self, table: &Table, index: usize) -> &[u8; N] {
+        self.record(table, index).first_chunk().unwrap_or(const { &[0; N] })
+    }
+
     /// All bytes of `table`.
     fn all(&self, table: &Table) -> &[u8] {
         let length = table.count.saturating_mul(table.stride);

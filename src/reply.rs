@@ -1,5 +1,7 @@
 //! A surface in, status, headers and body out. What may be shared, and for how long, is decided here and nowhere else.
 
+use std::borrow::Cow;
+
 use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest, Sha256};
 
@@ -68,13 +70,16 @@ pub struct Timing {
     pub ms: i64,
 }
 
+/// Header names and values. Most values are the same for every answer, and are not copied for each.
+pub type Headers = Vec<(&'static str, Cow<'static, str>)>;
+
 /// An answer that is ready to be sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
     /// Header names and values.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Headers,
     /// The body.
     pub body: Vec<u8>,
     /// Whether the manifest should be looked up in the background.
@@ -86,7 +91,7 @@ pub struct Reply {
 impl Reply {
     /// The value of the header `name`.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_ref())
     }
 }
 
@@ -131,24 +136,24 @@ impl Facts<'_> {
 pub fn answer(facts: &Facts<'_>) -> Reply {
     let mut reply = Reply { status: 200, headers: common(facts.raw, facts.config, facts.timing), ..Reply::default() };
     let headers = &mut reply.headers;
-    headers.push(("Sinsang-Rung", facts.rung.as_str().to_owned()));
-    headers.push(("Sinsang-Age", facts.age_s().to_string()));
-    headers.push(("Sinsang-Snapshot", facts.manifest.snapshot().to_string()));
+    headers.push(("Sinsang-Rung", facts.rung.as_str().into()));
+    headers.push(("Sinsang-Age", facts.age_s().to_string().into()));
+    headers.push(("Sinsang-Snapshot", facts.manifest.snapshot().to_string().into()));
     headers.push(("Cache-Control", cache_control(facts)));
     if facts.request.route != Route::Status {
         let etag = etag(facts);
         let matches = facts.raw.if_none_match.is_some_and(|header| is_match(header, &etag));
-        headers.push(("ETag", etag));
+        headers.push(("ETag", etag.into()));
         if matches {
             reply.status = 304;
             return reply;
         }
     }
     let is_pack = matches!(facts.request.route, Route::Pack(PackPart::Board | PackPart::Tastes, _));
-    reply.headers.push(("Content-Type", if is_pack { BYTES } else { JSON }.to_owned()));
+    reply.headers.push(("Content-Type", if is_pack { BYTES } else { JSON }.into()));
     let body = body(facts);
     if facts.request.is_head {
-        reply.headers.push(("Content-Length", body.len().to_string()));
+        reply.headers.push(("Content-Length", body.len().to_string().into()));
     } else {
         reply.body = body;
     }
@@ -362,13 +367,13 @@ fn is_match(header: &str, etag: &str) -> bool {
         && header.split(',').any(|tag| tag.trim() == "*" || opaque(tag) == opaque(etag))
 }
 
-fn cache_control(facts: &Facts<'_>) -> String {
+fn cache_control(facts: &Facts<'_>) -> Cow<'static, str> {
     let is_of_the_moment = facts.request.route == Route::Status || facts.is_cut;
     if is_of_the_moment || facts.request.as_of.is_some() || facts.request.is_preview {
-        return "no-store".to_owned();
+        return "no-store".into();
     }
     if facts.request.viewer != Viewer::Anonymous || !facts.request.recent.is_empty() {
-        return "private, no-cache".to_owned();
+        return "private, no-cache".into();
     }
     let now = facts.view.now;
     let (_, boundary) = facts.view.board.boundaries(now);
@@ -376,7 +381,7 @@ fn cache_control(facts: &Facts<'_>) -> String {
     let until = boundary.map_or(step, |boundary| boundary.min(step));
     let seconds = until.since(now).div_euclid(SECOND_MS).clamp(0, MAX_AGE_S);
     let seconds = if facts.rung.is_makeshift() { seconds.min(MAKESHIFT_MAX_AGE_S) } else { seconds };
-    format!("public, max-age={seconds}")
+    format!("public, max-age={seconds}").into()
 }
 
 /// The header under which the data centre's cache keeps a manifest or a pack.
@@ -384,25 +389,32 @@ pub fn kept_header() -> (&'static str, String) {
     ("Cache-Control", format!("public, max-age={KEPT_MAX_AGE_S}"))
 }
 
-fn common(raw: &Raw<'_>, config: &Config, timing: Timing) -> Vec<(&'static str, String)> {
-    let mut headers = vec![
-        ("X-Content-Type-Options", "nosniff".to_owned()),
-        ("Vary", "Authorization, Origin, Sinsang-Preview".to_owned()),
-        ("Server-Timing", format!("kv;dur={};desc=\"{} reads\"", timing.ms.max(0), timing.reads)),
-    ];
+fn common(raw: &Raw<'_>, config: &Config, timing: Timing) -> Headers {
+    // Room for all headers that any answer has.
+    let mut headers = Headers::with_capacity(12);
+    headers.push(("X-Content-Type-Options", "nosniff".into()));
+    headers.push(("Vary", "Authorization, Origin, Sinsang-Preview".into()));
+    headers.push(("Server-Timing", server_timing(timing)));
     if let Some(origin) = raw.origin.filter(|origin| config.cors_origins.iter().any(|allowed| allowed == origin)) {
-        headers.push(("Access-Control-Allow-Origin", origin.to_owned()));
+        headers.push(("Access-Control-Allow-Origin", origin.to_owned().into()));
         let exposed = "ETag, Server-Timing, Sinsang-Age, Sinsang-Rung, Sinsang-Snapshot, Retry-After";
-        headers.push(("Access-Control-Expose-Headers", exposed.to_owned()));
+        headers.push(("Access-Control-Expose-Headers", exposed.into()));
     }
     headers
+}
+
+fn server_timing(timing: Timing) -> Cow<'static, str> {
+    match timing {
+        Timing { reads: 0, ms: ..=0 } => "kv;dur=0;desc=\"0 reads\"".into(),
+        Timing { reads, ms } => format!("kv;dur={};desc=\"{reads} reads\"", ms.max(0)).into(),
+    }
 }
 
 /// The answer that says that the Worker runs, from nothing else.
 pub fn health(request: &Request, raw: &Raw<'_>, config: &Config) -> Reply {
     let mut headers = common(raw, config, Timing::default());
-    headers.push(("Cache-Control", "no-store".to_owned()));
-    headers.push(("Content-Type", JSON.to_owned()));
+    headers.push(("Cache-Control", "no-store".into()));
+    headers.push(("Content-Type", JSON.into()));
     let body = if request.is_head { Vec::new() } else { b"{\"status\":\"ok\"}".to_vec() };
     Reply { status: 200, headers, body, ..Reply::default() }
 }
@@ -417,9 +429,9 @@ pub fn status_without_data(
     now: UnixMillis,
 ) -> Reply {
     let mut headers = common(raw, config, timing);
-    headers.push(("Sinsang-Rung", Rung::Kv.as_str().to_owned()));
-    headers.push(("Cache-Control", "no-store".to_owned()));
-    headers.push(("Content-Type", JSON.to_owned()));
+    headers.push(("Sinsang-Rung", Rung::Kv.as_str().into()));
+    headers.push(("Cache-Control", "no-store".into()));
+    headers.push(("Content-Type", JSON.into()));
     let clock = if config.clock_offset_ms == 0 { "real" } else { "shifted" };
     let mut body = format!(
         "{{\"now\":\"{now}\",\"clock\":\"{clock}\",\"rung\":\"{}\",\"snapshot\":null,\"window\":null,\"counts\":null,\
@@ -436,12 +448,12 @@ pub fn status_without_data(
 /// A refusal as a problem document of RFC 9457.
 pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, timing: Timing) -> Reply {
     let mut headers = common(raw, config, timing);
-    headers.push(("Cache-Control", "no-store".to_owned()));
+    headers.push(("Cache-Control", "no-store".into()));
     let (status, kind, title, detail) = match refusal {
         Refusal::Preflight => return preflight(headers),
         Refusal::NotFound => (404, "not-found", "No such resource", "see /openapi.json for what there is".to_owned()),
         Refusal::Method => {
-            headers.push(("Allow", METHODS.to_owned()));
+            headers.push(("Allow", METHODS.into()));
             (405, "method-not-allowed", "Method not allowed", format!("this resource has {METHODS}"))
         }
         Refusal::TooLong => {
@@ -461,17 +473,19 @@ pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, timing: Timing)
             "what it was made from can't be had any more: begin again without a cursor".to_owned(),
         ),
         Refusal::Token(refused) => {
-            headers
-                .push(("WWW-Authenticate", format!("Bearer error=\"invalid_token\", error_description=\"{refused}\"")));
+            headers.push((
+                "WWW-Authenticate",
+                format!("Bearer error=\"invalid_token\", error_description=\"{refused}\"").into(),
+            ));
             (401, "invalid-token", "Invalid token", refused.to_string())
         }
         Refusal::TooMany => {
-            headers.push(("Retry-After", "10".to_owned()));
+            headers.push(("Retry-After", "10".into()));
             (429, "too-many-requests", "Too many requests", "wait before the next request".to_owned())
         }
         Refusal::Body => (413, "no-body", "No body is taken", "requests to this resource have no body".to_owned()),
         Refusal::NoData => {
-            headers.push(("Retry-After", "5".to_owned()));
+            headers.push(("Retry-After", "5".into()));
             (
                 503,
                 "no-data",
@@ -496,7 +510,7 @@ pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, timing: Timing)
         problem.push_str(&quoted(parameter));
     }
     problem.push('}');
-    headers.push(("Content-Type", PROBLEM.to_owned()));
+    headers.push(("Content-Type", PROBLEM.into()));
     let body = if raw.method == "HEAD" { Vec::new() } else { problem.into_bytes() };
     Reply { status, headers, body, ..Reply::default() }
 }
@@ -506,12 +520,12 @@ fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
 }
 
-fn preflight(mut headers: Vec<(&'static str, String)>) -> Reply {
-    headers.push(("Allow", METHODS.to_owned()));
+fn preflight(mut headers: Headers) -> Reply {
+    headers.push(("Allow", METHODS.into()));
     if headers.iter().any(|(name, _)| *name == "Access-Control-Allow-Origin") {
-        headers.push(("Access-Control-Allow-Methods", METHODS.to_owned()));
-        headers.push(("Access-Control-Allow-Headers", "Authorization, If-None-Match, Sinsang-Preview".to_owned()));
-        headers.push(("Access-Control-Max-Age", "86400".to_owned()));
+        headers.push(("Access-Control-Allow-Methods", METHODS.into()));
+        headers.push(("Access-Control-Allow-Headers", "Authorization, If-None-Match, Sinsang-Preview".into()));
+        headers.push(("Access-Control-Max-Age", "86400".into()));
     }
     Reply { status: 204, headers, ..Reply::default() }
 }

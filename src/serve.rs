@@ -125,6 +125,40 @@ impl<'a> Serve<'a> {
         }
     }
 
+    /// The answer at `now`, where all of it is in memory and fresh. Otherwise `None`: what has to be read or waited for is for
+    /// [`Self::next`] to say, and this has changed nothing.
+    pub fn warm(&mut self, memory: &mut Memory, now: UnixMillis) -> Option<Reply> {
+        let request = std::mem::replace(&mut self.request, Err(Refusal::NotFound));
+        let step = match &request {
+            Err(refusal) => Some(self.refuse(refusal, now)),
+            // It takes no part in memory, and has to be answered whatever comes of this way.
+            Ok(request) if request.route == Route::Health => None,
+            Ok(request) => self.answer_warm(request, memory, now),
+        };
+        self.request = request;
+        match step {
+            Some(Step::Reply(reply)) => Some(reply),
+            _ => None,
+        }
+    }
+
+    fn answer_warm(&mut self, request: &Request, memory: &mut Memory, now: UnixMillis) -> Option<Step> {
+        let snapshot = match request.route.snapshot() {
+            None => memory.current(),
+            Some(id) => memory.find(id),
+        }?;
+        if memory.is_stale(now) {
+            return None;
+        }
+        let snapshot = snapshot.clone();
+        let shard_id = shard_of(request, &snapshot);
+        let shard = match shard_id {
+            None => None,
+            Some(id) => Some(memory.taste_shard(id)?),
+        };
+        Some(self.answer(request, &snapshot, shard.as_deref(), shard_id.is_some(), memory, now))
+    }
+
     /// What to do at `now`.
     pub fn next(&mut self, memory: &mut Memory, now: UnixMillis) -> Step {
         let request = match &self.request {
@@ -149,10 +183,7 @@ impl<'a> Serve<'a> {
         let Some(snapshot) = self.snapshot(&request, memory) else {
             return self.without_snapshot(&request, memory, now);
         };
-        // A list that began in the shared order goes on in it, whatever can be read by then.
-        let is_shared = request.route.cursor().is_some_and(|cursor| !cursor.is_personal);
-        let key = request.viewer.key().filter(|_| !is_shared);
-        let shard_id = key.and_then(|key| snapshot.manifest.shard_of(key.0));
+        let shard_id = shard_of(&request, &snapshot);
         if let Some(id) = shard_id {
             if self.taste.id != Some(id) {
                 self.taste = TasteRead::begin(id);
@@ -409,14 +440,10 @@ impl<'a> Serve<'a> {
         memory: &mut Memory,
         now: UnixMillis,
     ) -> Step {
-        let record = request.viewer.key().zip(shard).and_then(|(key, shard)| {
-            let fits = shard.1.widths().vocabulary == snapshot.board.vocabulary();
-            shard
-                .1
-                .find(key.0)
-                .filter(|_| fits)
-                .map(|record| Taste::cut(record, shard.1.widths()))
-                .zip(shard.1.find(key.0))
+        let record = request.viewer.key().zip(shard).and_then(|(key, (_, shard))| {
+            let fits = shard.widths().vocabulary == snapshot.board.vocabulary();
+            let record = shard.find(key.0).filter(|_| fits)?;
+            Some((Taste::cut(record, shard.widths()), record))
         });
         let is_cut = record.is_none() && request.route.cursor().is_some_and(|cursor| cursor.is_personal);
         if is_cut && (!has_shard || shard.is_some()) {
@@ -481,6 +508,14 @@ impl<'a> Serve<'a> {
             },
         }
     }
+}
+
+/// The taste shard to answer with, where the viewer has one.
+fn shard_of(request: &Request, snapshot: &Snapshot) -> Option<PackId> {
+    // A list that began in the shared order goes on in it, whatever can be read by then.
+    let is_shared = request.route.cursor().is_some_and(|cursor| !cursor.is_personal);
+    let key = request.viewer.key().filter(|_| !is_shared)?;
+    snapshot.manifest.shard_of(key.0)
 }
 
 fn breaker(place: Place, memory: &mut Memory) -> &mut crate::breaker::Breaker {

@@ -9,11 +9,16 @@ import { publish } from "../peers/publish.mjs";
 
 const read = (...parts) => readFile(join(...parts));
 
-/** @param {string} [options.wasm] the path of another Wasm in place of the one that ships */
-export async function sinsang(name, data, kv, { wasm = join(ROOT, "build/index_bg.wasm"), ...options } = {}) {
+/**
+ * @param {string} [options.build] another folder than build/
+ * @param {string} [options.wasm] the path of another Wasm in place of the one that ships
+ */
+export async function sinsang(name, data, kv, { build = join(ROOT, "build"), wasm = join(build, "index_bg.wasm"), ...options } = {}) {
   const modules = [
-    { name: "index.js", kind: "esModule", content: await read(ROOT, "build/index.js") },
+    { name: "index.js", kind: "esModule", content: await read(build, "index.js") },
     { name: "index_bg.wasm", kind: "wasm", content: await read(wasm) },
+    // Every read has a store to answer it, so nothing stands on a bundled snapshot.
+    { name: "snapshot.bundle", kind: "data", content: "" },
   ];
   return startWorkerd(name, { modules, bindings: data.bindings, kvPort: kv.port, ...options });
 }

@@ -52,6 +52,19 @@ pub struct Earlier {
     pub title: String,
 }
 
+/// The nearest earlier product, and why this is another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NearestOther {
+    /// The shop of the earlier product's listing.
+    pub shop: String,
+    /// The shop's item code.
+    pub listing_id: String,
+    /// Its title.
+    pub title: String,
+    /// What tells the two apart, in a short Korean phrase; of two values the first is this product's.
+    pub why: String,
+}
+
 /// What a verdict rests on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
@@ -67,6 +80,9 @@ pub struct Evidence {
     pub review_count: Option<u32>,
     /// The latest broadcast that has ended, for a repeat.
     pub earlier: Option<Earlier>,
+    /// The nearest earlier product that it is not, where one is near and this one is new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nearest: Option<NearestOther>,
 }
 
 /// A verdict with its evidence.
@@ -171,6 +187,7 @@ pub fn judge(history: &ProductHistory<'_>, reach: &Reach, policy: &Policy, now: 
         shop_history_days,
         review_count: history.review_count,
         earlier,
+        nearest: None,
     };
     if let Some(ended) = ended {
         let earlier = Earlier {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use sinsang::pack::manifest::SnapshotId;
 use sinsang::time::UnixMillis;
 
 use crate::evaluate::ranking;
@@ -12,7 +13,8 @@ use crate::identity::Policy;
 use crate::import::retail;
 use crate::progress::Progress;
 use crate::reject::Limit;
-use crate::{audit, build, engine, generate, history, ledger};
+use crate::rules::{self, Rules};
+use crate::{audit, build, engine, generate, history, ledger, publish};
 
 /// Sinsang's pipeline: broadcast schedules, history and events in, a published snapshot out.
 ///
@@ -82,7 +84,17 @@ pub(crate) enum Command {
     /// List titles that claim to be new and have aired, and new products that do not say so, by shop.
     Audit(Audit),
     /// Make a snapshot live.
+    ///
+    /// Writes the packs that are not there yet, reads back what was written, and moves the manifest last. A publish that is cut short leaves
+    /// what was live; the next one goes on from there. A namespace at Cloudflare (--remote) is named by the environment:
+    /// CLOUDFLARE_ACCOUNT_ID, SINSANG_KV_NAMESPACE_ID and CLOUDFLARE_API_TOKEN.
     Publish(Publish),
+    /// Make the snapshot live that was live before, or another one that is kept.
+    Rollback(Rollback),
+    /// Show what is live in a store, what is kept, how old and large it is, and what was last done.
+    Status(Status),
+    /// Remove packs that no kept snapshot names, once they are old enough.
+    Collect(Collect),
     /// Bundle a snapshot with the Worker, for when no store answers.
     ///
     /// Writes the snapshot's manifest and board, without anybody's tastes, to one file that is deployed with the Worker's script.
@@ -199,13 +211,10 @@ pub(crate) struct Reading {
     /// The folder of the tables, or the table of broadcasts: a Parquet, NDJSON or CSV file (docs/input.md).
     #[arg(long, value_name = "TABLE_OR_FOLDER")]
     pub(crate) input: PathBuf,
-    /// The rules [default: rules.toml beside the tables, or the built-in ones].
-    #[arg(long, value_name = "FILE")]
-    pub(crate) rules: Option<PathBuf>,
     /// The share of the table that may be set aside, from 0 to 1.
     #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]
     max_rejects: f64,
-    /// The time that decides which broadcasts are still to come, as RFC 3339 [default: the present].
+    /// The time that decides which broadcasts have begun or are still to come, as RFC 3339 [default: the present].
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) now: Option<UnixMillis>,
     #[command(flatten)]
@@ -230,15 +239,31 @@ impl Reading {
     }
 
     /// The folder that rules.toml is looked for in.
-    pub(crate) fn folder(&self) -> &Path {
+    fn folder(&self) -> &Path {
         if self.input.is_file() { self.input.parent().unwrap_or(Path::new(".")) } else { &self.input }
+    }
+}
+
+/// The history, and the rules that it is judged by.
+#[derive(Debug, Args)]
+pub(crate) struct Judging {
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    /// The rules [default: rules.toml beside the tables, or the built-in ones].
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+}
+
+impl Judging {
+    pub(crate) fn rules(&self) -> Result<Rules, rules::Error> {
+        Rules::find(self.rules.as_deref(), self.reading.folder())
     }
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Resolve {
     #[command(flatten)]
-    pub(crate) reading: Reading,
+    pub(crate) judging: Judging,
     /// The file to write to, NDJSON; an earlier one is replaced once the new one is whole.
     #[arg(long, value_name = "FILE")]
     pub(crate) output: PathBuf,
@@ -246,6 +271,10 @@ pub(crate) struct Resolve {
     /// one that is another product.
     #[arg(long)]
     pub(crate) explain: bool,
+    /// A ledger that keeps the past, so that the input need only have the days that are not in it; they are appended to it once the output
+    /// is written (docs/scale.md).
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) ledger: Option<PathBuf>,
     /// Where rows that can't be used are written [default: OUTPUT.rejects.ndjson].
     #[arg(long, value_name = "FILE")]
     pub(crate) rejects: Option<PathBuf>,
@@ -257,13 +286,13 @@ pub(crate) struct Why {
     #[arg(required = true, value_name = "LISTING")]
     pub(crate) listings: Vec<String>,
     #[command(flatten)]
-    pub(crate) reading: Reading,
+    pub(crate) judging: Judging,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Audit {
     #[command(flatten)]
-    pub(crate) reading: Reading,
+    pub(crate) judging: Judging,
     /// Rows of each list that the text shows; JSON has them all.
     #[arg(long, value_name = "N", default_value_t = audit::ROWS_SHOWN)]
     pub(crate) rows: usize,
@@ -289,6 +318,10 @@ pub(crate) struct Build {
     /// The time of the build, as RFC 3339 [default: the present].
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) now: Option<UnixMillis>,
+    /// A ledger that keeps the past, so that the tables need only have the days that are not in it, from a day before the present on; they
+    /// are appended to it once the snapshot is written (docs/scale.md).
+    #[arg(long, value_name = "FOLDER")]
+    ledger: Option<PathBuf>,
     #[command(flatten)]
     engine: Engine,
 }
@@ -307,6 +340,7 @@ impl Build {
             rejects: self.rejects.clone(),
             limit: Limit { max_share: self.max_rejects },
             user_key,
+            ledger: self.ledger.clone(),
             engine: self.engine.options(connect)?,
             progress,
         })
@@ -357,16 +391,86 @@ impl Engine {
     }
 }
 
+/// Which store.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Where {
+    /// The local KV that `wrangler dev --persist-to FOLDER` serves from.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) local: Option<PathBuf>,
+    /// The namespace of Workers KV that the environment names.
+    #[arg(long)]
+    pub(crate) remote: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    #[command(flatten)]
+    pub(crate) place: Where,
+    /// The folder of wrangler.toml, for --local.
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    pub(crate) project: PathBuf,
+    /// Connections to Cloudflare at once, for --remote.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) connections: u8,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Publish {
     /// The folder of the snapshot.
     pub(crate) snapshot: PathBuf,
-    /// Publish to the local KV that `wrangler dev --persist-to FOLDER` serves from.
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) local: PathBuf,
-    /// The folder of wrangler.toml.
-    #[arg(long, value_name = "FOLDER", default_value = ".")]
-    pub(crate) project: PathBuf,
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Tell what would be written, what that costs and how long it takes, and write nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// How many of the written packs are read back, spread evenly over them [default: all, or 200 with --remote, whose API gives 4 values
+    /// a second].
+    #[arg(long, value_name = "N")]
+    pub(crate) read_back: Option<usize>,
+    /// The speed that --dry-run counts with, in Mbit/s.
+    #[arg(long, value_name = "MBIT", default_value_t = 100.0)]
+    pub(crate) uplink: f64,
+    /// Also write what is deployed with the Worker for when no store answers, as `sinsang bundle` does.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: Option<PathBuf>,
+}
+
+/// Packs that are read back from Cloudflare where nothing else is said.
+const REMOTE_READ_BACK: usize = 200;
+
+impl Publish {
+    pub(crate) fn options(&self, at: UnixMillis, progress: Progress) -> publish::Options {
+        let read_back = self.read_back.or(self.target.place.remote.then_some(REMOTE_READ_BACK));
+        publish::Options { at, read_back, progress }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    /// The snapshot: 16 hex digits, as `sinsang status` shows it [default: the one before the live one].
+    #[arg(value_parser = snapshot_id)]
+    pub(crate) snapshot: Option<SnapshotId>,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Collect {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Hours since it was last written for which a pack stays though nothing names it; 6 or more.
+    #[arg(long, value_name = "HOURS", default_value_t = 168, value_parser = clap::value_parser!(u16).range(6..=8760))]
+    pub(crate) grace: u16,
+    /// Tell what would be removed, and remove nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -441,50 +545,36 @@ pub(crate) enum LedgerCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct LedgerUpdate {
-    /// The folder of the tables; only broadcasts are read.
-    #[arg(long, value_name = "FOLDER")]
-    input: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
     /// The folder of the ledger; made where it is missing.
     #[arg(long, value_name = "FOLDER")]
     ledger: PathBuf,
     /// Where rows that can't be used are written [default: LEDGER.rejects.ndjson].
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
-    /// The share of a table that may be set aside, from 0 to 1.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]
-    max_rejects: f64,
-    /// The time of the run, as RFC 3339 [default: the present]; broadcasts that have begun by then are recorded.
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    pub(crate) now: Option<UnixMillis>,
-    /// Memory for the engine, in MiB.
-    #[arg(long, value_name = "MIB", default_value_t = 1024)]
-    memory: usize,
 }
 
 impl LedgerUpdate {
-    pub(crate) fn options(&self, progress: Progress) -> ledger::Options {
-        let beside = || {
-            let mut name = self.ledger.file_name().unwrap_or_default().to_owned();
-            name.push(".rejects.ndjson");
-            self.ledger.with_file_name(name)
-        };
-        let memory_bytes = self.memory.saturating_mul(1 << 20);
-        ledger::Options {
+    pub(crate) fn options(
+        &self,
+        progress: Progress,
+        connect: Option<engine::Connect>,
+    ) -> Result<ledger::Options, NoCluster> {
+        let rejects = self.rejects.clone().unwrap_or_else(|| build::beside(&self.ledger, "rejects.ndjson"));
+        Ok(ledger::Options {
             ledger: self.ledger.clone(),
-            history: history::Options {
-                input: self.input.clone(),
-                rejects: Some(self.rejects.clone().unwrap_or_else(beside)),
-                limit: Limit { max_share: self.max_rejects },
-                policy: Policy::default(),
-                engine: engine::Options { memory_bytes, ..engine::Options::default() },
-                progress,
-            },
-        }
+            history: self.reading.options(Some(rejects), progress, connect)?,
+        })
     }
 }
 
 fn time(text: &str) -> Result<UnixMillis, String> {
     UnixMillis::parse_rfc3339(text).ok_or_else(|| "expected RFC 3339, such as 2026-11-22T09:00:00+09:00".to_owned())
+}
+
+fn snapshot_id(text: &str) -> Result<SnapshotId, String> {
+    SnapshotId::parse(text).ok_or_else(|| "expected 16 hex digits, as `sinsang status` shows them".to_owned())
 }
 
 /// A day at midnight UTC.

@@ -6,18 +6,23 @@
 //! tabs, rules ───────────────────────────────┘
 //! ```
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use datafusion::arrow::array::AsArray as _;
 use datafusion::error::DataFusionError;
+use datafusion::prelude::SessionContext;
+use futures::StreamExt as _;
 use serde::Serialize;
 use sinsang::pack::TooLarge;
 use sinsang::time::UnixMillis;
 use sinsang::viewer::UserHasher;
 
 use crate::compose::{self, Facts, Shards, VerdictCounts};
+use crate::engine::sql;
 use crate::history::{self, History};
-use crate::identity::Policy;
+use crate::identity::{Policy, ProductId};
 use crate::lab::{self, Lab};
 use crate::progress::{Progress, Unit};
 use crate::reject::Limit;
@@ -26,7 +31,7 @@ use crate::snapshot::{self, Snapshot};
 use crate::source::{self, Source, TableReport, find_table};
 use crate::table::Tab;
 use crate::taste::{self, Offer};
-use crate::{catalogue, engine, forget, schedule};
+use crate::{catalogue, engine, forget, ledger, schedule};
 
 /// What to build, and from what.
 #[derive(Clone, Debug)]
@@ -43,6 +48,9 @@ pub struct Options {
     pub limit: Limit,
     /// The secret that users are hashed with; the edge must have the same.
     pub user_key: String,
+    /// A ledger that keeps the past: `input` need then have the days that are not in it, from the start of the board's window on, and is
+    /// appended to it.
+    pub ledger: Option<PathBuf>,
     /// What the engine may use.
     pub engine: engine::Options,
     /// Whether to show how far it has come.
@@ -68,6 +76,17 @@ pub enum Error {
     /// The history can't be read.
     #[error(transparent)]
     History(#[from] history::Error),
+    /// The day can't be resolved against the ledger.
+    #[error(transparent)]
+    Ledger(#[from] ledger::UpdateError),
+    /// What the ledger knows of events' products can't be read.
+    #[error(transparent)]
+    Recall(ledger::Error),
+    /// The day can't be appended to the ledger. The snapshot is whole.
+    #[error(
+        "the snapshot is written, and the day is not in the ledger: {0}; build again, which gives the same snapshot"
+    )]
+    Append(ledger::Error),
     /// Another table can't be read.
     #[error(transparent)]
     Source(#[from] source::Error),
@@ -130,6 +149,9 @@ pub struct Report {
     pub directives: Vec<rules::Outcome>,
     /// What the lab handed in.
     pub lab: Option<lab::Report>,
+    /// What was appended to the ledger, where one keeps the past.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<ledger::Report>,
 }
 
 impl fmt::Display for Report {
@@ -156,7 +178,8 @@ impl fmt::Display for Report {
             f,
             "snapshot {}: {} packs, {} bytes, of which the board {}; {} taste shards of {} bytes a user",
             self.snapshot, self.packs, self.bytes, self.board_bytes, self.taste_shards, self.bytes_per_user
-        )
+        )?;
+        self.ledger.iter().try_for_each(|report| write!(f, "\nledger: {report}"))
     }
 }
 
@@ -168,11 +191,22 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let hasher = UserHasher::new(options.user_key.as_bytes()).ok_or(Error::NoUserKey)?;
     let forgotten = forget::Forgotten::read(&options.input, hasher.clone())?;
     let rules = Rules::find(options.rules.as_deref(), &options.input)?;
-    let history = history::read(&options.history(), now).await?;
-    let History { mut source, broadcasts, schedule, catalogue, split_codes, products, reach, .. } = history;
+    let (mut history, run) = match &options.ledger {
+        None => (history::read(&options.history(), now).await?, None),
+        Some(ledger) => {
+            let options = ledger::Options { ledger: ledger.clone(), history: options.history() };
+            let (history, run) = ledger::read(&options, now).await?;
+            (history, Some(run))
+        }
+    };
+    let mut tables = vec![history.broadcasts.clone()];
+    let tabs = open_tables(options, &mut history.source, &mut tables, now).await?;
+    if let Some(run) = &run {
+        let (codes, ids) = named_by_events(history.context()).await?;
+        run.recall(&mut history, &codes, &ids).map_err(Error::Recall)?;
+    }
+    let History { source, schedule, catalogue, split_codes, resolution, products, reach, listed, .. } = history;
     let context = source.context().clone();
-    let mut tables = vec![broadcasts];
-    let tabs = open_tables(options, &mut source, &mut tables, now).await?;
     // One bar for what is done with the tables, a step a stage: none of them knows beforehand how long it takes.
     let steps = options.progress.start("tastes", Unit::Items, 3);
     let next = |what: &str| {
@@ -184,9 +218,9 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let features: Vec<_> = products.iter().map(|product| product.features(&catalogue)).collect();
     let on_board = compose::on_board(&catalogue, &products, &rules, now);
     let offer = Offer { vocabulary: &vocabulary, products: &features, board: &on_board };
-    let listed = products.iter().flat_map(|product| product.entries.iter().map(|entry| (entry, product.id)));
-    let listed = listed.filter_map(|(entry, id)| catalogue.entries.get(*entry).map(|entry| (entry, id)));
-    catalogue::register_products(&context, listed)?;
+    let placed = products.iter().flat_map(|product| product.entries.iter().map(|entry| (entry, product.id)));
+    let placed = placed.filter_map(|(entry, id)| catalogue.entries.get(*entry).map(|entry| (entry, id)));
+    catalogue::register_products(&context, placed)?;
     let mut users = Vec::new();
     let taste_options = taste::Options {
         half_life_days: rules.taste.half_life_days,
@@ -204,6 +238,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let facts = Facts {
         catalogue: &catalogue,
         products: &products,
+        resolution: &resolution,
         tabs: &tabs,
         rules: &rules,
         vocabulary: &vocabulary,
@@ -222,13 +257,15 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let (manifest, _) = packs.manifest.write()?;
     next("the snapshot");
     Snapshot::at(&options.output).write(&packs.packs, &manifest)?;
+    // Last of all: a build that dies before leaves the ledger as it was.
+    let ledger = run.map(|run| run.append(now).map_err(Error::Append)).transpose()?;
     Ok(Report {
         snapshot: packs.manifest.snapshot().to_string(),
         tables,
         schedule,
-        listings: catalogue.entries.len(),
+        listings: listed,
         split_codes,
-        products: products.len(),
+        products: resolution.products,
         verdicts,
         tastes: learned.report,
         packs: packs.packs.len(),
@@ -238,7 +275,33 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         bytes_per_user,
         directives,
         lab: lab.map(|lab| lab.report),
+        ledger,
     })
+}
+
+/// What events name: shops and codes, and the ids of products.
+async fn named_by_events(
+    context: &SessionContext,
+) -> Result<(BTreeSet<(Option<String>, String)>, BTreeSet<ProductId>), DataFusionError> {
+    let mut codes = BTreeSet::new();
+    let mut ids = BTreeSet::new();
+    let mut answer = context.sql(sql!("event_product")).await?.execute_stream().await?;
+    while let Some(batch) = answer.next().await {
+        let batch = batch?;
+        let column = |name: &str| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
+        let (Some(shops), Some(listings), Some(products)) =
+            (column("shop"), column("listing_id"), column("product_id"))
+        else {
+            return Err(DataFusionError::Internal("a column of events is no text".to_owned()));
+        };
+        for ((shop, listing), product) in shops.iter().zip(listings).zip(products) {
+            if let Some(listing) = listing {
+                codes.insert((shop.map(str::to_owned), listing.to_owned()));
+            }
+            ids.extend(product.and_then(|product| product.parse::<ProductId>().ok()));
+        }
+    }
+    Ok((codes, ids))
 }
 
 /// Opens the tables beside `broadcasts`; answers with the tabs.

@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use sinsang::time::UnixMillis;
+use sinsang::time::{HOUR_MS, UnixMillis};
 
-use crate::arguments::{Arguments, Command, Evaluate, Format, Import, LedgerCommand, Reading, RulesCommand};
+use crate::arguments::{
+    Arguments, Collect, Command, Evaluate, Format, Import, Judging, LedgerCommand, Publish, Rollback, RulesCommand,
+    Status,
+};
 use crate::build::beside;
 use crate::engine::Connect;
 use crate::history::History;
@@ -15,7 +18,7 @@ use crate::identity::Policy;
 use crate::import::retail;
 use crate::ledger::{self, Extent, Ledger};
 use crate::progress::Progress;
-use crate::publish::LocalKv;
+use crate::publish::{Address, Bill, LocalKv, Planned, RemoteKv, Store};
 use crate::rules::{self, Rules};
 use crate::snapshot::Snapshot;
 use crate::{audit, build, evaluate, forget, generate, history, inspect, publish, resolve, verify, why};
@@ -34,6 +37,8 @@ pub struct Surroundings {
     pub clock: fn() -> UnixMillis,
     /// The secret that users are hashed with; empty where there is none.
     pub user_key: fn() -> String,
+    /// A variable of the environment: where a store is, and who asks.
+    pub variable: fn(&str) -> Option<String>,
     /// The way to a cluster, in a binary that was built with one.
     pub connect: Option<Connect>,
 }
@@ -53,7 +58,7 @@ pub fn run(arguments: &Arguments, surroundings: Surroundings) -> ExitCode {
 }
 
 fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
-    let Surroundings { clock, user_key, connect } = surroundings;
+    let Surroundings { clock, user_key, variable, connect } = surroundings;
     let format = arguments.format;
     let progress = arguments.progress();
     match &arguments.command {
@@ -69,21 +74,38 @@ fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
         }
         Command::Resolve(resolve) => {
             let rejects = resolve.rejects.clone().unwrap_or_else(|| beside(&resolve.output, "rejects.ndjson"));
-            let (history, rules, now) = read(&resolve.reading, Some(rejects), progress, surroundings)?;
-            print(format, &resolve::resolve(&history, &rules.verdict, &resolve.output, resolve.explain, now)?)
+            let judging = &resolve.judging;
+            let Some(ledger) = &resolve.ledger else {
+                let (history, rules, now) = read(judging, Some(rejects), progress, surroundings)?;
+                let report = resolve::resolve(&history, &rules.verdict, &resolve.output, resolve.explain, now)?;
+                return print(format, &report);
+            };
+            let (now, rules) = (judging.reading.now.unwrap_or_else(clock), judging.rules()?);
+            let history = judging.reading.options(Some(rejects), progress, connect)?;
+            let options = ledger::Options { ledger: ledger.clone(), history };
+            let (history, run) = runtime()?.block_on(ledger::read(&options, now))?;
+            let mut report = resolve::resolve(&history, &rules.verdict, &resolve.output, resolve.explain, now)?;
+            report.ledger = Some(run.append(now)?);
+            print(format, &report)
         }
         Command::Why(why) => {
-            let (history, rules, now) = read(&why.reading, None, progress, surroundings)?;
+            let (history, rules, now) = read(&why.judging, None, progress, surroundings)?;
             print(format, &why::why(&history, &rules.verdict, &why.listings, now)?)
         }
         Command::Audit(audit) => {
-            let (history, rules, _) = read(&audit.reading, None, progress, surroundings)?;
+            let (history, rules, _) = read(&audit.judging, None, progress, surroundings)?;
             print(format, &audit::audit(&history, &rules.verdict, audit.rows))
         }
         Command::Bundle(bundle) => print(format, &publish::bundle(&Snapshot::at(&bundle.snapshot), &bundle.output)?),
-        Command::Publish(publish) => {
-            let mut store = LocalKv::open(&publish.project, &publish.local)?;
-            print(format, &publish::publish(&Snapshot::at(&publish.snapshot), &mut store, progress)?)
+        Command::Publish(Publish { target, .. })
+        | Command::Rollback(Rollback { target, .. })
+        | Command::Status(Status { target })
+        | Command::Collect(Collect { target, .. }) => {
+            if let Some(folder) = &target.place.local {
+                return on_store(arguments, &mut LocalKv::open(&target.project, folder)?, clock());
+            }
+            let address = Address::from_variables(variable)?;
+            on_store(arguments, &mut RemoteKv::new(address, target.connections.into()), clock())
         }
         Command::Inspect(inspect) => {
             let snapshot = Snapshot::at(&inspect.snapshot);
@@ -111,17 +133,41 @@ fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
         }
         Command::Rules(RulesCommand::Check { file }) => print(format, &rules::check(file)?),
         Command::Forget(asked) => print(format, &forget::forget(&asked.input, &asked.users, &user_key())?),
-        Command::Ledger(command) => of_ledger(command, arguments, clock),
+        Command::Ledger(command) => of_ledger(command, arguments, surroundings),
     }
 }
 
-fn of_ledger(command: &LedgerCommand, arguments: &Arguments, clock: fn() -> UnixMillis) -> Outcome {
+fn on_store<S: Store>(arguments: &Arguments, store: &mut S, now: UnixMillis) -> Outcome {
+    let (format, progress) = (arguments.format, arguments.progress());
+    match &arguments.command {
+        Command::Publish(publish) => {
+            let snapshot = Snapshot::at(&publish.snapshot);
+            let options = publish.options(now, progress);
+            if publish.dry_run {
+                let plan = publish::plan(&snapshot, store, &options)?;
+                let bill = publish.target.place.remote.then(|| Bill::of(&plan, publish.uplink));
+                return print(format, &Planned { plan, bill });
+            }
+            let mut report = publish::publish(&snapshot, store, &options)?;
+            report.bundle = publish.bundle.as_deref().map(|file| publish::bundle(&snapshot, file)).transpose()?;
+            print(format, &report)
+        }
+        Command::Rollback(rollback) => print(format, &publish::rollback(store, rollback.snapshot, now)?),
+        Command::Collect(collect) => {
+            let grace_ms = i64::from(collect.grace) * HOUR_MS;
+            print(format, &publish::collect(store, grace_ms, collect.dry_run, now, progress)?)
+        }
+        _ => print(format, &publish::status(store, now)?),
+    }
+}
+
+fn of_ledger(command: &LedgerCommand, arguments: &Arguments, surroundings: Surroundings) -> Outcome {
+    let Surroundings { clock, connect, .. } = surroundings;
     let format = arguments.format;
     match command {
         LedgerCommand::Update(update) => {
-            let options = update.options(arguments.progress());
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            print(format, &runtime.block_on(ledger::update(&options, update.now.unwrap_or_else(clock)))?)
+            let options = update.options(arguments.progress(), connect)?;
+            print(format, &runtime()?.block_on(ledger::update(&options, update.reading.now.unwrap_or_else(clock)))?)
         }
         LedgerCommand::Stats { folder } => print(format, &Ledger::open(folder)?.stats()),
         LedgerCommand::Compact { folder, all } => {
@@ -143,14 +189,14 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
 
 /// Reads the history, the rules and the time that a command is to judge by.
 fn read(
-    reading: &Reading,
+    judging: &Judging,
     rejects: Option<PathBuf>,
     progress: Progress,
     surroundings: Surroundings,
 ) -> Result<(History, Rules, UnixMillis), Box<dyn std::error::Error>> {
-    let now = reading.now.unwrap_or_else(surroundings.clock);
-    let rules = Rules::find(reading.rules.as_deref(), reading.folder())?;
-    let options = reading.options(rejects, progress, surroundings.connect)?;
+    let now = judging.reading.now.unwrap_or_else(surroundings.clock);
+    let rules = judging.rules()?;
+    let options = judging.reading.options(rejects, progress, surroundings.connect)?;
     let history = runtime()?.block_on(history::read(&options, now))?;
     Ok((history, rules, now))
 }

@@ -16,7 +16,7 @@ use sinsang::time::{DAY_MS, HOUR_MS, UnixMillis};
 use sinsang::viewer::UserHasher;
 
 use crate::catalogue::{Airing, Catalogue};
-use crate::identity::ProductId;
+use crate::identity::{ProductId, Resolution};
 use crate::lab::Lab;
 use crate::product::Product;
 use crate::rules::{Outcome, Rules, Window};
@@ -65,6 +65,8 @@ pub struct Facts<'a> {
     pub catalogue: &'a Catalogue,
     /// All products.
     pub products: &'a [Product],
+    /// How the listings came to their products.
+    pub resolution: &'a Resolution,
     /// The tabs, in the shared order.
     pub tabs: &'a [Tab],
     /// The rules.
@@ -135,7 +137,10 @@ pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts, Vec<Outcome>) {
         let history = product.history(catalogue);
         let judge = |at| verdict::judge(&history, facts.reach, &facts.rules.verdict, at);
         let is_over = ends_at <= now;
-        let before = judge(if is_over { from } else { now });
+        let mut before = judge(if is_over { from } else { now });
+        if before.kind == VerdictKind::New {
+            before.evidence.nearest = product.nearest(catalogue, facts.resolution);
+        }
         let after = judge(now.max(ends_at));
         *counts.of(if is_over { after.kind } else { before.kind }) += 1;
         parts.slots.extend(shown.iter().filter_map(|airing| facts.slot(product, airing)));

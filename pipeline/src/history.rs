@@ -3,7 +3,10 @@
 //! ```text
 //! broadcasts ─ source ─ schedule ─ slots ─ catalogue ─ identity ─ products, reach
 //! ```
+//!
+//! Where a ledger keeps the past, `ledger/recall.rs` makes the same of a day's tables and of what the ledger knows of their products.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use datafusion::error::DataFusionError;
@@ -11,7 +14,7 @@ use datafusion::prelude::SessionContext;
 use sinsang::time::UnixMillis;
 
 use crate::catalogue::{self, Airing, Catalogue};
-use crate::identity::{self, Policy, Resolution};
+use crate::identity::{self, Policy, ProductId, Resolution};
 use crate::product::{self, Product};
 use crate::progress::{Progress, Unit};
 use crate::reject::Limit;
@@ -79,6 +82,12 @@ pub struct History {
     pub reach: Reach,
     /// When two listings are one product.
     pub policy: Policy,
+    /// How many of the catalogue's entries the tables name; those after them are what a ledger knows besides.
+    pub listed: usize,
+    /// The product of each entry of the catalogue.
+    pub(crate) ids: Vec<ProductId>,
+    /// Entries that say what is known already of an earlier one: they are the same listing of the same product.
+    pub(crate) twins: BTreeMap<usize, usize>,
     places: Vec<Place>,
 }
 
@@ -92,6 +101,54 @@ struct Place {
 }
 
 impl History {
+    /// What the tables tell, resolved.
+    pub(crate) fn new(tables: Tables, resolution: Resolution, reach: Reach, policy: &Policy) -> Self {
+        let Tables { source, broadcasts, schedule, catalogue, split_codes } = tables;
+        let mut history = Self {
+            source,
+            broadcasts,
+            schedule,
+            listed: catalogue.entries.len(),
+            catalogue,
+            split_codes,
+            ids: resolution.listings.iter().map(|resolved| resolved.product).collect(),
+            resolution,
+            products: Vec::new(),
+            reach,
+            policy: policy.clone(),
+            twins: BTreeMap::new(),
+            places: Vec::new(),
+        };
+        history.arrange();
+        history
+    }
+
+    /// Makes the products of the catalogue's entries and their `ids`.
+    pub(crate) fn arrange(&mut self) {
+        self.products = product::products(&self.catalogue, &self.ids);
+        let mut places = vec![Place::default(); self.catalogue.entries.len()];
+        for (index, product) in self.products.iter_mut().enumerate() {
+            for entry in &product.entries {
+                if let Some(place) = places.get_mut(*entry) {
+                    place.product = index;
+                }
+            }
+            product.entries.retain(|entry| !self.twins.contains_key(entry));
+        }
+        for (index, airing) in self.catalogue.airings.iter().enumerate() {
+            if let Some(place) = places.get_mut(airing.entry) {
+                place.airings.push(index);
+            }
+        }
+        for (&twin, &entry) in &self.twins {
+            let airings = places.get(entry).map(|place| place.airings.clone()).unwrap_or_default();
+            if let Some(place) = places.get_mut(twin) {
+                place.airings = airings;
+            }
+        }
+        self.places = places;
+    }
+
     /// The engine's context.
     pub fn context(&self) -> &SessionContext {
         self.source.context()
@@ -115,9 +172,9 @@ impl History {
         upcoming.map(|airing| (airing, true)).or_else(|| self.airings_of(entry).next().map(|airing| (airing, false)))
     }
 
-    /// The listings by shop and code, then by their first broadcast.
+    /// The listings of the tables by shop and code, then by their first broadcast.
     pub fn in_order(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.catalogue.entries.len()).collect();
+        let mut order: Vec<usize> = (0..self.listed).collect();
         order.sort_by_key(|index| {
             let listing = self.catalogue.entries.get(*index).map(|entry| &entry.listing);
             (listing.map(|listing| (&listing.shop, &listing.listing_id, listing.first_at)), *index)
@@ -145,27 +202,11 @@ pub struct Tables {
 /// # Errors
 /// An [`Error`] that names the file and the place in it, where that is what is wrong.
 pub async fn read(options: &Options, now: UnixMillis) -> Result<History, Error> {
-    let Tables { source, broadcasts, schedule, catalogue, split_codes } = tables(options, now).await?;
-    let listings: Vec<identity::Listing> = catalogue.entries.iter().map(|entry| entry.listing.clone()).collect();
+    let tables = tables(options, now).await?;
+    let listings: Vec<identity::Listing> = tables.catalogue.entries.iter().map(|entry| entry.listing.clone()).collect();
     let resolution = identity::resolve(&listings, &options.policy);
-    let ids: Vec<_> = resolution.listings.iter().map(|resolved| resolved.product).collect();
-    let products = product::products(&catalogue, &ids);
-    let reach = product::reach(&catalogue);
-    let mut places = vec![Place::default(); catalogue.entries.len()];
-    for (index, product) in products.iter().enumerate() {
-        for entry in &product.entries {
-            if let Some(place) = places.get_mut(*entry) {
-                place.product = index;
-            }
-        }
-    }
-    for (index, airing) in catalogue.airings.iter().enumerate() {
-        if let Some(place) = places.get_mut(airing.entry) {
-            place.airings.push(index);
-        }
-    }
-    let policy = options.policy.clone();
-    Ok(History { source, broadcasts, schedule, catalogue, split_codes, resolution, products, reach, policy, places })
+    let reach = product::reach(&tables.catalogue);
+    Ok(History::new(tables, resolution, reach, &options.policy))
 }
 
 /// As [`read`], up to where listings are resolved.

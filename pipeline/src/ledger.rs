@@ -4,6 +4,9 @@
 //! day's table ─ catalogue ─ keys ──► block ─► products ──► listing ─► the same clustering as without a ledger ─► rows of a new run
 //! ```
 //!
+//! Where a command is to answer from it, `recall` makes a history of the day's tables and of what the ledger knows of their products; the
+//! day is appended once the answer is written.
+//!
 //! `head.json` names the files that belong to the ledger; it is replaced in one step after they are on the disk, so a run that dies
 //! leaves the ledger as it was. Files never change: `compact` puts runs together in new ones.
 
@@ -12,6 +15,7 @@ mod compact;
 pub mod file;
 pub mod head;
 mod place;
+mod recall;
 pub mod row;
 mod update;
 
@@ -28,6 +32,7 @@ use sinsang::time::UnixMillis;
 pub use check::{CheckReport, check};
 pub use compact::{CompactReport, Extent, compact};
 pub use place::{Candidates, Sought};
+pub use recall::{Run, read};
 pub use update::{Options, Report, Step, UpdateError, append, update};
 
 use crate::identity::{Counts, Statistics};

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::catalogue::Catalogue;
-use crate::identity::ProductId;
+use crate::identity::{Joined, ProductId, Resolution};
 use crate::taste::ProductFeatures;
-use crate::verdict::{self, ProductHistory, Reach};
+use crate::verdict::{self, NearestOther, ProductHistory, Reach};
+use crate::why::word;
 
 /// A product: its listings and its airings.
 #[derive(Clone, Debug)]
@@ -57,6 +58,22 @@ impl Product {
                 .or_else(|| listings().find_map(|listing| listing.category.as_deref())),
             price: latest.and_then(|listing| listing.price),
         }
+    }
+
+    /// The nearest product that was there when its first listing came, and why it is another; `None` where none is near.
+    pub fn nearest(&self, catalogue: &Catalogue, resolution: &Resolution) -> Option<NearestOther> {
+        let began = |entry: &&usize| {
+            resolution.listings.get(**entry).is_some_and(|resolved| matches!(resolved.joined, Joined::First))
+        };
+        let first = self.entries.iter().find(began)?;
+        let nearest = resolution.listings.get(*first)?.nearest_other.as_ref()?;
+        let listing = &catalogue.entries.get(nearest.with)?.listing;
+        Some(NearestOther {
+            shop: listing.shop.clone(),
+            listing_id: listing.listing_id.clone(),
+            title: listing.titles.first()?.clone(),
+            why: word::apart(&nearest.score)?,
+        })
     }
 
     /// Its broadcasts, as verdicts are judged by.

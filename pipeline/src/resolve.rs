@@ -13,9 +13,9 @@ use crate::catalogue::Airing;
 use crate::compose::VerdictCounts;
 use crate::history::History;
 use crate::identity::{Joined, ProductId, Sameness, Score};
-use crate::schedule;
 use crate::source::TableReport;
 use crate::verdict::{self, Evidence, VerdictKind};
+use crate::{ledger, schedule};
 
 /// The output can't be written: make room, or name another file.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +50,9 @@ pub struct Report {
     pub joined: JoinedCounts,
     /// Where the lines are.
     pub output: PathBuf,
+    /// What was appended to the ledger, where one keeps the past.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<ledger::Report>,
 }
 
 /// Listings by the way they came to their product.
@@ -83,7 +86,8 @@ impl fmt::Display for Report {
         writeln!(f, "verdicts: {new} new, {repeat} repeats, {unknown} unknown")?;
         let past = self.lines - self.upcoming;
         writeln!(f, "  {} as of their next broadcast, {past} without one as of their first", self.upcoming)?;
-        write!(f, "{} lines in {}", self.lines, self.output.display())
+        write!(f, "{} lines in {}", self.lines, self.output.display())?;
+        self.ledger.iter().try_for_each(|report| write!(f, "\nledger: {report}"))
     }
 }
 
@@ -177,13 +181,14 @@ pub fn resolve(
         broadcasts: history.broadcasts.clone(),
         schedule: history.schedule.clone(),
         lines: 0,
-        products: history.products.len(),
+        products: history.resolution.products,
         split_codes: history.split_codes,
         merges: history.resolution.merges.len(),
         verdicts: VerdictCounts::default(),
         upcoming: 0,
         joined: JoinedCounts::default(),
         output: output.to_path_buf(),
+        ledger: None,
     };
     let shop_of = |index: usize| history.catalogue.entries.get(index).map(|entry| entry.listing.shop.as_str());
     let mut histories = BTreeMap::new();

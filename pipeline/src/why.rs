@@ -1,6 +1,6 @@
 //! `sinsang why`: a listing's story, told to a person in Korean.
 
-mod word;
+pub(crate) mod word;
 
 use std::cmp::Reverse;
 use std::fmt;

@@ -64,6 +64,11 @@ pub(super) fn config(env: &Env) -> Rc<Config> {
     CONFIG.with(|cell| Rc::clone(cell.get_or_init(|| Rc::new(read(env)))))
 }
 
+/// The configuration, where it has been read already.
+pub(super) fn known_config() -> Option<Rc<Config>> {
+    CONFIG.with(|cell| cell.get().map(Rc::clone))
+}
+
 fn read(env: &Env) -> Config {
     let var = |name: &str| env.var(name).ok().map(|value| value.to_string()).filter(|value| !value.is_empty());
     let verifier = var("USER_KEY").and_then(|secret| UserHasher::new(secret.as_bytes())).and_then(|users| {

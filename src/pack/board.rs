@@ -7,6 +7,7 @@ use super::{Damage, Kind, Pack, PackId, Span, Table, array_at, i64_at, to_usize,
 use crate::directive::Directive;
 use crate::mix::{Floor, Mix};
 use crate::rank::{SurfaceWeights, Weights};
+use crate::stage::Stage;
 use crate::time::{SECOND_MS, UnixMillis};
 
 pub(super) const META: [u8; 4] = *b"META";
@@ -103,6 +104,7 @@ pub struct Board {
     mix: MixTables,
     tried: Option<Weights>,
     tried_mix: Option<Mix>,
+    stage: Stage,
 }
 
 impl Board {
@@ -134,6 +136,7 @@ impl Board {
             mix: MixTables::default(),
             tried: None,
             tried_mix: None,
+            stage: Stage::default(),
             pack,
         };
         board.check()?;
@@ -186,9 +189,14 @@ impl Board {
         self.pack.id()
     }
 
-    /// Bytes it holds in memory.
+    /// Bytes it holds in memory, with what is remembered beside it.
     pub fn bytes(&self) -> usize {
-        self.pack.bytes().len()
+        self.pack.bytes().len().saturating_add(self.stage.bytes())
+    }
+
+    /// What answers from it have in common.
+    pub fn stage(&self) -> &Stage {
+        &self.stage
     }
 
     /// The pack underneath, for tools that show it.
@@ -340,7 +348,7 @@ impl Board {
 
     /// The product at `index`; of all zeros past the end.
     pub fn product(&self, index: usize) -> Product<'_> {
-        Product { board: self, record: self.pack.record(&self.products, index), index }
+        Product { board: self, record: self.pack.head(&self.products, index), index }
     }
 
     /// The index of the product of `id`.
@@ -369,7 +377,7 @@ impl Board {
 
     /// The slot at `index`, in the order of starts; of all zeros past the end.
     pub fn slot(&self, index: usize) -> Slot<'_> {
-        Slot { board: self, record: self.pack.record(&self.slots, index) }
+        Slot { board: self, record: self.pack.head(&self.slots, index) }
     }
 
     /// Indexes of the slots that are on air at `now`, by start.
@@ -429,7 +437,7 @@ impl Board {
 #[derive(Clone, Copy, Debug)]
 pub struct Product<'a> {
     board: &'a Board,
-    record: &'a [u8],
+    record: &'a [u8; PRODUCT_BYTES],
     index: usize,
 }
 
@@ -526,7 +534,7 @@ impl<'a> Product<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Slot<'a> {
     board: &'a Board,
-    record: &'a [u8],
+    record: &'a [u8; SLOT_BYTES],
 }
 
 impl<'a> Slot<'a> {

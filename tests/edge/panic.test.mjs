@@ -13,12 +13,34 @@ const ENTRY = `
 import inner from "./index.js";
 const bundle = globalThis.SINSANG_BUNDLE;
 const impossible = new ArrayBuffer(2 ** 31 + 8);
-export default class extends inner {
-  fetch(request) {
+export default {
+  fetch(request, env, context) {
     globalThis.SINSANG_BUNDLE = request.headers.has("x-panic") ? impossible : bundle;
-    return super.fetch(request);
+    return inner.fetch(request, env, context);
+  },
+};
+`;
+
+/**
+ * Stands before the built Worker and lets the function of Wasm that answers warm requests trap where a request asks for it, as a panic
+ * would: everything around that function is what ships.
+ */
+const TRAP = `
+const Instance = WebAssembly.Instance;
+let traps = false;
+WebAssembly.Instance = class {
+  constructor(...given) {
+    const { exports } = new Instance(...given);
+    this.exports = { ...exports, askDoor: (...asked) => { if (traps) throw new WebAssembly.RuntimeError("unreachable"); return exports.askDoor(...asked); } };
   }
-}
+};
+const { default: inner } = await import("./index.js");
+export default {
+  fetch(request, env, context) {
+    traps = request.headers.has("x-panic");
+    return inner.fetch(request, env, context);
+  },
+};
 `;
 
 test("after a panic the next request is served", async () => {
@@ -36,6 +58,28 @@ test("after a panic the next request is served", async () => {
       await edge.restart();
     }
     assert.match(edge.printed, /panicked|unreachable|RuntimeError/, "and is to be seen in the log");
+  } finally {
+    await edge.mf.dispose();
+  }
+});
+
+test("a panic in a warm answer costs memory and not the answer", async () => {
+  const data = await dataset();
+  const edge = await Edge.start({ entry: TRAP, snapshot: data.first });
+  const user = data.viewers[0].user_id;
+  const rungs = async (headers = {}) => {
+    const answer = await edge.get("/v1/home", { headers, user });
+    assert.equal(answer.json.personalized, true);
+    return answer.headers.get("sinsang-rung");
+  };
+  try {
+    await rungs();
+    for (let round = 0; round < 2; round += 1) {
+      assert.equal(await rungs(), "isolate");
+      assert.equal(await rungs({ "x-panic": "1" }), "kv", "answered by a fresh instance");
+      assert.equal(await rungs(), "isolate", "which goes on");
+    }
+    assert.match(edge.printed, /RuntimeError/, "and is to be seen in the log");
   } finally {
     await edge.mf.dispose();
   }

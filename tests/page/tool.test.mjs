@@ -151,6 +151,15 @@ describe("the tools", () => {
     const whole = number(await rows.first().locator(".why-total").innerText());
     assert.equal(parts.map(number).reduce((sum, part) => sum + part, 0), whole);
     assert.match(await rows.first().locator(".verdict-line").innerText(), /판정: 신상품 .+/);
+    // Of some new products another is near: its title, and what tells the two apart.
+    const { items } = await page.evaluate((path) => fetch(path).then((answer) => answer.json()), "/v1/new?limit=100");
+    const shown = await rows.evaluateAll((all) => all.map((one) => one.dataset.item));
+    const near = items.find((item) => shown.includes(item.product_id) && item.verdict.evidence.nearest !== undefined);
+    assert.ok(near, "no new product has a near one");
+    const row = page.locator(`.why-list details[data-item="${near.product_id}"]`);
+    if (!(await row.evaluate((details) => details.open))) await row.locator("summary").click();
+    const { title, why } = near.verdict.evidence.nearest;
+    assert.equal(await row.locator(".nearest").innerText(), `가장 비슷한 상품: ${title} — ${why}`);
     assert.ok((await page.locator(".leans").count()) >= 3, "categories, channels and hours");
     assert.deepEqual(await axe(page), []);
     await page.locator('.tool:not([hidden]) input[name="list"][value="tabs"]').check();

@@ -200,6 +200,8 @@ pub(crate) struct Cost {
     pub(crate) background: usize,
     /// How long it took.
     pub(crate) ms: i64,
+    /// Whether the answer was there at once.
+    pub(crate) is_warm: bool,
 }
 
 /// One isolate in front of a store.
@@ -252,9 +254,24 @@ impl Edge {
         self.cost = Cost::default();
         let began = self.now;
         let mut serve = Serve::begin(raw, &self.config, self.now);
+        // What can be answered at once is answered as the whole way would have.
+        let warm = serve.warm(&mut self.memory, self.now);
         let reply = loop {
             let reads = match serve.next(&mut self.memory, self.now) {
-                Step::Reply(reply) => break reply,
+                Step::Reply(mut reply) => {
+                    if let Some(warm) = warm {
+                        assert_eq!((self.cost.rounds, began), (0, self.now), "{} is not warm", ask.target);
+                        assert!(
+                            !(warm.wants_refresh && reply.wants_refresh),
+                            "{}: the lease is taken once",
+                            ask.target
+                        );
+                        reply.wants_refresh |= warm.wants_refresh;
+                        assert_eq!(Reply { wants_refresh: reply.wants_refresh, ..warm }, reply, "{}", ask.target);
+                        self.cost.is_warm = true;
+                    }
+                    break reply;
+                }
                 Step::Read(reads) => reads,
                 Step::Bundle => {
                     serve.absorb_bundle(self.store.bundle.as_deref(), &mut self.memory, self.now);

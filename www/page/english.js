@@ -76,6 +76,7 @@ export const ENGLISH = {
   "그 밖의 서버, 길, 브라우저": "other: server, way, browser",
   그대로: "unmoved",
   "그때 방송: {} ": "Broadcast then: {} ",
+  "가장 비슷한 상품: ": "Nearest product: ",
   "그때 상품명: {}": "Title then: {}",
   그저께: "2 days ago",
   금: "Fri",
@@ -110,7 +111,6 @@ export const ENGLISH = {
   "더 보기": "More",
   "데모 시각": "demo time",
   "데모 시각 (실제와 다름)": "demo time (not the real one)",
-  "데이터 센터의 캐시": "the data centre's cache",
   도구: "Tools",
   "마지막 답": "Last answer",
   "만료되었거나 올바르지 않은 토큰이에요. 새 토큰을 넣거나 지워 주세요.":
@@ -310,7 +310,6 @@ export const ENGLISH = {
   품질: "Quality",
   "할인": "off",
   "할인 ": "off ",
-  "함께 배포된 자료": "bundled data",
   항목: "Part",
   헤더: "Headers",
   "홈쇼핑 앱의 신상품 · 생방송 · 상단탭을 보이는 그대로": "The app's new products, live order and top tabs, as they are seen",

@@ -3,6 +3,7 @@
 import { element, replace } from "./element.js";
 import { age, clock, date, datetimeLocal, number, parseTime, startTime } from "./format.js";
 import { say } from "./language.js";
+import { rungName } from "./rung.js";
 
 const HOUR_MS = 3600_000;
 const STEP_MS = 600_000;
@@ -12,13 +13,6 @@ const JUMPS = [
   [say("+1시간"), HOUR_MS],
   [say("+1일"), 24 * HOUR_MS],
 ];
-const RUNGS = new Map([
-  ["isolate", say("메모리 (가장 빠름)")],
-  ["kv", say("저장소 (KV)")],
-  ["stale", say("지난 자료 (저장소 장애)")],
-  ["cache", say("데이터 센터 캐시 (저장소 장애)")],
-  ["bundle", say("배포에 담긴 자료 (저장소 장애)")],
-]);
 
 /** The controls in `root`. `acts`: `change(part, replaceAddress)`, `token(text)`, `reload()`, `forget()`. */
 export class Panel {
@@ -256,7 +250,7 @@ export class Panel {
       [say("시계"), status === null ? null : status.clock === "shifted" ? say("데모 시각 (실제와 다름)") : say("실제 시각")],
       [say("자료 나이"), home === null ? null : say`${age(home.snapshot.age_s)} 만듦`],
       [say("자료 번호"), home?.snapshot.id ?? null],
-      [say("가져온 곳"), rung === null ? null : (RUNGS.get(rung) ?? rung)],
+      [say("가져온 곳"), rung === null ? null : rungName(rung)],
       [say("상품"), count(counts?.products)],
       [say("신상품"), count(counts?.new)],
       [say("다시 방송"), count(counts?.repeat)],

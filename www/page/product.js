@@ -273,12 +273,15 @@ function channel(broadcast) {
 }
 
 function verdict({ kind, evidence }) {
-  const { text, earlier } = evidence;
+  const { text, earlier, nearest } = evidence;
   return element(
     "div",
     {},
     element("p", { class: kind === "new" ? "evidence" : "evidence doubt", lang: "ko" }, text),
     !earlier ? null : element("p", { class: "earlier", lang: "ko" }, say`그때 상품명: ${earlier.title}`),
+    !nearest
+      ? null
+      : element("p", { class: "earlier" }, say`가장 비슷한 상품: `, element("span", { lang: "ko" }, `${nearest.title} — ${nearest.why}`)),
   );
 }
 

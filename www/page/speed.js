@@ -3,16 +3,10 @@
 import { element, replace, shape } from "./element.js";
 import { age, bytes, milliseconds, number } from "./format.js";
 import { say } from "./language.js";
+import { rungName } from "./rung.js";
 
 const REQUESTS = 100;
 const BINS = 24;
-const RUNGS = new Map([
-  ["isolate", say("메모리 (가장 빠름)")],
-  ["cache", say("데이터 센터의 캐시")],
-  ["kv", say("저장소 (KV)")],
-  ["stale", say("지난 자료 (저장소 장애)")],
-  ["bundle", say("함께 배포된 자료")],
-]);
 
 /** The measurements in `root`. */
 export class Speed {
@@ -102,7 +96,7 @@ export class Speed {
         { class: "facts" },
         fact(say("받기까지"), milliseconds(exchange.tookMs)),
         fact(say("크기"), bytes(exchange.bytes)),
-        fact(say("가져온 곳"), rung === null ? "–" : (RUNGS.get(rung) ?? rung)),
+        fact(say("가져온 곳"), rung === null ? "–" : rungName(rung)),
         fact(say("자료 나이"), header("sinsang-age") === null ? "–" : age(Number(header("sinsang-age")))),
         fact(say("자료 번호"), header("sinsang-snapshot") ?? "–"),
       ),
@@ -154,7 +148,7 @@ export class Speed {
         fact("p99", milliseconds(at(0.99))),
         fact(say("가장 느림"), milliseconds(times.at(-1))),
         fact(say("가장 큰 답"), bytes(heaviest)),
-        fact(say("가져온 곳"), [...rungs].map(([rung, count]) => `${RUNGS.get(rung) ?? rung} ${count}`).join(", ")),
+        fact(say("가져온 곳"), [...rungs].map(([rung, count]) => `${rungName(rung)} ${count}`).join(", ")),
       ),
     );
     this.#acts.announce(say`가운데 값 ${milliseconds(at(0.5))}`);

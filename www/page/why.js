@@ -215,7 +215,7 @@ function reasons(surface, item, score, weights, parts) {
 }
 
 /** A verdict's evidence in sentences. */
-function evidence({ kind, evidence: { text, history_days, shop_history_days, review_count, earlier } }) {
+function evidence({ kind, evidence: { text, history_days, shop_history_days, review_count, earlier, nearest } }) {
   const name = { new: say("신상품"), repeat: say("다시 방송"), unknown: say("알 수 없음") }[kind] ?? kind;
   const facts = [
     history_days === undefined ? null : say`기록 ${number(history_days)}일`,
@@ -239,6 +239,9 @@ function evidence({ kind, evidence: { text, history_days, shop_history_days, rev
           say`그때 방송: ${earlier.starts_at.slice(0, 16).replace("T", " ")} `,
           element("span", { lang: "ko" }, `${earlier.channel} · ${earlier.title}`),
         ),
+    nearest === undefined
+      ? null
+      : element("p", { class: "hint nearest" }, say`가장 비슷한 상품: `, element("span", { lang: "ko" }, `${nearest.title} — ${nearest.why}`)),
   ].filter((node) => node !== null);
 }
 

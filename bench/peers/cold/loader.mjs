@@ -9,7 +9,7 @@ import helloJs from "hello.js.txt";
 const kinds = {
   "/hello": { "index.js": { js: helloJs } },
   "/empty": { "index.js": { js: emptyJs }, "index_bg.wasm": { wasm: emptyWasm } },
-  "/sinsang": { "index.js": { js: sinsangJs }, "index_bg.wasm": { wasm: sinsangWasm } },
+  "/sinsang": { "index.js": { js: sinsangJs }, "index_bg.wasm": { wasm: sinsangWasm }, "snapshot.bundle": { data: new ArrayBuffer(0) } },
 };
 let started = 0;
 

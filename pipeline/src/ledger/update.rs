@@ -160,45 +160,116 @@ pub fn append(
     now: UnixMillis,
     watch: &dyn Fn(Step) -> Result<(), Error>,
 ) -> Result<(Resolution, Report), Error> {
-    ledger.writable()?;
-    let mut head = ledger.head.clone();
-    if head.pending.titles > 0 && head.pending.titles.saturating_mul(PENDING_SHARE) >= head.in_force.titles {
-        let Counted { titles, files } = std::mem::take(&mut head.pending);
-        head.in_force.titles += titles;
-        head.in_force.files.extend(files);
-        ledger.head = head;
-    }
-    let taken = Taken::resolve(ledger, catalogue, policy)?;
-    let before = taken.rows_before();
-    let (rows, touched) = taken.rows(&before);
-    let changed = |key: &&RowKey| before.get(*key) != rows.get(*key);
-    let listings: Vec<ListingRow> = touched.iter().filter(changed).filter_map(|key| rows.get(key)).cloned().collect();
-    let airings = taken.airings(ledger, &before, &rows, now)?;
-    let blocks = taken.postings();
-    let merges: Vec<MergeRow> = taken.into.iter().map(|(&key, &into)| MergeRow { key, into }).collect();
-    let mut report = taken.report(ledger);
-    (report.listing_rows, report.airing_rows, report.block_rows) = (listings.len(), airings.len(), blocks.len());
-    if !(listings.is_empty() && airings.is_empty() && blocks.is_empty() && merges.is_empty()) {
-        let shop_of = |(product, shop, code): &RowKey| ((*product, listing_mark(shop, code)), shop.clone());
-        let shops: BTreeMap<(u64, u32), String> = touched.iter().map(shop_of).collect();
-        for airing in &airings {
-            let Some(shop) = shops.get(&(airing.product, airing.listing)) else { continue };
-            let since = ledger.head.shops.entry(shop.clone()).or_insert(airing.starts_at.0);
-            *since = airing.starts_at.0.min(*since);
+    let prepared = Prepared::resolve(ledger, catalogue, policy, now)?;
+    let resolution = prepared.resolution.clone();
+    Ok((resolution, prepared.append(ledger, now, watch)?))
+}
+
+/// A day that was resolved against a ledger, and is not in it yet.
+pub(crate) struct Prepared {
+    /// What each entry of the catalogue resolved to.
+    pub(crate) resolution: Resolution,
+    /// What was known of the products that the day's listings were compared with, under the ids that those have after the day.
+    pub(crate) before: BTreeMap<RowKey, ListingRow>,
+    /// What is known after the day of the listings that it speaks of.
+    pub(crate) rows: BTreeMap<RowKey, ListingRow>,
+    merged: Merged,
+    into: BTreeMap<u64, u64>,
+    new: New,
+    report: Report,
+}
+
+impl Prepared {
+    /// Resolves a day's catalogue. The ledger's files stay as they are; statistics that have waited long enough come into force in it.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`], or which file can't be read.
+    pub(crate) fn resolve(
+        ledger: &mut Ledger,
+        catalogue: &Catalogue,
+        policy: &Policy,
+        now: UnixMillis,
+    ) -> Result<Self, Error> {
+        ledger.writable()?;
+        let mut head = ledger.head.clone();
+        if head.pending.titles > 0 && head.pending.titles.saturating_mul(PENDING_SHARE) >= head.in_force.titles {
+            let Counted { titles, files } = std::mem::take(&mut head.pending);
+            head.in_force.titles += titles;
+            head.in_force.files.extend(files);
+            ledger.head = head;
         }
-        let count = |count: usize| u64::try_from(count).unwrap_or(0);
-        let grown = ledger.head.products + count(report.new_products);
-        ledger.head.products = grown.saturating_sub(count(report.merges));
-        let counted = taken.counted;
-        report.bytes_written = ledger.commit(New { listings, airings, blocks, counted, merges }, now, watch)?;
-        report.version = ledger.head.version;
+        let taken = Taken::resolve(ledger, catalogue, policy)?;
+        let before = taken.rows_before();
+        let rows = taken.rows(&before);
+        let changed = |(key, row): &(&RowKey, &ListingRow)| before.get(*key) != Some(*row);
+        let listings: Vec<ListingRow> = rows.iter().filter(changed).map(|(_, row)| row.clone()).collect();
+        let airings = taken.airings(ledger, &before, &rows, now)?;
+        let blocks = taken.postings();
+        let merges: Vec<MergeRow> = taken.into.iter().map(|(&key, &into)| MergeRow { key, into }).collect();
+        let mut report = taken.report(ledger);
+        (report.listing_rows, report.airing_rows, report.block_rows) = (listings.len(), airings.len(), blocks.len());
+        let Taken { resolution, merged, into, counted, .. } = taken;
+        let new = New { listings, airings, blocks, counted, merges };
+        Ok(Self { resolution, before, rows, merged, into, new, report })
     }
-    report.bytes_read = ledger.bytes_read();
-    Ok((taken.resolution, report))
+
+    /// The product that `id` is after the day.
+    pub(crate) fn root(&self, id: u64) -> u64 {
+        root(&self.merged, &self.into, id)
+    }
+
+    /// Where merged products went before the day.
+    pub(crate) fn merged(&self) -> &Merged {
+        &self.merged
+    }
+
+    /// The ids that products had before the day which are `product` now.
+    pub(crate) fn ids_before(&self, product: u64) -> impl Iterator<Item = u64> {
+        let merged = self.into.keys().copied().filter(move |&id| self.root(id) == product);
+        merged.chain([product])
+    }
+
+    /// Appends the day; what the run did.
+    ///
+    /// # Errors
+    /// [`Error`]; the ledger is as it was.
+    pub(crate) fn append(
+        self,
+        ledger: &mut Ledger,
+        now: UnixMillis,
+        watch: &dyn Fn(Step) -> Result<(), Error>,
+    ) -> Result<Report, Error> {
+        let Self { rows, new, mut report, .. } = self;
+        if !new.is_empty() {
+            let shop_of = |(product, shop, code): &RowKey| ((*product, listing_mark(shop, code)), shop.clone());
+            let shops: BTreeMap<(u64, u32), String> = rows.keys().map(shop_of).collect();
+            for airing in &new.airings {
+                let Some(shop) = shops.get(&(airing.product, airing.listing)) else { continue };
+                let since = ledger.head.shops.entry(shop.clone()).or_insert(airing.starts_at.0);
+                *since = airing.starts_at.0.min(*since);
+            }
+            let count = |count: usize| u64::try_from(count).unwrap_or(0);
+            let grown = ledger.head.products + count(report.new_products);
+            ledger.head.products = grown.saturating_sub(count(report.merges));
+            report.bytes_written = ledger.commit(new, now, watch)?;
+            report.version = ledger.head.version;
+        }
+        report.bytes_read = ledger.bytes_read();
+        Ok(report)
+    }
+}
+
+/// The product that `id` is, after the merges of the runs before and then those of the day.
+fn root(merged: &Merged, into: &BTreeMap<u64, u64>, id: u64) -> u64 {
+    let mut id = merged.root(id);
+    while let Some(&into) = into.get(&id) {
+        id = into;
+    }
+    id
 }
 
 /// Product, shop and code: what a row of a listing is known by.
-type RowKey = (u64, String, String);
+pub(crate) type RowKey = (u64, String, String);
 
 /// A day, resolved against the ledger.
 struct Taken<'a> {
@@ -262,11 +333,7 @@ impl<'a> Taken<'a> {
 
     /// The product that `id` is after the day.
     fn root(&self, id: u64) -> u64 {
-        let mut id = self.merged.root(id);
-        while let Some(&into) = self.into.get(&id) {
-            id = into;
-        }
-        id
+        root(&self.merged, &self.into, id)
     }
 
     /// What was known of each listing, under the product that it is now.
@@ -281,8 +348,8 @@ impl<'a> Taken<'a> {
         rows
     }
 
-    /// What is known after the day, and which of it the day speaks of.
-    fn rows(&self, before: &BTreeMap<RowKey, ListingRow>) -> (BTreeMap<RowKey, ListingRow>, BTreeSet<RowKey>) {
+    /// What is known after the day of the listings that it speaks of.
+    fn rows(&self, before: &BTreeMap<RowKey, ListingRow>) -> BTreeMap<RowKey, ListingRow> {
         let mut rows: BTreeMap<RowKey, ListingRow> = BTreeMap::new();
         for (index, entry) in self.catalogue.entries.iter().enumerate() {
             let (product, listing) = (self.product_of(index), &entry.listing);
@@ -291,8 +358,7 @@ impl<'a> Taken<'a> {
             let known = rows.remove(&key).or_else(|| before.get(&key).cloned());
             rows.insert(key, known.map_or_else(|| said.clone(), |known| known.with(&said)));
         }
-        let touched = rows.keys().cloned().collect();
-        (rows, touched)
+        rows
     }
 
     /// The keys to be stored that are not.
@@ -379,6 +445,13 @@ struct New {
     blocks: Vec<Posting>,
     counted: Statistics,
     merges: Vec<MergeRow>,
+}
+
+impl New {
+    /// Whether the ledger knew it all.
+    fn is_empty(&self) -> bool {
+        self.listings.is_empty() && self.airings.is_empty() && self.blocks.is_empty() && self.merges.is_empty()
+    }
 }
 
 impl Ledger {

@@ -128,6 +128,14 @@ pub(super) fn write_parts(f: &mut fmt::Formatter<'_>, score: &Score) -> fmt::Res
     Ok(())
 }
 
+/// What tells two like listings apart, in a few words; `None` where hardly a word of them agrees, so that they are not like.
+pub(crate) fn apart(score: &Score) -> Option<String> {
+    /// Share of the words' weight that must agree before the earlier listing says anything of this one.
+    const LIKE: f64 = 0.5;
+    let words = score.parts.iter().find(|part| part.name == "words")?;
+    (words.value >= LIKE).then(|| score.veto.as_ref().map_or_else(|| told(words), told))
+}
+
 /// Why two listings are not one product.
 pub(super) fn difference(score: &Score, same_at: f64) -> String {
     match &score.veto {
@@ -142,6 +150,7 @@ pub(super) fn difference(score: &Score, same_at: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::Sameness;
 
     #[test]
     fn times_and_amounts_read_as_people_write_them() {
@@ -157,5 +166,15 @@ mod tests {
         assert_eq!(told(&part("variant", " ↔ 프로")), "변형(플러스·프로 따위): 앞선 제목에만 ‘프로’");
         assert_eq!(told(&part("words", "")), "제목의 낱말: 모두 맞음");
         assert_eq!(told(&part("price", "0.82")), "가격: 싼 쪽이 비싼 쪽의 82 %");
+        let words = |value| Part { value, ..part("words", "") };
+        let score = |value| Score {
+            total: 0.0,
+            evidence: 1.0,
+            parts: vec![words(value)],
+            veto: Some(part("persons", "6 ↔ 10")),
+            verdict: Sameness::Different,
+        };
+        assert_eq!(apart(&score(0.9)).as_deref(), Some("인용: ‘6’ / ‘10’"));
+        assert_eq!(apart(&score(0.2)), None);
     }
 }

@@ -50,6 +50,7 @@ pub(crate) fn options(input: &Path, output: &Path) -> Options {
         rejects: None,
         limit: Limit::default(),
         user_key: USER_KEY.to_owned(),
+        ledger: None,
         engine: engine::Options::default(),
         progress: Progress::hidden(),
     }

@@ -1,0 +1,180 @@
+//! The synchronous door: a warm request comes in as one text, its answer goes out as bytes that lie in Wasm memory, and nothing is awaited.
+//!
+//! `entry.mjs` stands before it and says what crossing costs. Text and answer lie in two buffers whose places [`open`] tells once for an
+//! instance; a third tells where the parts of the answer are. Headers are the same for most answers, but for the ETag: they are handed
+//! over as a block of text, once, and named by a number from then on.
+
+use std::cell::RefCell;
+
+use js_sys::Array;
+use worker::Env;
+use worker::wasm_bindgen;
+use worker::wasm_bindgen::prelude::{JsValue, wasm_bindgen};
+
+use super::isolate::{self, with_memory};
+use super::{HEALTH, cut};
+use crate::reply::Reply;
+use crate::request::{Config, Raw};
+use crate::serve::Serve;
+use crate::time::UnixMillis;
+
+/// Longest text of a request that is taken at this door, in bytes: more than any address, token and ETag that are looked at.
+const MAX_REQUEST_BYTES: usize = 16 * 1024;
+/// Stands for a header that is not there. No header can hold it.
+const ABSENT: &str = "\0";
+/// Blocks of headers that are remembered by number, a power of two. `Sinsang-Age` makes new ones every second.
+const BLOCKS: usize = 16;
+/// Words that tell about an answer.
+const WORDS: usize = 8;
+
+/// What the door keeps between requests.
+struct Door {
+    request: Box<[u8]>,
+    answer: Box<[u32]>,
+    /// The last answer, whose body and ETag are read from here.
+    reply: Reply,
+    block: String,
+    /// Blocks of headers with their numbers; number `n` lies at `n % BLOCKS`.
+    blocks: Vec<(u32, String)>,
+    last_block: u32,
+    /// The origin of the last request's address.
+    origin: String,
+}
+
+thread_local! {
+    static DOOR: RefCell<Door> = RefCell::new(Door {
+        request: vec![0; MAX_REQUEST_BYTES].into(),
+        answer: [0; WORDS].into(),
+        reply: Reply::default(),
+        block: String::new(),
+        blocks: Vec::new(),
+        last_block: 0,
+        origin: String::new(),
+    });
+}
+
+/// Tells where this instance's buffers are: its memory, the place and length of the request's text, the place of the answer's words, and
+/// whether headers `Sinsang-Preview` and `Origin` matter. `undefined` where every request has to be asked about elsewhere first.
+#[expect(unreachable_pub, reason = "only public functions are exported")]
+#[wasm_bindgen(js_name = openDoor)]
+pub fn open(env: &Env) -> JsValue {
+    if isolate::has_limiter(env) {
+        return JsValue::UNDEFINED;
+    }
+    let config = isolate::config(env);
+    DOOR.with(|door| match door.try_borrow() {
+        Ok(door) => {
+            let numbers = [door.request.as_ptr() as usize, MAX_REQUEST_BYTES, door.answer.as_ptr() as usize];
+            #[expect(clippy::cast_precision_loss, reason = "addresses in Wasm have 32 bits")]
+            let numbers = numbers.into_iter().map(|number| JsValue::from_f64(number as f64));
+            let flags = [config.preview_secret.is_some(), !config.cors_origins.is_empty()].map(JsValue::from_bool);
+            std::iter::once(wasm_bindgen::memory()).chain(numbers).chain(flags).collect::<Array>().into()
+        }
+        Err(_) => JsValue::UNDEFINED,
+    })
+}
+
+/// Answers the request whose text is `length` bytes long, where all of its answer is in memory; `true` if so. `now_ms` is the platform's
+/// clock.
+#[expect(unreachable_pub, reason = "only public functions are exported")]
+#[wasm_bindgen(js_name = askDoor)]
+pub fn ask(length: usize, has_body: bool, now_ms: f64) -> bool {
+    let Some(config) = isolate::known_config() else { return false };
+    #[expect(clippy::cast_possible_truncation, reason = "a cast of a float saturates")]
+    let now = UnixMillis(now_ms as i64).plus(config.clock_offset_ms);
+    DOOR.with(|door| door.try_borrow_mut().is_ok_and(|mut door| door.answer(length, has_body, &config, now)))
+}
+
+/// The origin of the address that was asked for last.
+pub(super) fn origin() -> String {
+    DOOR.with(|door| door.try_borrow().map(|door| door.origin.clone()).unwrap_or_default())
+}
+
+impl Door {
+    fn answer(&mut self, length: usize, has_body: bool, config: &Config, now: UnixMillis) -> bool {
+        let Some(text) = self.request.get(..length).and_then(|bytes| std::str::from_utf8(bytes).ok()) else {
+            return false;
+        };
+        let mut lines = text.split('\n');
+        let (Some(method), Some(url)) = (lines.next(), lines.next()) else { return false };
+        let mut header = || lines.next().filter(|value| *value != ABSENT);
+        let (origin_of_url, path, query) = cut(url);
+        let raw = Raw {
+            method,
+            path,
+            query,
+            authorization: header(),
+            if_none_match: header(),
+            preview: header(),
+            origin: header(),
+            has_body,
+        };
+        if path == HEALTH {
+            return false;
+        }
+        let mut serve = Serve::begin(raw, config, now);
+        let Some(reply) = with_memory(|memory| serve.warm(memory, now)) else { return false };
+        if self.origin != origin_of_url {
+            self.origin.clear();
+            self.origin.push_str(origin_of_url);
+        }
+        self.reply = reply;
+        self.tell();
+        true
+    }
+
+    /// Writes down where the parts of the answer are.
+    fn tell(&mut self) {
+        let number = self.number_block();
+        let block = self.blocks.get(place(number)).map_or("", |(_, block)| block.as_str());
+        let etag = self.reply.header("ETag").unwrap_or_default();
+        let body = self.reply.body.as_slice();
+        let word = |value: usize| u32::try_from(value).unwrap_or(0);
+        let words = [
+            u32::from(self.reply.wants_refresh),
+            number,
+            word(block.as_ptr() as usize),
+            word(block.len()),
+            word(etag.as_ptr() as usize),
+            word(etag.len()),
+            word(body.as_ptr() as usize),
+            word(body.len()),
+        ];
+        self.answer.copy_from_slice(&words);
+    }
+
+    /// The number of the answer's status and headers but for the ETag.
+    fn number_block(&mut self) -> u32 {
+        self.block.clear();
+        let mut status = [b'0'; 3];
+        let mut rest = self.reply.status;
+        for digit in status.iter_mut().rev() {
+            *digit = b'0'.wrapping_add(u8::try_from(rest % 10).unwrap_or(0));
+            rest /= 10;
+        }
+        self.block.push_str(std::str::from_utf8(&status).unwrap_or_default());
+        for (name, value) in &self.reply.headers {
+            self.block.push('\n');
+            self.block.push_str(name);
+            self.block.push(':');
+            if *name != "ETag" {
+                self.block.push_str(value);
+            }
+        }
+        if let Some((number, _)) = self.blocks.iter().find(|(_, block)| *block == self.block) {
+            return *number;
+        }
+        self.last_block = self.last_block.wrapping_add(1);
+        let new = (self.last_block, self.block.clone());
+        match self.blocks.get_mut(place(self.last_block)) {
+            Some(old) => *old = new,
+            None => self.blocks.push(new),
+        }
+        self.last_block
+    }
+}
+
+/// Where block `number` is kept.
+fn place(number: u32) -> usize {
+    usize::try_from(number.wrapping_sub(1)).unwrap_or(0) % BLOCKS
+}

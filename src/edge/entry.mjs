@@ -1,0 +1,98 @@
+// What the platform calls. A warm request goes through Wasm's synchronous door (door.rs): one text in, one view of bytes out, no promise, no
+// proxy, no header object made anew. What has to read or wait goes the way of the `worker` crate, whose class worker-build left in
+// worker.mjs; that way also starts a fresh instance after a panic.
+import Worker from "./worker.mjs";
+import bundle from "./snapshot.bundle";
+
+// The snapshot that stands in where no store answers.
+globalThis.SINSANG_BUNDLE = bundle;
+
+const { openDoor, askDoor, background } = Worker.prototype;
+/** Counts the Wasm instances of this isolate, of which a panic ends one: addresses and numbers hold for one instance. */
+const wasm = globalThis.__worker_init_state;
+/** Stands for a header that is not there; no header can hold it. */
+const ABSENT = "\0";
+/** As many as door.rs numbers. */
+const BLOCKS = 16;
+const ETAG_LENGTH = 20;
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** The door of the instance that runs. `null` where there is none. */
+let door;
+
+class Door {
+  constructor([memory, requestAt, requestBytes, answerAt, readsPreview, readsOrigin]) {
+    Object.assign(this, { instance: wasm.instanceId, memory, requestAt, requestBytes, answerAt, readsPreview, readsOrigin });
+    this.blocks = new Array(BLOCKS).fill({ number: 0 });
+    this.view();
+  }
+
+  /** Memory that has grown has another buffer, and views of the old one are empty. */
+  view() {
+    this.bytes = new Uint8Array(this.memory.buffer);
+    this.request = new Uint8Array(this.memory.buffer, this.requestAt, this.requestBytes);
+    this.answer = new Uint32Array(this.memory.buffer, this.answerAt, 8);
+  }
+
+  /** The answer, or `undefined` where it is not all in memory. */
+  ask(request, env, context) {
+    const { headers } = request;
+    let text = `${request.method}\n${request.url}\n${headers.get("authorization") ?? ABSENT}\n${headers.get("if-none-match") ?? ABSENT}`;
+    if (this.readsPreview || this.readsOrigin) text += `\n${headers.get("sinsang-preview") ?? ABSENT}\n${headers.get("origin") ?? ABSENT}`;
+    if (this.request.length === 0) this.view();
+    const { read, written } = encoder.encodeInto(text, this.request);
+    if (read < text.length || !askDoor(written, request.body !== null, Date.now()) || this.instance !== wasm.instanceId) return undefined;
+    if (this.answer.length === 0) this.view();
+    const [wantsRefresh, number, blockAt, blockLength, etagAt, etagLength, bodyAt, bodyLength] = this.answer;
+    if (wantsRefresh) context.waitUntil(background(env));
+    let block = this.blocks[number % BLOCKS];
+    if (block.number !== number) block = this.blocks[number % BLOCKS] = parse(number, this.text(blockAt, blockLength));
+    if (etagLength > 0) block.init.headers.ETag = etagLength === ETAG_LENGTH ? this.etag(etagAt) : this.text(etagAt, etagLength);
+    return new Response(bodyLength > 0 ? this.bytes.slice(bodyAt, bodyAt + bodyLength) : null, block.init);
+  }
+
+  text(at, length) {
+    return decoder.decode(this.bytes.subarray(at, at + length));
+  }
+
+  /** The same for an ETag, which is always as long and never new to the decoder: half the price. */
+  etag(at) {
+    let text = "";
+    for (let place = at; place < at + ETAG_LENGTH; place++) text += String.fromCharCode(this.bytes[place]);
+    return text;
+  }
+}
+
+/** A block of headers: the status, and a name and a value a line. */
+function parse(number, text) {
+  const [status, ...lines] = text.split("\n");
+  const headers = {};
+  for (const line of lines) {
+    const colon = line.indexOf(":");
+    headers[line.slice(0, colon)] = line.slice(colon + 1);
+  }
+  return { number, init: { status: Number(status), headers } };
+}
+
+/** The answer through the door, if there is one. */
+function warm(request, env, context) {
+  try {
+    if (door !== null && door?.instance !== wasm.instanceId) {
+      const parts = openDoor(env);
+      door = parts === undefined ? null : new Door(parts);
+    }
+    return door?.ask(request, env, context);
+  } catch (error) {
+    // A panic: the other way starts an instance anew and answers.
+    console.error("Critical", error);
+    door = undefined;
+    return undefined;
+  }
+}
+
+export default {
+  fetch(request, env, context) {
+    return warm(request, env, context) ?? new Worker(context, env).fetch(request);
+  },
+};
