@@ -377,7 +377,7 @@ async fn unknown_products_channels_and_tabs_are_counted_and_the_rest_of_the_even
     events.extend((0..20).map(|_| Event { channel: Some("채널2".to_owned()), ..stray("stray") }));
     events.push(Event { product: Some("not an id".to_owned()), ..event("odd", HOUR_MS, "view") });
     events.push(Event { channel: Some("없는 채널".to_owned()), ..event("odd", HOUR_MS, "live_enter") });
-    events.push(Event { tab: Some("없는 탭".to_owned()), ..event("odd", HOUR_MS, "tab_open") });
+    events.push(Event { tab: Some("없는 탭".to_owned()), ..event("odd", DAY_MS + HOUR_MS, "tab_open") });
     let (tastes, report) = world.learn(&events, PLAIN, &Options::default()).await;
     assert_eq!(report.events_of_unknown_products, 21);
     assert_eq!((report.events_of_unknown_channels, report.events_of_unknown_tabs), (1, 1));
