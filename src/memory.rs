@@ -94,19 +94,22 @@ pub struct Memory {
     pub wasm_bytes: usize,
     seed: u64,
     current: Option<Snapshot>,
+    generation: u32,
     origin: Origin,
     /// When the store last said which snapshot is live.
     seen_at: Option<UnixMillis>,
     /// No look at the live manifest before this: a lease while one is out, a pause otherwise.
     look_at: Option<UnixMillis>,
+    /// When the live manifest was last looked up for a list of an unknown snapshot.
+    list_look_at: Option<UnixMillis>,
     /// What was refused on the way to the live snapshot since it was last seen, and why.
     refused: Option<(Key, Damage)>,
     older: Vec<Snapshot>,
     /// Least recently used first.
     tastes: Vec<Rc<NamedShard>>,
-    /// Taste shards that requests are reading, and until when that is believed.
+    /// Taste shards, and manifests of kept snapshots, that requests are reading, and until when that is believed.
     shard_leases: Vec<(PackId, UnixMillis)>,
-    /// Taste shards that the store did not have whole, and until when it is not asked for them again. The latest last.
+    /// The same that the store did not have whole, and until when it is not asked for them again. The latest last.
     lost_shards: Vec<(PackId, UnixMillis)>,
 }
 
@@ -125,6 +128,11 @@ impl Memory {
     /// The snapshot to answer from.
     pub fn current(&self) -> Option<&Snapshot> {
         self.current.as_ref()
+    }
+
+    /// Counts the times that a snapshot was adopted: what was made from memory holds for one.
+    pub fn generation(&self) -> u32 {
+        self.generation
     }
 
     /// Where the current snapshot came from.
@@ -147,6 +155,15 @@ impl Memory {
         let is_free = self.look_at.is_none_or(|at| now >= at);
         if is_free {
             self.look_at = Some(now.plus(LOOK_LEASE_MS));
+        }
+        is_free
+    }
+
+    /// Whether the live manifest may be looked up at `now` for a list of an unknown snapshot: once a second, whatever came of the last.
+    pub fn take_list_look(&mut self, now: UnixMillis) -> bool {
+        let is_free = self.list_look_at.is_none_or(|at| now.since(at) >= SECOND_MS);
+        if is_free {
+            self.list_look_at = Some(now);
         }
         is_free
     }
@@ -176,6 +193,7 @@ impl Memory {
 
     /// `snapshot` is the one to answer from as of `now`, as `origin` has it.
     pub fn adopt(&mut self, snapshot: Snapshot, origin: Origin, now: UnixMillis) {
+        self.generation = self.generation.wrapping_add(1);
         self.older.retain(|older| older.id() != snapshot.id());
         if let Some(before) = self.current.replace(snapshot)
             && self.current.as_ref().map(Snapshot::id) != Some(before.id())
@@ -191,6 +209,7 @@ impl Memory {
 
     /// Keeps a snapshot for those who are paging through it.
     pub fn keep(&mut self, snapshot: Snapshot) {
+        self.end_shard_lease(snapshot.manifest.id());
         if self.find(snapshot.id()).is_none() {
             self.older.insert(0, snapshot);
             self.trim_snapshots();
