@@ -429,7 +429,11 @@ impl<'a> Serve<'a> {
             return Step::Reply(reply);
         };
         // The live manifest may have moved on in another isolate: one look decides, where the last was not just now.
-        if self.kept.is_none() && !self.has_looked && memory.seen_before(now.plus(-SECOND_MS)) && memory.take_list_look(now) {
+        if self.kept.is_none()
+            && !self.has_looked
+            && memory.seen_before(now.plus(-SECOND_MS))
+            && memory.take_list_look(now)
+        {
             self.has_looked = true;
             self.live = Some(Load::live());
             return self.next(memory, now);
