@@ -220,3 +220,47 @@ fn the_core_forbids_panics_and_nobody_allows_them_again() {
         .collect();
     assert_none(&places, "no exceptions to the panic lints");
 }
+
+/// The names of the secrets that a deployment has.
+const SECRETS: [&str; 6] = [
+    "JWT_HS256_KEY",
+    "JWT_HS256_KEY_OTHER",
+    "JWT_ES256_PUBLIC_KEY",
+    "JWT_ES256_PUBLIC_KEY_OTHER",
+    "USER_KEY",
+    "PREVIEW_SECRET",
+];
+/// Folders that hold nothing of the repository's own.
+const BUILT: [&str; 8] = ["target", "node_modules", ".git", ".cache", ".demo", ".wrangler", "build", "bin"];
+
+#[test]
+fn no_secret_is_in_the_repository() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let ignored = fs::read_to_string(root.join(".gitignore")).unwrap();
+    assert!(ignored.lines().any(|line| line == ".dev.vars"), "this machine's secrets are not in git");
+    let wrangler = fs::read_to_string(root.join("wrangler.toml")).unwrap();
+    let set = |line: &str| SECRETS.iter().any(|name| line.split('=').next().is_some_and(|key| key.trim() == *name));
+    assert!(!wrangler.lines().any(set), "wrangler.toml sets no secret");
+    let private = [["-----BEGIN ", "PRIVATE KEY"].concat(), ["-----BEGIN EC ", "PRIVATE KEY"].concat()];
+    let mut folders = vec![root.clone()];
+    let (mut places, mut read) = (Vec::new(), 0);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() && !path.is_symlink() {
+                folders.extend(Some(path).filter(|_| !BUILT.contains(&name.as_str())));
+            } else if let Ok(text) = fs::read_to_string(&path).map(|text| text.replace("\\n", "\n")) {
+                read += 1;
+                // The private part of a JSON Web Key on a curve.
+                let is_jwk = text.contains("\"crv\"") && text.contains("\"d\":");
+                if name != ".dev.vars" && (is_jwk || private.iter().any(|private| text.contains(private))) {
+                    places.push(path.display().to_string());
+                }
+            }
+        }
+    }
+    places.retain(|place| !place.ends_with("tests/tidy.rs"));
+    assert!(read > 100, "{read} files");
+    assert_none(&places, "keys are made by tests, or given to a deployment");
+}
