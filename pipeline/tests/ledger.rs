@@ -13,6 +13,7 @@ use sinsang::time::{DAY_MS, UnixMillis};
 use sinsang_pipeline::catalogue::Catalogue;
 use sinsang_pipeline::generate::{self, generate};
 use sinsang_pipeline::identity::{Policy, ProductId, Resolution};
+use sinsang_pipeline::ledger::head::Table;
 use sinsang_pipeline::ledger::{self, Error, Extent, Ledger, Report, Step, append, check, compact};
 use sinsang_pipeline::progress::Progress;
 use sinsang_pipeline::reject::Limit;
@@ -199,6 +200,31 @@ fn a_table_that_comes_twice_changes_nothing_and_a_late_one_is_taken_in() {
     assert!(ahead.airings.len() > 10);
     let (_, report) = take(folder.path(), &ahead);
     assert!(report.airing_rows == 0 && report.listing_rows > 0, "{report}");
+}
+
+#[test]
+fn a_clock_that_runs_backwards_loses_and_doubles_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    take(folder.path(), &days(DAYS, 3));
+    let steady = copied(folder.path());
+    take(steady.path(), &days(4, 1));
+    // Five days late by its clock: nothing of the table has begun yet.
+    let behind = now().plus(-5 * DAY_MS);
+    let mut ledger = Ledger::lock(folder.path(), behind).unwrap();
+    let (_, report) = append(&mut ledger, &days(4, 1), &Policy::default(), behind, &|_| Ok(())).unwrap();
+    assert!(report.airing_rows == 0 && report.listing_rows > 0, "{report}");
+    drop(ledger);
+    whole(folder.path());
+    // Once it is right again, the same table brings what it would have brought at once.
+    let (_, report) = take(folder.path(), &days(4, 1));
+    assert!(report.airing_rows > 0 && report.listing_rows == 0, "{report}");
+    let airings = |folder: &Path| {
+        let stats = Ledger::open(folder).unwrap().stats();
+        let rows = stats.tables.iter().find(|table| table.table == Table::Airing).map(|table| table.rows);
+        (rows, stats.products, stats.shops)
+    };
+    assert_eq!(airings(folder.path()), airings(steady.path()));
+    assert_eq!(known(folder.path()), known(steady.path()));
 }
 
 #[test]
