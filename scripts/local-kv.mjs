@@ -1,8 +1,8 @@
 // The local KV namespace of this Worker, as `wrangler dev` sees it, over lines of JSON on standard input and output.
 //
 // `sinsang publish --local` starts it: wrangler's own API is the one supported way to the files that its local KV keeps.
-// Requests: {"op":"keys","prefix":p} {"op":"get","key":k} {"op":"put","key":k,"value":base64}
-// Answers, one a request and in order: {"keys":[..]} {"value":base64|null} {} or {"error":text}
+// Requests: {"op":"keys","prefix":p} {"op":"get","key":k} {"op":"put","key":k,"value":base64,"metadata":m} {"op":"remove","keys":[k]}
+// Answers, one a request and in order: {"keys":[{"name":k,"metadata":m}]} {"value":base64|null} {} or {"error":text}
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { getPlatformProxy } from "wrangler";
@@ -22,22 +22,26 @@ const proxy = await getPlatformProxy({
 const kv = proxy.env[options.binding];
 const answer = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
 
-async function act({ op, key, prefix, value }) {
+async function act({ op, key, keys: names, prefix, value, metadata }) {
   if (op === "put") {
     // The proxy takes an ArrayBuffer of its own, not a view on Node's pool.
-    await kv.put(key, Uint8Array.from(Buffer.from(value, "base64")).buffer);
+    await kv.put(key, Uint8Array.from(Buffer.from(value, "base64")).buffer, { metadata });
     return {};
   }
   if (op === "get") {
     const found = await kv.get(key, "arrayBuffer");
     return { value: found === null ? null : Buffer.from(found).toString("base64") };
   }
+  if (op === "remove") {
+    for (const name of names) await kv.delete(name);
+    return {};
+  }
   if (op === "keys") {
     const keys = [];
     let page = { cursor: undefined, list_complete: false };
     while (!page.list_complete) {
       page = await kv.list({ prefix, cursor: page.cursor });
-      keys.push(...page.keys.map((entry) => entry.name));
+      keys.push(...page.keys.map(({ name, metadata }) => ({ name, metadata })));
     }
     return { keys };
   }

@@ -5,6 +5,8 @@ use std::fmt;
 use crate::pack::{Kind, PackId};
 
 const LIVE: &str = "manifest";
+/// The key of what was last done to the store, a JSON document for operators. The edge never reads it.
+pub const RUNS: &str = "runs";
 /// What the keys of all packs begin with.
 pub const PACK_PREFIX: &str = "pack/";
 

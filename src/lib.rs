@@ -52,6 +52,7 @@ pub mod reply;
 pub mod request;
 pub mod serve;
 pub mod session;
+pub mod stage;
 pub mod surface;
 pub mod time;
 pub mod viewer;

@@ -49,6 +49,13 @@ pub struct Mix {
     pub tab_margin: i32,
 }
 
+impl Mix {
+    /// Whether no entry decides about its neighbours: there are neither caps nor `floors`, and likeness costs nothing.
+    pub fn is_plain(&self, floors: &[Floor]) -> bool {
+        self.category == 0 && self.brand == 0 && self.channel == 0 && self.similarity == 0 && floors.is_empty()
+    }
+}
+
 /// What a contract asks for: in every [`Mix::window`] places, at least `least` of these channels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Floor {
@@ -124,8 +131,7 @@ pub fn arrange<'a, T: Copy + PartialEq>(list: &mut Vec<T>, plan: &Plan<'_, T>, t
     let mix = plan.mix;
     let mut pins = plan.pins.iter().peekable();
     let mut near = Near::new();
-    let is_plain =
-        mix.category == 0 && mix.brand == 0 && mix.channel == 0 && mix.similarity == 0 && plan.floors.is_empty();
+    let is_plain = mix.is_plain(plan.floors);
     let places = if is_plain && plan.picks.is_empty() { 0 } else { PLACES.min(plan.places) };
     let mut place = 0;
     while place < places && place < list.len() {

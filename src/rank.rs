@@ -110,6 +110,50 @@ pub struct Candidate<'a> {
     pub popularity: u32,
 }
 
+impl Candidate<'_> {
+    /// The stretch of the Korean day in which its broadcast starts.
+    pub fn bucket(&self) -> usize {
+        usize::from(self.starts_at.kst_hour()) * HOUR_BUCKETS / 24
+    }
+}
+
+/// What a viewer's tastes add to scores, looked up once for a list.
+#[derive(Clone, Debug)]
+pub struct Leaning<'a> {
+    vector: &'a [u8],
+    weight: i64,
+    channels: Vec<i64>,
+    buckets: [i64; HOUR_BUCKETS],
+}
+
+impl<'a> Leaning<'a> {
+    /// What `taste` adds under `weights`, on a board of `channels` channels.
+    pub fn of(taste: &Taste<'a>, weights: &SurfaceWeights, channels: usize) -> Self {
+        let mut buckets = [0; HOUR_BUCKETS];
+        for (bucket, points) in buckets.iter_mut().enumerate() {
+            *points = i64::from(weights.hour) * widen(taste.hour(bucket));
+        }
+        Self {
+            vector: taste.vector,
+            weight: weights.taste.into(),
+            channels: (0..channels).map(|index| i64::from(weights.channel) * widen(taste.channel(index))).collect(),
+            buckets,
+        }
+    }
+
+    /// What it adds to the [`score`] of a candidate of this vector, channel and [`Candidate::bucket`].
+    pub fn points(&self, vector: &[u8], channel: usize, bucket: usize) -> i64 {
+        let table = |table: &[i64], index| table.get(index).copied().unwrap_or(0);
+        lean(self.weight, self.vector, vector) + table(&self.channels, channel) + table(&self.buckets, bucket)
+    }
+}
+
+/// The part of a score that is from two vectors.
+fn lean(weight: i64, taste: &[u8], vector: &[u8]) -> i64 {
+    // The largest inner product is 64 × 127²: a right shift by 6 leaves what few vectors reach within 16 times the unit.
+    (weight * i64::from(dot(taste, vector))) >> 6
+}
+
 /// The score of a candidate at `now`: without tastes, what everybody sees.
 pub fn score(candidate: &Candidate<'_>, taste: Option<&Taste<'_>>, weights: &SurfaceWeights, now: UnixMillis) -> Score {
     let mut score = Score {
@@ -123,11 +167,9 @@ pub fn score(candidate: &Candidate<'_>, taste: Option<&Taste<'_>>, weights: &Sur
         ..Score::default()
     };
     if let Some(taste) = taste {
-        // The largest inner product is 64 × 127²: a right shift by 6 leaves what few vectors reach within 16 times the unit.
-        score.taste = (i64::from(weights.taste) * i64::from(dot(taste.vector, candidate.vector))) >> 6;
+        score.taste = lean(weights.taste.into(), taste.vector, candidate.vector);
         score.channel = i64::from(weights.channel) * widen(taste.channel(candidate.channel));
-        let bucket = usize::from(candidate.starts_at.kst_hour()) * HOUR_BUCKETS / 24;
-        score.hour = i64::from(weights.hour) * widen(taste.hour(bucket));
+        score.hour = i64::from(weights.hour) * widen(taste.hour(candidate.bucket()));
     }
     score
 }
@@ -268,7 +310,10 @@ mod tests {
             let [starts_at, ends_at, now] = times.map(UnixMillis);
             let candidate = Candidate { vector: &vector, channel: 3, starts_at, ends_at, popularity };
             let taste = Taste { vector: &[128; 64], channels: &[127; 4], hours: &[127; 8], ..Taste::default() };
-            let _ = score(&candidate, Some(&taste), &weights, now).total();
+            let total = score(&candidate, Some(&taste), &weights, now).total();
+            let shared = score(&candidate, None, &weights, now).total();
+            let leaning = Leaning::of(&taste, &weights, 4);
+            prop_assert_eq!(shared + leaning.points(&vector, candidate.channel, candidate.bucket()), total);
         }
     }
 }

@@ -49,7 +49,9 @@ fn main() -> ExitCode {
             let executor: Executor = parsed(matches);
             serve(&executor.log, executor.work())
         }
-        _ => command::run(&parsed(&matches), Surroundings { clock, user_key, connect: Some(session::connect) }),
+        _ => {
+            command::run(&parsed(&matches), Surroundings { clock, user_key, variable, connect: Some(session::connect) })
+        }
     }
 }
 
@@ -91,6 +93,10 @@ fn url_host(address: IpAddr) -> String {
 
 fn user_key() -> String {
     std::env::var("SINSANG_USER_KEY").unwrap_or_default()
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// The machine's clock.

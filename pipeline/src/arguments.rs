@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use sinsang::pack::manifest::SnapshotId;
 use sinsang::time::UnixMillis;
 
 use crate::evaluate::ranking;
@@ -13,7 +14,7 @@ use crate::import::retail;
 use crate::progress::Progress;
 use crate::reject::Limit;
 use crate::rules::{self, Rules};
-use crate::{audit, build, engine, generate, history, ledger};
+use crate::{audit, build, engine, generate, history, ledger, publish};
 
 /// Sinsang's pipeline: broadcast schedules, history and events in, a published snapshot out.
 ///
@@ -83,7 +84,17 @@ pub(crate) enum Command {
     /// List titles that claim to be new and have aired, and new products that do not say so, by shop.
     Audit(Audit),
     /// Make a snapshot live.
+    ///
+    /// Writes the packs that are not there yet, reads back what was written, and moves the manifest last. A publish that is cut short leaves
+    /// what was live; the next one goes on from there. A namespace at Cloudflare (--remote) is named by the environment:
+    /// CLOUDFLARE_ACCOUNT_ID, SINSANG_KV_NAMESPACE_ID and CLOUDFLARE_API_TOKEN.
     Publish(Publish),
+    /// Make the snapshot live that was live before, or another one that is kept.
+    Rollback(Rollback),
+    /// Show what is live in a store, what is kept, how old and large it is, and what was last done.
+    Status(Status),
+    /// Remove packs that no kept snapshot names, once they are old enough.
+    Collect(Collect),
     /// Bundle a snapshot with the Worker, for when no store answers.
     ///
     /// Writes the snapshot's manifest and board, without anybody's tastes, to one file that is deployed with the Worker's script.
@@ -375,16 +386,86 @@ impl Engine {
     }
 }
 
+/// Which store.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Where {
+    /// The local KV that `wrangler dev --persist-to FOLDER` serves from.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) local: Option<PathBuf>,
+    /// The namespace of Workers KV that the environment names.
+    #[arg(long)]
+    pub(crate) remote: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    #[command(flatten)]
+    pub(crate) place: Where,
+    /// The folder of wrangler.toml, for --local.
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    pub(crate) project: PathBuf,
+    /// Connections to Cloudflare at once, for --remote.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) connections: u8,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Publish {
     /// The folder of the snapshot.
     pub(crate) snapshot: PathBuf,
-    /// Publish to the local KV that `wrangler dev --persist-to FOLDER` serves from.
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) local: PathBuf,
-    /// The folder of wrangler.toml.
-    #[arg(long, value_name = "FOLDER", default_value = ".")]
-    pub(crate) project: PathBuf,
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Tell what would be written, what that costs and how long it takes, and write nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// How many of the written packs are read back, spread evenly over them [default: all, or 200 with --remote, whose API gives 4 values
+    /// a second].
+    #[arg(long, value_name = "N")]
+    pub(crate) read_back: Option<usize>,
+    /// The speed that --dry-run counts with, in Mbit/s.
+    #[arg(long, value_name = "MBIT", default_value_t = 100.0)]
+    pub(crate) uplink: f64,
+    /// Also write what is deployed with the Worker for when no store answers, as `sinsang bundle` does.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: Option<PathBuf>,
+}
+
+/// Packs that are read back from Cloudflare where nothing else is said.
+const REMOTE_READ_BACK: usize = 200;
+
+impl Publish {
+    pub(crate) fn options(&self, at: UnixMillis, progress: Progress) -> publish::Options {
+        let read_back = self.read_back.or(self.target.place.remote.then_some(REMOTE_READ_BACK));
+        publish::Options { at, read_back, progress }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    /// The snapshot: 16 hex digits, as `sinsang status` shows it [default: the one before the live one].
+    #[arg(value_parser = snapshot_id)]
+    pub(crate) snapshot: Option<SnapshotId>,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Collect {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Hours since it was last written for which a pack stays though nothing names it; 6 or more.
+    #[arg(long, value_name = "HOURS", default_value_t = 168, value_parser = clap::value_parser!(u16).range(6..=8760))]
+    pub(crate) grace: u16,
+    /// Tell what would be removed, and remove nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -466,6 +547,10 @@ impl LedgerUpdate {
 
 fn time(text: &str) -> Result<UnixMillis, String> {
     UnixMillis::parse_rfc3339(text).ok_or_else(|| "expected RFC 3339, such as 2026-11-22T09:00:00+09:00".to_owned())
+}
+
+fn snapshot_id(text: &str) -> Result<SnapshotId, String> {
+    SnapshotId::parse(text).ok_or_else(|| "expected 16 hex digits, as `sinsang status` shows them".to_owned())
 }
 
 /// A day at midnight UTC.

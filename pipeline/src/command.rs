@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use sinsang::time::UnixMillis;
+use sinsang::time::{HOUR_MS, UnixMillis};
 
-use crate::arguments::{Arguments, Command, Evaluate, Format, Import, Judging, LedgerCommand};
+use crate::arguments::{
+    Arguments, Collect, Command, Evaluate, Format, Import, Judging, LedgerCommand, Publish, Rollback, Status,
+};
 use crate::build::beside;
 use crate::engine::Connect;
 use crate::history::History;
@@ -15,7 +17,7 @@ use crate::identity::Policy;
 use crate::import::retail;
 use crate::ledger::{self, Extent, Ledger};
 use crate::progress::Progress;
-use crate::publish::LocalKv;
+use crate::publish::{Address, Bill, LocalKv, Planned, RemoteKv, Store};
 use crate::rules::Rules;
 use crate::snapshot::Snapshot;
 use crate::{audit, build, evaluate, generate, history, inspect, publish, resolve, verify, why};
@@ -34,6 +36,8 @@ pub struct Surroundings {
     pub clock: fn() -> UnixMillis,
     /// The secret that users are hashed with; empty where there is none.
     pub user_key: fn() -> String,
+    /// A variable of the environment: where a store is, and who asks.
+    pub variable: fn(&str) -> Option<String>,
     /// The way to a cluster, in a binary that was built with one.
     pub connect: Option<Connect>,
 }
@@ -53,7 +57,7 @@ pub fn run(arguments: &Arguments, surroundings: Surroundings) -> ExitCode {
 }
 
 fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
-    let Surroundings { clock, user_key, connect } = surroundings;
+    let Surroundings { clock, user_key, variable, connect } = surroundings;
     let format = arguments.format;
     let progress = arguments.progress();
     match &arguments.command {
@@ -92,9 +96,15 @@ fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
             print(format, &audit::audit(&history, &rules.verdict, audit.rows))
         }
         Command::Bundle(bundle) => print(format, &publish::bundle(&Snapshot::at(&bundle.snapshot), &bundle.output)?),
-        Command::Publish(publish) => {
-            let mut store = LocalKv::open(&publish.project, &publish.local)?;
-            print(format, &publish::publish(&Snapshot::at(&publish.snapshot), &mut store, progress)?)
+        Command::Publish(Publish { target, .. })
+        | Command::Rollback(Rollback { target, .. })
+        | Command::Status(Status { target })
+        | Command::Collect(Collect { target, .. }) => {
+            if let Some(folder) = &target.place.local {
+                return on_store(arguments, &mut LocalKv::open(&target.project, folder)?, clock());
+            }
+            let address = Address::from_variables(variable)?;
+            on_store(arguments, &mut RemoteKv::new(address, target.connections.into()), clock())
         }
         Command::Inspect(inspect) => {
             let snapshot = Snapshot::at(&inspect.snapshot);
@@ -121,6 +131,30 @@ fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
             Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_WHOLE) })
         }
         Command::Ledger(command) => of_ledger(command, arguments, surroundings),
+    }
+}
+
+fn on_store<S: Store>(arguments: &Arguments, store: &mut S, now: UnixMillis) -> Outcome {
+    let (format, progress) = (arguments.format, arguments.progress());
+    match &arguments.command {
+        Command::Publish(publish) => {
+            let snapshot = Snapshot::at(&publish.snapshot);
+            let options = publish.options(now, progress);
+            if publish.dry_run {
+                let plan = publish::plan(&snapshot, store, &options)?;
+                let bill = publish.target.place.remote.then(|| Bill::of(&plan, publish.uplink));
+                return print(format, &Planned { plan, bill });
+            }
+            let mut report = publish::publish(&snapshot, store, &options)?;
+            report.bundle = publish.bundle.as_deref().map(|file| publish::bundle(&snapshot, file)).transpose()?;
+            print(format, &report)
+        }
+        Command::Rollback(rollback) => print(format, &publish::rollback(store, rollback.snapshot, now)?),
+        Command::Collect(collect) => {
+            let grace_ms = i64::from(collect.grace) * HOUR_MS;
+            print(format, &publish::collect(store, grace_ms, collect.dry_run, now, progress)?)
+        }
+        _ => print(format, &publish::status(store, now)?),
     }
 }
 

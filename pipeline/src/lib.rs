@@ -14,12 +14,9 @@ pub mod import;
 pub mod inspect;
 pub mod ledger;
 pub mod product;
-pub mod progress;
-pub mod publish;
 pub mod resolve;
 pub mod rules;
 pub mod schedule;
-pub mod snapshot;
 pub mod source;
 pub mod table_write;
 pub mod taste;
@@ -28,3 +25,4 @@ pub mod why;
 
 pub use sinsang_identity::{identity, listing, verdict};
 pub use sinsang_input::{reject, table};
+pub use sinsang_publish::{self as publish, progress, snapshot};

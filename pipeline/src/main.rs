@@ -9,11 +9,15 @@ use sinsang_pipeline::arguments::Arguments;
 use sinsang_pipeline::command::{self, Surroundings};
 
 fn main() -> ExitCode {
-    command::run(&Arguments::parse(), Surroundings { clock, user_key, connect: None })
+    command::run(&Arguments::parse(), Surroundings { clock, user_key, variable, connect: None })
 }
 
 fn user_key() -> String {
     std::env::var("SINSANG_USER_KEY").unwrap_or_default()
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// The machine's clock.

@@ -86,6 +86,9 @@ fn every_command_explains_itself() {
         "why",
         "audit",
         "publish",
+        "rollback",
+        "status",
+        "collect",
         "inspect",
         "evaluate",
         "evaluate identity",
@@ -111,6 +114,10 @@ fn wrong_arguments_end_with_2_and_name_the_argument() {
         ([&build[..], &["--now", "yesterday"]].concat(), "expected RFC 3339"),
         ([&build[..], &["--format", "xml"]].concat(), "xml"),
         (vec!["inspect", "folder", "--product", "1", "--user", "2"], "--user"),
+        (vec!["publish", "folder"], "<--local <FOLDER>|--remote>"),
+        (vec!["publish", "folder", "--local", "a", "--remote"], "--remote"),
+        (vec!["rollback", "last", "--remote"], "16 hex digits"),
+        (vec!["collect", "--remote", "--grace", "1"], "6..=8760"),
     ] {
         sinsang(&words).assert().code(2).stdout("").stderr(says(expected));
     }

@@ -7,6 +7,7 @@ use super::{Damage, Kind, Pack, PackId, Span, Table, array_at, i64_at, to_usize,
 use crate::directive::Directive;
 use crate::mix::{Floor, Mix};
 use crate::rank::{SurfaceWeights, Weights};
+use crate::stage::Stage;
 use crate::time::{SECOND_MS, UnixMillis};
 
 pub(super) const META: [u8; 4] = *b"META";
@@ -102,6 +103,7 @@ pub struct Board {
     lists: Table,
     mix: MixTables,
     tried: Option<Weights>,
+    stage: Stage,
 }
 
 impl Board {
@@ -132,6 +134,7 @@ impl Board {
             lists: pack.table(LISTS, 1)?,
             mix: MixTables::default(),
             tried: None,
+            stage: Stage::default(),
             pack,
         };
         board.check()?;
@@ -184,9 +187,14 @@ impl Board {
         self.pack.id()
     }
 
-    /// Bytes it holds in memory.
+    /// Bytes it holds in memory, with what is remembered beside it.
     pub fn bytes(&self) -> usize {
-        self.pack.bytes().len()
+        self.pack.bytes().len().saturating_add(self.stage.bytes())
+    }
+
+    /// What answers from it have in common.
+    pub fn stage(&self) -> &Stage {
+        &self.stage
     }
 
     /// The pack underneath, for tools that show it.

@@ -60,12 +60,28 @@ fn scored(view: &View<'_>, index: usize, directives: &Directives<'_>) -> Score {
 /// Appends the surface's items as a JSON array.
 pub fn write_items(view: &View<'_>, out: &mut Vec<u8>) {
     let directives = directives(view);
+    let mut items = view.board.stage().items().try_lock().ok();
     write_array(ordered(view, &directives), out, |index, out| {
         let slot = view.board.slot(index);
         let product = view.board.product(slot.product());
-        write_product(view, &product, true, out);
-        out.extend_from_slice(b",\"broadcast\":");
-        write_broadcast(&slot, view.now, out);
+        let write = |out: &mut Vec<u8>| {
+            write_product(view, &product, true, out);
+            out.extend_from_slice(b",\"broadcast\":");
+            write_broadcast(&slot, view.now, out);
+        };
+        if let Some(items) = items.as_mut().filter(|_| !view.is_explained) {
+            // After the products in the same memory: how they stand in the list of new ones.
+            let key = view.board.product_count().saturating_add(index);
+            items.append(key, view.now, view.trusts_verdicts, out, |out| {
+                write(out);
+                out.push(b'}');
+                // It stands so while it is on air, but for the verdict, which changes with the end of the first broadcast.
+                let first = Some(product.first_ends_at()).filter(|at| *at > view.now);
+                first.map_or(slot.ends_at(), |first| first.min(slot.ends_at()))
+            });
+            return;
+        }
+        write(out);
         if view.is_explained {
             explain::write(view, &scored(view, index, &directives), Some(slot.product()), &directives, false, out);
         }

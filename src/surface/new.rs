@@ -10,7 +10,8 @@ use super::{View, explain, write_array, write_broadcast, write_product};
 use crate::directive::{Directives, Surface};
 use crate::mix::{self, Draw, Mix, Plan, Traits, arrange, scatter};
 use crate::pack::board::Product;
-use crate::rank::{Candidate, Score, SurfaceWeights, score};
+use crate::rank::{Candidate, Leaning, Score, SurfaceWeights, score};
+use crate::stage::Member;
 use crate::time::{DAY_MS, KST_OFFSET_MS, MINUTE_MS, UnixMillis};
 
 /// Scores are taken at the start of an interval of this length, so that an order holds for a while and its ETag with it.
@@ -55,19 +56,20 @@ pub struct Page {
     pub explored: Vec<usize>,
 }
 
-/// A candidate with what orders it: score, start of its first broadcast, id, index of the product.
-type Entry = (Reverse<i64>, UnixMillis, u64, usize);
+/// A candidate with what orders it: score, and place in the [`crate::stage::Crowd`], which is in the order of ties.
+type Entry = (Reverse<i64>, usize);
 
 /// The page that `selection` asks for.
 pub fn page(view: &View<'_>, selection: &Selection) -> Page {
     let board = view.board;
     let frozen = selection.frozen_at;
-    let chosen = |product: &Product<'_>| {
-        product.is_listed()
-            && product.first_ends_at() > frozen
-            && selection.category.is_none_or(|category| category.is_some() && category == product.category())
+    let crowd = board.stage().crowd(board, frozen.floor(RANK_STEP_MS));
+    let chosen = |one: &Member| {
+        one.ends_at > frozen
+            && selection.category.is_none_or(|category| category.is_some() && category == one.category)
             && selection.channel.is_none_or(|channel| {
-                product
+                board
+                    .product(one.index)
                     .slots()
                     .map(|slot| board.slot(slot))
                     .any(|slot| Some(slot.channel()) == channel && slot.ends_at() > frozen)
@@ -78,35 +80,42 @@ pub fn page(view: &View<'_>, selection: &Selection) -> Page {
     let rater = Rater::new(view, frozen);
     let mut draw = Draw::new(&mix);
     let mut pins: Vec<(usize, Entry)> = Vec::new();
-    let mut list: Vec<Entry> = Vec::new();
-    for (index, product) in board.candidates().map(|index| (index, board.product(index))) {
-        if !chosen(&product) {
+    let leaning = view.taste.map(|taste| Leaning::of(&taste, &rater.weights, board.channel_count()));
+    let mut list: Vec<Entry> = Vec::with_capacity(crowd.len());
+    for (place, (one, vector)) in crowd.iter().enumerate() {
+        if !chosen(one) {
             continue;
         }
-        let effect = rater.directives.effect(index);
+        let effect = rater.directives.effect(one.index);
         if effect.is_hidden {
             continue;
         }
         let total = match selection.sort {
             Sort::Soonest => 0,
-            Sort::Recommended => rater.score(view, &product).total(),
+            Sort::Recommended => {
+                let own = leaning.as_ref().map_or(0, |leaning| leaning.points(vector, one.channel, one.bucket));
+                one.shared.wrapping_add(own).wrapping_add(rater.memory(view, one.id)).wrapping_add(effect.points)
+            }
         };
-        let entry = (Reverse(total), product.first_starts_at(), product.id(), index);
+        let entry = (Reverse(total), place);
         if let Some(place) = effect.place.filter(|_| selection.sort == Sort::Recommended) {
             pins.push((place, entry));
             continue;
         }
-        if product.shown() < mix.explore_below {
-            draw.offer(scatter(seed, product.id()), entry);
+        if one.shown < mix.explore_below {
+            draw.offer(scatter(seed, one.id), entry);
         }
         list.push(entry);
     }
+    let has_ended = |entry: &Entry| crowd.get(entry.1).is_none_or(|one| one.ends_at <= view.now);
+    let index = |entry: &Entry| crowd.get(entry.1).map_or(0, |one| one.index);
     let total = list.len().saturating_add(pins.len());
     // What has ended since the list was frozen does not count towards the page, so look at most that much further.
     let wanted = selection.offset.saturating_add(selection.limit);
-    let ended = list.iter().filter(|entry| board.product(entry.3).first_ends_at() <= view.now).count();
+    let ended = list.iter().filter(|entry| has_ended(entry)).count();
     let needed = wanted.saturating_add(ended);
-    let looked_at = needed.saturating_add(mix::MOST_PICKS).max(mix::PLACES.saturating_add(mix::REACH));
+    let reach = if mix.is_plain(board.floors()) { 0 } else { mix::PLACES.saturating_add(mix::REACH) };
+    let looked_at = needed.saturating_add(mix::MOST_PICKS).max(reach);
     if needed > 0 && looked_at < list.len() {
         list.select_nth_unstable(looked_at.saturating_sub(1));
         list.truncate(looked_at);
@@ -116,24 +125,24 @@ pub fn page(view: &View<'_>, selection: &Selection) -> Page {
         pins.sort_by_key(|(place, _)| *place);
         let picks: Vec<Entry> = draw.picks().collect();
         let plan = Plan { mix, floors: board.floors(), places: needed, seed, picks: &picks, pins: &pins };
-        arrange(&mut list, &plan, |entry| traits(view, &entry));
+        arrange(&mut list, &plan, |entry| traits(view, entry.0.0, index(&entry)));
     }
     let mut products = Vec::with_capacity(selection.limit.min(total));
     let mut next_offset = None;
     for (place, entry) in list.iter().enumerate().skip(selection.offset) {
-        if board.product(entry.3).first_ends_at() <= view.now {
+        if has_ended(entry) {
             continue;
         }
         if products.len() == selection.limit {
             next_offset = Some(place);
             break;
         }
-        products.push(entry.3);
+        products.push(index(entry));
     }
     if next_offset.is_none() && products.len() == selection.limit && list.len() < total {
         next_offset = Some(list.len());
     }
-    let explored = draw.picks().map(|entry| entry.3).collect();
+    let explored = draw.picks().map(|entry| index(&entry)).collect();
     Page { total, products, next_offset, explored }
 }
 
@@ -156,11 +165,11 @@ fn seed(view: &View<'_>, frozen: UnixMillis) -> u64 {
     scatter(view.viewer, day.cast_unsigned())
 }
 
-fn traits<'a>(view: &View<'a>, entry: &Entry) -> Traits<'a> {
-    let product = view.board.product(entry.3);
+fn traits<'a>(view: &View<'a>, total: i64, index: usize) -> Traits<'a> {
+    let product = view.board.product(index);
     let narrow = |index: Option<usize>| index.and_then(|index| u16::try_from(index).ok()).unwrap_or(u16::MAX);
     Traits {
-        total: entry.0.0,
+        total,
         category: narrow(product.category()),
         brand: product.brand(),
         channel: narrow(product.slots().next().map(|slot| view.board.slot(slot).channel())),
@@ -189,11 +198,14 @@ impl<'a> Rater<'a> {
 
     fn score(&self, view: &View<'_>, product: &Product<'_>) -> Score {
         let own = score(&candidate(view, product), view.taste.as_ref(), &self.weights, self.ranked_at);
-        let memory = view.taste.map_or(0, |taste| taste.memory(product.id()));
-        Score {
-            memory: self.memory.saturating_mul(memory),
-            rules: self.directives.effect(product.index()).points,
-            ..own
+        Score { memory: self.memory(view, product.id()), rules: self.directives.effect(product.index()).points, ..own }
+    }
+
+    /// The part of a score that is from the viewer's short memory of `product`.
+    fn memory(&self, view: &View<'_>, product: u64) -> i64 {
+        match view.taste {
+            Some(taste) if self.memory != 0 => self.memory.saturating_mul(taste.memory(product)),
+            _ => 0,
         }
     }
 }
@@ -218,16 +230,43 @@ fn candidate<'a>(view: &View<'a>, product: &Product<'a>) -> Candidate<'a> {
 /// Appends the items of `page`, which was frozen at `frozen_at`, as a JSON array.
 pub fn write_items(view: &View<'_>, page: &Page, frozen_at: UnixMillis, out: &mut Vec<u8>) {
     let rater = view.is_explained.then(|| Rater::new(view, frozen_at));
+    let mut items = view.board.stage().items().try_lock().ok();
     write_array(&page.products, out, |index, out| {
         let product = view.board.product(*index);
-        let coming = || product.slots().map(|slot| view.board.slot(slot)).filter(|slot| slot.ends_at() > view.now);
-        write_product(view, &product, coming().any(|slot| slot.is_on_air(view.now)), out);
-        out.extend_from_slice(b",\"broadcasts\":");
-        write_array(coming(), out, |slot, out| write_broadcast(&slot, view.now, out));
+        match (&rater, &mut items) {
+            (None, Some(items)) => {
+                items.append(*index, view.now, view.trusts_verdicts, out, |out| {
+                    write_item(view, &product, out);
+                    out.push(b'}');
+                    changes_at(view, &product)
+                });
+                return;
+            }
+            _ => write_item(view, &product, out),
+        }
         if let Some(rater) = &rater {
             let score = rater.score(view, &product);
             explain::write(view, &score, Some(*index), &rater.directives, page.explored.contains(index), out);
         }
         out.push(b'}');
     });
+}
+
+/// Appends a product's JSON object without its closing brace.
+fn write_item(view: &View<'_>, product: &Product<'_>, out: &mut Vec<u8>) {
+    let coming = || product.slots().map(|slot| view.board.slot(slot)).filter(|slot| slot.ends_at() > view.now);
+    write_product(view, product, coming().any(|slot| slot.is_on_air(view.now)), out);
+    out.extend_from_slice(b",\"broadcasts\":");
+    write_array(coming(), out, |slot, out| write_broadcast(&slot, view.now, out));
+}
+
+/// When what [`write_item`] wrote becomes another: its first broadcast ends, or one of its slots begins or ends.
+fn changes_at(view: &View<'_>, product: &Product<'_>) -> UnixMillis {
+    let slots = product.slots().map(|slot| view.board.slot(slot));
+    slots
+        .flat_map(|slot| [slot.starts_at(), slot.ends_at()])
+        .chain([product.first_ends_at()])
+        .filter(|at| *at > view.now)
+        .min()
+        .unwrap_or(UnixMillis(i64::MAX))
 }

@@ -1,8 +1,10 @@
 // The built Worker where no store answers, where requests come too fast, and where keys are changed.
 import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
 import { bundleOf } from "../harness/bundle.mjs";
-import { NOW, dataset, pairs } from "../harness/dataset.mjs";
+import { NOW, ROOT, dataset, pairs, sinsang } from "../harness/dataset.mjs";
 import { Edge, assertProblem } from "../harness/edge.mjs";
 import { HS256_KEY, claims, es256, hs256 } from "../harness/token.mjs";
 
@@ -23,6 +25,25 @@ test("a cold isolate before an empty store answers every surface from its bundle
     }
   } finally {
     await edge.stop();
+  }
+});
+
+test("what a publish bundles is what a cold isolate stands on, and is what the deploy command bundles", async () => {
+  const data = await dataset();
+  const folder = await mkdtemp(join(ROOT, ".cache/test/bundle."));
+  try {
+    const file = join(folder, "snapshot.bundle");
+    await sinsang("publish", data.first, "--local", join(folder, "state"), "--bundle", file);
+    const bundle = await readFile(file);
+    assert.ok(bundle.equals(Buffer.from(bundleOf(await pairs(data.first)))));
+    const edge = await Edge.start({ bundle });
+    try {
+      assert.equal((await edge.get("/v1/home")).headers.get("sinsang-rung"), "bundle");
+    } finally {
+      await edge.stop();
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
 });
 

@@ -114,6 +114,15 @@ impl Snapshot {
         fs::read(&path).map_err(at(&path))
     }
 
+    /// The length of the value under `key`.
+    ///
+    /// # Errors
+    /// Where the file can't be read.
+    pub fn bytes_of(&self, key: Key) -> Result<u64, Error> {
+        let path = self.file(key);
+        fs::metadata(&path).map(|metadata| metadata.len()).map_err(at(&path))
+    }
+
     /// The manifest.
     ///
     /// # Errors

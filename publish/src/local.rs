@@ -1,6 +1,5 @@
 //! The local KV namespace that `wrangler dev` serves from, reached through wrangler's own API by `scripts/local-kv.mjs`.
 
-use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -9,9 +8,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use sinsang::key::{Key, PACK_PREFIX};
-use sinsang::pack::PackId;
+use sinsang::pack::{Kind, PackId};
+use sinsang::time::UnixMillis;
 
-use super::Store;
+use crate::store::{Listing, Stamp, Store};
 
 /// Why the local KV did not take part.
 #[derive(Debug, thiserror::Error)]
@@ -39,18 +39,26 @@ pub enum LocalKvError {
 #[serde(tag = "op", rename_all = "snake_case")]
 enum Ask<'a> {
     Keys { prefix: &'a str },
-    Get { key: String },
-    Put { key: String, value: String },
+    Get { key: &'a str },
+    Put { key: &'a str, value: String, metadata: Stamp },
+    Remove { keys: Vec<String> },
 }
 
 #[derive(Deserialize)]
 struct Answer {
     #[serde(default)]
-    keys: Vec<String>,
+    keys: Vec<Name>,
     #[serde(default)]
     value: Option<String>,
     #[serde(default)]
     error: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Name {
+    name: String,
+    #[serde(default)]
+    metadata: Option<Stamp>,
 }
 
 /// A running helper; it ends when this is dropped.
@@ -104,18 +112,28 @@ impl LocalKv {
 impl Store for LocalKv {
     type Error = LocalKvError;
 
-    fn packs(&mut self) -> Result<BTreeSet<PackId>, LocalKvError> {
+    fn packs(&mut self) -> Result<Listing, LocalKvError> {
         let keys = self.ask(&Ask::Keys { prefix: PACK_PREFIX })?.keys;
-        Ok(keys.iter().filter_map(|key| Key::pack_of(key)).collect())
+        Ok(keys.iter().filter_map(|key| Some((Key::pack_of(&key.name)?, key.metadata.unwrap_or_default()))).collect())
     }
 
-    fn get(&mut self, key: Key) -> Result<Option<Vec<u8>>, LocalKvError> {
-        let Some(value) = self.ask(&Ask::Get { key: key.to_string() })?.value else { return Ok(None) };
+    fn get(&mut self, key: &str) -> Result<Option<Vec<u8>>, LocalKvError> {
+        let Some(value) = self.ask(&Ask::Get { key })?.value else { return Ok(None) };
         STANDARD.decode(&value).map(Some).map_err(|error| LocalKvError::Answer(error.to_string()))
     }
 
-    fn put(&mut self, key: Key, value: &[u8]) -> Result<(), LocalKvError> {
-        self.ask(&Ask::Put { key: key.to_string(), value: STANDARD.encode(value) }).map(|_| ())
+    fn put(&mut self, key: &str, value: &[u8], at: UnixMillis) -> Result<(), LocalKvError> {
+        let metadata = Stamp::of(at, value.len());
+        self.ask(&Ask::Put { key, value: STANDARD.encode(value), metadata }).map(|_| ())
+    }
+
+    fn remove(&mut self, packs: &[PackId]) -> Result<(), LocalKvError> {
+        let keys = packs.iter().map(|id| Key::Pack(Kind::Board, *id).to_string()).collect();
+        self.ask(&Ask::Remove { keys }).map(|_| ())
+    }
+
+    fn settle(&mut self, _attempt: u32) -> bool {
+        false
     }
 }
 

@@ -1,0 +1,27 @@
+//! From a snapshot folder to a store, and what operators do there: publish, roll back, tell what is live, collect what nothing names.
+//!
+//! It names no engine, so that its tests build in seconds.
+
+mod bundle;
+mod collect;
+mod local;
+mod price;
+pub mod progress;
+mod publication;
+mod remote;
+mod rollback;
+mod run;
+pub mod snapshot;
+mod status;
+mod store;
+
+pub use bundle::{BundleError, BundleReport, bundle};
+pub use collect::{CollectReport, MIN_GRACE_MS, collect};
+pub use local::{LocalKv, LocalKvError};
+pub use price::{Bill, Planned, Price, PriceList, Prices};
+pub use publication::{KEPT_SNAPSHOTS, Options, Plan, Report, packs, plan, publish};
+pub use remote::{Address, RemoteError, RemoteKv};
+pub use rollback::{RollbackReport, rollback};
+pub use run::Run;
+pub use status::{StatusReport, status};
+pub use store::{Error, Listing, Stamp, Store};

@@ -1,0 +1,199 @@
+//! What answers from one board have in common for a while, worked out once: the parts of scores that depend on no viewer, and items as they
+//! are written. All of it follows from the board and the time, so that an answer is the same with it and without.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use crate::pack::board::{Board, Product};
+use crate::rank::{Candidate, SurfaceWeights, score};
+use crate::time::UnixMillis;
+
+/// Ranking steps that are remembered: the present one, and one that somebody is paging through.
+const CROWDS: usize = 2;
+/// Most bytes of items that are remembered; what is beyond begins anew. An item has about a thousand.
+const MAX_ITEM_BYTES: usize = 3 * 1024 * 1024;
+
+/// What is remembered beside a board. The locks only let boards be shared between threads; nobody waits for one.
+#[derive(Default)]
+pub struct Stage {
+    crowds: Mutex<Vec<Arc<Crowd>>>,
+    items: Mutex<Items>,
+}
+
+impl Stage {
+    /// The candidates of `board` at the ranking step `ranked_at`.
+    pub fn crowd(&self, board: &Board, ranked_at: UnixMillis) -> Arc<Crowd> {
+        let weights = board.weights().new;
+        let Ok(mut crowds) = self.crowds.try_lock() else { return Arc::new(Crowd::of(board, weights, ranked_at)) };
+        if let Some(at) = crowds.iter().position(|crowd| crowd.ranked_at == ranked_at && crowd.weights == weights) {
+            if let Some(found) = crowds.get_mut(..=at) {
+                found.rotate_right(1);
+            }
+        } else {
+            crowds.truncate(CROWDS.saturating_sub(1));
+            crowds.insert(0, Arc::new(Crowd::of(board, weights, ranked_at)));
+        }
+        crowds.first().map_or_else(|| Arc::new(Crowd::of(board, weights, ranked_at)), Arc::clone)
+    }
+
+    /// The items that have been written.
+    pub fn items(&self) -> &Mutex<Items> {
+        &self.items
+    }
+
+    /// Bytes that are remembered, about.
+    pub fn bytes(&self) -> usize {
+        let items = self.items.try_lock().map_or(0, |items| items.bytes());
+        let crowds = self.crowds.try_lock().map_or(0, |crowds| crowds.iter().map(|crowd| crowd.bytes()).sum::<usize>());
+        items.saturating_add(crowds)
+    }
+}
+
+impl fmt::Debug for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stage").field("bytes", &self.bytes()).finish()
+    }
+}
+
+/// The candidates of a board at a ranking step, by the start of their first broadcast and then by id, laid out one after the other.
+#[derive(Debug)]
+pub struct Crowd {
+    ranked_at: UnixMillis,
+    weights: SurfaceWeights,
+    members: Vec<Member>,
+    /// Of all members, in their order.
+    vectors: Vec<u8>,
+    dimensions: usize,
+}
+
+/// A candidate.
+#[derive(Clone, Copy, Debug)]
+pub struct Member {
+    /// The index of its product.
+    pub index: usize,
+    /// The product's id.
+    pub id: u64,
+    /// The score that everybody gives it.
+    pub shared: i64,
+    /// End of its first broadcast.
+    pub ends_at: UnixMillis,
+    /// The index of its first slot's channel, past the last for none.
+    pub channel: usize,
+    /// The stretch of the day of its first broadcast, below [`crate::rank::HOUR_BUCKETS`].
+    pub bucket: usize,
+    /// The index of its category.
+    pub category: Option<usize>,
+    /// How often it had been shown when the board was built.
+    pub shown: u8,
+}
+
+impl Crowd {
+    fn of(board: &Board, weights: SurfaceWeights, ranked_at: UnixMillis) -> Self {
+        let mut listed: Vec<_> =
+            board.candidates().map(|index| board.product(index)).filter(Product::is_listed).collect();
+        listed.sort_by_key(|product| (product.first_starts_at(), product.id()));
+        let member = |product: &Product<'_>| {
+            let candidate = Candidate {
+                vector: product.vector(),
+                channel: product.slots().next().map_or(usize::MAX, |slot| board.slot(slot).channel()),
+                starts_at: product.first_starts_at(),
+                ends_at: product.first_ends_at(),
+                popularity: product.popularity(),
+            };
+            Member {
+                index: product.index(),
+                id: product.id(),
+                shared: score(&candidate, None, &weights, ranked_at).total(),
+                ends_at: candidate.ends_at,
+                channel: candidate.channel,
+                bucket: candidate.bucket(),
+                category: product.category(),
+                shown: product.shown(),
+            }
+        };
+        Self {
+            ranked_at,
+            weights,
+            members: listed.iter().map(member).collect(),
+            vectors: listed.iter().flat_map(Product::vector).copied().collect(),
+            dimensions: board.dimensions().max(1),
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// The member at `place`.
+    pub fn get(&self, place: usize) -> Option<&Member> {
+        self.members.get(place)
+    }
+
+    /// All members with their vectors.
+    pub fn iter(&self) -> impl Iterator<Item = (&Member, &[u8])> {
+        self.members.iter().zip(self.vectors.chunks_exact(self.dimensions))
+    }
+
+    fn bytes(&self) -> usize {
+        self.vectors.len().saturating_add(std::mem::size_of_val(self.members.as_slice()))
+    }
+}
+
+/// Items as they stand in answers, each with the time for which it stands so.
+#[derive(Debug, Default)]
+pub struct Items {
+    text: Vec<u8>,
+    kept: Vec<Kept>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Kept {
+    start: usize,
+    length: usize,
+    from: UnixMillis,
+    until: UnixMillis,
+    trusts_verdicts: bool,
+}
+
+impl Items {
+    /// Appends item `key` to `out` as it stands at `now`: from memory, or written by `write`, which returns until when it will stand so.
+    pub fn append(
+        &mut self,
+        key: usize,
+        now: UnixMillis,
+        trusts_verdicts: bool,
+        out: &mut Vec<u8>,
+        write: impl FnOnce(&mut Vec<u8>) -> UnixMillis,
+    ) {
+        let kept = self.kept.get(key).copied().unwrap_or_default();
+        let stands = kept.from <= now && now < kept.until && kept.trusts_verdicts == trusts_verdicts;
+        if let Some(text) = self.text.get(kept.start..kept.start.saturating_add(kept.length)).filter(|_| stands) {
+            out.extend_from_slice(text);
+            return;
+        }
+        let start = out.len();
+        let until = write(out);
+        let text = out.get(start..).unwrap_or_default();
+        if self.text.len().saturating_add(text.len()) > MAX_ITEM_BYTES {
+            self.text.clear();
+            self.kept.clear();
+        }
+        if key >= self.kept.len() {
+            self.kept.resize(key.saturating_add(1), Kept::default());
+        }
+        if let Some(kept) = self.kept.get_mut(key) {
+            *kept = Kept { start: self.text.len(), length: text.len(), from: now, until, trusts_verdicts };
+            self.text.extend_from_slice(text);
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.text.capacity().saturating_add(std::mem::size_of_val(self.kept.as_slice()))
+    }
+}
