@@ -199,7 +199,7 @@ bench-parts: worker bench/peers/empty/build/index.js
 	$(CARGO) build --release -p sinsang-bench
 
 .PHONY: bench-ledger
-bench-ledger: prerequisites ## the ledger and DuckDB on days of two sizes: make bench-ledger [PRODUCTS=1e6,1e7,1e8]
+bench-ledger: prerequisites ## a year from nothing, and the ledger beside DuckDB on days of two sizes: make bench-ledger [PRODUCTS=1e6,1e7,1e8, or empty]
 	$(call say,'building for speed (DataFusion takes about an hour of CPU the first time)')
 	$(CARGO) build --profile fast -p sinsang-pipeline --bin sinsang --example ledger
 	@test -x '$(BENCH_VENV)/bin/python' || python3 -m venv '$(BENCH_VENV)'

@@ -152,6 +152,10 @@ fn a_command_without_a_cluster_says_how_to_get_one() {
     let assert = build(&input, &output, &["--cluster", "df://127.0.0.1:50050"]).code(1);
     assert.stderr(says("df://127.0.0.1:50050").and(says("make cluster")).and(says("bin/sinsang-cluster")));
     assert!(!output.exists());
+    let ledger = ["ledger", "update", "--input", text(&input), "--ledger", text(&output)];
+    let assert = sinsang(&ledger).args(["--cluster", "df://127.0.0.1:50050", "--partitions", "4"]).assert().code(1);
+    assert.stderr(says("df://127.0.0.1:50050").and(says("make cluster")));
+    assert!(!output.exists());
 }
 
 #[test]
