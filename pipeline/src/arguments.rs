@@ -106,6 +106,11 @@ pub(crate) enum Command {
     Evaluate(Evaluate),
     /// Re-read a snapshot with the edge's own reader and check all that can be checked.
     Verify(Verify),
+    /// Work on the operators' rules.
+    #[command(subcommand)]
+    Rules(RulesCommand),
+    /// Forget users: the next build leaves out all that they did, and its publish is without them. SINSANG_USER_KEY has the secret.
+    Forget(Forget),
     /// Keep the history as a product ledger, so that a day's run resolves only what is new.
     #[command(subcommand)]
     Ledger(LedgerCommand),
@@ -493,6 +498,25 @@ pub(crate) struct Inspect {
 pub(crate) struct Verify {
     /// The folder of the snapshot.
     pub(crate) snapshot: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RulesCommand {
+    /// Check a rules file: errors with line and column, and directives that contradict each other.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Forget {
+    /// The users, by the app's ids.
+    #[arg(required = true, value_name = "USER")]
+    pub(crate) users: Vec<String>,
+    /// The folder of the tables that snapshots are built from.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) input: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,7 +8,8 @@ use serde::Serialize;
 use sinsang::time::{HOUR_MS, UnixMillis};
 
 use crate::arguments::{
-    Arguments, Collect, Command, Evaluate, Format, Import, Judging, LedgerCommand, Publish, Rollback, Status,
+    Arguments, Collect, Command, Evaluate, Format, Import, Judging, LedgerCommand, Publish, Rollback, RulesCommand,
+    Status,
 };
 use crate::build::beside;
 use crate::engine::Connect;
@@ -18,9 +19,9 @@ use crate::import::retail;
 use crate::ledger::{self, Extent, Ledger};
 use crate::progress::Progress;
 use crate::publish::{Address, Bill, LocalKv, Planned, RemoteKv, Store};
-use crate::rules::Rules;
+use crate::rules::{self, Rules};
 use crate::snapshot::Snapshot;
-use crate::{audit, build, evaluate, generate, history, inspect, publish, resolve, verify, why};
+use crate::{audit, build, evaluate, forget, generate, history, inspect, publish, resolve, verify, why};
 
 /// Something is wrong with what was asked or given.
 const FAILED: u8 = 1;
@@ -130,6 +131,8 @@ fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
             print(format, &report)?;
             Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_WHOLE) })
         }
+        Command::Rules(RulesCommand::Check { file }) => print(format, &rules::check(file)?),
+        Command::Forget(asked) => print(format, &forget::forget(&asked.input, &asked.users, &user_key())?),
         Command::Ledger(command) => of_ledger(command, arguments, surroundings),
     }
 }
