@@ -95,6 +95,8 @@ pub(crate) enum Command {
     Status(Status),
     /// Remove packs that no kept snapshot names, once they are old enough.
     Collect(Collect),
+    /// Estimate what a month costs at Cloudflare, beside a design with a key for each user (docs/operations.md).
+    Cost(Cost),
     /// Bundle a snapshot with the Worker, for when no store answers.
     ///
     /// Writes the snapshot's manifest and board, without anybody's tastes, to one file that is deployed with the Worker's script.
@@ -469,6 +471,35 @@ pub(crate) struct Collect {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Cost {
+    /// A snapshot folder: the bytes of its board and of tastes for each user are what the estimate takes.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) snapshot: PathBuf,
+    /// Users in a month.
+    #[arg(long, value_name = "N", value_parser = amount)]
+    users: f64,
+    /// Requests of each user in a month.
+    #[arg(long, value_name = "N", value_parser = amount)]
+    requests_per_user: f64,
+    /// Publishes a day.
+    #[arg(long, value_name = "N", value_parser = amount)]
+    publishes_per_day: f64,
+    /// CPU time of a request in microseconds [default: what docs/performance.md has for /v1/home].
+    #[arg(long, value_name = "US", value_parser = amount)]
+    pub(crate) cpu: Option<f64>,
+    /// Prices and assumptions in place of the built-in ones, which publish/data/cost.toml has.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prices: Option<PathBuf>,
+}
+
+impl Cost {
+    pub(crate) fn usage(&self) -> publish::Usage {
+        let Self { users, requests_per_user, publishes_per_day, .. } = *self;
+        publish::Usage { users, requests_per_user, publishes_per_day }
+    }
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Bundle {
     /// The folder of the snapshot.
     pub(crate) snapshot: PathBuf,
@@ -557,6 +588,11 @@ fn snapshot_id(text: &str) -> Result<SnapshotId, String> {
 fn day(text: &str) -> Result<UnixMillis, String> {
     UnixMillis::parse_rfc3339(&format!("{text}T00:00:00Z"))
         .ok_or_else(|| "expected a day, such as 2011-09-01".to_owned())
+}
+
+fn amount(text: &str) -> Result<f64, String> {
+    let amount: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
+    if (0.0..=1e12).contains(&amount) { Ok(amount) } else { Err("expected a number from 0 to 1e12".to_owned()) }
 }
 
 fn share(text: &str) -> Result<f64, String> {

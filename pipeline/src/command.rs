@@ -17,7 +17,7 @@ use crate::identity::Policy;
 use crate::import::retail;
 use crate::ledger::{self, Extent, Ledger};
 use crate::progress::Progress;
-use crate::publish::{Address, Bill, LocalKv, Planned, RemoteKv, Store};
+use crate::publish::{Address, Bill, LocalKv, Planned, PriceList, RemoteKv, Store};
 use crate::rules::Rules;
 use crate::snapshot::Snapshot;
 use crate::{audit, build, evaluate, generate, history, inspect, publish, resolve, verify, why};
@@ -105,6 +105,16 @@ fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
             }
             let address = Address::from_variables(variable)?;
             on_store(arguments, &mut RemoteKv::new(address, target.connections.into()), clock())
+        }
+        Command::Cost(cost) => {
+            let prices = match &cost.prices {
+                Some(path) => std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?,
+                None => publish::DEFAULT_PRICES.to_owned(),
+            };
+            let prices = PriceList::parse(&prices)?;
+            let cpu_us = cost.cpu.unwrap_or(prices.assumptions.cpu_us);
+            let sizes = publish::Sizes::of(&Snapshot::at(&cost.snapshot), cpu_us)?;
+            print(format, &publish::cost(cost.usage(), sizes, &prices))
         }
         Command::Inspect(inspect) => {
             let snapshot = Snapshot::at(&inspect.snapshot);

@@ -89,6 +89,7 @@ fn every_command_explains_itself() {
         "rollback",
         "status",
         "collect",
+        "cost",
         "inspect",
         "evaluate",
         "evaluate identity",
