@@ -8,7 +8,8 @@ use serde::Serialize;
 use sinsang::time::{HOUR_MS, UnixMillis};
 
 use crate::arguments::{
-    Arguments, Collect, Command, Evaluate, Format, Import, Judging, LedgerCommand, Publish, Rollback, Status,
+    Arguments, Collect, Command, Evaluate, ExperimentCommand, Format, Import, Judging, LedgerCommand, Publish,
+    Rollback, Status,
 };
 use crate::build::beside;
 use crate::engine::Connect;
@@ -105,6 +106,16 @@ fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
             }
             let address = Address::from_variables(variable)?;
             on_store(arguments, &mut RemoteKv::new(address, target.connections.into()), clock())
+        }
+        Command::Experiment(ExperimentCommand::Report(asked)) => {
+            let (viewers, intake) = sinsang_experiment::exposure::read(&asked.events, &asked.experiment)?;
+            let report = sinsang_experiment::report(&viewers, intake, &asked.settings());
+            if let Some(path) = &asked.plot {
+                let svg = sinsang_experiment::plot::svg(&report);
+                std::fs::write(path, svg).map_err(|error| format!("{}: {error}", path.display()))?;
+            }
+            print(format, &report)?;
+            Ok(if report.is_ratio_broken { ExitCode::from(NOT_WHOLE) } else { ExitCode::SUCCESS })
         }
         Command::Cost(cost) => {
             let prices = match &cost.prices {
