@@ -7,11 +7,14 @@
 use std::fmt;
 use std::sync::Mutex;
 
-use chrono::{DateTime, Duration, Utc};
-use jwt_compact::alg::{Es256, Hs256, Hs256Key};
-use jwt_compact::jwk::JsonWebKey;
-use jwt_compact::{Algorithm, AlgorithmExt, Claims, TimeOptions, Token, UntrustedToken, ValidationError};
-use serde::Deserialize;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use hmac::{Hmac, Mac as _};
+use p256::EncodedPoint;
+use p256::ecdsa::signature::DigestVerifier as _;
+use p256::ecdsa::{Signature, VerifyingKey};
+use serde::de::{self, DeserializeOwned, Deserializer, SeqAccess, Visitor};
+use serde::{Deserialize, de::Error as _};
+use sha2::{Digest as _, Sha256};
 
 use crate::known::{Finding, KnownTokens};
 use crate::time::{SECOND_MS, UnixMillis};
@@ -28,7 +31,8 @@ const SCHEME_BYTES: usize = 16;
 /// How far the issuer's clock may be off, in seconds.
 const LEEWAY_S: i64 = 30;
 
-type Es256Key = <Es256 as Algorithm>::VerifyingKey;
+/// Seconds that a date may have: some 260,000 years to either side of the epoch. What lies beyond is no date.
+const DATES: std::ops::RangeInclusive<i64> = -8_334_601_228_800..=8_210_266_876_799;
 
 /// Why a token was refused: the text is the `error_description` of RFC 6750.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,35 +84,122 @@ pub enum BadKey {
     NoAudience,
 }
 
+/// What of a token's header counts (RFC 7515 section 4.1).
 #[derive(Deserialize)]
-struct Custom {
+struct Header {
+    alg: String,
+    #[serde(default)]
+    cty: Option<String>,
+}
+
+/// What of a token's claims counts (RFC 7519 section 4.1).
+#[derive(Deserialize)]
+struct Claims {
     #[serde(default)]
     sub: Option<String>,
     #[serde(default)]
     aud: Option<Audience>,
+    #[serde(default, deserialize_with = "date")]
+    exp: Option<i64>,
+    #[serde(default, deserialize_with = "date")]
+    nbf: Option<i64>,
+    /// Says nothing to us, but has to be a date.
+    #[serde(default, deserialize_with = "date", rename = "iat")]
+    _iat: Option<i64>,
+}
+
+/// Reads a date: seconds since the epoch, of which parts don't count.
+fn date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    struct Date;
+    impl Visitor<'_> for Date {
+        type Value = i64;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a date")
+        }
+        fn visit_i64<E: de::Error>(self, value: i64) -> Result<i64, E> {
+            if DATES.contains(&value) { Ok(value) } else { Err(E::custom("no date")) }
+        }
+        fn visit_u64<E: de::Error>(self, value: u64) -> Result<i64, E> {
+            self.visit_i64(i64::try_from(value).map_err(|_| E::custom("no date"))?)
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "what it saturates to is no date")]
+        fn visit_f64<E: de::Error>(self, value: f64) -> Result<i64, E> {
+            self.visit_i64(value as i64)
+        }
+    }
+    deserializer.deserialize_i64(Date).map(Some)
 }
 
 /// `aud` is one string or several (RFC 7519 section 4.1.3).
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    Several(Vec<String>),
-}
+struct Audience(Vec<String>);
 
 impl Audience {
     fn contains(&self, audience: &str) -> bool {
-        match self {
-            Self::One(one) => one == audience,
-            Self::Several(several) => several.iter().any(|one| one == audience),
-        }
+        self.0.iter().any(|one| one == audience)
     }
+}
+
+impl<'de> Deserialize<'de> for Audience {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrSeveral;
+        impl<'de> Visitor<'de> for OneOrSeveral {
+            type Value = Audience;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or several")
+            }
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<Audience, E> {
+                Ok(Audience(vec![value.to_owned()]))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut several: A) -> Result<Audience, A::Error> {
+                let mut all = Vec::new();
+                while let Some(one) = several.next_element()? {
+                    all.push(one);
+                }
+                Ok(Audience(all))
+            }
+        }
+        deserializer.deserialize_any(OneOrSeveral)
+    }
+}
+
+/// A public key on P-256 as a JSON Web Key (RFC 7517, RFC 7518 section 6.2).
+#[derive(Deserialize)]
+struct Jwk {
+    kty: String,
+    crv: String,
+    x: Coordinate,
+    y: Coordinate,
+}
+
+struct Coordinate([u8; 32]);
+
+impl<'de> Deserialize<'de> for Coordinate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = decode(&String::deserialize(deserializer)?).ok_or_else(|| D::Error::custom("no base64"))?;
+        bytes.try_into().map(Self).map_err(|_| D::Error::custom("no 32 bytes"))
+    }
+}
+
+impl Jwk {
+    fn key(&self) -> Option<VerifyingKey> {
+        let point = EncodedPoint::from_affine_coordinates(&self.x.0.into(), &self.y.0.into(), false);
+        (self.kty == "EC" && self.crv == "P-256").then(|| VerifyingKey::from_encoded_point(&point).ok())?
+    }
+}
+
+fn decode(text: &str) -> Option<Vec<u8>> {
+    Base64UrlUnpadded::decode_vec(text).ok()
+}
+
+/// A JSON object as `T`. An array of its fields is none, though serde would take it for one.
+fn object<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
+    json.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(json).ok())?
 }
 
 /// Checks tokens with the keys that are configured.
 pub struct Verifier {
-    hs256: Vec<Hs256Key>,
-    es256: Vec<Es256Key>,
+    hs256: Vec<Hmac<Sha256>>,
+    es256: Vec<VerifyingKey>,
     audience: String,
     users: UserHasher,
     /// Those that were found good by these keys and for this audience. Behind a lock only so that a verifier can be shared between threads;
@@ -127,16 +218,13 @@ impl Verifier {
             return Err(BadKey::NoAudience);
         }
         let hs256 = hs256.iter().filter(|key| !key.is_empty()).map(|key| {
-            if key.len() < MIN_HS256_KEY_BYTES {
-                Err(BadKey::Hs256TooShort)
-            } else {
-                Ok(Hs256Key::from(key.as_bytes()))
-            }
+            let key = Some(key.as_bytes()).filter(|key| key.len() >= MIN_HS256_KEY_BYTES);
+            key.and_then(|key| Hmac::new_from_slice(key).ok()).ok_or(BadKey::Hs256TooShort)
         });
-        let es256 = es256_jwk.iter().filter(|jwk| !jwk.is_empty()).map(|jwk| {
-            let jwk: JsonWebKey<'_> = serde_json::from_str(jwk).map_err(|_| BadKey::Es256NotJwk)?;
-            Es256Key::try_from(&jwk).map_err(|_| BadKey::Es256NotJwk)
-        });
+        let es256 = es256_jwk
+            .iter()
+            .filter(|jwk| !jwk.is_empty())
+            .map(|jwk| object::<Jwk>(jwk.as_bytes()).and_then(|jwk| jwk.key()).ok_or(BadKey::Es256NotJwk));
         let (hs256, es256) = (hs256.collect::<Result<_, _>>()?, es256.collect::<Result<_, _>>()?);
         Ok(Self { hs256, es256, audience, users, known: Mutex::default() })
     }
@@ -175,52 +263,63 @@ impl Verifier {
     }
 
     fn examine(&self, token: &str, now: UnixMillis) -> Result<Finding, Refused> {
-        let untrusted = UntrustedToken::new(token).map_err(|_| Refused::Malformed)?;
-        let token = match untrusted.algorithm() {
-            "HS256" => first(&self.hs256, |key| Hs256.validator::<Custom>(key).validate(&untrusted)),
-            "ES256" => first(&self.es256, |key| Es256.validator::<Custom>(key).validate(&untrusted)),
-            _ => Err(Refused::Algorithm),
-        }?;
-        let user = self.check(token.claims(), now)?;
-        // The last millisecond at which it holds is that of its expiry and the leeway.
-        let expiry = token.claims().expiration.map_or(0, |expiry| expiry.timestamp());
-        let until = expiry.saturating_add(LEEWAY_S).saturating_mul(SECOND_MS).saturating_add(1);
-        Ok(Finding { user, until: UnixMillis(until) })
+        let mut parts = token.split('.');
+        let (Some(header), Some(claims), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Refused::Malformed);
+        };
+        let signed = token.rsplit_once('.').map_or("", |(signed, _)| signed).as_bytes();
+        let decoded = (decode(header), decode(claims), decode(signature));
+        let (Some(header), Some(claims), Some(signature)) = decoded else { return Err(Refused::Malformed) };
+        let header: Header = object(&header).ok_or(Refused::Malformed)?;
+        if header.cty.is_some_and(|content| !content.eq_ignore_ascii_case("json")) {
+            return Err(Refused::Malformed);
+        }
+        let (has_key, is_signed) = match header.alg.as_str() {
+            "HS256" => {
+                let signs = |key: &Hmac<Sha256>| key.clone().chain_update(signed).verify_slice(&signature).is_ok();
+                (!self.hs256.is_empty(), self.hs256.iter().any(signs))
+            }
+            "ES256" => {
+                let signature = Signature::from_slice(&signature).ok();
+                let signs = |key: &VerifyingKey| {
+                    let digest = Sha256::new_with_prefix(signed);
+                    signature.is_some_and(|signature| key.verify_digest(digest, &signature).is_ok())
+                };
+                (!self.es256.is_empty(), self.es256.iter().any(signs))
+            }
+            _ => (false, false),
+        };
+        if !has_key {
+            return Err(Refused::Algorithm);
+        }
+        if !is_signed {
+            return Err(Refused::Signature);
+        }
+        self.check(&object(&claims).ok_or(Refused::Malformed)?, now)
     }
 
-    fn check(&self, claims: &Claims<Custom>, now: UnixMillis) -> Result<UserKey, Refused> {
-        let now = DateTime::<Utc>::from_timestamp_millis(now.0).ok_or(Refused::Expired)?;
-        let options = TimeOptions::new(Duration::seconds(LEEWAY_S), move || now);
-        claims.validate_expiration(&options).map_err(|_| Refused::Expired)?;
-        // Not `validate_maturity`, which subtracts the leeway from `nbf` and panics at the far end of what a date can be.
-        let latest = now.checked_add_signed(options.leeway).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        if claims.not_before.is_some_and(|not_before| not_before > latest) {
+    fn check(&self, claims: &Claims, now: UnixMillis) -> Result<Finding, Refused> {
+        // The last millisecond at which it holds is that of its expiry and the leeway.
+        let instant = |seconds: i64| UnixMillis(seconds.saturating_mul(SECOND_MS));
+        let until = instant(claims.exp.ok_or(Refused::Expired)?.saturating_add(LEEWAY_S)).plus(1);
+        if now >= until {
+            return Err(Refused::Expired);
+        }
+        if claims.nbf.is_some_and(|not_before| instant(not_before) > now.plus(LEEWAY_S.saturating_mul(SECOND_MS))) {
             return Err(Refused::NotYetValid);
         }
-        if !claims.custom.aud.as_ref().is_some_and(|audience| audience.contains(&self.audience)) {
+        if !claims.aud.as_ref().is_some_and(|audience| audience.contains(&self.audience)) {
             return Err(Refused::Audience);
         }
-        match &claims.custom.sub {
-            Some(user) if !user.is_empty() && user.len() <= MAX_USER_ID_BYTES => Ok(self.users.key(user)),
+        match &claims.sub {
+            Some(user) if !user.is_empty() && user.len() <= MAX_USER_ID_BYTES => {
+                Ok(Finding { user: self.users.key(user), until })
+            }
             _ => Err(Refused::Subject),
         }
     }
-}
-
-/// The token as the first of `keys` that signed it reads it.
-fn first<K>(
-    keys: &[K],
-    validate: impl Fn(&K) -> Result<Token<Custom>, ValidationError>,
-) -> Result<Token<Custom>, Refused> {
-    let mut refused = Refused::Algorithm;
-    for key in keys {
-        match validate(key) {
-            Ok(token) => return Ok(token),
-            Err(ValidationError::MalformedClaims(_)) => return Err(Refused::Malformed),
-            Err(_) => refused = Refused::Signature,
-        }
-    }
-    Err(refused)
 }
 
 impl fmt::Debug for Verifier {

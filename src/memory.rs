@@ -94,6 +94,7 @@ pub struct Memory {
     pub wasm_bytes: usize,
     seed: u64,
     current: Option<Snapshot>,
+    generation: u32,
     origin: Origin,
     /// When the store last said which snapshot is live.
     seen_at: Option<UnixMillis>,
@@ -125,6 +126,11 @@ impl Memory {
     /// The snapshot to answer from.
     pub fn current(&self) -> Option<&Snapshot> {
         self.current.as_ref()
+    }
+
+    /// Counts the times that a snapshot was adopted: what was made from memory holds for one.
+    pub fn generation(&self) -> u32 {
+        self.generation
     }
 
     /// Where the current snapshot came from.
@@ -176,6 +182,7 @@ impl Memory {
 
     /// `snapshot` is the one to answer from as of `now`, as `origin` has it.
     pub fn adopt(&mut self, snapshot: Snapshot, origin: Origin, now: UnixMillis) {
+        self.generation = self.generation.wrapping_add(1);
         self.older.retain(|older| older.id() != snapshot.id());
         if let Some(before) = self.current.replace(snapshot)
             && self.current.as_ref().map(Snapshot::id) != Some(before.id())

@@ -11,7 +11,7 @@ use crate::pack::taste::{self, Widths};
 use crate::request::{Config, NewQuestion, PackPart, Raw, Refusal, Request, Route};
 use crate::surface::cursor::Cursor;
 use crate::surface::new::{RANK_STEP_MS, Selection};
-use crate::surface::{View, live, new, tabs};
+use crate::surface::{MAX_VERDICT_AGE_MS, View, live, new, tabs};
 use crate::time::{SECOND_MS, UnixMillis};
 use crate::viewer::Viewer;
 
@@ -82,6 +82,9 @@ pub struct Reply {
     pub headers: Headers,
     /// The body.
     pub body: Vec<u8>,
+    /// Until when whoever asks the same is answered the very same, as long as memory stands on the same snapshot; `None` where another
+    /// viewer or another moment may be answered otherwise.
+    pub stands_until: Option<UnixMillis>,
     /// Whether the manifest should be looked up in the background.
     pub wants_refresh: bool,
     /// What is worth logging, once.
@@ -149,6 +152,7 @@ pub fn answer(facts: &Facts<'_>) -> Reply {
             return reply;
         }
     }
+    reply.stands_until = stands_until(facts);
     let is_pack = matches!(facts.request.route, Route::Pack(PackPart::Board | PackPart::Tastes, _));
     reply.headers.push(("Content-Type", if is_pack { BYTES } else { JSON }.into()));
     let body = body(facts);
@@ -382,6 +386,29 @@ fn cache_control(facts: &Facts<'_>) -> Cow<'static, str> {
     let seconds = until.since(now).div_euclid(SECOND_MS).clamp(0, MAX_AGE_S);
     let seconds = if facts.rung.is_makeshift() { seconds.min(MAKESHIFT_MAX_AGE_S) } else { seconds };
     format!("public, max-age={seconds}").into()
+}
+
+/// Until when an answer that everybody may share stays the same to the byte. Slots begin and end at whole seconds, and so do the steps of
+/// ranking and what is left of them; ages turn as long after a second as the snapshot was built after one.
+fn stands_until(facts: &Facts<'_>) -> Option<UnixMillis> {
+    let is_of_the_moment = matches!(facts.request.route, Route::Status | Route::Pack(..)) || facts.is_cut;
+    let is_alone = facts.request.viewer != Viewer::Anonymous || !facts.request.recent.is_empty();
+    if is_of_the_moment
+        || is_alone
+        || facts.request.as_of.is_some()
+        || facts.request.is_preview
+        || facts.timing.reads > 0
+    {
+        return None;
+    }
+    let now = facts.now;
+    let second = now.floor(SECOND_MS);
+    // At the very turn of a second one more is left of whatever ends.
+    let turns = if now == second { now.plus(1) } else { second.plus(SECOND_MS) };
+    let built_at = facts.manifest.built_at();
+    let ages = built_at.plus(facts.age_s().saturating_add(1).saturating_mul(SECOND_MS));
+    let outdated = built_at.plus(MAX_VERDICT_AGE_MS.saturating_add(1));
+    [turns, ages, outdated].into_iter().filter(|at| *at > now).min()
 }
 
 /// The header under which the data centre's cache keeps a manifest or a pack.

@@ -24,8 +24,10 @@ const MAX_REQUEST_BYTES: usize = 16 * 1024;
 const ABSENT: &str = "\0";
 /// Blocks of headers that are remembered by number, a power of two. `Sinsang-Age` makes new ones every second.
 const BLOCKS: usize = 16;
+/// Answers that are kept for others who ask the same, a power of two.
+const SHARED: usize = 8;
 /// Words that tell about an answer.
-const WORDS: usize = 8;
+const WORDS: usize = 9;
 
 /// What the door keeps between requests.
 struct Door {
@@ -37,8 +39,21 @@ struct Door {
     /// Blocks of headers with their numbers; number `n` lies at `n % BLOCKS`.
     blocks: Vec<(u32, String)>,
     last_block: u32,
+    /// Answers that anybody may get for a moment; number `n` lies at `n % SHARED`.
+    shared: Vec<Shared>,
+    last_shared: u32,
     /// The origin of the last request's address.
     origin: String,
+}
+
+/// An answer that is the same for everybody who asks with the same text.
+struct Shared {
+    number: u32,
+    request: Box<[u8]>,
+    from: UnixMillis,
+    until: UnixMillis,
+    generation: u32,
+    reply: Reply,
 }
 
 thread_local! {
@@ -49,6 +64,8 @@ thread_local! {
         block: String::new(),
         blocks: Vec::new(),
         last_block: 0,
+        shared: Vec::new(),
+        last_shared: 0,
         origin: String::new(),
     });
 }
@@ -92,9 +109,11 @@ pub(super) fn origin() -> String {
 
 impl Door {
     fn answer(&mut self, length: usize, has_body: bool, config: &Config, now: UnixMillis) -> bool {
-        let Some(text) = self.request.get(..length).and_then(|bytes| std::str::from_utf8(bytes).ok()) else {
-            return false;
-        };
+        if !has_body && self.answer_again(length, now) {
+            return true;
+        }
+        let Some(bytes) = self.request.get(..length) else { return false };
+        let Ok(text) = std::str::from_utf8(bytes) else { return false };
         let mut lines = text.split('\n');
         let (Some(method), Some(url)) = (lines.next(), lines.next()) else { return false };
         let mut header = || lines.next().filter(|value| *value != ABSENT);
@@ -113,25 +132,57 @@ impl Door {
             return false;
         }
         let mut serve = Serve::begin(raw, config, now);
-        let Some(reply) = with_memory(|memory| serve.warm(memory, now)) else { return false };
+        let answer = with_memory(|memory| serve.warm(memory, now).map(|reply| (reply, memory.generation())));
+        let Some((reply, generation)) = answer else { return false };
         if self.origin != origin_of_url {
             self.origin.clear();
             self.origin.push_str(origin_of_url);
         }
         self.reply = reply;
-        self.tell();
+        let wants_refresh = std::mem::take(&mut self.reply.wants_refresh);
+        let number = self.reply.stands_until.map_or(0, |until| {
+            self.last_shared = self.last_shared.wrapping_add(1).max(1);
+            let request = bytes.into();
+            let reply = std::mem::take(&mut self.reply);
+            let new = Shared { number: self.last_shared, request, from: now, until, generation, reply };
+            match self.shared.get_mut(place(self.last_shared, SHARED)) {
+                Some(old) => *old = new,
+                None => self.shared.push(new),
+            }
+            self.last_shared
+        });
+        self.tell(wants_refresh, number);
         true
     }
 
-    /// Writes down where the parts of the answer are.
-    fn tell(&mut self) {
-        let number = self.number_block();
-        let block = self.blocks.get(place(number)).map_or("", |(_, block)| block.as_str());
-        let etag = self.reply.header("ETag").unwrap_or_default();
-        let body = self.reply.body.as_slice();
+    /// Answers what somebody else has asked just now, without a look at it.
+    fn answer_again(&mut self, length: usize, now: UnixMillis) -> bool {
+        let text = self.request.get(..length);
+        let stands = |one: &&Shared| one.from <= now && now < one.until && Some(&*one.request) == text;
+        let Some(one) = self.shared.iter().find(stands) else { return false };
+        let (number, generation) = (one.number, one.generation);
+        let wants_refresh = with_memory(|memory| {
+            let holds = memory.generation() == generation && !memory.is_stale(now);
+            holds.then(|| memory.take_look(now))
+        });
+        if let Some(wants_refresh) = wants_refresh {
+            self.tell(wants_refresh, number);
+        }
+        wants_refresh.is_some()
+    }
+
+    /// Writes down where the parts of the answer are: of the shared one of this number, or of the last one where it is 0.
+    fn tell(&mut self, wants_refresh: bool, shared: u32) {
+        let known = self.shared.get(place(shared, SHARED)).filter(|one| one.number == shared);
+        let reply = known.map_or(&self.reply, |one| &one.reply);
+        write_block(reply, &mut self.block);
+        let number = number_block(&self.block, &mut self.blocks, &mut self.last_block);
+        let block = self.blocks.get(place(number, BLOCKS)).map_or("", |(_, block)| block.as_str());
+        let etag = reply.header("ETag").unwrap_or_default();
+        let body = reply.body.as_slice();
         let word = |value: usize| u32::try_from(value).unwrap_or(0);
         let words = [
-            u32::from(self.reply.wants_refresh),
+            u32::from(wants_refresh),
             number,
             word(block.as_ptr() as usize),
             word(block.len()),
@@ -139,42 +190,47 @@ impl Door {
             word(etag.len()),
             word(body.as_ptr() as usize),
             word(body.len()),
+            known.map_or(0, |one| one.number),
         ];
         self.answer.copy_from_slice(&words);
     }
+}
 
-    /// The number of the answer's status and headers but for the ETag.
-    fn number_block(&mut self) -> u32 {
-        self.block.clear();
-        let mut status = [b'0'; 3];
-        let mut rest = self.reply.status;
-        for digit in status.iter_mut().rev() {
-            *digit = b'0'.wrapping_add(u8::try_from(rest % 10).unwrap_or(0));
-            rest /= 10;
+/// Writes the status and the headers of `reply`, the ETag without its value.
+fn write_block(reply: &Reply, block: &mut String) {
+    block.clear();
+    let mut status = [b'0'; 3];
+    let mut rest = reply.status;
+    for digit in status.iter_mut().rev() {
+        *digit = b'0'.wrapping_add(u8::try_from(rest % 10).unwrap_or(0));
+        rest /= 10;
+    }
+    block.push_str(std::str::from_utf8(&status).unwrap_or_default());
+    for (name, value) in &reply.headers {
+        block.push('\n');
+        block.push_str(name);
+        block.push(':');
+        if *name != "ETag" {
+            block.push_str(value);
         }
-        self.block.push_str(std::str::from_utf8(&status).unwrap_or_default());
-        for (name, value) in &self.reply.headers {
-            self.block.push('\n');
-            self.block.push_str(name);
-            self.block.push(':');
-            if *name != "ETag" {
-                self.block.push_str(value);
-            }
-        }
-        if let Some((number, _)) = self.blocks.iter().find(|(_, block)| *block == self.block) {
-            return *number;
-        }
-        self.last_block = self.last_block.wrapping_add(1);
-        let new = (self.last_block, self.block.clone());
-        match self.blocks.get_mut(place(self.last_block)) {
-            Some(old) => *old = new,
-            None => self.blocks.push(new),
-        }
-        self.last_block
     }
 }
 
-/// Where block `number` is kept.
-fn place(number: u32) -> usize {
-    usize::try_from(number.wrapping_sub(1)).unwrap_or(0) % BLOCKS
+/// The number of `block`, an old one where it is remembered.
+fn number_block(block: &str, blocks: &mut Vec<(u32, String)>, last: &mut u32) -> u32 {
+    if let Some((number, _)) = blocks.iter().find(|(_, known)| known == block) {
+        return *number;
+    }
+    *last = last.wrapping_add(1).max(1);
+    let new = (*last, block.to_owned());
+    match blocks.get_mut(place(*last, BLOCKS)) {
+        Some(old) => *old = new,
+        None => blocks.push(new),
+    }
+    *last
+}
+
+/// Where `number` of a ring of `length` is kept.
+fn place(number: u32, length: usize) -> usize {
+    usize::try_from(number.wrapping_sub(1)).unwrap_or(0).checked_rem(length).unwrap_or(0)
 }

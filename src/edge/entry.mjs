@@ -14,6 +14,7 @@ const wasm = globalThis.__worker_init_state;
 const ABSENT = "\0";
 /** As many as door.rs numbers. */
 const BLOCKS = 16;
+const SHARED = 8;
 const ETAG_LENGTH = 20;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -25,6 +26,7 @@ class Door {
   constructor([memory, requestAt, requestBytes, answerAt, readsPreview, readsOrigin]) {
     Object.assign(this, { instance: wasm.instanceId, memory, requestAt, requestBytes, answerAt, readsPreview, readsOrigin });
     this.blocks = new Array(BLOCKS).fill({ number: 0 });
+    this.shared = new Array(SHARED).fill({ number: 0 });
     this.view();
   }
 
@@ -32,7 +34,7 @@ class Door {
   view() {
     this.bytes = new Uint8Array(this.memory.buffer);
     this.request = new Uint8Array(this.memory.buffer, this.requestAt, this.requestBytes);
-    this.answer = new Uint32Array(this.memory.buffer, this.answerAt, 8);
+    this.answer = new Uint32Array(this.memory.buffer, this.answerAt, 9);
   }
 
   /** The answer, or `undefined` where it is not all in memory. */
@@ -44,12 +46,21 @@ class Door {
     const { read, written } = encoder.encodeInto(text, this.request);
     if (read < text.length || !askDoor(written, request.body !== null, Date.now()) || this.instance !== wasm.instanceId) return undefined;
     if (this.answer.length === 0) this.view();
-    const [wantsRefresh, number, blockAt, blockLength, etagAt, etagLength, bodyAt, bodyLength] = this.answer;
-    if (wantsRefresh) context.waitUntil(background(env));
+    const { answer } = this;
+    if (answer[0] !== 0) context.waitUntil(background(env));
+    const number = answer[1];
     let block = this.blocks[number % BLOCKS];
-    if (block.number !== number) block = this.blocks[number % BLOCKS] = parse(number, this.text(blockAt, blockLength));
-    if (etagLength > 0) block.init.headers.ETag = etagLength === ETAG_LENGTH ? this.etag(etagAt) : this.text(etagAt, etagLength);
-    return new Response(bodyLength > 0 ? this.bytes.slice(bodyAt, bodyAt + bodyLength) : null, block.init);
+    if (block.number !== number) block = this.blocks[number % BLOCKS] = parse(number, this.text(answer[2], answer[3]));
+    if (answer[5] > 0) block.init.headers.ETag = answer[5] === ETAG_LENGTH ? this.etag(answer[4]) : this.text(answer[4], answer[5]);
+    return new Response(answer[7] > 0 ? this.body(answer[6], answer[7], answer[8]) : null, block.init);
+  }
+
+  /** A copy, for Wasm writes the next answer in the same place; of an answer that others get too, one for all of them. */
+  body(at, length, number) {
+    if (number === 0) return this.bytes.slice(at, at + length);
+    let known = this.shared[number % SHARED];
+    if (known.number !== number) known = this.shared[number % SHARED] = { number, bytes: this.bytes.slice(at, at + length) };
+    return known.bytes;
   }
 
   text(at, length) {
@@ -58,9 +69,11 @@ class Door {
 
   /** The same for an ETag, which is always as long and never new to the decoder: half the price. */
   etag(at) {
-    let text = "";
-    for (let place = at; place < at + ETAG_LENGTH; place++) text += String.fromCharCode(this.bytes[place]);
-    return text;
+    const b = this.bytes;
+    return String.fromCharCode(
+      b[at], b[at + 1], b[at + 2], b[at + 3], b[at + 4], b[at + 5], b[at + 6], b[at + 7], b[at + 8], b[at + 9],
+      b[at + 10], b[at + 11], b[at + 12], b[at + 13], b[at + 14], b[at + 15], b[at + 16], b[at + 17], b[at + 18], b[at + 19],
+    );
   }
 }
 

@@ -9,7 +9,7 @@ use sinsang::time::{MINUTE_MS, SECOND_MS, UnixMillis};
 
 use super::support::at;
 use super::support::board::{BUILT_AT, Shape, parts, published, published_after};
-use super::support::edge::{Ask, Edge, ORIGIN, json};
+use super::support::edge::{Ask, Edge, ORIGIN, PREVIEW, json};
 
 /// The earliest slot boundary after `now`.
 fn next_boundary(parts: &BoardParts, now: UnixMillis) -> Option<UnixMillis> {
@@ -151,4 +151,31 @@ fn only_configured_origins_may_read() {
     assert_eq!(edge.ask(&Ask::get("/v1/tabs").origin(ORIGIN)).header("Access-Control-Allow-Origin"), None);
     let refused = edge.ask(&Ask::get("/v1/tabs?x=1").origin(ORIGIN));
     assert_eq!((refused.status, refused.header("Access-Control-Allow-Origin")), (400, None));
+}
+
+#[test]
+fn what_stands_for_a_moment_is_the_same_to_the_byte_until_its_end() {
+    let published = published(&Shape::SMALL);
+    let mut edge = Edge::with(&published, at(BUILT_AT));
+    edge.get("/v1/tabs");
+    // Over a slot boundary, a step of ranking and the end of verdicts, at turns of seconds and between them.
+    for from in ["2026-11-22T06:59:57+09:00", "2026-11-22T07:09:58+09:00", "2026-11-24T05:59:58+09:00"] {
+        for ms in [0, 1, 137, 500, 999, 1_000, 1_250, 1_999, 2_000, 2_001, 2_999, 3_000, 3_500] {
+            for target in ["/v1/new?limit=3", "/v1/live", "/v1/tabs", "/v1/home"] {
+                let now = at(from).plus(ms);
+                warm(&mut edge, now);
+                let first = edge.get(target);
+                let until = first.stands_until.expect("everybody may share it");
+                assert!(until > now && until.since(now) <= SECOND_MS, "{target} at {now} until {until}");
+                for later in [now, until.plus(-1)] {
+                    edge.now = later;
+                    let again = edge.get(target);
+                    assert_eq!((&again.headers, &again.body), (&first.headers, &first.body), "{target} at {from} {ms}");
+                }
+            }
+        }
+    }
+    assert_eq!(edge.ask(&Ask::get("/v1/home").user("u000001")).stands_until, None);
+    assert_eq!(edge.get("/v1/status").stands_until, None);
+    assert_eq!(edge.ask(&Ask::get("/v1/home").preview(PREVIEW)).stands_until, None);
 }
