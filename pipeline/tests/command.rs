@@ -89,6 +89,9 @@ fn every_command_explains_itself() {
         "rollback",
         "status",
         "collect",
+        "cost",
+        "experiment",
+        "experiment report",
         "inspect",
         "evaluate",
         "evaluate identity",
@@ -116,6 +119,7 @@ fn wrong_arguments_end_with_2_and_name_the_argument() {
         (vec!["inspect", "folder", "--product", "1", "--user", "2"], "--user"),
         (vec!["publish", "folder"], "<--local <FOLDER>|--remote>"),
         (vec!["publish", "folder", "--local", "a", "--remote"], "--remote"),
+        (vec!["experiment", "report", "e", "--events", "f", "--variant", "control"], "such as control=0.5"),
         (vec!["rollback", "last", "--remote"], "16 hex digits"),
         (vec!["collect", "--remote", "--grace", "1"], "6..=8760"),
     ] {
