@@ -100,14 +100,16 @@ pub struct Memory {
     seen_at: Option<UnixMillis>,
     /// No look at the live manifest before this: a lease while one is out, a pause otherwise.
     look_at: Option<UnixMillis>,
+    /// When the live manifest was last looked up for a list of an unknown snapshot.
+    list_look_at: Option<UnixMillis>,
     /// What was refused on the way to the live snapshot since it was last seen, and why.
     refused: Option<(Key, Damage)>,
     older: Vec<Snapshot>,
     /// Least recently used first.
     tastes: Vec<Rc<NamedShard>>,
-    /// Taste shards that requests are reading, and until when that is believed.
+    /// Taste shards, and manifests of kept snapshots, that requests are reading, and until when that is believed.
     shard_leases: Vec<(PackId, UnixMillis)>,
-    /// Taste shards that the store did not have whole, and until when it is not asked for them again. The latest last.
+    /// The same that the store did not have whole, and until when it is not asked for them again. The latest last.
     lost_shards: Vec<(PackId, UnixMillis)>,
 }
 
@@ -157,6 +159,15 @@ impl Memory {
         is_free
     }
 
+    /// Whether the live manifest may be looked up at `now` for a list of an unknown snapshot: once a second, whatever came of the last.
+    pub fn take_list_look(&mut self, now: UnixMillis) -> bool {
+        let is_free = self.list_look_at.is_none_or(|at| now.since(at) >= SECOND_MS);
+        if is_free {
+            self.list_look_at = Some(now);
+        }
+        is_free
+    }
+
     /// A look ended at `now` without a word from the store: the next one waits a little, unless there is nothing to answer from.
     pub fn look_failed(&mut self, now: UnixMillis) {
         let (least, most) = RETRY_MS;
@@ -198,6 +209,7 @@ impl Memory {
 
     /// Keeps a snapshot for those who are paging through it.
     pub fn keep(&mut self, snapshot: Snapshot) {
+        self.end_shard_lease(snapshot.manifest.id());
         if self.find(snapshot.id()).is_none() {
             self.older.insert(0, snapshot);
             self.trim_snapshots();

@@ -50,6 +50,8 @@ pub struct Serve<'a> {
     holds_look: bool,
     wants_bundle: bool,
     kept: Option<Load>,
+    /// The manifest whose lease this request has while it loads a kept snapshot.
+    kept_lease: Option<PackId>,
     taste: TasteRead,
     waits: u32,
     reads: u32,
@@ -116,6 +118,7 @@ impl<'a> Serve<'a> {
             holds_look: false,
             wants_bundle: true,
             kept: None,
+            kept_lease: None,
             taste: TasteRead::default(),
             waits: 0,
             reads: 0,
@@ -180,7 +183,7 @@ impl<'a> Serve<'a> {
             return Step::Bundle;
         }
         self.end_look(memory, now);
-        let Some(snapshot) = self.snapshot(&request, memory) else {
+        let Some(snapshot) = Self::snapshot(&request, memory) else {
             return self.without_snapshot(&request, memory, now);
         };
         let shard_id = shard_of(&request, &snapshot);
@@ -376,28 +379,45 @@ impl<'a> Serve<'a> {
         Step::Read(reads)
     }
 
-    /// The snapshot to answer from: a cursor's own, or the current one. Where it is one that was live before and is not remembered, its
-    /// load is begun.
-    fn snapshot(&mut self, request: &Request, memory: &Memory) -> Option<Snapshot> {
+    /// The snapshot to answer from, if it is remembered: a cursor's own, or the current one.
+    fn snapshot(request: &Request, memory: &Memory) -> Option<Snapshot> {
         let current = memory.current()?;
         let wanted: SnapshotId = request.route.snapshot().unwrap_or(current.id());
-        if let Some(snapshot) = memory.find(wanted) {
-            return Some(snapshot.clone());
+        memory.find(wanted).cloned()
+    }
+
+    /// Begins to load the snapshot that a list goes on in, where it is one that was live before. Requests that want the same one wait for
+    /// the one of them that reads it; one that was not to be had a moment ago is not looked for.
+    fn begin_kept(&mut self, request: &Request, memory: &mut Memory, now: UnixMillis) -> Option<Step> {
+        if self.kept.is_some() {
+            return None;
         }
-        if self.kept.is_none() {
-            self.kept = current
-                .manifest
-                .previous()
-                .find(|previous| previous.snapshot == wanted)
-                .map(|previous| Load::kept(previous.manifest));
-        }
+        let wanted = request.route.snapshot()?;
+        let manifest = memory.current()?.manifest.previous().find(|previous| previous.snapshot == wanted)?.manifest;
+        self.kept = match memory.take_shard_lease(manifest, now, now.plus(self.config.read_limit_ms.into())) {
+            ShardTurn::Mine => {
+                self.kept_lease = Some(manifest);
+                Some(Load::kept(manifest))
+            }
+            ShardTurn::Others => match self.wait() {
+                Some(wait) => return Some(wait),
+                None => Some(Load::spent()),
+            },
+            ShardTurn::Nobody => Some(Load::spent()),
+        };
         None
     }
 
     /// Goes on where the snapshot to answer from is not remembered: there is none at all, or not the cursor's.
     fn without_snapshot(&mut self, request: &Request, memory: &mut Memory, now: UnixMillis) -> Step {
+        if let Some(wait) = self.begin_kept(request, memory, now) {
+            return wait;
+        }
         if let Some(read) = self.next_read(|serve| &mut serve.kept, memory, now) {
             return self.read(vec![read]);
+        }
+        if let Some(manifest) = self.kept_lease.take() {
+            memory.lose_shard(manifest, now);
         }
         let Some(current) = memory.current().cloned() else {
             if request.route != Route::Status {
@@ -409,7 +429,11 @@ impl<'a> Serve<'a> {
             return Step::Reply(reply);
         };
         // The live manifest may have moved on in another isolate: one look decides, where the last was not just now.
-        if !self.has_looked && memory.seen_before(now.plus(-SECOND_MS)) {
+        if self.kept.is_none()
+            && !self.has_looked
+            && memory.seen_before(now.plus(-SECOND_MS))
+            && memory.take_list_look(now)
+        {
             self.has_looked = true;
             self.live = Some(Load::live());
             return self.next(memory, now);

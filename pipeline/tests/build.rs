@@ -14,9 +14,10 @@ use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
+use sinsang::key::Key;
 use sinsang::mix::Mix;
-use sinsang::pack::Damage;
 use sinsang::pack::board::{Board, VerdictKind};
+use sinsang::pack::{Damage, Kind};
 use sinsang::surface::new::{Selection, Sort};
 use sinsang::surface::{View, new, tabs};
 use sinsang::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMillis};
@@ -435,6 +436,12 @@ fn as_csv(from: &Path, to: &Path, seed: u64) {
     writer.flush().unwrap();
 }
 
+fn board(snapshot: &Path) -> Board {
+    let snapshot = Snapshot::at(snapshot);
+    let id = snapshot.manifest().unwrap().board();
+    snapshot.parse(Key::Pack(Kind::Board, id), |bytes| Board::parse(bytes, id)).unwrap()
+}
+
 #[test]
 fn equal_tables_make_equal_bytes_whatever_their_order_and_format() {
     let folder = tempfile::tempdir().unwrap();
@@ -455,7 +462,21 @@ fn equal_tables_make_equal_bytes_whatever_their_order_and_format() {
     // With the schedule alone there are the two surfaces' own tabs, and nobody's tastes.
     fs::create_dir_all(&bare).unwrap();
     fs::copy(input.join("broadcasts.ndjson"), bare.join("broadcasts.ndjson")).unwrap();
+    fs::write(bare.join("rules.toml"), "[new_tab]\nshow_unknown = true\n").unwrap();
     let alone = world::build(&bare, &second);
+    // The new-product tab has what is new, and where the rules ask for it what the history can't tell of besides.
+    assert!(alone.verdicts.unknown > 0, "{alone}");
+    for (snapshot, with_unknown) in [(&first, false), (&second, true)] {
+        let board = board(snapshot);
+        for product in (0..board.product_count()).map(|index| board.product(index)) {
+            let listed = match product.verdict() {
+                VerdictKind::New => true,
+                VerdictKind::Unknown => with_unknown,
+                VerdictKind::Repeat => false,
+            };
+            assert_eq!(product.is_listed(), listed, "{:016x} is {:?}", product.id(), product.verdict());
+        }
+    }
     assert_eq!((alone.tables.len(), alone.tastes.users, alone.packs), (1, 0, 1), "{alone}");
     assert_eq!(alone.verdicts, report.verdicts);
     assert_eq!(verify(&Snapshot::at(&second)).unwrap().problems, Vec::<String>::new());

@@ -1,4 +1,5 @@
-// Wasm memory over a great many requests: it never shrinks, so it must not creep. `make creep` asks a million times.
+// Wasm memory over a great many requests: it never shrinks, so it must not creep. `make creep` asks a million times, with a publish now and
+// then.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT, USER_KEY } from "../harness/dataset.mjs";
@@ -10,46 +11,61 @@ import { Kv } from "./store.mjs";
 import { Workerd } from "./workerd.mjs";
 
 const wanted = Number(process.env.REQUESTS || 1_000_000);
-const CONCURRENCY = 24;
-/** After the first tenth memory may grow by this much: what an odd moment of many requests at once takes. */
+/** Requests that are handed over together. */
+const BATCH = 1_000;
+const PARTS = 10;
+/** After the first part memory may grow by this much: what an odd moment of many requests at once takes. */
 const MAX_GROWTH_BYTES = 1024 * 1024;
 
 const random = new Random(Number(process.env.SEED || 1));
 const kv = new Kv(random);
-const [snapshot] = await snapshots();
+const published = await snapshots();
 await kv.listen();
-kv.publish(snapshot.pairs);
+kv.publish(published[0].pairs);
 mkdirSync(join(ROOT, ".cache/test"), { recursive: true });
 const variables = { JWT_AUDIENCE: AUDIENCE, JWT_HS256_KEY: HS256_KEY, USER_KEY, CLOCK_OFFSET_MS: String(BEGIN - Date.now()) };
-const workerd = await Workerd.start("creep", { kv: kv.port, cache: kv.port }, variables, snapshot.bundle);
-const load = new Load(random, snapshot.users);
-const wasmBytes = async () => (await ask(workerd.url, { target: "/v1/status" })).json.memory.wasm_bytes;
+const workerd = await Workerd.start("creep", { kv: kv.port, cache: kv.port }, variables, published[0].bundle);
+const load = new Load(random, [...new Set(published.flatMap(({ users }) => users))]);
+const memory = async () => (await ask(workerd.url, { target: "/v1/status" })).json.memory;
+
+/** What an answer of the driver has of one that came over HTTP. */
+const answer = ({ target }, [status, etag, cursor]) => ({ status, cursor, path: target.split("?")[0], headers: { get: (name) => (name === "etag" ? etag : null) } });
 
 let status = 1;
 try {
-  let asked = 0;
+  const statuses = new Map();
+  // Both snapshots, so that what comes after needs nothing new.
+  await ask(workerd.url, { target: "/v1/live" });
+  kv.publish(published[1].pairs);
+  const deadline = Date.now() + 60_000;
+  while ((await ask(workerd.url, { target: "/v1/live" })).headers.get("sinsang-snapshot") !== published[1].id) {
+    if (Date.now() > deadline) throw new Error("the publish is not noticed");
+    await new Promise((done) => setTimeout(done, 200));
+  }
   let settled;
-  const worker = async () => {
-    while (asked < wanted) {
-      asked += 1;
-      const request = load.next();
-      const answer = await ask(workerd.url, request);
-      if (answer.status === 0 || answer.status >= 500) throw new Error(`${request.target} is answered with ${answer.status} ${answer.text}`);
-      if (answer.status === 200) load.learn(request, answer);
-      if (asked % Math.ceil(wanted / 10) === 0) {
-        const bytes = await wasmBytes();
-        settled ??= bytes;
-        console.log(`${asked} requests: ${bytes} bytes of Wasm memory`);
-      }
+  for (let asked = 0, part = 1; asked < wanted; ) {
+    const requests = Array.from({ length: Math.min(BATCH, wanted - asked) }, () => load.next());
+    for (const [at, told] of (await workerd.askMany(requests)).entries()) {
+      const [code] = told;
+      statuses.set(code, (statuses.get(code) ?? 0) + 1);
+      if (code >= 500) throw new Error(`${requests[at].target} is answered with ${code}`);
+      if (code === 200) load.learn(requests[at], answer(requests[at], told));
     }
-  };
-  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
-  const growth = (await wasmBytes()) - settled;
+    asked += requests.length;
+    if (asked < (wanted * part) / PARTS) continue;
+    const { wasm_bytes, snapshot_bytes, taste_bytes } = await memory();
+    console.log(`${asked} requests: ${wasm_bytes} bytes of Wasm memory, of which snapshots ${snapshot_bytes} and tastes ${taste_bytes}`);
+    settled ??= wasm_bytes;
+    kv.publish(published[(part + 1) % published.length].pairs);
+    part += 1;
+  }
+  const growth = (await memory()).wasm_bytes - settled;
+  console.log(`answers by status: ${[...statuses].sort(([a], [b]) => a - b).map(([code, count]) => `${code} ${count}`).join(", ")}`);
   if (growth > MAX_GROWTH_BYTES) throw new Error(`Wasm memory grew by ${growth} bytes after the first tenth`);
   console.log(`it grew by ${growth} bytes after the first tenth`);
   status = 0;
 } catch (error) {
-  console.error(error.message);
+  console.error(error.message, error.cause ?? "");
 } finally {
   await workerd.stop();
   kv.close();

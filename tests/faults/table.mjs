@@ -6,7 +6,7 @@ export const percentile = (list, share) => (list.length === 0 ? 0 : list.toSorte
 const most = (list) => list.reduce((known, one) => Math.max(known, one), 0);
 
 export const HEAD =
-  "| fault | requests | p99 ms | p99 ms without | worst ms | worst age s | KV reads/s: first, later | rungs |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |";
+  "| fault | requests | p99 ms | p99 ms of an edge without it | worst ms | worst age s | KV reads/s: first, later | rungs |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |";
 
 /** A line of the table. */
 export function line({ fault, requests, times, control, age, reads, rungs }) {

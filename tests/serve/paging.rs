@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::Value;
+use sinsang::breaker::PROBE_MAX_MS;
 use sinsang::key::Key;
 use sinsang::pack::Kind;
 use sinsang::pack::board_write::BoardParts;
@@ -188,6 +189,40 @@ fn a_list_of_a_kept_snapshot_that_cannot_be_read_stops_and_harms_nobody_else() {
             edge.store.cached.clear();
             assert_eq!(ok(&edge.get(&next))["interrupted"], true, "{fault:?} {kind:?}");
             assert_eq!(ok(&edge.get("/v1/new"))["snapshot"]["id"], after.snapshot.to_string());
+        }
+    }
+}
+
+#[test]
+fn a_kept_snapshot_is_read_once_for_all_its_lists_and_left_alone_for_a_while_where_it_is_not_to_be_had() {
+    let (before, after) = two_snapshots();
+    let mut edge = Edge::with(&before, at(BUILT_AT));
+    let (_, _, next) = first_page(&mut edge, None);
+    edge.restart();
+    edge.store.publish(&after);
+    edge.get("/v1/new");
+    edge.store.reads.clear();
+    let (replies, _) = edge.ask_together(&vec![Ask::get(next.as_str()); 50]);
+    assert!(replies.iter().all(|reply| ok(reply)["snapshot"]["id"] == before.snapshot.to_string()));
+    assert_eq!(edge.store.reads.len(), 2, "{:?}", edge.store.reads);
+
+    for fault in [Fault::Missing, Fault::Flipped, Fault::Cut(40)] {
+        for id in [before.manifest_id, before.board] {
+            edge.restart();
+            edge.store.cached.clear();
+            edge.store.faults.clear();
+            edge.get("/v1/new");
+            edge.store.faults.insert(Key::Pack(Kind::Board, id).to_string(), fault);
+            // Nor is the live manifest looked up for each of them, though it can't be had either.
+            edge.store.faults.insert(Key::Live.to_string(), fault);
+            edge.store.reads.clear();
+            for _ in 0..100 {
+                assert_eq!(ok(&edge.get(&next))["interrupted"], true, "{fault:?}");
+            }
+            assert!(edge.store.reads.len() <= 3, "{fault:?}: {:?}", edge.store.reads);
+            edge.store.faults.clear();
+            edge.pass(PROBE_MAX_MS);
+            assert_eq!(ok(&edge.get(&next))["snapshot"]["id"], before.snapshot.to_string(), "{fault:?}");
         }
     }
 }
