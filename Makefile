@@ -59,7 +59,7 @@ say = @printf '\033[1m==> %s\033[0m\n' $(1)
 
 MANIFESTS := Cargo.toml Cargo.lock rust-toolchain.toml
 EDGE_SOURCES := $(MANIFESTS) $(shell find src -type f)
-CLI_SOURCES := $(EDGE_SOURCES) $(shell find identity input taste publish pipeline -type f -not -path '*/tests/*')
+CLI_SOURCES := $(EDGE_SOURCES) $(shell find identity input taste publish experiment pipeline -type f -not -path '*/tests/*')
 CLUSTER_SOURCES := $(CLI_SOURCES) $(shell find cluster -type f -not -path '*/tests/*')
 PAGE_TESTS := $(wildcard tests/page/*.test.mjs)
 
@@ -94,8 +94,8 @@ deploy: node_modules/.stamp ## deploy the Worker with a snapshot bundled: make d
 	node_modules/.bin/wrangler deploy --env '$(ENV)' $(if $(DRY_RUN),--dry-run)
 
 ##@ Test
-.PHONY: test lint test-core test-identity test-input test-taste test-publish test-pipeline test-wasm test-edge test-page size faults faults-long creep schemathesis lint-cluster test-cluster
-test: lint test-core test-identity test-input test-taste test-publish test-pipeline test-wasm size test-edge faults test-page lint-cluster test-cluster ## everything below, in this order
+.PHONY: test lint test-core test-identity test-input test-taste test-publish test-experiment test-pipeline test-wasm test-edge test-page size faults faults-long creep schemathesis lint-cluster test-cluster
+test: lint test-core test-identity test-input test-taste test-publish test-experiment test-pipeline test-wasm size test-edge faults test-page lint-cluster test-cluster ## everything below, in this order
 	$(call say,'all tests passed')
 
 lint: prerequisites node_modules/.stamp ## fmt, clippy on host and wasm32 with warnings denied
@@ -126,6 +126,10 @@ test-taste: prerequisites ## what tastes are made of: factors, neighbours, descr
 test-publish: prerequisites ## publishing to a KV that fails, rolling back, collecting, and what it costs
 	$(call say,'tests of publishing')
 	$(CARGO) test $(LIGHT) -p sinsang-publish
+
+test-experiment: prerequisites ## what experiments show, and how often they cry wolf
+	$(call say,'tests of experiments')
+	$(CARGO) test $(LIGHT) -p sinsang-experiment
 
 test-pipeline: prerequisites ## the pipeline on generated tables and broken inputs
 	$(call say,'tests of the pipeline (builds DataFusion the first time: about 6 minutes)')
@@ -200,7 +204,7 @@ bench-parts: worker bench/peers/empty/build/index.js
 	$(CARGO) build --release -p sinsang-bench
 
 .PHONY: bench-ledger
-bench-ledger: prerequisites ## the ledger and DuckDB on days of two sizes: make bench-ledger [PRODUCTS=1e6,1e7,1e8]
+bench-ledger: prerequisites ## a year from nothing, and the ledger beside DuckDB on days of two sizes: make bench-ledger [PRODUCTS=1e6,1e7,1e8, or empty]
 	$(call say,'building for speed (DataFusion takes about an hour of CPU the first time)')
 	$(CARGO) build --profile fast -p sinsang-pipeline --bin sinsang --example ledger
 	@test -x '$(BENCH_VENV)/bin/python' || python3 -m venv '$(BENCH_VENV)'

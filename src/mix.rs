@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::directive::Surface;
 use crate::rank::{UNIT, dot_wide};
 
 /// Places at the head of a list that are arranged; what follows stands by score.
@@ -47,6 +48,28 @@ pub struct Mix {
     pub stay: i32,
     /// Points by which a tab has to be better to pass one that stands before it in the shared order.
     pub tab_margin: i32,
+    /// Bits of the surfaces on which the second half of vectors counts in place of the first, for viewers who have one.
+    pub second: u8,
+}
+
+/// Where the second half of vectors begins: another space, in which somebody else's vectors lie.
+pub const SECOND_AT: usize = 64;
+
+/// Which half of vectors counts for a viewer on a surface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Half(bool);
+
+impl Half {
+    /// The half of the viewer's `vector` that counts where `second` has the surfaces of the second half.
+    pub fn of(vector: &[u8], second: u8, surface: Surface) -> Self {
+        let has_second = vector.get(SECOND_AT..).is_some_and(|half| half.iter().any(|value| *value != 0));
+        Self(second & surface.bit() != 0 && has_second)
+    }
+
+    /// That half of a vector.
+    pub fn cut(self, vector: &[u8]) -> &[u8] {
+        if self.0 { vector.get(SECOND_AT..).unwrap_or_default() } else { vector.get(..SECOND_AT).unwrap_or(vector) }
+    }
 }
 
 impl Mix {

@@ -166,7 +166,8 @@ pub fn answer(facts: &Facts<'_>) -> Reply {
 
 fn body(facts: &Facts<'_>) -> Vec<u8> {
     let view = &facts.view;
-    let mut out = Vec::with_capacity(32 * 1024);
+    // Room for a home of sixty items, so that it is not moved while it grows.
+    let mut out = Vec::with_capacity(72 * 1024);
     match &facts.request.route {
         Route::New(question) => {
             let (page, frozen_at, cursor) = new_page(facts, question);

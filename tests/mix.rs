@@ -28,6 +28,7 @@ const MIX: Mix = Mix {
     memory: 40,
     stay: 1,
     tab_margin: 4_000,
+    second: 0,
 };
 
 fn board(parts: &BoardParts) -> Board {
@@ -149,6 +150,30 @@ fn floors_and_short_memories_reach_the_list() {
     let there = floored.candidates().filter(|index| channel(index) == 17).count();
     let shown = list(&View::shared(&floored, at(BUILT_AT)), 0, 10).products;
     assert_eq!(of_shop(&shown), there.min(3), "of {there}");
+}
+
+#[test]
+fn the_second_half_of_vectors_counts_where_the_board_says_so_and_the_viewer_has_one() {
+    let mut parts = fresh(200);
+    parts.blocks.push(sinsang::pack::board::Block { name: "lab".to_owned(), start: 64, length: 64 });
+    for product in &mut parts.products {
+        let turned: Vec<i8> = product.vector.iter().map(|value| value.saturating_neg()).collect();
+        product.vector.extend(turned);
+    }
+    let order = |parts: &BoardParts, vector: &[u8]| {
+        let taste = Some(Taste { vector, ..Taste::default() });
+        list(&View { taste, viewer: 1, ..View::shared(&board(parts), at(BUILT_AT)) }, 0, usize::MAX).products
+    };
+    let own = [100_u8; 64];
+    let [both, ours] = [[own, own].concat(), [own, [0; 64]].concat()];
+    parts.weights.new = sinsang::rank::SurfaceWeights { taste: 800, ..Default::default() };
+    let first = order(&parts, &own);
+    assert_eq!(order(&parts, &both), first, "no surface is the second half's");
+    parts.mix.mix.second = 1;
+    assert_eq!(order(&parts, &ours), first, "who has none keeps the first");
+    let turned: Vec<usize> = order(&parts, &both).into_iter().rev().collect();
+    let agree = turned.iter().zip(&first).filter(|(a, b)| a == b).count();
+    assert!(agree > turned.len() / 2, "{agree} of {}", turned.len());
 }
 
 #[test]

@@ -84,9 +84,10 @@ fn only_the_edge_knows_the_platform() {
     // The other door out of Wasm, to the preview page, knows wasm-bindgen and no more.
     let places: Vec<String> = places.into_iter().filter(|place| !is_door(place)).collect();
     assert_none(&places, "only src/edge.rs and src/edge/ may name the platform");
-    let native = ["identity/src", "input/src", "taste/src", "publish/src", "pipeline/src", "cluster/src"]
-        .into_iter()
-        .flat_map(sources);
+    let native =
+        ["identity/src", "input/src", "taste/src", "publish/src", "experiment/src", "pipeline/src", "cluster/src"]
+            .into_iter()
+            .flat_map(sources);
     let native: Vec<String> = native.flat_map(|source| source.places(&words)).collect();
     assert_none(&native, "identity and the pipeline do not know the platform");
 }
@@ -94,11 +95,14 @@ fn only_the_edge_knows_the_platform() {
 #[test]
 fn only_the_pipeline_knows_its_engine() {
     let words = ["datafusion", "parquet::", "arrow::", "tokio", "sinsang_pipeline"];
-    let held = ["src", "identity/src", "input/src", "taste/src", "publish/src"].into_iter().flat_map(sources);
+    let held = ["src", "identity/src", "input/src", "taste/src", "publish/src", "experiment/src"]
+        .into_iter()
+        .flat_map(sources);
     let places: Vec<String> = held.flat_map(|source| source.places(&words)).collect();
     assert_none(&places, "the edge and identity do not know the pipeline");
-    let held =
-        ["src", "identity/src", "input/src", "taste/src", "publish/src", "pipeline/src"].into_iter().flat_map(sources);
+    let held = ["src", "identity/src", "input/src", "taste/src", "publish/src", "experiment/src", "pipeline/src"]
+        .into_iter()
+        .flat_map(sources);
     let places: Vec<String> = held.flat_map(|source| source.places(&["ballista", "sinsang_cluster"])).collect();
     assert_none(&places, "only the cluster knows Ballista");
 }
@@ -124,8 +128,10 @@ fn nothing_but_the_edge_and_the_commands_main_reads_a_clock_randomness_or_the_en
     ];
     let core = sources("src");
     let native: Vec<Source> = ["pipeline/src", "cluster/src"].into_iter().flat_map(sources).collect();
-    let identity: Vec<Source> =
-        ["identity/src", "input/src", "taste/src", "publish/src"].into_iter().flat_map(sources).collect();
+    let identity: Vec<Source> = ["identity/src", "input/src", "taste/src", "publish/src", "experiment/src"]
+        .into_iter()
+        .flat_map(sources)
+        .collect();
     // A progress bar asks how long somebody has waited; nothing that is written depends on it.
     let may_read_it = ["pipeline/src/main.rs", "publish/src/progress.rs", "cluster/src/main.rs"];
     let held = core.iter().filter(|source| !source.is_edge()).chain(&identity).chain(&native);
@@ -156,11 +162,19 @@ fn only_reply_writes_cache_control() {
 
 #[test]
 fn only_key_spells_a_key() {
-    let all: Vec<Source> =
-        ["src", "identity/src", "input/src", "taste/src", "publish/src", "pipeline/src", "cluster/src"]
-            .into_iter()
-            .flat_map(sources)
-            .collect();
+    let all: Vec<Source> = [
+        "src",
+        "identity/src",
+        "input/src",
+        "taste/src",
+        "publish/src",
+        "experiment/src",
+        "pipeline/src",
+        "cluster/src",
+    ]
+    .into_iter()
+    .flat_map(sources)
+    .collect();
     let places: Vec<String> = all
         .iter()
         .filter(|source| source.path != "src/key.rs")
@@ -179,6 +193,7 @@ fn files_say_what_they_are_and_stay_short() {
         "input/src",
         "taste/src",
         "publish/src",
+        "experiment/src",
         "pipeline/src",
         "cluster/src",
         "cluster/tests",

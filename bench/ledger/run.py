@@ -159,11 +159,21 @@ def main():
     }
     if arguments.sinsang:
         found["from_nothing"] = nothing(arguments.binary, arguments.sinsang, arguments.work)
-        print(f"from nothing: {found['from_nothing']}", file=sys.stderr)
-    for products in arguments.products.split(","):
+        year = found["from_nothing"]
+        print(
+            f"a year from nothing: {year['slots']} slots, {year['listings']} listings, {year['products']} products in {year['wall_s']:.1f} s "
+            f"wall, {year['cpu_s']:.1f} s CPU, peak {year['peak_bytes'] / 1e6:.0f} MB (asked for: 60 s)",
+            file=sys.stderr,
+        )
+        # So many seconds of CPU can't be had in a minute on two cores, whatever else the machine does.
+        if year["cpu_s"] > 120:
+            sys.exit("a year from nothing takes more than a minute on two cores")
+        arguments.output.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")
+    for products in filter(None, arguments.products.split(",")):
         found["results"].append(measure(arguments.binary, int(float(products)), arguments.work, arguments.rounds, arguments.sql))
         arguments.output.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")
-    plot(found["results"], arguments.output.with_suffix(".svg"))
+    if found["results"]:
+        plot(found["results"], arguments.output.with_suffix(".svg"))
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ use std::time::Instant;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use sinsang::time::{DAY_MS, HOUR_MS};
-use sinsang_pipeline::identity::{Day, Policy, ProductId, Statistics, code_key, mark, stored_keys};
+use sinsang_pipeline::identity::{Day, Lesson, Policy, ProductId, Statistics, code_key, mark, stored_keys};
 use sinsang_pipeline::ledger::file::{Row, Writer, name};
 use sinsang_pipeline::ledger::head::{Counted, Entry, Head, Run};
-use sinsang_pipeline::ledger::row::{AiringRow, BrandRow, ListingRow, Posting, WordRow};
+use sinsang_pipeline::ledger::row::{AiringRow, LessonRow, ListingRow, Posting, WordRow};
 use sinsang_pipeline::listing::{Features, Lexicon};
 
 use crate::synthetic::{Draw, NOW, World};
@@ -131,15 +131,14 @@ impl Sample {
     fn write(&self, world: &World, folder: &Path) -> Outcome<Counted> {
         let words: Vec<WordRow> =
             self.counted.words.iter().map(|(key, titles)| WordRow { key, titles: self.scaled(titles) }).collect();
-        let brands: Vec<BrandRow> = self
-            .counted
-            .brands
-            .iter()
-            .zip(0_u64..)
-            .map(|((brand, &listings), key)| BrandRow { key, brand: brand.clone(), listings: self.scaled(listings) })
-            .collect();
+        // Words are read one by one here: where a title begins, and what changes between titles of a code, is not to be seen.
+        let mut lessons: Vec<LessonRow> = LessonRow::all(&self.counted.lessons);
+        lessons.retain(|row| row.lesson == Lesson::Field);
+        for row in &mut lessons {
+            row.listings = self.scaled(row.listings);
+        }
         let mut files = write_rows(folder, 0, &words)?;
-        files.extend(write_rows(folder, 0, &brands)?);
+        files.extend(write_rows(folder, 0, &lessons)?);
         Ok(Counted { titles: world.products, files })
     }
 }

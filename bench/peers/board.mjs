@@ -115,7 +115,7 @@ export class Board {
   }
 
   stand(taste, now) {
-    return { personalized: taste !== undefined, snapshot: { id: this.snapshot, built_at: this.builtAt, age_s: this.age(now) } };
+    return { personalized: taste !== undefined, snapshot: { id: this.snapshot, built_at: this.builtAt, age_s: this.age(now), rung: "isolate" } };
   }
 
   age(now) {

@@ -131,6 +131,26 @@ fn a_cluster_of_two_executors_answers_the_same_bytes_as_an_embedded_engine() {
     assert!(build.wait().success(), "{}", build.said());
     made.assert_same("distributed", &build);
     made.assert_same_lines("distributed", made.resolve("distributed", Some(&cluster.url)));
+
+    // Against a ledger that is empty all is as without one; and it is the same ledger afterwards, by whomever it was asked.
+    let ledger = |name: &str| made.folder.path().join(name);
+    let against = |name: &str, cluster: Option<&str>| {
+        let folder = ledger(name);
+        let command = ["resolve", "--explain", "--ledger", folder.to_str().unwrap()];
+        made.start(&format!("{name}.resolve"), &command, &format!("{name}.ndjson"), cluster)
+    };
+    let mut embedded = against("alone", None);
+    assert!(embedded.wait().success(), "{}", embedded.said());
+    assert!(made.lines("alone") == made.lines, "all lines are the same");
+    made.assert_same_lines("together", against("together", Some(&cluster.url)));
+    let [alone, together] = ["alone", "together"].map(|name| {
+        let mut files = BTreeMap::new();
+        collect(&ledger(name), &ledger(name), &mut files);
+        // It tells the process.
+        files.remove(Path::new("lock"));
+        files
+    });
+    assert!(alone.len() > 4 && alone == together, "the ledgers are the same");
     for executor in &cluster.executors {
         assert!(executor.said().contains("Received task"), "both worked");
     }

@@ -10,7 +10,7 @@ mod reuse;
 mod score;
 mod sketch;
 mod spelling;
-mod statistic;
+pub(crate) mod statistic;
 mod value;
 
 use std::fmt;
@@ -26,7 +26,7 @@ pub use policy::{Penalties, Policy, PolicyError, Weights};
 pub use reuse::title_groups;
 pub use score::{Offer, Part, Sameness, Score, same};
 pub use sketch::{Rarity, Sketch};
-pub use statistic::{Counts, Statistics};
+pub use statistic::{Counts, Lesson, Lessons, Statistics};
 
 use crate::listing::{Features, Lexicon};
 

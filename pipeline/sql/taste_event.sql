@@ -27,7 +27,8 @@ SELECT
     coalesce(taste_listing.product, weighed.product_id) AS product,
     weighed.listing_id IS NOT NULL OR weighed.product_id IS NOT NULL AS names_product,
     coalesce(weighed.channel, taste_listing.channel) AS channel,
-    weighed.tab_id,
+    -- Tabs of today count from tomorrow on, so that a bar moves once a day at most.
+    CASE WHEN weighed.age_days > 0 THEN weighed.tab_id END AS tab_id,
     weighed.hour_bucket,
     weighed.weight
 FROM taste_listing

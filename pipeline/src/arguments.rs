@@ -95,6 +95,11 @@ pub(crate) enum Command {
     Status(Status),
     /// Remove packs that no kept snapshot names, once they are old enough.
     Collect(Collect),
+    /// Tell what an experiment shows.
+    #[command(subcommand)]
+    Experiment(ExperimentCommand),
+    /// Estimate what a month costs at Cloudflare, beside a design with a key for each user (docs/operations.md).
+    Cost(Cost),
     /// Bundle a snapshot with the Worker, for when no store answers.
     ///
     /// Writes the snapshot's manifest and board, without anybody's tastes, to one file that is deployed with the Worker's script.
@@ -106,6 +111,11 @@ pub(crate) enum Command {
     Evaluate(Evaluate),
     /// Re-read a snapshot with the edge's own reader and check all that can be checked.
     Verify(Verify),
+    /// Work on the operators' rules.
+    #[command(subcommand)]
+    Rules(RulesCommand),
+    /// Forget users: the next build leaves out all that they did, and its publish is without them. SINSANG_USER_KEY has the secret.
+    Forget(Forget),
     /// Keep the history as a product ledger, so that a day's run resolves only what is new.
     #[command(subcommand)]
     Ledger(LedgerCommand),
@@ -468,6 +478,70 @@ pub(crate) struct Collect {
     pub(crate) dry_run: bool,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExperimentCommand {
+    /// Rates of each variant with intervals and p-values that hold at every look, the ratio of viewers, novelty (docs/experiments.md).
+    Report(ExperimentReport),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExperimentReport {
+    /// The experiment.
+    pub(crate) experiment: String,
+    /// Files of its events, NDJSON.
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pub(crate) events: Vec<PathBuf>,
+    /// A variant and its share of traffic, such as fresh=0.5; the first is the control.
+    #[arg(long = "variant", required = true, value_name = "NAME=SHARE", value_parser = variant)]
+    variants: Vec<(String, f64)>,
+    /// Viewers of a variant and the control together after which the intervals are to be narrowest.
+    #[arg(long, value_name = "N", default_value_t = 20_000.0, value_parser = amount)]
+    planned: f64,
+    /// The level: the share of experiments without a difference that may come out significant at any look.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = level)]
+    alpha: f64,
+    /// Write a picture of the report, SVG.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
+}
+
+impl ExperimentReport {
+    pub(crate) fn settings(&self) -> sinsang_experiment::Settings {
+        let Self { experiment, variants, planned, alpha, .. } = self;
+        let (experiment, variants) = (experiment.clone(), variants.clone());
+        sinsang_experiment::Settings { experiment, variants, planned: *planned, alpha: *alpha }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cost {
+    /// A snapshot folder: the bytes of its board and of tastes for each user are what the estimate takes.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) snapshot: PathBuf,
+    /// Users in a month.
+    #[arg(long, value_name = "N", value_parser = amount)]
+    users: f64,
+    /// Requests of each user in a month.
+    #[arg(long, value_name = "N", value_parser = amount)]
+    requests_per_user: f64,
+    /// Publishes a day.
+    #[arg(long, value_name = "N", value_parser = amount)]
+    publishes_per_day: f64,
+    /// CPU time of a request in microseconds [default: what docs/performance.md has for /v1/home].
+    #[arg(long, value_name = "US", value_parser = amount)]
+    pub(crate) cpu: Option<f64>,
+    /// Prices and assumptions in place of the built-in ones, which publish/data/cost.toml has.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prices: Option<PathBuf>,
+}
+
+impl Cost {
+    pub(crate) fn usage(&self) -> publish::Usage {
+        let Self { users, requests_per_user, publishes_per_day, .. } = *self;
+        publish::Usage { users, requests_per_user, publishes_per_day }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Bundle {
     /// The folder of the snapshot.
@@ -493,6 +567,25 @@ pub(crate) struct Inspect {
 pub(crate) struct Verify {
     /// The folder of the snapshot.
     pub(crate) snapshot: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RulesCommand {
+    /// Check a rules file: errors with line and column, and directives that contradict each other.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Forget {
+    /// The users, by the app's ids.
+    #[arg(required = true, value_name = "USER")]
+    pub(crate) users: Vec<String>,
+    /// The folder of the tables that snapshots are built from.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) input: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
@@ -557,6 +650,22 @@ fn snapshot_id(text: &str) -> Result<SnapshotId, String> {
 fn day(text: &str) -> Result<UnixMillis, String> {
     UnixMillis::parse_rfc3339(&format!("{text}T00:00:00Z"))
         .ok_or_else(|| "expected a day, such as 2011-09-01".to_owned())
+}
+
+fn variant(text: &str) -> Result<(String, f64), String> {
+    let parts = text.split_once('=').and_then(|(name, share)| Some((name.to_owned(), share.parse::<f64>().ok()?)));
+    let fits = |(name, share): &(String, f64)| !name.is_empty() && share.is_finite() && *share > 0.0;
+    parts.filter(fits).ok_or_else(|| "expected a name and a share above 0, such as control=0.5".to_owned())
+}
+
+fn level(text: &str) -> Result<f64, String> {
+    let level: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
+    if level > 0.0 && level <= 0.5 { Ok(level) } else { Err("expected a number above 0, to 0.5".to_owned()) }
+}
+
+fn amount(text: &str) -> Result<f64, String> {
+    let amount: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
+    if (0.0..=1e12).contains(&amount) { Ok(amount) } else { Err("expected a number from 0 to 1e12".to_owned()) }
 }
 
 fn share(text: &str) -> Result<f64, String> {

@@ -23,6 +23,7 @@ use crate::compose::{self, Facts, Shards, VerdictCounts};
 use crate::engine::sql;
 use crate::history::{self, History};
 use crate::identity::{Policy, ProductId};
+use crate::lab::{self, Lab};
 use crate::progress::{Progress, Unit};
 use crate::reject::Limit;
 use crate::rules::{self, Rules};
@@ -30,7 +31,7 @@ use crate::snapshot::{self, Snapshot};
 use crate::source::{self, Source, TableReport, find_table};
 use crate::table::Tab;
 use crate::taste::{self, Offer};
-use crate::{catalogue, engine, ledger, schedule};
+use crate::{catalogue, engine, forget, ledger, schedule};
 
 /// What to build, and from what.
 #[derive(Clone, Debug)]
@@ -92,6 +93,12 @@ pub enum Error {
     /// The rules can't be used.
     #[error(transparent)]
     Rules(#[from] rules::Error),
+    /// The list of forgotten users can't be read.
+    #[error(transparent)]
+    Forgotten(#[from] forget::Error),
+    /// What the lab handed in can't be used.
+    #[error(transparent)]
+    Lab(#[from] lab::Error),
     /// The engine failed at a question.
     #[error("the products can't be registered: {0}")]
     Products(#[from] DataFusionError),
@@ -138,6 +145,10 @@ pub struct Report {
     pub taste_shards: usize,
     /// Bytes of one user in a shard.
     pub bytes_per_user: usize,
+    /// What operators' directives came to.
+    pub directives: Vec<rules::Outcome>,
+    /// What the lab handed in.
+    pub lab: Option<lab::Report>,
     /// What was appended to the ledger, where one keeps the past.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<ledger::Report>,
@@ -157,6 +168,12 @@ impl fmt::Display for Report {
         )?;
         writeln!(f, "  in the window: {new} new, {repeat} repeats, {unknown} unknown")?;
         write!(f, "{}", self.tastes)?;
+        if let Some(lab) = &self.lab {
+            write!(f, "{lab}")?;
+        }
+        for outcome in &self.directives {
+            writeln!(f, "{outcome}")?;
+        }
         write!(
             f,
             "snapshot {}: {} packs, {} bytes, of which the board {}; {} taste shards of {} bytes a user",
@@ -172,6 +189,7 @@ impl fmt::Display for Report {
 /// An [`Error`] that names the file and the place in it, where that is what is wrong.
 pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> {
     let hasher = UserHasher::new(options.user_key.as_bytes()).ok_or(Error::NoUserKey)?;
+    let forgotten = forget::Forgotten::read(&options.input, hasher.clone())?;
     let rules = Rules::find(options.rules.as_deref(), &options.input)?;
     let (mut history, run) = match &options.ledger {
         None => (history::read(&options.history(), now).await?, None),
@@ -207,10 +225,15 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let taste_options = taste::Options {
         half_life_days: rules.taste.half_life_days,
         max_events_per_user: rules.taste.max_events_per_user,
+        forgotten: Some(forgotten),
         ..taste::Options::default()
     };
     let learned = taste::learn(&context, &offer, &taste_options, now, |user, _| users.push(user)).await?;
 
+    let mut lab = Lab::read(&rules.lab, &options.input, &on_board)?;
+    if let Some(lab) = &mut lab {
+        lab.join(&mut users, &vocabulary);
+    }
     next("verdicts and packs");
     let facts = Facts {
         catalogue: &catalogue,
@@ -221,10 +244,11 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         vocabulary: &vocabulary,
         learned: &learned,
         reach: &reach,
+        lab: lab.as_ref().filter(|lab| lab.report.products.is_some()),
         now,
     };
-    let (board, verdicts) = compose::board(&facts);
-    let mut shards = Shards::new(&board, hasher);
+    let (board, verdicts, directives) = compose::board(&facts);
+    let mut shards = Shards::new(&board, hasher, lab.as_ref().map_or(0, Lab::longest));
     for user in &users {
         shards.add(user);
     }
@@ -249,6 +273,8 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         board_bytes: packs.packs.get(&packs.manifest.board).map_or(0, Vec::len),
         taste_shards: packs.manifest.shards.len(),
         bytes_per_user,
+        directives,
+        lab: lab.map(|lab| lab.report),
         ledger,
     })
 }

@@ -8,7 +8,8 @@ use serde::Serialize;
 use sinsang::time::{HOUR_MS, UnixMillis};
 
 use crate::arguments::{
-    Arguments, Collect, Command, Evaluate, Format, Import, Judging, LedgerCommand, Publish, Rollback, Status,
+    Arguments, Collect, Command, Evaluate, ExperimentCommand, Format, Import, Judging, LedgerCommand, Publish,
+    Rollback, RulesCommand, Status,
 };
 use crate::build::beside;
 use crate::engine::Connect;
@@ -17,10 +18,10 @@ use crate::identity::Policy;
 use crate::import::retail;
 use crate::ledger::{self, Extent, Ledger};
 use crate::progress::Progress;
-use crate::publish::{Address, Bill, LocalKv, Planned, RemoteKv, Store};
-use crate::rules::Rules;
+use crate::publish::{Address, Bill, LocalKv, Planned, PriceList, RemoteKv, Store};
+use crate::rules::{self, Rules};
 use crate::snapshot::Snapshot;
-use crate::{audit, build, evaluate, generate, history, inspect, publish, resolve, verify, why};
+use crate::{audit, build, evaluate, forget, generate, history, inspect, publish, resolve, verify, why};
 
 /// Something is wrong with what was asked or given.
 const FAILED: u8 = 1;
@@ -106,6 +107,26 @@ fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
             let address = Address::from_variables(variable)?;
             on_store(arguments, &mut RemoteKv::new(address, target.connections.into()), clock())
         }
+        Command::Experiment(ExperimentCommand::Report(asked)) => {
+            let (viewers, intake) = sinsang_experiment::exposure::read(&asked.events, &asked.experiment)?;
+            let report = sinsang_experiment::report(&viewers, intake, &asked.settings());
+            if let Some(path) = &asked.plot {
+                let svg = sinsang_experiment::plot::svg(&report);
+                std::fs::write(path, svg).map_err(|error| format!("{}: {error}", path.display()))?;
+            }
+            print(format, &report)?;
+            Ok(if report.is_ratio_broken { ExitCode::from(NOT_WHOLE) } else { ExitCode::SUCCESS })
+        }
+        Command::Cost(cost) => {
+            let prices = match &cost.prices {
+                Some(path) => std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?,
+                None => publish::DEFAULT_PRICES.to_owned(),
+            };
+            let prices = PriceList::parse(&prices)?;
+            let cpu_us = cost.cpu.unwrap_or(prices.assumptions.cpu_us);
+            let sizes = publish::Sizes::of(&Snapshot::at(&cost.snapshot), cpu_us)?;
+            print(format, &publish::cost(cost.usage(), sizes, &prices))
+        }
         Command::Inspect(inspect) => {
             let snapshot = Snapshot::at(&inspect.snapshot);
             let value = match (&inspect.product, &inspect.user) {
@@ -130,6 +151,8 @@ fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
             print(format, &report)?;
             Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_WHOLE) })
         }
+        Command::Rules(RulesCommand::Check { file }) => print(format, &rules::check(file)?),
+        Command::Forget(asked) => print(format, &forget::forget(&asked.input, &asked.users, &user_key())?),
         Command::Ledger(command) => of_ledger(command, arguments, surroundings),
     }
 }

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use sinsang::mix::Mix;
 use sinsang::pack::board::{self, Block};
 use sinsang::pack::board_write::{self, BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart, TabPart};
 use sinsang::pack::manifest::{ManifestParts, shard_index};
+use sinsang::pack::mix::MixParts;
 use sinsang::pack::taste::{self as taste_pack, Widths};
 use sinsang::pack::{PackId, TooLarge};
 use sinsang::rank::UNIT;
@@ -15,8 +17,9 @@ use sinsang::viewer::UserHasher;
 
 use crate::catalogue::{Airing, Catalogue};
 use crate::identity::{ProductId, Resolution};
+use crate::lab::Lab;
 use crate::product::Product;
-use crate::rules::{Rules, Window};
+use crate::rules::{Outcome, Rules, Window};
 use crate::table::Tab;
 use crate::taste::{self, Learned, Population, UserTaste, Vocabulary};
 use crate::verdict::{self, Reach, Verdict, VerdictKind};
@@ -74,6 +77,8 @@ pub struct Facts<'a> {
     pub learned: &'a Learned,
     /// How far back the history reaches.
     pub reach: &'a Reach,
+    /// What the AI lab handed in.
+    pub lab: Option<&'a Lab>,
     /// The time of the build.
     pub now: UnixMillis,
 }
@@ -93,8 +98,8 @@ pub fn on_board(catalogue: &Catalogue, products: &[Product], rules: &Rules, now:
     products.iter().filter(|product| airings(product)).map(|product| product.id.0).collect()
 }
 
-/// The parts of the board, and the verdicts as of the build.
-pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts) {
+/// The parts of the board, the verdicts as of the build, and what operators' directives came to.
+pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts, Vec<Outcome>) {
     let Facts { catalogue, now, .. } = *facts;
     let vocabulary = facts.vocabulary;
     let population = &facts.learned.report.population;
@@ -106,14 +111,14 @@ pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts) {
     let mut parts = BoardParts {
         built_at: now,
         history_from: facts.reach.since().unwrap_or(now),
-        blocks: blocks(),
+        blocks: blocks(facts.lab.is_some()),
         channels: channels(catalogue, &vocabulary.channels),
         categories: vocabulary.categories.clone(),
         products: Vec::new(),
         slots: Vec::new(),
         tabs: facts.tabs.iter().map(tab).collect(),
         weights: facts.rules.weights(),
-        mix: sinsang::pack::mix::MixParts::default(),
+        mix: MixParts::default(),
     };
     for product in facts.products {
         let airings = || product.airings.iter().filter_map(|index| catalogue.airings.get(*index));
@@ -142,10 +147,16 @@ pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts) {
         let vector = facts.learned.product_vector(product.id.0);
         let popularity = popularity(population, product.id, &vector, most_popular);
         if let Some(part) = facts.product(product, &shown, (starts_at, ends_at), &before, &after) {
-            parts.products.push(ProductPart { popularity, vector: vector.to_vec(), ..part });
+            let foreign = facts.lab.map(|lab| lab.products.get(&product.id.0).copied().unwrap_or([0; taste::DIMS]));
+            let vector = vector.iter().chain(foreign.iter().flatten()).copied().collect();
+            parts.products.push(ProductPart { popularity, vector, ..part });
         }
     }
-    (parts, counts)
+    let (rules, outcomes) = facts.rules.mix_parts(&parts);
+    let shown = facts.learned.shown.iter().map(|(product, times)| (*product, u8::try_from(*times).unwrap_or(u8::MAX)));
+    let mix = Mix { second: facts.lab.map_or(0, |lab| lab.surfaces), ..rules.mix };
+    parts.mix = MixParts { shown: shown.collect(), mix, ..rules };
+    (parts, counts, outcomes)
 }
 
 impl Facts<'_> {
@@ -211,8 +222,10 @@ impl Facts<'_> {
 }
 
 /// The vectors are learned whole: no run of their dimensions speaks of one field.
-fn blocks() -> Vec<Block> {
-    vec![Block { name: "taste".to_owned(), start: 0, length: u16::try_from(taste::DIMS).unwrap_or(u16::MAX) }]
+fn blocks(has_foreign: bool) -> Vec<Block> {
+    let length = u16::try_from(taste::DIMS).unwrap_or(u16::MAX);
+    let names = ["taste", "lab"].into_iter().take(if has_foreign { 2 } else { 1 });
+    names.zip((0..).step_by(taste::DIMS)).map(|(name, start)| Block { name: name.to_owned(), start, length }).collect()
 }
 
 fn tab(tab: &Tab) -> TabPart {
@@ -274,6 +287,11 @@ fn log2_64ths(value: u32) -> i64 {
     i64::from(power) * 64 + i64::try_from(part).unwrap_or(0)
 }
 
+/// Bytes that a user may take in a shard, key included, as far as there is a choice: what is left over is for the short memory.
+const USER_BYTES: usize = 110;
+/// The most notes of a short memory.
+const MOST_NOTES: usize = 9;
+
 /// Users' tastes while they are collected, by key.
 #[derive(Debug)]
 pub struct Shards {
@@ -283,24 +301,33 @@ pub struct Shards {
 }
 
 impl Shards {
-    /// Shards that fit `board`, with users known by `hasher`.
-    pub fn new(board: &BoardParts, hasher: UserHasher) -> Self {
+    /// Shards that fit `board`, with users known by `hasher` and room for lists of `listed` products.
+    pub fn new(board: &BoardParts, hasher: UserHasher, listed: usize) -> Self {
         let small = |length: usize| u16::try_from(length).unwrap_or(u16::MAX);
         let widths = Widths {
             vocabulary: board_write::vocabulary(&board.channels, &board.tabs, &board.blocks),
-            vector: small(taste::DIMS),
+            vector: board.blocks.iter().map(|block| block.length).sum(),
             channels: small(board.channels.len()),
             hours: small(taste::HOUR_BUCKETS),
             tabs: small(board.tabs.len()),
-            ..Widths::default()
+            is_narrow: true,
+            notes: 0,
         };
+        let left = USER_BYTES.saturating_sub(widths.record_bytes() + 8) / taste_pack::NOTE_BYTES;
+        let widths = Widths { notes: small(left.min(MOST_NOTES).max(listed)), ..widths };
         Self { widths, hasher, users: BTreeMap::new() }
     }
 
     /// Takes in one user. Of two users with one key the later one counts.
     pub fn add(&mut self, taste: &UserTaste) {
-        let parts = [taste.vector.as_slice(), &taste.channels, &taste.hours, &taste.tabs];
-        let mut record: Vec<u8> = parts.into_iter().flatten().map(|weight| weight.cast_unsigned()).collect();
+        let mut record = taste_pack::keep_weights(&taste.vector, false);
+        record.extend(taste_pack::keep_weights(&taste.second, false));
+        record.resize(self.widths.vector.into(), 0);
+        for part in [taste.channels.as_slice(), &taste.hours, &taste.tabs] {
+            record.extend(taste_pack::keep_weights(part, self.widths.is_narrow));
+        }
+        let notes = taste.notes.iter().take(self.widths.notes.into());
+        record.extend(notes.flat_map(|(product, steps)| taste_pack::note(*product, *steps)));
         record.resize(self.widths.record_bytes(), 0);
         self.users.insert(self.hasher.key(&taste.user_id).0, record);
     }

@@ -35,10 +35,10 @@ pub use place::{Candidates, Sought};
 pub use recall::{Run, read};
 pub use update::{Options, Report, Step, UpdateError, append, update};
 
-use crate::identity::{Counts, Statistics};
+use crate::identity::{Counts, Lessons, Statistics};
 use file::{Scan, Tally};
 use head::{Entry, Head, Table, path_of};
-use row::{BrandRow, MergeRow, WordRow};
+use row::{LessonRow, MergeRow, WordRow};
 
 const LOCK: &str = "lock";
 
@@ -255,7 +255,7 @@ impl Ledger {
     /// Which file can't be read.
     pub fn in_force(&self) -> Result<Statistics, Error> {
         let mut words = Vec::new();
-        let mut brands: BTreeMap<String, u32> = BTreeMap::new();
+        let mut lessons = Lessons::new();
         let files = &self.head.in_force.files;
         let several = files.iter().filter(|entry| entry.table == Table::Word).count() > 1;
         for entry in files {
@@ -268,18 +268,16 @@ impl Ledger {
                         }
                     }
                 }
-                Table::Brand => {
-                    for row in Scan::<BrandRow>::open(&self.folder, entry, &self.tally)? {
-                        let row = row?;
-                        let listings = brands.entry(row.brand).or_default();
-                        *listings = listings.saturating_add(row.listings);
+                Table::Lesson => {
+                    for row in Scan::<LessonRow>::open(&self.folder, entry, &self.tally)? {
+                        row?.add_to(&mut lessons);
                     }
                 }
                 Table::Listing | Table::Airing | Table::Block | Table::Merge => {}
             }
         }
         let titles = u32::try_from(self.head.in_force.titles).unwrap_or(u32::MAX);
-        Ok(Statistics { titles, words: Arc::new(Counts::new(words)), brands })
+        Ok(Statistics { titles, words: Arc::new(Counts::new(words)), lessons })
     }
 
     /// Where merged products went.

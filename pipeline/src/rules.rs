@@ -3,15 +3,24 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sinsang::mix::{MOST_WINDOW, Mix};
+use sinsang::pack::board_write::BoardParts;
+use sinsang::pack::mix::MixParts;
 use sinsang::rank::{SurfaceWeights, Weights};
+use toml::Spanned;
 
 use crate::verdict;
+
+mod directive;
+
+use directive::Mistake;
+pub use directive::{Directive, Do, FloorRule, On, Outcome};
 
 /// The rules that hold where a file says nothing else; also what `docs/rules.md` shows.
 pub const DEFAULT: &str = include_str!("../data/rules.toml");
 
 /// All rules. A file may leave out whatever it does not change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rules {
     /// The weights of the surfaces' signals.
@@ -24,6 +33,14 @@ pub struct Rules {
     pub window: Window,
     /// How tastes are learned.
     pub taste: TasteRules,
+    /// How lists are mixed beyond scores.
+    pub mix: MixRules,
+    /// What the AI lab hands in.
+    pub lab: LabRules,
+    /// What contracts ask for.
+    pub floor: Vec<FloorRule>,
+    /// What operators ask for, for a while.
+    pub directive: Vec<Spanned<Directive>>,
 }
 
 /// The weights by surface, each from -1,000,000 to 1,000,000; `docs/ranking.md` says what each signal is.
@@ -45,6 +62,92 @@ impl Default for Ranking {
             live: SurfaceWeights { taste: 800, channel: 24, hour: 0, soon: 0, on_air: 0, popularity: 30, position: 0 },
             tabs: SurfaceWeights { taste: 100, channel: 0, hour: 0, soon: 0, on_air: 0, popularity: 0, position: 100 },
         }
+    }
+}
+
+/// How lists are mixed beyond scores; `docs/ranking.md` says what each means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MixRules {
+    /// Places in a row that caps and floors hold for.
+    pub window: u8,
+    /// Most of a category among them; 0 for any number.
+    pub category: u8,
+    /// Most of a brand.
+    pub brand: u8,
+    /// Most of a channel.
+    pub channel: u8,
+    /// The weight of likeness to the places before.
+    pub similarity: i32,
+    /// One place of so many is for what few have seen; 0 for none.
+    pub explore_every: u8,
+    /// Shown to fewer than this is what few have seen.
+    pub explore_below: u8,
+    /// The weight of the short memory.
+    pub memory: i32,
+    /// Points for a second on air, on the live order.
+    pub stay: i32,
+    /// Points by which a tab has to be better to pass.
+    pub tab_margin: i32,
+}
+
+impl Default for MixRules {
+    fn default() -> Self {
+        Self {
+            window: 10,
+            category: 8,
+            brand: 5,
+            channel: 8,
+            similarity: 1,
+            explore_every: 20,
+            explore_below: 100,
+            memory: 16,
+            stay: 1,
+            tab_margin: 2_000,
+        }
+    }
+}
+
+impl MixRules {
+    /// The mix as the edge takes it.
+    pub fn mix(self) -> Mix {
+        let Self { window, category, brand, channel, similarity, .. } = self;
+        let Self { explore_every, explore_below, memory, stay, tab_margin, .. } = self;
+        Mix {
+            window,
+            category,
+            brand,
+            channel,
+            similarity,
+            explore_every,
+            explore_below,
+            memory,
+            stay,
+            tab_margin,
+            second: 0,
+        }
+    }
+}
+
+/// What the AI lab hands in; files are named as seen from the folder of the tables.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LabRules {
+    /// Vectors of users: `user_id`, `vector`.
+    pub users: Option<PathBuf>,
+    /// Vectors of products: `product_id`, `vector`.
+    pub products: Option<PathBuf>,
+    /// Ready lists for the new-product tab: `user_id`, `products`.
+    pub lists: Option<PathBuf>,
+    /// Surfaces that vectors are for; on the others ours stay.
+    pub on: Vec<On>,
+    /// Most products of a list that are kept, 3 bytes a user each, 1 to 31.
+    pub listed: usize,
+}
+
+impl Default for LabRules {
+    fn default() -> Self {
+        Self { users: None, products: None, lists: None, on: vec![On::New, On::Live], listed: 9 }
     }
 }
 
@@ -108,6 +211,12 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong, and where.
         source: Box<toml::de::Error>,
+    },
+    /// Directives or floors are wrong.
+    #[error("{}", mistakes.join("\n"))]
+    Mistakes {
+        /// Each with its file, line and column.
+        mistakes: Vec<String>,
     },
     /// A number is out of its range.
     #[error("{}: {field} is {value}, expected {expected}", path.display())]
@@ -179,7 +288,37 @@ impl Rules {
         fits((0.1..=36_500.0).contains(&half_life_days), "taste.half_life_days", half_life_days.to_string(), expected)?;
         let expected = "from 1024 to 1048576";
         fits((1024..=1_048_576).contains(&shard_bytes), "taste.shard_bytes", shard_bytes.to_string(), expected)?;
-        Ok(rules)
+        let MixRules { window, similarity, memory, stay, tab_margin, .. } = rules.mix;
+        fits(usize::from(window) <= MOST_WINDOW, "mix.window", window.to_string(), "at most 32")?;
+        let weights = [("similarity", similarity), ("memory", memory), ("stay", stay), ("tab_margin", tab_margin)];
+        for (name, weight) in weights {
+            let field = format!("mix.{name}");
+            fits((0..=1_000_000).contains(&weight), &field, weight.to_string(), "a number from 0 to 1000000")?;
+        }
+        let listed = rules.lab.listed;
+        fits((1..=crate::lab::MOST_LISTED).contains(&listed), "lab.listed", listed.to_string(), "from 1 to 31")?;
+        let is_half = rules.lab.users.is_some() != rules.lab.products.is_some();
+        fits(!is_half, "lab", "users or products alone".to_owned(), "both files, of one training")?;
+        let mistakes = directive::mistakes(&rules.directive, &rules.floor, window);
+        if mistakes.is_empty() {
+            return Ok(rules);
+        }
+        Err(Error::Mistakes { mistakes: placed(mistakes, text, path) })
+    }
+
+    /// What directives of the file at `path`, of this `text`, contradict each other in: lines with file, line and column.
+    pub fn conflicts(&self, text: &str, path: &Path) -> Vec<String> {
+        placed(directive::conflicts(&self.directive), text, path)
+    }
+
+    /// What `board` is to be mixed by, but for how often its products were shown; and what each directive came to.
+    pub fn mix_parts(&self, board: &BoardParts) -> (MixParts, Vec<Outcome>) {
+        let (directives, floors) = directive::resolve(&self.directive, &self.floor, board);
+        let outcomes = directives
+            .iter()
+            .map(|directive| Outcome { name: directive.name.clone(), products: directive.products.len() })
+            .collect();
+        (MixParts { mix: self.mix.mix(), floors, directives, ..MixParts::default() }, outcomes)
     }
 
     /// The weights as the edge takes them.
@@ -187,6 +326,52 @@ impl Rules {
         let Ranking { new, live, tabs } = self.ranking;
         Weights { new, live, tabs }
     }
+}
+
+/// Mistakes with the place in the file, as compilers write it.
+fn placed(mistakes: Vec<Mistake>, text: &str, path: &Path) -> Vec<String> {
+    let place = |at: usize| {
+        let before = text.get(..at).unwrap_or(text);
+        let line_at = before.rfind('\n').map_or(0, |newline| newline + 1);
+        (before.matches('\n').count() + 1, before[line_at..].chars().count() + 1)
+    };
+    let line = |mistake: Mistake| {
+        let (line, column) = place(mistake.at);
+        format!("{}:{line}:{column}: {}", path.display(), mistake.what)
+    };
+    mistakes.into_iter().map(line).collect()
+}
+
+/// What `sinsang rules check` found in a file that can be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// Directives of the file.
+    pub directives: usize,
+    /// Floors of the file.
+    pub floors: usize,
+    /// Directives that contradict each other, with their place.
+    pub conflicts: Vec<String>,
+}
+
+impl std::fmt::Display for Check {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for conflict in &self.conflicts {
+            writeln!(f, "{conflict}")?;
+        }
+        let Self { directives, floors, conflicts } = self;
+        write!(f, "{directives} directives, {floors} floors, {} conflicts", conflicts.len())
+    }
+}
+
+/// Checks the rules file at `path`.
+///
+/// # Errors
+/// An [`Error`] that names the file and the place in it.
+pub fn check(path: &Path) -> Result<Check, Error> {
+    let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let rules = Rules::parse(&text, path)?;
+    let conflicts = rules.conflicts(&text, path);
+    Ok(Check { directives: rules.directive.len(), floors: rules.floor.len(), conflicts })
 }
 
 fn named(row: SurfaceWeights) -> [(&'static str, i32); 7] {
@@ -220,10 +405,98 @@ mod tests {
             ("[ranking.new]\ntaste = 2000000", "ranking.new.taste is 2000000"),
             ("[window]\nahead_days = 0", "window.ahead_days is 0"),
             ("[taste]\nhalf_life_days = nan", "taste.half_life_days is NaN"),
+            ("[mix]\nwindow = 40", "mix.window is 40"),
         ];
         for (text, expected) in cases {
             let error = Rules::parse(text, Path::new("my/rules.toml")).unwrap_err().to_string();
             assert!(error.contains("my/rules.toml") && error.contains(expected), "{text}: {error}");
         }
+    }
+
+    const DIRECTIVES: &str = r#"
+[[directive]]
+name = "추석 선물전"
+do = "pin"
+place = 1
+category = ["식품"]
+title = ["한우 선물세트"]
+from = "2026-09-20T00:00:00+09:00"
+until = "2026-09-27T00:00:00+09:00"
+
+[[directive]]
+name = "리콜"
+do = "hide"
+product = ["0123456789abcdef"]
+
+[[directive]]
+name = "반값"
+do = "boost"
+points = 5000
+product = ["0123456789ABCDEF"]
+share = 0.5
+on = ["new", "live"]
+
+[[directive]]
+name = "둘째"
+do = "pin"
+place = 1
+channel = ["NS홈쇼핑"]
+from = "2026-09-26T00:00:00+09:00"
+
+[[floor]]
+shop = "NS홈쇼핑"
+least = 2
+"#;
+
+    #[test]
+    fn directives_that_contradict_each_other_are_told_with_their_place() {
+        let rules = Rules::parse(DIRECTIVES, Path::new("rules.toml")).unwrap();
+        let conflicts = rules.conflicts(DIRECTIVES, Path::new("rules.toml"));
+        assert_eq!(conflicts.len(), 2, "{conflicts:?}");
+        assert!(
+            conflicts[0].starts_with("rules.toml:25:1: '추석 선물전' and '둘째' pin the same place"),
+            "{conflicts:?}"
+        );
+        assert!(conflicts[1].contains("'리콜' and '반값' hide and show the same"), "{conflicts:?}");
+    }
+
+    #[test]
+    fn every_mistake_of_directives_is_told_with_line_and_column() {
+        let wrong = r#"
+[[directive]]
+name = "a"
+do = "pin"
+place = 0
+product = ["0123456789abcdef", "x"]
+until = "tomorrow"
+
+[[directive]]
+name = "b"
+do = "hide"
+on = ["live"]
+points = 3
+share = 1.5
+
+[[floor]]
+shop = "GS"
+least = 11
+"#;
+        let error = Rules::parse(wrong, Path::new("my/rules.toml")).unwrap_err().to_string();
+        let expected = [
+            "my/rules.toml:5:9: a place is from 1 to 100",
+            "my/rules.toml:6:32: product 'x' is no id",
+            "my/rules.toml:7:9: a time is RFC 3339",
+            "hides on live",
+            "directive 'b' is about nothing",
+            "my/rules.toml:13:10: points are for boost and bury",
+            "my/rules.toml:14:9: a share is above 0",
+            "my/rules.toml:18:9: floors are at least 1",
+        ];
+        for line in expected {
+            assert!(error.contains(line), "{line}:\n{error}");
+        }
+        assert_eq!(error.lines().count(), expected.len());
+        let error = Rules::parse("[[directive]]\nname = 'a'\ndo = 'push'", Path::new("r.toml")).unwrap_err();
+        assert!(error.to_string().contains("line 3, column 6"), "{error}");
     }
 }

@@ -22,11 +22,13 @@ use sinsang::time::{DAY_MS, KST_OFFSET_MS, UnixMillis};
 
 use profile::{Baseline, Catalogue, Engagement};
 pub use profile::{HOUR_BUCKETS, LIFT_STEPS, Population, UserTaste, Vocabulary};
-pub use sinsang_taste::{DIMS, FloatVector, Model, ProductFeatures, Recipe, Sparse, describe};
+pub use sinsang_taste::{DIMS, FloatVector, Model, ProductFeatures, Recipe, Sparse};
+use sinsang_taste::{History, Lessons, describe, describe_by_name};
 pub use weight::Weights;
 
 pub(crate) use query::hash_function;
 
+use crate::forget::Forgotten;
 use crate::table::EventKind;
 
 /// The most buckets that users are spread over.
@@ -34,8 +36,15 @@ const MAX_BUCKETS: u64 = 4_096;
 /// Events that take the memory of one user's count, with room to spare.
 const EVENTS_PER_COUNTED_USER: u64 = 8;
 
+/// Notes that are kept for a user at most, before a shard's widths say how many it has room for.
+const MOST_NOTES: usize = 16;
+/// What being shown once more without doing anything says, in steps of a note.
+const STEPS_A_SHOW: i64 = 4;
+/// The most that being shown says.
+const MOST_STEPS: i8 = 32;
+
 /// How tastes are learned.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Days after which an event weighs half, from 0.1 to 36,500. Events older than ten half-lives do not count.
     pub half_life_days: f64,
@@ -53,6 +62,8 @@ pub struct Options {
     pub recipe: Recipe,
     /// Events that are sorted by user at once, which bounds memory; users are spread over as many buckets as that takes.
     pub events_per_bucket: u64,
+    /// Users whose events are left out of everything.
+    pub forgotten: Option<Forgotten>,
 }
 
 impl Default for Options {
@@ -66,6 +77,7 @@ impl Default for Options {
             max_training_users: 20_000,
             recipe: Recipe::default(),
             events_per_bucket: 4_000_000,
+            forgotten: None,
         }
     }
 }
@@ -120,8 +132,10 @@ pub struct Report {
     pub events_of_unknown_kind: u64,
     /// Users with more events than a person makes; set aside.
     pub bots: u64,
-    /// Events of those users.
+    /// Events of those users and of forgotten ones.
     pub events_of_bots: u64,
+    /// Users who are to be forgotten, and had events.
+    pub users_forgotten: u64,
     /// Events of people whose kind and age weigh nothing, impressions by default.
     pub events_weightless: u64,
     /// Events that tastes were made of.
@@ -151,7 +165,8 @@ impl fmt::Display for Report {
         let lines = [
             ("users with too few events", self.users_too_thin),
             ("users set aside as bots", self.bots),
-            ("events of bots", self.events_of_bots),
+            ("events of bots and forgotten users", self.events_of_bots),
+            ("users to be forgotten", self.users_forgotten),
             ("events in the future", self.events_in_future),
             ("events too old to count", self.events_expired),
             ("events without a user", self.events_without_user),
@@ -189,6 +204,8 @@ pub struct Learned {
     pub report: Report,
     /// The model that users were folded in with.
     pub model: Model,
+    /// How often products were shown to anybody; those that never were are left out.
+    pub shown: BTreeMap<u64, u64>,
     places: BTreeMap<u64, usize>,
 }
 
@@ -244,6 +261,12 @@ pub async fn learn(
     learned
 }
 
+/// The histories that a model is trained on: users in the same order in both.
+struct Training {
+    strengths: Sparse,
+    sums: Sparse,
+}
+
 /// One run over the tables.
 struct Run<'a> {
     ctx: &'a SessionContext,
@@ -270,32 +293,69 @@ impl Run<'_> {
         report.population = baseline.population(&everyone, self.catalogue);
         drop(everyone);
         let training = self.training_users(report.buckets).await?;
-        report.users_trained_on = training.len() as u64;
-        let model = self.train(&training);
+        report.users_trained_on = training.strengths.len() as u64;
+        let model = self.train(&training, &self.lately().await?);
         report.population.vector = mean_vector(&training, &model);
+        let shown = self.shown().await?;
         for bucket in 0..report.buckets {
+            let mut passed = self.passed_over(bucket, report.buckets).await?;
             let mut take = |user_id: String, engagement: &Engagement| {
                 if engagement.events < self.options.min_events_per_user {
                     report.users_too_thin += 1;
                     return;
                 }
                 report.users += 1;
+                let notes = passed.remove(&user_id).unwrap_or_default();
                 let (taste, float) = baseline.taste(user_id, engagement, &model, self.options.pseudo_weight);
-                sink(taste, &float);
+                sink(UserTaste { notes, ..taste }, &float);
             };
             self.each_user(bucket, report.buckets, &mut take).await?;
         }
         let places = self.offer.products.iter().zip(0..).map(|(product, place)| (product.product, place)).collect();
-        Ok(Learned { report, model, places })
+        Ok(Learned { report, model, shown, places })
+    }
+
+    /// How often products of the board were shown.
+    async fn shown(&self) -> Result<BTreeMap<u64, u64>, Error> {
+        let counted = query::SHOWN.counts(self.ctx, &[]).await?;
+        let of_board = counted.into_iter().filter_map(|(product, times)| Some((self.board_id(&product)?, times)));
+        Ok(of_board.collect())
+    }
+
+    /// The id of a product of the board.
+    fn board_id(&self, text: &str) -> Option<u64> {
+        let place = self.catalogue.product(text)?;
+        self.offer.products.get(place).map(|product| product.product).filter(|id| self.offer.board.contains(id))
+    }
+
+    /// What users of a bucket were shown and passed over, as notes, the most often shown first.
+    async fn passed_over(&self, bucket: u64, buckets: u64) -> Result<BTreeMap<String, Vec<(u64, i8)>>, Error> {
+        let [number, of] = bucket_numbers(bucket, buckets);
+        let mut passed: BTreeMap<String, Vec<(u64, i8)>> = BTreeMap::new();
+        let mut batches = query::PASSED.stream(self.ctx, &[number, of, ("last_ms", self.last_ms)]).await?;
+        while let Some(batch) = batches.next().await {
+            let batch = batch.map_err(|source| query::PASSED.failed(source))?;
+            query::each_passed(&batch, |user, product, shown| {
+                if let Some(id) = self.board_id(product) {
+                    let steps = i8::try_from(shown.saturating_mul(STEPS_A_SHOW)).unwrap_or(i8::MAX).min(MOST_STEPS);
+                    passed.entry(user.to_owned()).or_default().push((id, -steps));
+                }
+            })?;
+        }
+        for notes in passed.values_mut() {
+            notes.sort_by_key(|(product, steps)| (*steps, *product));
+            notes.truncate(MOST_NOTES);
+        }
+        Ok(passed)
     }
 
     /// The histories to train on, by user.
-    async fn training_users(&self, buckets: u64) -> Result<Sparse, Error> {
-        let mut kept: BTreeMap<(i64, String), Vec<(usize, f64)>> = BTreeMap::new();
+    async fn training_users(&self, buckets: u64) -> Result<Training, Error> {
+        let mut kept: BTreeMap<(i64, String), History> = BTreeMap::new();
         for bucket in 0..buckets {
             let mut take = |user_id: String, engagement: &Engagement| {
                 let history = engagement.history();
-                if engagement.events >= self.options.min_events_per_user && !history.is_empty() {
+                if engagement.events >= self.options.min_events_per_user && !history.strengths.is_empty() {
                     kept.insert((query::user_hash(&user_id), user_id), history);
                     if kept.len() > self.options.max_training_users {
                         kept.pop_last();
@@ -304,20 +364,35 @@ impl Run<'_> {
             };
             self.each_user(bucket, buckets, &mut take).await?;
         }
-        let mut users = Sparse::new(self.offer.products.len());
+        let width = self.offer.products.len();
+        let mut users = Training { strengths: Sparse::new(width), sums: Sparse::new(width) };
         // The order of rows shows in the last digits of sums: it must not depend on the buckets.
-        let by_user: BTreeMap<String, Vec<(usize, f64)>> =
-            kept.into_iter().map(|((_, user), history)| (user, history)).collect();
+        let by_user: BTreeMap<String, History> = kept.into_iter().map(|((_, user), history)| (user, history)).collect();
         for history in by_user.into_values() {
-            users.push(history);
+            users.strengths.push(history.strengths);
+            users.sums.push(history.sums);
         }
         Ok(users)
     }
 
-    fn train(&self, training: &Sparse) -> Model {
+    /// What people did lately with each product of the catalogue, by its place.
+    async fn lately(&self) -> Result<Vec<f64>, Error> {
+        let mut lately = vec![0.0; self.offer.products.len()];
+        for (product, times) in query::LATELY.counts(self.ctx, &[("last_ms", self.last_ms)]).await? {
+            if let Some(place) = self.catalogue.product(&product).and_then(|place| lately.get_mut(place)) {
+                *place = times as f64;
+            }
+        }
+        Ok(lately)
+    }
+
+    fn train(&self, training: &Training, lately: &[f64]) -> Model {
         let board: BTreeSet<usize> = self.offer.board.iter().filter_map(|id| self.catalogue.place(*id)).collect();
         let board: Vec<usize> = board.into_iter().collect();
-        Model::train(training, &describe(self.offer.products), &board, &self.options.recipe)
+        let (descriptions, names) = (describe(self.offer.products), describe_by_name(self.offer.products));
+        let Training { strengths, sums } = training;
+        let lessons = Lessons { strengths, sums, lately, descriptions: &descriptions, names: &names };
+        Model::train(&lessons, &board, &self.options.recipe)
     }
 
     /// Counts events by fate and gives the number of usable ones.
@@ -349,6 +424,17 @@ impl Run<'_> {
             }
         }
         report.bots = bots.len() as u64;
+        if let Some(forgotten) = self.options.forgotten.as_ref().filter(|forgotten| !forgotten.is_empty()) {
+            for bucket in 0..report.buckets {
+                let [number, of] = bucket_numbers(bucket, report.buckets);
+                let users = query::BOT.counts(self.ctx, &[number, of, ("max_events", 0)]).await?;
+                let known: BTreeSet<&str> = bots.iter().map(|(user, _)| user.as_str()).collect();
+                let asked = |(user, _): &(String, u64)| forgotten.holds(user) && !known.contains(user.as_str());
+                let asked: Vec<(String, u64)> = users.into_iter().filter(asked).collect();
+                report.users_forgotten += asked.len() as u64;
+                bots.extend(asked);
+            }
+        }
         report.events_of_bots = bots.iter().map(|(_, events)| events).sum();
         query::register_bots(self.ctx, bots.iter().map(|(user, _)| user.as_str()))
     }
@@ -394,11 +480,13 @@ impl Run<'_> {
 }
 
 /// The mean of users' vectors at full length, rounded: what a viewer without history is taken for.
-fn mean_vector(users: &Sparse, model: &Model) -> [i8; DIMS] {
+fn mean_vector(training: &Training, model: &Model) -> [i8; DIMS] {
+    let users = training.strengths.len();
     let mut mean = [0.0; DIMS];
-    for user in 0..users.len() {
-        let vector = model.user_float(&users.row(user).collect::<Vec<_>>(), 1.0);
-        mean.iter_mut().zip(vector).for_each(|(sum, value)| *sum += value / users.len() as f64);
+    for user in 0..users {
+        let (strengths, sums) = (training.strengths.row(user).collect(), training.sums.row(user).collect());
+        let vector = model.user_float(&History { strengths, sums }, 1.0);
+        mean.iter_mut().zip(vector).for_each(|(sum, value)| *sum += value / users as f64);
     }
     sinsang_taste::round(&mean)
 }

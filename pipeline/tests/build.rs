@@ -14,8 +14,10 @@ use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
-use sinsang::pack::Damage;
-use sinsang::pack::board::VerdictKind;
+use sinsang::key::Key;
+use sinsang::mix::Mix;
+use sinsang::pack::board::{Board, VerdictKind};
+use sinsang::pack::{Damage, Kind};
 use sinsang::surface::new::{Selection, Sort};
 use sinsang::surface::{View, new, tabs};
 use sinsang::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMillis};
@@ -275,12 +277,44 @@ fn each_viewer_sees_first_what_they_like() {
         .collect();
     let [drawn_own, drawn_all] = [0, 1].map(|side| [0, 1, 2].map(|at| mean(drawn.iter().map(|row| row[side][at]))));
     println!("{} others: personal {drawn_own:.4?}, shared {drawn_all:.4?}", drawn.len());
+    // The same without mixing: what caps, likeness and exploration cost, each alone and together.
+    let mut tried = Board::parse(world.board.pack().bytes().to_vec(), world.board.id()).unwrap();
+    let mix = world.board.mix();
+    let plain = Mix { memory: mix.memory, tab_margin: mix.tab_margin, ..Mix::default() };
+    let Mix { window, category, brand, channel, similarity, explore_every, explore_below, .. } = mix;
+    let alone = [
+        ("scores alone", plain),
+        ("as published", mix),
+        ("caps", Mix { window, category, brand, channel, ..plain }),
+        ("cap of categories", Mix { window, category, ..plain }),
+        ("likeness", Mix { window, similarity, ..plain }),
+        ("exploration", Mix { explore_every, explore_below, ..plain }),
+        ("no memory", Mix { memory: 0, ..plain }),
+        ("no margin", Mix { tab_margin: 0, ..plain }),
+        ("stricter category", Mix { window, category: category - 1, ..plain }),
+        ("looser category", Mix { window, category: category + 1, ..plain }),
+        ("four times the likeness", Mix { window, similarity: 4 * similarity, ..plain }),
+    ];
+    let costs = alone.map(|(name, mix)| {
+        tried.try_mix(Some(mix));
+        let base = View::shared(&tried, now());
+        let users = world.users.iter().filter_map(|user| Some((user, world.taste(&user.user_id)?)));
+        let viewer =
+            |user: &TrueUser| user.user_id.bytes().fold(7, |sum: u64, byte| sum * 31 % 1_000_003 + u64::from(byte));
+        let measured: Vec<[f64; 3]> = users
+            .map(|(user, taste)| measure(user, &View { taste: Some(taste), viewer: viewer(user), ..base }))
+            .collect();
+        let [new, tabs] = [0, 2].map(|at| mean(measured.iter().map(|row| row[at])));
+        println!("all users, {name}: NDCG@20 {new:.4}, tabs {tabs:.4}");
+        new
+    });
+    assert!(costs[1] >= 0.97 * costs[0], "mixing costs more than 3 %: {costs:?}");
     let better = rows.iter().filter(|row| row[0][0] > row[1][0]).count();
     assert!(better + 1 >= rows.len(), "{better} of {} personas are better served by their own order", rows.len());
-    // Floors just below what was measured: personas 0.8292, 0.5450 and 0.8696 (shared 0.1669, 0.0850 and 0.6444), others 0.6765, 0.4662
-    // and 0.6996 (shared 0.2779, 0.1084 and 0.6262). They may rise, and never sink but with another data set.
-    assert!(own[0] >= 0.82 && own[1] >= 0.54 && own[2] >= 0.86, "{own:?}");
-    assert!(drawn_own[0] >= 0.67 && drawn_own[1] >= 0.46 && drawn_own[2] >= 0.69, "{drawn_own:?}");
+    // Floors just below what was measured without mixing: personas 0.8292, 0.5450 and 0.8696 (shared 0.1669, 0.0850 and 0.6444), others
+    // 0.6765, 0.4662 and 0.6996 (shared 0.2779, 0.1084 and 0.6262). Lists are mixed since, and bars wait for midnight and a margin.
+    assert!(own[0] >= 0.82 && own[1] >= 0.48 && own[2] >= 0.84, "{own:?}");
+    assert!(drawn_own[0] >= 0.67 && drawn_own[1] >= 0.42 && drawn_own[2] >= 0.68, "{drawn_own:?}");
     assert!(own[0] > 2.0 * all[0] && own[1] > 2.0 * all[1] && own[2] > all[2] + 0.2, "{own:?} {all:?}");
     assert!(
         drawn_own[0] > 1.5 * drawn_all[0] && drawn_own[1] > 2.0 * drawn_all[1] && drawn_own[2] > drawn_all[2],
@@ -402,6 +436,12 @@ fn as_csv(from: &Path, to: &Path, seed: u64) {
     writer.flush().unwrap();
 }
 
+fn board(snapshot: &Path) -> Board {
+    let snapshot = Snapshot::at(snapshot);
+    let id = snapshot.manifest().unwrap().board();
+    snapshot.parse(Key::Pack(Kind::Board, id), |bytes| Board::parse(bytes, id)).unwrap()
+}
+
 #[test]
 fn equal_tables_make_equal_bytes_whatever_their_order_and_format() {
     let folder = tempfile::tempdir().unwrap();
@@ -422,7 +462,21 @@ fn equal_tables_make_equal_bytes_whatever_their_order_and_format() {
     // With the schedule alone there are the two surfaces' own tabs, and nobody's tastes.
     fs::create_dir_all(&bare).unwrap();
     fs::copy(input.join("broadcasts.ndjson"), bare.join("broadcasts.ndjson")).unwrap();
+    fs::write(bare.join("rules.toml"), "[new_tab]\nshow_unknown = true\n").unwrap();
     let alone = world::build(&bare, &second);
+    // The new-product tab has what is new, and where the rules ask for it what the history can't tell of besides.
+    assert!(alone.verdicts.unknown > 0, "{alone}");
+    for (snapshot, with_unknown) in [(&first, false), (&second, true)] {
+        let board = board(snapshot);
+        for product in (0..board.product_count()).map(|index| board.product(index)) {
+            let listed = match product.verdict() {
+                VerdictKind::New => true,
+                VerdictKind::Unknown => with_unknown,
+                VerdictKind::Repeat => false,
+            };
+            assert_eq!(product.is_listed(), listed, "{:016x} is {:?}", product.id(), product.verdict());
+        }
+    }
     assert_eq!((alone.tables.len(), alone.tastes.users, alone.packs), (1, 0, 1), "{alone}");
     assert_eq!(alone.verdicts, report.verdicts);
     assert_eq!(verify(&Snapshot::at(&second)).unwrap().problems, Vec::<String>::new());

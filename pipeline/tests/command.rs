@@ -89,6 +89,9 @@ fn every_command_explains_itself() {
         "rollback",
         "status",
         "collect",
+        "cost",
+        "experiment",
+        "experiment report",
         "inspect",
         "evaluate",
         "evaluate identity",
@@ -116,6 +119,7 @@ fn wrong_arguments_end_with_2_and_name_the_argument() {
         (vec!["inspect", "folder", "--product", "1", "--user", "2"], "--user"),
         (vec!["publish", "folder"], "<--local <FOLDER>|--remote>"),
         (vec!["publish", "folder", "--local", "a", "--remote"], "--remote"),
+        (vec!["experiment", "report", "e", "--events", "f", "--variant", "control"], "such as control=0.5"),
         (vec!["rollback", "last", "--remote"], "16 hex digits"),
         (vec!["collect", "--remote", "--grace", "1"], "6..=8760"),
     ] {
@@ -151,6 +155,10 @@ fn a_command_without_a_cluster_says_how_to_get_one() {
     ten_broadcasts(&input, 0);
     let assert = build(&input, &output, &["--cluster", "df://127.0.0.1:50050"]).code(1);
     assert.stderr(says("df://127.0.0.1:50050").and(says("make cluster")).and(says("bin/sinsang-cluster")));
+    assert!(!output.exists());
+    let ledger = ["ledger", "update", "--input", text(&input), "--ledger", text(&output)];
+    let assert = sinsang(&ledger).args(["--cluster", "df://127.0.0.1:50050", "--partitions", "4"]).assert().code(1);
+    assert.stderr(says("df://127.0.0.1:50050").and(says("make cluster")));
     assert!(!output.exists());
 }
 

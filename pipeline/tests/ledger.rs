@@ -12,7 +12,8 @@ use serde_json::Value;
 use sinsang::time::{DAY_MS, UnixMillis};
 use sinsang_pipeline::catalogue::Catalogue;
 use sinsang_pipeline::generate::{self, generate};
-use sinsang_pipeline::identity::{Policy, ProductId, Resolution};
+use sinsang_pipeline::identity::{Lesson, Policy, ProductId, Resolution};
+use sinsang_pipeline::ledger::head::Table;
 use sinsang_pipeline::ledger::{self, Error, Extent, Ledger, Report, Step, append, check, compact};
 use sinsang_pipeline::progress::Progress;
 use sinsang_pipeline::reject::Limit;
@@ -202,6 +203,31 @@ fn a_table_that_comes_twice_changes_nothing_and_a_late_one_is_taken_in() {
 }
 
 #[test]
+fn a_clock_that_runs_backwards_loses_and_doubles_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    take(folder.path(), &days(DAYS, 3));
+    let steady = copied(folder.path());
+    take(steady.path(), &days(4, 1));
+    // Five days late by its clock: nothing of the table has begun yet.
+    let behind = now().plus(-5 * DAY_MS);
+    let mut ledger = Ledger::lock(folder.path(), behind).unwrap();
+    let (_, report) = append(&mut ledger, &days(4, 1), &Policy::default(), behind, &|_| Ok(())).unwrap();
+    assert!(report.airing_rows == 0 && report.listing_rows > 0, "{report}");
+    drop(ledger);
+    whole(folder.path());
+    // Once it is right again, the same table brings what it would have brought at once.
+    let (_, report) = take(folder.path(), &days(4, 1));
+    assert!(report.airing_rows > 0 && report.listing_rows == 0, "{report}");
+    let airings = |folder: &Path| {
+        let stats = Ledger::open(folder).unwrap().stats();
+        let rows = stats.tables.iter().find(|table| table.table == Table::Airing).map(|table| table.rows);
+        (rows, stats.products, stats.shops)
+    };
+    assert_eq!(airings(folder.path()), airings(steady.path()));
+    assert_eq!(known(folder.path()), known(steady.path()));
+}
+
+#[test]
 fn a_run_that_dies_at_any_step_leaves_the_ledger_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     take(folder.path(), &days(DAYS, 2));
@@ -235,6 +261,10 @@ fn compaction_changes_no_answer_even_where_it_dies() {
         take(folder.path(), &days(day + 1, day));
     }
     let next = days(2, 1);
+    let lessons = Ledger::open(folder.path()).unwrap().in_force().unwrap().lessons;
+    for lesson in [Lesson::Field, Lesson::Head, Lesson::Follower, Lesson::HeadField, Lesson::Inside, Lesson::Turns] {
+        assert!(lessons.keys().filter(|(of, _, _)| *of == lesson).count() > 10, "{lesson:?}");
+    }
     let plain = copied(folder.path());
     let expected = take(plain.path(), &next);
     for extent in [Extent::Late, Extent::All] {
@@ -257,6 +287,7 @@ fn compaction_changes_no_answer_even_where_it_dies() {
         assert!(report.runs_before >= 2 && report.rows_after < report.rows_before, "{report}");
         drop(ledger);
         whole(compacted.path());
+        assert!(Ledger::open(compacted.path()).unwrap().in_force().unwrap().lessons == lessons);
         assert!(check(compacted.path()).unwrap().orphans.is_empty());
         let (resolution, report) = take(compacted.path(), &next);
         assert_eq!(resolution, expected.0);
@@ -315,7 +346,8 @@ fn damage_is_named_and_never_a_panic() {
     for (text, says) in [
         ("{", "not the head"),
         ("[]", "not the head"),
-        (&*head(folder.path()).to_string().replace("\"format\":1", "\"format\":9"), "format 9"),
+        (&*head(folder.path()).to_string().replace("\"format\":2", "\"format\":9"), "format 9"),
+        (&*head(folder.path()).to_string().replace("\"format\":2", "\"format\":1"), "build the ledger anew"),
         (&*head(folder.path()).to_string().replace("listing-", "../listing-"), "no file of a ledger"),
     ] {
         fs::write(broken.path().join("head.json"), text).unwrap();

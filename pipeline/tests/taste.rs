@@ -20,6 +20,8 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution as _, LogNormal, weighted::WeightedIndex};
 use sinsang::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMillis};
+use sinsang::viewer::UserHasher;
+use sinsang_pipeline::forget::{Forgotten, forget};
 use sinsang_pipeline::taste::{
     DIMS, Error, FloatVector, Learned, Offer, Options, ProductFeatures, Report, UserTaste, Vocabulary, Weights, learn,
 };
@@ -375,7 +377,7 @@ async fn unknown_products_channels_and_tabs_are_counted_and_the_rest_of_the_even
     events.extend((0..20).map(|_| Event { channel: Some("채널2".to_owned()), ..stray("stray") }));
     events.push(Event { product: Some("not an id".to_owned()), ..event("odd", HOUR_MS, "view") });
     events.push(Event { channel: Some("없는 채널".to_owned()), ..event("odd", HOUR_MS, "live_enter") });
-    events.push(Event { tab: Some("없는 탭".to_owned()), ..event("odd", HOUR_MS, "tab_open") });
+    events.push(Event { tab: Some("없는 탭".to_owned()), ..event("odd", DAY_MS + HOUR_MS, "tab_open") });
     let (tastes, report) = world.learn(&events, PLAIN, &Options::default()).await;
     assert_eq!(report.events_of_unknown_products, 21);
     assert_eq!((report.events_of_unknown_channels, report.events_of_unknown_tabs), (1, 1));
@@ -506,4 +508,94 @@ async fn options_out_of_range_and_missing_tables_are_refused_and_leave_nothing_b
     for table in ["taste_fate", "taste_listing", "taste_event", "taste_weight", "taste_bot"] {
         assert!(!ctx.table_exist(table).unwrap(), "{table} is left behind");
     }
+}
+
+#[tokio::test]
+async fn what_was_shown_and_passed_over_is_noted_and_exposures_are_counted() {
+    let world = World::new();
+    let mut events = world.events();
+    let shown = |user: &str, at: usize, days: i64| of_product(event(user, days * DAY_MS, "impression"), at);
+    // Five times without a tap, twice but tapped, once, and long ago.
+    events.extend((0..5).map(|_| shown("u000001", 500, 1)));
+    events.extend([shown("u000001", 501, 1), shown("u000001", 501, 2)]);
+    events.push(of_product(event("u000001", DAY_MS, "click"), 501));
+    events.push(shown("u000001", 502, 1));
+    events.extend((0..9).map(|_| shown("u000001", 503, 8)));
+    let (tastes, _, learned) = world.learn_all(&events, PLAIN, &Options::default()).await;
+    let notes = |user: &str| tastes.iter().find(|taste| taste.user_id == user).unwrap().notes.clone();
+    assert_eq!(notes("u000001"), [(product_id(500), -20)]);
+    assert_eq!(notes("u000002"), []);
+    assert_eq!(
+        [500, 501, 502, 503, 7].map(|at| learned.shown.get(&product_id(at)).copied()),
+        [Some(5), Some(2), Some(1), Some(9), None]
+    );
+}
+
+#[tokio::test]
+async fn tabs_of_today_count_from_tomorrow_on() {
+    let world = World::new();
+    let events = world.events();
+    let mut today = events.clone();
+    today.extend(
+        (0..50).map(|at| Event { tab: Some("best".to_owned()), ..event("u000001", at * MINUTE_MS, "tab_open") }),
+    );
+    let (before, _) = world.learn(&events, PLAIN, &Options::default()).await;
+    let (after, _) = world.learn(&today, PLAIN, &Options::default()).await;
+    let tabs = |tastes: &[UserTaste]| tastes.iter().map(|taste| taste.tabs.clone()).collect::<Vec<_>>();
+    assert_eq!(tabs(&after), tabs(&before));
+}
+
+#[tokio::test]
+async fn who_asked_to_be_forgotten_might_never_have_been() {
+    let world = World::new();
+    let events = world.events();
+    let folder = tempfile::tempdir().unwrap();
+    let key = "a key of the tests";
+    let users = ["u000003".to_owned(), "u000077".to_owned()];
+    assert_eq!(forget(folder.path(), &users, key).unwrap().added, 2);
+    assert_eq!(forget(folder.path(), &users[1..], key).unwrap().known, 1);
+    let list = std::fs::read_to_string(folder.path().join("forgotten.txt")).unwrap();
+    assert!(list.lines().count() == 2 && !list.contains("u0000"), "{list}");
+    let hasher = UserHasher::new(key.as_bytes()).unwrap();
+    let forgotten = Some(Forgotten::read(folder.path(), hasher.clone()).unwrap());
+    let without = |event: &&Event| !users.contains(&event.user);
+    let rest: Vec<Event> = events.iter().filter(without).cloned().collect();
+    let (expected, _, other) = world.learn_all(&rest, PLAIN, &Options::default()).await;
+    let (tastes, _, learned) = world.learn_all(&events, PLAIN, &Options { forgotten, ..Options::default() }).await;
+    assert_eq!(tastes, expected);
+    assert_eq!((learned.report.users_forgotten, &learned.report.population), (2, &other.report.population));
+    std::fs::write(folder.path().join("forgotten.txt"), "0123456789abcdef\nu000003\n").unwrap();
+    let error = Forgotten::read(folder.path(), hasher).unwrap_err().to_string();
+    assert!(error.contains("line 2: 'u000003'"), "{error}");
+}
+
+#[tokio::test]
+async fn crowds_of_one_taste_and_one_user_who_never_stops_do_not_upset_the_rest() {
+    let world = World::new();
+    let mut events = world.events();
+    for user in 0..2_000 {
+        events.extend((0..3).map(|at| of_product(event(&format!("same{user}"), HOUR_MS + at * DAY_MS, "click"), 8)));
+    }
+    events.extend((0..50_000).map(|at| of_product(event("u000001", at * 1_000, "click"), at as usize % KNOWN)));
+    let unbounded = Options { max_events_per_user: u64::MAX, ..Options::default() };
+    let (tastes, floats, learned) = world.learn_all(&events, PLAIN, &unbounded).await;
+    assert!(floats.iter().flatten().all(|value| value.is_finite() && value.abs() <= 127.5));
+    let same: BTreeSet<_> =
+        tastes.iter().filter(|taste| taste.user_id.starts_with("same")).map(|taste| taste.vector).collect();
+    assert_eq!(same.len(), 1);
+    let quality = |taste: &UserTaste| {
+        let user: usize = taste.user_id[1..].parse().unwrap();
+        let of = |at| f64::from(dot(&taste.vector, &learned.product_vector(product_id(at))));
+        let scores: Vec<f64> = (KNOWN..PRODUCTS).map(of).collect();
+        let gains: Vec<f64> = world.products[KNOWN..].iter().map(|product| world.gain(user, product)).collect();
+        ndcg_at_20(&scores, &gains)
+    };
+    let others: Vec<f64> = tastes
+        .iter()
+        .filter(|taste| taste.user_id.starts_with('u') && taste.user_id != "u000001")
+        .map(quality)
+        .collect();
+    let mean = others.iter().sum::<f64>() / others.len() as f64;
+    println!("NDCG@20 on new products beside 2,000 users of one taste and one of 50,000 clicks: {mean:.3}");
+    assert!(mean > 0.7, "{mean}");
 }

@@ -4,6 +4,7 @@
 
 mod bundle;
 mod collect;
+mod cost;
 mod local;
 mod price;
 pub mod progress;
@@ -17,8 +18,9 @@ mod store;
 
 pub use bundle::{BundleError, BundleReport, bundle};
 pub use collect::{CollectReport, MIN_GRACE_MS, collect};
+pub use cost::{CostReport, Line, Sizes, Usage, cost};
 pub use local::{LocalKv, LocalKvError};
-pub use price::{Bill, Planned, Price, PriceList, Prices};
+pub use price::{Assumptions, Bill, DEFAULT as DEFAULT_PRICES, Planned, Price, PriceList, Prices};
 pub use publication::{KEPT_SNAPSHOTS, Options, Plan, Report, packs, plan, publish};
 pub use remote::{Address, RemoteError, RemoteKv};
 pub use rollback::{RollbackReport, rollback};

@@ -9,7 +9,7 @@ use crate::publication::Plan;
 use crate::remote::{LIST_LIMIT, PACE};
 
 /// The prices and assumptions that hold where nothing else is said.
-pub(crate) const DEFAULT: &str = include_str!("../data/cost.toml");
+pub const DEFAULT: &str = include_str!("../data/cost.toml");
 
 /// The file of prices.
 #[derive(Clone, Debug, Deserialize)]
@@ -73,6 +73,8 @@ impl Price {
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "data/cost.toml says what each is")]
 pub struct Assumptions {
+    pub cpu_us: f64,
+    pub shard_bytes: f64,
     pub isolates: f64,
     pub remembered_shard_bytes: f64,
     pub manifest_looks_s: f64,

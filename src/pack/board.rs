@@ -103,6 +103,7 @@ pub struct Board {
     lists: Table,
     mix: MixTables,
     tried: Option<Weights>,
+    tried_mix: Option<Mix>,
     stage: Stage,
 }
 
@@ -134,6 +135,7 @@ impl Board {
             lists: pack.table(LISTS, 1)?,
             mix: MixTables::default(),
             tried: None,
+            tried_mix: None,
             stage: Stage::default(),
             pack,
         };
@@ -266,7 +268,12 @@ impl Board {
 
     /// How lists are mixed beyond scores.
     pub fn mix(&self) -> Mix {
-        self.mix.mix
+        self.tried_mix.unwrap_or(self.mix.mix)
+    }
+
+    /// Mixes by `mix` in place of what was published, or by that again: for measuring what it does.
+    pub fn try_mix(&mut self, mix: Option<Mix>) {
+        self.tried_mix = mix;
     }
 
     /// What contracts ask for.

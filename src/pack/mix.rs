@@ -123,6 +123,7 @@ fn mix_of(record: &[u8]) -> Mix {
         memory: number(12),
         stay: number(16),
         tab_margin: number(20),
+        second: byte(6),
     }
 }
 
@@ -169,19 +170,9 @@ impl MixParts {
         if *self == Self::default() {
             return;
         }
-        let Mix {
-            window,
-            category,
-            brand,
-            channel,
-            similarity,
-            explore_every,
-            explore_below,
-            memory,
-            stay,
-            tab_margin,
-        } = self.mix;
-        let mut record = vec![window, category, brand, channel, explore_every, explore_below, 0, 0];
+        let Mix { window, category, brand, channel, similarity, explore_every, explore_below, .. } = self.mix;
+        let Mix { memory, stay, tab_margin, second, .. } = self.mix;
+        let mut record = vec![window, category, brand, channel, explore_every, explore_below, second, 0];
         record.extend([similarity, memory, stay, tab_margin].iter().flat_map(|number| number.to_le_bytes()));
         writer.section(MIX, MIX_BYTES, record);
         let floor = |floor: &Floor| [floor.channels.to_le_bytes(), [floor.least, 0, 0, 0, 0, 0, 0, 0]].concat();

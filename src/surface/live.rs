@@ -2,6 +2,8 @@
 
 use super::{View, explain, write_array, write_broadcast, write_product};
 use crate::directive::{Directives, Surface};
+use crate::mix::Half;
+use crate::pack::taste::Taste;
 use crate::rank::{Candidate, Score, score};
 use crate::time::SECOND_MS;
 
@@ -40,21 +42,20 @@ pub fn score_of(view: &View<'_>, index: usize) -> Score {
 fn scored(view: &View<'_>, index: usize, directives: &Directives<'_>) -> Score {
     let slot = view.board.slot(index);
     let product = view.board.product(slot.product());
+    let mix = view.board.mix();
+    let half = view.taste.map_or_else(Half::default, |taste| Half::of(taste.vector, mix.second, Surface::Live));
+    let taste = view.taste.map(|taste| Taste { vector: half.cut(taste.vector), ..taste });
     let candidate = Candidate {
-        vector: product.vector(),
+        vector: half.cut(product.vector()),
         channel: slot.channel(),
         starts_at: slot.starts_at(),
         ends_at: slot.ends_at(),
         popularity: product.popularity(),
     };
-    let own = score(&candidate, view.taste.as_ref(), &view.board.weights().live, view.now);
+    let own = score(&candidate, taste.as_ref(), &view.board.weights().live, view.now);
     // Whole seconds without a division: what two broadcasts differ by is the same at any time, so they never change places.
     let on_air_s = view.now.floor(SECOND_MS).since(slot.starts_at()).div_euclid(SECOND_MS).max(0);
-    Score {
-        rules: directives.effect(slot.product()).points,
-        stay: i64::from(view.board.mix().stay).saturating_mul(on_air_s),
-        ..own
-    }
+    Score { rules: directives.effect(slot.product()).points, stay: i64::from(mix.stay).saturating_mul(on_air_s), ..own }
 }
 
 /// Appends the surface's items as a JSON array.

@@ -8,14 +8,18 @@ use std::cmp::Reverse;
 
 use super::{View, explain, write_array, write_broadcast, write_product};
 use crate::directive::{Directives, Surface};
-use crate::mix::{self, Draw, Mix, Plan, Traits, arrange, scatter};
+use crate::mix::{self, Draw, Half, Mix, Plan, Traits, arrange, scatter};
 use crate::pack::board::Product;
+use crate::pack::taste::Taste;
 use crate::rank::{Candidate, Leaning, Score, SurfaceWeights, score};
 use crate::stage::Member;
 use crate::time::{DAY_MS, KST_OFFSET_MS, MINUTE_MS, UnixMillis};
 
 /// Scores are taken at the start of an interval of this length, so that an order holds for a while and its ETag with it.
 pub const RANK_STEP_MS: i64 = 10 * MINUTE_MS;
+
+/// What a step of a note above 0 weighs, in place of the mix's weight of the memory: more than tastes at their most.
+const LIST_WEIGHT: i64 = 1 << 20;
 
 /// How the list is ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +84,7 @@ pub fn page(view: &View<'_>, selection: &Selection) -> Page {
     let rater = Rater::new(view, frozen);
     let mut draw = Draw::new(&mix);
     let mut pins: Vec<(usize, Entry)> = Vec::new();
-    let leaning = view.taste.map(|taste| Leaning::of(&taste, &rater.weights, board.channel_count()));
+    let leaning = rater.taste.map(|taste| Leaning::of(&taste, &rater.weights, board.channel_count()));
     let mut list: Vec<Entry> = Vec::with_capacity(crowd.len());
     for (place, (one, vector)) in crowd.iter().enumerate() {
         if !chosen(one) {
@@ -93,8 +97,10 @@ pub fn page(view: &View<'_>, selection: &Selection) -> Page {
         let total = match selection.sort {
             Sort::Soonest => 0,
             Sort::Recommended => {
-                let own = leaning.as_ref().map_or(0, |leaning| leaning.points(vector, one.channel, one.bucket));
-                one.shared.wrapping_add(own).wrapping_add(rater.memory(view, one.id)).wrapping_add(effect.points)
+                let own = leaning
+                    .as_ref()
+                    .map_or(0, |leaning| leaning.points(rater.half.cut(vector), one.channel, one.bucket));
+                one.shared.wrapping_add(own).wrapping_add(rater.memory(one.id)).wrapping_add(effect.points)
             }
         };
         let entry = (Reverse(total), place);
@@ -181,6 +187,9 @@ fn traits<'a>(view: &View<'a>, total: i64, index: usize) -> Traits<'a> {
 struct Rater<'a> {
     directives: Directives<'a>,
     weights: SurfaceWeights,
+    /// The viewer's tastes with the half of the vector that counts.
+    taste: Option<Taste<'a>>,
+    half: Half,
     memory: i64,
     ranked_at: UnixMillis,
 }
@@ -188,25 +197,31 @@ struct Rater<'a> {
 impl<'a> Rater<'a> {
     fn new(view: &View<'a>, frozen_at: UnixMillis) -> Self {
         let ranked_at = frozen_at.floor(RANK_STEP_MS);
+        let mix = view.board.mix();
+        let half = view.taste.map_or_else(Half::default, |taste| Half::of(taste.vector, mix.second, Surface::New));
         Self {
+            half,
+            taste: view.taste.map(|taste| Taste { vector: half.cut(taste.vector), ..taste }),
             directives: Directives::holding(view.board, Surface::New, ranked_at, view.viewer),
             weights: view.board.weights().new,
-            memory: view.board.mix().memory.into(),
+            memory: mix.memory.into(),
             ranked_at,
         }
     }
 
     fn score(&self, view: &View<'_>, product: &Product<'_>) -> Score {
-        let own = score(&candidate(view, product), view.taste.as_ref(), &self.weights, self.ranked_at);
-        Score { memory: self.memory(view, product.id()), rules: self.directives.effect(product.index()).points, ..own }
+        let candidate = candidate(view, product);
+        let candidate = Candidate { vector: self.half.cut(candidate.vector), ..candidate };
+        let own = score(&candidate, self.taste.as_ref(), &self.weights, self.ranked_at);
+        Score { memory: self.memory(product.id()), rules: self.directives.effect(product.index()).points, ..own }
     }
 
     /// The part of a score that is from the viewer's short memory of `product`.
-    fn memory(&self, view: &View<'_>, product: u64) -> i64 {
-        match view.taste {
-            Some(taste) if self.memory != 0 => self.memory.saturating_mul(taste.memory(product)),
-            _ => 0,
-        }
+    fn memory(&self, product: u64) -> i64 {
+        let memory = self.taste.filter(|taste| !taste.notes.is_empty()).map_or(0, |taste| taste.memory(product));
+        // Above 0 is a place on a list that was handed in: nothing else weighs as much.
+        let weight = if memory > 0 { LIST_WEIGHT } else { self.memory };
+        weight.saturating_mul(memory)
     }
 }
 

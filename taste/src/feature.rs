@@ -36,6 +36,15 @@ pub struct ProductFeatures<'a> {
 
 /// A description of length 1 for each product, in the order they came; an empty one for a product that says nothing.
 pub fn describe(products: &[ProductFeatures<'_>]) -> Sparse {
+    described(products, PRICE_WEIGHT)
+}
+
+/// [`describe`] without prices: what products are called, made by and filed under. A profile of prices orders new products worse than none.
+pub fn describe_by_name(products: &[ProductFeatures<'_>]) -> Sparse {
+    described(products, 0.0)
+}
+
+fn described(products: &[ProductFeatures<'_>], price_weight: f64) -> Sparse {
     let titles = title_words(products);
     let width = titles.width();
     let mut names: BTreeMap<(bool, String), usize> = BTreeMap::new();
@@ -54,8 +63,8 @@ pub fn describe(products: &[ProductFeatures<'_>]) -> Sparse {
             let weight = if name.0 { CATEGORY_WEIGHT } else { BRAND_WEIGHT };
             row.extend(names.get(&name).map(|index| (width + index, weight)));
         }
-        if let Some(price) = product.price.filter(|price| *price > 0) {
-            row.extend(prices.row(price).into_iter().map(|(class, value)| (first_price + class, value * PRICE_WEIGHT)));
+        if let Some(price) = product.price.filter(|price| *price > 0 && price_weight > 0.0) {
+            row.extend(prices.row(price).into_iter().map(|(class, value)| (first_price + class, value * price_weight)));
         }
         described.push(to_length_1(row));
     }

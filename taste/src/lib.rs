@@ -8,11 +8,13 @@
 
 mod factor;
 mod feature;
+mod foreign;
 pub mod matrix;
 mod model;
 pub mod neighbour;
 
 pub use factor::{FactorOptions, Factors};
-pub use feature::{ProductFeatures, describe, title_words};
+pub use feature::{ProductFeatures, describe, describe_by_name, title_words};
+pub use foreign::{Foreign, LEAST_KEPT, Refused};
 pub use matrix::{Dense, Sparse};
-pub use model::{DIMS, FloatVector, Model, Recipe, round, to_i8};
+pub use model::{DIMS, FloatVector, History, Lessons, Model, Recipe, round, to_i8};

@@ -20,7 +20,7 @@ pub const DIMS: usize = 64;
 pub type FloatVector = [f64; DIMS];
 
 /// The spread (standard deviation) of a sure user's inner products over the products of a board, where it fits into bytes.
-const SPREAD: f64 = 16_384.0;
+pub(crate) const SPREAD: f64 = 16_384.0;
 /// Dimensions that are carried along while the best [`DIMS`] are looked for.
 const SPARE_DIMS: usize = 16;
 /// Rounds of that search.
@@ -39,8 +39,8 @@ pub struct Recipe {
     pub neighbours: usize,
     /// Users who must have met a product for it to be half itself and half what its description makes of it.
     pub prior_users: f64,
-    /// How much EASE, the factors and the plain likeness of descriptions count.
-    pub shares: [f64; 3],
+    /// How much EASE, the factors, the plain likeness of names and the trend count.
+    pub shares: [f64; 4],
     /// The most products that interactions are learned of; the most engaged ones are taken.
     pub max_products: usize,
 }
@@ -53,10 +53,34 @@ impl Default for Recipe {
             ridge_penalty: 1.0,
             neighbours: 100,
             prior_users: 10.0,
-            shares: [1.0; 3],
+            shares: [1.0, 1.0, 1.0, 0.3],
             max_products: 5_000,
         }
     }
+}
+
+/// What a user did with products of the catalogue.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    /// How strongly each product is known to be liked: the tenth purchase says less than the first.
+    pub strengths: Vec<(usize, f64)>,
+    /// How much was done with each, all of it.
+    pub sums: Vec<(usize, f64)>,
+}
+
+/// What a model is trained on: users in the same order in both, rows of weights over the catalogue.
+#[derive(Clone, Copy, Debug)]
+pub struct Lessons<'a> {
+    /// [`History::strengths`] of users.
+    pub strengths: &'a Sparse,
+    /// [`History::sums`] of users.
+    pub sums: &'a Sparse,
+    /// How much everybody did with each product of the catalogue lately.
+    pub lately: &'a [f64],
+    /// A description of each product of the catalogue.
+    pub descriptions: &'a Sparse,
+    /// The same by names alone.
+    pub names: &'a Sparse,
 }
 
 /// A trained model.
@@ -66,8 +90,11 @@ pub struct Model {
     trained: HashMap<usize, usize>,
     /// The mean weight of a training entry, which makes weights about 1.
     unit: f64,
-    /// What each product of a history adds to a user.
+    /// What each product of a history adds to a user by its strength, and by its sum.
     history: Dense,
+    likeness: Dense,
+    /// What everyone has.
+    bias: FloatVector,
     factors: Factors,
     /// What each factor adds to a user.
     map: Dense,
@@ -80,28 +107,31 @@ pub struct Model {
 }
 
 impl Model {
-    /// Trains on `users` (rows of weights over the catalogue), with a description of each product of the catalogue, for the products
-    /// of `board`, which are those that get vectors. The same input gives the same model on however many threads.
-    pub fn train(users: &Sparse, descriptions: &Sparse, board: &[usize], recipe: &Recipe) -> Self {
+    /// Trains for the products of `board`, which are those that get vectors. The same input gives the same model on however many threads.
+    pub fn train(lessons: &Lessons<'_>, board: &[usize], recipe: &Recipe) -> Self {
+        let users = lessons.strengths;
         let trained = most_engaged(users, recipe.max_products);
         let index: HashMap<usize, usize> = trained.iter().enumerate().map(|(at, product)| (*product, at)).collect();
         let count = users.values().len().max(1) as f64;
         let unit = users.values().iter().map(|weight| weight.abs()).sum::<f64>() / count;
         let unit = if unit > 0.0 { unit } else { 1.0 };
-        let mut rows = Sparse::new(trained.len());
-        for user in 0..users.len() {
-            rows.push(users.row(user).filter_map(|(product, weight)| Some((*index.get(&product)?, weight / unit))));
-        }
-        let mut known = Sparse::new(descriptions.width());
-        for product in &trained {
-            known.push(descriptions.row(*product));
-        }
-        let teacher = Teacher::new(rows, known, descriptions, board, &index, recipe);
+        let of_trained = |users: &Sparse| {
+            let mut rows = Sparse::new(trained.len());
+            for user in 0..users.len() {
+                rows.push(users.row(user).filter_map(|(product, weight)| Some((*index.get(&product)?, weight / unit))));
+            }
+            rows
+        };
+        let known =
+            Known { users: of_trained(users), sums: of_trained(lessons.sums), trained: &trained, index: &index };
+        let teacher = Teacher::new(known, lessons, board, recipe);
         let distilled = teacher.distil();
         let mut model = Self {
             trained: index,
             unit,
             history: distilled.history,
+            likeness: distilled.likeness,
+            bias: distilled.bias,
             factors: teacher.factors,
             map: distilled.map,
             products: BTreeMap::new(),
@@ -109,7 +139,7 @@ impl Model {
             gain: 0.0,
         };
         model.set_products(board, &distilled.products);
-        model.set_gain(users);
+        model.set_gain(lessons);
         model
     }
 
@@ -129,9 +159,9 @@ impl Model {
     }
 
     /// The largest gain up to [`SPREAD`] at which 19 of 20 users fit whole.
-    fn set_gain(&mut self, users: &Sparse) {
-        let mut most: Vec<f64> = (0..users.len())
-            .filter_map(|user| self.unit_vector(&users.row(user).collect::<Vec<_>>()))
+    fn set_gain(&mut self, lessons: &Lessons<'_>) {
+        let mut most: Vec<f64> = (0..lessons.strengths.len())
+            .filter_map(|user| self.unit_vector(&lessons.history(user)))
             .map(|vector| largest(&vector))
             .collect();
         most.sort_by(f64::total_cmp);
@@ -141,16 +171,22 @@ impl Model {
 
     /// The vector of a user from weights over the catalogue, such that the scores of the board spread by 1. `None` where the history
     /// says nothing.
-    fn unit_vector(&self, row: &[(usize, f64)]) -> Option<FloatVector> {
-        let known: Vec<(usize, f64)> = row
-            .iter()
-            .filter_map(|(product, weight)| Some((*self.trained.get(product)?, weight / self.unit)))
-            .collect();
-        let mut vector = [0.0; DIMS];
-        for (at, weight) in &known {
+    fn unit_vector(&self, history: &History) -> Option<FloatVector> {
+        let known = |row: &[(usize, f64)]| -> Vec<(usize, f64)> {
+            row.iter().filter_map(|(product, weight)| Some((*self.trained.get(product)?, weight / self.unit))).collect()
+        };
+        let (strengths, sums) = (known(&history.strengths), known(&history.sums));
+        if strengths.is_empty() {
+            return None;
+        }
+        let mut vector = self.bias;
+        for (at, weight) in &strengths {
             add_scaled(&mut vector, *weight, self.history.row(*at));
         }
-        for (factor, value) in self.factors.solve(known.iter().copied()).into_iter().enumerate() {
+        for (at, weight) in &sums {
+            add_scaled(&mut vector, *weight, self.likeness.row(*at));
+        }
+        for (factor, value) in self.factors.solve(strengths.iter().copied()).into_iter().enumerate() {
             add_scaled(&mut vector, value, self.map.row(factor));
         }
         let varied: f64 = (0..DIMS).map(|dim| vector[dim] * dot(self.covariance.row(dim), &vector)).sum();
@@ -160,15 +196,15 @@ impl Model {
 
     /// The vector of a user from weights over the catalogue, before rounding; `sureness` from 0 to 1 is how much of its full length it
     /// has. Whoever was not trained on is folded in as everyone else is.
-    pub fn user_float(&self, row: &[(usize, f64)], sureness: f64) -> FloatVector {
-        let Some(vector) = self.unit_vector(row) else { return [0.0; DIMS] };
+    pub fn user_float(&self, history: &History, sureness: f64) -> FloatVector {
+        let Some(vector) = self.unit_vector(history) else { return [0.0; DIMS] };
         let scale = self.gain.min(127.0 / largest(&vector)) * sureness;
         vector.map(|value| value * scale)
     }
 
     /// [`Self::user_float`] in bytes.
-    pub fn user(&self, row: &[(usize, f64)], sureness: f64) -> [i8; DIMS] {
-        round(&self.user_float(row, sureness))
+    pub fn user(&self, history: &History, sureness: f64) -> [i8; DIMS] {
+        round(&self.user_float(history, sureness))
     }
 
     /// The vector of a product of the board by its place in the catalogue; 0 for others.
@@ -182,7 +218,7 @@ impl Model {
     }
 }
 
-fn largest(values: &[f64]) -> f64 {
+pub(crate) fn largest(values: &[f64]) -> f64 {
     values.iter().fold(0.0, |most: f64, value| most.max(value.abs()))
 }
 
@@ -195,6 +231,13 @@ pub fn round(vector: &FloatVector) -> [i8; DIMS] {
 #[expect(clippy::cast_possible_truncation, reason = "clamped to the range of i8 before")]
 pub fn to_i8(value: f64) -> i8 {
     value.round().clamp(-127.0, 127.0) as i8
+}
+
+impl Lessons<'_> {
+    /// The history of a user.
+    pub fn history(&self, user: usize) -> History {
+        History { strengths: self.strengths.row(user).collect(), sums: self.sums.row(user).collect() }
+    }
 }
 
 /// The products with the largest sums of weights, in ascending order.
@@ -234,43 +277,54 @@ fn covariance(rows: &Dense, weights: &[f64]) -> Dense {
 /// The ensemble that is distilled: scores of every user for every product of the board, never written out.
 struct Teacher {
     users: Sparse,
+    sums: Sparse,
     solved: Dense,
     ease: Option<Dense>,
     factors: Factors,
-    /// Descriptions of what was trained on, and of the board.
+    /// Names of what was trained on, and of the board.
     known: Sparse,
     board: Sparse,
     /// For each product of the board what stands for it in EASE: itself, or those described alike.
     stands_for: Sparse,
     board_factors: Dense,
+    /// How much what is described like a product of the board was wanted lately, by everybody.
+    trend: Dense,
     /// How much each product of the board counts: those that somebody has met and those that nobody has, half of all each.
     weights: Vec<f64>,
     /// What each member's scores are multiplied by.
-    shares: [f64; 3],
+    shares: [f64; 4],
+}
+
+/// What was trained on: users by trained products.
+struct Known<'a> {
+    users: Sparse,
+    sums: Sparse,
+    trained: &'a [usize],
+    index: &'a HashMap<usize, usize>,
 }
 
 /// What is left of the ensemble.
 struct Distilled {
     history: Dense,
+    likeness: Dense,
+    bias: FloatVector,
     map: Dense,
     products: Dense,
 }
 
 impl Teacher {
-    fn new(
-        users: Sparse,
-        known: Sparse,
-        descriptions: &Sparse,
-        board: &[usize],
-        index: &HashMap<usize, usize>,
-        recipe: &Recipe,
-    ) -> Self {
+    fn new(lore: Known<'_>, lessons: &Lessons<'_>, board: &[usize], recipe: &Recipe) -> Self {
+        let Known { users, sums, trained, index } = lore;
         let factors = Factors::fit(&users, recipe.factors);
         let solved = factors.solve_all(&users);
-        let mut described = Sparse::new(descriptions.width());
-        for product in board {
-            described.push(descriptions.row(*product));
-        }
+        let rows_of = |all: &Sparse, products: &[usize]| {
+            let mut rows = Sparse::new(all.width());
+            for product in products {
+                rows.push(all.row(*product));
+            }
+            rows
+        };
+        let (known, described) = (rows_of(lessons.descriptions, trained), rows_of(lessons.descriptions, board));
         let (mut engaged, mut buyers) = (vec![0.0_f64; known.len()], vec![0.0_f64; known.len()]);
         for user in 0..users.len() {
             for (product, weight) in users.row(user) {
@@ -303,27 +357,32 @@ impl Teacher {
         let of_kind = |is_met: bool| met.iter().filter(|met| **met == is_met).count().max(1) as f64;
         let weights = met.iter().map(|met| (1.0 / of_kind(*met)).sqrt()).collect();
         let ease = neighbour::ease(&users, recipe.ease_penalty);
+        let mut lately = Dense::zeros(known.len(), 1);
+        for (row, product) in lately.rows_mut().zip(trained) {
+            row[0] = lessons.lately.get(*product).copied().unwrap_or(0.0).max(0.0).ln_1p();
+        }
         let mut teacher = Self {
+            trend: stands_for.times(&lately),
             users,
+            sums,
             solved,
             ease,
             factors,
-            known,
-            board: described,
+            known: rows_of(lessons.names, trained),
+            board: rows_of(lessons.names, board),
             stands_for,
             board_factors,
             weights,
-            shares: [1.0; 3],
+            shares: [1.0; 4],
         };
         teacher.balance(recipe.shares);
         teacher
     }
 
     /// Brings the members' scores to one size before they are added, by random probes.
-    fn balance(&mut self, shares: [f64; 3]) {
+    fn balance(&mut self, shares: [f64; 4]) {
         let probe = self.probe(SPARE_DIMS);
-        let [ease, factors, content] = self.members(&probe);
-        for (at, scores) in [ease, factors, content].iter().enumerate() {
+        for (at, scores) in self.members(&probe).iter().enumerate() {
             let size = scores.squares().sqrt();
             self.shares[at] = if size > 0.0 { shares[at] / size } else { 0.0 };
         }
@@ -360,21 +419,25 @@ impl Teacher {
     }
 
     /// Each member's scores, as weighted sums over the board.
-    fn members(&self, columns: &Dense) -> [Dense; 3] {
+    fn members(&self, columns: &Dense) -> [Dense; 4] {
         let weighted = self.weighted(columns);
         let [ease, content] = self.histories(&weighted);
         let map = product(self.board_factors.view().transpose(), weighted.view());
-        [self.users.times(&ease), product(self.solved.view(), map.view()), self.users.times(&content)]
+        let trend = product(self.trend.view().transpose(), weighted.view());
+        let mut alike = Dense::zeros(self.users.len(), weighted.width);
+        alike.rows_mut().for_each(|row| row.copy_from_slice(trend.row(0)));
+        [self.users.times(&ease), product(self.solved.view(), map.view()), self.sums.times(&content), alike]
     }
 
     /// The ensemble's scores times columns.
     fn times(&self, columns: &Dense) -> Dense {
-        let [mut sum, factors, content] = self.members(columns);
+        let [mut sum, factors, content, trend] = self.members(columns);
         for value in &mut sum.values {
             *value *= self.shares[0];
         }
-        sum.add(self.shares[1], &factors);
-        sum.add(self.shares[2], &content);
+        for (share, scores) in self.shares[1..].iter().zip([factors, content, trend]) {
+            sum.add(*share, &scores);
+        }
         sum
     }
 
@@ -387,7 +450,11 @@ impl Teacher {
         }
         let factors = product(self.solved.view().transpose(), by_user.view());
         sum.add(self.shares[1], &product(self.board_factors.view(), factors.view()));
-        sum.add(self.shares[2], &self.board.times(&self.known.transposed_times(&histories)));
+        let profiles = self.sums.transposed_times(by_user);
+        sum.add(self.shares[2], &self.board.times(&self.known.transposed_times(&profiles)));
+        let mut all = Dense::zeros(1, by_user.width);
+        (0..by_user.len()).for_each(|user| add_scaled(&mut all.values, 1.0, by_user.row(user)));
+        sum.add(self.shares[3], &product(self.trend.view(), all.view()));
         self.weighted(&sum)
     }
 
@@ -396,6 +463,8 @@ impl Teacher {
     fn distil(&self) -> Distilled {
         let empty = Distilled {
             history: Dense::zeros(self.known.len(), DIMS),
+            likeness: Dense::zeros(self.known.len(), DIMS),
+            bias: [0.0; DIMS],
             map: Dense::zeros(self.factors.products.width, DIMS),
             products: Dense::zeros(self.board.len(), DIMS),
         };
@@ -436,16 +505,15 @@ impl Teacher {
             row.iter_mut().zip(&sizes).for_each(|(value, size)| *value *= size.sqrt() / weight);
         }
         let weighted = self.weighted(&users);
-        let [mut history, content] = self.histories(&weighted);
-        for value in &mut history.values {
-            *value *= self.shares[0];
-        }
-        history.add(self.shares[2], &content);
-        let mut map = product(self.board_factors.view().transpose(), weighted.view());
-        for value in &mut map.values {
-            *value *= self.shares[1];
-        }
-        Distilled { history, map, products }
+        let [history, likeness] = self.histories(&weighted);
+        let map = product(self.board_factors.view().transpose(), weighted.view());
+        let trend = product(self.trend.view().transpose(), weighted.view());
+        let bias = std::array::from_fn(|dim| self.shares[3] * trend.row(0)[dim]);
+        let [history, map, likeness] = [(history, 0), (map, 1), (likeness, 2)].map(|(mut part, at)| {
+            part.values.iter_mut().for_each(|value| *value *= self.shares[at]);
+            part
+        });
+        Distilled { history, likeness, bias, map, products }
     }
 }
 
@@ -464,9 +532,14 @@ mod tests {
         (users, descriptions, (0..12).collect())
     }
 
+    fn history(row: &[(usize, f64)]) -> History {
+        History { strengths: row.to_vec(), sums: row.to_vec() }
+    }
+
     fn bytes(users: &Sparse, descriptions: &Sparse, board: &[usize], threads: usize) -> (Model, Vec<[i8; DIMS]>) {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let model = pool.install(|| Model::train(users, descriptions, board, &Recipe::default()));
+        let lessons = Lessons { strengths: users, sums: users, lately: &[], descriptions, names: descriptions };
+        let model = pool.install(|| Model::train(&lessons, board, &Recipe::default()));
         let vectors = (0..12).map(|product| model.product(product)).collect();
         (model, vectors)
     }
@@ -478,7 +551,7 @@ mod tests {
         assert_eq!(bytes(&users, &descriptions, &board, 1).1, vectors, "the number of threads does not show");
         for kind in 0..2 {
             // Somebody who was not trained on, with two products of the kind.
-            let newcomer = model.user(&[(kind, 1.0), (kind + 4, 1.0)], 1.0);
+            let newcomer = model.user(&history(&[(kind, 1.0), (kind + 4, 1.0)]), 1.0);
             let score = |product: usize| -> i32 {
                 vectors[product].iter().zip(newcomer).map(|(a, b)| i32::from(*a) * i32::from(b)).sum()
             };
@@ -490,13 +563,13 @@ mod tests {
     fn nothing_to_learn_from_and_histories_of_strangers_give_no_taste() {
         let (users, descriptions, board) = world();
         let (model, _) = bytes(&users, &descriptions, &board, 1);
-        assert_eq!(model.user(&[(10, 5.0), (99, 1.0)], 1.0), [0; DIMS]);
-        assert_eq!(model.user(&[], 1.0), [0; DIMS]);
+        assert_eq!(model.user(&history(&[(10, 5.0), (99, 1.0)]), 1.0), [0; DIMS]);
+        assert_eq!(model.user(&History::default(), 1.0), [0; DIMS]);
         assert_eq!(model.product(99), [0; DIMS]);
         for (users, board) in [(Sparse::new(12), board), (users, Vec::new())] {
             let (model, vectors) = bytes(&users, &descriptions, &board, 1);
             assert!(vectors.iter().all(|vector| *vector == [0; DIMS]));
-            assert_eq!(model.user(&[(0, 1.0)], 1.0), [0; DIMS]);
+            assert_eq!(model.user(&history(&[(0, 1.0)]), 1.0), [0; DIMS]);
         }
     }
 }

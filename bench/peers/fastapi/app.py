@@ -142,7 +142,7 @@ class Board:
         return max(0, (now - self.built_at_ms) // 1000)
 
     def stand(self, taste, now):
-        snapshot = {"id": self.snapshot, "built_at": self.built_at, "age_s": self.age_s(now)}
+        snapshot = {"id": self.snapshot, "built_at": self.built_at, "age_s": self.age_s(now), "rung": "isolate"}
         return {"personalized": taste is not None, "snapshot": snapshot}
 
     def headers(self, path, now, user):

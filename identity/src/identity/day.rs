@@ -6,14 +6,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::listing::brand::field_counts;
+use crate::listing::brand::heard;
 use crate::listing::{Brands, Features, Lexicon};
 
 use super::block::{Frequencies, Key, MAX_SHARED, Postings, code_key, keys, stored};
 use super::cluster::{self, CHECKED_FIRST, CHECKED_LAST, Title, says_the_same, words_of};
 use super::score::{Sameness, compare};
 use super::sketch::{Rarity, Sketch};
-use super::statistic::{Counts, Statistics};
+use super::statistic::{Counts, Lessons, Statistics, add_all};
 use super::{Listing, Policy, ProductId, Resolution};
 
 /// A blocking key is counted apart from its postings once this many titles of a run have it.
@@ -55,6 +55,8 @@ pub struct Day<'a> {
     pub(super) frequencies: Frequencies,
     /// The words of each listing's first title.
     words: Vec<Vec<Key>>,
+    /// What the titles of each listing teach, where it has several.
+    turned: Vec<Lessons>,
     in_force: &'a Statistics,
     /// The marks of the products that each listing is compared with.
     candidates: Vec<Vec<u32>>,
@@ -62,25 +64,27 @@ pub struct Day<'a> {
 
 impl<'a> Day<'a> {
     /// Reads and weighs all titles by the statistics in force, on as many threads as there are cores; by the listings' own where none
-    /// are in force. What changes between one code's titles, and brands that no field names, are learned in the latter case only: the
-    /// statistics do not hold them.
+    /// are in force.
     pub fn read(listings: &'a [Listing], policy: &'a Policy, in_force: &'a Statistics) -> Self {
-        let named =
-            || listings.iter().filter_map(|listing| Some((listing.brand.as_deref(), listing.titles.first()?.as_str())));
         let brands = match in_force.titles {
-            0 => Brands::learn(named(), &policy.words),
-            _ => Brands::said(&in_force.brands, &policy.words),
+            0 => Brands::learn(listings.iter().filter_map(named), &policy.words),
+            _ => Brands::of(&in_force.lessons, &policy.words),
         };
         let lexicon = Lexicon::new(&policy.words).with_brands(brands);
         let read = in_parallel(listings, |listing| listing.features(policy, &lexicon));
         let words: Vec<Vec<Key>> =
             read.iter().map(|features| features.first().map(Rarity::words).unwrap_or_default()).collect();
+        let turned = in_parallel(&read, |features| Rarity::turned(features));
         let rarity = if in_force.titles == 0 {
             let titles = u32::try_from(listings.len()).unwrap_or(u32::MAX);
             let counts = Counts::new(words.iter().flatten().map(|&key| (key, 1)).collect());
-            Rarity::of_counts(titles, Arc::new(counts)).with_turns(read.iter().map(Vec::as_slice))
+            let mut lessons = Lessons::new();
+            for turned in &turned {
+                add_all(&mut lessons, turned);
+            }
+            Rarity::of_counts(titles, Arc::new(counts)).with_lessons(&lessons)
         } else {
-            Rarity::of_counts(in_force.titles, Arc::clone(&in_force.words))
+            Rarity::of_counts(in_force.titles, Arc::clone(&in_force.words)).with_lessons(&in_force.lessons)
         };
         let pairs: Vec<(&Listing, &Vec<Features>)> = listings.iter().zip(&read).collect();
         let sketched = in_parallel(&pairs, |(listing, features)| {
@@ -97,6 +101,7 @@ impl<'a> Day<'a> {
             title_keys: Vec::with_capacity(listings.len()),
             frequencies: Frequencies::default(),
             words,
+            turned,
             in_force,
             candidates: vec![Vec::new(); listings.len()],
         };
@@ -116,8 +121,10 @@ impl<'a> Day<'a> {
     pub fn counted(&self, counts: impl Fn(usize) -> bool) -> Statistics {
         let picked: Vec<usize> = (0..self.listings.len()).filter(|&listing| counts(listing)).collect();
         let listings = picked.iter().filter_map(|&listing| self.listings.get(listing));
-        let fields = listings.filter_map(|listing| listing.brand.as_deref());
-        let brands = field_counts(fields, &self.policy.words);
+        let mut lessons = heard(listings.filter_map(named), &self.policy.words);
+        for turned in picked.iter().filter_map(|&listing| self.turned.get(listing)) {
+            add_all(&mut lessons, turned);
+        }
         let words = picked.iter().filter_map(|&listing| self.words.get(listing)).flatten();
         let mut words: Vec<(Key, u32)> = words.map(|&key| (key, 1)).collect();
         let mut frequencies = Frequencies::default();
@@ -128,7 +135,7 @@ impl<'a> Day<'a> {
         }
         words.extend(frequencies.at_least(COMMON_FROM));
         let titles = u32::try_from(picked.len()).unwrap_or(u32::MAX);
-        Statistics { titles, words: Arc::new(Counts::new(words)), brands }
+        Statistics { titles, words: Arc::new(Counts::new(words)), lessons }
     }
 
     /// The keys to look up, title by title: [`Day::keys`] without those of codes.
@@ -313,6 +320,11 @@ impl<'a> Day<'a> {
         }
         likeness
     }
+}
+
+/// The brand field and the latest title of a listing.
+fn named(listing: &Listing) -> Option<(Option<&str>, &str)> {
+    Some((listing.brand.as_deref(), listing.titles.first()?.as_str()))
 }
 
 enum Likeness {

@@ -7,7 +7,7 @@ use crate::listing::{Attribute, Class, Domain, Features, Measure, eaten};
 
 use super::Policy;
 use super::block::{Key, word_key};
-use super::statistic::Counts;
+use super::statistic::{Counts, Lesson, Lessons, add, of_pair, of_word};
 
 /// What the listings at hand teach of words: how rare each is, which ones come and go between titles of one code, and which stand for
 /// each other there. Without counts every word is taken for equally rare and steady.
@@ -43,14 +43,19 @@ impl Rarity {
         words
     }
 
-    /// Learns what changes between the titles of each of `listings`.
+    /// With what was learned of words that come and go between the titles of one code, and of those that stand for each other there.
     #[must_use]
-    pub(crate) fn with_turns<'a>(mut self, listings: impl Iterator<Item = &'a [Features]>) -> Self {
-        let mut swaps: BTreeMap<(&str, &str), u32> = BTreeMap::new();
-        for titles in listings.filter(|titles| titles.len() > 1) {
-            self.turn(titles, &mut swaps);
+    pub(crate) fn with_lessons(mut self, lessons: &Lessons) -> Self {
+        for (word, codes) in of_word(lessons, Lesson::Turns) {
+            self.turns.entry(word.to_owned()).or_default().0 = codes;
         }
-        for (&(a, b), &codes) in &swaps {
+        for (word, codes) in of_word(lessons, Lesson::Stays) {
+            // Of one that always stays there is nothing to note.
+            if let Some(turns) = self.turns.get_mut(word) {
+                turns.1 = codes;
+            }
+        }
+        for (a, b, codes) in of_pair(lessons, Lesson::Swaps) {
             if codes >= MIN_CODES && !self.synonyms.contains_key(a) && !self.synonyms.contains_key(b) {
                 self.synonyms.insert(b.to_owned(), a.to_owned());
             }
@@ -58,8 +63,12 @@ impl Rarity {
         self
     }
 
-    /// Notes which names come and go between the titles of one code, and the single ones that take each other's place.
-    fn turn<'a>(&mut self, titles: &'a [Features], swaps: &mut BTreeMap<(&'a str, &'a str), u32>) {
+    /// What the titles of one code teach: which names come and go between them, and the single ones that take each other's place.
+    pub(crate) fn turned(titles: &[Features]) -> Lessons {
+        let mut lessons = Lessons::new();
+        if titles.len() < 2 {
+            return lessons;
+        }
         let named = |class: Class| matches!(class, Class::Word | Class::Design | Class::Filler | Class::Kind);
         let of: Vec<Vec<&str>> = titles
             .iter()
@@ -74,22 +83,22 @@ impl Rarity {
         all.dedup();
         for word in all {
             let stays = of.iter().all(|words| words.binary_search(&word).is_ok());
-            let turns = self.turns.entry(word.to_owned()).or_default();
-            if stays { turns.1 += 1 } else { turns.0 += 1 }
+            add(&mut lessons, if stays { Lesson::Stays } else { Lesson::Turns }, word, "");
         }
         for (a, b) in of.iter().zip(of.iter().skip(1)) {
-            let only = |x: &[&'a str], y: &[&'a str]| -> Option<&'a str> {
+            let only = |x: &[&str], y: &[&str]| -> Option<String> {
                 let mut left = x.iter().filter(|word| y.binary_search(word).is_err());
-                left.next().copied().filter(|_| left.next().is_none())
+                left.next().map(|word| (*word).to_owned()).filter(|_| left.next().is_none())
             };
             if let (Some(x), Some(y)) = (only(a, b), only(b, a))
                 && x.chars().count().min(y.chars().count()) >= 2
                 && !x.bytes().chain(y.bytes()).any(|byte| byte.is_ascii_digit())
                 && a.len() >= 2
             {
-                *swaps.entry((x.min(y), x.max(y))).or_default() += 1;
+                add(&mut lessons, Lesson::Swaps, x.as_str().min(&y), x.as_str().max(&y));
             }
         }
+        lessons
     }
 
     /// How many titles have the word.

@@ -50,7 +50,46 @@ impl Counts {
     }
 }
 
-/// How common words, blocking keys and brands are: what titles are read and weighed by.
+/// What a listing's brand field and titles teach of a word, or of a word and another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lesson {
+    /// The brand field names the word.
+    Field,
+    /// The title begins with the word, which no list knows.
+    Head,
+    /// The title begins with the word, and the other comes next.
+    Follower,
+    /// The title begins with the word, and the brand field names the other.
+    HeadField,
+    /// The title has the word after its head.
+    Inside,
+    /// Some of the listing's titles have the word and some have not.
+    Turns,
+    /// All of the listing's titles, of which there are several, have the word.
+    Stays,
+    /// Of two titles of the listing one has the word in the place of the other.
+    Swaps,
+}
+
+impl Lesson {
+    const ALL: [Self; 8] =
+        [Self::Field, Self::Head, Self::Follower, Self::HeadField, Self::Inside, Self::Turns, Self::Stays, Self::Swaps];
+
+    /// The number that a ledger writes for it.
+    pub fn code(self) -> u16 {
+        Self::ALL.iter().zip(0..).find(|(lesson, _)| **lesson == self).map_or(u16::MAX, |(_, code)| code)
+    }
+
+    /// What a ledger's number stands for.
+    pub fn of_code(code: u16) -> Option<Self> {
+        Self::ALL.get(usize::from(code)).copied()
+    }
+}
+
+/// How many listings teach what: of a word, and another where the lesson is of two.
+pub type Lessons = BTreeMap<(Lesson, String, String), u32>;
+
+/// How common words and blocking keys are, and what was learned of words: what titles are read and weighed by.
 ///
 /// Counts of several runs add up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,13 +98,57 @@ pub struct Statistics {
     pub titles: u32,
     /// How many of them have each word, and each blocking key that many of them have.
     pub words: Arc<Counts>,
-    /// How many brand fields name each brand.
-    pub brands: BTreeMap<String, u32>,
+    /// What the listings teach of brands, synonyms and words that come and go.
+    pub lessons: Lessons,
+}
+
+/// Adds one listing's lesson.
+pub(crate) fn add(lessons: &mut Lessons, lesson: Lesson, word: &str, other: &str) {
+    let count = lessons.entry((lesson, word.to_owned(), other.to_owned())).or_default();
+    *count = count.saturating_add(1);
+}
+
+/// Adds what others teach.
+pub(crate) fn add_all(lessons: &mut Lessons, others: &Lessons) {
+    for (lesson, count) in others {
+        match lessons.get_mut(lesson) {
+            Some(known) => *known = known.saturating_add(*count),
+            None => drop(lessons.insert(lesson.clone(), *count)),
+        }
+    }
+}
+
+/// What was learned of each word by a lesson of one word.
+pub(crate) fn of_word(lessons: &Lessons, lesson: Lesson) -> impl Iterator<Item = (&str, u32)> {
+    of_pair(lessons, lesson).map(|(word, _, count)| (word, count))
+}
+
+/// What was learned of each pair by a lesson of two words, in their order.
+pub(crate) fn of_pair(lessons: &Lessons, lesson: Lesson) -> impl Iterator<Item = (&str, &str, u32)> {
+    let all = lessons.range((lesson, String::new(), String::new())..);
+    let of = all.take_while(move |((of, _, _), _)| *of == lesson);
+    of.map(|((_, word, other), &count)| (word.as_str(), other.as_str(), count))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lesson_keeps_its_number() {
+        for (lesson, code) in Lesson::ALL.into_iter().zip(0..) {
+            assert_eq!((lesson.code(), Lesson::of_code(code)), (code, Some(lesson)));
+        }
+        assert_eq!((Lesson::Swaps.code(), Lesson::of_code(8)), (7, None));
+        let mut lessons = Lessons::new();
+        add(&mut lessons, Lesson::Head, "나", "");
+        add(&mut lessons, Lesson::Follower, "나", "다");
+        add(&mut lessons, Lesson::Head, "가", "");
+        add(&mut lessons, Lesson::Head, "나", "");
+        assert_eq!(of_word(&lessons, Lesson::Head).collect::<Vec<_>>(), [("가", 1), ("나", 2)]);
+        assert_eq!(of_pair(&lessons, Lesson::Follower).collect::<Vec<_>>(), [("나", "다", 1)]);
+        assert_eq!(of_pair(&lessons, Lesson::Swaps).count(), 0);
+    }
 
     #[test]
     fn counts_of_one_key_add_up() {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::words::{Entry, Words};
 use super::{Class, brand_spellings, lex};
+use crate::identity::statistic::{Lesson, Lessons, add, of_pair, of_word};
 
 /// Brand fields that must say a name before it is a brand.
 const FIELDS: u32 = 3;
@@ -21,96 +22,113 @@ pub struct Brands {
     names: BTreeMap<String, String>,
 }
 
-/// What was seen of a word at the head of titles.
+/// What was learned of a word at the head of titles.
 #[derive(Default)]
-struct Head {
+struct Head<'l> {
     titles: u32,
-    followers: BTreeSet<String>,
+    followers: usize,
     /// The brand fields of those listings.
-    fields: BTreeMap<String, u32>,
+    fields: Vec<(&'l str, u32)>,
+}
+
+/// What brand fields and titles teach of brands, one of each for a listing; of what follows a head only as much as is asked for.
+pub(crate) fn heard<'b>(listings: impl Iterator<Item = (Option<&'b str>, &'b str)>, words: &Words) -> Lessons {
+    let mut lessons = Lessons::new();
+    let mut followers: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut spellings: BTreeMap<&'b str, Vec<String>> = BTreeMap::new();
+    // What may be a head.
+    let unlisted = |word: &str| {
+        words.get(word).is_none() && word.chars().count() >= 2 && !word.chars().any(|ch| ch.is_ascii_digit())
+    };
+    for (field, title) in listings {
+        let names = match field {
+            Some(field) => spellings.entry(field).or_insert_with(|| brand_spellings(field, words)).as_slice(),
+            None => &[],
+        };
+        for name in names {
+            add(&mut lessons, Lesson::Field, name, "");
+        }
+        let mut words_of = lex::words(title, HEAD_WORDS).into_iter().filter(|word| speaks(words.get(word)));
+        let Some(first) = words_of.next() else { continue };
+        let follower = words_of.next();
+        for word in follower.iter().cloned().chain(words_of).filter(|word| unlisted(word)) {
+            add(&mut lessons, Lesson::Inside, &word, "");
+        }
+        if !unlisted(&first) {
+            continue;
+        }
+        add(&mut lessons, Lesson::Head, &first, "");
+        for name in names {
+            add(&mut lessons, Lesson::HeadField, &first, name);
+        }
+        let followers = followers.entry(first).or_default();
+        followers.extend(follower);
+        if followers.len() > FOLLOWERS {
+            followers.pop_last();
+        }
+    }
+    for (head, others) in &followers {
+        for other in others {
+            add(&mut lessons, Lesson::Follower, head, other);
+        }
+    }
+    lessons
 }
 
 impl Brands {
-    /// Learns from brand fields and titles, one of each for a listing:
+    /// Learns from brand fields and titles, one of each for a listing, as [`Brands::of`] does of what they teach.
+    pub fn learn<'b>(listings: impl Iterator<Item = (Option<&'b str>, &'b str)>, words: &Words) -> Self {
+        Self::of(&heard(listings, words), words)
+    }
+
+    /// The brands that were learned:
     ///
     /// - an unlisted name that at least 3 fields say;
     /// - an unlisted name that at least 5 titles begin with, before 4 different words, and that stands at the head of most titles it is in;
     /// - a head in Latin letters whose listings' fields mostly say one Hangul name, or the other way round: that name's other spelling.
-    pub fn learn<'b>(listings: impl Iterator<Item = (Option<&'b str>, &'b str)>, words: &Words) -> Self {
-        let mut fields: BTreeMap<String, u32> = BTreeMap::new();
-        let mut heads: BTreeMap<String, Head> = BTreeMap::new();
-        let mut inside: BTreeMap<String, u32> = BTreeMap::new();
-        let mut spellings: BTreeMap<&'b str, Vec<String>> = BTreeMap::new();
-        for (field, title) in listings {
-            let names = match field {
-                Some(field) => spellings.entry(field).or_insert_with(|| brand_spellings(field, words)).as_slice(),
-                None => &[],
-            };
-            for name in names {
-                *fields.entry(name.clone()).or_default() += 1;
-            }
-            let mut words_of = lex::words(title, HEAD_WORDS).into_iter().filter(|word| speaks(words.get(word)));
-            let Some(first) = words_of.next() else { continue };
-            let follower = words_of.next();
-            for word in follower.iter().cloned().chain(words_of) {
-                *inside.entry(word).or_default() += 1;
-            }
-            if words.get(&first).is_some() || first.chars().count() < 2 || first.chars().any(|ch| ch.is_ascii_digit()) {
-                continue;
-            }
-            let head = heads.entry(first).or_default();
-            head.titles += 1;
-            if head.followers.len() < FOLLOWERS {
-                head.followers.extend(follower);
-            }
-            for name in names {
-                *head.fields.entry(name.clone()).or_default() += 1;
-            }
+    pub(crate) fn of(lessons: &Lessons, words: &Words) -> Self {
+        let fields: BTreeMap<&str, u32> = of_word(lessons, Lesson::Field).collect();
+        let inside: BTreeMap<&str, u32> = of_word(lessons, Lesson::Inside).collect();
+        let is_brand =
+            |name: &str, count: u32| count >= FIELDS && name.chars().count() >= 2 && words.get(name).is_none();
+        let said = fields.iter().filter(|&(name, &count)| is_brand(name, count));
+        let mut names: BTreeMap<String, String> =
+            said.map(|(name, _)| ((*name).to_owned(), (*name).to_owned())).collect();
+        let mut heads: BTreeMap<&str, Head<'_>> = BTreeMap::new();
+        for (word, titles) in of_word(lessons, Lesson::Head) {
+            heads.insert(word, Head { titles, ..Head::default() });
         }
-        let Self { mut names } = Self::said(&fields, words);
-        for (word, head) in &heads {
-            let known: u32 = head.fields.values().sum();
-            let most = head.fields.iter().max_by_key(|(name, count)| (**count, std::cmp::Reverse(*name)));
-            let says = most.filter(|&(_, &count)| count >= FIELDS && 5 * count >= 3 * known);
+        for (word, _, _) in of_pair(lessons, Lesson::Follower) {
+            heads.entry(word).or_default().followers += 1;
+        }
+        for (word, name, count) in of_pair(lessons, Lesson::HeadField) {
+            heads.entry(word).or_default().fields.push((name, count));
+        }
+        for (word, head) in heads {
+            let known: u32 = head.fields.iter().map(|(_, count)| *count).sum();
+            let most = head.fields.iter().max_by_key(|(name, count)| (*count, std::cmp::Reverse(*name)));
+            let says = most.filter(|(_, count)| *count >= FIELDS && 5 * *count >= 3 * known);
+            let said = |name: &str| fields.get(name).copied().unwrap_or(0);
             if let Some((name, _)) = says
                 && name.is_ascii() != word.is_ascii()
-                && fields.get(word).copied().unwrap_or(0) < fields.get(name).copied().unwrap_or(0)
+                && said(word) < said(name)
             {
-                names.insert(word.clone(), name.clone());
+                names.insert(word.to_owned(), (*name).to_owned());
             } else if head.titles >= HEADS
-                && head.followers.len() >= FOLLOWERS
+                && head.followers >= FOLLOWERS
                 && head.titles > 2 * inside.get(word).copied().unwrap_or(0)
                 && !names.contains_key(word)
             {
-                names.insert(word.clone(), word.clone());
+                names.insert(word.to_owned(), word.to_owned());
             }
         }
         Self { names }
-    }
-
-    /// The unlisted names that at least 3 brand fields say; `fields` has how many say each ([`field_counts`]).
-    pub(crate) fn said(fields: &BTreeMap<String, u32>, words: &Words) -> Self {
-        let is_brand = |name: &str, count| count >= FIELDS && name.chars().count() >= 2 && words.get(name).is_none();
-        let said = fields.iter().filter(|&(name, &count)| is_brand(name, count));
-        Self { names: said.map(|(name, _)| (name.clone(), name.clone())).collect() }
     }
 
     /// The compared spelling of the brand that `word` names.
     pub fn get(&self, word: &str) -> Option<&str> {
         self.names.get(word).map(String::as_str)
     }
-}
-
-/// How many of the brand fields name each brand, by its comparable spelling.
-pub(crate) fn field_counts<'b>(fields: impl Iterator<Item = &'b str>, words: &Words) -> BTreeMap<String, u32> {
-    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
-    let mut spellings: BTreeMap<&'b str, Vec<String>> = BTreeMap::new();
-    for field in fields {
-        for name in spellings.entry(field).or_insert_with(|| brand_spellings(field, words)).iter() {
-            *counts.entry(name.clone()).or_default() += 1;
-        }
-    }
-    counts
 }
 
 /// Whether a word says something of the article, so that it may be its head.

@@ -130,6 +130,8 @@ pub struct Report {
     pub live_ratio_to_tfidf: f64,
     /// The lower end of that ratio's 95 % interval.
     pub live_ratio_to_tfidf_low: f64,
+    /// The share of the NDCG of new items that mixing costs at its defaults.
+    pub mixed_cost: f64,
     /// Of known items, served.
     pub known_ndcg_at_20: f64,
     /// Bytes of a user's vector.
@@ -250,6 +252,7 @@ impl Contest {
 
 const TFIDF: &str = "TF-IDF profile";
 const SERVED: &str = "served, 64 bytes";
+const MIXED: &str = "served, mixed";
 const LIVE: &str = "served with live counts";
 
 /// Evaluates rankings on the purchases of `options.retail`.
@@ -295,6 +298,7 @@ pub async fn ranking(options: &Options) -> Result<Report, Error> {
         live_ndcg_at_20: ndcg(&live),
         live_ratio_to_tfidf: ratio(&live).mean,
         live_ratio_to_tfidf_low: ratio(&live).low,
+        mixed_cost: 1.0 - ndcg(&find(&new, MIXED)) / ndcg(&served).max(f64::MIN_POSITIVE),
         known_ndcg_at_20: ndcg(&find(&known, SERVED)),
         vector_bytes: taste::DIMS,
         bytes_per_user,
@@ -309,6 +313,7 @@ fn enter_ours(served: &served::Served, window: &Window, new: &mut Contest, known
     let (buyers, count) = (&window.new_buyers, window.new.len());
     new.enter("float, before rounding", buyers, count, |buyer| served.float_scores(buyer.row, &window.new));
     new.enter(SERVED, buyers, count, |buyer| served.scores(window, buyer, &window.new, None));
+    new.enter(MIXED, buyers, count, |buyer| served.mixed(window, buyer));
     new.enter(LIVE, buyers, count, |buyer| served.scores(window, buyer, &window.new, Some(&window.pulse(buyer))));
     let (buyers, count) = (&window.known_buyers, window.known.len());
     known.enter("float, before rounding", buyers, count, |buyer| {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::compact::scan_all;
 use super::file::{Row, checksum, orphans};
 use super::head::{Entry, Table, path_of};
-use super::row::{AiringRow, BrandRow, ListingRow, MergeRow, Posting, WordRow};
+use super::row::{AiringRow, LessonRow, ListingRow, MergeRow, Posting, WordRow};
 use super::{Error, Ledger, upper};
 
 /// Problems that are named one by one; more are counted.
@@ -182,7 +182,7 @@ impl Ledger {
             for entry in &counted.files {
                 match entry.table {
                     Table::Word => self.check_file(report, entry, WordRow::cmp, |_: WordRow| None),
-                    Table::Brand => self.check_file(report, entry, BrandRow::cmp, |_: BrandRow| None),
+                    Table::Lesson => self.check_file(report, entry, LessonRow::cmp, |_: LessonRow| None),
                     _ => report.note(&entry.file, "is named among the statistics"),
                 }
             }

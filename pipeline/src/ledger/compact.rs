@@ -1,6 +1,5 @@
 //! Puts runs together, so that a look-up goes through fewer files, and removes what runs left that died.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::sync::Arc;
@@ -10,10 +9,10 @@ use sinsang::time::UnixMillis;
 
 use super::file::{Parts, Row, Scan, Tally, find, orphans};
 use super::head::{Counted, Entry, Run, Table, path_of};
-use super::row::{AiringRow, BrandRow, ListingRow, Posting, WordRow};
+use super::row::{AiringRow, LessonRow, ListingRow, Posting, WordRow};
 use super::update::Step;
 use super::{Error, Ledger, Merged};
-use crate::identity::MAX_SHARED;
+use crate::identity::{Lessons, MAX_SHARED};
 
 /// A run is put together with those after it where it has at most this many times their rows: so a row is rewritten a few times in
 /// the ledger's life, and the oldest rows hardly ever.
@@ -317,7 +316,7 @@ impl Ledger {
     /// Adds the counts of several runs up.
     fn add_up(&self, counted: &Counted, sequence: u64) -> Result<Counted, Error> {
         let of = |table: Table| counted.files.iter().filter(move |entry| entry.table == table);
-        if of(Table::Word).count() < 2 && of(Table::Brand).count() < 2 {
+        if of(Table::Word).count() < 2 && of(Table::Lesson).count() < 2 {
             return Ok(counted.clone());
         }
         let mut streams = Vec::new();
@@ -325,17 +324,15 @@ impl Ledger {
             streams.push(Stream::new(Box::new(Scan::<WordRow>::open(&self.folder, entry, &self.tally)?))?);
         }
         let mut files = self.write_joined(streams, sequence)?;
-        let mut brands: BTreeMap<String, u32> = BTreeMap::new();
-        for entry in of(Table::Brand) {
-            for row in Scan::<BrandRow>::open(&self.folder, entry, &self.tally)? {
-                let row = row?;
-                let listings = brands.entry(row.brand).or_default();
-                *listings = listings.saturating_add(row.listings);
+        let mut lessons = Lessons::new();
+        for entry in of(Table::Lesson) {
+            for row in Scan::<LessonRow>::open(&self.folder, entry, &self.tally)? {
+                row?.add_to(&mut lessons);
             }
         }
         let mut parts = Parts::new(&self.folder, sequence);
-        for ((brand, listings), key) in brands.into_iter().zip(0_u64..) {
-            parts.push(BrandRow { key, brand, listings })?;
+        for row in LessonRow::all(&lessons) {
+            parts.push(row)?;
         }
         files.extend(parts.close()?);
         Ok(Counted { titles: counted.titles, files })

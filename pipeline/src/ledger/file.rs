@@ -42,7 +42,7 @@ fn page_rows(table: Table) -> usize {
         Table::Listing => 256,
         Table::Airing => 1_024,
         Table::Block => 2_048,
-        Table::Word | Table::Brand | Table::Merge => 8_192,
+        Table::Word | Table::Lesson | Table::Merge => 8_192,
     }
 }
 
@@ -52,7 +52,7 @@ pub fn part_rows(table: Table) -> u64 {
         Table::Listing => 2 << 20,
         Table::Airing => 4 << 20,
         Table::Block => 16 << 20,
-        Table::Word | Table::Brand | Table::Merge => 64 << 20,
+        Table::Word | Table::Lesson | Table::Merge => 64 << 20,
     }
 }
 
@@ -75,7 +75,7 @@ fn properties(table: Table) -> WriterProperties {
             .set_column_encoding(column.clone(), Encoding::DELTA_BINARY_PACKED)
             .set_column_compression(column.clone(), Compression::UNCOMPRESSED)
     });
-    ["shop", "brand", "category", "channel"]
+    ["shop", "brand", "category", "channel", "lesson"]
         .into_iter()
         .fold(builder, |builder, column| builder.set_column_dictionary_enabled(ColumnPath::from(column), true))
         .build()

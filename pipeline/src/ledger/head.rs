@@ -12,7 +12,7 @@ use super::Error;
 use crate::verdict::Reach;
 
 /// The format that this version writes and reads: layout of the tables, and how blocking keys are made.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 const HEAD: &str = "head.json";
 const NEXT: &str = "head.json.next";
 
@@ -28,15 +28,15 @@ pub enum Table {
     Block,
     /// How many titles have a word or a common blocking key.
     Word,
-    /// How many brand fields name a brand.
-    Brand,
+    /// What listings teach of brands, synonyms and words that come and go.
+    Lesson,
     /// Products that turned out to be one.
     Merge,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 6] = [Self::Listing, Self::Airing, Self::Block, Self::Word, Self::Brand, Self::Merge];
+    pub const ALL: [Self; 6] = [Self::Listing, Self::Airing, Self::Block, Self::Word, Self::Lesson, Self::Merge];
 
     /// Its name, with which its files begin.
     pub fn as_str(self) -> &'static str {
@@ -45,7 +45,7 @@ impl Table {
             Self::Airing => "airing",
             Self::Block => "block",
             Self::Word => "word",
-            Self::Brand => "brand",
+            Self::Lesson => "lesson",
             Self::Merge => "merge",
         }
     }
@@ -99,14 +99,14 @@ pub struct Run {
     pub files: Vec<Entry>,
 }
 
-/// Counted words and brands. Those in force weigh titles; the rest waits until it is a tenth of them, so that the answers of a day do
+/// Counted words and lessons. Those in force weigh titles; the rest waits until it is a tenth of them, so that the answers of a day do
 /// not depend on what else is in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counted {
     /// Titles that were counted.
     pub titles: u64,
-    /// Files of the tables `word` and `brand`; their counts add up.
+    /// Files of the tables `word` and `lesson`; their counts add up.
     pub files: Vec<Entry>,
 }
 

@@ -13,7 +13,7 @@ use sinsang::time::UnixMillis;
 
 use super::file::Row;
 use super::head::Table;
-use crate::identity::{self, Key, code_key};
+use crate::identity::{self, Key, Lesson, Lessons, code_key};
 
 /// Titles of one listing that a ledger keeps: the first ones it had.
 const MAX_TITLES: usize = 64;
@@ -144,15 +144,39 @@ pub struct WordRow {
     pub titles: u32,
 }
 
-/// How many brand fields name a brand.
+/// How many listings teach something of a word, or of two.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct BrandRow {
+pub struct LessonRow {
     /// The number of the row in its file.
     pub key: u64,
-    /// The brand, as it is compared.
-    pub brand: String,
-    /// Brand fields that name it.
+    /// What they teach.
+    pub lesson: Lesson,
+    /// The word.
+    pub word: String,
+    /// The other word; empty where the lesson is of one.
+    pub other: String,
+    /// Listings that teach it.
     pub listings: u32,
+}
+
+impl LessonRow {
+    /// Lessons as rows, in their order.
+    pub fn all(lessons: &Lessons) -> Vec<Self> {
+        let row = |(key, ((lesson, word, other), &listings)): (u64, (&(Lesson, String, String), &u32))| Self {
+            key,
+            lesson: *lesson,
+            word: word.clone(),
+            other: other.clone(),
+            listings,
+        };
+        (0..).zip(lessons).map(row).collect()
+    }
+
+    /// Adds what the row says to others.
+    pub fn add_to(self, lessons: &mut Lessons) {
+        let listings = lessons.entry((self.lesson, self.word, self.other)).or_default();
+        *listings = listings.saturating_add(self.listings);
+    }
 }
 
 /// A product that turned out to be another.
@@ -387,13 +411,15 @@ impl Row for WordRow {
     }
 }
 
-impl Row for BrandRow {
-    const TABLE: Table = Table::Brand;
+impl Row for LessonRow {
+    const TABLE: Table = Table::Lesson;
 
     fn schema() -> SchemaRef {
         schema(&[
             ("key", DataType::UInt64, false),
-            ("brand", DataType::Utf8, false),
+            ("lesson", DataType::UInt16, false),
+            ("word", DataType::Utf8, false),
+            ("other", DataType::Utf8, false),
             ("listings", DataType::UInt32, false),
         ])
     }
@@ -403,21 +429,30 @@ impl Row for BrandRow {
     }
 
     fn batch(rows: &[Self]) -> Result<RecordBatch, ParquetError> {
-        let keys = UInt64Array::from_iter_values(rows.iter().map(|row| row.key));
-        let brands = StringArray::from_iter_values(rows.iter().map(|row| &row.brand));
-        let listings = UInt32Array::from_iter_values(rows.iter().map(|row| row.listings));
-        batch(Self::schema(), vec![Arc::new(keys), Arc::new(brands), Arc::new(listings)])
+        let columns = vec![
+            Arc::new(UInt64Array::from_iter_values(rows.iter().map(|row| row.key))) as ArrayRef,
+            Arc::new(UInt16Array::from_iter_values(rows.iter().map(|row| row.lesson.code()))),
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.word))),
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.other))),
+            Arc::new(UInt32Array::from_iter_values(rows.iter().map(|row| row.listings))),
+        ];
+        batch(Self::schema(), columns)
     }
 
     fn read(batch: &RecordBatch, places: &[usize]) -> Result<Vec<Self>, &'static str> {
         let columns = Columns(batch);
-        let (keys, brands, listings) = (columns.wide("key")?, columns.text("brand")?, columns.narrow("listings")?);
-        let read = |&at: &usize| Self {
-            key: keys.value(at),
-            brand: brands.value(at).to_owned(),
-            listings: listings.value(at),
+        let (keys, lessons, listings) = (columns.wide("key")?, columns.small("lesson")?, columns.narrow("listings")?);
+        let (words, others) = (columns.text("word")?, columns.text("other")?);
+        let read = |&at: &usize| {
+            Ok(Self {
+                key: keys.value(at),
+                lesson: Lesson::of_code(lessons.value(at)).ok_or("lesson")?,
+                word: words.value(at).to_owned(),
+                other: others.value(at).to_owned(),
+                listings: listings.value(at),
+            })
         };
-        Ok(places.iter().map(read).collect())
+        places.iter().map(read).collect()
     }
 }
 

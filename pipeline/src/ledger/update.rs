@@ -9,7 +9,7 @@ use sinsang::time::UnixMillis;
 
 use super::file::{Parts, Row};
 use super::head::{Counted, Entry, Run};
-use super::row::{AiringRow, BrandRow, ListingRow, MergeRow, Posting, WordRow, listing_mark};
+use super::row::{AiringRow, LessonRow, ListingRow, MergeRow, Posting, WordRow, listing_mark};
 use super::{Candidates, Error, Ledger, Merged, Sought, upper};
 use crate::catalogue::Catalogue;
 use crate::history;
@@ -27,7 +27,7 @@ pub enum Step {
     Airings,
     /// The blocking keys are written.
     Blocks,
-    /// The counts of words and brands are written.
+    /// The counts of words and lessons are written.
     Statistics,
     /// The merges are written.
     Merges,
@@ -466,7 +466,7 @@ impl Ledger {
         files.extend(self.write_rows(sequence, new.blocks)?);
         watch(Step::Statistics)?;
         let mut counted = self.write_rows(sequence, words(&new.counted))?;
-        counted.extend(self.write_rows(sequence, brands(&new.counted))?);
+        counted.extend(self.write_rows(sequence, LessonRow::all(&new.counted.lessons))?);
         watch(Step::Merges)?;
         let merges = self.write_rows(sequence, new.merges)?;
         watch(Step::Head)?;
@@ -499,10 +499,4 @@ impl Ledger {
 /// The counted words as rows.
 fn words(counted: &Statistics) -> Vec<WordRow> {
     counted.words.iter().map(|(key, titles)| WordRow { key, titles }).collect()
-}
-
-/// The counted brands as rows.
-fn brands(counted: &Statistics) -> Vec<BrandRow> {
-    let numbered = counted.brands.iter().zip(0_u64..);
-    numbered.map(|((brand, &listings), key)| BrandRow { key, brand: brand.clone(), listings }).collect()
 }

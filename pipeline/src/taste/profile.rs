@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sinsang_taste::{DIMS, FloatVector, Model, round, to_i8};
+use sinsang_taste::{DIMS, FloatVector, History, Model, round, to_i8};
 
 use super::weight::UNIT;
 
@@ -14,6 +14,8 @@ pub const LIFT_STEPS: f64 = 32.0;
 
 /// Views that one product can weigh for one user at most.
 const PRODUCT_CAP: f64 = 16.0;
+/// Views that all that was done with one product can weigh for one user.
+const SUM_CAP: f64 = 64.0;
 /// Views that each channel, hour and tab is given beforehand in the population, so that no share is 0.
 const SHARE_PRIOR: f64 = 1.0;
 /// Parts of a view in [`Population::popularity`].
@@ -37,12 +39,17 @@ pub struct UserTaste {
     pub user_id: String,
     /// The user in the space of the products' vectors; the inner product with one of them is its score.
     pub vector: [i8; DIMS],
+    /// The user in the space of the lab's vectors; empty where it handed in none.
+    pub second: Vec<i8>,
     /// Lift of each channel, by [`Vocabulary::channels`], [`LIFT_STEPS`] to a doubling.
     pub channels: Vec<i8>,
     /// Lift of each three hours of the Korean day: entry 0 is 00:00 to 03:00.
     pub hours: [i8; HOUR_BUCKETS],
     /// Lift of each tab, by [`Vocabulary::tabs`].
     pub tabs: Vec<i8>,
+    /// Products of the board that say more or less to the user than their vectors do, in the steps of [`sinsang::pack::taste::note`], the most
+    /// telling first.
+    pub notes: Vec<(u64, i8)>,
 }
 
 /// What everyone together leans to: the shared order's part of a score.
@@ -106,7 +113,7 @@ impl Catalogue {
         }
     }
 
-    fn product(&self, text: &str) -> Option<usize> {
+    pub(crate) fn product(&self, text: &str) -> Option<usize> {
         let product = (text.len() == 16).then(|| u64::from_str_radix(text, 16).ok()).flatten()?;
         self.place(product)
     }
@@ -183,20 +190,24 @@ impl Engagement {
 }
 
 impl Engagement {
-    /// The strength of each product in views, by its place in the catalogue: the root of the summed squares, so that the tenth purchase
-    /// says less than the first, and at most [`PRODUCT_CAP`].
-    pub(crate) fn history(&self) -> Vec<(usize, f64)> {
+    /// What was done with each product in views, by its place in the catalogue. Strengths are the root of the summed squares, so that the
+    /// tenth purchase says less than the first, and at most [`PRODUCT_CAP`]; sums at most [`SUM_CAP`].
+    pub(crate) fn history(&self) -> History {
         let strength = |engaged: &Engaged| {
             let strength = ((engaged.squares as f64).sqrt() / UNIT as f64).min(PRODUCT_CAP);
             if engaged.sum < 0 { -strength } else { strength }
         };
-        self.products.iter().map(|(product, engaged)| (*product, strength(engaged))).collect()
+        let sum = |engaged: &Engaged| (engaged.sum as f64 / UNIT as f64).clamp(-SUM_CAP, SUM_CAP);
+        History {
+            strengths: self.products.iter().map(|(product, engaged)| (*product, strength(engaged))).collect(),
+            sums: self.products.iter().map(|(product, engaged)| (*product, sum(engaged))).collect(),
+        }
     }
 }
 
 /// How sure a user's taste is, from 0 to 1, where `pseudo_weight` views make a half.
-pub(crate) fn sureness(history: &[(usize, f64)], pseudo_weight: f64) -> f64 {
-    let views: f64 = history.iter().map(|(_, strength)| strength.abs()).sum();
+pub(crate) fn sureness(history: &History, pseudo_weight: f64) -> f64 {
+    let views: f64 = history.strengths.iter().map(|(_, strength)| strength.abs()).sum();
     views / (views + pseudo_weight)
 }
 
@@ -260,6 +271,8 @@ impl Baseline {
             channels: lifts(&user.channels, &self.channels, pseudo_weight),
             hours,
             tabs: lifts(&user.tabs, &self.tabs, pseudo_weight),
+            notes: Vec::new(),
+            second: Vec::new(),
         };
         (taste, float)
     }
@@ -307,7 +320,8 @@ mod tests {
     fn the_second_event_on_a_product_says_less_than_the_first_and_no_product_says_everything() {
         let catalogue = catalogue();
         let history = engagement(&catalogue, &[(70, 3), (70, 4), (80, 1_000_000), (90, -2), (99, 5)]).history();
-        assert_eq!(history, [(0, 5.0), (1, 16.0), (2, -2.0)]);
+        assert_eq!(history.strengths, [(0, 5.0), (1, 16.0), (2, -2.0)]);
+        assert_eq!(history.sums, [(0, 7.0), (1, 64.0), (2, -2.0)]);
         assert!((sureness(&history, 23.0) - 0.5).abs() < 1e-12);
     }
 

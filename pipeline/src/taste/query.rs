@@ -36,6 +36,9 @@ pub(crate) const LISTING: Query = query!("taste_listing");
 pub(crate) const EVENT: Query = query!("taste_event");
 pub(crate) const POPULATION: Query = query!("taste_population");
 pub(crate) const USER: Query = query!("taste_user");
+pub(crate) const SHOWN: Query = query!("taste_shown");
+pub(crate) const LATELY: Query = query!("taste_lately");
+pub(crate) const PASSED: Query = query!("taste_passed");
 
 /// Tables that [`super::learn`] registers while it runs.
 pub(crate) const OWN_TABLES: [&str; 5] = ["taste_fate", "taste_listing", "taste_event", "taste_weight", "taste_bot"];
@@ -201,6 +204,18 @@ pub(crate) fn each_row(query: Query, batch: &RecordBatch, mut take: impl FnMut(&
             events: u64::try_from(events.value(at)).unwrap_or(0),
         };
         take(text_at(&users, at).unwrap_or_default(), &row);
+    }
+    Ok(())
+}
+
+/// Hands each row of a batch of [`PASSED`] over: user, product, and how often it was shown.
+pub(crate) fn each_passed(batch: &RecordBatch, mut take: impl FnMut(&str, &str, i64)) -> Result<(), Error> {
+    let columns = Columns { query: PASSED, batch };
+    let (users, products, shown) = (columns.text(0)?, columns.text(1)?, columns.number(2)?);
+    for at in 0..batch.num_rows() {
+        if let Some((user, product)) = text_at(&users, at).zip(text_at(&products, at)) {
+            take(user, product, shown.value(at));
+        }
     }
     Ok(())
 }

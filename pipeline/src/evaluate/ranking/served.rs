@@ -6,9 +6,12 @@ use datafusion::prelude::SessionContext;
 use sinsang::pack::board::{Block, Board, VerdictKind};
 use sinsang::pack::board_write::{BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart};
 use sinsang::pack::manifest::Manifest;
+use sinsang::pack::mix::MixParts;
 use sinsang::pack::taste::{Taste, TasteShard};
 use sinsang::pack::{Damage, PackId};
 use sinsang::rank::{self, Candidate, SurfaceWeights};
+use sinsang::surface::View;
+use sinsang::surface::new::{self, Selection, Sort};
 use sinsang::time::{DAY_MS, UnixMillis};
 use sinsang::viewer::UserHasher;
 use sinsang_taste::matrix::dot;
@@ -17,7 +20,7 @@ use super::Error;
 use super::peer;
 use super::purchase::{Buyer, HALF_LIFE_DAYS, Purchases, WINDOW_DAYS, Window, product_id};
 use crate::compose::{self, Shards};
-use crate::rules::Ranking;
+use crate::rules::{MixRules, Ranking};
 use crate::taste::{self, FloatVector, Learned, Offer, Vocabulary};
 
 /// Bytes that a shard is halved above.
@@ -61,7 +64,10 @@ impl Served {
         });
         let learned = learned.await?;
 
-        let products = features.iter().map(|feature| product(feature, &learned, window.cut)).collect();
+        let new: BTreeSet<u64> = window.new.iter().map(|item| product_id(*item)).collect();
+        let verdict = |id: &u64| if new.contains(id) { VerdictKind::New } else { VerdictKind::Repeat };
+        let products =
+            features.iter().map(|feature| product(feature, verdict(&feature.product), &learned, window.cut)).collect();
         let parts = BoardParts {
             built_at: window.cut,
             history_from: window.cut,
@@ -71,11 +77,11 @@ impl Served {
             products,
             slots: board.iter().map(|product| slot(*product, window.cut)).collect(),
             tabs: Vec::new(),
-            weights: rank::Weights::default(),
-            mix: sinsang::pack::mix::MixParts::default(),
+            weights: rank::Weights { new: weights(), ..rank::Weights::default() },
+            mix: MixParts { mix: MixRules::default().mix(), ..MixParts::default() },
         };
         let hasher = || UserHasher::new(USER_KEY).ok_or(Error::Damaged(Damage::Truncated));
-        let mut shards = Shards::new(&parts, hasher()?);
+        let mut shards = Shards::new(&parts, hasher()?, 0);
         for user in &users {
             shards.add(user);
         }
@@ -108,8 +114,7 @@ impl Served {
     pub(super) fn scores(&self, window: &Window, buyer: &Buyer, items: &[usize], pulse: Option<&[u32]>) -> Vec<f64> {
         let taste = self.users.get(buyer.row).and_then(|user| self.taste(user));
         // Nothing but tastes and counts: there are no broadcasts, and what the shop knows of its items is in the vectors.
-        let Ranking { new: defaults, .. } = Ranking::default();
-        let weights = SurfaceWeights { taste: defaults.taste, ..SurfaceWeights::default() };
+        let weights = weights();
         let score = |(at, item): (usize, &usize)| {
             let vector =
                 self.board.find_product(product_id(*item)).map_or(&[][..], |at| self.board.product(at).vector());
@@ -127,6 +132,32 @@ impl Served {
         items.iter().enumerate().map(score).collect()
     }
 
+    /// New items by their places in the new-product tab, mixed as it is by default.
+    pub(super) fn mixed(&self, window: &Window, buyer: &Buyer) -> Vec<f64> {
+        let user = self.users.get(buyer.row);
+        let view = View {
+            taste: user.and_then(|user| self.taste(user)),
+            viewer: user.map_or(0, |user| self.hasher.key(user).0),
+            ..View::shared(&self.board, window.cut)
+        };
+        let selection = Selection {
+            category: None,
+            channel: None,
+            sort: Sort::Recommended,
+            frozen_at: window.cut,
+            offset: 0,
+            limit: usize::MAX,
+        };
+        let shown = new::page(&view, &selection).products;
+        let places: BTreeMap<u64, usize> =
+            shown.iter().zip(0..).map(|(index, place)| (self.board.product(*index).id(), place)).collect();
+        window
+            .new
+            .iter()
+            .map(|item| places.get(&product_id(*item)).map_or(f64::MIN, |place| -(*place as f64)))
+            .collect()
+    }
+
     fn taste(&self, user: &str) -> Option<Taste<'_>> {
         let key = self.hasher.key(user).0;
         let shard = self.shards.get(&self.manifest.shard_of(key)?)?;
@@ -136,7 +167,18 @@ impl Served {
 
 const CHANNEL: &str = "Online Retail";
 
-fn product(feature: &taste::ProductFeatures<'_>, learned: &Learned, cut: UnixMillis) -> ProductPart {
+/// The weight of tastes alone.
+fn weights() -> SurfaceWeights {
+    let Ranking { new: defaults, .. } = Ranking::default();
+    SurfaceWeights { taste: defaults.taste, ..SurfaceWeights::default() }
+}
+
+fn product(
+    feature: &taste::ProductFeatures<'_>,
+    verdict: VerdictKind,
+    learned: &Learned,
+    cut: UnixMillis,
+) -> ProductPart {
     ProductPart {
         unknown_listed: false,
         id: feature.product,
@@ -148,7 +190,7 @@ fn product(feature: &taste::ProductFeatures<'_>, learned: &Learned, cut: UnixMil
         image: None,
         url: None,
         listings: vec![listing(feature.product)],
-        verdict: VerdictKind::New,
+        verdict,
         verdict_first: "{}".to_owned(),
         verdict_later: "{}".to_owned(),
         first: (cut, cut.plus(WINDOW_DAYS * DAY_MS)),

@@ -1,0 +1,90 @@
+//! Events in files, good and bad, into a report and its plot.
+
+use std::fmt::Write as _;
+
+use sinsang_experiment::{Settings, exposure, plot, report};
+
+fn settings() -> Settings {
+    let variants = vec![("control".to_owned(), 1.0), ("fresh".to_owned(), 1.0)];
+    Settings { experiment: "soon-first".to_owned(), variants, planned: 1_000.0, alpha: 0.05 }
+}
+
+fn event(id: &str, variant: &str, viewer: &str, kind: &str, at: &str) -> String {
+    format!(
+        r#"{{"event_id":"{id}","experiment":"soon-first","variant":"{variant}","viewer":"{viewer}","kind":"{kind}","at":"{at}"}}"#
+    )
+}
+
+#[test]
+fn a_report_tells_rates_by_viewer_and_what_was_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = String::new();
+    for viewer in 0..1_000 {
+        let variant = ["control", "fresh"][viewer % 2];
+        let name = format!("v{viewer}");
+        writeln!(text, "{}", event(&format!("i{viewer}"), variant, &name, "impression", "2026-11-20T10:00:00+09:00"))
+            .unwrap();
+        // One in ten of the control clicks, three in ten of the other, twice each, on the third day.
+        if viewer / 2 % 10 < if variant == "fresh" { 3 } else { 1 } {
+            for turn in 0..2 {
+                let click = event(&format!("c{viewer}.{turn}"), variant, &name, "click", "2026-11-22T11:00:00+09:00");
+                writeln!(text, "{click}").unwrap();
+            }
+        }
+    }
+    // An event again, one of before any exposure, one of nobody, a viewer of both variants, another experiment, and rows that are none.
+    writeln!(text, "{}", event("c1.0", "fresh", "v1", "click", "2026-11-22T11:00:00+09:00")).unwrap();
+    writeln!(text, "{}", event("x1", "fresh", "v1", "click", "2026-11-20T09:59:59+09:00")).unwrap();
+    writeln!(text, "{}", event("x2", "fresh", "nobody", "click", "2026-11-22T11:00:00+09:00")).unwrap();
+    for variant in ["control", "fresh"] {
+        let both = event(&format!("b{variant}"), variant, "both", "impression", "2026-11-20T10:00:00+09:00");
+        writeln!(text, "{both}").unwrap();
+    }
+    writeln!(text, "{}", event("o", "a", "v1", "click", "2026-11-22T11:00:00Z").replace("soon-first", "other"))
+        .unwrap();
+    writeln!(text, "no JSON\n{}", event("y", "fresh", "v1", "click", "yesterday")).unwrap();
+    writeln!(text, "{}", event("z", "fresh", "", "click", "2026-11-22T11:00:00Z")).unwrap();
+    let file = folder.path().join("events.ndjson");
+    std::fs::write(&file, text).unwrap();
+
+    let (viewers, intake) = exposure::read(&[file], "soon-first").unwrap();
+    assert_eq!((intake.rows, intake.twice, intake.unexposed, intake.others, intake.rejected), (1_404, 1, 2, 1, 3));
+    assert!(intake.reasons[1].contains("events.ndjson line 1408: at is \"yesterday\""), "{:?}", intake.reasons);
+    let found = report(&viewers, intake, &settings());
+    assert_eq!((found.mixed_viewers, found.strangers, found.is_ratio_broken), (1, 0, false));
+    let [control, fresh] = &found.variants[..] else { panic!("{found}") };
+    assert_eq!((control.viewers, fresh.viewers, fresh.exposures), (500, 500, 500));
+    let means: Vec<f64> = fresh.rates.iter().map(|rate| rate.mean).collect();
+    assert!(
+        means.iter().zip([0.3, 0.0, 0.0, 0.6]).all(|(mean, expected)| (mean - expected).abs() < 1e-12),
+        "{means:?}"
+    );
+    let clicked = &fresh.rates[0];
+    let [low, high] = clicked.interval.unwrap();
+    assert!(
+        (clicked.effect.unwrap() - 0.2).abs() < 1e-12 && low > 0.0 && high < 0.4 && clicked.p.unwrap() < 0.001,
+        "{found}"
+    );
+    assert!(control.rates[0].p.is_none());
+    // Nobody bought: nothing is significant where nothing varies.
+    assert!((fresh.rates[2].p.unwrap() - 1.0).abs() < 1e-12);
+    assert!((fresh.clicked_by_day[2] - 0.3).abs() < 1e-12 && fresh.clicked_by_day[0].abs() < 1e-12);
+    let svg = plot::svg(&found);
+    assert!(svg.starts_with("<svg") && svg.contains("fresh: clicked") && !svg.contains("NaN"), "{svg}");
+}
+
+#[test]
+fn a_ratio_that_is_off_spoils_the_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("events.ndjson");
+    let rows: Vec<String> = (0..1_000)
+        .map(|viewer| {
+            let variant = if viewer % 100 < 58 { "control" } else { "fresh" };
+            event(&format!("{viewer}"), variant, &format!("v{viewer}"), "impression", "2026-11-20T10:00:00Z")
+        })
+        .collect();
+    std::fs::write(&file, rows.join("\n")).unwrap();
+    let (viewers, intake) = exposure::read(&[file], "soon-first").unwrap();
+    let found = report(&viewers, intake, &settings());
+    assert!(found.is_ratio_broken && found.to_string().contains("believe nothing above"), "{found}");
+}

@@ -1,0 +1,177 @@
+//! Vectors that somebody else made, of any width, brought into the bytes that are served.
+
+use faer::Side;
+
+use crate::matrix::{Dense, add_scaled, dot, product};
+use crate::model::{DIMS, SPREAD, largest, round};
+
+/// The least share of the products' squares that [`DIMS`] dimensions have to keep where vectors are wider.
+pub const LEAST_KEPT: f64 = 0.8;
+
+/// How foreign vectors become bytes.
+#[derive(Clone, Debug)]
+pub struct Foreign {
+    /// Rows of the width that came in, a column for each dimension that is kept.
+    directions: Dense,
+    /// What products are multiplied by so that 49 of 50 fit whole.
+    scale: f64,
+    /// How scaled products vary together.
+    covariance: Dense,
+    /// The share of the products' squares that is kept.
+    pub kept: f64,
+}
+
+/// Why foreign vectors can't be used.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Refused {
+    /// There is no product with a vector that says anything.
+    Empty,
+    /// Too much would be lost: the share that would be kept.
+    Lossy(f64),
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Empty => f.write_str("no product has a vector"),
+            Self::Lossy(kept) => write!(
+                f,
+                "reduced to {DIMS} dimensions the vectors keep {:.0} % of the products' squares, below {:.0} %: hand in vectors of at most {DIMS}",
+                kept * 100.0,
+                LEAST_KEPT * 100.0
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl Foreign {
+    /// Fits to the products that surfaces choose from, all of one width. Wider vectors than [`DIMS`] are projected on the directions in
+    /// which the products are largest, so that inner products change least.
+    ///
+    /// # Errors
+    /// [`Refused`], with the reason.
+    pub fn fit(products: &[Vec<f64>]) -> Result<Self, Refused> {
+        let width = products.first().map_or(0, Vec::len);
+        let mut rows = Dense::zeros(products.len(), width);
+        rows.rows_mut().zip(products).for_each(|(row, vector)| row.copy_from_slice(vector));
+        let total = rows.squares();
+        if total <= 0.0 {
+            return Err(Refused::Empty);
+        }
+        let mut directions = Dense::zeros(width, DIMS);
+        if width <= DIMS {
+            (0..width).for_each(|dim| directions.row_mut(dim)[dim] = 1.0);
+        } else {
+            let gram = product(rows.view().transpose(), rows.view());
+            let eigen = gram.view().self_adjoint_eigen(Side::Lower).map_err(|_| Refused::Empty)?;
+            // Eigenvalues ascend.
+            for dim in 0..DIMS {
+                for row in 0..width {
+                    directions.row_mut(row)[dim] = eigen.U()[(row, width - 1 - dim)];
+                }
+            }
+        }
+        let mut reduced = product(rows.view(), directions.view());
+        let kept = reduced.squares() / total;
+        if kept < LEAST_KEPT {
+            return Err(Refused::Lossy(kept));
+        }
+        let mut most: Vec<f64> = (0..products.len()).map(|at| largest(reduced.row(at))).collect();
+        most.sort_by(f64::total_cmp);
+        let full = most.get(most.len().saturating_sub(1) * 98 / 100).copied().unwrap_or(0.0);
+        let scale = if full > 0.0 { 127.0 / full } else { 0.0 };
+        let mut mean = vec![0.0; DIMS];
+        (0..products.len()).for_each(|at| add_scaled(&mut mean, scale / products.len() as f64, reduced.row(at)));
+        for row in reduced.rows_mut() {
+            for (value, mean) in row.iter_mut().zip(&mean) {
+                *value = (*value * scale - mean) / (products.len() as f64).sqrt();
+            }
+        }
+        let covariance = product(reduced.view().transpose(), reduced.view());
+        Ok(Self { directions, scale, covariance, kept })
+    }
+
+    fn reduced(&self, vector: &[f64]) -> [f64; DIMS] {
+        let mut reduced = [0.0; DIMS];
+        for (at, value) in vector.iter().enumerate().take(self.directions.len()) {
+            add_scaled(&mut reduced, *value, self.directions.row(at));
+        }
+        reduced
+    }
+
+    /// A product's vector in bytes.
+    pub fn product(&self, vector: &[f64]) -> [i8; DIMS] {
+        round(&self.reduced(vector).map(|value| value * self.scale))
+    }
+
+    /// A user's vector in bytes, as long as makes scores spread as those of our own sure users do, or as fits. `None` where it tells no product
+    /// from another.
+    pub fn user(&self, vector: &[f64]) -> Option<[i8; DIMS]> {
+        let reduced = self.reduced(vector);
+        let varied: f64 = (0..DIMS).map(|dim| reduced[dim] * dot(self.covariance.row(dim), &reduced)).sum();
+        let spread = varied.max(0.0).sqrt();
+        if !(spread > 0.0 && spread.is_finite()) {
+            return None;
+        }
+        let gain = (SPREAD / spread).min(127.0 / largest(&reduced));
+        Some(round(&reduced.map(|value| value * gain))).filter(|bytes| bytes.iter().any(|byte| *byte != 0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Products that vary in `true_width` directions of `width`.
+    fn products(width: usize, true_width: usize) -> Vec<Vec<f64>> {
+        let value = |at: usize| ((at * 7_919 + 13) % 1_009) as f64 / 504.5 - 1.0;
+        (0..300)
+            .map(|row| {
+                let inner: Vec<f64> = (0..true_width).map(|dim| value(row * true_width + dim)).collect();
+                (0..width)
+                    .map(|dim| inner.iter().enumerate().map(|(at, x)| x * value(dim * 31 + at * 977 + 5)).sum())
+                    .collect()
+            })
+            .collect()
+    }
+
+    fn scored(foreign: &Foreign, products: &[Vec<f64>], user: &[f64]) -> Vec<i32> {
+        let user = foreign.user(user).unwrap();
+        let score = |product: &Vec<f64>| {
+            foreign.product(product).iter().zip(user).map(|(a, b)| i32::from(*a) * i32::from(b)).sum()
+        };
+        products.iter().map(score).collect()
+    }
+
+    #[test]
+    fn orders_survive_the_way_from_any_width() {
+        for (width, true_width) in [(8, 8), (64, 40), (300, 30)] {
+            let products = products(width, true_width);
+            let foreign = Foreign::fit(&products).unwrap();
+            assert!(foreign.kept > 0.999);
+            let user = &products[3];
+            let own: Vec<f64> = products.iter().map(|product| dot(product, user)).collect();
+            let served = scored(&foreign, &products, user);
+            let top = |best: &dyn Fn(usize) -> f64| {
+                let mut order: Vec<usize> = (0..300).collect();
+                order.sort_by(|a, b| best(*b).total_cmp(&best(*a)));
+                order.truncate(20);
+                order
+            };
+            let (before, after) = (top(&|at| own[at]), top(&|at| f64::from(served[at])));
+            let kept = before.iter().filter(|at| after.contains(at)).count();
+            assert!(kept >= 18, "{kept} of 20 at width {width}");
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_reduced_or_says_nothing_is_refused() {
+        assert!(matches!(Foreign::fit(&products(300, 300)), Err(Refused::Lossy(kept)) if kept < LEAST_KEPT));
+        assert_eq!(Foreign::fit(&[vec![0.0; 5]]).unwrap_err(), Refused::Empty);
+        assert_eq!(Foreign::fit(&[]).unwrap_err(), Refused::Empty);
+        let foreign = Foreign::fit(&products(8, 8)).unwrap();
+        assert_eq!(foreign.user(&[0.0; 8]), None);
+    }
+}
