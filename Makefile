@@ -89,6 +89,7 @@ bundle: worker cli ## bundle the snapshot of DATA, or SNAPSHOT=folder, with the 
 
 deploy: node_modules/.stamp ## deploy the Worker with a snapshot bundled: make deploy ENV=name SNAPSHOT=folder [DRY_RUN=1]
 	@test -n '$(ENV)' -a -n '$(SNAPSHOT)' || { echo 'name an environment of wrangler.toml and a snapshot: make deploy ENV=name SNAPSHOT=folder' >&2; exit 2; }
+	@grep -qF '[env.$(ENV)]' wrangler.toml || { echo 'wrangler.toml has no [env.$(ENV)]; wrangler would deploy the settings of this machine' >&2; exit 2; }
 	@$(MAKE) bundle SNAPSHOT='$(SNAPSHOT)'
 	node_modules/.bin/wrangler deploy --env '$(ENV)' $(if $(DRY_RUN),--dry-run)
 

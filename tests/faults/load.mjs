@@ -123,8 +123,11 @@ class Answer {
   }
 }
 
-/** Asks, and tells when; never throws: what goes wrong on the way is an answer of status 0. */
-export function ask(base, { target, bearer, etag, preview, method = "GET", body, headers: more }) {
+/**
+ * Asks, and tells when; never throws: what goes wrong on the way is an answer of status 0. Where a connection that was kept alive is closed
+ * by the other side just as it is used again, which is nobody's fault, it asks once more, and the answer says so in `isAgain`.
+ */
+export function ask(base, { target, bearer, etag, preview, method = "GET", body, headers: more }, isAgain = false) {
   const headers = { ...more };
   if (body !== undefined) headers["content-length"] = Buffer.byteLength(body);
   if (bearer !== undefined) headers.authorization = `Bearer ${bearer}`;
@@ -136,7 +139,7 @@ export function ask(base, { target, bearer, etag, preview, method = "GET", body,
   const clock = performance.now();
   return new Promise((done) => {
     const end = (status, headers, text) =>
-      done(new Answer({ method, path: new URL(target, "http://edge").pathname, status, headers: new Headers(flat(headers)), text, began, ended: Date.now(), ms: performance.now() - clock }));
+      done(new Answer({ method, isAgain, path: new URL(target, "http://edge").pathname, status, headers: new Headers(flat(headers)), text, began, ended: Date.now(), ms: performance.now() - clock }));
     const sent = httpRequest(`${base}${target}`, { method, headers, agent: connections, timeout: REQUEST_TIMEOUT_MS }, (response) => {
       const chunks = [];
       response.on("data", (chunk) => chunks.push(chunk));
@@ -144,7 +147,10 @@ export function ask(base, { target, bearer, etag, preview, method = "GET", body,
       response.on("error", (error) => end(0, {}, String(error)));
     });
     sent.on("timeout", () => sent.destroy(new Error("no answer in time")));
-    sent.on("error", (error) => end(0, {}, String(error)));
+    sent.on("error", (error) => {
+      if (isAgain || !sent.reusedSocket || error.code !== "ECONNRESET") return end(0, {}, String(error));
+      return done(ask(base, { target, bearer, etag, preview, method, body, headers: more }, true));
+    });
     sent.end(body);
   });
 }

@@ -30,8 +30,8 @@ const COLD_SHARE = 0.4;
 const COLD_LIFE_MS = wanted > 100_000 ? 3_000 : 1_000;
 /** The most requests that a fault goes on for: a long run has more of them, in more orders, rather than longer ones. */
 const MOST_AT_ONCE = 4_000;
-/** From so many requests on, a fault's p99 is held against that of the edge without faults by itself. */
-const ENOUGH_FOR_P99 = 5_000;
+/** From so many requests on, a fault's own p99 is told where it is high. */
+const ENOUGH_TO_TELL = 5_000;
 const CONTROLS = ["/v1/home", "/v1/new", "/v1/live", "/v1/tabs"];
 /** src/memory.rs: how often the manifest is looked up, and the longest pause after a look that failed. */
 const MANIFEST_PERIOD_MS = 31_000;
@@ -40,6 +40,8 @@ const PROBES_A_SECOND = 3;
 const FIRST_SECOND_READS = 24;
 /** The most that a recovered store is asked by an isolate in a second of its first six. */
 const REFILL_A_SECOND = 40;
+/** One request in so many may meet a connection that is being closed. */
+const CROSSED_EVERY = 1_000;
 /** Wasm memory that an isolate may have, in bytes: a quarter of the 128 MB that the platform gives. */
 const MAX_WASM_BYTES = 32 * 1024 * 1024;
 
@@ -153,6 +155,8 @@ const load = new Load(random, [...new Set([...first.users, ...second.users])].sl
 const allowed = new Set([first.id, second.id]);
 
 const found = [];
+/** Connections to the isolate that lives through it all that were closed just as they were used again. */
+let crossed = 0;
 const note = (text) => {
   if (found.length < 50) found.push(text);
 };
@@ -201,6 +205,7 @@ async function phase({ name, kv: kvFault = well, cache: cacheFault = well, cold:
         continue;
       }
       for (const fault of await truth.faults(asked, answer, allowed)) note(`${name}: ${asked.target} ${asked.user ?? ""}: ${fault}`);
+      if (answer.isAgain && !toCold) crossed += 1;
       if (asked.expects !== "answer") row.refused += 1;
       const rung = answer.headers.get("sinsang-rung");
       if (rung) row.rungs[rung] = (row.rungs[rung] ?? 0) + 1;
@@ -290,12 +295,12 @@ try {
   await phase({ name: "warming up" }, 200, 0);
   keep(await phase({ name: "none" }, each, 2));
   const rest = () => wanted - rows.reduce((sum, row) => sum + row.requests, 0);
-  // The long form repeats them all in ever new orders.
-  while (rest() > 0) {
+  // Each at least once; the long form repeats them all in ever new orders.
+  for (let round = 0; rest() > 0; round += 1) {
     const order = faults.map((fault) => [random.next(), fault]).sort(([a], [b]) => a - b).map(([, fault]) => fault);
     for (const fault of order) {
       keep(await phase(fault, each, 6));
-      if (rest() <= 0) break;
+      if (round > 0 && rest() <= 0) break;
     }
     keep(await phase(dying, each, DEAD_S));
     const back = await recover(each);
@@ -314,12 +319,16 @@ try {
   const during = sums.filter(({ fault }) => !["none", WITHOUT, "recovery"].includes(fault));
   const all = { fault: "all faults", times: during.flatMap(({ times }) => times), control: during.flatMap(({ control }) => control) };
   console.log(`\np99 during faults ${p99(all)} ms, without them ${without} ms`);
-  for (const sum of [all, ...during.filter(({ requests }) => requests >= ENOUGH_FOR_P99)]) {
-    // Where the machine was busier than when the edge was asked without faults, so was the edge that never fails.
-    const least = Math.max(without, Math.round(percentile(sum.control, 0.99)));
-    if (p99(sum) > READ_LIMIT_MS + least) note(`${sum.fault}: p99 ${p99(sum)} ms, over the read limit and the ${least} ms without faults`);
+  // Where the machine was busier than when the edge was asked without faults, so was the edge that never fails.
+  const least = Math.max(without, Math.round(percentile(all.control, 0.99)));
+  if (p99(all) > READ_LIMIT_MS + least) note(`p99 ${p99(all)} ms during faults, over the read limit and the ${least} ms without them`);
+  // A stretch in which the machine was busy says little by itself: told, and not held against the edge.
+  for (const { fault, ...sum } of during.filter(({ requests }) => requests >= ENOUGH_TO_TELL)) {
+    if (p99(sum) > READ_LIMIT_MS + least) console.log(`${fault} by itself: p99 ${p99(sum)} ms`);
   }
   const requests = rows.reduce((sum, row) => sum + row.requests, 0);
+  console.log(`\n${crossed} connections were closed as they were used again`);
+  if (crossed > requests / CROSSED_EVERY) note(`${crossed} connections were closed as they were used again`);
   if (found.length > 0) throw new Error(`${found.length} faults of the edge (again with SEED=${seed} REQUESTS=${wanted}):\n${found.join("\n")}`);
   console.log(`\n${requests} requests, ${rows.reduce((sum, row) => sum + row.refused, 0)} of them bad or hostile; no answer broke its promise`);
   status = 0;
