@@ -122,17 +122,21 @@ impl Foreign {
 
 #[cfg(test)]
 mod tests {
+    use rand::{Rng as _, SeedableRng as _};
+    use rand_chacha::ChaCha8Rng;
+
     use super::*;
 
     /// Products that vary in `true_width` directions of `width`.
     fn products(width: usize, true_width: usize) -> Vec<Vec<f64>> {
-        let value = |at: usize| ((at * 7_919 + 13) % 1_009) as f64 / 504.5 - 1.0;
+        let mut random = ChaCha8Rng::seed_from_u64(5);
+        let mut row = |length: usize| (0..length).map(|_| random.random_range(-1.0..1.0)).collect::<Vec<f64>>();
+        let directions: Vec<Vec<f64>> = (0..true_width).map(|_| row(width)).collect();
         (0..300)
-            .map(|row| {
-                let inner: Vec<f64> = (0..true_width).map(|dim| value(row * true_width + dim)).collect();
-                (0..width)
-                    .map(|dim| inner.iter().enumerate().map(|(at, x)| x * value(dim * 31 + at * 977 + 5)).sum())
-                    .collect()
+            .map(|_| {
+                let mut product = vec![0.0; width];
+                directions.iter().zip(row(true_width)).for_each(|(way, x)| add_scaled(&mut product, x, way));
+                product
             })
             .collect()
     }
