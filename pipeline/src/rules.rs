@@ -454,7 +454,7 @@ least = 2
         let conflicts = rules.conflicts(DIRECTIVES, Path::new("rules.toml"));
         assert_eq!(conflicts.len(), 2, "{conflicts:?}");
         assert!(
-            conflicts[0].starts_with("rules.toml:25:1: '추석 선물전' and '둘째' pin the same place"),
+            conflicts[0].starts_with("rules.toml:24:1: '추석 선물전' and '둘째' pin the same place"),
             "{conflicts:?}"
         );
         assert!(conflicts[1].contains("'리콜' and '반값' hide and show the same"), "{conflicts:?}");
