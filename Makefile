@@ -148,7 +148,7 @@ test-edge: worker cli ## whole requests against the built Worker in workerd
 	node --test --test-concurrency=2 --test-reporter=spec $(if $(ONLY),--test-name-pattern='$(ONLY)') $(or $(FILE),tests/edge/*.test.mjs)
 
 faults: worker cli ## the Worker while its store and cache fail, under load: make faults [SEED=1] [REQUESTS=20000]
-	$(call say,'faults, with seed $(SEED)')
+	$(call say,'faults with seed $(SEED)')
 	@SEED='$(SEED)' REQUESTS='$(REQUESTS)' node tests/faults/run.mjs
 
 faults-long: ## the same over 300,000 requests, at a low priority
