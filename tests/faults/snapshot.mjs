@@ -65,7 +65,7 @@ async function dump(state, folder) {
     return JSON.parse((await lines.next()).value);
   };
   await mkdir(join(folder, "pack"), { recursive: true });
-  for (const key of (await tell({ op: "keys", prefix: "" })).keys) {
+  for (const { name: key } of (await tell({ op: "keys", prefix: "" })).keys) {
     await writeFile(join(folder, key), Buffer.from((await tell({ op: "get", key })).value, "base64"));
   }
   child.stdin.end();
