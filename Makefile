@@ -29,6 +29,8 @@ ENV ?=
 PRODUCTS ?= 1e5,1e6
 # The largest Worker that passes `make size`: bytes of the .wasm after gzip -9.
 WASM_GZIP_BUDGET ?= 200000
+# The same for the Worker that takes events.
+INTAKE_GZIP_BUDGET ?= 175000
 
 # Tools and compiled dependencies. Kept outside the clone by .ci/run, so that a fresh clone need not build them again.
 SINSANG_CACHE ?= $(CURDIR)/.cache
@@ -36,7 +38,7 @@ CARGO_TARGET_DIR ?= $(SINSANG_CACHE)/target
 TOOLS := $(SINSANG_CACHE)/tools/bin
 BENCH_VENV := $(SINSANG_CACHE)/bench-ledger/venv
 BENCH_WORK ?= $(SINSANG_CACHE)/bench-ledger
-export SINSANG_CACHE CARGO_TARGET_DIR PORT DATA RETAIL_FILE ONLY WASM_GZIP_BUDGET
+export SINSANG_CACHE CARGO_TARGET_DIR PORT DATA RETAIL_FILE ONLY WASM_GZIP_BUDGET INTAKE_GZIP_BUDGET
 
 # worker-build takes these instead of downloading its own.
 export WASM_BINDGEN_BIN := $(TOOLS)/wasm-bindgen
@@ -59,6 +61,7 @@ say = @printf '\033[1m==> %s\033[0m\n' $(1)
 
 MANIFESTS := Cargo.toml Cargo.lock rust-toolchain.toml
 EDGE_SOURCES := $(MANIFESTS) $(shell find src -type f)
+INTAKE_SOURCES := $(EDGE_SOURCES) $(shell find intake/src intake/Cargo.toml -type f)
 CLI_SOURCES := $(EDGE_SOURCES) $(shell find identity input taste publish experiment pipeline -type f -not -path '*/tests/*')
 CLUSTER_SOURCES := $(CLI_SOURCES) $(shell find cluster -type f -not -path '*/tests/*')
 PAGE_TESTS := $(wildcard tests/page/*.test.mjs)
@@ -94,8 +97,8 @@ deploy: node_modules/.stamp ## deploy the Worker with a snapshot bundled: make d
 	node_modules/.bin/wrangler deploy --env '$(ENV)' $(if $(DRY_RUN),--dry-run)
 
 ##@ Test
-.PHONY: test lint test-core test-identity test-input test-taste test-publish test-experiment test-pipeline test-wasm test-edge test-page size faults faults-long creep schemathesis lint-cluster test-cluster
-test: lint test-core test-identity test-input test-taste test-publish test-experiment test-pipeline test-wasm size test-edge faults test-page lint-cluster test-cluster ## everything below, in this order
+.PHONY: test lint test-core test-intake test-identity test-input test-taste test-publish test-experiment test-pipeline test-wasm test-edge test-page size faults faults-long creep schemathesis lint-cluster test-cluster
+test: lint test-core test-intake test-identity test-input test-taste test-publish test-experiment test-pipeline test-wasm size test-edge faults test-page lint-cluster test-cluster ## everything below, in this order
 	$(call say,'all tests passed')
 
 lint: prerequisites node_modules/.stamp ## fmt, clippy on host and wasm32 with warnings denied
@@ -106,10 +109,15 @@ lint: prerequisites node_modules/.stamp ## fmt, clippy on host and wasm32 with w
 	$(call say,'clippy on wasm32')
 	$(CARGO) clippy $(LIGHT) -p sinsang $(WASM) --lib --test wasm -- -D warnings
 	$(CARGO) clippy $(LIGHT) -p sinsang $(WASM) --lib --no-default-features --features preview -- -D warnings
+	$(CARGO) clippy $(LIGHT) -p sinsang-intake $(WASM) --lib -- -D warnings
 
 test-core: prerequisites ## unit and property tests of the edge's core on the host
 	$(call say,'tests of the core')
 	$(CARGO) test $(LIGHT) -p sinsang
+
+test-intake: prerequisites ## what events may say, and what becomes of a batch of them
+	$(call say,'tests of events coming in')
+	$(CARGO) test $(LIGHT) -p sinsang-intake
 
 test-identity: prerequisites ## what listings say, which are one product, and what is new
 	$(call say,'tests of identity and verdicts')
@@ -140,7 +148,7 @@ test-wasm: prerequisites tools ## the core in Wasm against the host, bit for bit
 	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER='$(TOOLS)/wasm-bindgen-test-runner' \
 		$(CARGO) test $(LIGHT) -p sinsang $(WASM) --test wasm
 
-size: worker ## the gzip size of the Worker against its budget
+size: worker ## the gzip sizes of the Workers against their budgets
 	@node scripts/size.mjs
 
 test-edge: worker cli ## whole requests against the built Worker in workerd
@@ -215,7 +223,7 @@ bench-ledger: prerequisites ## a year from nothing, and the ledger beside DuckDB
 
 ##@ Parts
 .PHONY: worker page tools node_modules prerequisites apt-packages port fmt clean
-worker: build/index.js ## build the Worker into build/
+worker: build/index.js intake/build/index.js ## build the Workers into build/ and intake/build/
 
 page: www/built/core.js ## build what the preview page takes along into www/built/
 
@@ -234,7 +242,7 @@ fmt: ## format the Rust sources
 	$(CARGO) fmt --all
 
 clean: ## remove what was built and made, but not SINSANG_CACHE
-	rm -rf build bin .demo .wrangler www/demo www/built target .cache/test
+	rm -rf build intake/build bin .demo .wrangler www/demo www/built target .cache/test
 
 port: prerequisites
 	@node scripts/run.mjs port
@@ -264,6 +272,10 @@ bench/peers/empty/build/index.js: $(MANIFESTS) $(wildcard bench/peers/empty/src/
 build/index.js: $(EDGE_SOURCES) node_modules/.stamp | tools
 	$(call say,'building the Worker (about 2 minutes the first time)')
 	@scripts/worker.sh
+
+intake/build/index.js: $(INTAKE_SOURCES) scripts/worker.sh node_modules/.stamp | tools
+	$(call say,'building the Worker that takes events (about a minute the first time)')
+	@scripts/worker.sh intake
 
 www/built/core.js: $(EDGE_SOURCES) scripts/page.sh node_modules/.stamp | tools
 	$(call say,'building the core for the preview page (about a minute the first time)')

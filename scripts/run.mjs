@@ -65,6 +65,8 @@ function secrets() {
     say(".dev.vars gets random secrets for this machine");
     writeFileSync(path, text && !text.endsWith("\n") ? `${text}\n${added}` : text + added, { mode: 0o600 });
   }
+  // The Worker that takes events names viewers by the same keys, and wrangler looks for them beside its own configuration.
+  writeFileSync("intake/.dev.vars", readFileSync(path), { mode: 0o600 });
   return found;
 }
 
@@ -171,7 +173,7 @@ async function serve() {
   const secret = secrets().PREVIEW_SECRET;
 
   say(`starting the Worker on port ${port}`);
-  const args = ["dev", "--port", String(port), "--ip", "127.0.0.1", "--persist-to", state, "--show-interactive-dev-session=false"];
+  const args = ["dev", "-c", "wrangler.toml", "-c", "intake/wrangler.toml", "--port", String(port), "--ip", "127.0.0.1", "--persist-to", state, "--show-interactive-dev-session=false"];
   if (made.now !== null) args.push("--var", `CLOCK_OFFSET_MS:${made.now - Date.now()}`);
   // A process group of its own: whoever stops this script, wrangler is stopped by it alone and in order.
   const wrangler = spawn(process.execPath, ["node_modules/wrangler/bin/wrangler.js", ...args], {
@@ -215,6 +217,7 @@ async function serve() {
     the page          ${address}/#preview=${secret}
     what it calls     ${address}/openapi.json
     try               curl -s ${address}/v1/home
+    events            POST ${address}/v1/events; node scripts/events.mjs brings what was stored to ${join(folder, "objects")}
     stop              Ctrl-C${process.stdin.isTTY ? "" : ", or make stop"}
 `);
   } else if (!stopping) {

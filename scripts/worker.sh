@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
-# Builds the root crate into build/: index.js, index_bg.wasm and snapshot.bundle, which wrangler.toml and the tests serve as they are.
+# Builds a Worker of this workspace into its build/, which its wrangler.toml and the tests serve as they are: index.js and index_bg.wasm.
+#   scripts/worker.sh          the edge, with snapshot.bundle beside it
+#   scripts/worker.sh intake   the Worker that takes events
 set -euo pipefail
 cd "$(dirname "$0")/.."
+entry=src/edge/entry.mjs
+[ -z "${1:-}" ] || { cd "$1"; entry=src/entry.mjs; }
 
 # Left behind by a build that was interrupted, it would make worker-build wait five minutes for that one's end.
 rm -rf build/.tmp
@@ -15,10 +19,10 @@ rm -rf build/.tmp
     --enable-{mutable-globals,sign-ext,nontrapping-float-to-int,bulk-memory,multivalue,reference-types,exception-handling,simd}
 mv build/index_bg.stripped.wasm build/index_bg.wasm
 # The snapshot that stands in where no store answers is a module of its own beside the Wasm (`sinsang bundle`); empty until there is one.
-[ -e build/snapshot.bundle ] || : > build/snapshot.bundle
+[ -n "${1:-}" ] || [ -e build/snapshot.bundle ] || : > build/snapshot.bundle
 # What the platform calls is our own entry, with what worker-build made behind it.
 mv build/index.js build/worker.mjs
-cp src/edge/entry.mjs build/entry.mjs
+cp "$entry" build/entry.mjs
 "$ESBUILD_BIN" build/entry.mjs --bundle --minify --format=esm --target=es2022 --log-level=warning \
     --external:cloudflare:workers --external:'*.wasm' --external:'*.bundle' --outfile=build/index.js
 rm build/worker.mjs build/entry.mjs

@@ -3,13 +3,13 @@
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::auth::{Refused, Verifier};
+use crate::auth::{BadKey, Refused, Verifier};
 use crate::pack::manifest::SnapshotId;
 use crate::session::MOST_RECENT;
 use crate::surface::cursor::{BadCursor, Cursor, binding};
 use crate::surface::new::Sort;
 use crate::time::UnixMillis;
-use crate::viewer::Viewer;
+use crate::viewer::{UserHasher, Viewer};
 
 /// Items on a page where the request does not say.
 pub const DEFAULT_LIMIT: usize = 20;
@@ -21,6 +21,8 @@ pub const MAX_PATH_BYTES: usize = 256;
 pub const MAX_QUERY_BYTES: usize = 2048;
 /// How long all reads of a request may take where nothing else is configured. KV's cold reads take 100 to 300 ms, and there are two rounds.
 pub const DEFAULT_READ_LIMIT_MS: u32 = 2_000;
+/// The longest read limit that a configuration may ask for, in milliseconds.
+const MAX_READ_LIMIT_MS: u32 = 30_000;
 /// Longest value of a parameter, in bytes.
 const MAX_VALUE_BYTES: usize = 256;
 /// Longest value of `recent`, in bytes: twenty ids with their commas.
@@ -71,6 +73,46 @@ impl Default for Config {
             clock_offset_ms: 0,
             read_limit_ms: DEFAULT_READ_LIMIT_MS,
         }
+    }
+}
+
+impl Config {
+    /// The configuration that the deployment's variables give, and what is wrong with its keys, for which every token is refused.
+    pub fn of(var: impl Fn(&str) -> Option<String>) -> (Self, Option<BadKey>) {
+        let var = |name: &str| var(name).filter(|value| !value.is_empty());
+        let verifier = var("USER_KEY").and_then(|secret| UserHasher::new(secret.as_bytes())).map(|users| {
+            let hs256 = ["JWT_HS256_KEY", "JWT_HS256_KEY_OTHER"].map(|name| var(name).unwrap_or_default());
+            let es256 =
+                ["JWT_ES256_PUBLIC_KEY", "JWT_ES256_PUBLIC_KEY_OTHER"].map(|name| var(name).unwrap_or_default());
+            Verifier::new(
+                &hs256.each_ref().map(String::as_str),
+                &es256.each_ref().map(String::as_str),
+                var("JWT_AUDIENCE").unwrap_or_default(),
+                users,
+            )
+        });
+        let (verifier, bad) = match verifier {
+            Some(Ok(verifier)) => (Some(verifier), None),
+            Some(Err(bad)) => (None, Some(bad)),
+            None => (None, None),
+        };
+        let origins = var("CORS_ORIGINS").unwrap_or_default();
+        let config = Self {
+            cors_origins: origins
+                .split(',')
+                .map(str::trim)
+                .filter(|origin| !origin.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            verifier,
+            preview_secret: var("PREVIEW_SECRET"),
+            clock_offset_ms: var("CLOCK_OFFSET_MS").and_then(|text| text.parse().ok()).unwrap_or(0),
+            read_limit_ms: var("READ_LIMIT_MS")
+                .and_then(|text| text.parse().ok())
+                .filter(|limit| (1..=MAX_READ_LIMIT_MS).contains(limit))
+                .unwrap_or(DEFAULT_READ_LIMIT_MS),
+        };
+        (config, bad)
     }
 }
 

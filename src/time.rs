@@ -69,6 +69,17 @@ impl UnixMillis {
         use std::string::ToString as _;
         self.to_string()
     }
+
+    /// RFC 3339 in UTC, to the millisecond: `2026-11-22T11:00:00.250Z`. What lies beyond the years 0 to 9999 is held at their ends.
+    pub fn to_utc_rfc3339(self) -> String {
+        const YEARS: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
+        let ms = self.0.clamp(*YEARS.start(), *YEARS.end());
+        let Some(at) = DateTime::from_timestamp_millis(ms) else { return String::new() };
+        let (date, time) = (at.date_naive(), at.time());
+        let day = format!("{:04}-{:02}-{:02}", date.year(), date.month(), date.day());
+        let (hour, minute, second) = (time.hour(), time.minute(), time.second());
+        format!("{day}T{hour:02}:{minute:02}:{second:02}.{:03}Z", at.timestamp_subsec_millis())
+    }
 }
 
 impl fmt::Display for UnixMillis {
@@ -94,6 +105,7 @@ mod tests {
         let at = UnixMillis::parse_rfc3339("2026-11-22T11:00:00.250Z").unwrap();
         assert_eq!(at.to_kst_rfc3339(), "2026-11-22T20:00:00+09:00");
         assert_eq!(at, UnixMillis::parse_rfc3339("2026-11-22T20:00:00.25+09:00").unwrap());
+        assert_eq!(at.to_utc_rfc3339(), "2026-11-22T11:00:00.250Z");
         for bad in ["", "2026-11-22", "2026-11-22T25:10:00+09:00", "어제", "2026-11-22T20:00:00"] {
             assert_eq!(UnixMillis::parse_rfc3339(bad), None, "{bad}");
         }
@@ -111,6 +123,7 @@ mod tests {
     fn the_far_ends_neither_overflow_nor_panic() {
         for at in [UnixMillis(i64::MIN), UnixMillis(i64::MAX)] {
             assert!(!at.to_kst_rfc3339().is_empty());
+            assert_eq!(at.to_utc_rfc3339().len(), 24);
             let _ =
                 (at.kst_hour(), at.kst_day(), at.to_seconds(), at.plus(i64::MAX), at.since(UnixMillis(1)), at.floor(0));
         }

@@ -23,7 +23,7 @@ impl Source {
     }
 
     fn is_edge(&self) -> bool {
-        self.path == "src/edge.rs" || self.path.starts_with("src/edge/")
+        ["src/edge.rs", "intake/src/edge.rs"].contains(&self.path.as_str()) || self.path.starts_with("src/edge/")
     }
 
     /// Places where the code names one of `words`.
@@ -84,6 +84,9 @@ fn only_the_edge_knows_the_platform() {
     // The other door out of Wasm, to the preview page, knows wasm-bindgen and no more.
     let places: Vec<String> = places.into_iter().filter(|place| !is_door(place)).collect();
     assert_none(&places, "only src/edge.rs and src/edge/ may name the platform");
+    let intake = sources("intake/src").into_iter().filter(|source| source.path != "intake/src/edge.rs");
+    let places: Vec<String> = intake.flat_map(|source| source.places(&words)).collect();
+    assert_none(&places, "of the Worker that takes events, only intake/src/edge.rs may name the platform");
     let native =
         ["identity/src", "input/src", "taste/src", "publish/src", "experiment/src", "pipeline/src", "cluster/src"]
             .into_iter()
@@ -95,7 +98,7 @@ fn only_the_edge_knows_the_platform() {
 #[test]
 fn only_the_pipeline_knows_its_engine() {
     let words = ["datafusion", "parquet::", "arrow::", "tokio", "sinsang_pipeline"];
-    let held = ["src", "identity/src", "input/src", "taste/src", "publish/src", "experiment/src"]
+    let held = ["src", "intake/src", "identity/src", "input/src", "taste/src", "publish/src", "experiment/src"]
         .into_iter()
         .flat_map(sources);
     let places: Vec<String> = held.flat_map(|source| source.places(&words)).collect();
@@ -126,7 +129,7 @@ fn nothing_but_the_edge_and_the_commands_main_reads_a_clock_randomness_or_the_en
         "env::vars",
         "std::env::args",
     ];
-    let core = sources("src");
+    let core: Vec<Source> = ["src", "intake/src"].into_iter().flat_map(sources).collect();
     let native: Vec<Source> = ["pipeline/src", "cluster/src"].into_iter().flat_map(sources).collect();
     let identity: Vec<Source> = ["identity/src", "input/src", "taste/src", "publish/src", "experiment/src"]
         .into_iter()
@@ -161,8 +164,17 @@ fn only_reply_writes_cache_control() {
 }
 
 /// The sources of all that ships.
-const SHIPPED: [&str; 8] =
-    ["src", "identity/src", "input/src", "taste/src", "publish/src", "experiment/src", "pipeline/src", "cluster/src"];
+const SHIPPED: [&str; 9] = [
+    "src",
+    "intake/src",
+    "identity/src",
+    "input/src",
+    "taste/src",
+    "publish/src",
+    "experiment/src",
+    "pipeline/src",
+    "cluster/src",
+];
 
 #[test]
 fn only_key_spells_a_key() {
@@ -193,25 +205,28 @@ fn files_say_what_they_are_and_stay_short() {
     assert_none(&places, "every file opens with `//! ` and has at most 700 lines");
 }
 
+/// What Workers deny of themselves.
+const LINTS: [&str; 6] = [
+    "unwrap_used",
+    "expect_used",
+    "indexing_slicing",
+    "clippy::panic",
+    "arithmetic_side_effects",
+    "iter_over_hash_type",
+];
+
 #[test]
 fn the_core_forbids_panics_and_nobody_allows_them_again() {
-    let core = sources("src");
-    let lib = core.iter().find(|source| source.path == "src/lib.rs").unwrap();
-    for lint in [
-        "unwrap_used",
-        "expect_used",
-        "indexing_slicing",
-        "clippy::panic",
-        "arithmetic_side_effects",
-        "iter_over_hash_type",
-    ] {
-        assert!(lib.text.contains(lint), "src/lib.rs denies {lint}");
+    let core: Vec<Source> = ["src", "intake/src"].into_iter().flat_map(sources).collect();
+    let libs = core.iter().filter(|source| source.path.ends_with("src/lib.rs"));
+    for (lib, lint) in libs.flat_map(|lib| LINTS.map(|lint| (lib, lint))) {
+        assert!(lib.text.contains(lint), "{} denies {lint}", lib.path);
     }
     // The write side of the board runs in the pipeline only, and says so.
     let words = ["clippy::unwrap_used", "clippy::expect_used", "clippy::indexing_slicing", "clippy::panic"];
     let places: Vec<String> = core
         .iter()
-        .filter(|source| source.path != "src/lib.rs" && source.path != "src/pack.rs")
+        .filter(|source| !source.path.ends_with("src/lib.rs") && source.path != "src/pack.rs")
         .flat_map(|source| source.places(&words))
         .collect();
     assert_none(&places, "no exceptions to the panic lints");
@@ -234,9 +249,9 @@ fn no_secret_is_in_the_repository() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let ignored = fs::read_to_string(root.join(".gitignore")).unwrap();
     assert!(ignored.lines().any(|line| line == ".dev.vars"), "this machine's secrets are not in git");
-    let wrangler = fs::read_to_string(root.join("wrangler.toml")).unwrap();
+    let wrangler = ["wrangler.toml", "intake/wrangler.toml"].map(|path| fs::read_to_string(root.join(path)).unwrap());
     let set = |line: &str| SECRETS.iter().any(|name| line.split('=').next().is_some_and(|key| key.trim() == *name));
-    assert!(!wrangler.lines().any(set), "wrangler.toml sets no secret");
+    assert!(!wrangler.iter().any(|text| text.lines().any(set)), "wrangler.toml sets no secret");
     let private = [["-----BEGIN ", "PRIVATE KEY"].concat(), ["-----BEGIN EC ", "PRIVATE KEY"].concat()];
     let mut folders = vec![root.clone()];
     let (mut places, mut read) = (Vec::new(), 0);

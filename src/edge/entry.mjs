@@ -51,6 +51,7 @@ class Door {
     const number = answer[1];
     let block = this.blocks[number % BLOCKS];
     if (block.number !== number) block = this.blocks[number % BLOCKS] = parse(number, this.text(answer[2], answer[3]));
+    if (block.init.status === 404 && isForIntake(request, env)) return env.INTAKE.fetch(request);
     if (answer[5] > 0) block.init.headers.ETag = answer[5] === ETAG_LENGTH ? this.etag(answer[4]) : this.text(answer[4], answer[5]);
     return new Response(answer[7] > 0 ? this.body(answer[6], answer[7], answer[8]) : null, block.init);
   }
@@ -88,6 +89,11 @@ function parse(number, text) {
   return { number, init: { status: Number(status), headers } };
 }
 
+/** Whether it brings events, which are another Worker's: locally, or where no route leads there, they come by here. */
+function isForIntake({ url }, env) {
+  return env.INTAKE !== undefined && /^[^?#]*\/\/[^/]*\/v1\/events(?:[?#]|$)/.test(url);
+}
+
 /** The answer through the door, if there is one. */
 function warm(request, env, context) {
   try {
@@ -106,6 +112,8 @@ function warm(request, env, context) {
 
 export default {
   fetch(request, env, context) {
-    return warm(request, env, context) ?? new Worker(context, env).fetch(request);
+    const answer = warm(request, env, context);
+    if (answer !== undefined) return answer;
+    return isForIntake(request, env) ? env.INTAKE.fetch(request) : new Worker(context, env).fetch(request);
   },
 };

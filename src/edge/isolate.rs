@@ -7,13 +7,8 @@ use js_sys::{Math, Reflect, Uint8Array};
 use worker::Env;
 use worker::wasm_bindgen::JsCast as _;
 
-use crate::auth::Verifier;
 use crate::memory::Memory;
-use crate::request::{Config, DEFAULT_READ_LIMIT_MS};
-use crate::viewer::UserHasher;
-
-/// The longest read limit that a configuration may ask for, in milliseconds.
-const MAX_READ_LIMIT_MS: u32 = 30_000;
+use crate::request::Config;
 
 thread_local! {
     static MEMORY: RefCell<Memory> = RefCell::new(Memory::seeded(seed()));
@@ -70,33 +65,9 @@ pub(super) fn known_config() -> Option<Rc<Config>> {
 }
 
 fn read(env: &Env) -> Config {
-    let var = |name: &str| env.var(name).ok().map(|value| value.to_string()).filter(|value| !value.is_empty());
-    let verifier = var("USER_KEY").and_then(|secret| UserHasher::new(secret.as_bytes())).and_then(|users| {
-        let hs256 = ["JWT_HS256_KEY", "JWT_HS256_KEY_OTHER"].map(|name| var(name).unwrap_or_default());
-        let es256 = ["JWT_ES256_PUBLIC_KEY", "JWT_ES256_PUBLIC_KEY_OTHER"].map(|name| var(name).unwrap_or_default());
-        let audience = var("JWT_AUDIENCE").unwrap_or_default();
-        let verifier = Verifier::new(
-            &hs256.each_ref().map(String::as_str),
-            &es256.each_ref().map(String::as_str),
-            audience,
-            users,
-        );
-        verifier.inspect_err(|bad| worker::console_error!("configuration: {bad:?}; every token is refused")).ok()
-    });
-    let origins = var("CORS_ORIGINS").unwrap_or_default();
-    Config {
-        cors_origins: origins
-            .split(',')
-            .map(str::trim)
-            .filter(|origin| !origin.is_empty())
-            .map(str::to_owned)
-            .collect(),
-        verifier,
-        preview_secret: var("PREVIEW_SECRET"),
-        clock_offset_ms: var("CLOCK_OFFSET_MS").and_then(|text| text.parse().ok()).unwrap_or(0),
-        read_limit_ms: var("READ_LIMIT_MS")
-            .and_then(|text| text.parse().ok())
-            .filter(|limit| (1..=MAX_READ_LIMIT_MS).contains(limit))
-            .unwrap_or(DEFAULT_READ_LIMIT_MS),
+    let (config, bad) = Config::of(|name| env.var(name).ok().map(|value| value.to_string()));
+    if let Some(bad) = bad {
+        worker::console_error!("configuration: {bad:?}; every token is refused");
     }
+    config
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Log, LogLevel, Miniflare } from "miniflare";
 import { unstable_getMiniflareWorkerOptions as workerOptions } from "wrangler";
 import { Contract } from "./contract.mjs";
+import { INTAKE_STATE, intakeWorker } from "./intake.mjs";
 import { NOW, ROOT, USER_KEY, kst, pairs } from "./dataset.mjs";
 import { AUDIENCE, ES256_JWK, HS256_KEY, claims, hs256 } from "./token.mjs";
 
@@ -26,12 +27,13 @@ export class Edge {
    * @param {Uint8Array} [options.bundle] the snapshot bundled with the Worker; none by default
    * @param {string} [options.entry] the source of a module that stands before the built Worker and exports it
    * @param {object} [options.ratelimits] rate limiters to bind, as Miniflare takes them
+   * @param {boolean | object} [options.intake] the Worker that takes events runs beside it, and is bound; `Intake.worker`'s options
    * @param {object} [options.bindings] variables and secrets over those of the tests; `undefined` takes one away
    */
-  static async start({ snapshot, state, now = NOW, assets, bindings = {}, bundle, ratelimits, entry } = {}) {
+  static async start({ snapshot, state, now = NOW, assets, bindings = {}, bundle, ratelimits, entry, intake } = {}) {
     const edge = new Edge();
     edge.contract = new Contract();
-    edge.given = { state, assets, bindings, bundle, ratelimits, entry };
+    edge.given = { state, assets, bindings, bundle, ratelimits, entry, intake };
     edge.mf = new Miniflare(edge.options(now));
     edge.url = await edge.mf.ready;
     if (snapshot) await edge.seed(await pairs(snapshot));
@@ -39,7 +41,7 @@ export class Edge {
   }
 
   options(now) {
-    const { state, assets, bindings, bundle, ratelimits, entry } = this.given;
+    const { state, assets, bindings, bundle, ratelimits, entry, intake } = this.given;
     const { workerOptions: fromToml } = workerOptions(join(ROOT, "wrangler.toml"), undefined, {
       overrides: assets ? { assets: { directory: assets } } : {},
     });
@@ -55,13 +57,13 @@ export class Edge {
       ...bindings,
     };
     const build = join(ROOT, "build");
-    return {
+    const worker = {
       ...fromToml,
+      serviceBindings: intake ? { INTAKE: "sinsang-intake" } : {},
       // Not those of a developer's .dev.vars.
       bindings: Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)),
       kvNamespaces: { SNAPSHOTS: "snapshots-local" },
       ...(ratelimits ? { ratelimits } : {}),
-      kvPersist: state ? join(state, "v3/kv") : false,
       modulesRoot: build,
       modules: [
         ...(entry ? [{ type: "ESModule", path: join(build, "entry.js"), contents: entry }] : []),
@@ -69,6 +71,9 @@ export class Edge {
         { type: "CompiledWasm", path: join(build, "index_bg.wasm") },
         { type: "Data", path: join(build, "snapshot.bundle"), contents: bundle ?? new Uint8Array() },
       ],
+    };
+    const shared = {
+      kvPersist: state ? join(state, "v3/kv") : false,
       host: "127.0.0.1",
       port: 0,
       cf: false,
@@ -77,6 +82,8 @@ export class Edge {
         for (const stream of [stdout, stderr]) stream.on("data", (chunk) => (this.printed += chunk));
       },
     };
+    if (!intake) return { ...worker, ...shared };
+    return { ...shared, ...INTAKE_STATE, workers: [{ ...worker, name: "sinsang" }, intakeWorker(intake === true ? {} : intake)] };
   }
 
   /** A new isolate over the same KV, with the clock at `now`: what memory held is gone. */

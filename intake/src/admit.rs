@@ -1,0 +1,274 @@
+//! Whether a request may bring events, whose they are, and which of its rows are good.
+
+use serde_json::Value;
+use sinsang::auth::Refused;
+use sinsang::request::Config;
+use sinsang::time::UnixMillis;
+
+use crate::event::{Event, Wrong, is_device_id};
+
+/// The one path there is.
+pub const PATH: &str = "/v1/events";
+/// Longest body, in bytes.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+/// Most events of a request.
+pub const MAX_EVENTS: usize = 100;
+/// Most bytes by which a stored line is longer than its row: the viewer, the time of receipt, and the fuller form of the event's own time.
+pub const ADDED_BYTES: usize = 128;
+/// Bytes that a message of the queue may have: Cloudflare Queues' 128 KB.
+const MAX_MESSAGE_BYTES: usize = 128_000;
+// So one message always holds a request's rows: none is taken while another is not.
+const _: () = assert!(MAX_BODY_BYTES + MAX_EVENTS * ADDED_BYTES < MAX_MESSAGE_BYTES);
+
+/// What the platform hands over of a request, but for its body.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Raw<'a> {
+    /// `POST` and the like.
+    pub method: &'a str,
+    /// The path, percent-encoded.
+    pub path: &'a str,
+    /// The query without its question mark.
+    pub query: &'a str,
+    /// The header `Content-Type`.
+    pub content_type: Option<&'a str>,
+    /// The header `Content-Length`.
+    pub content_length: Option<&'a str>,
+    /// The header `Authorization`.
+    pub authorization: Option<&'a str>,
+    /// The header `Sinsang-Device`.
+    pub device: Option<&'a str>,
+    /// The header `Origin`.
+    pub origin: Option<&'a str>,
+}
+
+/// Why a request is refused as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No such path.
+    NotFound,
+    /// Another method than `POST`.
+    Method,
+    /// A preflight: what may be asked from another origin.
+    Preflight,
+    /// Neither JSON nor a beacon's plain text.
+    ContentType,
+    /// The body is longer than [`MAX_BODY_BYTES`], or has more than [`MAX_EVENTS`] events.
+    TooLarge,
+    /// The body's or the header's part that is wrong, and what it should have been.
+    Invalid(&'static str, &'static str),
+    /// The token is refused.
+    Token(Refused),
+    /// Neither a token nor a device.
+    Nobody,
+    /// The requests of one address come too fast.
+    TooMany,
+    /// The queue took nothing, or there is no key to name viewers by.
+    Unavailable,
+}
+
+/// A row that was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its place in the request, from 0.
+    pub index: usize,
+    /// What is wrong with it.
+    pub wrong: Wrong,
+}
+
+/// What is taken of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// How many rows are good.
+    pub accepted: usize,
+    /// Their lines, each with its end: a message of the queue.
+    pub lines: String,
+    /// The rows that are not.
+    pub refused: Vec<Row>,
+}
+
+/// Whether the request's body is to be read at all.
+///
+/// # Errors
+/// A [`Refusal`] that needs no body.
+pub fn begin(raw: &Raw<'_>) -> Result<(), Refusal> {
+    if raw.path != PATH {
+        return Err(Refusal::NotFound);
+    }
+    match raw.method {
+        "POST" => (),
+        "OPTIONS" => return Err(Refusal::Preflight),
+        _ => return Err(Refusal::Method),
+    }
+    if !raw.query.is_empty() {
+        return Err(Refusal::Invalid("query", "no parameter here"));
+    }
+    let kind = raw.content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if !["application/json", "text/plain"].iter().any(|known| kind.eq_ignore_ascii_case(known)) {
+        return Err(Refusal::ContentType);
+    }
+    // A length that is no number is nobody's word: the body is counted as it comes.
+    if raw.content_length.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length > MAX_BODY_BYTES) {
+        return Err(Refusal::TooLarge);
+    }
+    Ok(())
+}
+
+/// Reads a request's `body`, which was received at `now`.
+///
+/// # Errors
+/// A [`Refusal`] where none of its rows can count.
+pub fn take(raw: &Raw<'_>, body: &[u8], config: &Config, now: UnixMillis) -> Result<Taken, Refusal> {
+    if body.len() > MAX_BODY_BYTES {
+        return Err(Refusal::TooLarge);
+    }
+    let body: Value = serde_json::from_slice(body).map_err(|_| Refusal::Invalid("body", "expected JSON in UTF-8"))?;
+    let Value::Object(body) = body else { return Err(Refusal::Invalid("body", "expected an object with events")) };
+    let text = |field: &'static str| match body.get(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.as_str())),
+        Some(_) => Err(Refusal::Invalid(field, "expected text")),
+    };
+    let viewer = viewer(raw, text("token")?, text("device")?, config, now)?;
+    let Some(Value::Array(rows)) = body.get("events") else {
+        return Err(Refusal::Invalid("events", "expected a list of at most 100 events"));
+    };
+    if rows.len() > MAX_EVENTS {
+        return Err(Refusal::TooLarge);
+    }
+    let mut taken = Taken::default();
+    for (index, row) in rows.iter().enumerate() {
+        match Event::of(row, &viewer, now) {
+            Ok(event) => {
+                taken.accepted = taken.accepted.saturating_add(1);
+                taken.lines.push_str(&event.line());
+                taken.lines.push('\n');
+            }
+            Err(wrong) => taken.refused.push(Row { index, wrong }),
+        }
+    }
+    Ok(taken)
+}
+
+/// Whose events they are: the token's user before the device, headers before what stands in the body, since a beacon sets no headers.
+fn viewer(
+    raw: &Raw<'_>,
+    token: Option<&str>,
+    device: Option<&str>,
+    config: &Config,
+    now: UnixMillis,
+) -> Result<String, Refusal> {
+    let (field, device) = match raw.device {
+        Some(device) => ("Sinsang-Device", Some(device)),
+        None => ("device", device),
+    };
+    if device.is_some_and(|device| !is_device_id(device)) {
+        return Err(Refusal::Invalid(field, "expected 16 to 64 of A-Z, a-z, 0-9, _ and -"));
+    }
+    let bearer = token.map(|token| format!("Bearer {token}"));
+    let authorization = raw.authorization.or(bearer.as_deref());
+    if authorization.is_none() && device.is_none() {
+        return Err(Refusal::Nobody);
+    }
+    let verifier = config.verifier.as_ref().ok_or(Refusal::Unavailable)?;
+    match (authorization, device) {
+        (Some(authorization), _) => {
+            let user = verifier.user_of(authorization, now).map_err(Refusal::Token)?;
+            Ok(format!("{:016x}", user.0))
+        }
+        (None, device) => {
+            let device = device.unwrap_or_default();
+            Ok(format!("d{:016x}", verifier.user(&format!("device:{device}")).0))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    const DEVICE: &str = "device-of-the-tests";
+
+    fn config() -> Config {
+        let var = |name: &str| match name {
+            "USER_KEY" => Some("a user key of the tests".to_owned()),
+            "JWT_AUDIENCE" => Some("sinsang".to_owned()),
+            _ => None,
+        };
+        Config::of(var).0
+    }
+
+    fn beacon() -> Raw<'static> {
+        Raw { method: "POST", path: PATH, content_type: Some("text/plain;charset=UTF-8"), ..Raw::default() }
+    }
+
+    fn event(number: usize) -> Value {
+        json!({"event_id": format!("event-{number:04}"), "kind": "view", "at": "1970-01-01T00:00:00Z", "product_id": "0123456789abcdef"})
+    }
+
+    fn taken(body: &Value) -> Result<Taken, Refusal> {
+        take(&beacon(), body.to_string().as_bytes(), &config(), UnixMillis(0))
+    }
+
+    #[test]
+    fn bad_rows_are_named_and_good_ones_go_on() {
+        let body = json!({"device": DEVICE, "events": [event(0), {"event_id": "x"}, event(2), 7]});
+        let taken = taken(&body).unwrap();
+        let places: Vec<_> = taken.refused.iter().map(|row| (row.index, row.wrong.field)).collect();
+        assert_eq!(
+            (taken.accepted, taken.lines.lines().count(), places),
+            (2, 2, vec![(1, Some("event_id")), (3, None)])
+        );
+        assert!(taken.lines.lines().all(|line| Event::parse(line).is_ok()), "{}", taken.lines);
+        assert!(!taken.lines.contains(DEVICE), "{}", taken.lines);
+    }
+
+    #[test]
+    fn the_header_is_before_the_body_and_nobody_sends_nothing() {
+        let body = json!({"device": "another-device-of-the-tests", "events": [event(0)]}).to_string();
+        let raw = Raw { device: Some(DEVICE), ..beacon() };
+        let by_header = take(&raw, body.as_bytes(), &config(), UnixMillis(0)).unwrap();
+        assert_eq!(by_header, taken(&json!({"device": DEVICE, "events": [event(0)]})).unwrap());
+        assert_eq!(taken(&json!({"events": [event(0)]})), Err(Refusal::Nobody));
+        assert_eq!(
+            taken(&json!({"device": "short", "events": []})).unwrap_err(),
+            Refusal::Invalid("device", "expected 16 to 64 of A-Z, a-z, 0-9, _ and -")
+        );
+        let without = take(&raw, body.as_bytes(), &Config::default(), UnixMillis(0));
+        assert_eq!(without, Err(Refusal::Unavailable), "no viewer is named without a key");
+        let forged = json!({"device": DEVICE, "token": "x.y.z", "events": [event(0)]});
+        assert_eq!(
+            taken(&forged),
+            Err(Refusal::Token(Refused::Malformed)),
+            "a bad token is not made up for by a device"
+        );
+    }
+
+    #[test]
+    fn a_request_is_bounded_before_it_is_parsed_and_in_its_events() {
+        let raw = |length| Raw { content_length: Some(length), ..beacon() };
+        assert_eq!(begin(&raw("65536")), Ok(()));
+        assert_eq!(begin(&raw("65537")), Err(Refusal::TooLarge));
+        assert_eq!(take(&beacon(), &vec![b' '; MAX_BODY_BYTES + 1], &config(), UnixMillis(0)), Err(Refusal::TooLarge));
+        let events = |count| json!({"device": DEVICE, "events": (0..count).map(event).collect::<Vec<_>>()});
+        assert_eq!(taken(&events(100)).map(|taken| taken.accepted), Ok(100));
+        assert_eq!(taken(&events(101)), Err(Refusal::TooLarge));
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_it_panic_and_every_row_is_accounted_for(body in proptest::collection::vec(any::<u8>(), 0..200), rows in proptest::collection::vec(0_u8..4, 0..100)) {
+            let _ = take(&beacon(), &body, &config(), UnixMillis(0));
+            let events: Vec<Value> = rows.iter().enumerate().map(|(number, kind)| match kind {
+                0 => event(number),
+                1 => json!(null),
+                2 => json!({"event_id": "event-0001"}),
+                _ => json!({"event_id": format!("event-{number:04}"), "kind": "tab_open", "tab_id": "new", "at": "1970-01-01T09:00:00+09:00"}),
+            }).collect();
+            let taken = taken(&json!({"device": DEVICE, "events": events})).unwrap();
+            prop_assert_eq!(taken.accepted + taken.refused.len(), rows.len());
+            prop_assert_eq!(taken.lines.lines().count(), taken.accepted);
+        }
+    }
+}

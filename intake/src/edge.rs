@@ -1,0 +1,206 @@
+//! The shell: the one place that knows the platform. It reads the clock, the configuration and the body, sends to the queue, and writes what
+//! the queue brings back.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use futures_util::StreamExt as _;
+use js_sys::futures::JsFuture;
+use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
+use worker::wasm_bindgen::{JsCast as _, JsValue};
+use worker::{
+    Bucket, Context, Date, Env, Headers, HttpMetadata, MessageBatch, MessageExt as _, QueueContentType,
+    RawMessageBuilder, Request, Response, ResponseBuilder, Result, event,
+};
+
+use sinsang::request::Config;
+use sinsang::time::UnixMillis;
+
+use crate::admit::{MAX_BODY_BYTES, Raw, Refusal, Taken, begin, take};
+use crate::answer::{Answer, accepted, refuse};
+use crate::object::{Batch, Message, names};
+
+/// The queue's binding in `wrangler.toml`.
+const QUEUE: &str = "EVENTS";
+/// The binding of the bucket that objects are written to.
+const BUCKET: &str = "EVENT_OBJECTS";
+/// The rate limiter's binding, where one is bound.
+const LIMITER: &str = "RATE_LIMIT";
+
+thread_local! {
+    static CONFIG: OnceCell<Rc<Config>> = const { OnceCell::new() };
+}
+
+/// Answers `POST /v1/events`.
+///
+/// # Errors
+/// None of its own: the platform's, where a header or a body can't be handed over.
+#[event(fetch)]
+pub async fn fetch(mut request: Request, env: Env, _context: Context) -> Result<Response> {
+    let config = config(&env);
+    let url = request.inner().url();
+    let method = request.inner().method();
+    let (path, query) = cut(&url);
+    let headers = request.headers();
+    let header = |name: &str| headers.get(name).ok().flatten();
+    let (content_type, content_length) = (header("Content-Type"), header("Content-Length"));
+    let (authorization, device, origin) = (header("Authorization"), header("Sinsang-Device"), header("Origin"));
+    let address = header("CF-Connecting-IP").unwrap_or_default();
+    let raw = Raw {
+        method: &method,
+        path,
+        query,
+        content_type: content_type.as_deref(),
+        content_length: content_length.as_deref(),
+        authorization: authorization.as_deref(),
+        device: device.as_deref(),
+        origin: origin.as_deref(),
+    };
+    let answer = match answer(&mut request, &raw, &config, &env, &address).await {
+        Ok(taken) => accepted(&taken, &raw, &config),
+        Err(refusal) => refuse(&refusal, &raw, &config),
+    };
+    respond(answer)
+}
+
+async fn answer(
+    request: &mut Request,
+    raw: &Raw<'_>,
+    config: &Config,
+    env: &Env,
+    address: &str,
+) -> std::result::Result<Taken, Refusal> {
+    begin(raw)?;
+    if passes(env, address).await == Some(false) {
+        return Err(Refusal::TooMany);
+    }
+    let body = read(request).await?;
+    let taken = take(raw, &body, config, now())?;
+    if taken.accepted > 0 {
+        send(env, &taken.lines).await.map_err(|error| {
+            worker::console_error!("the queue took none of {} events: {error}", taken.accepted);
+            Refusal::Unavailable
+        })?;
+    }
+    Ok(taken)
+}
+
+/// The body, as far as it may reach.
+async fn read(request: &mut Request) -> std::result::Result<Vec<u8>, Refusal> {
+    if request.inner().body().is_none() {
+        return Ok(Vec::new());
+    }
+    let broken = |_| Refusal::Invalid("body", "expected a body that arrives whole");
+    let mut stream = request.stream().map_err(broken)?;
+    let mut body = Vec::new();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(broken)?;
+        if body.len().saturating_add(chunk.len()) > MAX_BODY_BYTES {
+            return Err(Refusal::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+async fn send(env: &Env, lines: &str) -> Result<()> {
+    let message = RawMessageBuilder::new(JsValue::from_str(lines)).build_with_content_type(QueueContentType::Text);
+    env.queue(QUEUE)?.send_raw(message).await
+}
+
+/// Writes a batch of the queue's messages as objects, and acknowledges them when they are written. Where that fails they are delivered again.
+///
+/// # Errors
+/// None: what fails is tried again by the queue.
+#[event(queue)]
+pub async fn queue(batch: MessageBatch<()>, env: Env, _context: Context) -> Result<()> {
+    let messages: Vec<Message> =
+        batch.raw_iter().map(|message| Message { id: message.id(), text: message.body().as_string() }).collect();
+    match store(&messages, &env).await {
+        Ok(told) => {
+            batch.ack_all();
+            worker::console_log!("{told}");
+        }
+        Err(error) => {
+            worker::console_error!("{} messages are to come again: {error}", messages.len());
+            batch.retry_all();
+        }
+    }
+    Ok(())
+}
+
+/// Writes what `messages` hold, and tells what it was.
+async fn store(messages: &[Message], env: &Env) -> Result<String> {
+    let bucket = env.bucket(BUCKET)?;
+    let parts = Batch::of(messages);
+    let (name, rejected) = names(messages, now());
+    put(&bucket, rejected, &parts.rejected).await?;
+    put(&bucket, name, &parts.lines).await?;
+    Ok(format!(
+        "{{\"messages\":{},\"events\":{},\"rejected\":{}}}",
+        messages.len(),
+        parts.events.len(),
+        parts.rejected_count
+    ))
+}
+
+async fn put(bucket: &Bucket, name: String, text: &str) -> Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let metadata = HttpMetadata { content_type: Some("application/gzip".to_owned()), ..HttpMetadata::default() };
+    bucket.put(name, gzip(text).await?).http_metadata(metadata).execute().await?;
+    Ok(())
+}
+
+/// Packed by the platform's own `CompressionStream`, which `entry.mjs` reaches: a deflate of our own would be a third of this Worker.
+async fn gzip(text: &str) -> Result<Vec<u8>> {
+    let pack: Function = Reflect::get(&js_sys::global(), &"SINSANG_GZIP".into())?.dyn_into()?;
+    let promise: Promise = pack.call1(&JsValue::NULL, &Uint8Array::from(text.as_bytes()))?.dyn_into()?;
+    Ok(Uint8Array::new(&JsFuture::from(promise).await?).to_vec())
+}
+
+/// Whether the rate limiter lets `address` pass; `None` where there is none, or it fails: then nobody is refused.
+async fn passes(env: &Env, address: &str) -> Option<bool> {
+    let limiter = Reflect::get(env.as_ref(), &LIMITER.into()).ok().filter(JsValue::is_object)?;
+    let limit: Function = Reflect::get(&limiter, &"limit".into()).ok()?.dyn_into().ok()?;
+    let options = Object::new();
+    Reflect::set(&options, &"key".into(), &address.into()).ok()?;
+    let promise: Promise = limit.call1(&limiter, &options).ok()?.dyn_into().ok()?;
+    let outcome = JsFuture::from(promise).await.ok()?;
+    Reflect::get(&outcome, &"success".into()).ok()?.as_bool()
+}
+
+/// The configuration, read from the environment once an isolate.
+fn config(env: &Env) -> Rc<Config> {
+    let read = || {
+        let (config, bad) = Config::of(|name| env.var(name).ok().map(|value| value.to_string()));
+        if let Some(bad) = bad {
+            worker::console_error!("configuration: {bad:?}; no events can be taken");
+        }
+        Rc::new(config)
+    };
+    CONFIG.with(|cell| Rc::clone(cell.get_or_init(read)))
+}
+
+fn now() -> UnixMillis {
+    UnixMillis(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Path and query of the address that the platform hands over, which is absolute and normalised already.
+fn cut(url: &str) -> (&str, &str) {
+    let host_at = url.find("://").map_or(0, |at| at.saturating_add(3));
+    let path_at = url.get(host_at..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| host_at.saturating_add(at));
+    let from_path = url.get(path_at..).unwrap_or_default();
+    let without_fragment = from_path.split_once('#').map_or(from_path, |(before, _)| before);
+    without_fragment.split_once('?').unwrap_or((without_fragment, ""))
+}
+
+fn respond(answer: Answer) -> Result<Response> {
+    let headers = Headers::new();
+    for (name, value) in &answer.headers {
+        headers.set(name, value)?;
+    }
+    let builder = ResponseBuilder::new().with_status(answer.status).with_headers(headers);
+    Ok(if answer.body.is_empty() { builder.empty() } else { builder.fixed(answer.body.into_bytes()) })
+}
