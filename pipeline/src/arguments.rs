@@ -1,5 +1,7 @@
 //! The arguments of the `sinsang` command.
 
+mod value;
+
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +16,10 @@ use crate::import::retail;
 use crate::progress::Progress;
 use crate::reject::Limit;
 use crate::rules::{self, Rules};
+use crate::telemetry::LogFormat;
 use crate::{audit, build, engine, generate, history, ledger, publish};
+
+use value::{amount, day, level, share, snapshot_id, time, variant};
 
 /// Sinsang's pipeline: broadcast schedules, history and events in, a published snapshot out.
 ///
@@ -31,6 +36,14 @@ pub struct Arguments {
     /// Show no progress bar, even on a terminal.
     #[arg(long, global = true)]
     quiet: bool,
+    /// How log lines on standard error are written. SINSANG_LOG says which [default: warn]: a level, or directives such as
+    /// warn,sinsang=info.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+    /// Write what the run came to as metrics in Prometheus' text form, for node_exporter's textfile collector; the file is replaced
+    /// once the command is done, and stays as it was where it fails (docs/operations.md).
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) metrics: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -50,6 +63,33 @@ impl Arguments {
 
     fn is_silent(&self) -> bool {
         self.quiet || self.format == Format::Json
+    }
+}
+
+impl Command {
+    /// What it is called on the command line.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Generate(_) => "generate",
+            Self::Import(_) => "import",
+            Self::Build(_) => "build",
+            Self::Resolve(_) => "resolve",
+            Self::Why(_) => "why",
+            Self::Audit(_) => "audit",
+            Self::Publish(_) => "publish",
+            Self::Rollback(_) => "rollback",
+            Self::Status(_) => "status",
+            Self::Collect(_) => "collect",
+            Self::Experiment(_) => "experiment",
+            Self::Cost(_) => "cost",
+            Self::Bundle(_) => "bundle",
+            Self::Inspect(_) => "inspect",
+            Self::Evaluate(_) => "evaluate",
+            Self::Verify(_) => "verify",
+            Self::Rules(_) => "rules",
+            Self::Forget(_) => "forget",
+            Self::Ledger(_) => "ledger",
+        }
     }
 }
 
@@ -636,39 +676,4 @@ impl LedgerUpdate {
             history: self.reading.options(Some(rejects), progress, connect)?,
         })
     }
-}
-
-fn time(text: &str) -> Result<UnixMillis, String> {
-    UnixMillis::parse_rfc3339(text).ok_or_else(|| "expected RFC 3339, such as 2026-11-22T09:00:00+09:00".to_owned())
-}
-
-fn snapshot_id(text: &str) -> Result<SnapshotId, String> {
-    SnapshotId::parse(text).ok_or_else(|| "expected 16 hex digits, as `sinsang status` shows them".to_owned())
-}
-
-/// A day at midnight UTC.
-fn day(text: &str) -> Result<UnixMillis, String> {
-    UnixMillis::parse_rfc3339(&format!("{text}T00:00:00Z"))
-        .ok_or_else(|| "expected a day, such as 2011-09-01".to_owned())
-}
-
-fn variant(text: &str) -> Result<(String, f64), String> {
-    let parts = text.split_once('=').and_then(|(name, share)| Some((name.to_owned(), share.parse::<f64>().ok()?)));
-    let fits = |(name, share): &(String, f64)| !name.is_empty() && share.is_finite() && *share > 0.0;
-    parts.filter(fits).ok_or_else(|| "expected a name and a share above 0, such as control=0.5".to_owned())
-}
-
-fn level(text: &str) -> Result<f64, String> {
-    let level: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
-    if level > 0.0 && level <= 0.5 { Ok(level) } else { Err("expected a number above 0, to 0.5".to_owned()) }
-}
-
-fn amount(text: &str) -> Result<f64, String> {
-    let amount: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
-    if (0.0..=1e12).contains(&amount) { Ok(amount) } else { Err("expected a number from 0 to 1e12".to_owned()) }
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    let share: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
-    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("expected a number from 0 to 1".to_owned()) }
 }

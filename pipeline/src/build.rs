@@ -18,6 +18,9 @@ use serde::Serialize;
 use sinsang::pack::TooLarge;
 use sinsang::time::UnixMillis;
 use sinsang::viewer::UserHasher;
+use sinsang_publish::{count, stage};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use crate::compose::{self, Facts, Shards, VerdictCounts};
 use crate::engine::sql;
@@ -200,7 +203,8 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         }
     };
     let mut tables = vec![history.broadcasts.clone()];
-    let tabs = open_tables(options, &mut history.source, &mut tables, now).await?;
+    let stage = stage!("events and tabs", events = Empty, tabs = Empty);
+    let tabs = open_tables(options, &mut history.source, &mut tables, now).instrument(stage).await?;
     if let Some(run) = &run {
         let (codes, ids) = named_by_events(history.context()).await?;
         run.recall(&mut history, &codes, &ids).map_err(Error::Recall)?;
@@ -228,7 +232,13 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         forgotten: Some(forgotten),
         ..taste::Options::default()
     };
-    let learned = taste::learn(&context, &offer, &taste_options, now, |user, _| users.push(user)).await?;
+    let learned = {
+        let stage = stage!("tastes", events = Empty, users = Empty);
+        let learn = taste::learn(&context, &offer, &taste_options, now, |user, _| users.push(user));
+        let learned = learn.instrument(stage.clone()).await?;
+        stage.record("events", count(learned.report.events_used)).record("users", count(learned.report.users));
+        learned
+    };
 
     let mut lab = Lab::read(&rules.lab, &options.input, &on_board)?;
     if let Some(lab) = &mut lab {
@@ -247,6 +257,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         lab: lab.as_ref().filter(|lab| lab.report.products.is_some()),
         now,
     };
+    let stage = stage!("packs", new = Empty, repeat = Empty, unknown = Empty, packs = Empty, bytes = Empty).entered();
     let (board, verdicts, directives) = compose::board(&facts);
     let mut shards = Shards::new(&board, hasher, lab.as_ref().map_or(0, Lab::longest));
     for user in &users {
@@ -255,8 +266,13 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let bytes_per_user = shards.user_bytes();
     let packs = compose::packs(&board, &shards, rules.taste.shard_bytes)?;
     let (manifest, _) = packs.manifest.write()?;
+    let bytes: usize = packs.packs.values().map(Vec::len).sum();
+    let VerdictCounts { new, repeat, unknown } = verdicts;
+    stage.record("new", count(new)).record("repeat", count(repeat)).record("unknown", count(unknown));
+    stage.record("packs", count(packs.packs.len())).record("bytes", count(bytes));
+    drop(stage);
     next("the snapshot");
-    Snapshot::at(&options.output).write(&packs.packs, &manifest)?;
+    stage!("snapshot").in_scope(|| Snapshot::at(&options.output).write(&packs.packs, &manifest))?;
     // Last of all: a build that dies before leaves the ledger as it was.
     let ledger = run.map(|run| run.append(now).map_err(Error::Append)).transpose()?;
     Ok(Report {
@@ -269,7 +285,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         verdicts,
         tastes: learned.report,
         packs: packs.packs.len(),
-        bytes: packs.packs.values().map(Vec::len).sum(),
+        bytes,
         board_bytes: packs.packs.get(&packs.manifest.board).map_or(0, Vec::len),
         taste_shards: packs.manifest.shards.len(),
         bytes_per_user,
@@ -312,12 +328,17 @@ async fn open_tables(
     now: UnixMillis,
 ) -> Result<Vec<Tab>, Error> {
     match find_table(&options.input, "events").map_err(source::Error::from)? {
-        Some(events) => tables.push(source.open_events(&events, now).await?),
+        Some(events) => {
+            let report = source.open_events(&events, now).await?;
+            Span::current().record("events", count(report.kept));
+            tables.push(report);
+        }
         None => source.without_events().await?,
     }
     match find_table(&options.input, "tabs").map_err(source::Error::from)? {
         Some(path) => {
             let (tabs, report) = source.open_tabs(&path, now)?;
+            Span::current().record("tabs", count(report.kept));
             tables.push(report);
             Ok(tabs)
         }

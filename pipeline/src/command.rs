@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use sinsang::time::{HOUR_MS, UnixMillis};
+use tracing::field::Empty;
 
 use crate::arguments::{
     Arguments, Collect, Command, Evaluate, ExperimentCommand, Format, Import, Judging, LedgerCommand, Publish,
@@ -17,10 +18,12 @@ use crate::history::History;
 use crate::identity::Policy;
 use crate::import::retail;
 use crate::ledger::{self, Extent, Ledger};
+use crate::metrics::Page;
 use crate::progress::Progress;
 use crate::publish::{Address, Bill, LocalKv, Planned, PriceList, RemoteKv, Store};
 use crate::rules::{self, Rules};
 use crate::snapshot::Snapshot;
+use crate::telemetry::{LogFormat, Telemetry};
 use crate::{audit, build, evaluate, forget, generate, history, inspect, publish, resolve, verify, why};
 
 /// Something is wrong with what was asked or given.
@@ -45,19 +48,65 @@ pub struct Surroundings {
 
 /// Does what the arguments ask for, and says on standard error what went wrong.
 pub fn run(arguments: &Arguments, surroundings: Surroundings) -> ExitCode {
-    match perform(arguments, surroundings) {
-        Ok(code) => code,
+    let Surroundings { clock, variable, .. } = surroundings;
+    let telemetry = match Telemetry::begin(arguments.log_format, clock, variable) {
+        Ok(telemetry) => telemetry,
         Err(error) => {
-            match arguments.format {
-                Format::Text => eprintln!("sinsang: {error}"),
-                Format::Json => eprintln!("{}", serde_json::json!({ "error": error.to_string() })),
+            // There is no log yet to say it in.
+            eprintln!("sinsang: {error}");
+            return ExitCode::from(FAILED);
+        }
+    };
+    let code = tell(arguments, surroundings, &telemetry);
+    telemetry.end();
+    code
+}
+
+/// Performs the command within a span, and leaves its metrics.
+fn tell(arguments: &Arguments, surroundings: Surroundings, telemetry: &Telemetry) -> ExitCode {
+    let name = arguments.command.name();
+    let span = tracing::info_span!(
+        target: "sinsang::command",
+        "command",
+        name,
+        otel.name = format!("sinsang {name}"),
+        otel.status_code = Empty,
+        otel.status_description = Empty,
+    );
+    let begun = (surroundings.clock)();
+    let mut page = Page::default();
+    match span.in_scope(|| perform(arguments, surroundings, &mut page)) {
+        Ok(code) => {
+            drop(span);
+            if let Some(path) = &arguments.metrics {
+                let is_success = code == ExitCode::SUCCESS;
+                page.command(name, begun, (surroundings.clock)(), &telemetry.stages(), is_success);
+                // What the command did stands: a run whose metrics are missing is what an alert is for.
+                if let Err(error) = page.write(path) {
+                    complain(arguments, &error);
+                }
             }
+            code
+        }
+        Err(error) => {
+            span.record("otel.status_code", "ERROR").record("otel.status_description", error.to_string());
+            complain(arguments, &*error);
             ExitCode::from(FAILED)
         }
     }
 }
 
-fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
+/// Says on standard error what is wrong, in the form that was asked for.
+fn complain(arguments: &Arguments, error: &dyn std::error::Error) {
+    let command = arguments.command.name();
+    match (arguments.log_format, arguments.format) {
+        (LogFormat::Json, _) => tracing::error!(target: "sinsang::command", command, %error, "failed"),
+        (LogFormat::Text, Format::Text) => eprintln!("sinsang: {error}"),
+        (LogFormat::Text, Format::Json) => eprintln!("{}", serde_json::json!({ "error": error.to_string() })),
+    }
+}
+
+fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -> Outcome {
     let Surroundings { clock, user_key, variable, connect } = surroundings;
     let format = arguments.format;
     let progress = arguments.progress();
@@ -70,7 +119,9 @@ fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
         }
         Command::Build(build) => {
             let options = build.options(user_key(), progress, connect)?;
-            print(format, &runtime()?.block_on(build::build(&options, build.now.unwrap_or_else(clock)))?)
+            let report = runtime()?.block_on(build::build(&options, build.now.unwrap_or_else(clock)))?;
+            page.build(&report);
+            print(format, &report)
         }
         Command::Resolve(resolve) => {
             let rejects = resolve.rejects.clone().unwrap_or_else(|| beside(&resolve.output, "rejects.ndjson"));
@@ -102,14 +153,15 @@ fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
         | Command::Status(Status { target })
         | Command::Collect(Collect { target, .. }) => {
             if let Some(folder) = &target.place.local {
-                return on_store(arguments, &mut LocalKv::open(&target.project, folder)?, clock());
+                return on_store(arguments, &mut LocalKv::open(&target.project, folder)?, clock(), page);
             }
             let address = Address::from_variables(variable)?;
-            on_store(arguments, &mut RemoteKv::new(address, target.connections.into()), clock())
+            on_store(arguments, &mut RemoteKv::new(address, target.connections.into()), clock(), page)
         }
         Command::Experiment(ExperimentCommand::Report(asked)) => {
             let (viewers, intake) = sinsang_experiment::exposure::read(&asked.events, &asked.experiment)?;
             let report = sinsang_experiment::report(&viewers, intake, &asked.settings());
+            page.experiment(&report);
             if let Some(path) = &asked.plot {
                 let svg = sinsang_experiment::plot::svg(&report);
                 std::fs::write(path, svg).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -157,7 +209,7 @@ fn perform(arguments: &Arguments, surroundings: Surroundings) -> Outcome {
     }
 }
 
-fn on_store<S: Store>(arguments: &Arguments, store: &mut S, now: UnixMillis) -> Outcome {
+fn on_store<S: Store>(arguments: &Arguments, store: &mut S, now: UnixMillis, page: &mut Page) -> Outcome {
     let (format, progress) = (arguments.format, arguments.progress());
     match &arguments.command {
         Command::Publish(publish) => {
@@ -169,15 +221,24 @@ fn on_store<S: Store>(arguments: &Arguments, store: &mut S, now: UnixMillis) -> 
                 return print(format, &Planned { plan, bill });
             }
             let mut report = publish::publish(&snapshot, store, &options)?;
+            page.publish(&report);
             report.bundle = publish.bundle.as_deref().map(|file| publish::bundle(&snapshot, file)).transpose()?;
             print(format, &report)
         }
         Command::Rollback(rollback) => print(format, &publish::rollback(store, rollback.snapshot, now)?),
         Command::Collect(collect) => {
             let grace_ms = i64::from(collect.grace) * HOUR_MS;
-            print(format, &publish::collect(store, grace_ms, collect.dry_run, now, progress)?)
+            let report = publish::collect(store, grace_ms, collect.dry_run, now, progress)?;
+            if !collect.dry_run {
+                page.collect(&report);
+            }
+            print(format, &report)
         }
-        _ => print(format, &publish::status(store, now)?),
+        _ => {
+            let report = publish::status(store, now)?;
+            page.status(&report);
+            print(format, &report)
+        }
     }
 }
 

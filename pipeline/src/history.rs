@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use sinsang::time::UnixMillis;
+use sinsang_publish::{count, stage};
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use crate::catalogue::{self, Airing, Catalogue};
 use crate::identity::{self, Policy, ProductId, Resolution};
@@ -204,7 +207,10 @@ pub struct Tables {
 pub async fn read(options: &Options, now: UnixMillis) -> Result<History, Error> {
     let tables = tables(options, now).await?;
     let listings: Vec<identity::Listing> = tables.catalogue.entries.iter().map(|entry| entry.listing.clone()).collect();
-    let resolution = identity::resolve(&listings, &options.policy);
+    let stage = stage!("identity", listings = count(listings.len()), products = Empty);
+    let resolution = stage.in_scope(|| identity::resolve(&listings, &options.policy));
+    stage.record("products", count(resolution.products));
+    drop(stage);
     let reach = product::reach(&tables.catalogue);
     Ok(History::new(tables, resolution, reach, &options.policy))
 }
@@ -222,14 +228,29 @@ pub async fn tables(options: &Options, now: UnixMillis) -> Result<Tables, Error>
     };
     let mut source = Source::new(engine::connect(&options.engine).await?, source_options)?;
     let path = find_broadcasts(&options.input)?;
-    let broadcasts = source.open_broadcasts(&path, now).await?;
+    let broadcasts = {
+        let stage = stage!("broadcasts", rows = Empty, kept = Empty);
+        let report = source.open_broadcasts(&path, now).instrument(stage.clone()).await?;
+        stage.record("rows", count(report.rows)).record("kept", count(report.kept));
+        report
+    };
 
     let steps = options.progress.start("the schedule", Unit::Items, 2);
-    let schedule = schedule::build(source.context(), source.work_dir()).await?;
+    let schedule = {
+        let stage = stage!("schedule", slots = Empty);
+        let report = schedule::build(source.context(), source.work_dir()).instrument(stage.clone()).await?;
+        stage.record("slots", count(report.slots));
+        report
+    };
     steps.advance(1);
     steps.say("products");
-    let mut catalogue = catalogue::read(source.context()).await?;
-    let split_codes = catalogue.split_reused_codes(&options.policy);
+    let (catalogue, split_codes) = {
+        let stage = stage!("catalogue", listings = Empty, airings = Empty);
+        let mut catalogue = catalogue::read(source.context()).instrument(stage.clone()).await?;
+        let split_codes = stage.in_scope(|| catalogue.split_reused_codes(&options.policy));
+        stage.record("listings", count(catalogue.entries.len())).record("airings", count(catalogue.airings.len()));
+        (catalogue, split_codes)
+    };
     Ok(Tables { source, broadcasts, schedule, catalogue, split_codes })
 }
 

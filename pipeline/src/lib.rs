@@ -15,6 +15,7 @@ pub mod import;
 pub mod inspect;
 pub mod lab;
 pub mod ledger;
+pub mod metrics;
 pub mod product;
 pub mod resolve;
 pub mod rules;
@@ -22,6 +23,7 @@ pub mod schedule;
 pub mod source;
 pub mod table_write;
 pub mod taste;
+mod telemetry;
 pub mod verify;
 pub mod why;
 

@@ -13,6 +13,7 @@ mod remote;
 mod rollback;
 mod run;
 pub mod snapshot;
+mod stage;
 mod status;
 mod store;
 
@@ -25,5 +26,6 @@ pub use publication::{KEPT_SNAPSHOTS, Options, Plan, Report, packs, plan, publis
 pub use remote::{Address, RemoteError, RemoteKv};
 pub use rollback::{RollbackReport, rollback};
 pub use run::Run;
+pub use stage::{STAGE, count};
 pub use status::{StatusReport, status};
 pub use store::{Error, Listing, Stamp, Store};

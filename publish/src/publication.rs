@@ -16,6 +16,8 @@ use crate::collect::FRESH_MS;
 use crate::progress::{Progress, Unit};
 use crate::run::{Run, record};
 use crate::snapshot::Snapshot;
+use crate::stage;
+use crate::stage::count;
 use crate::store::{Error, Listing, Store, confirm, kept, list, live};
 
 /// Snapshots before the live one that its manifest keeps, for rollback and for lists that are being paged through.
@@ -66,6 +68,8 @@ pub struct Report {
     pub written_bytes: usize,
     /// Written packs that were read back.
     pub read_back: usize,
+    /// Calls that were tried again.
+    pub retried: u64,
     /// Whether the snapshot was live already and nothing was done.
     pub was_live: bool,
     /// What was written besides, to be deployed with the Worker.
@@ -167,7 +171,7 @@ pub fn plan<S: Store>(snapshot: &Snapshot, store: &mut S, options: &Options) -> 
 /// # Errors
 /// An [`Error`]; whatever was live before still is.
 pub fn publish<S: Store>(snapshot: &Snapshot, store: &mut S, options: &Options) -> Result<Report, Error<S::Error>> {
-    let start = Start::new(snapshot, store, options.at)?;
+    let start = stage!("look").in_scope(|| Start::new(snapshot, store, options.at))?;
     let mut report = Report {
         snapshot: start.manifest.snapshot().to_string(),
         previous: start.live.as_ref().map(|live| live.snapshot().to_string()),
@@ -175,6 +179,7 @@ pub fn publish<S: Store>(snapshot: &Snapshot, store: &mut S, options: &Options) 
         written: 0,
         written_bytes: 0,
         read_back: 0,
+        retried: 0,
         was_live: false,
         bundle: None,
     };
@@ -183,23 +188,25 @@ pub fn publish<S: Store>(snapshot: &Snapshot, store: &mut S, options: &Options) 
         return Ok(Report {
             previous: previous.map(|previous| previous.snapshot.to_string()),
             was_live: true,
+            retried: store.retries(),
             ..report
         });
     }
     let bar = options.progress.start("publishing packs", Unit::Bytes, start.missing_bytes);
-    store.put_packs(&start.missing, snapshot, options.at, &bar)?;
+    stage!("write", packs = count(start.missing.len()), bytes = count(start.missing_bytes))
+        .in_scope(|| store.put_packs(&start.missing, snapshot, options.at, &bar))?;
     drop(bar);
     report.written = start.missing.len();
     report.written_bytes = usize::try_from(start.missing_bytes).unwrap_or(usize::MAX);
     let sample = sample(&start.missing, options.read_back);
     let bar = options.progress.start("reading back", Unit::Items, sample.len() as u64);
-    store.read_back(&sample, snapshot, &bar)?;
+    stage!("read back", packs = count(sample.len())).in_scope(|| store.read_back(&sample, snapshot, &bar))?;
     drop(bar);
     report.read_back = sample.len();
     // What became live meanwhile is what comes before this one.
     let before = live(store)?;
     report.previous = before.as_ref().map(|live| live.snapshot().to_string());
-    make_live(store, &start.manifest, before.as_ref(), options.at)?;
+    stage!("go live").in_scope(|| make_live(store, &start.manifest, before.as_ref(), options.at))?;
     let run = Run {
         at: options.at.to_string(),
         action: "publish".to_owned(),
@@ -208,6 +215,7 @@ pub fn publish<S: Store>(snapshot: &Snapshot, store: &mut S, options: &Options) 
         bytes: start.missing_bytes,
     };
     record(store, run, options.at);
+    report.retried = store.retries();
     Ok(report)
 }
 

@@ -110,6 +110,10 @@ impl Store for RemoteKv {
         self.over_connections(&parts, |part| self.api.remove(part.to_vec()))
     }
 
+    fn retries(&self) -> u64 {
+        self.api.retries()
+    }
+
     fn settle(&mut self, attempt: u32) -> bool {
         if attempt < SETTLE_ATTEMPTS {
             std::thread::sleep(self.settle);

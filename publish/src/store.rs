@@ -66,6 +66,11 @@ pub trait Store {
     /// Waits a while for what was written to show, the `attempt`-th time from 0; `false` where it should have shown by then.
     fn settle(&mut self, attempt: u32) -> bool;
 
+    /// How often something was tried again so far.
+    fn retries(&self) -> u64 {
+        0
+    }
+
     /// Writes `packs` of `source`, in any order, each checked with the edge's own reader before.
     ///
     /// # Errors

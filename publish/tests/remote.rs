@@ -39,6 +39,7 @@ fn sixty_five_thousand_shards_arrive_whole_through_every_kind_of_failure() {
     ]);
     let report = publish(&first, &mut store(&server), &options(NOW, Some(100))).unwrap();
     assert_eq!((report.packs, report.written, report.read_back), (65_537, 65_537, 100));
+    assert_eq!(report.retried, 11, "once for each fault");
     assert_eq!(live(&server).unwrap().snapshot(), first.manifest().unwrap().snapshot());
     {
         let state = server.state();

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sinsang::time::UnixMillis;
+use sinsang_publish::{count, stage};
 
 use super::row::{AiringRow, ListingRow, listing_mark};
 use super::update::{Prepared, RowKey};
@@ -31,13 +32,16 @@ pub async fn read(options: &Options, now: UnixMillis) -> Result<(History, Run), 
     let policy = &options.history.policy;
     let mut ledger = Ledger::lock(&options.ledger, now)?;
     let tables = history::tables(&options.history, now).await?;
-    let prepared = Prepared::resolve(&mut ledger, &tables.catalogue, policy, now)?;
+    let listings = tables.catalogue.entries.len();
+    let prepared = stage!("identity", listings = count(listings))
+        .in_scope(|| Prepared::resolve(&mut ledger, &tables.catalogue, policy, now))?;
     let mut reach = product::reach(&tables.catalogue);
     for (shop, since) in ledger.head.reach().shops {
         reach.note(&shop, since);
     }
     let mut history = History::new(tables, prepared.resolution.clone(), reach, policy);
     let run = Run { ledger, prepared };
+    let _stage = stage!("recall").entered();
     run.complete(&mut history.catalogue, &history.ids);
     run.recall_known(&mut history)?;
     Ok((history, run))
@@ -61,7 +65,7 @@ impl Run {
         now: UnixMillis,
         watch: &dyn Fn(Step) -> Result<(), Error>,
     ) -> Result<Report, Error> {
-        self.prepared.append(&mut self.ledger, now, watch)
+        stage!("ledger").in_scope(|| self.prepared.append(&mut self.ledger, now, watch))
     }
 
     /// Adds to the day's listings what the ledger knows of them.

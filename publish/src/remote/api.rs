@@ -186,6 +186,8 @@ pub(super) struct Api {
     gate: RwLock<()>,
     /// How often the gate was closed.
     closures: AtomicU64,
+    /// How often a call was tried again.
+    retries: AtomicU64,
     backoff: ExponentialBuilder,
 }
 
@@ -205,6 +207,7 @@ impl Api {
             clock: DefaultClock::default(),
             gate: RwLock::new(()),
             closures: AtomicU64::new(0),
+            retries: AtomicU64::new(0),
             backoff: ExponentialBuilder::default()
                 .with_min_delay(first_delay)
                 .with_max_delay(MAX_DELAY)
@@ -309,7 +312,16 @@ impl Api {
     }
 
     fn retried<T>(&self, call: impl FnMut() -> Result<T, RemoteError>) -> Result<T, RemoteError> {
-        call.retry(self.backoff).when(RemoteError::may_pass).call()
+        let count = |error: &RemoteError, wait: Duration| {
+            self.retries.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(%error, wait_s = wait.as_secs_f64(), "a call is tried again");
+        };
+        call.retry(self.backoff).when(RemoteError::may_pass).notify(count).call()
+    }
+
+    /// How often calls were tried again so far.
+    pub(super) fn retries(&self) -> u64 {
+        self.retries.load(Ordering::Relaxed)
     }
 
     /// One call at the allowed pace: its status and its whole answer, where the API was there to give one.
