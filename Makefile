@@ -62,7 +62,7 @@ say = @printf '\033[1m==> %s\033[0m\n' $(1)
 MANIFESTS := Cargo.toml Cargo.lock rust-toolchain.toml
 EDGE_SOURCES := $(MANIFESTS) $(shell find src -type f)
 INTAKE_SOURCES := $(EDGE_SOURCES) $(shell find intake/src intake/Cargo.toml -type f)
-CLI_SOURCES := $(EDGE_SOURCES) $(shell find identity input taste publish experiment pipeline -type f -not -path '*/tests/*')
+CLI_SOURCES := $(EDGE_SOURCES) $(shell find identity input taste publish experiment ingest pipeline -type f -not -path '*/tests/*')
 CLUSTER_SOURCES := $(CLI_SOURCES) $(shell find cluster -type f -not -path '*/tests/*')
 PAGE_TESTS := $(wildcard tests/page/*.test.mjs)
 
@@ -97,8 +97,8 @@ deploy: node_modules/.stamp ## deploy the Worker with a snapshot bundled: make d
 	node_modules/.bin/wrangler deploy --env '$(ENV)' $(if $(DRY_RUN),--dry-run)
 
 ##@ Test
-.PHONY: test lint test-core test-intake test-identity test-input test-taste test-publish test-experiment test-pipeline test-wasm test-edge test-page size faults faults-long creep schemathesis lint-cluster test-cluster
-test: lint test-core test-intake test-identity test-input test-taste test-publish test-experiment test-pipeline test-wasm size test-edge faults test-page lint-cluster test-cluster ## everything below, in this order
+.PHONY: test lint test-core test-intake test-identity test-input test-taste test-publish test-experiment test-ingest test-pipeline test-wasm test-edge test-page size faults faults-long creep schemathesis lint-cluster test-cluster
+test: lint test-core test-intake test-identity test-input test-taste test-publish test-experiment test-ingest test-pipeline test-wasm size test-edge faults test-page lint-cluster test-cluster ## everything below, in this order
 	$(call say,'all tests passed')
 
 lint: prerequisites node_modules/.stamp ## fmt, clippy on host and wasm32 with warnings denied
@@ -138,6 +138,10 @@ test-publish: prerequisites ## publishing to a KV that fails, rolling back, coll
 test-experiment: prerequisites ## what experiments show, and how often they cry wolf
 	$(call say,'tests of experiments')
 	$(CARGO) test $(LIGHT) -p sinsang-experiment
+
+test-ingest: prerequisites ## events from objects, from a store that falters, and from Kafka (librdkafka's mock cluster), each once
+	$(call say,'tests of ingesting')
+	$(CARGO) test $(LIGHT) -p sinsang-ingest
 
 test-pipeline: prerequisites ## the pipeline on generated tables and broken inputs
 	$(call say,'tests of the pipeline (builds DataFusion the first time: about 6 minutes)')

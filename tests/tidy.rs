@@ -87,10 +87,18 @@ fn only_the_edge_knows_the_platform() {
     let intake = sources("intake/src").into_iter().filter(|source| source.path != "intake/src/edge.rs");
     let places: Vec<String> = intake.flat_map(|source| source.places(&words)).collect();
     assert_none(&places, "of the Worker that takes events, only intake/src/edge.rs may name the platform");
-    let native =
-        ["identity/src", "input/src", "taste/src", "publish/src", "experiment/src", "pipeline/src", "cluster/src"]
-            .into_iter()
-            .flat_map(sources);
+    let native = [
+        "identity/src",
+        "input/src",
+        "taste/src",
+        "publish/src",
+        "experiment/src",
+        "ingest/src",
+        "pipeline/src",
+        "cluster/src",
+    ]
+    .into_iter()
+    .flat_map(sources);
     let native: Vec<String> = native.flat_map(|source| source.places(&words)).collect();
     assert_none(&native, "identity and the pipeline do not know the platform");
 }
@@ -103,9 +111,18 @@ fn only_the_pipeline_knows_its_engine() {
         .flat_map(sources);
     let places: Vec<String> = held.flat_map(|source| source.places(&words)).collect();
     assert_none(&places, "the edge and identity do not know the pipeline");
-    let held = ["src", "identity/src", "input/src", "taste/src", "publish/src", "experiment/src", "pipeline/src"]
-        .into_iter()
-        .flat_map(sources);
+    let held = [
+        "src",
+        "identity/src",
+        "input/src",
+        "taste/src",
+        "publish/src",
+        "experiment/src",
+        "ingest/src",
+        "pipeline/src",
+    ]
+    .into_iter()
+    .flat_map(sources);
     let places: Vec<String> = held.flat_map(|source| source.places(&["ballista", "sinsang_cluster"])).collect();
     assert_none(&places, "only the cluster knows Ballista");
 }
@@ -131,10 +148,11 @@ fn nothing_but_the_edge_and_the_commands_main_reads_a_clock_randomness_or_the_en
     ];
     let core: Vec<Source> = ["src", "intake/src"].into_iter().flat_map(sources).collect();
     let native: Vec<Source> = ["pipeline/src", "cluster/src"].into_iter().flat_map(sources).collect();
-    let identity: Vec<Source> = ["identity/src", "input/src", "taste/src", "publish/src", "experiment/src"]
-        .into_iter()
-        .flat_map(sources)
-        .collect();
+    let identity: Vec<Source> =
+        ["identity/src", "input/src", "taste/src", "publish/src", "experiment/src", "ingest/src"]
+            .into_iter()
+            .flat_map(sources)
+            .collect();
     // A progress bar asks how long somebody has waited; nothing that is written depends on it.
     let may_read_it = ["pipeline/src/main.rs", "publish/src/progress.rs", "cluster/src/main.rs"];
     let held = core.iter().filter(|source| !source.is_edge()).chain(&identity).chain(&native);

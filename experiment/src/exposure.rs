@@ -1,13 +1,15 @@
 //! Events of an experiment, read into one record a viewer.
 //!
-//! A line of NDJSON is an event: `viewer` (a text: a keyed hash or a device), `variant`, `kind` (`impression`, `click`, `alarm` or
-//! `purchase`), `at` (RFC 3339), and `event_id`, by which an event that comes twice counts once. A row that can't be used is set aside
-//! with its place and reason, and the rest is kept.
+//! A line of NDJSON is an event: `viewer` (a text: a keyed hash or a device), `kind` (`impression`, `click`, `alarm`, `purchase`; others say
+//! nothing here), `at` (RFC 3339), `event_id`, by which an event that comes twice counts once, and the variants that the viewer was served:
+//! `experiments`, an object of experiment and variant, or `experiment` and `variant` for one. A row that can't be used is set aside with its
+//! place and reason, and the rest is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 
+use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 use sinsang::time::{DAY_MS, UnixMillis};
 
@@ -33,11 +35,22 @@ pub enum Kind {
 #[derive(Deserialize)]
 struct Row {
     event_id: String,
-    experiment: String,
-    variant: String,
+    experiment: Option<String>,
+    variant: Option<String>,
+    #[serde(default)]
+    experiments: BTreeMap<String, String>,
+    viewer: String,
+    kind: String,
+    at: String,
+}
+
+/// An event of an experiment.
+struct Event {
+    id: String,
     viewer: String,
     kind: Kind,
-    at: String,
+    at: UnixMillis,
+    variant: String,
 }
 
 /// What one viewer saw and did.
@@ -61,7 +74,7 @@ pub type Viewers = BTreeMap<String, Viewer>;
 pub struct Intake {
     /// Rows of the experiment that count.
     pub rows: u64,
-    /// Rows of other experiments.
+    /// Rows without the experiment, and of kinds that say nothing of it.
     pub others: u64,
     /// Rows whose `event_id` came before.
     pub twice: u64,
@@ -83,28 +96,30 @@ pub struct ReadError {
     pub source: io::Error,
 }
 
-/// Reads the events of `experiment` in `files`.
+/// Reads the events of `experiment` in `paths`: files, packed with gzip where their name ends so, and folders of them.
 ///
 /// # Errors
 /// A [`ReadError`] where a file can't be read.
-pub fn read(files: &[PathBuf], experiment: &str) -> Result<(Viewers, Intake), ReadError> {
+pub fn read(paths: &[PathBuf], experiment: &str) -> Result<(Viewers, Intake), ReadError> {
     let mut intake = Intake::default();
     let mut seen = BTreeSet::new();
     let mut events: BTreeMap<String, Vec<(UnixMillis, Kind, String)>> = BTreeMap::new();
-    for path in files {
+    for path in &files(paths)? {
         let fail = |source| ReadError { path: path.clone(), source };
         let file = std::fs::File::open(path).map_err(fail)?;
-        for (number, line) in (1_u64..).zip(io::BufReader::new(file).split(b'\n')) {
+        let is_packed = path.extension().is_some_and(|ending| ending == "gz");
+        let input: Box<dyn io::Read> = if is_packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+        for (number, line) in (1_u64..).zip(io::BufReader::new(input).split(b'\n')) {
             let line = line.map_err(fail)?;
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            match parse(&line) {
-                Ok((row, _)) if row.experiment != experiment => intake.others += 1,
-                Ok((row, _)) if !seen.insert(row.event_id.clone()) => intake.twice += 1,
-                Ok((row, at)) => {
+            match parse(&line, experiment) {
+                Ok(None) => intake.others += 1,
+                Ok(Some(event)) if !seen.insert(event.id.clone()) => intake.twice += 1,
+                Ok(Some(Event { viewer, kind, at, variant, .. })) => {
                     intake.rows += 1;
-                    events.entry(row.viewer).or_default().push((at, row.kind, row.variant));
+                    events.entry(viewer).or_default().push((at, kind, variant));
                 }
                 Err(reason) => reject(&mut intake, path, number, &reason),
             }
@@ -114,18 +129,51 @@ pub fn read(files: &[PathBuf], experiment: &str) -> Result<(Viewers, Intake), Re
     Ok((viewers, intake))
 }
 
-fn parse(line: &[u8]) -> Result<(Row, UnixMillis), String> {
+/// The files of `paths`: those of a folder by name, but for what begins with a point.
+fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, ReadError> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let fail = |source| ReadError { path: path.clone(), source };
+        let mut inner = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(fail)? {
+            let entry = entry.map_err(fail)?;
+            if !entry.file_name().as_encoded_bytes().starts_with(b".") && entry.path().is_file() {
+                inner.push(entry.path());
+            }
+        }
+        inner.sort();
+        files.extend(inner);
+    }
+    Ok(files)
+}
+
+/// The event of a line; `None` where it says nothing of `experiment`.
+fn parse(line: &[u8], experiment: &str) -> Result<Option<Event>, String> {
     if line.len() > MAX_LINE {
         return Err(format!("the line has {} bytes, at most {MAX_LINE} are read", line.len()));
     }
-    let row: Row = serde_json::from_slice(line).map_err(|error| error.to_string())?;
-    for (field, value) in [("event_id", &row.event_id), ("variant", &row.variant), ("viewer", &row.viewer)] {
+    let mut row: Row = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    let short = row.variant.take().filter(|_| row.experiment.as_deref() == Some(experiment));
+    let Some(variant) = short.or_else(|| row.experiments.remove(experiment)) else { return Ok(None) };
+    let kind = match row.kind.as_str() {
+        "impression" => Kind::Impression,
+        "click" => Kind::Click,
+        "alarm" => Kind::Alarm,
+        "purchase" => Kind::Purchase,
+        "view" | "tab_open" | "live_enter" => return Ok(None),
+        other => return Err(format!("kind is {other:?}, which is none")),
+    };
+    for (field, value) in [("event_id", &row.event_id), ("variant", &variant), ("viewer", &row.viewer)] {
         if value.is_empty() {
             return Err(format!("{field} is empty"));
         }
     }
     let at = UnixMillis::parse_rfc3339(&row.at).ok_or_else(|| format!("at is {:?}, expected RFC 3339", row.at))?;
-    Ok((row, at))
+    Ok(Some(Event { id: row.event_id, viewer: row.viewer, kind, at, variant }))
 }
 
 fn reject(intake: &mut Intake, path: &Path, number: u64, reason: &str) {

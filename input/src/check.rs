@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use sinsang::time::{DAY_MS, HOUR_MS, UnixMillis};
+use sinsang::viewer::UserHasher;
 
 use crate::reject::Reason;
 use crate::table::{Broadcast, Event, EventKind, Tab};
@@ -510,7 +511,12 @@ impl Table for Broadcasts {
 }
 
 /// The table `events`.
-pub struct Events;
+#[derive(Debug, Default)]
+pub struct Events {
+    /// What ids of users are turned into keyed names with, so that nothing behind the readers sees one in clear. Without it they stay as
+    /// they are, and are others than the users that a table names by their keys.
+    pub hasher: Option<UserHasher>,
+}
 
 impl Events {
     const USER_ID: usize = 0;
@@ -521,6 +527,20 @@ impl Events {
     const PRODUCT_ID: usize = 5;
     const TAB_ID: usize = 6;
     const CHANNEL: usize = 7;
+    const VIEWER: usize = 8;
+
+    /// The name of who did it.
+    fn viewer(&self, fields: &mut Fields<'_, '_>) -> Result<String, Refusal> {
+        let wrong = match fields.id(Self::VIEWER) {
+            Some(name) if is_viewer_name(&name) => return Ok(name),
+            name => name.is_some(),
+        };
+        match fields.required_text(Self::USER_ID, Shape::Id, Length::Bytes(ID_MAX_BYTES)) {
+            Ok(id) => Ok(self.hasher.as_ref().map(|hasher| hasher.key(&id).to_string()).unwrap_or(id)),
+            Err(_) if wrong => Err(Refusal::of(Self::VIEWER, Reason::NotAViewer)),
+            Err(refusal) => Err(refusal),
+        }
+    }
 
     fn kind(fields: &mut Fields<'_, '_>) -> Result<EventKind, Refusal> {
         let refusal = |reason| Refusal::of(Self::KIND, reason);
@@ -550,7 +570,7 @@ impl Table for Events {
     type Row = Event;
     const NAME: &'static str = "events";
     const COLUMNS: &'static [Column] = &[
-        column("user_id", Shape::Id, true),
+        Column { or: Some("viewer"), ..column("user_id", Shape::Id, true) },
         column("at", Shape::Time, true),
         column("kind", Shape::Text, true),
         column("shop", Shape::Text, false),
@@ -558,10 +578,11 @@ impl Table for Events {
         column("product_id", Shape::Id, false),
         column("tab_id", Shape::Id, false),
         column("channel", Shape::Text, false),
+        column("viewer", Shape::Id, false),
     ];
 
     fn check(&mut self, fields: &mut Fields<'_, '_>) -> Result<Event, Refusal> {
-        let user_id = fields.required_text(Self::USER_ID, Shape::Id, Length::Bytes(ID_MAX_BYTES))?;
+        let user_id = self.viewer(fields)?;
         let kind = Self::kind(fields)?;
         let at = fields.required_time(Self::AT);
         let ahead = match &at {
@@ -589,6 +610,13 @@ impl Table for Events {
         };
         if concerns { Ok(event) } else { Err(Refusal::of(column, Reason::NoObject)) }
     }
+}
+
+/// Whether `name` is what a viewer is called without telling who it is: 16 hexadecimal digits in lower case, of the user's key, or `d` and 16
+/// digits, of a device's.
+pub fn is_viewer_name(name: &str) -> bool {
+    let digits = name.strip_prefix('d').filter(|digits| digits.len() == 16).unwrap_or(name);
+    digits.len() == 16 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// The table `tabs`; remembers the ids it has seen.

@@ -54,6 +54,10 @@ pub enum Reason {
     NotAPosition,
     /// A flag that is neither true nor false.
     NotAFlag,
+    /// A viewer's name that is none: neither 16 hexadecimal digits nor `d` and 16.
+    NotAViewer,
+    /// An event's id that is none.
+    NotAnEventId,
     /// A row with the same key came before.
     Duplicate,
     /// More rows than the table may have.
@@ -62,7 +66,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the enum.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::NotUtf8,
         Self::NotJson,
         Self::NotAnObject,
@@ -82,6 +86,8 @@ impl Reason {
         Self::NoObject,
         Self::NotAPosition,
         Self::NotAFlag,
+        Self::NotAViewer,
+        Self::NotAnEventId,
         Self::Duplicate,
         Self::TooMany,
     ];
@@ -108,6 +114,8 @@ impl Reason {
             Self::NoObject => "concerns nothing",
             Self::NotAPosition => "not a whole number from 0 to 65535",
             Self::NotAFlag => "neither true nor false",
+            Self::NotAViewer => "no viewer's name",
+            Self::NotAnEventId => "not 8 to 64 of A-Z, a-z, 0-9, - and _",
             Self::Duplicate => "given before",
             Self::TooMany => "one row too many",
         }

@@ -83,7 +83,8 @@ impl EventKind {
 /// One thing a user did, with what it concerned: a listing (with its shop) or product, a tab, or a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// The app's id of the user, in clear in the tables and never in a pack.
+    /// Who did it: the viewer's name where the table was read with a key or has it itself (16 hex digits of the keyed hash; `d` before them
+    /// for a device), otherwise the app's id of the user in clear.
     pub user_id: String,
     /// When it happened.
     pub at: UnixMillis,

@@ -192,7 +192,7 @@ impl fmt::Display for Report {
 /// An [`Error`] that names the file and the place in it, where that is what is wrong.
 pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> {
     let hasher = UserHasher::new(options.user_key.as_bytes()).ok_or(Error::NoUserKey)?;
-    let forgotten = forget::Forgotten::read(&options.input, hasher.clone())?;
+    let forgotten = forget::Forgotten::read(&options.input)?;
     let rules = Rules::find(options.rules.as_deref(), &options.input)?;
     let (mut history, run) = match &options.ledger {
         None => (history::read(&options.history(), now).await?, None),
@@ -204,7 +204,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     };
     let mut tables = vec![history.broadcasts.clone()];
     let stage = stage!("events and tabs", events = Empty, tabs = Empty);
-    let tabs = open_tables(options, &mut history.source, &mut tables, now).instrument(stage).await?;
+    let tabs = open_tables(options, &mut history.source, &mut tables, &hasher, now).instrument(stage).await?;
     if let Some(run) = &run {
         let (codes, ids) = named_by_events(history.context()).await?;
         run.recall(&mut history, &codes, &ids).map_err(Error::Recall)?;
@@ -240,7 +240,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         learned
     };
 
-    let mut lab = Lab::read(&rules.lab, &options.input, &on_board)?;
+    let mut lab = Lab::read(&rules.lab, &options.input, &on_board, &hasher)?;
     if let Some(lab) = &mut lab {
         lab.join(&mut users, &vocabulary);
     }
@@ -259,7 +259,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     };
     let stage = stage!("packs", new = Empty, repeat = Empty, unknown = Empty, packs = Empty, bytes = Empty).entered();
     let (board, verdicts, directives) = compose::board(&facts);
-    let mut shards = Shards::new(&board, hasher, lab.as_ref().map_or(0, Lab::longest));
+    let mut shards = Shards::new(&board, lab.as_ref().map_or(0, Lab::longest));
     for user in &users {
         shards.add(user);
     }
@@ -325,11 +325,12 @@ async fn open_tables(
     options: &Options,
     source: &mut Source,
     tables: &mut Vec<TableReport>,
+    hasher: &UserHasher,
     now: UnixMillis,
 ) -> Result<Vec<Tab>, Error> {
     match find_table(&options.input, "events").map_err(source::Error::from)? {
         Some(events) => {
-            let report = source.open_events(&events, now).await?;
+            let report = source.open_events(&events, now, Some(hasher.clone())).await?;
             Span::current().record("events", count(report.kept));
             tables.push(report);
         }

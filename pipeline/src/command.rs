@@ -9,8 +9,8 @@ use sinsang::time::{HOUR_MS, UnixMillis};
 use tracing::field::Empty;
 
 use crate::arguments::{
-    Arguments, Collect, Command, Evaluate, ExperimentCommand, Format, Import, Judging, LedgerCommand, Publish,
-    Rollback, RulesCommand, Status,
+    Arguments, Collect, Command, Evaluate, ExperimentCommand, Format, Import, IngestCommand, Into, Judging,
+    LedgerCommand, Publish, Rollback, RulesCommand, Status,
 };
 use crate::build::beside;
 use crate::engine::Connect;
@@ -21,6 +21,7 @@ use crate::ledger::{self, Extent, Ledger};
 use crate::metrics::Page;
 use crate::progress::Progress;
 use crate::publish::{Address, Bill, LocalKv, Planned, PriceList, RemoteKv, Store};
+use crate::reject::RejectsFile;
 use crate::rules::{self, Rules};
 use crate::snapshot::Snapshot;
 use crate::telemetry::{LogFormat, Telemetry};
@@ -158,6 +159,16 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
             let address = Address::from_variables(variable)?;
             on_store(arguments, &mut RemoteKv::new(address, target.connections.into()), clock(), page)
         }
+        Command::Ingest(IngestCommand::Objects(asked)) => {
+            let objects = sinsang_ingest::Objects::new(&asked.source, asked.lookback, variable)?;
+            let (mut table, mut rejects) = table_of(&asked.into)?;
+            let run = sinsang_ingest::ingest_objects(&objects, &mut table, &mut rejects);
+            print(format, &tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run)?)
+        }
+        Command::Ingest(IngestCommand::Kafka(asked)) => {
+            let (mut table, mut rejects) = table_of(&asked.into)?;
+            print(format, &sinsang_ingest::ingest_kafka(&asked.kafka(), &mut table, &mut rejects)?)
+        }
         Command::Experiment(ExperimentCommand::Report(asked)) => {
             let (viewers, intake) = sinsang_experiment::exposure::read(&asked.events, &asked.experiment)?;
             let report = sinsang_experiment::report(&viewers, intake, &asked.settings());
@@ -207,6 +218,11 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
         Command::Forget(asked) => print(format, &forget::forget(&asked.input, &asked.users, &user_key())?),
         Command::Ledger(command) => of_ledger(command, arguments, surroundings),
     }
+}
+
+/// The table that events go into, and where what is no event goes.
+fn table_of(into: &Into) -> Result<(sinsang_ingest::Table, RejectsFile), Box<dyn std::error::Error>> {
+    Ok((sinsang_ingest::Table::open(&into.folder)?, RejectsFile::new(Some(into.rejects()))?))
 }
 
 fn on_store<S: Store>(arguments: &Arguments, store: &mut S, now: UnixMillis, page: &mut Page) -> Outcome {

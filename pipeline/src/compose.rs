@@ -13,7 +13,7 @@ use sinsang::pack::taste::{self as taste_pack, Widths};
 use sinsang::pack::{PackId, TooLarge};
 use sinsang::rank::UNIT;
 use sinsang::time::{DAY_MS, HOUR_MS, UnixMillis};
-use sinsang::viewer::UserHasher;
+use sinsang::viewer::UserKey;
 
 use crate::catalogue::{Airing, Catalogue};
 use crate::identity::{ProductId, Resolution};
@@ -296,13 +296,12 @@ const MOST_NOTES: usize = 9;
 #[derive(Debug)]
 pub struct Shards {
     widths: Widths,
-    hasher: UserHasher,
     users: BTreeMap<u64, Vec<u8>>,
 }
 
 impl Shards {
-    /// Shards that fit `board`, with users known by `hasher` and room for lists of `listed` products.
-    pub fn new(board: &BoardParts, hasher: UserHasher, listed: usize) -> Self {
+    /// Shards that fit `board`, with room for lists of `listed` products.
+    pub fn new(board: &BoardParts, listed: usize) -> Self {
         let small = |length: usize| u16::try_from(length).unwrap_or(u16::MAX);
         let widths = Widths {
             vocabulary: board_write::vocabulary(&board.channels, &board.tabs, &board.blocks),
@@ -315,11 +314,13 @@ impl Shards {
         };
         let left = USER_BYTES.saturating_sub(widths.record_bytes() + 8) / taste_pack::NOTE_BYTES;
         let widths = Widths { notes: small(left.min(MOST_NOTES).max(listed)), ..widths };
-        Self { widths, hasher, users: BTreeMap::new() }
+        Self { widths, users: BTreeMap::new() }
     }
 
-    /// Takes in one user. Of two users with one key the later one counts.
+    /// Takes in one user, who is named by their key; a device has a name too, but no place in a pack. Of two users with one key the later one
+    /// counts.
     pub fn add(&mut self, taste: &UserTaste) {
+        let Some(key) = UserKey::parse(&taste.user_id) else { return };
         let mut record = taste_pack::keep_weights(&taste.vector, false);
         record.extend(taste_pack::keep_weights(&taste.second, false));
         record.resize(self.widths.vector.into(), 0);
@@ -329,7 +330,7 @@ impl Shards {
         let notes = taste.notes.iter().take(self.widths.notes.into());
         record.extend(notes.flat_map(|(product, steps)| taste_pack::note(*product, *steps)));
         record.resize(self.widths.record_bytes(), 0);
-        self.users.insert(self.hasher.key(&taste.user_id).0, record);
+        self.users.insert(key.0, record);
     }
 
     /// Bytes of one user in a shard: the key and the record.

@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use sinsang::viewer::UserHasher;
+use sinsang::viewer::{UserHasher, UserKey};
 
 /// The file of the list: a line of 16 hex digits a user.
 pub const FILE: &str = "forgotten.txt";
@@ -48,7 +48,6 @@ pub enum Error {
 /// Users to be forgotten, by their keyed hashes.
 #[derive(Clone, Debug)]
 pub struct Forgotten {
-    hasher: UserHasher,
     keys: BTreeSet<u64>,
 }
 
@@ -57,7 +56,7 @@ impl Forgotten {
     ///
     /// # Errors
     /// An [`Error`] that names the file and the line.
-    pub fn read(folder: &Path, hasher: UserHasher) -> Result<Self, Error> {
+    pub fn read(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(FILE);
         let text = match fs::read_to_string(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
@@ -69,7 +68,7 @@ impl Forgotten {
             let wrong = || Error::Line { path: path.clone(), line: line + 1, text: text.chars().take(40).collect() };
             keys.insert(key.ok_or_else(wrong)?);
         }
-        Ok(Self { hasher, keys })
+        Ok(Self { keys })
     }
 
     /// Whether nobody is.
@@ -77,9 +76,9 @@ impl Forgotten {
         self.keys.is_empty()
     }
 
-    /// Whether `user_id` is.
-    pub fn holds(&self, user_id: &str) -> bool {
-        self.keys.contains(&self.hasher.key(user_id).0)
+    /// Whether the user is whose key `name` writes.
+    pub fn holds(&self, name: &str) -> bool {
+        UserKey::parse(name).is_some_and(|key| self.keys.contains(&key.0))
     }
 }
 
@@ -115,7 +114,7 @@ pub fn forget(folder: &Path, users: &[String], user_key: &str) -> Result<Report,
         return Err(Error::NoFolder { path: folder.to_owned() });
     }
     let hasher = UserHasher::new(user_key.as_bytes()).ok_or(Error::NoUserKey)?;
-    let Forgotten { hasher, mut keys } = Forgotten::read(folder, hasher)?;
+    let Forgotten { mut keys } = Forgotten::read(folder)?;
     let list = folder.join(FILE);
     let failed = |source| Error::File { path: list.clone(), source };
     let mut file = fs::OpenOptions::new().append(true).create(true).open(&list).map_err(failed)?;

@@ -13,6 +13,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use datafusion::parquet::errors::ParquetError;
 use serde::Serialize;
+use sinsang::viewer::UserHasher;
 use sinsang_taste::{DIMS, Foreign, Refused};
 
 use crate::rules::{LabRules, On};
@@ -177,18 +178,24 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Reads what `rules` name, as seen from `folder`. `board` are the products that surfaces choose from.
+    /// Reads what `rules` name, as seen from `folder`. `board` are the products that surfaces choose from. Users are named by their keys
+    /// under `hasher` from here on.
     ///
     /// # Errors
     /// An [`Error`] that names the file and the column or row.
-    pub fn read(rules: &LabRules, folder: &Path, board: &BTreeSet<u64>) -> Result<Option<Self>, Error> {
+    pub fn read(
+        rules: &LabRules,
+        folder: &Path,
+        board: &BTreeSet<u64>,
+        hasher: &UserHasher,
+    ) -> Result<Option<Self>, Error> {
         let mut lab = Self { surfaces: rules.on.iter().fold(0, |bits, on| bits | On::bit(*on)), ..Self::default() };
         lab.report.board.1 = board.len();
         if let Some((users, products)) = rules.users.as_ref().zip(rules.products.as_ref()) {
-            lab.read_vectors(&folder.join(users), &folder.join(products), board)?;
+            lab.read_vectors(&folder.join(users), &folder.join(products), board, hasher)?;
         }
         if let Some(lists) = &rules.lists {
-            lab.read_lists(&folder.join(lists), rules.listed, board)?;
+            lab.read_lists(&folder.join(lists), rules.listed, board, hasher)?;
         }
         let report = &lab.report;
         Ok((report.users.is_some() || report.lists.is_some()).then_some(lab))
@@ -224,7 +231,13 @@ impl Lab {
         }
     }
 
-    fn read_vectors(&mut self, users: &Path, products: &Path, board: &BTreeSet<u64>) -> Result<(), Error> {
+    fn read_vectors(
+        &mut self,
+        users: &Path,
+        products: &Path,
+        board: &BTreeSet<u64>,
+        hasher: &UserHasher,
+    ) -> Result<(), Error> {
         let mut width = None;
         let mut report = FileReport::default();
         let mut of_board: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
@@ -262,10 +275,11 @@ impl Lab {
                 foreign_width = Some(vector.len());
                 return Err("vector has another width than those of products");
             }
-            if known.contains_key(id) {
+            let name = hasher.key(id).to_string();
+            if known.contains_key(&name) {
                 return Err("user_id came before");
             }
-            known.insert(id.to_owned(), foreign.user(&vector).ok_or("vector tells no product from another")?);
+            known.insert(name, foreign.user(&vector).ok_or("vector tells no product from another")?);
             Ok(())
         })?;
         if let Some(users_width) = foreign_width.filter(|_| report.used == 0) {
@@ -275,7 +289,13 @@ impl Lab {
         Ok(())
     }
 
-    fn read_lists(&mut self, path: &Path, most: usize, board: &BTreeSet<u64>) -> Result<(), Error> {
+    fn read_lists(
+        &mut self,
+        path: &Path,
+        most: usize,
+        board: &BTreeSet<u64>,
+        hasher: &UserHasher,
+    ) -> Result<(), Error> {
         let mut report = FileReport::default();
         let mut unknown = 0;
         each_batch(path, ["user_id", "products"], |[ids, lists]| {
@@ -298,7 +318,7 @@ impl Lab {
                 }
                 if chosen.is_empty() {
                     report.set_aside("no product of the list is on the board");
-                } else if self.lists.insert(user.to_owned(), chosen).is_some() {
+                } else if self.lists.insert(hasher.key(user).to_string(), chosen).is_some() {
                     report.set_aside("user_id came before; the later list counts");
                 } else {
                     report.used += 1;

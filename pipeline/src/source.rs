@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use datafusion::error::DataFusionError;
 use datafusion::prelude::{ParquetReadOptions, SessionContext};
 use sinsang::time::UnixMillis;
+use sinsang::viewer::UserHasher;
 use sinsang_input::check::{Broadcasts, Events, Table, Tabs};
 use sinsang_input::file::{self, Format, SourceFile};
 use sinsang_input::{Column, Intake, Rows, csv, ndjson};
@@ -115,14 +116,19 @@ impl Source {
     }
 
     /// Reads events from the file or folder `path` into the table `events`. `now` is the time of the build: later
-    /// events are set aside, and not counted against the limit.
+    /// events are set aside, and not counted against the limit. With a `hasher` users are named by their keys from here on.
     ///
     /// The read blocks its thread.
     ///
     /// # Errors
     /// Where a file can't be read or too many rows can't be used; then nothing is registered.
-    pub async fn open_events(&mut self, path: &Path, now: UnixMillis) -> Result<TableReport, Error> {
-        self.stage_table(Events, path, now).await
+    pub async fn open_events(
+        &mut self,
+        path: &Path,
+        now: UnixMillis,
+        hasher: Option<UserHasher>,
+    ) -> Result<TableReport, Error> {
+        self.stage_table(Events { hasher }, path, now).await
     }
 
     /// Registers an empty table `events`, for a build without any.

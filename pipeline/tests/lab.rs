@@ -9,8 +9,17 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, ListBuilder, RecordBatch, StringArray, StringBuilder};
 use datafusion::arrow::array::{FixedSizeListBuilder, Float32Builder, Float64Builder, Int64Array};
 use datafusion::parquet::arrow::ArrowWriter;
+use sinsang::viewer::UserHasher;
 use sinsang_pipeline::lab::{Error, Lab};
 use sinsang_pipeline::rules::LabRules;
+
+fn hasher() -> UserHasher {
+    UserHasher::new(b"a key of the tests").unwrap()
+}
+
+fn name(user: &str) -> String {
+    hasher().key(user).to_string()
+}
 
 fn write(path: &Path, columns: [(&str, ArrayRef); 2]) {
     let batch = RecordBatch::try_from_iter(columns).unwrap();
@@ -77,7 +86,7 @@ fn bad_rows_are_set_aside_with_their_reason_and_the_rest_is_kept() {
     let lists_of = [("user_id", texts(&["u1", "u2", "u3"])), ("products", Arc::new(listed.finish()) as ArrayRef)];
     write(&folder.path().join("lists.parquet"), lists_of);
     let rules = LabRules { lists: Some("lists.parquet".into()), ..rules() };
-    let lab = Lab::read(&rules, folder.path(), &BTreeSet::from([1, 2, 3, 4])).unwrap().unwrap();
+    let lab = Lab::read(&rules, folder.path(), &BTreeSet::from([1, 2, 3, 4]), &hasher()).unwrap().unwrap();
     let report = &lab.report;
     assert_eq!((report.width, report.board), (3, (3, 4)));
     let products = report.products.as_ref().unwrap();
@@ -96,10 +105,10 @@ fn bad_rows_are_set_aside_with_their_reason_and_the_rest_is_kept() {
         assert_eq!(users.aside[reason], (1, row), "{reason}");
     }
     let score = |user: &str, product: u64| -> i32 {
-        lab.users[user].iter().zip(&lab.products[&product]).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum()
+        lab.users[&name(user)].iter().zip(&lab.products[&product]).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum()
     };
     assert!(score("u1", 1) > score("u1", 2) && score("u1", 2) > score("u1", 3) && score("u6", 3) < 0);
-    assert_eq!(lab.lists["u1"], [3, 1]);
+    assert_eq!(lab.lists[&name("u1")], [3, 1]);
     assert_eq!(lab.lists.len(), 1);
 }
 
@@ -107,7 +116,7 @@ fn bad_rows_are_set_aside_with_their_reason_and_the_rest_is_kept() {
 fn files_that_can_not_be_used_are_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let board = BTreeSet::from([1, 2]);
-    let read = || Lab::read(&rules(), folder.path(), &board).map(|_| ()).unwrap_err();
+    let read = || Lab::read(&rules(), folder.path(), &board, &hasher()).map(|_| ()).unwrap_err();
     assert!(matches!(read(), Error::Open { .. }));
     let products = folder.path().join("products.parquet");
     fs::write(&products, b"no parquet").unwrap();
@@ -164,7 +173,7 @@ fn what_the_python_example_writes_is_read() {
         .unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let rules = LabRules { lists: Some("lists.parquet".into()), ..rules() };
-    let lab = Lab::read(&rules, folder.path(), &board).unwrap().unwrap();
+    let lab = Lab::read(&rules, folder.path(), &board, &hasher()).unwrap().unwrap();
     assert_eq!((lab.report.width, lab.report.board, lab.users.len(), lab.lists.len()), (96, (250, 300), 80, 80));
     assert!(lab.report.kept > 0.99, "{}", lab.report);
 }

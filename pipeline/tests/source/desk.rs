@@ -63,7 +63,7 @@ impl Desk {
     }
 
     pub(crate) async fn events(&mut self, path: &Path) -> Result<TableReport, Error> {
-        self.source.open_events(path, now()).await
+        self.source.open_events(path, now(), None).await
     }
 
     pub(crate) fn tabs(&mut self, path: &Path) -> Result<(Vec<Tab>, TableReport), Error> {

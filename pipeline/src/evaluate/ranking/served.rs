@@ -80,9 +80,10 @@ impl Served {
             weights: rank::Weights { new: weights(), ..rank::Weights::default() },
             mix: MixParts { mix: MixRules::default().mix(), ..MixParts::default() },
         };
-        let hasher = || UserHasher::new(USER_KEY).ok_or(Error::Damaged(Damage::Truncated));
-        let mut shards = Shards::new(&parts, hasher()?, 0);
-        for user in &users {
+        let hasher = UserHasher::new(USER_KEY).ok_or(Error::Damaged(Damage::Truncated))?;
+        let mut shards = Shards::new(&parts, 0);
+        for user in &mut users {
+            user.user_id = hasher.key(&user.user_id).to_string();
             shards.add(user);
         }
         let mut packs = compose::packs(&parts, &shards, SHARD_BYTES)?;
@@ -97,7 +98,7 @@ impl Served {
             board: Board::parse(board, packs.manifest.board)?,
             manifest: Manifest::parse(manifest)?,
             shards: read?,
-            hasher: hasher()?,
+            hasher,
             bytes_per_user: shards.user_bytes(),
         })
     }

@@ -1,0 +1,132 @@
+//! The table `events` as a folder of files, of which only whole ones are seen: `2026-11-22T13-0001.ndjson.gz` holds events of one hour.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{self, File, TryLockError};
+use std::io::{BufReader, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
+use serde::Deserialize;
+use sinsang_input::file::Lines;
+
+use crate::Error;
+use crate::line::{Hour, Line};
+
+const ENDING: &str = ".ndjson.gz";
+/// Readers of tables pass over names that begin with a point.
+const LOCK: &str = ".lock";
+
+/// A folder of events that this run alone adds to.
+#[derive(Debug)]
+pub struct Table {
+    folder: PathBuf,
+    /// Held until the table is dropped.
+    _lock: File,
+}
+
+/// What came of lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Added {
+    pub(crate) events: u64,
+    pub(crate) known: u64,
+    pub(crate) files: u64,
+}
+
+impl Table {
+    /// Opens the table in `folder`, which is made where it is missing.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while another run has it, [`Error::File`] where it can't be written.
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        fs::create_dir_all(folder).map_err(Error::file(folder))?;
+        let path = folder.join(LOCK);
+        let lock = File::create(&path).map_err(Error::file(&path))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { folder: folder.to_path_buf(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(Error::Busy { path: folder.to_path_buf() }),
+            Err(TryLockError::Error(source)) => Err(Error::File { path, source }),
+        }
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Adds the events of `lines` that are not there, a file an hour. After it they are on the disk, whole; where it fails, those of some hours
+    /// may be.
+    pub(crate) fn add(&mut self, lines: Vec<Line>) -> Result<Added, Error> {
+        let mut hours: BTreeMap<Hour, Vec<Line>> = BTreeMap::new();
+        for line in lines {
+            hours.entry(line.hour).or_default().push(line);
+        }
+        let mut added = Added::default();
+        for (hour, lines) in hours {
+            let files = self.files_of(hour)?;
+            let mut seen = HashSet::new();
+            for (_, path) in &files {
+                read_ids(path, &mut seen)?;
+            }
+            let all = lines.len() as u64;
+            let new: Vec<Line> = lines.into_iter().filter(|line| seen.insert(line.id.clone())).collect();
+            added.events += new.len() as u64;
+            added.known += all - new.len() as u64;
+            if !new.is_empty() {
+                let number = files.last().map_or(1, |(number, _)| number + 1);
+                self.write(&format!("{hour}-{number:04}{ENDING}"), &new)?;
+                added.files += 1;
+            }
+        }
+        Ok(added)
+    }
+
+    /// The files of `hour` by their numbers.
+    fn files_of(&self, hour: Hour) -> Result<Vec<(u32, PathBuf)>, Error> {
+        let start = format!("{hour}-");
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.folder).map_err(Error::file(&self.folder))? {
+            let entry = entry.map_err(Error::file(&self.folder))?;
+            let name = entry.file_name();
+            let number = name.to_str().and_then(|name| name.strip_prefix(&start)?.strip_suffix(ENDING)?.parse().ok());
+            files.extend(number.map(|number: u32| (number, entry.path())));
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    fn write(&self, name: &str, lines: &[Line]) -> Result<(), Error> {
+        let path = self.folder.join(name);
+        let whole = || -> std::io::Result<()> {
+            let mut file = tempfile::Builder::new().prefix(".part-").tempfile_in(&self.folder)?;
+            let mut packed = GzEncoder::new(BufWriter::new(file.as_file_mut()), Compression::default());
+            for line in lines {
+                packed.write_all(line.text.as_bytes())?;
+                packed.write_all(b"\n")?;
+            }
+            packed.finish()?.flush()?;
+            file.as_file().sync_all()?;
+            file.persist(&path)?;
+            // The name too has to outlive a power cut before the source is told that its events are safe.
+            File::open(&self.folder)?.sync_all()
+        };
+        whole().map_err(Error::file(&path))
+    }
+}
+
+/// Adds the ids of a file's events to `seen`.
+fn read_ids(path: &Path, seen: &mut HashSet<String>) -> Result<(), Error> {
+    #[derive(Deserialize)]
+    struct Id {
+        event_id: String,
+    }
+    let file = File::open(path).map_err(Error::file(path))?;
+    let mut lines = Lines::new(BufReader::new(MultiGzDecoder::new(file)));
+    let mut text = Vec::new();
+    while lines.read(&mut text).map_err(Error::file(path))? != sinsang_input::file::Line::End {
+        seen.extend(serde_json::from_slice(&text).ok().map(|Id { event_id }| event_id));
+        text.clear();
+    }
+    Ok(())
+}
