@@ -1,7 +1,10 @@
 //! Events in files, good and bad, into a report and its plot.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use sinsang_experiment::{Settings, exposure, plot, report};
 
 fn settings() -> Settings {
@@ -87,4 +90,34 @@ fn a_ratio_that_is_off_spoils_the_report() {
     let (viewers, intake) = exposure::read(&[file], "soon-first").unwrap();
     let found = report(&viewers, intake, &settings());
     assert!(found.is_ratio_broken && found.to_string().contains("believe nothing above"), "{found}");
+}
+
+#[test]
+fn a_table_of_events_is_read_as_it_was_ingested() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |id: u32, kind: &str, experiments: &str| {
+        format!(
+            r#"{{"event_id":"event-{id:04}","viewer":"00000000000000aa","kind":"{kind}","at":"2026-11-20T01:00:00.000Z"{experiments}}}"#
+        )
+    };
+    let served = r#","experiments":{"soon-first":"fresh","tabs":"b"}"#;
+    let lines = [
+        line(1, "impression", served),
+        line(2, "click", served),
+        line(3, "tab_open", served),
+        line(4, "click", r#","experiments":{"tabs":"b"}"#),
+        line(5, "purchase", ""),
+    ];
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(lines.join("\n").as_bytes()).unwrap();
+    std::fs::write(folder.path().join("2026-11-20T01-0001.ndjson.gz"), packed.finish().unwrap()).unwrap();
+    std::fs::write(folder.path().join(".read.json"), "{}").unwrap();
+    std::fs::write(
+        folder.path().join("more.ndjson"),
+        event("n", "fresh", "00000000000000aa", "alarm", "2026-11-20T02:00:00Z"),
+    )
+    .unwrap();
+    let (viewers, intake) = exposure::read(&[folder.path().to_owned()], "soon-first").unwrap();
+    assert_eq!((intake.rows, intake.others, intake.rejected), (3, 3, 0), "{:?}", intake.reasons);
+    assert_eq!(viewers["00000000000000aa"].outcomes, [(exposure::Kind::Click, 0), (exposure::Kind::Alarm, 0)]);
 }

@@ -1,16 +1,17 @@
 //! What each command does. The clock and the environment are handed in, by the `main` of the binary that has the command.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde::Serialize;
 use sinsang::time::{HOUR_MS, UnixMillis};
+use sinsang_ingest::{Objects, Table, ingest_kafka, ingest_objects};
 use tracing::field::Empty;
 
 use crate::arguments::{
-    Arguments, Collect, Command, Evaluate, ExperimentCommand, Format, Import, IngestCommand, Into, Judging,
-    LedgerCommand, Publish, Rollback, RulesCommand, Status,
+    Arguments, Collect, Command, Evaluate, ExperimentCommand, Format, Import, IngestCommand, IngestKafka,
+    IngestObjects, Judging, LedgerCommand, Publish, Rollback, RulesCommand, Status,
 };
 use crate::build::beside;
 use crate::engine::Connect;
@@ -159,16 +160,7 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
             let address = Address::from_variables(variable)?;
             on_store(arguments, &mut RemoteKv::new(address, target.connections.into()), clock(), page)
         }
-        Command::Ingest(IngestCommand::Objects(asked)) => {
-            let objects = sinsang_ingest::Objects::new(&asked.source, asked.lookback, variable)?;
-            let (mut table, mut rejects) = table_of(&asked.into)?;
-            let run = sinsang_ingest::ingest_objects(&objects, &mut table, &mut rejects);
-            print(format, &tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run)?)
-        }
-        Command::Ingest(IngestCommand::Kafka(asked)) => {
-            let (mut table, mut rejects) = table_of(&asked.into)?;
-            print(format, &sinsang_ingest::ingest_kafka(&asked.kafka(), &mut table, &mut rejects)?)
-        }
+        Command::Ingest(command) => of_ingest(command, format, variable, page),
         Command::Experiment(ExperimentCommand::Report(asked)) => {
             let (viewers, intake) = sinsang_experiment::exposure::read(&asked.events, &asked.experiment)?;
             let report = sinsang_experiment::report(&viewers, intake, &asked.settings());
@@ -181,11 +173,7 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
             Ok(if report.is_ratio_broken { ExitCode::from(NOT_WHOLE) } else { ExitCode::SUCCESS })
         }
         Command::Cost(cost) => {
-            let prices = match &cost.prices {
-                Some(path) => std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?,
-                None => publish::DEFAULT_PRICES.to_owned(),
-            };
-            let prices = PriceList::parse(&prices)?;
+            let prices = prices(cost.prices.as_deref())?;
             let cpu_us = cost.cpu.unwrap_or(prices.assumptions.cpu_us);
             let sizes = publish::Sizes::of(&Snapshot::at(&cost.snapshot), cpu_us)?;
             print(format, &publish::cost(cost.usage(), sizes, &prices))
@@ -220,9 +208,33 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
     }
 }
 
-/// The table that events go into, and where what is no event goes.
-fn table_of(into: &Into) -> Result<(sinsang_ingest::Table, RejectsFile), Box<dyn std::error::Error>> {
-    Ok((sinsang_ingest::Table::open(&into.folder)?, RejectsFile::new(Some(into.rejects()))?))
+fn prices(file: Option<&Path>) -> Result<PriceList, Box<dyn std::error::Error>> {
+    let text = match file {
+        Some(path) => std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?,
+        None => publish::DEFAULT_PRICES.to_owned(),
+    };
+    Ok(PriceList::parse(&text)?)
+}
+
+fn of_ingest(
+    command: &IngestCommand,
+    format: Format,
+    variable: fn(&str) -> Option<String>,
+    page: &mut Page,
+) -> Outcome {
+    let (IngestCommand::Objects(IngestObjects { into, .. }) | IngestCommand::Kafka(IngestKafka { into, .. })) = command;
+    let mut table = Table::open(&into.folder)?;
+    let mut rejects = RejectsFile::new(Some(into.rejects()))?;
+    let report = match command {
+        IngestCommand::Objects(asked) => {
+            let objects = Objects::new(&asked.source, asked.lookback, variable)?;
+            let run = ingest_objects(&objects, &mut table, &mut rejects);
+            tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run)?
+        }
+        IngestCommand::Kafka(asked) => ingest_kafka(&asked.kafka(), &mut table, &mut rejects)?,
+    };
+    page.ingest(&report);
+    print(format, &report)
 }
 
 fn on_store<S: Store>(arguments: &Arguments, store: &mut S, now: UnixMillis, page: &mut Page) -> Outcome {

@@ -64,6 +64,9 @@ families! {
     STORE_UNNAMED "sinsang_store_unnamed_packs" "Packs that no kept snapshot names"
     COLLECT_REMOVED "sinsang_collect_removed_packs" "Packs that were removed"
     COLLECT_BYTES "sinsang_collect_removed_bytes" "Bytes of the packs that were removed"
+    INGEST_EVENTS "sinsang_ingest_events" "Lines that were read, by outcome: new to the table, known to it, or no event"
+    INGEST_READ "sinsang_ingest_read" "Objects, or messages of Kafka, that were read"
+    INGEST_DAMAGED "sinsang_ingest_damaged_objects" "Objects that could not be unpacked"
     EXPERIMENT_VIEWERS "sinsang_experiment_viewers" "Viewers, by experiment and variant"
     EXPERIMENT_MIXED "sinsang_experiment_mixed_viewers" "Viewers who were seen with several variants, by experiment"
     EXPERIMENT_RATIO "sinsang_experiment_ratio_p_value" "The p-value of the viewers' ratio being that of the shares, by experiment"
@@ -157,6 +160,16 @@ impl Page {
     pub fn collect(&mut self, report: &CollectReport) {
         self.count(COLLECT_REMOVED, &[], report.removed);
         self.long(COLLECT_BYTES, &[], report.removed_bytes);
+    }
+
+    /// What was ingested.
+    pub fn ingest(&mut self, report: &sinsang_ingest::Report) {
+        let rejected = report.rejected.iter().map(|reason| reason.rows).sum();
+        for (outcome, lines) in [("new", report.events), ("known", report.known), ("rejected", rejected)] {
+            self.long(INGEST_EVENTS, &[("outcome", outcome)], lines);
+        }
+        self.long(INGEST_READ, &[], report.read);
+        self.count(INGEST_DAMAGED, &[], report.damaged.len());
     }
 
     /// Whether an experiment is to be believed.
