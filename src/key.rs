@@ -5,6 +5,7 @@ use std::fmt;
 use crate::pack::{Kind, PackId};
 
 const LIVE: &str = "manifest";
+const PULSE: &str = "pulse";
 /// The key of what was last done to the store, a JSON document for operators. The edge never reads it.
 pub const RUNS: &str = "runs";
 /// What the keys of all packs begin with.
@@ -13,8 +14,12 @@ pub const PACK_PREFIX: &str = "pack/";
 /// A key of the snapshot store, with what its value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
-    /// The one mutable value: the manifest of the snapshot that is live.
+    /// The manifest of the snapshot that is live, which changes with each publish.
     Live,
+    /// The latest pulse, which changes every minute.
+    Pulse,
+    /// A pulse by the second in which it was made, for lists that go on in its order. It never changes, and is gone after a day.
+    PulseOf(u32),
     /// An immutable pack, named by its content.
     Pack(Kind, PackId),
 }
@@ -24,6 +29,7 @@ impl Key {
     pub fn kind(self) -> Kind {
         match self {
             Self::Live => Kind::Manifest,
+            Self::Pulse | Self::PulseOf(_) => Kind::Pulse,
             Self::Pack(kind, _) => kind,
         }
     }
@@ -38,6 +44,8 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Live => f.write_str(LIVE),
+            Self::Pulse => f.write_str(PULSE),
+            Self::PulseOf(second) => write!(f, "{PULSE}/{second}"),
             Self::Pack(_, id) => write!(f, "{PACK_PREFIX}{id}"),
         }
     }

@@ -43,6 +43,7 @@ pub mod memory;
 pub mod mix;
 pub mod pack;
 pub mod preview;
+pub mod pulse;
 #[allow(
     clippy::arithmetic_side_effects,
     reason = "sums of a few products of i32 weights with signals of at most 2^20, which i64 holds with room"

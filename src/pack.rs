@@ -1,6 +1,6 @@
-//! The published bytes: a checked container of named sections, and the three kinds of pack that are made of it.
+//! The published bytes: a checked container of named sections, and the kinds of pack that are made of it.
 //!
-//! `pack/FORMAT.md` documents the layout. Reading lives here and in [`manifest`], [`board`] and [`taste`]; the write side stands beside
+//! `pack/FORMAT.md` documents the layout. Reading lives here and in [`manifest`], [`board`], [`taste`] and [`pulse`]; the write side stands beside
 //! each reader, so that one file holds both faces of a format. Bytes are never trusted: a damaged pack is a [`Damage`], never a panic.
 
 pub mod board;
@@ -14,6 +14,7 @@ pub mod bundle;
 pub mod manifest;
 #[allow(clippy::arithmetic_side_effects, reason = "sums only where the pipeline writes")]
 pub mod mix;
+pub mod pulse;
 pub mod taste;
 
 use std::fmt;
@@ -85,6 +86,8 @@ pub enum Kind {
     Board,
     /// The tastes of the users of one shard.
     Tastes,
+    /// How many viewers products have lately.
+    Pulse,
 }
 
 impl Kind {
@@ -93,6 +96,7 @@ impl Kind {
             Self::Manifest => 1,
             Self::Board => 2,
             Self::Tastes => 3,
+            Self::Pulse => 4,
         }
     }
 }

@@ -203,13 +203,15 @@ fn soon(ahead_ms: i64) -> i64 {
 /// What one unit of a [`pulse`] counts beside tastes.
 pub const PULSE_WEIGHT: i32 = 300;
 
-/// How much a product is bought at the moment, from 0 to [`UNIT`]: the logarithm of one more than `count`, the number of viewers who
-/// bought it since it was first shown; [`UNIT`] at 1,023. Linear between powers of two, so that no float is needed.
-pub fn pulse(count: u32) -> i64 {
-    let count = u64::from(count).saturating_add(1);
+/// How much a product is wanted at the moment, from 0 to [`UNIT`]: the logarithm of one more than `interest`, viewers in sixteenths as
+/// [`crate::pulse::Counts::interest`] has them; [`UNIT`] at 1,023 viewers. Linear between powers of two, so that no float is needed.
+pub fn pulse(interest: u32) -> i64 {
+    let one = u64::from(crate::pulse::VIEWER);
+    let count = u64::from(interest).saturating_add(one);
     let power = count.ilog2();
     let part = ((count << 10) >> power) & 1023;
-    let thousandths = i64::from(power).saturating_mul(1024).saturating_add(i64::try_from(part).unwrap_or(0));
+    let doublings = i64::from(power.saturating_sub(one.ilog2()));
+    let thousandths = doublings.saturating_mul(1024).saturating_add(i64::try_from(part).unwrap_or(0));
     thousandths.div_euclid(10).min(UNIT)
 }
 
@@ -275,7 +277,8 @@ mod tests {
 
     #[test]
     fn a_pulse_grows_with_each_doubling_and_never_passes_the_unit() {
-        assert_eq!([0, 1, 3, 7, 1_023, u32::MAX].map(pulse), [0, 102, 204, 307, UNIT, UNIT]);
+        assert_eq!([0, 16, 48, 112, 16_368, u32::MAX].map(pulse), [0, 102, 204, 307, UNIT, UNIT]);
+        assert_eq!([1, 4, 8].map(pulse), [6, 25, 51]);
         assert!((0..5_000).map(pulse).is_sorted());
     }
 

@@ -10,8 +10,10 @@ use sinsang::key::Key;
 use sinsang::pack::board::{Board, VerdictKind};
 use sinsang::pack::board_write::{BoardParts, write};
 use sinsang::pack::manifest::{Manifest, ManifestParts, Previous, SnapshotId};
+use sinsang::pack::pulse::{self, Pulse};
 use sinsang::pack::taste::{self, Taste, TasteShard, Widths};
 use sinsang::pack::{Damage, Kind, Pack, PackId, Writer};
+use sinsang::pulse::Counts;
 use sinsang::time::UnixMillis;
 
 use damaged::meet;
@@ -50,6 +52,10 @@ fn good(kind: usize) -> (Kind, Vec<u8>) {
     match kind {
         0 => (Kind::Manifest, snapshot.manifest),
         1 => (Kind::Board, snapshot.pack(Key::Pack(Kind::Board, snapshot.board)).to_vec()),
+        3 => {
+            let counts = [(1, Counts::default()), (2, Counts { viewers: 16, looks: 16, ..Counts::default() })];
+            (Kind::Pulse, pulse::write(&counts, at(BUILT_AT)).unwrap())
+        }
         _ => {
             let id = snapshot.shard_of(&user_of_first_shard(&snapshot)).unwrap();
             (Kind::Tastes, snapshot.pack(Key::Pack(Kind::Tastes, id)).to_vec())
@@ -67,7 +73,7 @@ proptest! {
 
     #[test]
     fn whatever_bytes_are_changed_behind_a_right_checksum_nothing_panics(
-        kind in 0_usize..3,
+        kind in 0_usize..4,
         changes in proptest::collection::vec((place(), 0_usize..4, prop_oneof![any::<u32>(), 0_u32..40, Just(u32::MAX), Just(0x7fff_ffff)]), 1..6),
     ) {
         let (kind, mut bytes) = good(kind);
@@ -88,7 +94,7 @@ proptest! {
 
     #[test]
     fn records_of_noise_behind_a_right_checksum_do_not_panic(
-        kind in 0_usize..3, seed in any::<u64>(), noisy in 0_usize..20, wild in any::<bool>(),
+        kind in 0_usize..4, seed in any::<u64>(), noisy in 0_usize..20, wild in any::<bool>(),
     ) {
         let (kind, bytes) = good(kind);
         let mut numbers = Numbers::seeded(seed);
@@ -108,7 +114,7 @@ proptest! {
     }
 
     #[test]
-    fn cut_and_lengthened_packs_do_not_panic(kind in 0_usize..3, length in place(), is_sealed in any::<bool>(), more in 0_usize..50) {
+    fn cut_and_lengthened_packs_do_not_panic(kind in 0_usize..4, length in place(), is_sealed in any::<bool>(), more in 0_usize..50) {
         let (kind, mut bytes) = good(kind);
         let length = length.index(bytes.len());
         if more > 25 {
@@ -123,7 +129,7 @@ proptest! {
     }
 
     #[test]
-    fn one_flipped_bit_anywhere_is_noticed(kind in 0_usize..3, place in place(), bit in 0_u8..8) {
+    fn one_flipped_bit_anywhere_is_noticed(kind in 0_usize..4, place in place(), bit in 0_u8..8) {
         let (kind, mut bytes) = good(kind);
         let at = place.index(bytes.len());
         bytes[at] ^= 1 << bit;
@@ -132,7 +138,7 @@ proptest! {
     }
 
     #[test]
-    fn noise_does_not_panic(kind in 0_usize..3, mut bytes in proptest::collection::vec(any::<u8>(), 0..400), dressed in any::<bool>()) {
+    fn noise_does_not_panic(kind in 0_usize..4, mut bytes in proptest::collection::vec(any::<u8>(), 0..400), dressed in any::<bool>()) {
         let (kind, model) = good(kind);
         if dressed && bytes.len() > HEADER_BYTES {
             bytes[..16].copy_from_slice(&model[..16]);
@@ -352,7 +358,7 @@ fn unknown_sections_and_longer_records_are_read_past() {
 
 #[test]
 fn another_version_kind_or_magic_is_refused_by_name() {
-    for kind in 0..3 {
+    for kind in 0..4 {
         let (kind, whole) = good(kind);
         let changed = |at: usize, value: u8| {
             let mut bytes = whole.clone();
@@ -374,7 +380,7 @@ fn another_version_kind_or_magic_is_refused_by_name() {
 
 #[test]
 fn a_missing_section_is_refused_by_name() {
-    for kind in 0..3 {
+    for kind in 0..4 {
         let (kind, whole) = good(kind);
         let parts = sections(&whole);
         for left_out in 0..parts.len() {
@@ -385,6 +391,7 @@ fn a_missing_section_is_refused_by_name() {
                 Kind::Manifest => Manifest::parse(bytes).err(),
                 Kind::Board => Board::parse(bytes, id).err(),
                 Kind::Tastes => TasteShard::parse(bytes, id).err(),
+                Kind::Pulse => Pulse::parse(bytes).err(),
             };
             assert_eq!(damage, Some(Damage::Missing(tag)));
         }

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use sinsang::key::Key;
 use sinsang::pack::board::Board;
 use sinsang::pack::manifest::Manifest;
+use sinsang::pack::pulse::Pulse;
 use sinsang::pack::taste::TasteShard;
 use sinsang::pack::{Kind, PackId, bundle};
 use sinsang::time::HOUR_MS;
@@ -16,7 +17,7 @@ use crate::support::{HEADER_BYTES, at, seal};
 const ENTRY_BYTES: usize = 16;
 static WHOLE: LazyLock<Published> = LazyLock::new(|| published(&Shape::SMALL));
 
-/// The first byte says what the rest is: `m` a manifest, `b` a board, `t` a taste shard, `d` what is deployed with the Worker. In upper case
+/// The first byte says what the rest is: `m` a manifest, `b` a board, `t` a taste shard, `p` a pulse, `d` what is deployed with the Worker. In upper case
 /// it is taken as it is; else its checksum is made right first, so that what lies behind that check is reached.
 pub(crate) fn pack(bytes: &[u8]) {
     let Some((mode, rest)) = bytes.split_first() else { return };
@@ -25,6 +26,7 @@ pub(crate) fn pack(bytes: &[u8]) {
         b'm' => meet(Kind::Manifest, rest.to_vec(), is_sealed),
         b'b' => meet(Kind::Board, rest.to_vec(), is_sealed),
         b't' => meet(Kind::Tastes, rest.to_vec(), is_sealed),
+        b'p' => meet(Kind::Pulse, rest.to_vec(), is_sealed),
         b'd' => deployed(rest.to_vec(), is_sealed),
         _ => {}
     }
@@ -37,6 +39,7 @@ pub(crate) fn meet(kind: Kind, mut bytes: Vec<u8>, is_sealed: bool) {
         Manifest::parse(bytes.clone()).is_ok(),
         Board::parse(bytes.clone(), id).is_ok(),
         TasteShard::parse(bytes.clone(), id).is_ok_and(|shard| shard.find(shard.key(shard.len() / 2)).is_some()),
+        Pulse::parse(bytes.clone()).is_ok_and(|pulse| pulse.iter().all(|(id, counts)| pulse.find(id) == Some(counts))),
     ];
     let mut manifest = Manifest::parse(WHOLE.manifest.clone()).unwrap().parts();
     let mut edge = Edge::with(&WHOLE, at(BUILT_AT));
@@ -44,6 +47,9 @@ pub(crate) fn meet(kind: Kind, mut bytes: Vec<u8>, is_sealed: bool) {
     match kind {
         Kind::Board => manifest.board = id,
         Kind::Tastes => manifest.shards.fill(id),
+        Kind::Pulse => {
+            edge.store.values.insert(Key::Pulse.to_string(), bytes.clone());
+        }
         Kind::Manifest => {}
     }
     let live = if kind == Kind::Manifest { bytes } else { manifest.write().unwrap().0 };

@@ -1,6 +1,8 @@
 //! The shell: the one place that knows the platform. It reads the clock, the configuration and the body, sends to the queue, and writes what
 //! the queue brings back.
 
+mod board;
+
 use std::cell::OnceCell;
 use std::rc::Rc;
 
@@ -18,6 +20,7 @@ use sinsang::time::UnixMillis;
 
 use crate::admit::{MAX_BODY_BYTES, Raw, Refusal, Taken, begin, take};
 use crate::answer::{Answer, accepted, refuse};
+use crate::beat;
 use crate::object::{Batch, Message, names};
 
 /// The queue's binding in `wrangler.toml`.
@@ -117,9 +120,11 @@ pub async fn queue(batch: MessageBatch<()>, env: Env, _context: Context) -> Resu
     let messages: Vec<Message> =
         batch.raw_iter().map(|message| Message { id: message.id(), text: message.body().as_string() }).collect();
     match store(&messages, &env).await {
-        Ok(told) => {
+        Ok(parts) => {
             batch.ack_all();
-            worker::console_log!("{told}");
+            let (events, rejected) = (parts.events.len(), parts.rejected_count);
+            worker::console_log!("{{\"messages\":{},\"events\":{events},\"rejected\":{rejected}}}", messages.len());
+            board::feed(&env, beat::write(parts.events.iter().filter_map(beat::of))).await;
         }
         Err(error) => {
             worker::console_error!("{} messages are to come again: {error}", messages.len());
@@ -129,19 +134,14 @@ pub async fn queue(batch: MessageBatch<()>, env: Env, _context: Context) -> Resu
     Ok(())
 }
 
-/// Writes what `messages` hold, and tells what it was.
-async fn store(messages: &[Message], env: &Env) -> Result<String> {
+/// Writes what `messages` hold.
+async fn store(messages: &[Message], env: &Env) -> Result<Batch> {
     let bucket = env.bucket(BUCKET)?;
     let parts = Batch::of(messages);
     let (name, rejected) = names(messages, now());
     put(&bucket, rejected, &parts.rejected).await?;
     put(&bucket, name, &parts.lines).await?;
-    Ok(format!(
-        "{{\"messages\":{},\"events\":{},\"rejected\":{}}}",
-        messages.len(),
-        parts.events.len(),
-        parts.rejected_count
-    ))
+    Ok(parts)
 }
 
 async fn put(bucket: &Bucket, name: String, text: &str) -> Result<()> {

@@ -153,7 +153,7 @@ impl Check {
         let named: BTreeSet<PackId> = crate::publish::packs(manifest)
             .filter_map(|key| match key {
                 Key::Pack(_, id) => Some(id),
-                Key::Live => None,
+                Key::Live | Key::Pulse | Key::PulseOf(_) => None,
             })
             .collect();
         for id in snapshot.packs().unwrap_or_default() {

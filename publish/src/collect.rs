@@ -108,7 +108,7 @@ fn named<S: Store>(store: &mut S) -> Result<(String, BTreeSet<PackId>), Error<S:
 fn ids(manifest: &Manifest) -> impl Iterator<Item = PackId> {
     let packs = packs(manifest).filter_map(|key| match key {
         Key::Pack(_, id) => Some(id),
-        Key::Live => None,
+        Key::Live | Key::Pulse | Key::PulseOf(_) => None,
     });
     packs.chain([manifest.id()])
 }

@@ -135,7 +135,7 @@ fn reliable<S: Store>(
 ) -> Result<BTreeSet<PackId>, Error<S::Error>> {
     let id = |key| match key {
         Key::Pack(_, id) => Some(id),
-        Key::Live => None,
+        Key::Live | Key::Pulse | Key::PulseOf(_) => None,
     };
     let mut named: BTreeSet<PackId> = live.into_iter().flat_map(packs).filter_map(id).collect();
     for previous in live.into_iter().flat_map(Manifest::previous) {

@@ -132,6 +132,6 @@ pub fn status<S: Store>(store: &mut S, now: UnixMillis) -> Result<StatusReport, 
 fn pack(key: Key) -> Option<PackId> {
     match key {
         Key::Pack(_, id) => Some(id),
-        Key::Live => None,
+        Key::Live | Key::Pulse | Key::PulseOf(_) => None,
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sinsang::key::Key;
 use sinsang::pack::board::Board;
 use sinsang::pack::manifest::Manifest;
+use sinsang::pack::pulse::Pulse;
 use sinsang::pack::taste::TasteShard;
 use sinsang::pack::{Damage, Kind, PackId, TooLarge};
 use sinsang::time::UnixMillis;
@@ -207,6 +208,7 @@ pub(crate) fn parse(key: Key, bytes: Vec<u8>) -> Result<(), Damage> {
         Key::Live | Key::Pack(Kind::Manifest, _) => Manifest::parse(bytes).map(|_| ()),
         Key::Pack(Kind::Board, id) => Board::parse(bytes, id).map(|_| ()),
         Key::Pack(Kind::Tastes, id) => TasteShard::parse(bytes, id).map(|_| ()),
+        Key::Pulse | Key::PulseOf(_) | Key::Pack(Kind::Pulse, _) => Pulse::parse(bytes).map(|_| ()),
     }
 }
 

@@ -48,20 +48,31 @@ export class Intake {
   static async start({ state, ...options } = {}) {
     const intake = new Intake();
     intake.contract = new Contract();
-    intake.mf = new Miniflare({
+    intake.state = state;
+    intake.mf = new Miniflare(intake.options(options));
+    intake.url = await intake.mf.ready;
+    return intake;
+  }
+
+  options(options) {
+    return {
       workers: [intakeWorker(options)],
       ...INTAKE_STATE,
-      ...(state ? { r2Persist: join(state, "v3/r2") } : {}),
+      ...(this.state ? { r2Persist: join(this.state, "v3/r2") } : {}),
       host: "127.0.0.1",
       port: 0,
       cf: false,
       log: new Log(LogLevel.ERROR),
       handleRuntimeStdio: (stdout, stderr) => {
-        for (const stream of [stdout, stderr]) stream.on("data", (chunk) => (intake.printed += chunk));
+        for (const stream of [stdout, stderr]) stream.on("data", (chunk) => (this.printed += chunk));
       },
-    });
-    intake.url = await intake.mf.ready;
-    return intake;
+    };
+  }
+
+  /** A new process over the same storage: what memory held is gone. */
+  async restart(options = {}) {
+    await this.mf.setOptions(this.options(options));
+    this.url = await this.mf.ready;
   }
 
   /** Sends `body`, as JSON unless it is text or bytes, and holds the answer against the OpenAPI document. */

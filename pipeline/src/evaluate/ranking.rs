@@ -283,7 +283,7 @@ pub async fn ranking(options: &Options) -> Result<Report, Error> {
         peer::enter(&purchases, &window, &mut new, &mut known);
         let served = served::Served::learn(&context, &purchases, &window).await?;
         bytes_per_user = served.bytes_per_user;
-        enter_ours(&served, &window, &mut new, &mut known);
+        enter_ours(&served, &window, &mut new, &mut known)?;
         steps.advance(1);
     }
     let (new, known) = (new.rows(), known.rows());
@@ -309,12 +309,13 @@ pub async fn ranking(options: &Options) -> Result<Report, Error> {
     })
 }
 
-fn enter_ours(served: &served::Served, window: &Window, new: &mut Contest, known: &mut Contest) {
+fn enter_ours(served: &served::Served, window: &Window, new: &mut Contest, known: &mut Contest) -> Result<(), Error> {
     let (buyers, count) = (&window.new_buyers, window.new.len());
     new.enter("float, before rounding", buyers, count, |buyer| served.float_scores(buyer.row, &window.new));
     new.enter(SERVED, buyers, count, |buyer| served.scores(window, buyer, &window.new, None));
     new.enter(MIXED, buyers, count, |buyer| served.mixed(window, buyer));
-    new.enter(LIVE, buyers, count, |buyer| served.scores(window, buyer, &window.new, Some(&window.pulse(buyer))));
+    let pulses = served::pulses(window)?;
+    new.enter(LIVE, buyers, count, |buyer| served.scores(window, buyer, &window.new, pulses.get(&buyer.came_at)));
     let (buyers, count) = (&window.known_buyers, window.known.len());
     known.enter("float, before rounding", buyers, count, |buyer| {
         window.unbought(buyer, served.float_scores(buyer.row, &window.known))
@@ -322,6 +323,7 @@ fn enter_ours(served: &served::Served, window: &Window, new: &mut Contest, known
     known.enter(SERVED, buyers, count, |buyer| {
         window.unbought(buyer, served.scores(window, buyer, &window.known, None))
     });
+    Ok(())
 }
 
 impl Window {

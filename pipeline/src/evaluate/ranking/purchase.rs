@@ -232,9 +232,11 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// How many users had bought each new item when `buyer` first came: what a pulse of live counters would have said.
-    pub(super) fn pulse(&self, buyer: &Buyer) -> Vec<u32> {
-        let before = |times: &Vec<i64>| times.iter().filter(|at| **at < buyer.came_at).count();
-        self.sold.iter().map(|times| u32::try_from(before(times)).unwrap_or(u32::MAX)).collect()
+    /// Every first purchase of a new item by a user, as the item and the time, by time.
+    pub(super) fn sales(&self) -> Vec<(usize, i64)> {
+        let of = |(item, times): (&usize, &Vec<i64>)| times.iter().map(|at| (*item, *at)).collect::<Vec<_>>();
+        let mut sales: Vec<(usize, i64)> = self.new.iter().zip(&self.sold).flat_map(of).collect();
+        sales.sort_unstable_by_key(|(item, at)| (*at, *item));
+        sales
     }
 }

@@ -7,8 +7,10 @@ use sinsang::pack::board::{Block, Board, VerdictKind};
 use sinsang::pack::board_write::{BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart};
 use sinsang::pack::manifest::Manifest;
 use sinsang::pack::mix::MixParts;
+use sinsang::pack::pulse::{self, Pulse};
 use sinsang::pack::taste::{Taste, TasteShard};
 use sinsang::pack::{Damage, PackId};
+use sinsang::pulse::{Counter, Deed, Happening, Terms};
 use sinsang::rank::{self, Candidate, SurfaceWeights};
 use sinsang::surface::View;
 use sinsang::surface::new::{self, Selection, Sort};
@@ -111,12 +113,12 @@ impl Served {
         items.iter().map(|item| dot(vector, &self.learned.product_float(product_id(*item)))).collect()
     }
 
-    /// The scores as the edge computes them from packs. `pulse` are live counts by item.
-    pub(super) fn scores(&self, window: &Window, buyer: &Buyer, items: &[usize], pulse: Option<&[u32]>) -> Vec<f64> {
+    /// The scores as the edge computes them from packs.
+    pub(super) fn scores(&self, window: &Window, buyer: &Buyer, items: &[usize], pulse: Option<&Pulse>) -> Vec<f64> {
         let taste = self.users.get(buyer.row).and_then(|user| self.taste(user));
         // Nothing but tastes and counts: there are no broadcasts, and what the shop knows of its items is in the vectors.
         let weights = weights();
-        let score = |(at, item): (usize, &usize)| {
+        let score = |item: &usize| {
             let vector =
                 self.board.find_product(product_id(*item)).map_or(&[][..], |at| self.board.product(at).vector());
             let candidate = Candidate {
@@ -127,10 +129,10 @@ impl Served {
                 popularity: 0,
             };
             let own = rank::score(&candidate, taste.as_ref(), &weights, window.cut).total();
-            let count = pulse.and_then(|pulse| pulse.get(at)).copied().unwrap_or(0);
-            (own + i64::from(rank::PULSE_WEIGHT) * rank::pulse(count)) as f64
+            let counts = pulse.and_then(|pulse| pulse.find(product_id(*item))).unwrap_or_default();
+            (own + i64::from(rank::PULSE_WEIGHT) * rank::pulse(counts.interest())) as f64
         };
-        items.iter().enumerate().map(score).collect()
+        items.iter().map(score).collect()
     }
 
     /// New items by their places in the new-product tab, mixed as it is by default.
@@ -164,6 +166,29 @@ impl Served {
         let shard = self.shards.get(&self.manifest.shard_of(key)?)?;
         Some(Taste::cut(shard.find(key)?, shard.widths()))
     }
+}
+
+/// How long purchases count here. A shop sells a new item for weeks, as a broadcast sells its product for hours.
+const TERMS: Terms = Terms { half_life_ms: WINDOW_DAYS * DAY_MS, window_ms: WINDOW_DAYS * DAY_MS };
+
+/// The pulse at each time at which a buyer first came, by that time: purchases of the window go through the counter that the consumer of events
+/// keeps, and what it publishes is read back by the edge's reader.
+pub(super) fn pulses(window: &Window) -> Result<BTreeMap<i64, Pulse>, Error> {
+    let came: BTreeSet<i64> = window.new_buyers.iter().map(|buyer| buyer.came_at).collect();
+    let sales = window.sales();
+    let (mut counter, mut next) = (Counter::new(TERMS), 0);
+    let mut pulses = BTreeMap::new();
+    for came_at in came {
+        while let Some((item, at)) = sales.get(next).filter(|(_, at)| *at < came_at) {
+            let at = UnixMillis(*at);
+            let (product, viewer) = (product_id(*item), next as u64);
+            counter.count(&Happening { product, viewer, is_signed: true, deed: Deed::Purchase, at }, at);
+            next += 1;
+        }
+        let now = UnixMillis(came_at);
+        pulses.insert(came_at, Pulse::parse(pulse::write(&counter.counts(pulse::MAX_COUNTS, now), now)?)?);
+    }
+    Ok(pulses)
 }
 
 const CHANNEL: &str = "Online Retail";

@@ -1,0 +1,73 @@
+// The pulse in workerd: what viewers do is counted, published, and survives what a Durable Object goes through.
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { test } from "node:test";
+import { Intake } from "../harness/intake.mjs";
+import { pulseOf, until } from "../harness/pulse.mjs";
+import { claims, hs256 } from "../harness/token.mjs";
+
+const PRODUCT = "0123456789abcdef";
+const event = (changes = {}) => ({ event_id: randomUUID(), kind: "click", at: new Date().toISOString(), product_id: PRODUCT, ...changes });
+const by = (user) => ({ headers: { Authorization: `Bearer ${hs256(claims(user, Date.now()))}` } });
+const quick = { bindings: { PULSE_EVERY_MS: "1000" } };
+
+async function latest(intake) {
+  const kv = await intake.mf.getKVNamespace("SNAPSHOTS", "sinsang-intake");
+  const value = await kv.get("pulse", "arrayBuffer");
+  return value === null ? undefined : pulseOf(Buffer.from(value));
+}
+
+test("viewers count once for each deed, those who are not signed in a quarter, and a flood from one client is one viewer", async () => {
+  const intake = await Intake.start(quick);
+  try {
+    const repeated = event({ kind: "purchase" });
+    for (const user of ["u1", "u2"]) await intake.send({ events: [event(), repeated, repeated, event({ kind: "purchase" })] }, by(user));
+    await intake.send({ device: "a-device-of-the-tests", events: Array.from({ length: 100 }, () => event({ kind: "alarm" })) });
+    await intake.send({ events: [event({ kind: "impression", product_id: "00000000000000aa" }), event({ at: new Date(Date.now() - 2 * 3_600_000).toISOString(), product_id: "00000000000000bb" })] }, by("u1"));
+    const pulse = await until(async () => {
+      const found = await latest(intake);
+      return found?.counts.get(PRODUCT)?.alarms > 0 ? found : undefined;
+    });
+    assert.deepEqual([...pulse.counts], [[PRODUCT, { viewers: 2 * 16 + 4, looks: 2 * 16, alarms: 4, purchases: 2 * 16 }]]);
+    assert.ok(Math.abs(Date.now() - pulse.madeAt) < 30_000);
+  } finally {
+    await intake.stop();
+  }
+});
+
+test("the latest pulse was to be had by its number before", async () => {
+  const intake = await Intake.start(quick);
+  try {
+    await intake.send({ events: [event()] }, by("u1"));
+    const pulse = await until(() => latest(intake));
+    const kv = await intake.mf.getKVNamespace("SNAPSHOTS", "sinsang-intake");
+    const { keys } = await kv.list({ prefix: "pulse/" });
+    const numbers = keys.map(({ name }) => Number(name.slice("pulse/".length)));
+    assert.ok(numbers.includes(Math.floor(pulse.madeAt / 1000)), `${numbers} lack ${pulse.madeAt}`);
+    // One that nobody reads yet lies beside.
+    assert.ok(numbers.some((number) => number > Math.floor(pulse.madeAt / 1000)));
+    assert.ok(keys.every(({ expiration }) => expiration > Date.now() / 1000 + 80_000));
+  } finally {
+    await intake.stop();
+  }
+});
+
+test("marks outlive the object that keeps them", async () => {
+  const intake = await Intake.start(quick);
+  try {
+    await intake.send({ events: [event(), event({ kind: "purchase" })] }, by("u1"));
+    const before = await until(() => latest(intake));
+    // A new isolate, over the same storage.
+    await intake.restart({ bindings: { PULSE_EVERY_MS: "1001" } });
+    await intake.send({ events: [event()] }, by("u1"));
+    await intake.send({ events: [event()] }, by("u2"));
+    const after = await until(async () => {
+      const found = await latest(intake);
+      return found?.counts.get(PRODUCT)?.viewers === 32 ? found : undefined;
+    });
+    assert.ok(after.madeAt > before.madeAt);
+    assert.deepEqual(after.counts.get(PRODUCT), { viewers: 32, looks: 32, alarms: 0, purchases: 16 });
+  } finally {
+    await intake.stop();
+  }
+});
