@@ -3,7 +3,7 @@
 use sinsang::pulse::{Deed, Happening};
 use sinsang::time::{HOUR_MS, UnixMillis};
 
-use crate::event::{Event, Kind};
+use crate::event::{Event, Kind, device_of};
 
 /// An event that an app kept for longer than this says nothing of what is wanted now. Milliseconds.
 const MAX_KEPT_MS: i64 = HOUR_MS;
@@ -20,7 +20,7 @@ pub fn of(event: &Event) -> Option<Happening> {
         Kind::Impression | Kind::TabOpen => return None,
     };
     let product = u64::from_str_radix(event.product_id.as_deref()?, 16).ok()?;
-    let device = event.viewer.strip_prefix('d');
+    let device = device_of(&event.viewer);
     let viewer = u64::from_str_radix(device.unwrap_or(&event.viewer), 16).ok()?;
     let at = UnixMillis::parse_rfc3339(&event.received_at)?;
     let happened_at = UnixMillis::parse_rfc3339(&event.at)?;
@@ -84,6 +84,8 @@ mod tests {
         assert_eq!(device, expected);
         let user = of(&LINE.replace("\"d0123", "\"0123").replace("click", "purchase")).unwrap();
         assert_eq!(user, Happening { is_signed: true, deed: Deed::Purchase, ..expected });
+        let user = of(&LINE.replace("d0123456789abcdef", "d123456789abcdef")).unwrap();
+        assert_eq!((user.viewer, user.is_signed), (0xd123_4567_89ab_cdef, true));
         assert_eq!(of(&LINE.replace("click", "impression")), None);
         assert_eq!(of(&LINE.replace("product_id\":\"fedcba9876543210", "listing_id\":\"7")), None);
         assert_eq!(

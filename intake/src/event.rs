@@ -185,7 +185,7 @@ impl Event {
     /// What is wrong with it, as a text for operators.
     pub fn parse(line: &str) -> Result<Self, &'static str> {
         let event: Self = serde_json::from_str(line).map_err(|_| "not an event as JSON")?;
-        let is_viewer = is_hex16(event.viewer.strip_prefix('d').unwrap_or(&event.viewer));
+        let is_viewer = is_hex16(device_of(&event.viewer).unwrap_or(&event.viewer));
         let has_times = [&event.at, &event.received_at].into_iter().all(|at| UnixMillis::parse_rfc3339(at).is_some());
         let has_product = event.product_id.as_deref().is_none_or(is_hex16);
         match () {
@@ -207,6 +207,11 @@ fn is_token(text: &str, least: usize) -> bool {
 
 fn is_event_id(text: &str) -> bool {
     is_token(text, 8)
+}
+
+/// The digits of a device's key; `None` of a user's, whose first digit may be a `d` too.
+pub fn device_of(viewer: &str) -> Option<&str> {
+    viewer.strip_prefix('d').filter(|digits| digits.len() == 16)
 }
 
 /// Whether `text` may be a device's id.
@@ -320,6 +325,11 @@ mod tests {
             r#"{"event_id":"event-0001","viewer":"d0123456789abcdef","kind":"click","at":"2026-11-22T13:05:00.000Z","received_at":"2026-11-22T13:05:07.250Z","surface":"new","position":3,"product_id":"0123456789abcdef","shop":"GS샵","experiments":{"soon-first":"control"},"snapshot":"4783ee17d3919030"}"#
         );
         assert_eq!(Event::parse(&event.line()), Ok(event));
+        for viewer in ["d123456789abcdef", "dd123456789abcdef", "0123456789abcdef"] {
+            let event = Event::of(&row(&json!({})), viewer, now()).unwrap();
+            assert_eq!(Event::parse(&event.line()), Ok(event), "{viewer}");
+        }
+        assert!(Event::parse(&Event::of(&row(&json!({})), "d123", now()).unwrap().line()).is_err());
     }
 
     #[test]
