@@ -43,7 +43,7 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
     let header = |name: &str| headers.get(name).ok().flatten();
     let (origin_of_url, path, query) = cut(&url);
     let (authorization, preview) = (header("Authorization"), header("Sinsang-Preview"));
-    let (if_none_match, origin) = (header("If-None-Match"), header("Origin"));
+    let (if_none_match, origin, device) = (header("If-None-Match"), header("Origin"), header("Sinsang-Device"));
     let raw = Raw {
         method: &method,
         path,
@@ -52,6 +52,7 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
         preview: preview.as_deref(),
         if_none_match: if_none_match.as_deref(),
         origin: origin.as_deref(),
+        device: device.as_deref(),
         has_body: request.inner().body().is_some(),
     };
     if isolate::has_limiter(&env) && path != HEALTH && limiter::refuses(&env, header, || now(&config)).await {

@@ -6,10 +6,11 @@
 //! 2. [`serve`], a state machine. It has [`request`] check what is asked, and [`auth`] who asks ([`viewer`]).
 //! 3. What the isolate remembers is in [`memory`]; where something is missing, [`load`] says which [`key`] to read, if [`breaker`] lets it.
 //! 4. `edge` reads the keys and hands the bytes back; [`pack`] checks them.
-//! 5. [`surface`] chooses what is shown at that time, [`rank`] orders it for the viewer ([`session`]), [`mix`] and [`directive`] arrange it, and the items' ready JSON is copied.
-//! 6. [`reply`] sets status and headers, and decides what may be shared.
+//! 5. [`experiment`] says by which weights the viewer is shown things.
+//! 6. [`surface`] chooses what is shown at that time, [`rank`] orders it for the viewer ([`session`]), [`mix`] and [`directive`] arrange it, and the items' ready JSON is copied.
+//! 7. [`reply`] sets status and headers, and decides what may be shared.
 //!
-//! [`preview`] runs steps 5 and what it needs in the preview page's browser, on packs that the page downloaded.
+//! [`preview`] runs step 6 and what it needs in the preview page's browser, on packs that the page downloaded.
 //!
 //! Everything but `edge` is pure: no I/O, no clock, no randomness, no async.
 #![cfg_attr(
@@ -32,6 +33,7 @@ pub mod breaker;
 pub mod directive;
 #[cfg(all(target_arch = "wasm32", feature = "edge"))]
 pub mod edge;
+pub mod experiment;
 pub mod key;
 pub mod known;
 pub mod load;

@@ -73,6 +73,26 @@ impl Half {
 }
 
 impl Mix {
+    /// Takes what `own` has otherwise than `base`.
+    pub fn take_changes(&mut self, base: &Self, own: &Self) {
+        fn take<T: PartialEq + Copy>(field: &mut T, base: T, own: T) {
+            if own != base {
+                *field = own;
+            }
+        }
+        take(&mut self.window, base.window, own.window);
+        take(&mut self.category, base.category, own.category);
+        take(&mut self.brand, base.brand, own.brand);
+        take(&mut self.channel, base.channel, own.channel);
+        take(&mut self.similarity, base.similarity, own.similarity);
+        take(&mut self.explore_every, base.explore_every, own.explore_every);
+        take(&mut self.explore_below, base.explore_below, own.explore_below);
+        take(&mut self.memory, base.memory, own.memory);
+        take(&mut self.stay, base.stay, own.stay);
+        take(&mut self.tab_margin, base.tab_margin, own.tab_margin);
+        take(&mut self.second, base.second, own.second);
+    }
+
     /// Whether no entry decides about its neighbours: there are neither caps nor `floors`, and likeness costs nothing.
     pub fn is_plain(&self, floors: &[Floor]) -> bool {
         self.category == 0 && self.brand == 0 && self.channel == 0 && self.similarity == 0 && floors.is_empty()

@@ -11,6 +11,8 @@ pub mod board;
 )]
 pub mod board_write;
 pub mod bundle;
+#[allow(clippy::arithmetic_side_effects, reason = "sums only where the pipeline writes")]
+pub mod experiment;
 pub mod manifest;
 #[allow(clippy::arithmetic_side_effects, reason = "sums only where the pipeline writes")]
 pub mod mix;

@@ -47,6 +47,44 @@ pub struct Weights {
     pub tabs: SurfaceWeights,
 }
 
+impl SurfaceWeights {
+    /// Takes what `own` has otherwise than `base`.
+    fn take_changes(&mut self, base: &Self, own: &Self) {
+        let fields = self.fields_mut().into_iter().zip(base.fields()).zip(own.fields());
+        fields.filter(|((_, base), own)| base != own).for_each(|((field, _), own)| *field = own);
+    }
+
+    /// In the order in which packs have them.
+    pub fn fields(&self) -> [i32; 7] {
+        [self.taste, self.channel, self.hour, self.soon, self.on_air, self.popularity, self.position]
+    }
+
+    fn fields_mut(&mut self) -> [&mut i32; 7] {
+        let Self { taste, channel, hour, soon, on_air, popularity, position } = self;
+        [taste, channel, hour, soon, on_air, popularity, position]
+    }
+
+    /// The weights of these [`Self::fields`].
+    pub fn from_fields([taste, channel, hour, soon, on_air, popularity, position]: [i32; 7]) -> Self {
+        Self { taste, channel, hour, soon, on_air, popularity, position }
+    }
+
+    /// Without the weights of what depends on the viewer: candidates of equal ones have equal shared scores.
+    #[must_use]
+    pub fn shared(self) -> Self {
+        Self { taste: 0, channel: 0, hour: 0, ..self }
+    }
+}
+
+impl Weights {
+    /// Takes what `own` has otherwise than `base`.
+    pub fn take_changes(&mut self, base: &Self, own: &Self) {
+        self.new.take_changes(&base.new, &own.new);
+        self.live.take_changes(&base.live, &own.live);
+        self.tabs.take_changes(&base.tabs, &own.tabs);
+    }
+}
+
 /// A score, by part. The parts add up to the total; `docs/ranking.md` says what each means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Score {

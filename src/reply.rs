@@ -28,6 +28,10 @@ const BYTES: &str = "application/octet-stream";
 const PROBLEM: &str = "application/problem+json; charset=utf-8";
 const METHODS: &str = "GET, HEAD, OPTIONS";
 
+const VARY: &str = "Authorization, Origin, Sinsang-Preview";
+/// The same where experiments run.
+const VARY_BY_DEVICE: &str = "Authorization, Origin, Sinsang-Device, Sinsang-Preview";
+
 /// The rung of the ladder that an answer stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rung {
@@ -133,6 +137,26 @@ impl Facts<'_> {
     fn is_personal(&self) -> bool {
         self.view.taste.is_some()
     }
+
+    /// Whether another device may be answered otherwise: one without a token is known to experiments by it.
+    fn is_of_device(&self) -> bool {
+        self.raw.device.is_some() && self.has_experiments()
+    }
+
+    /// Whether experiments run, or ran when the list was frozen that goes on here.
+    fn has_experiments(&self) -> bool {
+        self.view.assignment.is_some() || self.view.board.experiments().run(self.view.now)
+    }
+
+    /// Whether the answer is for who asks alone.
+    fn is_alone(&self) -> bool {
+        self.request.viewer != Viewer::Anonymous || !self.request.recent.is_empty() || self.is_of_device()
+    }
+
+    /// Stands for the variants that the viewer is in; 0 for none.
+    fn print(&self) -> u64 {
+        self.view.assignment.map_or(0, |assignment| assignment.print)
+    }
 }
 
 /// The answer to a request that a snapshot can answer.
@@ -143,6 +167,12 @@ pub fn answer(facts: &Facts<'_>) -> Reply {
     headers.push(("Sinsang-Age", facts.age_s().to_string().into()));
     headers.push(("Sinsang-Snapshot", facts.manifest.snapshot().to_string().into()));
     headers.push(("Cache-Control", cache_control(facts)));
+    if let Some((_, vary)) = headers.iter_mut().find(|(name, _)| *name == "Vary" && facts.has_experiments()) {
+        *vary = VARY_BY_DEVICE.into();
+    }
+    if let Some(assignment) = facts.view.assignment {
+        headers.push(("Sinsang-Experiments", assignment.header.clone().into()));
+    }
     if facts.request.route != Route::Status {
         let etag = etag(facts);
         let matches = facts.raw.if_none_match.is_some_and(|header| is_match(header, &etag));
@@ -267,7 +297,7 @@ fn new_page(facts: &Facts<'_>, question: &NewQuestion) -> (new::Page, UnixMillis
             snapshot: facts.manifest.snapshot(),
             frozen_at,
             offset,
-            binding: question.binding,
+            binding: question.binding ^ facts.print(),
             // What a session asks for comes with each request; only what is read can be missing later.
             is_personal: facts.taste_record.is_some(),
         }
@@ -288,6 +318,10 @@ fn write_new(view: &View<'_>, page: &new::Page, frozen_at: UnixMillis, cursor: O
 fn write_stand(facts: &Facts<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("\"personalized\":{},\"snapshot\":", facts.is_personal()).as_bytes());
     write_snapshot(facts, out);
+    if let Some(assignment) = facts.view.assignment {
+        out.extend_from_slice(b",\"experiments\":");
+        out.extend_from_slice(assignment.json.as_bytes());
+    }
 }
 
 fn write_snapshot(facts: &Facts<'_>, out: &mut Vec<u8>) {
@@ -356,7 +390,10 @@ fn etag(facts: &Facts<'_>) -> String {
     hash.update(last.unwrap_or_default().0.to_le_bytes());
     hash.update([u8::from(facts.is_personal()), u8::from(facts.is_cut), u8::from(facts.view.trusts_verdicts)]);
     hash.update(facts.taste_record.unwrap_or_default());
-    if facts.view.board.draws() {
+    if let Some(assignment) = facts.view.assignment {
+        hash.update(assignment.print.to_le_bytes());
+    }
+    if facts.view.mix().explore_every > 0 || facts.view.board.draws() {
         hash.update(facts.view.viewer.to_le_bytes());
     }
     facts.request.recent.iter().for_each(|id| hash.update(id.to_le_bytes()));
@@ -377,7 +414,7 @@ fn cache_control(facts: &Facts<'_>) -> Cow<'static, str> {
     if is_of_the_moment || facts.request.as_of.is_some() || facts.request.is_preview {
         return "no-store".into();
     }
-    if facts.request.viewer != Viewer::Anonymous || !facts.request.recent.is_empty() {
+    if facts.is_alone() {
         return "private, no-cache".into();
     }
     let now = facts.view.now;
@@ -393,9 +430,10 @@ fn cache_control(facts: &Facts<'_>) -> Cow<'static, str> {
 /// ranking and what is left of them; ages turn as long after a second as the snapshot was built after one.
 fn stands_until(facts: &Facts<'_>) -> Option<UnixMillis> {
     let is_of_the_moment = matches!(facts.request.route, Route::Status | Route::Pack(..)) || facts.is_cut;
-    let is_alone = facts.request.viewer != Viewer::Anonymous || !facts.request.recent.is_empty();
+    // Nobody else sends that device, so that keeping the answer would be in vain.
     if is_of_the_moment
-        || is_alone
+        || facts.is_alone()
+        || facts.raw.device.is_some()
         || facts.request.as_of.is_some()
         || facts.request.is_preview
         || facts.timing.reads > 0
@@ -421,11 +459,12 @@ fn common(raw: &Raw<'_>, config: &Config, timing: Timing) -> Headers {
     // Room for all headers that any answer has.
     let mut headers = Headers::with_capacity(12);
     headers.push(("X-Content-Type-Options", "nosniff".into()));
-    headers.push(("Vary", "Authorization, Origin, Sinsang-Preview".into()));
+    headers.push(("Vary", VARY.into()));
     headers.push(("Server-Timing", server_timing(timing)));
     if let Some(origin) = raw.origin.filter(|origin| config.cors_origins.iter().any(|allowed| allowed == origin)) {
         headers.push(("Access-Control-Allow-Origin", origin.to_owned().into()));
-        let exposed = "ETag, Server-Timing, Sinsang-Age, Sinsang-Rung, Sinsang-Snapshot, Retry-After";
+        let exposed =
+            "ETag, Server-Timing, Sinsang-Age, Sinsang-Experiments, Sinsang-Rung, Sinsang-Snapshot, Retry-After";
         headers.push(("Access-Control-Expose-Headers", exposed.into()));
     }
     headers
@@ -552,7 +591,10 @@ fn preflight(mut headers: Headers) -> Reply {
     headers.push(("Allow", METHODS.into()));
     if headers.iter().any(|(name, _)| *name == "Access-Control-Allow-Origin") {
         headers.push(("Access-Control-Allow-Methods", METHODS.into()));
-        headers.push(("Access-Control-Allow-Headers", "Authorization, If-None-Match, Sinsang-Preview".into()));
+        headers.push((
+            "Access-Control-Allow-Headers",
+            "Authorization, If-None-Match, Sinsang-Device, Sinsang-Preview".into(),
+        ));
         headers.push(("Access-Control-Max-Age", "86400".into()));
     }
     Reply { status: 204, headers, ..Reply::default() }

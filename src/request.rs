@@ -4,6 +4,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::auth::{BadKey, Refused, Verifier};
+use crate::experiment::is_device;
 use crate::pack::manifest::SnapshotId;
 use crate::session::MOST_RECENT;
 use crate::surface::cursor::{BadCursor, Cursor, binding};
@@ -27,6 +28,8 @@ const MAX_READ_LIMIT_MS: u32 = 30_000;
 const MAX_VALUE_BYTES: usize = 256;
 /// Longest value of `recent`, in bytes: twenty ids with their commas.
 const MAX_RECENT_BYTES: usize = 340;
+/// The most parameters, `variant` being the one that may be given again.
+const MAX_PARAMETERS: usize = 32;
 
 /// What the platform hands over, untouched.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,6 +48,8 @@ pub struct Raw<'a> {
     pub if_none_match: Option<&'a str>,
     /// The header `Origin`.
     pub origin: Option<&'a str>,
+    /// The header `Sinsang-Device`.
+    pub device: Option<&'a str>,
     /// Whether there is a body, which nobody reads.
     pub has_body: bool,
 }
@@ -56,6 +61,8 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// Checks tokens; without it every token is refused.
     pub verifier: Option<Verifier>,
+    /// Names devices, which experiments know viewers without a token by; without it those are in none.
+    pub devices: Option<UserHasher>,
     /// Opens `as_of` and `viewer` to whoever sends it.
     pub preview_secret: Option<String>,
     /// Added to the clock, for demonstrations with data of another time. Milliseconds.
@@ -69,6 +76,7 @@ impl Default for Config {
         Self {
             cors_origins: Vec::new(),
             verifier: None,
+            devices: None,
             preview_secret: None,
             clock_offset_ms: 0,
             read_limit_ms: DEFAULT_READ_LIMIT_MS,
@@ -80,7 +88,8 @@ impl Config {
     /// The configuration that the deployment's variables give, and what is wrong with its keys, for which every token is refused.
     pub fn of(var: impl Fn(&str) -> Option<String>) -> (Self, Option<BadKey>) {
         let var = |name: &str| var(name).filter(|value| !value.is_empty());
-        let verifier = var("USER_KEY").and_then(|secret| UserHasher::new(secret.as_bytes())).map(|users| {
+        let devices = var("USER_KEY").and_then(|secret| UserHasher::new(secret.as_bytes()));
+        let verifier = devices.clone().map(|users| {
             let hs256 = ["JWT_HS256_KEY", "JWT_HS256_KEY_OTHER"].map(|name| var(name).unwrap_or_default());
             let es256 =
                 ["JWT_ES256_PUBLIC_KEY", "JWT_ES256_PUBLIC_KEY_OTHER"].map(|name| var(name).unwrap_or_default());
@@ -105,6 +114,7 @@ impl Config {
                 .map(str::to_owned)
                 .collect(),
             verifier,
+            devices,
             preview_secret: var("PREVIEW_SECRET"),
             clock_offset_ms: var("CLOCK_OFFSET_MS").and_then(|text| text.parse().ok()).unwrap_or(0),
             read_limit_ms: var("READ_LIMIT_MS")
@@ -159,7 +169,7 @@ pub struct NewQuestion {
     pub limit: usize,
     /// Where the page before ended.
     pub cursor: Option<Cursor>,
-    /// What a cursor of this question and viewer is bound to.
+    /// What a cursor of this question and viewer is bound to, but for the variants of experiments: which those are is for a board to say.
     pub binding: u64,
 }
 
@@ -169,6 +179,14 @@ impl Route {
         match self {
             Self::Pack(_, snapshot) => *snapshot,
             _ => self.cursor().map(|cursor| cursor.snapshot),
+        }
+    }
+
+    /// What a cursor of this question and viewer is bound to, where there may be one.
+    pub fn binding(&self) -> Option<u64> {
+        match self {
+            Self::New(question) => Some(question.binding),
+            _ => None,
         }
     }
 
@@ -198,6 +216,8 @@ pub struct Request {
     pub recent: Vec<u64>,
     /// Whether a preview asks why each item stands where it does.
     pub is_explained: bool,
+    /// Variants that a preview chose, each as `experiment:variant`.
+    pub variants: Vec<String>,
 }
 
 /// Why a request is not answered with what it asks for.
@@ -237,10 +257,12 @@ impl Request {
             return Err(Refusal::TooLong);
         }
         let allowed: &[&str] = match raw.path {
-            "/v1/new" => &["category", "channel", "sort", "limit", "cursor", "recent", "as_of", "viewer", "explain"],
-            "/v1/home" => &["limit", "recent", "as_of", "viewer", "explain"],
-            "/v1/live" => &["recent", "as_of", "viewer", "explain"],
-            "/v1/tabs" => &["as_of", "viewer", "explain"],
+            "/v1/new" => {
+                &["category", "channel", "sort", "limit", "cursor", "recent", "as_of", "viewer", "explain", "variant"]
+            }
+            "/v1/home" => &["limit", "recent", "as_of", "viewer", "explain", "variant"],
+            "/v1/live" => &["recent", "as_of", "viewer", "explain", "variant"],
+            "/v1/tabs" => &["as_of", "viewer", "explain", "variant"],
             "/v1/status" => &["as_of", "viewer"],
             "/preview/board" => &["snapshot"],
             "/preview/tastes" => &["snapshot", "viewer"],
@@ -266,13 +288,14 @@ impl Request {
                 as_of: None,
                 recent: Vec::new(),
                 is_explained: false,
+                variants: Vec::new(),
             });
         }
         let is_preview = may_preview(raw.preview, config);
         if raw.path.starts_with("/preview/") && !is_preview {
             return Err(Refusal::PreviewOnly("snapshot"));
         }
-        for name in ["as_of", "viewer", "explain"] {
+        for name in ["as_of", "viewer", "explain", "variant"] {
             if parameters.get(name).is_some() && !is_preview {
                 return Err(Refusal::PreviewOnly(name));
             }
@@ -284,6 +307,12 @@ impl Request {
                     .ok_or_else(|| bad("as_of", "a time as RFC 3339, such as 2026-11-22T20:00:00+09:00"))
             })
             .transpose()?;
+        if raw.device.is_some_and(|device| !is_device(device)) {
+            return Err(bad(
+                "Sinsang-Device",
+                "a header of 16 to 64 letters, digits, hyphens and underscores, or none",
+            ));
+        }
         let viewer = viewer(raw, &parameters, config, now)?;
         let recent = recent(&parameters)?;
         let is_explained = match parameters.get("explain") {
@@ -301,7 +330,8 @@ impl Request {
             "/preview/snapshots" => Route::Pack(PackPart::Snapshots, None),
             _ => Route::Status,
         };
-        Ok(Self { route, is_head, viewer, is_preview, as_of, recent, is_explained })
+        let variants = parameters.all("variant").map(str::to_owned).collect();
+        Ok(Self { route, is_head, viewer, is_preview, as_of, recent, is_explained, variants })
     }
 }
 
@@ -386,16 +416,13 @@ fn new_question(parameters: &Parameters, viewer: Viewer) -> Result<NewQuestion, 
     let cursor = parameters
         .get("cursor")
         .map(|text| {
-            Cursor::decode(text, binding).map_err(|error| match error {
-                BadCursor::Malformed => bad("cursor", "the next_cursor of an earlier page, unchanged"),
-                BadCursor::Foreign => bad("cursor", "a next_cursor of this same question and viewer"),
-            })
+            Cursor::decode(text).map_err(|BadCursor| bad("cursor", "the next_cursor of an earlier page, unchanged"))
         })
         .transpose()?;
     Ok(NewQuestion { category, channel, sort, limit, cursor, binding })
 }
 
-/// The parameters of a query: each known, and given once.
+/// The parameters of a query: each known, and given once, but for `variant`.
 struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
@@ -411,7 +438,8 @@ impl Parameters {
                 };
                 return Err(Refusal::Parameter(shown, format!("unknown parameter, expected {expected}")));
             }
-            if parameters.iter().any(|(known, _)| *known == name) {
+            let is_list = name == "variant" && parameters.len() < MAX_PARAMETERS;
+            if !is_list && parameters.iter().any(|(known, _)| *known == name) {
                 return Err(bad(&name, "the parameter once"));
             }
             let longest = if name == "recent" { MAX_RECENT_BYTES } else { MAX_VALUE_BYTES };
@@ -424,6 +452,10 @@ impl Parameters {
     }
 
     fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.all(name).next()
+    }
+
+    fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }

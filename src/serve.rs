@@ -6,9 +6,11 @@
 
 use std::rc::Rc;
 
+use crate::experiment::{Assignment, Experiments};
 use crate::key::Key;
 use crate::load::{Fetched, Keep, Load, Place, Read, ReadFailure};
 use crate::memory::{Memory, NamedShard, Origin, ShardTurn, Snapshot};
+use crate::pack::board::Board;
 use crate::pack::bundle;
 use crate::pack::manifest::SnapshotId;
 use crate::pack::taste::{Taste, TasteShard};
@@ -59,6 +61,16 @@ pub struct Serve<'a> {
     lowest: Option<Place>,
     log: Vec<String>,
     keeps: Vec<Keep>,
+}
+
+/// What is known of who asks, beside the snapshot.
+#[derive(Default)]
+struct Own<'a> {
+    /// The viewer's tastes, and the record that they were cut from.
+    taste: Option<(Taste<'a>, &'a [u8])>,
+    assignment: Option<&'a Assignment>,
+    /// Whether the page that is asked for can't be had now.
+    is_cut: bool,
 }
 
 /// The viewer's taste shard on its way.
@@ -442,7 +454,7 @@ impl<'a> Serve<'a> {
         if self.kept.is_none() && self.has_looked && !memory.seen_before(self.began_at) {
             return self.refuse(&Refusal::CursorGone, now);
         }
-        self.reply(request, &current, None, true, memory, now)
+        self.reply(request, &current, &Own { is_cut: true, ..Own::default() }, memory, now)
     }
 
     fn timing(&self, now: UnixMillis) -> Timing {
@@ -469,25 +481,49 @@ impl<'a> Serve<'a> {
             let record = shard.find(key.0).filter(|_| fits)?;
             Some((Taste::cut(record, shard.widths()), record))
         });
+        let assignment = match self.assign(request, &snapshot.board, now) {
+            Ok(assignment) => assignment,
+            Err(refusal) => return self.refuse(&refusal, now),
+        };
         let is_cut = record.is_none() && request.route.cursor().is_some_and(|cursor| cursor.is_personal);
         if is_cut && (!has_shard || shard.is_some()) {
             // The tastes that the list is ordered by are no more. Going on in another order would repeat and skip.
             return self.refuse(&Refusal::CursorGone, now);
         }
-        self.reply(request, snapshot, record, is_cut, memory, now)
+        let own = Own { taste: record, assignment: assignment.as_ref(), is_cut };
+        self.reply(request, snapshot, &own, memory, now)
     }
 
-    /// The answer; `is_cut` where the page that is asked for can't be had now.
+    /// The variants that the viewer is in. They hang on the viewer, the board and the time that a list was frozen at, so that its later pages
+    /// find the same ones.
+    fn assign(&self, request: &Request, board: &Board, now: UnixMillis) -> Result<Option<Assignment>, Refusal> {
+        let cursor = request.route.cursor();
+        let mut assignment = None;
+        if !board.experiments().is_empty() || !request.variants.is_empty() {
+            let at = cursor.map_or(request.as_of.unwrap_or(now), |cursor| cursor.frozen_at);
+            let device = || self.config.devices.as_ref().zip(self.raw.device);
+            let viewer = request.viewer.key().or_else(|| device().map(|(devices, id)| devices.device(id)));
+            let forced = forced(request, board.experiments())?;
+            let chosen = board.experiments().chosen(viewer, &forced, at);
+            assignment = board.experiments().assign(&chosen, board.weights(), board.mix());
+        }
+        let print = assignment.as_ref().map_or(0, |assignment| assignment.print);
+        if cursor.is_some_and(|cursor| request.route.binding() != Some(cursor.binding ^ print)) {
+            let expected = "expected a next_cursor of this same question and viewer".to_owned();
+            return Err(Refusal::Parameter("cursor".to_owned(), expected));
+        }
+        Ok(assignment)
+    }
+
     fn reply(
         &mut self,
         request: &Request,
         snapshot: &Snapshot,
-        taste: Option<(Taste<'_>, &[u8])>,
-        is_cut: bool,
+        found: &Own<'_>,
         memory: &mut Memory,
         now: UnixMillis,
     ) -> Step {
-        let own = taste.map(|(taste, _)| taste);
+        let own = found.taste.map(|(taste, _)| taste);
         let shifted = session::shifted(&snapshot.board, own.as_ref(), &request.recent);
         let view = View {
             board: &snapshot.board,
@@ -500,6 +536,7 @@ impl<'a> Serve<'a> {
             trusts_verdicts: crate::surface::trusts_verdicts(snapshot.manifest.built_at(), now),
             viewer: request.viewer.key().filter(|_| own.is_some()).map_or(0, |key| key.0),
             is_explained: request.is_explained,
+            assignment: found.assignment,
         };
         let facts = crate::reply::Facts {
             request,
@@ -507,9 +544,9 @@ impl<'a> Serve<'a> {
             config: self.config,
             manifest: &snapshot.manifest,
             view,
-            taste_record: taste.map(|(_, record)| record),
+            taste_record: found.taste.map(|(_, record)| record),
             rung: self.rung(memory, now),
-            is_cut,
+            is_cut: found.is_cut,
             memory,
             timing: self.timing(now),
             now,
@@ -532,6 +569,19 @@ impl<'a> Serve<'a> {
             },
         }
     }
+}
+
+/// The places of the variants that a preview chose.
+fn forced(request: &Request, experiments: &Experiments) -> Result<Vec<(usize, usize)>, Refusal> {
+    let refuse = |expected: String| Refusal::Parameter("variant".to_owned(), expected);
+    let mut found = Vec::new();
+    for name in &request.variants {
+        found.push(experiments.find(name).map_err(|known| refuse(format!("expected one of these: {known}")))?);
+    }
+    if experiments.meet(&found) {
+        return Err(refuse("expected one variant of a layer".to_owned()));
+    }
+    Ok(found)
 }
 
 /// The taste shard to answer with, where the viewer has one.

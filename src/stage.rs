@@ -9,7 +9,10 @@ use crate::rank::{Candidate, SurfaceWeights, score};
 use crate::time::UnixMillis;
 
 /// Ranking steps that are remembered: the present one, and one that somebody is paging through.
-const CROWDS: usize = 2;
+const STEPS: usize = 2;
+/// The most [`Crowd`]s that are remembered where variants of experiments have shared scores of their own. Beyond these, the one that was
+/// asked for longest ago is worked out anew.
+const MOST_CROWDS: usize = 12;
 /// Most bytes of items that are remembered; what is beyond begins anew. An item has about a thousand.
 const MAX_ITEM_BYTES: usize = 3 * 1024 * 1024;
 
@@ -21,16 +24,18 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// The candidates of `board` at the ranking step `ranked_at`.
-    pub fn crowd(&self, board: &Board, ranked_at: UnixMillis) -> Arc<Crowd> {
-        let weights = board.weights().new;
+    /// The candidates of `board` at the ranking step `ranked_at`, scored by `weights`. Weights that differ only in what depends on the viewer
+    /// have one crowd.
+    pub fn crowd(&self, board: &Board, weights: SurfaceWeights, ranked_at: UnixMillis) -> Arc<Crowd> {
+        let weights = weights.shared();
         let Ok(mut crowds) = self.crowds.try_lock() else { return Arc::new(Crowd::of(board, weights, ranked_at)) };
         if let Some(at) = crowds.iter().position(|crowd| crowd.ranked_at == ranked_at && crowd.weights == weights) {
             if let Some(found) = crowds.get_mut(..=at) {
                 found.rotate_right(1);
             }
         } else {
-            crowds.truncate(CROWDS.saturating_sub(1));
+            let most = board.experiments().shared_weights(board.weights().new).saturating_mul(STEPS);
+            crowds.truncate(most.min(MOST_CROWDS).saturating_sub(1));
             crowds.insert(0, Arc::new(Crowd::of(board, weights, ranked_at)));
         }
         crowds.first().map_or_else(|| Arc::new(Crowd::of(board, weights, ranked_at)), Arc::clone)

@@ -6,8 +6,11 @@ pub mod live;
 pub mod new;
 pub mod tabs;
 
+use crate::experiment::Assignment;
+use crate::mix::Mix;
 use crate::pack::board::{Board, Product, Slot, VerdictKind};
 use crate::pack::taste::Taste;
+use crate::rank::Weights;
 use crate::time::{DAY_MS, HOUR_MS, UnixMillis};
 
 /// Past this age of a snapshot nothing counts as new any more: what the schedule gained since may have been broadcast already. A snapshot
@@ -34,12 +37,24 @@ pub struct View<'a> {
     pub viewer: u64,
     /// Whether each item says why it stands where it does.
     pub is_explained: bool,
+    /// What experiments show the viewer by, in place of the board's weights and mix.
+    pub assignment: Option<&'a Assignment>,
 }
 
 impl<'a> View<'a> {
     /// What everybody without tastes of their own sees of `board` at `now`.
     pub fn shared(board: &'a Board, now: UnixMillis) -> Self {
-        Self { board, taste: None, now, trusts_verdicts: true, viewer: 0, is_explained: false }
+        Self { board, taste: None, now, trusts_verdicts: true, viewer: 0, is_explained: false, assignment: None }
+    }
+
+    /// The weights that the viewer is shown things by.
+    pub fn weights(&self) -> Weights {
+        self.assignment.map_or_else(|| self.board.weights(), |assignment| assignment.weights)
+    }
+
+    /// The mix that the viewer is shown things by.
+    pub fn mix(&self) -> Mix {
+        self.assignment.map_or_else(|| self.board.mix(), |assignment| assignment.mix)
     }
 }
 

@@ -45,10 +45,21 @@ impl UserHasher {
         Hmac::new_from_slice(secret).ok().map(Self)
     }
 
+    /// The key of the viewer who has no token, on the device that is called `id`. No user id gives it unless it begins with `device:`.
+    pub fn device(&self, id: &str) -> UserKey {
+        self.of(&[b"device:", id.as_bytes()])
+    }
+
     /// The key of `user_id`.
     pub fn key(&self, user_id: &str) -> UserKey {
+        self.of(&[user_id.as_bytes()])
+    }
+
+    fn of(&self, parts: &[&[u8]]) -> UserKey {
         let mut mac = self.0.clone();
-        mac.update(user_id.as_bytes());
+        for part in parts {
+            mac.update(part);
+        }
         let digest = mac.finalize().into_bytes();
         UserKey(digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
     }

@@ -11,7 +11,8 @@ use std::path::PathBuf;
 use sinsang::key::Key;
 use sinsang::pack::Kind;
 use support::board::{Shape, published};
-use support::golden::{Packs, answers, arithmetic, orders};
+use support::experiment::{TINY, published_tried};
+use support::golden::{Packs, answers, arithmetic, orders, variants};
 
 const MAX_GOLDEN_BYTES: u64 = 100 * 1024;
 
@@ -64,6 +65,9 @@ fn the_golden_files_are_what_is_written_and_answered() {
     let packs = kept();
     settle("orders.tsv", orders(&packs).as_bytes());
     settle("answers.tsv", answers(&packs).as_bytes());
+    let tried = published_tried(&TINY);
+    settle("experiments.pack", tried.pack(Key::Pack(Kind::Board, tried.board)));
+    settle("experiments.tsv", variants(&tried).as_bytes());
     settle("arithmetic.txt", format!("{:016x}\n", arithmetic()).as_bytes());
 }
 

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use sinsang::key::Key;
 use sinsang::pack::board::{Board, VerdictKind};
 use sinsang::pack::board_write::{BoardParts, write};
+use sinsang::pack::experiment::ExperimentPart;
 use sinsang::pack::manifest::{Manifest, ManifestParts, Previous, SnapshotId};
 use sinsang::pack::pulse::{self, Pulse};
 use sinsang::pack::taste::{self, Taste, TasteShard, Widths};
@@ -19,9 +20,12 @@ use sinsang::time::UnixMillis;
 use damaged::meet;
 use support::board::{BUILT_AT, Published, Shape, hasher, parts, publish, published, users, widths};
 use support::edge::{Ask, Edge};
+use support::experiment::{TINY, tried};
 use support::{HEADER_BYTES, Numbers, at, seal};
 
 const ENTRY_BYTES: usize = 16;
+/// Of the [`good`] packs, the board with experiments.
+const TRIED: usize = 4;
 
 /// The sections of a pack: tag, record length, bytes.
 fn sections(bytes: &[u8]) -> Vec<([u8; 4], usize, Vec<u8>)> {
@@ -47,6 +51,7 @@ fn user_of_first_shard(snapshot: &Published) -> String {
     users(&Shape::SMALL).into_iter().find(|user| snapshot.shard_of(user).is_some()).unwrap()
 }
 
+/// Whole packs: a manifest, a board, tastes, and a board with experiments.
 fn good(kind: usize) -> (Kind, Vec<u8>) {
     let snapshot = published(&Shape::SMALL);
     match kind {
@@ -56,6 +61,7 @@ fn good(kind: usize) -> (Kind, Vec<u8>) {
             let counts = [(1, Counts::default()), (2, Counts { viewers: 16, looks: 16, ..Counts::default() })];
             (Kind::Pulse, pulse::write(&counts, at(BUILT_AT)).unwrap())
         }
+        TRIED => (Kind::Board, write(&tried(&TINY)).unwrap().0),
         _ => {
             let id = snapshot.shard_of(&user_of_first_shard(&snapshot)).unwrap();
             (Kind::Tastes, snapshot.pack(Key::Pack(Kind::Tastes, id)).to_vec())
@@ -73,7 +79,7 @@ proptest! {
 
     #[test]
     fn whatever_bytes_are_changed_behind_a_right_checksum_nothing_panics(
-        kind in 0_usize..4,
+        kind in 0_usize..=TRIED,
         changes in proptest::collection::vec((place(), 0_usize..4, prop_oneof![any::<u32>(), 0_u32..40, Just(u32::MAX), Just(0x7fff_ffff)]), 1..6),
     ) {
         let (kind, mut bytes) = good(kind);
@@ -94,7 +100,7 @@ proptest! {
 
     #[test]
     fn records_of_noise_behind_a_right_checksum_do_not_panic(
-        kind in 0_usize..4, seed in any::<u64>(), noisy in 0_usize..20, wild in any::<bool>(),
+        kind in 0_usize..=TRIED, seed in any::<u64>(), noisy in 0_usize..40, wild in any::<bool>(),
     ) {
         let (kind, bytes) = good(kind);
         let mut numbers = Numbers::seeded(seed);
@@ -114,7 +120,7 @@ proptest! {
     }
 
     #[test]
-    fn cut_and_lengthened_packs_do_not_panic(kind in 0_usize..4, length in place(), is_sealed in any::<bool>(), more in 0_usize..50) {
+    fn cut_and_lengthened_packs_do_not_panic(kind in 0_usize..=TRIED, length in place(), is_sealed in any::<bool>(), more in 0_usize..50) {
         let (kind, mut bytes) = good(kind);
         let length = length.index(bytes.len());
         if more > 25 {
@@ -129,7 +135,7 @@ proptest! {
     }
 
     #[test]
-    fn one_flipped_bit_anywhere_is_noticed(kind in 0_usize..4, place in place(), bit in 0_u8..8) {
+    fn one_flipped_bit_anywhere_is_noticed(kind in 0_usize..=TRIED, place in place(), bit in 0_u8..8) {
         let (kind, mut bytes) = good(kind);
         let at = place.index(bytes.len());
         bytes[at] ^= 1 << bit;
@@ -138,7 +144,7 @@ proptest! {
     }
 
     #[test]
-    fn noise_does_not_panic(kind in 0_usize..4, mut bytes in proptest::collection::vec(any::<u8>(), 0..400), dressed in any::<bool>()) {
+    fn noise_does_not_panic(kind in 0_usize..=TRIED, mut bytes in proptest::collection::vec(any::<u8>(), 0..400), dressed in any::<bool>()) {
         let (kind, model) = good(kind);
         if dressed && bytes.len() > HEADER_BYTES {
             bytes[..16].copy_from_slice(&model[..16]);
@@ -152,6 +158,8 @@ fn check_board(parts: &BoardParts, board: &Board) {
     assert_eq!((board.built_at(), board.history_from()), (parts.built_at, parts.history_from));
     assert_eq!(board.weights(), parts.weights);
     assert_eq!(board.blocks().collect::<Vec<_>>(), parts.blocks);
+    let experiments: Vec<_> = parts.mix.experiments.iter().map(ExperimentPart::experiment).collect();
+    assert_eq!(board.experiments().iter().cloned().collect::<Vec<_>>(), experiments);
     assert_eq!(board.vocabulary(), widths(parts).vocabulary);
     assert_eq!(
         (board.product_count(), board.slot_count(), board.tab_count(), board.channel_count()),
@@ -209,10 +217,10 @@ proptest! {
     #[test]
     fn a_board_is_read_back_as_written_and_the_order_of_its_parts_is_no_matter(
         seed in any::<u64>(), channels in 1_usize..19, products in 1_usize..40, hours in 1_i64..30, tabs in 0_usize..10,
-        odd_ms in 0_i64..1000,
+        odd_ms in 0_i64..1000, is_tried in any::<bool>(),
     ) {
         let shape = Shape { seed, channels, products, hours, tabs, users: 3, shard_bits: 1 };
-        let mut parts = parts(&shape);
+        let mut parts = if is_tried { tried(&shape) } else { parts(&shape) };
         for slot in &mut parts.slots {
             slot.starts_at = slot.starts_at.plus(odd_ms);
         }
@@ -396,6 +404,45 @@ fn a_missing_section_is_refused_by_name() {
             assert_eq!(damage, Some(Damage::Missing(tag)));
         }
     }
+}
+
+#[test]
+fn experiments_that_do_not_fit_together_are_refused_by_name() {
+    let (_, whole) = good(TRIED);
+    let damage = |wanted: &[u8; 4], change: &dyn Fn(&mut Vec<u8>)| {
+        let mut parts = sections(&whole);
+        parts.iter_mut().filter(|(tag, ..)| tag == wanted).for_each(|(_, _, bytes)| change(bytes));
+        let (bytes, id) = rebuild(Kind::Board, parts);
+        Board::parse(bytes, id).err()
+    };
+    let put =
+        |at: usize, value: u32| move |bytes: &mut Vec<u8>| bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    assert_eq!(damage(b"EXPR", &|_| {}), None);
+    // Ids past the text, empty or of other letters; variants past the end, none at all, too many.
+    for (at, value) in [(0, u32::MAX), (4, 0), (4, 41), (40, 3), (40, u32::MAX), (44, 0), (44, 9), (44, u32::MAX)] {
+        assert_eq!(damage(b"EXPR", &put(at, value)), Some(Damage::Inconsistent(*b"EXPR")), "{at} {value}");
+    }
+    let name_at =
+        u32::from_le_bytes(*sections(&whole).iter().find(|(tag, ..)| tag == b"EXPR").unwrap().2.first_chunk().unwrap());
+    let name_at = usize::try_from(name_at).unwrap();
+    for letter in [b'\r', b'"', b' ', b'='] {
+        let changed = damage(b"TEXT", &|bytes: &mut Vec<u8>| bytes[name_at] = letter);
+        assert_eq!(changed, Some(Damage::Inconsistent(*b"EXPR")), "{letter}");
+    }
+    assert_eq!(damage(b"EXPV", &put(4, 0)), Some(Damage::Inconsistent(*b"EXPV")));
+    assert_eq!(damage(b"EXPR", &|bytes| *bytes = bytes[..56].repeat(17)), Some(Damage::Inconsistent(*b"EXPR")));
+    assert_eq!(damage(b"EXPV", &|bytes| *bytes = bytes.repeat(33)), Some(Damage::Inconsistent(*b"EXPV")));
+    assert_eq!(damage(b"EXPW", &|bytes| bytes.truncate(28)), Some(Damage::Inconsistent(*b"EXPW")));
+    assert_eq!(damage(b"EXPM", &|bytes| bytes.truncate(24)), Some(Damage::Inconsistent(*b"EXPM")));
+    for missing in [b"EXPV", b"EXPW", b"EXPM"] {
+        let parts = sections(&whole).into_iter().filter(|(tag, ..)| tag != missing).collect();
+        let (bytes, id) = rebuild(Kind::Board, parts);
+        assert_eq!(Board::parse(bytes, id).err(), Some(Damage::Missing(*missing)));
+    }
+    // An edge from before reads none of it, and a board from before has none.
+    let parts = sections(&whole).into_iter().filter(|(tag, ..)| !tag.starts_with(b"EXP")).collect();
+    let (bytes, id) = rebuild(Kind::Board, parts);
+    assert!(Board::parse(bytes, id).unwrap().experiments().is_empty());
 }
 
 #[test]

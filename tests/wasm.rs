@@ -4,7 +4,8 @@
 
 mod support;
 
-use support::golden::{Packs, answers, arithmetic, orders};
+use support::experiment::{TINY, published_tried};
+use support::golden::{Packs, answers, arithmetic, orders, variants};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -38,6 +39,12 @@ fn orders_and_scores_are_the_golden_ones_bit_for_bit() {
 #[cfg_attr(not(target_arch = "wasm32"), test)]
 fn whole_answers_are_the_golden_ones_byte_for_byte() {
     assert_same_lines(&answers(&packs()), include_str!("golden/answers.tsv"));
+}
+
+#[cfg_attr(target_arch = "wasm32", wasm_bindgen_test)]
+#[cfg_attr(not(target_arch = "wasm32"), test)]
+fn viewers_are_in_the_golden_variants_and_see_their_orders() {
+    assert_same_lines(&variants(&published_tried(&TINY)), include_str!("golden/experiments.tsv"));
 }
 
 #[cfg_attr(target_arch = "wasm32", wasm_bindgen_test)]

@@ -71,7 +71,8 @@ thread_local! {
 }
 
 /// Tells where this instance's buffers are: its memory, the place and length of the request's text, the place of the answer's words, and
-/// whether headers `Sinsang-Preview` and `Origin` matter. `undefined` where every request has to be asked about elsewhere first.
+/// whether headers `Sinsang-Preview` and `Origin` matter. `Sinsang-Device` comes last, and with both, where it is sent: so that a shared answer
+/// is only found again by those who send none. `undefined` where every request has to be asked about elsewhere first.
 #[expect(unreachable_pub, reason = "only public functions are exported")]
 #[wasm_bindgen(js_name = openDoor)]
 pub fn open(env: &Env) -> JsValue {
@@ -126,6 +127,7 @@ impl Door {
             if_none_match: header(),
             preview: header(),
             origin: header(),
+            device: header(),
             has_body,
         };
         if path == HEALTH {

@@ -40,8 +40,10 @@ class Door {
   /** The answer, or `undefined` where it is not all in memory. */
   ask(request, env, context) {
     const { headers } = request;
+    const device = headers.get("sinsang-device");
     let text = `${request.method}\n${request.url}\n${headers.get("authorization") ?? ABSENT}\n${headers.get("if-none-match") ?? ABSENT}`;
-    if (this.readsPreview || this.readsOrigin) text += `\n${headers.get("sinsang-preview") ?? ABSENT}\n${headers.get("origin") ?? ABSENT}`;
+    if (this.readsPreview || this.readsOrigin || device !== null) text += `\n${headers.get("sinsang-preview") ?? ABSENT}\n${headers.get("origin") ?? ABSENT}`;
+    if (device !== null) text += `\n${device}`;
     if (this.request.length === 0) this.view();
     const { read, written } = encoder.encodeInto(text, this.request);
     if (read < text.length || !askDoor(written, request.body !== null, Date.now()) || this.instance !== wasm.instanceId) return undefined;

@@ -2,9 +2,11 @@
 //!
 //! Reading checks every reference once, so that serving follows them without a failure path.
 
+use super::experiment;
 use super::mix::MixTables;
 use super::{Damage, Kind, Pack, PackId, Span, Table, array_at, i64_at, to_usize, u16_at, u32_at, u64_at};
 use crate::directive::Directive;
+use crate::experiment::Experiments;
 use crate::mix::{Floor, Mix};
 use crate::rank::{SurfaceWeights, Weights};
 use crate::stage::Stage;
@@ -102,6 +104,7 @@ pub struct Board {
     counts: Table,
     lists: Table,
     mix: MixTables,
+    experiments: Experiments,
     tried: Option<Weights>,
     tried_mix: Option<Mix>,
     stage: Stage,
@@ -134,6 +137,7 @@ impl Board {
             counts: pack.table(COUNTS, 1)?,
             lists: pack.table(LISTS, 1)?,
             mix: MixTables::default(),
+            experiments: Experiments::default(),
             tried: None,
             tried_mix: None,
             stage: Stage::default(),
@@ -141,6 +145,7 @@ impl Board {
         };
         board.check()?;
         board.mix = MixTables::parse(&board.pack, board.products.count)?;
+        board.experiments = experiment::parse(&board.pack)?;
         Ok(board)
     }
 
@@ -250,19 +255,7 @@ impl Board {
 
     /// The ranking weights that the operators' rules set.
     pub fn published_weights(&self) -> Weights {
-        let row = |index: usize| {
-            let record = self.pack.record(&self.weights, index);
-            let at = |field: usize| i32::from_le_bytes(array_at(record, field.saturating_mul(4)));
-            SurfaceWeights {
-                taste: at(0),
-                channel: at(1),
-                hour: at(2),
-                soon: at(3),
-                on_air: at(4),
-                popularity: at(5),
-                position: at(6),
-            }
-        };
+        let row = |index: usize| weights_of(self.pack.record(&self.weights, index));
         Weights { new: row(0), live: row(1), tabs: row(2) }
     }
 
@@ -279,6 +272,11 @@ impl Board {
     /// What contracts ask for.
     pub fn floors(&self) -> &[Floor] {
         &self.mix.floors
+    }
+
+    /// What is being tried on shares of viewers.
+    pub fn experiments(&self) -> &Experiments {
+        &self.experiments
     }
 
     /// What operators ask for, in the order of their file, at any time.
@@ -431,6 +429,13 @@ impl Board {
     pub fn lists_json(&self) -> &[u8] {
         self.pack.all(&self.lists)
     }
+}
+
+/// The weights of a surface, as `RULE` has them.
+pub(super) fn weights_of(record: &[u8]) -> SurfaceWeights {
+    SurfaceWeights::from_fields(std::array::from_fn(|field| {
+        i32::from_le_bytes(array_at(record, field.saturating_mul(4)))
+    }))
 }
 
 /// A product of a [`Board`].

@@ -10,9 +10,10 @@ use super::board::{
     FIRST_BROADCAST, INDEX_BYTES, LISTS, META, META_BYTES, NO_CATEGORY, PINNED, PRODUCT_BYTES, PRODUCT_SLOTS, PRODUCTS,
     SLOT_BYTES, SLOTS, TAB_BYTES, TABS, TEXT, TIMES, VECTORS, VerdictKind, WEIGHTS, WEIGHTS_BYTES,
 };
+use super::experiment::{self, ExperimentPart};
 use super::mix::MixParts;
 use super::{Kind, PackId, TooLarge, Writer};
-use crate::rank::Weights;
+use crate::rank::{SurfaceWeights, Weights};
 use crate::time::UnixMillis;
 
 /// A TV channel as the app knows it.
@@ -179,6 +180,8 @@ struct Counts {
 struct Lists<'a> {
     channels: &'a [ChannelPart],
     categories: &'a [String],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    experiments: &'a [ExperimentPart],
 }
 
 /// The text section while it grows.
@@ -248,8 +251,10 @@ pub fn write(parts: &BoardParts) -> Result<(Vec<u8>, PackId), TooLarge> {
     writer.section(WEIGHTS, WEIGHTS_BYTES, weights(&parts.weights));
     let branded = draft.products.iter().map(|product| (product.id, product.brand.as_deref()));
     parts.mix.write(branded, &mut writer, |text| draft.text.put(text));
+    experiment::write(&parts.mix.experiments, &mut writer, |text| draft.text.put(text));
     writer.section(COUNTS, 1, open_object(&draft.counts()).into_bytes());
-    let lists = open_object(&Lists { channels: &parts.channels, categories: &parts.categories });
+    let experiments = &parts.mix.experiments;
+    let lists = open_object(&Lists { channels: &parts.channels, categories: &parts.categories, experiments });
     writer.section(LISTS, 1, lists.trim_start_matches('{').as_bytes().to_vec());
     writer.section(TEXT, 1, draft.text.0);
     writer.finish()
@@ -411,9 +416,10 @@ impl<'a> Draft<'a> {
 
     fn times(&self) -> Vec<u32> {
         let slots = self.slots.iter().flat_map(|slot| [slot.starts_at, slot.ends_at]);
-        // An order changes with a directive too.
+        // An order changes with a directive too, and with an experiment.
         let directives = self.parts.mix.directives.iter().flat_map(|directive| [directive.from, directive.until]);
-        let mut times: Vec<u32> = slots.chain(directives).map(UnixMillis::to_seconds).collect();
+        let experiments = self.parts.mix.experiments.iter().flat_map(|experiment| [experiment.from, experiment.until]);
+        let mut times: Vec<u32> = slots.chain(directives).chain(experiments).map(UnixMillis::to_seconds).collect();
         times.sort_unstable();
         times.dedup();
         times
@@ -460,10 +466,10 @@ fn meta(parts: &BoardParts, slots: &[&SlotPart]) -> Vec<u8> {
     meta
 }
 
-fn weights(weights: &Weights) -> Vec<u8> {
+pub(super) fn weights(weights: &Weights) -> Vec<u8> {
     [weights.new, weights.live, weights.tabs]
         .iter()
-        .flat_map(|row| [row.taste, row.channel, row.hour, row.soon, row.on_air, row.popularity, row.position])
+        .flat_map(SurfaceWeights::fields)
         .flat_map(i32::to_le_bytes)
         .collect()
 }

@@ -5,13 +5,14 @@
 use std::collections::BTreeMap;
 
 use super::board::TEXT;
+use super::experiment::ExperimentPart;
 use super::{Damage, Pack, Span, Table, Writer, array_at, to_usize, u16_at, u32_at, u64_at};
 use crate::directive::{Deed, Directive};
 use crate::mix::{Floor, MOST_FLOORS, Mix};
 use crate::time::UnixMillis;
 
 const MIX: [u8; 4] = *b"MIXT";
-const MIX_BYTES: usize = 24;
+pub(super) const MIX_BYTES: usize = 24;
 const FLOORS: [u8; 4] = *b"FLOR";
 const FLOOR_BYTES: usize = 16;
 const SHOWN: [u8; 4] = *b"SHWN";
@@ -31,7 +32,8 @@ pub(super) struct MixTables {
     about: Option<Table>,
 }
 
-fn optional(pack: &Pack, tag: [u8; 4], stride: usize) -> Result<Option<Table>, Damage> {
+/// The section `tag`, where there is one.
+pub(super) fn optional(pack: &Pack, tag: [u8; 4], stride: usize) -> Result<Option<Table>, Damage> {
     match pack.table(tag, stride) {
         Err(Damage::Missing(_)) => Ok(None),
         table => table.map(Some),
@@ -109,7 +111,8 @@ impl MixTables {
     }
 }
 
-fn mix_of(record: &[u8]) -> Mix {
+/// The mix, as `MIXT` has it.
+pub(super) fn mix_of(record: &[u8]) -> Mix {
     let byte = |at: usize| record.get(at).copied().unwrap_or(0);
     let number = |at: usize| i32::from_le_bytes(array_at(record, at));
     Mix {
@@ -125,6 +128,15 @@ fn mix_of(record: &[u8]) -> Mix {
         tab_margin: number(20),
         second: byte(6),
     }
+}
+
+/// The record of `MIXT` for a mix.
+pub(super) fn record_of(mix: &Mix) -> Vec<u8> {
+    let Mix { window, category, brand, channel, similarity, explore_every, explore_below, .. } = *mix;
+    let Mix { memory, stay, tab_margin, second, .. } = *mix;
+    let mut record = vec![window, category, brand, channel, explore_every, explore_below, second, 0];
+    record.extend([similarity, memory, stay, tab_margin].iter().flat_map(|number| number.to_le_bytes()));
+    record
 }
 
 /// A directive that is to be written.
@@ -157,6 +169,8 @@ pub struct MixParts {
     pub shown: BTreeMap<u64, u8>,
     /// The directives.
     pub directives: Vec<DirectivePart>,
+    /// What is tried on shares of viewers.
+    pub experiments: Vec<ExperimentPart>,
 }
 
 impl MixParts {
@@ -170,11 +184,7 @@ impl MixParts {
         if *self == Self::default() {
             return;
         }
-        let Mix { window, category, brand, channel, similarity, explore_every, explore_below, .. } = self.mix;
-        let Mix { memory, stay, tab_margin, second, .. } = self.mix;
-        let mut record = vec![window, category, brand, channel, explore_every, explore_below, second, 0];
-        record.extend([similarity, memory, stay, tab_margin].iter().flat_map(|number| number.to_le_bytes()));
-        writer.section(MIX, MIX_BYTES, record);
+        writer.section(MIX, MIX_BYTES, record_of(&self.mix));
         let floor = |floor: &Floor| [floor.channels.to_le_bytes(), [floor.least, 0, 0, 0, 0, 0, 0, 0]].concat();
         writer.section(FLOORS, FLOOR_BYTES, self.floors.iter().flat_map(floor).collect());
         let mut brands: BTreeMap<&str, u16> = products.clone().filter_map(|product| Some((product.1?, 0))).collect();

@@ -37,7 +37,13 @@ pub(super) fn write(
         let comma = if at > 0 { "," } else { "" };
         out.extend_from_slice(format!("{comma}\"{name}\":{part}").as_bytes());
     }
-    out.extend_from_slice(b"},\"rules\":[");
+    if let Some(assignment) = view.assignment {
+        out.extend_from_slice(b"},\"experiments\":");
+        out.extend_from_slice(assignment.json.as_bytes());
+        out.extend_from_slice(b",\"rules\":[");
+    } else {
+        out.extend_from_slice(b"},\"rules\":[");
+    }
     let about = product.into_iter().flat_map(|product| directives.about(product));
     for (at, directive) in about.enumerate() {
         let deed = match directive.deed {

@@ -42,7 +42,7 @@ pub fn score_of(view: &View<'_>, index: usize) -> Score {
 fn scored(view: &View<'_>, index: usize, directives: &Directives<'_>) -> Score {
     let slot = view.board.slot(index);
     let product = view.board.product(slot.product());
-    let mix = view.board.mix();
+    let mix = view.mix();
     let half = view.taste.map_or_else(Half::default, |taste| Half::of(taste.vector, mix.second, Surface::Live));
     let taste = view.taste.map(|taste| Taste { vector: half.cut(taste.vector), ..taste });
     let candidate = Candidate {
@@ -52,7 +52,7 @@ fn scored(view: &View<'_>, index: usize, directives: &Directives<'_>) -> Score {
         ends_at: slot.ends_at(),
         popularity: product.popularity(),
     };
-    let own = score(&candidate, taste.as_ref(), &view.board.weights().live, view.now);
+    let own = score(&candidate, taste.as_ref(), &view.weights().live, view.now);
     // Whole seconds without a division: what two broadcasts differ by is the same at any time, so they never change places.
     let on_air_s = view.now.floor(SECOND_MS).since(slot.starts_at()).div_euclid(SECOND_MS).max(0);
     Score { rules: directives.effect(slot.product()).points, stay: i64::from(mix.stay).saturating_mul(on_air_s), ..own }

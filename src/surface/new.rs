@@ -67,7 +67,7 @@ type Entry = (Reverse<i64>, usize);
 pub fn page(view: &View<'_>, selection: &Selection) -> Page {
     let board = view.board;
     let frozen = selection.frozen_at;
-    let crowd = board.stage().crowd(board, frozen.floor(RANK_STEP_MS));
+    let crowd = board.stage().crowd(board, view.weights().new, frozen.floor(RANK_STEP_MS));
     let chosen = |one: &Member| {
         one.ends_at > frozen
             && selection.category.is_none_or(|category| category.is_some() && category == one.category)
@@ -152,9 +152,9 @@ pub fn page(view: &View<'_>, selection: &Selection) -> Page {
     Page { total, products, next_offset, explored }
 }
 
-/// The board's mix, without caps on what the viewer has asked to see alone.
+/// The viewer's mix, without caps on what the viewer has asked to see alone.
 fn mix_of(view: &View<'_>, selection: &Selection) -> Mix {
-    let mix = view.board.mix();
+    let mix = view.mix();
     match selection.sort {
         Sort::Soonest => Mix::default(),
         Sort::Recommended => Mix {
@@ -197,13 +197,13 @@ struct Rater<'a> {
 impl<'a> Rater<'a> {
     fn new(view: &View<'a>, frozen_at: UnixMillis) -> Self {
         let ranked_at = frozen_at.floor(RANK_STEP_MS);
-        let mix = view.board.mix();
+        let mix = view.mix();
         let half = view.taste.map_or_else(Half::default, |taste| Half::of(taste.vector, mix.second, Surface::New));
         Self {
             half,
             taste: view.taste.map(|taste| Taste { vector: half.cut(taste.vector), ..taste }),
             directives: Directives::holding(view.board, Surface::New, ranked_at, view.viewer),
-            weights: view.board.weights().new,
+            weights: view.weights().new,
             memory: mix.memory.into(),
             ranked_at,
         }

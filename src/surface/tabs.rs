@@ -9,7 +9,7 @@ use crate::rank::{Score, score_tab};
 pub fn order(view: &View<'_>) -> Vec<usize> {
     let board = view.board;
     let count = board.tab_count();
-    let margin = i64::from(board.mix().tab_margin);
+    let margin = i64::from(view.mix().tab_margin);
     let mut free: Vec<(i64, usize)> = Vec::with_capacity(count);
     for index in (0..count).filter(|index| !board.tab(*index).is_pinned()) {
         let total = score_of(view, index).total();
@@ -23,7 +23,7 @@ pub fn order(view: &View<'_>) -> Vec<usize> {
 /// The score of the tab at `index` of the shared order.
 pub fn score_of(view: &View<'_>, index: usize) -> Score {
     let board = view.board;
-    score_tab(index, index, board.tab_count(), view.taste.as_ref(), &board.weights().tabs)
+    score_tab(index, index, board.tab_count(), view.taste.as_ref(), &view.weights().tabs)
 }
 
 /// Appends the surface's items as a JSON array.

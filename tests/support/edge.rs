@@ -120,6 +120,7 @@ pub(crate) struct Ask {
     pub(crate) preview: Option<String>,
     pub(crate) if_none_match: Option<String>,
     pub(crate) origin: Option<String>,
+    pub(crate) device: Option<String>,
     pub(crate) has_body: bool,
 }
 
@@ -132,6 +133,7 @@ impl Ask {
             preview: None,
             if_none_match: None,
             origin: None,
+            device: None,
             has_body: false,
         }
     }
@@ -146,6 +148,7 @@ impl Ask {
             preview: self.preview.as_deref(),
             if_none_match: self.if_none_match.as_deref(),
             origin: self.origin.as_deref(),
+            device: self.device.as_deref(),
             has_body: self.has_body,
         }
     }
@@ -173,6 +176,12 @@ impl Ask {
 
     pub(crate) fn if_none_match(mut self, etag: &str) -> Self {
         self.if_none_match = Some(etag.to_owned());
+        self
+    }
+
+    /// On the device that is called `id`.
+    pub(crate) fn device(mut self, id: &str) -> Self {
+        self.device = Some(id.to_owned());
         self
     }
 
@@ -357,6 +366,7 @@ pub(crate) fn config(es256_jwk: Option<&str>) -> Config {
         verifier: Some(
             Verifier::new(&[HS256_KEY], &[es256_jwk.unwrap_or_default()], AUDIENCE.to_owned(), hasher()).unwrap(),
         ),
+        devices: Some(hasher()),
         preview_secret: Some(PREVIEW.to_owned()),
         ..Config::default()
     }

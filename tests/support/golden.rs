@@ -13,9 +13,9 @@ use sinsang::pack::{Kind, Pack};
 use sinsang::rank::{Candidate, Score, score, score_tab};
 use sinsang::surface::new::{RANK_STEP_MS, Selection, Sort, page};
 use sinsang::surface::{View, live, tabs};
-use sinsang::time::UnixMillis;
+use sinsang::time::{HOUR_MS, UnixMillis};
 
-use super::board::hasher;
+use super::board::{BUILT_AT, Published, hasher};
 use super::edge::{Ask, Edge, PREVIEW};
 use super::{Numbers, at};
 
@@ -160,6 +160,29 @@ pub(crate) fn answers(packs: &Packs) -> String {
         let etag = reply.header("ETag").unwrap_or("-");
         writeln!(text, "{viewer}\t{time}\t{target}\t{etag}\t{}", String::from_utf8(reply.body.clone()).unwrap())
             .unwrap();
+    }
+    text
+}
+
+/// What devices and users are shown while experiments run: who, time, target, variants, ETag and the ids in their order, a line each.
+pub(crate) fn variants(tried: &Published) -> String {
+    let mut text = String::new();
+    for hours in [0, 2, 4] {
+        let mut edge = Edge::with(tried, at(BUILT_AT).plus(hours * HOUR_MS));
+        for number in 0..24 {
+            let (name, target) =
+                (format!("golden-device-{number:02}"), ["/v1/new", "/v1/live", "/v1/tabs"][number % 3]);
+            let ask = Ask::get(target);
+            let ask = if number % 4 == 3 { ask.user(&format!("u{number:06}")) } else { ask.device(&name) };
+            let reply = edge.ask(&ask);
+            let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+            let of = |item: &serde_json::Value| item.get("product_id").or_else(|| item.get("tab_id")).cloned();
+            let ids: Vec<_> = body["items"].as_array().unwrap().iter().filter_map(of).collect();
+            let ids = serde_json::Value::from(ids);
+            let variants = reply.header("Sinsang-Experiments").unwrap_or("-");
+            let etag = reply.header("ETag").unwrap_or("-");
+            writeln!(text, "{number}\t{hours}\t{target}\t{variants}\t{etag}\t{ids}").unwrap();
+        }
     }
     text
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod board;
 pub(crate) mod edge;
+pub(crate) mod experiment;
 pub(crate) mod golden;
 
 use sha2::{Digest, Sha256};

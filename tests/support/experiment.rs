@@ -1,0 +1,53 @@
+//! Experiments on a made-up board.
+
+use sinsang::experiment::WHOLE;
+use sinsang::pack::board_write::BoardParts;
+use sinsang::pack::experiment::{ExperimentPart, VariantPart};
+use sinsang::time::{HOUR_MS, UnixMillis};
+
+use super::board::{Published, Shape, parts, publish, widths};
+
+/// As small a board as shows two layers, for the golden files.
+pub(crate) const TINY: Shape =
+    Shape { seed: 13, channels: 4, products: 12, hours: 6, tabs: 4, users: 6, shard_bits: 1 };
+
+/// Two experiments of different layers: one in which about half of all viewers are at any time, and one that runs for a while and in which
+/// most are.
+pub(crate) fn experiments(parts: &BoardParts) -> Vec<ExperimentPart> {
+    let variant =
+        |id: &str, below: u32| VariantPart { id: id.to_owned(), below, weights: parts.weights, mix: parts.mix.mix };
+    let mut soon = variant("soon", WHOLE);
+    soon.weights.new.soon = 4_000;
+    let mut turned = variant("turned", WHOLE);
+    turned.weights.live.popularity = -9_000;
+    turned.weights.tabs.position = -9_000;
+    turned.mix.explore_every = 2;
+    turned.mix.explore_below = 200;
+    let experiment = |id: &str, layer: &str, traffic: (u32, u32), variants: Vec<VariantPart>| ExperimentPart {
+        id: id.to_owned(),
+        layer: layer.to_owned(),
+        salt: id.to_owned(),
+        traffic,
+        from: UnixMillis::from_seconds(0),
+        until: UnixMillis::from_seconds(u32::MAX),
+        holdout: 50_000,
+        variants,
+    };
+    let first = experiment("soon-first", "order", (0, 550_000), vec![variant("control", 500_000), soon]);
+    let second = experiment("turned", "mixing", (100_000, WHOLE), vec![variant("control", 300_000), turned]);
+    let (from, until) = (parts.built_at.plus(HOUR_MS), parts.built_at.plus(3 * HOUR_MS));
+    vec![first, ExperimentPart { from, until, ..second }]
+}
+
+/// The parts of a board of `shape` on which [`experiments`] run.
+pub(crate) fn tried(shape: &Shape) -> BoardParts {
+    let mut parts = parts(shape);
+    parts.mix.experiments = experiments(&parts);
+    parts
+}
+
+/// A snapshot of [`tried`].
+pub(crate) fn published_tried(shape: &Shape) -> Published {
+    let parts = tried(shape);
+    publish(&parts, shape, &widths(&parts), Vec::new())
+}
