@@ -155,7 +155,8 @@ pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts, Vec<Outcome>) {
     let (rules, outcomes) = facts.rules.mix_parts(&parts);
     let shown = facts.learned.shown.iter().map(|(product, times)| (*product, u8::try_from(*times).unwrap_or(u8::MAX)));
     let mix = Mix { second: facts.lab.map_or(0, |lab| lab.surfaces), ..rules.mix };
-    parts.mix = MixParts { shown: shown.collect(), mix, ..rules };
+    let experiments = facts.rules.experiment_parts(mix);
+    parts.mix = MixParts { shown: shown.collect(), mix, experiments, ..rules };
     (parts, counts, outcomes)
 }
 

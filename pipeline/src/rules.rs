@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sinsang::mix::{MOST_WINDOW, Mix};
 use sinsang::pack::board_write::BoardParts;
+use sinsang::pack::experiment::ExperimentPart;
 use sinsang::pack::mix::MixParts;
 use sinsang::rank::{SurfaceWeights, Weights};
 use toml::Spanned;
@@ -12,12 +13,17 @@ use toml::Spanned;
 use crate::verdict;
 
 mod directive;
+mod experiment;
 
 use directive::Mistake;
 pub use directive::{Directive, Do, FloorRule, On, Outcome};
+pub use experiment::{Experiment, ExperimentRules};
 
 /// The rules that hold where a file says nothing else; also what `docs/rules.md` shows.
 pub const DEFAULT: &str = include_str!("../data/rules.toml");
+
+/// The largest weight.
+const MOST_WEIGHT: i64 = 1_000_000;
 
 /// All rules. A file may leave out whatever it does not change.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -41,6 +47,10 @@ pub struct Rules {
     pub floor: Vec<FloorRule>,
     /// What operators ask for, for a while.
     pub directive: Vec<Spanned<Directive>>,
+    /// What holds for all experiments.
+    pub experiments: ExperimentRules,
+    /// What is tried on shares of viewers.
+    pub experiment: Vec<Spanned<Experiment>>,
 }
 
 /// The weights by surface, each from -1,000,000 to 1,000,000; `docs/ranking.md` says what each signal is.
@@ -212,7 +222,7 @@ pub enum Error {
         /// What is wrong, and where.
         source: Box<toml::de::Error>,
     },
-    /// Directives or floors are wrong.
+    /// Directives, floors or experiments are wrong.
     #[error("{}", mistakes.join("\n"))]
     Mistakes {
         /// Each with its file, line and column.
@@ -273,7 +283,7 @@ impl Rules {
             for (name, weight) in named(row) {
                 let field = format!("ranking.{surface}.{name}");
                 fits(
-                    weight.unsigned_abs() <= 1_000_000,
+                    i64::from(weight).abs() <= MOST_WEIGHT,
                     &field,
                     weight.to_string(),
                     "a number from -1000000 to 1000000",
@@ -299,7 +309,11 @@ impl Rules {
         fits((1..=crate::lab::MOST_LISTED).contains(&listed), "lab.listed", listed.to_string(), "from 1 to 31")?;
         let is_half = rules.lab.users.is_some() != rules.lab.products.is_some();
         fits(!is_half, "lab", "users or products alone".to_owned(), "both files, of one training")?;
-        let mistakes = directive::mistakes(&rules.directive, &rules.floor, window);
+        let holdout = rules.experiments.holdout;
+        let expected = "a share from 0 to below 1";
+        fits((0.0..1.0).contains(&holdout), "experiments.holdout", holdout.to_string(), expected)?;
+        let mut mistakes = directive::mistakes(&rules.directive, &rules.floor, window);
+        mistakes.extend(experiment::mistakes(&rules.experiment, &rules.floor));
         if mistakes.is_empty() {
             return Ok(rules);
         }
@@ -319,6 +333,11 @@ impl Rules {
             .map(|directive| Outcome { name: directive.name.clone(), products: directive.products.len() })
             .collect();
         (MixParts { mix: self.mix.mix(), floors, directives, ..MixParts::default() }, outcomes)
+    }
+
+    /// The experiments for a board that is mixed by `mix`.
+    pub fn experiment_parts(&self, mix: Mix) -> Vec<ExperimentPart> {
+        experiment::parts(&self.experiment, self.experiments, &self.weights(), self.mix, mix.second)
     }
 
     /// The weights as the edge takes them.
@@ -349,6 +368,8 @@ pub struct Check {
     pub directives: usize,
     /// Floors of the file.
     pub floors: usize,
+    /// Experiments of the file.
+    pub experiments: usize,
     /// Directives that contradict each other, with their place.
     pub conflicts: Vec<String>,
 }
@@ -358,8 +379,9 @@ impl std::fmt::Display for Check {
         for conflict in &self.conflicts {
             writeln!(f, "{conflict}")?;
         }
-        let Self { directives, floors, conflicts } = self;
-        write!(f, "{directives} directives, {floors} floors, {} conflicts", conflicts.len())
+        let Self { directives, floors, experiments, conflicts } = self;
+        let count = conflicts.len();
+        write!(f, "{directives} directives, {floors} floors, {experiments} experiments, {count} conflicts")
     }
 }
 
@@ -371,7 +393,8 @@ pub fn check(path: &Path) -> Result<Check, Error> {
     let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
     let rules = Rules::parse(&text, path)?;
     let conflicts = rules.conflicts(&text, path);
-    Ok(Check { directives: rules.directive.len(), floors: rules.floor.len(), conflicts })
+    let (directives, floors, experiments) = (rules.directive.len(), rules.floor.len(), rules.experiment.len());
+    Ok(Check { directives, floors, experiments, conflicts })
 }
 
 fn named(row: SurfaceWeights) -> [(&'static str, i32); 7] {

@@ -108,7 +108,13 @@ pub struct FloorRule {
     pub least: Spanned<i64>,
 }
 
-/// What is wrong with a directive or a floor, and where in the file: the offset of a byte.
+impl FloorRule {
+    pub(super) fn least(&self) -> i64 {
+        *self.least.get_ref()
+    }
+}
+
+/// What is wrong with a directive, a floor or an experiment, and where in the file: the offset of a byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mistake {
     /// The byte.
@@ -117,7 +123,7 @@ pub(super) struct Mistake {
     pub(super) what: String,
 }
 
-fn mistake(at: usize, what: impl Into<String>) -> Mistake {
+pub(super) fn mistake(at: usize, what: impl Into<String>) -> Mistake {
     Mistake { at, what: what.into() }
 }
 
