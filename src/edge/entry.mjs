@@ -3,6 +3,7 @@
 // worker.mjs; that way also starts a fresh instance after a panic.
 import Worker from "./worker.mjs";
 import bundle from "./snapshot.bundle";
+import { isOdd, telemetry } from "./telemetry.mjs";
 
 // The snapshot that stands in where no store answers.
 globalThis.SINSANG_BUNDLE = bundle;
@@ -21,6 +22,8 @@ const decoder = new TextDecoder();
 
 /** The door of the instance that runs. `null` where there is none. */
 let door;
+/** What tells of answers, made with the first one. `null` where nothing is to be told. */
+let teller;
 
 class Door {
   constructor([memory, requestAt, requestBytes, answerAt, readsPreview, readsOrigin]) {
@@ -55,6 +58,7 @@ class Door {
     if (block.number !== number) block = this.blocks[number % BLOCKS] = parse(number, this.text(answer[2], answer[3]));
     if (block.init.status === 404 && isForIntake(request, env)) return env.INTAKE.fetch(request);
     if (answer[5] > 0) block.init.headers.ETag = answer[5] === ETAG_LENGTH ? this.etag(answer[4]) : this.text(answer[4], answer[5]);
+    if (teller !== null && (block.isOdd || (teller.share > 0 && Math.random() < teller.share))) teller.door(request, block.init);
     return new Response(answer[7] > 0 ? this.body(answer[6], answer[7], answer[8]) : null, block.init);
   }
 
@@ -88,7 +92,7 @@ function parse(number, text) {
     const colon = line.indexOf(":");
     headers[line.slice(0, colon)] = line.slice(colon + 1);
   }
-  return { number, init: { status: Number(status), headers } };
+  return { number, init: { status: Number(status), headers }, isOdd: isOdd(Number(status), headers["Sinsang-Rung"]) };
 }
 
 /** Whether it brings events, which are another Worker's: locally, or where no route leads there, they come by here. */
@@ -99,6 +103,7 @@ function isForIntake({ url }, env) {
 /** The answer through the door, if there is one. */
 function warm(request, env, context) {
   try {
+    if (teller === undefined) teller = telemetry(env);
     if (door !== null && door?.instance !== wasm.instanceId) {
       const parts = openDoor(env);
       door = parts === undefined ? null : new Door(parts);
@@ -112,10 +117,25 @@ function warm(request, env, context) {
   }
 }
 
+/** The answer that `answers` comes to, told of. */
+async function told(answers, request) {
+  const begun = Date.now();
+  try {
+    const answer = await answers;
+    teller.answer(request, answer, Date.now() - begun);
+    return answer;
+  } catch (error) {
+    teller.failure(request, error, Date.now() - begun);
+    throw error;
+  }
+}
+
 export default {
   fetch(request, env, context) {
     const answer = warm(request, env, context);
     if (answer !== undefined) return answer;
-    return isForIntake(request, env) ? env.INTAKE.fetch(request) : new Worker(context, env).fetch(request);
+    if (isForIntake(request, env)) return env.INTAKE.fetch(request);
+    const answers = new Worker(context, env).fetch(request);
+    return teller === null ? answers : told(answers, request);
   },
 };
