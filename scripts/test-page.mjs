@@ -1,8 +1,8 @@
 // Serves the built Worker and the page for the tests of the page, and runs them: node scripts/test-page.mjs FILE...
 import { spawn } from "node:child_process";
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { NOW, ROOT, dataset, sinsang } from "../tests/harness/dataset.mjs";
+import { NOW, ROOT, STEP_MS, dataset, kst, sinsang } from "../tests/harness/dataset.mjs";
 import { Edge, PREVIEW_SECRET } from "../tests/harness/edge.mjs";
 
 const files = process.argv.slice(2);
@@ -19,9 +19,28 @@ cpSync(join(ROOT, "www"), assets, { recursive: true, filter: (path) => !path.end
 mkdirSync(join(assets, "demo"));
 copyFileSync(join(data.tables, "viewers.json"), join(assets, "demo/viewers.json"));
 
+// An experiment that nobody is in unless it is chosen: all other tests see what they would without it.
+const RULES = `
+[[experiment]]
+id = "soon-first"
+layer = "new order"
+from = "2099-01-01T00:00:00+09:00"
+
+[[experiment.variant]]
+id = "control"
+
+[[experiment.variant]]
+id = "far"
+ranking.new.soon = -4000
+`;
+const tried = mkdtempSync(join(ROOT, ".cache/test/tried."));
+writeFileSync(join(tried, "rules.toml"), RULES);
+const later = join(tried, "snapshot");
+await sinsang("build", "--input", data.tables, "--rules", join(tried, "rules.toml"), "--output", later, "--now", kst(NOW + STEP_MS));
+
 // Published one after the other, so that the live snapshot knows the one before it.
 const state = mkdtempSync(join(ROOT, ".cache/test/state."));
-for (const snapshot of [data.first, data.second]) await sinsang("publish", snapshot, "--local", state);
+for (const snapshot of [data.first, later]) await sinsang("publish", snapshot, "--local", state);
 
 let status = 1;
 const edge = await Edge.start({ state, assets });
@@ -39,6 +58,6 @@ try {
   });
 } finally {
   await edge.stop();
-  for (const folder of [assets, state]) rmSync(folder, { recursive: true, force: true });
+  for (const folder of [assets, state, tried]) rmSync(folder, { recursive: true, force: true });
 }
 process.exit(status);

@@ -41,6 +41,8 @@ pub struct Question {
     pub limit: usize,
     /// Weights to try in place of the published ones.
     pub weights: Option<Weights>,
+    /// Variants to show things by, as `experiment:variant`; those that the board does not have are passed over. Weights to try count before them.
+    pub variants: Vec<String>,
     /// New products that keep a place for everybody, whatever they score.
     pub pins: Vec<Pin>,
     /// New products that are left out, by their ids.
@@ -104,8 +106,19 @@ impl Preview {
         self.board.try_weights(question.weights);
         let taste = self.taste().filter(|_| !question.is_shared);
         let viewer = self.tastes.as_ref().filter(|_| taste.is_some()).map_or(0, |shard| shard.key(0));
+        let experiments = self.board.experiments();
+        let chosen: Vec<(usize, usize)> =
+            question.variants.iter().filter_map(|name| experiments.find(name).ok()).collect();
+        let chosen =
+            if question.weights.is_none() { experiments.chosen(None, &chosen, UnixMillis(0)) } else { Vec::new() };
+        let assignment = experiments.assign(&chosen, self.board.weights(), self.board.mix());
         // What is tried is an order; how old the packs are is for the edge to say.
-        let view = View { taste, viewer, ..View::shared(&self.board, UnixMillis(question.now_ms)) };
+        let view = View {
+            taste,
+            viewer,
+            assignment: assignment.as_ref(),
+            ..View::shared(&self.board, UnixMillis(question.now_ms))
+        };
         let frozen_at = view.now.floor(SECOND_MS);
         let (page, left_out) = page(&view, question, frozen_at);
         let scores = Scores {
@@ -297,6 +310,30 @@ mod tests {
         let far_first = ids(&arrange(&mut preview, &Question { weights, ..question.clone() }));
         assert_ne!(far_first, before);
         assert_eq!(ids(&arrange(&mut preview, &question)), before, "what was tried is forgotten");
+    }
+
+    #[test]
+    fn variants_show_what_the_edge_shows_by_them() {
+        let tried = include_bytes!("../tests/golden/experiments.pack");
+        let mut preview = Preview::open(tried.to_vec()).unwrap();
+        let question = Question { now_ms: at("2026-11-22T06:00:00+09:00"), limit: 100, ..Question::default() };
+        let surfaces = |preview: &mut Preview, variants: &[&str], weights| {
+            let variants = variants.iter().map(|name| (*name).to_owned()).collect();
+            let answer = arrange(preview, &Question { variants, weights, ..question.clone() });
+            (ids(&answer), answer["scores"]["new"].clone(), answer["scores"]["tabs"].clone())
+        };
+        let plain = surfaces(&mut preview, &[], None);
+        assert_eq!(surfaces(&mut preview, &["soon-first:control", "of:another", "turned:control"], None), plain);
+        let (order, new, tabs) = surfaces(&mut preview, &["soon-first:soon"], None);
+        assert_eq!(tabs, plain.2);
+        assert_ne!(new, plain.1);
+        // tests/golden/experiments.tsv has the same order for devices in this variant alone.
+        let line = include_str!("../tests/golden/experiments.tsv").lines().next().unwrap();
+        let golden: Vec<&str> = line.split('\t').collect();
+        assert_eq!(golden.get(1..4), Some(["0", "/v1/new", "soon-first=soon"].as_slice()));
+        assert_eq!(serde_json::from_str::<Vec<String>>(golden.last().unwrap()).unwrap(), order);
+        let weights = Some(preview.weights());
+        assert_eq!(surfaces(&mut preview, &["soon-first:soon"], weights), plain, "weights that are tried count first");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 // Asks the edge: builds each request from the state, measures it, and reports every exchange as it was, for the panel.
 
 import { rfc3339 } from "./format.js";
+import { variantsOf } from "./state.js";
 
 /** Items in one page of the new-product tab. */
 export const PAGE_ITEMS = 20;
@@ -16,7 +17,7 @@ export class Refused extends Error {
   }
 }
 
-/** The address of a surface for a state; `preview` says whether viewer and time may be named in it. */
+/** The address of a surface for a state; `preview` says whether viewer, time and variants may be named in it. */
 export function surfacePath(path, parameters, state, preview, token) {
   const query = new URLSearchParams();
   for (const [key, value] of Object.entries(parameters)) {
@@ -25,6 +26,7 @@ export function surfacePath(path, parameters, state, preview, token) {
   if (preview && state.asOfMs !== null) query.set("as_of", rfc3339(state.asOfMs));
   // A token names its own user.
   if (preview && state.viewer !== "" && token === "") query.set("viewer", state.viewer);
+  if (preview) for (const name of variantsOf(state)) query.append("variant", name);
   const text = query.toString();
   return text === "" ? path : `${path}?${text}`;
 }

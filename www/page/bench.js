@@ -117,12 +117,14 @@ export function failure(error) {
 }
 
 /** The core's question for what `model` shows: the time, the filters and the sort. */
-export function question({ state, clock }, more = {}) {
+export function question({ state, clock, home }, more = {}) {
   return {
     now_ms: Math.floor(clock.now(state.asOfMs) / 1000) * 1000,
     is_soonest: state.sort === "soonest",
     category: state.category === "" ? null : state.category,
     channel: state.channel === "" ? null : state.channel,
+    // As the edge shows them: those chosen here, or those that it assigned.
+    variants: Object.entries(home?.experiments ?? {}).map(([experiment, variant]) => `${experiment}:${variant}`),
     ...more,
   };
 }
@@ -130,10 +132,10 @@ export function question({ state, clock }, more = {}) {
 /** What an order depends on, as text: where it is the same, there is nothing to compute anew. */
 export function signature({ state, home, token, preview }, ...more) {
   const { viewer, asOfMs, category, channel, sort, list } = state;
-  const { snapshot, live } = home ?? {};
+  const { snapshot, live, experiments } = home ?? {};
   // The slots on air stand for the time where that runs on.
   const onAir = live?.items.map(({ broadcast }) => broadcast.starts_at + broadcast.channel.id);
-  return JSON.stringify([viewer, asOfMs, category, channel, sort, list, snapshot?.id, onAir, token, preview, more]);
+  return JSON.stringify([viewer, asOfMs, category, channel, sort, list, snapshot?.id, experiments, onAir, token, preview, more]);
 }
 
 /** Radio buttons for which of the three surfaces a tool looks at. */

@@ -14,6 +14,7 @@ const LINES = 56;
 const AGAINST = [
   ["shared", say("공통 순서와")],
   ["viewer", say("다른 사용자와")],
+  ["variant", say("실험의 다른 안과")],
   ["time", say("다른 시각과")],
   ["snapshot", say("다른 자료와")],
 ];
@@ -24,6 +25,7 @@ export class Compare {
   #switch;
   #against;
   #viewer;
+  #variant;
   #time;
   #snapshot;
   #fields;
@@ -48,6 +50,10 @@ export class Compare {
       spellcheck: "false",
       onchange: (event) => acts.change({ other: event.target.value.trim() }),
     });
+    this.#variant = element("select", {
+      id: "other-variant",
+      onchange: (event) => acts.change({ other: event.target.value }),
+    });
     this.#time = element("input", {
       id: "other-time",
       type: "datetime-local",
@@ -62,6 +68,7 @@ export class Compare {
     });
     this.#fields = {
       viewer: field(say("다른 사용자 ID"), this.#viewer),
+      variant: field(say("다른 안"), this.#variant),
       time: field(say("다른 시각 (한국 시간)"), this.#time),
       snapshot: field(say("다른 자료"), this.#snapshot),
     };
@@ -92,14 +99,22 @@ export class Compare {
     const { id } = home.snapshot;
     const own = viewer === "" ? (token === "" ? say("비회원") : say("토큰 사용자")) : viewer;
     const seat = (snapshot, who) => this.#acts.local.seat(snapshot, who);
+    const variants = Object.entries(home.experiments ?? {}).map((pair) => pair.join(":"));
+    const offered = (model.status?.experiments ?? []).flatMap((one) => one.variants.map((variant) => `${one.id}:${variant}`));
+    if (state.against === "variant") this.#showVariants(offered, state.other);
+    const chosen = offered.includes(state.other) ? state.other : (offered[0] ?? "");
     const sides = {
       shared: () => [
-        [say("공통 순서"), seat(id, viewer), { is_shared: true }],
+        [say("공통 순서"), seat(id, viewer), { is_shared: true, variants: [] }],
         [own, seat(id, viewer), {}],
       ],
       viewer: () => [
         [own, seat(id, viewer), {}],
         [state.other || say("비회원"), seat(id, state.other), { is_shared: state.other === "" }],
+      ],
+      variant: () => [
+        [variants.join(", ") || say("실험 없이"), seat(id, viewer), {}],
+        [chosen || say("실험 없이"), seat(id, viewer), { variants: swapped(variants, chosen) }],
       ],
       time: () => [
         [startTime(nowMs, nowMs), seat(id, viewer), {}],
@@ -123,6 +138,16 @@ export class Compare {
       this.#last = null;
       replace(this.#board, failure(error));
     }
+  }
+
+  #showVariants(offered, chosen) {
+    replace(
+      this.#variant,
+      offered.length === 0
+        ? element("option", { value: "" }, say("실험이 없어요"))
+        : offered.map((name) => element("option", { value: name }, name)),
+    );
+    if (chosen !== "") this.#variant.value = chosen;
   }
 
   async #showSnapshots(chosen) {
@@ -164,6 +189,12 @@ export class Compare {
       column(surface, right, change.moves),
     );
   }
+}
+
+/** `variants` with `chosen` in place of its experiment's. */
+function swapped(variants, chosen) {
+  const of = (name) => name.split(":")[0];
+  return [...variants.filter((name) => of(name) !== of(chosen)), ...(chosen === "" ? [] : [chosen])];
 }
 
 /** A difference in words. */

@@ -334,7 +334,7 @@ function follow(before, part = {}) {
     after.category !== before.category ||
     after.channel !== before.channel ||
     after.sort !== before.sort;
-  if (after.viewer !== before.viewer || after.asOfMs !== before.asOfMs || "asOfMs" in part) load();
+  if (after.viewer !== before.viewer || after.variants !== before.variants || after.asOfMs !== before.asOfMs || "asOfMs" in part) load();
   else if (after.category !== before.category || after.channel !== before.channel || after.sort !== before.sort)
     loadList();
   else show();
@@ -354,13 +354,13 @@ function ways(refused, more = false) {
   if (refused.status === 403) return [{ label: say("공개 화면 보기"), act: leavePreview }, again];
   if (refused.status === 410) return [{ label: say("처음부터 보기"), act: startOver }];
   if (more) return [{ label: say("다시 시도"), act: loadMore }];
-  const { viewer, asOfMs, category, channel, sort } = model.state;
-  const plain = viewer === "" && asOfMs === null && category === "" && channel === "" && sort === "recommended";
+  const { viewer, asOfMs, variants, category, channel, sort } = model.state;
+  const plain = viewer === "" && asOfMs === null && variants === "" && category === "" && channel === "" && sort === "recommended";
   if (refused.status !== 400 || plain) return [again];
   return [
     {
       label: say("조건 지우기"),
-      act: () => change({ viewer: "", asOfMs: null, category: "", channel: "", sort: "recommended" }),
+      act: () => change({ viewer: "", asOfMs: null, variants: "", category: "", channel: "", sort: "recommended" }),
     },
     again,
   ];

@@ -4,6 +4,7 @@ import { element, replace } from "./element.js";
 import { age, clock, date, datetimeLocal, number, parseTime, startTime } from "./format.js";
 import { say } from "./language.js";
 import { rungName } from "./rung.js";
+import { variantsOf } from "./state.js";
 
 const HOUR_MS = 3600_000;
 const STEP_MS = 600_000;
@@ -57,6 +58,8 @@ export class Panel {
   #closed = element("div", { class: "closed" });
   #who = element("fieldset", { class: "group" });
   #when = element("fieldset", { class: "group" });
+  #experiments = element("div", { class: "experiments" });
+  #offeredExperiments = null;
   #facts = element("dl", { class: "facts" });
   #reload = element(
     "button",
@@ -84,6 +87,7 @@ export class Panel {
         this.#viewerText,
         element("button", { type: "submit", class: "button" }, say("보기")),
       ),
+      this.#experiments,
     );
     this.#when.append(
       element("legend", {}, say("언제 보나요")),
@@ -152,6 +156,7 @@ export class Panel {
     this.#who.disabled = preview === null || token !== "";
     this.#when.disabled = preview === null;
     this.#showViewers(preview === null ? "" : state.viewer, viewers);
+    this.#showExperiments(state, status?.experiments ?? []);
     if (token === "" || this.#token.value === "") this.#token.value = token;
 
     const shownMs = this.#asOfMs ?? this.#nowMs;
@@ -195,6 +200,33 @@ export class Panel {
           : null,
     );
     this.#closed.hidden = this.#closed.childElementCount === 0;
+  }
+
+  /** A choice of variants for each experiment of the snapshot, of which one of a layer can be chosen. */
+  #showExperiments(state, experiments) {
+    const offered = JSON.stringify([experiments, state.variants]);
+    if (offered === this.#offeredExperiments) return;
+    this.#offeredExperiments = offered;
+    const chosen = variantsOf(state);
+    const layerOf = (name) => experiments.find((one) => name.startsWith(`${one.id}:`))?.layer;
+    const choose = (one, variant) => {
+      const others = chosen.filter((name) => layerOf(name) !== undefined && layerOf(name) !== one.layer);
+      this.#acts.change({ variants: [...others, ...(variant === "" ? [] : [`${one.id}:${variant}`])].join(",") });
+    };
+    replace(
+      this.#experiments,
+      experiments.flatMap((one) => {
+        const id = `experiment-${one.id}`;
+        const select = element(
+          "select",
+          { id, onchange: (event) => choose(one, event.target.value) },
+          element("option", { value: "" }, say("배정된 대로")),
+          one.variants.map((variant) => element("option", { value: variant }, variant)),
+        );
+        select.value = one.variants.find((variant) => chosen.includes(`${one.id}:${variant}`)) ?? "";
+        return [element("label", { for: id }, say`실험 ${one.id}`), select];
+      }),
+    );
   }
 
   #showViewers(viewer, viewers) {
@@ -247,6 +279,7 @@ export class Panel {
     const count = (value) => (value === null || value === undefined ? null : number(value));
     const rows = [
       [say("순서"), home === null ? null : home.personalized ? say("맞춤 (이 사용자의 취향)") : say("공통 (모두에게 같음)")],
+      [say("실험"), home?.experiments === undefined ? null : Object.entries(home.experiments).map((pair) => pair.join(" = ")).join(", ")],
       [say("시계"), status === null ? null : status.clock === "shifted" ? say("데모 시각 (실제와 다름)") : say("실제 시각")],
       [say("자료 나이"), home === null ? null : say`${age(home.snapshot.age_s)} 만듦`],
       [say("자료 번호"), home?.snapshot.id ?? null],

@@ -15,6 +15,7 @@ const DEFAULTS = Object.freeze({
   list: "new",
   against: "shared",
   other: "",
+  variants: "",
   weights: "",
   pins: "",
   blocks: "",
@@ -25,7 +26,7 @@ const CHOICES = {
   sort: ["recommended", "soonest"],
   tool: ["answers", "compare", "why", "trial", "speed", "quality"],
   list: ["new", "live", "tabs"],
-  against: ["shared", "viewer", "time", "snapshot"],
+  against: ["shared", "viewer", "variant", "time", "snapshot"],
   lang: ["ko", "en"],
 };
 const TEXTS = Object.keys(DEFAULTS).filter((key) => !["viewer", "asOfMs"].includes(key));
@@ -44,6 +45,11 @@ export function readState(search) {
       }),
     ),
   };
+}
+
+/** The variants that are chosen, each as `experiment:variant`. */
+export function variantsOf(state) {
+  return state.variants.split(",").filter((name) => name !== "");
 }
 
 /** The query for a state, with "?" in front; empty where all is default. */
