@@ -28,7 +28,7 @@ const ids = (items) => items.map((item) => item.product_id);
 describe("experiments", () => {
   test("a variant is chosen, is in the address, is what the edge shows, and goes again", async () => {
     const { page, complaints, close } = await open(browser, base, at({ viewer }));
-    const before = await products(page, "#surface");
+    const before = await products(page, "#new-items");
     const choice = page.locator("#experiment-soon-first");
     assert.deepEqual(await choice.locator("option").allTextContents(), ["배정된 대로", "control", "far"]);
     await choice.selectOption("far");
@@ -36,7 +36,7 @@ describe("experiments", () => {
     await settled(page);
     const served = await ask(`/v1/home?limit=20&viewer=${encodeURIComponent(viewer)}&variant=${VARIANT}`);
     assert.deepEqual(served.experiments, { "soon-first": "far" });
-    assert.deepEqual(await products(page, "#surface"), ids(served.new.items));
+    assert.deepEqual(await products(page, "#new-items"), ids(served.new.items));
     assert.notDeepEqual(ids(served.new.items), before);
     assert.match(await page.locator(".facts").textContent(), /soon-first = far/);
 
@@ -44,11 +44,11 @@ describe("experiments", () => {
     await page.reload();
     await settled(page);
     assert.equal(await choice.inputValue(), "far");
-    assert.deepEqual(await products(page, "#surface"), ids(served.new.items));
+    assert.deepEqual(await products(page, "#new-items"), ids(served.new.items));
     await choice.selectOption("");
     await page.waitForURL((url) => !url.searchParams.has("variants"));
     await settled(page);
-    assert.deepEqual(await products(page, "#surface"), before);
+    assert.deepEqual(await products(page, "#new-items"), before);
     assert.deepEqual(await axe(page), []);
     assert.deepEqual(complaints, []);
     await close();
@@ -74,7 +74,7 @@ describe("experiments", () => {
     await page.getByRole("button", { name: "조건 지우기" }).first().click();
     await page.waitForURL((url) => !url.searchParams.has("variants"));
     await settled(page);
-    assert.ok((await products(page, "#surface")).length > 0);
+    assert.ok((await products(page, "#new-items")).length > 0);
     await close();
   });
 });
