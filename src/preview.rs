@@ -319,7 +319,7 @@ mod tests {
         let question = Question { now_ms: at("2026-11-22T06:00:00+09:00"), limit: 100, ..Question::default() };
         let surfaces = |preview: &mut Preview, variants: &[&str], weights| {
             let variants = variants.iter().map(|name| (*name).to_owned()).collect();
-            let answer = arrange(preview, &Question { variants, weights, ..question.clone() });
+            let answer = arrange(preview, &Question { weights, variants, ..question.clone() });
             (ids(&answer), answer["scores"]["new"].clone(), answer["scores"]["tabs"].clone())
         };
         let plain = surfaces(&mut preview, &[], None);

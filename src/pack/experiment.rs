@@ -118,12 +118,12 @@ pub struct ExperimentPart {
     pub variants: Vec<VariantPart>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference; in Wasm it is no larger")]
 fn as_shares<S: serde::Serializer>(traffic: &(u32, u32), serializer: S) -> Result<S::Ok, S::Error> {
     [traffic.0, traffic.1].map(|place| f64::from(place) / f64::from(WHOLE)).serialize(serializer)
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference; in Wasm it is no larger")]
 fn as_time<S: serde::Serializer>(at: &UnixMillis, serializer: S) -> Result<S::Ok, S::Error> {
     let is_open = [0, u32::MAX].contains(&at.to_seconds());
     (!is_open).then(|| at.to_kst_rfc3339()).serialize(serializer)
