@@ -6,9 +6,10 @@ use crate::breaker::{Breaker, spread};
 use crate::key::Key;
 use crate::pack::board::Board;
 use crate::pack::manifest::{Manifest, SnapshotId};
+use crate::pack::pulse::Pulse;
 use crate::pack::taste::TasteShard;
 use crate::pack::{Damage, PackId};
-use crate::time::{MINUTE_MS, SECOND_MS, UnixMillis};
+use crate::time::{DAY_MS, MINUTE_MS, SECOND_MS, UnixMillis};
 
 /// A manifest is looked up again, in the background, when it was last seen this long ago: well above the second that KV wants between
 /// writes of one key, below the minute that it takes to spread one.
@@ -57,6 +58,17 @@ impl Snapshot {
         self.manifest.bytes().len().saturating_add(self.board.bytes())
     }
 }
+
+/// A pulse is looked up again, in the background beside the manifest, when it was last looked up this long ago: about as often as it changes.
+const PULSE_LOOK_MS: i64 = 55 * SECOND_MS;
+/// Past this age a pulse says nothing of what is wanted now.
+pub const MAX_PULSE_AGE_MS: i64 = 10 * MINUTE_MS;
+/// Pulses that are remembered for lists that are being paged through, of 32 KB at the most each.
+const PULSES: usize = 12;
+/// How long the store keeps a pulse under its number.
+const PULSE_KEPT_MS: i64 = DAY_MS;
+/// Pulses that requests of this isolate may read in a second, for lists that go on: made-up cursors cost no more.
+const PULSE_READS: u8 = 4;
 
 /// Where the current snapshot came from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,6 +123,14 @@ pub struct Memory {
     shard_leases: Vec<(PackId, UnixMillis)>,
     /// The same that the store did not have whole, and until when it is not asked for them again. The latest last.
     lost_shards: Vec<(PackId, UnixMillis)>,
+    /// The newest pulse that was the latest one.
+    pulse: Option<Rc<Pulse>>,
+    /// The same and those that lists go on by, the last that was met first.
+    pulses: Vec<Rc<Pulse>>,
+    /// No look at the latest pulse before this.
+    pulse_look_at: Option<UnixMillis>,
+    /// When a request last read a pulse, to the second, and how many did in that second.
+    pulse_reads: (UnixMillis, u8),
 }
 
 impl Memory {
@@ -207,6 +227,49 @@ impl Memory {
         }
     }
 
+    /// The latest pulse, unless it is too old at `real_now`, on a clock that no demonstration moves.
+    pub fn pulse(&self, real_now: UnixMillis) -> Option<&Rc<Pulse>> {
+        self.pulse.as_ref().filter(|pulse| real_now.since(pulse.made_at()) <= MAX_PULSE_AGE_MS)
+    }
+
+    /// The pulse of this number, if it is remembered.
+    pub fn find_pulse(&self, number: u32) -> Option<&Rc<Pulse>> {
+        self.pulses.iter().find(|pulse| pulse.number() == number)
+    }
+
+    /// Keeps a pulse for those who are paging through a list of its order.
+    pub fn keep_pulse(&mut self, pulse: Rc<Pulse>) {
+        self.pulses.retain(|known| known.number() != pulse.number());
+        self.pulses.truncate(PULSES.saturating_sub(1));
+        self.pulses.insert(0, pulse);
+    }
+
+    /// `pulse` is the latest, unless a later one was met: the store may show an old value again.
+    pub fn adopt_pulse(&mut self, pulse: Rc<Pulse>) {
+        if self.pulse.as_ref().is_none_or(|known| known.number() < pulse.number()) {
+            self.generation = self.generation.wrapping_add(1);
+            self.pulse = Some(Rc::clone(&pulse));
+            self.keep_pulse(pulse);
+        }
+    }
+
+    /// Whether the latest pulse is to be looked up at `now`, which nobody does for a while then.
+    pub fn take_pulse_look(&mut self, now: UnixMillis) -> bool {
+        let is_due = self.pulse_look_at.is_none_or(|at| now >= at);
+        if is_due {
+            self.pulse_look_at = Some(now.plus(PULSE_LOOK_MS));
+        }
+        is_due
+    }
+
+    /// Whether a request may read a pulse at `now`.
+    pub fn take_pulse_read(&mut self, now: UnixMillis) -> bool {
+        let second = now.floor(SECOND_MS);
+        let reads = if self.pulse_reads.0 == second { self.pulse_reads.1 } else { 0 };
+        self.pulse_reads = (second, reads.saturating_add(1));
+        reads < PULSE_READS
+    }
+
     /// Keeps a snapshot for those who are paging through it.
     pub fn keep(&mut self, snapshot: Snapshot) {
         self.end_shard_lease(snapshot.manifest.id());
@@ -293,6 +356,12 @@ impl Memory {
     pub fn taste_bytes(&self) -> usize {
         self.tastes.iter().fold(0, |sum: usize, shard| sum.saturating_add(shard_bytes(shard)))
     }
+}
+
+/// Whether the store may have a pulse of this number at `real_now`.
+pub fn may_have_pulse(number: u32, real_now: UnixMillis) -> bool {
+    let age = real_now.since(UnixMillis::from_seconds(number));
+    (-MINUTE_MS..=PULSE_KEPT_MS).contains(&age)
 }
 
 fn shard_bytes(shard: &NamedShard) -> usize {

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::pack::pulse::Pulse;
 use crate::pack::taste::Taste;
 use crate::time::{HOUR_MS, UnixMillis};
 
@@ -108,6 +109,8 @@ pub struct Score {
     pub rules: i64,
     /// From having been on air for a while, so that a newcomer has to be better by something to pass.
     pub stay: i64,
+    /// From what viewers want at the moment.
+    pub pulse: i64,
 }
 
 impl Score {
@@ -117,7 +120,7 @@ impl Score {
     }
 
     /// The parts by name, in the order in which they are shown.
-    pub fn parts(&self) -> [(&'static str, i64); 10] {
+    pub fn parts(&self) -> [(&'static str, i64); 11] {
         [
             ("taste", self.taste),
             ("channel", self.channel),
@@ -129,6 +132,7 @@ impl Score {
             ("memory", self.memory),
             ("rules", self.rules),
             ("stay", self.stay),
+            ("pulse", self.pulse),
         ]
     }
 }
@@ -251,6 +255,12 @@ pub fn pulse(interest: u32) -> i64 {
     let doublings = i64::from(power.saturating_sub(one.ilog2()));
     let thousandths = doublings.saturating_mul(1024).saturating_add(i64::try_from(part).unwrap_or(0));
     thousandths.div_euclid(10).min(UNIT)
+}
+
+/// The part of a score that is from the pulse: what everybody wants, so that no viewer's tastes take part in it.
+pub fn pulse_points(pulse: Option<&Pulse>, product: u64) -> i64 {
+    let counts = pulse.and_then(|pulse| pulse.find(product));
+    counts.map_or(0, |counts| i64::from(PULSE_WEIGHT) * self::pulse(counts.interest()))
 }
 
 /// The inner product of two int8 vectors; the shorter one counts.

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::memory::Memory;
 use crate::pack::manifest::Manifest;
+use crate::pack::pulse::Pulse;
 use crate::pack::taste::{self, Widths};
 use crate::request::{Config, NewQuestion, PackPart, Raw, Refusal, Request, Route};
 use crate::surface::cursor::Cursor;
@@ -125,8 +126,10 @@ pub struct Facts<'a> {
     pub memory: &'a Memory,
     /// How long reading took.
     pub timing: Timing,
-    /// The clock.
+    /// The clock, which a demonstration may have moved.
     pub now: UnixMillis,
+    /// The clock as it is.
+    pub real_now: UnixMillis,
 }
 
 impl Facts<'_> {
@@ -300,6 +303,7 @@ fn new_page(facts: &Facts<'_>, question: &NewQuestion) -> (new::Page, UnixMillis
             binding: question.binding ^ facts.print(),
             // What a session asks for comes with each request; only what is read can be missing later.
             is_personal: facts.taste_record.is_some(),
+            pulse: facts.view.pulse.map_or(0, Pulse::number),
         }
         .encode()
     });
@@ -348,11 +352,19 @@ fn write_status(facts: &Facts<'_>, out: &mut Vec<u8>) {
     );
     out.extend_from_slice(board.lists_json());
     out.push(b',');
-    write_dependencies(facts.memory, out);
+    write_dependencies(facts.memory, facts.real_now, out);
 }
 
 /// Appends how the dependencies are, and how much the isolate remembers, as members of an object.
-fn write_dependencies(memory: &Memory, out: &mut Vec<u8>) {
+fn write_dependencies(memory: &Memory, real_now: UnixMillis, out: &mut Vec<u8>) {
+    match memory.pulse(real_now) {
+        Some(pulse) => {
+            let age_s = real_now.since(pulse.made_at()).div_euclid(SECOND_MS).max(0);
+            let json = format!("\"pulse\":{{\"age_s\":{age_s},\"products\":{}}},", pulse.len());
+            out.extend_from_slice(json.as_bytes());
+        }
+        None => out.extend_from_slice(b"\"pulse\":null,"),
+    }
     for (name, breaker) in [("store", &memory.store), ("cache", &memory.cache)] {
         let state = if breaker.is_open() { "open" } else { "closed" };
         let json = format!("\"{name}\":{{\"breaker\":\"{state}\",\"failures\":{}}},", breaker.failures());
@@ -392,6 +404,9 @@ fn etag(facts: &Facts<'_>) -> String {
     hash.update(facts.taste_record.unwrap_or_default());
     if let Some(assignment) = facts.view.assignment {
         hash.update(assignment.print.to_le_bytes());
+    }
+    if let Some(pulse) = facts.view.pulse {
+        hash.update(pulse.number().to_le_bytes());
     }
     if facts.view.mix().explore_every > 0 || facts.view.board.draws() {
         hash.update(facts.view.viewer.to_le_bytes());
@@ -493,7 +508,7 @@ pub fn status_without_data(
     config: &Config,
     memory: &Memory,
     timing: Timing,
-    now: UnixMillis,
+    (now, real_now): (UnixMillis, UnixMillis),
 ) -> Reply {
     let mut headers = common(raw, config, timing);
     headers.push(("Sinsang-Rung", Rung::Kv.as_str().into()));
@@ -506,7 +521,7 @@ pub fn status_without_data(
         Rung::Kv.as_str()
     )
     .into_bytes();
-    write_dependencies(memory, &mut body);
+    write_dependencies(memory, real_now, &mut body);
     body.push(b'}');
     let body = if request.is_head { Vec::new() } else { body };
     Reply { status: 200, headers, body, ..Reply::default() }

@@ -190,6 +190,15 @@ impl Route {
         }
     }
 
+    /// Whether the answer's order depends on what is wanted at the moment.
+    pub fn takes_pulse(&self) -> bool {
+        match self {
+            Self::New(question) => question.sort == Sort::Recommended,
+            Self::Home(_) | Self::Live => true,
+            _ => false,
+        }
+    }
+
     /// Where a list that is being paged through goes on.
     pub fn cursor(&self) -> Option<Cursor> {
         match self {

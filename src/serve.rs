@@ -4,15 +4,18 @@
 //! then the board and the viewer's taste shard together. Where the store does not answer it goes down the ladder: the isolate's memory, the
 //! data centre's cache, the snapshot bundled at deploy. All reads of a request together take no longer than [`Config::read_limit_ms`].
 
+mod refresh;
+
 use std::rc::Rc;
 
 use crate::experiment::{Assignment, Experiments};
 use crate::key::Key;
 use crate::load::{Fetched, Keep, Load, Place, Read, ReadFailure};
-use crate::memory::{Memory, NamedShard, Origin, ShardTurn, Snapshot};
+use crate::memory::{Memory, NamedShard, Origin, ShardTurn, Snapshot, may_have_pulse};
 use crate::pack::board::Board;
 use crate::pack::bundle;
 use crate::pack::manifest::SnapshotId;
+use crate::pack::pulse::Pulse;
 use crate::pack::taste::{Taste, TasteShard};
 use crate::pack::{Damage, Kind, PackId};
 use crate::reply::{Reply, Rung, Timing};
@@ -21,6 +24,8 @@ use crate::session;
 use crate::surface::View;
 use crate::time::{SECOND_MS, UnixMillis};
 use crate::viewer::UserKey;
+
+pub use refresh::Refresh;
 
 /// While another request of a cold isolate gets the snapshot, those beside it look again this often, in milliseconds.
 const WAIT_MS: u32 = 20;
@@ -55,6 +60,7 @@ pub struct Serve<'a> {
     /// The manifest whose lease this request has while it loads a kept snapshot.
     kept_lease: Option<PackId>,
     taste: TasteRead,
+    pulse: PulseRead,
     waits: u32,
     reads: u32,
     /// The lowest place that a value came from.
@@ -69,8 +75,23 @@ struct Own<'a> {
     /// The viewer's tastes, and the record that they were cut from.
     taste: Option<(Taste<'a>, &'a [u8])>,
     assignment: Option<&'a Assignment>,
+    pulse: Option<&'a Pulse>,
     /// Whether the page that is asked for can't be had now.
     is_cut: bool,
+}
+
+/// The pulse that a list goes on by, on its way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum PulseRead {
+    /// Nobody has looked for it.
+    #[default]
+    Unasked,
+    /// It is being read.
+    Asked,
+    /// The store does not have it, and never will again.
+    Gone,
+    /// It could not be read.
+    Lost,
 }
 
 /// The viewer's taste shard on its way.
@@ -132,6 +153,7 @@ impl<'a> Serve<'a> {
             kept: None,
             kept_lease: None,
             taste: TasteRead::default(),
+            pulse: PulseRead::default(),
             waits: 0,
             reads: 0,
             lowest: None,
@@ -162,7 +184,7 @@ impl<'a> Serve<'a> {
             None => memory.current(),
             Some(id) => memory.find(id),
         }?;
-        if memory.is_stale(now) {
+        if memory.is_stale(now) || pulse_of(request).is_some_and(|number| memory.find_pulse(number).is_none()) {
             return None;
         }
         let snapshot = snapshot.clone();
@@ -207,6 +229,9 @@ impl<'a> Serve<'a> {
                 return step;
             }
         }
+        if let Some(step) = self.read_pulse(&request, memory, now) {
+            return step;
+        }
         let shard = self.taste.shard.clone().filter(|shard| Some(shard.0) == shard_id);
         self.answer(&request, &snapshot, shard.as_deref(), shard_id.is_some(), memory, now)
     }
@@ -221,9 +246,10 @@ impl<'a> Serve<'a> {
                 Ok(value) => value,
                 Err(failure) => {
                     self.log.push(format!("reading {key} from {place:?}: {failure:?}"));
-                    match load {
-                        Some(load) => load.fall(memory),
-                        None => self.taste.fall(),
+                    match (load, key) {
+                        (_, Key::PulseOf(_)) => self.pulse = PulseRead::Lost,
+                        (Some(load), _) => load.fall(memory),
+                        (None, _) => self.taste.fall(),
                     }
                     if let (Place::Store, Key::Pack(Kind::Tastes, id)) = (place, key) {
                         match failure {
@@ -238,6 +264,7 @@ impl<'a> Serve<'a> {
                 self.lowest = Some(place);
             }
             let outcome = match (load, key) {
+                (_, Key::PulseOf(number)) => self.absorb_pulse(number, value, memory),
                 (Some(load), _) => {
                     let outcome = load.absorb(value, memory, now);
                     self.keeps.append(&mut load.take_keeps());
@@ -379,6 +406,43 @@ impl<'a> Serve<'a> {
         }
     }
 
+    /// The read of the pulse that a list goes on by, where it is not remembered and may be had.
+    fn read_pulse(&mut self, request: &Request, memory: &mut Memory, now: UnixMillis) -> Option<Step> {
+        let number = pulse_of(request).filter(|number| memory.find_pulse(*number).is_none())?;
+        match self.pulse {
+            PulseRead::Unasked if !may_have_pulse(number, self.real(now)) => self.pulse = PulseRead::Gone,
+            PulseRead::Unasked => {
+                self.pulse = PulseRead::Lost;
+                let limit_ms = self.time_left_ms(Place::Store, now)?;
+                if memory.take_pulse_read(now) && memory.store.admit(now) {
+                    self.pulse = PulseRead::Asked;
+                    let read = Read { place: Place::Store, key: Key::PulseOf(number), limit_ms };
+                    return Some(self.read(vec![read]));
+                }
+            }
+            PulseRead::Asked => self.pulse = PulseRead::Lost,
+            PulseRead::Gone | PulseRead::Lost => {}
+        }
+        None
+    }
+
+    fn absorb_pulse(&mut self, number: u32, value: Option<Vec<u8>>, memory: &mut Memory) -> Result<(), Damage> {
+        self.pulse = PulseRead::Gone;
+        if let Some(bytes) = value {
+            let pulse = Pulse::parse(bytes)?;
+            if pulse.number() != number {
+                return Err(Damage::WrongId);
+            }
+            memory.keep_pulse(Rc::new(pulse));
+        }
+        Ok(())
+    }
+
+    /// The real time where the clock says `now`: pulses, as tokens, are made by clocks that no demonstration moves.
+    fn real(&self, now: UnixMillis) -> UnixMillis {
+        now.plus(self.config.clock_offset_ms.saturating_neg())
+    }
+
     fn wait(&mut self) -> Option<Step> {
         (self.waits < self.config.read_limit_ms / WAIT_MS).then(|| {
             self.waits = self.waits.saturating_add(1);
@@ -436,7 +500,8 @@ impl<'a> Serve<'a> {
                 return self.refuse(&Refusal::NoData, now);
             }
             let timing = self.timing(now);
-            let mut reply = crate::reply::status_without_data(request, &self.raw, self.config, memory, timing, now);
+            let times = (now, self.real(now));
+            let mut reply = crate::reply::status_without_data(request, &self.raw, self.config, memory, timing, times);
             reply.log = std::mem::take(&mut self.log);
             return Step::Reply(reply);
         };
@@ -490,7 +555,18 @@ impl<'a> Serve<'a> {
             // The tastes that the list is ordered by are no more. Going on in another order would repeat and skip.
             return self.refuse(&Refusal::CursorGone, now);
         }
-        let own = Own { taste: record, assignment: assignment.as_ref(), is_cut };
+        let pulse = match pulse_of(request) {
+            Some(number) => memory.find_pulse(number).cloned(),
+            // A list that began without goes on without. What is wanted now says nothing of another time.
+            None if request.route.cursor().is_some() || request.as_of.is_some() || !request.route.takes_pulse() => None,
+            None => memory.pulse(self.real(now)).cloned(),
+        };
+        let is_without_pulse = pulse.is_none() && pulse_of(request).is_some();
+        if is_without_pulse && self.pulse == PulseRead::Gone {
+            return self.refuse(&Refusal::CursorGone, now);
+        }
+        let is_cut = is_cut || is_without_pulse;
+        let own = Own { taste: record, assignment: assignment.as_ref(), pulse: pulse.as_deref(), is_cut };
         self.reply(request, snapshot, &own, memory, now)
     }
 
@@ -536,6 +612,7 @@ impl<'a> Serve<'a> {
             trusts_verdicts: crate::surface::trusts_verdicts(snapshot.manifest.built_at(), now),
             viewer: request.viewer.key().filter(|_| own.is_some()).map_or(0, |key| key.0),
             is_explained: request.is_explained,
+            pulse: found.pulse,
             assignment: found.assignment,
         };
         let facts = crate::reply::Facts {
@@ -549,6 +626,7 @@ impl<'a> Serve<'a> {
             is_cut: found.is_cut,
             memory,
             timing: self.timing(now),
+            real_now: self.real(now),
             now,
         };
         let mut reply = crate::reply::answer(&facts);
@@ -584,6 +662,11 @@ fn forced(request: &Request, experiments: &Experiments) -> Result<Vec<(usize, us
     Ok(found)
 }
 
+/// The number of the pulse that a list goes on by.
+fn pulse_of(request: &Request) -> Option<u32> {
+    request.route.cursor().map(|cursor| cursor.pulse).filter(|number| *number > 0)
+}
+
 /// The taste shard to answer with, where the viewer has one.
 fn shard_of(request: &Request, snapshot: &Snapshot) -> Option<PackId> {
     // A list that began in the shared order goes on in it, whatever can be read by then.
@@ -602,53 +685,4 @@ fn breaker(place: Place, memory: &mut Memory) -> &mut crate::breaker::Breaker {
 fn report(place: Place, is_ok: bool, memory: &mut Memory, now: UnixMillis) {
     let breaker = breaker(place, memory);
     if is_ok { breaker.succeeded(now) } else { breaker.failed(now) }
-}
-
-/// Looks the live manifest up in the background, so that no request waits for it.
-#[derive(Debug)]
-pub struct Refresh {
-    load: Load,
-    limit_ms: u32,
-    is_ended: bool,
-}
-
-impl Refresh {
-    /// A refresh whose lease [`Memory::take_look`] gave; each of its reads may take `limit_ms`.
-    pub fn begin(limit_ms: u32) -> Self {
-        Self { load: Load::live(), limit_ms, is_ended: false }
-    }
-
-    /// The read to make next, or `None` when it is done.
-    pub fn next(&mut self, memory: &mut Memory, now: UnixMillis) -> Option<Read> {
-        while let Some((place, key)) = self.load.wants() {
-            if breaker(place, memory).admit(now) {
-                return Some(Read { place, key, limit_ms: self.limit_ms });
-            }
-            self.load.fall(memory);
-        }
-        if !std::mem::replace(&mut self.is_ended, true) && !self.load.is_found() {
-            memory.look_failed(now);
-        }
-        None
-    }
-
-    /// Takes in what was read, and returns what is worth logging.
-    pub fn absorb(&mut self, fetched: Fetched, memory: &mut Memory, now: UnixMillis) -> Option<String> {
-        let Fetched { place, key, value } = fetched;
-        report(place, value.is_ok(), memory, now);
-        match value {
-            Ok(value) => {
-                self.load.absorb(value, memory, now).err().map(|damage| format!("{key} from {place:?}: {damage}"))
-            }
-            Err(failure) => {
-                self.load.fall(memory);
-                Some(format!("refreshing {key} from {place:?}: {failure:?}"))
-            }
-        }
-    }
-
-    /// What the store gave, whole, for the data centre's cache.
-    pub fn take_keeps(&mut self) -> Vec<Keep> {
-        self.load.take_keeps()
-    }
 }

@@ -5,10 +5,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use crate::pack::board::{Board, Product};
-use crate::rank::{Candidate, SurfaceWeights, score};
+use crate::pack::pulse::Pulse;
+use crate::rank::{Candidate, SurfaceWeights, pulse_points, score};
 use crate::time::UnixMillis;
 
-/// Ranking steps that are remembered: the present one, and one that somebody is paging through.
+/// Ranking steps, each with a pulse, that are remembered: the present one, and one that somebody is paging through.
 const STEPS: usize = 2;
 /// The most [`Crowd`]s that are remembered where variants of experiments have shared scores of their own. Beyond these, the one that was
 /// asked for longest ago is worked out anew.
@@ -24,21 +25,30 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// The candidates of `board` at the ranking step `ranked_at`, scored by `weights`. Weights that differ only in what depends on the viewer
-    /// have one crowd.
-    pub fn crowd(&self, board: &Board, weights: SurfaceWeights, ranked_at: UnixMillis) -> Arc<Crowd> {
+    /// The candidates of `board` at the ranking step `ranked_at`, scored by `weights` and `pulse`. Weights that differ only in what depends
+    /// on the viewer have one crowd.
+    pub fn crowd(
+        &self,
+        board: &Board,
+        weights: SurfaceWeights,
+        ranked_at: UnixMillis,
+        pulse: Option<&Pulse>,
+    ) -> Arc<Crowd> {
         let weights = weights.shared();
-        let Ok(mut crowds) = self.crowds.try_lock() else { return Arc::new(Crowd::of(board, weights, ranked_at)) };
-        if let Some(at) = crowds.iter().position(|crowd| crowd.ranked_at == ranked_at && crowd.weights == weights) {
+        let of = || Arc::new(Crowd::of(board, weights, ranked_at, pulse));
+        let key = (ranked_at, pulse.map_or(0, Pulse::number));
+        let Ok(mut crowds) = self.crowds.try_lock() else { return of() };
+        let is_it = |crowd: &Arc<Crowd>| (crowd.ranked_at, crowd.pulse) == key && crowd.weights == weights;
+        if let Some(at) = crowds.iter().position(is_it) {
             if let Some(found) = crowds.get_mut(..=at) {
                 found.rotate_right(1);
             }
         } else {
             let most = board.experiments().shared_weights(board.weights().new).saturating_mul(STEPS);
             crowds.truncate(most.min(MOST_CROWDS).saturating_sub(1));
-            crowds.insert(0, Arc::new(Crowd::of(board, weights, ranked_at)));
+            crowds.insert(0, of());
         }
-        crowds.first().map_or_else(|| Arc::new(Crowd::of(board, weights, ranked_at)), Arc::clone)
+        crowds.first().map_or_else(of, Arc::clone)
     }
 
     /// The items that have been written.
@@ -65,6 +75,8 @@ impl fmt::Debug for Stage {
 pub struct Crowd {
     ranked_at: UnixMillis,
     weights: SurfaceWeights,
+    /// The number of the pulse, 0 for none.
+    pulse: u32,
     members: Vec<Member>,
     /// Of all members, in their order.
     vectors: Vec<u8>,
@@ -93,7 +105,7 @@ pub struct Member {
 }
 
 impl Crowd {
-    fn of(board: &Board, weights: SurfaceWeights, ranked_at: UnixMillis) -> Self {
+    fn of(board: &Board, weights: SurfaceWeights, ranked_at: UnixMillis, pulse: Option<&Pulse>) -> Self {
         let mut listed: Vec<_> =
             board.candidates().map(|index| board.product(index)).filter(Product::is_listed).collect();
         listed.sort_by_key(|product| (product.first_starts_at(), product.id()));
@@ -108,7 +120,9 @@ impl Crowd {
             Member {
                 index: product.index(),
                 id: product.id(),
-                shared: score(&candidate, None, &weights, ranked_at).total(),
+                shared: score(&candidate, None, &weights, ranked_at)
+                    .total()
+                    .saturating_add(pulse_points(pulse, product.id())),
                 ends_at: candidate.ends_at,
                 channel: candidate.channel,
                 bucket: candidate.bucket(),
@@ -119,6 +133,7 @@ impl Crowd {
         Self {
             ranked_at,
             weights,
+            pulse: pulse.map_or(0, Pulse::number),
             members: listed.iter().map(member).collect(),
             vectors: listed.iter().flat_map(Product::vector).copied().collect(),
             dimensions: board.dimensions().max(1),

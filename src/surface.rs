@@ -9,6 +9,7 @@ pub mod tabs;
 use crate::experiment::Assignment;
 use crate::mix::Mix;
 use crate::pack::board::{Board, Product, Slot, VerdictKind};
+use crate::pack::pulse::Pulse;
 use crate::pack::taste::Taste;
 use crate::rank::Weights;
 use crate::time::{DAY_MS, HOUR_MS, UnixMillis};
@@ -37,6 +38,8 @@ pub struct View<'a> {
     pub viewer: u64,
     /// Whether each item says why it stands where it does.
     pub is_explained: bool,
+    /// What viewers want at the moment, where it is known.
+    pub pulse: Option<&'a Pulse>,
     /// What experiments show the viewer by, in place of the board's weights and mix.
     pub assignment: Option<&'a Assignment>,
 }
@@ -44,7 +47,16 @@ pub struct View<'a> {
 impl<'a> View<'a> {
     /// What everybody without tastes of their own sees of `board` at `now`.
     pub fn shared(board: &'a Board, now: UnixMillis) -> Self {
-        Self { board, taste: None, now, trusts_verdicts: true, viewer: 0, is_explained: false, assignment: None }
+        Self {
+            board,
+            taste: None,
+            now,
+            trusts_verdicts: true,
+            viewer: 0,
+            is_explained: false,
+            pulse: None,
+            assignment: None,
+        }
     }
 
     /// The weights that the viewer is shown things by.

@@ -75,6 +75,7 @@ fn made(mode: u8, fields: &[u8], binding: u64) -> String {
         offset: low(long(12)),
         binding: if mode & 8 == 0 { binding } else { long(16) },
         is_personal: mode & 16 != 0,
+        pulse: if mode & 32 == 0 { 0 } else { low(long(20)) },
     };
     cursor.encode()
 }

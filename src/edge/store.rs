@@ -24,7 +24,8 @@ impl Store {
     /// Reads `key`, however long it takes.
     pub(super) async fn read(&self, key: Key) -> Result<Option<Vec<u8>>, ReadFailure> {
         let Some(kv) = &self.0 else { return Err(ReadFailure::Failed) };
-        let ttl = if key == Key::Live { LIVE_TTL_S } else { PACK_TTL_S };
+        // That a pulse is not there yet is remembered as long as its value would be.
+        let ttl = if matches!(key, Key::Pack(..)) { PACK_TTL_S } else { LIVE_TTL_S };
         kv.get(&key.to_string()).cache_ttl(ttl).bytes().await.map_err(|_| ReadFailure::Failed)
     }
 }

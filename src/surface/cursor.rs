@@ -6,9 +6,13 @@ use sha2::{Digest, Sha256};
 use crate::pack::manifest::SnapshotId;
 use crate::time::UnixMillis;
 
+/// Of a list without a pulse; one with a pulse has its number besides.
 const VERSION: u8 = 1;
-const BYTES: usize = 30;
-const CHECKED: usize = 26;
+const PULSE_VERSION: u8 = 2;
+/// Bytes of a cursor before the number of a pulse and the check.
+const BYTES: usize = 26;
+const PULSE_BYTES: usize = 4;
+const CHECK_BYTES: usize = 4;
 /// Longest text that is looked at.
 pub const MAX_CURSOR_BYTES: usize = 64;
 
@@ -25,6 +29,8 @@ pub struct Cursor {
     pub binding: u64,
     /// Whether the list is in the viewer's own order: its later pages must be too, and those of a shared order must not.
     pub is_personal: bool,
+    /// The number of the pulse that the list is ordered by, 0 for none: its later pages are ordered by the same.
+    pub pulse: u32,
 }
 
 /// A text that is no cursor, or a damaged one.
@@ -32,15 +38,18 @@ pub struct Cursor {
 pub struct BadCursor;
 
 impl Cursor {
-    /// The cursor as text, 40 characters that need no escaping in an address.
+    /// The cursor as text, 40 or 46 characters that need no escaping in an address.
     pub fn encode(&self) -> String {
-        let mut bytes = Vec::with_capacity(BYTES);
-        bytes.push(VERSION);
+        let mut bytes = Vec::with_capacity(BYTES.saturating_add(PULSE_BYTES).saturating_add(CHECK_BYTES));
+        bytes.push(if self.pulse == 0 { VERSION } else { PULSE_VERSION });
         bytes.extend_from_slice(&self.snapshot.0.to_le_bytes());
         bytes.extend_from_slice(&self.frozen_at.to_seconds().to_le_bytes());
         bytes.extend_from_slice(&self.offset.to_le_bytes());
         bytes.extend_from_slice(&self.binding.to_le_bytes());
         bytes.push(u8::from(self.is_personal));
+        if self.pulse != 0 {
+            bytes.extend_from_slice(&self.pulse.to_le_bytes());
+        }
         bytes.extend_from_slice(&check(&bytes));
         Base64UrlUnpadded::encode_string(&bytes)
     }
@@ -54,9 +63,14 @@ impl Cursor {
             return Err(BadCursor);
         }
         let bytes = Base64UrlUnpadded::decode_vec(text).map_err(|_| BadCursor)?;
-        let bytes: &[u8; BYTES] = bytes.as_slice().try_into().map_err(|_| BadCursor)?;
-        let (body, sum) = bytes.split_at_checked(CHECKED).ok_or(BadCursor)?;
-        if body.first() != Some(&VERSION) || check(body) != sum {
+        let (body, sum) =
+            bytes.len().checked_sub(CHECK_BYTES).and_then(|at| bytes.split_at_checked(at)).ok_or(BadCursor)?;
+        let version = match body.len().checked_sub(BYTES) {
+            Some(0) => VERSION,
+            Some(PULSE_BYTES) => PULSE_VERSION,
+            _ => return Err(BadCursor),
+        };
+        if body.first() != Some(&version) || check(body) != sum {
             return Err(BadCursor);
         }
         let number = |at: usize| {
@@ -70,7 +84,8 @@ impl Cursor {
             frozen_at: UnixMillis::from_seconds(number(9)),
             offset: number(13),
             binding: long(17),
-            is_personal: body.last() == Some(&1),
+            is_personal: body.get(25) == Some(&1),
+            pulse: number(BYTES),
         })
     }
 }
@@ -98,9 +113,9 @@ mod tests {
     proptest! {
         #[test]
         fn a_cursor_survives_the_way_and_damage_does_not(
-            snapshot in any::<u64>(), seconds in any::<u32>(), offset in any::<u32>(), binding in any::<u64>(), is_personal in any::<bool>(), place in 0_usize..40,
+            snapshot in any::<u64>(), seconds in any::<u32>(), offset in any::<u32>(), binding in any::<u64>(), is_personal in any::<bool>(), pulse in prop_oneof![Just(0), any::<u32>()], place in 0_usize..40,
         ) {
-            let cursor = Cursor { snapshot: SnapshotId(snapshot), frozen_at: UnixMillis::from_seconds(seconds), offset, binding, is_personal };
+            let cursor = Cursor { snapshot: SnapshotId(snapshot), frozen_at: UnixMillis::from_seconds(seconds), offset, binding, is_personal, pulse };
             let text = cursor.encode();
             prop_assert_eq!(Cursor::decode(&text), Ok(cursor));
             let mut damaged = text.into_bytes();

@@ -5,7 +5,7 @@ use crate::directive::{Deed, Directives};
 use crate::rank::Score;
 
 /// A part of a score in Korean: as a reason for a good place, and as one for a worse place.
-const REASONS: [(&str, &str, &str); 10] = [
+const REASONS: [(&str, &str, &str); 11] = [
     ("taste", "취향과 잘 맞고", "취향과 덜 맞고"),
     ("channel", "자주 보는 채널이고", "덜 보는 채널이고"),
     ("hour", "자주 보는 시간대이고", "덜 보는 시간대이고"),
@@ -16,6 +16,7 @@ const REASONS: [(&str, &str, &str); 10] = [
     ("memory", "최근 관심과 가깝고", "최근에 보고 지나쳤고"),
     ("rules", "운영 규칙이 올렸고", "운영 규칙이 내렸고"),
     ("stay", "이미 방송 중이던 자리이고", ""),
+    ("pulse", "지금 찾는 사람이 많고", ""),
 ];
 /// Reasons of a sentence.
 const MOST_REASONS: usize = 3;

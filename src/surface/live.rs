@@ -4,7 +4,7 @@ use super::{View, explain, write_array, write_broadcast, write_product};
 use crate::directive::{Directives, Surface};
 use crate::mix::Half;
 use crate::pack::taste::Taste;
-use crate::rank::{Candidate, Score, score};
+use crate::rank::{Candidate, Score, pulse_points, score};
 use crate::time::SECOND_MS;
 
 /// Indexes of the slots on air, in the order to show.
@@ -55,7 +55,12 @@ fn scored(view: &View<'_>, index: usize, directives: &Directives<'_>) -> Score {
     let own = score(&candidate, taste.as_ref(), &view.weights().live, view.now);
     // Whole seconds without a division: what two broadcasts differ by is the same at any time, so they never change places.
     let on_air_s = view.now.floor(SECOND_MS).since(slot.starts_at()).div_euclid(SECOND_MS).max(0);
-    Score { rules: directives.effect(slot.product()).points, stay: i64::from(mix.stay).saturating_mul(on_air_s), ..own }
+    Score {
+        rules: directives.effect(slot.product()).points,
+        stay: i64::from(mix.stay).saturating_mul(on_air_s),
+        pulse: pulse_points(view.pulse, product.id()),
+        ..own
+    }
 }
 
 /// Appends the surface's items as a JSON array.

@@ -11,7 +11,7 @@ use crate::directive::{Directives, Surface};
 use crate::mix::{self, Draw, Half, Mix, Plan, Traits, arrange, scatter};
 use crate::pack::board::Product;
 use crate::pack::taste::Taste;
-use crate::rank::{Candidate, Leaning, Score, SurfaceWeights, score};
+use crate::rank::{Candidate, Leaning, Score, SurfaceWeights, pulse_points, score};
 use crate::stage::Member;
 use crate::time::{DAY_MS, KST_OFFSET_MS, MINUTE_MS, UnixMillis};
 
@@ -67,7 +67,7 @@ type Entry = (Reverse<i64>, usize);
 pub fn page(view: &View<'_>, selection: &Selection) -> Page {
     let board = view.board;
     let frozen = selection.frozen_at;
-    let crowd = board.stage().crowd(board, view.weights().new, frozen.floor(RANK_STEP_MS));
+    let crowd = board.stage().crowd(board, view.weights().new, frozen.floor(RANK_STEP_MS), view.pulse);
     let chosen = |one: &Member| {
         one.ends_at > frozen
             && selection.category.is_none_or(|category| category.is_some() && category == one.category)
@@ -213,7 +213,12 @@ impl<'a> Rater<'a> {
         let candidate = candidate(view, product);
         let candidate = Candidate { vector: self.half.cut(candidate.vector), ..candidate };
         let own = score(&candidate, self.taste.as_ref(), &self.weights, self.ranked_at);
-        Score { memory: self.memory(product.id()), rules: self.directives.effect(product.index()).points, ..own }
+        Score {
+            memory: self.memory(product.id()),
+            rules: self.directives.effect(product.index()).points,
+            pulse: pulse_points(view.pulse, product.id()),
+            ..own
+        }
     }
 
     /// The part of a score that is from the viewer's short memory of `product`.

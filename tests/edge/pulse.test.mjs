@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
+import { dataset } from "../harness/dataset.mjs";
+import { Edge } from "../harness/edge.mjs";
 import { Intake } from "../harness/intake.mjs";
 import { pulseOf, until } from "../harness/pulse.mjs";
 import { claims, hs256 } from "../harness/token.mjs";
@@ -69,5 +71,51 @@ test("marks outlive the object that keeps them", async () => {
     assert.deepEqual(after.counts.get(PRODUCT), { viewers: 32, looks: 32, alarms: 0, purchases: 16 });
   } finally {
     await intake.stop();
+  }
+});
+
+test("what is bought moves to the front of the edge's lists, and a list that is paged through meanwhile stays as it was", async () => {
+  const { first } = await dataset();
+  const edge = await Edge.start({ snapshot: first, intake: quick });
+  try {
+    const kv = await edge.kv();
+    const ids = (answers) => answers.flatMap(({ items }) => items).map(({ product_id }) => product_id);
+    const before = ids(await edge.pages("/v1/new", { query: { limit: 100 } }));
+    const wanted = before.at(-1);
+    const begun = (await edge.get("/v1/new", { query: { limit: 5 } })).json;
+    const body = (user) => JSON.stringify({ token: hs256(claims(user, Date.now())), events: [event({ kind: "purchase", product_id: wanted })] });
+    for (const user of Array.from({ length: 40 }, (_, index) => `buyer-${index}`)) {
+      assert.equal((await edge.ask("/v1/events", { method: "POST", headers: { "Content-Type": "text/plain" }, body: body(user) })).status, 202);
+    }
+    await until(async () => {
+      const value = await kv.get("pulse", "arrayBuffer");
+      return value && pulseOf(Buffer.from(value)).counts.get(wanted)?.purchases === 40 * 16;
+    });
+    assert.equal((await edge.get("/v1/status")).json.pulse, null, "nobody has looked");
+    // An isolate's first background look is half a minute after its first answer.
+    const answer = await until(async () => {
+      await new Promise((done) => setTimeout(done, 1_000));
+      const found = await edge.get("/v1/new", { query: { limit: 5 } });
+      return found.json.items[0].product_id === wanted ? found : undefined;
+    }, 45_000);
+    assert.match(answer.headers.get("server-timing"), /0 reads/);
+    const { pulse } = (await edge.get("/v1/status")).json;
+    assert.ok(pulse.products >= 1 && pulse.age_s < 600, JSON.stringify(pulse));
+    const explained = (await edge.get("/v1/new", { preview: true, query: { limit: 1, explain: 1 } })).json.items[0].why;
+    assert.ok(explained.parts.pulse > 100_000, JSON.stringify(explained));
+
+    const rest = await edge.pages("/v1/new", { query: { limit: 5, cursor: begun.next_cursor } });
+    const paged = ids([begun, ...rest]);
+    const left = before.filter((id) => paged.includes(id));
+    assert.deepEqual(paged, left);
+    assert.ok(before.length - left.length < 3, `${before.length - left.length} have ended meanwhile`);
+    // One that begins by the pulse goes on by it in another isolate, which has to read it.
+    const { next_cursor: cursor } = (await edge.get("/v1/new", { query: { limit: 5 } })).json;
+    const here = ids(await edge.pages("/v1/new", { query: { limit: 5, cursor } }));
+    await edge.restart(edge.now());
+    await edge.get("/v1/tabs");
+    assert.deepEqual(ids(await edge.pages("/v1/new", { query: { limit: 5, cursor } })), here);
+  } finally {
+    await edge.stop();
   }
 });

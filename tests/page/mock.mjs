@@ -293,6 +293,7 @@ export async function startMock(options = {}) {
         },
         channels: CHANNELS,
         categories: GOODS.map(([name]) => name),
+        pulse: null,
         store: { breaker: "closed", failures: 0 },
         cache: { breaker: "closed", failures: 0 },
         refused: null,

@@ -34,14 +34,14 @@ fn a_background_refresh_adopts_a_new_snapshot_and_no_request_waits_for_it() {
     edge.pass(3 * SECOND_MS);
     let old = edge.get("/v1/home");
     assert_eq!(old.header("Sinsang-Snapshot"), Some(before.snapshot.to_string().as_str()));
-    assert_eq!((edge.cost.rounds, edge.cost.background), (0, 2));
+    assert_eq!((edge.cost.rounds, edge.cost.background), (0, 3), "the manifest, its board, the pulse");
     let new = edge.get("/v1/home");
     assert_eq!(new.header("Sinsang-Snapshot"), Some(after.snapshot.to_string().as_str()));
     assert_eq!((edge.cost.reads, edge.cost.background, new.header("Sinsang-Rung")), (0, 0, Some("isolate")));
 }
 
 #[test]
-fn a_refresh_that_finds_nothing_new_reads_one_key_and_one_at_a_time_is_out() {
+fn a_refresh_that_finds_nothing_new_reads_one_key_besides_the_pulse_and_one_at_a_time_is_out() {
     let (before, _) = two_snapshots();
     let mut edge = warm(&before);
     edge.pass(REFRESH_MS + 2 * SECOND_MS);
@@ -51,8 +51,11 @@ fn a_refresh_that_finds_nothing_new_reads_one_key_and_one_at_a_time_is_out() {
     edge.pass(10 * SECOND_MS);
     edge.loses_refreshes = false;
     assert!(edge.get("/v1/live").wants_refresh, "the lease ran out");
-    assert_eq!(edge.cost.background, 1);
+    assert_eq!(edge.cost.background, 2);
     assert!(!edge.get("/v1/live").wants_refresh);
+    edge.pass(REFRESH_MS + 2 * SECOND_MS);
+    assert!(edge.get("/v1/live").wants_refresh);
+    assert_eq!(edge.cost.background, 1, "the pulse is looked up half as often");
 }
 
 #[test]

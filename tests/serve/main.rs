@@ -7,6 +7,7 @@ mod ladder;
 mod limit;
 mod paging;
 mod personal;
+mod pulse;
 mod refusal;
 mod route;
 #[path = "../support/mod.rs"]

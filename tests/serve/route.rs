@@ -85,7 +85,8 @@ fn check_tabs(items: &Value) {
     }
 }
 
-const STATUS: [&str; 12] = [
+const STATUS: [&str; 13] = [
+    "pulse",
     "now",
     "clock",
     "rung",

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use datafusion::error::DataFusionError;
 use serde::Serialize;
 use sinsang::pack::{Damage, TooLarge};
+use sinsang::pulse::Terms;
 use sinsang::time::UnixMillis;
 
 use crate::engine;
@@ -254,6 +255,8 @@ const TFIDF: &str = "TF-IDF profile";
 const SERVED: &str = "served, 64 bytes";
 const MIXED: &str = "served, mixed";
 const LIVE: &str = "served with live counts";
+/// The same where they count as they do for broadcasts: half after six hours, and nothing after a day.
+const LIVE_HOURS: &str = "live counts of a day";
 
 /// Evaluates rankings on the purchases of `options.retail`.
 ///
@@ -314,8 +317,10 @@ fn enter_ours(served: &served::Served, window: &Window, new: &mut Contest, known
     new.enter("float, before rounding", buyers, count, |buyer| served.float_scores(buyer.row, &window.new));
     new.enter(SERVED, buyers, count, |buyer| served.scores(window, buyer, &window.new, None));
     new.enter(MIXED, buyers, count, |buyer| served.mixed(window, buyer));
-    let pulses = served::pulses(window)?;
-    new.enter(LIVE, buyers, count, |buyer| served.scores(window, buyer, &window.new, pulses.get(&buyer.came_at)));
+    for (method, terms) in [(LIVE, served::WEEKS), (LIVE_HOURS, Terms::default())] {
+        let pulses = served::pulses(window, terms)?;
+        new.enter(method, buyers, count, |buyer| served.scores(window, buyer, &window.new, pulses.get(&buyer.came_at)));
+    }
     let (buyers, count) = (&window.known_buyers, window.known.len());
     known.enter("float, before rounding", buyers, count, |buyer| {
         window.unbought(buyer, served.float_scores(buyer.row, &window.known))

@@ -168,15 +168,15 @@ impl Served {
     }
 }
 
-/// How long purchases count here. A shop sells a new item for weeks, as a broadcast sells its product for hours.
-const TERMS: Terms = Terms { half_life_ms: WINDOW_DAYS * DAY_MS, window_ms: WINDOW_DAYS * DAY_MS };
+/// How long purchases count where a shop sells a new item for weeks, as a broadcast sells its product for hours.
+pub(super) const WEEKS: Terms = Terms { half_life_ms: WINDOW_DAYS * DAY_MS, window_ms: WINDOW_DAYS * DAY_MS };
 
 /// The pulse at each time at which a buyer first came, by that time: purchases of the window go through the counter that the consumer of events
 /// keeps, and what it publishes is read back by the edge's reader.
-pub(super) fn pulses(window: &Window) -> Result<BTreeMap<i64, Pulse>, Error> {
+pub(super) fn pulses(window: &Window, terms: Terms) -> Result<BTreeMap<i64, Pulse>, Error> {
     let came: BTreeSet<i64> = window.new_buyers.iter().map(|buyer| buyer.came_at).collect();
     let sales = window.sales();
-    let (mut counter, mut next) = (Counter::new(TERMS), 0);
+    let (mut counter, mut next) = (Counter::new(terms), 0);
     let mut pulses = BTreeMap::new();
     for came_at in came {
         while let Some((item, at)) = sales.get(next).filter(|(_, at)| *at < came_at) {
