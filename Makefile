@@ -97,7 +97,7 @@ deploy: node_modules/.stamp ## deploy the Worker with a snapshot bundled: make d
 	node_modules/.bin/wrangler deploy --env '$(ENV)' $(if $(DRY_RUN),--dry-run)
 
 ##@ Test
-.PHONY: test lint test-core test-intake test-identity test-input test-taste test-publish test-experiment test-ingest test-pipeline test-wasm test-edge test-page size faults faults-long creep schemathesis lint-cluster test-cluster
+.PHONY: test lint test-core test-intake test-identity test-input test-taste test-publish test-experiment test-ingest test-pipeline test-wasm test-edge test-page size faults faults-long creep schemathesis lint-cluster test-cluster lint-deploy
 test: lint test-core test-intake test-identity test-input test-taste test-publish test-experiment test-ingest test-pipeline test-wasm size test-edge faults test-page lint-cluster test-cluster ## everything below, in this order
 	$(call say,'all tests passed')
 
@@ -186,6 +186,9 @@ test-page: worker page cli apt-packages ## the page in Chromium against the buil
 	node scripts/test-page.mjs $(or $(FILE),$(PAGE_TESTS))
 
 # Ballista asks more of DataFusion than the command does: in one cargo command with it, the rest would be built a second time.
+lint-deploy: prerequisites ## deploy/ and the workflows against Kubernetes' schemas, hadolint, actionlint and PromQL's grammar
+	@scripts/lint-deploy.sh
+
 lint-cluster: prerequisites ## clippy on the cluster, apart because it builds another DataFusion
 	$(call say,'clippy on the cluster (about 5 minutes the first time)')
 	$(CARGO) clippy $(LIGHT) -p sinsang-cluster --all-targets -- -D warnings
