@@ -176,11 +176,11 @@ fn names_that_are_none_and_values_of_other_types_are_told_with_their_place() {
     }
     let error = Rules::parse("[experiments]\nholdout = 1.0", Path::new("r.toml")).unwrap_err().to_string();
     assert!(error.contains("experiments.holdout is 1"), "{error}");
-    let many: String = (0..17)
+    let many: Vec<String> = (0..17)
         .map(|index| {
             let from = f64::from(index) / 17.0;
             format!("[[experiment]]\nid = 'e{index}'\nlayer = 'x'\ntraffic = [{from}, {}]\nvariant = [{{ id = 'a' }}, {{ id = 'b' }}]\n", from + 0.05)
         })
         .collect();
-    assert_eq!(lines(&many), ["my/rules.toml:81:1: there are more than 16 experiments"]);
+    assert_eq!(lines(&many.concat()), ["my/rules.toml:81:1: there are more than 16 experiments"]);
 }
