@@ -111,6 +111,7 @@ async function makeData() {
   } else {
     say("making 180 days of broadcasts and 2,000 viewers around the present moment (under a minute)");
     await sinsang(["generate", "--out", tables, "--days", "180", "--users", "2000"]);
+    copyFileSync("scripts/demo-rules.toml", join(tables, "rules.toml"));
     say("building its snapshot (about a minute)");
     await sinsang(["build", "--input", tables, "--output", snapshot], env);
   }

@@ -50,6 +50,8 @@ pub struct Mix {
     pub tab_margin: i32,
     /// Bits of the surfaces on which the second half of vectors counts in place of the first, for viewers who have one.
     pub second: u8,
+    /// 1 where lists that were handed in don't count, 0 where they do.
+    pub without_lists: u8,
 }
 
 /// Where the second half of vectors begins: another space, in which somebody else's vectors lie.
@@ -91,6 +93,7 @@ impl Mix {
         take(&mut self.stay, base.stay, own.stay);
         take(&mut self.tab_margin, base.tab_margin, own.tab_margin);
         take(&mut self.second, base.second, own.second);
+        take(&mut self.without_lists, base.without_lists, own.without_lists);
     }
 
     /// Whether no entry decides about its neighbours: there are neither caps nor `floors`, and likeness costs nothing.

@@ -29,6 +29,7 @@ const MIX: Mix = Mix {
     stay: 1,
     tab_margin: 4_000,
     second: 0,
+    without_lists: 0,
 };
 
 fn board(parts: &BoardParts) -> Board {
@@ -140,6 +141,16 @@ fn floors_and_short_memories_reach_the_list() {
     let taste = Some(Taste { notes: &notes, ..Taste::default() });
     let after = list(&View { taste, viewer: 1, ..view }, 0, usize::MAX).products;
     assert_eq!(after.last(), Some(&first), "what was passed over sinks");
+    // A place on a list that was handed in, and a variant for which lists don't count.
+    let before = list(&view, 0, usize::MAX).products;
+    let last = *before.last().unwrap();
+    let notes = sinsang::pack::taste::note(plain.product(last).id(), 20);
+    let listed = View { taste: Some(Taste { notes: &notes, ..Taste::default() }), viewer: 1, ..view };
+    assert_eq!(list(&listed, 0, 1).products, [last]);
+    let mut unlisted = parts.clone();
+    unlisted.mix.mix.without_lists = 1;
+    let unlisted = board(&unlisted);
+    assert_eq!(list(&View { board: &unlisted, ..listed }, 0, usize::MAX).products, before);
     parts.mix.floors = vec![Floor { channels: 1 << 17, least: 3 }];
     let floored = board(&parts);
     let channel = |index: &usize| {

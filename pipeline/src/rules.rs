@@ -135,6 +135,7 @@ impl MixRules {
             stay,
             tab_margin,
             second: 0,
+            without_lists: 0,
         }
     }
 }
@@ -313,7 +314,7 @@ impl Rules {
         let expected = "a share from 0 to below 1";
         fits((0.0..1.0).contains(&holdout), "experiments.holdout", holdout.to_string(), expected)?;
         let mut mistakes = directive::mistakes(&rules.directive, &rules.floor, window);
-        mistakes.extend(experiment::mistakes(&rules.experiment, &rules.floor));
+        mistakes.extend(experiment::mistakes(&rules.experiment, &rules.floor, &rules.lab));
         if mistakes.is_empty() {
             return Ok(rules);
         }

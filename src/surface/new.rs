@@ -191,6 +191,8 @@ struct Rater<'a> {
     taste: Option<Taste<'a>>,
     half: Half,
     memory: i64,
+    /// The weight of a place on a list that was handed in.
+    list: i64,
     ranked_at: UnixMillis,
 }
 
@@ -205,6 +207,7 @@ impl<'a> Rater<'a> {
             directives: Directives::holding(view.board, Surface::New, ranked_at, view.viewer),
             weights: view.weights().new,
             memory: mix.memory.into(),
+            list: if mix.without_lists == 0 { LIST_WEIGHT } else { 0 },
             ranked_at,
         }
     }
@@ -225,7 +228,7 @@ impl<'a> Rater<'a> {
     fn memory(&self, product: u64) -> i64 {
         let memory = self.taste.filter(|taste| !taste.notes.is_empty()).map_or(0, |taste| taste.memory(product));
         // Above 0 is a place on a list that was handed in: nothing else weighs as much.
-        let weight = if memory > 0 { LIST_WEIGHT } else { self.memory };
+        let weight = if memory > 0 { self.list } else { self.memory };
         weight.saturating_mul(memory)
     }
 }

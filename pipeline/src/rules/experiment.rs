@@ -11,8 +11,8 @@ use sinsang::rank::{SurfaceWeights, Weights};
 use sinsang::time::UnixMillis;
 use toml::Spanned;
 
-use super::directive::{FloorRule, Mistake, mistake};
-use super::{MOST_WEIGHT, MixRules};
+use super::directive::{FloorRule, Mistake, On, mistake};
+use super::{LabRules, MOST_WEIGHT, MixRules};
 
 /// What holds for all experiments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -72,6 +72,22 @@ struct RankingChanges {
     tabs: SurfaceChanges,
 }
 
+/// What of the AI lab's counts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct LabChanges {
+    /// Surfaces on which the lab's vectors count.
+    on: Option<Spanned<Vec<On>>>,
+    /// Whether the lab's lists count.
+    lists: Option<Spanned<bool>>,
+}
+
+impl LabChanges {
+    fn on(&self) -> Option<u8> {
+        self.on.as_ref().map(|on| on.get_ref().iter().fold(0, |bits, on| bits | on.bit()))
+    }
+}
+
 /// A variant as it is written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -83,6 +99,8 @@ struct Variant {
     ranking: RankingChanges,
     #[serde(default)]
     mix: MixChanges,
+    #[serde(default)]
+    lab: LabChanges,
 }
 
 impl Variant {
@@ -94,13 +112,22 @@ impl Variant {
     fn changes(&self) -> impl Iterator<Item = (String, i64, usize)> {
         let RankingChanges { new, live, tabs } = &self.ranking;
         let weights = [("ranking.new", new.named()), ("ranking.live", live.named()), ("ranking.tabs", tabs.named())];
-        let all = weights.into_iter().chain([("mix", self.mix.named())]);
+        let on = self.lab.on.as_ref().zip(self.lab.on()).map(|(on, bits)| ("on", bits.into(), on.span().start));
+        let lists = self.lab.lists.as_ref().map(|lists| ("lists", (*lists.get_ref()).into(), lists.span().start));
+        let lab = ("lab", on.into_iter().chain(lists).collect());
+        let all = weights.into_iter().chain([("mix", self.mix.named()), lab]);
         all.flat_map(|(group, named)| {
             named.into_iter().map(move |(name, value, at)| (format!("{group}.{name}"), value, at))
         })
     }
 
-    fn mistakes(&self, least_window: i64, wrong: &mut Vec<Mistake>) {
+    fn mistakes(&self, least_window: i64, lab: &LabRules, wrong: &mut Vec<Mistake>) {
+        if let Some(on) = self.lab.on.as_ref().filter(|_| lab.users.is_none()) {
+            wrong.push(mistake(on.span().start, "lab.on is about vectors: lab.users and lab.products name none"));
+        }
+        if let Some(lists) = self.lab.lists.as_ref().filter(|_| lab.lists.is_none()) {
+            wrong.push(mistake(lists.span().start, "lab.lists names no lists for a variant to use or leave"));
+        }
         check_id(&self.id, wrong);
         if let Some(share) = &self.share
             && !(0.0..=1e9).contains(share.get_ref())
@@ -112,7 +139,7 @@ impl Variant {
             let (least, most) = match name.as_str() {
                 "mix.window" => (least_window, most_window),
                 "mix.similarity" | "mix.memory" | "mix.stay" | "mix.tab_margin" => (0, MOST_WEIGHT),
-                _ if name.starts_with("mix.") => (0, u8::MAX.into()),
+                _ if name.starts_with("mix.") || name.starts_with("lab.") => (0, u8::MAX.into()),
                 _ => (-MOST_WEIGHT, MOST_WEIGHT),
             };
             if !(least..=most).contains(&value) {
@@ -174,7 +201,7 @@ impl Experiment {
     }
 
     /// Everything that is wrong with it alone; `at` is where it begins.
-    fn mistakes(&self, at: usize, least_window: i64) -> Vec<Mistake> {
+    fn mistakes(&self, at: usize, least_window: i64, lab: &LabRules) -> Vec<Mistake> {
         let mut wrong = Vec::new();
         let id = self.id.get_ref();
         check_id(&self.id, &mut wrong);
@@ -210,7 +237,7 @@ impl Experiment {
         }
         let mut known = BTreeSet::new();
         for variant in self.variants() {
-            variant.mistakes(least_window, &mut wrong);
+            variant.mistakes(least_window, lab, &mut wrong);
             if !known.insert(variant.id.get_ref()) {
                 let what = format!("experiment '{id}' has two variants '{}'", variant.id.get_ref());
                 wrong.push(mistake(variant.id.span().start, what));
@@ -272,7 +299,9 @@ impl Experiment {
             variant.ranking.tabs.change(&mut weights.tabs);
             let mut mix = rules.mix;
             variant.mix.change(&mut mix);
-            let mix = Mix { second: rules.second, ..mix.mix() };
+            let second = variant.lab.on().unwrap_or(rules.second);
+            let without_lists = variant.lab.lists.as_ref().map_or(0, |lists| u8::from(!lists.get_ref()));
+            let mix = Mix { second, without_lists, ..mix.mix() };
             VariantPart { id: variant.id.get_ref().clone(), below: places(taken / whole), weights, mix }
         };
         let mut variants: Vec<VariantPart> = self.variants().map(variant).collect();
@@ -315,12 +344,12 @@ fn check_id(id: &Spanned<String>, wrong: &mut Vec<Mistake>) {
 }
 
 /// Everything that is wrong with experiments, each alone and beside those before it.
-pub(super) fn mistakes(experiments: &[Spanned<Experiment>], floors: &[FloorRule]) -> Vec<Mistake> {
+pub(super) fn mistakes(experiments: &[Spanned<Experiment>], floors: &[FloorRule], lab: &LabRules) -> Vec<Mistake> {
     let least_window = floors.iter().map(FloorRule::least).sum();
     let mut wrong = Vec::new();
     for (index, own) in experiments.iter().enumerate() {
         let (experiment, at) = (own.get_ref(), own.span().start);
-        wrong.extend(experiment.mistakes(at, least_window));
+        wrong.extend(experiment.mistakes(at, least_window, lab));
         for other in &experiments[..index] {
             wrong.extend(experiment.mistakes_beside(other.get_ref(), at));
         }

@@ -184,3 +184,30 @@ fn names_that_are_none_and_values_of_other_types_are_told_with_their_place() {
         .collect();
     assert_eq!(lines(&many.concat()), ["my/rules.toml:81:1: there are more than 16 experiments"]);
 }
+
+#[test]
+fn a_variant_chooses_what_of_the_lab_counts_where_there_is_any() {
+    let text = "[lab]\nusers = 'u'\nproducts = 'p'\nlists = 'l'\non = ['live']\n[[experiment]]\nid = 'a'\nlayer = 'x'\n\
+                variant = [{ id = 'b' }, { id = 'c', lab = { on = [], lists = false } }, { id = 'd', lab.on = ['new', 'live'] }]\n";
+    let rules = Rules::parse(text, Path::new("rules.toml")).unwrap();
+    let part = rules.experiment_parts(Mix { second: 2, ..rules.mix.mix() }).remove(0);
+    let lab: Vec<_> = part.variants.iter().map(|variant| (variant.mix.second, variant.mix.without_lists)).collect();
+    assert_eq!(lab, [(2, 0), (0, 1), (3, 0)]);
+    let without = text.split_once("[[").map(|(_, rest)| format!("[[{rest}")).unwrap();
+    let lines = lines(&without);
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    assert!(
+        lines.iter().all(|line| line.contains("lab.on is about vectors") || line.contains("lab.lists names no lists"))
+    );
+}
+
+#[test]
+fn the_demonstration_is_built_with_rules_that_hold() {
+    let text = include_str!("../../../../scripts/demo-rules.toml");
+    let rules = Rules::parse(text, Path::new("demo-rules.toml")).unwrap();
+    let parts = rules.experiment_parts(rules.mix.mix());
+    assert_eq!(
+        (parts.len(), Rules { experiment: Vec::new(), experiments: ExperimentRules::default(), ..rules }),
+        (1, Rules::default())
+    );
+}
