@@ -97,12 +97,13 @@ impl Objects {
     }
 }
 
-/// The hour that an object's name tells; `None` of what is no object of events.
+/// The hour that an object's name tells; `None` of what is no object of events, such as those of what the consumer set aside.
 fn hour_of(path: &ObjectPath) -> Option<Hour> {
     let mut parts = path.as_ref().rsplit('/');
     let name = parts.next()?;
     let (hour, date) = (parts.next()?.strip_prefix("hour=")?, parts.next()?.strip_prefix("date=")?);
-    if name.ends_with(".ndjson.gz") { Hour::parse(date, hour) } else { None }
+    let is_event = name.ends_with(".ndjson.gz") && parts.next() != Some("rejected");
+    if is_event { Hour::parse(date, hour) } else { None }
 }
 
 /// What was read of each source.
@@ -198,5 +199,19 @@ async fn read(objects: &Objects, meta: &ObjectMeta, intake: &mut Intake<'_>) -> 
             Ok(Read::Whole | Read::TooLong) => intake.take(meta.location.as_ref(), lines.begun, &text)?,
             Err(_) => return Ok(false),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_consumer_set_aside_is_no_object_of_events() {
+        let hour = |path: &str| hour_of(&ObjectPath::from(path)).is_some();
+        let name = "date=2026-11-22/hour=13/1795352707250-64cd58e5a9d1840b.ndjson.gz";
+        assert!(hour(name) && hour(&format!("events/{name}")));
+        assert!(!hour(&format!("events/rejected/{name}")) && !hour(&format!("rejected/{name}")));
+        assert!(!hour("events/date=2026-11-22/hour=13/notes.txt") && !hour("date=2026-11-22/hour=25/a.ndjson.gz"));
     }
 }
