@@ -30,7 +30,7 @@ fn every_command_line_is_one_that_the_command_takes() {
         let words: Vec<String> = serde_json::from_str(line).expect("a list of texts");
         assert_parses(&words, "deploy/cronjob.yaml");
         // One metrics file for each, or the last would take the place of the others.
-        let metrics = words.iter().find(|word| word.ends_with(".prom")).expect("a file of metrics");
+        let metrics = words.iter().skip_while(|word| *word != "--metrics").nth(1).expect("a file of metrics");
         assert_eq!(*metrics, format!("/metrics/sinsang-{}.prom", words[0]));
         commands.push(words[0].clone());
     }
