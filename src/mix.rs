@@ -50,8 +50,9 @@ pub struct Mix {
     pub tab_margin: i32,
     /// Bits of the surfaces on which the second half of vectors counts in place of the first, for viewers who have one.
     pub second: u8,
-    /// 1 where lists that were handed in don't count, 0 where they do.
-    pub without_lists: u8,
+    /// What notes above 0 are. 0: places on a list that was handed in, which count on the new-product tab. Otherwise nearness to what the viewer
+    /// did, which counts on the live order by a weight of one less.
+    pub near: u8,
 }
 
 /// Where the second half of vectors begins: another space, in which somebody else's vectors lie.
@@ -93,7 +94,7 @@ impl Mix {
         take(&mut self.stay, base.stay, own.stay);
         take(&mut self.tab_margin, base.tab_margin, own.tab_margin);
         take(&mut self.second, base.second, own.second);
-        take(&mut self.without_lists, base.without_lists, own.without_lists);
+        take(&mut self.near, base.near, own.near);
     }
 
     /// Whether no entry decides about its neighbours: there are neither caps nor `floors`, and likeness costs nothing.

@@ -29,7 +29,7 @@ const MIX: Mix = Mix {
     stay: 1,
     tab_margin: 4_000,
     second: 0,
-    without_lists: 0,
+    near: 0,
 };
 
 fn board(parts: &BoardParts) -> Board {
@@ -148,7 +148,7 @@ fn floors_and_short_memories_reach_the_list() {
     let listed = View { taste: Some(Taste { notes: &notes, ..Taste::default() }), viewer: 1, ..view };
     assert_eq!(list(&listed, 0, 1).products, [last]);
     let mut unlisted = parts.clone();
-    unlisted.mix.mix.without_lists = 1;
+    unlisted.mix.mix.near = 1;
     let unlisted = board(&unlisted);
     assert_eq!(list(&View { board: &unlisted, ..listed }, 0, usize::MAX).products, before);
     parts.mix.floors = vec![Floor { channels: 1 << 17, least: 3 }];
@@ -203,6 +203,27 @@ fn two_broadcasts_never_change_places_while_both_are_on_air() {
         assert_eq!(stayed(&order, &before), stayed(&before, &order), "minute {minute}");
         before = order;
     }
+}
+
+#[test]
+fn what_goes_with_what_a_viewer_did_stands_first_on_air_and_moves_no_new_product() {
+    let mut parts = parts(&Shape::DAY);
+    let plain = board(&parts);
+    parts.mix.mix.near = 255;
+    let board = board(&parts);
+    let now = at(BUILT_AT).plus(3 * HOUR_MS);
+    let shared = View::shared(&board, now);
+    let last = *live::order(&shared).last().unwrap();
+    let fresh = *list(&shared, 0, usize::MAX).products.last().unwrap();
+    let note = |product: usize| sinsang::pack::taste::note(board.product(product).id(), 31);
+    let notes = [note(board.slot(last).product()), note(fresh)].concat();
+    let taste = Some(Taste { notes: &notes, ..Taste::default() });
+    assert_eq!(live::order(&View { taste, ..shared })[0], last);
+    assert_eq!(list(&View { taste, ..shared }, 0, usize::MAX).products, list(&shared, 0, usize::MAX).products);
+    // Where nothing is said of nearness, such notes are a list that was handed in: it is for the new products, and for them alone.
+    let shared = View::shared(&plain, now);
+    assert_eq!(live::order(&View { taste, ..shared }), live::order(&shared));
+    assert_eq!(list(&View { taste, ..shared }, 0, usize::MAX).products[0], fresh);
 }
 
 #[test]

@@ -154,7 +154,9 @@ pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts, Vec<Outcome>) {
     }
     let (rules, outcomes) = facts.rules.mix_parts(&parts);
     let shown = facts.learned.shown.iter().map(|(product, times)| (*product, u8::try_from(*times).unwrap_or(u8::MAX)));
-    let mix = Mix { second: facts.lab.map_or(0, |lab| lab.surfaces), ..rules.mix };
+    // Lists that were handed in take the notes' room, and their meaning.
+    let near = if facts.rules.lab.lists.is_some() { 0 } else { rules.mix.near };
+    let mix = Mix { second: facts.lab.map_or(0, |lab| lab.surfaces), near, ..rules.mix };
     let experiments = facts.rules.experiment_parts(mix);
     parts.mix = MixParts { shown: shown.collect(), mix, experiments, ..rules };
     (parts, counts, outcomes)
@@ -291,7 +293,7 @@ fn log2_64ths(value: u32) -> i64 {
 /// Bytes that a user may take in a shard, key included, as far as there is a choice: what is left over is for the short memory.
 const USER_BYTES: usize = 110;
 /// The most notes of a short memory.
-const MOST_NOTES: usize = 9;
+const MOST_NOTES: usize = 11;
 
 /// Users' tastes while they are collected, by key.
 #[derive(Debug)]
@@ -328,7 +330,10 @@ impl Shards {
         for part in [taste.channels.as_slice(), &taste.hours, &taste.tabs] {
             record.extend(taste_pack::keep_weights(part, self.widths.is_narrow));
         }
-        let notes = taste.notes.iter().take(self.widths.notes.into());
+        // Half of the room is for what goes with what they did, and what either leaves is the other's.
+        let room = usize::from(self.widths.notes);
+        let near = taste.near.len().min(room.div_ceil(2).max(room.saturating_sub(taste.notes.len())));
+        let notes = taste.near.iter().take(near).chain(taste.notes.iter().take(room - near));
         record.extend(notes.flat_map(|(product, steps)| taste_pack::note(*product, *steps)));
         record.resize(self.widths.record_bytes(), 0);
         self.users.insert(key.0, record);

@@ -219,10 +219,14 @@ impl Lab {
             hours: [0; HOUR_BUCKETS],
             tabs: vec![0; vocabulary.tabs.len()],
             notes: Vec::new(),
+            near: Vec::new(),
         }));
         for user in users {
             if let Some(vector) = self.users.get(&user.user_id) {
                 user.second = vector.to_vec();
+            }
+            if self.report.lists.is_some() {
+                user.near.clear();
             }
             if let Some(list) = self.lists.get(&user.user_id) {
                 // The first of the list weighs most. What was passed over says nothing beside it.

@@ -99,6 +99,8 @@ pub struct MixRules {
     pub stay: i32,
     /// Points by which a tab has to be better to pass.
     pub tab_margin: i32,
+    /// The weight of what goes with what a viewer did, on the live order; at most 254.
+    pub near: u8,
 }
 
 impl Default for MixRules {
@@ -114,6 +116,7 @@ impl Default for MixRules {
             memory: 16,
             stay: 1,
             tab_margin: 2_000,
+            near: 120,
         }
     }
 }
@@ -122,7 +125,7 @@ impl MixRules {
     /// The mix as the edge takes it.
     pub fn mix(self) -> Mix {
         let Self { window, category, brand, channel, similarity, .. } = self;
-        let Self { explore_every, explore_below, memory, stay, tab_margin, .. } = self;
+        let Self { explore_every, explore_below, memory, stay, tab_margin, near, .. } = self;
         Mix {
             window,
             category,
@@ -134,8 +137,8 @@ impl MixRules {
             memory,
             stay,
             tab_margin,
+            near: near.saturating_add(1),
             second: 0,
-            without_lists: 0,
         }
     }
 }
@@ -299,8 +302,9 @@ impl Rules {
         fits((0.1..=36_500.0).contains(&half_life_days), "taste.half_life_days", half_life_days.to_string(), expected)?;
         let expected = "from 1024 to 1048576";
         fits((1024..=1_048_576).contains(&shard_bytes), "taste.shard_bytes", shard_bytes.to_string(), expected)?;
-        let MixRules { window, similarity, memory, stay, tab_margin, .. } = rules.mix;
+        let MixRules { window, similarity, memory, stay, tab_margin, near, .. } = rules.mix;
         fits(usize::from(window) <= MOST_WINDOW, "mix.window", window.to_string(), "at most 32")?;
+        fits(near < u8::MAX, "mix.near", near.to_string(), "at most 254")?;
         let weights = [("similarity", similarity), ("memory", memory), ("stay", stay), ("tab_margin", tab_margin)];
         for (name, weight) in weights {
             let field = format!("mix.{name}");
@@ -338,7 +342,7 @@ impl Rules {
 
     /// The experiments for a board that is mixed by `mix`.
     pub fn experiment_parts(&self, mix: Mix) -> Vec<ExperimentPart> {
-        experiment::parts(&self.experiment, self.experiments, &self.weights(), self.mix, mix.second)
+        experiment::parts(&self.experiment, self.experiments, &self.weights(), self.mix, mix.second, mix.near == 0)
     }
 
     /// The weights as the edge takes them.

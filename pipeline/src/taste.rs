@@ -40,6 +40,8 @@ const EVENTS_PER_COUNTED_USER: u64 = 8;
 const MOST_NOTES: usize = 16;
 /// What being shown once more without doing anything says, in steps of a note.
 const STEPS_A_SHOW: i64 = 4;
+/// What the product that goes best with what a user did gets.
+const NEAREST_STEPS: i8 = 31;
 /// The most that being shown says.
 const MOST_STEPS: i8 = 32;
 
@@ -307,12 +309,22 @@ impl Run<'_> {
                 report.users += 1;
                 let notes = passed.remove(&user_id).unwrap_or_default();
                 let (taste, float) = baseline.taste(user_id, engagement, &model, self.options.pseudo_weight);
-                sink(UserTaste { notes, ..taste }, &float);
+                let near = self.near(&model.nearest(&engagement.history(), MOST_NOTES));
+                sink(UserTaste { notes, near, ..taste }, &float);
             };
             self.each_user(bucket, report.buckets, &mut take).await?;
         }
         let places = self.offer.products.iter().zip(0..).map(|(product, place)| (product.product, place)).collect();
         Ok(Learned { report, model, shown, places })
+    }
+
+    /// Products of the catalogue with their nearness, the nearest first, as notes: it has the most steps, and the others their share of them.
+    fn near(&self, nearest: &[(usize, f64)]) -> Vec<(u64, i8)> {
+        let most = nearest.first().map_or(1.0, |(_, value)| *value);
+        #[expect(clippy::cast_possible_truncation, reason = "a cast of a float saturates, and the share is at most 1")]
+        let steps = |value: f64| ((value / most * f64::from(NEAREST_STEPS)).round() as i8).max(1);
+        let note = |(place, value): &(usize, f64)| Some((self.offer.products.get(*place)?.product, steps(*value)));
+        nearest.iter().filter_map(note).collect()
     }
 
     /// How often products of the board were shown.

@@ -127,15 +127,15 @@ pub(super) fn mix_of(record: &[u8]) -> Mix {
         stay: number(16),
         tab_margin: number(20),
         second: byte(6),
-        without_lists: byte(7),
+        near: byte(7),
     }
 }
 
 /// The record of `MIXT` for a mix.
 pub(super) fn record_of(mix: &Mix) -> Vec<u8> {
     let Mix { window, category, brand, channel, similarity, explore_every, explore_below, .. } = *mix;
-    let Mix { memory, stay, tab_margin, second, without_lists, .. } = *mix;
-    let mut record = vec![window, category, brand, channel, explore_every, explore_below, second, without_lists];
+    let Mix { memory, stay, tab_margin, second, near, .. } = *mix;
+    let mut record = vec![window, category, brand, channel, explore_every, explore_below, second, near];
     record.extend([similarity, memory, stay, tab_margin].iter().flat_map(|number| number.to_le_bytes()));
     record
 }

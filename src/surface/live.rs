@@ -55,7 +55,10 @@ fn scored(view: &View<'_>, index: usize, directives: &Directives<'_>) -> Score {
     let own = score(&candidate, taste.as_ref(), &view.weights().live, view.now);
     // Whole seconds without a division: what two broadcasts differ by is the same at any time, so they never change places.
     let on_air_s = view.now.floor(SECOND_MS).since(slot.starts_at()).div_euclid(SECOND_MS).max(0);
+    let weight = mix.near.saturating_sub(1);
+    let memory = taste.filter(|_| weight > 0).map_or(0, |taste| taste.memory(product.id()).max(0));
     Score {
+        memory: memory.saturating_mul(weight.into()),
         rules: directives.effect(slot.product()).points,
         stay: i64::from(mix.stay).saturating_mul(on_air_s),
         pulse: pulse_points(view.pulse, product.id()),

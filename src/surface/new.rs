@@ -191,7 +191,7 @@ struct Rater<'a> {
     taste: Option<Taste<'a>>,
     half: Half,
     memory: i64,
-    /// The weight of a place on a list that was handed in.
+    /// What a note above 0 weighs.
     list: i64,
     ranked_at: UnixMillis,
 }
@@ -207,7 +207,7 @@ impl<'a> Rater<'a> {
             directives: Directives::holding(view.board, Surface::New, ranked_at, view.viewer),
             weights: view.weights().new,
             memory: mix.memory.into(),
-            list: if mix.without_lists == 0 { LIST_WEIGHT } else { 0 },
+            list: if mix.near == 0 { LIST_WEIGHT } else { 0 },
             ranked_at,
         }
     }
@@ -227,7 +227,7 @@ impl<'a> Rater<'a> {
     /// The part of a score that is from the viewer's short memory of `product`.
     fn memory(&self, product: u64) -> i64 {
         let memory = self.taste.filter(|taste| !taste.notes.is_empty()).map_or(0, |taste| taste.memory(product));
-        // Above 0 is a place on a list that was handed in: nothing else weighs as much.
+        // Above 0 is a place on a list that was handed in, and nothing else weighs as much; or it is of a product that was broadcast before.
         let weight = if memory > 0 { self.list } else { self.memory };
         weight.saturating_mul(memory)
     }

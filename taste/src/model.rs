@@ -3,7 +3,7 @@
 //! A user is a sum over their history plus a map of their factors, so that anyone can be folded in at any time, and a product is a
 //! vector whether anybody has met it or not. `docs/taste.md` has the formulas.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use faer::Side;
 use rand::{Rng as _, SeedableRng as _};
@@ -23,6 +23,8 @@ pub type FloatVector = [f64; DIMS];
 pub(crate) const SPREAD: f64 = 16_384.0;
 /// Dimensions that are carried along while the best [`DIMS`] are looked for.
 const SPARE_DIMS: usize = 16;
+/// Products of the board that are kept for what goes with a trained one.
+const NEAR: usize = 60;
 /// Rounds of that search.
 const SEARCH_ROUNDS: usize = 4;
 
@@ -104,6 +106,8 @@ pub struct Model {
     covariance: Dense,
     /// What a user of spread 1 is multiplied by.
     gain: f64,
+    /// By trained product, what it speaks for most on the board, by place in the catalogue.
+    near: Vec<Vec<(usize, f64)>>,
 }
 
 impl Model {
@@ -137,6 +141,7 @@ impl Model {
             products: BTreeMap::new(),
             covariance: covariance(&distilled.products, &teacher.weights),
             gain: 0.0,
+            near: teacher.ease.as_ref().map_or_else(Vec::new, |ease| near(ease, &trained, board, lessons.lately)),
         };
         model.set_products(board, &distilled.products);
         model.set_gain(lessons);
@@ -207,6 +212,25 @@ impl Model {
         round(&self.user_float(history, sureness))
     }
 
+    /// The products of the board, by place in the catalogue, that a history speaks for most and that are not in it: `most` of them at most, the
+    /// nearest first, by EASE and by what was wanted lately. A vector of [`DIMS`] numbers keeps the drift of a taste, and loses which single thing goes with which.
+    pub fn nearest(&self, history: &History, most: usize) -> Vec<(usize, f64)> {
+        let mut scores: BTreeMap<usize, f64> = BTreeMap::new();
+        for (product, weight) in &history.strengths {
+            let Some(near) = self.trained.get(product).and_then(|at| self.near.get(*at)) else { continue };
+            for (other, value) in near {
+                *scores.entry(*other).or_default() += weight / self.unit * value;
+            }
+        }
+        for (product, _) in history.strengths.iter().chain(&history.sums) {
+            scores.remove(product);
+        }
+        let mut scores: Vec<(usize, f64)> = scores.into_iter().filter(|(_, score)| *score > 0.0).collect();
+        scores.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        scores.truncate(most);
+        scores
+    }
+
     /// The vector of a product of the board by its place in the catalogue; 0 for others.
     pub fn product(&self, product: usize) -> [i8; DIMS] {
         self.products.get(&product).map_or([0; DIMS], |(_, bytes)| *bytes)
@@ -216,6 +240,23 @@ impl Model {
     pub fn product_float(&self, product: usize) -> FloatVector {
         self.products.get(&product).map_or([0.0; DIMS], |(float, _)| *float)
     }
+}
+
+/// The [`NEAR`] products of the board with the largest weights of each trained product, up to twice as large for what was wanted lately.
+fn near(ease: &Dense, trained: &[usize], board: &[usize], lately: &[f64]) -> Vec<Vec<(usize, f64)>> {
+    let on_board: BTreeSet<usize> = board.iter().copied().collect();
+    let trend = |product: &usize| lately.get(*product).copied().unwrap_or(0.0).max(0.0).ln_1p();
+    let most = trained.iter().map(trend).fold(f64::MIN_POSITIVE, f64::max);
+    let row = |at: usize| {
+        let weights =
+            trained.iter().zip(ease.row(at)).filter(|(product, weight)| **weight > 0.0 && on_board.contains(product));
+        let mut weights: Vec<(usize, f64)> =
+            weights.map(|(product, weight)| (*product, *weight * (1.0 + trend(product) / most))).collect();
+        weights.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        weights.truncate(NEAR);
+        weights
+    };
+    (0..trained.len()).map(row).collect()
 }
 
 pub(crate) fn largest(values: &[f64]) -> f64 {
@@ -542,6 +583,31 @@ mod tests {
         let model = pool.install(|| Model::train(&lessons, board, &Recipe::default()));
         let vectors = (0..12).map(|product| model.product(product)).collect();
         (model, vectors)
+    }
+
+    #[test]
+    fn the_nearest_are_of_the_kind_and_not_of_the_history_and_what_was_wanted_lately_comes_first() {
+        let (users, descriptions, board) = world();
+        let near = |lately: &[f64], board: &[usize]| {
+            let lessons =
+                Lessons { strengths: &users, sums: &users, lately, descriptions: &descriptions, names: &descriptions };
+            let model = Model::train(&lessons, board, &Recipe::default());
+            let nearest = model.nearest(&history(&[(0, 1.0), (2, 1.0)]), 3);
+            assert!(
+                nearest.is_sorted_by(|a, b| a.1 >= b.1) && nearest.iter().all(|(_, value)| *value > 0.0),
+                "{nearest:?}"
+            );
+            nearest.into_iter().map(|(product, _)| product).collect::<Vec<usize>>()
+        };
+        let mut all = near(&[], &board);
+        all.sort_unstable();
+        assert_eq!(all, [4, 6, 8], "what others of the kind have met, and the history has not");
+        assert_eq!(near(&[], &[0, 1, 2, 3, 6]), [6], "what is not on the board has no place");
+        for wanted in [4, 8] {
+            let mut lately = vec![0.0; 12];
+            lately[wanted] = 100.0;
+            assert_eq!(near(&lately, &board)[0], wanted);
+        }
     }
 
     #[test]

@@ -59,7 +59,7 @@ changes! {
     /// The mix.
     MixChanges of MixRules {
         window: u8, category: u8, brand: u8, channel: u8, similarity: i32, explore_every: u8, explore_below: u8,
-        memory: i32, stay: i32, tab_margin: i32,
+        memory: i32, stay: i32, tab_margin: i32, near: u8,
     }
 }
 
@@ -300,8 +300,11 @@ impl Experiment {
             let mut mix = rules.mix;
             variant.mix.change(&mut mix);
             let second = variant.lab.on().unwrap_or(rules.second);
-            let without_lists = variant.lab.lists.as_ref().map_or(0, |lists| u8::from(!lists.get_ref()));
-            let mix = Mix { second, without_lists, ..mix.mix() };
+            let mix = mix.mix();
+            let without_lists = variant.lab.lists.as_ref().is_some_and(|lists| !lists.get_ref());
+            // What the notes are does not hang on the variant: where they are places on lists, a variant may only pass them over.
+            let near = if rules.has_lists { u8::from(without_lists) } else { mix.near };
+            let mix = Mix { second, near, ..mix };
             VariantPart { id: variant.id.get_ref().clone(), below: places(taken / whole), weights, mix }
         };
         let mut variants: Vec<VariantPart> = self.variants().map(variant).collect();
@@ -327,6 +330,7 @@ struct Rules {
     weights: Weights,
     mix: MixRules,
     second: u8,
+    has_lists: bool,
     holdout: u32,
 }
 
@@ -360,15 +364,17 @@ pub(super) fn mistakes(experiments: &[Spanned<Experiment>], floors: &[FloorRule]
     wrong
 }
 
-/// What a board has of `experiments`, for rules of these weights and this mix; on surfaces of `second` the lab's vectors count.
+/// What a board has of `experiments`, for rules of these weights and this mix; on surfaces of `second` the lab's vectors count, and where
+/// `has_lists` its lists.
 pub(super) fn parts(
     experiments: &[Spanned<Experiment>],
     all: ExperimentRules,
     weights: &Weights,
     mix: MixRules,
     second: u8,
+    has_lists: bool,
 ) -> Vec<ExperimentPart> {
-    let rules = Rules { weights: *weights, mix, second, holdout: places(all.holdout) };
+    let rules = Rules { weights: *weights, mix, second, has_lists, holdout: places(all.holdout) };
     experiments.iter().map(|experiment| experiment.get_ref().part(&rules)).collect()
 }
 

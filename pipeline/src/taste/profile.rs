@@ -50,6 +50,8 @@ pub struct UserTaste {
     /// Products of the board that say more or less to the user than their vectors do, in the steps of [`sinsang::pack::taste::note`], the most
     /// telling first.
     pub notes: Vec<(u64, i8)>,
+    /// Products of the board that go with what the user did, in the same steps, the nearest first.
+    pub near: Vec<(u64, i8)>,
 }
 
 /// What everyone together leans to: the shared order's part of a score.
@@ -272,6 +274,7 @@ impl Baseline {
             hours,
             tabs: lifts(&user.tabs, &self.tabs, pseudo_weight),
             notes: Vec::new(),
+            near: Vec::new(),
             second: Vec::new(),
         };
         (taste, float)

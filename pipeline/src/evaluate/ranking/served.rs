@@ -129,6 +129,9 @@ impl Served {
                 popularity: 0,
             };
             let own = rank::score(&candidate, taste.as_ref(), &weights, window.cut).total();
+            // As the live order has it; new items are in nobody's notes.
+            let near = taste.map_or(0, |taste| taste.memory(product_id(*item)).max(0));
+            let own = own + i64::from(self.board.mix().near.saturating_sub(1)) * near;
             let counts = pulse.and_then(|pulse| pulse.find(product_id(*item))).unwrap_or_default();
             (own + i64::from(rank::PULSE_WEIGHT) * rank::pulse(counts.interest())) as f64
         };

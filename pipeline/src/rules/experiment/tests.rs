@@ -190,8 +190,8 @@ fn a_variant_chooses_what_of_the_lab_counts_where_there_is_any() {
     let text = "[lab]\nusers = 'u'\nproducts = 'p'\nlists = 'l'\non = ['live']\n[[experiment]]\nid = 'a'\nlayer = 'x'\n\
                 variant = [{ id = 'b' }, { id = 'c', lab = { on = [], lists = false } }, { id = 'd', lab.on = ['new', 'live'] }]\n";
     let rules = Rules::parse(text, Path::new("rules.toml")).unwrap();
-    let part = rules.experiment_parts(Mix { second: 2, ..rules.mix.mix() }).remove(0);
-    let lab: Vec<_> = part.variants.iter().map(|variant| (variant.mix.second, variant.mix.without_lists)).collect();
+    let part = rules.experiment_parts(Mix { second: 2, near: 0, ..rules.mix.mix() }).remove(0);
+    let lab: Vec<_> = part.variants.iter().map(|variant| (variant.mix.second, variant.mix.near)).collect();
     assert_eq!(lab, [(2, 0), (0, 1), (3, 0)]);
     let without = text.split_once("[[").map(|(_, rest)| format!("[[{rest}")).unwrap();
     let lines = lines(&without);
