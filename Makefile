@@ -94,6 +94,8 @@ deploy: node_modules/.stamp ## deploy the Worker with a snapshot bundled: make d
 	@test -n '$(ENV)' -a -n '$(SNAPSHOT)' || { echo 'name an environment of wrangler.toml and a snapshot: make deploy ENV=name SNAPSHOT=folder' >&2; exit 2; }
 	@grep -qF '[env.$(ENV)]' wrangler.toml || { echo 'wrangler.toml has no [env.$(ENV)]; wrangler would deploy the settings of this machine' >&2; exit 2; }
 	@$(MAKE) bundle SNAPSHOT='$(SNAPSHOT)'
+	@# First the Worker that takes events, which the other may have bound.
+	if grep -qF '[env.$(ENV)]' intake/wrangler.toml; then node_modules/.bin/wrangler deploy -c intake/wrangler.toml --env '$(ENV)' $(if $(DRY_RUN),--dry-run); fi
 	node_modules/.bin/wrangler deploy --env '$(ENV)' $(if $(DRY_RUN),--dry-run)
 
 ##@ Test

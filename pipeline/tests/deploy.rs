@@ -34,7 +34,7 @@ fn every_command_line_is_one_that_the_command_takes() {
         assert_eq!(*metrics, format!("/metrics/sinsang-{}.prom", words[0]));
         commands.push(words[0].clone());
     }
-    assert_eq!(commands, ["build", "publish", "collect", "status"]);
+    assert_eq!(commands, ["ingest", "build", "publish", "collect", "status"]);
 
     let mut seen = 0;
     for path in [".github/workflows/ci.yml", ".github/workflows/deploy.yml", "docs/operations.md"] {

@@ -78,6 +78,7 @@ pub struct Assumptions {
     pub isolates: f64,
     pub remembered_shard_bytes: f64,
     pub manifest_looks_s: f64,
+    pub pulse_s: f64,
     pub shards_changed: f64,
     pub kept_snapshots: f64,
     pub grace_days: f64,
