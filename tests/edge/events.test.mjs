@@ -128,9 +128,10 @@ test("a hundred events of all that a body may hold are one message, and nothing 
 });
 
 test("a body without a length is held to the same size as it comes", async () => {
-  const chunk = new Uint8Array(16 * 1024).fill(0x20);
-  let chunks = 0;
-  const body = new ReadableStream({ pull: (to) => (chunks++ < 8 ? to.enqueue(chunk) : to.close()) });
+  // A byte too many: of a longer body the Worker leaves the rest unread, and a client that is still writing may meet a closed connection
+  // before it meets the answer.
+  const sizes = [16_384, 16_384, 16_384, 16_384, 1];
+  const body = new ReadableStream({ pull: (to) => (sizes.length ? to.enqueue(new Uint8Array(sizes.shift()).fill(0x20)) : to.close()) });
   const response = await fetch(new URL("/v1/events", intake.url), { method: "POST", body, duplex: "half", headers: { "Content-Type": "application/json" } });
   assert.equal(response.status, 413);
   await response.body.cancel();
