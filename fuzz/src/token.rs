@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, Mac};
+use serde::Deserialize;
 use serde_json::Value;
 use sha2::Sha256;
 use sinsang::request::Config;
@@ -19,6 +20,20 @@ static CONFIG: LazyLock<Config> = LazyLock::new(|| {
         r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#,
     ))
 });
+
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+}
+
+/// What is asked of claims. Others may hold what no value can, such as 1e9999.
+#[derive(Debug, Deserialize)]
+struct Claims {
+    sub: String,
+    aud: Value,
+    exp: f64,
+    nbf: Option<f64>,
+}
 
 /// The first byte says what the rest is. `r`: a whole header. `s`: a JWT's header and claims, a line each, which are then signed with the
 /// right key; `w`: with a wrong one; `n`: with none.
@@ -45,20 +60,19 @@ pub(crate) fn token(bytes: &[u8]) {
     let outcome = check(&format!("Bearer {signed}.{signature}"));
     assert!(outcome.is_err() || *mode == b's', "{header} {claims}");
     if outcome.is_ok() {
-        let (header, claims): (Value, Value) =
-            (serde_json::from_str(header).expect("a JSON header"), serde_json::from_str(claims).expect("JSON claims"));
-        assert_eq!(header["alg"], "HS256", "{header} {claims}");
-        assert!(claims["sub"].as_str().is_some_and(|sub| (1..=128).contains(&sub.len())), "{claims}");
+        let Header { alg } = serde_json::from_str(header).expect("a JSON header");
+        let claims: Claims = serde_json::from_str(claims).expect("JSON claims");
+        assert_eq!(alg, "HS256", "{claims:?}");
+        assert!((1..=128).contains(&claims.sub.len()), "{claims:?}");
         let is_for_us = |audience: &Value| audience == AUDIENCE;
         assert!(
-            is_for_us(&claims["aud"]) || claims["aud"].as_array().is_some_and(|all| all.iter().any(is_for_us)),
-            "{claims}"
+            is_for_us(&claims.aud) || claims.aud.as_array().is_some_and(|all| all.iter().any(is_for_us)),
+            "{claims:?}"
         );
-        let seconds = |name: &str| claims[name].as_f64();
         #[expect(clippy::cast_precision_loss, reason = "seconds of this century")]
         let now = (now.0 / SECOND_MS) as f64;
-        assert!(seconds("exp").is_some_and(|exp| exp + 31.0 >= now), "{claims}");
-        assert!(seconds("nbf").is_none_or(|nbf| nbf - 31.0 <= now), "{claims}");
+        assert!(claims.exp + 31.0 >= now, "{claims:?}");
+        assert!(claims.nbf.is_none_or(|nbf| nbf - 31.0 <= now), "{claims:?}");
     }
 }
 
