@@ -5,6 +5,18 @@ use std::path::{Path, PathBuf};
 
 const MAX_LINES: usize = 700;
 
+/// What runs in Workers.
+const WORKERS: [&str; 2] = ["src", "intake/src"];
+/// What runs natively and knows neither the engine nor the platform.
+const NATIVE: [&str; 6] = ["identity/src", "input/src", "taste/src", "publish/src", "experiment/src", "ingest/src"];
+/// What puts questions to the engine.
+const ENGINE: [&str; 2] = ["pipeline/src", "cluster/src"];
+
+/// The folders of sources of all that ships.
+fn shipped() -> impl Iterator<Item = &'static str> {
+    WORKERS.into_iter().chain(NATIVE).chain(ENGINE)
+}
+
 /// A source file: its path from the repository's root, and its text.
 struct Source {
     path: String,
@@ -91,42 +103,23 @@ fn only_the_edge_knows_the_platform() {
         &places,
         "of the Worker that takes events, only intake/src/edge.rs and intake/src/edge/ may name the platform",
     );
-    let native = [
-        "identity/src",
-        "input/src",
-        "taste/src",
-        "publish/src",
-        "experiment/src",
-        "ingest/src",
-        "pipeline/src",
-        "cluster/src",
-    ]
-    .into_iter()
-    .flat_map(sources);
+    let native = NATIVE.into_iter().chain(ENGINE).flat_map(sources);
     let native: Vec<String> = native.flat_map(|source| source.places(&words)).collect();
     assert_none(&native, "identity and the pipeline do not know the platform");
 }
 
 #[test]
 fn only_the_pipeline_knows_its_engine() {
-    let words = ["datafusion", "parquet::", "arrow::", "tokio", "sinsang_pipeline"];
-    let held = ["src", "intake/src", "identity/src", "input/src", "taste/src", "publish/src", "experiment/src"]
-        .into_iter()
-        .flat_map(sources);
+    let engine = ["datafusion", "sinsang_pipeline"];
+    let held = WORKERS.into_iter().chain(NATIVE).flat_map(sources);
+    let places: Vec<String> = held.flat_map(|source| source.places(&engine)).collect();
+    assert_none(&places, "only the pipeline and the cluster know the engine");
+    // Ingesting waits for stores and brokers, and writes the table of events.
+    let words = ["parquet::", "arrow::", "tokio"];
+    let held = WORKERS.into_iter().chain(NATIVE).filter(|folder| *folder != "ingest/src").flat_map(sources);
     let places: Vec<String> = held.flat_map(|source| source.places(&words)).collect();
-    assert_none(&places, "the edge and identity do not know the pipeline");
-    let held = [
-        "src",
-        "identity/src",
-        "input/src",
-        "taste/src",
-        "publish/src",
-        "experiment/src",
-        "ingest/src",
-        "pipeline/src",
-    ]
-    .into_iter()
-    .flat_map(sources);
+    assert_none(&places, "what neither ingests nor asks the engine knows no Arrow and no tokio");
+    let held = shipped().filter(|folder| *folder != "cluster/src").flat_map(sources);
     let places: Vec<String> = held.flat_map(|source| source.places(&["ballista", "sinsang_cluster"])).collect();
     assert_none(&places, "only the cluster knows Ballista");
 }
@@ -150,16 +143,9 @@ fn nothing_but_the_edge_and_the_commands_main_reads_a_clock_randomness_or_the_en
         "env::vars",
         "std::env::args",
     ];
-    let core: Vec<Source> = ["src", "intake/src"].into_iter().flat_map(sources).collect();
-    let native: Vec<Source> = ["pipeline/src", "cluster/src"].into_iter().flat_map(sources).collect();
-    let identity: Vec<Source> =
-        ["identity/src", "input/src", "taste/src", "publish/src", "experiment/src", "ingest/src"]
-            .into_iter()
-            .flat_map(sources)
-            .collect();
     // A progress bar asks how long somebody has waited; nothing that is written depends on it.
     let may_read_it = ["pipeline/src/main.rs", "publish/src/progress.rs", "cluster/src/main.rs"];
-    let held = core.iter().filter(|source| !source.is_edge()).chain(&identity).chain(&native);
+    let held = shipped().flat_map(sources).filter(|source| !source.is_edge());
     let held = held.filter(|source| !may_read_it.contains(&source.path.as_str()));
     let places: Vec<String> = held.flat_map(|source| source.places(&words)).collect();
     assert_none(&places, "time, randomness and the environment are handed in");
@@ -185,22 +171,23 @@ fn only_reply_writes_cache_control() {
     assert_none(&places, "what may be shared is decided in src/reply.rs");
 }
 
-/// The sources of all that ships.
-const SHIPPED: [&str; 9] = [
-    "src",
-    "intake/src",
-    "identity/src",
-    "input/src",
-    "taste/src",
-    "publish/src",
-    "experiment/src",
-    "pipeline/src",
-    "cluster/src",
-];
+#[test]
+fn no_package_is_left_out_of_these_rules() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let members = manifest.lines().find_map(|line| line.strip_prefix("members = ")).unwrap();
+    let members = members.split('"').skip(1).step_by(2).filter(|member| !member.starts_with("bench/"));
+    let folders = members.map(|member| if member == "." { "src".to_owned() } else { format!("{member}/src") });
+    let (mut folders, mut held): (Vec<String>, Vec<String>) =
+        (folders.collect(), shipped().map(str::to_owned).collect());
+    folders.sort();
+    held.sort();
+    assert_eq!(folders, held, "WORKERS, NATIVE and ENGINE name every package that ships");
+}
 
 #[test]
 fn only_key_spells_a_key() {
-    let all: Vec<Source> = SHIPPED.into_iter().flat_map(sources).collect();
+    let all: Vec<Source> = shipped().flat_map(sources).collect();
     let places: Vec<String> = all
         .iter()
         .filter(|source| source.path != "src/key.rs")
@@ -213,7 +200,7 @@ fn only_key_spells_a_key() {
 #[test]
 fn files_say_what_they_are_and_stay_short() {
     let mut places = Vec::new();
-    for folder in SHIPPED.into_iter().chain(["cluster/tests", "tests"]) {
+    for folder in shipped().chain(["cluster/tests", "tests"]) {
         for source in sources(folder) {
             if !source.text.starts_with("//! ") {
                 places.push(format!("{} does not open with a sentence that says what it is", source.path));
@@ -239,7 +226,7 @@ const LINTS: [&str; 6] = [
 
 #[test]
 fn the_core_forbids_panics_and_nobody_allows_them_again() {
-    let core: Vec<Source> = ["src", "intake/src"].into_iter().flat_map(sources).collect();
+    let core: Vec<Source> = WORKERS.into_iter().flat_map(sources).collect();
     let libs = core.iter().filter(|source| source.path.ends_with("src/lib.rs"));
     for (lib, lint) in libs.flat_map(|lib| LINTS.map(|lint| (lib, lint))) {
         assert!(lib.text.contains(lint), "{} denies {lint}", lib.path);
