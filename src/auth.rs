@@ -12,10 +12,9 @@ use hmac::{Hmac, Mac as _};
 use p256::EncodedPoint;
 use p256::ecdsa::signature::DigestVerifier as _;
 use p256::ecdsa::{Signature, VerifyingKey};
-use serde::de::{self, DeserializeOwned, Deserializer, SeqAccess, Visitor};
-use serde::{Deserialize, de::Error as _};
 use sha2::{Digest as _, Sha256};
 
+use crate::claims::{Object, Unfit};
 use crate::known::{Finding, KnownTokens};
 use crate::time::{SECOND_MS, UnixMillis};
 use crate::viewer::{UserHasher, UserKey};
@@ -30,9 +29,6 @@ pub const MIN_HS256_KEY_BYTES: usize = 32;
 const SCHEME_BYTES: usize = 16;
 /// How far the issuer's clock may be off, in seconds.
 const LEEWAY_S: i64 = 30;
-
-/// Seconds that a date may have: some 260,000 years to either side of the epoch. What lies beyond is no date.
-const DATES: std::ops::RangeInclusive<i64> = -8_334_601_228_800..=8_210_266_876_799;
 
 /// Why a token was refused: the text is the `error_description` of RFC 6750.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,116 +80,24 @@ pub enum BadKey {
     NoAudience,
 }
 
-/// What of a token's header counts (RFC 7515 section 4.1).
-#[derive(Deserialize)]
-struct Header {
-    alg: String,
-    #[serde(default)]
-    cty: Option<String>,
-}
-
-/// What of a token's claims counts (RFC 7519 section 4.1).
-#[derive(Deserialize)]
-struct Claims {
-    #[serde(default)]
-    sub: Option<String>,
-    #[serde(default)]
-    aud: Option<Audience>,
-    #[serde(default, deserialize_with = "date")]
-    exp: Option<i64>,
-    #[serde(default, deserialize_with = "date")]
-    nbf: Option<i64>,
-    /// Says nothing to us, but has to be a date.
-    #[serde(default, deserialize_with = "date", rename = "iat")]
-    _iat: Option<i64>,
-}
-
-/// Reads a date: seconds since the epoch, of which parts don't count.
-fn date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    struct Date;
-    impl Visitor<'_> for Date {
-        type Value = i64;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a date")
-        }
-        fn visit_i64<E: de::Error>(self, value: i64) -> Result<i64, E> {
-            if DATES.contains(&value) { Ok(value) } else { Err(E::custom("no date")) }
-        }
-        fn visit_u64<E: de::Error>(self, value: u64) -> Result<i64, E> {
-            self.visit_i64(i64::try_from(value).map_err(|_| E::custom("no date"))?)
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "what it saturates to is no date")]
-        fn visit_f64<E: de::Error>(self, value: f64) -> Result<i64, E> {
-            self.visit_i64(value as i64)
-        }
-    }
-    deserializer.deserialize_i64(Date).map(Some)
-}
-
-/// `aud` is one string or several (RFC 7519 section 4.1.3).
-struct Audience(Vec<String>);
-
-impl Audience {
-    fn contains(&self, audience: &str) -> bool {
-        self.0.iter().any(|one| one == audience)
+impl From<Unfit> for Refused {
+    fn from(_: Unfit) -> Self {
+        Self::Malformed
     }
 }
 
-impl<'de> Deserialize<'de> for Audience {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OneOrSeveral;
-        impl<'de> Visitor<'de> for OneOrSeveral {
-            type Value = Audience;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or several")
-            }
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<Audience, E> {
-                Ok(Audience(vec![value.to_owned()]))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut several: A) -> Result<Audience, A::Error> {
-                let mut all = Vec::new();
-                while let Some(one) = several.next_element()? {
-                    all.push(one);
-                }
-                Ok(Audience(all))
-            }
-        }
-        deserializer.deserialize_any(OneOrSeveral)
-    }
-}
-
-/// A public key on P-256 as a JSON Web Key (RFC 7517, RFC 7518 section 6.2).
-#[derive(Deserialize)]
-struct Jwk {
-    kty: String,
-    crv: String,
-    x: Coordinate,
-    y: Coordinate,
-}
-
-struct Coordinate([u8; 32]);
-
-impl<'de> Deserialize<'de> for Coordinate {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = decode(&String::deserialize(deserializer)?).ok_or_else(|| D::Error::custom("no base64"))?;
-        bytes.try_into().map(Self).map_err(|_| D::Error::custom("no 32 bytes"))
-    }
-}
-
-impl Jwk {
-    fn key(&self) -> Option<VerifyingKey> {
-        let point = EncodedPoint::from_affine_coordinates(&self.x.0.into(), &self.y.0.into(), false);
-        (self.kty == "EC" && self.crv == "P-256").then(|| VerifyingKey::from_encoded_point(&point).ok())?
-    }
+/// The public key on P-256 that is a JSON Web Key (RFC 7517, RFC 7518 section 6.2).
+fn key_of(jwk: &str) -> Option<VerifyingKey> {
+    let jwk = Object::parse(jwk.as_bytes())?;
+    let text = |name: &str| jwk.text(name).ok()?;
+    let coordinate = |name: &str| <[u8; 32]>::try_from(decode(text(name)?)?).ok();
+    let point = EncodedPoint::from_affine_coordinates(&coordinate("x")?.into(), &coordinate("y")?.into(), false);
+    let is_on_p256 = text("kty")? == "EC" && text("crv")? == "P-256";
+    is_on_p256.then(|| VerifyingKey::from_encoded_point(&point).ok())?
 }
 
 fn decode(text: &str) -> Option<Vec<u8>> {
     Base64UrlUnpadded::decode_vec(text).ok()
-}
-
-/// A JSON object as `T`. An array of its fields is none, though serde would take it for one.
-fn object<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
-    json.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(json).ok())?
 }
 
 /// Checks tokens with the keys that are configured.
@@ -221,10 +125,7 @@ impl Verifier {
             let key = Some(key.as_bytes()).filter(|key| key.len() >= MIN_HS256_KEY_BYTES);
             key.and_then(|key| Hmac::new_from_slice(key).ok()).ok_or(BadKey::Hs256TooShort)
         });
-        let es256 = es256_jwk
-            .iter()
-            .filter(|jwk| !jwk.is_empty())
-            .map(|jwk| object::<Jwk>(jwk.as_bytes()).and_then(|jwk| jwk.key()).ok_or(BadKey::Es256NotJwk));
+        let es256 = es256_jwk.iter().filter(|jwk| !jwk.is_empty()).map(|jwk| key_of(jwk).ok_or(BadKey::Es256NotJwk));
         let (hs256, es256) = (hs256.collect::<Result<_, _>>()?, es256.collect::<Result<_, _>>()?);
         Ok(Self { hs256, es256, audience, users, known: Mutex::default() })
     }
@@ -272,11 +173,12 @@ impl Verifier {
         let signed = token.rsplit_once('.').map_or("", |(signed, _)| signed).as_bytes();
         let decoded = (decode(header), decode(claims), decode(signature));
         let (Some(header), Some(claims), Some(signature)) = decoded else { return Err(Refused::Malformed) };
-        let header: Header = object(&header).ok_or(Refused::Malformed)?;
-        if header.cty.is_some_and(|content| !content.eq_ignore_ascii_case("json")) {
+        // What of a header counts: RFC 7515 section 4.1.
+        let header = Object::parse(&header).ok_or(Refused::Malformed)?;
+        if header.text("cty")?.is_some_and(|content| !content.eq_ignore_ascii_case("json")) {
             return Err(Refused::Malformed);
         }
-        let (has_key, is_signed) = match header.alg.as_str() {
+        let (has_key, is_signed) = match header.text("alg")?.ok_or(Refused::Malformed)? {
             "HS256" => {
                 let signs = |key: &Hmac<Sha256>| key.clone().chain_update(signed).verify_slice(&signature).is_ok();
                 (!self.hs256.is_empty(), self.hs256.iter().any(signs))
@@ -297,23 +199,28 @@ impl Verifier {
         if !is_signed {
             return Err(Refused::Signature);
         }
-        self.check(&object(&claims).ok_or(Refused::Malformed)?, now)
+        self.check(&Object::parse(&claims).ok_or(Refused::Malformed)?, now)
     }
 
-    fn check(&self, claims: &Claims, now: UnixMillis) -> Result<Finding, Refused> {
+    /// What of the claims counts: RFC 7519 section 4.1.
+    fn check(&self, claims: &Object<'_>, now: UnixMillis) -> Result<Finding, Refused> {
+        let (user, audiences) = (claims.text("sub")?, claims.texts("aud")?);
+        let (expiry, not_before) = (claims.date("exp")?, claims.date("nbf")?);
+        // It says nothing to us, but has to be a date.
+        claims.date("iat")?;
         // The last millisecond at which it holds is that of its expiry and the leeway.
         let instant = |seconds: i64| UnixMillis(seconds.saturating_mul(SECOND_MS));
-        let until = instant(claims.exp.ok_or(Refused::Expired)?.saturating_add(LEEWAY_S)).plus(1);
+        let until = instant(expiry.ok_or(Refused::Expired)?.saturating_add(LEEWAY_S)).plus(1);
         if now >= until {
             return Err(Refused::Expired);
         }
-        if claims.nbf.is_some_and(|not_before| instant(not_before) > now.plus(LEEWAY_S.saturating_mul(SECOND_MS))) {
+        if not_before.is_some_and(|not_before| instant(not_before) > now.plus(LEEWAY_S.saturating_mul(SECOND_MS))) {
             return Err(Refused::NotYetValid);
         }
-        if !claims.aud.as_ref().is_some_and(|audience| audience.contains(&self.audience)) {
+        if !audiences.contains(&self.audience.as_str()) {
             return Err(Refused::Audience);
         }
-        match &claims.sub {
+        match user {
             Some(user) if !user.is_empty() && user.len() <= MAX_USER_ID_BYTES => {
                 Ok(Finding { user: self.users.key(user), until })
             }

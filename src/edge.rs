@@ -16,9 +16,9 @@ mod store;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use worker::wasm_bindgen;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Context, Date, Delay, Env, Headers, Request, Response, ResponseBuilder, Result, event};
-use worker::{wasm_bindgen, wasm_bindgen_futures};
 
 use crate::load::{Fetched, Keep, Place, Read, ReadFailure};
 use crate::reply::Reply;

@@ -30,6 +30,7 @@
 
 pub mod auth;
 pub mod breaker;
+pub mod claims;
 pub mod directive;
 #[cfg(all(target_arch = "wasm32", feature = "edge"))]
 pub mod edge;

@@ -93,6 +93,15 @@ pub enum ShardTurn {
     Nobody,
 }
 
+/// A taste shard with what it is found by, so that looking for one touches no other.
+#[derive(Debug)]
+struct Shelf {
+    id: PackId,
+    /// The use that was the last of it.
+    used: u64,
+    shard: Rc<NamedShard>,
+}
+
 /// The memory of one isolate.
 #[derive(Debug, Default)]
 pub struct Memory {
@@ -117,8 +126,9 @@ pub struct Memory {
     /// What was refused on the way to the live snapshot since it was last seen, and why.
     refused: Option<(Key, Damage)>,
     older: Vec<Snapshot>,
-    /// Least recently used first.
-    tastes: Vec<Rc<NamedShard>>,
+    tastes: Vec<Shelf>,
+    /// Counts uses of taste shards.
+    uses: u64,
     /// Taste shards, and manifests of kept snapshots, that requests are reading, and until when that is believed.
     shard_leases: Vec<(PackId, UnixMillis)>,
     /// The same that the store did not have whole, and until when it is not asked for them again. The latest last.
@@ -305,10 +315,10 @@ impl Memory {
 
     /// The taste shard of `id`, which counts as used.
     pub fn taste_shard(&mut self, id: PackId) -> Option<Rc<NamedShard>> {
-        let place = self.tastes.iter().position(|shard| shard.0 == id)?;
-        let shard = self.tastes.remove(place);
-        self.tastes.push(Rc::clone(&shard));
-        Some(shard)
+        let found = self.tastes.iter_mut().find(|one| one.id == id)?;
+        self.uses = self.uses.wrapping_add(1);
+        found.used = self.uses;
+        Some(Rc::clone(&found.shard))
     }
 
     /// Takes the lease of reading the shard of `id`, which lasts until `until` unless it is ended, where it is free.
@@ -343,18 +353,22 @@ impl Memory {
     /// Remembers a taste shard, forgetting the least recently used ones where it gets too much.
     pub fn keep_taste_shard(&mut self, shard: Rc<NamedShard>) {
         self.end_shard_lease(shard.0);
-        if self.tastes.iter().all(|known| known.0 != shard.0) {
-            self.tastes.push(shard);
+        if self.tastes.iter().all(|shelf| shelf.id != shard.0) {
+            self.uses = self.uses.wrapping_add(1);
+            self.tastes.push(Shelf { id: shard.0, used: self.uses, shard });
         }
         let mut bytes = self.taste_bytes();
-        while (bytes > MAX_TASTE_BYTES || self.tastes.len() > MAX_TASTE_SHARDS) && !self.tastes.is_empty() {
-            bytes = bytes.saturating_sub(shard_bytes(&self.tastes.remove(0)));
+        while bytes > MAX_TASTE_BYTES || self.tastes.len() > MAX_TASTE_SHARDS {
+            let oldest = (0..).zip(&self.tastes).min_by_key(|(_, one)| one.used);
+            let Some((place, oldest)) = oldest else { break };
+            bytes = bytes.saturating_sub(shard_bytes(&oldest.shard));
+            self.tastes.swap_remove(place);
         }
     }
 
     /// Bytes of taste shards that are remembered.
     pub fn taste_bytes(&self) -> usize {
-        self.tastes.iter().fold(0, |sum: usize, shard| sum.saturating_add(shard_bytes(shard)))
+        self.tastes.iter().fold(0, |sum: usize, shelf| sum.saturating_add(shard_bytes(&shelf.shard)))
     }
 }
 

@@ -168,7 +168,7 @@ pub fn answer(facts: &Facts<'_>) -> Reply {
     let headers = &mut reply.headers;
     headers.push(("Sinsang-Rung", facts.rung.as_str().into()));
     headers.push(("Sinsang-Age", facts.age_s().to_string().into()));
-    headers.push(("Sinsang-Snapshot", facts.manifest.snapshot().to_string().into()));
+    headers.push(("Sinsang-Snapshot", facts.manifest.name().to_owned().into()));
     headers.push(("Cache-Control", cache_control(facts)));
     if let Some((_, vary)) = headers.iter_mut().find(|(name, _)| *name == "Vary" && facts.has_experiments()) {
         *vary = VARY_BY_DEVICE.into();
@@ -329,10 +329,8 @@ fn write_stand(facts: &Facts<'_>, out: &mut Vec<u8>) {
 }
 
 fn write_snapshot(facts: &Facts<'_>, out: &mut Vec<u8>) {
-    let (id, built_at, age_s) = (facts.manifest.snapshot(), facts.manifest.built_at(), facts.age_s());
-    let rung = facts.rung.as_str();
-    let json = format!("{{\"id\":\"{id}\",\"built_at\":\"{built_at}\",\"age_s\":{age_s},\"rung\":\"{rung}\"}}");
-    out.extend_from_slice(json.as_bytes());
+    out.extend_from_slice(facts.manifest.head_json());
+    out.extend_from_slice(format!(",\"age_s\":{},\"rung\":\"{}\"}}", facts.age_s(), facts.rung.as_str()).as_bytes());
 }
 
 fn write_status(facts: &Facts<'_>, out: &mut Vec<u8>) {
@@ -419,7 +417,10 @@ fn etag(facts: &Facts<'_>) -> String {
 
 /// Weak comparison of RFC 9110 section 8.8.3.2.
 fn is_match(header: &str, etag: &str) -> bool {
-    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    fn opaque(tag: &str) -> &str {
+        let tag = tag.trim();
+        tag.strip_prefix("W/").unwrap_or(tag)
+    }
     header.len() <= MAX_IF_NONE_MATCH_BYTES
         && header.split(',').any(|tag| tag.trim() == "*" || opaque(tag) == opaque(etag))
 }

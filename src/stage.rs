@@ -108,7 +108,7 @@ impl Crowd {
     fn of(board: &Board, weights: SurfaceWeights, ranked_at: UnixMillis, pulse: Option<&Pulse>) -> Self {
         let mut listed: Vec<_> =
             board.candidates().map(|index| board.product(index)).filter(Product::is_listed).collect();
-        listed.sort_by_key(|product| (product.first_starts_at(), product.id()));
+        listed.sort_unstable_by_key(|product| (product.first_starts_at(), product.id()));
         let member = |product: &Product<'_>| {
             let candidate = Candidate {
                 vector: product.vector(),

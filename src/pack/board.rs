@@ -100,7 +100,7 @@ pub struct Board {
     candidates: Table,
     times: Table,
     tabs: Table,
-    weights: Table,
+    weights: Weights,
     counts: Table,
     lists: Table,
     mix: MixTables,
@@ -133,7 +133,7 @@ impl Board {
             candidates: pack.table(CANDIDATES, INDEX_BYTES)?,
             times: pack.table(TIMES, INDEX_BYTES)?,
             tabs: pack.table(TABS, TAB_BYTES)?,
-            weights: pack.table(WEIGHTS, WEIGHTS_BYTES)?,
+            weights: published_weights(&pack)?,
             counts: pack.table(COUNTS, 1)?,
             lists: pack.table(LISTS, 1)?,
             mix: MixTables::default(),
@@ -161,7 +161,6 @@ impl Board {
         ensure(spans_fit(&self.categories, &[0]) && self.categories.count < usize::from(NO_CATEGORY), CATEGORIES)?;
         ensure(spans_fit(&self.blocks, &[0]), BLOCKS)?;
         ensure(spans_fit(&self.tabs, &[0]), TABS)?;
-        ensure(self.weights.count == 3, WEIGHTS)?;
         ensure(self.vectors.count == self.products.count, VECTORS)?;
         ensure(spans_fit(&self.products, &[8, 16, 24]), PRODUCTS)?;
         for index in 0..self.products.count {
@@ -250,13 +249,12 @@ impl Board {
 
     /// The ranking weights: those that are being tried, or those that the operators' rules set.
     pub fn weights(&self) -> Weights {
-        self.tried.unwrap_or_else(|| self.published_weights())
+        self.tried.unwrap_or(self.weights)
     }
 
     /// The ranking weights that the operators' rules set.
     pub fn published_weights(&self) -> Weights {
-        let row = |index: usize| weights_of(self.pack.record(&self.weights, index));
-        Weights { new: row(0), live: row(1), tabs: row(2) }
+        self.weights
     }
 
     /// How lists are mixed beyond scores.
@@ -429,6 +427,13 @@ impl Board {
     pub fn lists_json(&self) -> &[u8] {
         self.pack.all(&self.lists)
     }
+}
+
+fn published_weights(pack: &Pack) -> Result<Weights, Damage> {
+    let table = pack.table(WEIGHTS, WEIGHTS_BYTES)?;
+    let row = |index: usize| weights_of(pack.record(&table, index));
+    let weights = Weights { new: row(0), live: row(1), tabs: row(2) };
+    if table.count == 3 { Ok(weights) } else { Err(Damage::Inconsistent(WEIGHTS)) }
 }
 
 /// The weights of a surface, as `RULE` has them.

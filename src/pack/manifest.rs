@@ -102,6 +102,9 @@ pub struct Manifest {
     shards: Table,
     shard_bits: u32,
     previous: Table,
+    /// The snapshot's id as text.
+    name: String,
+    head_json: String,
 }
 
 impl Manifest {
@@ -121,10 +124,13 @@ impl Manifest {
         if shard_bits > MAX_SHARD_BITS || shards.count != 1 << shard_bits {
             return Err(Damage::Inconsistent(SHARDS));
         }
-        let manifest = Self { pack, meta, shards, shard_bits, previous };
+        let (name, head_json) = (String::new(), String::new());
+        let mut manifest = Self { pack, meta, shards, shard_bits, previous, name, head_json };
         if manifest.parts().snapshot() != manifest.snapshot() {
             return Err(Damage::Inconsistent(META));
         }
+        manifest.name = manifest.snapshot().to_string();
+        manifest.head_json = format!("{{\"id\":\"{}\",\"built_at\":\"{}\"", manifest.name, manifest.built_at());
         Ok(manifest)
     }
 
@@ -141,6 +147,16 @@ impl Manifest {
     /// The snapshot it describes.
     pub fn snapshot(&self) -> SnapshotId {
         SnapshotId(u64_at(self.pack.record(&self.meta, 0), 0))
+    }
+
+    /// Its id as answers show it, written once.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The opened JSON of what answers say of it, up to its age.
+    pub fn head_json(&self) -> &[u8] {
+        self.head_json.as_bytes()
     }
 
     /// When the snapshot was built.

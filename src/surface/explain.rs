@@ -62,10 +62,11 @@ pub(super) fn write(
 
 /// The largest parts as a sentence.
 fn sentence(score: &Score, is_explored: bool) -> String {
-    let mut parts: Vec<(&str, i64)> = score.parts().into_iter().filter(|(_, part)| *part != 0).collect();
-    parts.sort_by_key(|(_, part)| std::cmp::Reverse(part.unsigned_abs()));
+    let mut parts: Vec<(usize, (&str, i64))> = score.parts().into_iter().enumerate().collect();
+    parts.retain(|(_, (_, part))| *part != 0);
+    parts.sort_unstable_by_key(|(at, (_, part))| (std::cmp::Reverse(part.unsigned_abs()), *at));
     parts.truncate(MOST_REASONS);
-    let reasons = parts.iter().filter_map(|(name, part)| {
+    let reasons = parts.iter().filter_map(|(_, (name, part))| {
         let (_, good, bad) = REASONS.iter().find(|(known, ..)| known == name)?;
         Some(format!("{}({part:+})", if *part > 0 { good } else { bad }))
     });

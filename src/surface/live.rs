@@ -2,75 +2,102 @@
 
 use super::{View, explain, write_array, write_broadcast, write_product};
 use crate::directive::{Directives, Surface};
-use crate::mix::Half;
+use crate::mix::{Half, Mix};
 use crate::pack::taste::Taste;
-use crate::rank::{Candidate, Score, pulse_points, score};
-use crate::time::SECOND_MS;
+use crate::rank::{Candidate, Score, SurfaceWeights, pulse_points, score};
+use crate::time::{SECOND_MS, UnixMillis};
+
+/// What scores are made with, looked up once for an answer.
+struct Rater<'a> {
+    view: View<'a>,
+    directives: Directives<'a>,
+    weights: SurfaceWeights,
+    mix: Mix,
+    /// The viewer's tastes with the half of the vector that counts.
+    taste: Option<Taste<'a>>,
+    half: Half,
+    /// `view.now` without parts of a second.
+    second: UnixMillis,
+}
+
+impl<'a> Rater<'a> {
+    fn new(view: &View<'a>) -> Self {
+        let mix = view.mix();
+        let half = view.taste.map_or_else(Half::default, |taste| Half::of(taste.vector, mix.second, Surface::Live));
+        Self {
+            view: *view,
+            directives: Directives::holding(view.board, Surface::Live, view.now, view.viewer),
+            weights: view.weights().live,
+            mix,
+            taste: view.taste.map(|taste| Taste { vector: half.cut(taste.vector), ..taste }),
+            half,
+            second: view.now.floor(SECOND_MS),
+        }
+    }
+
+    fn ordered(&self) -> Vec<usize> {
+        let board = self.view.board;
+        let mut slots: Vec<_> = board
+            .on_air(self.view.now)
+            .map(|index| {
+                let slot = board.slot(index);
+                let total = self.score(index).total();
+                (std::cmp::Reverse(total), slot.channel(), board.product(slot.product()).id(), index)
+            })
+            .collect();
+        slots.sort_unstable();
+        let mut slots: Vec<usize> = slots.into_iter().map(|(.., index)| index).collect();
+        let place = |slot: &usize| self.directives.effect(board.slot(*slot).product()).place;
+        let mut pinned: Vec<(usize, usize, usize)> =
+            slots.iter().enumerate().filter_map(|(at, slot)| Some((place(slot)?, at, *slot))).collect();
+        pinned.sort_unstable();
+        slots.retain(|slot| place(slot).is_none());
+        for (place, _, slot) in pinned {
+            slots.insert(place.min(slots.len()), slot);
+        }
+        slots
+    }
+
+    fn score(&self, index: usize) -> Score {
+        let slot = self.view.board.slot(index);
+        let product = self.view.board.product(slot.product());
+        let candidate = Candidate {
+            vector: self.half.cut(product.vector()),
+            channel: slot.channel(),
+            starts_at: slot.starts_at(),
+            ends_at: slot.ends_at(),
+            popularity: product.popularity(),
+        };
+        let own = score(&candidate, self.taste.as_ref(), &self.weights, self.view.now);
+        // Whole seconds without a division: what two broadcasts differ by is the same at any time, so they never change places.
+        let on_air_s = self.second.since(slot.starts_at()).div_euclid(SECOND_MS).max(0);
+        let weight = self.mix.near.saturating_sub(1);
+        let memory = self.taste.filter(|_| weight > 0).map_or(0, |taste| taste.memory(product.id()).max(0));
+        Score {
+            memory: memory.saturating_mul(weight.into()),
+            rules: self.directives.effect(slot.product()).points,
+            stay: i64::from(self.mix.stay).saturating_mul(on_air_s),
+            pulse: pulse_points(self.view.pulse, product.id()),
+            ..own
+        }
+    }
+}
 
 /// Indexes of the slots on air, in the order to show.
 pub fn order(view: &View<'_>) -> Vec<usize> {
-    ordered(view, &directives(view))
-}
-
-fn directives<'a>(view: &View<'a>) -> Directives<'a> {
-    Directives::holding(view.board, Surface::Live, view.now, view.viewer)
-}
-
-fn ordered(view: &View<'_>, directives: &Directives<'_>) -> Vec<usize> {
-    let board = view.board;
-    let mut slots: Vec<usize> = board.on_air(view.now).collect();
-    slots.sort_by_cached_key(|index| {
-        let slot = board.slot(*index);
-        let total = scored(view, *index, directives).total();
-        (std::cmp::Reverse(total), slot.channel(), board.product(slot.product()).id(), *index)
-    });
-    let place = |slot: &usize| directives.effect(board.slot(*slot).product()).place;
-    let mut pinned: Vec<(usize, usize)> = slots.iter().filter_map(|slot| Some((place(slot)?, *slot))).collect();
-    pinned.sort_by_key(|(place, _)| *place);
-    slots.retain(|slot| place(slot).is_none());
-    for (place, slot) in pinned {
-        slots.insert(place.min(slots.len()), slot);
-    }
-    slots
+    Rater::new(view).ordered()
 }
 
 /// The score of the slot at `index`.
 pub fn score_of(view: &View<'_>, index: usize) -> Score {
-    scored(view, index, &directives(view))
-}
-
-fn scored(view: &View<'_>, index: usize, directives: &Directives<'_>) -> Score {
-    let slot = view.board.slot(index);
-    let product = view.board.product(slot.product());
-    let mix = view.mix();
-    let half = view.taste.map_or_else(Half::default, |taste| Half::of(taste.vector, mix.second, Surface::Live));
-    let taste = view.taste.map(|taste| Taste { vector: half.cut(taste.vector), ..taste });
-    let candidate = Candidate {
-        vector: half.cut(product.vector()),
-        channel: slot.channel(),
-        starts_at: slot.starts_at(),
-        ends_at: slot.ends_at(),
-        popularity: product.popularity(),
-    };
-    let own = score(&candidate, taste.as_ref(), &view.weights().live, view.now);
-    // Whole seconds without a division: what two broadcasts differ by is the same at any time, so they never change places.
-    let on_air_s = view.now.floor(SECOND_MS).since(slot.starts_at()).div_euclid(SECOND_MS).max(0);
-    let weight = mix.near.saturating_sub(1);
-    let memory = taste.filter(|_| weight > 0).map_or(0, |taste| taste.memory(product.id()).max(0));
-    Score {
-        memory: memory.saturating_mul(weight.into()),
-        rules: directives.effect(slot.product()).points,
-        stay: i64::from(mix.stay).saturating_mul(on_air_s),
-        pulse: pulse_points(view.pulse, product.id()),
-        ..own
-    }
+    Rater::new(view).score(index)
 }
 
 /// Appends the surface's items as a JSON array.
 pub fn write_items(view: &View<'_>, out: &mut Vec<u8>) {
-    let directives = directives(view);
+    let rater = Rater::new(view);
     let mut items = view.board.stage().items().try_lock().ok();
-    write_array(ordered(view, &directives), out, |index, out| {
+    write_array(rater.ordered(), out, |index, out| {
         let slot = view.board.slot(index);
         let product = view.board.product(slot.product());
         let write = |out: &mut Vec<u8>| {
@@ -92,7 +119,7 @@ pub fn write_items(view: &View<'_>, out: &mut Vec<u8>) {
         }
         write(out);
         if view.is_explained {
-            explain::write(view, &scored(view, index, &directives), Some(slot.product()), &directives, false, out);
+            explain::write(view, &rater.score(index), Some(slot.product()), &rater.directives, false, out);
         }
         out.push(b'}');
     });

@@ -128,7 +128,7 @@ pub fn page(view: &View<'_>, selection: &Selection) -> Page {
     }
     list.sort_unstable();
     if selection.sort == Sort::Recommended {
-        pins.sort_by_key(|(place, _)| *place);
+        pins.sort_unstable_by_key(|(place, entry)| (*place, entry.1));
         let picks: Vec<Entry> = draw.picks().collect();
         let plan = Plan { mix, floors: board.floors(), places: needed, seed, picks: &picks, pins: &pins };
         arrange(&mut list, &plan, |entry| traits(view, entry.0.0, index(&entry)));
