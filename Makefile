@@ -93,6 +93,8 @@ bundle: worker cli ## bundle the snapshot of DATA, or SNAPSHOT=folder, with the 
 deploy: node_modules/.stamp ## deploy the Worker with a snapshot bundled: make deploy ENV=name SNAPSHOT=folder [DRY_RUN=1]
 	@test -n '$(ENV)' -a -n '$(SNAPSHOT)' || { echo 'name an environment of wrangler.toml and a snapshot: make deploy ENV=name SNAPSHOT=folder' >&2; exit 2; }
 	@grep -qF '[env.$(ENV)]' wrangler.toml || { echo 'wrangler.toml has no [env.$(ENV)]; wrangler would deploy the settings of this machine' >&2; exit 2; }
+	@# What `make run` left there is a demonstration's.
+	rm -rf www/demo
 	@$(MAKE) bundle SNAPSHOT='$(SNAPSHOT)'
 	@# First the Worker that takes events, which the other may have bound.
 	if grep -qF '[env.$(ENV)]' intake/wrangler.toml; then node_modules/.bin/wrangler deploy -c intake/wrangler.toml --env '$(ENV)' $(if $(DRY_RUN),--dry-run); fi

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::pack::board::Board;
+use crate::pack::pulse::Pulse;
 use crate::pack::taste::{Taste, TasteShard, weight};
 use crate::pack::{Damage, PackId};
 use crate::rank::{HOUR_BUCKETS, Score, Weights, dot};
@@ -71,6 +72,7 @@ struct Scores {
 pub struct Preview {
     board: Board,
     tastes: Option<TasteShard>,
+    pulse: Option<Pulse>,
 }
 
 impl Preview {
@@ -80,7 +82,7 @@ impl Preview {
     /// A [`Damage`] that says what is wrong with the bytes.
     pub fn open(board: Vec<u8>) -> Result<Self, Damage> {
         let id = stated_id(&board)?;
-        Ok(Self { board: Board::parse(board, id)?, tastes: None })
+        Ok(Self { board: Board::parse(board, id)?, tastes: None, pulse: None })
     }
 
     /// Takes in the taste pack of one viewer, or none. Says whether tastes for this board are known.
@@ -94,6 +96,16 @@ impl Preview {
             self.tastes = Some(TasteShard::parse(bytes, id)?);
         }
         Ok(self.taste().is_some())
+    }
+
+    /// Takes in the pulse to order by, or none: at another time than the present the edge orders without.
+    ///
+    /// # Errors
+    /// A [`Damage`] that says what is wrong with the bytes; the pulse before is forgotten then.
+    pub fn beat(&mut self, pulse: Option<Vec<u8>>) -> Result<(), Damage> {
+        self.pulse = None;
+        self.pulse = pulse.map(Pulse::parse).transpose()?;
+        Ok(())
     }
 
     /// The weights that the snapshot was published with.
@@ -116,6 +128,7 @@ impl Preview {
         let view = View {
             taste,
             viewer,
+            pulse: self.pulse.as_ref(),
             assignment: assignment.as_ref(),
             ..View::shared(&self.board, UnixMillis(question.now_ms))
         };
@@ -345,6 +358,23 @@ mod tests {
         assert!(
             products.iter().all(|product| product["verdict"]["kind"].is_string() && product["channels"].is_array())
         );
+    }
+
+    #[test]
+    fn a_pulse_lifts_what_is_wanted_until_it_is_taken_away() {
+        let mut preview = Preview::open(BOARD.to_vec()).unwrap();
+        let question = Question { now_ms: at("2026-11-22T06:00:00+09:00"), limit: 100, ..Question::default() };
+        let before = arrange(&mut preview, &question);
+        let wanted = ids(&before).last().unwrap().clone();
+        let counts = crate::pulse::Counts { purchases: 40 * 16, ..Default::default() };
+        let id = u64::from_str_radix(&wanted, 16).unwrap();
+        let pulse = crate::pack::pulse::write(&[(id, counts)], UnixMillis(question.now_ms)).unwrap();
+        preview.beat(Some(pulse)).unwrap();
+        let lifted = arrange(&mut preview, &question);
+        assert_eq!(ids(&lifted).first(), Some(&wanted));
+        assert!(lifted["scores"]["new"][0]["pulse"].as_i64().unwrap() > 0);
+        assert!(preview.beat(Some(BOARD.to_vec())).is_err(), "no pulse");
+        assert_eq!(arrange(&mut preview, &question), before);
     }
 
     #[test]

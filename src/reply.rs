@@ -176,6 +176,10 @@ pub fn answer(facts: &Facts<'_>) -> Reply {
     if let Some(assignment) = facts.view.assignment {
         headers.push(("Sinsang-Experiments", assignment.header.clone().into()));
     }
+    // By this the preview page orders as this answer does.
+    if let Some(pulse) = facts.view.pulse.filter(|_| facts.request.is_preview) {
+        headers.push(("Sinsang-Pulse", pulse.number().to_string().into()));
+    }
     if facts.request.route != Route::Status {
         let etag = etag(facts);
         let matches = facts.raw.if_none_match.is_some_and(|header| is_match(header, &etag));

@@ -2,6 +2,7 @@
 // proxy, no header object made anew. What has to read or wait goes the way of the `worker` crate, whose class worker-build left in
 // worker.mjs; that way also starts a fresh instance after a panic.
 import Worker from "./worker.mjs";
+import { preview } from "./preview.mjs";
 import bundle from "./snapshot.bundle";
 import { isOdd, telemetry } from "./telemetry.mjs";
 
@@ -56,7 +57,8 @@ class Door {
     const number = answer[1];
     let block = this.blocks[number % BLOCKS];
     if (block.number !== number) block = this.blocks[number % BLOCKS] = parse(number, this.text(answer[2], answer[3]));
-    if (block.init.status === 404 && isForIntake(request, env)) return env.INTAKE.fetch(request);
+    const other = block.init.status === 404 ? elsewhere(request, env) : undefined;
+    if (other !== undefined) return other;
     if (answer[5] > 0) block.init.headers.ETag = answer[5] === ETAG_LENGTH ? this.etag(answer[4]) : this.text(answer[4], answer[5]);
     if (teller !== null && (block.isOdd || (teller.share > 0 && Math.random() < teller.share))) teller.door(request, block.init);
     return new Response(answer[7] > 0 ? this.body(answer[6], answer[7], answer[8]) : null, block.init);
@@ -100,6 +102,11 @@ function isForIntake({ url }, env) {
   return env.INTAKE !== undefined && /^[^?#]*\/\/[^/]*\/v1\/events(?:[?#]|$)/.test(url);
 }
 
+/** The answer to what the core knows nothing of; `undefined` where it is for nobody else either. */
+function elsewhere(request, env) {
+  return isForIntake(request, env) ? env.INTAKE.fetch(request) : preview(request, env);
+}
+
 /** The answer through the door, if there is one. */
 function warm(request, env, context) {
   try {
@@ -134,7 +141,8 @@ export default {
   fetch(request, env, context) {
     const answer = warm(request, env, context);
     if (answer !== undefined) return answer;
-    if (isForIntake(request, env)) return env.INTAKE.fetch(request);
+    const other = elsewhere(request, env);
+    if (other !== undefined) return other;
     const answers = new Worker(context, env).fetch(request);
     return teller === null ? answers : told(answers, request);
   },

@@ -26,6 +26,14 @@ impl Preview {
         self.0.seat(tastes).map_err(|damage| damage.to_string())
     }
 
+    /// Takes in the pulse to order by, or none.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes.
+    pub fn beat(&mut self, pulse: Option<Vec<u8>>) -> Result<(), String> {
+        self.0.beat(pulse).map_err(|damage| damage.to_string())
+    }
+
     /// The published weights as JSON.
     pub fn weights(&self) -> String {
         serde_json::to_string(&self.0.weights()).unwrap_or_default()

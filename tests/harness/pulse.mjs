@@ -1,4 +1,6 @@
 // A pulse as src/pack/FORMAT.md has it, read by other code than the edge's.
+import { createHash } from "node:crypto";
+
 const PATIENCE_MS = 20_000;
 
 /** What a pulse says: when it was made, and counts in sixteenths of a viewer by the product's id. */
@@ -26,4 +28,34 @@ export async function until(look, patience = PATIENCE_MS) {
     if (Date.now() > deadline) throw new Error(`nothing after ${patience / 1000} s`);
     await new Promise((done) => setTimeout(done, 100));
   }
+}
+
+/** A pulse of counts in sixteenths of a viewer by the product's id, as the one who counts events writes it. */
+export function packOf({ madeAt, counts }) {
+  const meta = Buffer.alloc(8);
+  meta.writeBigInt64LE(BigInt(madeAt));
+  const records = [...counts].toSorted(([one], [other]) => (one < other ? -1 : 1)).map(([id, { viewers = 0, looks = 0, alarms = 0, purchases = 0 }]) => {
+    const record = Buffer.alloc(16);
+    record.writeBigUInt64LE(BigInt(`0x${id}`));
+    [viewers, looks, alarms, purchases].forEach((count, at) => record.writeUInt16LE(count, 8 + 2 * at));
+    return record;
+  });
+  const body = Buffer.concat([meta, ...records]);
+  const [headerBytes, entryBytes] = [32, 16];
+  const start = headerBytes + 2 * entryBytes;
+  const pack = Buffer.alloc(start + body.length);
+  pack.write("SNSP", "latin1");
+  pack.writeUInt16LE(1, 4);
+  pack.writeUInt16LE(4, 6);
+  pack.writeUInt32LE(pack.length, 8);
+  pack.writeUInt32LE(2, 12);
+  [["META", start, 8, 8], ["PULS", start + 8, body.length - 8, 16]].forEach(([tag, from, length, stride], at) => {
+    const entry = headerBytes + at * entryBytes;
+    pack.write(tag, entry, "latin1");
+    [from, length, stride].forEach((value, field) => pack.writeUInt32LE(value, entry + 4 + 4 * field));
+  });
+  body.copy(pack, start);
+  const hash = createHash("sha256").update(pack.subarray(0, 16)).update(pack.subarray(headerBytes)).digest();
+  hash.copy(pack, 16, 0, 16);
+  return pack;
 }

@@ -16,7 +16,7 @@ let viewer;
 before(async () => {
   assert.ok(base !== "" && secret, "SINSANG_URL and SINSANG_PREVIEW name a running Worker: make test-page");
   browser = await launch();
-  viewer = (await (await fetch(`${base}/demo/viewers.json`)).json()).viewers[0].user_id;
+  viewer = (await (await fetch(`${base}/demo/viewers.json`, { headers: { "Sinsang-Preview": secret } })).json()).viewers[0].user_id;
 });
 
 after(() => browser?.close());

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
-import { axe, launch, open, products, settled } from "./browser.mjs";
+import { axe, launch, open, products, random, settled } from "./browser.mjs";
 
 const base = (process.env.SINSANG_URL ?? "").replace(/\/$/, "");
 const secret = process.env.SINSANG_PREVIEW;
@@ -16,7 +16,7 @@ let viewers;
 before(async () => {
   assert.ok(base !== "" && secret, "SINSANG_URL and SINSANG_PREVIEW name a running Worker: make test-page");
   browser = await launch();
-  viewers = (await (await fetch(`${base}/demo/viewers.json`)).json()).viewers.map((viewer) => viewer.user_id);
+  viewers = (await (await fetch(`${base}/demo/viewers.json`, { headers: { "Sinsang-Preview": secret } })).json()).viewers.map((viewer) => viewer.user_id);
   assert.ok(viewers.length >= 2);
 });
 
@@ -25,17 +25,6 @@ after(() => browser?.close());
 const at = (query) => `/?${new URLSearchParams(query)}#preview=${encodeURIComponent(secret)}`;
 const preview = { "Sinsang-Preview": secret };
 const ask = async (path) => (await fetch(base + path, { headers: preview })).json();
-
-/** Random numbers below 1 from a seed (mulberry32). */
-function random(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 describe("the core in the browser", () => {
   test("orders every surface as the edge does, for 200 random viewers and times", async () => {

@@ -129,13 +129,20 @@ export function question({ state, clock, home }, more = {}) {
   };
 }
 
+/** The number of the pulse that the edge ordered by what `model` shows; `null` where there was none, as for a chosen time. */
+export function pulseOf({ homeHeaders }) {
+  const number = homeHeaders?.find(([name]) => name === "sinsang-pulse")?.[1];
+  return number === undefined ? null : Number(number);
+}
+
 /** What an order depends on, as text: where it is the same, there is nothing to compute anew. */
-export function signature({ state, home, token, preview }, ...more) {
+export function signature(model, ...more) {
+  const { state, home, token, preview } = model;
   const { viewer, asOfMs, category, channel, sort, list } = state;
   const { snapshot, live, experiments } = home ?? {};
   // The slots on air stand for the time where that runs on.
   const onAir = live?.items.map(({ broadcast }) => broadcast.starts_at + broadcast.channel.id);
-  return JSON.stringify([viewer, asOfMs, category, channel, sort, list, snapshot?.id, experiments, onAir, token, preview, more]);
+  return JSON.stringify([viewer, asOfMs, category, channel, sort, list, snapshot?.id, experiments, onAir, pulseOf(model), token, preview, more]);
 }
 
 /** Radio buttons for which of the three surfaces a tool looks at. */

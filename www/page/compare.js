@@ -1,6 +1,6 @@
 // Side by side: two orders of a surface with lines and numbers for what moved.
 
-import { failure, listSwitch, question, signature } from "./bench.js";
+import { failure, listSwitch, pulseOf, question, signature } from "./bench.js";
 import { element, replace, shape } from "./element.js";
 import { datetimeLocal, number, parseTime, rfc3339, startTime } from "./format.js";
 import { say } from "./language.js";
@@ -98,7 +98,7 @@ export class Compare {
     const viewer = token === "" ? state.viewer : "";
     const { id } = home.snapshot;
     const own = viewer === "" ? (token === "" ? say("비회원") : say("토큰 사용자")) : viewer;
-    const seat = (snapshot, who) => this.#acts.local.seat(snapshot, who);
+    const seat = (snapshot, who, pulse = pulseOf(model)) => this.#acts.local.seat(snapshot, who, pulse);
     const variants = Object.entries(home.experiments ?? {}).map((pair) => pair.join(":"));
     const offered = (model.status?.experiments ?? []).flatMap((one) => one.variants.map((variant) => `${one.id}:${variant}`));
     if (state.against === "variant") this.#showVariants(offered, state.other);
@@ -118,7 +118,7 @@ export class Compare {
       ],
       time: () => [
         [startTime(nowMs, nowMs), seat(id, viewer), {}],
-        [startTime(otherMs, nowMs), seat(id, viewer), { now_ms: otherMs }],
+        [startTime(otherMs, nowMs), seat(id, viewer, null), { now_ms: otherMs }],
       ],
       snapshot: () => [
         [say("지금 자료"), seat(id, viewer), {}],

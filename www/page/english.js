@@ -248,6 +248,8 @@ export const ENGLISH = {
     "The requests that this page made and what came back, the latest on top.",
   "이전 자료가 없어요": "There is no earlier snapshot",
   인기: "Popularity",
+  "지금 찾음": "Wanted now",
+  "지난 몇 시간 사람들이 얼마나 보고, 알림을 켜고, 샀는지. 시각을 고르면 없어요": "what people looked at, set alarms for and bought in the last hours; there is none for a chosen time",
   "인터넷 연결을 확인한 뒤 다시 시도해 주세요.": "Check the connection and try again.",
   일: "Sun",
   "자료 나이": "Age of the data",

@@ -4,6 +4,8 @@ import { getBytes } from "./api.js";
 
 /** Most new products that are ordered at once. */
 export const MAX_ITEMS = 500;
+/** Pulses that are kept at once. */
+const MAX_PULSES = 3;
 
 /** Downloaded snapshots and tastes. `key()` gives the preview secret and the token to ask with: `{preview, token}`. */
 export class Local {
@@ -11,6 +13,7 @@ export class Local {
   #module = null;
   #boards = new Map();
   #tastes = new Map();
+  #pulses = new Map();
 
   constructor(key) {
     this.#key = key;
@@ -23,11 +26,12 @@ export class Local {
 
   /**
    * A snapshot with a viewer's tastes, ready to be asked without waiting. `viewer` is a user id, "" for whoever the token names or
-   * nobody. Throws `Refused`, or the core's own words where a pack is damaged.
+   * nobody; `pulse` the number of the pulse to order by, or `null` to order without, as the edge does for a chosen time. Throws `Refused`,
+   * or the core's own words where a pack is damaged.
    */
-  async seat(snapshot, viewer) {
-    const [board, tastes] = await Promise.all([this.#board(snapshot), this.#taste(snapshot, viewer)]);
-    return new Seat(board, tastes);
+  async seat(snapshot, viewer, pulse = null) {
+    const [board, tastes, counts] = await Promise.all([this.#board(snapshot), this.#taste(snapshot, viewer), this.#pulse(pulse)]);
+    return new Seat(board, tastes, counts);
   }
 
   /** Every product of a snapshot. */
@@ -61,6 +65,13 @@ export class Local {
     });
   }
 
+  async #pulse(number) {
+    if (number === null) return undefined;
+    // There is another one each minute.
+    for (const known of [...this.#pulses.keys()].slice(0, -MAX_PULSES)) this.#pulses.delete(known);
+    return this.#once(this.#pulses, number, () => getBytes(`/preview/pulse?number=${number}`, { ...this.#key(), token: "" }));
+  }
+
   async #core() {
     this.#module ??= (async () => {
       const core = await import("/built/core.js");
@@ -91,15 +102,18 @@ export class Local {
 class Seat {
   #board;
   #tastes;
+  #pulse;
 
-  constructor(board, tastes) {
+  constructor(board, tastes, pulse) {
     this.#board = board;
     this.#tastes = tastes;
+    this.#pulse = pulse;
   }
 
   /** The surfaces for a question (`src/preview.rs`), in the shape of /v1/home, with `scores` beside. */
   arrange(question) {
     this.#board.seat(this.#tastes);
+    this.#board.beat(this.#pulse);
     return JSON.parse(this.#board.arrange(JSON.stringify(question)));
   }
 
@@ -116,7 +130,7 @@ class Seat {
 }
 
 /** The parts of a score, in the order in which they are drawn. */
-export const PARTS = ["taste", "channel", "hour", "soon", "on_air", "popularity", "position", "memory", "rules", "stay"];
+export const PARTS = ["taste", "channel", "hour", "soon", "on_air", "popularity", "pulse", "position", "memory", "rules", "stay"];
 
 /** The sum of a score's parts. */
 export function total(score) {

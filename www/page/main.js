@@ -272,7 +272,7 @@ async function loadStatus() {
 async function loadViewers() {
   if (model.preview === null) return;
   try {
-    const { json } = await get("/demo/viewers.json", {});
+    const { json } = await get("/demo/viewers.json", { preview: model.preview });
     model.viewers = (json.viewers ?? []).filter(
       (viewer) => typeof viewer.user_id === "string" && typeof viewer.label === "string",
     );

@@ -1,7 +1,7 @@
 // What if: the ranking's weights by sliders, new products pinned or hidden by hand. The order changes at once, here and on the phone;
 // what differs from what is live is shown, and can be copied as a change of the rules file.
 
-import { failure, listSwitch, question, signature } from "./bench.js";
+import { failure, listSwitch, pulseOf, question, signature } from "./bench.js";
 import { figures, move } from "./compare.js";
 import { element, replace } from "./element.js";
 import { say } from "./language.js";
@@ -126,7 +126,7 @@ export class Trial {
     if (now === this.#last) return;
     this.#last = now;
     try {
-      const seat = await this.#acts.local.seat(home.snapshot.id, token === "" ? state.viewer : "");
+      const seat = await this.#acts.local.seat(home.snapshot.id, token === "" ? state.viewer : "", pulseOf(model));
       if (now !== this.#last) return;
       this.#seat = seat;
       if (base !== this.#liveBase) this.#live = seat.arrange(question(model, { limit: MAX_ITEMS }));

@@ -1,6 +1,6 @@
 // Why: each item's score as a bar of its named parts, the verdict's evidence, and what the viewer leans to.
 
-import { failure, listSwitch, question, signature } from "./bench.js";
+import { failure, listSwitch, pulseOf, question, signature } from "./bench.js";
 import { element, replace, shape } from "./element.js";
 import { number } from "./format.js";
 import { say } from "./language.js";
@@ -16,6 +16,7 @@ export const PART_NAMES = {
   soon: say("방송 임박"),
   on_air: say("방송 중"),
   popularity: say("인기"),
+  pulse: say("지금 찾음"),
   position: say("기본 자리"),
   memory: say("최근 기억"),
   rules: say("운영 규칙"),
@@ -28,6 +29,7 @@ const PART_MEANINGS = {
   soon: say("방송이 얼마나 가까운지"),
   on_air: say("지금 방송 중인지"),
   popularity: say("모두가 얼마나 찾는지"),
+  pulse: say("지난 몇 시간 사람들이 얼마나 보고, 알림을 켜고, 샀는지. 시각을 고르면 없어요"),
   position: say("모두에게 같은 순서에서의 자리"),
   memory: say("이 사용자가 최근에 보고 지나쳤는지"),
   rules: say("운영 규칙이 올리거나 내렸는지"),
@@ -66,7 +68,7 @@ export class Why {
     if (now === this.#last) return;
     this.#last = now;
     try {
-      const seat = await this.#acts.local.seat(home.snapshot.id, token === "" ? state.viewer : "");
+      const seat = await this.#acts.local.seat(home.snapshot.id, token === "" ? state.viewer : "", pulseOf(model));
       if (now !== this.#last) return;
       const answer = seat.arrange(question(model, { limit: items }));
       this.#showList(state.list, answer, seat.weights()[state.list]);

@@ -1,0 +1,168 @@
+// The pulse in the browser: what is wanted at the moment orders the tools as it orders what is served, before a Worker whose store has one.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { NOW, dataset, kst, pairs } from "../harness/dataset.mjs";
+import { Edge, PREVIEW_SECRET } from "../harness/edge.mjs";
+import { packOf, until } from "../harness/pulse.mjs";
+import { launch, open, products, random, settled } from "./browser.mjs";
+
+/** Random pairs whose orders are compared; the seed makes them the same at every run. */
+const PAIRS = 200;
+/** Requests name the moment that the Worker's clock stands at from then on. */
+const ENTRY = `
+import worker from "./index.js";
+export * from "./index.js";
+let standsAt = null;
+const Clock = Date;
+globalThis.Date = class extends Clock {
+  constructor(...parts) {
+    super(...(parts.length === 0 ? [Date.now()] : parts));
+  }
+  static now() {
+    return standsAt ?? Clock.now();
+  }
+};
+export default {
+  fetch(request, env, context) {
+    const at = request.headers.get("test-clock");
+    if (at !== null) standsAt = Number(at);
+    return worker.fetch(request, env, context);
+  },
+};
+`;
+const preview = { "Sinsang-Preview": PREVIEW_SECRET };
+
+let edge;
+let base;
+let browser;
+let data;
+let offsetMs;
+
+before(async () => {
+  data = await dataset();
+  edge = await Edge.start({ entry: ENTRY });
+  base = edge.url.origin;
+  offsetMs = edge.offset;
+  await edge.seed(await pairs(data.first));
+  // So far ahead that it stays young at any moment of the test.
+  const madeAt = Math.floor(Date.now() / 1000) * 1000 + 30 * 86_400_000;
+  const next = random(7);
+  const { items } = await (await fetch(`${base}/v1/new?limit=100`)).json();
+  const live = await (await fetch(`${base}/v1/live`)).json();
+  const wanted = new Set([...items, ...live.items].map((item) => item.product_id).filter(() => next() < 0.6));
+  const counts = [...wanted].map((id) => [id, { looks: Math.floor(next() * 4000), alarms: Math.floor(next() * 800), purchases: Math.floor(next() ** 4 * 900) }]);
+  const kv = await edge.kv();
+  const pack = packOf({ madeAt, counts });
+  const bytes = pack.buffer.slice(pack.byteOffset, pack.byteOffset + pack.length);
+  for (const key of [`pulse/${madeAt / 1000}`, "pulse"]) await kv.put(key, bytes);
+  // A look is due a minute after the last, by the clock that requests set.
+  let turn = 0;
+  await until(async () => {
+    turn += 1;
+    const at = NOW - offsetMs + turn * 61_000;
+    const answer = await fetch(`${base}/v1/status`, { headers: { "Test-Clock": String(at) } });
+    return (await answer.json()).pulse;
+  });
+  browser = await launch();
+});
+
+after(async () => {
+  await browser?.close();
+  await edge?.stop();
+});
+
+test("with a pulse the browser orders every surface as the edge does, for 200 random viewers and moments", async () => {
+  const { page, complaints, close } = await open(browser, base, `/#preview=${encodeURIComponent(PREVIEW_SECRET)}`);
+  const next = random(20261123);
+  const { window } = await (await fetch(`${base}/v1/status`)).json();
+  const from = Date.parse(window.from);
+  // Past two days nothing is called new any more, which the browser knows nothing of.
+  const to = NOW + 47 * 3_600_000;
+  const asked = Array.from({ length: PAIRS }, () => ({
+    viewer: next() < 0.1 ? "" : data.viewers[Math.floor(next() * data.viewers.length)].user_id,
+    atMs: Math.floor((from + next() * (to - from)) / 1000) * 1000,
+  })).toSorted((one, other) => one.atMs - other.atMs);
+  const result = await page.evaluate(
+    async ({ asked, secret, offsetMs }) => {
+      const { Local } = await import("/page/local.js");
+      const local = new Local(() => ({ preview: secret, token: "" }));
+      const found = { different: [], items: 0, orders: new Set(), parts: 0, moved: 0 };
+      for (const { viewer, atMs } of asked) {
+        const query = new URLSearchParams({ limit: "100", ...(viewer === "" ? {} : { viewer }) });
+        const answer = await fetch(`/v1/home?${query}`, { headers: { "Sinsang-Preview": secret, "Test-Clock": String(atMs - offsetMs) } });
+        const served = await answer.json();
+        const pulse = answer.headers.get("sinsang-pulse");
+        const order = async (number) => (await local.seat(served.snapshot.id, viewer, number)).arrange({ now_ms: atMs, limit: 100 });
+        const own = await order(Number(pulse));
+        for (const surface of ["tabs", "live", "new"]) {
+          const [a, b] = [served[surface].items, own[surface].items].map((items) => JSON.stringify(items));
+          if (a !== b) found.different.push(`${surface} of ${viewer} at ${new Date(atMs).toISOString()}`);
+          found.items += served[surface].items.length;
+        }
+        found.parts += own.scores.new.filter((score) => score.pulse > 0).length;
+        found.orders.add(served.new.items.map((item) => item.product_id).join());
+        const ids = (one) => one.new.items.map((item) => item.product_id).join();
+        found.moved += ids(await order(null)) === ids(served) ? 0 : 1;
+      }
+      return { ...found, orders: found.orders.size };
+    },
+    { asked, secret: PREVIEW_SECRET, offsetMs },
+  );
+  assert.deepEqual(result.different, []);
+  assert.ok(result.moved > PAIRS * 0.9, `the pulse changes orders: ${JSON.stringify(result)}`);
+  assert.ok(result.items > PAIRS * 20 && result.orders > PAIRS / 4 && result.parts > PAIRS, JSON.stringify(result));
+  assert.deepEqual(complaints, []);
+  await close();
+});
+
+test("the tools say what the pulse counts, and go without for a chosen time, as the edge does", async () => {
+  const viewer = data.viewers[0].user_id;
+  const moment = { headers: { ...preview, "Test-Clock": String(NOW - offsetMs) } };
+  const served = await (await fetch(`${base}/v1/home?limit=20&viewer=${viewer}`, moment)).json();
+  const query = new URLSearchParams({ tool: "why", viewer });
+  const { page, complaints, close } = await open(browser, base, `/?${query}#preview=${encodeURIComponent(PREVIEW_SECRET)}`);
+  const rows = page.locator(".why-list details");
+  const shown = () => rows.evaluateAll((all) => all.slice(0, 20).map((one) => one.dataset.item));
+  await rows.first().waitFor();
+  assert.deepEqual(await shown(), served.new.items.map((item) => item.product_id));
+  assert.deepEqual(await shown(), await products(page, "#new-items"));
+  assert.ok((await page.locator(".why-list rect.part-pulse").count()) > 5);
+
+  const then = await (await fetch(`${base}/v1/home?limit=20&viewer=${viewer}&as_of=${encodeURIComponent(kst(NOW))}`, { headers: preview })).json();
+  assert.notDeepEqual(then.new.items.map((item) => item.product_id), await shown());
+  await page.goto(`${base}/?${new URLSearchParams({ tool: "why", viewer, as_of: kst(NOW) })}`);
+  await settled(page);
+  await rows.first().waitFor();
+  assert.deepEqual(await shown(), then.new.items.map((item) => item.product_id));
+  assert.equal(await page.locator(".why-list rect.part-pulse").count(), 0);
+  assert.deepEqual(complaints, []);
+  await close();
+});
+
+test("a pulse is for whoever has the preview secret", async () => {
+  const ask = (path, headers = preview, method = "GET") => fetch(`${base}${path}`, { method, headers });
+  const answer = await ask("/v1/home");
+  const number = answer.headers.get("sinsang-pulse");
+  assert.match(number, /^\d+$/);
+  assert.equal((await ask("/v1/home", {})).headers.get("sinsang-pulse"), null, "an app needs no such header");
+  assert.equal((await ask(`/preview/pulse?number=${number}`)).headers.get("cache-control"), "no-store");
+  const statuses = [
+    [`/preview/pulse?number=${number}`, preview, 200],
+    [`/preview/pulse?number=${number}`, {}, 403],
+    [`/preview/pulse?number=${number}`, { "Sinsang-Preview": `${PREVIEW_SECRET}.` }, 403],
+    ["/preview/pulse?number=1", preview, 410],
+    ["/preview/pulse?number=../live", preview, 400],
+    ["/preview/pulse", preview, 400],
+    ["/preview/other", preview, 404],
+  ];
+  for (const [path, headers, status] of statuses) {
+    const { status: answered, headers: own } = await ask(path, headers);
+    assert.equal(answered, status, path);
+    if (status !== 200) assert.match(own.get("content-type"), /^application\/problem\+json/);
+  }
+  assert.equal((await ask(`/preview/pulse?number=${number}`, preview, "POST")).status, 405);
+  await edge.restart();
+  assert.equal((await ask(`/preview/pulse?number=${number}`)).status, 200, "a cold isolate has it too");
+});
