@@ -136,7 +136,7 @@ async fn within<T>(limit_ms: u32, work: impl Future<Output = T>) -> Option<T> {
 }
 
 /// For `edge/entry.mjs`, after an answer through the [`door`] that wants it: the background's work, to be awaited by nobody.
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = worker::wasm_bindgen_futures)]
 pub async fn background(env: Env) {
     let config = isolate::config(&env);
     // The data centre's cache is asked for packs by their content alone, and by no request here: any origin of the Worker's does.
