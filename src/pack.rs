@@ -25,8 +25,8 @@ use sha2::{Digest, Sha256};
 
 /// First four bytes of every pack.
 pub const MAGIC: [u8; 4] = *b"SNSP";
-/// The version this code writes, and the newest that it reads.
-pub const VERSION: u16 = 1;
+/// The newest version that this code reads. It reads all before it, too.
+pub const VERSION: u16 = 2;
 /// Largest pack that is read: the largest value that Workers KV holds.
 pub const MAX_PACK_BYTES: usize = 25 * 1024 * 1024;
 
@@ -76,6 +76,26 @@ impl fmt::Display for PackId {
 impl fmt::Debug for PackId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// A version of the format that packs are written in. Of one that changes nothing about a kind, packs of that kind state the version before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Format {
+    /// What every edge reads.
+    #[default]
+    One,
+    /// Boards say what the pulse weighs.
+    Two,
+}
+
+impl Format {
+    /// The version that packs state that have what is new in it.
+    pub fn version(self) -> u16 {
+        match self {
+            Self::One => 1,
+            Self::Two => 2,
+        }
     }
 }
 
@@ -155,6 +175,7 @@ struct Entry {
 
 /// A whole pack: owned bytes whose header, checksum and directory have been checked.
 pub struct Pack {
+    version: u16,
     bytes: Box<[u8]>,
     entries: Vec<Entry>,
     id: PackId,
@@ -206,12 +227,17 @@ impl Pack {
                 _ => return Err(Damage::Inconsistent(tag)),
             }
         }
-        Ok(Self { bytes, entries, id })
+        Ok(Self { version, bytes, entries, id })
     }
 
     /// The pack's name, from its content.
     pub fn id(&self) -> PackId {
         self.id
+    }
+
+    /// The version that it states.
+    pub fn version(&self) -> u16 {
+        self.version
     }
 
     /// The pack's bytes, as published.
@@ -331,6 +357,7 @@ fn to_usize(value: u32) -> usize {
 #[derive(Debug)]
 pub struct Writer {
     kind: Kind,
+    version: u16,
     sections: Vec<([u8; 4], usize, Vec<u8>)>,
 }
 
@@ -350,9 +377,14 @@ impl fmt::Display for TooLarge {
 impl std::error::Error for TooLarge {}
 
 impl Writer {
-    /// A writer of a pack of `kind`.
+    /// A writer of a pack of `kind`, which states the first version.
     pub fn new(kind: Kind) -> Self {
-        Self { kind, sections: Vec::new() }
+        Self::of(kind, Format::One)
+    }
+
+    /// A writer of a pack of `kind` that has what is new in `format`.
+    pub fn of(kind: Kind, format: Format) -> Self {
+        Self { kind, version: format.version(), sections: Vec::new() }
     }
 
     /// Adds section `tag`, whose records are `stride` bytes long.
@@ -384,7 +416,7 @@ impl Writer {
         };
         let mut pack = Vec::with_capacity(at);
         pack.extend_from_slice(&MAGIC);
-        pack.extend_from_slice(&VERSION.to_le_bytes());
+        pack.extend_from_slice(&self.version.to_le_bytes());
         pack.extend_from_slice(&self.kind.code().to_le_bytes());
         pack.extend_from_slice(&total.to_le_bytes());
         pack.extend_from_slice(&u32::try_from(self.sections.len()).unwrap_or(u32::MAX).to_le_bytes());

@@ -34,6 +34,8 @@ pub struct SurfaceWeights {
     pub popularity: i32,
     /// For tabs, the place in the shared order.
     pub position: i32,
+    /// What viewers want at the moment; tabs have none.
+    pub pulse: i32,
 }
 
 /// The weights of the three surfaces.
@@ -56,18 +58,18 @@ impl SurfaceWeights {
     }
 
     /// In the order in which packs have them.
-    pub fn fields(&self) -> [i32; 7] {
-        [self.taste, self.channel, self.hour, self.soon, self.on_air, self.popularity, self.position]
+    pub fn fields(&self) -> [i32; 8] {
+        [self.taste, self.channel, self.hour, self.soon, self.on_air, self.popularity, self.position, self.pulse]
     }
 
-    fn fields_mut(&mut self) -> [&mut i32; 7] {
-        let Self { taste, channel, hour, soon, on_air, popularity, position } = self;
-        [taste, channel, hour, soon, on_air, popularity, position]
+    fn fields_mut(&mut self) -> [&mut i32; 8] {
+        let Self { taste, channel, hour, soon, on_air, popularity, position, pulse } = self;
+        [taste, channel, hour, soon, on_air, popularity, position, pulse]
     }
 
     /// The weights of these [`Self::fields`].
-    pub fn from_fields([taste, channel, hour, soon, on_air, popularity, position]: [i32; 7]) -> Self {
-        Self { taste, channel, hour, soon, on_air, popularity, position }
+    pub fn from_fields([taste, channel, hour, soon, on_air, popularity, position, pulse]: [i32; 8]) -> Self {
+        Self { taste, channel, hour, soon, on_air, popularity, position, pulse }
     }
 
     /// Without the weights of what depends on the viewer: candidates of equal ones have equal shared scores.
@@ -242,8 +244,8 @@ fn soon(ahead_ms: i64) -> i64 {
     UNIT * SOON_HALF_MS / ahead_ms.max(0).saturating_add(SOON_HALF_MS)
 }
 
-/// What one unit of a [`pulse`] counts beside tastes.
-pub const PULSE_WEIGHT: i32 = 300;
+/// The weights of a [`pulse`] on `new`, `live` and `tabs` where nothing else is said: by the rules, or by packs of the first version.
+pub const PULSE_WEIGHTS: [i32; 3] = [300, 300, 0];
 
 /// How much a product is wanted at the moment, from 0 to [`UNIT`]: the logarithm of one more than `interest`, viewers in sixteenths as
 /// [`crate::pulse::Counts::interest`] has them; [`UNIT`] at 1,023 viewers. Linear between powers of two, so that no float is needed.
@@ -258,9 +260,9 @@ pub fn pulse(interest: u32) -> i64 {
 }
 
 /// The part of a score that is from the pulse: what everybody wants, so that no viewer's tastes take part in it.
-pub fn pulse_points(pulse: Option<&Pulse>, product: u64) -> i64 {
+pub fn pulse_points(pulse: Option<&Pulse>, product: u64, weights: &SurfaceWeights) -> i64 {
     let counts = pulse.and_then(|pulse| pulse.find(product));
-    counts.map_or(0, |counts| i64::from(PULSE_WEIGHT) * self::pulse(counts.interest()))
+    counts.map_or(0, |counts| i64::from(weights.pulse) * self::pulse(counts.interest()))
 }
 
 /// The inner product of two int8 vectors; the shorter one counts.
@@ -332,7 +334,8 @@ mod tests {
 
     #[test]
     fn without_tastes_only_shared_parts_count() {
-        let weights = SurfaceWeights { taste: 9, channel: 9, hour: 9, soon: 1, on_air: 1, popularity: 1, position: 0 };
+        let weights =
+            SurfaceWeights { taste: 9, channel: 9, hour: 9, soon: 1, on_air: 1, popularity: 1, position: 0, pulse: 9 };
         let candidate = Candidate {
             vector: &[100; 64],
             channel: 0,
@@ -352,12 +355,11 @@ mod tests {
         #[test]
         fn scores_never_overflow(
             vector in proptest::collection::vec(any::<u8>(), 0..80),
-            weights in proptest::array::uniform7(any::<i32>()),
+            weights in proptest::array::uniform8(any::<i32>()),
             times in proptest::array::uniform3(any::<i64>()),
             popularity in any::<u32>(),
         ) {
-            let [taste, channel, hour, soon, on_air, popularity_weight, position] = weights;
-            let weights = SurfaceWeights { taste, channel, hour, soon, on_air, popularity: popularity_weight, position };
+            let weights = SurfaceWeights::from_fields(weights);
             let [starts_at, ends_at, now] = times.map(UnixMillis);
             let candidate = Candidate { vector: &vector, channel: 3, starts_at, ends_at, popularity };
             let taste = Taste { vector: &[128; 64], channels: &[127; 4], hours: &[127; 8], ..Taste::default() };

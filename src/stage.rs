@@ -120,9 +120,11 @@ impl Crowd {
             Member {
                 index: product.index(),
                 id: product.id(),
-                shared: score(&candidate, None, &weights, ranked_at)
-                    .total()
-                    .saturating_add(pulse_points(pulse, product.id())),
+                shared: score(&candidate, None, &weights, ranked_at).total().saturating_add(pulse_points(
+                    pulse,
+                    product.id(),
+                    &weights,
+                )),
                 ends_at: candidate.ends_at,
                 channel: candidate.channel,
                 bucket: candidate.bucket(),

@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use sinsang::key::Key;
 use sinsang::memory::REFRESH_MS;
-use sinsang::pack::Kind;
+use sinsang::pack::{Kind, Pack};
 use sinsang::time::SECOND_MS;
 use support::at;
 use support::board::{BUILT_AT, Shape, published};
 use support::edge::{Ask, Edge};
-use support::experiment::{TINY, published_tried};
-use support::golden::{Packs, answers, arithmetic, orders, variants};
+use support::experiment::{TINY, in_the_second_format, published_of, published_tried, tried};
+use support::golden::{Packs, answers, arithmetic, orders, pulse_of, variants, wanted, wanted_at};
 
 const MAX_GOLDEN_BYTES: u64 = 100 * 1024;
 
@@ -160,6 +160,35 @@ fn the_golden_files_are_what_is_written_and_answered() {
     settle("experiments.pack", tried.pack(Key::Pack(Kind::Board, tried.board)));
     settle("experiments.tsv", variants(&tried).as_bytes());
     settle("arithmetic.txt", format!("{:016x}\n", arithmetic()).as_bytes());
+}
+
+#[test]
+fn the_golden_files_of_the_second_format_are_what_is_written_and_answered() {
+    let today = published_of(&in_the_second_format(tried(&TINY)), &TINY);
+    let board = today.pack(Key::Pack(Kind::Board, today.board));
+    settle("format-2/board.pack", board);
+    settle("format-2/manifest.pack", &today.manifest);
+    let tastes = today.packs.iter().filter(|(_, bytes)| Pack::parse((*bytes).clone(), Kind::Tastes).is_ok());
+    let tastes: Vec<&Vec<u8>> = tastes.map(|(_, bytes)| bytes).collect();
+    for (index, shard) in tastes.iter().enumerate() {
+        settle(&format!("format-2/tastes-{index}.pack"), shard);
+    }
+    let (pulse, keys) = pulse_of(board, wanted_at());
+    settle("format-2/pulse.pack", &pulse);
+    let read = |name: &str| fs::read(folder().join("format-2").join(name)).unwrap();
+    let tastes = (0..tastes.len()).map(|index| read(&format!("tastes-{index}.pack"))).collect();
+    let packs = Packs { manifest: read("manifest.pack"), board: read("board.pack"), tastes };
+    let mut values = packs.values();
+    values.extend(keys.into_keys().map(|key| (key, read("pulse.pack"))));
+    let text = wanted(values);
+    // Every weight that the board has shows: its own, and those of the two variants that change one.
+    let parts: BTreeSet<i64> =
+        text.split([' ', '\t', '\n']).filter_map(|item| item.split_once(':')?.1.parse().ok()).collect();
+    let weights = [-7_i64, 120, 40, 2_000];
+    let is_seen =
+        |buyers: u32| weights.iter().all(|weight| parts.contains(&(weight * sinsang::rank::pulse(16 * buyers))));
+    assert!((1..=12).any(is_seen), "{text}");
+    settle("format-2/wanted.tsv", text.as_bytes());
 }
 
 #[test]

@@ -13,19 +13,21 @@ use sinsang::pack::experiment::ExperimentPart;
 use sinsang::pack::manifest::{Manifest, ManifestParts, Previous, SnapshotId};
 use sinsang::pack::pulse::{self, Pulse};
 use sinsang::pack::taste::{self, Taste, TasteShard, Widths};
-use sinsang::pack::{Damage, Kind, Pack, PackId, Writer};
+use sinsang::pack::{Damage, Format, Kind, Pack, PackId, VERSION, Writer};
 use sinsang::pulse::Counts;
+use sinsang::rank::PULSE_WEIGHTS;
 use sinsang::time::UnixMillis;
 
 use damaged::meet;
 use support::board::{BUILT_AT, Published, Shape, hasher, parts, publish, published, users, widths};
 use support::edge::{Ask, Edge};
-use support::experiment::{TINY, tried};
+use support::experiment::{TINY, in_the_second_format, tried};
 use support::{HEADER_BYTES, Numbers, at, seal};
 
 const ENTRY_BYTES: usize = 16;
-/// Of the [`good`] packs, the board with experiments.
+/// Of the [`good`] packs, the board with experiments, and the last: the same in the second format.
 const TRIED: usize = 4;
+const LAST: usize = 5;
 
 /// The sections of a pack: tag, record length, bytes.
 fn sections(bytes: &[u8]) -> Vec<([u8; 4], usize, Vec<u8>)> {
@@ -40,7 +42,11 @@ fn sections(bytes: &[u8]) -> Vec<([u8; 4], usize, Vec<u8>)> {
 }
 
 fn rebuild(kind: Kind, sections: Vec<([u8; 4], usize, Vec<u8>)>) -> (Vec<u8>, PackId) {
-    let mut writer = Writer::new(kind);
+    rebuild_as(Format::One, kind, sections)
+}
+
+fn rebuild_as(format: Format, kind: Kind, sections: Vec<([u8; 4], usize, Vec<u8>)>) -> (Vec<u8>, PackId) {
+    let mut writer = Writer::of(kind, format);
     for (tag, stride, bytes) in sections {
         writer.section(tag, stride, bytes);
     }
@@ -62,6 +68,7 @@ fn good(kind: usize) -> (Kind, Vec<u8>) {
             (Kind::Pulse, pulse::write(&counts, at(BUILT_AT)).unwrap())
         }
         TRIED => (Kind::Board, write(&tried(&TINY)).unwrap().0),
+        LAST => (Kind::Board, write(&in_the_second_format(tried(&TINY))).unwrap().0),
         _ => {
             let id = snapshot.shard_of(&user_of_first_shard(&snapshot)).unwrap();
             (Kind::Tastes, snapshot.pack(Key::Pack(Kind::Tastes, id)).to_vec())
@@ -79,7 +86,7 @@ proptest! {
 
     #[test]
     fn whatever_bytes_are_changed_behind_a_right_checksum_nothing_panics(
-        kind in 0_usize..=TRIED,
+        kind in 0_usize..=LAST,
         changes in proptest::collection::vec((place(), 0_usize..4, prop_oneof![any::<u32>(), 0_u32..40, Just(u32::MAX), Just(0x7fff_ffff)]), 1..6),
     ) {
         let (kind, mut bytes) = good(kind);
@@ -100,7 +107,7 @@ proptest! {
 
     #[test]
     fn records_of_noise_behind_a_right_checksum_do_not_panic(
-        kind in 0_usize..=TRIED, seed in any::<u64>(), noisy in 0_usize..40, wild in any::<bool>(),
+        kind in 0_usize..=LAST, seed in any::<u64>(), noisy in 0_usize..40, wild in any::<bool>(),
     ) {
         let (kind, bytes) = good(kind);
         let mut numbers = Numbers::seeded(seed);
@@ -115,12 +122,12 @@ proptest! {
         if numbers.below(3) == 0 {
             parts[chosen].2.truncate(stride * numbers.below(4));
         }
-        let (bytes, _) = rebuild(kind, parts);
+        let (bytes, _) = rebuild_as(if seed.is_multiple_of(2) { Format::One } else { Format::Two }, kind, parts);
         meet(kind, bytes, true);
     }
 
     #[test]
-    fn cut_and_lengthened_packs_do_not_panic(kind in 0_usize..=TRIED, length in place(), is_sealed in any::<bool>(), more in 0_usize..50) {
+    fn cut_and_lengthened_packs_do_not_panic(kind in 0_usize..=LAST, length in place(), is_sealed in any::<bool>(), more in 0_usize..50) {
         let (kind, mut bytes) = good(kind);
         let length = length.index(bytes.len());
         if more > 25 {
@@ -135,7 +142,7 @@ proptest! {
     }
 
     #[test]
-    fn one_flipped_bit_anywhere_is_noticed(kind in 0_usize..=TRIED, place in place(), bit in 0_u8..8) {
+    fn one_flipped_bit_anywhere_is_noticed(kind in 0_usize..=LAST, place in place(), bit in 0_u8..8) {
         let (kind, mut bytes) = good(kind);
         let at = place.index(bytes.len());
         bytes[at] ^= 1 << bit;
@@ -144,7 +151,7 @@ proptest! {
     }
 
     #[test]
-    fn noise_does_not_panic(kind in 0_usize..=TRIED, mut bytes in proptest::collection::vec(any::<u8>(), 0..400), dressed in any::<bool>()) {
+    fn noise_does_not_panic(kind in 0_usize..=LAST, mut bytes in proptest::collection::vec(any::<u8>(), 0..400), dressed in any::<bool>()) {
         let (kind, model) = good(kind);
         if dressed && bytes.len() > HEADER_BYTES {
             bytes[..16].copy_from_slice(&model[..16]);
@@ -217,10 +224,13 @@ proptest! {
     #[test]
     fn a_board_is_read_back_as_written_and_the_order_of_its_parts_is_no_matter(
         seed in any::<u64>(), channels in 1_usize..19, products in 1_usize..40, hours in 1_i64..30, tabs in 0_usize..10,
-        odd_ms in 0_i64..1000, is_tried in any::<bool>(),
+        odd_ms in 0_i64..1000, is_tried in any::<bool>(), is_second in any::<bool>(),
     ) {
         let shape = Shape { seed, channels, products, hours, tabs, users: 3, shard_bits: 1 };
         let mut parts = if is_tried { tried(&shape) } else { parts(&shape) };
+        if is_second {
+            parts = in_the_second_format(parts);
+        }
         for slot in &mut parts.slots {
             slot.starts_at = slot.starts_at.plus(odd_ms);
         }
@@ -234,7 +244,7 @@ proptest! {
 
     #[test]
     fn a_manifest_is_read_back_as_written(
-        built_at in any::<i64>(), board in any::<[u8; 16]>(), users in any::<u32>(), bits in 0_u32..6,
+        format in prop_oneof![Just(Format::One), Just(Format::Two)], built_at in any::<i64>(), board in any::<[u8; 16]>(), users in any::<u32>(), bits in 0_u32..6,
         previous in proptest::collection::vec((any::<u64>(), any::<[u8; 16]>(), any::<i64>()), 0..5), key in any::<u64>(),
     ) {
         let shards: Vec<PackId> = (0..1_u8 << bits).map(|index| PackId([index + 1; 16])).collect();
@@ -242,7 +252,7 @@ proptest! {
             snapshot: SnapshotId(snapshot), manifest: PackId(manifest), built_at: UnixMillis(built_at),
         });
         let parts = ManifestParts {
-            built_at: UnixMillis(built_at), board: PackId(board), users, shards: shards.clone(), previous: previous.collect(),
+            built_at: UnixMillis(built_at), board: PackId(board), format, users, shards: shards.clone(), previous: previous.collect(),
         };
         let (bytes, id) = parts.write().unwrap();
         let manifest = Manifest::parse(bytes).unwrap();
@@ -375,7 +385,8 @@ fn another_version_kind_or_magic_is_refused_by_name() {
             Pack::parse(bytes, kind).err()
         };
         assert!(Pack::parse(whole.clone(), kind).is_ok());
-        assert_eq!(changed(4, 2), Some(Damage::UnknownVersion(2)));
+        let next = VERSION + 1;
+        assert_eq!(changed(4, next.to_le_bytes()[0]), Some(Damage::UnknownVersion(next)));
         assert_eq!(changed(4, 0), Some(Damage::UnknownVersion(0)));
         assert_eq!(changed(5, 1), Some(Damage::UnknownVersion(257)));
         assert_eq!(changed(6, 9), Some(Damage::WrongKind(9)));
@@ -446,11 +457,55 @@ fn experiments_that_do_not_fit_together_are_refused_by_name() {
 }
 
 #[test]
+fn weights_of_the_pulse_are_read_by_the_version_and_not_by_the_length_of_a_record() {
+    let [first, second] = [good(TRIED).1, good(LAST).1];
+    let read = |(bytes, id): (Vec<u8>, PackId)| Board::parse(bytes, id);
+    let longer = |bytes: &[u8]| {
+        let mut parts = sections(bytes);
+        for (_, stride, bytes) in parts.iter_mut().filter(|(tag, ..)| [b"RULE", b"EXPW"].contains(&tag)) {
+            *bytes = bytes.chunks(*stride).flat_map(|record| [record, &[0xa5; 4]].concat()).collect();
+            *stride += 4;
+        }
+        parts
+    };
+    // What a writer of the first version may have added at the end of a record means something else.
+    let plain = read(rebuild(Kind::Board, sections(&first))).unwrap();
+    let grown = read(rebuild(Kind::Board, longer(&first))).unwrap();
+    assert_eq!((grown.weights(), grown.experiments()), (plain.weights(), plain.experiments()));
+    assert_eq!([grown.weights().new.pulse, grown.weights().live.pulse, grown.weights().tabs.pulse], PULSE_WEIGHTS);
+    let own = read(rebuild_as(Format::Two, Kind::Board, longer(&second))).unwrap();
+    assert_eq!(own.weights(), in_the_second_format(tried(&TINY)).weights);
+    // In the second version a record has to hold it, on the board and in its experiments.
+    for tag in [b"RULE", b"EXPW"] {
+        let mut parts = sections(&second);
+        for (_, stride, bytes) in parts.iter_mut().filter(|(own, ..)| own == tag) {
+            *bytes = bytes.chunks(*stride).flat_map(|record| &record[..28]).copied().collect();
+            *stride = 28;
+        }
+        assert_eq!(read(rebuild_as(Format::Two, Kind::Board, parts)).err(), Some(Damage::Inconsistent(*tag)));
+    }
+}
+
+#[test]
+#[should_panic(expected = "the first format has a weight of the pulse of its own")]
+fn the_first_format_does_not_lose_a_weight_silently() {
+    let mut parts = in_the_second_format(tried(&TINY));
+    parts.format = Format::One;
+    let _ = write(&parts);
+}
+
+#[test]
 fn shards_that_are_no_power_of_two_are_refused() {
     for count in [0, 3, 5] {
         let shards = vec![PackId([1; 16]); count];
-        let parts =
-            ManifestParts { built_at: at(BUILT_AT), board: PackId([2; 16]), users: 1, shards, previous: Vec::new() };
+        let parts = ManifestParts {
+            built_at: at(BUILT_AT),
+            board: PackId([2; 16]),
+            format: Format::One,
+            users: 1,
+            shards,
+            previous: Vec::new(),
+        };
         assert_eq!(Manifest::parse(parts.write().unwrap().0).err(), Some(Damage::Inconsistent(*b"SHRD")), "{count}");
     }
 }

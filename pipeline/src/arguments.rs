@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use sinsang::pack::Format as PackFormat;
 use sinsang::pack::manifest::SnapshotId;
 use sinsang::time::UnixMillis;
 
@@ -21,7 +22,7 @@ use crate::telemetry::LogFormat;
 use crate::{audit, build, engine, generate, history, ledger, publish};
 
 pub(crate) use ingest::{IngestCommand, IngestKafka, IngestObjects};
-use value::{amount, day, level, share, snapshot_id, time, variant};
+use value::{amount, day, level, pack_format, share, snapshot_id, time, variant};
 
 /// Sinsang's pipeline: broadcast schedules, history and events in, a published snapshot out.
 ///
@@ -366,6 +367,10 @@ pub(crate) struct Build {
     /// The share of a table that may be set aside, from 0 to 1.
     #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]
     max_rejects: f64,
+    /// The format of the packs. Edges that read 2 read 1 too; deploy them everywhere before a build writes 2 (docs/operations.md,
+    /// Migrations). 1 has the weights of the pulse fixed.
+    #[arg(long, value_name = "1|2", default_value = "1", value_parser = pack_format)]
+    pack_format: PackFormat,
     /// The time of the build, as RFC 3339 [default: the present].
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) now: Option<UnixMillis>,
@@ -391,6 +396,7 @@ impl Build {
             rejects: self.rejects.clone(),
             limit: Limit { max_share: self.max_rejects },
             user_key,
+            format: self.pack_format,
             ledger: self.ledger.clone(),
             engine: self.engine.options(connect)?,
             progress,

@@ -15,7 +15,7 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt as _;
 use serde::Serialize;
-use sinsang::pack::TooLarge;
+use sinsang::pack::{Format, TooLarge};
 use sinsang::time::UnixMillis;
 use sinsang::viewer::UserHasher;
 use sinsang_publish::{count, stage};
@@ -54,6 +54,8 @@ pub struct Options {
     /// A ledger that keeps the past: `input` need then have the days that are not in it, from the start of the board's window on, and is
     /// appended to it.
     pub ledger: Option<PathBuf>,
+    /// What packs are written in.
+    pub format: Format,
     /// What the engine may use.
     pub engine: engine::Options,
     /// Whether to show how far it has come.
@@ -138,6 +140,8 @@ pub struct Report {
     pub verdicts: VerdictCounts,
     /// Tastes.
     pub tastes: taste::Report,
+    /// The format that the packs are written in.
+    pub pack_format: u16,
     /// Packs of the snapshot, without the manifest.
     pub packs: usize,
     /// Their bytes.
@@ -179,8 +183,14 @@ impl fmt::Display for Report {
         }
         write!(
             f,
-            "snapshot {}: {} packs, {} bytes, of which the board {}; {} taste shards of {} bytes a user",
-            self.snapshot, self.packs, self.bytes, self.board_bytes, self.taste_shards, self.bytes_per_user
+            "snapshot {}: {} packs of format {}, {} bytes, of which the board {}; {} taste shards of {} bytes a user",
+            self.snapshot,
+            self.packs,
+            self.pack_format,
+            self.bytes,
+            self.board_bytes,
+            self.taste_shards,
+            self.bytes_per_user
         )?;
         self.ledger.iter().try_for_each(|report| write!(f, "\nledger: {report}"))
     }
@@ -194,6 +204,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let hasher = UserHasher::new(options.user_key.as_bytes()).ok_or(Error::NoUserKey)?;
     let forgotten = forget::Forgotten::read(&options.input)?;
     let rules = Rules::find(options.rules.as_deref(), &options.input)?;
+    rules.fit(options.format)?;
     let (mut history, run) = match &options.ledger {
         None => (history::read(&options.history(), now).await?, None),
         Some(ledger) => {
@@ -256,6 +267,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         reach: &reach,
         lab: lab.as_ref().filter(|lab| lab.report.products.is_some()),
         now,
+        format: options.format,
     };
     let stage = stage!("packs", new = Empty, repeat = Empty, unknown = Empty, packs = Empty, bytes = Empty).entered();
     let (board, verdicts, directives) = compose::board(&facts);
@@ -284,6 +296,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         products: resolution.products,
         verdicts,
         tastes: learned.report,
+        pack_format: options.format.version(),
         packs: packs.packs.len(),
         bytes,
         board_bytes: packs.packs.get(&packs.manifest.board).map_or(0, Vec::len),

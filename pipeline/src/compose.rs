@@ -10,7 +10,7 @@ use sinsang::pack::board_write::{self, BoardParts, ChannelPart, ListingPart, Pro
 use sinsang::pack::manifest::{ManifestParts, shard_index};
 use sinsang::pack::mix::MixParts;
 use sinsang::pack::taste::{self as taste_pack, Widths};
-use sinsang::pack::{PackId, TooLarge};
+use sinsang::pack::{Format, PackId, TooLarge};
 use sinsang::rank::UNIT;
 use sinsang::time::{DAY_MS, HOUR_MS, UnixMillis};
 use sinsang::viewer::UserKey;
@@ -81,6 +81,8 @@ pub struct Facts<'a> {
     pub lab: Option<&'a Lab>,
     /// The time of the build.
     pub now: UnixMillis,
+    /// What packs are written in, which can say what the rules say.
+    pub format: Format,
 }
 
 /// The stretch of time whose slots a board shows.
@@ -109,6 +111,7 @@ pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts, Vec<Outcome>) {
 
     let mut counts = VerdictCounts::default();
     let mut parts = BoardParts {
+        format: facts.format,
         built_at: now,
         history_from: facts.reach.since().unwrap_or(now),
         blocks: blocks(facts.lab.is_some()),
@@ -381,8 +384,14 @@ pub fn packs(board: &BoardParts, shards: &Shards, shard_bytes: u32) -> Result<Pa
         ids.push(id);
     }
     let users = u32::try_from(shards.users.len()).unwrap_or(u32::MAX);
-    let manifest =
-        ManifestParts { built_at: board.built_at, board: board_id, users, shards: ids, previous: Vec::new() };
+    let manifest = ManifestParts {
+        built_at: board.built_at,
+        board: board_id,
+        format: board.format,
+        users,
+        shards: ids,
+        previous: Vec::new(),
+    };
     Ok(Packs { packs, manifest })
 }
 

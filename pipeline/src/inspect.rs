@@ -54,6 +54,7 @@ pub fn snapshot(snapshot: &Snapshot) -> Result<Value, Error> {
         "built_at": manifest.built_at().to_kst_rfc3339(),
         "board": {
             "pack": board.id().to_string(),
+            "format": board.pack().version(),
             "bytes": board.bytes(),
             "window": { "from": from.to_kst_rfc3339(), "to": to.to_kst_rfc3339() },
             "history_from": board.history_from().to_kst_rfc3339(),

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sinsang::mix::{MOST_WINDOW, Mix};
+use sinsang::pack::Format;
 use sinsang::pack::board_write::BoardParts;
 use sinsang::pack::experiment::ExperimentPart;
 use sinsang::pack::mix::MixParts;
-use sinsang::rank::{SurfaceWeights, Weights};
+use sinsang::rank::{PULSE_WEIGHTS, SurfaceWeights, Weights};
 use toml::Spanned;
 
 use crate::verdict;
@@ -67,10 +68,21 @@ pub struct Ranking {
 
 impl Default for Ranking {
     fn default() -> Self {
+        let [new, live, tabs] = PULSE_WEIGHTS;
+        let none = SurfaceWeights::default();
         Self {
-            new: SurfaceWeights { taste: 800, channel: 12, hour: 12, soon: 24, on_air: 4, popularity: 10, position: 0 },
-            live: SurfaceWeights { taste: 800, channel: 24, hour: 0, soon: 0, on_air: 0, popularity: 30, position: 0 },
-            tabs: SurfaceWeights { taste: 100, channel: 0, hour: 0, soon: 0, on_air: 0, popularity: 0, position: 100 },
+            new: SurfaceWeights {
+                taste: 800,
+                channel: 12,
+                hour: 12,
+                soon: 24,
+                on_air: 4,
+                popularity: 10,
+                pulse: new,
+                ..none
+            },
+            live: SurfaceWeights { taste: 800, channel: 24, popularity: 30, pulse: live, ..none },
+            tabs: SurfaceWeights { taste: 100, position: 100, pulse: tabs, ..none },
         }
     }
 }
@@ -232,6 +244,15 @@ pub enum Error {
         /// Each with its file, line and column.
         mistakes: Vec<String>,
     },
+    /// The format of the packs can't say what the rules say.
+    #[error(
+        "pack format 1 can't hold {}: write format 2 (--pack-format 2), once all edges read it (docs/operations.md, Migrations)",
+        rules.join(", ")
+    )]
+    Format {
+        /// The rules, each with its value and the one that the format has.
+        rules: Vec<String>,
+    },
     /// A number is out of its range.
     #[error("{}: {field} is {value}, expected {expected}", path.display())]
     Range {
@@ -325,6 +346,29 @@ impl Rules {
         Err(Error::Mistakes { mistakes: placed(mistakes, text, path) })
     }
 
+    /// Checks that packs of `format` can say what the rules say.
+    ///
+    /// # Errors
+    /// [`Error::Format`] with all that they can't.
+    pub fn fit(&self, format: Format) -> Result<(), Error> {
+        let Ranking { new, live, tabs } = self.ranking;
+        let own = ["new", "live", "tabs"]
+            .iter()
+            .zip([new, live, tabs])
+            .map(|(surface, row)| (format!("ranking.{surface}.pulse"), i64::from(row.pulse), String::new()));
+        let tried = self.experiment.iter().flat_map(|experiment| experiment.get_ref().changed_values());
+        let held = |name: &str| {
+            let surfaces = ["ranking.new.pulse", "ranking.live.pulse", "ranking.tabs.pulse"];
+            surfaces.iter().zip(PULSE_WEIGHTS).find(|(surface, _)| **surface == name).map(|(_, held)| i64::from(held))
+        };
+        let other = own.chain(tried).filter_map(|(name, value, of)| {
+            let held = held(&name).filter(|held| *held != value)?;
+            Some(format!("{name} = {value}{of}, which is {held} there"))
+        });
+        let rules: Vec<String> = other.collect();
+        if format > Format::One || rules.is_empty() { Ok(()) } else { Err(Error::Format { rules }) }
+    }
+
     /// What directives of the file at `path`, of this `text`, contradict each other in: lines with file, line and column.
     pub fn conflicts(&self, text: &str, path: &Path) -> Vec<String> {
         placed(directive::conflicts(&self.directive), text, path)
@@ -375,6 +419,8 @@ pub struct Check {
     pub floors: usize,
     /// Experiments of the file.
     pub experiments: usize,
+    /// The oldest format of packs that can say all of it.
+    pub pack_format: u16,
     /// Directives that contradict each other, with their place.
     pub conflicts: Vec<String>,
 }
@@ -384,9 +430,13 @@ impl std::fmt::Display for Check {
         for conflict in &self.conflicts {
             writeln!(f, "{conflict}")?;
         }
-        let Self { directives, floors, experiments, conflicts } = self;
+        let Self { directives, floors, experiments, pack_format, conflicts } = self;
         let count = conflicts.len();
-        write!(f, "{directives} directives, {floors} floors, {experiments} experiments, {count} conflicts")
+        write!(
+            f,
+            "{directives} directives, {floors} floors, {experiments} experiments, {count} conflicts; for pack format {pack_format}"
+        )?;
+        if *pack_format > 1 { f.write_str(" and up") } else { Ok(()) }
     }
 }
 
@@ -399,11 +449,12 @@ pub fn check(path: &Path) -> Result<Check, Error> {
     let rules = Rules::parse(&text, path)?;
     let conflicts = rules.conflicts(&text, path);
     let (directives, floors, experiments) = (rules.directive.len(), rules.floor.len(), rules.experiment.len());
-    Ok(Check { directives, floors, experiments, conflicts })
+    let pack_format = if rules.fit(Format::One).is_ok() { Format::One } else { Format::Two }.version();
+    Ok(Check { directives, floors, experiments, pack_format, conflicts })
 }
 
-fn named(row: SurfaceWeights) -> [(&'static str, i32); 7] {
-    let SurfaceWeights { taste, channel, hour, soon, on_air, popularity, position } = row;
+fn named(row: SurfaceWeights) -> [(&'static str, i32); 8] {
+    let SurfaceWeights { taste, channel, hour, soon, on_air, popularity, position, pulse } = row;
     [
         ("taste", taste),
         ("channel", channel),
@@ -412,6 +463,7 @@ fn named(row: SurfaceWeights) -> [(&'static str, i32); 7] {
         ("on_air", on_air),
         ("popularity", popularity),
         ("position", position),
+        ("pulse", pulse),
     ]
 }
 
@@ -439,6 +491,25 @@ mod tests {
             let error = Rules::parse(text, Path::new("my/rules.toml")).unwrap_err().to_string();
             assert!(error.contains("my/rules.toml") && error.contains(expected), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn what_the_first_format_can_not_hold_is_told_by_name() {
+        let told = |text: &str| {
+            let rules = Rules::parse(text, Path::new("rules.toml")).unwrap();
+            rules.fit(Format::Two).unwrap();
+            rules.fit(Format::One).err().map(|error| error.to_string())
+        };
+        assert_eq!(told(DEFAULT), None);
+        assert_eq!(told("[ranking.new]\npulse = 300\ntaste = 5\n[ranking.tabs]\npulse = 0"), None);
+        let variants = "[[experiment]]\nid = 'e'\nlayer = 'l'\n[[experiment.variant]]\nid = 'a'\nranking.new.pulse = 300\n\
+            [[experiment.variant]]\nid = 'b'\nranking.live.pulse = 40\n[ranking.new]\npulse = 0";
+        assert_eq!(
+            told(variants).unwrap(),
+            "pack format 1 can't hold ranking.new.pulse = 0, which is 300 there, ranking.live.pulse = 40 of variant 'b' of \
+             experiment 'e', which is 300 there: write format 2 (--pack-format 2), once all edges read it \
+             (docs/operations.md, Migrations)"
+        );
     }
 
     const DIRECTIVES: &str = r#"

@@ -64,6 +64,8 @@ pub fn verify(snapshot: &Snapshot) -> Result<Report, snapshot::Error> {
     let board_id = manifest.board();
     let board = snapshot.parse(Key::Pack(Kind::Board, board_id), |bytes| Board::parse(bytes, board_id))?;
     check.board(&board, &manifest);
+    let (stated, format) = (board.pack().version(), manifest.format().version());
+    check.ensure(stated == format, || format!("the board states format {stated}, the manifest {format}"));
     let parts = manifest.parts();
     let bits = parts.shards.len().trailing_zeros();
     let mut records = Vec::new();

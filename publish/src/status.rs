@@ -27,6 +27,8 @@ pub struct Stored {
     pub age_minutes: i64,
     /// Users with tastes; nothing where its manifest can't be read.
     pub users: Option<u32>,
+    /// The pack format of its board; nothing where its manifest can't be read.
+    pub pack_format: Option<u16>,
     /// Packs that it names.
     pub packs: usize,
     /// Packs that it names and the store does not have.
@@ -54,10 +56,13 @@ pub struct StatusReport {
 
 impl fmt::Display for Stored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { snapshot, built_at, age_minutes, users, packs, missing, bytes } = self;
+        let Self { snapshot, built_at, age_minutes, users, pack_format, packs, missing, bytes } = self;
         write!(f, "{snapshot} of {built_at} ({age_minutes} min old)")?;
         match users {
-            Some(users) => write!(f, ": {users} users, {packs} packs, {bytes} bytes")?,
+            Some(users) => {
+                let format = pack_format.unwrap_or_default();
+                write!(f, ": {users} users, {packs} packs of format {format}, {bytes} bytes")?;
+            }
             None => write!(f, ": its manifest can't be read")?,
         }
         if *missing > 0 { write!(f, ", {missing} PACKS MISSING") } else { Ok(()) }
@@ -96,6 +101,7 @@ pub fn status<S: Store>(store: &mut S, now: UnixMillis) -> Result<StatusReport, 
             built_at: manifest.built_at().to_string(),
             age_minutes: now.since(manifest.built_at()) / MINUTE_MS,
             users: Some(manifest.users()),
+            pack_format: Some(manifest.format().version()),
             packs: ids.len(),
             missing: ids.iter().filter(|id| !there.contains_key(id)).count(),
             bytes: ids.iter().filter_map(|id| there.get(id)?.bytes).sum(),
@@ -113,6 +119,7 @@ pub fn status<S: Store>(store: &mut S, now: UnixMillis) -> Result<StatusReport, 
                 built_at: previous.built_at.to_string(),
                 age_minutes: now.since(previous.built_at) / MINUTE_MS,
                 users: None,
+                pack_format: None,
                 packs: 0,
                 missing: 1,
                 bytes: 0,

@@ -200,6 +200,9 @@ fn operators_go_back_look_and_collect() {
     );
     let kept: Vec<String> = looked.kept.iter().map(|kept| kept.snapshot.clone()).collect();
     assert_eq!(kept, [name(7), name(5), name(4), name(3)]);
+    // Formats alternate, and nothing above minds.
+    let formats: Vec<_> = looked.live.iter().chain(&looked.kept).map(|stored| stored.pack_format.unwrap()).collect();
+    assert!(formats[0] != formats[1] && formats[1] == formats[2] && formats[2] != formats[3], "{formats:?}");
     assert_eq!(looked.runs.iter().map(|run| run.action.as_str()).collect::<Vec<_>>()[..2], ["rollback", "publish"]);
     // 4 shards that all share, 8 times 4 others and a board, 8 manifests and that of the rollback.
     assert_eq!((looked.packs, looked.unnamed), (4 + 8 * 5 + 9, 3 * 6 + 1));

@@ -8,7 +8,7 @@ use super::{Damage, Kind, Pack, PackId, Span, Table, array_at, i64_at, to_usize,
 use crate::directive::Directive;
 use crate::experiment::Experiments;
 use crate::mix::{Floor, Mix};
-use crate::rank::{SurfaceWeights, Weights};
+use crate::rank::{PULSE_WEIGHTS, SurfaceWeights, Weights};
 use crate::stage::Stage;
 use crate::time::{SECOND_MS, UnixMillis};
 
@@ -33,7 +33,8 @@ pub(super) const TIMES: [u8; 4] = *b"TIME";
 pub(super) const TABS: [u8; 4] = *b"TABS";
 pub(super) const TAB_BYTES: usize = 12;
 pub(super) const WEIGHTS: [u8; 4] = *b"RULE";
-pub(super) const WEIGHTS_BYTES: usize = 28;
+/// Of the newest version; see [`weights_bytes`].
+const WEIGHTS_BYTES: usize = 32;
 pub(super) const COUNTS: [u8; 4] = *b"STAT";
 pub(super) const LISTS: [u8; 4] = *b"LIST";
 
@@ -430,17 +431,30 @@ impl Board {
 }
 
 fn published_weights(pack: &Pack) -> Result<Weights, Damage> {
-    let table = pack.table(WEIGHTS, WEIGHTS_BYTES)?;
-    let row = |index: usize| weights_of(pack.record(&table, index));
-    let weights = Weights { new: row(0), live: row(1), tabs: row(2) };
-    if table.count == 3 { Ok(weights) } else { Err(Damage::Inconsistent(WEIGHTS)) }
+    let table = pack.table(WEIGHTS, weights_bytes(pack.version()))?;
+    if table.count == 3 { Ok(weights_of(pack, &table, 0)) } else { Err(Damage::Inconsistent(WEIGHTS)) }
 }
 
-/// The weights of a surface, as `RULE` has them.
-pub(super) fn weights_of(record: &[u8]) -> SurfaceWeights {
-    SurfaceWeights::from_fields(std::array::from_fn(|field| {
-        i32::from_le_bytes(array_at(record, field.saturating_mul(4)))
-    }))
+/// Bytes of a surface's weights in a board of `version`: the first one does without what the pulse weighs.
+pub(super) fn weights_bytes(version: u16) -> usize {
+    if version < 2 { WEIGHTS_BYTES.saturating_sub(4) } else { WEIGHTS_BYTES }
+}
+
+/// The weights of the surfaces, which are three records from `first` on: those of the board, or of a variant.
+pub(super) fn weights_of(pack: &Pack, table: &Table, first: usize) -> Weights {
+    let row = |surface: usize, pulse: i32| {
+        let record = pack.record(table, first.saturating_add(surface));
+        let mut fields: [i32; 8] =
+            std::array::from_fn(|field| i32::from_le_bytes(array_at(record, field.saturating_mul(4))));
+        if pack.version() < 2 {
+            // A longer record of that version says something else there.
+            let [.., last] = &mut fields;
+            *last = pulse;
+        }
+        SurfaceWeights::from_fields(fields)
+    };
+    let [new, live, tabs] = PULSE_WEIGHTS;
+    Weights { new: row(0, new), live: row(1, live), tabs: row(2, tabs) }
 }
 
 /// A product of a [`Board`].

@@ -8,12 +8,12 @@ use sha2::{Digest, Sha256};
 use super::board::{
     BLOCK_BYTES, BLOCKS, Block, CANDIDATES, CATEGORIES, CATEGORY_BYTES, CHANNEL_BYTES, CHANNELS, COUNTS,
     FIRST_BROADCAST, INDEX_BYTES, LISTS, META, META_BYTES, NO_CATEGORY, PINNED, PRODUCT_BYTES, PRODUCT_SLOTS, PRODUCTS,
-    SLOT_BYTES, SLOTS, TAB_BYTES, TABS, TEXT, TIMES, VECTORS, VerdictKind, WEIGHTS, WEIGHTS_BYTES,
+    SLOT_BYTES, SLOTS, TAB_BYTES, TABS, TEXT, TIMES, VECTORS, VerdictKind, WEIGHTS, weights_bytes,
 };
 use super::experiment::{self, ExperimentPart};
 use super::mix::MixParts;
-use super::{Kind, PackId, TooLarge, Writer};
-use crate::rank::{SurfaceWeights, Weights};
+use super::{Format, Kind, PackId, TooLarge, Writer};
+use crate::rank::{PULSE_WEIGHTS, Weights};
 use crate::time::UnixMillis;
 
 /// A TV channel as the app knows it.
@@ -106,6 +106,8 @@ pub struct TabPart {
 /// All that a board is made of.
 #[derive(Clone, Debug)]
 pub struct BoardParts {
+    /// What to write it in.
+    pub format: Format,
     /// When the board is built.
     pub built_at: UnixMillis,
     /// Where the broadcast history begins.
@@ -122,7 +124,7 @@ pub struct BoardParts {
     pub slots: Vec<SlotPart>,
     /// Tabs, in the shared order.
     pub tabs: Vec<TabPart>,
-    /// The ranking weights.
+    /// The ranking weights. The first format can't say what the pulse weighs, which then is [`PULSE_WEIGHTS`], also in experiments.
     pub weights: Weights,
     /// What is mixed beyond scores.
     pub mix: MixParts,
@@ -234,11 +236,11 @@ pub fn vocabulary(channels: &[ChannelPart], tabs: &[TabPart], blocks: &[Block]) 
 /// [`TooLarge`] where the board would not fit a KV value: narrow the window.
 ///
 /// # Panics
-/// Where a slot's product, or its channel or category, is not among the parts, or a vector has another length than the blocks together:
-/// these are the caller's to keep.
+/// Where a slot's product, or its channel or category, is not among the parts, a vector has another length than the blocks together, or the
+/// first format is to hold other weights of the pulse than its own: these are the caller's to keep.
 pub fn write(parts: &BoardParts) -> Result<(Vec<u8>, PackId), TooLarge> {
     let mut draft = Draft::new(parts);
-    let mut writer = Writer::new(Kind::Board);
+    let mut writer = Writer::of(Kind::Board, parts.format);
     writer.section(META, META_BYTES, meta(parts, &draft.slots));
     writer.section(CHANNELS, CHANNEL_BYTES, draft.channels());
     writer.section(CATEGORIES, CATEGORY_BYTES, draft.categories());
@@ -248,10 +250,10 @@ pub fn write(parts: &BoardParts) -> Result<(Vec<u8>, PackId), TooLarge> {
     writer.section(CANDIDATES, INDEX_BYTES, indexes(&draft.candidates()));
     writer.section(TIMES, INDEX_BYTES, indexes(&draft.times()));
     writer.section(TABS, TAB_BYTES, draft.tabs());
-    writer.section(WEIGHTS, WEIGHTS_BYTES, weights(&parts.weights));
+    writer.section(WEIGHTS, weights_bytes(parts.format.version()), weights(&parts.weights, parts.format));
     let branded = draft.products.iter().map(|product| (product.id, product.brand.as_deref()));
     parts.mix.write(branded, &mut writer, |text| draft.text.put(text));
-    experiment::write(&parts.mix.experiments, &mut writer, |text| draft.text.put(text));
+    experiment::write(&parts.mix.experiments, parts.format, &mut writer, |text| draft.text.put(text));
     writer.section(COUNTS, 1, open_object(&draft.counts()).into_bytes());
     let experiments = &parts.mix.experiments;
     let lists = open_object(&Lists { channels: &parts.channels, categories: &parts.categories, experiments });
@@ -466,10 +468,15 @@ fn meta(parts: &BoardParts, slots: &[&SlotPart]) -> Vec<u8> {
     meta
 }
 
-pub(super) fn weights(weights: &Weights) -> Vec<u8> {
-    [weights.new, weights.live, weights.tabs]
-        .iter()
-        .flat_map(SurfaceWeights::fields)
-        .flat_map(i32::to_le_bytes)
-        .collect()
+pub(super) fn weights(weights: &Weights, format: Format) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (weights, pulse) in [weights.new, weights.live, weights.tabs].iter().zip(PULSE_WEIGHTS) {
+        assert!(
+            format > Format::One || weights.pulse == pulse,
+            "the first format has a weight of the pulse of its own"
+        );
+        let fields = weights.fields().into_iter().flat_map(i32::to_le_bytes);
+        bytes.extend(fields.take(weights_bytes(format.version())));
+    }
+    bytes
 }

@@ -4,9 +4,9 @@
 
 use serde::Serialize;
 
-use super::board::{TEXT, WEIGHTS_BYTES, weights_of};
+use super::board::{TEXT, weights_bytes, weights_of};
 use super::mix::{MIX_BYTES, mix_of, optional, record_of};
-use super::{Damage, Pack, Span, Writer, board_write, to_usize, u32_at, u64_at};
+use super::{Damage, Format, Pack, Span, Writer, board_write, to_usize, u32_at, u64_at};
 use crate::experiment::{
     Experiment, Experiments, MOST_EXPERIMENTS, MOST_VARIANTS, Purpose, Variant, WHOLE, is_id, salt,
 };
@@ -27,7 +27,7 @@ const MIXES: [u8; 4] = *b"EXPM";
 pub(super) fn parse(pack: &Pack) -> Result<Experiments, Damage> {
     let Some(experiments) = optional(pack, EXPERIMENTS, EXPERIMENT_BYTES)? else { return Ok(Experiments::default()) };
     let variants = pack.table(VARIANTS, VARIANT_BYTES)?;
-    let weights = pack.table(WEIGHTS, WEIGHTS_BYTES)?;
+    let weights = pack.table(WEIGHTS, weights_bytes(pack.version()))?;
     let mixes = pack.table(MIXES, MIX_BYTES)?;
     let text = pack.table(TEXT, 1)?;
     let ensure = |fits: bool, tag: [u8; 4]| if fits { Ok(()) } else { Err(Damage::Inconsistent(tag)) };
@@ -57,13 +57,10 @@ pub(super) fn parse(pack: &Pack) -> Result<Experiments, Damage> {
         };
         for index in first..first.saturating_add(count) {
             let record = pack.record(&variants, index);
-            let row = |surface: usize| {
-                weights_of(pack.record(&weights, index.saturating_mul(SURFACES).saturating_add(surface)))
-            };
             experiment.variants.push(Variant {
                 id: id(record, VARIANTS)?,
                 below: u32_at(record, 8),
-                weights: Weights { new: row(0), live: row(1), tabs: row(2) },
+                weights: weights_of(pack, &weights, index.saturating_mul(SURFACES)),
                 mix: mix_of(pack.record(&mixes, index)),
             });
         }
@@ -151,8 +148,13 @@ impl ExperimentPart {
     }
 }
 
-/// Adds the sections for `parts`, or none where there are none; `put` takes in text.
-pub(super) fn write(parts: &[ExperimentPart], writer: &mut Writer, mut put: impl FnMut(&str) -> [u8; 8]) {
+/// Adds the sections for `parts` to a board of `format`, or none where there are none; `put` takes in text.
+pub(super) fn write(
+    parts: &[ExperimentPart],
+    format: Format,
+    writer: &mut Writer,
+    mut put: impl FnMut(&str) -> [u8; 8],
+) {
     if parts.is_empty() {
         return;
     }
@@ -172,12 +174,12 @@ pub(super) fn write(parts: &[ExperimentPart], writer: &mut Writer, mut put: impl
             variants.extend(put(&variant.id));
             variants.extend(variant.below.to_le_bytes());
             variants.extend([0; 4]);
-            weights.extend(board_write::weights(&variant.weights));
+            weights.extend(board_write::weights(&variant.weights, format));
             mixes.extend(record_of(&variant.mix));
         }
     }
     writer.section(EXPERIMENTS, EXPERIMENT_BYTES, experiments);
     writer.section(VARIANTS, VARIANT_BYTES, variants);
-    writer.section(WEIGHTS, WEIGHTS_BYTES, weights);
+    writer.section(WEIGHTS, weights_bytes(format.version()), weights);
     writer.section(MIXES, MIX_BYTES, mixes);
 }

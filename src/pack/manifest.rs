@@ -1,6 +1,6 @@
 //! The manifest: which packs make up a snapshot, and which snapshots came before it.
 
-use super::{Damage, Kind, Pack, PackId, Table, TooLarge, Writer, array_at, i64_at, u32_at, u64_at};
+use super::{Damage, Format, Kind, Pack, PackId, Table, TooLarge, Writer, array_at, i64_at, u16_at, u32_at, u64_at};
 use crate::time::UnixMillis;
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -50,6 +50,8 @@ pub struct ManifestParts {
     pub built_at: UnixMillis,
     /// The board.
     pub board: PackId,
+    /// The format that the board is written in. It is told here for those who look after a store, and edges do without it.
+    pub format: Format,
     /// Users whose tastes are in the shards.
     pub users: u32,
     /// The taste shards, a power of two of them, in the order of the users' keys. A shard without users names no pack.
@@ -79,7 +81,9 @@ impl ManifestParts {
         meta.extend_from_slice(&self.board.0);
         meta.extend_from_slice(&self.users.to_le_bytes());
         meta.extend_from_slice(&self.shards.len().trailing_zeros().to_le_bytes());
-        meta.extend_from_slice(&[0; 8]);
+        let version = if self.format == Format::One { 0 } else { self.format.version() };
+        meta.extend_from_slice(&version.to_le_bytes());
+        meta.extend_from_slice(&[0; 6]);
         let mut previous = Vec::new();
         for one in &self.previous {
             previous.extend_from_slice(&one.snapshot.0.to_le_bytes());
@@ -169,6 +173,11 @@ impl Manifest {
         PackId(array_at(self.pack.record(&self.meta, 0), 16))
     }
 
+    /// The format that the board is written in, as far as this code knows it.
+    pub fn format(&self) -> Format {
+        if u16_at(self.pack.record(&self.meta, 0), 40) < 2 { Format::One } else { Format::Two }
+    }
+
     /// Users whose tastes are in the shards.
     pub fn users(&self) -> u32 {
         u32_at(self.pack.record(&self.meta, 0), 32)
@@ -202,6 +211,7 @@ impl Manifest {
         ManifestParts {
             built_at: self.built_at(),
             board: self.board(),
+            format: self.format(),
             users: self.users(),
             shards: (0..self.shards.count)
                 .map(|index| PackId(array_at(self.pack.record(&self.shards, index), 0)))

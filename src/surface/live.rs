@@ -77,7 +77,7 @@ impl<'a> Rater<'a> {
             memory: memory.saturating_mul(weight.into()),
             rules: self.directives.effect(slot.product()).points,
             stay: i64::from(self.mix.stay).saturating_mul(on_air_s),
-            pulse: pulse_points(self.view.pulse, product.id()),
+            pulse: pulse_points(self.view.pulse, product.id(), &self.weights),
             ..own
         }
     }

@@ -219,7 +219,7 @@ impl<'a> Rater<'a> {
         Score {
             memory: self.memory(product.id()),
             rules: self.directives.effect(product.index()).points,
-            pulse: pulse_points(view.pulse, product.id()),
+            pulse: pulse_points(view.pulse, product.id(), &self.weights),
             ..own
         }
     }

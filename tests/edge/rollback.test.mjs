@@ -1,4 +1,5 @@
-// A rollback while requests come in: the command itself moves the store that a running Worker reads, and no request fails.
+// A migration and a rollback while requests come in: the command itself moves the store that a running Worker reads, from packs of format 1 to
+// packs of format 2 and back, and no request fails.
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -8,50 +9,85 @@ import { dataset, sinsang } from "../harness/dataset.mjs";
 import { Edge } from "../harness/edge.mjs";
 
 /** What src/memory.rs gives a manifest before it is looked up again, and as much again for a slow machine. */
-const FOLLOWS_MS = 60_000;
+const FOLLOWS_MS = 120_000;
+const CLIENTS = 4;
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
-test("a rollback under load takes effect and no request fails", async () => {
+test("a publish of the next format and a rollback under load take effect, lists go on, and no request fails", async () => {
   const data = await dataset();
   const state = await mkdtemp(join(tmpdir(), "sinsang-rollback-"));
+  const status = async () => JSON.parse(await sinsang("status", "--local", state, "--format", "json"));
   let edge;
   try {
-    for (const folder of [data.first, data.second]) await sinsang("publish", folder, "--local", state);
-    const before = JSON.parse(await sinsang("status", "--local", state, "--format", "json"));
-    assert.equal(before.kept.length, 1);
-    assert.equal(before.live.missing + before.kept[0].missing, 0);
+    await sinsang("publish", data.first, "--local", state);
+    const before = await status();
+    assert.deepEqual([before.live.pack_format, before.live.missing], [1, 0]);
     edge = await Edge.start({ state });
     let answered = 0;
+    let pages = 0;
     let isOver = false;
-    const seen = new Set();
+    let latest;
+    const ids = (page) => page.items.map(({ product_id }) => product_id);
     // `get` fails the test where an answer is no 200, or breaks the OpenAPI document.
-    const load = Array.from({ length: 4 }, async (_, client) => {
-      for (let turn = client; !isOver; turn += 4) {
-        const user = data.viewers[turn % data.viewers.length].user_id;
-        const { json } = await edge.get(["/v1/home", "/v1/new", "/v1/live", "/v1/tabs"][turn % 4], turn % 3 ? { user } : {});
-        seen.add(json.snapshot.id);
-        answered += 1;
-        await pause(20);
-      }
-    });
-    const rollback = async () => {
-      while (answered < 20) await pause(50);
-      assert.deepEqual([...seen], [before.live.snapshot]);
-      const report = JSON.parse(await sinsang("rollback", "--local", state, "--format", "json"));
-      assert.deepEqual([report.snapshot, report.from], [before.kept[0].snapshot, before.live.snapshot]);
-      const moved = Date.now();
-      while (!seen.has(report.snapshot)) {
-        assert.ok(Date.now() - moved < FOLLOWS_MS, "the rollback is not noticed");
-        await pause(500);
-      }
-      await pause(1_000);
+    const ask = async (turn) => {
+      const user = data.viewers[turn % data.viewers.length].user_id;
+      const { json } = await edge.get(["/v1/home", "/v1/new", "/v1/live", "/v1/tabs"][turn % 4], turn % 3 ? { user } : {});
+      latest = json.snapshot.id;
+      answered += 1;
+      await pause(20);
     };
-    const outcome = await Promise.allSettled([rollback().finally(() => (isOver = true)), ...load]);
+    const load = Array.from({ length: CLIENTS }, async (_, client) => {
+      for (let turn = client; !isOver; turn += CLIENTS) await ask(turn);
+    });
+    // One that pages through a list all the while, slowly: it is of one snapshot from its first page to its last.
+    const read = async () => {
+      while (!isOver) {
+        const user = data.viewers[0].user_id;
+        let page = (await edge.get("/v1/new", { user, query: { limit: 4 } })).json;
+        const of = page.snapshot.id;
+        const seen = ids(page);
+        while (page.next_cursor && seen.length < 60) {
+          await pause(isOver ? 0 : 1_500);
+          page = (await edge.get("/v1/new", { user, query: { limit: 4, cursor: page.next_cursor } })).json;
+          assert.equal(page.snapshot.id, of);
+          assert.notEqual(page.interrupted, true);
+          seen.push(...ids(page));
+          pages += 1;
+        }
+        assert.equal(new Set(seen).size, seen.length, "a product came twice");
+      }
+    };
+    const follows = async (snapshot, what) => {
+      const moved = Date.now();
+      while (latest !== snapshot) {
+        assert.ok(Date.now() - moved < FOLLOWS_MS, `${what} is not noticed`);
+        await pause(200);
+      }
+      await pause(2_000);
+    };
+    const operate = async () => {
+      while (answered < 20) await pause(50);
+      assert.equal(latest, before.live.snapshot);
+      const published = JSON.parse(await sinsang("publish", data.second, "--local", state, "--format", "json"));
+      await follows(published.snapshot, "the migration");
+      const both = await status();
+      assert.deepEqual([both.live.pack_format, both.kept[0].pack_format], [2, 1]);
+      assert.equal(both.live.missing + both.kept[0].missing, 0);
+      const report = JSON.parse(await sinsang("rollback", "--local", state, "--format", "json"));
+      assert.deepEqual([report.snapshot, report.from], [before.live.snapshot, published.snapshot]);
+      await follows(report.snapshot, "the rollback");
+    };
+    const outcome = await Promise.allSettled([operate().finally(() => (isOver = true)), read(), ...load]);
     for (const { reason } of outcome) if (reason) throw reason;
-    assert.equal((await edge.get("/v1/status")).json.snapshot?.id ?? [...seen].at(-1), before.kept[0].snapshot);
-    assert.ok(answered > 100, `${answered} requests`);
-    const after = JSON.parse(await sinsang("status", "--local", state, "--format", "json"));
+    const { refused } = (await edge.get("/v1/status")).json;
+    assert.equal(refused, null);
+    assert.ok(answered > 200 && pages > 10, `${answered} requests, ${pages} later pages`);
+    console.log(`${answered} requests and ${pages} later pages over a migration and a rollback, none failed`);
+    const after = await status();
     assert.deepEqual(after.runs.map(({ action }) => action), ["rollback", "publish", "publish"]);
+    // Nothing that a kept snapshot of either format names is collected.
+    const { removed } = JSON.parse(await sinsang("collect", "--local", state, "--grace", "6", "--format", "json"));
+    assert.equal(removed, 0);
   } finally {
     await edge?.stop();
     await rm(state, { recursive: true, force: true });

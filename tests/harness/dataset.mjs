@@ -11,7 +11,7 @@ const CLI = join(ROOT, "bin/sinsang");
 
 /** The instant that the first snapshot is built for: a Friday noon in Korea. */
 export const NOW = Date.parse("2026-11-20T12:00:00+09:00");
-/** The later snapshots are of the same tables, built this much later each. */
+/** The later snapshots are of the same tables, built this much later each, and in the next format of packs. */
 export const STEP_MS = 30 * 60 * 1000;
 /** The key that turns users into what packs know them by; the Worker of the tests has the same. */
 export const USER_KEY = "a user key of the tests, known to all";
@@ -48,8 +48,8 @@ export async function dataset() {
     // Made aside and moved: a test process beside this one never sees half of it.
     const aside = await mkdtemp(`${folder}.`);
     await sinsang("generate", "--quick", "--seed", "7", "--now", kst(NOW), "--out", join(aside, "tables"));
-    for (const [name, now] of [["first", NOW], ["second", NOW + STEP_MS]]) {
-      await sinsang("build", "--input", join(aside, "tables"), "--output", join(aside, name), "--now", kst(now));
+    for (const [name, now, format] of [["first", NOW, "1"], ["second", NOW + STEP_MS, "2"]]) {
+      await sinsang("build", "--input", join(aside, "tables"), "--output", join(aside, name), "--now", kst(now), "--pack-format", format);
     }
     await rename(aside, folder).catch(async (error) => {
       await rm(aside, { recursive: true, force: true });

@@ -76,6 +76,7 @@ fn snapshots_that_lists_go_on_in_are_forgotten_before_memory_runs_out() {
         let manifest = sinsang::pack::manifest::ManifestParts {
             built_at: at(BUILT_AT).plus(hour),
             board: id,
+            format: parts.format,
             users: 0,
             shards: vec![sinsang::pack::PackId::default()],
             previous: Vec::new(),

@@ -5,6 +5,7 @@ mod experiment;
 mod fault;
 mod ladder;
 mod limit;
+mod migration;
 mod paging;
 mod personal;
 mod pulse;

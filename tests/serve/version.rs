@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use sinsang::breaker::PROBE_MAX_MS;
 use sinsang::key::Key;
 use sinsang::memory::{REFRESH_MS, STALE_MS};
-use sinsang::pack::Kind;
 use sinsang::pack::manifest::Manifest;
+use sinsang::pack::{Kind, VERSION};
 use sinsang::time::SECOND_MS;
 
 use super::support::board::{BUILT_AT, Published, Shape, published, published_after};
@@ -14,7 +14,7 @@ use super::support::edge::{Ask, Edge, ok};
 use super::support::{at, seal};
 
 /// What an edge of this version can't read: the next one and one long after it, and what came before the first.
-const UNKNOWN: [u16; 3] = [2, u16::MAX, 0];
+const UNKNOWN: [u16; 3] = [VERSION + 1, u16::MAX, 0];
 
 /// `snapshot` with its packs of `kinds` as a pipeline of format `version` writes them: whole, sealed, and named by their content.
 fn as_of_version(snapshot: &Published, version: u16, kinds: &[Kind]) -> Published {

@@ -10,8 +10,8 @@ use sinsang::pack::board_write::{
 };
 use sinsang::pack::manifest::{Manifest, ManifestParts, Previous, SnapshotId, shard_index};
 use sinsang::pack::taste::{self, Widths};
-use sinsang::pack::{Kind, PackId};
-use sinsang::rank::{SurfaceWeights, Weights};
+use sinsang::pack::{Format, Kind, PackId};
+use sinsang::rank::{PULSE_WEIGHTS, SurfaceWeights, Weights};
 use sinsang::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMillis};
 use sinsang::viewer::UserHasher;
 
@@ -73,6 +73,7 @@ pub(crate) fn parts(shape: &Shape) -> BoardParts {
     });
     let products = products.collect();
     BoardParts {
+        format: Format::One,
         built_at,
         history_from: built_at.plus(-180 * DAY_MS),
         blocks: blocks(),
@@ -123,7 +124,9 @@ fn tabs(count: usize) -> Vec<TabPart> {
         .collect()
 }
 
+/// With what the first format has of the pulse.
 fn weights() -> Weights {
+    let [pulse, live_pulse, _] = PULSE_WEIGHTS;
     let new = SurfaceWeights {
         taste: 6,
         channel: 2,
@@ -131,9 +134,10 @@ fn weights() -> Weights {
         soon: 4,
         on_air: 2,
         popularity: 3,
+        pulse,
         ..SurfaceWeights::default()
     };
-    let live = SurfaceWeights { taste: 8, channel: 4, popularity: 3, ..SurfaceWeights::default() };
+    let live = SurfaceWeights { taste: 8, channel: 4, popularity: 3, pulse: live_pulse, ..SurfaceWeights::default() };
     let tabs = SurfaceWeights { taste: 3, position: 2, ..SurfaceWeights::default() };
     Weights { new, live, tabs }
 }
@@ -292,6 +296,7 @@ pub(crate) fn publish(parts: &BoardParts, shape: &Shape, widths: &Widths, previo
     let manifest = ManifestParts {
         built_at: parts.built_at,
         board,
+        format: parts.format,
         users: u32::try_from(shape.users).unwrap(),
         shards: shards.collect(),
         previous,

@@ -54,6 +54,8 @@ pub(crate) struct Store {
     /// Befalls every key of it.
     pub(crate) cache_outage: Option<Fault>,
     pub(crate) cache_reads: usize,
+    /// The newest version of packs that the edge before it knows, where it is one from before today's: newer ones come to it as unknown.
+    pub(crate) newest: Option<u16>,
     /// What is bundled with the Worker.
     pub(crate) bundle: Option<Vec<u8>>,
 }
@@ -66,6 +68,16 @@ impl Store {
     }
 
     fn read(&mut self, read: Read) -> Fetched {
+        let mut fetched = self.fetch(read);
+        if let (Ok(Some(bytes)), Some(newest)) = (&mut fetched.value, self.newest)
+            && bytes.get(4..6).is_some_and(|version| u16::from_le_bytes([version[0], version[1]]) > newest)
+        {
+            bytes[4..6].copy_from_slice(&u16::MAX.to_le_bytes());
+        }
+        fetched
+    }
+
+    fn fetch(&mut self, read: Read) -> Fetched {
         let Read { place, key, .. } = read;
         let name = key.to_string();
         if place == Place::Cache {

@@ -1,6 +1,7 @@
 //! Experiments on a made-up board.
 
 use sinsang::experiment::WHOLE;
+use sinsang::pack::Format;
 use sinsang::pack::board_write::BoardParts;
 use sinsang::pack::experiment::{ExperimentPart, VariantPart};
 use sinsang::time::{HOUR_MS, UnixMillis};
@@ -46,8 +47,27 @@ pub(crate) fn tried(shape: &Shape) -> BoardParts {
     parts
 }
 
+/// `parts` in the second format: another weight of the pulse on each surface, and in the last variant of each experiment.
+pub(crate) fn in_the_second_format(mut parts: BoardParts) -> BoardParts {
+    parts.format = Format::Two;
+    (parts.weights.new.pulse, parts.weights.live.pulse) = (120, -7);
+    for experiment in &mut parts.mix.experiments {
+        for variant in &mut experiment.variants {
+            (variant.weights.new.pulse, variant.weights.live.pulse) = (120, -7);
+        }
+        if let Some(last) = experiment.variants.last_mut() {
+            if experiment.id == "turned" { last.weights.live.pulse = 40 } else { last.weights.new.pulse = 2_000 }
+        }
+    }
+    parts
+}
+
 /// A snapshot of [`tried`].
 pub(crate) fn published_tried(shape: &Shape) -> Published {
-    let parts = tried(shape);
-    publish(&parts, shape, &widths(&parts), Vec::new())
+    published_of(&tried(shape), shape)
+}
+
+/// A snapshot of `parts`, which are of `shape`, the first of its line.
+pub(crate) fn published_of(parts: &BoardParts, shape: &Shape) -> Published {
+    publish(parts, shape, &widths(parts), Vec::new())
 }

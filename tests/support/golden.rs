@@ -8,8 +8,10 @@ use std::fmt::Write as _;
 use sinsang::key::Key;
 use sinsang::pack::board::{Board, Product, Slot};
 use sinsang::pack::manifest::Manifest;
+use sinsang::pack::pulse;
 use sinsang::pack::taste::{Taste, TasteShard};
 use sinsang::pack::{Kind, Pack};
+use sinsang::pulse::Counts;
 use sinsang::rank::{Candidate, Score, score, score_tab};
 use sinsang::surface::new::{RANK_STEP_MS, Selection, Sort, page};
 use sinsang::surface::{View, live, tabs};
@@ -187,6 +189,59 @@ pub(crate) fn variants(tried: &Published) -> String {
     text
 }
 
+/// What viewers of experiments are shown while some products are wanted: who, target, variants, and for each item its id and what the pulse
+/// adds to its score, a line each.
+pub(crate) fn wanted(values: BTreeMap<String, Vec<u8>>) -> String {
+    let mut edge = Edge::cold(wanted_at());
+    edge.store.values = values;
+    edge.get("/v1/tabs");
+    for _ in 0..2 {
+        // The background look at the pulse.
+        edge.pass(32_000);
+        edge.get("/v1/tabs");
+    }
+    let mut text = String::new();
+    for number in 0..24 {
+        let target = ["/v1/new", "/v1/live"][number % 2];
+        let ask = Ask::get(format!("{target}?explain=1")).preview(PREVIEW);
+        let ask = if number % 4 == 3 {
+            ask.user(&format!("u{number:06}"))
+        } else {
+            ask.device(&format!("golden-device-{number:02}"))
+        };
+        let reply = edge.ask(&ask);
+        let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        let of = |item: &serde_json::Value| {
+            format!("{}:{}", item["product_id"].as_str().unwrap(), item["why"]["parts"]["pulse"].as_i64().unwrap_or(0))
+        };
+        let items: Vec<String> = body["items"].as_array().unwrap().iter().map(of).collect();
+        let variants = reply.header("Sinsang-Experiments").unwrap_or("-");
+        writeln!(text, "{number}\t{target}\t{variants}\t{}", items.join(" ")).unwrap();
+    }
+    text
+}
+
+/// When [`wanted`] looks: all experiments run.
+pub(crate) fn wanted_at() -> UnixMillis {
+    at(BUILT_AT).plus(HOUR_MS + HOUR_MS / 2)
+}
+
+/// A pulse of every other product of `board`, and its values under the keys that it is published at.
+pub(crate) fn pulse_of(board: &[u8], made_at: UnixMillis) -> (Vec<u8>, BTreeMap<String, Vec<u8>>) {
+    let id = Pack::parse(board.to_vec(), Kind::Board).unwrap().id();
+    let board = Board::parse(board.to_vec(), id).unwrap();
+    let counts: Vec<(u64, Counts)> = (0..board.product_count())
+        .step_by(2)
+        .map(|index| {
+            let purchases = u16::try_from(16 * (index + 1)).unwrap();
+            (board.product(index).id(), Counts { viewers: purchases, purchases, ..Counts::default() })
+        })
+        .collect();
+    let bytes = pulse::write(&counts, made_at).unwrap();
+    let keys = [Key::Pulse, Key::PulseOf(made_at.to_seconds())];
+    (bytes.clone(), keys.into_iter().map(|key| (key.to_string(), bytes.clone())).collect())
+}
+
 /// Inner products and scores of made-up vectors of all lengths, beyond what the golden packs hold.
 pub(crate) fn arithmetic() -> u64 {
     let mut numbers = Numbers::seeded(2026);
@@ -218,6 +273,7 @@ pub(crate) fn arithmetic() -> u64 {
             on_air: number(&mut numbers),
             popularity: number(&mut numbers),
             position: number(&mut numbers),
+            pulse: 0,
         };
         let now = UnixMillis(i64::from_le_bytes(numbers.next().to_le_bytes()) >> 16);
         let total = score(&candidate, Some(&taste), &weights, now).total();

@@ -172,7 +172,14 @@ pub fn make(shape: &Shape, built_at: UnixMillis, hasher: &UserHasher) -> Result<
         shards.push(id);
     }
     let count = u32::try_from(users.len()).unwrap_or(u32::MAX);
-    let manifest = ManifestParts { built_at, board, users: count, shards, previous: Vec::new() };
+    let manifest = ManifestParts {
+        built_at,
+        board,
+        format: sinsang::pack::Format::Two,
+        users: count,
+        shards,
+        previous: Vec::new(),
+    };
     let (bytes, id) = manifest.write()?;
     values.insert(Key::Live.to_string(), bytes.clone());
     values.insert(Key::Pack(Kind::Manifest, id).to_string(), bytes);
@@ -235,6 +242,7 @@ fn parts(shape: &Shape, built_at: UnixMillis) -> BoardParts {
         rest = after;
     }
     BoardParts {
+        format: sinsang::pack::Format::Two,
         built_at,
         history_from: built_at.plus(-180 * DAY_MS),
         blocks: blocks(),

@@ -1,10 +1,16 @@
 //! The values that arguments may have, and what is said of others.
 
+use sinsang::pack::Format;
 use sinsang::pack::manifest::SnapshotId;
 use sinsang::time::UnixMillis;
 
 pub(super) fn time(text: &str) -> Result<UnixMillis, String> {
     UnixMillis::parse_rfc3339(text).ok_or_else(|| "expected RFC 3339, such as 2026-11-22T09:00:00+09:00".to_owned())
+}
+
+pub(super) fn pack_format(text: &str) -> Result<Format, String> {
+    let known = [Format::One, Format::Two].into_iter().find(|format| format.version().to_string() == text);
+    known.ok_or_else(|| "expected 1 or 2".to_owned())
 }
 
 pub(super) fn snapshot_id(text: &str) -> Result<SnapshotId, String> {

@@ -52,6 +52,7 @@ changes! {
     /// Weights of a surface.
     SurfaceChanges of SurfaceWeights {
         taste: i32, channel: i32, hour: i32, soon: i32, on_air: i32, popularity: i32, position: i32,
+        pulse: i32,
     }
 }
 
@@ -198,6 +199,14 @@ impl Experiment {
 
     fn changed(&self) -> BTreeSet<String> {
         self.variants().flat_map(Variant::changes).map(|(name, ..)| name).collect()
+    }
+
+    /// What its variants change: the rule's name, its value, and whose it is.
+    pub(super) fn changed_values(&self) -> impl Iterator<Item = (String, i64, String)> {
+        self.variants().flat_map(|variant| {
+            let of = format!(" of variant '{}' of experiment '{}'", variant.id.get_ref(), self.id.get_ref());
+            variant.changes().map(move |(name, value, _)| (name, value, of.clone()))
+        })
     }
 
     /// Everything that is wrong with it alone; `at` is where it begins.

@@ -7,9 +7,9 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 use sinsang::key::Key;
-use sinsang::pack::Kind;
 use sinsang::pack::board::Board;
 use sinsang::pack::taste::{Taste, TasteShard};
+use sinsang::pack::{Format, Kind};
 use sinsang::time::UnixMillis;
 use sinsang::viewer::UserHasher;
 use sinsang_pipeline::build::{self, Options, Report};
@@ -50,6 +50,7 @@ pub(crate) fn options(input: &Path, output: &Path) -> Options {
         rejects: None,
         limit: Limit::default(),
         user_key: USER_KEY.to_owned(),
+        format: Format::One,
         ledger: None,
         engine: engine::Options::default(),
         progress: Progress::hidden(),

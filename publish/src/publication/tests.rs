@@ -61,6 +61,7 @@ fn snapshot(folder: &std::path::Path, at: i64) -> Snapshot {
     let widths = Widths { vocabulary: 1, vector: 1, ..Widths::default() };
     let (shard, shard_id) = sinsang::pack::taste::write(&widths, &[(7, vec![1])]).unwrap();
     let parts = sinsang::pack::board_write::BoardParts {
+        format: sinsang::pack::Format::Two,
         built_at: UnixMillis(at),
         history_from: UnixMillis(0),
         blocks: Vec::new(),
@@ -76,6 +77,7 @@ fn snapshot(folder: &std::path::Path, at: i64) -> Snapshot {
     let manifest = ManifestParts {
         built_at: UnixMillis(at),
         board: board_id,
+        format: parts.format,
         users: 1,
         shards: vec![shard_id],
         previous: Vec::new(),

@@ -35,7 +35,13 @@ pub fn snapshot(folder: &Path, bits: u32, changed: u64, built_at: UnixMillis) ->
         id
     });
     let shards: Vec<PackId> = shards.collect();
+    let is_even = built_at.0.div_euclid(sinsang::time::HOUR_MS) % 2 == 0;
+    let format = if is_even { sinsang::pack::Format::One } else { sinsang::pack::Format::Two };
+    let mut weights = sinsang::rank::Weights::default();
+    [weights.new.pulse, weights.live.pulse, weights.tabs.pulse] = sinsang::rank::PULSE_WEIGHTS;
     let parts = sinsang::pack::board_write::BoardParts {
+        // Both in turn, by the hour.
+        format,
         built_at,
         history_from: UnixMillis(0),
         blocks: Vec::new(),
@@ -44,12 +50,13 @@ pub fn snapshot(folder: &Path, bits: u32, changed: u64, built_at: UnixMillis) ->
         products: Vec::new(),
         slots: Vec::new(),
         tabs: Vec::new(),
-        weights: sinsang::rank::Weights::default(),
+        weights,
         mix: sinsang::pack::mix::MixParts::default(),
     };
     let (board_bytes, board) = sinsang::pack::board_write::write(&parts).unwrap();
     packs.insert(board, board_bytes);
-    let manifest = ManifestParts { built_at, board, users: 1 << bits, shards, previous: Vec::new() };
+    let manifest =
+        ManifestParts { built_at, board, format: parts.format, users: 1 << bits, shards, previous: Vec::new() };
     let snapshot = Snapshot::at(folder);
     snapshot.write(&packs, &manifest.write().unwrap().0).unwrap();
     snapshot

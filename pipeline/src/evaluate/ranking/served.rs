@@ -9,7 +9,7 @@ use sinsang::pack::manifest::Manifest;
 use sinsang::pack::mix::MixParts;
 use sinsang::pack::pulse::{self, Pulse};
 use sinsang::pack::taste::{Taste, TasteShard};
-use sinsang::pack::{Damage, PackId};
+use sinsang::pack::{Damage, Format, PackId};
 use sinsang::pulse::{Counter, Deed, Happening, Terms};
 use sinsang::rank::{self, Candidate, SurfaceWeights};
 use sinsang::surface::View;
@@ -71,6 +71,7 @@ impl Served {
         let products =
             features.iter().map(|feature| product(feature, verdict(&feature.product), &learned, window.cut)).collect();
         let parts = BoardParts {
+            format: Format::Two,
             built_at: window.cut,
             history_from: window.cut,
             blocks: vec![Block { name: "taste".to_owned(), start: 0, length: 64 }],
@@ -133,7 +134,7 @@ impl Served {
             let near = taste.map_or(0, |taste| taste.memory(product_id(*item)).max(0));
             let own = own + i64::from(self.board.mix().near.saturating_sub(1)) * near;
             let counts = pulse.and_then(|pulse| pulse.find(product_id(*item))).unwrap_or_default();
-            (own + i64::from(rank::PULSE_WEIGHT) * rank::pulse(counts.interest())) as f64
+            (own + i64::from(weights.pulse) * rank::pulse(counts.interest())) as f64
         };
         items.iter().map(score).collect()
     }
@@ -196,10 +197,10 @@ pub(super) fn pulses(window: &Window, terms: Terms) -> Result<BTreeMap<i64, Puls
 
 const CHANNEL: &str = "Online Retail";
 
-/// The weight of tastes alone.
+/// The weights of tastes, and of live counts where there are any.
 fn weights() -> SurfaceWeights {
     let Ranking { new: defaults, .. } = Ranking::default();
-    SurfaceWeights { taste: defaults.taste, ..SurfaceWeights::default() }
+    SurfaceWeights { taste: defaults.taste, pulse: defaults.pulse, ..SurfaceWeights::default() }
 }
 
 fn product(
