@@ -4,6 +4,7 @@ use sinsang::pulse::{Deed, Happening};
 use sinsang::time::{HOUR_MS, UnixMillis};
 
 use crate::event::{Event, Kind, device_of};
+use crate::listing::Listings;
 
 /// An event that an app kept for longer than this says nothing of what is wanted now. Milliseconds.
 const MAX_KEPT_MS: i64 = HOUR_MS;
@@ -11,15 +12,32 @@ const MAX_KEPT_MS: i64 = HOUR_MS;
 const BYTES: usize = 25;
 const SIGNED: u8 = 0x80;
 
-/// The event as something that counts. Impressions say what was shown and not what is wanted, and what names no product counts for none.
-pub fn of(event: &Event) -> Option<Happening> {
-    let deed = match event.kind {
-        Kind::View | Kind::Click | Kind::LiveEnter => Deed::Look,
-        Kind::Alarm => Deed::Alarm,
-        Kind::Purchase => Deed::Purchase,
-        Kind::Impression | Kind::TabOpen => return None,
-    };
-    let product = u64::from_str_radix(event.product_id.as_deref()?, 16).ok()?;
+/// What counts: impressions say what was shown and not what is wanted.
+fn deed(kind: Kind) -> Option<Deed> {
+    match kind {
+        Kind::View | Kind::Click | Kind::LiveEnter => Some(Deed::Look),
+        Kind::Alarm => Some(Deed::Alarm),
+        Kind::Purchase => Some(Deed::Purchase),
+        Kind::Impression | Kind::TabOpen => None,
+    }
+}
+
+/// Whether the event counts, and [`Listings`] may say for which product.
+pub fn names_listing(event: &Event) -> bool {
+    event.listing_id.is_some() && deed(event.kind).is_some()
+}
+
+/// The product that the event is about: by its listing first, as in a build, for an app may have the id of a product from an older one.
+fn product(event: &Event, listings: Option<&Listings>) -> Option<u64> {
+    let of_listing =
+        listings.and_then(|listings| listings.product(event.shop.as_deref(), event.listing_id.as_deref()?));
+    of_listing.or_else(|| u64::from_str_radix(event.product_id.as_deref()?, 16).ok())
+}
+
+/// The event as something that counts; what names no product, and no listing of `listings`, counts for none.
+pub fn of(event: &Event, listings: Option<&Listings>) -> Option<Happening> {
+    let deed = deed(event.kind)?;
+    let product = product(event, listings)?;
     let device = device_of(&event.viewer);
     let viewer = u64::from_str_radix(device.unwrap_or(&event.viewer), 16).ok()?;
     let at = UnixMillis::parse_rfc3339(&event.received_at)?;
@@ -71,7 +89,7 @@ mod tests {
 
     #[test]
     fn clicks_alarms_and_purchases_of_products_count_by_the_time_of_receipt() {
-        let of = |line: &str| of(&Event::parse(line).unwrap());
+        let of = |line: &str| of(&Event::parse(line).unwrap(), None);
         let device = of(LINE).unwrap();
         let at = UnixMillis::parse_rfc3339("2026-11-22T13:05:07.250Z").unwrap();
         let expected = Happening {
@@ -93,6 +111,30 @@ mod tests {
             None,
             "kept for over an hour"
         );
+    }
+
+    #[test]
+    fn a_listing_counts_for_its_product_and_before_an_id_that_may_be_old() {
+        let board = include_bytes!("../../tests/golden/board.pack").to_vec();
+        let id = sinsang::pack::Pack::parse(board.clone(), sinsang::pack::Kind::Board).unwrap().id();
+        let listings = Listings::parse(board.clone(), id).unwrap();
+        let board = sinsang::pack::board::Board::parse(board, id).unwrap();
+        let product = board.product(3);
+        let head: serde_json::Value = serde_json::from_slice(&[product.head_json(), b"}"].concat()).unwrap();
+        let (shop, code) = (&head["listings"][0]["shop"], &head["listings"][0]["listing_id"]);
+        let counted = |with: String, listings| {
+            let event = Event::parse(&LINE.replace("\"product_id\":\"fedcba9876543210\"", &with)).unwrap();
+            assert!(names_listing(&event));
+            of(&event, listings).map(|one| one.product)
+        };
+        let named = format!("\"shop\":{shop},\"listing_id\":{code}");
+        assert_eq!(counted(named.clone(), Some(&listings)), Some(product.id()));
+        assert_eq!(counted(named.clone(), None), None);
+        let both = format!("{named},\"product_id\":\"fedcba9876543210\"");
+        assert_eq!(counted(both.clone(), Some(&listings)), Some(product.id()));
+        assert_eq!(counted(both, None), Some(0xfedc_ba98_7654_3210));
+        assert_eq!(counted("\"listing_id\":\"of another time\"".to_owned(), Some(&listings)), None);
+        assert!(!names_listing(&Event::parse(LINE).unwrap()));
     }
 
     proptest! {

@@ -205,14 +205,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let forgotten = forget::Forgotten::read(&options.input)?;
     let rules = Rules::find(options.rules.as_deref(), &options.input)?;
     rules.fit(options.format)?;
-    let (mut history, run) = match &options.ledger {
-        None => (history::read(&options.history(), now).await?, None),
-        Some(ledger) => {
-            let options = ledger::Options { ledger: ledger.clone(), history: options.history() };
-            let (history, run) = ledger::read(&options, now).await?;
-            (history, Some(run))
-        }
-    };
+    let (mut history, run) = past(options, now).await?;
     let mut tables = vec![history.broadcasts.clone()];
     let stage = stage!("events and tabs", events = Empty, tabs = Empty);
     let tabs = open_tables(options, &mut history.source, &mut tables, &hasher, now).instrument(stage).await?;
@@ -306,6 +299,16 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         lab: lab.map(|lab| lab.report),
         ledger,
     })
+}
+
+/// The past, from the tables alone or from the ledger too, and then what is to be appended to it.
+async fn past(options: &Options, now: UnixMillis) -> Result<(History, Option<ledger::Run>), Error> {
+    let Some(ledger) = &options.ledger else {
+        return Ok((history::read(&options.history(), now).await?, None));
+    };
+    let options = ledger::Options { ledger: ledger.clone(), history: options.history() };
+    let (history, run) = ledger::read(&options, now).await?;
+    Ok((history, Some(run)))
 }
 
 /// What events name: shops and codes, and the ids of products.

@@ -435,6 +435,23 @@ fn published_weights(pack: &Pack) -> Result<Weights, Damage> {
     if table.count == 3 { Ok(weights_of(pack, &table, 0)) } else { Err(Damage::Inconsistent(WEIGHTS)) }
 }
 
+/// Hands each product of the board that `id` names to `take`, by its id and with the opening of its JSON object. Nothing else of the board is
+/// looked at, so that whoever wants no more need not carry the rest of the reader.
+///
+/// # Errors
+/// A [`Damage`] where the bytes are not that board, or have no products.
+pub fn each_product(bytes: Vec<u8>, id: PackId, mut take: impl FnMut(u64, &[u8])) -> Result<(), Damage> {
+    let pack = Pack::parse(bytes, Kind::Board)?;
+    if pack.id() != id {
+        return Err(Damage::WrongId);
+    }
+    let (products, text) = (pack.table(PRODUCTS, PRODUCT_BYTES)?, pack.table(TEXT, 1)?);
+    for record in (0..products.count).map(|index| pack.record(&products, index)) {
+        take(u64_at(record, 0), pack.span(&text, Span::at(record, 8)).unwrap_or_default());
+    }
+    Ok(())
+}
+
 /// Bytes of a surface's weights in a board of `version`: the first one does without what the pulse weighs.
 pub(super) fn weights_bytes(version: u16) -> usize {
     if version < 2 { WEIGHTS_BYTES.saturating_sub(4) } else { WEIGHTS_BYTES }

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
-import { dataset } from "../harness/dataset.mjs";
+import { dataset, pairs } from "../harness/dataset.mjs";
 import { Edge } from "../harness/edge.mjs";
 import { Intake } from "../harness/intake.mjs";
-import { pulseOf, until } from "../harness/pulse.mjs";
+import { listingsOf, pulseOf, until } from "../harness/pulse.mjs";
 import { claims, hs256 } from "../harness/token.mjs";
 
 const PRODUCT = "0123456789abcdef";
@@ -32,6 +32,58 @@ test("viewers count once for each deed, those who are not signed in a quarter, a
     });
     assert.deepEqual([...pulse.counts], [[PRODUCT, { viewers: 2 * 16 + 4, looks: 2 * 16, alarms: 4, purchases: 2 * 16 }]]);
     assert.ok(Math.abs(Date.now() - pulse.madeAt) < 30_000);
+  } finally {
+    await intake.stop();
+  }
+});
+
+test("an event that names only a listing counts for the product that the live board shows it with, whichever is live", async () => {
+  const { first, second } = await dataset();
+  const [one, two] = await Promise.all([first, second].map(async (snapshot) => listingsOf(await pairs(snapshot))));
+  const intake = await Intake.start(quick);
+  try {
+    // A restart takes the namespace that was got before along.
+    const store = () => intake.mf.getKVNamespace("SNAPSHOTS", "sinsang-intake");
+    const put = async (snapshot) => {
+      const kv = await store();
+      for (const [key, value] of await pairs(snapshot)) await kv.put(key, value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength));
+    };
+    const at = (listing) => ({ product_id: undefined, shop: listing.shop, listing_id: listing.listing_id });
+    // Before a board is there, it counts for none, and is stored all the same.
+    await intake.send({ events: [event(at(one[0]))] }, by("early"));
+    await intake.settled(1);
+    await put(first);
+    // An isolate looks once a minute: this is another.
+    await intake.restart({ bindings: { PULSE_EVERY_MS: "1001" } });
+    const named = one[0];
+    const [both, unknown] = one.filter(({ product_id }) => product_id !== named.product_id);
+    await intake.send({ events: [event(at(named)), event({ ...at(both), product_id: PRODUCT }), event({ ...at(unknown), shop: "no such shop" })] }, by("u1"));
+    // The same viewer by the product's id is no second one.
+    await intake.send({ events: [event({ product_id: named.product_id })] }, by("u1"));
+    const counted = await until(async () => {
+      const found = await latest(intake);
+      return found?.counts.has(named.product_id) ? found.counts : undefined;
+    });
+    assert.deepEqual([...counted.keys()].sort(), [named.product_id, both.product_id].sort());
+    assert.equal(counted.get(named.product_id).looks, 16);
+    const told = [...intake.printed.matchAll(/\{"listings":(\d+)\}/g)].map(([, count]) => Number(count));
+    assert.deepEqual(told, [one.length], "the board is read once");
+    // Another board, of the next format; and a value that is damaged leaves what was known.
+    await put(second);
+    await intake.restart({ bindings: { PULSE_EVERY_MS: "1002" } });
+    const late = two.findLast(({ product_id }) => !counted.has(product_id));
+    await intake.send({ events: [event(at(late))] }, by("u2"));
+    await until(async () => (await latest(intake))?.counts.has(late.product_id));
+    await (await store()).put("manifest", "no manifest");
+    await intake.restart({ bindings: { PULSE_EVERY_MS: "1003" } });
+    await intake.send({ events: [event(at(named)), event({ kind: "purchase" })] }, by("u3"));
+    const without = await until(async () => {
+      const found = await latest(intake);
+      return found?.counts.has(PRODUCT) ? found.counts : undefined;
+    });
+    assert.equal(without.get(named.product_id).looks, 16, "u3's click is stored, and counts for none");
+    await intake.settled(8);
+    assert.match(intake.printed, /the live board's listings can't be read/);
   } finally {
     await intake.stop();
   }

@@ -1,20 +1,41 @@
-// A pulse as src/pack/FORMAT.md has it, read by other code than the edge's.
+// A pulse and a board's listings as src/pack/FORMAT.md has them, read by other code than the edge's.
 import { createHash } from "node:crypto";
 
 const PATIENCE_MS = 20_000;
 
-/** What a pulse says: when it was made, and counts in sixteenths of a viewer by the product's id. */
-export function pulseOf(bytes) {
+function sectionsOf(bytes) {
   const sections = new Map();
   for (let at = 32; at < 32 + 16 * bytes.readUInt32LE(12); at += 16) {
     const start = bytes.readUInt32LE(at + 4);
     sections.set(bytes.toString("latin1", at, at + 4), bytes.subarray(start, start + bytes.readUInt32LE(at + 8)));
   }
+  return sections;
+}
+
+const hex = (number) => number.toString(16).padStart(16, "0");
+
+/** Shop, item code and product of each listing on the board of a snapshot, whose pairs are given as KV holds them. */
+export function listingsOf(pairs) {
+  const board = sectionsOf(pairs.get("manifest")).get("META").toString("hex", 16, 32);
+  const sections = sectionsOf(pairs.get(`pack/${board}`));
+  const [products, text] = [sections.get("PROD"), sections.get("TEXT")];
+  const found = [];
+  for (let at = 0; at < products.length; at += 64) {
+    const start = products.readUInt32LE(at + 8);
+    const { listings } = JSON.parse(`${text.toString("utf8", start, start + products.readUInt32LE(at + 12))}}`);
+    found.push(...listings.map((listing) => ({ ...listing, product_id: hex(products.readBigUInt64LE(at)) })));
+  }
+  return found;
+}
+
+/** What a pulse says: when it was made, and counts in sixteenths of a viewer by the product's id. */
+export function pulseOf(bytes) {
+  const sections = sectionsOf(bytes);
   const counts = new Map();
   const records = sections.get("PULS");
   for (let at = 0; at < records.length; at += 16) {
     const [viewers, looks, alarms, purchases] = [8, 10, 12, 14].map((field) => records.readUInt16LE(at + field));
-    counts.set(records.readBigUInt64LE(at).toString(16).padStart(16, "0"), { viewers, looks, alarms, purchases });
+    counts.set(hex(records.readBigUInt64LE(at)), { viewers, looks, alarms, purchases });
   }
   return { madeAt: Number(sections.get("META").readBigInt64LE(0)), counts };
 }

@@ -14,8 +14,8 @@ const HANDLED = 20;
 const WHO = { new: say("신상품"), live: say("생방송"), tabs: say("상단탭") };
 /** Signals that mean something on a surface. */
 const SIGNALS = {
-  new: ["taste", "channel", "hour", "soon", "on_air", "popularity"],
-  live: ["taste", "channel", "hour", "popularity"],
+  new: ["taste", "channel", "hour", "soon", "on_air", "popularity", "pulse"],
+  live: ["taste", "channel", "hour", "popularity", "pulse"],
   tabs: ["taste", "position"],
 };
 

@@ -23,7 +23,7 @@ use crate::beat;
 /// The object's binding in `wrangler.toml`.
 const BINDING: &str = "PULSE";
 /// The KV namespace that the edge reads.
-const STORE: &str = "SNAPSHOTS";
+pub(super) const STORE: &str = "SNAPSHOTS";
 /// Milliseconds between two pulses, where the environment does not say.
 const EVERY_MS: u64 = 60_000;
 /// KV takes one write of a key in a second.
