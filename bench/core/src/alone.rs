@@ -14,6 +14,9 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::snapshot::{self, Shape};
 
+/// When the snapshots of the core alone are built.
+pub const BUILT_AT: &str = "2026-11-20T12:00:00+09:00";
+
 /// A board and the tastes of one viewer, in memory.
 #[cfg_attr(target_arch = "wasm32", wasm_bindgen)]
 #[derive(Debug)]
@@ -30,7 +33,7 @@ impl Alone {
     /// # Errors
     /// The [`Damage`] where the snapshot is not whole.
     pub fn of(shape: &Shape) -> Result<Self, Damage> {
-        let built_at = UnixMillis::parse_rfc3339("2026-11-20T12:00:00+09:00").unwrap_or_default();
+        let built_at = UnixMillis::parse_rfc3339(BUILT_AT).unwrap_or_default();
         let hasher = UserHasher::new(b"a user key of the bench").ok_or(Damage::Truncated)?;
         let made = snapshot::make(shape, built_at, &hasher).map_err(|_| Damage::Truncated)?;
         let value = |key: Key| made.values.get(&key.to_string()).cloned().unwrap_or_default();

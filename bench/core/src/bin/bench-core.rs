@@ -1,4 +1,5 @@
-//! `bench-core`: times the core alone and prints JSON. `bench-core once KIND CANDIDATES`: does one kind of work some times, to be counted.
+//! `bench-core`: times the core alone and prints JSON. `bench-core once KIND CANDIDATES`: does one kind of work some times, to be counted:
+//! `new`, `home`, or `whole` and `not-modified`, which are whole requests for `home`.
 //!
 //! Instructions of one run of the work are the difference of two counts, of `once` with and without it: setting up costs the same in both.
 
@@ -10,6 +11,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use sinsang_bench::alone::Alone;
 use sinsang_bench::snapshot::Shape;
+use sinsang_bench::whole::Whole;
 
 /// Items on a page of the bench.
 const LIMIT: usize = 60;
@@ -67,6 +69,18 @@ fn run() -> Result<(), String> {
     {
         let candidates = candidates.parse().map_err(|_| "CANDIDATES is no number")?;
         let times: usize = times.parse().map_err(|_| "TIMES is no number")?;
+        if let "whole" | "not-modified" = kind.as_str() {
+            let mut whole = Whole::of(&shape(candidates, 60, 300))?;
+            for request in 0..times {
+                let reply = whole.ask(request % whole.viewers(), kind == "not-modified");
+                let status = reply.as_ref().map_or(0, |reply| reply.status);
+                if status != if kind == "whole" { 200 } else { 304 } {
+                    return Err(format!("a warm request is answered with {status}"));
+                }
+                black_box(&reply);
+            }
+            return Ok(());
+        }
         let alone = Alone::of(&shape(candidates, 60, 300)).map_err(|damage| damage.to_string())?;
         for _ in 0..times {
             work(&alone, kind);

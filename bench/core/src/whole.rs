@@ -1,0 +1,126 @@
+//! A warm request as a whole, without the platform around it: read, recognised, ranked, answered. Counted in instructions, it shows what the
+//! noise of a shared machine hides.
+
+use std::collections::BTreeMap;
+
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use hmac::{Hmac, Mac as _};
+use serde_json::json;
+use sha2::Sha256;
+use sinsang::load::Fetched;
+use sinsang::memory::Memory;
+use sinsang::reply::Reply;
+use sinsang::request::{Config, Raw};
+use sinsang::serve::{Serve, Step};
+use sinsang::time::UnixMillis;
+use sinsang::viewer::UserHasher;
+
+use crate::alone::BUILT_AT;
+use crate::snapshot::{self, Shape};
+
+const KEY: &str = "a key of the bench, of 32 bytes or more";
+const AUDIENCE: &str = "bench";
+const USER_KEY: &str = "a user key of the bench";
+/// Rounds of reads after which something is wrong.
+const MOST_ROUNDS: usize = 8;
+
+/// An isolate in which everything has been read, and viewers who have asked before.
+#[derive(Debug)]
+pub struct Whole {
+    config: Config,
+    memory: Memory,
+    now: UnixMillis,
+    /// By viewer, the header with the token, and the ETag of their answer.
+    viewers: Vec<(String, String)>,
+}
+
+impl Whole {
+    /// An isolate on the snapshot of `shape`, with its users as viewers.
+    ///
+    /// # Errors
+    /// What went wrong, as text.
+    pub fn of(shape: &Shape) -> Result<Self, String> {
+        let built_at = UnixMillis::parse_rfc3339(BUILT_AT).unwrap_or_default();
+        let hasher = UserHasher::new(USER_KEY.as_bytes()).ok_or("no hasher")?;
+        let made = snapshot::make(shape, built_at, &hasher).map_err(|error| error.to_string())?;
+        let (config, bad) = Config::of(|name| {
+            let value = match name {
+                "USER_KEY" => USER_KEY,
+                "JWT_HS256_KEY" => KEY,
+                "JWT_AUDIENCE" => AUDIENCE,
+                _ => return None,
+            };
+            Some(value.to_owned())
+        });
+        if let Some(bad) = bad {
+            return Err(format!("{bad:?}"));
+        }
+        let now = snapshot::present(built_at);
+        let viewers = made.users.iter().map(|user| (bearer(user), String::new())).collect();
+        let mut whole = Self { config, memory: Memory::default(), now, viewers };
+        for viewer in 0..whole.viewers.len() {
+            let reply = whole.read(viewer, &made.values)?;
+            let etag = reply.headers.iter().find(|(name, _)| *name == "ETag").map(|(_, value)| value.to_string());
+            whole.viewers[viewer].1 = etag.ok_or("no ETag")?;
+        }
+        Ok(whole)
+    }
+
+    /// Asks as a cold isolate would, reading from `values`.
+    fn read(&mut self, viewer: usize, values: &BTreeMap<String, Vec<u8>>) -> Result<Reply, String> {
+        let authorization = self.viewers[viewer].0.clone();
+        let mut serve = Serve::begin(home(&authorization, None), &self.config, self.now);
+        for _ in 0..MOST_ROUNDS {
+            match serve.next(&mut self.memory, self.now) {
+                Step::Reply(reply) => return Ok(reply),
+                Step::Read(reads) => {
+                    let fetch = |read: sinsang::load::Read| Fetched {
+                        place: read.place,
+                        key: read.key,
+                        value: Ok(values.get(&read.key.to_string()).cloned()),
+                    };
+                    serve.absorb(reads.into_iter().map(fetch).collect(), &mut self.memory, self.now);
+                }
+                Step::Bundle => serve.absorb_bundle(None, &mut self.memory, self.now),
+                Step::Wait(_) => return Err("a lone request waits".to_owned()),
+            }
+        }
+        Err("no answer".to_owned())
+    }
+
+    /// The viewers that may ask.
+    pub fn viewers(&self) -> usize {
+        self.viewers.len()
+    }
+
+    /// The warm answer to the home of the viewer of this number, or to whether it has changed since.
+    pub fn ask(&mut self, viewer: usize, is_known: bool) -> Option<Reply> {
+        let (authorization, etag) = self.viewers.get(viewer)?;
+        let raw = home(authorization, Some(etag.as_str()).filter(|_| is_known));
+        Serve::begin(raw, &self.config, self.now).warm(&mut self.memory, self.now)
+    }
+}
+
+fn home<'a>(authorization: &'a str, if_none_match: Option<&'a str>) -> Raw<'a> {
+    Raw {
+        method: "GET",
+        path: "/v1/home",
+        query: "limit=60",
+        authorization: Some(authorization),
+        if_none_match,
+        preview: None,
+        origin: None,
+        device: None,
+        has_body: false,
+    }
+}
+
+fn bearer(user: &str) -> String {
+    let part = |value: &serde_json::Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
+    let header = part(&json!({ "alg": "HS256", "typ": "JWT" }));
+    let claims = part(&json!({ "sub": user, "aud": AUDIENCE, "exp": 4_000_000_000_u64 }));
+    let signed = format!("{header}.{claims}");
+    let mut mac = Hmac::<Sha256>::new_from_slice(KEY.as_bytes()).expect("HMAC takes any key");
+    mac.update(signed.as_bytes());
+    format!("Bearer {signed}.{}", Base64UrlUnpadded::encode_string(&mac.finalize().into_bytes()))
+}
