@@ -18,15 +18,15 @@ export async function native() {
   return JSON.parse((await run(program("bench-core"))).stdout);
 }
 
-/** Instructions of one run, by valgrind's count; undefined where it is not installed. */
-export async function instructions(kind, candidates) {
+/** Instructions of one run, as the mean of `runs`, by valgrind's count; undefined where it is not installed. */
+export async function instructions(kind, candidates, runs = 10) {
   const count = async (times) => {
     const out = join(WORK, `callgrind.${kind}.${times}`);
     const { stderr } = await run("valgrind", ["--tool=callgrind", `--callgrind-out-file=${out}`, program("bench-core"), "once", kind, candidates, times].map(String), { timeout: 120_000 });
     return Number(/Collected : (\d+)/.exec(stderr)[1]);
   };
   try {
-    return (await count(20) - (await count(10))) / 10;
+    return ((await count(2 * runs)) - (await count(runs))) / runs;
   } catch (error) {
     if (error.code === "ENOENT") return undefined;
     throw error;

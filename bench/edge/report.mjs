@@ -12,6 +12,7 @@ const STATE = { reached: "reached", held: "**not yet**", worse: "**lost**", seen
 const NAMES = {
   hello: "JavaScript `new Response(\"hello\")`",
   "constant-home-500": "constant: the bytes and headers of `/v1/home`",
+  "reader-home-500": "the constant copied, the request read",
   "home-500": "**Sinsang** `/v1/home`, 500 candidates",
   "hono-home-500": "Hono `/v1/home`",
   "home-500-first-token": "**Sinsang** `/v1/home`, a token not seen before",

@@ -60,6 +60,7 @@ async function interleaved(small, large, kvs, python, rounds) {
   const hello = await subject.hello("hello");
   const constants = {
     home500: await subject.constant("constant-home-500", await warm(ours, home(small.users[0]))),
+    reader500: await subject.constant("reader-home-500", await warm(ours, home(small.users[0])), "reader.mjs"),
     home2000: await subject.constant("constant-home-2000", await warm(ours2000, home(large.users[0]))),
     new: await subject.constant("constant-new", await warm(ours, fresh)),
   };
@@ -82,6 +83,7 @@ async function interleaved(small, large, kvs, python, rounds) {
   const subjects = [
     of("hello", hello, homes),
     of("constant-home-500", constants.home500, homes),
+    of("reader-home-500", constants.reader500, homes),
     of("home-500", ours, homes),
     of("hono-home-500", hono, homes),
     of("home-500-first-token", ours, (round) => firstTokens[round], { most: MOST_FIRST_TOKENS }),
@@ -117,6 +119,7 @@ export async function run({ rounds, coldRounds, python }) {
   const native = await core.native();
   const instructions = {};
   for (const candidates of [500, 1_000, 2_000]) instructions[candidates] = await core.instructions("new", candidates);
+  for (const kind of ["whole", "not-modified"]) instructions[kind] = await core.instructions(kind, 500, 300);
   const wasm = await core.wasm();
   const bounds = JSON.parse(await readFile(join(ROOT, "bench/edge/bounds.json"), "utf8"));
   const [cpu] = cpus();

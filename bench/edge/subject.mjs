@@ -39,11 +39,11 @@ export async function hello(name, options = {}) {
 /** Headers that the server itself sets. */
 const SET_BY_SERVER = new Set(["content-length", "date", "connection", "keep-alive", "transfer-encoding"]);
 
-/** Returns `answer` from memory. */
-export async function constant(name, answer) {
+/** Returns `answer` from memory; `worker` is the file that does. */
+export async function constant(name, answer, worker = "worker.mjs") {
   const headers = Object.fromEntries([...answer.headers].filter(([name]) => !SET_BY_SERVER.has(name)));
   const modules = [
-    { name: "index.js", kind: "esModule", content: await read(PEERS, "constant/worker.mjs") },
+    { name: "index.js", kind: "esModule", content: await read(PEERS, "constant", worker) },
     { name: "body.bin", kind: "data", content: answer.body },
     { name: "headers.json", kind: "text", content: JSON.stringify(headers) },
   ];
