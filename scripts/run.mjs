@@ -1,7 +1,7 @@
 // The steps of `make run`: data around a present moment, its snapshot, local KV, and the Worker under `wrangler dev`.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync, copyFileSync, renameSync, statSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync, copyFileSync, renameSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,6 +11,7 @@ process.chdir(root);
 
 /** Demo tables older than this no longer lie around the present moment and are made anew. */
 const DEMO_FRESH_MS = 3 * 60 * 60 * 1000;
+const DAY_MS = 24 * 60 * 60 * 1000;
 /** How long `wrangler dev` may take to answer before it is given up. */
 const START_TIMEOUT_MS = 60_000;
 /** Noon by the shop's clock, when it is at its busiest and most channels are on air. */
@@ -21,6 +22,9 @@ const port = Number(process.env.PORT || 8787);
 const folder = join(".demo", data);
 const tables = join(folder, "data");
 const snapshot = join(folder, "snapshot");
+/** What the builds came to: the page's plots begin with the second, so the first run builds yesterday's snapshot too. */
+const builds = join(folder, "snapshot.builds.ndjson");
+const eve = join(folder, "eve");
 const state = join(folder, "state");
 const stampPath = join(folder, "stamp.json");
 const pidPath = join(".demo", "run.pid");
@@ -99,26 +103,36 @@ async function makeData() {
 
   rmSync(stampPath, { force: true });
   rmSync(tables, { recursive: true, force: true });
-  rmSync(snapshot, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const made_at = Date.now();
   const env = { SINSANG_USER_KEY: key };
   if (retail) {
     say("importing Online Retail II (about a minute)");
     await sinsang(["import", "online-retail", process.env.RETAIL_FILE, "--out", tables, "--as-of", "2011-09-01T00:00:00Z"]);
-    say("building its snapshot (about a minute)");
-    await sinsang(["build", "--input", tables, "--output", snapshot, "--now", RETAIL_NOW], env);
+    say("building its snapshots (about a minute each, two the first time)");
+    await build(Date.parse(RETAIL_NOW), env);
   } else {
     say("making 180 days of broadcasts and 2,000 viewers around the present moment (under a minute)");
     await sinsang(["generate", "--out", tables, "--days", "180", "--users", "2000"]);
     copyFileSync("scripts/demo-rules.toml", join(tables, "rules.toml"));
-    say("building its snapshot (about a minute)");
-    await sinsang(["build", "--input", tables, "--output", snapshot], env);
+    say("building its snapshots (about a minute each, two the first time)");
+    await build(made_at, env);
   }
   const made = { ...wanted, made_at, now: retail ? Date.parse(RETAIL_NOW) : null };
   writeFileSync(`${stampPath}.new`, JSON.stringify(made));
   renameSync(`${stampPath}.new`, stampPath);
   return made;
+}
+
+/** Builds the snapshot of `at`; before the very first, the one of the day before, which the page compares it with. */
+async function build(at, env) {
+  const one = (ms) => sinsang(["build", "--input", tables, "--output", snapshot, "--now", new Date(ms).toISOString(), "--viewers", join(tables, "viewers.json")], env);
+  if (!existsSync(builds)) {
+    await one(at - DAY_MS);
+    rmSync(eve, { recursive: true, force: true });
+    cpSync(snapshot, eve, { recursive: true });
+  }
+  await one(at);
 }
 
 /** Publishes the snapshot into the KV that `wrangler dev` is to read, unless that manifest was published last. */
@@ -129,7 +143,8 @@ async function publish() {
   say("publishing the snapshot to local KV");
   rmSync(donePath, { force: true });
   mkdirSync(state, { recursive: true });
-  await sinsang(["publish", snapshot, "--local", state]);
+  for (const one of [eve, snapshot]) if (existsSync(one)) await sinsang(["publish", one, "--local", state]);
+  rmSync(eve, { recursive: true, force: true });
   writeFileSync(donePath, manifest);
 }
 
@@ -138,10 +153,10 @@ async function bundle() {
   await sinsang(["bundle", snapshot, "--output", "build/snapshot.bundle"]);
 }
 
-/** The viewers that the page offers. */
+/** The viewers that the page offers, with what they did last: for whoever has the preview secret. */
 function publishViewers() {
   mkdirSync("www/demo", { recursive: true });
-  const viewers = join(tables, "viewers.json");
+  const viewers = join(folder, "snapshot.viewers.json");
   if (existsSync(viewers)) copyFileSync(viewers, "www/demo/viewers.json");
   else writeFileSync("www/demo/viewers.json", JSON.stringify({ viewers: [] }));
 }

@@ -8,6 +8,8 @@ const LIVE: &str = "manifest";
 const PULSE: &str = "pulse";
 /// The key of what was last done to the store, a JSON document for operators. The edge never reads it.
 pub const RUNS: &str = "runs";
+/// The key of what the last builds came to, a line of JSON each, for the preview page. The core never reads it.
+pub const BUILDS: &str = "builds";
 /// What the keys of all packs begin with.
 pub const PACK_PREFIX: &str = "pack/";
 

@@ -10,9 +10,11 @@ mod door;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::directive::Surface;
+use crate::mix::Half;
 use crate::pack::board::Board;
 use crate::pack::pulse::Pulse;
-use crate::pack::taste::{Taste, TasteShard, weight};
+use crate::pack::taste::{Taste, TasteShard};
 use crate::pack::{Damage, PackId};
 use crate::rank::{HOUR_BUCKETS, Score, Weights, dot};
 use crate::surface::new::{Page, Selection, Sort};
@@ -21,8 +23,10 @@ use crate::time::{SECOND_MS, UnixMillis};
 
 /// Where a pack's header states the checksum that is its name (`pack/FORMAT.md`).
 const ID_AT: usize = 16;
-/// The length of a product's vector in a block, and the largest weight of a taste.
-const FULL: i32 = 127;
+/// Classes of prices that a viewer's leanings are told of, of as many products each.
+const PRICE_CLASSES: usize = 5;
+/// From an inner product of vectors to the points of a signal, as `rank.rs` has it.
+const AGREEMENT_SHIFT: u32 = 6;
 
 /// What is asked of a [`Preview`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -38,6 +42,8 @@ pub struct Question {
     pub channel: Option<String>,
     /// Whether new products are in the order of their first broadcasts.
     pub is_soonest: bool,
+    /// Whether each item says why it stands where it does, as `explain=1` has the edge say it.
+    pub is_explained: bool,
     /// Most new products.
     pub limit: usize,
     /// Weights to try in place of the published ones.
@@ -129,6 +135,7 @@ impl Preview {
             taste,
             viewer,
             pulse: self.pulse.as_ref(),
+            is_explained: question.is_explained,
             assignment: assignment.as_ref(),
             ..View::shared(&self.board, UnixMillis(question.now_ms))
         };
@@ -160,22 +167,25 @@ impl Preview {
     pub fn tastes(&self) -> String {
         let board = &self.board;
         let Some(taste) = self.taste() else { return "null".to_owned() };
+        let leanings = self.leanings(&taste);
         let categories: Vec<_> = (0..board.category_count())
             .filter_map(|index| {
-                let lean = self.category_lean(&taste, index)?;
-                Some(json!({ "name": board.category(index), "weight": lean }))
+                let own = leanings.iter().filter(|one| one.category == Some(index));
+                Some(json!({ "name": board.category(index), "weight": lean(own, &leanings)? }))
             })
             .collect();
         let channels: Vec<_> = (0..board.channel_count())
             .map(|index| json!({ "id": board.channel_id(index), "weight": taste.channel(index) }))
             .collect();
         let hours: Vec<i8> = (0..HOUR_BUCKETS).map(|index| taste.hour(index)).collect();
-        let prices: Vec<i8> = self
-            .block("price")
-            .map(|range| range.map(|index| weight(taste.vector, index)).collect())
-            .unwrap_or_default();
+        let mut by_price: Vec<&Agreement> = leanings.iter().filter(|one| one.price.is_some()).collect();
+        by_price.sort_by_key(|one| one.price);
+        let step = by_price.len().div_ceil(PRICE_CLASSES).max(1);
+        let prices: Vec<i64> = by_price.chunks(step).filter_map(|own| lean(own.iter().copied(), &leanings)).collect();
         let tabs: Vec<i8> = (0..board.tab_count()).map(|index| taste.tab(index)).collect();
-        json!({ "categories": categories, "channels": channels, "hours": hours, "prices": prices, "tabs": tabs })
+        // Where a manifest's shards have it is for its first bits to say.
+        let key = self.tastes.as_ref().map(|shard| format!("{:016x}", shard.key(0)));
+        json!({ "key": key, "categories": categories, "channels": channels, "hours": hours, "prices": prices, "tabs": tabs })
             .to_string()
     }
 
@@ -206,19 +216,41 @@ impl Preview {
         shard.find(shard.key(0)).map(|record| Taste::cut(record, shard.widths()))
     }
 
-    fn block(&self, name: &str) -> Option<std::ops::Range<usize>> {
-        let block = self.board.blocks().find(|block| block.name == name)?;
-        Some(usize::from(block.start)..usize::from(block.start).saturating_add(usize::from(block.length)))
+    /// How far the viewer's vector and each product's agree, as the new-product tab counts it.
+    fn leanings(&self, taste: &Taste<'_>) -> Vec<Agreement> {
+        let half = Half::of(taste.vector, self.board.mix().second, Surface::New);
+        let of = |index| {
+            let product = self.board.product(index);
+            let head = [product.head_json(), b"}"].concat();
+            Agreement {
+                category: product.category(),
+                price: serde_json::from_slice::<Head>(&head).ok().and_then(|head| head.price),
+                points: i64::from(dot(half.cut(taste.vector), half.cut(product.vector()))),
+            }
+        };
+        (0..self.board.product_count()).map(of).collect()
     }
+}
 
-    /// How far the viewer leans to a category: the agreement with the category's own part of its products' vectors.
-    fn category_lean(&self, taste: &Taste<'_>, category: usize) -> Option<i32> {
-        let range = self.block("category")?;
-        let product = (0..self.board.product_count())
-            .map(|index| self.board.product(index))
-            .find(|product| product.category() == Some(category))?;
-        Some(dot(taste.vector.get(range.clone())?, product.vector().get(range)?) / FULL)
-    }
+/// What is read of a product's head.
+#[derive(Deserialize)]
+struct Head {
+    price: Option<i64>,
+}
+
+struct Agreement {
+    category: Option<usize>,
+    price: Option<i64>,
+    points: i64,
+}
+
+/// How far the viewer leans to some products, against all of them, in points of the signal `taste`, cut to the range of the other weights. `None`
+/// where there are none.
+fn lean<'a>(some: impl Iterator<Item = &'a Agreement>, all: &[Agreement]) -> Option<i64> {
+    let mean = |(sum, count): (i64, i64)| sum.checked_div(count);
+    let add = |(sum, count): (i64, i64), one: &Agreement| (sum.saturating_add(one.points), count.saturating_add(1));
+    let (own, everything) = (mean(some.fold((0, 0), add))?, mean(all.iter().fold((0, 0), add))?);
+    Some((own.saturating_sub(everything) >> AGREEMENT_SHIFT).clamp(i8::MIN.into(), i8::MAX.into()))
 }
 
 /// The new products in their places, all that the question leaves in, and how many it leaves out.
@@ -301,6 +333,13 @@ mod tests {
         assert_eq!(totals.len(), ids(&answer).len());
         assert!(totals.len() > 3 && totals.is_sorted_by(|a, b| a >= b), "{totals:?}");
         let tastes: serde_json::Value = serde_json::from_str(&preview.tastes()).unwrap();
+        assert_eq!(tastes["prices"].as_array().unwrap().len(), PRICE_CLASSES);
+        let strongest =
+            tastes["categories"].as_array().unwrap().iter().map(|one| one["weight"].as_i64().unwrap().abs());
+        assert!(strongest.max() > Some(0), "{tastes}");
+        let explained = arrange(&mut preview, &Question { is_explained: true, ..question });
+        assert!(explained["new"]["items"][0]["why"]["text"].is_string() && answer["new"]["items"][0]["why"].is_null());
+        assert_eq!(tastes["key"].as_str().map(str::len), Some(16));
         assert!(!tastes["categories"].as_array().unwrap().is_empty() && tastes["hours"].as_array().unwrap().len() == 8);
     }
 

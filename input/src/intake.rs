@@ -14,6 +14,8 @@ use crate::{Error, TooManyRejects};
 
 /// Reasons that an error about too many rejects names.
 const NAMED_REASONS: usize = 3;
+/// Shops whose damaged rows are counted apart.
+pub const NAMED_SHOPS: usize = 200;
 
 /// How often a field was put right in one way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -50,6 +52,9 @@ pub struct TableReport {
     pub renamed: Vec<Renamed>,
     /// Rows that can't, by field and reason, the most frequent first.
     pub set_aside: Vec<ReasonCount>,
+    /// Those that are damaged, by the shop, or else the channel, that they name; "" where they name none or can't be taken apart. Past
+    /// [`NAMED_SHOPS`] of them, those of further names are among those without.
+    pub set_aside_by_shop: BTreeMap<String, u64>,
     /// Repairs to the kept rows by field.
     pub repaired: Vec<RepairCount>,
     /// Where the rows set aside are, if any were written.
@@ -133,6 +138,7 @@ pub struct Intake<'i, T: Table> {
     files: usize,
     rows: u64,
     tally: Tally,
+    shops: BTreeMap<String, u64>,
     /// The repairs to the row at hand, by position of the column.
     repairs: Vec<(usize, Repair)>,
     repaired: BTreeMap<(usize, Repair), u64>,
@@ -156,6 +162,7 @@ impl<'i, T: Table> Intake<'i, T> {
             files: 0,
             rows: 0,
             tally: Tally::default(),
+            shops: BTreeMap::new(),
             repairs: Vec::new(),
             repaired: BTreeMap::new(),
             renamed: BTreeSet::new(),
@@ -209,6 +216,20 @@ impl<T: Table> Intake<'_, T> {
         Ok(self.rejects.write(&reject, nth)?)
     }
 
+    /// Counts a row that can't be used for the shop, or else the channel, that it names.
+    fn blame(&mut self, reason: Reason, values: &[Value<'_>]) {
+        let named = |wanted: &str| {
+            let column = T::COLUMNS.iter().position(|column| column.name == wanted)?;
+            values.get(column).and_then(Value::excerpt)
+        };
+        if !reason.is_fault() || !T::COLUMNS.iter().any(|column| column.name == "shop") {
+            return;
+        }
+        let shop = named("shop").or_else(|| named("channel")).unwrap_or_default();
+        let is_counted = self.shops.len() < NAMED_SHOPS || self.shops.contains_key(&shop);
+        *self.shops.entry(if is_counted { shop } else { String::new() }).or_default() += 1;
+    }
+
     fn report(&self) -> TableReport {
         let repaired = self.repaired.iter().filter_map(|(&(column, repair), &rows)| {
             Some(RepairCount { field: T::COLUMNS.get(column)?.name, repair, rows })
@@ -220,6 +241,7 @@ impl<T: Table> Intake<'_, T> {
             kept: self.rows - self.tally.rows(),
             renamed: self.renamed.iter().map(|(column, from)| Renamed { column, from: from.clone() }).collect(),
             set_aside: self.tally.commonest(),
+            set_aside_by_shop: self.shops.clone(),
             repaired: repaired.collect(),
             rejects: self.rejects.written_path().filter(|_| self.tally.rows() > 0).map(Path::to_path_buf),
         }
@@ -247,6 +269,7 @@ impl<T: Table> Rows for Intake<'_, T> {
                 (self.keep)(row)
             }
             Err(refusal) => {
+                self.blame(refusal.reason, values);
                 let field = refusal.column.and_then(|column| T::COLUMNS.get(column)).map(|column| column.name);
                 let value = refusal.column.and_then(|column| values.get(column)).and_then(Value::excerpt);
                 self.set_aside(place, Fault { field, reason: refusal.reason, detail: None, value })
@@ -256,6 +279,7 @@ impl<T: Table> Rows for Intake<'_, T> {
 
     fn fault(&mut self, place: Place, fault: Fault) -> Result<(), Error> {
         self.rows += 1;
+        self.blame(fault.reason, &[]);
         self.set_aside(place, fault)
     }
 

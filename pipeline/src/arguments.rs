@@ -364,6 +364,13 @@ pub(crate) struct Build {
     /// Where rows that can't be used are written [default: OUTPUT.rejects.ndjson].
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
+    /// Where a line is added about what the build came to, for the preview page's plots [default: OUTPUT.builds.ndjson].
+    #[arg(long, value_name = "FILE")]
+    builds: Option<PathBuf>,
+    /// A few users, {"viewers":[{"user_id","label"}]}, whose last events the preview page may show to whoever has its secret: they are written
+    /// to OUTPUT.viewers.json, and are in no snapshot.
+    #[arg(long, value_name = "FILE")]
+    viewers: Option<PathBuf>,
     /// The share of a table that may be set aside, from 0 to 1.
     #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]
     max_rejects: f64,
@@ -394,6 +401,8 @@ impl Build {
             output: self.output.clone(),
             rules: self.rules.clone(),
             rejects: self.rejects.clone(),
+            builds: self.builds.clone(),
+            viewers: self.viewers.clone(),
             limit: Limit { max_share: self.max_rejects },
             user_key,
             format: self.pack_format,
@@ -488,6 +497,9 @@ pub(crate) struct Publish {
     /// The speed that --dry-run counts with, in Mbit/s.
     #[arg(long, value_name = "MBIT", default_value_t = 100.0)]
     pub(crate) uplink: f64,
+    /// What the last builds came to, for the preview page's plots; brought along where it is there [default: SNAPSHOT.builds.ndjson].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) builds: Option<PathBuf>,
     /// Also write what is deployed with the Worker for when no store answers, as `sinsang bundle` does.
     #[arg(long, value_name = "FILE")]
     pub(crate) bundle: Option<PathBuf>,

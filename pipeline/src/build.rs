@@ -15,6 +15,7 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt as _;
 use serde::Serialize;
+use sinsang::pack::board::Board;
 use sinsang::pack::{Format, TooLarge};
 use sinsang::time::UnixMillis;
 use sinsang::viewer::UserHasher;
@@ -22,8 +23,9 @@ use sinsang_publish::{count, stage};
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
-use crate::compose::{self, Facts, Shards, VerdictCounts};
+use crate::compose::{self, Facts, Packs, Shards, VerdictCounts};
 use crate::engine::sql;
+use crate::forget::Forgotten;
 use crate::history::{self, History};
 use crate::identity::{Policy, ProductId};
 use crate::lab::{self, Lab};
@@ -33,8 +35,9 @@ use crate::rules::{self, Rules};
 use crate::snapshot::{self, Snapshot};
 use crate::source::{self, Source, TableReport, find_table};
 use crate::table::Tab;
-use crate::taste::{self, Offer};
-use crate::{catalogue, engine, forget, ledger, schedule};
+use crate::taste::{self, Offer, ProductFeatures};
+use crate::viewers::{self, Viewers};
+use crate::{catalogue, engine, forget, hindsight, ledger, quality, schedule};
 
 /// What to build, and from what.
 #[derive(Clone, Debug)]
@@ -47,6 +50,10 @@ pub struct Options {
     pub rules: Option<PathBuf>,
     /// Where rows that can't be used are written, where not beside the output.
     pub rejects: Option<PathBuf>,
+    /// Where a line about the build is added, where not beside the output.
+    pub builds: Option<PathBuf>,
+    /// A list of users whose last events are written beside the output.
+    pub viewers: Option<PathBuf>,
     /// The share of a table that may be set aside.
     pub limit: Limit,
     /// The secret that users are hashed with; the edge must have the same.
@@ -119,6 +126,9 @@ pub enum Error {
     /// The snapshot can't be written.
     #[error(transparent)]
     Snapshot(#[from] snapshot::Error),
+    /// The users whose last events are wanted can't be told of.
+    #[error(transparent)]
+    Viewers(#[from] viewers::Error),
 }
 
 /// What was read, decided and written.
@@ -156,6 +166,9 @@ pub struct Report {
     pub directives: Vec<rules::Outcome>,
     /// What the lab handed in.
     pub lab: Option<lab::Report>,
+    /// What could not be told of the build. The snapshot is none the worse.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// What was appended to the ledger, where one keeps the past.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<ledger::Report>,
@@ -192,6 +205,7 @@ impl fmt::Display for Report {
             self.taste_shards,
             self.bytes_per_user
         )?;
+        self.notes.iter().try_for_each(|note| write!(f, "\nnote: {note}"))?;
         self.ledger.iter().try_for_each(|report| write!(f, "\nledger: {report}"))
     }
 }
@@ -203,6 +217,7 @@ impl fmt::Display for Report {
 pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> {
     let hasher = UserHasher::new(options.user_key.as_bytes()).ok_or(Error::NoUserKey)?;
     let forgotten = forget::Forgotten::read(&options.input)?;
+    let viewers = options.viewers.as_deref().map(Viewers::read).transpose()?;
     let rules = Rules::find(options.rules.as_deref(), &options.input)?;
     rules.fit(options.format)?;
     let (mut history, run) = past(options, now).await?;
@@ -230,12 +245,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let placed = placed.filter_map(|(entry, id)| catalogue.entries.get(*entry).map(|entry| (entry, id)));
     catalogue::register_products(&context, placed)?;
     let mut users = Vec::new();
-    let taste_options = taste::Options {
-        half_life_days: rules.taste.half_life_days,
-        max_events_per_user: rules.taste.max_events_per_user,
-        forgotten: Some(forgotten),
-        ..taste::Options::default()
-    };
+    let taste_options = taste_options(&rules, &forgotten);
     let learned = {
         let stage = stage!("tastes", events = Empty, users = Empty);
         let learn = taste::learn(&context, &offer, &taste_options, now, |user, _| users.push(user));
@@ -243,6 +253,9 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         stage.record("events", count(learned.report.events_used)).record("users", count(learned.report.users));
         learned
     };
+
+    let told = (viewers.as_ref(), features.as_slice(), (&hasher, &forgotten));
+    let (ranking, notes) = look_back(&context, options, told, now).await?;
 
     let mut lab = Lab::read(&rules.lab, &options.input, &on_board, &hasher)?;
     if let Some(lab) = &mut lab {
@@ -280,7 +293,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     stage!("snapshot").in_scope(|| Snapshot::at(&options.output).write(&packs.packs, &manifest))?;
     // Last of all: a build that dies before leaves the ledger as it was.
     let ledger = run.map(|run| run.append(now).map_err(Error::Append)).transpose()?;
-    Ok(Report {
+    let mut report = Report {
         snapshot: packs.manifest.snapshot().to_string(),
         tables,
         schedule,
@@ -297,8 +310,52 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         bytes_per_user,
         directives,
         lab: lab.map(|lab| lab.report),
+        notes,
         ledger,
-    })
+    };
+    report.notes.extend(keep_line(options, &report, &packs, ranking).err().map(|error| error.to_string()));
+    Ok(report)
+}
+
+fn taste_options(rules: &Rules, forgotten: &Forgotten) -> taste::Options {
+    taste::Options {
+        half_life_days: rules.taste.half_life_days,
+        max_events_per_user: rules.taste.max_events_per_user,
+        forgotten: Some(forgotten.clone()),
+        ..taste::Options::default()
+    }
+}
+
+/// What is told of events besides tastes, before the snapshot that was there is replaced: the last ones of who is named, and how well that snapshot
+/// had ranked. Where the latter can't be told, a note says why.
+async fn look_back(
+    context: &SessionContext,
+    options: &Options,
+    (viewers, products, whose): (Option<&Viewers>, &[ProductFeatures<'_>], (&UserHasher, &Forgotten)),
+    now: UnixMillis,
+) -> Result<(Option<hindsight::Report>, Vec<String>), Error> {
+    let listing = context.sql(sql!("taste_listing")).await?.into_view();
+    context.register_table("event_listing", listing)?;
+    if let Some(viewers) = viewers {
+        viewers.tell(&beside(&options.output, "viewers.json"), context, products, whose, now).await?;
+    }
+    match hindsight::look(context, &Snapshot::at(&options.output), whose.1, now).await {
+        Ok(ranking) => Ok((ranking, Vec::new())),
+        Err(error) => Ok((None, vec![format!("how well the snapshot before had ranked can't be told: {error}")])),
+    }
+}
+
+/// Adds the line of a build to the file of them.
+fn keep_line(
+    options: &Options,
+    report: &Report,
+    packs: &Packs,
+    ranking: Option<hindsight::Report>,
+) -> Result<(), quality::Error> {
+    let id = packs.manifest.board;
+    let board = packs.packs.get(&id).and_then(|bytes| Board::parse(bytes.clone(), id).ok());
+    let file = options.builds.clone().unwrap_or_else(|| beside(&options.output, "builds.ndjson"));
+    board.map_or(Ok(()), |board| quality::append(&file, &quality::Line::of(report, &board, ranking)))
 }
 
 /// The past, from the tables alone or from the ledger too, and then what is to be appended to it.

@@ -250,6 +250,8 @@ fn on_store<S: Store>(arguments: &Arguments, store: &mut S, now: UnixMillis, pag
             }
             let mut report = publish::publish(&snapshot, store, &options)?;
             page.publish(&report);
+            let builds = publish.builds.clone().unwrap_or_else(|| beside(&publish.snapshot, "builds.ndjson"));
+            report.builds = publish::publish_builds(&builds, store, now);
             report.bundle = publish.bundle.as_deref().map(|file| publish::bundle(&snapshot, file)).transpose()?;
             print(format, &report)
         }

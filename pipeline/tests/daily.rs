@@ -102,6 +102,8 @@ fn options(input: &Path) -> history::Options {
     history::Options {
         input: input.to_owned(),
         rejects: None,
+        builds: None,
+        viewers: None,
         limit: Limit { max_share: 0.2 },
         policy: Policy::default(),
         engine: engine::Options::default(),

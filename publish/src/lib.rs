@@ -2,6 +2,7 @@
 //!
 //! It names no engine, so that its tests build in seconds.
 
+mod builds;
 mod bundle;
 mod collect;
 mod cost;
@@ -17,6 +18,7 @@ mod stage;
 mod status;
 mod store;
 
+pub use builds::publish_builds;
 pub use bundle::{BundleError, BundleReport, bundle};
 pub use collect::{CollectReport, MIN_GRACE_MS, collect};
 pub use cost::{CostReport, Line, Sizes, Usage, cost};

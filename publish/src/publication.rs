@@ -72,6 +72,9 @@ pub struct Report {
     pub retried: u64,
     /// Whether the snapshot was live already and nothing was done.
     pub was_live: bool,
+    /// Lines of what the last builds came to that were brought along, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub builds: Option<usize>,
     /// What was written besides, to be deployed with the Worker.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bundle: Option<BundleReport>,
@@ -181,6 +184,7 @@ pub fn publish<S: Store>(snapshot: &Snapshot, store: &mut S, options: &Options) 
         read_back: 0,
         retried: 0,
         was_live: false,
+        builds: None,
         bundle: None,
     };
     if start.is_live() {

@@ -1,8 +1,12 @@
 // The tools beside the phone, in a real browser before the built Worker: they rank by packs that only a Worker has.
 
 import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
+import { sinsang } from "../harness/dataset.mjs";
 import { axe, launch, open, products, random, settled } from "./browser.mjs";
 
 const base = (process.env.SINSANG_URL ?? "").replace(/\/$/, "");
@@ -69,7 +73,7 @@ describe("the core in the browser", () => {
 
   test("downloads nothing without the secret, and one viewer's tastes alone with it", async () => {
     const { snapshot } = await ask("/v1/status");
-    for (const path of ["/preview/snapshots", "/preview/board", `/preview/tastes?snapshot=${snapshot.id}`]) {
+    for (const path of ["/preview/snapshots", "/preview/board", `/preview/tastes?snapshot=${snapshot.id}`, "/preview/builds", "/demo/viewers.json", "/demo/other"]) {
       assert.equal((await fetch(base + path)).status, 403, path);
     }
     const tastes = await fetch(`${base}/preview/tastes?viewer=${viewers[0]}`, { headers: preview });
@@ -150,6 +154,12 @@ describe("the tools", () => {
     const { title, why } = near.verdict.evidence.nearest;
     assert.equal(await row.locator(".nearest").innerText(), `가장 비슷한 상품: ${title} — ${why}`);
     assert.ok((await page.locator(".leans").count()) >= 3, "categories, channels and hours");
+    const { viewers: told } = await ask("/demo/viewers.json");
+    const deeds = page.locator("#deeds tbody tr");
+    assert.equal(await deeds.count(), told[0].events.length);
+    const first = told[0].events.find((event) => event.title !== undefined && event.channel !== undefined);
+    assert.match(await deeds.nth(told[0].events.indexOf(first)).innerText(), new RegExp(`${first.title.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}\\s+${first.channel}`));
+    assert.match(await page.locator("#taste-facts").innerText(), /취향을 배운 때\s+.+전\s+취향 조각\s+\d+개 중 \d+번째\s+사용자 키\s+[0-9a-f]{16}/);
     assert.deepEqual(await axe(page), []);
     await page.locator('.tool:not([hidden]) input[name="list"][value="tabs"]').check();
     await page.locator('.why-list details[data-item="new"]').waitFor();
@@ -181,6 +191,15 @@ describe("the tools", () => {
     await page.locator(".trial-list .blocked").waitFor();
     assert.ok(!(await products(page, "#new-items")).includes(blocked));
     assert.deepEqual(await axe(page), []);
+
+    // What is copied is a file that the command takes, with the same pin and the same hidden product.
+    const copied = await page.locator(".rules").innerText();
+    assert.match(copied, new RegExp(`do = "pin"\nplace = 4\nproduct = \\["${id}"\\]`));
+    assert.match(copied, new RegExp(`do = "hide"\nproduct = \\["${blocked}"\\]`));
+    const folder = await mkdtemp(join(tmpdir(), "sinsang-rules-"));
+    await writeFile(join(folder, "rules.toml"), copied);
+    assert.match(await sinsang("rules", "check", join(folder, "rules.toml")), /2/);
+    await rm(folder, { recursive: true });
 
     const link = new URL(page.url());
     const shown = await products(page, "#new-items");
@@ -238,9 +257,45 @@ describe("the tools", () => {
     const whole = await page.locator(".verdicts").first().innerText();
     for (const count of [counts.new, counts.repeat, counts.unknown]) assert.ok(whole.includes(count.toLocaleString("ko-KR")), whole);
     assert.ok((await page.locator(".claims li").count()) > 0);
+
+    // Two builds, scripts/test-page.mjs made them: what was asked of a day's events, and of rows that can't be used.
+    const builds = (await (await fetch(`${base}/preview/builds`, { headers: preview })).text()).trim().split("\n").map((line) => JSON.parse(line));
+    assert.equal(builds.length, 2);
+    await page.locator("#ranking-history canvas").waitFor();
+    assert.equal(await page.locator(".history-chart canvas").count(), 4);
+    const { ranking, shops } = builds[1];
+    assert.ok(ranking.new.deeds > 5 && ranking.new.reciprocal > 0, JSON.stringify(ranking));
+    assert.match(await page.locator("#ranking-history .chart").getAttribute("aria-label"), new RegExp(`각자의 순서 ${ranking.new.reciprocal.toFixed(3)}`));
+    assert.match(await page.locator("#rejects").innerText(), /starts_at: not a time\s+2\s+편성\s+title: missing\s+1/);
+    const unknown = await page.locator("#shops tbody tr", { hasText: "GS샵" }).first().locator("td").allInnerTexts();
+    assert.equal(unknown[0], shops["GS샵"].new.toLocaleString("ko-KR"));
+    assert.match(unknown[1], new RegExp(`^${shops["GS샵"].unknown.toLocaleString("ko-KR")} ?\\d+%`));
+    assert.equal(unknown[3], "2");
+    await page.locator(".numbers summary").click();
+    assert.equal(await page.locator(".numbers tbody tr").count(), 2);
     assert.deepEqual(await axe(page), []);
     assert.deepEqual(complaints, []);
     await close();
+  });
+
+  test("say so where nothing is known of builds, or of one alone, and where the list can't be had", async () => {
+    const line = { built_at: "2026-11-20T12:00:00+09:00", snapshot: "0", verdicts: { new: 3, repeat: 2, unknown: 1 }, shops: {}, tables: [{ table: "broadcasts", rows: 9, kept: 9, reasons: {}, shops: {} }], ranking: null };
+    const cases = [
+      ["", "#history", /지난 빌드의 기록이 아직 없어요/],
+      [`no line\n${JSON.stringify(line)}\n`, "#one-build", /빌드가 하나뿐이에요/],
+      [null, "#tool-quality [role=alert]", /./],
+    ];
+    for (const [body, place, words] of cases) {
+      const { page, close } = await open(browser, base, at({}));
+      await page.route("**/preview/builds", (route) => (body === null ? route.fulfill({ status: 503, body: "{}" }) : route.fulfill({ body })));
+      await page.locator("#bench-quality").click();
+      await page.locator(place).waitFor();
+      assert.match(await page.locator(place).innerText(), words);
+      assert.equal(await page.locator(".history-chart canvas").count(), 0);
+      if (place === "#one-build") assert.equal(await page.locator("#no-rejects").count(), 1);
+      assert.deepEqual(await axe(page), []);
+      await close();
+    }
   });
 
   test("are reached by arrow keys, and fit narrow windows in the dark", async () => {

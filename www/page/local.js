@@ -45,6 +45,20 @@ export class Local {
     return JSON.parse(new TextDecoder().decode(bytes)).snapshots;
   }
 
+  /** What the last builds came to, the oldest first (`pipeline/src/quality.rs`); a line that can't be read is left out. */
+  async builds() {
+    const text = new TextDecoder().decode(await getBytes("/preview/builds", { ...this.#key(), token: "" }));
+    const builds = text.split("\n").flatMap((line) => {
+      try {
+        const build = JSON.parse(line);
+        return Number.isFinite(Date.parse(build?.built_at)) ? [build] : [];
+      } catch {
+        return [];
+      }
+    });
+    return builds.toSorted((a, b) => Date.parse(a.built_at) - Date.parse(b.built_at));
+  }
+
   async #board(snapshot) {
     return this.#once(this.#boards, snapshot, async () => {
       const [core, bytes] = await Promise.all([

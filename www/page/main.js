@@ -268,7 +268,7 @@ async function loadStatus() {
   }
 }
 
-/** The demo's users exist in a demo only; where there are none the picker offers a free text. */
+/** A demonstration's users, with what they did last; where there are none the picker offers a free text. */
 async function loadViewers() {
   if (model.preview === null) return;
   try {

@@ -1,8 +1,9 @@
-// Quality of the snapshot that is live: verdicts by channel, and claims of newness in titles held against them.
+// Quality of the snapshot that is live: verdicts by channel, claims of newness in titles held against them, and what builds came to over time.
 
 import { failure } from "./bench.js";
 import { element, replace } from "./element.js";
 import { date, number } from "./format.js";
+import { drawHistory } from "./history.js";
 import { say } from "./language.js";
 
 const KINDS = [
@@ -17,12 +18,14 @@ const CLAIMS_SHOWN = 12;
 /** The page of quality in `root`. */
 export class Quality {
   #acts;
+  #head = element("div", { class: "quality" });
   #body = element("div", { class: "quality" });
+  #history = element("div", { class: "quality" });
   #shown = null;
 
   constructor(root, acts) {
     this.#acts = acts;
-    root.append(element("h2", {}, say("자료의 품질")), this.#body);
+    root.append(element("h2", {}, say("자료의 품질")), this.#head, this.#history, this.#body);
   }
 
   /** Shows the snapshot of `model` (see main.js). */
@@ -36,6 +39,13 @@ export class Quality {
       this.#shown = null;
       replace(this.#body, failure(error));
     }
+    try {
+      const builds = await this.#acts.local.builds();
+      if (this.#shown === home.snapshot.id) await drawHistory(this.#history, builds);
+    } catch (error) {
+      this.#shown = null;
+      replace(this.#history, failure(error));
+    }
   }
 
   #draw(products, snapshot, status) {
@@ -48,13 +58,16 @@ export class Quality {
       .map(([id, own]) => ({ name: names.get(id) ?? id, own }))
       .toSorted((a, b) => b.own.length - a.own.length || a.name.localeCompare(b.name, "ko"));
     replace(
-      this.#body,
+      this.#head,
       element(
         "p",
         { class: "hint" },
         say`${date(Date.parse(snapshot.built_at))}에 만든 자료 ${snapshot.id}, 편성된 상품 ${number(products.length)}개`,
       ),
       element("section", { class: "group" }, element("h3", {}, say("판정")), verdicts(say("모두"), products)),
+    );
+    replace(
+      this.#body,
       element(
         "section",
         { class: "group", id: "claims" },

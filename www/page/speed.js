@@ -1,5 +1,6 @@
 // How fast and how fresh: where the last answer's time went, what it stood on, and a hundred requests measured from here.
 
+import { histogram } from "./chart.js";
 import { element, replace, shape } from "./element.js";
 import { age, bytes, milliseconds, number } from "./format.js";
 import { say } from "./language.js";
@@ -171,30 +172,6 @@ export function serverTiming(header) {
       about: /;\s*desc="?([^";]+)/.exec(entry)?.[1] ?? "",
     }))
     .filter(({ name }) => name !== "");
-}
-
-/** Bars over numbers, by uPlot, in the page's own colours. */
-export async function histogram(root, xs, ys, unit) {
-  const { default: UPlot } = await import("/built/chart.js");
-  if (document.querySelector('link[href="/built/chart.css"]') === null)
-    document.head.append(element("link", { rel: "stylesheet", href: "/built/chart.css" }));
-  const style = getComputedStyle(document.documentElement);
-  const colour = (name) => style.getPropertyValue(name).trim();
-  const axis = { stroke: colour("--ink-2"), grid: { stroke: colour("--line") }, font: "13px sans-serif" };
-  root.replaceChildren();
-  return new UPlot(
-    {
-      width: Math.max(240, root.clientWidth || 320),
-      height: 200,
-      legend: { show: false },
-      cursor: { show: false },
-      scales: { x: { time: false, range: [0, xs.at(-1) + xs[0]] }, y: { range: (_, __, most) => [0, most * 1.05] } },
-      axes: [{ ...axis, values: (_, all) => all.map((value) => `${value} ${unit}`) }, { ...axis, size: 40 }],
-      series: [{}, { fill: colour("--violet"), stroke: colour("--violet"), paths: UPlot.paths.bars({ size: [0.9] }), points: { show: false } }],
-    },
-    [xs, ys],
-    root,
-  );
 }
 
 function fact(name, value) {

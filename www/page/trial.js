@@ -9,6 +9,8 @@ import { MAX_ITEMS, difference, itemKey } from "./local.js";
 import { bar, PART_NAMES } from "./why.js";
 import { PARTS } from "./local.js";
 
+/** Characters of a title that name a directive. */
+const MAX_NAME = 60;
 /** Items that can be moved by hand. */
 const HANDLED = 20;
 const WHO = { new: say("신상품"), live: say("생방송"), tabs: say("상단탭") };
@@ -359,7 +361,7 @@ export function readBlocks(text) {
   return text.split(",").filter((id) => /^[0-9a-f]{16}$/.test(id));
 }
 
-/** The change as text for `rules.toml` (docs/rules.md). The engine has no rule for a pinned or a hidden product: those are remarks. */
+/** The change as text for `rules.toml` (docs/rules.md): the weights of a surface, and a directive for each pinned or hidden product. */
 export function rulesText(published, weights, pins, blocks, items) {
   const lines = [];
   for (const surface of ["new", "live", "tabs"]) {
@@ -374,8 +376,14 @@ export function rulesText(published, weights, pins, blocks, items) {
     lines.push("");
   }
   const titles = new Map(items.map((item) => [item.product_id, item.title]));
-  const named = (id) => `${id} (${(titles.get(id) ?? "").replace(/[\r\n]/g, " ")})`;
-  for (const { product_id, place } of pins) lines.push(`# pin to place ${place + 1} of the new-product tab: ${named(product_id)}`);
-  for (const id of blocks) lines.push(`# hide from the new-product tab: ${named(id)}`);
+  const directive = (act, id, more) =>
+    lines.push("[[directive]]", `name = ${quoted(titles.get(id) ?? id)}`, `do = "${act}"`, ...more, `product = ["${id}"]`, "");
+  for (const { product_id, place } of pins) directive("pin", product_id, [`place = ${place + 1}`]);
+  for (const id of blocks) directive("hide", id, []);
   return lines.length === 0 ? say("# 바뀐 것이 없어요") : lines.join("\n").trim();
+}
+
+/** A basic string of TOML. */
+function quoted(text) {
+  return JSON.stringify([...text].slice(0, MAX_NAME).join("")).replaceAll("\u007f", "\\u007f");
 }

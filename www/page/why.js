@@ -1,13 +1,13 @@
-// Why: each item's score as a bar of its named parts, the verdict's evidence, and what the viewer leans to.
+// Why: each item's score as a bar of its named parts, the verdict's evidence, and who it is that looks.
 
 import { failure, listSwitch, pulseOf, question, signature } from "./bench.js";
 import { element, replace, shape } from "./element.js";
 import { number } from "./format.js";
 import { say } from "./language.js";
 import { PARTS, itemKey, total } from "./local.js";
+import { viewerSection } from "./viewer.js";
 
 const LEAST_ITEMS = 20;
-const LEANS_SHOWN = 8;
 
 export const PART_NAMES = {
   taste: say("취향"),
@@ -70,9 +70,10 @@ export class Why {
     try {
       const seat = await this.#acts.local.seat(home.snapshot.id, token === "" ? state.viewer : "", pulseOf(model));
       if (now !== this.#last) return;
-      const answer = seat.arrange(question(model, { limit: items }));
+      const answer = seat.arrange(question(model, { limit: items, is_explained: true }));
       this.#showList(state.list, answer, seat.weights()[state.list]);
-      this.#showLean(seat.tastes(), model);
+      if (state.list === "new") this.#summary.append(" ", say("점수 차례와 다른 자리는 같은 카테고리·브랜드·채널이 몰리지 않게 섞은 것이에요."));
+      replace(this.#lean, viewerSection(seat.tastes(), model));
     } catch (error) {
       this.#last = null;
       replace(this.#list, element("li", {}, failure(error)));
@@ -87,38 +88,6 @@ export class Why {
     replace(
       this.#list,
       items.map((item, place) => row(surface, item, place, scores[place], reach, weights)),
-    );
-  }
-
-  #showLean(tastes, { status, home }) {
-    if (tastes === null) {
-      replace(this.#lean, element("p", { class: "group hint" }, say("취향을 아는 사용자가 아니라 모두에게 같은 순서예요.")));
-      return;
-    }
-    const channels = new Map((status?.channels ?? []).map(({ id, name }) => [id, name]));
-    const tabs = home.tabs.items.toSorted((a, b) => a.position - b.position);
-    replace(
-      this.#lean,
-      element(
-        "section",
-        { class: "group", "aria-labelledby": "lean-title" },
-        element("h3", { id: "lean-title" }, say("이 사용자의 취향")),
-        element("p", { class: "hint" }, say("0은 남들과 같음, 오른쪽은 더 좋아함, 왼쪽은 덜 좋아함 (−128–127)")),
-        leans(say("카테고리"), strongest(tastes.categories.map(({ name, weight }) => [name, weight]))),
-        leans(say("채널"), strongest(tastes.channels.map(({ id, weight }) => [channels.get(id) ?? id, weight]))),
-        leans(
-          say("시간대"),
-          tastes.hours.map((weight, index) => [say`${index * 3}–${index * 3 + 3}시`, weight]),
-        ),
-        leans(
-          say("가격대"),
-          tastes.prices.map((weight, index) => [
-            index === 0 ? say("가장 낮은 가격") : index === tastes.prices.length - 1 ? say("가장 높은 가격") : say`${index + 1}단계`,
-            weight,
-          ]),
-        ),
-        tabs.length === 0 ? null : leans(say("탭 점수"), tastes.tabs.map((weight, index) => [say`기본 ${index + 1}번째 탭`, weight]).filter(([, weight]) => weight !== 0)),
-      ),
     );
   }
 }
@@ -176,12 +145,35 @@ function row(surface, item, place, score, reach, weights) {
       {},
       element("span", { class: "place" }, String(place + 1)),
       element("span", { class: "why-title", lang: "ko" }, surface === "tabs" ? item.label : item.title),
+      marks(item.why),
       element("span", { class: "why-total" }, number(total(score))),
       bar(score, reach),
     ),
     body,
   );
   return element("li", {}, details);
+}
+
+/** What else than the score has given an item its place: rules, and exploration. */
+function marks(why) {
+  const named = [
+    ...(why?.rules ?? []).map(({ deed }) => (deed.startsWith("pin") ? say("고정") : say("규칙"))),
+    ...(why?.explored ? [say("탐색")] : []),
+  ];
+  return named.length === 0 ? null : element("span", { class: "marks" }, [...new Set(named)].map((name) => element("span", { class: "mark" }, name)));
+}
+
+/** The same in sentences. */
+function ruled(why) {
+  return [
+    ...(why?.rules ?? []).map(({ name, deed }) => element("p", { class: "rule" }, say`운영 규칙 ‘${name}’: `, ruleDeed(deed))),
+    why?.explored ? element("p", { class: "rule" }, say("탐색: 아직 본 사람이 적은 상품에 주는 자리예요.")) : null,
+  ].filter((node) => node !== null);
+}
+
+function ruleDeed(deed) {
+  if (deed.startsWith("pin")) return say("이 자리에 고정");
+  return deed === "hide" ? say("숨김") : say`${deed}점`;
 }
 
 function reasons(surface, item, score, weights, parts) {
@@ -213,7 +205,7 @@ function reasons(surface, item, score, weights, parts) {
   if (surface === "tabs") {
     return [item.pinned ? element("p", { class: "rule" }, say("고정된 탭이라 점수와 상관없이 이 자리에 있어요.")) : null, table].filter(Boolean);
   }
-  return [table, ...evidence(item.verdict)];
+  return [...ruled(item.why), table, ...evidence(item.verdict)];
 }
 
 /** A verdict's evidence in sentences. */
@@ -245,44 +237,4 @@ function evidence({ kind, evidence: { text, history_days, shop_history_days, rev
       ? null
       : element("p", { class: "hint nearest" }, say`가장 비슷한 상품: `, element("span", { lang: "ko" }, `${nearest.title} — ${nearest.why}`)),
   ].filter((node) => node !== null);
-}
-
-function strongest(rows) {
-  return rows
-    .filter(([, weight]) => weight !== 0)
-    .toSorted((a, b) => Math.abs(b[1]) - Math.abs(a[1]))
-    .slice(0, LEANS_SHOWN)
-    .toSorted((a, b) => b[1] - a[1]);
-}
-
-/** Named weights as bars from a line in the middle. */
-function leans(name, rows) {
-  if (rows.length === 0 || rows.every(([, weight]) => weight === 0)) return null;
-  return element(
-    "table",
-    { class: "leans" },
-    element("caption", {}, name),
-    element(
-      "tbody",
-      {},
-      rows.map(([label, weight]) =>
-        element(
-          "tr",
-          {},
-          element("th", { scope: "row", lang: "ko" }, label),
-          element(
-            "td",
-            {},
-            shape(
-              "svg",
-              { viewBox: "-128 0 256 10", preserveAspectRatio: "none", "aria-hidden": "true" },
-              shape("rect", { class: weight < 0 ? "sink" : "lift", x: Math.min(0, weight), y: 1, width: Math.abs(weight), height: 8 }),
-              shape("line", { x1: 0, x2: 0, y1: 0, y2: 10 }),
-            ),
-          ),
-          element("td", {}, number(weight)),
-        ),
-      ),
-    ),
-  );
 }

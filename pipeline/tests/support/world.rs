@@ -48,6 +48,8 @@ pub(crate) fn options(input: &Path, output: &Path) -> Options {
         output: output.to_owned(),
         rules: None,
         rejects: None,
+        builds: None,
+        viewers: None,
         limit: Limit::default(),
         user_key: USER_KEY.to_owned(),
         format: Format::One,

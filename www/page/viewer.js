@@ -1,0 +1,141 @@
+// Who looks: what a viewer leans to, where that is kept and how old it is, and what the viewer did last.
+
+import { element, shape } from "./element.js";
+import { age, number, parseTime, startTime } from "./format.js";
+import { say } from "./language.js";
+
+const LEANS_SHOWN = 8;
+const DEEDS = {
+  view: say("상품을 열어 봄"),
+  click: say("화면에서 누름"),
+  alarm: say("알림을 켬"),
+  purchase: say("삼"),
+  tab_open: say("탭을 엶"),
+  live_enter: say("생방송에 들어감"),
+};
+
+/** The sections about the viewer of `model` (see main.js), whose `tastes` the core gave, or `null`. */
+export function viewerSection(tastes, model) {
+  return [tastes === null ? unknown() : leanings(tastes, model), deeds(model)];
+}
+
+function unknown() {
+  return element("p", { class: "group hint" }, say("취향을 아는 사용자가 아니라 모두에게 같은 순서예요."));
+}
+
+function leanings(tastes, { status, home, clock }) {
+  const channels = new Map((status?.channels ?? []).map(({ id, name }) => [id, name]));
+  const tabs = home.tabs.items.toSorted((a, b) => a.position - b.position);
+  return element(
+    "section",
+    { class: "group", "aria-labelledby": "lean-title" },
+    element("h3", { id: "lean-title" }, say("이 사용자의 취향")),
+    element("p", { class: "hint" }, say("0은 남들과 같음, 오른쪽은 더 좋아함, 왼쪽은 덜 좋아함 (−128–127)")),
+    leans(say("카테고리"), strongest(tastes.categories.map(({ name, weight }) => [name, weight]))),
+    leans(say("채널"), strongest(tastes.channels.map(({ id, weight }) => [channels.get(id) ?? id, weight]))),
+    leans(
+      say("시간대"),
+      tastes.hours.map((weight, index) => [say`${index * 3}–${index * 3 + 3}시`, weight]),
+    ),
+    leans(
+      say("가격대"),
+      tastes.prices.map((weight, index) => [
+        index === 0 ? say("가장 낮은 가격") : index === tastes.prices.length - 1 ? say("가장 높은 가격") : say`${index + 1}단계`,
+        weight,
+      ]),
+    ),
+    tabs.length === 0 ? null : leans(say("탭 점수"), tastes.tabs.map((weight, index) => [say`기본 ${index + 1}번째 탭`, weight]).filter(([, weight]) => weight !== 0)),
+    element(
+      "dl",
+      { class: "facts", id: "taste-facts" },
+      fact(say("취향을 배운 때"), say`${startTime(Date.parse(home.snapshot.built_at), clock.now())}, ${age(home.snapshot.age_s)}`),
+      fact(say("취향 조각"), shardName(tastes.key, status?.counts?.taste_shards)),
+      fact(say("사용자 키"), tastes.key),
+    ),
+  );
+}
+
+/** Which of `count` shards has a key: they are told apart by its first bits. */
+function shardName(key, count) {
+  if (!Number.isInteger(count) || count < 1) return "–";
+  const bits = Math.log2(count);
+  const index = bits === 0 ? 0 : Number(BigInt(`0x${key}`) >> BigInt(64 - bits));
+  return say`${number(count)}개 중 ${number(index + 1)}번째`;
+}
+
+/** What the viewer did last, where that is known: of a demonstration's users, and of those whom a build was told to tell of. */
+function deeds({ state, token, viewers, clock, home }) {
+  if (state.viewer === "" && token === "") return null;
+  const known = token === "" ? viewers.find((viewer) => viewer.user_id === state.viewer) : undefined;
+  const nowMs = clock.now(state.asOfMs);
+  const tabs = new Map(home.tabs.items.map(({ tab_id, label }) => [tab_id, label]));
+  const rows = (known?.events ?? []).map(({ at, kind, title, channel, tab_id }) =>
+    element(
+      "tr",
+      {},
+      element("td", {}, element("time", { datetime: at }, startTime(parseTime(at) ?? 0, nowMs))),
+      element("td", {}, DEEDS[kind] ?? kind),
+      element("td", { lang: "ko" }, title ?? tabs.get(tab_id) ?? tab_id ?? "", channel === undefined ? null : element("span", {}, channel)),
+    ),
+  );
+  return element(
+    "section",
+    { class: "group", id: "deeds", "aria-labelledby": "deeds-title" },
+    element("h3", { id: "deeds-title" }, say("최근에 한 일")),
+    known?.events === undefined
+      ? element("p", { class: "hint" }, say("이 사용자가 한 일은 여기에 없어요. 자료에는 취향만 있고, 한 일은 빌드가 따로 적은 몇 사람 것만 있어요."))
+      : rows.length === 0
+        ? element("p", { class: "hint" }, say("한 일이 없어요."))
+        : element(
+            "table",
+            { class: "deeds" },
+            element("caption", { class: "unseen" }, say("최근에 한 일")),
+            element("thead", {}, element("tr", {}, [say("언제"), say("무엇을"), say("어디서")].map((name) => element("th", { scope: "col" }, name)))),
+            element("tbody", {}, rows),
+          ),
+  );
+}
+
+function fact(name, value) {
+  return element("div", {}, element("dt", {}, name), element("dd", {}, value));
+}
+
+function strongest(rows) {
+  return rows
+    .filter(([, weight]) => weight !== 0)
+    .toSorted((a, b) => Math.abs(b[1]) - Math.abs(a[1]))
+    .slice(0, LEANS_SHOWN)
+    .toSorted((a, b) => b[1] - a[1]);
+}
+
+/** Named weights as bars from a line in the middle. */
+function leans(name, rows) {
+  if (rows.length === 0 || rows.every(([, weight]) => weight === 0)) return null;
+  return element(
+    "table",
+    { class: "leans" },
+    element("caption", {}, name),
+    element(
+      "tbody",
+      {},
+      rows.map(([label, weight]) =>
+        element(
+          "tr",
+          {},
+          element("th", { scope: "row", lang: "ko" }, label),
+          element(
+            "td",
+            {},
+            shape(
+              "svg",
+              { viewBox: "-128 0 256 10", preserveAspectRatio: "none", "aria-hidden": "true" },
+              shape("rect", { class: weight < 0 ? "sink" : "lift", x: Math.min(0, weight), y: 1, width: Math.abs(weight), height: 8 }),
+              shape("line", { x1: 0, x2: 0, y1: 0, y2: 10 }),
+            ),
+          ),
+          element("td", {}, number(weight)),
+        ),
+      ),
+    ),
+  );
+}
