@@ -102,8 +102,6 @@ fn options(input: &Path) -> history::Options {
     history::Options {
         input: input.to_owned(),
         rejects: None,
-        builds: None,
-        viewers: None,
         limit: Limit { max_share: 0.2 },
         policy: Policy::default(),
         engine: engine::Options::default(),
@@ -234,6 +232,8 @@ fn building(input: &Path, output: &Path, ledger: Option<&Path>) -> build::Option
         output: output.to_owned(),
         rules: None,
         rejects: None,
+        builds: None,
+        viewers: None,
         limit: Limit { max_share: 0.2 },
         user_key: USER_KEY.to_owned(),
         ledger: ledger.map(Path::to_owned),

@@ -269,7 +269,7 @@ describe("the tools", () => {
     assert.match(await page.locator("#rejects").innerText(), /starts_at: not a time\s+2\s+편성\s+title: missing\s+1/);
     const unknown = await page.locator("#shops tbody tr", { hasText: "GS샵" }).first().locator("td").allInnerTexts();
     assert.equal(unknown[0], shops["GS샵"].new.toLocaleString("ko-KR"));
-    assert.match(unknown[1], new RegExp(`^${shops["GS샵"].unknown.toLocaleString("ko-KR")} ?\\d+%`));
+    assert.match(unknown[1], new RegExp(`^${shops["GS샵"].unknown.toLocaleString("ko-KR")}\\s*\\d+%`));
     assert.equal(unknown[3], "2");
     await page.locator(".numbers summary").click();
     assert.equal(await page.locator(".numbers tbody tr").count(), 2);
