@@ -22,7 +22,7 @@ pub const MAX_UNSIGNED_A_MINUTE: usize = 20;
 /// Those who are not signed in count for no more than this many viewers together: whoever makes up devices gets no further.
 pub const MAX_UNSIGNED: u32 = 8;
 /// Bytes of a mark as [`Counter::marks`] writes it.
-const MARK_BYTES: usize = 9;
+pub const MARK_BYTES: usize = 9;
 const SIGNED: u8 = 0x80;
 
 /// What a viewer did with a product.

@@ -5,7 +5,7 @@
 mod support;
 
 use support::experiment::{TINY, published_tried};
-use support::golden::{Packs, answers, arithmetic, orders, variants};
+use support::golden::{Packs, answers, arithmetic, orders, pulse_of, variants, wanted, wanted_at};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -45,6 +45,21 @@ fn whole_answers_are_the_golden_ones_byte_for_byte() {
 #[cfg_attr(not(target_arch = "wasm32"), test)]
 fn viewers_are_in_the_golden_variants_and_see_their_orders() {
     assert_same_lines(&variants(&published_tried(&TINY)), include_str!("golden/experiments.tsv"));
+}
+
+#[cfg_attr(target_arch = "wasm32", wasm_bindgen_test)]
+#[cfg_attr(not(target_arch = "wasm32"), test)]
+fn the_pulse_counts_by_the_golden_weights_of_the_second_format() {
+    let board = include_bytes!("golden/format-2/board.pack").to_vec();
+    let (_, pulse) = pulse_of(&board, wanted_at());
+    let tastes = vec![
+        include_bytes!("golden/format-2/tastes-0.pack").to_vec(),
+        include_bytes!("golden/format-2/tastes-1.pack").to_vec(),
+    ];
+    let packs = Packs { manifest: include_bytes!("golden/format-2/manifest.pack").to_vec(), board, tastes };
+    let mut values = packs.values();
+    values.extend(pulse);
+    assert_same_lines(&wanted(values), include_str!("golden/format-2/wanted.tsv"));
 }
 
 #[cfg_attr(target_arch = "wasm32", wasm_bindgen_test)]

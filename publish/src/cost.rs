@@ -8,6 +8,7 @@ use serde::Serialize;
 use sinsang::key::Key;
 use sinsang::pack::Kind;
 use sinsang::pack::manifest::Manifest;
+use sinsang::pulse;
 
 use crate::price::{Assumptions, Price, PriceList};
 use crate::publication::packs;
@@ -15,6 +16,11 @@ use crate::snapshot::{self, Snapshot};
 
 const DAYS: f64 = 30.0;
 const SECONDS: f64 = DAYS * 86_400.0;
+/// Between two looks of a consumer at the live manifest, in seconds (`intake/src/edge/listing.rs`).
+const LISTING_LOOK_S: f64 = 60.0;
+/// Rows that the one who counts the pulse reads when it wakes up, at the most, and the bytes of all marks.
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+const COUNTER: (f64, f64) = ((pulse::MAX_PRODUCTS + 1) as f64, (pulse::MAX_ALL_MARKS * pulse::MARK_BYTES) as f64);
 /// Names that a list gives.
 const LISTED: f64 = 1_000.0;
 /// Reads of a publish beside the shards: 200 packs and the manifest twice are read back, and what is live and kept is looked up.
@@ -112,6 +118,11 @@ struct Consumption {
     r2_reads: f64,
     r2_gb_months: f64,
     analytics_points: f64,
+    object_requests: f64,
+    object_gb_seconds: f64,
+    object_rows_read: f64,
+    object_rows_written: f64,
+    object_gb_months: f64,
 }
 
 /// The bill of a month of 30 days.
@@ -134,6 +145,11 @@ pub fn cost(usage: Usage, sizes: Sizes, list: &PriceList) -> CostReport {
         ("R2 reads", prices.r2_reads, ours.r2_reads, by_key.r2_reads),
         ("R2 GB", prices.r2_gb_months, ours.r2_gb_months, by_key.r2_gb_months),
         ("Analytics points", prices.analytics_points, ours.analytics_points, by_key.analytics_points),
+        ("Object requests", prices.object_requests, ours.object_requests, by_key.object_requests),
+        ("Object GB-seconds", prices.object_gb_seconds, ours.object_gb_seconds, by_key.object_gb_seconds),
+        ("Object rows read", prices.object_rows_read, ours.object_rows_read, by_key.object_rows_read),
+        ("Object rows written", prices.object_rows_written, ours.object_rows_written, by_key.object_rows_written),
+        ("Object GB", prices.object_gb_months, ours.object_gb_months, by_key.object_gb_months),
     ]
     .into_iter()
     .map(|(name, price, units, units_by_key)| line(name, price, units, units_by_key))
@@ -194,10 +210,19 @@ fn consumption(usage: Usage, sizes: Sizes, assumed: &Assumptions, shards: Option
     }
     let batches = requests * assumed.event_batches_per_request;
     let objects = batches / assumed.event_batches_per_object;
+    // A consumer's look at the live board's listings, and the board where it is another.
+    let listing_looks = objects.min(assumed.consumers * SECONDS / LISTING_LOOK_S);
+    let listing_boards = objects.min(assumed.consumers * publishes);
     Consumption {
         requests: requests + batches,
         cpu_ms: (requests + batches) * sizes.cpu_us / 1e3,
-        kv_reads: looks + pulse_looks + boards + taste_reads + publishes * PUBLISH_READS,
+        kv_reads: looks
+            + pulse_looks
+            + boards
+            + taste_reads
+            + publishes * PUBLISH_READS
+            + listing_looks
+            + listing_boards,
         // A pulse is written under its number, and as the latest.
         kv_writes: publishes * (rewritten + OTHER_KEYS) + 2.0 * pulses,
         kv_deletes: deletes,
@@ -209,6 +234,14 @@ fn consumption(usage: Usage, sizes: Sizes, assumed: &Assumptions, shards: Option
         r2_reads: objects * assumed.event_object_reads,
         r2_gb_months: batches * assumed.event_batch_bytes * assumed.event_days / DAYS / 1e9,
         analytics_points: requests * assumed.sampled,
+        // The one who counts the pulse is told of each object, and wakes up for each pulse.
+        object_requests: objects + pulses,
+        object_gb_seconds: SECONDS * assumed.counter_active * assumed.counter_gb,
+        // At the most it wakes up from sleep each time, and reads all products and what is waiting.
+        object_rows_read: pulses * COUNTER.0,
+        // Of a pulse the one that waits is written and deleted, and the alarm set.
+        object_rows_written: objects * assumed.products_per_object * 2.0 + pulses * 3.0,
+        object_gb_months: COUNTER.1 / 1e9,
     }
 }
 
@@ -227,17 +260,17 @@ impl fmt::Display for CostReport {
         )?;
         writeln!(f, "{cpu_us:.0} µs of CPU a request; prices read on {}", self.prices_read_on)?;
         writeln!(f)?;
-        writeln!(f, "{:<18} {:>15} {:>10}   {:>15} {:>10}", "a month", "shards", "dollars", "a key a user", "dollars")?;
+        writeln!(f, "{:<19} {:>15} {:>10}   {:>15} {:>10}", "a month", "shards", "dollars", "a key a user", "dollars")?;
         for Line { name, units, dollars, units_by_key, dollars_by_key } in &self.lines {
-            let digits = if *name == "KV GB" || *name == "R2 GB" { 2 } else { 0 };
+            let digits = if name.ends_with(" GB") { 2 } else { 0 };
             writeln!(
                 f,
-                "{name:<18} {units:>15.digits$} {dollars:>10.2}   {units_by_key:>15.digits$} {dollars_by_key:>10.2}"
+                "{name:<19} {units:>15.digits$} {dollars:>10.2}   {units_by_key:>15.digits$} {dollars_by_key:>10.2}"
             )?;
         }
         write!(
             f,
-            "{:<18} {:>15} {:>10.2}   {:>15} {:>10.2}",
+            "{:<19} {:>15} {:>10.2}   {:>15} {:>10.2}",
             "with the plan", "", self.dollars, "", self.dollars_by_key
         )
     }
@@ -278,8 +311,8 @@ mod tests {
         // 4 + 168 older snapshots of 4,098 packs and the live one: 708,954 packs, 709 lists, 750 times.
         assert_line("KV lists", [531_750.0, 0.0], [0.0, 0.0]);
         // 17.28 million looks and 8.64 million at the pulse, 144,000 boards, 149,040 reads of publishes; 138.9 requests for each isolate and publish, which meet
-        // 4,096 × (1 − (1 − 1/4,096)^138.9) = 136.57 shards: 19,665,900.
-        assert_line("KV reads", [45_879_000.0, 46_213_040.0], [17.9395, 18.1065]);
+        // 4,096 × (1 − (1 − 1/4,096)^138.9) = 136.57 shards: 19,665,900. Consumers: a look for each of 40,000 objects, and 5 × 720 boards.
+        assert_line("KV reads", [45_922_600.0, 46_256_640.0], [17.9613, 18.1283]);
         // 173 × (128 MB + 1 MB + 65,536 bytes), and 129 MB.
         assert_line("KV GB", [22.3283, 0.129], [10.6642, 0.0]);
         assert_line("Queues operations", [12e6, 12e6], [4.40, 4.40]);
@@ -287,8 +320,14 @@ mod tests {
         // 4 million batches of 600 bytes, three months of them.
         assert_line("R2 GB", [7.2, 7.2], [0.0, 0.0]);
         assert_line("Analytics points", [200_000.0, 200_000.0], [0.0, 0.0]);
+        // A request an object and 43,200 alarms; 128 MB all month; 8,193 rows an alarm; 50 products an object, twice, and 3 rows an alarm.
+        assert_line("Object requests", [83_200.0, 83_200.0], [0.0, 0.0]);
+        assert_line("Object GB-seconds", [331_776.0, 331_776.0], [0.0, 0.0]);
+        assert_line("Object rows read", [353_937_600.0, 353_937_600.0], [0.0, 0.0]);
+        assert_line("Object rows written", [4_129_600.0, 4_129_600.0], [0.0, 0.0]);
+        assert_line("Object GB", [0.0018, 0.0018], [0.0, 0.0]);
         let report = report();
-        let sum = 5.0 + 4.2 + 10.192 + 9.7528 + 17.9395 + 10.6642 + 4.4;
+        let sum = 5.0 + 4.2 + 10.192 + 9.7528 + 17.9613 + 10.6642 + 4.4;
         assert!((report.dollars - sum).abs() < 0.02, "{report}");
         assert!(report.dollars_by_key > 50.0 * report.dollars, "{report}");
     }
@@ -301,6 +340,10 @@ mod tests {
         let large = cost(Usage { users: 1e7, ..USAGE }, SIZES, &list);
         assert!((large.shards - 65_536.0).abs() < 1e-9);
         assert!(large.dollars > report().dollars && large.dollars_by_key > 30_000.0, "{large}");
+        // Twenty times the events: 800,000 objects write 80 million rows, of which 50 are in the plan.
+        let busy = cost(Usage { users: 2e7, ..USAGE }, SIZES, &list);
+        let rows = busy.lines.iter().find(|line| line.name == "Object rows written").unwrap();
+        assert!((rows.units - 80_129_600.0).abs() < 1.0 && (rows.dollars - 30.1296).abs() < 1e-6, "{busy}");
         assert!(PriceList::parse("read_on = 'today'").is_err());
     }
 }

@@ -42,6 +42,11 @@ pub struct Prices {
     pub r2_reads: Price,
     pub r2_gb_months: Price,
     pub analytics_points: Price,
+    pub object_requests: Price,
+    pub object_gb_seconds: Price,
+    pub object_rows_read: Price,
+    pub object_rows_written: Price,
+    pub object_gb_months: Price,
 }
 
 /// The price of one thing.
@@ -87,6 +92,10 @@ pub struct Assumptions {
     pub event_days: f64,
     pub event_batches_per_object: f64,
     pub event_object_reads: f64,
+    pub consumers: f64,
+    pub products_per_object: f64,
+    pub counter_active: f64,
+    pub counter_gb: f64,
     pub sampled: f64,
 }
 

@@ -37,6 +37,25 @@ test("viewers count once for each deed, those who are not signed in a quarter, a
   }
 });
 
+test("made-up devices get no further than twenty a minute and eight viewers together, and leave those who are signed in beside them", async () => {
+  const intake = await Intake.start(quick);
+  try {
+    const flooded = "00000000000000cc";
+    const devices = Array.from({ length: 30 }, (_, index) => `a-made-up-device-${index}`);
+    await Promise.all(devices.map((device) => intake.send({ device, events: [event({ kind: "purchase", product_id: flooded })] })));
+    await intake.send({ events: [event({ kind: "purchase", product_id: flooded })] }, by("u1"));
+    // What counts is the minute of receipt, which a flood may cross.
+    const lines = [...(await intake.settled(devices.length + 1)).values()].flat().filter(({ viewer }) => viewer.length === 17);
+    const minutes = lines.reduce((all, { received_at }) => all.set(received_at.slice(0, 16), (all.get(received_at.slice(0, 16)) ?? 0) + 1), new Map());
+    const counted = [...minutes.values()].reduce((sum, count) => sum + Math.min(count, 20), 0);
+    const pulse = await until(async () => (await latest(intake))?.counts.get(flooded)?.purchases > 16 && latest(intake));
+    assert.equal(pulse.counts.get(flooded).purchases, 16 + Math.min(counted * 4, 8 * 16), JSON.stringify([...minutes]));
+    assert.match(intake.printed, /"crowded":(?!0\b)\d+/);
+  } finally {
+    await intake.stop();
+  }
+});
+
 test("an event that names only a listing counts for the product that the live board shows it with, whichever is live", async () => {
   const { first, second } = await dataset();
   const [one, two] = await Promise.all([first, second].map(async (snapshot) => listingsOf(await pairs(snapshot))));

@@ -124,8 +124,10 @@ impl PulseBoard {
 
     fn load(&self) -> Result<Counter> {
         let sql = self.state.storage().sql();
-        // A product's marks are a row; `waiting` has the pulse that is to become the latest, if any.
-        sql.exec("CREATE TABLE IF NOT EXISTS mark (product TEXT PRIMARY KEY, marks BLOB NOT NULL)", None)?;
+        // A product's marks are a row, which without a rowid is billed as one and not as two; `waiting` has the pulse that is to become the
+        // latest, if any.
+        let table = "CREATE TABLE IF NOT EXISTS mark (product TEXT PRIMARY KEY, marks BLOB NOT NULL) WITHOUT ROWID";
+        sql.exec(table, None)?;
         sql.exec("CREATE TABLE IF NOT EXISTS waiting (only INTEGER PRIMARY KEY, pulse BLOB NOT NULL)", None)?;
         let mut counter = Counter::new(Terms::default());
         for row in sql.exec("SELECT product, marks FROM mark", None)?.raw() {
