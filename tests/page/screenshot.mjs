@@ -20,7 +20,7 @@ const shots = [
   ["why", "tool=why", { ...desk, height: 1400 }, true],
   ["trial", "tool=trial&weights=new.soon:72", desk, true],
   ["speed", "tool=speed", { ...desk, height: 1160 }, true],
-  ["quality", "tool=quality", desk, false],
+  ["quality", "tool=quality", { ...desk, height: 1500 }, false],
   ["english", "tool=trial&weights=new.soon:72&lang=en", desk, true],
   ["narrow", "", { width: 390, height: 844, deviceScaleFactor: 2 }, false],
   ["live", "tab=live", { width: 390, height: 844, deviceScaleFactor: 2 }, false],
@@ -38,7 +38,7 @@ try {
       await settled(page);
     }
     const tool = new URLSearchParams(query).get("tool");
-    const drawn = { compare: ".compare-side li", why: ".why-list li", trial: ".trial-list li", quality: ".verdicts" }[tool];
+    const drawn = { compare: ".compare-side li", why: ".why-list li", trial: ".trial-list li", quality: "#rejects" }[tool];
     if (drawn !== undefined) await page.locator(drawn).first().waitFor();
     if (tool === "why") await page.locator(".why-list summary").first().click();
     if (tool === "trial") await page.locator("#phone-trial").waitFor();

@@ -341,7 +341,6 @@ export const ENGLISH = {
   "한 일이 없어요.": "Nothing was done.",
   "언제": "When",
   "무엇을": "What",
-  "어디서": "Where",
   "편성": "Schedule",
   "행동": "Events",
   "기록이 짧은 홈쇼핑": "shops with short records",

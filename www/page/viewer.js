@@ -74,8 +74,12 @@ function deeds({ state, token, viewers, clock, home }) {
       "tr",
       {},
       element("td", {}, element("time", { datetime: at }, startTime(parseTime(at) ?? 0, nowMs))),
-      element("td", {}, DEEDS[kind] ?? kind),
-      element("td", { lang: "ko" }, title ?? tabs.get(tab_id) ?? tab_id ?? "", channel === undefined ? null : element("span", {}, channel)),
+      element(
+        "td",
+        {},
+        element("strong", {}, DEEDS[kind] ?? kind),
+        element("div", { lang: "ko" }, title ?? tabs.get(tab_id) ?? tab_id ?? "", channel === undefined ? null : element("span", {}, channel)),
+      ),
     ),
   );
   return element(
@@ -90,7 +94,7 @@ function deeds({ state, token, viewers, clock, home }) {
             "table",
             { class: "deeds" },
             element("caption", { class: "unseen" }, say("최근에 한 일")),
-            element("thead", {}, element("tr", {}, [say("언제"), say("무엇을"), say("어디서")].map((name) => element("th", { scope: "col" }, name)))),
+            element("thead", {}, element("tr", {}, [say("언제"), say("무엇을")].map((name) => element("th", { scope: "col" }, name)))),
             element("tbody", {}, rows),
           ),
   );
