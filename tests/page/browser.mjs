@@ -76,9 +76,9 @@ export async function settled(page) {
   await page.locator("#surface :is(article.card, .state):visible").first().waitFor();
 }
 
-/** Waits until `holds` does, at most five seconds. */
+/** Waits until `holds` does, at most half a minute: machines under load are slow. */
 export async function until(page, holds) {
-  for (let turn = 0; turn < 100 && !holds(); turn += 1) await page.waitForTimeout(50);
+  for (let turn = 0; turn < 600 && !holds(); turn += 1) await page.waitForTimeout(50);
 }
 
 /** Scrolls the phone's screen to its end, where the next page of the list is asked for. */

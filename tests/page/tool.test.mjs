@@ -219,7 +219,8 @@ describe("the tools", () => {
     const { page, complaints, close } = await open(browser, base, at({ tool: "trial" }));
     const rows = page.locator(".trial-list li");
     await rows.nth(3).waitFor();
-    await page.waitForTimeout(300);
+    // The library that makes rows and cards draggable has come.
+    await page.locator("#new-items .draggable").waitFor();
     const id = await rows.nth(3).getAttribute("data-item");
     await rows.nth(3).locator(".handle").dragTo(rows.nth(0).locator(".handle"));
     await page.locator(`.trial-list li.pinned[data-item="${id}"]`).waitFor();
