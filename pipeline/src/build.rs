@@ -244,11 +244,19 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let placed = products.iter().flat_map(|product| product.entries.iter().map(|entry| (entry, product.id)));
     let placed = placed.filter_map(|(entry, id)| catalogue.entries.get(*entry).map(|entry| (entry, id)));
     catalogue::register_products(&context, placed)?;
-    let mut users = Vec::new();
-    let taste_options = taste_options(&rules, &forgotten);
+    let mut lab = Lab::read(&rules.lab, &options.input, &on_board, &hasher)?;
+    let has_foreign = lab.as_ref().is_some_and(|lab| lab.report.products.is_some());
+    let layout = compose::layout(&catalogue, &vocabulary, &tabs, has_foreign);
+    let mut shards = Shards::new(&layout, lab.as_ref().map_or(0, Lab::longest));
+    let taste_options = taste_options(options, &rules, &forgotten);
     let learned = {
         let stage = stage!("tastes", events = Empty, users = Empty);
-        let learn = taste::learn(&context, &offer, &taste_options, now, |user, _| users.push(user));
+        let learn = taste::learn(&context, &offer, &taste_options, now, |mut user, _| {
+            if let Some(lab) = &mut lab {
+                lab.join(&mut user);
+            }
+            shards.add(&user);
+        });
         let learned = learn.instrument(stage.clone()).await?;
         stage.record("events", count(learned.report.events_used)).record("users", count(learned.report.users));
         learned
@@ -257,9 +265,8 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let told = (viewers.as_ref(), features.as_slice(), (&hasher, &forgotten));
     let (ranking, notes) = look_back(&context, options, told, now).await?;
 
-    let mut lab = Lab::read(&rules.lab, &options.input, &on_board, &hasher)?;
-    if let Some(lab) = &mut lab {
-        lab.join(&mut users, &vocabulary);
+    for user in lab.iter().flat_map(|lab| lab.others(&vocabulary)) {
+        shards.add(&user);
     }
     next("verdicts and packs");
     let facts = Facts {
@@ -277,10 +284,6 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     };
     let stage = stage!("packs", new = Empty, repeat = Empty, unknown = Empty, packs = Empty, bytes = Empty).entered();
     let (board, verdicts, directives) = compose::board(&facts);
-    let mut shards = Shards::new(&board, lab.as_ref().map_or(0, Lab::longest));
-    for user in &users {
-        shards.add(user);
-    }
     let bytes_per_user = shards.user_bytes();
     let packs = compose::packs(&board, &shards, rules.taste.shard_bytes)?;
     let (manifest, _) = packs.manifest.write()?;
@@ -315,15 +318,6 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     };
     report.notes.extend(keep_line(options, &report, &packs, ranking).err().map(|error| error.to_string()));
     Ok(report)
-}
-
-fn taste_options(rules: &Rules, forgotten: &Forgotten) -> taste::Options {
-    taste::Options {
-        half_life_days: rules.taste.half_life_days,
-        max_events_per_user: rules.taste.max_events_per_user,
-        forgotten: Some(forgotten.clone()),
-        ..taste::Options::default()
-    }
 }
 
 /// What is told of events besides tastes, before the snapshot that was there is replaced: the last ones of who is named, and how well that snapshot
@@ -366,6 +360,17 @@ async fn past(options: &Options, now: UnixMillis) -> Result<(History, Option<led
     let options = ledger::Options { ledger: ledger.clone(), history: options.history() };
     let (history, run) = ledger::read(&options, now).await?;
     Ok((history, Some(run)))
+}
+
+/// How tastes are learned by the rules.
+fn taste_options(options: &Options, rules: &Rules, forgotten: &Forgotten) -> taste::Options {
+    taste::Options {
+        half_life_days: rules.taste.half_life_days,
+        max_events_per_user: rules.taste.max_events_per_user,
+        forgotten: Some(forgotten.clone()),
+        work_dir: options.engine.work_dir(),
+        ..taste::Options::default()
+    }
 }
 
 /// What events name: shops and codes, and the ids of products.

@@ -109,17 +109,18 @@ pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts, Vec<Outcome>) {
     let is_shown = |airing: &&Airing| airing.ends_at > from && airing.starts_at < to;
     let most_popular = population.popularity.values().copied().max().unwrap_or(0);
 
+    let Layout { channels, tabs, blocks } = layout(catalogue, vocabulary, facts.tabs, facts.lab.is_some());
     let mut counts = VerdictCounts::default();
     let mut parts = BoardParts {
         format: facts.format,
         built_at: now,
         history_from: facts.reach.since().unwrap_or(now),
-        blocks: blocks(facts.lab.is_some()),
-        channels: channels(catalogue, &vocabulary.channels),
+        blocks,
+        channels,
         categories: vocabulary.categories.clone(),
         products: Vec::new(),
         slots: Vec::new(),
-        tabs: facts.tabs.iter().map(tab).collect(),
+        tabs,
         weights: facts.rules.weights(),
         mix: MixParts::default(),
     };
@@ -298,35 +299,59 @@ const USER_BYTES: usize = 110;
 /// The most notes of a short memory.
 const MOST_NOTES: usize = 11;
 
-/// Users' tastes while they are collected, by key.
+/// What numbers in a user's record stand for.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// Channels, in the order of their weights.
+    pub channels: Vec<ChannelPart>,
+    /// Tabs, in the order of theirs.
+    pub tabs: Vec<TabPart>,
+    /// What vectors are made of.
+    pub blocks: Vec<Block>,
+}
+
+/// The layout of a snapshot, which is settled before anything is learned.
+pub fn layout(catalogue: &Catalogue, vocabulary: &Vocabulary, tabs: &[Tab], has_foreign: bool) -> Layout {
+    Layout {
+        channels: channels(catalogue, &vocabulary.channels),
+        tabs: tabs.iter().map(tab).collect(),
+        blocks: blocks(has_foreign),
+    }
+}
+
+/// Users' tastes while they are collected: the records as they are packed, so that ten million take a gigabyte.
 #[derive(Debug)]
 pub struct Shards {
     widths: Widths,
-    users: BTreeMap<u64, Vec<u8>>,
+    /// Keys, each with the number of its record.
+    users: Vec<(u64, u32)>,
+    records: Vec<u8>,
 }
 
 impl Shards {
-    /// Shards that fit `board`, with room for lists of `listed` products.
-    pub fn new(board: &BoardParts, listed: usize) -> Self {
+    /// Shards in a layout, with room for lists of `listed` products.
+    pub fn new(layout: &Layout, listed: usize) -> Self {
         let small = |length: usize| u16::try_from(length).unwrap_or(u16::MAX);
         let widths = Widths {
-            vocabulary: board_write::vocabulary(&board.channels, &board.tabs, &board.blocks),
-            vector: board.blocks.iter().map(|block| block.length).sum(),
-            channels: small(board.channels.len()),
+            vocabulary: board_write::vocabulary(&layout.channels, &layout.tabs, &layout.blocks),
+            vector: layout.blocks.iter().map(|block| block.length).sum(),
+            channels: small(layout.channels.len()),
             hours: small(taste::HOUR_BUCKETS),
-            tabs: small(board.tabs.len()),
+            tabs: small(layout.tabs.len()),
             is_narrow: true,
             notes: 0,
         };
         let left = USER_BYTES.saturating_sub(widths.record_bytes() + 8) / taste_pack::NOTE_BYTES;
         let widths = Widths { notes: small(left.min(MOST_NOTES).max(listed)), ..widths };
-        Self { widths, users: BTreeMap::new() }
+        Self { widths, users: Vec::new(), records: Vec::new() }
     }
 
     /// Takes in one user, who is named by their key; a device has a name too, but no place in a pack. Of two users with one key the later one
     /// counts.
     pub fn add(&mut self, taste: &UserTaste) {
-        let Some(key) = UserKey::parse(&taste.user_id) else { return };
+        let Some((key, number)) = UserKey::parse(&taste.user_id).zip(u32::try_from(self.users.len()).ok()) else {
+            return;
+        };
         let mut record = taste_pack::keep_weights(&taste.vector, false);
         record.extend(taste_pack::keep_weights(&taste.second, false));
         record.resize(self.widths.vector.into(), 0);
@@ -339,7 +364,21 @@ impl Shards {
         let notes = taste.near.iter().take(near).chain(taste.notes.iter().take(room - near));
         record.extend(notes.flat_map(|(product, steps)| taste_pack::note(*product, *steps)));
         record.resize(self.widths.record_bytes(), 0);
-        self.users.insert(key.0, record);
+        self.users.push((key.0, number));
+        self.records.extend(record);
+    }
+
+    /// Users by key, each with the number of the record that counts.
+    fn sorted(&self) -> Vec<(u64, u32)> {
+        let mut users = self.users.clone();
+        users.sort_unstable_by_key(|(key, number)| (*key, std::cmp::Reverse(*number)));
+        users.dedup_by_key(|(key, _)| *key);
+        users
+    }
+
+    fn record(&self, number: u32) -> Vec<u8> {
+        let (at, width) = (number as usize, self.widths.record_bytes());
+        self.records.get(at * width..(at + 1) * width).unwrap_or_default().to_vec()
     }
 
     /// Bytes of one user in a shard: the key and the record.
@@ -365,25 +404,22 @@ pub fn packs(board: &BoardParts, shards: &Shards, shard_bytes: u32) -> Result<Pa
     let mut packs = BTreeMap::new();
     let (bytes, board_id) = board_write::write(board)?;
     packs.insert(board_id, bytes);
-    let total = shards.users.len() * shards.user_bytes();
+    let users = shards.sorted();
+    let total = users.len() * shards.user_bytes();
     let bits = total.div_ceil(usize::try_from(shard_bytes).unwrap_or(usize::MAX).max(1)).next_power_of_two().ilog2();
-    let mut by_shard: Vec<Vec<(u64, Vec<u8>)>> = vec![Vec::new(); 1 << bits];
-    for (key, record) in &shards.users {
-        if let Some(shard) = by_shard.get_mut(shard_index(*key, bits)) {
-            shard.push((*key, record.clone()));
+    let mut ids = vec![PackId::default(); 1 << bits];
+    // Keys ascend, and a shard is what their first bits say.
+    for of_shard in users.chunk_by(|(a, _), (b, _)| shard_index(*a, bits) == shard_index(*b, bits)) {
+        let records: Vec<(u64, Vec<u8>)> =
+            of_shard.iter().map(|(key, number)| (*key, shards.record(*number))).collect();
+        let (bytes, id) = taste_pack::write(&shards.widths, &records)?;
+        let shard = of_shard.first().map_or(0, |(key, _)| shard_index(*key, bits));
+        if let Some(place) = ids.get_mut(shard) {
+            *place = id;
         }
-    }
-    let mut ids = Vec::with_capacity(by_shard.len());
-    for users in by_shard {
-        if users.is_empty() {
-            ids.push(PackId::default());
-            continue;
-        }
-        let (bytes, id) = taste_pack::write(&shards.widths, &users)?;
         packs.insert(id, bytes);
-        ids.push(id);
     }
-    let users = u32::try_from(shards.users.len()).unwrap_or(u32::MAX);
+    let users = u32::try_from(users.len()).unwrap_or(u32::MAX);
     let manifest = ManifestParts {
         built_at: board.built_at,
         board: board_id,

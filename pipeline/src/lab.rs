@@ -175,6 +175,8 @@ pub struct Lab {
     pub surfaces: u8,
     /// What came of the files.
     pub report: Report,
+    /// Those of its users who have a taste of ours.
+    ours: BTreeSet<String>,
 }
 
 impl Lab {
@@ -206,32 +208,47 @@ impl Lab {
         self.lists.values().map(Vec::len).max().unwrap_or(0)
     }
 
-    /// Adds what was handed in to our users' tastes, and users who are in a file of the lab's alone.
-    pub fn join(&mut self, users: &mut Vec<UserTaste>, vocabulary: &Vocabulary) {
-        let ours: BTreeSet<String> = users.iter().map(|user| user.user_id.clone()).collect();
+    /// Adds what was handed in to one of our users' tastes.
+    pub fn join(&mut self, user: &mut UserTaste) {
+        let (covered, all) = &mut self.report.covered_users;
+        *all += 1;
+        if self.users.contains_key(&user.user_id) || self.lists.contains_key(&user.user_id) {
+            *covered += 1;
+            self.ours.insert(user.user_id.clone());
+        }
+        self.complete(user);
+    }
+
+    /// The users who are in a file of the lab's alone, once all of ours were [joined](Self::join).
+    pub fn others(&self, vocabulary: &Vocabulary) -> Vec<UserTaste> {
         let theirs: BTreeSet<&String> = self.users.keys().chain(self.lists.keys()).collect();
-        self.report.covered_users = (ours.iter().filter(|user| theirs.contains(user)).count(), ours.len());
-        users.extend(theirs.into_iter().filter(|user| !ours.contains(*user)).map(|user| UserTaste {
-            user_id: user.clone(),
-            vector: [0; DIMS],
-            second: Vec::new(),
-            channels: vec![0; vocabulary.channels.len()],
-            hours: [0; HOUR_BUCKETS],
-            tabs: vec![0; vocabulary.tabs.len()],
-            notes: Vec::new(),
-            near: Vec::new(),
-        }));
-        for user in users {
-            if let Some(vector) = self.users.get(&user.user_id) {
-                user.second = vector.to_vec();
-            }
-            if self.report.lists.is_some() {
-                user.near.clear();
-            }
-            if let Some(list) = self.lists.get(&user.user_id) {
-                // The first of the list weighs most. What was passed over says nothing beside it.
-                user.notes = list.iter().zip((1..=31).rev()).map(|(product, steps)| (*product, steps)).collect();
-            }
+        let taste = |user: &String| {
+            let mut taste = UserTaste {
+                user_id: user.clone(),
+                vector: [0; DIMS],
+                second: Vec::new(),
+                channels: vec![0; vocabulary.channels.len()],
+                hours: [0; HOUR_BUCKETS],
+                tabs: vec![0; vocabulary.tabs.len()],
+                notes: Vec::new(),
+                near: Vec::new(),
+            };
+            self.complete(&mut taste);
+            taste
+        };
+        theirs.into_iter().filter(|user| !self.ours.contains(*user)).map(taste).collect()
+    }
+
+    fn complete(&self, user: &mut UserTaste) {
+        if let Some(vector) = self.users.get(&user.user_id) {
+            user.second = vector.to_vec();
+        }
+        if self.report.lists.is_some() {
+            user.near.clear();
+        }
+        if let Some(list) = self.lists.get(&user.user_id) {
+            // The first of the list weighs most. What was passed over says nothing beside it.
+            user.notes = list.iter().zip((1..=31).rev()).map(|(product, steps)| (*product, steps)).collect();
         }
     }
 

@@ -10,31 +10,37 @@
 
 mod profile;
 mod query;
+mod spill;
 mod weight;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::io;
+use std::path::PathBuf;
 
 use datafusion::prelude::SessionContext;
 use futures::StreamExt as _;
+use rayon::prelude::*;
 use serde::Serialize;
 use sinsang::time::{DAY_MS, KST_OFFSET_MS, UnixMillis};
+use tracing::{Instrument as _, Span};
 
-use profile::{Baseline, Catalogue, Engagement};
+use profile::{Baseline, Catalogue, Deed, Engagement, Everyone};
 pub use profile::{HOUR_BUCKETS, LIFT_STEPS, Population, UserTaste, Vocabulary};
 pub use sinsang_taste::{DIMS, FloatVector, Model, ProductFeatures, Recipe, Sparse};
 use sinsang_taste::{History, Lessons, describe, describe_by_name};
 pub use weight::Weights;
 
 pub(crate) use query::hash_function;
+use spill::{Bucket, BucketUser, Spill};
 
 use crate::forget::Forgotten;
 use crate::table::EventKind;
 
 /// The most buckets that users are spread over.
 const MAX_BUCKETS: u64 = 4_096;
-/// Events that take the memory of one user's count, with room to spare.
-const EVENTS_PER_COUNTED_USER: u64 = 8;
+/// Users of a bucket that are folded in side by side before they are handed over: half a kilobyte each.
+const USERS_AT_ONCE: usize = 8_192;
 
 /// Notes that are kept for a user at most, before a shard's widths say how many it has room for.
 const MOST_NOTES: usize = 16;
@@ -64,6 +70,8 @@ pub struct Options {
     pub recipe: Recipe,
     /// Events that are sorted by user at once, which bounds memory; users are spread over as many buckets as that takes.
     pub events_per_bucket: u64,
+    /// The folder of the temporary file that holds the buckets, where they do not fit in memory.
+    pub work_dir: PathBuf,
     /// Users whose events are left out of everything.
     pub forgotten: Option<Forgotten>,
 }
@@ -79,6 +87,7 @@ impl Default for Options {
             max_training_users: 20_000,
             recipe: Recipe::default(),
             events_per_bucket: 4_000_000,
+            work_dir: std::env::temp_dir(),
             forgotten: None,
         }
     }
@@ -114,6 +123,14 @@ pub enum Error {
         query: &'static str,
         /// What DataFusion says.
         source: Box<datafusion::error::DataFusionError>,
+    },
+    /// The events can't be spread over buckets.
+    #[error("the temporary file of events by user in {}: {source}; make room there or choose another work folder", path.display())]
+    Spill {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
     },
 }
 
@@ -227,10 +244,12 @@ impl Learned {
 /// before rounding: bucket by bucket, in a bucket in ascending order of user ids. `now` ends the events and is where decay counts from,
 /// by Korean days.
 ///
-/// While it runs, the tables `taste_fate`, `taste_listing`, `taste_event`, `taste_weight` and `taste_bot` are its own: one call at a time on a context.
+/// The events are read once; users are then folded in bucket by bucket from a temporary file.
+///
+/// While it runs, the tables `taste_fate`, `taste_listing` and `taste_weight` are its own: one call at a time on a context.
 ///
 /// # Errors
-/// [`Error`] on options out of range and failing queries. Rows that cannot be used are counted in the report instead.
+/// [`Error`] on options out of range, failing queries and a work folder that is full. Rows that cannot be used are counted in the report instead.
 pub async fn learn(
     ctx: &SessionContext,
     offer: &Offer<'_>,
@@ -263,6 +282,11 @@ pub async fn learn(
     learned
 }
 
+/// A part of the stage `tastes`, for the log: stages add up to a build, so that these are none of their own.
+fn part(name: &'static str) -> Span {
+    tracing::info_span!(target: "sinsang::taste", "part", name)
+}
+
 /// The histories that a model is trained on: users in the same order in both.
 struct Training {
     strengths: Sparse,
@@ -281,101 +305,123 @@ struct Run<'a> {
 impl Run<'_> {
     async fn learn(&self, sink: &mut impl FnMut(UserTaste, &FloatVector)) -> Result<Learned, Error> {
         let mut report = Report::default();
-        let usable = self.count_events(&mut report).await?;
-        report.buckets = usable.div_ceil(self.options.events_per_bucket.max(1)).clamp(1, MAX_BUCKETS);
-        self.set_bots_aside(usable, &mut report).await?;
-        query::EVENT.register(self.ctx, &[("last_ms", self.last_ms)]).await?;
-        let everyone = self.everyone().await?;
-        report.events_used = everyone.events;
-        report.events_weightless = usable.saturating_sub(report.events_of_bots).saturating_sub(everyone.events);
-        report.events_of_unknown_products = everyone.unknown.products;
-        report.events_of_unknown_channels = everyone.unknown.channels;
-        report.events_of_unknown_tabs = everyone.unknown.tabs;
+        let mut spill = self.spread(&mut report).instrument(part("events by user")).await?;
+        let (everyone, training) = part("everyone").in_scope(|| self.survey(&mut spill, &mut report))?;
         let baseline = Baseline::of(&everyone);
         report.population = baseline.population(&everyone, self.catalogue);
-        drop(everyone);
-        let training = self.training_users(report.buckets).await?;
         report.users_trained_on = training.strengths.len() as u64;
-        let model = self.train(&training, &self.lately().await?);
+        let lately: Vec<f64> = everyone.done_lately.iter().map(|times| *times as f64).collect();
+        let model = part("model").in_scope(|| self.train(&training, &lately));
         report.population.vector = mean_vector(&training, &model);
-        let shown = self.shown().await?;
+        drop(training);
+        let ids = self.offer.products.iter().map(|product| product.product);
+        let shown = ids.clone().zip(&everyone.shown).filter(|(id, times)| **times > 0 && self.offer.board.contains(id));
+        let shown = shown.map(|(id, times)| (id, *times)).collect();
+        let fold = Fold { run: self, baseline: &baseline, model: &model };
+        let _stage = part("users").entered();
         for bucket in 0..report.buckets {
-            let mut passed = self.passed_over(bucket, report.buckets).await?;
-            let mut take = |user_id: String, engagement: &Engagement| {
-                if engagement.events < self.options.min_events_per_user {
-                    report.users_too_thin += 1;
-                    return;
+            let bucket = self.read(&mut spill, bucket)?;
+            for begin in (0..bucket.len()).step_by(USERS_AT_ONCE) {
+                let users = begin..bucket.len().min(begin + USERS_AT_ONCE);
+                let folded: Vec<Folded> =
+                    users.into_par_iter().filter_map(|at| bucket.user(at)).map(|user| fold.user(&user)).collect();
+                for folded in folded {
+                    match folded {
+                        Folded::Nobody => {}
+                        Folded::TooThin => report.users_too_thin += 1,
+                        Folded::Taste(folded) => {
+                            report.users += 1;
+                            let (taste, float) = *folded;
+                            sink(taste, &float);
+                        }
+                    }
                 }
-                report.users += 1;
-                let notes = passed.remove(&user_id).unwrap_or_default();
-                let (taste, float) = baseline.taste(user_id, engagement, &model, self.options.pseudo_weight);
-                let near = self.near(&model.nearest(&engagement.history(), MOST_NOTES));
-                sink(UserTaste { notes, near, ..taste }, &float);
-            };
-            self.each_user(bucket, report.buckets, &mut take).await?;
+            }
         }
-        let places = self.offer.products.iter().zip(0..).map(|(product, place)| (product.product, place)).collect();
+        let places = ids.zip(0..).collect();
         Ok(Learned { report, model, shown, places })
     }
 
-    /// Products of the catalogue with their nearness, the nearest first, as notes: it has the most steps, and the others their share of them.
-    fn near(&self, nearest: &[(usize, f64)]) -> Vec<(u64, i8)> {
-        let most = nearest.first().map_or(1.0, |(_, value)| *value);
-        #[expect(clippy::cast_possible_truncation, reason = "a cast of a float saturates, and the share is at most 1")]
-        let steps = |value: f64| ((value / most * f64::from(NEAREST_STEPS)).round() as i8).max(1);
-        let note = |(place, value): &(usize, f64)| Some((self.offer.products.get(*place)?.product, steps(*value)));
-        nearest.iter().filter_map(note).collect()
-    }
-
-    /// How often products of the board were shown.
-    async fn shown(&self) -> Result<BTreeMap<u64, u64>, Error> {
-        let counted = query::SHOWN.counts(self.ctx, &[]).await?;
-        let of_board = counted.into_iter().filter_map(|(product, times)| Some((self.board_id(&product)?, times)));
-        Ok(of_board.collect())
-    }
-
-    /// The id of a product of the board.
-    fn board_id(&self, text: &str) -> Option<u64> {
-        let place = self.catalogue.product(text)?;
-        self.offer.products.get(place).map(|product| product.product).filter(|id| self.offer.board.contains(id))
-    }
-
-    /// What users of a bucket were shown and passed over, as notes, the most often shown first.
-    async fn passed_over(&self, bucket: u64, buckets: u64) -> Result<BTreeMap<String, Vec<(u64, i8)>>, Error> {
-        let [number, of] = bucket_numbers(bucket, buckets);
-        let mut passed: BTreeMap<String, Vec<(u64, i8)>> = BTreeMap::new();
-        let mut batches = query::PASSED.stream(self.ctx, &[number, of, ("last_ms", self.last_ms)]).await?;
+    /// Reads all events once, counts what becomes of them and spreads the usable ones over buckets.
+    async fn spread(&self, report: &mut Report) -> Result<Spill, Error> {
+        let events = query::SIZE.number(self.ctx).await?;
+        report.buckets = events.div_ceil(self.options.events_per_bucket.max(1)).clamp(1, MAX_BUCKETS);
+        let mut spill = Spill::new(&self.options.work_dir, report.buckets).map_err(|source| self.full(source))?;
+        let mut batches = query::EVENT.stream(self.ctx, &[("last_ms", self.last_ms)]).await?;
         while let Some(batch) = batches.next().await {
-            let batch = batch.map_err(|source| query::PASSED.failed(source))?;
-            query::each_passed(&batch, |user, product, shown| {
-                if let Some(id) = self.board_id(product) {
-                    let steps = i8::try_from(shown.saturating_mul(STEPS_A_SHOW)).unwrap_or(i8::MAX).min(MOST_STEPS);
-                    passed.entry(user.to_owned()).or_default().push((id, -steps));
+            let batch = batch.map_err(|source| query::EVENT.failed(source))?;
+            query::each_event(&batch, |user, fate, row| {
+                report.events += 1;
+                match fate {
+                    "usable" => {
+                        let pushed = spill.push(query::user_hash(user), user, self.catalogue.deed(row));
+                        return pushed.map_err(|source| self.full(source));
+                    }
+                    "without_user" => report.events_without_user += 1,
+                    "without_time" => report.events_without_time += 1,
+                    "in_future" => report.events_in_future += 1,
+                    "expired" => report.events_expired += 1,
+                    _ => report.events_of_unknown_kind += 1,
                 }
+                Ok(())
             })?;
         }
-        for notes in passed.values_mut() {
-            notes.sort_by_key(|(product, steps)| (*steps, *product));
-            notes.truncate(MOST_NOTES);
-        }
-        Ok(passed)
+        spill.finish().map_err(|source| self.full(source))?;
+        Ok(spill)
     }
 
-    /// The histories to train on, by user.
-    async fn training_users(&self, buckets: u64) -> Result<Training, Error> {
+    fn full(&self, source: io::Error) -> Error {
+        Error::Spill { path: self.options.work_dir.clone(), source }
+    }
+
+    fn read(&self, spill: &mut Spill, bucket: u64) -> Result<Bucket, Error> {
+        spill.read(bucket, self.options.max_events_per_user).map_err(|source| self.full(source))
+    }
+
+    /// Whether a user is to be left out as a bot, or for having asked to be forgotten.
+    fn is_bot(&self, user: &BucketUser<'_>) -> bool {
+        user.events > self.options.max_events_per_user
+    }
+
+    fn is_forgotten(&self, user: &BucketUser<'_>) -> bool {
+        self.options.forgotten.as_ref().is_some_and(|forgotten| forgotten.holds(user.id))
+    }
+
+    /// What everyone did together, and the users to train on: those of the smallest hashes.
+    fn survey(&self, spill: &mut Spill, report: &mut Report) -> Result<(Everyone, Training), Error> {
+        let mut everyone = Everyone::new(self.catalogue);
         let mut kept: BTreeMap<(i64, String), History> = BTreeMap::new();
-        for bucket in 0..buckets {
-            let mut take = |user_id: String, engagement: &Engagement| {
+        for bucket in 0..report.buckets {
+            for user in self.read(spill, bucket)?.users() {
+                let (is_bot, is_forgotten) = (self.is_bot(&user), self.is_forgotten(&user));
+                if is_bot || is_forgotten {
+                    report.bots += u64::from(is_bot);
+                    report.users_forgotten += u64::from(!is_bot);
+                    report.events_of_bots += user.events;
+                    continue;
+                }
+                let engagement = Engagement::of(user.deeds, self.catalogue);
+                everyone.add(user.deeds, &engagement);
+                report.events_weightless += user.events - engagement.events;
+                let hash = query::user_hash(user.id);
+                let is_full = kept.len() >= self.options.max_training_users;
+                let is_far = is_full && kept.last_key_value().is_none_or(|((most, _), _)| hash > *most);
+                if is_far || engagement.events < self.options.min_events_per_user {
+                    continue;
+                }
                 let history = engagement.history();
-                if engagement.events >= self.options.min_events_per_user && !history.strengths.is_empty() {
-                    kept.insert((query::user_hash(&user_id), user_id), history);
+                if !history.strengths.is_empty() {
+                    kept.insert((hash, user.id.to_owned()), history);
                     if kept.len() > self.options.max_training_users {
                         kept.pop_last();
                     }
                 }
-            };
-            self.each_user(bucket, buckets, &mut take).await?;
+            }
         }
+        report.events_used = everyone.events;
+        report.events_of_unknown_products = everyone.unknown.products;
+        report.events_of_unknown_channels = everyone.unknown.channels;
+        report.events_of_unknown_tabs = everyone.unknown.tabs;
         let width = self.offer.products.len();
         let mut users = Training { strengths: Sparse::new(width), sums: Sparse::new(width) };
         // The order of rows shows in the last digits of sums: it must not depend on the buckets.
@@ -384,18 +430,7 @@ impl Run<'_> {
             users.strengths.push(history.strengths);
             users.sums.push(history.sums);
         }
-        Ok(users)
-    }
-
-    /// What people did lately with each product of the catalogue, by its place.
-    async fn lately(&self) -> Result<Vec<f64>, Error> {
-        let mut lately = vec![0.0; self.offer.products.len()];
-        for (product, times) in query::LATELY.counts(self.ctx, &[("last_ms", self.last_ms)]).await? {
-            if let Some(place) = self.catalogue.product(&product).and_then(|place| lately.get_mut(place)) {
-                *place = times as f64;
-            }
-        }
-        Ok(lately)
+        Ok((everyone, users))
     }
 
     fn train(&self, training: &Training, lately: &[f64]) -> Model {
@@ -406,88 +441,65 @@ impl Run<'_> {
         let lessons = Lessons { strengths, sums, lately, descriptions: &descriptions, names: &names };
         Model::train(&lessons, &board, &self.options.recipe)
     }
+}
 
-    /// Counts events by fate and gives the number of usable ones.
-    async fn count_events(&self, report: &mut Report) -> Result<u64, Error> {
-        let mut usable = 0;
-        for (fate, events) in query::COUNT.counts(self.ctx, &[]).await? {
-            report.events += events;
-            *match fate.as_str() {
-                "without_user" => &mut report.events_without_user,
-                "without_time" => &mut report.events_without_time,
-                "in_future" => &mut report.events_in_future,
-                "expired" => &mut report.events_expired,
-                "usable" => &mut usable,
-                _ => &mut report.events_of_unknown_kind,
-            } = events;
+/// What becomes of a user.
+enum Folded {
+    /// A bot, somebody to be forgotten.
+    Nobody,
+    /// Somebody with too few events.
+    TooThin,
+    Taste(Box<(UserTaste, FloatVector)>),
+}
+
+/// What users are folded in with.
+struct Fold<'a> {
+    run: &'a Run<'a>,
+    baseline: &'a Baseline,
+    model: &'a Model,
+}
+
+impl Fold<'_> {
+    fn user(&self, user: &BucketUser<'_>) -> Folded {
+        let options = self.run.options;
+        if self.run.is_bot(user) || self.run.is_forgotten(user) {
+            return Folded::Nobody;
         }
-        Ok(usable)
+        let engagement = Engagement::of(user.deeds, self.run.catalogue);
+        // Who was only ever shown things has done nothing.
+        if engagement.events == 0 {
+            return Folded::Nobody;
+        }
+        if engagement.events < options.min_events_per_user {
+            return Folded::TooThin;
+        }
+        let (taste, float) = self.baseline.taste(user.id.to_owned(), &engagement, self.model, options.pseudo_weight);
+        let near = self.near(&self.model.nearest(&engagement.history(), MOST_NOTES));
+        Folded::Taste(Box::new((UserTaste { notes: self.passed_over(user.deeds), near, ..taste }, float)))
     }
 
-    async fn set_bots_aside(&self, usable: u64, report: &mut Report) -> Result<(), Error> {
-        let mut bots = Vec::new();
-        if usable > self.options.max_events_per_user {
-            let max_events = i64::try_from(self.options.max_events_per_user).unwrap_or(i64::MAX);
-            // Counting holds a line a user instead of a line an event, so larger buckets do.
-            let buckets = report.buckets.div_ceil(EVENTS_PER_COUNTED_USER);
-            for bucket in 0..buckets {
-                let [number, of] = bucket_numbers(bucket, buckets);
-                bots.extend(query::BOT.counts(self.ctx, &[number, of, ("max_events", max_events)]).await?);
-            }
-        }
-        report.bots = bots.len() as u64;
-        if let Some(forgotten) = self.options.forgotten.as_ref().filter(|forgotten| !forgotten.is_empty()) {
-            for bucket in 0..report.buckets {
-                let [number, of] = bucket_numbers(bucket, report.buckets);
-                let users = query::BOT.counts(self.ctx, &[number, of, ("max_events", 0)]).await?;
-                let known: BTreeSet<&str> = bots.iter().map(|(user, _)| user.as_str()).collect();
-                let asked = |(user, _): &(String, u64)| forgotten.holds(user) && !known.contains(user.as_str());
-                let asked: Vec<(String, u64)> = users.into_iter().filter(asked).collect();
-                report.users_forgotten += asked.len() as u64;
-                bots.extend(asked);
-            }
-        }
-        report.events_of_bots = bots.iter().map(|(_, events)| events).sum();
-        query::register_bots(self.ctx, bots.iter().map(|(user, _)| user.as_str()))
+    /// Products of the catalogue with their nearness, the nearest first, as notes: it has the most steps, and the others their share of them.
+    fn near(&self, nearest: &[(usize, f64)]) -> Vec<(u64, i8)> {
+        let most = nearest.first().map_or(1.0, |(_, value)| *value);
+        #[expect(clippy::cast_possible_truncation, reason = "a cast of a float saturates, and the share is at most 1")]
+        let steps = |value: f64| ((value / most * f64::from(NEAREST_STEPS)).round() as i8).max(1);
+        let note = |(place, value): &(usize, f64)| Some((self.run.offer.products.get(*place)?.product, steps(*value)));
+        nearest.iter().filter_map(note).collect()
     }
 
-    async fn everyone(&self) -> Result<Engagement, Error> {
-        let mut everyone = Engagement::new(self.catalogue);
-        let mut batches = query::POPULATION.stream(self.ctx, &[]).await?;
-        while let Some(batch) = batches.next().await {
-            let batch = batch.map_err(|source| query::POPULATION.failed(source))?;
-            query::each_row(query::POPULATION, &batch, |_, row| everyone.add(row, self.catalogue))?;
-        }
-        Ok(everyone)
-    }
-
-    /// Streams the users of a bucket: the rows of a user come together, so one user at a time is held.
-    async fn each_user(
-        &self,
-        bucket: u64,
-        buckets: u64,
-        take: &mut impl FnMut(String, &Engagement),
-    ) -> Result<(), Error> {
-        let mut current: Option<(String, Engagement)> = None;
-        let mut batches = query::USER.stream(self.ctx, &bucket_numbers(bucket, buckets)).await?;
-        while let Some(batch) = batches.next().await {
-            let batch = batch.map_err(|source| query::USER.failed(source))?;
-            query::each_row(query::USER, &batch, |user, row| {
-                if current.as_ref().is_none_or(|(current, _)| current != user) {
-                    let next = (user.to_owned(), Engagement::new(self.catalogue));
-                    if let Some((user, engagement)) = current.replace(next) {
-                        take(user, &engagement);
-                    }
-                }
-                if let Some((_, engagement)) = &mut current {
-                    engagement.add(row, self.catalogue);
-                }
-            })?;
-        }
-        if let Some((user, engagement)) = current {
-            take(user, &engagement);
-        }
-        Ok(())
+    /// What a user was shown and passed over, as notes, the most often shown first.
+    fn passed_over(&self, deeds: &[Deed]) -> Vec<(u64, i8)> {
+        let offer = self.run.offer;
+        let note = |(place, shown): (usize, i64)| {
+            let id = offer.products.get(place).map(|product| product.product).filter(|id| offer.board.contains(id))?;
+            let steps = i8::try_from(shown.saturating_mul(STEPS_A_SHOW)).unwrap_or(i8::MAX).min(MOST_STEPS);
+            Some((id, -steps))
+        };
+        let passed = profile::passed_over(deeds).into_iter().filter(|(_, shown)| *shown > 1);
+        let mut notes: Vec<(u64, i8)> = passed.filter_map(note).collect();
+        notes.sort_by_key(|(product, steps)| (*steps, *product));
+        notes.truncate(MOST_NOTES);
+        notes
     }
 }
 
@@ -495,16 +507,13 @@ impl Run<'_> {
 fn mean_vector(training: &Training, model: &Model) -> [i8; DIMS] {
     let users = training.strengths.len();
     let mut mean = [0.0; DIMS];
-    for user in 0..users {
+    let vector = |user: usize| {
         let (strengths, sums) = (training.strengths.row(user).collect(), training.sums.row(user).collect());
-        let vector = model.user_float(&History { strengths, sums }, 1.0);
+        model.user_float(&History { strengths, sums }, 1.0)
+    };
+    let vectors: Vec<FloatVector> = (0..users).into_par_iter().map(vector).collect();
+    for vector in vectors {
         mean.iter_mut().zip(vector).for_each(|(sum, value)| *sum += value / users as f64);
     }
     sinsang_taste::round(&mean)
-}
-
-/// The numbers that choose a bucket in a query.
-fn bucket_numbers(bucket: u64, buckets: u64) -> [(&'static str, i64); 2] {
-    let number = |value| i64::try_from(value).unwrap_or(i64::MAX);
-    [("bucket", number(bucket)), ("buckets", number(buckets))]
 }

@@ -505,7 +505,7 @@ async fn options_out_of_range_and_missing_tables_are_refused_and_leave_nothing_b
     let missing = world.learn_from(&ctx, &Options::default(), |_, _| ()).await.map(|learned| learned.report);
     assert!(matches!(&missing, Err(Error::Query { query: "taste_listing", .. })), "{missing:?}");
     assert!(missing.unwrap_err().to_string().contains("listing_products"));
-    for table in ["taste_fate", "taste_listing", "taste_event", "taste_weight", "taste_bot"] {
+    for table in ["taste_fate", "taste_listing", "taste_weight"] {
         assert!(!ctx.table_exist(table).unwrap(), "{table} is left behind");
     }
 }

@@ -13,7 +13,7 @@ pub mod matrix;
 mod model;
 pub mod neighbour;
 
-pub use factor::{FactorOptions, Factors};
+pub use factor::{FactorOptions, Factors, Fitted};
 pub use feature::{ProductFeatures, describe, describe_by_name, title_words};
 pub use foreign::{Foreign, LEAST_KEPT, Refused};
 pub use matrix::{Dense, Sparse};

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use faer::Side;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 use crate::factor::{FactorOptions, Factors};
 use crate::matrix::{Dense, Sparse, add_scaled, dot, product};
@@ -106,8 +107,10 @@ pub struct Model {
     covariance: Dense,
     /// What a user of spread 1 is multiplied by.
     gain: f64,
-    /// By trained product, what it speaks for most on the board, by place in the catalogue.
+    /// By trained product, what it speaks for most on the board, by row in `history`.
     near: Vec<Vec<(usize, f64)>>,
+    /// By row in `history`, the product of the catalogue.
+    rows: Vec<usize>,
 }
 
 impl Model {
@@ -142,6 +145,7 @@ impl Model {
             covariance: covariance(&distilled.products, &teacher.weights),
             gain: 0.0,
             near: teacher.ease.as_ref().map_or_else(Vec::new, |ease| near(ease, &trained, board, lessons.lately)),
+            rows: trained,
         };
         model.set_products(board, &distilled.products);
         model.set_gain(lessons);
@@ -166,6 +170,7 @@ impl Model {
     /// The largest gain up to [`SPREAD`] at which 19 of 20 users fit whole.
     fn set_gain(&mut self, lessons: &Lessons<'_>) {
         let mut most: Vec<f64> = (0..lessons.strengths.len())
+            .into_par_iter()
             .filter_map(|user| self.unit_vector(&lessons.history(user)))
             .map(|vector| largest(&vector))
             .collect();
@@ -215,20 +220,29 @@ impl Model {
     /// The products of the board, by place in the catalogue, that a history speaks for most and that are not in it: `most` of them at most, the
     /// nearest first, by EASE and by what was wanted lately. A vector of [`DIMS`] numbers keeps the drift of a taste, and loses which single thing goes with which.
     pub fn nearest(&self, history: &History, most: usize) -> Vec<(usize, f64)> {
-        let mut scores: BTreeMap<usize, f64> = BTreeMap::new();
+        let mut scores = vec![0.0; self.rows.len()];
         for (product, weight) in &history.strengths {
             let Some(near) = self.trained.get(product).and_then(|at| self.near.get(*at)) else { continue };
             for (other, value) in near {
-                *scores.entry(*other).or_default() += weight / self.unit * value;
+                if let Some(score) = scores.get_mut(*other) {
+                    *score += weight / self.unit * value;
+                }
             }
         }
         for (product, _) in history.strengths.iter().chain(&history.sums) {
-            scores.remove(product);
+            if let Some(score) = self.trained.get(product).and_then(|at| scores.get_mut(*at)) {
+                *score = 0.0;
+            }
         }
-        let mut scores: Vec<(usize, f64)> = scores.into_iter().filter(|(_, score)| *score > 0.0).collect();
-        scores.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        scores.truncate(most);
-        scores
+        let liked = scores.into_iter().zip(&self.rows).filter(|(score, _)| *score > 0.0);
+        let mut nearest: Vec<(usize, f64)> = liked.map(|(score, product)| (*product, score)).collect();
+        let best_first = |a: &(usize, f64), b: &(usize, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+        if nearest.len() > most {
+            nearest.select_nth_unstable_by(most, best_first);
+            nearest.truncate(most);
+        }
+        nearest.sort_by(best_first);
+        nearest
     }
 
     /// The vector of a product of the board by its place in the catalogue; 0 for others.
@@ -248,10 +262,10 @@ fn near(ease: &Dense, trained: &[usize], board: &[usize], lately: &[f64]) -> Vec
     let trend = |product: &usize| lately.get(*product).copied().unwrap_or(0.0).max(0.0).ln_1p();
     let most = trained.iter().map(trend).fold(f64::MIN_POSITIVE, f64::max);
     let row = |at: usize| {
-        let weights =
-            trained.iter().zip(ease.row(at)).filter(|(product, weight)| **weight > 0.0 && on_board.contains(product));
+        let weights = trained.iter().enumerate().zip(ease.row(at));
+        let weights = weights.filter(|((_, product), weight)| **weight > 0.0 && on_board.contains(product));
         let mut weights: Vec<(usize, f64)> =
-            weights.map(|(product, weight)| (*product, *weight * (1.0 + trend(product) / most))).collect();
+            weights.map(|((row, product), weight)| (row, *weight * (1.0 + trend(product) / most))).collect();
         weights.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         weights.truncate(NEAR);
         weights

@@ -81,8 +81,9 @@ impl Default for Population {
     }
 }
 
-/// What one row of engagement says, as the queries give it.
+/// What one event says, as the query gives it.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "columns of a row, each true or not by itself")]
 pub(crate) struct Row<'a> {
     pub(crate) product: Option<&'a str>,
     /// Whether the event named a product at all, found or not.
@@ -90,9 +91,64 @@ pub(crate) struct Row<'a> {
     pub(crate) channel: Option<&'a str>,
     pub(crate) tab: Option<&'a str>,
     pub(crate) hour_bucket: i64,
-    /// Decayed weight in [`UNIT`]s.
+    /// Decayed weight in [`UNIT`]s; 0 where the event says nothing of a taste.
     pub(crate) weight: i64,
-    pub(crate) events: u64,
+    /// Whether a listing was shown, and nothing done.
+    pub(crate) is_impression: bool,
+    /// Whether it is of the last seven days, and of the last thirty.
+    pub(crate) is_of_week: bool,
+    pub(crate) is_of_month: bool,
+}
+
+/// In place of a number: none.
+const NONE: u16 = u16::MAX;
+
+/// A [`Row`] with the names' numbers, small because there are so many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Deed {
+    /// The place of the product in the catalogue, `u32::MAX` for none.
+    pub(crate) product: u32,
+    /// Decayed weight in [`UNIT`]s: 1,000 views are 2^30 of them.
+    pub(crate) weight: i32,
+    /// By [`Vocabulary::channels`], `u16::MAX` for none.
+    pub(crate) channel: u16,
+    /// By [`Vocabulary::tabs`], `u16::MAX` for none.
+    pub(crate) tab: u16,
+    /// The eighth of the day in the lowest three bits, then what is true of it.
+    pub(crate) marks: u16,
+}
+
+const UNKNOWN_PRODUCT: u16 = 1 << 3;
+const UNKNOWN_CHANNEL: u16 = 1 << 4;
+const UNKNOWN_TAB: u16 = 1 << 5;
+const IMPRESSION: u16 = 1 << 6;
+const OF_WEEK: u16 = 1 << 7;
+const OF_MONTH: u16 = 1 << 8;
+
+impl Deed {
+    fn is(self, mark: u16) -> bool {
+        self.marks & mark != 0
+    }
+
+    /// The place of the product in the catalogue.
+    pub(crate) fn place(self) -> Option<usize> {
+        (self.product != u32::MAX).then_some(self.product as usize)
+    }
+
+    /// Whether the event showed a product, and nothing more.
+    pub(crate) fn is_impression(self) -> bool {
+        self.is(IMPRESSION)
+    }
+
+    /// Whether it showed one in the last seven days.
+    pub(crate) fn is_shown_lately(self) -> bool {
+        self.is(IMPRESSION) && self.is(OF_WEEK)
+    }
+
+    /// Whether something was done in the last thirty days.
+    pub(crate) fn is_done_lately(self) -> bool {
+        !self.is(IMPRESSION) && self.is(OF_MONTH)
+    }
 }
 
 /// Products and names that engagement can be about.
@@ -113,6 +169,28 @@ impl Catalogue {
             channels: index(&vocabulary.channels),
             tabs: index(&vocabulary.tabs),
         }
+    }
+
+    /// An event with numbers for names.
+    pub(crate) fn deed(&self, row: &Row<'_>) -> Deed {
+        let number = |at: Option<usize>| at.and_then(|at| u16::try_from(at).ok()).unwrap_or(NONE);
+        let product = row.product.and_then(|text| self.product(text)).and_then(|place| u32::try_from(place).ok());
+        let channel = number(row.channel.and_then(|name| self.channels.get(name).copied()));
+        let tab = number(row.tab.and_then(|id| self.tabs.get(id).copied()));
+        let mut marks = u16::try_from(row.hour_bucket).unwrap_or(0) & 7;
+        for (mark, holds) in [
+            (UNKNOWN_PRODUCT, product.is_none() && row.names_product),
+            (UNKNOWN_CHANNEL, channel == NONE && row.channel.is_some()),
+            (UNKNOWN_TAB, tab == NONE && row.tab.is_some()),
+            (IMPRESSION, row.is_impression),
+            (OF_WEEK, row.is_of_week),
+            (OF_MONTH, row.is_of_month),
+        ] {
+            marks |= if holds { mark } else { 0 };
+        }
+        // Weights are at most 1,000 views, which fit.
+        let weight = i32::try_from(row.weight).unwrap_or(0);
+        Deed { product: product.unwrap_or(u32::MAX), weight, channel, tab, marks }
     }
 
     pub(crate) fn product(&self, text: &str) -> Option<usize> {
@@ -141,54 +219,127 @@ struct Engaged {
     squares: i128,
 }
 
-/// Summed weights of a user, or of everyone, in [`UNIT`]s. Integer sums: the order of rows cannot show.
+/// Summed weights of a user, in [`UNIT`]s. Integer sums: the order of rows cannot show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Engagement {
-    products: BTreeMap<usize, Engaged>,
+    /// By place in the catalogue, ascending.
+    products: Vec<(u32, Engaged)>,
     channels: Vec<i64>,
     hours: [i64; HOUR_BUCKETS],
     tabs: Vec<i64>,
+    /// Events that weigh anything.
     pub(crate) events: u64,
     pub(crate) unknown: Unknown,
 }
 
 impl Engagement {
-    pub(crate) fn new(catalogue: &Catalogue) -> Self {
-        Self {
-            products: BTreeMap::new(),
+    /// What a user's events come to.
+    pub(crate) fn of(deeds: &[Deed], catalogue: &Catalogue) -> Self {
+        let mut engagement = Self {
+            products: Vec::with_capacity(deeds.len()),
             channels: vec![0; catalogue.channels.len()],
             hours: [0; HOUR_BUCKETS],
             tabs: vec![0; catalogue.tabs.len()],
             events: 0,
             unknown: Unknown::default(),
+        };
+        for deed in deeds.iter().filter(|deed| deed.weight != 0) {
+            let weight = i64::from(deed.weight);
+            engagement.events += 1;
+            engagement.unknown.products += u64::from(deed.is(UNKNOWN_PRODUCT));
+            engagement.unknown.channels += u64::from(deed.is(UNKNOWN_CHANNEL));
+            engagement.unknown.tabs += u64::from(deed.is(UNKNOWN_TAB));
+            if deed.product != u32::MAX {
+                engagement.products.push((deed.product, Engaged { sum: weight, squares: i128::from(weight).pow(2) }));
+            }
+            add_to(engagement.channels.get_mut(usize::from(deed.channel)), weight);
+            add_to(engagement.tabs.get_mut(usize::from(deed.tab)), weight);
+            add_to(engagement.hours.get_mut(usize::from(deed.marks & 7)), weight);
+        }
+        engagement.products.sort_unstable_by_key(|(product, _)| *product);
+        engagement.products.dedup_by(|next, kept| {
+            let is_same = next.0 == kept.0;
+            if is_same {
+                kept.1.sum = kept.1.sum.saturating_add(next.1.sum);
+                kept.1.squares = kept.1.squares.saturating_add(next.1.squares);
+            }
+            is_same
+        });
+        engagement
+    }
+}
+
+/// What all users did together, and what they were shown.
+#[derive(Clone, Debug)]
+pub(crate) struct Everyone {
+    /// Summed weights by place in the catalogue, in [`UNIT`]s.
+    popularity: Vec<i64>,
+    channels: Vec<i64>,
+    hours: [i64; HOUR_BUCKETS],
+    tabs: Vec<i64>,
+    pub(crate) events: u64,
+    pub(crate) unknown: Unknown,
+    /// By place in the catalogue, how often a product was shown, and how often something was done with it in the last thirty days.
+    pub(crate) shown: Vec<u64>,
+    pub(crate) done_lately: Vec<u64>,
+}
+
+impl Everyone {
+    pub(crate) fn new(catalogue: &Catalogue) -> Self {
+        let products = catalogue.ids.len();
+        Self {
+            popularity: vec![0; products],
+            channels: vec![0; catalogue.channels.len()],
+            hours: [0; HOUR_BUCKETS],
+            tabs: vec![0; catalogue.tabs.len()],
+            events: 0,
+            unknown: Unknown::default(),
+            shown: vec![0; products],
+            done_lately: vec![0; products],
         }
     }
 
-    pub(crate) fn add(&mut self, row: &Row<'_>, catalogue: &Catalogue) {
-        self.events += row.events;
-        match row.product.and_then(|text| catalogue.product(text)) {
-            Some(product) => {
-                let engaged = self.products.entry(product).or_default();
-                engaged.sum = engaged.sum.saturating_add(row.weight);
-                engaged.squares = engaged.squares.saturating_add(i128::from(row.weight).pow(2));
-            }
-            None if row.names_product => self.unknown.products += row.events,
-            None => {}
-        }
-        if let Some(channel) = row.channel {
-            match catalogue.channels.get(channel) {
-                Some(&at) => add_to(self.channels.get_mut(at), row.weight),
-                None => self.unknown.channels += row.events,
+    /// Takes in a person.
+    pub(crate) fn add(&mut self, deeds: &[Deed], engagement: &Engagement) {
+        for deed in deeds {
+            let counts = if deed.is_impression() { &mut self.shown } else { &mut self.done_lately };
+            let is_counted = deed.is_impression() || deed.is_done_lately();
+            if let Some(count) = deed.place().filter(|_| is_counted).and_then(|place| counts.get_mut(place)) {
+                *count += 1;
             }
         }
-        if let Some(tab) = row.tab {
-            match catalogue.tabs.get(tab) {
-                Some(&at) => add_to(self.tabs.get_mut(at), row.weight),
-                None => self.unknown.tabs += row.events,
-            }
+        for (product, engaged) in &engagement.products {
+            add_to(self.popularity.get_mut(*product as usize), engaged.sum);
         }
-        add_to(usize::try_from(row.hour_bucket).ok().and_then(|at| self.hours.get_mut(at)), row.weight);
+        let sums = [(&mut self.channels, &engagement.channels), (&mut self.tabs, &engagement.tabs)];
+        for (to, from) in sums.into_iter().flat_map(|(to, from)| to.iter_mut().zip(from)) {
+            add_to(Some(to), *from);
+        }
+        self.hours.iter_mut().zip(&engagement.hours).for_each(|(to, from)| add_to(Some(to), *from));
+        self.events += engagement.events;
+        self.unknown.products += engagement.unknown.products;
+        self.unknown.channels += engagement.unknown.channels;
+        self.unknown.tabs += engagement.unknown.tabs;
     }
+}
+
+/// What a user was shown in the last seven days and did nothing with in thirty, by place in the catalogue, with how often.
+pub(crate) fn passed_over(deeds: &[Deed]) -> Vec<(usize, i64)> {
+    let mut lately: Vec<(usize, i64, bool)> = deeds
+        .iter()
+        .filter(|deed| deed.is_shown_lately() || deed.is_done_lately())
+        .filter_map(|deed| Some((deed.place()?, i64::from(deed.is_shown_lately()), deed.is_done_lately())))
+        .collect();
+    lately.sort_unstable_by_key(|(place, ..)| *place);
+    lately.dedup_by(|next, kept| {
+        let is_same = next.0 == kept.0;
+        if is_same {
+            kept.1 += next.1;
+            kept.2 |= next.2;
+        }
+        is_same
+    });
+    lately.into_iter().filter(|(_, _, is_done)| !is_done).map(|(place, shown, _)| (place, shown)).collect()
 }
 
 impl Engagement {
@@ -201,8 +352,8 @@ impl Engagement {
         };
         let sum = |engaged: &Engaged| (engaged.sum as f64 / UNIT as f64).clamp(-SUM_CAP, SUM_CAP);
         History {
-            strengths: self.products.iter().map(|(product, engaged)| (*product, strength(engaged))).collect(),
-            sums: self.products.iter().map(|(product, engaged)| (*product, sum(engaged))).collect(),
+            strengths: self.products.iter().map(|(product, engaged)| (*product as usize, strength(engaged))).collect(),
+            sums: self.products.iter().map(|(product, engaged)| (*product as usize, sum(engaged))).collect(),
         }
     }
 }
@@ -228,20 +379,20 @@ pub(crate) struct Baseline {
 }
 
 impl Baseline {
-    pub(crate) fn of(everyone: &Engagement) -> Self {
+    pub(crate) fn of(everyone: &Everyone) -> Self {
         Self { channels: shares(&everyone.channels), hours: shares(&everyone.hours), tabs: shares(&everyone.tabs) }
     }
 
     /// The baseline as it is published, with the popularity that it was made of; its vector is left at 0.
-    pub(crate) fn population(&self, everyone: &Engagement, catalogue: &Catalogue) -> Population {
+    pub(crate) fn population(&self, everyone: &Everyone, catalogue: &Catalogue) -> Population {
         let over_even = |shares: &[f64]| {
             let even = 1.0 / shares.len().max(1) as f64;
             shares.iter().map(|share| lift(*share, even)).collect::<Vec<i8>>()
         };
-        let popularity = everyone.products.iter().filter_map(|(&place, engaged)| {
-            let steps = engaged.sum.max(0) / (UNIT / POPULARITY_STEPS);
+        let popularity = everyone.popularity.iter().zip(&catalogue.ids).filter_map(|(sum, id)| {
+            let steps = sum.max(&0) / (UNIT / POPULARITY_STEPS);
             let steps = u32::try_from(steps.min(i64::from(u32::MAX))).ok()?;
-            (steps > 0).then_some((*catalogue.ids.get(place)?, steps))
+            (steps > 0).then_some((*id, steps))
         });
         let mut hours = [0; HOUR_BUCKETS];
         hours.iter_mut().zip(over_even(&self.hours)).for_each(|(to, from)| *to = from);
@@ -309,20 +460,28 @@ mod tests {
         Catalogue::new(&vocabulary, vec![70, 80, 90])
     }
 
-    fn engagement(catalogue: &Catalogue, views: &[(u64, i64)]) -> Engagement {
-        let mut engagement = Engagement::new(catalogue);
-        for (product, views) in views {
+    fn deeds(catalogue: &Catalogue, views: &[(u64, i64)]) -> Vec<Deed> {
+        let deed = |(product, views): &(u64, i64)| {
             let product = format!("{product:016x}");
             let row = Row { product: Some(&product), names_product: true, weight: views * UNIT, ..Row::default() };
-            engagement.add(&Row { channel: Some("채널1"), events: 1, ..row }, catalogue);
-        }
-        engagement
+            catalogue.deed(&Row { channel: Some("채널1"), ..row })
+        };
+        views.iter().map(deed).collect()
+    }
+
+    fn everyone(catalogue: &Catalogue, deeds: &[Deed]) -> Everyone {
+        let mut everyone = Everyone::new(catalogue);
+        everyone.add(deeds, &Engagement::of(deeds, catalogue));
+        everyone
     }
 
     #[test]
     fn the_second_event_on_a_product_says_less_than_the_first_and_no_product_says_everything() {
         let catalogue = catalogue();
-        let history = engagement(&catalogue, &[(70, 3), (70, 4), (80, 1_000_000), (90, -2), (99, 5)]).history();
+        let deeds = deeds(&catalogue, &[(70, 3), (80, 1_000), (90, -2), (70, 4), (99, 5)]);
+        let engagement = Engagement::of(&deeds, &catalogue);
+        assert_eq!((engagement.events, engagement.unknown.products), (5, 1));
+        let history = engagement.history();
         assert_eq!(history.strengths, [(0, 5.0), (1, 16.0), (2, -2.0)]);
         assert_eq!(history.sums, [(0, 7.0), (1, 64.0), (2, -2.0)]);
         assert!((sureness(&history, 23.0) - 0.5).abs() < 1e-12);
@@ -331,7 +490,7 @@ mod tests {
     #[test]
     fn a_user_who_does_what_everyone_does_has_no_lifts_to_speak_of() {
         let catalogue = catalogue();
-        let everyone = engagement(&catalogue, &[(70, 3), (80, 3)]);
+        let everyone = everyone(&catalogue, &deeds(&catalogue, &[(70, 3), (80, 3)]));
         let baseline = Baseline::of(&everyone);
         // The population's shares are smoothed by a view each, so that a sure user still leans a little.
         assert!(lifts(&everyone.channels, &baseline.channels, 1e-6).iter().all(|lift| *lift < 32));

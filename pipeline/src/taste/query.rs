@@ -29,19 +29,13 @@ macro_rules! query {
     };
 }
 
+pub(crate) const SIZE: Query = query!("taste_size");
 pub(crate) const FATE: Query = query!("taste_fate");
-pub(crate) const COUNT: Query = query!("taste_count");
-pub(crate) const BOT: Query = query!("taste_bot");
 pub(crate) const LISTING: Query = query!("taste_listing");
 pub(crate) const EVENT: Query = query!("taste_event");
-pub(crate) const POPULATION: Query = query!("taste_population");
-pub(crate) const USER: Query = query!("taste_user");
-pub(crate) const SHOWN: Query = query!("taste_shown");
-pub(crate) const LATELY: Query = query!("taste_lately");
-pub(crate) const PASSED: Query = query!("taste_passed");
 
 /// Tables that [`super::learn`] registers while it runs.
-pub(crate) const OWN_TABLES: [&str; 5] = ["taste_fate", "taste_listing", "taste_event", "taste_weight", "taste_bot"];
+pub(crate) const OWN_TABLES: [&str; 3] = ["taste_fate", "taste_listing", "taste_weight"];
 
 impl Query {
     pub(crate) fn failed(self, source: DataFusionError) -> Error {
@@ -83,25 +77,11 @@ impl Query {
         self.plan(ctx, numbers).await?.execute_stream().await.map_err(|source| self.failed(source))
     }
 
-    /// Runs a query of a text and a number, small enough to be held.
-    pub(crate) async fn counts(
-        self,
-        ctx: &SessionContext,
-        numbers: &[(&str, i64)],
-    ) -> Result<Vec<(String, u64)>, Error> {
-        let batches = self.plan(ctx, numbers).await?.collect().await.map_err(|source| self.failed(source))?;
-        let mut counts = Vec::new();
-        for batch in &batches {
-            let columns = Columns { query: self, batch };
-            let (names, numbers) = (columns.text(0)?, columns.number(1)?);
-            for (name, number) in names.iter().zip(numbers.iter()) {
-                counts.push((
-                    name.unwrap_or_default().to_owned(),
-                    number.and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
-                ));
-            }
-        }
-        Ok(counts)
+    /// Runs a query of one number.
+    pub(crate) async fn number(self, ctx: &SessionContext) -> Result<u64, Error> {
+        let batches = self.plan(ctx, &[]).await?.collect().await.map_err(|source| self.failed(source))?;
+        let Some(batch) = batches.iter().find(|batch| batch.num_rows() > 0) else { return Ok(0) };
+        Ok(u64::try_from(Columns { query: self, batch }.number(0)?.value(0)).unwrap_or(0))
     }
 }
 
@@ -124,12 +104,6 @@ pub(crate) fn register_weights(ctx: &SessionContext, weights: &[DecayedWeight]) 
     let columns: [(&str, ArrayRef); 3] =
         [("kind", Arc::new(kinds)), ("age_days", Arc::new(ages)), ("weight", Arc::new(weights))];
     register(ctx, "taste_weight", &columns)
-}
-
-/// Registers the users to leave out.
-pub(crate) fn register_bots<'a>(ctx: &SessionContext, users: impl Iterator<Item = &'a str>) -> Result<(), Error> {
-    let users: StringArray = users.map(Some).collect();
-    register(ctx, "taste_bot", &[("user_id", Arc::new(users))])
 }
 
 fn register(ctx: &SessionContext, name: &'static str, columns: &[(&str, ArrayRef)]) -> Result<(), Error> {
@@ -187,35 +161,31 @@ impl Columns<'_> {
     }
 }
 
-/// Hands each row of a batch of [`USER`] or [`POPULATION`] over, with the user it belongs to.
-pub(crate) fn each_row(query: Query, batch: &RecordBatch, mut take: impl FnMut(&str, &Row<'_>)) -> Result<(), Error> {
-    let columns = Columns { query, batch };
-    let (users, products, names_product) = (columns.text(0)?, columns.text(1)?, columns.truth(2)?);
-    let (channels, tabs) = (columns.text(3)?, columns.text(4)?);
-    let (hours, weights, events) = (columns.number(5)?, columns.number(6)?, columns.number(7)?);
+/// Hands each row of a batch of [`EVENT`] over: its user, what becomes of it, and what it says where that is `usable`.
+pub(crate) fn each_event<E: From<Error>>(
+    batch: &RecordBatch,
+    mut take: impl FnMut(&str, &str, &Row<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let columns = Columns { query: EVENT, batch };
+    let (users, fates, products, names_product) =
+        (columns.text(0)?, columns.text(1)?, columns.text(2)?, columns.truth(3)?);
+    let (channels, tabs) = (columns.text(4)?, columns.text(5)?);
+    let (hours, weights) = (columns.number(6)?, columns.number(7)?);
+    let (impressions, of_week, of_month) = (columns.truth(8)?, columns.truth(9)?, columns.truth(10)?);
+    let is = |column: &BooleanArray, at: usize| column.is_valid(at) && column.value(at);
     for at in 0..batch.num_rows() {
         let row = Row {
             product: text_at(&products, at),
-            names_product: names_product.is_valid(at) && names_product.value(at),
+            names_product: is(&names_product, at),
             channel: text_at(&channels, at),
             tab: text_at(&tabs, at),
             hour_bucket: hours.value(at),
             weight: weights.value(at),
-            events: u64::try_from(events.value(at)).unwrap_or(0),
+            is_impression: is(&impressions, at),
+            is_of_week: is(&of_week, at),
+            is_of_month: is(&of_month, at),
         };
-        take(text_at(&users, at).unwrap_or_default(), &row);
-    }
-    Ok(())
-}
-
-/// Hands each row of a batch of [`PASSED`] over: user, product, and how often it was shown.
-pub(crate) fn each_passed(batch: &RecordBatch, mut take: impl FnMut(&str, &str, i64)) -> Result<(), Error> {
-    let columns = Columns { query: PASSED, batch };
-    let (users, products, shown) = (columns.text(0)?, columns.text(1)?, columns.number(2)?);
-    for at in 0..batch.num_rows() {
-        if let Some((user, product)) = text_at(&users, at).zip(text_at(&products, at)) {
-            take(user, product, shown.value(at));
-        }
+        take(text_at(&users, at).unwrap_or_default(), text_at(&fates, at).unwrap_or_default(), &row)?;
     }
     Ok(())
 }
@@ -243,20 +213,16 @@ mod tests {
         let fields = ["user_id", "kind", "fate", "shop", "listing_id", "product_id", "tab_id", "channel"];
         register_texts(&ctx, "fates", &fields, 1);
         register_texts(&ctx, "taste_listing", &["shop", "listing_id", "product", "channel"], 1_000);
-        register_bots(&ctx, ["a", "b"].into_iter()).unwrap();
         register_weights(&ctx, &super::super::weight::decayed(&super::super::Weights::default(), 30.0).unwrap())
             .unwrap();
         let fates = ctx.sql("SELECT *, CAST(1 AS BIGINT) AS at FROM fates").await.unwrap();
         ctx.register_table("taste_fate", fates.into_view()).unwrap();
 
         let own = own_context(&ctx);
-        EVENT.register(&own, &[("last_ms", 10)]).await.unwrap();
-        let planned = USER.plan(&own, &[("buckets", 1), ("bucket", 0)]).await.unwrap();
+        let planned = EVENT.plan(&own, &[("last_ms", 10)]).await.unwrap();
         let plan = displayable(planned.create_physical_plan().await.unwrap().as_ref()).indent(false).to_string();
         let joins: Vec<&str> = plan.match_indices("join_type=").map(|(at, _)| &plan[at..at + 15]).collect();
-        assert_eq!(joins, ["join_type=Right", "join_type=Inner", "join_type=Right"], "{plan}");
-        assert!(plan.contains("join_type=RightAnti"), "{plan}");
-        assert!(ctx.sql(USER.sql).await.is_err(), "the function is not left on the caller's context");
+        assert_eq!(joins, ["join_type=Right", "join_type=Right"], "{plan}");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use sinsang_taste::matrix::dot;
 use super::Error;
 use super::peer;
 use super::purchase::{Buyer, HALF_LIFE_DAYS, Purchases, WINDOW_DAYS, Window, product_id};
-use crate::compose::{self, Shards};
+use crate::compose::{self, Layout, Shards};
 use crate::rules::{MixRules, Ranking};
 use crate::taste::{self, FloatVector, Learned, Offer, Vocabulary};
 
@@ -84,7 +84,8 @@ impl Served {
             mix: MixParts { mix: MixRules::default().mix(), ..MixParts::default() },
         };
         let hasher = UserHasher::new(USER_KEY).ok_or(Error::Damaged(Damage::Truncated))?;
-        let mut shards = Shards::new(&parts, 0);
+        let (channels, tabs, blocks) = (parts.channels.clone(), parts.tabs.clone(), parts.blocks.clone());
+        let mut shards = Shards::new(&Layout { channels, tabs, blocks }, 0);
         for user in &mut users {
             user.user_id = hasher.key(&user.user_id).to_string();
             shards.add(user);

@@ -1,0 +1,329 @@
+//! Events on their way to the users they are of: one pass spreads them over buckets in a compressed temporary file, and a bucket is small
+//! enough to be sorted in memory. So the tables are read once, however many users there are.
+
+use std::collections::HashMap;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+
+use tempfile::SpooledTempFile;
+
+use super::profile::Deed;
+
+/// What is kept in memory before there is a file, compressed.
+const MEMORY_BYTES: usize = 64 << 20;
+/// Rows that all buckets together hold back before they are compressed; 40 bytes each.
+const ROWS_HELD: usize = 2 << 20;
+/// Rows of a chunk, from few enough for thousands of buckets to enough to compress well.
+const CHUNK_ROWS: (usize, usize) = (256, 16_384);
+/// zstd's fastest: a few times smaller at some hundred megabytes a second.
+const LEVEL: i32 = 1;
+/// Bytes of a row beside its user.
+const ROW_BYTES: usize = 14;
+/// In place of a length: the user is a key of 16 hexadecimal digits, kept as 8 bytes.
+const IS_KEY: u32 = u32::MAX;
+
+/// Events by bucket of their users.
+pub(crate) struct Spill {
+    file: SpooledTempFile,
+    buckets: Vec<Pending>,
+    chunk_rows: usize,
+    end: u64,
+    compressor: zstd::bulk::Compressor<'static>,
+    packed: Vec<u8>,
+}
+
+/// What a bucket has in the file, and what not yet.
+#[derive(Default)]
+struct Pending {
+    chunks: Vec<Chunk>,
+    rows: u64,
+    lengths: Vec<u32>,
+    users: Vec<u8>,
+    deeds: Vec<Deed>,
+}
+
+struct Chunk {
+    at: u64,
+    bytes: usize,
+    unpacked: usize,
+    rows: usize,
+}
+
+/// The events of a bucket's users.
+pub(crate) struct Bucket {
+    /// Users, ascending by id, with the number of their events and where those that are kept end in `deeds`.
+    users: Vec<(String, u64, usize)>,
+    deeds: Vec<Deed>,
+}
+
+/// One user of a bucket.
+#[derive(Clone, Copy)]
+pub(crate) struct BucketUser<'a> {
+    pub(crate) id: &'a str,
+    /// All events, also where they were too many to be kept.
+    pub(crate) events: u64,
+    pub(crate) deeds: &'a [Deed],
+}
+
+impl Spill {
+    /// Nothing yet, in `buckets` buckets; what does not fit in memory goes to a file in `folder` that vanishes with this.
+    pub(crate) fn new(folder: &Path, buckets: u64) -> io::Result<Self> {
+        let buckets = usize::try_from(buckets).unwrap_or(1).max(1);
+        Ok(Self {
+            file: tempfile::spooled_tempfile_in(MEMORY_BYTES, folder),
+            buckets: std::iter::repeat_with(Pending::default).take(buckets).collect(),
+            chunk_rows: (ROWS_HELD / buckets).clamp(CHUNK_ROWS.0, CHUNK_ROWS.1),
+            end: 0,
+            compressor: zstd::bulk::Compressor::new(LEVEL)?,
+            packed: Vec::new(),
+        })
+    }
+
+    /// Takes in an event of `user`, whose hash chooses the bucket.
+    pub(crate) fn push(&mut self, hash: i64, user: &str, deed: Deed) -> io::Result<()> {
+        let bucket = usize::try_from(hash).unwrap_or(0) % self.buckets.len();
+        let Some(pending) = self.buckets.get_mut(bucket) else { return Ok(()) };
+        if let Some(key) = key_of(user) {
+            pending.lengths.push(IS_KEY);
+            pending.users.extend(key.to_le_bytes());
+        } else {
+            let length = u32::try_from(user.len()).ok().filter(|length| *length != IS_KEY);
+            pending.lengths.push(length.ok_or_else(|| io::Error::other("the id of a user has gigabytes"))?);
+            pending.users.extend(user.as_bytes());
+        }
+        pending.deeds.push(deed);
+        if pending.deeds.len() >= self.chunk_rows { self.flush(bucket) } else { Ok(()) }
+    }
+
+    /// Writes out what is held back.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        (0..self.buckets.len()).try_for_each(|bucket| self.flush(bucket))
+    }
+
+    fn flush(&mut self, bucket: usize) -> io::Result<()> {
+        let Some(pending) = self.buckets.get_mut(bucket).filter(|pending| !pending.deeds.is_empty()) else {
+            return Ok(());
+        };
+        let rows = pending.deeds.len();
+        // By columns: like things beside each other compress better.
+        let mut plain = Vec::with_capacity(rows * (4 + ROW_BYTES) + pending.users.len());
+        plain.extend(pending.lengths.iter().flat_map(|length| length.to_le_bytes()));
+        plain.extend(pending.deeds.iter().flat_map(|deed| deed.product.to_le_bytes()));
+        plain.extend(pending.deeds.iter().flat_map(|deed| deed.weight.to_le_bytes()));
+        plain.extend(pending.deeds.iter().flat_map(|deed| deed.channel.to_le_bytes()));
+        plain.extend(pending.deeds.iter().flat_map(|deed| deed.tab.to_le_bytes()));
+        plain.extend(pending.deeds.iter().flat_map(|deed| deed.marks.to_le_bytes()));
+        plain.extend(&pending.users);
+        self.packed.resize(zstd::zstd_safe::compress_bound(plain.len()), 0);
+        let bytes = self.compressor.compress_to_buffer(&plain, self.packed.as_mut_slice())?;
+        self.file.write_all(self.packed.get(..bytes).unwrap_or_default())?;
+        pending.chunks.push(Chunk { at: self.end, bytes, unpacked: plain.len(), rows });
+        self.end += bytes as u64;
+        pending.rows += rows as u64;
+        pending.lengths.clear();
+        pending.users.clear();
+        pending.deeds.clear();
+        Ok(())
+    }
+
+    /// Reads a bucket, users ascending by id. Of who has more than `most` events none are kept: one of a hundred million events costs no
+    /// more memory than others.
+    pub(crate) fn read(&mut self, bucket: u64, most: u64) -> io::Result<Bucket> {
+        let mut gathered = Gathered::default();
+        let Some(pending) = usize::try_from(bucket).ok().and_then(|bucket| self.buckets.get(bucket)) else {
+            return Ok(gathered.sorted());
+        };
+        let room = usize::try_from(pending.rows).unwrap_or(0);
+        gathered.deeds.reserve(room);
+        gathered.of.reserve(room);
+        let mut decompressor = zstd::bulk::Decompressor::new()?;
+        let (mut packed, mut plain) = (Vec::new(), Vec::new());
+        for chunk in &pending.chunks {
+            self.file.seek(SeekFrom::Start(chunk.at))?;
+            packed.resize(chunk.bytes, 0);
+            self.file.read_exact(&mut packed)?;
+            plain.clear();
+            plain.reserve(chunk.unpacked);
+            decompressor.decompress_to_buffer(&packed, &mut plain)?;
+            gathered.take(&plain, chunk.rows, most).ok_or_else(|| io::Error::other("the temporary file changed"))?;
+        }
+        Ok(gathered.sorted())
+    }
+}
+
+/// The number that 16 lower-case hexadecimal digits write.
+fn key_of(user: &str) -> Option<u64> {
+    let is_key = user.len() == 16 && user.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    is_key.then(|| u64::from_str_radix(user, 16).ok()).flatten()
+}
+
+/// Events as they come, by the number of their user.
+#[derive(Default)]
+struct Gathered {
+    numbers: HashMap<Vec<u8>, u32>,
+    names: Vec<String>,
+    events: Vec<u64>,
+    of: Vec<u32>,
+    deeds: Vec<Deed>,
+}
+
+impl Gathered {
+    fn take(&mut self, plain: &[u8], rows: usize, most: u64) -> Option<()> {
+        let (lengths, rest) = plain.split_at_checked(4 * rows)?;
+        let (products, rest) = rest.split_at_checked(4 * rows)?;
+        let (weights, rest) = rest.split_at_checked(4 * rows)?;
+        let (channels, rest) = rest.split_at_checked(2 * rows)?;
+        let (tabs, rest) = rest.split_at_checked(2 * rows)?;
+        let (marks, mut users) = rest.split_at_checked(2 * rows)?;
+        let (lengths, products, weights) = (lengths.as_chunks().0, products.as_chunks().0, weights.as_chunks().0);
+        let (channels, tabs, marks) = (channels.as_chunks().0, tabs.as_chunks().0, marks.as_chunks().0);
+        let mut last: Option<(bool, &[u8], u32)> = None;
+        let rows = lengths.iter().zip(products).zip(weights).zip(channels).zip(tabs).zip(marks);
+        for (((((length, product), weight), channel), tab), marks) in rows {
+            let length = u32::from_le_bytes(*length);
+            let is_key = length == IS_KEY;
+            let (user, after) = users.split_at_checked(if is_key { 8 } else { usize::try_from(length).ok()? })?;
+            users = after;
+            // What somebody does in a visit comes together.
+            let number = match last {
+                Some((was_key, name, number)) if was_key == is_key && name == user => number,
+                _ => self.number(user, is_key)?,
+            };
+            last = Some((is_key, user, number));
+            let events = self.events.get_mut(usize::try_from(number).ok()?)?;
+            *events += 1;
+            if *events <= most {
+                self.of.push(number);
+                self.deeds.push(Deed {
+                    product: u32::from_le_bytes(*product),
+                    weight: i32::from_le_bytes(*weight),
+                    channel: u16::from_le_bytes(*channel),
+                    tab: u16::from_le_bytes(*tab),
+                    marks: u16::from_le_bytes(*marks),
+                });
+            }
+        }
+        Some(())
+    }
+
+    fn number(&mut self, user: &[u8], is_key: bool) -> Option<u32> {
+        let name = || match (is_key, user.first_chunk()) {
+            (true, Some(key)) => format!("{:016x}", u64::from_le_bytes(*key)),
+            _ => String::from_utf8_lossy(user).into_owned(),
+        };
+        let tagged: Vec<u8>;
+        let user = if is_key {
+            user
+        } else {
+            // Longer than any key, so that a name is never taken for one.
+            tagged = [user, &[0xff; 9]].concat();
+            tagged.as_slice()
+        };
+        if let Some(number) = self.numbers.get(user) {
+            return Some(*number);
+        }
+        let number = u32::try_from(self.names.len()).ok()?;
+        self.numbers.insert(user.to_vec(), number);
+        self.names.push(name());
+        self.events.push(0);
+        Some(number)
+    }
+
+    fn sorted(self) -> Bucket {
+        let Self { names, events, of, deeds, numbers } = self;
+        drop(numbers);
+        let mut order: Vec<usize> = (0..names.len()).collect();
+        order.sort_unstable_by(|a, b| names.get(*a).cmp(&names.get(*b)));
+        let mut kept = vec![0_usize; names.len()];
+        for user in &of {
+            add(kept.get_mut(*user as usize), 1);
+        }
+        // Where the next event of each user goes: behind those of all who come before.
+        let mut next = vec![0; names.len()];
+        let mut end = 0;
+        let mut names: Vec<Option<String>> = names.into_iter().map(Some).collect();
+        let users = order.iter().map(|user| {
+            add(next.get_mut(*user), end);
+            end += kept.get(*user).copied().unwrap_or(0);
+            let name = names.get_mut(*user).and_then(Option::take).unwrap_or_default();
+            (name, events.get(*user).copied().unwrap_or(0), end)
+        });
+        let users = users.collect();
+        let mut placed = vec![Deed::default(); deeds.len()];
+        for (user, deed) in of.iter().zip(&deeds) {
+            if let Some(at) = next.get_mut(*user as usize) {
+                if let Some(place) = placed.get_mut(*at) {
+                    *place = *deed;
+                }
+                *at += 1;
+            }
+        }
+        Bucket { users, deeds: placed }
+    }
+}
+
+fn add(sum: Option<&mut usize>, value: usize) {
+    if let Some(sum) = sum {
+        *sum += value;
+    }
+}
+
+impl Bucket {
+    /// Users.
+    pub(crate) fn len(&self) -> usize {
+        self.users.len()
+    }
+
+    /// A user, by place in the order of ids.
+    pub(crate) fn user(&self, at: usize) -> Option<BucketUser<'_>> {
+        let (id, events, end) = self.users.get(at)?;
+        let begin = at.checked_sub(1).and_then(|before| self.users.get(before)).map_or(0, |(_, _, end)| *end);
+        Some(BucketUser { id, events: *events, deeds: self.deeds.get(begin..*end)? })
+    }
+
+    /// All users, ascending by id.
+    pub(crate) fn users(&self) -> impl Iterator<Item = BucketUser<'_>> {
+        (0..self.len()).filter_map(|at| self.user(at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_come_back_by_user_in_the_order_of_ids_and_of_a_bot_none_but_their_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spill = Spill::new(folder.path(), 3).unwrap();
+        // A key, the name of the same bytes, and others; over 16,384 rows, so that there are several chunks.
+        let users =
+            ["00000000deadbeef", "\u{0}\u{0}\u{0}\u{0}", "긴 이름", "A", "DEADBEEFDEADBEEF", "deadbeefdeadbeef", ""];
+        for at in 0..60_000_u32 {
+            let user = users[at as usize % users.len()];
+            let deed = Deed { product: at, weight: -5, channel: 7, tab: u16::MAX, marks: 3 };
+            spill.push(i64::from(at % 7 % 3), user, deed).unwrap();
+        }
+        spill.push(0, "A", Deed::default()).unwrap();
+        spill.finish().unwrap();
+        let mut found = Vec::new();
+        for bucket in 0..4 {
+            let bucket = spill.read(bucket, 8_571).unwrap();
+            assert!(bucket.users().map(|user| user.id).is_sorted(), "ids ascend");
+            for user in bucket.users() {
+                let number = users.iter().position(|name| *name == user.id).unwrap();
+                // The events of the seven are 8,572 of the first three, 8,571 of the others; 'A' has one more.
+                assert_eq!(user.events, if number < 4 { 8_572 } else { 8_571 }, "{}", user.id);
+                if user.events <= 8_571 {
+                    assert_eq!(user.deeds.len(), 8_571);
+                    assert!(user.deeds.iter().all(|deed| deed.product as usize % users.len() == number
+                        && (deed.weight, deed.channel, deed.tab, deed.marks) == (-5, 7, u16::MAX, 3)));
+                }
+                found.push(user.id.to_owned());
+            }
+        }
+        found.sort_unstable();
+        let mut expected: Vec<String> = users.iter().map(|&user| user.to_owned()).collect();
+        expected.sort_unstable();
+        assert_eq!(found, expected);
+    }
+}
