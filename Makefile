@@ -27,6 +27,8 @@ ENV ?=
 
 # Sizes of the ledgers of `make bench-ledger`: 160 MB on the disk for each million products, and nearly as much again while they are made.
 PRODUCTS ?= 1e5,1e6
+# Users of `make bench-taste`: 150 MB on the disk for each hundred thousand while it runs, and above two million 130 MB.
+USERS ?= 1e5,1e6
 # The largest Worker that passes `make size`: bytes of the .wasm after gzip -9.
 WASM_GZIP_BUDGET ?= 200000
 # The same for the Worker that takes events.
@@ -38,6 +40,8 @@ CARGO_TARGET_DIR ?= $(SINSANG_CACHE)/target
 TOOLS := $(SINSANG_CACHE)/tools/bin
 BENCH_VENV := $(SINSANG_CACHE)/bench-ledger/venv
 BENCH_WORK ?= $(SINSANG_CACHE)/bench-ledger
+TASTE_VENV := $(SINSANG_CACHE)/bench-taste/venv
+TASTE_WORK ?= $(SINSANG_CACHE)/bench-taste
 export SINSANG_CACHE CARGO_TARGET_DIR PORT DATA RETAIL_FILE ONLY WASM_GZIP_BUDGET INTAKE_GZIP_BUDGET
 
 # worker-build takes these instead of downloading its own.
@@ -231,6 +235,25 @@ bench-ledger: prerequisites ## a year from nothing, and the ledger beside DuckDB
 	'$(BENCH_VENV)/bin/python' bench/ledger/run.py --products '$(PRODUCTS)' --sql --work '$(BENCH_WORK)' --output '$(BENCH_WORK)/ledger' \
 		--binary "$$CARGO_TARGET_DIR/fast/examples/ledger" --sinsang "$$CARGO_TARGET_DIR/fast/sinsang"
 	@echo 'results: $(BENCH_WORK)/ledger.json and ledger.svg; the ledgers stay there until they are deleted'
+
+.PHONY: bench-taste bench-build bench-taste-parts
+bench-taste-parts: prerequisites
+	$(call say,'building for speed (DataFusion takes about an hour of CPU the first time)')
+	$(CARGO) build --profile fast -p sinsang-pipeline --bin sinsang --example taste
+	$(CARGO) build --profile fast -p sinsang-taste --example factor
+	@test -x '$(TASTE_VENV)/bin/python' || python3 -m venv '$(TASTE_VENV)'
+	@'$(TASTE_VENV)/bin/pip' install --quiet --requirement bench/taste/requirements.txt
+
+TASTE_BENCH = '$(TASTE_VENV)/bin/python' bench/taste/run.py $(1) --work '$(TASTE_WORK)' --binary "$$CARGO_TARGET_DIR/fast/examples/taste" \
+		--factor "$$CARGO_TARGET_DIR/fast/examples/factor" --sinsang "$$CARGO_TARGET_DIR/fast/sinsang"
+
+bench-taste: bench-taste-parts ## tastes of ever more users, and `implicit` on the same matrix: make bench-taste [USERS=1e5,1e6]
+	$(call TASTE_BENCH,taste) --users '$(USERS)' --output '$(TASTE_WORK)/taste-scale'
+	@echo 'results: $(TASTE_WORK)/taste-scale.json and taste-scale.svg; tables stay there until they are deleted'
+
+bench-build: bench-taste-parts ## a daily build of 150,000 slots, 20,000 listings to come, a million users and 50 million events
+	$(call TASTE_BENCH,build) --output '$(TASTE_WORK)/build-scale'
+	@echo 'results: $(TASTE_WORK)/build-scale.json; tables stay there until they are deleted'
 
 ##@ Parts
 .PHONY: worker page tools node_modules prerequisites apt-packages port fmt clean

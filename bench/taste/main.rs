@@ -1,0 +1,273 @@
+//! The Rust half of `make bench-taste` and `make bench-build`: makes events of any number of users, and learns tastes of them. `run.py` drives it.
+
+mod crowd;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::{Parser, Subcommand};
+use crowd::{Crowd, DAYS, first_day};
+use datafusion::prelude::ParquetReadOptions;
+use rayon::prelude::*;
+use serde_json::{Value, json};
+use sinsang::time::{DAY_MS, UnixMillis};
+use sinsang::viewer::UserHasher;
+use sinsang_pipeline::compose::{self, Facts, Shards};
+use sinsang_pipeline::rules::Rules;
+use sinsang_pipeline::taste::{self, Offer};
+use sinsang_pipeline::{catalogue, engine, generate, history};
+
+type Outcome = Result<Value, Box<dyn Error>>;
+
+const SEED: u64 = 7;
+/// The secret of users of a benchmark.
+const USER_KEY: &str = "bench";
+
+/// Makes and learns tastes.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a schedule of 18 channels, so many days before `now` and so many after it; with `upcoming`, tables of 36 channels beside it.
+    World {
+        folder: PathBuf,
+        now: String,
+        #[arg(long, default_value_t = 365)]
+        days: u32,
+        #[arg(long, default_value_t = 7)]
+        ahead: i64,
+        /// Listings after `now`: each day that has a product then gives it a code of its own.
+        #[arg(long)]
+        upcoming: Option<usize>,
+    },
+    /// Write the events of users, of sixty days before `now` and so many more days.
+    Events {
+        world: PathBuf,
+        now: String,
+        output: PathBuf,
+        #[arg(long)]
+        users: u64,
+        /// The first day to write, and the day after the last.
+        #[arg(long, default_value_t = 0)]
+        from: i64,
+        #[arg(long, default_value_t = DAYS)]
+        to: i64,
+        /// As a build stages them, with hashed users.
+        #[arg(long)]
+        staged: bool,
+    },
+    /// Write the users' engagement with products as a sparse matrix: `rows`, `columns` and `values` of little-endian numbers.
+    Matrix {
+        world: PathBuf,
+        output: PathBuf,
+        #[arg(long)]
+        users: u64,
+    },
+    /// Learn tastes of staged events and write their packs, as a build does.
+    Learn { world: PathBuf, now: String, events: PathBuf, output: PathBuf },
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    let begun = Instant::now();
+    let mut value = match &arguments.command {
+        Command::World { folder, now, days, ahead, upcoming } => world(folder, time(now)?, *days, *ahead, *upcoming)?,
+        Command::Events { world, now, output, users, from, to, staged } => {
+            let hasher = UserHasher::new(USER_KEY.as_bytes()).filter(|_| *staged);
+            let first = first_day(time(now)?);
+            let rows = Crowd::read(world, SEED)?.write(*users, *from..*to, first, output, hasher.as_ref())?;
+            json!({ "events": rows })
+        }
+        Command::Matrix { world, output, users } => matrix(world, output, *users)?,
+        Command::Learn { world, now, events, output } => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            runtime.block_on(learn(world, time(now)?, events, output))?
+        }
+    };
+    value["process_wall_s"] = json!(begun.elapsed().as_secs_f64());
+    value["process_cpu_s"] = json!(cpu_seconds());
+    value["peak_bytes"] = json!(peak_bytes());
+    println!("{value}");
+    Ok(())
+}
+
+fn time(text: &str) -> Result<UnixMillis, Box<dyn Error>> {
+    Ok(UnixMillis::parse_rfc3339(text).ok_or("the time is no RFC 3339")?)
+}
+
+/// User and system time of this process, in seconds, by `/proc/self/stat` (fields 14 and 15, in hundredths on Linux).
+fn cpu_seconds() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+/// The most memory that this process ever held, by `VmHWM`.
+fn peak_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+/// The demo's schedule. With `upcoming`, a second one of other channels beside it.
+fn world(folder: &Path, now: UnixMillis, days: u32, ahead: i64, upcoming: Option<usize>) -> Outcome {
+    let later = ahead - generate::UPCOMING_DAYS;
+    let options = generate::Options {
+        days: days + u32::try_from(later)?,
+        users: 1,
+        ..generate::Options::new(folder, now.plus(later * DAY_MS))
+    };
+    generate::generate(&options)?;
+    fs::remove_file(folder.join("events.parquet"))?;
+    let Some(upcoming) = upcoming else { return Ok(json!({ "now": now.to_kst_rfc3339() })) };
+    let second = folder.join("second");
+    generate::generate(&generate::Options { out: second.clone(), seed: 2, ..options.clone() })?;
+    // The first stays what users choose from.
+    let tables = folder.join("tables/broadcasts");
+    fs::create_dir_all(&tables)?;
+    fs::copy(folder.join("tabs.csv"), folder.join("tables/tabs.csv"))?;
+    let mut codes = BTreeSet::new();
+    let (mut past, mut to_come) = (0, 0);
+    for (file, suffix) in [(folder.join("first.ndjson.zst"), ""), (second.join("broadcasts.ndjson.zst"), " 플러스")]
+    {
+        let name = if suffix.is_empty() { "first.ndjson" } else { "second.ndjson" };
+        let mut output = BufWriter::new(File::create(tables.join(name))?);
+        for line in BufReader::new(zstd::Decoder::new(File::open(&file)?)?).lines() {
+            let mut row: Value = serde_json::from_str(&line?)?;
+            for field in ["shop", "channel"] {
+                let text = format!("{}{suffix}", row[field].as_str().unwrap_or_default());
+                row[field] = json!(text);
+            }
+            // The day as the shop counts it, which begins like a date.
+            let starts = row["starts_at"].as_str().unwrap_or_default().to_owned();
+            if starts.get(..10).is_some_and(|day| day > &now.to_kst_rfc3339()[..10]) {
+                if codes.len() >= upcoming {
+                    continue;
+                }
+                let code = row["listing_id"].as_str().map(|code| format!("{code}-{}{}", &starts[5..7], &starts[8..10]));
+                codes.insert((row["shop"].to_string(), code.clone().unwrap_or_else(|| row["title"].to_string())));
+                row["listing_id"] = json!(code);
+                to_come += 1;
+            } else {
+                past += 1;
+            }
+            serde_json::to_writer(&mut output, &row)?;
+            output.write_all(b"\n")?;
+        }
+        output.flush()?;
+    }
+    fs::remove_dir_all(second)?;
+    Ok(
+        json!({ "now": now.to_kst_rfc3339(), "past_rows": past, "rows_to_come": to_come, "listings_to_come": codes.len() }),
+    )
+}
+
+/// Each user's products with the root of the summed squares of kinds' weights: strengths as `taste` has them, without decay.
+fn matrix(world: &Path, output: &Path, users: u64) -> Outcome {
+    let crowd = Crowd::read(world, SEED)?;
+    let weight = |kind: &str| -> f64 {
+        match kind {
+            "view" => 1.0,
+            "click" => 2.0,
+            "alarm" => 4.0,
+            "purchase" => 8.0,
+            _ => 0.0,
+        }
+    };
+    let row = |user: u64| -> Vec<(u32, f32)> {
+        let mut squares: BTreeMap<u32, f64> = BTreeMap::new();
+        for day in 0..DAYS {
+            crowd.visit(user, day, UnixMillis(0), |act| {
+                if let Some(product) = act.product.filter(|_| weight(act.kind) > 0.0) {
+                    *squares.entry(product).or_default() += weight(act.kind).powi(2);
+                }
+            });
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "a strength is at most 16")]
+        let strength = |squares: f64| squares.sqrt().min(16.0) as f32;
+        squares.into_iter().map(|(product, squares)| (product, strength(squares))).collect()
+    };
+    fs::create_dir_all(output)?;
+    let open = |name: &str| File::create(output.join(name)).map(BufWriter::new);
+    let (mut rows, mut columns, mut values) = (open("rows")?, open("columns")?, open("values")?);
+    let mut end = 0_u64;
+    rows.write_all(&end.to_le_bytes())?;
+    for begin in (0..users).step_by(1 << 16) {
+        let of: Vec<Vec<(u32, f32)>> = (begin..users.min(begin + (1 << 16))).into_par_iter().map(row).collect();
+        for entries in of {
+            end += entries.len() as u64;
+            rows.write_all(&end.to_le_bytes())?;
+            for (product, strength) in entries {
+                columns.write_all(&product.to_le_bytes())?;
+                values.write_all(&strength.to_le_bytes())?;
+            }
+        }
+    }
+    Ok(json!({ "users": users, "products": crowd.products(), "entries": end }))
+}
+
+/// What a build does of tastes, from events that are staged already: learns, makes the packs, writes them.
+async fn learn(world: &Path, now: UnixMillis, events: &Path, output: &Path) -> Outcome {
+    let options = history::Options {
+        input: world.to_path_buf(),
+        rejects: None,
+        limit: sinsang_pipeline::reject::Limit { max_share: 0.05 },
+        policy: sinsang_pipeline::identity::Policy::default(),
+        engine: engine::Options { partitions: std::num::NonZeroUsize::new(2), ..engine::Options::default() },
+        progress: sinsang_pipeline::progress::Progress::hidden(),
+    };
+    let history = history::read(&options, now).await?;
+    let rules = Rules::default();
+    let context = history.context().clone();
+    let path = format!("{}/", fs::canonicalize(events)?.display());
+    context.register_parquet("events", path, ParquetReadOptions::default()).await?;
+    let vocabulary = compose::vocabulary(&history.catalogue, &[]);
+    let products: Vec<_> = history.products.iter().map(|product| product.features(&history.catalogue)).collect();
+    let board = compose::on_board(&history.catalogue, &history.products, &rules, now);
+    let placed = history.products.iter().flat_map(|product| product.entries.iter().map(|entry| (entry, product.id)));
+    let placed = placed.filter_map(|(entry, id)| history.catalogue.entries.get(*entry).map(|entry| (entry, id)));
+    catalogue::register_products(&context, placed)?;
+    let before = (Instant::now(), cpu_seconds(), peak_bytes());
+    let offer = Offer { vocabulary: &vocabulary, products: &products, board: &board };
+    let layout = compose::layout(&history.catalogue, &vocabulary, &[], false);
+    let mut shards = Shards::new(&layout, 0);
+    let work_dir = output.parent().unwrap_or(Path::new(".")).to_path_buf();
+    let taste_options = taste::Options { work_dir, ..taste::Options::default() };
+    let learned = taste::learn(&context, &offer, &taste_options, now, |user, _| shards.add(&user)).await?;
+    let learned_at = (before.0.elapsed().as_secs_f64(), cpu_seconds() - before.1, peak_bytes());
+    let facts = Facts {
+        catalogue: &history.catalogue,
+        products: &history.products,
+        resolution: &history.resolution,
+        tabs: &[],
+        rules: &rules,
+        vocabulary: &vocabulary,
+        learned: &learned,
+        reach: &history.reach,
+        lab: None,
+        now,
+    };
+    let (parts, _, _) = compose::board(&facts);
+    let packs = compose::packs(&parts, &shards, rules.taste.shard_bytes)?;
+    let (manifest, _) = packs.manifest.write()?;
+    sinsang_pipeline::snapshot::Snapshot::at(output).write(&packs.packs, &manifest)?;
+    Ok(json!({
+        "report": learned.report,
+        "catalogue": { "products": products.len(), "board": board.len(), "peak_bytes": before.2 },
+        "learn": { "wall_s": learned_at.0, "cpu_s": learned_at.1, "peak_bytes": learned_at.2 },
+        "with_packs": { "wall_s": before.0.elapsed().as_secs_f64(), "cpu_s": cpu_seconds() - before.1 },
+        "bytes_per_user": shards.user_bytes(),
+        "shards": packs.manifest.shards.len(),
+        "packs": packs.packs.len(),
+        "bytes": packs.packs.values().map(Vec::len).sum::<usize>(),
+    }))
+}
