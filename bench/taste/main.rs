@@ -14,6 +14,7 @@ use crowd::{Crowd, DAYS, first_day};
 use datafusion::prelude::ParquetReadOptions;
 use rayon::prelude::*;
 use serde_json::{Value, json};
+use sinsang::pack::Format;
 use sinsang::time::{DAY_MS, UnixMillis};
 use sinsang::viewer::UserHasher;
 use sinsang_pipeline::compose::{self, Facts, Shards};
@@ -255,6 +256,7 @@ async fn learn(world: &Path, now: UnixMillis, events: &Path, output: &Path) -> O
         reach: &history.reach,
         lab: None,
         now,
+        format: Format::default(),
     };
     let (parts, _, _) = compose::board(&facts);
     let packs = compose::packs(&parts, &shards, rules.taste.shard_bytes)?;
