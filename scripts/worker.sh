@@ -4,6 +4,7 @@
 #   scripts/worker.sh intake   the Worker that takes events
 set -euo pipefail
 cd "$(dirname "$0")/.."
+root=$PWD
 entry=src/edge/entry.mjs
 [ -z "${1:-}" ] || { cd "$1"; entry=src/entry.mjs; }
 
@@ -23,7 +24,8 @@ mv build/index_bg.stripped.wasm build/index_bg.wasm
 # What the platform calls is our own entry, with what worker-build made behind it.
 mv build/index.js build/worker.mjs
 cp "$entry" build/entry.mjs
+cp "$root/src/edge/context.mjs" build/context.mjs
 [ -n "${1:-}" ] || cp src/edge/preview.mjs src/edge/telemetry.mjs build/
 "$ESBUILD_BIN" build/entry.mjs --bundle --minify --format=esm --target=es2022 --log-level=warning \
     --external:cloudflare:workers --external:'*.wasm' --external:'*.bundle' --outfile=build/index.js
-rm -f build/worker.mjs build/entry.mjs build/preview.mjs build/telemetry.mjs
+rm -f build/{worker,entry,context,preview,telemetry}.mjs

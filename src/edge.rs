@@ -53,6 +53,7 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
         if_none_match: if_none_match.as_deref(),
         origin: origin.as_deref(),
         device: device.as_deref(),
+        context: Some(isolate::context(request.inner())),
         has_body: request.inner().body().is_some(),
     };
     if isolate::has_limiter(&env) && path != HEALTH && limiter::refuses(&env, header, || now(&config)).await {

@@ -31,6 +31,7 @@
 pub mod auth;
 pub mod breaker;
 pub mod claims;
+pub mod context;
 pub mod directive;
 #[cfg(all(target_arch = "wasm32", feature = "edge"))]
 pub mod edge;

@@ -11,6 +11,7 @@ pub mod board;
 )]
 pub mod board_write;
 pub mod bundle;
+pub mod context;
 #[allow(clippy::arithmetic_side_effects, reason = "sums only where the pipeline writes")]
 pub mod experiment;
 pub mod manifest;

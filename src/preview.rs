@@ -10,6 +10,7 @@ mod door;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::context::Context;
 use crate::directive::Surface;
 use crate::mix::Half;
 use crate::pack::board::Board;
@@ -36,6 +37,10 @@ pub struct Question {
     pub now_ms: i64,
     /// Whether the viewer's tastes are left aside.
     pub is_shared: bool,
+    /// For who has no tastes of their own: the Korean province they come from, two digits of ISO 3166-2; empty for none.
+    pub region: String,
+    /// And the class of their device, of [`crate::context::DEVICE_CLASSES`]; empty for none.
+    pub device_class: String,
     /// Only new products of this category.
     pub category: Option<String>,
     /// Only new products with a broadcast to come on this channel's id.
@@ -122,8 +127,11 @@ impl Preview {
     /// The surfaces as JSON: `tabs`, `live` and `new` as `/v1/home` has them, and `scores` with a score for each of their items.
     pub fn arrange(&mut self, question: &Question) -> Vec<u8> {
         self.board.try_weights(question.weights);
-        let taste = self.taste().filter(|_| !question.is_shared);
-        let viewer = self.tastes.as_ref().filter(|_| taste.is_some()).map_or(0, |shard| shard.key(0));
+        let own = self.taste().filter(|_| !question.is_shared);
+        let viewer = self.tastes.as_ref().filter(|_| own.is_some()).map_or(0, |shard| shard.key(0));
+        let context = Context::of_names(&question.region, &question.device_class);
+        let leaning = self.board.leaning(context, UnixMillis(question.now_ms));
+        let taste = own.or_else(|| leaning.as_deref().map(|leaning| self.board.context_taste(leaning)));
         let experiments = self.board.experiments();
         let chosen: Vec<(usize, usize)> =
             question.variants.iter().filter_map(|name| experiments.find(name).ok()).collect();
@@ -133,6 +141,7 @@ impl Preview {
         // What is tried is an order; how old the packs are is for the edge to say.
         let view = View {
             taste,
+            is_of_context: own.is_none(),
             viewer,
             pulse: self.pulse.as_ref(),
             is_explained: question.is_explained,
@@ -150,7 +159,7 @@ impl Preview {
                 .map(|index| new::score_of(&view, &view.board.product(*index), frozen_at))
                 .collect(),
         };
-        let mut out = format!("{{\"personalized\":{},\"tabs\":{{\"items\":", view.taste.is_some()).into_bytes();
+        let mut out = format!("{{\"personalized\":{},\"tabs\":{{\"items\":", own.is_some()).into_bytes();
         tabs::write_items(&view, &mut out);
         out.extend_from_slice(b"},\"live\":{\"items\":");
         live::write_items(&view, &mut out);

@@ -3,6 +3,8 @@
 //! All arithmetic is on integers, so that native code, the edge's Wasm and the browser's agree bit for bit. Each part is a weight times a
 //! signal that lies within about ±1,024, so that weights compare.
 
+use std::cmp::Reverse;
+
 use serde::{Deserialize, Serialize};
 
 use crate::pack::pulse::Pulse;
@@ -263,6 +265,22 @@ pub fn pulse(interest: u32) -> i64 {
 pub fn pulse_points(pulse: Option<&Pulse>, product: u64, weights: &SurfaceWeights) -> i64 {
     let counts = pulse.and_then(|pulse| pulse.find(product));
     counts.map_or(0, |counts| i64::from(weights.pulse) * self::pulse(counts.interest()))
+}
+
+/// A place by what it is sorted by: the largest number first, and of equal ones the smaller place.
+pub type Keyed = (Reverse<i64>, usize);
+
+/// Sorts. One function for all lists of the edge, for each copy of a sort costs two kilobytes of the Worker.
+#[inline(never)]
+pub fn sort(list: &mut [Keyed]) {
+    list.sort_unstable();
+}
+
+/// The places of `numbers` by their numbers, the smallest first; of equal ones the first.
+pub fn ascending(numbers: impl Iterator<Item = i64>) -> impl Iterator<Item = usize> {
+    let mut keyed: Vec<Keyed> = numbers.zip(0..).map(|(number, at)| (Reverse(number.saturating_neg()), at)).collect();
+    sort(&mut keyed);
+    keyed.into_iter().map(|(_, at)| at)
 }
 
 /// The inner product of two int8 vectors; the shorter one counts.

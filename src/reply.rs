@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest, Sha256};
 
+use crate::context::Context;
 use crate::memory::Memory;
 use crate::pack::manifest::Manifest;
 use crate::pack::pulse::Pulse;
@@ -118,6 +119,10 @@ pub struct Facts<'a> {
     pub view: View<'a>,
     /// The viewer's tastes as bytes, which are part of what the answer depends on.
     pub taste_record: Option<&'a [u8]>,
+    /// What viewers in the same context lean to, where that orders the answer: the same for all of them.
+    pub leaning: Option<&'a [u8]>,
+    /// The context that the list is ordered by, for its later pages.
+    pub context: Option<Context>,
     /// Where the answer stands.
     pub rung: Rung,
     /// Whether the page that is asked for can't be had now, and the list stops short of it.
@@ -138,7 +143,7 @@ impl Facts<'_> {
     }
 
     fn is_personal(&self) -> bool {
-        self.view.taste.is_some()
+        self.view.taste.is_some() && !self.view.is_of_context
     }
 
     /// Whether another device may be answered otherwise: one without a token is known to experiments by it.
@@ -308,6 +313,7 @@ fn new_page(facts: &Facts<'_>, question: &NewQuestion) -> (new::Page, UnixMillis
             // What a session asks for comes with each request; only what is read can be missing later.
             is_personal: facts.taste_record.is_some(),
             pulse: facts.view.pulse.map_or(0, Pulse::number),
+            context: facts.context,
         }
         .encode()
     });
@@ -403,7 +409,7 @@ fn etag(facts: &Facts<'_>) -> String {
     let (last, _) = facts.view.board.boundaries(facts.view.now);
     hash.update(last.unwrap_or_default().0.to_le_bytes());
     hash.update([u8::from(facts.is_personal()), u8::from(facts.is_cut), u8::from(facts.view.trusts_verdicts)]);
-    hash.update(facts.taste_record.unwrap_or_default());
+    hash.update(facts.taste_record.or(facts.leaning).unwrap_or_default());
     if let Some(assignment) = facts.view.assignment {
         hash.update(assignment.print.to_le_bytes());
     }
@@ -443,7 +449,9 @@ fn cache_control(facts: &Facts<'_>) -> Cow<'static, str> {
     let until = boundary.map_or(step, |boundary| boundary.min(step));
     let seconds = until.since(now).div_euclid(SECOND_MS).clamp(0, MAX_AGE_S);
     let seconds = if facts.rung.is_makeshift() { seconds.min(MAKESHIFT_MAX_AGE_S) } else { seconds };
-    format!("public, max-age={seconds}").into()
+    // What is between does not know the context, and would hand the answer on to another.
+    let scope = if facts.view.board.tells_contexts_apart() { "private" } else { "public" };
+    format!("{scope}, max-age={seconds}").into()
 }
 
 /// Until when an answer that everybody may share stays the same to the byte. Slots begin and end at whole seconds, and so do the steps of
@@ -613,7 +621,7 @@ fn preflight(mut headers: Headers) -> Reply {
         headers.push(("Access-Control-Allow-Methods", METHODS.into()));
         headers.push((
             "Access-Control-Allow-Headers",
-            "Authorization, If-None-Match, Sinsang-Device, Sinsang-Preview".into(),
+            "Authorization, If-None-Match, Sinsang-Device, Sinsang-Device-Class, Sinsang-Preview".into(),
         ));
         headers.push(("Access-Control-Max-Age", "86400".into()));
     }

@@ -4,6 +4,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::auth::{BadKey, Refused, Verifier};
+use crate::context::Context;
 use crate::experiment::is_device;
 use crate::pack::manifest::SnapshotId;
 use crate::session::MOST_RECENT;
@@ -50,6 +51,8 @@ pub struct Raw<'a> {
     pub origin: Option<&'a str>,
     /// The header `Sinsang-Device`.
     pub device: Option<&'a str>,
+    /// Where it comes from and on what, as far as the shell has looked.
+    pub context: Option<Context>,
     /// Whether there is a body, which nobody reads.
     pub has_body: bool,
 }
@@ -221,6 +224,8 @@ pub struct Request {
     pub is_preview: bool,
     /// The time that the answer is for, where a preview chose it.
     pub as_of: Option<UnixMillis>,
+    /// Where it comes from and on what: for a preview, as that chose it, for where an operator sits says nothing of whom it is for.
+    pub context: Context,
     /// Products that the viewer has just looked at, by their ids, the latest first.
     pub recent: Vec<u64>,
     /// Whether a preview asks why each item stands where it does.
@@ -266,12 +271,23 @@ impl Request {
             return Err(Refusal::TooLong);
         }
         let allowed: &[&str] = match raw.path {
-            "/v1/new" => {
-                &["category", "channel", "sort", "limit", "cursor", "recent", "as_of", "viewer", "explain", "variant"]
-            }
-            "/v1/home" => &["limit", "recent", "as_of", "viewer", "explain", "variant"],
-            "/v1/live" => &["recent", "as_of", "viewer", "explain", "variant"],
-            "/v1/tabs" => &["as_of", "viewer", "explain", "variant"],
+            "/v1/new" => &[
+                "category",
+                "channel",
+                "sort",
+                "limit",
+                "cursor",
+                "recent",
+                "as_of",
+                "viewer",
+                "region",
+                "device_class",
+                "explain",
+                "variant",
+            ],
+            "/v1/home" => &["limit", "recent", "as_of", "viewer", "region", "device_class", "explain", "variant"],
+            "/v1/live" => &["recent", "as_of", "viewer", "region", "device_class", "explain", "variant"],
+            "/v1/tabs" => &["as_of", "viewer", "region", "device_class", "explain", "variant"],
             "/v1/status" => &["as_of", "viewer"],
             "/preview/board" => &["snapshot"],
             "/preview/tastes" => &["snapshot", "viewer"],
@@ -295,6 +311,7 @@ impl Request {
                 viewer: Viewer::Anonymous,
                 is_preview: false,
                 as_of: None,
+                context: Context::default(),
                 recent: Vec::new(),
                 is_explained: false,
                 variants: Vec::new(),
@@ -304,7 +321,7 @@ impl Request {
         if raw.path.starts_with("/preview/") && !is_preview {
             return Err(Refusal::PreviewOnly("snapshot"));
         }
-        for name in ["as_of", "viewer", "explain", "variant"] {
+        for name in ["as_of", "viewer", "region", "device_class", "explain", "variant"] {
             if parameters.get(name).is_some() && !is_preview {
                 return Err(Refusal::PreviewOnly(name));
             }
@@ -322,6 +339,7 @@ impl Request {
                 "a header of 16 to 64 letters, digits, hyphens and underscores, or none",
             ));
         }
+        let context = context(raw, &parameters, is_preview)?;
         let viewer = viewer(raw, &parameters, config, now)?;
         let recent = recent(&parameters)?;
         let is_explained = match parameters.get("explain") {
@@ -340,7 +358,7 @@ impl Request {
             _ => Route::Status,
         };
         let variants = parameters.all("variant").map(str::to_owned).collect();
-        Ok(Self { route, is_head, viewer, is_preview, as_of, recent, is_explained, variants })
+        Ok(Self { route, is_head, viewer, is_preview, as_of, context, recent, is_explained, variants })
     }
 }
 
@@ -356,6 +374,22 @@ fn may_preview(given: Option<&str>, config: &Config) -> bool {
         }
         _ => false,
     }
+}
+
+/// For a preview as that chose it.
+fn context(raw: &Raw<'_>, parameters: &Parameters, is_preview: bool) -> Result<Context, Refusal> {
+    if !is_preview {
+        return Ok(raw.context.unwrap_or_default());
+    }
+    let [region, device] = ["region", "device_class"].map(|name| parameters.get(name));
+    let context = Context::of_names(region.unwrap_or_default(), device.unwrap_or_default());
+    if region.is_some() && context.region == 0 {
+        return Err(bad("region", "the two digits of a Korean province's ISO 3166-2 code"));
+    }
+    if device.is_some() && context.device == 0 {
+        return Err(bad("device_class", "phone, tablet, desktop or tv"));
+    }
+    Ok(context)
 }
 
 fn viewer(raw: &Raw<'_>, parameters: &Parameters, config: &Config, now: UnixMillis) -> Result<Viewer, Refusal> {

@@ -4,10 +4,12 @@
 //! then the board and the viewer's taste shard together. Where the store does not answer it goes down the ladder: the isolate's memory, the
 //! data centre's cache, the snapshot bundled at deploy. All reads of a request together take no longer than [`Config::read_limit_ms`].
 
+mod own;
 mod refresh;
 
 use std::rc::Rc;
 
+use crate::context::Context;
 use crate::experiment::{Assignment, Experiments};
 use crate::key::Key;
 use crate::load::{Fetched, Keep, Load, Place, Read, ReadFailure};
@@ -16,7 +18,7 @@ use crate::pack::board::Board;
 use crate::pack::bundle;
 use crate::pack::manifest::SnapshotId;
 use crate::pack::pulse::Pulse;
-use crate::pack::taste::{Taste, TasteShard};
+use crate::pack::taste::Taste;
 use crate::pack::{Damage, Kind, PackId};
 use crate::reply::{Reply, Rung, Timing};
 use crate::request::{Config, Raw, Refusal, Request, Route};
@@ -25,6 +27,7 @@ use crate::surface::View;
 use crate::time::{SECOND_MS, UnixMillis};
 use crate::viewer::UserKey;
 
+use own::{PulseRead, TasteRead};
 pub use refresh::Refresh;
 
 /// While another request of a cold isolate gets the snapshot, those beside it look again this often, in milliseconds.
@@ -78,63 +81,6 @@ struct Own<'a> {
     pulse: Option<&'a Pulse>,
     /// Whether the page that is asked for can't be had now.
     is_cut: bool,
-}
-
-/// The pulse that a list goes on by, on its way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum PulseRead {
-    /// Nobody has looked for it.
-    #[default]
-    Unasked,
-    /// It is being read.
-    Asked,
-    /// The store does not have it, and never will again.
-    Gone,
-    /// It could not be read.
-    Lost,
-}
-
-/// The viewer's taste shard on its way.
-#[derive(Debug, Default)]
-struct TasteRead {
-    id: Option<PackId>,
-    next: Option<Place>,
-    shard: Option<Rc<NamedShard>>,
-}
-
-impl TasteRead {
-    fn begin(id: PackId) -> Self {
-        Self { id: Some(id), next: Some(Place::Store), shard: None }
-    }
-
-    /// Takes the shard from memory, where this or another request has left it.
-    fn recall(&mut self, memory: &mut Memory) {
-        self.shard = self.shard.take().or_else(|| memory.taste_shard(self.id?));
-    }
-
-    /// Where to read next, while it is not there.
-    fn wants(&self) -> Option<(Place, PackId)> {
-        if self.shard.is_some() { None } else { self.next.zip(self.id) }
-    }
-
-    fn fall(&mut self) {
-        self.next = if self.next == Some(Place::Store) { Some(Place::Cache) } else { None };
-    }
-
-    fn absorb(&mut self, id: PackId, value: Option<Vec<u8>>, memory: &mut Memory) -> Result<(), Damage> {
-        match value.map(|bytes| TasteShard::parse(bytes, id)).transpose() {
-            Ok(Some(shard)) => {
-                let shard = Rc::new((id, shard));
-                memory.keep_taste_shard(Rc::clone(&shard));
-                self.shard = Some(shard);
-                Ok(())
-            }
-            outcome => {
-                self.fall();
-                outcome.map(|_| ())
-            }
-        }
-    }
 }
 
 impl<'a> Serve<'a> {
@@ -599,14 +545,20 @@ impl<'a> Serve<'a> {
         memory: &mut Memory,
         now: UnixMillis,
     ) -> Step {
+        let board = &*snapshot.board;
         let own = found.taste.map(|(taste, _)| taste);
-        let shifted = session::shifted(&snapshot.board, own.as_ref(), &request.recent);
+        let (context, at) = context_of(request, now);
+        let context = context.filter(|_| own.is_none() && board.has_contexts());
+        let leaning = context.and_then(|context| board.leaning(context, at));
+        let taste = own.or_else(|| leaning.as_deref().map(|leaning| board.context_taste(leaning)));
+        let shifted = session::shifted(board, taste.as_ref(), own.is_some(), &request.recent);
         let view = View {
-            board: &snapshot.board,
+            board,
             taste: match &shifted {
-                Some(vector) => Some(Taste { vector, ..own.unwrap_or_default() }),
-                None => own,
+                Some(vector) => Some(Taste { vector, ..taste.unwrap_or_default() }),
+                None => taste,
             },
+            is_of_context: own.is_none() && shifted.is_none(),
             now: request.as_of.unwrap_or(now),
             // The clock, not the time of a preview: how old the schedule is does not depend on what is asked of it.
             trusts_verdicts: crate::surface::trusts_verdicts(snapshot.manifest.built_at(), now),
@@ -622,6 +574,8 @@ impl<'a> Serve<'a> {
             manifest: &snapshot.manifest,
             view,
             taste_record: found.taste.map(|(_, record)| record),
+            leaning: leaning.as_deref(),
+            context,
             rung: self.rung(memory, now),
             is_cut: found.is_cut,
             memory,
@@ -685,4 +639,12 @@ fn breaker(place: Place, memory: &mut Memory) -> &mut crate::breaker::Breaker {
 fn report(place: Place, is_ok: bool, memory: &mut Memory, now: UnixMillis) {
     let breaker = breaker(place, memory);
     if is_ok { breaker.succeeded(now) } else { breaker.failed(now) }
+}
+
+/// The context that a viewer without tastes is shown things by, and the time that is part of it. A list goes on in that of its first page.
+fn context_of(request: &Request, now: UnixMillis) -> (Option<Context>, UnixMillis) {
+    match request.route.cursor() {
+        Some(cursor) => (cursor.context, cursor.frozen_at),
+        None => (Some(request.context), request.as_of.unwrap_or(now)),
+    }
 }

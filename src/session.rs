@@ -14,9 +14,10 @@ const BESIDE: i32 = 48;
 /// Products after which a session says all that it can: fewer say less.
 const SURE: i32 = 4;
 
-/// The viewer's vector after `recent`, ids of products with the latest first; `None` where the board knows none of them.
+/// The vector of `taste` after `recent`, ids of products with the latest first; `None` where the board knows none of them. A session says more
+/// of who has no tastes of their own.
 #[allow(clippy::arithmetic_side_effects, reason = "sums of at most twenty int8 values times twenty")]
-pub fn shifted(board: &Board, taste: Option<&Taste<'_>>, recent: &[u64]) -> Option<[u8; DIMS]> {
+pub fn shifted(board: &Board, taste: Option<&Taste<'_>>, is_own: bool, recent: &[u64]) -> Option<[u8; DIMS]> {
     let mut sum = [0_i32; DIMS];
     let mut known = 0;
     for (weight, id) in (1..=20).rev().zip(recent) {
@@ -27,7 +28,7 @@ pub fn shifted(board: &Board, taste: Option<&Taste<'_>>, recent: &[u64]) -> Opti
         }
     }
     let most = sum.iter().map(|value| value.abs()).max().filter(|most| *most > 0)?;
-    let reach = if taste.is_some() { BESIDE } else { FULL } * known.min(SURE) / SURE;
+    let reach = if is_own { BESIDE } else { FULL } * known.min(SURE) / SURE;
     let own = taste.map_or(&[][..], |taste| taste.vector);
     let mut vector = [0; DIMS];
     for (at, (to, value)) in vector.iter_mut().zip(sum).enumerate() {

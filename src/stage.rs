@@ -1,12 +1,13 @@
 //! What answers from one board have in common for a while, worked out once: the parts of scores that depend on no viewer, and items as they
 //! are written. All of it follows from the board and the time, so that an answer is the same with it and without.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use crate::pack::board::{Board, Product};
 use crate::pack::pulse::Pulse;
-use crate::rank::{Candidate, SurfaceWeights, pulse_points, score};
+use crate::rank::{Candidate, Keyed, SurfaceWeights, pulse_points, score, sort};
 use crate::time::UnixMillis;
 
 /// Ranking steps, each with a pulse, that are remembered: the present one, and one that somebody is paging through.
@@ -106,9 +107,15 @@ pub struct Member {
 
 impl Crowd {
     fn of(board: &Board, weights: SurfaceWeights, ranked_at: UnixMillis, pulse: Option<&Pulse>) -> Self {
-        let mut listed: Vec<_> =
-            board.candidates().map(|index| board.product(index)).filter(Product::is_listed).collect();
-        listed.sort_unstable_by_key(|product| (product.first_starts_at(), product.id()));
+        let mut listed: Vec<Keyed> = board
+            .candidates()
+            .map(|index| board.product(index))
+            .filter(Product::is_listed)
+            // Products stand on the board by their ids.
+            .map(|product| (Reverse(product.first_starts_at().0.saturating_neg()), product.index()))
+            .collect();
+        sort(&mut listed);
+        let listed: Vec<_> = listed.into_iter().map(|(_, index)| board.product(index)).collect();
         let member = |product: &Product<'_>| {
             let candidate = Candidate {
                 vector: product.vector(),

@@ -30,6 +30,8 @@ pub struct View<'a> {
     pub board: &'a Board,
     /// The viewer's tastes, where they are known and fit the board.
     pub taste: Option<Taste<'a>>,
+    /// Whether `taste` is what viewers lean to who come in the same context, and not the viewer's own.
+    pub is_of_context: bool,
     /// The time that decides what is on air and what is over.
     pub now: UnixMillis,
     /// Whether the verdicts are recent enough to call a product new.
@@ -50,6 +52,7 @@ impl<'a> View<'a> {
         Self {
             board,
             taste: None,
+            is_of_context: false,
             now,
             trusts_verdicts: true,
             viewer: 0,

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use sinsang::context::Context;
 use sinsang::pack::manifest::SnapshotId;
 use sinsang::surface::cursor::{Cursor, binding};
 use sinsang::time::UnixMillis;
@@ -77,6 +78,7 @@ fn made(mode: u8, fields: &[u8], binding: u64) -> String {
         binding: if mode & 8 == 0 { binding } else { long(16) },
         is_personal: mode & 16 != 0,
         pulse: if mode & 32 == 0 { 0 } else { low(long(20)) },
+        context: (mode & 64 != 0).then(|| Context::of_number(low(long(20)) & 1023)),
     };
     cursor.encode()
 }

@@ -13,6 +13,7 @@ use worker::wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
 use super::isolate::{self, with_memory};
 use super::{HEALTH, cut};
+use crate::context::Context;
 use crate::reply::Reply;
 use crate::request::{Config, Raw};
 use crate::serve::Serve;
@@ -25,14 +26,15 @@ const ABSENT: &str = "\0";
 /// Blocks of headers that are remembered by number, a power of two. `Sinsang-Age` makes new ones every second.
 const BLOCKS: usize = 16;
 /// Answers that are kept for others who ask the same, a power of two.
-const SHARED: usize = 8;
+const SHARED: usize = 32;
 /// Words that tell about an answer.
-const WORDS: usize = 9;
+const WORDS: usize = 10;
 
 /// What the door keeps between requests.
 struct Door {
     request: Box<[u8]>,
-    answer: Box<[u32]>,
+    /// The last word tells whether the context of requests makes a difference, and is read before each is handed over.
+    answer: Box<[u32; WORDS]>,
     /// The last answer, whose body and ETag are read from here.
     reply: Reply,
     block: String,
@@ -50,6 +52,7 @@ struct Door {
 struct Shared {
     number: u32,
     request: Box<[u8]>,
+    context: i32,
     from: UnixMillis,
     until: UnixMillis,
     generation: u32,
@@ -59,7 +62,7 @@ struct Shared {
 thread_local! {
     static DOOR: RefCell<Door> = RefCell::new(Door {
         request: vec![0; MAX_REQUEST_BYTES].into(),
-        answer: [0; WORDS].into(),
+        answer: Box::new([0; WORDS]),
         reply: Reply::default(),
         block: String::new(),
         blocks: Vec::new(),
@@ -92,15 +95,15 @@ pub fn open(env: &Env) -> JsValue {
     })
 }
 
-/// Answers the request whose text is `length` bytes long, where all of its answer is in memory; `true` if so. `now_ms` is the platform's
-/// clock.
+/// Answers the request whose text is `length` bytes long, where all of its answer is in memory; `true` if so. `context` is the number of its
+/// context, below 0 where nobody has looked; `now_ms` is the platform's clock.
 #[expect(unreachable_pub, reason = "only public functions are exported")]
 #[wasm_bindgen(js_name = askDoor)]
-pub fn ask(length: usize, has_body: bool, now_ms: f64) -> bool {
+pub fn ask(length: usize, has_body: bool, context: i32, now_ms: f64) -> bool {
     let Some(config) = isolate::known_config() else { return false };
     #[expect(clippy::cast_possible_truncation, reason = "a cast of a float saturates")]
     let now = UnixMillis(now_ms as i64).plus(config.clock_offset_ms);
-    DOOR.with(|door| door.try_borrow_mut().is_ok_and(|mut door| door.answer(length, has_body, &config, now)))
+    DOOR.with(|door| door.try_borrow_mut().is_ok_and(|mut door| door.answer(length, has_body, context, &config, now)))
 }
 
 /// The origin of the address that was asked for last.
@@ -109,8 +112,14 @@ pub(super) fn origin() -> String {
 }
 
 impl Door {
-    fn answer(&mut self, length: usize, has_body: bool, config: &Config, now: UnixMillis) -> bool {
-        if !has_body && self.answer_again(length, now) {
+    fn answer(&mut self, length: usize, has_body: bool, context: i32, config: &Config, now: UnixMillis) -> bool {
+        let asks_context = with_memory(|memory| memory.current().is_some_and(|one| one.board.tells_contexts_apart()));
+        let [.., word] = &mut *self.answer;
+        *word = u32::from(asks_context);
+        if asks_context && context < 0 {
+            return false;
+        }
+        if !has_body && self.answer_again(length, context, now) {
             return true;
         }
         let Some(bytes) = self.request.get(..length) else { return false };
@@ -128,6 +137,7 @@ impl Door {
             preview: header(),
             origin: header(),
             device: header(),
+            context: u32::try_from(context).ok().map(Context::of_number),
             has_body,
         };
         if path == HEALTH {
@@ -146,7 +156,7 @@ impl Door {
             self.last_shared = self.last_shared.wrapping_add(1).max(1);
             let request = bytes.into();
             let reply = std::mem::take(&mut self.reply);
-            let new = Shared { number: self.last_shared, request, from: now, until, generation, reply };
+            let new = Shared { number: self.last_shared, request, context, from: now, until, generation, reply };
             match self.shared.get_mut(place(self.last_shared, SHARED)) {
                 Some(old) => *old = new,
                 None => self.shared.push(new),
@@ -158,9 +168,10 @@ impl Door {
     }
 
     /// Answers what somebody else has asked just now, without a look at it.
-    fn answer_again(&mut self, length: usize, now: UnixMillis) -> bool {
+    fn answer_again(&mut self, length: usize, context: i32, now: UnixMillis) -> bool {
         let text = self.request.get(..length);
-        let stands = |one: &&Shared| one.from <= now && now < one.until && Some(&*one.request) == text;
+        let stands =
+            |one: &&Shared| one.from <= now && now < one.until && one.context == context && Some(&*one.request) == text;
         let Some(one) = self.shared.iter().find(stands) else { return false };
         let (number, generation) = (one.number, one.generation);
         let wants_refresh = with_memory(|memory| {
@@ -183,7 +194,8 @@ impl Door {
         let etag = reply.header("ETag").unwrap_or_default();
         let body = reply.body.as_slice();
         let word = |value: usize| u32::try_from(value).unwrap_or(0);
-        let words = [
+        let [.., asks_context] = *self.answer;
+        *self.answer = [
             u32::from(wants_refresh),
             number,
             word(block.as_ptr() as usize),
@@ -193,8 +205,8 @@ impl Door {
             word(body.as_ptr() as usize),
             word(body.len()),
             known.map_or(0, |one| one.number),
+            asks_context,
         ];
-        self.answer.copy_from_slice(&words);
     }
 }
 

@@ -5,8 +5,9 @@ use std::rc::Rc;
 
 use js_sys::{Math, Reflect, Uint8Array};
 use worker::Env;
-use worker::wasm_bindgen::JsCast as _;
+use worker::wasm_bindgen::{JsCast as _, JsValue};
 
+use crate::context::Context;
 use crate::memory::Memory;
 use crate::request::Config;
 
@@ -37,6 +38,13 @@ fn seed() -> u64 {
 pub(super) fn bundle() -> Option<Vec<u8>> {
     let bytes = Reflect::get(&js_sys::global(), &"SINSANG_BUNDLE".into()).ok()?;
     bytes.is_instance_of::<js_sys::ArrayBuffer>().then(|| Uint8Array::new(&bytes).to_vec())
+}
+
+/// The context of a request, whose number `entry.mjs` has left there.
+pub(super) fn context(request: &JsValue) -> Context {
+    let number = Reflect::get(request, &"sinsangContext".into()).ok().and_then(|number| number.as_f64());
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
+    Context::of_number(number.unwrap_or_default() as u32)
 }
 
 /// Bytes of Wasm memory, which never shrinks.

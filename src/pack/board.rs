@@ -2,9 +2,12 @@
 //!
 //! Reading checks every reference once, so that serving follows them without a failure path.
 
+use super::context::Contexts;
 use super::experiment;
 use super::mix::MixTables;
+use super::taste::Taste;
 use super::{Damage, Kind, Pack, PackId, Span, Table, array_at, i64_at, to_usize, u16_at, u32_at, u64_at};
+use crate::context::Context;
 use crate::directive::Directive;
 use crate::experiment::Experiments;
 use crate::mix::{Floor, Mix};
@@ -106,6 +109,7 @@ pub struct Board {
     lists: Table,
     mix: MixTables,
     experiments: Experiments,
+    contexts: Contexts,
     tried: Option<Weights>,
     tried_mix: Option<Mix>,
     stage: Stage,
@@ -139,6 +143,7 @@ impl Board {
             lists: pack.table(LISTS, 1)?,
             mix: MixTables::default(),
             experiments: Experiments::default(),
+            contexts: Contexts::default(),
             tried: None,
             tried_mix: None,
             stage: Stage::default(),
@@ -147,6 +152,8 @@ impl Board {
         board.check()?;
         board.mix = MixTables::parse(&board.pack, board.products.count)?;
         board.experiments = experiment::parse(&board.pack)?;
+        let widths = [board.dimensions(), board.channel_count(), board.tab_count()];
+        board.contexts = Contexts::parse(&board.pack, widths)?;
         Ok(board)
     }
 
@@ -276,6 +283,26 @@ impl Board {
     /// What is being tried on shares of viewers.
     pub fn experiments(&self) -> &Experiments {
         &self.experiments
+    }
+
+    /// Whether viewers without tastes are shown things by their context.
+    pub fn has_contexts(&self) -> bool {
+        self.contexts.is_there()
+    }
+
+    /// Whether where a request comes from and on what makes a difference, and not the time alone.
+    pub fn tells_contexts_apart(&self) -> bool {
+        self.contexts.differ()
+    }
+
+    /// What viewers lean to who come in `context` at `at`, for [`Self::context_taste`]; `None` where nothing is known of them.
+    pub fn leaning(&self, context: Context, at: UnixMillis) -> Option<Vec<u8>> {
+        self.contexts.leaning(&self.pack, context, at)
+    }
+
+    /// A [`Self::leaning`] as tastes.
+    pub fn context_taste<'a>(&self, leaning: &'a [u8]) -> Taste<'a> {
+        self.contexts.taste(leaning)
     }
 
     /// What operators ask for, in the order of their file, at any time.

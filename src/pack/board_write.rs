@@ -12,8 +12,8 @@ use super::board::{
 };
 use super::experiment::{self, ExperimentPart};
 use super::mix::MixParts;
-use super::{Format, Kind, PackId, TooLarge, Writer};
-use crate::rank::{PULSE_WEIGHTS, Weights};
+use super::{Format, Kind, PackId, TooLarge, Writer, context};
+use crate::rank::{HOUR_BUCKETS, PULSE_WEIGHTS, Weights};
 use crate::time::UnixMillis;
 
 /// A TV channel as the app knows it.
@@ -254,6 +254,9 @@ pub fn write(parts: &BoardParts) -> Result<(Vec<u8>, PackId), TooLarge> {
     let branded = draft.products.iter().map(|product| (product.id, product.brand.as_deref()));
     parts.mix.write(branded, &mut writer, |text| draft.text.put(text));
     experiment::write(&parts.mix.experiments, parts.format, &mut writer, |text| draft.text.put(text));
+    let dimensions = parts.blocks.iter().map(|block| usize::from(block.length)).sum::<usize>().max(1);
+    let width = dimensions + parts.channels.len() + HOUR_BUCKETS + parts.tabs.len();
+    context::write(&parts.mix.contexts, width, &mut writer);
     writer.section(COUNTS, 1, open_object(&draft.counts()).into_bytes());
     let experiments = &parts.mix.experiments;
     let lists = open_object(&Lists { channels: &parts.channels, categories: &parts.categories, experiments });

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::board::TEXT;
+use super::context::ContextPart;
 use super::experiment::ExperimentPart;
 use super::{Damage, Pack, Span, Table, Writer, array_at, to_usize, u16_at, u32_at, u64_at};
 use crate::directive::{Deed, Directive};
@@ -172,6 +173,8 @@ pub struct MixParts {
     pub directives: Vec<DirectivePart>,
     /// What is tried on shares of viewers.
     pub experiments: Vec<ExperimentPart>,
+    /// What viewers lean to by the context that they come in.
+    pub contexts: Vec<ContextPart>,
 }
 
 impl MixParts {

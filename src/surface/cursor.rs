@@ -3,15 +3,16 @@
 use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest, Sha256};
 
+use crate::context::Context;
 use crate::pack::manifest::SnapshotId;
 use crate::time::UnixMillis;
 
-/// Of a list without a pulse; one with a pulse has its number besides.
+/// Of a list without a pulse; one with a pulse has its number besides. A list that is ordered by a context has that too, and a version two higher.
 const VERSION: u8 = 1;
-const PULSE_VERSION: u8 = 2;
-/// Bytes of a cursor before the number of a pulse and the check.
+/// Bytes of a cursor before the number of a pulse, the context and the check.
 const BYTES: usize = 26;
 const PULSE_BYTES: usize = 4;
+const CONTEXT_BYTES: usize = 2;
 const CHECK_BYTES: usize = 4;
 /// Longest text that is looked at.
 pub const MAX_CURSOR_BYTES: usize = 64;
@@ -31,6 +32,8 @@ pub struct Cursor {
     pub is_personal: bool,
     /// The number of the pulse that the list is ordered by, 0 for none: its later pages are ordered by the same.
     pub pulse: u32,
+    /// The context that the list is ordered by, where it is by one: the next request may come in another.
+    pub context: Option<Context>,
 }
 
 /// A text that is no cursor, or a damaged one.
@@ -38,10 +41,10 @@ pub struct Cursor {
 pub struct BadCursor;
 
 impl Cursor {
-    /// The cursor as text, 40 or 46 characters that need no escaping in an address.
+    /// The cursor as text, 40 to 48 characters that need no escaping in an address.
     pub fn encode(&self) -> String {
-        let mut bytes = Vec::with_capacity(BYTES.saturating_add(PULSE_BYTES).saturating_add(CHECK_BYTES));
-        bytes.push(if self.pulse == 0 { VERSION } else { PULSE_VERSION });
+        let mut bytes = Vec::with_capacity(BYTES.saturating_add(PULSE_BYTES + CONTEXT_BYTES + CHECK_BYTES));
+        bytes.push(version(self.pulse != 0, self.context.is_some()));
         bytes.extend_from_slice(&self.snapshot.0.to_le_bytes());
         bytes.extend_from_slice(&self.frozen_at.to_seconds().to_le_bytes());
         bytes.extend_from_slice(&self.offset.to_le_bytes());
@@ -49,6 +52,9 @@ impl Cursor {
         bytes.push(u8::from(self.is_personal));
         if self.pulse != 0 {
             bytes.extend_from_slice(&self.pulse.to_le_bytes());
+        }
+        if let Some(Context { region, device }) = self.context {
+            bytes.extend_from_slice(&[region, device]);
         }
         bytes.extend_from_slice(&check(&bytes));
         Base64UrlUnpadded::encode_string(&bytes)
@@ -65,12 +71,14 @@ impl Cursor {
         let bytes = Base64UrlUnpadded::decode_vec(text).map_err(|_| BadCursor)?;
         let (body, sum) =
             bytes.len().checked_sub(CHECK_BYTES).and_then(|at| bytes.split_at_checked(at)).ok_or(BadCursor)?;
-        let version = match body.len().checked_sub(BYTES) {
-            Some(0) => VERSION,
-            Some(PULSE_BYTES) => PULSE_VERSION,
-            _ => return Err(BadCursor),
+        let rest = body.len().checked_sub(BYTES).ok_or(BadCursor)?;
+        let has_pulse = rest & PULSE_BYTES != 0;
+        let context = match body.split_last_chunk() {
+            Some((_, &[region, device])) if rest & CONTEXT_BYTES != 0 => Some(Context { region, device }),
+            _ => None,
         };
-        if body.first() != Some(&version) || check(body) != sum {
+        let is_whole = rest & !(PULSE_BYTES | CONTEXT_BYTES) == 0;
+        if !is_whole || body.first() != Some(&version(has_pulse, context.is_some())) || check(body) != sum {
             return Err(BadCursor);
         }
         let number = |at: usize| {
@@ -85,9 +93,14 @@ impl Cursor {
             offset: number(13),
             binding: long(17),
             is_personal: body.get(25) == Some(&1),
-            pulse: number(BYTES),
+            pulse: if has_pulse { number(BYTES) } else { 0 },
+            context,
         })
     }
+}
+
+fn version(has_pulse: bool, has_context: bool) -> u8 {
+    VERSION.wrapping_add(u8::from(has_pulse)).wrapping_add(u8::from(has_context) << 1)
 }
 
 /// Guards against damage on the way, not against forgery: a made-up cursor only moves its maker about in a list that is theirs to see.
@@ -113,9 +126,9 @@ mod tests {
     proptest! {
         #[test]
         fn a_cursor_survives_the_way_and_damage_does_not(
-            snapshot in any::<u64>(), seconds in any::<u32>(), offset in any::<u32>(), binding in any::<u64>(), is_personal in any::<bool>(), pulse in prop_oneof![Just(0), any::<u32>()], place in 0_usize..40,
+            snapshot in any::<u64>(), seconds in any::<u32>(), offset in any::<u32>(), binding in any::<u64>(), is_personal in any::<bool>(), pulse in prop_oneof![Just(0), any::<u32>()], context in any::<Option<(u8, u8)>>(), place in 0_usize..40,
         ) {
-            let cursor = Cursor { snapshot: SnapshotId(snapshot), frozen_at: UnixMillis::from_seconds(seconds), offset, binding, is_personal, pulse };
+            let cursor = Cursor { snapshot: SnapshotId(snapshot), frozen_at: UnixMillis::from_seconds(seconds), offset, binding, is_personal, pulse, context: context.map(|(region, device)| Context { region, device }) };
             let text = cursor.encode();
             prop_assert_eq!(Cursor::decode(&text), Ok(cursor));
             let mut damaged = text.into_bytes();

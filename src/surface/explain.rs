@@ -2,10 +2,10 @@
 
 use super::View;
 use crate::directive::{Deed, Directives};
-use crate::rank::Score;
+use crate::rank::{Score, ascending};
 
 /// A part of a score in Korean: as a reason for a good place, and as one for a worse place.
-const REASONS: [(&str, &str, &str); 11] = [
+const REASONS: [(&str, &str, &str); 12] = [
     ("taste", "취향과 잘 맞고", "취향과 덜 맞고"),
     ("channel", "자주 보는 채널이고", "덜 보는 채널이고"),
     ("hour", "자주 보는 시간대이고", "덜 보는 시간대이고"),
@@ -17,7 +17,10 @@ const REASONS: [(&str, &str, &str); 11] = [
     ("rules", "운영 규칙이 올렸고", "운영 규칙이 내렸고"),
     ("stay", "이미 방송 중이던 자리이고", ""),
     ("pulse", "지금 찾는 사람이 많고", ""),
+    (CONTEXT, "이 시간대·지역·기기에서 많이 찾고", "이 시간대·지역·기기에서 덜 찾고"),
 ];
+/// Stands for all parts from what viewers lean to in the same context.
+const CONTEXT: &str = "context";
 /// Reasons of a sentence.
 const MOST_REASONS: usize = 3;
 
@@ -56,17 +59,22 @@ pub(super) fn write(
         let name = serde_json::to_string(directive.name).unwrap_or_default();
         out.extend_from_slice(format!("{comma}{{\"name\":{name},\"deed\":\"{deed}\"}}").as_bytes());
     }
-    let text = serde_json::to_string(&sentence(score, is_explored)).unwrap_or_default();
+    let text = serde_json::to_string(&sentence(score, is_explored, view.is_of_context)).unwrap_or_default();
     out.extend_from_slice(format!("],\"explored\":{is_explored},\"text\":{text}}}").as_bytes());
 }
 
 /// The largest parts as a sentence.
-fn sentence(score: &Score, is_explored: bool) -> String {
-    let mut parts: Vec<(usize, (&str, i64))> = score.parts().into_iter().enumerate().collect();
-    parts.retain(|(_, (_, part))| *part != 0);
-    parts.sort_unstable_by_key(|(at, (_, part))| (std::cmp::Reverse(part.unsigned_abs()), *at));
-    parts.truncate(MOST_REASONS);
-    let reasons = parts.iter().filter_map(|(_, (name, part))| {
+fn sentence(score: &Score, is_explored: bool, is_of_context: bool) -> String {
+    let mut parts = score.parts();
+    if is_of_context {
+        // What others like who come at that time, from there and on such a device is no taste of this viewer's.
+        parts[0] = (CONTEXT, score.taste.saturating_add(score.channel).saturating_add(score.hour));
+        parts[1].1 = 0;
+        parts[2].1 = 0;
+    }
+    let sizes = parts.iter().map(|(_, part)| part.saturating_abs().saturating_neg());
+    let largest = ascending(sizes).take(MOST_REASONS).filter_map(|at| parts.get(at)).filter(|(_, part)| *part != 0);
+    let reasons = largest.filter_map(|(name, part)| {
         let (_, good, bad) = REASONS.iter().find(|(known, ..)| known == name)?;
         Some(format!("{}({part:+})", if *part > 0 { good } else { bad }))
     });

@@ -4,7 +4,7 @@ use super::{View, explain, write_array, write_broadcast, write_product};
 use crate::directive::{Directives, Surface};
 use crate::mix::{Half, Mix};
 use crate::pack::taste::Taste;
-use crate::rank::{Candidate, Score, SurfaceWeights, pulse_points, score};
+use crate::rank::{Candidate, Score, SurfaceWeights, ascending, pulse_points, score};
 use crate::time::{SECOND_MS, UnixMillis};
 
 /// What scores are made with, looked up once for an answer.
@@ -48,12 +48,11 @@ impl<'a> Rater<'a> {
         slots.sort_unstable();
         let mut slots: Vec<usize> = slots.into_iter().map(|(.., index)| index).collect();
         let place = |slot: &usize| self.directives.effect(board.slot(*slot).product()).place;
-        let mut pinned: Vec<(usize, usize, usize)> =
-            slots.iter().enumerate().filter_map(|(at, slot)| Some((place(slot)?, at, *slot))).collect();
-        pinned.sort_unstable();
+        let pinned: Vec<(usize, usize)> = slots.iter().filter_map(|slot| Some((place(slot)?, *slot))).collect();
         slots.retain(|slot| place(slot).is_none());
-        for (place, _, slot) in pinned {
-            slots.insert(place.min(slots.len()), slot);
+        let places = pinned.iter().map(|(place, _)| i64::try_from(*place).unwrap_or(i64::MAX));
+        for (place, slot) in ascending(places).filter_map(|at| pinned.get(at)) {
+            slots.insert((*place).min(slots.len()), *slot);
         }
         slots
     }

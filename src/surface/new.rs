@@ -11,7 +11,7 @@ use crate::directive::{Directives, Surface};
 use crate::mix::{self, Draw, Half, Mix, Plan, Traits, arrange, scatter};
 use crate::pack::board::Product;
 use crate::pack::taste::Taste;
-use crate::rank::{Candidate, Leaning, Score, SurfaceWeights, pulse_points, score};
+use crate::rank::{Candidate, Keyed, Leaning, Score, SurfaceWeights, ascending, pulse_points, score, sort};
 use crate::stage::Member;
 use crate::time::{DAY_MS, KST_OFFSET_MS, MINUTE_MS, UnixMillis};
 
@@ -61,7 +61,7 @@ pub struct Page {
 }
 
 /// A candidate with what orders it: score, and place in the [`crate::stage::Crowd`], which is in the order of ties.
-type Entry = (Reverse<i64>, usize);
+type Entry = Keyed;
 
 /// The page that `selection` asks for.
 pub fn page(view: &View<'_>, selection: &Selection) -> Page {
@@ -126,9 +126,10 @@ pub fn page(view: &View<'_>, selection: &Selection) -> Page {
         list.select_nth_unstable(looked_at.saturating_sub(1));
         list.truncate(looked_at);
     }
-    list.sort_unstable();
+    sort(&mut list);
     if selection.sort == Sort::Recommended {
-        pins.sort_unstable_by_key(|(place, entry)| (*place, entry.1));
+        let places = pins.iter().map(|(place, _)| i64::try_from(*place).unwrap_or(i64::MAX));
+        let pins: Vec<(usize, Entry)> = ascending(places).filter_map(|at| pins.get(at).copied()).collect();
         let picks: Vec<Entry> = draw.picks().collect();
         let plan = Plan { mix, floors: board.floors(), places: needed, seed, picks: &picks, pins: &pins };
         arrange(&mut list, &plan, |entry| traits(view, entry.0.0, index(&entry)));

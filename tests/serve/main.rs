@@ -1,6 +1,7 @@
 //! Whole requests on the host: what an app would ask, and what it would be told, through hours that pass in milliseconds.
 
 mod cache;
+mod context;
 mod experiment;
 mod fault;
 mod ladder;

@@ -8,6 +8,7 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use sinsang::auth::Verifier;
+use sinsang::context::Context;
 use sinsang::key::Key;
 use sinsang::load::{Fetched, Keep, Place, Read, ReadFailure};
 use sinsang::memory::Memory;
@@ -133,6 +134,8 @@ pub(crate) struct Ask {
     pub(crate) if_none_match: Option<String>,
     pub(crate) origin: Option<String>,
     pub(crate) device: Option<String>,
+    /// Where it comes from and on what, as the shell tells it.
+    pub(crate) context: Option<Context>,
     pub(crate) has_body: bool,
 }
 
@@ -146,6 +149,7 @@ impl Ask {
             if_none_match: None,
             origin: None,
             device: None,
+            context: None,
             has_body: false,
         }
     }
@@ -161,6 +165,7 @@ impl Ask {
             if_none_match: self.if_none_match.as_deref(),
             origin: self.origin.as_deref(),
             device: self.device.as_deref(),
+            context: self.context,
             has_body: self.has_body,
         }
     }
