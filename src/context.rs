@@ -27,6 +27,18 @@ impl Context {
         Self { region, device }
     }
 
+    /// The number of [`Self::of_number`].
+    pub fn number(self) -> u16 {
+        u16::from(self.region).wrapping_mul(8) | u16::from(self.device)
+    }
+
+    /// The province's digits and the class of device, where they are known.
+    pub fn names(self) -> (Option<String>, Option<&'static str>) {
+        let region = (self.region > 0).then(|| self.region.to_string());
+        let class = usize::from(self.device).checked_sub(1).and_then(|at| DEVICE_CLASSES.get(at));
+        (region, class.copied())
+    }
+
     /// The context that names tell, as a preview chooses it: a province's two digits and a class of device. Names that are not known are passed over.
     pub fn of_names(region: &str, device: &str) -> Self {
         let region = Some(region).filter(|digits| is_region(digits)).and_then(|digits| digits.parse().ok());

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
+use sinsang::context::{DEVICE_CLASSES, is_region};
 use sinsang::time::{DAY_MS, HOUR_MS, UnixMillis};
 use sinsang::viewer::UserHasher;
 
@@ -528,6 +529,8 @@ impl Events {
     const TAB_ID: usize = 6;
     const CHANNEL: usize = 7;
     const VIEWER: usize = 8;
+    const REGION: usize = 9;
+    const DEVICE_CLASS: usize = 10;
 
     /// The name of who did it.
     fn viewer(&self, fields: &mut Fields<'_, '_>) -> Result<String, Refusal> {
@@ -564,6 +567,21 @@ impl Events {
             fields.dropped(Self::PRODUCT_ID, Repair::Unreadable)
         }
     }
+
+    /// As `11` or `KR-11`.
+    fn region(fields: &mut Fields<'_, '_>) -> Option<String> {
+        let code = fields.id(Self::REGION)?;
+        match code.strip_prefix("KR-").unwrap_or(&code) {
+            digits if is_region(digits) => Some(digits.to_owned()),
+            _ => fields.dropped(Self::REGION, Repair::Unreadable),
+        }
+    }
+
+    fn device_class(fields: &mut Fields<'_, '_>) -> Option<&'static str> {
+        let class = fields.id(Self::DEVICE_CLASS)?;
+        let known = DEVICE_CLASSES.into_iter().find(|known| known.eq_ignore_ascii_case(&class));
+        known.or_else(|| fields.dropped(Self::DEVICE_CLASS, Repair::Unreadable))
+    }
 }
 
 impl Table for Events {
@@ -579,6 +597,8 @@ impl Table for Events {
         column("tab_id", Shape::Id, false),
         column("channel", Shape::Text, false),
         column("viewer", Shape::Id, false),
+        column("region", Shape::Id, false),
+        column("device_class", Shape::Id, false),
     ];
 
     fn check(&mut self, fields: &mut Fields<'_, '_>) -> Result<Event, Refusal> {
@@ -601,6 +621,8 @@ impl Table for Events {
             product_id: Self::product_id(fields),
             tab_id: fields.id(Self::TAB_ID),
             channel: fields.name(Self::CHANNEL),
+            region: Self::region(fields),
+            device_class: Self::device_class(fields),
         };
         let item = event.listing_id.is_some() || event.product_id.is_some();
         let (concerns, column) = match kind {

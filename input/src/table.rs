@@ -100,6 +100,10 @@ pub struct Event {
     pub tab_id: Option<String>,
     /// The channel concerned, by the name that `broadcasts` uses.
     pub channel: Option<String>,
+    /// The Korean province that it came from: the two digits of its ISO 3166-2 code.
+    pub region: Option<String>,
+    /// The class of device that it came from, of [`sinsang::context::DEVICE_CLASSES`].
+    pub device_class: Option<&'static str>,
 }
 
 /// One tab of the top bar.

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use sinsang::auth::Refused;
+use sinsang::context::Context;
 use sinsang::request::Config;
 use sinsang::time::UnixMillis;
 
@@ -14,7 +15,7 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Most events of a request.
 pub const MAX_EVENTS: usize = 100;
 /// Most bytes by which a stored line is longer than its row: the viewer, the time of receipt, and the fuller form of the event's own time.
-pub const ADDED_BYTES: usize = 128;
+pub const ADDED_BYTES: usize = 176;
 /// Bytes that a message of the queue may have: Cloudflare Queues' 128 KB.
 const MAX_MESSAGE_BYTES: usize = 128_000;
 // So one message always holds a request's rows: none is taken while another is not.
@@ -39,6 +40,8 @@ pub struct Raw<'a> {
     pub device: Option<&'a str>,
     /// The header `Origin`.
     pub origin: Option<&'a str>,
+    /// Where it comes from and on what, as far as that is looked at.
+    pub context: Context,
 }
 
 /// Why a request is refused as a whole.
@@ -139,6 +142,8 @@ pub fn take(raw: &Raw<'_>, body: &[u8], config: &Config, now: UnixMillis) -> Res
     for (index, row) in rows.iter().enumerate() {
         match Event::of(row, &viewer, now) {
             Ok(event) => {
+                let (region, device_class) = raw.context.names();
+                let event = Event { region, device_class: device_class.map(str::to_owned), ..event };
                 taken.accepted = taken.accepted.saturating_add(1);
                 taken.lines.push_str(&event.line());
                 taken.lines.push('\n');
@@ -189,6 +194,23 @@ mod tests {
     use serde_json::json;
 
     const DEVICE: &str = "device-of-the-tests";
+
+    #[test]
+    fn events_have_the_context_of_their_request_and_no_row_says_another() {
+        let row = json!({"event_id": "event-0001", "kind": "click", "at": "2026-11-22T13:05:00Z", "product_id": "0123456789abcdef",
+            "region": "49", "device_class": "tv"});
+        let body = json!({"device": DEVICE, "events": [row]}).to_string();
+        let now = UnixMillis::parse_rfc3339("2026-11-22T13:05:07Z").unwrap();
+        let line = |context| {
+            let raw = Raw { method: "POST", path: PATH, context, ..Raw::default() };
+            let event = Event::parse(take(&raw, body.as_bytes(), &config(), now).unwrap().lines.trim_end()).unwrap();
+            (event.region, event.device_class)
+        };
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(line(Context { region: 11, device: 1 }), (text("11"), text("phone")));
+        assert_eq!(line(Context { region: 0, device: 3 }), (None, text("desktop")));
+        assert_eq!(line(Context::default()), (None, None));
+    }
 
     fn config() -> Config {
         let var = |name: &str| match name {

@@ -16,6 +16,7 @@ use worker::{
     RawMessageBuilder, Request, Response, ResponseBuilder, Result, event,
 };
 
+use sinsang::context::Context;
 use sinsang::request::Config;
 use sinsang::time::UnixMillis;
 
@@ -59,6 +60,7 @@ pub async fn fetch(mut request: Request, env: Env, _context: Context) -> Result<
         authorization: authorization.as_deref(),
         device: device.as_deref(),
         origin: origin.as_deref(),
+        context: context(&request),
     };
     let answer = match answer(&mut request, &raw, &config, &env, &address).await {
         Ok(taken) => accepted(&taken, &raw, &config),
@@ -162,6 +164,16 @@ async fn gzip(text: &str) -> Result<Vec<u8>> {
     let pack: Function = Reflect::get(&js_sys::global(), &"SINSANG_GZIP".into())?.dyn_into()?;
     let promise: Promise = pack.call1(&JsValue::NULL, &Uint8Array::from(text.as_bytes()))?.dyn_into()?;
     Ok(Uint8Array::new(&JsFuture::from(promise).await?).to_vec())
+}
+
+/// The context of a request, which `entry.mjs` makes a number of.
+fn context(request: &Request) -> Context {
+    let number = || {
+        let of: Function = Reflect::get(&js_sys::global(), &"SINSANG_CONTEXT".into()).ok()?.dyn_into().ok()?;
+        of.call1(&JsValue::NULL, request.inner()).ok()?.as_f64()
+    };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
+    Context::of_number(number().unwrap_or_default() as u32)
 }
 
 /// Whether the rate limiter lets `address` pass; `None` where there is none, or it fails: then nobody is refused.

@@ -1,6 +1,11 @@
-// What the platform calls: the Worker that worker-build made, and the one thing that it reaches by name.
+// What the platform calls: the Worker that worker-build made, and the two things that it reaches by name.
+import { contextOf } from "./context.mjs";
+
 export * from "./worker.mjs";
 export { default } from "./worker.mjs";
+
+/** Where a request comes from and on what. */
+globalThis.SINSANG_CONTEXT = contextOf;
 
 /** `bytes` as gzip, packed by the platform. */
 globalThis.SINSANG_GZIP = async (bytes) => {

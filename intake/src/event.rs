@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sinsang::context::{DEVICE_CLASSES, is_region};
 use sinsang::time::{DAY_MS, MINUTE_MS, UnixMillis};
 
 /// How old an event may be when it is received.
@@ -65,6 +66,12 @@ pub struct Event {
     pub at: String,
     /// When it was received, by the Worker's clock; the same form.
     pub received_at: String,
+    /// The Korean province that the request came from, by the two digits of its ISO 3166-2 code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// The class of device that it came from, of [`sinsang::context::DEVICE_CLASSES`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_class: Option<String>,
     /// `new`, `live` or `tabs`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub surface: Option<String>,
@@ -114,7 +121,7 @@ fn wrong(field: &'static str, reason: &'static str) -> Wrong {
 }
 
 impl Event {
-    /// The event of a `row` that is received at `now` from `viewer`. Fields that nobody knows are left out, as in tables.
+    /// The event of a `row` that is received at `now` from `viewer`, without the context of its request. Fields that nobody knows are left out, as in tables.
     ///
     /// # Errors
     /// [`Wrong`] names the first field that is, in the order of `docs/events.md`.
@@ -140,6 +147,8 @@ impl Event {
             kind,
             at: at.to_utc_rfc3339(),
             received_at: now.to_utc_rfc3339(),
+            region: None,
+            device_class: None,
             surface: surface(row)?,
             position: position(row)?,
             product_id: hex(row, "product_id")?,
@@ -188,7 +197,10 @@ impl Event {
         let is_viewer = is_hex16(device_of(&event.viewer).unwrap_or(&event.viewer));
         let has_times = [&event.at, &event.received_at].into_iter().all(|at| UnixMillis::parse_rfc3339(at).is_some());
         let has_product = event.product_id.as_deref().is_none_or(is_hex16);
+        let is_region = event.region.as_deref().is_none_or(is_region);
+        let is_class = event.device_class.as_deref().is_none_or(|class| DEVICE_CLASSES.contains(&class));
         match () {
+            () if !is_region || !is_class => Err("no province or class of device"),
             () if !is_event_id(&event.event_id) => Err("no event id"),
             () if !is_viewer => Err("no viewer's key"),
             () if !has_times => Err("no times"),

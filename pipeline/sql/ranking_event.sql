@@ -7,6 +7,8 @@ SELECT
     item AS listing_id,
     CAST(NULL AS VARCHAR) AS product_id,
     CAST(NULL AS VARCHAR) AS tab_id,
-    CAST(NULL AS VARCHAR) AS channel
+    CAST(NULL AS VARCHAR) AS channel,
+    CAST(NULL AS VARCHAR) AS region,
+    CAST(NULL AS VARCHAR) AS device_class
 FROM ranking_purchase
 GROUP BY user_id, invoice, item

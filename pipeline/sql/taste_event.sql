@@ -7,7 +7,9 @@ WITH dated AS (
     SELECT
         *,
         CASE WHEN fate = 'usable' THEN ($last_ms - at) / 86400000 END AS age_days,
-        CASE WHEN fate = 'usable' THEN 7 - (($last_ms - at) % 86400000) / 10800000 END AS hour_bucket
+        CASE WHEN fate = 'usable' THEN 7 - (($last_ms - at) % 86400000) / 10800000 END AS hour_bucket,
+        -- Days of the week from Sunday on, by the Korean day; 1970-01-01 was a Thursday.
+        fate = 'usable' AND ((at + 32400000) / 86400000 + 4) % 7 IN (0, 6) AS is_weekend
     FROM taste_fate
 ),
 weighed AS (
@@ -28,7 +30,10 @@ SELECT
     weighed.weight,
     weighed.kind = 'impression' AS is_impression,
     weighed.at > $last_ms - 604800000 AS is_of_week,
-    weighed.at > $last_ms - 2592000000 AS is_of_month
+    weighed.at > $last_ms - 2592000000 AS is_of_month,
+    weighed.is_weekend,
+    weighed.region,
+    weighed.device_class
 FROM taste_listing
 RIGHT JOIN weighed
     ON taste_listing.shop = coalesce(weighed.shop, '') AND taste_listing.listing_id = weighed.listing_id

@@ -8,6 +8,8 @@ SELECT
     product_id,
     tab_id,
     channel,
+    region,
+    device_class,
     CASE
         WHEN user_id IS NULL OR user_id = '' THEN 'without_user'
         WHEN at IS NULL THEN 'without_time'

@@ -2,6 +2,7 @@
 
 mod ingest;
 mod value;
+mod why;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use crate::{audit, build, engine, generate, history, ledger, publish};
 
 pub(crate) use ingest::{IngestCommand, IngestKafka, IngestObjects};
 use value::{amount, day, level, pack_format, share, snapshot_id, time, variant};
+pub(crate) use why::Why;
 
 /// Sinsang's pipeline: broadcast schedules, history and events in, a published snapshot out.
 ///
@@ -330,15 +332,6 @@ pub(crate) struct Resolve {
     /// Where rows that can't be used are written [default: OUTPUT.rejects.ndjson].
     #[arg(long, value_name = "FILE")]
     pub(crate) rejects: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Why {
-    /// The listings: each by its code, SHOP:CODE, or the 16 hex digits of its product.
-    #[arg(required = true, value_name = "LISTING")]
-    pub(crate) listings: Vec<String>,
-    #[command(flatten)]
-    pub(crate) judging: Judging,
 }
 
 #[derive(Debug, Args)]

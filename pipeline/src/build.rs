@@ -366,6 +366,7 @@ async fn past(options: &Options, now: UnixMillis) -> Result<(History, Option<led
 fn taste_options(options: &Options, rules: &Rules, forgotten: &Forgotten) -> taste::Options {
     taste::Options {
         half_life_days: rules.taste.half_life_days,
+        by_context: rules.taste.by_context,
         max_events_per_user: rules.taste.max_events_per_user,
         forgotten: Some(forgotten.clone()),
         work_dir: options.engine.work_dir(),

@@ -142,6 +142,13 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
             print(format, &report)
         }
         Command::Why(why) => {
+            if let Some(viewer) = &why.viewer {
+                let at = why.at.or(why.judging.reading.now).unwrap_or_else(clock);
+                let key = (surroundings.user_key)();
+                let question = why::Question { viewer, user_key: &key, surface: why.surface, at };
+                let snapshot = Snapshot::at(&why.judging.reading.input);
+                return print(format, &why::places(&snapshot, &question, &why.listings)?);
+            }
             let (history, rules, now) = read(&why.judging, None, progress, surroundings)?;
             print(format, &why::why(&history, &rules.verdict, &why.listings, now)?)
         }

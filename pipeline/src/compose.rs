@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use sinsang::mix::Mix;
 use sinsang::pack::board::{self, Block};
 use sinsang::pack::board_write::{self, BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart, TabPart};
+use sinsang::pack::context::ContextPart;
 use sinsang::pack::manifest::{ManifestParts, shard_index};
 use sinsang::pack::mix::MixParts;
 use sinsang::pack::taste::{self as taste_pack, Widths};
@@ -21,7 +22,7 @@ use crate::lab::Lab;
 use crate::product::Product;
 use crate::rules::{Outcome, Rules, Window};
 use crate::table::Tab;
-use crate::taste::{self, Learned, Population, UserTaste, Vocabulary};
+use crate::taste::{self, ContextLeaning, Learned, Population, UserTaste, Vocabulary};
 use crate::verdict::{self, Reach, Verdict, VerdictKind};
 
 /// The names that published numbers stand for: channels and categories by name, tabs in the shared order.
@@ -162,7 +163,8 @@ pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts, Vec<Outcome>) {
     let near = if facts.rules.lab.lists.is_some() { 0 } else { rules.mix.near };
     let mix = Mix { second: facts.lab.map_or(0, |lab| lab.surfaces), near, ..rules.mix };
     let experiments = facts.rules.experiment_parts(mix);
-    parts.mix = MixParts { shown: shown.collect(), mix, experiments, ..rules };
+    let contexts = facts.learned.contexts.iter().map(|context| context_part(context, facts.lab.is_some())).collect();
+    parts.mix = MixParts { shown: shown.collect(), mix, experiments, contexts, ..rules };
     (parts, counts, outcomes)
 }
 
@@ -226,6 +228,14 @@ impl Facts<'_> {
             vector: Vec::new(),
         })
     }
+}
+
+/// A leaning as the board has it; the lab's half of its vector is empty.
+fn context_part(context: &ContextLeaning, has_foreign: bool) -> ContextPart {
+    let foreign = if has_foreign { taste::DIMS } else { 0 };
+    let parts = [&context.vector[..], &vec![0; foreign], &context.channels, &context.hours, &context.tabs];
+    let leaning = parts.concat().into_iter().map(i8::cast_unsigned).collect();
+    ContextPart { factor: context.factor, value: context.value, leaning }
 }
 
 /// The vectors are learned whole: no run of their dimensions speaks of one field.

@@ -4,6 +4,7 @@
 //! The tables hold the writing, `truth/` holds what it was written from.
 
 mod audience;
+mod context;
 mod measure;
 mod product;
 mod rows;
@@ -228,6 +229,8 @@ fn write_truth(out: &Path, words: &Words, schedule: &Schedule, users: &[Taste], 
     });
     table_write::write_text(&format.path(&folder, "products"), format, products)?;
     table_write::write_text(&format.path(&folder, "users"), format, users.iter().map(|user| user.text(words)))?;
+    let categories = words.category_names();
+    table_write::write_text(&format.path(&folder, "contexts"), format, words.contexts.text(&categories).into_iter())?;
     Ok(())
 }
 

@@ -207,6 +207,8 @@ impl Default for Window {
 pub struct TasteRules {
     /// Days after which an event weighs half.
     pub half_life_days: f64,
+    /// Whether viewers without tastes are shown things by the part of the week, province and class of device.
+    pub by_context: bool,
     /// Users with more events than this are set aside as bots.
     pub max_events_per_user: u64,
     /// Most bytes of users in one shard; shards are halved until they fit on average.
@@ -215,7 +217,7 @@ pub struct TasteRules {
 
 impl Default for TasteRules {
     fn default() -> Self {
-        Self { half_life_days: 30.0, max_events_per_user: 10_000, shard_bytes: 32 * 1024 }
+        Self { half_life_days: 30.0, by_context: true, max_events_per_user: 10_000, shard_bytes: 32 * 1024 }
     }
 }
 

@@ -186,6 +186,8 @@ struct EventText<'a> {
     product_id: Option<&'a str>,
     tab_id: Option<&'a str>,
     channel: Option<&'a str>,
+    region: Option<&'a str>,
+    device_class: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -268,6 +270,8 @@ pub fn write_events(path: &Path, format: TableFormat, rows: &[Event]) -> Result<
             product_id: r.product_id.as_deref(),
             tab_id: r.tab_id.as_deref(),
             channel: r.channel.as_deref(),
+            region: r.region.as_deref(),
+            device_class: r.device_class,
         });
         return write_text(path, format, rows);
     }
@@ -282,6 +286,8 @@ pub fn write_events(path: &Path, format: TableFormat, rows: &[Event]) -> Result<
             ("product_id", texts(rows, |r| r.product_id.as_deref()), true),
             ("tab_id", texts(rows, |r| r.tab_id.as_deref()), true),
             ("channel", texts(rows, |r| r.channel.as_deref()), true),
+            ("region", texts(rows, |r| r.region.as_deref()), true),
+            ("device_class", texts(rows, |r| r.device_class), true),
         ])
     })
 }

@@ -8,6 +8,7 @@
     reason = "weights and counts become floats only where they are divided and then rounded to a byte"
 )]
 
+mod context;
 mod profile;
 mod query;
 mod spill;
@@ -25,6 +26,8 @@ use serde::Serialize;
 use sinsang::time::{DAY_MS, KST_OFFSET_MS, UnixMillis};
 use tracing::{Instrument as _, Span};
 
+pub use context::ContextLeaning;
+use context::Side;
 use profile::{Baseline, Catalogue, Deed, Engagement, Everyone};
 pub use profile::{HOUR_BUCKETS, LIFT_STEPS, Population, UserTaste, Vocabulary};
 pub use sinsang_taste::{DIMS, FloatVector, Model, ProductFeatures, Recipe, Sparse};
@@ -72,6 +75,8 @@ pub struct Options {
     pub events_per_bucket: u64,
     /// The folder of the temporary file that holds the buckets, where they do not fit in memory.
     pub work_dir: PathBuf,
+    /// Whether to learn what viewers lean to by the context that they come in.
+    pub by_context: bool,
     /// Users whose events are left out of everything.
     pub forgotten: Option<Forgotten>,
 }
@@ -88,6 +93,7 @@ impl Default for Options {
             recipe: Recipe::default(),
             events_per_bucket: 4_000_000,
             work_dir: std::env::temp_dir(),
+            by_context: true,
             forgotten: None,
         }
     }
@@ -171,6 +177,8 @@ pub struct Report {
     pub users_too_thin: u64,
     /// Users that the model was trained on.
     pub users_trained_on: u64,
+    /// Contexts in which viewers lean to something.
+    pub contexts: usize,
     /// Buckets that users were spread over.
     pub buckets: u64,
     /// What everyone together leans to.
@@ -196,6 +204,9 @@ impl fmt::Display for Report {
             ("used events of an unknown channel", self.events_of_unknown_channels),
             ("used events of an unknown tab", self.events_of_unknown_tabs),
         ];
+        if self.contexts > 0 {
+            writeln!(f, "  contexts in which viewers lean to something: {}", self.contexts)?;
+        }
         for (what, count) in lines {
             if count > 0 {
                 writeln!(f, "  {what}: {count}")?;
@@ -225,6 +236,8 @@ pub struct Learned {
     pub model: Model,
     /// How often products were shown to anybody; those that never were are left out.
     pub shown: BTreeMap<u64, u64>,
+    /// What viewers lean to by the context that they come in.
+    pub contexts: Vec<ContextLeaning>,
     places: BTreeMap<u64, usize>,
 }
 
@@ -291,6 +304,8 @@ fn part(name: &'static str) -> Span {
 struct Training {
     strengths: Sparse,
     sums: Sparse,
+    /// What they did by context, in the order of users.
+    sides: Vec<Side>,
 }
 
 /// One run over the tables.
@@ -313,6 +328,9 @@ impl Run<'_> {
         let lately: Vec<f64> = everyone.done_lately.iter().map(|times| *times as f64).collect();
         let model = part("model").in_scope(|| self.train(&training, &lately));
         report.population.vector = mean_vector(&training, &model);
+        let contexts =
+            part("contexts").in_scope(|| context::leanings(&training.sides, &model, self.options.pseudo_weight));
+        report.contexts = contexts.len();
         drop(training);
         let ids = self.offer.products.iter().map(|product| product.product);
         let shown = ids.clone().zip(&everyone.shown).filter(|(id, times)| **times > 0 && self.offer.board.contains(id));
@@ -339,7 +357,7 @@ impl Run<'_> {
             }
         }
         let places = ids.zip(0..).collect();
-        Ok(Learned { report, model, shown, places })
+        Ok(Learned { report, model, shown, contexts, places })
     }
 
     /// Reads all events once, counts what becomes of them and spreads the usable ones over buckets.
@@ -390,7 +408,7 @@ impl Run<'_> {
     /// What everyone did together, and the users to train on: those of the smallest hashes.
     fn survey(&self, spill: &mut Spill, report: &mut Report) -> Result<(Everyone, Training), Error> {
         let mut everyone = Everyone::new(self.catalogue);
-        let mut kept: BTreeMap<(i64, String), History> = BTreeMap::new();
+        let mut kept: BTreeMap<(i64, String), (History, Vec<Side>)> = BTreeMap::new();
         for bucket in 0..report.buckets {
             for user in self.read(spill, bucket)?.users() {
                 let (is_bot, is_forgotten) = (self.is_bot(&user), self.is_forgotten(&user));
@@ -411,7 +429,9 @@ impl Run<'_> {
                 }
                 let history = engagement.history();
                 if !history.strengths.is_empty() {
-                    kept.insert((hash, user.id.to_owned()), history);
+                    let sides =
+                        if self.options.by_context { context::sides(user.deeds, self.catalogue) } else { Vec::new() };
+                    kept.insert((hash, user.id.to_owned()), (history, sides));
                     if kept.len() > self.options.max_training_users {
                         kept.pop_last();
                     }
@@ -423,10 +443,11 @@ impl Run<'_> {
         report.events_of_unknown_channels = everyone.unknown.channels;
         report.events_of_unknown_tabs = everyone.unknown.tabs;
         let width = self.offer.products.len();
-        let mut users = Training { strengths: Sparse::new(width), sums: Sparse::new(width) };
+        let mut users = Training { strengths: Sparse::new(width), sums: Sparse::new(width), sides: Vec::new() };
         // The order of rows shows in the last digits of sums: it must not depend on the buckets.
-        let by_user: BTreeMap<String, History> = kept.into_iter().map(|((_, user), history)| (user, history)).collect();
-        for history in by_user.into_values() {
+        let by_user: BTreeMap<String, _> = kept.into_iter().map(|((_, user), kept)| (user, kept)).collect();
+        for (history, sides) in by_user.into_values() {
+            users.sides.extend(sides);
             users.strengths.push(history.strengths);
             users.sums.push(history.sums);
         }
@@ -437,7 +458,7 @@ impl Run<'_> {
         let board: BTreeSet<usize> = self.offer.board.iter().filter_map(|id| self.catalogue.place(*id)).collect();
         let board: Vec<usize> = board.into_iter().collect();
         let (descriptions, names) = (describe(self.offer.products), describe_by_name(self.offer.products));
-        let Training { strengths, sums } = training;
+        let Training { strengths, sums, .. } = training;
         let lessons = Lessons { strengths, sums, lately, descriptions: &descriptions, names: &names };
         Model::train(&lessons, &board, &self.options.recipe)
     }

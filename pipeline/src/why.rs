@@ -1,5 +1,6 @@
 //! `sinsang why`: a listing's story, told to a person in Korean.
 
+mod place;
 pub(crate) mod word;
 
 use std::cmp::Reverse;
@@ -12,6 +13,8 @@ use crate::history::History;
 use crate::identity::{Joined, ProductId};
 use crate::resolve::Neighbour;
 use crate::verdict::{self, Verdict, VerdictKind};
+
+pub use place::{Error as PlaceError, Places, Question, Surface, places};
 
 /// Listings that an error suggests.
 const SUGGESTED: usize = 5;

@@ -14,16 +14,19 @@ use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
+use sinsang::context::Context;
 use sinsang::key::Key;
 use sinsang::mix::Mix;
 use sinsang::pack::board::{Board, VerdictKind};
 use sinsang::pack::{Damage, Kind};
 use sinsang::surface::new::{Selection, Sort};
-use sinsang::surface::{View, new, tabs};
+use sinsang::surface::{View, live, new, tabs};
 use sinsang::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMillis};
+use sinsang::viewer::UserHasher;
 use sinsang_pipeline::product;
 use sinsang_pipeline::snapshot::{self, Snapshot};
 use sinsang_pipeline::verify::verify;
+use sinsang_pipeline::why::{self, Question, Surface};
 
 use world::{TrueProduct, TrueUser, World, now, world};
 
@@ -320,6 +323,103 @@ fn each_viewer_sees_first_what_they_like() {
         drawn_own[0] > 1.5 * drawn_all[0] && drawn_own[1] > 2.0 * drawn_all[1] && drawn_own[2] > drawn_all[2],
         "{drawn_own:?} {drawn_all:?}"
     );
+}
+
+#[test]
+fn why_says_from_a_folder_what_previews_are_told() {
+    let world = world();
+    let snapshot = Snapshot::at(&world.snapshot);
+    let question = |viewer, surface| Question { viewer, user_key: world::USER_KEY, surface, at: now() };
+    let ask = |question: &Question<'_>, wanted: &[String]| {
+        serde_json::to_value(why::places(&snapshot, question, wanted).unwrap()).unwrap()
+    };
+    let personas = world.users.iter().filter(|user| user.persona.is_some()).take(3);
+    for viewer in personas.map(|user| user.user_id.as_str()).chain(["a stranger"]) {
+        let taste = world.taste(viewer);
+        let leaning = world.board.leaning(Context::default(), now());
+        let context = leaning.as_deref().map(|leaning| world.board.context_taste(leaning));
+        let key = UserHasher::new(world::USER_KEY.as_bytes()).unwrap().key(viewer).0;
+        let view = View {
+            taste: taste.or(context),
+            is_of_context: taste.is_none(),
+            viewer: taste.map_or(0, |_| key),
+            is_explained: true,
+            ..View::shared(&world.board, now())
+        };
+        let mut shown = [Vec::new(), Vec::new()];
+        new::write_items(&view, &new::page(&view, &everything(now())), now(), &mut shown[0]);
+        live::write_items(&view, &mut shown[1]);
+        for (surface, shown) in [Surface::New, Surface::Live].into_iter().zip(shown) {
+            let items: Vec<Value> = serde_json::from_slice(&shown).unwrap();
+            let wanted: Vec<String> =
+                items.iter().map(|item| item["product_id"].as_str().unwrap().to_owned()).collect();
+            let told = ask(&question(viewer, surface), &wanted);
+            assert_eq!((&told["personalized"], &told["total"]), (&taste.is_some().into(), &items.len().into()));
+            for ((place, item), told) in (1..).zip(&items).zip(told["places"].as_array().unwrap()) {
+                assert_eq!((&told["place"], &told["why"]), (&place.into(), &item["why"]), "{viewer} {surface:?}");
+                let parts = told["why"]["parts"].as_object().unwrap().values().map(|part| part.as_i64().unwrap());
+                assert_eq!(Some(parts.sum()), told["why"]["total"].as_i64());
+                assert_eq!(told["verdict"], item["verdict"]);
+            }
+            let listing = &items[0]["listings"][0];
+            let code = format!("{}:{}", text(&listing["shop"]), text(&listing["listing_id"]));
+            assert_eq!(ask(&question(viewer, surface), &[code])["places"][0]["place"], 1);
+        }
+    }
+    // What is not there is told why, and what can't be told, what is missing.
+    let repeat = world.board.product(
+        (0..world.board.product_count()).find(|at| world.board.product(*at).verdict() == VerdictKind::Repeat).unwrap(),
+    );
+    let told = ask(&question("u000001", Surface::New), &[format!("{:016x}", repeat.id())]);
+    assert!(text(&told["places"][0]["absent"]).contains("전에 방송한"), "{told}");
+    let refused = |snapshot: &Snapshot, question: &Question<'_>, wanted: &str| {
+        why::places(snapshot, question, &[wanted.to_owned()]).unwrap_err().to_string()
+    };
+    let asked = question("u000001", Surface::New);
+    assert!(refused(&snapshot, &asked, "no such listing").contains("no such listing"));
+    assert!(refused(&snapshot, &Question { user_key: "", ..asked.clone() }, "x").contains("SINSANG_USER_KEY"));
+    let nowhere = Snapshot::at(Path::new("no/such/folder"));
+    assert!(refused(&nowhere, &asked, "x").contains("no/such/folder"));
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+#[test]
+fn viewers_without_history_are_better_served_by_what_others_lean_to_who_come_as_they_do() {
+    const SHOWN: usize = 20;
+    // As many as show what viewers from one province, or on one class of device, have in common.
+    let world = &World::make(30, 1_500);
+    let truth = world.truth_by_id();
+    println!("{:?} contexts", world.report.tastes.contexts);
+    let measure = |user: &TrueUser, at: UnixMillis, told: Option<Context>| -> f64 {
+        let leaning = told.and_then(|context| world.board.leaning(context, at));
+        let taste = leaning.as_deref().map(|leaning| world.board.context_taste(leaning));
+        let view = View { taste, is_of_context: taste.is_some(), ..View::shared(&world.board, at) };
+        let page = new::page(&view, &everything(at));
+        let products = page.products.iter().map(|index| truth[&world.board.product(*index).id()]);
+        let gains: Vec<f64> =
+            products.map(|product| wanted(user, product) + world.lean(user.context, at, &product.category)).collect();
+        ndcg(&gains, SHOWN)
+    };
+    // Two days, at all parts of the week that they have.
+    let times: Vec<UnixMillis> = (0..12).map(|step| now().plus(4 * step * HOUR_MS)).collect();
+    let mut rows: Vec<[f64; 5]> = Vec::new();
+    for user in world.users.iter().filter(|user| user.persona.is_none()).take(400) {
+        let Context { region, device } = user.context;
+        for at in &times {
+            let told = [(0, 0), (region, 0), (0, device), (region, device)];
+            let [time, by_region, by_device, all] =
+                told.map(|(region, device)| measure(user, *at, Some(Context { region, device })));
+            rows.push([measure(user, *at, None), time, by_region, by_device, all]);
+        }
+    }
+    let [plain, time, by_region, by_device, all] = [0, 1, 2, 3, 4].map(|at| mean(rows.iter().map(|row| row[at])));
+    println!(
+        "without history, NDCG@20: shared {plain:.4}, by time {time:.4}, with province {by_region:.4}, with device {by_device:.4}, all {all:.4}"
+    );
+    assert!(time > 1.1 * plain && all >= time, "{plain:.4} {time:.4} {all:.4}");
 }
 
 #[test]

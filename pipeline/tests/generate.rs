@@ -88,7 +88,7 @@ fn equal_options_make_equal_bytes_and_another_seed_does_not() {
         (options.days, options.users, options.seed) = (5, 40, seed);
         generate(&options).unwrap();
         let files = ["broadcasts.ndjson.zst", "events.parquet", "tabs.csv", "viewers.json"];
-        let truth = ["truth/listings.ndjson", "truth/products.ndjson", "truth/users.ndjson"];
+        let truth = ["truth/listings.ndjson", "truth/products.ndjson", "truth/users.ndjson", "truth/contexts.ndjson"];
         files
             .iter()
             .chain(&truth)

@@ -19,11 +19,13 @@ use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution as _, LogNormal, weighted::WeightedIndex};
+use sinsang::pack::context::Factor;
 use sinsang::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMillis};
 use sinsang::viewer::UserHasher;
 use sinsang_pipeline::forget::{Forgotten, forget};
 use sinsang_pipeline::taste::{
-    DIMS, Error, FloatVector, Learned, Offer, Options, ProductFeatures, Report, UserTaste, Vocabulary, Weights, learn,
+    ContextLeaning, DIMS, Error, FloatVector, Learned, Offer, Options, ProductFeatures, Report, UserTaste, Vocabulary,
+    Weights, learn,
 };
 
 const CATEGORIES: usize = 8;
@@ -54,6 +56,8 @@ struct Event {
     product: Option<String>,
     tab: Option<String>,
     channel: Option<String>,
+    region: Option<String>,
+    device: Option<&'static str>,
 }
 
 fn event(user: &str, age_ms: i64, kind: &'static str) -> Event {
@@ -243,6 +247,8 @@ fn event_batch(events: &[Event]) -> RecordBatch {
         ("product_id", column(|event| event.product.as_deref())),
         ("tab_id", column(|event| event.tab.as_deref())),
         ("channel", column(|event| event.channel.as_deref())),
+        ("region", column(|event| event.region.as_deref())),
+        ("device_class", column(|event| event.device)),
     ]);
     assert_eq!(batch.schema().field(1).data_type(), &DataType::Int64);
     batch
@@ -325,6 +331,57 @@ async fn channels_hours_and_tabs_follow_the_user() {
     println!("hours {hours}, tabs {tabs}, channels {channels} of {}", tastes.len());
     assert_eq!((hours, tabs), (120, 120));
     assert!(channels >= 100, "the channel of the liked category is first for {channels}");
+}
+
+#[tokio::test]
+async fn contexts_lean_to_what_is_liked_there_and_those_that_mean_nothing_lean_to_nothing() {
+    let world = World::new();
+    let events = |region: &dyn Fn(usize) -> String, device: &dyn Fn(usize) -> &'static str| -> Vec<Event> {
+        let place = |event: Event| {
+            let user: usize = event.user.trim_start_matches('u').parse().unwrap();
+            Event { region: Some(region(user)), device: Some(device(user)), ..event }
+        };
+        world.events().into_iter().map(place).collect()
+    };
+    // Users of one category have one class of device, and come from anywhere.
+    let told =
+        events(&|user| (11 + user * 7 % 5).to_string(), &|user| ["phone", "tv"][usize::from(user % CATEGORIES == 3)]);
+    let learned = world.learn_all(&told, PLAIN, &Options::default()).await.2;
+    let of = |factor| learned.contexts.iter().filter(move |one| one.factor == factor).collect::<Vec<_>>();
+    assert_eq!(of(Factor::Region), Vec::<&ContextLeaning>::new(), "provinces mean nothing here");
+    let tv = of(Factor::Device).into_iter().find(|one| one.value == 4).unwrap();
+    let products = || world.products.iter().enumerate();
+    let scores: Vec<f64> =
+        products().map(|(at, _)| dot(&tv.vector, &learned.product_vector(product_id(at))).into()).collect();
+    let first = order(&scores).into_iter().take(20).filter(|at| world.products[*at].category == 3).count();
+    println!("on the television, {first} of the first 20 are of its category");
+    assert!(first >= 18, "{first}");
+    assert!(tv.channels[3] > 10 && tv.channels[0] < 0, "the category's channel: {:?}", tv.channels);
+    assert!(tv.tabs.iter().all(|tab| *tab == 0), "tabs do not go with categories: {:?}", tv.tabs);
+    // Users have hours of their own, so the part of the week says who comes; never which hour or tab they like.
+    let parts = of(Factor::WeekPart);
+    assert!(!parts.is_empty());
+    assert!(parts.iter().all(|one| one.hours == [0; 8] && one.tabs.iter().all(|tab| *tab == 0)));
+    // What is drawn by lot for each user says nothing, however it falls.
+    let size = |vector: &[i8]| vector.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+    let mut by_chance = Vec::new();
+    for lot in 1..=5 {
+        let mut rng = ChaCha8Rng::seed_from_u64(lot);
+        let drawn: Vec<usize> = (0..world.likes.len()).map(|_| rng.random_range(0..51)).collect();
+        let told =
+            events(&|user| (11 + drawn[user] % 4).to_string(), &|user| ["phone", "tablet", "desktop"][drawn[user] % 3]);
+        let learned = world.learn_all(&told, PLAIN, &Options::default()).await.2;
+        let of_lot = learned.contexts.iter().filter(|one| one.factor != Factor::WeekPart);
+        by_chance.extend(of_lot.map(|one| size(&one.vector)));
+    }
+    println!(
+        "of 35 contexts drawn by lot these seem to lean to something: {by_chance:.1?}, the television {:.1}",
+        size(&tv.vector)
+    );
+    assert!(by_chance.len() <= 3, "{by_chance:?}");
+    assert!(by_chance.iter().all(|chance| *chance < size(&tv.vector) / 4.0), "{by_chance:?}");
+    let off = Options { by_context: false, ..Options::default() };
+    assert_eq!(world.learn_all(&told, PLAIN, &off).await.2.contexts, []);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, readdir, rename, rm, mkdtemp } from "node:fs/promises";
+import { mkdir, readFile, readdir, rename, rm, mkdtemp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -32,6 +32,28 @@ export async function sinsang(...args) {
   });
   if (code !== 0) throw new Error(`sinsang ${args.join(" ")} ended with ${code}:\n${stderr}${stdout}`);
   return stdout;
+}
+
+/** Snapshots of as many users as show what viewers lean to by province and class of device: one as it is, one from the same tables without that. */
+export async function crowd() {
+  const hash = createHash("sha256");
+  hash.update(await readFile(CLI));
+  hash.update(await readFile(fileURLToPath(import.meta.url)));
+  const folder = join(ROOT, ".cache/test", `crowd-${hash.digest("hex").slice(0, 16)}`);
+  if (!existsSync(folder)) {
+    await mkdir(join(folder, ".."), { recursive: true });
+    const aside = await mkdtemp(`${folder}.`);
+    const tables = join(aside, "tables");
+    await sinsang("generate", "--quick", "--users", "1500", "--seed", "7", "--now", kst(NOW), "--out", tables);
+    await sinsang("build", "--input", tables, "--output", join(aside, "told"), "--now", kst(NOW));
+    await writeFile(join(tables, "rules.toml"), "[taste]\nby_context = false\n");
+    await sinsang("build", "--input", tables, "--output", join(aside, "plain"), "--now", kst(NOW));
+    await rename(aside, folder).catch(async (error) => {
+      await rm(aside, { recursive: true, force: true });
+      if (!existsSync(folder)) throw error;
+    });
+  }
+  return { told: join(folder, "told"), plain: join(folder, "plain") };
 }
 
 /**

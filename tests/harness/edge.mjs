@@ -119,8 +119,9 @@ export class Edge {
    * @param {number} [options.asOf] the preview's time in milliseconds
    * @param {string} [options.viewer] the preview's user
    * @param {string} [options.user] sign in as this user
+   * @param {object} [options.cf] what the platform says of the request
    */
-  async ask(path, { method = "GET", headers = {}, query = {}, preview = false, asOf, viewer, user, body } = {}) {
+  async ask(path, { method = "GET", headers = {}, query = {}, preview = false, asOf, viewer, user, cf, body } = {}) {
     const url = new URL(path, this.url);
     for (const [name, value] of Object.entries(query)) for (const one of [value].flat()) url.searchParams.append(name, one);
     if (asOf !== undefined) url.searchParams.set("as_of", kst(asOf));
@@ -128,7 +129,8 @@ export class Edge {
     const sent = { ...headers };
     if (preview || asOf !== undefined || viewer !== undefined) sent["Sinsang-Preview"] = PREVIEW_SECRET;
     if (user !== undefined) sent.Authorization = `Bearer ${hs256(claims(user, Date.now()))}`;
-    const response = await fetch(url, { method, headers: sent, body, redirect: "manual", signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
+    const init = { method, headers: sent, body, redirect: "manual", signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) };
+    const response = cf === undefined ? await fetch(url, init) : await this.mf.dispatchFetch(url, { ...init, cf });
     const text = await response.text();
     let json;
     try {

@@ -9,6 +9,7 @@ use rand_distr::{Distribution, LogNormal};
 use serde::Serialize;
 use sinsang::time::{DAY_MS, HOUR_MS, KST_OFFSET_MS, MINUTE_MS, SECOND_MS, UnixMillis};
 
+use super::context::Place;
 use super::product::{pick, weighted};
 use super::schedule::{Airing, Schedule, Span};
 use super::words::Words;
@@ -33,6 +34,7 @@ pub(super) struct Taste {
     hours: Vec<f64>,
     /// Visits in [`EVENT_DAYS`]; 0 stands for a single event.
     sessions: u32,
+    place: Place,
 }
 
 /// A taste as the truth tells it.
@@ -48,6 +50,8 @@ pub(super) struct TasteText<'a> {
     channels: BTreeMap<&'a str, f64>,
     tabs: BTreeMap<&'a str, f64>,
     hours: Vec<usize>,
+    region: Option<&'a str>,
+    device_class: Option<&'a str>,
 }
 
 impl Taste {
@@ -73,6 +77,8 @@ impl Taste {
             channels: shares(words.channels.iter().map(|c| c.name.as_str()).collect(), &self.channels),
             tabs: shares(words.tabs.iter().map(|t| t.id.as_str()).collect(), &self.tabs),
             hours,
+            region: self.place.region.as_deref(),
+            device_class: self.place.device_class,
         }
     }
 
@@ -81,8 +87,8 @@ impl Taste {
         self.sessions == 0
     }
 
-    /// How much the user is drawn to an airing; about 0 for what leaves cold, 5 for a favourite.
-    fn affinity(&self, words: &Words, schedule: &Schedule, airing: &Airing) -> f64 {
+    /// How much the user is drawn to an airing; about 0 for what leaves cold, 5 for a favourite. `leaning` is what the context adds to each category.
+    fn affinity(&self, words: &Words, schedule: &Schedule, airing: &Airing, leaning: &[f64]) -> f64 {
         let listing = &schedule.listings[airing.listing as usize];
         let product = &schedule.products[listing.product as usize];
         let attributes = &product.attributes;
@@ -90,7 +96,7 @@ impl Taste {
         let (low, high) = (f64::from(low).ln(), f64::from(high).ln());
         let level = airing.price.map_or(0.5, |p| ((f64::from(p).ln() - low) / (high - low).max(0.1)).clamp(0.0, 1.0));
         let brand = attributes.brand.is_some_and(|brand| self.brands.contains(&(attributes.category, brand)));
-        3.0 * self.categories[usize::from(attributes.category)]
+        3.0 * (self.categories[usize::from(attributes.category)] + leaning[usize::from(attributes.category)])
             + if brand { 1.6 } else { 0.0 }
             + 1.2 * self.channels[airing.channel]
             - 1.2 * (level - self.price).abs()
@@ -102,15 +108,15 @@ pub(super) fn users(words: &Words, count: usize, seed: u64) -> Vec<Taste> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(3);
     let rng = &mut rng;
-    (0..count)
-        .map(|index| {
-            let user_id = format!("u{:06}", index + 1);
-            match words.personas.get(index) {
-                Some(_) => persona(words, index, user_id),
-                None => drawn(words, user_id, rng),
-            }
-        })
-        .collect()
+    let places = words.contexts.places(count, seed);
+    let users = (0..count).map(|index| {
+        let user_id = format!("u{:06}", index + 1);
+        match words.personas.get(index) {
+            Some(_) => persona(words, index, user_id),
+            None => drawn(words, user_id, rng),
+        }
+    });
+    users.zip(places).map(|(user, place)| Taste { place, ..user }).collect()
 }
 
 fn persona(words: &Words, index: usize, user_id: String) -> Taste {
@@ -139,6 +145,7 @@ fn persona(words: &Words, index: usize, user_id: String) -> Taste {
         price: persona.price,
         hours,
         sessions: persona.sessions,
+        place: Place::default(),
     }
 }
 
@@ -181,6 +188,7 @@ fn drawn(words: &Words, user_id: String, rng: &mut ChaCha8Rng) -> Taste {
         price: rng.random(),
         hours,
         sessions,
+        place: Place::default(),
     }
 }
 
@@ -253,6 +261,8 @@ impl<'a> Crowd<'a> {
             product_id: None,
             tab_id: None,
             channel: airing.filter(|_| on_channel).map(|a| self.words.channels[a.channel].name.clone()),
+            region: user.place.region.clone(),
+            device_class: user.place.device_class,
         });
     }
 
@@ -283,6 +293,8 @@ impl<'a> Crowd<'a> {
                 product_id: None,
                 tab_id: Some(tab.id.clone()),
                 channel: None,
+                region: user.place.region.clone(),
+                device_class: user.place.device_class,
             });
         }
         let around = self.starting(start - HOUR_MS, start + DAY_MS);
@@ -290,9 +302,13 @@ impl<'a> Crowd<'a> {
             return;
         }
         let (words, schedule) = (self.words, self.schedule);
+        let leaning = words.contexts.leaning(&words.category_names(), &user.place, UnixMillis(start));
+        let leaning = leaning.as_slice();
         let best = |count: usize, rng: &mut ChaCha8Rng| -> Option<(f64, &'a Airing)> {
             let drawn = (0..count).map(|_| pick(rng, around));
-            drawn.map(|airing| (user.affinity(words, schedule, airing), airing)).max_by(|a, b| a.0.total_cmp(&b.0))
+            drawn
+                .map(|airing| (user.affinity(words, schedule, airing, leaning), airing))
+                .max_by(|a, b| a.0.total_cmp(&b.0))
         };
         let mut shown: Vec<(f64, &Airing)> = Vec::new();
         for place in 0..rng.random_range(6..12) {
@@ -320,7 +336,7 @@ impl<'a> Crowd<'a> {
             let on_air: Vec<&Airing> =
                 self.starting(start - 4 * HOUR_MS, start + 1).iter().filter(|airing| airing.end > start).collect();
             let weights: Vec<f64> =
-                on_air.iter().map(|airing| (user.affinity(words, schedule, airing)).exp()).collect();
+                on_air.iter().map(|airing| (user.affinity(words, schedule, airing, leaning)).exp()).collect();
             if let Some(airing) = on_air.get(weighted(rng, &weights)) {
                 self.add(user, step(rng), EventKind::LiveEnter, Some(airing));
             }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::context::Contexts;
+
 /// How the quantity of a listing is worded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 pub(super) enum Pack {
@@ -175,6 +177,7 @@ pub(super) struct Words {
     pub(super) phrases: Phrases,
     pub(super) tabs: Vec<TabWords>,
     pub(super) personas: Vec<Persona>,
+    pub(super) contexts: Contexts,
 }
 
 #[derive(Deserialize)]
@@ -212,6 +215,7 @@ impl Words {
             phrases,
             tabs: tabs.tab,
             personas: personas.persona,
+            contexts: list("contexts.toml", include_str!("../../data/demo/contexts.toml"))?,
         };
         for (index, shop) in words.shops.iter_mut().enumerate() {
             for mut channel in std::mem::take(&mut shop.channel) {
@@ -274,7 +278,12 @@ impl Words {
                 return Err(("personas.toml", format!("{}: hours from 0 to 23 are needed", persona.label)));
             }
         }
-        Ok(())
+        self.contexts.check(&self.category_names()).map_err(|detail| ("contexts.toml", detail))
+    }
+
+    /// The names of the categories, in their order.
+    pub(super) fn category_names(&self) -> Vec<&str> {
+        self.categories.iter().map(|category| category.name.as_str()).collect()
     }
 }
 

@@ -381,6 +381,8 @@ fn events(layout: &Layout, sales: &Sales, items: &Items, as_of: UnixMillis, left
                 listing_id: Some(sales.items[sale.item].clone()),
                 product_id: None,
                 tab_id: None,
+                region: None,
+                device_class: None,
                 channel: Some(layout.channel(items.channel(layout, sales, sale)).to_owned()),
             });
         } else {

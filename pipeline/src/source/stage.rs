@@ -194,6 +194,8 @@ impl Staged for Event {
         ("product_id", TEXT, true),
         ("tab_id", TEXT, true),
         ("channel", TEXT, true),
+        ("region", TEXT, true),
+        ("device_class", TEXT, true),
     ];
 
     fn append(&self, cells: &mut Builders<'_>) {
@@ -205,5 +207,7 @@ impl Staged for Event {
         cells.text(self.product_id.as_deref());
         cells.text(self.tab_id.as_deref());
         cells.text(self.channel.as_deref());
+        cells.text(self.region.as_deref());
+        cells.text(self.device_class);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use sinsang::context::Context;
 use sinsang_taste::{DIMS, FloatVector, History, Model, round, to_i8};
 
 use super::weight::UNIT;
@@ -98,6 +99,10 @@ pub(crate) struct Row<'a> {
     /// Whether it is of the last seven days, and of the last thirty.
     pub(crate) is_of_week: bool,
     pub(crate) is_of_month: bool,
+    /// Whether it is of a Saturday or a Sunday.
+    pub(crate) is_weekend: bool,
+    /// Where it came from and on what.
+    pub(crate) context: Context,
 }
 
 /// In place of a number: none.
@@ -116,6 +121,8 @@ pub(crate) struct Deed {
     pub(crate) tab: u16,
     /// The eighth of the day in the lowest three bits, then what is true of it.
     pub(crate) marks: u16,
+    /// Where it came from and on what, as [`Context::number`] has it.
+    pub(crate) origin: u16,
 }
 
 const UNKNOWN_PRODUCT: u16 = 1 << 3;
@@ -124,6 +131,7 @@ const UNKNOWN_TAB: u16 = 1 << 5;
 const IMPRESSION: u16 = 1 << 6;
 const OF_WEEK: u16 = 1 << 7;
 const OF_MONTH: u16 = 1 << 8;
+const WEEKEND: u16 = 1 << 9;
 
 impl Deed {
     fn is(self, mark: u16) -> bool {
@@ -133,6 +141,11 @@ impl Deed {
     /// The place of the product in the catalogue.
     pub(crate) fn place(self) -> Option<usize> {
         (self.product != u32::MAX).then_some(self.product as usize)
+    }
+
+    /// The part of the week, as [`sinsang::context::week_part`] has it.
+    pub(crate) fn week_part(self) -> u8 {
+        u8::try_from(self.marks & 7).unwrap_or(0) | if self.is(WEEKEND) { 8 } else { 0 }
     }
 
     /// Whether the event showed a product, and nothing more.
@@ -185,12 +198,13 @@ impl Catalogue {
             (IMPRESSION, row.is_impression),
             (OF_WEEK, row.is_of_week),
             (OF_MONTH, row.is_of_month),
+            (WEEKEND, row.is_weekend),
         ] {
             marks |= if holds { mark } else { 0 };
         }
         // Weights are at most 1,000 views, which fit.
         let weight = i32::try_from(row.weight).unwrap_or(0);
-        Deed { product: product.unwrap_or(u32::MAX), weight, channel, tab, marks }
+        Deed { product: product.unwrap_or(u32::MAX), weight, channel, tab, marks, origin: row.context.number() }
     }
 
     pub(crate) fn product(&self, text: &str) -> Option<usize> {
@@ -266,6 +280,11 @@ impl Engagement {
             is_same
         });
         engagement
+    }
+
+    /// What was done on channels, in the stretches of the day and with tabs.
+    pub(crate) fn weights(&self) -> [&[i64]; 3] {
+        [&self.channels, &self.hours, &self.tabs]
     }
 }
 
@@ -446,7 +465,7 @@ fn lifts(weights: &[i64], population: &[f64], pseudo_weight: f64) -> Vec<i8> {
     shrunk.zip(population).map(|(share, &expected)| lift(share, expected)).collect()
 }
 
-fn lift(share: f64, expected: f64) -> i8 {
+pub(super) fn lift(share: f64, expected: f64) -> i8 {
     to_i8((share / expected).log2() * LIFT_STEPS)
 }
 

@@ -11,6 +11,8 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
 use datafusion::prelude::{DataFrame, SessionContext};
 
+use sinsang::context::Context;
+
 use super::Error;
 use super::profile::Row;
 use super::weight::DecayedWeight;
@@ -172,6 +174,7 @@ pub(crate) fn each_event<E: From<Error>>(
     let (channels, tabs) = (columns.text(4)?, columns.text(5)?);
     let (hours, weights) = (columns.number(6)?, columns.number(7)?);
     let (impressions, of_week, of_month) = (columns.truth(8)?, columns.truth(9)?, columns.truth(10)?);
+    let (weekends, regions, devices) = (columns.truth(11)?, columns.text(12)?, columns.text(13)?);
     let is = |column: &BooleanArray, at: usize| column.is_valid(at) && column.value(at);
     for at in 0..batch.num_rows() {
         let row = Row {
@@ -184,6 +187,11 @@ pub(crate) fn each_event<E: From<Error>>(
             is_impression: is(&impressions, at),
             is_of_week: is(&of_week, at),
             is_of_month: is(&of_month, at),
+            is_weekend: is(&weekends, at),
+            context: Context::of_names(
+                text_at(&regions, at).unwrap_or_default(),
+                text_at(&devices, at).unwrap_or_default(),
+            ),
         };
         take(text_at(&users, at).unwrap_or_default(), text_at(&fates, at).unwrap_or_default(), &row)?;
     }
@@ -210,7 +218,18 @@ mod tests {
     #[tokio::test]
     async fn events_are_streamed_past_the_smaller_tables_even_where_they_look_fewer() {
         let ctx = SessionContext::new();
-        let fields = ["user_id", "kind", "fate", "shop", "listing_id", "product_id", "tab_id", "channel"];
+        let fields = [
+            "user_id",
+            "kind",
+            "fate",
+            "shop",
+            "listing_id",
+            "product_id",
+            "tab_id",
+            "channel",
+            "region",
+            "device_class",
+        ];
         register_texts(&ctx, "fates", &fields, 1);
         register_texts(&ctx, "taste_listing", &["shop", "listing_id", "product", "channel"], 1_000);
         register_weights(&ctx, &super::super::weight::decayed(&super::super::Weights::default(), 30.0).unwrap())

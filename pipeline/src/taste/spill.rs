@@ -18,7 +18,7 @@ const CHUNK_ROWS: (usize, usize) = (256, 16_384);
 /// zstd's fastest: a few times smaller at some hundred megabytes a second.
 const LEVEL: i32 = 1;
 /// Bytes of a row beside its user.
-const ROW_BYTES: usize = 14;
+const ROW_BYTES: usize = 16;
 /// In place of a length: the user is a key of 16 hexadecimal digits, kept as 8 bytes.
 const IS_KEY: u32 = u32::MAX;
 
@@ -113,6 +113,7 @@ impl Spill {
         plain.extend(pending.deeds.iter().flat_map(|deed| deed.channel.to_le_bytes()));
         plain.extend(pending.deeds.iter().flat_map(|deed| deed.tab.to_le_bytes()));
         plain.extend(pending.deeds.iter().flat_map(|deed| deed.marks.to_le_bytes()));
+        plain.extend(pending.deeds.iter().flat_map(|deed| deed.origin.to_le_bytes()));
         plain.extend(&pending.users);
         self.packed.resize(zstd::zstd_safe::compress_bound(plain.len()), 0);
         let bytes = self.compressor.compress_to_buffer(&plain, self.packed.as_mut_slice())?;
@@ -174,12 +175,14 @@ impl Gathered {
         let (weights, rest) = rest.split_at_checked(4 * rows)?;
         let (channels, rest) = rest.split_at_checked(2 * rows)?;
         let (tabs, rest) = rest.split_at_checked(2 * rows)?;
-        let (marks, mut users) = rest.split_at_checked(2 * rows)?;
+        let (marks, rest) = rest.split_at_checked(2 * rows)?;
+        let (origins, mut users) = rest.split_at_checked(2 * rows)?;
         let (lengths, products, weights) = (lengths.as_chunks().0, products.as_chunks().0, weights.as_chunks().0);
         let (channels, tabs, marks) = (channels.as_chunks().0, tabs.as_chunks().0, marks.as_chunks().0);
+        let origins = origins.as_chunks().0;
         let mut last: Option<(bool, &[u8], u32)> = None;
-        let rows = lengths.iter().zip(products).zip(weights).zip(channels).zip(tabs).zip(marks);
-        for (((((length, product), weight), channel), tab), marks) in rows {
+        let rows = lengths.iter().zip(products).zip(weights).zip(channels).zip(tabs).zip(marks).zip(origins);
+        for ((((((length, product), weight), channel), tab), marks), origin) in rows {
             let length = u32::from_le_bytes(*length);
             let is_key = length == IS_KEY;
             let (user, after) = users.split_at_checked(if is_key { 8 } else { usize::try_from(length).ok()? })?;
@@ -200,6 +203,7 @@ impl Gathered {
                     channel: u16::from_le_bytes(*channel),
                     tab: u16::from_le_bytes(*tab),
                     marks: u16::from_le_bytes(*marks),
+                    origin: u16::from_le_bytes(*origin),
                 });
             }
         }
@@ -300,7 +304,7 @@ mod tests {
             ["00000000deadbeef", "\u{0}\u{0}\u{0}\u{0}", "긴 이름", "A", "DEADBEEFDEADBEEF", "deadbeefdeadbeef", ""];
         for at in 0..60_000_u32 {
             let user = users[at as usize % users.len()];
-            let deed = Deed { product: at, weight: -5, channel: 7, tab: u16::MAX, marks: 3 };
+            let deed = Deed { product: at, weight: -5, channel: 7, tab: u16::MAX, marks: 3, origin: 89 };
             spill.push(i64::from(at % 7 % 3), user, deed).unwrap();
         }
         spill.push(0, "A", Deed::default()).unwrap();

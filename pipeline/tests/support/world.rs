@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use serde_json::Value;
+use sinsang::context::{Context, WEEK_PARTS, week_part};
 use sinsang::key::Key;
 use sinsang::pack::board::Board;
 use sinsang::pack::taste::{Taste, TasteShard};
@@ -106,6 +107,8 @@ pub(crate) struct TrueUser {
     pub(crate) categories: HashMap<String, f64>,
     pub(crate) brands: Vec<String>,
     pub(crate) tabs: HashMap<String, f64>,
+    /// Where the user is and on what.
+    pub(crate) context: Context,
 }
 
 /// The data set, its truth, and what was made of it.
@@ -121,6 +124,8 @@ pub(crate) struct World {
     pub(crate) truth_of: Vec<usize>,
     pub(crate) products: Vec<TrueProduct>,
     pub(crate) users: Vec<TrueUser>,
+    /// What contexts add to the weights of categories, by factor, value and category.
+    pub(crate) leans: Vec<(String, String, HashMap<String, f64>)>,
     pub(crate) board: Board,
     /// The users' shards, each whole.
     shards: Vec<TasteShard>,
@@ -129,14 +134,15 @@ pub(crate) struct World {
 /// The one data set that the tests share.
 pub(crate) fn world() -> &'static World {
     static WORLD: OnceLock<World> = OnceLock::new();
-    WORLD.get_or_init(World::make)
+    WORLD.get_or_init(|| World::make(180, 300))
 }
 
 impl World {
-    fn make() -> Self {
+    /// A data set of so many days of history and users.
+    pub(crate) fn make(days: u32, users: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (input, snapshot) = (folder.path().join("tables"), folder.path().join("snapshot"));
-        tables(&input, 180, 300);
+        tables(&input, days, users);
         let report = build(&input, &snapshot);
         let catalogue = read_catalogue(&input, folder.path());
         let listings: Vec<_> = catalogue.entries.iter().map(|entry| entry.listing.clone()).collect();
@@ -152,13 +158,28 @@ impl World {
             .collect();
         let products = lines(&input.join("truth/products.ndjson")).iter().map(true_product).collect();
         let users = lines(&input.join("truth/users.ndjson")).iter().map(true_user).collect();
-        Self { _folder: folder, snapshot, report, catalogue, found, truth_of, products, users, board, shards }
+        let leans = lines(&input.join("truth/contexts.ndjson")).iter().map(true_lean).collect();
+        Self { _folder: folder, snapshot, report, catalogue, found, truth_of, products, users, leans, board, shards }
     }
 
     /// What the packs say of a user's tastes.
     pub(crate) fn taste(&self, user_id: &str) -> Option<Taste<'_>> {
         let key = UserHasher::new(USER_KEY.as_bytes()).unwrap().key(user_id);
         self.shards.iter().find_map(|shard| Some(Taste::cut(shard.find(key.0)?, shard.widths())))
+    }
+
+    /// What the context adds to the weight of a category for a user who comes at `at`.
+    pub(crate) fn lean(&self, context: Context, at: UnixMillis, category: &str) -> f64 {
+        let is_weekend = usize::from(week_part(at)) >= WEEK_PARTS / 2;
+        let hours = if is_weekend { "weekend_hour" } else { "weekday_hour" };
+        let (region, device) = context.names();
+        let holds = |factor: &str, value: &str| match factor {
+            "region" => region.as_deref() == Some(value),
+            "device_class" => device == Some(value),
+            _ => factor == hours && value == at.kst_hour().to_string(),
+        };
+        let leans = self.leans.iter().filter(|(factor, value, _)| holds(factor, value));
+        leans.filter_map(|(.., categories)| categories.get(category)).sum()
     }
 
     /// The true product of the product with this id: that of its first listing.
@@ -234,5 +255,18 @@ fn true_user(line: &Value) -> TrueUser {
         categories: shares("categories"),
         brands: line["brands"].as_array().unwrap().iter().map(text).collect(),
         tabs: shares("tabs"),
+        context: Context::of_names(
+            line["region"].as_str().unwrap_or_default(),
+            line["device_class"].as_str().unwrap_or_default(),
+        ),
     }
+}
+
+fn true_lean(line: &Value) -> (String, String, HashMap<String, f64>) {
+    let categories = line["categories"].as_object().unwrap().iter();
+    (
+        text(&line["factor"]),
+        text(&line["value"]),
+        categories.map(|(name, lean)| (name.clone(), lean.as_f64().unwrap())).collect(),
+    )
 }
