@@ -16,7 +16,6 @@ use worker::{
     RawMessageBuilder, Request, Response, ResponseBuilder, Result, event,
 };
 
-use sinsang::context::Context;
 use sinsang::request::Config;
 use sinsang::time::UnixMillis;
 
@@ -167,13 +166,13 @@ async fn gzip(text: &str) -> Result<Vec<u8>> {
 }
 
 /// The context of a request, which `entry.mjs` makes a number of.
-fn context(request: &Request) -> Context {
+fn context(request: &Request) -> sinsang::context::Context {
     let number = || {
         let of: Function = Reflect::get(&js_sys::global(), &"SINSANG_CONTEXT".into()).ok()?.dyn_into().ok()?;
         of.call1(&JsValue::NULL, request.inner()).ok()?.as_f64()
     };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
-    Context::of_number(number().unwrap_or_default() as u32)
+    sinsang::context::Context::of_number(number().unwrap_or_default() as u32)
 }
 
 /// Whether the rate limiter lets `address` pass; `None` where there is none, or it fails: then nobody is refused.

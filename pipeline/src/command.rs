@@ -11,7 +11,7 @@ use tracing::field::Empty;
 
 use crate::arguments::{
     Arguments, Collect, Command, Evaluate, ExperimentCommand, Format, Import, IngestCommand, IngestKafka,
-    IngestObjects, Judging, LedgerCommand, Publish, Rollback, RulesCommand, Status,
+    IngestObjects, Judging, LedgerCommand, Publish, Rollback, RulesCommand, Status, Why,
 };
 use crate::build::beside;
 use crate::engine::Connect;
@@ -141,17 +141,7 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
             report.ledger = Some(run.append(now)?);
             print(format, &report)
         }
-        Command::Why(why) => {
-            if let Some(viewer) = &why.viewer {
-                let at = why.at.or(why.judging.reading.now).unwrap_or_else(clock);
-                let key = (surroundings.user_key)();
-                let question = why::Question { viewer, user_key: &key, surface: why.surface, at };
-                let snapshot = Snapshot::at(&why.judging.reading.input);
-                return print(format, &why::places(&snapshot, &question, &why.listings)?);
-            }
-            let (history, rules, now) = read(&why.judging, None, progress, surroundings)?;
-            print(format, &why::why(&history, &rules.verdict, &why.listings, now)?)
-        }
+        Command::Why(why) => of_why(why, format, progress, surroundings),
         Command::Audit(audit) => {
             let (history, rules, _) = read(&audit.judging, None, progress, surroundings)?;
             print(format, &audit::audit(&history, &rules.verdict, audit.rows))
@@ -303,6 +293,19 @@ fn of_ledger(command: &LedgerCommand, arguments: &Arguments, surroundings: Surro
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// Tells listings' stories, or where they stand for a viewer.
+fn of_why(why: &Why, format: Format, progress: Progress, surroundings: Surroundings) -> Outcome {
+    if let Some(viewer) = &why.viewer {
+        let at = why.at.or(why.judging.reading.now).unwrap_or_else(surroundings.clock);
+        let key = (surroundings.user_key)();
+        let question = why::Question { viewer, user_key: &key, surface: why.surface, at };
+        let snapshot = Snapshot::at(&why.judging.reading.input);
+        return print(format, &why::places(&snapshot, &question, &why.listings)?);
+    }
+    let (history, rules, now) = read(&why.judging, None, progress, surroundings)?;
+    print(format, &why::why(&history, &rules.verdict, &why.listings, now)?)
 }
 
 /// Reads the history, the rules and the time that a command is to judge by.

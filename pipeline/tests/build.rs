@@ -351,19 +351,23 @@ fn why_says_from_a_folder_what_previews_are_told() {
         live::write_items(&view, &mut shown[1]);
         for (surface, shown) in [Surface::New, Surface::Live].into_iter().zip(shown) {
             let items: Vec<Value> = serde_json::from_slice(&shown).unwrap();
-            let wanted: Vec<String> =
-                items.iter().map(|item| item["product_id"].as_str().unwrap().to_owned()).collect();
+            let wanted: BTreeSet<&str> = items.iter().map(|item| text(&item["product_id"])).collect();
+            let wanted: Vec<String> = wanted.into_iter().map(str::to_owned).collect();
             let told = ask(&question(viewer, surface), &wanted);
             assert_eq!((&told["personalized"], &told["total"]), (&taste.is_some().into(), &items.len().into()));
-            for ((place, item), told) in (1..).zip(&items).zip(told["places"].as_array().unwrap()) {
-                assert_eq!((&told["place"], &told["why"]), (&place.into(), &item["why"]), "{viewer} {surface:?}");
+            let mut places = told["products"].as_array().unwrap().clone();
+            places.sort_by_key(|told| told["place"].as_u64());
+            assert_eq!(places.len(), items.len());
+            for ((place, item), told) in (1..).zip(&items).zip(places) {
+                let found = (&told["place"], &told["product_id"], &told["why"]);
+                assert_eq!(found, (&place.into(), &item["product_id"], &item["why"]), "{viewer} {surface:?}");
                 let parts = told["why"]["parts"].as_object().unwrap().values().map(|part| part.as_i64().unwrap());
                 assert_eq!(Some(parts.sum()), told["why"]["total"].as_i64());
                 assert_eq!(told["verdict"], item["verdict"]);
             }
             let listing = &items[0]["listings"][0];
             let code = format!("{}:{}", text(&listing["shop"]), text(&listing["listing_id"]));
-            assert_eq!(ask(&question(viewer, surface), &[code])["places"][0]["place"], 1);
+            assert_eq!(ask(&question(viewer, surface), &[code])["products"][0]["place"], 1);
         }
     }
     // What is not there is told why, and what can't be told, what is missing.
@@ -371,7 +375,7 @@ fn why_says_from_a_folder_what_previews_are_told() {
         (0..world.board.product_count()).find(|at| world.board.product(*at).verdict() == VerdictKind::Repeat).unwrap(),
     );
     let told = ask(&question("u000001", Surface::New), &[format!("{:016x}", repeat.id())]);
-    assert!(text(&told["places"][0]["absent"]).contains("전에 방송한"), "{told}");
+    assert!(text(&told["products"][0]["absent"]).contains("전에 방송한"), "{told}");
     let refused = |snapshot: &Snapshot, question: &Question<'_>, wanted: &str| {
         why::places(snapshot, question, &[wanted.to_owned()]).unwrap_err().to_string()
     };
@@ -419,7 +423,9 @@ fn viewers_without_history_are_better_served_by_what_others_lean_to_who_come_as_
     println!(
         "without history, NDCG@20: shared {plain:.4}, by time {time:.4}, with province {by_region:.4}, with device {by_device:.4}, all {all:.4}"
     );
-    assert!(time > 1.1 * plain && all >= time, "{plain:.4} {time:.4} {all:.4}");
+    // Floors just below what was measured: .3349, .4010, .4144, .4282, .4403. They may rise, and never sink.
+    assert!(time > 1.18 * plain && all > 1.29 * plain, "{plain:.4} {time:.4} {all:.4}");
+    assert!(by_region > 1.02 * time && by_device > 1.04 * time, "{time:.4} {by_region:.4} {by_device:.4}");
 }
 
 #[test]

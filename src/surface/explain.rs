@@ -2,32 +2,37 @@
 
 use super::View;
 use crate::directive::{Deed, Directives};
-use crate::rank::{Score, ascending};
+use crate::rank::{Score, SurfaceWeights, UNIT, ascending};
 
 /// A part of a score in Korean: as a reason for a good place, and as one for a worse place.
 const REASONS: [(&str, &str, &str); 12] = [
     ("taste", "취향과 잘 맞고", "취향과 덜 맞고"),
     ("channel", "자주 보는 채널이고", "덜 보는 채널이고"),
     ("hour", "자주 보는 시간대이고", "덜 보는 시간대이고"),
-    ("soon", "방송이 가깝고", "방송이 멀고"),
+    ("soon", "방송이 가깝고", "방송이 아직 멀고"),
     ("on_air", "지금 방송 중이고", "방송 중이 아니고"),
     ("popularity", "찾는 사람이 많고", "찾는 사람이 적고"),
     ("position", "기본 순서가 앞이고", "기본 순서가 뒤이고"),
     ("memory", "최근 관심과 가깝고", "최근에 보고 지나쳤고"),
     ("rules", "운영 규칙이 올렸고", "운영 규칙이 내렸고"),
     ("stay", "이미 방송 중이던 자리이고", ""),
-    ("pulse", "지금 찾는 사람이 많고", ""),
-    (CONTEXT, "이 시간대·지역·기기에서 많이 찾고", "이 시간대·지역·기기에서 덜 찾고"),
+    ("pulse", "지금 찾는 사람이 많고", "지금 찾는 사람이 더러 있고"),
+    (CONTEXT, "비슷한 상황의 시청자가 많이 찾고", "비슷한 상황의 시청자가 덜 찾고"),
 ];
 /// Stands for all parts from what viewers lean to in the same context.
 const CONTEXT: &str = "context";
 /// Reasons of a sentence.
 const MOST_REASONS: usize = 3;
+/// Of what is never below 0, this share of its most is enough for a good word.
+const GOOD_SHARE: i64 = 3;
+/// A part below this share of the largest one is no reason.
+const LEAST_SHARE: i64 = 20;
 
 /// Appends the member `why` of an item.
 pub(super) fn write(
     view: &View<'_>,
     score: &Score,
+    weights: &SurfaceWeights,
     product: Option<usize>,
     directives: &Directives<'_>,
     is_explored: bool,
@@ -59,12 +64,13 @@ pub(super) fn write(
         let name = serde_json::to_string(directive.name).unwrap_or_default();
         out.extend_from_slice(format!("{comma}{{\"name\":{name},\"deed\":\"{deed}\"}}").as_bytes());
     }
-    let text = serde_json::to_string(&sentence(score, is_explored, view.is_of_context)).unwrap_or_default();
+    let sentence = sentence(score, weights, is_explored, view.is_of_context);
+    let text = serde_json::to_string(&sentence).unwrap_or_default();
     out.extend_from_slice(format!("],\"explored\":{is_explored},\"text\":{text}}}").as_bytes());
 }
 
 /// The largest parts as a sentence.
-fn sentence(score: &Score, is_explored: bool, is_of_context: bool) -> String {
+fn sentence(score: &Score, weights: &SurfaceWeights, is_explored: bool, is_of_context: bool) -> String {
     let mut parts = score.parts();
     if is_of_context {
         // What others like who come at that time, from there and on such a device is no taste of this viewer's.
@@ -72,11 +78,23 @@ fn sentence(score: &Score, is_explored: bool, is_of_context: bool) -> String {
         parts[1].1 = 0;
         parts[2].1 = 0;
     }
+    // What is never below 0 is a reason for a good place only where it is a good part of its most.
+    let most = |name: &str| match name {
+        "soon" => weights.soon,
+        "popularity" => weights.popularity,
+        "position" => weights.position,
+        "pulse" => weights.pulse,
+        _ => 0,
+    };
+    let is_good =
+        |name: &str, part: i64| part.saturating_mul(GOOD_SHARE) > i64::from(most(name)).saturating_mul(UNIT).max(0);
+    let largest = parts.iter().map(|(_, part)| part.saturating_abs()).max().unwrap_or(0);
     let sizes = parts.iter().map(|(_, part)| part.saturating_abs().saturating_neg());
-    let largest = ascending(sizes).take(MOST_REASONS).filter_map(|at| parts.get(at)).filter(|(_, part)| *part != 0);
-    let reasons = largest.filter_map(|(name, part)| {
+    let tells = |part: i64| part != 0 && part.saturating_abs().saturating_mul(LEAST_SHARE) >= largest;
+    let told = ascending(sizes).take(MOST_REASONS).filter_map(|at| parts.get(at)).filter(|(_, part)| tells(*part));
+    let reasons = told.filter_map(|(name, part)| {
         let (_, good, bad) = REASONS.iter().find(|(known, ..)| known == name)?;
-        Some(format!("{}({part:+})", if *part > 0 { good } else { bad }))
+        Some(format!("{}({part:+})", if is_good(name, *part) { good } else { bad }))
     });
     let reasons: Vec<String> = reasons.collect();
     let explored = if is_explored { "아직 본 사람이 적어 먼저 보여 드리는 자리예요. " } else { "" };
@@ -84,4 +102,28 @@ fn sentence(score: &Score, is_explored: bool, is_of_context: bool) -> String {
         return format!("{explored}점수에 든 것이 없어 기본 순서대로예요.");
     }
     format!("{explored}{}, 모두 더해 {}점이에요.", reasons.join(", "), score.total())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_fit_the_size_of_what_they_tell() {
+        let weights = SurfaceWeights { soon: 24, popularity: 10, taste: 800, ..SurfaceWeights::default() };
+        let told = |score: Score, is_of_context| sentence(&score, &weights, false, is_of_context);
+        let near = Score { soon: 20_000, popularity: 9_000, ..Score::default() };
+        assert_eq!(told(near, false), "방송이 가깝고(+20000), 찾는 사람이 많고(+9000), 모두 더해 29000점이에요.");
+        // A broadcast of next week counts for something, and so do a few who look for it; neither is near or many.
+        let far = Score { soon: 2_448, popularity: 140, ..Score::default() };
+        assert_eq!(told(far, false), "방송이 아직 멀고(+2448), 찾는 사람이 적고(+140), 모두 더해 2588점이에요.");
+        // What is small beside the largest is left out, and a context is not called a taste.
+        let small = Score { taste: 70_000, channel: -3_000, hour: 3_072, ..near };
+        assert_eq!(
+            told(small, false),
+            "취향과 잘 맞고(+70000), 방송이 가깝고(+20000), 찾는 사람이 많고(+9000), 모두 더해 99072점이에요."
+        );
+        assert!(told(Score { soon: 0, popularity: 0, ..small }, false).starts_with("취향과 잘 맞고(+70000), 모두"));
+        assert!(told(small, true).starts_with("비슷한 상황의 시청자가 많이 찾고(+70072), 방송이 가깝고"));
+    }
 }

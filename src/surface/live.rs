@@ -118,7 +118,15 @@ pub fn write_items(view: &View<'_>, out: &mut Vec<u8>) {
         }
         write(out);
         if view.is_explained {
-            explain::write(view, &rater.score(index), Some(slot.product()), &rater.directives, false, out);
+            explain::write(
+                view,
+                &rater.score(index),
+                &rater.weights,
+                Some(slot.product()),
+                &rater.directives,
+                false,
+                out,
+            );
         }
         out.push(b'}');
     });

@@ -270,7 +270,15 @@ pub fn write_items(view: &View<'_>, page: &Page, frozen_at: UnixMillis, out: &mu
         }
         if let Some(rater) = &rater {
             let score = rater.score(view, &product);
-            explain::write(view, &score, Some(*index), &rater.directives, page.explored.contains(index), out);
+            explain::write(
+                view,
+                &score,
+                &rater.weights,
+                Some(*index),
+                &rater.directives,
+                page.explored.contains(index),
+                out,
+            );
         }
         out.push(b'}');
     });

@@ -32,7 +32,15 @@ pub fn write_items(view: &View<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(view.board.tab(index).head_json());
         out.extend_from_slice(format!(",\"position\":{position}").as_bytes());
         if view.is_explained {
-            explain::write(view, &score_of(view, index), None, &Directives::default(), false, out);
+            explain::write(
+                view,
+                &score_of(view, index),
+                &view.weights().tabs,
+                None,
+                &Directives::default(),
+                false,
+                out,
+            );
         }
         out.push(b'}');
     });

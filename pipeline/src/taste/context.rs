@@ -95,7 +95,9 @@ pub(super) fn leanings(sides: &[Side], model: &Model, pseudo_weight: f64) -> Vec
         let [channels, hours, tabs] = &shares;
         let [vectors, channels, hours, tabs] = [&vectors, channels, hours, tabs].map(|all| Common::of(all, &of_factor));
         let mut values: BTreeMap<u8, Vec<usize>> = BTreeMap::new();
-        of_factor.iter().for_each(|at| values.entry(sides[*at].value).or_default().push(*at));
+        for at in &of_factor {
+            values.entry(sides[*at].value).or_default().push(*at);
+        }
         for (value, chosen) in values.into_iter().filter(|(_, chosen)| chosen.len() >= LEAST_USERS) {
             // Weekends may differ from other days, and mostly don't: the same stretch of all days says more than either.
             let day: Vec<usize> = match factor {
@@ -204,6 +206,8 @@ fn mean(all: &[Measured], chosen: &[usize]) -> (f64, Vec<f64>) {
         sum.resize(one.values.len().max(sum.len()), 0.0);
         sum.iter_mut().zip(&one.values).for_each(|(sum, value)| *sum += one.weight * value);
     }
-    sum.iter_mut().for_each(|sum| *sum /= weight);
+    for sum in &mut sum {
+        *sum /= weight;
+    }
     (weight, sum)
 }

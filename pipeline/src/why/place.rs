@@ -90,16 +90,19 @@ pub struct Places {
     snapshot: String,
     /// Products on the surface.
     total: usize,
-    places: Vec<Told>,
+    products: Vec<Told>,
 }
 
 /// One of them.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 struct Told {
     product_id: String,
     title: String,
     /// From 1; none where it is not on the surface.
     place: Option<usize>,
+    /// The channel that it is on air on, for the live order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<String>,
     /// Why it is not there.
     #[serde(skip_serializing_if = "Option::is_none")]
     absent: Option<String>,
@@ -124,25 +127,36 @@ pub fn places(snapshot: &Snapshot, question: &Question<'_>, wanted: &[String]) -
     let products: Vec<usize> = wanted.iter().map(|wanted| find(&heads, wanted.trim())).collect::<Result<_, _>>()?;
 
     let (items, personalized) = items(snapshot, question)?;
-    let told = products.into_iter().map(|index| {
+    let mut told = Vec::new();
+    for index in products {
         let text = |field: &str| heads.get(index).and_then(|head| head[field].as_str()).unwrap_or_default().to_owned();
-        let product_id = text("product_id");
-        let found = items.iter().position(|item| item["product_id"] == product_id.as_str());
-        let item = found.and_then(|place| items.get(place));
         let product = board.product(index);
-        let verdict = item.map_or_else(
-            || serde_json::from_slice(product.verdict_json(question.at < product.first_ends_at())).unwrap_or_default(),
-            |item| item["verdict"].clone(),
-        );
-        Told {
+        let found = Told {
+            product_id: text("product_id"),
             title: text("title"),
-            place: found.map(|place| place + 1),
-            absent: found.is_none().then(|| absent(&board, index, question)),
-            verdict,
-            why: item.map(|item| item["why"].clone()),
-            product_id,
+            place: None,
+            channel: None,
+            absent: Some(absent(&board, index, question)),
+            verdict: serde_json::from_slice(product.verdict_json(question.at < product.first_ends_at()))
+                .unwrap_or_default(),
+            why: None,
+        };
+        // What is on air on several channels stands there several times.
+        let before = told.len();
+        for (place, item) in (1..).zip(&items).filter(|(_, item)| item["product_id"] == found.product_id.as_str()) {
+            told.push(Told {
+                place: Some(place),
+                channel: item["broadcast"]["channel"]["name"].as_str().map(str::to_owned),
+                absent: None,
+                verdict: item["verdict"].clone(),
+                why: Some(item["why"].clone()),
+                ..found.clone()
+            });
         }
-    });
+        if told.len() == before {
+            told.push(found);
+        }
+    }
     Ok(Places {
         viewer: question.viewer.to_owned(),
         surface: question.surface,
@@ -150,7 +164,7 @@ pub fn places(snapshot: &Snapshot, question: &Question<'_>, wanted: &[String]) -
         personalized,
         snapshot: manifest.snapshot().to_string(),
         total: items.len(),
-        places: told.collect(),
+        products: told,
     })
 }
 
@@ -210,7 +224,7 @@ fn items(snapshot: &Snapshot, question: &Question<'_>) -> Result<(Vec<Value>, bo
 
 /// Every byte as an address may have it.
 fn escaped(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes().fold(String::new(), |escaped, byte| escaped + &format!("%{byte:02X}"))
 }
 
 /// One answer of the edge, which reads the snapshot's folder.
@@ -305,7 +319,7 @@ impl fmt::Display for Places {
         };
         let whose = if self.personalized { "이 회원의 순서" } else { "취향을 몰라 함께 보는 순서" };
         write!(f, "{} · {surface} · {} · {whose} · 스냅샷 {}", self.viewer, self.at, self.snapshot)?;
-        for told in &self.places {
+        for told in &self.products {
             told.write(self.total, f)?;
         }
         Ok(())
@@ -317,6 +331,7 @@ impl Told {
         write!(f, "\n\n{} ({})", self.title, self.product_id)?;
         if let (Some(place), Some(why)) = (self.place, &self.why) {
             write!(f, "\n  {total}개 가운데 {place}번째 · {}점", signed(&why["total"]))?;
+            self.channel.iter().try_for_each(|channel| write!(f, " · {channel}"))?;
             for (name, part) in why["parts"].as_object().into_iter().flatten() {
                 let known = PARTS.iter().find(|(known, _)| known == name).map_or(name.as_str(), |(_, korean)| *korean);
                 write!(f, "\n    {known} {}", signed(part))?;
