@@ -111,6 +111,7 @@ fn home<'a>(authorization: &'a str, if_none_match: Option<&'a str>) -> Raw<'a> {
         preview: None,
         origin: None,
         device: None,
+        context: None,
         has_body: false,
     }
 }
