@@ -77,6 +77,16 @@ test("a token's user is known by a key, from the header or from a beacon's body,
   assert.ok(!JSON.stringify(found).includes("u000001") && !JSON.stringify(found).includes(DEVICE), "no raw id is stored");
 });
 
+test("an event has the province and the class of device that it came from, and nothing finer", async () => {
+  const told = event({ region: "11", device_class: "phone" });
+  const headers = { "Sinsang-Device": DEVICE, "Sinsang-Device-Class": "tv", "User-Agent": "a user agent of the tests" };
+  const cf = { country: "KR", regionCode: "49", region: "Jeju", city: "Seogwipo", latitude: "33.2" };
+  assert.equal((await send({ events: [told] }, { headers, cf })).status, 202);
+  const found = lines(await intake.settled(sent)).find((line) => line.event_id === told.event_id);
+  assert.deepEqual([found.region, found.device_class], ["49", "tv"], "as the platform and the header say, not the row");
+  assert.doesNotMatch(JSON.stringify(found), /Jeju|Seogwipo|33\.2|user agent|127\.0\.0\.1/);
+});
+
 test("whoever is nobody, or not who they say, is refused", async () => {
   assertProblem(await send({ events: [event()] }), 401);
   const forged = hs256(claims("u000001", Date.now()), "another key that is over 32 bytes long, too");

@@ -76,10 +76,11 @@ export class Intake {
   }
 
   /** Sends `body`, as JSON unless it is text or bytes, and holds the answer against the OpenAPI document. */
-  async send(body, { method = "POST", path = "/v1/events", headers = {}, type = "application/json" } = {}) {
+  async send(body, { method = "POST", path = "/v1/events", headers = {}, type = "application/json", cf } = {}) {
     const sent = typeof body === "string" || body instanceof Uint8Array || body === undefined ? body : JSON.stringify(body);
     const url = new URL(path, this.url);
-    const response = await fetch(url, { method, headers: { ...(type ? { "Content-Type": type } : {}), ...headers }, body: sent });
+    const init = { method, headers: { ...(type ? { "Content-Type": type } : {}), ...headers }, body: sent };
+    const response = cf === undefined ? await fetch(url, init) : await this.mf.dispatchFetch(url, { ...init, cf });
     const text = await response.text();
     const json = text ? JSON.parse(text) : undefined;
     const answer = { method, path: url.pathname, status: response.status, headers: response.headers, text, json };
