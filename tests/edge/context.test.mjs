@@ -30,6 +30,8 @@ test("province and class of device order the list of who has no tastes, warm and
   for (const [name, options] of Object.entries(asked)) {
     await told.restart();
     const cold = await told.get("/v1/new", { ...ALL, ...options });
+    // The synchronous door learns with the first request that it sees that contexts count, and hands that one on.
+    await told.get("/v1/new", { ...ALL, ...options });
     const warm = await told.get("/v1/new", { ...ALL, ...options });
     assert.equal(warm.headers.get("server-timing"), 'kv;dur=0;desc="0 reads"');
     assert.deepEqual(ids(warm), ids(cold), name);
