@@ -27,7 +27,7 @@ ENV ?=
 
 # Sizes of the ledgers of `make bench-ledger`: 160 MB on the disk for each million products, and nearly as much again while they are made.
 PRODUCTS ?= 1e5,1e6
-# Users of `make bench-taste`: 150 MB on the disk for each hundred thousand while it runs, and above two million 130 MB.
+# Users of `make bench-taste`: 80 MB on the disk for each hundred thousand while it runs, above two million 110 MB.
 USERS ?= 1e5,1e6
 # The largest Worker that passes `make size`: bytes of the .wasm after gzip -9.
 WASM_GZIP_BUDGET ?= 200000
