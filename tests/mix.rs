@@ -251,8 +251,7 @@ fn directives_hold_for_their_time_and_share_and_say_so() {
     let board = board(&parts);
     let first_at = |viewer: u64, now: UnixMillis| {
         let view = View { viewer, ..View::shared(&board, now) };
-        let selection =
-            Selection { category: None, channel: None, sort: Sort::Recommended, frozen_at: now, offset: 0, limit: 1 };
+        let selection = Selection::recommended(now, 1);
         board.product(page(&view, &selection).products[0]).id() == parts.products[20].id
     };
     let boosted = (1..=400).filter(|viewer| first_at(*viewer, at(BUILT_AT))).count();

@@ -1,5 +1,7 @@
 //! The Rust half of `make bench-ledger`: makes ledgers of any size, and searches and resolves days in them. `run.py` drives it.
 
+#[path = "../process.rs"]
+mod process;
 mod synthetic;
 mod write;
 
@@ -15,6 +17,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, UInt32Typ
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use datafusion::prelude::ParquetReadOptions;
+use process::{cpu_seconds, peak_bytes};
 use serde_json::{Value, json};
 use sinsang::time::UnixMillis;
 use sinsang_pipeline::engine;
@@ -64,21 +67,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     value["peak_bytes"] = json!(peak_bytes());
     println!("{value}");
     Ok(())
-}
-
-/// User and system time of this process, in seconds, by `/proc/self/stat` (fields 14 and 15, in hundredths on Linux).
-fn cpu_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
-    (ticks(11) + ticks(12)) / 100.0
-}
-
-/// The most memory that this process ever held, by `VmHWM`.
-fn peak_bytes() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
 fn keys(products: u64, listings: u64, folder: &Path, output: &Path) -> Outcome {

@@ -5,11 +5,15 @@
 //! factor loss FOLDER           prints the loss of FOLDER/users.f32 and FOLDER/products.f32 on the same matrix
 //! ```
 
+#[path = "../process.rs"]
+mod process;
+
 use std::error::Error;
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
+use process::{cpu_seconds, peak_bytes};
 use serde_json::json;
 use sinsang_taste::matrix::Sparse;
 use sinsang_taste::{FactorOptions, Fitted};
@@ -58,19 +62,4 @@ fn matrix(folder: &Path) -> Result<Sparse, Box<dyn Error>> {
 
 fn numbers(path: &Path) -> Result<Vec<f32>, Box<dyn Error>> {
     Ok(fs::read(path)?.as_chunks().0.iter().map(|number| f32::from_le_bytes(*number)).collect())
-}
-
-/// User and system time of this process, in seconds, by `/proc/self/stat` (fields 14 and 15, in hundredths on Linux).
-fn cpu_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
-    (ticks(11) + ticks(12)) / 100.0
-}
-
-/// The most memory that this process ever held, by `VmHWM`.
-fn peak_bytes() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
 }

@@ -1,6 +1,8 @@
 //! The Rust half of `make bench-taste` and `make bench-build`: makes events of any number of users, and learns tastes of them. `run.py` drives it.
 
 mod crowd;
+#[path = "../process.rs"]
+mod process;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -12,6 +14,7 @@ use std::time::Instant;
 use clap::{Parser, Subcommand};
 use crowd::{Crowd, DAYS, first_day};
 use datafusion::prelude::ParquetReadOptions;
+use process::{cpu_seconds, peak_bytes};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use sinsang::pack::Format;
@@ -102,21 +105,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn time(text: &str) -> Result<UnixMillis, Box<dyn Error>> {
     Ok(UnixMillis::parse_rfc3339(text).ok_or("the time is no RFC 3339")?)
-}
-
-/// User and system time of this process, in seconds, by `/proc/self/stat` (fields 14 and 15, in hundredths on Linux).
-fn cpu_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
-    (ticks(11) + ticks(12)) / 100.0
-}
-
-/// The most memory that this process ever held, by `VmHWM`.
-fn peak_bytes() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
 /// The demo's schedule. With `upcoming`, a second one of other channels beside it.

@@ -14,7 +14,7 @@ use sinsang::key::Key;
 use sinsang::pack::board::Board;
 use sinsang::pack::taste::{Taste, TasteShard};
 use sinsang::pack::{Kind, PackId};
-use sinsang::surface::new::{Selection, Sort};
+use sinsang::surface::new::Selection;
 use sinsang::surface::{View, live, new};
 use sinsang::time::{HOUR_MS, UnixMillis};
 use sinsang::viewer::UserKey;
@@ -157,14 +157,7 @@ impl Viewer<'_> {
 }
 
 fn place_in_new(view: &View<'_>, product: usize) -> Option<usize> {
-    let selection = Selection {
-        category: None,
-        channel: None,
-        sort: Sort::Recommended,
-        frozen_at: view.now,
-        offset: 0,
-        limit: usize::MAX,
-    };
+    let selection = Selection::recommended(view.now, usize::MAX);
     new::page(view, &selection).products.iter().position(|index| *index == product)
 }
 

@@ -10,7 +10,7 @@ use sinsang::pack::board::{Board, VerdictKind};
 use sinsang::pack::manifest::{Manifest, shard_index};
 use sinsang::pack::taste::{Taste, TasteShard};
 use sinsang::pack::{Kind, PackId};
-use sinsang::surface::new::{Selection, Sort};
+use sinsang::surface::new::Selection;
 use sinsang::surface::{View, live, new, tabs};
 use sinsang::time::UnixMillis;
 
@@ -168,14 +168,7 @@ impl Check {
         let (from, to) = board.window();
         for at in (0..8).map(|step| from.plus(to.since(from) / 8 * step)) {
             let view = View { taste, ..View::shared(board, at) };
-            let selection = Selection {
-                category: None,
-                channel: None,
-                sort: Sort::Recommended,
-                frozen_at: at,
-                offset: 0,
-                limit: usize::MAX,
-            };
+            let selection = Selection::recommended(at, usize::MAX);
             let page = new::page(&view, &selection);
             let mut shown = page.products.iter().map(|index| board.product(*index));
             let expired = shown.any(|product| product.first_ends_at() <= at || !product.is_listed());

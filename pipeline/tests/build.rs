@@ -19,7 +19,7 @@ use sinsang::key::Key;
 use sinsang::mix::Mix;
 use sinsang::pack::board::{Board, VerdictKind};
 use sinsang::pack::{Damage, Kind};
-use sinsang::surface::new::{Selection, Sort};
+use sinsang::surface::new::Selection;
 use sinsang::surface::{View, live, new, tabs};
 use sinsang::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMillis};
 use sinsang::viewer::UserHasher;
@@ -217,7 +217,7 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 fn everything(at: UnixMillis) -> Selection {
-    Selection { category: None, channel: None, sort: Sort::Recommended, frozen_at: at, offset: 0, limit: usize::MAX }
+    Selection::recommended(at, usize::MAX)
 }
 
 /// How much a user wants a product: the category's share of the taste against the favourite's, and half as much for a brand.

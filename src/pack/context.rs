@@ -50,7 +50,8 @@ impl Contexts {
             [dimensions, channels, HOUR_BUCKETS, tabs].map(|width| u16::try_from(width).unwrap_or(u16::MAX));
         let widths = Widths { vector, channels, hours, tabs, ..Widths::default() };
         let table = optional(pack, CONTEXTS, HEAD_BYTES.saturating_add(widths.record_bytes()))?;
-        let is_told = |index| pack.record(table.as_ref()?, index).first().map(|factor| *factor > 1);
+        let is_told =
+            |index| pack.record(table.as_ref()?, index).first().map(|factor| *factor > Factor::WeekPart as u8);
         let differ = (0..).map_while(is_told).any(|is_told| is_told);
         Ok(Self { table, widths, differ })
     }
@@ -68,7 +69,11 @@ impl Contexts {
     /// What all that is known of a request at `at` leans to together; `None` where that is nothing.
     pub(super) fn leaning(&self, pack: &Pack, context: Context, at: UnixMillis) -> Option<Vec<u8>> {
         let table = self.table.as_ref()?;
-        let told = [[1, week_part(at)], [2, context.region], [3, context.device]];
+        let told = [
+            [Factor::WeekPart as u8, week_part(at)],
+            [Factor::Region as u8, context.region],
+            [Factor::Device as u8, context.device],
+        ];
         let mut sum: Vec<u8> = Vec::new();
         for index in 0..table.count {
             let Some((head, leaning)) = pack.record(table, index).split_first_chunk::<HEAD_BYTES>() else { continue };

@@ -47,6 +47,13 @@ pub struct Selection {
     pub limit: usize,
 }
 
+impl Selection {
+    /// The first `limit` of all candidates, the best first, in the list that is frozen at `frozen_at`.
+    pub fn recommended(frozen_at: UnixMillis, limit: usize) -> Self {
+        Self { category: None, channel: None, sort: Sort::Recommended, frozen_at, offset: 0, limit }
+    }
+}
+
 /// A page of the list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {

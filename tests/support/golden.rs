@@ -13,7 +13,7 @@ use sinsang::pack::taste::{Taste, TasteShard};
 use sinsang::pack::{Kind, Pack};
 use sinsang::pulse::Counts;
 use sinsang::rank::{Candidate, Score, score, score_tab};
-use sinsang::surface::new::{RANK_STEP_MS, Selection, Sort, page};
+use sinsang::surface::new::{RANK_STEP_MS, Selection, page};
 use sinsang::surface::{View, live, tabs};
 use sinsang::time::{HOUR_MS, UnixMillis};
 
@@ -110,14 +110,7 @@ pub(crate) fn orders(packs: &Packs) -> String {
 }
 
 fn new_order<'a>(view: &View<'a>) -> Vec<(Product<'a>, Score)> {
-    let selection = Selection {
-        category: None,
-        channel: None,
-        sort: Sort::Recommended,
-        frozen_at: view.now,
-        offset: 0,
-        limit: usize::MAX,
-    };
+    let selection = Selection::recommended(view.now, usize::MAX);
     let products = page(view, &selection).products.into_iter().map(|index| view.board.product(index));
     products
         .map(|product| {

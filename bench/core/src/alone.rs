@@ -5,7 +5,7 @@ use sinsang::pack::board::Board;
 use sinsang::pack::manifest::Manifest;
 use sinsang::pack::taste::{Taste, TasteShard};
 use sinsang::pack::{Damage, Kind};
-use sinsang::surface::new::{Selection, Sort};
+use sinsang::surface::new::Selection;
 use sinsang::surface::{View, live, new, tabs};
 use sinsang::time::UnixMillis;
 use sinsang::viewer::UserHasher;
@@ -60,8 +60,7 @@ impl Alone {
     /// Ranks all candidates for the viewer and appends the first `limit` as JSON.
     pub fn write_new(&self, limit: usize, out: &mut Vec<u8>) {
         let view = self.view();
-        let selection =
-            Selection { category: None, channel: None, sort: Sort::Recommended, frozen_at: self.now, offset: 0, limit };
+        let selection = Selection::recommended(self.now, limit);
         let page = new::page(&view, &selection);
         new::write_items(&view, &page, self.now, out);
     }

@@ -13,7 +13,7 @@ use sinsang::pack::{Damage, Format, PackId};
 use sinsang::pulse::{Counter, Deed, Happening, Terms};
 use sinsang::rank::{self, Candidate, SurfaceWeights};
 use sinsang::surface::View;
-use sinsang::surface::new::{self, Selection, Sort};
+use sinsang::surface::new::{self, Selection};
 use sinsang::time::{DAY_MS, UnixMillis};
 use sinsang::viewer::UserHasher;
 use sinsang_taste::matrix::dot;
@@ -148,14 +148,7 @@ impl Served {
             viewer: user.map_or(0, |user| self.hasher.key(user).0),
             ..View::shared(&self.board, window.cut)
         };
-        let selection = Selection {
-            category: None,
-            channel: None,
-            sort: Sort::Recommended,
-            frozen_at: window.cut,
-            offset: 0,
-            limit: usize::MAX,
-        };
+        let selection = Selection::recommended(window.cut, usize::MAX);
         let shown = new::page(&view, &selection).products;
         let places: BTreeMap<u64, usize> =
             shown.iter().zip(0..).map(|(index, place)| (self.board.product(*index).id(), place)).collect();
