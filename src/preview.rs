@@ -129,8 +129,7 @@ impl Preview {
         self.board.try_weights(question.weights);
         let own = self.taste().filter(|_| !question.is_shared);
         let viewer = self.tastes.as_ref().filter(|_| own.is_some()).map_or(0, |shard| shard.key(0));
-        let context = Context::of_names(&question.region, &question.device_class);
-        let leaning = self.board.leaning(context, UnixMillis(question.now_ms));
+        let leaning = self.leaning_of(question);
         let taste = own.or_else(|| leaning.as_deref().map(|leaning| self.board.context_taste(leaning)));
         let experiments = self.board.experiments();
         let chosen: Vec<(usize, usize)> =
@@ -172,10 +171,14 @@ impl Preview {
         out
     }
 
-    /// The viewer's tastes as JSON, by names of the board; `null` where none are known. A weight reaches from -128 to 127.
-    pub fn tastes(&self) -> String {
+    /// The tastes that the question's surfaces are ordered by, as JSON, by names of the board: the viewer's own, or what viewers in the
+    /// question's context lean to (`is_of_context`); `null` where neither is known. A weight reaches from -128 to 127.
+    pub fn tastes(&self, question: &Question) -> String {
         let board = &self.board;
-        let Some(taste) = self.taste() else { return "null".to_owned() };
+        let own = self.taste().filter(|_| !question.is_shared);
+        let leaning = self.leaning_of(question);
+        let of_context = || leaning.as_deref().map(|leaning| board.context_taste(leaning));
+        let Some(taste) = own.or_else(of_context) else { return "null".to_owned() };
         let leanings = self.leanings(&taste);
         let categories: Vec<_> = (0..board.category_count())
             .filter_map(|index| {
@@ -193,8 +196,8 @@ impl Preview {
         let prices: Vec<i64> = by_price.chunks(step).filter_map(|own| lean(own.iter().copied(), &leanings)).collect();
         let tabs: Vec<i8> = (0..board.tab_count()).map(|index| taste.tab(index)).collect();
         // Where a manifest's shards have it is for its first bits to say.
-        let key = self.tastes.as_ref().map(|shard| format!("{:016x}", shard.key(0)));
-        json!({ "key": key, "categories": categories, "channels": channels, "hours": hours, "prices": prices, "tabs": tabs })
+        let key = own.and(self.tastes.as_ref()).map(|shard| format!("{:016x}", shard.key(0)));
+        json!({ "is_of_context": own.is_none(), "key": key, "categories": categories, "channels": channels, "hours": hours, "prices": prices, "tabs": tabs })
             .to_string()
     }
 
@@ -218,6 +221,17 @@ impl Preview {
         }
         out.push(b']');
         out
+    }
+
+    /// Whether province and class of device make a difference to viewers without tastes.
+    pub fn tells_contexts_apart(&self) -> bool {
+        self.board.tells_contexts_apart()
+    }
+
+    /// What viewers lean to who come in the question's context.
+    fn leaning_of(&self, question: &Question) -> Option<Vec<u8>> {
+        let context = Context::of_names(&question.region, &question.device_class);
+        self.board.leaning(context, UnixMillis(question.now_ms))
     }
 
     fn taste(&self) -> Option<Taste<'_>> {
@@ -329,7 +343,7 @@ mod tests {
     #[test]
     fn scores_explain_the_order_and_tastes_have_names() {
         let mut preview = Preview::open(BOARD.to_vec()).unwrap();
-        assert_eq!(preview.tastes(), "null");
+        assert_eq!(preview.tastes(&Question::default()), "null");
         assert!(preview.seat(Some(TASTES.to_vec())).unwrap());
         let question = Question { now_ms: at("2026-11-22T06:00:00+09:00"), limit: 100, ..Question::default() };
         let answer = arrange(&mut preview, &question);
@@ -341,7 +355,9 @@ mod tests {
             .collect();
         assert_eq!(totals.len(), ids(&answer).len());
         assert!(totals.len() > 3 && totals.is_sorted_by(|a, b| a >= b), "{totals:?}");
-        let tastes: serde_json::Value = serde_json::from_str(&preview.tastes()).unwrap();
+        let tastes: serde_json::Value = serde_json::from_str(&preview.tastes(&question)).unwrap();
+        assert_eq!(tastes["is_of_context"], false);
+        assert_eq!(preview.tastes(&Question { is_shared: true, ..question.clone() }), "null", "no leanings by context");
         assert_eq!(tastes["prices"].as_array().unwrap().len(), PRICE_CLASSES);
         let strongest =
             tastes["categories"].as_array().unwrap().iter().map(|one| one["weight"].as_i64().unwrap().abs());

@@ -39,9 +39,18 @@ impl Preview {
         serde_json::to_string(&self.0.weights()).unwrap_or_default()
     }
 
-    /// The viewer's tastes as JSON.
-    pub fn tastes(&self) -> String {
-        self.0.tastes()
+    /// The tastes as JSON that the surfaces for a question as JSON are ordered by.
+    ///
+    /// # Errors
+    /// What is wrong with the question.
+    pub fn tastes(&self, question: &str) -> Result<String, String> {
+        serde_json::from_str(question).map(|question| self.0.tastes(&question)).map_err(|error| error.to_string())
+    }
+
+    /// Whether province and class of device make a difference to viewers without tastes.
+    #[wasm_bindgen(js_name = tellsContextsApart)]
+    pub fn tells_contexts_apart(&self) -> bool {
+        self.0.tells_contexts_apart()
     }
 
     /// Every product of the board as a JSON array.

@@ -17,7 +17,7 @@ export class Refused extends Error {
   }
 }
 
-/** The address of a surface for a state; `preview` says whether viewer, time and variants may be named in it. */
+/** The address of a surface for a state; `preview` says whether viewer, time, context and variants may be named in it. */
 export function surfacePath(path, parameters, state, preview, token) {
   const query = new URLSearchParams();
   for (const [key, value] of Object.entries(parameters)) {
@@ -26,6 +26,9 @@ export function surfacePath(path, parameters, state, preview, token) {
   if (preview && state.asOfMs !== null) query.set("as_of", rfc3339(state.asOfMs));
   // A token names its own user.
   if (preview && state.viewer !== "" && token === "") query.set("viewer", state.viewer);
+  // Who has tastes is shown things by those, whatever this says.
+  if (preview && state.region !== "") query.set("region", state.region);
+  if (preview && state.device_class !== "") query.set("device_class", state.device_class);
   if (preview) for (const name of variantsOf(state)) query.append("variant", name);
   const text = query.toString();
   return text === "" ? path : `${path}?${text}`;

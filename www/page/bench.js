@@ -123,6 +123,8 @@ export function question({ state, clock, home }, more = {}) {
     is_soonest: state.sort === "soonest",
     category: state.category === "" ? null : state.category,
     channel: state.channel === "" ? null : state.channel,
+    region: state.region,
+    device_class: state.device_class,
     // As the edge shows them: those chosen here, or those that it assigned.
     variants: Object.entries(home?.experiments ?? {}).map(([experiment, variant]) => `${experiment}:${variant}`),
     ...more,
@@ -138,11 +140,11 @@ export function pulseOf({ homeHeaders }) {
 /** What an order depends on, as text: where it is the same, there is nothing to compute anew. */
 export function signature(model, ...more) {
   const { state, home, token, preview } = model;
-  const { viewer, asOfMs, category, channel, sort, list } = state;
+  const { viewer, asOfMs, region, device_class, category, channel, sort, list } = state;
   const { snapshot, live, experiments } = home ?? {};
   // The slots on air stand for the time where that runs on.
   const onAir = live?.items.map(({ broadcast }) => broadcast.starts_at + broadcast.channel.id);
-  return JSON.stringify([viewer, asOfMs, category, channel, sort, list, snapshot?.id, experiments, onAir, pulseOf(model), token, preview, more]);
+  return JSON.stringify([viewer, asOfMs, region, device_class, category, channel, sort, list, snapshot?.id, experiments, onAir, pulseOf(model), token, preview, more]);
 }
 
 /** Radio buttons for which of the three surfaces a tool looks at. */

@@ -1,5 +1,6 @@
 // Side by side: two orders of a surface with lines and numbers for what moved.
 
+import { anonymousName, contextSwitch, readContext, writeContext } from "./context.js";
 import { failure, listSwitch, pulseOf, question, signature } from "./bench.js";
 import { element, replace, shape } from "./element.js";
 import { datetimeLocal, number, parseTime, rfc3339, startTime } from "./format.js";
@@ -14,6 +15,7 @@ const LINES = 56;
 const AGAINST = [
   ["shared", say("공통 순서와")],
   ["viewer", say("다른 사용자와")],
+  ["context", say("다른 지역·기기의 비회원과")],
   ["variant", say("실험의 다른 안과")],
   ["time", say("다른 시각과")],
   ["snapshot", say("다른 자료와")],
@@ -25,6 +27,7 @@ export class Compare {
   #switch;
   #against;
   #viewer;
+  #context;
   #variant;
   #time;
   #snapshot;
@@ -50,6 +53,7 @@ export class Compare {
       spellcheck: "false",
       onchange: (event) => acts.change({ other: event.target.value.trim() }),
     });
+    this.#context = contextSwitch("other", (context) => acts.change({ other: writeContext(context) }));
     this.#variant = element("select", {
       id: "other-variant",
       onchange: (event) => acts.change({ other: event.target.value }),
@@ -68,6 +72,7 @@ export class Compare {
     });
     this.#fields = {
       viewer: field(say("다른 사용자 ID"), this.#viewer),
+      context: this.#context.root,
       variant: field(say("다른 안"), this.#variant),
       time: field(say("다른 시각 (한국 시간)"), this.#time),
       snapshot: field(say("다른 자료"), this.#snapshot),
@@ -88,6 +93,8 @@ export class Compare {
     this.#against.value = state.against;
     for (const [name, node] of Object.entries(this.#fields)) node.hidden = name !== state.against;
     if (state.against === "viewer") this.#viewer.value = state.other;
+    const context = readContext(state.against === "context" ? state.other : "");
+    this.#context.show(context);
     const nowMs = model.clock.now(state.asOfMs);
     const otherMs = parseTime(state.other) ?? Math.floor(nowMs / 60_000) * 60_000 + 3 * 3600_000;
     if (state.against === "time" && document.activeElement !== this.#time) this.#time.value = datetimeLocal(otherMs);
@@ -97,7 +104,8 @@ export class Compare {
     this.#last = now;
     const viewer = token === "" ? state.viewer : "";
     const { id } = home.snapshot;
-    const own = viewer === "" ? (token === "" ? say("비회원") : say("토큰 사용자")) : viewer;
+    const anonymous = anonymousName(state);
+    const own = viewer === "" ? (token === "" ? anonymous : say("토큰 사용자")) : viewer;
     const seat = (snapshot, who, pulse = pulseOf(model)) => this.#acts.local.seat(snapshot, who, pulse);
     const variants = Object.entries(home.experiments ?? {}).map((pair) => pair.join(":"));
     const offered = (model.status?.experiments ?? []).flatMap((one) => one.variants.map((variant) => `${one.id}:${variant}`));
@@ -105,12 +113,16 @@ export class Compare {
     const chosen = offered.includes(state.other) ? state.other : (offered[0] ?? "");
     const sides = {
       shared: () => [
-        [say("공통 순서"), seat(id, viewer), { is_shared: true, variants: [] }],
+        [say("공통 순서"), seat(id, viewer), { is_shared: true, region: "", device_class: "", variants: [] }],
         [own, seat(id, viewer), {}],
       ],
       viewer: () => [
         [own, seat(id, viewer), {}],
-        [state.other || say("비회원"), seat(id, state.other), { is_shared: state.other === "" }],
+        [state.other || anonymous, seat(id, state.other), { is_shared: state.other === "" }],
+      ],
+      context: () => [
+        [own, seat(id, viewer), {}],
+        [anonymousName(context), seat(id, ""), { is_shared: true, ...context }],
       ],
       variant: () => [
         [variants.join(", ") || say("실험 없이"), seat(id, viewer), {}],

@@ -131,10 +131,15 @@ class Seat {
     return JSON.parse(this.#board.arrange(JSON.stringify(question)));
   }
 
-  /** The viewer's tastes, or `null`. */
-  tastes() {
+  /** The tastes that a question's surfaces are ordered by: the viewer's own or, `is_of_context`, those of who comes from where; or `null`. */
+  tastes(question) {
     this.#board.seat(this.#tastes);
-    return JSON.parse(this.#board.tastes());
+    return JSON.parse(this.#board.tastes(JSON.stringify(question)));
+  }
+
+  /** Whether province and class of device make a difference in this snapshot to who has no tastes. */
+  tellsContextsApart() {
+    return this.#board.tellsContextsApart();
   }
 
   /** The published weights: `{new, live, tabs}`. */

@@ -18,7 +18,7 @@ import { LANGUAGE, translateDocument, say } from "./language.js";
 import { Local } from "./local.js";
 import { Panel } from "./panel.js";
 import { Phone } from "./phone.js";
-import { forgetSecret, readState, secret, takeSecret, writeState } from "./state.js";
+import { PREVIEWED, UNCHOSEN, forgetSecret, readState, secret, takeSecret, writeState } from "./state.js";
 
 const TICK_MS = 1000;
 const SLIDE_REST_MS = 150;
@@ -334,7 +334,7 @@ function follow(before, part = {}) {
     after.category !== before.category ||
     after.channel !== before.channel ||
     after.sort !== before.sort;
-  if (after.viewer !== before.viewer || after.variants !== before.variants || after.asOfMs !== before.asOfMs || "asOfMs" in part) load();
+  if ("asOfMs" in part || Object.keys(PREVIEWED).some((key) => after[key] !== before[key])) load();
   else if (after.category !== before.category || after.channel !== before.channel || after.sort !== before.sort)
     loadList();
   else show();
@@ -354,16 +354,9 @@ function ways(refused, more = false) {
   if (refused.status === 403) return [{ label: say("공개 화면 보기"), act: leavePreview }, again];
   if (refused.status === 410) return [{ label: say("처음부터 보기"), act: startOver }];
   if (more) return [{ label: say("다시 시도"), act: loadMore }];
-  const { viewer, asOfMs, variants, category, channel, sort } = model.state;
-  const plain = viewer === "" && asOfMs === null && variants === "" && category === "" && channel === "" && sort === "recommended";
+  const plain = Object.entries(UNCHOSEN).every(([key, value]) => model.state[key] === value);
   if (refused.status !== 400 || plain) return [again];
-  return [
-    {
-      label: say("조건 지우기"),
-      act: () => change({ viewer: "", asOfMs: null, variants: "", category: "", channel: "", sort: "recommended" }),
-    },
-    again,
-  ];
+  return [{ label: say("조건 지우기"), act: () => change(UNCHOSEN) }, again];
 }
 
 function startOver() {

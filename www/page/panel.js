@@ -1,10 +1,11 @@
 // The controls beside the phone: who looks, when, with which token; and what data the answers stand on.
 
+import { contextName, contextSwitch } from "./context.js";
 import { element, replace } from "./element.js";
 import { age, clock, date, datetimeLocal, number, parseTime, startTime } from "./format.js";
 import { say } from "./language.js";
 import { rungName } from "./rung.js";
-import { variantsOf } from "./state.js";
+import { PREVIEWED, variantsOf } from "./state.js";
 
 const HOUR_MS = 3600_000;
 const STEP_MS = 600_000;
@@ -58,6 +59,7 @@ export class Panel {
   #closed = element("div", { class: "closed" });
   #who = element("fieldset", { class: "group" });
   #when = element("fieldset", { class: "group" });
+  #context = contextSwitch("context", (context) => this.#acts.change(context));
   #experiments = element("div", { class: "experiments" });
   #offeredExperiments = null;
   #facts = element("dl", { class: "facts" });
@@ -87,6 +89,7 @@ export class Panel {
         this.#viewerText,
         element("button", { type: "submit", class: "button" }, say("보기")),
       ),
+      this.#context.root,
       this.#experiments,
     );
     this.#when.append(
@@ -153,7 +156,12 @@ export class Panel {
       ...(model.home?.new.items ?? []).flatMap((item) => item.broadcasts),
     ];
     this.#showClosed(model);
-    this.#who.disabled = preview === null || token !== "";
+    this.#who.disabled = preview === null;
+    // A token names its own user.
+    for (const control of this.#who.querySelectorAll("#viewer, .line > *")) control.disabled = token !== "";
+    // Who has tastes is shown things by those, wherever they come from.
+    this.#context.root.hidden = model.home?.personalized === true;
+    this.#context.show(state);
     this.#when.disabled = preview === null;
     this.#showViewers(preview === null ? "" : state.viewer, viewers);
     this.#showExperiments(state, status?.experiments ?? []);
@@ -178,7 +186,7 @@ export class Panel {
   }
 
   #showClosed({ preview, state, token }) {
-    const asked = state.viewer !== "" || state.asOfMs !== null;
+    const asked = Object.entries(PREVIEWED).some(([key, none]) => state[key] !== none);
     replace(
       this.#closed,
       preview === null
@@ -188,7 +196,7 @@ export class Panel {
               "p",
               {},
               asked
-                ? say("이 링크는 사용자나 시각을 골라 둔 것이라 미리보기 열쇠가 있어야 그대로 보입니다. ")
+                ? say("이 링크는 사용자나 시각 같은 것을 골라 둔 것이라 미리보기 열쇠가 있어야 그대로 보입니다. ")
                 : say("사용자와 시각을 고르려면 미리보기 열쇠가 필요해요. "),
               say("주소 끝에 "),
               element("code", {}, say("#preview=열쇠")),
@@ -272,13 +280,13 @@ export class Panel {
     if (this.#timeWords.textContent !== text) this.#timeWords.textContent = text;
   }
 
-  #showFacts({ home, homeHeaders, status }) {
+  #showFacts({ state, preview, home, homeHeaders, status }) {
     const header = (name) => homeHeaders?.find(([key]) => key === name)?.[1] ?? null;
     const rung = header("sinsang-rung");
     const counts = status?.counts ?? null;
     const count = (value) => (value === null || value === undefined ? null : number(value));
     const rows = [
-      [say("순서"), home === null ? null : home.personalized ? say("맞춤 (이 사용자의 취향)") : say("공통 (모두에게 같음)")],
+      [say("순서"), home === null ? null : orderName(home, preview === null ? "" : contextName(state))],
       [say("실험"), home?.experiments === undefined ? null : Object.entries(home.experiments).map((pair) => pair.join(" = ")).join(", ")],
       [say("시계"), status === null ? null : status.clock === "shifted" ? say("데모 시각 (실제와 다름)") : say("실제 시각")],
       [say("자료 나이"), home === null ? null : say`${age(home.snapshot.age_s)} 만듦`],
@@ -336,4 +344,10 @@ export class Panel {
     const asOfMs = this.#window.fromMs + Number(this.#slider.value) * STEP_MS;
     this.#acts.change({ asOfMs }, underway);
   }
+}
+
+/** What the order of `home` stands on, in words; `from` is the context that was chosen, in words. */
+function orderName({ personalized }, from) {
+  if (personalized) return say("맞춤 (이 사용자의 취향)");
+  return from === "" ? say("공통 (모두에게 같음)") : say`비회원 (${from}에서 온 사람에게 같음)`;
 }

@@ -1,6 +1,7 @@
 // The phone: draws tabs, the on-air strip, the new-product tab and the states in between from what was answered.
 
 import { element, replace, shape } from "./element.js";
+import { anonymousName, contextName } from "./context.js";
 import { Filters } from "./filter.js";
 import { clock, date, number } from "./format.js";
 import { say } from "./language.js";
@@ -100,7 +101,8 @@ export class Phone {
     const chosen = preview !== null && state.asOfMs !== null;
     kind.hidden = !chosen && status?.clock !== "shifted";
     kind.textContent = chosen ? say("고른 시각") : say("데모 시각");
-    const named = token !== "" ? say("토큰 사용자") : preview !== null && state.viewer !== "" ? state.viewer : say("비회원");
+    const anonymous = preview === null ? say("비회원") : anonymousName(state);
+    const named = token !== "" ? say("토큰 사용자") : preview !== null && state.viewer !== "" ? state.viewer : anonymous;
     replace(
       byId("phone-viewer"),
       element("strong", {}, named),
@@ -109,7 +111,7 @@ export class Phone {
         : element(
             "span",
             { class: home.personalized ? "order personal" : "order" },
-            home.personalized ? say("맞춤 순서") : say("공통 순서"),
+            home.personalized ? say("맞춤 순서") : preview === null || contextName(state) === "" ? say("공통 순서") : say("비회원 순서"),
           ),
     );
   }

@@ -1,12 +1,15 @@
 // What the page shows, kept in the address: viewer, time, tab, filters, tool and what is tried; and the preview secret, which never
 // stays there.
 
+import { DEVICE_CLASSES, REGIONS } from "./context.js";
 import { parseTime, rfc3339 } from "./format.js";
 
 const SECRET_KEY = "sinsang-preview";
 const DEFAULTS = Object.freeze({
   viewer: "",
   asOfMs: null,
+  region: "",
+  device_class: "",
   tab: "new",
   category: "",
   channel: "",
@@ -23,10 +26,12 @@ const DEFAULTS = Object.freeze({
 });
 /** What a parameter may be, where not any text will do. */
 const CHOICES = {
+  region: [...REGIONS.keys()],
+  device_class: [...DEVICE_CLASSES.keys()],
   sort: ["recommended", "soonest"],
   tool: ["answers", "compare", "why", "trial", "speed", "quality"],
   list: ["new", "live", "tabs"],
-  against: ["shared", "viewer", "variant", "time", "snapshot"],
+  against: ["shared", "viewer", "context", "variant", "time", "snapshot"],
   lang: ["ko", "en"],
 };
 const TEXTS = Object.keys(DEFAULTS).filter((key) => !["viewer", "asOfMs"].includes(key));
@@ -46,6 +51,12 @@ export function readState(search) {
     ),
   };
 }
+
+const some = (keys) => Object.freeze(Object.fromEntries(keys.map((key) => [key, DEFAULTS[key]])));
+/** What only a preview may choose of the surfaces that are shown, each as it is where nothing is chosen. */
+export const PREVIEWED = some(["viewer", "asOfMs", "region", "device_class", "variants"]);
+/** The same of all that an answer may refuse. */
+export const UNCHOSEN = some([...Object.keys(PREVIEWED), "category", "channel", "sort"]);
 
 /** The variants that are chosen, each as `experiment:variant`. */
 export function variantsOf(state) {

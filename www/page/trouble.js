@@ -11,6 +11,9 @@ const PARAMETERS = new Map([
   ["cursor", say("다음 목록")],
   ["as_of", say("시각")],
   ["viewer", say("사용자")],
+  ["region", say("시/도")],
+  ["device_class", say("기기")],
+  ["variant", say("실험")],
 ]);
 
 /** Words for a `Refused`: `{title, text}`. */

@@ -1,5 +1,6 @@
 // Who looks: what a viewer leans to, where that is kept and how old it is, and what the viewer did last.
 
+import { contextName } from "./context.js";
 import { element, shape } from "./element.js";
 import { age, number, parseTime, startTime } from "./format.js";
 import { say } from "./language.js";
@@ -14,13 +15,30 @@ const DEEDS = {
   live_enter: say("생방송에 들어감"),
 };
 
-/** The sections about the viewer of `model` (see main.js), whose `tastes` the core gave, or `null`. */
-export function viewerSection(tastes, model) {
-  return [tastes === null ? unknown() : leanings(tastes, model), deeds(model)];
+/**
+ * The sections about the viewer of `model` (see main.js), whose `tastes` the core gave, or `null`; `tellsApart` says whether province and
+ * class of device make a difference in this snapshot.
+ */
+export function viewerSection(tastes, tellsApart, model) {
+  return [tastes?.is_of_context === false ? null : unknown(tastes, tellsApart, model.state), tastes === null ? null : leanings(tastes, model), deeds(model)];
 }
 
-function unknown() {
-  return element("p", { class: "group hint" }, say("취향을 아는 사용자가 아니라 모두에게 같은 순서예요."));
+/** What is said of who has no tastes. */
+function unknown(tastes, tellsApart, state) {
+  const from = contextName(state);
+  return element(
+    "p",
+    { class: "group hint" },
+    tastes === null
+      ? say("취향을 아는 사용자가 아니라 모두에게 같은 순서예요.")
+      : say("취향을 아는 사용자가 아니라, 같은 때와 곳에서 온 사람들이 무엇을 좋아했는지로 보여 줘요."),
+    " ",
+    tellsApart
+      ? from === ""
+        ? say("시/도와 기기는 고르지 않았어요.")
+        : say`고른 곳: ${from}.`
+      : say("이 자료는 시/도와 기기를 가리지 않아요."),
+  );
 }
 
 function leanings(tastes, { status, home, clock }) {
@@ -29,7 +47,7 @@ function leanings(tastes, { status, home, clock }) {
   return element(
     "section",
     { class: "group", "aria-labelledby": "lean-title" },
-    element("h3", { id: "lean-title" }, say("이 사용자의 취향")),
+    element("h3", { id: "lean-title" }, tastes.is_of_context ? say("같은 때와 곳에서 온 사람들의 취향") : say("이 사용자의 취향")),
     element("p", { class: "hint" }, say("0은 남들과 같음, 오른쪽은 더 좋아함, 왼쪽은 덜 좋아함 (−128–127)")),
     leans(say("카테고리"), strongest(tastes.categories.map(({ name, weight }) => [name, weight]))),
     leans(say("채널"), strongest(tastes.channels.map(({ id, weight }) => [channels.get(id) ?? id, weight]))),
@@ -49,8 +67,8 @@ function leanings(tastes, { status, home, clock }) {
       "dl",
       { class: "facts", id: "taste-facts" },
       fact(say("취향을 배운 때"), say`${startTime(Date.parse(home.snapshot.built_at), clock.now())}, ${age(home.snapshot.age_s)}`),
-      fact(say("취향 조각"), shardName(tastes.key, status?.counts?.taste_shards)),
-      fact(say("사용자 키"), tastes.key),
+      tastes.key === null ? null : fact(say("취향 조각"), shardName(tastes.key, status?.counts?.taste_shards)),
+      tastes.key === null ? null : fact(say("사용자 키"), tastes.key),
     ),
   );
 }

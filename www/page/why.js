@@ -70,21 +70,24 @@ export class Why {
     try {
       const seat = await this.#acts.local.seat(home.snapshot.id, token === "" ? state.viewer : "", pulseOf(model));
       if (now !== this.#last) return;
-      const answer = seat.arrange(question(model, { limit: items, is_explained: true }));
-      this.#showList(state.list, answer, seat.weights()[state.list]);
+      const asked = question(model, { limit: items, is_explained: true });
+      const answer = seat.arrange(asked);
+      const tastes = seat.tastes(asked);
+      const order = answer.personalized ? say("맞춤") : tastes === null ? say("공통") : say("비회원");
+      this.#showList(state.list, answer, order, seat.weights()[state.list]);
       if (state.list === "new") this.#summary.append(" ", say("점수 차례와 다른 자리는 같은 카테고리·브랜드·채널이 몰리지 않게 섞은 것이에요."));
-      replace(this.#lean, viewerSection(seat.tastes(), model));
+      replace(this.#lean, viewerSection(tastes, seat.tellsContextsApart(), model));
     } catch (error) {
       this.#last = null;
       replace(this.#list, element("li", {}, failure(error)));
     }
   }
 
-  #showList(surface, answer, weights) {
+  #showList(surface, answer, order, weights) {
     const { items } = answer[surface];
     const scores = answer.scores[surface];
     const reach = extent(scores);
-    this.#summary.textContent = say`${answer.personalized ? say("맞춤") : say("공통")} 순서 ${items.length}개 · 점수는 각 항목의 합이에요.`;
+    this.#summary.textContent = say`${order} 순서 ${items.length}개 · 점수는 각 항목의 합이에요.`;
     replace(
       this.#list,
       items.map((item, place) => row(surface, item, place, scores[place], reach, weights)),
