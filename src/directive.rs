@@ -93,6 +93,11 @@ impl<'a> Directives<'a> {
         Self(board.directives().enumerate().filter(holds).map(|(_, directive)| directive).collect())
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What they do with the product at `index` of the board. Of several places the first given counts.
     pub fn effect(&self, index: usize) -> Effect {
         let mut effect = Effect::default();

@@ -166,7 +166,7 @@ impl Candidate<'_> {
 /// What a viewer's tastes add to scores, looked up once for a list.
 #[derive(Clone, Debug)]
 pub struct Leaning<'a> {
-    vector: &'a [u8],
+    vector: Widened<'a>,
     weight: i64,
     channels: Vec<i64>,
     buckets: [i64; HOUR_BUCKETS],
@@ -180,7 +180,7 @@ impl<'a> Leaning<'a> {
             *points = i64::from(weights.hour) * widen(taste.hour(bucket));
         }
         Self {
-            vector: taste.vector,
+            vector: Widened::of(taste.vector),
             weight: weights.taste.into(),
             channels: (0..channels).map(|index| i64::from(weights.channel) * widen(taste.channel(index))).collect(),
             buckets,
@@ -188,16 +188,17 @@ impl<'a> Leaning<'a> {
     }
 
     /// What it adds to the [`score`] of a candidate of this vector, channel and [`Candidate::bucket`].
+    #[inline]
     pub fn points(&self, vector: &[u8], channel: usize, bucket: usize) -> i64 {
         let table = |table: &[i64], index| table.get(index).copied().unwrap_or(0);
-        lean(self.weight, self.vector, vector) + table(&self.channels, channel) + table(&self.buckets, bucket)
+        lean(self.weight, self.vector.dot(vector)) + table(&self.channels, channel) + table(&self.buckets, bucket)
     }
 }
 
-/// The part of a score that is from two vectors.
-fn lean(weight: i64, taste: &[u8], vector: &[u8]) -> i64 {
+/// The part of a score that is from the inner product of two vectors.
+fn lean(weight: i64, product: i32) -> i64 {
     // The largest inner product is 64 × 127²: a right shift by 6 leaves what few vectors reach within 16 times the unit.
-    (weight * i64::from(dot(taste, vector))) >> 6
+    (weight * i64::from(product)) >> 6
 }
 
 /// The score of a candidate at `now`: without tastes, what everybody sees.
@@ -213,7 +214,7 @@ pub fn score(candidate: &Candidate<'_>, taste: Option<&Taste<'_>>, weights: &Sur
         ..Score::default()
     };
     if let Some(taste) = taste {
-        score.taste = lean(weights.taste.into(), taste.vector, candidate.vector);
+        score.taste = lean(weights.taste.into(), dot(taste.vector, candidate.vector));
         score.channel = i64::from(weights.channel) * widen(taste.channel(candidate.channel));
         score.hour = i64::from(weights.hour) * widen(taste.hour(candidate.bucket()));
     }
@@ -285,43 +286,94 @@ pub fn ascending(numbers: impl Iterator<Item = i64>) -> impl Iterator<Item = usi
 
 /// The inner product of two int8 vectors; the shorter one counts.
 pub fn dot(a: &[u8], b: &[u8]) -> i32 {
-    let length = a.len().min(b.len());
-    let (a, a_rest) = a.get(..length).unwrap_or_default().as_chunks();
-    let (b, b_rest) = b.get(..length).unwrap_or_default().as_chunks();
-    let rest = a_rest.iter().zip(b_rest).map(|(a, b)| i32::from(a.cast_signed()) * i32::from(b.cast_signed()));
-    dot_chunks(a, b) + rest.sum::<i32>()
+    Widened::of(a).dot(b)
 }
 
-/// The same for whole vectors of the processor, 16 products at a time. Sums of a few products of int8 are exact in i32 in any order, so this
-/// agrees with its scalar twin bit for bit.
+fn dot_slowly(a: &[u8], b: &[u8]) -> i32 {
+    a.iter().zip(b).map(|(a, b)| i32::from(a.cast_signed()) * i32::from(b.cast_signed())).sum()
+}
+
+/// Dimensions of the vectors that have a quick way.
+const QUICK_DIMS: usize = 64;
+
+/// An int8 vector that is multiplied with many others: as it is, and where it has [`QUICK_DIMS`], with its values as int16.
+#[derive(Clone, Debug)]
+struct Widened<'a> {
+    vector: &'a [u8],
+    lanes: Option<quick::Lanes>,
+}
+
+impl<'a> Widened<'a> {
+    fn of(vector: &'a [u8]) -> Self {
+        Self { vector, lanes: vector.try_into().ok().map(quick::lanes) }
+    }
+
+    /// The [`dot`] of both. Sums of a few products of int8 are exact in i32 in any order, so that each way agrees bit for bit.
+    #[inline]
+    fn dot(&self, vector: &[u8]) -> i32 {
+        match (&self.lanes, vector.try_into()) {
+            (Some(lanes), Ok(vector)) => quick::dot(lanes, vector),
+            _ => dot_slowly(self.vector, vector),
+        }
+    }
+}
+
+/// Inner products by the vector instructions of Wasm.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-fn dot_chunks(a: &[[u8; 16]], b: &[[u8; 16]]) -> i32 {
+mod quick {
     use core::arch::wasm32::{
-        i16x8_extend_high_i8x16, i16x8_extend_low_i8x16, i32x4_add, i32x4_dot_i16x8, i32x4_extract_lane, i32x4_splat,
-        u64x2, v128,
+        i16x8_extend_low_i8x16, i32x4_add, i32x4_dot_i16x8, i32x4_extract_lane, i32x4_shuffle, i32x4_splat, u64x2, v128,
     };
-    fn load(bytes: &[u8; 16]) -> v128 {
-        let ([low, high], _) = bytes.as_chunks::<8>() else { return i32x4_splat(0) };
-        u64x2(u64::from_le_bytes(*low), u64::from_le_bytes(*high))
+
+    use super::QUICK_DIMS;
+
+    /// Eight int16 each.
+    pub(super) type Lanes = [v128; QUICK_DIMS / 8];
+
+    pub(super) fn lanes(vector: &[u8; QUICK_DIMS]) -> Lanes {
+        let mut lanes = [i32x4_splat(0); QUICK_DIMS / 8];
+        lanes.iter_mut().zip(vector.as_chunks().0).for_each(|(lane, bytes)| *lane = widened(*bytes));
+        lanes
     }
-    let mut sums = i32x4_splat(0);
-    for (a, b) in a.iter().zip(b) {
-        let (a, b) = (load(a), load(b));
-        sums = i32x4_add(sums, i32x4_dot_i16x8(i16x8_extend_low_i8x16(a), i16x8_extend_low_i8x16(b)));
-        sums = i32x4_add(sums, i32x4_dot_i16x8(i16x8_extend_high_i8x16(a), i16x8_extend_high_i8x16(b)));
+
+    fn widened(bytes: [u8; 8]) -> v128 {
+        i16x8_extend_low_i8x16(u64x2(u64::from_le_bytes(bytes), 0))
     }
-    i32x4_extract_lane::<0>(sums)
-        + i32x4_extract_lane::<1>(sums)
-        + i32x4_extract_lane::<2>(sums)
-        + i32x4_extract_lane::<3>(sums)
+
+    #[inline]
+    #[expect(clippy::many_single_char_names, reason = "eight lanes of each vector, in their order")]
+    pub(super) fn dot([a, b, c, d, e, f, g, h]: &Lanes, vector: &[u8; QUICK_DIMS]) -> i32 {
+        let Ok([i, j, k, l, m, n, o, p]) = <&[[u8; 8]; QUICK_DIMS / 8]>::try_from(vector.as_chunks().0) else {
+            return 0;
+        };
+        // Written out, for a loop costs as much as what it does, and loops are kept where the Worker is built for size.
+        let product = |lane: &v128, bytes: &[u8; 8]| i32x4_dot_i16x8(*lane, widened(*bytes));
+        let ab = i32x4_add(product(a, i), product(b, j));
+        let cd = i32x4_add(product(c, k), product(d, l));
+        let ef = i32x4_add(product(e, m), product(f, n));
+        let gh = i32x4_add(product(g, o), product(h, p));
+        let sums = i32x4_add(i32x4_add(ab, cd), i32x4_add(ef, gh));
+        let sums = i32x4_add(sums, i32x4_shuffle::<2, 3, 0, 1>(sums, sums));
+        i32x4_extract_lane::<0>(sums) + i32x4_extract_lane::<1>(sums)
+    }
 }
 
+/// Their scalar twin, for which compilers find instructions themselves.
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-fn dot_chunks(a: &[[u8; 16]], b: &[[u8; 16]]) -> i32 {
-    let products = |(a, b): (&[u8; 16], &[u8; 16])| -> i32 {
-        a.iter().zip(b).map(|(a, b)| i32::from(a.cast_signed()) * i32::from(b.cast_signed())).sum()
-    };
-    a.iter().zip(b).map(products).sum()
+mod quick {
+    use super::QUICK_DIMS;
+
+    pub(super) type Lanes = [i16; QUICK_DIMS];
+
+    pub(super) fn lanes(vector: &[u8; QUICK_DIMS]) -> Lanes {
+        vector.map(|byte| byte.cast_signed().into())
+    }
+
+    #[inline]
+    pub(super) fn dot(lanes: &Lanes, vector: &[u8; QUICK_DIMS]) -> i32 {
+        let vector = self::lanes(vector);
+        lanes.iter().zip(vector).map(|(lane, value)| i32::from(*lane) * i32::from(value)).sum()
+    }
 }
 
 /// The inner product of a sum of a few int8 vectors with one more; the shorter one counts.

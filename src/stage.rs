@@ -82,6 +82,8 @@ pub struct Crowd {
     /// Of all members, in their order.
     vectors: Vec<u8>,
     dimensions: usize,
+    /// When their first broadcasts end, ascending.
+    ends: Vec<UnixMillis>,
 }
 
 /// A candidate.
@@ -139,6 +141,9 @@ impl Crowd {
                 shown: product.shown(),
             }
         };
+        let mut ends: Vec<Keyed> =
+            listed.iter().map(|product| (Reverse(product.first_ends_at().0.saturating_neg()), 0)).collect();
+        sort(&mut ends);
         Self {
             ranked_at,
             weights,
@@ -146,6 +151,7 @@ impl Crowd {
             members: listed.iter().map(member).collect(),
             vectors: listed.iter().flat_map(Product::vector).copied().collect(),
             dimensions: board.dimensions().max(1),
+            ends: ends.into_iter().map(|(Reverse(end), _)| UnixMillis(end.saturating_neg())).collect(),
         }
     }
 
@@ -159,6 +165,12 @@ impl Crowd {
         self.members.is_empty()
     }
 
+    /// How many first broadcasts have ended at `until`, but not at `from`.
+    pub fn ended_between(&self, from: UnixMillis, until: UnixMillis) -> usize {
+        let ended_at = |at: UnixMillis| self.ends.partition_point(|end| *end <= at);
+        ended_at(until).saturating_sub(ended_at(from))
+    }
+
     /// The member at `place`.
     pub fn get(&self, place: usize) -> Option<&Member> {
         self.members.get(place)
@@ -170,7 +182,8 @@ impl Crowd {
     }
 
     fn bytes(&self) -> usize {
-        self.vectors.len().saturating_add(std::mem::size_of_val(self.members.as_slice()))
+        let members = std::mem::size_of_val(self.members.as_slice());
+        self.vectors.len().saturating_add(members).saturating_add(std::mem::size_of_val(self.ends.as_slice()))
     }
 }
 

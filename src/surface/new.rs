@@ -70,14 +70,60 @@ pub struct Page {
 /// A candidate with what orders it: score, and place in the [`crate::stage::Crowd`], which is in the order of ties.
 type Entry = Keyed;
 
+/// The first of many entries that are offered one after the other, by ascending place.
+struct First {
+    most: usize,
+    /// As many are kept at a time. Cutting them down to the first ones is cheap where it is seldom.
+    room: usize,
+    entries: Vec<Entry>,
+    /// The least that is enough so far: as many as are wanted have more than this, or as much and an earlier place.
+    enough: Option<i64>,
+}
+
+impl First {
+    /// The first `most` of at most `offered` entries.
+    fn new(most: usize, offered: usize) -> Self {
+        let room = most.saturating_mul(4).min(offered);
+        Self { most, room, entries: Vec::with_capacity(room), enough: None }
+    }
+
+    #[inline]
+    fn offer(&mut self, entry: Entry) {
+        if self.enough.is_some_and(|enough| entry.0.0 <= enough) {
+            return;
+        }
+        if self.entries.len() >= self.room && self.room > self.most {
+            self.cut(self.most);
+            self.enough = self.entries.last().map(|last| last.0.0);
+        }
+        self.entries.push(entry);
+    }
+
+    /// Keeps the first `most`, of which the last one stands last.
+    #[inline(never)]
+    fn cut(&mut self, most: usize) {
+        if most > 0 && most < self.entries.len() {
+            self.entries.select_nth_unstable(most.saturating_sub(1));
+        }
+        self.entries.truncate(most);
+    }
+
+    /// The first `most` of all, in order.
+    fn into_sorted(mut self, most: usize) -> Vec<Entry> {
+        self.cut(most.min(self.most));
+        sort(&mut self.entries);
+        self.entries
+    }
+}
+
 /// The page that `selection` asks for.
 pub fn page(view: &View<'_>, selection: &Selection) -> Page {
     let board = view.board;
     let frozen = selection.frozen_at;
     let crowd = board.stage().crowd(board, view.weights().new, frozen.floor(RANK_STEP_MS), view.pulse);
+    let is_filtered = selection.category.is_some() || selection.channel.is_some();
     let chosen = |one: &Member| {
-        one.ends_at > frozen
-            && selection.category.is_none_or(|category| category.is_some() && category == one.category)
+        selection.category.is_none_or(|category| category.is_some() && category == one.category)
             && selection.channel.is_none_or(|channel| {
                 board
                     .product(one.index)
@@ -89,52 +135,55 @@ pub fn page(view: &View<'_>, selection: &Selection) -> Page {
     let mix = mix_of(view, selection);
     let seed = seed(view, frozen);
     let rater = Rater::new(view, frozen);
+    let is_by_score = selection.sort == Sort::Recommended;
+    let leaning = rater.taste.filter(|_| is_by_score);
+    let leaning = leaning.map(|taste| Leaning::of(&taste, &rater.weights, board.channel_count()));
+    let has_notes = is_by_score && rater.taste.is_some_and(|taste| !taste.notes.is_empty());
     let mut draw = Draw::new(&mix);
     let mut pins: Vec<(usize, Entry)> = Vec::new();
-    let leaning = rater.taste.map(|taste| Leaning::of(&taste, &rater.weights, board.channel_count()));
-    let mut list: Vec<Entry> = Vec::with_capacity(crowd.len());
+    // What has ended since the list was frozen does not count towards the page, so look at most that much further.
+    let wanted = selection.offset.saturating_add(selection.limit);
+    let reach = if mix.is_plain(board.floors()) { 0 } else { mix::PLACES.saturating_add(mix::REACH) };
+    let looked_at = |ended: usize| wanted.saturating_add(ended).saturating_add(mix::MOST_PICKS).max(reach);
+    let mut first = First::new(looked_at(crowd.ended_between(frozen, view.now)), crowd.len());
+    let (mut counted, mut ended) = (0_usize, 0_usize);
     for (place, (one, vector)) in crowd.iter().enumerate() {
-        if !chosen(one) {
+        if one.ends_at <= frozen || (is_filtered && !chosen(one)) {
             continue;
         }
-        let effect = rater.directives.effect(one.index);
-        if effect.is_hidden {
-            continue;
+        let mut total = if is_by_score { one.shared } else { 0 };
+        if let Some(leaning) = &leaning {
+            total = total.wrapping_add(leaning.points(rater.half.cut(vector), one.channel, one.bucket));
         }
-        let total = match selection.sort {
-            Sort::Soonest => 0,
-            Sort::Recommended => {
-                let own = leaning
-                    .as_ref()
-                    .map_or(0, |leaning| leaning.points(rater.half.cut(vector), one.channel, one.bucket));
-                one.shared.wrapping_add(own).wrapping_add(rater.memory(one.id)).wrapping_add(effect.points)
+        if has_notes {
+            total = total.wrapping_add(rater.memory(one.id));
+        }
+        if !rater.directives.is_empty() {
+            let effect = rater.directives.effect(one.index);
+            if effect.is_hidden {
+                continue;
             }
-        };
-        let entry = (Reverse(total), place);
-        if let Some(place) = effect.place.filter(|_| selection.sort == Sort::Recommended) {
-            pins.push((place, entry));
-            continue;
+            if is_by_score {
+                total = total.wrapping_add(effect.points);
+                if let Some(pin) = effect.place {
+                    pins.push((pin, (Reverse(total), place)));
+                    continue;
+                }
+            }
         }
         if one.shown < mix.explore_below {
-            draw.offer(scatter(seed, one.id), entry);
+            draw.offer(scatter(seed, one.id), (Reverse(total), place));
         }
-        list.push(entry);
+        counted = counted.saturating_add(1);
+        ended = ended.saturating_add(usize::from(one.ends_at <= view.now));
+        first.offer((Reverse(total), place));
     }
     let has_ended = |entry: &Entry| crowd.get(entry.1).is_none_or(|one| one.ends_at <= view.now);
     let index = |entry: &Entry| crowd.get(entry.1).map_or(0, |one| one.index);
-    let total = list.len().saturating_add(pins.len());
-    // What has ended since the list was frozen does not count towards the page, so look at most that much further.
-    let wanted = selection.offset.saturating_add(selection.limit);
-    let ended = list.iter().filter(|entry| has_ended(entry)).count();
+    let total = counted.saturating_add(pins.len());
     let needed = wanted.saturating_add(ended);
-    let reach = if mix.is_plain(board.floors()) { 0 } else { mix::PLACES.saturating_add(mix::REACH) };
-    let looked_at = needed.saturating_add(mix::MOST_PICKS).max(reach);
-    if needed > 0 && looked_at < list.len() {
-        list.select_nth_unstable(looked_at.saturating_sub(1));
-        list.truncate(looked_at);
-    }
-    sort(&mut list);
-    if selection.sort == Sort::Recommended {
+    let mut list = first.into_sorted(looked_at(ended));
+    if is_by_score {
         let places = pins.iter().map(|(place, _)| i64::try_from(*place).unwrap_or(i64::MAX));
         let pins: Vec<(usize, Entry)> = ascending(places).filter_map(|at| pins.get(at).copied()).collect();
         let picks: Vec<Entry> = draw.picks().collect();
@@ -308,4 +357,31 @@ fn changes_at(view: &View<'_>, product: &Product<'_>) -> UnixMillis {
         .filter(|at| *at > view.now)
         .min()
         .unwrap_or(UnixMillis(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_first_are_those_of_a_whole_sort(
+            // Few different totals, so that many are equal.
+            totals in proptest::collection::vec(prop_oneof![-3_i64..3, any::<i64>()], 0..300),
+            bound in 0_usize..40,
+            fewer in 0_usize..10,
+        ) {
+            let most = bound.saturating_sub(fewer);
+            let mut first = First::new(bound, totals.len());
+            let entries: Vec<Entry> = totals.into_iter().map(Reverse).zip(0..).collect();
+            for entry in &entries {
+                first.offer(*entry);
+            }
+            let mut sorted = entries;
+            sorted.sort();
+            sorted.truncate(most);
+            prop_assert_eq!(first.into_sorted(most), sorted);
+        }
+    }
 }
