@@ -19,7 +19,7 @@ use crate::pack::taste::{Taste, TasteShard};
 use crate::pack::{Damage, PackId};
 use crate::rank::{HOUR_BUCKETS, Score, Weights, dot};
 use crate::surface::new::{Page, Selection, Sort};
-use crate::surface::{View, live, new, tabs};
+use crate::surface::{View, live, new, tabs, trusts_verdicts};
 use crate::time::{SECOND_MS, UnixMillis};
 
 /// Where a pack's header states the checksum that is its name (`pack/FORMAT.md`).
@@ -35,6 +35,8 @@ const AGREEMENT_SHIFT: u32 = 6;
 pub struct Question {
     /// The time that is looked at, in Unix milliseconds.
     pub now_ms: i64,
+    /// The time by which the snapshot is too old to call anything new, or not, in Unix milliseconds; 0 where that is not looked at.
+    pub checked_at_ms: i64,
     /// Whether the viewer's tastes are left aside.
     pub is_shared: bool,
     /// For who has no tastes of their own: the Korean province they come from, two digits of ISO 3166-2; empty for none.
@@ -137,8 +139,9 @@ impl Preview {
         let chosen =
             if question.weights.is_none() { experiments.chosen(None, &chosen, UnixMillis(0)) } else { Vec::new() };
         let assignment = experiments.assign(&chosen, self.board.weights(), self.board.mix());
-        // What is tried is an order; how old the packs are is for the edge to say.
+        let checked_at = Some(UnixMillis(question.checked_at_ms)).filter(|at| at.0 != 0);
         let view = View {
+            trusts_verdicts: checked_at.is_none_or(|at| trusts_verdicts(self.board.built_at(), at)),
             taste,
             is_of_context: own.is_none(),
             viewer,
@@ -278,6 +281,9 @@ fn lean<'a>(some: impl Iterator<Item = &'a Agreement>, all: &[Agreement]) -> Opt
 
 /// The new products in their places, all that the question leaves in, and how many it leaves out.
 fn page(view: &View<'_>, question: &Question, frozen_at: UnixMillis) -> (Page, usize) {
+    if !view.trusts_verdicts {
+        return (Page::default(), 0);
+    }
     let board = view.board;
     let selection = Selection {
         category: question.category.as_deref().map(|name| board.find_category(name)),
@@ -411,6 +417,18 @@ mod tests {
         assert_eq!(serde_json::from_str::<Vec<String>>(golden.last().unwrap()).unwrap(), order);
         let weights = Some(preview.weights());
         assert_eq!(surfaces(&mut preview, &["soon-first:soon"], weights), plain, "weights that are tried count first");
+    }
+
+    #[test]
+    fn a_snapshot_that_is_too_old_calls_nothing_new() {
+        let mut preview = Preview::open(BOARD.to_vec()).unwrap();
+        let now_ms = at("2026-11-22T06:00:00+09:00");
+        let mut total = |days: i64| {
+            let checked_at_ms = now_ms + days * crate::time::DAY_MS;
+            arrange(&mut preview, &Question { now_ms, checked_at_ms, limit: 100, ..Question::default() })["new"].clone()
+        };
+        assert!(total(1)["total"].as_u64() > Some(3));
+        assert_eq!(total(3), json!({ "total": 0, "items": [] }));
     }
 
     #[test]

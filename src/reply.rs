@@ -195,7 +195,7 @@ pub fn answer(facts: &Facts<'_>) -> Reply {
         }
     }
     reply.stands_until = stands_until(facts);
-    let is_pack = matches!(facts.request.route, Route::Pack(PackPart::Board | PackPart::Tastes, _));
+    let is_pack = matches!(facts.request.route, Route::Pack(PackPart::Board | PackPart::Tastes));
     reply.headers.push(("Content-Type", if is_pack { BYTES } else { JSON }.into()));
     let body = body(facts);
     if facts.request.is_head {
@@ -245,9 +245,9 @@ fn body(facts: &Facts<'_>) -> Vec<u8> {
             write_new(view, &page, frozen_at, cursor.as_deref(), &mut out);
             out.push(b'}');
         }
-        Route::Pack(PackPart::Board, _) => return view.board.pack().bytes().to_vec(),
-        Route::Pack(PackPart::Tastes, _) => return lone_taste(facts),
-        Route::Pack(PackPart::Snapshots, _) => write_snapshots(facts, &mut out),
+        Route::Pack(PackPart::Board) => return view.board.pack().bytes().to_vec(),
+        Route::Pack(PackPart::Tastes) => return lone_taste(facts),
+        Route::Pack(PackPart::Snapshots) => write_snapshots(facts, &mut out),
         Route::Status => write_status(facts, &mut out),
         Route::Health => out.extend_from_slice(b"{\"status\":\"ok\""),
     }
@@ -567,6 +567,12 @@ pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, timing: Timing)
             "The list is gone",
             "what it was made from can't be had any more: begin again without a cursor".to_owned(),
         ),
+        Refusal::SnapshotGone => (
+            410,
+            "snapshot-gone",
+            "The snapshot is gone",
+            "it is not kept any more: /preview/snapshots names those that are".to_owned(),
+        ),
         Refusal::Token(refused) => {
             headers.push((
                 "WWW-Authenticate",
@@ -593,6 +599,7 @@ pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, timing: Timing)
         Refusal::Parameter(name, _) => Some(name.as_str()),
         Refusal::PreviewOnly(name) => Some(*name),
         Refusal::CursorGone => Some("cursor"),
+        Refusal::SnapshotGone => Some("snapshot"),
         _ => None,
     };
     let mut problem = format!(

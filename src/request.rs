@@ -141,7 +141,7 @@ pub enum Route {
     /// All three, with the first page of the new-product tab.
     Home(NewQuestion),
     /// A pack for the preview page, which ranks by it in the browser.
-    Pack(PackPart, Option<SnapshotId>),
+    Pack(PackPart),
     /// What the edge stands on.
     Status,
     /// Whether the Worker runs.
@@ -177,14 +177,6 @@ pub struct NewQuestion {
 }
 
 impl Route {
-    /// The snapshot to answer from, where it is not the live one.
-    pub fn snapshot(&self) -> Option<SnapshotId> {
-        match self {
-            Self::Pack(_, snapshot) => *snapshot,
-            _ => self.cursor().map(|cursor| cursor.snapshot),
-        }
-    }
-
     /// What a cursor of this question and viewer is bound to, where there may be one.
     pub fn binding(&self) -> Option<u64> {
         match self {
@@ -232,6 +224,8 @@ pub struct Request {
     pub is_explained: bool,
     /// Variants that a preview chose, each as `experiment:variant`.
     pub variants: Vec<String>,
+    /// The snapshot that a preview chose.
+    pub chosen_snapshot: Option<SnapshotId>,
 }
 
 /// Why a request is not answered with what it asks for.
@@ -251,6 +245,8 @@ pub enum Refusal {
     PreviewOnly(&'static str),
     /// The cursor's snapshot is no longer kept.
     CursorGone,
+    /// The snapshot that a preview chose is no longer kept.
+    SnapshotGone,
     /// The token is refused.
     Token(Refused),
     /// There is nothing to answer from.
@@ -284,11 +280,14 @@ impl Request {
                 "device_class",
                 "explain",
                 "variant",
+                "snapshot",
             ],
-            "/v1/home" => &["limit", "recent", "as_of", "viewer", "region", "device_class", "explain", "variant"],
-            "/v1/live" => &["recent", "as_of", "viewer", "region", "device_class", "explain", "variant"],
-            "/v1/tabs" => &["as_of", "viewer", "region", "device_class", "explain", "variant"],
-            "/v1/status" => &["as_of", "viewer"],
+            "/v1/home" => {
+                &["limit", "recent", "as_of", "viewer", "region", "device_class", "explain", "variant", "snapshot"]
+            }
+            "/v1/live" => &["recent", "as_of", "viewer", "region", "device_class", "explain", "variant", "snapshot"],
+            "/v1/tabs" => &["as_of", "viewer", "region", "device_class", "explain", "variant", "snapshot"],
+            "/v1/status" => &["as_of", "viewer", "snapshot"],
             "/preview/board" => &["snapshot"],
             "/preview/tastes" => &["snapshot", "viewer"],
             "/preview/snapshots" | "/healthz" => &[],
@@ -315,13 +314,14 @@ impl Request {
                 recent: Vec::new(),
                 is_explained: false,
                 variants: Vec::new(),
+                chosen_snapshot: None,
             });
         }
         let is_preview = may_preview(raw.preview, config);
         if raw.path.starts_with("/preview/") && !is_preview {
             return Err(Refusal::PreviewOnly("snapshot"));
         }
-        for name in ["as_of", "viewer", "region", "device_class", "explain", "variant"] {
+        for name in ["as_of", "viewer", "region", "device_class", "explain", "variant", "snapshot"] {
             if parameters.get(name).is_some() && !is_preview {
                 return Err(Refusal::PreviewOnly(name));
             }
@@ -352,13 +352,19 @@ impl Request {
             "/v1/home" => Route::Home(new_question(&parameters, viewer)?),
             "/v1/live" => Route::Live,
             "/v1/tabs" => Route::Tabs,
-            "/preview/board" => Route::Pack(PackPart::Board, snapshot(&parameters)?),
-            "/preview/tastes" => Route::Pack(PackPart::Tastes, snapshot(&parameters)?),
-            "/preview/snapshots" => Route::Pack(PackPart::Snapshots, None),
+            "/preview/board" => Route::Pack(PackPart::Board),
+            "/preview/tastes" => Route::Pack(PackPart::Tastes),
+            "/preview/snapshots" => Route::Pack(PackPart::Snapshots),
             _ => Route::Status,
         };
         let variants = parameters.all("variant").map(str::to_owned).collect();
-        Ok(Self { route, is_head, viewer, is_preview, as_of, context, recent, is_explained, variants })
+        let chosen_snapshot = snapshot(&parameters)?;
+        Ok(Self { route, is_head, viewer, is_preview, as_of, context, recent, is_explained, variants, chosen_snapshot })
+    }
+
+    /// The snapshot to answer from, where it need not be the live one: that of a list that goes on, or the one that a preview chose.
+    pub fn snapshot(&self) -> Option<SnapshotId> {
+        self.route.cursor().map(|cursor| cursor.snapshot).or(self.chosen_snapshot)
     }
 }
 

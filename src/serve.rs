@@ -126,7 +126,7 @@ impl<'a> Serve<'a> {
     }
 
     fn answer_warm(&mut self, request: &Request, memory: &mut Memory, now: UnixMillis) -> Option<Step> {
-        let snapshot = match request.route.snapshot() {
+        let snapshot = match request.snapshot() {
             None => memory.current(),
             Some(id) => memory.find(id),
         }?;
@@ -404,7 +404,7 @@ impl<'a> Serve<'a> {
     /// The snapshot to answer from, if it is remembered: a cursor's own, or the current one.
     fn snapshot(request: &Request, memory: &Memory) -> Option<Snapshot> {
         let current = memory.current()?;
-        let wanted: SnapshotId = request.route.snapshot().unwrap_or(current.id());
+        let wanted: SnapshotId = request.snapshot().unwrap_or(current.id());
         memory.find(wanted).cloned()
     }
 
@@ -414,7 +414,7 @@ impl<'a> Serve<'a> {
         if self.kept.is_some() {
             return None;
         }
-        let wanted = request.route.snapshot()?;
+        let wanted = request.snapshot()?;
         let manifest = memory.current()?.manifest.previous().find(|previous| previous.snapshot == wanted)?.manifest;
         self.kept = match memory.take_shard_lease(manifest, now, now.plus(self.config.read_limit_ms.into())) {
             ShardTurn::Mine => {
@@ -461,9 +461,15 @@ impl<'a> Serve<'a> {
             self.live = Some(Load::live());
             return self.next(memory, now);
         }
+        let is_list = request.route.cursor().is_some();
         // Gone for good, as the store says, or only out of reach?
         if self.kept.is_none() && self.has_looked && !memory.seen_before(self.began_at) {
-            return self.refuse(&Refusal::CursorGone, now);
+            let refusal = if is_list { Refusal::CursorGone } else { Refusal::SnapshotGone };
+            return self.refuse(&refusal, now);
+        }
+        // What a preview asks for, it gets from that snapshot or not at all.
+        if !is_list {
+            return self.refuse(&Refusal::NoData, now);
         }
         self.reply(request, &current, &Own { is_cut: true, ..Own::default() }, memory, now)
     }
@@ -560,8 +566,12 @@ impl<'a> Serve<'a> {
             },
             is_of_context: own.is_none() && shifted.is_none(),
             now: request.as_of.unwrap_or(now),
-            // The clock, not the time of a preview: how old the schedule is does not depend on what is asked of it.
-            trusts_verdicts: crate::surface::trusts_verdicts(snapshot.manifest.built_at(), now),
+            // The clock, not the time of a preview: how old the schedule is does not depend on what is asked of it. Of a snapshot that a preview
+            // chose it is asked what that would have said then.
+            trusts_verdicts: crate::surface::trusts_verdicts(
+                snapshot.manifest.built_at(),
+                request.as_of.filter(|_| request.chosen_snapshot.is_some()).unwrap_or(now),
+            ),
             viewer: request.viewer.key().filter(|_| own.is_some()).map_or(0, |key| key.0),
             is_explained: request.is_explained,
             pulse: found.pulse,

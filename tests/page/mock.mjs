@@ -65,14 +65,13 @@ const TABS = [
   ["travel", "여행", false, "/travel"],
   ["event", "이벤트", false, "/event"],
 ];
-const PARAMETERS = {
-  "/v1/new": ["category", "channel", "sort", "limit", "cursor", "as_of", "viewer"],
-  "/v1/home": ["limit", "as_of", "viewer"],
-  "/v1/live": ["as_of", "viewer"],
-  "/v1/tabs": ["as_of", "viewer"],
-  "/v1/status": ["as_of", "viewer"],
-  "/healthz": [],
-};
+/** What each route takes, as the document of the API says: the page asks for all of it. */
+const DOCUMENT = JSON.parse(await readFile(path.join(WWW, "openapi.json"), "utf8"));
+const PARAMETERS = Object.fromEntries(
+  Object.entries(DOCUMENT.paths)
+    .filter(([, { get }]) => get)
+    .map(([route, { get }]) => [route, (get.parameters ?? []).map(({ $ref }) => DOCUMENT.components.parameters[$ref.split("/").at(-1)]).filter((one) => one.in === "query")]),
+);
 export const VIEWERS = [
   { user_id: "u000001", label: "뷰티를 자주 보는 50대" },
   { user_id: "u000002", label: "식품과 건강을 저녁에 보는 60대" },
@@ -174,7 +173,8 @@ export async function startMock(options = {}) {
   const secret = options.secret ?? SECRET;
 
   function answer(request, url) {
-    const taken = PARAMETERS[url.pathname] ?? [];
+    const described = PARAMETERS[url.pathname] ?? [];
+    const taken = described.map(({ name }) => name);
     const stranger = [...url.searchParams.keys()].find((name) => !taken.includes(name));
     if (PARAMETERS[url.pathname] !== undefined && stranger !== undefined) {
       return problem(400, "invalid-parameter", "A parameter is not valid", {
@@ -184,12 +184,9 @@ export async function startMock(options = {}) {
     }
     const parameter = (name) => url.searchParams.get(name);
     const preview = request.headers["sinsang-preview"];
-    const asked = parameter("as_of") !== null || parameter("viewer") !== null;
-    if (asked && preview !== secret)
-      return problem(403, "preview-only", "Only for previews", {
-        detail: "as_of and viewer need the preview secret",
-        parameter: parameter("as_of") === null ? "viewer" : "as_of",
-      });
+    const asked = described.find(({ name, description }) => description?.startsWith("Preview only") && parameter(name) !== null);
+    if (asked !== undefined && preview !== secret)
+      return problem(403, "preview-only", "Only for previews", { detail: `${asked.name} needs the preview secret`, parameter: asked.name });
     const token = request.headers.authorization;
     if (token !== undefined && token !== "Bearer good.token.here") {
       return problem(
@@ -320,7 +317,7 @@ export async function startMock(options = {}) {
       status: 200,
       headers: {
         "Content-Type": "application/json",
-        "Cache-Control": personalized || asked ? "private, no-store" : "public, max-age=30",
+        "Cache-Control": personalized || asked !== undefined ? "private, no-store" : "public, max-age=30",
         ETag: `W/"${snapshotId}-${Math.floor(nowMs / 60_000)}"`,
         Vary: "Authorization, Sinsang-Preview",
         "Server-Timing": "read;dur=0.2, rank;dur=0.6, total;dur=1.1",
@@ -359,6 +356,12 @@ export async function startMock(options = {}) {
     }
     if (url.pathname === "/demo/viewers.json") {
       send(response, { status: 200, headers: { "Content-Type": "application/json" }, body: { viewers: VIEWERS } });
+      return;
+    }
+    if (url.pathname === "/preview/snapshots") {
+      const known = request.headers["sinsang-preview"] === secret;
+      const body = { snapshots: [{ id: snapshotId, built_at: iso(builtMs) }] };
+      send(response, known ? { status: 200, headers: { "Content-Type": "application/json" }, body } : problem(403, "preview-only", "Only for previews"));
       return;
     }
     const file = path.join(WWW, path.normalize(url.pathname === "/" ? "/index.html" : url.pathname));

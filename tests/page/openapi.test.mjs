@@ -102,8 +102,9 @@ test("answers are what the document says", async () => {
   }
 });
 
-test("a route names the parameters that the document describes", async () => {
-  const base = process.env.SINSANG_URL ?? server.url;
+// The mock takes what the document describes, so that only a Worker's word counts.
+test("a route names the parameters that the document describes", { skip: process.env.SINSANG_URL === undefined && "SINSANG_URL names no Worker" }, async () => {
+  const base = process.env.SINSANG_URL;
   for (const [path, { get }] of Object.entries(doc.paths).filter(([, { get }]) => get)) {
     const answer = await fetch(`${base}${path}?surely_unknown=1`);
     assert.equal(answer.status, 400, path);

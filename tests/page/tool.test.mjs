@@ -123,7 +123,9 @@ describe("the tools", () => {
     const { snapshots } = await ask("/preview/snapshots");
     assert.equal(snapshots.length, 2, "the snapshot before is kept");
     await page.locator("#against").selectOption("snapshot");
-    await page.waitForFunction(() => document.querySelectorAll(".compare-side h3")[1]?.textContent === "고른 자료");
+    const [day, time] = [Number(snapshots[1].built_at.slice(8, 10)), snapshots[1].built_at.slice(11, 16)];
+    await page.waitForFunction((text) => document.querySelectorAll(".compare-side h3")[1]?.textContent.endsWith(text), `${time}에 만든 자료`);
+    assert.match(await page.locator(".compare-side h3").nth(1).innerText(), new RegExp(` ${day}일 `));
     assert.equal(await page.locator("#other-snapshot").inputValue(), snapshots[1].id);
     assert.ok((await page.locator(".compare-side").nth(1).locator("li").count()) > 0);
     assert.deepEqual(complaints, []);
@@ -140,6 +142,7 @@ describe("the tools", () => {
     );
     await rows.first().locator("summary").click();
     const number = (text) => Number(text.replaceAll(",", "").replace("−", "-"));
+    await rows.first().locator(".parts").waitFor();
     const parts = await rows.first().locator(".parts tbody td:last-child").allInnerTexts();
     const whole = number(await rows.first().locator(".why-total").innerText());
     assert.equal(parts.map(number).reduce((sum, part) => sum + part, 0), whole);

@@ -12,6 +12,7 @@ mod personal;
 mod pulse;
 mod refusal;
 mod route;
+mod snapshot;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -17,7 +17,7 @@ export class Refused extends Error {
   }
 }
 
-/** The address of a surface for a state; `preview` says whether viewer, time, context and variants may be named in it. */
+/** The address of a surface for a state; `preview` says whether viewer, time, context, snapshot and variants may be named in it. */
 export function surfacePath(path, parameters, state, preview, token) {
   const query = new URLSearchParams();
   for (const [key, value] of Object.entries(parameters)) {
@@ -29,6 +29,7 @@ export function surfacePath(path, parameters, state, preview, token) {
   // Who has tastes is shown things by those, whatever this says.
   if (preview && state.region !== "") query.set("region", state.region);
   if (preview && state.device_class !== "") query.set("device_class", state.device_class);
+  if (preview && state.snapshot !== "") query.set("snapshot", state.snapshot);
   if (preview) for (const name of variantsOf(state)) query.append("variant", name);
   const text = query.toString();
   return text === "" ? path : `${path}?${text}`;

@@ -120,6 +120,8 @@ export function failure(error) {
 export function question({ state, clock, home }, more = {}) {
   return {
     now_ms: Math.floor(clock.now(state.asOfMs) / 1000) * 1000,
+    // A snapshot that was chosen is asked what it would have said then; the live one is as old as it is.
+    checked_at_ms: Math.floor(clock.now(state.snapshot === "" ? null : state.asOfMs)),
     is_soonest: state.sort === "soonest",
     category: state.category === "" ? null : state.category,
     channel: state.channel === "" ? null : state.channel,
@@ -141,10 +143,10 @@ export function pulseOf({ homeHeaders }) {
 export function signature(model, ...more) {
   const { state, home, token, preview } = model;
   const { viewer, asOfMs, region, device_class, category, channel, sort, list } = state;
-  const { snapshot, live, experiments } = home ?? {};
+  const { snapshot, live, experiments, new: fresh } = home ?? {};
   // The slots on air stand for the time where that runs on.
   const onAir = live?.items.map(({ broadcast }) => broadcast.starts_at + broadcast.channel.id);
-  return JSON.stringify([viewer, asOfMs, region, device_class, category, channel, sort, list, snapshot?.id, experiments, onAir, pulseOf(model), token, preview, more]);
+  return JSON.stringify([viewer, asOfMs, region, device_class, category, channel, sort, list, snapshot?.id, experiments, onAir, fresh?.total, pulseOf(model), token, preview, more]);
 }
 
 /** Radio buttons for which of the three surfaces a tool looks at. */

@@ -3,14 +3,14 @@
 import { anonymousName, contextSwitch, readContext, writeContext } from "./context.js";
 import { failure, listSwitch, pulseOf, question, signature } from "./bench.js";
 import { element, replace, shape } from "./element.js";
-import { datetimeLocal, number, parseTime, rfc3339, startTime } from "./format.js";
+import { datetimeLocal, number, parseTime, rfc3339, snapshotName, startTime } from "./format.js";
 import { say } from "./language.js";
 import { MAX_ITEMS, difference, itemKey } from "./local.js";
 
 const SHOWN = 20;
 /** Height of a row, in CSS pixels: lines are drawn from it. */
-const ROW = 48;
-const LINES = 56;
+const ROW = 56;
+const LINES = 40;
 
 const AGAINST = [
   ["shared", say("공통 순서와")],
@@ -130,15 +130,19 @@ export class Compare {
       ],
       time: () => [
         [startTime(nowMs, nowMs), seat(id, viewer), {}],
-        [startTime(otherMs, nowMs), seat(id, viewer, null), { now_ms: otherMs }],
+        [startTime(otherMs, nowMs), seat(id, viewer, null), { now_ms: otherMs, ...(state.snapshot === "" ? {} : { checked_at_ms: otherMs }) }],
       ],
-      snapshot: () => [
-        [say("지금 자료"), seat(id, viewer), {}],
-        [say("고른 자료"), seat(state.other || (this.#snapshots[1]?.id ?? id), viewer), {}],
-      ],
+      snapshot: () => {
+        const other = this.#snapshots.find((one) => one.id === state.other) ?? this.#snapshots.find((one) => one.id !== id) ?? home.snapshot;
+        // What is not live is asked what it would have said then.
+        return [
+          [snapshotName(home.snapshot), seat(id, viewer), {}],
+          [snapshotName(other), seat(state.other || other.id, viewer), { checked_at_ms: Math.floor(nowMs) }],
+        ];
+      },
     }[state.against];
     try {
-      if (state.against === "snapshot") await this.#showSnapshots(state.other);
+      if (state.against === "snapshot") await this.#showSnapshots(id, state.other);
       const both = await Promise.all(
         sides().map(async ([name, seated, more]) => {
           const answer = (await seated).arrange(question(model, { limit: MAX_ITEMS, ...more }));
@@ -162,14 +166,14 @@ export class Compare {
     if (chosen !== "") this.#variant.value = chosen;
   }
 
-  async #showSnapshots(chosen) {
+  async #showSnapshots(own, chosen) {
     this.#snapshots = await this.#acts.local.snapshots();
-    const offered = this.#snapshots.slice(1);
+    const offered = this.#snapshots.filter(({ id }) => id !== own);
     replace(
       this.#snapshot,
       offered.length === 0
         ? element("option", { value: "" }, say("이전 자료가 없어요"))
-        : offered.map(({ id, built_at }) => element("option", { value: id }, `${built_at.slice(0, 16).replace("T", " ")} (${id})`)),
+        : offered.map((one) => element("option", { value: one.id }, snapshotName(one))),
     );
     if (chosen !== "") this.#snapshot.value = chosen;
   }

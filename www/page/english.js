@@ -279,7 +279,6 @@ export const ENGLISH = {
   "지금 · {}": "now · {}",
   "지금 방송 중": "On air now",
   "지금 방송 중인지": "whether it is on air",
-  "지금 자료": "Live snapshot",
   "지금 화면의 요청을 하나씩 100번 보내고, 이 브라우저에서 받기까지의 시간을 재요.":
     "Sends this screen's request 100 times, one after the other, and measures until this browser has the answer.",
   "지금은 방송이 없어요": "Nothing is on air",
@@ -417,4 +416,11 @@ export const ENGLISH = {
   "경북": "North Gyeongsang",
   "경남": "South Gyeongsang",
   "제주": "Jeju",
+  "무엇으로 보나요": "By what",
+  "지금 나가는 자료": "the live one",
+  "지금 자료로 보기": "Show the live snapshot",
+  "이 자료는 이제 없어요": "This snapshot is gone",
+  "오래되어 지워진 자료예요. 다른 자료를 골라 주세요.": "It was removed for its age. Choose another one.",
+  "{} {}에 만든 자료": "built {} {}",
+  "자료": "Snapshot",
 };

@@ -101,6 +101,12 @@ export function age(ageS) {
   return say`${Math.round(ageS / 86_400)}일 전`;
 }
 
+/** "11월 22일 (일) 06:00에 만든 자료": a snapshot of `{id, built_at}`, by its id where its time can't be read. */
+export function snapshotName({ id, built_at }) {
+  const atMs = parseTime(built_at);
+  return atMs === null ? id : say`${date(atMs)} ${clock(atMs)}에 만든 자료`;
+}
+
 /** "49,900". */
 export function number(value) {
   return won.format(value);

@@ -8,6 +8,7 @@
 //   listRefused, moreRefused  why the list, or its next page, is missing
 //   exchange     the request and answer that home came by (api.js); homePath  its address
 //   status       the last /v1/status answer or null       viewers  the demo's users
+//   snapshots    those that can be looked at, the live one first
 //   loadingHome, loadingList, loadingMore  what is under way
 
 import { PAGE_ITEMS, Refused, get, surfacePath } from "./api.js";
@@ -46,6 +47,7 @@ const model = {
   moreRefused: null,
   status: null,
   viewers: [],
+  snapshots: [],
   loadingHome: true,
   loadingList: false,
   loadingMore: false,
@@ -192,8 +194,11 @@ async function load({ quiet = false } = {}) {
     model.homeRefused = refusal(homeSettled.reason);
   }
   show();
-  if (model.home !== null && model.status !== null && model.status.snapshot?.id !== model.home.snapshot.id)
-    await loadStatus();
+  if (model.home === null) return;
+  const { id } = model.home.snapshot;
+  // A snapshot that came into being since.
+  if (model.snapshots.length > 0 && model.snapshots.every((one) => one.id !== id)) loadSnapshots();
+  if (model.status !== null && model.status.snapshot?.id !== id) await loadStatus();
 }
 
 function takeHome({ json, exchange }) {
@@ -259,7 +264,9 @@ async function loadMore() {
 async function loadStatus() {
   try {
     // The true present and the whole window, whatever time is being looked at.
-    const { json, exchange } = await ask("/v1/status");
+    const { snapshot } = model.state;
+    const { json, exchange } = await ask(snapshot === "" || model.preview === null ? "/v1/status" : `/v1/status?snapshot=${encodeURIComponent(snapshot)}`);
+    if (snapshot !== model.state.snapshot) return;
     model.status = json;
     model.clock.learnFromStatus(json.now, exchange.startedMs, exchange.tookMs);
     show();
@@ -276,6 +283,17 @@ async function loadViewers() {
     model.viewers = (json.viewers ?? []).filter(
       (viewer) => typeof viewer.user_id === "string" && typeof viewer.label === "string",
     );
+    show();
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+  }
+}
+
+/** The snapshots that a preview may choose among. */
+async function loadSnapshots() {
+  if (model.preview === null) return;
+  try {
+    model.snapshots = await local.snapshots();
     show();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
@@ -352,6 +370,8 @@ function ways(refused, more = false) {
   const again = { label: say("다시 시도"), act: () => load() };
   if (refused.status === 401) return [{ label: say("토큰 지우기"), act: () => useToken("") }, again];
   if (refused.status === 403) return [{ label: say("공개 화면 보기"), act: leavePreview }, again];
+  if (refused.status === 410 && refused.problem.parameter === "snapshot")
+    return [{ label: say("지금 자료로 보기"), act: () => change({ snapshot: "" }) }];
   if (refused.status === 410) return [{ label: say("처음부터 보기"), act: startOver }];
   if (more) return [{ label: say("다시 시도"), act: loadMore }];
   const plain = Object.entries(UNCHOSEN).every(([key, value]) => model.state[key] === value);
@@ -368,6 +388,7 @@ function leavePreview() {
   forgetSecret();
   model.preview = null;
   model.viewers = [];
+  model.snapshots = [];
   load();
 }
 
@@ -388,6 +409,7 @@ window.addEventListener("hashchange", () => {
   local.forget();
   load();
   loadViewers();
+  loadSnapshots();
 });
 
 setInterval(() => {
@@ -403,3 +425,4 @@ language.addEventListener("click", () => change({ lang: LANGUAGE === "en" ? "ko"
 
 load();
 loadViewers();
+loadSnapshots();

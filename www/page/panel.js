@@ -2,7 +2,7 @@
 
 import { contextName, contextSwitch } from "./context.js";
 import { element, replace } from "./element.js";
-import { age, clock, date, datetimeLocal, number, parseTime, startTime } from "./format.js";
+import { age, clock, date, datetimeLocal, number, parseTime, snapshotName, startTime } from "./format.js";
 import { say } from "./language.js";
 import { rungName } from "./rung.js";
 import { PREVIEWED, variantsOf } from "./state.js";
@@ -60,6 +60,12 @@ export class Panel {
   #who = element("fieldset", { class: "group" });
   #when = element("fieldset", { class: "group" });
   #context = contextSwitch("context", (context) => this.#acts.change(context));
+  #snapshot = element("select", {
+    id: "snapshot",
+    onchange: (event) => this.#acts.change({ snapshot: event.target.value }),
+  });
+  #offeredSnapshots = null;
+  #what = element("fieldset", { class: "group" });
   #experiments = element("div", { class: "experiments" });
   #offeredExperiments = null;
   #facts = element("dl", { class: "facts" });
@@ -90,6 +96,11 @@ export class Panel {
         element("button", { type: "submit", class: "button" }, say("보기")),
       ),
       this.#context.root,
+    );
+    this.#what.append(
+      element("legend", {}, say("무엇으로 보나요")),
+      element("label", { for: "snapshot" }, say("자료")),
+      this.#snapshot,
       this.#experiments,
     );
     this.#when.append(
@@ -119,6 +130,7 @@ export class Panel {
       this.#closed,
       this.#who,
       this.#when,
+      this.#what,
       element(
         "details",
         { class: "group token" },
@@ -163,7 +175,9 @@ export class Panel {
     this.#context.root.hidden = model.home?.personalized === true;
     this.#context.show(state);
     this.#when.disabled = preview === null;
+    this.#what.disabled = preview === null;
     this.#showViewers(preview === null ? "" : state.viewer, viewers);
+    this.#showSnapshots(preview === null ? "" : state.snapshot, model.snapshots);
     this.#showExperiments(state, status?.experiments ?? []);
     if (token === "" || this.#token.value === "") this.#token.value = token;
 
@@ -235,6 +249,21 @@ export class Panel {
         return [element("label", { for: id }, say`실험 ${one.id}`), select];
       }),
     );
+  }
+
+  #showSnapshots(chosen, snapshots) {
+    const known = chosen === "" || snapshots.some(({ id }) => id === chosen);
+    const offered = JSON.stringify([snapshots, known ? "" : chosen]);
+    if (offered !== this.#offeredSnapshots) {
+      this.#snapshot.replaceChildren(
+        element("option", { value: "" }, say("지금 나가는 자료")),
+        ...snapshots.slice(1).map((one) => element("option", { value: one.id }, snapshotName(one))),
+        ...(known ? [] : [element("option", { value: chosen }, chosen)]),
+      );
+      this.#offeredSnapshots = offered;
+    }
+    // The live one by its name is the live one.
+    this.#snapshot.value = chosen === snapshots[0]?.id ? "" : chosen;
   }
 
   #showViewers(viewer, viewers) {

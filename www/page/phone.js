@@ -99,8 +99,12 @@ export class Phone {
   #showViewer({ state, home, token, preview, status }) {
     const kind = byId("phone-clock-kind");
     const chosen = preview !== null && state.asOfMs !== null;
-    kind.hidden = !chosen && status?.clock !== "shifted";
-    kind.textContent = chosen ? say("고른 시각") : say("데모 시각");
+    const kinds = [
+      chosen ? say("고른 시각") : status?.clock === "shifted" ? say("데모 시각") : null,
+      preview !== null && state.snapshot !== "" ? say("고른 자료") : null,
+    ].filter((name) => name !== null);
+    kind.hidden = kinds.length === 0;
+    kind.textContent = kinds.join(" · ");
     const anonymous = preview === null ? say("비회원") : anonymousName(state);
     const named = token !== "" ? say("토큰 사용자") : preview !== null && state.viewer !== "" ? state.viewer : anonymous;
     replace(

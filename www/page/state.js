@@ -19,6 +19,7 @@ const DEFAULTS = Object.freeze({
   against: "shared",
   other: "",
   variants: "",
+  snapshot: "",
   weights: "",
   pins: "",
   blocks: "",
@@ -54,7 +55,7 @@ export function readState(search) {
 
 const some = (keys) => Object.freeze(Object.fromEntries(keys.map((key) => [key, DEFAULTS[key]])));
 /** What only a preview may choose of the surfaces that are shown, each as it is where nothing is chosen. */
-export const PREVIEWED = some(["viewer", "asOfMs", "region", "device_class", "variants"]);
+export const PREVIEWED = some(["viewer", "asOfMs", "region", "device_class", "variants", "snapshot"]);
 /** The same of all that an answer may refuse. */
 export const UNCHOSEN = some([...Object.keys(PREVIEWED), "category", "channel", "sort"]);
 

@@ -14,6 +14,7 @@ const PARAMETERS = new Map([
   ["region", say("시/도")],
   ["device_class", say("기기")],
   ["variant", say("실험")],
+  ["snapshot", say("자료")],
 ]);
 
 /** Words for a `Refused`: `{title, text}`. */
@@ -38,6 +39,8 @@ export function words(refused) {
       text: say("미리보기 열쇠가 맞지 않아요. 열쇠를 지우면 공개 화면을 볼 수 있어요."),
     };
   if (status === 404) return { title: say("찾는 화면이 없어요"), text: say("주소를 확인해 주세요.") };
+  if (status === 410 && problem.parameter === "snapshot")
+    return { title: say("이 자료는 이제 없어요"), text: say("오래되어 지워진 자료예요. 다른 자료를 골라 주세요.") };
   if (status === 410) return { title: say("목록이 새로 바뀌었어요"), text: say("처음부터 다시 불러와 주세요.") };
   if (status === 503) {
     const wait = retryAfterS === null || retryAfterS <= 0 ? say("잠시 뒤") : say`${retryAfterS}초 뒤`;
