@@ -19,8 +19,14 @@ const assets = mkdtempSync(join(ROOT, ".cache/test/www."));
 cpSync(join(ROOT, "www"), assets, { recursive: true, filter: (path) => !path.endsWith("/www/demo") });
 mkdirSync(join(assets, "demo"));
 
-// An experiment that nobody is in unless it is chosen: all other tests see what they would without it.
+// Food is lifted, so that a rule has something to mark. An experiment that nobody is in unless it is chosen: all other tests see what they would without it.
 const RULES = `
+[[directive]]
+name = "식품 대전"
+do = "boost"
+points = 100000
+category = ["식품"]
+
 [[experiment]]
 id = "soon-first"
 layer = "new order"

@@ -52,3 +52,19 @@ impl fmt::Display for Key {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the shell reads for the preview page alone it reads without the core, and spells the keys of once more.
+    #[test]
+    fn the_shell_spells_keys_as_here() {
+        let shell = include_str!("edge/preview.mjs");
+        let line = shell.lines().find_map(|line| line.trim().strip_prefix("const key = ")).unwrap();
+        let pulse = Key::PulseOf(77).to_string().replace("77", "${number}");
+        assert_eq!(line, format!("path === \"/preview/pulse\" ? `{pulse}` : \"{BUILDS}\";"));
+        assert_eq!(shell.matches("env.SNAPSHOTS").count(), 1, "all that is read is read by that key");
+        assert_eq!(shell.matches("await read(env, ").count(), 1);
+    }
+}

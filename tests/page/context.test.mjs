@@ -83,7 +83,7 @@ test("province and device are chosen for who has no tastes, stand in the address
   const shown = await products(page, "#new-items");
   assert.deepEqual(shown, await order("region=11&device_class=tv"));
   assert.notDeepEqual(shown, anonymous);
-  assert.equal(await page.locator("#phone-viewer").innerText(), "비회원 (서울 · TV)\n비회원 순서");
+  assert.equal(await page.locator("#phone-viewer").innerText(), "서울 · TV\n비회원 순서");
 
   const link = new URL(page.url());
   const again = await open(browser, base, `${link.pathname}${link.search}&tool=why#preview=${encodeURIComponent(PREVIEW_SECRET)}`);

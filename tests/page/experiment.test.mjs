@@ -38,7 +38,7 @@ describe("experiments", () => {
     assert.deepEqual(served.experiments, { "soon-first": "far" });
     assert.deepEqual(await products(page, "#new-items"), ids(served.new.items));
     assert.notDeepEqual(ids(served.new.items), before);
-    assert.match(await page.locator(".facts").textContent(), /soon-first = far/);
+    assert.match(await page.locator("#controls .facts").textContent(), /soon-first = far/);
 
     // A link shows a colleague the same.
     await page.reload();

@@ -332,6 +332,8 @@ describe("the controls", () => {
       answer.new.items.map((item) => item.product_id),
       await products(page, "#new-items"),
     );
+    assert.ok((await row.locator(".waterfall rect").count()) >= 2, "each answer says where its time went");
+    assert.match(await row.locator(".facts").innerText(), /가져온 곳\s+\S[^]*자료 나이\s+\d+/);
     const headers = await row.locator("th").allInnerTexts();
     for (const name of ["ETag", "Cache-Control", "Sinsang-Rung", "Sinsang-Age", "Sinsang-Snapshot", "Server-Timing"])
       assert.ok(headers.includes(name), name);
@@ -375,7 +377,7 @@ describe("at first sight", () => {
     for (const path of assets) size += gzipSync(Buffer.from(await (await fetch(base + path)).arrayBuffer())).length;
     assert.ok(assets.length > 15 && size <= 150_000, `${size} bytes in ${assets.length} files`);
     await page.getByRole("tab", { name: "속도" }).click();
-    await page.locator(".waterfall").waitFor();
+    await page.locator("#tool-speed .waterfall").waitFor();
     await close();
   });
 });

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
+import { CLOCK_ENTRY } from "../harness/clock.mjs";
 import { NOW, dataset, kst, pairs } from "../harness/dataset.mjs";
 import { Edge, PREVIEW_SECRET } from "../harness/edge.mjs";
 import { packOf, until } from "../harness/pulse.mjs";
@@ -10,28 +11,6 @@ import { launch, open, products, random, settled } from "./browser.mjs";
 
 /** Random pairs whose orders are compared; the seed makes them the same at every run. */
 const PAIRS = 200;
-/** Requests name the moment that the Worker's clock stands at from then on. */
-const ENTRY = `
-import worker from "./index.js";
-export * from "./index.js";
-let standsAt = null;
-const Clock = Date;
-globalThis.Date = class extends Clock {
-  constructor(...parts) {
-    super(...(parts.length === 0 ? [Date.now()] : parts));
-  }
-  static now() {
-    return standsAt ?? Clock.now();
-  }
-};
-export default {
-  fetch(request, env, context) {
-    const at = request.headers.get("test-clock");
-    if (at !== null) standsAt = Number(at);
-    return worker.fetch(request, env, context);
-  },
-};
-`;
 const preview = { "Sinsang-Preview": PREVIEW_SECRET };
 
 let edge;
@@ -42,7 +21,7 @@ let offsetMs;
 
 before(async () => {
   data = await dataset();
-  edge = await Edge.start({ entry: ENTRY });
+  edge = await Edge.start({ entry: CLOCK_ENTRY });
   base = edge.url.origin;
   offsetMs = edge.offset;
   await edge.seed(await pairs(data.first));

@@ -40,7 +40,7 @@ test("a snapshot is chosen, is on the phone page by page, explained, and goes ag
   assert.deepEqual(await products(page, "#new-items"), served.slice(0, 40));
   assert.match(await page.locator("#phone-clock-kind").innerText(), /고른 자료/);
   assert.ok(requests.some(({ path, query }) => path === "/v1/status" && query.get("snapshot") === before.id), "what is told of the snapshot is told of this one");
-  await page.locator(".facts", { hasText: before.id }).waitFor();
+  await page.locator("#controls .facts", { hasText: before.id }).waitFor();
 
   // A link shows a colleague the same, and the tools look at it too.
   const link = new URL(page.url());
@@ -57,7 +57,7 @@ test("a snapshot is chosen, is on the phone page by page, explained, and goes ag
   await choice.selectOption("");
   await page.waitForURL((url) => !url.searchParams.has("snapshot"));
   await settled(page);
-  await page.locator(".facts", { hasText: live.id }).waitFor();
+  await page.locator("#controls .facts", { hasText: live.id }).waitFor();
   const now = (await products(page, "#new-items")).slice(0, 20);
   assert.deepEqual(now, ids((await ask("/v1/new?limit=20")).items));
   assert.deepEqual(complaints, []);

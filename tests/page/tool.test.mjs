@@ -170,6 +170,32 @@ describe("the tools", () => {
     await close();
   });
 
+  test("mark what rules and exploration did, and name the broadcast that a repeat repeats", async () => {
+    const { page, complaints, close } = await open(browser, base, at({ tool: "why", viewer: viewers[0] }));
+    const rows = page.locator(".why-list details");
+    await rows.first().waitFor();
+    const served = await ask(`/v1/home?limit=20&explain=1&viewer=${viewers[0]}`);
+    const expected = served.new.items.map(({ why }) => [...new Set([...why.rules.map(() => "규칙"), ...(why.explored ? ["탐색"] : [])])]);
+    assert.ok(["규칙", "탐색"].every((mark) => expected.flat().includes(mark)), JSON.stringify(expected));
+    assert.deepEqual(await rows.evaluateAll((all) => all.slice(0, 20).map((row) => [...row.querySelectorAll(".mark")].map((mark) => mark.textContent))), expected);
+    const ruled = rows.nth(expected.findIndex((marks) => marks.includes("규칙")));
+    await ruled.locator("summary").click();
+    assert.equal(await ruled.locator(".rule").first().innerText(), "운영 규칙 ‘식품 대전’: +100000점");
+    assert.equal(await ruled.locator(".sentence").innerText(), served.new.items.find((_, place) => expected[place].includes("규칙")).why.text);
+
+    const repeat = served.live.items.find((item) => item.verdict.evidence.earlier !== null && item.verdict.evidence.earlier !== undefined);
+    assert.ok(repeat, "nothing on air has aired before");
+    await page.locator('.tool:not([hidden]) input[name="list"][value="live"]').check();
+    const row = page.locator(`.why-list details[data-item="${repeat.product_id}@${repeat.broadcast.channel.id}"]`);
+    await row.locator("summary").click();
+    const { starts_at, channel, title } = repeat.verdict.evidence.earlier;
+    const matched = `그때 방송: ${starts_at.slice(0, 16).replace("T", " ")} ${channel} · ${title}`;
+    await row.getByText(matched, { exact: true }).waitFor();
+    assert.match(await row.locator(".verdict-line").innerText(), /^판정: 다시 방송 /);
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+
   test("try other weights, pins and blocks: the phone follows at once, and the rules can be copied", async () => {
     const { page, complaints, close } = await open(browser, base, at({ tool: "trial", viewer: viewers[0] }));
     await page.locator(".trial-list li").first().waitFor();
@@ -218,31 +244,9 @@ describe("the tools", () => {
     await close();
   });
 
-  test("an item is dragged to a place and stays there", async () => {
-    const { page, complaints, close } = await open(browser, base, at({ tool: "trial" }));
-    const rows = page.locator(".trial-list li");
-    await rows.nth(3).waitFor();
-    // The library that makes rows and cards draggable has come.
-    await page.locator("#new-items .draggable").waitFor();
-    const id = await rows.nth(3).getAttribute("data-item");
-    await rows.nth(3).locator(".handle").dragTo(rows.nth(0).locator(".handle"));
-    await page.locator(`.trial-list li.pinned[data-item="${id}"]`).waitFor();
-    assert.equal(await rows.nth(0).getAttribute("data-item"), id);
-    assert.equal((await products(page, "#new-items"))[0], id);
-    const cards = page.locator("#new-items .draggable > li");
-    const other = (await products(page, "#new-items"))[1];
-    await cards.nth(1).locator(".card-picture").dragTo(cards.nth(0).locator(".card-picture"));
-    await page.locator(`.trial-list li.pinned[data-item="${other}"]`).waitFor();
-    assert.equal((await products(page, "#new-items"))[0], other, "cards of the phone can be dragged too");
-    await page.getByRole("tab", { name: "받은 답" }).click();
-    assert.equal(await page.locator(".draggable").count(), 0);
-    assert.deepEqual(complaints, []);
-    await close();
-  });
-
   test("a hundred requests are measured and drawn, and the last answer says what it stood on", async () => {
     const { page, requests, complaints, close } = await open(browser, base, "/?tool=speed");
-    await page.locator(".waterfall rect").first().waitFor();
+    await page.locator("#tool-speed .waterfall rect").first().waitFor();
     const before = requests.filter((request) => request.path === "/v1/home").length;
     await page.getByRole("button", { name: "100번 요청해 보기" }).click();
     await page.locator("#hundred").waitFor({ timeout: 60_000 });

@@ -78,6 +78,19 @@ test("a cursor that is gone leads back to the beginning", async () => {
   });
 });
 
+test("a hundred requests that fail are told of, and one that is stopped is none", async () => {
+  await against({}, async (base, faults) => {
+    const { page, close } = await open(browser, base, "/?tool=speed");
+    await page.locator("#tool-speed .waterfall").waitFor();
+    faults.fault = (_, url) => (url.pathname === "/v1/home" ? noData : null);
+    await page.getByRole("button", { name: "100번 요청해 보기" }).click();
+    await page.locator("#hundred").waitFor();
+    assert.match(await page.locator("#hundred").innerText(), /^요청\s+0\s+실패\s+100$/);
+    assert.deepEqual(await axe(page), []);
+    await close();
+  });
+});
+
 test("a wrong secret is refused and the public surfaces are one button away", async () => {
   await against({}, async (base) => {
     const { page, close } = await open(browser, base, "/?viewer=u000001#preview=wrong");

@@ -387,7 +387,7 @@ export const ENGLISH = {
   "다른 지역·기기의 비회원과": "with anonymous viewers from elsewhere",
   "비회원 ({})": "Anonymous ({})",
   "비회원 ({}에서 온 사람에게 같음)": "anonymous (the same for all from {})",
-  "비회원 순서": "anonymous order",
+  "비회원 순서": "anonymous",
   "취향을 아는 사용자가 아니라, 같은 때와 곳에서 온 사람들이 무엇을 좋아했는지로 보여 줘요.": "No tastes are known of this viewer: the order stands on what people like who come at the same time, from the same place.",
   "시/도와 기기는 고르지 않았어요.": "No province and no device are chosen.",
   "고른 곳: {}.": "Chosen: {}.",
@@ -423,4 +423,5 @@ export const ENGLISH = {
   "오래되어 지워진 자료예요. 다른 자료를 골라 주세요.": "It was removed for its age. Choose another one.",
   "{} {}에 만든 자료": "built {} {}",
   "자료": "Snapshot",
+  "그림을 끌어 옮기고, 여기에 놓으면 숨겨요": "Drag pictures to move them; drop one here to hide it",
 };

@@ -1,5 +1,6 @@
 // The raw answers: each request the page made, with its headers, size, time and body, in a form that can be read and copied.
 
+import { stand, waterfall } from "./answer.js";
 import { element } from "./element.js";
 import { bytes, milliseconds } from "./format.js";
 import { say } from "./language.js";
@@ -100,6 +101,7 @@ export class Exchanges {
       ...[...all.keys()].filter((name) => !FIRST_HEADERS.includes(name)).sort(),
     ];
     return [
+      ...(all.has("server-timing") ? [waterfall(exchange), stand(exchange)] : []),
       element(
         "div",
         { class: "headers" },

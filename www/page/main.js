@@ -57,6 +57,7 @@ let homeAbort = new AbortController();
 let listAbort = new AbortController();
 let refreshAtMs = Infinity;
 let slideTimer = 0;
+let addressTimer = 0;
 let sliding = false;
 
 const announcement = document.getElementById("announcement");
@@ -320,8 +321,10 @@ function change(part, underway = false) {
   const before = model.state;
   model.state = { ...before, ...part };
   const address = location.pathname + writeState(model.state);
-  // A slider's way is one step of the history, however many places it passes.
-  if (underway && sliding) history.replaceState(null, "", address);
+  clearTimeout(addressTimer);
+  // A slider's way is one step of the history, however many places it passes; browsers let no page change its address at each of them.
+  if (underway && sliding) addressTimer = setTimeout(() => history.replaceState(null, "", address), SLIDE_REST_MS);
+  else if (sliding) history.replaceState(null, "", address);
   else if (address !== location.pathname + location.search) history.pushState(null, "", address);
   sliding = underway;
   clearTimeout(slideTimer);
@@ -398,6 +401,7 @@ function refusal(error) {
 }
 
 window.addEventListener("popstate", () => {
+  clearTimeout(addressTimer);
   const before = model.state;
   model.state = readState(location.search);
   follow(before);

@@ -1,7 +1,7 @@
 // The phone: draws tabs, the on-air strip, the new-product tab and the states in between from what was answered.
 
 import { element, replace, shape } from "./element.js";
-import { anonymousName, contextName } from "./context.js";
+import { contextName } from "./context.js";
 import { Filters } from "./filter.js";
 import { clock, date, number } from "./format.js";
 import { say } from "./language.js";
@@ -105,17 +105,17 @@ export class Phone {
     ].filter((name) => name !== null);
     kind.hidden = kinds.length === 0;
     kind.textContent = kinds.join(" · ");
-    const anonymous = preview === null ? say("비회원") : anonymousName(state);
-    const named = token !== "" ? say("토큰 사용자") : preview !== null && state.viewer !== "" ? state.viewer : anonymous;
+    const from = preview === null ? "" : contextName(state);
+    const named = token !== "" ? say("토큰 사용자") : preview !== null && state.viewer !== "" ? state.viewer : from || say("비회원");
     replace(
       byId("phone-viewer"),
-      element("strong", {}, named),
+      element("strong", { title: named }, named),
       home === null
         ? null
         : element(
             "span",
             { class: home.personalized ? "order personal" : "order" },
-            home.personalized ? say("맞춤 순서") : preview === null || contextName(state) === "" ? say("공통 순서") : say("비회원 순서"),
+            home.personalized ? say("맞춤 순서") : from === "" ? say("공통 순서") : say("비회원 순서"),
           ),
     );
   }

@@ -1,8 +1,9 @@
 // How fast and how fresh: where the last answer's time went, what it stood on, and a hundred requests measured from here.
 
+import { fact, stand, waterfall } from "./answer.js";
 import { histogram } from "./chart.js";
-import { element, replace, shape } from "./element.js";
-import { age, bytes, milliseconds, number } from "./format.js";
+import { element, replace } from "./element.js";
+import { bytes, milliseconds, number } from "./format.js";
 import { say } from "./language.js";
 import { rungName } from "./rung.js";
 
@@ -49,59 +50,9 @@ export class Speed {
   async show({ exchange, homePath }) {
     this.#path = homePath;
     if (exchange === null) return;
-    const header = (name) => exchange.headers.find(([key]) => key === name)?.[1] ?? null;
-    const steps = serverTiming(header("server-timing") ?? "");
-    const inside = steps.reduce((sum, { ms }) => sum + ms, 0);
-    const whole = Math.max(exchange.tookMs, inside, 0.1);
-    let at = 0;
-    const rows = [
-      ...steps.map(({ name, ms, about }) => {
-        const row = [about === "" ? name : `${name} · ${about}`, at, ms];
-        at += ms;
-        return row;
-      }),
-      [say("그 밖의 서버, 길, 브라우저"), at, Math.max(0, exchange.tookMs - inside)],
-    ];
-    const rung = header("sinsang-rung");
-    replace(
-      this.#last,
-      element("h3", { id: "last-title" }, say("마지막 답")),
-      element(
-        "table",
-        { class: "waterfall" },
-        element("caption", { class: "unseen" }, say("시간이 쓰인 곳")),
-        element(
-          "tbody",
-          {},
-          rows.map(([name, from, ms]) =>
-            element(
-              "tr",
-              {},
-              element("th", { scope: "row" }, name),
-              element(
-                "td",
-                {},
-                shape(
-                  "svg",
-                  { viewBox: `0 0 ${whole} 10`, preserveAspectRatio: "none", "aria-hidden": "true" },
-                  shape("rect", { x: from, y: 1, width: Math.max(ms, whole / 200), height: 8 }),
-                ),
-              ),
-              element("td", {}, milliseconds(ms)),
-            ),
-          ),
-        ),
-      ),
-      element(
-        "dl",
-        { class: "facts" },
-        fact(say("받기까지"), milliseconds(exchange.tookMs)),
-        fact(say("크기"), bytes(exchange.bytes)),
-        fact(say("가져온 곳"), rung === null ? "–" : rungName(rung)),
-        fact(say("자료 나이"), header("sinsang-age") === null ? "–" : age(Number(header("sinsang-age")))),
-        fact(say("자료 번호"), header("sinsang-snapshot") ?? "–"),
-      ),
-    );
+    const snapshot = exchange.headers.find(([key]) => key === "sinsang-snapshot")?.[1] ?? "–";
+    const cost = [fact(say("받기까지"), milliseconds(exchange.tookMs)), fact(say("크기"), bytes(exchange.bytes)), fact(say("자료 번호"), snapshot)];
+    replace(this.#last, element("h3", { id: "last-title" }, say("마지막 답")), waterfall(exchange), stand(exchange, cost));
   }
 
   async #measure() {
@@ -125,7 +76,8 @@ export class Speed {
         const rung = exchange.headers.find(([key]) => key === "sinsang-rung")?.[1] ?? "–";
         rungs.set(rung, (rungs.get(rung) ?? 0) + 1);
       } catch {
-        failed += 1;
+        // Whoever stops it has not failed.
+        if (!abort.signal.aborted) failed += 1;
       }
       this.#progress.value = turn + 1;
     }
@@ -133,6 +85,14 @@ export class Speed {
     this.#button.textContent = say("100번 요청해 보기");
     this.#progress.hidden = true;
     if (times.length > 0) await this.#showTimes(times.toSorted((a, b) => a - b), rungs, failed, heaviest);
+    else if (failed > 0) this.#showFailure(failed);
+  }
+
+  #showFailure(failed) {
+    this.#plot?.destroy();
+    this.#plot = null;
+    replace(this.#figures, element("dl", { class: "facts", id: "hundred" }, fact(say("요청"), number(0)), fact(say("실패"), number(failed))));
+    this.#acts.announce(say("불러오지 못했어요"));
   }
 
   async #showTimes(times, rungs, failed, heaviest) {
@@ -160,20 +120,4 @@ export class Speed {
     this.#plot?.destroy();
     this.#plot = await histogram(this.#chart, counts.map((_, bin) => (bin + 0.5) * width), counts, "ms");
   }
-}
-
-/** The entries of a `Server-Timing` header: name, duration in milliseconds, description. */
-export function serverTiming(header) {
-  return header
-    .split(/,(?=(?:[^"]*"[^"]*")*[^"]*$)/)
-    .map((entry) => ({
-      name: /^\s*([\w-]+)/.exec(entry)?.[1] ?? "",
-      ms: Number(/;\s*dur="?([\d.]+)/.exec(entry)?.[1] ?? 0),
-      about: /;\s*desc="?([^";]+)/.exec(entry)?.[1] ?? "",
-    }))
-    .filter(({ name }) => name !== "");
-}
-
-function fact(name, value) {
-  return element("div", {}, element("dt", {}, name), element("dd", {}, value));
 }

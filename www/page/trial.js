@@ -42,6 +42,11 @@ export class Trial {
   #Sortable = null;
   /** What makes the cards of the phone draggable, and the list that it does so for. */
   #grip = null;
+  /** Where a card or a row is dropped that is to be hidden: it stands under the phone's list. */
+  #bin = element("div", { class: "bin", "aria-hidden": "true" }, element("span", {}, say("그림을 끌어 옮기고, 여기에 놓으면 숨겨요")));
+  #intoBin = null;
+  /** The `data-key` of the button that has the focus once the one that was pressed is gone. */
+  #focusNext = null;
   #watch = new MutationObserver(() => this.#gripPhone());
 
   constructor(root, acts) {
@@ -77,39 +82,55 @@ export class Trial {
 
   async #makeSortable() {
     this.#Sortable = (await import("/built/sortable.js")).default;
-    this.#sortable = this.#draggable(this.#list, ".handle", (item) => item.dataset.item);
+    this.#sortable = this.#draggable(this.#list, ".handle");
+    this.#intoBin = new this.#Sortable(this.#bin, {
+      group: { name: "trial", put: true, pull: false },
+      draggable: "li",
+      sort: false,
+      onAdd: ({ item }) => {
+        item.remove();
+        this.#block(idOf(item));
+      },
+    });
     this.#watch.observe(document.getElementById("new-items"), { childList: true });
     this.#gripPhone();
   }
 
-  #draggable(list, handle, idOf) {
+  #draggable(list, handle) {
     return new this.#Sortable(list, {
       handle,
+      group: { name: "trial", put: false, pull: true },
       animation: 0,
-      onEnd: ({ item, newIndex, oldIndex }) => {
-        if (newIndex !== oldIndex) this.#pin(idOf(item), newIndex);
+      onEnd: ({ item, from, to, newIndex, oldIndex }) => {
+        if (to === from && newIndex !== oldIndex) this.#pin(idOf(item), newIndex);
       },
     });
   }
 
   /** Lets the cards of the phone be dragged by their pictures, where their order is the one that is tried. */
   #gripPhone() {
-    const cards = this.#model === null ? null : document.querySelector("#new-items > .cards:has(article)");
-    if (this.#grip?.el === cards || this.#Sortable === null) return;
+    const state = this.#model?.state;
+    const takes = state?.list === "new" && state.tool === "trial";
+    const cards = takes ? document.querySelector("#new-items > .cards:has(article)") : null;
+    if ((this.#grip?.el ?? null) === cards || this.#Sortable === null) return;
+    this.#letGo();
+    if (cards === null) return;
+    this.#grip = this.#draggable(cards, ".card-picture");
+    cards.classList.add("draggable");
+    document.querySelector(".phone-screen").append(this.#bin);
+  }
+
+  #letGo() {
+    this.#grip?.el.classList.remove("draggable");
     this.#grip?.destroy();
-    const takes = cards !== null && this.#model.state.list === "new" && this.#model.state.tool === "trial";
-    this.#grip = takes
-      ? this.#draggable(cards, ".card-picture", (item) => item.querySelector("article").dataset.product)
-      : null;
-    cards?.classList.toggle("draggable", takes);
+    this.#grip = null;
+    this.#bin.remove();
   }
 
   /** Takes what is tried off the phone. */
   leave() {
     this.#last = null;
-    this.#grip?.el?.classList.remove("draggable");
-    this.#grip?.destroy();
-    this.#grip = null;
+    this.#letGo();
     this.#watch.disconnect();
     this.#model = null;
     this.#acts.shownTrial(null);
@@ -219,11 +240,14 @@ export class Trial {
               "li",
               { class: "blocked" },
               element("span", { class: "compare-title", lang: "ko" }, titles.get(id) ?? id),
-              this.#act(`unblock-${id}`, say("다시 보이기"), titles.get(id) ?? id, () => this.#acts.change({ blocks: blocks.filter((one) => one !== id).join(",") })),
+              this.#act(`unblock-${id}`, say("다시 보이기"), titles.get(id) ?? id, () => this.#unblock(id)),
             ),
           ),
     );
     this.#sortable?.option("disabled", surface !== "new");
+    const next = this.#focusNext;
+    this.#focusNext = null;
+    if (next !== null && document.activeElement === document.body) this.#list.querySelector(`[data-key="${next}"]`)?.focus();
   }
 
   #row(surface, item, place, score, reach, moved, pins) {
@@ -262,20 +286,28 @@ export class Trial {
   }
 
   #pin(id, place) {
+    this.#focusNext = `free-${id}`;
     const pins = readPins(this.#model.state.pins).filter((pin) => pin.product_id !== id);
     this.#acts.change({ pins: writePins([...pins, { product_id: id, place }]) });
   }
 
   #unpin(id) {
+    this.#focusNext = `pin-${id}`;
     this.#acts.change({ pins: writePins(readPins(this.#model.state.pins).filter((pin) => pin.product_id !== id)) });
   }
 
   #block(id) {
+    this.#focusNext = `unblock-${id}`;
     const { pins, blocks } = this.#model.state;
     this.#acts.change({
       blocks: [...readBlocks(blocks), id].join(","),
       pins: writePins(readPins(pins).filter((pin) => pin.product_id !== id)),
     });
+  }
+
+  #unblock(id) {
+    this.#focusNext = `block-${id}`;
+    this.#acts.change({ blocks: readBlocks(this.#model.state.blocks).filter((one) => one !== id).join(",") });
   }
 
   async #copy() {
@@ -286,6 +318,11 @@ export class Trial {
       this.#acts.announce(say("복사하지 못했어요. 글을 직접 골라 복사해 주세요."));
     }
   }
+}
+
+/** The product that a row of the list or a card of the phone stands for. */
+function idOf(item) {
+  return item.dataset.item ?? item.querySelector("article").dataset.product;
 }
 
 function side(score, sign) {

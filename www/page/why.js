@@ -208,7 +208,8 @@ function reasons(surface, item, score, weights, parts) {
   if (surface === "tabs") {
     return [item.pinned ? element("p", { class: "rule" }, say("고정된 탭이라 점수와 상관없이 이 자리에 있어요.")) : null, table].filter(Boolean);
   }
-  return [...ruled(item.why), table, ...evidence(item.verdict)];
+  const sentence = item.why?.text === undefined ? null : element("p", { class: "sentence", lang: "ko" }, item.why.text);
+  return [...(sentence === null ? [] : [sentence]), ...ruled(item.why), table, ...evidence(item.verdict)];
 }
 
 /** A verdict's evidence in sentences. */
