@@ -243,7 +243,7 @@ impl Factors {
         Self::around(Dense { width: options.factors, values: products }, options)
     }
 
-    fn around(products: Dense, options: FactorOptions) -> Self {
+    pub(crate) fn around(products: Dense, options: FactorOptions) -> Self {
         let gram = product(products.view().transpose(), products.view());
         Self { options, products, gram }
     }

@@ -88,6 +88,11 @@ fn cosines(description: impl Iterator<Item = (usize, f64)>, by_word: &Sparse) ->
 ///
 /// `weights` say how much each known row counts. Solved over rows, of which there are fewer than words.
 pub fn ridge(known: &Sparse, targets: &Dense, weights: &[f64], penalty: f64, others: &Sparse) -> Dense {
+    ridge_map(known, &ridge_duals(known, targets, weights, penalty), others)
+}
+
+/// The first half of [`ridge`]: what each known row gives whatever is described like it. All 0 where it can't be solved.
+pub fn ridge_duals(known: &Sparse, targets: &Dense, weights: &[f64], penalty: f64) -> Dense {
     let by_word = known.transposed();
     let roots: Vec<f64> = weights.iter().map(|weight| weight.max(0.0).sqrt()).collect();
     let columns: Vec<Vec<(usize, f64)>> =
@@ -99,7 +104,7 @@ pub fn ridge(known: &Sparse, targets: &Dense, weights: &[f64], penalty: f64, oth
     for at in 0..known.len() {
         kernel[(at, at)] += penalty;
     }
-    let Ok(cholesky) = kernel.llt(Side::Lower) else { return Dense::zeros(others.len(), targets.width) };
+    let Ok(cholesky) = kernel.llt(Side::Lower) else { return Dense::zeros(known.len(), targets.width) };
     let right = Mat::from_fn(known.len(), targets.width, |row, column| roots[row] * targets.row(row)[column]);
     let mut solved = Dense::of(cholesky.solve(&right).as_ref());
     for (row, root) in solved.rows_mut().zip(&roots) {
@@ -107,7 +112,12 @@ pub fn ridge(known: &Sparse, targets: &Dense, weights: &[f64], penalty: f64, oth
             *value *= root;
         }
     }
-    others.times(&known.transposed_times(&solved))
+    solved
+}
+
+/// The second half of [`ridge`], for descriptions whose words have the numbers of `known`'s.
+pub fn ridge_map(known: &Sparse, duals: &Dense, others: &Sparse) -> Dense {
+    others.times(&known.transposed_times(duals))
 }
 
 #[cfg(test)]

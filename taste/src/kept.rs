@@ -1,0 +1,256 @@
+//! What was trained as a file between builds, in the format safetensors: names, shapes and numbers, which other programs read too.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::factor::Factors;
+use crate::matrix::Dense;
+use crate::model::{DIMS, FloatVector, Recipe};
+use crate::placement::Sides;
+use crate::trained::Trained;
+
+/// Counted up when the tensors change.
+const FORMAT: u32 = 1;
+/// What of the header says what a model was trained with; the only entry, for the order of several is left to chance.
+const TRAINED_WITH: &str = "trained_with";
+const CHECKSUM: &str = "checksum";
+
+/// Why what was kept can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// It is no safetensors file, or cut short.
+    #[error("it is no whole safetensors file: {0}")]
+    NoFile(#[from] SafeTensorError),
+    /// It was written by another version, or trained with something else than what is asked for now.
+    #[error("it was trained with {found}; asked for is {asked}")]
+    TrainedOtherwise {
+        /// What it says.
+        found: String,
+        /// What it should say.
+        asked: String,
+    },
+    /// The numbers are not those that were written.
+    #[error("its numbers do not fit their checksum")]
+    Damaged,
+    /// A tensor is missing, or of another type or shape.
+    #[error("tensor {name} {what}")]
+    Tensor {
+        /// Its name.
+        name: &'static str,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+/// One array of numbers of eight bytes.
+struct Tensor {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl Tensor {
+    fn dense(dense: &Dense) -> Self {
+        let rows = dense.values.len().checked_div(dense.width).unwrap_or(0);
+        Self { shape: vec![rows, dense.width], ..Self::floats(&dense.values) }
+    }
+
+    fn floats(values: &[f64]) -> Self {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        Self { dtype: Dtype::F64, shape: vec![values.len()], bytes }
+    }
+
+    fn whole(values: impl Iterator<Item = u64>) -> Self {
+        let bytes: Vec<u8> = values.flat_map(u64::to_le_bytes).collect();
+        Self { dtype: Dtype::U64, shape: vec![bytes.len() / 8], bytes }
+    }
+}
+
+impl View for &Tensor {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.bytes)
+    }
+
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// What a model is trained with, beside its `recipe`: whatever else it must not be used without.
+fn trained_with(recipe: &Recipe, besides: &str) -> String {
+    format!("format {FORMAT}, {recipe:?}, {besides}")
+}
+
+fn checksum<'a>(tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> [u64; 2] {
+    let mut hash = Xxh3::new();
+    for (name, bytes) in tensors {
+        hash.update(name.as_bytes());
+        hash.update(bytes);
+    }
+    let hash = hash.digest128();
+    [(hash >> 64) as u64, (hash & u128::from(u64::MAX)) as u64]
+}
+
+impl Trained {
+    /// The bytes of a file of it, the same for the same training. `besides` is what else it was trained with, in words; `at` the time it holds of,
+    /// in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// Where the header would be too large, which that of a model is not.
+    pub fn keep(&self, besides: &str, at: i64) -> Result<Vec<u8>, Unusable> {
+        let mut ends = 0;
+        let ends = self.strongest.iter().map(|row| {
+            ends += row.len() as u64;
+            ends
+        });
+        let strongest = || self.strongest.iter().flatten();
+        let mut tensors: Vec<(&str, Tensor)> = vec![
+            ("at", Tensor::whole(std::iter::once(at.cast_unsigned()))),
+            ("bias", Tensor::floats(&self.bias)),
+            ("covariance", Tensor::dense(&self.covariance)),
+            ("duals", Tensor::dense(&self.duals)),
+            ("factors", Tensor::dense(&self.factors.products)),
+            ("history", Tensor::dense(&self.history)),
+            ("likeness", Tensor::dense(&self.likeness)),
+            ("map", Tensor::dense(&self.map)),
+            ("met", Tensor::floats(&self.met)),
+            ("product", Tensor::whole(self.ids.iter().copied())),
+            ("side_ease", Tensor::dense(&self.sides.ease)),
+            ("side_factors", Tensor::dense(&self.sides.factors)),
+            ("side_names", Tensor::dense(&self.sides.names)),
+            ("side_trend", Tensor::dense(&self.sides.trend)),
+            ("strongest_ends", Tensor::whole(ends)),
+            ("strongest_rows", Tensor::whole(strongest().map(|(row, _)| *row as u64))),
+            ("strongest_weights", Tensor::floats(&strongest().map(|(_, weight)| *weight).collect::<Vec<f64>>())),
+            ("unit_scale_gain", Tensor::floats(&[self.unit, self.scale, self.gain])),
+        ];
+        let sum = checksum(tensors.iter().map(|(name, tensor)| (*name, tensor.bytes.as_slice())));
+        tensors.push((CHECKSUM, Tensor::whole(sum.into_iter())));
+        let header = HashMap::from([(TRAINED_WITH.to_owned(), trained_with(&self.recipe, besides))]);
+        Ok(safetensors::serialize(tensors.iter().map(|(name, tensor)| (*name, tensor)), Some(header))?)
+    }
+
+    /// Takes up what was [kept](Self::keep), where it was trained with the same; answers with the time that it holds of besides.
+    ///
+    /// # Errors
+    /// [`Unusable`], with what is wrong.
+    pub fn take_up(bytes: &[u8], recipe: &Recipe, besides: &str) -> Result<(Self, i64), Unusable> {
+        let (_, header) = SafeTensors::read_metadata(bytes)?;
+        let found = header.metadata().as_ref().and_then(|header| header.get(TRAINED_WITH)).cloned().unwrap_or_default();
+        let asked = trained_with(recipe, besides);
+        if found != asked {
+            return Err(Unusable::TrainedOtherwise { found, asked });
+        }
+        let file = Kept(SafeTensors::deserialize(bytes)?);
+        file.check()?;
+        let ids = file.whole("product")?;
+        let (rows, factors) = (ids.len(), recipe.factors.factors);
+        let [unit, scale, gain] = file.floats("unit_scale_gain")?;
+        let mut bias: FloatVector = [0.0; DIMS];
+        bias.copy_from_slice(&file.floats::<DIMS>("bias")?);
+        let trained = Self {
+            recipe: *recipe,
+            met: file.dense("met", rows, 1)?.values,
+            unit,
+            history: file.dense("history", rows, DIMS)?,
+            likeness: file.dense("likeness", rows, DIMS)?,
+            bias,
+            factors: Factors::around(file.dense("factors", rows, factors)?, recipe.factors),
+            map: file.dense("map", factors, DIMS)?,
+            duals: file.dense("duals", rows, factors)?,
+            sides: Sides {
+                ease: file.dense("side_ease", rows, DIMS)?,
+                factors: file.dense("side_factors", factors, DIMS)?,
+                names: file.dense("side_names", rows, DIMS)?,
+                trend: file.dense("side_trend", 1, DIMS)?,
+            },
+            scale,
+            covariance: file.dense("covariance", DIMS, DIMS)?,
+            gain,
+            strongest: file.strongest(rows)?,
+            ids,
+        };
+        let at = file.whole("at")?.first().copied().unwrap_or_default().cast_signed();
+        Ok((trained, at))
+    }
+}
+
+/// An opened file.
+struct Kept<'a>(SafeTensors<'a>);
+
+impl Kept<'_> {
+    fn check(&self) -> Result<(), Unusable> {
+        let mut tensors = self.0.tensors();
+        tensors.sort_by(|a, b| a.0.cmp(&b.0));
+        let others = tensors.iter().filter(|(name, _)| name != CHECKSUM);
+        let sum = checksum(others.map(|(name, tensor)| (name.as_str(), tensor.data())));
+        if self.whole(CHECKSUM)? == sum { Ok(()) } else { Err(Unusable::Damaged) }
+    }
+
+    fn bytes(&self, name: &'static str, dtype: Dtype) -> Result<&[[u8; 8]], Unusable> {
+        let wrong = |what| Unusable::Tensor { name, what };
+        let tensor = self.0.tensor(name).map_err(|_| wrong("is missing".to_owned()))?;
+        if tensor.dtype() != dtype {
+            return Err(wrong(format!("is of {:?}, expected {dtype:?}", tensor.dtype())));
+        }
+        Ok(tensor.data().as_chunks().0)
+    }
+
+    fn whole(&self, name: &'static str) -> Result<Vec<u64>, Unusable> {
+        Ok(self.bytes(name, Dtype::U64)?.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect())
+    }
+
+    fn dense(&self, name: &'static str, rows: usize, width: usize) -> Result<Dense, Unusable> {
+        let values: Vec<f64> =
+            self.bytes(name, Dtype::F64)?.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
+        let wrong = |what| Unusable::Tensor { name, what };
+        if values.len() != rows * width {
+            return Err(wrong(format!("has {} numbers, expected {rows} times {width}", values.len())));
+        }
+        if !values.iter().all(|value| value.is_finite()) {
+            return Err(wrong("has a number that is none".to_owned()));
+        }
+        Ok(Dense { width, values })
+    }
+
+    fn floats<const N: usize>(&self, name: &'static str) -> Result<[f64; N], Unusable> {
+        let mut values = [0.0; N];
+        values.copy_from_slice(&self.dense(name, 1, N)?.values);
+        Ok(values)
+    }
+
+    /// Rows of what speaks for what, none past the products there are.
+    fn strongest(&self, rows: usize) -> Result<Vec<Vec<(usize, f64)>>, Unusable> {
+        let [name, of] = ["strongest_ends", "strongest_rows"];
+        let (ends, columns) = (self.whole(name)?, self.whole(of)?);
+        let weights = self.dense("strongest_weights", 1, columns.len())?.values;
+        let wrong = |what: &str| Unusable::Tensor { name, what: what.to_owned() };
+        if !ends.is_empty() && ends.len() != rows {
+            return Err(wrong("has no end for each product"));
+        }
+        let mut strongest = Vec::with_capacity(ends.len());
+        let mut begin = 0;
+        for end in ends {
+            let end = usize::try_from(end).unwrap_or(usize::MAX);
+            let row = columns.get(begin..end).zip(weights.get(begin..end)).ok_or_else(|| wrong("does not ascend"))?;
+            let entry = |(column, weight): (&u64, &f64)| {
+                let column = usize::try_from(*column).ok().filter(|column| *column < rows);
+                Ok((column.ok_or_else(|| Unusable::Tensor { name: of, what: "names no product".to_owned() })?, *weight))
+            };
+            strongest.push(row.0.iter().zip(row.1).map(entry).collect::<Result<_, Unusable>>()?);
+            begin = end;
+        }
+        Ok(strongest)
+    }
+}
