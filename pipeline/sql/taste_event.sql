@@ -30,6 +30,7 @@ SELECT
     weighed.weight,
     weighed.kind = 'impression' AS is_impression,
     weighed.at > $last_ms - 604800000 AS is_of_week,
+    weighed.at > $last_ms - 1209600000 AS is_of_fortnight,
     weighed.at > $last_ms - 2592000000 AS is_of_month,
     weighed.is_weekend,
     weighed.region,

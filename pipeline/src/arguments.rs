@@ -378,6 +378,10 @@ pub(crate) struct Build {
     /// are appended to it once the snapshot is written (docs/scale.md).
     #[arg(long, value_name = "FOLDER")]
     ledger: Option<PathBuf>,
+    /// Where the model of tastes is kept between builds: for taste.train_every_days of the rules it is used as it is, users and products that
+    /// came since are placed by it, and then it is trained again. Without it every build trains.
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
     #[command(flatten)]
     engine: Engine,
 }
@@ -400,6 +404,7 @@ impl Build {
             user_key,
             format: self.pack_format,
             ledger: self.ledger.clone(),
+            model: self.model.clone(),
             engine: self.engine.options(connect)?,
             progress,
         })

@@ -28,6 +28,7 @@ use crate::engine::sql;
 use crate::forget::Forgotten;
 use crate::history::{self, History};
 use crate::identity::{Policy, ProductId};
+use crate::keep::{self, Shelf};
 use crate::lab::{self, Lab};
 use crate::progress::{Progress, Unit};
 use crate::reject::Limit;
@@ -61,6 +62,8 @@ pub struct Options {
     /// A ledger that keeps the past: `input` need then have the days that are not in it, from the start of the board's window on, and is
     /// appended to it.
     pub ledger: Option<PathBuf>,
+    /// Where the model of tastes is kept between builds; one is trained each time where none is.
+    pub model: Option<PathBuf>,
     /// What packs are written in.
     pub format: Format,
     /// What the engine may use.
@@ -150,6 +153,9 @@ pub struct Report {
     pub verdicts: VerdictCounts,
     /// Tastes.
     pub tastes: taste::Report,
+    /// The model of them, where one is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<keep::Report>,
     /// The format that the packs are written in.
     pub pack_format: u16,
     /// Packs of the snapshot, without the manifest.
@@ -188,6 +194,7 @@ impl fmt::Display for Report {
         )?;
         writeln!(f, "  in the window: {new} new, {repeat} repeats, {unknown} unknown")?;
         write!(f, "{}", self.tastes)?;
+        self.model.iter().try_for_each(|model| writeln!(f, "{model}"))?;
         if let Some(lab) = &self.lab {
             write!(f, "{lab}")?;
         }
@@ -248,7 +255,11 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let has_foreign = lab.as_ref().is_some_and(|lab| lab.report.products.is_some());
     let layout = compose::layout(&catalogue, &vocabulary, &tabs, has_foreign);
     let mut shards = Shards::new(&layout, lab.as_ref().map_or(0, Lab::longest));
-    let taste_options = taste_options(options, &rules, &forgotten);
+    let mut taste_options = taste_options(options, &rules, &forgotten);
+    let shelf = options.model.as_deref().map(|file| Shelf::new(file, rules.taste.train_every_days));
+    let (kept, unused) = shelf.as_ref().map_or((None, None), |shelf| shelf.take_up(&taste_options, now));
+    let kept_at = kept.as_ref().map(|(_, at)| *at);
+    taste_options.kept = kept.map(|(trained, _)| trained);
     let learned = {
         let stage = stage!("tastes", events = Empty, users = Empty);
         let learn = taste::learn(&context, &offer, &taste_options, now, |mut user, _| {
@@ -263,7 +274,8 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     };
 
     let told = (viewers.as_ref(), features.as_slice(), (&hasher, &forgotten));
-    let (ranking, notes) = look_back(&context, options, told, now).await?;
+    let (ranking, mut notes) = look_back(&context, options, told, now).await?;
+    notes.extend(unused);
 
     for user in lab.iter().flat_map(|lab| lab.others(&vocabulary)) {
         shards.add(&user);
@@ -294,6 +306,14 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     drop(stage);
     next("the snapshot");
     stage!("snapshot").in_scope(|| Snapshot::at(&options.output).write(&packs.packs, &manifest))?;
+    let model = shelf.map(|shelf| {
+        let trained_now = learned.report.trained;
+        if trained_now {
+            notes.extend(shelf.keep(learned.model.trained(), &taste_options, now).err().map(|error| error.to_string()));
+        }
+        let trained_at = kept_at.filter(|_| !trained_now).unwrap_or(now).to_kst_rfc3339();
+        keep::Report { trained_at, trained_now }
+    });
     // Last of all: a build that dies before leaves the ledger as it was.
     let ledger = run.map(|run| run.append(now).map_err(Error::Append)).transpose()?;
     let mut report = Report {
@@ -305,6 +325,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         products: resolution.products,
         verdicts,
         tastes: learned.report,
+        model,
         pack_format: options.format.version(),
         packs: packs.packs.len(),
         bytes,

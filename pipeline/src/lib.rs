@@ -14,6 +14,7 @@ pub mod hindsight;
 pub mod history;
 pub mod import;
 pub mod inspect;
+pub mod keep;
 pub mod lab;
 pub mod ledger;
 pub mod metrics;

@@ -247,12 +247,12 @@ pub fn resolve(
 
 /// Gives a temporary file, which only its owner may read, the permissions of any other.
 #[cfg(unix)]
-fn make_readable(file: &File) -> io::Result<()> {
+pub(crate) fn make_readable(file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     file.set_permissions(std::fs::Permissions::from_mode(0o644))
 }
 
 #[cfg(not(unix))]
-fn make_readable(_: &File) -> io::Result<()> {
+pub(crate) fn make_readable(_: &File) -> io::Result<()> {
     Ok(())
 }

@@ -211,13 +211,21 @@ pub struct TasteRules {
     pub by_context: bool,
     /// Users with more events than this are set aside as bots.
     pub max_events_per_user: u64,
+    /// Days for which a model that is kept is used, before one is trained again; 0 for none.
+    pub train_every_days: u32,
     /// Most bytes of users in one shard; shards are halved until they fit on average.
     pub shard_bytes: u32,
 }
 
 impl Default for TasteRules {
     fn default() -> Self {
-        Self { half_life_days: 30.0, by_context: true, max_events_per_user: 10_000, shard_bytes: 32 * 1024 }
+        Self {
+            half_life_days: 30.0,
+            by_context: true,
+            max_events_per_user: 10_000,
+            train_every_days: 7,
+            shard_bytes: 32 * 1024,
+        }
     }
 }
 

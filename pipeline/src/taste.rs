@@ -30,7 +30,7 @@ pub use context::ContextLeaning;
 use context::Side;
 use profile::{Baseline, Catalogue, Deed, Engagement, Everyone};
 pub use profile::{HOUR_BUCKETS, LIFT_STEPS, Population, UserTaste, Vocabulary};
-pub use sinsang_taste::{DIMS, FloatVector, Model, ProductFeatures, Recipe, Sparse};
+pub use sinsang_taste::{DIMS, FloatVector, Model, ProductFeatures, Recipe, Sparse, Trained};
 use sinsang_taste::{History, Lessons, describe, describe_by_name};
 pub use weight::Weights;
 
@@ -79,6 +79,9 @@ pub struct Options {
     pub by_context: bool,
     /// Users whose events are left out of everything.
     pub forgotten: Option<Forgotten>,
+    /// A model that was trained before: everybody is folded in with it and nothing is trained, unless there are half as many users again to
+    /// train on as there were.
+    pub kept: Option<Trained>,
 }
 
 impl Default for Options {
@@ -95,6 +98,7 @@ impl Default for Options {
             work_dir: std::env::temp_dir(),
             by_context: true,
             forgotten: None,
+            kept: None,
         }
     }
 }
@@ -175,8 +179,10 @@ pub struct Report {
     pub users: u64,
     /// Users with fewer events than the least; without a taste.
     pub users_too_thin: u64,
-    /// Users that the model was trained on.
+    /// Users to train the model on.
     pub users_trained_on: u64,
+    /// Whether a model was trained on them; if not, they were folded in with one that was kept.
+    pub trained: bool,
     /// Contexts in which viewers lean to something.
     pub contexts: usize,
     /// Buckets that users were spread over.
@@ -325,8 +331,8 @@ impl Run<'_> {
         let baseline = Baseline::of(&everyone);
         report.population = baseline.population(&everyone, self.catalogue);
         report.users_trained_on = training.strengths.len() as u64;
-        let lately: Vec<f64> = everyone.done_lately.iter().map(|times| *times as f64).collect();
-        let model = part("model").in_scope(|| self.train(&training, &lately));
+        let (model, trained) = part("model").in_scope(|| self.model(&training, &everyone));
+        report.trained = trained;
         report.population.vector = mean_vector(&training, &model);
         let contexts =
             part("contexts").in_scope(|| context::leanings(&training.sides, &model, self.options.pseudo_weight));
@@ -454,13 +460,28 @@ impl Run<'_> {
         Ok((everyone, users))
     }
 
-    fn train(&self, training: &Training, lately: &[f64]) -> Model {
+    /// The model that was kept, or one that is trained, and whether it was.
+    fn model(&self, training: &Training, everyone: &Everyone) -> (Model, bool) {
         let board: BTreeSet<usize> = self.offer.board.iter().filter_map(|id| self.catalogue.place(*id)).collect();
         let board: Vec<usize> = board.into_iter().collect();
         let (descriptions, names) = (describe(self.offer.products), describe_by_name(self.offer.products));
+        let ids: Vec<u64> = self.offer.products.iter().map(|product| product.product).collect();
+        let floats = |counts: &[u64]| counts.iter().map(|times| *times as f64).collect::<Vec<f64>>();
+        let (month, fortnight) = (floats(&everyone.done_in_month), floats(&everyone.done_in_fortnight));
+        let catalogue = sinsang_taste::Catalogue {
+            ids: &ids,
+            descriptions: &descriptions,
+            names: &names,
+            month: &month,
+            fortnight: &fortnight,
+        };
         let Training { strengths, sums, .. } = training;
-        let lessons = Lessons { strengths, sums, lately, descriptions: &descriptions, names: &names };
-        Model::train(&lessons, &board, &self.options.recipe)
+        let has_grown = |trained: &Trained| strengths.len() * 2 > trained.users() * 3;
+        if let Some(trained) = self.options.kept.as_ref().filter(|trained| !has_grown(trained)) {
+            return (Model::of(trained.clone(), &catalogue, &board), false);
+        }
+        let lessons = Lessons { strengths, sums, catalogue };
+        (Model::train(&lessons, &board, &self.options.recipe), true)
     }
 }
 

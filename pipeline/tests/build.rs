@@ -19,7 +19,6 @@ use sinsang::key::Key;
 use sinsang::mix::Mix;
 use sinsang::pack::board::{Board, VerdictKind};
 use sinsang::pack::{Damage, Kind};
-use sinsang::surface::new::Selection;
 use sinsang::surface::{View, live, new, tabs};
 use sinsang::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMillis};
 use sinsang::viewer::UserHasher;
@@ -28,7 +27,7 @@ use sinsang_pipeline::snapshot::{self, Snapshot};
 use sinsang_pipeline::verify::verify;
 use sinsang_pipeline::why::{self, Question, Surface};
 
-use world::{TrueProduct, TrueUser, World, now, world};
+use world::{TrueProduct, TrueUser, World, everything, mean, ndcg, now, wanted, world};
 
 /// Pairs within groups of these sizes.
 fn pairs<K: Eq + std::hash::Hash>(keys: impl Iterator<Item = K>) -> f64 {
@@ -197,34 +196,6 @@ fn what_is_new_is_called_new_and_what_cannot_be_told_unknown() {
 /// The listings of broadcasts that have ended.
 fn ended(world: &World) -> impl Iterator<Item = usize> {
     world.catalogue.airings.iter().filter(|airing| airing.ends_at <= now()).map(|airing| airing.entry)
-}
-
-/// Discounted gain of the first `depth` in this order.
-fn gain(gains: impl Iterator<Item = f64>, depth: usize) -> f64 {
-    gains.take(depth).enumerate().map(|(place, gain)| gain / (place as f64 + 2.0).log2()).sum()
-}
-
-/// The gain of this order as a share of the best order's.
-fn ndcg(gains: &[f64], depth: usize) -> f64 {
-    let mut best = gains.to_vec();
-    best.sort_by(|a, b| b.total_cmp(a));
-    gain(gains.iter().copied(), depth) / gain(best.into_iter(), depth)
-}
-
-fn mean(values: impl Iterator<Item = f64>) -> f64 {
-    let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
-    sum / count
-}
-
-fn everything(at: UnixMillis) -> Selection {
-    Selection::recommended(at, usize::MAX)
-}
-
-/// How much a user wants a product: the category's share of the taste against the favourite's, and half as much for a brand.
-fn wanted(user: &TrueUser, product: &TrueProduct) -> f64 {
-    let most = user.categories.values().copied().fold(0.0, f64::max);
-    let brand = product.brand.as_ref().is_some_and(|brand| user.brands.contains(brand));
-    user.categories.get(&product.category).copied().unwrap_or(0.0) / most + if brand { 0.5 } else { 0.0 }
 }
 
 #[test]

@@ -227,6 +227,7 @@ fn days_against_a_ledger_judge_as_the_whole_history_does() {
 
 fn building(input: &Path, output: &Path, ledger: Option<&Path>) -> build::Options {
     build::Options {
+        model: None,
         format: sinsang::pack::Format::One,
         input: input.to_owned(),
         output: output.to_owned(),

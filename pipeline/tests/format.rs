@@ -6,24 +6,15 @@ mod world;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
-use sinsang::key::Key;
-use sinsang::pack::board::Board;
-use sinsang::pack::{Format, Kind};
+use sinsang::pack::Format;
 use sinsang_pipeline::build::Options;
 use sinsang_pipeline::inspect;
 use sinsang_pipeline::snapshot::Snapshot;
 use sinsang_pipeline::verify::verify;
 
-use world::{USER_KEY, build_with, options, tables};
-
-fn board(snapshot: &Path) -> Board {
-    let kept = Snapshot::at(snapshot);
-    let id = kept.manifest().unwrap().board();
-    kept.parse(Key::Pack(Kind::Board, id), |bytes| Board::parse(bytes, id)).unwrap()
-}
+use world::{USER_KEY, board, build_with, options, tables};
 
 #[test]
 fn a_migration_changes_the_board_alone_and_what_the_first_format_can_not_hold_is_an_error() {

@@ -116,7 +116,7 @@ impl Trained {
         });
         let strongest = || self.strongest.iter().flatten();
         let mut tensors: Vec<(&str, Tensor)> = vec![
-            ("at", Tensor::whole(std::iter::once(at.cast_unsigned()))),
+            ("at", Tensor::whole([at.cast_unsigned()].into_iter())),
             ("bias", Tensor::floats(&self.bias)),
             ("covariance", Tensor::dense(&self.covariance)),
             ("duals", Tensor::dense(&self.duals)),
@@ -133,8 +133,11 @@ impl Trained {
             ("strongest_ends", Tensor::whole(ends)),
             ("strongest_rows", Tensor::whole(strongest().map(|(row, _)| *row as u64))),
             ("strongest_weights", Tensor::floats(&strongest().map(|(_, weight)| *weight).collect::<Vec<f64>>())),
+            ("users", Tensor::whole([self.users as u64].into_iter())),
             ("unit_scale_gain", Tensor::floats(&[self.unit, self.scale, self.gain])),
         ];
+        // As they are read back.
+        tensors.sort_by_key(|(name, _)| *name);
         let sum = checksum(tensors.iter().map(|(name, tensor)| (*name, tensor.bytes.as_slice())));
         tensors.push((CHECKSUM, Tensor::whole(sum.into_iter())));
         let header = HashMap::from([(TRAINED_WITH.to_owned(), trained_with(&self.recipe, besides))]);
@@ -161,6 +164,7 @@ impl Trained {
         bias.copy_from_slice(&file.floats::<DIMS>("bias")?);
         let trained = Self {
             recipe: *recipe,
+            users: usize::try_from(file.number("users")?).unwrap_or(usize::MAX),
             met: file.dense("met", rows, 1)?.values,
             unit,
             history: file.dense("history", rows, DIMS)?,
@@ -181,8 +185,7 @@ impl Trained {
             strongest: file.strongest(rows)?,
             ids,
         };
-        let at = file.whole("at")?.first().copied().unwrap_or_default().cast_signed();
-        Ok((trained, at))
+        Ok((trained, file.number("at")?.cast_signed()))
     }
 }
 
@@ -211,9 +214,13 @@ impl Kept<'_> {
         Ok(self.bytes(name, Dtype::U64)?.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect())
     }
 
+    fn number(&self, name: &'static str) -> Result<u64, Unusable> {
+        let missing = || Unusable::Tensor { name, what: "has no number".to_owned() };
+        self.whole(name)?.first().copied().ok_or_else(missing)
+    }
+
     fn dense(&self, name: &'static str, rows: usize, width: usize) -> Result<Dense, Unusable> {
-        let values: Vec<f64> =
-            self.bytes(name, Dtype::F64)?.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
+        let values: Vec<f64> = self.bytes(name, Dtype::F64)?.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
         let wrong = |what| Unusable::Tensor { name, what };
         if values.len() != rows * width {
             return Err(wrong(format!("has {} numbers, expected {rows} times {width}", values.len())));

@@ -19,9 +19,9 @@ mod trained;
 
 pub use factor::{FactorOptions, Factors, Fitted};
 pub use feature::{ProductFeatures, describe, describe_by_name, title_words};
-pub use kept::Unusable;
 pub use foreign::{Foreign, LEAST_KEPT, Refused};
+pub use kept::Unusable;
 pub use matrix::{Dense, Sparse};
+pub use model::{DIMS, FloatVector, History, Lessons, Model, Recipe, round, to_i8};
 pub use placement::Catalogue;
 pub use trained::Trained;
-pub use model::{DIMS, FloatVector, History, Lessons, Model, Recipe, round, to_i8};

@@ -29,7 +29,6 @@ impl Catalogue<'_> {
         }
         rows
     }
-
 }
 
 /// ln(1 + what was done with the product at a place); 0 for one that is no longer known.

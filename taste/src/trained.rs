@@ -20,7 +20,9 @@ pub struct Trained {
     pub(crate) recipe: Recipe,
     /// Ids of the products trained on; rows are in their order.
     pub(crate) ids: Vec<u64>,
-    /// How many users had met each.
+    /// Users that it was trained on.
+    pub(crate) users: usize,
+    /// How many of them had met each.
     pub(crate) met: Vec<f64>,
     /// The mean weight of a training entry, which makes weights about 1.
     pub(crate) unit: f64,
@@ -91,6 +93,7 @@ impl Trained {
         let mut trained = Self {
             recipe: *recipe,
             ids: places.iter().filter_map(|place| catalogue.ids.get(*place).copied()).collect(),
+            users: users.len(),
             met,
             unit,
             history: distilled.history,
@@ -112,6 +115,11 @@ impl Trained {
     /// The products trained on.
     pub fn products(&self) -> usize {
         self.ids.len()
+    }
+
+    /// Users that it was trained on.
+    pub fn users(&self) -> usize {
+        self.users
     }
 
     /// What it was trained with.

@@ -46,7 +46,11 @@ fn score(model: &Model, user: &[i8; DIMS], product: usize) -> i32 {
 fn what_was_kept_places_products_that_came_since_and_folds_in_users_who_did() {
     let model = trained();
     let kept = model.trained().keep(BESIDES, 1_800_000_000_000).unwrap();
-    assert_eq!(kept, trained().trained().keep(BESIDES, 1_800_000_000_000).unwrap(), "the same training, the same bytes");
+    assert_eq!(
+        kept,
+        trained().trained().keep(BESIDES, 1_800_000_000_000).unwrap(),
+        "the same training, the same bytes"
+    );
     let (trained, at) = Trained::take_up(&kept, &Recipe::default(), BESIDES).unwrap();
     assert_eq!((trained.products(), at), (10, 1_800_000_000_000));
 
@@ -54,8 +58,13 @@ fn what_was_kept_places_products_that_came_since_and_folds_in_users_who_did() {
     let ids: Vec<u64> = [900, 901].into_iter().chain((102..112).rev()).collect();
     let descriptions = described(&[0, 1, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0]);
     let nothing = vec![0.0; 12];
-    let catalogue =
-        Catalogue { ids: &ids, descriptions: &descriptions, names: &descriptions, month: &nothing, fortnight: &nothing };
+    let catalogue = Catalogue {
+        ids: &ids,
+        descriptions: &descriptions,
+        names: &descriptions,
+        month: &nothing,
+        fortnight: &nothing,
+    };
     let later = Model::of(trained, &catalogue, &(0..12).collect::<Vec<_>>());
     let place = |id: u64| ids.iter().position(|known| *known == id).unwrap();
     for kind in 0..2 {

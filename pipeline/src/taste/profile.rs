@@ -96,8 +96,9 @@ pub(crate) struct Row<'a> {
     pub(crate) weight: i64,
     /// Whether a listing was shown, and nothing done.
     pub(crate) is_impression: bool,
-    /// Whether it is of the last seven days, and of the last thirty.
+    /// Whether it is of the last seven days, fourteen, thirty.
     pub(crate) is_of_week: bool,
+    pub(crate) is_of_fortnight: bool,
     pub(crate) is_of_month: bool,
     /// Whether it is of a Saturday or a Sunday.
     pub(crate) is_weekend: bool,
@@ -132,6 +133,7 @@ const IMPRESSION: u16 = 1 << 6;
 const OF_WEEK: u16 = 1 << 7;
 const OF_MONTH: u16 = 1 << 8;
 const WEEKEND: u16 = 1 << 9;
+const OF_FORTNIGHT: u16 = 1 << 10;
 
 impl Deed {
     fn is(self, mark: u16) -> bool {
@@ -161,6 +163,11 @@ impl Deed {
     /// Whether something was done in the last thirty days.
     pub(crate) fn is_done_lately(self) -> bool {
         !self.is(IMPRESSION) && self.is(OF_MONTH)
+    }
+
+    /// Whether something was done in the last fourteen.
+    fn is_done_in_fortnight(self) -> bool {
+        !self.is(IMPRESSION) && self.is(OF_FORTNIGHT)
     }
 }
 
@@ -197,6 +204,7 @@ impl Catalogue {
             (UNKNOWN_TAB, tab == NONE && row.tab.is_some()),
             (IMPRESSION, row.is_impression),
             (OF_WEEK, row.is_of_week),
+            (OF_FORTNIGHT, row.is_of_fortnight),
             (OF_MONTH, row.is_of_month),
             (WEEKEND, row.is_weekend),
         ] {
@@ -298,9 +306,11 @@ pub(crate) struct Everyone {
     tabs: Vec<i64>,
     pub(crate) events: u64,
     pub(crate) unknown: Unknown,
-    /// By place in the catalogue, how often a product was shown, and how often something was done with it in the last thirty days.
+    /// By place in the catalogue, how often a product was shown, and how often something was done with it in the last thirty days, and in the
+    /// last fourteen.
     pub(crate) shown: Vec<u64>,
-    pub(crate) done_lately: Vec<u64>,
+    pub(crate) done_in_month: Vec<u64>,
+    pub(crate) done_in_fortnight: Vec<u64>,
 }
 
 impl Everyone {
@@ -314,17 +324,23 @@ impl Everyone {
             events: 0,
             unknown: Unknown::default(),
             shown: vec![0; products],
-            done_lately: vec![0; products],
+            done_in_month: vec![0; products],
+            done_in_fortnight: vec![0; products],
         }
     }
 
     /// Takes in a person.
     pub(crate) fn add(&mut self, deeds: &[Deed], engagement: &Engagement) {
         for deed in deeds {
-            let counts = if deed.is_impression() { &mut self.shown } else { &mut self.done_lately };
-            let is_counted = deed.is_impression() || deed.is_done_lately();
-            if let Some(count) = deed.place().filter(|_| is_counted).and_then(|place| counts.get_mut(place)) {
-                *count += 1;
+            let Some(place) = deed.place() else { continue };
+            for (counts, is_counted) in [
+                (&mut self.shown, deed.is_impression()),
+                (&mut self.done_in_month, deed.is_done_lately()),
+                (&mut self.done_in_fortnight, deed.is_done_in_fortnight()),
+            ] {
+                if let Some(count) = counts.get_mut(place).filter(|_| is_counted) {
+                    *count += 1;
+                }
             }
         }
         for (product, engaged) in &engagement.products {

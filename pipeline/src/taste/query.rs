@@ -173,8 +173,9 @@ pub(crate) fn each_event<E: From<Error>>(
         (columns.text(0)?, columns.text(1)?, columns.text(2)?, columns.truth(3)?);
     let (channels, tabs) = (columns.text(4)?, columns.text(5)?);
     let (hours, weights) = (columns.number(6)?, columns.number(7)?);
-    let (impressions, of_week, of_month) = (columns.truth(8)?, columns.truth(9)?, columns.truth(10)?);
-    let (weekends, regions, devices) = (columns.truth(11)?, columns.text(12)?, columns.text(13)?);
+    let (impressions, of_week) = (columns.truth(8)?, columns.truth(9)?);
+    let (of_fortnight, of_month) = (columns.truth(10)?, columns.truth(11)?);
+    let (weekends, regions, devices) = (columns.truth(12)?, columns.text(13)?, columns.text(14)?);
     let is = |column: &BooleanArray, at: usize| column.is_valid(at) && column.value(at);
     for at in 0..batch.num_rows() {
         let row = Row {
@@ -186,6 +187,7 @@ pub(crate) fn each_event<E: From<Error>>(
             weight: weights.value(at),
             is_impression: is(&impressions, at),
             is_of_week: is(&of_week, at),
+            is_of_fortnight: is(&of_fortnight, at),
             is_of_month: is(&of_month, at),
             is_weekend: is(&weekends, at),
             context: Context::of_names(

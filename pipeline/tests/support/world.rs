@@ -11,6 +11,7 @@ use sinsang::key::Key;
 use sinsang::pack::board::Board;
 use sinsang::pack::taste::{Taste, TasteShard};
 use sinsang::pack::{Format, Kind};
+use sinsang::surface::new::Selection;
 use sinsang::time::UnixMillis;
 use sinsang::viewer::UserHasher;
 use sinsang_pipeline::build::{self, Options, Report};
@@ -55,6 +56,7 @@ pub(crate) fn options(input: &Path, output: &Path) -> Options {
         user_key: USER_KEY.to_owned(),
         format: Format::One,
         ledger: None,
+        model: None,
         engine: engine::Options::default(),
         progress: Progress::hidden(),
     }
@@ -71,7 +73,12 @@ pub(crate) fn build(input: &Path, output: &Path) -> Report {
 
 /// Builds what `options` say.
 pub(crate) fn build_with(options: &Options) -> Report {
-    wait(build::build(options, now())).unwrap()
+    build_at(options, now())
+}
+
+/// Builds what `options` say as of another time.
+pub(crate) fn build_at(options: &Options, now: UnixMillis) -> Report {
+    wait(build::build(options, now)).unwrap()
 }
 
 /// Every file of a snapshot, by its path within it.
@@ -82,6 +89,13 @@ pub(crate) fn files(snapshot: &Path) -> BTreeMap<String, Vec<u8>> {
         files.insert(format!("pack/{}", entry.file_name().to_str().unwrap()), fs::read(entry.path()).unwrap());
     }
     files
+}
+
+/// The board of a snapshot's folder.
+pub(crate) fn board(snapshot: &Path) -> Board {
+    let kept = Snapshot::at(snapshot);
+    let id = kept.manifest().unwrap().board();
+    kept.parse(Key::Pack(Kind::Board, id), |bytes| Board::parse(bytes, id)).unwrap()
 }
 
 /// The lines of an NDJSON file.
@@ -140,6 +154,11 @@ pub(crate) fn world() -> &'static World {
 impl World {
     /// A data set of so many days of history and users.
     pub(crate) fn make(days: u32, users: usize) -> Self {
+        Self::make_by(days, users, build)
+    }
+
+    /// The same, built by `build` from tables into a snapshot.
+    pub(crate) fn make_by(days: u32, users: usize, build: impl FnOnce(&Path, &Path) -> Report) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (input, snapshot) = (folder.path().join("tables"), folder.path().join("snapshot"));
         tables(&input, days, users);
@@ -150,8 +169,7 @@ impl World {
         let truth_of = truth_of(&lines(&input.join("truth/listings.ndjson")), &listings);
         let kept = Snapshot::at(&snapshot);
         let manifest = kept.manifest().unwrap();
-        let id = manifest.board();
-        let board = kept.parse(Key::Pack(Kind::Board, id), |bytes| Board::parse(bytes, id)).unwrap();
+        let board = board(&snapshot);
         let shards = manifest.parts().shards.into_iter().filter(|id| !id.is_none());
         let shards = shards
             .map(|id| kept.parse(Key::Pack(Kind::Tastes, id), |bytes| TasteShard::parse(bytes, id)).unwrap())
@@ -269,4 +287,32 @@ fn true_lean(line: &Value) -> (String, String, HashMap<String, f64>) {
         text(&line["value"]),
         categories.map(|(name, lean)| (name.clone(), lean.as_f64().unwrap())).collect(),
     )
+}
+
+/// Discounted gain of the first `depth` in this order.
+pub(crate) fn gain(gains: impl Iterator<Item = f64>, depth: usize) -> f64 {
+    gains.take(depth).enumerate().map(|(place, gain)| gain / (place as f64 + 2.0).log2()).sum()
+}
+
+/// The gain of this order as a share of the best order's.
+pub(crate) fn ndcg(gains: &[f64], depth: usize) -> f64 {
+    let mut best = gains.to_vec();
+    best.sort_by(|a, b| b.total_cmp(a));
+    gain(gains.iter().copied(), depth) / gain(best.into_iter(), depth)
+}
+
+pub(crate) fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+    sum / count
+}
+
+pub(crate) fn everything(at: UnixMillis) -> Selection {
+    Selection::recommended(at, usize::MAX)
+}
+
+/// How much a user wants a product: the category's share of the taste against the favourite's, and half as much for a brand.
+pub(crate) fn wanted(user: &TrueUser, product: &TrueProduct) -> f64 {
+    let most = user.categories.values().copied().fold(0.0, f64::max);
+    let brand = product.brand.as_ref().is_some_and(|brand| user.brands.contains(brand));
+    user.categories.get(&product.category).copied().unwrap_or(0.0) / most + if brand { 0.5 } else { 0.0 }
 }
