@@ -68,9 +68,11 @@ def run(command, **options):
     return found | {"process": used}
 
 
-def build(sinsang, tables, output, now, log):
+def build(sinsang, tables, output, now, log, model=None):
     """A build of a folder of tables, with what its stages took by the times at which they ended."""
     command = [sinsang, "build", "--input", tables, "--output", output, "--now", now, "--work-dir", output.parent]
+    if model:
+        command += ["--model", model]
     os.environ["SINSANG_LOG"] = "warn,sinsang=info"
     found = run([*command, "--format", "json", "--log-format", "json", "--quiet"], log=log)
     stages = []
@@ -131,9 +133,15 @@ def measure(arguments, users):
         for name in ("broadcasts.ndjson.zst", "tabs.csv"):
             shutil.copy(world / name, tables / name)
     today, later = work / f"snapshot-{users}", work / f"snapshot-{users}-later"
-    result["build"] = build(arguments.sinsang, tables, today, NOW, work / "build.log")
+    model = work / f"model-{users}.safetensors"
+    model.unlink(missing_ok=True)
+    result["build"] = build(arguments.sinsang, tables, today, NOW, work / "build.log", model)
     run([binary, "events", world, NOW, tables / "events", "--users", users, "--from", 60, "--to", 61])
-    result["next_day"] = build(arguments.sinsang, tables, later, TOMORROW, work / "build.log")
+    # The day after is folded in with the model that was kept, and then with one of its own.
+    result["next_day"] = build(arguments.sinsang, tables, later, TOMORROW, work / "build.log", model)
+    assert not result["next_day"]["tastes"]["trained"]
+    trained = build(arguments.sinsang, tables, work / f"snapshot-{users}-trained", TOMORROW, work / "build.log")
+    result["next_day_trained"] = {"process": trained["process"], "stages": trained["stages"]}
     (tables / "events" / "events-060.parquet").unlink()
     before, after = packs(today), packs(later)
     written = {name: size for name, size in after.items() if name not in before}
@@ -143,7 +151,8 @@ def measure(arguments, users):
     result["next_day"]["bytes_written"] = sum(written.values())
     if users <= MOST_FACTORISED:
         result["factorised"] = factorise(binary, arguments.factor, world, work, users)
-    for folder in (today, later):
+    result["model_bytes"] = model.stat().st_size
+    for folder in (today, later, work / f"snapshot-{users}-trained"):
         shutil.rmtree(folder)
     return result
 

@@ -13,7 +13,7 @@ WITH dated AS (
     FROM taste_fate
 ),
 weighed AS (
-    SELECT dated.*, coalesce(taste_weight.weight, 0) AS weight
+    SELECT dated.*, coalesce(taste_weight.weight, 0) AS weight, coalesce(taste_weight.sixths, 0) AS sixths
     FROM taste_weight
     RIGHT JOIN dated ON taste_weight.kind = dated.kind AND taste_weight.age_days = dated.age_days
 )
@@ -34,7 +34,8 @@ SELECT
     weighed.at > $last_ms - 2592000000 AS is_of_month,
     weighed.is_weekend,
     weighed.region,
-    weighed.device_class
+    weighed.device_class,
+    weighed.sixths
 FROM taste_listing
 RIGHT JOIN weighed
     ON taste_listing.shop = coalesce(weighed.shop, '') AND taste_listing.listing_id = weighed.listing_id

@@ -28,7 +28,7 @@ use crate::engine::sql;
 use crate::forget::Forgotten;
 use crate::history::{self, History};
 use crate::identity::{Policy, ProductId};
-use crate::keep::{self, Shelf};
+use crate::keep::{self, Keeping};
 use crate::lab::{self, Lab};
 use crate::progress::{Progress, Unit};
 use crate::reject::Limit;
@@ -36,7 +36,7 @@ use crate::rules::{self, Rules};
 use crate::snapshot::{self, Snapshot};
 use crate::source::{self, Source, TableReport, find_table};
 use crate::table::Tab;
-use crate::taste::{self, Offer, ProductFeatures};
+use crate::taste::{self, Learned, Offer, ProductFeatures};
 use crate::viewers::{self, Viewers};
 use crate::{catalogue, engine, forget, hindsight, ledger, quality, schedule};
 
@@ -256,26 +256,12 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let layout = compose::layout(&catalogue, &vocabulary, &tabs, has_foreign);
     let mut shards = Shards::new(&layout, lab.as_ref().map_or(0, Lab::longest));
     let mut taste_options = taste_options(options, &rules, &forgotten);
-    let shelf = options.model.as_deref().map(|file| Shelf::new(file, rules.taste.train_every_days));
-    let (kept, unused) = shelf.as_ref().map_or((None, None), |shelf| shelf.take_up(&taste_options, now));
-    let kept_at = kept.as_ref().map(|(_, at)| *at);
-    taste_options.kept = kept.map(|(trained, _)| trained);
-    let learned = {
-        let stage = stage!("tastes", events = Empty, users = Empty);
-        let learn = taste::learn(&context, &offer, &taste_options, now, |mut user, _| {
-            if let Some(lab) = &mut lab {
-                lab.join(&mut user);
-            }
-            shards.add(&user);
-        });
-        let learned = learn.instrument(stage.clone()).await?;
-        stage.record("events", count(learned.report.events_used)).record("users", count(learned.report.users));
-        learned
-    };
+    let train_every_days = rules.taste.train_every_days;
+    let mut keeping = Keeping::begin(options.model.as_deref(), train_every_days, &mut taste_options, now);
+    let learned = learn(&context, &offer, &taste_options, now, (lab.as_mut(), &mut shards)).await?;
 
     let told = (viewers.as_ref(), features.as_slice(), (&hasher, &forgotten));
     let (ranking, mut notes) = look_back(&context, options, told, now).await?;
-    notes.extend(unused);
 
     for user in lab.iter().flat_map(|lab| lab.others(&vocabulary)) {
         shards.add(&user);
@@ -306,14 +292,8 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     drop(stage);
     next("the snapshot");
     stage!("snapshot").in_scope(|| Snapshot::at(&options.output).write(&packs.packs, &manifest))?;
-    let model = shelf.map(|shelf| {
-        let trained_now = learned.report.trained;
-        if trained_now {
-            notes.extend(shelf.keep(learned.model.trained(), &taste_options, now).err().map(|error| error.to_string()));
-        }
-        let trained_at = kept_at.filter(|_| !trained_now).unwrap_or(now).to_kst_rfc3339();
-        keep::Report { trained_at, trained_now }
-    });
+    let model = keeping.end(&learned, &taste_options, now);
+    notes.append(&mut keeping.notes);
     // Last of all: a build that dies before leaves the ledger as it was.
     let ledger = run.map(|run| run.append(now).map_err(Error::Append)).transpose()?;
     let mut report = Report {
@@ -339,6 +319,26 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     };
     report.notes.extend(keep_line(options, &report, &packs, ranking).err().map(|error| error.to_string()));
     Ok(report)
+}
+
+/// Learns tastes into shards, with what the lab handed in.
+async fn learn(
+    context: &SessionContext,
+    offer: &Offer<'_>,
+    options: &taste::Options,
+    now: UnixMillis,
+    (mut lab, shards): (Option<&mut Lab>, &mut Shards),
+) -> Result<Learned, taste::Error> {
+    let stage = stage!("tastes", events = Empty, users = Empty);
+    let learn = taste::learn(context, offer, options, now, |mut user, _| {
+        if let Some(lab) = &mut lab {
+            lab.join(&mut user);
+        }
+        shards.add(&user);
+    });
+    let learned = learn.instrument(stage.clone()).await?;
+    stage.record("events", count(learned.report.events_used)).record("users", count(learned.report.users));
+    Ok(learned)
 }
 
 /// What is told of events besides tastes, before the snapshot that was there is replaced: the last ones of who is named, and how well that snapshot

@@ -10,7 +10,7 @@ use sinsang::time::{DAY_MS, UnixMillis};
 use sinsang_taste::Unusable;
 
 use crate::resolve::make_readable;
-use crate::taste::{self, Trained};
+use crate::taste::{self, Learned, Trained};
 
 /// What became of the model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -33,6 +33,38 @@ impl fmt::Display for Report {
 pub struct Shelf<'a> {
     file: &'a Path,
     train_every_days: u32,
+}
+
+/// The model of one build.
+#[derive(Debug)]
+pub struct Keeping<'a> {
+    place: Option<Shelf<'a>>,
+    kept_at: Option<UnixMillis>,
+    /// What became of a model that was expected and can't be used.
+    pub notes: Vec<String>,
+}
+
+impl<'a> Keeping<'a> {
+    /// Takes up what `file` has, for tastes to be learned by `options`.
+    pub fn begin(file: Option<&'a Path>, train_every_days: u32, options: &mut taste::Options, now: UnixMillis) -> Self {
+        let shelf = file.map(|file| Shelf::new(file, train_every_days));
+        let (kept, note) = shelf.as_ref().map_or((None, None), |shelf| shelf.take_up(options, now));
+        let kept_at = kept.as_ref().map(|(_, at)| *at);
+        options.kept = kept.map(|(trained, _)| trained);
+        Self { place: shelf, kept_at, notes: note.into_iter().collect() }
+    }
+
+    /// Keeps the model that was used where it was trained in this build. Tells what became of it, and adds to the notes where it can't be kept.
+    pub fn end(&mut self, learned: &Learned, options: &taste::Options, now: UnixMillis) -> Option<Report> {
+        let place = self.place.as_ref()?;
+        let trained_now = learned.report.trained;
+        if trained_now {
+            let kept = place.keep(learned.model.trained(), options, now);
+            self.notes.extend(kept.err().map(|error| error.to_string()));
+        }
+        let trained_at = self.kept_at.filter(|_| !trained_now).unwrap_or(now).to_kst_rfc3339();
+        Some(Report { trained_at, trained_now })
+    }
 }
 
 /// A model that could not be written.

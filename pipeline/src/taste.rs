@@ -551,7 +551,7 @@ fn mean_vector(training: &Training, model: &Model) -> [i8; DIMS] {
     let mut mean = [0.0; DIMS];
     let vector = |user: usize| {
         let (strengths, sums) = (training.strengths.row(user).collect(), training.sums.row(user).collect());
-        model.user_float(&History { strengths, sums }, 1.0)
+        model.user_float(&History { strengths, sums, ..History::default() }, 1.0)
     };
     let vectors: Vec<FloatVector> = (0..users).into_par_iter().map(vector).collect();
     for vector in vectors {

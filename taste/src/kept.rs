@@ -98,8 +98,9 @@ fn checksum<'a>(tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> [u64; 2] 
         hash.update(name.as_bytes());
         hash.update(bytes);
     }
-    let hash = hash.digest128();
-    [(hash >> 64) as u64, (hash & u128::from(u64::MAX)) as u64]
+    let hash = hash.digest128().to_le_bytes();
+    let halves = hash.as_chunks().0;
+    [u64::from_le_bytes(halves[0]), u64::from_le_bytes(halves[1])]
 }
 
 impl Trained {

@@ -63,6 +63,8 @@ pub struct History {
     pub strengths: Vec<(usize, f64)>,
     /// How much was done with each, all of it.
     pub sums: Vec<(usize, f64)>,
+    /// The strengths with a shorter memory: what goes with what was done lately is nearer.
+    pub fresh: Vec<(usize, f64)>,
 }
 
 /// What a model is trained on: users in the same order in both, rows of weights over the catalogue.
@@ -153,7 +155,7 @@ impl Model {
     /// nearest first, by EASE and by what was wanted lately. A vector of [`DIMS`] numbers keeps the drift of a taste, and loses which single thing goes with which.
     pub fn nearest(&self, history: &History, most: usize) -> Vec<(usize, f64)> {
         let mut scores = vec![0.0; self.places.len()];
-        for (row, weight) in self.known(&history.strengths) {
+        for (row, weight) in self.known(&history.fresh) {
             for (other, value) in self.near.get(row).into_iter().flatten() {
                 if let Some(score) = scores.get_mut(*other) {
                     *score += weight * value;
@@ -247,7 +249,7 @@ mod tests {
     }
 
     fn history(row: &[(usize, f64)]) -> History {
-        History { strengths: row.to_vec(), sums: row.to_vec() }
+        History { strengths: row.to_vec(), sums: row.to_vec(), fresh: row.to_vec() }
     }
 
     fn bytes(users: &Sparse, descriptions: &Sparse, board: &[usize], threads: usize) -> (Model, Vec<[i8; DIMS]>) {

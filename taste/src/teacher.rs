@@ -186,16 +186,17 @@ impl<'a> Teacher<'a> {
         // sides get the same share of a dimension's size, and whatever has a column of scores has a vector.
         let scaled = |rows: &mut Dense, power: f64| {
             for row in rows.rows_mut() {
-                let sized = row.iter_mut().zip(&sizes);
-                sized.for_each(|(value, size)| *value *= if *size > 0.0 { size.powf(power) } else { 0.0 });
+                for (value, size) in row.iter_mut().zip(&sizes) {
+                    *value *= if *size > 0.0 { size.powf(power) } else { 0.0 };
+                }
             }
         };
         let mut towards = product(basis.view(), directions.view());
         scaled(&mut towards, -0.5);
         let mut users = product(scores.view(), directions.view());
         scaled(&mut users, -0.5);
-        let mut sides = self.sides(&users);
-        sides.parts_mut().into_iter().for_each(|part| scaled(part, -1.0));
+        let mut of_products = self.sides(&users);
+        of_products.parts_mut().into_iter().for_each(|part| scaled(part, -1.0));
         let weighted = self.weighted(&towards);
         let [history, likeness] = self.histories(&weighted);
         let map = product(self.board.factors.view().transpose(), weighted.view());
@@ -205,6 +206,6 @@ impl<'a> Teacher<'a> {
             part.values.iter_mut().for_each(|value| *value *= self.shares[at]);
             part
         });
-        Distilled { history, likeness, bias, map, sides }
+        Distilled { history, likeness, bias, map, sides: of_products }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use sinsang::context::Context;
 use sinsang_taste::{DIMS, FloatVector, History, Model, round, to_i8};
 
-use super::weight::UNIT;
+use super::weight::{MOST_SIXTHS, UNIT, fading};
 
 /// Buckets of the Korean day.
 pub const HOUR_BUCKETS: usize = 8;
@@ -94,6 +94,8 @@ pub(crate) struct Row<'a> {
     pub(crate) hour_bucket: i64,
     /// Decayed weight in [`UNIT`]s; 0 where the event says nothing of a taste.
     pub(crate) weight: i64,
+    /// Its age in sixths of a half-life, from 0 to 31.
+    pub(crate) sixths: i64,
     /// Whether a listing was shown, and nothing done.
     pub(crate) is_impression: bool,
     /// Whether it is of the last seven days, fourteen, thirty.
@@ -120,7 +122,7 @@ pub(crate) struct Deed {
     pub(crate) channel: u16,
     /// By [`Vocabulary::tabs`], `u16::MAX` for none.
     pub(crate) tab: u16,
-    /// The eighth of the day in the lowest three bits, then what is true of it.
+    /// The eighth of the day in the lowest three bits, then what is true of it; the age in sixths of a half-life in the highest five.
     pub(crate) marks: u16,
     /// Where it came from and on what, as [`Context::number`] has it.
     pub(crate) origin: u16,
@@ -134,6 +136,7 @@ const OF_WEEK: u16 = 1 << 7;
 const OF_MONTH: u16 = 1 << 8;
 const WEEKEND: u16 = 1 << 9;
 const OF_FORTNIGHT: u16 = 1 << 10;
+const SIXTHS_FROM: u32 = 11;
 
 impl Deed {
     fn is(self, mark: u16) -> bool {
@@ -210,6 +213,7 @@ impl Catalogue {
         ] {
             marks |= if holds { mark } else { 0 };
         }
+        marks |= u16::try_from(row.sixths.clamp(0, MOST_SIXTHS)).unwrap_or(0) << SIXTHS_FROM;
         // Weights are at most 1,000 views, which fit.
         let weight = i32::try_from(row.weight).unwrap_or(0);
         Deed { product: product.unwrap_or(u32::MAX), weight, channel, tab, marks, origin: row.context.number() }
@@ -239,6 +243,8 @@ pub(crate) struct Unknown {
 struct Engaged {
     sum: i64,
     squares: i128,
+    /// The squares of weights that count half after a third of a half-life.
+    fresh: i128,
 }
 
 /// Summed weights of a user, in [`UNIT`]s. Integer sums: the order of rows cannot show.
@@ -265,6 +271,7 @@ impl Engagement {
             events: 0,
             unknown: Unknown::default(),
         };
+        let fading = fading();
         for deed in deeds.iter().filter(|deed| deed.weight != 0) {
             let weight = i64::from(deed.weight);
             engagement.events += 1;
@@ -272,7 +279,9 @@ impl Engagement {
             engagement.unknown.channels += u64::from(deed.is(UNKNOWN_CHANNEL));
             engagement.unknown.tabs += u64::from(deed.is(UNKNOWN_TAB));
             if deed.product != u32::MAX {
-                engagement.products.push((deed.product, Engaged { sum: weight, squares: i128::from(weight).pow(2) }));
+                let fresh = weight * fading[usize::from(deed.marks >> SIXTHS_FROM)] / UNIT;
+                let [squares, fresh] = [weight, fresh].map(|weight| i128::from(weight).pow(2));
+                engagement.products.push((deed.product, Engaged { sum: weight, squares, fresh }));
             }
             add_to(engagement.channels.get_mut(usize::from(deed.channel)), weight);
             add_to(engagement.tabs.get_mut(usize::from(deed.tab)), weight);
@@ -284,6 +293,7 @@ impl Engagement {
             if is_same {
                 kept.1.sum = kept.1.sum.saturating_add(next.1.sum);
                 kept.1.squares = kept.1.squares.saturating_add(next.1.squares);
+                kept.1.fresh = kept.1.fresh.saturating_add(next.1.fresh);
             }
             is_same
         });
@@ -381,13 +391,18 @@ impl Engagement {
     /// What was done with each product in views, by its place in the catalogue. Strengths are the root of the summed squares, so that the
     /// tenth purchase says less than the first, and at most [`PRODUCT_CAP`]; sums at most [`SUM_CAP`].
     pub(crate) fn history(&self) -> History {
-        let strength = |engaged: &Engaged| {
-            let strength = ((engaged.squares as f64).sqrt() / UNIT as f64).min(PRODUCT_CAP);
+        let root = |engaged: &Engaged, squares: i128| {
+            let strength = ((squares as f64).sqrt() / UNIT as f64).min(PRODUCT_CAP);
             if engaged.sum < 0 { -strength } else { strength }
+        };
+        let each = |of: fn(&Engaged) -> i128| {
+            let strength = |(product, engaged): &(u32, Engaged)| (*product as usize, root(engaged, of(engaged)));
+            self.products.iter().map(strength).collect()
         };
         let sum = |engaged: &Engaged| (engaged.sum as f64 / UNIT as f64).clamp(-SUM_CAP, SUM_CAP);
         History {
-            strengths: self.products.iter().map(|(product, engaged)| (*product as usize, strength(engaged))).collect(),
+            strengths: each(|engaged| engaged.squares),
+            fresh: each(|engaged| engaged.fresh),
             sums: self.products.iter().map(|(product, engaged)| (*product as usize, sum(engaged))).collect(),
         }
     }

@@ -102,9 +102,14 @@ pub(crate) fn own_context(ctx: &SessionContext) -> SessionContext {
 pub(crate) fn register_weights(ctx: &SessionContext, weights: &[DecayedWeight]) -> Result<(), Error> {
     let kinds: StringArray = weights.iter().map(|line| Some(line.kind.as_str())).collect();
     let ages: Int64Array = weights.iter().map(|line| Some(line.age_days)).collect();
+    let sixths: Int64Array = weights.iter().map(|line| Some(line.sixths)).collect();
     let weights: Int64Array = weights.iter().map(|line| Some(line.weight)).collect();
-    let columns: [(&str, ArrayRef); 3] =
-        [("kind", Arc::new(kinds)), ("age_days", Arc::new(ages)), ("weight", Arc::new(weights))];
+    let columns: [(&str, ArrayRef); 4] = [
+        ("kind", Arc::new(kinds)),
+        ("age_days", Arc::new(ages)),
+        ("weight", Arc::new(weights)),
+        ("sixths", Arc::new(sixths)),
+    ];
     register(ctx, "taste_weight", &columns)
 }
 
@@ -176,6 +181,7 @@ pub(crate) fn each_event<E: From<Error>>(
     let (impressions, of_week) = (columns.truth(8)?, columns.truth(9)?);
     let (of_fortnight, of_month) = (columns.truth(10)?, columns.truth(11)?);
     let (weekends, regions, devices) = (columns.truth(12)?, columns.text(13)?, columns.text(14)?);
+    let ages = columns.number(15)?;
     let is = |column: &BooleanArray, at: usize| column.is_valid(at) && column.value(at);
     for at in 0..batch.num_rows() {
         let row = Row {
@@ -185,6 +191,7 @@ pub(crate) fn each_event<E: From<Error>>(
             tab: text_at(&tabs, at),
             hour_bucket: hours.value(at),
             weight: weights.value(at),
+            sixths: ages.value(at),
             is_impression: is(&impressions, at),
             is_of_week: is(&of_week, at),
             is_of_fortnight: is(&of_fortnight, at),

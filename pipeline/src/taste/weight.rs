@@ -62,6 +62,17 @@ pub(crate) struct DecayedWeight {
     pub(crate) kind: EventKind,
     pub(crate) age_days: i64,
     pub(crate) weight: i64,
+    /// Its age in sixths of a half-life, at most [`MOST_SIXTHS`].
+    pub(crate) sixths: i64,
+}
+
+/// The oldest age that is told apart, in sixths of a half-life: what counts half after a third of one is below a 30,000th then.
+pub(crate) const MOST_SIXTHS: i64 = 31;
+
+/// What is left of a weight that counts half after a third of a half-life, by age in sixths and beside the decay that it has, in [`UNIT`]s.
+pub(crate) fn fading() -> [i64; 32] {
+    #[expect(clippy::cast_possible_truncation, reason = "at most 2^20")]
+    std::array::from_fn(|sixths| (UNIT as f64 * (-(sixths as f64) / 3.0).exp2()).round() as i64)
 }
 
 /// Days within which events count.
@@ -83,6 +94,8 @@ pub(crate) fn horizon_days(half_life_days: f64) -> Result<i64, Error> {
 /// A weight that is no number or out of range, or a half-life that is no number of days.
 pub(crate) fn decayed(weights: &Weights, half_life_days: f64) -> Result<Vec<DecayedWeight>, Error> {
     let days = horizon_days(half_life_days)?;
+    #[expect(clippy::cast_possible_truncation, reason = "at most sixty")]
+    let sixths = |age_days: i64| ((age_days as f64 * 6.0 / half_life_days) as i64).min(MOST_SIXTHS);
     let mut table = BTreeMap::new();
     for kind in EventKind::ALL {
         let weight = weights.of(kind);
@@ -97,7 +110,10 @@ pub(crate) fn decayed(weights: &Weights, half_life_days: f64) -> Result<Vec<Deca
             }
         }
     }
-    Ok(table.into_iter().map(|((kind, age_days), weight)| DecayedWeight { kind, age_days, weight }).collect())
+    Ok(table
+        .into_iter()
+        .map(|((kind, age_days), weight)| DecayedWeight { kind, age_days, weight, sixths: sixths(age_days) })
+        .collect())
 }
 
 #[cfg(test)]

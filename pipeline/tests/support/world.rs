@@ -290,6 +290,7 @@ fn true_lean(line: &Value) -> (String, String, HashMap<String, f64>) {
 }
 
 /// Discounted gain of the first `depth` in this order.
+#[allow(clippy::cast_precision_loss, reason = "places of a list")]
 pub(crate) fn gain(gains: impl Iterator<Item = f64>, depth: usize) -> f64 {
     gains.take(depth).enumerate().map(|(place, gain)| gain / (place as f64 + 2.0).log2()).sum()
 }
