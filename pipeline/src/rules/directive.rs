@@ -7,6 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sinsang::directive::{Deed, Surface, WHOLE};
 use sinsang::mix::Floor;
+use sinsang::pack::board::VerdictKind;
 use sinsang::pack::board_write::BoardParts;
 use sinsang::pack::mix::DirectivePart;
 use sinsang::time::UnixMillis;
@@ -55,6 +56,27 @@ impl On {
     }
 }
 
+/// A verdict that directives name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Its first broadcast ever is on the board.
+    New,
+    /// It was broadcast before.
+    Repeat,
+    /// The history can't tell.
+    Unknown,
+}
+
+impl Verdict {
+    fn is(self, kind: VerdictKind) -> bool {
+        matches!(
+            (self, kind),
+            (Self::New, VerdictKind::New) | (Self::Repeat, VerdictKind::Repeat) | (Self::Unknown, VerdictKind::Unknown)
+        )
+    }
+}
+
 /// A directive as it is written. What it is about has to match all fields that are given, each in any of its values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,6 +104,9 @@ pub struct Directive {
     /// Words of the title, all of which a value names, whatever their case.
     #[serde(default)]
     pub title: Vec<String>,
+    /// Verdicts as of the build, so that what is less certain can be buried.
+    #[serde(default)]
+    pub verdict: Vec<Verdict>,
     /// Points of a boost or a burial.
     pub points: Option<Spanned<i64>>,
     /// The place of a pin, from 1.
@@ -159,8 +184,8 @@ impl Directive {
             ));
         }
         let lists = [&self.brand, &self.category, &self.channel, &self.title];
-        if self.product.is_empty() && lists.iter().all(|list| list.is_empty()) {
-            let what = "is about nothing: give product, brand, category, channel or title";
+        if self.product.is_empty() && self.verdict.is_empty() && lists.iter().all(|list| list.is_empty()) {
+            let what = "is about nothing: give product, brand, category, channel, title or verdict";
             wrong.push(mistake(at, format!("directive '{}' {what}", self.name)));
         }
         if lists.iter().any(|list| list.iter().any(|value| value.trim().is_empty())) {
@@ -233,6 +258,7 @@ impl Directive {
             || meet(&self.category, &other.category)
             || meet(&self.channel, &other.channel)
             || meet(&self.title, &other.title)
+            || self.verdict.iter().any(|verdict| other.verdict.contains(verdict))
     }
 
     fn is_about(&self, product: &Named<'_>) -> bool {
@@ -245,6 +271,7 @@ impl Directive {
             && any(&self.category, &|name| product.category.as_deref() == Some(name))
             && any(&self.channel, &|name| product.channels.contains(&name))
             && any(&self.title, &|name| has_words(name))
+            && (self.verdict.is_empty() || self.verdict.iter().any(|verdict| verdict.is(product.verdict)))
     }
 
     /// The directive for a board, with its products.
@@ -282,6 +309,7 @@ struct Named<'a> {
     brand: Option<String>,
     category: Option<String>,
     channels: Vec<&'a str>,
+    verdict: VerdictKind,
 }
 
 fn product_id(text: &str) -> Option<u64> {
@@ -358,6 +386,7 @@ pub(super) fn resolve(
             brand: product.brand.as_deref().map(squeezed),
             category: product.category.and_then(|at| board.categories.get(usize::from(at))).map(|name| folded(name)),
             channels: Vec::new(),
+            verdict: product.verdict,
         })
         .collect();
     products.sort_by_key(|product| product.id);
@@ -392,5 +421,40 @@ pub struct Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "directive '{}': {} products", self.name, self.products)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directive_is_about_what_matches_all_its_fields_each_in_any_of_its_values() {
+        let product = |id, title: &str, brand: &str, verdict| Named {
+            id,
+            title: folded(title),
+            brand: Some(squeezed(brand)),
+            category: Some("식품".to_owned()),
+            channels: vec!["gs샵"],
+            verdict,
+        };
+        let products = [
+            product(1, "[단독] 한우 불고기 선물세트", "안동 한우", VerdictKind::New),
+            product(2, "영광 굴비 세트", "영광", VerdictKind::Unknown),
+            product(3, "한우 곰탕", "안동한우", VerdictKind::Repeat),
+        ];
+        let about = |fields: &str| -> Vec<u64> {
+            let text = format!("name = 'a'\ndo = 'bury'\n{fields}");
+            let directive: Directive = toml::from_str(&text).unwrap();
+            products.iter().filter(|product| directive.is_about(product)).map(|product| product.id).collect()
+        };
+        assert_eq!(about("title = ['한우 선물세트', '굴비']"), [1, 2]);
+        assert_eq!(about("brand = ['안동한우']"), [1, 3]);
+        assert_eq!(about("brand = ['안동한우']\nverdict = ['new', 'unknown']"), [1]);
+        assert_eq!(about("verdict = ['unknown']"), [2]);
+        assert_eq!(about("channel = ['GS샵']\ncategory = ['식품']\nproduct = ['0000000000000003']"), [3]);
+        assert_eq!(about("channel = ['다른 채널']\nverdict = ['new']"), [0_u64; 0]);
+        let error = toml::from_str::<Directive>("name = 'a'\ndo = 'bury'\nverdict = ['new', 'old']").unwrap_err();
+        assert!(error.to_string().contains("line 3, column 19") && error.message().contains("old"), "{error}");
     }
 }
