@@ -105,6 +105,21 @@ export async function axe(page) {
   return violations.flatMap(({ id, help, nodes }) => nodes.map((node) => `${id}: ${help}: ${node.html.slice(0, 200)}`));
 }
 
+/** Korean texts on the page that are no data; those of options are, but for the page's own, which `own` names by their select. */
+export function korean(page, own = "") {
+  return page.evaluate((own) => {
+    const found = [];
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+      const { data, parentElement } = texts.currentNode;
+      const kept = "[lang=ko], datalist, pre, code, .exchange-body td, script, noscript";
+      const isData = parentElement.closest(kept) !== null || (parentElement.closest("option") !== null && (own === "" || parentElement.closest(own) === null));
+      if (/\p{Script=Hangul}/u.test(data) && !isData) found.push(data.trim());
+    }
+    return found;
+  }, own);
+}
+
 /** Elements that stick out of the phone's screen without a scroller of their own to hold them. */
 export function overflowing(page) {
   return page.evaluate(() => {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
-import { axe, launch, open, overflowing, products, scrollToEnd, settled, tabs, until } from "./browser.mjs";
+import { axe, korean, launch, open, overflowing, products, scrollToEnd, settled, tabs, until } from "./browser.mjs";
 import { startMock } from "./mock.mjs";
 
 let browser;
@@ -345,18 +345,7 @@ describe("the controls", () => {
 describe("in English", () => {
   test("nothing but data is Korean, and the switch leads back", async () => {
     const { page, complaints, close } = await open(browser, base, preview("?lang=en&sort=soonest&tool=speed"));
-    const korean = () =>
-      page.evaluate(() => {
-        const found = [];
-        const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-        while (texts.nextNode()) {
-          const { data, parentElement } = texts.currentNode;
-          const isData = parentElement.closest("[lang=ko], option, datalist, pre, code, .exchange, script, noscript") !== null;
-          if (/\p{Script=Hangul}/u.test(data) && !isData) found.push(data.trim());
-        }
-        return found;
-      });
-    assert.deepEqual(await korean(), []);
+    assert.deepEqual(await korean(page), []);
     assert.equal(await page.evaluate(() => document.documentElement.lang), "en");
     assert.deepEqual(await axe(page), []);
     await page.getByRole("button", { name: "한국어" }).click();

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
 import { sinsang } from "../harness/dataset.mjs";
-import { axe, launch, open, products, random, settled } from "./browser.mjs";
+import { axe, korean, launch, open, products, random, settled } from "./browser.mjs";
 
 const base = (process.env.SINSANG_URL ?? "").replace(/\/$/, "");
 const secret = process.env.SINSANG_PREVIEW;
@@ -318,6 +318,21 @@ describe("the tools", () => {
       assert.equal(await page.evaluate(() => document.activeElement.dataset.tool), tool);
       assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360, `${tool} is no wider than the window`);
       assert.deepEqual(await axe(page), [], tool);
+    }
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+
+  test("are English where the address says so, but for data, and fit", async () => {
+    const { page, complaints, close } = await open(browser, base, at({ viewer: viewers[0], lang: "en" }), { width: 1280 });
+    const marks = { compare: ".compare-side li", why: ".why-list li", trial: ".trial-list li", speed: ".waterfall", quality: "#rejects" };
+    for (const [tool, mark] of Object.entries(marks)) {
+      await page.locator(`#bench-${tool}`).click();
+      await page.locator(`#tool-${tool} ${mark}`).first().waitFor();
+      if (tool === "why") await page.locator(".why-list summary").first().click();
+      assert.deepEqual(await korean(page, "#against, #context-region, #context-device-class, #snapshot"), [], tool);
+      const wide = await page.evaluate(() => [...document.querySelectorAll(".bench-tabs, .tool:not([hidden])")].filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.className));
+      assert.deepEqual(wide, [], `${tool} is no wider than its place`);
     }
     assert.deepEqual(complaints, []);
     await close();

@@ -241,7 +241,7 @@ function column(surface, { name, items }, moves) {
   return element(
     "section",
     { class: "compare-side" },
-    element("h3", {}, name),
+    element("h3", {}, element("span", {}, name)),
     element(
       "ol",
       {},

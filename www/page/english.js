@@ -378,7 +378,7 @@ export const ENGLISH = {
   탭: "Tabs",
   "규칙": "rule",
   "탐색": "exploration",
-  "운영 규칙 ‘{}’: ": "Rule ‘{}’: ",
+  "운영 규칙 ": "Rule ",
   "탐색: 아직 본 사람이 적은 상품에 주는 자리예요.": "Exploration: a place for what few have seen.",
   "이 자리에 고정": "pinned here",
   "숨김": "hidden",
@@ -423,5 +423,5 @@ export const ENGLISH = {
   "오래되어 지워진 자료예요. 다른 자료를 골라 주세요.": "It was removed for its age. Choose another one.",
   "{} {}에 만든 자료": "built {} {}",
   "자료": "Snapshot",
-  "그림을 끌어 옮기고, 여기에 놓으면 숨겨요": "Drag pictures to move them; drop one here to hide it",
+  "그림을 끌어 옮기고, 여기에 놓으면 숨겨요": "Drag pictures to move; drop one here to hide",
 };

@@ -41,7 +41,7 @@ export class Why {
   #acts;
   #switch;
   #list = element("ol", { class: "why-list" });
-  #lean = element("div", {});
+  #lean = element("div", { class: "tool" });
   #summary = element("p", { class: "hint", role: "status" });
   #last = null;
 
@@ -169,7 +169,7 @@ function marks(why) {
 /** The same in sentences. */
 function ruled(why) {
   return [
-    ...(why?.rules ?? []).map(({ name, deed }) => element("p", { class: "rule" }, say`운영 규칙 ‘${name}’: `, ruleDeed(deed))),
+    ...(why?.rules ?? []).map(({ name, deed }) => element("p", { class: "rule" }, say("운영 규칙 "), element("span", { lang: "ko" }, `‘${name}’`), ": ", ruleDeed(deed))),
     why?.explored ? element("p", { class: "rule" }, say("탐색: 아직 본 사람이 적은 상품에 주는 자리예요.")) : null,
   ].filter((node) => node !== null);
 }
