@@ -16,7 +16,7 @@ const desk = { width: 1400, height: 900 };
 const shots = [
   ["wide", "tool=why", desk, true],
   ["dark", "tool=answers&sort=soonest", { ...desk, colorScheme: "dark" }, true],
-  ["compare", "tool=compare", desk, true],
+  ["compare", "tool=compare&list=live", desk, true],
   ["why", "tool=why", { ...desk, height: 1400 }, true],
   ["trial", "tool=trial&weights=new.soon:72", desk, true],
   ["speed", "tool=speed", { ...desk, height: 1160 }, true],
