@@ -174,33 +174,51 @@ impl Near {
 
 /// Arranges the first [`PLACES`] of `list`, which is in the order of scores; `traits` tells what an entry is. Pins are put in, and picks that
 /// the list does not hold.
+#[inline(never)]
 pub fn arrange<'a, T: Copy + PartialEq>(list: &mut Vec<T>, plan: &Plan<'_, T>, traits: impl Fn(T) -> Traits<'a>) {
     let mix = plan.mix;
     let mut pins = plan.pins.iter().peekable();
     let mut near = Near::new();
     let is_plain = mix.is_plain(plan.floors);
     let places = if is_plain && plan.picks.is_empty() { 0 } else { PLACES.min(plan.places) };
+    // What they are of all that may be looked at, asked once: of the head of the list, in its order.
+    let looked_at = if is_plain { 0 } else { places + REACH };
+    let mut known: Vec<Traits<'a>> = list.iter().take(looked_at).map(|entry| traits(*entry)).collect();
     let mut place = 0;
     while place < places && place < list.len() {
         if let Some((_, pinned)) = pins.next_if(|(at, _)| *at <= place) {
             list.insert(place, *pinned);
+            insert(&mut known, place, is_plain, || traits(*pinned));
         } else if let Some(pick) = pick(list, plan, place) {
             let rest = list.get_mut(place..).unwrap_or_default();
-            match rest.iter().position(|entry| *entry == pick) {
+            let at = rest.iter().position(|entry| *entry == pick);
+            match at {
                 Some(at) => bring(rest, at),
                 None => list.insert(place, pick),
             }
-        } else if !is_plain && let Some(rest) = list.get_mut(place..) {
-            let at = choose(rest, place, plan, &near, &traits);
+            match (at, known.get_mut(place..)) {
+                (Some(at), Some(rest)) if at < rest.len() => bring(rest, at),
+                _ => insert(&mut known, place, is_plain, || traits(pick)),
+            }
+        } else if let Some(rest) = known.get_mut(place..).filter(|rest| !rest.is_empty()) {
+            let at = choose(rest, place, plan, &near);
             bring(rest, at);
+            bring(list.get_mut(place..).unwrap_or_default(), at);
         }
-        if let Some(entry) = list.get(place).filter(|_| !is_plain) {
-            near.take(place, &traits(*entry));
+        if let Some(own) = known.get(place) {
+            near.take(place, own);
         }
         place += 1;
     }
     for (at, pinned) in pins {
         list.insert((*at).min(list.len()), *pinned);
+    }
+}
+
+/// Puts what `one` is at `place` of what is known, where anything is to be known.
+fn insert<'a>(known: &mut Vec<Traits<'a>>, place: usize, is_plain: bool, one: impl FnOnce() -> Traits<'a>) {
+    if !is_plain && place <= known.len() {
+        known.insert(place, one());
     }
 }
 
@@ -227,25 +245,16 @@ fn pick<T: Copy + PartialEq>(list: &[T], plan: &Plan<'_, T>, place: usize) -> Op
     plan.picks.iter().find(|pick| !before.contains(pick)).copied()
 }
 
-/// Which entry of `rest` stands at `place`.
-fn choose<'a, T: Copy>(
-    rest: &[T],
-    place: usize,
-    plan: &Plan<'_, T>,
-    near: &Near,
-    traits: &impl Fn(T) -> Traits<'a>,
-) -> usize {
+/// Which entry of `rest`, which is told by what its entries are, stands at `place`.
+fn choose<T>(rest: &[Traits<'_>], place: usize, plan: &Plan<'_, T>, near: &Near) -> usize {
     let mix = plan.mix;
-    let before = near.last(place, usize::from(mix.window).clamp(1, MOST_WINDOW) - 1);
-    let crowded = |cap: u8, is_one: bool, same: &dyn Fn((u16, u16, u16)) -> bool| {
-        cap > 0 && is_one && before.clone().filter(|other| same(*other)).count() >= usize::from(cap)
-    };
-    let allowed = |own: &Traits<'_>| {
-        !crowded(mix.category, own.category != u16::MAX, &|other| other.0 == own.category)
-            && !crowded(mix.brand, own.brand != 0, &|other| other.1 == own.brand)
-            && !crowded(mix.channel, own.channel != u16::MAX, &|other| other.2 == own.channel)
-    };
-    let looked_at = || rest.iter().take(REACH).map(|entry| traits(*entry)).enumerate();
+    let window = usize::from(mix.window).clamp(1, MOST_WINDOW) - 1;
+    let categories = Full::of(mix.category, u16::MAX, &near.last(place, window).map(|kind| kind.0));
+    let brands = Full::of(mix.brand, 0, &near.last(place, window).map(|kind| kind.1));
+    let channels = Full::of(mix.channel, u16::MAX, &near.last(place, window).map(|kind| kind.2));
+    let allowed =
+        |own: &Traits<'_>| !categories.has(own.category) && !brands.has(own.brand) && !channels.has(own.channel);
+    let looked_at = || rest.iter().take(REACH).enumerate();
     let owed = owed(place, plan, near);
     if owed != 0
         && let Some((at, _)) = looked_at().find(|(_, own)| bit(owed, own.channel))
@@ -256,10 +265,38 @@ fn choose<'a, T: Copy>(
     let best = looked_at()
         .filter(|(_, own)| allowed(own))
         .take(if mix.similarity == 0 { 1 } else { COMPARED })
-        .map(|(at, own)| (own.total.saturating_sub(cost(&own)), at))
+        .map(|(at, own)| (own.total.saturating_sub(cost(own)), at))
         // The earlier of two that are equal.
         .max_by_key(|(total, at)| (*total, std::cmp::Reverse(*at)));
     best.map_or(0, |(_, at)| at)
+}
+
+/// The kinds of which as many stand near as may.
+struct Full {
+    kinds: [u16; MOST_WINDOW],
+    count: usize,
+}
+
+impl Full {
+    /// Those of `near` that are there `cap` times; 0 is no cap, and `none` no kind.
+    fn of(cap: u8, none: u16, near: &(impl Iterator<Item = u16> + Clone)) -> Self {
+        let mut full = Self { kinds: [none; MOST_WINDOW], count: 0 };
+        if cap == 0 {
+            return full;
+        }
+        for kind in near.clone().filter(|kind| *kind != none) {
+            let is_full = !full.has(kind) && near.clone().filter(|other| *other == kind).count() >= usize::from(cap);
+            if let Some(place) = full.kinds.get_mut(full.count).filter(|_| is_full) {
+                *place = kind;
+                full.count += 1;
+            }
+        }
+        full
+    }
+
+    fn has(&self, kind: u16) -> bool {
+        self.kinds.iter().take(self.count).any(|known| *known == kind)
+    }
 }
 
 /// The channels, a bit each, of which one has to stand here so that floors can still be kept within this run of places.

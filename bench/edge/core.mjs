@@ -12,6 +12,8 @@ const REPEATS = 20;
 const SAMPLES = 151;
 const WARM = 3_000;
 const LIMIT = 60;
+/** As scripts/worker.sh has it. */
+const OPTIMISED = ["-Oz", "--converge", "--gufa-optimizing", "--low-memory-unused", "--one-caller-inline-max-function-size=30", "--always-inline-max-function-size=6"];
 
 /** Rows of bench-core: microseconds a run by kind and size. */
 export async function native() {
@@ -42,7 +44,7 @@ export async function wasm() {
   await run(join(CACHE, "tools/bin/wasm-bindgen"), [built, "--target", "experimental-nodejs-module", "--out-dir", folder]);
   const bound = join(folder, "sinsang_bench_bg.wasm");
   const features = ["mutable-globals", "sign-ext", "nontrapping-float-to-int", "bulk-memory", "multivalue", "reference-types", "simd"];
-  await run(join(ROOT, "node_modules/.bin/wasm-opt"), [bound, "-O", "-o", bound, ...features.map((feature) => `--enable-${feature}`)]);
+  await run(join(ROOT, "node_modules/.bin/wasm-opt"), [bound, ...OPTIMISED, "-o", bound, ...features.map((feature) => `--enable-${feature}`)]);
   await writeFile(join(folder, "package.json"), '{ "type": "module" }\n');
   const { Alone } = await import(pathToFileURL(join(folder, "sinsang_bench.js")));
   const rows = [];

@@ -25,6 +25,7 @@ function derived(result) {
     "core-linear": counted,
     "instructions-home": instructions.whole === undefined ? undefined : exact(instructions.whole / 1e3),
     "instructions-304": instructions["not-modified"] === undefined ? undefined : exact(instructions["not-modified"] / 1e3),
+    "instructions-mixed": instructions.mixed === undefined ? undefined : exact(instructions.mixed / 1e3),
     "core-flat": exact(row(core.native, 500, true).p10_us / row(core.native, 500, false).p10_us),
     "wasm-size": exact(size.gzipBytes / 1e3),
     memory: exact(memory.isolateBytes / 1e6),

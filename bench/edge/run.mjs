@@ -120,6 +120,7 @@ export async function run({ rounds, coldRounds, python }) {
   const instructions = {};
   for (const candidates of [500, 1_000, 2_000]) instructions[candidates] = await core.instructions("new", candidates);
   for (const kind of ["whole", "not-modified"]) instructions[kind] = await core.instructions(kind, 500, 300);
+  instructions.mixed = await core.instructions("mixed", 500, 100);
   const wasm = await core.wasm();
   const bounds = JSON.parse(await readFile(join(ROOT, "bench/edge/bounds.json"), "utf8"));
   const [cpu] = cpus();

@@ -17,18 +17,19 @@ use crate::snapshot::{self, Shape};
 /// When the snapshots of the core alone are built.
 pub const BUILT_AT: &str = "2026-11-20T12:00:00+09:00";
 
-/// A board and the tastes of one viewer, in memory.
+/// A board and the tastes of its viewers, in memory.
 #[cfg_attr(target_arch = "wasm32", wasm_bindgen)]
 #[derive(Debug)]
 pub struct Alone {
     board: Board,
     shard: TasteShard,
-    viewer: u64,
+    /// Who ask, in turn: what a processor learns of one of them would not help it with the next.
+    viewers: Vec<u64>,
     now: UnixMillis,
 }
 
 impl Alone {
-    /// The snapshot of `shape` with its first user.
+    /// The snapshot of `shape` with the users of its first user's shard.
     ///
     /// # Errors
     /// The [`Damage`] where the snapshot is not whole.
@@ -43,34 +44,40 @@ impl Alone {
         Ok(Self {
             board: Board::parse(value(Key::Pack(Kind::Board, made.board)), made.board)?,
             shard: TasteShard::parse(value(Key::Pack(Kind::Tastes, shard)), shard)?,
-            viewer,
+            viewers: made.users.iter().map(|user| hasher.key(user).0).collect(),
             now: snapshot::present(built_at),
         })
     }
 
-    fn view(&self) -> View<'_> {
-        let record = self.shard.find(self.viewer);
+    /// Viewers who take turns.
+    pub fn viewers(&self) -> usize {
+        self.viewers.len()
+    }
+
+    fn view(&self, turn: usize) -> View<'_> {
+        let viewer = self.viewers.get(turn % self.viewers.len().max(1)).copied().unwrap_or_default();
+        let record = self.shard.find(viewer);
         View {
             taste: record.map(|record| Taste::cut(record, self.shard.widths())),
-            viewer: record.map_or(0, |_| self.viewer),
+            viewer: record.map_or(0, |_| viewer),
             ..View::shared(&self.board, self.now)
         }
     }
 
-    /// Ranks all candidates for the viewer and appends the first `limit` as JSON.
-    pub fn write_new(&self, limit: usize, out: &mut Vec<u8>) {
-        let view = self.view();
+    /// Ranks all candidates for the viewer whose turn it is and appends the first `limit` as JSON.
+    pub fn write_new(&self, turn: usize, limit: usize, out: &mut Vec<u8>) {
+        let view = self.view(turn);
         let selection = Selection::recommended(self.now, limit);
         let page = new::page(&view, &selection);
         new::write_items(&view, &page, self.now, out);
     }
 
     /// The three surfaces one after the other, with `limit` new products.
-    pub fn write_home(&self, limit: usize, out: &mut Vec<u8>) {
-        let view = self.view();
+    pub fn write_home(&self, turn: usize, limit: usize, out: &mut Vec<u8>) {
+        let view = self.view(turn);
         tabs::write_items(&view, out);
         live::write_items(&view, out);
-        self.write_new(limit, out);
+        self.write_new(turn, limit, out);
     }
 }
 
@@ -87,19 +94,26 @@ impl Alone {
 impl Alone {
     /// For JavaScript: a snapshot of `candidates` with slots of `slot_minutes`; `None` where it can't be made.
     pub fn make(candidates: usize, slot_minutes: i32) -> Option<Alone> {
-        let shape = Shape { seed: 6, candidates, slot_minutes: slot_minutes.into(), users: 300, shard_bits: 0 };
+        let shape = Shape {
+            seed: 6,
+            candidates,
+            slot_minutes: slot_minutes.into(),
+            users: 300,
+            shard_bits: 0,
+            is_mixed: false,
+        };
         Self::of(&shape).ok()
     }
 
     /// For JavaScript: does one kind of work `times` over and returns the bytes of the last result.
     pub fn run(&self, is_home: bool, limit: usize, times: u32) -> usize {
         let mut out = Vec::new();
-        for _ in 0..times {
+        for turn in 0..times as usize {
             out = Vec::with_capacity(64 * 1024);
             if is_home {
-                self.write_home(limit, &mut out);
+                self.write_home(turn, limit, &mut out);
             } else {
-                self.write_new(limit, &mut out);
+                self.write_new(turn, limit, &mut out);
             }
             std::hint::black_box(&out);
         }

@@ -6,11 +6,13 @@
 use std::collections::BTreeMap;
 
 use sinsang::key::Key;
+use sinsang::mix::Mix;
 use sinsang::pack::board::{Block, VerdictKind};
 use sinsang::pack::board_write::{
     BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart, TabPart, vocabulary, write,
 };
 use sinsang::pack::manifest::{ManifestParts, shard_index};
+use sinsang::pack::mix::MixParts;
 use sinsang::pack::taste::{self, Widths};
 use sinsang::pack::{Kind, PackId, TooLarge};
 use sinsang::rank::{SurfaceWeights, Weights};
@@ -81,6 +83,8 @@ pub struct Shape {
     pub users: usize,
     /// The taste shards are two to the power of this.
     pub shard_bits: u32,
+    /// Whether lists are mixed: caps, likeness, and products that few have seen.
+    pub is_mixed: bool,
 }
 
 /// A snapshot as it would be published.
@@ -241,6 +245,7 @@ fn parts(shape: &Shape, built_at: UnixMillis) -> BoardParts {
         index += 1;
         rest = after;
     }
+    let mix = if shape.is_mixed { mixed(&products) } else { MixParts::default() };
     BoardParts {
         format: sinsang::pack::Format::Two,
         built_at,
@@ -260,8 +265,24 @@ fn parts(shape: &Shape, built_at: UnixMillis) -> BoardParts {
         slots,
         tabs: tabs(),
         weights: weights(),
-        mix: sinsang::pack::mix::MixParts::default(),
+        mix,
     }
+}
+
+/// Every rule of a mix at once, so that none is passed over: what a board asks for at most.
+fn mixed(products: &[ProductPart]) -> MixParts {
+    let mix = Mix {
+        window: 8,
+        category: 2,
+        brand: 1,
+        channel: 3,
+        similarity: 400,
+        explore_every: 10,
+        explore_below: 30,
+        ..Mix::default()
+    };
+    let shown = (0_u8..=u8::MAX).cycle().step_by(7);
+    MixParts { mix, shown: products.iter().map(|product| product.id).zip(shown).collect(), ..MixParts::default() }
 }
 
 fn product(

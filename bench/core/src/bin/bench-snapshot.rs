@@ -42,6 +42,7 @@ fn run() -> Result<(), String> {
         slot_minutes: SLOT_MINUTES,
         users: USERS_PER_SHARD << SHARD_BITS,
         shard_bits: SHARD_BITS,
+        is_mixed: false,
     };
     let made = make(&shape, built_at, &hasher).map_err(|error| error.to_string())?;
     let folder = Path::new(folder);
