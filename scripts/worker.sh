@@ -10,15 +10,20 @@ entry=src/edge/entry.mjs
 
 # Left behind by a build that was interrupted, it would make worker-build wait five minutes for that one's end.
 rm -rf build/.tmp
-"$SINSANG_CACHE/tools/bin/worker-build" --profile edge
+"$SINSANG_CACHE/tools/bin/worker-build" --no-opt --profile edge
 
+# Functions that are called from one place stay functions: the file packs better, and an isolate compiles each when it first gets there, not with
+# whatever stands around it. Rust leaves the lowest kilobyte of memory to the far end of the stack.
+optimise() { # what comes of the names, the file to write
+    "$WASM_OPT_BIN" build/index_bg.wasm -Oz --converge --gufa-optimizing --low-memory-unused \
+        --one-caller-inline-max-function-size=30 --always-inline-max-function-size=6 "$1" --strip-producers -o "$2" \
+        --enable-{mutable-globals,sign-ext,nontrapping-float-to-int,bulk-memory,multivalue,reference-types,exception-handling,simd}
+}
 # What a profile names functions by.
-[ -z "${NAMED_WASM:-}" ] || cp build/index_bg.wasm "$NAMED_WASM"
-
+[ -z "${NAMED_WASM:-}" ] || optimise --debuginfo "$NAMED_WASM"
 # Names of functions are a fifth of the file and no part of any answer.
-"$WASM_OPT_BIN" build/index_bg.wasm --strip-debug --strip-producers -o build/index_bg.stripped.wasm \
-    --enable-{mutable-globals,sign-ext,nontrapping-float-to-int,bulk-memory,multivalue,reference-types,exception-handling,simd}
-mv build/index_bg.stripped.wasm build/index_bg.wasm
+optimise --strip-debug build/index_bg.optimised.wasm
+mv build/index_bg.optimised.wasm build/index_bg.wasm
 # The snapshot that stands in where no store answers is a module of its own beside the Wasm (`sinsang bundle`); empty until there is one.
 [ -n "${1:-}" ] || [ -e build/snapshot.bundle ] || : > build/snapshot.bundle
 # What the platform calls is our own entry, with what worker-build made behind it.

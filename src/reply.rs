@@ -256,6 +256,7 @@ fn body(facts: &Facts<'_>) -> Vec<u8> {
 }
 
 /// A taste pack with the viewer's tastes and nobody else's; an empty one where none are known.
+#[inline(never)]
 fn lone_taste(facts: &Facts<'_>) -> Vec<u8> {
     let length = |part: &[u8]| u16::try_from(part.len()).unwrap_or(u16::MAX);
     let taste = facts.view.taste.unwrap_or_default();
@@ -275,6 +276,7 @@ fn lone_taste(facts: &Facts<'_>) -> Vec<u8> {
     taste::write(&widths, user.as_slice()).map(|(bytes, _)| bytes).unwrap_or_default()
 }
 
+#[inline(never)]
 fn write_snapshots(facts: &Facts<'_>, out: &mut Vec<u8>) {
     let live = (facts.manifest.snapshot(), facts.manifest.built_at());
     let before = facts.manifest.previous().map(|previous| (previous.snapshot, previous.built_at));
@@ -343,6 +345,7 @@ fn write_snapshot(facts: &Facts<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(format!(",\"age_s\":{},\"rung\":\"{}\"}}", facts.age_s(), facts.rung.as_str()).as_bytes());
 }
 
+#[inline(never)]
 fn write_status(facts: &Facts<'_>, out: &mut Vec<u8>) {
     let board = facts.view.board;
     let clock = if facts.config.clock_offset_ms == 0 { "real" } else { "shifted" };

@@ -383,6 +383,7 @@ fn may_preview(given: Option<&str>, config: &Config) -> bool {
 }
 
 /// For a preview as that chose it.
+#[inline(never)]
 fn context(raw: &Raw<'_>, parameters: &Parameters, is_preview: bool) -> Result<Context, Refusal> {
     if !is_preview {
         return Ok(raw.context.unwrap_or_default());
@@ -398,6 +399,7 @@ fn context(raw: &Raw<'_>, parameters: &Parameters, is_preview: bool) -> Result<C
     Ok(context)
 }
 
+#[inline(never)]
 fn viewer(raw: &Raw<'_>, parameters: &Parameters, config: &Config, now: UnixMillis) -> Result<Viewer, Refusal> {
     if let Some(user_id) = parameters.get("viewer") {
         let Some(verifier) = &config.verifier else {
@@ -414,6 +416,7 @@ fn viewer(raw: &Raw<'_>, parameters: &Parameters, config: &Config, now: UnixMill
 }
 
 /// Ids as answers show them. Which of them the board knows is for the order to say; another text is a mistake.
+#[inline(never)]
 fn recent(parameters: &Parameters) -> Result<Vec<u64>, Refusal> {
     let Some(text) = parameters.get("recent") else { return Ok(Vec::new()) };
     let parse = |id: &str| {
@@ -425,6 +428,7 @@ fn recent(parameters: &Parameters) -> Result<Vec<u64>, Refusal> {
         .ok_or_else(|| bad("recent", "at most 20 product ids of 16 hex digits, separated by commas, the latest first"))
 }
 
+#[inline(never)]
 fn snapshot(parameters: &Parameters) -> Result<Option<SnapshotId>, Refusal> {
     let parse = |text: &str| SnapshotId::parse(text).ok_or_else(|| bad("snapshot", "an id of /preview/snapshots"));
     parameters.get("snapshot").map(parse).transpose()

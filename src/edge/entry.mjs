@@ -26,6 +26,8 @@ const decoder = new TextDecoder();
 
 /** The door of the instance that runs. `null` where there is none. */
 let door;
+/** Whether a request has come by. The first one of an isolate finds nothing in memory, and the door for it need not be compiled. */
+let hasBegun = false;
 /** What tells of answers, made with the first one. `null` where nothing is to be told. */
 let teller;
 
@@ -115,6 +117,10 @@ function elsewhere(request, env) {
 function warm(request, env, context) {
   try {
     if (teller === undefined) teller = telemetry(env);
+    if (!hasBegun) {
+      hasBegun = true;
+      return undefined;
+    }
     if (door !== null && door?.instance !== wasm.instanceId) {
       const parts = openDoor(env);
       door = parts === undefined ? null : new Door(parts);
