@@ -278,6 +278,7 @@ impl Crowd {
         let text = || StringBuilder::with_capacity(acts.len(), 16 * acts.len());
         let (mut users, mut kinds, mut shops, mut listings) = (text(), text(), text(), text());
         let (mut products, mut tabs, mut channels) = (text(), text(), text());
+        let (mut regions, mut devices) = (text(), text());
         let mut last = (u64::MAX, String::new());
         for act in acts {
             if last.0 != act.user {
@@ -295,6 +296,9 @@ impl Crowd {
             products.append_null();
             tabs.append_option(act.tab.map(|tab| &self.tabs[tab]));
             channels.append_option(act.channel.map(|channel| &self.channels[channel]));
+            let (region, device) = origin(act.user);
+            regions.append_value(region);
+            devices.append_value(device);
         }
         let at = acts.iter().map(|act| act.at);
         let at: ArrayRef = match hasher {
@@ -302,7 +306,9 @@ impl Crowd {
             None => Arc::new(TimestampMillisecondArray::from_iter_values(at).with_timezone("UTC")),
         };
         let mut columns: Vec<ArrayRef> = vec![Arc::new(users.finish()), at];
-        for column in [&mut kinds, &mut shops, &mut listings, &mut products, &mut tabs, &mut channels] {
+        for column in
+            [&mut kinds, &mut shops, &mut listings, &mut products, &mut tabs, &mut channels, &mut regions, &mut devices]
+        {
             columns.push(Arc::new(column.finish()));
         }
         Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
@@ -321,7 +327,18 @@ fn schema(is_staged: bool) -> SchemaRef {
         text("product_id", true),
         text("tab_id", true),
         text("channel", true),
+        text("region", true),
+        text("device_class", true),
     ]))
+}
+
+/// Where a user is and on what; neither says anything of what they like.
+fn origin(user: u64) -> (&'static str, &'static str) {
+    const REGIONS: [&str; 17] =
+        ["11", "26", "27", "28", "29", "30", "31", "41", "42", "43", "44", "45", "46", "47", "48", "49", "50"];
+    const DEVICES: [&str; 8] = ["phone", "phone", "phone", "phone", "phone", "phone", "tablet", "desktop"];
+    let at = |count: usize, by: u64| usize::try_from(user / by).unwrap_or(0) % count;
+    (REGIONS[at(REGIONS.len(), 1)], DEVICES[at(DEVICES.len(), 17)])
 }
 
 fn gcd(a: u64, b: u64) -> u64 {

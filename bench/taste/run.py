@@ -123,7 +123,7 @@ def measure(arguments, users):
         events = work / f"staged-{users}"
         if not (events / "made.json").exists():
             made = run([binary, "events", world, NOW, events, "--users", users, "--staged"])
-            (work / f"made-{users}.json").write_text(json.dumps(made))
+            (events / "made.json").write_text(json.dumps(made))
         result["learned"] = run([binary, "learn", world, NOW, events, work / f"snapshot-{users}"])
         return result
     tables = work / f"tables-{users}"
