@@ -19,9 +19,9 @@ const SAMPLE_US = 100;
 const PARTS = [
   ["waiting", /^\(idle\)/],
   ["garbage collection", /^\(garbage collector\)/],
-  ["token, ETag, cursor", /sha2|hmac|auth|jwt|base64|serde|etag|cursor|request::/i],
-  ["ranking", /rank::|adapters::map::Map|sort|surface::new|new_page/],
-  ["writing JSON", /write_|surface::|core::fmt|chrono/],
+  ["token, ETag, cursor", /sha2|digest|hmac|auth|known::|hifijson|base64|etag|cursor|request::/i],
+  ["ranking", /rank::|adapters::map::Map|sort|surface::(new|live|tabs)|stage::Crowd/],
+  ["writing JSON", /write_|surface::|stage::Items|spec_extend|core::fmt|chrono/],
   ["allocating and copying in Wasm", /dlmalloc|memcpy|memmove|memset|raw_vec|drop_in_place/],
   ["rest of the Wasm, glue to JavaScript", /wasm|index\.js|js_sys|sinsang::/],
   ["workerd and V8", /./],
