@@ -126,7 +126,8 @@ fn world(folder: &Path, now: UnixMillis, days: u32, ahead: i64, upcoming: Option
     fs::copy(folder.join("tabs.csv"), folder.join("tables/tabs.csv"))?;
     let mut codes = BTreeSet::new();
     let (mut past, mut to_come) = (0, 0);
-    for (file, suffix) in [(folder.join("first.ndjson.zst"), ""), (second.join("broadcasts.ndjson.zst"), " 플러스")]
+    for (file, suffix) in
+        [(folder.join("broadcasts.ndjson.zst"), ""), (second.join("broadcasts.ndjson.zst"), " 플러스")]
     {
         let name = if suffix.is_empty() { "first.ndjson" } else { "second.ndjson" };
         let mut output = BufWriter::new(File::create(tables.join(name))?);
