@@ -8,6 +8,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use datafusion::arrow::array::AsArray as _;
@@ -20,6 +22,7 @@ use sinsang::pack::{Format, TooLarge};
 use sinsang::time::UnixMillis;
 use sinsang::viewer::UserHasher;
 use sinsang_publish::{count, stage};
+use tempfile::NamedTempFile;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
@@ -453,6 +456,26 @@ pub fn beside(output: &Path, name: &str) -> PathBuf {
     file.push(".");
     file.push(name);
     output.with_file_name(file)
+}
+
+/// A file beside `output` that may take its place in one step, once it is whole; whoever may read other files may read it too.
+pub(crate) fn temporary_for(output: &Path) -> io::Result<NamedTempFile> {
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let file = tempfile::Builder::new().prefix(".sinsang-").tempfile_in(folder)?;
+    make_readable(file.as_file())?;
+    Ok(file)
+}
+
+/// Gives a temporary file, which only its owner may read, the permissions of any other.
+#[cfg(unix)]
+fn make_readable(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn make_readable(_: &File) -> io::Result<()> {
+    Ok(())
 }
 
 /// The two tabs that Sinsang itself fills, where there is no table of tabs.

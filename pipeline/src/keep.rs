@@ -9,7 +9,7 @@ use serde::Serialize;
 use sinsang::time::{DAY_MS, UnixMillis};
 use sinsang_taste::Unusable;
 
-use crate::resolve::make_readable;
+use crate::build::temporary_for;
 use crate::taste::{self, Learned, Trained};
 
 /// What became of the model.
@@ -130,10 +130,8 @@ impl<'a> Shelf<'a> {
         }
         let bytes = trained.keep(&besides(options), now.0)?;
         let failed = |source| Error::Write { path: self.file.to_owned(), source };
-        let folder = self.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(failed)?;
-        let mut file = tempfile::Builder::new().prefix(".sinsang-").tempfile_in(folder).map_err(failed)?;
-        make_readable(file.as_file()).map_err(failed)?;
+        fs::create_dir_all(self.file.parent().unwrap_or(self.file)).map_err(failed)?;
+        let mut file = temporary_for(self.file).map_err(failed)?;
         file.write_all(&bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
         file.persist(self.file).map_err(|error| failed(error.error))?;
         Ok(())

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sinsang::time::UnixMillis;
 
+use crate::build::temporary_for;
 use crate::catalogue::Airing;
 use crate::compose::VerdictCounts;
 use crate::history::History;
@@ -174,8 +174,7 @@ pub fn resolve(
     now: UnixMillis,
 ) -> Result<Report, Error> {
     let failed = |source| Error { path: output.to_path_buf(), source };
-    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let file = tempfile::Builder::new().prefix(".sinsang-").tempfile_in(folder).map_err(failed)?;
+    let file = temporary_for(output).map_err(failed)?;
     let mut writer = BufWriter::new(file);
     let mut report = Report {
         broadcasts: history.broadcasts.clone(),
@@ -240,19 +239,6 @@ pub fn resolve(
         writer.write_all(b"\n").map_err(failed)?;
     }
     let file = writer.into_inner().map_err(|error| failed(error.into_error()))?;
-    make_readable(file.as_file()).map_err(failed)?;
     file.persist(output).map_err(|error| failed(error.error))?;
     Ok(report)
-}
-
-/// Gives a temporary file, which only its owner may read, the permissions of any other.
-#[cfg(unix)]
-pub(crate) fn make_readable(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-pub(crate) fn make_readable(_: &File) -> io::Result<()> {
-    Ok(())
 }

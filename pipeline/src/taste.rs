@@ -515,8 +515,9 @@ impl Fold<'_> {
         if engagement.events < options.min_events_per_user {
             return Folded::TooThin;
         }
-        let (taste, float) = self.baseline.taste(user.id.to_owned(), &engagement, self.model, options.pseudo_weight);
-        let near = self.near(&self.model.nearest(&engagement.history(), MOST_NOTES));
+        let (history, pseudo_weight) = (engagement.history(), options.pseudo_weight);
+        let (taste, float) = self.baseline.taste(user.id.to_owned(), &engagement, &history, self.model, pseudo_weight);
+        let near = self.near(&self.model.nearest(&history, MOST_NOTES));
         Folded::Taste(Box::new((UserTaste { notes: self.passed_over(user.deeds), near, ..taste }, float)))
     }
 

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::factor::Factors;
 use crate::matrix::Dense;
-use crate::model::{DIMS, FloatVector, Recipe};
+use crate::model::{DIMS, Recipe};
 use crate::placement::Sides;
 use crate::trained::Trained;
 
@@ -54,8 +54,7 @@ struct Tensor {
 
 impl Tensor {
     fn dense(dense: &Dense) -> Self {
-        let rows = dense.values.len().checked_div(dense.width).unwrap_or(0);
-        Self { shape: vec![rows, dense.width], ..Self::floats(&dense.values) }
+        Self { shape: vec![dense.len(), dense.width], ..Self::floats(&dense.values) }
     }
 
     fn floats(values: &[f64]) -> Self {
@@ -161,8 +160,6 @@ impl Trained {
         let ids = file.whole("product")?;
         let (rows, factors) = (ids.len(), recipe.factors.factors);
         let [unit, scale, gain] = file.floats("unit_scale_gain")?;
-        let mut bias: FloatVector = [0.0; DIMS];
-        bias.copy_from_slice(&file.floats::<DIMS>("bias")?);
         let trained = Self {
             recipe: *recipe,
             users: usize::try_from(file.number("users")?).unwrap_or(usize::MAX),
@@ -170,7 +167,7 @@ impl Trained {
             unit,
             history: file.dense("history", rows, DIMS)?,
             likeness: file.dense("likeness", rows, DIMS)?,
-            bias,
+            bias: file.floats("bias")?,
             factors: Factors::around(file.dense("factors", rows, factors)?, recipe.factors),
             map: file.dense("map", factors, DIMS)?,
             duals: file.dense("duals", rows, factors)?,

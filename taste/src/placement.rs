@@ -22,7 +22,7 @@ pub struct Catalogue<'a> {
 
 impl Catalogue<'_> {
     /// The rows of `all` at `places`; an empty one for a product that is no longer known.
-    fn rows(all: &Sparse, places: &[Option<usize>]) -> Sparse {
+    pub(crate) fn rows(all: &Sparse, places: &[Option<usize>]) -> Sparse {
         let mut rows = Sparse::new(all.width());
         for place in places {
             rows.push(place.iter().flat_map(|place| all.row(*place)));

@@ -77,12 +77,9 @@ impl Trained {
         }
         let counts: Vec<f64> = engaged.iter().map(|sum| sum.ln_1p()).collect();
         let catalogue = &lessons.catalogue;
-        let mut described = Sparse::new(catalogue.descriptions.width());
-        for place in &places {
-            described.push(catalogue.descriptions.row(*place));
-        }
-        let duals = neighbour::ridge_duals(&described, &factors.products, &counts, recipe.ridge_penalty);
         let known: Vec<Option<usize>> = places.iter().copied().map(Some).collect();
+        let described = Catalogue::rows(catalogue.descriptions, &known);
+        let duals = neighbour::ridge_duals(&described, &factors.products, &counts, recipe.ridge_penalty);
         let known = Known { places: &known, met: &met, factors: &factors.products, duals: &duals };
         let placement = Placement::of(&known, catalogue, board, recipe.manner());
         let teacher = Teacher::new([&users, &sums], ease.as_ref(), &factors, &placement, recipe.shares);

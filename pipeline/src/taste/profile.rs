@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use sinsang::context::Context;
 use sinsang_taste::{DIMS, FloatVector, History, Model, round, to_i8};
 
-use super::weight::{MOST_SIXTHS, UNIT, fading};
+use super::weight::{FADING, MOST_SIXTHS, UNIT};
 
 /// Buckets of the Korean day.
 pub const HOUR_BUCKETS: usize = 8;
@@ -271,7 +271,6 @@ impl Engagement {
             events: 0,
             unknown: Unknown::default(),
         };
-        let fading = fading();
         for deed in deeds.iter().filter(|deed| deed.weight != 0) {
             let weight = i64::from(deed.weight);
             engagement.events += 1;
@@ -279,7 +278,7 @@ impl Engagement {
             engagement.unknown.channels += u64::from(deed.is(UNKNOWN_CHANNEL));
             engagement.unknown.tabs += u64::from(deed.is(UNKNOWN_TAB));
             if deed.product != u32::MAX {
-                let fresh = weight * fading[usize::from(deed.marks >> SIXTHS_FROM)] / UNIT;
+                let fresh = weight * FADING[usize::from(deed.marks >> SIXTHS_FROM)] / UNIT;
                 let [squares, fresh] = [weight, fresh].map(|weight| i128::from(weight).pow(2));
                 engagement.products.push((deed.product, Engaged { sum: weight, squares, fresh }));
             }
@@ -455,19 +454,19 @@ impl Baseline {
         }
     }
 
-    /// The taste of a user, with the vector before rounding. `pseudo_weight`, in views, is how much engagement moves a user half-way from
+    /// The taste of a user with this [history](Engagement::history), with the vector before rounding. `pseudo_weight`, in views, is how much engagement moves a user half-way from
     /// the population to what the engagement says.
     pub(crate) fn taste(
         &self,
         user_id: String,
         user: &Engagement,
+        history: &History,
         model: &Model,
         pseudo_weight: f64,
     ) -> (UserTaste, FloatVector) {
         let mut hours = [0; HOUR_BUCKETS];
         hours.iter_mut().zip(lifts(&user.hours, &self.hours, pseudo_weight)).for_each(|(to, from)| *to = from);
-        let history = user.history();
-        let float = model.user_float(&history, sureness(&history, pseudo_weight));
+        let float = model.user_float(history, sureness(history, pseudo_weight));
         let taste = UserTaste {
             user_id,
             vector: round(&float),

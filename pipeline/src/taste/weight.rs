@@ -1,6 +1,7 @@
 //! What an event weighs: by its kind and by its age in Korean days, as whole numbers, so that sums have no order.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use super::Error;
 use crate::table::EventKind;
@@ -70,10 +71,9 @@ pub(crate) struct DecayedWeight {
 pub(crate) const MOST_SIXTHS: i64 = 31;
 
 /// What is left of a weight that counts half after a third of a half-life, by age in sixths and beside the decay that it has, in [`UNIT`]s.
-pub(crate) fn fading() -> [i64; 32] {
-    #[expect(clippy::cast_possible_truncation, reason = "at most 2^20")]
-    std::array::from_fn(|sixths| (UNIT as f64 * (-(sixths as f64) / 3.0).exp2()).round() as i64)
-}
+#[expect(clippy::cast_possible_truncation, reason = "at most 2^20")]
+pub(crate) static FADING: LazyLock<[i64; 32]> =
+    LazyLock::new(|| std::array::from_fn(|sixths| (UNIT as f64 * (-(sixths as f64) / 3.0).exp2()).round() as i64));
 
 /// Days within which events count.
 ///
