@@ -1,8 +1,7 @@
 // What the platform calls: the Worker that worker-build made, and the two things that it reaches by name.
 import { contextOf } from "./context.mjs";
 
-export * from "./worker.mjs";
-export { default } from "./worker.mjs";
+export { default, PulseBoard } from "./worker.mjs";
 
 /** Where a request comes from and on what. */
 globalThis.SINSANG_CONTEXT = contextOf;
