@@ -1,34 +1,28 @@
 //! A surface in, status, headers and body out. What may be shared, and for how long, is decided here and nowhere else.
 
-use std::borrow::Cow;
+mod freshness;
+mod problem;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
-use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 
 use crate::context::Context;
 use crate::memory::Memory;
 use crate::pack::manifest::Manifest;
 use crate::pack::pulse::Pulse;
 use crate::pack::taste::{self, Widths};
-use crate::request::{Config, NewQuestion, PackPart, Raw, Refusal, Request, Route};
+use crate::request::{Config, NewQuestion, PackPart, Raw, Request, Route};
 use crate::surface::cursor::Cursor;
-use crate::surface::new::{RANK_STEP_MS, Selection};
-use crate::surface::{MAX_VERDICT_AGE_MS, View, live, new, tabs};
+use crate::surface::new::Selection;
+use crate::surface::{View, live, new, tabs};
 use crate::time::{SECOND_MS, UnixMillis};
 use crate::viewer::Viewer;
 
-/// Longest that a shared answer may be kept on the way, in seconds.
-const MAX_AGE_S: i64 = 60;
-/// The same for an answer that may soon be a better one, in seconds.
-const MAKESHIFT_MAX_AGE_S: i64 = 10;
-/// How long the data centre's cache may keep a manifest or a pack, for when the store does not answer: seven days, in seconds.
-const KEPT_MAX_AGE_S: u32 = 7 * 86_400;
-/// Longest `If-None-Match` that is looked at, in bytes.
-const MAX_IF_NONE_MATCH_BYTES: usize = 1024;
+pub use freshness::kept_header;
+use freshness::{cache_control, etag, is_match, stands_until};
+pub use problem::refuse;
+
 const JSON: &str = "application/json; charset=utf-8";
 const BYTES: &str = "application/octet-stream";
-const PROBLEM: &str = "application/problem+json; charset=utf-8";
-const METHODS: &str = "GET, HEAD, OPTIONS";
 
 const VARY: &str = "Authorization, Origin, Sinsang-Preview";
 /// The same where experiments run.
@@ -393,99 +387,6 @@ fn write_dependencies(memory: &Memory, real_now: UnixMillis, out: &mut Vec<u8>) 
     out.extend_from_slice(json.as_bytes());
 }
 
-/// What the body depends on, but for ages: the snapshot, the question, the viewer's tastes, the ranking's time and the slots on air.
-fn etag(facts: &Facts<'_>) -> String {
-    let mut hash = Sha256::new();
-    hash.update(facts.manifest.snapshot().0.to_le_bytes());
-    hash.update(facts.raw.path.as_bytes());
-    hash.update([0]);
-    if let Route::New(question) | Route::Home(question) = &facts.request.route {
-        hash.update(question.binding.to_le_bytes());
-        // As 64 bits, for a `usize` has another width in Wasm.
-        hash.update(u64::try_from(question.limit).unwrap_or(u64::MAX).to_le_bytes());
-        if let Some(cursor) = question.cursor {
-            hash.update(cursor.frozen_at.0.to_le_bytes());
-            hash.update(cursor.offset.to_le_bytes());
-        }
-        hash.update(facts.view.now.floor(RANK_STEP_MS).0.to_le_bytes());
-    }
-    let (last, _) = facts.view.board.boundaries(facts.view.now);
-    hash.update(last.unwrap_or_default().0.to_le_bytes());
-    hash.update([u8::from(facts.is_personal()), u8::from(facts.is_cut), u8::from(facts.view.trusts_verdicts)]);
-    hash.update(facts.taste_record.or(facts.leaning).unwrap_or_default());
-    if let Some(assignment) = facts.view.assignment {
-        hash.update(assignment.print.to_le_bytes());
-    }
-    if let Some(pulse) = facts.view.pulse {
-        hash.update(pulse.number().to_le_bytes());
-    }
-    if facts.view.mix().explore_every > 0 || facts.view.board.draws() {
-        hash.update(facts.view.viewer.to_le_bytes());
-    }
-    facts.request.recent.iter().for_each(|id| hash.update(id.to_le_bytes()));
-    let digest = hash.finalize();
-    let digest: &[u8; 12] = digest.first_chunk().unwrap_or(&[0; 12]);
-    format!("W/\"{}\"", Base64UrlUnpadded::encode_string(digest))
-}
-
-/// Weak comparison of RFC 9110 section 8.8.3.2.
-fn is_match(header: &str, etag: &str) -> bool {
-    fn opaque(tag: &str) -> &str {
-        let tag = tag.trim();
-        tag.strip_prefix("W/").unwrap_or(tag)
-    }
-    header.len() <= MAX_IF_NONE_MATCH_BYTES
-        && header.split(',').any(|tag| tag.trim() == "*" || opaque(tag) == opaque(etag))
-}
-
-fn cache_control(facts: &Facts<'_>) -> Cow<'static, str> {
-    let is_of_the_moment = facts.request.route == Route::Status || facts.is_cut;
-    if is_of_the_moment || facts.request.as_of.is_some() || facts.request.is_preview {
-        return "no-store".into();
-    }
-    if facts.is_alone() {
-        return "private, no-cache".into();
-    }
-    let now = facts.view.now;
-    let (_, boundary) = facts.view.board.boundaries(now);
-    let step = now.floor(RANK_STEP_MS).plus(RANK_STEP_MS);
-    let until = boundary.map_or(step, |boundary| boundary.min(step));
-    let seconds = until.since(now).div_euclid(SECOND_MS).clamp(0, MAX_AGE_S);
-    let seconds = if facts.rung.is_makeshift() { seconds.min(MAKESHIFT_MAX_AGE_S) } else { seconds };
-    // What is between does not know the context, and would hand the answer on to another.
-    let scope = if facts.view.board.tells_contexts_apart() { "private" } else { "public" };
-    format!("{scope}, max-age={seconds}").into()
-}
-
-/// Until when an answer that everybody may share stays the same to the byte. Slots begin and end at whole seconds, and so do the steps of
-/// ranking and what is left of them; ages turn as long after a second as the snapshot was built after one.
-fn stands_until(facts: &Facts<'_>) -> Option<UnixMillis> {
-    let is_of_the_moment = matches!(facts.request.route, Route::Status | Route::Pack(..)) || facts.is_cut;
-    // Nobody else sends that device, so that keeping the answer would be in vain.
-    if is_of_the_moment
-        || facts.is_alone()
-        || facts.raw.device.is_some()
-        || facts.request.as_of.is_some()
-        || facts.request.is_preview
-        || facts.timing.reads > 0
-    {
-        return None;
-    }
-    let now = facts.now;
-    let second = now.floor(SECOND_MS);
-    // At the very turn of a second one more is left of whatever ends.
-    let turns = if now == second { now.plus(1) } else { second.plus(SECOND_MS) };
-    let built_at = facts.manifest.built_at();
-    let ages = built_at.plus(facts.age_s().saturating_add(1).saturating_mul(SECOND_MS));
-    let outdated = built_at.plus(MAX_VERDICT_AGE_MS.saturating_add(1));
-    [turns, ages, outdated].into_iter().filter(|at| *at > now).min()
-}
-
-/// The header under which the data centre's cache keeps a manifest or a pack.
-pub fn kept_header() -> (&'static str, String) {
-    ("Cache-Control", format!("public, max-age={KEPT_MAX_AGE_S}"))
-}
-
 fn common(raw: &Raw<'_>, config: &Config, timing: Timing) -> Headers {
     // Room for all headers that any answer has.
     let mut headers = Headers::with_capacity(12);
@@ -541,99 +442,4 @@ pub fn status_without_data(
     body.push(b'}');
     let body = if request.is_head { Vec::new() } else { body };
     Reply { status: 200, headers, body, ..Reply::default() }
-}
-
-/// A refusal as a problem document of RFC 9457.
-pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, timing: Timing) -> Reply {
-    let mut headers = common(raw, config, timing);
-    headers.push(("Cache-Control", "no-store".into()));
-    let (status, kind, title, detail) = match refusal {
-        Refusal::Preflight => return preflight(headers),
-        Refusal::NotFound => (404, "not-found", "No such resource", "see /openapi.json for what there is".to_owned()),
-        Refusal::Method => {
-            headers.push(("Allow", METHODS.into()));
-            (405, "method-not-allowed", "Method not allowed", format!("this resource has {METHODS}"))
-        }
-        Refusal::TooLong => {
-            (414, "too-long", "Address too long", "the path or the query is longer than the limit".to_owned())
-        }
-        Refusal::Parameter(_, expected) => (400, "invalid-parameter", "Invalid parameter", expected.clone()),
-        Refusal::PreviewOnly(name) => (
-            403,
-            "preview-only",
-            "Only for previews",
-            format!("{name} needs the header Sinsang-Preview with this deployment's secret"),
-        ),
-        Refusal::CursorGone => (
-            410,
-            "cursor-gone",
-            "The list is gone",
-            "what it was made from can't be had any more: begin again without a cursor".to_owned(),
-        ),
-        Refusal::SnapshotGone => (
-            410,
-            "snapshot-gone",
-            "The snapshot is gone",
-            "it is not kept any more: /preview/snapshots names those that are".to_owned(),
-        ),
-        Refusal::Token(refused) => {
-            headers.push((
-                "WWW-Authenticate",
-                format!("Bearer error=\"invalid_token\", error_description=\"{refused}\"").into(),
-            ));
-            (401, "invalid-token", "Invalid token", refused.to_string())
-        }
-        Refusal::TooMany => {
-            headers.push(("Retry-After", "10".into()));
-            (429, "too-many-requests", "Too many requests", "wait before the next request".to_owned())
-        }
-        Refusal::Body => (413, "no-body", "No body is taken", "requests to this resource have no body".to_owned()),
-        Refusal::NoData => {
-            headers.push(("Retry-After", "5".into()));
-            (
-                503,
-                "no-data",
-                "No data yet",
-                "no snapshot could be read: none is published, or the store does not answer".to_owned(),
-            )
-        }
-    };
-    let parameter = match refusal {
-        Refusal::Parameter(name, _) => Some(name.as_str()),
-        Refusal::PreviewOnly(name) => Some(*name),
-        Refusal::CursorGone => Some("cursor"),
-        Refusal::SnapshotGone => Some("snapshot"),
-        _ => None,
-    };
-    let mut problem = format!(
-        "{{\"type\":\"/problems/{kind}\",\"title\":{},\"status\":{status},\"detail\":{}",
-        quoted(title),
-        quoted(&detail)
-    );
-    if let Some(parameter) = parameter {
-        problem.push_str(",\"parameter\":");
-        problem.push_str(&quoted(parameter));
-    }
-    problem.push('}');
-    headers.push(("Content-Type", PROBLEM.into()));
-    let body = if raw.method == "HEAD" { Vec::new() } else { problem.into_bytes() };
-    Reply { status, headers, body, ..Reply::default() }
-}
-
-/// `text` as a JSON string.
-fn quoted(text: &str) -> String {
-    serde_json::to_string(text).unwrap_or_default()
-}
-
-fn preflight(mut headers: Headers) -> Reply {
-    headers.push(("Allow", METHODS.into()));
-    if headers.iter().any(|(name, _)| *name == "Access-Control-Allow-Origin") {
-        headers.push(("Access-Control-Allow-Methods", METHODS.into()));
-        headers.push((
-            "Access-Control-Allow-Headers",
-            "Authorization, If-None-Match, Sinsang-Device, Sinsang-Device-Class, Sinsang-Preview".into(),
-        ));
-        headers.push(("Access-Control-Max-Age", "86400".into()));
-    }
-    Reply { status: 204, headers, ..Reply::default() }
 }

@@ -1,0 +1,102 @@
+//! Refusals as problem documents of RFC 9457, and the answer to a browser that asks what it may send.
+
+use super::{Headers, Reply, Timing, common};
+use crate::request::{Config, Raw, Refusal};
+
+const PROBLEM: &str = "application/problem+json; charset=utf-8";
+const METHODS: &str = "GET, HEAD, OPTIONS";
+
+/// A refusal as a problem document of RFC 9457.
+pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, timing: Timing) -> Reply {
+    let mut headers = common(raw, config, timing);
+    headers.push(("Cache-Control", "no-store".into()));
+    let (status, kind, title, detail) = match refusal {
+        Refusal::Preflight => return preflight(headers),
+        Refusal::NotFound => (404, "not-found", "No such resource", "see /openapi.json for what there is".to_owned()),
+        Refusal::Method => {
+            headers.push(("Allow", METHODS.into()));
+            (405, "method-not-allowed", "Method not allowed", format!("this resource has {METHODS}"))
+        }
+        Refusal::TooLong => {
+            (414, "too-long", "Address too long", "the path or the query is longer than the limit".to_owned())
+        }
+        Refusal::Parameter(_, expected) => (400, "invalid-parameter", "Invalid parameter", expected.clone()),
+        Refusal::PreviewOnly(name) => (
+            403,
+            "preview-only",
+            "Only for previews",
+            format!("{name} needs the header Sinsang-Preview with this deployment's secret"),
+        ),
+        Refusal::CursorGone => (
+            410,
+            "cursor-gone",
+            "The list is gone",
+            "what it was made from can't be had any more: begin again without a cursor".to_owned(),
+        ),
+        Refusal::SnapshotGone => (
+            410,
+            "snapshot-gone",
+            "The snapshot is gone",
+            "it is not kept any more: /preview/snapshots names those that are".to_owned(),
+        ),
+        Refusal::Token(refused) => {
+            headers.push((
+                "WWW-Authenticate",
+                format!("Bearer error=\"invalid_token\", error_description=\"{refused}\"").into(),
+            ));
+            (401, "invalid-token", "Invalid token", refused.to_string())
+        }
+        Refusal::TooMany => {
+            headers.push(("Retry-After", "10".into()));
+            (429, "too-many-requests", "Too many requests", "wait before the next request".to_owned())
+        }
+        Refusal::Body => (413, "no-body", "No body is taken", "requests to this resource have no body".to_owned()),
+        Refusal::NoData => {
+            headers.push(("Retry-After", "5".into()));
+            (
+                503,
+                "no-data",
+                "No data yet",
+                "no snapshot could be read: none is published, or the store does not answer".to_owned(),
+            )
+        }
+    };
+    let parameter = match refusal {
+        Refusal::Parameter(name, _) => Some(name.as_str()),
+        Refusal::PreviewOnly(name) => Some(*name),
+        Refusal::CursorGone => Some("cursor"),
+        Refusal::SnapshotGone => Some("snapshot"),
+        _ => None,
+    };
+    let mut problem = format!(
+        "{{\"type\":\"/problems/{kind}\",\"title\":{},\"status\":{status},\"detail\":{}",
+        quoted(title),
+        quoted(&detail)
+    );
+    if let Some(parameter) = parameter {
+        problem.push_str(",\"parameter\":");
+        problem.push_str(&quoted(parameter));
+    }
+    problem.push('}');
+    headers.push(("Content-Type", PROBLEM.into()));
+    let body = if raw.method == "HEAD" { Vec::new() } else { problem.into_bytes() };
+    Reply { status, headers, body, ..Reply::default() }
+}
+
+/// `text` as a JSON string.
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).unwrap_or_default()
+}
+
+fn preflight(mut headers: Headers) -> Reply {
+    headers.push(("Allow", METHODS.into()));
+    if headers.iter().any(|(name, _)| *name == "Access-Control-Allow-Origin") {
+        headers.push(("Access-Control-Allow-Methods", METHODS.into()));
+        headers.push((
+            "Access-Control-Allow-Headers",
+            "Authorization, If-None-Match, Sinsang-Device, Sinsang-Device-Class, Sinsang-Preview".into(),
+        ));
+        headers.push(("Access-Control-Max-Age", "86400".into()));
+    }
+    Reply { status: 204, headers, ..Reply::default() }
+}
