@@ -15,7 +15,7 @@ mod store;
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{OptionFuture, join};
 use worker::wasm_bindgen;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Context, Date, Delay, Env, Headers, Request, Response, ResponseBuilder, Result, event};
@@ -65,7 +65,7 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
         match with_memory(|memory| serve.next(memory, now(&config))) {
             Step::Reply(reply) => break reply,
             Step::Read(reads) => {
-                let fetched = join_all(reads.into_iter().map(|read| stores.read(read))).await;
+                let fetched = stores.read_all(reads).await;
                 with_memory(|memory| serve.absorb(fetched, memory, now(&config)));
             }
             Step::Bundle => {
@@ -101,6 +101,18 @@ struct Stores {
 }
 
 impl Stores {
+    /// Makes `reads` two at a time, and no step has more.
+    async fn read_all(&self, reads: Vec<Read>) -> Vec<Fetched> {
+        let (mut reads, mut fetched) = (reads.into_iter(), Vec::new());
+        while let Some(first) = reads.next() {
+            let second = OptionFuture::from(reads.next().map(|read| self.read(read)));
+            let (first, second) = join(self.read(first), second).await;
+            fetched.push(first);
+            fetched.extend(second);
+        }
+        fetched
+    }
+
     async fn read(&self, read: Read) -> Fetched {
         let Read { place, key, limit_ms } = read;
         let value = match place {
@@ -164,7 +176,7 @@ fn now(config: &Config) -> UnixMillis {
 
 /// Cuts the address that the platform hands over, which is absolute and normalised already, into origin, path and query.
 fn cut(url: &str) -> (&str, &str, &str) {
-    let host_at = url.find("://").map_or(0, |at| at.saturating_add(3));
+    let host_at = url.as_bytes().windows(3).position(|part| part == b"://").map_or(0, |at| at.saturating_add(3));
     let path_at = url.get(host_at..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| host_at.saturating_add(at));
     let (origin, from_path) = url.split_at_checked(path_at).unwrap_or((url, ""));
     let without_fragment = from_path.split_once('#').map_or(from_path, |(before, _)| before);

@@ -1,7 +1,5 @@
 //! Tokens that were found good, remembered so that their signatures are checked once. Bounded, and never believed beyond what was checked.
 
-use subtle::ConstantTimeEq as _;
-
 use crate::time::UnixMillis;
 use crate::viewer::UserKey;
 
@@ -44,10 +42,13 @@ impl KnownTokens {
     pub fn find(&mut self, token: &[u8], now: UnixMillis) -> Option<Finding> {
         let hash = hash(token);
         let ways = self.places.get_mut(place(hash))?;
-        let at = ways.iter().position(|entry| entry.hash == hash && entry.token.ct_eq(token).into())?;
+        let at = ways.iter().position(|entry| entry.hash == hash && is_same(&entry.token, token))?;
         let entry = ways.get(at).filter(|entry| entry.from <= now && now < entry.finding.until)?;
         let finding = entry.finding;
-        ways.get_mut(..=at)?.rotate_right(1);
+        if at > 0 {
+            let entry = ways.remove(at);
+            ways.insert(0, entry);
+        }
         Some(finding)
     }
 
@@ -78,6 +79,16 @@ impl KnownTokens {
     pub fn bytes(&self) -> usize {
         self.bytes
     }
+}
+
+/// Whether both are the same, in a time that depends on their length alone: eight bytes at a time, for a byte at a time takes a microsecond.
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    let ((a_words, a_rest), (b_words, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let words = a_words.iter().zip(b_words).map(|(a, b)| u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b));
+    let rest = a_rest.iter().zip(b_rest).map(|(a, b)| u64::from(a ^ b));
+    let differences = words.chain(rest).fold(0, |all, one| all | one);
+    // The optimiser must not learn that a first difference decides.
+    a.len() == b.len() && std::hint::black_box(differences) == 0
 }
 
 fn place(hash: u64) -> usize {

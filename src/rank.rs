@@ -120,7 +120,10 @@ pub struct Score {
 impl Score {
     /// The sum of the parts.
     pub fn total(&self) -> i64 {
-        self.parts().into_iter().fold(0, |sum, (_, part)| sum.saturating_add(part))
+        // As `parts` has them, without the names: it is asked for each broadcast on air and each tab.
+        let Self { taste, channel, hour, soon, on_air, popularity, position, memory, rules, stay, pulse } = *self;
+        let parts = [taste, channel, hour, soon, on_air, popularity, position, memory, rules, stay, pulse];
+        parts.into_iter().fold(0, i64::saturating_add)
     }
 
     /// The parts by name, in the order in which they are shown.

@@ -13,7 +13,7 @@ use crate::pack::taste::{self, Widths};
 use crate::request::{Config, NewQuestion, PackPart, Raw, Request, Route};
 use crate::surface::cursor::Cursor;
 use crate::surface::new::Selection;
-use crate::surface::{View, live, new, tabs};
+use crate::surface::{View, live, new, tabs, write_number};
 use crate::time::{SECOND_MS, UnixMillis};
 use crate::viewer::Viewer;
 
@@ -166,7 +166,7 @@ pub fn answer(facts: &Facts<'_>) -> Reply {
     let mut reply = Reply { status: 200, headers: common(facts.raw, facts.config, facts.timing), ..Reply::default() };
     let headers = &mut reply.headers;
     headers.push(("Sinsang-Rung", facts.rung.as_str().into()));
-    headers.push(("Sinsang-Age", facts.age_s().to_string().into()));
+    headers.push(("Sinsang-Age", itoa::Buffer::new().format(facts.age_s()).to_owned().into()));
     headers.push(("Sinsang-Snapshot", facts.manifest.name().to_owned().into()));
     headers.push(("Cache-Control", cache_control(facts)));
     if let Some((_, vary)) = headers.iter_mut().find(|(name, _)| *name == "Vary" && facts.has_experiments()) {
@@ -317,16 +317,21 @@ fn new_page(facts: &Facts<'_>, question: &NewQuestion) -> (new::Page, UnixMillis
 }
 
 fn write_new(view: &View<'_>, page: &new::Page, frozen_at: UnixMillis, cursor: Option<&str>, out: &mut Vec<u8>) {
-    out.extend_from_slice(format!("\"total\":{},\"items\":", page.total).as_bytes());
+    out.extend_from_slice(b"\"total\":");
+    write_number(page.total, out);
+    out.extend_from_slice(b",\"items\":");
     new::write_items(view, page, frozen_at, out);
-    match cursor {
-        Some(cursor) => out.extend_from_slice(format!(",\"next_cursor\":\"{cursor}\"").as_bytes()),
-        None => out.extend_from_slice(b",\"next_cursor\":null"),
+    let quote: &[u8] = if cursor.is_some() { b"\"" } else { b"" };
+    for part in [b",\"next_cursor\":", quote, cursor.unwrap_or("null").as_bytes(), quote] {
+        out.extend_from_slice(part);
     }
 }
 
 fn write_stand(facts: &Facts<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(format!("\"personalized\":{},\"snapshot\":", facts.is_personal()).as_bytes());
+    let is_personal: &[u8] = if facts.is_personal() { b"true" } else { b"false" };
+    for part in [b"\"personalized\":", is_personal, b",\"snapshot\":"] {
+        out.extend_from_slice(part);
+    }
     write_snapshot(facts, out);
     if let Some(assignment) = facts.view.assignment {
         out.extend_from_slice(b",\"experiments\":");
@@ -336,7 +341,11 @@ fn write_stand(facts: &Facts<'_>, out: &mut Vec<u8>) {
 
 fn write_snapshot(facts: &Facts<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(facts.manifest.head_json());
-    out.extend_from_slice(format!(",\"age_s\":{},\"rung\":\"{}\"}}", facts.age_s(), facts.rung.as_str()).as_bytes());
+    out.extend_from_slice(b",\"age_s\":");
+    write_number(facts.age_s(), out);
+    for part in [b",\"rung\":\"", facts.rung.as_str().as_bytes(), b"\"}"] {
+        out.extend_from_slice(part);
+    }
 }
 
 #[inline(never)]

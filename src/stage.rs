@@ -41,8 +41,9 @@ impl Stage {
         let Ok(mut crowds) = self.crowds.try_lock() else { return of() };
         let is_it = |crowd: &Arc<Crowd>| (crowd.ranked_at, crowd.pulse) == key && crowd.weights == weights;
         if let Some(at) = crowds.iter().position(is_it) {
-            if let Some(found) = crowds.get_mut(..=at) {
-                found.rotate_right(1);
+            if at > 0 {
+                let found = crowds.remove(at);
+                crowds.insert(0, found);
             }
         } else {
             let most = board.experiments().shared_weights(board.weights().new).saturating_mul(STEPS);

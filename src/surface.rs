@@ -97,6 +97,11 @@ fn write_broadcast(slot: &Slot<'_>, now: UnixMillis, out: &mut Vec<u8>) {
     out.extend_from_slice(if slot.is_on_air(now) { b",\"on_air\":true}" } else { b",\"on_air\":false}" });
 }
 
+/// Appends a whole number.
+pub(crate) fn write_number(number: impl itoa::Integer, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
 /// Appends `items`, written by `write`, as a JSON array.
 fn write_array<T>(items: impl IntoIterator<Item = T>, out: &mut Vec<u8>, mut write: impl FnMut(T, &mut Vec<u8>)) {
     out.push(b'[');

@@ -1,6 +1,6 @@
 //! What outlives a request in an isolate: its memory and its configuration; and what was deployed with it.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
 use js_sys::{Math, Reflect, Uint8Array};
@@ -12,21 +12,26 @@ use crate::memory::Memory;
 use crate::request::Config;
 
 thread_local! {
-    static MEMORY: RefCell<Memory> = RefCell::new(Memory::seeded(seed()));
+    static MEMORY: Cell<Option<Box<Memory>>> = const { Cell::new(None) };
     static HAS_LIMITER: OnceCell<bool> = const { OnceCell::new() };
     static CONFIG: OnceCell<Rc<Config>> = const { OnceCell::new() };
 }
 
-/// Lets `act` use the isolate's memory. `act` is not async, so the memory is never borrowed twice; were it ever, the second one works on
+/// Lets `act` use the isolate's memory. `act` is not async, so the memory is never lent twice; were it ever, the second one works on
 /// an empty memory rather than panicking.
 pub(super) fn with_memory<T>(act: impl FnOnce(&mut Memory) -> T) -> T {
-    MEMORY.with(|cell| match cell.try_borrow_mut() {
-        Ok(mut memory) => {
-            memory.wasm_bytes = wasm_bytes();
-            act(&mut memory)
-        }
-        Err(_) => act(&mut Memory::default()),
-    })
+    let mut memory = take_memory();
+    let outcome = act(&mut memory);
+    MEMORY.set(Some(memory));
+    outcome
+}
+
+/// Apart from what is done with it, so that it is not compiled anew for each use.
+#[inline(never)]
+fn take_memory() -> Box<Memory> {
+    let mut memory = MEMORY.take().unwrap_or_else(|| Box::new(Memory::seeded(seed())));
+    memory.wasm_bytes = wasm_bytes();
+    memory
 }
 
 /// What sets this isolate's waits apart from those of others.

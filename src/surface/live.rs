@@ -37,15 +37,14 @@ impl<'a> Rater<'a> {
 
     fn ordered(&self) -> Vec<usize> {
         let board = self.view.board;
-        let mut slots: Vec<_> = board
-            .on_air(self.view.now)
-            .map(|index| {
-                let slot = board.slot(index);
-                let total = self.score(index).total();
-                (std::cmp::Reverse(total), slot.channel(), board.product(slot.product()).id(), index)
-            })
-            .collect();
-        slots.sort_unstable();
+        // Put in one by one: there is one a channel, and a sort of these costs the Worker two kilobytes.
+        let mut slots = Vec::new();
+        for index in board.on_air(self.view.now) {
+            let slot = board.slot(index);
+            let total = self.score(index).total();
+            let keyed = (std::cmp::Reverse(total), slot.channel(), board.product(slot.product()).id(), index);
+            slots.insert(slots.partition_point(|before| *before < keyed), keyed);
+        }
         let mut slots: Vec<usize> = slots.into_iter().map(|(.., index)| index).collect();
         let place = |slot: &usize| self.directives.effect(board.slot(*slot).product()).place;
         let pinned: Vec<(usize, usize)> = slots.iter().filter_map(|slot| Some((place(slot)?, *slot))).collect();

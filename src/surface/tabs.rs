@@ -1,6 +1,6 @@
 //! `tabs`: the top tab bar, pinned tabs in their places and the others in the viewer's order.
 
-use super::{View, explain, write_array};
+use super::{View, explain, write_array, write_number};
 use crate::directive::Directives;
 use crate::rank::{Score, score_tab};
 
@@ -30,7 +30,8 @@ pub fn score_of(view: &View<'_>, index: usize) -> Score {
 pub fn write_items(view: &View<'_>, out: &mut Vec<u8>) {
     write_array(order(view).into_iter().enumerate(), out, |(position, index), out| {
         out.extend_from_slice(view.board.tab(index).head_json());
-        out.extend_from_slice(format!(",\"position\":{position}").as_bytes());
+        out.extend_from_slice(b",\"position\":");
+        write_number(position, out);
         if view.is_explained {
             explain::write(
                 view,
