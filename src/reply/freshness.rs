@@ -50,12 +50,14 @@ pub(super) fn etag(facts: &Facts<'_>) -> String {
         hash.update(&facts.view.viewer.to_le_bytes());
     }
     facts.request.recent.iter().for_each(|id| hash.update(&id.to_le_bytes()));
-    let digest = hash.digest();
+    let mut rest = hash.digest();
     let mut etag = String::with_capacity(20);
     etag.push_str("W/\"");
-    etag.extend(
-        (0..16).rev().filter_map(|digit| char::from_digit(u32::try_from(digest >> (4 * digit) & 15).ok()?, 16)),
-    );
+    for _ in 0..16 {
+        rest = rest.rotate_left(4);
+        let digit = u32::try_from(rest & 15).unwrap_or(0);
+        etag.push(char::from_digit(digit, 16).unwrap_or('0'));
+    }
     etag.push('"');
     etag
 }
