@@ -5,9 +5,10 @@ use std::cmp::Reverse;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use crate::mix::Half;
 use crate::pack::board::{Board, Product};
 use crate::pack::pulse::Pulse;
-use crate::rank::{Candidate, Keyed, SurfaceWeights, pulse_points, score, sort};
+use crate::rank::{Candidate, Keyed, Leaning, QUICK_DIMS, SurfaceWeights, pulse_points, score, sort};
 use crate::time::UnixMillis;
 
 /// Ranking steps, each with a pulse, that are remembered: the present one, and one that somebody is paging through.
@@ -81,6 +82,8 @@ pub struct Crowd {
     pulse: u32,
     members: Vec<Member>,
     /// Of all members, in their order.
+    heads: Vec<Head>,
+    /// Of all members, in their order.
     vectors: Vec<u8>,
     dimensions: usize,
     /// When their first broadcasts end, ascending.
@@ -94,18 +97,23 @@ pub struct Member {
     pub index: usize,
     /// The product's id.
     pub id: u64,
-    /// The score that everybody gives it.
-    pub shared: i64,
     /// End of its first broadcast.
     pub ends_at: UnixMillis,
-    /// The index of its first slot's channel, past the last for none.
-    pub channel: usize,
-    /// The stretch of the day of its first broadcast, below [`crate::rank::HOUR_BUCKETS`].
-    pub bucket: usize,
     /// The index of its category.
     pub category: Option<usize>,
     /// How often it had been shown when the board was built.
     pub shown: u8,
+}
+
+/// What of a candidate its scores are made from, beside its vector: apart from the rest, for a list reads it of all of them.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    /// The score that everybody gives it.
+    shared: i64,
+    /// The index of its first slot's channel, past the last for none.
+    channel: u16,
+    /// The stretch of the day of its first broadcast, below [`crate::rank::HOUR_BUCKETS`].
+    bucket: u8,
 }
 
 impl Crowd {
@@ -119,7 +127,7 @@ impl Crowd {
             .collect();
         sort(&mut listed);
         let listed: Vec<_> = listed.into_iter().map(|(_, index)| board.product(index)).collect();
-        let member = |product: &Product<'_>| {
+        let head = |product: &Product<'_>| {
             let candidate = Candidate {
                 vector: product.vector(),
                 channel: product.slots().next().map_or(usize::MAX, |slot| board.slot(slot).channel()),
@@ -127,20 +135,22 @@ impl Crowd {
                 ends_at: product.first_ends_at(),
                 popularity: product.popularity(),
             };
-            Member {
-                index: product.index(),
-                id: product.id(),
+            Head {
                 shared: score(&candidate, None, &weights, ranked_at).total().saturating_add(pulse_points(
                     pulse,
                     product.id(),
                     &weights,
                 )),
-                ends_at: candidate.ends_at,
-                channel: candidate.channel,
-                bucket: candidate.bucket(),
-                category: product.category(),
-                shown: product.shown(),
+                channel: u16::try_from(candidate.channel).unwrap_or(u16::MAX),
+                bucket: u8::try_from(candidate.bucket()).unwrap_or(u8::MAX),
             }
+        };
+        let member = |product: &Product<'_>| Member {
+            index: product.index(),
+            id: product.id(),
+            ends_at: product.first_ends_at(),
+            category: product.category(),
+            shown: product.shown(),
         };
         let mut ends: Vec<Keyed> =
             listed.iter().map(|product| (Reverse(product.first_ends_at().0.saturating_neg()), 0)).collect();
@@ -150,6 +160,7 @@ impl Crowd {
             weights,
             pulse: pulse.map_or(0, Pulse::number),
             members: listed.iter().map(member).collect(),
+            heads: listed.iter().map(head).collect(),
             vectors: listed.iter().flat_map(Product::vector).copied().collect(),
             dimensions: board.dimensions().max(1),
             ends: ends.into_iter().map(|(Reverse(end), _)| UnixMillis(end.saturating_neg())).collect(),
@@ -177,14 +188,33 @@ impl Crowd {
         self.members.get(place)
     }
 
-    /// All members with their vectors.
-    pub fn iter(&self) -> impl Iterator<Item = (&Member, &[u8])> {
-        self.members.iter().zip(self.vectors.chunks_exact(self.dimensions))
+    /// All members, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter()
+    }
+
+    /// The scores of all members in their order: shared, and what the tastes behind `leaning` add by the `half` of vectors that counts.
+    pub fn scores(&self, leaning: Option<&Leaning<'_>>, half: Half) -> Vec<i64> {
+        let Some(leaning) = leaning else { return self.heads.iter().map(|head| head.shared).collect() };
+        let score = |head: &Head, vector: &[u8]| {
+            head.shared.wrapping_add(leaning.points(vector, head.channel.into(), head.bucket.into()))
+        };
+        // Nothing else is done a candidate here, so that the viewer's vector stays in registers; of this width, nothing is asked of it either.
+        match self.vectors.as_chunks() {
+            (vectors, []) if self.dimensions == QUICK_DIMS && half == Half::default() => {
+                let vectors: &[[u8; QUICK_DIMS]] = vectors;
+                self.heads.iter().zip(vectors).map(|(head, vector)| score(head, vector)).collect()
+            }
+            _ => {
+                let vectors = self.vectors.chunks_exact(self.dimensions);
+                self.heads.iter().zip(vectors).map(|(head, vector)| score(head, half.cut(vector))).collect()
+            }
+        }
     }
 
     fn bytes(&self) -> usize {
-        let members = std::mem::size_of_val(self.members.as_slice());
-        self.vectors.len().saturating_add(members).saturating_add(std::mem::size_of_val(self.ends.as_slice()))
+        let (members, heads) = (size_of_val(self.members.as_slice()), size_of_val(self.heads.as_slice()));
+        [self.vectors.len(), members, heads].into_iter().fold(size_of_val(self.ends.as_slice()), usize::saturating_add)
     }
 }
 

@@ -139,6 +139,7 @@ pub fn page(view: &View<'_>, selection: &Selection) -> Page {
     let leaning = rater.taste.filter(|_| is_by_score);
     let leaning = leaning.map(|taste| Leaning::of(&taste, &rater.weights, board.channel_count()));
     let has_notes = is_by_score && rater.taste.is_some_and(|taste| !taste.notes.is_empty());
+    let scores = if is_by_score { crowd.scores(leaning.as_ref(), rater.half) } else { vec![0; crowd.len()] };
     let mut draw = Draw::new(&mix);
     let mut pins: Vec<(usize, Entry)> = Vec::new();
     // What has ended since the list was frozen does not count towards the page, so look at most that much further.
@@ -147,13 +148,9 @@ pub fn page(view: &View<'_>, selection: &Selection) -> Page {
     let looked_at = |ended: usize| wanted.saturating_add(ended).saturating_add(mix::MOST_PICKS).max(reach);
     let mut first = First::new(looked_at(crowd.ended_between(frozen, view.now)), crowd.len());
     let (mut counted, mut ended) = (0_usize, 0_usize);
-    for (place, (one, vector)) in crowd.iter().enumerate() {
+    for (place, (one, mut total)) in crowd.iter().zip(scores).enumerate() {
         if one.ends_at <= frozen || (is_filtered && !chosen(one)) {
             continue;
-        }
-        let mut total = if is_by_score { one.shared } else { 0 };
-        if let Some(leaning) = &leaning {
-            total = total.wrapping_add(leaning.points(rater.half.cut(vector), one.channel, one.bucket));
         }
         if has_notes {
             total = total.wrapping_add(rater.memory(one.id));
