@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::directive::Surface;
-use crate::rank::{UNIT, dot_wide};
+use crate::rank::{Trail, UNIT};
 
 /// Places at the head of a list that are arranged; what follows stands by score.
 pub const PLACES: usize = 40;
@@ -21,8 +21,6 @@ pub const MOST_PICKS: usize = 8;
 pub const MOST_WINDOW: usize = 32;
 /// The most floors.
 pub const MOST_FLOORS: usize = 16;
-/// Dimensions of vectors that are compared.
-const DIMS: usize = 64;
 
 /// How lists are mixed. All 0 leaves the order to scores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,22 +146,20 @@ pub struct Plan<'a, T> {
 struct Near {
     /// Category, brand and channel, at the place modulo the length.
     kinds: [(u16, u16, u16); MOST_WINDOW],
-    /// The sum of vectors: the last place counts whole, the one before it half, and so on.
-    around: [i32; DIMS],
+    /// Their vectors.
+    around: Trail,
 }
 
 impl Near {
     fn new() -> Self {
-        Self { kinds: [(u16::MAX, 0, u16::MAX); MOST_WINDOW], around: [0; DIMS] }
+        Self { kinds: [(u16::MAX, 0, u16::MAX); MOST_WINDOW], around: Trail::default() }
     }
 
     fn take(&mut self, place: usize, own: &Traits<'_>) {
         if let Some(kind) = self.kinds.get_mut(place % MOST_WINDOW) {
             *kind = (own.category, own.brand, own.channel);
         }
-        for (sum, value) in self.around.iter_mut().zip(own.vector) {
-            *sum = (*sum >> 1) + i32::from(value.cast_signed());
-        }
+        self.around.take(own.vector);
     }
 
     /// The kinds of the last `count` places before `place`.
@@ -261,7 +257,8 @@ fn choose<T>(rest: &[Traits<'_>], place: usize, plan: &Plan<'_, T>, near: &Near)
     {
         return at;
     }
-    let cost = |own: &Traits<'_>| i64::from(mix.similarity) * (dot_wide(&near.around, own.vector) >> 7).clamp(0, UNIT);
+    let cost =
+        |own: &Traits<'_>| i64::from(mix.similarity) * i64::from(near.around.dot(own.vector) >> 7).clamp(0, UNIT);
     let best = looked_at()
         .filter(|(_, own)| allowed(own))
         .take(if mix.similarity == 0 { 1 } else { COMPARED })

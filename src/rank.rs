@@ -327,7 +327,8 @@ impl<'a> Widened<'a> {
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod quick {
     use core::arch::wasm32::{
-        i16x8_extend_low_i8x16, i32x4_add, i32x4_dot_i16x8, i32x4_extract_lane, i32x4_shuffle, i32x4_splat, u64x2, v128,
+        i16x8_add, i16x8_extend_low_i8x16, i16x8_shr, i32x4_add, i32x4_dot_i16x8, i32x4_extract_lane, i32x4_shuffle,
+        i32x4_splat, u64x2, v128,
     };
 
     use super::QUICK_DIMS;
@@ -343,6 +344,14 @@ mod quick {
 
     fn widened(bytes: [u8; 8]) -> v128 {
         i16x8_extend_low_i8x16(u64x2(u64::from_le_bytes(bytes), 0))
+    }
+
+    /// Halves `lanes` and adds `vector`.
+    pub(super) fn fade(lanes: &mut Lanes, vector: &[u8; QUICK_DIMS]) {
+        lanes
+            .iter_mut()
+            .zip(vector.as_chunks().0)
+            .for_each(|(lane, bytes)| *lane = i16x8_add(i16x8_shr(*lane, 1), widened(*bytes)));
     }
 
     #[inline]
@@ -374,6 +383,13 @@ mod quick {
         vector.map(|byte| byte.cast_signed().into())
     }
 
+    pub(super) fn fade(lanes: &mut Lanes, vector: &[u8; QUICK_DIMS]) {
+        lanes
+            .iter_mut()
+            .zip(vector)
+            .for_each(|(lane, value)| *lane = (*lane >> 1).wrapping_add(value.cast_signed().into()));
+    }
+
     #[inline]
     pub(super) fn dot(lanes: &Lanes, vector: &[u8; QUICK_DIMS]) -> i32 {
         let vector = self::lanes(vector);
@@ -381,9 +397,42 @@ mod quick {
     }
 }
 
-/// The inner product of a sum of a few int8 vectors with one more; the shorter one counts.
-pub fn dot_wide(sum: &[i32], vector: &[u8]) -> i64 {
-    sum.iter().zip(vector).map(|(sum, value)| i64::from(*sum) * i64::from(value.cast_signed())).sum()
+/// A sum of int8 vectors, of which the last one counts whole, the one before it half, and so on. Of a vector, [`QUICK_DIMS`] values count.
+#[derive(Clone, Debug)]
+pub struct Trail(quick::Lanes);
+
+impl Default for Trail {
+    fn default() -> Self {
+        Self(quick::lanes(&[0; QUICK_DIMS]))
+    }
+}
+
+impl Trail {
+    /// Takes `vector` in as the last one. One without values leaves all as it was.
+    pub fn take(&mut self, vector: &[u8]) {
+        match vector.first_chunk() {
+            Some(vector) => quick::fade(&mut self.0, vector),
+            None if vector.is_empty() => {}
+            None => quick::fade(&mut self.0, &filled(vector)),
+        }
+    }
+
+    /// The inner product with `vector`. No sum passes 2 × 128, so that products fit i32.
+    #[inline]
+    pub fn dot(&self, vector: &[u8]) -> i32 {
+        match vector.first_chunk() {
+            Some(vector) => quick::dot(&self.0, vector),
+            None => quick::dot(&self.0, &filled(vector)),
+        }
+    }
+}
+
+/// A short vector with 0 where it has nothing.
+#[inline(never)]
+fn filled(vector: &[u8]) -> [u8; QUICK_DIMS] {
+    let mut filled = [0; QUICK_DIMS];
+    filled.iter_mut().zip(vector).for_each(|(to, value)| *to = *value);
+    filled
 }
 
 #[cfg(test)]
@@ -427,6 +476,25 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_trail_is_the_sum_that_it_says(
+            vectors in proptest::sample::select(vec![3_usize, 64, 128])
+                .prop_flat_map(|width| proptest::collection::vec(proptest::collection::vec(any::<u8>(), width), 1..40)),
+        ) {
+            let mut trail = Trail::default();
+            let mut sums = [0_i64; QUICK_DIMS];
+            for vector in &vectors {
+                trail.take(vector);
+                trail.take(&[]);
+                for (sum, value) in sums.iter_mut().zip(vector) {
+                    *sum = (*sum >> 1) + i64::from(value.cast_signed());
+                }
+            }
+            let last = vectors.last().unwrap();
+            let product: i64 = sums.iter().zip(last).map(|(sum, value)| sum * i64::from(value.cast_signed())).sum();
+            prop_assert_eq!(i64::from(trail.dot(last)), product);
+        }
+
         #[test]
         fn scores_never_overflow(
             vector in proptest::collection::vec(any::<u8>(), 0..80),
