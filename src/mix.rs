@@ -125,6 +125,13 @@ pub struct Traits<'a> {
     pub vector: &'a [u8],
 }
 
+impl Traits<'_> {
+    /// Category, brand and channel.
+    fn kinds(&self) -> [u16; 3] {
+        [self.category, self.brand, self.channel]
+    }
+}
+
 /// How one list is arranged.
 #[derive(Clone, Debug)]
 pub struct Plan<'a, T> {
@@ -144,27 +151,80 @@ pub struct Plan<'a, T> {
 
 /// The places that stand so near that they count, by their traits: the latest at the end of each part.
 struct Near {
+    /// Places before one that caps hold for together with it.
+    window: usize,
     /// Category, brand and channel, at the place modulo the length.
-    kinds: [(u16, u16, u16); MOST_WINDOW],
+    kinds: [[u16; 3]; MOST_WINDOW],
+    /// How often each category, brand and channel stands in the window.
+    counts: [Counts; 3],
     /// Their vectors.
     around: Trail,
 }
 
+/// What is no category, brand and channel.
+const NONE: [u16; 3] = [u16::MAX, 0, u16::MAX];
+
 impl Near {
-    fn new() -> Self {
-        Self { kinds: [(u16::MAX, 0, u16::MAX); MOST_WINDOW], around: Trail::default() }
+    fn new(mix: &Mix) -> Self {
+        let window = usize::from(mix.window).clamp(1, MOST_WINDOW) - 1;
+        Self { window, kinds: [NONE; MOST_WINDOW], counts: [Counts::default(); 3], around: Trail::default() }
     }
 
     fn take(&mut self, place: usize, own: &Traits<'_>) {
-        if let Some(kind) = self.kinds.get_mut(place % MOST_WINDOW) {
-            *kind = (own.category, own.brand, own.channel);
+        let kinds = own.kinds();
+        let gone = place.checked_sub(self.window).and_then(|at| self.kinds.get(at % MOST_WINDOW)).copied();
+        if let Some(kept) = self.kinds.get_mut(place % MOST_WINDOW) {
+            *kept = kinds;
+        }
+        for (at, (counts, none)) in self.counts.iter_mut().zip(NONE).enumerate() {
+            let kind = |kinds: [u16; 3]| kinds.get(at).copied().filter(|kind| *kind != none && self.window > 0);
+            if let Some(kind) = kind(kinds) {
+                counts.add(kind);
+            }
+            if let Some(kind) = gone.and_then(kind) {
+                counts.remove(kind);
+            }
         }
         self.around.take(own.vector);
     }
 
-    /// The kinds of the last `count` places before `place`.
-    fn last(&self, place: usize, count: usize) -> impl Iterator<Item = (u16, u16, u16)> + Clone + '_ {
-        (place.saturating_sub(count)..place).filter_map(|at| self.kinds.get(at % MOST_WINDOW)).copied()
+    /// How many of the last `count` places before `place` are of `channels`.
+    fn of_channels(&self, channels: u64, place: usize, count: usize) -> usize {
+        let last = (place.saturating_sub(count)..place).filter_map(|at| self.kinds.get(at % MOST_WINDOW));
+        last.filter(|[.., channel]| bit(channels, *channel)).count()
+    }
+}
+
+/// How often kinds are there. One more than a window has may be there for a moment.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    kinds: [(u16, u8); MOST_WINDOW],
+    length: usize,
+}
+
+impl Counts {
+    fn there(&self) -> &[(u16, u8)] {
+        self.kinds.get(..self.length).unwrap_or_default()
+    }
+
+    fn add(&mut self, kind: u16) {
+        if let Some((_, count)) = self.kinds.iter_mut().take(self.length).find(|(known, _)| *known == kind) {
+            *count += 1;
+        } else if let Some(free) = self.kinds.get_mut(self.length) {
+            *free = (kind, 1);
+            self.length += 1;
+        }
+    }
+
+    fn remove(&mut self, kind: u16) {
+        let Some(at) = self.there().iter().position(|(known, _)| *known == kind) else { return };
+        if let Some((_, count)) = self.kinds.get_mut(at) {
+            *count -= 1;
+            if *count == 0 {
+                self.length -= 1;
+                self.kinds.swap(at, self.length);
+            }
+        }
     }
 }
 
@@ -174,7 +234,7 @@ impl Near {
 pub fn arrange<'a, T: Copy + PartialEq>(list: &mut Vec<T>, plan: &Plan<'_, T>, traits: impl Fn(T) -> Traits<'a>) {
     let mix = plan.mix;
     let mut pins = plan.pins.iter().peekable();
-    let mut near = Near::new();
+    let mut near = Near::new(&mix);
     let is_plain = mix.is_plain(plan.floors);
     let places = if is_plain && plan.picks.is_empty() { 0 } else { PLACES.min(plan.places) };
     // What they are of all that may be looked at, asked once: of the head of the list, in its order.
@@ -244,12 +304,12 @@ fn pick<T: Copy + PartialEq>(list: &[T], plan: &Plan<'_, T>, place: usize) -> Op
 /// Which entry of `rest`, which is told by what its entries are, stands at `place`.
 fn choose<T>(rest: &[Traits<'_>], place: usize, plan: &Plan<'_, T>, near: &Near) -> usize {
     let mix = plan.mix;
-    let window = usize::from(mix.window).clamp(1, MOST_WINDOW) - 1;
-    let categories = Full::of(mix.category, u16::MAX, &near.last(place, window).map(|kind| kind.0));
-    let brands = Full::of(mix.brand, 0, &near.last(place, window).map(|kind| kind.1));
-    let channels = Full::of(mix.channel, u16::MAX, &near.last(place, window).map(|kind| kind.2));
-    let allowed =
-        |own: &Traits<'_>| !categories.has(own.category) && !brands.has(own.brand) && !channels.has(own.channel);
+    let caps = [mix.category, mix.brand, mix.channel];
+    let mut full = [Full::default(); 3];
+    for ((full, counts), cap) in full.iter_mut().zip(&near.counts).zip(caps) {
+        full.take(counts, cap);
+    }
+    let allowed = |own: &Traits<'_>| full.iter().zip(own.kinds()).all(|(full, kind)| !full.has(kind));
     let looked_at = || rest.iter().take(REACH).enumerate();
     let owed = owed(place, plan, near);
     if owed != 0
@@ -269,30 +329,28 @@ fn choose<T>(rest: &[Traits<'_>], place: usize, plan: &Plan<'_, T>, near: &Near)
 }
 
 /// The kinds of which as many stand near as may.
+#[derive(Clone, Copy, Default)]
 struct Full {
     kinds: [u16; MOST_WINDOW],
     count: usize,
+    /// A bit for each kind, which others may share: most entries are of none, and only the others are looked for.
+    bits: u64,
 }
 
 impl Full {
-    /// Those of `near` that are there `cap` times; 0 is no cap, and `none` no kind.
-    fn of(cap: u8, none: u16, near: &(impl Iterator<Item = u16> + Clone)) -> Self {
-        let mut full = Self { kinds: [none; MOST_WINDOW], count: 0 };
-        if cap == 0 {
-            return full;
-        }
-        for kind in near.clone().filter(|kind| *kind != none) {
-            let is_full = !full.has(kind) && near.clone().filter(|other| *other == kind).count() >= usize::from(cap);
-            if let Some(place) = full.kinds.get_mut(full.count).filter(|_| is_full) {
-                *place = kind;
-                full.count += 1;
+    /// Takes in those that are there `cap` times; 0 is no cap.
+    fn take(&mut self, counts: &Counts, cap: u8) {
+        for (kind, _) in counts.there().iter().filter(|(_, count)| cap > 0 && *count >= cap) {
+            if let Some(place) = self.kinds.get_mut(self.count) {
+                *place = *kind;
+                self.count += 1;
+                self.bits |= 1 << (kind % 64);
             }
         }
-        full
     }
 
     fn has(&self, kind: u16) -> bool {
-        self.kinds.iter().take(self.count).any(|known| *known == kind)
+        self.bits >> (kind % 64) & 1 == 1 && self.kinds.iter().take(self.count).any(|known| *known == kind)
     }
 }
 
@@ -305,7 +363,7 @@ fn owed<T>(place: usize, plan: &Plan<'_, T>, near: &Near) -> u64 {
     let begun = place % window;
     let (mut missing, mut channels) = (0, 0);
     for floor in plan.floors.iter().take(MOST_FLOORS) {
-        let there = near.last(place, begun).filter(|kind| bit(floor.channels, kind.2)).count();
+        let there = near.of_channels(floor.channels, place, begun);
         let lacks = usize::from(floor.least).saturating_sub(there);
         if lacks > 0 {
             missing += lacks;
