@@ -133,12 +133,19 @@ impl<'a> Taste<'a> {
         upper.cast_signed()
     }
 
+    /// The bits of ids' last six bits that the short memory has notes on: of a product whose bit is not there, it says nothing.
+    pub fn noted(&self) -> u64 {
+        self.bits_of_notes().filter(|bits| bits >> NOTE_ID_BITS != 0).fold(0, |all, bits| all | 1 << (bits % 64))
+    }
+
+    fn bits_of_notes(&self) -> impl Iterator<Item = u32> {
+        self.notes.as_chunks::<NOTE_BYTES>().0.iter().map(|[a, b, c]| u32::from_le_bytes([*a, *b, *c, 0]))
+    }
+
     /// What the short memory says of `product`, from -1,024 to 992: the first note on it.
     pub fn memory(&self, product: u64) -> i64 {
         let wanted = product & ((1 << NOTE_ID_BITS) - 1);
-        self.notes
-            .chunks_exact(NOTE_BYTES)
-            .map(|note| note.iter().rev().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)))
+        self.bits_of_notes()
             .find(|bits| u64::from(bits & ((1 << NOTE_ID_BITS) - 1)) == wanted && bits >> NOTE_ID_BITS != 0)
             // The six highest of 24 bits, with their sign.
             .map_or(0, |bits| i64::from((bits << 8).cast_signed() >> 26).saturating_mul(NOTE_STEP))
@@ -298,5 +305,6 @@ mod tests {
         assert_eq!([0, 1, 2, 3].map(|at| taste.channel(at)), [112, -128, 48, 0]);
         assert_eq!(([0, 1].map(|at| taste.hour(at)), taste.tab(0), taste.tab(9)), ([-16, 0], 16, 0));
         assert_eq!([0xffff_1234_5678_9abc, 5, 6, 0].map(|product| taste.memory(product)), [-96, 992, 0, 0]);
+        assert_eq!(taste.noted(), 1 << (0x9abc % 64) | 1 << 5);
     }
 }
