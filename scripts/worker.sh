@@ -39,11 +39,11 @@ mv build/index.js build/worker.mjs
 # The bundler leaves classes out that nobody uses once it knows that to watch over them is no purpose of its own.
 sed -i -E 's/new (Proxy|FinalizationRegistry)\(/\/* @__PURE__ *\/ &/g' build/worker.mjs
 cp "$entry" build/entry.mjs
-cp "$root/src/edge/context.mjs" build/context.mjs
+cp "$root/src/edge/context.mjs" "$root/src/edge/signature.mjs" build/
 [ -n "${1:-}" ] || cp src/edge/preview.mjs src/edge/telemetry.mjs build/
 "$ESBUILD_BIN" build/entry.mjs --bundle --minify --format=esm --target=es2022 --log-level=warning --define:Symbol.dispose=undefined \
     --external:cloudflare:workers --external:'*.wasm' --external:'*.bundle' --outfile=build/index.js
-rm -f build/{worker,entry,context,preview,telemetry}.mjs
+rm -f build/{worker,entry,context,signature,preview,telemetry}.mjs
 if grep -oE "$(IFS='|'; echo "${unused[*]}")" build/index.js; then
     echo "$PWD/build/index.js calls what this script left out of the Wasm as unused: let it stay" >&2
     exit 1

@@ -3,16 +3,16 @@
 //! Tokens are JWTs signed with HS256 or ES256. The algorithm that a token names only selects among the keys that are configured, each of
 //! which belongs to one algorithm: a public key never checks an HMAC, and `none` selects nothing. Each algorithm may have two keys, so that
 //! keys can be changed while tokens of both are about.
+//!
+//! An HMAC is checked here. A signature of ES256 is checked by the platform, whose own code takes a tenth of the time and nothing of the
+//! Wasm: a token that has one and is not remembered is [`Unproven`] until the shell has asked, and [`Verifier::prove`] takes the answer in.
 
 use std::fmt;
 use std::sync::Mutex;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use hmac::{Hmac, Mac as _};
-use p256::EncodedPoint;
-use p256::ecdsa::signature::DigestVerifier as _;
-use p256::ecdsa::{Signature, VerifyingKey};
-use sha2::{Digest as _, Sha256};
+use sha2::Sha256;
 
 use crate::claims::{Object, Unfit};
 use crate::known::{Finding, KnownTokens};
@@ -25,6 +25,10 @@ pub const MAX_TOKEN_BYTES: usize = 4096;
 pub const MAX_USER_ID_BYTES: usize = 128;
 /// Shortest HS256 key: as long as the hash, as RFC 7518 section 3.2 demands.
 pub const MIN_HS256_KEY_BYTES: usize = 32;
+/// Bytes of an ES256 signature: two numbers of 32 each (RFC 7518 section 3.4), as WebCrypto takes them.
+pub const SIGNATURE_BYTES: usize = 64;
+/// Bytes of a public key: a 4, and the point's two coordinates (SEC 1 section 2.3.3), which WebCrypto calls `raw`.
+pub const POINT_BYTES: usize = 65;
 /// What stands before a token in the header, with room for some spaces.
 const SCHEME_BYTES: usize = 16;
 /// How far the issuer's clock may be off, in seconds.
@@ -74,7 +78,8 @@ impl fmt::Display for Refused {
 pub enum BadKey {
     /// The HS256 key is shorter than [`MIN_HS256_KEY_BYTES`].
     Hs256TooShort,
-    /// The ES256 key is no JWK of a public key on P-256.
+    /// The ES256 key is no JWK of a public key on P-256. Whether the point lies on the curve is for the platform to say: where it does not,
+    /// the key signs nothing.
     Es256NotJwk,
     /// There is no audience: a token for nobody in particular would be taken for one of ours.
     NoAudience,
@@ -86,25 +91,66 @@ impl From<Unfit> for Refused {
     }
 }
 
-/// The public key on P-256 that is a JSON Web Key (RFC 7517, RFC 7518 section 6.2).
+/// The public key for P-256 that is a JSON Web Key (RFC 7517, RFC 7518 section 6.2), by its shape.
 #[inline(never)]
-fn key_of(jwk: &str) -> Option<VerifyingKey> {
+fn point_of(jwk: &str) -> Option<[u8; POINT_BYTES]> {
     let jwk = Object::parse(jwk.as_bytes())?;
     let text = |name: &str| jwk.text(name).ok()?;
-    let coordinate = |name: &str| <[u8; 32]>::try_from(decode(text(name)?)?).ok();
-    let point = EncodedPoint::from_affine_coordinates(&coordinate("x")?.into(), &coordinate("y")?.into(), false);
-    let is_on_p256 = text("kty")? == "EC" && text("crv")? == "P-256";
-    is_on_p256.then(|| VerifyingKey::from_encoded_point(&point).ok())?
+    let coordinate = |name: &str| decode(text(name)?).filter(|bytes| bytes.len() == 32);
+    let point = [vec![4], coordinate("x")?, coordinate("y")?].concat();
+    let is_for_p256 = text("kty")? == "EC" && text("crv")? == "P-256";
+    if is_for_p256 { point.try_into().ok() } else { None }
 }
 
 fn decode(text: &str) -> Option<Vec<u8>> {
     Base64UrlUnpadded::decode_vec(text).ok()
 }
 
+/// What an `Authorization` header comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bearer {
+    /// It counts, and is this user's.
+    User(UserKey),
+    /// Whether it counts hangs on its signature.
+    Unproven(Unproven),
+}
+
+/// A token whose ES256 signature nobody has checked yet. Nothing of what it says is believed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Unproven {
+    token: Box<str>,
+    claims: Box<[u8]>,
+    signature: [u8; SIGNATURE_BYTES],
+    points: Box<[u8]>,
+}
+
+impl Unproven {
+    /// What is signed.
+    pub fn signed(&self) -> &[u8] {
+        self.token.rsplit_once('.').map_or("", |(signed, _)| signed).as_bytes()
+    }
+
+    /// The signature: two numbers of 32 bytes, IEEE P1363.
+    pub fn signature(&self) -> &[u8; SIGNATURE_BYTES] {
+        &self.signature
+    }
+
+    /// The keys of which one has to have signed it: points of [`POINT_BYTES`] each, one after another.
+    pub fn points(&self) -> &[u8] {
+        &self.points
+    }
+}
+
+impl fmt::Debug for Unproven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unproven").finish_non_exhaustive()
+    }
+}
+
 /// Checks tokens with the keys that are configured.
 pub struct Verifier {
     hs256: Vec<Hmac<Sha256>>,
-    es256: Vec<VerifyingKey>,
+    es256: Vec<[u8; POINT_BYTES]>,
     audience: String,
     users: UserHasher,
     /// Those that were found good by these keys and for this audience. Behind a lock only so that a verifier can be shared between threads;
@@ -126,7 +172,7 @@ impl Verifier {
             let key = Some(key.as_bytes()).filter(|key| key.len() >= MIN_HS256_KEY_BYTES);
             key.and_then(|key| Hmac::new_from_slice(key).ok()).ok_or(BadKey::Hs256TooShort)
         });
-        let es256 = es256_jwk.iter().filter(|jwk| !jwk.is_empty()).map(|jwk| key_of(jwk).ok_or(BadKey::Es256NotJwk));
+        let es256 = es256_jwk.iter().filter(|jwk| !jwk.is_empty()).map(|jwk| point_of(jwk).ok_or(BadKey::Es256NotJwk));
         let (hs256, es256) = (hs256.collect::<Result<_, _>>()?, es256.collect::<Result<_, _>>()?);
         Ok(Self { hs256, es256, audience, users, known: Mutex::default() })
     }
@@ -136,11 +182,11 @@ impl Verifier {
         self.users.key(user_id)
     }
 
-    /// The user of an `Authorization` header.
+    /// The user of an `Authorization` header, as far as the token's signature need not be proven first.
     ///
     /// # Errors
     /// [`Refused`] says why the token does not count.
-    pub fn user_of(&self, authorization: &str, now: UnixMillis) -> Result<UserKey, Refused> {
+    pub fn user_of(&self, authorization: &str, now: UnixMillis) -> Result<Bearer, Refused> {
         if authorization.len() > MAX_TOKEN_BYTES.saturating_add(SCHEME_BYTES) {
             return Err(Refused::TooLong);
         }
@@ -155,9 +201,25 @@ impl Verifier {
         if let Ok(mut known) = self.known.try_lock()
             && let Some(finding) = known.find(token.as_bytes(), now)
         {
-            return Ok(finding.user);
+            return Ok(Bearer::User(finding.user));
         }
-        let finding = self.examine(token, now)?;
+        self.examine(token, now)
+    }
+
+    /// The user of a token of which the platform now says whether one of its keys signed it.
+    ///
+    /// # Errors
+    /// [`Refused`] says why the token does not count.
+    pub fn prove(&self, unproven: &Unproven, is_signed: bool, now: UnixMillis) -> Result<UserKey, Refused> {
+        if !is_signed {
+            return Err(Refused::Signature);
+        }
+        self.believe(&unproven.token, &unproven.claims, now)
+    }
+
+    /// The user of a token whose signature is good. It is remembered where its claims are good, too.
+    fn believe(&self, token: &str, claims: &[u8], now: UnixMillis) -> Result<UserKey, Refused> {
+        let finding = self.check(&Object::parse(claims).ok_or(Refused::Malformed)?, now)?;
         if let Ok(mut known) = self.known.try_lock() {
             known.keep(token.as_bytes(), finding, now);
         }
@@ -165,7 +227,7 @@ impl Verifier {
     }
 
     #[inline(never)]
-    fn examine(&self, token: &str, now: UnixMillis) -> Result<Finding, Refused> {
+    fn examine(&self, token: &str, now: UnixMillis) -> Result<Bearer, Refused> {
         let mut parts = token.split('.');
         let (Some(header), Some(claims), Some(signature), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
@@ -180,28 +242,23 @@ impl Verifier {
         if header.text("cty")?.is_some_and(|content| !content.eq_ignore_ascii_case("json")) {
             return Err(Refused::Malformed);
         }
-        let (has_key, is_signed) = match header.text("alg")?.ok_or(Refused::Malformed)? {
-            "HS256" => {
+        match header.text("alg")?.ok_or(Refused::Malformed)? {
+            "HS256" if !self.hs256.is_empty() => {
                 let signs = |key: &Hmac<Sha256>| key.clone().chain_update(signed).verify_slice(&signature).is_ok();
-                (!self.hs256.is_empty(), self.hs256.iter().any(signs))
+                if !self.hs256.iter().any(signs) {
+                    return Err(Refused::Signature);
+                }
+                self.believe(token, &claims, now).map(Bearer::User)
             }
-            "ES256" => {
-                let signature = Signature::from_slice(&signature).ok();
-                let signs = |key: &VerifyingKey| {
-                    let digest = Sha256::new_with_prefix(signed);
-                    signature.is_some_and(|signature| key.verify_digest(digest, &signature).is_ok())
-                };
-                (!self.es256.is_empty(), self.es256.iter().any(signs))
-            }
-            _ => (false, false),
-        };
-        if !has_key {
-            return Err(Refused::Algorithm);
+            "ES256" if !self.es256.is_empty() => Ok(Bearer::Unproven(Unproven {
+                token: token.into(),
+                claims: claims.into(),
+                // One of another length is none, whatever a platform would make of it.
+                signature: signature.try_into().map_err(|_| Refused::Signature)?,
+                points: self.es256.concat().into(),
+            })),
+            _ => Err(Refused::Algorithm),
         }
-        if !is_signed {
-            return Err(Refused::Signature);
-        }
-        self.check(&Object::parse(&claims).ok_or(Refused::Malformed)?, now)
     }
 
     /// What of the claims counts: RFC 7519 section 4.1.

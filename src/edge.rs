@@ -11,6 +11,7 @@ mod cache;
 mod door;
 mod isolate;
 mod limiter;
+mod signature;
 mod store;
 
 use std::time::Duration;
@@ -71,6 +72,10 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
             Step::Bundle => {
                 let bytes = isolate::bundle();
                 with_memory(|memory| serve.absorb_bundle(bytes.as_deref(), memory, now(&config)));
+            }
+            Step::Verify(token) => {
+                let is_signed = signature::is_good(token.points(), token.signed(), token.signature()).await;
+                serve.absorb_proof(is_signed);
             }
             Step::Wait(ms) => Delay::from(Duration::from_millis(ms.into())).await,
         }

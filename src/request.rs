@@ -1,9 +1,11 @@
 //! Method, path, query and headers in, a request or a refusal out: the closed list of what may be asked.
 
+use std::rc::Rc;
+
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::auth::{BadKey, Refused, Verifier};
+use crate::auth::{BadKey, Bearer, Refused, Unproven, Verifier};
 use crate::context::Context;
 use crate::experiment::is_device;
 use crate::pack::manifest::SnapshotId;
@@ -11,7 +13,7 @@ use crate::session::MOST_RECENT;
 use crate::surface::cursor::{BadCursor, Cursor, binding};
 use crate::surface::new::Sort;
 use crate::time::UnixMillis;
-use crate::viewer::{UserHasher, Viewer};
+use crate::viewer::{UserHasher, UserKey, Viewer};
 
 /// Items on a page where the request does not say.
 pub const DEFAULT_LIMIT: usize = 20;
@@ -257,14 +259,29 @@ pub enum Refusal {
     Body,
 }
 
+/// Why a request is not answered with what it asks for, or not yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Halt {
+    /// It never is: to be answered by [`crate::reply`].
+    Refused(Refusal),
+    /// Who asks hangs on a signature. It is read again once that is proven.
+    Unproven(Rc<Unproven>),
+}
+
+impl From<Refusal> for Halt {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
 impl Request {
-    /// Reads a request that arrives at `now`.
+    /// Reads a request that arrives at `now`. `proven` is the user of its token, where the token's signature had to be proven first.
     ///
     /// # Errors
-    /// A [`Refusal`], to be answered by [`crate::reply`].
-    pub fn parse(raw: &Raw<'_>, config: &Config, now: UnixMillis) -> Result<Self, Refusal> {
+    /// A [`Halt`].
+    pub fn parse(raw: &Raw<'_>, config: &Config, now: UnixMillis, proven: Option<UserKey>) -> Result<Self, Halt> {
         if raw.path.len() > MAX_PATH_BYTES || raw.query.len() > MAX_QUERY_BYTES {
-            return Err(Refusal::TooLong);
+            return Err(Refusal::TooLong.into());
         }
         let allowed: &[&str] = match raw.path {
             "/v1/new" => &[
@@ -291,16 +308,16 @@ impl Request {
             "/preview/board" => &["snapshot"],
             "/preview/tastes" => &["snapshot", "viewer"],
             "/preview/snapshots" | "/healthz" => &[],
-            _ => return Err(Refusal::NotFound),
+            _ => return Err(Refusal::NotFound.into()),
         };
         let is_head = match raw.method {
             "GET" => false,
             "HEAD" => true,
-            "OPTIONS" => return Err(Refusal::Preflight),
-            _ => return Err(Refusal::Method),
+            "OPTIONS" => return Err(Refusal::Preflight.into()),
+            _ => return Err(Refusal::Method.into()),
         };
         if raw.has_body {
-            return Err(Refusal::Body);
+            return Err(Refusal::Body.into());
         }
         let parameters = Parameters::parse(raw.query, allowed)?;
         if raw.path == "/healthz" {
@@ -319,11 +336,11 @@ impl Request {
         }
         let is_preview = may_preview(raw.preview, config);
         if raw.path.starts_with("/preview/") && !is_preview {
-            return Err(Refusal::PreviewOnly("snapshot"));
+            return Err(Refusal::PreviewOnly("snapshot").into());
         }
         for name in ["as_of", "viewer", "region", "device_class", "explain", "variant", "snapshot"] {
             if parameters.get(name).is_some() && !is_preview {
-                return Err(Refusal::PreviewOnly(name));
+                return Err(Refusal::PreviewOnly(name).into());
             }
         }
         let as_of = parameters
@@ -337,15 +354,16 @@ impl Request {
             return Err(bad(
                 "Sinsang-Device",
                 "a header of 16 to 64 letters, digits, hyphens and underscores, or none",
-            ));
+            )
+            .into());
         }
         let context = context(raw, &parameters, is_preview)?;
-        let viewer = viewer(raw, &parameters, config, now)?;
+        let viewer = viewer(raw, &parameters, config, now, proven)?;
         let recent = recent(&parameters)?;
         let is_explained = match parameters.get("explain") {
             None | Some("0") => false,
             Some("1") => true,
-            Some(_) => return Err(bad("explain", "1 or 0")),
+            Some(_) => return Err(bad("explain", "1 or 0").into()),
         };
         let route = match raw.path {
             "/v1/new" => Route::New(new_question(&parameters, viewer)?),
@@ -400,19 +418,31 @@ fn context(raw: &Raw<'_>, parameters: &Parameters, is_preview: bool) -> Result<C
 }
 
 #[inline(never)]
-fn viewer(raw: &Raw<'_>, parameters: &Parameters, config: &Config, now: UnixMillis) -> Result<Viewer, Refusal> {
+fn viewer(
+    raw: &Raw<'_>,
+    parameters: &Parameters,
+    config: &Config,
+    now: UnixMillis,
+    proven: Option<UserKey>,
+) -> Result<Viewer, Halt> {
     if let Some(user_id) = parameters.get("viewer") {
         let Some(verifier) = &config.verifier else {
-            return Err(bad("viewer", "nothing: this deployment has no USER_KEY and knows no users"));
+            return Err(bad("viewer", "nothing: this deployment has no USER_KEY and knows no users").into());
         };
         if user_id.is_empty() || user_id.len() > crate::auth::MAX_USER_ID_BYTES {
-            return Err(bad("viewer", "a user id of 1 to 128 bytes"));
+            return Err(bad("viewer", "a user id of 1 to 128 bytes").into());
         }
         return Ok(Viewer::User(verifier.user(user_id)));
     }
     let Some(authorization) = raw.authorization else { return Ok(Viewer::Anonymous) };
     let verifier = config.verifier.as_ref().ok_or(Refusal::Token(Refused::Algorithm))?;
-    verifier.user_of(authorization, now).map(Viewer::User).map_err(Refusal::Token)
+    match proven {
+        Some(user) => Ok(Viewer::User(user)),
+        None => match verifier.user_of(authorization, now).map_err(Refusal::Token)? {
+            Bearer::User(user) => Ok(Viewer::User(user)),
+            Bearer::Unproven(unproven) => Err(Halt::Unproven(Rc::new(unproven))),
+        },
+    }
 }
 
 /// Ids as answers show them. Which of them the board knows is for the order to say; another text is a mistake.

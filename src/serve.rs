@@ -3,12 +3,15 @@
 //! It is never async and never reads. A warm request reads nothing; a cold isolate's first personal answer takes two rounds: the manifest,
 //! then the board and the viewer's taste shard together. Where the store does not answer it goes down the ladder: the isolate's memory, the
 //! data centre's cache, the snapshot bundled at deploy. All reads of a request together take no longer than [`Config::read_limit_ms`].
+//! Before all that, a token with a signature that the platform has to check waits for its word: [`Step::Verify`], [`Serve::absorb_proof`].
 
 mod own;
+mod proof;
 mod refresh;
 
 use std::rc::Rc;
 
+use crate::auth::Unproven;
 use crate::context::Context;
 use crate::experiment::{Assignment, Experiments};
 use crate::key::Key;
@@ -21,7 +24,7 @@ use crate::pack::pulse::Pulse;
 use crate::pack::taste::Taste;
 use crate::pack::{Damage, Kind, PackId};
 use crate::reply::{Reply, Rung, Timing};
-use crate::request::{Config, Raw, Refusal, Request, Route};
+use crate::request::{Config, Halt, Raw, Refusal, Request, Route};
 use crate::session;
 use crate::surface::View;
 use crate::time::{SECOND_MS, UnixMillis};
@@ -42,6 +45,8 @@ pub enum Step {
     Read(Vec<Read>),
     /// Give the bytes that were bundled with the Worker, if any, to [`Serve::absorb_bundle`].
     Bundle,
+    /// Have the platform check whether one of its keys signed this token, and give the answer to [`Serve::absorb_proof`].
+    Verify(Rc<Unproven>),
     /// Ask again in this many milliseconds: another request of this isolate is getting what this one needs.
     Wait(u32),
     /// Answer.
@@ -53,7 +58,7 @@ pub enum Step {
 pub struct Serve<'a> {
     raw: Raw<'a>,
     config: &'a Config,
-    request: Result<Request, Refusal>,
+    request: Result<Request, Halt>,
     began_at: UnixMillis,
     live: Option<Load>,
     has_looked: bool,
@@ -90,7 +95,7 @@ impl<'a> Serve<'a> {
             raw,
             config,
             // Tokens are made by clocks that no demonstration moves.
-            request: Request::parse(&raw, config, now.plus(config.clock_offset_ms.saturating_neg())),
+            request: Request::parse(&raw, config, now.plus(config.clock_offset_ms.saturating_neg()), None),
             began_at: now,
             live: None,
             has_looked: false,
@@ -108,12 +113,13 @@ impl<'a> Serve<'a> {
         }
     }
 
-    /// The answer at `now`, where all of it is in memory and fresh. Otherwise `None`: what has to be read or waited for is for
-    /// [`Self::next`] to say, and this has changed nothing.
+    /// The answer at `now`, where all of it is in memory and fresh. Otherwise `None`: what has to be read, checked or waited for is
+    /// for [`Self::next`] to say, and this has changed nothing.
     pub fn warm(&mut self, memory: &mut Memory, now: UnixMillis) -> Option<Reply> {
-        let request = std::mem::replace(&mut self.request, Err(Refusal::NotFound));
+        let request = std::mem::replace(&mut self.request, Err(Refusal::NotFound.into()));
         let step = match &request {
-            Err(refusal) => Some(self.refuse(refusal, now)),
+            Err(Halt::Refused(refusal)) => Some(self.refuse(refusal, now)),
+            Err(Halt::Unproven(_)) => None,
             // It takes no part in memory, and has to be answered whatever comes of this way.
             Ok(request) if request.route == Route::Health => None,
             Ok(request) => self.answer_warm(request, memory, now),
@@ -146,7 +152,8 @@ impl<'a> Serve<'a> {
     pub fn next(&mut self, memory: &mut Memory, now: UnixMillis) -> Step {
         let request = match &self.request {
             Ok(request) => request.clone(),
-            Err(refusal) => return self.refuse(&refusal.clone(), now),
+            Err(Halt::Refused(refusal)) => return self.refuse(&refusal.clone(), now),
+            Err(Halt::Unproven(unproven)) => return Step::Verify(Rc::clone(unproven)),
         };
         if request.route == Route::Health {
             return Step::Reply(crate::reply::health(&request, &self.raw, self.config));

@@ -29,7 +29,7 @@ pub(crate) fn request(bytes: &[u8]) {
         ask = ask.user(user);
     }
     let mut edge = Edge::with(&SNAPSHOT, at(BUILT_AT));
-    if let Ok(request) = Request::parse(&ask.raw(), &edge.config, edge.now) {
+    if let Ok(request) = Request::parse(&ask.raw(), &edge.config, edge.now, None) {
         assert!(!request.is_preview || ask.preview.as_deref() == Some(PREVIEW), "{ask:?}");
         assert!(request.as_of.is_none() || request.is_preview, "{ask:?}");
     }

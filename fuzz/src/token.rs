@@ -7,12 +7,13 @@ use hmac::{Hmac, Mac};
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::Sha256;
+use sinsang::auth::{Bearer, Refused};
 use sinsang::request::Config;
 use sinsang::time::SECOND_MS;
 
 use crate::support::at;
 use crate::support::board::BUILT_AT;
-use crate::support::edge::{AUDIENCE, HS256_KEY, config};
+use crate::support::edge::{AUDIENCE, HS256_KEY, config, is_signed};
 
 /// With the public key of RFC 7515, appendix A.3, besides.
 static CONFIG: LazyLock<Config> = LazyLock::new(|| {
@@ -41,8 +42,13 @@ pub(crate) fn token(bytes: &[u8]) {
     let Some((mode, rest)) = bytes.split_first() else { return };
     let text = String::from_utf8_lossy(rest);
     let now = at(BUILT_AT);
-    let check = |authorization: &str| {
-        CONFIG.verifier.as_ref().map(|verifier| verifier.user_of(authorization, now)).expect("a verifier is configured")
+    let verifier = CONFIG.verifier.as_ref().expect("a verifier is configured");
+    let check = |authorization: &str| match verifier.user_of(authorization, now)? {
+        Bearer::User(user) => Ok(user),
+        Bearer::Unproven(token) => {
+            assert_eq!(verifier.prove(&token, false, now), Err(Refused::Signature));
+            verifier.prove(&token, is_signed(&token), now)
+        }
     };
     if *mode == b'r' {
         assert!(check(&text).is_err(), "{text:?}");

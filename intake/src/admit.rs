@@ -1,10 +1,11 @@
 //! Whether a request may bring events, whose they are, and which of its rows are good.
 
-use serde_json::Value;
-use sinsang::auth::Refused;
+use serde_json::{Map, Value};
+use sinsang::auth::{Bearer, Refused, Unproven};
 use sinsang::context::Context;
 use sinsang::request::Config;
 use sinsang::time::UnixMillis;
+use sinsang::viewer::UserKey;
 
 use crate::event::{Event, Wrong, is_device_id};
 
@@ -116,42 +117,96 @@ pub fn begin(raw: &Raw<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Reads a request's `body`, which was received at `now`.
-///
-/// # Errors
-/// A [`Refusal`] where none of its rows can count.
-pub fn take(raw: &Raw<'_>, body: &[u8], config: &Config, now: UnixMillis) -> Result<Taken, Refusal> {
-    if body.len() > MAX_BODY_BYTES {
-        return Err(Refusal::TooLarge);
+/// A request whose body is read, but for its rows.
+#[derive(Debug)]
+pub struct Sent {
+    body: Map<String, Value>,
+    context: Context,
+    viewer: Viewer,
+}
+
+/// Whose the events are.
+#[derive(Debug)]
+enum Viewer {
+    Known(String),
+    /// The token's user, if its signature is good.
+    Unproven(Unproven),
+}
+
+impl Viewer {
+    fn user(key: UserKey) -> Self {
+        Self::Known(format!("{:016x}", key.0))
     }
-    let body: Value = serde_json::from_slice(body).map_err(|_| Refusal::Invalid("body", "expected JSON in UTF-8"))?;
-    let Value::Object(body) = body else { return Err(Refusal::Invalid("body", "expected an object with events")) };
-    let text = |field: &'static str| match body.get(field) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.as_str())),
-        Some(_) => Err(Refusal::Invalid(field, "expected text")),
-    };
-    let viewer = viewer(raw, text("token")?, text("device")?, config, now)?;
-    let Some(Value::Array(rows)) = body.get("events") else {
-        return Err(Refusal::Invalid("events", "expected a list of at most 100 events"));
-    };
-    if rows.len() > MAX_EVENTS {
-        return Err(Refusal::TooLarge);
+}
+
+impl Sent {
+    /// Reads a request's `body`, which was received at `now`.
+    ///
+    /// # Errors
+    /// A [`Refusal`] where none of its rows can count.
+    pub fn parse(raw: &Raw<'_>, body: &[u8], config: &Config, now: UnixMillis) -> Result<Self, Refusal> {
+        if body.len() > MAX_BODY_BYTES {
+            return Err(Refusal::TooLarge);
+        }
+        let body: Value =
+            serde_json::from_slice(body).map_err(|_| Refusal::Invalid("body", "expected JSON in UTF-8"))?;
+        let Value::Object(body) = body else { return Err(Refusal::Invalid("body", "expected an object with events")) };
+        let text = |field: &'static str| match body.get(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.as_str())),
+            Some(_) => Err(Refusal::Invalid(field, "expected text")),
+        };
+        let viewer = viewer(raw, text("token")?, text("device")?, config, now)?;
+        Ok(Self { body, context: raw.context, viewer })
     }
-    let mut taken = Taken::default();
-    for (index, row) in rows.iter().enumerate() {
-        match Event::of(row, &viewer, now) {
-            Ok(event) => {
-                let (region, device_class) = raw.context.names();
-                let event = Event { region, device_class: device_class.map(str::to_owned), ..event };
-                taken.accepted = taken.accepted.saturating_add(1);
-                taken.lines.push_str(&event.line());
-                taken.lines.push('\n');
-            }
-            Err(wrong) => taken.refused.push(Row { index, wrong }),
+
+    /// The token whose signature the platform has to check, where whose events they are hangs on one.
+    pub fn unproven(&self) -> Option<&Unproven> {
+        match &self.viewer {
+            Viewer::Unproven(unproven) => Some(unproven),
+            Viewer::Known(_) => None,
         }
     }
-    Ok(taken)
+
+    /// Takes in whether one of its keys signed that token.
+    ///
+    /// # Errors
+    /// [`Refusal::Token`] where the token does not count.
+    pub fn prove(&mut self, is_signed: bool, config: &Config, now: UnixMillis) -> Result<(), Refusal> {
+        if let Viewer::Unproven(unproven) = &self.viewer {
+            let verifier = config.verifier.as_ref().ok_or(Refusal::Unavailable)?;
+            self.viewer = Viewer::user(verifier.prove(unproven, is_signed, now).map_err(Refusal::Token)?);
+        }
+        Ok(())
+    }
+
+    /// The rows that count.
+    ///
+    /// # Errors
+    /// A [`Refusal`] where none can, as while a signature is not proven.
+    pub fn take(&self, now: UnixMillis) -> Result<Taken, Refusal> {
+        let Viewer::Known(viewer) = &self.viewer else { return Err(Refusal::Token(Refused::Signature)) };
+        let Some(Value::Array(rows)) = self.body.get("events") else {
+            return Err(Refusal::Invalid("events", "expected a list of at most 100 events"));
+        };
+        if rows.len() > MAX_EVENTS {
+            return Err(Refusal::TooLarge);
+        }
+        let mut taken = Taken::default();
+        for (index, row) in rows.iter().enumerate() {
+            match Event::of(row, viewer, now) {
+                Ok(event) => {
+                    let (region, device_class) = self.context.names();
+                    let event = Event { region, device_class: device_class.map(str::to_owned), ..event };
+                    taken.accepted = taken.accepted.saturating_add(1);
+                    taken.lines.push_str(&event.line());
+                    taken.lines.push('\n');
+                }
+                Err(wrong) => taken.refused.push(Row { index, wrong }),
+            }
+        }
+        Ok(taken)
+    }
 }
 
 /// Whose events they are: the token's user before the device, headers before what stands in the body, since a beacon sets no headers.
@@ -161,7 +216,7 @@ fn viewer(
     device: Option<&str>,
     config: &Config,
     now: UnixMillis,
-) -> Result<String, Refusal> {
+) -> Result<Viewer, Refusal> {
     let (field, device) = match raw.device {
         Some(device) => ("Sinsang-Device", Some(device)),
         None => ("device", device),
@@ -176,13 +231,13 @@ fn viewer(
     }
     let verifier = config.verifier.as_ref().ok_or(Refusal::Unavailable)?;
     match (authorization, device) {
-        (Some(authorization), _) => {
-            let user = verifier.user_of(authorization, now).map_err(Refusal::Token)?;
-            Ok(format!("{:016x}", user.0))
-        }
+        (Some(authorization), _) => match verifier.user_of(authorization, now).map_err(Refusal::Token)? {
+            Bearer::User(user) => Ok(Viewer::user(user)),
+            Bearer::Unproven(unproven) => Ok(Viewer::Unproven(unproven)),
+        },
         (None, device) => {
             let device = device.unwrap_or_default();
-            Ok(format!("d{:016x}", verifier.user(&format!("device:{device}")).0))
+            Ok(Viewer::Known(format!("d{:016x}", verifier.user(&format!("device:{device}")).0)))
         }
     }
 }
@@ -210,6 +265,10 @@ mod tests {
         assert_eq!(line(Context { region: 11, device: 1 }), (text("11"), text("phone")));
         assert_eq!(line(Context { region: 0, device: 3 }), (None, text("desktop")));
         assert_eq!(line(Context::default()), (None, None));
+    }
+
+    fn take(raw: &Raw<'_>, body: &[u8], config: &Config, now: UnixMillis) -> Result<Taken, Refusal> {
+        Sent::parse(raw, body, config, now)?.take(now)
     }
 
     fn config() -> Config {
@@ -265,6 +324,41 @@ mod tests {
             Err(Refusal::Token(Refused::Malformed)),
             "a bad token is not made up for by a device"
         );
+    }
+
+    #[test]
+    fn nothing_is_taken_in_a_name_whose_signature_is_not_proven() {
+        // {"alg":"ES256"}, the claims of u000001 for sinsang until 2096, and a signature that nobody made.
+        let token = format!(
+            "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ1MDAwMDAxIiwiYXVkIjoic2luc2FuZyIsImV4cCI6NDAwMDAwMDAwMH0.{}",
+            "A".repeat(86)
+        );
+        let config = Config::of(|name| match name {
+            "USER_KEY" => Some("a user key of the tests".to_owned()),
+            "JWT_AUDIENCE" => Some("sinsang".to_owned()),
+            // Of RFC 7515, appendix A.3.
+            "JWT_ES256_PUBLIC_KEY" => Some(
+                r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#
+                    .to_owned(),
+            ),
+            _ => None,
+        })
+        .0;
+        let body = json!({"device": DEVICE, "token": token, "events": [event(0)]}).to_string();
+        let mut sent = Sent::parse(&beacon(), body.as_bytes(), &config, UnixMillis(0)).unwrap();
+        let refused = Refusal::Token(Refused::Signature);
+        assert!(sent.unproven().is_some());
+        assert_eq!(sent.take(UnixMillis(0)), Err(refused.clone()));
+        assert_eq!(sent.prove(false, &config, UnixMillis(0)), Err(refused.clone()));
+        assert_eq!(sent.take(UnixMillis(0)), Err(refused));
+        let late = UnixMillis(4_000_000_100_000);
+        assert_eq!(sent.prove(true, &config, late), Err(Refusal::Token(Refused::Expired)));
+        assert_eq!(sent.prove(true, &config, UnixMillis(0)), Ok(()));
+        let user = config.verifier.as_ref().unwrap().user("u000001");
+        let lines = sent.take(UnixMillis(0)).unwrap().lines;
+        assert_eq!(Event::parse(lines.trim_end()).unwrap().viewer, format!("{:016x}", user.0));
+        let again = Sent::parse(&beacon(), body.as_bytes(), &config, UnixMillis(1)).unwrap();
+        assert!(again.unproven().is_none(), "a good token is remembered");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 
 mod board;
 mod listing;
+#[path = "../../src/edge/signature.rs"]
+mod signature;
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -19,7 +21,7 @@ use worker::{
 use sinsang::request::Config;
 use sinsang::time::UnixMillis;
 
-use crate::admit::{MAX_BODY_BYTES, Raw, Refusal, Taken, begin, take};
+use crate::admit::{MAX_BODY_BYTES, Raw, Refusal, Sent, Taken, begin};
 use crate::answer::{Answer, accepted, refuse};
 use crate::beat;
 use crate::object::{Batch, Message, names};
@@ -80,7 +82,12 @@ async fn answer(
         return Err(Refusal::TooMany);
     }
     let body = read(request).await?;
-    let taken = take(raw, &body, config, now())?;
+    let mut sent = Sent::parse(raw, &body, config, now())?;
+    if let Some(token) = sent.unproven() {
+        let is_signed = signature::is_good(token.points(), token.signed(), token.signature()).await;
+        sent.prove(is_signed, config, now())?;
+    }
+    let taken = sent.take(now())?;
     if taken.accepted > 0 {
         send(env, &taken.lines).await.map_err(|error| {
             worker::console_error!("the queue took none of {} events: {error}", taken.accepted);

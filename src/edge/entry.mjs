@@ -5,10 +5,13 @@ import Worker from "./worker.mjs";
 import { preview } from "./preview.mjs";
 import bundle from "./snapshot.bundle";
 import { contextOf } from "./context.mjs";
+import { isSigned } from "./signature.mjs";
 import { isOdd, telemetry } from "./telemetry.mjs";
 
 // The snapshot that stands in where no store answers.
 globalThis.SINSANG_BUNDLE = bundle;
+// What checks signatures of ES256.
+globalThis.SINSANG_IS_SIGNED = isSigned;
 
 const { openDoor, askDoor, background } = Worker.prototype;
 /** Counts the Wasm instances of this isolate, of which a panic ends one: addresses and numbers hold for one instance. */

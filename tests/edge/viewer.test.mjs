@@ -61,6 +61,7 @@ test("an audience among several and a scheme in any case are good", async () => 
 const publicPem = ES256.publicKey.export({ type: "spki", format: "pem" });
 const stranger = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
 const seconds = Math.floor(Date.now() / 1000);
+const p1363 = (text) => sign("sha256", Buffer.from(text), { key: ES256.privateKey, dsaEncoding: "ieee-p1363" });
 const hmacWith = (key) => (text) => createHmac("sha256", key).update(text).digest();
 const tampered = (signed, changes) => {
   const [header, , signature] = signed.split(".");
@@ -96,6 +97,9 @@ const BAD = {
     token({ alg: "ES256", jwk: JSON.parse(ES256_JWK) }, good(), (text) => sign("sha256", Buffer.from(text), { key: stranger, dsaEncoding: "ieee-p1363" })),
   "ES256 in DER": () => token({ alg: "ES256" }, good(), (text) => sign("sha256", Buffer.from(text), ES256.privateKey)),
   "ES256 of all zeros": () => token({ alg: "ES256" }, good(), () => Buffer.alloc(64)),
+  "ES256 of all ones": () => token({ alg: "ES256" }, good(), () => Buffer.alloc(64, 255)),
+  "ES256 of a byte too few": () => token({ alg: "ES256" }, good(), (text) => p1363(text).subarray(0, 63)),
+  "ES256 of a byte too many": () => token({ alg: "ES256" }, good(), (text) => Buffer.concat([p1363(text), Buffer.alloc(1)])),
   "ES256 header over an HMAC": () => token({ alg: "ES256" }, good(), hmacWith(HS256_KEY)),
   "another user put into a good token": () => tampered(hs256(good()), { sub: other }),
   "a longer life put into a good token": () => tampered(es256(good()), { exp: seconds + 9_999 }),
@@ -180,6 +184,51 @@ test("a key that is too short signs nobody in", async () => {
     await weak.get("/v1/tabs");
   } finally {
     await weak.stop();
+  }
+});
+
+test("a key that is no point of P-256 signs nothing, says so once, and leaves the other one alone", async () => {
+  const data = await dataset();
+  const { x } = JSON.parse(ES256_JWK);
+  const off = JSON.stringify({ kty: "EC", crv: "P-256", x, y: x });
+  const odd = await Edge.start({ snapshot: data.first, bindings: { JWT_ES256_PUBLIC_KEY: off, JWT_ES256_PUBLIC_KEY_OTHER: ES256_JWK } });
+  try {
+    for (const jti of ["1", "2"]) {
+      assert.equal((await odd.get("/v1/tabs", bearer(es256(good({ jti }))))).json.personalized, true);
+      assertProblem(await odd.ask("/v1/tabs", bearer(es256(good({ jti }), stranger))), 401);
+    }
+    assert.equal(odd.printed.match(/ES256 key 1 is no point of P-256/g)?.length, 1, odd.printed);
+    assert.doesNotMatch(odd.printed, /key 2/);
+  } finally {
+    await odd.stop();
+  }
+});
+
+test("a platform that fails to check a signature has it refused, and nothing else", async (t) => {
+  const data = await dataset();
+  const failures = {
+    throws: `subtle.verify = () => { throw new Error("out of order"); };`,
+    refuses: `subtle.verify = () => Promise.reject(new Error("out of order"));`,
+    hangs: `subtle.verify = () => new Promise(() => {});`,
+    "says what is no answer": `subtle.verify = async () => "true";`,
+    "imports no key": `subtle.importKey = () => Promise.reject(new Error("out of order"));`,
+  };
+  for (const [name, breaks] of Object.entries(failures)) {
+    await t.test(name, async () => {
+      const entry = `import worker from "./index.js";\nconst subtle = SubtleCrypto.prototype;\n${breaks}\nexport default worker;\n`;
+      const broken = await Edge.start({ snapshot: data.first, entry });
+      try {
+        for (let time = 0; time < 2; time++) {
+          const answer = await broken.ask("/v1/new", bearer(es256(good())));
+          assertProblem(answer, 401);
+          assert.equal(answer.json.detail, "the token's signature is wrong");
+          assert.equal((await broken.get("/v1/new", bearer(hs256(good())))).json.personalized, true);
+          assert.equal((await broken.get("/v1/new")).json.personalized, false);
+        }
+      } finally {
+        await broken.stop();
+      }
+    });
   }
 });
 

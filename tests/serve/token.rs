@@ -250,6 +250,46 @@ fn two_keys_of_an_algorithm_count_while_they_are_changed_and_no_third() {
 }
 
 #[test]
+fn the_platform_checks_a_signature_once_for_a_good_token_and_every_time_for_a_bad_one() {
+    let mut edge = edge();
+    let header = json!({ "alg": "ES256" });
+    let mut proofs = |token: &str, target: &str| {
+        let now = edge.now;
+        let status = edge.ask(&Ask::get(target).bearer(token)).status;
+        edge.now = now;
+        (status, edge.cost.proofs)
+    };
+    let good = es256(&header, &claims(json!({})), &es256_key(7));
+    assert_eq!(proofs(&good, "/v1/live"), (200, 1));
+    for target in ["/v1/live", "/v1/new", "/v1/home"] {
+        assert_eq!(proofs(&good, target), (200, 0), "{target}");
+    }
+    let stranger = es256(&header, &claims(json!({})), &es256_key(8));
+    let stale = es256(&header, &claims(json!({ "exp": 0 })), &es256_key(7));
+    for bad in [&stranger, &stale, &stranger, &stale] {
+        assert_eq!(proofs(bad, "/v1/live"), (401, 1), "nothing of it is remembered");
+    }
+    // What no signature could make good is refused without a look at it.
+    let (signed, signature) = stranger.rsplit_once('.').unwrap();
+    for bad in [
+        format!("{signed}."),
+        format!("{signed}.{}", &signature[..84]),
+        format!("{signed}.{signature}AA"),
+        format!("{}.e.{signature}", part(&header)),
+    ] {
+        assert_eq!(proofs(&bad, "/v1/live"), (401, 0), "{bad}");
+    }
+    assert_eq!(proofs(&stranger, "/healthz"), (200, 0));
+    assert_eq!(proofs(&stranger, "/v1/none"), (404, 0));
+    assert_eq!(proofs(&stranger, "/v1/new?limit=20&limit=20"), (400, 0));
+    // Who asks comes before what is asked.
+    let unasked = es256(&header, &claims(json!({ "jti": "1" })), &es256_key(7));
+    assert_eq!(proofs(&stranger, "/v1/new?limit=x"), (401, 1));
+    assert_eq!(proofs(&unasked, "/v1/new?limit=x"), (400, 1));
+    assert_eq!(proofs(&unasked, "/v1/new"), (200, 0), "what was proven stays so, whatever was asked");
+}
+
+#[test]
 fn keys_that_can_not_be_used_are_refused_when_they_are_configured() {
     let make = |hs256: Option<&str>, es256: Option<&str>| {
         let keys = |key: Option<&str>| key.unwrap_or_default().to_owned();
@@ -261,8 +301,16 @@ fn keys_that_can_not_be_used_are_refused_when_they_are_configured() {
     assert_eq!(make(Some(&HS256_KEY[1..]), None), Some(BadKey::Hs256TooShort));
     let nobody = Verifier::new(&[HS256_KEY], &[], String::new(), hasher()).err();
     assert_eq!(nobody, Some(BadKey::NoAudience));
-    let off_the_curve = public.replace("\"x\":\"", "\"x\":\"AAAA");
-    for bad in ["{}", "x", "{\"kty\":\"oct\",\"k\":\"AAAA\"}", &off_the_curve] {
+    let too_long = public.replace("\"x\":\"", "\"x\":\"AAAA");
+    let of_another_curve = public.replace("P-256", "P-384");
+    for bad in ["{}", "x", "{\"kty\":\"oct\",\"k\":\"AAAA\"}", &too_long, &of_another_curve] {
         assert_eq!(make(None, Some(bad)), Some(BadKey::Es256NotJwk), "{bad}");
     }
+    // By its shape a point off the curve is a key. The platform finds out, and then it signs nothing.
+    let mut off_the_curve: Value = serde_json::from_str(&public).unwrap();
+    off_the_curve["y"] = off_the_curve["x"].clone();
+    let mut edge = edge();
+    edge.config = config(Some(&off_the_curve.to_string()));
+    let token = es256(&json!({ "alg": "ES256" }), &claims(json!({})), &es256_key(7));
+    check(&mut edge, &format!("Bearer {token}"), SIGNATURE);
 }

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, Mac};
+use p256::ecdsa::signature::Verifier as _;
+use p256::ecdsa::{Signature, VerifyingKey};
 use serde_json::Value;
 use sha2::Sha256;
 
-use sinsang::auth::Verifier;
+use sinsang::auth::{POINT_BYTES, Unproven, Verifier};
 use sinsang::context::Context;
 use sinsang::key::Key;
 use sinsang::load::{Fetched, Keep, Place, Read, ReadFailure};
@@ -217,11 +219,20 @@ pub(crate) fn hs256(header: &Value, claims: &Value, key: &str) -> String {
     format!("{signed}.{}", Base64UrlUnpadded::encode_string(&mac.finalize().into_bytes()))
 }
 
+/// What a platform says of a token's signature. It takes a point that is none for a key that signs nothing.
+pub(crate) fn is_signed(token: &Unproven) -> bool {
+    let signature = Signature::from_slice(token.signature()).ok();
+    let signs = |point: &[u8]| VerifyingKey::from_sec1_bytes(point).ok()?.verify(token.signed(), &signature?).ok();
+    token.points().chunks(POINT_BYTES).any(|point| signs(point).is_some())
+}
+
 /// What a request cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cost {
     pub(crate) reads: usize,
     pub(crate) rounds: usize,
+    /// Signatures that the platform checked.
+    pub(crate) proofs: usize,
     /// Reads after the answer.
     pub(crate) background: usize,
     /// How long it took.
@@ -286,7 +297,8 @@ impl Edge {
             let reads = match serve.next(&mut self.memory, self.now) {
                 Step::Reply(mut reply) => {
                     if let Some(warm) = warm {
-                        assert_eq!((self.cost.rounds, began), (0, self.now), "{} is not warm", ask.target);
+                        let waited = (self.cost.rounds, self.cost.proofs, began);
+                        assert_eq!(waited, (0, 0, self.now), "{} is not warm", ask.target);
                         assert!(
                             !(warm.wants_refresh && reply.wants_refresh),
                             "{}: the lease is taken once",
@@ -301,6 +313,12 @@ impl Edge {
                 Step::Read(reads) => reads,
                 Step::Bundle => {
                     serve.absorb_bundle(self.store.bundle.as_deref(), &mut self.memory, self.now);
+                    continue;
+                }
+                Step::Verify(token) => {
+                    self.cost.proofs += 1;
+                    assert_eq!(self.cost.proofs, 1, "{} asks again", ask.target);
+                    serve.absorb_proof(is_signed(&token));
                     continue;
                 }
                 Step::Wait(ms) => {
@@ -347,6 +365,7 @@ impl Edge {
                         (replies[place], *slot) = (Some(reply), None);
                     }
                     Step::Bundle => serve.absorb_bundle(store.bundle.as_deref(), memory, *now),
+                    Step::Verify(token) => serve.absorb_proof(is_signed(&token)),
                     Step::Wait(ms) => *due = now.plus(i64::from(ms)),
                     Step::Read(wanted) => {
                         let is_slow = wanted.iter().any(|read| read.place == Place::Store) && store.outage.is_some();

@@ -262,7 +262,8 @@ fn ask(
                 serve.absorb(fetched, memory, question.at);
             }
             Step::Bundle => serve.absorb_bundle(None, memory, question.at),
-            Step::Wait(_) => break,
+            // Nobody signs in here.
+            Step::Verify(_) | Step::Wait(_) => break,
         }
     }
     Err(Error::Refused { status: 503, detail: "no answer".to_owned() })
