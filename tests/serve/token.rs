@@ -217,8 +217,11 @@ fn a_shifted_clock_moves_the_schedule_and_not_the_tokens() {
     edge.config.clock_offset_ms = -400 * DAY_MS;
     edge.now = real.plus(-400 * DAY_MS);
     check(&mut edge, &format!("Bearer {}", hs256(&header(), &claims(json!({})), HS256_KEY)), None);
+    let by_platform = |claims: &Value| format!("Bearer {}", es256(&json!({ "alg": "ES256" }), claims, &es256_key(7)));
+    check(&mut edge, &by_platform(&claims(json!({}))), None);
     let stale = claims(json!({ "exp": edge.now.0 / SECOND_MS + 60 }));
     check(&mut edge, &format!("Bearer {}", hs256(&header(), &stale, HS256_KEY)), EXPIRED);
+    check(&mut edge, &by_platform(&stale), EXPIRED);
 }
 
 #[test]
