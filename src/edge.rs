@@ -11,15 +11,18 @@ mod cache;
 mod door;
 mod isolate;
 mod limiter;
+mod platform;
 mod signature;
 mod store;
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use futures_util::future::{OptionFuture, join};
 use worker::wasm_bindgen;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
-use worker::{Context, Date, Delay, Env, Headers, Request, Response, ResponseBuilder, Result, event};
+use worker::web_sys::{Request, Response};
+use worker::{Context, Date, Delay, Env, event};
 
 use crate::load::{Fetched, Keep, Place, Read, ReadFailure};
 use crate::reply::Reply;
@@ -32,14 +35,15 @@ use isolate::with_memory;
 use store::Store;
 
 /// Answers `GET /v1/…` and `/healthz`; static assets are served before it is asked.
+/// In and out go the platform's own types: those of the `worker` crate would be made from them and into them, and unwrap what comes of it.
 ///
 /// # Errors
-/// None of its own: the platform's, where a header or a body can't be handed over.
+/// None.
 #[event(fetch)]
-pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
+pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Response, Infallible> {
     let config = isolate::config(&env);
-    let url = request.inner().url();
-    let method = request.inner().method();
+    let url = request.url();
+    let method = request.method();
     let headers = request.headers();
     let header = |name: &str| headers.get(name).ok().flatten();
     let (origin_of_url, path, query) = cut(&url);
@@ -54,11 +58,12 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
         if_none_match: if_none_match.as_deref(),
         origin: origin.as_deref(),
         device: device.as_deref(),
-        context: Some(isolate::context(request.inner())),
-        has_body: request.inner().body().is_some(),
+        context: Some(isolate::context(&request)),
+        has_body: request.body().is_some(),
     };
     if isolate::has_limiter(&env) && path != HEALTH && limiter::refuses(&env, header, || now(&config)).await {
-        return respond(crate::reply::refuse(&Refusal::TooMany, &raw, &config, crate::reply::Timing::default()));
+        let refusal = crate::reply::refuse(&Refusal::TooMany, &raw, &config, crate::reply::Timing::default());
+        return Ok(respond(&refusal));
     }
     let stores = Stores { store: Store::open(&env), cache: Cache::of(origin_of_url) };
     let mut serve = Serve::begin(raw, &config, now(&config));
@@ -93,7 +98,7 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
             }
         });
     }
-    respond(reply)
+    Ok(respond(&reply))
 }
 
 /// The one path that is answered whatever else is wrong, and as often as it is asked.
@@ -189,11 +194,10 @@ fn cut(url: &str) -> (&str, &str, &str) {
     (origin, if path.is_empty() { "/" } else { path }, query)
 }
 
-fn respond(reply: Reply) -> Result<Response> {
-    let headers = Headers::new();
-    for (name, value) in &reply.headers {
-        headers.set(name, value)?;
-    }
-    let builder = ResponseBuilder::new().with_status(reply.status).with_headers(headers);
-    Ok(if reply.body.is_empty() { builder.empty() } else { builder.fixed(reply.body) })
+fn respond(reply: &Reply) -> Response {
+    let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_ref()));
+    platform::response(reply.status, headers, &reply.body).unwrap_or_else(|error| {
+        worker::console_error!("the platform does not take an answer: {error:?}");
+        Response::error()
+    })
 }

@@ -1,9 +1,11 @@
 //! Cloudflare's rate-limiting binding, where `wrangler.toml` binds one: one count for each address that asks.
 
+use js_sys::{Object, Reflect};
 use worker::Env;
 use worker::wasm_bindgen::JsValue;
 
 use super::isolate::with_memory;
+use super::platform::{call, get};
 use super::within;
 use crate::time::UnixMillis;
 
@@ -17,12 +19,20 @@ pub(super) async fn refuses(env: &Env, header: impl Fn(&str) -> Option<String>, 
     if !with_memory(|memory| memory.limiter.admit(now())) {
         return false;
     }
-    let binding = js_sys::Reflect::get(env.as_ref(), &BINDING.into()).unwrap_or(JsValue::UNDEFINED);
+    let binding = get(env.as_ref(), BINDING).unwrap_or(JsValue::UNDEFINED);
     let key = header("CF-Connecting-IP").unwrap_or_default();
-    let outcome = within(LIMIT_MS, super::cache::limit(&binding, &key)).await.flatten();
+    let outcome = within(LIMIT_MS, limit(&binding, &key)).await.flatten();
     with_memory(|memory| match outcome {
         Some(_) => memory.limiter.succeeded(now()),
         None => memory.limiter.failed(now()),
     });
     outcome == Some(false)
+}
+
+/// Whether `limit` of the binding lets `key` pass.
+async fn limit(binding: &JsValue, key: &str) -> Option<bool> {
+    let options = Object::new();
+    Reflect::set(&options, &"key".into(), &key.into()).ok()?;
+    let outcome = call(binding, "limit", &[options.into()]).await.ok()?;
+    get(&outcome, "success").ok()?.as_bool()
 }

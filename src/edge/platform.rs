@@ -1,0 +1,36 @@
+//! What of the platform is reached by name, where bindings panic when something is missing or refused: properties, calls, answers.
+
+use js_sys::futures::JsFuture;
+use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
+use worker::wasm_bindgen::{JsCast as _, JsValue};
+use worker::web_sys::Response;
+
+/// A property.
+pub(super) fn get(of: &JsValue, name: &str) -> Result<JsValue, JsValue> {
+    Reflect::get(of, &name.into())
+}
+
+/// Calls a method that gives a promise.
+pub(super) async fn call(of: &JsValue, name: &str, arguments: &[JsValue]) -> Result<JsValue, JsValue> {
+    let method: Function = get(of, name)?.dyn_into()?;
+    let list: Array = arguments.iter().collect();
+    let promise: Promise = Reflect::apply(&method, of, &list)?.dyn_into()?;
+    JsFuture::from(promise).await
+}
+
+/// An answer; one without bytes has no body.
+pub(super) fn response<'a>(
+    status: u16,
+    headers: impl Iterator<Item = (&'a str, &'a str)>,
+    body: &[u8],
+) -> Result<Response, JsValue> {
+    let (all, init) = (Object::new(), Object::new());
+    for (name, value) in headers {
+        Reflect::set(&all, &name.into(), &value.into())?;
+    }
+    Reflect::set(&init, &"headers".into(), &all)?;
+    Reflect::set(&init, &"status".into(), &status.into())?;
+    let body = if body.is_empty() { JsValue::NULL } else { Uint8Array::from(body).into() };
+    let make: Function = get(&js_sys::global(), "Response")?.dyn_into()?;
+    Reflect::construct(&make, &[body, init.into()].iter().collect::<Array>())?.dyn_into()
+}
