@@ -1,0 +1,180 @@
+//! The answer, where all that it takes has been read or is not to be had.
+
+use super::own::PulseRead;
+use super::{Serve, Step, pulse_of};
+use crate::context::Context;
+use crate::experiment::{Assignment, Experiments};
+use crate::load::Place;
+use crate::memory::{Memory, NamedShard, Origin, Snapshot};
+use crate::pack::board::Board;
+use crate::pack::pulse::Pulse;
+use crate::pack::taste::Taste;
+use crate::reply::Rung;
+use crate::request::{Refusal, Request};
+use crate::session;
+use crate::surface::View;
+use crate::time::UnixMillis;
+
+/// What is known of who asks, beside the snapshot.
+#[derive(Default)]
+pub(super) struct Own<'a> {
+    /// The viewer's tastes, and the record that they were cut from.
+    pub(super) taste: Option<(Taste<'a>, &'a [u8])>,
+    pub(super) assignment: Option<&'a Assignment>,
+    pub(super) pulse: Option<&'a Pulse>,
+    /// Whether the page that is asked for can't be had now.
+    pub(super) is_cut: bool,
+}
+
+impl Serve<'_> {
+    /// The answer from `snapshot` and what was found beside it.
+    pub(super) fn answer(
+        &mut self,
+        request: &Request,
+        snapshot: &Snapshot,
+        shard: Option<&NamedShard>,
+        has_shard: bool,
+        memory: &mut Memory,
+        now: UnixMillis,
+    ) -> Step {
+        let record = request.viewer.key().zip(shard).and_then(|(key, (_, shard))| {
+            let fits = shard.widths().vocabulary == snapshot.board.vocabulary();
+            let record = shard.find(key.0).filter(|_| fits)?;
+            Some((Taste::cut(record, shard.widths()), record))
+        });
+        let assignment = match self.assign(request, &snapshot.board, now) {
+            Ok(assignment) => assignment,
+            Err(refusal) => return self.refuse(&refusal, now),
+        };
+        let is_cut = record.is_none() && request.route.cursor().is_some_and(|cursor| cursor.is_personal);
+        if is_cut && (!has_shard || shard.is_some()) {
+            // The tastes that the list is ordered by are no more. Going on in another order would repeat and skip.
+            return self.refuse(&Refusal::CursorGone, now);
+        }
+        let pulse = match pulse_of(request) {
+            Some(number) => memory.find_pulse(number).cloned(),
+            // A list that began without goes on without. What is wanted now says nothing of another time.
+            None if request.route.cursor().is_some() || request.as_of.is_some() || !request.route.takes_pulse() => None,
+            None => memory.pulse(self.real(now)).cloned(),
+        };
+        let is_without_pulse = pulse.is_none() && pulse_of(request).is_some();
+        if is_without_pulse && self.pulse == PulseRead::Gone {
+            return self.refuse(&Refusal::CursorGone, now);
+        }
+        let is_cut = is_cut || is_without_pulse;
+        let own = Own { taste: record, assignment: assignment.as_ref(), pulse: pulse.as_deref(), is_cut };
+        self.reply(request, snapshot, &own, memory, now)
+    }
+
+    /// The variants that the viewer is in. They hang on the viewer, the board and the time that a list was frozen at, so that its later pages
+    /// find the same ones.
+    fn assign(&self, request: &Request, board: &Board, now: UnixMillis) -> Result<Option<Assignment>, Refusal> {
+        let cursor = request.route.cursor();
+        let mut assignment = None;
+        if !board.experiments().is_empty() || !request.variants.is_empty() {
+            let at = cursor.map_or(request.as_of.unwrap_or(now), |cursor| cursor.frozen_at);
+            let device = || self.config.devices.as_ref().zip(self.raw.device);
+            let viewer = request.viewer.key().or_else(|| device().map(|(devices, id)| devices.device(id)));
+            let forced = forced(request, board.experiments())?;
+            let chosen = board.experiments().chosen(viewer, &forced, at);
+            assignment = board.experiments().assign(&chosen, board.weights(), board.mix());
+        }
+        let print = assignment.as_ref().map_or(0, |assignment| assignment.print);
+        if cursor.is_some_and(|cursor| request.route.binding() != Some(cursor.binding ^ print)) {
+            let expected = "expected a next_cursor of this same question and viewer".to_owned();
+            return Err(Refusal::Parameter("cursor".to_owned(), expected));
+        }
+        Ok(assignment)
+    }
+
+    /// The answer with what is known of who asks.
+    pub(super) fn reply(
+        &mut self,
+        request: &Request,
+        snapshot: &Snapshot,
+        found: &Own<'_>,
+        memory: &mut Memory,
+        now: UnixMillis,
+    ) -> Step {
+        let board = &*snapshot.board;
+        let own = found.taste.map(|(taste, _)| taste);
+        let (context, at) = context_of(request, now);
+        let context = context.filter(|_| own.is_none() && board.has_contexts());
+        let leaning = context.and_then(|context| board.leaning(context, at));
+        let taste = own.or_else(|| leaning.as_deref().map(|leaning| board.context_taste(leaning)));
+        let shifted = session::shifted(board, taste.as_ref(), own.is_some(), &request.recent);
+        let view = View {
+            board,
+            taste: match &shifted {
+                Some(vector) => Some(Taste { vector, ..taste.unwrap_or_default() }),
+                None => taste,
+            },
+            is_of_context: own.is_none() && shifted.is_none(),
+            now: request.as_of.unwrap_or(now),
+            // The clock, not the time of a preview: how old the schedule is does not depend on what is asked of it. Of a snapshot that a preview
+            // chose it is asked what that would have said then.
+            trusts_verdicts: crate::surface::trusts_verdicts(
+                snapshot.manifest.built_at(),
+                request.as_of.filter(|_| request.chosen_snapshot.is_some()).unwrap_or(now),
+            ),
+            viewer: request.viewer.key().filter(|_| own.is_some()).map_or(0, |key| key.0),
+            is_explained: request.is_explained,
+            pulse: found.pulse,
+            assignment: found.assignment,
+        };
+        let facts = crate::reply::Facts {
+            request,
+            raw: &self.raw,
+            config: self.config,
+            manifest: &snapshot.manifest,
+            view,
+            taste_record: found.taste.map(|(_, record)| record),
+            leaning: leaning.as_deref(),
+            context,
+            rung: self.rung(memory, now),
+            is_cut: found.is_cut,
+            memory,
+            timing: self.timing(now),
+            real_now: self.real(now),
+            now,
+        };
+        let mut reply = crate::reply::answer(&facts);
+        reply.log = std::mem::take(&mut self.log);
+        reply.wants_refresh = memory.take_look(now);
+        Step::Reply(reply)
+    }
+
+    fn rung(&self, memory: &Memory, now: UnixMillis) -> Rung {
+        match memory.origin() {
+            Origin::Bundle => Rung::Bundle,
+            Origin::Cache => Rung::Cache,
+            Origin::Live if memory.is_stale(now) => Rung::Stale,
+            Origin::Live => match self.lowest {
+                Some(Place::Cache) => Rung::Cache,
+                Some(Place::Store) => Rung::Kv,
+                None => Rung::Isolate,
+            },
+        }
+    }
+}
+
+/// The places of the variants that a preview chose.
+fn forced(request: &Request, experiments: &Experiments) -> Result<Vec<(usize, usize)>, Refusal> {
+    let refuse = |expected: String| Refusal::Parameter("variant".to_owned(), expected);
+    let mut found = Vec::new();
+    for name in &request.variants {
+        found.push(experiments.find(name).map_err(|known| refuse(format!("expected one of these: {known}")))?);
+    }
+    if experiments.meet(&found) {
+        return Err(refuse("expected one variant of a layer".to_owned()));
+    }
+    Ok(found)
+}
+
+/// The context that a viewer without tastes is shown things by, and the time that is part of it. A list goes on in that of its first page.
+fn context_of(request: &Request, now: UnixMillis) -> (Option<Context>, UnixMillis) {
+    match request.route.cursor() {
+        Some(cursor) => (cursor.context, cursor.frozen_at),
+        None => (Some(request.context), request.as_of.unwrap_or(now)),
+    }
+}
