@@ -45,10 +45,12 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Another run holds the table.
-    #[error("another run takes events into {}; try again when it has ended", path.display())]
+    #[error("{holder} takes events into {}; try again when it has ended", path.display())]
     Busy {
         /// The folder of the table.
         path: PathBuf,
+        /// What the run that holds it says of itself.
+        holder: String,
     },
     /// The note of what was read before is damaged.
     #[error("{}: {source}; without it objects are read again, which adds no event twice: remove it", path.display())]

@@ -1,7 +1,7 @@
 //! The table `events` as a folder of files, of which only whole ones are seen: `2026-11-22T13-0001.ndjson.gz` holds events of one hour.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use serde::Deserialize;
 use sinsang_input::file::Lines;
+use sinsang_input::lock::{Denied, Lock};
 
 use crate::Error;
 use crate::line::{Hour, Line};
@@ -23,7 +24,7 @@ const LOCK: &str = ".lock";
 pub struct Table {
     folder: PathBuf,
     /// Held until the table is dropped.
-    _lock: File,
+    _lock: Lock,
 }
 
 /// What came of lines.
@@ -42,11 +43,10 @@ impl Table {
     pub fn open(folder: &Path) -> Result<Self, Error> {
         fs::create_dir_all(folder).map_err(Error::file(folder))?;
         let path = folder.join(LOCK);
-        let lock = File::create(&path).map_err(Error::file(&path))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { folder: folder.to_path_buf(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(Error::Busy { path: folder.to_path_buf() }),
-            Err(TryLockError::Error(source)) => Err(Error::File { path, source }),
+        match Lock::take(&path, &format!("process {}", std::process::id())) {
+            Ok(lock) => Ok(Self { folder: folder.to_path_buf(), _lock: lock }),
+            Err(Denied::Held(holder)) => Err(Error::Busy { path: folder.to_path_buf(), holder }),
+            Err(Denied::File(source)) => Err(Error::File { path, source }),
         }
     }
 

@@ -14,6 +14,7 @@ pub mod encoding;
 pub mod error;
 pub mod file;
 pub mod intake;
+pub mod lock;
 pub mod ndjson;
 pub mod reject;
 pub mod table;

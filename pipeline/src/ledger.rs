@@ -21,13 +21,14 @@ mod update;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
 use sinsang::time::UnixMillis;
+use sinsang_input::lock::{Denied, Lock};
 
 pub use check::{CheckReport, check};
 pub use compact::{CompactReport, Extent, compact};
@@ -162,7 +163,7 @@ pub struct Ledger {
     head: Head,
     tally: Arc<Tally>,
     /// Held as long as the ledger may be written.
-    lock: Option<File>,
+    lock: Option<Lock>,
 }
 
 impl Ledger {
@@ -190,25 +191,11 @@ impl Ledger {
     pub fn lock(folder: &Path, now: UnixMillis) -> Result<Self, Error> {
         fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.to_path_buf(), source })?;
         let path = folder.join(LOCK);
-        let failed = |source| Error::Write { path: path.clone(), source };
-        let mut lock =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                // Where it can't be read, that it is held is enough.
-                let _ = lock.read_to_string(&mut holder);
-                let holder = if holder.is_empty() { "another run".to_owned() } else { holder.trim().to_owned() };
-                return Err(Error::InUse { folder: folder.to_path_buf(), holder });
-            }
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
-        let holder = format!("process {} since {}\n", std::process::id(), now.to_kst_rfc3339());
-        lock.set_len(0)
-            .and_then(|()| lock.rewind())
-            .and_then(|()| lock.write_all(holder.as_bytes()))
-            .map_err(failed)?;
+        let holder = format!("process {} since {}", std::process::id(), now.to_kst_rfc3339());
+        let lock = Lock::take(&path, &holder).map_err(|denied| match denied {
+            Denied::Held(holder) => Error::InUse { folder: folder.to_path_buf(), holder },
+            Denied::File(source) => Error::Write { path, source },
+        })?;
         Ok(Self { lock: Some(lock), ..Self::open(folder)? })
     }
 

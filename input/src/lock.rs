@@ -1,0 +1,85 @@
+//! A file that one process at a time holds, so that two runs don't write the same folder.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::Path;
+
+/// A lock that this process holds until the value is dropped. The file stays where it is: one that is removed could be held twice.
+#[derive(Debug)]
+pub struct Lock(File);
+
+/// Why a lock was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Denied {
+    /// Somebody else has it.
+    #[error("held by {0}")]
+    Held(String),
+    /// Its file can't be opened, locked or written.
+    #[error(transparent)]
+    File(#[from] io::Error),
+}
+
+impl Lock {
+    /// Takes the lock that the file at `path` stands for, making the file where it is missing. `holder` is what is told to whoever finds it
+    /// held.
+    ///
+    /// # Errors
+    /// [`Denied::Held`] with what the one who has it says of itself, at once; [`Denied::File`].
+    pub fn take(path: &Path, holder: &str) -> Result<Self, Denied> {
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut other = String::new();
+                // Where it can't be read, that it is held is enough.
+                let _ = file.read_to_string(&mut other);
+                let other = other.trim();
+                return Err(Denied::Held(if other.is_empty() { "another run" } else { other }.to_owned()));
+            }
+            Err(TryLockError::Error(source)) => return Err(Denied::File(source)),
+        }
+        let mut lock = Self(file);
+        lock.0.set_len(0)?;
+        lock.0.rewind()?;
+        writeln!(lock.0, "{holder}")?;
+        Ok(lock)
+    }
+}
+
+impl Drop for Lock {
+    /// Closing the file would not do: a process that another thread starts has a copy of it until it runs its own program, and a lock ends
+    /// with the last copy.
+    fn drop(&mut self) {
+        // Where it fails, closing the file is what is left.
+        let _ = self.0.unlock();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_holds_it_and_says_who_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let first = Lock::take(&path, "the first, whose name is long").unwrap();
+        assert_eq!(Lock::take(&path, "the second").unwrap_err().to_string(), "held by the first, whose name is long");
+        drop(first);
+        let second = Lock::take(&path, "the second").unwrap();
+        assert_eq!(Lock::take(&path, "the third").unwrap_err().to_string(), "held by the second");
+        drop(second);
+        assert!(matches!(Lock::take(folder.path(), "a folder"), Err(Denied::File(_))));
+    }
+
+    #[test]
+    fn a_copy_of_the_file_that_a_new_process_has_does_not_keep_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let first = Lock::take(&path, "the first").unwrap();
+        let copy = first.0.try_clone().unwrap();
+        drop(first);
+        Lock::take(&path, "the second").unwrap();
+        drop(copy);
+    }
+}
