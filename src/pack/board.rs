@@ -2,6 +2,8 @@
 //!
 //! Reading checks every reference once, so that serving follows them without a failure path.
 
+mod entry;
+
 use super::context::Contexts;
 use super::experiment;
 use super::mix::MixTables;
@@ -14,6 +16,8 @@ use crate::mix::{Floor, Mix};
 use crate::rank::{PULSE_WEIGHTS, SurfaceWeights, Weights};
 use crate::stage::Stage;
 use crate::time::{SECOND_MS, UnixMillis};
+
+pub use entry::{Product, Slot, Tab};
 
 pub(super) const META: [u8; 4] = *b"META";
 pub(super) const META_BYTES: usize = 48;
@@ -499,164 +503,4 @@ pub(super) fn weights_of(pack: &Pack, table: &Table, first: usize) -> Weights {
     };
     let [new, live, tabs] = PULSE_WEIGHTS;
     Weights { new: row(0, new), live: row(1, live), tabs: row(2, tabs) }
-}
-
-/// A product of a [`Board`].
-#[derive(Clone, Copy, Debug)]
-pub struct Product<'a> {
-    board: &'a Board,
-    record: &'a [u8; PRODUCT_BYTES],
-    index: usize,
-}
-
-impl<'a> Product<'a> {
-    /// The product's id, shown as 16 hex digits.
-    pub fn id(&self) -> u64 {
-        u64_at(self.record, 0)
-    }
-
-    /// Its place on the board.
-    pub fn index(&self) -> usize {
-        self.index
-    }
-
-    /// The opening of its JSON object, up to the listings.
-    pub fn head_json(&self) -> &'a [u8] {
-        self.board.json(Span::at(self.record, 8))
-    }
-
-    /// The verdict as JSON: as it stands until the first broadcast ends, or as it stands afterwards.
-    pub fn verdict_json(&self, before_first_end: bool) -> &'a [u8] {
-        self.board.json(Span::at(self.record, if before_first_end { 16 } else { 24 }))
-    }
-
-    /// Start of its first broadcast ever that is known.
-    pub fn first_starts_at(&self) -> UnixMillis {
-        UnixMillis::from_seconds(u32_at(self.record, 32))
-    }
-
-    /// End of its first broadcast ever that is known.
-    pub fn first_ends_at(&self) -> UnixMillis {
-        UnixMillis::from_seconds(u32_at(self.record, 36))
-    }
-
-    fn slot_range(&self) -> (usize, usize) {
-        (to_usize(u32_at(self.record, 40)), usize::from(u16_at(self.record, 44)))
-    }
-
-    /// Indexes of its slots on the board, by start.
-    pub fn slots(&self) -> impl Iterator<Item = usize> + use<'a> {
-        let (start, count) = self.slot_range();
-        let board = self.board;
-        (start..start.saturating_add(count))
-            .map(move |index| to_usize(u32_at(board.pack.record(&board.product_slots, index), 0)))
-    }
-
-    /// The index of its category.
-    pub fn category(&self) -> Option<usize> {
-        Some(u16_at(self.record, 46)).filter(|category| *category != NO_CATEGORY).map(usize::from)
-    }
-
-    /// Price in won.
-    pub fn price(&self) -> Option<u32> {
-        Some(u32_at(self.record, 52)).filter(|price| *price > 0)
-    }
-
-    /// Its brand by a number from 1 on, equal where brands are; 0 for none.
-    pub fn brand(&self) -> u16 {
-        self.board.mix.shown(&self.board.pack, self.index).0
-    }
-
-    /// How often it had been shown when the board was built; 255 for more.
-    pub fn shown(&self) -> u8 {
-        self.board.mix.shown(&self.board.pack, self.index).1
-    }
-
-    /// How much it is looked for, or products like it are, from 0 to 1,024.
-    pub fn popularity(&self) -> u32 {
-        u32_at(self.record, 56)
-    }
-
-    /// The verdict when the board was built.
-    pub fn verdict(&self) -> VerdictKind {
-        VerdictKind::from_code(self.record.get(61).copied().unwrap_or(0))
-    }
-
-    /// Whether the new-product tab shows it before its first broadcast has ended: it is new, or the operator lets the tab show what the
-    /// history can't tell, marked as such by its verdict.
-    pub fn is_listed(&self) -> bool {
-        match self.verdict() {
-            VerdictKind::New => true,
-            VerdictKind::Unknown => self.record.get(60).copied().unwrap_or(0) & 1 == 1,
-            VerdictKind::Repeat => false,
-        }
-    }
-
-    /// Its vector, int8 in the space of the board's blocks.
-    pub fn vector(&self) -> &'a [u8] {
-        self.board.pack.record(&self.board.vectors, self.index)
-    }
-}
-
-/// A slot of a [`Board`].
-#[derive(Clone, Copy, Debug)]
-pub struct Slot<'a> {
-    board: &'a Board,
-    record: &'a [u8; SLOT_BYTES],
-}
-
-impl<'a> Slot<'a> {
-    /// The index of its product.
-    pub fn product(&self) -> usize {
-        to_usize(u32_at(self.record, 0))
-    }
-
-    /// Start of the slot.
-    pub fn starts_at(&self) -> UnixMillis {
-        UnixMillis::from_seconds(u32_at(self.record, 4))
-    }
-
-    /// End of the slot.
-    pub fn ends_at(&self) -> UnixMillis {
-        UnixMillis::from_seconds(u32_at(self.record, 8))
-    }
-
-    /// The index of its channel.
-    pub fn channel(&self) -> usize {
-        usize::from(u16_at(self.record, 12))
-    }
-
-    /// Whether it is its product's first broadcast ever.
-    pub fn is_first_broadcast(&self) -> bool {
-        u16_at(self.record, 14) & FIRST_BROADCAST != 0
-    }
-
-    /// Whether it is on air at `now`: from its start until just before its end.
-    pub fn is_on_air(&self, now: UnixMillis) -> bool {
-        self.starts_at() <= now && now < self.ends_at()
-    }
-
-    /// The opening of its JSON object, up to the price.
-    pub fn head_json(&self) -> &'a [u8] {
-        self.board.json(Span::at(self.record, 16))
-    }
-}
-
-/// A tab of a [`Board`].
-#[derive(Clone, Copy, Debug)]
-pub struct Tab<'a> {
-    board: &'a Board,
-    record: &'a [u8],
-}
-
-impl<'a> Tab<'a> {
-    /// The opening of its JSON object, up to the target.
-    pub fn head_json(&self) -> &'a [u8] {
-        self.board.json(Span::at(self.record, 0))
-    }
-
-    /// Whether it keeps its position for everyone.
-    pub fn is_pinned(&self) -> bool {
-        u16_at(self.record, 8) & PINNED != 0
-    }
 }
