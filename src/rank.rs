@@ -121,10 +121,7 @@ impl Score {
     /// The sum of the parts, or the end of 64 bits that it passes. Each part but `stay` is at most a weight of 32 bits times a signal of 26,
     /// so that only a pack whose broadcast lasts for ages comes near.
     pub fn total(&self) -> i64 {
-        // As `parts` has them, without the names: it is asked for each broadcast on air and each tab.
-        let Self { taste, channel, hour, soon, on_air, popularity, position, memory, rules, stay, pulse } = *self;
-        let parts = [taste, channel, hour, soon, on_air, popularity, position, memory, rules, stay, pulse];
-        parts.into_iter().fold(0, i64::saturating_add)
+        self.parts().into_iter().fold(0, |sum: i64, (_, part)| sum.saturating_add(part))
     }
 
     /// The parts by name, in the order in which they are shown.

@@ -18,6 +18,15 @@ const ROUNDS_A_PROCESS = 5;
 /** Rounds before those, so that the process has everything at hand. */
 const WARM_ROUNDS = 2;
 
+/** Starts an isolate in `server` and returns microseconds to the first byte and CPU microseconds of the process. */
+async function start(server, kind, file) {
+  const before = await server.cpuNs();
+  const { latency_us, statuses } = await load(server.port, file, { connections: 1, count: 1 });
+  const after = await server.cpuNs();
+  if (statuses["2xx"] !== 1) throw new Error(`a cold isolate of ${kind} does not answer:\n${server.printed}`);
+  return { firstByteUs: latency_us.p50, cpuUs: (after - before) / 1e3 };
+}
+
 /** Starts isolates of each kind in turn and returns, by kind, microseconds to the first byte and CPU microseconds of the process. */
 export async function starts(rounds) {
   const module = async (name, kind, ...path) => ({ name, kind, content: await readFile(join(...path)) });
@@ -38,13 +47,10 @@ export async function starts(rounds) {
     for (let round = -WARM_ROUNDS; round < counted; round++) {
       for (let place = 0; place < kinds.length; place++) {
         const kind = kinds[(place + round + kinds.length) % kinds.length];
-        const before = await server.cpuNs();
-        const { latency_us, statuses } = await load(server.port, files[kind], { connections: 1, count: 1 });
-        const after = await server.cpuNs();
-        if (statuses["2xx"] !== 1) throw new Error(`a cold isolate of ${kind} does not answer:\n${server.printed}`);
+        const { firstByteUs, cpuUs } = await start(server, kind, files[kind]);
         if (round < 0) continue;
-        seen[kind].firstByteUs.push(latency_us.p50);
-        seen[kind].cpuUs.push((after - before) / 1e3);
+        seen[kind].firstByteUs.push(firstByteUs);
+        seen[kind].cpuUs.push(cpuUs);
       }
     }
     await server.stop();

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A crate of its own so that it can't name the pipeline's engine, and so that its readers can be fuzzed by themselves. Parquet is read by
-//! the pipeline, through the same [`Rows`].
+//! the pipeline, through the same [`Rows`]. [`lock`] stands here because whoever writes a folder of tables leans on this crate.
 
 pub mod check;
 pub mod column;
