@@ -1,0 +1,4 @@
+//! The command on a cluster of processes.
+
+mod cluster;
+mod process;

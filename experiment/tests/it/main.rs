@@ -1,0 +1,4 @@
+//! Reports, and how often they cry wolf.
+
+mod level;
+mod report;

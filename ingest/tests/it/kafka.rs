@@ -1,0 +1,86 @@
+//! A topic on librdkafka's own mock cluster.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
+use sinsang_ingest::{Error, Kafka, Report, Table, ingest_kafka};
+use sinsang_input::reject::RejectsFile;
+
+use crate::support::{event, table};
+
+fn cluster() -> MockCluster<'static, DefaultProducerContext> {
+    let cluster = MockCluster::new(2).unwrap();
+    cluster.create_topic("events", 3, 1).unwrap();
+    cluster
+}
+
+fn send(brokers: &str, payloads: &[String]) {
+    let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
+    for payload in payloads {
+        producer.send(BaseRecord::<(), str>::to("events").payload(payload)).map_err(|(error, _)| error).unwrap();
+    }
+    producer.flush(Duration::from_secs(20)).unwrap();
+}
+
+fn run(brokers: &str, events: &Path) -> Result<Report, Error> {
+    let kafka = Kafka {
+        brokers: brokers.to_owned(),
+        topic: "events".to_owned(),
+        group: "sinsang".to_owned(),
+        idle: Duration::from_secs(3),
+        // A consumer that died is waited for no longer than it takes to show it.
+        settings: [("session.timeout.ms", "10000"), ("heartbeat.interval.ms", "500")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+    };
+    ingest_kafka(&kafka, &mut Table::open(events)?, &mut RejectsFile::new(None).unwrap())
+}
+
+#[test]
+fn each_message_is_read_once_by_runs_that_follow_each_other() {
+    let (cluster, work) = (cluster(), tempfile::tempdir().unwrap());
+    let (brokers, events) = (cluster.bootstrap_servers(), work.path().join("events"));
+    let mut sent: Vec<String> = (0..300).map(|id| event(id, id)).collect();
+    sent.push("no event".to_owned());
+    send(&brokers, &sent);
+    let report = run(&brokers, &events).unwrap();
+    assert_eq!((report.read, report.events), (301, 300), "{report}");
+    assert_eq!(report.rejected.len(), 1, "{report}");
+    assert_eq!(table(&events).len(), 300);
+
+    // Producers too send twice where an answer got lost.
+    send(&brokers, &[event(7, 7), event(400, 400)]);
+    let report = run(&brokers, &events).unwrap();
+    assert_eq!((report.read, report.events, report.known), (2, 1, 1), "{report}");
+    assert_eq!(table(&events).len(), 301);
+}
+
+/// The table's folder is taken away after the messages were read and before they are on the disk: as for a run that is killed there.
+#[test]
+fn a_run_that_dies_before_its_events_are_safe_leaves_them_to_the_next() {
+    let (cluster, work) = (cluster(), tempfile::tempdir().unwrap());
+    let (brokers, events) = (cluster.bootstrap_servers(), work.path().join("events"));
+    send(&brokers, &(0..50).map(|id| event(id, 0)).collect::<Vec<_>>());
+    std::thread::scope(|scope| {
+        let dies = scope.spawn(|| run(&brokers, &events));
+        while !events.exists() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::fs::remove_dir_all(&events).unwrap();
+        let error = dies.join().unwrap().unwrap_err();
+        assert!(matches!(error, Error::File { .. }), "{error}");
+    });
+    let report = run(&brokers, &events).unwrap();
+    assert_eq!((report.read, report.events), (50, 50), "{report}");
+    assert_eq!(table(&events).len(), 50);
+}
+
+#[test]
+fn brokers_that_are_away_are_told() {
+    let work = tempfile::tempdir().unwrap();
+    let error = run("127.0.0.1:9", &work.path().join("events")).unwrap_err().to_string();
+    assert!(error.starts_with("Kafka, asking the brokers for the topic"), "{error}");
+}

@@ -1,0 +1,5 @@
+//! Events taken in from objects and from Kafka.
+
+mod kafka;
+mod objects;
+mod support;

@@ -1,0 +1,200 @@
+//! Objects in a folder and in a store that speaks S3, read once each whatever happens between.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use proptest::prelude::*;
+use sinsang_ingest::{Error, Objects, Report, Table, ingest_objects};
+use sinsang_input::reject::RejectsFile;
+
+use crate::support::{event, names, packed, table};
+
+fn put(root: &Path, hour: u32, name: &str, lines: &[String]) {
+    let folder = root.join(format!("date=2026-11-22/hour={hour:02}"));
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join(format!("{name}.ndjson.gz")), packed(lines)).unwrap();
+}
+
+fn run(source: &str, events: &Path, variable: impl Fn(&str) -> Option<String>) -> Result<Report, Error> {
+    let objects = Objects::new(source, 2, variable)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut rejects = RejectsFile::new(Some(events.with_extension("rejects.ndjson"))).unwrap();
+    runtime.block_on(ingest_objects(&objects, &mut Table::open(events)?, &mut rejects))
+}
+
+fn run_folder(root: &Path, events: &Path) -> Report {
+    run(root.to_str().unwrap(), events, |_| None).unwrap()
+}
+
+#[test]
+fn late_objects_count_and_none_counts_twice() {
+    let work = tempfile::tempdir().unwrap();
+    let (root, events) = (work.path().join("objects"), work.path().join("data/events"));
+    put(&root, 13, "b", &[event(1, 0), event(2, 59), event(3, 60)]);
+    put(&root, 14, "a", &[event(4, 61)]);
+    fs::write(root.join("date=2026-11-22/hour=14/notes.txt"), "not ours").unwrap();
+    let report = run_folder(&root, &events);
+    assert_eq!((report.read, report.events, report.known, report.files), (2, 4, 0, 2), "{report}");
+    assert_eq!(names(&events), ["2026-11-22T13-0001.ndjson.gz", "2026-11-22T14-0001.ndjson.gz"]);
+
+    // A name that sorts before one that was read, an event delivered twice under another name, and one that happened hours before.
+    put(&root, 13, "a", &[event(5, 1), event(1, 0)]);
+    put(&root, 16, "a", &[event(6, 2), event(6, 2)]);
+    let report = run_folder(&root, &events);
+    assert_eq!((report.read, report.read_before, report.events, report.known), (2, 2, 2, 2), "{report}");
+    assert_eq!(report.mark.unwrap().to_string(), "2026-11-22T16");
+    assert_eq!(table(&events).len(), 6);
+
+    // Hour 13 is behind the look back by now, 14 is its first hour.
+    let report = run_folder(&root, &events);
+    assert_eq!((report.read, report.read_before, report.events), (0, 2, 0), "{report}");
+    // Without its note it reads all again, and adds nothing.
+    fs::remove_file(events.join(".read.json")).unwrap();
+    let report = run_folder(&root, &events);
+    assert_eq!((report.read, report.events, report.known), (4, 0, 8), "{report}");
+    assert_eq!(table(&events).len(), 6);
+}
+
+#[test]
+fn what_is_damaged_is_set_aside_by_name_and_the_rest_is_kept() {
+    let work = tempfile::tempdir().unwrap();
+    let (root, events) = (work.path().join("objects"), work.path().join("events"));
+    let lines: Vec<String> = (0..5_000).map(|id| event(id, 0)).collect();
+    put(&root, 13, "cut", &lines);
+    let path = root.join("date=2026-11-22/hour=13/cut.ndjson.gz");
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    put(
+        &root,
+        13,
+        "mixed",
+        &["{".to_owned(), event(9_001, 0), event(9_002, 0).replace("T13:00", "T99:00"), "x".repeat(1 << 21)],
+    );
+    let report = run_folder(&root, &events);
+    assert_eq!(report.damaged, ["date=2026-11-22/hour=13/cut.ndjson.gz"]);
+    assert!(report.events > 1_000 && report.events < 5_000, "{report}");
+    assert_eq!(report.rejected.iter().map(|reason| reason.rows).sum::<u64>(), 3, "{report}");
+    let rejects = fs::read_to_string(events.with_extension("rejects.ndjson")).unwrap();
+    assert!(
+        rejects.contains("\"file\":\"date=2026-11-22/hour=13/mixed.ndjson.gz\",\"row\":3,\"field\":\"at\""),
+        "{rejects}"
+    );
+
+    fs::write(events.join(".read.json"), "{\"sources\":7}").unwrap();
+    let error = run(root.to_str().unwrap(), &events, |_| None).unwrap_err().to_string();
+    assert!(error.contains(".read.json") && error.contains("remove it"), "{error}");
+    let held = Table::open(&events).unwrap();
+    assert!(matches!(Table::open(&events), Err(Error::Busy { .. })), "two runs at once");
+    drop(held);
+    assert!(matches!(run("/nowhere/at/all", &events, |_| None), Err(Error::NoSource { .. })));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_split_into_objects_and_runs_gives_the_same_events(
+        deliveries in prop::collection::vec((13_u32..16, prop::collection::vec(0_u32..40, 1..12), any::<bool>()), 1..12),
+    ) {
+        let work = tempfile::tempdir().unwrap();
+        let (root, events) = (work.path().join("objects"), work.path().join("events"));
+        fs::create_dir_all(&root).unwrap();
+        let mut sent = std::collections::BTreeSet::new();
+        for (number, (hour, ids, does_run)) in deliveries.into_iter().enumerate() {
+            let lines: Vec<String> = ids.iter().map(|id| event(*id, id * 7)).collect();
+            sent.extend(lines.clone());
+            put(&root, hour, &format!("{number:02}"), &lines);
+            if does_run {
+                run_folder(&root, &events);
+            }
+        }
+        run_folder(&root, &events);
+        prop_assert_eq!(table(&events).into_iter().collect::<std::collections::BTreeSet<_>>(), sent);
+    }
+}
+
+/// What of S3 is needed to list and get, with a failure before each answer that is to be overcome.
+fn serve(objects: BTreeMap<String, Vec<u8>>) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&asked);
+    let count = AtomicUsize::new(0);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = Vec::new();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            loop {
+                let mut line = String::new();
+                if reader.read_line(&mut line).unwrap_or(0) == 0 || line.trim().is_empty() {
+                    break;
+                }
+                head.push(line.trim().to_owned());
+            }
+            let Some(target) = head.first().and_then(|line| line.split(' ').nth(1)) else { continue };
+            let signed =
+                head.iter().any(|line| line.to_ascii_lowercase().starts_with("authorization: aws4-hmac-sha256"));
+            log.lock().unwrap().push(target.to_owned());
+            let (path, query) = target.split_once('?').unwrap_or((target, ""));
+            let (status, body) = if !signed {
+                ("403 Forbidden", Vec::new())
+            } else if count.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
+                ("503 Slow Down", Vec::new())
+            } else if query.contains("list-type=2") {
+                let after = query.split('&').find_map(|part| part.strip_prefix("start-after=")).unwrap_or_default();
+                let after = after.replace("%2F", "/").replace("%3D", "=");
+                let entry = |(name, bytes): (&String, &Vec<u8>)| {
+                    format!(
+                        "<Contents><Key>{name}</Key><LastModified>2026-11-22T00:00:00.000Z</LastModified><ETag>\"1\"</ETag><Size>{}</Size></Contents>",
+                        bytes.len()
+                    )
+                };
+                let entries: String = objects.iter().filter(|(name, _)| **name > after).map(entry).collect();
+                let xml = format!("<ListBucketResult><IsTruncated>false</IsTruncated>{entries}</ListBucketResult>");
+                ("200 OK", xml.into_bytes())
+            } else {
+                let name = path.replace("%3D", "=");
+                match objects.get(name.trim_start_matches("/bucket/")) {
+                    Some(bytes) => ("200 OK", bytes.clone()),
+                    None => ("404 Not Found", Vec::new()),
+                }
+            };
+            let head = format!(
+                "HTTP/1.1 {status}\r\nContent-Length: {}\r\nETag: \"1\"\r\nLast-Modified: Sun, 22 Nov 2026 00:00:00 GMT\r\nConnection: close\r\n\r\n",
+                body.len()
+            );
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+        }
+    });
+    (address, asked)
+}
+
+#[test]
+fn a_store_that_speaks_s3_and_falters_is_read_from_the_mark_on() {
+    let work = tempfile::tempdir().unwrap();
+    let name = |hour: u32| format!("events/date=2026-11-22/hour={hour:02}/a.ndjson.gz");
+    let objects: BTreeMap<String, Vec<u8>> =
+        [(13, 1), (18, 2), (20, 3)].map(|(hour, id)| (name(hour), packed(&[event(id, 0)]))).into();
+    let (address, asked) = serve(objects);
+    let variable = |name: &str| match name {
+        "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("of the tests".to_owned()),
+        "AWS_ENDPOINT_URL" => Some(address.clone()),
+        "AWS_ALLOW_HTTP" => Some("true".to_owned()),
+        _ => None,
+    };
+    let events = work.path().join("events");
+    let report = run("s3://bucket/events", &events, variable).unwrap();
+    assert_eq!((report.read, report.events), (3, 3), "{report}");
+    let report = run("s3://bucket/events", &events, variable).unwrap();
+    assert_eq!((report.read, report.read_before, report.events), (0, 2, 0), "{report}");
+    let asked = asked.lock().unwrap();
+    let last = asked.iter().rfind(|target| target.contains("list-type")).unwrap();
+    assert!(last.contains("hour%3D18"), "{last}");
+    let gets = asked.iter().filter(|target| !target.contains("list-type")).count();
+    assert!((3..=6).contains(&gets), "three objects, each tried again once: {asked:?}");
+}

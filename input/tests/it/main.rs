@@ -1,0 +1,3 @@
+//! The readers on what fuzzing found.
+
+mod corpus;

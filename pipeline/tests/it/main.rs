@@ -1,0 +1,19 @@
+//! The pipeline on generated tables and broken inputs, as a library and as a command.
+
+mod build;
+mod circle;
+mod command;
+mod daily;
+mod deploy;
+mod desk;
+mod format;
+mod generate;
+mod import;
+mod lab;
+mod ledger;
+mod model;
+mod schedule;
+mod source;
+mod taste;
+mod telemetry;
+mod world;

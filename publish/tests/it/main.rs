@@ -1,0 +1,4 @@
+//! Publishing over the API of KV.
+
+mod remote;
+mod support;

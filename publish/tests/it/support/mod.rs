@@ -1,0 +1,82 @@
+//! What the tests of stores share: snapshots of any number of shards, and a server that plays Cloudflare's KV REST API.
+
+pub(crate) mod server;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use sinsang::pack::PackId;
+use sinsang::pack::manifest::ManifestParts;
+use sinsang::pack::taste::Widths;
+use sinsang::time::UnixMillis;
+use sinsang_publish::progress::Progress;
+use sinsang_publish::snapshot::Snapshot;
+use sinsang_publish::{Address, Options, RemoteKv};
+
+use server::Server;
+
+/// 2026-11-22 00:00 UTC.
+pub(crate) const NOW: UnixMillis = UnixMillis(1_795_305_600_000);
+
+/// A snapshot of `2^bits` shards of one user each, in `folder`. Snapshots of other times share their shards but for the first `changed` of
+/// them; where others were published before, the folder has only those.
+pub(crate) fn snapshot(folder: &Path, bits: u32, changed: u64, built_at: UnixMillis) -> Snapshot {
+    let widths = Widths { vocabulary: 1, vector: 1, ..Widths::default() };
+    let mut packs: BTreeMap<PackId, Vec<u8>> = BTreeMap::new();
+    let shards = (0..1_u64 << bits).map(|shard| {
+        // Each shard is another value: the user's key has the shard in its highest bits, and what is changed, the time below.
+        let below = if shard < changed { built_at.0.cast_unsigned() & 0xffff_ffff } else { 1 };
+        let key = shard.checked_shl(64 - bits).unwrap_or(0) | below;
+        let (bytes, id) = sinsang::pack::taste::write(&widths, &[(key, vec![1])]).unwrap();
+        if changed == 0 || shard < changed || bits < 16 {
+            packs.insert(id, bytes);
+        }
+        id
+    });
+    let shards: Vec<PackId> = shards.collect();
+    let is_even = built_at.0.div_euclid(sinsang::time::HOUR_MS) % 2 == 0;
+    let format = if is_even { sinsang::pack::Format::One } else { sinsang::pack::Format::Two };
+    let mut weights = sinsang::rank::Weights::default();
+    [weights.new.pulse, weights.live.pulse, weights.tabs.pulse] = sinsang::rank::PULSE_WEIGHTS;
+    let parts = sinsang::pack::board_write::BoardParts {
+        // Both in turn, by the hour.
+        format,
+        built_at,
+        history_from: UnixMillis(0),
+        blocks: Vec::new(),
+        channels: Vec::new(),
+        categories: Vec::new(),
+        products: Vec::new(),
+        slots: Vec::new(),
+        tabs: Vec::new(),
+        weights,
+        mix: sinsang::pack::mix::MixParts::default(),
+    };
+    let (board_bytes, board) = sinsang::pack::board_write::write(&parts).unwrap();
+    packs.insert(board, board_bytes);
+    let manifest =
+        ManifestParts { built_at, board, format: parts.format, users: 1 << bits, shards, previous: Vec::new() };
+    let snapshot = Snapshot::at(folder);
+    snapshot.write(&packs, &manifest.write().unwrap().0).unwrap();
+    snapshot
+}
+
+/// The namespace of `server`, with waits short enough for a test.
+pub(crate) fn store(server: &Server) -> RemoteKv {
+    RemoteKv::new(address(server), 4)
+}
+
+pub(crate) fn address(server: &Server) -> Address {
+    Address {
+        account: server::ACCOUNT.to_owned(),
+        namespace: server::NAMESPACE.to_owned(),
+        token: server::TOKEN.to_owned(),
+        base: server.base(),
+        first_delay: Duration::from_millis(2),
+    }
+}
+
+pub(crate) fn options(at: UnixMillis, read_back: Option<usize>) -> Options {
+    Options { at, read_back, progress: Progress::hidden() }
+}

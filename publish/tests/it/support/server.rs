@@ -1,0 +1,300 @@
+//! A server that plays Cloudflare's KV REST API as its reference describes it, with its limits, and fails as it is told to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+pub(crate) const ACCOUNT: &str = "account-of-the-tests";
+pub(crate) const NAMESPACE: &str = "0f2ac74b498b48028cb68387c421e279";
+pub(crate) const TOKEN: &str = "token-of-the-tests";
+
+/// Limits of the documentation.
+const MAX_PAIRS: usize = 10_000;
+const MAX_REQUEST_BYTES: usize = 100_000_000;
+const MAX_VALUE_BYTES: usize = 25 << 20;
+const MAX_KEY_BYTES: usize = 512;
+const MAX_METADATA_BYTES: usize = 1_024;
+const MAX_CALLS_IN_FIVE_MINUTES: usize = 1_200;
+
+type Body = BoxBody<Bytes, std::io::Error>;
+
+/// What goes wrong with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// 429 with a `Retry-After` of so many seconds.
+    TooMany(u64),
+    /// 500, and nothing is done.
+    Internal,
+    /// 503 from something in between, which does not speak JSON.
+    Unavailable,
+    /// The connection breaks before anything is done.
+    Dropped,
+    /// The connection breaks once all is done, so that the client can't know.
+    DroppedAfter,
+    /// The answer breaks off in the middle, all is done.
+    CutShort,
+    /// Of a bulk request, every third key is not taken.
+    Partial,
+}
+
+/// A key's value and metadata, and how often it was written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Entry {
+    pub(crate) value: Vec<u8>,
+    pub(crate) metadata: Value,
+    pub(crate) writes: usize,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) entries: BTreeMap<String, Entry>,
+    /// When each call came, and its method and path.
+    pub(crate) calls: Vec<(Instant, String)>,
+    /// The number of pairs and bytes of each bulk write.
+    pub(crate) bulks: Vec<(usize, usize)>,
+    /// What goes wrong with the n-th call from 0.
+    pub(crate) faults: BTreeMap<usize, Fault>,
+    /// What goes wrong with every call.
+    pub(crate) always: Option<Fault>,
+    /// Keys that answer with an older value for so many reads more.
+    pub(crate) stale: BTreeMap<String, (Option<Vec<u8>>, usize)>,
+    /// Writes that show only after so many reads of their key.
+    pub(crate) reads_until_shown: usize,
+    /// How long every call takes.
+    pub(crate) delay: Duration,
+}
+
+/// A running server; it ends with the test.
+pub(crate) struct Server {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = Arc::new(Mutex::new(State::default()));
+        let shared = Arc::clone(&state);
+        runtime.spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                stream.set_nodelay(true).unwrap();
+                let state = Arc::clone(&shared);
+                let service = service_fn(move |request| answer(Arc::clone(&state), request));
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
+                );
+            }
+        });
+        Self { address, state, _runtime: runtime }
+    }
+
+    pub(crate) fn base(&self) -> String {
+        format!("http://{}/client/v4", self.address)
+    }
+
+    /// Has the n-th call from here on, counted from 0, go wrong.
+    pub(crate) fn fail(&self, number: usize, fault: Fault) {
+        let mut state = self.state();
+        let number = state.calls.len() + number;
+        state.faults.insert(number, fault);
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+}
+
+/// The connection is to break: hyper closes it where a service fails.
+#[derive(Debug, thiserror::Error)]
+#[error("dropped")]
+struct Drop;
+
+async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<Response<Body>, Drop> {
+    let (parts, body) = request.into_parts();
+    let (fault, delay) = {
+        let mut state = state.lock().unwrap();
+        let number = state.calls.len();
+        state.calls.push((Instant::now(), format!("{} {}", parts.method, parts.uri)));
+        (state.always.or_else(|| state.faults.get(&number).copied()), state.delay)
+    };
+    if fault == Some(Fault::Dropped) {
+        return Err(Drop);
+    }
+    let bytes = body.collect().await.map_err(|_| Drop)?.to_bytes();
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+    let (status, content) = match fault {
+        Some(Fault::TooMany(seconds)) => {
+            let mut response = whole(429, &failed(10_000, "Please wait and consider throttling your request speed"));
+            response.headers_mut().insert("retry-after", seconds.into());
+            return Ok(response);
+        }
+        Some(Fault::Internal) => return Ok(whole(500, &failed(10_001, "internal error"))),
+        Some(Fault::Unavailable) => return Ok(whole(503, b"<html>upstream connect error</html>")),
+        _ => act(&mut state.lock().unwrap(), &parts, &bytes, fault == Some(Fault::Partial)),
+    };
+    match fault {
+        Some(Fault::DroppedAfter) => Err(Drop),
+        Some(Fault::CutShort) => Ok(cut(content)),
+        _ => Ok(whole(status, &content)),
+    }
+}
+
+fn whole(status: u16, content: &[u8]) -> Response<Body> {
+    let body = Full::new(Bytes::copy_from_slice(content)).map_err(|never: Infallible| match never {}).boxed();
+    Response::builder().status(StatusCode::from_u16(status).unwrap()).body(body).unwrap()
+}
+
+/// An answer that says how long it is and breaks off half way.
+fn cut(content: Vec<u8>) -> Response<Body> {
+    let length = content.len();
+    let half = Bytes::from(content).slice(..length / 2);
+    let frames = [Ok(Frame::data(half)), Err(std::io::Error::other("cut"))];
+    let body = StreamBody::new(futures_util::stream::iter(frames)).boxed();
+    Response::builder().header("content-length", length).body(body).unwrap()
+}
+
+fn failed(code: u32, message: &str) -> Vec<u8> {
+    let errors = json!([{ "code": code, "message": message }]);
+    json!({ "success": false, "errors": errors, "messages": [], "result": null }).to_string().into_bytes()
+}
+
+fn succeeded(result: &Value, info: Option<Value>) -> (u16, Vec<u8>) {
+    let mut answer = json!({ "success": true, "errors": [], "messages": [], "result": result });
+    if let Some(info) = info {
+        answer["result_info"] = info;
+    }
+    (200, answer.to_string().into_bytes())
+}
+
+fn act(state: &mut State, parts: &hyper::http::request::Parts, body: &[u8], is_partial: bool) -> (u16, Vec<u8>) {
+    if parts.headers.get("authorization").and_then(|value| value.to_str().ok()) != Some(&format!("Bearer {TOKEN}")) {
+        return (401, failed(10_000, "Authentication error"));
+    }
+    if state.calls.len() > MAX_CALLS_IN_FIVE_MINUTES {
+        return (429, failed(10_000, "more than 1,200 requests in five minutes"));
+    }
+    let prefix = format!("/client/v4/accounts/{ACCOUNT}/storage/kv/namespaces/{NAMESPACE}/");
+    let Some(rest) = parts.uri.path().strip_prefix(&prefix) else {
+        return (404, failed(10_013, "namespace not found"));
+    };
+    if body.len() >= MAX_REQUEST_BYTES {
+        return (413, failed(10_036, "the request is too large"));
+    }
+    match (&parts.method, rest) {
+        (&Method::GET, "keys") => list(state, parts.uri.query().unwrap_or_default()),
+        (&Method::PUT, "bulk") => write(state, body, is_partial),
+        (&Method::POST, "bulk/delete") => remove(state, body, is_partial),
+        (&Method::GET, _) if rest.starts_with("values/") => read(state, &unescaped(&rest["values/".len()..])),
+        _ => (405, failed(10_405, "method not allowed")),
+    }
+}
+
+fn list(state: &State, query: &str) -> (u16, Vec<u8>) {
+    let query: BTreeMap<String, String> = query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (name.to_owned(), unescaped(value)))
+        .collect();
+    let limit: usize = query.get("limit").map_or(Ok(1_000), |limit| limit.parse()).unwrap_or(0);
+    if !(10..=1_000).contains(&limit) {
+        return (400, failed(10_028, "limit must be from 10 to 1000"));
+    }
+    let (prefix, after) = (query.get("prefix").cloned().unwrap_or_default(), query.get("cursor").cloned());
+    let after = after.filter(|after| !after.is_empty()).map(|after| after.trim_start_matches("c=").to_owned());
+    let from = after.clone().unwrap_or_else(|| prefix.clone());
+    let found: Vec<(&String, &Entry)> = state
+        .entries
+        .range(from..)
+        .skip_while(|(key, _)| after.as_ref() == Some(*key))
+        .take_while(|(key, _)| key.starts_with(&prefix))
+        .take(limit + 1)
+        .collect();
+    let names: Vec<Value> =
+        found.iter().take(limit).map(|(key, entry)| json!({ "name": key, "metadata": entry.metadata })).collect();
+    // A cursor is opaque; this one needs escaping in a query.
+    let cursor = if found.len() > limit { format!("c={}", found[limit - 1].0) } else { String::new() };
+    succeeded(&json!(names), Some(json!({ "count": names.len(), "cursor": cursor })))
+}
+
+fn write(state: &mut State, body: &[u8], is_partial: bool) -> (u16, Vec<u8>) {
+    let Ok(Value::Array(pairs)) = serde_json::from_slice(body) else {
+        return (400, failed(10_026, "expected an array of pairs"));
+    };
+    state.bulks.push((pairs.len(), body.len()));
+    if pairs.len() > MAX_PAIRS {
+        return (400, failed(10_025, "more than 10000 pairs"));
+    }
+    let mut refused = Vec::new();
+    for (number, pair) in pairs.iter().enumerate() {
+        let (Some(key), Some(text)) = (pair["key"].as_str(), pair["value"].as_str()) else {
+            return (400, failed(10_026, "a pair without key or value"));
+        };
+        let value = if pair["base64"] == json!(true) {
+            use base64::Engine as _;
+            base64::engine::general_purpose::STANDARD.decode(text).unwrap()
+        } else {
+            text.as_bytes().to_vec()
+        };
+        let is_large = key.len() > MAX_KEY_BYTES || value.len() > MAX_VALUE_BYTES;
+        if is_large || pair["metadata"].to_string().len() > MAX_METADATA_BYTES {
+            return (413, failed(10_030, "key, value or metadata too large"));
+        }
+        if is_partial && number % 3 == 0 {
+            refused.push(key.to_owned());
+            continue;
+        }
+        let shown = state.reads_until_shown;
+        let entry = state.entries.entry(key.to_owned()).or_default();
+        if shown > 0 {
+            let before = (entry.writes > 0).then(|| entry.value.clone());
+            state.stale.insert(key.to_owned(), (before, shown));
+        }
+        *entry = Entry { value, metadata: pair["metadata"].clone(), writes: entry.writes + 1 };
+    }
+    let taken = pairs.len() - refused.len();
+    succeeded(&json!({ "successful_key_count": taken, "unsuccessful_keys": refused }), None)
+}
+
+fn remove(state: &mut State, body: &[u8], is_partial: bool) -> (u16, Vec<u8>) {
+    let keys: Vec<String> = serde_json::from_slice(body).unwrap();
+    if keys.len() > MAX_PAIRS {
+        return (400, failed(10_025, "more than 10000 keys"));
+    }
+    let refused: BTreeSet<&String> =
+        keys.iter().enumerate().filter(|(number, _)| is_partial && number % 3 == 0).map(|(_, key)| key).collect();
+    for key in keys.iter().filter(|key| !refused.contains(key)) {
+        state.entries.remove(key);
+    }
+    succeeded(&json!({ "successful_key_count": keys.len() - refused.len(), "unsuccessful_keys": refused }), None)
+}
+
+fn read(state: &mut State, key: &str) -> (u16, Vec<u8>) {
+    let missing = || (404, failed(10_009, "get: 'key not found'"));
+    if let Some((value, left)) = state.stale.get_mut(key)
+        && *left > 0
+    {
+        *left -= 1;
+        return value.clone().map_or_else(missing, |value| (200, value));
+    }
+    state.entries.get(key).map_or_else(missing, |entry| (200, entry.value.clone()))
+}
+
+fn unescaped(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned()
+}

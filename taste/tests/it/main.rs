@@ -1,0 +1,3 @@
+//! Models that are kept.
+
+mod kept;

@@ -1,0 +1,10 @@
+//! The core on the host: packs, orders, whole requests, and the architecture's invariants.
+
+mod corpus;
+mod golden;
+mod mix;
+mod pack;
+mod serve;
+#[path = "../support/mod.rs"]
+mod support;
+mod tidy;

@@ -1,0 +1,317 @@
+//! The architecture's invariants, checked in the source itself: who may name what, and how files look.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const MAX_LINES: usize = 700;
+
+/// What runs in Workers.
+const WORKERS: [&str; 2] = ["src", "intake/src"];
+/// What runs natively and knows neither the engine nor the platform.
+const NATIVE: [&str; 6] = ["identity/src", "input/src", "taste/src", "publish/src", "experiment/src", "ingest/src"];
+/// What puts questions to the engine.
+const ENGINE: [&str; 2] = ["pipeline/src", "cluster/src"];
+
+/// The folders of sources of all that ships.
+fn shipped() -> impl Iterator<Item = &'static str> {
+    WORKERS.into_iter().chain(NATIVE).chain(ENGINE)
+}
+
+/// A source file: its path from the repository's root, and its text.
+struct Source {
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// Lines of code that are compiled into what ships: without comments and without the module of tests.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let mut is_test = false;
+        (1..).zip(self.text.lines()).filter(move |(_, line)| {
+            let was_test = is_test;
+            is_test = (is_test || *line == "mod tests {") && *line != "}";
+            !was_test && !is_test && !line.trim_start().starts_with("//")
+        })
+    }
+
+    fn is_edge(&self) -> bool {
+        let path = self.path.trim_start_matches("intake/");
+        path == "src/edge.rs" || path.starts_with("src/edge/")
+    }
+
+    /// Places where the code names one of `words`.
+    fn places(&self, words: &[&str]) -> Vec<String> {
+        self.code()
+            .flat_map(|(number, line)| {
+                let found = words.iter().filter(move |word| names(line, word));
+                found.map(move |word| format!("{}:{number} names {word}", self.path))
+            })
+            .collect()
+    }
+}
+
+/// Whether `line` has `word` where a word may begin.
+fn names(line: &str, word: &str) -> bool {
+    line.match_indices(word).any(|(at, _)| {
+        !line.get(..at).and_then(|before| before.chars().next_back()).is_some_and(|c| c.is_alphanumeric() || c == '_')
+    })
+}
+
+/// Whether `place` is where the door to the preview page names wasm-bindgen.
+fn is_door(place: &str) -> bool {
+    place.starts_with("src/preview/door.rs:") && place.ends_with("wasm_bindgen")
+}
+
+fn sources(folder: &str) -> Vec<Source> {
+    let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests"));
+    let mut sources = Vec::new();
+    collect(&root, &root.join(folder), &mut sources);
+    sources.sort_by(|a, b| a.path.cmp(&b.path));
+    assert!(!sources.is_empty(), "{folder} has no sources");
+    sources
+}
+
+fn collect(root: &Path, folder: &Path, sources: &mut Vec<Source>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(root, &path, sources);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let path = path.strip_prefix(root).unwrap().to_string_lossy().replace('\\', "/");
+            sources.push(Source { path, text });
+        }
+    }
+}
+
+#[track_caller]
+fn assert_none(places: &[String], rule: &str) {
+    assert!(places.is_empty(), "{rule}:\n{}", places.join("\n"));
+}
+
+#[test]
+fn only_the_edge_knows_the_platform() {
+    let words = ["worker::", "js_sys", "wasm_bindgen", "web_sys", "use worker"];
+    let places: Vec<String> =
+        sources("src").iter().filter(|source| !source.is_edge()).flat_map(|source| source.places(&words)).collect();
+    // The other door out of Wasm, to the preview page, knows wasm-bindgen and no more.
+    let places: Vec<String> = places.into_iter().filter(|place| !is_door(place)).collect();
+    assert_none(&places, "only src/edge.rs and src/edge/ may name the platform");
+    let intake = sources("intake/src").into_iter().filter(|source| !source.is_edge());
+    let places: Vec<String> = intake.flat_map(|source| source.places(&words)).collect();
+    assert_none(
+        &places,
+        "of the Worker that takes events, only intake/src/edge.rs and intake/src/edge/ may name the platform",
+    );
+    let native = NATIVE.into_iter().chain(ENGINE).flat_map(sources);
+    let native: Vec<String> = native.flat_map(|source| source.places(&words)).collect();
+    assert_none(&native, "identity and the pipeline do not know the platform");
+}
+
+#[test]
+fn only_the_pipeline_knows_its_engine() {
+    let engine = ["datafusion", "sinsang_pipeline"];
+    let held = WORKERS.into_iter().chain(NATIVE).flat_map(sources);
+    let places: Vec<String> = held.flat_map(|source| source.places(&engine)).collect();
+    assert_none(&places, "only the pipeline and the cluster know the engine");
+    // Ingesting waits for stores and brokers, and writes the table of events.
+    let words = ["parquet::", "arrow::", "tokio"];
+    let held = WORKERS.into_iter().chain(NATIVE).filter(|folder| *folder != "ingest/src").flat_map(sources);
+    let places: Vec<String> = held.flat_map(|source| source.places(&words)).collect();
+    assert_none(&places, "what neither ingests nor asks the engine knows no Arrow and no tokio");
+    let held = shipped().filter(|folder| *folder != "cluster/src").flat_map(sources);
+    let places: Vec<String> = held.flat_map(|source| source.places(&["ballista", "sinsang_cluster"])).collect();
+    assert_none(&places, "only the cluster knows Ballista");
+}
+
+#[test]
+fn nothing_but_the_edge_and_the_commands_main_reads_a_clock_randomness_or_the_environment() {
+    let words = [
+        "SystemTime",
+        "Instant::now",
+        "Date::now",
+        "Utc::now",
+        "Local::now",
+        "thread_rng",
+        "rand::rng",
+        "rand::random",
+        "OsRng",
+        "from_os_rng",
+        "from_entropy",
+        "getrandom",
+        "env::var",
+        "env::vars",
+        "std::env::args",
+    ];
+    // A progress bar asks how long somebody has waited; nothing that is written depends on it.
+    let may_read_it = ["pipeline/src/main.rs", "publish/src/progress.rs", "cluster/src/main.rs"];
+    let held = shipped().flat_map(sources).filter(|source| !source.is_edge());
+    let held = held.filter(|source| !may_read_it.contains(&source.path.as_str()));
+    let places: Vec<String> = held.flat_map(|source| source.places(&words)).collect();
+    assert_none(&places, "time, randomness and the environment are handed in");
+}
+
+#[test]
+fn the_core_is_not_async() {
+    let places: Vec<String> = sources("src")
+        .iter()
+        .filter(|source| !source.is_edge())
+        .flat_map(|source| source.places(&["async ", ".await", "Future"]))
+        .collect();
+    assert_none(&places, "serve says what to read; it never reads");
+}
+
+#[test]
+fn only_reply_writes_cache_control() {
+    let places: Vec<String> = sources("src")
+        .iter()
+        .filter(|source| source.path != "src/reply.rs" && !source.path.starts_with("src/reply/"))
+        .flat_map(|source| source.places(&["Cache-Control", "cache-control", "CACHE_CONTROL"]))
+        .collect();
+    assert_none(&places, "what may be shared is decided in src/reply.rs and src/reply/");
+}
+
+#[test]
+fn no_package_is_left_out_of_these_rules() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let members = manifest.lines().find_map(|line| line.strip_prefix("members = ")).unwrap();
+    let members = members.split('"').skip(1).step_by(2).filter(|member| !member.starts_with("bench/"));
+    let folders = members.map(|member| if member == "." { "src".to_owned() } else { format!("{member}/src") });
+    let (mut folders, mut held): (Vec<String>, Vec<String>) =
+        (folders.collect(), shipped().map(str::to_owned).collect());
+    folders.sort();
+    held.sort();
+    assert_eq!(folders, held, "WORKERS, NATIVE and ENGINE name every package that ships");
+}
+
+#[test]
+fn only_key_spells_a_key() {
+    let all: Vec<Source> = shipped().flat_map(sources).collect();
+    let places: Vec<String> = all
+        .iter()
+        .filter(|source| source.path != "src/key.rs")
+        .flat_map(|source| source.places(&["\"manifest\"", "\"pack/"]))
+        .collect();
+    assert_none(&places, "keys are spelled in src/key.rs");
+    assert!(all.iter().any(|source| source.path == "src/key.rs"));
+}
+
+#[test]
+fn files_say_what_they_are_and_stay_short() {
+    let mut places = Vec::new();
+    for folder in shipped().chain(["cluster/tests", "pipeline/tests", "tests"]) {
+        for source in sources(folder) {
+            if !source.text.starts_with("//! ") {
+                places.push(format!("{} does not open with a sentence that says what it is", source.path));
+            }
+            let lines = source.text.lines().count();
+            if lines > MAX_LINES {
+                places.push(format!("{} has {lines} lines", source.path));
+            }
+        }
+    }
+    assert_none(&places, "every file opens with `//! ` and has at most 700 lines");
+}
+
+/// A crate's tests are one program, which links the crate and all below it once.
+#[test]
+fn each_crate_has_one_program_of_tests_and_every_file_of_it_is_in() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let names = |folder: &Path| -> Vec<String> {
+        let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+        let names = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+        names.filter_map(|name| name.strip_suffix(".rs").map(str::to_owned)).collect()
+    };
+    let (mut places, mut files) = (Vec::new(), 0);
+    for folder in shipped() {
+        let tests = root.join(folder).with_file_name("tests");
+        // One file of tests runs in Wasm too, and so is a program by itself.
+        let alone = names(&tests).into_iter().filter(|name| name != "wasm");
+        places.extend(alone.map(|name| format!("{} is a program of its own", tests.join(name).display())));
+        for part in [tests.join("it"), tests.join("it/serve")] {
+            let list = ["main.rs", "mod.rs"].iter().find_map(|name| fs::read_to_string(part.join(name)).ok());
+            let list = list.unwrap_or_default();
+            let modules = names(&part).into_iter().filter(|name| name != "main" && name != "mod");
+            for name in modules {
+                files += 1;
+                if !list.lines().any(|line| line.ends_with(&format!("mod {name};"))) {
+                    places.push(format!("{} is in no program", part.join(name).display()));
+                }
+            }
+        }
+    }
+    assert!(files > 40, "{files} files");
+    assert_none(&places, "tests are modules of tests/it/main.rs");
+}
+
+/// What Workers deny of themselves.
+const LINTS: [&str; 6] = [
+    "unwrap_used",
+    "expect_used",
+    "indexing_slicing",
+    "clippy::panic",
+    "arithmetic_side_effects",
+    "iter_over_hash_type",
+];
+
+#[test]
+fn the_core_forbids_panics_and_nobody_allows_them_again() {
+    let core: Vec<Source> = WORKERS.into_iter().flat_map(sources).collect();
+    let libs = core.iter().filter(|source| source.path.ends_with("src/lib.rs"));
+    for (lib, lint) in libs.flat_map(|lib| LINTS.map(|lint| (lib, lint))) {
+        assert!(lib.text.contains(lint), "{} denies {lint}", lib.path);
+    }
+    // The write side of the board runs in the pipeline only, and says so.
+    let words = ["clippy::unwrap_used", "clippy::expect_used", "clippy::indexing_slicing", "clippy::panic"];
+    let places: Vec<String> = core
+        .iter()
+        .filter(|source| !source.path.ends_with("src/lib.rs") && source.path != "src/pack.rs")
+        .flat_map(|source| source.places(&words))
+        .collect();
+    assert_none(&places, "no exceptions to the panic lints");
+}
+
+/// The names of the secrets that a deployment has.
+const SECRETS: [&str; 6] = [
+    "JWT_HS256_KEY",
+    "JWT_HS256_KEY_OTHER",
+    "JWT_ES256_PUBLIC_KEY",
+    "JWT_ES256_PUBLIC_KEY_OTHER",
+    "USER_KEY",
+    "PREVIEW_SECRET",
+];
+/// Folders that hold nothing of the repository's own.
+const BUILT: [&str; 8] = ["target", "node_modules", ".git", ".cache", ".demo", ".wrangler", "build", "bin"];
+
+#[test]
+fn no_secret_is_in_the_repository() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let ignored = fs::read_to_string(root.join(".gitignore")).unwrap();
+    assert!(ignored.lines().any(|line| line == ".dev.vars"), "this machine's secrets are not in git");
+    let wrangler = ["wrangler.toml", "intake/wrangler.toml"].map(|path| fs::read_to_string(root.join(path)).unwrap());
+    let set = |line: &str| SECRETS.iter().any(|name| line.split('=').next().is_some_and(|key| key.trim() == *name));
+    assert!(!wrangler.iter().any(|text| text.lines().any(set)), "wrangler.toml sets no secret");
+    let private = [["-----BEGIN ", "PRIVATE KEY"].concat(), ["-----BEGIN EC ", "PRIVATE KEY"].concat()];
+    let mut folders = vec![root.clone()];
+    let (mut places, mut read) = (Vec::new(), 0);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() && !path.is_symlink() {
+                folders.extend(Some(path).filter(|_| !BUILT.contains(&name.as_str())));
+            } else if let Ok(text) = fs::read_to_string(&path).map(|text| text.replace("\\n", "\n")) {
+                read += 1;
+                // The private part of a JSON Web Key on a curve.
+                let is_jwk = text.contains("\"crv\"") && text.contains("\"d\":");
+                if name != ".dev.vars" && (is_jwk || private.iter().any(|private| text.contains(private))) {
+                    places.push(path.display().to_string());
+                }
+            }
+        }
+    }
+    places.retain(|place| !place.ends_with("tests/it/tidy.rs"));
+    assert!(read > 100, "{read} files");
+    assert_none(&places, "keys are made by tests, or given to a deployment");
+}
