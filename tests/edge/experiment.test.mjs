@@ -1,9 +1,7 @@
 // Experiments from the rules file to the answer: who is in which variant, that it sticks, what previews choose, and that shared answers stay so.
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { NOW, ROOT, dataset, kst, sinsang } from "../harness/dataset.mjs";
+import { NOW, built, dataset, kst } from "../harness/dataset.mjs";
 import { Edge, assertProblem } from "../harness/edge.mjs";
 
 // One runs from before the build on, the other begins two hours after it.
@@ -42,20 +40,13 @@ mix.explore_every = 3
 const SURFACES = ["/v1/new", "/v1/live", "/v1/tabs", "/v1/home"];
 
 let edge;
-let folder;
 let user;
 before(async () => {
   const data = await dataset();
   user = data.viewers[0].user_id;
-  folder = await mkdtemp(join(ROOT, ".cache/test/experiment."));
-  await writeFile(join(folder, "rules.toml"), RULES);
-  await sinsang("build", "--input", data.tables, "--rules", join(folder, "rules.toml"), "--output", join(folder, "snapshot"), "--now", kst(NOW));
-  edge = await Edge.start({ snapshot: join(folder, "snapshot") });
+  edge = await Edge.start({ snapshot: await built(data.tables, NOW, { rules: RULES }) });
 });
-after(async () => {
-  await edge?.stop();
-  await rm(folder, { recursive: true, force: true });
-});
+after(async () => edge?.stop());
 
 const device = (number) => `device-of-tests-${String(number).padStart(4, "0")}`;
 const as = (number) => ({ headers: { "Sinsang-Device": device(number) } });

@@ -1,13 +1,11 @@
 // The snapshots that are served while things fail: of different tables, so that a product tells which snapshot it is from.
 import { spawn } from "node:child_process";
-import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { bundleOf } from "../harness/bundle.mjs";
-import { NOW, ROOT, STEP_MS, kst, pairs, sinsang } from "../harness/dataset.mjs";
+import { NOW, ROOT, STEP_MS, built, pairs, tables } from "../harness/dataset.mjs";
+import { HERE, made } from "../harness/made.mjs";
 
 /** What the Worker's clock says when the run begins. */
 export const BEGIN = NOW + STEP_MS + 60_000;
@@ -18,34 +16,23 @@ const TABLES = [
 
 /** @returns {Promise<{id: string, pairs: Map<string, Buffer>, bundle: Buffer, builtAt: number, users: string[]}[]>} oldest first */
 export async function snapshots() {
-  const hash = createHash("sha256");
-  for (const file of [join(ROOT, "bin/sinsang"), fileURLToPath(import.meta.url)]) hash.update(await readFile(file));
-  const folder = join(ROOT, ".cache/test", `faults.${hash.digest("hex").slice(0, 16)}`);
-  if (!existsSync(folder)) {
-    await mkdir(join(folder, ".."), { recursive: true });
-    const aside = await mkdtemp(`${folder}.`);
-    for (const { name, seed, now } of TABLES) {
-      await sinsang("generate", "--quick", "--seed", seed, "--now", kst(now), "--out", join(aside, `${name}.tables`));
-      await sinsang("build", "--input", join(aside, `${name}.tables`), "--output", join(aside, name), "--now", kst(now));
-    }
-    // Published as an operator would, one after the other and back, so that each manifest names the snapshot before it.
-    const state = join(aside, "state");
-    for (const [turn, name] of ["first", "second", "first"].entries()) {
-      await sinsang("publish", join(aside, name), "--local", state);
-      await dump(state, join(aside, `published-${turn}`));
-    }
-    await rename(aside, folder).catch(async (error) => {
-      await rm(aside, { recursive: true, force: true });
-      if (!existsSync(folder)) throw error;
-    });
+  const its = [];
+  for (const { name, seed, now } of TABLES) {
+    const folder = await tables(seed, now);
+    its.push({ name, now, folder, snapshot: await built(folder, now, { more: ["--pack-format", "1"] }) });
   }
-  const everything = await pairs(join(folder, "published-2"));
+  // Published as an operator would, one after the other and back, so that each manifest names the snapshot before it.
+  const turns = [its[0], its[1], its[0]].flatMap(({ snapshot }, turn) => [
+    ["publish", snapshot, "--local", `${HERE}/state`],
+    (folder) => dump(join(folder, "state"), join(folder, `published-${turn}`)),
+  ]);
+  const published = await made(turns, String(dump));
+  const everything = await pairs(join(published, "published-2"));
   return Promise.all(
-    TABLES.map(async ({ name, now }) => {
-      const built = await pairs(join(folder, name));
-      const published = await pairs(join(folder, name === "first" ? "published-2" : "published-1"));
-      const found = new Map([...everything, ["manifest", published.get("manifest")]]);
-      const { viewers } = JSON.parse(await readFile(join(folder, `${name}.tables/viewers.json`), "utf8"));
+    its.map(async ({ name, now, folder, snapshot }, place) => {
+      const built = await pairs(snapshot);
+      const found = new Map([...everything, ["manifest", await readFile(join(published, `published-${2 - place}`, "manifest"))]]);
+      const { viewers } = JSON.parse(await readFile(join(folder, "viewers.json"), "utf8"));
       // As in src/pack/FORMAT.md: container header, directory, then META with the snapshot's id first.
       const manifest = found.get("manifest");
       const id = manifest.readBigUInt64LE(sectionAt(manifest, "META")).toString(16).padStart(16, "0");

@@ -1,11 +1,11 @@
 // The trial at five hundred items, before a Worker of its own: young records call nearly everything new.
 
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { NOW, ROOT, kst, sinsang } from "../harness/dataset.mjs";
+import { NOW, built, tables } from "../harness/dataset.mjs";
 import { Edge, PREVIEW_SECRET } from "../harness/edge.mjs";
 import { launch, open } from "./browser.mjs";
 
@@ -19,20 +19,14 @@ const MOST_PASSES = 2;
 /** Most CPU time of a move, in that of ordering all items and reading the order: about twice what was measured. */
 const MOST_ORDERS = 13;
 
-let folder;
 let edge;
 let browser;
 let viewers;
 
 before(async () => {
-  await mkdir(join(ROOT, ".cache/test"), { recursive: true });
-  folder = await mkdtemp(join(ROOT, ".cache/test/scale."));
-  const tables = join(folder, "tables");
-  await sinsang("generate", "--quick", "--days", "3", "--seed", "7", "--now", kst(NOW), "--out", tables);
-  await writeFile(join(folder, "rules.toml"), "[verdict]\nmin_history_days = 0\ncensored_reviews = 1000000\n");
-  const snapshot = join(folder, "snapshot");
-  await sinsang("build", "--input", tables, "--output", snapshot, "--now", kst(NOW), "--rules", join(folder, "rules.toml"));
-  viewers = JSON.parse(await readFile(join(tables, "viewers.json"), "utf8")).viewers;
+  const its = await tables("7", NOW, "--days", "3");
+  const snapshot = await built(its, NOW, { rules: "[verdict]\nmin_history_days = 0\ncensored_reviews = 1000000\n" });
+  viewers = JSON.parse(await readFile(join(its, "viewers.json"), "utf8")).viewers;
   edge = await Edge.start({ snapshot });
   browser = await launch();
 });
@@ -40,7 +34,6 @@ before(async () => {
 after(async () => {
   await browser?.close();
   await edge?.stop();
-  await rm(folder, { recursive: true, force: true });
 });
 
 test("a weight that is moved costs no more than it must at 500 items", async (t) => {
