@@ -59,6 +59,9 @@ export CLOUDFLARE_CF_FETCH_ENABLED := false
 CARGO := cargo
 # The profile of everything native: optimising DataFusion fully costs close to an hour, and no test needs it.
 LIGHT := --profile light
+# What `cargo test --workspace` compiles, so that the commands and all tests share one DataFusion: the features that any crate asks for, and those
+# that tests ask for, which cargo adds where an example or a test is built. This example is a small one, and part of the tests.
+UNIFIED := $(LIGHT) --workspace --example publish
 WASM := --target wasm32-unknown-unknown
 
 say = @printf '\033[1m==> %s\033[0m\n' $(1)
@@ -75,7 +78,8 @@ PAGE_TESTS := $(wildcard tests/page/*.test.mjs)
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
-run: port worker page cli ## serve the whole system: make run [PORT=8787] [DATA=demo|retail]
+run: port ## serve the whole system: make run [PORT=8787] [DATA=demo|retail]
+	@node scripts/stages.mjs run
 	@node scripts/run.mjs serve
 
 stop: ## stop a `make run` that was left in the background
@@ -105,70 +109,58 @@ deploy: node_modules/.stamp ## deploy the Worker with a snapshot bundled: make d
 	node_modules/.bin/wrangler deploy --env '$(ENV)' $(if $(DRY_RUN),--dry-run)
 
 ##@ Test
-.PHONY: test lint test-core test-intake test-identity test-input test-taste test-publish test-experiment test-ingest test-pipeline test-wasm test-edge test-page size faults faults-long creep schemathesis lint-cluster test-cluster lint-deploy
-test: lint test-core test-intake test-identity test-input test-taste test-publish test-experiment test-ingest test-pipeline test-wasm size test-edge faults test-page lint-cluster test-cluster ## everything below, in this order
+.PHONY: test test-programs test-core test-intake test-identity test-input test-taste test-publish test-experiment test-ingest test-pipeline test-cluster test-wasm test-data test-edge test-page size faults faults-long creep schemathesis
+test: prerequisites ## all tests: what scripts/plan.mjs lists, two stages at a time
+	@node scripts/stages.mjs test
 	$(call say,'all tests passed')
 
-lint: prerequisites node_modules/.stamp ## fmt, clippy on host and wasm32 with warnings denied
-	$(call say,'formatting')
-	$(CARGO) fmt --all --check
-	$(call say,'clippy on the host (about 4 minutes the first time)')
-	$(CARGO) clippy $(LIGHT) --workspace --exclude sinsang-cluster --all-targets -- -D warnings
-	$(call say,'clippy on wasm32')
-	$(CARGO) clippy $(LIGHT) -p sinsang $(WASM) --lib --test wasm -- -D warnings
-	$(CARGO) clippy $(LIGHT) -p sinsang $(WASM) --lib --no-default-features --features preview -- -D warnings
-	$(CARGO) clippy $(LIGHT) -p sinsang-intake $(WASM) --lib -- -D warnings
+test-programs: prerequisites ## compile the test programs of all crates, in one cargo command
+	@node scripts/native-tests.mjs
 
-test-core: prerequisites ## unit and property tests of the edge's core on the host
-	$(call say,'tests of the core')
-	$(CARGO) test $(LIGHT) -p sinsang
+test-core: prerequisites ## unit and property tests of the edge's core on the host: make test-core [ONLY=cursor]
+	@node scripts/native-tests.mjs .
 
 test-intake: prerequisites ## what events may say, and what becomes of a batch of them
-	$(call say,'tests of events coming in')
-	$(CARGO) test $(LIGHT) -p sinsang-intake
+	@node scripts/native-tests.mjs intake
 
 test-identity: prerequisites ## what listings say, which are one product, and what is new
-	$(call say,'tests of identity and verdicts')
-	$(CARGO) test $(LIGHT) -p sinsang-identity
+	@node scripts/native-tests.mjs identity
 
 test-input: prerequisites ## what tables may hold: readers, repairs, and what fuzzing found
-	$(call say,'tests of the readers')
-	$(CARGO) test $(LIGHT) -p sinsang-input
+	@node scripts/native-tests.mjs input
 
 test-taste: prerequisites ## what tastes are made of: factors, neighbours, descriptions, small vectors
-	$(call say,'tests of the numerics of tastes')
-	$(CARGO) test $(LIGHT) -p sinsang-taste
+	@node scripts/native-tests.mjs taste
 
 test-publish: prerequisites ## publishing to a KV that fails, rolling back, collecting, and what it costs
-	$(call say,'tests of publishing')
-	$(CARGO) test $(LIGHT) -p sinsang-publish
+	@node scripts/native-tests.mjs publish
 
 test-experiment: prerequisites ## what experiments show, and how often they cry wolf
-	$(call say,'tests of experiments')
-	$(CARGO) test $(LIGHT) -p sinsang-experiment
+	@node scripts/native-tests.mjs experiment
 
 test-ingest: prerequisites ## events from objects, from a store that falters, and from Kafka (librdkafka's mock cluster), each once
-	$(call say,'tests of ingesting')
-	$(CARGO) test $(LIGHT) -p sinsang-ingest
+	@node scripts/native-tests.mjs ingest
 
 test-pipeline: prerequisites ## the pipeline on generated tables and broken inputs
-	$(call say,'tests of the pipeline (builds DataFusion the first time: about 6 minutes)')
-	$(CARGO) test $(LIGHT) -p sinsang-pipeline
+	@node scripts/native-tests.mjs pipeline
+
+test-cluster: prerequisites ## builds on a scheduler and two executors as processes, against the embedded engine
+	@node scripts/native-tests.mjs cluster
 
 test-wasm: prerequisites tools ## the core in Wasm against the host, bit for bit
-	$(call say,'tests of the core in Wasm')
 	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER='$(TOOLS)/wasm-bindgen-test-runner' \
 		$(CARGO) test $(LIGHT) -p sinsang $(WASM) --test wasm
 
 size: worker ## the gzip sizes of the Workers against their budgets
 	@node scripts/size.mjs
 
+test-data: cli node_modules/.stamp ## tables and snapshots that suites share, made once for each build of the command
+	@node tests/harness/make.mjs
+
 test-edge: worker cli ## whole requests against the built Worker in workerd
-	$(call say,'whole requests in workerd')
-	node --test --test-concurrency=2 --test-reporter=spec $(if $(ONLY),--test-name-pattern='$(ONLY)') $(or $(FILE),tests/edge/*.test.mjs)
+	node --test --test-concurrency=4 --test-reporter=spec $(if $(ONLY),--test-name-pattern='$(ONLY)') $(or $(FILE),tests/edge/*.test.mjs)
 
 faults: worker cli ## the Worker while its store and cache fail, under load: make faults [SEED=1] [REQUESTS=20000]
-	$(call say,'faults with seed $(SEED)')
 	@SEED='$(SEED)' REQUESTS='$(REQUESTS)' node tests/faults/run.mjs
 
 faults-long: ## the same over 300,000 requests, at a low priority
@@ -181,29 +173,40 @@ fuzz: prerequisites ## the fuzz targets under libFuzzer, with the stable toolcha
 	@scripts/tools.sh cargo-fuzz
 	@nice scripts/fuzz.sh '$(SECONDS_EACH)' $(TARGET)
 
-deny: prerequisites ## licences, sources and bans of all crates, and advisories where their database can be fetched
-	@scripts/tools.sh cargo-deny
-	@scripts/deny.sh
-
 schemathesis: worker cli ## requests that schemathesis (PyPI) makes of the OpenAPI document
 	@test -x '$(SINSANG_CACHE)/schemathesis/bin/schemathesis' || { python3 -m venv '$(SINSANG_CACHE)/schemathesis' && '$(SINSANG_CACHE)/schemathesis/bin/pip' install -q schemathesis==4.32.5; }
 	node scripts/schemathesis.mjs '$(SINSANG_CACHE)/schemathesis/bin/schemathesis'
 
 test-page: worker page cli apt-packages ## the page in Chromium against the built Worker
-	$(call say,'the page in Chromium')
 	node scripts/test-page.mjs $(or $(FILE),$(PAGE_TESTS))
 
-# Ballista asks more of DataFusion than the command does: in one cargo command with it, the rest would be built a second time.
+##@ Lint
+.PHONY: lint lint-format lint-host lint-wasm lint-docs lint-deploy deny
+lint: prerequisites ## format, clippy, documentation and licences, two at a time
+	@node scripts/stages.mjs lint
+	$(call say,'no complaints')
+
+lint-format: prerequisites ## rustfmt
+	$(CARGO) fmt --all --check
+
+lint-host: prerequisites ## clippy on everything native, with warnings denied
+	$(CARGO) clippy $(LIGHT) --workspace --all-targets -- -D warnings
+
+lint-wasm: prerequisites ## clippy on what runs in Wasm
+	$(CARGO) clippy $(LIGHT) -p sinsang -p sinsang-intake $(WASM) --lib -- -D warnings
+	$(CARGO) clippy $(LIGHT) -p sinsang $(WASM) --test wasm -- -D warnings
+	$(CARGO) clippy $(LIGHT) -p sinsang $(WASM) --lib --no-default-features --features preview -- -D warnings
+
+# An example is named so that cargo takes the features of tests, and with them what clippy has checked.
+lint-docs: prerequisites ## rustdoc, with broken links denied
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(LIGHT) --workspace --no-deps --document-private-items --lib --bins --example publish
+
 lint-deploy: prerequisites ## deploy/ and the workflows against Kubernetes' schemas, hadolint, actionlint and PromQL's grammar
 	@scripts/lint-deploy.sh
 
-lint-cluster: prerequisites ## clippy on the cluster, apart because it builds another DataFusion
-	$(call say,'clippy on the cluster (about 5 minutes the first time)')
-	$(CARGO) clippy $(LIGHT) -p sinsang-cluster --all-targets -- -D warnings
-
-test-cluster: prerequisites ## builds on a scheduler and two executors as processes, against the embedded engine
-	$(call say,'tests of the cluster (builds DataFusion and Ballista the first time: about 6 minutes)')
-	$(CARGO) test $(LIGHT) -p sinsang-cluster
+deny: prerequisites ## licences, sources and bans of all crates, and advisories where their database can be fetched
+	@scripts/tools.sh cargo-deny
+	@scripts/deny.sh
 
 ##@ Measure
 .PHONY: bench bench-check bench-profile bench-parts
@@ -256,8 +259,12 @@ bench-build: bench-taste-parts ## a daily build of 150,000 slots, 20,000 listing
 	@echo 'results: $(TASTE_WORK)/build-scale.json; tables stay there until they are deleted'
 
 ##@ Parts
-.PHONY: worker page tools node_modules prerequisites apt-packages port fmt clean
-worker: build/index.js intake/build/index.js ## build the Workers into build/ and intake/build/
+.PHONY: worker edge intake page tools node_modules prerequisites apt-packages port fmt clean
+worker: edge intake ## build both Workers
+
+edge: build/index.js ## build the Worker that answers into build/
+
+intake: intake/build/index.js ## build the Worker that takes events into intake/build/
 
 page: www/built/core.js ## build what the preview page takes along into www/built/
 
@@ -288,13 +295,13 @@ node_modules/.stamp: package.json package-lock.json | prerequisites
 
 bin/sinsang: $(CLI_SOURCES) | prerequisites
 	$(call say,'building DataFusion and the sinsang command (about 6 minutes the first time)')
-	$(CARGO) build $(LIGHT) -p sinsang-pipeline --bin sinsang
+	$(CARGO) build $(UNIFIED) --bin sinsang
 	@mkdir -p bin
 	@install -m 755 "$$CARGO_TARGET_DIR/light/sinsang" bin/sinsang
 
 bin/sinsang-cluster: $(CLUSTER_SOURCES) | prerequisites
 	$(call say,'building DataFusion and Ballista and the sinsang-cluster command (about 6 minutes the first time)')
-	$(CARGO) build $(LIGHT) -p sinsang-cluster
+	$(CARGO) build $(UNIFIED) --bin sinsang-cluster
 	@mkdir -p bin
 	@install -m 755 "$$CARGO_TARGET_DIR/light/sinsang-cluster" bin/sinsang-cluster
 

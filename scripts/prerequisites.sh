@@ -2,6 +2,8 @@
 # Checks what has to be on the machine already, and fetches the pinned Rust tool chain where rustup lacks it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# A stage of a plan, whose beginning has looked (scripts/stages.mjs).
+[ -z "${SINSANG_CHECKED:-}" ] || exit 0
 
 missing=0
 lacks() {

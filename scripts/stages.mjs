@@ -1,0 +1,159 @@
+// Runs the stages of a plan, two at a time where none needs the other, and beside them one of those that mostly wait: node scripts/stages.mjs PLAN
+//
+// A stage is a target of the Makefile. Each prints a line when it begins, with what it is about to do and how long that took last time on this
+// machine (or, the first time, on the machine that the plan's figures are from), and a line when it has ended. Its output goes to a log, which
+// is printed whole in CI and where the stage fails. The plan ends with a table of seconds and the disk that is used.
+import { spawn, spawnSync } from "node:child_process";
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { PLANS } from "./plan.mjs";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+process.chdir(root);
+
+/** How many stages run at a time: of those that compute, and of those that mostly wait for clocks and sockets. */
+const LANES = { computes: 2, waits: 1 };
+/** A plan whose stages had nothing to do is told of in a line. */
+const TABLE_FROM_S = 20;
+/** A stage that ends sooner had nothing to do. */
+const WORK_FROM_MS = 2_000;
+const TAIL_LINES = 60;
+/** Where a stage's log says how many tests passed: cargo's test programs, Node's runner, and ours. */
+const RESULT = /^(?:test result: .*|ℹ (?:tests|pass|fail) \d+|\d+ passed, \d+ failed.*)$/;
+
+const cache = process.env.SINSANG_CACHE || join(root, ".cache");
+const logs = join(cache, "log");
+const lastPath = join(cache, "stages.json");
+
+const name = process.argv[2];
+const plan = PLANS[name];
+if (!plan || process.argv.length > 3) {
+  console.error(`usage: node scripts/stages.mjs ${Object.keys(PLANS).join(" | ")}`);
+  process.exit(2);
+}
+
+/** What a stage cost last on this machine, by its name. */
+function readLast() {
+  try {
+    return JSON.parse(readFileSync(lastPath, "utf8"));
+  } catch {
+    return {}; // absent, or cut off by an interrupted run
+  }
+}
+
+const whole = !!process.env.CI;
+const seconds = (ms) => `${Math.round(ms / 1000)} s`;
+const about = (s) => (s < 5 ? "some seconds" : s < 100 ? `${Math.round(s / 5) * 5} s` : `${Math.round(s / 60)} min`);
+const bold = (text) => (process.stdout.isTTY ? `\x1b[1m${text}\x1b[0m` : text);
+const since = Date.now();
+const last = readLast();
+const running = new Map();
+const ended = new Map();
+let failed = null;
+
+/** Starts a stage in a process group of its own, so that all it started can be stopped. */
+function start(stage) {
+  const known = last[stage.name];
+  const guess = known ?? stage.seconds;
+  console.log(bold(`==> ${stage.name}: ${stage.does}`) + ` (${known === undefined ? "elsewhere" : "last time"} ${about(guess)})`);
+  const log = join(logs, `${stage.name}.log`);
+  const file = openSync(log, "w");
+  const began = Date.now();
+  const child = spawn("bash", ["-c", 'time make "$0"', stage.name], {
+    stdio: ["ignore", file, file],
+    detached: true,
+    // `make` would hand its own job slots and targets on.
+    env: { ...process.env, MAKEFLAGS: "", MAKELEVEL: "", SINSANG_CHECKED: "1", TIMEFORMAT: "cpu %U %S" },
+  });
+  closeSync(file);
+  running.set(stage.name, child);
+  return new Promise((done) => {
+    child.on("error", () => done({ code: "no bash", took: 0, log }));
+    child.on("close", (code, signal) => done({ code: signal ?? code, took: Date.now() - began, log }));
+  }).then((result) => {
+    running.delete(stage.name);
+    finish(stage, result);
+  });
+}
+
+function finish(stage, { code, took, log }) {
+  if (failed) return;
+  const text = readFileSync(log, "utf8");
+  const [, user, system] = /^cpu ([\d.]+) ([\d.]+)\s*$/m.exec(text.slice(-100)) ?? [];
+  ended.set(stage.name, { took, cpu: 1000 * (Number(user) + Number(system)) });
+  if (code !== 0) {
+    failed = stage.name;
+    console.error(whole ? text : text.split("\n").slice(-TAIL_LINES).join("\n"));
+    console.error(bold(`==> ${stage.name} failed (${code}) after ${seconds(took)}`));
+    console.error(`    all it printed   ${log}\n    by itself        make ${stage.name}`);
+    return stop();
+  }
+  if (whole) console.log(text);
+  else for (const line of text.split("\n")) if (RESULT.test(line)) console.log(`    ${line}`);
+  console.log(`    ${stage.name}: ${seconds(took)}`);
+  // One that had nothing to do tells nothing of the next time.
+  if (took < WORK_FROM_MS) return;
+  last[stage.name] = Math.round(took / 1000);
+  writeFileSync(`${lastPath}.new`, JSON.stringify(last, null, 1));
+  renameSync(`${lastPath}.new`, lastPath);
+}
+
+/** Ends what runs; `close` of each follows. */
+function stop() {
+  for (const child of running.values()) {
+    try {
+      process.kill(-child.pid, "SIGTERM");
+    } catch {
+      // It has ended by itself.
+    }
+  }
+}
+
+/** Runs the whole plan: the first stage of the list that may begin, whenever a lane is free. */
+async function go() {
+  const waiting = [...plan];
+  const lanes = new Map();
+  const kind = (stage) => (stage.waits ? "waits" : "computes");
+  const free = (stage) => [...lanes.keys()].filter((one) => kind(one) === kind(stage)).length < LANES[kind(stage)];
+  while ((waiting.length > 0 || lanes.size > 0) && !failed) {
+    const next = waiting.findIndex((stage) => free(stage) && (stage.after ?? []).every((one) => ended.has(one)));
+    if (next >= 0) {
+      const [stage] = waiting.splice(next, 1);
+      lanes.set(stage, start(stage).then(() => stage));
+    } else {
+      lanes.delete(await Promise.race(lanes.values()));
+    }
+  }
+  await Promise.all(lanes.values());
+}
+
+/** What lies on the disk, in megabytes, by folder. */
+function disk() {
+  const folders = [...new Set([cache, process.env.CARGO_TARGET_DIR, ".cache", "node_modules", "build", "intake/build", "bin", ".demo", "www/built"])];
+  const { stdout } = spawnSync("du", ["-scm", ...folders.filter(Boolean)], { encoding: "utf8" });
+  const total = /^(\d+)\s+total$/m.exec(stdout ?? "");
+  return total ? `${(Number(total[1]) / 1024).toFixed(1)} GB` : "unknown";
+}
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+  process.on(signal, () => {
+    failed ??= signal;
+    stop();
+  });
+}
+mkdirSync(logs, { recursive: true });
+await go();
+const wall = Date.now() - since;
+if (failed) process.exit(1);
+if (wall / 1000 >= TABLE_FROM_S) {
+  const width = Math.max(...plan.map((stage) => stage.name.length));
+  const row = (name, took, cpu, more = "") => console.log(`${name.padEnd(width)} ${took.padStart(8)} ${cpu.padStart(8)}${more}`);
+  const rounded = (ms) => String(Math.round(ms / 1000));
+  console.log();
+  row("stage", "seconds", "CPU");
+  for (const { name } of plan) row(name, rounded(ended.get(name).took), rounded(ended.get(name).cpu));
+  const cpu = [...ended.values()].reduce((sum, one) => sum + one.cpu, 0);
+  row("in all", rounded(wall), rounded(cpu), "   side by side");
+  console.log(`\n${disk()} on the disk, the registries' caches aside; logs in ${logs}\n`);
+}
