@@ -64,6 +64,8 @@ LIGHT := --profile light
 UNIFIED := $(LIGHT) --workspace --example publish
 WASM := --target wasm32-unknown-unknown
 
+# A command of 200 MB lies on the disk once, where the target folder is on the same one.
+keep = @ln -f "$$CARGO_TARGET_DIR/light/$(1)" bin/$(1) 2>/dev/null || install -m 755 "$$CARGO_TARGET_DIR/light/$(1)" bin/$(1); touch bin/$(1)
 say = @printf '\033[1m==> %s\033[0m\n' $(1)
 
 MANIFESTS := Cargo.toml Cargo.lock rust-toolchain.toml
@@ -297,13 +299,13 @@ bin/sinsang: $(CLI_SOURCES) | prerequisites
 	$(call say,'building DataFusion and the sinsang command (about 6 minutes the first time)')
 	$(CARGO) build $(UNIFIED) --bin sinsang
 	@mkdir -p bin
-	@install -m 755 "$$CARGO_TARGET_DIR/light/sinsang" bin/sinsang
+	$(call keep,sinsang)
 
 bin/sinsang-cluster: $(CLUSTER_SOURCES) | prerequisites
 	$(call say,'building DataFusion and Ballista and the sinsang-cluster command (about 6 minutes the first time)')
 	$(CARGO) build $(UNIFIED) --bin sinsang-cluster
 	@mkdir -p bin
-	@install -m 755 "$$CARGO_TARGET_DIR/light/sinsang-cluster" bin/sinsang-cluster
+	$(call keep,sinsang-cluster)
 
 bench/peers/empty/build/index.js: $(MANIFESTS) $(wildcard bench/peers/empty/src/*) node_modules/.stamp | tools
 	$(call say,'building the empty Worker that cold starts are compared with')

@@ -14,6 +14,12 @@ function programs() {
   const { status, stdout } = spawnSync("cargo", command, { stdio: ["ignore", "pipe", "inherit"], maxBuffer: 1 << 28, encoding: "utf8" });
   if (status !== 0) process.exit(status ?? 1);
   const records = stdout.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+  // In a plan the command was built a moment ago (scripts/plan.mjs): what it is built on must serve the tests.
+  const engine = records.find(({ reason, target }) => reason === "compiler-artifact" && target.name === "datafusion");
+  if (process.env.SINSANG_CHECKED && !engine.fresh) {
+    console.error("DataFusion was compiled a second time: `make cli` asks for other features of some crate than the tests do (UNIFIED in the Makefile)");
+    process.exit(1);
+  }
   return records.filter(({ reason, profile, executable }) => reason === "compiler-artifact" && profile.test && executable);
 }
 

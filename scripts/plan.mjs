@@ -1,14 +1,15 @@
 // What `make run`, `make test` and `make lint` consist of. A stage is a target of the Makefile: what it does, the stages that have to end before
-// it, whether it mostly waits, and how many seconds it took on two cores from empty caches.
+// it, whether it mostly waits (`waits`), whether it leaves the cores to those beside it, which more hangs on (`behind`), and how many seconds it took on
+// two cores from empty caches.
 
 /** What everything else stands on. */
 const BUILD = [
   { name: "node_modules", does: "wrangler, esbuild, binaryen and the test libraries from npm", seconds: 7 },
   { name: "cli", does: "compile DataFusion and the sinsang command", seconds: 400 },
-  { name: "tools", does: "compile worker-build and wasm-bindgen", seconds: 200 },
-  { name: "edge", does: "compile the Worker that answers", after: ["node_modules", "tools"], seconds: 120 },
-  { name: "intake", does: "compile the Worker that takes events", after: ["edge"], seconds: 40 },
-  { name: "page", does: "compile the core for the preview page", after: ["intake"], seconds: 30 },
+  { name: "tools", behind: true, does: "compile worker-build and wasm-bindgen", seconds: 200 },
+  { name: "edge", behind: true, does: "compile the Worker that answers", after: ["node_modules", "tools"], seconds: 120 },
+  { name: "intake", behind: true, does: "compile the Worker that takes events", after: ["edge"], seconds: 40 },
+  { name: "page", behind: true, does: "compile the core for the preview page", after: ["intake"], seconds: 30 },
 ];
 
 export const PLANS = {

@@ -56,11 +56,11 @@ let failed = null;
 function start(stage) {
   const known = last[stage.name];
   const guess = known ?? stage.seconds;
-  console.log(bold(`==> ${stage.name}: ${stage.does}`) + ` (${known === undefined ? "elsewhere" : "last time"} ${about(guess)})`);
+  console.log(bold(`==> ${stage.name}: ${stage.does}`) + ` (${about(guess)} ${known === undefined ? "on two cores" : "last time"})`);
   const log = join(logs, `${stage.name}.log`);
   const file = openSync(log, "w");
   const began = Date.now();
-  const child = spawn("bash", ["-c", 'time make "$0"', stage.name], {
+  const child = spawn("bash", ["-c", `time ${stage.behind ? "nice -n 10 " : ""}make "$0"`, stage.name], {
     stdio: ["ignore", file, file],
     detached: true,
     // `make` would hand its own job slots and targets on.

@@ -7,16 +7,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-use sinsang::key::Key;
-use sinsang::memory::REFRESH_MS;
-use sinsang::pack::{Kind, Pack};
-use sinsang::time::SECOND_MS;
 use crate::support::at;
 use crate::support::board::{BUILT_AT, Shape, published};
 use crate::support::edge::{Ask, Edge};
 use crate::support::experiment::{TINY, in_the_second_format, published_of, published_tried, tried};
 use crate::support::golden::{Packs, answers, arithmetic, orders, pulse_of, variants, wanted, wanted_at};
+use serde_json::Value;
+use sinsang::key::Key;
+use sinsang::memory::REFRESH_MS;
+use sinsang::pack::{Kind, Pack};
+use sinsang::time::SECOND_MS;
 
 const MAX_GOLDEN_BYTES: u64 = 100 * 1024;
 

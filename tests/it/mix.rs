@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::support::at;
+use crate::support::board::{BUILT_AT, Shape, parts, publish, published, widths};
+use crate::support::edge::{Ask, Edge, PREVIEW, ids, json, ok};
 use sinsang::directive::{Deed, WHOLE};
 use sinsang::mix::{Draw, Floor, Mix, scatter};
 use sinsang::pack::board::Board;
@@ -11,9 +14,6 @@ use sinsang::pack::taste::Taste;
 use sinsang::surface::new::{Page, Selection, Sort, page};
 use sinsang::surface::{View, live, tabs};
 use sinsang::time::{DAY_MS, HOUR_MS, KST_OFFSET_MS, MINUTE_MS, SECOND_MS, UnixMillis};
-use crate::support::at;
-use crate::support::board::{BUILT_AT, Shape, parts, publish, published, widths};
-use crate::support::edge::{Ask, Edge, PREVIEW, ids, json, ok};
 
 const MIX: Mix = Mix {
     window: 10,

@@ -8,7 +8,9 @@ use sinsang::time::DAY_MS;
 use sinsang_pipeline::build::{Options, Report};
 use sinsang_pipeline::taste::DIMS;
 
-use crate::world::{self, World, build, build_at, build_with, everything, files, mean, ndcg, now, options, tables, wanted};
+use crate::world::{
+    self, World, build, build_at, build_with, everything, files, mean, ndcg, now, options, tables, wanted,
+};
 
 fn trained_now(report: &Report) -> Option<bool> {
     report.model.as_ref().map(|model| model.trained_now)

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::support::server::{self, Fault, Server};
+use crate::support::{NOW, address, options, snapshot, store};
 use sinsang::key::{Key, RUNS};
 use sinsang::pack::manifest::Manifest;
 use sinsang::time::HOUR_MS;
 use sinsang_publish::progress::Progress;
 use sinsang_publish::{Address, Error, RemoteError, RemoteKv, Store as _, collect, plan, publish, rollback, status};
-use crate::support::server::{self, Fault, Server};
-use crate::support::{NOW, address, options, snapshot, store};
 
 fn live(server: &Server) -> Option<Manifest> {
     let value = server.state().entries.get(&Key::Live.to_string())?.value.clone();
@@ -233,10 +233,7 @@ fn operators_go_back_look_and_collect() {
     let manifest = live(&server).unwrap().previous().next().unwrap().manifest;
     server.state().entries.remove(&Key::Pack(sinsang::pack::Kind::Manifest, manifest).to_string());
     collect(&mut store, 0, false, now.plus(99 * HOUR_MS), Progress::hidden()).unwrap_err();
-    server
-        .state()
-        .entries
-        .insert(RUNS.to_owned(), server::Entry { value: b"no JSON".to_vec(), ..Default::default() });
+    server.state().entries.insert(RUNS.to_owned(), server::Entry { value: b"no JSON".to_vec(), ..Default::default() });
     assert!(status(&mut store, now).unwrap().runs.is_empty());
 }
 
