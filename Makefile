@@ -201,7 +201,7 @@ lint-wasm: prerequisites ## clippy on what runs in Wasm
 
 # An example is named so that cargo takes the features of tests, and with them what clippy has checked.
 lint-docs: prerequisites ## rustdoc, with broken links denied
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(LIGHT) --workspace --no-deps --document-private-items --lib --bins --example publish
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(LIGHT) --workspace --no-deps --document-private-items --lib --example publish
 
 lint-deploy: prerequisites ## deploy/ and the workflows against Kubernetes' schemas, hadolint, actionlint and PromQL's grammar
 	@scripts/lint-deploy.sh

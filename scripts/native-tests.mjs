@@ -1,7 +1,7 @@
 // Builds the test programs of all crates in one cargo command, so that nothing is compiled with two sets of features, and runs those of the
 // crates in the named folders: node scripts/native-tests.mjs [FOLDER...]
 //
-// ONLY=part runs the tests whose path has that part. Each program runs as cargo would run it, in its crate's folder.
+// ONLY=part runs the tests whose path has that part; SHOW=1 shows what passing tests print. Each program runs as cargo would run it, in its crate's folder.
 import { spawnSync } from "node:child_process";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -23,6 +23,7 @@ function programs() {
   return records.filter(({ reason, profile, executable }) => reason === "compiler-artifact" && profile.test && executable);
 }
 
+const asked = [...(process.env.ONLY ? [process.env.ONLY] : []), ...(process.env.SHOW ? ["--nocapture"] : [])];
 const all = programs();
 for (const folder of process.argv.slice(2).map((name) => resolve(name))) {
   const its = all.filter(({ manifest_path }) => dirname(manifest_path) === folder);
@@ -32,7 +33,7 @@ for (const folder of process.argv.slice(2).map((name) => resolve(name))) {
   }
   for (const { target, executable } of its) {
     console.log(`     Running ${target.name} (${target.src_path})`);
-    const { status, signal } = spawnSync(executable, process.env.ONLY ? [process.env.ONLY] : [], {
+    const { status, signal } = spawnSync(executable, asked, {
       cwd: folder,
       stdio: "inherit",
       env: { ...process.env, CARGO_MANIFEST_DIR: folder },

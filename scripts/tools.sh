@@ -19,7 +19,7 @@ has() { # command, version
 
 install() { # crate, version
     # The debug profile compiles in a quarter of the time, and these tools run for seconds.
-    CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_DEBUG_ASSERTIONS=false CARGO_PROFILE_DEV_OVERFLOW_CHECKS=false CARGO_INCREMENTAL=0 \
+    CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_STRIP=symbols CARGO_PROFILE_DEV_DEBUG_ASSERTIONS=false CARGO_PROFILE_DEV_OVERFLOW_CHECKS=false CARGO_INCREMENTAL=0 \
         CARGO_TARGET_DIR="$SINSANG_CACHE/target-tools" cargo install "$1" --version "$2" --locked --profile dev --root "$root" "${@:3}"
 }
 

@@ -2,7 +2,7 @@
 //!
 //! # The life of a request
 //!
-//! 1. [`edge`] takes a request from the platform, reads the clock, and hands both to
+//! 1. `edge` takes a request from the platform, reads the clock, and hands both to
 //! 2. [`serve`], a state machine. It has [`request`] check what is asked, and [`auth`] who asks ([`viewer`]).
 //! 3. What the isolate remembers is in [`memory`]; where something is missing, [`load`] says which [`key`] to read, if [`breaker`] lets it.
 //! 4. `edge` reads the keys and hands the bytes back; [`pack`] checks them.

@@ -64,7 +64,7 @@ pub fn write(happenings: impl Iterator<Item = Happening>) -> Vec<u8> {
     bytes
 }
 
-/// Reads back what [`write`] wrote; what is no happening is passed over.
+/// Reads back what [`fn@write`] wrote; what is no happening is passed over.
 pub fn read(bytes: &[u8]) -> impl Iterator<Item = Happening> {
     let (records, _) = bytes.as_chunks::<BYTES>();
     records.iter().filter_map(|record| {

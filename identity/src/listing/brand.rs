@@ -76,7 +76,7 @@ pub(crate) fn heard<'b>(listings: impl Iterator<Item = (Option<&'b str>, &'b str
 }
 
 impl Brands {
-    /// Learns from brand fields and titles, one of each for a listing, as [`Brands::of`] does of what they teach.
+    /// Learns from brand fields and titles, one of each for a listing, as `Brands::of` does of what they teach.
     pub fn learn<'b>(listings: impl Iterator<Item = (Option<&'b str>, &'b str)>, words: &Words) -> Self {
         Self::of(&heard(listings, words), words)
     }

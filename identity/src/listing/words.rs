@@ -102,7 +102,7 @@ impl Words {
     /// Adds the words of a TOML text; a word that is there already takes the new text's class.
     ///
     /// # Errors
-    /// [`Error`] where the text is not TOML of the expected keys.
+    /// [`enum@Error`] where the text is not TOML of the expected keys.
     pub fn extend(&mut self, text: &str) -> Result<(), Error> {
         let source: Source = toml::from_str(text).map_err(|source| Error::Syntax { source })?;
         for word in source.remove.split_whitespace() {
