@@ -1,5 +1,7 @@
 //! Precision and recall of "same" on labelled title pairs, beside three baselines.
 
+pub mod schedule;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -23,15 +25,15 @@ pub enum Error {
         source: csv::Error,
     },
     /// A column is missing.
-    #[error("{}: no column `{column}`; the first line must name title_a, title_b and label, tab-separated", path.display())]
+    #[error("{}: no column `{column}`; the first line names the columns, tab-separated (docs/identity.md)", path.display())]
     Column {
         /// The file.
         path: PathBuf,
         /// The column.
         column: &'static str,
     },
-    /// No row has a label `same` or `different`.
-    #[error("{}: no row is labelled `same` or `different`", path.display())]
+    /// No row has a label that can be measured on.
+    #[error("{}: no row is labelled `same` or `different` (of verdicts: `new` or `repeat`) and is of a listing that is there", path.display())]
     Empty {
         /// The file.
         path: PathBuf,
@@ -238,7 +240,7 @@ fn plain(title: &str) -> String {
 /// `title_a`, `title_b`, `label`, and where there are `price_a`, `price_b`, `brand` (` / ` between two), `category`, `class`.
 ///
 /// # Errors
-/// [`Error`] where the file can't be read, lacks a column, or has no labelled row. Single bad rows are counted as `rejected`.
+/// [`enum@Error`] where the file can't be read, lacks a column, or has no labelled row. Single bad rows are counted as `rejected`.
 pub fn identity(file: &Path, policy: &Policy) -> Result<IdentityReport, Error> {
     let read_error = |source| Error::Read { path: file.to_owned(), source };
     let mut reader =

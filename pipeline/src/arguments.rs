@@ -1,6 +1,7 @@
 //! The arguments of the `sinsang` command.
 
 mod build;
+mod evaluate;
 mod ingest;
 mod value;
 mod why;
@@ -14,7 +15,6 @@ use sinsang::pack::manifest::SnapshotId;
 use sinsang::time::UnixMillis;
 
 use crate::build::beside;
-use crate::evaluate::ranking;
 use crate::identity::Policy;
 use crate::import::retail;
 use crate::progress::Progress;
@@ -24,8 +24,9 @@ use crate::telemetry::LogFormat;
 use crate::{audit, engine, generate, history, ledger, publish};
 
 pub(crate) use build::Build;
+pub(crate) use evaluate::Evaluate;
 pub(crate) use ingest::{IngestCommand, IngestKafka, IngestObjects};
-use value::{amount, day, level, share, snapshot_id, time, variant};
+use value::{amount, level, share, snapshot_id, time, variant};
 pub(crate) use why::Why;
 
 /// Sinsang's pipeline: broadcast schedules, history and events in, a published snapshot out.
@@ -233,39 +234,11 @@ impl OnlineRetail {
     }
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum Evaluate {
-    /// Precision and recall of "the same product" on labelled pairs of titles, beside three baselines.
-    Identity {
-        /// A table like pairs.tsv: title_a, price_a, title_b, price_b, brand, category, label, class.
-        file: PathBuf,
-    },
-    /// How well tastes rank real purchases, new items and known ones, beside simpler ways (docs/ranking.md).
-    Ranking(EvaluateRanking),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct EvaluateRanking {
-    /// UCI Online Retail II as one Parquet file.
-    #[arg(long, value_name = "FILE")]
-    retail: PathBuf,
-    /// A day that what was bought before is learned from, and what was bought in the 30 days after is ranked; may be given several times.
-    #[arg(long = "cut", value_name = "DAY", value_parser = day, default_values = ranking::CUTS)]
-    cuts: Vec<UnixMillis>,
-}
-
-impl EvaluateRanking {
-    pub(crate) fn options(&self, progress: Progress) -> ranking::Options {
-        let engine = engine::Options::default();
-        ranking::Options { retail: self.retail.clone(), cuts: self.cuts.clone(), engine, progress }
-    }
-}
-
 /// Where the history is read from, and how.
 #[derive(Debug, Args)]
 pub(crate) struct Reading {
     /// The folder of the tables, or the table of broadcasts: a Parquet, NDJSON or CSV file (docs/input.md).
-    #[arg(long, value_name = "TABLE_OR_FOLDER")]
+    #[arg(long, visible_alias = "schedule", value_name = "TABLE_OR_FOLDER")]
     pub(crate) input: PathBuf,
     /// The share of the table that may be set aside, from 0 to 1.
     #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]

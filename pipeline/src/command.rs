@@ -191,6 +191,11 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
         Command::Evaluate(Evaluate::Identity { file }) => {
             print(format, &evaluate::identity::identity(file, &Policy::default())?)
         }
+        Command::Evaluate(Evaluate::Schedule(asked)) => {
+            let (history, rules, now) = read(&asked.judging, None, progress, surroundings)?;
+            let verdicts = asked.verdicts.as_deref();
+            print(format, &evaluate::schedule::schedule(&history, &rules.verdict, now, &asked.pairs, verdicts)?)
+        }
         Command::Evaluate(Evaluate::Ranking(ranking)) => {
             print(format, &runtime()?.block_on(evaluate::ranking::ranking(&ranking.options(progress)))?)
         }

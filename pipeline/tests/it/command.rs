@@ -95,6 +95,7 @@ fn every_command_explains_itself() {
         "inspect",
         "evaluate",
         "evaluate identity",
+        "evaluate schedule",
         "verify",
     ] {
         let words: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();

@@ -6,6 +6,7 @@ mod command;
 mod daily;
 mod deploy;
 mod desk;
+mod evaluate;
 mod format;
 mod generate;
 mod import;

@@ -1,0 +1,564 @@
+//! What was resolved of a whole schedule, against labels: pairs of its listings, and which of them were new. Beside that what needs no label.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::{Confusion, Error, Measured, percent, plain, ratio, wilson};
+use crate::identity::ProductId;
+use crate::verdict::VerdictKind;
+
+/// Resamples behind an interval that has no formula.
+const RESAMPLES: usize = 400;
+/// Listings with as many reviews aired before the records began, so that the policy calls none of them new.
+const MANY_REVIEWS: u64 = 10;
+/// Lines of text that are as alike are one title to the fuzzy baseline.
+const FUZZY: f64 = 0.90;
+
+/// A listing of the schedule, as it was resolved.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// The shop's code, by which labels name the listing.
+    pub listing_id: String,
+    /// The shop.
+    pub shop: String,
+    /// Its latest title.
+    pub title: String,
+    /// Whole appliance codes that its titles name.
+    pub codes: BTreeSet<String>,
+    /// Its product.
+    pub product: ProductId,
+    /// Its verdict as of its first broadcast.
+    pub verdict: VerdictKind,
+    /// Its reviews at its first broadcast; 0 where the schedule tells none.
+    pub reviews: u64,
+    /// Its place in the order of first broadcasts.
+    pub place: usize,
+}
+
+/// A labelled pair: the columns `listing_a`, `listing_b`, `label`, `class`, `draw`, `weight`.
+#[derive(Clone, Debug)]
+struct Pair {
+    listings: [usize; 2],
+    same: bool,
+    class: String,
+    draw: String,
+    weight: f64,
+}
+
+/// A listing that was read: the columns `listing`, `label`, `draw`, `note`.
+#[derive(Clone, Debug)]
+struct Read {
+    listing: usize,
+    is_new: bool,
+    draw: String,
+}
+
+/// Rows of a file of labels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Rows {
+    /// Measured on.
+    pub used: u32,
+    /// Labelled `unclear`.
+    pub unclear: u32,
+    /// Left out because the listing has a twin of the same slot, with which it is new or not.
+    pub twins: u32,
+    /// Of a listing that the schedule has not, or has in several shops.
+    pub unknown: u32,
+    /// With another label, or without a column.
+    pub rejected: u32,
+}
+
+/// A share with its 95 % interval by resampling rows.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Estimate {
+    /// The share; `None` where there is nothing to take a share of.
+    pub value: Option<f64>,
+    /// Ends of the interval.
+    pub interval_95: [f64; 2],
+}
+
+/// How pairs were told apart.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PairGroup {
+    /// Which pairs.
+    pub name: String,
+    /// How many.
+    pub pairs: u32,
+    /// Precision, recall and merged pairs, each pair counting once.
+    #[serde(flatten)]
+    pub measured: Measured,
+    /// F1 with its interval.
+    pub f1_95: [f64; 2],
+    /// F1 where each pair counts by its weight.
+    pub weighted_f1: Option<f64>,
+}
+
+/// How verdicts met labels.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VerdictGroup {
+    /// Which listings.
+    pub name: String,
+    /// How many.
+    pub listings: u32,
+    /// Of those called new, the share that is.
+    pub precision: Estimate,
+    /// Of the really new with few reviews, the share called new.
+    pub shown: Estimate,
+    /// Of the same, the share called repeats.
+    pub called_repeat: Estimate,
+}
+
+/// Groups that should lie in one product, and those that do not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Split {
+    /// Groups of two listings or more.
+    pub groups: u32,
+    /// Groups that lie in several products.
+    pub split: u32,
+}
+
+/// What a schedule's labels say of what was resolved.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// The rows of the pairs' file.
+    pub pair_rows: Rows,
+    /// All pairs, pairs of one shop and of two, each draw, each class.
+    pub pairs: Vec<PairGroup>,
+    /// The pairs by simpler ways.
+    pub baselines: BTreeMap<&'static str, Measured>,
+    /// The rows of the verdicts' file.
+    pub verdict_rows: Rows,
+    /// Each draw of listings.
+    pub verdicts: Vec<VerdictGroup>,
+    /// The verdicts by simpler ways, on the draw `random` where there is one: a listing is new where none before it has its title.
+    pub verdict_baselines: Vec<VerdictGroup>,
+    /// Listings of equal titles, marks and case aside.
+    pub equal_titles: Split,
+    /// Listings that name one appliance code.
+    pub equal_codes: Split,
+    /// Products in which appliance codes stand, and those of them with several.
+    pub code_products: Split,
+}
+
+/// Measures `listings` on the labels of two files.
+///
+/// # Errors
+/// [`enum@Error`] where a file can't be read, lacks a column, or has no row to measure on. Single bad rows are counted.
+pub fn measure(listings: &[Listing], pairs: &Path, verdicts: Option<&Path>) -> Result<Report, Error> {
+    let places = places(listings);
+    let (pair_rows, labelled) = read_pairs(pairs, &places)?;
+    let (verdict_rows, read) = verdicts.map(|path| read_verdicts(path, &places)).transpose()?.unwrap_or_default();
+    Ok(Report {
+        pair_rows,
+        pairs: pair_groups(listings, &labelled),
+        baselines: baselines(listings, &labelled),
+        verdict_rows,
+        verdicts: verdict_groups(listings, &read),
+        verdict_baselines: verdict_baselines(listings, &read),
+        equal_titles: split(listings, |listing| Some(plain(&listing.title)).filter(|title| !title.is_empty())),
+        equal_codes: split(listings, |listing| listing.codes.clone()),
+        code_products: several_codes(listings),
+    })
+}
+
+/// The listing of each code; `None` for a code of several shops.
+fn places(listings: &[Listing]) -> HashMap<&str, Option<usize>> {
+    let mut places = HashMap::new();
+    for (index, listing) in listings.iter().enumerate() {
+        let first = places.entry(listing.listing_id.as_str()).or_insert(Some(index));
+        if first.and_then(|first| listings.get(first)).is_none_or(|first| first.shop != listing.shop) {
+            *first = None;
+        }
+    }
+    places
+}
+
+/// A file of labels, row by row: its columns by name, those of `needed` in all cases.
+fn rows(
+    path: &Path,
+    needed: &[&'static str],
+    mut each: impl FnMut(&dyn Fn(&str) -> Option<String>),
+) -> Result<(), Error> {
+    let failed = |source| Error::Read { path: path.to_owned(), source };
+    let mut reader =
+        csv::ReaderBuilder::new().delimiter(b'\t').flexible(true).quoting(false).from_path(path).map_err(failed)?;
+    let head = reader.headers().map_err(failed)?.clone();
+    if let Some(column) = needed.iter().find(|name| !head.iter().any(|cell| cell.trim() == **name)) {
+        return Err(Error::Column { path: path.to_owned(), column });
+    }
+    for row in reader.records() {
+        let row = row.map_err(failed)?;
+        let cell = |name: &str| {
+            let at = head.iter().position(|cell| cell.trim() == name)?;
+            row.get(at).map(str::trim).filter(|cell| !cell.is_empty()).map(str::to_owned)
+        };
+        each(&cell);
+    }
+    Ok(())
+}
+
+fn empty_unless(used: u32, path: &Path) -> Result<(), Error> {
+    let path: PathBuf = path.to_owned();
+    if used == 0 { Err(Error::Empty { path }) } else { Ok(()) }
+}
+
+fn read_pairs(path: &Path, places: &HashMap<&str, Option<usize>>) -> Result<(Rows, Vec<Pair>), Error> {
+    let (mut counts, mut pairs) = (Rows::default(), Vec::new());
+    let find = |code: &str| places.get(code).copied().flatten();
+    rows(path, &["listing_a", "listing_b", "label"], |cell| {
+        let (Some(a), Some(b), Some(label)) = (cell("listing_a"), cell("listing_b"), cell("label")) else {
+            counts.rejected += 1;
+            return;
+        };
+        let same = match label.as_str() {
+            "same" => true,
+            "different" => false,
+            "unclear" => return counts.unclear += 1,
+            _ => return counts.rejected += 1,
+        };
+        let (Some(a), Some(b)) = (find(&a), find(&b)) else { return counts.unknown += 1 };
+        counts.used += 1;
+        let text = |name: &str| cell(name).unwrap_or_else(|| "-".to_owned());
+        let weight = cell("weight").and_then(|weight| weight.parse().ok()).filter(|w: &f64| w.is_finite() && *w >= 0.0);
+        let weight = weight.unwrap_or(1.0);
+        pairs.push(Pair { listings: [a, b], same, class: text("class"), draw: text("draw"), weight });
+    })?;
+    empty_unless(counts.used, path)?;
+    Ok((counts, pairs))
+}
+
+fn read_verdicts(path: &Path, places: &HashMap<&str, Option<usize>>) -> Result<(Rows, Vec<Read>), Error> {
+    let (mut counts, mut read) = (Rows::default(), Vec::new());
+    rows(path, &["listing", "label"], |cell| {
+        let (Some(code), Some(label)) = (cell("listing"), cell("label")) else {
+            counts.rejected += 1;
+            return;
+        };
+        let is_new = match label.as_str() {
+            "new" => true,
+            "repeat" => false,
+            "unclear" => return counts.unclear += 1,
+            _ => return counts.rejected += 1,
+        };
+        if cell("note").is_some_and(|note| note.contains("same-day")) {
+            return counts.twins += 1;
+        }
+        let Some(listing) = places.get(code.as_str()).copied().flatten() else { return counts.unknown += 1 };
+        counts.used += 1;
+        read.push(Read { listing, is_new, draw: cell("draw").unwrap_or_else(|| "-".to_owned()) });
+    })?;
+    empty_unless(counts.used, path)?;
+    Ok((counts, read))
+}
+
+fn pair_groups(listings: &[Listing], pairs: &[Pair]) -> Vec<PairGroup> {
+    let shop = |index: usize| listings.get(index).map(|listing| listing.shop.as_str());
+    let across = |pair: &&Pair| shop(pair.listings[0]) != shop(pair.listings[1]);
+    let mut groups: Vec<(String, Vec<&Pair>)> = vec![
+        ("all".to_owned(), pairs.iter().collect()),
+        ("another shop".to_owned(), pairs.iter().filter(across).collect()),
+        ("same shop".to_owned(), pairs.iter().filter(|pair| !across(pair)).collect()),
+    ];
+    for (kind, name) in [("draw", (|pair| &pair.draw) as fn(&Pair) -> &String), ("class", |pair| &pair.class)] {
+        let names: BTreeSet<&String> = pairs.iter().map(name).collect();
+        groups.extend(
+            names
+                .into_iter()
+                .map(|one| (format!("{kind} {one}"), pairs.iter().filter(|pair| name(pair) == one).collect())),
+        );
+    }
+    groups.retain(|(_, pairs)| !pairs.is_empty());
+    groups.into_iter().map(|(name, pairs)| pair_group(name, listings, &pairs)).collect()
+}
+
+fn is_joined(listings: &[Listing], pair: &Pair) -> bool {
+    let [a, b] = pair.listings.map(|index| listings.get(index).map(|listing| listing.product));
+    a == b
+}
+
+fn confusion(listings: &[Listing], pairs: &[&Pair]) -> Confusion {
+    let mut confusion = Confusion::default();
+    for pair in pairs {
+        confusion.add(pair.same, is_joined(listings, pair));
+    }
+    confusion
+}
+
+fn pair_group(name: String, listings: &[Listing], pairs: &[&Pair]) -> PairGroup {
+    let f1 = |sample: &[&Pair]| Measured::from(confusion(listings, sample)).f1;
+    // Weight of what is the same and was joined, of what was joined, of what is the same.
+    let sums = pairs.iter().fold([0.0; 3], |[both, joined, same], pair| {
+        let is_joined = is_joined(listings, pair);
+        let weight = |counts: bool| if counts { pair.weight } else { 0.0 };
+        [both + weight(is_joined && pair.same), joined + weight(is_joined), same + weight(pair.same)]
+    });
+    PairGroup {
+        name,
+        pairs: u32::try_from(pairs.len()).unwrap_or(u32::MAX),
+        measured: confusion(listings, pairs).into(),
+        f1_95: estimate(pairs, f1).interval_95,
+        weighted_f1: Some(2.0 * sums[0] / (sums[1] + sums[2])).filter(|f1| f1.is_finite()),
+    }
+}
+
+fn baselines(listings: &[Listing], pairs: &[Pair]) -> BTreeMap<&'static str, Measured> {
+    let (mut exact, mut fuzzy) = (Confusion::default(), Confusion::default());
+    for pair in pairs {
+        let [a, b] =
+            pair.listings.map(|index| listings.get(index).map(|listing| plain(&listing.title)).unwrap_or_default());
+        exact.add(pair.same, a == b);
+        fuzzy.add(pair.same, ratio(&a, &b) >= FUZZY);
+    }
+    BTreeMap::from([("exact_title", exact.into()), ("fuzzy_ratio_90", fuzzy.into())])
+}
+
+/// What a way of judging says of a listing.
+type Judge<'a> = dyn Fn(&Listing) -> VerdictKind + 'a;
+
+fn verdict_groups(listings: &[Listing], read: &[Read]) -> Vec<VerdictGroup> {
+    let names: BTreeSet<&String> = read.iter().map(|row| &row.draw).collect();
+    let draws = names.into_iter().map(|name| {
+        let rows: Vec<&Read> = read.iter().filter(|row| row.draw == *name).collect();
+        verdict_group(format!("draw {name}"), listings, &rows, &|listing| listing.verdict)
+    });
+    draws.collect()
+}
+
+fn verdict_group(name: String, listings: &[Listing], rows: &[&Read], judge: &Judge<'_>) -> VerdictGroup {
+    let said: Vec<(bool, bool, VerdictKind)> = rows
+        .iter()
+        .filter_map(|row| listings.get(row.listing).map(|one| (row.is_new, one.reviews < MANY_REVIEWS, judge(one))))
+        .collect();
+    let share = |of: fn(&(bool, bool, VerdictKind)) -> bool, hit: fn(&(bool, bool, VerdictKind)) -> bool| {
+        estimate(&said.iter().collect::<Vec<_>>(), |sample| {
+            let all = sample.iter().filter(|row| of(row)).count();
+            let hits = sample.iter().filter(|row| of(row) && hit(row)).count();
+            let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+            wilson(count(hits), count(all)).value
+        })
+    };
+    VerdictGroup {
+        name,
+        listings: u32::try_from(said.len()).unwrap_or(u32::MAX),
+        precision: share(|row| row.2 == VerdictKind::New, |row| row.0),
+        shown: share(|row| row.0 && row.1, |row| row.2 == VerdictKind::New),
+        called_repeat: share(|row| row.0 && row.1, |row| row.2 == VerdictKind::Repeat),
+    }
+}
+
+/// New by title alone, on the rows that were drawn at random; on all where none was.
+fn verdict_baselines(listings: &[Listing], read: &[Read]) -> Vec<VerdictGroup> {
+    let random: Vec<&Read> = read.iter().filter(|row| row.draw == "random").collect();
+    let rows = if random.is_empty() { read.iter().collect() } else { random };
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let titles: Vec<String> = listings.iter().map(|listing| plain(&listing.title)).collect();
+    let earlier = |listing: &Listing, like: &dyn Fn(&str, &str) -> bool| {
+        let its = plain(&listing.title);
+        let before = listings.iter().zip(&titles).filter(|(one, _)| one.place < listing.place);
+        if before.into_iter().any(|(_, title)| like(&its, title)) { VerdictKind::Repeat } else { VerdictKind::New }
+    };
+    let fuzzy = |a: &str, b: &str| {
+        // The ratio can't be reached where one is so much longer.
+        let (short, long) = (a.len().min(b.len()), a.len().max(b.len()));
+        short * 11 >= long * 9 && ratio(a, b) >= FUZZY
+    };
+    vec![
+        verdict_group("item_code".to_owned(), listings, &rows, &|_| VerdictKind::New),
+        verdict_group("exact_title".to_owned(), listings, &rows, &|one| earlier(one, &|a, b| a == b)),
+        verdict_group("fuzzy_ratio_90".to_owned(), listings, &rows, &|one| earlier(one, &fuzzy)),
+    ]
+}
+
+/// Groups of listings by what `keys` says of each, and how many of them lie in several products.
+fn split<K: IntoIterator<Item = String>>(listings: &[Listing], keys: impl Fn(&Listing) -> K) -> Split {
+    let mut groups: HashMap<String, BTreeSet<(&str, &str, ProductId)>> = HashMap::new();
+    for listing in listings {
+        for key in keys(listing) {
+            groups.entry(key).or_default().insert((&listing.shop, &listing.listing_id, listing.product));
+        }
+    }
+    let mut split = Split::default();
+    for group in groups.values().filter(|group| group.len() > 1) {
+        let products: BTreeSet<ProductId> = group.iter().map(|one| one.2).collect();
+        split.groups += 1;
+        split.split += u32::from(products.len() > 1);
+    }
+    split
+}
+
+fn several_codes(listings: &[Listing]) -> Split {
+    let mut codes: HashMap<ProductId, BTreeSet<&String>> = HashMap::new();
+    for listing in listings {
+        codes.entry(listing.product).or_default().extend(&listing.codes);
+    }
+    let mut split = Split::default();
+    for its in codes.values().filter(|its| !its.is_empty()) {
+        split.groups += 1;
+        split.split += u32::from(its.len() > 1);
+    }
+    split
+}
+
+/// A measure of `sample` with its interval by resampling, the same at every run.
+fn estimate<T: Copy>(sample: &[T], measure: impl Fn(&[T]) -> Option<f64>) -> Estimate {
+    let value = measure(sample);
+    let mut state = 1_u64;
+    let mut next = |below: usize| {
+        // splitmix64 (Steele, Lea and Flood, 2014).
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % u64::try_from(below).unwrap_or(1).max(1)).unwrap_or(0)
+    };
+    let mut drawn: Vec<f64> = (0..RESAMPLES)
+        .filter_map(|_| {
+            let again: Vec<T> = sample.iter().filter_map(|_| sample.get(next(sample.len())).copied()).collect();
+            measure(&again)
+        })
+        .collect();
+    drawn.sort_by(f64::total_cmp);
+    let at = |per_mille: usize| drawn.get((drawn.len().saturating_sub(1)) * per_mille / 1_000).copied();
+    Estimate { value, interval_95: [at(25).unwrap_or(0.0), at(975).unwrap_or(1.0)] }
+}
+
+impl fmt::Display for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} used, {} unclear", self.used, self.unclear)?;
+        for (count, what) in [
+            (self.twins, "with a twin of the same slot"),
+            (self.unknown, "of listings that the schedule has not, or in several shops"),
+            (self.rejected, "with another label or without a column"),
+        ] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Estimate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} [{:.3}, {:.3}]", percent(self.value), self.interval_95[0], self.interval_95[1])
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "pairs: {}", self.pair_rows)?;
+        let head = ["", "pairs", "precision", "recall", "merged", "f1", "95 %", "f1 by weight"];
+        let [name, pairs, precision, recall, merged, f1, interval, weighted] = head;
+        writeln!(f, "{name:<28} {pairs:>5} {precision:>9} {recall:>6} {merged:>6} {f1:>5}  {interval:<14} {weighted}")?;
+        for group in &self.pairs {
+            let Measured { precision, recall, merged, f1, .. } = group.measured;
+            let [precision, recall, merged, f1] = [precision, recall, merged, f1].map(percent);
+            let ([low, high], weighted) = (group.f1_95, percent(group.weighted_f1));
+            let PairGroup { name, pairs, .. } = group;
+            writeln!(
+                f,
+                "{name:<28} {pairs:>5} {precision:>9} {recall:>6} {merged:>6} {f1:>5}  {low:.3} – {high:.3}  {weighted}"
+            )?;
+        }
+        for (name, measured) in &self.baselines {
+            let [precision, recall, merged, f1] =
+                [measured.precision, measured.recall, measured.merged, measured.f1].map(percent);
+            writeln!(f, "{name:<28} {:>5} {precision:>9} {recall:>6} {merged:>6} {f1:>5}", "")?;
+        }
+        if !self.verdicts.is_empty() {
+            writeln!(f, "\nverdicts: {}", self.verdict_rows)?;
+            let head = ["", "listings", "called new that are", "new ones shown", "called repeats"];
+            writeln!(f, "{:<28} {:>8}  {:<21} {:<21} {}", head[0], head[1], head[2], head[3], head[4])?;
+            for group in self.verdicts.iter().chain(&self.verdict_baselines) {
+                let VerdictGroup { name, listings, precision, shown, called_repeat } = group;
+                let [precision, shown] = [precision, shown].map(ToString::to_string);
+                writeln!(f, "{name:<28} {listings:>8}  {precision:<21} {shown:<21} {called_repeat}")?;
+            }
+        }
+        let share = |Split { groups, split }: Split| format!("{split} of {groups}");
+        writeln!(f, "\nequal titles in several products     {}", share(self.equal_titles))?;
+        writeln!(f, "appliance codes in several products  {}", share(self.equal_codes))?;
+        write!(f, "products with several such codes     {}", share(self.code_products))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(code: &str, shop: &str, title: &str, product: u64, verdict: VerdictKind, place: usize) -> Listing {
+        let codes = title.split(' ').filter(|word| word.starts_with("MH")).map(str::to_owned).collect();
+        let (listing_id, shop, title) = (code.to_owned(), shop.to_owned(), title.to_owned());
+        Listing { listing_id, shop, title, codes, product: ProductId(product), verdict, reviews: 0, place }
+    }
+
+    /// Two of one product in two shops, a third that was parted from them, one of another title, and a code that two shops have.
+    fn schedule() -> Vec<Listing> {
+        use VerdictKind::{New, Repeat};
+        vec![
+            listing("1", "가", "무쇠솥 MH11", 1, New, 0),
+            listing("2", "나", "무쇠솥 MH11", 1, Repeat, 1),
+            listing("3", "가", "[특가] 무쇠솥 MH11", 3, New, 2),
+            listing("4", "나", "돌솥 MH12", 1, New, 3),
+            listing("5", "가", "뚝배기", 5, New, 4),
+            listing("5", "나", "뚝배기", 5, New, 5),
+        ]
+    }
+
+    fn files(pairs: &str, verdicts: &str) -> (tempfile::TempDir, PathBuf, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let [a, b] = ["pairs.tsv", "verdicts.tsv"].map(|name| folder.path().join(name));
+        std::fs::write(&a, pairs).unwrap();
+        std::fs::write(&b, verdicts).unwrap();
+        (folder, a, b)
+    }
+
+    #[test]
+    fn labels_are_counted_by_group_and_rows_that_tell_nothing_are_set_aside() {
+        let pairs = "listing_a\tlisting_b\tlabel\tclass\tdraw\tweight\n\
+                     1\t2\tsame\tmarks\thard\t3\n1\t3\tsame\tmarks\thard\t1\n2\t4\tdifferent\tbrand\trandom\t\n\
+                     3\t4\tdifferent\tbrand\trandom\t1\n1\t5\tsame\t\t\t\n1\t9\tsame\t\t\t\n1\t2\tunclear\t\t\t\n1\t2\tmaybe\t\t\t\n1\n";
+        let verdicts = "listing\tlabel\tdraw\tnote\n1\tnew\trandom\t\n2\trepeat\trandom\t\n3\trepeat\trandom\t\n4\tnew\trandom\t\n\
+                        4\tnew\trandom\tsame-day twin\n9\tnew\t\t\n3\tunclear\t\t\n";
+        let (_folder, pairs, verdicts) = files(pairs, verdicts);
+        let report = measure(&schedule(), &pairs, Some(&verdicts)).unwrap();
+        assert_eq!(report.pair_rows, Rows { used: 4, unclear: 1, twins: 0, unknown: 2, rejected: 2 });
+        assert_eq!(report.verdict_rows, Rows { used: 4, unclear: 1, twins: 1, unknown: 1, rejected: 0 });
+        let group = |name: &str| report.pairs.iter().find(|group| group.name == name).unwrap();
+        let names: Vec<&str> = report.pairs.iter().map(|group| group.name.as_str()).collect();
+        assert_eq!(
+            names,
+            ["all", "another shop", "same shop", "draw hard", "draw random", "class brand", "class marks"]
+        );
+        let all = Confusion { true_same: 1, false_same: 1, false_different: 1, true_different: 1 };
+        assert_eq!((group("all").measured.confusion, group("all").measured.f1), (all, Some(0.5)));
+        // By weight 3 of 3 and 1 are joined rightly, and 1 wrongly of what counts 1.
+        assert_eq!(group("all").weighted_f1, Some(6.0 / 8.0));
+        assert_eq!((group("same shop").pairs, group("another shop").pairs), (2, 2));
+        let verdicts = &report.verdicts[0];
+        assert_eq!((verdicts.precision.value, verdicts.shown.value), (Some(2.0 / 3.0), Some(1.0)));
+        assert!(verdicts.precision.interval_95[0] < 0.5 && verdicts.precision.interval_95[1] > 0.9, "{verdicts:?}");
+        // By titles 2 has aired, as 1; 3 has marks more and is new to neither baseline but by its letters.
+        let exact = report.verdict_baselines.iter().find(|group| group.name == "exact_title").unwrap();
+        assert_eq!((exact.precision.value, exact.shown.value), (Some(2.0 / 3.0), Some(1.0)));
+        assert_eq!(report.equal_titles, Split { groups: 2, split: 0 });
+        assert_eq!(report.equal_codes, Split { groups: 1, split: 1 });
+        assert_eq!(report.code_products, Split { groups: 2, split: 1 });
+        assert!(report.to_string().contains("appliance codes in several products  1 of 1"), "{report}");
+    }
+
+    #[test]
+    fn a_file_without_a_column_or_a_label_is_named() {
+        let (_folder, pairs, verdicts) = files("listing_a\tlabel\n", "listing\tlabel\n1\tsoon\n");
+        let error = measure(&schedule(), &pairs, None).unwrap_err().to_string();
+        assert!(error.contains("pairs.tsv: no column `listing_b`"), "{error}");
+        std::fs::write(&pairs, "listing_a\tlisting_b\tlabel\n1\t2\tsame\n").unwrap();
+        let error = measure(&schedule(), &pairs, Some(&verdicts)).unwrap_err().to_string();
+        assert!(error.contains("verdicts.tsv: no row is labelled"), "{error}");
+    }
+}
