@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::block::{Frequencies, Gathered, Index, Key};
 use super::day::{Day, Known};
 use super::reuse::parts;
-use super::score::{Sameness, Score, compare};
+use super::score::{EQUAL, Sameness, Score, compare};
 use super::sketch::Sketch;
 use super::{Joined, Listing, Merge, Nearest, Policy, ProductId, Resolution, Resolved};
 
@@ -133,6 +133,15 @@ struct Candidate {
     product: usize,
     with: usize,
     score: Score,
+    /// One of its titles is the listing's own, whatever the others say.
+    outright: bool,
+}
+
+impl Candidate {
+    /// Whether it is to be joined before `other`.
+    fn is_before(&self, other: &Self) -> bool {
+        (self.outright, self.score.total) > (other.outright, other.score.total)
+    }
 }
 
 impl Run<'_> {
@@ -190,7 +199,7 @@ impl Run<'_> {
             }
         }
         let (mut fitting, nearest) = self.candidates(listing, index, frequencies, gathered);
-        fitting.retain(|candidate| self.suits(listing, candidate.product));
+        fitting.retain(|candidate| candidate.outright || self.suits(listing, candidate.product));
         let mut fitting = fitting.into_iter();
         let Some(best) = fitting.next() else {
             let product = self.products.len();
@@ -236,15 +245,25 @@ impl Run<'_> {
                     }
                     continue;
                 }
+                let found = Candidate { product, with, outright: self.is_equal(title, other, &score), score };
                 match fitting.iter_mut().find(|candidate| candidate.product == product) {
-                    Some(candidate) if candidate.score.total >= score.total => {}
-                    Some(candidate) => *candidate = Candidate { product, with, score },
-                    None => fitting.push(Candidate { product, with, score }),
+                    Some(candidate) if found.is_before(candidate) => *candidate = found,
+                    Some(_) => {}
+                    None => fitting.push(found),
                 }
             }
         }
-        fitting.sort_by(|a, b| b.score.total.total_cmp(&a.score.total).then(a.product.cmp(&b.product)));
+        fitting.sort_by(|a, b| {
+            let by_score = || b.score.total.total_cmp(&a.score.total);
+            b.outright.cmp(&a.outright).then_with(by_score).then(a.product.cmp(&b.product))
+        });
         (fitting, nearest)
+    }
+
+    /// Whether two titles are of the same words and nothing is said against: neither attributes nor attested brands.
+    fn is_equal(&self, a: usize, b: usize, score: &Score) -> bool {
+        let (Some(a), Some(b)) = (self.titles.get(a), self.titles.get(b)) else { return false };
+        !a.sketch.key.is_empty() && says_the_same(&a.sketch, &b.sketch) && score.total >= EQUAL - f64::EPSILON
     }
 
     /// The titles that stand for the known products near a listing.

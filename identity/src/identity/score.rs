@@ -71,6 +71,8 @@ const LATIN: f64 = 0.25;
 
 /// Words of this weight on both sides that stand against each other name two things.
 const OPPOSED: f64 = 0.4;
+/// The least total of two titles of the same words where nothing is said against.
+pub(super) const EQUAL: f64 = 0.95;
 
 pub(super) struct Sums {
     parts: Vec<Part>,
@@ -113,7 +115,7 @@ pub(crate) fn compare(a: &Sketch, a_offer: Offer<'_>, b: &Sketch, b_offer: Offer
     // Brands and praise are not in the key, so titles with equal keys may yet name two things.
     let apart = facts.opposed() >= OPPOSED || sums.parts.iter().any(|part| part.name == "brand_field");
     if !a.key.is_empty() && a.key == b.key && !apart {
-        let lift = (0.95 - sums.total).max(0.0);
+        let lift = (EQUAL - sums.total).max(0.0);
         sums.add("same_words", lift, String::new);
     }
     let enough = evidence >= policy.min_evidence || !a.key.is_empty() && a.key == b.key;

@@ -129,6 +129,21 @@ fn listings_of_several_shops_are_one_product_and_siblings_are_not() {
 }
 
 #[test]
+fn a_title_of_the_same_words_joins_whatever_else_stands_for_the_product() {
+    let listings = [
+        listing("GS샵", "1", "온바름 아침습관 꾸러미", 1),
+        // The same code under a title that has nothing in common with the first, nor has the copy of it.
+        listing("GS샵", "1", "산골마을 수국잎차 티백 100개", 2),
+        listing("NS홈쇼핑", "9", "★방송에서만★ 산골마을 수국잎차 티백 100개", 20),
+        listing("NS홈쇼핑", "10", "산골마을 연잎차 티백 100개", 21),
+    ];
+    let resolution = resolve(&listings, &Policy::default());
+    let products: Vec<ProductId> = resolution.listings.iter().map(|resolved| resolved.product).collect();
+    assert_eq!(products[..3], [ProductId::of("GS샵", "1"); 3], "{:?}", resolution.listings);
+    assert_ne!(products[3], products[0]);
+}
+
+#[test]
 fn a_later_listing_changes_no_earlier_product() {
     let mut listings = vec![
         listing("GS샵", "1", "바른집 무쇠 가마솥 28cm", 1),
