@@ -10,21 +10,7 @@ use sinsang_identity::identity::{
     Day, Joined, Key, Known, Listing, Placed, Policy, Postings, ProductId, Statistics, code_key, mark, resolve_onto,
 };
 
-fn listing(shop: &str, code: &str, title: &str, day: i64) -> Listing {
-    Listing {
-        shop: shop.to_owned(),
-        listing_id: code.to_owned(),
-        titles: vec![title.to_owned()],
-        brand: None,
-        category: None,
-        price: None,
-        image: None,
-        review_count: None,
-        first_at: UnixMillis(day * DAY_MS),
-        last_at: UnixMillis(day * DAY_MS),
-        airings: 1,
-    }
-}
+use crate::listing;
 
 /// A ledger in memory, kept as the one on disk is: postings of the few stored keys, and listings by product.
 #[derive(Clone, Default)]

@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use sinsang::time::{DAY_MS, UnixMillis};
 use sinsang_identity::evaluate;
 use sinsang_identity::identity::{
     Joined, Listing, Offer, Policy, ProductId, Resolution, Sameness, resolve, same, title_groups,
 };
 use sinsang_identity::listing::{Features, Lexicon, MAX_TITLE_BYTES, Measure};
+
+use crate::listing;
 
 fn table(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
@@ -28,22 +29,6 @@ fn half(table_name: &str, name: &str, directory: &Path) -> PathBuf {
     let path = directory.join(format!("{name}-{table_name}"));
     std::fs::write(&path, out).unwrap();
     path
-}
-
-fn listing(shop: &str, code: &str, title: &str, day: i64) -> Listing {
-    Listing {
-        shop: shop.to_owned(),
-        listing_id: code.to_owned(),
-        titles: vec![title.to_owned()],
-        brand: None,
-        category: None,
-        price: None,
-        image: None,
-        review_count: None,
-        first_at: UnixMillis(day * DAY_MS),
-        last_at: UnixMillis(day * DAY_MS),
-        airings: 1,
-    }
 }
 
 /// The product of each listing by shop and code.
