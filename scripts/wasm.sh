@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Compiles one of the parts that run in Wasm into build/wasm/: scripts/wasm.sh edge | intake | page | empty
+# Nothing but cargo is needed for it, so it can go on while wasm-bindgen itself is compiled; scripts/worker.sh and scripts/page.sh do the rest.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+crate=sinsang
+case "${1:-}" in
+    edge) options=(-p sinsang) ;;
+    intake) options=(-p sinsang-intake) crate=sinsang_intake ;;
+    page) options=(-p sinsang --no-default-features --features preview) ;;
+    empty) options=(-p sinsang-bench-empty) crate=sinsang_bench_empty ;;
+    *)
+        echo "usage: scripts/wasm.sh edge | intake | page | empty" >&2
+        exit 2
+        ;;
+esac
+
+# wasm-bindgen's macro reads the variable: async exports then take their promises from js-sys, which is linked anyway.
+WASM_BINDGEN_USE_JS_SYS=1 cargo build --profile edge --lib --target wasm32-unknown-unknown "${options[@]}"
+# Cargo gives the core one name whatever its features, so the next of these builds writes over it.
+mkdir -p build/wasm
+cp "${CARGO_TARGET_DIR:-target}/wasm32-unknown-unknown/edge/$crate.wasm" "build/wasm/$1.wasm"
