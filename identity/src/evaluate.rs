@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::identity::{Offer, Policy, Sameness, Score, same};
-use crate::listing::{Features, Lexicon};
+use crate::identity::{Policy, Sameness, Score, same};
+use crate::label::{self, TitlePair};
+use crate::listing::Lexicon;
 
 /// Why a file of pairs can't be measured on.
 #[derive(Debug, Error)]
@@ -54,7 +55,7 @@ pub struct Confusion {
 }
 
 impl Confusion {
-    fn add(&mut self, truth: bool, said: bool) {
+    pub(crate) fn add(&mut self, truth: bool, said: bool) {
         match (truth, said) {
             (true, true) => self.true_same += 1,
             (false, true) => self.false_same += 1,
@@ -73,6 +74,46 @@ pub struct Share {
     pub low: f64,
     /// Upper end of the interval.
     pub high: f64,
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{} [{:.3}, {:.3}]", percent(self.value), self.low, self.high))
+    }
+}
+
+/// Listings of like probability to have aired.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Bin {
+    /// Their mean probability.
+    pub said: f64,
+    /// The share that had.
+    pub aired: Share,
+    /// How many.
+    pub listings: u32,
+}
+
+/// Whether what is said to be likely is: listings by tenths of the probability that was said, beside what is true.
+pub fn reliability(told: &[(f64, bool)]) -> Vec<Bin> {
+    let bins = (0_u32..10).map(|tenth| {
+        let (low, high) = (f64::from(tenth) / 10.0, f64::from(tenth + 1) / 10.0);
+        let inside = told.iter().filter(move |told| told.0 >= low && (told.0 < high || tenth == 9));
+        let (mut listings, mut aired, mut said) = (0, 0, 0.0);
+        for &(probability, is_true) in inside {
+            listings += 1;
+            aired += u32::from(is_true);
+            said += probability;
+        }
+        Bin { said: said / f64::from(listings.max(1)), aired: wilson(aired, listings), listings }
+    });
+    bins.filter(|bin| bin.listings > 0).collect()
+}
+
+pub(crate) fn write_reliability(f: &mut fmt::Formatter<'_>, bins: &[Bin]) -> fmt::Result {
+    if !bins.is_empty() {
+        writeln!(f, "\n{:>10} {:>8}  {:<21} likely to have aired", "said", "listings", "had aired")?;
+    }
+    bins.iter().try_for_each(|Bin { said, aired, listings }| writeln!(f, "{said:>10.3} {listings:>8}  {aired:<21}"))
 }
 
 /// The share `hits` of `all` with its 95 % Wilson interval.
@@ -180,34 +221,6 @@ pub struct IdentityReport {
     pub mistakes: Vec<Mistake>,
 }
 
-struct Columns {
-    title: [usize; 2],
-    price: [Option<usize>; 2],
-    code: [Option<usize>; 2],
-    shop: [Option<usize>; 2],
-    brand: Option<usize>,
-    category: Option<usize>,
-    label: usize,
-    class: Option<usize>,
-}
-
-impl Columns {
-    fn of(path: &Path, head: &csv::StringRecord) -> Result<Self, Error> {
-        let find = |name: &str| head.iter().position(|cell| cell.trim() == name);
-        let need = |column: &'static str| find(column).ok_or_else(|| Error::Column { path: path.to_owned(), column });
-        Ok(Self {
-            title: [need("title_a")?, need("title_b")?],
-            price: [find("price_a"), find("price_b")],
-            code: [find("listing_id_a"), find("listing_id_b")],
-            shop: [find("shop_a"), find("shop_b")],
-            brand: find("brand"),
-            category: find("category"),
-            label: need("label")?,
-            class: find("class"),
-        })
-    }
-}
-
 /// Similarity of two texts from 0 to 1: twice the length of their longest common subsequence over their lengths.
 fn ratio(a: &str, b: &str) -> f64 {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(1_024).collect(), b.chars().take(1_024).collect());
@@ -242,22 +255,11 @@ fn plain(title: &str) -> String {
 /// # Errors
 /// [`enum@Error`] where the file can't be read, lacks a column, or has no labelled row. Single bad rows are counted as `rejected`.
 pub fn identity(file: &Path, policy: &Policy) -> Result<IdentityReport, Error> {
-    let read_error = |source| Error::Read { path: file.to_owned(), source };
-    let mut reader =
-        csv::ReaderBuilder::new().delimiter(b'\t').flexible(true).quoting(false).from_path(file).map_err(read_error)?;
-    let columns = Columns::of(file, reader.headers().map_err(read_error)?)?;
+    let (rows, pairs) = label::titles(file)?;
     let lexicon = Lexicon::new(&policy.words);
-    let mut tally = Tally::default();
-    let mut record = csv::ByteRecord::new();
-    while reader.read_byte_record(&mut record).map_err(read_error)? {
-        let line = record.position().map_or(0, csv::Position::line);
-        match csv::StringRecord::from_byte_record(record.clone()) {
-            Ok(row) => tally.row(&row, line, &columns, policy, &lexicon),
-            Err(_) => tally.rejected += 1,
-        }
-    }
-    if tally.pairs == 0 {
-        return Err(Error::Empty { path: file.to_owned() });
+    let mut tally = Tally { unclear: rows.unclear, rejected: rows.rejected, ..Tally::default() };
+    for pair in pairs {
+        tally.add(pair, policy, &lexicon);
     }
     Ok(tally.report())
 }
@@ -277,56 +279,27 @@ struct Tally {
 }
 
 impl Tally {
-    fn row(&mut self, row: &csv::StringRecord, line: u64, columns: &Columns, policy: &Policy, lexicon: &Lexicon<'_>) {
-        let cell = |at: Option<usize>| at.and_then(|at| row.get(at)).map(str::trim).filter(|cell| !cell.is_empty());
-        let [Some(left), Some(right)] = columns.title.map(|at| cell(Some(at))) else {
-            self.rejected += 1;
-            return;
-        };
-        let truth = match cell(Some(columns.label)) {
-            Some("same") => true,
-            Some("different") => false,
-            Some("unclear") => {
-                self.unclear += 1;
-                return;
-            }
-            _ => {
-                self.rejected += 1;
-                return;
-            }
-        };
-        let (brand_a, brand_b) =
-            match cell(columns.brand).map(|brand| brand.split_once(" / ").unwrap_or((brand, brand))) {
-                Some((a, b)) => (Some(a.trim()).filter(|a| !a.is_empty()), Some(b.trim()).filter(|b| !b.is_empty())),
-                None => (None, None),
-            };
-        let category = cell(columns.category);
-        let offer = |at: usize| Offer {
-            price: cell(columns.price.get(at).copied().flatten()).and_then(|price| price.replace(',', "").parse().ok()),
-            image: None,
-        };
-        let a = Features::read(left, brand_a, category, lexicon);
-        let b = Features::read(right, brand_b, category, lexicon);
-        let score = same(&a, offer(0), &b, offer(1), policy);
+    fn add(&mut self, pair: TitlePair, policy: &Policy, lexicon: &Lexicon<'_>) {
+        let [(a, offer_a), (b, offer_b)] = pair.read(lexicon);
+        let TitlePair { line, titles, codes, shops, same: truth, class, .. } = pair;
+        let score = same(&a, offer_a, &b, offer_b, policy);
         let said = score.verdict == Sameness::Same;
-        let codes = columns.code.map(cell);
-        let shops = columns.shop.map(cell);
+        let [left, right] = &titles;
         self.pairs += 1;
         self.ours.add(truth, said);
-        if matches!(shops, [Some(a), Some(b)] if a != b) {
+        if matches!(&shops, [Some(a), Some(b)] if a != b) {
             self.cross_shop.get_or_insert_default().add(truth, said);
         }
         self.code.add(truth, codes[0].is_some() && codes[0] == codes[1] && shops[0] == shops[1]);
         self.exact.add(truth, plain(left) == plain(right));
         self.fuzzy.add(truth, ratio(&plain(left), &plain(right)) >= 0.90);
-        let class = cell(columns.class).unwrap_or("-").to_owned();
         let counts = self.classes.entry(class.clone()).or_default();
         counts.0 += 1;
         counts.1 += u32::from(truth == said);
         counts.2.add(truth, said);
         if truth != said {
             let label = if truth { "same" } else { "different" }.to_owned();
-            self.mistakes.push(Mistake { line, class, label, titles: [left.to_owned(), right.to_owned()], score });
+            self.mistakes.push(Mistake { line, class, label, titles, score });
         }
     }
 
@@ -352,7 +325,7 @@ impl Tally {
     }
 }
 
-fn percent(share: Option<f64>) -> String {
+pub(crate) fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "    –".to_owned(), |share| format!("{share:5.3}"))
 }
 
@@ -388,8 +361,8 @@ impl fmt::Display for IdentityReport {
         for mistake in &self.mistakes {
             writeln!(
                 f,
-                "\nline {} [{}] is {}, score {:.2}",
-                mistake.line, mistake.class, mistake.label, mistake.score.total
+                "\nline {} [{}] is {}, {:.2} likely the same",
+                mistake.line, mistake.class, mistake.label, mistake.score.probability
             )?;
             writeln!(f, "  {}\n  {}", mistake.titles[0], mistake.titles[1])?;
             for part in mistake.score.veto.iter().chain(&mistake.score.parts) {

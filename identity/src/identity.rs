@@ -1,10 +1,14 @@
 //! Listings become products: which listings, of whatever shop, code or wording, are one thing to a shopper.
 
 mod align;
+mod appliance;
 mod block;
 mod cluster;
 mod day;
 mod decide;
+mod earlier;
+mod feature;
+pub mod matcher;
 mod policy;
 mod reuse;
 mod score;
@@ -20,13 +24,16 @@ use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use sinsang::time::UnixMillis;
 
+pub use appliance::whole_codes;
 pub use block::{Key, MAX_SHARED, Postings, code_key, worth};
 pub use day::{Day, Known, Placed, mark, stored_keys};
 pub use policy::{Penalties, Policy, PolicyError, Weights};
 pub use reuse::title_groups;
+pub(crate) use score::features;
 pub use score::{Offer, Part, Sameness, Score, same};
 pub use sketch::{Rarity, Sketch};
 pub use statistic::{Counts, Lesson, Lessons, Statistics};
+pub(crate) use value::values_agree;
 
 use crate::listing::{Features, Lexicon};
 
@@ -69,7 +76,7 @@ impl Listing {
 
     /// What is known of it beside its titles.
     pub fn offer(&self) -> Offer<'_> {
-        Offer { price: self.price, image: self.image.as_deref() }
+        Offer { price: self.price, image: self.image.as_deref(), shop: &self.shop, category: self.category.as_deref() }
     }
 }
 
@@ -151,6 +158,18 @@ pub struct Resolved {
     /// The nearest earlier listing that is another product, where one was looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nearest_other: Option<Nearest>,
+    /// The earlier listings that it is most likely the same product as, whatever product they are of; the likest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alike: Vec<Alike>,
+}
+
+/// An earlier listing, and how likely it is the same product.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Alike {
+    /// Index of the earlier listing.
+    pub with: usize,
+    /// The probability, from 0 to 1, that the two are one product.
+    pub probability: f64,
 }
 
 /// An earlier listing that is like this one and yet another product.

@@ -10,5 +10,7 @@
 
 pub mod evaluate;
 pub mod identity;
+pub mod label;
 pub mod listing;
+pub mod train;
 pub mod verdict;

@@ -288,6 +288,39 @@ pub struct Features {
     /// The kept words and deciding attributes run together: equal for titles that differ in decoration only. Empty where
     /// nothing of the title is kept.
     pub key: String,
+    /// All letters and digits of the title in its one form, whatever they say.
+    #[serde(skip)]
+    pub letters: String,
+    /// Runs of at least four letters and digits that have some of both: article codes, whether or not they are read as models.
+    #[serde(skip)]
+    pub codes: Vec<String>,
+}
+
+/// Letters and digits of a code that names one article and no series.
+const WHOLE_CODE: usize = 7;
+
+/// Whether a code is long enough to name one article, of letters and digits.
+pub(crate) fn is_whole_code(value: &str) -> bool {
+    value.chars().count() >= WHOLE_CODE
+        && value.chars().any(|ch| ch.is_ascii_digit())
+        && value.chars().any(|ch| ch.is_ascii_alphabetic())
+}
+
+/// Runs of Latin letters and digits, at least four and some of both, without the hyphens within them.
+fn codes(glyphs: &[normal::Glyph]) -> Vec<String> {
+    let within = |ch: char| ch.is_ascii_alphanumeric() || ch == '-';
+    let mut codes: Vec<String> = glyphs
+        .chunk_by(|a, b| within(a.ch) == within(b.ch))
+        .map(|run| run.iter().map(|glyph| glyph.ch).filter(char::is_ascii_alphanumeric).collect::<String>())
+        .filter(|run| {
+            run.len() >= 4
+                && run.bytes().any(|ch| ch.is_ascii_digit())
+                && run.bytes().filter(u8::is_ascii_alphabetic).count() >= 2
+        })
+        .collect();
+    codes.sort_unstable();
+    codes.dedup();
+    codes
 }
 
 /// Whether what is eaten is at stake, so that colours, flavours and strengths name the article.
@@ -303,7 +336,9 @@ impl Features {
         let brands = brand.map(|brand| brand_spellings(brand, lexicon.words)).unwrap_or_default();
         let category = category.and_then(Domain::of_category);
         let items = lex::lex(title, &brands, lexicon);
-        prune::prune(items, brands, category)
+        let glyphs = normal::normalise(title);
+        let letters = glyphs.iter().map(|glyph| glyph.ch).filter(|ch| ch.is_alphanumeric()).collect();
+        Self { letters, codes: codes(&glyphs), ..prune::prune(items, brands, category) }
     }
 
     /// The features of a title that is put together of `parts`, with a space between them: what [`Features::read`] gives of it where no
@@ -317,6 +352,8 @@ impl Features {
             let attributes = part.attributes.iter();
             joined.attributes.extend(attributes.map(|it| Attribute { span: moved(it.span), ..it.clone() }));
             joined.domain = part.domain.or(joined.domain);
+            joined.letters.push_str(&part.letters);
+            joined.codes.extend(part.codes.iter().cloned());
             let ends = part.tokens.iter().map(|token| token.span.end);
             start += ends.chain(part.attributes.iter().map(|it| it.span.end)).max().unwrap_or(0) + 1;
         }

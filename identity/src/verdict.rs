@@ -27,6 +27,10 @@ pub enum Reason {
     FirstBroadcast,
     /// A broadcast of it has ended.
     AiredBefore,
+    /// A listing that is most likely the same product has aired.
+    LikelyAired,
+    /// A listing that may be the same product has aired.
+    NearMiss,
     /// The history of its shop is too short to tell.
     ShortHistory,
     /// It has so many reviews that it must have aired before the history begins.
@@ -66,7 +70,7 @@ pub struct NearestOther {
 }
 
 /// What a verdict rests on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Why.
     pub reason: Reason,
@@ -80,13 +84,17 @@ pub struct Evidence {
     pub review_count: Option<u32>,
     /// The latest broadcast that has ended, for a repeat.
     pub earlier: Option<Earlier>,
+    /// How likely it is, from 0 to 1, that it has aired as one of the earlier listings that it is like; `None` where none is, and where a
+    /// broadcast of its own has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aired_probability: Option<f64>,
     /// The nearest earlier product that it is not, where one is near and this one is new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nearest: Option<NearestOther>,
 }
 
 /// A verdict with its evidence.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// New, repeat or unknown.
     pub kind: VerdictKind,
@@ -111,13 +119,36 @@ pub struct Airing<'a> {
     pub title: &'a str,
 }
 
+/// An earlier listing of another product that may be the same thing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Likely<'a> {
+    /// How likely it is, from 0 to 1, that it is.
+    pub probability: f64,
+    /// Its first broadcast.
+    pub airing: Airing<'a>,
+}
+
 /// All that is known of a product's past and schedule.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProductHistory<'a> {
     /// All its broadcasts, of all its listings, in any order.
     pub airings: Vec<Airing<'a>>,
     /// The most reviews that any of its listings showed before or at its first broadcast; `None` where none said.
     pub review_count: Option<u32>,
+    /// Earlier listings of other products that may be the same thing, in any order.
+    pub likely: Vec<Likely<'a>>,
+}
+
+impl From<&Airing<'_>> for Earlier {
+    fn from(airing: &Airing<'_>) -> Self {
+        Self {
+            shop: airing.shop.to_owned(),
+            listing_id: airing.listing_id.to_owned(),
+            channel: airing.channel.to_owned(),
+            starts_at: airing.starts_at.to_kst_rfc3339(),
+            title: airing.title.to_owned(),
+        }
+    }
 }
 
 /// How far back the history reaches.
@@ -145,18 +176,37 @@ impl Reach {
 }
 
 /// When the history is taken to tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
     /// Days of a shop's history below which nothing of it is called new.
     pub min_history_days: u32,
     /// Reviews from which a product must have aired before the history begins.
     pub censored_reviews: u32,
+    /// From which probability to have aired on nothing is called new, and from which on it is a repeat. Operators say it in `[new_tab]`.
+    #[serde(skip)]
+    pub thresholds: Thresholds,
+}
+
+/// How sure a verdict must be: probabilities, from 0 to 1, that a product has aired as an earlier listing that it is like.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Thresholds {
+    /// Less likely than this, it is new.
+    pub new_below: f64,
+    /// From this on, it is a repeat; between the two, unknown.
+    pub repeat_from: f64,
+}
+
+impl Default for Thresholds {
+    /// By cross-validation on real schedules (docs/identity.md): 9 of 10 that are called new are, and nearly 9 of 10 new ones are shown.
+    fn default() -> Self {
+        Self { new_below: 0.4, repeat_from: 0.8 }
+    }
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { min_history_days: 28, censored_reviews: 10 }
+        Self { min_history_days: 28, censored_reviews: 10, thresholds: Thresholds::default() }
     }
 }
 
@@ -180,6 +230,11 @@ pub fn judge(history: &ProductHistory<'_>, reach: &Reach, policy: &Policy, now: 
     let first = history.airings.iter().min_by_key(|airing| (order(airing), tie(airing)));
     let history_days = days(reach.since(), now);
     let shop_history_days = first.map_or(0, |first| days(reach.shops.get(first.shop).copied(), now));
+    let likeliest = history.likely.iter().filter(|likely| likely.airing.ends_at <= now);
+    let likeliest = likeliest.max_by(|a, b| {
+        let tied = || (order(&&b.airing), tie(&&b.airing)).cmp(&(order(&&a.airing), tie(&&a.airing)));
+        a.probability.total_cmp(&b.probability).then_with(tied)
+    });
     let evidence = |reason, text, earlier| Evidence {
         reason,
         text,
@@ -187,16 +242,13 @@ pub fn judge(history: &ProductHistory<'_>, reach: &Reach, policy: &Policy, now: 
         shop_history_days,
         review_count: history.review_count,
         earlier,
+        aired_probability: likeliest
+            .filter(|_| ended.is_none())
+            .map(|likely| (likely.probability * 1_000.0).round() / 1_000.0),
         nearest: None,
     };
     if let Some(ended) = ended {
-        let earlier = Earlier {
-            shop: ended.shop.to_owned(),
-            listing_id: ended.listing_id.to_owned(),
-            channel: ended.channel.to_owned(),
-            starts_at: ended.starts_at.to_kst_rfc3339(),
-            title: ended.title.to_owned(),
-        };
+        let earlier = Earlier::from(ended);
         let text = format!("{} {}에서 방송됨", minute(ended.starts_at), ended.channel);
         return Verdict { kind: VerdictKind::Repeat, evidence: evidence(Reason::AiredBefore, text, Some(earlier)) };
     }
@@ -204,6 +256,12 @@ pub fn judge(history: &ProductHistory<'_>, reach: &Reach, policy: &Policy, now: 
     let Some(first) = first else {
         return unknown(Reason::ShortHistory, "방송 기록과 편성이 없음".to_owned());
     };
+    let likely_from = |least: f64| likeliest.filter(|likely| likely.probability >= least).map(|likely| &likely.airing);
+    if let Some(airing) = likely_from(policy.thresholds.repeat_from) {
+        let text = format!("{} {}에서 방송된 상품과 같은 것으로 보임", minute(airing.starts_at), airing.channel);
+        let evidence = evidence(Reason::LikelyAired, text, Some(Earlier::from(airing)));
+        return Verdict { kind: VerdictKind::Repeat, evidence };
+    }
     if let Some(reviews) = history.review_count.filter(|&reviews| reviews >= policy.censored_reviews.max(1)) {
         return unknown(Reason::ReviewsBeforeRecords, format!("기록 이전 방송 가능성: 상품평 {reviews}개"));
     }
@@ -218,6 +276,10 @@ pub fn judge(history: &ProductHistory<'_>, reach: &Reach, policy: &Policy, now: 
             Reason::ShortHistory,
             format!("기록이 짧아 판단 보류: {} 기록 {shop_history_days}일", first.shop),
         );
+    }
+    if let Some(airing) = likely_from(policy.thresholds.new_below) {
+        let text = format!("비슷한 상품이 {} {}에서 방송돼 판단 보류", minute(airing.starts_at), airing.channel);
+        return unknown(Reason::NearMiss, text);
     }
     let text = if history_days > shop_history_days.saturating_add(7) {
         format!("{history_days}일 기록({} {shop_history_days}일)에서 첫 방송", first.shop)
@@ -286,8 +348,11 @@ mod tests {
     const NOW: &str = "2026-11-22T12:00:00+09:00";
 
     fn kind(airings: &[&str], reviews: Option<u32>, since: &str) -> (VerdictKind, Reason, String) {
-        let history =
-            ProductHistory { airings: airings.iter().map(|start| airing(start)).collect(), review_count: reviews };
+        let history = ProductHistory {
+            airings: airings.iter().map(|start| airing(start)).collect(),
+            review_count: reviews,
+            likely: Vec::new(),
+        };
         let verdict = judge(&history, &reach(since), &Policy::default(), at(NOW));
         (verdict.kind, verdict.evidence.reason, verdict.evidence.text)
     }
@@ -301,6 +366,32 @@ mod tests {
         let (kind, reason, text) = kind(&["2026-11-22T20:00:00+09:00", "2026-11-22T11:00:00+09:00"], None, since);
         assert_eq!((kind, reason), (VerdictKind::Repeat, Reason::AiredBefore));
         assert_eq!(text, "2026-11-22 11:00 GS샵 LIVE에서 방송됨");
+    }
+
+    #[test]
+    fn what_is_like_an_aired_listing_is_judged_by_how_likely_it_is_the_same() {
+        let likely = |probability: f64, starts_at: &str| Likely { probability, airing: airing(starts_at) };
+        let verdict = |likely: Vec<Likely<'static>>| {
+            let airings = vec![airing("2026-11-22T20:00:00+09:00")];
+            let history = ProductHistory { airings, review_count: None, likely };
+            judge(&history, &reach("2026-05-26T06:00:00+09:00"), &Policy::default(), at(NOW))
+        };
+        let (aired, ahead) = ("2026-11-03T20:40:00+09:00", "2026-11-22T12:40:00+09:00");
+        for (probability, kind, reason) in [
+            (0.399, VerdictKind::New, Reason::FirstBroadcast),
+            (0.4, VerdictKind::Unknown, Reason::NearMiss),
+            (0.799, VerdictKind::Unknown, Reason::NearMiss),
+            (0.8, VerdictKind::Repeat, Reason::LikelyAired),
+        ] {
+            let found = verdict(vec![likely(0.1, aired), likely(probability, aired), likely(0.99, ahead)]);
+            assert_eq!((found.kind, found.evidence.reason), (kind, reason), "{probability}");
+            assert_eq!(found.evidence.aired_probability, Some(probability));
+            assert_eq!(found.evidence.earlier.is_some(), kind == VerdictKind::Repeat);
+        }
+        let text = |probability| verdict(vec![likely(probability, aired)]).evidence.text;
+        assert_eq!(text(0.9), "2026-11-03 20:40 GS샵 LIVE에서 방송된 상품과 같은 것으로 보임");
+        assert_eq!(text(0.5), "비슷한 상품이 2026-11-03 20:40 GS샵 LIVE에서 방송돼 판단 보류");
+        assert_eq!(verdict(vec![likely(0.99, ahead)]).evidence.aired_probability, None, "it has not aired yet");
     }
 
     #[test]
@@ -318,7 +409,8 @@ mod tests {
     fn what_is_left_of_an_old_collection_was_shown_before_the_records_begin() {
         let verdict = |title: &'static str, since: &str| {
             let airings = vec![Airing { title, ..airing("2026-11-22T20:00:00+09:00") }];
-            judge(&ProductHistory { airings, review_count: None }, &reach(since), &Policy::default(), at(NOW)).evidence
+            judge(&ProductHistory { airings, ..ProductHistory::default() }, &reach(since), &Policy::default(), at(NOW))
+                .evidence
         };
         let late = "2026-05-26T06:00:00+09:00";
         assert_eq!(verdict("가온 26SS 린넨 자켓", late).reason, Reason::CollectionBeforeRecords);
@@ -331,7 +423,7 @@ mod tests {
     fn what_no_title_names_is_never_called_new() {
         let reason = |titles: &[&'static str]| {
             let airings = titles.iter().map(|title| Airing { title, ..airing("2026-11-22T20:00:00+09:00") }).collect();
-            let history = ProductHistory { airings, review_count: None };
+            let history = ProductHistory { airings, ..ProductHistory::default() };
             judge(&history, &reach("2026-05-26T06:00:00+09:00"), &Policy::default(), at(NOW)).evidence.reason
         };
         assert_eq!(reason(&["★[최초공개] 방송에서만 최저가★"]), Reason::TitleSaysNothing);
@@ -344,7 +436,7 @@ mod tests {
         let mut reach = reach("2026-05-26T06:00:00+09:00");
         reach.note("새샵", at("2026-11-20T06:00:00+09:00"));
         let airings = vec![Airing { shop: "새샵", ..airing("2026-11-22T20:00:00+09:00") }];
-        let history = ProductHistory { airings, review_count: None };
+        let history = ProductHistory { airings, ..ProductHistory::default() };
         let verdict = judge(&history, &reach, &Policy::default(), at(NOW));
         assert_eq!((verdict.kind, verdict.evidence.shop_history_days), (VerdictKind::Unknown, 2));
         let later = judge(&history, &reach, &Policy { min_history_days: 1, ..Policy::default() }, at(NOW));
@@ -353,7 +445,11 @@ mod tests {
 
     #[test]
     fn evidence_is_the_json_that_the_app_reads() {
-        let history = ProductHistory { airings: vec![airing("2026-11-03T20:40:00+09:00")], review_count: Some(3) };
+        let history = ProductHistory {
+            airings: vec![airing("2026-11-03T20:40:00+09:00")],
+            review_count: Some(3),
+            likely: Vec::new(),
+        };
         let verdict = judge(&history, &reach("2026-05-26T06:00:00+09:00"), &Policy::default(), at(NOW));
         let json = serde_json::to_value(&verdict).unwrap();
         assert_eq!(json["kind"], "repeat");
@@ -369,7 +465,7 @@ mod tests {
                 airing("2026-11-03T20:40:00+09:00"),
                 Airing { channel: "B", ..airing("2026-11-03T20:40:00+09:00") },
             ],
-            review_count: None,
+            ..ProductHistory::default()
         };
         let reach = reach("2026-05-26T06:00:00+09:00");
         let one = judge(&history, &reach, &Policy::default(), at(NOW));

@@ -2,6 +2,7 @@
 
 mod build;
 mod evaluate;
+mod identity;
 mod ingest;
 mod value;
 mod why;
@@ -15,7 +16,6 @@ use sinsang::pack::manifest::SnapshotId;
 use sinsang::time::UnixMillis;
 
 use crate::build::beside;
-use crate::identity::Policy;
 use crate::import::retail;
 use crate::progress::Progress;
 use crate::reject::Limit;
@@ -25,6 +25,8 @@ use crate::{audit, engine, generate, history, ledger, publish};
 
 pub(crate) use build::Build;
 pub(crate) use evaluate::Evaluate;
+pub(crate) use identity::IdentityCommand;
+use identity::{BadIdentity, Identity};
 pub(crate) use ingest::{IngestCommand, IngestKafka, IngestObjects};
 use value::{amount, level, share, snapshot_id, time, variant};
 pub(crate) use why::Why;
@@ -93,6 +95,7 @@ impl Command {
             Self::Bundle(_) => "bundle",
             Self::Inspect(_) => "inspect",
             Self::Evaluate(_) => "evaluate",
+            Self::Identity(_) => "identity",
             Self::Verify(_) => "verify",
             Self::Rules(_) => "rules",
             Self::Forget(_) => "forget",
@@ -161,6 +164,9 @@ pub(crate) enum Command {
     /// Measure what is decided against labels.
     #[command(subcommand)]
     Evaluate(Evaluate),
+    /// Work on what makes two listings one product.
+    #[command(subcommand)]
+    Identity(IdentityCommand),
     /// Re-read a snapshot with the edge's own reader and check all that can be checked.
     Verify(Verify),
     /// Work on the operators' rules.
@@ -247,6 +253,8 @@ pub(crate) struct Reading {
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) now: Option<UnixMillis>,
     #[command(flatten)]
+    identity: Identity,
+    #[command(flatten)]
     engine: Engine,
 }
 
@@ -256,12 +264,12 @@ impl Reading {
         rejects: Option<PathBuf>,
         progress: Progress,
         connect: Option<engine::Connect>,
-    ) -> Result<history::Options, NoCluster> {
+    ) -> Result<history::Options, Unusable> {
         Ok(history::Options {
             input: self.input.clone(),
             rejects,
             limit: Limit { max_share: self.max_rejects },
-            policy: Policy::default(),
+            policy: self.identity.policy()?,
             engine: self.engine.options(connect)?,
             progress,
         })
@@ -334,6 +342,17 @@ pub(crate) struct Engine {
     /// The parts that a question is worked on in at once [default: the cores, or 16 on a cluster].
     #[arg(long, value_name = "N")]
     partitions: Option<NonZeroUsize>,
+}
+
+/// Arguments that ask for what there is not.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unusable {
+    /// A cluster.
+    #[error(transparent)]
+    Cluster(#[from] NoCluster),
+    /// A file that says what makes two listings one product.
+    #[error(transparent)]
+    Identity(#[from] BadIdentity),
 }
 
 /// A cluster is asked of a command that was built without one.
@@ -598,7 +617,7 @@ impl LedgerUpdate {
         &self,
         progress: Progress,
         connect: Option<engine::Connect>,
-    ) -> Result<ledger::Options, NoCluster> {
+    ) -> Result<ledger::Options, Unusable> {
         let rejects = self.rejects.clone().unwrap_or_else(|| beside(&self.ledger, "rejects.ndjson"));
         Ok(ledger::Options {
             ledger: self.ledger.clone(),

@@ -136,7 +136,7 @@ pub fn audit(history: &History, policy: &verdict::Policy, rows_shown: usize) -> 
     let mut claims: Vec<(UnixMillis, Claim)> = Vec::new();
     let mut silent: Vec<(UnixMillis, Silent)> = Vec::new();
     for product in &history.products {
-        let past = product.history(&history.catalogue);
+        let past = product.history(&history.catalogue, &history.likely);
         for entry in &product.entries {
             let Some(listing) = history.catalogue.entries.get(*entry).map(|entry| &entry.listing) else { continue };
             let mut first: BTreeMap<usize, UnixMillis> = BTreeMap::new();

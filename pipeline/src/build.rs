@@ -69,6 +69,8 @@ pub struct Options {
     pub model: Option<PathBuf>,
     /// What packs are written in.
     pub format: Format,
+    /// When two listings are one product.
+    pub policy: Policy,
     /// What the engine may use.
     pub engine: engine::Options,
     /// Whether to show how far it has come.
@@ -81,7 +83,7 @@ impl Options {
             input: self.input.clone(),
             rejects: Some(self.rejects.clone().unwrap_or_else(|| beside(&self.output, "rejects.ndjson"))),
             limit: self.limit,
-            policy: Policy::default(),
+            policy: self.policy.clone(),
             engine: self.engine.clone(),
             progress: self.progress,
         }
@@ -238,7 +240,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         let (codes, ids) = named_by_events(history.context()).await?;
         run.recall(&mut history, &codes, &ids).map_err(Error::Recall)?;
     }
-    let History { source, schedule, catalogue, split_codes, resolution, products, reach, listed, .. } = history;
+    let History { source, schedule, catalogue, split_codes, resolution, products, likely, reach, listed, .. } = history;
     let context = source.context().clone();
     // One bar for what is done with the tables, a step a stage: none of them knows beforehand how long it takes.
     let steps = options.progress.start("tastes", Unit::Items, 3);
@@ -274,6 +276,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         catalogue: &catalogue,
         products: &products,
         resolution: &resolution,
+        likely: &likely,
         tabs: &tabs,
         rules: &rules,
         vocabulary: &vocabulary,

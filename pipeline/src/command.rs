@@ -6,17 +6,17 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use sinsang::time::{HOUR_MS, UnixMillis};
+use sinsang_identity::train::Labels;
 use sinsang_ingest::{Objects, Table, ingest_kafka, ingest_objects};
 use tracing::field::Empty;
 
 use crate::arguments::{
-    Arguments, Collect, Command, Evaluate, ExperimentCommand, Format, Import, IngestCommand, IngestKafka,
-    IngestObjects, Judging, LedgerCommand, Publish, Rollback, RulesCommand, Status, Why,
+    Arguments, Collect, Command, Evaluate, ExperimentCommand, Format, IdentityCommand, Import, IngestCommand,
+    IngestKafka, IngestObjects, Judging, LedgerCommand, Publish, Rollback, RulesCommand, Status, Why,
 };
 use crate::build::beside;
 use crate::engine::Connect;
 use crate::history::History;
-use crate::identity::Policy;
 use crate::import::retail;
 use crate::ledger::{self, Extent, Ledger};
 use crate::metrics::Page;
@@ -26,7 +26,7 @@ use crate::reject::RejectsFile;
 use crate::rules::{self, Rules};
 use crate::snapshot::Snapshot;
 use crate::telemetry::{LogFormat, Telemetry};
-use crate::{audit, build, evaluate, forget, generate, history, inspect, publish, resolve, verify, why};
+use crate::{audit, build, evaluate, forget, generate, history, inspect, publish, resolve, train, verify, why};
 
 /// Something is wrong with what was asked or given.
 const FAILED: u8 = 1;
@@ -130,21 +130,21 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
             let judging = &resolve.judging;
             let Some(ledger) = &resolve.ledger else {
                 let (history, rules, now) = read(judging, Some(rejects), progress, surroundings)?;
-                let report = resolve::resolve(&history, &rules.verdict, &resolve.output, resolve.explain, now)?;
+                let report = resolve::resolve(&history, &rules.judging(), &resolve.output, resolve.explain, now)?;
                 return print(format, &report);
             };
             let (now, rules) = (judging.reading.now.unwrap_or_else(clock), judging.rules()?);
             let history = judging.reading.options(Some(rejects), progress, connect)?;
             let options = ledger::Options { ledger: ledger.clone(), history };
             let (history, run) = runtime()?.block_on(ledger::read(&options, now))?;
-            let mut report = resolve::resolve(&history, &rules.verdict, &resolve.output, resolve.explain, now)?;
+            let mut report = resolve::resolve(&history, &rules.judging(), &resolve.output, resolve.explain, now)?;
             report.ledger = Some(run.append(now)?);
             print(format, &report)
         }
         Command::Why(why) => of_why(why, format, progress, surroundings),
         Command::Audit(audit) => {
             let (history, rules, _) = read(&audit.judging, None, progress, surroundings)?;
-            print(format, &audit::audit(&history, &rules.verdict, audit.rows))
+            print(format, &audit::audit(&history, &rules.judging(), audit.rows))
         }
         Command::Bundle(bundle) => print(format, &publish::bundle(&Snapshot::at(&bundle.snapshot), &bundle.output)?),
         Command::Publish(Publish { target, .. })
@@ -188,13 +188,21 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
             })?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Evaluate(Evaluate::Identity { file }) => {
-            print(format, &evaluate::identity::identity(file, &Policy::default())?)
+        Command::Evaluate(Evaluate::Identity { file, identity }) => {
+            print(format, &evaluate::identity::identity(file, &identity.policy()?)?)
+        }
+        Command::Identity(IdentityCommand::Train(asked)) => {
+            let now = asked.reading.now.unwrap_or_else(clock);
+            let options = asked.reading.options(None, progress, connect)?;
+            let tables = runtime()?.block_on(history::tables(&options, now))?;
+            let labels =
+                Labels { pairs: asked.pairs.clone(), verdicts: asked.verdicts.clone(), titles: asked.titles.clone() };
+            print(format, &train::train(&tables, &options.policy, &labels, &asked.output)?)
         }
         Command::Evaluate(Evaluate::Schedule(asked)) => {
             let (history, rules, now) = read(&asked.judging, None, progress, surroundings)?;
             let verdicts = asked.verdicts.as_deref();
-            print(format, &evaluate::schedule::schedule(&history, &rules.verdict, now, &asked.pairs, verdicts)?)
+            print(format, &evaluate::schedule::schedule(&history, &rules.judging(), now, &asked.pairs, verdicts)?)
         }
         Command::Evaluate(Evaluate::Ranking(ranking)) => {
             print(format, &runtime()?.block_on(evaluate::ranking::ranking(&ranking.options(progress)))?)
@@ -310,7 +318,7 @@ fn of_why(why: &Why, format: Format, progress: Progress, surroundings: Surroundi
         return print(format, &why::places(&snapshot, &question, &why.listings)?);
     }
     let (history, rules, now) = read(&why.judging, None, progress, surroundings)?;
-    print(format, &why::why(&history, &rules.verdict, &why.listings, now)?)
+    print(format, &why::why(&history, &rules.judging(), &why.listings, now)?)
 }
 
 /// Reads the history, the rules and the time that a command is to judge by.

@@ -19,7 +19,7 @@ use sinsang::viewer::UserKey;
 use crate::catalogue::{Airing, Catalogue};
 use crate::identity::{ProductId, Resolution};
 use crate::lab::Lab;
-use crate::product::Product;
+use crate::product::{Likely, Product};
 use crate::rules::{Outcome, Rules, Window};
 use crate::table::Tab;
 use crate::taste::{self, ContextLeaning, Learned, Population, UserTaste, Vocabulary};
@@ -68,6 +68,8 @@ pub struct Facts<'a> {
     pub products: &'a [Product],
     /// How the listings came to their products.
     pub resolution: &'a Resolution,
+    /// The earlier listings that each listing may be the same product as.
+    pub likely: &'a Likely,
     /// The tabs, in the shared order.
     pub tabs: &'a [Tab],
     /// The rules.
@@ -139,11 +141,12 @@ pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts, Vec<Outcome>) {
         }
         // The board reaches back a little so that a preview can: for a first broadcast that ended within it, the verdict that held until
         // then is the one as of the window's start. The one that holds afterwards looks back on it.
-        let history = product.history(catalogue);
-        let judge = |at| verdict::judge(&history, facts.reach, &facts.rules.verdict, at);
+        let history = product.history(catalogue, facts.likely);
+        let policy = facts.rules.judging();
+        let judge = |at| verdict::judge(&history, facts.reach, &policy, at);
         let is_over = ends_at <= now;
         let mut before = judge(if is_over { from } else { now });
-        if before.kind == VerdictKind::New {
+        if before.kind == VerdictKind::New || before.evidence.reason == verdict::Reason::NearMiss {
             before.evidence.nearest = product.nearest(catalogue, facts.resolution);
         }
         let after = judge(now.max(ends_at));

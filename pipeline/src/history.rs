@@ -18,7 +18,7 @@ use tracing::field::Empty;
 
 use crate::catalogue::{self, Airing, Catalogue};
 use crate::identity::{self, Policy, ProductId, Resolution};
-use crate::product::{self, Product};
+use crate::product::{self, Likely, Product};
 use crate::progress::{Progress, Unit};
 use crate::reject::Limit;
 use crate::source::{self, Source, TableReport, find_table};
@@ -85,6 +85,8 @@ pub struct History {
     pub reach: Reach,
     /// When two listings are one product.
     pub policy: Policy,
+    /// The earlier listings that each listing may be the same product as.
+    pub likely: Likely,
     /// How many of the catalogue's entries the tables name; those after them are what a ledger knows besides.
     pub listed: usize,
     /// The product of each entry of the catalogue.
@@ -117,6 +119,7 @@ impl History {
             ids: resolution.listings.iter().map(|resolved| resolved.product).collect(),
             resolution,
             products: Vec::new(),
+            likely: Likely::default(),
             reach,
             policy: policy.clone(),
             twins: BTreeMap::new(),
@@ -149,6 +152,8 @@ impl History {
                 place.airings = airings;
             }
         }
+        let first_airing = |entry: usize| places.get(entry)?.airings.first().copied();
+        self.likely = Likely::new(&self.resolution, &self.policy.matcher, first_airing);
         self.places = places;
     }
 

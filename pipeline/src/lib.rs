@@ -27,6 +27,7 @@ pub mod source;
 pub mod table_write;
 pub mod taste;
 mod telemetry;
+pub mod train;
 pub mod verify;
 pub mod viewers;
 pub mod why;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::catalogue::Catalogue;
-use crate::identity::{Joined, ProductId, Resolution};
+use crate::identity::matcher::Matcher;
+use crate::identity::{Alike, Joined, ProductId, Resolution};
 use crate::taste::ProductFeatures;
 use crate::verdict::{self, NearestOther, ProductHistory, Reach};
 use crate::why::word;
@@ -76,8 +77,8 @@ impl Product {
         })
     }
 
-    /// Its broadcasts, as verdicts are judged by.
-    pub fn history<'a>(&self, catalogue: &'a Catalogue) -> ProductHistory<'a> {
+    /// Its broadcasts and what may be one of them, as verdicts are judged by.
+    pub fn history<'a>(&self, catalogue: &'a Catalogue, likely: &Likely) -> ProductHistory<'a> {
         let airing = |index: &usize| {
             let airing = catalogue.airings.get(*index)?;
             let listing = &catalogue.entries.get(airing.entry)?.listing;
@@ -91,10 +92,45 @@ impl Product {
             })
         };
         let entries = self.entries.iter().filter_map(|entry| catalogue.entries.get(*entry));
+        let of_others =
+            self.entries.iter().flat_map(|entry| likely.of(*entry)).filter(|it| !self.entries.contains(&it.with));
         ProductHistory {
+            likely: of_others
+                .filter_map(|it| Some(verdict::Likely { probability: it.probability, airing: airing(&it.airing)? }))
+                .collect(),
             airings: self.airings.iter().filter_map(airing).collect(),
             review_count: entries.filter_map(|entry| entry.listing.review_count).max(),
         }
+    }
+}
+
+/// The earlier listings that each listing may be the same product as.
+#[derive(Clone, Debug, Default)]
+pub struct Likely(Vec<Vec<LikelyAiring>>);
+
+/// An earlier listing, and how likely it is that a listing has aired as it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LikelyAiring {
+    /// The probability, from 0 to 1.
+    pub probability: f64,
+    /// Index of the earlier listing in the catalogue.
+    pub with: usize,
+    /// Index of its first airing.
+    pub airing: usize,
+}
+
+impl Likely {
+    /// What `resolution` found alike; `first_airing` tells the first airing of a listing.
+    pub fn new(resolution: &Resolution, matcher: &Matcher, first_airing: impl Fn(usize) -> Option<usize>) -> Self {
+        let of = |&Alike { with, probability }: &Alike| {
+            Some(LikelyAiring { probability: matcher.aired(probability), with, airing: first_airing(with)? })
+        };
+        Self(resolution.listings.iter().map(|listing| listing.alike.iter().filter_map(of).collect()).collect())
+    }
+
+    /// What a listing may be, by its index in the catalogue.
+    pub fn of(&self, entry: usize) -> &[LikelyAiring] {
+        self.0.get(entry).map(Vec::as_slice).unwrap_or_default()
     }
 }
 

@@ -200,7 +200,7 @@ pub fn resolve(
         ) else {
             continue;
         };
-        let past = histories.entry(product.id).or_insert_with(|| product.history(&history.catalogue));
+        let past = histories.entry(product.id).or_insert_with(|| product.history(&history.catalogue, &history.likely));
         let verdict = verdict::judge(past, &history.reach, policy, airing.starts_at);
         *report.verdicts.of(verdict.kind) += 1;
         report.lines += 1;

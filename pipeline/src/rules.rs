@@ -11,7 +11,7 @@ use sinsang::pack::mix::MixParts;
 use sinsang::rank::{PULSE_WEIGHTS, SurfaceWeights, Weights};
 use toml::Spanned;
 
-use crate::verdict;
+use crate::verdict::{self, Thresholds};
 
 mod directive;
 mod experiment;
@@ -178,11 +178,22 @@ impl Default for LabRules {
 }
 
 /// What the new-product tab shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NewTab {
     /// Beside new products also those of which the history can't tell, marked by the verdict that they are shown with.
     pub show_unknown: bool,
+    /// A product is new where it is less likely than this, from 0 to 1, to have aired as a listing that it is like.
+    pub new_below: f64,
+    /// From this probability on it is a repeat; between the two it is unknown.
+    pub repeat_from: f64,
+}
+
+impl Default for NewTab {
+    fn default() -> Self {
+        let Thresholds { new_below, repeat_from } = Thresholds::default();
+        Self { show_unknown: false, new_below, repeat_from }
+    }
 }
 
 /// What a board covers, around the time of the build.
@@ -278,6 +289,12 @@ pub enum Error {
 }
 
 impl Rules {
+    /// When a verdict can be given, and how sure it must be.
+    pub fn judging(&self) -> verdict::Policy {
+        let NewTab { new_below, repeat_from, .. } = self.new_tab;
+        verdict::Policy { thresholds: Thresholds { new_below, repeat_from }, ..self.verdict }
+    }
+
     /// The rules of the file `named`, or of `rules.toml` in `folder`, or else the built-in ones.
     ///
     /// # Errors
@@ -325,6 +342,11 @@ impl Rules {
                 )?;
             }
         }
+        let NewTab { new_below, repeat_from, .. } = rules.new_tab;
+        let expected = "a probability from 0 to 1";
+        fits((0.0..=1.0).contains(&new_below), "new_tab.new_below", new_below.to_string(), expected)?;
+        let expected = "a probability from new_below to 1";
+        fits((new_below..=1.0).contains(&repeat_from), "new_tab.repeat_from", repeat_from.to_string(), expected)?;
         let Window { back_hours, ahead_days } = rules.window;
         fits(back_hours <= 168, "window.back_hours", back_hours.to_string(), "at most 168")?;
         fits((1..=31).contains(&ahead_days), "window.ahead_days", ahead_days.to_string(), "from 1 to 31")?;

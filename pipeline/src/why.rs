@@ -96,7 +96,7 @@ pub struct Story<'a> {
     pub listings: Vec<Member<'a>>,
     /// The product's broadcasts, by start.
     pub broadcasts: Vec<Broadcast<'a>>,
-    /// A score from which on two listings are one product.
+    /// A probability from which on two listings are one product.
     pub same_at: f64,
     #[serde(skip)]
     as_of_time: UnixMillis,
@@ -234,7 +234,7 @@ fn story<'a>(history: &'a History, policy: verdict::Policy, index: usize, now: U
     let product = history.product_of(index)?;
     let (airing, upcoming) = history.judged_by(index, now)?;
     let at = airing.starts_at;
-    let past = product.history(&history.catalogue);
+    let past = product.history(&history.catalogue, &history.likely);
     let (joined, nearest) = match &resolved.joined {
         Joined::First => ("first", None),
         Joined::SameCode { with } => ("same_code", Neighbour::new(history, *with, at, None)),
@@ -355,12 +355,18 @@ impl Story<'_> {
             "  기록: 전체 {}일, 첫 방송을 한 쇼핑사 {}일 · 상품평 {reviews}",
             evidence.history_days, evidence.shop_history_days
         )?;
+        if let Some(probability) = evidence.aired_probability {
+            writeln!(f, "  앞서 방송한 다른 상품과 같을 확률: {}", word::percent(probability))?;
+        }
         match (self.verdict.kind, evidence.reason) {
             (VerdictKind::Unknown, verdict::Reason::ShortHistory) => {
                 writeln!(f, "  이 쇼핑사의 기록이 짧아, 처음 보인다고 해서 처음 방송했다고 할 수 없습니다.")?;
             }
             (VerdictKind::Unknown, verdict::Reason::ReviewsBeforeRecords) => {
                 writeln!(f, "  처음 보였지만 상품평이 이미 쌓여 있습니다. 기록이 시작되기 전에 팔렸을 것입니다.")?;
+            }
+            (VerdictKind::Unknown, verdict::Reason::NearMiss) => {
+                writeln!(f, "  같은 상품인지 다른 상품인지 이 제목만으로는 가릴 수 없습니다.")?;
             }
             (VerdictKind::Unknown, verdict::Reason::TitleSaysNothing) => {
                 writeln!(f, "  제목에 상품 이름이 없어, 전에 방송한 상품인지 알아볼 수 없습니다.")?;
@@ -380,7 +386,12 @@ impl Story<'_> {
             (Some(nearest), _) => {
                 writeln!(f, "  앞서 나온 이 판매와 같은 상품입니다: {}", word::neighbour(nearest))?;
                 if let Some(score) = nearest.score {
-                    writeln!(f, "    점수 {:.2} (기준 {:.2})", score.total, self.same_at)?;
+                    writeln!(
+                        f,
+                        "    같은 상품일 확률 {} (기준 {})",
+                        word::percent(score.probability),
+                        word::percent(self.same_at)
+                    )?;
                     word::write_parts(f, score)?;
                 }
             }

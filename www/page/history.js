@@ -13,6 +13,7 @@ const REASONS = {
   short_history: say("기록이 짧은 홈쇼핑"),
   reviews_before_records: say("기록보다 앞선 상품평"),
   collection_before_records: say("기록보다 앞선 모음"),
+  near_miss: say("비슷한 상품이 방송됨"),
 };
 
 /** A count of a line of the history, by the path that leads to it. */

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Confusion, Error, Measured, percent, plain, ratio, wilson};
-use crate::identity::ProductId;
+use super::{Bin, Confusion, Error, Measured, percent, plain, ratio, reliability, wilson, write_reliability};
+use crate::identity::{ProductId, values_agree};
+use crate::label::{self, Pair, Places, Read};
+use crate::listing::Measure;
 use crate::verdict::VerdictKind;
 
 /// Resamples behind an interval that has no formula.
@@ -32,43 +34,12 @@ pub struct Listing {
     pub product: ProductId,
     /// Its verdict as of its first broadcast.
     pub verdict: VerdictKind,
+    /// How likely it was, from 0 to 1, that it had aired as one of the earlier listings that it is like.
+    pub aired: f64,
     /// Its reviews at its first broadcast; 0 where the schedule tells none.
     pub reviews: u64,
     /// Its place in the order of first broadcasts.
     pub place: usize,
-}
-
-/// A labelled pair: the columns `listing_a`, `listing_b`, `label`, `class`, `draw`, `weight`.
-#[derive(Clone, Debug)]
-struct Pair {
-    listings: [usize; 2],
-    same: bool,
-    class: String,
-    draw: String,
-    weight: f64,
-}
-
-/// A listing that was read: the columns `listing`, `label`, `draw`, `note`.
-#[derive(Clone, Debug)]
-struct Read {
-    listing: usize,
-    is_new: bool,
-    draw: String,
-}
-
-/// Rows of a file of labels.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Rows {
-    /// Measured on.
-    pub used: u32,
-    /// Labelled `unclear`.
-    pub unclear: u32,
-    /// Left out because the listing has a twin of the same slot, with which it is new or not.
-    pub twins: u32,
-    /// Of a listing that the schedule has not, or has in several shops.
-    pub unknown: u32,
-    /// With another label, or without a column.
-    pub rejected: u32,
 }
 
 /// A share with its 95 % interval by resampling rows.
@@ -120,6 +91,8 @@ pub struct Split {
     pub split: u32,
 }
 
+pub use crate::label::Rows;
+
 /// What a schedule's labels say of what was resolved.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
@@ -133,13 +106,15 @@ pub struct Report {
     pub verdict_rows: Rows,
     /// Each draw of listings.
     pub verdicts: Vec<VerdictGroup>,
+    /// Whether what was said to be likely was, on the draw `random` where there is one.
+    pub reliability: Vec<Bin>,
     /// The verdicts by simpler ways, on the draw `random` where there is one: a listing is new where none before it has its title.
     pub verdict_baselines: Vec<VerdictGroup>,
     /// Listings of equal titles, marks and case aside.
     pub equal_titles: Split,
     /// Listings that name one appliance code.
     pub equal_codes: Split,
-    /// Products in which appliance codes stand, and those of them with several.
+    /// Products in which appliance codes stand, and those of them with several: colours of one appliance, and codes of one title, are one.
     pub code_products: Split,
 }
 
@@ -148,110 +123,23 @@ pub struct Report {
 /// # Errors
 /// [`enum@Error`] where a file can't be read, lacks a column, or has no row to measure on. Single bad rows are counted.
 pub fn measure(listings: &[Listing], pairs: &Path, verdicts: Option<&Path>) -> Result<Report, Error> {
-    let places = places(listings);
-    let (pair_rows, labelled) = read_pairs(pairs, &places)?;
-    let (verdict_rows, read) = verdicts.map(|path| read_verdicts(path, &places)).transpose()?.unwrap_or_default();
+    let codes = listings.iter().map(|listing| (listing.shop.as_str(), listing.listing_id.as_str()));
+    let places = Places::new(codes);
+    let (pair_rows, labelled) = label::pairs(pairs, &places)?;
+    let (verdict_rows, mut read) = verdicts.map(|path| label::verdicts(path, &places)).transpose()?.unwrap_or_default();
+    read.retain(|row| !row.is_twin);
     Ok(Report {
         pair_rows,
         pairs: pair_groups(listings, &labelled),
         baselines: baselines(listings, &labelled),
         verdict_rows,
         verdicts: verdict_groups(listings, &read),
+        reliability: reliability(&told(listings, &read)),
         verdict_baselines: verdict_baselines(listings, &read),
         equal_titles: split(listings, |listing| Some(plain(&listing.title)).filter(|title| !title.is_empty())),
         equal_codes: split(listings, |listing| listing.codes.clone()),
         code_products: several_codes(listings),
     })
-}
-
-/// The listing of each code; `None` for a code of several shops.
-fn places(listings: &[Listing]) -> HashMap<&str, Option<usize>> {
-    let mut places = HashMap::new();
-    for (index, listing) in listings.iter().enumerate() {
-        let first = places.entry(listing.listing_id.as_str()).or_insert(Some(index));
-        if first.and_then(|first| listings.get(first)).is_none_or(|first| first.shop != listing.shop) {
-            *first = None;
-        }
-    }
-    places
-}
-
-/// A file of labels, row by row: its columns by name, those of `needed` in all cases.
-fn rows(
-    path: &Path,
-    needed: &[&'static str],
-    mut each: impl FnMut(&dyn Fn(&str) -> Option<String>),
-) -> Result<(), Error> {
-    let failed = |source| Error::Read { path: path.to_owned(), source };
-    let mut reader =
-        csv::ReaderBuilder::new().delimiter(b'\t').flexible(true).quoting(false).from_path(path).map_err(failed)?;
-    let head = reader.headers().map_err(failed)?.clone();
-    if let Some(column) = needed.iter().find(|name| !head.iter().any(|cell| cell.trim() == **name)) {
-        return Err(Error::Column { path: path.to_owned(), column });
-    }
-    for row in reader.records() {
-        let row = row.map_err(failed)?;
-        let cell = |name: &str| {
-            let at = head.iter().position(|cell| cell.trim() == name)?;
-            row.get(at).map(str::trim).filter(|cell| !cell.is_empty()).map(str::to_owned)
-        };
-        each(&cell);
-    }
-    Ok(())
-}
-
-fn empty_unless(used: u32, path: &Path) -> Result<(), Error> {
-    let path: PathBuf = path.to_owned();
-    if used == 0 { Err(Error::Empty { path }) } else { Ok(()) }
-}
-
-fn read_pairs(path: &Path, places: &HashMap<&str, Option<usize>>) -> Result<(Rows, Vec<Pair>), Error> {
-    let (mut counts, mut pairs) = (Rows::default(), Vec::new());
-    let find = |code: &str| places.get(code).copied().flatten();
-    rows(path, &["listing_a", "listing_b", "label"], |cell| {
-        let (Some(a), Some(b), Some(label)) = (cell("listing_a"), cell("listing_b"), cell("label")) else {
-            counts.rejected += 1;
-            return;
-        };
-        let same = match label.as_str() {
-            "same" => true,
-            "different" => false,
-            "unclear" => return counts.unclear += 1,
-            _ => return counts.rejected += 1,
-        };
-        let (Some(a), Some(b)) = (find(&a), find(&b)) else { return counts.unknown += 1 };
-        counts.used += 1;
-        let text = |name: &str| cell(name).unwrap_or_else(|| "-".to_owned());
-        let weight = cell("weight").and_then(|weight| weight.parse().ok()).filter(|w: &f64| w.is_finite() && *w >= 0.0);
-        let weight = weight.unwrap_or(1.0);
-        pairs.push(Pair { listings: [a, b], same, class: text("class"), draw: text("draw"), weight });
-    })?;
-    empty_unless(counts.used, path)?;
-    Ok((counts, pairs))
-}
-
-fn read_verdicts(path: &Path, places: &HashMap<&str, Option<usize>>) -> Result<(Rows, Vec<Read>), Error> {
-    let (mut counts, mut read) = (Rows::default(), Vec::new());
-    rows(path, &["listing", "label"], |cell| {
-        let (Some(code), Some(label)) = (cell("listing"), cell("label")) else {
-            counts.rejected += 1;
-            return;
-        };
-        let is_new = match label.as_str() {
-            "new" => true,
-            "repeat" => false,
-            "unclear" => return counts.unclear += 1,
-            _ => return counts.rejected += 1,
-        };
-        if cell("note").is_some_and(|note| note.contains("same-day")) {
-            return counts.twins += 1;
-        }
-        let Some(listing) = places.get(code.as_str()).copied().flatten() else { return counts.unknown += 1 };
-        counts.used += 1;
-        read.push(Read { listing, is_new, draw: cell("draw").unwrap_or_else(|| "-".to_owned()) });
-    })?;
-    empty_unless(counts.used, path)?;
-    Ok((counts, read))
 }
 
 fn pair_groups(listings: &[Listing], pairs: &[Pair]) -> Vec<PairGroup> {
@@ -350,6 +238,17 @@ fn verdict_group(name: String, listings: &[Listing], rows: &[&Read], judge: &Jud
 }
 
 /// New by title alone, on the rows that were drawn at random; on all where none was.
+/// What was said of read listings, of a random draw where there is one, and whether they had aired.
+fn told(listings: &[Listing], read: &[Read]) -> Vec<(f64, bool)> {
+    let random = read.iter().any(|row| row.draw == "random");
+    let rows = read.iter().filter(|row| row.draw == "random" || !random);
+    rows.filter_map(|row| {
+        let listing = listings.get(row.listing).filter(|listing| listing.reviews < MANY_REVIEWS)?;
+        Some((listing.aired, !row.is_new))
+    })
+    .collect()
+}
+
 fn verdict_baselines(listings: &[Listing], read: &[Read]) -> Vec<VerdictGroup> {
     let random: Vec<&Read> = read.iter().filter(|row| row.draw == "random").collect();
     let rows = if random.is_empty() { read.iter().collect() } else { random };
@@ -392,16 +291,31 @@ fn split<K: IntoIterator<Item = String>>(listings: &[Listing], keys: impl Fn(&Li
 }
 
 fn several_codes(listings: &[Listing]) -> Split {
-    let mut codes: HashMap<ProductId, BTreeSet<&String>> = HashMap::new();
-    for listing in listings {
-        codes.entry(listing.product).or_default().extend(&listing.codes);
+    let mut codes: HashMap<ProductId, Vec<BTreeSet<&String>>> = HashMap::new();
+    for listing in listings.iter().filter(|listing| !listing.codes.is_empty()) {
+        codes.entry(listing.product).or_default().push(listing.codes.iter().collect());
     }
     let mut split = Split::default();
-    for its in codes.values().filter(|its| !its.is_empty()) {
+    for its in codes.into_values() {
         split.groups += 1;
-        split.split += u32::from(its.len() > 1);
+        split.split += u32::from(appliances(its) > 1);
     }
     split
+}
+
+/// How many appliances listings name that each name these codes: codes of one title are of one set, and a colour makes no other appliance.
+fn appliances(listings: Vec<BTreeSet<&String>>) -> usize {
+    let is_one = |a: &BTreeSet<&String>, b: &BTreeSet<&String>| {
+        a.iter().any(|x| b.iter().any(|y| values_agree(Measure::Model, x, y)))
+    };
+    let mut sets: Vec<BTreeSet<&String>> = Vec::new();
+    for codes in listings {
+        let (mut joined, apart): (Vec<_>, Vec<_>) = sets.into_iter().partition(|set| is_one(set, &codes));
+        joined.push(codes);
+        sets = apart;
+        sets.push(joined.into_iter().flatten().collect());
+    }
+    sets.len()
 }
 
 /// A measure of `sample` with its interval by resampling, the same at every run.
@@ -480,6 +394,7 @@ impl fmt::Display for Report {
                 writeln!(f, "{name:<28} {listings:>8}  {precision:<21} {shown:<21} {called_repeat}")?;
             }
         }
+        write_reliability(f, &self.reliability)?;
         let share = |Split { groups, split }: Split| format!("{split} of {groups}");
         writeln!(f, "\nequal titles in several products     {}", share(self.equal_titles))?;
         writeln!(f, "appliance codes in several products  {}", share(self.equal_codes))?;
@@ -489,12 +404,14 @@ impl fmt::Display for Report {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     fn listing(code: &str, shop: &str, title: &str, product: u64, verdict: VerdictKind, place: usize) -> Listing {
         let codes = title.split(' ').filter(|word| word.starts_with("MH")).map(str::to_owned).collect();
         let (listing_id, shop, title) = (code.to_owned(), shop.to_owned(), title.to_owned());
-        Listing { listing_id, shop, title, codes, product: ProductId(product), verdict, reviews: 0, place }
+        Listing { listing_id, shop, title, codes, product: ProductId(product), verdict, aired: 0.0, reviews: 0, place }
     }
 
     /// Two of one product in two shops, a third that was parted from them, one of another title, and a code that two shops have.

@@ -8,8 +8,6 @@ use crate::listing::{Class, Measure};
 
 use super::sketch::{Sketch, Unit};
 
-/// Keys of one title that are kept while listings are resolved together: its rarest.
-const MAX_KEYS: usize = 12;
 /// Keys of one title that a ledger keeps, so that later titles find it: its rarest. Later titles ask for all of theirs.
 const MAX_STORED: usize = 8;
 /// Of the stored keys, those that no other title had yet: they may be the best, or a slip of the pen.
@@ -18,8 +16,8 @@ const MAX_UNSEEN: usize = 5;
 pub const MAX_SHARED: u32 = 400;
 /// Syllables of a stretch.
 const STRETCH: usize = 3;
-/// Candidates compared for one title.
-pub(crate) const MAX_CANDIDATES: usize = 16;
+/// Products of a ledger that are fetched for one title.
+const MAX_CANDIDATES: usize = 16;
 
 /// A key: a hash of what is shared, its kind in the lowest three bits. Two different things with one hash cost a comparison, not an error.
 ///
@@ -163,15 +161,12 @@ impl Frequencies {
         common
     }
 
-    /// The rarest of `keys` that at least one other title has too.
-    pub(crate) fn rarest(&self, keys: &[Key]) -> Vec<Key> {
-        let mut ranked: Vec<(u32, Key)> = keys
-            .iter()
-            .map(|&key| (self.of(key), key))
-            .filter(|&(count, _)| (2..=MAX_SHARED).contains(&count))
-            .collect();
+    /// The rarest `most` of `keys`; those that too many titles have are left out.
+    pub(crate) fn rarest(&self, keys: &[Key], most: usize) -> Vec<Key> {
+        let counted = keys.iter().map(|&key| (self.of(key), key));
+        let mut ranked: Vec<(u32, Key)> = counted.filter(|(count, _)| *count <= MAX_SHARED).collect();
         ranked.sort_unstable();
-        ranked.truncate(MAX_KEYS);
+        ranked.truncate(most);
         ranked.into_iter().map(|(_, key)| key).collect()
     }
 
@@ -204,33 +199,6 @@ pub(crate) fn stored(keys: &[Key], titles: impl Fn(Key) -> u32) -> Vec<Key> {
 /// their order.
 pub fn worth(titles: u32) -> u32 {
     1_000 / (1 + u32::BITS - titles.leading_zeros())
-}
-
-/// Earlier titles by their keys.
-#[derive(Debug, Default)]
-pub(crate) struct Index {
-    postings: HashMap<Key, Vec<u32>>,
-}
-
-impl Index {
-    pub(crate) fn insert(&mut self, keys: &[Key], title: u32) {
-        for &key in keys {
-            self.postings.entry(key).or_default().push(title);
-        }
-    }
-
-    /// The titles that share the most and the rarest keys with `keys`, at most [`MAX_CANDIDATES`], the best first.
-    pub(crate) fn candidates(&self, keys: &[Key], frequencies: &Frequencies, gathered: &mut Gathered) -> Vec<u32> {
-        gathered.clear();
-        for &key in keys {
-            let Some(titles) = self.postings.get(&key) else { continue };
-            let worth = worth(frequencies.of(key));
-            for &title in titles {
-                gathered.add(title, worth);
-            }
-        }
-        gathered.best()
-    }
 }
 
 /// Which products of a ledger have a key stored: what it answers to the keys that [`super::Day::keys`] asks for.
@@ -304,7 +272,7 @@ impl Gathered {
         Self { sums: vec![0; titles], touched: Vec::new() }
     }
 
-    fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         for &title in &self.touched {
             if let Some(sum) = usize::try_from(title).ok().and_then(|title| self.sums.get_mut(title)) {
                 *sum = 0;
@@ -313,7 +281,7 @@ impl Gathered {
         self.touched.clear();
     }
 
-    fn add(&mut self, title: u32, worth: u32) {
+    pub(crate) fn add(&mut self, title: u32, worth: u32) {
         if let Some(sum) = usize::try_from(title).ok().and_then(|title| self.sums.get_mut(title)) {
             if *sum == 0 {
                 self.touched.push(title);
@@ -322,13 +290,14 @@ impl Gathered {
         }
     }
 
-    fn best(&self) -> Vec<u32> {
+    /// The `most` titles with the largest sums, the best first.
+    pub(crate) fn best(&self, most: usize) -> Vec<u32> {
         let sum = |title: u32| usize::try_from(title).ok().and_then(|title| self.sums.get(title)).copied().unwrap_or(0);
         let mut ranked: Vec<(std::cmp::Reverse<u32>, u32)> =
             self.touched.iter().map(|&title| (std::cmp::Reverse(sum(title)), title)).collect();
-        if ranked.len() > MAX_CANDIDATES {
-            ranked.select_nth_unstable(MAX_CANDIDATES);
-            ranked.truncate(MAX_CANDIDATES);
+        if ranked.len() > most {
+            ranked.select_nth_unstable(most);
+            ranked.truncate(most);
         }
         ranked.sort_unstable();
         ranked.into_iter().map(|(_, title)| title).collect()

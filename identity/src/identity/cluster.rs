@@ -2,23 +2,31 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::block::{Frequencies, Gathered, Index, Key};
+use super::align::to_f64;
 use super::day::{Day, Known};
+use super::earlier::{self, Like};
 use super::reuse::parts;
-use super::score::{EQUAL, Sameness, Score, compare};
+use super::score::{Compared, Score, compare};
 use super::sketch::Sketch;
-use super::{Joined, Listing, Merge, Nearest, Policy, ProductId, Resolution, Resolved};
+use super::{Alike, Joined, Listing, Merge, Nearest, Policy, ProductId, Resolution, Resolved, appliance};
 
 /// Titles of a product that a newcomer is checked against: its first ones and its latest ones.
 pub(super) const CHECKED_FIRST: usize = 6;
 pub(super) const CHECKED_LAST: usize = 14;
+/// Titles of each of two products that are compared before they are made one.
+const CROSSED: usize = 6;
+/// A title less likely one product with another than this is of another; a newcomer's may be so to one in so many of a product.
+const APART: f64 = 0.2;
+const MOST_APART: usize = 3;
+/// Earlier products that a verdict looks at.
+const ALIKE: usize = 3;
+/// The least probability that a listing is the same product as an earlier one with its words or its appliance code.
+const COPY: f64 = 0.98;
 
 /// One title of one listing.
 pub(super) struct Title {
     pub(super) listing: usize,
     pub(super) sketch: Sketch,
-    /// Its keys that other titles of the day have too.
-    pub(super) keys: Vec<Key>,
 }
 
 #[derive(Default)]
@@ -50,21 +58,17 @@ struct Run<'a> {
 }
 
 /// Places a day's listings onto `known`, the eldest first, whose titles are `sketches`. `near` has for each new listing the known
-/// products it is compared with. Beside the products comes what titles of each listing its product is to be found by.
+/// products it is compared with, and `likes` the earlier titles of the day that it was. Beside the products comes what titles of each
+/// listing its product is to be found by.
 pub(super) fn place(
     day: &mut Day<'_>,
-    frequencies: &Frequencies,
     known: &[Known],
     sketches: Vec<Vec<Vec<Sketch>>>,
     near: &[Vec<usize>],
+    likes: &[Vec<Like>],
 ) -> (Resolution, Vec<Vec<usize>>) {
     let known_listings: Vec<Listing> = known.iter().flat_map(|product| product.listings.iter().cloned()).collect();
     let new = day.listings.len();
-    let mut order: Vec<usize> = (0..new).collect();
-    order.sort_by(|&a, &b| match (day.listings.get(a), day.listings.get(b)) {
-        (Some(a), Some(b)) => total_order(a, b),
-        _ => std::cmp::Ordering::Equal,
-    });
     let mut run = Run {
         listings: day.listings.iter().chain(&known_listings).collect(),
         new,
@@ -76,7 +80,6 @@ pub(super) fn place(
         merged_into: Vec::new(),
         near,
     };
-    let mut gathered = Gathered::with_titles(run.titles.len());
     run.begin_with(known, sketches);
     let mut by_code: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
     let mut earlier: Vec<usize> = (new..run.listings.len()).collect();
@@ -89,23 +92,32 @@ pub(super) fn place(
             by_code.entry((this.shop.as_str(), this.listing_id.as_str())).or_default().push(listing);
         }
     }
-    let mut index = Index::default();
-    let mut placed: Vec<Option<(Joined, Option<Nearest>)>> = vec![None; new];
+    let mut placed: Vec<Placed> = vec![Placed::default(); new];
     let mut standing: Vec<Vec<usize>> = vec![Vec::new(); new];
-    for listing in order {
+    for listing in in_order(day.listings) {
         let Some(&this) = run.listings.get(listing) else { continue };
         let same_code = by_code.entry((this.shop.as_str(), this.listing_id.as_str())).or_default();
-        let (joined, nearest) = run.place(listing, same_code, &index, frequencies, &mut gathered);
+        let found = run.place(listing, same_code, likes.get(listing).map(Vec::as_slice).unwrap_or_default());
         same_code.push(listing);
-        let stands = run.publish(listing, &mut index);
+        let stands = run.standing(listing);
         if let (Some(place), Some(standing)) = (placed.get_mut(listing), standing.get_mut(listing)) {
-            *place = Some((joined, nearest));
+            *place = found;
             *standing = stands;
         }
     }
     let mut resolution = run.finish(placed);
     resolution.known = known_listings;
     (resolution, standing)
+}
+
+/// The listings in the order in which they are placed.
+pub(super) fn in_order(listings: &[Listing]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..listings.len()).collect();
+    order.sort_by(|&a, &b| match (listings.get(a), listings.get(b)) {
+        (Some(a), Some(b)) => total_order(a, b),
+        _ => std::cmp::Ordering::Equal,
+    });
+    order
 }
 
 /// From the earliest first broadcast on; total over what can differ.
@@ -123,25 +135,18 @@ pub(super) fn says_the_same(a: &Sketch, b: &Sketch) -> bool {
     a.key == b.key && a.units.len() == b.units.len()
 }
 
-/// What words and attributes say of two titles, whether or not something decides against.
-pub(super) fn words_of(score: &Score) -> f64 {
-    score.parts.iter().map(|part| part.value).sum()
+/// How a listing was placed.
+#[derive(Clone, Default)]
+struct Placed {
+    joined: Option<Joined>,
+    nearest: Option<Nearest>,
+    alike: Vec<Alike>,
 }
 
-/// A product a listing may join, through one of its titles.
+/// An earlier product, by the title of it that is most like a listing.
 struct Candidate {
     product: usize,
-    with: usize,
-    score: Score,
-    /// One of its titles is the listing's own, whatever the others say.
-    outright: bool,
-}
-
-impl Candidate {
-    /// Whether it is to be joined before `other`.
-    fn is_before(&self, other: &Self) -> bool {
-        (self.outright, self.score.total) > (other.outright, other.score.total)
-    }
+    like: Like,
 }
 
 impl Run<'_> {
@@ -153,7 +158,7 @@ impl Run<'_> {
             self.merged_into.push(number);
             for sketches in sketches {
                 let start = self.titles.len();
-                self.titles.extend(sketches.into_iter().map(|sketch| Title { listing, sketch, keys: Vec::new() }));
+                self.titles.extend(sketches.into_iter().map(|sketch| Title { listing, sketch }));
                 self.of_listing.push(start..self.titles.len());
                 self.join(listing, number);
                 listing += 1;
@@ -181,89 +186,102 @@ impl Run<'_> {
         Some(compare(&a.sketch, offers.0, &b.sketch, offers.1, self.policy))
     }
 
-    /// Finds the product of a listing, given the earlier listings of its code.
-    fn place(
-        &mut self,
-        listing: usize,
-        same_code: &[usize],
-        index: &Index,
-        frequencies: &Frequencies,
-        gathered: &mut Gathered,
-    ) -> (Joined, Option<Nearest>) {
+    fn like(&self, a: usize, b: usize) -> Option<Like> {
+        let (x, y) = (self.titles.get(a)?.listing, self.titles.get(b)?.listing);
+        earlier::like(&self.titles, (self.listings.get(x)?, self.listings.get(y)?), (a, b), self.policy)
+    }
+
+    fn probability(&self, a: usize, b: usize) -> Option<f64> {
+        let (a, b) = (self.titles.get(a)?, self.titles.get(b)?);
+        let offers = (self.listings.get(a.listing)?.offer(), self.listings.get(b.listing)?.offer());
+        Some(Compared::of((&a.sketch, offers.0), (&b.sketch, offers.1), self.policy, true).probability(self.policy))
+    }
+
+    /// Finds the product of a listing, given the earlier listings of its code and the earlier titles of the day that are like it.
+    fn place(&mut self, listing: usize, same_code: &[usize], likes: &[Like]) -> Placed {
+        let mut candidates = self.candidates(listing, likes);
+        let alike = self.alike(listing, &candidates);
         for &earlier in same_code.iter().rev() {
             if !self.clearly_different(listing, earlier)
                 && let Some(product) = self.product_of.get(earlier).copied().flatten()
             {
                 self.join(listing, self.root(product));
-                return (Joined::SameCode { with: earlier }, None);
+                return Placed { joined: Some(Joined::SameCode { with: earlier }), nearest: None, alike };
             }
         }
-        let (mut fitting, nearest) = self.candidates(listing, index, frequencies, gathered);
-        fitting.retain(|candidate| candidate.outright || self.suits(listing, candidate.product));
-        let mut fitting = fitting.into_iter();
+        let same_at = self.policy.same_at;
+        let fits = |candidate: &Candidate| candidate.like.outright || candidate.like.probability >= same_at;
+        let nearest = candidates.iter().find(|candidate| !fits(candidate)).and_then(|other| self.nearest(other));
+        candidates
+            .retain(|candidate| fits(candidate) && (candidate.like.outright || self.suits(listing, candidate.product)));
+        let mut fitting = candidates.into_iter();
         let Some(best) = fitting.next() else {
             let product = self.products.len();
             self.products.push(Product { id: None, first: listing, titles: Vec::new() });
             self.merged_into.push(product);
             self.join(listing, product);
-            return (Joined::First, nearest);
+            return Placed { joined: Some(Joined::First), nearest, alike };
         };
+        let joined = self.nearest(&best).map(|Nearest { with, score }| Joined::Similar { with, score });
         self.join(listing, best.product);
         for other in fitting {
             self.merge(best.product, other.product);
         }
-        (Joined::Similar { with: best.with, score: best.score }, None)
+        Placed { joined, nearest: None, alike }
     }
 
-    /// The products that one of the listing's titles is the same as, the best first, and the nearest that is not.
-    fn candidates(
-        &self,
-        listing: usize,
-        index: &Index,
-        frequencies: &Frequencies,
-        gathered: &mut Gathered,
-    ) -> (Vec<Candidate>, Option<Nearest>) {
-        let mut fitting: Vec<Candidate> = Vec::new();
-        let mut nearest: Option<Nearest> = None;
-        for title in self.range(listing) {
-            let Some(keys) = self.titles.get(title).map(|title| &title.keys) else { continue };
-            let found = index.candidates(keys, frequencies, gathered);
-            let found = found.into_iter().filter_map(|other| usize::try_from(other).ok());
-            for other in found.chain(self.titles_near(listing)) {
-                let (Some(score), Some(with)) =
-                    (self.compare(title, other), self.titles.get(other).map(|title| title.listing))
-                else {
-                    continue;
-                };
-                let Some(product) = self.product_of.get(with).copied().flatten().map(|product| self.root(product))
-                else {
-                    continue;
-                };
-                if score.verdict == Sameness::Different {
-                    if nearest.as_ref().is_none_or(|nearest| words_of(&score) > words_of(&nearest.score)) {
-                        nearest = Some(Nearest { with, score });
-                    }
-                    continue;
-                }
-                let found = Candidate { product, with, outright: self.is_equal(title, other, &score), score };
-                match fitting.iter_mut().find(|candidate| candidate.product == product) {
-                    Some(candidate) if found.is_before(candidate) => *candidate = found,
-                    Some(_) => {}
-                    None => fitting.push(found),
-                }
+    /// The listing of an earlier title with its score.
+    fn nearest(&self, candidate: &Candidate) -> Option<Nearest> {
+        let with = self.titles.get(candidate.like.other)?.listing;
+        Some(Nearest { with, score: self.compare(candidate.like.title, candidate.like.other)? })
+    }
+
+    /// The products with titles like one of the listing's: those to be joined outright first, then the likest.
+    fn candidates(&self, listing: usize, likes: &[Like]) -> Vec<Candidate> {
+        let near = self.titles_near(listing);
+        let of_known = near.into_iter().flat_map(|other| self.range(listing).map(move |title| (title, other)));
+        let of_known: Vec<Like> = of_known.filter_map(|(title, other)| self.like(title, other)).collect();
+        let mut candidates: Vec<Candidate> = Vec::new();
+        for &like in likes.iter().chain(&of_known) {
+            let of =
+                self.titles.get(like.other).and_then(|title| self.product_of.get(title.listing).copied().flatten());
+            let Some(product) = of.map(|product| self.root(product)) else { continue };
+            // A title that says what another of its product says is not looked at: a ledger would not have it looked up.
+            let stands = |product: &Product| product.titles.contains(&like.other);
+            if !self.products.get(product).is_some_and(stands) {
+                continue;
+            }
+            match candidates.iter_mut().find(|candidate| candidate.product == product) {
+                Some(candidate) if is_before(&like, &candidate.like) => candidate.like = like,
+                Some(_) => {}
+                None => candidates.push(Candidate { product, like }),
             }
         }
-        fitting.sort_by(|a, b| {
-            let by_score = || b.score.total.total_cmp(&a.score.total);
-            b.outright.cmp(&a.outright).then_with(by_score).then(a.product.cmp(&b.product))
+        candidates.sort_by(|a, b| {
+            let by_likeness = || b.like.probability.total_cmp(&a.like.probability);
+            b.like.outright.cmp(&a.like.outright).then_with(by_likeness).then(a.product.cmp(&b.product))
         });
-        (fitting, nearest)
+        candidates
     }
 
-    /// Whether two titles are of the same words and nothing is said against: neither attributes nor attested brands.
-    fn is_equal(&self, a: usize, b: usize, score: &Score) -> bool {
-        let (Some(a), Some(b)) = (self.titles.get(a), self.titles.get(b)) else { return false };
-        !a.sketch.key.is_empty() && says_the_same(&a.sketch, &b.sketch) && score.total >= EQUAL - f64::EPSILON
+    /// The listings of earlier products that a listing is most like, whether or not it joins them: what its verdict looks at.
+    fn alike(&self, listing: usize, candidates: &[Candidate]) -> Vec<Alike> {
+        let Some(&this) = self.listings.get(listing) else { return Vec::new() };
+        let is_earlier = |other: &Listing| {
+            other.first_at < this.first_at && (other.shop != this.shop || other.listing_id != this.listing_id)
+        };
+        let mut alike: Vec<Alike> = candidates
+            .iter()
+            .filter_map(|Candidate { like, .. }| {
+                let with = self.titles.get(like.other)?.listing;
+                let is_earlier = self.listings.get(with).copied().is_some_and(is_earlier);
+                let probability = if like.outright { like.probability.max(COPY) } else { like.probability };
+                is_earlier.then_some(Alike { with, probability })
+            })
+            .collect();
+        alike.sort_by(|a, b| b.probability.total_cmp(&a.probability).then(a.with.cmp(&b.with)));
+        alike.truncate(ALIKE);
+        alike
     }
 
     /// The titles that stand for the known products near a listing.
@@ -296,15 +314,28 @@ impl Run<'_> {
         product.titles.iter().take(CHECKED_FIRST).chain(product.titles.iter().skip(skip)).copied().collect()
     }
 
-    /// Whether a listing that is like one title of a product suits the product: nothing decides against any of its titles,
-    /// and it is not far from the listing the product began with.
+    /// Whether a listing that is like one title of a product suits the product: it is likely enough one with its titles on average, the
+    /// one that it began with and most others are not clearly another, and they name no other appliance code.
     fn suits(&self, listing: usize, product: usize) -> bool {
-        self.checked(product).into_iter().all(|other| {
-            self.range(listing).any(|title| {
-                self.compare(title, other)
-                    .is_some_and(|score| score.veto.is_none() && score.total >= self.policy.same_at - self.policy.drift)
-            })
-        })
+        let checked = self.checked(product);
+        let (mut sum, mut apart, mut codes) = (0.0, 0_usize, Vec::new());
+        for &other in &checked {
+            let likeness = self.range(listing).filter_map(|title| self.probability(title, other)).fold(0.0, f64::max);
+            sum += likeness;
+            apart += usize::from(likeness < APART);
+            if checked.first() == Some(&other) && likeness < APART {
+                return false;
+            }
+            codes.extend(self.range(listing).filter_map(|title| self.codes(title, other)));
+        }
+        sum >= self.policy.same_at * to_f64(checked.len()) && MOST_APART * apart <= checked.len() && !refused(&codes)
+    }
+
+    /// Whether two titles name one appliance code; `None` where one of them names none.
+    fn codes(&self, a: usize, b: usize) -> Option<bool> {
+        let (a, b) = (&self.titles.get(a)?.sketch, &self.titles.get(b)?.sketch);
+        let both = appliance::whole(a).next().is_some() && appliance::whole(b).next().is_some();
+        both.then(|| !appliance::differ(a, b))
     }
 
     fn join(&mut self, listing: usize, product: usize) {
@@ -330,12 +361,12 @@ impl Run<'_> {
         if old == young {
             return;
         }
-        let Some(first) = self.products.get(young).map(|product| product.first) else { return };
-        let fits = self.suits(first, old)
-            && self.checked(young).iter().all(|&x| {
-                self.checked(old).iter().all(|&y| self.compare(x, y).is_some_and(|score| score.veto.is_none()))
-            });
-        if !fits {
+        let of = |product: usize| self.checked(product).into_iter().take(CROSSED).collect::<Vec<usize>>();
+        let (left, right) = (of(old), of(young));
+        let pairs = || left.iter().flat_map(|&x| right.iter().map(move |&y| (x, y)));
+        let sum: f64 = pairs().filter_map(|(x, y)| self.probability(x, y)).sum();
+        let codes: Vec<bool> = pairs().filter_map(|(x, y)| self.codes(x, y)).collect();
+        if sum < self.policy.same_at * to_f64(left.len() * right.len()) || refused(&codes) {
             return;
         }
         if let Some(into) = self.merged_into.get_mut(young) {
@@ -348,30 +379,26 @@ impl Run<'_> {
         }
     }
 
-    /// Lets later listings find this one's titles, where they say something that the product's other titles do not; which those are.
-    fn publish(&self, listing: usize, index: &mut Index) -> Vec<usize> {
+    /// The titles of a listing that say something that its product's other titles do not.
+    fn standing(&self, listing: usize) -> Vec<usize> {
         let Some(product) = self.product_of.get(listing).copied().flatten().map(|product| self.root(product)) else {
             return Vec::new();
         };
         let stands = |title: &usize| self.products.get(product).is_some_and(|product| product.titles.contains(title));
-        let standing: Vec<usize> = self.range(listing).filter(stands).collect();
-        for &title in &standing {
-            if let (Some(this), Ok(id)) = (self.titles.get(title), u32::try_from(title)) {
-                index.insert(&this.keys, id);
-            }
-        }
-        standing
+        self.range(listing).filter(stands).collect()
     }
 
-    fn finish(self, placed: Vec<Option<(Joined, Option<Nearest>)>>) -> Resolution {
+    fn finish(self, placed: Vec<Placed>) -> Resolution {
         let ids = self.ids();
         let id_of = |product: usize| ids.get(self.root(product)).copied().unwrap_or(ProductId(0));
         let listings = placed
             .into_iter()
             .zip(&self.product_of)
-            .map(|(placed, product)| {
-                let (joined, nearest_other) = placed.unwrap_or((Joined::First, None));
-                Resolved { product: product.map_or(ProductId(0), id_of), joined, nearest_other }
+            .map(|(Placed { joined, nearest, alike }, product)| Resolved {
+                product: product.map_or(ProductId(0), id_of),
+                joined: joined.unwrap_or(Joined::First),
+                nearest_other: nearest,
+                alike,
             })
             .collect();
         let mut merges = Vec::new();
@@ -407,4 +434,14 @@ impl Run<'_> {
         }
         ids
     }
+}
+
+/// Whether a listing is to join by `like` rather than by `other`.
+fn is_before(like: &Like, other: &Like) -> bool {
+    (like.outright, like.probability) > (other.outright, other.probability)
+}
+
+/// Whether the appliance codes of two sides, compared where both name some, never agree.
+fn refused(agree: &[bool]) -> bool {
+    !agree.is_empty() && !agree.contains(&true)
 }

@@ -3,18 +3,19 @@
 //! Nothing is read here. A caller with a ledger asks [`Day::keys`] what to look up, hands over what it found ([`Day::search`]), learns
 //! which products to fetch, and hands those over ([`Day::resolve`]).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::listing::brand::heard;
 use crate::listing::{Brands, Features, Lexicon};
 
 use super::block::{Frequencies, Key, MAX_SHARED, Postings, code_key, keys, stored};
-use super::cluster::{self, CHECKED_FIRST, CHECKED_LAST, Title, says_the_same, words_of};
-use super::score::{Sameness, compare};
+use super::cluster::{self, CHECKED_FIRST, CHECKED_LAST, Title, says_the_same};
+use super::earlier::{self, Earlier, Like};
+use super::score::Compared;
 use super::sketch::{Rarity, Sketch};
 use super::statistic::{Counts, Lessons, Statistics, add_all};
-use super::{Listing, Policy, ProductId, Resolution};
+use super::{Listing, Policy, ProductId, Resolution, appliance, feature};
 
 /// A blocking key is counted apart from its postings once this many titles of a run have it.
 const COMMON_FROM: u32 = 32;
@@ -71,10 +72,10 @@ impl<'a> Day<'a> {
             _ => Brands::of(&in_force.lessons, &policy.words),
         };
         let lexicon = Lexicon::new(&policy.words).with_brands(brands);
-        let read = in_parallel(listings, |listing| listing.features(policy, &lexicon));
+        let read = in_parallel(listings, || (), |(), listing| listing.features(policy, &lexicon));
         let words: Vec<Vec<Key>> =
             read.iter().map(|features| features.first().map(Rarity::words).unwrap_or_default()).collect();
-        let turned = in_parallel(&read, |features| Rarity::turned(features));
+        let turned = in_parallel(&read, || (), |(), features| Rarity::turned(features));
         let rarity = if in_force.titles == 0 {
             let titles = u32::try_from(listings.len()).unwrap_or(u32::MAX);
             let counts = Counts::new(words.iter().flatten().map(|&key| (key, 1)).collect());
@@ -87,10 +88,14 @@ impl<'a> Day<'a> {
             Rarity::of_counts(in_force.titles, Arc::clone(&in_force.words)).with_lessons(&in_force.lessons)
         };
         let pairs: Vec<(&Listing, &Vec<Features>)> = listings.iter().zip(&read).collect();
-        let sketched = in_parallel(&pairs, |(listing, features)| {
-            let sketched = features.iter().map(|features| sketch(features, listing, &rarity, policy));
-            sketched.collect::<Vec<_>>()
-        });
+        let sketched = in_parallel(
+            &pairs,
+            || (),
+            |(), (listing, features)| {
+                let sketched = features.iter().map(|features| sketch(features, listing, &rarity, policy));
+                sketched.collect::<Vec<_>>()
+            },
+        );
         let mut day = Self {
             listings,
             policy,
@@ -105,11 +110,15 @@ impl<'a> Day<'a> {
             in_force,
             candidates: vec![Vec::new(); listings.len()],
         };
+        // What is listed again and again is one title: its keys are not common because of that.
+        let mut counted: HashSet<String> = HashSet::new();
         for (listing, sketches) in sketched.into_iter().enumerate() {
             let start = day.titles.len();
             for (sketch, keys) in sketches {
-                day.frequencies.add(&keys);
-                day.titles.push(Title { listing, sketch, keys: Vec::new() });
+                if sketch.key.is_empty() || counted.insert(sketch.key.clone()) {
+                    day.frequencies.add(&keys);
+                }
+                day.titles.push(Title { listing, sketch });
                 day.title_keys.push(keys);
             }
             day.of_listing.push(start..day.titles.len());
@@ -161,7 +170,7 @@ impl<'a> Day<'a> {
             self.frequencies.note(key, stored.max(self.in_force.words.of(key).unwrap_or(0)));
         }
         let all: Vec<usize> = (0..self.listings.len()).collect();
-        self.candidates = in_parallel(&all, |&listing| self.candidates_of(listing, postings));
+        self.candidates = in_parallel(&all, || (), |(), &listing| self.candidates_of(listing, postings));
         let mut marks: Vec<u32> = self.candidates.iter().flatten().copied().collect();
         marks.sort_unstable();
         marks.dedup();
@@ -222,15 +231,15 @@ impl<'a> Day<'a> {
             .collect();
         let mut known: Vec<Option<Known>> = known.into_iter().map(Some).collect();
         let known: Vec<Known> = kept.iter().filter_map(|&index| known.get_mut(index).and_then(Option::take)).collect();
-        for (title, keys) in self.titles.iter_mut().zip(&self.title_keys) {
-            title.keys = self.frequencies.rarest(keys);
-        }
-        let sketches = in_parallel(&known, |product| {
-            product.listings.iter().map(|listing| self.sketches(listing)).collect::<Vec<_>>()
-        });
+        let likes = self.likes();
+        let sketches = in_parallel(
+            &known,
+            || (),
+            |(), product| product.listings.iter().map(|listing| self.sketches(listing)).collect::<Vec<_>>(),
+        );
         let title_keys = std::mem::take(&mut self.title_keys);
         let frequencies = std::mem::take(&mut self.frequencies);
-        let (resolution, standing) = cluster::place(&mut self, &frequencies, &known, sketches, &near);
+        let (resolution, standing) = cluster::place(&mut self, &known, sketches, &near, &likes);
         let mut keys: Vec<Vec<Key>> = vec![Vec::new(); self.listings.len()];
         for (listing, titles) in standing.into_iter().enumerate() {
             let Some(keys) = keys.get_mut(listing) else { continue };
@@ -244,6 +253,64 @@ impl<'a> Day<'a> {
             keys.dedup();
         }
         Placed { resolution, keys }
+    }
+
+    /// The features of two of its listings, by their titles that are most likely one product.
+    pub fn features(&self, a: usize, b: usize) -> Option<Vec<f64>> {
+        let (left, right) = (self.listings.get(a)?, self.listings.get(b)?);
+        let of = |listing: usize| self.of_listing.get(listing).cloned().unwrap_or(0..0);
+        let compared = of(a).flat_map(|x| of(b).map(move |y| (x, y))).filter_map(|(x, y)| {
+            let (x, y) = (self.titles.get(x)?, self.titles.get(y)?);
+            Some(Compared::of((&x.sketch, left.offer()), (&y.sketch, right.offer()), self.policy, true))
+        });
+        // The rules' own order: what is fitted to the answer must not hang on what was fitted before.
+        let order = |compared: &Compared<'_>| (compared.sums.vetoes.is_empty(), compared.sums.total);
+        let best = compared.max_by(|x, y| {
+            let (x, y) = (order(x), order(y));
+            x.0.cmp(&y.0).then(x.1.total_cmp(&y.1))
+        })?;
+        Some(feature::values(&best))
+    }
+
+    /// For each of `wanted` the listings before it that it would be compared with, the most like first.
+    pub fn earlier(&self, wanted: &[usize]) -> Vec<Vec<usize>> {
+        let earlier = Earlier::new(&self.titles, &self.title_keys, &ranks(self.listings), &self.frequencies);
+        in_parallel(
+            wanted,
+            || earlier.room(),
+            |room, &listing| {
+                let titles = self.of_listing.get(listing).cloned().unwrap_or(0..0);
+                let found = titles.flat_map(|title| earlier.find(title, room)).collect::<Vec<_>>();
+                let mut listings = Vec::new();
+                for title in found.into_iter().filter_map(|title| self.titles.get(title)) {
+                    if !listings.contains(&title.listing) {
+                        listings.push(title.listing);
+                    }
+                }
+                listings
+            },
+        )
+    }
+
+    /// The earlier titles of the day that each listing was compared with.
+    fn likes(&self) -> Vec<Vec<Like>> {
+        let earlier = Earlier::new(&self.titles, &self.title_keys, &ranks(self.listings), &self.frequencies);
+        let all: Vec<usize> = (0..self.listings.len()).collect();
+        in_parallel(
+            &all,
+            || earlier.room(),
+            |room, &listing| {
+                let mut likes = Vec::new();
+                for title in self.of_listing.get(listing).cloned().unwrap_or(0..0) {
+                    let found = earlier.find(title, room);
+                    likes.extend(found.into_iter().filter_map(|other| {
+                        let with = self.listings.get(self.titles.get(other)?.listing)?;
+                        earlier::like(&self.titles, (self.listings.get(listing)?, with), (title, other), self.policy)
+                    }));
+                }
+                likes
+            },
+        )
     }
 
     /// All keys that a known listing shares with whatever is like it.
@@ -263,33 +330,37 @@ impl<'a> Day<'a> {
     fn near(&self, known: &[Known]) -> Vec<Vec<usize>> {
         let marks: Vec<u32> = known.iter().map(|product| mark(product.id)).collect();
         let all: Vec<usize> = (0..self.listings.len()).collect();
-        in_parallel(&all, |&listing| {
-            let Some(this) = self.listings.get(listing) else { return Vec::new() };
-            let mut near = Vec::new();
-            let mut nearest: Option<(f64, usize)> = None;
-            for &wanted in self.candidates.get(listing).map(Vec::as_slice).unwrap_or_default() {
-                let from = marks.partition_point(|&mark| mark < wanted);
-                for (index, product) in known.iter().enumerate().skip(from) {
-                    if mark(product.id) != wanted {
-                        break;
-                    }
-                    let of_code = |other: &Listing| other.shop == this.shop && other.listing_id == this.listing_id;
-                    if product.listings.iter().any(of_code) {
-                        near.push(index);
-                        continue;
-                    }
-                    match self.likeness(listing, product) {
-                        Likeness::Same => near.push(index),
-                        Likeness::Different(words) if nearest.is_none_or(|(best, _)| words > best) => {
-                            nearest = Some((words, index));
+        in_parallel(
+            &all,
+            || (),
+            |(), &listing| {
+                let Some(this) = self.listings.get(listing) else { return Vec::new() };
+                let mut near = Vec::new();
+                let mut nearest: Option<(f64, usize)> = None;
+                for &wanted in self.candidates.get(listing).map(Vec::as_slice).unwrap_or_default() {
+                    let from = marks.partition_point(|&mark| mark < wanted);
+                    for (index, product) in known.iter().enumerate().skip(from) {
+                        if mark(product.id) != wanted {
+                            break;
                         }
-                        Likeness::Different(_) | Likeness::None => {}
+                        let of_code = |other: &Listing| other.shop == this.shop && other.listing_id == this.listing_id;
+                        if product.listings.iter().any(of_code) {
+                            near.push(index);
+                            continue;
+                        }
+                        match self.likeness(listing, product) {
+                            Likeness::Same => near.push(index),
+                            Likeness::Different(likeness) if nearest.is_none_or(|(best, _)| likeness > best) => {
+                                nearest = Some((likeness, index));
+                            }
+                            Likeness::Different(_) | Likeness::None => {}
+                        }
                     }
                 }
-            }
-            near.extend(nearest.map(|(_, index)| index));
-            near
-        })
+                near.extend(nearest.map(|(_, index)| index));
+                near
+            },
+        )
     }
 
     /// How a listing is like the titles that stand for a known product.
@@ -308,13 +379,16 @@ impl<'a> Day<'a> {
         for title in self.of_listing.get(listing).cloned().unwrap_or_default() {
             let Some(title) = self.titles.get(title) else { continue };
             for (other, sketch) in standing.iter().take(CHECKED_FIRST).chain(standing.iter().skip(skip)) {
-                let score = compare(&title.sketch, this.offer(), sketch, other.offer(), self.policy);
-                if score.verdict == Sameness::Same {
+                let pair = ((&title.sketch, this.offer()), (sketch, other.offer()));
+                let compared = Compared::of(pair.0, pair.1, self.policy, true);
+                let probability = compared.probability(self.policy);
+                // One with its words or its code may be joined outright.
+                let copy = says_the_same(&title.sketch, sketch) || appliance::agree(&title.sketch, sketch);
+                if probability >= self.policy.same_at || copy {
                     return Likeness::Same;
                 }
-                let words = words_of(&score);
-                if !matches!(likeness, Likeness::Different(best) if best >= words) {
-                    likeness = Likeness::Different(words);
+                if !matches!(likeness, Likeness::Different(best) if best >= probability) {
+                    likeness = Likeness::Different(probability);
                 }
             }
         }
@@ -339,13 +413,32 @@ fn sketch(features: &Features, listing: &Listing, rarity: &Rarity, policy: &Poli
     (sketch, keys)
 }
 
-/// Maps a list in order, in even parts on the machine's cores.
-fn in_parallel<T: Sync, R: Send>(items: &[T], map: impl Fn(&T) -> R + Sync) -> Vec<R> {
+/// The place of each listing in the order in which they are placed.
+fn ranks(listings: &[Listing]) -> Vec<usize> {
+    let mut ranks = vec![0; listings.len()];
+    for (rank, listing) in cluster::in_order(listings).into_iter().enumerate() {
+        if let Some(place) = ranks.get_mut(listing) {
+            *place = rank;
+        }
+    }
+    ranks
+}
+
+/// Maps a list in order, in even parts on the machine's cores, each of which has `room` of its own.
+fn in_parallel<T: Sync, S, R: Send>(
+    items: &[T],
+    room: impl Fn() -> S + Sync,
+    map: impl Fn(&mut S, &T) -> R + Sync,
+) -> Vec<R> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(16);
     let part = items.len().div_ceil(threads).max(256);
+    let work = |part: &[T]| {
+        let mut room = room();
+        part.iter().map(|item| map(&mut room, item)).collect::<Vec<R>>()
+    };
+    let work = &work;
     std::thread::scope(|scope| {
-        let workers: Vec<_> =
-            items.chunks(part).map(|part| scope.spawn(|| part.iter().map(&map).collect::<Vec<R>>())).collect();
+        let workers: Vec<_> = items.chunks(part).map(|part| scope.spawn(move || work(part))).collect();
         workers
             .into_iter()
             .flat_map(|worker| match worker.join() {

@@ -105,7 +105,7 @@ impl Facts<'_> {
         let (left, right) = self.unmatched(Class::Origin);
         let travels = matches!(self.domain, Some(Domain::Travel));
         match (left.is_empty(), right.is_empty()) {
-            (false, false) => sums.veto("origin", || note(&left, &right)),
+            (false, false) => sums.part("origin", || note(&left, &right)),
             (true, true) => {}
             _ if travels => sums.add("origin", -policy.penalty.flavour, || note(&left, &right)),
             _ => {}

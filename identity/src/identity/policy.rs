@@ -1,12 +1,15 @@
 //! The identity policy: thresholds, weights, penalties and which measures decide where, from `data/identity.toml` or a file like it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::listing::words::Words;
 use crate::listing::{Domain, Measure};
+
+use super::matcher::Matcher;
 
 const DEFAULT: &str = include_str!("../../data/identity.toml");
 
@@ -80,7 +83,7 @@ pub struct Weights {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
-    /// A score at or above this is "same".
+    /// A probability at or above this is "same".
     pub same_at: f64,
     /// Weight that must agree before two titles can be one product.
     pub min_evidence: f64,
@@ -90,8 +93,6 @@ pub struct Policy {
     pub two_sided: f64,
     /// As `one_sided`, where no name agrees.
     pub one_sided_unnamed: f64,
-    /// How far below `same_at` a member may stand to the other titles of its product.
-    pub drift: f64,
     /// Titles of a listing that are looked at.
     pub max_titles: usize,
     /// What differences take.
@@ -102,11 +103,14 @@ pub struct Policy {
     pub decides: BTreeMap<Measure, Vec<Domain>>,
     /// The words that titles are read by.
     #[serde(skip, default = "shipped_words")]
-    pub words: std::sync::Arc<Words>,
+    pub words: Arc<Words>,
+    /// What tells how likely two titles are one product.
+    #[serde(skip, default = "Matcher::shipped")]
+    pub matcher: Arc<Matcher>,
 }
 
-fn shipped_words() -> std::sync::Arc<Words> {
-    std::sync::Arc::new(Words::shipped().clone())
+fn shipped_words() -> Arc<Words> {
+    Arc::new(Words::shipped().clone())
 }
 
 impl Default for Policy {
@@ -139,7 +143,6 @@ impl Policy {
             ("one_sided", policy.one_sided, 10.0),
             ("two_sided", policy.two_sided, 10.0),
             ("one_sided_unnamed", policy.one_sided_unnamed, 10.0),
-            ("drift", policy.drift, 1.0),
             ("min_evidence", policy.min_evidence, 100.0),
         ] {
             if !(0.0..=most).contains(&value) {
@@ -156,7 +159,7 @@ impl Policy {
     pub fn add_words(&mut self, text: &str) -> Result<(), PolicyError> {
         let mut words = self.words.as_ref().clone();
         words.extend(text)?;
-        self.words = std::sync::Arc::new(words);
+        self.words = Arc::new(words);
         Ok(())
     }
 

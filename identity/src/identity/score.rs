@@ -7,7 +7,7 @@ use crate::listing::{Class, Domain, Features, Measure};
 use super::align::{Alignment, WHOLE, align};
 use super::sketch::{Rarity, Sketch, Unit};
 use super::value::{name_of, values_agree, values_comparable};
-use super::{Policy, spelling};
+use super::{Policy, appliance, feature, spelling};
 
 /// The answer for two titles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -34,7 +34,9 @@ pub struct Part {
 /// How alike two titles are, and why.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Score {
-    /// From 0 to 1 and a little above; 0 where something decides against.
+    /// The probability that they are one product.
+    pub probability: f64,
+    /// What the rules make of it: from 0 to 1 and a little above; 0 where something decides against.
     pub total: f64,
     /// Weight of what agrees.
     pub evidence: f64,
@@ -54,12 +56,23 @@ pub struct Offer<'a> {
     pub price: Option<u32>,
     /// Address of its picture.
     pub image: Option<&'a str>,
+    /// The shop; empty where it is not known.
+    pub shop: &'a str,
+    /// The schedule's own category.
+    pub category: Option<&'a str>,
 }
 
 /// Compares two titles with their prices and pictures, every word taken for equally rare.
 pub fn same(a: &Features, a_offer: Offer<'_>, b: &Features, b_offer: Offer<'_>, policy: &Policy) -> Score {
     let rarity = Rarity::default();
     compare(&Sketch::new(a, &rarity, policy), a_offer, &Sketch::new(b, &rarity, policy), b_offer, policy)
+}
+
+/// The features of two titles, in the order of [`super::matcher::names`], every word taken for equally rare.
+pub(crate) fn features(a: (&Features, Offer<'_>), b: (&Features, Offer<'_>), policy: &Policy) -> Vec<f64> {
+    let rarity = Rarity::default();
+    let (left, right) = (Sketch::new(a.0, &rarity, policy), Sketch::new(b.0, &rarity, policy));
+    feature::values(&Compared::of((&left, a.1), (&right, b.1), policy, true))
 }
 
 /// What a kind of thing counts against the words of a title that names none, as a share of its weight.
@@ -71,61 +84,116 @@ const LATIN: f64 = 0.25;
 
 /// Words of this weight on both sides that stand against each other name two things.
 const OPPOSED: f64 = 0.4;
+/// The most likely that two titles are one product which the policy parts.
+const PARTED: f64 = 0.05;
 /// The least total of two titles of the same words where nothing is said against.
 pub(super) const EQUAL: f64 = 0.95;
 
+#[derive(Default)]
 pub(super) struct Sums {
-    parts: Vec<Part>,
-    total: f64,
-    veto: Option<Part>,
+    pub(super) parts: Vec<Part>,
+    pub(super) total: f64,
+    /// All that decides against, the first of it being what is said.
+    pub(super) vetoes: Vec<Part>,
+    /// Something decides against by the policy, whatever the matcher says: a measure, whom it is for, where it is from.
+    parted: bool,
+    /// Nobody will read the notes.
+    quiet: bool,
 }
 
 impl Sums {
     pub(super) fn add(&mut self, name: &'static str, value: f64, note: impl FnOnce() -> String) {
         if value != 0.0 {
             self.total += value;
-            self.parts.push(Part { name, value, note: note() });
+            let note = if self.quiet { String::new() } else { note() };
+            self.parts.push(Part { name, value, note });
         }
     }
 
     pub(super) fn veto(&mut self, name: &'static str, note: impl FnOnce() -> String) {
-        if self.veto.is_none() {
-            self.veto = Some(Part { name, value: -1.0, note: note() });
-        }
+        let note = if self.quiet { String::new() } else { note() };
+        self.vetoes.push(Part { name, value: -1.0, note });
+    }
+
+    /// As [`Sums::veto`], where the policy leaves the matcher no say.
+    pub(super) fn part(&mut self, name: &'static str, note: impl FnOnce() -> String) {
+        self.parted = true;
+        self.veto(name, note);
     }
 }
 
 /// Compares two weighed titles.
 pub(crate) fn compare(a: &Sketch, a_offer: Offer<'_>, b: &Sketch, b_offer: Offer<'_>, policy: &Policy) -> Score {
-    let mut sums = Sums { parts: Vec::new(), total: 0.0, veto: None };
-    let domain = match (a.domain, b.domain) {
-        (Some(a), Some(b)) if a != b => None,
-        (a, b) => a.or(b),
-    };
-    let near_price = price_ratio(a_offer.price, b_offer.price).is_some_and(|ratio| ratio >= 0.97);
-    let found = align(a, b, &policy.words);
-    let facts = Facts { a, b, found: &found, policy, domain, near_price };
-    facts.measures(&mut sums);
-    facts.genders(&mut sums);
-    facts.brands(&mut sums);
-    let kinds_agree = facts.kinds(&mut sums);
-    facts.deciding_words(&mut sums);
-    let evidence = facts.words(kinds_agree, &mut sums);
-    offers(a_offer, b_offer, &mut sums);
-    // Brands and praise are not in the key, so titles with equal keys may yet name two things.
-    let apart = facts.opposed() >= OPPOSED || sums.parts.iter().any(|part| part.name == "brand_field");
-    if !a.key.is_empty() && a.key == b.key && !apart {
-        let lift = (EQUAL - sums.total).max(0.0);
-        sums.add("same_words", lift, String::new);
-    }
-    let enough = evidence >= policy.min_evidence || !a.key.is_empty() && a.key == b.key;
-    let same = sums.veto.is_none() && enough && sums.total >= policy.same_at && !a.is_empty() && !b.is_empty();
+    let compared = Compared::of((a, a_offer), (b, b_offer), policy, false);
+    let probability = compared.probability(policy);
+    let Compared { sums, evidence, .. } = compared;
     Score {
-        total: if sums.veto.is_some() { 0.0 } else { sums.total.max(0.0) },
+        probability,
+        total: if sums.vetoes.is_empty() { sums.total.max(0.0) } else { 0.0 },
         evidence,
         parts: sums.parts,
-        veto: sums.veto,
-        verdict: if same { Sameness::Same } else { Sameness::Different },
+        veto: sums.vetoes.into_iter().next(),
+        verdict: if probability >= policy.same_at { Sameness::Same } else { Sameness::Different },
+    }
+}
+
+/// Two titles with what the rules found in them.
+pub(super) struct Compared<'a> {
+    pub(super) a: &'a Sketch,
+    pub(super) b: &'a Sketch,
+    pub(super) offers: (Offer<'a>, Offer<'a>),
+    pub(super) found: Alignment,
+    pub(super) sums: Sums,
+    /// Weight of what agrees.
+    pub(super) evidence: f64,
+    pub(super) domain: Option<Domain>,
+}
+
+impl<'a> Compared<'a> {
+    /// Compares them; `quiet` leaves out what is only for a person to read.
+    pub(super) fn of(
+        (a, a_offer): (&'a Sketch, Offer<'a>),
+        (b, b_offer): (&'a Sketch, Offer<'a>),
+        policy: &Policy,
+        quiet: bool,
+    ) -> Self {
+        let mut sums = Sums { quiet, ..Sums::default() };
+        let domain = match (a.domain, b.domain) {
+            (Some(a), Some(b)) if a != b => None,
+            (a, b) => a.or(b),
+        };
+        let near_price = price_ratio(a_offer.price, b_offer.price).is_some_and(|ratio| ratio >= 0.97);
+        let found = align(a, b, &policy.words);
+        let facts = Facts { a, b, found: &found, policy, domain, near_price };
+        facts.measures(&mut sums);
+        facts.genders(&mut sums);
+        facts.brands(&mut sums);
+        let kinds_agree = facts.kinds(&mut sums);
+        facts.deciding_words(&mut sums);
+        let evidence = facts.words(kinds_agree, &mut sums);
+        offers(a_offer, b_offer, &mut sums);
+        // Brands and praise are not in the key, so titles with equal keys may yet name two things.
+        let apart = facts.opposed() >= OPPOSED || sums.parts.iter().any(|part| part.name == "brand_field");
+        if !a.key.is_empty() && a.key == b.key && !apart {
+            let lift = (EQUAL - sums.total).max(0.0);
+            sums.add("same_words", lift, String::new);
+        }
+        Self { a, b, offers: (a_offer, b_offer), found, sums, evidence, domain }
+    }
+
+    /// The probability that they are one product; 0 where one of them says nothing, next to it where the policy parts them.
+    pub(super) fn probability(&self, policy: &Policy) -> f64 {
+        if self.a.is_empty() || self.b.is_empty() {
+            return 0.0;
+        }
+        let probability = policy.matcher.probability(&feature::values(self));
+        if self.is_parted() { probability.min(PARTED) } else { probability }
+    }
+
+    /// Whether the policy parts them. On real schedules such pairs are one product in 1 of 100. Models are misread too often to decide, but
+    /// for whole codes of appliances.
+    fn is_parted(&self) -> bool {
+        self.sums.parted || appliance::differ(self.a, self.b)
     }
 }
 
@@ -157,7 +225,11 @@ impl Facts<'_> {
             let agree = left.iter().any(|x| right.iter().any(|y| values_agree(measure, x, y)));
             let comparable = left.iter().any(|x| right.iter().any(|y| values_comparable(measure, x, y)));
             if !agree && comparable {
-                sums.veto(name_of(measure), || format!("{} ↔ {}", left.join(" "), right.join(" ")));
+                let note = || format!("{} ↔ {}", left.join(" "), right.join(" "));
+                match measure {
+                    Measure::Model | Measure::ShortCode => sums.veto(name_of(measure), note),
+                    _ => sums.part(name_of(measure), note),
+                }
             }
         }
         let generation = |side: &'_ Sketch, other: &'_ Sketch| {
@@ -190,10 +262,10 @@ impl Facts<'_> {
         let ((am, af, ac, au), (bm, bf, bc, bu)) = (of(self.a), of(self.b));
         let (both_a, both_b) = (am && af || au, bm && bf || bu);
         if am && !af && bf && !bm && !both_a && !both_b || af && !am && bm && !bf && !both_a && !both_b {
-            sums.veto("gender", String::new);
+            sums.part("gender", String::new);
         } else if (am != bm || af != bf) && !both_a && !both_b {
             match self.domain {
-                Some(Domain::Service) => sums.veto("gender", String::new),
+                Some(Domain::Service) => sums.part("gender", String::new),
                 // Women's is what most clothing is, said or not.
                 _ if am != bm => sums.add("gender", -self.policy.penalty.gender, String::new),
                 _ => {}
@@ -495,7 +567,7 @@ fn part_of(long: &str, short: &str) -> bool {
     long.strip_suffix(short).is_some_and(|head| !FOR.contains(&head))
 }
 
-fn price_ratio(a: Option<u32>, b: Option<u32>) -> Option<f64> {
+pub(super) fn price_ratio(a: Option<u32>, b: Option<u32>) -> Option<f64> {
     match (a, b) {
         (Some(a), Some(b)) if a > 0 && b > 0 => Some(f64::from(a.min(b)) / f64::from(a.max(b))),
         _ => None,

@@ -121,6 +121,15 @@ impl Rarity {
         }
     }
 
+    /// How rare a word is: 0 for one that all titles have, 1 for one that a single title of them has; 0.7 where nothing was counted.
+    fn rarity(&self, word: &str) -> f64 {
+        if self.titles < MIN_TITLES {
+            return 0.7;
+        }
+        let (count, titles) = (f64::from(self.count_of(word).max(1)), f64::from(self.titles));
+        ((titles / count).ln() / titles.ln()).clamp(0.0, 1.0)
+    }
+
     /// A factor on a word's weight, around 1: 0.4 for one that many titles have, 1.3 for one that hardly any has.
     fn factor(&self, word: &str) -> f64 {
         if self.titles < MIN_TITLES {
@@ -151,6 +160,8 @@ pub(crate) struct Unit {
     pub(crate) weight: f64,
     /// What it counts where it stands against another word: common names part products as rare ones do.
     pub(crate) against: f64,
+    /// How rare it is, from 0 to 1.
+    pub(crate) rarity: f64,
     pub(crate) addon: bool,
     /// It stands in a bracket.
     pub(crate) aside: bool,
@@ -168,6 +179,33 @@ pub struct Sketch {
     pub(crate) brand_attested: bool,
     pub(crate) domain: Option<Domain>,
     pub(crate) key: String,
+    /// Pairs of letters that follow each other in what names the article, ascending.
+    pub(crate) grams: Vec<u32>,
+    /// The same of the whole title.
+    pub(crate) raw_grams: Vec<u32>,
+    /// Numbers that stand anywhere in the title, ascending.
+    pub(crate) numbers: Vec<u32>,
+    /// Runs of letters and digits that may be article codes.
+    pub(crate) codes: Vec<String>,
+    /// Its words were counted among many titles.
+    pub(crate) counted: bool,
+}
+
+/// Pairs of characters that follow each other, ascending.
+fn grams(text: impl Iterator<Item = char> + Clone) -> Vec<u32> {
+    let mut grams: Vec<u32> =
+        text.clone().zip(text.skip(1)).map(|(first, second)| u32::from(first) << 16 ^ u32::from(second)).collect();
+    grams.sort_unstable();
+    grams
+}
+
+/// The numbers of a title, ascending.
+fn numbers(text: &str) -> Vec<u32> {
+    let runs = text.split(|ch: char| !ch.is_ascii_digit());
+    let mut numbers: Vec<u32> = runs.filter_map(|digits| digits.parse().ok()).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
 }
 
 impl Sketch {
@@ -175,7 +213,7 @@ impl Sketch {
     pub fn new(features: &Features, rarity: &Rarity, policy: &Policy) -> Self {
         let tells_line = |class: Class| class == Class::Word || class == Class::Flavour && eaten(features.domain);
         let named = features.tokens.iter().any(|token| tells_line(token.class) && !token.addon);
-        let units = features
+        let units: Vec<Unit> = features
             .tokens
             .iter()
             .map(|token| {
@@ -201,13 +239,20 @@ impl Sketch {
                     class: token.class,
                     weight,
                     against,
+                    rarity: rarity.rarity(&token.text),
                     addon: token.addon,
                     aside: token.aside,
                     latin,
                 }
             })
             .collect();
+        let article = units.iter().filter(|unit| !unit.addon && !matches!(unit.class, Class::Promo | Class::Pack));
         Self {
+            grams: grams(article.flat_map(|unit| unit.chars.iter().copied())),
+            raw_grams: grams(features.letters.chars()),
+            numbers: numbers(&features.letters),
+            codes: features.codes.clone(),
+            counted: rarity.titles >= MIN_TITLES,
             units,
             attributes: features.attributes.clone(),
             brands: features.brands.clone(),

@@ -1,7 +1,7 @@
 //! From a title's items to its features: remarks, gifts, promotion and slot codes go, what is left is typed.
 
 use super::lex::{Item, What};
-use super::{Attribute, Class, Domain, Features, Measure, Token};
+use super::{Attribute, Class, Domain, Features, Measure, Token, is_whole_code};
 
 /// How many words before a remark's marker belong to the remark.
 const REMARK_WORDS: usize = 2;
@@ -153,7 +153,13 @@ fn prune_segment(items: &[Item], range: std::ops::Range<usize>, dropped: &mut [b
             What::Word { text, .. } => text.chars().all(|ch| ch.is_ascii_alphanumeric()),
             What::Money => false,
         };
-        if segment.iter().any(gives) || first.underscore && segment.iter().all(bare_code) {
+        // A whole article code after an underscore is the article's, where a slot's is a date or a tag.
+        let of_article = |item: &Item| match &item.what {
+            What::Measured { measure: Measure::Model, value, .. } => is_whole_code(value),
+            _ => false,
+        };
+        let of_slot = first.underscore && segment.iter().all(bare_code) && !segment.iter().any(of_article);
+        if segment.iter().any(gives) || of_slot {
             drop_all(dropped, range);
             return;
         }

@@ -3,6 +3,7 @@
 mod corpus;
 mod day;
 mod resolve;
+mod train;
 
 use sinsang::time::{DAY_MS, UnixMillis};
 use sinsang_identity::identity::Listing;

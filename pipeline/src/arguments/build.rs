@@ -7,7 +7,7 @@ use sinsang::pack::Format as PackFormat;
 use sinsang::time::UnixMillis;
 
 use super::value::{pack_format, share, time};
-use super::{Engine, NoCluster};
+use super::{Engine, Identity, Unusable};
 use crate::build;
 use crate::engine;
 use crate::progress::Progress;
@@ -53,6 +53,8 @@ pub(crate) struct Build {
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     #[command(flatten)]
+    identity: Identity,
+    #[command(flatten)]
     engine: Engine,
 }
 
@@ -62,7 +64,7 @@ impl Build {
         user_key: String,
         progress: Progress,
         connect: Option<engine::Connect>,
-    ) -> Result<build::Options, NoCluster> {
+    ) -> Result<build::Options, Unusable> {
         Ok(build::Options {
             input: self.input.clone(),
             output: self.output.clone(),
@@ -75,6 +77,7 @@ impl Build {
             format: self.pack_format,
             ledger: self.ledger.clone(),
             model: self.model.clone(),
+            policy: self.identity.policy()?,
             engine: self.engine.options(connect)?,
             progress,
         })

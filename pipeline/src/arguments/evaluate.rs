@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use sinsang::time::UnixMillis;
 
-use super::Judging;
 use super::value::day;
+use super::{Identity, Judging};
 use crate::engine;
 use crate::evaluate::ranking;
 use crate::progress::Progress;
@@ -17,6 +17,8 @@ pub(crate) enum Evaluate {
     Identity {
         /// A table like pairs.tsv: title_a, price_a, title_b, price_b, brand, category, label, class.
         file: PathBuf,
+        #[command(flatten)]
+        identity: Identity,
     },
     /// Products and verdicts of a whole schedule on labelled pairs and listings of it, and what is split (docs/identity.md).
     Schedule(EvaluateSchedule),

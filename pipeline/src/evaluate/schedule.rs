@@ -8,11 +8,9 @@ use sinsang_identity::evaluate::schedule::{Listing, Report, measure};
 
 use crate::evaluate::identity::Error;
 use crate::history::History;
-use crate::listing::{Domain, Features, Lexicon, Measure};
+use crate::identity::whole_codes;
+use crate::listing::Lexicon;
 use crate::verdict;
-
-/// Letters and digits of a code that names one appliance and no series.
-const WHOLE_CODE: usize = 7;
 
 /// Measures the products and verdicts of `history` on labelled `pairs` and `verdicts`. Listings are judged as of their first broadcast, those with one
 /// that has not ended by `now` as of that.
@@ -40,16 +38,24 @@ fn listings(history: &History, policy: verdict::Policy, now: UnixMillis) -> Vec<
         else {
             continue;
         };
-        let past = histories.entry(product.id).or_insert_with(|| product.history(&history.catalogue));
+        let past = histories.entry(product.id).or_insert_with(|| product.history(&history.catalogue, &history.likely));
         let listing = &entry.listing;
+        let aired = history.likely.of(index).iter().filter(|likely| {
+            history.catalogue.airings.get(likely.airing).is_some_and(|other| other.ends_at <= airing.starts_at)
+        });
         starts.push(listing.first_at);
         listings.push(Listing {
             listing_id: listing.listing_id.clone(),
             shop: listing.shop.clone(),
             title: listing.titles.first().cloned().unwrap_or_default(),
-            codes: listing.features(&history.policy, &lexicon).iter().flat_map(whole_codes).collect(),
+            codes: listing
+                .features(&history.policy, &lexicon)
+                .iter()
+                .flat_map(|title| whole_codes(title).map(str::to_owned))
+                .collect(),
             product: product.id,
             verdict: verdict::judge(past, &history.reach, &policy, airing.starts_at).kind,
+            aired: aired.map(|likely| likely.probability).fold(0.0, f64::max),
             reviews: listing.review_count.map_or(0, u64::from),
             place: 0,
         });
@@ -62,16 +68,4 @@ fn listings(history: &History, policy: verdict::Policy, now: UnixMillis) -> Vec<
         }
     }
     listings
-}
-
-/// The codes of appliances that a title names in full.
-fn whole_codes(features: &Features) -> impl Iterator<Item = String> + '_ {
-    let models = features.attributes.iter().filter(|it| it.measure == Measure::Model && !it.addon);
-    let is_whole = |value: &str| {
-        value.chars().count() >= WHOLE_CODE
-            && value.chars().any(|ch| ch.is_ascii_digit())
-            && value.chars().any(|ch| ch.is_ascii_alphabetic())
-    };
-    let appliance = features.domain == Some(Domain::Appliance);
-    models.filter(move |it| appliance && is_whole(&it.value)).map(|it| it.value.clone())
 }

@@ -119,6 +119,11 @@ fn told(part: &Part) -> String {
     }
 }
 
+/// `93 %`.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
+}
+
 /// The parts of a score, a line each, with what each added or took.
 pub(super) fn write_parts(f: &mut fmt::Formatter<'_>, score: &Score) -> fmt::Result {
     for part in &score.parts {
@@ -140,10 +145,11 @@ pub(crate) fn apart(score: &Score) -> Option<String> {
 pub(super) fn difference(score: &Score, same_at: f64) -> String {
     match &score.veto {
         Some(veto) => format!("다른 상품인 까닭: {}", told(veto)),
-        None if score.total < same_at => {
-            format!("다른 상품인 까닭: 점수 {:.2}로 기준 {same_at:.2}에 못 미침", score.total)
+        None if score.probability < same_at => {
+            let (probability, same_at) = (percent(score.probability), percent(same_at));
+            format!("다른 상품인 까닭: 같은 상품일 확률 {probability}로 기준 {same_at}에 못 미침")
         }
-        None => "다른 상품인 까닭: 점수는 넘지만, 겹치는 낱말이 적거나 그 상품의 다른 판매와 맞지 않음".to_owned(),
+        None => "다른 상품인 까닭: 이 판매와는 비슷하지만 그 상품의 다른 판매와 맞지 않음".to_owned(),
     }
 }
 
@@ -168,6 +174,7 @@ mod tests {
         assert_eq!(told(&part("price", "0.82")), "가격: 싼 쪽이 비싼 쪽의 82 %");
         let words = |value| Part { value, ..part("words", "") };
         let score = |value| Score {
+            probability: 0.1,
             total: 0.0,
             evidence: 1.0,
             parts: vec![words(value)],

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use std::fs;
 
 use assert_cmd::Command;
+use predicates::prelude::PredicateBooleanExt as _;
+use predicates::str::contains as says;
 use serde_json::Value;
 
 const NOW: &str = "2026-11-22T12:34:56+09:00";
@@ -56,6 +58,22 @@ fn a_schedule_is_measured_on_labels_of_its_truth() {
     assert!(all["f1"].as_f64() > Some(0.8) && all["merged"].as_f64() < Some(0.05), "{all}");
     let exact = &report["baselines"]["exact_title"];
     assert!(exact["f1"].as_f64() < all["f1"].as_f64(), "{exact}");
+    // A matcher is fitted to the same labels, and taken by the commands that judge.
+    let matcher = path("matcher.json");
+    let train = sinsang(&["identity", "train", "--output", &matcher]).args(asked).assert().success().stderr("");
+    let told = String::from_utf8(train.get_output().stdout.clone()).unwrap();
+    assert!(told.contains("labelled pairs, by products of whole runs") && told.contains(&matcher), "{told}");
+    let judge = |more: &[&str]| sinsang(&["evaluate", "schedule"]).args(asked).args(more).assert();
+    let own = judge(&["--matcher", &matcher]).success();
+    assert_ne!(own.get_output().stdout, judge(&[]).success().get_output().stdout, "the matcher counts");
+    let policy = path("policy.toml");
+    fs::write(&policy, "same_at = 2\n").unwrap();
+    judge(&["--policy", &policy]).code(1).stderr(says("policy.toml").and(says("same_at")));
+    judge(&["--matcher", &policy]).code(1).stderr(says("policy.toml").and(says("sinsang identity train")));
+    judge(&["--words", "nowhere.toml"]).code(1).stderr(says("nowhere.toml"));
+    let alone = sinsang(&["evaluate", "identity", "none.tsv", "--words", &policy]).assert();
+    alone.code(1).stderr(says("policy.toml"));
+
     // Twenty days are too short a record for anything to be called new with right, so all that is said of verdicts is that they were measured.
     assert!(report["verdicts"][0]["listings"].as_u64() > Some(100), "{}", report["verdicts"]);
     assert!(report["equal_titles"]["groups"].as_u64() > Some(10), "{}", report["equal_titles"]);

@@ -55,6 +55,7 @@ pub(crate) fn options(input: &Path, output: &Path) -> Options {
         limit: Limit::default(),
         user_key: USER_KEY.to_owned(),
         format: Format::One,
+        policy: Policy::default(),
         ledger: None,
         model: None,
         engine: engine::Options::default(),

@@ -1,0 +1,31 @@
+//! Codes of appliances that name one thing whatever the rest of a title says.
+
+use crate::listing::{Domain, Features, Measure, is_whole_code};
+
+use super::sketch::Sketch;
+use super::value::values_agree;
+
+/// The codes that a title of an appliance names in full.
+pub fn whole_codes(title: &Features) -> impl Iterator<Item = &str> {
+    let models = title.attributes.iter().filter(|it| it.measure == Measure::Model && !it.addon);
+    let appliance = title.domain == Some(Domain::Appliance);
+    models.map(|it| it.value.as_str()).filter(move |value| appliance && is_whole_code(value))
+}
+
+/// As [`whole_codes`], of a title that is ready to be compared.
+pub(super) fn whole(sketch: &Sketch) -> impl Iterator<Item = &str> {
+    let appliance = sketch.domain == Some(Domain::Appliance);
+    sketch.values(Measure::Model).filter(move |value| appliance && is_whole_code(value))
+}
+
+/// Whether two titles name one code in full.
+pub(super) fn agree(a: &Sketch, b: &Sketch) -> bool {
+    whole(a).any(|x| whole(b).any(|y| x == y))
+}
+
+/// Whether both name codes in full and none of one's is one of the other's.
+pub(super) fn differ(a: &Sketch, b: &Sketch) -> bool {
+    whole(a).next().is_some()
+        && whole(b).next().is_some()
+        && !whole(a).any(|x| whole(b).any(|y| values_agree(Measure::Model, x, y)))
+}

@@ -1,0 +1,368 @@
+//! What a pair of titles is like in numbers: what the rules found, and what the data say beside them. A matcher learns from these.
+
+use crate::listing::{Class, Domain, Measure, eaten};
+
+use super::align::{Alignment, WHOLE, to_f64};
+use super::matcher;
+use super::score::{Compared, Offer, Sums, price_ratio};
+use super::sketch::{Sketch, Unit};
+use super::spelling;
+use super::value::{values_agree, values_comparable};
+
+/// Parts of the rules' score that are told one by one. A part that was not found is 0.
+const PARTS: [&str; 14] = [
+    "words",
+    "generation",
+    "gender",
+    "child",
+    "brand_field",
+    "design",
+    "kinds_near",
+    "flavour",
+    "line",
+    "material",
+    "variant",
+    "origin",
+    "season_words",
+    "same_words",
+];
+/// What decides against, in groups of like grounds.
+const VETOES: [(&str, &[&str]); 11] = [
+    ("veto_model", &["model", "code"]),
+    ("veto_size", &["inch", "area", "persons", "parts", "volume", "weight", "length", "power", "storage", "purity"]),
+    ("veto_journey", &["days", "countries"]),
+    ("veto_season", &["season"]),
+    ("veto_generation", &["generation", "strength"]),
+    ("veto_gender", &["gender"]),
+    ("veto_brand", &["brand"]),
+    ("veto_kind", &["kind"]),
+    ("veto_flavour", &["flavour", "line"]),
+    ("veto_material", &["material", "variant"]),
+    ("veto_origin", &["origin"]),
+];
+
+/// The rules' total and evidence from which on they call a pair one product.
+const ENOUGH: f64 = 0.64;
+const SOME: f64 = 0.85;
+
+/// How the two sides of a pair stand to each other in what either may name.
+#[derive(Clone, Copy)]
+enum Stand {
+    Neither,
+    One,
+    Agree,
+    Conflict,
+}
+
+impl Stand {
+    fn of(left: bool, right: bool, agree: bool) -> Self {
+        match (left, right) {
+            (false, false) => Self::Neither,
+            (true, true) if agree => Self::Agree,
+            (true, true) => Self::Conflict,
+            _ => Self::One,
+        }
+    }
+
+    fn number(self) -> f64 {
+        match self {
+            Self::Conflict => -1.0,
+            Self::Neither => 0.0,
+            Self::One => 0.25,
+            Self::Agree => 1.0,
+        }
+    }
+}
+
+/// The names of all features, in their order.
+pub(super) fn names() -> Vec<&'static str> {
+    let (empty, mut names) = (Sketch::default(), Vec::new());
+    let sums = Sums::default();
+    let offers = (Offer::default(), Offer::default());
+    let pair =
+        Compared { a: &empty, b: &empty, offers, found: Alignment::default(), sums, evidence: 0.0, domain: None };
+    each(&pair, &mut |name, _| names.push(name));
+    names
+}
+
+/// The features of a pair.
+pub(super) fn values(pair: &Compared<'_>) -> Vec<f64> {
+    let mut values = Vec::with_capacity(matcher::names().len());
+    each(pair, &mut |_, value| values.push(value));
+    values
+}
+
+/// Tells every feature of a pair by its name, always the same ones in the same order; one that can't be known is `NaN`. The order of the
+/// two titles does not show.
+fn each(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
+    rules(pair, note);
+    words(pair, note);
+    texts(pair, note);
+    attributes(pair, note);
+    brands(pair, note);
+    offers(pair, note);
+}
+
+fn flag(is: bool) -> f64 {
+    f64::from(u8::from(is))
+}
+
+fn rules(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
+    let sums = &pair.sums;
+    note("total", sums.total);
+    note("evidence", pair.evidence);
+    for name in PARTS {
+        note(name, sums.parts.iter().filter(|part| part.name == name).map(|part| part.value).sum());
+    }
+    for (name, grounds) in VETOES {
+        note(name, flag(sums.vetoes.iter().any(|veto| grounds.contains(&veto.name))));
+    }
+    note("vetoes", to_f64(sums.vetoes.len()));
+    // Where words were never counted, the rules know more than the data.
+    let agree = sums.vetoes.is_empty() && sums.total >= ENOUGH && pair.evidence >= SOME;
+    note("rules", flag(agree));
+    note("counted", flag(pair.a.counted && pair.b.counted));
+}
+
+/// What became of the words of one title.
+#[derive(Default)]
+struct Side {
+    all: f64,
+    found: f64,
+    /// The heaviest word that was not found.
+    over: f64,
+    over_sum: f64,
+    /// The heaviest that was.
+    met: f64,
+    names: f64,
+    names_found: f64,
+    names_over: f64,
+    units: usize,
+}
+
+impl Side {
+    fn of(units: &[Unit], shares: &[f64]) -> Self {
+        let mut side = Self::default();
+        for (unit, &share) in units.iter().zip(shares) {
+            if unit.addon
+                || matches!(unit.class, Class::Promo | Class::Pack | Class::Filler | Class::Colour | Class::Size)
+            {
+                continue;
+            }
+            let (found, over) = (unit.rarity * share, unit.rarity * (1.0 - share));
+            side.units += 1;
+            side.all += unit.rarity;
+            side.found += found;
+            side.over = side.over.max(over);
+            side.over_sum += over;
+            side.met = side.met.max(found);
+            if matches!(unit.class, Class::Word | Class::Brand) {
+                side.names += unit.rarity;
+                side.names_found += found;
+                side.names_over = side.names_over.max(over);
+            }
+        }
+        side
+    }
+
+    fn coverage(&self) -> f64 {
+        if self.all > 0.0 { self.found / self.all } else { f64::NAN }
+    }
+
+    fn names_coverage(&self) -> f64 {
+        if self.names > 0.0 { self.names_found / self.names } else { f64::NAN }
+    }
+}
+
+/// Notes the smaller and the larger of two numbers.
+macro_rules! both {
+    ($note:expr, $name:literal, $a:expr, $b:expr) => {{
+        let (a, b): (f64, f64) = ($a, $b);
+        let (low, high) = if a.is_nan() || b.is_nan() { (a.min(b), f64::NAN) } else { (a.min(b), a.max(b)) };
+        $note(concat!($name, "_low"), low);
+        $note(concat!($name, "_high"), high);
+    }};
+}
+
+fn words(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
+    let (a, b) = (Side::of(&pair.a.units, &pair.found.left), Side::of(&pair.b.units, &pair.found.right));
+    both!(note, "coverage", a.coverage(), b.coverage());
+    both!(note, "names_coverage", a.names_coverage(), b.names_coverage());
+    both!(note, "over", a.over, b.over);
+    both!(note, "over_sum", a.over_sum, b.over_sum);
+    both!(note, "names_over", a.names_over, b.names_over);
+    both!(note, "units", to_f64(a.units), to_f64(b.units));
+    note("met", a.met.max(b.met));
+    note("met_sum", f64::midpoint(a.found, b.found));
+    note("names_met", f64::midpoint(a.names_found, b.names_found));
+    let kinds = |side: &'_ Sketch, shares: &'_ [f64]| {
+        let of = || side.units.iter().zip(shares).filter(|(unit, _)| unit.class == Class::Kind && !unit.addon);
+        (of().next().is_some(), of().any(|(_, share)| *share >= WHOLE))
+    };
+    let (left, right) = (kinds(pair.a, &pair.found.left), kinds(pair.b, &pair.found.right));
+    let kind_at = |side: &'_ Sketch, last: bool| {
+        let mut kinds = side.units.iter().filter(|unit| unit.class == Class::Kind && !unit.addon);
+        if last { kinds.next_back() } else { kinds.next() }.map(|unit| unit.text.clone())
+    };
+    for (name, last) in [("first_kind", false), ("last_kind", true)] {
+        let (x, y) = (kind_at(pair.a, last), kind_at(pair.b, last));
+        let agree = matches!((&x, &y), (Some(x), Some(y)) if x.ends_with(y.as_str()) || y.ends_with(x.as_str()));
+        note(name, Stand::of(x.is_some(), y.is_some(), agree).number());
+    }
+    let latin = |side: &Sketch, shares: &[f64]| {
+        side.units
+            .iter()
+            .zip(shares)
+            .any(|(unit, share)| !unit.addon && *share < WHOLE && unit.text.is_ascii() && unit.class == Class::Word)
+    };
+    note(
+        "latin_over",
+        f64::from(u8::from(latin(pair.a, &pair.found.left)) + u8::from(latin(pair.b, &pair.found.right))),
+    );
+    let extras = |side: &Sketch, shares: &[f64]| -> (f64, f64) {
+        let of = || side.units.iter().zip(shares).filter(|(unit, _)| unit.addon && unit.class != Class::Pack);
+        (to_f64(of().count()), of().map(|(_, share)| share).sum())
+    };
+    let (x, y) = (extras(pair.a, &pair.found.left), extras(pair.b, &pair.found.right));
+    note("extras", if x.0 + y.0 > 0.0 { (x.1 + y.1) / (x.0 + y.0) } else { f64::NAN });
+    note("kinds", Stand::of(left.0, right.0, left.1 || right.1).number());
+    for (name, class) in [
+        ("flavours", Class::Flavour),
+        ("materials", Class::Material),
+        ("variants", Class::Variant),
+        ("designs", Class::Design),
+        ("origins", Class::Origin),
+    ] {
+        let over = |side: &Sketch, shares: &[f64]| {
+            to_f64(
+                side.units
+                    .iter()
+                    .zip(shares)
+                    .filter(|(unit, share)| unit.class == class && !unit.addon && **share < WHOLE)
+                    .count(),
+            )
+        };
+        let (a, b) = (over(pair.a, &pair.found.left), over(pair.b, &pair.found.right));
+        note(name, (a.min(b) * 2.0).max(a + b));
+    }
+}
+
+/// Twice what two sorted lists share over the length of both; the share of the shorter that is in the longer.
+fn overlap(a: &[u32], b: &[u32]) -> (f64, f64) {
+    let (mut i, mut j, mut common) = (0, 0, 0_usize);
+    while let (Some(x), Some(y)) = (a.get(i), b.get(j)) {
+        match x.cmp(y) {
+            std::cmp::Ordering::Less => i += 1,
+            std::cmp::Ordering::Greater => j += 1,
+            std::cmp::Ordering::Equal => {
+                common += 1;
+                i += 1;
+                j += 1;
+            }
+        }
+    }
+    let (sum, short) = (a.len() + b.len(), a.len().min(b.len()));
+    if short == 0 {
+        return (f64::NAN, f64::NAN);
+    }
+    (2.0 * to_f64(common) / to_f64(sum), to_f64(common) / to_f64(short))
+}
+
+fn texts(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
+    let (a, b) = (pair.a, pair.b);
+    let (dice, inside) = overlap(&a.grams, &b.grams);
+    note("grams", dice);
+    note("grams_inside", inside);
+    let (dice, inside) = overlap(&a.raw_grams, &b.raw_grams);
+    note("raw_grams", dice);
+    note("raw_grams_inside", inside);
+    note("key", flag(!a.key.is_empty() && a.key == b.key));
+    let (head, other) = (a.units.iter().find(|unit| !unit.addon), b.units.iter().find(|unit| !unit.addon));
+    note("head", flag(matches!((head, other), (Some(x), Some(y)) if x.text == y.text)));
+    let (dice, _) = overlap(&a.numbers, &b.numbers);
+    note("numbers", dice);
+}
+
+fn attributes(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
+    let (a, b) = (pair.a, pair.b);
+    let stand = |measure: Measure| {
+        let (left, right): (Vec<&str>, Vec<&str>) = (a.values(measure).collect(), b.values(measure).collect());
+        let agree = left.iter().any(|x| right.iter().any(|y| values_agree(measure, x, y)));
+        let comparable = left.iter().any(|x| right.iter().any(|y| values_comparable(measure, x, y)));
+        if !left.is_empty() && !right.is_empty() && !comparable && !agree {
+            return Stand::One;
+        }
+        Stand::of(!left.is_empty(), !right.is_empty(), agree)
+    };
+    let agree = a
+        .codes
+        .iter()
+        .any(|x| b.codes.iter().any(|y| x == y || x.starts_with(y.as_str()) || y.starts_with(x.as_str())));
+    note("raw_codes", Stand::of(!a.codes.is_empty(), !b.codes.is_empty(), agree).number());
+    note("models", stand(Measure::Model).number());
+    note("codes", stand(Measure::ShortCode).number());
+    note("seasons", stand(Measure::Season).number());
+    note("packs", stand(Measure::Pack).number());
+    note("days", stand(Measure::Days).number());
+    let sizes = [
+        Measure::Volume,
+        Measure::Weight,
+        Measure::Length,
+        Measure::Inch,
+        Measure::Persons,
+        Measure::Parts,
+        Measure::Power,
+    ];
+    let of_sizes = |wanted: fn(Stand) -> bool| to_f64(sizes.iter().filter(|measure| wanted(stand(**measure))).count());
+    note("sizes_agree", of_sizes(|stand| matches!(stand, Stand::Agree)));
+    note("sizes_differ", of_sizes(|stand| matches!(stand, Stand::Conflict)));
+    note("sizes_one", of_sizes(|stand| matches!(stand, Stand::One)));
+    note("strength", stand(Measure::Strength).number());
+    note("generations", stand(Measure::Generation).number());
+}
+
+fn brands(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
+    let (a, b) = (pair.a, pair.b);
+    let like = |x: &str, y: &str| x == y || x.contains(y) || y.contains(x) || spelling::transliterated(x, y);
+    let meet = a.brands.iter().any(|x| b.brands.iter().any(|y| like(x, y)));
+    note("brand_fields", Stand::of(!a.brands.is_empty(), !b.brands.is_empty(), meet).number());
+    let titled = |side: &'_ Sketch| -> Vec<String> {
+        side.units
+            .iter()
+            .filter(|unit| unit.class == Class::Brand && !unit.addon)
+            .map(|unit| unit.text.clone())
+            .collect()
+    };
+    let (left, right) = (titled(a), titled(b));
+    let meet = left.iter().any(|x| right.iter().any(|y| like(x, y)));
+    note("brand_titles", Stand::of(!left.is_empty(), !right.is_empty(), meet).number());
+    // All that either title or field names, against all of the other.
+    let all = |side: &'_ Sketch, titled: &[String]| side.brands.iter().chain(titled).cloned().collect::<Vec<_>>();
+    let (all_a, all_b) = (all(a, &left), all(b, &right));
+    let says = |side: &Sketch, names: &[String]| {
+        names.iter().any(|name| {
+            side.units.iter().any(|unit| {
+                matches!(unit.class, Class::Word | Class::Brand) && unit.chars.len() >= 2 && like(name, &unit.text)
+            })
+        })
+    };
+    let meet = all_a.iter().any(|x| all_b.iter().any(|y| like(x, y))) || says(a, &all_b) || says(b, &all_a);
+    note("brand_any", Stand::of(!all_a.is_empty(), !all_b.is_empty(), meet).number());
+    note("brand_attested", flag(a.brand_attested && b.brand_attested));
+}
+
+fn offers(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
+    let (a, b) = pair.offers;
+    note("price", price_ratio(a.price, b.price).unwrap_or(f64::NAN));
+    note("price_equal", flag(price_ratio(a.price, b.price).is_some_and(|ratio| ratio >= 0.995)));
+    let equal = |x: Option<&str>, y: Option<&str>| Stand::of(x.is_some(), y.is_some(), x == y).number();
+    note("image", equal(a.image, b.image));
+    note("shop", if a.shop.is_empty() || b.shop.is_empty() { f64::NAN } else { flag(a.shop == b.shop) });
+    note("category", equal(a.category, b.category));
+    note("domain_differs", flag(matches!((pair.a.domain, pair.b.domain), (Some(x), Some(y)) if x != y)));
+    note("eaten", flag(eaten(pair.domain)));
+    note("clothing", flag(matches!(pair.domain, Some(Domain::Clothing))));
+    note("beauty", flag(matches!(pair.domain, Some(Domain::Beauty))));
+    note("service", flag(matches!(pair.domain, Some(Domain::Travel | Domain::Service))));
+    note("made", flag(matches!(pair.domain, Some(Domain::Appliance | Domain::Kitchen | Domain::Goods | Domain::Home))));
+}

@@ -1,0 +1,410 @@
+//! `sinsang identity train`: a matcher from a schedule with labels, and how well it does on labels that it was not fitted to.
+
+mod fit;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::evaluate::{self, Confusion, Measured, wilson};
+use crate::identity::matcher::{self, Matcher, Model};
+use crate::identity::{Day, Listing, Offer, Policy, Statistics, features, resolve};
+use crate::label::{self, Pair, Places, Read, TitlePair};
+use crate::listing::{Features, Lexicon};
+use fit::Row;
+
+/// Parts that the labels are divided into, by product: each is judged by a matcher that was fitted to the others.
+const FOLDS: u64 = 5;
+/// What a near-miss counts that no reader was shown: an earlier listing like one that is really new.
+const UNSEEN: f64 = 0.5;
+/// The same of siblings after the clearest, and of what a reader was shown beside siblings.
+const BESIDE: f64 = 0.7;
+/// What a pair of titles counts that is of no schedule.
+const TITLES: f64 = 3.0;
+/// The same of one in a history of its file's titles.
+const TITLES_COUNTED: f64 = 0.7;
+/// The least probabilities of "same" that are tried.
+const SAME_AT: [f64; 6] = [0.25, 0.3, 0.35, 0.4, 0.45, 0.5];
+/// Listings with as many reviews aired before the records began, whatever the matcher says.
+const MANY_REVIEWS: u32 = 10;
+
+/// Why there is no matcher.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The labels can't be read.
+    #[error(transparent)]
+    Labels(#[from] evaluate::Error),
+    /// Nothing to tell apart.
+    #[error("{same} labels say same and {different} say different; a matcher needs some of both in each of its folds")]
+    OneSided {
+        /// Labels of one product.
+        same: usize,
+        /// Labels of two.
+        different: usize,
+    },
+    /// The search failed.
+    #[error("the weights can't be fitted: {0}")]
+    Search(#[from] argmin::core::Error),
+    /// What was fitted can't be used.
+    #[error(transparent)]
+    Matcher(#[from] matcher::Error),
+}
+
+/// How well pairs are told apart from a probability on.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AtProbability {
+    /// The least probability of "same".
+    pub same_at: f64,
+    /// The measures.
+    #[serde(flatten)]
+    pub measured: Measured,
+}
+
+/// What the tab would show of labelled new listings with few reviews.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Shown {
+    /// Listings less likely to have aired than this are called new.
+    pub new_below: f64,
+    /// Of those called new, the share that is.
+    pub precision: evaluate::Share,
+    /// Of those that are new, the share called so.
+    pub shown: evaluate::Share,
+}
+
+/// What a matcher was fitted to, and how it does by cross-validation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// Pairs that were fitted to, by where they are from, with how many are one product.
+    pub rows: BTreeMap<&'static str, [u32; 2]>,
+    /// Folds, by product.
+    pub folds: u64,
+    /// Mean negative log-likelihood of the labelled pairs and near-misses.
+    pub log_loss: f64,
+    /// The labelled pairs, each compared alone.
+    pub pairs: Vec<AtProbability>,
+    /// Pairs of titles of no schedule.
+    pub titles: Vec<AtProbability>,
+    /// The same in a history of their own.
+    pub titles_counted: Vec<AtProbability>,
+    /// The labelled pairs by the products of whole runs, each of which is judged by the labels that its matcher was not fitted to.
+    pub products: Vec<AtProbability>,
+    /// The same of pairs of two shops.
+    pub across_shops: Vec<AtProbability>,
+    /// The same of pairs that differ in a word or two.
+    pub hard: Vec<AtProbability>,
+    /// The listings of the draw `random`, or all where there is none.
+    pub verdicts: Vec<Shown>,
+    /// Whether what is said to be likely is.
+    pub reliability: Vec<evaluate::Bin>,
+    /// The file.
+    pub output: PathBuf,
+}
+
+/// A labelled pair with its features.
+struct Sample {
+    row: Row,
+    source: &'static str,
+    /// Which fold judges it.
+    fold: u64,
+}
+
+/// Groups of listings that labels call one product.
+struct Groups(Vec<usize>);
+
+impl Groups {
+    fn root(&mut self, mut at: usize) -> usize {
+        while let Some(&up) = self.0.get(at) {
+            if up == at {
+                break;
+            }
+            let above = self.0.get(up).copied().unwrap_or(up);
+            if let Some(place) = self.0.get_mut(at) {
+                *place = above;
+            }
+            at = above;
+        }
+        at
+    }
+
+    fn join(&mut self, a: usize, b: usize) {
+        let (a, b) = (self.root(a), self.root(b));
+        if let Some(place) = self.0.get_mut(a.max(b)) {
+            *place = a.min(b);
+        }
+    }
+
+    /// The fold of a listing: that of its product, by the name of its first listing.
+    fn fold(&mut self, listings: &[Listing], at: usize) -> u64 {
+        let root = self.root(at);
+        listings.get(root).map_or(0, |first| xxh3_64(format!("{}:{}", first.shop, first.listing_id).as_bytes()) % FOLDS)
+    }
+}
+
+/// A probability by cross-validation, with what is true.
+type Told = (f64, bool);
+
+/// Files of labels.
+#[derive(Clone, Debug, Default)]
+pub struct Labels {
+    /// Pairs of the schedule's listings (docs/identity.md).
+    pub pairs: PathBuf,
+    /// Listings of it that were new or had aired.
+    pub verdicts: Option<PathBuf>,
+    /// Pairs of titles of no schedule.
+    pub titles: Vec<PathBuf>,
+}
+
+/// Fits a matcher to `labels` of the schedule's `listings` as a run without a ledger has them.
+///
+/// The same input gives the same matcher, to the bit.
+///
+/// # Errors
+/// [`enum@Error`] where labels can't be read or are too few.
+pub fn train(listings: &[Listing], policy: &Policy, labels: &Labels) -> Result<(Matcher, Report), Error> {
+    let Labels { pairs, verdicts, titles } = labels;
+    let places = Places::new(listings.iter().map(|listing| (listing.shop.as_str(), listing.listing_id.as_str())));
+    let (_, labelled) = label::pairs(pairs, &places)?;
+    let read = verdicts
+        .as_ref()
+        .map(|path| label::verdicts(path, &places))
+        .transpose()?
+        .map(|(_, read)| read)
+        .unwrap_or_default();
+    let statistics = Statistics::default();
+    let day = Day::read(listings, policy, &statistics);
+    let mut groups = Groups((0..listings.len()).collect());
+    for pair in labelled.iter().filter(|pair| pair.same) {
+        groups.join(pair.listings[0], pair.listings[1]);
+    }
+    for row in &read {
+        for &sibling in &row.siblings {
+            groups.join(row.listing, sibling);
+        }
+    }
+    let wanted: Vec<usize> = read.iter().map(|row| row.listing).collect();
+    let earlier = day.earlier(&wanted);
+    let mut samples = Samples { day: &day, listings, groups: &mut groups, known: BTreeMap::new(), samples: Vec::new() };
+    for pair in &labelled {
+        samples.add_pair(pair);
+    }
+    for (row, earlier) in read.iter().zip(&earlier) {
+        samples.add_read(row, earlier);
+    }
+    let mut samples = samples.samples;
+    for path in titles {
+        samples.extend(of_titles(&label::titles(path)?.1, policy));
+    }
+
+    let mut told: Vec<Told> = vec![(0.0, false); samples.len()];
+    let mut runs = SAME_AT.map(|_| [Confusion::default(); 3]);
+    let mut likest: Vec<(f64, &Read)> = Vec::new();
+    for fold in 0..FOLDS {
+        let matcher = fit::fit(samples.iter().filter(|sample| sample.fold != fold).map(|sample| &sample.row))?;
+        for (sample, told) in samples.iter().zip(&mut told).filter(|(sample, _)| sample.fold == fold) {
+            *told = (matcher.probability(&sample.row.values), sample.row.same);
+        }
+        let matcher = Arc::new(matcher);
+        for (same_at, run) in SAME_AT.into_iter().zip(&mut runs) {
+            let policy = Policy { same_at, matcher: Arc::clone(&matcher), ..policy.clone() };
+            let resolved = resolve(listings, &policy).listings;
+            for pair in labelled.iter().filter(|pair| groups.fold(listings, pair.listings[0]) == fold) {
+                let [a, b] = pair.listings.map(|at| resolved.get(at).map(|resolved| resolved.product));
+                let shop = |at: usize| listings.get(at).map(|listing| &listing.shop);
+                let [all, across, hard] = run;
+                all.add(pair.same, a == b);
+                if shop(pair.listings[0]) != shop(pair.listings[1]) {
+                    across.add(pair.same, a == b);
+                }
+                if pair.draw == "hard" {
+                    hard.add(pair.same, a == b);
+                }
+            }
+        }
+        for (row, earlier) in read.iter().zip(&earlier) {
+            if groups.fold(listings, row.listing) == fold && !row.is_twin {
+                let of = |&other: &usize| day.features(row.listing, other).map(|values| matcher.probability(&values));
+                likest.push((earlier.iter().filter_map(of).fold(0.0, f64::max), row));
+            }
+        }
+    }
+    let is_random = |row: &Read| row.draw == "random";
+    let random = read.iter().any(is_random);
+    let few = |row: &Read| {
+        listings.get(row.listing).and_then(|listing| listing.review_count).is_none_or(|reviews| reviews < MANY_REVIEWS)
+    };
+    likest.retain(|(_, row)| (is_random(row) || !random) && few(row));
+    let judged: Vec<Told> = likest.iter().map(|(probability, row)| (*probability, !row.is_new)).collect();
+    let whole = fit::fit(samples.iter().map(|sample| &sample.row))?;
+    let aired = if judged.is_empty() { whole.model().aired } else { fit::calibrate(&judged)? };
+    let matcher = Matcher::new(Model { aired, ..whole.model().clone() })?;
+    let judged: Vec<Told> = judged.iter().map(|&(probability, aired)| (matcher.aired(probability), aired)).collect();
+    let of_runs = |which: usize| -> Vec<AtProbability> {
+        let measured = |run: &[Confusion; 3]| run.get(which).copied().unwrap_or_default().into();
+        SAME_AT.iter().zip(&runs).map(|(&same_at, run)| AtProbability { same_at, measured: measured(run) }).collect()
+    };
+    let [products, across_shops, hard] = [0, 1, 2].map(of_runs);
+    Ok((matcher, Report { products, across_shops, hard, ..report(&samples, &told, &judged) }))
+}
+
+struct Samples<'s, 'd> {
+    day: &'s Day<'d>,
+    listings: &'s [Listing],
+    groups: &'s mut Groups,
+    /// The pairs that there are, either way round.
+    known: BTreeMap<[usize; 2], ()>,
+    samples: Vec<Sample>,
+}
+
+impl Samples<'_, '_> {
+    fn add(&mut self, pair: [usize; 2], same: bool, weight: f64, source: &'static str) {
+        let [a, b] = pair;
+        if a == b || self.known.insert([a.min(b), a.max(b)], ()).is_some() {
+            return;
+        }
+        if let Some(values) = self.day.features(a, b) {
+            let fold = self.groups.fold(self.listings, a);
+            self.samples.push(Sample { row: Row { values, same, weight }, source, fold });
+        }
+    }
+
+    fn add_pair(&mut self, pair: &Pair) {
+        self.add(pair.listings, pair.same, pair.sureness, "labelled pairs");
+    }
+
+    fn add_read(&mut self, row: &Read, earlier: &[usize]) {
+        if row.is_new {
+            for &other in &row.seen {
+                self.add([row.listing, other], false, row.sureness, "near-misses of new listings");
+            }
+            for &other in earlier.iter().filter(|_| !row.is_twin) {
+                self.add([row.listing, other], false, row.sureness * UNSEEN, "near-misses that nobody read");
+            }
+            return;
+        }
+        for (place, &sibling) in row.siblings.iter().enumerate() {
+            let weight = if place == 0 { 1.0 } else { BESIDE };
+            self.add([row.listing, sibling], true, row.sureness * weight, "siblings of repeats");
+        }
+        // Of a random draw only the clearest siblings were written down: what is not among them may be one.
+        if row.draw != "random" {
+            for &other in row.seen.iter().filter(|other| !row.siblings.contains(other)) {
+                self.add([row.listing, other], false, row.sureness * BESIDE, "near-misses of repeats");
+            }
+        }
+    }
+}
+
+/// Pairs of titles three times: alone, with no word counted, so without price and brand, and as listings of one history.
+fn of_titles(pairs: &[TitlePair], policy: &Policy) -> Vec<Sample> {
+    let (lexicon, statistics, listings) =
+        (Lexicon::new(&policy.words), Statistics::default(), label::as_history(pairs));
+    let day = Day::read(&listings, policy, &statistics);
+    let mut samples = Vec::new();
+    for (at, pair) in pairs.iter().enumerate() {
+        let [a, b] = pair.read(&lexicon);
+        let alone = features((&a.0, a.1), (&b.0, b.1), policy);
+        // Titles of one file that begin with one word are of one brand or family.
+        let family = pair.titles[0].split_whitespace().next().unwrap_or_default();
+        let fold = xxh3_64(family.as_bytes()) % FOLDS;
+        let mut add = |values, weight, source| {
+            samples.push(Sample { row: Row { values, same: pair.same, weight }, source, fold });
+        };
+        add(alone, TITLES, "title pairs");
+        // With nothing known beside the titles.
+        let [a, b] = pair.titles.each_ref().map(|title| Features::read(title, None, None, &lexicon));
+        let bare = features((&a, Offer::default()), (&b, Offer::default()), policy);
+        add(bare, TITLES_COUNTED, "title pairs with nothing beside them");
+        if let Some(values) = day.features(2 * at, 2 * at + 1) {
+            add(values, TITLES_COUNTED, "title pairs in a history of their own");
+        }
+    }
+    samples
+}
+
+fn report(samples: &[Sample], told: &[Told], judged: &[Told]) -> Report {
+    let mut rows: BTreeMap<&'static str, [u32; 2]> = BTreeMap::new();
+    for sample in samples {
+        let counts = rows.entry(sample.source).or_default();
+        counts[0] += 1;
+        counts[1] += u32::from(sample.row.same);
+    }
+    let weights: f64 = samples.iter().map(|sample| sample.row.weight).sum();
+    let loss = samples.iter().zip(told).map(|(sample, &(probability, same))| {
+        let of_truth = if same { probability } else { 1.0 - probability };
+        -sample.row.weight * of_truth.max(1e-12).ln()
+    });
+    let at = |source: &str| {
+        let of: Vec<&Told> =
+            samples.iter().zip(told).filter(|(it, _)| it.source == source).map(|(_, told)| told).collect();
+        SAME_AT.map(|same_at| {
+            let mut confusion = Confusion::default();
+            for (probability, same) in &of {
+                confusion.add(*same, *probability >= same_at);
+            }
+            AtProbability { same_at, measured: confusion.into() }
+        })
+    };
+    let count = |wanted: &dyn Fn(&Told) -> bool| {
+        u32::try_from(judged.iter().filter(|told| wanted(told)).count()).unwrap_or(u32::MAX)
+    };
+    let verdicts = [0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6].map(|new_below| {
+        let called = count(&|told| told.0 < new_below);
+        let right = count(&|told| told.0 < new_below && !told.1);
+        Shown { new_below, precision: wilson(right, called), shown: wilson(right, count(&|told| !told.1)) }
+    });
+    Report {
+        rows,
+        folds: FOLDS,
+        log_loss: loss.sum::<f64>() / weights,
+        pairs: at("labelled pairs").into(),
+        titles: at("title pairs").into(),
+        titles_counted: at("title pairs in a history of their own").into(),
+        products: Vec::new(),
+        across_shops: Vec::new(),
+        hard: Vec::new(),
+        verdicts: if judged.is_empty() { Vec::new() } else { verdicts.into() },
+        reliability: evaluate::reliability(judged),
+        output: PathBuf::new(),
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (source, [rows, same]) in &self.rows {
+            writeln!(f, "{rows:>6} {source}, {same} of them one product")?;
+        }
+        writeln!(f, "cross-validation by product in {} folds, log loss {:.4}", self.folds, self.log_loss)?;
+        for (title, rows) in [
+            ("labelled pairs, each alone", &self.pairs),
+            ("title pairs, each alone", &self.titles),
+            ("title pairs, each in a history of its file", &self.titles_counted),
+            ("labelled pairs, by products of whole runs", &self.products),
+            ("of these, pairs of two shops", &self.across_shops),
+            ("of these, pairs that differ in a word or two", &self.hard),
+        ] {
+            writeln!(f, "\n{:>8} {:>9} {:>7} {:>6} {:>7}   {title}", "same at", "precision", "recall", "f1", "merged")?;
+            for AtProbability { same_at, measured } in rows {
+                let Measured { precision, recall, f1, merged, .. } = measured;
+                let shares = [precision, recall, f1, merged].map(|share| evaluate::percent(*share));
+                let [precision, recall, f1, merged] = shares;
+                writeln!(f, "{same_at:>8.2} {precision:>9} {recall:>7} {f1:>6} {merged:>7}")?;
+            }
+        }
+        if !self.verdicts.is_empty() {
+            writeln!(
+                f,
+                "\n{:>9} {:<21} {:<21} listings with few reviews",
+                "new below", "precision of new", "shown of the new"
+            )?;
+        }
+        for Shown { new_below, precision, shown } in &self.verdicts {
+            writeln!(f, "{new_below:>9.2} {:<21} {:<21}", precision, shown)?;
+        }
+        evaluate::write_reliability(f, &self.reliability)?;
+        write!(f, "\nmatcher in {}", self.output.display())
+    }
+}

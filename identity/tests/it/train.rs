@@ -1,0 +1,85 @@
+//! A matcher is fitted to labels, the same one each time, and says what it can't use.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use sinsang_identity::identity::matcher::{Error, Matcher};
+use sinsang_identity::identity::{Listing, Policy};
+use sinsang_identity::train::{Labels, train};
+
+use crate::listing;
+
+/// The labelled pairs of our own as a schedule: a listing for each title, and the labels by their codes.
+fn schedule() -> (Vec<Listing>, String) {
+    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/schedule_pairs.tsv");
+    let text = std::fs::read_to_string(table).unwrap();
+    let (mut listings, mut labels) = (Vec::new(), "listing_a\tlisting_b\tlabel\tdraw\n".to_owned());
+    for (row, line) in (0_i64..).zip(text.lines().skip(1).take(240)) {
+        let cells: Vec<&str> = line.split('\t').collect();
+        for (side, at) in [(0_i64, 1), (1, 4)] {
+            let price = cells[at + 2].parse().ok();
+            listings.push(Listing {
+                price,
+                ..listing(cells[at], &format!("{row}-{side}"), cells[at + 1], row + 600 * side)
+            });
+        }
+        writeln!(labels, "{row}-0\t{row}-1\t{}\t{}", cells[9], if row % 4 == 0 { "hard" } else { "random" }).unwrap();
+    }
+    (listings, labels)
+}
+
+#[test]
+fn a_matcher_is_fitted_to_labels_and_is_the_same_each_time() {
+    let (listings, labels) = schedule();
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let pairs = write("pairs.tsv", &labels);
+    // Of every tenth pair the second listing was read: it had aired as the first, or was new though it is like it.
+    let mut verdicts = "listing\tlabel\tsiblings\tseen\tdraw\n".to_owned();
+    for (row, line) in labels.lines().skip(1).enumerate().step_by(10) {
+        let aired = line.contains("\tsame\t");
+        let (label, siblings) = if aired { ("repeat", format!("{row}-0")) } else { ("new", String::new()) };
+        writeln!(verdicts, "{row}-1\t{label}\t{siblings}\t{row}-0\trandom").unwrap();
+    }
+    let labels = Labels { pairs, verdicts: Some(write("verdicts.tsv", &verdicts)), titles: Vec::new() };
+    let policy = Policy::default();
+    let (matcher, report) = train(&listings, &policy, &labels).unwrap();
+    let (again, _) = train(&listings, &policy, &labels).unwrap();
+    let text = matcher.model().to_string();
+    assert_eq!(text, again.model().to_string());
+    assert_eq!(Matcher::read(&text).unwrap(), matcher, "its file says all of it");
+    // Judged by labels that were not fitted to.
+    let best = |rows: &[sinsang_identity::train::AtProbability]| {
+        rows.iter().filter_map(|row| row.measured.f1).fold(0.0, f64::max)
+    };
+    println!("{report}");
+    assert!(best(&report.pairs) > 0.85, "{report}");
+    assert!(best(&report.products) > 0.80, "{report}");
+    assert!(report.hard.iter().all(|row| row.measured.confusion.true_same > 0), "{report}");
+    assert!(report.reliability.iter().map(|bin| bin.listings).sum::<u32>() >= 20, "{report}");
+
+    let all_same = write("same.tsv", "listing_a\tlisting_b\tlabel\n0-0\t0-1\tsame\n1-0\t1-1\tsame\n");
+    let refused = train(&listings, &policy, &Labels { pairs: all_same, ..Labels::default() }).unwrap_err();
+    assert!(refused.to_string().contains("0 say different"), "{refused}");
+}
+
+#[test]
+fn what_is_no_matcher_is_refused_with_what_to_do() {
+    let shipped = Matcher::shipped().model().to_string();
+    assert_eq!(Matcher::read(&shipped).unwrap(), *Matcher::shipped());
+    let broken = |from: &str, to: &str| Matcher::read(&shipped.replacen(from, to, 1)).unwrap_err();
+    for (error, says) in [
+        (broken("\"format\":1", "\"format\":2"), "format 2"),
+        (broken("\"name\":\"total\"", "\"name\":\"colour\""), "`colour`"),
+        (broken("\"deviation\":", "\"deviation\":-"), "`total`"),
+        (broken("\"of\":[\"total\"", "\"of\":[\"nothing\""), "`nothing`"),
+        (Matcher::read("{}").unwrap_err(), "sinsang identity train"),
+    ] {
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(matches!(&error, Error::Syntax(_)) || error.to_string().contains("train it again"), "{error}");
+    }
+}
