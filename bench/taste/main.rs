@@ -238,6 +238,7 @@ async fn learn(world: &Path, now: UnixMillis, events: &Path, output: &Path) -> O
         catalogue: &history.catalogue,
         products: &history.products,
         resolution: &history.resolution,
+        likely: &history.likely,
         tabs: &[],
         rules: &rules,
         vocabulary: &vocabulary,

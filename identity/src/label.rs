@@ -78,8 +78,8 @@ impl<'l> Places<'l> {
 }
 
 /// How much a label counts by what its reader said of it.
-fn sureness(confidence: Option<String>) -> f64 {
-    match confidence.as_deref() {
+fn sureness(confidence: Option<&str>) -> f64 {
+    match confidence {
         Some("high") | None => 1.0,
         Some("low") => 0.4,
         Some(_) => 0.7,
@@ -143,7 +143,7 @@ pub(crate) fn pairs(path: &Path, places: &Places<'_>) -> Result<(Rows, Vec<Pair>
             class: text("class"),
             draw: text("draw"),
             weight: weight.unwrap_or(1.0),
-            sureness: sureness(cell("confidence")),
+            sureness: sureness(cell("confidence").as_deref()),
         });
     })?;
     empty_unless(counts.used, path)?;
@@ -176,7 +176,7 @@ pub(crate) fn verdicts(path: &Path, places: &Places<'_>) -> Result<(Rows, Vec<Re
             is_new,
             draw: cell("draw").unwrap_or_else(|| "-".to_owned()),
             is_twin,
-            sureness: sureness(cell("confidence")),
+            sureness: sureness(cell("confidence").as_deref()),
             siblings: places.all(cell("siblings")),
             seen: places.all(cell("seen")),
         });

@@ -2,7 +2,7 @@
 
 mod fit;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -187,14 +187,14 @@ pub fn train(listings: &[Listing], policy: &Policy, labels: &Labels) -> Result<(
     }
     let wanted: Vec<usize> = read.iter().map(|row| row.listing).collect();
     let earlier = day.earlier(&wanted);
-    let mut samples = Samples { day: &day, listings, groups: &mut groups, known: BTreeMap::new(), samples: Vec::new() };
+    let mut samples = Samples { day: &day, listings, groups: &mut groups, known: BTreeSet::new(), found: Vec::new() };
     for pair in &labelled {
         samples.add_pair(pair);
     }
     for (row, earlier) in read.iter().zip(&earlier) {
         samples.add_read(row, earlier);
     }
-    let mut samples = samples.samples;
+    let mut samples = samples.found;
     for path in titles {
         samples.extend(of_titles(&label::titles(path)?.1, policy));
     }
@@ -255,19 +255,19 @@ struct Samples<'s, 'd> {
     listings: &'s [Listing],
     groups: &'s mut Groups,
     /// The pairs that there are, either way round.
-    known: BTreeMap<[usize; 2], ()>,
-    samples: Vec<Sample>,
+    known: BTreeSet<[usize; 2]>,
+    found: Vec<Sample>,
 }
 
 impl Samples<'_, '_> {
     fn add(&mut self, pair: [usize; 2], same: bool, weight: f64, source: &'static str) {
         let [a, b] = pair;
-        if a == b || self.known.insert([a.min(b), a.max(b)], ()).is_some() {
+        if a == b || !self.known.insert([a.min(b), a.max(b)]) {
             return;
         }
         if let Some(values) = self.day.features(a, b) {
             let fold = self.groups.fold(self.listings, a);
-            self.samples.push(Sample { row: Row { values, same, weight }, source, fold });
+            self.found.push(Sample { row: Row { values, same, weight }, source, fold });
         }
     }
 
@@ -402,7 +402,7 @@ impl fmt::Display for Report {
             )?;
         }
         for Shown { new_below, precision, shown } in &self.verdicts {
-            writeln!(f, "{new_below:>9.2} {:<21} {:<21}", precision, shown)?;
+            writeln!(f, "{new_below:>9.2} {precision:<21} {shown:<21}")?;
         }
         evaluate::write_reliability(f, &self.reliability)?;
         write!(f, "\nmatcher in {}", self.output.display())

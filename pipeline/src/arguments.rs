@@ -25,8 +25,8 @@ use crate::{audit, engine, generate, history, ledger, publish};
 
 pub(crate) use build::Build;
 pub(crate) use evaluate::Evaluate;
-pub(crate) use identity::IdentityCommand;
 use identity::{BadIdentity, Identity};
+pub(crate) use identity::{IdentityCommand, Train};
 pub(crate) use ingest::{IngestCommand, IngestKafka, IngestObjects};
 use value::{amount, level, share, snapshot_id, time, variant};
 pub(crate) use why::Why;
@@ -579,7 +579,7 @@ pub(crate) struct Forget {
 #[derive(Debug, Subcommand)]
 pub(crate) enum LedgerCommand {
     /// Resolve a day's broadcasts against the ledger and append what is new. A table that comes twice changes nothing.
-    Update(LedgerUpdate),
+    Update(Box<LedgerUpdate>),
     /// Show the ledger's size, its runs and how far back each shop reaches.
     Stats {
         /// The folder of the ledger.

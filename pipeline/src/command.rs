@@ -12,7 +12,7 @@ use tracing::field::Empty;
 
 use crate::arguments::{
     Arguments, Collect, Command, Evaluate, ExperimentCommand, Format, IdentityCommand, Import, IngestCommand,
-    IngestKafka, IngestObjects, Judging, LedgerCommand, Publish, Rollback, RulesCommand, Status, Why,
+    IngestKafka, IngestObjects, Judging, LedgerCommand, Publish, Rollback, RulesCommand, Status, Train, Why,
 };
 use crate::build::beside;
 use crate::engine::Connect;
@@ -188,25 +188,8 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
             })?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Evaluate(Evaluate::Identity { file, identity }) => {
-            print(format, &evaluate::identity::identity(file, &identity.policy()?)?)
-        }
-        Command::Identity(IdentityCommand::Train(asked)) => {
-            let now = asked.reading.now.unwrap_or_else(clock);
-            let options = asked.reading.options(None, progress, connect)?;
-            let tables = runtime()?.block_on(history::tables(&options, now))?;
-            let labels =
-                Labels { pairs: asked.pairs.clone(), verdicts: asked.verdicts.clone(), titles: asked.titles.clone() };
-            print(format, &train::train(&tables, &options.policy, &labels, &asked.output)?)
-        }
-        Command::Evaluate(Evaluate::Schedule(asked)) => {
-            let (history, rules, now) = read(&asked.judging, None, progress, surroundings)?;
-            let verdicts = asked.verdicts.as_deref();
-            print(format, &evaluate::schedule::schedule(&history, &rules.judging(), now, &asked.pairs, verdicts)?)
-        }
-        Command::Evaluate(Evaluate::Ranking(ranking)) => {
-            print(format, &runtime()?.block_on(evaluate::ranking::ranking(&ranking.options(progress)))?)
-        }
+        Command::Evaluate(command) => of_evaluate(command, format, progress, surroundings),
+        Command::Identity(IdentityCommand::Train(asked)) => of_train(asked, format, progress, surroundings),
         Command::Verify(verify) => {
             let report = verify::verify(&Snapshot::at(&verify.snapshot))?;
             print(format, &report)?;
@@ -306,6 +289,33 @@ fn of_ledger(command: &LedgerCommand, arguments: &Arguments, surroundings: Surro
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// Measures what is decided against labels.
+fn of_evaluate(command: &Evaluate, format: Format, progress: Progress, surroundings: Surroundings) -> Outcome {
+    match command {
+        Evaluate::Identity { file, identity } => {
+            print(format, &evaluate::identity::identity(file, &identity.policy()?)?)
+        }
+        Evaluate::Schedule(asked) => {
+            let (history, rules, now) = read(&asked.judging, None, progress, surroundings)?;
+            let verdicts = asked.verdicts.as_deref();
+            print(format, &evaluate::schedule::schedule(&history, &rules.judging(), now, &asked.pairs, verdicts)?)
+        }
+        Evaluate::Ranking(ranking) => {
+            print(format, &runtime()?.block_on(evaluate::ranking::ranking(&ranking.options(progress)))?)
+        }
+    }
+}
+
+/// Fits a matcher to labels.
+fn of_train(asked: &Train, format: Format, progress: Progress, surroundings: Surroundings) -> Outcome {
+    let now = asked.reading.now.unwrap_or_else(surroundings.clock);
+    let options = asked.reading.options(None, progress, surroundings.connect)?;
+    let tables = runtime()?.block_on(history::tables(&options, now))?;
+    let (pairs, verdicts) = (asked.pairs.clone(), asked.verdicts.clone());
+    let labels = Labels { pairs, verdicts, titles: asked.titles.clone() };
+    print(format, &train::train(&tables, &options.policy, &labels, &asked.output)?)
 }
 
 /// Tells listings' stories, or where they stand for a viewer.

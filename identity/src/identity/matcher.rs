@@ -156,9 +156,8 @@ impl Matcher {
         if model.format != FORMAT {
             return Err(Error::Format { found: model.format });
         }
-        let known = |name: &String| match names().contains(&name.as_str()) {
-            true => Ok(()),
-            false => Err(Error::Feature { name: name.clone() }),
+        let known = |name: &String| {
+            if names().contains(&name.as_str()) { Ok(()) } else { Err(Error::Feature { name: name.clone() }) }
         };
         let weighed: BTreeMap<&str, usize> =
             model.features.iter().enumerate().map(|(at, weight)| (weight.name.as_str(), at)).collect();
@@ -178,7 +177,7 @@ impl Matcher {
             model.products.iter().map(|product| Ok((place(&product.of[0])?, place(&product.of[1])?, product.weight)));
         let products = products.collect::<Result<_, Error>>()?;
         let places = names().iter().map(|name| weighed.get(name).copied()).collect();
-        Ok(Self { places, products, model })
+        Ok(Self { model, places, products })
     }
 
     /// Its numbers.

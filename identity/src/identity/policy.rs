@@ -85,7 +85,7 @@ pub struct Weights {
 pub struct Policy {
     /// A probability at or above this is "same".
     pub same_at: f64,
-    /// Weight that must agree before two titles can be one product.
+    /// Below this weight of what agrees, titles of one code that something decides against are two things.
     pub min_evidence: f64,
     /// Cost of a word that only one title has, as a share of its weight.
     pub one_sided: f64,

@@ -107,7 +107,7 @@ fn minimise(problem: Problem<'_>, weights: usize) -> Result<Vec<f64>, Error> {
 }
 
 /// The mean and deviation of what is known of a column.
-fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+fn moments(values: &(impl Iterator<Item = f64> + Clone)) -> (f64, f64) {
     let known = || values.clone().filter(|value| !value.is_nan());
     let count = known().fold(0.0, |count, _| count + 1.0);
     if count == 0.0 {
@@ -130,7 +130,7 @@ pub(super) fn fit<'r>(rows: impl Iterator<Item = &'r Row>) -> Result<Matcher, Er
     }
     let names = matcher::names();
     let scales: Vec<(f64, f64)> = (0..names.len())
-        .map(|at| moments(rows.iter().map(move |row| row.values.get(at).copied().unwrap_or(f64::NAN))))
+        .map(|at| moments(&rows.iter().map(move |row| row.values.get(at).copied().unwrap_or(f64::NAN))))
         .collect();
     let crossed: Vec<usize> = CROSSED.iter().filter_map(|name| names.iter().position(|known| known == name)).collect();
     // What each feature says may hang on whether words were counted.
@@ -144,21 +144,21 @@ pub(super) fn fit<'r>(rows: impl Iterator<Item = &'r Row>) -> Result<Matcher, Er
         .collect();
     // What is not known is at the mean, and told by a column of its own.
     let columns = |row: &Row| -> Vec<f64> {
-        let scaled: Vec<Option<f64>> = row
+        let of_row: Vec<Option<f64>> = row
             .values
             .iter()
             .zip(&scales)
             .map(|(&value, &(mean, deviation))| (!value.is_nan()).then(|| deviations(value, mean, deviation)))
             .collect();
-        let known = scaled.iter().map(|value| value.unwrap_or(0.0));
-        let absent = scaled.iter().map(|value| f64::from(u8::from(value.is_none())));
-        let products = pairs.iter().map(|&(a, b)| matcher::product(scaled.get(a), scaled.get(b)));
+        let known = of_row.iter().map(|value| value.unwrap_or(0.0));
+        let absent = of_row.iter().map(|value| f64::from(u8::from(value.is_none())));
+        let products = pairs.iter().map(|&(a, b)| matcher::product(of_row.get(a), of_row.get(b)));
         known.chain(absent).chain(products).collect()
     };
     let mut table: Vec<Vec<f64>> = rows.iter().map(|row| columns(row)).collect();
     let width = names.len() * 2 + pairs.len();
     let spread: Vec<(f64, f64)> =
-        (0..width).map(|at| moments(table.iter().map(move |row| row.get(at).copied().unwrap_or(0.0)))).collect();
+        (0..width).map(|at| moments(&table.iter().map(move |row| row.get(at).copied().unwrap_or(0.0)))).collect();
     for row in &mut table {
         for (value, (mean, deviation)) in row.iter_mut().zip(&spread) {
             *value = (*value - mean) / deviation;
