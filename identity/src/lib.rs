@@ -12,5 +12,6 @@ pub mod evaluate;
 pub mod identity;
 pub mod label;
 pub mod listing;
+pub mod reach;
 pub mod train;
 pub mod verdict;

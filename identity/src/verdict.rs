@@ -1,11 +1,10 @@
 //! Whether a product is new, a repeat, or can't be told, as of an instant, with the evidence.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use sinsang::time::{DAY_MS, UnixMillis};
 
 use crate::listing::{Class, Features, Lexicon, Measure, Token, Words};
+pub use crate::reach::Reach;
 
 /// The verdict's kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -76,9 +75,9 @@ pub struct Evidence {
     pub reason: Reason,
     /// The same in a short Korean sentence.
     pub text: String,
-    /// Days from the first broadcast of the whole history to the instant of the verdict.
+    /// Days before the instant of the verdict of which the history has anything.
     pub history_days: u32,
-    /// The same for the shop of the product's first broadcast.
+    /// The same of the shop of the product's first broadcast.
     pub shop_history_days: u32,
     /// The most reviews that any of its listings showed; `None` where none said.
     pub review_count: Option<u32>,
@@ -151,30 +150,6 @@ impl From<&Airing<'_>> for Earlier {
     }
 }
 
-/// How far back the history reaches.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reach {
-    /// Start of the first broadcast of each shop.
-    pub shops: BTreeMap<String, UnixMillis>,
-}
-
-impl Reach {
-    /// Notes a broadcast of `shop`.
-    pub fn note(&mut self, shop: &str, starts_at: UnixMillis) {
-        match self.shops.get_mut(shop) {
-            Some(since) => *since = starts_at.min(*since),
-            None => {
-                self.shops.insert(shop.to_owned(), starts_at);
-            }
-        }
-    }
-
-    /// Start of the first broadcast of all.
-    pub fn since(&self) -> Option<UnixMillis> {
-        self.shops.values().min().copied()
-    }
-}
-
 /// When the history is taken to tell.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -210,11 +185,6 @@ impl Default for Policy {
     }
 }
 
-/// Whole days from `since` to `now`; 0 where there is no `since` or it is yet to come.
-fn days(since: Option<UnixMillis>, now: UnixMillis) -> u32 {
-    since.map_or(0, |since| u32::try_from(now.since(since).max(0) / DAY_MS).unwrap_or(u32::MAX))
-}
-
 /// The verdict on a product as of `now`.
 ///
 /// A broadcast counts as past once it has ended: during its first broadcast a product is still new. A product without
@@ -228,8 +198,8 @@ pub fn judge(history: &ProductHistory<'_>, reach: &Reach, policy: &Policy, now: 
     let ended =
         history.airings.iter().filter(|airing| airing.ends_at <= now).max_by_key(|airing| (order(airing), tie(airing)));
     let first = history.airings.iter().min_by_key(|airing| (order(airing), tie(airing)));
-    let history_days = days(reach.since(), now);
-    let shop_history_days = first.map_or(0, |first| days(reach.shops.get(first.shop).copied(), now));
+    let history_days = reach.days(now);
+    let shop_history_days = first.map_or(0, |first| reach.shop_days(first.shop, now));
     let likeliest = history.likely.iter().filter(|likely| likely.airing.ends_at <= now);
     let likeliest = likeliest.max_by(|a, b| {
         let tied = || (order(&&b.airing), tie(&&b.airing)).cmp(&(order(&&a.airing), tie(&&a.airing)));
@@ -338,10 +308,15 @@ mod tests {
         }
     }
 
+    /// A broadcast each day up to now.
+    fn note_daily(reach: &mut Reach, shop: &str, since: &str) {
+        let days = (0..).map(|day| at(since).plus(day * DAY_MS)).take_while(|day| day.0 <= at(NOW).0);
+        days.for_each(|day| reach.note(shop, day));
+    }
+
     fn reach(since: &str) -> Reach {
         let mut reach = Reach::default();
-        reach.note("GS샵", at(since));
-        reach.note("GS샵", at(since).plus(DAY_MS));
+        note_daily(&mut reach, "GS샵", since);
         reach
     }
 
@@ -434,7 +409,7 @@ mod tests {
     #[test]
     fn a_shop_that_just_joined_does_not_flood_the_tab() {
         let mut reach = reach("2026-05-26T06:00:00+09:00");
-        reach.note("새샵", at("2026-11-20T06:00:00+09:00"));
+        note_daily(&mut reach, "새샵", "2026-11-20T06:00:00+09:00");
         let airings = vec![Airing { shop: "새샵", ..airing("2026-11-22T20:00:00+09:00") }];
         let history = ProductHistory { airings, ..ProductHistory::default() };
         let verdict = judge(&history, &reach, &Policy::default(), at(NOW));

@@ -36,6 +36,8 @@ pub enum Reason {
     WrongKind,
     /// A title without a letter or a digit: nothing that could be compared.
     NoWords,
+    /// A title that stands where a product will be: the slot is planned, and with what is not known yet.
+    Placeholder,
     /// A text is longer than its limit.
     TooLong,
     /// A time that can't be read.
@@ -66,7 +68,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the enum.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::NotUtf8,
         Self::NotJson,
         Self::NotAnObject,
@@ -77,6 +79,7 @@ impl Reason {
         Self::Missing,
         Self::WrongKind,
         Self::NoWords,
+        Self::Placeholder,
         Self::TooLong,
         Self::NotATime,
         Self::TooEarly,
@@ -105,6 +108,7 @@ impl Reason {
             Self::Missing => "missing",
             Self::WrongKind => "value of another kind",
             Self::NoWords => "no letter or digit",
+            Self::Placeholder => "no product yet",
             Self::TooLong => "too long",
             Self::NotATime => "not a time",
             Self::TooEarly => "before 1990",
@@ -121,10 +125,10 @@ impl Reason {
         }
     }
 
-    /// Whether the row counts against the [`Limit`]. A row that lies ahead of the build's time is not damaged: a build
-    /// as of a past day meets many.
+    /// Whether the row counts against the [`Limit`]. A row that lies ahead of the build's time is not damaged, as a build of a past day
+    /// meets many, nor is a slot whose product is not known yet.
     pub fn is_fault(self) -> bool {
-        self != Self::InTheFuture
+        !matches!(self, Self::InTheFuture | Self::Placeholder)
     }
 }
 

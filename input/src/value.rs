@@ -104,6 +104,55 @@ pub fn is_null_text(text: &str) -> bool {
     NULLS.iter().any(|null| text.eq_ignore_ascii_case(null)) || text == "-"
 }
 
+/// Whether a title, once clean, stands where a product will be: 상품준비중, [방송상품 미정], TBD.
+pub fn is_title_placeholder(text: &str) -> bool {
+    const HEADS: [&str; 6] = ["방송", "편성", "판매", "해당", "신규", "상품명"];
+    const SAID: [&str; 14] = [
+        "상품준비중",
+        "준비중",
+        "상품미정",
+        "미정",
+        "상품없음",
+        "없음",
+        "추후공지",
+        "추후안내",
+        "추후편성",
+        "상품확인중",
+        "확인중",
+        "tbd",
+        "tba",
+        "제목없음",
+    ];
+    if is_null_text(text.trim()) {
+        return true;
+    }
+    let bare: String = text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    let ends = ["입니다", "됩니다", "예정"].iter().find_map(|end| bare.strip_suffix(end)).unwrap_or(&bare);
+    let said = |text: &str| SAID.contains(&text) || is_null_text(text);
+    said(ends) || HEADS.iter().any(|head| ends.strip_prefix(head).is_some_and(said))
+}
+
+/// Whether a code is a number that a spreadsheet wrote in short, digits lost: `1.23457E+12`.
+pub fn is_rounded_code(text: &str) -> bool {
+    let Some((number, power)) = text.split_once(['e', 'E']) else { return false };
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    // 12E4 alone may be a code; with a point or a sign it is a number.
+    let is_number = !fraction.is_empty() || power.starts_with('+');
+    is_number
+        && digits(whole)
+        && (fraction.is_empty() || digits(fraction))
+        && digits(power.strip_prefix('+').unwrap_or(power))
+}
+
+/// Whether a code, once clean, says that there is none: `0`, `000000`, `미정`.
+pub fn is_code_placeholder(text: &str) -> bool {
+    const PLACEHOLDERS: [&str; 5] = ["없음", "미정", "tbd", "tba", "na"];
+    is_null_text(text)
+        || text.bytes().all(|byte| byte == b'0')
+        || PLACEHOLDERS.iter().any(|placeholder| text.eq_ignore_ascii_case(placeholder))
+}
+
 /// Whether a text, once clean, is a placeholder for "no brand". 노브랜드 and No Brand are a brand.
 pub fn is_brand_placeholder(text: &str) -> bool {
     const PLACEHOLDERS: [&str; 22] = [
@@ -370,6 +419,54 @@ mod tests {
 
     fn at(text: &str) -> UnixMillis {
         UnixMillis::parse_rfc3339(text).unwrap()
+    }
+
+    #[test]
+    fn titles_that_stand_for_a_product_to_come_are_none() {
+        for none in [
+            "상품준비중",
+            "★ 상품 준비중 ★",
+            "준비중입니다",
+            "[방송상품 미정]",
+            "방송 상품준비중입니다.",
+            "편성 추후 공지",
+            "상품명 미정",
+            "TBD",
+            "t.b.a",
+            "NaN",
+            "null",
+            " undefined ",
+            "-",
+            "제목 없음",
+            "미정입니다",
+        ] {
+            assert!(is_title_placeholder(none), "{none}");
+        }
+        for title in [
+            "준비된 사과 5kg",
+            "미정이네 김치 3kg",
+            "나눔 NaN 밥솥",
+            "TBD 골프화",
+            "상품권 10만원권",
+            "무쇠 가마솥",
+            "편성 특집 한우",
+        ] {
+            assert!(!is_title_placeholder(title), "{title}");
+        }
+    }
+
+    #[test]
+    fn codes_that_a_spreadsheet_shortened_are_none() {
+        for short in ["1.23457E+12", "1.2e+9", "2E+11", "1.5E10"] {
+            assert!(is_rounded_code(short), "{short}");
+        }
+        for code in ["123457", "12E4", "E12", "1E", "A1.2E+3", "1.E", "1.2E+", "1E-5", "KE-C571"] {
+            assert!(!is_rounded_code(code), "{code}");
+        }
+        for none in ["0", "0000", "null", "N/A", "없음", "미정"] {
+            assert!(is_code_placeholder(none), "{none}");
+        }
+        assert!(!is_code_placeholder("00120") && !is_code_placeholder("A0"));
     }
 
     #[test]

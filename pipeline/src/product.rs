@@ -137,8 +137,10 @@ impl Likely {
 /// How far back the records of `catalogue` reach.
 pub fn reach(catalogue: &Catalogue) -> Reach {
     let mut reach = Reach::default();
-    for entry in &catalogue.entries {
-        reach.note(&entry.listing.shop, entry.listing.first_at);
+    for airing in &catalogue.airings {
+        if let Some(entry) = catalogue.entries.get(airing.entry) {
+            reach.note(&entry.listing.shop, airing.starts_at);
+        }
     }
     reach
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::reject::Reason;
 use crate::table::Broadcast;
-use crate::value::is_brand_placeholder;
+use crate::value::{is_brand_placeholder, is_code_placeholder, is_rounded_code, is_title_placeholder};
 use crate::{Column, Shape};
 
 /// The table `broadcasts`.
@@ -29,6 +29,15 @@ impl Broadcasts {
     const ENDS_AT: usize = 11;
     const REVIEW_COUNT: usize = 12;
     const COLLECTED_AT: usize = 13;
+
+    /// The code, unless a spreadsheet made a number of it and left digits out, or it says that there is none.
+    fn listing_id(fields: &mut Fields<'_, '_>) -> Option<String> {
+        let id = fields.id(Self::LISTING_ID)?;
+        if is_rounded_code(&id) {
+            return fields.dropped(Self::LISTING_ID, Repair::Unreadable);
+        }
+        if is_code_placeholder(&id) { fields.dropped(Self::LISTING_ID, Repair::Placeholder) } else { Some(id) }
+    }
 
     fn brand(fields: &mut Fields<'_, '_>) -> Option<String> {
         let brand = fields.name(Self::BRAND)?;
@@ -140,8 +149,11 @@ impl Table for Broadcasts {
         if !title.chars().any(char::is_alphanumeric) {
             return Err(Refusal::of(Self::TITLE, Reason::NoWords));
         }
+        if is_title_placeholder(&title) {
+            return Err(Refusal::of(Self::TITLE, Reason::Placeholder));
+        }
         let starts_at = fields.required_time(Self::STARTS_AT)?;
-        let listing_id = fields.id(Self::LISTING_ID).unwrap_or_else(|| {
+        let listing_id = Self::listing_id(fields).unwrap_or_else(|| {
             fields.repaired(Self::LISTING_ID, Repair::MadeFromTitle);
             listing_id_from_title(&title)
         });

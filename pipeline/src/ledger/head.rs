@@ -126,6 +126,10 @@ pub struct Head {
     pub products: u64,
     /// Start of the first broadcast of each shop in the records, in milliseconds UTC.
     pub shops: BTreeMap<String, i64>,
+    /// The Korean days on which each shop has a broadcast in the records, as first and last days of stretches; missing in heads of
+    /// versions that only kept the first.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub days: BTreeMap<String, Vec<[i64; 2]>>,
     /// The runs.
     pub runs: Vec<Run>,
     /// Statistics that titles are read and weighed by.
@@ -146,6 +150,7 @@ impl Head {
             next_sequence: 1,
             products: 0,
             shops: BTreeMap::new(),
+            days: BTreeMap::new(),
             runs: Vec::new(),
             in_force: Counted::default(),
             pending: Counted::default(),
@@ -210,9 +215,43 @@ impl Head {
         all.filter(move |(_, entry)| entry.table == table)
     }
 
-    /// How far back the records of each shop reach.
-    pub fn reach(&self) -> Reach {
-        Reach { shops: self.shops.iter().map(|(shop, &at)| (shop.clone(), UnixMillis(at))).collect() }
+    /// Notes a broadcast on record.
+    pub(crate) fn note(&mut self, shop: &str, starts_at: UnixMillis) {
+        let since = self.shops.entry(shop.to_owned()).or_insert(starts_at.0);
+        *since = starts_at.0.min(*since);
+        cover(self.days.entry(shop.to_owned()).or_default(), starts_at.kst_day());
+    }
+
+    /// Notes in `reach` the days that are on record. Of a shop that a version before this one wrote only its first broadcast is known, and
+    /// all days since are taken for recorded.
+    pub(crate) fn note_reach(&self, reach: &mut Reach) {
+        let written = UnixMillis::parse_rfc3339(&self.written_at).unwrap_or(UnixMillis(0));
+        for (shop, &since) in &self.shops {
+            let whole = [[UnixMillis(since).kst_day(), written.kst_day()]];
+            for &[first, last] in self.days.get(shop).map_or(&whole[..], Vec::as_slice) {
+                (first..=last).for_each(|day| reach.note_day(shop, day));
+            }
+        }
+    }
+}
+
+/// Adds a day to stretches of days, which stay ascending and apart.
+fn cover(stretches: &mut Vec<[i64; 2]>, day: i64) {
+    let at = stretches.partition_point(|&[_, last]| last + 1 < day);
+    match stretches.get_mut(at) {
+        Some([first, last]) if *first - 1 <= day => {
+            *first = day.min(*first);
+            *last = day.max(*last);
+        }
+        _ => stretches.insert(at, [day, day]),
+    }
+    if let (Some(&[_, last]), Some(&[next, end])) = (stretches.get(at), stretches.get(at + 1))
+        && last + 1 >= next
+    {
+        if let Some(stretch) = stretches.get_mut(at) {
+            stretch[1] = end.max(last);
+        }
+        stretches.remove(at + 1);
     }
 }
 
@@ -223,4 +262,33 @@ pub(crate) fn path_of(folder: &Path, entry: &Entry) -> Result<PathBuf, Error> {
         return Err(Error::Foreign { folder: folder.to_path_buf(), file: entry.file.clone() });
     }
     Ok(folder.join(&entry.file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_kept_as_stretches_whatever_their_order() {
+        for days in [[1, 2, 3, 5, 9, 4], [9, 5, 4, 3, 2, 1], [3, 9, 1, 5, 2, 4]] {
+            let mut stretches = Vec::new();
+            for day in days.into_iter().chain(days) {
+                cover(&mut stretches, day);
+            }
+            assert_eq!(stretches, [[1, 5], [9, 9]], "{days:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_of_a_version_before_covers_all_days_since_its_first() {
+        let mut head = Head { written_at: "2026-11-22T12:00:00+09:00".to_owned(), ..Head::empty() };
+        let at = |text: &str| UnixMillis::parse_rfc3339(text).unwrap();
+        head.shops.insert("가".to_owned(), at("2026-11-01T10:00:00+09:00").0);
+        head.note("나", at("2026-11-01T10:00:00+09:00"));
+        head.note("나", at("2026-11-20T10:00:00+09:00"));
+        let mut reach = Reach::default();
+        head.note_reach(&mut reach);
+        let now = at("2026-11-22T12:00:00+09:00");
+        assert_eq!((reach.shop_days("가", now), reach.shop_days("나", now)), (21, 2));
+    }
 }

@@ -36,9 +36,7 @@ pub async fn read(options: &Options, now: UnixMillis) -> Result<(History, Run), 
     let prepared = stage!("identity", listings = count(listings))
         .in_scope(|| Prepared::resolve(&mut ledger, &tables.catalogue, policy, now))?;
     let mut reach = product::reach(&tables.catalogue);
-    for (shop, since) in ledger.head.reach().shops {
-        reach.note(&shop, since);
-    }
+    ledger.head.note_reach(&mut reach);
     let mut history = History::new(tables, prepared.resolution.clone(), reach, policy);
     let run = Run { ledger, prepared };
     let _stage = stage!("recall").entered();

@@ -245,8 +245,7 @@ impl Prepared {
             let shops: BTreeMap<(u64, u32), String> = rows.keys().map(shop_of).collect();
             for airing in &new.airings {
                 let Some(shop) = shops.get(&(airing.product, airing.listing)) else { continue };
-                let since = ledger.head.shops.entry(shop.clone()).or_insert(airing.starts_at.0);
-                *since = airing.starts_at.0.min(*since);
+                ledger.head.note(shop, airing.starts_at);
             }
             let count = |count: usize| u64::try_from(count).unwrap_or(0);
             let grown = ledger.head.products + count(report.new_products);
