@@ -239,7 +239,9 @@ pub fn train(listings: &[Listing], policy: &Policy, labels: &Labels) -> Result<(
     likest.retain(|(_, row)| (is_random(row) || !random) && few(row));
     let judged: Vec<Told> = likest.iter().map(|(probability, row)| (*probability, !row.is_new)).collect();
     let whole = fit::fit(samples.iter().map(|sample| &sample.row))?;
-    let aired = if judged.is_empty() { whole.model().aired } else { fit::calibrate(&judged)? };
+    // Where all that were read are of one sort there is no scale to bring a probability to.
+    let is_of_both = judged.iter().any(|told| told.1) && judged.iter().any(|told| !told.1);
+    let aired = if is_of_both { fit::calibrate(&judged)? } else { whole.model().aired };
     let matcher = Matcher::new(Model { aired, ..whole.model().clone() })?;
     let judged: Vec<Told> = judged.iter().map(|&(probability, aired)| (matcher.aired(probability), aired)).collect();
     let of_runs = |which: usize| -> Vec<AtProbability> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
 
 use assert_cmd::Command;
 use predicates::prelude::PredicateBooleanExt as _;
@@ -17,12 +18,11 @@ fn sinsang(arguments: &[&str]) -> Command {
     command
 }
 
-#[test]
-fn a_schedule_is_measured_on_labels_of_its_truth() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+/// Tables of some days in `folder`, with labels of their truth: the paths of tables, pairs and verdicts.
+fn labelled(folder: &Path, days: &str) -> [String; 3] {
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let (tables, pairs, verdicts) = (path("tables"), path("pairs.tsv"), path("verdicts.tsv"));
-    let generate = ["generate", "--quick", "--days", "20", "--users", "1", "--now", NOW, "--out", &tables];
+    let generate = ["generate", "--quick", "--days", days, "--users", "1", "--now", NOW, "--out", &tables];
     sinsang(&generate).assert().success();
 
     let truth = fs::read_to_string(format!("{tables}/truth/listings.ndjson")).unwrap();
@@ -47,7 +47,13 @@ fn a_schedule_is_measured_on_labels_of_its_truth() {
     rows.push_str("nowhere\tneither\tsame\trandom\n");
     fs::write(&pairs, rows).unwrap();
     fs::write(&verdicts, read).unwrap();
+    [tables, pairs, verdicts]
+}
 
+#[test]
+fn a_schedule_is_measured_on_labels_of_its_truth() {
+    let folder = tempfile::tempdir().unwrap();
+    let [tables, pairs, verdicts] = labelled(folder.path(), "20");
     let asked = ["--schedule", &tables, "--now", NOW, "--pairs", &pairs, "--verdicts", &verdicts];
     let json = sinsang(&["evaluate", "schedule", "--format", "json"]).args(asked).assert().success().stderr("");
     let report: Value = serde_json::from_slice(&json.get_output().stdout).unwrap();
@@ -58,7 +64,24 @@ fn a_schedule_is_measured_on_labels_of_its_truth() {
     assert!(all["f1"].as_f64() > Some(0.8) && all["merged"].as_f64() < Some(0.05), "{all}");
     let exact = &report["baselines"]["exact_title"];
     assert!(exact["f1"].as_f64() < all["f1"].as_f64(), "{exact}");
-    // A matcher is fitted to the same labels, and taken by the commands that judge.
+    // Twenty days are too short a record for anything to be called new with right, so all that is said of verdicts is that they were measured.
+    assert!(report["verdicts"][0]["listings"].as_u64() > Some(100), "{}", report["verdicts"]);
+    assert!(report["equal_titles"]["groups"].as_u64() > Some(10), "{}", report["equal_titles"]);
+
+    let text = sinsang(&["evaluate", "schedule"]).args(asked).assert().success();
+    let text = String::from_utf8_lossy(&text.get_output().stdout).into_owned();
+    assert!(text.contains("equal titles in several products"), "{text}");
+    let missing = sinsang(&["evaluate", "schedule"]).args(&asked[..4]).args(["--pairs", &tables]).assert().code(1);
+    let said = String::from_utf8_lossy(&missing.get_output().stderr).into_owned();
+    assert!(said.contains(&tables), "{said}");
+}
+
+#[test]
+fn a_matcher_is_fitted_to_labels_and_taken_by_the_commands_that_judge() {
+    let folder = tempfile::tempdir().unwrap();
+    let [tables, pairs, verdicts] = labelled(folder.path(), "3");
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let asked = ["--schedule", &tables, "--now", NOW, "--pairs", &pairs, "--verdicts", &verdicts];
     let matcher = path("matcher.json");
     let train = sinsang(&["identity", "train", "--output", &matcher]).args(asked).assert().success().stderr("");
     let told = String::from_utf8(train.get_output().stdout.clone()).unwrap();
@@ -73,15 +96,4 @@ fn a_schedule_is_measured_on_labels_of_its_truth() {
     judge(&["--words", "nowhere.toml"]).code(1).stderr(says("nowhere.toml"));
     let alone = sinsang(&["evaluate", "identity", "none.tsv", "--words", &policy]).assert();
     alone.code(1).stderr(says("policy.toml"));
-
-    // Twenty days are too short a record for anything to be called new with right, so all that is said of verdicts is that they were measured.
-    assert!(report["verdicts"][0]["listings"].as_u64() > Some(100), "{}", report["verdicts"]);
-    assert!(report["equal_titles"]["groups"].as_u64() > Some(10), "{}", report["equal_titles"]);
-
-    let text = sinsang(&["evaluate", "schedule"]).args(asked).assert().success();
-    let text = String::from_utf8_lossy(&text.get_output().stdout).into_owned();
-    assert!(text.contains("equal titles in several products"), "{text}");
-    let missing = sinsang(&["evaluate", "schedule"]).args(&asked[..4]).args(["--pairs", &tables]).assert().code(1);
-    let said = String::from_utf8_lossy(&missing.get_output().stderr).into_owned();
-    assert!(said.contains(&tables), "{said}");
 }
