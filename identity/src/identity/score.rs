@@ -222,7 +222,9 @@ impl Facts<'_> {
             if left.is_empty() || right.is_empty() || !self.decides(measure) || self.ignores(measure) {
                 continue;
             }
-            let agree = left.iter().any(|x| right.iter().any(|y| values_agree(measure, x, y)));
+            // A set names its parts in any order: 3L+5L and 5L+3L.
+            let agree =
+                self.a.all_values(measure).any(|x| self.b.all_values(measure).any(|y| values_agree(measure, x, y)));
             let comparable = left.iter().any(|x| right.iter().any(|y| values_comparable(measure, x, y)));
             if !agree && comparable {
                 let note = || format!("{} ↔ {}", left.join(" "), right.join(" "));

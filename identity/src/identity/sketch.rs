@@ -270,6 +270,11 @@ impl Sketch {
             .map(|attribute| attribute.value.as_str())
     }
 
+    /// The values of `measure` on the article and on the parts of its set.
+    pub(crate) fn all_values(&self, measure: Measure) -> impl Iterator<Item = &str> {
+        self.attributes.iter().filter(move |it| it.measure == measure).map(|it| it.value.as_str())
+    }
+
     /// Whether a word of `class` is said of the article itself.
     pub(crate) fn says(&self, class: Class) -> bool {
         self.units.iter().any(|unit| unit.class == class && !unit.addon)

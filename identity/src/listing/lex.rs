@@ -201,7 +201,33 @@ pub(crate) fn lex(title: &str, brands: &[String], lexicon: &Lexicon<'_>) -> Vec<
         }
         lexer.chunk(chunk);
     }
+    spread(&mut lexer.items);
     lexer.items
+}
+
+/// Gives the numbers of a list the unit that only its last one has: 5/6/7일 is five, six or seven days.
+fn spread(items: &mut [Item]) {
+    let mut after: Option<(Measure, usize)> = None;
+    for item in items.iter_mut().rev() {
+        match (&item.what, after) {
+            (What::Lone(number), Some((measure, segment))) if item.segment == segment => {
+                item.what = What::Measured { measure, value: unit::trimmed(*number) };
+            }
+            (What::Measured { .. }, _) => {}
+            _ => {
+                after = None;
+                continue;
+            }
+        }
+        after = match &item.what {
+            What::Measured { measure: measure @ (Measure::Days | Measure::Inch | Measure::Persons), .. }
+                if item.separator == '/' =>
+            {
+                Some((*measure, item.segment))
+            }
+            _ => None,
+        };
+    }
 }
 
 impl Lexer<'_, '_> {

@@ -254,6 +254,19 @@ fn appliance_codes_join_outright_and_part_whatever_else_is_said() {
 }
 
 #[test]
+fn lists_of_numbers_and_sets_decide_only_where_nothing_of_them_is_the_same() {
+    let said = |a: &str, b: &str| same(&read(a), Offer::default(), &read(b), Offer::default(), &Policy::default());
+    for (a, b, measure) in [
+        ("누리길투어 은하협곡 5/6일 2대 전망대", "누리길투어 은하협곡 5/6/7일 2대 전망대", None),
+        ("칼로넨 3중바닥 압력솥 꾸러미 (3리터+5리터)", "칼로넨 3중바닥 압력솥세트 5L+3L", None),
+        ("누리길투어 은하협곡 5/6일 2대 전망대", "누리길투어 은하협곡 7/8일 2대 전망대", Some("days")),
+        ("칼로넨 3중바닥 압력솥 (3리터+5리터)", "칼로넨 3중바닥 압력솥 6L", Some("volume")),
+    ] {
+        assert_eq!(said(a, b).veto.map(|veto| veto.name), measure, "{a} / {b}");
+    }
+}
+
+#[test]
 fn what_a_listing_is_most_like_is_told_whatever_product_it_joins() {
     let titles = [
         ("GS샵", "바른집 무쇠 가마솥 28cm"),
