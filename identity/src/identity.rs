@@ -11,6 +11,7 @@ mod feature;
 pub mod matcher;
 mod policy;
 mod reuse;
+mod rules;
 mod score;
 mod sketch;
 mod spelling;

@@ -3,7 +3,7 @@
 use crate::listing::{Class, Domain, eaten};
 
 use super::Policy;
-use super::score::{Facts, Sums};
+use super::rules::{Facts, Sums};
 use super::sketch::Sketch;
 
 impl Facts<'_> {

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use super::appliance;
 use super::block::{Frequencies, Gathered, Key, worth};
 use super::cluster::{Title, says_the_same};
-use super::score::{Compared, EQUAL};
+use super::rules::EQUAL;
+use super::score::Compared;
 use super::{Listing, Policy};
 
 /// Keys of a title by which it is found, its rarest.

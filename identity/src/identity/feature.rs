@@ -4,7 +4,8 @@ use crate::listing::{Class, Domain, Measure, eaten};
 
 use super::align::{Alignment, WHOLE, to_f64};
 use super::matcher;
-use super::score::{Compared, Offer, Sums, price_ratio};
+use super::rules::{Sums, price_ratio};
+use super::score::{Compared, Offer};
 use super::sketch::{Sketch, Unit};
 use super::spelling;
 use super::value::{values_agree, values_comparable};

@@ -19,6 +19,9 @@ const MOST_DEVIATIONS: f64 = 4.0;
 /// The same for the product of two.
 const MOST_PRODUCT: f64 = 6.0;
 
+/// Features that are told of an answer.
+const MOST_CARRIED: usize = 6;
+
 /// Why a file is no matcher.
 #[derive(Debug, Error)]
 pub enum Error {
@@ -115,6 +118,15 @@ impl fmt::Display for Model {
     }
 }
 
+/// What one feature adds to an answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Carried {
+    /// The feature (`feature.rs`).
+    pub feature: String,
+    /// What it adds to the logit of the probability: above 0 for one product, below for two.
+    pub logit: f64,
+}
+
 /// A model made ready to answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Matcher {
@@ -196,6 +208,33 @@ impl Matcher {
             logit += weight * product(scaled.get(a), scaled.get(b));
         }
         logistic(logit)
+    }
+
+    /// The features that carry the answer, the weightiest first: what each adds to the logit beyond a pair that is in all things average.
+    /// Half of a product's share is each of its features'.
+    pub fn carried_by(&self, values: &[f64]) -> Vec<Carried> {
+        let scaled = self.scaled(values);
+        let mut logits: Vec<f64> = self
+            .model
+            .features
+            .iter()
+            .zip(&scaled)
+            .map(|(weight, scaled)| scaled.map_or(weight.absent, |scaled| weight.weight * scaled))
+            .collect();
+        for &(a, b, weight) in &self.products {
+            let share = weight * product(scaled.get(a), scaled.get(b)) / 2.0;
+            for place in [a, b] {
+                if let Some(logit) = logits.get_mut(place) {
+                    *logit += share;
+                }
+            }
+        }
+        let named = self.model.features.iter().zip(logits);
+        let mut carried: Vec<Carried> =
+            named.map(|(weight, logit)| Carried { feature: weight.name.clone(), logit }).collect();
+        carried.sort_by(|a, b| b.logit.abs().total_cmp(&a.logit.abs()).then_with(|| a.feature.cmp(&b.feature)));
+        carried.truncate(MOST_CARRIED);
+        carried
     }
 
     /// The probability that a listing has aired whose likest earlier title is the same product with `probability`.

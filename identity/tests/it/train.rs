@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use sinsang_identity::identity::matcher::{Error, Matcher};
-use sinsang_identity::identity::{Listing, Policy};
+use sinsang_identity::identity::{Listing, Offer, Policy, same};
+use sinsang_identity::listing::{Features, Lexicon};
 use sinsang_identity::train::{Labels, train};
 
 use crate::listing;
@@ -65,6 +66,20 @@ fn a_matcher_is_fitted_to_labels_and_is_the_same_each_time() {
     let all_same = write("same.tsv", "listing_a\tlisting_b\tlabel\n0-0\t0-1\tsame\n1-0\t1-1\tsame\n");
     let refused = train(&listings, &policy, &Labels { pairs: all_same, ..Labels::default() }).unwrap_err();
     assert!(refused.to_string().contains("0 say different"), "{refused}");
+}
+
+#[test]
+fn what_carries_an_answer_is_told() {
+    let policy = Policy::default();
+    let lexicon = Lexicon::new(&policy.words);
+    let read = |title: &str| Features::read(title, None, None, &lexicon);
+    let said = |a: &str, b: &str| same(&read(a), Offer::default(), &read(b), Offer::default(), &policy);
+    let alike = said("바른집 무쇠 가마솥 28cm", "[특가] 바른집 무쇠가마솥 28cm");
+    let apart = said("바른집 무쇠 가마솥", "두레솔 아로니아 발효원액");
+    for (score, sign) in [(&alike, 1.0), (&apart, -1.0)] {
+        assert_eq!(score.carried_by.len(), 6, "{score:?}");
+        assert!(score.carried_by[0].logit * sign > 0.0, "the weightiest speaks for the answer: {score:?}");
+    }
 }
 
 #[test]

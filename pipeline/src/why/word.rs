@@ -175,6 +175,7 @@ mod tests {
         let words = |value| Part { value, ..part("words", "") };
         let score = |value| Score {
             probability: 0.1,
+            carried_by: Vec::new(),
             total: 0.0,
             evidence: 1.0,
             parts: vec![words(value)],
