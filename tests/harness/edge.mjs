@@ -130,7 +130,10 @@ export class Edge {
     if (preview || asOf !== undefined || viewer !== undefined) sent["Sinsang-Preview"] = PREVIEW_SECRET;
     if (user !== undefined) sent.Authorization = `Bearer ${hs256(claims(user, Date.now()))}`;
     const init = { method, headers: sent, body, redirect: "manual", signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) };
-    const response = cf === undefined ? await fetch(url, init) : await this.mf.dispatchFetch(url, { ...init, cf });
+    const once = () => (cf === undefined ? fetch(url, init) : this.mf.dispatchFetch(url, { ...init, cf }));
+    // workerd may close a kept connection just as a request goes out on it; what only reads is asked again, once.
+    const closed = (error) => error.cause?.code === "UND_ERR_SOCKET" && ["GET", "HEAD"].includes(method);
+    const response = await once().catch((error) => (closed(error) ? once() : Promise.reject(error)));
     const text = await response.text();
     let json;
     try {
