@@ -314,6 +314,8 @@ fn shop() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("schedule.csv");
     fs::write(&file, SHOP).unwrap();
+    // A row each few weeks is a record of a few days.
+    fs::write(folder.path().join("rules.toml"), "[verdict]\nmin_history_days = 1\n").unwrap();
     (folder, file)
 }
 
@@ -324,7 +326,7 @@ fn resolve_writes_a_line_for_each_listing_with_its_product_and_verdict() {
     let words = ["resolve", "--input", text(&file), "--output", text(&output), "--now", NOW];
     sinsang(&words).assert().success().stderr("").stdout(
         says("8 listings")
-            .and(says("verdicts: 1 new"))
+            .and(says("verdicts: 2 new"))
             .and(says("3 as of their next broadcast").not())
             .and(says("8 lines in")),
     );
@@ -383,7 +385,7 @@ fn why_tells_a_listings_story_and_names_near_ones_where_there_is_none() {
     );
     why("CJ온스타일:301", &[]).success().stdout(
         says("신상품")
-            .and(says("320일 기록에서 첫 방송").or(says("일 기록")))
+            .and(says("일 기록에서 첫 방송"))
             .and(says("가장 비슷했던 다른 상품: CJ온스타일 300"))
             .and(says("인용: ‘10’ / ‘6’")),
     );
