@@ -1,4 +1,4 @@
-//! The probability that two titles are one product: a logistic regression over [`super::feature`]s and over products of two of them.
+//! The probability that two titles are one product: a logistic regression over features (`feature.rs`) and over products of two of them.
 //!
 //! Its numbers are in `data/matcher.json`, fitted by [`crate::train`]. It holds no words, and each number's share in an answer can be told.
 
