@@ -20,8 +20,6 @@ const APART: f64 = 0.2;
 const MOST_APART: usize = 3;
 /// Earlier products that a verdict looks at.
 const ALIKE: usize = 3;
-/// The least probability that a listing is the same product as an earlier one with its words or its appliance code.
-const COPY: f64 = 0.98;
 
 /// One title of one listing.
 pub(super) struct Title {
@@ -275,8 +273,7 @@ impl Run<'_> {
             .filter_map(|Candidate { like, .. }| {
                 let with = self.titles.get(like.other)?.listing;
                 let is_earlier = self.listings.get(with).copied().is_some_and(is_earlier);
-                let probability = if like.outright { like.probability.max(COPY) } else { like.probability };
-                is_earlier.then_some(Alike { with, probability })
+                is_earlier.then_some(Alike { with, probability: like.probability })
             })
             .collect();
         alike.sort_by(|a, b| b.probability.total_cmp(&a.probability).then(a.with.cmp(&b.with)));

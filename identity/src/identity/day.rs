@@ -15,7 +15,7 @@ use super::earlier::{self, Earlier, Like};
 use super::score::Compared;
 use super::sketch::{Rarity, Sketch};
 use super::statistic::{Counts, Lessons, Statistics, add_all};
-use super::{Listing, Policy, ProductId, Resolution, appliance, feature};
+use super::{Listing, Policy, ProductId, Resolution, feature};
 
 /// A blocking key is counted apart from its postings once this many titles of a run have it.
 const COMMON_FROM: u32 = 32;
@@ -382,9 +382,7 @@ impl<'a> Day<'a> {
                 let pair = ((&title.sketch, this.offer()), (sketch, other.offer()));
                 let compared = Compared::of(pair.0, pair.1, self.policy, true);
                 let probability = compared.probability(self.policy);
-                // One with its words or its code may be joined outright.
-                let copy = says_the_same(&title.sketch, sketch) || appliance::agree(&title.sketch, sketch);
-                if probability >= self.policy.same_at || copy {
+                if probability >= self.policy.same_at {
                     return Likeness::Same;
                 }
                 if !matches!(likeness, Likeness::Different(best) if best >= probability) {

@@ -2,10 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::appliance;
 use super::block::{Frequencies, Gathered, Key, worth};
-use super::cluster::{Title, says_the_same};
-use super::rules::EQUAL;
+use super::cluster::Title;
 use super::score::Compared;
 use super::{Listing, Policy};
 
@@ -108,11 +106,5 @@ pub(super) fn like(
     let (a, b) = (titles.get(pair.0)?, titles.get(pair.1)?);
     let compared = Compared::of((&a.sketch, listings.0.offer()), (&b.sketch, listings.1.offer()), policy, true);
     let probability = compared.probability(policy);
-    let unopposed = compared.sums.vetoes.is_empty();
-    let copies = !a.sketch.key.is_empty()
-        && says_the_same(&a.sketch, &b.sketch)
-        && unopposed
-        && compared.sums.total >= EQUAL - f64::EPSILON;
-    let outright = copies || unopposed && appliance::agree(&a.sketch, &b.sketch);
-    Some(Like { title: pair.0, other: pair.1, probability, outright })
+    Some(Like { title: pair.0, other: pair.1, probability, outright: compared.is_outright() })
 }

@@ -78,6 +78,8 @@ pub(crate) fn features(a: (&Features, Offer<'_>), b: (&Features, Offer<'_>), pol
     feature::values(&Compared::of((&left, a.1), (&right, b.1), policy, true))
 }
 
+/// The least likely that two titles are one product that are so outright.
+const OUTRIGHT: f64 = 0.98;
 /// The most likely that two titles are one product which the policy parts.
 const PARTED: f64 = 0.05;
 
@@ -134,7 +136,21 @@ impl<'a> Compared<'a> {
             return 0.0;
         }
         let probability = policy.matcher.probability(&feature::values(self));
+        if self.is_outright() {
+            return probability.max(OUTRIGHT);
+        }
         if self.is_parted() { probability.min(PARTED) } else { probability }
+    }
+
+    /// Whether they are one product whatever other titles say: nothing decides against, and they say the same in the same words, or name
+    /// one appliance code.
+    pub(super) fn is_outright(&self) -> bool {
+        let (a, b) = (self.a, self.b);
+        let copies = !a.key.is_empty()
+            && a.key == b.key
+            && a.units.len() == b.units.len()
+            && self.sums.total >= rules::EQUAL - f64::EPSILON;
+        self.sums.vetoes.is_empty() && (copies || appliance::agree(a, b))
     }
 
     /// Whether the policy parts them. On real schedules such pairs are one product in 1 of 100. Models are misread too often to decide, but

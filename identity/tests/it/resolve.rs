@@ -254,6 +254,17 @@ fn appliance_codes_join_outright_and_part_whatever_else_is_said() {
 }
 
 #[test]
+fn a_title_is_the_same_product_as_itself_however_little_it_says() {
+    let policy = Policy::default();
+    for title in ["도마", "운전자보험", "무쇠 가마솥", "26SS 자켓", "하나투어 홋카이도 4일", "MH11KR4BC2"]
+    {
+        let promoted = format!("★[방송에서만] {title}");
+        let score = same(&read(title), Offer::default(), &read(&promoted), Offer::default(), &policy);
+        assert!(score.verdict == Sameness::Same && score.probability >= 0.98, "{title}: {score:?}");
+    }
+}
+
+#[test]
 fn lists_of_numbers_and_sets_decide_only_where_nothing_of_them_is_the_same() {
     let said = |a: &str, b: &str| same(&read(a), Offer::default(), &read(b), Offer::default(), &Policy::default());
     for (a, b, measure) in [
