@@ -1,6 +1,7 @@
 //! Files of labels: pairs of a schedule's listings that are one product or two, and listings that were new or had aired.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::Path;
 
 use serde::Serialize;
@@ -23,6 +24,22 @@ pub struct Rows {
     pub unknown: u32,
     /// With another label, or without a column.
     pub rejected: u32,
+}
+
+impl fmt::Display for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} used, {} unclear", self.used, self.unclear)?;
+        for (count, what) in [
+            (self.twins, "with a twin of the same slot"),
+            (self.unknown, "of listings that the schedule has not, or in several shops"),
+            (self.rejected, "with another label or without a column"),
+        ] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A labelled pair: the columns `listing_a`, `listing_b`, `label`, and where they are there `class`, `draw`, `weight`, `confidence`.
@@ -86,11 +103,11 @@ fn sureness(confidence: Option<&str>) -> f64 {
     }
 }
 
-/// A file of labels, row by row: its columns by name, those of `needed` in all cases.
+/// A file of labels, row by row, with the line of each: its columns by name, those of `needed` in all cases.
 fn rows(
     path: &Path,
     needed: &[&'static str],
-    mut each: impl FnMut(&dyn Fn(&str) -> Option<String>),
+    mut each: impl FnMut(u64, &dyn Fn(&str) -> Option<String>),
 ) -> Result<(), Error> {
     let failed = |source| Error::Read { path: path.to_owned(), source };
     let mut reader =
@@ -101,13 +118,14 @@ fn rows(
     }
     let mut record = csv::ByteRecord::new();
     while reader.read_byte_record(&mut record).map_err(failed)? {
+        let line = record.position().map_or(0, csv::Position::line);
         // A row that is no text has no cells, so that it is counted as one that can't be used.
         let row = csv::StringRecord::from_byte_record(record.clone()).unwrap_or_default();
         let cell = |name: &str| {
             let at = head.iter().position(|cell| cell.trim() == name)?;
             row.get(at).map(str::trim).filter(|cell| !cell.is_empty()).map(str::to_owned)
         };
-        each(&cell);
+        each(line, &cell);
     }
     Ok(())
 }
@@ -122,7 +140,7 @@ fn empty_unless(used: u32, path: &Path) -> Result<(), Error> {
 /// [`enum@Error`] where it can't be read, lacks a column, or has no row to use. Single bad rows are counted.
 pub(crate) fn pairs(path: &Path, places: &Places<'_>) -> Result<(Rows, Vec<Pair>), Error> {
     let (mut counts, mut pairs) = (Rows::default(), Vec::new());
-    rows(path, &["listing_a", "listing_b", "label"], |cell| {
+    rows(path, &["listing_a", "listing_b", "label"], |_, cell| {
         let (Some(a), Some(b), Some(label)) = (cell("listing_a"), cell("listing_b"), cell("label")) else {
             counts.rejected += 1;
             return;
@@ -156,7 +174,7 @@ pub(crate) fn pairs(path: &Path, places: &Places<'_>) -> Result<(Rows, Vec<Pair>
 /// As [`pairs`].
 pub(crate) fn verdicts(path: &Path, places: &Places<'_>) -> Result<(Rows, Vec<Read>), Error> {
     let (mut counts, mut read) = (Rows::default(), Vec::new());
-    rows(path, &["listing", "label"], |cell| {
+    rows(path, &["listing", "label"], |_, cell| {
         let (Some(code), Some(label)) = (cell("listing"), cell("label")) else {
             counts.rejected += 1;
             return;
@@ -183,6 +201,13 @@ pub(crate) fn verdicts(path: &Path, places: &Places<'_>) -> Result<(Rows, Vec<Re
     })?;
     empty_unless(counts.used, path)?;
     Ok((counts, read))
+}
+
+/// Which of `read` to estimate shares by: those of the draw `random`, or all where there is none.
+pub(crate) fn drawn_by_lot(read: &[Read]) -> impl Fn(&Read) -> bool + use<> {
+    let is_random = |row: &Read| row.draw == "random";
+    let any = read.iter().any(is_random);
+    move |row| !any || is_random(row)
 }
 
 /// Two titles with what a file of title pairs says of them.
@@ -243,9 +268,8 @@ pub(crate) fn as_history(pairs: &[TitlePair]) -> Vec<Listing> {
 /// # Errors
 /// As [`pairs`].
 pub(crate) fn titles(path: &Path) -> Result<(Rows, Vec<TitlePair>), Error> {
-    let (mut counts, mut pairs, mut line) = (Rows::default(), Vec::new(), 1);
-    rows(path, &["title_a", "title_b", "label"], |cell| {
-        line += 1;
+    let (mut counts, mut pairs) = (Rows::default(), Vec::new());
+    rows(path, &["title_a", "title_b", "label"], |line, cell| {
         let (Some(a), Some(b)) = (cell("title_a"), cell("title_b")) else { return counts.rejected += 1 };
         let same = match cell("label").as_deref() {
             Some("same") => true,

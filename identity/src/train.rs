@@ -13,8 +13,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::evaluate::{self, Confusion, Measured, wilson};
 use crate::identity::matcher::{self, Matcher, Model};
 use crate::identity::{Day, Listing, Offer, Policy, Statistics, features, resolve};
-use crate::label::{self, Pair, Places, Read, TitlePair};
+use crate::label::{self, Pair, Places, Read, Rows, TitlePair};
 use crate::listing::{Features, Lexicon};
+use crate::verdict::CENSORED_REVIEWS;
 use fit::Row;
 
 /// Parts that the labels are divided into, by product: each is judged by a matcher that was fitted to the others.
@@ -29,8 +30,6 @@ const TITLES: f64 = 3.0;
 const TITLES_COUNTED: f64 = 0.7;
 /// The least probabilities of "same" that are tried.
 const SAME_AT: [f64; 6] = [0.25, 0.3, 0.35, 0.4, 0.45, 0.5];
-/// Listings with as many reviews aired before the records began, whatever the matcher says.
-const MANY_REVIEWS: u32 = 10;
 
 /// Why there is no matcher.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +77,8 @@ pub struct Shown {
 /// What a matcher was fitted to, and how it does by cross-validation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
+    /// The files of labels, with what became of their rows.
+    pub labels: Vec<(PathBuf, Rows)>,
     /// Pairs that were fitted to, by where they are from, with how many are one product.
     pub rows: BTreeMap<&'static str, [u32; 2]>,
     /// Folds, by product.
@@ -167,13 +168,11 @@ pub struct Labels {
 pub fn train(listings: &[Listing], policy: &Policy, labels: &Labels) -> Result<(Matcher, Report), Error> {
     let Labels { pairs, verdicts, titles } = labels;
     let places = Places::new(listings.iter().map(|listing| (listing.shop.as_str(), listing.listing_id.as_str())));
-    let (_, labelled) = label::pairs(pairs, &places)?;
-    let read = verdicts
-        .as_ref()
-        .map(|path| label::verdicts(path, &places))
-        .transpose()?
-        .map(|(_, read)| read)
-        .unwrap_or_default();
+    let (pair_rows, labelled) = label::pairs(pairs, &places)?;
+    let (verdict_rows, read) =
+        verdicts.as_ref().map(|path| label::verdicts(path, &places)).transpose()?.unwrap_or_default();
+    let mut labels = vec![(pairs.clone(), pair_rows)];
+    labels.extend(verdicts.clone().map(|path| (path, verdict_rows)));
     let statistics = Statistics::default();
     let day = Day::read(listings, policy, &statistics);
     let mut groups = Groups((0..listings.len()).collect());
@@ -196,7 +195,9 @@ pub fn train(listings: &[Listing], policy: &Policy, labels: &Labels) -> Result<(
     }
     let mut samples = samples.found;
     for path in titles {
-        samples.extend(of_titles(&label::titles(path)?.1, policy));
+        let (rows, pairs) = label::titles(path)?;
+        samples.extend(of_titles(&pairs, policy));
+        labels.push((path.clone(), rows));
     }
 
     let mut told: Vec<Told> = vec![(0.0, false); samples.len()];
@@ -231,12 +232,14 @@ pub fn train(listings: &[Listing], policy: &Policy, labels: &Labels) -> Result<(
             }
         }
     }
-    let is_random = |row: &Read| row.draw == "random";
-    let random = read.iter().any(is_random);
+    let drawn = label::drawn_by_lot(&read);
     let few = |row: &Read| {
-        listings.get(row.listing).and_then(|listing| listing.review_count).is_none_or(|reviews| reviews < MANY_REVIEWS)
+        listings
+            .get(row.listing)
+            .and_then(|listing| listing.review_count)
+            .is_none_or(|reviews| reviews < CENSORED_REVIEWS)
     };
-    likest.retain(|(_, row)| (is_random(row) || !random) && few(row));
+    likest.retain(|(_, row)| drawn(row) && few(row));
     let judged: Vec<Told> = likest.iter().map(|(probability, row)| (*probability, !row.is_new)).collect();
     let whole = fit::fit(samples.iter().map(|sample| &sample.row))?;
     // Where all that were read are of one sort there is no scale to bring a probability to.
@@ -249,7 +252,7 @@ pub fn train(listings: &[Listing], policy: &Policy, labels: &Labels) -> Result<(
         SAME_AT.iter().zip(&runs).map(|(&same_at, run)| AtProbability { same_at, measured: measured(run) }).collect()
     };
     let [products, across_shops, hard] = [0, 1, 2].map(of_runs);
-    Ok((matcher, Report { products, across_shops, hard, ..report(&samples, &told, &judged) }))
+    Ok((matcher, Report { labels, products, across_shops, hard, ..report(&samples, &told, &judged) }))
 }
 
 struct Samples<'s, 'd> {
@@ -359,6 +362,7 @@ fn report(samples: &[Sample], told: &[Told], judged: &[Told]) -> Report {
         Shown { new_below, precision: wilson(right, called), shown: wilson(right, count(&|told| !told.1)) }
     });
     Report {
+        labels: Vec::new(),
         rows,
         folds: FOLDS,
         log_loss: loss.sum::<f64>() / weights,
@@ -376,6 +380,9 @@ fn report(samples: &[Sample], told: &[Told], judged: &[Told]) -> Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (path, rows) in &self.labels {
+            writeln!(f, "{}: {rows}", path.display())?;
+        }
         for (source, [rows, same]) in &self.rows {
             writeln!(f, "{rows:>6} {source}, {same} of them one product")?;
         }

@@ -150,6 +150,9 @@ impl From<&Airing<'_>> for Earlier {
     }
 }
 
+/// Reviews from which a product must have aired before the records begin, where the rules say nothing else.
+pub const CENSORED_REVIEWS: u32 = 10;
+
 /// When the history is taken to tell.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -181,7 +184,7 @@ impl Default for Thresholds {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { min_history_days: 28, censored_reviews: 10, thresholds: Thresholds::default() }
+        Self { min_history_days: 28, censored_reviews: CENSORED_REVIEWS, thresholds: Thresholds::default() }
     }
 }
 

@@ -8,14 +8,13 @@ use serde::Serialize;
 
 use super::{Bin, Confusion, Error, Measured, percent, plain, ratio, reliability, wilson, write_reliability};
 use crate::identity::{ProductId, values_agree};
+pub use crate::label::Rows;
 use crate::label::{self, Pair, Places, Read};
 use crate::listing::Measure;
-use crate::verdict::VerdictKind;
+use crate::verdict::{CENSORED_REVIEWS, VerdictKind};
 
 /// Resamples behind an interval that has no formula.
 const RESAMPLES: usize = 400;
-/// Listings with as many reviews aired before the records began, so that the policy calls none of them new.
-const MANY_REVIEWS: u64 = 10;
 /// Lines of text that are as alike are one title to the fuzzy baseline.
 const FUZZY: f64 = 0.90;
 
@@ -90,8 +89,6 @@ pub struct Split {
     /// Groups that lie in several products.
     pub split: u32,
 }
-
-pub use crate::label::Rows;
 
 /// What a schedule's labels say of what was resolved.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -218,7 +215,7 @@ fn verdict_groups(listings: &[Listing], read: &[Read]) -> Vec<VerdictGroup> {
 fn verdict_group(name: String, listings: &[Listing], rows: &[&Read], judge: &Judge<'_>) -> VerdictGroup {
     let said: Vec<(bool, bool, VerdictKind)> = rows
         .iter()
-        .filter_map(|row| listings.get(row.listing).map(|one| (row.is_new, one.reviews < MANY_REVIEWS, judge(one))))
+        .filter_map(|row| listings.get(row.listing).map(|one| (row.is_new, few_reviews(one), judge(one))))
         .collect();
     let share = |of: fn(&(bool, bool, VerdictKind)) -> bool, hit: fn(&(bool, bool, VerdictKind)) -> bool| {
         estimate(&said.iter().collect::<Vec<_>>(), |sample| {
@@ -237,29 +234,34 @@ fn verdict_group(name: String, listings: &[Listing], rows: &[&Read], judge: &Jud
     }
 }
 
-/// New by title alone, on the rows that were drawn at random; on all where none was.
+/// Whether the policy may call it new: those with more reviews aired before the records began.
+fn few_reviews(listing: &Listing) -> bool {
+    listing.reviews < u64::from(CENSORED_REVIEWS)
+}
+
 /// What was said of read listings, of a random draw where there is one, and whether they had aired.
 fn told(listings: &[Listing], read: &[Read]) -> Vec<(f64, bool)> {
-    let random = read.iter().any(|row| row.draw == "random");
-    let rows = read.iter().filter(|row| row.draw == "random" || !random);
+    let drawn = label::drawn_by_lot(read);
+    let rows = read.iter().filter(|row| drawn(row));
     rows.filter_map(|row| {
-        let listing = listings.get(row.listing).filter(|listing| listing.reviews < MANY_REVIEWS)?;
+        let listing = listings.get(row.listing).filter(|listing| few_reviews(listing))?;
         Some((listing.aired, !row.is_new))
     })
     .collect()
 }
 
+/// New by title alone, on the rows that were drawn at random; on all where none was.
 fn verdict_baselines(listings: &[Listing], read: &[Read]) -> Vec<VerdictGroup> {
-    let random: Vec<&Read> = read.iter().filter(|row| row.draw == "random").collect();
-    let rows = if random.is_empty() { read.iter().collect() } else { random };
+    let drawn = label::drawn_by_lot(read);
+    let rows: Vec<&Read> = read.iter().filter(|row| drawn(row)).collect();
     if rows.is_empty() {
         return Vec::new();
     }
     let titles: Vec<String> = listings.iter().map(|listing| plain(&listing.title)).collect();
     let earlier = |listing: &Listing, like: &dyn Fn(&str, &str) -> bool| {
         let its = plain(&listing.title);
-        let before = listings.iter().zip(&titles).filter(|(one, _)| one.place < listing.place);
-        if before.into_iter().any(|(_, title)| like(&its, title)) { VerdictKind::Repeat } else { VerdictKind::New }
+        let mut before = listings.iter().zip(&titles).filter(|(one, _)| one.place < listing.place);
+        if before.any(|(_, title)| like(&its, title)) { VerdictKind::Repeat } else { VerdictKind::New }
     };
     let fuzzy = |a: &str, b: &str| {
         // The ratio can't be reached where one is so much longer.
@@ -339,22 +341,6 @@ fn estimate<T: Copy>(sample: &[T], measure: impl Fn(&[T]) -> Option<f64>) -> Est
     drawn.sort_by(f64::total_cmp);
     let at = |per_mille: usize| drawn.get((drawn.len().saturating_sub(1)) * per_mille / 1_000).copied();
     Estimate { value, interval_95: [at(25).unwrap_or(0.0), at(975).unwrap_or(1.0)] }
-}
-
-impl fmt::Display for Rows {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} used, {} unclear", self.used, self.unclear)?;
-        for (count, what) in [
-            (self.twins, "with a twin of the same slot"),
-            (self.unknown, "of listings that the schedule has not, or in several shops"),
-            (self.rejected, "with another label or without a column"),
-        ] {
-            if count > 0 {
-                write!(f, ", {count} {what}")?;
-            }
-        }
-        Ok(())
-    }
 }
 
 impl fmt::Display for Estimate {

@@ -23,9 +23,8 @@ pub(super) fn agree(a: &Sketch, b: &Sketch) -> bool {
     whole(a).any(|x| whole(b).any(|y| x == y))
 }
 
-/// Whether both name codes in full and none of one's is one of the other's.
-pub(super) fn differ(a: &Sketch, b: &Sketch) -> bool {
-    whole(a).next().is_some()
-        && whole(b).next().is_some()
-        && !whole(a).any(|x| whole(b).any(|y| values_agree(Measure::Model, x, y)))
+/// Whether a code of one is one of the other's, but for a colour; `None` where either names none in full.
+pub(super) fn same_code(a: &Sketch, b: &Sketch) -> Option<bool> {
+    whole(a).next().and(whole(b).next())?;
+    Some(whole(a).any(|x| whole(b).any(|y| values_agree(Measure::Model, x, y))))
 }

@@ -80,12 +80,7 @@ pub(super) fn place(
     };
     run.begin_with(known, sketches);
     let mut by_code: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
-    let mut earlier: Vec<usize> = (new..run.listings.len()).collect();
-    earlier.sort_by(|&a, &b| match (run.listings.get(a), run.listings.get(b)) {
-        (Some(a), Some(b)) => total_order(a, b),
-        _ => std::cmp::Ordering::Equal,
-    });
-    for listing in earlier {
+    for listing in in_order(&known_listings).into_iter().map(|known| new + known) {
         if let Some(this) = run.listings.get(listing) {
             by_code.entry((this.shop.as_str(), this.listing_id.as_str())).or_default().push(listing);
         }
@@ -126,11 +121,6 @@ pub(super) fn total_order(a: &Listing, b: &Listing) -> std::cmp::Ordering {
         .then_with(|| {
             (a.price, &a.image, a.review_count, a.airings).cmp(&(b.price, &b.image, b.review_count, b.airings))
         })
-}
-
-/// Whether two titles name the same in the same words, so that one of them stands for both.
-pub(super) fn says_the_same(a: &Sketch, b: &Sketch) -> bool {
-    a.key == b.key && a.units.len() == b.units.len()
 }
 
 /// How a listing was placed.
@@ -189,10 +179,14 @@ impl Run<'_> {
         earlier::like(&self.titles, (self.listings.get(x)?, self.listings.get(y)?), (a, b), self.policy)
     }
 
-    fn probability(&self, a: usize, b: usize) -> Option<f64> {
+    fn compared(&self, a: usize, b: usize) -> Option<Compared<'_>> {
         let (a, b) = (self.titles.get(a)?, self.titles.get(b)?);
         let offers = (self.listings.get(a.listing)?.offer(), self.listings.get(b.listing)?.offer());
-        Some(Compared::of((&a.sketch, offers.0), (&b.sketch, offers.1), self.policy, true).probability(self.policy))
+        Some(Compared::of((&a.sketch, offers.0), (&b.sketch, offers.1), self.policy, true))
+    }
+
+    fn probability(&self, a: usize, b: usize) -> Option<f64> {
+        Some(self.compared(a, b)?.probability(self.policy))
     }
 
     /// Finds the product of a listing, given the earlier listings of its code and the earlier titles of the day that are like it.
@@ -291,17 +285,9 @@ impl Run<'_> {
 
     /// Whether one code was given to two things: something decides against, and next to nothing is shared.
     fn clearly_different(&self, a: usize, b: usize) -> bool {
-        let mut compared = false;
-        for x in self.range(a) {
-            for y in self.range(b) {
-                let Some(score) = self.compare(x, y) else { continue };
-                if !parts(&score, self.policy) {
-                    return false;
-                }
-                compared = true;
-            }
-        }
-        compared
+        let pairs = self.range(a).flat_map(|x| self.range(b).map(move |y| (x, y)));
+        let mut compared = pairs.filter_map(|(x, y)| self.compared(x, y)).peekable();
+        compared.peek().is_some() && compared.all(|compared| parts(&compared, self.policy))
     }
 
     /// The titles of a product that stand for it.
@@ -330,9 +316,7 @@ impl Run<'_> {
 
     /// Whether two titles name one appliance code; `None` where one of them names none.
     fn codes(&self, a: usize, b: usize) -> Option<bool> {
-        let (a, b) = (&self.titles.get(a)?.sketch, &self.titles.get(b)?.sketch);
-        let both = appliance::whole(a).next().is_some() && appliance::whole(b).next().is_some();
-        both.then(|| !appliance::differ(a, b))
+        appliance::same_code(&self.titles.get(a)?.sketch, &self.titles.get(b)?.sketch)
     }
 
     fn join(&mut self, listing: usize, product: usize) {
@@ -341,7 +325,7 @@ impl Run<'_> {
         }
         for title in self.range(listing) {
             let known = |other: &usize| match (self.titles.get(*other), self.titles.get(title)) {
-                (Some(a), Some(b)) => says_the_same(&a.sketch, &b.sketch),
+                (Some(a), Some(b)) => a.sketch.says_the_same(&b.sketch),
                 _ => false,
             };
             let known = self.products.get(product).is_some_and(|product| product.titles.iter().any(known));

@@ -10,7 +10,7 @@ use crate::listing::brand::heard;
 use crate::listing::{Brands, Features, Lexicon};
 
 use super::block::{Frequencies, Key, MAX_SHARED, Postings, code_key, keys, stored};
-use super::cluster::{self, CHECKED_FIRST, CHECKED_LAST, Title, says_the_same};
+use super::cluster::{self, CHECKED_FIRST, CHECKED_LAST, Title};
 use super::earlier::{self, Earlier, Like};
 use super::score::Compared;
 use super::sketch::{Rarity, Sketch};
@@ -368,7 +368,7 @@ impl<'a> Day<'a> {
         let mut standing: Vec<(&Listing, Sketch)> = Vec::new();
         for other in &product.listings {
             for sketch in self.sketches(other) {
-                if !standing.iter().any(|(_, known)| says_the_same(known, &sketch)) {
+                if !standing.iter().any(|(_, known)| known.says_the_same(&sketch)) {
                     standing.push((other, sketch));
                 }
             }

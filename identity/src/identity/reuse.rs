@@ -2,15 +2,16 @@
 
 use crate::listing::{Features, Lexicon};
 
-use super::score::{Offer, Score, same};
+use super::score::{Compared, Offer};
+use super::sketch::{Rarity, Sketch};
 use super::{Listing, Policy};
 
 /// Titles of one code that are looked at; later ones stay with the first group.
 const MAX_TITLES: usize = 64;
 
-/// Whether a score says that two titles of one code are two things: something decides against, and next to nothing is shared.
-pub(crate) fn parts(score: &Score, policy: &Policy) -> bool {
-    score.veto.is_some() && score.evidence < policy.min_evidence
+/// Whether two titles of one code are two things: something decides against, and next to nothing is shared.
+pub(super) fn parts(compared: &Compared<'_>, policy: &Policy) -> bool {
+    !compared.sums.vetoes.is_empty() && compared.evidence < policy.min_evidence
 }
 
 /// The titles of a listing by the things they name: groups of indices into `listing.titles`, the group of the earliest title
@@ -20,14 +21,16 @@ pub(crate) fn parts(score: &Score, policy: &Policy) -> bool {
 pub fn title_groups(listing: &Listing, policy: &Policy) -> Vec<Vec<usize>> {
     let lexicon = Lexicon::new(&policy.words);
     let read = |title: &String| Features::read(title, listing.brand.as_deref(), listing.category.as_deref(), &lexicon);
-    let features: Vec<Features> = listing.titles.iter().take(MAX_TITLES).map(read).collect();
+    let rarity = Rarity::default();
+    let sketches: Vec<Sketch> =
+        listing.titles.iter().take(MAX_TITLES).map(|title| Sketch::new(&read(title), &rarity, policy)).collect();
     let mut groups: Vec<Vec<usize>> = Vec::new();
-    for (index, title) in features.iter().enumerate().rev() {
+    let offer = Offer::default();
+    for (index, title) in sketches.iter().enumerate().rev() {
         let belongs = |group: &Vec<usize>| {
             group.iter().any(|&member| {
-                features.get(member).is_some_and(|other| {
-                    !parts(&same(title, Offer::default(), other, Offer::default(), policy), policy)
-                })
+                let other = sketches.get(member);
+                other.is_some_and(|other| !parts(&Compared::of((title, offer), (other, offer), policy, true), policy))
             })
         };
         match groups.iter_mut().find(|group| belongs(group)) {
@@ -35,7 +38,7 @@ pub fn title_groups(listing: &Listing, policy: &Policy) -> Vec<Vec<usize>> {
             None => groups.push(vec![index]),
         }
     }
-    let rest = features.len()..listing.titles.len();
+    let rest = sketches.len()..listing.titles.len();
     match groups.first_mut() {
         Some(group) => group.extend(rest),
         None => groups.push(rest.collect()),

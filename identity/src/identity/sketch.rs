@@ -280,6 +280,11 @@ impl Sketch {
         self.units.iter().any(|unit| unit.class == class && !unit.addon)
     }
 
+    /// Whether both name the same in the same words, so that one of them stands for both.
+    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
+        self.key == other.key && self.units.len() == other.units.len()
+    }
+
     /// Whether there is nothing to compare.
     pub(crate) fn is_empty(&self) -> bool {
         self.units.is_empty() && self.attributes.iter().all(|attribute| attribute.measure != Measure::Model)
