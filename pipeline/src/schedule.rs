@@ -1,5 +1,7 @@
 //! The schedule: what `broadcasts` says, brought to one row for each slot, every one of them with an end.
 
+mod code;
+
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -63,6 +65,10 @@ pub enum Error {
 pub struct Report {
     /// Rows of `broadcasts`.
     pub rows: u64,
+    /// Codes that are none, since several shops give each to many things.
+    pub shared_codes: u64,
+    /// Rows that go by their title because of that.
+    pub shared_code_rows: u64,
     /// Rows that said again what a later one says of the same slot.
     pub duplicates: u64,
     /// Slots that a later collection of their channel no longer has, and has their listing elsewhere; left out.
@@ -105,6 +111,13 @@ impl fmt::Display for Report {
             "slots: {} on {} channels from {} rows, {} duplicates left out",
             self.slots, self.channels, self.rows, self.duplicates
         )?;
+        if self.shared_codes > 0 {
+            write!(
+                f,
+                "\n  {} codes that several shops give to many things are none: {} rows go by their titles",
+                self.shared_codes, self.shared_code_rows
+            )?;
+        }
         if self.moved + self.cancelled > 0 {
             write!(
                 f,
@@ -132,7 +145,13 @@ impl fmt::Display for Report {
 /// [`Error::Engine`] where `broadcasts` is missing or memory does not suffice, [`Error::Stage`] where the folder can't
 /// be written.
 pub async fn build(context: &SessionContext, work_dir: &Path) -> Result<Report, Error> {
-    let mut report = Report { rows: count_rows(context).await?, ..Report::default() };
+    let shared = code::set_aside(context, work_dir).await?;
+    let mut report = Report {
+        rows: count_rows(context).await?,
+        shared_codes: shared.codes,
+        shared_code_rows: shared.rows,
+        ..Report::default()
+    };
     // Each answer is a table of the next question. As one, the plan is nested so deep that to send it to a cluster and to plan it there takes
     // more stack than a thread has, and what is asked for twice in it is worked out twice.
     for (table, question, parameter) in [

@@ -44,6 +44,36 @@ fn row(channel: &str, listing: &str, start: &str, end: Option<&str>) -> Value {
 }
 
 #[tokio::test]
+async fn a_code_that_several_shops_give_to_many_things_is_none() {
+    let of = |shop: &str, code: &str, title: &str, hour: usize| {
+        json!({"shop": shop, "channel": shop, "listing_id": code, "title": title,
+            "starts_at": format!("2026-11-22T{hour:02}:00:00+09:00")})
+    };
+    let mut rows = Vec::new();
+    for shop in ["A", "B", "C"] {
+        // A placeholder in every row of three shops.
+        rows.extend((0..4).map(|hour| of(shop, "99999", &format!("{shop}의 상품 {hour}"), hour)));
+        // A number that three shops came to by chance, each for a thing under three titles.
+        rows.extend((4..8).map(|hour| of(shop, "1000017", &format!("{shop}의 솥 {}", hour % 3), hour)));
+    }
+    // Many titles of one shop's code may be a thing with many cards; they are split where they say other things.
+    rows.extend((8..20).map(|hour| of("A", "77", &format!("솥 {hour}"), hour)));
+    let question = "SELECT listing_id, count(*) AS n FROM slots GROUP BY listing_id ORDER BY listing_id";
+    let (report, answer) = ask(&rows, question).await;
+    assert_eq!((report.shared_codes, report.shared_code_rows, report.slots), (1, 12, 36), "{answer}");
+    assert_eq!(answer.lines().filter(|line| line.contains("| ~")).count(), 12, "{answer}");
+    assert!(!answer.contains("99999") && answer.contains("| 1000017 ") && answer.contains("| 77 "), "{answer}");
+    assert!(
+        report.to_string().contains("1 codes that several shops give to many things are none: 12 rows"),
+        "{report}"
+    );
+    let (fewer, answer) = ask(&rows[..rows.len() - 13], question).await;
+    assert_eq!((fewer.shared_codes, fewer.shared_code_rows), (1, 12), "{answer}");
+    let (none, _) = ask(&rows[8..], question).await;
+    assert_eq!((none.shared_codes, none.shared_code_rows), (0, 0));
+}
+
+#[tokio::test]
 async fn missing_ends_are_filled_from_what_follows_on_the_channel() {
     let rows = [
         row("c", "a", "10:00", None),
@@ -69,6 +99,8 @@ async fn missing_ends_are_filled_from_what_follows_on_the_channel() {
     assert_eq!(minutes, expected);
     let at = |text| UnixMillis::parse_rfc3339(text);
     let expected = Report {
+        shared_codes: 0,
+        shared_code_rows: 0,
         rows: 8,
         duplicates: 0,
         moved: 0,
