@@ -9,6 +9,7 @@ mod decide;
 mod earlier;
 mod feature;
 pub mod matcher;
+mod part;
 mod policy;
 mod reuse;
 mod rules;
@@ -27,6 +28,7 @@ use sinsang::time::UnixMillis;
 
 pub use appliance::whole_codes;
 pub use block::{Key, MAX_SHARED, Postings, code_key, worth};
+pub use cluster::corrected::{CORRECTION, Moved};
 pub use day::{Day, Known, Placed, mark, stored_keys};
 pub use policy::{Penalties, Policy, PolicyError, Weights};
 pub use reuse::title_groups;
@@ -36,6 +38,7 @@ pub use sketch::{Rarity, Sketch};
 pub use statistic::{Counts, Lesson, Lessons, Statistics};
 pub(crate) use value::values_agree;
 
+use crate::correction::Decision;
 use crate::listing::{Features, Lexicon};
 
 /// A shop's listing with all that its broadcasts said of it.
@@ -140,6 +143,14 @@ pub enum Joined {
         /// Index of the earlier listing.
         with: usize,
     },
+    /// A person said that it is one product with an earlier listing.
+    Corrected {
+        /// Index of the earlier listing.
+        with: usize,
+        /// Who said so, and why.
+        #[serde(flatten)]
+        decision: Decision,
+    },
     /// Its title is one product with an earlier listing's.
     Similar {
         /// Index of the earlier listing.
@@ -198,6 +209,9 @@ pub struct Resolution {
     pub listings: Vec<Resolved>,
     /// Products that a later listing showed to be one.
     pub merges: Vec<Merge>,
+    /// Listings of known products that corrections brought to another product.
+    #[serde(skip)]
+    pub moved: Vec<Moved>,
     /// How many products they are.
     pub products: usize,
     /// Listings of products that were known before: what an index behind those of the given listings means.
@@ -231,5 +245,8 @@ pub fn resolve_onto(known: Vec<Known>, statistics: &Statistics, listings: &[List
     });
     let postings = Postings::new(stored.collect());
     day.search(&postings);
-    day.resolve(known)
+    let (known, moved) = day.part(known, |_| false);
+    let mut placed = day.resolve(known);
+    placed.resolution.moved = moved;
+    placed
 }

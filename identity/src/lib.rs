@@ -8,10 +8,12 @@
 //! A crate of its own so that it can't name the pipeline's engine: no I/O but for the labelled pairs of [`evaluate`], and time is an
 //! argument.
 
+pub mod correction;
 pub mod evaluate;
 pub mod identity;
 pub mod label;
 pub mod listing;
+pub mod place;
 pub mod reach;
 pub mod train;
 pub mod verdict;

@@ -2,7 +2,7 @@
 
 mod fit;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,12 +10,13 @@ use std::sync::Arc;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::correction::Corrections;
 use crate::evaluate::{self, Confusion, Measured, wilson};
 use crate::identity::matcher::{self, Matcher, Model};
 use crate::identity::{Day, Listing, Offer, Policy, Statistics, features, resolve};
 use crate::label::{self, Pair, Places, Read, Rows, TitlePair};
 use crate::listing::{Features, Lexicon};
-use crate::verdict::CENSORED_REVIEWS;
+use crate::verdict::{CENSORED_REVIEWS, VerdictKind};
 use fit::Row;
 
 /// Parts that the labels are divided into, by product: each is judged by a matcher that was fitted to the others.
@@ -159,7 +160,8 @@ pub struct Labels {
     pub titles: Vec<PathBuf>,
 }
 
-/// Fits a matcher to `labels` of the schedule's `listings` as a run without a ledger has them.
+/// Fits a matcher to `labels` of the schedule's `listings` as a run without a ledger has them, and to what the policy's corrections say of
+/// them. What is measured follows no correction: a run that did would measure the person who made it.
 ///
 /// The same input gives the same matcher, to the bit.
 ///
@@ -167,6 +169,8 @@ pub struct Labels {
 /// [`enum@Error`] where labels can't be read or are too few.
 pub fn train(listings: &[Listing], policy: &Policy, labels: &Labels) -> Result<(Matcher, Report), Error> {
     let Labels { pairs, verdicts, titles } = labels;
+    let corrections = Arc::clone(&policy.corrections);
+    let policy = &Policy { corrections: Arc::default(), ..policy.clone() };
     let places = Places::new(listings.iter().map(|listing| (listing.shop.as_str(), listing.listing_id.as_str())));
     let (pair_rows, labelled) = label::pairs(pairs, &places)?;
     let (verdict_rows, read) =
@@ -184,9 +188,15 @@ pub fn train(listings: &[Listing], policy: &Policy, labels: &Labels) -> Result<(
             groups.join(row.listing, sibling);
         }
     }
+    let corrected = Corrected::new(&corrections, listings);
+    for &(pair, _) in corrected.pairs.iter().filter(|(_, same)| *same) {
+        groups.join(pair[0], pair[1]);
+    }
     let wanted: Vec<usize> = read.iter().map(|row| row.listing).collect();
     let earlier = day.earlier(&wanted);
     let mut samples = Samples { day: &day, listings, groups: &mut groups, known: BTreeSet::new(), found: Vec::new() };
+    // Of what is said twice, the first counts.
+    samples.add_corrected(&corrected);
     for pair in &labelled {
         samples.add_pair(pair);
     }
@@ -255,6 +265,33 @@ pub fn train(listings: &[Listing], policy: &Policy, labels: &Labels) -> Result<(
     Ok((matcher, Report { labels, products, across_shops, hard, ..report(&samples, &told, &judged) }))
 }
 
+/// What corrections say of listings, by their places.
+#[derive(Default)]
+struct Corrected {
+    /// Pairs, and whether they are one product.
+    pairs: Vec<([usize; 2], bool)>,
+    /// Listings that had not aired before.
+    new: Vec<usize>,
+}
+
+impl Corrected {
+    fn new(corrections: &Corrections, listings: &[Listing]) -> Self {
+        let mut places: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
+        for (at, listing) in listings.iter().enumerate() {
+            places.entry((&listing.shop, &listing.listing_id)).or_default().push(at);
+        }
+        // Of a code that was used for several things nobody said which is meant.
+        let place = |name: (&str, &str)| match places.get(&name).map(Vec::as_slice) {
+            Some(&[at]) => Some(at),
+            _ => None,
+        };
+        let pairs = corrections.pairs();
+        let pairs = pairs.iter().filter_map(|&([a, b], same)| Some(([place(a)?, place(b)?], same)));
+        let new = corrections.verdicts().filter(|(_, kind)| *kind == VerdictKind::New);
+        Self { pairs: pairs.collect(), new: new.filter_map(|(name, _)| place(name)).collect() }
+    }
+}
+
 struct Samples<'s, 'd> {
     day: &'s Day<'d>,
     listings: &'s [Listing],
@@ -273,6 +310,17 @@ impl Samples<'_, '_> {
         if let Some(values) = self.day.features(a, b) {
             let fold = self.groups.fold(self.listings, a);
             self.found.push(Sample { row: Row { values, same, weight }, source, fold });
+        }
+    }
+
+    fn add_corrected(&mut self, corrected: &Corrected) {
+        for &(pair, same) in &corrected.pairs {
+            self.add(pair, same, 1.0, "corrected pairs");
+        }
+        for (&listing, earlier) in corrected.new.iter().zip(self.day.earlier(&corrected.new)) {
+            for other in earlier {
+                self.add([listing, other], false, UNSEEN, "near-misses of listings corrected to new");
+            }
         }
     }
 

@@ -18,10 +18,23 @@ pub enum VerdictKind {
     Unknown,
 }
 
+impl VerdictKind {
+    /// As it is written: `new`, `repeat`, `unknown`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Repeat => "repeat",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// Why a verdict is what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
+    /// A person gave the verdict.
+    Corrected,
     /// No broadcast of it has ended in the history.
     FirstBroadcast,
     /// A broadcast of it has ended.
@@ -118,6 +131,13 @@ pub struct Airing<'a> {
     pub title: &'a str,
 }
 
+impl<'a> Airing<'a> {
+    /// By start; what starts together by all that can differ, so that the order of the broadcasts never shows.
+    fn order(&self) -> (UnixMillis, UnixMillis, [&'a str; 4]) {
+        (self.starts_at, self.ends_at, [self.shop, self.listing_id, self.channel, self.title])
+    }
+}
+
 /// An earlier listing of another product that may be the same thing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Likely<'a> {
@@ -136,6 +156,38 @@ pub struct ProductHistory<'a> {
     pub review_count: Option<u32>,
     /// Earlier listings of other products that may be the same thing, in any order.
     pub likely: Vec<Likely<'a>>,
+    /// What a person said of it.
+    pub given: Option<GivenTo<'a>>,
+}
+
+/// A verdict that a person gave on listings of a product.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenTo<'a> {
+    /// The verdict.
+    pub kind: VerdictKind,
+    /// The listings, by shop and code.
+    pub listings: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> ProductHistory<'a> {
+    /// The broadcasts that count: where a person said that it is new or unknown, only those of the listings that this was said of. What aired
+    /// before is then something else.
+    pub fn counted(&self) -> impl Iterator<Item = &Airing<'a>> {
+        let said_of =
+            |airing: &Airing<'_>, given: &GivenTo<'_>| given.listings.contains(&(airing.shop, airing.listing_id));
+        let given = self.given.as_ref().filter(|given| {
+            given.kind != VerdictKind::Repeat && self.airings.iter().any(|airing| said_of(airing, given))
+        });
+        self.airings.iter().filter(move |airing| given.is_none_or(|given| said_of(airing, given)))
+    }
+
+    /// The earlier listing that it has most likely aired as by `now`.
+    pub fn likeliest(&self, now: UnixMillis) -> Option<&Likely<'a>> {
+        let aired = self.likely.iter().filter(|likely| likely.airing.ends_at <= now);
+        aired.max_by(|a, b| {
+            a.probability.total_cmp(&b.probability).then_with(|| b.airing.order().cmp(&a.airing.order()))
+        })
+    }
 }
 
 impl From<&Airing<'_>> for Earlier {
@@ -191,23 +243,13 @@ impl Default for Policy {
 /// The verdict on a product as of `now`.
 ///
 /// A broadcast counts as past once it has ended: during its first broadcast a product is still new. A product without
-/// any broadcast is unknown.
+/// any broadcast is unknown. What a person said of it holds until a broadcast has ended of a listing that it was said of.
 pub fn judge(history: &ProductHistory<'_>, reach: &Reach, policy: &Policy, now: UnixMillis) -> Verdict {
-    let order = |airing: &&Airing<'_>| (airing.starts_at, airing.ends_at);
-    // Ties by shop, code and channel, so that the order of the broadcasts never shows.
-    let tie = |airing: &&Airing<'_>| {
-        (airing.shop.to_owned(), airing.listing_id.to_owned(), airing.channel.to_owned(), airing.title.to_owned())
-    };
-    let ended =
-        history.airings.iter().filter(|airing| airing.ends_at <= now).max_by_key(|airing| (order(airing), tie(airing)));
-    let first = history.airings.iter().min_by_key(|airing| (order(airing), tie(airing)));
+    let ended = history.counted().filter(|airing| airing.ends_at <= now).max_by_key(|airing| airing.order());
+    let first = history.counted().min_by_key(|airing| airing.order());
     let history_days = reach.days(now);
     let shop_history_days = first.map_or(0, |first| reach.shop_days(first.shop, now));
-    let likeliest = history.likely.iter().filter(|likely| likely.airing.ends_at <= now);
-    let likeliest = likeliest.max_by(|a, b| {
-        let tied = || (order(&&b.airing), tie(&&b.airing)).cmp(&(order(&&a.airing), tie(&&a.airing)));
-        a.probability.total_cmp(&b.probability).then_with(tied)
-    });
+    let likeliest = history.likeliest(now);
     let evidence = |reason, text, earlier| Evidence {
         reason,
         text,
@@ -216,7 +258,7 @@ pub fn judge(history: &ProductHistory<'_>, reach: &Reach, policy: &Policy, now: 
         review_count: history.review_count,
         earlier,
         aired_probability: likeliest
-            .filter(|_| ended.is_none())
+            .filter(|_| ended.is_none() && history.given.is_none())
             .map(|likely| (likely.probability * 1_000.0).round() / 1_000.0),
         nearest: None,
     };
@@ -224,6 +266,14 @@ pub fn judge(history: &ProductHistory<'_>, reach: &Reach, policy: &Policy, now: 
         let earlier = Earlier::from(ended);
         let text = format!("{} {}에서 방송됨", minute(ended.starts_at), ended.channel);
         return Verdict { kind: VerdictKind::Repeat, evidence: evidence(Reason::AiredBefore, text, Some(earlier)) };
+    }
+    if let Some(GivenTo { kind, .. }) = history.given {
+        let text = match kind {
+            VerdictKind::New => "담당자 확인: 처음 방송하는 상품",
+            VerdictKind::Repeat => "담당자 확인: 전에 방송한 상품",
+            VerdictKind::Unknown => "담당자 확인: 판단 보류",
+        };
+        return Verdict { kind, evidence: evidence(Reason::Corrected, text.to_owned(), None) };
     }
     let unknown = |reason, text| Verdict { kind: VerdictKind::Unknown, evidence: evidence(reason, text, None) };
     let Some(first) = first else {
@@ -329,7 +379,7 @@ mod tests {
         let history = ProductHistory {
             airings: airings.iter().map(|start| airing(start)).collect(),
             review_count: reviews,
-            likely: Vec::new(),
+            ..ProductHistory::default()
         };
         let verdict = judge(&history, &reach(since), &Policy::default(), at(NOW));
         (verdict.kind, verdict.evidence.reason, verdict.evidence.text)
@@ -351,7 +401,7 @@ mod tests {
         let likely = |probability: f64, starts_at: &str| Likely { probability, airing: airing(starts_at) };
         let verdict = |likely: Vec<Likely<'static>>| {
             let airings = vec![airing("2026-11-22T20:00:00+09:00")];
-            let history = ProductHistory { airings, review_count: None, likely };
+            let history = ProductHistory { airings, likely, ..ProductHistory::default() };
             judge(&history, &reach("2026-05-26T06:00:00+09:00"), &Policy::default(), at(NOW))
         };
         let (aired, ahead) = ("2026-11-03T20:40:00+09:00", "2026-11-22T12:40:00+09:00");
@@ -426,7 +476,7 @@ mod tests {
         let history = ProductHistory {
             airings: vec![airing("2026-11-03T20:40:00+09:00")],
             review_count: Some(3),
-            likely: Vec::new(),
+            ..ProductHistory::default()
         };
         let verdict = judge(&history, &reach("2026-05-26T06:00:00+09:00"), &Policy::default(), at(NOW));
         let json = serde_json::to_value(&verdict).unwrap();
@@ -434,6 +484,28 @@ mod tests {
         assert_eq!(json["evidence"]["reason"], "aired_before");
         assert_eq!(json["evidence"]["earlier"]["starts_at"], "2026-11-03T20:40:00+09:00");
         assert_eq!(serde_json::from_value::<Verdict>(json).unwrap(), verdict);
+    }
+
+    #[test]
+    fn what_a_person_said_holds_until_a_broadcast_of_that_listing_has_ended() {
+        let own = |starts_at: &str| Airing { listing_id: "2", ..airing(starts_at) };
+        let aired = airing("2026-11-03T20:40:00+09:00");
+        let (ahead, over) = (own("2026-11-22T20:00:00+09:00"), own("2026-11-22T10:00:00+09:00"));
+        for (kind, airings, expected) in [
+            (VerdictKind::New, vec![aired, ahead], (VerdictKind::New, Reason::Corrected)),
+            (VerdictKind::Unknown, vec![aired, ahead], (VerdictKind::Unknown, Reason::Corrected)),
+            (VerdictKind::Repeat, vec![ahead], (VerdictKind::Repeat, Reason::Corrected)),
+            (VerdictKind::Repeat, vec![aired, ahead], (VerdictKind::Repeat, Reason::AiredBefore)),
+            (VerdictKind::New, vec![aired, ahead, over], (VerdictKind::Repeat, Reason::AiredBefore)),
+            (VerdictKind::Unknown, vec![ahead, over], (VerdictKind::Repeat, Reason::AiredBefore)),
+            // Where none of its broadcasts are known, all of the product's count.
+            (VerdictKind::New, vec![aired], (VerdictKind::Repeat, Reason::AiredBefore)),
+        ] {
+            let given = Some(GivenTo { kind, listings: vec![("GS샵", "2")] });
+            let history = ProductHistory { airings, review_count: Some(90), given, ..ProductHistory::default() };
+            let verdict = judge(&history, &Reach::default(), &Policy::default(), at(NOW));
+            assert_eq!((verdict.kind, verdict.evidence.reason), expected, "{kind:?} {history:?}");
+        }
     }
 
     #[test]

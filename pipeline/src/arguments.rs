@@ -4,6 +4,7 @@ mod build;
 mod evaluate;
 mod identity;
 mod ingest;
+mod review;
 mod value;
 mod why;
 
@@ -28,6 +29,7 @@ pub(crate) use evaluate::Evaluate;
 use identity::{BadIdentity, Identity};
 pub(crate) use identity::{IdentityCommand, Train};
 pub(crate) use ingest::{IngestCommand, IngestKafka, IngestObjects};
+pub(crate) use review::Review;
 use value::{amount, level, share, snapshot_id, time, variant};
 pub(crate) use why::Why;
 
@@ -84,6 +86,7 @@ impl Command {
             Self::Import(_) => "import",
             Self::Build(_) => "build",
             Self::Resolve(_) => "resolve",
+            Self::Review(_) => "review",
             Self::Why(_) => "why",
             Self::Audit(_) => "audit",
             Self::Publish(_) => "publish",
@@ -131,6 +134,12 @@ pub(crate) enum Command {
     /// that has not ended by --now; of a listing without one, as of its first broadcast. A code that was used for several products has a line
     /// for each. Where the table has no listing_id, it is `~` and 16 hex digits made from the title (docs/input.md).
     Resolve(Resolve),
+    /// Ask a person about the least certain decisions on the days to come, the most harmful first.
+    ///
+    /// Each question is a listing with a broadcast to come and the earlier one that it was judged by, with both titles and the reasons.
+    /// Answers are `s` (same), `d` (different), each with a reason behind it where there is one to give, `k` (skip) and `q` (stop). They are
+    /// appended to the corrections file, which every command that judges follows, and `identity train` learns from (docs/corrections.md).
+    Review(Review),
     /// Tell a listing's story in Korean: its product, how it came to it, its verdict and why.
     Why(Why),
     /// List titles that claim to be new and have aired, and new products that do not say so, by shop.
@@ -264,15 +273,21 @@ impl Reading {
         rejects: Option<PathBuf>,
         progress: Progress,
         connect: Option<engine::Connect>,
+        now: UnixMillis,
     ) -> Result<history::Options, Unusable> {
         Ok(history::Options {
             input: self.input.clone(),
             rejects,
             limit: Limit { max_share: self.max_rejects },
-            policy: self.identity.policy()?,
+            policy: self.identity.policy(Some(self.folder()), now)?,
             engine: self.engine.options(connect)?,
             progress,
         })
+    }
+
+    /// The corrections file: the one named, or else the one beside the tables.
+    pub(crate) fn corrections_file(&self) -> PathBuf {
+        self.identity.corrections_file(self.folder())
     }
 
     /// The folder that rules.toml is looked for in.
@@ -617,11 +632,12 @@ impl LedgerUpdate {
         &self,
         progress: Progress,
         connect: Option<engine::Connect>,
+        now: UnixMillis,
     ) -> Result<ledger::Options, Unusable> {
         let rejects = self.rejects.clone().unwrap_or_else(|| beside(&self.ledger, "rejects.ndjson"));
         Ok(ledger::Options {
             ledger: self.ledger.clone(),
-            history: self.reading.options(Some(rejects), progress, connect)?,
+            history: self.reading.options(Some(rejects), progress, connect, now)?,
         })
     }
 }

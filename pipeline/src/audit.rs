@@ -105,6 +105,9 @@ pub struct Claim {
     pub product_id: ProductId,
     /// The latest broadcast that had ended by then.
     pub earlier: Option<Earlier>,
+    /// How likely it is, from 0 to 1, that it has aired as `earlier`, where that is a listing of another product.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aired_probability: Option<f64>,
 }
 
 /// A new product whose title does not say so.
@@ -122,6 +125,12 @@ pub struct Silent {
     pub product_id: ProductId,
     /// What the verdict rests on, in Korean.
     pub evidence: String,
+    /// How likely it is, from 0 to 1, that it has aired as the earlier listing that it is most like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aired_probability: Option<f64>,
+    /// The first broadcast of that listing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub likeliest: Option<Earlier>,
 }
 
 /// Judges every title as of its first broadcast.
@@ -154,11 +163,25 @@ pub fn audit(history: &History, policy: &verdict::Policy, rows_shown: usize) -> 
                 match (claim, verdict.kind) {
                     (Some(claim), VerdictKind::Repeat) => {
                         let earlier = verdict.evidence.earlier;
-                        claims.push((at, Claim { shop, listing_id, title, claim, starts_at, product_id, earlier }));
+                        let aired_probability = verdict.evidence.aired_probability;
+                        let claim =
+                            Claim { shop, listing_id, title, claim, starts_at, product_id, earlier, aired_probability };
+                        claims.push((at, claim));
                     }
                     (None, VerdictKind::New) => {
-                        let evidence = verdict.evidence.text;
-                        silent.push((at, Silent { shop, listing_id, title, starts_at, product_id, evidence }));
+                        let (evidence, aired_probability) = (verdict.evidence.text, verdict.evidence.aired_probability);
+                        let likeliest = past.likeliest(at).map(|likely| Earlier::from(&likely.airing));
+                        let silent_row = Silent {
+                            shop,
+                            listing_id,
+                            title,
+                            starts_at,
+                            product_id,
+                            evidence,
+                            aired_probability,
+                            likeliest,
+                        };
+                        silent.push((at, silent_row));
                     }
                     _ => {}
                 }
@@ -225,6 +248,10 @@ impl fmt::Display for Report {
         writeln!(f, "\nNew, and do not say so: {}", self.silent_new.len())?;
         for row in self.silent_new.iter().take(self.rows_shown) {
             writeln!(f, "  {} {} {} “{}”", minute(&row.starts_at), row.shop, row.listing_id, row.title)?;
+            if let (Some(probability), Some(earlier)) = (row.aired_probability, &row.likeliest) {
+                let (percent, Earlier { shop, listing_id, title, .. }) = (probability * 100.0, earlier);
+                writeln!(f, "    {percent:.0} % likely to have aired as {shop} {listing_id} “{title}”")?;
+            }
         }
         self.more(f, self.silent_new.len())
     }

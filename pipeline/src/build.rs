@@ -41,7 +41,7 @@ use crate::source::{self, Source, TableReport, find_table};
 use crate::table::Tab;
 use crate::taste::{self, Learned, Offer, ProductFeatures};
 use crate::viewers::{self, Viewers};
-use crate::{catalogue, engine, forget, hindsight, ledger, quality, schedule};
+use crate::{catalogue, correction, engine, forget, hindsight, ledger, quality, schedule};
 
 /// What to build, and from what.
 #[derive(Clone, Debug)]
@@ -154,6 +154,9 @@ pub struct Report {
     pub split_codes: usize,
     /// Products that they are.
     pub products: usize,
+    /// What corrections came to.
+    #[serde(skip_serializing_if = "correction::Report::is_empty")]
+    pub corrections: correction::Report,
     /// Verdicts on the products of the window.
     pub verdicts: VerdictCounts,
     /// Tastes.
@@ -198,6 +201,9 @@ impl fmt::Display for Report {
             self.products, self.listings, self.split_codes
         )?;
         writeln!(f, "  in the window: {new} new, {repeat} repeats, {unknown} unknown")?;
+        if !self.corrections.is_empty() {
+            writeln!(f, "{}", self.corrections)?;
+        }
         write!(f, "{}", self.tastes)?;
         self.model.iter().try_for_each(|model| writeln!(f, "{model}"))?;
         if let Some(lab) = &self.lab {
@@ -240,6 +246,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         let (codes, ids) = named_by_events(history.context()).await?;
         run.recall(&mut history, &codes, &ids).map_err(Error::Recall)?;
     }
+    let corrections = history.corrections();
     let History { source, schedule, catalogue, split_codes, resolution, products, likely, reach, listed, .. } = history;
     let context = source.context().clone();
     // One bar for what is done with the tables, a step a stage: none of them knows beforehand how long it takes.
@@ -308,6 +315,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         schedule,
         listings: listed,
         split_codes,
+        corrections,
         products: resolution.products,
         verdicts,
         tastes: learned.report,

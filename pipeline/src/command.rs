@@ -12,7 +12,7 @@ use tracing::field::Empty;
 
 use crate::arguments::{
     Arguments, Collect, Command, Evaluate, ExperimentCommand, Format, IdentityCommand, Import, IngestCommand,
-    IngestKafka, IngestObjects, Judging, LedgerCommand, Publish, Rollback, RulesCommand, Status, Train, Why,
+    IngestKafka, IngestObjects, Judging, LedgerCommand, Publish, Review, Rollback, RulesCommand, Status, Train, Why,
 };
 use crate::build::beside;
 use crate::engine::Connect;
@@ -26,7 +26,7 @@ use crate::reject::RejectsFile;
 use crate::rules::{self, Rules};
 use crate::snapshot::Snapshot;
 use crate::telemetry::{LogFormat, Telemetry};
-use crate::{audit, build, evaluate, forget, generate, history, inspect, publish, resolve, train, verify, why};
+use crate::{audit, build, evaluate, forget, generate, history, inspect, publish, resolve, review, train, verify, why};
 
 /// Something is wrong with what was asked or given.
 const FAILED: u8 = 1;
@@ -120,8 +120,9 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
             print(format, &retail::online_retail(&import.options(arguments.bar("rows")))?)
         }
         Command::Build(build) => {
-            let options = build.options(user_key(), progress, connect)?;
-            let report = runtime()?.block_on(build::build(&options, build.now.unwrap_or_else(clock)))?;
+            let now = build.now.unwrap_or_else(clock);
+            let options = build.options(user_key(), progress, connect, now)?;
+            let report = runtime()?.block_on(build::build(&options, now))?;
             page.build(&report);
             print(format, &report)
         }
@@ -134,13 +135,14 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
                 return print(format, &report);
             };
             let (now, rules) = (judging.reading.now.unwrap_or_else(clock), judging.rules()?);
-            let history = judging.reading.options(Some(rejects), progress, connect)?;
+            let history = judging.reading.options(Some(rejects), progress, connect, now)?;
             let options = ledger::Options { ledger: ledger.clone(), history };
             let (history, run) = runtime()?.block_on(ledger::read(&options, now))?;
             let mut report = resolve::resolve(&history, &rules.judging(), &resolve.output, resolve.explain, now)?;
             report.ledger = Some(run.append(now)?);
             print(format, &report)
         }
+        Command::Review(asked) => of_review(asked, format, progress, surroundings),
         Command::Why(why) => of_why(why, format, progress, surroundings),
         Command::Audit(audit) => {
             let (history, rules, _) = read(&audit.judging, None, progress, surroundings)?;
@@ -270,8 +272,9 @@ fn of_ledger(command: &LedgerCommand, arguments: &Arguments, surroundings: Surro
     let format = arguments.format;
     match command {
         LedgerCommand::Update(update) => {
-            let options = update.options(arguments.progress(), connect)?;
-            print(format, &runtime()?.block_on(ledger::update(&options, update.reading.now.unwrap_or_else(clock)))?)
+            let now = update.reading.now.unwrap_or_else(clock);
+            let options = update.options(arguments.progress(), connect, now)?;
+            print(format, &runtime()?.block_on(ledger::update(&options, now))?)
         }
         LedgerCommand::Stats { folder } => print(format, &Ledger::open(folder)?.stats()),
         LedgerCommand::Compact { folder, all } => {
@@ -295,7 +298,8 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
 fn of_evaluate(command: &Evaluate, format: Format, progress: Progress, surroundings: Surroundings) -> Outcome {
     match command {
         Evaluate::Identity { file, identity } => {
-            print(format, &evaluate::identity::identity(file, &identity.policy()?)?)
+            let policy = identity.policy(None, (surroundings.clock)())?;
+            print(format, &evaluate::identity::identity(file, &policy)?)
         }
         Evaluate::Schedule(asked) => {
             let (history, rules, now) = read(&asked.judging, None, progress, surroundings)?;
@@ -311,11 +315,33 @@ fn of_evaluate(command: &Evaluate, format: Format, progress: Progress, surroundi
 /// Fits a matcher to labels.
 fn of_train(asked: &Train, format: Format, progress: Progress, surroundings: Surroundings) -> Outcome {
     let now = asked.reading.now.unwrap_or_else(surroundings.clock);
-    let options = asked.reading.options(None, progress, surroundings.connect)?;
+    let options = asked.reading.options(None, progress, surroundings.connect, now)?;
     let tables = runtime()?.block_on(history::tables(&options, now))?;
     let (pairs, verdicts) = (asked.pairs.clone(), asked.verdicts.clone());
     let labels = Labels { pairs, verdicts, titles: asked.titles.clone() };
     print(format, &train::train(&tables, &options.policy, &labels, &asked.output)?)
+}
+
+/// Asks a person about uncertain decisions, or tells the questions.
+fn of_review(asked: &Review, format: Format, progress: Progress, surroundings: Surroundings) -> Outcome {
+    let (judging, now) = (&asked.judging, asked.judging.reading.now.unwrap_or_else(surroundings.clock));
+    let rules = judging.rules()?;
+    let options = judging.reading.options(None, progress, surroundings.connect, now)?;
+    let history = match &asked.ledger {
+        Some(ledger) => {
+            let options = ledger::Options { ledger: ledger.clone(), history: options };
+            runtime()?.block_on(ledger::read(&options, now))?.0
+        }
+        None => runtime()?.block_on(history::read(&options, now))?,
+    };
+    let range = review::Range { now, days: asked.days.unwrap_or(rules.window.ahead_days), most: asked.most };
+    let questions = review::questions(&history, &rules.judging(), range);
+    let Some(who) = asked.who.as_deref().filter(|_| !asked.list && format == Format::Text) else {
+        return print(format, &questions);
+    };
+    let desk = review::Desk { file: &asked.file(), who, now };
+    let outcome = desk.ask(&questions, &mut io::stdin().lock(), &mut io::stdout())?;
+    print(format, &outcome)
 }
 
 /// Tells listings' stories, or where they stand for a viewer.
@@ -340,7 +366,7 @@ fn read(
 ) -> Result<(History, Rules, UnixMillis), Box<dyn std::error::Error>> {
     let now = judging.reading.now.unwrap_or_else(surroundings.clock);
     let rules = judging.rules()?;
-    let options = judging.reading.options(rejects, progress, surroundings.connect)?;
+    let options = judging.reading.options(rejects, progress, surroundings.connect, now)?;
     let history = runtime()?.block_on(history::read(&options, now))?;
     Ok((history, rules, now))
 }

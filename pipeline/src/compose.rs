@@ -131,8 +131,10 @@ pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts, Vec<Outcome>) {
         let airings = || product.airings.iter().filter_map(|index| catalogue.airings.get(*index));
         let shown: Vec<&Airing> = airings().filter(is_shown).collect();
         // A product is new until a broadcast of it has ended, and one that began later may end sooner.
+        let history = product.history(catalogue, facts.likely);
+        let counted = || history.counted();
         let Some((starts_at, ends_at)) =
-            airings().map(|airing| airing.starts_at).min().zip(airings().map(|airing| airing.ends_at).min())
+            counted().map(|airing| airing.starts_at).min().zip(counted().map(|airing| airing.ends_at).min())
         else {
             continue;
         };
@@ -141,7 +143,6 @@ pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts, Vec<Outcome>) {
         }
         // The board reaches back a little so that a preview can: for a first broadcast that ended within it, the verdict that held until
         // then is the one as of the window's start. The one that holds afterwards looks back on it.
-        let history = product.history(catalogue, facts.likely);
         let policy = facts.rules.judging();
         let judge = |at| verdict::judge(&history, facts.reach, &policy, at);
         let is_over = ends_at <= now;

@@ -23,7 +23,7 @@ use crate::progress::{Progress, Unit};
 use crate::reject::Limit;
 use crate::source::{self, Source, TableReport, find_table};
 use crate::verdict::Reach;
-use crate::{engine, schedule};
+use crate::{correction, engine, schedule};
 
 /// Where the history is, and how it is read.
 #[derive(Clone, Debug)]
@@ -131,7 +131,7 @@ impl History {
 
     /// Makes the products of the catalogue's entries and their `ids`.
     pub(crate) fn arrange(&mut self) {
-        self.products = product::products(&self.catalogue, &self.ids);
+        self.products = product::products(&self.catalogue, &self.ids, &self.policy.corrections);
         let mut places = vec![Place::default(); self.catalogue.entries.len()];
         for (index, product) in self.products.iter_mut().enumerate() {
             for entry in &product.entries {
@@ -155,6 +155,13 @@ impl History {
         let first_airing = |entry: usize| places.get(entry)?.airings.first().copied();
         self.likely = Likely::new(&self.resolution, &self.policy.matcher, first_airing);
         self.places = places;
+    }
+
+    /// What corrections came to.
+    pub fn corrections(&self) -> correction::Report {
+        let is_contradicted = |product: &&Product| product.given.as_ref().is_some_and(|given| given.is_contradicted);
+        let contradicted = self.products.iter().filter(is_contradicted).count();
+        correction::Report::new(&self.policy.corrections, &self.catalogue, contradicted)
     }
 
     /// The engine's context.

@@ -14,12 +14,13 @@ mod check;
 mod compact;
 pub mod file;
 pub mod head;
+mod merged;
 mod place;
 mod recall;
 pub mod row;
 mod update;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -39,7 +40,8 @@ pub use update::{Options, Report, Step, UpdateError, append, update};
 use crate::identity::{Counts, Lessons, Statistics};
 use file::{Scan, Tally};
 use head::{Entry, Head, Table, path_of};
-use row::{LessonRow, MergeRow, WordRow};
+pub(crate) use merged::Merged;
+use row::{LessonRow, WordRow};
 
 const LOCK: &str = "lock";
 
@@ -260,75 +262,11 @@ impl Ledger {
                         row?.add_to(&mut lessons);
                     }
                 }
-                Table::Listing | Table::Airing | Table::Block | Table::Merge => {}
+                Table::Listing | Table::Airing | Table::Block | Table::Merge | Table::Move => {}
             }
         }
         let titles = u32::try_from(self.head.in_force.titles).unwrap_or(u32::MAX);
         Ok(Statistics { titles, words: Arc::new(Counts::new(words)), lessons })
-    }
-
-    /// Where merged products went.
-    pub(crate) fn merged(&self) -> Result<Merged, Error> {
-        let mut into = HashMap::new();
-        for entry in &self.head.merges {
-            for row in Scan::<MergeRow>::open(&self.folder, entry, &self.tally)? {
-                let row = row?;
-                into.insert(row.key, row.into);
-            }
-        }
-        Ok(Merged::new(into))
-    }
-}
-
-/// Where merged products went.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Merged {
-    into: HashMap<u64, u64>,
-    /// All ids that a product had, by the mark of each.
-    families: BTreeMap<u32, BTreeSet<u64>>,
-}
-
-impl Merged {
-    fn new(into: HashMap<u64, u64>) -> Self {
-        let mut merged = Self { into, families: BTreeMap::new() };
-        let mut members: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
-        let ids: BTreeSet<u64> = merged.into.iter().flat_map(|(&from, &into)| [from, into]).collect();
-        for id in ids {
-            members.entry(merged.root(id)).or_default().insert(id);
-        }
-        for family in members.values() {
-            for &id in family {
-                merged.families.entry(upper(id)).or_default().extend(family);
-            }
-        }
-        merged
-    }
-
-    /// The product that `id` is. Were the records to run in a circle, it is whatever stands where the circle is noticed.
-    pub(crate) fn root(&self, mut id: u64) -> u64 {
-        for _ in 0..=self.into.len() {
-            match self.into.get(&id) {
-                Some(&into) => id = into,
-                None => break,
-            }
-        }
-        id
-    }
-
-    /// The ids that are no longer given, in ascending order.
-    pub(crate) fn gone(&self) -> Vec<u64> {
-        let mut gone: Vec<u64> = self.into.keys().copied().collect();
-        gone.sort_unstable();
-        gone
-    }
-
-    /// The marks under which rows of the products may stand that `marks` mean.
-    pub(crate) fn all_marks(&self, marks: &[u32]) -> Vec<u32> {
-        let family = |mark: &u32| self.families.get(mark).into_iter().flatten().map(|&id| upper(id));
-        let mut all: Vec<u32> = marks.iter().flat_map(|mark| family(mark).chain([*mark]).collect::<Vec<_>>()).collect();
-        all.sort_unstable();
-        all.dedup();
-        all
     }
 }
 

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+use sinsang_identity::correction;
+
 use crate::catalogue::Catalogue;
+use crate::correction::{Corrections, Decision};
 use crate::identity::matcher::Matcher;
 use crate::identity::{Alike, Joined, ProductId, Resolution};
 use crate::taste::ProductFeatures;
-use crate::verdict::{self, NearestOther, ProductHistory, Reach};
+use crate::verdict::{self, GivenTo, NearestOther, ProductHistory, Reach, VerdictKind};
 use crate::why::word;
 
 /// A product: its listings and its airings.
@@ -18,12 +22,30 @@ pub struct Product {
     pub entries: Vec<usize>,
     /// Indexes of its airings in the catalogue, by start.
     pub airings: Vec<usize>,
+    /// The verdict that a person gave on it.
+    pub given: Option<Given>,
 }
 
-/// The products of `catalogue`, by id, where `ids` names the product of each listing.
-pub fn products(catalogue: &Catalogue, ids: &[ProductId]) -> Vec<Product> {
+/// A verdict that a person gave on some listings of a product.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Given {
+    /// The verdict.
+    pub kind: VerdictKind,
+    /// Who gave it, and why.
+    #[serde(flatten)]
+    pub decision: Decision,
+    /// Indexes of the listings in the catalogue.
+    #[serde(skip)]
+    pub entries: Vec<usize>,
+    /// Whether other listings of the product were given another verdict, which is less cautious.
+    #[serde(skip)]
+    pub is_contradicted: bool,
+}
+
+/// The products of `catalogue`, by id, where `ids` names the product of each listing, and `corrections` say what people decided.
+pub fn products(catalogue: &Catalogue, ids: &[ProductId], corrections: &Corrections) -> Vec<Product> {
     let mut products: BTreeMap<ProductId, Product> = BTreeMap::new();
-    let empty = |id| Product { id, entries: Vec::new(), airings: Vec::new() };
+    let empty = |id| Product { id, entries: Vec::new(), airings: Vec::new(), given: None };
     for (entry, id) in ids.iter().enumerate() {
         products.entry(*id).or_insert_with(|| empty(*id)).entries.push(entry);
     }
@@ -38,8 +60,36 @@ pub fn products(catalogue: &Catalogue, ids: &[ProductId]) -> Vec<Product> {
             let airing = catalogue.airings.get(*index);
             (airing.map(|airing| airing.starts_at), airing.map(|airing| airing.channel.as_str()), *index)
         });
+        product.given = given(catalogue, &product.entries, corrections);
     }
     products
+}
+
+/// What a person said of a product; of several verdicts the most cautious.
+fn given(catalogue: &Catalogue, entries: &[usize], corrections: &Corrections) -> Option<Given> {
+    if corrections.is_empty() {
+        return None;
+    }
+    let caution = |kind: VerdictKind| match kind {
+        VerdictKind::New => 0,
+        VerdictKind::Unknown => 1,
+        VerdictKind::Repeat => 2,
+    };
+    let said: Vec<(usize, &correction::Given)> = entries
+        .iter()
+        .filter_map(|&entry| {
+            let listing = &catalogue.entries.get(entry)?.listing;
+            Some((entry, corrections.verdict(&listing.shop, &listing.listing_id)?))
+        })
+        .collect();
+    let (_, most) = said.iter().max_by_key(|(entry, given)| (caution(given.kind), std::cmp::Reverse(*entry)))?;
+    let of_kind = said.iter().filter(|(_, given)| given.kind == most.kind);
+    Some(Given {
+        kind: most.kind,
+        decision: most.decision.clone(),
+        entries: of_kind.map(|(entry, _)| *entry).collect(),
+        is_contradicted: said.iter().any(|(_, given)| given.kind != most.kind),
+    })
 }
 
 impl Product {
@@ -99,6 +149,13 @@ impl Product {
                 .filter_map(|it| Some(verdict::Likely { probability: it.probability, airing: airing(&it.airing)? }))
                 .collect(),
             airings: self.airings.iter().filter_map(airing).collect(),
+            given: self.given.as_ref().map(|given| {
+                let listing = |entry: &usize| {
+                    let listing = &catalogue.entries.get(*entry)?.listing;
+                    Some((listing.shop.as_str(), listing.listing_id.as_str()))
+                };
+                GivenTo { kind: given.kind, listings: given.entries.iter().filter_map(listing).collect() }
+            }),
             review_count: entries.filter_map(|entry| entry.listing.review_count).max(),
         }
     }

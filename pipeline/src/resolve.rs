@@ -11,11 +11,13 @@ use sinsang::time::UnixMillis;
 use crate::build::temporary_for;
 use crate::catalogue::Airing;
 use crate::compose::VerdictCounts;
+use crate::correction::Decision;
 use crate::history::History;
 use crate::identity::{Joined, ProductId, Sameness, Score};
+use crate::product::{Given, Product};
 use crate::source::TableReport;
 use crate::verdict::{self, Evidence, VerdictKind};
-use crate::{ledger, schedule};
+use crate::{correction, ledger, schedule};
 
 /// The output can't be written: make room, or name another file.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +50,9 @@ pub struct Report {
     pub upcoming: usize,
     /// How the listings came to their products.
     pub joined: JoinedCounts,
+    /// What corrections came to.
+    #[serde(skip_serializing_if = "correction::Report::is_empty")]
+    pub corrections: correction::Report,
     /// Where the lines are.
     pub output: PathBuf,
     /// What was appended to the ledger, where one keeps the past.
@@ -62,6 +67,8 @@ pub struct JoinedCounts {
     pub first: usize,
     /// By shop and code.
     pub same_code: usize,
+    /// By a person's word.
+    pub corrected: usize,
     /// By what it says, within its shop.
     pub similar: usize,
     /// By what it says, from another shop.
@@ -76,12 +83,15 @@ impl fmt::Display for Report {
             "products: {} from {} listings, {} codes used for several, {} found to be one later",
             self.products, self.lines, self.split_codes, self.merges
         )?;
-        let JoinedCounts { first, same_code, similar, similar_across_shops } = self.joined;
+        let JoinedCounts { first, same_code, corrected, similar, similar_across_shops } = self.joined;
         writeln!(
             f,
             "  listings: {first} begin a product, {similar} are like an earlier one of their shop, {similar_across_shops} like one of \
-             another, {same_code} by their code"
+             another, {same_code} by their code, {corrected} by corrections"
         )?;
+        if !self.corrections.is_empty() {
+            writeln!(f, "{}", self.corrections)?;
+        }
         let VerdictCounts { new, repeat, unknown } = self.verdicts;
         writeln!(f, "verdicts: {new} new, {repeat} repeats, {unknown} unknown")?;
         let past = self.lines - self.upcoming;
@@ -117,6 +127,33 @@ struct Explained<'a> {
     nearest: Option<Neighbour<'a>>,
     /// The nearest earlier listing that is another product.
     nearest_other: Option<Neighbour<'a>>,
+    /// What a person decided of it.
+    #[serde(skip_serializing_if = "Decided::is_empty")]
+    decided: Decided<'a>,
+}
+
+/// What people decided of a listing.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Decided<'a> {
+    /// Who made it one product with the listing that it joined by, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub same: Option<&'a Decision>,
+    /// The verdict that was given, by whom and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<&'a Given>,
+}
+
+impl<'a> Decided<'a> {
+    /// What was decided of a listing of `product`.
+    pub fn of(joined: &'a Joined, product: &'a Product) -> Self {
+        let same = if let Joined::Corrected { decision, .. } = joined { Some(decision) } else { None };
+        Self { same, verdict: product.given.as_ref() }
+    }
+
+    /// Whether nothing was.
+    pub fn is_empty(&self) -> bool {
+        self.same.is_none() && self.verdict.is_none()
+    }
 }
 
 /// An earlier listing beside the one at hand.
@@ -186,6 +223,7 @@ pub fn resolve(
         verdicts: VerdictCounts::default(),
         upcoming: 0,
         joined: JoinedCounts::default(),
+        corrections: history.corrections(),
         output: output.to_path_buf(),
         ledger: None,
     };
@@ -208,11 +246,13 @@ pub fn resolve(
         let (joined, nearest) = match &resolved.joined {
             Joined::First => ("first", None),
             Joined::SameCode { with } => ("same_code", Some((*with, None))),
+            Joined::Corrected { with, .. } => ("corrected", Some((*with, None))),
             Joined::Similar { with, score } => ("similar", Some((*with, Some(score)))),
         };
         *match &resolved.joined {
             Joined::First => &mut report.joined.first,
             Joined::SameCode { .. } => &mut report.joined.same_code,
+            Joined::Corrected { .. } => &mut report.joined.corrected,
             Joined::Similar { with, .. } if shop_of(*with) == shop_of(index) => &mut report.joined.similar,
             Joined::Similar { .. } => &mut report.joined.similar_across_shops,
         } += 1;
@@ -228,6 +268,7 @@ pub fn resolve(
                 channel: &airing.channel,
                 evidence: verdict.evidence,
                 joined,
+                decided: Decided::of(&resolved.joined, product),
                 nearest: nearest.and_then(|(with, score)| Neighbour::new(history, with, airing.starts_at, score)),
                 nearest_other: resolved
                     .nearest_other

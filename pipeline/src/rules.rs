@@ -9,6 +9,7 @@ use sinsang::pack::board_write::BoardParts;
 use sinsang::pack::experiment::ExperimentPart;
 use sinsang::pack::mix::MixParts;
 use sinsang::rank::{PULSE_WEIGHTS, SurfaceWeights, Weights};
+use sinsang_identity::place::line_and_column;
 use toml::Spanned;
 
 use crate::verdict::{self, Thresholds};
@@ -430,13 +431,8 @@ impl Rules {
 
 /// Mistakes with the place in the file, as compilers write it.
 fn placed(mistakes: Vec<Mistake>, text: &str, path: &Path) -> Vec<String> {
-    let place = |at: usize| {
-        let before = text.get(..at).unwrap_or(text);
-        let line_at = before.rfind('\n').map_or(0, |newline| newline + 1);
-        (before.matches('\n').count() + 1, before[line_at..].chars().count() + 1)
-    };
     let line = |mistake: Mistake| {
-        let (line, column) = place(mistake.at);
+        let (line, column) = line_and_column(text, mistake.at);
         format!("{}:{line}:{column}: {}", path.display(), mistake.what)
     };
     mistakes.into_iter().map(line).collect()

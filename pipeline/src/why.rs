@@ -11,7 +11,7 @@ use sinsang::time::UnixMillis;
 
 use crate::history::History;
 use crate::identity::{Joined, ProductId};
-use crate::resolve::Neighbour;
+use crate::resolve::{Decided, Neighbour};
 use crate::verdict::{self, Verdict, VerdictKind};
 
 pub use place::{Error as PlaceError, Places, Question, Surface, places};
@@ -86,8 +86,11 @@ pub struct Story<'a> {
     pub channel: &'a str,
     /// Whether that broadcast has not ended.
     pub upcoming: bool,
-    /// How the listing came to its product: `first`, `same_code` or `similar`.
+    /// How the listing came to its product: `first`, `same_code`, `corrected` or `similar`.
     pub joined: &'static str,
+    /// What people decided of it.
+    #[serde(skip_serializing_if = "Decided::is_empty")]
+    pub decided: Decided<'a>,
     /// The earlier listing that it joined its product by.
     pub nearest: Option<Neighbour<'a>>,
     /// The nearest earlier listing that is another product.
@@ -238,6 +241,7 @@ fn story<'a>(history: &'a History, policy: verdict::Policy, index: usize, now: U
     let (joined, nearest) = match &resolved.joined {
         Joined::First => ("first", None),
         Joined::SameCode { with } => ("same_code", Neighbour::new(history, *with, at, None)),
+        Joined::Corrected { with, .. } => ("corrected", Neighbour::new(history, *with, at, None)),
         Joined::Similar { with, score } => ("similar", Neighbour::new(history, *with, at, Some(score))),
     };
     let other = resolved.nearest_other.as_ref();
@@ -281,6 +285,7 @@ fn story<'a>(history: &'a History, policy: verdict::Policy, index: usize, now: U
         channel: &airing.channel,
         upcoming,
         joined,
+        decided: Decided::of(&resolved.joined, product),
         nearest,
         nearest_other: other.and_then(|other| Neighbour::new(history, other.with, at, Some(&other.score))),
         listings,
@@ -339,6 +344,9 @@ impl Story<'_> {
         let which = if self.upcoming { "다음 방송" } else { "다음 방송이 없어 첫 방송" };
         writeln!(f, "  기준: {which}, {} {}", word::minute(self.as_of_time), self.channel)?;
         writeln!(f, "  근거: {}", evidence.text)?;
+        if let Some(given) = self.decided.verdict.filter(|_| evidence.reason == verdict::Reason::Corrected) {
+            writeln!(f, "    {} — {}", given.decision.who, given.decision.why)?;
+        }
         if let Some(earlier) = &evidence.earlier {
             let own = earlier.shop == self.shop && earlier.listing_id == self.listing_id;
             let whose = if own { "이 코드로" } else { "다른 코드로" };
@@ -382,6 +390,12 @@ impl Story<'_> {
             (None, _) => writeln!(f, "  이 상품은 이 코드로 처음 나왔습니다.")?,
             (Some(nearest), "same_code") => {
                 writeln!(f, "  쇼핑사와 코드가 같은 앞선 판매와 같은 상품: {}", word::neighbour(nearest))?;
+            }
+            (Some(nearest), "corrected") => {
+                writeln!(f, "  담당자가 이 판매와 같은 상품으로 판정: {}", word::neighbour(nearest))?;
+                if let Some(decision) = self.decided.same {
+                    writeln!(f, "    {} — {}", decision.who, decision.why)?;
+                }
             }
             (Some(nearest), _) => {
                 writeln!(f, "  앞서 나온 이 판매와 같은 상품입니다: {}", word::neighbour(nearest))?;

@@ -346,6 +346,7 @@ export const ENGLISH = {
   "기록보다 앞선 상품평": "reviews from before the records",
   "기록보다 앞선 모음": "collections from before the records",
   "비슷한 상품이 방송됨": "a like product has aired",
+  "담당자 확인": "said by a person",
   "새것이라고 쓴 상품": "Claim to be new",
   "이미 방송한 것": "had aired",
   "알 수 없는 것": "can't be told",

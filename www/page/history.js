@@ -14,6 +14,7 @@ const REASONS = {
   reviews_before_records: say("기록보다 앞선 상품평"),
   collection_before_records: say("기록보다 앞선 모음"),
   near_miss: say("비슷한 상품이 방송됨"),
+  corrected: say("담당자 확인"),
 };
 
 /** A count of a line of the history, by the path that leads to it. */

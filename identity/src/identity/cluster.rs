@@ -1,5 +1,7 @@
 //! From the earliest listing on, each joins the product it is most like or begins one; a join must suit the whole product.
 
+pub(crate) mod corrected;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::align::to_f64;
@@ -35,6 +37,8 @@ struct Product {
     first: usize,
     /// Its titles that differ, in the order they came.
     titles: Vec<usize>,
+    /// The groups of corrections that its listings are of.
+    groups: BTreeSet<usize>,
 }
 
 struct Run<'a> {
@@ -53,6 +57,8 @@ struct Run<'a> {
     merged_into: Vec<usize>,
     /// The known products that each new listing is compared with.
     near: &'a [Vec<usize>],
+    /// The first listing that was placed of each group of corrections.
+    of_group: HashMap<usize, usize>,
 }
 
 /// Places a day's listings onto `known`, the eldest first, whose titles are `sketches`. `near` has for each new listing the known
@@ -77,8 +83,10 @@ pub(super) fn place(
         products: Vec::new(),
         merged_into: Vec::new(),
         near,
+        of_group: HashMap::new(),
     };
     run.begin_with(known, sketches);
+    run.merge_corrected();
     let mut by_code: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
     for listing in in_order(&known_listings).into_iter().map(|known| new + known) {
         if let Some(this) = run.listings.get(listing) {
@@ -142,7 +150,7 @@ impl Run<'_> {
     fn begin_with(&mut self, known: &[Known], sketches: Vec<Vec<Vec<Sketch>>>) {
         let mut listing = self.new;
         for (number, (product, sketches)) in known.iter().zip(sketches).enumerate() {
-            self.products.push(Product { id: Some(product.id), first: listing, titles: Vec::new() });
+            self.products.push(Product { id: Some(product.id), first: listing, ..Product::default() });
             self.merged_into.push(number);
             for sketches in sketches {
                 let start = self.titles.len();
@@ -191,25 +199,36 @@ impl Run<'_> {
 
     /// Finds the product of a listing, given the earlier listings of its code and the earlier titles of the day that are like it.
     fn place(&mut self, listing: usize, same_code: &[usize], likes: &[Like]) -> Placed {
-        let mut candidates = self.candidates(listing, likes);
+        let candidates = self.candidates(listing, likes);
         let alike = self.alike(listing, &candidates);
+        if let Some((joined, product)) = self.corrected(listing) {
+            self.join(listing, product);
+            return Placed { joined: Some(joined), nearest: None, alike };
+        }
         for &earlier in same_code.iter().rev() {
-            if !self.clearly_different(listing, earlier)
-                && let Some(product) = self.product_of.get(earlier).copied().flatten()
+            if let Some(product) = self.product_of.get(earlier).copied().flatten().map(|product| self.root(product))
+                && self.kept_apart(listing, product).is_none()
+                && !self.clearly_different(listing, earlier)
             {
-                self.join(listing, self.root(product));
+                self.join(listing, product);
                 return Placed { joined: Some(Joined::SameCode { with: earlier }), nearest: None, alike };
             }
         }
         let same_at = self.policy.same_at;
         let fits = |candidate: &Candidate| candidate.like.outright || candidate.like.probability >= same_at;
-        let nearest = candidates.iter().find(|candidate| !fits(candidate)).and_then(|other| self.nearest(other));
+        let (apart, mut candidates): (Vec<Candidate>, Vec<Candidate>) =
+            candidates.into_iter().partition(|candidate| self.kept_apart(listing, candidate.product).is_some());
+        let of_others = || candidates.iter().find(|candidate| !fits(candidate)).and_then(|other| self.nearest(other));
+        let nearest = apart
+            .first()
+            .and_then(|other| self.nearest_apart(other, self.kept_apart(listing, other.product)?))
+            .or_else(of_others);
         candidates
             .retain(|candidate| fits(candidate) && (candidate.like.outright || self.suits(listing, candidate.product)));
         let mut fitting = candidates.into_iter();
         let Some(best) = fitting.next() else {
             let product = self.products.len();
-            self.products.push(Product { id: None, first: listing, titles: Vec::new() });
+            self.products.push(Product { first: listing, ..Product::default() });
             self.merged_into.push(product);
             self.join(listing, product);
             return Placed { joined: Some(Joined::First), nearest, alike };
@@ -323,6 +342,7 @@ impl Run<'_> {
         if let Some(of) = self.product_of.get_mut(listing) {
             *of = Some(product);
         }
+        self.note_group(listing, product);
         for title in self.range(listing) {
             let known = |other: &usize| match (self.titles.get(*other), self.titles.get(title)) {
                 (Some(a), Some(b)) => a.sketch.says_the_same(&b.sketch),
@@ -339,7 +359,7 @@ impl Run<'_> {
     fn merge(&mut self, a: usize, b: usize) {
         let (a, b) = (self.root(a), self.root(b));
         let (old, young) = (a.min(b), a.max(b));
-        if old == young {
+        if old == young || self.are_apart(old, young) {
             return;
         }
         let of = |product: usize| self.checked(product).into_iter().take(CROSSED).collect::<Vec<usize>>();
@@ -350,13 +370,19 @@ impl Run<'_> {
         if sum < self.policy.same_at * to_f64(left.len() * right.len()) || refused(&codes) {
             return;
         }
+        self.unite(old, young);
+    }
+
+    /// Makes one of two products; the older one stays.
+    fn unite(&mut self, old: usize, young: usize) {
         if let Some(into) = self.merged_into.get_mut(young) {
             *into = old;
         }
-        let titles =
-            self.products.get_mut(young).map(|product| std::mem::take(&mut product.titles)).unwrap_or_default();
+        let Some(gone) = self.products.get_mut(young) else { return };
+        let (titles, groups) = (std::mem::take(&mut gone.titles), std::mem::take(&mut gone.groups));
         if let Some(product) = self.products.get_mut(old) {
             product.titles.extend(titles);
+            product.groups.extend(groups);
         }
     }
 
@@ -372,14 +398,22 @@ impl Run<'_> {
     fn finish(self, placed: Vec<Placed>) -> Resolution {
         let ids = self.ids();
         let id_of = |product: usize| ids.get(self.root(product)).copied().unwrap_or(ProductId(0));
+        let root_of =
+            |listing: usize| self.product_of.get(listing).copied().flatten().map(|product| self.root(product));
         let listings = placed
             .into_iter()
-            .zip(&self.product_of)
-            .map(|(Placed { joined, nearest, alike }, product)| Resolved {
-                product: product.map_or(ProductId(0), id_of),
-                joined: joined.unwrap_or(Joined::First),
-                nearest_other: nearest,
-                alike,
+            .enumerate()
+            .map(|(listing, Placed { joined, nearest, mut alike })| {
+                let product = root_of(listing);
+                // What a person parted is not likely the same, whatever it is like.
+                let may_be = |other: usize| product.zip(root_of(other)).is_none_or(|(a, b)| !self.are_apart(a, b));
+                alike.retain(|alike| may_be(alike.with));
+                Resolved {
+                    product: product.map_or(ProductId(0), id_of),
+                    joined: joined.unwrap_or(Joined::First),
+                    nearest_other: nearest,
+                    alike,
+                }
             })
             .collect();
         let mut merges = Vec::new();
@@ -391,7 +425,7 @@ impl Run<'_> {
         merges.sort_unstable();
         let of_new = self.product_of.iter().take(self.new).flatten();
         let products = of_new.map(|&product| self.root(product)).collect::<BTreeSet<usize>>().len();
-        Resolution { listings, merges, products, known: Vec::new() }
+        Resolution { listings, merges, moved: Vec::new(), products, known: Vec::new() }
     }
 
     /// The id of each product: the one it is known by, or its first listing's, marked where an older product began with the same code.

@@ -60,7 +60,7 @@ pub struct Day<'a> {
     turned: Vec<Lessons>,
     in_force: &'a Statistics,
     /// The marks of the products that each listing is compared with.
-    candidates: Vec<Vec<u32>>,
+    pub(super) candidates: Vec<Vec<u32>>,
 }
 
 impl<'a> Day<'a> {
@@ -157,9 +157,15 @@ impl<'a> Day<'a> {
     pub fn keys(&self) -> Vec<Key> {
         let mut keys = self.keys_by_title().concat();
         keys.extend(self.listings.iter().map(|listing| code_key(&listing.shop, &listing.listing_id)));
+        keys.extend(self.keys_corrected());
         keys.sort_unstable();
         keys.dedup();
         keys
+    }
+
+    /// The keys of the codes that corrections name: their products are looked up whatever the day has.
+    fn keys_corrected(&self) -> impl Iterator<Item = Key> {
+        self.policy.corrections.listings().map(|(shop, code)| code_key(shop, code))
     }
 
     /// Takes in what was found, and says which products to fetch: the marks of those that share the most and the rarest keys, each
@@ -172,6 +178,7 @@ impl<'a> Day<'a> {
         let all: Vec<usize> = (0..self.listings.len()).collect();
         self.candidates = in_parallel(&all, || (), |(), &listing| self.candidates_of(listing, postings));
         let mut marks: Vec<u32> = self.candidates.iter().flatten().copied().collect();
+        marks.extend(self.keys_corrected().flat_map(|key| postings.of(key)));
         marks.sort_unstable();
         marks.dedup();
         marks
@@ -184,10 +191,13 @@ impl<'a> Day<'a> {
         keys
     }
 
-    /// The marks of the products that a listing is compared with: those that have its code, and each title's best.
+    /// The marks of the products that a listing is compared with: those that have its code or are named beside it in a correction, and each
+    /// title's best.
     fn candidates_of(&self, listing: usize, postings: &Postings) -> Vec<u32> {
         let Some(this) = self.listings.get(listing) else { return Vec::new() };
         let mut marks = postings.of(code_key(&this.shop, &this.listing_id)).to_vec();
+        let mates = self.policy.corrections.mates(&this.shop, &this.listing_id);
+        marks.extend(mates.flat_map(|(shop, code)| postings.of(code_key(shop, code))));
         for title in self.of_listing.get(listing).cloned().unwrap_or_default() {
             if let Some(keys) = self.title_keys.get(title) {
                 let found = postings.candidates(keys, |key| self.frequencies.of(key));
@@ -210,6 +220,7 @@ impl<'a> Day<'a> {
         }
         let near = self.near(&known);
         let mut kept: Vec<usize> = near.iter().flatten().copied().collect();
+        kept.extend(known.iter().enumerate().filter(|(_, product)| self.is_corrected(product)).map(|(index, _)| index));
         kept.sort_unstable();
         kept.dedup();
         // The eldest first, so that of two products the one that keeps its id has the smaller number.
@@ -320,7 +331,18 @@ impl<'a> Day<'a> {
         of_titles.chain([code_key(&listing.shop, &listing.listing_id)]).collect()
     }
 
-    fn sketches(&self, listing: &Listing) -> Vec<Sketch> {
+    /// The keys under which a product is kept that a known listing stands for.
+    pub(super) fn stored_keys_of(&self, listing: &Listing) -> Vec<Key> {
+        let features = listing.features(self.policy, &self.lexicon);
+        let titles = features.iter().map(|features| sketch(features, listing, &self.rarity, self.policy).1);
+        let mut keys: Vec<Key> = titles.flat_map(|keys| self.frequencies.stored(&keys)).collect();
+        keys.push(code_key(&listing.shop, &listing.listing_id));
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    pub(super) fn sketches(&self, listing: &Listing) -> Vec<Sketch> {
         let features = listing.features(self.policy, &self.lexicon);
         features.iter().map(|features| Sketch::new(features, &self.rarity, self.policy)).collect()
     }
@@ -335,6 +357,7 @@ impl<'a> Day<'a> {
             || (),
             |(), &listing| {
                 let Some(this) = self.listings.get(listing) else { return Vec::new() };
+                let mates: Vec<(&str, &str)> = self.policy.corrections.mates(&this.shop, &this.listing_id).collect();
                 let mut near = Vec::new();
                 let mut nearest: Option<(f64, usize)> = None;
                 for &wanted in self.candidates.get(listing).map(Vec::as_slice).unwrap_or_default() {
@@ -343,7 +366,10 @@ impl<'a> Day<'a> {
                         if mark(product.id) != wanted {
                             break;
                         }
-                        let of_code = |other: &Listing| other.shop == this.shop && other.listing_id == this.listing_id;
+                        let of_code = |other: &Listing| {
+                            let name = (other.shop.as_str(), other.listing_id.as_str());
+                            name == (this.shop.as_str(), this.listing_id.as_str()) || mates.contains(&name)
+                        };
                         if product.listings.iter().any(of_code) {
                             near.push(index);
                             continue;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::correction::Corrections;
 use crate::listing::words::Words;
 use crate::listing::{Domain, Measure};
 
@@ -107,6 +108,9 @@ pub struct Policy {
     /// What tells how likely two titles are one product.
     #[serde(skip, default = "Matcher::shipped")]
     pub matcher: Arc<Matcher>,
+    /// What people decided, which stands above all of this.
+    #[serde(skip)]
+    pub corrections: Arc<Corrections>,
 }
 
 fn shipped_words() -> Arc<Words> {

@@ -1,6 +1,7 @@
 //! Identity as a whole, and day by day.
 
 mod corpus;
+mod correction;
 mod day;
 mod resolve;
 mod train;

@@ -64,6 +64,7 @@ impl Build {
         user_key: String,
         progress: Progress,
         connect: Option<engine::Connect>,
+        now: UnixMillis,
     ) -> Result<build::Options, Unusable> {
         Ok(build::Options {
             input: self.input.clone(),
@@ -77,7 +78,7 @@ impl Build {
             format: self.pack_format,
             ledger: self.ledger.clone(),
             model: self.model.clone(),
-            policy: self.identity.policy()?,
+            policy: self.identity.policy(Some(&self.input), now)?,
             engine: self.engine.options(connect)?,
             progress,
         })

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
+use sinsang::time::UnixMillis;
 
 use super::Reading;
+use crate::correction;
 use crate::identity::matcher::{self, Matcher};
 use crate::identity::{Policy, PolicyError};
 
@@ -21,6 +23,10 @@ pub(crate) struct Identity {
     /// A matcher that `sinsang identity train` wrote, in the place of the built-in one.
     #[arg(long, value_name = "FILE")]
     matcher: Option<PathBuf>,
+    /// What people decided, which stands above all of this: listings that are one product or two, verdicts (docs/corrections.md) [default:
+    /// corrections.toml beside the tables, where it is there].
+    #[arg(long, value_name = "FILE")]
+    corrections: Option<PathBuf>,
 }
 
 /// A file that says what makes two listings one product can't be used.
@@ -40,6 +46,9 @@ pub(crate) enum BadIdentity {
         #[source]
         source: PolicyError,
     },
+    /// It holds no corrections that can be used.
+    #[error(transparent)]
+    Corrections(#[from] correction::Error),
     /// It is no matcher.
     #[error("{}: {source}", path.display())]
     Matcher {
@@ -50,8 +59,13 @@ pub(crate) enum BadIdentity {
 }
 
 impl Identity {
-    /// The policy that these files make of the built-in one.
-    pub(crate) fn policy(&self) -> Result<Policy, BadIdentity> {
+    /// The corrections file: the one named, or else the one beside the tables in `folder`.
+    pub(crate) fn corrections_file(&self, folder: &Path) -> PathBuf {
+        self.corrections.clone().unwrap_or_else(|| folder.join(correction::FILE))
+    }
+
+    /// The policy that these files make of the built-in one, for a run at `now` on the tables in `folder`.
+    pub(crate) fn policy(&self, folder: Option<&Path>, now: UnixMillis) -> Result<Policy, BadIdentity> {
         let read = |path: &Path| {
             std::fs::read_to_string(path).map_err(|source| BadIdentity::Read { path: path.to_owned(), source })
         };
@@ -71,6 +85,7 @@ impl Identity {
             let matcher = matcher.map_err(|source| BadIdentity::Matcher { path: path.clone(), source })?;
             policy.matcher = Arc::new(matcher);
         }
+        policy.corrections = Arc::new(correction::find(self.corrections.as_deref(), folder, now)?);
         Ok(policy)
     }
 }

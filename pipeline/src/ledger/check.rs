@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::compact::scan_all;
 use super::file::{Row, checksum, orphans};
 use super::head::{Entry, Table, path_of};
-use super::row::{AiringRow, LessonRow, ListingRow, MergeRow, Posting, WordRow};
+use super::row::{AiringRow, LessonRow, ListingRow, MergeRow, MoveRow, Posting, WordRow};
 use super::{Error, Ledger, upper};
 
 /// Problems that are named one by one; more are counted.
@@ -129,6 +129,14 @@ impl Ledger {
         let mut ids: BTreeSet<u64> = BTreeSet::new();
         let mut gone: BTreeSet<u64> = BTreeSet::new();
         for entry in &self.head.merges {
+            if entry.table == Table::Move {
+                self.check_file(report, entry, MoveRow::cmp, |row: MoveRow| {
+                    // Its rows stay where they are, under the product that had it.
+                    listed.set(upper(row.into));
+                    None
+                });
+                continue;
+            }
             self.check_file(report, entry, MergeRow::cmp, |row: MergeRow| {
                 gone.insert(row.key);
                 ids.insert(row.into);

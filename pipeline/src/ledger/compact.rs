@@ -9,7 +9,7 @@ use sinsang::time::UnixMillis;
 
 use super::file::{Parts, Row, Scan, Tally, find, orphans};
 use super::head::{Counted, Entry, Run, Table, path_of};
-use super::row::{AiringRow, LessonRow, ListingRow, Posting, WordRow};
+use super::row::{AiringRow, LessonRow, ListingRow, Posting, WordRow, listing_mark};
 use super::update::Step;
 use super::{Error, Ledger, Merged};
 use crate::identity::{Lessons, MAX_SHARED};
@@ -162,7 +162,7 @@ trait Join: Row + Clone {
 
 impl Join for ListingRow {
     fn rooted(self, merged: &Merged) -> Self {
-        Self { product: merged.root(self.product), ..self }
+        Self { product: merged.of(self.product, listing_mark(&self.shop, &self.listing_id)), ..self }
     }
 
     fn order(&self, other: &Self) -> std::cmp::Ordering {
@@ -176,7 +176,7 @@ impl Join for ListingRow {
 
 impl Join for AiringRow {
     fn rooted(self, merged: &Merged) -> Self {
-        Self { product: merged.root(self.product), ..self }
+        Self { product: merged.of(self.product, self.listing), ..self }
     }
 
     fn order(&self, other: &Self) -> std::cmp::Ordering {

@@ -42,7 +42,7 @@ fn page_rows(table: Table) -> usize {
         Table::Listing => 256,
         Table::Airing => 1_024,
         Table::Block => 2_048,
-        Table::Word | Table::Lesson | Table::Merge => 8_192,
+        Table::Word | Table::Lesson | Table::Merge | Table::Move => 8_192,
     }
 }
 
@@ -52,7 +52,7 @@ pub fn part_rows(table: Table) -> u64 {
         Table::Listing => 2 << 20,
         Table::Airing => 4 << 20,
         Table::Block => 16 << 20,
-        Table::Word | Table::Lesson | Table::Merge => 64 << 20,
+        Table::Word | Table::Lesson | Table::Merge | Table::Move => 64 << 20,
     }
 }
 

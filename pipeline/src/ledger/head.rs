@@ -32,11 +32,14 @@ pub enum Table {
     Lesson,
     /// Products that turned out to be one.
     Merge,
+    /// Listings that corrections brought to another product.
+    Move,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 6] = [Self::Listing, Self::Airing, Self::Block, Self::Word, Self::Lesson, Self::Merge];
+    pub const ALL: [Self; 7] =
+        [Self::Listing, Self::Airing, Self::Block, Self::Word, Self::Lesson, Self::Merge, Self::Move];
 
     /// Its name, with which its files begin.
     pub fn as_str(self) -> &'static str {
@@ -47,6 +50,7 @@ impl Table {
             Self::Word => "word",
             Self::Lesson => "lesson",
             Self::Merge => "merge",
+            Self::Move => "move",
         }
     }
 }
@@ -136,7 +140,7 @@ pub struct Head {
     pub in_force: Counted,
     /// Statistics that are not in force yet.
     pub pending: Counted,
-    /// Files of the table `merge`.
+    /// Files of the tables `merge` and `move`, the earliest run's first: what a later one says of a product or a listing counts.
     pub merges: Vec<Entry>,
 }
 

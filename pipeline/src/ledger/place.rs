@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::file::find;
 use super::head::{Entry, Table};
-use super::row::{AiringRow, ListingRow, Posting};
+use super::row::{AiringRow, ListingRow, Posting, listing_mark};
 use super::{Error, Ledger, Merged, ranges};
 use crate::identity::{Key, Known, Postings, ProductId};
 
@@ -49,14 +49,14 @@ impl Ledger {
         Ok(Candidates { pairs: pairs.len(), postings: Postings::new(pairs) })
     }
 
-    /// Fetches the listings of the products that `marks` mean, those that were merged into them included.
+    /// Fetches the listings of the products that `marks` mean, those that were merged or moved into them included.
     pub(crate) fn listings(&self, marks: &[u32], merged: &Merged) -> Result<Sought, Error> {
         let wanted = ranges(&merged.all_marks(marks));
         let found: Vec<Vec<ListingRow>> = find(&self.folder, &self.entries(Table::Listing), &wanted, &self.tally)?;
         let mut listings: BTreeMap<(u64, String, String), ListingRow> = BTreeMap::new();
         // The files are those of the earliest run first, so what a later run says is put onto what was known.
         for row in found.into_iter().flatten() {
-            let product = merged.root(row.product);
+            let product = merged.of(row.product, listing_mark(&row.shop, &row.listing_id));
             let key = (product, row.shop.clone(), row.listing_id.clone());
             let whole = match listings.remove(&key) {
                 Some(known) => known.with(&row),
@@ -71,8 +71,11 @@ impl Ledger {
     pub(crate) fn airings(&self, marks: &[u32], merged: &Merged) -> Result<Vec<AiringRow>, Error> {
         let wanted = ranges(&merged.all_marks(marks));
         let found: Vec<Vec<AiringRow>> = find(&self.folder, &self.entries(Table::Airing), &wanted, &self.tally)?;
-        let mut airings: Vec<AiringRow> =
-            found.into_iter().flatten().map(|row| AiringRow { product: merged.root(row.product), ..row }).collect();
+        let mut airings: Vec<AiringRow> = found
+            .into_iter()
+            .flatten()
+            .map(|row| AiringRow { product: merged.of(row.product, row.listing), ..row })
+            .collect();
         airings.sort();
         airings.dedup_by(|a, b| {
             (a.product, a.listing, a.starts_at, &a.channel) == (b.product, b.listing, b.starts_at, &b.channel)

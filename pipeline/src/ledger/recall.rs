@@ -136,15 +136,15 @@ impl Run {
         let sought = self.ledger.listings(&marks.into_iter().collect::<Vec<_>>(), self.prepared.merged())?;
         let asked: BTreeSet<u64> = ids.iter().map(|id| self.prepared.root(id.0)).collect();
         let named = sought.listings.values().filter(|row| {
-            let product = self.prepared.root(row.product);
+            let product = self.product_of(row);
             asked.contains(&product) || wanted.contains(&(row.shop.as_str(), row.listing_id.as_str()))
         });
-        let mut products: BTreeSet<ProductId> = named.map(|row| ProductId(self.prepared.root(row.product))).collect();
+        let mut products: BTreeSet<ProductId> = named.map(|row| ProductId(self.product_of(row))).collect();
         let there: BTreeSet<ProductId> = history.ids.iter().copied().collect();
         products.retain(|product| !there.contains(product));
         let mut rows: BTreeMap<RowKey, ListingRow> = BTreeMap::new();
         for (key, row) in sought.listings {
-            let product = ProductId(self.prepared.root(key.0));
+            let product = ProductId(self.product_of(&row));
             if products.contains(&product) {
                 history.catalogue.entries.push(known_entry(row.listing()));
                 history.ids.push(product);
@@ -154,6 +154,11 @@ impl Run {
         self.recall_airings(history, &products, &rows)?;
         history.arrange();
         Ok(())
+    }
+
+    /// The product after the day of a row that was looked up.
+    fn product_of(&self, row: &ListingRow) -> u64 {
+        self.prepared.of(row.product, listing_mark(&row.shop, &row.listing_id))
     }
 
     /// Adds the recorded airings of `products` that the day's tables don't have. `rows` has the titles that they are told by; what is not
@@ -172,7 +177,7 @@ impl Run {
         }
         let told: BTreeSet<(usize, UnixMillis, String)> =
             catalogue.airings.iter().map(|airing| (airing.entry, airing.starts_at, airing.channel.clone())).collect();
-        // A product that this day merges into another still stands under its own id.
+        // What this day brings to another product still stands where it was.
         let marks: BTreeSet<u32> =
             products.iter().flat_map(|product| self.prepared.ids_before(product.0)).map(upper).collect();
         let marks: Vec<u32> = marks.into_iter().collect();
@@ -180,7 +185,7 @@ impl Run {
         for AiringRow { product, listing, starts_at, channel, ends_at, title } in
             self.ledger.airings(&marks, self.prepared.merged())?
         {
-            let product = self.prepared.root(product);
+            let product = self.prepared.of(product, listing);
             // Two products with one mark are fetched together.
             let Some(&place) = places.get(&(product, listing)).filter(|_| products.contains(&ProductId(product)))
             else {

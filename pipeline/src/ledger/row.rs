@@ -188,6 +188,17 @@ pub struct MergeRow {
     pub into: u64,
 }
 
+/// A listing that a correction brought to another product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MoveRow {
+    /// The product that had it; the same as `into` where it is back.
+    pub key: u64,
+    /// The listing, by bits of the key of its shop and code.
+    pub listing: u32,
+    /// The product that it is.
+    pub into: u64,
+}
+
 fn schema(fields: &[(&str, DataType, bool)]) -> SchemaRef {
     Arc::new(Schema::new(
         fields.iter().map(|(name, data_type, null)| Field::new(*name, data_type.clone(), *null)).collect::<Vec<_>>(),
@@ -477,5 +488,35 @@ impl Row for MergeRow {
         let columns = Columns(batch);
         let (keys, into) = (columns.wide("key")?, columns.wide("into")?);
         Ok(places.iter().map(|&at| Self { key: keys.value(at), into: into.value(at) }).collect())
+    }
+}
+
+impl Row for MoveRow {
+    const TABLE: Table = Table::Move;
+
+    fn schema() -> SchemaRef {
+        schema(&[
+            ("key", DataType::UInt64, false),
+            ("listing", DataType::UInt32, false),
+            ("into", DataType::UInt64, false),
+        ])
+    }
+
+    fn key(&self) -> u64 {
+        self.key
+    }
+
+    fn batch(rows: &[Self]) -> Result<RecordBatch, ParquetError> {
+        let keys = UInt64Array::from_iter_values(rows.iter().map(|row| row.key));
+        let listings = UInt32Array::from_iter_values(rows.iter().map(|row| row.listing));
+        let into = UInt64Array::from_iter_values(rows.iter().map(|row| row.into));
+        batch(Self::schema(), vec![Arc::new(keys), Arc::new(listings), Arc::new(into)])
+    }
+
+    fn read(batch: &RecordBatch, places: &[usize]) -> Result<Vec<Self>, &'static str> {
+        let columns = Columns(batch);
+        let (keys, listings, into) = (columns.wide("key")?, columns.narrow("listing")?, columns.wide("into")?);
+        let read = |&at: &usize| Self { key: keys.value(at), listing: listings.value(at), into: into.value(at) };
+        Ok(places.iter().map(read).collect())
     }
 }

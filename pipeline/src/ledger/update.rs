@@ -9,11 +9,11 @@ use sinsang::time::UnixMillis;
 
 use super::file::{Parts, Row};
 use super::head::{Counted, Entry, Run};
-use super::row::{AiringRow, LessonRow, ListingRow, MergeRow, Posting, WordRow, listing_mark};
+use super::row::{AiringRow, LessonRow, ListingRow, MergeRow, MoveRow, Posting, WordRow, listing_mark};
 use super::{Candidates, Error, Ledger, Merged, Sought, upper};
 use crate::catalogue::Catalogue;
 use crate::history;
-use crate::identity::{self, Day, Key, Placed, Policy, Resolution, Statistics};
+use crate::identity::{self, Day, Key, Moved, Placed, Policy, Resolution, Statistics};
 
 /// The share of the titles in force at which those that wait come into force.
 const PENDING_SHARE: u64 = 10;
@@ -92,6 +92,8 @@ pub struct Report {
     pub new_products: usize,
     /// Products that turned out to be one.
     pub merges: usize,
+    /// Listings that corrections brought to another product.
+    pub moved: usize,
     /// Keys that were looked up.
     pub keys: usize,
     /// Pairs of a key and a product that were found.
@@ -117,12 +119,15 @@ impl fmt::Display for Report {
             "{} listings, {} new, are {} products, {} new; {} products turned out to be others",
             self.listings, self.new_listings, self.products, self.new_products, self.merges
         )?;
+        if self.moved > 0 {
+            writeln!(f, "corrections bring {} listings to another product", self.moved)?;
+        }
         writeln!(
             f,
             "looked up {} keys, found {} pairs, fetched {} products: {} bytes read",
             self.keys, self.pairs, self.fetched_products, self.bytes_read
         )?;
-        if self.listing_rows + self.airing_rows + self.block_rows + self.merges == 0 {
+        if self.listing_rows + self.airing_rows + self.block_rows + self.merges + self.moved == 0 {
             return write!(f, "nothing is new: version {} of the ledger stays", self.version);
         }
         write!(
@@ -174,9 +179,40 @@ pub(crate) struct Prepared {
     /// What is known after the day of the listings that it speaks of.
     pub(crate) rows: BTreeMap<RowKey, ListingRow>,
     merged: Merged,
-    into: BTreeMap<u64, u64>,
+    went: Went,
     new: New,
+    /// By how many products corrections parted more than they emptied.
+    parted: i64,
     report: Report,
+}
+
+/// Where a day brings products and listings.
+#[derive(Debug, Default)]
+struct Went {
+    /// Products that it merges.
+    into: BTreeMap<u64, u64>,
+    /// Listings that corrections move, by the product that had them and their mark.
+    moved: BTreeMap<(u64, u32), u64>,
+}
+
+impl Went {
+    /// The product that `id` is.
+    fn root(&self, mut id: u64) -> u64 {
+        while let Some(&into) = self.into.get(&id) {
+            id = into;
+        }
+        id
+    }
+
+    /// The product of a listing, by its mark, that was of `id` before the day.
+    fn of(&self, id: u64, listing: u32) -> u64 {
+        self.root(self.moved.get(&(id, listing)).copied().unwrap_or(id))
+    }
+
+    /// The products before the day whose rows have listings that are of others after it.
+    fn sources(&self) -> impl Iterator<Item = u64> {
+        self.into.keys().copied().chain(self.moved.keys().map(|&(from, _)| from))
+    }
 }
 
 impl Prepared {
@@ -205,17 +241,28 @@ impl Prepared {
         let listings: Vec<ListingRow> = rows.iter().filter(changed).map(|(_, row)| row.clone()).collect();
         let airings = taken.airings(ledger, &before, &rows, now)?;
         let blocks = taken.postings();
-        let merges: Vec<MergeRow> = taken.into.iter().map(|(&key, &into)| MergeRow { key, into }).collect();
+        let merges: Vec<MergeRow> = taken.went.into.iter().map(|(&key, &into)| MergeRow { key, into }).collect();
+        let Went { into, moved } = &taken.went;
+        let mut moves: Vec<MoveRow> =
+            moved.iter().map(|(&(key, listing), &into)| MoveRow { key, listing, into }).collect();
+        moves.extend(taken.merged.back(into, moved));
+        moves.sort_unstable();
         let mut report = taken.report(ledger);
         (report.listing_rows, report.airing_rows, report.block_rows) = (listings.len(), airings.len(), blocks.len());
-        let Taken { resolution, merged, into, counted, .. } = taken;
-        let new = New { listings, airings, blocks, counted, merges };
-        Ok(Self { resolution, before, rows, merged, into, new, report })
+        let parted = signed(taken.known.len()) - signed(taken.fetched);
+        let Taken { resolution, merged, went, counted, .. } = taken;
+        let new = New { listings, airings, blocks, counted, merges, moves };
+        Ok(Self { resolution, before, rows, merged, went, new, parted, report })
     }
 
     /// The product that `id` is after the day.
     pub(crate) fn root(&self, id: u64) -> u64 {
-        root(&self.merged, &self.into, id)
+        self.went.root(self.merged.root(id))
+    }
+
+    /// The product that a listing of `id` before the day is of after it.
+    pub(crate) fn of(&self, id: u64, listing: u32) -> u64 {
+        self.went.of(id, listing)
     }
 
     /// Where merged products went before the day.
@@ -223,10 +270,11 @@ impl Prepared {
         &self.merged
     }
 
-    /// The ids that products had before the day which are `product` now.
+    /// The ids that products had before the day whose listings are of `product` now.
     pub(crate) fn ids_before(&self, product: u64) -> impl Iterator<Item = u64> {
-        let merged = self.into.keys().copied().filter(move |&id| self.root(id) == product);
-        merged.chain([product])
+        let merged = self.went.into.keys().copied().filter(move |&id| self.root(id) == product);
+        let moved = self.went.moved.iter().filter(move |(_, into)| self.root(**into) == product);
+        merged.chain(moved.map(|(&(from, _), _)| from)).chain([product])
     }
 
     /// Appends the day; what the run did.
@@ -239,7 +287,7 @@ impl Prepared {
         now: UnixMillis,
         watch: &dyn Fn(Step) -> Result<(), Error>,
     ) -> Result<Report, Error> {
-        let Self { rows, new, mut report, .. } = self;
+        let Self { rows, new, parted, mut report, .. } = self;
         if !new.is_empty() {
             let shop_of = |(product, shop, code): &RowKey| ((*product, listing_mark(shop, code)), shop.clone());
             let shops: BTreeMap<(u64, u32), String> = rows.keys().map(shop_of).collect();
@@ -248,7 +296,7 @@ impl Prepared {
                 ledger.head.note(shop, airing.starts_at);
             }
             let count = |count: usize| u64::try_from(count).unwrap_or(0);
-            let grown = ledger.head.products + count(report.new_products);
+            let grown = (ledger.head.products + count(report.new_products)).saturating_add_signed(parted);
             ledger.head.products = grown.saturating_sub(count(report.merges));
             report.bytes_written = ledger.commit(new, now, watch)?;
             report.version = ledger.head.version;
@@ -258,13 +306,8 @@ impl Prepared {
     }
 }
 
-/// The product that `id` is, after the merges of the runs before and then those of the day.
-fn root(merged: &Merged, into: &BTreeMap<u64, u64>, id: u64) -> u64 {
-    let mut id = merged.root(id);
-    while let Some(&into) = into.get(&id) {
-        id = into;
-    }
-    id
+fn signed(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// Product, shop and code: what a row of a listing is known by.
@@ -279,14 +322,18 @@ struct Taken<'a> {
     /// What the day adds to the statistics.
     counted: Statistics,
     merged: Merged,
-    /// The day's own merges.
-    into: BTreeMap<u64, u64>,
+    /// The day's own merges and moves.
+    went: Went,
+    /// The listings that corrections move.
+    moved: Vec<Moved>,
     keys: usize,
     candidates: Candidates,
     sought: Sought,
     /// Listings whose shop and code were not known.
     new_listings: usize,
-    /// The products that were fetched, by the ids they had.
+    /// Products that were fetched.
+    fetched: usize,
+    /// What corrections left of them or made of them, by the ids they had before the day's merges.
     known: BTreeSet<u64>,
 }
 
@@ -308,16 +355,24 @@ impl<'a> Taken<'a> {
             .collect();
         let counted = day.counted(|index| is_new.get(index).copied().unwrap_or(false));
         let known = sought.known();
+        let fetched = known.len();
+        let (known, moved) = day.part(known, |id| merged.knows(id.0));
         let ids = known.iter().map(|product| product.id.0).collect();
         let Placed { resolution, keys: placed_keys } = day.resolve(known);
-        let into = resolution.merges.iter().map(|merge| (merge.from.0, merge.into.0)).collect();
+        let move_of = |it: &Moved| ((it.from.0, listing_mark(&it.shop, &it.listing_id)), it.into.0);
+        let went = Went {
+            into: resolution.merges.iter().map(|merge| (merge.from.0, merge.into.0)).collect(),
+            moved: moved.iter().map(move_of).collect(),
+        };
         Ok(Self {
             catalogue,
             resolution,
             placed_keys,
             counted,
             merged,
-            into,
+            went,
+            moved,
+            fetched,
             keys: keys.len(),
             candidates,
             sought,
@@ -330,16 +385,11 @@ impl<'a> Taken<'a> {
         self.resolution.listings.get(entry).map_or(0, |resolved| resolved.product.0)
     }
 
-    /// The product that `id` is after the day.
-    fn root(&self, id: u64) -> u64 {
-        root(&self.merged, &self.into, id)
-    }
-
     /// What was known of each listing, under the product that it is now.
     fn rows_before(&self) -> BTreeMap<RowKey, ListingRow> {
         let mut rows: BTreeMap<RowKey, ListingRow> = BTreeMap::new();
         for ((product, shop, code), row) in &self.sought.listings {
-            let product = self.root(*product);
+            let product = self.went.of(*product, listing_mark(shop, code));
             let key = (product, shop.clone(), code.clone());
             let whole = rows.remove(&key).map_or_else(|| row.clone(), |known| known.with(row));
             rows.insert(key, ListingRow { product, ..whole });
@@ -367,9 +417,13 @@ impl<'a> Taken<'a> {
             let mark = upper(self.product_of(index));
             postings.extend(keys.iter().map(|&key| Posting { key, mark }));
         }
+        for it in &self.moved {
+            let mark = upper(self.went.root(it.into.0));
+            postings.extend(it.keys.iter().map(|&key| Posting { key, mark }));
+        }
         let stored = |posting: &Posting| {
             let same = |&mark: &u32| {
-                mark == posting.mark || self.merged.all_marks(&[mark]).binary_search(&posting.mark).is_ok()
+                mark == posting.mark || self.merged.own_marks(&[mark]).binary_search(&posting.mark).is_ok()
             };
             self.candidates.postings.of(posting.key).iter().any(same)
         };
@@ -385,14 +439,14 @@ impl<'a> Taken<'a> {
         now: UnixMillis,
     ) -> Result<Vec<AiringRow>, Error> {
         let known = rows.keys().filter(|key| before.contains_key(*key)).map(|(product, _, _)| upper(*product));
-        // A product that this day merges into another still stands under its own id.
-        let mut marks: Vec<u32> = known.chain(self.into.keys().map(|&id| upper(id))).collect();
+        // What this day brings to another product still stands where it was.
+        let mut marks: Vec<u32> = known.chain(self.went.sources().map(upper)).collect();
         marks.sort_unstable();
         marks.dedup();
         let known: BTreeSet<(u64, u32, UnixMillis, String)> = ledger
             .airings(&marks, &self.merged)?
             .into_iter()
-            .map(|row| (self.root(row.product), row.listing, row.starts_at, row.channel))
+            .map(|row| (self.went.of(row.product, row.listing), row.listing, row.starts_at, row.channel))
             .collect();
         let mut airings: BTreeMap<(u64, u32, UnixMillis, String), AiringRow> = BTreeMap::new();
         for airing in self.catalogue.airings.iter().filter(|airing| airing.starts_at <= now) {
@@ -420,7 +474,7 @@ impl<'a> Taken<'a> {
     }
 
     fn report(&self, ledger: &Ledger) -> Report {
-        let known_now: BTreeSet<u64> = self.known.iter().map(|&id| self.root(id)).collect();
+        let known_now: BTreeSet<u64> = self.known.iter().map(|&id| self.went.root(id)).collect();
         let products: BTreeSet<u64> = (0..self.catalogue.entries.len()).map(|entry| self.product_of(entry)).collect();
         Report {
             version: ledger.head.version,
@@ -428,10 +482,11 @@ impl<'a> Taken<'a> {
             new_listings: self.new_listings,
             products: products.len(),
             new_products: products.difference(&known_now).count(),
-            merges: self.into.keys().filter(|id| self.known.contains(id)).count(),
+            merges: self.went.into.keys().filter(|id| self.known.contains(id)).count(),
+            moved: self.moved.len(),
             keys: self.keys,
             pairs: self.candidates.pairs,
-            fetched_products: self.known.len(),
+            fetched_products: self.fetched,
             ..Report::default()
         }
     }
@@ -444,12 +499,14 @@ struct New {
     blocks: Vec<Posting>,
     counted: Statistics,
     merges: Vec<MergeRow>,
+    moves: Vec<MoveRow>,
 }
 
 impl New {
     /// Whether the ledger knew it all.
     fn is_empty(&self) -> bool {
-        self.listings.is_empty() && self.airings.is_empty() && self.blocks.is_empty() && self.merges.is_empty()
+        let is_without_rows = self.listings.is_empty() && self.airings.is_empty() && self.blocks.is_empty();
+        is_without_rows && self.merges.is_empty() && self.moves.is_empty()
     }
 }
 
@@ -467,7 +524,8 @@ impl Ledger {
         let mut counted = self.write_rows(sequence, words(&new.counted))?;
         counted.extend(self.write_rows(sequence, LessonRow::all(&new.counted.lessons))?);
         watch(Step::Merges)?;
-        let merges = self.write_rows(sequence, new.merges)?;
+        let mut merges = self.write_rows(sequence, new.merges)?;
+        merges.extend(self.write_rows(sequence, new.moves)?);
         watch(Step::Head)?;
         let bytes = files.iter().chain(&counted).chain(&merges).map(|entry| entry.bytes).sum();
         let mut head = self.head.clone();

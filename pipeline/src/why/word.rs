@@ -4,11 +4,11 @@ use std::fmt;
 
 use sinsang::time::UnixMillis;
 
-use crate::identity::{Part, Score};
+use crate::identity::{CORRECTION, Part, Score};
 use crate::resolve::Neighbour;
 
 /// `2026-11-03 (화) 20:40`, in Korean time.
-pub(super) fn minute(at: UnixMillis) -> String {
+pub(crate) fn minute(at: UnixMillis) -> String {
     // 1970-01-01 was a Thursday.
     const DAYS: [&str; 7] = ["목", "금", "토", "일", "월", "화", "수"];
     let day = usize::try_from(at.kst_day().rem_euclid(7)).ok().and_then(|day| DAYS.get(day)).unwrap_or(&"");
@@ -38,7 +38,7 @@ pub(super) fn grouped(number: u32) -> String {
 }
 
 /// `49,900원`.
-pub(super) fn won(price: u32) -> String {
+pub(crate) fn won(price: u32) -> String {
     format!("{}원", grouped(price))
 }
 
@@ -88,6 +88,7 @@ fn name(part: &Part) -> &str {
         "season_words" => "계절",
         "price" => "가격",
         "image" => "상품 사진",
+        CORRECTION => "담당자 판정",
         other => other,
     }
 }
@@ -107,6 +108,8 @@ fn told(part: &Part) -> String {
         ("words", "", right) => format!("{name}: 앞선 제목에만 ‘{right}’"),
         ("words", left, right) => format!("{name}: 이 제목에만 ‘{left}’, 앞선 제목에만 ‘{right}’"),
         ("image", ..) => format!("{name}이 같음"),
+        // Who said so, and why, is for the house alone.
+        (CORRECTION, ..) => format!("{name}: 다른 상품"),
         ("generation", "", "") => format!("{name} 표시가 한쪽에만 있음"),
         ("child", "", "") => format!("{name}: 표시가 한쪽에만 있음"),
         ("gender", "", "") => format!("{name}: 서로 다르거나 한쪽에만 있음"),
@@ -120,12 +123,12 @@ fn told(part: &Part) -> String {
 }
 
 /// `93 %`.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
 }
 
 /// The parts of a score, a line each, with what each added or took.
-pub(super) fn write_parts(f: &mut fmt::Formatter<'_>, score: &Score) -> fmt::Result {
+pub(crate) fn write_parts(f: &mut fmt::Formatter<'_>, score: &Score) -> fmt::Result {
     for part in &score.parts {
         let sign = if part.value < 0.0 { '−' } else { '+' };
         writeln!(f, "      {sign}{:.2}  {}", part.value.abs(), told(part))?;
@@ -144,6 +147,7 @@ pub(crate) fn apart(score: &Score) -> Option<String> {
 /// Why two listings are not one product.
 pub(super) fn difference(score: &Score, same_at: f64) -> String {
     match &score.veto {
+        Some(veto) if veto.name == CORRECTION => format!("다른 상품인 까닭: 담당자 판정 ({})", veto.note),
         Some(veto) => format!("다른 상품인 까닭: {}", told(veto)),
         None if score.probability < same_at => {
             let (probability, same_at) = (percent(score.probability), percent(same_at));

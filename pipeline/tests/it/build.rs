@@ -19,6 +19,7 @@ use sinsang::pack::{Damage, Kind};
 use sinsang::surface::{View, live, new, tabs};
 use sinsang::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMillis};
 use sinsang::viewer::UserHasher;
+use sinsang_pipeline::correction::Corrections;
 use sinsang_pipeline::product;
 use sinsang_pipeline::snapshot::{self, Snapshot};
 use sinsang_pipeline::verify::verify;
@@ -401,7 +402,7 @@ fn viewers_without_history_are_better_served_by_what_others_lean_to_who_come_as_
 #[test]
 fn the_new_products_tab_shows_no_product_whose_first_broadcast_is_over() {
     let world = world();
-    let products = product::products(&world.catalogue, &world.found);
+    let products = product::products(&world.catalogue, &world.found, &Corrections::default());
     let first_end: HashMap<u64, UnixMillis> =
         products.iter().map(|product| (product.id.0, world.catalogue.airings[product.airings[0]].ends_at)).collect();
     let (from, to) = world.board.window();

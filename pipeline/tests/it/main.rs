@@ -3,6 +3,7 @@
 mod build;
 mod circle;
 mod command;
+mod correction;
 mod daily;
 mod deploy;
 mod desk;

@@ -1,0 +1,189 @@
+//! Where products and listings went since their rows were written: merges, and what corrections moved.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::file::Scan;
+use super::head::Table;
+use super::row::{MergeRow, MoveRow};
+use super::{Error, Ledger, upper};
+
+/// Where merged products and moved listings went.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Merged {
+    into: HashMap<u64, u64>,
+    /// Where the listings of a product went that corrections moved, by the product and the listing's mark.
+    moved: BTreeMap<(u64, u32), u64>,
+    /// All ids that a product had, by the mark of each.
+    families: BTreeMap<u32, BTreeSet<u64>>,
+    /// Products whose rows a product has listings among, by its mark.
+    holders: BTreeMap<u32, BTreeSet<u64>>,
+}
+
+impl Ledger {
+    /// Where products and listings went.
+    pub(crate) fn merged(&self) -> Result<Merged, Error> {
+        let (mut into, mut moved) = (HashMap::new(), BTreeMap::new());
+        for entry in &self.head.merges {
+            if entry.table == Table::Move {
+                for row in Scan::<MoveRow>::open(&self.folder, entry, &self.tally)? {
+                    let row = row?;
+                    moved.insert((row.key, row.listing), row.into);
+                }
+                continue;
+            }
+            for row in Scan::<MergeRow>::open(&self.folder, entry, &self.tally)? {
+                let row = row?;
+                into.insert(row.key, row.into);
+            }
+        }
+        Ok(Merged::new(into, moved))
+    }
+}
+
+impl Merged {
+    fn new(into: HashMap<u64, u64>, moved: BTreeMap<(u64, u32), u64>) -> Self {
+        let mut merged = Self { into, moved, ..Self::default() };
+        let mut members: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
+        let ids: BTreeSet<u64> = merged.into.iter().flat_map(|(&from, &into)| [from, into]).collect();
+        for id in ids {
+            members.entry(merged.root(id)).or_default().insert(id);
+        }
+        for family in members.values() {
+            for &id in family {
+                merged.families.entry(upper(id)).or_default().extend(family);
+            }
+        }
+        // A chain of moves is as long as there are: from each place on it the rows may lie at all before it.
+        for (&(from, listing), &to) in &merged.moved {
+            let is = merged.of(to, listing);
+            let of = |id: u64| members.get(&merged.root(id)).cloned().unwrap_or_else(|| BTreeSet::from([id]));
+            let rows = of(from);
+            for id in of(is).into_iter().chain([to, is]) {
+                merged.holders.entry(upper(id)).or_default().extend(rows.iter().chain([&from]));
+            }
+        }
+        merged
+    }
+
+    /// The product that `id` is. Were the records to run in a circle, it is whatever stands where the circle is noticed.
+    pub(crate) fn root(&self, mut id: u64) -> u64 {
+        for _ in 0..=self.into.len() {
+            match self.into.get(&id) {
+                Some(&into) => id = into,
+                None => break,
+            }
+        }
+        id
+    }
+
+    /// The product of a listing, by its mark, whose rows stand under `id`.
+    pub(crate) fn of(&self, mut id: u64, listing: u32) -> u64 {
+        if self.moved.is_empty() {
+            return self.root(id);
+        }
+        for _ in 0..=self.into.len() + self.moved.len() {
+            match self.next(id, listing) {
+                Some(next) => id = next,
+                None => break,
+            }
+        }
+        id
+    }
+
+    fn next(&self, id: u64, listing: u32) -> Option<u64> {
+        let moved = self.moved.get(&(id, listing)).copied().filter(|&into| into != id);
+        moved.or_else(|| self.into.get(&id).copied())
+    }
+
+    /// Whether products had or have this id that are recorded here.
+    pub(crate) fn knows(&self, id: u64) -> bool {
+        self.into.contains_key(&id) || self.moved.values().any(|&into| into == id)
+    }
+
+    /// The moves that would lead in a circle after further merges and moves: those listings are back where they were.
+    pub(crate) fn back(&self, into: &BTreeMap<u64, u64>, moved: &BTreeMap<(u64, u32), u64>) -> Vec<MoveRow> {
+        if self.moved.is_empty() || into.is_empty() {
+            return Vec::new();
+        }
+        let mut after = self.clone();
+        after.into.extend(into);
+        after.moved.extend(moved);
+        let is_back = |&&(from, listing): &&(u64, u32)| {
+            let mut seen = BTreeSet::new();
+            let mut id = from;
+            while let Some(next) = after.next(id, listing) {
+                if next == from {
+                    return true;
+                }
+                if !seen.insert(next) {
+                    break;
+                }
+                id = next;
+            }
+            false
+        };
+        let back = after.moved.keys().filter(is_back);
+        back.map(|&(key, listing)| MoveRow { key, listing, into: key }).collect()
+    }
+
+    /// The ids that are no longer given, in ascending order.
+    pub(crate) fn gone(&self) -> Vec<u64> {
+        let mut gone: Vec<u64> = self.into.keys().copied().collect();
+        gone.sort_unstable();
+        gone
+    }
+
+    /// The marks under which rows of the products may stand that `marks` mean.
+    pub(crate) fn all_marks(&self, marks: &[u32]) -> Vec<u32> {
+        let holders = |mark: &u32| self.holders.get(mark).into_iter().flatten().map(|&id| upper(id));
+        let held: Vec<u32> = marks.iter().flat_map(holders).collect();
+        self.own_marks(&[marks, &held].concat())
+    }
+
+    /// The marks by which blocking keys name the products that `marks` mean.
+    pub(crate) fn own_marks(&self, marks: &[u32]) -> Vec<u32> {
+        let family = |mark: &u32| self.families.get(mark).into_iter().flatten().map(|&id| upper(id));
+        let mut all: Vec<u32> = marks.iter().flat_map(|mark| family(mark).chain([*mark]).collect::<Vec<_>>()).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn merged(into: &[(u64, u64)], moved: &[(u64, u32, u64)]) -> Merged {
+        let moved = moved.iter().map(|&(from, listing, into)| ((from, listing), into)).collect();
+        Merged::new(into.iter().copied().collect(), moved)
+    }
+
+    const P: u64 = 1 << 32;
+    const Q: u64 = 2 << 32;
+    const X: u64 = 3 << 32;
+    const R: u64 = 4 << 32;
+
+    #[test]
+    fn a_moved_listing_leaves_the_products_its_rows_stand_under() {
+        // X went into P before a listing of P was moved to Q; then P went into R.
+        let merged = merged(&[(X, P), (P, R)], &[(P, 7, Q)]);
+        for id in [X, P] {
+            assert_eq!((merged.of(id, 7), merged.of(id, 8)), (Q, R));
+        }
+        assert_eq!(merged.all_marks(&[2]), [1, 2, 3, 4]);
+        assert_eq!(merged.own_marks(&[2]), [2]);
+        assert_eq!(merged.all_marks(&[1]), [1, 3, 4]);
+        assert!(merged.knows(Q) && merged.knows(P) && !merged.knows(R));
+    }
+
+    #[test]
+    fn a_product_that_is_merged_back_takes_its_moved_listings_along() {
+        let before = merged(&[], &[(P, 7, Q)]);
+        let back = before.back(&BTreeMap::from([(Q, P)]), &BTreeMap::new());
+        assert_eq!(back, [MoveRow { key: P, listing: 7, into: P }]);
+        let after = merged(&[(Q, P)], &[(P, 7, P)]);
+        assert_eq!((after.of(P, 7), after.of(Q, 7), after.of(Q, 9)), (P, P, P));
+        assert_eq!(before.back(&BTreeMap::from([(P, Q)]), &BTreeMap::new()), []);
+    }
+}
