@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use sinsang::time::UnixMillis;
-use sinsang_identity::correction::Corrections;
+use sinsang_identity::correction::{Corrections, Decision, Pair};
 use sinsang_identity::identity::{
     CORRECTION, Joined, Known, Listing, Policy, ProductId, Resolution, Statistics, resolve, resolve_onto,
 };
@@ -174,6 +174,34 @@ proptest! {
                 prop_assert_eq!(products[a - 1] == products[b - 1], is_same, "{}: {:?}", said, products);
             }
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever stands in the file is corrections or an error that names the file; and what `review` writes of whatever titles is read back.
+    #[test]
+    fn any_text_is_read_or_refused(
+        lines in proptest::collection::vec(
+            proptest::sample::select(vec![
+                "[[same]]", "[[different]]", "[[verdict]]", "listings = ['A:1', 'B:2']", "listings = ['A:1', 'A:1', ':']", "listing = 'A:1'",
+                "who = 'a'", "why = \"b\"", "until = '2020-01-01T00:00:00Z'", "verdict = 'new'", "verdict = 3", "é = [", "",
+            ]),
+            0..12,
+        ),
+        title in any::<String>(),
+        why in "\\PC{1,20}",
+    ) {
+        if let Err(error) = parse(&lines.join("\n")) {
+            prop_assert!(error.starts_with("c.toml"), "{}", error);
+        }
+        prop_assume!(!why.trim().is_empty());
+        let decision = Decision { who: "민지".to_owned(), why: why.trim().to_owned() };
+        let entry = Pair::Same.entry(["A:1", "B:2\"']]"], [&title, &title], &decision, UnixMillis(0));
+        let read = parse(&format!("# no newline at its end{entry}{entry}")).unwrap();
+        prop_assert!(read.decides("A:1", "B:2\"']]"), "{}", entry);
+        prop_assert_eq!(read.counts().same, 2);
     }
 }
 

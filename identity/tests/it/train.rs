@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
+use sinsang::time::UnixMillis;
+use sinsang_identity::correction::Corrections;
 use sinsang_identity::identity::matcher::{Error, Matcher};
 use sinsang_identity::identity::{Listing, Offer, Policy, same};
 use sinsang_identity::listing::{Features, Lexicon};
-use sinsang_identity::train::{Labels, train};
+use sinsang_identity::train::{Labels, Report, train};
 
 use crate::listing;
 
@@ -62,6 +65,24 @@ fn a_matcher_is_fitted_to_labels_and_is_the_same_each_time() {
     assert!(best(&report.products) > 0.80, "{report}");
     assert!(report.hard.iter().all(|row| row.measured.confusion.true_same > 0), "{report}");
     assert!(report.reliability.iter().map(|bin| bin.listings).sum::<u32>() >= 20, "{report}");
+
+    // What people said of listings is learned too, before the labels; what is measured does not follow it.
+    let name = |row: usize, side: usize| format!("{}:{row}-{side}", listings[2 * row + side].shop);
+    let (same, different) = ([name(0, 0), name(0, 1), name(7, 0)], [name(1, 0), name(2, 0)]);
+    let by = "who = 'a'\nwhy = 'b'\n";
+    let said = format!(
+        "[[same]]\nlistings = {same:?}\n{by}[[different]]\nlistings = {different:?}\n{by}\
+         [[verdict]]\nlisting = {:?}\nverdict = 'new'\n{by}",
+        name(8, 1)
+    );
+    let corrections = Corrections::parse(&said, Path::new("c.toml"), UnixMillis(0)).unwrap();
+    let corrected = Policy { corrections: Arc::new(corrections), ..Policy::default() };
+    let (taught, learned) = train(&listings, &corrected, &labels).unwrap();
+    assert_eq!(learned.rows["corrected pairs"], [4, 3], "{learned}");
+    assert!(learned.rows["near-misses of listings corrected to new"][0] > 0, "{learned}");
+    assert_ne!(taught.model().to_string(), text);
+    let labelled = |report: &Report| report.rows["labelled pairs"][0];
+    assert!((1..=2).contains(&(labelled(&report) - labelled(&learned))), "what both say counts once");
 
     let all_same = write("same.tsv", "listing_a\tlisting_b\tlabel\n0-0\t0-1\tsame\n1-0\t1-1\tsame\n");
     let refused = train(&listings, &policy, &Labels { pairs: all_same, ..Labels::default() }).unwrap_err();
