@@ -11,6 +11,7 @@
 //! leaves the ledger as it was. Files never change: `compact` puts runs together in new ones.
 
 mod check;
+mod commit;
 mod compact;
 pub mod file;
 pub mod head;
@@ -32,10 +33,11 @@ use sinsang::time::UnixMillis;
 use sinsang_input::lock::{Denied, Lock};
 
 pub use check::{CheckReport, check};
+pub use commit::Step;
 pub use compact::{CompactReport, Extent, compact};
 pub use place::{Candidates, Sought};
 pub use recall::{Run, read};
-pub use update::{Options, Report, Step, UpdateError, append, update};
+pub use update::{Options, Report, UpdateError, append, update};
 
 use crate::identity::{Counts, Lessons, Statistics};
 use file::{Scan, Tally};

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use serde::Serialize;
 use sinsang::time::UnixMillis;
 
+use super::commit::Step;
 use super::file::{Parts, Row, Scan, Tally, find, orphans};
 use super::head::{Counted, Entry, Run, Table, path_of};
 use super::row::{AiringRow, LessonRow, ListingRow, Posting, WordRow, listing_mark};
-use super::update::Step;
 use super::{Error, Ledger, Merged};
 use crate::identity::{Lessons, MAX_SHARED};
 

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use serde::Serialize;
 use sinsang::time::UnixMillis;
 
-use super::file::{Parts, Row};
-use super::head::{Counted, Entry, Run};
-use super::row::{AiringRow, LessonRow, ListingRow, MergeRow, MoveRow, Posting, WordRow, listing_mark};
+use super::commit::{New, Step};
+use super::head::Counted;
+use super::row::{AiringRow, ListingRow, MergeRow, MoveRow, Posting, listing_mark};
 use super::{Candidates, Error, Ledger, Merged, Sought, upper};
 use crate::catalogue::Catalogue;
 use crate::history;
@@ -17,45 +17,6 @@ use crate::identity::{self, Day, Key, Moved, Placed, Policy, Resolution, Statist
 
 /// The share of the titles in force at which those that wait come into force.
 const PENDING_SHARE: u64 = 10;
-
-/// A step of a run; what was written before it counts for nothing until the head is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// The listings are written.
-    Listings,
-    /// The airings are written.
-    Airings,
-    /// The blocking keys are written.
-    Blocks,
-    /// The counts of words and lessons are written.
-    Statistics,
-    /// The merges are written.
-    Merges,
-    /// The head is replaced.
-    Head,
-    /// Files that no head names are removed.
-    Orphans,
-}
-
-impl Step {
-    /// The steps of a run that appends, in their order.
-    pub const ALL: [Self; 6] =
-        [Self::Listings, Self::Airings, Self::Blocks, Self::Statistics, Self::Merges, Self::Head];
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Listings => "the listings",
-            Self::Airings => "the airings",
-            Self::Blocks => "the blocking keys",
-            Self::Statistics => "the statistics",
-            Self::Merges => "the merges",
-            Self::Head => "the head",
-            Self::Orphans => "the removal of files",
-        })
-    }
-}
 
 /// What to bring into which ledger.
 #[derive(Clone, Debug)]
@@ -490,70 +451,4 @@ impl<'a> Taken<'a> {
             ..Report::default()
         }
     }
-}
-
-/// The rows of a run, each table's in the order of its keys.
-struct New {
-    listings: Vec<ListingRow>,
-    airings: Vec<AiringRow>,
-    blocks: Vec<Posting>,
-    counted: Statistics,
-    merges: Vec<MergeRow>,
-    moves: Vec<MoveRow>,
-}
-
-impl New {
-    /// Whether the ledger knew it all.
-    fn is_empty(&self) -> bool {
-        let is_without_rows = self.listings.is_empty() && self.airings.is_empty() && self.blocks.is_empty();
-        is_without_rows && self.merges.is_empty() && self.moves.is_empty()
-    }
-}
-
-impl Ledger {
-    /// Writes the rows and then the head; how many bytes.
-    fn commit(&mut self, new: New, now: UnixMillis, watch: &dyn Fn(Step) -> Result<(), Error>) -> Result<u64, Error> {
-        let sequence = self.head.next_sequence;
-        watch(Step::Listings)?;
-        let mut files = self.write_rows(sequence, new.listings)?;
-        watch(Step::Airings)?;
-        files.extend(self.write_rows(sequence, new.airings)?);
-        watch(Step::Blocks)?;
-        files.extend(self.write_rows(sequence, new.blocks)?);
-        watch(Step::Statistics)?;
-        let mut counted = self.write_rows(sequence, words(&new.counted))?;
-        counted.extend(self.write_rows(sequence, LessonRow::all(&new.counted.lessons))?);
-        watch(Step::Merges)?;
-        let mut merges = self.write_rows(sequence, new.merges)?;
-        merges.extend(self.write_rows(sequence, new.moves)?);
-        watch(Step::Head)?;
-        let bytes = files.iter().chain(&counted).chain(&merges).map(|entry| entry.bytes).sum();
-        let mut head = self.head.clone();
-        head.version += 1;
-        head.written_at = now.to_kst_rfc3339();
-        head.next_sequence = sequence + 1;
-        if !files.is_empty() {
-            head.runs.push(Run { sequence, files });
-        }
-        head.merges.extend(merges);
-        let place = if head.in_force.titles == 0 { &mut head.in_force } else { &mut head.pending };
-        place.titles += u64::from(new.counted.titles);
-        place.files.extend(counted);
-        head.write(&self.folder)?;
-        self.head = head;
-        Ok(bytes)
-    }
-
-    fn write_rows<R: Row>(&self, sequence: u64, rows: Vec<R>) -> Result<Vec<Entry>, Error> {
-        let mut parts = Parts::new(&self.folder, sequence);
-        for row in rows {
-            parts.push(row)?;
-        }
-        parts.close()
-    }
-}
-
-/// The counted words as rows.
-fn words(counted: &Statistics) -> Vec<WordRow> {
-    counted.words.iter().map(|(key, titles)| WordRow { key, titles }).collect()
 }
