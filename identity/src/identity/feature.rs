@@ -98,6 +98,7 @@ pub(super) fn values(pair: &Compared<'_>) -> Vec<f64> {
 fn each(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
     rules(pair, note);
     words(pair, note);
+    lines(pair, note);
     texts(pair, note);
     attributes(pair, note);
     brands(pair, note);
@@ -133,6 +134,10 @@ struct Side {
     /// The heaviest word that was not found.
     over: f64,
     over_sum: f64,
+    /// The same of words that stay where a code's titles change.
+    over_steady: f64,
+    /// Names that were found, brands left out.
+    words_found: f64,
     /// The heaviest that was.
     met: f64,
     names: f64,
@@ -156,6 +161,10 @@ impl Side {
             side.found += found;
             side.over = side.over.max(over);
             side.over_sum += over;
+            side.over_steady += over * unit.steady.powi(2);
+            if unit.class == Class::Word {
+                side.words_found += found;
+            }
             side.met = side.met.max(found);
             if matches!(unit.class, Class::Word | Class::Brand) {
                 side.names += unit.rarity;
@@ -193,6 +202,8 @@ fn words(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
     both!(note, "over_sum", a.over_sum, b.over_sum);
     both!(note, "names_over", a.names_over, b.names_over);
     both!(note, "units", to_f64(a.units), to_f64(b.units));
+    both!(note, "over_steady", a.over_steady, b.over_steady);
+    note("words_met", f64::midpoint(a.words_found, b.words_found));
     note("met", a.met.max(b.met));
     note("met_sum", f64::midpoint(a.found, b.found));
     note("names_met", f64::midpoint(a.names_found, b.names_found));
@@ -246,6 +257,69 @@ fn words(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
         let (a, b) = (over(pair.a, &pair.found.left), over(pair.b, &pair.found.right));
         note(name, (a.min(b) * 2.0).max(a + b));
     }
+}
+
+/// Unlisted names of one title that the other lacks, with the words before and after each.
+fn strangers<'s>(units: &'s [Unit], shares: &[f64]) -> Vec<(&'s Unit, Option<&'s str>, Option<&'s str>)> {
+    let own: Vec<(&Unit, f64)> = units.iter().zip(shares.iter().copied()).filter(|(unit, _)| !unit.addon).collect();
+    let text = |at: Option<usize>| at.and_then(|at| own.get(at)).map(|(unit, _)| unit.text.as_str());
+    own.iter()
+        .enumerate()
+        .filter(|(_, (unit, share))| unit.class == Class::Word && *share < 0.5)
+        .map(|(at, (unit, _))| (*unit, text(at.checked_sub(1)), text(Some(at + 1))))
+        .collect()
+}
+
+/// What may tell one of a line from another: marks, lengths, names that stand in each other's place or come between two words.
+fn lines(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
+    let (a, b) = (pair.a, pair.b);
+    let common = a.marks.iter().any(|mark| b.marks.contains(mark));
+    let marks = Stand::of(!a.marks.is_empty(), !b.marks.is_empty(), common);
+    note("marks_differ", flag(matches!(marks, Stand::Conflict)));
+    let lengths = |side: &'_ Sketch| -> Vec<String> {
+        let is_length = |unit: &&Unit| {
+            !unit.addon
+                && unit.class == Class::Design
+                && (unit.text.ends_with('부') || matches!(unit.text.as_str(), "반팔" | "긴팔" | "민소매"))
+        };
+        side.units.iter().filter(is_length).map(|unit| unit.text.clone()).collect()
+    };
+    let (x, y) = (lengths(a), lengths(b));
+    let stand = Stand::of(!x.is_empty(), !y.is_empty(), x.iter().any(|length| y.contains(length)));
+    // Short sleeves and whole legs are what most have, said or not.
+    let told = |lengths: &[String]| lengths.iter().any(|length| !matches!(length.as_str(), "반팔" | "9부"));
+    note("lengths_one", flag(matches!(stand, Stand::One) && (told(&x) || told(&y))));
+    note("lengths_differ", flag(matches!(stand, Stand::Conflict)));
+    let (left, right) = (strangers(&a.units, &pair.found.left), strangers(&b.units, &pair.found.right));
+    let mut in_place = 0.0_f64;
+    for (x, before_x, after_x) in &left {
+        for (y, before_y, after_y) in &right {
+            let (before, after) = (before_x == before_y, after_x == after_y);
+            let share = match (before, after) {
+                (true, true) if before_x.is_some() || after_x.is_some() => 1.0,
+                (true, false) if before_x.is_some() => 0.5,
+                (false, true) if after_x.is_some() => 0.5,
+                _ => continue,
+            };
+            in_place = in_place.max(share * x.rarity.min(y.rarity));
+        }
+    }
+    note("in_place", in_place);
+    let between = |strangers: &[(&Unit, Option<&str>, Option<&str>)], other: &[Unit]| {
+        let meets = |before: &str, after: &str| {
+            other.iter().zip(other.iter().skip(1)).any(|(x, y)| x.text == before && y.text == after)
+        };
+        let mut most = 0.0_f64;
+        for (unit, before, after) in strangers {
+            if let (Some(before), Some(after)) = (before, after)
+                && meets(before, after)
+            {
+                most = most.max(unit.rarity);
+            }
+        }
+        most
+    };
+    note("between", between(&left, &b.units).max(between(&right, &a.units)));
 }
 
 /// Twice what two sorted lists share over the length of both; the share of the shorter that is in the longer.
@@ -335,7 +409,7 @@ fn brands(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
             .collect()
     };
     let (left, right) = (titled(a), titled(b));
-    let meet = left.iter().any(|x| right.iter().any(|y| like(x, y)));
+    let meet = left.iter().any(|x| right.iter().any(|y| like(x, y))) || b.writes_any(&left) || a.writes_any(&right);
     note("brand_titles", Stand::of(!left.is_empty(), !right.is_empty(), meet).number());
     // All that either title or field names, against all of the other.
     let all = |side: &'_ Sketch, titled: &[String]| side.brands.iter().chain(titled).cloned().collect::<Vec<_>>();
@@ -347,8 +421,11 @@ fn brands(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
             })
         })
     };
-    let meet = all_a.iter().any(|x| all_b.iter().any(|y| like(x, y))) || says(a, &all_b) || says(b, &all_a);
-    note("brand_any", Stand::of(!all_a.is_empty(), !all_b.is_empty(), meet).number());
+    let meet = all_a.iter().any(|x| all_b.iter().any(|y| like(x, y))) || says(a, &all_b) || says(b, &all_a)
+        || b.writes_any(&all_a) || a.writes_any(&all_b);
+    let stand = Stand::of(!all_a.is_empty(), !all_b.is_empty(), meet);
+    note("brand_any", stand.number());
+    note("brand_one", flag(matches!(stand, Stand::One)));
     note("brand_attested", flag(a.brand_attested && b.brand_attested));
 }
 

@@ -197,6 +197,7 @@ impl Facts<'_> {
                 if named { equal(name, &unit.text) } else { *name == unit.text }
             };
             side.units.iter().any(|unit| names.iter().any(|brand| says(unit, brand, name(unit))))
+                || side.writes_any(names)
         };
         let (fields_a, fields_b) = (&self.a.brands, &self.b.brands);
         // A word that both titles share may be a brand elsewhere (에코); two that fields confirm are two brands.

@@ -167,6 +167,8 @@ pub(crate) struct Unit {
     pub(crate) aside: bool,
     /// It is in Latin letters and no list knows it: mostly says once more what the Hangul says.
     pub(crate) latin: bool,
+    /// 1 for a word that stays where a code's titles change, less for one that comes and goes there.
+    pub(crate) steady: f64,
 }
 
 /// A title ready to be compared.
@@ -189,6 +191,10 @@ pub struct Sketch {
     pub(crate) codes: Vec<String>,
     /// Its words were counted among many titles.
     pub(crate) counted: bool,
+    /// What tells one of a line from another in a letter or a digit: Zeva S, Zeva 3.
+    pub(crate) marks: Vec<String>,
+    /// All letters and digits of the title.
+    pub(crate) letters: String,
 }
 
 /// Pairs of characters that follow each other, ascending.
@@ -206,6 +212,42 @@ fn numbers(text: &str) -> Vec<u32> {
     numbers.sort_unstable();
     numbers.dedup();
     numbers
+}
+
+/// The letters and digits that stand alone after a name, the codes of two or three characters, and generations.
+fn marks(features: &Features) -> Vec<String> {
+    let named = |start: usize, gaps: &[usize], wanted: fn(Class) -> bool| {
+        features.tokens.iter().any(|token| wanted(token.class) && gaps.iter().any(|gap| token.span.end + gap == start))
+    };
+    let names = |class| matches!(class, Class::Word | Class::Brand | Class::Variant | Class::Flavour);
+    let called = |class| {
+        matches!(class, Class::Word | Class::Brand | Class::Variant | Class::Flavour | Class::Kind)
+    };
+    // 6+6박스 counts.
+    let adds = |end: usize| features.attributes.iter().any(|it| it.span.start == end + 1);
+    let digits = features.attributes.iter().filter(|it| !it.addon).filter(|it| match it.measure {
+        Measure::ShortCode | Measure::Generation => true,
+        // A number without a unit, so small that it tells a line.
+        Measure::Pack => {
+            let alone = it.span.end - it.span.start == 1 && !adds(it.span.end);
+            alone && it.value.len() == 1 && named(it.span.start, &[0, 1], names)
+        }
+        _ => false,
+    });
+    // An S is a size of what is worn or slept on.
+    let sized = matches!(features.domain, Some(Domain::Home | Domain::Clothing | Domain::Goods | Domain::Sports));
+    let letters = features.tokens.iter().filter(|token| {
+        token.text.len() == 1
+            && token.text.bytes().all(|byte| byte.is_ascii_alphabetic())
+            && !(token.class == Class::Size && sized)
+            && !token.addon
+            && !token.aside
+            && named(token.span.start, &[1], called)
+    });
+    let mut marks: Vec<String> = digits.map(|it| &it.value).chain(letters.map(|token| &token.text)).cloned().collect();
+    marks.sort_unstable();
+    marks.dedup();
+    marks
 }
 
 impl Sketch {
@@ -243,6 +285,7 @@ impl Sketch {
                     addon: token.addon,
                     aside: token.aside,
                     latin,
+                    steady: rarity.steadiness(&token.text),
                 }
             })
             .collect();
@@ -251,6 +294,8 @@ impl Sketch {
             grams: grams(article.flat_map(|unit| unit.chars.iter().copied())),
             raw_grams: grams(features.letters.chars()),
             numbers: numbers(&features.letters),
+            marks: marks(features),
+            letters: features.letters.clone(),
             codes: features.codes.clone(),
             counted: rarity.titles >= MIN_TITLES,
             units,
@@ -278,6 +323,11 @@ impl Sketch {
     /// Whether a word of `class` is said of the article itself.
     pub(crate) fn says(&self, class: Class) -> bool {
         self.units.iter().any(|unit| unit.class == class && !unit.addon)
+    }
+
+    /// Whether one of `names` is written in the title, be it cut there otherwise or beside another: a house and its brand.
+    pub(crate) fn writes_any(&self, names: &[String]) -> bool {
+        names.iter().any(|name| name.chars().count() >= 3 && self.letters.contains(name.as_str()))
     }
 
     /// Whether both name the same in the same words, so that one of them stands for both.

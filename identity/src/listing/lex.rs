@@ -404,6 +404,12 @@ impl Lexer<'_, '_> {
             let latin_unit = rest.first().is_some_and(char::is_ascii_alphabetic);
             // A Latin unit inside a longer run of letters and digits is part of a code, unless a chain such as 1.1gx14포 follows.
             let chained = text.get(end) == Some(&'x') && text.get(end + 1).is_some_and(char::is_ascii_digit);
+            // 7부바지: how long a sleeve or a leg is, where a list knows it.
+            let spelled: String = text.get(at..end).unwrap_or_default().iter().collect();
+            if let Some(entry) = self.lexicon.words.get(&spelled).filter(|entry| entry.class == Class::Design).cloned() {
+                self.known(chunk, at, end, &entry);
+                return end;
+            }
             if !latin_unit || end >= run_end || chained {
                 self.quantity(chunk, at, end, number, unit);
                 return if chained { end + 1 } else { end };
