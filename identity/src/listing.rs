@@ -306,6 +306,16 @@ pub(crate) fn is_whole_code(value: &str) -> bool {
         && value.chars().any(|ch| ch.is_ascii_alphabetic())
 }
 
+/// Whether a run of letters and digits says how much, how many or when, as titles of all sorts do: 26ss, 250ml, 15mlx6, 2in1, kf94.
+fn is_measure(run: &str) -> bool {
+    const KINDS: [&str; 8] = ["spf", "kf", "ver", "vol", "top", "no", "uv", "pa"];
+    let rest = run.trim_start_matches(|ch: char| ch.is_ascii_digit());
+    let tail = rest.trim_start_matches(|ch: char| ch.is_ascii_alphabetic());
+    let letters = rest.get(..rest.len() - tail.len()).unwrap_or_default();
+    let counts = tail.is_empty() || letters.ends_with('x') || letters == "in";
+    rest.len() < run.len() && counts || KINDS.contains(&letters) && tail.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Runs of Latin letters and digits, at least four and some of both, without the hyphens within them.
 fn codes(glyphs: &[normal::Glyph]) -> Vec<String> {
     let within = |ch: char| ch.is_ascii_alphanumeric() || ch == '-';
@@ -316,6 +326,7 @@ fn codes(glyphs: &[normal::Glyph]) -> Vec<String> {
             run.len() >= 4
                 && run.bytes().any(|ch| ch.is_ascii_digit())
                 && run.bytes().filter(u8::is_ascii_alphabetic).count() >= 2
+                && !is_measure(run)
         })
         .collect();
     codes.sort_unstable();

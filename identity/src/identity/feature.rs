@@ -45,6 +45,8 @@ const VETOES: [(&str, &[&str]); 11] = [
 /// The rules' total and evidence from which on they call a pair one product.
 const ENOUGH: f64 = 0.64;
 const SOME: f64 = 0.85;
+/// Letters of a title that are searched for a common run.
+const RUN: usize = 64;
 
 /// How the two sides of a pair stand to each other in what either may name.
 #[derive(Clone, Copy)]
@@ -134,7 +136,7 @@ struct Side {
     /// The heaviest word that was not found.
     over: f64,
     over_sum: f64,
-    /// The same of words that stay where a code's titles change.
+    /// The same, less of words that come and go between a code's titles, and of asides.
     over_steady: f64,
     /// Names that were found, brands left out.
     words_found: f64,
@@ -161,7 +163,7 @@ impl Side {
             side.found += found;
             side.over = side.over.max(over);
             side.over_sum += over;
-            side.over_steady += over * unit.steady.powi(2);
+            side.over_steady += over * unit.steady.powi(2) * if unit.aside { 0.5 } else { 1.0 };
             if unit.class == Class::Word {
                 side.words_found += found;
             }
@@ -322,6 +324,21 @@ fn lines(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
     note("between", between(&left, &b.units).max(between(&right, &a.units)));
 }
 
+/// The longest run of letters that two titles have in common.
+fn run(a: &[char], b: &[char]) -> u8 {
+    let mut row = [0_u8; RUN];
+    let mut longest = 0;
+    for x in a.iter().take(RUN) {
+        let mut before = 0;
+        for (cell, y) in row.iter_mut().zip(b) {
+            let above = std::mem::replace(cell, if x == y { before + 1 } else { 0 });
+            before = above;
+            longest = longest.max(*cell);
+        }
+    }
+    longest
+}
+
 /// Twice what two sorted lists share over the length of both; the share of the shorter that is in the longer.
 fn overlap(a: &[u32], b: &[u32]) -> (f64, f64) {
     let (mut i, mut j, mut common) = (0, 0, 0_usize);
@@ -351,6 +368,9 @@ fn texts(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
     let (dice, inside) = overlap(&a.raw_grams, &b.raw_grams);
     note("raw_grams", dice);
     note("raw_grams_inside", inside);
+    let (common, shorter) = (run(&a.run, &b.run), a.run.len().min(b.run.len()).min(RUN));
+    note("run", f64::from(common).min(20.0));
+    note("run_inside", if shorter > 0 { f64::from(common) / to_f64(shorter) } else { f64::NAN });
     note("key", flag(!a.key.is_empty() && a.key == b.key));
     let (head, other) = (a.units.iter().find(|unit| !unit.addon), b.units.iter().find(|unit| !unit.addon));
     note("head", flag(matches!((head, other), (Some(x), Some(y)) if x.text == y.text)));

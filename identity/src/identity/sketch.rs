@@ -195,6 +195,8 @@ pub struct Sketch {
     pub(crate) marks: Vec<String>,
     /// All letters and digits of the title.
     pub(crate) letters: String,
+    /// The same, a character each.
+    pub(crate) run: Vec<char>,
 }
 
 /// Pairs of characters that follow each other, ascending.
@@ -296,6 +298,7 @@ impl Sketch {
             numbers: numbers(&features.letters),
             marks: marks(features),
             letters: features.letters.clone(),
+            run: features.letters.chars().collect(),
             codes: features.codes.clone(),
             counted: rarity.titles >= MIN_TITLES,
             units,

@@ -16,6 +16,7 @@ pub(crate) fn prune(items: Vec<Item>, brands: Vec<String>, category: Option<Doma
     let domain = domain(&items, &dropped, category);
     let addon = addons(&items, domain);
     let asides = asides(&items);
+    let packages = packages(&items);
     let mut features = Features { brands, domain, ..Features::default() };
     let counted: Vec<bool> = (0..items.len()).map(|index| in_list(&items, index)).collect();
     for (index, item) in items.into_iter().enumerate() {
@@ -27,6 +28,8 @@ pub(crate) fn prune(items: Vec<Item>, brands: Vec<String>, category: Option<Doma
             What::Word { text, class, domain, .. } => {
                 if !matches!(class, Class::Promo | Class::Pack) {
                     let class = if stray_kind(class, domain, features.domain) { Class::Word } else { class };
+                    let of_package = packages.get(index).copied().unwrap_or(false);
+                    let class = if class == Class::Word && of_package { Class::Filler } else { class };
                     let aside = asides.get(index).copied().unwrap_or(false);
                     features.tokens.push(Token { text, class, domain, addon, aside, span: item.span });
                 }
@@ -81,10 +84,41 @@ fn in_list(items: &[Item], index: usize) -> bool {
     item.glued && (plus(index + 1) || index > 0 && plus(index - 1))
 }
 
-/// Items of a bracket that are not the first of the title's plain words: said beside the article's name.
+/// Items of a bracket, or after a slash, that are not the first of the title's plain words: said beside the article's name.
 fn asides(items: &[Item]) -> Vec<bool> {
-    let plain = items.iter().any(|item| !item.bracket && matches!(item.what, What::Word { .. }));
-    items.iter().map(|item| item.bracket && plain).collect()
+    let is_word = |item: &Item| matches!(item.what, What::Word { .. });
+    let plain = items.iter().any(|item| !item.bracket && is_word(item));
+    let (mut named, mut slashed) = (0, false);
+    items
+        .iter()
+        .map(|item| {
+            slashed |= item.separator == '/' && named > 1;
+            named += usize::from(!item.bracket && is_word(item));
+            item.bracket && plain || slashed
+        })
+        .collect()
+}
+
+/// Items that name a package: what stands before its word, or in a bracket that ends with it.
+fn packages(items: &[Item]) -> Vec<bool> {
+    let names = |item: &Item| matches!(&item.what, What::Word { text, class: Class::Pack | Class::Filler | Class::Promo, .. } if matches!(text.as_str(), "패키지" | "구성" | "에디션"));
+    let mut found = vec![false; items.len()];
+    let mut mark = |range: std::ops::Range<usize>| {
+        if let Some(part) = found.get_mut(range) {
+            part.fill(true);
+        }
+    };
+    for range in segments(items) {
+        let bracket = items.get(range.start).is_some_and(|item| item.bracket);
+        for at in range.clone().filter(|&at| items.get(at).is_some_and(names)) {
+            if bracket && at + 1 == range.end {
+                mark(range.clone());
+            } else if at > range.start + 1 || bracket {
+                mark(at.saturating_sub(1).max(range.start)..at);
+            }
+        }
+    }
+    found
 }
 
 /// The ranges of items that share a segment.
@@ -276,9 +310,13 @@ fn addons(items: &[Item], domain: Option<Domain>) -> Vec<bool> {
     if matches!(domain, Some(Domain::Travel)) {
         return addon;
     }
+    // What follows a plus after the article's count is an extra also where a bracket stands between them.
+    let (mut is_plain, mut is_counted) = (false, false);
     for range in segments(items) {
-        let mut counted = false;
+        let bracket = items.get(range.start).is_some_and(|item| item.bracket);
+        let mut counted = is_counted && !bracket;
         let mut after_plus = false;
+        is_plain |= !bracket;
         for index in range.clone() {
             let Some(item) = items.get(index) else { continue };
             match item.separator {
@@ -286,9 +324,7 @@ fn addons(items: &[Item], domain: Option<Domain>) -> Vec<bool> {
                     let part_end = part_end(items, index, range.end);
                     let part = items.get(index..part_end).unwrap_or_default();
                     let has_count = part.iter().any(is_count);
-                    let has_weight = part.iter().any(|item| {
-                        matches!(&item.what, What::Measured { measure: Measure::Weight | Measure::Volume, .. })
-                    });
+                    let has_weight = part.iter().any(is_amount);
                     let ingredient = part.first().is_some_and(|item| {
                         matches!(
                             &item.what,
@@ -306,8 +342,9 @@ fn addons(items: &[Item], domain: Option<Domain>) -> Vec<bool> {
             if after_plus && let Some(mark) = addon.get_mut(index) {
                 *mark = true;
             }
-            counted |= is_count(item);
+            counted |= is_count(item) || is_amount(item);
         }
+        is_counted |= counted && is_plain;
         mark_counted_parts(items, &range, &mut addon);
     }
     addon
@@ -315,6 +352,10 @@ fn addons(items: &[Item], domain: Option<Domain>) -> Vec<bool> {
 
 fn is_count(item: &Item) -> bool {
     matches!(&item.what, What::Measured { measure: Measure::Pack, .. })
+}
+
+fn is_amount(item: &Item) -> bool {
+    matches!(&item.what, What::Measured { measure: Measure::Weight | Measure::Volume, .. })
 }
 
 /// The end of the part that begins at `start`: the next separator other than a space.
