@@ -6,7 +6,7 @@ use super::align::{Alignment, WHOLE, to_f64};
 use super::matcher;
 use super::rules::{Sums, price_ratio};
 use super::score::{Compared, Offer};
-use super::sketch::{Sketch, Unit};
+use super::sketch::{RUN, Run, Sketch, Unit};
 use super::spelling;
 use super::value::{values_agree, values_comparable};
 
@@ -45,8 +45,6 @@ const VETOES: [(&str, &[&str]); 11] = [
 /// The rules' total and evidence from which on they call a pair one product.
 const ENOUGH: f64 = 0.64;
 const SOME: f64 = 0.85;
-/// Letters of a title that are searched for a common run.
-const RUN: usize = 64;
 
 /// How the two sides of a pair stand to each other in what either may name.
 #[derive(Clone, Copy)]
@@ -324,19 +322,19 @@ fn lines(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
     note("between", between(&left, &b.units).max(between(&right, &a.units)));
 }
 
-/// The longest run of letters that two titles have in common.
-fn run(a: &[char], b: &[char]) -> u8 {
-    let mut row = [0_u8; RUN];
-    let mut longest = 0;
-    for x in a.iter().take(RUN) {
-        let mut before = 0;
-        for (cell, y) in row.iter_mut().zip(b) {
-            let above = std::mem::replace(cell, if x == y { before + 1 } else { 0 });
-            before = above;
-            longest = longest.max(*cell);
+/// The longest run of letters that two texts have in common.
+fn run(a: &Run, b: &Run) -> u16 {
+    let (mut before, mut longest) = ([0_u16; RUN + 1], [0_u16; RUN]);
+    for x in a.letters.iter().take(a.length) {
+        let mut row = [0_u16; RUN + 1];
+        // Without a branch, so that many letters are compared at once.
+        for (((cell, y), above), most) in row.iter_mut().skip(1).zip(&b.letters).zip(&before).zip(&mut longest) {
+            *cell = (above + 1) * u16::from(x == y);
+            *most = (*most).max(*cell);
         }
+        before = row;
     }
-    longest
+    longest.into_iter().max().unwrap_or(0)
 }
 
 /// Twice what two sorted lists share over the length of both; the share of the shorter that is in the longer.
@@ -368,9 +366,16 @@ fn texts(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
     let (dice, inside) = overlap(&a.raw_grams, &b.raw_grams);
     note("raw_grams", dice);
     note("raw_grams_inside", inside);
-    let (common, shorter) = (run(&a.run, &b.run), a.run.len().min(b.run.len()).min(RUN));
+    let inside = |common: u16, shorter: usize| if shorter > 0 { f64::from(common) / to_f64(shorter) } else { f64::NAN };
+    let common = run(&a.run, &b.run);
     note("run", f64::from(common).min(20.0));
-    note("run_inside", if shorter > 0 { f64::from(common) / to_f64(shorter) } else { f64::NAN });
+    note("run_inside", inside(common, a.run.length.min(b.run.length)));
+    let common = run(&a.kept_run, &b.kept_run);
+    note("kept_run", f64::from(common).min(20.0));
+    note("kept_run_inside", inside(common, a.kept_run.length.min(b.kept_run.length)));
+    let (dice, inside) = overlap(&a.triples, &b.triples);
+    note("triples", dice);
+    note("triples_inside", inside);
     note("key", flag(!a.key.is_empty() && a.key == b.key));
     let (head, other) = (a.units.iter().find(|unit| !unit.addon), b.units.iter().find(|unit| !unit.addon));
     note("head", flag(matches!((head, other), (Some(x), Some(y)) if x.text == y.text)));

@@ -195,8 +195,51 @@ pub struct Sketch {
     pub(crate) marks: Vec<String>,
     /// All letters and digits of the title.
     pub(crate) letters: String,
-    /// The same, a character each.
-    pub(crate) run: Vec<char>,
+    /// The first of them, to search for what titles have in common.
+    pub(crate) run: Run,
+    /// The same of what names the article.
+    pub(crate) kept_run: Run,
+    /// Three letters that follow each other, of the whole title, ascending.
+    pub(crate) triples: Vec<u32>,
+}
+
+/// Letters of a title that are searched for a common run.
+pub(crate) const RUN: usize = 64;
+
+/// The first letters of a text, as numbers that are as good as equal for equal letters only.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    pub(crate) letters: [u16; RUN],
+    pub(crate) length: usize,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self { letters: [0; RUN], length: 0 }
+    }
+}
+
+impl Run {
+    fn of(text: impl Iterator<Item = char>) -> Self {
+        let mut run = Self::default();
+        for (letter, ch) in run.letters.iter_mut().zip(text) {
+            *letter = u16::try_from(u32::from(ch)).unwrap_or(u16::MAX);
+            run.length += 1;
+        }
+        run
+    }
+}
+
+/// Three characters that follow each other, ascending.
+fn triples(text: &str) -> Vec<u32> {
+    let (first, second, third) = (text.chars(), text.chars().skip(1), text.chars().skip(2));
+    let mut triples: Vec<u32> = first
+        .zip(second)
+        .zip(third)
+        .map(|((x, y), z)| u32::from(x).rotate_left(21) ^ u32::from(y).rotate_left(10) ^ u32::from(z))
+        .collect();
+    triples.sort_unstable();
+    triples
 }
 
 /// Pairs of characters that follow each other, ascending.
@@ -291,14 +334,17 @@ impl Sketch {
                 }
             })
             .collect();
-        let article = units.iter().filter(|unit| !unit.addon && !matches!(unit.class, Class::Promo | Class::Pack));
+        let article =
+            units.iter().filter(|unit| !unit.addon && !matches!(unit.class, Class::Promo | Class::Pack));
         Self {
-            grams: grams(article.flat_map(|unit| unit.chars.iter().copied())),
+            grams: grams(article.clone().flat_map(|unit| unit.chars.iter().copied())),
             raw_grams: grams(features.letters.chars()),
             numbers: numbers(&features.letters),
             marks: marks(features),
             letters: features.letters.clone(),
-            run: features.letters.chars().collect(),
+            run: Run::of(features.letters.chars()),
+            kept_run: Run::of(article.clone().flat_map(|unit| unit.chars.iter().copied())),
+            triples: triples(&features.letters),
             codes: features.codes.clone(),
             counted: rarity.titles >= MIN_TITLES,
             units,
