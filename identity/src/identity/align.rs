@@ -34,6 +34,8 @@ pub(crate) fn align(a: &Sketch, b: &Sketch, words: &Words) -> Alignment {
     exact(&a.units, &b.units, &mut found);
     stretches(&a.units, &b.units, &mut found);
     alike(&a.units, &b.units, &mut found);
+    written(&a.units, &b.letters, &mut found.left);
+    written(&b.units, &a.letters, &mut found.right);
     places(&a.units, &b.units, &mut found, words);
     general(&a.units, &b.units, &mut found.left);
     general(&b.units, &a.units, &mut found.right);
@@ -45,6 +47,16 @@ fn general(units: &[Unit], others: &[Unit], shares: &mut [f64]) {
     for (unit, share) in units.iter().zip(shares) {
         let closer = |other: &Unit| other.class == Class::Kind && !other.addon && other.text.ends_with(&unit.text);
         if unit.class == Class::Kind && *share < WHOLE && unit.chars.len() >= 2 && others.iter().any(closer) {
+            *share = 1.0;
+        }
+    }
+}
+
+/// A name that the other title has too, where it is cut into listed words: 코튼마루 is no cotton.
+fn written(units: &[Unit], letters: &str, shares: &mut [f64]) {
+    for (unit, share) in units.iter().zip(shares) {
+        let name = matches!(unit.class, Class::Word | Class::Brand) && unit.chars.len() >= 3;
+        if name && *share < WHOLE && letters.contains(unit.text.as_str()) {
             *share = 1.0;
         }
     }

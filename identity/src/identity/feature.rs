@@ -366,13 +366,9 @@ fn texts(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
     let (dice, inside) = overlap(&a.raw_grams, &b.raw_grams);
     note("raw_grams", dice);
     note("raw_grams_inside", inside);
-    let inside = |common: u16, shorter: usize| if shorter > 0 { f64::from(common) / to_f64(shorter) } else { f64::NAN };
-    let common = run(&a.run, &b.run);
-    note("run", f64::from(common).min(20.0));
-    note("run_inside", inside(common, a.run.length.min(b.run.length)));
-    let common = run(&a.kept_run, &b.kept_run);
-    note("kept_run", f64::from(common).min(20.0));
-    note("kept_run_inside", inside(common, a.kept_run.length.min(b.kept_run.length)));
+    let (common, shorter) = (f64::from(run(&a.run, &b.run)), a.run.length.min(b.run.length));
+    note("run", common.min(20.0));
+    note("run_inside", if shorter > 0 { common / to_f64(shorter) } else { f64::NAN });
     let (dice, inside) = overlap(&a.triples, &b.triples);
     note("triples", dice);
     note("triples_inside", inside);

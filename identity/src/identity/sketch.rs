@@ -197,8 +197,6 @@ pub struct Sketch {
     pub(crate) letters: String,
     /// The first of them, to search for what titles have in common.
     pub(crate) run: Run,
-    /// The same of what names the article.
-    pub(crate) kept_run: Run,
     /// Three letters that follow each other, of the whole title, ascending.
     pub(crate) triples: Vec<u32>,
 }
@@ -334,16 +332,14 @@ impl Sketch {
                 }
             })
             .collect();
-        let article =
-            units.iter().filter(|unit| !unit.addon && !matches!(unit.class, Class::Promo | Class::Pack));
+        let article = units.iter().filter(|unit| !unit.addon && !matches!(unit.class, Class::Promo | Class::Pack));
         Self {
-            grams: grams(article.clone().flat_map(|unit| unit.chars.iter().copied())),
+            grams: grams(article.flat_map(|unit| unit.chars.iter().copied())),
             raw_grams: grams(features.letters.chars()),
             numbers: numbers(&features.letters),
             marks: marks(features),
             letters: features.letters.clone(),
             run: Run::of(features.letters.chars()),
-            kept_run: Run::of(article.clone().flat_map(|unit| unit.chars.iter().copied())),
             triples: triples(&features.letters),
             codes: features.codes.clone(),
             counted: rarity.titles >= MIN_TITLES,

@@ -114,7 +114,10 @@ fn packages(items: &[Item]) -> Vec<bool> {
             if bracket && at + 1 == range.end {
                 mark(range.clone());
             } else if at > range.start + 1 || bracket {
-                mark(at.saturating_sub(1).max(range.start)..at);
+                // The word before it, with what it is written together with.
+                let glued = |&at: &usize| items.get(at).is_some_and(|item| item.glued);
+                let first = (range.start..at).rev().find(|at| !glued(at)).unwrap_or(range.start);
+                mark(first.max(range.start + usize::from(!bracket))..at);
             }
         }
     }
