@@ -26,5 +26,13 @@ pub(super) fn agree(a: &Sketch, b: &Sketch) -> bool {
 /// Whether a code of one is one of the other's, but for a colour; `None` where either names none in full.
 pub(super) fn same_code(a: &Sketch, b: &Sketch) -> Option<bool> {
     whole(a).next().and(whole(b).next())?;
-    Some(whole(a).any(|x| whole(b).any(|y| values_agree(Measure::Model, x, y))))
+    let same = |x: &str, y: &str| values_agree(Measure::Model, x, y) || shortens(x, y) || shortens(y, x);
+    Some(whole(a).any(|x| whole(b).any(|y| same(x, y))))
+}
+
+/// Whether `short` is `long` without the maker's letters before it. A shop that leaves these out may leave out an ending too: TWS1011 for
+/// CRH-TWS1011E.
+fn shortens(long: &str, short: &str) -> bool {
+    let head = long.find(short).and_then(|at| long.get(..at)).unwrap_or_default();
+    !head.is_empty() && head.bytes().all(|byte| byte.is_ascii_alphabetic())
 }

@@ -390,10 +390,8 @@ fn attributes(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
         }
         Stand::of(!left.is_empty(), !right.is_empty(), agree)
     };
-    let agree = a
-        .codes
-        .iter()
-        .any(|x| b.codes.iter().any(|y| x == y || x.starts_with(y.as_str()) || y.starts_with(x.as_str())));
+    // A shop may leave out what a maker's code begins or ends with.
+    let agree = a.codes.iter().any(|x| b.codes.iter().any(|y| x.contains(y.as_str()) || y.contains(x.as_str())));
     note("raw_codes", Stand::of(!a.codes.is_empty(), !b.codes.is_empty(), agree).number());
     note("models", stand(Measure::Model).number());
     note("codes", stand(Measure::ShortCode).number());
@@ -442,8 +440,11 @@ fn brands(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
             })
         })
     };
-    let meet = all_a.iter().any(|x| all_b.iter().any(|y| like(x, y))) || says(a, &all_b) || says(b, &all_a)
-        || b.writes_any(&all_a) || a.writes_any(&all_b);
+    let meet = all_a.iter().any(|x| all_b.iter().any(|y| like(x, y)))
+        || says(a, &all_b)
+        || says(b, &all_a)
+        || b.writes_any(&all_a)
+        || a.writes_any(&all_b);
     let stand = Stand::of(!all_a.is_empty(), !all_b.is_empty(), meet);
     note("brand_any", stand.number());
     note("brand_one", flag(matches!(stand, Stand::One)));

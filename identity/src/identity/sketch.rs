@@ -263,9 +263,7 @@ fn marks(features: &Features) -> Vec<String> {
         features.tokens.iter().any(|token| wanted(token.class) && gaps.iter().any(|gap| token.span.end + gap == start))
     };
     let names = |class| matches!(class, Class::Word | Class::Brand | Class::Variant | Class::Flavour);
-    let called = |class| {
-        matches!(class, Class::Word | Class::Brand | Class::Variant | Class::Flavour | Class::Kind)
-    };
+    let called = |class| matches!(class, Class::Word | Class::Brand | Class::Variant | Class::Flavour | Class::Kind);
     // 6+6박스 counts.
     let adds = |end: usize| features.attributes.iter().any(|it| it.span.start == end + 1);
     let digits = features.attributes.iter().filter(|it| !it.addon).filter(|it| match it.measure {

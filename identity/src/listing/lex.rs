@@ -406,7 +406,8 @@ impl Lexer<'_, '_> {
             let chained = text.get(end) == Some(&'x') && text.get(end + 1).is_some_and(char::is_ascii_digit);
             // 7부바지: how long a sleeve or a leg is, where a list knows it.
             let spelled: String = text.get(at..end).unwrap_or_default().iter().collect();
-            if let Some(entry) = self.lexicon.words.get(&spelled).filter(|entry| entry.class == Class::Design).cloned() {
+            if let Some(entry) = self.lexicon.words.get(&spelled).filter(|entry| entry.class == Class::Design).cloned()
+            {
                 self.known(chunk, at, end, &entry);
                 return end;
             }

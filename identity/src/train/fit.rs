@@ -14,7 +14,7 @@ const FIT: f64 = 0.03;
 /// Steps of the search, which ends by itself long before.
 const MOST_STEPS: u64 = 400;
 /// Features whose products with each other are weighed too: those that carry most, and what part of the trade a pair is of.
-const CROSSED: [&str; 17] = [
+const CROSSED: [&str; 18] = [
     "total",
     "coverage_high",
     "coverage_low",
@@ -31,6 +31,7 @@ const CROSSED: [&str; 17] = [
     "eaten",
     "service",
     "rules",
+    "triples",
     "counted",
 ];
 
