@@ -121,7 +121,7 @@ impl fmt::Display for Model {
 /// What one feature adds to an answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Carried {
-    /// The feature (`feature.rs`).
+    /// The feature (`feature.rs`), or `letters` for all that measure how many letters are shared.
     pub feature: String,
     /// What it adds to the logit of the probability: above 0 for one product, below for two.
     pub logit: f64,
@@ -229,9 +229,12 @@ impl Matcher {
                 }
             }
         }
-        let named = self.model.features.iter().zip(logits);
+        let mut told: BTreeMap<&str, f64> = BTreeMap::new();
+        for (weight, logit) in self.model.features.iter().zip(logits) {
+            *told.entry(family(&weight.name)).or_default() += logit;
+        }
         let mut carried: Vec<Carried> =
-            named.map(|(weight, logit)| Carried { feature: weight.name.clone(), logit }).collect();
+            told.into_iter().map(|(name, logit)| Carried { feature: name.to_owned(), logit }).collect();
         carried.sort_by(|a, b| b.logit.abs().total_cmp(&a.logit.abs()).then_with(|| a.feature.cmp(&b.feature)));
         carried.truncate(MOST_CARRIED);
         carried
@@ -256,6 +259,13 @@ impl Matcher {
         }
         scaled
     }
+}
+
+/// What a feature is told as. Those that measure how many letters are shared rise and fall together, so the weights of single ones say
+/// nothing: one may take back what another gives.
+fn family(name: &str) -> &str {
+    const LETTERS: [&str; 4] = ["grams", "raw_grams", "triples", "run"];
+    if LETTERS.contains(&name.trim_end_matches("_inside")) { "letters" } else { name }
 }
 
 /// How far a value is from the mean.
