@@ -262,7 +262,7 @@ fn marks(features: &Features) -> Vec<String> {
     let named = |start: usize, gaps: &[usize], wanted: fn(Class) -> bool| {
         features.tokens.iter().any(|token| wanted(token.class) && gaps.iter().any(|gap| token.span.end + gap == start))
     };
-    let names = |class| matches!(class, Class::Word | Class::Brand | Class::Variant | Class::Flavour);
+    let of_line = |class| matches!(class, Class::Word | Class::Brand | Class::Variant | Class::Flavour);
     let called = |class| matches!(class, Class::Word | Class::Brand | Class::Variant | Class::Flavour | Class::Kind);
     // 6+6박스 counts.
     let adds = |end: usize| features.attributes.iter().any(|it| it.span.start == end + 1);
@@ -271,7 +271,7 @@ fn marks(features: &Features) -> Vec<String> {
         // A number without a unit, so small that it tells a line.
         Measure::Pack => {
             let alone = it.span.end - it.span.start == 1 && !adds(it.span.end);
-            alone && it.value.len() == 1 && named(it.span.start, &[0, 1], names)
+            alone && it.value.len() == 1 && named(it.span.start, &[0, 1], of_line)
         }
         _ => false,
     });
