@@ -5,7 +5,7 @@
 //! listings = ["GS샵:1001", "CJ온스타일:2002"]
 //! who = "minji"
 //! why = "the same pan; one title names the lid first"
-//! until = "2027-01-01T00:00:00+09:00"          # may be left out: for good
+//! until = 2027-01-01T00:00:00+09:00            # may be left out: for good
 //!
 //! [[different]]                                # no two of them are one product
 //! listings = ["GS샵:1001", "GS샵:1003"]
@@ -19,7 +19,7 @@
 //! why = "last year's model had another motor"
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -27,14 +27,19 @@ use serde::{Deserialize, Serialize};
 use sinsang::time::UnixMillis;
 use toml::Spanned;
 
-use crate::place::line_and_column;
+use crate::place::Places;
 use crate::verdict::VerdictKind;
+
+/// Listings that one correction may name.
+const MOST_LISTINGS: usize = 100;
+/// Mistakes of a file that an error tells.
+const TOLD: usize = 20;
 
 /// Why a corrections file can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Not TOML, or with keys that no correction has. The message has line and column.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}; docs/corrections.md shows the form", path.display())]
     Syntax {
         /// The file.
         path: PathBuf,
@@ -42,11 +47,33 @@ pub enum Error {
         source: Box<toml::de::Error>,
     },
     /// Corrections that name nothing, or that contradict each other: mend the lines named.
-    #[error("{}", mistakes.join("\n"))]
+    #[error("{}", told(path, mistakes))]
     Mistakes {
-        /// Each with its file, line and column.
-        mistakes: Vec<String>,
+        /// The file.
+        path: PathBuf,
+        /// All of them, in the order of the file.
+        mistakes: Vec<Mistake>,
     },
+}
+
+/// What is wrong with a corrections file, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub what: String,
+}
+
+fn told(path: &Path, mistakes: &[Mistake]) -> String {
+    let line = |Mistake { line, column, what }: &Mistake| format!("{}:{line}:{column}: {what}", path.display());
+    let mut lines: Vec<String> = mistakes.iter().take(TOLD).map(line).collect();
+    if mistakes.len() > TOLD {
+        lines.push(format!("{}: {} more", path.display(), mistakes.len() - TOLD));
+    }
+    lines.join("\n")
 }
 
 /// Who decided, and why.
@@ -105,10 +132,14 @@ pub struct Corrections {
     /// The listings named, by shop and code, as indexes into `listings`.
     places: BTreeMap<String, BTreeMap<String, usize>>,
     listings: Vec<Named>,
-    /// The `[[same]]`: indexes into `listings`.
-    same: Vec<(Vec<usize>, Decision)>,
-    /// The decisions that part two groups, the smaller group first.
-    apart: BTreeMap<[usize; 2], Decision>,
+    /// The `[[same]]`.
+    same: Vec<Said>,
+    /// The `[[different]]`.
+    different: Vec<Said>,
+    /// The listings of each group.
+    members: BTreeMap<usize, Vec<usize>>,
+    /// The groups that each is parted from, with the `[[different]]` that does.
+    apart: BTreeMap<usize, BTreeMap<usize, usize>>,
     counts: Counts,
 }
 
@@ -117,9 +148,21 @@ pub struct Corrections {
 struct Named {
     shop: String,
     code: String,
-    /// The smallest index of the listings that are one product with it.
+    /// One of the listings that are one product with it, the same for all of them.
     group: usize,
+    /// The `[[same]]` that name it.
+    same: Vec<usize>,
     verdict: Option<Given>,
+}
+
+/// What is said of some listings.
+#[derive(Clone, Debug, PartialEq)]
+struct Said {
+    /// Indexes into `listings`.
+    listings: Vec<usize>,
+    decision: Decision,
+    /// The line of the listings.
+    line: usize,
 }
 
 #[derive(Deserialize)]
@@ -139,7 +182,7 @@ struct Group {
     listings: Spanned<Vec<Spanned<String>>>,
     who: Spanned<String>,
     why: Spanned<String>,
-    until: Option<Spanned<String>>,
+    until: Option<Spanned<toml::Value>>,
 }
 
 #[derive(Deserialize)]
@@ -150,23 +193,25 @@ struct Verdict {
     kind: Spanned<VerdictKind>,
     who: Spanned<String>,
     why: Spanned<String>,
-    until: Option<Spanned<String>>,
+    until: Option<Spanned<toml::Value>>,
 }
 
 impl Corrections {
     /// Reads the text of the file `path`, for a run at `now`. A correction is in force before its `until`; expired ones are only counted.
+    /// `clean` brings names to the form that tables have them in.
     ///
     /// # Errors
     /// [`enum@Error`] with all that is wrong, each with file, line and column.
-    pub fn parse(text: &str, path: &Path, now: UnixMillis) -> Result<Self, Error> {
+    pub fn parse(text: &str, path: &Path, now: UnixMillis, clean: impl Fn(&str) -> String) -> Result<Self, Error> {
         let file: File =
             toml::from_str(text).map_err(|source| Error::Syntax { path: path.to_owned(), source: Box::new(source) })?;
-        let mut reader = Reader { text, path, now, mistakes: Vec::new(), found: Self::default(), lines: Vec::new() };
+        let mut reader =
+            Reader { places: Places::new(text), now, clean: &clean, mistakes: Vec::new(), found: Self::default() };
         reader.read(&file);
         let Reader { mut mistakes, mut found, .. } = reader;
         if !mistakes.is_empty() {
-            mistakes.sort_by_key(|mistake| mistake.0);
-            return Err(Error::Mistakes { mistakes: mistakes.into_iter().map(|(_, text)| text).collect() });
+            mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
+            return Err(Error::Mistakes { path: path.to_owned(), mistakes });
         }
         found.counts.listings = found.listings.len();
         Ok(found)
@@ -184,7 +229,7 @@ impl Corrections {
 
     /// The listings named, each by shop and code.
     pub fn listings(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.listings.iter().map(|named| (named.shop.as_str(), named.code.as_str()))
+        self.listings.iter().map(Named::name)
     }
 
     fn place(&self, shop: &str, code: &str) -> Option<usize> {
@@ -199,23 +244,22 @@ impl Corrections {
     /// The listings that are one product with this one, or another product than it, by any correction.
     pub(crate) fn mates(&self, shop: &str, code: &str) -> impl Iterator<Item = (&str, &str)> {
         let group = self.group(shop, code);
-        let concerns = move |named: &&Named| {
-            group.is_some_and(|group| named.group == group || self.apart(group, named.group).is_some())
-        };
-        self.listings.iter().filter(concerns).map(|named| (named.shop.as_str(), named.code.as_str()))
+        let parted = group.and_then(|group| self.apart.get(&group)).into_iter().flat_map(BTreeMap::keys).copied();
+        let groups = group.into_iter().chain(parted);
+        groups.filter_map(|group| self.members.get(&group)).flatten().map(|&listing| self.listings[listing].name())
     }
 
     /// The decision that makes two listings of one group one product.
     pub(crate) fn joining(&self, a: (&str, &str), b: (&str, &str)) -> Option<&Decision> {
-        let (a, b) = (self.place(a.0, a.1)?, self.place(b.0, b.1)?);
-        let of = |listing: usize| self.same.iter().find(move |(listings, _)| listings.contains(&listing));
-        let both = self.same.iter().find(|(listings, _)| listings.contains(&a) && listings.contains(&b));
-        both.or_else(|| of(a)).or_else(|| of(b)).map(|(_, decision)| decision)
+        let (a, b) = (&self.listings[self.place(a.0, a.1)?], self.place(b.0, b.1)?);
+        let both = a.same.iter().find(|&&said| self.same[said].listings.contains(&b));
+        let said = both.or(a.same.first()).or(self.listings[b].same.first())?;
+        Some(&self.same[*said].decision)
     }
 
     /// The decision that parts two groups.
     pub(crate) fn apart(&self, a: usize, b: usize) -> Option<&Decision> {
-        self.apart.get(&[a.min(b), a.max(b)])
+        Some(&self.different[*self.apart.get(&a)?.get(&b)?].decision)
     }
 
     /// The verdict that a person gave on a listing.
@@ -229,15 +273,14 @@ impl Corrections {
         group(a).zip(group(b)).is_some_and(|(a, b)| a == b || self.apart(a, b).is_some())
     }
 
-    /// Pairs of listings that are one product or two, as labels: whether they are one.
+    /// Pairs of listings that one correction names, as labels: whether they are one product.
     pub(crate) fn pairs(&self) -> Vec<([(&str, &str); 2], bool)> {
+        let said = self.same.iter().map(|said| (said, true)).chain(self.different.iter().map(|said| (said, false)));
         let mut pairs = Vec::new();
-        for (at, a) in self.listings.iter().enumerate() {
-            for b in self.listings.iter().skip(at + 1) {
-                let is_same = a.group == b.group;
-                if is_same || self.apart(a.group, b.group).is_some() {
-                    pairs.push(([(a.shop.as_str(), a.code.as_str()), (b.shop.as_str(), b.code.as_str())], is_same));
-                }
+        for (said, is_same) in said {
+            for (place, &b) in said.listings.iter().enumerate() {
+                let named = |listing: usize| self.listings[listing].name();
+                pairs.extend(said.listings.iter().take(place).map(|&a| ([named(a), named(b)], is_same)));
             }
         }
         pairs
@@ -245,9 +288,45 @@ impl Corrections {
 
     /// The verdicts that people gave, by shop and code.
     pub(crate) fn verdicts(&self) -> impl Iterator<Item = ((&str, &str), VerdictKind)> {
-        let of = |named: &Named| named.verdict.as_ref().map(|given| given.kind);
-        self.listings.iter().filter_map(move |it| Some(((it.shop.as_str(), it.code.as_str()), of(it)?)))
+        self.listings.iter().filter_map(|it| Some((it.name(), it.verdict.as_ref()?.kind)))
     }
+
+    /// The lines of the `[[same]]` that lead from one listing to another of its group.
+    fn chain(&self, from: usize, to: usize) -> Vec<usize> {
+        let mut came: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
+        let mut next = VecDeque::from([from]);
+        while let Some(at) = next.pop_front().filter(|_| !came.contains_key(&to)) {
+            for &said in &self.listings[at].same {
+                for &other in self.same[said].listings.iter().filter(|&&other| other != from) {
+                    came.entry(other).or_insert_with(|| {
+                        next.push_back(other);
+                        (at, said)
+                    });
+                }
+            }
+        }
+        let mut lines = Vec::new();
+        let mut at = to;
+        while let Some(&(before, said)) = came.get(&at) {
+            lines.push(self.same[said].line);
+            at = before;
+        }
+        lines.sort_unstable();
+        lines.dedup();
+        lines
+    }
+}
+
+impl Named {
+    fn name(&self) -> (&str, &str) {
+        (&self.shop, &self.code)
+    }
+}
+
+/// Whether a character moves the cursor, or turns the text around it: U+061C, U+200E and U+200F, U+202A to U+202E, U+2066 to U+2069.
+pub fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// What a person says of two listings.
@@ -267,7 +346,7 @@ impl Pair {
             Self::Different => "different",
         };
         let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
-        let plain = |title: &str| title.split(char::is_control).collect::<Vec<_>>().join(" ");
+        let plain = |title: &str| title.split(is_unprintable).collect::<Vec<_>>().join(" ");
         let [a, b] = listings.map(quoted);
         let [first, second] = titles.map(plain);
         let (who, why, at) = (quoted(&decision.who), quoted(&decision.why), now.to_kst_rfc3339());
@@ -276,23 +355,30 @@ impl Pair {
 }
 
 struct Reader<'t> {
-    text: &'t str,
-    path: &'t Path,
+    places: Places<'t>,
     now: UnixMillis,
-    /// What is wrong, with the byte it is at.
-    mistakes: Vec<(usize, String)>,
+    clean: &'t dyn Fn(&str) -> String,
+    mistakes: Vec<Mistake>,
     found: Corrections,
-    /// The line of the first `[[same]]` that names each listing.
-    lines: Vec<Option<usize>>,
 }
 
 impl Reader<'_> {
     fn read(&mut self, file: &File) {
         for group in &file.same {
-            self.read_same(group);
+            if let Some((_, said)) = self.said(group) {
+                self.found.counts.same += 1;
+                for &listing in &said.listings {
+                    self.found.listings[listing].same.push(self.found.same.len());
+                }
+                self.found.same.push(said);
+            }
         }
+        self.group_listings();
         for group in &file.different {
-            self.read_different(group);
+            if let Some((at, said)) = self.said(group) {
+                self.found.counts.different += 1;
+                self.part(&at, said);
+            }
         }
         // Where each group's verdict stands.
         let mut given: BTreeMap<usize, (usize, VerdictKind)> = BTreeMap::new();
@@ -301,50 +387,55 @@ impl Reader<'_> {
         }
     }
 
-    fn line(&self, at: usize) -> usize {
-        line_and_column(self.text, at).0
-    }
-
     fn mistake(&mut self, at: usize, what: impl fmt::Display) {
-        let (line, column) = line_and_column(self.text, at);
-        self.mistakes.push((at, format!("{}:{line}:{column}: {what}", self.path.display())));
+        let (line, column) = self.places.of(at);
+        self.mistakes.push(Mistake { line, column, what: what.to_string() });
     }
 
-    fn read_same(&mut self, group: &Group) {
-        let Some((named, decision)) = self.group(group) else { return };
-        self.found.counts.same += 1;
-        let line = self.line(group.listings.span().start);
-        for &(_, listing) in &named {
-            self.lines[listing].get_or_insert(line);
-        }
-        let groups: BTreeSet<usize> = named.iter().map(|&(_, listing)| self.found.listings[listing].group).collect();
-        let first = groups.first().copied().unwrap_or(0);
-        for listing in &mut self.found.listings {
-            if groups.contains(&listing.group) {
-                listing.group = first;
+    /// Gives the listings that `[[same]]` lead to from one another one group.
+    fn group_listings(&mut self) {
+        self.found.members.clear();
+        let mut seen = vec![false; self.found.listings.len()];
+        for first in 0..seen.len() {
+            let mut next = vec![first];
+            while let Some(at) = next.pop() {
+                if std::mem::replace(&mut seen[at], true) {
+                    continue;
+                }
+                let found = &mut self.found;
+                found.listings[at].group = first;
+                found.members.entry(first).or_default().push(at);
+                next.extend(found.listings[at].same.iter().flat_map(|&said| &found.same[said].listings));
             }
         }
-        self.found.same.push((named.into_iter().map(|(_, listing)| listing).collect(), decision));
     }
 
-    fn read_different(&mut self, group: &Group) {
-        let Some((named, decision)) = self.group(group) else { return };
-        self.found.counts.different += 1;
-        for (place, &(at, listing)) in named.iter().enumerate() {
-            for &(_, other) in named.iter().take(place) {
+    /// Parts the groups of the listings of a `[[different]]`, which stand `at` places of the text.
+    fn part(&mut self, at: &[usize], said: Said) {
+        let number = self.found.different.len();
+        for (place, &listing) in said.listings.iter().enumerate() {
+            for &other in said.listings.iter().take(place) {
                 let (a, b) = (self.found.listings[other].group, self.found.listings[listing].group);
                 if a == b {
-                    let line = self.lines[listing].unwrap_or(0);
+                    let lines: Vec<String> = self.found.chain(other, listing).iter().map(ToString::to_string).collect();
+                    let lines = if lines.len() > 1 {
+                        format!("lines {}", lines.join(", "))
+                    } else {
+                        format!("line {}", lines.concat())
+                    };
                     let (one, two) = (self.name(other), self.name(listing));
                     self.mistake(
-                        at,
-                        format_args!("{one} and {two} are different here, and one product by line {line}"),
+                        at[place],
+                        format_args!("{one} and {two} are different here, and one product by {lines}"),
                     );
-                } else {
-                    self.found.apart.entry([a.min(b), a.max(b)]).or_insert_with(|| decision.clone());
+                    continue;
+                }
+                for (a, b) in [(a, b), (b, a)] {
+                    self.found.apart.entry(a).or_default().entry(b).or_insert(number);
                 }
             }
         }
+        self.found.different.push(said);
     }
 
     fn read_verdict(&mut self, verdict: &Verdict, given: &mut BTreeMap<usize, (usize, VerdictKind)>) {
@@ -353,67 +444,77 @@ impl Reader<'_> {
         let Some(listing) = self.listing(&verdict.listing, is_in_force) else { return };
         self.found.counts.verdicts += 1;
         let (at, kind) = (verdict.kind.span().start, *verdict.kind.get_ref());
-        let line = self.line(at);
-        let group = self.found.listings[listing].group;
-        match given.get(&group) {
+        let line = self.places.of(at).0;
+        match given.get(&self.found.listings[listing].group) {
             Some(&(other, known)) if known != kind => {
                 let (name, kind, known) = (self.name(listing), kind.as_str(), known.as_str());
                 self.mistake(at, format_args!("{name} is {kind} here, and {known} by line {other}"));
             }
-            _ => drop(given.insert(group, (line, kind))),
+            _ => drop(given.insert(self.found.listings[listing].group, (line, kind))),
         }
         self.found.listings[listing].verdict.get_or_insert(Given { kind, decision });
     }
 
-    /// The listings of a `[[same]]` or `[[different]]` in force, each with its place in the text.
-    fn group(&mut self, group: &Group) -> Option<(Vec<(usize, usize)>, Decision)> {
+    /// What a `[[same]]` or `[[different]]` in force says, with the place in the text of each of its listings.
+    fn said(&mut self, group: &Group) -> Option<(Vec<usize>, Said)> {
         let is_in_force = self.is_in_force(group.until.as_ref());
         let decision = self.decision(&group.who, &group.why);
-        let said = group.listings.get_ref();
-        if said.len() < 2 {
-            self.mistake(group.listings.span().start, "a correction names two listings or more");
+        let (at, named) = (group.listings.span().start, group.listings.get_ref());
+        if !(2..=MOST_LISTINGS).contains(&named.len()) {
+            self.mistake(at, format_args!("a correction names 2 to {MOST_LISTINGS} listings"));
+            return None;
         }
-        let mut named: Vec<(usize, usize)> = Vec::new();
-        let mut seen: BTreeSet<&str> = BTreeSet::new();
-        for name in said {
+        let (mut places, mut listings) = (Vec::new(), Vec::new());
+        for name in named {
             let at = name.span().start;
-            if !seen.insert(name.get_ref().trim()) {
-                self.mistake(at, format_args!("{} is named twice", name.get_ref()));
+            let Some(listing) = self.listing(name, is_in_force) else { continue };
+            if listings.contains(&listing) {
+                let name = self.name(listing);
+                self.mistake(at, format_args!("{name} is named twice"));
                 continue;
             }
-            named.extend(self.listing(name, is_in_force).map(|listing| (at, listing)));
+            places.push(at);
+            listings.push(listing);
         }
-        is_in_force.then_some((named, decision))
+        is_in_force.then(|| (places, Said { listings, decision, line: self.places.of(at).0 }))
     }
 
     /// Whether a correction is in force; an expired one is counted.
-    fn is_in_force(&mut self, until: Option<&Spanned<String>>) -> bool {
+    fn is_in_force(&mut self, until: Option<&Spanned<toml::Value>>) -> bool {
         let Some(until) = until else { return true };
-        match UnixMillis::parse_rfc3339(until.get_ref()) {
+        let text = match until.get_ref() {
+            toml::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        match UnixMillis::parse_rfc3339(&text) {
             Some(until) if until.0 > self.now.0 => true,
             Some(_) => {
                 self.found.counts.expired += 1;
                 false
             }
             None => {
-                self.mistake(until.span().start, "a time is RFC 3339 in quotes, such as '2026-11-22T20:00:00+09:00'");
+                self.mistake(
+                    until.span().start,
+                    "a time is RFC 3339 with an offset, such as 2026-11-22T20:00:00+09:00",
+                );
                 false
             }
         }
     }
 
     fn decision(&mut self, who: &Spanned<String>, why: &Spanned<String>) -> Decision {
-        for (text, what) in [(who, "who says so"), (why, "why")] {
-            if text.get_ref().trim().is_empty() {
+        let [said_who, said_why] = [who, why].map(|text| (self.clean)(text.get_ref()));
+        for (said, text, what) in [(&said_who, who, "who says so"), (&said_why, why, "why")] {
+            if said.is_empty() {
                 self.mistake(text.span().start, format_args!("a correction tells {what}"));
             }
         }
-        Decision { who: who.get_ref().trim().to_owned(), why: why.get_ref().trim().to_owned() }
+        Decision { who: said_who, why: said_why }
     }
 
     /// The listing that `name` means; `None` where it is no name, and where it is not `wanted`.
     fn listing(&mut self, name: &Spanned<String>, wanted: bool) -> Option<usize> {
-        let parts = name.get_ref().split_once(':').map(|(shop, code)| (shop.trim(), code.trim()));
+        let parts = name.get_ref().split_once(':').map(|(shop, code)| ((self.clean)(shop), (self.clean)(code)));
         let Some((shop, code)) = parts.filter(|(shop, code)| !shop.is_empty() && !code.is_empty()) else {
             let what = format!("{:?} names no listing: write SHOP:CODE, as `sinsang why` takes it", name.get_ref());
             self.mistake(name.span().start, what);
@@ -422,16 +523,17 @@ impl Reader<'_> {
         if !wanted {
             return None;
         }
-        let Corrections { places, listings, .. } = &mut self.found;
-        let place = places.entry(shop.to_owned()).or_default().entry(code.to_owned()).or_insert(listings.len());
-        if *place == listings.len() {
-            listings.push(Named { shop: shop.to_owned(), code: code.to_owned(), group: *place, verdict: None });
-            self.lines.push(None);
+        let Corrections { places, listings, members, .. } = &mut self.found;
+        let place = *places.entry(shop.clone()).or_default().entry(code.clone()).or_insert(listings.len());
+        if place == listings.len() {
+            listings.push(Named { shop, code, group: place, same: Vec::new(), verdict: None });
+            members.insert(place, vec![place]);
         }
-        Some(*place)
+        Some(place)
     }
 
     fn name(&self, listing: usize) -> String {
-        self.found.listings.get(listing).map(|named| format!("{}:{}", named.shop, named.code)).unwrap_or_default()
+        let (shop, code) = self.found.listings[listing].name();
+        format!("{shop}:{code}")
     }
 }

@@ -404,7 +404,7 @@ fn report(samples: &[Sample], told: &[Told], judged: &[Told]) -> Report {
     let count = |wanted: &dyn Fn(&Told) -> bool| {
         u32::try_from(judged.iter().filter(|told| wanted(told)).count()).unwrap_or(u32::MAX)
     };
-    let verdicts = [0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6].map(|new_below| {
+    let verdicts = [0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6].map(|new_below| {
         let called = count(&|told| told.0 < new_below);
         let right = count(&|told| told.0 < new_below && !told.1);
         Shown { new_below, precision: wilson(right, called), shown: wilson(right, count(&|told| !told.1)) }

@@ -157,7 +157,7 @@ pub struct Thresholds {
 impl Default for Thresholds {
     /// By cross-validation on real schedules (docs/identity.md): 9 of 10 that are called new are, and nearly 9 of 10 new ones are shown.
     fn default() -> Self {
-        Self { new_below: 0.4, repeat_from: 0.8 }
+        Self { new_below: 0.45, repeat_from: 0.8 }
     }
 }
 
@@ -333,8 +333,8 @@ mod tests {
         };
         let (aired, ahead) = ("2026-11-03T20:40:00+09:00", "2026-11-22T12:40:00+09:00");
         for (probability, kind, reason) in [
-            (0.399, VerdictKind::New, Reason::FirstBroadcast),
-            (0.4, VerdictKind::Unknown, Reason::NearMiss),
+            (0.449, VerdictKind::New, Reason::FirstBroadcast),
+            (0.45, VerdictKind::Unknown, Reason::NearMiss),
             (0.799, VerdictKind::Unknown, Reason::NearMiss),
             (0.8, VerdictKind::Repeat, Reason::LikelyAired),
         ] {

@@ -326,20 +326,19 @@ fn of_train(asked: &Train, format: Format, progress: Progress, surroundings: Sur
 fn of_review(asked: &Review, format: Format, progress: Progress, surroundings: Surroundings) -> Outcome {
     let (judging, now) = (&asked.judging, asked.judging.reading.now.unwrap_or_else(surroundings.clock));
     let rules = judging.rules()?;
+    let who = asked.who.as_deref().filter(|_| !asked.list && format == Format::Text);
+    let desk = who.map(|who| review::Desk::begin(asked.file(), who, now)).transpose()?;
     let options = judging.reading.options(None, progress, surroundings.connect, now)?;
     let history = match &asked.ledger {
         Some(ledger) => {
             let options = ledger::Options { ledger: ledger.clone(), history: options };
-            runtime()?.block_on(ledger::read(&options, now))?.0
+            runtime()?.block_on(ledger::look(&options, now))?
         }
         None => runtime()?.block_on(history::read(&options, now))?,
     };
     let range = review::Range { now, days: asked.days.unwrap_or(rules.window.ahead_days), most: asked.most };
     let questions = review::questions(&history, &rules.judging(), range);
-    let Some(who) = asked.who.as_deref().filter(|_| !asked.list && format == Format::Text) else {
-        return print(format, &questions);
-    };
-    let desk = review::Desk { file: &asked.file(), who, now };
+    let Some(desk) = desk else { return print(format, &questions) };
     let outcome = desk.ask(&questions, &mut io::stdin().lock(), &mut io::stdout())?;
     print(format, &outcome)
 }

@@ -36,7 +36,7 @@ pub use check::{CheckReport, check};
 pub use commit::Step;
 pub use compact::{CompactReport, Extent, compact};
 pub use place::{Candidates, Sought};
-pub use recall::{Run, read};
+pub use recall::{Run, look, read};
 pub use update::{Options, Report, UpdateError, append, update};
 
 use crate::identity::{Counts, Lessons, Statistics};
@@ -149,6 +149,12 @@ pub enum Error {
         folder: PathBuf,
         /// What the run that holds it says of itself.
         holder: String,
+    },
+    /// There is no ledger.
+    #[error("{} has no ledger: name the folder that `ledger update` or `build --ledger` keeps", folder.display())]
+    Absent {
+        /// The folder.
+        folder: PathBuf,
     },
     /// The ledger was opened to read it.
     #[error("{} was opened to read it: open it with Ledger::lock to write", folder.display())]

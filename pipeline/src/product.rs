@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use sinsang::time::UnixMillis;
 use sinsang_identity::correction;
 
 use crate::catalogue::Catalogue;
@@ -55,30 +56,52 @@ pub fn products(catalogue: &Catalogue, ids: &[ProductId], corrections: &Correcti
         }
     }
     let mut products: Vec<Product> = products.into_values().collect();
+    let latest = latest_uses(catalogue, ids, corrections);
     for product in &mut products {
         product.airings.sort_by_key(|index| {
             let airing = catalogue.airings.get(*index);
             (airing.map(|airing| airing.starts_at), airing.map(|airing| airing.channel.as_str()), *index)
         });
-        product.given = given(catalogue, &product.entries, corrections);
+        product.given = given(catalogue, product, corrections, &latest);
     }
     products
 }
 
-/// What a person said of a product; of several verdicts the most cautious.
-fn given(catalogue: &Catalogue, entries: &[usize], corrections: &Corrections) -> Option<Given> {
-    if corrections.is_empty() {
-        return None;
+/// The product that each code with a verdict is of: the latest that it was used for.
+fn latest_uses<'c>(
+    catalogue: &'c Catalogue,
+    ids: &[ProductId],
+    corrections: &Corrections,
+) -> BTreeMap<(&'c str, &'c str), ProductId> {
+    let mut latest: BTreeMap<(&str, &str), (UnixMillis, ProductId)> = BTreeMap::new();
+    for (entry, &id) in catalogue.entries.iter().zip(ids).filter(|_| !corrections.is_empty()) {
+        let listing = &entry.listing;
+        if corrections.verdict(&listing.shop, &listing.listing_id).is_some() {
+            let known = latest.entry((&listing.shop, &listing.listing_id)).or_insert((listing.last_at, id));
+            *known = (listing.last_at, id).max(*known);
+        }
     }
+    latest.into_iter().map(|(name, (_, id))| (name, id)).collect()
+}
+
+/// What a person said of a product; of several verdicts the most cautious.
+fn given(
+    catalogue: &Catalogue,
+    product: &Product,
+    corrections: &Corrections,
+    latest: &BTreeMap<(&str, &str), ProductId>,
+) -> Option<Given> {
     let caution = |kind: VerdictKind| match kind {
         VerdictKind::New => 0,
         VerdictKind::Unknown => 1,
         VerdictKind::Repeat => 2,
     };
-    let said: Vec<(usize, &correction::Given)> = entries
+    let said: Vec<(usize, &correction::Given)> = product
+        .entries
         .iter()
         .filter_map(|&entry| {
             let listing = &catalogue.entries.get(entry)?.listing;
+            latest.get(&(listing.shop.as_str(), listing.listing_id.as_str())).filter(|&&id| id == product.id)?;
             Some((entry, corrections.verdict(&listing.shop, &listing.listing_id)?))
         })
         .collect();

@@ -10,11 +10,13 @@ use std::fmt;
 
 use serde::Serialize;
 use sinsang::time::{DAY_MS, UnixMillis};
+use sinsang_identity::correction::is_unprintable;
 
 use crate::catalogue::{Airing, Entry};
 use crate::history::History;
 use crate::identity::{Joined, ProductId, Score, same};
 use crate::listing::Lexicon;
+use crate::product::{LikelyAiring, Product};
 use crate::verdict::{self, Reason, VerdictKind};
 use crate::why::word;
 
@@ -22,6 +24,10 @@ pub use desk::{Desk, Error, Outcome};
 
 /// What it costs to keep a new product from the tab, where calling a repeat new costs 1: it comes later, and no promise is broken.
 const LATER: f64 = 0.5;
+/// Nobody is asked where a mistake is less likely than this.
+const LEAST_DOUBT: f64 = 0.02;
+/// Listings of its product that one is compared with to find what it is there by.
+const COMPARED: usize = 50;
 
 /// The questions, the most harmful first.
 #[derive(Debug, Serialize)]
@@ -45,7 +51,7 @@ pub struct Question<'a> {
     pub same: bool,
     /// How likely it is, from 0 to 1, that the listing has aired as the earlier one.
     pub probability: f64,
-    /// Minutes on air to come of its product.
+    /// Minutes on air to come: of the listing, where the two are one product as things stand, or else of its product.
     pub minutes: i64,
     /// The probability that it is judged wrongly, by the minutes and by what the mistake costs: 1 where a repeat is called new, 0.5 where a
     /// new product is kept from the tab.
@@ -136,61 +142,94 @@ impl<'a> Finder<'a, '_> {
             return Vec::new();
         };
         // What has aired by its own code, or was decided by a person, is certain.
-        let has_aired = self.history.airings_of(entry).any(|airing| airing.ends_at <= now);
-        if has_aired || product.given.is_some() {
+        if self.has_aired(entry) || product.given.is_some() {
             return Vec::new();
         }
         let past = product.history(&self.history.catalogue, &self.history.likely);
         let verdict = verdict::judge(&past, &self.history.reach, self.policy, airing.starts_at);
-        let to_come = product.airings.iter().filter_map(|airing| self.history.catalogue.airings.get(*airing));
-        let minutes = to_come
-            .filter(|airing| airing.ends_at > now && airing.starts_at < until)
-            .map(|airing| airing.ends_at.since(airing.starts_at.max(now)) / 60_000)
-            .sum();
-        // A shop with a colon in its name can't be named by a correction.
-        let can_be_named = |entry: usize| self.entry(entry).is_some_and(|entry| !entry.listing.shop.contains(':'));
-        let ask = |with: usize, same: bool, probability: f64, score: Option<&Score>| {
-            if !can_be_named(entry) || !can_be_named(with) {
-                return None;
-            }
-            let harm = match verdict.kind {
-                VerdictKind::New => probability,
-                VerdictKind::Repeat | VerdictKind::Unknown => (1.0 - probability) * LATER,
-            };
-            #[expect(clippy::cast_precision_loss, reason = "minutes of a few days")]
-            let harm = harm * minutes as f64;
-            Some(Question {
-                listing: self.side(entry, airing)?,
-                earlier: self.side(with, self.aired(with)?)?,
-                verdict: verdict.kind,
-                same,
-                probability,
-                minutes,
-                harm,
-                score: score.cloned().or_else(|| self.score(entry, with))?,
-            })
-        };
         match (verdict.kind, verdict.evidence.reason) {
             // By its title alone it was put with what has aired.
             (VerdictKind::Repeat, Reason::AiredBefore) => {
-                let Some(Joined::Similar { with, score }) =
-                    self.history.resolution.listings.get(entry).map(|it| &it.joined)
-                else {
-                    return Vec::new();
+                let minutes = self.minutes(self.history.airings_of(entry));
+                let joined = self.joined(entry, product);
+                let ask = |(with, score): (usize, Score)| {
+                    let probability = self.history.policy.matcher.aired(score.probability);
+                    self.question((entry, airing), with, verdict.kind, (true, probability), minutes, Some(score))
                 };
-                let probability = self.history.policy.matcher.aired(score.probability);
-                ask(*with, true, probability, Some(score)).into_iter().collect()
+                joined.and_then(ask).into_iter().collect()
             }
             (VerdictKind::New, _) | (_, Reason::NearMiss | Reason::LikelyAired) => {
+                let airings = product.airings.iter().filter_map(|airing| self.history.catalogue.airings.get(*airing));
+                let minutes = self.minutes(airings);
                 let likely = self.history.likely.of(entry).iter();
-                let others = likely.filter(|it| !product.entries.contains(&it.with));
-                let aired = others.filter(|it| {
-                    self.history.catalogue.airings.get(it.airing).is_some_and(|airing| airing.ends_at <= now)
-                });
-                aired.filter_map(|it| ask(it.with, false, it.probability, None)).collect()
+                let others = likely.filter(|it| !product.entries.contains(&it.with) && self.has_aired(it.with));
+                let ask = |it: &LikelyAiring| {
+                    self.question((entry, airing), it.with, verdict.kind, (false, it.probability), minutes, None)
+                };
+                others.filter_map(ask).collect()
             }
             _ => Vec::new(),
         }
+    }
+
+    /// The question whether a listing is the same product as another one; `stands` says whether they are, and how likely it is.
+    fn question(
+        &self,
+        (entry, airing): (usize, &'a Airing),
+        with: usize,
+        verdict: VerdictKind,
+        (same, probability): (bool, f64),
+        minutes: i64,
+        score: Option<Score>,
+    ) -> Option<Question<'a>> {
+        // A shop with a colon in its name can't be named by a correction.
+        let can_be_named = |entry: usize| self.entry(entry).is_some_and(|entry| !entry.listing.shop.contains(':'));
+        if !can_be_named(entry) || !can_be_named(with) {
+            return None;
+        }
+        let (doubt, cost) = match verdict {
+            VerdictKind::New => (probability, 1.0),
+            VerdictKind::Repeat | VerdictKind::Unknown => (1.0 - probability, LATER),
+        };
+        if doubt < LEAST_DOUBT {
+            return None;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "minutes of a few days")]
+        let harm = doubt * cost * minutes as f64;
+        Some(Question {
+            listing: self.side(entry, airing)?,
+            earlier: self.side(with, self.aired(with)?)?,
+            verdict,
+            same,
+            probability,
+            minutes,
+            harm,
+            score: score.or_else(|| self.score(entry, with))?,
+        })
+    }
+
+    /// The aired listing of its product that a listing is there by: the one that it joined, or else the one that it is most like.
+    fn joined(&self, entry: usize, product: &Product) -> Option<(usize, Score)> {
+        match &self.history.resolution.listings.get(entry)?.joined {
+            Joined::Corrected { .. } => return None,
+            Joined::Similar { with, score } if self.has_aired(*with) => return Some((*with, score.clone())),
+            _ => {}
+        }
+        let others = product.entries.iter().filter(|&&other| other != entry && self.has_aired(other)).take(COMPARED);
+        let scored = others.filter_map(|&other| Some((other, self.score(entry, other)?)));
+        scored.max_by(|a, b| a.1.probability.total_cmp(&b.1.probability).then(b.0.cmp(&a.0)))
+    }
+
+    fn has_aired(&self, entry: usize) -> bool {
+        self.history.airings_of(entry).any(|airing| airing.ends_at <= self.range.now)
+    }
+
+    /// Minutes of broadcasts on the days to come.
+    fn minutes<'h>(&self, airings: impl Iterator<Item = &'h Airing>) -> i64 {
+        let Range { now, days, .. } = self.range;
+        let until = now.plus(i64::from(days) * DAY_MS);
+        let to_come = airings.filter(|airing| airing.ends_at > now && airing.starts_at < until);
+        to_come.map(|airing| airing.ends_at.since(airing.starts_at.max(now)) / 60_000).sum()
     }
 
     /// The latest broadcast of a listing that has ended, or else its first.
@@ -258,7 +297,7 @@ impl fmt::Display for Question<'_> {
         )?;
         for (name, side) in [("예정", &self.listing), ("앞선", &self.earlier)] {
             let Side { shop, listing_id, title, brand, price, channel, starts, .. } = side;
-            writeln!(f, "  {name}  “{title}”")?;
+            writeln!(f, "  {name}  “{}”", title.replace(is_unprintable, " "))?;
             let (price, at) = (price.map(word::won), word::minute(*starts));
             let facts = [Some(*shop), Some(*listing_id), *brand, price.as_deref(), Some(*channel), Some(&at)];
             writeln!(f, "        {}", facts.into_iter().flatten().collect::<Vec<_>>().join(" · "))?;

@@ -340,6 +340,11 @@ impl Story<'_> {
             VerdictKind::Repeat => ("재방송", "전에 방송한 상품"),
             VerdictKind::Unknown => ("판단 보류", "기록만으로는 알 수 없는 상품"),
         };
+        let meaning = if evidence.reason == verdict::Reason::Corrected {
+            "담당자가 그렇게 판정한 상품"
+        } else {
+            meaning
+        };
         writeln!(f, "\n판정  {kind} — {meaning}")?;
         let which = if self.upcoming { "다음 방송" } else { "다음 방송이 없어 첫 방송" };
         writeln!(f, "  기준: {which}, {} {}", word::minute(self.as_of_time), self.channel)?;

@@ -57,7 +57,9 @@ struct Run<'a> {
     merged_into: Vec<usize>,
     /// The known products that each new listing is compared with.
     near: &'a [Vec<usize>],
-    /// The first listing that was placed of each group of corrections.
+    /// The group of corrections that each listing is of.
+    groups: Vec<Option<usize>>,
+    /// The first listing that was placed of each group.
     of_group: HashMap<usize, usize>,
 }
 
@@ -73,6 +75,11 @@ pub(super) fn place(
 ) -> (Resolution, Vec<Vec<usize>>) {
     let known_listings: Vec<Listing> = known.iter().flat_map(|product| product.listings.iter().cloned()).collect();
     let new = day.listings.len();
+    let of_known = known.iter().flat_map(|product| {
+        let day = &*day;
+        product.listings.iter().map(move |listing| day.group_of_known(product.id, listing))
+    });
+    let groups = (0..new).map(|listing| day.group_of(listing)).chain(of_known).collect();
     let mut run = Run {
         listings: day.listings.iter().chain(&known_listings).collect(),
         new,
@@ -83,6 +90,7 @@ pub(super) fn place(
         products: Vec::new(),
         merged_into: Vec::new(),
         near,
+        groups,
         of_group: HashMap::new(),
     };
     run.begin_with(known, sketches);

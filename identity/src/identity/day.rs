@@ -12,6 +12,7 @@ use crate::listing::{Brands, Features, Lexicon};
 use super::block::{Frequencies, Key, MAX_SHARED, Postings, code_key, keys, stored};
 use super::cluster::{self, CHECKED_FIRST, CHECKED_LAST, Title};
 use super::earlier::{self, Earlier, Like};
+use super::part::Former;
 use super::score::Compared;
 use super::sketch::{Rarity, Sketch};
 use super::statistic::{Counts, Lessons, Statistics, add_all};
@@ -61,6 +62,8 @@ pub struct Day<'a> {
     in_force: &'a Statistics,
     /// The marks of the products that each listing is compared with.
     pub(super) candidates: Vec<Vec<u32>>,
+    /// What corrections name and don't mean.
+    pub(super) former: Former,
 }
 
 impl<'a> Day<'a> {
@@ -109,6 +112,7 @@ impl<'a> Day<'a> {
             turned,
             in_force,
             candidates: vec![Vec::new(); listings.len()],
+            former: Former::default(),
         };
         // What is listed again and again is one title: its keys are not common because of that.
         let mut counted: HashSet<String> = HashSet::new();
@@ -218,6 +222,7 @@ impl<'a> Day<'a> {
         for product in &mut known {
             product.listings.sort_by(cluster::total_order);
         }
+        self.note_former(&known);
         let near = self.near(&known);
         let mut kept: Vec<usize> = near.iter().flatten().copied().collect();
         kept.extend(known.iter().enumerate().filter(|(_, product)| self.is_corrected(product)).map(|(index, _)| index));

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cluster::corrected::{self, Moved};
+use super::cluster::corrected::Moved;
 use super::cluster::total_order;
 use super::day::{Day, Known, mark};
+use super::reuse::parts;
 use super::score::Compared;
 use super::sketch::Sketch;
 use super::{Listing, ProductId};
@@ -53,23 +54,86 @@ impl Pool<'_> {
     }
 }
 
+/// Listings that corrections name by their code and don't mean: the code has been used for another thing since.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Former {
+    /// Listings of the day.
+    day: BTreeSet<usize>,
+    /// Listings of known products, by product, shop and code.
+    known: BTreeSet<(ProductId, String, String)>,
+}
+
+/// A listing of a code that corrections name.
+struct Use<'u> {
+    /// The product that has it, where it is known, or else its place among the day's.
+    of: Result<ProductId, usize>,
+    listing: &'u Listing,
+    sketches: Vec<Sketch>,
+}
+
 impl Day<'_> {
     pub(super) fn is_corrected(&self, product: &Known) -> bool {
-        product.listings.iter().any(|listing| self.group(listing).is_some())
+        product.listings.iter().any(|listing| self.group_of_known(product.id, listing).is_some())
     }
 
-    fn group(&self, listing: &Listing) -> Option<usize> {
-        corrected::group(&self.policy.corrections, listing)
+    /// The group of corrections that a listing of a known product is of.
+    pub(super) fn group_of_known(&self, product: ProductId, listing: &Listing) -> Option<usize> {
+        let group = self.policy.corrections.group(&listing.shop, &listing.listing_id)?;
+        let key = (product, listing.shop.clone(), listing.listing_id.clone());
+        (!self.former.known.contains(&key)).then_some(group)
+    }
+
+    /// The group of corrections that one of the day's listings is of.
+    pub(super) fn group_of(&self, at: usize) -> Option<usize> {
+        let listing = self.listings.get(at)?;
+        let group = self.policy.corrections.group(&listing.shop, &listing.listing_id)?;
+        (!self.former.day.contains(&at)).then_some(group)
+    }
+
+    /// Finds the listings that corrections name and don't mean: of a code that was used for several things they mean the latest.
+    pub(super) fn note_former(&mut self, known: &[Known]) {
+        let is_named = |listing: &Listing| self.policy.corrections.group(&listing.shop, &listing.listing_id).is_some();
+        let mut uses: BTreeMap<(&str, &str), Vec<Use<'_>>> = BTreeMap::new();
+        for product in known {
+            for listing in product.listings.iter().filter(|listing| is_named(listing)) {
+                let sketches = self.sketches(listing);
+                let name = (listing.shop.as_str(), listing.listing_id.as_str());
+                uses.entry(name).or_default().push(Use { of: Ok(product.id), listing, sketches });
+            }
+        }
+        for (at, listing) in self.listings.iter().enumerate().filter(|(_, listing)| is_named(listing)) {
+            let sketches = self.sketches(listing);
+            let name = (listing.shop.as_str(), listing.listing_id.as_str());
+            uses.entry(name).or_default().push(Use { of: Err(at), listing, sketches });
+        }
+        let mut former = Former::default();
+        for uses in uses.values() {
+            let Some(latest) = uses.iter().max_by_key(|it| (it.listing.last_at, it.listing.first_at)) else { continue };
+            for it in uses.iter().filter(|it| self.is_another_thing(it, latest)) {
+                match it.of {
+                    Ok(id) => drop(former.known.insert((id, it.listing.shop.clone(), it.listing.listing_id.clone()))),
+                    Err(at) => drop(former.day.insert(at)),
+                }
+            }
+        }
+        self.former = former;
+    }
+
+    fn is_another_thing(&self, a: &Use<'_>, b: &Use<'_>) -> bool {
+        let offers = (a.listing.offer(), b.listing.offer());
+        let pairs = a.sketches.iter().flat_map(|x| b.sketches.iter().map(move |y| (x, y)));
+        let mut compared = pairs.map(|(x, y)| Compared::of((x, offers.0), (y, offers.1), self.policy, true)).peekable();
+        compared.peek().is_some() && compared.all(|compared| parts(&compared, self.policy))
     }
 
     /// Takes known products apart where corrections want it, and tells which listings go elsewhere. The part with the eldest listing keeps
     /// the product's id; the others have ids of their own, none of which `is_taken`. It is asked after [`Day::search`].
     pub fn part(&mut self, known: Vec<Known>, is_taken: impl Fn(ProductId) -> bool) -> (Vec<Known>, Vec<Moved>) {
+        self.note_former(&known);
         let (mut kept, mut moved) = (Vec::new(), Vec::new());
         let mut taken: BTreeSet<ProductId> = known.iter().map(|product| product.id).collect();
         for pool in self.pools(known) {
-            let groups: BTreeSet<usize> =
-                pool.iter().flat_map(|product| &product.listings).filter_map(|listing| self.group(listing)).collect();
+            let groups: BTreeSet<usize> = pool.iter().flat_map(|product| self.groups_of(product)).collect();
             let are_apart = |a: &usize| groups.iter().any(|&b| self.policy.corrections.apart(*a, b).is_some());
             if !groups.iter().any(are_apart) {
                 kept.extend(pool);
@@ -93,13 +157,16 @@ impl Day<'_> {
         (kept, moved)
     }
 
+    fn groups_of(&self, product: &Known) -> BTreeSet<usize> {
+        product.listings.iter().filter_map(|listing| self.group_of_known(product.id, listing)).collect()
+    }
+
     /// The known products, those together that have listings of one group.
     fn pools(&self, known: Vec<Known>) -> Vec<Vec<Known>> {
         let mut pools: Vec<(BTreeSet<usize>, Vec<Known>)> = Vec::new();
         let mut others: Vec<Vec<Known>> = Vec::new();
         for product in known {
-            let mut groups: BTreeSet<usize> =
-                product.listings.iter().filter_map(|listing| self.group(listing)).collect();
+            let mut groups = self.groups_of(&product);
             if groups.is_empty() {
                 others.push(vec![product]);
                 continue;
@@ -132,7 +199,8 @@ impl Day<'_> {
         let pool = Pool { day: self, listings, sketches };
         let mut parts: Vec<Part> = Vec::new();
         for at in 0..pool.listings.len() {
-            let group = self.group(&pool.listings[at].1);
+            let (id, listing) = &pool.listings[at];
+            let group = self.group_of_known(*id, listing);
             let of_group = group.and_then(|group| parts.iter().position(|part| part.groups.contains(&group)));
             let place = of_group.or_else(|| pool.likest(at, group, &parts)).unwrap_or(parts.len());
             if place == parts.len() {

@@ -16,7 +16,7 @@ use crate::listing;
 
 fn parse(text: &str) -> Result<Corrections, String> {
     let now = UnixMillis::parse_rfc3339("2026-11-22T12:00:00+09:00").unwrap();
-    Corrections::parse(text, Path::new("c.toml"), now).map_err(|error| error.to_string())
+    Corrections::parse(text, Path::new("c.toml"), now, |name| name.trim().to_owned()).map_err(|error| error.to_string())
 }
 
 /// `same` and `different` of listings of the shop GS샵, such as `1=2 3/4`.
@@ -218,7 +218,7 @@ fn contradictions_and_mistakes_are_named_by_line_and_column() {
             format!(
                 "{same}[[same]]\nlistings = ['A:2', 'B:3']\n{by}\n[[different]]\nlistings = ['C:9', 'A:1', 'B:3']\n{by}"
             ),
-            "c.toml:10:27: A:1 and B:3 are different here, and one product by line 6",
+            "c.toml:10:27: A:1 and B:3 are different here, and one product by lines 2, 6",
         ),
         (
             format!(
@@ -226,7 +226,7 @@ fn contradictions_and_mistakes_are_named_by_line_and_column() {
             ),
             "c.toml:12:11: A:2 is repeat here, and new by line 7",
         ),
-        (format!("[[same]]\nlistings = ['A:1']\n{by}"), "c.toml:2:12: a correction names two listings or more"),
+        (format!("[[same]]\nlistings = ['A:1']\n{by}"), "c.toml:2:12: a correction names 2 to 100 listings"),
         (format!("[[same]]\nlistings = ['A:1', 'A:1']\n{by}"), "c.toml:2:20: A:1 is named twice"),
         (
             format!("[[different]]\nlistings = ['A:1', '77']\n{by}"),
@@ -236,7 +236,7 @@ fn contradictions_and_mistakes_are_named_by_line_and_column() {
             "[[same]]\nlistings = ['A:1', 'A:2']\nwho = ' '\nwhy = 'b'".to_owned(),
             "c.toml:3:7: a correction tells who says so",
         ),
-        (format!("{same}until = 'tomorrow'"), "c.toml:5:9: a time is RFC 3339 in quotes"),
+        (format!("{same}until = 'tomorrow'"), "c.toml:5:9: a time is RFC 3339 with an offset"),
         (format!("[[verdict]]\nlisting = 'A:1'\nverdict = 'aired'\n{by}"), "line 3, column 11"),
         (format!("[[sme]]\nlistings = []\n{by}"), "line 1, column 3"),
     ] {

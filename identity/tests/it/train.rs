@@ -75,7 +75,7 @@ fn a_matcher_is_fitted_to_labels_and_is_the_same_each_time() {
          [[verdict]]\nlisting = {:?}\nverdict = 'new'\n{by}",
         name(8, 1)
     );
-    let corrections = Corrections::parse(&said, Path::new("c.toml"), UnixMillis(0)).unwrap();
+    let corrections = Corrections::parse(&said, Path::new("c.toml"), UnixMillis(0), str::to_owned).unwrap();
     let corrected = Policy { corrections: Arc::new(corrections), ..Policy::default() };
     let (taught, learned) = train(&listings, &corrected, &labels).unwrap();
     assert_eq!(learned.rows["corrected pairs"], [4, 3], "{learned}");

@@ -17,7 +17,7 @@ pub(crate) struct Review {
     /// Who answers, which each correction names.
     #[arg(long, value_name = "NAME", required_unless_present = "list", value_parser = name)]
     pub(crate) who: Option<String>,
-    /// Tell the questions and ask none.
+    /// Tell the questions and ask none, as --format json does.
     #[arg(long)]
     pub(crate) list: bool,
     /// Days to come [default: window.ahead_days of the rules].

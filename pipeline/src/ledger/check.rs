@@ -153,6 +153,9 @@ impl Ledger {
                         report.note("merge", format_args!("{id:016x} is merged in a circle"));
                     }
                 }
+                for (id, listing) in merged.circles() {
+                    report.note("move", format_args!("listing {listing:08x} of {id:016x} is moved in a circle"));
+                }
             }
             Err(error) => report.note("merge", error),
         }

@@ -100,30 +100,60 @@ impl Merged {
         self.into.contains_key(&id) || self.moved.values().any(|&into| into == id)
     }
 
-    /// The moves that would lead in a circle after further merges and moves: those listings are back where they were.
-    pub(crate) fn back(&self, into: &BTreeMap<u64, u64>, moved: &BTreeMap<(u64, u32), u64>) -> Vec<MoveRow> {
-        if self.moved.is_empty() || into.is_empty() {
+    /// Where listings come to rest after further merges and moves that would otherwise lead in a circle: what came last counts.
+    pub(crate) fn rests(&self, into: &BTreeMap<u64, u64>, moved: &BTreeMap<(u64, u32), u64>) -> Vec<MoveRow> {
+        if self.moved.is_empty() || (into.is_empty() && moved.is_empty()) {
             return Vec::new();
         }
         let mut after = self.clone();
         after.into.extend(into);
         after.moved.extend(moved);
-        let is_back = |&&(from, listing): &&(u64, u32)| {
-            let mut seen = BTreeSet::new();
-            let mut id = from;
-            while let Some(next) = after.next(id, listing) {
-                if next == from {
-                    return true;
-                }
-                if !seen.insert(next) {
-                    break;
-                }
+        let mut rests = Vec::new();
+        let mut rest = |after: &mut Self, key: u64, listing: u32| {
+            after.moved.insert((key, listing), key);
+            rests.push(MoveRow { key, listing, into: key });
+        };
+        for (&(_, listing), &to) in moved {
+            if after.moved.get(&(to, listing)).is_some_and(|&next| next != to) {
+                rest(&mut after, to, listing);
+            }
+        }
+        let root = |mut id: u64| {
+            while let Some(&next) = into.get(&id) {
                 id = next;
             }
-            false
+            id
         };
-        let back = after.moved.keys().filter(is_back);
-        back.map(|&(key, listing)| MoveRow { key, listing, into: key }).collect()
+        for &(from, listing) in self.moved.keys() {
+            let circle = after.circle(from, listing);
+            // Only a merge closes a circle here, and its product is where all of it is.
+            let merged = circle.iter().find(|id| into.contains_key(id)).map(|&id| root(id));
+            if let Some(key) = merged.or(circle.first().copied()) {
+                rest(&mut after, key, listing);
+            }
+        }
+        rests
+    }
+
+    /// The products that a listing is led through from `from` back to it; none where it comes to rest.
+    fn circle(&self, from: u64, listing: u32) -> Vec<u64> {
+        let (mut circle, mut id) = (vec![from], from);
+        while let Some(next) = self.next(id, listing) {
+            if next == from {
+                return circle;
+            }
+            if circle.contains(&next) {
+                break;
+            }
+            circle.push(next);
+            id = next;
+        }
+        Vec::new()
+    }
+
+    /// The moved listings that are led in a circle, by product and mark: a ledger has none.
+    pub(crate) fn circles(&self) -> impl Iterator<Item = (u64, u32)> {
+        self.moved.keys().copied().filter(|&(from, listing)| !self.circle(from, listing).is_empty())
     }
 
     /// The ids that are no longer given, in ascending order.
@@ -180,10 +210,33 @@ mod tests {
     #[test]
     fn a_product_that_is_merged_back_takes_its_moved_listings_along() {
         let before = merged(&[], &[(P, 7, Q)]);
-        let back = before.back(&BTreeMap::from([(Q, P)]), &BTreeMap::new());
-        assert_eq!(back, [MoveRow { key: P, listing: 7, into: P }]);
+        let rests = before.rests(&BTreeMap::from([(Q, P)]), &BTreeMap::new());
+        assert_eq!(rests, [MoveRow { key: P, listing: 7, into: P }]);
         let after = merged(&[(Q, P)], &[(P, 7, P)]);
         assert_eq!((after.of(P, 7), after.of(Q, 7), after.of(Q, 9)), (P, P, P));
-        assert_eq!(before.back(&BTreeMap::from([(P, Q)]), &BTreeMap::new()), []);
+        assert_eq!(before.rests(&BTreeMap::from([(P, Q)]), &BTreeMap::new()), []);
+        // A circle over several products, closed by a merge of the last into the first.
+        let before = merged(&[], &[(P, 7, Q), (Q, 7, X)]);
+        let rests = before.rests(&BTreeMap::from([(X, R), (R, P)]), &BTreeMap::new());
+        assert_eq!(rests, [MoveRow { key: P, listing: 7, into: P }]);
+    }
+
+    #[test]
+    fn a_listing_that_is_moved_to_and_fro_rests_where_it_was_moved_last() {
+        let mut moved = vec![(P, 7, Q)];
+        for (from, to) in [(Q, P), (P, Q), (Q, X), (X, P), (P, X)] {
+            let before = merged(&[], &moved);
+            assert_eq!(before.of(P, 7), from);
+            moved.push((from, 7, to));
+            let rests = before.rests(&BTreeMap::new(), &BTreeMap::from([((from, 7), to)]));
+            moved.extend(rests.iter().map(|row| (row.key, row.listing, row.into)));
+            let after = merged(&[], &moved);
+            // Wherever its rows stand.
+            for id in [P, Q, X].into_iter().filter(|&id| id == P || moved.iter().any(|it| it.2 == id)) {
+                assert_eq!(after.of(id, 7), to, "{moved:?} from {id:x}");
+            }
+            assert_eq!(after.circles().count(), 0);
+        }
+        assert_eq!(merged(&[], &[(P, 7, Q), (Q, 7, P)]).circles().count(), 2);
     }
 }

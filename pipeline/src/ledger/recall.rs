@@ -29,8 +29,23 @@ pub struct Run {
 /// # Errors
 /// [`UpdateError`]; the ledger is as it was.
 pub async fn read(options: &Options, now: UnixMillis) -> Result<(History, Run), UpdateError> {
+    recall(Ledger::lock(&options.ledger, now)?, options, now).await
+}
+
+/// As [`read`], of a ledger that stays as it is and that others may write meanwhile.
+///
+/// # Errors
+/// [`UpdateError`]; [`Error::Absent`] where there is no ledger.
+pub async fn look(options: &Options, now: UnixMillis) -> Result<History, UpdateError> {
+    let ledger = Ledger::open(&options.ledger)?;
+    if ledger.head.version == 0 {
+        return Err(Error::Absent { folder: options.ledger.clone() }.into());
+    }
+    Ok(recall(ledger, options, now).await?.0)
+}
+
+async fn recall(mut ledger: Ledger, options: &Options, now: UnixMillis) -> Result<(History, Run), UpdateError> {
     let policy = &options.history.policy;
-    let mut ledger = Ledger::lock(&options.ledger, now)?;
     let tables = history::tables(&options.history, now).await?;
     let listings = tables.catalogue.entries.len();
     let prepared = stage!("identity", listings = count(listings))
@@ -63,6 +78,7 @@ impl Run {
         now: UnixMillis,
         watch: &dyn Fn(Step) -> Result<(), Error>,
     ) -> Result<Report, Error> {
+        self.ledger.writable()?;
         stage!("ledger").in_scope(|| self.prepared.append(&mut self.ledger, now, watch))
     }
 

@@ -126,6 +126,7 @@ pub fn append(
     now: UnixMillis,
     watch: &dyn Fn(Step) -> Result<(), Error>,
 ) -> Result<(Resolution, Report), Error> {
+    ledger.writable()?;
     let prepared = Prepared::resolve(ledger, catalogue, policy, now)?;
     let resolution = prepared.resolution.clone();
     Ok((resolution, prepared.append(ledger, now, watch)?))
@@ -187,7 +188,6 @@ impl Prepared {
         policy: &Policy,
         now: UnixMillis,
     ) -> Result<Self, Error> {
-        ledger.writable()?;
         let mut head = ledger.head.clone();
         if head.pending.titles > 0 && head.pending.titles.saturating_mul(PENDING_SHARE) >= head.in_force.titles {
             let Counted { titles, files } = std::mem::take(&mut head.pending);
@@ -206,7 +206,7 @@ impl Prepared {
         let Went { into, moved } = &taken.went;
         let mut moves: Vec<MoveRow> =
             moved.iter().map(|(&(key, listing), &into)| MoveRow { key, listing, into }).collect();
-        moves.extend(taken.merged.back(into, moved));
+        moves.extend(taken.merged.rests(into, moved));
         moves.sort_unstable();
         let mut report = taken.report(ledger);
         (report.listing_rows, report.airing_rows, report.block_rows) = (listings.len(), airings.len(), blocks.len());

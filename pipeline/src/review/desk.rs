@@ -1,13 +1,13 @@
 //! Where the questions are asked and answered: lines in, lines out, and each answer in the corrections file before the next question.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io::{self, BufRead, Write};
-use std::path::{Path, PathBuf};
+use std::fs::OpenOptions;
+use std::io::{self, BufRead, Read as _, Write};
+use std::path::PathBuf;
 
 use serde::Serialize;
 use sinsang::time::UnixMillis;
-use sinsang_identity::correction::{Corrections, Decision, Pair};
+use sinsang_identity::correction::{self as corrections, Corrections, Decision, Pair};
 
 use super::{Question, Questions};
 use crate::correction;
@@ -85,16 +85,27 @@ impl<'l> Answer<'l> {
 /// Who answers, and where the answers go.
 #[derive(Clone, Debug)]
 pub struct Desk<'d> {
-    /// The corrections file; made with the first answer where it is missing.
-    pub file: &'d Path,
+    /// The corrections file.
+    file: PathBuf,
     /// Who answers.
-    pub who: &'d str,
+    who: &'d str,
     /// The present.
-    pub now: UnixMillis,
+    now: UnixMillis,
 }
 
-impl Desk<'_> {
-    /// Asks the questions on `output` and reads a line of `input` for each. The end of the input stops it.
+impl<'d> Desk<'d> {
+    /// A desk for `who`, whose answers go into the corrections file `file`; it is made where it is missing.
+    ///
+    /// # Errors
+    /// [`Error::Write`] where answers could not be written.
+    pub fn begin(file: PathBuf, who: &'d str, now: UnixMillis) -> Result<Self, Error> {
+        match OpenOptions::new().create(true).append(true).open(&file) {
+            Ok(_) => Ok(Self { file, who, now }),
+            Err(source) => Err(Error::Write { path: file, source }),
+        }
+    }
+
+    /// Asks the questions on `output` and reads a line of `input` for each. The end of the input stops it, also within a line.
     ///
     /// # Errors
     /// [`enum@Error`]; what was answered before is in the file.
@@ -104,7 +115,7 @@ impl Desk<'_> {
         input: &mut impl BufRead,
         output: &mut impl Write,
     ) -> Result<Outcome, Error> {
-        let mut outcome = Outcome { file: self.file.to_path_buf(), ..Outcome::default() };
+        let mut outcome = Outcome { file: self.file.clone(), ..Outcome::default() };
         let count = questions.questions.len();
         for (place, question) in questions.questions.iter().enumerate() {
             if self.corrections()?.decides(&question.listing.name(), &question.earlier.name()) {
@@ -132,15 +143,17 @@ impl Desk<'_> {
         input: &mut impl BufRead,
         output: &mut impl Write,
     ) -> Result<Answer<'static>, Error> {
-        let mut line = String::new();
+        let mut line = Vec::new();
         loop {
             write!(output, "같은 상품입니까? s 같음 / d 다름 (뒤에 까닭) / k 건너뜀 / q 그만 > ")?;
             output.flush()?;
             line.clear();
-            if input.read_line(&mut line)? == 0 {
+            input.read_until(b'\n', &mut line)?;
+            if line.last() != Some(&b'\n') {
                 writeln!(output)?;
                 return Ok(Answer::Stop);
             }
+            let line = String::from_utf8_lossy(&line);
             let (kind, why, answer) = match Answer::read(&line) {
                 Some(Answer::Same(why)) => (Pair::Same, why, Answer::Same("")),
                 Some(Answer::Different(why)) => (Pair::Different, why, Answer::Different("")),
@@ -153,25 +166,45 @@ impl Desk<'_> {
             };
             match self.append(question, kind, why)? {
                 Ok(()) => return Ok(answer),
-                Err(contradiction) => writeln!(output, "  앞선 결정과 어긋나 적지 않았습니다:\n  {contradiction}")?,
+                Err(contradiction) => writeln!(output, "  앞선 결정과 어긋나 적지 않았습니다: {contradiction}")?,
             }
         }
     }
 
-    fn text(&self) -> Result<String, Error> {
-        match fs::read_to_string(self.file) {
-            Ok(text) => Ok(text),
-            Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-            Err(source) => Err(correction::Error::Read { path: self.file.to_path_buf(), source }.into()),
-        }
-    }
-
     fn corrections(&self) -> Result<Corrections, Error> {
-        Ok(Corrections::parse(&self.text()?, self.file, self.now).map_err(correction::Error::from)?)
+        Ok(correction::read(&self.file, self.now)?)
     }
 
-    /// Appends an answer, unless it contradicts what is in the file: then it says how.
+    /// Appends an answer, unless it contradicts what is in the file: then it says how. Whoever else answers waits for it, and a disk that is
+    /// full leaves the file as it was.
     fn append(&self, question: &Question<'_>, kind: Pair, why: &str) -> Result<Result<(), String>, Error> {
+        let entry = self.entry(question, kind, why);
+        let path = &self.file;
+        let failed = |source| Error::Write { path: path.clone(), source };
+        let mut file = OpenOptions::new().create(true).read(true).append(true).open(path).map_err(failed)?;
+        file.lock().map_err(failed)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(failed)?;
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let text = correction::text(bytes, path)?;
+        correction::parse(&text, path, self.now)?;
+        match correction::parse(&format!("{text}{entry}"), path, self.now) {
+            Ok(_) => {}
+            // Where it would stand nobody can see; what it contradicts is named by its line.
+            Err(correction::Error::Corrections(corrections::Error::Mistakes { mistakes, .. })) => {
+                return Ok(Err(mistakes.into_iter().map(|mistake| mistake.what).collect::<Vec<_>>().join("; ")));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        file.write_all(entry.as_bytes()).and_then(|()| file.sync_all()).map_err(|source| {
+            // Half an entry would stop every command that reads the file.
+            let _ = file.set_len(length);
+            failed(source)
+        })?;
+        Ok(Ok(()))
+    }
+
+    fn entry(&self, question: &Question<'_>, kind: Pair, why: &str) -> String {
         let Question { verdict, probability, .. } = question;
         let why = if why.is_empty() {
             format!("reviewed; it was {} with {:.0} %", verdict.as_str(), probability * 100.0)
@@ -180,16 +213,7 @@ impl Desk<'_> {
         };
         let [a, b] = [question.listing.name(), question.earlier.name()];
         let titles = [question.listing.title, question.earlier.title];
-        let decision = Decision { who: self.who.to_owned(), why };
-        let entry = kind.entry([&a, &b], titles, &decision, self.now);
-        let text = self.text()?;
-        if let Err(error) = Corrections::parse(&format!("{text}{entry}"), self.file, self.now) {
-            return Ok(Err(error.to_string()));
-        }
-        let failed = |source| Error::Write { path: self.file.to_path_buf(), source };
-        let mut file = OpenOptions::new().create(true).append(true).open(self.file).map_err(failed)?;
-        file.write_all(entry.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-        Ok(Ok(()))
+        kind.entry([&a, &b], titles, &Decision { who: self.who.to_owned(), why }, self.now)
     }
 }
 

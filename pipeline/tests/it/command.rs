@@ -381,7 +381,7 @@ fn why_tells_a_listings_story_and_names_near_ones_where_there_is_none() {
             .and(says("재방송"))
             .and(says("2026-01-05 10:00 GS샵 LIVE에서 방송됨"))
             .and(says("GS샵 100 “도란 무쇠솥 24cm” (2026-01-05 (월) 10:00 GS샵 LIVE)"))
-            .and(says("(기준 35 %)")),
+            .and(says("(기준 40 %)")),
     );
     why("CJ온스타일:301", &[]).success().stdout(
         says("신상품")

@@ -2,16 +2,11 @@
 
 use super::super::score::{Part, Sameness};
 use super::super::{Joined, Nearest, ProductId};
-use super::{Candidate, Listing, Product, Run};
+use super::{Candidate, Product, Run};
 use crate::correction::{Corrections, Decision};
 
 /// The part of a score that tells of a correction.
 pub const CORRECTION: &str = "correction";
-
-/// The group of a listing by the corrections.
-pub(crate) fn group(corrections: &Corrections, listing: &Listing) -> Option<usize> {
-    if corrections.is_empty() { None } else { corrections.group(&listing.shop, &listing.listing_id) }
-}
 
 impl Product {
     /// The decision by which no listing of `groups` is one product with it.
@@ -21,10 +16,14 @@ impl Product {
 }
 
 impl Run<'_> {
+    /// The group of corrections that a listing is of.
+    fn group(&self, listing: usize) -> Option<usize> {
+        self.groups.get(listing).copied().flatten()
+    }
+
     /// Notes that a listing belongs to a product, for what corrections say of the listings after it.
     pub(super) fn note_group(&mut self, listing: usize, product: usize) {
-        let of = self.listings.get(listing).and_then(|listing| group(&self.policy.corrections, listing));
-        if let (Some(group), Some(product)) = (of, self.products.get_mut(product)) {
+        if let (Some(group), Some(product)) = (self.group(listing), self.products.get_mut(product)) {
             product.groups.insert(group);
             self.of_group.entry(group).or_insert(listing);
         }
@@ -34,10 +33,9 @@ impl Run<'_> {
     pub(super) fn corrected(&self, listing: usize) -> Option<(Joined, usize)> {
         let corrections = &self.policy.corrections;
         let this = *self.listings.get(listing)?;
-        let with = *self.of_group.get(&group(corrections, this)?)?;
+        let with = *self.of_group.get(&self.group(listing)?)?;
         let other = *self.listings.get(with)?;
         let names = [this, other].map(|it| (it.shop.as_str(), it.listing_id.as_str()));
-        // A code that was used for several things is one listing to whoever corrects it.
         let decision = corrections.joining(names[0], names[1]).filter(|_| names[0] != names[1])?.clone();
         let product = self.product_of.get(with).copied().flatten()?;
         Some((Joined::Corrected { with, decision }, self.root(product)))
@@ -45,7 +43,7 @@ impl Run<'_> {
 
     /// The decision by which a listing is of another product than this one.
     pub(super) fn kept_apart(&self, listing: usize, product: usize) -> Option<&Decision> {
-        let group = self.listings.get(listing).and_then(|listing| group(&self.policy.corrections, listing))?;
+        let group = self.group(listing)?;
         self.products.get(product)?.apart(std::iter::once(group), &self.policy.corrections)
     }
 
