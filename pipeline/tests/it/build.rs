@@ -55,8 +55,8 @@ fn listings_become_the_products_that_they_are() {
     // What is joined wrongly differs in one word that only one title has, or that shops elsewhere use for praise.
     // Floors just below what was measured: they may rise, and never sink.
     // The matcher knows real schedules, where one word more is mostly wording; the generator's lines differ by one word (0.9178 by rules).
-    assert!(precision >= 0.84, "precision {precision:.4}, measured 0.8466");
-    assert!(recall >= 0.965, "recall {recall:.4}, measured 0.9678");
+    assert!(precision >= 0.905, "precision {precision:.4}, measured 0.9103");
+    assert!(recall >= 0.963, "recall {recall:.4}, measured 0.9664");
     assert!(recall > 10.0 * by_code, "{recall:.4} and {by_code:.4}");
 }
 
@@ -182,12 +182,12 @@ fn what_is_new_is_called_new_and_what_cannot_be_told_unknown() {
     println!("of {censored} censored listings, called unknown {admitted:.4}; of the new ones not {told:.4}");
     // Floors just below what was measured: they may rise, and never sink.
     // By rules alone 0.9211, 0.9150, 0.9178, 0.9371, 0.8403 and 0.9739: near-misses are unknown since, and lines of one word repeats.
-    assert!(ours.precision() >= 0.88, "{:.4}, measured 0.8872", ours.precision());
-    assert!(ours.recall() >= 0.765, "{:.4}, measured 0.7712", ours.recall());
-    assert!(by_product.precision() >= 0.88, "{:.4}, measured 0.8846", by_product.precision());
-    assert!(by_product.recall() >= 0.775, "{:.4}, measured 0.7823", by_product.recall());
-    assert!(admitted >= 0.83, "{admitted:.4}, measured 0.8487");
-    assert!(told >= 0.90, "{told:.4}, measured 0.9085");
+    assert!(ours.precision() >= 0.907, "{:.4}, measured 0.9124", ours.precision());
+    assert!(ours.recall() >= 0.81, "{:.4}, measured 0.8170", ours.recall());
+    assert!(by_product.precision() >= 0.905, "{:.4}, measured 0.9104", by_product.precision());
+    assert!(by_product.recall() >= 0.81, "{:.4}, measured 0.8188", by_product.recall());
+    assert!(admitted >= 0.89, "{admitted:.4}, measured 0.8992");
+    assert!(told >= 0.92, "{told:.4}, measured 0.9281");
     // A code that was never seen is right here less than one time in five.
     assert!(ours.precision() > 4.0 * by_code.precision(), "{:.4} and {:.4}", ours.precision(), by_code.precision());
     assert!(ours.f1() > 2.0 * by_code.f1(), "{:.4} and {:.4}", ours.f1(), by_code.f1());
