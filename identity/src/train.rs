@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::correction::Corrections;
 use crate::evaluate::{self, Confusion, Measured, wilson};
 use crate::identity::matcher::{self, Matcher, Model};
-use crate::identity::{Day, Listing, Offer, Policy, Statistics, features, resolve};
+use crate::identity::{Day, Listing, Offer, Policy, Statistics, features};
 use crate::label::{self, Pair, Places, Read, Rows, TitlePair};
 use crate::listing::{Features, Lexicon};
 use crate::verdict::{CENSORED_REVIEWS, VerdictKind};
@@ -178,7 +178,7 @@ pub fn train(listings: &[Listing], policy: &Policy, labels: &Labels) -> Result<(
     let mut labels = vec![(pairs.clone(), pair_rows)];
     labels.extend(verdicts.clone().map(|path| (path, verdict_rows)));
     let statistics = Statistics::default();
-    let day = Day::read(listings, policy, &statistics);
+    let mut day = Day::read(listings, policy, &statistics);
     let mut groups = Groups((0..listings.len()).collect());
     for pair in labelled.iter().filter(|pair| pair.same) {
         groups.join(pair.listings[0], pair.listings[1]);
@@ -213,15 +213,21 @@ pub fn train(listings: &[Listing], policy: &Policy, labels: &Labels) -> Result<(
     let mut told: Vec<Told> = vec![(0.0, false); samples.len()];
     let mut runs = SAME_AT.map(|_| [Confusion::default(); 3]);
     let mut likest: Vec<(f64, &Read)> = Vec::new();
-    for fold in 0..FOLDS {
-        let matcher = fit::fit(samples.iter().filter(|sample| sample.fold != fold).map(|sample| &sample.row))?;
+    // A fold's policies, one for each threshold: the matcher that was fitted to the other folds is theirs.
+    let folds: Vec<[Policy; SAME_AT.len()]> = (0..FOLDS)
+        .map(|fold| {
+            let matcher = fit::fit(samples.iter().filter(|sample| sample.fold != fold).map(|sample| &sample.row))?;
+            let matcher = Arc::new(matcher);
+            Ok(SAME_AT.map(|same_at| Policy { same_at, matcher: Arc::clone(&matcher), ..policy.clone() }))
+        })
+        .collect::<Result<_, Error>>()?;
+    for (fold, policies) in (0..FOLDS).zip(&folds) {
+        let matcher = Arc::clone(&policies[0].matcher);
         for (sample, told) in samples.iter().zip(&mut told).filter(|(sample, _)| sample.fold == fold) {
             *told = (matcher.probability(&sample.row.values), sample.row.same);
         }
-        let matcher = Arc::new(matcher);
-        for (same_at, run) in SAME_AT.into_iter().zip(&mut runs) {
-            let policy = Policy { same_at, matcher: Arc::clone(&matcher), ..policy.clone() };
-            let resolved = resolve(listings, &policy).listings;
+        for (resolved, run) in day.resolve_by(policies).into_iter().zip(&mut runs) {
+            let resolved = resolved.listings;
             for pair in labelled.iter().filter(|pair| groups.fold(listings, pair.listings[0]) == fold) {
                 let [a, b] = pair.listings.map(|at| resolved.get(at).map(|resolved| resolved.product));
                 let shop = |at: usize| listings.get(at).map(|listing| &listing.shop);

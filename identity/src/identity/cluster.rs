@@ -114,6 +114,9 @@ pub(super) fn place(
             *standing = stands;
         }
     }
+    (day.titles, day.of_listing) = (std::mem::take(&mut run.titles), std::mem::take(&mut run.of_listing));
+    day.of_listing.truncate(new);
+    day.titles.truncate(day.of_listing.last().map_or(0, |last| last.end));
     let mut resolution = run.finish(placed);
     resolution.known = known_listings;
     (resolution, standing)

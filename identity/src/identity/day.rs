@@ -271,6 +271,19 @@ impl<'a> Day<'a> {
         Placed { resolution, keys }
     }
 
+    /// Places the listings where nothing is known, once by each of `policies`, which may differ in no more than their threshold.
+    pub(crate) fn resolve_by(&mut self, policies: &'a [Policy]) -> Vec<Resolution> {
+        let Some(first) = policies.first() else { return Vec::new() };
+        self.policy = first;
+        let likes = self.likes();
+        let near = vec![Vec::new(); self.listings.len()];
+        let place = |policy| {
+            self.policy = policy;
+            cluster::place(self, &[], Vec::new(), &near, &likes).0
+        };
+        policies.iter().map(place).collect()
+    }
+
     /// The features of two of its listings, by their titles that are most likely one product.
     pub fn features(&self, a: usize, b: usize) -> Option<Vec<f64>> {
         let (left, right) = (self.listings.get(a)?, self.listings.get(b)?);
