@@ -1,9 +1,32 @@
 -- shared_code
 -- Codes that name nothing: several shops give them, each to ever other titles (1.0E+14, 99999). Shops number their items alike by chance, but
 -- give a code to one thing at a time, under a few titles.
+-- Codes of several shops are looked for first: few have them, and titles are long. Groups hold rows and no sets, so they spill.
 -- $1 the least shops; $2 the least titles for each of them.
+WITH shops AS (
+    SELECT listing_id, shop
+    FROM broadcasts
+    GROUP BY listing_id, shop
+),
+codes AS (
+    SELECT listing_id
+    FROM shops
+    GROUP BY listing_id
+    HAVING count(*) >= $1
+),
+titles AS (
+    SELECT b.listing_id, b.shop, b.title
+    FROM broadcasts b
+    JOIN codes c ON b.listing_id = c.listing_id
+    GROUP BY b.listing_id, b.shop, b.title
+),
+counts AS (
+    SELECT listing_id, shop, count(*) AS titles
+    FROM titles
+    GROUP BY listing_id, shop
+)
 SELECT listing_id
-FROM broadcasts
+FROM counts
 GROUP BY listing_id
-HAVING count(DISTINCT shop) >= $1 AND count(DISTINCT title) >= $2 * count(DISTINCT shop)
+HAVING sum(titles) >= $2 * count(*)
 ORDER BY listing_id
