@@ -94,9 +94,15 @@ impl ProductId {
         Self::hash(&[shop, listing_id])
     }
 
-    /// As [`ProductId::of`], for a code that was used for another product before: `mark` tells them apart.
-    pub(crate) fn of_reused(shop: &str, listing_id: &str, mark: &str) -> Self {
-        Self::hash(&[shop, listing_id, mark])
+    /// The id of a product that begins with `first`, of those that are not taken: marked where its code began another product before.
+    pub(crate) fn free(first: &Listing, mut is_taken: impl FnMut(Self) -> bool) -> Self {
+        let mut id = Self::of(&first.shop, &first.listing_id);
+        let mut round = 0_u32;
+        while is_taken(id) {
+            id = Self::hash(&[&first.shop, &first.listing_id, &format!("{}#{round}", first.first_at.0)]);
+            round += 1;
+        }
+        id
     }
 
     fn hash(parts: &[&str]) -> Self {

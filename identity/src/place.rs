@@ -22,8 +22,3 @@ impl<'t> Places<'t> {
         (line, self.text.get(begin..at).unwrap_or_default().chars().count() + 1)
     }
 }
-
-/// The line and the column of the byte `at` of `text`, both from 1; columns count characters.
-pub fn line_and_column(text: &str, at: usize) -> (usize, usize) {
-    Places::new(text).of(at)
-}

@@ -101,6 +101,13 @@ pub struct Range {
     pub most: usize,
 }
 
+impl Range {
+    /// Where the days to come end.
+    fn until(self) -> UnixMillis {
+        self.now.plus(i64::from(self.days) * DAY_MS)
+    }
+}
+
 /// Finds the decisions that would do the most harm where they are wrong, on products with a broadcast that has not ended and begins in the
 /// days to come. What a person decided is not asked again.
 pub fn questions<'a>(history: &'a History, policy: &verdict::Policy, range: Range) -> Questions<'a> {
@@ -135,8 +142,7 @@ struct Finder<'a, 'p> {
 impl<'a> Finder<'a, '_> {
     /// The questions about a listing of the tables.
     fn of_listing(&self, entry: usize) -> Vec<Question<'a>> {
-        let Range { now, days, .. } = self.range;
-        let until = now.plus(i64::from(days) * DAY_MS);
+        let (now, until) = (self.range.now, self.range.until());
         let Some((airing, true)) = self.history.judged_by(entry, now) else { return Vec::new() };
         let Some(product) = self.history.product_of(entry).filter(|_| airing.starts_at < until) else {
             return Vec::new();
@@ -226,8 +232,7 @@ impl<'a> Finder<'a, '_> {
 
     /// Minutes of broadcasts on the days to come.
     fn minutes<'h>(&self, airings: impl Iterator<Item = &'h Airing>) -> i64 {
-        let Range { now, days, .. } = self.range;
-        let until = now.plus(i64::from(days) * DAY_MS);
+        let (now, until) = (self.range.now, self.range.until());
         let to_come = airings.filter(|airing| airing.ends_at > now && airing.starts_at < until);
         to_come.map(|airing| airing.ends_at.since(airing.starts_at.max(now)) / 60_000).sum()
     }
@@ -283,11 +288,7 @@ impl fmt::Display for Questions<'_> {
 
 impl fmt::Display for Question<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = match self.verdict {
-            VerdictKind::New => "신상품",
-            VerdictKind::Repeat => "재방송",
-            VerdictKind::Unknown => "판단 보류",
-        };
+        let verdict = word::verdict(self.verdict);
         let stands = if self.same { "같은 상품으로 묶임" } else { "다른 상품으로 둠" };
         writeln!(
             f,

@@ -9,7 +9,7 @@ use sinsang::pack::board_write::BoardParts;
 use sinsang::pack::experiment::ExperimentPart;
 use sinsang::pack::mix::MixParts;
 use sinsang::rank::{PULSE_WEIGHTS, SurfaceWeights, Weights};
-use sinsang_identity::place::line_and_column;
+use sinsang_identity::place::Places;
 use toml::Spanned;
 
 use crate::verdict::{self, Thresholds};
@@ -431,8 +431,9 @@ impl Rules {
 
 /// Mistakes with the place in the file, as compilers write it.
 fn placed(mistakes: Vec<Mistake>, text: &str, path: &Path) -> Vec<String> {
+    let places = Places::new(text);
     let line = |mistake: Mistake| {
-        let (line, column) = line_and_column(text, mistake.at);
+        let (line, column) = places.of(mistake.at);
         format!("{}:{line}:{column}: {}", path.display(), mistake.what)
     };
     mistakes.into_iter().map(line).collect()

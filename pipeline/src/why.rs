@@ -335,15 +335,12 @@ impl fmt::Display for Story<'_> {
 impl Story<'_> {
     fn write_verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let evidence = &self.verdict.evidence;
-        let (kind, meaning) = match self.verdict.kind {
-            VerdictKind::New => ("신상품", "기록에서 한 번도 방송이 끝난 적이 없는 상품"),
-            VerdictKind::Repeat => ("재방송", "전에 방송한 상품"),
-            VerdictKind::Unknown => ("판단 보류", "기록만으로는 알 수 없는 상품"),
-        };
-        let meaning = if evidence.reason == verdict::Reason::Corrected {
-            "담당자가 그렇게 판정한 상품"
-        } else {
-            meaning
+        let kind = word::verdict(self.verdict.kind);
+        let meaning = match (evidence.reason, self.verdict.kind) {
+            (verdict::Reason::Corrected, _) => "담당자가 그렇게 판정한 상품",
+            (_, VerdictKind::New) => "기록에서 한 번도 방송이 끝난 적이 없는 상품",
+            (_, VerdictKind::Repeat) => "전에 방송한 상품",
+            (_, VerdictKind::Unknown) => "기록만으로는 알 수 없는 상품",
         };
         writeln!(f, "\n판정  {kind} — {meaning}")?;
         let which = if self.upcoming { "다음 방송" } else { "다음 방송이 없어 첫 방송" };

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::align::to_f64;
 use super::day::{Day, Known};
 use super::earlier::{self, Like};
-use super::reuse::parts;
+use super::reuse::are_two;
 use super::score::{Compared, Score, compare};
 use super::sketch::Sketch;
 use super::{Alike, Joined, Listing, Merge, Nearest, Policy, ProductId, Resolution, Resolved, appliance};
@@ -316,8 +316,7 @@ impl Run<'_> {
     /// Whether one code was given to two things: something decides against, and next to nothing is shared.
     fn clearly_different(&self, a: usize, b: usize) -> bool {
         let pairs = self.range(a).flat_map(|x| self.range(b).map(move |y| (x, y)));
-        let mut compared = pairs.filter_map(|(x, y)| self.compared(x, y)).peekable();
-        compared.peek().is_some() && compared.all(|compared| parts(&compared, self.policy))
+        are_two(pairs.filter_map(|(x, y)| self.compared(x, y)), self.policy)
     }
 
     /// The titles of a product that stand for it.
@@ -449,14 +448,7 @@ impl Run<'_> {
                 continue;
             }
             let Some(first) = self.listings.get(product.first) else { continue };
-            let mut id = ProductId::of(&first.shop, &first.listing_id);
-            let mut round = 0_u32;
-            while !taken.insert(id) {
-                let mark = format!("{}#{round}", first.first_at.0);
-                id = ProductId::of_reused(&first.shop, &first.listing_id, &mark);
-                round += 1;
-            }
-            ids.push(id);
+            ids.push(ProductId::free(first, |id| !taken.insert(id)));
         }
         ids
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::cluster::corrected::Moved;
 use super::cluster::total_order;
 use super::day::{Day, Known, mark};
-use super::reuse::parts;
+use super::reuse::are_two;
 use super::score::Compared;
 use super::sketch::Sketch;
 use super::{Listing, ProductId};
@@ -122,8 +122,7 @@ impl Day<'_> {
     fn is_another_thing(&self, a: &Use<'_>, b: &Use<'_>) -> bool {
         let offers = (a.listing.offer(), b.listing.offer());
         let pairs = a.sketches.iter().flat_map(|x| b.sketches.iter().map(move |y| (x, y)));
-        let mut compared = pairs.map(|(x, y)| Compared::of((x, offers.0), (y, offers.1), self.policy, true)).peekable();
-        compared.peek().is_some() && compared.all(|compared| parts(&compared, self.policy))
+        are_two(pairs.map(|(x, y)| Compared::of((x, offers.0), (y, offers.1), self.policy, true)), self.policy)
     }
 
     /// Takes known products apart where corrections want it, and tells which listings go elsewhere. The part with the eldest listing keeps
@@ -224,12 +223,7 @@ impl Day<'_> {
             let Some((old, first)) = part.members.first().and_then(|&at| listings.get(at)) else { continue };
             let mut id = *old;
             if known.iter().any(|product| product.id == id) {
-                id = ProductId::of(&first.shop, &first.listing_id);
-                let mut round = 0_u32;
-                while is_taken(id) {
-                    id = ProductId::of_reused(&first.shop, &first.listing_id, &format!("{}#{round}", first.first_at.0));
-                    round += 1;
-                }
+                id = ProductId::free(first, &mut *is_taken);
             }
             let members = || part.members.iter().filter_map(|&at| listings.get(at));
             for (from, listing) in members().filter(|(from, _)| *from != id) {

@@ -10,8 +10,14 @@ use super::{Listing, Policy};
 const MAX_TITLES: usize = 64;
 
 /// Whether two titles of one code are two things: something decides against, and next to nothing is shared.
-pub(super) fn parts(compared: &Compared<'_>, policy: &Policy) -> bool {
+fn parts(compared: &Compared<'_>, policy: &Policy) -> bool {
     !compared.sums.vetoes.is_empty() && compared.evidence < policy.min_evidence
+}
+
+/// Whether a code was given to two things, by all titles of one compared with all of the other.
+pub(super) fn are_two<'a>(compared: impl Iterator<Item = Compared<'a>>, policy: &Policy) -> bool {
+    let mut compared = compared.peekable();
+    compared.peek().is_some() && compared.all(|compared| parts(&compared, policy))
 }
 
 /// The titles of a listing by the things they name: groups of indices into `listing.titles`, the group of the earliest title

@@ -6,6 +6,7 @@ use sinsang::time::UnixMillis;
 
 use crate::identity::{CORRECTION, Part, Score};
 use crate::resolve::Neighbour;
+use crate::verdict::VerdictKind;
 
 /// `2026-11-03 (화) 20:40`, in Korean time.
 pub(crate) fn minute(at: UnixMillis) -> String {
@@ -119,6 +120,15 @@ fn told(part: &Part) -> String {
         (_, "", right) if !right.is_empty() => format!("{name}: 앞선 제목에만 ‘{right}’"),
         (_, "", "") => format!("{name}: {note}"),
         (_, left, right) => format!("{name}: ‘{left}’ / ‘{right}’"),
+    }
+}
+
+/// A verdict's name.
+pub(crate) fn verdict(kind: VerdictKind) -> &'static str {
+    match kind {
+        VerdictKind::New => "신상품",
+        VerdictKind::Repeat => "재방송",
+        VerdictKind::Unknown => "판단 보류",
     }
 }
 
