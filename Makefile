@@ -113,7 +113,7 @@ deploy: node_modules/.stamp ## deploy the Worker with a snapshot bundled: make d
 	node_modules/.bin/wrangler deploy --env '$(ENV)' $(if $(DRY_RUN),--dry-run)
 
 ##@ Test
-.PHONY: test test-programs test-core test-intake test-identity test-input test-taste test-publish test-experiment test-ingest test-pipeline test-cluster test-wasm test-data test-edge test-page size faults faults-long creep schemathesis
+.PHONY: test test-programs test-core test-intake test-identity test-input test-taste test-publish test-experiment test-ingest test-pipeline test-cluster test-wasm test-data test-edge test-page size faults faults-long abuse creep schemathesis
 test: prerequisites ## all tests: what scripts/plan.mjs lists, two stages at a time
 	@node scripts/stages.mjs test
 	$(call say,'all tests passed')
@@ -169,6 +169,9 @@ faults: worker cli ## the Worker while its store and cache fail, under load: mak
 
 faults-long: ## the same over 300,000 requests, at a low priority
 	@nice -n 10 $(MAKE) faults REQUESTS=300000
+
+abuse: worker cli ## what an anonymous sender can move: attacks on both Workers and on builds, on this machine alone
+	@node tests/abuse/run.mjs
 
 creep: worker cli ## Wasm memory over a million requests: make creep [REQUESTS=1000000]
 	@REQUESTS='$(if $(filter command line,$(origin REQUESTS)),$(REQUESTS),1000000)' nice -n 10 node tests/faults/creep.mjs

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::mix::{Mix, scatter};
 use crate::rank::{SurfaceWeights, Weights};
+use crate::text::is_token;
 use crate::time::UnixMillis;
 use crate::viewer::UserKey;
 
@@ -20,8 +21,6 @@ pub const MOST_EXPERIMENTS: usize = 16;
 pub const MOST_VARIANTS: usize = 8;
 /// The longest id of an experiment or a variant.
 pub const MAX_ID_BYTES: usize = 40;
-/// The shortest and the longest id of a device.
-const DEVICE_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
 
 /// What a salt is for; texts of different purposes never give one salt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,16 +53,7 @@ pub fn place(salt: u64, viewer: u64) -> u32 {
 
 /// Whether `id` may name an experiment or a variant: it stands in headers and addresses as it is.
 pub fn is_id(id: &str) -> bool {
-    (1..=MAX_ID_BYTES).contains(&id.len()) && is_plain(id)
-}
-
-/// Whether `id` may be a device's.
-pub fn is_device(id: &str) -> bool {
-    DEVICE_BYTES.contains(&id.len()) && is_plain(id)
-}
-
-fn is_plain(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    is_token(id, 1..=MAX_ID_BYTES)
 }
 
 /// A variant of an experiment.

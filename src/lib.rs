@@ -10,6 +10,8 @@
 //! 6. [`surface`] chooses what is shown at that time, [`rank`] orders it for the viewer ([`session`]), [`mix`] and [`directive`] arrange it, and the items' ready JSON is copied.
 //! 7. [`reply`] sets status and headers, and decides what may be shared.
 //!
+//! [`event`] and [`text`] say what an event may hold: the Worker that takes them, `sinsang ingest` and the readers of tables ask the same.
+//!
 //! [`preview`] runs step 6 and what it needs in the preview page's browser, on packs that the page downloaded.
 //!
 //! Everything but `edge` is pure: no I/O, no clock, no randomness, no async.
@@ -35,6 +37,7 @@ pub mod context;
 pub mod directive;
 #[cfg(all(target_arch = "wasm32", feature = "edge"))]
 pub mod edge;
+pub mod event;
 pub mod experiment;
 pub mod key;
 pub mod known;
@@ -59,5 +62,6 @@ pub mod serve;
 pub mod session;
 pub mod stage;
 pub mod surface;
+pub mod text;
 pub mod time;
 pub mod viewer;

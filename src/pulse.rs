@@ -2,7 +2,7 @@
 //!
 //! A [`Counter`] is a set of marks, one for each product, viewer and [`Deed`]: the same event, the same batch, or a viewer who does a thing
 //! again changes nothing, in whatever order they come. Counts are worked out of the marks and the time alone, so no viewer is ever more
-//! than one in any of them. The consumer of events keeps a counter (`intake/`), `sinsang evaluate ranking` replays purchases through one, and
+//! than one in any of them, and none has marks of more than a few products. The consumer of events keeps a counter (`intake/`), `sinsang evaluate ranking` replays purchases through one, and
 //! `pack/pulse.rs` carries what comes of it to the edge.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,10 +17,16 @@ pub const MAX_MARKS: usize = 2_048;
 pub const MAX_ALL_MARKS: usize = 200_000;
 /// Most products that have marks.
 pub const MAX_PRODUCTS: usize = 8_192;
+/// Most marks of one viewer who is signed in: somebody who shops all day has fewer.
+pub const MAX_OF_VIEWER: u16 = 128;
+/// Most marks of one who is not.
+pub const MAX_OF_UNSIGNED: u16 = 32;
 /// New marks of viewers who are not signed in that one product takes in a minute.
 pub const MAX_UNSIGNED_A_MINUTE: usize = 20;
 /// Those who are not signed in count for no more than this many viewers together: whoever makes up devices gets no further.
 pub const MAX_UNSIGNED: u32 = 8;
+/// A viewer who is not signed in weighs 2 to the power of minus this: a quarter.
+pub const UNSIGNED_SHIFT: u32 = 2;
 /// Bytes of a mark as [`Counter::marks`] writes it.
 pub const MARK_BYTES: usize = 9;
 const SIGNED: u8 = 0x80;
@@ -75,8 +81,15 @@ pub enum Counted {
     Late,
     /// Too many who are not signed in do this in one minute.
     Crowded,
+    /// The viewer has as many marks as one may have.
+    Enough,
     /// There is no room for it.
     Full,
+}
+
+impl Counted {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::New, Self::Known, Self::Late, Self::Crowded, Self::Enough, Self::Full];
 }
 
 /// How long things count.
@@ -130,6 +143,41 @@ impl Mark {
     fn is_signed(&self) -> bool {
         self.what & SIGNED != 0
     }
+
+    /// Whose it is. Two viewers who share the half of a key share their room as well, of 200,000 marks four or five pairs.
+    fn owner(&self) -> (u32, bool) {
+        (self.viewer, self.is_signed())
+    }
+}
+
+/// Counts of all viewers, and of those of them who are signed in.
+struct CountedBy {
+    all: Counts,
+    signed: Counts,
+}
+
+/// What a product's counts are worth where there is no room for all: by how many signed-in viewers it has first, which is what costs
+/// somebody who would push others out the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Worth {
+    signed_viewers: u16,
+    signed_interest: u32,
+    interest: u32,
+}
+
+impl Worth {
+    /// Of one signed-in viewer who did this just now and nothing else.
+    fn of_one(deed: Deed) -> Self {
+        let one = u16::try_from(VIEWER).unwrap_or(u16::MAX);
+        let done = |of: Deed| if of == deed { one } else { 0 };
+        let [looks, alarms, purchases] = Deed::ALL.map(done);
+        let counts = Counts { viewers: one, looks, alarms, purchases };
+        Self::of(&CountedBy { all: counts, signed: counts })
+    }
+
+    fn of(by: &CountedBy) -> Self {
+        Self { signed_viewers: by.signed.viewers, signed_interest: by.signed.interest(), interest: by.all.interest() }
+    }
 }
 
 /// Marks by product.
@@ -139,6 +187,12 @@ pub struct Counter {
     products: BTreeMap<u64, Vec<Mark>>,
     marks: usize,
     unsigned: usize,
+    /// How many marks each viewer has.
+    of_viewer: BTreeMap<(u32, bool), u16>,
+    /// Products in the order in which they give way, the last first, with what each was worth when that was looked at: once a minute,
+    /// while there is no room.
+    yielding: Vec<(Worth, u64)>,
+    yielding_of: Option<u32>,
     changed: BTreeSet<u64>,
     swept_at: UnixMillis,
 }
@@ -159,6 +213,8 @@ impl Counter {
         let viewer = u32::from_le_bytes([a, b, c, d]);
         let mark = Mark { viewer, what: one.deed.code() | if one.is_signed { SIGNED } else { 0 }, minute };
         self.sweep(now);
+        let most = if one.is_signed { MAX_OF_VIEWER } else { MAX_OF_UNSIGNED };
+        let has_enough = self.of_viewer.get(&mark.owner()).is_some_and(|own| *own >= most);
         let known = self.products.get_mut(&one.product);
         if let Some(marks) = known {
             if let Some(known) = marks.iter_mut().find(|known| (known.viewer, known.what) == (mark.viewer, mark.what)) {
@@ -173,17 +229,25 @@ impl Counter {
             if !one.is_signed && marks.iter().filter(is_of_the_minute).count() >= MAX_UNSIGNED_A_MINUTE {
                 return Counted::Crowded;
             }
+            if has_enough {
+                return Counted::Enough;
+            }
             // Those who are not signed in leave the others half of the room.
             let unsigned = marks.iter().filter(|known| !known.is_signed()).count();
             if marks.len() >= MAX_MARKS || (!one.is_signed && unsigned >= MAX_MARKS / 2) {
                 return Counted::Full;
             }
+        } else if has_enough {
+            return Counted::Enough;
         } else if self.products.len() >= if one.is_signed { MAX_PRODUCTS } else { MAX_PRODUCTS / 2 }
-            && !(one.is_signed && self.give_way())
+            && !(one.is_signed && self.give_way(one, now))
         {
             return Counted::Full;
         }
-        if self.marks >= MAX_ALL_MARKS || (!one.is_signed && self.unsigned >= MAX_ALL_MARKS / 2) {
+        if !one.is_signed && self.unsigned >= MAX_ALL_MARKS / 2 {
+            return Counted::Full;
+        }
+        if self.marks >= MAX_ALL_MARKS && !(one.is_signed && self.give_way(one, now)) {
             return Counted::Full;
         }
         let marks = self.products.entry(one.product).or_default();
@@ -194,15 +258,39 @@ impl Counter {
         Counted::New
     }
 
-    /// Forgets the product with the fewest marks, for one that is new to the counter; `false` where there is none.
-    fn give_way(&mut self) -> bool {
-        let least = self.products.iter().min_by_key(|(_, marks)| marks.len()).map(|(product, _)| *product);
-        let Some(product) = least else { return false };
+    /// Forgets the product that is worth least, for a new mark by a viewer who is signed in; `false` where none is worth less than that.
+    fn give_way(&mut self, one: &Happening, now: UnixMillis) -> bool {
+        // All are looked at once a minute: one that has gained since is passed over then, and its turn comes in the next.
+        let minute = minute_of(now);
+        if self.yielding_of != Some(minute) {
+            self.yielding_of = Some(minute);
+            self.yielding = self
+                .products
+                .iter()
+                .map(|(product, marks)| (Worth::of(&self.counted_by(marks, now)), *product))
+                .collect();
+            self.yielding.sort_unstable_by(|a, b| b.cmp(a));
+        }
+        while let Some((worth, least)) = self.yielding.pop() {
+            if worth >= Worth::of_one(one.deed) {
+                self.yielding.push((worth, least));
+                return false;
+            }
+            let is_as_it_was = |marks: &Vec<Mark>| Worth::of(&self.counted_by(marks, now)) <= worth;
+            if least == one.product || !self.products.get(&least).is_some_and(is_as_it_was) {
+                continue;
+            }
+            self.remove(least);
+            self.changed.insert(least);
+            return true;
+        }
+        false
+    }
+
+    fn remove(&mut self, product: u64) {
         for mark in self.products.remove(&product).unwrap_or_default() {
             self.tally(mark, false);
         }
-        self.changed.insert(product);
-        true
     }
 
     fn tally(&mut self, mark: Mark, is_added: bool) {
@@ -210,6 +298,11 @@ impl Counter {
         self.marks = moved(self.marks);
         if !mark.is_signed() {
             self.unsigned = moved(self.unsigned);
+        }
+        let own = self.of_viewer.entry(mark.owner()).or_default();
+        *own = if is_added { own.saturating_add(1) } else { own.saturating_sub(1) };
+        if *own == 0 {
+            self.of_viewer.remove(&mark.owner());
         }
     }
 
@@ -220,18 +313,16 @@ impl Counter {
         }
         self.swept_at = now;
         let oldest = minute_of(now.plus(self.terms.window_ms.saturating_neg()));
-        let (mut marks, mut unsigned) = (0_usize, 0_usize);
+        let mut gone = Vec::new();
         for (product, kept) in &mut self.products {
-            let before = kept.len();
-            kept.retain(|mark| mark.minute >= oldest);
-            if kept.len() < before {
+            let before = gone.len();
+            gone.extend(kept.extract_if(.., |mark| mark.minute < oldest));
+            if gone.len() > before {
                 self.changed.insert(*product);
             }
-            marks = marks.saturating_add(kept.len());
-            unsigned = unsigned.saturating_add(kept.iter().filter(|mark| !mark.is_signed()).count());
         }
         self.products.retain(|_, marks| !marks.is_empty());
-        (self.marks, self.unsigned) = (marks, unsigned);
+        gone.into_iter().for_each(|mark| self.tally(mark, false));
     }
 
     /// Takes in all marks of `other`, as if what made them had happened here.
@@ -267,18 +358,25 @@ impl Counter {
         self.products.get(&product).map_or_else(Counts::default, |marks| self.counted(marks, now))
     }
 
-    /// The counts of the `most` products of the most interest at `now`, by ascending id; those of which nothing is left are left out.
+    /// The counts of the `most` products that are worth most at `now`, by ascending id; those of which nothing is left are left out.
     pub fn counts(&self, most: usize, now: UnixMillis) -> Vec<(u64, Counts)> {
-        let mut all: Vec<(u64, Counts)> = self
+        let mut all: Vec<(Worth, u64, Counts)> = self
             .products
             .iter()
-            .map(|(product, marks)| (*product, self.counted(marks, now)))
-            .filter(|(_, counts)| counts.viewers > 0)
+            .map(|(product, marks)| (self.counted_by(marks, now), *product))
+            .map(|(by, product)| (Worth::of(&by), product, by.all))
+            .filter(|(_, _, counts)| counts.viewers > 0)
             .collect();
-        all.sort_by_key(|(product, counts)| (std::cmp::Reverse(counts.interest()), *product));
+        all.sort_unstable_by_key(|(worth, product, _)| (std::cmp::Reverse(*worth), *product));
         all.truncate(most);
+        let mut all: Vec<(u64, Counts)> = all.into_iter().map(|(_, product, counts)| (product, counts)).collect();
         all.sort_unstable_by_key(|(product, _)| *product);
         all
+    }
+
+    fn counted_by(&self, marks: &[Mark], now: UnixMillis) -> CountedBy {
+        let signed: Vec<Mark> = marks.iter().copied().filter(Mark::is_signed).collect();
+        CountedBy { all: self.counted(marks, now), signed: self.counted(&signed, now) }
     }
 
     fn counted(&self, marks: &[Mark], now: UnixMillis) -> Counts {
@@ -347,9 +445,7 @@ impl Counter {
             .collect();
         marks.sort_unstable();
         marks.dedup_by_key(|mark| (mark.viewer, mark.what));
-        for mark in self.products.remove(&product).unwrap_or_default() {
-            self.tally(mark, false);
-        }
+        self.remove(product);
         if !marks.is_empty() && self.products.len() < MAX_PRODUCTS {
             for mark in &marks {
                 self.tally(*mark, true);
@@ -364,7 +460,7 @@ fn sum(weights: impl Iterator<Item = (bool, u64)>) -> u16 {
     let (signed, unsigned) = weights.fold((0_u64, 0_u64), |(signed, unsigned), (is_signed, weight)| {
         if is_signed { (signed.saturating_add(weight), unsigned) } else { (signed, unsigned.saturating_add(weight)) }
     });
-    let all = signed.saturating_add((unsigned >> 2).min(u64::from(MAX_UNSIGNED) << 16));
+    let all = signed.saturating_add((unsigned >> UNSIGNED_SHIFT).min(u64::from(MAX_UNSIGNED) << 16));
     u16::try_from(all.saturating_mul(u64::from(VIEWER)) >> 16).unwrap_or(u16::MAX)
 }
 

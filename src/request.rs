@@ -7,13 +7,12 @@ use subtle::ConstantTimeEq as _;
 
 use crate::auth::{BadKey, Bearer, Refused, Unproven, Verifier};
 use crate::context::Context;
-use crate::experiment::is_device;
 use crate::pack::manifest::SnapshotId;
 use crate::session::MOST_RECENT;
 use crate::surface::cursor::{BadCursor, Cursor, binding};
 use crate::surface::new::Sort;
 use crate::time::UnixMillis;
-use crate::viewer::{UserHasher, UserKey, Viewer};
+use crate::viewer::{DeviceId, UserHasher, UserKey, Viewer};
 
 /// Items on a page where the request does not say.
 pub const DEFAULT_LIMIT: usize = 20;
@@ -350,7 +349,7 @@ impl Request {
                     .ok_or_else(|| bad("as_of", "a time as RFC 3339, such as 2026-11-22T20:00:00+09:00"))
             })
             .transpose()?;
-        if raw.device.is_some_and(|device| !is_device(device)) {
+        if raw.device.is_some_and(|device| DeviceId::parse(device).is_none()) {
             return Err(bad(
                 "Sinsang-Device",
                 "a header of 16 to 64 letters, digits, hyphens and underscores, or none",

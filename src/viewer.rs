@@ -5,6 +5,8 @@ use std::fmt;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
+use crate::text::is_token;
+
 /// The name of a user in packs: 64 bits of an HMAC-SHA256 of the app's user id. Whoever lacks the secret can't tell whose it is.
 ///
 /// At ten million users, two share a key with a probability of 3 in a million (n²/2⁶⁵), and would then share tastes.
@@ -29,6 +31,54 @@ impl fmt::Display for UserKey {
 impl fmt::Debug for UserKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "UserKey({:016x})", self.0)
+    }
+}
+
+/// Whether `name` is what a viewer is called without telling who it is: 16 hexadecimal digits in lower
+/// case, of the user's key, or `d` and 16 digits, of a device's.
+pub fn is_viewer_name(name: &str) -> bool {
+    let digits = device_of(name).unwrap_or(name);
+    digits.len() == 16 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// The digits of a device's key, by the name that its viewer has; `None` of a user's, whose first digit may
+/// be a `d` too.
+pub fn device_of(name: &str) -> Option<&str> {
+    name.strip_prefix('d').filter(|digits| digits.len() == 16)
+}
+
+/// A device's id as an app sends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceId<'a> {
+    /// An id that tells one device from others.
+    Of(&'a str),
+    /// What a platform gives where it gives no id: all digits alike, as `00000000-0000-0000-0000-000000000000`
+    /// of iOS without consent, or an id that whole makes of phones share. Whoever sends it is nobody in
+    /// particular.
+    Nobody,
+}
+
+impl<'a> DeviceId<'a> {
+    /// The Android id that phones of several makers share (Android's issue 10603).
+    const SHARED: &'static str = "9774d56d682e549c";
+
+    /// Reads a device's id; `None` where it is not 16 to 64 of `A-Za-z0-9_-`.
+    pub fn parse(id: &'a str) -> Option<Self> {
+        if !is_token(id, 16..=64) {
+            return None;
+        }
+        let mut digits = id.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase());
+        let first = digits.next();
+        let is_blank = digits.all(|digit| Some(digit) == first);
+        Some(if is_blank || id.eq_ignore_ascii_case(Self::SHARED) { Self::Nobody } else { Self::Of(id) })
+    }
+
+    /// The id, where it is somebody's.
+    pub fn id(self) -> Option<&'a str> {
+        match self {
+            Self::Of(id) => Some(id),
+            Self::Nobody => None,
+        }
     }
 }
 
@@ -86,6 +136,43 @@ impl Viewer {
         match self {
             Self::Anonymous => None,
             Self::User(key) => Some(key),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_one_whose_id_tells_it_from_others() {
+        let long = "x0".repeat(33);
+        for id in [&long[..16], &long[..64], "0123456789abcdef-_AZ", "00000000-0000-0000-0000-000000000001"] {
+            assert_eq!(DeviceId::parse(id).and_then(DeviceId::id), Some(id));
+        }
+        for id in ["", &long[..15], &long, "0123456789abcde ", "0123456789abcdé"] {
+            assert_eq!(DeviceId::parse(id), None, "{id}");
+        }
+        for id in [
+            "00000000-0000-0000-0000-000000000000",
+            "ffffffff-FFFF-ffff-ffff-ffffffffffff",
+            "xxxxxxxxxxxxxxxx",
+            "----------------",
+            "9774D56D682E549C",
+        ] {
+            assert_eq!(DeviceId::parse(id), Some(DeviceId::Nobody), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_a_users_key_or_a_devices() {
+        assert_eq!(device_of("dd123456789abcdef"), Some("d123456789abcdef"));
+        assert_eq!(device_of("d123456789abcdef"), None, "a user's, whose first digit is a d");
+        for name in ["0123456789abcdef", "d123456789abcdef", "dd123456789abcdef"] {
+            assert!(is_viewer_name(name), "{name}");
+        }
+        for name in ["", "0123456789ABCDEF", "x0123456789abcdef", "d0123456789abcde ", "0123456789abcde"] {
+            assert!(!is_viewer_name(name), "{name}");
         }
     }
 }

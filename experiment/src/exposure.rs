@@ -1,9 +1,11 @@
 //! Events of an experiment, read into one record a viewer.
 //!
 //! A line of NDJSON is an event: `viewer` (a text: a keyed hash or a device), `kind` (`impression`, `click`, `alarm`, `purchase`; others say
-//! nothing here), `at` (RFC 3339), `event_id`, by which an event that comes twice counts once, and the variants that the viewer was served:
+//! nothing here), `at` (RFC 3339), `event_id`, by which a viewer's event that comes twice counts once, the product or listing, and the variants that the viewer was served:
 //! `experiments`, an object of experiment and variant, or `experiment` and `variant` for one. A row that can't be used is set aside with its
 //! place and reason, and the rest is kept.
+//!
+//! A viewer is heard on a product once a day for each kind: who clicks a thousand times on one counts as who clicks once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead};
@@ -12,6 +14,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 use sinsang::time::{DAY_MS, UnixMillis};
+use xxhash_rust::xxh3::Xxh3;
 
 /// Rows that are set aside which the report tells one by one.
 const TOLD: usize = 20;
@@ -42,16 +45,27 @@ struct Row {
     viewer: String,
     kind: String,
     at: String,
+    product_id: Option<String>,
+    shop: Option<String>,
+    listing_id: Option<String>,
 }
 
 /// An event of an experiment.
 struct Event {
-    id: String,
+    /// The viewer's `event_id`, by a hash: an id is its viewer's own, so that nobody takes another's.
+    key: u128,
     viewer: String,
     kind: Kind,
     at: UnixMillis,
     variant: String,
+    item: Item,
 }
+
+/// What an event is about, by a hash: the listing with its shop, or else the product. One that names neither is by itself.
+type Item = u128;
+
+/// An event in its viewer's row.
+type Deed = (UnixMillis, Kind, String, Item);
 
 /// What one viewer saw and did.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -62,7 +76,7 @@ pub struct Viewer {
     pub first_at: Option<UnixMillis>,
     /// Exposures.
     pub impressions: u32,
-    /// Events after their first exposure, with their day after it, counted from 0.
+    /// What they did after their first exposure, once a day for each product and kind, with the day after it, counted from 0.
     pub outcomes: Vec<(Kind, i64)>,
 }
 
@@ -76,8 +90,10 @@ pub struct Intake {
     pub rows: u64,
     /// Rows without the experiment, and of kinds that say nothing of it.
     pub others: u64,
-    /// Rows whose `event_id` came before.
+    /// Rows whose viewer and `event_id` came before.
     pub twice: u64,
+    /// Events of a viewer who had done the same with the same product that day.
+    pub repeated: u64,
     /// Events of viewers before their first exposure, or without one.
     pub unexposed: u64,
     /// Rows that can't be used.
@@ -103,7 +119,7 @@ pub struct ReadError {
 pub fn read(paths: &[PathBuf], experiment: &str) -> Result<(Viewers, Intake), ReadError> {
     let mut intake = Intake::default();
     let mut seen = BTreeSet::new();
-    let mut events: BTreeMap<String, Vec<(UnixMillis, Kind, String)>> = BTreeMap::new();
+    let mut events: BTreeMap<String, Vec<Deed>> = BTreeMap::new();
     for path in &files(paths)? {
         let fail = |source| ReadError { path: path.clone(), source };
         let file = std::fs::File::open(path).map_err(fail)?;
@@ -116,10 +132,10 @@ pub fn read(paths: &[PathBuf], experiment: &str) -> Result<(Viewers, Intake), Re
             }
             match parse(&line, experiment) {
                 Ok(None) => intake.others += 1,
-                Ok(Some(event)) if !seen.insert(event.id.clone()) => intake.twice += 1,
-                Ok(Some(Event { viewer, kind, at, variant, .. })) => {
+                Ok(Some(event)) if !seen.insert(event.key) => intake.twice += 1,
+                Ok(Some(Event { viewer, kind, at, variant, item, .. })) => {
                     intake.rows += 1;
-                    events.entry(viewer).or_default().push((at, kind, variant));
+                    events.entry(viewer).or_default().push((at, kind, variant, item));
                 }
                 Err(reason) => reject(&mut intake, path, number, &reason),
             }
@@ -173,7 +189,23 @@ fn parse(line: &[u8], experiment: &str) -> Result<Option<Event>, String> {
         }
     }
     let at = UnixMillis::parse_rfc3339(&row.at).ok_or_else(|| format!("at is {:?}, expected RFC 3339", row.at))?;
-    Ok(Some(Event { id: row.event_id, viewer: row.viewer, kind, at, variant }))
+    let key = hash(&[&row.viewer, &row.event_id]);
+    let item = match (&row.listing_id, &row.product_id) {
+        (Some(listing), _) => hash(&[row.shop.as_deref().unwrap_or_default(), listing]),
+        (None, Some(product)) => hash(&[product]),
+        (None, None) => key,
+    };
+    Ok(Some(Event { key, viewer: row.viewer, kind, at, variant, item }))
+}
+
+/// A hash of texts that no other texts have.
+fn hash(parts: &[&str]) -> u128 {
+    let mut hasher = Xxh3::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.digest128()
 }
 
 fn reject(intake: &mut Intake, path: &Path, number: u64, reason: &str) {
@@ -184,15 +216,16 @@ fn reject(intake: &mut Intake, path: &Path, number: u64, reason: &str) {
 }
 
 /// One viewer's events, whatever order they came in. Nothing before the first exposure can be the variant's doing.
-fn viewer(mut events: Vec<(UnixMillis, Kind, String)>, intake: &mut Intake) -> Option<Viewer> {
+fn viewer(mut events: Vec<Deed>, intake: &mut Intake) -> Option<Viewer> {
     events.sort();
-    let first_at = events.iter().find(|(_, kind, _)| *kind == Kind::Impression).map(|(at, ..)| *at);
+    let first_at = events.iter().find(|(_, kind, ..)| *kind == Kind::Impression).map(|(at, ..)| *at);
     let Some(first_at) = first_at else {
         intake.unexposed += events.len() as u64;
         return None;
     };
     let mut viewer = Viewer { first_at: Some(first_at), ..Viewer::default() };
-    for (at, kind, variant) in events {
+    let mut done = BTreeSet::new();
+    for (at, kind, variant, item) in events {
         if at < first_at {
             intake.unexposed += 1;
             continue;
@@ -201,7 +234,12 @@ fn viewer(mut events: Vec<(UnixMillis, Kind, String)>, intake: &mut Intake) -> O
             viewer.impressions += 1;
             viewer.variants.insert(variant);
         } else {
-            viewer.outcomes.push((kind, at.since(first_at) / DAY_MS));
+            let day = at.since(first_at) / DAY_MS;
+            if done.insert((kind, day, item)) {
+                viewer.outcomes.push((kind, day));
+            } else {
+                intake.repeated += 1;
+            }
         }
     }
     Some(viewer)

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
+use sinsang::viewer::device_of;
 
 use crate::exposure::{Intake, Kind, Viewer, Viewers};
 use crate::sequence::{Difference, Sample, difference, ratio_p};
 
 /// Below this, the ratio of viewers is no chance: the assignment or the events are broken.
 pub const RATIO_ALARM: f64 = 0.001;
+/// Clicks of one viewer that count: few people have more, and one who has thousands would move the mean by himself.
+pub const MOST_CLICKS: u32 = 20;
 /// Days after the first exposure that novelty is told for.
 pub const NOVELTY_DAYS: i64 = 14;
 
@@ -71,6 +74,10 @@ pub struct Report {
     pub mixed_viewers: usize,
     /// Viewers of variants that the settings do not name, which are left out.
     pub strangers: usize,
+    /// Devices that are left out so that they are no more than signed-in viewers: anybody can make up devices. Where nobody is signed in, none is.
+    pub devices_left_out: usize,
+    /// Viewers who clicked more often than [`MOST_CLICKS`], and count as if they had not.
+    pub cut_viewers: usize,
     /// What was read.
     pub intake: Intake,
 }
@@ -82,7 +89,7 @@ const OUTCOMES: [(&str, Outcome); 4] = [
     ("clicked", |viewer| has(viewer, Kind::Click)),
     ("set an alarm", |viewer| has(viewer, Kind::Alarm)),
     ("bought", |viewer| has(viewer, Kind::Purchase)),
-    ("clicks a viewer", |viewer| f64::from(count(viewer, Kind::Click))),
+    ("clicks a viewer", |viewer| f64::from(count(viewer, Kind::Click).min(MOST_CLICKS))),
 ];
 
 fn count(viewer: &Viewer, kind: Kind) -> u32 {
@@ -97,15 +104,28 @@ fn has(viewer: &Viewer, kind: Kind) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "counts of viewers, far below 2^52")]
 pub fn report(viewers: &Viewers, intake: Intake, settings: &Settings) -> Report {
     let mut groups: BTreeMap<&str, Vec<&Viewer>> = BTreeMap::new();
-    let (mut mixed_viewers, mut strangers) = (0, 0);
-    for viewer in viewers.values() {
+    let (mut mixed_viewers, mut strangers, mut cut_viewers, mut signed) = (0, 0, 0, 0);
+    let mut devices = Vec::new();
+    for (name, viewer) in viewers {
         match viewer.variants.iter().next() {
             Some(_) if viewer.variants.len() > 1 => mixed_viewers += 1,
             Some(variant) if settings.variants.iter().any(|(name, _)| name == variant) => {
-                groups.entry(variant).or_default().push(viewer);
+                cut_viewers += usize::from(count(viewer, Kind::Click) > MOST_CLICKS);
+                // Names are keyed hashes, so that the first of them are drawn at random, and by nobody's choice.
+                if device_of(name).is_some() {
+                    devices.push((variant, viewer));
+                } else {
+                    signed += 1;
+                    groups.entry(variant).or_default().push(viewer);
+                }
             }
             _ => strangers += 1,
         }
+    }
+    let devices_at_most = if signed > 0 { signed } else { devices.len() };
+    let devices_left_out = devices.len().saturating_sub(devices_at_most);
+    for (variant, viewer) in devices.into_iter().take(devices_at_most) {
+        groups.entry(variant).or_default().push(viewer);
     }
     let of = |name: &str| groups.get(name).map(Vec::as_slice).unwrap_or_default();
     let counts: Vec<f64> = settings.variants.iter().map(|(name, _)| of(name).len() as f64).collect();
@@ -134,6 +154,8 @@ pub fn report(viewers: &Viewers, intake: Intake, settings: &Settings) -> Report 
         is_ratio_broken: ratio_p.is_some_and(|p| p < RATIO_ALARM),
         mixed_viewers,
         strangers,
+        devices_left_out,
+        cut_viewers,
         intake,
     }
 }
@@ -182,16 +204,27 @@ impl fmt::Display for Report {
             Some(p) => writeln!(f, "ratio of viewers as planned (p {p:.3})")?,
             None => writeln!(f, "ratio of viewers: nothing to compare")?,
         }
-        let Intake { rows, twice, unexposed, rejected, .. } = &self.intake;
+        let Intake { rows, twice, repeated, unexposed, rejected, .. } = &self.intake;
         write!(
             f,
-            "{rows} events, {twice} of them again, {unexposed} without an exposure before, {rejected} set aside; "
+            "{rows} events, {twice} of them again, {repeated} the same of a product and day, {unexposed} without an exposure before, \
+             {rejected} set aside; "
         )?;
         write!(
             f,
             "{} viewers with several variants and {} with unknown ones left out",
             self.mixed_viewers, self.strangers
         )?;
+        if self.devices_left_out > 0 {
+            write!(f, "\n{} devices left out, so that they are no more than signed-in viewers", self.devices_left_out)?;
+        }
+        if self.cut_viewers > 0 {
+            write!(
+                f,
+                "\n{} viewers clicked more than {MOST_CLICKS} times, and count as if they had not",
+                self.cut_viewers
+            )?;
+        }
         self.intake.reasons.iter().try_for_each(|reason| write!(f, "\n  {reason}"))
     }
 }

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use sinsang::text::{ID_MAX_BYTES, NAME_MAX_CHARS};
 use sinsang::time::UnixMillis;
-use sinsang_input::check::{Broadcasts, ID_MAX_BYTES, NAME_MAX_CHARS, PRICE_MAX, TITLE_MAX_CHARS, Table as _};
+use sinsang_input::check::{Broadcasts, PRICE_MAX, TITLE_MAX_CHARS, Table as _};
 use sinsang_input::file::{Format, Packing, SourceFile};
 use sinsang_input::reject::{Limit, RejectsFile};
 use sinsang_input::table::Broadcast;

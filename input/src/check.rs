@@ -8,22 +8,20 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
+use sinsang::event::EARLIEST;
+use sinsang::text::{ID_MAX_BYTES, NAME_MAX_CHARS, is_null_text};
 use sinsang::time::{DAY_MS, HOUR_MS, UnixMillis};
 
 use crate::reject::Reason;
-use crate::value::{Number, TimeNotes, Value, clean, is_null_text, is_web_address, parse_number, parse_time};
+use crate::value::{Number, TimeNotes, Value, clean, is_web_address, parse_number, parse_time};
 use crate::{Column, Shape};
 
 pub use broadcasts::Broadcasts;
-pub use events::{Events, is_viewer_name};
+pub use events::Events;
 pub use tabs::Tabs;
 
 /// Characters of a title.
 pub const TITLE_MAX_CHARS: usize = 2_000;
-/// Characters of a name: a shop, a channel, a brand, a category, a label.
-pub const NAME_MAX_CHARS: usize = 200;
-/// Bytes of an id.
-pub const ID_MAX_BYTES: usize = 128;
 /// Bytes of an address.
 pub const ADDRESS_MAX_BYTES: usize = 2_048;
 /// The highest price in won.
@@ -36,8 +34,6 @@ pub const SLOT_MAX_MS: i64 = 6 * HOUR_MS;
 pub const AHEAD_MAX_MS: i64 = 365 * DAY_MS;
 /// Tabs that the top bar may have.
 pub const TABS_MAX: usize = 1_000;
-/// 1990-01-01T00:00:00+09:00, before which there was no home shopping in Korea.
-const EARLIEST: UnixMillis = UnixMillis(631_119_600_000);
 
 /// What was put right in a row that was kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -151,6 +147,12 @@ pub trait Table {
     const NAME: &'static str;
     /// The columns, in the order that `check` counts on.
     const COLUMNS: &'static [Column];
+
+    /// Whether the row is what the public sent, by its values: whatever is wrong with it is no fault of the
+    /// operator's, and ends no build.
+    fn is_public(_values: &[Value<'_>]) -> bool {
+        false
+    }
 
     /// Checks and repairs one row.
     ///

@@ -52,7 +52,9 @@ pub struct TableReport {
     pub renamed: Vec<Renamed>,
     /// Rows that can't, by field and reason, the most frequent first.
     pub set_aside: Vec<ReasonCount>,
-    /// Those that are damaged, by the shop, or else the channel, that they name; "" where they name none or can't be taken apart. Past
+    /// Rows that the public sent and that are damaged: they count for no limit.
+    pub public_faults: u64,
+    /// Rows of the operator's own that are damaged, by the shop, or else the channel, that they name; "" where they name none or can't be taken apart. Past
     /// [`NAMED_SHOPS`] of them, those of further names are among those without.
     pub set_aside_by_shop: BTreeMap<String, u64>,
     /// Repairs to the kept rows by field.
@@ -75,6 +77,13 @@ impl fmt::Display for TableReport {
             write!(f, "\n  set aside {}: {}", self.rows - self.kept, reasons.join(", "))?;
             if let Some(path) = &self.rejects {
                 write!(f, "; see {}", path.display())?;
+            }
+            if self.public_faults > 0 {
+                write!(
+                    f,
+                    "\n  warning: {} of these are events that apps sent and no build can use",
+                    self.public_faults
+                )?;
             }
         }
         if !self.repaired.is_empty() {
@@ -138,6 +147,9 @@ pub struct Intake<'i, T: Table> {
     files: usize,
     rows: u64,
     tally: Tally,
+    /// Rows that the public sent, and those of them that count as damaged.
+    public_rows: u64,
+    public_faults: u64,
     shops: BTreeMap<String, u64>,
     /// The repairs to the row at hand, by position of the column.
     repairs: Vec<(usize, Repair)>,
@@ -162,6 +174,8 @@ impl<'i, T: Table> Intake<'i, T> {
             files: 0,
             rows: 0,
             tally: Tally::default(),
+            public_rows: 0,
+            public_faults: 0,
             shops: BTreeMap::new(),
             repairs: Vec::new(),
             repaired: BTreeMap::new(),
@@ -181,7 +195,8 @@ impl<'i, T: Table> Intake<'i, T> {
     /// [`Error::TooManyRejects`] where more than `limit` allows was set aside, [`Error::Rejects`] where the rejects can't be written.
     pub fn finish(self, limit: Limit) -> Result<TableReport, Error> {
         let report = self.report();
-        let (faults, rows) = (self.tally.faults(), self.rows);
+        // What the public sends is set aside, counted and told of; only the operator's own rows can end a build.
+        let (faults, rows) = (self.tally.faults() - self.public_faults, self.rows - self.public_rows);
         self.rejects.flush()?;
         if limit.is_passed(faults, rows) {
             let mut commonest = report.set_aside;
@@ -241,6 +256,7 @@ impl<T: Table> Intake<'_, T> {
             kept: self.rows - self.tally.rows(),
             renamed: self.renamed.iter().map(|(column, from)| Renamed { column, from: from.clone() }).collect(),
             set_aside: self.tally.commonest(),
+            public_faults: self.public_faults,
             set_aside_by_shop: self.shops.clone(),
             repaired: repaired.collect(),
             rejects: self.rejects.written_path().filter(|_| self.tally.rows() > 0).map(Path::to_path_buf),
@@ -251,6 +267,8 @@ impl<T: Table> Intake<'_, T> {
 impl<T: Table> Rows for Intake<'_, T> {
     fn row(&mut self, place: Place, values: &[Value<'_>]) -> Result<(), Error> {
         self.rows += 1;
+        let is_public = T::is_public(values);
+        self.public_rows += u64::from(is_public);
         let not_utf8 = values.iter().position(|value| matches!(value, Value::NotUtf8(_)));
         self.repairs.clear();
         let checked = match not_utf8 {
@@ -269,7 +287,11 @@ impl<T: Table> Rows for Intake<'_, T> {
                 (self.keep)(row)
             }
             Err(refusal) => {
-                self.blame(refusal.reason, values);
+                if is_public {
+                    self.public_faults += u64::from(refusal.reason.is_fault());
+                } else {
+                    self.blame(refusal.reason, values);
+                }
                 let field = refusal.column.and_then(|column| T::COLUMNS.get(column)).map(|column| column.name);
                 let value = refusal.column.and_then(|column| values.get(column)).and_then(Value::excerpt);
                 self.set_aside(place, Fault { field, reason: refusal.reason, detail: None, value })

@@ -58,8 +58,8 @@ pub enum Reason {
     NotAFlag,
     /// A viewer's name that is none: neither 16 hexadecimal digits nor `d` and 16.
     NotAViewer,
-    /// An event's id that is none.
-    NotAnEventId,
+    /// A line that does not say what an event may, or as it may.
+    NotAnEvent,
     /// A row with the same key came before.
     Duplicate,
     /// More rows than the table may have.
@@ -90,7 +90,7 @@ impl Reason {
         Self::NotAPosition,
         Self::NotAFlag,
         Self::NotAViewer,
-        Self::NotAnEventId,
+        Self::NotAnEvent,
         Self::Duplicate,
         Self::TooMany,
     ];
@@ -119,7 +119,7 @@ impl Reason {
             Self::NotAPosition => "not a whole number from 0 to 65535",
             Self::NotAFlag => "neither true nor false",
             Self::NotAViewer => "no viewer's name",
-            Self::NotAnEventId => "not 8 to 64 of A-Z, a-z, 0-9, - and _",
+            Self::NotAnEvent => "not as docs/events.md has it",
             Self::Duplicate => "given before",
             Self::TooMany => "one row too many",
         }

@@ -1,6 +1,6 @@
 //! The rows of the input tables once they are checked and repaired; `docs/input.md` is the contract they are read under.
 
-use serde::Serialize;
+use sinsang::event::EventKind;
 use sinsang::time::UnixMillis;
 
 /// One slot of a schedule: a listing on a channel for a time. Both the schedule to come and the whole history.
@@ -34,50 +34,6 @@ pub struct Broadcast {
     pub review_count: Option<u32>,
     /// When the row was collected; of two rows for one slot the later one counts.
     pub collected_at: Option<UnixMillis>,
-}
-
-/// What a user did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EventKind {
-    /// A listing was shown.
-    Impression,
-    /// A listing's page was opened from outside the surfaces.
-    View,
-    /// A listing was tapped on a surface.
-    Click,
-    /// An alarm was set for a broadcast.
-    Alarm,
-    /// A listing was bought.
-    Purchase,
-    /// A tab of the top bar was opened.
-    TabOpen,
-    /// A channel's live broadcast was entered.
-    LiveEnter,
-}
-
-impl EventKind {
-    /// Every kind, in the order of the enum.
-    pub const ALL: [Self; 7] =
-        [Self::Impression, Self::View, Self::Click, Self::Alarm, Self::Purchase, Self::TabOpen, Self::LiveEnter];
-
-    /// The spelling in tables.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Impression => "impression",
-            Self::View => "view",
-            Self::Click => "click",
-            Self::Alarm => "alarm",
-            Self::Purchase => "purchase",
-            Self::TabOpen => "tab_open",
-            Self::LiveEnter => "live_enter",
-        }
-    }
-
-    /// The kind that a table spells `text`.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
-    }
 }
 
 /// One thing a user did, with what it concerned: a listing (with its shop) or product, a tab, or a channel.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use chrono::NaiveDate;
+use sinsang::text::{is_composed, is_null_text, tidy};
 use sinsang::time::{DAY_MS, HOUR_MS, KST_OFFSET_MS, MINUTE_MS, SECOND_MS, UnixMillis};
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
@@ -60,48 +61,16 @@ impl Value<'_> {
     }
 }
 
-/// A text without control characters and byte order marks, in Unicode NFC, outer spaces cut and inner runs of spaces
-/// made one. The flag says whether more than the outer spaces changed.
+/// A text without characters that carry nothing ([`tidy`]), in Unicode NFC. The flag says whether more than
+/// the outer spaces changed.
 pub fn clean(text: &str) -> (Cow<'_, str>, bool) {
-    let text = text.trim_matches(|c: char| c.is_whitespace() || is_dropped(c));
-    if is_clean(text) {
-        return (Cow::Borrowed(text), false);
+    let tidied = tidy(text);
+    // Every text of such characters is in NFC, without a look at the tables of Unicode.
+    if tidied.chars().all(is_composed) || is_nfc(&tidied) {
+        let changed = matches!(tidied, Cow::Owned(_));
+        return (tidied, changed);
     }
-    let mut tidy = String::with_capacity(text.len());
-    for c in text.chars().filter(|&c| c.is_whitespace() || !is_dropped(c)).nfc() {
-        if !c.is_whitespace() {
-            tidy.push(c);
-        } else if !tidy.ends_with(' ') {
-            tidy.push(' ');
-        }
-    }
-    (Cow::Owned(tidy), true)
-}
-
-/// Characters that carry nothing: controls, byte order marks and zero-width spaces.
-fn is_dropped(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{feff}' | '\u{200b}')
-}
-
-fn is_clean(text: &str) -> bool {
-    let mut after_space = false;
-    let mut composed = true;
-    for c in text.chars() {
-        let space = c == ' ';
-        if (space && after_space) || is_dropped(c) || (!space && c.is_whitespace()) {
-            return false;
-        }
-        after_space = space;
-        // Below U+0300, and among Hangul syllables and the common ideographs, every text is in NFC.
-        composed &= c < '\u{300}' || matches!(c, '\u{ac00}'..='\u{d7a3}' | '\u{4e00}'..='\u{9fff}');
-    }
-    composed || is_nfc(text)
-}
-
-/// Whether a text, once clean, stands for "nothing here", in any column.
-pub fn is_null_text(text: &str) -> bool {
-    const NULLS: [&str; 8] = ["null", "none", "nil", "n/a", "nan", "undefined", "\\n", "(null)"];
-    NULLS.iter().any(|null| text.eq_ignore_ascii_case(null)) || text == "-"
+    (Cow::Owned(tidied.nfc().collect()), true)
 }
 
 /// Whether a title, once clean, stands where a product will be: 상품준비중, [방송상품 미정], TBD.

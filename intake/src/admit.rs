@@ -1,13 +1,14 @@
 //! Whether a request may bring events, whose they are, and which of its rows are good.
 
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
 use sinsang::auth::{Bearer, Refused, Unproven};
 use sinsang::context::Context;
+use sinsang::event::{ADDED_BYTES, Event, Wrong};
 use sinsang::request::Config;
 use sinsang::time::UnixMillis;
-use sinsang::viewer::UserKey;
-
-use crate::event::{Event, Wrong, is_device_id};
+use sinsang::viewer::{DeviceId, UserKey};
 
 /// The one path there is.
 pub const PATH: &str = "/v1/events";
@@ -15,8 +16,6 @@ pub const PATH: &str = "/v1/events";
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Most events of a request.
 pub const MAX_EVENTS: usize = 100;
-/// Most bytes by which a stored line is longer than its row: the viewer, the time of receipt, and the fuller form of the event's own time.
-pub const ADDED_BYTES: usize = 176;
 /// Bytes that a message of the queue may have: Cloudflare Queues' 128 KB.
 const MAX_MESSAGE_BYTES: usize = 128_000;
 // So one message always holds a request's rows: none is taken while another is not.
@@ -120,9 +119,50 @@ pub fn begin(raw: &Raw<'_>) -> Result<(), Refusal> {
 /// A request whose body is read, but for its rows.
 #[derive(Debug)]
 pub struct Sent {
-    body: Map<String, Value>,
+    /// Each as it came: what is wrong with one is no other's fault.
+    rows: Vec<Box<RawValue>>,
     context: Context,
     viewer: Viewer,
+}
+
+/// A body, its parts as they came.
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(borrow)]
+    token: Option<&'a RawValue>,
+    #[serde(borrow)]
+    device: Option<&'a RawValue>,
+    #[serde(borrow)]
+    events: Option<&'a RawValue>,
+}
+
+impl<'a> Body<'a> {
+    fn parse(body: &'a str) -> Result<Self, Refusal> {
+        // A list would be read as the fields in their order.
+        if body.trim_start().starts_with('[') {
+            return Err(Refusal::Invalid("body", "expected an object with events"));
+        }
+        serde_json::from_str(body).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => Refusal::Invalid("body", "expected an object with events"),
+            _ => Refusal::Invalid("body", "expected JSON"),
+        })
+    }
+
+    fn rows(&self) -> Result<Vec<Box<RawValue>>, Refusal> {
+        let wrong = Refusal::Invalid("events", "expected a list of at most 100 events");
+        let events = self.events.ok_or_else(|| wrong.clone())?;
+        let rows: Vec<Box<RawValue>> = serde_json::from_str(events.get()).map_err(|_| wrong)?;
+        if rows.len() > MAX_EVENTS { Err(Refusal::TooLarge) } else { Ok(rows) }
+    }
+}
+
+/// A field of text beside the events.
+fn text(value: Option<&RawValue>, field: &'static str) -> Result<Option<String>, Refusal> {
+    match value.map(|value| serde_json::from_str(value.get())) {
+        None | Some(Ok(Value::Null)) => Ok(None),
+        Some(Ok(Value::String(text))) => Ok(Some(text)),
+        Some(_) => Err(Refusal::Invalid(field, "expected text")),
+    }
 }
 
 /// Whose the events are.
@@ -148,16 +188,12 @@ impl Sent {
         if body.len() > MAX_BODY_BYTES {
             return Err(Refusal::TooLarge);
         }
-        let body: Value =
-            serde_json::from_slice(body).map_err(|_| Refusal::Invalid("body", "expected JSON in UTF-8"))?;
-        let Value::Object(body) = body else { return Err(Refusal::Invalid("body", "expected an object with events")) };
-        let text = |field: &'static str| match body.get(field) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.as_str())),
-            Some(_) => Err(Refusal::Invalid(field, "expected text")),
-        };
-        let viewer = viewer(raw, text("token")?, text("device")?, config, now)?;
-        Ok(Self { body, context: raw.context, viewer })
+        // A text that was cut within a character is a fault of its row, which is refused for what stands there then.
+        let body = String::from_utf8_lossy(body);
+        let body = Body::parse(&body)?;
+        let (token, device) = (text(body.token, "token")?, text(body.device, "device")?);
+        let viewer = viewer(raw, token.as_deref(), device.as_deref(), config, now)?;
+        Ok(Self { rows: body.rows()?, context: raw.context, viewer })
     }
 
     /// The token whose signature the platform has to check, where whose events they are hangs on one.
@@ -186,15 +222,9 @@ impl Sent {
     /// A [`Refusal`] where none can, as while a signature is not proven.
     pub fn take(&self, now: UnixMillis) -> Result<Taken, Refusal> {
         let Viewer::Known(viewer) = &self.viewer else { return Err(Refusal::Token(Refused::Signature)) };
-        let Some(Value::Array(rows)) = self.body.get("events") else {
-            return Err(Refusal::Invalid("events", "expected a list of at most 100 events"));
-        };
-        if rows.len() > MAX_EVENTS {
-            return Err(Refusal::TooLarge);
-        }
         let mut taken = Taken::default();
-        for (index, row) in rows.iter().enumerate() {
-            match Event::of(row, viewer, now) {
+        for (index, row) in self.rows.iter().enumerate() {
+            match Event::of(row.get(), viewer, now) {
                 Ok(event) => {
                     let (region, device_class) = self.context.names();
                     let event = Event { region, device_class: device_class.map(str::to_owned), ..event };
@@ -221,9 +251,9 @@ fn viewer(
         Some(device) => ("Sinsang-Device", Some(device)),
         None => ("device", device),
     };
-    if device.is_some_and(|device| !is_device_id(device)) {
-        return Err(Refusal::Invalid(field, "expected 16 to 64 of A-Z, a-z, 0-9, _ and -"));
-    }
+    let of_device =
+        |device| DeviceId::parse(device).ok_or(Refusal::Invalid(field, "expected 16 to 64 of A-Z, a-z, 0-9, _ and -"));
+    let device = device.map(of_device).transpose()?.and_then(DeviceId::id);
     let bearer = token.map(|token| format!("Bearer {token}"));
     let authorization = raw.authorization.or(bearer.as_deref());
     if authorization.is_none() && device.is_none() {
@@ -249,16 +279,17 @@ mod tests {
     use serde_json::json;
 
     const DEVICE: &str = "device-of-the-tests";
+    /// 2026-11-22T13:05:07Z.
+    const NOW: UnixMillis = UnixMillis(1_795_352_707_000);
 
     #[test]
     fn events_have_the_context_of_their_request_and_no_row_says_another() {
         let row = json!({"event_id": "event-0001", "kind": "click", "at": "2026-11-22T13:05:00Z", "product_id": "0123456789abcdef",
             "region": "49", "device_class": "tv"});
         let body = json!({"device": DEVICE, "events": [row]}).to_string();
-        let now = UnixMillis::parse_rfc3339("2026-11-22T13:05:07Z").unwrap();
         let line = |context| {
             let raw = Raw { method: "POST", path: PATH, context, ..Raw::default() };
-            let event = Event::parse(take(&raw, body.as_bytes(), &config(), now).unwrap().lines.trim_end()).unwrap();
+            let event = Event::parse(take(&raw, body.as_bytes(), &config(), NOW).unwrap().lines.trim_end()).unwrap().0;
             (event.region, event.device_class)
         };
         let text = |text: &str| Some(text.to_owned());
@@ -285,11 +316,11 @@ mod tests {
     }
 
     fn event(number: usize) -> Value {
-        json!({"event_id": format!("event-{number:04}"), "kind": "view", "at": "1970-01-01T00:00:00Z", "product_id": "0123456789abcdef"})
+        json!({"event_id": format!("event-{number:04}"), "kind": "view", "at": "2026-11-22T13:05:00Z", "product_id": "0123456789abcdef"})
     }
 
     fn taken(body: &Value) -> Result<Taken, Refusal> {
-        take(&beacon(), body.to_string().as_bytes(), &config(), UnixMillis(0))
+        take(&beacon(), body.to_string().as_bytes(), &config(), NOW)
     }
 
     #[test]
@@ -306,17 +337,39 @@ mod tests {
     }
 
     #[test]
+    fn what_json_alone_allows_costs_its_own_row() {
+        let good = [event(0), event(3)].map(|row| row.to_string());
+        for bad in [
+            &br#"{"event_id":"event-0001","kind":"view","at":"2026-11-22T13:05:00Z","listing_id":"\ud83d"}"#[..],
+            br#"{"event_id":"event-0001","position":1e999}"#,
+            b"{\"event_id\":\"event-0001\",\"kind\":\"view\",\"at\":\"2026-11-22T13:05:00Z\",\"listing_id\":\"\xea\xb0\"}",
+            &[[b'['; 300], [b']'; 300]].concat(),
+        ] {
+            let body = [br#"{"device":"device-of-the-tests","events":["#, good[0].as_bytes(), b",", bad, b",", good[1].as_bytes(), b"]}"];
+            let taken = take(&beacon(), &body.concat(), &config(), NOW).unwrap();
+            assert_eq!((taken.accepted, taken.refused.len()), (2, 1), "{}", String::from_utf8_lossy(bad));
+            assert_eq!(taken.refused[0].index, 1);
+        }
+        assert_eq!(
+            take(&beacon(), br#"[null,"device-of-the-tests",[]]"#, &config(), NOW),
+            Err(Refusal::Invalid("body", "expected an object with events"))
+        );
+    }
+
+    #[test]
     fn the_header_is_before_the_body_and_nobody_sends_nothing() {
         let body = json!({"device": "another-device-of-the-tests", "events": [event(0)]}).to_string();
         let raw = Raw { device: Some(DEVICE), ..beacon() };
-        let by_header = take(&raw, body.as_bytes(), &config(), UnixMillis(0)).unwrap();
+        let by_header = take(&raw, body.as_bytes(), &config(), NOW).unwrap();
         assert_eq!(by_header, taken(&json!({"device": DEVICE, "events": [event(0)]})).unwrap());
         assert_eq!(taken(&json!({"events": [event(0)]})), Err(Refusal::Nobody));
+        let blank = json!({"device": "00000000-0000-0000-0000-000000000000", "events": [event(0)]});
+        assert_eq!(taken(&blank), Err(Refusal::Nobody), "the id of all who have none");
         assert_eq!(
             taken(&json!({"device": "short", "events": []})).unwrap_err(),
             Refusal::Invalid("device", "expected 16 to 64 of A-Z, a-z, 0-9, _ and -")
         );
-        let without = take(&raw, body.as_bytes(), &Config::default(), UnixMillis(0));
+        let without = take(&raw, body.as_bytes(), &Config::default(), NOW);
         assert_eq!(without, Err(Refusal::Unavailable), "no viewer is named without a key");
         let forged = json!({"device": DEVICE, "token": "x.y.z", "events": [event(0)]});
         assert_eq!(
@@ -345,19 +398,19 @@ mod tests {
         })
         .0;
         let body = json!({"device": DEVICE, "token": token, "events": [event(0)]}).to_string();
-        let mut sent = Sent::parse(&beacon(), body.as_bytes(), &config, UnixMillis(0)).unwrap();
+        let mut sent = Sent::parse(&beacon(), body.as_bytes(), &config, NOW).unwrap();
         let refused = Refusal::Token(Refused::Signature);
         assert!(sent.unproven().is_some());
-        assert_eq!(sent.take(UnixMillis(0)), Err(refused.clone()));
-        assert_eq!(sent.prove(false, &config, UnixMillis(0)), Err(refused.clone()));
-        assert_eq!(sent.take(UnixMillis(0)), Err(refused));
+        assert_eq!(sent.take(NOW), Err(refused.clone()));
+        assert_eq!(sent.prove(false, &config, NOW), Err(refused.clone()));
+        assert_eq!(sent.take(NOW), Err(refused));
         let late = UnixMillis(4_000_000_100_000);
         assert_eq!(sent.prove(true, &config, late), Err(Refusal::Token(Refused::Expired)));
-        assert_eq!(sent.prove(true, &config, UnixMillis(0)), Ok(()));
+        assert_eq!(sent.prove(true, &config, NOW), Ok(()));
         let user = config.verifier.as_ref().unwrap().user("u000001");
-        let lines = sent.take(UnixMillis(0)).unwrap().lines;
-        assert_eq!(Event::parse(lines.trim_end()).unwrap().viewer, format!("{:016x}", user.0));
-        let again = Sent::parse(&beacon(), body.as_bytes(), &config, UnixMillis(1)).unwrap();
+        let lines = sent.take(NOW).unwrap().lines;
+        assert_eq!(Event::parse(lines.trim_end()).unwrap().0.viewer, format!("{:016x}", user.0));
+        let again = Sent::parse(&beacon(), body.as_bytes(), &config, NOW.plus(1)).unwrap();
         assert!(again.unproven().is_none(), "a good token is remembered");
     }
 
@@ -366,7 +419,7 @@ mod tests {
         let raw = |length| Raw { content_length: Some(length), ..beacon() };
         assert_eq!(begin(&raw("65536")), Ok(()));
         assert_eq!(begin(&raw("65537")), Err(Refusal::TooLarge));
-        assert_eq!(take(&beacon(), &vec![b' '; MAX_BODY_BYTES + 1], &config(), UnixMillis(0)), Err(Refusal::TooLarge));
+        assert_eq!(take(&beacon(), &vec![b' '; MAX_BODY_BYTES + 1], &config(), NOW), Err(Refusal::TooLarge));
         let events = |count| json!({"device": DEVICE, "events": (0..count).map(event).collect::<Vec<_>>()});
         assert_eq!(taken(&events(100)).map(|taken| taken.accepted), Ok(100));
         assert_eq!(taken(&events(101)), Err(Refusal::TooLarge));
@@ -375,12 +428,12 @@ mod tests {
     proptest! {
         #[test]
         fn no_body_makes_it_panic_and_every_row_is_accounted_for(body in proptest::collection::vec(any::<u8>(), 0..200), rows in proptest::collection::vec(0_u8..4, 0..100)) {
-            let _ = take(&beacon(), &body, &config(), UnixMillis(0));
+            let _ = take(&beacon(), &body, &config(), NOW);
             let events: Vec<Value> = rows.iter().enumerate().map(|(number, kind)| match kind {
                 0 => event(number),
                 1 => json!(null),
                 2 => json!({"event_id": "event-0001"}),
-                _ => json!({"event_id": format!("event-{number:04}"), "kind": "tab_open", "tab_id": "new", "at": "1970-01-01T09:00:00+09:00"}),
+                _ => json!({"event_id": format!("event-{number:04}"), "kind": "tab_open", "tab_id": "new", "at": "2026-11-22T22:05:00+09:00"}),
             }).collect();
             let taken = taken(&json!({"device": DEVICE, "events": events})).unwrap();
             prop_assert_eq!(taken.accepted + taken.refused.len(), rows.len());

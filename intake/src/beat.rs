@@ -1,9 +1,10 @@
 //! What of a batch of events counts for the pulse, on its way from the queue's consumer to the one who counts.
 
+use sinsang::event::{Event, EventKind};
 use sinsang::pulse::{Deed, Happening};
 use sinsang::time::{HOUR_MS, UnixMillis};
+use sinsang::viewer::device_of;
 
-use crate::event::{Event, Kind, device_of};
 use crate::listing::Listings;
 
 /// An event that an app kept for longer than this says nothing of what is wanted now. Milliseconds.
@@ -13,34 +14,33 @@ const BYTES: usize = 25;
 const SIGNED: u8 = 0x80;
 
 /// What counts: impressions say what was shown and not what is wanted.
-fn deed(kind: Kind) -> Option<Deed> {
+fn deed(kind: EventKind) -> Option<Deed> {
     match kind {
-        Kind::View | Kind::Click | Kind::LiveEnter => Some(Deed::Look),
-        Kind::Alarm => Some(Deed::Alarm),
-        Kind::Purchase => Some(Deed::Purchase),
-        Kind::Impression | Kind::TabOpen => None,
+        EventKind::View | EventKind::Click | EventKind::LiveEnter => Some(Deed::Look),
+        EventKind::Alarm => Some(Deed::Alarm),
+        EventKind::Purchase => Some(Deed::Purchase),
+        EventKind::Impression | EventKind::TabOpen => None,
     }
 }
 
-/// Whether the event counts, and [`Listings`] may say for which product.
-pub fn names_listing(event: &Event) -> bool {
-    event.listing_id.is_some() && deed(event.kind).is_some()
+/// Whether the event counts, if it is about something that the live board has.
+pub fn may_count(event: &Event) -> bool {
+    deed(event.kind).is_some()
 }
 
 /// The product that the event is about: by its listing first, as in a build, for an app may have the id of a product from an older one.
-fn product(event: &Event, listings: Option<&Listings>) -> Option<u64> {
-    let of_listing =
-        listings.and_then(|listings| listings.product(event.shop.as_deref(), event.listing_id.as_deref()?));
-    of_listing.or_else(|| u64::from_str_radix(event.product_id.as_deref()?, 16).ok())
+fn product(event: &Event, board: &Listings) -> Option<u64> {
+    let of_listing = event.listing_id.as_deref().and_then(|code| board.product(event.shop.as_deref(), code));
+    of_listing.or_else(|| u64::from_str_radix(event.product_id.as_deref()?, 16).ok().filter(|id| board.has(*id)))
 }
 
-/// The event as something that counts; what names no product, and no listing of `listings`, counts for none.
-pub fn of(event: &Event, listings: Option<&Listings>) -> Option<Happening> {
+/// The event as something that counts; what is about nothing that `board` has counts for none.
+pub fn of(event: &Event, board: &Listings) -> Option<Happening> {
     let deed = deed(event.kind)?;
-    let product = product(event, listings)?;
+    let product = product(event, board)?;
     let device = device_of(&event.viewer);
     let viewer = u64::from_str_radix(device.unwrap_or(&event.viewer), 16).ok()?;
-    let at = UnixMillis::parse_rfc3339(&event.received_at)?;
+    let at = UnixMillis::parse_rfc3339(event.received_at.as_deref()?)?;
     let happened_at = UnixMillis::parse_rfc3339(&event.at)?;
     (at.since(happened_at) <= MAX_KEPT_MS).then_some(Happening {
         product,
@@ -84,57 +84,65 @@ pub fn read(bytes: &[u8]) -> impl Iterator<Item = Happening> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use sinsang::pack::board::Board;
+    use sinsang::pack::{Kind, Pack};
 
-    const LINE: &str = r#"{"event_id":"event-0001","viewer":"d0123456789abcdef","kind":"click","at":"2026-11-22T13:05:00.000Z","received_at":"2026-11-22T13:05:07.250Z","product_id":"fedcba9876543210"}"#;
+    /// The golden board, its fourth product, and a look at that by a device.
+    fn wanted() -> (Listings, Board, u64, String) {
+        let bytes = include_bytes!("../../tests/golden/board.pack").to_vec();
+        let id = Pack::parse(bytes.clone(), Kind::Board).unwrap().id();
+        let listings = Listings::parse(bytes.clone(), id).unwrap();
+        let board = Board::parse(bytes, id).unwrap();
+        let product = board.product(3).id();
+        let line = format!(
+            r#"{{"event_id":"event-0001","viewer":"d0123456789abcdef","kind":"click","at":"2026-11-22T13:05:00.000Z","received_at":"2026-11-22T13:05:07.250Z","product_id":"{product:016x}"}}"#
+        );
+        (listings, board, product, line)
+    }
 
     #[test]
     fn clicks_alarms_and_purchases_of_products_count_by_the_time_of_receipt() {
-        let of = |line: &str| of(&Event::parse(line).unwrap(), None);
-        let device = of(LINE).unwrap();
+        let (listings, _, product, click) = wanted();
+        let of = |line: &str| of(&Event::parse(line).unwrap().0, &listings);
+        let device = of(&click).unwrap();
         let at = UnixMillis::parse_rfc3339("2026-11-22T13:05:07.250Z").unwrap();
-        let expected = Happening {
-            product: 0xfedc_ba98_7654_3210,
-            viewer: 0x0123_4567_89ab_cdef,
-            is_signed: false,
-            deed: Deed::Look,
-            at,
-        };
+        let expected = Happening { product, viewer: 0x0123_4567_89ab_cdef, is_signed: false, deed: Deed::Look, at };
         assert_eq!(device, expected);
-        let user = of(&LINE.replace("\"d0123", "\"0123").replace("click", "purchase")).unwrap();
+        let user = of(&click.replace("\"d0123", "\"0123").replace("click", "purchase")).unwrap();
         assert_eq!(user, Happening { is_signed: true, deed: Deed::Purchase, ..expected });
-        let user = of(&LINE.replace("d0123456789abcdef", "d123456789abcdef")).unwrap();
+        let user = of(&click.replace("d0123456789abcdef", "d123456789abcdef")).unwrap();
         assert_eq!((user.viewer, user.is_signed), (0xd123_4567_89ab_cdef, true));
-        assert_eq!(of(&LINE.replace("click", "impression")), None);
-        assert_eq!(of(&LINE.replace("product_id\":\"fedcba9876543210", "listing_id\":\"7")), None);
+        assert_eq!(of(&click.replace("click", "impression")), None);
+        assert_eq!(of(&click.replace(&format!("{product:016x}"), "fedcba9876543210")), None, "nothing of the board");
         assert_eq!(
-            of(&LINE.replace("\"at\":\"2026-11-22T13", "\"at\":\"2026-11-22T12")),
+            of(&click.replace("\"at\":\"2026-11-22T13", "\"at\":\"2026-11-22T12")),
             None,
             "kept for over an hour"
         );
+        assert_eq!(of(&click.replace("\"received_at\":\"2026-11-22T13:05:07.250Z\",", "")), None, "never received");
     }
 
     #[test]
     fn a_listing_counts_for_its_product_and_before_an_id_that_may_be_old() {
-        let board = include_bytes!("../../tests/golden/board.pack").to_vec();
-        let id = sinsang::pack::Pack::parse(board.clone(), sinsang::pack::Kind::Board).unwrap().id();
-        let listings = Listings::parse(board.clone(), id).unwrap();
-        let board = sinsang::pack::board::Board::parse(board, id).unwrap();
-        let product = board.product(3);
-        let head: serde_json::Value = serde_json::from_slice(&[product.head_json(), b"}"].concat()).unwrap();
+        let (listings, board, product, click) = wanted();
+        let named = format!("\"product_id\":\"{product:016x}\"");
+        let head: serde_json::Value = serde_json::from_slice(&[board.product(3).head_json(), b"}"].concat()).unwrap();
         let (shop, code) = (&head["listings"][0]["shop"], &head["listings"][0]["listing_id"]);
-        let counted = |with: String, listings| {
-            let event = Event::parse(&LINE.replace("\"product_id\":\"fedcba9876543210\"", &with)).unwrap();
-            assert!(names_listing(&event));
-            of(&event, listings).map(|one| one.product)
+        let counted = |with: &str| {
+            let event = Event::parse(&click.replace(&named, with)).unwrap().0;
+            assert!(may_count(&event));
+            of(&event, &listings).map(|one| one.product)
         };
-        let named = format!("\"shop\":{shop},\"listing_id\":{code}");
-        assert_eq!(counted(named.clone(), Some(&listings)), Some(product.id()));
-        assert_eq!(counted(named.clone(), None), None);
-        let both = format!("{named},\"product_id\":\"fedcba9876543210\"");
-        assert_eq!(counted(both.clone(), Some(&listings)), Some(product.id()));
-        assert_eq!(counted(both, None), Some(0xfedc_ba98_7654_3210));
-        assert_eq!(counted("\"listing_id\":\"of another time\"".to_owned(), Some(&listings)), None);
-        assert!(!names_listing(&Event::parse(LINE).unwrap()));
+        let listing = format!("\"shop\":{shop},\"listing_id\":{code}");
+        assert_eq!(counted(&listing), Some(product));
+        for (id, expected) in
+            [("fedcba9876543210".to_owned(), product), (format!("{:016x}", board.product(5).id()), product)]
+        {
+            assert_eq!(counted(&format!("{listing},\"product_id\":\"{id}\"")), Some(expected), "{id}");
+        }
+        assert_eq!(counted("\"listing_id\":\"of another time\""), None);
+        let both = format!("\"listing_id\":\"of another time\",{named}");
+        assert_eq!(counted(&both), Some(product), "a listing that the board lacks, of a product that it has");
     }
 
     proptest! {

@@ -133,10 +133,12 @@ pub async fn queue(batch: MessageBatch<()>, env: Env, _context: Context) -> Resu
             batch.ack_all();
             let (events, rejected) = (parts.events.len(), parts.rejected_count);
             worker::console_log!("{{\"messages\":{},\"events\":{events},\"rejected\":{rejected}}}", messages.len());
-            let is_asked = parts.events.iter().any(beat::names_listing);
-            let listings = if is_asked { listing::listings(&env).await } else { None };
-            let happenings = parts.events.iter().filter_map(|event| beat::of(event, listings.as_deref()));
-            board::feed(&env, beat::write(happenings)).await;
+            if parts.events.iter().any(beat::may_count)
+                && let Some(listings) = listing::listings(&env).await
+            {
+                let happenings = parts.events.iter().filter_map(|event| beat::of(event, &listings));
+                board::feed(&env, beat::write(happenings)).await;
+            }
         }
         Err(error) => {
             worker::console_error!("{} messages are to come again: {error}", messages.len());

@@ -2,7 +2,7 @@
 //!
 //! A Worker of its own, so that a flood of events takes neither time nor memory from the isolates that answer readers.
 //!
-//! 1. [`admit`] says whether a request may bring events, whose they are, and which of its rows are good ([`event`]).
+//! 1. [`admit`] says whether a request may bring events, whose they are, and which of its rows are good ([`sinsang::event`]).
 //! 2. What is good goes to a queue as lines of text, a request's rows in one message.
 //! 3. The queue's consumer makes one object of a batch of messages ([`object`]), and acknowledges them when it is written.
 //!
@@ -29,6 +29,5 @@ pub mod answer;
 pub mod beat;
 #[cfg(target_arch = "wasm32")]
 pub mod edge;
-pub mod event;
 pub mod listing;
 pub mod object;

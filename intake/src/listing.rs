@@ -1,8 +1,9 @@
-//! Which product a shop's listing is: what the live board says, for events that name a listing and no product.
+//! What the live board has: its products, and which of them a shop's listing is. What it lacks counts for no pulse, so that nobody fills
+//! one with what they made up.
 //!
 //! The board has the listings in its products' JSON already, so nothing else has to be published, and a rollback brings its own along.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use sinsang::pack::board::each_product;
@@ -11,10 +12,11 @@ use sinsang::pack::{Damage, PackId};
 /// Most listings that are remembered; a board has some thousands.
 pub const MAX_LISTINGS: usize = 100_000;
 
-/// The listings of a board.
+/// The products of a board, and their listings.
 #[derive(Debug, Default)]
 pub struct Listings {
     board: PackId,
+    products: BTreeSet<u64>,
     /// By item code: the shops that use it, and what each means by it.
     codes: BTreeMap<String, Vec<(String, u64)>>,
     count: usize,
@@ -28,6 +30,7 @@ impl Listings {
     pub fn parse(bytes: Vec<u8>, id: PackId) -> Result<Self, Damage> {
         let mut listings = Self { board: id, ..Self::default() };
         each_product(bytes, id, |product, head| {
+            listings.products.insert(product);
             let head: Value = serde_json::from_slice(&[head, b"}"].concat()).unwrap_or_default();
             for listing in head.get("listings").and_then(Value::as_array).into_iter().flatten() {
                 let text = |name: &str| listing.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -40,6 +43,11 @@ impl Listings {
             }
         })?;
         Ok(listings)
+    }
+
+    /// Whether the board has `product`.
+    pub fn has(&self, product: u64) -> bool {
+        self.products.contains(&product)
     }
 
     /// The board that they are of.
@@ -94,6 +102,7 @@ mod tests {
                 assert_eq!(listings.product(None, code), Some(product.id()));
                 assert_eq!(listings.product(Some("another shop"), code), None);
                 assert_eq!(listings.product(shop, "another code"), None);
+                assert!(listings.has(product.id()) && !listings.has(product.id() ^ 1));
             }
         }
     }

@@ -4,9 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use sinsang::event::Event;
 use sinsang::time::UnixMillis;
-
-use crate::event::Event;
 
 /// Longest part of a damaged line that is kept beside its reason, in characters.
 const MAX_SHOWN_CHARS: usize = 2_000;
@@ -47,12 +46,12 @@ impl Batch {
             }
             for line in text.lines().filter(|line| !line.trim().is_empty()) {
                 match Event::parse(line) {
-                    Ok(event) => {
+                    Ok((event, _)) => {
                         batch.events.push(event);
                         batch.lines.push_str(line);
                         batch.lines.push('\n');
                     }
-                    Err(reason) => batch.reject(&message.id, reason, line),
+                    Err(wrong) => batch.reject(&message.id, &wrong.to_string(), line),
                 }
             }
         }
@@ -116,7 +115,13 @@ mod tests {
             .collect();
         assert_eq!(
             told,
-            ["a not an event as JSON", "b not text", "c empty", "d no viewer's key", "e concerns nothing"]
+            [
+                "a not an object as JSON whose texts and numbers can be read",
+                "b not text",
+                "c empty",
+                "d viewer: no viewer's name",
+                "e tab_id: its kind must name a tab"
+            ]
         );
     }
 

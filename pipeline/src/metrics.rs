@@ -42,6 +42,7 @@ families! {
     BUILD_SNAPSHOT "sinsang_build_snapshot_info" "The snapshot that was built, by its name"
     BUILD_ROWS "sinsang_build_rows" "Rows that were read, by table"
     BUILD_REJECTED "sinsang_build_rejected_rows" "Rows that could not be used, by table"
+    BUILD_REJECTED_PUBLIC "sinsang_build_rejected_public_rows" "Rows that apps sent and that could not be used, by table"
     BUILD_VERDICTS "sinsang_build_verdicts" "Products of the window, by verdict"
     BUILD_LISTINGS "sinsang_build_listings" "Listings of schedule and history"
     BUILD_PRODUCTS "sinsang_build_products" "Products that the listings are"
@@ -117,6 +118,7 @@ impl Page {
         for table in &report.tables {
             self.long(BUILD_ROWS, &[("table", table.table)], table.rows);
             self.long(BUILD_REJECTED, &[("table", table.table)], table.rows.saturating_sub(table.kept));
+            self.long(BUILD_REJECTED_PUBLIC, &[("table", table.table)], table.public_faults);
         }
         let VerdictCounts { new, repeat, unknown } = report.verdicts;
         for (verdict, count) in [("new", new), ("repeat", repeat), ("unknown", unknown)] {

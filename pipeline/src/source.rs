@@ -22,8 +22,8 @@ use tempfile::TempDir;
 pub use self::stage::StageError;
 pub(crate) use self::stage::{Batches, Stage, Staged};
 pub use sinsang_input::check::{
-    ADDRESS_MAX_BYTES, AHEAD_MAX_MS, ID_MAX_BYTES, NAME_MAX_CHARS, PRICE_MAX, REVIEWS_MAX, Repair, SLOT_MAX_MS,
-    TABS_MAX, TITLE_MAX_CHARS, listing_id_from_title,
+    ADDRESS_MAX_BYTES, AHEAD_MAX_MS, PRICE_MAX, REVIEWS_MAX, Repair, SLOT_MAX_MS, TABS_MAX, TITLE_MAX_CHARS,
+    listing_id_from_title,
 };
 pub use sinsang_input::file::find_table;
 pub use sinsang_input::{Error as InputError, TableReport};

@@ -11,6 +11,7 @@
 mod context;
 mod profile;
 mod query;
+mod say;
 mod spill;
 mod weight;
 
@@ -23,22 +24,24 @@ use datafusion::prelude::SessionContext;
 use futures::StreamExt as _;
 use rayon::prelude::*;
 use serde::Serialize;
+use sinsang::event::EventKind;
 use sinsang::time::{DAY_MS, KST_OFFSET_MS, UnixMillis};
+use sinsang::viewer::device_of;
 use tracing::{Instrument as _, Span};
 
 pub use context::ContextLeaning;
 use context::Side;
-use profile::{Baseline, Catalogue, Deed, Engagement, Everyone};
+use profile::{Baseline, Catalogue, Deed, Engagement};
 pub use profile::{HOUR_BUCKETS, LIFT_STEPS, Population, UserTaste, Vocabulary};
 pub use sinsang_taste::{DIMS, FloatVector, Model, ProductFeatures, Recipe, Sparse, Trained};
 use sinsang_taste::{History, Lessons, describe, describe_by_name};
 pub use weight::Weights;
 
 pub(crate) use query::hash_function;
+use say::{Everyone, Sums};
 use spill::{Bucket, BucketUser, Spill};
 
 use crate::forget::Forgotten;
-use crate::table::EventKind;
 
 /// The most buckets that users are spread over.
 const MAX_BUCKETS: u64 = 4_096;
@@ -67,7 +70,8 @@ pub struct Options {
     pub min_events_per_user: u64,
     /// Engagement, in views, that moves a user half-way from the population to what the events say. Above 0.
     pub pseudo_weight: f64,
-    /// The most users that the model is trained on; where there are more, those of the smallest hashes are taken. All are folded in.
+    /// The most users that the model is trained on; where there are more, those of the smallest hashes are taken, devices for half of them at the
+    /// most. All are folded in.
     pub max_training_users: usize,
     /// What the model is trained with.
     pub recipe: Recipe,
@@ -328,6 +332,7 @@ impl Run<'_> {
         let mut report = Report::default();
         let mut spill = self.spread(&mut report).instrument(part("events by user")).await?;
         let (everyone, training) = part("everyone").in_scope(|| self.survey(&mut spill, &mut report))?;
+        let everyone = everyone.together();
         let baseline = Baseline::of(&everyone);
         report.population = baseline.population(&everyone, self.catalogue);
         report.users_trained_on = training.strengths.len() as u64;
@@ -340,7 +345,7 @@ impl Run<'_> {
         drop(training);
         let ids = self.offer.products.iter().map(|product| product.product);
         let shown = ids.clone().zip(&everyone.shown).filter(|(id, times)| **times > 0 && self.offer.board.contains(id));
-        let shown = shown.map(|(id, times)| (id, *times)).collect();
+        let shown = shown.map(|(id, times)| (id, times.unsigned_abs())).collect();
         let fold = Fold { run: self, baseline: &baseline, model: &model };
         let _stage = part("users").entered();
         for bucket in 0..report.buckets {
@@ -414,7 +419,7 @@ impl Run<'_> {
     /// What everyone did together, and the users to train on: those of the smallest hashes.
     fn survey(&self, spill: &mut Spill, report: &mut Report) -> Result<(Everyone, Training), Error> {
         let mut everyone = Everyone::new(self.catalogue);
-        let mut kept: BTreeMap<(i64, String), (History, Vec<Side>)> = BTreeMap::new();
+        let mut learners = Learners::new(self.options.max_training_users);
         for bucket in 0..report.buckets {
             for user in self.read(spill, bucket)?.users() {
                 let (is_bot, is_forgotten) = (self.is_bot(&user), self.is_forgotten(&user));
@@ -425,22 +430,18 @@ impl Run<'_> {
                     continue;
                 }
                 let engagement = Engagement::of(user.deeds, self.catalogue);
-                everyone.add(user.deeds, &engagement);
+                let is_device = device_of(user.id).is_some();
+                everyone.add(user.deeds, &engagement, is_device);
                 report.events_weightless += user.events - engagement.events;
                 let hash = query::user_hash(user.id);
-                let is_full = kept.len() >= self.options.max_training_users;
-                let is_far = is_full && kept.last_key_value().is_none_or(|((most, _), _)| hash > *most);
-                if is_far || engagement.events < self.options.min_events_per_user {
+                if engagement.events < self.options.min_events_per_user || !learners.wants(hash, is_device) {
                     continue;
                 }
                 let history = engagement.history();
                 if !history.strengths.is_empty() {
                     let sides =
                         if self.options.by_context { context::sides(user.deeds, self.catalogue) } else { Vec::new() };
-                    kept.insert((hash, user.id.to_owned()), (history, sides));
-                    if kept.len() > self.options.max_training_users {
-                        kept.pop_last();
-                    }
+                    learners.add(hash, user.id, is_device, (history, sides));
                 }
             }
         }
@@ -450,9 +451,7 @@ impl Run<'_> {
         report.events_of_unknown_tabs = everyone.unknown.tabs;
         let width = self.offer.products.len();
         let mut users = Training { strengths: Sparse::new(width), sums: Sparse::new(width), sides: Vec::new() };
-        // The order of rows shows in the last digits of sums: it must not depend on the buckets.
-        let by_user: BTreeMap<String, _> = kept.into_iter().map(|((_, user), kept)| (user, kept)).collect();
-        for (history, sides) in by_user.into_values() {
+        for (history, sides) in learners.chosen() {
             users.sides.extend(sides);
             users.strengths.push(history.strengths);
             users.sums.push(history.sums);
@@ -461,12 +460,12 @@ impl Run<'_> {
     }
 
     /// The model that was kept, or one that is trained, and whether it was.
-    fn model(&self, training: &Training, everyone: &Everyone) -> (Model, bool) {
+    fn model(&self, training: &Training, everyone: &Sums) -> (Model, bool) {
         let board: BTreeSet<usize> = self.offer.board.iter().filter_map(|id| self.catalogue.place(*id)).collect();
         let board: Vec<usize> = board.into_iter().collect();
         let (descriptions, names) = (describe(self.offer.products), describe_by_name(self.offer.products));
         let ids: Vec<u64> = self.offer.products.iter().map(|product| product.product).collect();
-        let floats = |counts: &[u64]| counts.iter().map(|times| *times as f64).collect::<Vec<f64>>();
+        let floats = |counts: &[i64]| counts.iter().map(|times| *times as f64).collect::<Vec<f64>>();
         let (month, fortnight) = (floats(&everyone.done_in_month), floats(&everyone.done_in_fortnight));
         let catalogue = sinsang_taste::Catalogue {
             ids: &ids,
@@ -482,6 +481,61 @@ impl Run<'_> {
         }
         let lessons = Lessons { strengths, sums, catalogue };
         (Model::train(&lessons, &board, &self.options.recipe), true)
+    }
+}
+
+/// Users to train on: those of the smallest hashes, of signed-in viewers and of devices apart, so that any number of made-up devices
+/// leaves the others their half.
+struct Learners {
+    most: usize,
+    signed: BTreeMap<(i64, String), Lesson>,
+    devices: BTreeMap<(i64, String), Lesson>,
+}
+
+/// What a user did, as a whole and by context.
+type Lesson = (History, Vec<Side>);
+
+impl Learners {
+    fn new(most: usize) -> Self {
+        Self { most, signed: BTreeMap::new(), devices: BTreeMap::new() }
+    }
+
+    fn of(&mut self, is_device: bool) -> &mut BTreeMap<(i64, String), Lesson> {
+        if is_device { &mut self.devices } else { &mut self.signed }
+    }
+
+    /// Whether a user of this hash may be among those of the smallest.
+    fn wants(&mut self, hash: i64, is_device: bool) -> bool {
+        let most = self.most;
+        let kept = self.of(is_device);
+        kept.len() < most || kept.last_key_value().is_some_and(|((last, _), _)| hash <= *last)
+    }
+
+    fn add(&mut self, hash: i64, user: &str, is_device: bool, lesson: Lesson) {
+        let most = self.most;
+        let kept = self.of(is_device);
+        kept.insert((hash, user.to_owned()), lesson);
+        if kept.len() > most {
+            kept.pop_last();
+        }
+    }
+
+    /// The histories of those who are trained on, in the order of users: the order of rows shows in the last digits of sums, and must not
+    /// depend on the buckets. Devices are half of them at the most, where anybody is signed in.
+    fn chosen(self) -> impl Iterator<Item = Lesson> {
+        let Self { most, signed, devices } = self;
+        let devices_at_most = if signed.is_empty() { most } else { signed.len().min(most / 2) };
+        let all = signed.into_iter().map(|user| (user, false)).chain(devices.into_iter().map(|user| (user, true)));
+        let mut all: Vec<(((i64, String), Lesson), bool)> = all.collect();
+        all.sort_by(|((a, _), _), ((b, _), _)| a.cmp(b));
+        let mut devices = 0;
+        let chosen = all.into_iter().filter(|(_, is_device)| {
+            devices += usize::from(*is_device);
+            !is_device || devices <= devices_at_most
+        });
+        let by_user: BTreeMap<String, Lesson> =
+            chosen.take(most).map(|(((_, user), lesson), _)| (user, lesson)).collect();
+        by_user.into_values()
     }
 }
 
@@ -504,7 +558,8 @@ struct Fold<'a> {
 impl Fold<'_> {
     fn user(&self, user: &BucketUser<'_>) -> Folded {
         let options = self.run.options;
-        if self.run.is_bot(user) || self.run.is_forgotten(user) {
+        // A device has no place in a pack, and so no taste.
+        if self.run.is_bot(user) || self.run.is_forgotten(user) || device_of(user.id).is_some() {
             return Folded::Nobody;
         }
         let engagement = Engagement::of(user.deeds, self.run.catalogue);

@@ -194,7 +194,4 @@ fn ids_are_what_headers_and_addresses_hold_as_it_is() {
     let long = "x".repeat(41);
     assert!(["a", "soon-first", "B_2", &long[..40]].into_iter().all(is_id));
     assert!(!["", "a b", "a:b", "a=b", "a,b", "é", "a\"", &long].into_iter().any(is_id));
-    let long = "x".repeat(65);
-    assert!([&long[..16], &long[..64], "0123456789abcdef-_AZ"].into_iter().all(is_device));
-    assert!(!["", &long[..15], &long, "0123456789abcde ", "0123456789abcdé"].into_iter().any(is_device));
 }

@@ -70,12 +70,16 @@ fn it_holds_its_bounds_and_signed_viewers_find_room_behind_a_flood() {
     let mut counter = Counter::new(Terms::default());
     for product in 0..10_000 {
         for device in 0..20 {
-            counter.count(&happening(product, device, false, Deed::Look, 0), NOW);
+            counter.count(&happening(product, product / 30 * 20 + device, false, Deed::Look, 0), NOW);
         }
     }
     assert!(counter.products.len() <= MAX_PRODUCTS / 2 && counter.len() <= MAX_ALL_MARKS / 2);
-    for product in 0..10_000 {
-        assert_eq!(counter.count(&happening(product, 1, true, Deed::Look, 0), NOW), Counted::New, "{product}");
+    for product in 0..MAX_PRODUCTS as u64 {
+        assert_eq!(
+            counter.count(&happening(product, product / 128, true, Deed::Look, 0), NOW),
+            Counted::New,
+            "{product}"
+        );
     }
     assert!(counter.products.len() <= MAX_PRODUCTS);
     for user in 0..3_000 {
@@ -86,7 +90,53 @@ fn it_holds_its_bounds_and_signed_viewers_find_room_behind_a_flood() {
     assert_eq!(counter.counts(100, NOW).len(), 100);
     assert!(counter.counts(100, NOW).iter().any(|(product, _)| *product == 1), "the most wanted is among the most");
     counter.sweep(NOW.plus(2 * DAY_MS));
-    assert!(counter.is_empty() && counter.unsigned == 0);
+    assert!(counter.is_empty() && counter.unsigned == 0 && counter.of_viewer.is_empty());
+}
+
+#[test]
+fn whoever_does_everything_has_few_marks_and_pushes_nobody_out() {
+    let mut counter = Counter::new(Terms::default());
+    for user in 0..5 {
+        counter.count(&happening(u64::MAX, user, true, Deed::Look, 0), NOW);
+    }
+    let wanted = counter.counts_of(u64::MAX, NOW);
+    // Nine accounts and a thousand made-up devices, all deeds with whatever there is.
+    let flood = (100..109).map(|user| (user, true)).chain((1_000..2_000).map(|device| (device, false)));
+    for (viewer, is_signed) in flood {
+        let became: Vec<Counted> = (0..9_000)
+            .map(|step| counter.count(&happening(step / 3, viewer, is_signed, Deed::ALL[(step % 3) as usize], 0), NOW))
+            .collect();
+        let most = usize::from(if is_signed { MAX_OF_VIEWER } else { MAX_OF_UNSIGNED });
+        let new = became.iter().filter(|became| **became == Counted::New).count();
+        assert!(new <= most && became.contains(&Counted::Enough), "{new} marks of {viewer}");
+    }
+    assert!(counter.len() < MAX_ALL_MARKS / 2, "{} marks", counter.len());
+    let most = counter.counts(64, NOW);
+    assert!(most.contains(&(u64::MAX, wanted)), "five who are signed in are more than any number of deeds of nine");
+}
+
+#[test]
+fn what_is_worth_least_gives_way_and_only_to_what_is_worth_more() {
+    let mut counter = Counter::new(Terms::default());
+    let products = MAX_PRODUCTS as u64;
+    // All but the first two were wanted by one an hour ago.
+    for product in 0..products {
+        let minutes = if product < 2 { 0 } else { 60 };
+        counter.count(&happening(product, product, true, Deed::Purchase, minutes), NOW);
+    }
+    counter.count(&happening(0, products, true, Deed::Look, 0), NOW);
+    counter.count(&happening(5, products + 1, false, Deed::Look, 0), NOW);
+    let late = happening(products, products + 2, true, Deed::Look, 0);
+    assert_eq!(counter.count(&late, NOW), Counted::New);
+    assert_eq!(counter.products.len(), MAX_PRODUCTS);
+    assert!([0, 1, 5, products].iter().all(|product| counter.products.contains_key(product)));
+    assert_eq!(counter.len(), counter.products.values().map(Vec::len).sum::<usize>());
+    // Where everybody is wanted just now, a newcomer waits.
+    let mut counter = Counter::new(Terms::default());
+    for product in 0..products {
+        counter.count(&happening(product, product, true, Deed::Look, 0), NOW);
+    }
+    assert_eq!(counter.count(&late, NOW), Counted::Full);
 }
 
 proptest! {

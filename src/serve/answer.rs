@@ -14,6 +14,7 @@ use crate::request::{Refusal, Request};
 use crate::session;
 use crate::surface::View;
 use crate::time::UnixMillis;
+use crate::viewer::DeviceId;
 
 /// What is known of who asks, beside the snapshot.
 #[derive(Default)]
@@ -73,7 +74,7 @@ impl Serve<'_> {
         let mut assignment = None;
         if !board.experiments().is_empty() || !request.variants.is_empty() {
             let at = cursor.map_or(request.as_of.unwrap_or(now), |cursor| cursor.frozen_at);
-            let device = || self.config.devices.as_ref().zip(self.raw.device);
+            let device = || self.config.devices.as_ref().zip(DeviceId::parse(self.raw.device?)?.id());
             let viewer = request.viewer.key().or_else(|| device().map(|(devices, id)| devices.device(id)));
             let forced = forced(request, board.experiments())?;
             let chosen = board.experiments().chosen(viewer, &forced, at);

@@ -121,3 +121,56 @@ fn a_table_of_events_is_read_as_it_was_ingested() {
     assert_eq!((intake.rows, intake.others, intake.rejected), (3, 3, 0), "{:?}", intake.reasons);
     assert_eq!(viewers["00000000000000aa"].outcomes, [(exposure::Kind::Click, 0), (exposure::Kind::Alarm, 0)]);
 }
+
+/// A click or an exposure of the row's viewer, with a product.
+fn of_product(id: &str, viewer: &str, kind: &str, product: u64) -> String {
+    let row = event(id, "fresh", viewer, kind, "2026-11-20T10:00:00Z");
+    row.replace('}', &format!(r#","product_id":"{product:016x}"}}"#))
+}
+
+#[test]
+fn who_clicks_all_day_and_who_makes_up_devices_move_little() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("events.ndjson");
+    let found = |more: &[String]| {
+        let mut rows = Vec::new();
+        for viewer in 0..4_000 {
+            let name = format!("{viewer:016x}");
+            let variant = ["control", "fresh"][viewer % 2];
+            rows.push(event(&format!("i{viewer}"), variant, &name, "impression", "2026-11-20T09:00:00Z"));
+            if viewer / 2 % 4 == 0 {
+                rows.push(event(&format!("c{viewer}"), variant, &name, "click", "2026-11-20T10:00:00Z"));
+            }
+        }
+        rows.extend_from_slice(more);
+        std::fs::write(&file, rows.join("\n")).unwrap();
+        let (viewers, intake) = exposure::read(std::slice::from_ref(&file), "soon-first").unwrap();
+        report(&viewers, intake, &settings())
+    };
+    let clicks = |found: &sinsang_experiment::Report| found.variants[1].rates[3].mean;
+    let before = clicks(&found(&[]));
+    assert!((before - 0.25).abs() < 1e-12);
+    let viewer = format!("{:016x}", 5);
+    let on_one: Vec<String> = (0..50_000).map(|at| of_product(&format!("x{at}"), &viewer, "click", 7)).collect();
+    let after = found(&on_one);
+    assert_eq!(after.intake.repeated, 49_999);
+    assert!(clicks(&after) - before < 0.001, "{}", clicks(&after));
+    let on_many: Vec<String> = (0..50_000).map(|at| of_product(&format!("x{at}"), &viewer, "click", at)).collect();
+    let after = found(&on_many);
+    assert_eq!(after.cut_viewers, 1);
+    assert!(clicks(&after) - before < 0.011, "{}", clicks(&after));
+    // Ten thousand devices that all click are no more than half of those who are looked at.
+    let devices: Vec<String> = (0..10_000)
+        .flat_map(|at| {
+            let name = format!("d{:016x}", at * 7);
+            ["impression", "click"].map(|kind| of_product(&format!("{kind}{at}"), &name, kind, 7))
+        })
+        .collect();
+    let after = found(&devices);
+    assert_eq!((after.devices_left_out, after.is_ratio_broken), (6_000, true));
+    // Another's id is nobody's to take: a device that sends the ids of all clicks takes none away.
+    let stolen: Vec<String> =
+        (0..4_000).map(|at| of_product(&format!("c{at}"), "d00000000000000ff", "click", 7)).collect();
+    let after = found(&[stolen, Vec::new()].concat());
+    assert!((clicks(&after) - before).abs() < 1e-12 && after.intake.twice == 0);
+}

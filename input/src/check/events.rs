@@ -1,11 +1,13 @@
 //! Rows of the table `events`.
 
 use sinsang::context::{DEVICE_CLASSES, is_region};
-use sinsang::viewer::UserHasher;
+use sinsang::event::{EventKind, Named};
+use sinsang::text::ID_MAX_BYTES;
+use sinsang::viewer::{UserHasher, is_viewer_name};
 
-use super::{Fields, ID_MAX_BYTES, Length, Refusal, Repair, Table, column};
+use super::{Fields, Length, Refusal, Repair, Table, column};
 use crate::reject::Reason;
-use crate::table::{Event, EventKind};
+use crate::table::Event;
 use crate::value::Value;
 use crate::{Column, Shape};
 
@@ -29,6 +31,7 @@ impl Events {
     const VIEWER: usize = 8;
     const REGION: usize = 9;
     const DEVICE_CLASS: usize = 10;
+    const EVENT_ID: usize = 11;
 
     /// The name of who did it.
     fn viewer(&self, fields: &mut Fields<'_, '_>) -> Result<String, Refusal> {
@@ -97,7 +100,15 @@ impl Table for Events {
         column("viewer", Shape::Id, false),
         column("region", Shape::Id, false),
         column("device_class", Shape::Id, false),
+        column("event_id", Shape::Id, false),
     ];
+
+    /// What apps sent has the name of a viewer and an id of its own (`docs/events.md`), whether good or not.
+    fn is_public(values: &[Value<'_>]) -> bool {
+        [Self::VIEWER, Self::EVENT_ID]
+            .into_iter()
+            .all(|column| values.get(column).is_some_and(|value| *value != Value::Missing))
+    }
 
     fn check(&mut self, fields: &mut Fields<'_, '_>) -> Result<Event, Refusal> {
         let user_id = self.viewer(fields)?;
@@ -122,19 +133,13 @@ impl Table for Events {
             region: Self::region(fields),
             device_class: Self::device_class(fields),
         };
-        let item = event.listing_id.is_some() || event.product_id.is_some();
-        let (concerns, column) = match kind {
-            EventKind::TabOpen => (event.tab_id.is_some(), Self::TAB_ID),
-            EventKind::LiveEnter => (event.channel.is_some() || item, Self::CHANNEL),
-            _ => (item, Self::LISTING_ID),
+        let named = Named {
+            item: event.listing_id.is_some() || event.product_id.is_some(),
+            tab: event.tab_id.is_some(),
+            channel: event.channel.is_some(),
         };
-        if concerns { Ok(event) } else { Err(Refusal::of(column, Reason::NoObject)) }
+        let Err(wrong) = kind.concerns(named) else { return Ok(event) };
+        let column = Self::COLUMNS.iter().position(|column| Some(column.name) == wrong.field);
+        Err(Refusal { column, reason: Reason::NoObject })
     }
-}
-
-/// Whether `name` is what a viewer is called without telling who it is: 16 hexadecimal digits in lower case, of the user's key, or `d` and 16
-/// digits, of a device's.
-pub fn is_viewer_name(name: &str) -> bool {
-    let digits = name.strip_prefix('d').filter(|digits| digits.len() == 16).unwrap_or(name);
-    digits.len() == 16 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

@@ -1,3 +1,4 @@
-//! The readers on what fuzzing found.
+//! The readers on what fuzzing found, and on what the Worker takes.
 
 mod corpus;
+mod event;

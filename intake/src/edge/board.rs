@@ -96,8 +96,7 @@ impl PulseBoard {
     /// Takes in happenings, stores the marks that they change, and tells what became of them.
     fn count(&self, bytes: &[u8]) -> Result<String> {
         let now = now();
-        let mut outcomes: Vec<(Counted, usize)> =
-            [Counted::New, Counted::Known, Counted::Late, Counted::Crowded, Counted::Full].map(|of| (of, 0)).into();
+        let mut outcomes: Vec<(Counted, usize)> = Counted::ALL.map(|of| (of, 0)).into();
         self.with(|counter| {
             for one in beat::read(bytes) {
                 let became = counter.count(&one, now);

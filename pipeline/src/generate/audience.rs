@@ -7,13 +7,14 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, LogNormal};
 use serde::Serialize;
+use sinsang::event::EventKind;
 use sinsang::time::{DAY_MS, HOUR_MS, KST_OFFSET_MS, MINUTE_MS, SECOND_MS, UnixMillis};
 
 use super::context::Place;
 use super::product::{pick, weighted};
 use super::schedule::{Airing, Schedule, Span};
 use super::words::Words;
-use crate::table::{Event, EventKind};
+use crate::table::Event;
 
 /// How far back events reach.
 pub(super) const EVENT_DAYS: i64 = 60;

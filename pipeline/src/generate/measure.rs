@@ -5,12 +5,13 @@ use std::fmt;
 
 use regex::Regex;
 use serde::Serialize;
+use sinsang::event::EventKind;
 use sinsang::time::{DAY_MS, MINUTE_MS, UnixMillis};
 
 use super::schedule::{Airing, Origin, Schedule};
 use super::title::Difference;
 use super::words::Words;
-use crate::table::{Event, EventKind};
+use crate::table::Event;
 use crate::table_write::BroadcastRow;
 
 /// Days before `now` over which first airings are counted.

@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 
 use indicatif::ProgressBar;
 use serde::Serialize;
+use sinsang::event::EventKind;
 use sinsang::time::{DAY_MS, UnixMillis};
 
-use crate::table::{Event, EventKind, Tab};
+use crate::table::{Event, Tab};
 use crate::table_write::{self, BroadcastRow, Compression, Encoding, TableFormat};
 use layout::Layout;
 use sale::{Sale, Sales};

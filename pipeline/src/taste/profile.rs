@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use sinsang::context::Context;
 use sinsang_taste::{DIMS, FloatVector, History, Model, round, to_i8};
 
+use super::say::Sums;
 use super::weight::{FADING, MOST_SIXTHS, UNIT};
 
 /// Buckets of the Korean day.
@@ -13,10 +14,10 @@ pub const HOUR_BUCKETS: usize = 8;
 /// Steps of a published lift in one doubling: 32 is twice the population's share, 127 and -127 about 16 times and a 16th.
 pub const LIFT_STEPS: f64 = 32.0;
 
-/// Views that one product can weigh for one user at most.
-const PRODUCT_CAP: f64 = 16.0;
-/// Views that all that was done with one product can weigh for one user.
-const SUM_CAP: f64 = 64.0;
+/// Views that one product can weigh for one user at most, and one user for a product.
+pub(super) const PRODUCT_CAP: f64 = 16.0;
+/// Views that all that was done with one product can weigh for one user, and what one user did on a channel for everybody.
+pub(super) const SUM_CAP: f64 = 64.0;
 /// Views that each channel, hour and tab is given beforehand in the population, so that no share is 0.
 const SHARE_PRIOR: f64 = 1.0;
 /// Parts of a view in [`Population::popularity`].
@@ -169,14 +170,14 @@ impl Deed {
     }
 
     /// Whether something was done in the last fourteen.
-    fn is_done_in_fortnight(self) -> bool {
+    pub(crate) fn is_done_in_fortnight(self) -> bool {
         !self.is(IMPRESSION) && self.is(OF_FORTNIGHT)
     }
 }
 
 /// Products and names that engagement can be about.
 pub(crate) struct Catalogue {
-    ids: Vec<u64>,
+    pub(super) ids: Vec<u64>,
     places: HashMap<u64, usize>,
     channels: HashMap<String, usize>,
     tabs: HashMap<String, usize>,
@@ -192,6 +193,11 @@ impl Catalogue {
             channels: index(&vocabulary.channels),
             tabs: index(&vocabulary.tabs),
         }
+    }
+
+    /// How many channels there are, and tabs.
+    pub(super) fn widths(&self) -> [usize; 2] {
+        [self.channels.len(), self.tabs.len()]
     }
 
     /// An event with numbers for names.
@@ -299,71 +305,14 @@ impl Engagement {
         engagement
     }
 
+    /// The summed weights on each product, in [`UNIT`]s, by place in the catalogue.
+    pub(super) fn products(&self) -> impl Iterator<Item = (usize, i64)> {
+        self.products.iter().map(|(product, engaged)| (*product as usize, engaged.sum))
+    }
+
     /// What was done on channels, in the stretches of the day and with tabs.
     pub(crate) fn weights(&self) -> [&[i64]; 3] {
         [&self.channels, &self.hours, &self.tabs]
-    }
-}
-
-/// What all users did together, and what they were shown.
-#[derive(Clone, Debug)]
-pub(crate) struct Everyone {
-    /// Summed weights by place in the catalogue, in [`UNIT`]s.
-    popularity: Vec<i64>,
-    channels: Vec<i64>,
-    hours: [i64; HOUR_BUCKETS],
-    tabs: Vec<i64>,
-    pub(crate) events: u64,
-    pub(crate) unknown: Unknown,
-    /// By place in the catalogue, how often a product was shown, and how often something was done with it in the last thirty days, and in the
-    /// last fourteen.
-    pub(crate) shown: Vec<u64>,
-    pub(crate) done_in_month: Vec<u64>,
-    pub(crate) done_in_fortnight: Vec<u64>,
-}
-
-impl Everyone {
-    pub(crate) fn new(catalogue: &Catalogue) -> Self {
-        let products = catalogue.ids.len();
-        Self {
-            popularity: vec![0; products],
-            channels: vec![0; catalogue.channels.len()],
-            hours: [0; HOUR_BUCKETS],
-            tabs: vec![0; catalogue.tabs.len()],
-            events: 0,
-            unknown: Unknown::default(),
-            shown: vec![0; products],
-            done_in_month: vec![0; products],
-            done_in_fortnight: vec![0; products],
-        }
-    }
-
-    /// Takes in a person.
-    pub(crate) fn add(&mut self, deeds: &[Deed], engagement: &Engagement) {
-        for deed in deeds {
-            let Some(place) = deed.place() else { continue };
-            for (counts, is_counted) in [
-                (&mut self.shown, deed.is_impression()),
-                (&mut self.done_in_month, deed.is_done_lately()),
-                (&mut self.done_in_fortnight, deed.is_done_in_fortnight()),
-            ] {
-                if let Some(count) = counts.get_mut(place).filter(|_| is_counted) {
-                    *count += 1;
-                }
-            }
-        }
-        for (product, engaged) in &engagement.products {
-            add_to(self.popularity.get_mut(*product as usize), engaged.sum);
-        }
-        let sums = [(&mut self.channels, &engagement.channels), (&mut self.tabs, &engagement.tabs)];
-        for (to, from) in sums.into_iter().flat_map(|(to, from)| to.iter_mut().zip(from)) {
-            add_to(Some(to), *from);
-        }
-        self.hours.iter_mut().zip(&engagement.hours).for_each(|(to, from)| add_to(Some(to), *from));
-        self.events += engagement.events;
-        self.unknown.products += engagement.unknown.products;
-        self.unknown.channels += engagement.unknown.channels;
-        self.unknown.tabs += engagement.unknown.tabs;
     }
 }
 
@@ -413,7 +362,7 @@ pub(crate) fn sureness(history: &History, pseudo_weight: f64) -> f64 {
     views / (views + pseudo_weight)
 }
 
-fn add_to(sum: Option<&mut i64>, weight: i64) {
+pub(super) fn add_to(sum: Option<&mut i64>, weight: i64) {
     if let Some(sum) = sum {
         *sum = sum.saturating_add(weight);
     }
@@ -428,12 +377,12 @@ pub(crate) struct Baseline {
 }
 
 impl Baseline {
-    pub(crate) fn of(everyone: &Everyone) -> Self {
+    pub(crate) fn of(everyone: &Sums) -> Self {
         Self { channels: shares(&everyone.channels), hours: shares(&everyone.hours), tabs: shares(&everyone.tabs) }
     }
 
     /// The baseline as it is published, with the popularity that it was made of; its vector is left at 0.
-    pub(crate) fn population(&self, everyone: &Everyone, catalogue: &Catalogue) -> Population {
+    pub(crate) fn population(&self, everyone: &Sums, catalogue: &Catalogue) -> Population {
         let over_even = |shares: &[f64]| {
             let even = 1.0 / shares.len().max(1) as f64;
             shares.iter().map(|share| lift(*share, even)).collect::<Vec<i8>>()
@@ -501,6 +450,7 @@ pub(super) fn lift(share: f64, expected: f64) -> i8 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::say::Everyone;
     use super::*;
 
     fn catalogue() -> Catalogue {
@@ -518,10 +468,10 @@ mod tests {
         views.iter().map(deed).collect()
     }
 
-    fn everyone(catalogue: &Catalogue, deeds: &[Deed]) -> Everyone {
+    fn everyone(catalogue: &Catalogue, deeds: &[Deed]) -> Sums {
         let mut everyone = Everyone::new(catalogue);
-        everyone.add(deeds, &Engagement::of(deeds, catalogue));
-        everyone
+        everyone.add(deeds, &Engagement::of(deeds, catalogue), false);
+        everyone.together()
     }
 
     #[test]

@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_event_is_usable() {
-        for kind in crate::table::EventKind::ALL {
+        for kind in sinsang::event::EventKind::ALL {
             assert!(FATE.sql.contains(&format!("'{}'", kind.as_str())), "{kind:?}");
         }
     }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use sinsang::event::EventKind;
+
 use super::Error;
-use crate::table::EventKind;
 
 /// Parts of a unit of weight: decayed weights are whole numbers of 2^-20 views.
 pub(crate) const UNIT: i64 = 1 << 20;

@@ -1,0 +1,104 @@
+//! Texts from outside: which characters carry nothing, which words say that nothing is there, how long
+//! ids and names may be. The Worker that takes events and the readers of tables ask the same functions,
+//! so that no row is good for the one and missing for the other.
+
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
+
+/// Bytes of an id: a listing, a tab, an experiment, a variant.
+pub const ID_MAX_BYTES: usize = 128;
+/// Characters of a name: a shop, a channel, a brand.
+pub const NAME_MAX_CHARS: usize = 200;
+/// By how much Unicode's composed form (NFC) lengthens a text at most, in UTF-8 and in characters
+/// (unicode.org/faq/normalization.html, "What are the maximum expansion factors").
+const NFC_GROWTH: usize = 3;
+
+/// Characters that carry nothing: controls, byte order marks and zero-width spaces.
+pub fn is_dropped(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{feff}' | '\u{200b}')
+}
+
+/// The text without what is [dropped](is_dropped), outer spaces cut and each inner run of spaces made one.
+/// It is borrowed where nothing but its ends had to be cut.
+pub fn tidy(text: &str) -> Cow<'_, str> {
+    let text = text.trim_matches(|c: char| c.is_whitespace() || is_dropped(c));
+    if is_tidy(text) {
+        return Cow::Borrowed(text);
+    }
+    let mut tidied = String::with_capacity(text.len());
+    for c in text.chars().filter(|&c| c.is_whitespace() || !is_dropped(c)) {
+        if !c.is_whitespace() {
+            tidied.push(c);
+        } else if !tidied.ends_with(' ') {
+            tidied.push(' ');
+        }
+    }
+    Cow::Owned(tidied)
+}
+
+fn is_tidy(text: &str) -> bool {
+    let mut after_space = false;
+    text.chars().all(|c| {
+        let is_space = c == ' ';
+        let is_good = !(is_space && after_space) && !is_dropped(c) && (is_space || !c.is_whitespace());
+        after_space = is_space;
+        is_good
+    })
+}
+
+/// Whether a text, once tidy, stands for "nothing here", in any column and field.
+pub fn is_null_text(text: &str) -> bool {
+    const NULLS: [&str; 8] = ["null", "none", "nil", "n/a", "nan", "undefined", "\\n", "(null)"];
+    NULLS.iter().any(|null| text.eq_ignore_ascii_case(null)) || text == "-"
+}
+
+/// Whether `c` is the same in NFC beside any other character: below U+0300, and among Hangul syllables
+/// and the common ideographs.
+pub fn is_composed(c: char) -> bool {
+    c < '\u{300}' || matches!(c, '\u{ac00}'..='\u{d7a3}' | '\u{4e00}'..='\u{9fff}')
+}
+
+/// Whether an id, once tidy, stays within [`ID_MAX_BYTES`] in NFC, which is how tables are read.
+pub fn is_id_short(id: &str) -> bool {
+    let bytes = id.chars().map(|c| if is_composed(c) { c.len_utf8() } else { NFC_GROWTH.saturating_mul(c.len_utf8()) });
+    bytes.sum::<usize>() <= ID_MAX_BYTES
+}
+
+/// Whether a name, once tidy, stays within [`NAME_MAX_CHARS`] in NFC.
+pub fn is_name_short(name: &str) -> bool {
+    let chars = name.chars().map(|c| if is_composed(c) { 1 } else { NFC_GROWTH });
+    chars.sum::<usize>() <= NAME_MAX_CHARS
+}
+
+/// Whether `text` has only `A-Z`, `a-z`, `0-9`, `_` and `-`, and so many of them: it stands in headers and
+/// addresses as it is.
+pub fn is_token(text: &str, chars: RangeInclusive<usize>) -> bool {
+    chars.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_carries_nothing_is_gone_and_what_says_nothing_is_known_by_what_is_left() {
+        for (text, expected) in
+            [("  GS샵\u{a0}", "GS샵"), ("\u{feff}a \t\n b\u{200b}c", "a bc"), ("\u{200b}", ""), ("\u{0}-\u{7}", "-")]
+        {
+            assert_eq!(tidy(text), expected, "{text:?}");
+        }
+        for null in ["-", "NULL", "un\u{200b}defined", " None ", "NaN", "\\N", "(null)", "n/a", "nil"] {
+            assert!(is_null_text(&tidy(null)), "{null}");
+        }
+        assert!(!["0", "--", "no", "없음"].into_iter().any(is_null_text));
+    }
+
+    #[test]
+    fn a_text_that_grows_when_it_is_composed_is_measured_by_what_it_becomes() {
+        assert!(is_id_short(&"가".repeat(42)) && !is_id_short(&"가".repeat(43)));
+        // U+0958 is written as two characters in NFC.
+        assert!(is_id_short(&"\u{958}".repeat(14)) && !is_id_short(&"\u{958}".repeat(15)));
+        assert!(is_name_short(&"가".repeat(200)) && !is_name_short(&"가".repeat(201)));
+        assert!(!is_name_short(&"\u{1d160}".repeat(67)));
+    }
+}
