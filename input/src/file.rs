@@ -106,6 +106,29 @@ fn source_file(path: PathBuf, metadata: &fs::Metadata) -> Result<SourceFile, Err
     }
 }
 
+/// Opens a file for reading. What is no regular file is refused before it is opened: a pipe would be waited for, and a device such as `/dev/zero`
+/// never ends.
+///
+/// # Errors
+/// What the system says, and [`io::ErrorKind::InvalidInput`] for what is no file.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let is_file = fs::metadata(path)?.is_file();
+    if is_file { File::open(path) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file")) }
+}
+
+/// Reads a text of at most `most` bytes from a regular file.
+///
+/// # Errors
+/// As of [`open_regular`], and [`io::ErrorKind::FileTooLarge`].
+pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
+    let mut text = String::new();
+    let read = open_regular(path)?.take(most.saturating_add(1)).read_to_string(&mut text)?;
+    if read as u64 > most {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("is larger than {most} bytes")));
+    }
+    Ok(text)
+}
+
 /// Looks in a data folder for `table`: a folder of that name, or one file of that name with a known ending.
 ///
 /// # Errors
@@ -149,7 +172,7 @@ pub fn open_text<'a>(file: &SourceFile, advance: &'a dyn Fn(u64)) -> Result<Box<
 }
 
 fn open_unpacked<'a>(file: &SourceFile, advance: &'a dyn Fn(u64)) -> io::Result<Box<dyn BufRead + 'a>> {
-    let counted = Counted { file: File::open(&file.path)?, advance };
+    let counted = Counted { file: open_regular(&file.path)?, advance };
     Ok(match file.packing {
         Packing::Plain => Box::new(BufReader::with_capacity(BUFFER_BYTES, counted)),
         Packing::Gzip => Box::new(BufReader::with_capacity(
@@ -195,6 +218,11 @@ impl<R: BufRead> Lines<R> {
     /// The lines of `input`.
     pub fn new(input: R) -> Self {
         Self { input, begun: 0 }
+    }
+
+    /// The input, of which some may be read ahead.
+    pub fn into_inner(self) -> R {
+        self.input
     }
 
     /// Appends the next line to `into`, without the byte order mark that may open the first.

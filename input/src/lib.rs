@@ -16,6 +16,7 @@ pub mod file;
 pub mod intake;
 pub mod lock;
 pub mod ndjson;
+pub mod purge;
 pub mod reject;
 pub mod table;
 pub mod value;

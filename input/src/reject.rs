@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
+use sinsang::time::UnixMillis;
+
+use crate::file::Packing;
+use crate::purge::purge;
 
 /// Characters of a value that a reject quotes.
 pub const EXCERPT_CHARS: usize = 120;
@@ -263,6 +267,16 @@ impl Tally {
 pub struct RejectsFile {
     path: Option<PathBuf>,
     writer: Option<BufWriter<File>>,
+    /// The time of the run, where those of earlier ones stay in the file.
+    run: Option<UnixMillis>,
+}
+
+/// A reject of one run of several.
+#[derive(Serialize)]
+struct Dated<'a> {
+    run: String,
+    #[serde(flatten)]
+    reject: &'a Reject<'a>,
 }
 
 impl RejectsFile {
@@ -279,7 +293,28 @@ impl RejectsFile {
                 _ => {}
             }
         }
-        Ok(Self { path, writer: None })
+        Ok(Self { path, writer: None, run: None })
+    }
+
+    /// Rejects are added to those that earlier runs left at `path`, each with the time of its run, `now`: what they were of is not read again.
+    pub fn kept(path: PathBuf, now: UnixMillis) -> Self {
+        Self { path: Some(path), writer: None, run: Some(now) }
+    }
+
+    /// Removes rejects of runs before `oldest`, and those that tell no run. Answers with how many.
+    ///
+    /// # Errors
+    /// Where the file can't be read or written.
+    pub fn expire(&self, oldest: UnixMillis) -> Result<u64, Error> {
+        #[derive(Deserialize)]
+        struct Run {
+            run: String,
+        }
+        let Some(path) = self.path.as_ref().filter(|path| path.exists()) else { return Ok(0) };
+        let run =
+            |line: &[u8]| serde_json::from_slice(line).ok().and_then(|Run { run }| UnixMillis::parse_rfc3339(&run));
+        purge(path, Packing::Plain, &mut |line| run(line).is_some_and(|run| run >= oldest))
+            .map_err(|source| Error { path: path.clone(), source })
     }
 
     /// Where the rejects are, once there are any.
@@ -299,9 +334,17 @@ impl RejectsFile {
         let failed = |source| Error { path: path.clone(), source };
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            none => none.insert(BufWriter::new(File::create(path).map_err(failed)?)),
+            none => {
+                let mut how = OpenOptions::new();
+                how.create(true).write(true).append(self.run.is_some()).truncate(self.run.is_none());
+                none.insert(BufWriter::new(how.open(path).map_err(failed)?))
+            }
         };
-        serde_json::to_writer(&mut *writer, reject).map_err(|error| failed(error.into()))?;
+        let written = match self.run {
+            Some(run) => serde_json::to_writer(&mut *writer, &Dated { run: run.to_utc_rfc3339(), reject }),
+            None => serde_json::to_writer(&mut *writer, reject),
+        };
+        written.map_err(|error| failed(error.into()))?;
         writer.write_all(b"\n").map_err(failed)
     }
 
@@ -376,6 +419,28 @@ mod tests {
         file.flush().unwrap();
         let expected = "{\"table\":\"tabs\",\"file\":\"tabs.csv\",\"row\":3,\"line\":4,\"field\":\"label\",\"reason\":\"missing\"}\n";
         assert_eq!(fs::read_to_string(file.written_path().unwrap()).unwrap(), expected);
+    }
+
+    #[test]
+    fn rejects_of_earlier_runs_stay_until_they_are_too_old() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rejects.ndjson");
+        let at = |day: i64| UnixMillis(day * sinsang::time::DAY_MS);
+        let (reason, table, file) = (Reason::NotJson, "events", "a.ndjson.gz");
+        let reject = Reject { table, file, row: 3, line: None, field: None, reason, detail: None, value: None };
+        for run in [20, 21, 22] {
+            let mut file = RejectsFile::kept(path.clone(), at(run));
+            // A run without rejects leaves those of the runs before.
+            if run != 22 {
+                file.write(&reject, 1).unwrap();
+                file.flush().unwrap();
+            }
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("{\"run\":\"1970-01-21T00:00:00.000Z\",\"table\":\"events\""), "{text}");
+        assert_eq!(text.lines().count(), 2);
+        assert_eq!(RejectsFile::kept(path.clone(), at(22)).expire(at(21)).unwrap(), 1);
+        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1);
     }
 
     #[test]

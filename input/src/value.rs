@@ -1,6 +1,7 @@
 //! One field of a row as a file gave it, and the parsers that read texts, times, numbers and flags out of it.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 use sinsang::text::{is_composed, is_null_text, tidy};
@@ -71,6 +72,12 @@ pub fn clean(text: &str) -> (Cow<'_, str>, bool) {
         return (tidied, changed);
     }
     (Cow::Owned(tidied.nfc().collect()), true)
+}
+
+/// The ways in which one id may be spelled by who writes it: as it stands, clean as tables are read, and decomposed as some systems keep texts.
+pub fn spellings(id: &str) -> BTreeSet<String> {
+    let (tidy, _) = clean(id);
+    [id.to_owned(), tidy.nfd().collect(), tidy.into_owned()].into()
 }
 
 /// Whether a title, once clean, stands where a product will be: 상품준비중, [방송상품 미정], TBD.

@@ -1,0 +1,114 @@
+//! Takes lines out of a file of text: of users who asked to be forgotten, or past their time. The file is replaced whole, or stays as it was.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
+
+use crate::file::{Packing, open_regular};
+
+/// Bytes of a line. Rows have at most 1 MiB; a longer one is no row, and is looked through all the same.
+const LINE_MAX_BYTES: u64 = 64 << 20;
+
+/// Takes the lines out of the file at `path` for which `is_wanted` is false, and answers with how many that were. A line has its end, unless it is
+/// the last and has none.
+///
+/// # Errors
+/// What the system or the unpacking says, and [`io::ErrorKind::InvalidData`] for a line of over 64 MiB. The file is as it was then.
+pub fn purge(path: &Path, packing: Packing, is_wanted: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<u64> {
+    let part = beside(path);
+    let outcome = rewrite(path, &part, packing, is_wanted);
+    match outcome {
+        Ok(1..) => fs::rename(&part, path)?,
+        // What can't be removed begins with a point, which readers pass over.
+        _ => drop(fs::remove_file(&part)),
+    }
+    outcome
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".part-");
+    name.push(path.file_name().unwrap_or_default());
+    path.with_file_name(name)
+}
+
+fn rewrite(path: &Path, part: &Path, packing: Packing, is_wanted: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<u64> {
+    let from = open_regular(path)?;
+    let to = File::create(part)?;
+    to.set_permissions(from.metadata()?.permissions())?;
+    let mut written = BufWriter::new(to);
+    let removed = match packing {
+        Packing::Plain => copy(from, &mut written, is_wanted)?,
+        Packing::Gzip => {
+            let mut packed = GzEncoder::new(&mut written, Compression::default());
+            let removed = copy(MultiGzDecoder::new(BufReader::new(from)), &mut packed, is_wanted)?;
+            packed.finish()?;
+            removed
+        }
+        Packing::Zstd => {
+            let mut packed = zstd::stream::write::Encoder::new(&mut written, zstd::DEFAULT_COMPRESSION_LEVEL)?;
+            let removed = copy(zstd::stream::read::Decoder::new(from)?, &mut packed, is_wanted)?;
+            packed.finish()?;
+            removed
+        }
+    };
+    written.into_inner()?.sync_all()?;
+    Ok(removed)
+}
+
+fn copy(from: impl io::Read, to: &mut dyn Write, is_wanted: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<u64> {
+    let (mut input, mut line, mut removed) = (BufReader::new(from), Vec::new(), 0);
+    while input.by_ref().take(LINE_MAX_BYTES + 1).read_until(b'\n', &mut line)? > 0 {
+        if line.len() as u64 > LINE_MAX_BYTES {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "has a line of over 64 MiB"));
+        }
+        if is_wanted(&line) {
+            to.write_all(&line)?;
+        } else {
+            removed += 1;
+        }
+        line.clear();
+    }
+    Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_go_and_the_rest_stays_as_it_was_however_it_is_packed() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = b"one\ntwo\nthree\ntwo".as_slice();
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(text).unwrap();
+        for (name, packing, bytes) in [
+            ("plain", Packing::Plain, text.to_vec()),
+            ("gzip", Packing::Gzip, gzip.finish().unwrap()),
+            ("zstd", Packing::Zstd, zstd::encode_all(text, 1).unwrap()),
+        ] {
+            let path = folder.path().join(name);
+            fs::write(&path, &bytes).unwrap();
+            assert_eq!(purge(&path, packing, &mut |_| true).unwrap(), 0);
+            assert_eq!(fs::read(&path).unwrap(), bytes, "{name}: nothing was to go, and nothing was written");
+            assert_eq!(purge(&path, packing, &mut |line| line.trim_ascii() != b"two").unwrap(), 2, "{name}");
+            let mut left = Vec::new();
+            let file = File::open(&path).unwrap();
+            match packing {
+                Packing::Plain => BufReader::new(file).read_to_end(&mut left),
+                Packing::Gzip => MultiGzDecoder::new(file).read_to_end(&mut left),
+                Packing::Zstd => zstd::stream::read::Decoder::new(file).unwrap().read_to_end(&mut left),
+            }
+            .unwrap();
+            assert_eq!(left, b"one\nthree\n", "{name}");
+        }
+        let cut = folder.path().join("cut");
+        fs::write(&cut, &fs::read(folder.path().join("gzip")).unwrap()[..12]).unwrap();
+        assert!(purge(&cut, Packing::Gzip, &mut |_| false).is_err());
+        assert_eq!(fs::metadata(&cut).unwrap().len(), 12, "a damaged file stays as it was");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4, "nothing is left beside");
+    }
+}
