@@ -10,6 +10,8 @@ const PULSE: &str = "pulse";
 pub const RUNS: &str = "runs";
 /// The key of what the last builds came to, a line of JSON each, for the preview page. The core never reads it.
 pub const BUILDS: &str = "builds";
+/// The key of the users who asked to be forgotten, a line each, so that no snapshot that knows them is served again. The edge never reads it.
+pub const FORGOTTEN: &str = "forgotten";
 /// What the keys of all packs begin with.
 pub const PACK_PREFIX: &str = "pack/";
 

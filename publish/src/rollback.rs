@@ -7,6 +7,7 @@ use sinsang::key::Key;
 use sinsang::pack::manifest::{Manifest, SnapshotId};
 use sinsang::time::UnixMillis;
 
+use crate::forgotten::refuse;
 use crate::publication::{make_live, packs};
 use crate::run::{Run, record};
 use crate::store::{Error, Store, kept, list, live};
@@ -62,6 +63,7 @@ pub fn rollback<S: Store>(
     if missing > 0 {
         return Err(Error::Incomplete { snapshot, missing });
     }
+    refuse(store, &manifest)?;
     make_live(store, &manifest, Some(&live), at)?;
     let run = Run { at: at.to_string(), action: "rollback".to_owned(), snapshot, packs: 0, bytes: 0 };
     record(store, run, at);

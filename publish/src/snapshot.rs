@@ -6,7 +6,7 @@ use std::{fs, io};
 
 use sinsang::key::{Key, PACK_PREFIX};
 use sinsang::pack::manifest::Manifest;
-use sinsang::pack::{Damage, Kind, PackId};
+use sinsang::pack::{Damage, Kind, MAX_PACK_BYTES, PackId};
 
 /// A file of a snapshot that can't be written, read or used.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,20 @@ pub enum Error {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// What stands where a pack should is no file: reading it could wait, or never end.
+    #[error("{} is not a regular file; build the snapshot again", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A pack is larger than a store takes.
+    #[error("{} has {bytes} bytes, and a store takes {MAX_PACK_BYTES} at the most; build the snapshot again", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        bytes: u64,
     },
     /// A pack is damaged: build the snapshot again.
     #[error("{}: {damage}; build the snapshot again", path.display())]
@@ -111,7 +125,14 @@ impl Snapshot {
     /// Where the file can't be read.
     pub fn read(&self, key: Key) -> Result<Vec<u8>, Error> {
         let path = self.file(key);
-        fs::read(&path).map_err(at(&path))
+        // Looked at before it is opened: a pipe would be waited for.
+        let metadata = fs::metadata(&path).map_err(at(&path))?;
+        let bytes = metadata.len();
+        match () {
+            () if !metadata.is_file() => Err(Error::NotAFile { path }),
+            () if bytes > MAX_PACK_BYTES as u64 => Err(Error::TooLarge { path, bytes }),
+            () => fs::read(&path).map_err(at(&path)),
+        }
     }
 
     /// The length of the value under `key`.

@@ -143,6 +143,16 @@ pub enum Error<E: std::error::Error + Send + Sync + 'static> {
     /// There is no snapshot to go back from.
     #[error("nothing is live in this store; publish a snapshot first")]
     NothingLive,
+    /// The snapshot has tastes of users who asked to be forgotten.
+    #[error(
+        "snapshot {snapshot} has the tastes of {users} who asked to be forgotten, and would serve them again: build one anew and publish that"
+    )]
+    Forgotten {
+        /// The snapshot.
+        snapshot: String,
+        /// How many of them.
+        users: usize,
+    },
     /// The snapshot to go back to is not one that is kept.
     #[error("snapshot {snapshot} is not kept here, only {kept}; publish its folder again instead")]
     NotKept {

@@ -1,0 +1,147 @@
+//! Users who asked to be forgotten, as the store knows them: by their keys, each with the time from which snapshots are built without them. No
+//! snapshot that has one of them becomes live, be it by a rollback or because an old folder is published again.
+
+use std::collections::BTreeMap;
+
+use sinsang::key::{FORGOTTEN, Key};
+use sinsang::pack::manifest::Manifest;
+use sinsang::pack::taste::TasteShard;
+use sinsang::pack::{Kind, PackId};
+use sinsang::time::UnixMillis;
+use sinsang::viewer::UserKey;
+
+use crate::snapshot::Snapshot;
+use crate::store::{Error, Store, kept, live, read};
+
+/// The list: keys of users, each with the time that the first snapshot without them was built at.
+type List = BTreeMap<u64, UnixMillis>;
+
+/// What a snapshot of the store has of some users.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The snapshot.
+    pub snapshot: String,
+    /// When it was built.
+    pub built_at: String,
+    /// Whether it is the live one; others are kept, to be rolled back to.
+    pub is_live: bool,
+    /// Those of the users whose tastes it has.
+    pub keys: Vec<UserKey>,
+}
+
+/// Adds `keys` to the store's list of users whom snapshots that were built before `since` may know. Answers with how many were not on it.
+///
+/// # Errors
+/// An [`Error`] where the store does not answer, or its list is damaged.
+pub fn note_forgotten<S: Store>(
+    store: &mut S,
+    keys: impl IntoIterator<Item = UserKey>,
+    since: UnixMillis,
+    at: UnixMillis,
+) -> Result<usize, Error<S::Error>> {
+    let mut all = list(store)?;
+    let before = all.len();
+    for key in keys {
+        all.entry(key.0).or_insert(since);
+    }
+    if all.len() > before {
+        let text: String = all.iter().map(|(key, since)| format!("{} {}\n", UserKey(*key), since.0)).collect();
+        let failed = |source| Error::Store { action: "writing", key: FORGOTTEN.to_owned(), source };
+        store.put(FORGOTTEN, text.as_bytes(), at).map_err(failed)?;
+    }
+    Ok(all.len() - before)
+}
+
+/// Refuses `snapshot`, a folder, where it has tastes of a user whom the store lists as forgotten.
+///
+/// # Errors
+/// [`Error::Forgotten`], or what keeps the snapshot or the list from being read.
+pub fn refuse_forgotten<S: Store>(snapshot: &Snapshot, store: &mut S) -> Result<(), Error<S::Error>> {
+    let (manifest, keys) = (snapshot.manifest()?, list(store)?.into_keys().collect::<Vec<_>>());
+    let mut users = 0;
+    for (id, keys) in by_shard(&manifest, &keys) {
+        let shard = snapshot.parse(Key::Pack(Kind::Tastes, id), |bytes| TasteShard::parse(bytes, id))?;
+        users += keys.iter().filter(|key| shard.find(key.0).is_some()).count();
+    }
+    verdict(&manifest, users)
+}
+
+/// Refuses the snapshot of `manifest`, which the store has, where it has tastes of a user who was forgotten after it was built.
+///
+/// # Errors
+/// [`Error::Forgotten`], or what keeps the store from telling.
+pub(crate) fn refuse<S: Store>(store: &mut S, manifest: &Manifest) -> Result<(), Error<S::Error>> {
+    let later = list(store)?.into_iter().filter(|(_, since)| *since > manifest.built_at());
+    let keys: Vec<u64> = later.map(|(key, _)| key).collect();
+    let users = held(store, manifest, &keys)?.len();
+    verdict(manifest, users)
+}
+
+/// What the live snapshot and those that are kept have of the users of `keys`, the live one first.
+///
+/// # Errors
+/// An [`Error`] where the store does not answer.
+pub fn standing<S: Store>(store: &mut S, keys: &[UserKey]) -> Result<Vec<Standing>, Error<S::Error>> {
+    let keys: Vec<u64> = keys.iter().map(|key| key.0).collect();
+    let Some(live) = live(store)? else { return Ok(Vec::new()) };
+    let mut manifests = vec![];
+    for previous in live.previous() {
+        manifests.extend(kept(store, previous.manifest)?);
+    }
+    manifests.insert(0, live);
+    let mut standings = Vec::new();
+    for (place, manifest) in manifests.iter().enumerate() {
+        let keys = held(store, manifest, &keys)?;
+        let (snapshot, built_at) = (manifest.snapshot().to_string(), manifest.built_at().to_string());
+        standings.push(Standing { snapshot, built_at, is_live: place == 0, keys });
+    }
+    Ok(standings)
+}
+
+fn verdict<E: std::error::Error + Send + Sync + 'static>(manifest: &Manifest, users: usize) -> Result<(), Error<E>> {
+    match users {
+        0 => Ok(()),
+        users => Err(Error::Forgotten { snapshot: manifest.snapshot().to_string(), users }),
+    }
+}
+
+/// The store's list. A damaged one is an error: to take it for an empty one would serve the forgotten again.
+fn list<S: Store>(store: &mut S) -> Result<List, Error<S::Error>> {
+    let Some(bytes) = read(store, FORGOTTEN)? else { return Ok(List::new()) };
+    let damaged = |damage: String| Error::ReadBack { key: FORGOTTEN.to_owned(), damage };
+    let text = String::from_utf8(bytes).map_err(|error| damaged(error.to_string()))?;
+    let entry = |line: &str| {
+        let (key, since) = line.split_once(' ')?;
+        Some((UserKey::parse(key)?.0, UnixMillis(since.parse().ok()?)))
+    };
+    let lines = text.lines().enumerate();
+    lines.map(|(at, line)| entry(line).ok_or_else(|| damaged(format!("line {}", at + 1)))).collect()
+}
+
+/// The shards of `manifest` that would have `keys`, each with those.
+fn by_shard(manifest: &Manifest, keys: &[u64]) -> BTreeMap<PackId, Vec<UserKey>> {
+    let mut shards: BTreeMap<PackId, Vec<UserKey>> = BTreeMap::new();
+    for key in keys {
+        if let Some(shard) = manifest.shard_of(*key) {
+            shards.entry(shard).or_default().push(UserKey(*key));
+        }
+    }
+    shards
+}
+
+/// Those of `keys` whose tastes the snapshot of `manifest` has in the store. A shard that is gone has none.
+fn held<S: Store>(store: &mut S, manifest: &Manifest, keys: &[u64]) -> Result<Vec<UserKey>, Error<S::Error>> {
+    let mut held = Vec::new();
+    for (id, keys) in by_shard(manifest, keys) {
+        let name = Key::Pack(Kind::Tastes, id).to_string();
+        let Some(bytes) = read(store, &name)? else { continue };
+        let damaged = |damage: sinsang::pack::Damage| Error::ReadBack { key: name, damage: damage.to_string() };
+        let shard = TasteShard::parse(bytes, id).map_err(damaged)?;
+        held.extend(keys.into_iter().filter(|key| shard.find(key.0).is_some()));
+    }
+    held.sort();
+    Ok(held)
+}
+
+#[cfg(test)]
+mod tests;
