@@ -188,7 +188,33 @@ async fn deeds(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+
     use super::*;
+
+    /// One in sixteen keys of users begins with a `d`.
+    #[tokio::test]
+    async fn a_users_deeds_count_whatever_their_key_begins_with_and_a_devices_do_not() {
+        let texts = |values: &[Option<&str>]| Arc::new(values.iter().copied().collect::<StringArray>()) as ArrayRef;
+        let context = SessionContext::new();
+        let users = ["d123456789abcdef", "0123456789abcdef", "dd123456789abcdef", "d0123456789abcdef"].map(Some);
+        let events = RecordBatch::try_from_iter_with_nullable([
+            ("user_id", texts(&users), false),
+            ("at", Arc::new(Int64Array::from(vec![5; 4])), false),
+            ("kind", texts(&[Some("click"); 4]), false),
+            ("shop", texts(&[None; 4]), true),
+            ("listing_id", texts(&[None; 4]), true),
+            ("product_id", texts(&[Some("00000000000000aa"); 4]), true),
+        ]);
+        context.register_batch("events", events.unwrap()).unwrap();
+        let listings = ["shop", "listing_id", "product"].map(|name| (name, texts(&[]), true));
+        context.register_batch("event_listing", RecordBatch::try_from_iter_with_nullable(listings).unwrap()).unwrap();
+        let found = deeds(&context, UnixMillis(0), UnixMillis(9)).await.unwrap();
+        let users: Vec<&str> = found.iter().map(|(user, ..)| user.as_str()).collect();
+        assert_eq!(users, ["0123456789abcdef", "d123456789abcdef"]);
+    }
 
     #[test]
     fn places_become_means_and_what_only_one_list_has_is_left_out() {
