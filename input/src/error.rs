@@ -58,6 +58,14 @@ pub enum Error {
         /// What its reader said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A file that would take more memory to read than it may.
+    #[error("{}: {source}", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// How much it would take, how much is allowed, and which setting says so.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A CSV header that is neither UTF-8 nor CP949.
     #[error("the header of {} is neither UTF-8 nor CP949: save the file as UTF-8, or convert it with iconv", path.display())]
     HeaderNotUtf8 {

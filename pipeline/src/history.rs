@@ -236,6 +236,8 @@ pub async fn tables(options: &Options, now: UnixMillis) -> Result<Tables, Error>
         work_dir: options.engine.work_dir(),
         rejects: options.rejects.clone(),
         limit: options.limit,
+        // What is left is for rows on their way, and for the engine's answers.
+        page_bytes: options.engine.memory_bytes as u64 / 4,
         progress: options.progress,
     };
     let mut source = Source::new(engine::connect(&options.engine).await?, source_options)?;

@@ -3,6 +3,7 @@
 //! Rows are read one by one, so a table never has to fit in memory; what can't be used goes to the rejects file with its
 //! place and reason, and `docs/input.md` is the contract that all of it keeps.
 
+mod bound;
 mod parquet;
 mod stage;
 
@@ -19,6 +20,7 @@ use sinsang_input::file::{self, Format, SourceFile};
 use sinsang_input::{Column, Intake, Rows, csv, ndjson};
 use tempfile::TempDir;
 
+pub use self::bound::DEFAULT_PAGE_BYTES;
 pub use self::stage::StageError;
 pub(crate) use self::stage::{Batches, Stage, Staged};
 pub use sinsang_input::check::{
@@ -41,6 +43,8 @@ pub struct Options {
     pub rejects: Option<PathBuf>,
     /// The share of a table that may be set aside.
     pub limit: Limit,
+    /// Memory that the pages of a Parquet file may take, in bytes.
+    pub page_bytes: u64,
     /// Whether to show how far a read has come.
     pub progress: Progress,
 }
@@ -195,7 +199,7 @@ impl Source {
         let mut intake = Intake::new(table, now, &mut self.rejects, keep);
         for file in &files {
             intake.begin_file(&file.path);
-            read_file(file, T::COLUMNS, &mut intake, &bar)?;
+            read_file(file, T::COLUMNS, &mut intake, &bar, self.options.page_bytes)?;
         }
         Ok(intake.finish(self.options.limit)?)
     }
@@ -225,9 +229,16 @@ pub(crate) fn file_url(path: &Path) -> io::Result<String> {
     Ok(url)
 }
 
-fn read_file(file: &SourceFile, columns: &'static [Column], rows: &mut dyn Rows, bar: &Bar) -> Result<(), InputError> {
+/// Hands the rows of a file to `rows`; the pages of a Parquet file may take `page_bytes`.
+fn read_file(
+    file: &SourceFile,
+    columns: &'static [Column],
+    rows: &mut dyn Rows,
+    bar: &Bar,
+    page_bytes: u64,
+) -> Result<(), InputError> {
     if file.format == Format::Parquet {
-        return parquet::read(file, columns, rows, bar);
+        return parquet::read(file, columns, rows, bar, page_bytes);
     }
     let advance = |bytes| bar.advance(bytes);
     let input = file::open_text(file, &advance)?;

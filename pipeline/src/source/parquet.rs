@@ -3,57 +3,127 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray as _, BinaryArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
-    UInt64Array,
+    Array, ArrayRef, AsArray as _, BinaryViewArray, BooleanArray, Float64Array, Int64Array, RecordBatch,
+    StringViewArray, UInt64Array,
 };
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    DataType, SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
-    TimestampSecondType,
+    DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType,
 };
 use datafusion::arrow::error::ArrowError;
 use datafusion::parquet::arrow::ProjectionMask;
-use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use datafusion::parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
+use datafusion::parquet::errors::ParquetError;
 use sinsang::time::{KST_OFFSET_MS, SECOND_MS, UnixMillis};
 
 use sinsang_input::encoding::decode_cp949;
-use sinsang_input::file::SourceFile;
-use sinsang_input::reject::excerpt_bytes;
+use sinsang_input::file::{ROW_MAX_BYTES, SourceFile, open_regular};
+use sinsang_input::reject::{Reason, excerpt_bytes};
 use sinsang_input::value::Value;
-use sinsang_input::{Column, ColumnMap, Error, MAX_COLUMNS, Place, Rows, Shape};
+use sinsang_input::{Column, ColumnMap, Error, Fault, MAX_COLUMNS, Place, Rows, Shape};
 
+use super::bound;
 use crate::progress::Bar;
 
 /// Rows decoded at once.
 const BATCH_ROWS: usize = 8_192;
 
-/// Hands every row of a file to `rows`; the bar counts the file's bytes in the measure of the rows done.
-pub(crate) fn read(file: &SourceFile, columns: &'static [Column], rows: &mut dyn Rows, bar: &Bar) -> Result<(), Error> {
-    let path = file.path.as_path();
-    let open = File::open(path).map_err(|source| Error::Open { path: path.to_path_buf(), source })?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(open).map_err(|source| Error::Damaged {
-        path: path.to_path_buf(),
-        row: 0,
-        source: Box::new(source),
-    })?;
-    let ColumnMap { places, renamed } = check_schema(path, columns, builder.schema())?;
-    for (column, from) in &renamed {
-        rows.renamed(column, from);
+/// A file whose pages would take too much memory.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "reading it would take {} MiB for its pages, and {} MiB are allowed: write it with smaller pages, or give the engine more with --memory, a quarter \
+     of which is for this",
+    bytes >> 20,
+    most >> 20
+)]
+struct TooLarge {
+    bytes: u64,
+    most: u64,
+}
+
+/// Opens a Parquet file for reading the columns at the places that `chosen` names by the file's columns, texts as views: a dictionary of a few long
+/// ones would otherwise be written out for each row. Refuses a file whose pages take more than `most` bytes.
+///
+/// # Errors
+/// What is wrong with the file.
+pub(crate) fn open(
+    path: &Path,
+    most: u64,
+    chosen: impl FnOnce(&SchemaRef) -> Result<Vec<usize>, Error>,
+) -> Result<ParquetRecordBatchReaderBuilder<File>, Error> {
+    let damaged =
+        |source: Box<dyn std::error::Error + Send + Sync>| Error::Damaged { path: path.to_path_buf(), row: 0, source };
+    let parquet = |source: ParquetError| damaged(Box::new(source));
+    let file = open_regular(path).map_err(|source| Error::Open { path: path.to_path_buf(), source })?;
+    let found = ArrowReaderMetadata::load(&file, ArrowReaderOptions::default()).map_err(parquet)?;
+    let places = chosen(found.schema())?;
+    let metadata = Arc::clone(found.metadata());
+    let mask = ProjectionMask::roots(metadata.file_metadata().schema_descr(), places);
+    let extent = bound::extent(&file, &metadata, &mask, most).map_err(|source| damaged(Box::new(source)))?;
+    if extent.bytes > most {
+        return Err(Error::TooLarge {
+            path: path.to_path_buf(),
+            source: Box::new(TooLarge { bytes: extent.bytes, most }),
+        });
     }
-    let names: Vec<Option<String>> = places
-        .iter()
-        .map(|place| place.and_then(|place| builder.schema().fields().get(place)).map(|field| field.name().clone()))
-        .collect();
+    let views = ArrowReaderOptions::default().with_schema(with_views(found.schema()));
+    let viewed = ArrowReaderMetadata::try_new(metadata, views).map_err(parquet)?;
+    let fitting = usize::try_from(most / extent.shared_bytes.max(1)).unwrap_or(usize::MAX);
+    let rows = BATCH_ROWS.min(fitting).max(1);
+    Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, viewed).with_batch_size(rows).with_projection(mask))
+}
+
+/// `schema` with its texts as views of what was read.
+fn with_views(schema: &SchemaRef) -> SchemaRef {
+    fn view(data_type: &DataType) -> DataType {
+        match data_type {
+            DataType::Dictionary(_, values)
+                if values.is_string() || matches!(**values, DataType::Binary | DataType::LargeBinary) =>
+            {
+                view(values)
+            }
+            DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
+            data_type if data_type.is_string() => DataType::Utf8View,
+            data_type => data_type.clone(),
+        }
+    }
+    let viewed = |field: &Arc<Field>| field.as_ref().clone().with_data_type(view(field.data_type()));
+    Arc::new(Schema::new_with_metadata(
+        schema.fields().iter().map(viewed).collect::<Vec<_>>(),
+        schema.metadata().clone(),
+    ))
+}
+
+/// Hands every row of a file to `rows`; the bar counts the file's bytes in the measure of the rows done. Its pages may take `most` bytes.
+pub(crate) fn read(
+    file: &SourceFile,
+    columns: &'static [Column],
+    rows: &mut dyn Rows,
+    bar: &Bar,
+    most: u64,
+) -> Result<(), Error> {
+    let path = file.path.as_path();
+    let mut names: Vec<Option<String>> = Vec::new();
+    let builder = open(path, most, |schema| {
+        let ColumnMap { places, renamed } = check_schema(path, columns, schema)?;
+        for (column, from) in &renamed {
+            rows.renamed(column, from);
+        }
+        let name = |place: &Option<usize>| {
+            place.and_then(|place| schema.fields().get(place)).map(|field| field.name().clone())
+        };
+        names = places.iter().map(name).collect();
+        Ok(places.into_iter().flatten().collect())
+    })?;
     let total = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0).max(1);
-    let projection = ProjectionMask::roots(builder.parquet_schema(), places.iter().copied().flatten());
     let damaged = |row, source| Error::Damaged { path: path.to_path_buf(), row, source };
-    let batches = builder
-        .with_batch_size(BATCH_ROWS)
-        .with_projection(projection)
-        .build()
-        .map_err(|source| damaged(0, Box::new(source)))?;
+    let batches = builder.build().map_err(|source| damaged(0, Box::new(source)))?;
     let mut row = 0;
     let mut bytes_shown = 0;
     for batch in batches {
@@ -61,7 +131,13 @@ pub(crate) fn read(file: &SourceFile, columns: &'static [Column], rows: &mut dyn
         let cells = Cells::new(&batch, &names).map_err(|source| damaged(row, Box::new(source)))?;
         for index in 0..batch.num_rows() {
             row += 1;
-            rows.row(Place { row, line: None }, &cells.row(index))?;
+            let place = Place { row, line: None };
+            match cells.excess(index) {
+                Some(value) => {
+                    rows.fault(place, Fault { field: None, reason: Reason::RowTooLong, detail: None, value })?
+                }
+                None => rows.row(place, &cells.row(index))?,
+            }
         }
         let bytes_done = u64::try_from(u128::from(file.bytes) * u128::from(row.min(total)) / u128::from(total));
         let bytes_done = bytes_done.unwrap_or(file.bytes);
@@ -109,8 +185,8 @@ struct Cells(Vec<Cell>);
 
 enum Cell {
     Absent,
-    Text(StringArray),
-    Bytes(BinaryArray),
+    Text(StringViewArray),
+    Bytes(BinaryViewArray),
     Whole(Int64Array),
     Unsigned(UInt64Array),
     Real(Float64Array),
@@ -126,6 +202,15 @@ impl Cells {
             column.map_or(Ok(Cell::Absent), Cell::new)
         };
         names.iter().map(cell).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The start of the longest text of a row whose texts have more bytes than a row of text may.
+    fn excess(&self, index: usize) -> Option<Option<String>> {
+        let texts = self.0.iter().map(|cell| cell.text(index));
+        let (bytes, longest) = texts.fold((0_usize, [].as_slice()), |(bytes, longest), text| {
+            (bytes.saturating_add(text.len()), if text.len() > longest.len() { text } else { longest })
+        });
+        (bytes > ROW_MAX_BYTES).then(|| Some(excerpt_bytes(longest)))
     }
 
     fn row(&self, index: usize) -> [Value<'_>; MAX_COLUMNS] {
@@ -147,13 +232,24 @@ impl Cell {
             DataType::Timestamp(unit, zone) => Self::Time(instants(array, *unit, zone.is_some())),
             DataType::Boolean => Self::Flag(array.as_boolean().clone()),
             DataType::UInt64 => Self::Unsigned(array.as_primitive().clone()),
-            data_type if data_type.is_string() => Self::Text(cast(array, &DataType::Utf8)?.as_string().clone()),
+            data_type if data_type.is_string() => {
+                Self::Text(cast(array, &DataType::Utf8View)?.as_string_view().clone())
+            }
             data_type if data_type.is_integer() => Self::Whole(cast(array, &DataType::Int64)?.as_primitive().clone()),
             data_type if data_type.is_floating() || data_type.is_decimal() => {
                 Self::Real(cast(array, &DataType::Float64)?.as_primitive().clone())
             }
-            _ => Self::Bytes(cast(array, &DataType::Binary)?.as_binary().clone()),
+            _ => Self::Bytes(cast(array, &DataType::BinaryView)?.as_binary_view().clone()),
         })
+    }
+
+    /// The bytes of a text; none of what is no text.
+    fn text(&self, index: usize) -> &[u8] {
+        match self {
+            Self::Text(array) if array.is_valid(index) => array.value(index).as_bytes(),
+            Self::Bytes(array) if array.is_valid(index) => array.value(index),
+            _ => &[],
+        }
     }
 
     fn value(&self, index: usize) -> Value<'_> {
@@ -192,5 +288,98 @@ fn instants(array: &ArrayRef, unit: TimeUnit, has_zone: bool) -> Vec<Value<'stat
         TimeUnit::Millisecond => array.as_primitive::<TimestampMillisecondType>().iter().map(instant).collect(),
         TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().iter().map(instant).collect(),
         TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().iter().map(instant).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::array::StringViewBuilder;
+    use datafusion::parquet::arrow::ArrowWriter;
+    use datafusion::parquet::basic::{Compression, ZstdLevel};
+    use datafusion::parquet::file::properties::WriterProperties;
+
+    /// A file of one column of texts.
+    fn write(path: &Path, rows: &[&str], properties: fn(&mut Properties)) {
+        // Each text once, however often it comes: all of them would not fit.
+        let mut texts = StringViewBuilder::new().with_deduplicate_strings();
+        rows.iter().for_each(|row| texts.append_value(row));
+        let texts: ArrayRef = Arc::new(texts.finish());
+        let batch = RecordBatch::try_from_iter([("title", texts)]).unwrap();
+        let mut chosen =
+            Properties(WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())));
+        properties(&mut chosen);
+        let mut writer =
+            ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), Some(chosen.0.build())).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+    }
+
+    struct Properties(datafusion::parquet::file::properties::WriterPropertiesBuilder);
+
+    fn opened(path: &Path, most: u64) -> Result<ParquetRecordBatchReaderBuilder<File>, Error> {
+        open(path, most, |_| Ok(vec![0]))
+    }
+
+    /// Bytes that the largest batch of a file takes.
+    fn held(path: &Path) -> usize {
+        let batches = opened(path, bound::DEFAULT_PAGE_BYTES).unwrap().build().unwrap();
+        batches.map(|batch| batch.unwrap().get_array_memory_size()).max().unwrap()
+    }
+
+    #[test]
+    fn a_page_that_says_it_unpacks_to_too_much_is_refused_unread() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.parquet");
+        let long = "0".repeat(48 << 20);
+        write(&path, &[&long, "short"], |_| ());
+        assert!(std::fs::metadata(&path).unwrap().len() < 1 << 16, "it is small on the disk");
+        let error = opened(&path, 32 << 20).unwrap_err().to_string();
+        for part in ["a.parquet", "32 MiB are allowed", "--memory"] {
+            assert!(error.contains(part), "{error}");
+        }
+        assert!(opened(&path, 128 << 20).is_ok());
+        let file = File::open(&path).unwrap();
+        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::default()).unwrap();
+        let extent = bound::extent(&file, metadata.metadata(), &ProjectionMask::all(), u64::MAX).unwrap();
+        assert!((48 << 20..56 << 20).contains(&extent.bytes), "{extent:?}");
+        // What lies behind the offset is no header.
+        std::fs::write(&path, [b"PAR1".as_slice(), &[0xff; 64], &std::fs::read(&path).unwrap()[68..]].concat())
+            .unwrap();
+        assert!(opened(&path, 128 << 20).is_err());
+    }
+
+    #[test]
+    fn texts_that_are_told_once_are_held_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.parquet");
+        let long = "0".repeat(1 << 19);
+        // Written out, these are 4 GiB a batch.
+        write(&path, &vec![long.as_str(); 3 * BATCH_ROWS], |properties| {
+            properties.0 = std::mem::take(&mut properties.0).set_dictionary_page_size_limit(1 << 20);
+        });
+        assert!(held(&path) < 8 << 20, "{} bytes", held(&path));
+    }
+
+    #[test]
+    fn texts_that_share_their_beginnings_are_read_few_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.parquet");
+        let rows: Vec<String> = (0..256).map(|row| format!("{}{row:04}", "0".repeat(1 << 20))).collect();
+        let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+        write(&path, &rows, |properties| {
+            properties.0 = std::mem::take(&mut properties.0)
+                .set_dictionary_enabled(false)
+                .set_encoding(datafusion::parquet::basic::Encoding::DELTA_BYTE_ARRAY);
+        });
+        let most = 16 << 20;
+        let batches = opened(&path, most).unwrap().build().unwrap();
+        let (mut rows, mut largest) = (0, 0);
+        for batch in batches {
+            let batch = batch.unwrap();
+            rows += batch.num_rows();
+            largest = largest.max(batch.get_array_memory_size());
+        }
+        assert!(rows == 256 && largest as u64 <= 3 * most, "{rows} rows, {largest} bytes");
     }
 }

@@ -15,7 +15,7 @@ use sinsang::time::UnixMillis;
 use sinsang_pipeline::engine;
 use sinsang_pipeline::progress::Progress;
 use sinsang_pipeline::reject::{Limit, Reason};
-use sinsang_pipeline::source::{Error, Options, Repair, Source, TableReport};
+use sinsang_pipeline::source::{DEFAULT_PAGE_BYTES, Error, Options, Repair, Source, TableReport};
 use sinsang_pipeline::table::Tab;
 use tempfile::TempDir;
 
@@ -41,6 +41,7 @@ impl Desk {
             work_dir: folder.path().to_path_buf(),
             rejects: Some(folder.path().join("rejects.ndjson")),
             limit: Limit { max_share },
+            page_bytes: DEFAULT_PAGE_BYTES,
             progress: Progress::hidden(),
         };
         let source = Source::new(engine::open(&engine::Options::default()).unwrap(), options).unwrap();

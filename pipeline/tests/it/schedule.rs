@@ -13,7 +13,7 @@ use sinsang_pipeline::engine;
 use sinsang_pipeline::progress::Progress;
 use sinsang_pipeline::reject::Limit;
 use sinsang_pipeline::schedule::{self, Report};
-use sinsang_pipeline::source::{Options, Source};
+use sinsang_pipeline::source::{DEFAULT_PAGE_BYTES, Options, Source};
 
 /// Reads the rows, makes the schedule, and answers a question about it as a table of text.
 async fn ask(rows: &[Value], question: &str) -> (Report, String) {
@@ -32,6 +32,7 @@ fn open(folder: &Path) -> Source {
         work_dir: folder.to_path_buf(),
         rejects: None,
         limit: Limit::default(),
+        page_bytes: DEFAULT_PAGE_BYTES,
         progress: Progress::hidden(),
     };
     Source::new(engine::open(&engine::Options::default()).unwrap(), options).unwrap()

@@ -217,6 +217,7 @@ fn read_catalogue(input: &Path, work: &Path) -> Catalogue {
         work_dir: work.to_owned(),
         rejects: None,
         limit: Limit::default(),
+        page_bytes: source::DEFAULT_PAGE_BYTES,
         progress: Progress::hidden(),
     };
     wait(async {
