@@ -6,9 +6,11 @@
 //! kafka  ┘
 //! ```
 //!
-//! Both sources deliver at least once. An event that comes again names the same time and `event_id`, so it belongs to the same hour, and only
-//! that hour's files have to be looked at to know it: there is no list of all events ever seen. What has been read is noted after its rows
-//! are on the disk: a run that dies reads some of it again, and adds nothing twice.
+//! Both sources deliver at least once. An event that comes again names the same viewer, `event_id` and time, so it belongs to the same hour,
+//! and only that hour's files have to be looked at to know it: there is no list of all events ever seen. What has been read is noted after its
+//! rows are on the disk: a run that dies reads some of it again, and adds nothing twice.
+//!
+//! What is held in memory is bounded while an object or a topic is read, whatever it unpacks to.
 //!
 //! `docs/events.md` has the fields of an event.
 
@@ -25,13 +27,17 @@ use sinsang_input::reject::{ReasonCount, Reject, RejectsFile, Tally, excerpt_byt
 
 pub use kafka::{Kafka, ingest as ingest_kafka};
 pub use line::Hour;
-pub use object::{Objects, ingest as ingest_objects};
+pub use object::{DEFAULT_OBJECT_BYTES, Objects, ingest as ingest_objects, purge as purge_objects};
 pub use table::Table;
 
 use line::{Fault, Line};
 
-/// Bytes of lines that are held before they are written.
-const HELD_BYTES: usize = 256 << 20;
+/// Bytes of memory that lines may take before they are written, in the midst of an object too.
+const HELD_BYTES: usize = 128 << 20;
+/// What an allocation takes beside its bytes, at the most.
+const ALLOCATION_BYTES: usize = 16;
+/// Damaged objects that the text of a report names one by one.
+const NAMED_OBJECTS: usize = 20;
 
 /// Why events could not be taken in. What was taken in before it stays.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +82,14 @@ pub enum Error {
         /// What the store said.
         source: object_store::Error,
     },
+    /// An object can't be searched for what is to be removed from it.
+    #[error("{place}: {reason}; nothing of it was removed: put a whole one in its place, or remove it")]
+    Unreadable {
+        /// The object.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The brokers did not give what was asked of them.
     #[error("Kafka, {doing}: {source}")]
     Kafka {
@@ -83,6 +97,27 @@ pub enum Error {
         doing: &'static str,
         /// What librdkafka said.
         source: rdkafka::error::KafkaError,
+    },
+    /// Kafka's brokers went silent before the end that the topic had at the start.
+    #[error(
+        "Kafka: {left} messages of {topic} are left to read (partitions {partitions}), and none came for {} s{}; {read} were read and are in \
+         the table: see to the brokers and run it again",
+        silent.as_secs(),
+        if *is_assigned { "" } else { ", for the group gave this run no partition" }
+    )]
+    Left {
+        /// The topic.
+        topic: String,
+        /// Messages before the ends that partitions had when the run began.
+        left: u64,
+        /// The partitions that they are in.
+        partitions: String,
+        /// How long nothing came.
+        silent: std::time::Duration,
+        /// Whether the run had been given partitions.
+        is_assigned: bool,
+        /// Messages that were read.
+        read: u64,
     },
     /// The rejects file can't be written.
     #[error(transparent)]
@@ -103,38 +138,80 @@ pub struct Report {
     pub read: u64,
     /// Objects that had been read by an earlier run.
     pub read_before: u64,
-    /// Objects that can't be unpacked, by name; they are noted as read.
-    pub damaged: Vec<String>,
+    /// Objects that can't be read to their end. They are looked at again by each run, and read again once they have changed.
+    pub damaged: Vec<Damaged>,
+    /// Objects that were damaged when an earlier run read them, and have not changed since.
+    pub damaged_before: u64,
+    /// Objects that are dated after the present. They are read; how far a source was read does not follow them.
+    pub ahead: u64,
     /// Lines in them.
     pub lines: u64,
+    /// Bytes that they unpacked to.
+    pub unpacked_bytes: u64,
     /// Events that are new to the table.
     pub events: u64,
     /// Events that it had already.
     pub known: u64,
+    /// Events of viewers who asked to be forgotten: not stored.
+    pub forgotten: u64,
     /// Lines that are no events, the commonest reasons first.
     pub rejected: Vec<ReasonCount>,
     /// Files that were added to the table.
     pub files: u64,
+    /// Files of the table that were removed for their age.
+    pub expired: u64,
     /// The latest hour that was read, of the time of receipt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mark: Option<Hour>,
 }
 
+/// An object that can't be read to its end. The lines before the damage count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Damaged {
+    /// Its name.
+    pub object: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl Report {
+    /// Whether something was read and nothing of it was an event: the wrong source, or a producer that broke.
+    pub fn is_useless(&self) -> bool {
+        let Self { lines, damaged, events, known, forgotten, .. } = self;
+        (*lines > 0 || !damaged.is_empty()) && events + known + forgotten == 0
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { read, read_before, damaged, lines, events, known, rejected, files, mark } = self;
+        let Self { read, read_before, lines, events, known, files, .. } = self;
         writeln!(
             f,
             "{read} read, {read_before} read before; {lines} lines, {events} events new, {known} known, in {files} files"
         )?;
-        if let Some(mark) = mark {
+        if let Some(mark) = self.mark {
             writeln!(f, "read up to {mark} UTC of receipt")?;
         }
-        for name in damaged {
-            writeln!(f, "damaged: {name}")?;
+        for Damaged { object, reason } in self.damaged.iter().take(NAMED_OBJECTS) {
+            writeln!(f, "damaged: {object}: {reason}")?;
         }
-        for reason in rejected {
+        let unnamed = self.damaged.len().saturating_sub(NAMED_OBJECTS) as u64;
+        for (count, what) in [
+            (unnamed, "further objects are damaged"),
+            (self.damaged_before, "objects that were damaged before are so still: put whole ones in their place"),
+            (self.ahead, "objects are dated after the present: look to the clock of whoever writes them"),
+            (self.forgotten, "events of viewers to be forgotten were left out"),
+            (self.expired, "files of the table were removed for their age"),
+        ] {
+            if count > 0 {
+                writeln!(f, "{count} {what}")?;
+            }
+        }
+        for reason in &self.rejected {
             writeln!(f, "set aside: {reason}")?;
+        }
+        if self.is_useless() {
+            writeln!(f, "nothing that was read is an event: is this the source of the app's events?")?;
         }
         Ok(())
     }
@@ -147,12 +224,15 @@ struct Intake<'a> {
     tally: Tally,
     held: Vec<Line>,
     held_bytes: usize,
+    /// Bytes of memory that may be held.
+    most_bytes: usize,
     report: Report,
 }
 
 impl<'a> Intake<'a> {
     fn new(table: &'a mut Table, rejects: &'a mut RejectsFile) -> Self {
-        Self { table, rejects, tally: Tally::default(), held: Vec::new(), held_bytes: 0, report: Report::default() }
+        let (tally, held) = (Tally::default(), Vec::new());
+        Self { table, rejects, tally, held, held_bytes: 0, most_bytes: HELD_BYTES, report: Report::default() }
     }
 
     /// Takes the line `number`, from 1, of `source`; blank ones are passed over.
@@ -163,7 +243,11 @@ impl<'a> Intake<'a> {
         self.report.lines += 1;
         match Line::parse(bytes) {
             Ok(line) => {
-                self.held_bytes += line.text.len();
+                if self.table.is_left_out(&line.viewer) {
+                    self.report.forgotten += 1;
+                    return Ok(());
+                }
+                self.held_bytes += memory(&line);
                 self.held.push(line);
                 Ok(())
             }
@@ -178,7 +262,7 @@ impl<'a> Intake<'a> {
     }
 
     fn is_full(&self) -> bool {
-        self.held_bytes >= HELD_BYTES
+        self.held_bytes >= self.most_bytes
     }
 
     /// Brings what is held onto the disk.
@@ -196,4 +280,11 @@ impl<'a> Intake<'a> {
         self.report.rejected = self.tally.commonest();
         Ok(self.report)
     }
+}
+
+/// The bytes of memory that holding `line` takes.
+fn memory(line: &Line) -> usize {
+    let Line { id, viewer, text, .. } = line;
+    let bytes = |text: &String| text.capacity() + ALLOCATION_BYTES;
+    size_of::<Line>() + bytes(id) + bytes(viewer) + bytes(text)
 }

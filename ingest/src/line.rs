@@ -26,6 +26,11 @@ impl Hour {
         UnixMillis::parse_rfc3339(&format!("{date}T{hour}:00:00Z")).map(Self::of)
     }
 
+    /// The hour of an event's time as a table's file is named by it: `2026-11-22T13`.
+    pub(crate) fn parse_text(text: &str) -> Option<Self> {
+        text.split_once('T').and_then(|(date, hour)| Self::parse(date, hour))
+    }
+
     /// So many hours earlier.
     #[must_use]
     pub fn back(self, hours: i64) -> Self {
@@ -57,8 +62,8 @@ impl Serialize for Hour {
 impl<'de> Deserialize<'de> for Hour {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let hour = text.split_once('T').and_then(|(date, hour)| Self::parse(date, hour));
-        hour.ok_or_else(|| serde::de::Error::custom(format!("'{text}' is no hour such as 2026-11-22T13")))
+        Self::parse_text(&text)
+            .ok_or_else(|| serde::de::Error::custom(format!("'{text}' is no hour such as 2026-11-22T13")))
     }
 }
 
@@ -73,7 +78,9 @@ pub(crate) struct Fault {
 /// An event that can be put in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
+    /// The event's id, which its viewer's app made: no other viewer's event is the same, whatever it calls itself.
     pub(crate) id: String,
+    pub(crate) viewer: String,
     pub(crate) hour: Hour,
     /// What it says, without what nobody knows, and without its end.
     pub(crate) text: String,
@@ -90,7 +97,7 @@ impl Line {
             reason: Reason::NotAnEvent,
             detail: Some(wrong.reason.to_owned()),
         })?;
-        Ok(Self { hour: Hour::of(at), text: event.line(), id: event.event_id })
+        Ok(Self { hour: Hour::of(at), text: event.line(), id: event.event_id, viewer: event.viewer })
     }
 }
 

@@ -3,28 +3,35 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use flate2::Compression;
 use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
 use futures_util::TryStreamExt as _;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use sinsang::time::UnixMillis;
 use sinsang_input::file::{Line as Read, Lines};
 use sinsang_input::reject::RejectsFile;
 use url::Url;
 
 use crate::line::Hour;
-use crate::table::Table;
-use crate::{Error, Intake, Report};
+use crate::table::{ENDING, Table};
+use crate::{Damaged, Error, Intake, Report};
 
 /// The note of what was read, in the folder of the table.
 const NOTE: &str = ".read.json";
-/// No object of ours comes near; a larger one is set aside unread.
-const MAX_OBJECT_BYTES: u64 = 256 << 20;
+/// Bytes of an object as it is stored. One of the consumer's has 13 MB before it is packed, and its packing makes it smaller.
+const MAX_PACKED_BYTES: u64 = 64 << 20;
+/// Bytes that an object may unpack to, where nothing else is said. The consumer's have at most 100 messages of 128,000.
+pub const DEFAULT_OBJECT_BYTES: u64 = 256 << 20;
+/// What a line counts for at the least: no event is shorter, and lines cost time by themselves.
+const LEAST_LINE_BYTES: u64 = 64;
 /// Variables that say how to come to a store, by the names that S3's own tools use.
 const VARIABLES: [(&str, AmazonS3ConfigKey); 6] = [
     ("AWS_ACCESS_KEY_ID", AmazonS3ConfigKey::AccessKeyId),
@@ -41,7 +48,10 @@ pub struct Objects {
     name: String,
     store: Box<dyn ObjectStore>,
     prefix: ObjectPath,
+    /// The folder, where it is none of a store.
+    folder: Option<PathBuf>,
     lookback_hours: i64,
+    most_bytes: u64,
 }
 
 impl Objects {
@@ -64,13 +74,21 @@ impl Objects {
             }
             let prefix = ObjectPath::from_url_path(url.path()).map_err(|error| wrong(error.to_string()))?;
             let store = builder.build().map_err(|error| Error::Store { place: source.to_owned(), source: error })?;
-            return Ok(Self { name: source.to_owned(), store: Box::new(store), prefix, lookback_hours });
+            let (name, store, folder) = (source.to_owned(), Box::new(store), None);
+            return Ok(Self { name, store, prefix, folder, lookback_hours, most_bytes: DEFAULT_OBJECT_BYTES });
         }
         let folder = fs::canonicalize(source).map_err(|error| wrong(error.to_string()))?;
         let store = LocalFileSystem::new_with_prefix(&folder)
             .map_err(|source| Error::Store { place: folder.display().to_string(), source })?;
-        let name = folder.display().to_string();
-        Ok(Self { name, store: Box::new(store), prefix: ObjectPath::default(), lookback_hours })
+        let (name, store, prefix) = (folder.display().to_string(), Box::new(store), ObjectPath::default());
+        let folder = Some(folder);
+        Ok(Self { name, store, prefix, folder, lookback_hours, most_bytes: DEFAULT_OBJECT_BYTES })
+    }
+
+    /// Reads objects up to `most_bytes`, unpacked. One that goes on is damaged: what it has until there counts.
+    #[must_use]
+    pub fn bounded(self, most_bytes: u64) -> Self {
+        Self { most_bytes, ..self }
     }
 
     fn failed(&self, path: &ObjectPath) -> impl FnOnce(object_store::Error) -> Error {
@@ -95,6 +113,46 @@ impl Objects {
         objects.sort_by(|a, b| a.1.location.cmp(&b.1.location));
         Ok(objects)
     }
+
+    /// The objects of `mark` that were damaged and lie before the hours that are listed, `first` the first of them. One that is gone is no longer
+    /// looked for.
+    async fn damaged_before(&self, mark: &mut Mark, first: Option<Hour>) -> Result<Vec<(Hour, ObjectMeta)>, Error> {
+        let mut damaged = Vec::new();
+        let names: Vec<String> =
+            mark.objects.iter().filter(|(_, seen)| seen.is_damaged).map(|(name, _)| name.clone()).collect();
+        for name in names {
+            let path = ObjectPath::from(name.as_str());
+            let Some(hour) = hour_of(&path).filter(|hour| Some(*hour) < first) else { continue };
+            match self.store.head(&path).await {
+                Ok(meta) => damaged.push((hour, meta)),
+                Err(object_store::Error::NotFound { .. }) => drop(mark.objects.remove(&name)),
+                Err(error) => return Err(self.failed(&path)(error)),
+            }
+        }
+        Ok(damaged)
+    }
+
+    /// The bytes of an object, or what keeps it from being read.
+    async fn get(&self, meta: &ObjectMeta) -> Result<Result<Vec<u8>, String>, Error> {
+        let too_large = || format!("it has more than {} MiB", MAX_PACKED_BYTES >> 20);
+        if meta.size > MAX_PACKED_BYTES {
+            return Ok(Err(too_large()));
+        }
+        // A pipe in a folder of objects would be waited for.
+        let file = self.folder.as_ref().map(|folder| folder.join(meta.location.as_ref()));
+        if file.is_some_and(|file| !file.is_file()) {
+            return Ok(Err("it is not a regular file".to_owned()));
+        }
+        let got = self.store.get(&meta.location).await.map_err(self.failed(&meta.location))?;
+        let (mut parts, mut packed) = (got.into_stream(), Vec::new());
+        while let Some(part) = parts.try_next().await.map_err(self.failed(&meta.location))? {
+            if packed.len() as u64 + part.len() as u64 > MAX_PACKED_BYTES {
+                return Ok(Err(too_large()));
+            }
+            packed.extend_from_slice(&part);
+        }
+        Ok(Ok(packed))
+    }
 }
 
 /// The hour that an object's name tells; `None` of what is no object of events, such as those of what the consumer set aside.
@@ -102,7 +160,7 @@ fn hour_of(path: &ObjectPath) -> Option<Hour> {
     let mut parts = path.as_ref().rsplit('/');
     let name = parts.next()?;
     let (hour, date) = (parts.next()?.strip_prefix("hour=")?, parts.next()?.strip_prefix("date=")?);
-    let is_event = name.ends_with(".ndjson.gz") && parts.next() != Some("rejected");
+    let is_event = name.ends_with(ENDING) && parts.next() != Some("rejected");
     if is_event { Hour::parse(date, hour) } else { None }
 }
 
@@ -116,10 +174,67 @@ struct Note {
 /// How far a source was read.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 struct Mark {
-    /// The latest hour of which an object was read.
+    /// The latest hour of which an object was read, but for objects that were dated after the present.
     hour: Option<Hour>,
-    /// The objects that were read, of the hours that are looked at again.
-    objects: BTreeSet<String>,
+    /// The objects that were read, of the hours that are looked at again, and damaged ones of any hour.
+    #[serde(default, deserialize_with = "objects")]
+    objects: BTreeMap<String, Seen>,
+}
+
+/// An object as it was when it was read.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+struct Seen {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    etag: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_damaged: bool,
+}
+
+impl Seen {
+    fn of(meta: &ObjectMeta, is_damaged: bool) -> Self {
+        Self { etag: meta.e_tag.clone(), size: Some(meta.size), is_damaged }
+    }
+
+    /// Whether the object is as it was. Of one that an earlier release read, only the name is known.
+    fn is(&self, meta: &ObjectMeta) -> bool {
+        let is_size = self.size.is_none_or(|size| size == meta.size);
+        is_size && self.etag.as_ref().zip(meta.e_tag.as_ref()).is_none_or(|(was, is)| was == is)
+    }
+}
+
+/// Notes of earlier releases have the names of objects alone.
+fn objects<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Seen>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Objects {
+        Seen(BTreeMap<String, Seen>),
+        Names(BTreeSet<String>),
+    }
+    Ok(match Objects::deserialize(deserializer)? {
+        Objects::Seen(objects) => objects,
+        Objects::Names(names) => names.into_iter().map(|name| (name, Seen::default())).collect(),
+    })
+}
+
+impl Mark {
+    /// The first hour that is looked at, `lookback` hours before the mark.
+    fn first(&self, lookback: i64) -> Option<Hour> {
+        self.hour.map(|hour| hour.back(lookback))
+    }
+
+    /// Leaves a mark that lies ahead of the present, as earlier releases set it: it would hide all that comes until then. The source is read from its
+    /// start, which adds no event twice.
+    fn return_to(&mut self, present: Hour) {
+        self.hour = self.hour.filter(|hour| *hour <= present);
+    }
+
+    /// Forgets objects of the hours that are not looked at again, but for damaged ones, which may yet be put right.
+    fn forget(&mut self, lookback: i64) {
+        let first = self.first(lookback);
+        self.objects.retain(|name, seen| seen.is_damaged || hour_of(&ObjectPath::from(name.as_str())) >= first);
+    }
 }
 
 impl Note {
@@ -147,35 +262,48 @@ impl Note {
     }
 }
 
-/// Takes the events of objects that were not read before into `table`; what is no event goes to `rejects`.
+/// Takes the events of objects that were not read before into `table`; what is no event goes to `rejects`. `now` is the time of the run: an object
+/// that is dated after it is read, and does not change how far the source was read.
 ///
 /// # Errors
 /// An [`Error`] that names the file or the object. What was taken in before it stays, and is not taken in again by the next run.
-pub async fn ingest(objects: &Objects, table: &mut Table, rejects: &mut RejectsFile) -> Result<Report, Error> {
-    let path: PathBuf = table.folder().join(NOTE);
+pub async fn ingest(
+    objects: &Objects,
+    table: &mut Table,
+    rejects: &mut RejectsFile,
+    now: UnixMillis,
+) -> Result<Report, Error> {
+    let (path, present, lookback) = (table.folder().join(NOTE), Hour::of(now), objects.lookback_hours);
     let mut note = Note::read(&path)?;
     let mut mark = note.sources.get(&objects.name).cloned().unwrap_or_default();
-    let listed = objects.list(mark.hour.map(|hour| hour.back(objects.lookback_hours))).await?;
+    mark.return_to(present);
+    let first = mark.first(lookback);
+    let mut listed = objects.damaged_before(&mut mark, first).await?;
+    listed.extend(objects.list(first).await?);
     let mut intake = Intake::new(table, rejects);
     let mut settle = |mark: &mut Mark, intake: &mut Intake<'_>| -> Result<(), Error> {
         intake.write()?;
-        let first = mark.hour.map(|hour| hour.back(objects.lookback_hours));
-        mark.objects.retain(|name| hour_of(&ObjectPath::from(name.as_str())) >= first);
+        mark.forget(lookback);
         note.sources.insert(objects.name.clone(), mark.clone());
         note.write(&path)
     };
     for (hour, meta) in listed {
         let name = meta.location.to_string();
-        if mark.objects.contains(&name) {
-            intake.report.read_before += 1;
-            continue;
+        if hour <= present {
+            mark.hour = mark.hour.max(Some(hour));
         }
-        intake.report.read += 1;
-        if meta.size > MAX_OBJECT_BYTES || !read(objects, &meta, &mut intake).await? {
-            intake.report.damaged.push(name.clone());
+        match mark.objects.get(&name) {
+            Some(seen) if seen.is(&meta) => {
+                *(if seen.is_damaged { &mut intake.report.damaged_before } else { &mut intake.report.read_before }) +=
+                    1;
+                continue;
+            }
+            _ => intake.report.read += 1,
         }
-        mark.objects.insert(name);
-        mark.hour = mark.hour.max(Some(hour));
+        intake.report.ahead += u64::from(hour > present);
+        let damage = read(objects, &meta, &mut intake).await?;
+        mark.objects.insert(name.clone(), Seen::of(&meta, damage.is_some()));
+        intake.report.damaged.extend(damage.map(|reason| Damaged { object: name, reason }));
         if intake.is_full() {
             settle(&mut mark, &mut intake)?;
         }
@@ -185,21 +313,96 @@ pub async fn ingest(objects: &Objects, table: &mut Table, rejects: &mut RejectsF
     intake.finish()
 }
 
-/// Hands on the lines of an object; `false` where it can't be unpacked to its end.
-async fn read(objects: &Objects, meta: &ObjectMeta, intake: &mut Intake<'_>) -> Result<bool, Error> {
-    let got = objects.store.get(&meta.location).await.map_err(objects.failed(&meta.location))?;
-    let packed = got.bytes().await.map_err(objects.failed(&meta.location))?;
-    let mut lines = Lines::new(BufReader::new(MultiGzDecoder::new(packed.as_ref())));
-    let mut text = Vec::new();
-    loop {
+/// Hands on the lines of an object, and brings what is held onto the disk where it is too much. Answers with what keeps the object from being read
+/// to its end.
+async fn read(objects: &Objects, meta: &ObjectMeta, intake: &mut Intake<'_>) -> Result<Option<String>, Error> {
+    let packed = match objects.get(meta).await? {
+        Ok(packed) => packed,
+        Err(reason) => return Ok(Some(reason)),
+    };
+    let most = objects.most_bytes;
+    // One byte more tells that it goes on.
+    let unpacked = MultiGzDecoder::new(packed.as_slice()).take(most.saturating_add(1));
+    let mut lines = Lines::new(BufReader::new(unpacked));
+    let (mut text, mut bytes) = (Vec::new(), 0_u64);
+    let damage = loop {
         text.clear();
         match lines.read(&mut text) {
-            Ok(Read::End) => return Ok(true),
+            Ok(Read::End) => break None,
             // A line that is too long is no event: what is left of it can't be read as one.
-            Ok(Read::Whole | Read::TooLong) => intake.take(meta.location.as_ref(), lines.begun, &text)?,
-            Err(_) => return Ok(false),
+            Ok(Read::Whole | Read::TooLong) => {
+                bytes = bytes.saturating_add((text.len() as u64).max(LEAST_LINE_BYTES));
+                if bytes > most {
+                    break Some(too_large(most));
+                }
+                intake.take(meta.location.as_ref(), lines.begun, &text)?;
+                if intake.is_full() {
+                    intake.write()?;
+                }
+            }
+            Err(error) => break Some(error.to_string()),
         }
+    };
+    let rest = lines.into_inner().into_inner();
+    intake.report.unpacked_bytes += most.saturating_add(1) - rest.limit();
+    Ok(damage.or_else(|| (rest.limit() == 0).then(|| too_large(most))))
+}
+
+fn too_large(most: u64) -> String {
+    format!("it unpacks to more than {} MiB; --object-mib raises that", most >> 20)
+}
+
+/// Removes the lines of objects for which `is_wanted` is false, and the objects that have no other; those that the consumer set aside too. Answers
+/// with how many lines and objects that were; a dry run changes none.
+///
+/// # Errors
+/// An [`Error`] that names the object. Objects before it are changed.
+pub async fn purge(
+    objects: &Objects,
+    is_dry_run: bool,
+    is_wanted: &dyn Fn(&[u8]) -> bool,
+) -> Result<(u64, u64), Error> {
+    let all: Vec<ObjectMeta> =
+        objects.store.list(Some(&objects.prefix)).try_collect().await.map_err(objects.failed(&objects.prefix))?;
+    let (mut removed, mut changed) = (0, 0);
+    for meta in all.into_iter().filter(|meta| meta.location.as_ref().ends_with(ENDING)) {
+        let unreadable = |reason| Error::Unreadable { place: format!("{}: {}", objects.name, meta.location), reason };
+        let packed = objects.get(&meta).await?.map_err(unreadable)?;
+        let Some((kept, lines)) = filter(&packed, objects.most_bytes, is_wanted).map_err(unreadable)? else { continue };
+        let failed = objects.failed(&meta.location);
+        match kept {
+            _ if is_dry_run => {}
+            Some(kept) => drop(objects.store.put(&meta.location, kept.into()).await.map_err(failed)?),
+            None => objects.store.delete(&meta.location).await.map_err(failed)?,
+        }
+        (removed, changed) = (removed + lines, changed + 1);
     }
+    Ok((removed, changed))
+}
+
+/// The lines of `packed` that are wanted, packed, if there are any, and how many are not; `None` where all are.
+fn filter(
+    packed: &[u8],
+    most: u64,
+    is_wanted: &dyn Fn(&[u8]) -> bool,
+) -> Result<Option<(Option<Vec<u8>>, u64)>, String> {
+    let mut kept = GzEncoder::new(Vec::new(), Compression::default());
+    let mut lines = BufReader::new(MultiGzDecoder::new(packed).take(most.saturating_add(1)));
+    let (mut text, mut left, mut removed) = (Vec::new(), 0_u64, 0_u64);
+    while lines.read_until(b'\n', &mut text).map_err(|error| error.to_string())? > 0 {
+        if is_wanted(&text) {
+            kept.write_all(&text).map_err(|error| error.to_string())?;
+            left += 1;
+        } else {
+            removed += 1;
+        }
+        text.clear();
+    }
+    if lines.into_inner().limit() == 0 {
+        return Err(too_large(most));
+    }
+    let kept = kept.finish().map_err(|error| error.to_string())?;
+    Ok((removed > 0).then_some(((left > 0).then_some(kept), removed)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The table `events` as a folder of files, of which only whole ones are seen: `2026-11-22T13-0001.ndjson.gz` holds events of one hour.
 
-use std::collections::{BTreeMap, HashSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -9,13 +10,15 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use serde::Deserialize;
-use sinsang_input::file::Lines;
+use sha2::{Digest as _, Sha256};
+use sinsang::time::UnixMillis;
+use sinsang_input::file::{Lines, open_regular};
 use sinsang_input::lock::{Denied, Lock};
 
 use crate::Error;
 use crate::line::{Hour, Line};
 
-const ENDING: &str = ".ndjson.gz";
+pub(crate) const ENDING: &str = ".ndjson.gz";
 /// Readers of tables pass over names that begin with a point.
 const LOCK: &str = ".lock";
 
@@ -23,6 +26,8 @@ const LOCK: &str = ".lock";
 #[derive(Debug)]
 pub struct Table {
     folder: PathBuf,
+    /// Viewers whose events are not stored.
+    left_out: BTreeSet<String>,
     /// Held until the table is dropped.
     _lock: Lock,
 }
@@ -44,7 +49,7 @@ impl Table {
         fs::create_dir_all(folder).map_err(Error::file(folder))?;
         let path = folder.join(LOCK);
         match Lock::take(&path, &format!("process {}", std::process::id())) {
-            Ok(lock) => Ok(Self { folder: folder.to_path_buf(), _lock: lock }),
+            Ok(lock) => Ok(Self { folder: folder.to_path_buf(), left_out: BTreeSet::new(), _lock: lock }),
             Err(Denied::Held(holder)) => Err(Error::Busy { path: folder.to_path_buf(), holder }),
             Err(Denied::File(source)) => Err(Error::File { path, source }),
         }
@@ -53,6 +58,34 @@ impl Table {
     /// The folder.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Leaves out the events of `viewers`, by their names, from here on: those who asked to be forgotten.
+    #[must_use]
+    pub fn without(self, viewers: BTreeSet<String>) -> Self {
+        Self { left_out: viewers, ..self }
+    }
+
+    pub(crate) fn is_left_out(&self, viewer: &str) -> bool {
+        self.left_out.contains(viewer)
+    }
+
+    /// Removes the files of hours before that of `oldest`, and says how many there were.
+    ///
+    /// # Errors
+    /// [`Error::File`] where one can't be removed.
+    pub fn expire(&mut self, oldest: UnixMillis) -> Result<u64, Error> {
+        let oldest = Hour::of(oldest);
+        let mut expired = 0;
+        for entry in fs::read_dir(&self.folder).map_err(Error::file(&self.folder))? {
+            let path = entry.map_err(Error::file(&self.folder))?.path();
+            let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(ENDING)?.rsplit_once('-'));
+            if name.and_then(|(hour, _)| Hour::parse_text(hour)).is_some_and(|hour| hour < oldest) {
+                fs::remove_file(&path).map_err(Error::file(&path))?;
+                expired += 1;
+            }
+        }
+        Ok(expired)
     }
 
     /// Adds the events of `lines` that are not there, a file an hour. After it they are on the disk, whole; where it fails, those of some hours
@@ -67,10 +100,10 @@ impl Table {
             let files = self.files_of(hour)?;
             let mut seen = HashSet::new();
             for (_, path) in &files {
-                read_ids(path, &mut seen)?;
+                read_events(path, &mut seen)?;
             }
             let all = lines.len() as u64;
-            let new: Vec<Line> = lines.into_iter().filter(|line| seen.insert(line.id.clone())).collect();
+            let new: Vec<Line> = lines.into_iter().filter(|line| seen.insert(event(&line.viewer, &line.id))).collect();
             added.events += new.len() as u64;
             added.known += all - new.len() as u64;
             if !new.is_empty() {
@@ -115,17 +148,29 @@ impl Table {
     }
 }
 
-/// Adds the ids of a file's events to `seen`.
-fn read_ids(path: &Path, seen: &mut HashSet<String>) -> Result<(), Error> {
+/// What an event is known by: a hash of its viewer and its id, half as large as they are. Of its viewer too, for an id is the app's to choose:
+/// whoever guesses another's must not make that event a known one.
+type EventKey = [u8; 16];
+
+fn event(viewer: &str, id: &str) -> EventKey {
+    let digest = Sha256::new().chain_update(viewer).chain_update([0]).chain_update(id).finalize();
+    digest.first_chunk().copied().unwrap_or_default()
+}
+
+/// Adds the events of a file to `seen`.
+fn read_events(path: &Path, seen: &mut HashSet<EventKey>) -> Result<(), Error> {
     #[derive(Deserialize)]
-    struct Id {
-        event_id: String,
+    struct Row<'a> {
+        #[serde(borrow)]
+        event_id: Cow<'a, str>,
+        #[serde(borrow)]
+        viewer: Cow<'a, str>,
     }
-    let file = File::open(path).map_err(Error::file(path))?;
+    let file = open_regular(path).map_err(Error::file(path))?;
     let mut lines = Lines::new(BufReader::new(MultiGzDecoder::new(file)));
     let mut text = Vec::new();
     while lines.read(&mut text).map_err(Error::file(path))? != sinsang_input::file::Line::End {
-        seen.extend(serde_json::from_slice(&text).ok().map(|Id { event_id }| event_id));
+        seen.extend(serde_json::from_slice(&text).ok().map(|Row { event_id, viewer }| event(&viewer, &event_id)));
         text.clear();
     }
     Ok(())

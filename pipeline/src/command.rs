@@ -159,7 +159,7 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
             let address = Address::from_variables(variable)?;
             on_store(arguments, &mut RemoteKv::new(address, target.connections.into()), clock(), page)
         }
-        Command::Ingest(command) => of_ingest(command, format, variable, page),
+        Command::Ingest(command) => of_ingest(command, format, surroundings, page),
         Command::Experiment(ExperimentCommand::Report(asked)) => {
             let (viewers, intake) = sinsang_experiment::exposure::read(&asked.events, &asked.experiment)?;
             let report = sinsang_experiment::report(&viewers, intake, &asked.settings());
@@ -211,25 +211,28 @@ fn prices(file: Option<&Path>) -> Result<PriceList, Box<dyn std::error::Error>> 
     Ok(PriceList::parse(&text)?)
 }
 
-fn of_ingest(
-    command: &IngestCommand,
-    format: Format,
-    variable: fn(&str) -> Option<String>,
-    page: &mut Page,
-) -> Outcome {
+/// Takes events in. Where nothing of what was read is an event, that is no success: nobody would look before a build without events.
+fn of_ingest(command: &IngestCommand, format: Format, surroundings: Surroundings, page: &mut Page) -> Outcome {
     let (IngestCommand::Objects(IngestObjects { into, .. }) | IngestCommand::Kafka(IngestKafka { into, .. })) = command;
+    let now = (surroundings.clock)();
     let mut table = Table::open(&into.folder)?;
-    let mut rejects = RejectsFile::new(Some(into.rejects()))?;
-    let report = match command {
+    let mut rejects = RejectsFile::kept(into.rejects(), now);
+    let mut report = match command {
         IngestCommand::Objects(asked) => {
-            let objects = Objects::new(&asked.source, asked.lookback, variable)?;
-            let run = ingest_objects(&objects, &mut table, &mut rejects);
+            let objects = Objects::new(&asked.source, asked.lookback, surroundings.variable)?;
+            let objects = objects.bounded(asked.object_mib << 20);
+            let run = ingest_objects(&objects, &mut table, &mut rejects, now);
             tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run)?
         }
         IngestCommand::Kafka(asked) => ingest_kafka(&asked.kafka(), &mut table, &mut rejects)?,
     };
+    if let Some(oldest) = into.oldest(now) {
+        report.expired = table.expire(oldest)?;
+        rejects.expire(oldest)?;
+    }
     page.ingest(&report);
-    print(format, &report)
+    print(format, &report)?;
+    Ok(if report.is_useless() { ExitCode::from(NOT_WHOLE) } else { ExitCode::SUCCESS })
 }
 
 fn on_store<S: Store>(arguments: &Arguments, store: &mut S, now: UnixMillis, page: &mut Page) -> Outcome {

@@ -67,7 +67,8 @@ families! {
     COLLECT_BYTES "sinsang_collect_removed_bytes" "Bytes of the packs that were removed"
     INGEST_EVENTS "sinsang_ingest_events" "Lines that were read, by outcome: new to the table, known to it, or no event"
     INGEST_READ "sinsang_ingest_read" "Objects, or messages of Kafka, that were read"
-    INGEST_DAMAGED "sinsang_ingest_damaged_objects" "Objects that could not be unpacked"
+    INGEST_DAMAGED "sinsang_ingest_damaged_objects" "Objects that can't be read to their end, and have not changed since"
+    INGEST_AHEAD "sinsang_ingest_ahead_objects" "Objects that are dated after the run"
     EXPERIMENT_VIEWERS "sinsang_experiment_viewers" "Viewers, by experiment and variant"
     EXPERIMENT_MIXED "sinsang_experiment_mixed_viewers" "Viewers who were seen with several variants, by experiment"
     EXPERIMENT_RATIO "sinsang_experiment_ratio_p_value" "The p-value of the viewers' ratio being that of the shares, by experiment"
@@ -171,7 +172,8 @@ impl Page {
             self.long(INGEST_EVENTS, &[("outcome", outcome)], lines);
         }
         self.long(INGEST_READ, &[], report.read);
-        self.count(INGEST_DAMAGED, &[], report.damaged.len());
+        self.long(INGEST_DAMAGED, &[], report.damaged.len() as u64 + report.damaged_before);
+        self.long(INGEST_AHEAD, &[], report.ahead);
     }
 
     /// Whether an experiment is to be believed.

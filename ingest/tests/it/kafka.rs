@@ -26,6 +26,10 @@ fn send(brokers: &str, payloads: &[String]) {
 }
 
 fn run(brokers: &str, events: &Path) -> Result<Report, Error> {
+    run_with(brokers, events, &[])
+}
+
+fn run_with(brokers: &str, events: &Path, settings: &[(&str, &str)]) -> Result<Report, Error> {
     let kafka = Kafka {
         brokers: brokers.to_owned(),
         topic: "events".to_owned(),
@@ -33,8 +37,10 @@ fn run(brokers: &str, events: &Path) -> Result<Report, Error> {
         idle: Duration::from_secs(3),
         // A consumer that died is waited for no longer than it takes to show it.
         settings: [("session.timeout.ms", "10000"), ("heartbeat.interval.ms", "500")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into(),
+            .iter()
+            .chain(settings)
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
     };
     ingest_kafka(&kafka, &mut Table::open(events)?, &mut RejectsFile::new(None).unwrap())
 }
@@ -76,6 +82,64 @@ fn a_run_that_dies_before_its_events_are_safe_leaves_them_to_the_next() {
     let report = run(&brokers, &events).unwrap();
     assert_eq!((report.read, report.events), (50, 50), "{report}");
     assert_eq!(table(&events).len(), 50);
+}
+
+/// A message comes more often than a run waits for one, in every partition, for as long as it runs.
+#[test]
+fn a_run_ends_where_the_topic_ended_when_it_began() {
+    let (cluster, work) = (cluster(), tempfile::tempdir().unwrap());
+    let (brokers, events) = (cluster.bootstrap_servers(), work.path().join("events"));
+    send(&brokers, &(0..200).map(|id| event(id, 0)).collect::<Vec<_>>());
+    let (stop, told) = std::sync::mpsc::channel::<()>();
+    let (done, outcome) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let told = told;
+            for id in 10_000.. {
+                if told.recv_timeout(Duration::from_millis(2)) != Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                    break;
+                }
+                send(&brokers, &(0..8).map(|at| event(id * 8 + at, 0)).collect::<Vec<_>>());
+            }
+        });
+        scope.spawn(|| done.send(run(&brokers, &events)));
+        let report = outcome.recv_timeout(Duration::from_secs(60));
+        stop.send(()).unwrap();
+        let report = report.expect("the run does not end").unwrap();
+        assert!(report.events >= 200, "{report}");
+    });
+    // Nothing is lost: the next run has the rest.
+    run(&brokers, &events).unwrap();
+    assert!(table(&events).len() > 200);
+}
+
+#[test]
+fn brokers_that_vanish_with_messages_left_fail_the_run_and_nothing_is_lost() {
+    let (cluster, work) = (cluster(), tempfile::tempdir().unwrap());
+    let (brokers, events) = (cluster.bootstrap_servers(), work.path().join("events"));
+    send(&brokers, &(0..2_000).map(|id| event(id, 0)).collect::<Vec<_>>());
+    let slow = Duration::from_millis(100);
+    (1..=2).for_each(|broker| cluster.broker_round_trip_time(broker, slow).unwrap());
+    let small =
+        [("fetch.message.max.bytes", "2000"), ("queued.min.messages", "1"), ("queued.max.messages.kbytes", "4")];
+    let error = std::thread::scope(|scope| {
+        let reads = scope.spawn(|| run_with(&brokers, &events, &small));
+        while !events.exists() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::thread::sleep(Duration::from_secs(6));
+        (1..=2).for_each(|broker| cluster.broker_down(broker).unwrap());
+        reads.join().unwrap().unwrap_err()
+    });
+    let Error::Left { left, read, .. } = &error else { panic!("{error}") };
+    let (left, read) = (*left, *read);
+    assert!(left > 0 && read > 0 && left + read == 2_000, "{error}");
+    let text = error.to_string();
+    assert!(text.contains(&format!("{left} messages of events are left")) && text.contains("run it again"), "{text}");
+    assert_eq!(table(&events).len() as u64, read, "what was read is on the disk");
+    (1..=2).for_each(|broker| cluster.broker_up(broker).unwrap());
+    run(&brokers, &events).unwrap();
+    assert_eq!(table(&events).len(), 2_000);
 }
 
 #[test]

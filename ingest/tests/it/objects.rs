@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
-use sinsang_ingest::{Error, Objects, Report, Table, ingest_objects};
+use sinsang::time::UnixMillis;
+use sinsang_ingest::{Error, Objects, Report, Table, ingest_objects, purge_objects};
 use sinsang_input::reject::RejectsFile;
 
 use crate::support::{event, names, packed, table};
@@ -20,11 +21,22 @@ fn put(root: &Path, hour: u32, name: &str, lines: &[String]) {
     fs::write(folder.join(format!("{name}.ndjson.gz")), packed(lines)).unwrap();
 }
 
+fn at(text: &str) -> UnixMillis {
+    UnixMillis::parse_rfc3339(text).unwrap()
+}
+
 fn run(source: &str, events: &Path, variable: impl Fn(&str) -> Option<String>) -> Result<Report, Error> {
-    let objects = Objects::new(source, 2, variable)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mut rejects = RejectsFile::new(Some(events.with_extension("rejects.ndjson"))).unwrap();
-    runtime.block_on(ingest_objects(&objects, &mut Table::open(events)?, &mut rejects))
+    run_of(&Objects::new(source, 2, variable)?, events)
+}
+
+fn run_of(objects: &Objects, events: &Path) -> Result<Report, Error> {
+    let now = at("2026-11-22T23:30:00Z");
+    let mut rejects = RejectsFile::kept(events.with_extension("rejects.ndjson"), now);
+    block_on(ingest_objects(objects, &mut Table::open(events)?, &mut rejects, now))
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 fn run_folder(root: &Path, events: &Path) -> Report {
@@ -76,7 +88,8 @@ fn what_is_damaged_is_set_aside_by_name_and_the_rest_is_kept() {
         &["{".to_owned(), event(9_001, 0), event(9_002, 0).replace("T13:00", "T99:00"), "x".repeat(1 << 21)],
     );
     let report = run_folder(&root, &events);
-    assert_eq!(report.damaged, ["date=2026-11-22/hour=13/cut.ndjson.gz"]);
+    assert_eq!(report.damaged.len(), 1);
+    assert_eq!(report.damaged[0].object, "date=2026-11-22/hour=13/cut.ndjson.gz");
     assert!(report.events > 1_000 && report.events < 5_000, "{report}");
     assert_eq!(report.rejected.iter().map(|reason| reason.rows).sum::<u64>(), 3, "{report}");
     let rejects = fs::read_to_string(events.with_extension("rejects.ndjson")).unwrap();
@@ -92,6 +105,162 @@ fn what_is_damaged_is_set_aside_by_name_and_the_rest_is_kept() {
     assert!(matches!(Table::open(&events), Err(Error::Busy { .. })), "two runs at once");
     drop(held);
     assert!(matches!(run("/nowhere/at/all", &events, |_| None), Err(Error::NoSource { .. })));
+}
+
+#[test]
+fn an_object_that_is_dated_ahead_is_read_and_hides_nothing_that_comes() {
+    let work = tempfile::tempdir().unwrap();
+    let (root, events) = (work.path().join("objects"), work.path().join("events"));
+    put(&root, 13, "a", &[event(1, 0)]);
+    let ahead = root.join("date=2036-01-01/hour=00");
+    fs::create_dir_all(&ahead).unwrap();
+    fs::write(ahead.join("ahead.ndjson.gz"), packed(&[event(2, 0)])).unwrap();
+    let report = run_folder(&root, &events);
+    assert_eq!((report.read, report.events, report.ahead), (2, 2, 1), "{report}");
+    assert_eq!(report.mark.unwrap().to_string(), "2026-11-22T13");
+    put(&root, 14, "b", &[event(3, 0)]);
+    let report = run_folder(&root, &events);
+    assert_eq!((report.read, report.read_before, report.events, report.ahead), (1, 2, 1, 0), "{report}");
+
+    // A mark that was set before such objects were told apart; its note has names alone.
+    let note = format!(
+        r#"{{"sources":{{"{}":{{"hour":"2036-01-01T00","objects":["date=2036-01-01/hour=00/ahead.ndjson.gz"]}}}}}}"#,
+        fs::canonicalize(&root).unwrap().display()
+    );
+    fs::write(events.join(".read.json"), note).unwrap();
+    put(&root, 15, "c", &[event(4, 0)]);
+    let report = run_folder(&root, &events);
+    assert_eq!((report.read, report.read_before, report.events, report.known), (3, 1, 1, 2), "{report}");
+    assert_eq!(report.mark.unwrap().to_string(), "2026-11-22T15");
+}
+
+#[test]
+fn a_damaged_object_that_is_put_right_is_read_however_late() {
+    let work = tempfile::tempdir().unwrap();
+    let (root, events) = (work.path().join("objects"), work.path().join("events"));
+    let lines: Vec<String> = (0..500).map(|id| event(id, 0)).collect();
+    put(&root, 13, "cut", &lines);
+    let path = root.join("date=2026-11-22/hour=13/cut.ndjson.gz");
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() - 9]).unwrap();
+    assert_eq!(run_folder(&root, &events).damaged.len(), 1);
+    // Far behind the hours that are looked at again, and still damaged.
+    put(&root, 22, "later", &[event(1_000, 0)]);
+    let report = run_folder(&root, &events);
+    assert_eq!((report.read, report.damaged.len(), report.damaged_before), (1, 0, 1), "{report}");
+    let report = run_folder(&root, &events);
+    assert_eq!((report.read, report.damaged_before), (0, 1), "{report}");
+    fs::write(&path, &whole).unwrap();
+    let report = run_folder(&root, &events);
+    assert_eq!((report.read, report.damaged_before), (1, 0), "{report}");
+    assert_eq!(table(&events).len(), 501);
+    let report = run_folder(&root, &events);
+    assert_eq!((report.read, report.damaged_before), (0, 0), "{report}");
+    // One that is taken away is not missed.
+    put(&root, 22, "cut", &lines);
+    let other = root.join("date=2026-11-22/hour=22/cut.ndjson.gz");
+    fs::write(&other, &whole[..50]).unwrap();
+    assert_eq!(run_folder(&root, &events).damaged.len(), 1);
+    fs::remove_file(&other).unwrap();
+    assert_eq!(run_folder(&root, &events).damaged_before, 0);
+}
+
+#[test]
+fn rejects_stay_through_clean_runs_and_junk_alone_is_told() {
+    let work = tempfile::tempdir().unwrap();
+    let (root, events) = (work.path().join("objects"), work.path().join("events"));
+    put(&root, 13, "junk", &["no event".to_owned(), "[]".to_owned()]);
+    let report = run_folder(&root, &events);
+    assert!(report.is_useless() && report.to_string().contains("nothing that was read is an event"), "{report}");
+    put(&root, 14, "good", &[event(1, 0)]);
+    let report = run_folder(&root, &events);
+    assert!(!report.is_useless(), "{report}");
+    assert!(!run_folder(&root, &events).is_useless(), "nothing was read");
+    let rejects = fs::read_to_string(events.with_extension("rejects.ndjson")).unwrap();
+    assert_eq!(rejects.lines().count(), 2, "{rejects}");
+    assert!(rejects.starts_with("{\"run\":\"2026-11-22T23:30:00.000Z\""), "{rejects}");
+}
+
+/// Whoever guesses or knows the id of another's event must not have it taken for one that came before.
+#[test]
+fn an_event_is_known_by_its_viewer_and_its_id() {
+    let work = tempfile::tempdir().unwrap();
+    let (root, events) = (work.path().join("objects"), work.path().join("events"));
+    let theirs = event(1, 0).replace("\"viewer\":\"0000000000000001\"", "\"viewer\":\"d00000000000000bb\"");
+    assert_ne!(theirs, event(1, 0));
+    put(&root, 13, "a", std::slice::from_ref(&theirs));
+    put(&root, 13, "b", &[event(1, 0), theirs, event(1, 0)]);
+    let report = run_folder(&root, &events);
+    assert_eq!((report.events, report.known), (2, 2), "{report}");
+    put(&root, 13, "c", &[event(1, 0)]);
+    assert_eq!(run_folder(&root, &events).known, 1);
+}
+
+#[test]
+fn an_object_is_read_as_far_as_it_may_unpack_to() {
+    let work = tempfile::tempdir().unwrap();
+    let (root, events) = (work.path().join("objects"), work.path().join("events"));
+    put(&root, 13, "zeros", &["0".repeat(64 << 20)]);
+    put(&root, 13, "empty", &vec![String::new(); 1 << 20]);
+    put(&root, 14, "good", &[event(1, 0)]);
+    let most = 2 << 20;
+    let objects = Objects::new(root.to_str().unwrap(), 2, |_| None).unwrap().bounded(most);
+    let report = run_of(&objects, &events).unwrap();
+    assert_eq!((report.read, report.events, report.damaged.len()), (3, 1, 2), "{report}");
+    assert!(report.unpacked_bytes < 3 * most, "{} bytes were unpacked", report.unpacked_bytes);
+    for damaged in &report.damaged {
+        assert!(damaged.reason.contains("2 MiB") && damaged.reason.contains("--object-mib"), "{damaged:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_among_objects_is_not_waited_for() {
+    let work = tempfile::tempdir().unwrap();
+    let (root, events) = (work.path().join("objects"), work.path().join("events"));
+    put(&root, 13, "good", &[event(1, 0)]);
+    let pipe = root.join("date=2026-11-22/hour=13/pipe.ndjson.gz");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (done, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(run_folder(&root, &events)));
+    let report = told.recv_timeout(std::time::Duration::from_secs(30)).expect("the run hangs");
+    assert_eq!(report.events, 1, "{report}");
+}
+
+#[test]
+fn files_past_their_time_go_and_those_of_the_forgotten_never_come() {
+    let work = tempfile::tempdir().unwrap();
+    let (root, events) = (work.path().join("objects"), work.path().join("events"));
+    put(&root, 13, "a", &[event(1, 0), event(2, 60), event(3, 120)]);
+    let objects = Objects::new(root.to_str().unwrap(), 2, |_| None).unwrap();
+    let mut rejects = RejectsFile::new(None).unwrap();
+    let mut table_of = Table::open(&events).unwrap().without([format!("{:016x}", 3)].into());
+    let report = block_on(ingest_objects(&objects, &mut table_of, &mut rejects, at("2026-11-22T23:30:00Z"))).unwrap();
+    assert_eq!((report.events, report.forgotten), (2, 1), "{report}");
+    fs::write(events.join("2026-11-22T00.parquet"), "of somebody else").unwrap();
+    assert_eq!(table_of.expire(at("2026-11-22T14:59:00Z")).unwrap(), 1);
+    assert_eq!(names(&events), ["2026-11-22T00.parquet", "2026-11-22T14-0001.ndjson.gz"]);
+}
+
+#[test]
+fn lines_of_the_forgotten_go_from_objects_and_from_those_set_aside() {
+    let work = tempfile::tempdir().unwrap();
+    let root = work.path().join("objects");
+    put(&root, 13, "both", &[event(1, 0), event(2, 0)]);
+    put(&root, 13, "one", &[event(1, 1)]);
+    put(&root, 14, "other", &[event(3, 1)]);
+    let before = fs::read(root.join("date=2026-11-22/hour=14/other.ndjson.gz")).unwrap();
+    put(&root.join("rejected"), 14, "aside", &[event(1, 2), event(2, 2)]);
+    let objects = Objects::new(root.to_str().unwrap(), 2, |_| None).unwrap();
+    let is_wanted = |line: &[u8]| !String::from_utf8_lossy(line).contains("0000000000000001");
+    assert_eq!(block_on(purge_objects(&objects, true, &is_wanted)).unwrap(), (3, 3));
+    assert!(root.join("date=2026-11-22/hour=13/one.ndjson.gz").exists(), "a dry run changes nothing");
+    assert_eq!(block_on(purge_objects(&objects, false, &is_wanted)).unwrap(), (3, 3));
+    assert!(!root.join("date=2026-11-22/hour=13/one.ndjson.gz").exists());
+    assert_eq!(fs::read(root.join("date=2026-11-22/hour=14/other.ndjson.gz")).unwrap(), before);
+    let events = work.path().join("events");
+    assert_eq!(run_folder(&root, &events).events, 2);
+    assert_eq!(block_on(purge_objects(&objects, false, &is_wanted)).unwrap(), (0, 0));
 }
 
 proptest! {

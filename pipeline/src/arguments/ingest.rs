@@ -4,14 +4,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use sinsang::time::{DAY_MS, UnixMillis};
 
 use crate::build::beside;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum IngestCommand {
-    /// What the Worker's queue consumer left: objects by hour of receipt. Those that were read before are known, late ones are found.
+    /// What the Worker's queue consumer left: objects by hour of receipt. Those that were read before are known, late ones are found, and
+    /// damaged ones are read again once they have changed.
     Objects(IngestObjects),
-    /// A topic of Kafka whose messages are events. Offsets are committed after the events are on the disk.
+    /// A topic of Kafka whose messages are events, up to where it ends at the start. Offsets are committed after the events are on the disk.
     Kafka(IngestKafka),
 }
 
@@ -20,14 +22,22 @@ pub(crate) struct Into {
     /// The folder of the table, such as `data/events`; made where it is missing.
     #[arg(long = "into", value_name = "FOLDER")]
     pub(crate) folder: PathBuf,
-    /// Where lines that are no events are written [default: FOLDER.rejects.ndjson].
+    /// Where lines that are no events are added, with the time of the run [default: FOLDER.rejects.ndjson].
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
+    /// Remove events and rejects that are older than so many days [default: none]. Events may come a week late.
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(8..=3650))]
+    keep_days: Option<u16>,
 }
 
 impl Into {
     pub(crate) fn rejects(&self) -> PathBuf {
         self.rejects.clone().unwrap_or_else(|| beside(&self.folder, "rejects.ndjson"))
+    }
+
+    /// The time before which events are removed, seen from `now`.
+    pub(crate) fn oldest(&self, now: UnixMillis) -> Option<UnixMillis> {
+        self.keep_days.map(|days| now.plus(-i64::from(days) * DAY_MS))
     }
 }
 
@@ -40,6 +50,10 @@ pub(crate) struct IngestObjects {
     /// Hours before the last one read that are looked at again, for objects that came late.
     #[arg(long, value_name = "HOURS", default_value_t = 72)]
     pub(crate) lookback: u32,
+    /// MiB that an object may unpack to; what is after that is not read, and the object is told as damaged.
+    #[arg(long, value_name = "MIB", default_value_t = sinsang_ingest::DEFAULT_OBJECT_BYTES >> 20,
+          value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    pub(crate) object_mib: u64,
 }
 
 #[derive(Debug, Args)]
@@ -53,8 +67,8 @@ pub(crate) struct IngestKafka {
     /// The consumer group whose offsets say what was read.
     #[arg(long, default_value = "sinsang")]
     group: String,
-    /// Seconds without a message, at the end of all partitions, after which the run ends.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    /// Seconds without a message, while there are some left, after which the run fails and tells how many.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     idle: u64,
     /// A setting of librdkafka, such as `security.protocol=ssl`.
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = setting)]
