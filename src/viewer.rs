@@ -82,6 +82,34 @@ impl<'a> DeviceId<'a> {
     }
 }
 
+/// A viewer as events name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ViewerName {
+    /// A signed-in user: 16 hexadecimal digits, of which the first may be a `d`.
+    User(UserKey),
+    /// A device without a token: `d` and 16 hexadecimal digits.
+    Device(UserKey),
+}
+
+impl ViewerName {
+    /// The viewer that `text` names; `None` where it names none.
+    pub fn parse(text: &str) -> Option<Self> {
+        match device_of(text) {
+            Some(digits) => UserKey::parse(digits).map(Self::Device),
+            None => UserKey::parse(text).map(Self::User),
+        }
+    }
+}
+
+impl fmt::Display for ViewerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(key) => key.fmt(f),
+            Self::Device(key) => write!(f, "d{key}"),
+        }
+    }
+}
+
 /// Makes keys of user ids with the secret that pipeline and edge share.
 #[derive(Clone)]
 pub struct UserHasher(Hmac<Sha256>);

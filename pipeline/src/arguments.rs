@@ -2,6 +2,7 @@
 
 mod build;
 mod evaluate;
+mod forget;
 mod identity;
 mod ingest;
 mod review;
@@ -26,6 +27,7 @@ use crate::{audit, engine, generate, history, ledger, publish};
 
 pub(crate) use build::Build;
 pub(crate) use evaluate::Evaluate;
+pub(crate) use forget::Forget;
 use identity::{BadIdentity, Identity};
 pub(crate) use identity::{IdentityCommand, Train};
 pub(crate) use ingest::{IngestCommand, IngestKafka, IngestObjects};
@@ -102,6 +104,7 @@ impl Command {
             Self::Verify(_) => "verify",
             Self::Rules(_) => "rules",
             Self::Forget(_) => "forget",
+            Self::Rekey(_) => "rekey",
             Self::Ingest(_) => "ingest",
             Self::Ledger(_) => "ledger",
         }
@@ -181,8 +184,18 @@ pub(crate) enum Command {
     /// Work on the operators' rules.
     #[command(subcommand)]
     Rules(RulesCommand),
-    /// Forget users: the next build leaves out all that they did, and its publish is without them. SINSANG_USER_KEY has the secret.
+    /// Forget users and devices: the next build leaves out all that they did, and its publish is without them.
+    ///
+    /// Writes their names, which are hashes, to forgotten.txt beside the tables, and removes their rows from what it is pointed at; it tells
+    /// what was found where, and what not (docs/privacy.md). SINSANG_USER_KEY has the secret, and SINSANG_USER_KEY_OTHER the one before or
+    /// after it while it is changed.
     Forget(Forget),
+    /// Change USER_KEY without losing anybody's tastes: tell builds which names users have under two keys.
+    ///
+    /// Writes renamed.txt beside the tables, two hashes a line, from a list of the app's user ids. Builds then take the events of both names
+    /// together and write tastes under both, so that the edge and the intake may change their key when they like (docs/operations.md).
+    /// SINSANG_USER_KEY has the one secret and SINSANG_USER_KEY_OTHER the other.
+    Rekey(Rekey),
     /// Keep the history as a product ledger, so that a day's run resolves only what is new.
     #[command(subcommand)]
     Ledger(LedgerCommand),
@@ -582,10 +595,10 @@ pub(crate) enum RulesCommand {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Forget {
-    /// The users, by the app's ids.
-    #[arg(required = true, value_name = "USER")]
-    pub(crate) users: Vec<String>,
+pub(crate) struct Rekey {
+    /// The app's user ids, one a line. They are read, and not kept.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) users: PathBuf,
     /// The folder of the tables that snapshots are built from.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) input: PathBuf,

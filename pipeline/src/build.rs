@@ -20,7 +20,7 @@ use serde::Serialize;
 use sinsang::pack::board::Board;
 use sinsang::pack::{Format, TooLarge};
 use sinsang::time::UnixMillis;
-use sinsang::viewer::UserHasher;
+use sinsang::viewer::{UserHasher, UserKey};
 use sinsang_publish::{count, stage};
 use tempfile::NamedTempFile;
 use tracing::field::Empty;
@@ -28,18 +28,19 @@ use tracing::{Instrument as _, Span};
 
 use crate::compose::{self, Facts, Packs, Shards, VerdictCounts};
 use crate::engine::sql;
-use crate::forget::Forgotten;
+use crate::forget::{Forgotten, Whose};
 use crate::history::{self, History};
 use crate::identity::{Policy, ProductId};
 use crate::keep::{self, Keeping};
 use crate::lab::{self, Lab};
 use crate::progress::{Progress, Unit};
 use crate::reject::Limit;
+use crate::rekey::{self, Renamed};
 use crate::rules::{self, Rules};
 use crate::snapshot::{self, Snapshot};
 use crate::source::{self, Source, TableReport, find_table};
 use crate::table::Tab;
-use crate::taste::{self, Learned, Offer, ProductFeatures};
+use crate::taste::{self, Learned, Offer, ProductFeatures, UserTaste};
 use crate::viewers::{self, Viewers};
 use crate::{catalogue, correction, engine, forget, hindsight, ledger, quality, schedule};
 
@@ -116,6 +117,9 @@ pub enum Error {
     /// The list of forgotten users can't be read.
     #[error(transparent)]
     Forgotten(#[from] forget::Error),
+    /// The file of users under two keys can't be read.
+    #[error(transparent)]
+    Renamed(#[from] rekey::Error),
     /// What the lab handed in can't be used.
     #[error(transparent)]
     Lab(#[from] lab::Error),
@@ -234,11 +238,14 @@ impl fmt::Display for Report {
 /// An [`Error`] that names the file and the place in it, where that is what is wrong.
 pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> {
     let hasher = UserHasher::new(options.user_key.as_bytes()).ok_or(Error::NoUserKey)?;
-    let forgotten = forget::Forgotten::read(&options.input)?;
+    let renamed = Renamed::read(&options.input)?;
+    let forgotten = forget::Forgotten::read(&options.input)?.by_all_names(&renamed);
+    let whose = Whose { hasher: &hasher, renamed: &renamed, forgotten: &forgotten };
     let viewers = options.viewers.as_deref().map(Viewers::read).transpose()?;
     let rules = Rules::find(options.rules.as_deref(), &options.input)?;
     rules.fit(options.format)?;
     let (mut history, run) = past(options, now).await?;
+    history.source.rename(renamed.clone());
     let mut tables = vec![history.broadcasts.clone()];
     let stage = stage!("events and tabs", events = Empty, tabs = Empty);
     let tabs = open_tables(options, &mut history.source, &mut tables, &hasher, now).instrument(stage).await?;
@@ -263,20 +270,20 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let placed = products.iter().flat_map(|product| product.entries.iter().map(|entry| (entry, product.id)));
     let placed = placed.filter_map(|(entry, id)| catalogue.entries.get(*entry).map(|entry| (entry, id)));
     catalogue::register_products(&context, placed)?;
-    let mut lab = Lab::read(&rules.lab, &options.input, &on_board, &hasher)?;
+    let mut lab = Lab::read(&rules.lab, &options.input, &on_board, whose)?;
     let has_foreign = lab.as_ref().is_some_and(|lab| lab.report.products.is_some());
     let layout = compose::layout(&catalogue, &vocabulary, &tabs, has_foreign);
     let mut shards = Shards::new(&layout, lab.as_ref().map_or(0, Lab::longest));
     let mut taste_options = taste_options(options, &rules, &forgotten);
     let train_every_days = rules.taste.train_every_days;
     let mut keeping = Keeping::begin(options.model.as_deref(), train_every_days, &mut taste_options, now);
-    let learned = learn(&context, &offer, &taste_options, now, (lab.as_mut(), &mut shards)).await?;
+    let learned = learn(&context, &offer, &taste_options, now, (lab.as_mut(), &mut shards, &renamed)).await?;
 
-    let told = (viewers.as_ref(), features.as_slice(), (&hasher, &forgotten));
+    let told = (viewers.as_ref(), features.as_slice(), whose);
     let (ranking, mut notes) = look_back(&context, options, told, now).await?;
 
     for user in lab.iter().flat_map(|lab| lab.others(&vocabulary)) {
-        shards.add(&user);
+        add(&mut shards, user, &renamed);
     }
     next("verdicts and packs");
     let facts = Facts {
@@ -305,6 +312,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     drop(stage);
     next("the snapshot");
     stage!("snapshot").in_scope(|| Snapshot::at(&options.output).write(&packs.packs, &manifest))?;
+    forgotten.write_users(&beside(&options.output, forget::FILE))?;
     let model = keeping.end(&learned, &taste_options, now);
     notes.append(&mut keeping.notes);
     // Last of all: a build that dies before leaves the ledger as it was.
@@ -341,18 +349,31 @@ async fn learn(
     offer: &Offer<'_>,
     options: &taste::Options,
     now: UnixMillis,
-    (mut lab, shards): (Option<&mut Lab>, &mut Shards),
+    (mut lab, shards, renamed): (Option<&mut Lab>, &mut Shards, &Renamed),
 ) -> Result<Learned, taste::Error> {
     let stage = stage!("tastes", events = Empty, users = Empty);
     let learn = taste::learn(context, offer, options, now, |mut user, _| {
         if let Some(lab) = &mut lab {
             lab.join(&mut user);
         }
-        shards.add(&user);
+        add(shards, user, renamed);
     });
     let learned = learn.instrument(stage.clone()).await?;
     stage.record("events", count(learned.report.events_used)).record("users", count(learned.report.users));
     Ok(learned)
+}
+
+/// Puts a user's tastes into `shards` under each of their names, so that an edge finds them by whichever of two keys it has.
+fn add(shards: &mut Shards, mut user: UserTaste, renamed: &Renamed) {
+    match UserKey::parse(&user.user_id) {
+        Some(key) if !renamed.is_empty() => {
+            for name in renamed.all(key) {
+                user.user_id = name.to_string();
+                shards.add(&user);
+            }
+        }
+        _ => shards.add(&user),
+    }
 }
 
 /// What is told of events besides tastes, before the snapshot that was there is replaced: the last ones of who is named, and how well that snapshot
@@ -360,7 +381,7 @@ async fn learn(
 async fn look_back(
     context: &SessionContext,
     options: &Options,
-    (viewers, products, whose): (Option<&Viewers>, &[ProductFeatures<'_>], (&UserHasher, &Forgotten)),
+    (viewers, products, whose): (Option<&Viewers>, &[ProductFeatures<'_>], Whose<'_>),
     now: UnixMillis,
 ) -> Result<(Option<hindsight::Report>, Vec<String>), Error> {
     let listing = context.sql(sql!("taste_listing")).await?.into_view();
@@ -368,7 +389,7 @@ async fn look_back(
     if let Some(viewers) = viewers {
         viewers.tell(&beside(&options.output, "viewers.json"), context, products, whose, now).await?;
     }
-    match hindsight::look(context, &Snapshot::at(&options.output), whose.1, now).await {
+    match hindsight::look(context, &Snapshot::at(&options.output), whose.forgotten, now).await {
         Ok(ranking) => Ok((ranking, Vec::new())),
         Err(error) => Ok((None, vec![format!("how well the snapshot before had ranked can't be told: {error}")])),
     }

@@ -11,11 +11,12 @@ use sinsang_ingest::{Objects, Table, ingest_kafka, ingest_objects};
 use tracing::field::Empty;
 
 use crate::arguments::{
-    Arguments, Collect, Command, Evaluate, ExperimentCommand, Format, IdentityCommand, Import, IngestCommand,
+    Arguments, Collect, Command, Evaluate, ExperimentCommand, Forget, Format, IdentityCommand, Import, IngestCommand,
     IngestKafka, IngestObjects, Judging, LedgerCommand, Publish, Review, Rollback, RulesCommand, Status, Train, Why,
 };
 use crate::build::beside;
 use crate::engine::Connect;
+use crate::forget::{Subject, copies};
 use crate::history::History;
 use crate::import::retail;
 use crate::ledger::{self, Extent, Ledger};
@@ -23,15 +24,21 @@ use crate::metrics::Page;
 use crate::progress::Progress;
 use crate::publish::{Address, Bill, LocalKv, Planned, PriceList, RemoteKv, Store};
 use crate::reject::RejectsFile;
+use crate::rekey::Renamed;
 use crate::rules::{self, Rules};
 use crate::snapshot::Snapshot;
 use crate::telemetry::{LogFormat, Telemetry};
-use crate::{audit, build, evaluate, forget, generate, history, inspect, publish, resolve, review, train, verify, why};
+use crate::{
+    audit, build, evaluate, forget, generate, history, inspect, publish, rekey, resolve, review, train, verify, why,
+};
 
 /// Something is wrong with what was asked or given.
 const FAILED: u8 = 1;
 /// The command ran, and what it checked does not hold.
 const NOT_WHOLE: u8 = 3;
+
+/// The secret before or after the one that users are hashed with, while it is changed.
+const USER_KEY_OTHER: &str = "SINSANG_USER_KEY_OTHER";
 
 type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
 
@@ -198,7 +205,11 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
             Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_WHOLE) })
         }
         Command::Rules(RulesCommand::Check { file }) => print(format, &rules::check(file)?),
-        Command::Forget(asked) => print(format, &forget::forget(&asked.input, &asked.users, &user_key())?),
+        Command::Rekey(asked) => {
+            let other = variable(USER_KEY_OTHER).unwrap_or_default();
+            print(format, &rekey::rekey(&asked.users, &asked.input, [&user_key(), &other])?)
+        }
+        Command::Forget(asked) => of_forget(asked, format, surroundings),
         Command::Ledger(command) => of_ledger(command, arguments, surroundings),
     }
 }
@@ -215,7 +226,7 @@ fn prices(file: Option<&Path>) -> Result<PriceList, Box<dyn std::error::Error>> 
 fn of_ingest(command: &IngestCommand, format: Format, surroundings: Surroundings, page: &mut Page) -> Outcome {
     let (IngestCommand::Objects(IngestObjects { into, .. }) | IngestCommand::Kafka(IngestKafka { into, .. })) = command;
     let now = (surroundings.clock)();
-    let mut table = Table::open(&into.folder)?;
+    let mut table = Table::open(&into.folder)?.without(copies::left_out(&into.folder)?);
     let mut rejects = RejectsFile::kept(into.rejects(), now);
     let mut report = match command {
         IngestCommand::Objects(asked) => {
@@ -235,17 +246,49 @@ fn of_ingest(command: &IngestCommand, format: Format, surroundings: Surroundings
     Ok(if report.is_useless() { ExitCode::from(NOT_WHOLE) } else { ExitCode::SUCCESS })
 }
 
+/// Forgets viewers, and tells what was found of them.
+fn of_forget(asked: &Forget, format: Format, surroundings: Surroundings) -> Outcome {
+    let Surroundings { clock, user_key, variable, .. } = surroundings;
+    let hashers = forget::hashers(&user_key(), variable(USER_KEY_OTHER).as_deref())?;
+    let renamed = Renamed::read(&asked.input)?;
+    let subjects: Vec<Subject> =
+        asked.subjects(&hashers)?.into_iter().map(|subject| subject.by_all_names(&renamed)).collect();
+    let mut report = forget::forget(&asked.input, &subjects, asked.dry_run)?;
+    let mut search = copies::Search::new(&subjects, asked.dry_run);
+    search.tables(&asked.input)?;
+    asked.rejects.iter().try_for_each(|file| search.rejects(file))?;
+    asked.viewers.iter().try_for_each(|file| search.viewers(file))?;
+    for source in &asked.objects {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(search.objects(source, variable))?;
+    }
+    if let Some(folder) = &asked.local {
+        search.store(&mut LocalKv::open(&asked.project, folder)?, clock())?;
+    }
+    if asked.remote {
+        search.store(&mut RemoteKv::new(Address::from_variables(variable)?, 1), clock())?;
+    }
+    asked.snapshots.iter().try_for_each(|folder| search.snapshot(folder))?;
+    search.tell(&mut report);
+    print(format, &report)
+}
+
 fn on_store<S: Store>(arguments: &Arguments, store: &mut S, now: UnixMillis, page: &mut Page) -> Outcome {
     let (format, progress) = (arguments.format, arguments.progress());
     match &arguments.command {
         Command::Publish(publish) => {
             let snapshot = Snapshot::at(&publish.snapshot);
             let options = publish.options(now, progress);
+            publish::refuse_forgotten(&snapshot, store)?;
             if publish.dry_run {
                 let plan = publish::plan(&snapshot, store, &options)?;
                 let bill = publish.target.place.remote.then(|| Bill::of(&plan, publish.uplink));
                 return print(format, &Planned { plan, bill });
             }
+            let forgotten = forget::Forgotten::read_file(beside(&publish.snapshot, forget::FILE))?;
+            publish::note_forgotten(store, forgotten.users(), snapshot.manifest()?.built_at(), now)?;
             let mut report = publish::publish(&snapshot, store, &options)?;
             page.publish(&report);
             let builds = publish.builds.clone().unwrap_or_else(|| beside(&publish.snapshot, "builds.ndjson"));

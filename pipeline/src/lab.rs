@@ -3,22 +3,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray as _, Float64Array, StringArray};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::arrow::datatypes::{DataType, Float64Type, SchemaRef};
 use datafusion::arrow::error::ArrowError;
-use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use datafusion::parquet::errors::ParquetError;
+use datafusion::parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use serde::Serialize;
-use sinsang::viewer::UserHasher;
+use sinsang_input::Error as InputError;
+use sinsang_input::value::clean;
 use sinsang_taste::{DIMS, Foreign, Refused};
 
+use crate::forget::Whose;
 use crate::rules::{LabRules, On};
+use crate::source::{DEFAULT_PAGE_BYTES, parquet};
 use crate::taste::{HOUR_BUCKETS, UserTaste, Vocabulary};
 
+/// Rows decoded at once, each of up to [`MOST_WIDTH`] numbers.
+const BATCH_ROWS: usize = 1_024;
 /// The widest vectors.
 const MOST_WIDTH: usize = 4_096;
 /// The longest list of a user: as many products as a note can tell apart.
@@ -35,7 +39,10 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A file is no whole Parquet file.
+    /// A file is no whole Parquet file, or would take too much memory.
+    #[error(transparent)]
+    File(InputError),
+    /// A file can't be taken apart.
     #[error("{}: {source}", path.display())]
     Parquet {
         /// The file.
@@ -181,7 +188,7 @@ pub struct Lab {
 
 impl Lab {
     /// Reads what `rules` name, as seen from `folder`. `board` are the products that surfaces choose from. Users are named by their keys
-    /// under `hasher` from here on.
+    /// under the hasher from here on, and those who asked to be forgotten are left out.
     ///
     /// # Errors
     /// An [`Error`] that names the file and the column or row.
@@ -189,15 +196,15 @@ impl Lab {
         rules: &LabRules,
         folder: &Path,
         board: &BTreeSet<u64>,
-        hasher: &UserHasher,
+        whose: Whose<'_>,
     ) -> Result<Option<Self>, Error> {
         let mut lab = Self { surfaces: rules.on.iter().fold(0, |bits, on| bits | On::bit(*on)), ..Self::default() };
         lab.report.board.1 = board.len();
         if let Some((users, products)) = rules.users.as_ref().zip(rules.products.as_ref()) {
-            lab.read_vectors(&folder.join(users), &folder.join(products), board, hasher)?;
+            lab.read_vectors(&folder.join(users), &folder.join(products), board, whose)?;
         }
         if let Some(lists) = &rules.lists {
-            lab.read_lists(&folder.join(lists), rules.listed, board, hasher)?;
+            lab.read_lists(&folder.join(lists), rules.listed, board, whose)?;
         }
         let report = &lab.report;
         Ok((report.users.is_some() || report.lists.is_some()).then_some(lab))
@@ -257,7 +264,7 @@ impl Lab {
         users: &Path,
         products: &Path,
         board: &BTreeSet<u64>,
-        hasher: &UserHasher,
+        whose: Whose<'_>,
     ) -> Result<(), Error> {
         let mut width = None;
         let mut report = FileReport::default();
@@ -296,7 +303,7 @@ impl Lab {
                 foreign_width = Some(vector.len());
                 return Err("vector has another width than those of products");
             }
-            let name = hasher.key(id).to_string();
+            let name = named(id, whose)?;
             if known.contains_key(&name) {
                 return Err("user_id came before");
             }
@@ -310,13 +317,7 @@ impl Lab {
         Ok(())
     }
 
-    fn read_lists(
-        &mut self,
-        path: &Path,
-        most: usize,
-        board: &BTreeSet<u64>,
-        hasher: &UserHasher,
-    ) -> Result<(), Error> {
+    fn read_lists(&mut self, path: &Path, most: usize, board: &BTreeSet<u64>, whose: Whose<'_>) -> Result<(), Error> {
         let mut report = FileReport::default();
         let mut unknown = 0;
         each_batch(path, ["user_id", "products"], |[ids, lists]| {
@@ -337,12 +338,14 @@ impl Lab {
                         chosen.push(id);
                     }
                 }
-                if chosen.is_empty() {
-                    report.set_aside("no product of the list is on the board");
-                } else if self.lists.insert(hasher.key(user).to_string(), chosen).is_some() {
-                    report.set_aside("user_id came before; the later list counts");
-                } else {
-                    report.used += 1;
+                let name = match named(user, whose) {
+                    Ok(_) if chosen.is_empty() => Err("no product of the list is on the board"),
+                    name => name,
+                };
+                match name.map(|name| self.lists.insert(name, chosen)) {
+                    Err(reason) => report.set_aside(reason),
+                    Ok(Some(_)) => report.set_aside("user_id came before; the later list counts"),
+                    Ok(None) => report.used += 1,
                 }
             }
             Ok(())
@@ -353,6 +356,23 @@ impl Lab {
         self.report.lists = Some(report);
         Ok(())
     }
+}
+
+/// The name of the user whom the lab calls `id`.
+fn named(id: &str, whose: Whose<'_>) -> Result<String, &'static str> {
+    match () {
+        () if clean(id).0.is_empty() => Err("user_id is blank"),
+        () if whose.is_forgotten(id) => Err("user_id asked to be forgotten"),
+        () => Ok(whose.name(id)),
+    }
+}
+
+/// Hands over the user of each row of a file of the lab's.
+pub(crate) fn each_user(path: &Path, take: &mut dyn FnMut(&str)) -> Result<(), Error> {
+    each_batch(path, ["user_id", "user_id"], |[ids, _]| {
+        texts(path, "user_id", ids)?.iter().flatten().for_each(&mut *take);
+        Ok(())
+    })
 }
 
 fn product_id(text: &str) -> Option<u64> {
@@ -414,9 +434,24 @@ fn each_batch(
     columns: [&'static str; 2],
     mut take: impl FnMut([&ArrayRef; 2]) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let file = File::open(path).map_err(|source| Error::Open { path: path.to_owned(), source })?;
-    let parquet = |source| Error::Parquet { path: path.to_owned(), source };
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet)?.build().map_err(parquet)?;
+    let chosen = |schema: &SchemaRef| {
+        let place = |name: &&str| schema.fields().iter().position(|field| field.name() == *name);
+        Ok(columns.iter().filter_map(place).collect())
+    };
+    let builder = parquet::open(path, DEFAULT_PAGE_BYTES, chosen).map_err(|error| match error {
+        InputError::Open { path, source } => Error::Open { path, source },
+        error => Error::File(error),
+    })?;
+    let rows = builder.metadata().file_metadata().num_rows();
+    let values = builder.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
+    let values = values.map(ColumnChunkMetaData::num_values).max().unwrap_or(0);
+    if values > rows.max(1).saturating_mul(i64::try_from(MOST_WIDTH).unwrap_or(i64::MAX)) {
+        let what = format!("has {values} values in a row group, and lists of at most {MOST_WIDTH} are read");
+        let [_, column] = columns;
+        return Err(Error::Column { path: path.to_owned(), column, what });
+    }
+    let reader = builder.with_batch_size(BATCH_ROWS).build();
+    let reader = reader.map_err(|source| Error::Parquet { path: path.to_owned(), source })?;
     let mut row = 0;
     for batch in reader {
         let batch = batch.map_err(|source| Error::Batch { path: path.to_owned(), row, source })?;

@@ -21,6 +21,7 @@ pub mod ledger;
 pub mod metrics;
 pub mod product;
 pub mod quality;
+pub mod rekey;
 pub mod resolve;
 pub mod review;
 pub mod rules;

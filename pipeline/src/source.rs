@@ -4,7 +4,7 @@
 //! place and reason, and `docs/input.md` is the contract that all of it keeps.
 
 mod bound;
-mod parquet;
+pub(crate) mod parquet;
 mod stage;
 
 use std::fmt;
@@ -32,6 +32,7 @@ pub use sinsang_input::{Error as InputError, TableReport};
 
 use crate::progress::{Bar, Progress, Unit};
 use crate::reject::{Limit, RejectsFile};
+use crate::rekey::Renamed;
 use crate::table::Tab;
 
 /// How tables are read.
@@ -83,6 +84,7 @@ pub struct Source {
     options: Options,
     work: TempDir,
     rejects: RejectsFile,
+    renamed: Renamed,
 }
 
 impl Source {
@@ -96,7 +98,17 @@ impl Source {
             .prefix("sinsang-")
             .tempdir_in(&options.work_dir)
             .map_err(|source| Error::WorkDir { path: options.work_dir.clone(), source })?;
-        Ok(Self { context, options, work, rejects })
+        Ok(Self { context, options, work, rejects, renamed: Renamed::default() })
+    }
+
+    /// Names users of several names by one of them in the tables that are opened from here on.
+    pub fn rename(&mut self, renamed: Renamed) {
+        self.renamed = renamed;
+    }
+
+    /// Which names are one user's.
+    pub fn renamed(&self) -> &Renamed {
+        &self.renamed
     }
 
     /// The engine's context.
@@ -170,12 +182,17 @@ impl Source {
         let mut stage = Stage::create(&file, batches.schema())?;
         let failed = |source| StageError { path: file.clone(), source };
         let taken = |error: StageError| InputError::Taken(Box::new(error));
-        let report = self.read(table, path, now, &mut |row| {
+        // Lent to the closure, while the reader has the rest.
+        let renamed = std::mem::take(&mut self.renamed);
+        let report = self.read(table, path, now, &mut |mut row| {
+            row.rename(&renamed);
             if let Some(batch) = batches.push(&row).map_err(failed).map_err(taken)? {
                 stage.write(&batch).map_err(taken)?;
             }
             Ok(())
-        })?;
+        });
+        self.renamed = renamed;
+        let report = report?;
         stage.write(&batches.take().map_err(failed)?)?;
         let path = stage.close()?;
         self.register(T::NAME, &path).await?;
@@ -230,7 +247,7 @@ pub(crate) fn file_url(path: &Path) -> io::Result<String> {
 }
 
 /// Hands the rows of a file to `rows`; the pages of a Parquet file may take `page_bytes`.
-fn read_file(
+pub(crate) fn read_file(
     file: &SourceFile,
     columns: &'static [Column],
     rows: &mut dyn Rows,

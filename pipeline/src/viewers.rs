@@ -13,14 +13,16 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use serde::{Deserialize, Serialize};
 use sinsang::time::UnixMillis;
-use sinsang::viewer::UserHasher;
+use sinsang_input::file::read_text;
 
 use crate::engine::{register_rows, sql};
-use crate::forget::Forgotten;
+use crate::forget::Whose;
 use crate::taste::ProductFeatures;
 
 /// Users that may be named.
 pub const MAX_VIEWERS: usize = 50;
+/// Bytes of a list of them.
+const LIST_BYTES: u64 = 1 << 20;
 /// Things done that are told of each.
 pub const MAX_EVENTS: usize = 20;
 
@@ -97,7 +99,7 @@ impl Viewers {
     /// # Errors
     /// An [`Error`] that names the file.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = fs::read_to_string(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
+        let text = read_text(path, LIST_BYTES).map_err(|source| Error::File { path: path.to_owned(), source })?;
         let read: Self = serde_json::from_str(&text).map_err(|source| Error::List { path: path.to_owned(), source })?;
         match read.viewers.len() {
             ..=MAX_VIEWERS => Ok(read),
@@ -105,8 +107,8 @@ impl Viewers {
         }
     }
 
-    /// Writes the users to `path`, each with the last things done until `now`, the latest first; of those who asked to be forgotten, none. The
-    /// tables `events`, whose users are named by `hasher`, and `event_listing` are registered.
+    /// Writes the users to `path`, each with the last things done until `now`, the latest first, but for those who asked to be forgotten. The
+    /// tables `events`, whose users are named as `whose` says, and `event_listing` are registered.
     ///
     /// # Errors
     /// An [`Error`] that names the file, or what the engine says.
@@ -115,21 +117,20 @@ impl Viewers {
         path: &Path,
         context: &SessionContext,
         products: &[ProductFeatures<'_>],
-        (hasher, forgotten): (&UserHasher, &Forgotten),
+        whose: Whose<'_>,
         now: UnixMillis,
     ) -> Result<(), Error> {
         let titles: HashMap<u64, &str> = products.iter().map(|product| (product.product, product.title)).collect();
-        let keys: Vec<String> = self.viewers.iter().map(|viewer| hasher.key(&viewer.user_id).to_string()).collect();
-        let wanted: Vec<&str> = keys.iter().map(String::as_str).filter(|key| !forgotten.holds(key)).collect();
+        let told = self.viewers.iter().filter(|viewer| !whose.is_forgotten(&viewer.user_id));
+        let told: Vec<(&Viewer, String)> = told.map(|viewer| (viewer, whose.name(&viewer.user_id))).collect();
+        let wanted: Vec<&str> = told.iter().map(|(_, name)| name.as_str()).collect();
         let events = events(context, wanted, &titles, now).await?;
-        let viewers: Vec<Told<'_>> = self
-            .viewers
+        let viewers: Vec<Told<'_>> = told
             .iter()
-            .zip(&keys)
-            .map(|(viewer, key)| Told {
+            .map(|(viewer, name)| Told {
                 user_id: &viewer.user_id,
                 label: &viewer.label,
-                events: events.get(key).map(Vec::as_slice).unwrap_or_default(),
+                events: events.get(name).map(Vec::as_slice).unwrap_or_default(),
             })
             .collect();
         let failed = |source| Error::File { path: path.to_owned(), source };

@@ -12,6 +12,7 @@ use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::properties::WriterProperties;
 use sinsang::time::UnixMillis;
 
+use crate::rekey::Renamed;
 use crate::table::{Broadcast, Event};
 
 /// Rows gathered before they are handed to the writer.
@@ -69,6 +70,9 @@ pub(crate) trait Staged: Sized {
 
     /// Appends the row's fields in the order of `FIELDS`.
     fn append(&self, cells: &mut Builders<'_>);
+
+    /// Names users of several names by the one that stands for them.
+    fn rename(&mut self, _: &Renamed) {}
 }
 
 /// The builders of a batch, handed out column by column.
@@ -197,6 +201,10 @@ impl Staged for Event {
         ("region", TEXT, true),
         ("device_class", TEXT, true),
     ];
+
+    fn rename(&mut self, renamed: &Renamed) {
+        self.user_id = renamed.one_text(std::mem::take(&mut self.user_id));
+    }
 
     fn append(&self, cells: &mut Builders<'_>) {
         cells.text(Some(&self.user_id));

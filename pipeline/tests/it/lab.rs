@@ -4,17 +4,24 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::{ArrayRef, ListBuilder, RecordBatch, StringArray, StringBuilder};
 use datafusion::arrow::array::{FixedSizeListBuilder, Float32Builder, Float64Builder, Int64Array};
 use datafusion::parquet::arrow::ArrowWriter;
 use sinsang::viewer::UserHasher;
+use sinsang_pipeline::forget::{Forgotten, Subject, Whose, forget};
 use sinsang_pipeline::lab::{Error, Lab};
+use sinsang_pipeline::rekey::Renamed;
 use sinsang_pipeline::rules::LabRules;
 
 fn hasher() -> UserHasher {
     UserHasher::new(b"a key of the tests").unwrap()
+}
+
+fn whose<'a>(hasher: &'a UserHasher, forgotten: &'a Forgotten) -> Whose<'a> {
+    static NOBODY: LazyLock<Renamed> = LazyLock::new(Renamed::default);
+    Whose { hasher, renamed: &NOBODY, forgotten }
 }
 
 fn name(user: &str) -> String {
@@ -86,7 +93,9 @@ fn bad_rows_are_set_aside_with_their_reason_and_the_rest_is_kept() {
     let lists_of = [("user_id", texts(&["u1", "u2", "u3"])), ("products", Arc::new(listed.finish()) as ArrayRef)];
     write(&folder.path().join("lists.parquet"), lists_of);
     let rules = LabRules { lists: Some("lists.parquet".into()), ..rules() };
-    let lab = Lab::read(&rules, folder.path(), &BTreeSet::from([1, 2, 3, 4]), &hasher()).unwrap().unwrap();
+    let lab = Lab::read(&rules, folder.path(), &BTreeSet::from([1, 2, 3, 4]), whose(&hasher(), &Forgotten::default()))
+        .unwrap()
+        .unwrap();
     let report = &lab.report;
     assert_eq!((report.width, report.board), (3, (3, 4)));
     let products = report.products.as_ref().unwrap();
@@ -112,15 +121,50 @@ fn bad_rows_are_set_aside_with_their_reason_and_the_rest_is_kept() {
     assert_eq!(lab.lists.len(), 1);
 }
 
+/// A user whom the lab alone knows has tastes by its files, and asks to be forgotten as anybody may.
+#[test]
+fn who_asked_to_be_forgotten_does_not_come_back_with_the_labs_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let ids: Vec<String> = [1, 2].map(id).into();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    write(
+        &folder.path().join("products.parquet"),
+        [("product_id", texts(&ids)), ("vector", fixed(&[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]))],
+    );
+    let users = texts(&["u1", "u2 ", "카페", "u4"]);
+    let vectors: [&[f64]; 4] = [&[1.0, 0.0, 0.0]; 4];
+    write(&folder.path().join("users.parquet"), [("user_id", Arc::clone(&users)), ("vector", lists(&vectors))]);
+    let mut listed = ListBuilder::new(StringBuilder::new());
+    for _ in 0..4 {
+        listed.values().append_value(ids[0]);
+        listed.append(true);
+    }
+    write(&folder.path().join("lists.parquet"), [("user_id", users), ("products", Arc::new(listed.finish()))]);
+    let rules = LabRules { lists: Some("lists.parquet".into()), ..rules() };
+    // Ids as people and systems write them: with spaces around, and decomposed.
+    let asked: Vec<Subject> =
+        [" u1", "u2", "\u{110f}\u{1161}\u{1111}\u{1166}"].map(|user| Subject::user(user, &[hasher()]).unwrap()).into();
+    forget(folder.path(), &asked, false).unwrap();
+    let forgotten = Forgotten::read(folder.path()).unwrap();
+    let lab = Lab::read(&rules, folder.path(), &BTreeSet::from([1, 2]), whose(&hasher(), &forgotten)).unwrap().unwrap();
+    assert_eq!(lab.users.keys().collect::<Vec<_>>(), [&name("u4")]);
+    assert_eq!(lab.lists.keys().collect::<Vec<_>>(), [&name("u4")]);
+    for file in [&lab.report.users, &lab.report.lists] {
+        let file = file.as_ref().unwrap();
+        assert_eq!((file.used, file.aside["user_id asked to be forgotten"]), (1, (3, 1)));
+    }
+}
+
 #[test]
 fn files_that_can_not_be_used_are_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let board = BTreeSet::from([1, 2]);
-    let read = || Lab::read(&rules(), folder.path(), &board, &hasher()).map(|_| ()).unwrap_err();
+    let read =
+        || Lab::read(&rules(), folder.path(), &board, whose(&hasher(), &Forgotten::default())).map(|_| ()).unwrap_err();
     assert!(matches!(read(), Error::Open { .. }));
     let products = folder.path().join("products.parquet");
     fs::write(&products, b"no parquet").unwrap();
-    assert!(matches!(read(), Error::Parquet { .. }));
+    assert!(matches!(read(), Error::File(_)));
     let ids: Vec<String> = [1, 2].map(id).into();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     write(&products, [("product_id", texts(&ids)), ("embedding", fixed(&[[1.0; 3]; 2]))]);
@@ -173,7 +217,7 @@ fn what_the_python_example_writes_is_read() {
         .unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let rules = LabRules { lists: Some("lists.parquet".into()), ..rules() };
-    let lab = Lab::read(&rules, folder.path(), &board, &hasher()).unwrap().unwrap();
+    let lab = Lab::read(&rules, folder.path(), &board, whose(&hasher(), &Forgotten::default())).unwrap().unwrap();
     assert_eq!((lab.report.width, lab.report.board, lab.users.len(), lab.lists.len()), (96, (250, 300), 80, 80));
     assert!(lab.report.kept > 0.99, "{}", lab.report);
 }

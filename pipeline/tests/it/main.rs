@@ -8,6 +8,7 @@ mod daily;
 mod deploy;
 mod desk;
 mod evaluate;
+mod forget;
 mod format;
 mod generate;
 mod import;

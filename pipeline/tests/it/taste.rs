@@ -22,7 +22,7 @@ use rand_distr::{Distribution as _, LogNormal, weighted::WeightedIndex};
 use sinsang::pack::context::Factor;
 use sinsang::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMillis};
 use sinsang::viewer::UserHasher;
-use sinsang_pipeline::forget::{Forgotten, forget};
+use sinsang_pipeline::forget::{Forgotten, Subject, forget};
 use sinsang_pipeline::taste::{
     ContextLeaning, DIMS, Error, FloatVector, Learned, Offer, Options, ProductFeatures, Report, UserTaste, Vocabulary,
     Weights, learn,
@@ -610,9 +610,12 @@ async fn who_asked_to_be_forgotten_might_never_have_been() {
     let events: Vec<Event> =
         world.events().into_iter().map(|event| Event { user: name(&event.user), ..event }).collect();
     let folder = tempfile::tempdir().unwrap();
-    let users = ["u000003".to_owned(), "u000077".to_owned()];
-    assert_eq!(forget(folder.path(), &users, key).unwrap().added, 2);
-    assert_eq!(forget(folder.path(), &users[1..], key).unwrap().known, 1);
+    let users = ["u000003", "u000077"];
+    let asked = users.map(|user| Subject::user(user, std::slice::from_ref(&hasher)).unwrap());
+    assert_eq!(forget(folder.path(), &asked, true).unwrap().added, 2);
+    assert!(Forgotten::read(folder.path()).unwrap().is_empty(), "a dry run");
+    assert_eq!(forget(folder.path(), &asked, false).unwrap().added, 2);
+    assert_eq!(forget(folder.path(), &asked[1..], false).unwrap().known, 1);
     let list = std::fs::read_to_string(folder.path().join("forgotten.txt")).unwrap();
     assert!(list.lines().count() == 2 && !list.contains("u0000"), "{list}");
     let forgotten = Some(Forgotten::read(folder.path()).unwrap());
