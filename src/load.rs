@@ -10,7 +10,7 @@ use crate::memory::{Memory, NamedShard, Origin, Snapshot};
 use crate::pack::board::Board;
 use crate::pack::manifest::Manifest;
 use crate::pack::{Damage, Kind, PackId};
-use crate::time::UnixMillis;
+use crate::time::{CLOCK_LEEWAY_MS, UnixMillis};
 
 /// Why a read brought nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +97,8 @@ pub struct Load {
     stage: Stage,
     is_found: bool,
     keeps: Vec<Keep>,
+    /// The snapshot before one that is not believed, for where nothing else is to be had.
+    before: Option<PackId>,
 }
 
 #[derive(Debug)]
@@ -118,6 +120,7 @@ impl Load {
             stage: Stage::Manifest,
             is_found: false,
             keeps: Vec::new(),
+            before: None,
         }
     }
 
@@ -168,9 +171,11 @@ impl Load {
             return;
         }
         self.place = Place::Store;
-        if let Stage::Board(manifest) = std::mem::replace(&mut self.stage, Stage::Done) {
-            self.step_back(&manifest, memory);
-        }
+        let before = match std::mem::replace(&mut self.stage, Stage::Done) {
+            Stage::Board(manifest) => manifest.previous().next().map(|previous| previous.manifest),
+            Stage::Manifest | Stage::Done => self.before.take(),
+        };
+        self.step_back(before, memory);
     }
 
     /// Takes in the value of the key that [`Self::wants`] named.
@@ -215,6 +220,11 @@ impl Load {
         {
             return Err(Damage::WrongId);
         }
+        // By its date it would be fresh for as long as it is ahead, whatever becomes of the schedule.
+        if self.becomes_current && manifest.built_at().since(now) > CLOCK_LEEWAY_MS {
+            self.before = manifest.previous().next().map(|previous| previous.manifest);
+            return Err(Damage::Ahead);
+        }
         if self.place == Place::Cache && self.source == Key::Live {
             self.origin = Origin::Cache;
         }
@@ -228,14 +238,14 @@ impl Load {
         Ok(())
     }
 
-    /// With nothing else to stand on, goes on with the snapshot that was live before the one of `manifest`.
-    fn step_back(&mut self, manifest: &Manifest, memory: &Memory) {
-        if let Some(previous) = manifest.previous().next()
+    /// With nothing else to stand on, goes on with the snapshot whose manifest is kept as `before`.
+    fn step_back(&mut self, before: Option<PackId>, memory: &Memory) {
+        if let Some(before) = before
             && memory.current().is_none()
             && self.becomes_current
             && self.steps_back < MAX_STEPS_BACK
         {
-            self.source = Key::Pack(Kind::Manifest, previous.manifest);
+            self.source = Key::Pack(Kind::Manifest, before);
             self.stage = Stage::Manifest;
             self.steps_back = self.steps_back.saturating_add(1);
         }

@@ -143,6 +143,8 @@ pub enum Damage {
     Missing([u8; 4]),
     /// A section's records or references don't fit together.
     Inconsistent([u8; 4]),
+    /// Whole, but dated ahead of the clock by more than clocks may be apart: its age, and all that hangs on it, can't be believed.
+    Ahead,
 }
 
 impl fmt::Display for Damage {
@@ -159,6 +161,7 @@ impl fmt::Display for Damage {
             Self::WrongId => f.write_str("the pack is not the one that its key names"),
             Self::Missing(name) => write!(f, "section {} is missing", tag(name)),
             Self::Inconsistent(name) => write!(f, "section {} does not fit the others", tag(name)),
+            Self::Ahead => f.write_str("the snapshot was built ahead of this clock"),
         }
     }
 }

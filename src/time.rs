@@ -12,6 +12,8 @@ pub const MINUTE_MS: i64 = 60 * SECOND_MS;
 pub const HOUR_MS: i64 = 60 * MINUTE_MS;
 /// Milliseconds in a day. Korea keeps no daylight saving time, so every Korean day has this length.
 pub const DAY_MS: i64 = 24 * HOUR_MS;
+/// How far clocks of different machines may be apart, in milliseconds: what is dated further ahead was dated by a clock that is wrong.
+pub const CLOCK_LEEWAY_MS: i64 = 5 * MINUTE_MS;
 /// Korea's offset from UTC, in milliseconds.
 pub const KST_OFFSET_MS: i64 = 9 * HOUR_MS;
 

@@ -8,8 +8,11 @@ export { ROOT, USER_KEY, sinsang } from "./made.mjs";
 
 /** The instant that the first snapshot is built for: a Friday noon in Korea. */
 export const NOW = Date.parse("2026-11-20T12:00:00+09:00");
-/** The later snapshots are of the same tables, built this much later each, and in the next format of packs. */
-export const STEP_MS = 30 * 60 * 1000;
+/**
+ * The later snapshots are of the same tables, built this much later each, and in the next format of packs. Less than clocks may be apart
+ * (CLOCK_LEEWAY_MS in src/time.rs), so that an edge whose clock stands at NOW takes both.
+ */
+export const STEP_MS = 4 * 60 * 1000;
 
 /** An instant as Koreans write it. */
 export const kst = (ms) => new Date(ms + 9 * 3_600_000).toISOString().replace(/\.000Z$/, "+09:00").replace(/Z$/, "+09:00");

@@ -323,10 +323,10 @@ fn first_of(shape: &Shape) -> Published {
     publish(&parts, shape, &widths(&parts), Vec::new())
 }
 
-/// A snapshot that follows `before`: the same schedule built an hour later, popularity turned about so that orders differ.
+/// A snapshot that follows `before`: the same schedule built a minute later, which clocks may be apart, popularity turned about so that orders differ.
 pub(crate) fn published_after(shape: &Shape, before: &Published) -> Published {
     let mut parts = parts(shape);
-    parts.built_at = before.built_at.plus(HOUR_MS);
+    parts.built_at = before.built_at.plus(MINUTE_MS);
     for product in &mut parts.products {
         product.popularity = 1024 - product.popularity;
     }

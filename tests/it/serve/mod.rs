@@ -1,5 +1,6 @@
 //! Whole requests on the host: what an app would ask, and what it would be told, through hours that pass in milliseconds.
 
+mod ahead;
 mod cache;
 mod context;
 mod experiment;
