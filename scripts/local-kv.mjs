@@ -18,6 +18,8 @@ const proxy = await getPlatformProxy({
   configPath: options.config,
   // `wrangler dev --persist-to` keeps its state in this folder below the one it is given.
   persist: { path: `${options.persist}/v3` },
+  // A binding with `remote = true` would be the namespace in production: what is local neither writes nor removes there.
+  remoteBindings: false,
 });
 const kv = proxy.env[options.binding];
 const answer = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);

@@ -143,7 +143,8 @@ async function publish() {
   say("publishing the snapshot to local KV");
   rmSync(donePath, { force: true });
   mkdirSync(state, { recursive: true });
-  for (const one of [eve, snapshot]) if (existsSync(one)) await sinsang(["publish", one, "--local", state]);
+  // Forced: the demonstration replaces its whole data set, by others and by those of another day.
+  for (const one of [eve, snapshot]) if (existsSync(one)) await sinsang(["publish", one, "--local", state, "--force"]);
   rmSync(eve, { recursive: true, force: true });
   writeFileSync(donePath, manifest);
 }
@@ -189,7 +190,8 @@ async function serve() {
   const secret = secrets().PREVIEW_SECRET;
 
   say(`starting the Worker on port ${port}`);
-  const args = ["dev", "-c", "wrangler.toml", "-c", "intake/wrangler.toml", "--port", String(port), "--ip", "127.0.0.1", "--persist-to", state, "--show-interactive-dev-session=false"];
+  // --local: whatever the files say of remote bindings, the demonstration reads and writes nothing in production.
+  const args = ["dev", "--local", "-c", "wrangler.toml", "-c", "intake/wrangler.toml", "--port", String(port), "--ip", "127.0.0.1", "--persist-to", state, "--show-interactive-dev-session=false"];
   if (made.now !== null) args.push("--var", `CLOCK_OFFSET_MS:${made.now - Date.now()}`);
   // A process group of its own: whoever stops this script, wrangler is stopped by it alone and in order.
   const wrangler = spawn(process.execPath, ["node_modules/wrangler/bin/wrangler.js", ...args], {
