@@ -236,7 +236,10 @@ bench-parts: worker bench/peers/empty/build/index.js
 	$(call say,'building the load client and the core at full release settings (about 2 minutes the first time)')
 	$(CARGO) build --release -p sinsang-bench
 
-.PHONY: bench-ledger
+.PHONY: publish-scale bench-ledger
+publish-scale: prerequisites ## calls, bytes, time and dollars of publishing for 0.1, 1 and 10 million users, against the simulated API
+	$(CARGO) run $(LIGHT) -p sinsang-publish --example scale
+
 bench-ledger: prerequisites ## a year from nothing, and the ledger beside DuckDB on days of two sizes: make bench-ledger [PRODUCTS=1e6,1e7,1e8, or empty]
 	$(call say,'building for speed (DataFusion takes about an hour of CPU the first time)')
 	$(CARGO) build --profile fast -p sinsang-pipeline --bin sinsang --example ledger

@@ -12,6 +12,10 @@ pub const RUNS: &str = "runs";
 pub const BUILDS: &str = "builds";
 /// The key of the users who asked to be forgotten, a line each, so that no snapshot that knows them is served again. The edge never reads it.
 pub const FORGOTTEN: &str = "forgotten";
+/// The key of who may move the manifest or remove packs at the moment, and until when. The edge never reads it.
+pub const LEASE: &str = "lease";
+/// The key of how far the removal of packs that nothing names has come. The edge never reads it.
+pub const COLLECTION: &str = "collection";
 /// What the keys of all packs begin with.
 pub const PACK_PREFIX: &str = "pack/";
 

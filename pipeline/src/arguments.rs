@@ -6,6 +6,7 @@ mod forget;
 mod identity;
 mod ingest;
 mod review;
+mod store;
 mod value;
 mod why;
 
@@ -14,7 +15,6 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use sinsang::pack::manifest::SnapshotId;
 use sinsang::time::UnixMillis;
 
 use crate::build::beside;
@@ -32,7 +32,8 @@ use identity::{BadIdentity, Identity};
 pub(crate) use identity::{IdentityCommand, Train};
 pub(crate) use ingest::{IngestCommand, IngestKafka, IngestObjects};
 pub(crate) use review::Review;
-use value::{amount, level, share, snapshot_id, time, variant};
+pub(crate) use store::{Collect, Publish, Rollback, Status};
+use value::{amount, level, share, time, variant};
 pub(crate) use why::Why;
 
 /// Sinsang's pipeline: broadcast schedules, history and events in, a published snapshot out.
@@ -150,7 +151,9 @@ pub(crate) enum Command {
     /// Make a snapshot live.
     ///
     /// Writes the packs that are not there yet, reads back what was written, and moves the manifest last. A publish that is cut short leaves
-    /// what was live; the next one goes on from there. A namespace at Cloudflare (--remote) is named by the environment:
+    /// what was live; the next one goes on from there. A snapshot that differs more from what is live than the rules let it is refused, with
+    /// exit code 3, unless --force is given; so is one of no broadcasts, or built ahead of the clock. One run at a time publishes, rolls back
+    /// or removes packs. A namespace at Cloudflare (--remote) is named by the environment:
     /// CLOUDFLARE_ACCOUNT_ID, SINSANG_KV_NAMESPACE_ID and CLOUDFLARE_API_TOKEN.
     Publish(Publish),
     /// Make the snapshot live that was live before, or another one that is kept.
@@ -158,6 +161,8 @@ pub(crate) enum Command {
     /// Show what is live in a store, what is kept, how old and large it is, and what was last done.
     Status(Status),
     /// Remove packs that no kept snapshot names, once they are old enough.
+    ///
+    /// Goes through the list of all packs, a call for each thousand; with --budget over several runs.
     Collect(Collect),
     /// Take events into the table `events`, each once (docs/events.md).
     #[command(subcommand)]
@@ -407,91 +412,6 @@ impl Engine {
             ..engine::Options::default()
         })
     }
-}
-
-/// Which store.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub(crate) struct Where {
-    /// The local KV that `wrangler dev --persist-to FOLDER` serves from.
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) local: Option<PathBuf>,
-    /// The namespace of Workers KV that the environment names.
-    #[arg(long)]
-    pub(crate) remote: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Target {
-    #[command(flatten)]
-    pub(crate) place: Where,
-    /// The folder of wrangler.toml, for --local.
-    #[arg(long, value_name = "FOLDER", default_value = ".")]
-    pub(crate) project: PathBuf,
-    /// Connections to Cloudflare at once, for --remote.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
-    pub(crate) connections: u8,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Publish {
-    /// The folder of the snapshot.
-    pub(crate) snapshot: PathBuf,
-    #[command(flatten)]
-    pub(crate) target: Target,
-    /// Tell what would be written, what that costs and how long it takes, and write nothing.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// How many of the written packs are read back, spread evenly over them [default: all, or 200 with --remote, whose API gives 4 values
-    /// a second].
-    #[arg(long, value_name = "N")]
-    pub(crate) read_back: Option<usize>,
-    /// The speed that --dry-run counts with, in Mbit/s.
-    #[arg(long, value_name = "MBIT", default_value_t = 100.0)]
-    pub(crate) uplink: f64,
-    /// What the last builds came to, for the preview page's plots; brought along where it is there [default: SNAPSHOT.builds.ndjson].
-    #[arg(long, value_name = "FILE")]
-    pub(crate) builds: Option<PathBuf>,
-    /// Also write what is deployed with the Worker for when no store answers, as `sinsang bundle` does.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) bundle: Option<PathBuf>,
-}
-
-/// Packs that are read back from Cloudflare where nothing else is said.
-const REMOTE_READ_BACK: usize = 200;
-
-impl Publish {
-    pub(crate) fn options(&self, at: UnixMillis, progress: Progress) -> publish::Options {
-        let read_back = self.read_back.or(self.target.place.remote.then_some(REMOTE_READ_BACK));
-        publish::Options { at, read_back, progress }
-    }
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Rollback {
-    /// The snapshot: 16 hex digits, as `sinsang status` shows it [default: the one before the live one].
-    #[arg(value_parser = snapshot_id)]
-    pub(crate) snapshot: Option<SnapshotId>,
-    #[command(flatten)]
-    pub(crate) target: Target,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Status {
-    #[command(flatten)]
-    pub(crate) target: Target,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Collect {
-    #[command(flatten)]
-    pub(crate) target: Target,
-    /// Hours since it was last written for which a pack stays though nothing names it; 6 or more.
-    #[arg(long, value_name = "HOURS", default_value_t = 168, value_parser = clap::value_parser!(u16).range(6..=8760))]
-    pub(crate) grace: u16,
-    /// Tell what would be removed, and remove nothing.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde::Serialize;
-use sinsang::time::{HOUR_MS, UnixMillis};
+use sinsang::time::UnixMillis;
 use sinsang_identity::train::Labels;
 use sinsang_ingest::{Objects, Table, ingest_kafka, ingest_objects};
 use tracing::field::Empty;
@@ -22,7 +22,7 @@ use crate::import::retail;
 use crate::ledger::{self, Extent, Ledger};
 use crate::metrics::Page;
 use crate::progress::Progress;
-use crate::publish::{Address, Bill, LocalKv, Planned, PriceList, RemoteKv, Store};
+use crate::publish::{Address, Clock, LocalKv, PriceList, RemoteKv};
 use crate::reject::RejectsFile;
 use crate::rekey::Renamed;
 use crate::rules::{self, Rules};
@@ -36,6 +36,10 @@ use crate::{
 const FAILED: u8 = 1;
 /// The command ran, and what it checked does not hold.
 const NOT_WHOLE: u8 = 3;
+
+mod store;
+
+use store::on_store;
 
 /// The secret before or after the one that users are hashed with, while it is changed.
 const USER_KEY_OTHER: &str = "SINSANG_USER_KEY_OTHER";
@@ -158,13 +162,16 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
         Command::Bundle(bundle) => print(format, &publish::bundle(&Snapshot::at(&bundle.snapshot), &bundle.output)?),
         Command::Publish(Publish { target, .. })
         | Command::Rollback(Rollback { target, .. })
-        | Command::Status(Status { target })
+        | Command::Status(Status { target, .. })
         | Command::Collect(Collect { target, .. }) => {
+            let host = variable("HOSTNAME").map_or_else(String::new, |host| format!(" on {host}"));
+            let holder = format!("process {}{host}", std::process::id());
+            let clock = Clock::of_machine(clock);
             if let Some(folder) = &target.place.local {
-                return on_store(arguments, &mut LocalKv::open(&target.project, folder)?, clock(), page);
+                return on_store(arguments, &mut LocalKv::open(&target.project, folder, clock)?, &holder, page);
             }
             let address = Address::from_variables(variable)?;
-            on_store(arguments, &mut RemoteKv::new(address, target.connections.into()), clock(), page)
+            on_store(arguments, &mut RemoteKv::new(address, target.connections.into(), clock), &holder, page)
         }
         Command::Ingest(command) => of_ingest(command, format, surroundings, page),
         Command::Experiment(ExperimentCommand::Report(asked)) => {
@@ -200,7 +207,7 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
         Command::Evaluate(command) => of_evaluate(command, format, progress, surroundings),
         Command::Identity(IdentityCommand::Train(asked)) => of_train(asked, format, progress, surroundings),
         Command::Verify(verify) => {
-            let report = verify::verify(&Snapshot::at(&verify.snapshot))?;
+            let report = verify::verify(&Snapshot::at(&verify.snapshot), clock())?;
             print(format, &report)?;
             Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_WHOLE) })
         }
@@ -273,44 +280,6 @@ fn of_forget(asked: &Forget, format: Format, surroundings: Surroundings) -> Outc
     asked.snapshots.iter().try_for_each(|folder| search.snapshot(folder))?;
     search.tell(&mut report);
     print(format, &report)
-}
-
-fn on_store<S: Store>(arguments: &Arguments, store: &mut S, now: UnixMillis, page: &mut Page) -> Outcome {
-    let (format, progress) = (arguments.format, arguments.progress());
-    match &arguments.command {
-        Command::Publish(publish) => {
-            let snapshot = Snapshot::at(&publish.snapshot);
-            let options = publish.options(now, progress);
-            publish::refuse_forgotten(&snapshot, store)?;
-            if publish.dry_run {
-                let plan = publish::plan(&snapshot, store, &options)?;
-                let bill = publish.target.place.remote.then(|| Bill::of(&plan, publish.uplink));
-                return print(format, &Planned { plan, bill });
-            }
-            let forgotten = forget::Forgotten::read_file(beside(&publish.snapshot, forget::FILE))?;
-            publish::note_forgotten(store, forgotten.users(), snapshot.manifest()?.built_at(), now)?;
-            let mut report = publish::publish(&snapshot, store, &options)?;
-            page.publish(&report);
-            let builds = publish.builds.clone().unwrap_or_else(|| beside(&publish.snapshot, "builds.ndjson"));
-            report.builds = publish::publish_builds(&builds, store, now);
-            report.bundle = publish.bundle.as_deref().map(|file| publish::bundle(&snapshot, file)).transpose()?;
-            print(format, &report)
-        }
-        Command::Rollback(rollback) => print(format, &publish::rollback(store, rollback.snapshot, now)?),
-        Command::Collect(collect) => {
-            let grace_ms = i64::from(collect.grace) * HOUR_MS;
-            let report = publish::collect(store, grace_ms, collect.dry_run, now, progress)?;
-            if !collect.dry_run {
-                page.collect(&report);
-            }
-            print(format, &report)
-        }
-        _ => {
-            let report = publish::status(store, now)?;
-            page.status(&report);
-            print(format, &report)
-        }
-    }
 }
 
 fn of_ledger(command: &LedgerCommand, arguments: &Arguments, surroundings: Surroundings) -> Outcome {

@@ -16,7 +16,7 @@ use sinsang::time::UnixMillis;
 
 use crate::build;
 use crate::compose::VerdictCounts;
-use crate::publish::{CollectReport, Report as Published, StatusReport};
+use crate::publish::{CollectReport, Refusal, Report as Published, StatusReport};
 
 /// A metric: its name, and what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,13 +56,17 @@ families! {
     PUBLISH_PACKS "sinsang_publish_packs" "Packs of the snapshot, by outcome: written, or kept because they were there"
     PUBLISH_BYTES "sinsang_publish_written_bytes" "Bytes of the packs that were written"
     PUBLISH_READ_BACK "sinsang_publish_read_back_packs" "Written packs that were read back"
+    PUBLISH_REASONS "sinsang_publish_refusal_reasons" "Reasons for which the snapshot was refused, or would have been without --force"
+    PUBLISH_CALLS "sinsang_publish_calls" "Calls of the store's API, each try of one counted"
     PUBLISH_RETRIES "sinsang_publish_retries" "Calls of the store's API that were tried again"
     STORE_LIVE "sinsang_store_live_snapshot_info" "The snapshot that is live in the store, by its name"
     STORE_AGE "sinsang_store_live_snapshot_age_seconds" "Time since the live snapshot was built, in whole minutes"
-    STORE_MISSING "sinsang_store_missing_packs" "Packs that a kept snapshot names and the store does not have"
-    STORE_PACKS "sinsang_store_packs" "Packs in the store"
-    STORE_BYTES "sinsang_store_bytes" "Bytes of the packs in the store"
-    STORE_UNNAMED "sinsang_store_unnamed_packs" "Packs that no kept snapshot names"
+    STORE_MISSING "sinsang_store_missing_packs" "Packs that were looked at, a kept snapshot names and the store does not have"
+    STORE_PACKS "sinsang_store_packs" "Packs in the store after the last whole collection"
+    STORE_BYTES "sinsang_store_bytes" "Bytes of the packs in the store after the last whole collection"
+    STORE_UNNAMED "sinsang_store_unnamed_packs" "Packs that no kept snapshot named then, all of them too young to be removed"
+    COLLECT_LAST "sinsang_collect_last_pass_timestamp_seconds" "When the last collection began that came to its end"
+    COLLECT_CALLS "sinsang_collect_calls" "Calls of the store's API, each try of one counted"
     COLLECT_REMOVED "sinsang_collect_removed_packs" "Packs that were removed"
     COLLECT_BYTES "sinsang_collect_removed_bytes" "Bytes of the packs that were removed"
     INGEST_EVENTS "sinsang_ingest_events" "Lines that were read, by outcome: new to the table, known to it, or no event"
@@ -142,7 +146,14 @@ impl Page {
         self.count(PUBLISH_PACKS, &[("outcome", "kept")], report.packs.saturating_sub(report.written));
         self.count(PUBLISH_BYTES, &[], report.written_bytes);
         self.count(PUBLISH_READ_BACK, &[], report.read_back);
+        self.long(PUBLISH_CALLS, &[], report.calls);
         self.long(PUBLISH_RETRIES, &[], report.retried);
+        self.refused(&report.forced);
+    }
+
+    /// Why a publish was refused, or would have been.
+    pub fn refused(&mut self, refusal: &Refusal) {
+        self.count(PUBLISH_REASONS, &[], refusal.reasons.len());
     }
 
     /// What a store holds. Nothing is said of a live snapshot where there is none.
@@ -154,15 +165,20 @@ impl Page {
         }
         let missing = report.live.iter().chain(&report.kept).map(|stored| stored.missing).sum();
         self.count(STORE_MISSING, &[], missing);
-        self.count(STORE_PACKS, &[], report.packs);
-        self.long(STORE_BYTES, &[], report.bytes);
-        self.count(STORE_UNNAMED, &[], report.unnamed);
     }
 
-    /// What a collection removed.
+    /// What a collection removed, and what the store held after the last one that came to its end.
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of this age, far below 2^52")]
     pub fn collect(&mut self, report: &CollectReport) {
-        self.count(COLLECT_REMOVED, &[], report.removed);
-        self.long(COLLECT_BYTES, &[], report.removed_bytes);
+        self.count(COLLECT_REMOVED, &[], report.pass.removed);
+        self.long(COLLECT_BYTES, &[], report.pass.removed_bytes);
+        self.long(COLLECT_CALLS, &[], report.calls);
+        if let Some(last) = &report.last {
+            self.set(COLLECT_LAST, &[], last.begun_at as f64 / 1e3);
+            self.count(STORE_PACKS, &[], last.packs.saturating_sub(last.removed));
+            self.long(STORE_BYTES, &[], last.bytes.saturating_sub(last.removed_bytes));
+            self.count(STORE_UNNAMED, &[], last.in_grace);
+        }
     }
 
     /// What was ingested.

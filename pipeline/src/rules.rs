@@ -10,6 +10,7 @@ use sinsang::pack::experiment::ExperimentPart;
 use sinsang::pack::mix::MixParts;
 use sinsang::rank::{PULSE_WEIGHTS, SurfaceWeights, Weights};
 use sinsang_identity::place::Places;
+use sinsang_publish::Limits;
 use toml::Spanned;
 
 use crate::verdict::{self, Thresholds};
@@ -45,6 +46,8 @@ pub struct Rules {
     pub mix: MixRules,
     /// What the AI lab hands in.
     pub lab: LabRules,
+    /// How far a snapshot may differ from what is live.
+    pub publish: Limits,
     /// What contracts ask for.
     pub floor: Vec<FloorRule>,
     /// What operators ask for, for a while.
@@ -368,6 +371,17 @@ impl Rules {
         fits((1..=crate::lab::MOST_LISTED).contains(&listed), "lab.listed", listed.to_string(), "from 1 to 31")?;
         let is_half = rules.lab.users.is_some() != rules.lab.products.is_some();
         fits(!is_half, "lab", "users or products alone".to_owned(), "both files, of one training")?;
+        let (least, most) = rules.publish.shares();
+        for (name, share) in least {
+            let expected = "a share from 0 to 1";
+            fits((0.0..=1.0).contains(&share), &format!("publish.{name}"), share.to_string(), expected)?;
+        }
+        for (name, share) in most {
+            let expected = "a number from 1 to 1000000";
+            fits((1.0..=1e6).contains(&share), &format!("publish.{name}"), share.to_string(), expected)?;
+        }
+        let ahead = rules.publish.least_ahead_hours;
+        fits(ahead <= 744, "publish.least_ahead_hours", ahead.to_string(), "at most 744")?;
         let holdout = rules.experiments.holdout;
         let expected = "a share from 0 to below 1";
         fits((0.0..1.0).contains(&holdout), "experiments.holdout", holdout.to_string(), expected)?;
@@ -515,6 +529,10 @@ mod tests {
             ("[window]\nahead_days = 0", "window.ahead_days is 0"),
             ("[taste]\nhalf_life_days = nan", "taste.half_life_days is NaN"),
             ("[mix]\nwindow = 40", "mix.window is 40"),
+            ("[publish]\nleast_users = 1.5", "publish.least_users is 1.5"),
+            ("[publish]\nmost_new = 0.5", "publish.most_new is 0.5"),
+            ("[publish]\nleast_ahead_hours = 745", "publish.least_ahead_hours is 745"),
+            ("[publish]\nleast_shops = 0.5", "line 2, column 1"),
         ];
         for (text, expected) in cases {
             let error = Rules::parse(text, Path::new("my/rules.toml")).unwrap_err().to_string();

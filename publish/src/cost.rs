@@ -23,10 +23,11 @@ const LISTING_LOOK_S: f64 = 60.0;
 const COUNTER: (f64, f64) = ((pulse::MAX_PRODUCTS + 1) as f64, (pulse::MAX_ALL_MARKS * pulse::MARK_BYTES) as f64);
 /// Names that a list gives.
 const LISTED: f64 = 1_000.0;
-/// Reads of a publish beside the shards: 200 packs and the manifest twice are read back, and what is live and kept is looked up.
-const PUBLISH_READS: f64 = 207.0;
-/// Keys that every publish writes beside shards: the board, the manifest as a pack and as what is live, the list of runs.
-const OTHER_KEYS: f64 = 4.0;
+/// Reads of a publish beside the shards, as `make publish-scale` counts them: 200 packs and the manifest twice are read back; what is live and kept,
+/// some packs of it, the lease and the history are looked at.
+const PUBLISH_READS: f64 = 246.0;
+/// Keys that every publish writes beside shards: the board, the manifest as a pack and as what is live, the lease twice, the history and the builds.
+const OTHER_KEYS: f64 = 7.0;
 /// Those of them that are packs, which are removed again one day.
 const OTHER_PACKS: f64 = 2.0;
 
@@ -197,8 +198,8 @@ fn consumption(usage: Usage, sizes: Sizes, assumed: &Assumptions, shards: Option
         let kept = assumed.kept_snapshots - 1.0 + usage.publishes_per_day * assumed.grace_days;
         let stored = shards + OTHER_PACKS + kept * (rewritten + OTHER_PACKS);
         deletes = publishes * (rewritten + OTHER_PACKS);
-        // A publish lists what is there, and so does a collection each day.
-        lists = (publishes + DAYS) * (stored / LISTED).ceil();
+        // A collection goes through all that is there once a day; a publish lists nothing.
+        lists = DAYS * (stored / LISTED).ceil();
         let other_bytes = sizes.board_bytes + 16.0 * shards;
         stored_bytes = taste_bytes + other_bytes + kept * (taste_bytes * assumed.shards_changed + other_bytes);
     } else {

@@ -4,9 +4,12 @@
 
 mod builds;
 mod bundle;
+mod clock;
 mod collect;
 mod cost;
 mod forgotten;
+mod gate;
+mod lease;
 mod local;
 mod price;
 pub mod progress;
@@ -14,6 +17,8 @@ mod publication;
 mod remote;
 mod rollback;
 mod run;
+#[cfg(test)]
+mod shelf;
 pub mod snapshot;
 mod stage;
 mod status;
@@ -21,9 +26,11 @@ mod store;
 
 pub use builds::publish_builds;
 pub use bundle::{BundleError, BundleReport, bundle};
-pub use collect::{CollectReport, MIN_GRACE_MS, collect};
+pub use clock::Clock;
+pub use collect::{CollectOptions, CollectReport, MIN_GRACE_MS, Pass, collect};
 pub use cost::{CostReport, Line, Sizes, Usage, cost};
 pub use forgotten::{Standing, note_forgotten, refuse_forgotten, standing};
+pub use gate::{Limits, Reason, Refusal, ShopCount, Summary};
 pub use local::{LocalKv, LocalKvError};
 pub use price::{Assumptions, Bill, DEFAULT as DEFAULT_PRICES, Planned, Price, PriceList, Prices};
 pub use publication::{KEPT_SNAPSHOTS, Options, Plan, Report, packs, plan, publish};
@@ -31,5 +38,5 @@ pub use remote::{Address, RemoteError, RemoteKv};
 pub use rollback::{RollbackReport, rollback};
 pub use run::Run;
 pub use stage::{STAGE, count};
-pub use status::{StatusReport, status};
-pub use store::{Error, Listing, Stamp, Store};
+pub use status::{Depth, Holding, StatusReport, Stored, status};
+pub use store::{Batch, Error, Listing, Page, Stamp, Store};

@@ -11,7 +11,8 @@ use sinsang::key::{Key, PACK_PREFIX};
 use sinsang::pack::{Kind, PackId};
 use sinsang::time::UnixMillis;
 
-use crate::store::{Listing, Stamp, Store};
+use crate::clock::Clock;
+use crate::store::{Page, Stamp, Store};
 
 /// Why the local KV did not take part.
 #[derive(Debug, thiserror::Error)]
@@ -67,14 +68,16 @@ pub struct LocalKv {
     child: Child,
     asks: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
+    clock: Clock,
 }
 
 impl LocalKv {
-    /// Starts the helper for the Worker whose `wrangler.toml` lies in `project`, with its state in `persist`.
+    /// Starts the helper for the Worker whose `wrangler.toml` lies in `project`, with its state in `persist`. The namespace is a local one
+    /// whatever the file says of remote bindings.
     ///
     /// # Errors
     /// Where Node or the script can't be started.
-    pub fn open(project: &Path, persist: &Path) -> Result<Self, LocalKvError> {
+    pub fn open(project: &Path, persist: &Path, clock: Clock) -> Result<Self, LocalKvError> {
         let script = project.join("scripts/local-kv.mjs");
         let start = |source| LocalKvError::Start { script: script.clone(), source };
         let mut child = Command::new("node")
@@ -88,7 +91,7 @@ impl LocalKv {
             .map_err(start)?;
         let (asks, answers) = (child.stdin.take(), child.stdout.take());
         let answers = answers.ok_or_else(|| start(io::Error::other("no output")))?;
-        Ok(Self { child, asks, answers: BufReader::new(answers) })
+        Ok(Self { child, asks, answers: BufReader::new(answers), clock })
     }
 
     fn ask(&mut self, ask: &Ask<'_>) -> Result<Answer, LocalKvError> {
@@ -112,9 +115,14 @@ impl LocalKv {
 impl Store for LocalKv {
     type Error = LocalKvError;
 
-    fn packs(&mut self) -> Result<Listing, LocalKvError> {
+    fn now(&self) -> UnixMillis {
+        self.clock.now()
+    }
+
+    fn page(&mut self, _cursor: &str) -> Result<Page, LocalKvError> {
         let keys = self.ask(&Ask::Keys { prefix: PACK_PREFIX })?.keys;
-        Ok(keys.iter().filter_map(|key| Some((Key::pack_of(&key.name)?, key.metadata.unwrap_or_default()))).collect())
+        let pack = |key: &Name| Some((Key::pack_of(&key.name)?, key.metadata.unwrap_or_default()));
+        Ok(Page { packs: keys.iter().filter_map(pack).collect(), next: None })
     }
 
     fn get(&mut self, key: &str) -> Result<Option<Vec<u8>>, LocalKvError> {

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 use crate::publication::Plan;
-use crate::remote::{LIST_LIMIT, PACE};
+use crate::remote::PACE;
 
 /// The prices and assumptions that hold where nothing else is said.
 pub const DEFAULT: &str = include_str!("../data/cost.toml");
@@ -109,6 +109,11 @@ impl PriceList {
     }
 }
 
+/// Calls by which a publish looks at what is live, kept and there.
+pub(crate) const LOOKS: usize = 31;
+/// Calls of a publish beside looking, packs and what is read back of them: the lease, the manifest, the history, the live board and the builds.
+pub(crate) const MOVES: usize = 18;
+
 static LIST: LazyLock<Option<PriceList>> = LazyLock::new(|| PriceList::parse(DEFAULT).ok());
 
 /// What a planned publish to Cloudflare comes to.
@@ -131,14 +136,12 @@ impl Bill {
         reason = "an estimate, of sizes far below 2^52"
     )]
     pub fn of(plan: &Plan, mbit: f64) -> Self {
-        // What is live and what lies there is looked at in any case.
-        let lists = plan.packs.div_ceil(LIST_LIMIT);
         let sent = plan.bytes as f64 * 4.0 / 3.0;
         let bulks = plan.keys.div_ceil(10_000).max((sent / f64::from(32 << 20)).ceil() as usize) + 2;
-        let requests = lists + 1 + if plan.is_live { 0 } else { bulks + plan.read_back };
+        let requests = LOOKS + if plan.is_live { 0 } else { bulks + plan.read_back + MOVES };
         let dollars = LIST.as_ref().map_or(0.0, |list| {
-            let Prices { kv_writes, kv_reads, kv_lists, .. } = &list.prices;
-            kv_writes.beyond(plan.keys as f64) + kv_reads.beyond(plan.read_back as f64) + kv_lists.beyond(lists as f64)
+            let Prices { kv_writes, kv_reads, .. } = &list.prices;
+            kv_writes.beyond(plan.keys as f64) + kv_reads.beyond((LOOKS + MOVES + plan.read_back) as f64)
         });
         let paced = requests.saturating_sub(500) as f64 * PACE.as_secs_f64();
         Self { requests, dollars, seconds: paced.max(sent * 8.0 / (mbit.max(0.001) * 1e6)) }
@@ -157,7 +160,7 @@ pub struct Planned {
 
 impl fmt::Display for Planned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Plan { snapshot, live, packs, keys, bytes, read_back, is_live } = &self.plan;
+        let Plan { snapshot, live, packs, keys, bytes, read_back, is_live, refusal } = &self.plan;
         if *is_live {
             return write!(f, "snapshot {snapshot} is live already; nothing would be written");
         }
@@ -166,7 +169,12 @@ impl fmt::Display for Planned {
             write!(f, " after {live}")?;
         }
         write!(f, ": {keys} keys written ({bytes} bytes), {read_back} read back")?;
-        let Some(Bill { requests, dollars, seconds }) = &self.bill else { return Ok(()) };
-        write!(f, "; {requests} requests, {dollars:.4} dollars beyond what the plan includes, {seconds:.0} seconds")
+        if let Some(Bill { requests, dollars, seconds }) = &self.bill {
+            write!(
+                f,
+                "; {requests} requests, {dollars:.4} dollars beyond what the plan includes, {seconds:.0} seconds"
+            )?;
+        }
+        if refusal.is_empty() { Ok(()) } else { write!(f, "\nit would be refused without --force:\n{refusal}") }
     }
 }

@@ -4,9 +4,10 @@
 //! the pace that the API allows.
 
 mod api;
+mod pace;
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -17,11 +18,12 @@ use sinsang::pack::{Kind, PackId};
 use sinsang::time::UnixMillis;
 
 pub use api::{Address, RemoteError};
-pub(crate) use api::{LIST_LIMIT, PACE};
+pub(crate) use pace::PACE;
 
+use crate::clock::Clock;
 use crate::progress::Bar;
 use crate::snapshot::Snapshot;
-use crate::store::{Error, Listing, Stamp, Store, checked, difference};
+use crate::store::{Batch, Error, Page, Stamp, Store, checked, difference, parse};
 use api::Api;
 
 /// Pairs, or keys, that one bulk request may have.
@@ -52,10 +54,10 @@ pub struct RemoteKv {
 }
 
 impl RemoteKv {
-    /// The namespace at `address`, over so many connections at once.
-    pub fn new(address: Address, connections: usize) -> Self {
+    /// The namespace at `address`, over so many connections at once, by `clock`.
+    pub fn new(address: Address, connections: usize, clock: Clock) -> Self {
         let settle = address.first_delay.saturating_mul(6);
-        Self { api: Api::new(address), connections: connections.clamp(1, 16), settle }
+        Self { api: Api::new(address, clock), connections: connections.clamp(1, 16), settle }
     }
 
     /// Does `work` for each of `parts` over all connections, and stops at the first failure.
@@ -90,9 +92,14 @@ impl RemoteKv {
 impl Store for RemoteKv {
     type Error = RemoteError;
 
-    fn packs(&mut self) -> Result<Listing, RemoteError> {
-        let names = self.api.list(PACK_PREFIX)?;
-        Ok(names.into_iter().filter_map(|(name, stamp)| Some((Key::pack_of(&name)?, stamp))).collect())
+    fn now(&self) -> UnixMillis {
+        self.api.clock().now()
+    }
+
+    fn page(&mut self, cursor: &str) -> Result<Page, RemoteError> {
+        let (names, next) = self.api.page(PACK_PREFIX, cursor)?;
+        let packs = names.into_iter().filter_map(|(name, stamp)| Some((Key::pack_of(&name)?, stamp))).collect();
+        Ok(Page { packs, next })
     }
 
     fn get(&mut self, key: &str) -> Result<Option<Vec<u8>>, RemoteError> {
@@ -110,15 +117,34 @@ impl Store for RemoteKv {
         self.over_connections(&parts, |part| self.api.remove(part.to_vec()))
     }
 
+    fn calls(&self) -> u64 {
+        self.api.calls()
+    }
+
     fn retries(&self) -> u64 {
         self.api.retries()
     }
 
     fn settle(&mut self, attempt: u32) -> bool {
         if attempt < SETTLE_ATTEMPTS {
-            std::thread::sleep(self.settle);
+            self.api.clock().sleep(self.settle);
         }
         attempt < SETTLE_ATTEMPTS
+    }
+
+    fn lacking(&mut self, packs: &[Key]) -> Result<Vec<Key>, RemoteError> {
+        let lacking = Mutex::new(Vec::new());
+        self.over_connections(packs, |key| {
+            if self.api.get(&key.to_string())?.is_none_or(|bytes| parse(*key, bytes).is_err()) {
+                lacking.lock().unwrap_or_else(PoisonError::into_inner).push(*key);
+            }
+            Ok(())
+        })?;
+        Ok(lacking.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn written_at_once(&self) -> Batch {
+        Batch { packs: self.connections * MAX_PAIRS, bytes: (self.connections * BULK_BYTES / 4 * 3) as u64 }
     }
 
     fn put_packs(
@@ -157,7 +183,7 @@ impl Store for RemoteKv {
                 })?;
                 match difference(Some(*key), back, &written) {
                     None => break,
-                    Some(_) if attempt < SETTLE_ATTEMPTS => std::thread::sleep(self.settle),
+                    Some(_) if attempt < SETTLE_ATTEMPTS => self.api.clock().sleep(self.settle),
                     Some(damage) => return Err(Error::ReadBack { key: name, damage }),
                 }
             }

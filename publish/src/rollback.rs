@@ -3,14 +3,17 @@
 use std::fmt;
 
 use serde::Serialize;
-use sinsang::key::Key;
 use sinsang::pack::manifest::{Manifest, SnapshotId};
 use sinsang::time::UnixMillis;
 
 use crate::forgotten::refuse;
-use crate::publication::{make_live, packs};
+use crate::lease::{Held, under};
+use crate::publication::{make_live, packs, sample};
 use crate::run::{Run, record};
-use crate::store::{Error, Store, kept, list, live};
+use crate::store::{Error, Store, kept, live};
+
+/// Packs of the older snapshot that are looked at, the board among them. No collection removes what a kept manifest names.
+const LOOKS: usize = 200;
 
 /// What a rollback did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -36,7 +39,8 @@ impl fmt::Display for RollbackReport {
     }
 }
 
-/// Makes the snapshot `to` live again, or without one the snapshot before the live one, once all of its packs are found to be there.
+/// Makes the snapshot `to` live again, or without one the snapshot before the live one, once its packs are found to be there: all of up to 200,
+/// of more as many, spread evenly. `holder` is who asks, as the lease and the history of runs name it.
 ///
 /// # Errors
 /// An [`Error`]; whatever was live before still is.
@@ -44,6 +48,16 @@ pub fn rollback<S: Store>(
     store: &mut S,
     to: Option<SnapshotId>,
     at: UnixMillis,
+    holder: &str,
+) -> Result<RollbackReport, Error<S::Error>> {
+    under(store, holder, "rollback", |store, held| go_back(store, to, (at, holder), held))
+}
+
+fn go_back<S: Store>(
+    store: &mut S,
+    to: Option<SnapshotId>,
+    (at, holder): (UnixMillis, &str),
+    held: &mut Held,
 ) -> Result<RollbackReport, Error<S::Error>> {
     let live = live(store)?.ok_or(Error::NothingLive)?;
     let from = live.snapshot().to_string();
@@ -58,15 +72,17 @@ pub fn rollback<S: Store>(
     };
     let snapshot = target.snapshot.to_string();
     let manifest = kept(store, target.manifest)?.ok_or(Error::Incomplete { snapshot: snapshot.clone(), missing: 1 })?;
-    let there = list(store)?;
-    let missing = packs(&manifest).filter(|key| matches!(key, Key::Pack(_, id) if !there.contains_key(id))).count();
+    let looked_at = sample(&packs(&manifest).collect::<Vec<_>>(), Some(LOOKS));
+    let lacking = store.lacking(&looked_at);
+    let missing =
+        lacking.map_err(|source| Error::Store { action: "looking at", key: "packs".to_owned(), source })?.len();
     if missing > 0 {
         return Err(Error::Incomplete { snapshot, missing });
     }
     refuse(store, &manifest)?;
-    make_live(store, &manifest, Some(&live), at)?;
-    let run = Run { at: at.to_string(), action: "rollback".to_owned(), snapshot, packs: 0, bytes: 0 };
-    record(store, run, at);
+    make_live(store, &manifest, Some(&live), at, held)?;
+    let (action, by) = ("rollback".to_owned(), holder.to_owned());
+    record(store, &Run { at: at.to_string(), action, snapshot, by, ..Run::default() }, at);
     Ok(report(&manifest, from, false))
 }
 

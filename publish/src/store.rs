@@ -11,6 +11,7 @@ use sinsang::pack::taste::TasteShard;
 use sinsang::pack::{Damage, Kind, PackId, TooLarge};
 use sinsang::time::UnixMillis;
 
+use crate::gate::Refusal;
 use crate::progress::Bar;
 use crate::snapshot::{self, Snapshot};
 
@@ -35,16 +36,53 @@ impl Stamp {
 /// The packs of a store, by name.
 pub type Listing = BTreeMap<PackId, Stamp>;
 
+/// A part of a store's list of packs.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// Packs and their stamps.
+    pub packs: Vec<(PackId, Stamp)>,
+    /// What the next page is asked for with; nothing where this is the last.
+    pub next: Option<String>,
+}
+
+/// How much a store is given to write between two looks at the lease.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch {
+    /// Packs at the most.
+    pub packs: usize,
+    /// Their bytes, a single larger pack excepted.
+    pub bytes: u64,
+}
+
 /// A place that snapshots are published to.
 pub trait Store {
     /// Why it refused or did not answer.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// The packs that are there.
+    /// The time by the clock that leases of this store are kept by.
+    fn now(&self) -> UnixMillis;
+
+    /// The packs that are there from `cursor` on; from the first on where it is empty.
+    ///
+    /// # Errors
+    /// Where the store does not answer, or does not know the cursor.
+    fn page(&mut self, cursor: &str) -> Result<Page, Self::Error>;
+
+    /// All packs that are there: a call for each thousand, of which a large store has thousands.
     ///
     /// # Errors
     /// Where the store does not answer.
-    fn packs(&mut self) -> Result<Listing, Self::Error>;
+    fn packs(&mut self) -> Result<Listing, Self::Error> {
+        let (mut listing, mut cursor) = (Listing::new(), String::new());
+        loop {
+            let page = self.page(&cursor)?;
+            listing.extend(page.packs);
+            match page.next {
+                Some(next) => cursor = next,
+                None => return Ok(listing),
+            }
+        }
+    }
 
     /// The value of `key`, if there is one.
     ///
@@ -66,6 +104,30 @@ pub trait Store {
 
     /// Waits a while for what was written to show, the `attempt`-th time from 0; `false` where it should have shown by then.
     fn settle(&mut self, attempt: u32) -> bool;
+
+    /// Calls of the store's interface so far, as far as they are counted.
+    fn calls(&self) -> u64 {
+        0
+    }
+
+    /// How much is written between two looks at the lease.
+    fn written_at_once(&self) -> Batch {
+        Batch { packs: 10_000, bytes: 128 << 20 }
+    }
+
+    /// Those of `packs` that are not there, or that the edge's own reader refuses.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    fn lacking(&mut self, packs: &[Key]) -> Result<Vec<Key>, Self::Error> {
+        let mut lacking = Vec::new();
+        for key in packs {
+            if self.get(&key.to_string())?.is_none_or(|bytes| parse(*key, bytes).is_err()) {
+                lacking.push(*key);
+            }
+        }
+        Ok(lacking)
+    }
 
     /// How often something was tried again so far.
     fn retries(&self) -> u64 {
@@ -137,6 +199,42 @@ pub enum Error<E: std::error::Error + Send + Sync + 'static> {
         /// The snapshot.
         snapshot: String,
     },
+    /// Another run has the store.
+    #[error(
+        "{action} by {holder} has this store since {since}, until {until} at the latest; wait for it, or until then if that run was killed"
+    )]
+    Held {
+        /// What the other run does.
+        action: String,
+        /// Who runs it.
+        holder: String,
+        /// Since when.
+        since: UnixMillis,
+        /// When its lease ends, unless it renews it.
+        until: UnixMillis,
+    },
+    /// This run's lease ended, or another run took it after that.
+    #[error("this run lost its lease of the store to {holder}; do it again, nothing that was live has changed")]
+    LeaseLost {
+        /// Who has it, or had it last.
+        holder: String,
+    },
+    /// Another snapshot became live while this run went on.
+    #[error("snapshot {by} became live while this run went on, {what}; look at `sinsang status`, and do it again")]
+    Overtaken {
+        /// The snapshot that is live.
+        by: String,
+        /// What became of this run's.
+        what: &'static str,
+    },
+    /// The snapshot differs too much from what is live.
+    #[error("snapshot {snapshot} is not published:\n{refusal}\n{ADVICE}")]
+    Refused {
+        /// The snapshot.
+        snapshot: String,
+        /// Why.
+        refusal: Refusal,
+    },
     /// The manifest with its history is too large.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
@@ -154,7 +252,7 @@ pub enum Error<E: std::error::Error + Send + Sync + 'static> {
         users: usize,
     },
     /// The snapshot to go back to is not one that is kept.
-    #[error("snapshot {snapshot} is not kept here, only {kept}; publish its folder again instead")]
+    #[error("snapshot {snapshot} is not kept here, only {kept}; publish its folder again with --force instead")]
     NotKept {
         /// The snapshot.
         snapshot: String,
@@ -162,7 +260,9 @@ pub enum Error<E: std::error::Error + Send + Sync + 'static> {
         kept: String,
     },
     /// Packs of the snapshot to go back to are gone.
-    #[error("{missing} packs of snapshot {snapshot} are not in the store; publish its folder again instead")]
+    #[error(
+        "{missing} packs of snapshot {snapshot} are not in the store; publish its folder again with --force instead"
+    )]
     Incomplete {
         /// The snapshot.
         snapshot: String,
@@ -170,6 +270,10 @@ pub enum Error<E: std::error::Error + Send + Sync + 'static> {
         missing: usize,
     },
 }
+
+/// What to do about a refusal.
+const ADVICE: &str = "what is live stays: look at the tables and at `sinsang verify`; where the difference is meant, \
+    loosen the rule in [publish], or publish with --force";
 
 /// The bytes of a pack on disk, once the edge's own reader has taken them.
 ///

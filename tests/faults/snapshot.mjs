@@ -21,9 +21,10 @@ export async function snapshots() {
     const folder = await tables(seed, now);
     its.push({ name, now, folder, snapshot: await built(folder, now, { more: ["--pack-format", "1"] }) });
   }
-  // Published as an operator would, one after the other and back, so that each manifest names the snapshot before it.
+  // Published as an operator would, one after the other and back, so that each manifest names the snapshot before it. Forced: they are of different
+  // tables, and the last is older than the one before it.
   const turns = [its[0], its[1], its[0]].flatMap(({ snapshot }, turn) => [
-    ["publish", snapshot, "--local", `${HERE}/state`],
+    ["publish", snapshot, "--local", `${HERE}/state`, "--force"],
     (folder) => dump(join(folder, "state"), join(folder, `published-${turn}`)),
   ]);
   const published = await made(turns, String(dump));

@@ -1,147 +1,166 @@
-//! Publishing, rolling back and collecting in a store in memory that can be cut, and can change what it keeps.
+//! Publishing and bundling in a store in memory that can be cut, and can change what it keeps.
 
 use super::*;
-use std::collections::BTreeMap;
+use sinsang::key::{LEASE, RUNS};
 
 use crate::bundle::bundle;
-use crate::store::{Stamp, parse};
-use sinsang::pack::manifest::ManifestParts;
-use sinsang::pack::taste::Widths;
-use sinsang::time::UnixMillis;
-
-/// A store in memory that takes a number of writes, then refuses.
-#[derive(Default)]
-struct Shelf {
-    values: BTreeMap<String, Vec<u8>>,
-    stamps: BTreeMap<String, Stamp>,
-    writes_left: usize,
-    flips: bool,
-}
-
-impl Store for Shelf {
-    type Error = std::io::Error;
-
-    fn packs(&mut self) -> Result<Listing, Self::Error> {
-        let stamp = |key: &String| self.stamps.get(key).copied().unwrap_or_default();
-        Ok(self.values.keys().filter_map(|key| Some((Key::pack_of(key)?, stamp(key)))).collect())
-    }
-
-    fn get(&mut self, key: &str) -> Result<Option<Vec<u8>>, Self::Error> {
-        Ok(self.values.get(key).cloned())
-    }
-
-    fn put(&mut self, key: &str, value: &[u8], at: UnixMillis) -> Result<(), Self::Error> {
-        self.writes_left = self.writes_left.checked_sub(1).ok_or_else(|| std::io::Error::other("the line is cut"))?;
-        self.stamps.insert(key.to_owned(), Stamp::of(at, value.len()));
-        let mut value = value.to_vec();
-        if self.flips {
-            value[40] ^= 1;
-        }
-        self.values.insert(key.to_owned(), value);
-        Ok(())
-    }
-
-    fn remove(&mut self, packs: &[PackId]) -> Result<(), Self::Error> {
-        for id in packs {
-            self.values.remove(&Key::Pack(Kind::Board, *id).to_string());
-        }
-        Ok(())
-    }
-
-    fn settle(&mut self, _attempt: u32) -> bool {
-        false
-    }
-}
-
-fn at(ms: i64) -> Options {
-    Options { at: UnixMillis(ms), read_back: None, progress: Progress::hidden() }
-}
-
-fn snapshot(folder: &std::path::Path, at: i64) -> Snapshot {
-    let widths = Widths { vocabulary: 1, vector: 1, ..Widths::default() };
-    let (shard, shard_id) = sinsang::pack::taste::write(&widths, &[(7, vec![1])]).unwrap();
-    let parts = sinsang::pack::board_write::BoardParts {
-        format: sinsang::pack::Format::Two,
-        built_at: UnixMillis(at),
-        history_from: UnixMillis(0),
-        blocks: Vec::new(),
-        channels: Vec::new(),
-        categories: Vec::new(),
-        products: Vec::new(),
-        slots: Vec::new(),
-        tabs: Vec::new(),
-        weights: sinsang::rank::Weights::default(),
-        mix: sinsang::pack::mix::MixParts::default(),
-    };
-    let (board, board_id) = sinsang::pack::board_write::write(&parts).unwrap();
-    let manifest = ManifestParts {
-        built_at: UnixMillis(at),
-        board: board_id,
-        format: parts.format,
-        users: 1,
-        shards: vec![shard_id],
-        previous: Vec::new(),
-    };
-    let snapshot = Snapshot::at(folder);
-    snapshot.write(&BTreeMap::from([(shard_id, shard), (board_id, board)]), &manifest.write().unwrap().0).unwrap();
-    snapshot
-}
+use crate::lease::LEASE_MS;
+use crate::run::runs;
+use crate::shelf::{Shelf, options, snapshot};
+use crate::store::parse;
 
 #[test]
 fn a_publish_cut_at_any_write_leaves_what_was_live_and_the_next_one_finishes() {
     let folder = tempfile::tempdir().unwrap();
-    let first = snapshot(&folder.path().join("first"), 1);
-    let second = snapshot(&folder.path().join("second"), 2);
-    let mut store = Shelf { writes_left: 100, ..Shelf::default() };
-    assert_eq!(publish(&first, &mut store, &at(0)).unwrap().written, 2);
+    let first = snapshot(&folder.path().join("first"), 1, 1, 1);
+    let second = snapshot(&folder.path().join("second"), 2, 1, 1);
+    let mut store = Shelf::new();
+    assert_eq!(publish(&first, &mut store, &options(1, false)).unwrap().written, 2);
     let live = store.values[&Key::Live.to_string()].clone();
-    for cut in 0..3 {
-        let mut store =
-            Shelf { values: store.values.clone(), stamps: store.stamps.clone(), writes_left: cut, ..Shelf::default() };
-        assert!(matches!(publish(&second, &mut store, &at(0)), Err(Error::Store { action: "writing", .. })));
-        assert_eq!(store.values[&Key::Live.to_string()], live, "cut at write {cut}");
-        store.writes_left = 100;
-        let report = publish(&second, &mut store, &at(0)).unwrap();
-        assert_eq!(report.previous.as_deref(), Some(first.manifest().unwrap().snapshot().to_string().as_str()));
-        let manifest = Manifest::parse(store.values[&Key::Live.to_string()].clone()).unwrap();
-        let kept: Vec<_> = manifest.previous().map(|previous| previous.snapshot).collect();
-        assert_eq!(kept, [first.manifest().unwrap().snapshot()]);
-        assert!(publish(&second, &mut store, &at(0)).unwrap().was_live);
-    }
-}
-
-/// Two publishers take turns at every write, each as far along as the other lets it be.
-#[test]
-fn of_two_publishers_at_once_one_is_live_in_the_end_and_all_that_its_manifest_names_is_there() {
-    let folder = tempfile::tempdir().unwrap();
-    let [before, one, other] = [1, 2, 3].map(|at| snapshot(&folder.path().join(at.to_string()), at));
-    let mut store = Shelf { writes_left: 100, ..Shelf::default() };
-    publish(&before, &mut store, &at(0)).unwrap();
+    // The lease, the board and the manifest as a pack come before the one that moves it.
     for cut in 0..4 {
-        let mut store =
-            Shelf { values: store.values.clone(), stamps: store.stamps.clone(), writes_left: cut, ..Shelf::default() };
-        // The first is held up in the middle of its writes; the second goes through; then the first goes on from the start.
-        let held_up = publish(&one, &mut store, &at(0));
+        let mut store = store.cut(cut);
+        let died = publish(&second, &mut store, &options(2, false));
+        assert!(matches!(died, Err(Error::Store { action: "writing", .. })), "{died:?}");
+        assert_eq!(store.values[&Key::Live.to_string()], live, "cut at write {cut}");
+        // Where it had the lease it could not give it back either: the next one waits for its end.
         store.writes_left = 100;
-        publish(&other, &mut store, &at(0)).unwrap();
-        assert_eq!(live_of(&store).snapshot(), other.manifest().unwrap().snapshot());
-        whole(&store);
-        if held_up.is_err() {
-            publish(&one, &mut store, &at(0)).unwrap();
-            whole(&store);
-            let history: Vec<_> = live_of(&store).previous().map(|previous| previous.snapshot).collect();
-            assert!(history.contains(&other.manifest().unwrap().snapshot()), "neither is lost to those who page");
+        if cut > 0 {
+            let held = publish(&second, &mut store, &options(2, false));
+            assert!(matches!(held, Err(Error::Held { .. })), "{held:?}");
+            store.now += LEASE_MS;
         }
+        let report = publish(&second, &mut store, &options(2, false)).unwrap();
+        assert_eq!(report.previous.as_deref(), Some(first.manifest().unwrap().snapshot().to_string().as_str()));
+        let kept: Vec<_> = store.live().previous().map(|previous| previous.snapshot).collect();
+        assert_eq!(kept, [first.manifest().unwrap().snapshot()]);
+        assert!(publish(&second, &mut store, &options(2, false)).unwrap().was_live);
+        assert_eq!(store.lists, 0, "nothing is listed");
     }
 }
 
-fn live_of(store: &Shelf) -> Manifest {
-    Manifest::parse(store.values[&Key::Live.to_string()].clone()).unwrap()
+/// What one publisher leaves in the middle another meets, each as far along as the other lets it be.
+#[test]
+fn of_two_publishers_at_once_one_waits_and_neither_is_lost_to_the_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let [before, one, other] = [1, 2, 3].map(|at| snapshot(&folder.path().join(at.to_string()), at, 1, 1));
+    let mut store = Shelf::new();
+    publish(&before, &mut store, &options(1, false)).unwrap();
+    for cut in 1..4 {
+        let mut store = store.cut(cut);
+        publish(&one, &mut store, &options(2, false)).unwrap_err();
+        store.writes_left = 100;
+        // The first is held up in the middle of its writes, and has the store until its lease ends.
+        let told = publish(&other, &mut store, &options(3, false)).unwrap_err().to_string();
+        assert!(told.starts_with("publish by a test has this store since 1970-01-01T09:00:00"), "{told}");
+        assert_eq!(store.live().snapshot(), before.manifest().unwrap().snapshot());
+        store.now += LEASE_MS;
+        publish(&other, &mut store, &options(3, false)).unwrap();
+        whole(&store);
+        let told: Vec<_> = runs(&mut store).unwrap().into_iter().map(|run| (run.action, run.by)).collect();
+        let told: Vec<_> = told.iter().map(|(action, by)| (action.as_str(), by.as_str())).collect();
+        assert_eq!(told, [("publish", "a test"), ("refused", "a test"), ("publish", "a test")]);
+    }
+}
+
+#[test]
+fn a_manifest_that_moves_meanwhile_is_not_overwritten_and_the_history_says_who_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let [before, one, other] = [1, 2, 3].map(|at| snapshot(&folder.path().join(at.to_string()), at, 1, 1));
+    let mut store = Shelf::new();
+    publish(&before, &mut store, &options(1, false)).unwrap();
+    let mut beside = store.cut(100);
+    publish(&other, &mut beside, &options(3, false)).unwrap();
+    let theirs: Vec<_> = beside.values.into_iter().filter(|(key, _)| key != LEASE && key != RUNS).collect();
+    let board = Key::Pack(Kind::Board, one.manifest().unwrap().board()).to_string();
+
+    // Somebody who minds no lease moves the manifest while this run writes its board.
+    let mut early = store.cut(100);
+    early.meanwhile = Some((board.clone(), theirs.clone()));
+    let error = publish(&one, &mut early, &options(2, false)).unwrap_err();
+    assert!(matches!(&error, Error::Overtaken { what, .. } if what.contains("did not")), "{error}");
+    assert_eq!(early.live().snapshot(), other.manifest().unwrap().snapshot());
+
+    // Somebody does so in the moment after this run has.
+    let mut late = store.cut(100);
+    late.meanwhile = Some((Key::Live.to_string(), theirs));
+    let error = publish(&one, &mut late, &options(2, false)).unwrap_err();
+    assert!(matches!(&error, Error::Overtaken { what, .. } if what.contains("after")), "{error}");
+
+    // Somebody takes the lease that this run lets run out.
+    let mut taken = store.cut(100);
+    taken.now = 1;
+    let lease = r#"{"holder":"another","action":"publish","since":2,"until":9999999999999}"#;
+    taken.meanwhile = Some((board, vec![(LEASE.to_owned(), lease.into())]));
+    let error = publish(&one, &mut taken, &options(2, false)).unwrap_err();
+    assert!(matches!(&error, Error::LeaseLost { holder } if holder == "another"), "{error}");
+    assert_eq!(taken.live().snapshot(), before.manifest().unwrap().snapshot());
+    assert_eq!(taken.values[LEASE], lease.as_bytes(), "another's lease is not given back");
+    for store in [&mut early, &mut late, &mut taken] {
+        let last = runs(store).unwrap().remove(0);
+        assert_eq!((last.action.as_str(), last.snapshot), ("refused", one.manifest().unwrap().snapshot().to_string()));
+        assert_eq!(last.reasons.len(), 1);
+    }
+}
+
+#[test]
+fn a_snapshot_that_differs_too_much_goes_live_by_force_alone_and_the_history_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let usual = snapshot(&folder.path().join("usual"), 1, 40, 1);
+    let eight = snapshot(&folder.path().join("eight"), 2, 8, 1);
+    let none = snapshot(&folder.path().join("none"), 3, 0, 1);
+    let mut store = Shelf::new();
+    publish(&usual, &mut store, &options(1, false)).unwrap();
+    let live = store.values[&Key::Live.to_string()].clone();
+    for (snapshot, expected) in [(&eight, "8 products, the live one has 40"), (&none, "0 products and 0 broadcasts")] {
+        assert!(!plan(snapshot, &mut store, &options(3, false)).unwrap().refusal.is_empty());
+        let error = publish(snapshot, &mut store, &options(3, false)).unwrap_err().to_string();
+        assert!(error.contains(expected) && error.contains("--force"), "{error}");
+        assert_eq!(store.values[&Key::Live.to_string()], live);
+        let refused = runs(&mut store).unwrap().remove(0);
+        assert_eq!((refused.action.as_str(), refused.is_forced), ("refused", false));
+        assert!(refused.reasons[0].contains(expected), "{refused:?}");
+    }
+    let ahead = publish(&eight, &mut Shelf::new(), &options(-300_001, false)).unwrap_err().to_string();
+    assert!(ahead.contains("ahead of the clock"), "{ahead}");
+    let report = publish(&eight, &mut store, &options(2, true)).unwrap();
+    assert!(report.to_string().contains("forced, though\n  8 products"), "{report}");
+    let forced = runs(&mut store).unwrap().remove(0);
+    assert_eq!((forced.action.as_str(), forced.is_forced, forced.reasons), ("publish", true, report.forced.texts()));
+    // Force that was not needed is none.
+    let again = snapshot(&folder.path().join("again"), 4, 8, 1);
+    assert!(publish(&again, &mut store, &options(4, true)).unwrap().forced.is_empty());
+    assert!(!runs(&mut store).unwrap().remove(0).is_forced);
+}
+
+#[test]
+fn a_publish_goes_on_with_what_the_one_before_wrote_but_not_once_a_collection_had_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = snapshot(&folder.path().join("first"), 1, 1, 1);
+    let second = snapshot(&folder.path().join("second"), 2, 1, 8);
+    for collects in [false, true] {
+        let mut store = Shelf::new();
+        publish(&first, &mut store, &options(1, false)).unwrap();
+        // Written, and not yet live.
+        let mut held = crate::lease::Held::take(&mut store, "a test", "publish").unwrap();
+        let start = Start::new(&second, &mut store, None).unwrap();
+        assert_eq!(start.missing.len(), 9);
+        store.now += 2_000;
+        write(&start, &second, &mut store, (UnixMillis(2), &Progress::hidden().start("", Unit::Bytes, 1)), &mut held)
+            .unwrap();
+        held.give_back(&mut store, false);
+        if collects {
+            crate::lease::under(&mut store, "a collection", "collect", |_, _| Ok(())).unwrap();
+        }
+        let report = publish(&second, &mut store, &options(2, false)).unwrap();
+        assert_eq!(report.written, if collects { 9 } else { 1 });
+        whole(&store);
+    }
 }
 
 /// Everything that the live manifest names, and each manifest before it, can be read by the edge's own reader.
 fn whole(store: &Shelf) {
-    let live = live_of(store);
+    let live = store.live();
     let previous = live.previous().map(|previous| Key::Pack(Kind::Manifest, previous.manifest));
     for key in packs(&live).chain(previous) {
         parse(key, store.values[&key.to_string()].clone()).unwrap();
@@ -149,24 +168,26 @@ fn whole(store: &Shelf) {
 }
 
 #[test]
-fn publishing_a_snapshot_again_rolls_back_to_it_and_keeps_the_one_that_was_live() {
+fn publishing_a_snapshot_again_by_force_rolls_back_to_it_and_keeps_the_one_that_was_live() {
     let folder = tempfile::tempdir().unwrap();
-    let first = snapshot(&folder.path().join("first"), 1);
-    let second = snapshot(&folder.path().join("second"), 2);
-    let mut store = Shelf { writes_left: 100, ..Shelf::default() };
+    let first = snapshot(&folder.path().join("first"), 1, 1, 1);
+    let second = snapshot(&folder.path().join("second"), 2, 1, 1);
+    let mut store = Shelf::new();
     for next in [&first, &second, &first] {
-        publish(next, &mut store, &at(0)).unwrap();
+        publish(next, &mut store, &options(2, true)).unwrap();
         whole(&store);
     }
-    assert_eq!(live_of(&store).snapshot(), first.manifest().unwrap().snapshot());
-    let kept: Vec<_> = live_of(&store).previous().map(|previous| previous.snapshot).collect();
+    assert_eq!(store.live().snapshot(), first.manifest().unwrap().snapshot());
+    let kept: Vec<_> = store.live().previous().map(|previous| previous.snapshot).collect();
     assert_eq!(kept, [second.manifest().unwrap().snapshot()]);
+    let error = publish(&second, &mut store.cut(100), &options(2, false));
+    assert!(error.is_ok(), "a later one needs no force");
 }
 
 #[test]
 fn a_bundle_is_whole_or_not_there() {
     let folder = tempfile::tempdir().unwrap();
-    let source = snapshot(&folder.path().join("first"), 1);
+    let source = snapshot(&folder.path().join("first"), 1, 1, 1);
     let file = folder.path().join("snapshot.bundle");
     let report = bundle(&source, &file).unwrap();
     let bytes = std::fs::read(&file).unwrap();
@@ -184,8 +205,8 @@ fn a_bundle_is_whole_or_not_there() {
 #[test]
 fn a_store_that_changes_bytes_is_found_out_before_the_manifest_moves() {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = Shelf { writes_left: 100, flips: true, ..Shelf::default() };
-    let error = publish(&snapshot(folder.path(), 1), &mut store, &at(0)).unwrap_err();
+    let mut store = Shelf { flips: true, ..Shelf::new() };
+    let error = publish(&snapshot(folder.path(), 1, 1, 1), &mut store, &options(1, false)).unwrap_err();
     assert!(matches!(error, Error::ReadBack { .. }), "{error}");
     assert!(!store.values.contains_key(&Key::Live.to_string()));
 }

@@ -6,15 +6,12 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use backon::{BlockingRetryable as _, ExponentialBuilder};
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -22,14 +19,12 @@ use ureq::Agent;
 use ureq::http::Response;
 
 use super::Pair;
+use super::pace::Pace;
+use crate::clock::Clock;
 use crate::store::Stamp;
 
 /// Where the API is, where nothing else is said.
 const API: &str = "https://api.cloudflare.com/client/v4";
-/// Calls that may be made at once: with [`PACE`], no five minutes have more than 1,100, and other programs of the account have the rest.
-const BURST: NonZeroU32 = NonZeroU32::new(500).unwrap();
-/// The time to one more call.
-pub(crate) const PACE: Duration = Duration::from_millis(500);
 /// How often a call is tried again.
 const MAX_RETRIES: usize = 8;
 /// The longest wait before a call is tried again by our own count.
@@ -41,7 +36,7 @@ const CALL_LIMIT: Duration = Duration::from_mins(5);
 /// No answer is longer: a value in full.
 const MAX_ANSWER_BYTES: u64 = 26 << 20;
 /// Names that a list gives at once.
-pub(crate) const LIST_LIMIT: usize = 1_000;
+const LIST_LIMIT: usize = 1_000;
 
 /// A KV namespace, and who asks.
 #[derive(Clone)]
@@ -56,6 +51,8 @@ pub struct Address {
     pub base: String,
     /// The wait before a call is tried again for the first time; it doubles from there.
     pub first_delay: Duration,
+    /// The file by which processes of this machine keep to the account's pace together; without one, this process keeps to it alone.
+    pub calls_file: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Address {
@@ -78,7 +75,8 @@ impl Address {
             return Err(RemoteError::NotSet(missing.join(", ")));
         };
         let base = set("CLOUDFLARE_API_BASE_URL").unwrap_or_else(|| API.to_owned());
-        Ok(Self { account, namespace, token, base, first_delay: Duration::from_millis(500) })
+        let calls_file = Some(calls_file(&account));
+        Ok(Self { account, namespace, token, base, first_delay: Duration::from_millis(500), calls_file })
     }
 }
 
@@ -180,33 +178,36 @@ pub(super) struct Api {
     agent: Agent,
     base: String,
     token: String,
-    pace: DefaultDirectRateLimiter,
-    clock: DefaultClock,
+    pace: Pace,
+    clock: Clock,
     /// Held by whoever waits out a `Retry-After`, so that nobody asks meanwhile.
     gate: RwLock<()>,
     /// How often the gate was closed.
     closures: AtomicU64,
+    /// Calls so far, each try of one counted.
+    calls: AtomicU64,
     /// How often a call was tried again.
     retries: AtomicU64,
     backoff: ExponentialBuilder,
 }
 
 impl Api {
-    pub(super) fn new(address: Address) -> Self {
-        let Address { account, namespace, token, base, first_delay } = address;
+    pub(super) fn new(address: Address, clock: Clock) -> Self {
+        let Address { account, namespace, token, base, first_delay, calls_file } = address;
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(CALL_LIMIT))
             .user_agent(concat!("sinsang/", env!("CARGO_PKG_VERSION")));
-        let quota = Quota::with_period(PACE).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(BURST);
+        let pace = calls_file.map_or_else(|| Pace::own(clock), |path| Pace::shared(&path, clock));
         Self {
             agent: config.build().into(),
             base: format!("{}/accounts/{account}/storage/kv/namespaces/{namespace}", base.trim_end_matches('/')),
             token,
-            pace: RateLimiter::direct(quota),
-            clock: DefaultClock::default(),
+            pace,
+            clock,
             gate: RwLock::new(()),
             closures: AtomicU64::new(0),
+            calls: AtomicU64::new(0),
             retries: AtomicU64::new(0),
             backoff: ExponentialBuilder::default()
                 .with_min_delay(first_delay)
@@ -216,26 +217,22 @@ impl Api {
         }
     }
 
-    /// The names that begin with `prefix`, and their stamps.
-    pub(super) fn list(&self, prefix: &str) -> Result<Vec<(String, Stamp)>, RemoteError> {
-        let mut names = Vec::new();
-        let mut cursor = String::new();
-        loop {
-            let url = format!("{}/keys?limit={LIST_LIMIT}&prefix={}&cursor={cursor}", self.base, escaped(prefix));
-            let page: Envelope<Vec<Name>> =
-                self.json(|| self.agent.get(&url).header("Authorization", self.bearer()).call())?;
-            let found = page.result.unwrap_or_default();
-            names.extend(
-                found.into_iter().map(|name| (name.name, serde_json::from_value(name.metadata).unwrap_or_default())),
-            );
-            match page.result_info.and_then(|info| info.cursor).filter(|next| !next.is_empty()) {
-                Some(next) if escaped(&next) == cursor => {
-                    return Err(RemoteError::Answer("a list whose cursor does not move".to_owned()));
-                }
-                Some(next) => cursor = escaped(&next),
-                None => return Ok(names),
-            }
+    /// Names that begin with `prefix` and their stamps, from `cursor` on, and the cursor of the next page where there is one.
+    pub(super) fn page(
+        &self,
+        prefix: &str,
+        cursor: &str,
+    ) -> Result<(Vec<(String, Stamp)>, Option<String>), RemoteError> {
+        let cursor = escaped(cursor);
+        let url = format!("{}/keys?limit={LIST_LIMIT}&prefix={}&cursor={cursor}", self.base, escaped(prefix));
+        let page: Envelope<Vec<Name>> =
+            self.json(|| self.agent.get(&url).header("Authorization", self.bearer()).call())?;
+        let next = page.result_info.and_then(|info| info.cursor).filter(|next| !next.is_empty());
+        if next.as_deref().is_some_and(|next| escaped(next) == cursor) {
+            return Err(RemoteError::Answer("a list whose cursor does not move".to_owned()));
         }
+        let stamp = |name: Name| (name.name, serde_json::from_value(name.metadata).unwrap_or_default());
+        Ok((page.result.unwrap_or_default().into_iter().map(stamp).collect(), next))
     }
 
     /// The value of `key`.
@@ -316,7 +313,18 @@ impl Api {
             self.retries.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(%error, wait_s = wait.as_secs_f64(), "a call is tried again");
         };
-        call.retry(self.backoff).when(RemoteError::may_pass).notify(count).call()
+        let clock = self.clock;
+        call.retry(self.backoff).sleep(move |wait| clock.sleep(wait)).when(RemoteError::may_pass).notify(count).call()
+    }
+
+    /// The time by the clock that calls are paced by.
+    pub(super) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Calls so far, each try of one counted.
+    pub(super) fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
     }
 
     /// How often calls were tried again so far.
@@ -329,9 +337,8 @@ impl Api {
         &self,
         send: impl Fn() -> Result<Response<ureq::Body>, ureq::Error>,
     ) -> Result<(u16, Vec<u8>), RemoteError> {
-        while let Err(early) = self.pace.check() {
-            thread::sleep(early.wait_time_from(self.clock.now()));
-        }
+        self.pace.wait();
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let unreachable = |error| RemoteError::Unreachable(Box::new(error));
         let (closures, outcome) = {
             let _open = self.gate.read();
@@ -353,7 +360,9 @@ impl Api {
         let Some(wait) = wait else { return };
         let _closed = self.gate.write();
         if self.closures.load(Ordering::Acquire) == closures {
-            thread::sleep(wait.min(MAX_RETRY_AFTER));
+            let wait = wait.min(MAX_RETRY_AFTER);
+            self.pace.hold(wait);
+            self.clock.sleep(wait);
             self.closures.fetch_add(1, Ordering::Release);
         }
     }
@@ -361,6 +370,12 @@ impl Api {
     fn bearer(&self) -> String {
         format!("Bearer {}", self.token)
     }
+}
+
+/// Where processes of this machine count the calls of `account` together, as the API does.
+fn calls_file(account: &str) -> PathBuf {
+    let name: String = account.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
+    std::env::temp_dir().join(format!("sinsang-calls-{name}"))
 }
 
 /// The seconds that the API asks to be left alone for. It never writes a date there.

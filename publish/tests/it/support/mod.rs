@@ -7,17 +7,67 @@ use std::path::Path;
 use std::time::Duration;
 
 use sinsang::pack::PackId;
+use sinsang::pack::board::VerdictKind;
+use sinsang::pack::board_write::{BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart};
 use sinsang::pack::manifest::ManifestParts;
 use sinsang::pack::taste::Widths;
-use sinsang::time::UnixMillis;
+use sinsang::time::{HOUR_MS, UnixMillis};
 use sinsang_publish::progress::Progress;
 use sinsang_publish::snapshot::Snapshot;
-use sinsang_publish::{Address, Options, RemoteKv};
+use sinsang_publish::{Address, Clock, Limits, Options, RemoteKv};
 
 use server::Server;
 
 /// 2026-11-22 00:00 UTC.
 pub(crate) const NOW: UnixMillis = UnixMillis(1_795_305_600_000);
+
+/// A board with a product and a broadcast of it, which says everything that a publish asks of one.
+pub(crate) fn board(format: sinsang::pack::Format, built_at: UnixMillis, products: u64) -> BoardParts {
+    let mut weights = sinsang::rank::Weights::default();
+    [weights.new.pulse, weights.live.pulse, weights.tabs.pulse] = sinsang::rank::PULSE_WEIGHTS;
+    let listing = |id: u64| ListingPart { shop: "GS샵".to_owned(), listing_id: id.to_string() };
+    let first = (built_at.plus(23 * HOUR_MS), built_at.plus(24 * HOUR_MS));
+    let product = |id: u64| ProductPart {
+        id,
+        title: format!("무쇠솥 {id}"),
+        brand: None,
+        category: None,
+        price: None,
+        list_price: None,
+        image: None,
+        url: None,
+        listings: vec![listing(id)],
+        verdict: VerdictKind::New,
+        unknown_listed: false,
+        verdict_first: "{}".to_owned(),
+        verdict_later: "{}".to_owned(),
+        first,
+        popularity: 0,
+        vector: Vec::new(),
+    };
+    let slot = |id: u64| SlotPart {
+        product: id,
+        channel: 0,
+        starts_at: first.0,
+        ends_at: first.1,
+        listing: listing(id),
+        price: None,
+    };
+    let channel = ChannelPart { id: "gs".to_owned(), name: "GS샵".to_owned(), shop: "GS샵".to_owned() };
+    BoardParts {
+        format,
+        built_at,
+        history_from: UnixMillis(0),
+        blocks: Vec::new(),
+        channels: vec![channel],
+        categories: Vec::new(),
+        products: (1..=products).map(product).collect(),
+        slots: (1..=products).map(slot).collect(),
+        tabs: Vec::new(),
+        weights,
+        mix: sinsang::pack::mix::MixParts::default(),
+    }
+}
 
 /// A snapshot of `2^bits` shards of one user each, in `folder`. Snapshots of other times share their shards but for the first `changed` of
 /// them; where others were published before, the folder has only those.
@@ -37,26 +87,11 @@ pub(crate) fn snapshot(folder: &Path, bits: u32, changed: u64, built_at: UnixMil
     let shards: Vec<PackId> = shards.collect();
     let is_even = built_at.0.div_euclid(sinsang::time::HOUR_MS) % 2 == 0;
     let format = if is_even { sinsang::pack::Format::One } else { sinsang::pack::Format::Two };
-    let mut weights = sinsang::rank::Weights::default();
-    [weights.new.pulse, weights.live.pulse, weights.tabs.pulse] = sinsang::rank::PULSE_WEIGHTS;
-    let parts = sinsang::pack::board_write::BoardParts {
-        // Both in turn, by the hour.
-        format,
-        built_at,
-        history_from: UnixMillis(0),
-        blocks: Vec::new(),
-        channels: Vec::new(),
-        categories: Vec::new(),
-        products: Vec::new(),
-        slots: Vec::new(),
-        tabs: Vec::new(),
-        weights,
-        mix: sinsang::pack::mix::MixParts::default(),
-    };
+    // Both in turn, by the hour.
+    let parts = self::board(format, built_at, 40);
     let (board_bytes, board) = sinsang::pack::board_write::write(&parts).unwrap();
     packs.insert(board, board_bytes);
-    let manifest =
-        ManifestParts { built_at, board, format: parts.format, users: 1 << bits, shards, previous: Vec::new() };
+    let manifest = ManifestParts { built_at, board, format: parts.format, users: 10, shards, previous: Vec::new() };
     let snapshot = Snapshot::at(folder);
     snapshot.write(&packs, &manifest.write().unwrap().0).unwrap();
     snapshot
@@ -64,7 +99,15 @@ pub(crate) fn snapshot(folder: &Path, bits: u32, changed: u64, built_at: UnixMil
 
 /// The namespace of `server`, with waits short enough for a test.
 pub(crate) fn store(server: &Server) -> RemoteKv {
-    RemoteKv::new(address(server), 4)
+    RemoteKv::new(address(server), 4, clock())
+}
+
+/// The machine's clock, by which leases are kept. What is published has times of its own.
+pub(crate) fn clock() -> Clock {
+    Clock::of_machine(|| {
+        let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+        UnixMillis(i64::try_from(since.as_millis()).unwrap())
+    })
 }
 
 pub(crate) fn address(server: &Server) -> Address {
@@ -74,9 +117,17 @@ pub(crate) fn address(server: &Server) -> Address {
         token: server::TOKEN.to_owned(),
         base: server.base(),
         first_delay: Duration::from_millis(2),
+        calls_file: None,
     }
 }
 
-pub(crate) fn options(at: UnixMillis, read_back: Option<usize>) -> Options {
-    Options { at, read_back, progress: Progress::hidden() }
+pub(crate) fn options(at: UnixMillis, read_back: Option<usize>) -> Options<'static> {
+    Options {
+        at,
+        holder: "a test",
+        read_back,
+        limits: Limits::default(),
+        is_forced: false,
+        progress: Progress::hidden(),
+    }
 }

@@ -1,8 +1,9 @@
 //! A server that plays Cloudflare's KV REST API as its reference describes it, with its limits, and fails as it is told to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -73,7 +74,48 @@ pub(crate) struct State {
     pub(crate) reads_until_shown: usize,
     /// How long every call takes.
     pub(crate) delay: Duration,
+    /// Packs of which the server has the stamps alone.
+    pub(crate) shelf: Shelf,
+    /// A clock that calls are limited by and take time on, for runs of days; without one, all calls of a server are of five minutes.
+    pub(crate) clock: Option<SimulatedClock>,
+    /// When each of the last calls came, by that clock.
+    recent: VecDeque<i64>,
+    /// What was used.
+    pub(crate) used: Used,
 }
+
+/// What the calls of a server came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Used {
+    pub(crate) calls: u64,
+    /// The most of any five minutes.
+    pub(crate) most_in_five_minutes: usize,
+    /// Calls that were refused for that.
+    pub(crate) refused: u64,
+    pub(crate) bytes: u64,
+    pub(crate) reads: u64,
+    pub(crate) lists: u64,
+    pub(crate) writes: u64,
+    pub(crate) deletes: u64,
+}
+
+/// Milliseconds since the epoch, and how to let some pass.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SimulatedClock {
+    pub(crate) now: fn() -> i64,
+    pub(crate) pass: fn(i64),
+}
+
+/// Packs by their names, with the time of their stamps and their bytes; their values lie in the folder of a snapshot, or nowhere.
+#[derive(Default)]
+pub(crate) struct Shelf {
+    pub(crate) stamps: BTreeMap<[u8; 16], (i64, u32)>,
+    pub(crate) folder: Option<PathBuf>,
+}
+
+/// What a call takes beside its bytes at 100 Mbit/s, of four that go on at once, in milliseconds.
+const CALL_MS: i64 = 25;
+const BYTES_PER_MS: i64 = 12_500;
 
 /// A running server; it ends with the test.
 pub(crate) struct Server {
@@ -118,6 +160,37 @@ impl Server {
     }
 }
 
+impl State {
+    /// Whether a call of so many bytes is one too many of the last five minutes.
+    fn is_too_often(&mut self, bytes: usize) -> bool {
+        let count = if let Some(clock) = self.clock {
+            (clock.pass)(CALL_MS + i64::try_from(bytes).unwrap() / BYTES_PER_MS);
+            let now = (clock.now)();
+            while self.recent.front().is_some_and(|at| now - at > 300_000) {
+                self.recent.pop_front();
+            }
+            self.recent.push_back(now);
+            self.recent.len()
+        } else {
+            self.calls.len()
+        };
+        self.used.most_in_five_minutes = self.used.most_in_five_minutes.max(count);
+        self.used.refused += u64::from(count > MAX_CALLS_IN_FIVE_MINUTES);
+        count > MAX_CALLS_IN_FIVE_MINUTES
+    }
+}
+
+/// The name of a pack that the server has on its shelf alone.
+fn shelved(state: &State, key: &str) -> Option<[u8; 16]> {
+    state.shelf.folder.as_ref()?;
+    let hex = key.strip_prefix("pack/")?;
+    let mut id = [0; 16];
+    for (at, byte) in id.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(hex.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(id)
+}
+
 /// The connection is to break: hyper closes it where a service fails.
 #[derive(Debug, thiserror::Error)]
 #[error("dropped")]
@@ -127,6 +200,7 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<
     let (parts, body) = request.into_parts();
     let (fault, delay) = {
         let mut state = state.lock().unwrap();
+        state.used.calls += 1;
         let number = state.calls.len();
         state.calls.push((Instant::now(), format!("{} {}", parts.method, parts.uri)));
         (state.always.or_else(|| state.faults.get(&number).copied()), state.delay)
@@ -146,7 +220,17 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<
         }
         Some(Fault::Internal) => return Ok(whole(500, &failed(10_001, "internal error"))),
         Some(Fault::Unavailable) => return Ok(whole(503, b"<html>upstream connect error</html>")),
-        _ => act(&mut state.lock().unwrap(), &parts, &bytes, fault == Some(Fault::Partial)),
+        _ => {
+            let mut state = state.lock().unwrap();
+            if state.is_too_often(bytes.len()) {
+                let mut response = whole(429, &failed(10_000, "more than 1,200 requests in five minutes"));
+                response.headers_mut().insert("retry-after", 300.into());
+                return Ok(response);
+            }
+            let (status, content) = act(&mut state, &parts, &bytes, fault == Some(Fault::Partial));
+            state.used.bytes += (bytes.len() + content.len()) as u64;
+            (status, content)
+        }
     };
     match fault {
         Some(Fault::DroppedAfter) => Err(Drop),
@@ -186,9 +270,6 @@ fn act(state: &mut State, parts: &hyper::http::request::Parts, body: &[u8], is_p
     if parts.headers.get("authorization").and_then(|value| value.to_str().ok()) != Some(&format!("Bearer {TOKEN}")) {
         return (401, failed(10_000, "Authentication error"));
     }
-    if state.calls.len() > MAX_CALLS_IN_FIVE_MINUTES {
-        return (429, failed(10_000, "more than 1,200 requests in five minutes"));
-    }
     let prefix = format!("/client/v4/accounts/{ACCOUNT}/storage/kv/namespaces/{NAMESPACE}/");
     let Some(rest) = parts.uri.path().strip_prefix(&prefix) else {
         return (404, failed(10_013, "namespace not found"));
@@ -205,7 +286,8 @@ fn act(state: &mut State, parts: &hyper::http::request::Parts, body: &[u8], is_p
     }
 }
 
-fn list(state: &State, query: &str) -> (u16, Vec<u8>) {
+fn list(state: &mut State, query: &str) -> (u16, Vec<u8>) {
+    state.used.lists += 1;
     let query: BTreeMap<String, String> = query
         .split('&')
         .filter_map(|pair| pair.split_once('='))
@@ -217,6 +299,9 @@ fn list(state: &State, query: &str) -> (u16, Vec<u8>) {
     }
     let (prefix, after) = (query.get("prefix").cloned().unwrap_or_default(), query.get("cursor").cloned());
     let after = after.filter(|after| !after.is_empty()).map(|after| after.trim_start_matches("c=").to_owned());
+    if state.shelf.folder.is_some() {
+        return list_shelf(&state.shelf, limit, after);
+    }
     let from = after.clone().unwrap_or_else(|| prefix.clone());
     let found: Vec<(&String, &Entry)> = state
         .entries
@@ -229,6 +314,22 @@ fn list(state: &State, query: &str) -> (u16, Vec<u8>) {
         found.iter().take(limit).map(|(key, entry)| json!({ "name": key, "metadata": entry.metadata })).collect();
     // A cursor is opaque; this one needs escaping in a query.
     let cursor = if found.len() > limit { format!("c={}", found[limit - 1].0) } else { String::new() };
+    succeeded(&json!(names), Some(json!({ "count": names.len(), "cursor": cursor })))
+}
+
+/// As [`list`], of the packs on the shelf.
+fn list_shelf(shelf: &Shelf, limit: usize, after: Option<String>) -> (u16, Vec<u8>) {
+    let from = after.map(|after| u128::from_str_radix(after.trim_start_matches("pack/"), 16).unwrap() + 1).unwrap_or(0);
+    let mut found = shelf.stamps.range(from.to_be_bytes()..).take(limit + 1);
+    let name = |id: &[u8; 16]| format!("pack/{:032x}", u128::from_be_bytes(*id));
+    let names: Vec<Value> = found
+        .by_ref()
+        .take(limit)
+        .map(|(id, (at, bytes))| json!({ "name": name(id), "metadata": { "at": at, "bytes": bytes } }))
+        .collect();
+    let has_more = found.next().is_some();
+    let cursor =
+        if has_more { format!("c={}", names.last().unwrap()["name"].as_str().unwrap()) } else { String::new() };
     succeeded(&json!(names), Some(json!({ "count": names.len(), "cursor": cursor })))
 }
 
@@ -259,6 +360,15 @@ fn write(state: &mut State, body: &[u8], is_partial: bool) -> (u16, Vec<u8>) {
             refused.push(key.to_owned());
             continue;
         }
+        state.used.writes += 1;
+        if let Some(id) = shelved(state, key) {
+            let at = pair["metadata"]["at"].as_i64().unwrap();
+            state.shelf.stamps.insert(id, (at, u32::try_from(value.len()).unwrap()));
+            // A manifest is small and not in the folder as a pack.
+            if state.shelf.folder.as_ref().is_some_and(|folder| folder.join(key).exists()) {
+                continue;
+            }
+        }
         let shown = state.reads_until_shown;
         let entry = state.entries.entry(key.to_owned()).or_default();
         if shown > 0 {
@@ -279,7 +389,11 @@ fn remove(state: &mut State, body: &[u8], is_partial: bool) -> (u16, Vec<u8>) {
     let refused: BTreeSet<&String> =
         keys.iter().enumerate().filter(|(number, _)| is_partial && number % 3 == 0).map(|(_, key)| key).collect();
     for key in keys.iter().filter(|key| !refused.contains(key)) {
+        state.used.deletes += 1;
         state.entries.remove(key);
+        if let Some(id) = shelved(state, key) {
+            state.shelf.stamps.remove(&id);
+        }
     }
     succeeded(&json!({ "successful_key_count": keys.len() - refused.len(), "unsuccessful_keys": refused }), None)
 }
@@ -292,7 +406,9 @@ fn read(state: &mut State, key: &str) -> (u16, Vec<u8>) {
         *left -= 1;
         return value.clone().map_or_else(missing, |value| (200, value));
     }
-    state.entries.get(key).map_or_else(missing, |entry| (200, entry.value.clone()))
+    state.used.reads += 1;
+    let on_disk = || std::fs::read(state.shelf.folder.as_ref()?.join(key)).ok();
+    state.entries.get(key).map(|entry| entry.value.clone()).or_else(on_disk).map_or_else(missing, |value| (200, value))
 }
 
 fn unescaped(text: &str) -> String {

@@ -1,0 +1,186 @@
+//! A store in memory for tests: it can be cut, can change what it keeps, has a clock that is set, and does something else in between.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use sinsang::key::Key;
+use sinsang::pack::board::VerdictKind;
+use sinsang::pack::board_write::{BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart};
+use sinsang::pack::manifest::{Manifest, ManifestParts};
+use sinsang::pack::taste::Widths;
+use sinsang::pack::{Kind, PackId};
+use sinsang::time::{HOUR_MS, UnixMillis};
+
+use crate::gate::Limits;
+use crate::progress::Progress;
+use crate::publication::Options;
+use crate::snapshot::Snapshot;
+use crate::store::{Page, Stamp, Store};
+
+/// Packs of a page.
+const PAGE: usize = 10;
+
+/// A store in memory that takes a number of writes, then refuses.
+#[derive(Default)]
+pub(crate) struct Shelf {
+    pub(crate) values: BTreeMap<String, Vec<u8>>,
+    pub(crate) stamps: BTreeMap<String, Stamp>,
+    pub(crate) writes_left: usize,
+    pub(crate) flips: bool,
+    pub(crate) now: i64,
+    pub(crate) calls: u64,
+    pub(crate) lists: usize,
+    /// Cursors are forgotten.
+    pub(crate) is_forgetful: bool,
+    /// What is written by somebody else once this key is written, and once only.
+    pub(crate) meanwhile: Option<(String, Vec<(String, Vec<u8>)>)>,
+}
+
+impl Shelf {
+    /// An empty store that takes a great many writes.
+    pub(crate) fn new() -> Self {
+        Self { writes_left: 10_000, ..Self::default() }
+    }
+
+    /// A copy that takes `writes` more.
+    pub(crate) fn cut(&self, writes: usize) -> Self {
+        Self {
+            values: self.values.clone(),
+            stamps: self.stamps.clone(),
+            writes_left: writes,
+            now: self.now,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn live(&self) -> Manifest {
+        Manifest::parse(self.values[&Key::Live.to_string()].clone()).unwrap()
+    }
+}
+
+impl Store for Shelf {
+    type Error = std::io::Error;
+
+    fn now(&self) -> UnixMillis {
+        UnixMillis(self.now)
+    }
+
+    fn calls(&self) -> u64 {
+        self.calls
+    }
+
+    fn page(&mut self, cursor: &str) -> Result<Page, Self::Error> {
+        self.calls += 1;
+        self.lists += 1;
+        if self.is_forgetful && !cursor.is_empty() {
+            return Err(std::io::Error::other("no such cursor"));
+        }
+        let stamp = |key: &String| self.stamps.get(key).copied().unwrap_or_default();
+        let later = self.values.keys().filter(|key| key.as_str() > cursor && key.starts_with("pack/"));
+        let names: Vec<&String> = later.take(PAGE + 1).collect();
+        let next = if names.len() > PAGE { Some(names[PAGE - 1].clone()) } else { None };
+        let packs = names.iter().take(PAGE).filter_map(|key| Some((Key::pack_of(key)?, stamp(key)))).collect();
+        Ok(Page { packs, next })
+    }
+
+    fn get(&mut self, key: &str) -> Result<Option<Vec<u8>>, Self::Error> {
+        self.calls += 1;
+        Ok(self.values.get(key).cloned())
+    }
+
+    fn put(&mut self, key: &str, value: &[u8], at: UnixMillis) -> Result<(), Self::Error> {
+        self.calls += 1;
+        self.writes_left = self.writes_left.checked_sub(1).ok_or_else(|| std::io::Error::other("the line is cut"))?;
+        self.stamps.insert(key.to_owned(), Stamp::of(at, value.len()));
+        let mut value = value.to_vec();
+        if self.flips && key.starts_with("pack/") {
+            value[40] ^= 1;
+        }
+        self.values.insert(key.to_owned(), value);
+        if let Some((_, written)) = self.meanwhile.take_if(|(after, _)| after == key) {
+            self.values.extend(written);
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, packs: &[PackId]) -> Result<(), Self::Error> {
+        self.calls += 1;
+        for id in packs {
+            self.values.remove(&Key::Pack(Kind::Board, *id).to_string());
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, _attempt: u32) -> bool {
+        false
+    }
+}
+
+/// A publish at `ms`, forced or not.
+pub(crate) fn options(ms: i64, is_forced: bool) -> Options<'static> {
+    let (limits, progress) = (Limits::default(), Progress::hidden());
+    Options { at: UnixMillis(ms), holder: "a test", read_back: None, limits, is_forced, progress }
+}
+
+/// A board of so many products, each with a broadcast a day after the build.
+pub(crate) fn board(at: i64, products: u64) -> BoardParts {
+    let listing = |id: u64| ListingPart { shop: "GS샵".to_owned(), listing_id: id.to_string() };
+    let first = (UnixMillis(at + 23 * HOUR_MS).floor(1_000), UnixMillis(at + 24 * HOUR_MS).floor(1_000));
+    let product = |id: u64| ProductPart {
+        id,
+        title: format!("무쇠솥 {id}"),
+        brand: None,
+        category: None,
+        price: None,
+        list_price: None,
+        image: None,
+        url: None,
+        listings: vec![listing(id)],
+        verdict: VerdictKind::New,
+        unknown_listed: false,
+        verdict_first: "{}".to_owned(),
+        verdict_later: "{}".to_owned(),
+        first,
+        popularity: 0,
+        vector: Vec::new(),
+    };
+    let (starts_at, ends_at) = first;
+    let slot = |id: u64| SlotPart { product: id, channel: 0, starts_at, ends_at, listing: listing(id), price: None };
+    BoardParts {
+        format: sinsang::pack::Format::Two,
+        built_at: UnixMillis(at),
+        history_from: UnixMillis(0),
+        blocks: Vec::new(),
+        channels: vec![ChannelPart { id: "gs".to_owned(), name: "GS샵".to_owned(), shop: "GS샵".to_owned() }],
+        categories: Vec::new(),
+        products: (1..=products).map(product).collect(),
+        slots: (1..=products).map(slot).collect(),
+        tabs: Vec::new(),
+        weights: sinsang::rank::Weights::default(),
+        mix: sinsang::pack::mix::MixParts::default(),
+    }
+}
+
+/// A snapshot of a board of so many products and of one shard, or of `shards`, a power of two, of one user each.
+pub(crate) fn snapshot(folder: &Path, at: i64, products: u64, shards: u64) -> Snapshot {
+    let widths = Widths { vocabulary: 1, vector: 1, ..Widths::default() };
+    let mut packs = BTreeMap::new();
+    let bits = shards.trailing_zeros();
+    let ids = (0..shards).map(|shard| {
+        let below = if shards == 1 { 7 } else { at.cast_unsigned() };
+        let key = shard.checked_shl(64 - bits).unwrap_or(0) | below;
+        let (bytes, id) = sinsang::pack::taste::write(&widths, &[(key, vec![1])]).unwrap();
+        packs.insert(id, bytes);
+        id
+    });
+    let shards = ids.collect();
+    let parts = board(at, products);
+    let (board, board_id) = sinsang::pack::board_write::write(&parts).unwrap();
+    packs.insert(board_id, board);
+    let built_at = UnixMillis(at);
+    let manifest =
+        ManifestParts { built_at, board: board_id, format: parts.format, users: 1, shards, previous: Vec::new() };
+    let snapshot = Snapshot::at(folder);
+    snapshot.write(&packs, &manifest.write().unwrap().0).unwrap();
+    snapshot
+}
