@@ -14,6 +14,7 @@ use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_
 use clap::Args;
 use datafusion::prelude::SessionConfig;
 use sinsang_pipeline::engine;
+use sinsang_pipeline::source::WorkFolder;
 
 use crate::address::Address;
 use crate::connection::watched;
@@ -68,8 +69,10 @@ impl Executor {
     pub(crate) async fn work(&self) -> Result<(), Error> {
         // A folder of its own in there, which goes with the executor: two executors of one machine must not clean up after each other.
         let path = self.work_dir.clone().unwrap_or_else(std::env::temp_dir);
-        let folder = tempfile::Builder::new().prefix("sinsang-executor-").tempdir_in(&path);
-        let folder = folder.map_err(|source| Error::WorkDir { path, source })?;
+        let folder = WorkFolder::new(&path).map_err(|source| Error::WorkDir { path, source })?;
+        // Ballista clears what lies in its folder, which the lock is none of.
+        let jobs = folder.path().join("jobs");
+        std::fs::create_dir(&jobs).map_err(|source| Error::WorkDir { path: jobs.clone(), source })?;
         let mut registry = BallistaFunctionRegistry::default();
         for function in engine::functions() {
             registry.scalar_functions.insert(function.name().to_owned(), Arc::new(function));
@@ -84,7 +87,7 @@ impl Executor {
             scheduler_connect_timeout_seconds: CONNECT_WITHIN_S,
             vcores: cores,
             memory_pool_size: Some(self.memory.saturating_mul(1 << 20)),
-            work_dir: Some(folder.path().to_string_lossy().into_owned()),
+            work_dir: Some(jobs.to_string_lossy().into_owned()),
             job_data_clean_up_interval_seconds: CLEAN_EVERY_S,
             job_data_ttl_seconds: KEEP_S,
             task_scheduling_policy: crate::SCHEDULING,

@@ -21,6 +21,8 @@ use sinsang::pack::board::Board;
 use sinsang::pack::{Format, TooLarge};
 use sinsang::time::UnixMillis;
 use sinsang::viewer::{UserHasher, UserKey};
+use sinsang_input::check::{Table as _, Tabs};
+use sinsang_input::lock::{Denied, Lock};
 use sinsang_publish::{count, stage};
 use tempfile::NamedTempFile;
 use tracing::field::Empty;
@@ -129,6 +131,36 @@ pub enum Error {
     /// Tastes can't be learned.
     #[error(transparent)]
     Taste(#[from] taste::Error),
+    /// Another build writes the same snapshot, or the file by which builds of a folder exclude each other can't be had.
+    #[error("{} can't be built into: its lock is {source}; wait for that build, or choose another --output", output.display())]
+    Locked {
+        /// The snapshot's folder.
+        output: PathBuf,
+        /// Who has it, or what the system said.
+        source: Denied,
+    },
+    /// A table of broadcasts in which no row can be used.
+    #[error(
+        "{} has no broadcast that can be used, of {rows} rows: a snapshot without a schedule would show nobody anything; \
+         get the table again",
+        input.display()
+    )]
+    NoBroadcasts {
+        /// The folder of the tables.
+        input: PathBuf,
+        /// Rows that were read.
+        rows: u64,
+    },
+    /// Broadcasts, and none in the board's window.
+    #[error(
+        "no broadcast lies between {from} and {to}, which the board would show: is --now right, and does the table reach to the present?"
+    )]
+    NothingOnBoard {
+        /// The start of the window.
+        from: UnixMillis,
+        /// Its end.
+        to: UnixMillis,
+    },
     /// No key for users.
     #[error("no key to hash users with: set SINSANG_USER_KEY to the edge's USER_KEY")]
     NoUserKey,
@@ -238,6 +270,7 @@ impl fmt::Display for Report {
 /// An [`Error`] that names the file and the place in it, where that is what is wrong.
 pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> {
     let hasher = UserHasher::new(options.user_key.as_bytes()).ok_or(Error::NoUserKey)?;
+    let _lock = lock(&options.output, now)?;
     let renamed = Renamed::read(&options.input)?;
     let forgotten = forget::Forgotten::read(&options.input)?.by_all_names(&renamed);
     let whose = Whose { hasher: &hasher, renamed: &renamed, forgotten: &forgotten };
@@ -246,6 +279,9 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     rules.fit(options.format)?;
     let (mut history, run) = past(options, now).await?;
     history.source.rename(renamed.clone());
+    if history.broadcasts.kept == 0 {
+        return Err(Error::NoBroadcasts { input: options.input.clone(), rows: history.broadcasts.rows });
+    }
     let mut tables = vec![history.broadcasts.clone()];
     let stage = stage!("events and tabs", events = Empty, tabs = Empty);
     let tabs = open_tables(options, &mut history.source, &mut tables, &hasher, now).instrument(stage).await?;
@@ -266,6 +302,10 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let vocabulary = compose::vocabulary(&catalogue, &tabs);
     let features: Vec<_> = products.iter().map(|product| product.features(&catalogue)).collect();
     let on_board = compose::on_board(&catalogue, &products, &rules, now);
+    if on_board.is_empty() {
+        let (from, to) = compose::window(&rules, now);
+        return Err(Error::NothingOnBoard { from, to });
+    }
     let offer = Offer { vocabulary: &vocabulary, products: &features, board: &on_board };
     let placed = products.iter().flat_map(|product| product.entries.iter().map(|entry| (entry, product.id)));
     let placed = placed.filter_map(|(entry, id)| catalogue.entries.get(*entry).map(|entry| (entry, id)));
@@ -315,6 +355,9 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     forgotten.write_users(&beside(&options.output, forget::FILE))?;
     let model = keeping.end(&learned, &taste_options, now);
     notes.append(&mut keeping.notes);
+    if !tables.iter().any(|table| table.table == Tabs::NAME) {
+        notes.push("there is no table tabs: the bar has the tabs new and live alone".to_owned());
+    }
     // Last of all: a build that dies before leaves the ledger as it was.
     let ledger = run.map(|run| run.append(now).map_err(Error::Append)).transpose()?;
     let mut report = Report {
@@ -341,6 +384,16 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     };
     report.notes.extend(keep_line(options, &report, &packs, ranking).err().map(|error| error.to_string()));
     Ok(report)
+}
+
+/// Takes the lock of the snapshot's folder, in a file beside it, so that one build at a time writes there.
+fn lock(output: &Path, now: UnixMillis) -> Result<Lock, Error> {
+    let path = beside(output, "lock");
+    let failed = |source| Error::Locked { output: output.to_owned(), source };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(|error| failed(error.into()))?;
+    }
+    Lock::take(&path, &format!("process {}, which builds as of {now}", std::process::id())).map_err(failed)
 }
 
 /// Learns tastes into shards, with what the lab handed in.

@@ -272,10 +272,10 @@ fn of_forget(asked: &Forget, format: Format, surroundings: Surroundings) -> Outc
             .block_on(search.objects(source, variable))?;
     }
     if let Some(folder) = &asked.local {
-        search.store(&mut LocalKv::open(&asked.project, folder)?, clock())?;
+        search.store(&mut LocalKv::open(&asked.project, folder, Clock::of_machine(clock))?, clock())?;
     }
     if asked.remote {
-        search.store(&mut RemoteKv::new(Address::from_variables(variable)?, 1), clock())?;
+        search.store(&mut RemoteKv::new(Address::from_variables(variable)?, 1, Clock::of_machine(clock)), clock())?;
     }
     asked.snapshots.iter().try_for_each(|folder| search.snapshot(folder))?;
     search.tell(&mut report);

@@ -89,7 +89,7 @@ pub struct Facts<'a> {
 }
 
 /// The stretch of time whose slots a board shows.
-fn window(rules: &Rules, now: UnixMillis) -> (UnixMillis, UnixMillis) {
+pub(crate) fn window(rules: &Rules, now: UnixMillis) -> (UnixMillis, UnixMillis) {
     let Window { back_hours, ahead_days } = rules.window;
     (now.plus(-i64::from(back_hours) * HOUR_MS), now.plus(i64::from(ahead_days) * DAY_MS))
 }

@@ -22,9 +22,8 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::future::BoxFuture;
-use tempfile::TempDir;
 
-use crate::source::{Stage, file_url};
+use crate::source::{Stage, WorkFolder, file_url};
 use crate::taste;
 
 /// The text of `sql/<name>.sql`, read when the crate is built: a question that is not there does not compile.
@@ -91,7 +90,7 @@ pub struct Options {
     pub cluster: Option<Cluster>,
     /// Folder in which tables are staged; it must exist, and all machines of a cluster must find it under this path. `None` takes the system's.
     pub work_dir: Option<PathBuf>,
-    /// Folder for what does not fit in memory, made if it is missing; `None` takes the system's.
+    /// Folder for what does not fit in memory, made if it is missing; `None` takes the run's own in the work folder, or else the system's.
     pub spill_dir: Option<PathBuf>,
     /// Most that may be spilled at once, in bytes.
     pub spill_bytes: u64,
@@ -164,8 +163,7 @@ pub async fn connect(options: &Options) -> Result<SessionContext, Error> {
     let Some(Cluster { url, connect }) = &options.cluster else { return open(options) };
     let context = open(&Options { partitions: options.partitions.or(Some(CLUSTER_PARTITIONS)), ..options.clone() })?;
     let path = options.work_dir();
-    let folder = tempfile::Builder::new().prefix("sinsang-").tempdir_in(&path);
-    let folder = folder.map_err(|source| Error::WorkDir { path, source })?;
+    let folder = WorkFolder::new(&path).map_err(|source| Error::WorkDir { path, source })?;
     let mut state = context.state();
     state.config_mut().set_extension(Arc::new(Staging { folder, tables: AtomicU32::new(0) }));
     connect(url.clone(), state).await.map_err(|source| Error::Cluster { url: url.clone(), source })
@@ -173,7 +171,7 @@ pub async fn connect(options: &Options) -> Result<SessionContext, Error> {
 
 /// Where rows at hand become files that other machines can read. The folder vanishes with the last context that has it.
 struct Staging {
-    folder: TempDir,
+    folder: WorkFolder,
     tables: AtomicU32,
 }
 

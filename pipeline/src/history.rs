@@ -240,7 +240,11 @@ pub async fn tables(options: &Options, now: UnixMillis) -> Result<Tables, Error>
         page_bytes: options.engine.memory_bytes as u64 / 4,
         progress: options.progress,
     };
-    let mut source = Source::new(engine::connect(&options.engine).await?, source_options)?;
+    let work = source_options.work_folder()?;
+    // What does not fit in memory goes with the run too, however that ends.
+    let spill_dir = options.engine.spill_dir.clone().unwrap_or_else(|| work.path().join("spill"));
+    let engine_options = engine::Options { spill_dir: Some(spill_dir), ..options.engine.clone() };
+    let mut source = Source::within(work, engine::connect(&engine_options).await?, source_options)?;
     let path = find_broadcasts(&options.input)?;
     let broadcasts = {
         let stage = stage!("broadcasts", rows = Empty, kept = Empty);

@@ -6,6 +6,7 @@
 mod bound;
 pub(crate) mod parquet;
 mod stage;
+mod work;
 
 use std::fmt;
 use std::io;
@@ -18,11 +19,11 @@ use sinsang::viewer::UserHasher;
 use sinsang_input::check::{Broadcasts, Events, Table, Tabs};
 use sinsang_input::file::{self, Format, SourceFile};
 use sinsang_input::{Column, Intake, Rows, csv, ndjson};
-use tempfile::TempDir;
 
 pub use self::bound::DEFAULT_PAGE_BYTES;
 pub use self::stage::StageError;
 pub(crate) use self::stage::{Batches, Stage, Staged};
+pub use self::work::{PREFIX as WORK_PREFIX, WorkFolder};
 pub use sinsang_input::check::{
     ADDRESS_MAX_BYTES, AHEAD_MAX_MS, PRICE_MAX, REVIEWS_MAX, Repair, SLOT_MAX_MS, TABS_MAX, TITLE_MAX_CHARS,
     listing_id_from_title,
@@ -48,6 +49,16 @@ pub struct Options {
     pub page_bytes: u64,
     /// Whether to show how far a read has come.
     pub progress: Progress,
+}
+
+impl Options {
+    /// Makes the temporary folder of a run.
+    ///
+    /// # Errors
+    /// [`Error::WorkDir`].
+    pub fn work_folder(&self) -> Result<WorkFolder, Error> {
+        WorkFolder::new(&self.work_dir).map_err(|source| Error::WorkDir { path: self.work_dir.clone(), source })
+    }
 }
 
 /// Why a table can't be read at all.
@@ -82,7 +93,7 @@ pub enum Error {
 pub struct Source {
     context: SessionContext,
     options: Options,
-    work: TempDir,
+    work: WorkFolder,
     rejects: RejectsFile,
     renamed: Renamed,
 }
@@ -93,11 +104,16 @@ impl Source {
     /// # Errors
     /// Where the work folder can't be made or an earlier rejects file not be removed.
     pub fn new(context: SessionContext, options: Options) -> Result<Self, Error> {
+        let work = options.work_folder()?;
+        Self::within(work, context, options)
+    }
+
+    /// As [`Self::new`], in a work folder that is there.
+    ///
+    /// # Errors
+    /// Where an earlier rejects file can't be removed.
+    pub fn within(work: WorkFolder, context: SessionContext, options: Options) -> Result<Self, Error> {
         let rejects = RejectsFile::new(options.rejects.clone()).map_err(InputError::from)?;
-        let work = tempfile::Builder::new()
-            .prefix("sinsang-")
-            .tempdir_in(&options.work_dir)
-            .map_err(|source| Error::WorkDir { path: options.work_dir.clone(), source })?;
         Ok(Self { context, options, work, rejects, renamed: Renamed::default() })
     }
 

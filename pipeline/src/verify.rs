@@ -12,7 +12,7 @@ use sinsang::pack::taste::{Taste, TasteShard};
 use sinsang::pack::{Kind, PackId};
 use sinsang::surface::new::Selection;
 use sinsang::surface::{View, live, new, tabs};
-use sinsang::time::UnixMillis;
+use sinsang::time::{CLOCK_LEEWAY_MS, UnixMillis};
 
 use crate::snapshot::{self, Snapshot};
 
@@ -54,16 +54,20 @@ impl fmt::Display for Report {
     }
 }
 
-/// Checks `snapshot`. Damage that keeps a pack from being read ends the check; whatever else is wrong is listed.
+/// Checks `snapshot` as of `now`. Damage that keeps a pack from being read ends the check; whatever else is wrong is listed.
 ///
 /// # Errors
 /// Where a file can't be read, or is no whole pack.
-pub fn verify(snapshot: &Snapshot) -> Result<Report, snapshot::Error> {
+pub fn verify(snapshot: &Snapshot, now: UnixMillis) -> Result<Report, snapshot::Error> {
     let manifest = snapshot.manifest()?;
     let mut check = Check { report: Report { snapshot: manifest.snapshot().to_string(), ..Report::default() } };
     let board_id = manifest.board();
     let board = snapshot.parse(Key::Pack(Kind::Board, board_id), |bytes| Board::parse(bytes, board_id))?;
     check.board(&board, &manifest);
+    let built_at = manifest.built_at();
+    check.ensure(built_at.since(now) <= CLOCK_LEEWAY_MS, || {
+        format!("it was built at {built_at}, ahead of the clock, which says {now}")
+    });
     let (stated, format) = (board.pack().version(), manifest.format().version());
     check.ensure(stated == format, || format!("the board states format {stated}, the manifest {format}"));
     let parts = manifest.parts();
@@ -101,6 +105,7 @@ impl Check {
         self.report.packs += 1;
         self.report.products = board.product_count();
         self.report.slots = board.slot_count();
+        self.ensure(board.slot_count() > 0, || "the board has no broadcasts: everybody would see nothing".to_owned());
         self.ensure(board.built_at() == manifest.built_at(), || {
             "board and manifest were built at different times".to_owned()
         });

@@ -435,7 +435,7 @@ fn the_new_products_tab_shows_no_product_whose_first_broadcast_is_over() {
 #[test]
 fn the_snapshot_verifies_and_damage_to_it_does_not() {
     let world = world();
-    let report = verify(&Snapshot::at(&world.snapshot)).unwrap();
+    let report = verify(&Snapshot::at(&world.snapshot), now()).unwrap();
     assert_eq!(report.problems, Vec::<String>::new());
     assert_eq!((report.packs, report.surfaces > 0), (world.report.packs, true));
 
@@ -447,7 +447,7 @@ fn the_snapshot_verifies_and_damage_to_it_does_not() {
         for (name, bytes) in files {
             fs::write(folder.path().join(name), bytes).unwrap();
         }
-        verify(&Snapshot::at(folder.path()))
+        verify(&Snapshot::at(folder.path()), now())
     };
     for (name, bytes) in &files {
         // A bit in the header, in the middle and at the end.
@@ -556,7 +556,7 @@ fn equal_tables_make_equal_bytes_whatever_their_order_and_format() {
     }
     assert_eq!((alone.tables.len(), alone.tastes.users, alone.packs), (1, 0, 1), "{alone}");
     assert_eq!(alone.verdicts, report.verdicts);
-    assert_eq!(verify(&Snapshot::at(&second)).unwrap().problems, Vec::<String>::new());
+    assert_eq!(verify(&Snapshot::at(&second), now()).unwrap().problems, Vec::<String>::new());
 
     let mut options = world::options(&other, &second);
     options.engine.partitions = NonZeroUsize::new(5);

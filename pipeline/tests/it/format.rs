@@ -10,7 +10,7 @@ use sinsang_pipeline::inspect;
 use sinsang_pipeline::snapshot::Snapshot;
 use sinsang_pipeline::verify::verify;
 
-use crate::world::{USER_KEY, board, build_with, options, tables};
+use crate::world::{USER_KEY, board, build_with, now, options, tables};
 
 #[test]
 fn a_migration_changes_the_board_alone_and_what_the_first_format_can_not_hold_is_an_error() {
@@ -21,7 +21,7 @@ fn a_migration_changes_the_board_alone_and_what_the_first_format_can_not_hold_is
         let report = build_with(&Options { format, ..options(&input, output) });
         assert_eq!(report.pack_format, format.version());
         let snapshot = Snapshot::at(output);
-        let checked = verify(&snapshot).unwrap();
+        let checked = verify(&snapshot, now()).unwrap();
         assert!(checked.problems.is_empty(), "{checked}");
         assert_eq!(inspect::snapshot(&snapshot).unwrap()["board"]["format"], format.version());
         snapshot.manifest().unwrap().parts()

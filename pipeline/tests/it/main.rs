@@ -10,6 +10,7 @@ mod desk;
 mod evaluate;
 mod forget;
 mod format;
+mod gate;
 mod generate;
 mod import;
 mod lab;
