@@ -50,6 +50,7 @@ pub mod memory;
 pub mod mix;
 pub mod pack;
 pub mod preview;
+pub mod printable;
 pub mod pulse;
 #[allow(
     clippy::arithmetic_side_effects,

@@ -5,6 +5,8 @@
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
+use crate::printable::is_unprintable;
+
 /// Bytes of an id: a listing, a tab, an experiment, a variant.
 pub const ID_MAX_BYTES: usize = 128;
 /// Characters of a name: a shop, a channel, a brand.
@@ -13,9 +15,10 @@ pub const NAME_MAX_CHARS: usize = 200;
 /// (unicode.org/faq/normalization.html, "What are the maximum expansion factors").
 const NFC_GROWTH: usize = 3;
 
-/// Characters that carry nothing: controls, byte order marks and zero-width spaces.
+/// Characters that carry nothing, or do something to what stands beside them: controls, marks that turn
+/// text around, byte order marks and zero-width spaces.
 pub fn is_dropped(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{feff}' | '\u{200b}')
+    is_unprintable(c) || matches!(c, '\u{feff}' | '\u{200b}')
 }
 
 /// The text without what is [dropped](is_dropped), outer spaces cut and each inner run of spaces made one.

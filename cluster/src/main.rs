@@ -22,6 +22,7 @@ use log::LevelFilter;
 use sinsang::time::UnixMillis;
 use sinsang_pipeline::arguments::Arguments;
 use sinsang_pipeline::command::{self, Surroundings};
+use sinsang_pipeline::terminal;
 
 use executor::Executor;
 use scheduler::Scheduler;
@@ -77,7 +78,7 @@ fn serve<E: Display>(log: &Log, server: impl Future<Output = Result<(), E>>) -> 
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("sinsang-cluster: {error}");
+            terminal::complain(&format!("sinsang-cluster: {error}"));
             ExitCode::FAILURE
         }
     }

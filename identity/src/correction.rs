@@ -26,6 +26,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use sinsang::printable::is_unprintable;
 use sinsang::time::UnixMillis;
 
 use crate::verdict::VerdictKind;
@@ -285,12 +286,6 @@ impl Named {
     fn name(&self) -> (&str, &str) {
         (&self.shop, &self.code)
     }
-}
-
-/// Whether a character moves the cursor, or turns the text around it: U+061C, U+200E and U+200F, U+202A to U+202E, U+2066 to U+2069.
-pub fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// What a person says of two listings.

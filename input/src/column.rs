@@ -5,6 +5,8 @@ use std::path::Path;
 use unicode_normalization::UnicodeNormalization as _;
 
 use crate::Error;
+use crate::reject::excerpt;
+use crate::value::clean;
 
 /// The most columns a table has.
 pub const MAX_COLUMNS: usize = 14;
@@ -115,7 +117,13 @@ impl ColumnMap {
         if missing.is_empty() {
             Ok(map)
         } else {
-            Err(Error::MissingColumns { path: path.to_path_buf(), missing, found: found.to_vec() })
+            let found = found.iter().map(|name| shown(name)).collect();
+            Err(Error::MissingColumns { path: path.to_path_buf(), missing, found })
         }
     }
+}
+
+/// A file's name for a column as reports quote it: one line, and not all of a header that is none.
+pub(crate) fn shown(name: &str) -> String {
+    excerpt(&clean(name).0)
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use sinsang::time::UnixMillis;
 
 use crate::check::{Fields, Refusal, Repair, Table};
+use crate::column::shown;
 use crate::reject::{Limit, Reason, ReasonCount, Reject, RejectsFile, Tally};
 use crate::value::Value;
 use crate::{Error, TooManyRejects};
@@ -306,6 +307,6 @@ impl<T: Table> Rows for Intake<'_, T> {
     }
 
     fn renamed(&mut self, column: &'static str, from: &str) {
-        self.renamed.insert((column, from.to_owned()));
+        self.renamed.insert((column, shown(from)));
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
+use sinsang::printable::is_unprintable;
 use sinsang::text::{is_composed, is_null_text, tidy};
 use sinsang::time::{DAY_MS, HOUR_MS, KST_OFFSET_MS, MINUTE_MS, SECOND_MS, UnixMillis};
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
@@ -62,16 +63,21 @@ impl Value<'_> {
     }
 }
 
-/// A text without characters that carry nothing ([`tidy`]), in Unicode NFC. The flag says whether more than
-/// the outer spaces changed.
+/// A text without characters that carry nothing or turn text around ([`tidy`]), in Unicode NFC. The flag says
+/// whether more changed than what stood around the text: of that, only marks that turn it count.
 pub fn clean(text: &str) -> (Cow<'_, str>, bool) {
     let tidied = tidy(text);
     // Every text of such characters is in NFC, without a look at the tables of Unicode.
     if tidied.chars().all(is_composed) || is_nfc(&tidied) {
-        let changed = matches!(tidied, Cow::Owned(_));
+        let changed = matches!(tidied, Cow::Owned(_)) || text.contains(is_turning);
         return (tidied, changed);
     }
     (Cow::Owned(tidied.nfc().collect()), true)
+}
+
+/// Marks that turn text around: no table has them by its encoding, and wherever they stand they were put there.
+fn is_turning(c: char) -> bool {
+    is_unprintable(c) && !c.is_control()
 }
 
 /// The ways in which one id may be spelled by who writes it: as it stands, clean as tables are read, and decomposed as some systems keep texts.
@@ -525,6 +531,14 @@ mod tests {
             ("\u{1112}\u{1161}\u{11ab}글", "한글", true),
             ("크림\u{3000}세트", "크림 세트", true),
             (" \u{7} ", "", false),
+            // Shown, `gpj.exe` would read `exe.jpg`.
+            ("무쇠솥 \u{202e}gpj.exe", "무쇠솥 gpj.exe", true),
+            ("\u{2066}크림\u{2069}", "크림", true),
+            ("\u{200f}크림 \u{61c}세트\u{200e}", "크림 세트", true),
+            ("\u{1b}[2J크림\u{9b}", "[2J크림", false),
+            ("크\u{1b}[31m림", "크[31m림", true),
+            // What joins emoji, or Arabic letters, turns nothing.
+            ("👨\u{200d}👩\u{200d}👧", "👨\u{200d}👩\u{200d}👧", false),
         ] {
             assert_eq!(clean(text), (Cow::Borrowed(expected), changed), "{text:?}");
         }

@@ -1,6 +1,6 @@
 //! What each command does. The clock and the environment are handed in, by the `main` of the binary that has the command.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -28,6 +28,7 @@ use crate::rekey::Renamed;
 use crate::rules::{self, Rules};
 use crate::snapshot::Snapshot;
 use crate::telemetry::{LogFormat, Telemetry};
+use crate::terminal::{self, Printable};
 use crate::{
     audit, build, evaluate, forget, generate, history, inspect, publish, rekey, resolve, review, train, verify, why,
 };
@@ -66,7 +67,7 @@ pub fn run(arguments: &Arguments, surroundings: Surroundings) -> ExitCode {
         Ok(telemetry) => telemetry,
         Err(error) => {
             // There is no log yet to say it in.
-            eprintln!("sinsang: {error}");
+            terminal::complain(&format!("sinsang: {error}"));
             return ExitCode::from(FAILED);
         }
     };
@@ -114,8 +115,10 @@ fn complain(arguments: &Arguments, error: &dyn std::error::Error) {
     let command = arguments.command.name();
     match (arguments.log_format, arguments.format) {
         (LogFormat::Json, _) => tracing::error!(target: "sinsang::command", command, %error, "failed"),
-        (LogFormat::Text, Format::Text) => eprintln!("sinsang: {error}"),
-        (LogFormat::Text, Format::Json) => eprintln!("{}", serde_json::json!({ "error": error.to_string() })),
+        (LogFormat::Text, Format::Text) => terminal::complain(&format!("sinsang: {error}")),
+        (LogFormat::Text, Format::Json) => {
+            terminal::complain(&serde_json::json!({ "error": error.to_string() }).to_string());
+        }
     }
 }
 
@@ -198,7 +201,7 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
                 (None, Some(user)) => inspect::user(&snapshot, user, &user_key())?,
                 (None, None) => inspect::snapshot(&snapshot)?,
             };
-            say(&match format {
+            terminal::say(&match format {
                 Format::Text => inspect::readable(&value),
                 Format::Json => format!("{value:#}"),
             })?;
@@ -354,7 +357,7 @@ fn of_review(asked: &Review, format: Format, progress: Progress, surroundings: S
     let range = review::Range { now, days: asked.days.unwrap_or(rules.window.ahead_days), most: asked.most };
     let questions = review::questions(&history, &rules.judging(), range);
     let Some(desk) = desk else { return print(format, &questions) };
-    let outcome = desk.ask(&questions, &mut io::stdin().lock(), &mut io::stdout())?;
+    let outcome = desk.ask(&questions, &mut io::stdin().lock(), &mut Printable(io::stdout()))?;
     print(format, &outcome)
 }
 
@@ -386,17 +389,9 @@ fn read(
 }
 
 fn print(format: Format, report: &(impl Serialize + std::fmt::Display)) -> Outcome {
-    say(&match format {
+    terminal::say(&match format {
         Format::Text => report.to_string().trim_end().to_owned(),
         Format::Json => serde_json::to_string_pretty(report)?,
     })?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Writes to standard output. Whoever stopped reading, as `head` does, has read enough.
-fn say(text: &str) -> io::Result<()> {
-    match writeln!(io::stdout(), "{text}") {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        outcome => outcome,
-    }
 }

@@ -30,6 +30,7 @@ pub mod source;
 pub mod table_write;
 pub mod taste;
 mod telemetry;
+pub mod terminal;
 pub mod train;
 pub mod verify;
 pub mod viewers;

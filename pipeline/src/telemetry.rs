@@ -24,6 +24,7 @@ use collector::COLLECTOR_LIMIT;
 use stopwatch::Stopwatch;
 
 use crate::publish::STAGE;
+use crate::terminal::{self, Printable};
 
 /// The variable that says what is logged, as `tracing_subscriber`'s directives have it: `info`, `warn,sinsang_publish=debug`.
 pub(crate) const LOG: &str = "SINSANG_LOG";
@@ -73,13 +74,19 @@ impl Telemetry {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let filter = EnvFilter::try_new(set(LOG).as_deref().unwrap_or(DEFAULT_LOG))?;
         // A stage is a line where it ends, with its counts and its time.
-        let lines = tracing_subscriber::fmt::layer()
-            .with_writer(io::stderr)
-            .with_ansi(io::stderr().is_terminal())
-            .with_span_events(FmtSpan::CLOSE);
+        let lines = tracing_subscriber::fmt::layer().with_span_events(FmtSpan::CLOSE);
         let lines = match format {
-            LogFormat::Text => lines.with_target(false).with_filter(filter).boxed(),
-            LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
+            // Colours are commands to the terminal too, so that of these lines only the fields are made printable.
+            LogFormat::Text => lines
+                .with_writer(io::stderr)
+                .with_ansi(io::stderr().is_terminal())
+                .fmt_fields(terminal::fields())
+                .with_target(false)
+                .with_filter(filter)
+                .boxed(),
+            LogFormat::Json => {
+                lines.with_writer(|| Printable(io::stderr())).json().flatten_event(true).with_filter(filter).boxed()
+            }
         };
         let is_disabled = set(DISABLED).is_some_and(|value| value.eq_ignore_ascii_case("true"));
         let is_sent = !is_disabled && ENDPOINTS.iter().any(|name| set(name).is_some());

@@ -1,8 +1,8 @@
 //! The last things that a few named users did, for the preview page of whoever holds its secret. Nothing of it is in a snapshot.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -136,9 +136,23 @@ impl Viewers {
         let failed = |source| Error::File { path: path.to_owned(), source };
         let bytes = serde_json::to_vec(&serde_json::json!({ "viewers": viewers }));
         let part = crate::build::beside(path, "part");
-        let written = bytes.map_err(io::Error::from).and_then(|bytes| fs::write(&part, bytes));
+        let written = bytes.map_err(io::Error::from).and_then(|bytes| write_privately(&part, &bytes));
         written.and_then(|()| fs::rename(&part, path)).map_err(failed)
     }
+}
+
+/// Writes `bytes` to `path` so that its owner alone may read them, from the first byte on: what users did is nobody else's on the machine.
+fn write_privately(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // A file that a killed run left there has whatever mode it has.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(bytes)
 }
 
 async fn events(

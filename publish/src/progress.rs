@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use sinsang::printable::printable;
 
 /// A bar appears once its work has taken this long.
 const QUIET: Duration = Duration::from_secs(1);
@@ -80,7 +81,7 @@ impl Bar {
     /// Says what is being done within the work, for instance the file at hand.
     pub fn say(&self, text: impl fmt::Display) {
         if let Some(bar) = &self.inner {
-            bar.set_message(text.to_string());
+            bar.set_message(printable(&text.to_string()).into_owned());
         }
     }
 

@@ -272,6 +272,27 @@ fn the_core_forbids_panics_and_nobody_allows_them_again() {
     assert_none(&places, "no exceptions to the panic lints");
 }
 
+#[test]
+fn only_the_commands_terminal_prints() {
+    let native = || NATIVE.into_iter().chain(ENGINE).flat_map(sources);
+    let others = || native().filter(|source| !["pipeline/src/terminal.rs"].contains(&source.path.as_str()));
+    let printing = ["println!", "eprintln!", "print!", "eprint!", "dbg!"];
+    let ships = |source: &Source| !source.path.ends_with("/tests.rs");
+    let places: Vec<String> = others().filter(ships).flat_map(|source| source.places(&printing)).collect();
+    assert_none(&places, "what people see goes through pipeline/src/terminal.rs, which makes it printable");
+    // Log lines for people have colours, so that only their fields are made printable.
+    let made_printable =
+        ["Printable(io::", ".is_terminal()", ".with_writer(io::stderr)", "ProgressDrawTarget::stderr()"];
+    let places: Vec<String> = others()
+        .flat_map(|source| {
+            let lines = source.code().filter(|(_, line)| line.contains("stdout()") || line.contains("stderr"));
+            let raw = lines.filter(|(_, line)| !made_printable.iter().any(|part| line.contains(part)));
+            raw.map(|(number, line)| format!("{}:{number} writes {}", source.path, line.trim())).collect::<Vec<_>>()
+        })
+        .collect();
+    assert_none(&places, "standard output and error are written to through what makes it printable");
+}
+
 /// The names of the secrets that a deployment has.
 const SECRETS: [&str; 6] = [
     "JWT_HS256_KEY",

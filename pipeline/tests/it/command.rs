@@ -13,6 +13,7 @@ use serde_json::Value;
 use sinsang::key::Key;
 use sinsang::pack::Kind;
 use sinsang::pack::board::Board;
+use sinsang::printable::is_unprintable;
 use sinsang_pipeline::snapshot::Snapshot;
 use tempfile::TempDir;
 
@@ -416,6 +417,72 @@ fn audit_sets_claims_beside_what_they_are() {
     assert_eq!(report["silent_new"][0]["listing_id"], "301");
 }
 
+/// Whether a terminal that shows `bytes` only shows them.
+fn is_plain(bytes: &[u8]) -> bool {
+    !String::from_utf8_lossy(bytes).chars().any(|c| is_unprintable(c) && c != '\n')
+}
+
+#[test]
+fn no_header_and_no_message_from_outside_commands_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let broadcasts = folder.path().join("broadcasts.csv");
+    let output = folder.path().join("snapshot");
+    // Clears the screen, sets the window's title, turns the line around, and begins one of its own.
+    let header = "\u{1b}[2J\u{1b}]0;owned\u{7}title\u{202e},\"one\ntwo\",\u{9b}31mred";
+    fs::write(&broadcasts, format!("{header}\n1,2,3\n")).unwrap();
+    for more in [&[][..], &["--format", "json"], &["--log-format", "json"]] {
+        let failed = build(folder.path(), &output, more).code(1);
+        let said = &failed.get_output().stderr;
+        let text = String::from_utf8_lossy(said);
+        assert!(is_plain(said), "{more:?}: {text:?}");
+        assert_eq!(text.trim_end().lines().count(), 1, "{text}");
+        assert!(text.contains("one two"), "the header is quoted: {text}");
+        if !more.is_empty() {
+            let said: Value = serde_json::from_slice(said).unwrap();
+            assert!(said["error"].as_str().is_some_and(|error| error.contains("broadcasts.csv")), "{said}");
+        }
+    }
+    // The name of a file, and what a parser quotes of one.
+    let odd = folder.path().join("rules \u{1b}[31m.toml");
+    fs::write(&odd, "new = \"\u{202e}\"\n").unwrap();
+    for format in ["text", "json"] {
+        let checked = sinsang(&["rules", "check", text(&odd), "--format", format]).assert().code(1);
+        let said = &checked.get_output().stderr;
+        assert!(is_plain(said) && String::from_utf8_lossy(said).contains("\\u001b[31m"), "{said:?}");
+    }
+}
+
+#[test]
+fn titles_and_names_that_turn_text_around_are_put_right_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("input");
+    fs::create_dir_all(&input).unwrap();
+    let rows = "listing_id,shop,channel,title,brand,starts_at\n\
+        L\u{200e}1,GS\u{202d}샵,GS샵 LIVE,\u{202e}무쇠솥\u{2066} 3호\u{2069},해피\u{200f}콜,2026-11-23T01:00:00+09:00\n\
+        L2,GS샵,GS샵 LIVE,곰솥 5호,해피콜,2026-11-23T02:00:00+09:00\n";
+    fs::write(input.join("broadcasts.csv"), rows).unwrap();
+    let resolved = folder.path().join("resolved.ndjson");
+    let report = json(
+        &sinsang(&["resolve", "--input", text(&input), "--output", text(&resolved), "--now", NOW, "--format", "json"])
+            .assert()
+            .success(),
+    );
+    let repairs = report["broadcasts"]["repaired"].as_array().unwrap();
+    for field in ["listing_id", "shop", "title", "brand"] {
+        let tidied = |repair: &Value| repair["field"] == field && repair["repair"] == "characters tidied";
+        assert!(repairs.iter().any(|repair| tidied(repair) && repair["rows"] == 1), "{field}: {report}");
+    }
+    let lines = fs::read_to_string(&resolved).unwrap();
+    assert!(!lines.chars().any(|c| is_unprintable(c) && c != '\n'), "{lines:?}");
+    assert!(lines.contains("무쇠솥 3호") && lines.contains("\"L1\""), "{lines}");
+    let why = ["why", "--input", text(&input), "--now", NOW, "GS샵:L1"];
+    let told = sinsang(&why).assert().success();
+    assert!(
+        is_plain(&told.get_output().stdout)
+            && String::from_utf8_lossy(&told.get_output().stdout).contains("무쇠솥 3호")
+    );
+}
+
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_sinsang"))
@@ -443,6 +510,8 @@ fn builds_leave_a_line_each_and_the_last_events_of_those_who_are_named() {
     };
     // What users do after the first is in the tables already, and is not looked at.
     build("2026-11-22T00:00:00+09:00", &[]);
+    // A run that was killed left half a file that anybody may read.
+    fs::write(folder.path().join("snapshot.viewers.json.part"), "{").unwrap();
     build(NOW, &[]);
     build(NOW, &[]);
     let lines = fs::read_to_string(folder.path().join("snapshot.builds.ndjson")).unwrap();
@@ -460,7 +529,14 @@ fn builds_leave_a_line_each_and_the_last_events_of_those_who_are_named() {
     assert_eq!(second["ranking"]["snapshot"], first["snapshot"], "{second}");
     assert_eq!(second["tables"][0]["table"], "broadcasts");
 
-    let told: Value = serde_json::from_slice(&fs::read(folder.path().join("snapshot.viewers.json")).unwrap()).unwrap();
+    let told = folder.path().join("snapshot.viewers.json");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::metadata(&told).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "what users did is for its owner alone");
+    }
+    let told: Value = serde_json::from_slice(&fs::read(told).unwrap()).unwrap();
     let viewer = &told["viewers"][0];
     let user = viewer["user_id"].as_str().unwrap();
     let events = viewer["events"].as_array().unwrap();
