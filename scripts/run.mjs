@@ -1,10 +1,11 @@
 // The steps of `make run`: data around a present moment, its snapshot, local KV, and the Worker under `wrangler dev`.
 import { spawn, spawnSync } from "node:child_process";
-import { createHash, randomBytes } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync, copyFileSync, renameSync, statSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync, copyFileSync, renameSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { secrets } from "./secrets.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 process.chdir(root);
@@ -52,31 +53,9 @@ async function sinsang(args, env = {}) {
   if (code !== 0) throw new Stop(`bin/sinsang ${args[0]} ended with ${code}`);
 }
 
-/** The secrets of this machine, from .dev.vars; those not there yet are made up and added. */
-function secrets() {
-  const path = ".dev.vars";
-  const text = existsSync(path) ? readFileSync(path, "utf8") : "";
-  const found = Object.fromEntries(
-    [...text.matchAll(/^\s*([A-Z0-9_]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|(.*?))\s*$/gm)].map((m) => [m[1], m[2] ?? m[3] ?? m[4]]),
-  );
-  let added = "";
-  for (const name of ["JWT_HS256_KEY", "USER_KEY", "PREVIEW_SECRET"]) {
-    if (found[name]) continue;
-    found[name] = randomBytes(name === "PREVIEW_SECRET" ? 12 : 32).toString("hex");
-    added += `${name}="${found[name]}"\n`;
-  }
-  if (added) {
-    say(".dev.vars gets random secrets for this machine");
-    writeFileSync(path, text && !text.endsWith("\n") ? `${text}\n${added}` : text + added, { mode: 0o600 });
-  }
-  // The Worker that takes events names viewers by the same keys, and wrangler looks for them beside its own configuration.
-  writeFileSync("intake/.dev.vars", readFileSync(path), { mode: 0o600 });
-  return found;
-}
-
 /** Makes tables and snapshot unless those of the last run still serve. Returns the snapshot's "now" in milliseconds. */
 async function makeData() {
-  const key = secrets().USER_KEY;
+  const key = secrets(root, say).USER_KEY;
   // What the data depends on; any change makes it anew.
   const retail = data === "retail";
   const wanted = { cli: sha256(readFileSync(cli)), user_key: sha256(key) };
@@ -157,9 +136,11 @@ async function bundle() {
 /** The viewers that the page offers, with what they did last: for whoever has the preview secret. */
 function publishViewers() {
   mkdirSync("www/demo", { recursive: true });
-  const viewers = join(folder, "snapshot.viewers.json");
-  if (existsSync(viewers)) copyFileSync(viewers, "www/demo/viewers.json");
-  else writeFileSync("www/demo/viewers.json", JSON.stringify({ viewers: [] }));
+  const [viewers, served] = [join(folder, "snapshot.viewers.json"), "www/demo/viewers.json"];
+  // Before there is anything in it that only this user may read.
+  writeFileSync(served, JSON.stringify({ viewers: [] }), { mode: 0o600 });
+  chmodSync(served, 0o600);
+  if (existsSync(viewers)) copyFileSync(viewers, served);
 }
 
 /** Fails where something listens on the port already, on either loopback address. */
@@ -187,7 +168,7 @@ async function serve() {
   await publish();
   await bundle();
   publishViewers();
-  const secret = secrets().PREVIEW_SECRET;
+  const secret = secrets(root, say).PREVIEW_SECRET;
 
   say(`starting the Worker on port ${port}`);
   // --local: whatever the files say of remote bindings, the demonstration reads and writes nothing in production.

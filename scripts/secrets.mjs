@@ -1,0 +1,52 @@
+// The secrets of this machine: made up where there are none, and given to each Worker as far as it has a use for them.
+import { randomBytes } from "node:crypto";
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** Bytes that a preview secret has at least; as src/guess.rs has it. */
+const MIN_PREVIEW_SECRET_BYTES = 16;
+/** Random bytes of those that are made up, written as twice as many hex digits. */
+const MADE_UP = { JWT_HS256_KEY: 32, USER_KEY: 32, PREVIEW_SECRET: 16 };
+/** What the Worker that takes events reads of a `.dev.vars`: it names viewers by the same keys, and opens no preview. */
+const OF_INTAKE = new Set([
+  "CORS_ORIGINS", "JWT_AUDIENCE", "JWT_MAX_LIFE_S", "PULSE_EVERY_MS",
+  "JWT_HS256_KEY", "JWT_HS256_KEY_OTHER", "JWT_ES256_PUBLIC_KEY", "JWT_ES256_PUBLIC_KEY_OTHER", "USER_KEY",
+]);
+
+/**
+ * The secrets of `.dev.vars` in `root`; those not there yet are made up and added, which `say` is told. Leaves `intake/.dev.vars`, where wrangler
+ * looks for those of the other Worker.
+ */
+export function secrets(root, say) {
+  const path = join(root, ".dev.vars");
+  const text = existsSync(path) ? readFileSync(path, "utf8") : "";
+  const found = Object.fromEntries(entries(text).map(({ name, value }) => [name, value]));
+  let added = "";
+  for (const [name, bytes] of Object.entries(MADE_UP)) {
+    if (found[name]) continue;
+    found[name] = randomBytes(bytes).toString("hex");
+    added += `${name}="${found[name]}"\n`;
+  }
+  if (Buffer.byteLength(found.PREVIEW_SECRET) < MIN_PREVIEW_SECRET_BYTES) {
+    say(`PREVIEW_SECRET in .dev.vars is shorter than ${MIN_PREVIEW_SECRET_BYTES} bytes, so that there are no previews; take the line away to get another`);
+  }
+  const whole = added && text && !text.endsWith("\n") ? `${text}\n${added}` : text + added;
+  if (added) {
+    say(".dev.vars gets random secrets for this machine");
+    write(path, whole);
+  }
+  write(join(root, "intake/.dev.vars"), entries(whole).filter(({ name }) => OF_INTAKE.has(name)).map(({ line }) => `${line}\n`).join(""));
+  return found;
+}
+
+/** The lines of a `.dev.vars` that set something. */
+function entries(text) {
+  const set = /^\s*([A-Z0-9_]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|(.*?))\s*$/gm;
+  return [...text.matchAll(set)].map((m) => ({ name: m[1], value: m[2] ?? m[3] ?? m[4], line: m[0].trim() }));
+}
+
+/** For this user alone, also where the file was there before. */
+function write(path, text) {
+  writeFileSync(path, text, { mode: 0o600 });
+  chmodSync(path, 0o600);
+}
