@@ -33,6 +33,11 @@ pub const POINT_BYTES: usize = 65;
 const SCHEME_BYTES: usize = 16;
 /// How far the issuer's clock may be off, in seconds.
 const LEEWAY_S: i64 = 30;
+/// How far ahead a token may expire where nothing is configured, in seconds: 366 days. What is to hold for ever was not meant to be a session.
+pub const DEFAULT_MAX_LIFE_S: i64 = 366 * 86_400;
+/// Members of a header by which what is signed would not be the claims as they stand: an unencoded payload (RFC 7797), and what RFC 7516 has for
+/// encryption. An issuer of viewers' tokens has no use for them.
+const OTHER_PAYLOADS: [&str; 3] = ["b64", "enc", "zip"];
 
 /// Why a token was refused: the text is the `error_description` of RFC 6750.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,12 +48,18 @@ pub enum Refused {
     TooLong,
     /// Not a JWT.
     Malformed,
+    /// Its header demands something that is not understood here.
+    Extension,
+    /// A JWT for something else than access: RFC 8725 section 3.11.
+    Kind,
     /// Signed with an algorithm that no key is configured for.
     Algorithm,
     /// The signature is not by the configured key.
     Signature,
     /// Past its time, or without an expiry.
     Expired,
+    /// Its expiry is further ahead than is believed here.
+    TooFarAhead,
     /// Before its time.
     NotYetValid,
     /// For another audience.
@@ -63,9 +74,12 @@ impl fmt::Display for Refused {
             Self::Scheme => "the Authorization header is not 'Bearer' and a token",
             Self::TooLong => "the token is too long",
             Self::Malformed => "the token is malformed",
+            Self::Extension => "the token demands an unknown extension",
+            Self::Kind => "the token is of another type",
             Self::Algorithm => "the token's algorithm is not accepted",
             Self::Signature => "the token's signature is wrong",
             Self::Expired => "the token has expired or has no expiry",
+            Self::TooFarAhead => "the token expires too far ahead",
             Self::NotYetValid => "the token is not valid yet",
             Self::Audience => "the token is for another audience",
             Self::Subject => "the token names no user",
@@ -73,7 +87,8 @@ impl fmt::Display for Refused {
     }
 }
 
-/// A key that was configured but can't be used; the deployment should fail its smoke test on it.
+/// A secret or a limit of tokens that was configured but can't be used; the deployment should fail its smoke test on it. What comes of it is what
+/// [`fmt::Display`] says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadKey {
     /// The HS256 key is shorter than [`MIN_HS256_KEY_BYTES`].
@@ -83,6 +98,22 @@ pub enum BadKey {
     Es256NotJwk,
     /// There is no audience: a token for nobody in particular would be taken for one of ours.
     NoAudience,
+    /// The longest life of tokens is no whole number of seconds from 1.
+    MaxLife,
+    /// The preview secret is shorter than [`crate::guess::MIN_SECRET_BYTES`].
+    PreviewSecretTooShort,
+}
+
+impl fmt::Display for BadKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hs256TooShort => "an HS256 key is shorter than 32 bytes: no token counts",
+            Self::Es256NotJwk => "an ES256 key is no JWK of P-256: no token counts",
+            Self::NoAudience => "JWT_AUDIENCE is empty: no token counts",
+            Self::MaxLife => "JWT_MAX_LIFE_S is no count of seconds: no token counts",
+            Self::PreviewSecretTooShort => "PREVIEW_SECRET is shorter than 16 bytes: no preview opens",
+        })
+    }
 }
 
 impl From<Unfit> for Refused {
@@ -100,6 +131,16 @@ fn point_of(jwk: &str) -> Option<[u8; POINT_BYTES]> {
     let point = [vec![4], coordinate("x")?, coordinate("y")?].concat();
     let is_for_p256 = text("kty")? == "EC" && text("crv")? == "P-256";
     if is_for_p256 { point.try_into().ok() } else { None }
+}
+
+/// Whether a token that says it is of the type `kind` may be a viewer's: a `JWT`, or an access token as RFC 9068 has them, `at+jwt`; each as a media
+/// type whose `application/` may be left out, in any case (RFC 7515 section 4.1.9). Others of the same issuer and key, such as `logout+jwt` and
+/// `secevent+jwt`, are no proof of who asks.
+fn is_access_token(kind: &str) -> bool {
+    const TREE: &str = "application/";
+    let is_named = kind.get(..TREE.len()).is_some_and(|start| start.eq_ignore_ascii_case(TREE));
+    let name = if is_named { kind.get(TREE.len()..).unwrap_or_default() } else { kind };
+    ["jwt", "at+jwt"].iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 fn decode(text: &str) -> Option<Vec<u8>> {
@@ -152,6 +193,7 @@ pub struct Verifier {
     hs256: Vec<Hmac<Sha256>>,
     es256: Vec<[u8; POINT_BYTES]>,
     audience: String,
+    max_life_s: i64,
     users: UserHasher,
     /// Those that were found good by these keys and for this audience. Behind a lock only so that a verifier can be shared between threads;
     /// nobody waits for it.
@@ -174,7 +216,13 @@ impl Verifier {
         });
         let es256 = es256_jwk.iter().filter(|jwk| !jwk.is_empty()).map(|jwk| point_of(jwk).ok_or(BadKey::Es256NotJwk));
         let (hs256, es256) = (hs256.collect::<Result<_, _>>()?, es256.collect::<Result<_, _>>()?);
-        Ok(Self { hs256, es256, audience, users, known: Mutex::default() })
+        Ok(Self { hs256, es256, audience, max_life_s: DEFAULT_MAX_LIFE_S, users, known: Mutex::default() })
+    }
+
+    /// The same, for tokens that expire at most `seconds` ahead: [`DEFAULT_MAX_LIFE_S`] otherwise.
+    #[must_use]
+    pub fn with_max_life(self, seconds: i64) -> Self {
+        Self { max_life_s: seconds, ..self }
     }
 
     /// The key of a user id, for whoever may name users without a token.
@@ -242,6 +290,13 @@ impl Verifier {
         if header.text("cty")?.is_some_and(|content| !content.eq_ignore_ascii_case("json")) {
             return Err(Refused::Malformed);
         }
+        // Whatever it lists, none of it is understood here; and a list that is empty or none is a mistake (section 4.1.11).
+        if header.has("crit") || OTHER_PAYLOADS.iter().any(|name| header.has(name)) {
+            return Err(Refused::Extension);
+        }
+        if header.text("typ")?.is_some_and(|kind| !is_access_token(kind)) {
+            return Err(Refused::Kind);
+        }
         match header.text("alg")?.ok_or(Refused::Malformed)? {
             "HS256" if !self.hs256.is_empty() => {
                 let signs = |key: &Hmac<Sha256>| key.clone().chain_update(signed).verify_slice(&signature).is_ok();
@@ -269,9 +324,14 @@ impl Verifier {
         claims.date("iat")?;
         // The last millisecond at which it holds is that of its expiry and the leeway.
         let instant = |seconds: i64| UnixMillis(seconds.saturating_mul(SECOND_MS));
-        let until = instant(expiry.ok_or(Refused::Expired)?.saturating_add(LEEWAY_S)).plus(1);
+        let expiry = expiry.ok_or(Refused::Expired)?;
+        let until = instant(expiry.saturating_add(LEEWAY_S)).plus(1);
         if now >= until {
             return Err(Refused::Expired);
+        }
+        // What is believed at one time is believed until it expires: by then less of its life is left.
+        if instant(expiry) > now.plus(self.max_life_s.saturating_add(LEEWAY_S).saturating_mul(SECOND_MS)) {
+            return Err(Refused::TooFarAhead);
         }
         if not_before.is_some_and(|not_before| instant(not_before) > now.plus(LEEWAY_S.saturating_mul(SECOND_MS))) {
             return Err(Refused::NotYetValid);

@@ -33,6 +33,11 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// Whether there is a field `name`, whatever it holds.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(one, _)| one == name)
+    }
+
     /// The field `name`, `None` where it is not there or null.
     fn field(&self, name: &str) -> Result<Option<&Json<'a>>, Unfit> {
         let mut found = self.0.iter().filter(|(one, _)| one == name).map(|(_, value)| value);
@@ -100,6 +105,7 @@ mod tests {
         assert_eq!(object.texts("b2"), Ok(vec!["z"]));
         assert_eq!((object.date("c"), object.date("f")), (Ok(Some(1_700_000_000)), Ok(Some(-7))));
         assert_eq!((object.text("d"), object.date("d"), object.text("none")), (Ok(None), Ok(None), Ok(None)));
+        assert!(object.has("d") && object.has("e") && !object.has("none"));
         assert_eq!(object.date("g"), Err(Unfit));
         for name in ["b", "c", "e"] {
             assert_eq!(object.text(name), Err(Unfit), "{name}");

@@ -9,6 +9,7 @@
 
 mod cache;
 mod door;
+mod gate;
 mod isolate;
 mod limiter;
 mod platform;
@@ -24,8 +25,10 @@ use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::web_sys::{Request, Response};
 use worker::{Context, Date, Delay, Env, event};
 
+use crate::header;
 use crate::load::{Fetched, Keep, Place, Read, ReadFailure};
-use crate::reply::Reply;
+use crate::rate::Address;
+use crate::reply::{Reply, Timing};
 use crate::request::{Config, Raw, Refusal};
 use crate::serve::{Refresh, Serve, Step};
 use crate::time::UnixMillis;
@@ -47,8 +50,9 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
     let headers = request.headers();
     let header = |name: &str| headers.get(name).ok().flatten();
     let (origin_of_url, path, query) = cut(&url);
-    let (authorization, preview) = (header("Authorization"), header("Sinsang-Preview"));
-    let (if_none_match, origin, device) = (header("If-None-Match"), header("Origin"), header("Sinsang-Device"));
+    let (authorization, preview) = (header(header::AUTHORIZATION), header(header::PREVIEW));
+    let (if_none_match, origin) = (header(header::IF_NONE_MATCH), header(header::ORIGIN));
+    let device = header(header::DEVICE);
     let raw = Raw {
         method: &method,
         path,
@@ -58,16 +62,26 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
         if_none_match: if_none_match.as_deref(),
         origin: origin.as_deref(),
         device: device.as_deref(),
+        address: Address::parse(header(header::ADDRESS).as_deref()),
         context: Some(isolate::context(&request)),
         has_body: request.body().is_some(),
     };
-    if isolate::has_limiter(&env) && path != HEALTH && limiter::refuses(&env, header, || now(&config)).await {
-        let refusal = crate::reply::refuse(&Refusal::TooMany, &raw, &config, crate::reply::Timing::default());
-        return Ok(respond(&refusal));
+    let too_many = || respond(&crate::reply::refuse(&Refusal::TooMany, &raw, &config, Timing::default(), now(&config)));
+    // The address first: it costs less than a token's signature.
+    let is_limited = isolate::has_limiter(&env) && path != HEALTH;
+    if is_limited && limiter::refuses_address(env.as_ref(), raw.address).await {
+        return Ok(too_many());
     }
     let stores = Stores { store: Store::open(&env), cache: Cache::of(origin_of_url) };
     let mut serve = Serve::begin(raw, &config, now(&config));
+    let mut is_counted = !is_limited;
     let reply = loop {
+        if !is_counted && let Some(asker) = serve.asker() {
+            is_counted = true;
+            if limiter::refuses_asker(env.as_ref(), asker, raw.address).await {
+                return Ok(too_many());
+            }
+        }
         match with_memory(|memory| serve.next(memory, now(&config))) {
             Step::Reply(reply) => break reply,
             Step::Read(reads) => {
@@ -181,7 +195,12 @@ async fn refresh(stores: &Stores, config: &Config) {
 
 /// The platform's clock, moved by the configured offset.
 fn now(config: &Config) -> UnixMillis {
-    UnixMillis(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX)).plus(config.clock_offset_ms)
+    real_now().plus(config.clock_offset_ms)
+}
+
+/// The platform's clock.
+fn real_now() -> UnixMillis {
+    UnixMillis(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Cuts the address that the platform hands over, which is absolute and normalised already, into origin, path and query.

@@ -30,6 +30,10 @@
 )]
 #![deny(clippy::iter_over_hash_type)]
 
+// Files that both Workers have, such as edge/limiter.rs, name the core alike in each.
+#[cfg(all(target_arch = "wasm32", feature = "edge"))]
+extern crate self as sinsang;
+
 pub mod auth;
 pub mod breaker;
 pub mod claims;
@@ -39,6 +43,8 @@ pub mod directive;
 pub mod edge;
 pub mod event;
 pub mod experiment;
+pub mod guess;
+pub mod header;
 pub mod key;
 pub mod known;
 pub mod load;
@@ -57,6 +63,7 @@ pub mod pulse;
     reason = "sums of a few products of i32 weights with signals of at most 2^20, which i64 holds with room"
 )]
 pub mod rank;
+pub mod rate;
 pub mod reply;
 pub mod request;
 pub mod serve;

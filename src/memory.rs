@@ -109,8 +109,6 @@ pub struct Memory {
     pub store: Breaker,
     /// May the data centre's cache be asked?
     pub cache: Breaker,
-    /// May the rate limiter be asked?
-    pub limiter: Breaker,
     /// Bytes of Wasm memory when the shell last looked; it never shrinks. Zero on the host.
     pub wasm_bytes: usize,
     seed: u64,
@@ -146,13 +144,7 @@ pub struct Memory {
 impl Memory {
     /// An empty memory whose waits follow from `seed`.
     pub fn seeded(seed: u64) -> Self {
-        Self {
-            store: Breaker::seeded(seed),
-            cache: Breaker::seeded(seed.rotate_left(21)),
-            limiter: Breaker::seeded(seed.rotate_left(42)),
-            seed,
-            ..Self::default()
-        }
+        Self { store: Breaker::seeded(seed), cache: Breaker::seeded(seed.rotate_left(21)), seed, ..Self::default() }
     }
 
     /// The snapshot to answer from.

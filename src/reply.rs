@@ -402,7 +402,7 @@ fn common(raw: &Raw<'_>, config: &Config, timing: Timing) -> Headers {
     headers.push(("X-Content-Type-Options", "nosniff".into()));
     headers.push(("Vary", VARY.into()));
     headers.push(("Server-Timing", server_timing(timing)));
-    if let Some(origin) = raw.origin.filter(|origin| config.cors_origins.iter().any(|allowed| allowed == origin)) {
+    if let Some(origin) = raw.origin.filter(|origin| config.allows(origin)) {
         headers.push(("Access-Control-Allow-Origin", origin.to_owned().into()));
         let exposed =
             "ETag, Server-Timing, Sinsang-Age, Sinsang-Experiments, Sinsang-Rung, Sinsang-Snapshot, Retry-After";

@@ -2,12 +2,11 @@
 
 use std::rc::Rc;
 
-use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
-
-use crate::auth::{BadKey, Bearer, Refused, Unproven, Verifier};
+use crate::auth::{BadKey, Bearer, DEFAULT_MAX_LIFE_S, Refused, Unproven, Verifier};
 use crate::context::Context;
+use crate::guess::{Admission, PreviewSecret};
 use crate::pack::manifest::SnapshotId;
+use crate::rate::Address;
 use crate::session::MOST_RECENT;
 use crate::surface::cursor::{BadCursor, Cursor, binding};
 use crate::surface::new::Sort;
@@ -52,6 +51,8 @@ pub struct Raw<'a> {
     pub origin: Option<&'a str>,
     /// The header `Sinsang-Device`.
     pub device: Option<&'a str>,
+    /// Where it comes from: no answer hangs on it but how often may be guessed at the preview secret.
+    pub address: Address,
     /// Where it comes from and on what, as far as the shell has looked.
     pub context: Option<Context>,
     /// Whether there is a body, which nobody reads.
@@ -68,7 +69,7 @@ pub struct Config {
     /// Names devices, which experiments know viewers without a token by; without it those are in none.
     pub devices: Option<UserHasher>,
     /// Opens `as_of` and `viewer` to whoever sends it.
-    pub preview_secret: Option<String>,
+    pub preview_secret: Option<PreviewSecret>,
     /// Added to the clock, for demonstrations with data of another time. Milliseconds.
     pub clock_offset_ms: i64,
     /// How long all reads of a request may take together, in milliseconds; the answer then stands on what there is.
@@ -89,37 +90,25 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The configuration that the deployment's variables give, and what is wrong with its keys, for which every token is refused.
-    pub fn of(var: impl Fn(&str) -> Option<String>) -> (Self, Option<BadKey>) {
+    /// The configuration that the deployment's variables give, and what is wrong with its secrets.
+    pub fn of(var: impl Fn(&str) -> Option<String>) -> (Self, Vec<BadKey>) {
         let var = |name: &str| var(name).filter(|value| !value.is_empty());
+        let mut bad = Vec::new();
         let devices = var("USER_KEY").and_then(|secret| UserHasher::new(secret.as_bytes()));
-        let verifier = devices.clone().map(|users| {
-            let hs256 = ["JWT_HS256_KEY", "JWT_HS256_KEY_OTHER"].map(|name| var(name).unwrap_or_default());
-            let es256 =
-                ["JWT_ES256_PUBLIC_KEY", "JWT_ES256_PUBLIC_KEY_OTHER"].map(|name| var(name).unwrap_or_default());
-            Verifier::new(
-                &hs256.each_ref().map(String::as_str),
-                &es256.each_ref().map(String::as_str),
-                var("JWT_AUDIENCE").unwrap_or_default(),
-                users,
-            )
-        });
-        let (verifier, bad) = match verifier {
-            Some(Ok(verifier)) => (Some(verifier), None),
-            Some(Err(bad)) => (None, Some(bad)),
-            None => (None, None),
-        };
+        let verifier = devices.clone().map(|users| verifier(&var, users));
+        let preview_secret = var("PREVIEW_SECRET").map(|text| PreviewSecret::new(&text));
         let origins = var("CORS_ORIGINS").unwrap_or_default();
         let config = Self {
             cors_origins: origins
                 .split(',')
                 .map(str::trim)
-                .filter(|origin| !origin.is_empty())
+                // Pages that no origin may be told of are all `null`: a sandbox on any site.
+                .filter(|origin| !origin.is_empty() && *origin != "null")
                 .map(str::to_owned)
                 .collect(),
-            verifier,
+            verifier: verifier.and_then(|one| one.map_err(|wrong| bad.push(wrong)).ok()),
             devices,
-            preview_secret: var("PREVIEW_SECRET"),
+            preview_secret: preview_secret.and_then(|one| one.map_err(|wrong| bad.push(wrong)).ok()),
             clock_offset_ms: var("CLOCK_OFFSET_MS").and_then(|text| text.parse().ok()).unwrap_or(0),
             read_limit_ms: var("READ_LIMIT_MS")
                 .and_then(|text| text.parse().ok())
@@ -128,6 +117,24 @@ impl Config {
         };
         (config, bad)
     }
+
+    /// Whether pages of `origin`, as a browser names it, may read answers and send events.
+    pub fn allows(&self, origin: &str) -> bool {
+        self.cors_origins.iter().any(|allowed| allowed == origin)
+    }
+}
+
+/// Checks tokens with the keys and for the audience that `var` gives.
+fn verifier(var: &impl Fn(&str) -> Option<String>, users: UserHasher) -> Result<Verifier, BadKey> {
+    let hs256 = ["JWT_HS256_KEY", "JWT_HS256_KEY_OTHER"].map(|name| var(name).unwrap_or_default());
+    let es256 = ["JWT_ES256_PUBLIC_KEY", "JWT_ES256_PUBLIC_KEY_OTHER"].map(|name| var(name).unwrap_or_default());
+    let max_life_s = match var("JWT_MAX_LIFE_S") {
+        None => DEFAULT_MAX_LIFE_S,
+        Some(text) => text.parse().ok().filter(|seconds| *seconds > 0).ok_or(BadKey::MaxLife)?,
+    };
+    let texts = (hs256.each_ref().map(String::as_str), es256.each_ref().map(String::as_str));
+    let audience = var("JWT_AUDIENCE").unwrap_or_default();
+    Ok(Verifier::new(&texts.0, &texts.1, audience, users)?.with_max_life(max_life_s))
 }
 
 /// What is asked for.
@@ -252,7 +259,7 @@ pub enum Refusal {
     Token(Refused),
     /// There is nothing to answer from.
     NoData,
-    /// The requests of one address come too fast.
+    /// The requests of one asker or one address come too fast, or too many wrong preview secrets came from the address.
     TooMany,
     /// The request has a body.
     Body,
@@ -333,7 +340,7 @@ impl Request {
                 chosen_snapshot: None,
             });
         }
-        let is_preview = may_preview(raw.preview, config);
+        let is_preview = may_preview(raw, config, now)?;
         if raw.path.starts_with("/preview/") && !is_preview {
             return Err(Refusal::PreviewOnly("snapshot").into());
         }
@@ -389,13 +396,13 @@ fn bad(parameter: &str, expected: &str) -> Refusal {
     Refusal::Parameter(parameter.to_owned(), format!("expected {expected}"))
 }
 
-/// Hashes are compared, in constant time, so that how long it takes tells neither how much of a guess is right nor how long the secret is.
-fn may_preview(given: Option<&str>, config: &Config) -> bool {
-    match (given, config.preview_secret.as_deref()) {
-        (Some(given), Some(secret)) if !secret.is_empty() && given.len() <= MAX_VALUE_BYTES => {
-            Sha256::digest(given).ct_eq(&Sha256::digest(secret)).into()
-        }
-        _ => false,
+/// Whether the preview secret was sent, and is right. Where too many wrong ones came, nothing is answered that was asked with one.
+fn may_preview(raw: &Raw<'_>, config: &Config, now: UnixMillis) -> Result<bool, Refusal> {
+    let (Some(given), Some(secret)) = (raw.preview, &config.preview_secret) else { return Ok(false) };
+    match secret.admit(given, raw.address, now) {
+        Admission::Right => Ok(true),
+        Admission::Wrong => Ok(false),
+        Admission::TooMany => Err(Refusal::TooMany),
     }
 }
 

@@ -471,7 +471,7 @@ impl<'a> Serve<'a> {
     }
 
     fn refuse(&mut self, refusal: &Refusal, now: UnixMillis) -> Step {
-        let mut reply = crate::reply::refuse(refusal, &self.raw, self.config, self.timing(now));
+        let mut reply = crate::reply::refuse(refusal, &self.raw, self.config, self.timing(now), now);
         reply.log = std::mem::take(&mut self.log);
         Step::Reply(reply)
     }

@@ -6,9 +6,10 @@ use serde_json::value::RawValue;
 use sinsang::auth::{Bearer, Refused, Unproven};
 use sinsang::context::Context;
 use sinsang::event::{ADDED_BYTES, Event, Wrong};
+use sinsang::rate::Asker;
 use sinsang::request::Config;
 use sinsang::time::UnixMillis;
-use sinsang::viewer::{DeviceId, UserKey};
+use sinsang::viewer::{DeviceId, UserKey, ViewerName};
 
 /// The one path there is.
 pub const PATH: &str = "/v1/events";
@@ -26,6 +27,8 @@ const _: () = assert!(MAX_BODY_BYTES + MAX_EVENTS * ADDED_BYTES < MAX_MESSAGE_BY
 pub struct Raw<'a> {
     /// `POST` and the like.
     pub method: &'a str,
+    /// Scheme and host that were asked.
+    pub own_origin: &'a str,
     /// The path, percent-encoded.
     pub path: &'a str,
     /// The query without its question mark.
@@ -40,6 +43,8 @@ pub struct Raw<'a> {
     pub device: Option<&'a str>,
     /// The header `Origin`.
     pub origin: Option<&'a str>,
+    /// The header `Sec-Fetch-Site`.
+    pub fetch_site: Option<&'a str>,
     /// Where it comes from and on what, as far as that is looked at.
     pub context: Context,
 }
@@ -53,6 +58,8 @@ pub enum Refusal {
     Method,
     /// A preflight: what may be asked from another origin.
     Preflight,
+    /// The page of another origin, which nobody named.
+    Foreign,
     /// Neither JSON nor a beacon's plain text.
     ContentType,
     /// The body is longer than [`MAX_BODY_BYTES`], or has more than [`MAX_EVENTS`] events.
@@ -63,7 +70,7 @@ pub enum Refusal {
     Token(Refused),
     /// Neither a token nor a device.
     Nobody,
-    /// The requests of one address come too fast.
+    /// The requests of one asker or of one address come too fast.
     TooMany,
     /// The queue took nothing, or there is no key to name viewers by.
     Unavailable,
@@ -89,11 +96,25 @@ pub struct Taken {
     pub refused: Vec<Row>,
 }
 
+/// Whether what sent the request may send events: an app, which is no page; a page of this Worker; or one whose origin is named in the
+/// configuration.
+///
+/// Any page may send a form or a beacon of plain text anywhere, and no browser asks first; but it says whose page it is, and no page can keep it
+/// from that. `null` is any sandbox, file or redirect, on whatever site. Where `Origin` is missing, Fetch Metadata tells a page all the same:
+/// `none` is a person who typed the address.
+fn is_welcome(raw: &Raw<'_>, config: &Config) -> bool {
+    match (raw.origin, raw.fetch_site) {
+        (Some(origin), _) => config.allows(origin) || (!origin.is_empty() && origin == raw.own_origin),
+        (None, Some(site)) => matches!(site, "same-origin" | "none"),
+        (None, None) => true,
+    }
+}
+
 /// Whether the request's body is to be read at all.
 ///
 /// # Errors
 /// A [`Refusal`] that needs no body.
-pub fn begin(raw: &Raw<'_>) -> Result<(), Refusal> {
+pub fn begin(raw: &Raw<'_>, config: &Config) -> Result<(), Refusal> {
     if raw.path != PATH {
         return Err(Refusal::NotFound);
     }
@@ -101,6 +122,9 @@ pub fn begin(raw: &Raw<'_>) -> Result<(), Refusal> {
         "POST" => (),
         "OPTIONS" => return Err(Refusal::Preflight),
         _ => return Err(Refusal::Method),
+    }
+    if !is_welcome(raw, config) {
+        return Err(Refusal::Foreign);
     }
     if !raw.query.is_empty() {
         return Err(Refusal::Invalid("query", "no parameter here"));
@@ -201,6 +225,16 @@ impl Sent {
         match &self.viewer {
             Viewer::Unproven(unproven) => Some(unproven),
             Viewer::Known(_) => None,
+        }
+    }
+
+    /// Who the request is counted for where requests are limited; while a signature is not proven, nobody.
+    pub fn asker(&self) -> Asker {
+        let Viewer::Known(viewer) = &self.viewer else { return Asker::Nobody };
+        match ViewerName::parse(viewer) {
+            Some(ViewerName::User(key)) => Asker::User(key),
+            Some(ViewerName::Device(key)) => Asker::Device(key),
+            None => Asker::Nobody,
         }
     }
 
@@ -381,9 +415,9 @@ mod tests {
 
     #[test]
     fn nothing_is_taken_in_a_name_whose_signature_is_not_proven() {
-        // {"alg":"ES256"}, the claims of u000001 for sinsang until 2096, and a signature that nobody made.
+        // {"alg":"ES256"}, the claims of u000001 for sinsang until 1970-01-12T13:46:40Z, and a signature that nobody made.
         let token = format!(
-            "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ1MDAwMDAxIiwiYXVkIjoic2luc2FuZyIsImV4cCI6NDAwMDAwMDAwMH0.{}",
+            "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ1MDAwMDAxIiwiYXVkIjoic2luc2FuZyIsImV4cCI6MTgwMDAwMDAwMH0.{}",
             "A".repeat(86)
         );
         let config = Config::of(|name| match name {
@@ -404,7 +438,7 @@ mod tests {
         assert_eq!(sent.take(NOW), Err(refused.clone()));
         assert_eq!(sent.prove(false, &config, NOW), Err(refused.clone()));
         assert_eq!(sent.take(NOW), Err(refused));
-        let late = UnixMillis(4_000_000_100_000);
+        let late = UnixMillis(1_800_000_100_000);
         assert_eq!(sent.prove(true, &config, late), Err(Refusal::Token(Refused::Expired)));
         assert_eq!(sent.prove(true, &config, NOW), Ok(()));
         let user = config.verifier.as_ref().unwrap().user("u000001");
@@ -415,10 +449,74 @@ mod tests {
     }
 
     #[test]
+    fn pages_of_other_sites_send_nothing_whatever_they_call_it() {
+        let var = |name: &str| match name {
+            "CORS_ORIGINS" => Some("https://app.example, null".to_owned()),
+            _ => None,
+        };
+        let (config, foreign) = (Config::of(var).0, Err(Refusal::Foreign));
+        let own = "https://shop.example";
+        let table = [
+            // An app, and whoever is no browser.
+            (None, None, Ok(())),
+            (None, Some("none"), Ok(())),
+            (None, Some("same-origin"), Ok(())),
+            (None, Some("same-site"), foreign.clone()),
+            (None, Some("cross-site"), foreign.clone()),
+            (None, Some("Cross-Site"), foreign.clone()),
+            (None, Some(""), foreign.clone()),
+            (Some("https://app.example"), Some("cross-site"), Ok(())),
+            (Some("https://app.example"), None, Ok(())),
+            (Some(own), Some("same-origin"), Ok(())),
+            (Some("http://shop.example"), Some("cross-site"), foreign.clone()),
+            (Some("https://shop.example:8443"), Some("same-site"), foreign.clone()),
+            (Some("https://shop.example.evil.example"), Some("cross-site"), foreign.clone()),
+            (Some("https://evil.example"), None, foreign.clone()),
+            // No word of a page's makes its origin another.
+            (Some("https://evil.example"), Some("same-origin"), foreign.clone()),
+            (Some("null"), Some("cross-site"), foreign.clone()),
+            (Some("null"), None, foreign.clone()),
+            (Some(""), None, foreign.clone()),
+        ];
+        for (origin, fetch_site, expected) in table {
+            for kind in ["text/plain", "application/json", "application/x-www-form-urlencoded", "multipart/form-data"] {
+                let raw = Raw { content_type: Some(kind), own_origin: own, origin, fetch_site, ..beacon() };
+                let is_events = ["text/plain", "application/json"].contains(&kind);
+                let expected =
+                    if expected.is_ok() && !is_events { Err(Refusal::ContentType) } else { expected.clone() };
+                assert_eq!(begin(&raw, &config), expected, "{origin:?} {fetch_site:?} {kind}");
+            }
+        }
+        assert_eq!(
+            begin(&Raw { origin: Some(""), ..beacon() }, &config),
+            foreign,
+            "an address without a host is nobody's"
+        );
+    }
+
+    #[test]
+    fn a_request_is_counted_for_its_user_or_its_device() {
+        let config = config();
+        let asker = |device: &str| {
+            let body = json!({"device": device, "events": []}).to_string();
+            Sent::parse(&beacon(), body.as_bytes(), &config, NOW).unwrap().asker()
+        };
+        let key = config.devices.as_ref().unwrap().device(DEVICE);
+        assert_eq!(asker(DEVICE), Asker::Device(key), "by the same key as on the surfaces");
+        assert_ne!(asker("another-device-of-the-tests"), asker(DEVICE));
+        let of = |viewer: &str| Sent {
+            body: Map::new(),
+            context: Context::default(),
+            viewer: Viewer::Known(viewer.to_owned()),
+        };
+        assert_eq!(of("d123456789abcdef").asker(), Asker::User(UserKey(0xd123_4567_89ab_cdef)));
+    }
+
+    #[test]
     fn a_request_is_bounded_before_it_is_parsed_and_in_its_events() {
         let raw = |length| Raw { content_length: Some(length), ..beacon() };
-        assert_eq!(begin(&raw("65536")), Ok(()));
-        assert_eq!(begin(&raw("65537")), Err(Refusal::TooLarge));
+        assert_eq!(begin(&raw("65536"), &config()), Ok(()));
+        assert_eq!(begin(&raw("65537"), &config()), Err(Refusal::TooLarge));
         assert_eq!(take(&beacon(), &vec![b' '; MAX_BODY_BYTES + 1], &config(), NOW), Err(Refusal::TooLarge));
         let events = |count| json!({"device": DEVICE, "events": (0..count).map(event).collect::<Vec<_>>()});
         assert_eq!(taken(&events(100)).map(|taken| taken.accepted), Ok(100));

@@ -2,13 +2,20 @@
 
 use std::borrow::Cow;
 
+use sinsang::header;
+use sinsang::rate::retry_after_s;
 use sinsang::request::Config;
+use sinsang::time::UnixMillis;
 
 use crate::admit::{Raw, Refusal, Taken};
 
 const JSON: &str = "application/json; charset=utf-8";
 const PROBLEM: &str = "application/problem+json; charset=utf-8";
 const METHODS: &str = "POST, OPTIONS";
+/// The least that whoever comes too fast is told to wait, in seconds, and at the most twice that. Windows of limiters have 10 or 60.
+const TOO_MANY_WAIT_S: i64 = 10;
+/// The same for whoever finds the queue away.
+const UNAVAILABLE_WAIT_S: i64 = 30;
 
 /// An answer that is ready to be sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,8 +44,8 @@ pub fn accepted(taken: &Taken, raw: &Raw<'_>, config: &Config) -> Answer {
     Answer { status: 202, headers, body }
 }
 
-/// The answer where nothing was taken.
-pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config) -> Answer {
+/// The answer at `now` where nothing was taken.
+pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, now: UnixMillis) -> Answer {
     let mut headers = common(raw, config);
     let (status, kind, title, detail): (u16, _, _, Cow<'_, str>) = match refusal {
         Refusal::Preflight => return preflight(headers),
@@ -47,6 +54,12 @@ pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config) -> Answer {
             headers.push(("Allow", METHODS.into()));
             (405, "method-not-allowed", "Method not allowed", format!("this resource has {METHODS}").into())
         }
+        Refusal::Foreign => (
+            403,
+            "foreign-origin",
+            "Another site's page",
+            "events come from apps, and pages of origins that are named".into(),
+        ),
         Refusal::ContentType => (
             415,
             "unsupported-type",
@@ -69,11 +82,11 @@ pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config) -> Answer {
             (401, "nobody", "Neither a token nor a device", "sign in, or send Sinsang-Device".into())
         }
         Refusal::TooMany => {
-            headers.push(("Retry-After", "10".into()));
+            headers.push(("Retry-After", retry_after_s(TOO_MANY_WAIT_S, now).to_string().into()));
             (429, "too-many-requests", "Too many requests", "wait before the next request; none was taken".into())
         }
         Refusal::Unavailable => {
-            headers.push(("Retry-After", "30".into()));
+            headers.push(("Retry-After", retry_after_s(UNAVAILABLE_WAIT_S, now).to_string().into()));
             (503, "unavailable", "Not taken", "events can't be taken now; none of the request's was".into())
         }
     };
@@ -98,7 +111,7 @@ fn common(raw: &Raw<'_>, config: &Config) -> Vec<(&'static str, Cow<'static, str
         ("Vary", "Authorization, Origin, Sinsang-Device".into()),
         ("Cache-Control", "no-store".into()),
     ];
-    if let Some(origin) = raw.origin.filter(|origin| config.cors_origins.iter().any(|allowed| allowed == origin)) {
+    if let Some(origin) = raw.origin.filter(|origin| config.allows(origin)) {
         headers.push(("Access-Control-Allow-Origin", origin.to_owned().into()));
         headers.push(("Access-Control-Expose-Headers", "Retry-After".into()));
     }
@@ -109,8 +122,8 @@ fn preflight(mut headers: Vec<(&'static str, Cow<'static, str>)>) -> Answer {
     headers.push(("Allow", METHODS.into()));
     if headers.iter().any(|(name, _)| *name == "Access-Control-Allow-Origin") {
         headers.push(("Access-Control-Allow-Methods", METHODS.into()));
-        headers.push(("Access-Control-Allow-Headers", "Authorization, Content-Type, Sinsang-Device".into()));
-        headers.push(("Access-Control-Max-Age", "86400".into()));
+        headers.push(("Access-Control-Allow-Headers", header::OF_EVENTS.join(", ").into()));
+        headers.push(("Access-Control-Max-Age", header::PREFLIGHT_MAX_AGE_S.into()));
     }
     Answer { status: 204, headers, body: String::new() }
 }

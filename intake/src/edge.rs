@@ -2,6 +2,8 @@
 //! the queue brings back.
 
 mod board;
+#[path = "../../src/edge/limiter.rs"]
+mod limiter;
 mod listing;
 #[path = "../../src/edge/signature.rs"]
 mod signature;
@@ -11,13 +13,15 @@ use std::rc::Rc;
 
 use futures_util::StreamExt as _;
 use js_sys::futures::JsFuture;
-use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
+use js_sys::{Function, Promise, Reflect, Uint8Array};
 use worker::wasm_bindgen::{JsCast as _, JsValue};
 use worker::{
     Bucket, Context, Date, Env, Headers, HttpMetadata, MessageBatch, MessageExt as _, QueueContentType,
     RawMessageBuilder, Request, Response, ResponseBuilder, Result, event,
 };
 
+use sinsang::header;
+use sinsang::rate::{Address, Asker};
 use sinsang::request::Config;
 use sinsang::time::UnixMillis;
 
@@ -30,8 +34,6 @@ use crate::object::{Batch, Message, names};
 const QUEUE: &str = "EVENTS";
 /// The binding of the bucket that objects are written to.
 const BUCKET: &str = "EVENT_OBJECTS";
-/// The rate limiter's binding, where one is bound.
-const LIMITER: &str = "RATE_LIMIT";
 
 thread_local! {
     static CONFIG: OnceCell<Rc<Config>> = const { OnceCell::new() };
@@ -46,14 +48,16 @@ pub async fn fetch(mut request: Request, env: Env, _context: Context) -> Result<
     let config = config(&env);
     let url = request.inner().url();
     let method = request.inner().method();
-    let (path, query) = cut(&url);
+    let (own_origin, path, query) = cut(&url);
     let headers = request.headers();
     let header = |name: &str| headers.get(name).ok().flatten();
-    let (content_type, content_length) = (header("Content-Type"), header("Content-Length"));
-    let (authorization, device, origin) = (header("Authorization"), header("Sinsang-Device"), header("Origin"));
-    let address = header("CF-Connecting-IP").unwrap_or_default();
+    let (content_type, content_length) = (header(header::CONTENT_TYPE), header("Content-Length"));
+    let (authorization, device) = (header(header::AUTHORIZATION), header(header::DEVICE));
+    let (origin, fetch_site) = (header(header::ORIGIN), header(header::FETCH_SITE));
+    let address = Address::parse(header(header::ADDRESS).as_deref());
     let raw = Raw {
         method: &method,
+        own_origin,
         path,
         query,
         content_type: content_type.as_deref(),
@@ -61,11 +65,12 @@ pub async fn fetch(mut request: Request, env: Env, _context: Context) -> Result<
         authorization: authorization.as_deref(),
         device: device.as_deref(),
         origin: origin.as_deref(),
+        fetch_site: fetch_site.as_deref(),
         context: context(&request),
     };
-    let answer = match answer(&mut request, &raw, &config, &env, &address).await {
+    let answer = match answer(&mut request, &raw, &config, &env, address).await {
         Ok(taken) => accepted(&taken, &raw, &config),
-        Err(refusal) => refuse(&refusal, &raw, &config),
+        Err(refusal) => refuse(&refusal, &raw, &config, now()),
     };
     respond(answer)
 }
@@ -75,19 +80,20 @@ async fn answer(
     raw: &Raw<'_>,
     config: &Config,
     env: &Env,
-    address: &str,
+    address: Address,
 ) -> std::result::Result<Taken, Refusal> {
-    begin(raw)?;
-    if passes(env, address).await == Some(false) {
+    begin(raw, config)?;
+    let is_limited = limiter::is_bound(env.as_ref());
+    // The address first: it costs less than a body and a token's signature.
+    if is_limited && limiter::refuses_address(env.as_ref(), address).await {
         return Err(Refusal::TooMany);
     }
-    let body = read(request).await?;
-    let mut sent = Sent::parse(raw, &body, config, now())?;
-    if let Some(token) = sent.unproven() {
-        let is_signed = signature::is_good(token.points(), token.signed(), token.signature()).await;
-        sent.prove(is_signed, config, now())?;
+    let sent = sent(request, raw, config).await;
+    let asker = sent.as_ref().map_or(Asker::Refused, Sent::asker);
+    if is_limited && limiter::refuses_asker(env.as_ref(), asker, address).await {
+        return Err(Refusal::TooMany);
     }
-    let taken = sent.take(now())?;
+    let taken = sent?.take(now())?;
     if taken.accepted > 0 {
         send(env, &taken.lines).await.map_err(|error| {
             worker::console_error!("the queue took none of {} events: {error}", taken.accepted);
@@ -95,6 +101,17 @@ async fn answer(
         })?;
     }
     Ok(taken)
+}
+
+/// The request with its body, once it is known whose it is.
+async fn sent(request: &mut Request, raw: &Raw<'_>, config: &Config) -> std::result::Result<Sent, Refusal> {
+    let body = read(request).await?;
+    let mut sent = Sent::parse(raw, &body, config, now())?;
+    if let Some(token) = sent.unproven() {
+        let is_signed = signature::is_good(token.points(), token.signed(), token.signature()).await;
+        sent.prove(is_signed, config, now())?;
+    }
+    Ok(sent)
 }
 
 /// The body, as far as it may reach.
@@ -184,23 +201,19 @@ fn context(request: &Request) -> sinsang::context::Context {
     sinsang::context::Context::of_number(number().unwrap_or_default() as u32)
 }
 
-/// Whether the rate limiter lets `address` pass; `None` where there is none, or it fails: then nobody is refused.
-async fn passes(env: &Env, address: &str) -> Option<bool> {
-    let limiter = Reflect::get(env.as_ref(), &LIMITER.into()).ok().filter(JsValue::is_object)?;
-    let limit: Function = Reflect::get(&limiter, &"limit".into()).ok()?.dyn_into().ok()?;
-    let options = Object::new();
-    Reflect::set(&options, &"key".into(), &address.into()).ok()?;
-    let promise: Promise = limit.call1(&limiter, &options).ok()?.dyn_into().ok()?;
-    let outcome = JsFuture::from(promise).await.ok()?;
-    Reflect::get(&outcome, &"success".into()).ok()?.as_bool()
-}
+/// A secret that opens nothing here, and is not even read: what is held by nobody who has no use for it leaks from nobody.
+const NOT_OURS: &str = "PREVIEW_SECRET";
 
 /// The configuration, read from the environment once an isolate.
 fn config(env: &Env) -> Rc<Config> {
     let read = || {
-        let (config, bad) = Config::of(|name| env.var(name).ok().map(|value| value.to_string()));
-        if let Some(bad) = bad {
-            worker::console_error!("configuration: {bad:?}; no events can be taken");
+        let of = |name: &str| env.var(name).ok().map(|value| value.to_string()).filter(|_| name != NOT_OURS);
+        let (config, bad) = Config::of(of);
+        for one in bad {
+            worker::console_error!("configuration: {one}");
+        }
+        if env.var(NOT_OURS).is_ok() {
+            worker::console_warn!("configuration: {NOT_OURS} is of no use here: take it away");
         }
         Rc::new(config)
     };
@@ -211,13 +224,14 @@ fn now() -> UnixMillis {
     UnixMillis(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX))
 }
 
-/// Path and query of the address that the platform hands over, which is absolute and normalised already.
-fn cut(url: &str) -> (&str, &str) {
+/// Origin, path and query of the address that the platform hands over, which is absolute and normalised already.
+fn cut(url: &str) -> (&str, &str, &str) {
     let host_at = url.find("://").map_or(0, |at| at.saturating_add(3));
     let path_at = url.get(host_at..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| host_at.saturating_add(at));
-    let from_path = url.get(path_at..).unwrap_or_default();
+    let (origin, from_path) = url.split_at_checked(path_at).unwrap_or((url, ""));
     let without_fragment = from_path.split_once('#').map_or(from_path, |(before, _)| before);
-    without_fragment.split_once('?').unwrap_or((without_fragment, ""))
+    let (path, query) = without_fragment.split_once('?').unwrap_or((without_fragment, ""));
+    (origin, path, query)
 }
 
 fn respond(answer: Answer) -> Result<Response> {

@@ -1,7 +1,8 @@
-// What the platform calls: the handlers of Rust, the Durable Object around its Rust half, and the three things that Rust reaches by name.
+// What the platform calls: the handlers of Rust, the Durable Object around its Rust half, and the four things that Rust reaches by name.
 import * as rust from "./bindings.mjs";
 import { contextOf } from "./context.mjs";
 import { run, wasm } from "./instance.mjs";
+import { refuses } from "./limiter.mjs";
 import { isSigned } from "./signature.mjs";
 
 /** Where a request comes from and on what. */
@@ -9,6 +10,9 @@ globalThis.SINSANG_CONTEXT = contextOf;
 
 /** Whether a signature of ES256 is good. */
 globalThis.SINSANG_IS_SIGNED = isSigned;
+
+/** Whether too many requests came from an address or an asker. */
+globalThis.SINSANG_REFUSES = refuses;
 
 /** `bytes` as gzip, packed by the platform. */
 globalThis.SINSANG_GZIP = async (bytes) => {

@@ -14,6 +14,7 @@ use worker::wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 use super::isolate::{self, with_memory};
 use super::{HEALTH, cut};
 use crate::context::Context;
+use crate::rate::Address;
 use crate::reply::Reply;
 use crate::request::{Config, Raw};
 use crate::serve::Serve;
@@ -74,8 +75,8 @@ thread_local! {
 }
 
 /// Tells where this instance's buffers are: its memory, the place and length of the request's text, the place of the answer's words, and
-/// whether headers `Sinsang-Preview` and `Origin` matter. `Sinsang-Device` comes last, and with both, where it is sent: so that a shared answer
-/// is only found again by those who send none. `undefined` where every request has to be asked about elsewhere first.
+/// whether headers `Sinsang-Preview` and `Origin` matter. `Sinsang-Device` comes after both, where it is sent: so that a shared answer
+/// is only found again by those who send none. The address comes last, and only with a preview's secret. `undefined` where every request has to be asked about elsewhere first.
 #[expect(unreachable_pub, reason = "only public functions are exported")]
 #[wasm_bindgen(js_name = openDoor)]
 pub fn open(env: &Env) -> JsValue {
@@ -137,6 +138,7 @@ impl Door {
             preview: header(),
             origin: header(),
             device: header(),
+            address: Address::parse(header()),
             context: u32::try_from(context).ok().map(Context::of_number),
             has_body,
         };

@@ -5,6 +5,7 @@ import * as rust from "./bindings.mjs";
 import bundle from "./snapshot.bundle";
 import { contextOf } from "./context.mjs";
 import { run, wasm } from "./instance.mjs";
+import { refuses } from "./limiter.mjs";
 import { preview } from "./preview.mjs";
 import { isSigned } from "./signature.mjs";
 import { isOdd, telemetry } from "./telemetry.mjs";
@@ -13,6 +14,8 @@ import { isOdd, telemetry } from "./telemetry.mjs";
 globalThis.SINSANG_BUNDLE = bundle;
 // What checks signatures of ES256.
 globalThis.SINSANG_IS_SIGNED = isSigned;
+// What asks the rate limiters.
+globalThis.SINSANG_REFUSES = refuses;
 
 /** Stands for a header that is not there; no header can hold it. */
 const ABSENT = "\0";
@@ -52,9 +55,11 @@ class Door {
   ask(request, env, context) {
     const { headers } = request;
     const device = headers.get("sinsang-device");
+    const preview = this.readsPreview ? headers.get("sinsang-preview") : null;
     let text = `${request.method}\n${request.url}\n${headers.get("authorization") ?? ABSENT}\n${headers.get("if-none-match") ?? ABSENT}`;
-    if (this.readsPreview || this.readsOrigin || device !== null) text += `\n${headers.get("sinsang-preview") ?? ABSENT}\n${headers.get("origin") ?? ABSENT}`;
-    if (device !== null) text += `\n${device}`;
+    if (this.readsPreview || this.readsOrigin || device !== null) text += `\n${preview ?? ABSENT}\n${headers.get("origin") ?? ABSENT}`;
+    if (preview !== null) text += `\n${device ?? ABSENT}\n${headers.get("cf-connecting-ip") ?? ABSENT}`;
+    else if (device !== null) text += `\n${device}`;
     if (this.request.length === 0) this.view();
     const { read, written } = encoder.encodeInto(text, this.request);
     const from = this.answer[CONTEXT_WORD] === 0 ? -1 : contextOf(request);
@@ -112,7 +117,15 @@ function isForIntake({ url }, env) {
 
 /** The answer to what the core knows nothing of; `undefined` where it is for nobody else either. */
 function elsewhere(request, env) {
-  return isForIntake(request, env) ? env.INTAKE.fetch(request) : preview(request, env);
+  return isForIntake(request, env) ? env.INTAKE.fetch(request) : preview(request, env, admitPreview);
+}
+
+/** The status of a request for what is the preview page's: 200, 403 or 429. The limiters are asked as for all else. */
+async function admitPreview({ headers }, env) {
+  const given = run(() => rust.admitPreview(env, headers.get("sinsang-preview") ?? undefined, headers.get("cf-connecting-ip") ?? undefined));
+  const [status, address, asker] = given.split(" ");
+  const isRefused = (await refuses(env, "address", address)) || (await refuses(env, "asker", asker));
+  return isRefused ? 429 : Number(status);
 }
 
 /** The answer through the door, if there is one. */

@@ -60,11 +60,7 @@ fn wasm_bytes() -> usize {
 
 /// Whether a rate limiter is bound.
 pub(super) fn has_limiter(env: &Env) -> bool {
-    HAS_LIMITER.with(|cell| {
-        *cell.get_or_init(|| {
-            Reflect::get(env.as_ref(), &super::limiter::BINDING.into()).is_ok_and(|binding| binding.is_object())
-        })
-    })
+    HAS_LIMITER.with(|cell| *cell.get_or_init(|| super::limiter::is_bound(env.as_ref())))
 }
 
 /// The configuration, read from the environment once.
@@ -79,8 +75,8 @@ pub(super) fn known_config() -> Option<Rc<Config>> {
 
 fn read(env: &Env) -> Config {
     let (config, bad) = Config::of(|name| env.var(name).ok().map(|value| value.to_string()));
-    if let Some(bad) = bad {
-        worker::console_error!("configuration: {bad:?}; every token is refused");
+    for one in bad {
+        worker::console_error!("configuration: {one}");
     }
     config
 }

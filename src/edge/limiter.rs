@@ -1,38 +1,51 @@
-//! Cloudflare's rate-limiting binding, where `wrangler.toml` binds one: one count for each address that asks.
+//! Cloudflare's rate limiters, asked through `limiter.mjs`. Both Workers have this file.
 
-use js_sys::{Object, Reflect};
-use worker::Env;
-use worker::wasm_bindgen::JsValue;
+use js_sys::futures::JsFuture;
+use js_sys::{Function, Promise, Reflect};
+use sinsang::rate::{Address, Asker};
+use worker::wasm_bindgen::{JsCast as _, JsValue};
 
-use super::isolate::with_memory;
-use super::platform::{call, get};
-use super::within;
-use crate::time::UnixMillis;
+/// The limit of whole addresses.
+const ADDRESS: &str = "RATE_LIMIT_ADDRESS";
+/// Those of askers: in 10 seconds, and in 60.
+const ASKER: [&str; 2] = ["RATE_LIMIT_BURST", "RATE_LIMIT"];
 
-/// The rate limiter's binding in `wrangler.toml`.
-pub(super) const BINDING: &str = "RATE_LIMIT";
-/// A limiter that takes longer than this, in milliseconds, is not waited for: the request passes.
-const LIMIT_MS: u32 = 50;
-
-/// Whether the limiter refuses the request. A limiter that fails or hangs refuses nobody, and is left alone for a while.
-pub(super) async fn refuses(env: &Env, header: impl Fn(&str) -> Option<String>, now: impl Fn() -> UnixMillis) -> bool {
-    if !with_memory(|memory| memory.limiter.admit(now())) {
-        return false;
-    }
-    let binding = get(env.as_ref(), BINDING).unwrap_or(JsValue::UNDEFINED);
-    let key = header("CF-Connecting-IP").unwrap_or_default();
-    let outcome = within(LIMIT_MS, limit(&binding, &key)).await.flatten();
-    with_memory(|memory| match outcome {
-        Some(_) => memory.limiter.succeeded(now()),
-        None => memory.limiter.failed(now()),
-    });
-    outcome == Some(false)
+/// Whether any limiter is bound.
+pub(crate) fn is_bound(env: &JsValue) -> bool {
+    has(env, ADDRESS) || ASKER.iter().any(|name| has(env, name))
 }
 
-/// Whether `limit` of the binding lets `key` pass.
-async fn limit(binding: &JsValue, key: &str) -> Option<bool> {
-    let options = Object::new();
-    Reflect::set(&options, &"key".into(), &key.into()).ok()?;
-    let outcome = call(binding, "limit", &[options.into()]).await.ok()?;
-    get(&outcome, "success").ok()?.as_bool()
+/// Whether too many requests came from `address`: the first to be asked, before a token costs anything.
+pub(crate) async fn refuses_address(env: &JsValue, address: Address) -> bool {
+    refuses(env, "address", &address.to_string()).await
+}
+
+/// Whether too many requests came from `asker` at `address`.
+pub(crate) async fn refuses_asker(env: &JsValue, asker: Asker, address: Address) -> bool {
+    match key_of(env, asker, address) {
+        Some(key) => refuses(env, "asker", &key).await,
+        None => false,
+    }
+}
+
+/// What requests of `asker` at `address` are counted by; `None` where nothing is.
+pub(crate) fn key_of(env: &JsValue, asker: Asker, address: Address) -> Option<String> {
+    asker.key(address, has(env, ADDRESS))
+}
+
+fn has(env: &JsValue, name: &str) -> bool {
+    Reflect::get(env, &name.into()).is_ok_and(|binding| binding.is_object())
+}
+
+/// A platform that does not say refuses nobody.
+async fn refuses(env: &JsValue, kind: &str, key: &str) -> bool {
+    match ask(env, kind, key) {
+        Ok(answer) => JsFuture::from(answer).await.is_ok_and(|answer| answer == JsValue::TRUE),
+        Err(_) => false,
+    }
+}
+
+fn ask(env: &JsValue, kind: &str, key: &str) -> Result<Promise, JsValue> {
+    let ask: Function = Reflect::get(&js_sys::global(), &"SINSANG_REFUSES".into())?.dyn_into()?;
+    ask.call3(&JsValue::NULL, env, &kind.into(), &key.into())?.dyn_into()
 }

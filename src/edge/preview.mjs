@@ -3,21 +3,25 @@
 
 const PATH = /^[^?#]*?\/\/[^/]*(\/preview\/(?:pulse|builds)|\/demo\/[^?#]*)(?:\?([^#]*))?(?:#|$)/;
 const READ_LIMIT_MS = 2_000;
-/** How long a secret may be that is looked at. */
-const MAX_SECRET_LENGTH = 256;
-const encoder = new TextEncoder();
+/** The least that whoever comes too fast is told to wait, in seconds, and at the most twice that; as reply/problem.rs has it. */
+const TOO_MANY_WAIT_S = 10;
 
-/** The answer to `request` where it is for here, a promise; otherwise `undefined`. */
-export function preview(request, env) {
+/** The answer to `request` where it is for here, a promise; otherwise `undefined`. `admit` gives its status: 200, 403 or 429 (gate.rs). */
+export function preview(request, env, admit) {
   const found = PATH.exec(request.url);
-  return found === null ? undefined : answer(request, env, found[1], new URLSearchParams(found[2]));
+  return found === null ? undefined : answer(request, env, admit, found[1], new URLSearchParams(found[2]));
 }
 
-async function answer(request, env, path, query) {
+async function answer(request, env, admit, path, query) {
+  const status = await admit(request, env);
+  if (status === 429) {
+    const wait = String(TOO_MANY_WAIT_S + Math.floor(Math.random() * (TOO_MANY_WAIT_S + 1)));
+    return problem(429, "too-many-requests", "Too many requests", "wait before the next request", { "Retry-After": wait });
+  }
   if (request.method !== "GET" && request.method !== "HEAD") {
     return problem(405, "method-not-allowed", "Method not allowed", "this resource has GET, HEAD", { Allow: "GET, HEAD" });
   }
-  if (!(await mayPreview(request.headers.get("sinsang-preview"), env.PREVIEW_SECRET))) {
+  if (status !== 200) {
     return problem(403, "preview-only", "Only for previews", "this needs the header Sinsang-Preview with this deployment's secret");
   }
   if (path.startsWith("/demo/")) return demo(request, env);
@@ -54,23 +58,18 @@ async function demo(request, env) {
   const file = await env.ASSETS?.fetch(request);
   if (!file?.ok) return problem(404, "not-found", "No such resource", "this is no demonstration");
   const headers = new Headers(file.headers);
-  headers.set("Cache-Control", "no-store");
+  for (const [name, value] of Object.entries(COMMON)) headers.set(name, value);
   return new Response(file.body, { status: file.status, headers });
 }
 
-/** Hashes are compared, in constant time, so that how long it takes tells nothing of the secret; as `src/request.rs` does. */
-async function mayPreview(given, secret) {
-  if (typeof secret !== "string" || secret === "" || given === null || given.length > MAX_SECRET_LENGTH) return false;
-  const hash = (text) => crypto.subtle.digest("SHA-256", encoder.encode(text));
-  const [one, other] = await Promise.all([hash(given), hash(secret)]);
-  return crypto.subtle.timingSafeEqual(one, other);
-}
+/** What every answer here says of itself: it is nobody else's, and it is what it says it is. */
+const COMMON = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" };
 
 function reply(body, type) {
-  return new Response(body, { headers: { "Content-Type": type, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" } });
+  return new Response(body, { headers: { ...COMMON, "Content-Type": type } });
 }
 
 function problem(status, kind, title, detail, headers = {}, parameter = undefined) {
   const body = JSON.stringify({ type: `/problems/${kind}`, title, status, detail, parameter });
-  return new Response(body, { status, headers: { "Content-Type": "application/problem+json; charset=utf-8", "Cache-Control": "no-store", ...headers } });
+  return new Response(body, { status, headers: { ...COMMON, "Content-Type": "application/problem+json; charset=utf-8", ...headers } });
 }

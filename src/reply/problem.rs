@@ -1,13 +1,23 @@
 //! Refusals as problem documents of RFC 9457, and the answer to a browser that asks what it may send.
 
+use std::borrow::Cow;
+
 use super::{Headers, Reply, Timing, common};
+use crate::header;
+use crate::rate::retry_after_s;
 use crate::request::{Config, Raw, Refusal};
+use crate::time::UnixMillis;
 
 const PROBLEM: &str = "application/problem+json; charset=utf-8";
 const METHODS: &str = "GET, HEAD, OPTIONS";
 
-/// A refusal as a problem document of RFC 9457.
-pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, timing: Timing) -> Reply {
+/// The least that whoever comes too fast is told to wait, in seconds, and at the most twice that. Windows of limiters have 10 or 60.
+const TOO_MANY_WAIT_S: i64 = 10;
+/// The same for whoever finds no data.
+const NO_DATA_WAIT_S: i64 = 5;
+
+/// A refusal at `now` as a problem document of RFC 9457.
+pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, timing: Timing, now: UnixMillis) -> Reply {
     let mut headers = common(raw, config, timing);
     headers.push(("Cache-Control", "no-store".into()));
     let (status, kind, title, detail) = match refusal {
@@ -47,12 +57,12 @@ pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, timing: Timing)
             (401, "invalid-token", "Invalid token", refused.to_string())
         }
         Refusal::TooMany => {
-            headers.push(("Retry-After", "10".into()));
+            headers.push(wait(TOO_MANY_WAIT_S, now));
             (429, "too-many-requests", "Too many requests", "wait before the next request".to_owned())
         }
         Refusal::Body => (413, "no-body", "No body is taken", "requests to this resource have no body".to_owned()),
         Refusal::NoData => {
-            headers.push(("Retry-After", "5".into()));
+            headers.push(wait(NO_DATA_WAIT_S, now));
             (
                 503,
                 "no-data",
@@ -83,6 +93,11 @@ pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, timing: Timing)
     Reply { status, headers, body, ..Reply::default() }
 }
 
+#[inline(never)]
+fn wait(least_s: i64, now: UnixMillis) -> (&'static str, Cow<'static, str>) {
+    ("Retry-After", retry_after_s(least_s, now).to_string().into())
+}
+
 /// `text` as a JSON string.
 fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
@@ -92,11 +107,8 @@ fn preflight(mut headers: Headers) -> Reply {
     headers.push(("Allow", METHODS.into()));
     if headers.iter().any(|(name, _)| *name == "Access-Control-Allow-Origin") {
         headers.push(("Access-Control-Allow-Methods", METHODS.into()));
-        headers.push((
-            "Access-Control-Allow-Headers",
-            "Authorization, If-None-Match, Sinsang-Device, Sinsang-Device-Class, Sinsang-Preview".into(),
-        ));
-        headers.push(("Access-Control-Max-Age", "86400".into()));
+        headers.push(("Access-Control-Allow-Headers", header::OF_SURFACES.join(", ").into()));
+        headers.push(("Access-Control-Max-Age", header::PREFLIGHT_MAX_AGE_S.into()));
     }
     Reply { status: 204, headers, ..Reply::default() }
 }

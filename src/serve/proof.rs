@@ -2,9 +2,27 @@
 
 use super::Serve;
 use crate::auth::Refused;
+use crate::rate::Asker;
 use crate::request::{Halt, Refusal, Request};
+use crate::viewer::Viewer;
 
 impl Serve<'_> {
+    /// Who the request is counted for where requests are limited; `None` while that hangs on a signature. Only a token says who is a user: whom a
+    /// preview chose is not counted for it.
+    pub fn asker(&self) -> Option<Asker> {
+        let device = || Some(self.config.devices.as_ref()?.device(self.raw.device?));
+        Some(match &self.request {
+            Err(Halt::Unproven(_)) => return None,
+            Err(Halt::Refused(Refusal::Preflight)) => Asker::Browser,
+            Err(Halt::Refused(_)) => Asker::Refused,
+            Ok(request) if request.is_preview => Asker::Preview,
+            Ok(request) => match request.viewer {
+                Viewer::User(key) => Asker::User(key),
+                Viewer::Anonymous => device().map_or(Asker::Nobody, Asker::Device),
+            },
+        })
+    }
+
     /// Takes in whether one of its keys signed the token of [`super::Step::Verify`]. What could not be checked was not signed.
     pub fn absorb_proof(&mut self, is_signed: bool) {
         let Err(Halt::Unproven(unproven)) = &self.request else { return };

@@ -100,6 +100,57 @@ test("whoever is nobody, or not who they say, is refused", async () => {
   assertProblem(await send({ device: 7, events: [event()] }), 400, "device");
 });
 
+test("a page of another site sends nothing, whatever it calls its body, and no origin is made up for by a device", async () => {
+  const one = await Intake.start({ bindings: { CORS_ORIGINS: "https://app.example, null" } });
+  try {
+    const own = new URL(one.url).origin;
+    let taken = 0;
+    for (const type of ["text/plain;charset=UTF-8", "application/json"]) {
+      for (const [given, status] of [
+        [{ Origin: "https://evil.example" }, 403],
+        [{ Origin: "https://evil.example", "Sec-Fetch-Site": "cross-site" }, 403],
+        [{ Origin: "https://app.example.evil.example" }, 403],
+        [{ Origin: "http://app.example" }, 403],
+        [{ Origin: "null" }, 403],
+        [{ "Sec-Fetch-Site": "cross-site" }, 403],
+        [{ "Sec-Fetch-Site": "same-site" }, 403],
+        [{}, 202],
+        [{ Origin: "https://app.example", "Sec-Fetch-Site": "cross-site" }, 202],
+        [{ Origin: own, "Sec-Fetch-Site": "same-origin" }, 202],
+      ]) {
+        const answer = await one.send(JSON.stringify({ device: DEVICE, events: [event()] }), { type, headers: given });
+        assert.equal(answer.status, status, `${type} ${JSON.stringify(given)}`);
+        if (status === 202) taken++;
+        else assertProblem(answer, 403);
+        const allowed = answer.headers.get("access-control-allow-origin");
+        assert.equal(allowed, given.Origin === "https://app.example" ? given.Origin : null);
+      }
+    }
+    const found = await one.settled(taken);
+    assert.equal([...found.values()].flat().length, taken);
+  } finally {
+    await one.stop();
+  }
+});
+
+test("a page that follows the docs passes the preflight, with every header that they name", async () => {
+  const document = JSON.parse(await readFile(join(ROOT, "www/openapi.json"), "utf8"));
+  const operation = document.paths["/v1/events"].post;
+  const parameters = operation.parameters.map((one) => (one.$ref ? document.components.parameters[one.$ref.split("/").pop()] : one));
+  const named = [...parameters.filter((one) => one.in === "header").map((one) => one.name), "Authorization", "Content-Type"];
+  assert.ok(named.includes("Sinsang-Device-Class") && named.includes("Sinsang-Device"), `${named}`);
+  const one = await Intake.start({ bindings: { CORS_ORIGINS: "https://app.example" } });
+  try {
+    const headers = { Origin: "https://app.example", "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": named.join(",").toLowerCase() };
+    const preflight = await one.send(undefined, { method: "OPTIONS", headers, type: null });
+    assert.equal(preflight.status, 204);
+    const allowed = preflight.headers.get("access-control-allow-headers").toLowerCase().split(/\s*,\s*/);
+    assert.deepEqual(allowed.sort(), named.map((name) => name.toLowerCase()).sort());
+  } finally {
+    await one.stop();
+  }
+});
+
 test("what is no list of events, too much of it, or asked otherwise is refused", async () => {
   const device = DEVICE;
   for (const [body, parameter] of [

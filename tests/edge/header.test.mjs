@@ -44,6 +44,26 @@ test("an answer to a token can be kept by no cache on the way, whatever comes of
   }
 });
 
+test("every answer says that it is what it says it is, whatever comes of it and whoever makes it", async () => {
+  const statuses = new Set();
+  for (const path of ["/v1/home", "/v1/status", "/v1/none", "/healthz", "/preview/board", "/preview/pulse?number=1", "/preview/pulse", "/preview/builds", "/demo/none", "/demo/viewers.json"]) {
+    for (const method of ["GET", "HEAD", "POST", "OPTIONS"]) {
+      for (const preview of [false, true]) {
+        const { status, headers } = await edge.ask(path, { method, preview });
+        assert.equal(headers.get("x-content-type-options"), "nosniff", `${method} ${path} ${status}`);
+        statuses.add(status);
+      }
+    }
+  }
+  const guess = { headers: { "Sinsang-Preview": "a guess at the secret", "CF-Connecting-IP": "192.0.2.99" } };
+  for (let time = 0; time < 12; time++) {
+    const { status, headers } = await edge.ask("/preview/builds", guess);
+    assert.equal(headers.get("x-content-type-options"), "nosniff", `${status}`);
+    statuses.add(status);
+  }
+  for (const status of [200, 204, 400, 403, 404, 405, 410, 429]) assert.ok(statuses.has(status), `${status} of ${[...statuses]}`);
+});
+
 test("no secret, token or user id is in an answer or in the log", async () => {
   const token = hs256(claims(user, Date.now()));
   const secrets = [HS256_KEY, USER_KEY, PREVIEW_SECRET, token];

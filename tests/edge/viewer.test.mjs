@@ -74,6 +74,12 @@ const BAD = {
   "expired an hour ago (ES256)": () => es256(good({ exp: seconds - 3600 })),
   "not yet valid": () => hs256(good({ nbf: seconds + 3600, exp: seconds + 7200 })),
   "another audience": () => hs256(good({ aud: "another-app" })),
+  "expires in two years": () => hs256(good({ exp: seconds + 2 * 366 * 86_400 })),
+  "expires in two years (ES256)": () => es256(good({ exp: seconds + 2 * 366 * 86_400 })),
+  "a critical extension that nobody understands": () => hs256(good(), HS256_KEY, { crit: ["exp"] }),
+  "an unencoded payload": () => hs256(good(), HS256_KEY, { crit: ["b64"], b64: false }),
+  "a token for logging out": () => hs256(good(), HS256_KEY, { typ: "logout+jwt" }),
+  "a security event": () => hs256(good(), HS256_KEY, { typ: "secevent+jwt" }),
   "no audience": () => hs256(good({ aud: undefined })),
   "an empty list of audiences": () => hs256(good({ aud: [] })),
   "no expiry": () => hs256(good({ exp: undefined })),
@@ -134,10 +140,13 @@ test("a scheme other than Bearer is 401 with a challenge", async () => {
 });
 
 test("without the preview's secret nobody chooses viewer or time, signed in or not", async () => {
+  let address = 0;
   for (const path of ["/v1/new", "/v1/live", "/v1/tabs", "/v1/home", "/v1/status"]) {
     for (const query of [{ viewer: other }, { as_of: "2026-11-20T12:00:00+09:00" }]) {
+      // Each from elsewhere: guesses of one address are bounded (limit.test.mjs).
+      address += 1;
       for (const headers of [{}, bearer(hs256(good())).headers, { "Sinsang-Preview": "wrong" }, { "Sinsang-Preview": "" }, { "Sinsang-Preview": PREVIEW_SECRET.slice(0, -1) }]) {
-        const answer = await edge.ask(path, { query, headers });
+        const answer = await edge.ask(path, { query, headers: { ...headers, "CF-Connecting-IP": `192.0.2.${address}` } });
         assertProblem(answer, 403);
       }
     }
@@ -156,6 +165,22 @@ test("where no preview secret is set no secret opens it", async () => {
     } finally {
       await closed.stop();
     }
+  }
+});
+
+test("a preview secret that is too short opens nothing, and the log says so without it", async () => {
+  const data = await dataset();
+  const short = "fifteen bytes !";
+  const closed = await Edge.start({ snapshot: data.first, bindings: { PREVIEW_SECRET: short } });
+  try {
+    for (const path of ["/preview/snapshots", "/preview/builds", "/demo/viewers.json", `/v1/home?viewer=${user}`]) {
+      assertProblem(await closed.ask(path, { headers: { "Sinsang-Preview": short } }), 403);
+    }
+    assert.match(closed.printed, /PREVIEW_SECRET is shorter than 16 bytes: no preview opens/);
+    assert.ok(!closed.printed.includes(short));
+    await closed.get("/v1/home", { user });
+  } finally {
+    await closed.stop();
   }
 });
 

@@ -2,6 +2,7 @@
 
 mod corpus;
 mod golden;
+mod header;
 mod mix;
 mod pack;
 mod serve;

@@ -11,20 +11,23 @@ use sha2::Sha256;
 
 use sinsang::auth::{POINT_BYTES, Unproven, Verifier};
 use sinsang::context::Context;
+use sinsang::guess::PreviewSecret;
 use sinsang::key::Key;
 use sinsang::load::{Fetched, Keep, Place, Read, ReadFailure};
 use sinsang::memory::Memory;
 use sinsang::pack::{Kind, bundle};
+use sinsang::rate::Address;
 use sinsang::reply::Reply;
 use sinsang::request::{Config, Raw};
 use sinsang::serve::{Refresh, Serve, Step};
-use sinsang::time::UnixMillis;
+use sinsang::time::{DAY_MS, SECOND_MS, UnixMillis};
 
-use super::board::{Published, hasher};
+use super::at;
+use super::board::{BUILT_AT, Published, hasher};
 
 pub(crate) const HS256_KEY: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const AUDIENCE: &str = "sinsang";
-pub(crate) const PREVIEW: &str = "let me see";
+pub(crate) const PREVIEW: &str = "let me see, would you";
 pub(crate) const ORIGIN: &str = "https://app.example";
 /// How long a round of reads takes.
 const ROUND_MS: i64 = 7;
@@ -136,6 +139,7 @@ pub(crate) struct Ask {
     pub(crate) if_none_match: Option<String>,
     pub(crate) origin: Option<String>,
     pub(crate) device: Option<String>,
+    pub(crate) address: Address,
     /// Where it comes from and on what, as the shell tells it.
     pub(crate) context: Option<Context>,
     pub(crate) has_body: bool,
@@ -151,6 +155,7 @@ impl Ask {
             if_none_match: None,
             origin: None,
             device: None,
+            address: Address::UNKNOWN,
             context: None,
             has_body: false,
         }
@@ -167,6 +172,7 @@ impl Ask {
             if_none_match: self.if_none_match.as_deref(),
             origin: self.origin.as_deref(),
             device: self.device.as_deref(),
+            address: self.address,
             context: self.context,
             has_body: self.has_body,
         }
@@ -179,7 +185,8 @@ impl Ask {
 
     /// Signed in as `user`, with a token that never runs out within a test.
     pub(crate) fn user(self, user: &str) -> Self {
-        let claims = serde_json::json!({ "sub": user, "aud": AUDIENCE, "exp": 4_000_000_000_u64 });
+        let expiry = at(BUILT_AT).plus(300 * DAY_MS).0 / SECOND_MS;
+        let claims = serde_json::json!({ "sub": user, "aud": AUDIENCE, "exp": expiry });
         self.bearer(&hs256(&serde_json::json!({ "alg": "HS256", "typ": "JWT" }), &claims, HS256_KEY))
     }
 
@@ -403,7 +410,7 @@ pub(crate) fn config(es256_jwk: Option<&str>) -> Config {
             Verifier::new(&[HS256_KEY], &[es256_jwk.unwrap_or_default()], AUDIENCE.to_owned(), hasher()).unwrap(),
         ),
         devices: Some(hasher()),
-        preview_secret: Some(PREVIEW.to_owned()),
+        preview_secret: PreviewSecret::new(PREVIEW).ok(),
         ..Config::default()
     }
 }

@@ -17,7 +17,7 @@ use super::word;
 use crate::snapshot::{self, Snapshot};
 
 /// Opens the preview of an edge that nobody else asks.
-const SECRET: &str = "why";
+const SECRET: &str = "why it stands there";
 /// Steps of a request, far more than it takes.
 const MOST_STEPS: usize = 64;
 

@@ -1,9 +1,14 @@
 //! What is not answered: every parameter's bad values, unknown paths, wrong methods, and doors that a secret opens.
 
 use serde_json::Value;
+use sinsang::auth::BadKey;
+use sinsang::guess::PreviewSecret;
+use sinsang::rate::{Address, Asker};
+use sinsang::request::Config;
+use sinsang::serve::Serve;
 
 use crate::support::at;
-use crate::support::board::{BUILT_AT, Shape, published};
+use crate::support::board::{BUILT_AT, Shape, hasher, published};
 use crate::support::edge::{Ask, Edge, PREVIEW, json};
 
 fn edge() -> Edge {
@@ -173,29 +178,34 @@ fn unknown_paths_and_methods_are_refused() {
 #[test]
 fn previews_need_the_secret_of_the_deployment() {
     let mut edge = edge();
-    let given = [None, Some(""), Some("let me se"), Some("let me see "), Some("Let me see"), Some("let me see\0")];
+    let cut = PREVIEW.get(..PREVIEW.len() - 1).unwrap();
+    let [spaced, capital, nul] = [format!("{PREVIEW} "), PREVIEW.to_uppercase(), format!("{PREVIEW}\0")];
+    let long = PREVIEW.repeat(20);
+    let given = [None, Some(""), Some(cut), Some(&spaced), Some(&capital), Some(&nul), Some(&long)];
+    let mut address = 0;
     for path in ["/v1/new", "/v1/live", "/v1/tabs", "/v1/home", "/v1/status"] {
         for (name, value) in [("as_of", "2026-11-22T20:00:00Z"), ("viewer", "u000001"), ("as_of", "rubbish")] {
+            // Each from elsewhere, for guesses of one address are bounded.
+            address += 1;
             for secret in given {
                 let mut ask = Ask::get(format!("{path}?{name}={value}"));
                 ask.preview = secret.map(str::to_owned);
+                ask.address = Address::parse(Some(&format!("192.0.2.{address}")));
                 check_problem(&mut edge, &ask, 403, "preview-only", Some(name));
             }
         }
     }
-    for secret in [None, Some(String::new())] {
-        edge.config.preview_secret = secret;
-        for given in ["", PREVIEW] {
-            check_problem(
-                &mut edge,
-                &Ask::get("/v1/live?viewer=u000001").preview(given),
-                403,
-                "preview-only",
-                Some("viewer"),
-            );
-        }
+    edge.config.preview_secret = None;
+    for given in ["", PREVIEW] {
+        check_problem(
+            &mut edge,
+            &Ask::get("/v1/live?viewer=u000001").preview(given),
+            403,
+            "preview-only",
+            Some("viewer"),
+        );
     }
-    edge.config.preview_secret = Some(PREVIEW.to_owned());
+    edge.config.preview_secret = PreviewSecret::new(PREVIEW).ok();
     edge.config.verifier = None;
     check_problem(
         &mut edge,
@@ -204,4 +214,89 @@ fn previews_need_the_secret_of_the_deployment() {
         "invalid-parameter",
         Some("viewer"),
     );
+}
+
+#[test]
+fn guesses_at_the_preview_secret_are_bounded_on_every_path_and_whatever_is_asked() {
+    for path in [
+        "/v1/new",
+        "/v1/live?viewer=u000001",
+        "/v1/tabs",
+        "/v1/home?as_of=2026-11-22T20:00:00Z",
+        "/v1/status",
+        "/preview/board",
+        "/preview/tastes?viewer=u000001",
+        "/preview/snapshots",
+    ] {
+        let mut edge = edge();
+        edge.get("/v1/tabs");
+        let from = |address: &str, secret: &str| {
+            let ask = Ask::get(path).preview(secret);
+            Ask { address: Address::parse(Some(address)), ..ask }
+        };
+        let statuses = |edge: &mut Edge, address: &str, secret: &str, count: usize| -> Vec<u16> {
+            let now = edge.now;
+            let ask = |_| {
+                edge.now = now;
+                edge.ask(&from(address, secret)).status
+            };
+            (0..count).map(ask).collect()
+        };
+        let guessed = statuses(&mut edge, "2001:db8:1:2::1", "a guess at the secret", 450);
+        let looked_at = guessed.iter().take_while(|status| **status != 429).count();
+        assert_eq!(looked_at, 10, "{path}: {guessed:?}");
+        assert!(guessed.iter().skip(looked_at).all(|status| *status == 429), "{path}: {guessed:?}");
+        check_problem(&mut edge, &from("2001:db8:1:2::1", "another guess"), 429, "too-many-requests", None);
+        let wait: i64 = edge.ask(&from("2001:db8:1:2:3::", "x")).header("Retry-After").unwrap().parse().unwrap();
+        assert!((10..=20).contains(&wait), "{path}: {wait} s, and all of a /64 are one address");
+        assert_eq!(statuses(&mut edge, "2001:db8:1:2::9", PREVIEW, 1), [429], "{path}: not even the right one");
+        let others = statuses(&mut edge, "2001:db8:1:3::1", PREVIEW, 40);
+        assert!(others.iter().all(|status| *status == 200), "{path}: {others:?}");
+        let without = edge.ask(&Ask { preview: None, ..from("2001:db8:1:2::1", "") });
+        assert!([200, 403].contains(&without.status), "{path}: whoever sends no secret guesses at none");
+        edge.pass(6_000);
+        assert_eq!(statuses(&mut edge, "2001:db8:1:2::9", PREVIEW, 2), [200, 200], "{path}: and then it is open again");
+    }
+}
+
+#[test]
+fn a_short_preview_secret_opens_nothing_and_the_log_is_told() {
+    let of = |secret: &'static str| Config::of(move |name| (name == "PREVIEW_SECRET").then(|| secret.to_owned()));
+    let mut edge = edge();
+    for (secret, opens) in [("0123456789abcdef", true), ("0123456789abcde", false), ("x", false)] {
+        let (config, bad) = of(secret);
+        assert_eq!(bad, if opens { vec![] } else { vec![BadKey::PreviewSecretTooShort] }, "{secret}");
+        assert!(bad.iter().all(|one| !one.to_string().contains(secret) && one.to_string().contains("16 bytes")));
+        edge.config = config;
+        let status = edge.ask(&Ask::get("/preview/snapshots").preview(secret)).status;
+        assert_eq!(status, if opens { 200 } else { 403 }, "{secret}");
+    }
+    let (config, bad) = of("");
+    assert!(config.preview_secret.is_none() && bad.is_empty(), "none is no mistake");
+}
+
+#[test]
+fn a_request_is_counted_for_whoever_proved_to_ask_and_never_for_whom_a_preview_chose() {
+    let edge = edge();
+    let asker = |ask: &Ask| Serve::begin(ask.raw(), &edge.config, edge.now).asker();
+    let user = Asker::User(hasher().key("u000001"));
+    assert_eq!(asker(&Ask::get("/v1/home").user("u000001")), Some(user));
+    assert_eq!(asker(&Ask::get("/v1/home")), Some(Asker::Nobody));
+    let device = Ask::get("/v1/home").device("a-device-of-the-tests");
+    assert_eq!(asker(&device), Some(Asker::Device(hasher().device("a-device-of-the-tests"))));
+    assert_eq!(asker(&device.clone().user("u000001")), Some(user), "a token counts before a device");
+    for refused in [
+        Ask::get("/v1/home").bearer("x.y.z"),
+        device.clone().bearer("x.y.z"),
+        Ask::get("/v1/home").device("short"),
+        Ask::get("/v1/home?limit=0").user("u000001"),
+        Ask::get("/v1/home?viewer=u000001").preview("a guess at the secret"),
+        Ask::get("/v1/none"),
+    ] {
+        assert_eq!(asker(&refused), Some(Asker::Refused), "{refused:?}");
+    }
+    for preview in [Ask::get("/v1/home?viewer=u000001"), Ask::get("/v1/home").user("u000001")] {
+        assert_eq!(asker(&preview.preview(PREVIEW)), Some(Asker::Preview));
+    }
+    assert_eq!(asker(&Ask::get("/v1/home").method("OPTIONS")), Some(Asker::Browser));
 }

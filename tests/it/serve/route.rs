@@ -6,7 +6,7 @@ use sinsang::time::{HOUR_MS, MINUTE_MS, UnixMillis};
 
 use crate::support::at;
 use crate::support::board::{BUILT_AT, Shape, parts, publish, published, widths};
-use crate::support::edge::{Ask, Edge, fields, ids, json, ok};
+use crate::support::edge::{Ask, Edge, PREVIEW, fields, ids, json, ok};
 
 const PRODUCT: [&str; 11] = [
     "product_id",
@@ -375,7 +375,7 @@ fn category_channel_and_sort_choose_and_order() {
 fn a_preview_sees_any_time_as_any_user_and_is_never_kept() {
     let mut edge = Edge::with(&published(&Shape::DAY), at(BUILT_AT));
     let then = at(BUILT_AT).plus(7 * HOUR_MS);
-    let ask = Ask::get("/v1/home?as_of=2026-11-22T13:00:00%2B09:00&viewer=u000003").preview("let me see");
+    let ask = Ask::get("/v1/home?as_of=2026-11-22T13:00:00%2B09:00&viewer=u000003").preview(PREVIEW);
     let preview = edge.ask(&ask);
     assert_eq!(preview.header("Cache-Control"), Some("no-store"));
     let preview = ok(&preview);

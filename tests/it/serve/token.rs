@@ -1,11 +1,14 @@
 //! Tokens: which are believed, and what is said about those that are not.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use hmac::{Hmac, Mac};
 use jwt_compact::alg::{Es256, SigningKey as _};
 use jwt_compact::jwk::JsonWebKey;
 use jwt_compact::{Algorithm, AlgorithmSignature as _};
 use serde_json::{Value, json};
-use sinsang::auth::{BadKey, Verifier};
+use sha2::Sha256;
+use sinsang::auth::{BadKey, DEFAULT_MAX_LIFE_S, Verifier};
+use sinsang::request::Config;
 use sinsang::time::{DAY_MS, SECOND_MS};
 
 use crate::support::at;
@@ -30,6 +33,13 @@ fn es256(header: &Value, claims: &Value, key: &Es256Key) -> String {
     let signed = format!("{}.{}", part(header), part(claims));
     let signature = Es256.sign(key, signed.as_bytes());
     format!("{signed}.{}", Base64UrlUnpadded::encode_string(&signature.as_bytes()))
+}
+
+/// A JWT of what is `signed`, with the signature of `key`.
+fn signed_by(signed: &str, key: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
+    mac.update(signed.as_bytes());
+    format!("{signed}.{}", Base64UrlUnpadded::encode_string(&mac.finalize().into_bytes()))
 }
 
 fn edge() -> Edge {
@@ -82,6 +92,9 @@ fn check(edge: &mut Edge, authorization: &str, refused: Option<&str>) {
 }
 
 const EXPIRED: Option<&str> = Some("the token has expired or has no expiry");
+const TOO_FAR: Option<&str> = Some("the token expires too far ahead");
+const EXTENSION: Option<&str> = Some("the token demands an unknown extension");
+const KIND: Option<&str> = Some("the token is of another type");
 const EARLY: Option<&str> = Some("the token is not valid yet");
 const AUDIENCES: Option<&str> = Some("the token is for another audience");
 const SUBJECT: Option<&str> = Some("the token names no user");
@@ -102,7 +115,11 @@ fn claims_decide_under_either_algorithm() {
         (json!({ "exp": null }), EXPIRED),
         (json!({ "exp": 0 }), EXPIRED),
         (json!({ "exp": -1 }), EXPIRED),
-        (json!({ "exp": 8_210_266_876_799_i64 }), None),
+        // As long as tokens live at the most where nothing is configured, and the clock's 30 seconds.
+        (json!({ "exp": now + DEFAULT_MAX_LIFE_S + 30 }), None),
+        (json!({ "exp": now + DEFAULT_MAX_LIFE_S + 31 }), TOO_FAR),
+        (json!({ "exp": 4_000_000_000_i64 }), TOO_FAR),
+        (json!({ "exp": 8_210_266_876_799_i64 }), TOO_FAR),
         (json!({ "exp": i64::MAX }), MALFORMED),
         (json!({ "exp": u64::MAX }), MALFORMED),
         (json!({ "exp": "soon" }), MALFORMED),
@@ -171,6 +188,123 @@ fn only_the_configured_key_of_the_named_algorithm_signs() {
     check(&mut edge, &format!("Bearer {}", es256(&json!({ "alg": "ES256" }), &claims, &es256_key(7))), ALGORITHM);
     edge.config.verifier = None;
     check(&mut edge, &format!("Bearer {good}"), ALGORITHM);
+}
+
+#[test]
+fn the_header_decides_what_a_token_is_for_under_either_algorithm() {
+    let mut edge = edge();
+    let table = [
+        // RFC 7515 section 4.1.11: what is critical and not understood refuses the token, and so does a list that is none.
+        (json!({ "crit": ["exp"] }), EXTENSION),
+        (json!({ "crit": ["exp"], "exp": 1 }), EXTENSION),
+        (json!({ "crit": ["b64"], "b64": false }), EXTENSION),
+        (json!({ "crit": ["http://example.com/UNDEFINED"], "http://example.com/UNDEFINED": true }), EXTENSION),
+        (json!({ "crit": [] }), EXTENSION),
+        (json!({ "crit": "exp" }), EXTENSION),
+        (json!({ "crit": null }), EXTENSION),
+        (json!({ "crit": false }), EXTENSION),
+        // What is signed would be something else than the claims as they stand.
+        (json!({ "b64": false }), EXTENSION),
+        (json!({ "b64": true }), EXTENSION),
+        (json!({ "zip": "DEF" }), EXTENSION),
+        (json!({ "enc": "A256GCM" }), EXTENSION),
+        (json!({ "cty": "JWT" }), MALFORMED),
+        (json!({ "cty": "json" }), None),
+        // RFC 8725 section 3.11: a token of the same issuer for something else is no proof of who asks.
+        (json!({}), None),
+        (json!({ "typ": "JWT" }), None),
+        (json!({ "typ": "jwt" }), None),
+        (json!({ "typ": "at+jwt" }), None),
+        (json!({ "typ": "AT+JWT" }), None),
+        (json!({ "typ": "application/at+jwt" }), None),
+        (json!({ "typ": "Application/JWT" }), None),
+        (json!({ "typ": "logout+jwt" }), KIND),
+        (json!({ "typ": "secevent+jwt" }), KIND),
+        (json!({ "typ": "id_token" }), KIND),
+        (json!({ "typ": "dpop+jwt" }), KIND),
+        (json!({ "typ": "JOSE" }), KIND),
+        (json!({ "typ": "" }), KIND),
+        (json!({ "typ": "application/" }), KIND),
+        (json!({ "typ": "application/application/jwt" }), KIND),
+        (json!({ "typ": "신jwt" }), KIND),
+        (json!({ "typ": "JWT " }), KIND),
+        (json!({ "typ": 1 }), MALFORMED),
+        (json!({ "typ": ["JWT"] }), MALFORMED),
+        // What an issuer may say besides.
+        (json!({ "kid": "2026", "x5t": "abc", "jku": "https://evil.example/keys" }), None),
+    ];
+    for (more, refused) in table {
+        let header = |alg: &str| {
+            let mut header = json!({ "alg": alg });
+            header.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            header
+        };
+        let claims = claims(json!({ "jti": more.to_string() }));
+        check(&mut edge, &format!("Bearer {}", hs256(&header("HS256"), &claims, HS256_KEY)), refused);
+        check(&mut edge, &format!("Bearer {}", es256(&header("ES256"), &claims, &es256_key(7))), refused);
+        if refused.is_some() {
+            assert_eq!(edge.cost.proofs, 0, "{more}: no signature is looked at");
+        }
+    }
+    // Twice is no header, whichever of them a reader takes.
+    let twice = r#"{"alg":"HS256","typ":"logout+jwt","typ":"JWT"}"#;
+    let signed = format!("{}.{}", Base64UrlUnpadded::encode_string(twice.as_bytes()), part(&claims(json!({}))));
+    check(&mut edge, &format!("Bearer {}", signed_by(&signed, HS256_KEY)), MALFORMED);
+}
+
+#[test]
+fn a_token_that_expires_too_far_ahead_counts_when_less_of_its_life_is_left_and_is_not_remembered_before() {
+    let mut edge = edge();
+    let now = edge.now;
+    let exp = now.0 / SECOND_MS + 7_200;
+    let tokens = [
+        hs256(&header(), &claims(json!({ "exp": exp })), HS256_KEY),
+        es256(&json!({ "alg": "ES256" }), &claims(json!({ "exp": exp })), &es256_key(7)),
+    ];
+    edge.config.verifier = edge.config.verifier.map(|verifier| verifier.with_max_life(3_600));
+    for token in &tokens {
+        for (ms, refused) in [
+            (0, TOO_FAR),
+            (0, TOO_FAR),
+            (3_569 * SECOND_MS, TOO_FAR),
+            (3_570 * SECOND_MS, None),
+            // It was found good, and is found no more before that, where the clock goes back.
+            (3_569 * SECOND_MS, TOO_FAR),
+            (7_200 * SECOND_MS, None),
+            (7_231 * SECOND_MS, EXPIRED),
+        ] {
+            edge.now = now.plus(ms);
+            check(&mut edge, &format!("Bearer {token}"), refused);
+        }
+    }
+}
+
+#[test]
+fn how_far_ahead_tokens_may_expire_is_configured_and_a_limit_that_is_none_refuses_all() {
+    let of = |max_life: &'static str| {
+        Config::of(move |name| match name {
+            "USER_KEY" => Some("a user key of the tests".to_owned()),
+            "JWT_HS256_KEY" => Some(HS256_KEY.to_owned()),
+            "JWT_AUDIENCE" => Some(AUDIENCE.to_owned()),
+            "JWT_MAX_LIFE_S" => Some(max_life.to_owned()),
+            _ => None,
+        })
+    };
+    let now = at(BUILT_AT);
+    let lives = |config: &Config, seconds: i64| {
+        let token = hs256(&header(), &claims(json!({ "exp": now.0 / SECOND_MS + seconds })), HS256_KEY);
+        config.verifier.as_ref().unwrap().user_of(&format!("Bearer {token}"), now).is_ok()
+    };
+    for (given, life_s) in [("", DEFAULT_MAX_LIFE_S), ("3600", 3_600), ("31622401", 31_622_401)] {
+        let (config, bad) = of(given);
+        assert_eq!(bad, vec![], "{given:?}");
+        assert!(lives(&config, life_s + 30) && !lives(&config, life_s + 31), "{given:?}");
+    }
+    for given in ["0", "-1", "1.5", "1h", "9223372036854775808", " "] {
+        let (config, bad) = of(given);
+        assert_eq!((config.verifier.is_none(), bad), (true, vec![BadKey::MaxLife]), "{given:?}");
+    }
+    assert!(lives(&of("9223372036854775807").0, 8_000_000_000_000));
 }
 
 #[test]
