@@ -14,7 +14,7 @@ use base64ct::{Base64UrlUnpadded, Encoding as _};
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-use crate::claims::{Object, Unfit};
+use crate::json::{Object, Unfit};
 use crate::known::{Finding, KnownTokens};
 use crate::time::{SECOND_MS, UnixMillis};
 use crate::viewer::{UserHasher, UserKey};

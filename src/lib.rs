@@ -36,7 +36,6 @@ extern crate self as sinsang;
 
 pub mod auth;
 pub mod breaker;
-pub mod claims;
 pub mod context;
 pub mod directive;
 #[cfg(all(target_arch = "wasm32", feature = "edge"))]
@@ -45,6 +44,7 @@ pub mod event;
 pub mod experiment;
 pub mod guess;
 pub mod header;
+pub mod json;
 pub mod key;
 pub mod known;
 pub mod load;

@@ -1,11 +1,9 @@
 //! Whether a request may bring events, whose they are, and which of its rows are good.
 
-use serde::Deserialize;
-use serde_json::Value;
-use serde_json::value::RawValue;
 use sinsang::auth::{Bearer, Refused, Unproven};
 use sinsang::context::Context;
 use sinsang::event::{ADDED_BYTES, Event, Wrong};
+use sinsang::json::{Object, items, members};
 use sinsang::rate::Asker;
 use sinsang::request::Config;
 use sinsang::time::UnixMillis;
@@ -144,49 +142,50 @@ pub fn begin(raw: &Raw<'_>, config: &Config) -> Result<(), Refusal> {
 #[derive(Debug)]
 pub struct Sent {
     /// Each as it came: what is wrong with one is no other's fault.
-    rows: Vec<Box<RawValue>>,
+    rows: Vec<String>,
     context: Context,
     viewer: Viewer,
 }
 
-/// A body, its parts as they came.
-#[derive(Deserialize)]
+/// A body's parts as they came.
+#[derive(Default)]
 struct Body<'a> {
-    #[serde(borrow)]
-    token: Option<&'a RawValue>,
-    #[serde(borrow)]
-    device: Option<&'a RawValue>,
-    #[serde(borrow)]
-    events: Option<&'a RawValue>,
+    token: Option<&'a str>,
+    device: Option<&'a str>,
+    events: Option<&'a str>,
 }
 
 impl<'a> Body<'a> {
     fn parse(body: &'a str) -> Result<Self, Refusal> {
-        // A list would be read as the fields in their order.
-        if body.trim_start().starts_with('[') {
-            return Err(Refusal::Invalid("body", "expected an object with events"));
+        let mut parts = Self::default();
+        let members = members(body).ok_or(Refusal::Invalid("body", "expected JSON: an object with events"))?;
+        for (name, value) in members.into_iter().filter(|(_, value)| *value != "null") {
+            let (part, name) = match name {
+                "token" => (&mut parts.token, "token"),
+                "device" => (&mut parts.device, "device"),
+                "events" => (&mut parts.events, "events"),
+                _ => continue,
+            };
+            if part.replace(value).is_some() {
+                return Err(Refusal::Invalid(name, "expected it once"));
+            }
         }
-        serde_json::from_str(body).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => Refusal::Invalid("body", "expected an object with events"),
-            _ => Refusal::Invalid("body", "expected JSON"),
-        })
+        Ok(parts)
     }
 
-    fn rows(&self) -> Result<Vec<Box<RawValue>>, Refusal> {
-        let wrong = Refusal::Invalid("events", "expected a list of at most 100 events");
-        let events = self.events.ok_or_else(|| wrong.clone())?;
-        let rows: Vec<Box<RawValue>> = serde_json::from_str(events.get()).map_err(|_| wrong)?;
-        if rows.len() > MAX_EVENTS { Err(Refusal::TooLarge) } else { Ok(rows) }
+    fn rows(&self) -> Result<Vec<String>, Refusal> {
+        let rows = self.events.and_then(items);
+        let rows = rows.ok_or(Refusal::Invalid("events", "expected a list of at most 100 events"))?;
+        if rows.len() > MAX_EVENTS { Err(Refusal::TooLarge) } else { Ok(rows.into_iter().map(str::to_owned).collect()) }
     }
 }
 
-/// A field of text beside the events.
-fn text(value: Option<&RawValue>, field: &'static str) -> Result<Option<String>, Refusal> {
-    match value.map(|value| serde_json::from_str(value.get())) {
-        None | Some(Ok(Value::Null)) => Ok(None),
-        Some(Ok(Value::String(text))) => Ok(Some(text)),
-        Some(_) => Err(Refusal::Invalid(field, "expected text")),
-    }
+/// A text beside the events.
+fn text(value: Option<&str>, field: &'static str) -> Result<Option<String>, Refusal> {
+    let Some(value) = value else { return Ok(None) };
+    let object = format!("{{\"text\":{value}}}");
+    let text = Object::parse(object.as_bytes()).and_then(|object| object.text("text").ok()?.map(str::to_owned));
+    text.map(Some).ok_or(Refusal::Invalid(field, "expected text"))
 }
 
 /// Whose the events are.
@@ -258,7 +257,7 @@ impl Sent {
         let Viewer::Known(viewer) = &self.viewer else { return Err(Refusal::Token(Refused::Signature)) };
         let mut taken = Taken::default();
         for (index, row) in self.rows.iter().enumerate() {
-            match Event::of(row.get(), viewer, now) {
+            match Event::of(row, viewer, now) {
                 Ok(event) => {
                     let (region, device_class) = self.context.names();
                     let event = Event { region, device_class: device_class.map(str::to_owned), ..event };
@@ -310,7 +309,7 @@ fn viewer(
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     const DEVICE: &str = "device-of-the-tests";
     /// 2026-11-22T13:05:07Z.
@@ -375,7 +374,8 @@ mod tests {
         let good = [event(0), event(3)].map(|row| row.to_string());
         for bad in [
             &br#"{"event_id":"event-0001","kind":"view","at":"2026-11-22T13:05:00Z","listing_id":"\ud83d"}"#[..],
-            br#"{"event_id":"event-0001","position":1e999}"#,
+            br#"{"event_id":"event-0001","position":01}"#,
+            br#"{"event_id":"event-0001","shop":"\x41"}"#,
             b"{\"event_id\":\"event-0001\",\"kind\":\"view\",\"at\":\"2026-11-22T13:05:00Z\",\"listing_id\":\"\xea\xb0\"}",
             &[[b'['; 300], [b']'; 300]].concat(),
         ] {
@@ -386,7 +386,7 @@ mod tests {
         }
         assert_eq!(
             take(&beacon(), br#"[null,"device-of-the-tests",[]]"#, &config(), NOW),
-            Err(Refusal::Invalid("body", "expected an object with events"))
+            Err(Refusal::Invalid("body", "expected JSON: an object with events"))
         );
     }
 

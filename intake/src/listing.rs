@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use sinsang::json::Object;
 use sinsang::pack::board::each_product;
 use sinsang::pack::{Damage, PackId};
 
@@ -31,9 +31,10 @@ impl Listings {
         let mut listings = Self { board: id, ..Self::default() };
         each_product(bytes, id, |product, head| {
             listings.products.insert(product);
-            let head: Value = serde_json::from_slice(&[head, b"}"].concat()).unwrap_or_default();
-            for listing in head.get("listings").and_then(Value::as_array).into_iter().flatten() {
-                let text = |name: &str| listing.get(name).and_then(Value::as_str).map(str::to_owned);
+            let head = [head, b"}"].concat();
+            let Some(head) = Object::parse(&head) else { return };
+            for listing in head.objects("listings") {
+                let text = |name: &str| listing.text(name).ok().flatten().map(str::to_owned);
                 if let (Some(shop), Some(code), true) =
                     (text("shop"), text("listing_id"), listings.count < MAX_LISTINGS)
                 {

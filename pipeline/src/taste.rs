@@ -9,6 +9,7 @@
 )]
 
 mod context;
+mod learner;
 mod profile;
 mod query;
 mod say;
@@ -31,6 +32,7 @@ use tracing::{Instrument as _, Span};
 
 pub use context::ContextLeaning;
 use context::Side;
+use learner::Learners;
 use profile::{Baseline, Catalogue, Deed, Engagement};
 pub use profile::{HOUR_BUCKETS, LIFT_STEPS, Population, UserTaste, Vocabulary};
 pub use sinsang_taste::{DIMS, FloatVector, Model, ProductFeatures, Recipe, Sparse, Trained};
@@ -481,61 +483,6 @@ impl Run<'_> {
         }
         let lessons = Lessons { strengths, sums, catalogue };
         (Model::train(&lessons, &board, &self.options.recipe), true)
-    }
-}
-
-/// Users to train on: those of the smallest hashes, of signed-in viewers and of devices apart, so that any number of made-up devices
-/// leaves the others their half.
-struct Learners {
-    most: usize,
-    signed: BTreeMap<(i64, String), Lesson>,
-    devices: BTreeMap<(i64, String), Lesson>,
-}
-
-/// What a user did, as a whole and by context.
-type Lesson = (History, Vec<Side>);
-
-impl Learners {
-    fn new(most: usize) -> Self {
-        Self { most, signed: BTreeMap::new(), devices: BTreeMap::new() }
-    }
-
-    fn of(&mut self, is_device: bool) -> &mut BTreeMap<(i64, String), Lesson> {
-        if is_device { &mut self.devices } else { &mut self.signed }
-    }
-
-    /// Whether a user of this hash may be among those of the smallest.
-    fn wants(&mut self, hash: i64, is_device: bool) -> bool {
-        let most = self.most;
-        let kept = self.of(is_device);
-        kept.len() < most || kept.last_key_value().is_some_and(|((last, _), _)| hash <= *last)
-    }
-
-    fn add(&mut self, hash: i64, user: &str, is_device: bool, lesson: Lesson) {
-        let most = self.most;
-        let kept = self.of(is_device);
-        kept.insert((hash, user.to_owned()), lesson);
-        if kept.len() > most {
-            kept.pop_last();
-        }
-    }
-
-    /// The histories of those who are trained on, in the order of users: the order of rows shows in the last digits of sums, and must not
-    /// depend on the buckets. Devices are half of them at the most, where anybody is signed in.
-    fn chosen(self) -> impl Iterator<Item = Lesson> {
-        let Self { most, signed, devices } = self;
-        let devices_at_most = if signed.is_empty() { most } else { signed.len().min(most / 2) };
-        let all = signed.into_iter().map(|user| (user, false)).chain(devices.into_iter().map(|user| (user, true)));
-        let mut all: Vec<(((i64, String), Lesson), bool)> = all.collect();
-        all.sort_by(|((a, _), _), ((b, _), _)| a.cmp(b));
-        let mut devices = 0;
-        let chosen = all.into_iter().filter(|(_, is_device)| {
-            devices += usize::from(*is_device);
-            !is_device || devices <= devices_at_most
-        });
-        let by_user: BTreeMap<String, Lesson> =
-            chosen.take(most).map(|(((_, user), lesson), _)| (user, lesson)).collect();
-        by_user.into_values()
     }
 }
 

@@ -4,29 +4,23 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
-
 use super::{MAX_EXPERIMENTS, Wrong, wrong};
+use crate::json::Object;
 use crate::text::{ID_MAX_BYTES, is_id_short, is_name_short, is_null_text, tidy};
 use crate::time::UnixMillis;
 
 pub(super) const MISSING: &str = "missing";
 
-type Row = Map<String, Value>;
-
 /// A field of text, [tidy](fn@tidy).
-pub(super) fn text<'a>(row: &'a Row, field: &'static str) -> Result<Option<Cow<'a, str>>, Wrong> {
-    match row.get(field) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(tidy(text)).filter(|text| !text.is_empty() && !is_null_text(text))),
-        Some(_) => Err(wrong(field, "not text")),
-    }
+pub(super) fn text<'a>(row: &'a Object<'_>, field: &'static str) -> Result<Option<Cow<'a, str>>, Wrong> {
+    let text = row.text(field).map_err(|_| wrong(field, "not text, or there twice"))?;
+    Ok(text.map(tidy).filter(|text| !text.is_empty() && !is_null_text(text)))
 }
 
 /// A text that is kept: neither has it control characters, nor is any part of it lost.
-fn plain<'a>(row: &'a Row, field: &'static str) -> Result<Option<Cow<'a, str>>, Wrong> {
+fn plain<'a>(row: &'a Object<'_>, field: &'static str) -> Result<Option<Cow<'a, str>>, Wrong> {
     let text = text(row, field)?;
-    let raw = row.get(field).and_then(Value::as_str).unwrap_or_default();
+    let raw = row.text(field).ok().flatten().unwrap_or_default();
     if text.is_some() && raw.trim().chars().any(char::is_control) {
         return Err(wrong(field, "has control characters"));
     }
@@ -36,21 +30,21 @@ fn plain<'a>(row: &'a Row, field: &'static str) -> Result<Option<Cow<'a, str>>, 
     Ok(text)
 }
 
-pub(super) fn id(row: &Row, field: &'static str) -> Result<Option<String>, Wrong> {
+pub(super) fn id(row: &Object<'_>, field: &'static str) -> Result<Option<String>, Wrong> {
     match plain(row, field)? {
         Some(id) if !is_id_short(&id) => Err(wrong(field, "longer than 128 bytes")),
         id => Ok(id.map(Cow::into_owned)),
     }
 }
 
-pub(super) fn name(row: &Row, field: &'static str) -> Result<Option<String>, Wrong> {
+pub(super) fn name(row: &Object<'_>, field: &'static str) -> Result<Option<String>, Wrong> {
     match plain(row, field)? {
         Some(name) if !is_name_short(&name) => Err(wrong(field, "longer than 200 characters")),
         name => Ok(name.map(Cow::into_owned)),
     }
 }
 
-pub(super) fn hex(row: &Row, field: &'static str) -> Result<Option<String>, Wrong> {
+pub(super) fn hex(row: &Object<'_>, field: &'static str) -> Result<Option<String>, Wrong> {
     let is_hex = |text: &str| text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     match text(row, field)? {
         Some(text) if !is_hex(&text) => Err(wrong(field, "not 16 hex digits")),
@@ -58,42 +52,35 @@ pub(super) fn hex(row: &Row, field: &'static str) -> Result<Option<String>, Wron
     }
 }
 
-pub(super) fn time(row: &Row, field: &'static str) -> Result<Option<UnixMillis>, Wrong> {
+pub(super) fn time(row: &Object<'_>, field: &'static str) -> Result<Option<UnixMillis>, Wrong> {
     let parsed = |text: Cow<'_, str>| UnixMillis::parse_rfc3339(&text).ok_or(wrong(field, "not a time of RFC 3339"));
     text(row, field)?.map(parsed).transpose()
 }
 
-pub(super) fn surface(row: &Row) -> Result<Option<String>, Wrong> {
+pub(super) fn surface(row: &Object<'_>) -> Result<Option<String>, Wrong> {
     match text(row, "surface")? {
         Some(text) if !["new", "live", "tabs"].contains(&&*text) => Err(wrong("surface", "none of new, live and tabs")),
         text => Ok(text.map(Cow::into_owned)),
     }
 }
 
-pub(super) fn position(row: &Row) -> Result<Option<u32>, Wrong> {
-    match row.get("position") {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => {
-            let place = value.as_u64().and_then(|place| u32::try_from(place).ok()).filter(|place| *place > 0);
-            place.map(Some).ok_or(wrong("position", "not a whole number from 1"))
-        }
+pub(super) fn position(row: &Object<'_>) -> Result<Option<u32>, Wrong> {
+    match row.whole("position") {
+        Err(_) | Ok(Some(0)) => Err(wrong("position", "not a whole number from 1")),
+        Ok(place) => Ok(place),
     }
 }
 
-pub(super) fn experiments(row: &Row) -> Result<BTreeMap<String, String>, Wrong> {
+pub(super) fn experiments(row: &Object<'_>) -> Result<BTreeMap<String, String>, Wrong> {
     const FIELD: &str = "experiments";
-    let given = match row.get(FIELD) {
-        None | Some(Value::Null) => return Ok(BTreeMap::new()),
-        Some(Value::Object(given)) => given,
-        Some(_) => return Err(wrong(FIELD, "not an object of variants by experiment")),
-    };
+    let unfit = wrong(FIELD, "not an object of variants by experiment");
+    let given = row.named_texts(FIELD).map_err(|_| unfit)?;
     if given.len() > MAX_EXPERIMENTS {
         return Err(wrong(FIELD, "more than 16 experiments"));
     }
     let is_id = |id: &str| (1..=ID_MAX_BYTES).contains(&id.len()) && !id.chars().any(char::is_control);
-    let pair = |(experiment, variant): (&String, &Value)| {
-        let variant = variant.as_str().filter(|variant| is_id(variant) && is_id(experiment))?;
-        Some((experiment.clone(), variant.to_owned()))
+    let pair = |(experiment, variant): (&str, &str)| {
+        (is_id(variant) && is_id(experiment)).then(|| (experiment.to_owned(), variant.to_owned()))
     };
-    given.iter().map(pair).collect::<Option<_>>().ok_or(wrong(FIELD, "not an object of variants by experiment"))
+    given.into_iter().map(pair).collect::<Option<_>>().ok_or(unfit)
 }

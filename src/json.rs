@@ -1,13 +1,17 @@
-//! The JSON of tokens and keys: what of their objects counts, taken out without a library's messages, which nobody would read.
+//! The JSON of tokens, keys and events: what of their objects counts, taken out without a library's messages, which nobody would read.
 //!
 //! Wasm is paid for by the byte: reading these through serde brings the text of every error that JSON can have, and the printing of floats
 //! with it, some 40 KB.
+
+mod split;
 
 use std::borrow::Cow;
 
 use hifijson::SliceLexer;
 use hifijson::token::Lex as _;
 use hifijson::value::{Value, parse_bounded};
+
+pub use split::{items, members};
 
 type Json<'a> = Value<&'a str, Cow<'a, str>>;
 
@@ -38,14 +42,8 @@ impl<'a> Object<'a> {
         self.0.iter().any(|(one, _)| one == name)
     }
 
-    /// The field `name`, `None` where it is not there or null.
     fn field(&self, name: &str) -> Result<Option<&Json<'a>>, Unfit> {
-        let mut found = self.0.iter().filter(|(one, _)| one == name).map(|(_, value)| value);
-        match (found.next(), found.next()) {
-            (_, Some(_)) => Err(Unfit),
-            (Some(Value::Null) | None, None) => Ok(None),
-            (value, None) => Ok(value),
-        }
+        field(&self.0, name)
     }
 
     /// The text of `name`, where it is there.
@@ -68,6 +66,44 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// The whole number `name`, written without a point or an exponent.
+    ///
+    /// # Errors
+    /// [`Unfit`] where it is none from 0 to 2^32 - 1, or there twice.
+    pub fn whole(&self, name: &str) -> Result<Option<u32>, Unfit> {
+        match self.field(name)? {
+            None => Ok(None),
+            Some(Value::Number((digits, parts))) if !parts.dot && !parts.exp => {
+                digits.parse().map(Some).map_err(|_| Unfit)
+            }
+            Some(_) => Err(Unfit),
+        }
+    }
+
+    /// The texts of the object `name`, each with its own name.
+    ///
+    /// # Errors
+    /// [`Unfit`] where it is something else, or there twice.
+    pub fn named_texts(&self, name: &str) -> Result<Vec<(&str, &str)>, Unfit> {
+        match self.field(name)? {
+            None => Ok(Vec::new()),
+            Some(Value::Object(fields)) => fields.iter().map(|(name, value)| Ok((&**name, text_of(value)?))).collect(),
+            Some(_) => Err(Unfit),
+        }
+    }
+
+    /// The objects of the list `name`; what is no object, or no list, is passed over.
+    pub fn objects(&self, name: &str) -> impl Iterator<Item = Inner<'_, 'a>> {
+        let list = match self.field(name) {
+            Ok(Some(Value::Array(list))) => list.as_slice(),
+            _ => &[],
+        };
+        list.iter().filter_map(|value| match value {
+            Value::Object(fields) => Some(Inner(fields)),
+            _ => None,
+        })
+    }
+
     /// The date `name` in seconds since the epoch, of which parts don't count. No issuer writes it with an exponent.
     ///
     /// # Errors
@@ -82,6 +118,30 @@ impl<'a> Object<'a> {
             }
             Some(_) => Err(Unfit),
         }
+    }
+}
+
+/// An object within another.
+#[derive(Clone, Copy)]
+pub struct Inner<'v, 'a>(&'v [(Cow<'a, str>, Json<'a>)]);
+
+impl<'v> Inner<'v, '_> {
+    /// See [`Object::text`].
+    ///
+    /// # Errors
+    /// [`Unfit`] where it is something else, or there twice.
+    pub fn text(self, name: &str) -> Result<Option<&'v str>, Unfit> {
+        field(self.0, name)?.map(text_of).transpose()
+    }
+}
+
+/// The field `name`, `None` where it is not there or null.
+fn field<'v, 'a>(fields: &'v [(Cow<'a, str>, Json<'a>)], name: &str) -> Result<Option<&'v Json<'a>>, Unfit> {
+    let mut found = fields.iter().filter(|(one, _)| one == name).map(|(_, value)| value);
+    match (found.next(), found.next()) {
+        (_, Some(_)) => Err(Unfit),
+        (Some(Value::Null) | None, None) => Ok(None),
+        (value, None) => Ok(value),
     }
 }
 
@@ -115,6 +175,20 @@ mod tests {
             let of = |seconds: i64| Object::parse(format!("{{\"t\":{seconds}}}").as_bytes()).unwrap().date("t");
             assert_eq!((of(edge), of(edge + edge.signum())), (Ok(Some(edge)), Err(Unfit)));
         }
+    }
+
+    #[test]
+    fn numbers_texts_by_name_and_objects_are_taken_out_too() {
+        let json = r#"{"n":7,"f":7.0,"e":7e1,"m":-7,"big":4294967296,"t":{"a":"b","c":"d"},"u":{"a":1},"l":[{"a":"x"},2,{"a":null}]}"#;
+        let object = Object::parse(json.as_bytes()).unwrap();
+        assert_eq!((object.whole("n"), object.whole("none")), (Ok(Some(7)), Ok(None)));
+        for name in ["f", "e", "m", "big", "t"] {
+            assert_eq!(object.whole(name), Err(Unfit), "{name}");
+        }
+        assert_eq!(object.named_texts("t"), Ok(vec![("a", "b"), ("c", "d")]));
+        assert_eq!((object.named_texts("u"), object.named_texts("l")), (Err(Unfit), Err(Unfit)));
+        assert_eq!(object.objects("l").map(|inner| inner.text("a")).collect::<Vec<_>>(), [Ok(Some("x")), Ok(None)]);
+        assert_eq!(object.objects("t").count() + object.objects("none").count(), 0);
     }
 
     #[test]

@@ -1,0 +1,95 @@
+//! Who the model is trained on.
+
+use std::collections::BTreeMap;
+
+use sinsang_taste::History;
+
+use super::context::Side;
+
+/// Users to train on: those of the smallest hashes, of signed-in viewers and of devices apart, so that any number of made-up devices
+/// leaves the others their half.
+pub(super) struct Learners {
+    most: usize,
+    signed: BTreeMap<(i64, String), Lesson>,
+    devices: BTreeMap<(i64, String), Lesson>,
+}
+
+/// What a user did, as a whole and by context.
+pub(super) type Lesson = (History, Vec<Side>);
+
+impl Learners {
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, signed: BTreeMap::new(), devices: BTreeMap::new() }
+    }
+
+    fn of(&mut self, is_device: bool) -> &mut BTreeMap<(i64, String), Lesson> {
+        if is_device { &mut self.devices } else { &mut self.signed }
+    }
+
+    /// Whether a user of this hash may be among those of the smallest.
+    pub(super) fn wants(&mut self, hash: i64, is_device: bool) -> bool {
+        let most = self.most;
+        let kept = self.of(is_device);
+        kept.len() < most || kept.last_key_value().is_some_and(|((last, _), _)| hash <= *last)
+    }
+
+    pub(super) fn add(&mut self, hash: i64, user: &str, is_device: bool, lesson: Lesson) {
+        let most = self.most;
+        let kept = self.of(is_device);
+        kept.insert((hash, user.to_owned()), lesson);
+        if kept.len() > most {
+            kept.pop_last();
+        }
+    }
+
+    /// The histories of those who are trained on, in the order of users: the order of rows shows in the last digits of sums, and must not
+    /// depend on the buckets. Devices are half of them at the most, where anybody is signed in.
+    pub(super) fn chosen(self) -> impl Iterator<Item = Lesson> {
+        let Self { most, signed, devices } = self;
+        let devices_at_most = if signed.is_empty() { most } else { signed.len().min(most / 2) };
+        let all = signed.into_iter().map(|user| (user, false)).chain(devices.into_iter().map(|user| (user, true)));
+        let mut all: Vec<(((i64, String), Lesson), bool)> = all.collect();
+        all.sort_by(|((a, _), _), ((b, _), _)| a.cmp(b));
+        let mut devices = 0;
+        let chosen = all.into_iter().filter(|(_, is_device)| {
+            devices += usize::from(*is_device);
+            !is_device || devices <= devices_at_most
+        });
+        let by_user: BTreeMap<String, Lesson> =
+            chosen.take(most).map(|(((_, user), lesson), _)| (user, lesson)).collect();
+        by_user.into_values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many are chosen of so many who are signed in and so many devices, of 10 at the most: those who are signed in, and all.
+    fn chosen(signed: i64, devices: i64) -> (usize, usize) {
+        let mut learners = Learners::new(10);
+        // The strength tells who it is; devices have the smallest hashes.
+        for (count, is_device) in [(signed, false), (devices, true)] {
+            for number in 0..count {
+                let hash = if is_device { number } else { 1_000 + number };
+                if learners.wants(hash, is_device) {
+                    let strength = if is_device { 1.0 } else { 2.0 };
+                    let history = History { strengths: vec![(0, strength)], ..History::default() };
+                    learners.add(hash, &format!("{hash:016x}"), is_device, (history, Vec::new()));
+                }
+            }
+        }
+        let all: Vec<f64> = learners.chosen().map(|(history, _)| history.strengths[0].1).collect();
+        (all.iter().filter(|strength| **strength > 1.5).count(), all.len())
+    }
+
+    #[test]
+    fn devices_are_half_of_those_trained_on_at_the_most_and_all_where_nobody_is_signed_in() {
+        assert_eq!(chosen(20, 100_000), (5, 10));
+        assert_eq!(chosen(3, 100_000), (3, 6));
+        assert_eq!(chosen(20, 2), (8, 10));
+        assert_eq!(chosen(2, 1), (2, 3));
+        assert_eq!(chosen(0, 100), (0, 10));
+        assert_eq!(chosen(20, 0), (10, 10));
+    }
+}

@@ -1,0 +1,147 @@
+//! A document's outermost values as they stand in it, so that each can be read by itself: what is wrong within one is no other's fault.
+
+/// The members of the object that all of `json` is: names as they are written between their quotes, values as they stand. `None` where it is no
+/// object, as far as brackets and quotes tell.
+pub fn members(json: &str) -> Option<Vec<(&str, &str)>> {
+    let mut members = Vec::new();
+    each(json, ('{', '}'), |rest| {
+        let (name, rest) = value(rest)?;
+        let (value, rest) = value(rest.trim_start().strip_prefix(':')?)?;
+        members.push((name.strip_prefix('"')?.strip_suffix('"')?, value));
+        Some(rest)
+    })?;
+    Some(members)
+}
+
+/// The values of the list that all of `json` is, as they stand; `None` where it is no list, as far as brackets and quotes tell.
+pub fn items(json: &str) -> Option<Vec<&str>> {
+    let mut items = Vec::new();
+    each(json, ('[', ']'), |rest| {
+        let (item, rest) = value(rest)?;
+        items.push(item);
+        Some(rest)
+    })?;
+    Some(items)
+}
+
+/// Has `take` cut one part after the other off what stands between the brackets.
+fn each<'a>(
+    json: &'a str,
+    (open, close): (char, char),
+    mut take: impl FnMut(&'a str) -> Option<&'a str>,
+) -> Option<()> {
+    let mut rest = json.trim().strip_prefix(open)?.strip_suffix(close)?.trim_start();
+    if rest.is_empty() {
+        return Some(());
+    }
+    loop {
+        rest = take(rest)?.trim_start();
+        if rest.is_empty() {
+            return Some(());
+        }
+        rest = rest.strip_prefix(',')?;
+    }
+}
+
+/// The value that `json` begins with, and what follows it. Brackets are counted and quotes matched; the rest is for whoever reads the value.
+fn value(json: &str) -> Option<(&str, &str)> {
+    let json = json.trim_start();
+    let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
+    for (at, byte) in json.bytes().enumerate() {
+        let after = at.saturating_add(1);
+        let ends_at = match byte {
+            _ if is_escaped => {
+                is_escaped = false;
+                None
+            }
+            b'\\' if is_text => {
+                is_escaped = true;
+                None
+            }
+            b'"' => {
+                is_text = !is_text;
+                (!is_text && depth == 0).then_some(after)
+            }
+            _ if is_text => None,
+            b'[' | b'{' => {
+                depth = depth.saturating_add(1);
+                None
+            }
+            b']' | b'}' => {
+                depth = depth.checked_sub(1)?;
+                (depth == 0).then_some(after)
+            }
+            b',' | b':' if depth == 0 => Some(at),
+            _ => None,
+        };
+        if let Some(end) = ends_at {
+            let (value, rest) = json.split_at_checked(end)?;
+            return (!value.is_empty()).then_some((value.trim_end(), rest));
+        }
+    }
+    // A number or a word to the end.
+    (depth == 0 && !is_text && !json.is_empty()).then_some((json.trim_end(), ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn parts_are_cut_where_they_end_and_read_by_nobody() {
+        let json = r#" { "a" : [1, {"b":"],}\\\""}] , "c":"\ud83d","d":-1.5e3,"e":{} } "#;
+        let expected = [("a", r#"[1, {"b":"],}\\\""}]"#), ("c", r#""\ud83d""#), ("d", "-1.5e3"), ("e", "{}")];
+        assert_eq!(members(json).unwrap(), expected);
+        assert_eq!(items("[1e999 , [[]],\"\\x\", nonsense]").unwrap(), ["1e999", "[[]]", "\"\\x\"", "nonsense"]);
+        assert_eq!((items("[]"), members(" {} ")), (Some(Vec::new()), Some(Vec::new())));
+        let deep = format!("[{}{},7]", "[".repeat(30_000), "]".repeat(30_000));
+        assert_eq!(items(&deep).unwrap()[1], "7");
+        for none in ["", "[", "]", "{}", "[1,]", "[,1]", "[1 \"", "[\"a]", "[{]"] {
+            assert!(items(none).is_none(), "{none}");
+        }
+        for none in ["", "{", "[]", "{\"a\"}", "{\"a\":}", "{a:1}", "{\"a\":1,}", "{\"a\":1 \"b\":2}", "{\"a\":\"b}"] {
+            assert!(members(none).is_none(), "{none}");
+        }
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".{0,8}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                prop::collection::btree_map("[a-z\"\\\\,:{}]{0,4}", inner, 0..5).prop_map(|map| json!(map)),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_json_is_cut_as_serde_reads_it(values in prop::collection::vec(any_json(), 0..6), noise in ".{0,60}") {
+            for text in [serde_json::to_string(&values).unwrap(), serde_json::to_string_pretty(&values).unwrap()] {
+                let cut: Vec<Value> = items(&text).unwrap().into_iter().map(|item| serde_json::from_str(item).unwrap()).collect();
+                // Floats are written shortest, and read back as the same.
+                prop_assert_eq!(json!(cut), serde_json::from_str::<Value>(&text).unwrap());
+            }
+            for value in &values {
+                if let Value::Object(object) = value {
+                    let text = value.to_string();
+                    let cut = members(&text).unwrap();
+                    prop_assert_eq!(cut.len(), object.len());
+                    for (name, part) in cut {
+                        let name: String = serde_json::from_str(&format!("\"{name}\"")).unwrap();
+                        prop_assert_eq!(&serde_json::from_str::<Value>(part).unwrap(), &object[&name]);
+                    }
+                }
+            }
+            let _ = (items(&noise), members(&noise));
+        }
+    }
+}
