@@ -139,11 +139,12 @@ impl Stores {
 
     async fn read(&self, read: Read) -> Fetched {
         let Read { place, key, limit_ms } = read;
+        let is_second = std::cell::Cell::new(false);
         let value = match place {
-            Place::Store => within(limit_ms, self.store.read(key)).await,
+            Place::Store => within(limit_ms, self.store.read(key, &is_second)).await,
             Place::Cache => within(limit_ms, self.cache.read(key)).await,
         };
-        Fetched { place, key, value: value.unwrap_or(Err(ReadFailure::TimedOut)) }
+        Fetched { place, key, value: value.unwrap_or(Err(ReadFailure::TimedOut)), is_second: is_second.get() }
     }
 
     /// Leaves what the store gave in the data centre's cache, for isolates that will not reach the store.

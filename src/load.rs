@@ -50,6 +50,20 @@ pub struct Fetched {
     pub key: Key,
     /// Its value.
     pub value: Result<Option<Vec<u8>>, ReadFailure>,
+    /// Whether the store had no such pack at first, and was asked once more past what its data centre remembers of that.
+    pub is_second: bool,
+}
+
+impl Fetched {
+    /// Counts it where it was read twice, and returns what is worth logging of that.
+    pub fn note_second(&self, memory: &mut Memory) -> Option<String> {
+        if !self.is_second {
+            return None;
+        }
+        let is_found = matches!(self.value, Ok(Some(_)));
+        memory.second_reads.note(is_found);
+        is_found.then(|| format!("{} was there only when it was asked for again", self.key))
+    }
 }
 
 /// A value that the store gave, for the data centre's cache.

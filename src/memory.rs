@@ -102,6 +102,23 @@ struct Shelf {
     shard: Rc<NamedShard>,
 }
 
+/// Packs that the store had not at first and was asked for once more, since the isolate began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SecondReads {
+    /// How often it was asked once more.
+    pub count: u32,
+    /// How often the pack was there then: what is remembered of it elsewhere in the data centre was out of date.
+    pub found: u32,
+}
+
+impl SecondReads {
+    /// Counts one that found the pack, or did not.
+    pub fn note(&mut self, is_found: bool) {
+        self.count = self.count.saturating_add(1);
+        self.found = self.found.saturating_add(u32::from(is_found));
+    }
+}
+
 /// The memory of one isolate.
 #[derive(Debug, Default)]
 pub struct Memory {
@@ -109,6 +126,8 @@ pub struct Memory {
     pub store: Breaker,
     /// May the data centre's cache be asked?
     pub cache: Breaker,
+    /// Packs that were asked for twice.
+    pub second_reads: SecondReads,
     /// Bytes of Wasm memory when the shell last looked; it never shrinks. Zero on the host.
     pub wasm_bytes: usize,
     seed: u64,

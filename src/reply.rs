@@ -6,7 +6,7 @@ mod problem;
 use std::borrow::Cow;
 
 use crate::context::Context;
-use crate::memory::Memory;
+use crate::memory::{Memory, SecondReads};
 use crate::pack::manifest::Manifest;
 use crate::pack::pulse::Pulse;
 use crate::pack::taste::{self, Widths};
@@ -379,9 +379,11 @@ fn write_dependencies(memory: &Memory, real_now: UnixMillis, out: &mut Vec<u8>) 
         }
         None => out.extend_from_slice(b"\"pulse\":null,"),
     }
-    for (name, breaker) in [("store", &memory.store), ("cache", &memory.cache)] {
+    let SecondReads { count, found } = memory.second_reads;
+    let second = format!(",\"second_reads\":{count},\"late_packs\":{found}");
+    for (name, breaker, more) in [("store", &memory.store, second.as_str()), ("cache", &memory.cache, "")] {
         let state = if breaker.is_open() { "open" } else { "closed" };
-        let json = format!("\"{name}\":{{\"breaker\":\"{state}\",\"failures\":{}}},", breaker.failures());
+        let json = format!("\"{name}\":{{\"breaker\":\"{state}\",\"failures\":{}{more}}},", breaker.failures());
         out.extend_from_slice(json.as_bytes());
     }
     let refused = memory.refused().map(|(key, damage)| {

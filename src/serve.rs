@@ -176,7 +176,10 @@ impl<'a> Serve<'a> {
 
     /// Takes in what was read, at `now`.
     pub fn absorb(&mut self, fetched: Vec<Fetched>, memory: &mut Memory, now: UnixMillis) {
-        for Fetched { place, key, value } in fetched {
+        for fetched in fetched {
+            self.reads = self.reads.saturating_add(u32::from(fetched.is_second));
+            self.log.extend(fetched.note_second(memory));
+            let Fetched { place, key, value, .. } = fetched;
             report(place, value.is_ok(), memory, now);
             let load =
                 [&mut self.live, &mut self.kept].into_iter().flatten().find(|load| load.wants() == Some((place, key)));

@@ -48,7 +48,8 @@ impl Refresh {
 
     /// Takes in what was read, and returns what is worth logging.
     pub fn absorb(&mut self, fetched: Fetched, memory: &mut Memory, now: UnixMillis) -> Option<String> {
-        let Fetched { place, key, value } = fetched;
+        let late = fetched.note_second(memory);
+        let Fetched { place, key, value, .. } = fetched;
         report(place, value.is_ok(), memory, now);
         match value {
             // Without one, lists are ordered by what the board says.
@@ -63,7 +64,8 @@ impl Refresh {
             },
             Err(failure) if key == Key::Pulse => Some(format!("refreshing {key} from {place:?}: {failure:?}")),
             Ok(value) => {
-                self.load.absorb(value, memory, now).err().map(|damage| format!("{key} from {place:?}: {damage}"))
+                let damage = self.load.absorb(value, memory, now).err();
+                damage.map(|damage| format!("{key} from {place:?}: {damage}")).or(late)
             }
             Err(failure) => {
                 self.load.fall(memory);

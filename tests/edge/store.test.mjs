@@ -13,9 +13,39 @@ before(async () => {
 
 const SURFACES = ["/v1/new", "/v1/live", "/v1/tabs", "/v1/home"];
 
+/**
+ * Stands before the real Worker, with a KV that remembers misses as a data centre of Cloudflare's does: a key that was missing is missing
+ * for as long as the reader who asks would have its value kept. `GET /after?s=40` moves its clock on, `GET /asked` tells what reached it.
+ */
+const FORGETFUL = `
+  import worker from "./index.js";
+  export * from "./index.js";
+  const misses = new Map();
+  const asked = [];
+  let clock = 0;
+  const remembering = (kv) => new Proxy(kv, {
+    get: (target, name) => name !== "get" ? Reflect.get(target, name) : async (key, options) => {
+      const { cacheTtl = 60 } = options ?? {};
+      if (cacheTtl < 30) throw new Error("KV takes no cacheTtl of " + cacheTtl);
+      asked.push([key, cacheTtl]);
+      if (clock - (misses.get(key) ?? -Infinity) < cacheTtl) return null;
+      const value = await target.get(key, options);
+      value === null ? misses.set(key, clock) : misses.delete(key);
+      return value;
+    },
+  });
+  export default {
+    async fetch(request, env, context) {
+      const { pathname, searchParams } = new URL(request.url);
+      if (pathname === "/after") clock += Number(searchParams.get("s"));
+      if (pathname === "/asked" || pathname === "/after") return Response.json(asked.splice(0));
+      return worker.fetch(request, { ...env, SNAPSHOTS: remembering(env.SNAPSHOTS) }, context);
+    },
+  };`;
+
 /** Runs `body` on a Worker whose KV holds `pairs`. */
-async function withStore(pairs, body) {
-  const edge = await Edge.start();
+async function withStore(pairs, body, options) {
+  const edge = await Edge.start(options);
   try {
     await edge.seed(pairs);
     await body(edge);
@@ -150,4 +180,36 @@ test("fifty requests at once are all answered alike", async () => {
       assert.equal(bodies.size, 1);
     }
   });
+});
+
+test("packs that were asked for too early are had as soon as they are there, though the data centre remembers them as missing", async () => {
+  const board = largest(whole);
+  const manifest = new Map([["manifest", whole.get("manifest")]]);
+  const asked = async (edge, path = "/asked") => (await fetch(new URL(path, edge.url))).json();
+  const viewer = data.viewers[0].user_id;
+  await withStore(manifest, async (edge) => {
+    assertProblem(await edge.ask("/v1/home", { user: viewer }), 503);
+    const early = await asked(edge);
+    const packs = early.filter(([key]) => key !== "manifest");
+    assert.deepEqual([...new Set(packs.map(([key]) => key))].length, 2, "the board and the viewer's tastes");
+    for (const key of new Set(packs.map(([key]) => key))) {
+      assert.deepEqual(packs.filter(([one]) => one === key), [[key, 86_400], [key, 30]], "twice for a look, and no more");
+    }
+    assert.deepEqual((await edge.get("/v1/status")).json.store.late_packs, 0);
+
+    await edge.seed(whole);
+    await asked(edge, "/after?s=40");
+    // Tastes that were not to be had are left alone for up to six seconds.
+    const deadline = Date.now() + 10_000;
+    while (!(await edge.get("/v1/home", { user: viewer })).json.personalized) {
+      assert.ok(Date.now() < deadline, "the viewer's tastes are not noticed");
+      await new Promise((done) => setTimeout(done, 200));
+    }
+    const late = await asked(edge);
+    assert.deepEqual(late.filter(([key]) => key === board), [[board, 86_400], [board, 30]]);
+    const { store } = (await edge.get("/v1/status")).json;
+    assert.equal(store.late_packs, 2);
+    assert.ok(store.second_reads >= 4, `${store.second_reads} reads`);
+    assert.match(edge.printed, new RegExp(`${board} was there only when it was asked for again`));
+  }, { entry: FORGETFUL });
 });

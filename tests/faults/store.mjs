@@ -4,6 +4,8 @@ import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 
 const DRIP_MS = 200;
+/** How much shorter than in a data centre a miss is remembered here: 30 s are one, and a day is 48 minutes. */
+const MISS_SCALE = 1 / 30;
 
 /** What may befall a value: each takes the response, the key and the whole value, and answers in its own way. */
 export const FAULTS = {
@@ -82,8 +84,12 @@ class Dependency {
   fail(response, key, value) {
     const name = this.fault(key, this.random);
     if (name === undefined) return false;
-    FAULTS[name](response, value ?? Buffer.alloc(64), { random: this.random, timers: this.#timers });
+    this.befallen(name, response, value);
     return true;
+  }
+
+  befallen(name, response, value) {
+    FAULTS[name](response, value ?? Buffer.alloc(64), { random: this.random, timers: this.#timers });
   }
 
   count(client) {
@@ -99,17 +105,29 @@ class Dependency {
   }
 }
 
-/** Workers KV: `GET /<key>?urlencoded=true`, the key in its path behind the name of the isolate that asks. */
+/**
+ * Workers KV: `GET /<key>?urlencoded=true&cache_ttl=…`, the key in its path behind the name of the isolate that asks. As in a data centre, a key
+ * that was missing stays missing for as long as the reader would have its value kept.
+ */
 export class Kv extends Dependency {
   values = new Map();
+  /** When a key was found missing, by key. */
+  #misses = new Map();
 
   answer(request, response) {
-    const [, client, encoded] = new URL(request.url, "http://kv").pathname.split("/");
+    const { pathname, searchParams } = new URL(request.url, "http://kv");
+    const [, client, encoded] = pathname.split("/");
     const key = decodeURIComponent(encoded ?? "");
     this.count(client);
     const value = this.values.get(key);
-    if (this.fail(response, key, value)) return;
-    if (value === undefined) response.writeHead(404).end();
+    const ttl = Number(searchParams.get("cache_ttl") ?? 60) * 1_000 * MISS_SCALE;
+    const isRemembered = Date.now() - (this.#misses.get(key) ?? -Infinity) < ttl;
+    if (isRemembered) return FAULTS.missing(response);
+    const fault = this.fault(key, this.random);
+    if (fault === "missing" || (fault === undefined && value === undefined)) this.#misses.set(key, Date.now());
+    else this.#misses.delete(key);
+    if (fault !== undefined) this.befallen(fault, response, value);
+    else if (value === undefined) response.writeHead(404).end();
     else response.writeHead(200, { "content-length": value.length }).end(value);
   }
 

@@ -1,6 +1,6 @@
 //! An edge without a platform: a store that fails as it is told to, an isolate's memory, and a clock that tests move.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, Mac};
@@ -53,6 +53,8 @@ pub(crate) struct Store {
     pub(crate) faults: BTreeMap<String, Fault>,
     /// Befalls every key.
     pub(crate) outage: Option<Fault>,
+    /// Packs that are found only when they are asked for again.
+    pub(crate) late: BTreeSet<String>,
     /// Keys read so far, in order.
     pub(crate) reads: Vec<String>,
     /// The data centre's cache, which isolates share.
@@ -93,7 +95,7 @@ impl Store {
                 Some(Fault::Timeout) => Err(ReadFailure::TimedOut),
                 Some(_) => Err(ReadFailure::Failed),
             };
-            return Fetched { place, key, value };
+            return Fetched { place, key, value, is_second: false };
         }
         self.reads.push(name.clone());
         let value = self.values.get(&name).cloned();
@@ -112,7 +114,9 @@ impl Store {
                 bytes
             })),
         };
-        Fetched { place, key, value }
+        // As the shell does: a pack that is missing is asked for twice.
+        let is_second = matches!(key, Key::Pack(..)) && (matches!(value, Ok(None)) || self.late.contains(&name));
+        Fetched { place, key, value, is_second }
     }
 }
 

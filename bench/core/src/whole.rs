@@ -80,6 +80,7 @@ impl Whole {
                         place: read.place,
                         key: read.key,
                         value: Ok(values.get(&read.key.to_string()).cloned()),
+                        is_second: false,
                     };
                     serve.absorb(reads.into_iter().map(fetch).collect(), &mut self.memory, self.now);
                 }

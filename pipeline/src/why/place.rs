@@ -256,7 +256,7 @@ fn ask(
             Step::Read(reads) => {
                 let fetch = |read: sinsang::load::Read| {
                     let value = if read.place == Place::Store { Some(snapshot.read(read.key)?) } else { None };
-                    Ok(Fetched { place: read.place, key: read.key, value: Ok(value) })
+                    Ok(Fetched { place: read.place, key: read.key, value: Ok(value), is_second: false })
                 };
                 let fetched = reads.into_iter().map(fetch).collect::<Result<_, snapshot::Error>>()?;
                 serve.absorb(fetched, memory, question.at);

@@ -256,3 +256,58 @@ fn a_refresh_in_an_hour_of_silence_is_waited_for() {
     assert_eq!(reply.header("Sinsang-Snapshot"), Some(after.snapshot.to_string().as_str()));
     assert_eq!((reply.header("Sinsang-Rung"), edge.cost.rounds), (Some("kv"), 2));
 }
+
+#[test]
+fn packs_that_are_asked_for_twice_are_counted_and_those_that_were_late_are_logged() {
+    let (first, second) = two_snapshots();
+    let board = Key::Pack(Kind::Board, second.board).to_string();
+    let counts = |edge: &mut Edge| {
+        let store = ok(&edge.get("/v1/status"))["store"].clone();
+        (store["second_reads"].as_u64().unwrap(), store["late_packs"].as_u64().unwrap())
+    };
+    let mut edge = Edge::cold(at(BUILT_AT));
+    edge.store.publish(&first);
+    assert_eq!(counts(&mut edge), (0, 0));
+    edge.store.publish(&second);
+    edge.store.late.insert(board.clone());
+    edge.restart();
+    let reply = edge.get("/v1/home");
+    assert_eq!(reply.log, [format!("{board} was there only when it was asked for again")]);
+    assert_eq!(reply.header("Server-Timing"), Some("kv;dur=14;desc=\"3 reads\""), "the second one is a read as well");
+    assert_eq!(counts(&mut edge), (1, 1));
+
+    edge.store.late.clear();
+    edge.store.faults.insert(board, Fault::Missing);
+    edge.store.cached.clear();
+    edge.restart();
+    assert_eq!(edge.get("/v1/home").header("Sinsang-Snapshot"), Some(first.snapshot.to_string().as_str()));
+    assert_eq!(counts(&mut edge), (1, 0), "once for a look");
+}
+
+#[test]
+fn old_manifests_and_new_ones_in_turn_cost_a_look_each_and_lists_go_on_in_their_own() {
+    let (before, after) = two_snapshots();
+    let mut edge = warm(&before);
+    edge.store.publish(&after);
+    let manifest = |snapshot: &Published| snapshot.manifest.clone();
+    let mut cursors = Vec::new();
+    for round in 0..6 {
+        let live = if round % 2 == 0 { &after } else { &before };
+        edge.store.values.insert(Key::Live.to_string(), manifest(live));
+        edge.pass(REFRESH_MS + 2 * SECOND_MS);
+        edge.get("/v1/home");
+        let reads = edge.cost.background;
+        assert!(reads <= if round == 0 { 3 } else { 2 }, "{reads} reads: both boards are in memory");
+        let page = edge.get("/v1/new?limit=2");
+        assert_eq!(page.header("Sinsang-Snapshot"), Some(live.snapshot.to_string().as_str()));
+        let page = ok(&page);
+        assert_eq!(page["snapshot"]["id"], live.snapshot.to_string().as_str(), "one answer, one snapshot");
+        cursors.extend(page["next_cursor"].as_str().map(|cursor| (live.snapshot.to_string(), cursor.to_owned())));
+        for (snapshot, cursor) in &cursors {
+            let later = edge.get(&format!("/v1/new?limit=2&cursor={cursor}"));
+            assert_eq!((edge.cost.reads, later.header("Sinsang-Snapshot")), (0, Some(snapshot.as_str())));
+            assert_ne!(ok(&later)["interrupted"], true);
+        }
+    }
+    assert_eq!(cursors.len(), 6);
+}

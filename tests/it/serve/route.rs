@@ -160,7 +160,7 @@ fn status_says_what_the_edge_stands_on() {
     let status = ok(&edge.get("/v1/status"));
     has(&status, &STATUS);
     has(&status["window"], &["from", "to"]);
-    has(&status["store"], &["breaker", "failures"]);
+    has(&status["store"], &["breaker", "failures", "second_reads", "late_packs"]);
     has(&status["memory"], &["snapshot_bytes", "taste_bytes", "wasm_bytes"]);
     assert_eq!((&status["rung"], &status["clock"]), (&Value::from("kv"), &Value::from("real")));
     assert_eq!((&status["snapshot"]["age_s"], &status["refused"]), (&3_600.into(), &Value::Null));
@@ -174,7 +174,8 @@ fn status_says_what_the_edge_stands_on() {
     assert_eq!(status["channels"].as_array().unwrap().len(), 18);
     has(&status["channels"][0], &["id", "name", "shop"]);
     assert_eq!(status["categories"], serde_json::json!(parts.categories));
-    assert_eq!(status["store"], serde_json::json!({ "breaker": "closed", "failures": 0 }));
+    let store = serde_json::json!({ "breaker": "closed", "failures": 0, "second_reads": 0, "late_packs": 0 });
+    assert_eq!(status["store"], store);
     edge.config.clock_offset_ms = -HOUR_MS;
     assert_eq!(ok(&edge.get("/v1/status"))["clock"], "shifted");
 }
