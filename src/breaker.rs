@@ -39,7 +39,8 @@ impl Breaker {
     pub fn admit(&mut self, now: UnixMillis) -> bool {
         match self.next_probe_at {
             None => true,
-            Some(at) if now >= at => {
+            // Further away than any wait: the clock has gone back, and a lease of then would block for as long as it went.
+            Some(at) if now >= at || at.since(now) > PROBE_MAX_MS => {
                 self.next_probe_at = Some(now.plus(self.wait_ms()));
                 true
             }
@@ -52,7 +53,12 @@ impl Breaker {
         if self.is_open() {
             return false;
         }
-        let Some(recovered_at) = self.recovered_at else { return true };
+        let Some(mut recovered_at) = self.recovered_at else { return true };
+        if recovered_at > now {
+            // The clock has gone back: the steps begin anew.
+            (recovered_at, self.ramp_used) = (now, 0);
+            self.recovered_at = Some(now);
+        }
         let second = u32::try_from(now.since(recovered_at).div_euclid(SECOND_MS)).unwrap_or(0);
         if second >= RAMP_SECONDS {
             self.recovered_at = None;
@@ -173,6 +179,22 @@ mod tests {
         }
         let later = back.plus(i64::from(RAMP_SECONDS) * SECOND_MS);
         assert!((0..10_000).all(|_| breaker.admit_refill(later)));
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_keeps_no_breaker_open_and_no_refill_waiting() {
+        let late = UnixMillis(100_000_000);
+        let mut breaker = opened(7, late);
+        let early = UnixMillis(1_000_000);
+        assert!(breaker.admit(early), "the wait of an hour from now is none of this clock");
+        assert!(!breaker.admit(early.plus(1)), "the probe is out");
+        breaker.succeeded(late);
+        for second in 0..RAMP_SECONDS {
+            let now = early.plus(i64::from(second) * SECOND_MS);
+            let admitted = (0..10_000).filter(|_| breaker.admit_refill(now)).count();
+            assert_eq!(admitted, usize::try_from(REFILLS_IN_FIRST_SECOND << second).unwrap(), "second {second}");
+        }
+        assert!((0..100).all(|_| breaker.admit_refill(early.plus(10 * SECOND_MS))));
     }
 
     proptest! {

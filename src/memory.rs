@@ -20,6 +20,8 @@ pub const STALE_MS: i64 = 10 * MINUTE_MS;
 pub const RETRY_MS: (i64, i64) = (4 * SECOND_MS, 6 * SECOND_MS);
 /// A look that has not reported by then is taken for lost.
 const LOOK_LEASE_MS: i64 = 10 * SECOND_MS;
+/// Longer than any lease of a read: one that seems to last longer is of a clock that has gone back since.
+const LONGEST_LEASE_MS: i64 = MINUTE_MS;
 /// Snapshots kept for lists that are being paged through: as many as a manifest names, so that cursors can't make an isolate load them in turn.
 const OLDER_SNAPSHOTS: usize = 4;
 /// Most bytes of snapshots that are kept. The current one is kept whatever its size, which a KV value bounds to 25 MiB for its board.
@@ -63,6 +65,8 @@ impl Snapshot {
 const PULSE_LOOK_MS: i64 = 55 * SECOND_MS;
 /// Past this age a pulse says nothing of what is wanted now.
 pub const MAX_PULSE_AGE_MS: i64 = 10 * MINUTE_MS;
+/// A pulse may be made by a clock that is as much ahead of the edge's.
+const MAX_PULSE_LEAD_MS: i64 = MINUTE_MS;
 /// Pulses that are remembered for lists that are being paged through, of 32 KB at the most each.
 const PULSES: usize = 12;
 /// How long the store keeps a pulse under its number.
@@ -183,7 +187,7 @@ impl Memory {
 
     /// Whether the store has not said for a while, at `now`, that the current snapshot is the live one.
     pub fn is_stale(&self, now: UnixMillis) -> bool {
-        self.current.is_none() || self.seen_at.is_none_or(|seen_at| now.since(seen_at) > STALE_MS)
+        self.current.is_none() || self.seen_at.is_none_or(|seen_at| now.since(seen_at).saturating_abs() > STALE_MS)
     }
 
     /// Whether the store last said before `at` which snapshot is live.
@@ -193,7 +197,7 @@ impl Memory {
 
     /// Takes the lease of a look at the live manifest at `now`, where one is due and none is out.
     pub fn take_look(&mut self, now: UnixMillis) -> bool {
-        let is_free = self.look_at.is_none_or(|at| now >= at);
+        let is_free = self.look_at.is_none_or(|at| is_over(at, now, REFRESH_MS + SECOND_MS));
         if is_free {
             self.look_at = Some(now.plus(LOOK_LEASE_MS));
         }
@@ -202,7 +206,7 @@ impl Memory {
 
     /// Whether the live manifest may be looked up at `now` for a list of an unknown snapshot: once a second, whatever came of the last.
     pub fn take_list_look(&mut self, now: UnixMillis) -> bool {
-        let is_free = self.list_look_at.is_none_or(|at| now.since(at) >= SECOND_MS);
+        let is_free = self.list_look_at.is_none_or(|at| !(0..SECOND_MS).contains(&now.since(at)));
         if is_free {
             self.list_look_at = Some(now);
         }
@@ -248,9 +252,10 @@ impl Memory {
         }
     }
 
-    /// The latest pulse, unless it is too old at `real_now`, on a clock that no demonstration moves.
+    /// The latest pulse, unless it is too old at `real_now`, or of a clock that is ahead of it. No demonstration moves that clock.
     pub fn pulse(&self, real_now: UnixMillis) -> Option<&Rc<Pulse>> {
-        self.pulse.as_ref().filter(|pulse| real_now.since(pulse.made_at()) <= MAX_PULSE_AGE_MS)
+        let usable = -MAX_PULSE_LEAD_MS..=MAX_PULSE_AGE_MS;
+        self.pulse.as_ref().filter(|pulse| usable.contains(&real_now.since(pulse.made_at())))
     }
 
     /// The pulse of this number, if it is remembered.
@@ -265,9 +270,14 @@ impl Memory {
         self.pulses.insert(0, pulse);
     }
 
-    /// `pulse` is the latest, unless a later one was met: the store may show an old value again.
+    /// `pulse` is the latest, unless a later one was met: the store may show an old value again. One that is later by so much that
+    /// `pulse` would be too old to be used was made by a clock that ran ahead, and gives way.
     pub fn adopt_pulse(&mut self, pulse: Rc<Pulse>) {
-        if self.pulse.as_ref().is_none_or(|known| known.number() < pulse.number()) {
+        let is_next = |known: &Rc<Pulse>| {
+            let lead_ms = known.made_at().since(pulse.made_at());
+            known.number() < pulse.number() || lead_ms > MAX_PULSE_AGE_MS + MAX_PULSE_LEAD_MS
+        };
+        if self.pulse.as_ref().is_none_or(is_next) {
             self.generation = self.generation.wrapping_add(1);
             self.pulse = Some(Rc::clone(&pulse));
             self.keep_pulse(pulse);
@@ -276,7 +286,7 @@ impl Memory {
 
     /// Whether the latest pulse is to be looked up at `now`, which nobody does for a while then.
     pub fn take_pulse_look(&mut self, now: UnixMillis) -> bool {
-        let is_due = self.pulse_look_at.is_none_or(|at| now >= at);
+        let is_due = self.pulse_look_at.is_none_or(|at| is_over(at, now, PULSE_LOOK_MS));
         if is_due {
             self.pulse_look_at = Some(now.plus(PULSE_LOOK_MS));
         }
@@ -334,8 +344,8 @@ impl Memory {
 
     /// Takes the lease of reading the shard of `id`, which lasts until `until` unless it is ended, where it is free.
     pub fn take_shard_lease(&mut self, id: PackId, now: UnixMillis, until: UnixMillis) -> ShardTurn {
-        self.shard_leases.retain(|lease| lease.1 > now);
-        self.lost_shards.retain(|lost| lost.1 > now);
+        self.shard_leases.retain(|lease| !is_over(lease.1, now, LONGEST_LEASE_MS));
+        self.lost_shards.retain(|lost| !is_over(lost.1, now, LONGEST_LEASE_MS));
         if self.lost_shards.iter().any(|lost| lost.0 == id) {
             return ShardTurn::Nobody;
         }
@@ -381,6 +391,11 @@ impl Memory {
     pub fn taste_bytes(&self) -> usize {
         self.tastes.iter().fold(0, |sum: usize, shelf| sum.saturating_add(shard_bytes(&shelf.shard)))
     }
+}
+
+/// Whether a time that was to come within `longest_ms` has come at `now`. One that is further away is of a clock that has gone back.
+fn is_over(at: UnixMillis, now: UnixMillis, longest_ms: i64) -> bool {
+    now >= at || at.since(now) > longest_ms
 }
 
 /// Whether the store may have a pulse of this number at `real_now`.

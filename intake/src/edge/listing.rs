@@ -33,7 +33,8 @@ thread_local! {
 pub(super) async fn listings(env: &Env) -> Option<Rc<Listings>> {
     let now = now();
     let (known, is_due) = KNOWN.with_borrow_mut(|known| {
-        let is_due = known.looked_at.is_none_or(|at| now.since(at) >= LOOK_MS);
+        // Below 0 where the clock has gone back.
+        let is_due = known.looked_at.is_none_or(|at| !(0..LOOK_MS).contains(&now.since(at)));
         if is_due {
             // Before the reads, so that batches that come meanwhile don't read as well.
             known.looked_at = Some(now);

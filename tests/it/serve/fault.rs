@@ -285,6 +285,32 @@ fn packs_that_are_asked_for_twice_are_counted_and_those_that_were_late_are_logge
 }
 
 #[test]
+fn an_isolate_whose_clock_goes_back_looks_on_as_often_as_before() {
+    let (before, after) = two_snapshots();
+    for (ahead_ms, missing) in [(HOUR_MS, false), (HOUR_MS, true), (30 * 24 * HOUR_MS, false)] {
+        let mut edge = warm(&before);
+        edge.pass(ahead_ms);
+        if missing {
+            edge.store.outage = Some(Fault::Error);
+        }
+        for _ in 0..5 {
+            edge.get("/v1/home");
+        }
+        edge.store.outage = None;
+        edge.pass(-ahead_ms);
+        edge.store.publish(&after);
+        let began = edge.now;
+        let longest = REFRESH_MS + 2 * SECOND_MS;
+        while edge.get("/v1/home").header("Sinsang-Snapshot") != Some(after.snapshot.to_string().as_str()) {
+            edge.pass(SECOND_MS);
+            assert!(edge.now.since(began) <= longest, "{ahead_ms} ms back: the isolate stays with what it has");
+        }
+        let personal = edge.ask(&Ask::get("/v1/home").user("u000001"));
+        assert_eq!(ok(&personal)["personalized"], true, "no lease of a shard outlives the clock");
+    }
+}
+
+#[test]
 fn old_manifests_and_new_ones_in_turn_cost_a_look_each_and_lists_go_on_in_their_own() {
     let (before, after) = two_snapshots();
     let mut edge = warm(&before);

@@ -258,3 +258,27 @@ proptest! {
         prop_assert_eq!(left.next(), None, "something repeats, or stands elsewhere");
     }
 }
+
+#[test]
+fn a_pulse_of_a_clock_that_runs_ahead_orders_nothing_and_keeps_no_later_one_out() {
+    let mut edge = warm();
+    let shared = list(&mut edge, NEW);
+    let wanted = shared.last().unwrap();
+    let now = edge.now;
+    write(&mut edge, &[(wanted, 900)], now.plus(365 * DAY_MS));
+    look(&mut edge);
+    assert_eq!(list(&mut edge, NEW), shared, "it is of next year");
+    let now = edge.now;
+    write(&mut edge, &[(wanted, 900)], now);
+    look(&mut edge);
+    assert_eq!(list(&mut edge, NEW).first(), Some(wanted));
+
+    // A little ahead is what clocks are; and one of a minute ago does not come back.
+    let now = edge.now.plus(30 * SECOND_MS);
+    write(&mut edge, &[(&shared[0], 900)], now);
+    look(&mut edge);
+    assert_eq!(list(&mut edge, NEW).first(), Some(&shared[0]));
+    write(&mut edge, &[(wanted, 900)], now.plus(-MINUTE_MS));
+    look(&mut edge);
+    assert_eq!(list(&mut edge, NEW).first(), Some(&shared[0]));
+}
