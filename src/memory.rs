@@ -152,6 +152,8 @@ pub struct Memory {
     uses: u64,
     /// Taste shards, and manifests of kept snapshots, that requests are reading, and until when that is believed.
     shard_leases: Vec<(PackId, UnixMillis)>,
+    /// Those of them that are snapshots, which are larger than any shard.
+    kept_loads: Vec<(PackId, UnixMillis)>,
     /// The same that the store did not have whole, and until when it is not asked for them again. The latest last.
     lost_shards: Vec<(PackId, UnixMillis)>,
     /// The newest pulse that was the latest one.
@@ -356,9 +358,30 @@ impl Memory {
         ShardTurn::Mine
     }
 
+    /// The same for the snapshot of the manifest `id`, beside the current one. Boards on their way and those that are kept fit into what
+    /// snapshots may take; one that could not be kept is not read for a list that will not find it.
+    pub fn take_kept_lease(&mut self, id: PackId, now: UnixMillis, until: UnixMillis) -> ShardTurn {
+        self.kept_loads.retain(|lease| !is_over(lease.1, now, LONGEST_LEASE_MS));
+        // Boards of one deployment are about as large as one another.
+        let bytes = self.current.as_ref().map_or(0, Snapshot::bytes);
+        let fits = |boards: usize| boards.saturating_mul(bytes) <= MAX_SNAPSHOT_BYTES;
+        if !fits(2) {
+            return ShardTurn::Nobody;
+        }
+        if !fits(self.kept_loads.len().saturating_add(2)) {
+            return ShardTurn::Others;
+        }
+        let turn = self.take_shard_lease(id, now, until);
+        if turn == ShardTurn::Mine {
+            self.kept_loads.push((id, until));
+        }
+        turn
+    }
+
     /// The shard of `id` was read, or could not be.
     pub fn end_shard_lease(&mut self, id: PackId) {
         self.shard_leases.retain(|lease| lease.0 != id);
+        self.kept_loads.retain(|lease| lease.0 != id);
     }
 
     /// The store did not have the shard of `id` whole at `now`, or took too long: its viewers don't wait for it again for a while.

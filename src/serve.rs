@@ -411,7 +411,7 @@ impl<'a> Serve<'a> {
         }
         let wanted = request.snapshot()?;
         let manifest = memory.current()?.manifest.previous().find(|previous| previous.snapshot == wanted)?.manifest;
-        self.kept = match memory.take_shard_lease(manifest, now, now.plus(self.config.read_limit_ms.into())) {
+        self.kept = match memory.take_kept_lease(manifest, now, now.plus(self.config.read_limit_ms.into())) {
             ShardTurn::Mine => {
                 self.kept_lease = Some(manifest);
                 Some(Load::kept(manifest))

@@ -2,13 +2,15 @@
 
 use std::rc::Rc;
 
-use sinsang::memory::{MAX_SNAPSHOT_BYTES, MAX_TASTE_BYTES, MAX_TASTE_SHARDS, Memory, Origin, Snapshot};
+use sinsang::key::Key;
+use sinsang::memory::{MAX_SNAPSHOT_BYTES, MAX_TASTE_BYTES, MAX_TASTE_SHARDS, Memory, Origin, ShardTurn, Snapshot};
 use sinsang::pack::board::Board;
 use sinsang::pack::manifest::Manifest;
 use sinsang::pack::taste::{self, TasteShard, Widths};
-use sinsang::time::UnixMillis;
+use sinsang::pack::{Damage, Kind, MAX_PACK_BYTES};
+use sinsang::time::{HOUR_MS, UnixMillis};
 
-use crate::support::board::{BUILT_AT, Shape, published, published_after};
+use crate::support::board::{BUILT_AT, Published, Shape, parts, publish, published, published_after, widths};
 use crate::support::edge::{Ask, Edge, json};
 use crate::support::{Numbers, at};
 
@@ -67,7 +69,7 @@ fn a_shard_that_is_too_large_to_remember_still_serves_its_viewer() {
 fn snapshots_that_lists_go_on_in_are_forgotten_before_memory_runs_out() {
     let mut memory = Memory::default();
     let mut last = None;
-    let mut parts = crate::support::board::parts(&Shape::SMALL);
+    let mut parts = parts(&Shape::SMALL);
     // Text that nothing refers to, so that the board has a size to speak of; all snapshots share it, and count it each.
     parts.channels[0].name = "가".repeat(370_000);
     let (bytes, id) = sinsang::pack::board_write::write(&parts).unwrap();
@@ -89,6 +91,23 @@ fn snapshots_that_lists_go_on_in_are_forgotten_before_memory_runs_out() {
     }
     assert_eq!(memory.current().map(Snapshot::id), last);
     assert!(memory.snapshot_bytes() > MAX_SNAPSHOT_BYTES / 2);
+}
+
+#[test]
+fn a_board_that_no_value_of_the_store_could_hold_is_neither_written_nor_read() {
+    let small_parts = parts(&Shape::SMALL);
+    let mut parts = parts(&Shape::SMALL);
+    parts.channels[0].name = "가".repeat(MAX_PACK_BYTES / 3 + 1);
+    let error = sinsang::pack::board_write::write(&parts).unwrap_err();
+    assert!(error.bytes > MAX_PACK_BYTES);
+    assert!(error.to_string().contains("26214400 that a KV value holds"), "{error}");
+
+    let (small, id) = sinsang::pack::board_write::write(&small_parts).unwrap();
+    let mut large = small;
+    large.resize(MAX_PACK_BYTES + 1, 0);
+    let length = u32::try_from(large.len()).unwrap().to_le_bytes();
+    large[8..12].copy_from_slice(&length);
+    assert_eq!(Board::parse(large, id).unwrap_err(), Damage::Truncated);
 }
 
 #[test]
@@ -137,4 +156,64 @@ fn sizes_are_refused_before_anything_is_parsed() {
         200,
         "a header too long counts for nothing"
     );
+}
+
+/// Three snapshots whose boards have about so many bytes each.
+fn snapshots_of(bytes: usize) -> Vec<Published> {
+    let shape = Shape::SMALL;
+    let mut snapshots: Vec<Published> = Vec::new();
+    for hour in 0..3 {
+        let mut parts = parts(&shape);
+        let widths = widths(&parts);
+        parts.built_at = at(BUILT_AT).plus(hour * HOUR_MS);
+        let empty = sinsang::pack::board_write::write(&parts).unwrap().0.len();
+        // Text that is there once for each of its uses.
+        parts.categories[0] = "x".repeat(1_000);
+        let uses = (sinsang::pack::board_write::write(&parts).unwrap().0.len() - empty + 500) / 1_000;
+        parts.categories[0] = "x".repeat((bytes - empty) / uses.max(1));
+        let previous = snapshots.iter().rev().map(Published::as_previous).collect();
+        snapshots.push(publish(&parts, &shape, &widths, previous));
+    }
+    snapshots
+}
+
+#[test]
+fn a_list_in_a_board_that_could_not_be_kept_beside_the_current_one_stops_and_reads_nothing() {
+    for (bytes, goes_on) in [(24 * 1024 * 1024, false), (14 * 1024 * 1024, true)] {
+        let snapshots = snapshots_of(bytes);
+        let mut edge = Edge::with(&snapshots[0], at(BUILT_AT).plus(3 * HOUR_MS));
+        let cursor = json(&edge.get("/v1/new?limit=1"))["next_cursor"].as_str().unwrap().to_owned();
+        assert!(edge.memory.snapshot_bytes() > bytes * 9 / 10, "{} bytes", edge.memory.snapshot_bytes());
+        for snapshot in &snapshots[1..] {
+            edge.store.publish(snapshot);
+        }
+        edge.restart();
+        edge.get("/v1/home");
+        for _ in 0..3 {
+            let page = json(&edge.get(&format!("/v1/new?limit=1&cursor={cursor}")));
+            let is_cut = page["interrupted"] == true;
+            assert_eq!(is_cut, !goes_on, "{bytes} bytes, {} held", edge.memory.snapshot_bytes());
+            assert!(goes_on || edge.cost.reads == 0, "{bytes} bytes: {} reads", edge.cost.reads);
+            assert!(edge.memory.snapshot_bytes() <= MAX_SNAPSHOT_BYTES, "{bytes} bytes");
+        }
+    }
+}
+
+#[test]
+fn large_boards_of_kept_snapshots_are_read_one_after_the_other() {
+    let snapshots = snapshots_of(14 * 1024 * 1024);
+    let mut memory = Memory::default();
+    let key = Key::Pack(Kind::Board, snapshots[2].board);
+    let board = Rc::new(Board::parse(snapshots[2].pack(key).to_vec(), snapshots[2].board).unwrap());
+    let manifest = Rc::new(Manifest::parse(snapshots[2].manifest.clone()).unwrap());
+    let now = UnixMillis(1_000);
+    memory.adopt(Snapshot { manifest, board }, Origin::Live, now);
+    let take = |memory: &mut Memory, of: usize, now: UnixMillis| {
+        memory.take_kept_lease(snapshots[of].manifest_id, now, now.plus(2_000))
+    };
+    assert_eq!(take(&mut memory, 0, now), ShardTurn::Mine);
+    assert_eq!(take(&mut memory, 1, now), ShardTurn::Others, "three such boards are too much");
+    memory.end_shard_lease(snapshots[0].manifest_id);
+    assert_eq!(take(&mut memory, 1, now), ShardTurn::Mine);
+    assert_eq!(take(&mut memory, 0, now.plus(2_000)), ShardTurn::Mine, "a lease runs out");
 }
