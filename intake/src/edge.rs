@@ -149,7 +149,11 @@ pub async fn queue(batch: MessageBatch<()>, env: Env, _context: Context) -> Resu
         Ok(parts) => {
             batch.ack_all();
             let (events, rejected) = (parts.events.len(), parts.rejected_count);
-            worker::console_log!("{{\"messages\":{},\"events\":{events},\"rejected\":{rejected}}}", messages.len());
+            worker::console_log!(
+                "{{\"queue\":\"{}\",\"messages\":{},\"events\":{events},\"rejected\":{rejected}}}",
+                batch.queue(),
+                messages.len()
+            );
             if parts.events.iter().any(beat::may_count)
                 && let Some(listings) = listing::listings(&env).await
             {
@@ -158,7 +162,7 @@ pub async fn queue(batch: MessageBatch<()>, env: Env, _context: Context) -> Resu
             }
         }
         Err(error) => {
-            worker::console_error!("{} messages are to come again: {error}", messages.len());
+            worker::console_error!("{} messages of {} are to come again: {error}", messages.len(), batch.queue());
             batch.retry_all();
         }
     }

@@ -251,9 +251,77 @@ for (const when of ["before", "after"]) {
       // What came twice has its id to be told by.
       const ids = lines(found).map((line) => line.event_id);
       assert.deepEqual([...new Set(ids)].sort(), events.map((each) => each.event_id).sort());
-      assert.match(one.printed, /3 messages are to come again/);
+      assert.match(one.printed, /3 messages of sinsang-events are to come again/);
       await new Promise((done) => setTimeout(done, 2_500));
       assert.equal([...(await one.objects()).values()].flat().length, when === "before" ? 3 : 6, "and it is acknowledged then");
+    } finally {
+      await one.stop();
+    }
+  });
+}
+
+test("an outage of the bucket that outlasts the queue's patience loses nothing: dead letters are stored once it is back", async () => {
+  const entry = `
+    import worker, * as others from "./index.js";
+    export * from "./index.js";
+    let tried = [];
+    export default {
+      fetch: (request, env, context) => new URL(request.url).pathname === "/tried" ? Response.json(tried) : worker.fetch(request, env, context),
+      queue(batch, env, context) {
+        tried.push(batch.queue);
+        // Away for all that the first queue tries, and for a while after.
+        const isAway = tried.filter((queue) => queue === "sinsang-events-dead").length < 3;
+        const away = new Proxy(env.EVENT_OBJECTS, { get: (target, name) => name === "put" ? async () => { throw new Error("the bucket is away"); } : Reflect.get(target, name) });
+        return worker.queue(batch, isAway ? { ...env, EVENT_OBJECTS: away } : env, context);
+      },
+    };`;
+  const one = await Intake.start({ entry, queues: { "sinsang-events": { maxRetries: 2 } } });
+  try {
+    const events = [event(), event(), event()];
+    assert.deepEqual((await one.send({ device: DEVICE, events })).json, { accepted: 3, refused: [] });
+    const found = lines(await one.settled(3));
+    assert.deepEqual(found.map((line) => line.event_id).sort(), events.map((each) => each.event_id).sort());
+    const tried = await (await fetch(new URL("/tried", one.url))).json();
+    assert.deepEqual(tried, [...Array(3).fill("sinsang-events"), ...Array(3).fill("sinsang-events-dead")]);
+    assert.match(one.printed, /1 messages of sinsang-events-dead are to come again/);
+  } finally {
+    await one.stop();
+  }
+});
+
+for (const [what, answers] of [
+  ["is overloaded", `() => { throw Object.assign(new Error("Durable Object is overloaded. Too many requests queued."), { overloaded: true }); }`],
+  ["never answers", "() => new Promise(() => {})"],
+  ["answers with an error", `async () => new Response("too much", { status: 413 })`],
+]) {
+  test(`a counter that ${what} costs no event, and its batch is not delivered again`, async () => {
+    const entry = `
+      import worker, * as others from "./index.js";
+      export * from "./index.js";
+      export default {
+        fetch: worker.fetch,
+        queue(batch, env, context) {
+          const stub = new Proxy({}, { get: (_, name) => name === "fetch" ? ${answers} : undefined });
+          const PULSE = new Proxy(env.PULSE, { get: (target, name) => {
+            if (name === "get" || name === "getByName") return () => stub;
+            const value = Reflect.get(target, name);
+            return typeof value === "function" && name !== "constructor" ? value.bind(target) : value;
+          } });
+          return worker.queue(batch, { ...env, PULSE }, context);
+        },
+      };`;
+    const one = await Intake.start({ entry });
+    try {
+      const events = [event({ kind: "purchase" }), event()];
+      await one.send({ device: DEVICE, events });
+      assert.deepEqual(lines(await one.settled(2)).map((line) => line.event_id).sort(), events.map((each) => each.event_id).sort());
+      // Longer than the counter may take.
+      for (let tries = 0; tries < 80 && !one.printed.includes("the pulse missed"); tries++) await new Promise((done) => setTimeout(done, 100));
+      assert.match(one.printed, /the pulse missed \d+ bytes of happenings/);
+      await one.send({ device: DEVICE, events: [event()] });
+      assert.equal(lines(await one.settled(3)).length, 3, "later batches are stored as well");
+      await new Promise((done) => setTimeout(done, 2_500));
+      assert.equal(lines(await one.objects()).length, 3, "and none comes again");
     } finally {
       await one.stop();
     }

@@ -16,20 +16,21 @@ const PATIENCE_MS = 15_000;
  * @param {object} options
  * @param {string} [options.entry] the source of a module that stands before the built Worker and exports it
  * @param {object} [options.bindings] variables and secrets over those of the tests; `undefined` takes one away
- * @param {object} [options.consumer] how the queue delivers, over what wrangler.toml says
+ * @param {object} [options.consumer] how the queues deliver, over what wrangler.toml says
+ * @param {Record<string, object>} [options.queues] how one queue delivers, by its name, over that
  * @param {object} [options.more] options of Miniflare's over all
  */
-export function intakeWorker({ entry, bindings = {}, consumer = {}, more = {} } = {}) {
+export function intakeWorker({ entry, bindings = {}, consumer = {}, queues = {}, more = {} } = {}) {
   const { workerOptions: fromToml } = workerOptions(join(ROOT, "intake/wrangler.toml"));
   const build = join(ROOT, "intake/build");
   const all = { CORS_ORIGINS: "", JWT_AUDIENCE: AUDIENCE, JWT_HS256_KEY: HS256_KEY, JWT_ES256_PUBLIC_KEY: ES256_JWK, USER_KEY, ...bindings };
-  const [queue, set] = Object.entries(fromToml.queueConsumers)[0];
+  // Whoever waits for a batch here waits for a second, not for five.
+  const quick = { maxBatchTimeout: 1, retryDelay: 0, ...consumer };
   return {
     ...fromToml,
     name: "sinsang-intake",
     bindings: Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)),
-    // Whoever waits for a batch here waits for a second, not for five.
-    queueConsumers: { [queue]: { ...set, maxBatchTimeout: 1, retryDelay: 0, ...consumer } },
+    queueConsumers: Object.fromEntries(Object.entries(fromToml.queueConsumers).map(([queue, set]) => [queue, { ...set, ...quick, ...queues[queue] }])),
     modulesRoot: build,
     modules: [
       ...(entry ? [{ type: "ESModule", path: join(build, "entry.js"), contents: entry }] : []),

@@ -4,14 +4,16 @@
 //! So by the time an edge meets it, KV has brought the numbered one everywhere.
 
 use std::cell::RefCell;
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use js_sys::futures::JsFuture;
 use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
 use worker::durable::State;
 use worker::wasm_bindgen;
 use worker::wasm_bindgen::JsCast as _;
-use worker::{DurableObject, Env, Request, Response, Result, SqlStorageValue, durable_object};
+use worker::{Delay, DurableObject, Env, Request, Response, Result, SqlStorageValue, durable_object};
 
 use sinsang::key::Key;
 use sinsang::pack::pulse::{MAX_COUNTS, Pulse, write};
@@ -30,6 +32,8 @@ const EVERY_MS: u64 = 60_000;
 const LEAST_EVERY_MS: u64 = 1_000;
 /// How long a pulse can be had by its number: a day, in seconds. Lists go on for minutes.
 const KEPT_S: u32 = 86_400;
+/// How long the object may take to answer. One that is overloaded queues requests before it refuses them, and a batch must not wait for it.
+const FEED_LIMIT_MS: u64 = 5_000;
 /// Longest message that is taken, in bytes: far above what a batch has.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
@@ -38,7 +42,12 @@ pub(super) async fn feed(env: &Env, bytes: Vec<u8>) {
     if bytes.is_empty() {
         return;
     }
-    if let Err(error) = tell(env, &bytes).await {
+    let late = Delay::from(Duration::from_millis(FEED_LIMIT_MS));
+    let outcome = match select(pin!(tell(env, &bytes)), pin!(late)).await {
+        Either::Left((outcome, _)) => outcome,
+        Either::Right(_) => Err(worker::Error::RustError("it did not answer in time".to_owned())),
+    };
+    if let Err(error) = outcome {
         worker::console_error!("the pulse missed {} bytes of happenings: {error}", bytes.len());
     }
 }
@@ -51,7 +60,11 @@ async fn tell(env: &Env, bytes: &[u8]) -> Result<()> {
     init.set_body(&Uint8Array::from(bytes));
     let request = worker::web_sys::Request::new_with_str_and_init("https://pulse/count", &init)?.into();
     let mut response = objects.get_by_name("pulse")?.fetch_with_request(request).await?;
-    worker::console_log!("{}", response.text().await?);
+    let told = response.text().await?;
+    if response.status_code() != 200 {
+        return Err(worker::Error::RustError(told));
+    }
+    worker::console_log!("{told}");
     Ok(())
 }
 
