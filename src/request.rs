@@ -27,6 +27,8 @@ pub const DEFAULT_READ_LIMIT_MS: u32 = 2_000;
 const MAX_READ_LIMIT_MS: u32 = 30_000;
 /// Longest value of a parameter, in bytes.
 const MAX_VALUE_BYTES: usize = 256;
+/// Stands before the key of a preview's viewer. A user id that begins so can be previewed by its key alone.
+const KEY_PREFIX: &str = "key:";
 /// Longest value of `recent`, in bytes: twenty ids with their commas.
 const MAX_RECENT_BYTES: usize = 340;
 /// The most parameters, `variant` being the one that may be given again.
@@ -435,8 +437,15 @@ fn viewer(
         let Some(verifier) = &config.verifier else {
             return Err(bad("viewer", "nothing: this deployment has no USER_KEY and knows no users").into());
         };
+        // As events and packs name them, so that an address that is logged somewhere names nobody.
+        if let Some(key) = user_id.strip_prefix(KEY_PREFIX) {
+            let key = UserKey::parse(key).ok_or_else(|| bad("viewer", "16 hex digits after 'key:'"))?;
+            return Ok(Viewer::User(key));
+        }
         if user_id.is_empty() || user_id.len() > crate::auth::MAX_USER_ID_BYTES {
-            return Err(bad("viewer", "a user id of 1 to 128 bytes").into());
+            return Err(
+                bad("viewer", "a user id of 1 to 128 bytes, or 'key:' and the 16 hex digits of a user's key").into()
+            );
         }
         return Ok(Viewer::User(verifier.user(user_id)));
     }

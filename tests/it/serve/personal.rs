@@ -7,8 +7,8 @@ use sinsang::pack::Kind;
 use sinsang::time::HOUR_MS;
 
 use crate::support::at;
-use crate::support::board::{BUILT_AT, Published, Shape, parts, publish, published, users, widths};
-use crate::support::edge::{Ask, Edge, Fault, ids, ok};
+use crate::support::board::{BUILT_AT, Published, Shape, hasher, parts, publish, published, users, widths};
+use crate::support::edge::{Ask, Edge, Fault, PREVIEW, ids, json, ok};
 
 fn edge() -> (Published, Edge) {
     let snapshot = published(&Shape::DAY);
@@ -125,5 +125,20 @@ fn no_personal_answer_may_be_shared() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_preview_names_its_viewer_by_id_or_by_key_and_gets_the_same() {
+    let mut edge = Edge::with(&published(&Shape::DAY), at(BUILT_AT));
+    let mut preview = |viewer: &str| edge.ask(&Ask::get(format!("/v1/home?viewer={viewer}")).preview(PREVIEW));
+    let key = hasher().key("u000001");
+    let (by_id, by_key) = (preview("u000001"), preview(&format!("key:{key}")));
+    assert_eq!(ok(&by_id)["personalized"], true);
+    assert_eq!(ok(&by_id)["new"], ok(&by_key)["new"]);
+    assert_eq!(ok(&by_key)["personalized"], true);
+    for bad in ["key:", "key:u000001", "key:0123456789abcde", "key:0123456789abcdeg"] {
+        let reply = preview(bad);
+        assert_eq!((reply.status, json(&reply)["parameter"].as_str()), (400, Some("viewer")), "{bad}");
     }
 }
