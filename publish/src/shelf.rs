@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use sinsang::key::Key;
+use sinsang::key::{Key, PACK_PREFIX};
 use sinsang::pack::board::VerdictKind;
 use sinsang::pack::board_write::{BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart};
 use sinsang::pack::manifest::{Manifest, ManifestParts};
@@ -76,7 +76,7 @@ impl Store for Shelf {
             return Err(std::io::Error::other("no such cursor"));
         }
         let stamp = |key: &String| self.stamps.get(key).copied().unwrap_or_default();
-        let later = self.values.keys().filter(|key| key.as_str() > cursor && key.starts_with("pack/"));
+        let later = self.values.keys().filter(|key| key.as_str() > cursor && key.starts_with(PACK_PREFIX));
         let names: Vec<&String> = later.take(PAGE + 1).collect();
         let next = if names.len() > PAGE { Some(names[PAGE - 1].clone()) } else { None };
         let packs = names.iter().take(PAGE).filter_map(|key| Some((Key::pack_of(key)?, stamp(key)))).collect();
@@ -93,7 +93,7 @@ impl Store for Shelf {
         self.writes_left = self.writes_left.checked_sub(1).ok_or_else(|| std::io::Error::other("the line is cut"))?;
         self.stamps.insert(key.to_owned(), Stamp::of(at, value.len()));
         let mut value = value.to_vec();
-        if self.flips && key.starts_with("pack/") {
+        if self.flips && key.starts_with(PACK_PREFIX) {
             value[40] ^= 1;
         }
         self.values.insert(key.to_owned(), value);
