@@ -178,7 +178,7 @@ pub fn collect<S: Store>(store: &mut S, options: &CollectOptions<'_>) -> Result<
         report.is_whole = page.next.is_none();
         cursor = page.next.unwrap_or_default();
         if going.len() >= REMOVED_AT_ONCE || report.is_whole || !may_go_on(store.calls()) {
-            match remove(store, std::mem::take(&mut going), &mut report, options) {
+            match remove(store, &std::mem::take(&mut going), &mut report, options) {
                 Ok(fresh) => named = fresh,
                 Err(error @ (Error::Held { .. } | Error::LeaseLost { .. })) => {
                     report.stopped = Some(error.to_string());
@@ -206,7 +206,7 @@ pub fn collect<S: Store>(store: &mut S, options: &CollectOptions<'_>) -> Result<
 /// Removes what is going under the lease, but for what a kept snapshot names by then; answers with all that they name.
 fn remove<S: Store>(
     store: &mut S,
-    part: Vec<(PackId, u64)>,
+    part: &[(PackId, u64)],
     report: &mut CollectReport,
     options: &CollectOptions<'_>,
 ) -> Result<BTreeSet<PackId>, Error<S::Error>> {
@@ -239,7 +239,7 @@ fn keep<S: Store>(
 ) -> Result<(), Error<S::Error>> {
     if report.is_whole {
         state.last = Some(report.pass.clone());
-        report.last = state.last.clone();
+        report.last.clone_from(&state.last);
     } else {
         state.pass = Some((report.pass.clone(), cursor));
     }

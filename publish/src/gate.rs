@@ -68,9 +68,12 @@ impl Default for Limits {
     }
 }
 
+/// A field of [`Limits`] and its value.
+pub type Share = (&'static str, f64);
+
 impl Limits {
     /// The fields that are shares of what is live, by name: those that are the least, from 0 to 1, and those that are the most, from 1 on.
-    pub fn shares(&self) -> ([(&'static str, f64); 7], [(&'static str, f64); 4]) {
+    pub fn shares(&self) -> ([Share; 7], [Share; 4]) {
         let least = [
             ("least_products", self.least_products),
             ("least_shop", self.least_shop),

@@ -30,7 +30,7 @@ pub use clock::Clock;
 pub use collect::{CollectOptions, CollectReport, MIN_GRACE_MS, Pass, collect};
 pub use cost::{CostReport, Line, Sizes, Usage, cost};
 pub use forgotten::{Standing, note_forgotten, refuse_forgotten, standing};
-pub use gate::{Limits, Reason, Refusal, ShopCount, Summary};
+pub use gate::{Limits, Reason, Refusal, Share, ShopCount, Summary};
 pub use local::{LocalKv, LocalKvError};
 pub use price::{Assumptions, Bill, DEFAULT as DEFAULT_PRICES, Planned, Price, PriceList, Prices};
 pub use publication::{KEPT_SNAPSHOTS, Options, Plan, Report, packs, plan, publish};

@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::progress::Bar;
 use crate::snapshot::Snapshot;
 use crate::store::{Batch, Error, Page, Stamp, Store, checked, difference, parse};
-use api::Api;
+use api::{Api, Names};
 
 /// Pairs, or keys, that one bulk request may have.
 const MAX_PAIRS: usize = 10_000;
@@ -97,7 +97,7 @@ impl Store for RemoteKv {
     }
 
     fn page(&mut self, cursor: &str) -> Result<Page, RemoteError> {
-        let (names, next) = self.api.page(PACK_PREFIX, cursor)?;
+        let Names { names, next } = self.api.page(PACK_PREFIX, cursor)?;
         let packs = names.into_iter().filter_map(|(name, stamp)| Some((Key::pack_of(&name)?, stamp))).collect();
         Ok(Page { packs, next })
     }

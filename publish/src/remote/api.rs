@@ -172,6 +172,12 @@ struct BulkResult {
     unsuccessful_keys: Vec<String>,
 }
 
+/// A page of the list of keys: names with their stamps, and the cursor of the next page where there is one.
+pub(super) struct Names {
+    pub(super) names: Vec<(String, Stamp)>,
+    pub(super) next: Option<String>,
+}
+
 /// The API, as seen by all connections.
 #[derive(Debug)]
 pub(super) struct Api {
@@ -218,11 +224,7 @@ impl Api {
     }
 
     /// Names that begin with `prefix` and their stamps, from `cursor` on, and the cursor of the next page where there is one.
-    pub(super) fn page(
-        &self,
-        prefix: &str,
-        cursor: &str,
-    ) -> Result<(Vec<(String, Stamp)>, Option<String>), RemoteError> {
+    pub(super) fn page(&self, prefix: &str, cursor: &str) -> Result<Names, RemoteError> {
         let cursor = escaped(cursor);
         let url = format!("{}/keys?limit={LIST_LIMIT}&prefix={}&cursor={cursor}", self.base, escaped(prefix));
         let page: Envelope<Vec<Name>> =
@@ -232,7 +234,7 @@ impl Api {
             return Err(RemoteError::Answer("a list whose cursor does not move".to_owned()));
         }
         let stamp = |name: Name| (name.name, serde_json::from_value(name.metadata).unwrap_or_default());
-        Ok((page.result.unwrap_or_default().into_iter().map(stamp).collect(), next))
+        Ok(Names { names: page.result.unwrap_or_default().into_iter().map(stamp).collect(), next })
     }
 
     /// The value of `key`.
