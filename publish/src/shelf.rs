@@ -20,6 +20,9 @@ use crate::store::{Page, Stamp, Store};
 /// Packs of a page.
 const PAGE: usize = 10;
 
+/// Keys and their values.
+type Pairs = Vec<(String, Vec<u8>)>;
+
 /// A store in memory that takes a number of writes, then refuses.
 #[derive(Default)]
 pub(crate) struct Shelf {
@@ -33,7 +36,7 @@ pub(crate) struct Shelf {
     /// Cursors are forgotten.
     pub(crate) is_forgetful: bool,
     /// What is written by somebody else once this key is written, and once only.
-    pub(crate) meanwhile: Option<(String, Vec<(String, Vec<u8>)>)>,
+    pub(crate) meanwhile: Option<(String, Pairs)>,
 }
 
 impl Shelf {

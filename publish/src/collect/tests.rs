@@ -92,12 +92,12 @@ fn a_collection_stops_where_a_publish_is_under_way_and_removes_nothing() {
 
 #[test]
 fn what_becomes_named_while_a_pass_goes_on_stays() {
-    let (_folder, mut store) = filled();
+    let (folder, mut store) = filled();
     let at = NOW + DAY_MS;
     store.now = at;
     // As the collection takes the lease, a rollback of a moment before shows: the first snapshot of all is live again.
     let oldest = Manifest::parse(store.values[&Key::Live.to_string()].clone()).unwrap();
-    let mut parts = snapshot(_folder.path().join("0").as_path(), NOW, 1, 16).manifest().unwrap().parts();
+    let mut parts = snapshot(folder.path().join("0").as_path(), NOW, 1, 16).manifest().unwrap().parts();
     parts.previous = oldest.previous().collect();
     let (bytes, _) = parts.write().unwrap();
     store.meanwhile = Some((LEASE.to_owned(), vec![(Key::Live.to_string(), bytes)]));

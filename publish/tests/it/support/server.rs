@@ -319,7 +319,8 @@ fn list(state: &mut State, query: &str) -> (u16, Vec<u8>) {
 
 /// As [`list`], of the packs on the shelf.
 fn list_shelf(shelf: &Shelf, limit: usize, after: Option<String>) -> (u16, Vec<u8>) {
-    let from = after.map(|after| u128::from_str_radix(after.trim_start_matches("pack/"), 16).unwrap() + 1).unwrap_or(0);
+    let next = |after: String| u128::from_str_radix(after.trim_start_matches("pack/"), 16).unwrap() + 1;
+    let from = after.map_or(0, next);
     let mut found = shelf.stamps.range(from.to_be_bytes()..).take(limit + 1);
     let name = |id: &[u8; 16]| format!("pack/{:032x}", u128::from_be_bytes(*id));
     let names: Vec<Value> = found
