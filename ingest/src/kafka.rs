@@ -7,8 +7,8 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
-use rdkafka::metadata::MetadataTopic;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::metadata::{MetadataPartition, MetadataTopic};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 use sinsang_input::reject::RejectsFile;
 
 use crate::table::Table;
@@ -20,6 +20,8 @@ const LOOK: Duration = Duration::from_millis(200);
 const SETTLE: u32 = 200_000;
 /// How long a run waits to be given partitions: a group whose last member died without a word waits for it before it shares them out again.
 const JOIN: Duration = Duration::from_secs(90);
+/// How long brokers that went silent have to show that they are there.
+const GONE: Duration = Duration::from_secs(5);
 /// How long the brokers have to say that the topic is there.
 const ANSWER: Duration = Duration::from_secs(15);
 
@@ -100,7 +102,7 @@ pub fn ingest(kafka: &Kafka, table: &mut Table, rejects: &mut RejectsFile) -> Re
             continue;
         }
         let assigned = consumer.assignment().map_err(failed("joining the group"))?;
-        let assigned: BTreeSet<i32> = assigned.elements().iter().map(|element| element.partition()).collect();
+        let assigned: BTreeSet<i32> = assigned.elements().iter().map(TopicPartitionListElem::partition).collect();
         if assigned != given {
             // What was waited for is there, and the messages of it are not yet.
             quiet = Duration::ZERO;
@@ -112,8 +114,10 @@ pub fn ingest(kafka: &Kafka, table: &mut Table, rejects: &mut RejectsFile) -> Re
         }
         if quiet >= if assigned.is_empty() { JOIN } else { kafka.idle } {
             intake.write()?;
-            // Where the brokers are gone this fails; the next run then reads some of it again, and adds nothing twice.
-            let is_told = offsets.count() == 0 || consumer.commit(&offsets, CommitMode::Sync).is_ok();
+            // Brokers that are gone are not told, for the consumer would wait for them; the next run then reads some of it again, and adds nothing
+            // twice.
+            let is_there = consumer.fetch_metadata(Some(&kafka.topic), GONE).is_ok();
+            let is_told = is_there && (offsets.count() == 0 || consumer.commit(&offsets, CommitMode::Sync).is_ok());
             return match ends.left(&consumer, kafka, is_told, quiet, &assigned, intake.report.read) {
                 Some(left) => Err(left),
                 None => intake.finish(),
@@ -148,7 +152,7 @@ impl Ends {
             return Err(KafkaError::MetadataFetch(error.into()));
         }
         let partitions: Vec<i32> =
-            topic.into_iter().flat_map(MetadataTopic::partitions).map(|part| part.id()).collect();
+            topic.into_iter().flat_map(MetadataTopic::partitions).map(MetadataPartition::id).collect();
         let committed = committed(consumer, &kafka.topic, partitions.iter().copied())?;
         let reset = kafka.settings.iter().rfind(|(name, _)| name == "auto.offset.reset");
         let is_from_end = reset.is_some_and(|(_, value)| ["latest", "largest", "end"].contains(&value.as_str()));

@@ -368,24 +368,33 @@ pub async fn purge(
     for meta in all.into_iter().filter(|meta| meta.location.as_ref().ends_with(ENDING)) {
         let unreadable = |reason| Error::Unreadable { place: format!("{}: {}", objects.name, meta.location), reason };
         let packed = objects.get(&meta).await?.map_err(unreadable)?;
-        let Some((kept, lines)) = filter(&packed, objects.most_bytes, is_wanted).map_err(unreadable)? else { continue };
-        let failed = objects.failed(&meta.location);
-        match kept {
-            _ if is_dry_run => {}
-            Some(kept) => drop(objects.store.put(&meta.location, kept.into()).await.map_err(failed)?),
-            None => objects.store.delete(&meta.location).await.map_err(failed)?,
+        let left = filter(&packed, objects.most_bytes, is_wanted).map_err(unreadable)?;
+        if left.removed == 0 {
+            continue;
         }
-        (removed, changed) = (removed + lines, changed + 1);
+        let failed = objects.failed(&meta.location);
+        match left.lines {
+            _ if is_dry_run => {}
+            0 => objects.store.delete(&meta.location).await.map_err(failed)?,
+            _ => drop(objects.store.put(&meta.location, left.packed.into()).await.map_err(failed)?),
+        }
+        (removed, changed) = (removed + left.removed, changed + 1);
     }
     Ok((removed, changed))
 }
 
-/// The lines of `packed` that are wanted, packed, if there are any, and how many are not; `None` where all are.
-fn filter(
-    packed: &[u8],
-    most: u64,
-    is_wanted: &dyn Fn(&[u8]) -> bool,
-) -> Result<Option<(Option<Vec<u8>>, u64)>, String> {
+/// What is left of an object.
+struct Left {
+    /// The lines that are wanted, packed.
+    packed: Vec<u8>,
+    /// How many they are.
+    lines: u64,
+    /// How many are not wanted.
+    removed: u64,
+}
+
+/// Takes the lines out of `packed` that are not wanted.
+fn filter(packed: &[u8], most: u64, is_wanted: &dyn Fn(&[u8]) -> bool) -> Result<Left, String> {
     let mut kept = GzEncoder::new(Vec::new(), Compression::default());
     let mut lines = BufReader::new(MultiGzDecoder::new(packed).take(most.saturating_add(1)));
     let (mut text, mut left, mut removed) = (Vec::new(), 0_u64, 0_u64);
@@ -401,8 +410,8 @@ fn filter(
     if lines.into_inner().limit() == 0 {
         return Err(too_large(most));
     }
-    let kept = kept.finish().map_err(|error| error.to_string())?;
-    Ok((removed > 0).then_some(((left > 0).then_some(kept), removed)))
+    let packed = kept.finish().map_err(|error| error.to_string())?;
+    Ok(Left { packed, lines: left, removed })
 }
 
 #[cfg(test)]

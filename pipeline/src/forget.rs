@@ -123,8 +123,8 @@ impl Forgotten {
     /// # Errors
     /// [`Error::File`].
     pub fn write_users(&self, path: &Path) -> Result<(), Error> {
-        let text: String = self.users().map(|key| format!("{key}\n")).collect();
-        fs::write(path, text).map_err(|source| Error::File { path: path.to_owned(), source })
+        let lines: Vec<String> = self.users().map(|key| key.to_string()).collect();
+        fs::write(path, lines.join("\n")).map_err(|source| Error::File { path: path.to_owned(), source })
     }
 
     /// The keys of the users among them: packs know no devices.
@@ -309,7 +309,10 @@ pub fn forget(folder: &Path, subjects: &[Subject], is_dry_run: bool) -> Result<R
     for subject in subjects {
         let new: Vec<ViewerName> = subject.names.iter().filter(|name| names.insert(**name)).copied().collect();
         *(if new.is_empty() { &mut known } else { &mut added }) += 1;
-        lines.extend(new.iter().map(|name| format!("{name}\n")));
+        for name in new {
+            lines.push_str(&name.to_string());
+            lines.push('\n');
+        }
     }
     if !is_dry_run && !lines.is_empty() {
         if is_open {

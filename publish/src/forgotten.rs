@@ -45,7 +45,8 @@ pub fn note_forgotten<S: Store>(
         all.entry(key.0).or_insert(since);
     }
     if all.len() > before {
-        let text: String = all.iter().map(|(key, since)| format!("{} {}\n", UserKey(*key), since.0)).collect();
+        let lines: Vec<String> = all.iter().map(|(key, since)| format!("{} {}", UserKey(*key), since.0)).collect();
+        let text = lines.join("\n");
         let failed = |source| Error::Store { action: "writing", key: FORGOTTEN.to_owned(), source };
         store.put(FORGOTTEN, text.as_bytes(), at).map_err(failed)?;
     }

@@ -12,6 +12,7 @@ use crate::rate::{Address, Asker};
 /// What becomes of a request with the secret `given` from `address`: the status, 200, 403 or 429, the key by which its address is counted, and that of
 /// its asker, with spaces between.
 #[expect(unreachable_pub, reason = "only public functions are exported")]
+#[allow(clippy::needless_pass_by_value, reason = "JavaScript hands over texts of its own")]
 #[wasm_bindgen(js_name = admitPreview)]
 pub fn admit(env: &Env, given: Option<String>, address: Option<String>) -> String {
     let config = isolate::config(env);

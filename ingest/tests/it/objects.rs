@@ -222,7 +222,7 @@ fn a_pipe_among_objects_is_not_waited_for() {
     let pipe = root.join("date=2026-11-22/hour=13/pipe.ndjson.gz");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let (done, told) = std::sync::mpsc::channel();
-    std::thread::spawn(move || done.send(run_folder(&root, &events)));
+    std::thread::spawn(move || drop(done.send(run_folder(&root, &events))));
     let report = told.recv_timeout(std::time::Duration::from_secs(30)).expect("the run hangs");
     assert_eq!(report.events, 1, "{report}");
 }
