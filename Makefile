@@ -29,10 +29,11 @@ ENV ?=
 PRODUCTS ?= 1e5,1e6
 # Users of `make bench-taste`: 80 MB on the disk for each hundred thousand while it runs, above two million 110 MB.
 USERS ?= 1e5,1e6
-# The largest Worker that passes `make size`: bytes of the .wasm after gzip -9.
-WASM_GZIP_BUDGET ?= 142000
+# The largest Worker that passes `make size`: bytes of the .wasm after gzip -9. It was 142,000 until limits by who asks, counted guesses, second reads
+# and clocks that go back came in, close to 6 KB together.
+WASM_GZIP_BUDGET ?= 143500
 # The same for the Worker that takes events.
-INTAKE_GZIP_BUDGET ?= 172000
+INTAKE_GZIP_BUDGET ?= 160000
 
 # Tools and compiled dependencies. Kept outside the clone by .ci/run, so that a fresh clone need not build them again.
 SINSANG_CACHE ?= $(CURDIR)/.cache

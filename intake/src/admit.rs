@@ -505,7 +505,7 @@ mod tests {
         assert_eq!(asker(DEVICE), Asker::Device(key), "by the same key as on the surfaces");
         assert_ne!(asker("another-device-of-the-tests"), asker(DEVICE));
         let of = |viewer: &str| Sent {
-            body: Map::new(),
+            rows: Vec::new(),
             context: Context::default(),
             viewer: Viewer::Known(viewer.to_owned()),
         };

@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(
             told,
             [
-                "a not an object as JSON whose texts and numbers can be read",
+                "a not an object as JSON whose texts can be read",
                 "b not text",
                 "c empty",
                 "d viewer: no viewer's name",

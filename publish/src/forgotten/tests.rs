@@ -5,37 +5,8 @@ use sinsang::pack::manifest::ManifestParts;
 use sinsang::pack::taste::Widths;
 use sinsang::pack::{Format, board_write};
 
-use crate::progress::Progress;
-use crate::store::{Listing, Stamp};
-use crate::{Options, publish, rollback};
-
-#[derive(Default)]
-struct Shelf(BTreeMap<String, Vec<u8>>);
-
-impl Store for Shelf {
-    type Error = std::io::Error;
-
-    fn packs(&mut self) -> Result<Listing, Self::Error> {
-        Ok(self.0.keys().filter_map(|key| Some((Key::pack_of(key)?, Stamp::default()))).collect())
-    }
-
-    fn get(&mut self, key: &str) -> Result<Option<Vec<u8>>, Self::Error> {
-        Ok(self.0.get(key).cloned())
-    }
-
-    fn put(&mut self, key: &str, value: &[u8], _: UnixMillis) -> Result<(), Self::Error> {
-        self.0.insert(key.to_owned(), value.to_vec());
-        Ok(())
-    }
-
-    fn remove(&mut self, _: &[PackId]) -> Result<(), Self::Error> {
-        Ok(())
-    }
-
-    fn settle(&mut self, _: u32) -> bool {
-        false
-    }
-}
+use crate::shelf::{Shelf, board, options};
+use crate::{publish, rollback};
 
 /// A snapshot of `users`, in two shards.
 fn snapshot(folder: &std::path::Path, built_at: i64, users: &[u64]) -> Snapshot {
@@ -55,20 +26,7 @@ fn snapshot(folder: &std::path::Path, built_at: i64, users: &[u64]) -> Snapshot 
             id
         })
         .collect();
-    let (board, id) = board_write::write(&board_write::BoardParts {
-        format: Format::Two,
-        built_at,
-        history_from: UnixMillis(0),
-        blocks: Vec::new(),
-        channels: Vec::new(),
-        categories: Vec::new(),
-        products: Vec::new(),
-        slots: Vec::new(),
-        tabs: Vec::new(),
-        weights: sinsang::rank::Weights::default(),
-        mix: sinsang::pack::mix::MixParts::default(),
-    })
-    .unwrap();
+    let (board, id) = board_write::write(&board(built_at.0, 1)).unwrap();
     packs.insert(id, board);
     let users = u32::try_from(users.len()).unwrap();
     let manifest = ManifestParts { built_at, board: id, format: Format::Two, users, shards, previous: Vec::new() };
@@ -83,8 +41,9 @@ const HIGH: UserKey = UserKey(1 << 63 | 7);
 #[test]
 fn a_snapshot_that_knows_somebody_forgotten_never_becomes_live_again() {
     let folder = tempfile::tempdir().unwrap();
-    let options = Options { at: UnixMillis(0), read_back: None, progress: Progress::hidden() };
-    let mut store = Shelf::default();
+    // Forced: what differs from snapshot to snapshot is not what is tried here.
+    let options = options(9, true);
+    let mut store = Shelf::new();
     let [first, second, third] = [(1, [LOW.0, HIGH.0].as_slice()), (2, &[LOW.0]), (3, &[5])]
         .map(|(built_at, users)| snapshot(&folder.path().join(built_at.to_string()), built_at, users));
     for snapshot in [&first, &second] {
@@ -95,7 +54,7 @@ fn a_snapshot_that_knows_somebody_forgotten_never_becomes_live_again() {
     let to = |snapshot: &Snapshot| Some(snapshot.manifest().unwrap().snapshot());
     assert_eq!(note_forgotten(&mut store, [HIGH], UnixMillis(2), at).unwrap(), 1);
     assert_eq!(note_forgotten(&mut store, [HIGH], UnixMillis(3), at).unwrap(), 0, "the first time counts");
-    let error = rollback(&mut store, to(&first), at).unwrap_err();
+    let error = rollback(&mut store, to(&first), at, "a test").unwrap_err();
     assert!(matches!(error, Error::Forgotten { users: 1, .. }), "{error}");
     assert!(matches!(refuse_forgotten(&first, &mut store), Err(Error::Forgotten { users: 1, .. })));
     refuse_forgotten(&second, &mut store).unwrap();
@@ -104,14 +63,14 @@ fn a_snapshot_that_knows_somebody_forgotten_never_becomes_live_again() {
     assert_eq!([&standings[0].keys, &standings[1].keys], [&vec![LOW], &vec![LOW, HIGH]]);
 
     publish(&third, &mut store, &options).unwrap();
-    rollback(&mut store, to(&second), at).unwrap();
+    rollback(&mut store, to(&second), at, "a test").unwrap();
     note_forgotten(&mut store, [LOW], UnixMillis(3), at).unwrap();
     publish(&third, &mut store, &options).unwrap();
-    assert!(matches!(rollback(&mut store, to(&second), at), Err(Error::Forgotten { users: 1, .. })));
+    assert!(matches!(rollback(&mut store, to(&second), at, "a test"), Err(Error::Forgotten { users: 1, .. })));
     assert!(matches!(refuse_forgotten(&second, &mut store), Err(Error::Forgotten { users: 1, .. })));
     assert_eq!(standing(&mut store, &[LOW]).unwrap()[0].keys, []);
 
     store.put(FORGOTTEN, b"no list", at).unwrap();
-    let error = rollback(&mut store, to(&second), at).unwrap_err().to_string();
+    let error = rollback(&mut store, to(&second), at, "a test").unwrap_err().to_string();
     assert!(error.starts_with("forgotten does not read back"), "{error}");
 }
