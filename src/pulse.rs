@@ -322,7 +322,9 @@ impl Counter {
             }
         }
         self.products.retain(|_, marks| !marks.is_empty());
-        gone.into_iter().for_each(|mark| self.tally(mark, false));
+        for mark in gone {
+            self.tally(mark, false);
+        }
     }
 
     /// Takes in all marks of `other`, as if what made them had happened here.

@@ -43,9 +43,9 @@ fn is_tidy(text: &str) -> bool {
     let mut after_space = false;
     text.chars().all(|c| {
         let is_space = c == ' ';
-        let is_good = !(is_space && after_space) && !is_dropped(c) && (is_space || !c.is_whitespace());
+        let is_odd = if is_space { after_space } else { c.is_whitespace() };
         after_space = is_space;
-        is_good
+        !is_odd && !is_dropped(c)
     })
 }
 

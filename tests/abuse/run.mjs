@@ -139,14 +139,25 @@ try {
   const foreign = await post({ device, events: [event({ product_id: target })] }, { type: "text/plain", headers: { Origin: "https://foreign.example" } });
   tell("a beacon of a foreign page", `status ${foreign.status}`, "403", foreign.status === 403);
 
-  // The pulse: five who are signed in look at the target.
-  for (const user of range(5)) await post({ token: token(`looker-${user}`), events: [event({ product_id: target })] });
+  // Everybody's order: with what came so far, then with one device's purchases, then with many's.
+  const before = await placeOf(await built("before"), target);
+  const bought = range(99).map(() => ({ device, events: range(100).map(() => event({ kind: "purchase", product_id: target })) }));
+  const sent = await flood(bought);
+  const one = await placeOf(await built("one"), target);
+  tell(`${sent.accepted} purchases of one device`, `place ${before.place} to ${one.place}, popularity ${before.popularity} to ${one.popularity}`, "a quarter of one viewer's", one.place >= before.place - 20);
+  const many = await flood(range(1_000).map((number) => ({ device: `a-made-up-device-of-many-${number}`, events: [event({ kind: "purchase", product_id: target }), event({ kind: "click", product_id: target })] })));
+  const all = await placeOf(await built("many"), target);
+  tell("1,000 devices that all buy it", `place ${before.place} to ${all.place}, popularity ${before.popularity} to ${all.popularity}`, "a quarter of what signed-in viewers did, and eight looks", all.place >= 20);
+
+  // The pulse: five who are signed in look at a product.
+  const wanted = shared[at - 1].product_id;
+  for (const user of range(5)) await post({ token: token(`looker-${user}`), events: [event({ product_id: wanted })] });
   const kv = await edge.kv();
   const pulse = async () => {
     const value = await kv.get("pulse", "arrayBuffer");
     return value === null ? undefined : pulseOf(Buffer.from(value)).counts;
   };
-  await until(async () => (await pulse())?.get(target)?.viewers >= 80 || undefined, 60_000);
+  await until(async () => (await pulse())?.get(wanted)?.viewers >= 80 || undefined, 60_000);
   const made = () => randomUUID().replaceAll("-", "").slice(0, 16);
   const everything = shared.map(({ product_id }) => product_id);
   const deeds = everything.flatMap((product_id) => ["click", "alarm", "purchase"].map((kind) => ({ kind, product_id })));
@@ -158,18 +169,8 @@ try {
   await new Promise((done) => setTimeout(done, 10_000));
   const counts = await pulse();
   const strangers = [...counts.keys()].filter((product) => !everything.includes(product)).length;
-  const others = [...counts.keys()].filter((product) => product !== target).length;
-  tell(`${flooded.accepted} events of four devices and nine accounts`, `${others} other products in the pulse, ${strangers} made up; the target has ${((counts.get(target)?.viewers ?? 0) / 16).toFixed(1)} viewers`, "it stays, beside nothing that was made up", counts.has(target) && strangers < everything.length);
-
-  // Everybody's order: first what one signed-in viewer may move, then one device, then many.
-  const before = await placeOf(first, target);
-  const bought = range(99).map(() => ({ device, events: range(100).map(() => event({ kind: "purchase", product_id: target })) }));
-  const sent = await flood(bought);
-  const one = await placeOf(await built("one"), target);
-  tell(`${sent.accepted} purchases of one device`, `place ${before.place} to ${one.place}, popularity ${before.popularity} to ${one.popularity}`, "as one viewer's", one.place >= before.place - 20);
-  const many = await flood(range(1_000).map((number) => ({ device: `a-made-up-device-of-many-${number}`, events: [event({ kind: "purchase", product_id: target }), event({ kind: "click", product_id: target })] })));
-  const all = await placeOf(await built("many"), target);
-  tell("1,000 devices that all buy it", `place ${before.place} to ${all.place}, popularity ${before.popularity} to ${all.popularity}`, "told, not held: eight viewers' and as much as signed-in viewers did", true);
+  const others = [...counts.keys()].filter((product) => product !== wanted).length;
+  tell(`${flooded.accepted} events of four devices and nine accounts`, `${others} other products in the pulse, ${strangers} made up; the one that five looked at has ${((counts.get(wanted)?.viewers ?? 0) / 16).toFixed(1)} viewers`, "it stays, beside nothing that was made up", counts.has(wanted) && strangers === 0);
 
   // An experiment.
   const exposed = range(4_000).flatMap((viewer) => {

@@ -109,13 +109,14 @@ impl Everyone {
         self.unknown.tabs += engagement.unknown.tabs;
     }
 
-    /// All of it: a device is a quarter of a signed-in viewer, and all devices together are at most as much as signed-in viewers and eight
-    /// more. Where nobody is signed in, devices are all there is, and count as they are.
+    /// All of it: a device is a quarter of a signed-in viewer, and all devices together are at most a quarter of what signed-in viewers come
+    /// to and eight looks more. Where nobody is signed in, devices are all there is, and count as they are.
     pub(crate) fn together(self) -> Sums {
         let Self { mut signed, mut devices, has_signed, .. } = self;
         for ((sums, look), (devices, _)) in signed.all().into_iter().zip(devices.all()) {
             for (sum, device) in sums.iter_mut().zip(devices) {
-                let most = sum.saturating_abs().saturating_add(look.saturating_mul(i64::from(MAX_UNSIGNED)));
+                let most = (sum.saturating_abs() >> UNSIGNED_SHIFT)
+                    .saturating_add(look.saturating_mul(i64::from(MAX_UNSIGNED)));
                 let heard = if has_signed { (*device >> UNSIGNED_SHIFT).clamp(-most, most) } else { *device };
                 *sum = sum.saturating_add(heard);
             }
@@ -169,9 +170,10 @@ mod tests {
             (&[(1, false, 9_900)], [16, 64, 4, 4]),
             (&[(2, false, 9_900)], [32, 128, 8, 8]),
             // A device beside a viewer is a quarter of one.
-            (&[(1, false, 1), (1, true, 9_900)], [8 + 4, 8 + 16, 1 + 1, 1 + 1]),
-            // Made-up devices double what signed-in viewers did, and eight looks more.
-            (&[(1, false, 1), (10_000, true, 9)], [8 + 8 + 8, 8 + 8 + 8, 1 + 1 + 8, 1 + 1 + 8]),
+            (&[(1, false, 1), (1, true, 9_900)], [8 + 4, 8 + 10, 1 + 1, 1 + 1]),
+            // Any number of made-up devices is a quarter of what signed-in viewers did, and eight looks more.
+            (&[(1, false, 1), (10_000, true, 9)], [8 + 2 + 8, 8 + 2 + 8, 1 + 8, 1 + 8]),
+            (&[(100, false, 1), (10_000, true, 9)], [800 + 200 + 8, 800 + 200 + 8, 100 + 25 + 8, 100 + 25 + 8]),
             // Where nobody is signed in, devices are all there is.
             (&[(3, true, 1)], [24, 24, 3, 3]),
         ] {
