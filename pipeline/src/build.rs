@@ -35,6 +35,7 @@ use crate::history::{self, History};
 use crate::identity::{Policy, ProductId};
 use crate::keep::{self, Keeping};
 use crate::lab::{self, Lab};
+use crate::product::Product;
 use crate::progress::{Progress, Unit};
 use crate::reject::Limit;
 use crate::rekey::{self, Renamed};
@@ -277,11 +278,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let viewers = options.viewers.as_deref().map(Viewers::read).transpose()?;
     let rules = Rules::find(options.rules.as_deref(), &options.input)?;
     rules.fit(options.format)?;
-    let (mut history, run) = past(options, now).await?;
-    history.source.rename(renamed.clone());
-    if history.broadcasts.kept == 0 {
-        return Err(Error::NoBroadcasts { input: options.input.clone(), rows: history.broadcasts.rows });
-    }
+    let (mut history, run) = past(options, &renamed, now).await?;
     let mut tables = vec![history.broadcasts.clone()];
     let stage = stage!("events and tabs", events = Empty, tabs = Empty);
     let tabs = open_tables(options, &mut history.source, &mut tables, &hasher, now).instrument(stage).await?;
@@ -301,11 +298,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
 
     let vocabulary = compose::vocabulary(&catalogue, &tabs);
     let features: Vec<_> = products.iter().map(|product| product.features(&catalogue)).collect();
-    let on_board = compose::on_board(&catalogue, &products, &rules, now);
-    if on_board.is_empty() {
-        let (from, to) = compose::window(&rules, now);
-        return Err(Error::NothingOnBoard { from, to });
-    }
+    let on_board = on_board(&catalogue, &products, &rules, now)?;
     let offer = Offer { vocabulary: &vocabulary, products: &features, board: &on_board };
     let placed = products.iter().flat_map(|product| product.entries.iter().map(|entry| (entry, product.id)));
     let placed = placed.filter_map(|(entry, id)| catalogue.entries.get(*entry).map(|entry| (entry, id)));
@@ -315,12 +308,10 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let layout = compose::layout(&catalogue, &vocabulary, &tabs, has_foreign);
     let mut shards = Shards::new(&layout, lab.as_ref().map_or(0, Lab::longest));
     let mut taste_options = taste_options(options, &rules, &forgotten);
-    let train_every_days = rules.taste.train_every_days;
-    let mut keeping = Keeping::begin(options.model.as_deref(), train_every_days, &mut taste_options, now);
+    let mut keeping = Keeping::begin(options.model.as_deref(), rules.taste.train_every_days, &mut taste_options, now);
     let learned = learn(&context, &offer, &taste_options, now, (lab.as_mut(), &mut shards, &renamed)).await?;
 
-    let told = (viewers.as_ref(), features.as_slice(), whose);
-    let (ranking, mut notes) = look_back(&context, options, told, now).await?;
+    let (ranking, mut notes) = look_back(&context, options, (viewers.as_ref(), &features, whose), now).await?;
 
     for user in lab.iter().flat_map(|lab| lab.others(&vocabulary)) {
         add(&mut shards, user, &renamed);
@@ -355,9 +346,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     forgotten.write_users(&beside(&options.output, forget::FILE))?;
     let model = keeping.end(&learned, &taste_options, now);
     notes.append(&mut keeping.notes);
-    if !tables.iter().any(|table| table.table == Tabs::NAME) {
-        notes.push("there is no table tabs: the bar has the tabs new and live alone".to_owned());
-    }
+    notes.extend(without_tabs(&tables));
     // Last of all: a build that dies before leaves the ledger as it was.
     let ledger = run.map(|run| run.append(now).map_err(Error::Append)).transpose()?;
     let mut report = Report {
@@ -462,13 +451,41 @@ fn keep_line(
 }
 
 /// The past, from the tables alone or from the ledger too, and then what is to be appended to it.
-async fn past(options: &Options, now: UnixMillis) -> Result<(History, Option<ledger::Run>), Error> {
-    let Some(ledger) = &options.ledger else {
-        return Ok((history::read(&options.history(), now).await?, None));
+async fn past(options: &Options, renamed: &Renamed, now: UnixMillis) -> Result<(History, Option<ledger::Run>), Error> {
+    let (mut history, run) = match &options.ledger {
+        None => (history::read(&options.history(), now).await?, None),
+        Some(ledger) => {
+            let asked = ledger::Options { ledger: ledger.clone(), history: options.history() };
+            let (history, run) = ledger::read(&asked, now).await?;
+            (history, Some(run))
+        }
     };
-    let options = ledger::Options { ledger: ledger.clone(), history: options.history() };
-    let (history, run) = ledger::read(&options, now).await?;
-    Ok((history, Some(run)))
+    history.source.rename(renamed.clone());
+    if history.broadcasts.kept == 0 {
+        return Err(Error::NoBroadcasts { input: options.input.clone(), rows: history.broadcasts.rows });
+    }
+    Ok((history, run))
+}
+
+/// The products of the board.
+fn on_board(
+    catalogue: &catalogue::Catalogue,
+    products: &[Product],
+    rules: &Rules,
+    now: UnixMillis,
+) -> Result<BTreeSet<u64>, Error> {
+    let found = compose::on_board(catalogue, products, rules, now);
+    if found.is_empty() {
+        let (from, to) = compose::window(rules, now);
+        return Err(Error::NothingOnBoard { from, to });
+    }
+    Ok(found)
+}
+
+/// What is said where nobody says which tabs there are.
+fn without_tabs(tables: &[TableReport]) -> Option<String> {
+    let is_missing = !tables.iter().any(|table| table.table == Tabs::NAME);
+    is_missing.then(|| "there is no table tabs: the bar has the tabs new and live alone".to_owned())
 }
 
 /// How tastes are learned by the rules.

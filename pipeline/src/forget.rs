@@ -75,21 +75,21 @@ impl Forgotten {
     /// # Errors
     /// An [`Error`] that names the file and the line.
     pub fn read(folder: &Path) -> Result<Self, Error> {
-        Self::read_file(folder.join(FILE))
+        Self::read_file(&folder.join(FILE))
     }
 
     /// Reads the list at `path`; without one nobody is forgotten.
     ///
     /// # Errors
     /// An [`Error`] that names the file and the line.
-    pub fn read_file(path: PathBuf) -> Result<Self, Error> {
-        let text = match read_text(&path, FILE_BYTES) {
+    pub fn read_file(path: &Path) -> Result<Self, Error> {
+        let text = match read_text(path, FILE_BYTES) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            text => text.map_err(|source| Error::File { path: path.clone(), source })?,
+            text => text.map_err(|source| Error::File { path: path.to_owned(), source })?,
         };
         let mut names = BTreeSet::new();
         for (line, text) in text.lines().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
-            let wrong = || Error::Line { path: path.clone(), line: line + 1, text: text.chars().take(40).collect() };
+            let wrong = || Error::Line { path: path.to_owned(), line: line + 1, text: text.chars().take(40).collect() };
             names.insert(ViewerName::parse(text.trim()).ok_or_else(wrong)?);
         }
         Ok(Self { names })

@@ -297,7 +297,7 @@ impl fmt::Display for Question<'_> {
         )?;
         for (name, side) in [("예정", &self.listing), ("앞선", &self.earlier)] {
             let Side { shop, listing_id, title, brand, price, channel, starts, .. } = side;
-            writeln!(f, "  {name}  “{}”", title)?;
+            writeln!(f, "  {name}  “{title}”")?;
             let (price, at) = (price.map(word::won), word::minute(*starts));
             let facts = [Some(*shop), Some(*listing_id), *brand, price.as_deref(), Some(*channel), Some(&at)];
             writeln!(f, "        {}", facts.into_iter().flatten().collect::<Vec<_>>().join(" · "))?;

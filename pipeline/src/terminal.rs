@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn what_is_written_through_it_commands_no_terminal() {
         let mut output = Printable(Vec::new());
-        write!(output, "{}: {} > ", "\u{1b}[2J신상", "\u{202e}a").unwrap();
+        write!(output, "\u{1b}[2J신상: {} > ", "\u{202e}a".to_owned()).unwrap();
         output.write_all(b"\x1b]0;x\x07\xff\n").unwrap();
         output.flush().unwrap();
         assert_eq!(String::from_utf8(output.0).unwrap(), "\\u001b[2J신상: \\u202ea > \\u001b]0;x\\u0007\u{fffd}\n");

@@ -119,7 +119,7 @@ fn home<'a>(authorization: &'a str, if_none_match: Option<&'a str>) -> Raw<'a> {
 fn bearer(user: &str) -> String {
     let part = |value: &serde_json::Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
     let header = part(&json!({ "alg": "HS256", "typ": "JWT" }));
-    let claims = part(&json!({ "sub": user, "aud": AUDIENCE, "exp": 4_000_000_000_u64 }));
+    let claims = part(&json!({ "sub": user, "aud": AUDIENCE, "exp": EXPIRY_S }));
     let signed = format!("{header}.{claims}");
     let mut mac = Hmac::<Sha256>::new_from_slice(KEY.as_bytes()).expect("HMAC takes any key");
     mac.update(signed.as_bytes());

@@ -128,7 +128,8 @@ fn what_the_public_sent_ends_no_build_and_what_the_operator_made_does() {
         format!(r#"{{"user_id":"u{number}","kind":"click","at":"2026-11-22T12:00:00Z","listing_id":"{listing}"}}"#)
     };
     let lines = |row: &dyn Fn(usize, &str) -> String, good: usize, bad: usize| -> String {
-        (0..good + bad).map(|number| format!("{}\n", row(number, if number < good { "7" } else { "-" }))).collect()
+        let row = |number| row(number, if number < good { "7" } else { "-" }) + "\n";
+        (0..good + bad).map(row).collect()
     };
     let report = built(&format!("{}{}", lines(&own, 100, 0), lines(&public, 0, 2_700))).unwrap();
     assert_eq!((report.kept, report.public_faults, report.set_aside[0].rows), (100, 2_700, 2_700));

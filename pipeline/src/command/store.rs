@@ -25,7 +25,7 @@ pub(super) fn on_store<S: Store>(arguments: &Arguments, store: &mut S, holder: &
                 print(format, &Planned { plan, bill })?;
                 return Ok(code);
             }
-            let forgotten = Forgotten::read_file(beside(&publish.snapshot, forget::FILE))?;
+            let forgotten = Forgotten::read_file(&beside(&publish.snapshot, forget::FILE))?;
             publish::note_forgotten(store, forgotten.users(), snapshot.manifest()?.built_at(), now)?;
             let mut report = match publish::publish(&snapshot, store, &options) {
                 Err(error @ Error::Refused { .. }) => {

@@ -387,7 +387,6 @@ fn users<'n>(names: impl IntoIterator<Item = &'n ViewerName>) -> impl Iterator<I
 }
 
 /// A whole number that a table wrote as `12345.0`.
-#[expect(clippy::float_cmp, reason = "whether it is whole, exactly")]
 fn whole(number: Option<f64>) -> Option<String> {
     number.filter(|number| number.fract() == 0.0 && number.abs() < 9e15).map(|number| format!("{number:.0}"))
 }

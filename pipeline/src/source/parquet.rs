@@ -133,8 +133,9 @@ pub(crate) fn read(
             row += 1;
             let place = Place { row, line: None };
             match cells.excess(index) {
-                Some(value) => {
-                    rows.fault(place, Fault { field: None, reason: Reason::RowTooLong, detail: None, value })?
+                Some(start) => {
+                    let value = Some(start);
+                    rows.fault(place, Fault { field: None, reason: Reason::RowTooLong, detail: None, value })?;
                 }
                 None => rows.row(place, &cells.row(index))?,
             }
@@ -205,12 +206,12 @@ impl Cells {
     }
 
     /// The start of the longest text of a row whose texts have more bytes than a row of text may.
-    fn excess(&self, index: usize) -> Option<Option<String>> {
+    fn excess(&self, index: usize) -> Option<String> {
         let texts = self.0.iter().map(|cell| cell.text(index));
         let (bytes, longest) = texts.fold((0_usize, [].as_slice()), |(bytes, longest), text| {
             (bytes.saturating_add(text.len()), if text.len() > longest.len() { text } else { longest })
         });
-        (bytes > ROW_MAX_BYTES).then(|| Some(excerpt_bytes(longest)))
+        (bytes > ROW_MAX_BYTES).then(|| excerpt_bytes(longest))
     }
 
     fn row(&self, index: usize) -> [Value<'_>; MAX_COLUMNS] {
@@ -303,7 +304,9 @@ mod tests {
     fn write(path: &Path, rows: &[&str], properties: fn(&mut Properties)) {
         // Each text once, however often it comes: all of them would not fit.
         let mut texts = StringViewBuilder::new().with_deduplicate_strings();
-        rows.iter().for_each(|row| texts.append_value(row));
+        for row in rows {
+            texts.append_value(row);
+        }
         let texts: ArrayRef = Arc::new(texts.finish());
         let batch = RecordBatch::try_from_iter([("title", texts)]).unwrap();
         let mut chosen =

@@ -43,7 +43,7 @@ impl WorkFolder {
                 match fs::remove_dir_all(&left) {
                     Ok(()) => tracing::info!(folder = %left.display(), "removed what a killed run left"),
                     Err(error) => {
-                        tracing::warn!(folder = %left.display(), %error, "what a killed run left can't be removed")
+                        tracing::warn!(folder = %left.display(), %error, "what a killed run left can't be removed");
                     }
                 }
             }

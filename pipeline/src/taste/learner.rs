@@ -48,7 +48,7 @@ impl Learners {
         let Self { most, signed, devices } = self;
         let devices_at_most = if signed.is_empty() { most } else { signed.len().min(most / 2) };
         let all = signed.into_iter().map(|user| (user, false)).chain(devices.into_iter().map(|user| (user, true)));
-        let mut all: Vec<(((i64, String), Lesson), bool)> = all.collect();
+        let mut all: Vec<_> = all.collect();
         all.sort_by(|((a, _), _), ((b, _), _)| a.cmp(b));
         let mut devices = 0;
         let chosen = all.into_iter().filter(|(_, is_device)| {

@@ -19,7 +19,7 @@ use crate::world::{USER_KEY, build, build_with, options, tables};
 fn sinsang(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sinsang"));
     command.args(["--format", "json"]).args(arguments).env("SINSANG_USER_KEY", USER_KEY);
-    command.timeout(std::time::Duration::from_secs(120));
+    command.timeout(std::time::Duration::from_mins(2));
     command
 }
 

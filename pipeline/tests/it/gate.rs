@@ -41,9 +41,9 @@ fn a_table_of_broadcasts_without_a_row_and_a_time_without_a_broadcast_are_no_sna
     for left in fs::read_dir(&input).unwrap().map(|entry| entry.unwrap()) {
         if left.file_name().to_string_lossy().starts_with("broadcasts") {
             if left.path().is_dir() {
-                fs::remove_dir_all(left.path()).unwrap()
+                fs::remove_dir_all(left.path()).unwrap();
             } else {
-                fs::remove_file(left.path()).unwrap()
+                fs::remove_file(left.path()).unwrap();
             }
         }
     }
@@ -126,7 +126,7 @@ fn what_a_killed_build_staged_the_next_one_removes() {
     let mut told = String::new();
     BufReader::new(killed.stderr.take().unwrap()).read_line(&mut told).unwrap();
     let begun = Instant::now();
-    while staged().is_empty() && begun.elapsed() < Duration::from_secs(60) {
+    while staged().is_empty() && begun.elapsed() < Duration::from_mins(1) {
         std::thread::sleep(Duration::from_millis(5));
     }
     killed.kill().unwrap();
