@@ -8,9 +8,10 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { gunzipSync } from "node:zlib";
-import { ROOT, USER_KEY, dataset } from "../harness/dataset.mjs";
+import { ROOT, USER_KEY, dataset, pairs } from "../harness/dataset.mjs";
 import { Edge, assertProblem } from "../harness/edge.mjs";
 import { Intake, objects, settled } from "../harness/intake.mjs";
+import { listingsOf } from "../harness/pulse.mjs";
 import { claims, es256, hs256 } from "../harness/token.mjs";
 
 const DEVICE = "a-device-of-the-tests";
@@ -209,7 +210,7 @@ test("damaged messages are set aside with the reason, once, and the others of th
     ]);
     const found = await one.settled(3);
     assert.deepEqual(lines(found), [good]);
-    assert.deepEqual(lines(found, "events/rejected/date=").map(({ reason }) => reason), ["not an event as JSON", "not text"]);
+    assert.deepEqual(lines(found, "events/rejected/date=").map(({ reason }) => reason), ["not an object as JSON whose texts can be read", "not text"]);
     await new Promise((done) => setTimeout(done, 2_500));
     assert.equal((await one.objects()).size, 2, "nothing is delivered again");
   } finally {
@@ -312,13 +313,16 @@ for (const [what, answers] of [
       };`;
     const one = await Intake.start({ entry });
     try {
-      const events = [event({ kind: "purchase" }), event()];
+      const { first } = await dataset();
+      await one.seed(first);
+      const [{ product_id }] = listingsOf(await pairs(first));
+      const events = [event({ kind: "purchase", product_id }), event({ product_id })];
       await one.send({ device: DEVICE, events });
       assert.deepEqual(lines(await one.settled(2)).map((line) => line.event_id).sort(), events.map((each) => each.event_id).sort());
       // Longer than the counter may take.
       for (let tries = 0; tries < 80 && !one.printed.includes("the pulse missed"); tries++) await new Promise((done) => setTimeout(done, 100));
       assert.match(one.printed, /the pulse missed \d+ bytes of happenings/);
-      await one.send({ device: DEVICE, events: [event()] });
+      await one.send({ device: DEVICE, events: [event({ product_id })] });
       assert.equal(lines(await one.settled(3)).length, 3, "later batches are stored as well");
       await new Promise((done) => setTimeout(done, 2_500));
       assert.equal(lines(await one.objects()).length, 3, "and none comes again");

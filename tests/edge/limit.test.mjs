@@ -17,10 +17,17 @@ before(async () => {
   data = await dataset();
 });
 
+/** Waits for a period of `seconds` that has room for a test: Miniflare counts anew whenever the clock begins another. */
+async function roomIn(seconds) {
+  const left = seconds * 1000 - (Date.now() % (seconds * 1000));
+  if (left < Math.min(20_000, seconds * 700)) await new Promise((done) => setTimeout(done, left));
+}
+
 /** A Worker with these rate limiters, for `body`. */
 async function against(options, body) {
   const edge = await Edge.start({ snapshot: data.first, ...options });
   try {
+    await roomIn(Math.min(...Object.values(options.ratelimits ?? {}).map(({ simple }) => simple.period), 60));
     await body(edge);
   } finally {
     await edge.stop();
@@ -158,6 +165,7 @@ test("events count for their user, their device within its address, and their ad
   const ratelimits = { RATE_LIMIT: limiter(3), RATE_LIMIT_ADDRESS: limiter(20) };
   const intake = await Intake.start({ more: { ratelimits } });
   try {
+    await roomIn(60);
     const carrier = { "CF-Connecting-IP": "192.0.2.1" };
     const token = hs256(claims("u000001", Date.now()));
     const send = (body, headers = {}) => intake.send({ events: [event()], ...body }, { headers: { ...carrier, ...headers } });

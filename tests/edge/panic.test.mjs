@@ -5,7 +5,7 @@ import { dataset, pairs } from "../harness/dataset.mjs";
 import { Edge } from "../harness/edge.mjs";
 import { bundleOf } from "../harness/bundle.mjs";
 import { Intake } from "../harness/intake.mjs";
-import { pulseOf, until } from "../harness/pulse.mjs";
+import { listingsOf, pulseOf, until } from "../harness/pulse.mjs";
 import { claims, hs256 } from "../harness/token.mjs";
 
 /**
@@ -116,7 +116,10 @@ test("a panic in a warm answer costs memory and not the answer", async () => {
 
 test("a panic in the Worker that takes events loses no event, and the one who counts goes on", async () => {
   const intake = await Intake.start({ entry: TRAP_INTAKE, bindings: { PULSE_EVERY_MS: "1000" } });
-  const product = (number) => `0123456789abcde${number}`;
+  const { first } = await dataset();
+  await intake.seed(first);
+  const products = [...new Set(listingsOf(await pairs(first)).map(({ product_id }) => product_id))];
+  const product = (number) => products[number];
   let sent = 0;
   const send = async (number, trap) => {
     const event = { event_id: `event-000${number}`, kind: "purchase", at: new Date().toISOString(), product_id: product(number) };

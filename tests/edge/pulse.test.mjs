@@ -15,17 +15,10 @@ const event = (changes = {}) => ({ event_id: randomUUID(), kind: "click", at: ne
 const by = (user) => ({ headers: { Authorization: `Bearer ${hs256(claims(user, Date.now()))}` } });
 const quick = { bindings: { PULSE_EVERY_MS: "1000" } };
 
-/** Puts a snapshot where the Worker's isolates find it. */
-async function put(intake, snapshot) {
-  // A restart takes the namespace that was got before along.
-  const kv = await intake.mf.getKVNamespace("SNAPSHOTS", "sinsang-intake");
-  for (const [key, value] of await pairs(snapshot)) await kv.put(key, value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength));
-}
-
 /** The Worker beside the first snapshot. */
 async function started() {
   const intake = await Intake.start(quick);
-  await put(intake, (await dataset()).first);
+  await intake.seed((await dataset()).first);
   return intake;
 }
 
@@ -81,7 +74,7 @@ test("an event that names only a listing counts for the product that the live bo
     // Before a board is there, it counts for none, and is stored all the same.
     await intake.send({ events: [event(at(one[0]))] }, by("early"));
     await intake.settled(1);
-    await put(intake, first);
+    await intake.seed(first);
     // An isolate looks once a minute: this is another.
     await intake.restart({ bindings: { PULSE_EVERY_MS: "1001" } });
     const named = one[0];
@@ -98,7 +91,7 @@ test("an event that names only a listing counts for the product that the live bo
     const told = [...intake.printed.matchAll(/\{"listings":(\d+)\}/g)].map(([, count]) => Number(count));
     assert.deepEqual(told, [one.length], "the board is read once");
     // Another board, of the next format; and a value that is damaged leaves what was known.
-    await put(intake, second);
+    await intake.seed(second);
     await intake.restart({ bindings: { PULSE_EVERY_MS: "1002" } });
     const late = two.findLast(({ product_id }) => !counted.has(product_id));
     await intake.send({ events: [event(at(late))] }, by("u2"));
