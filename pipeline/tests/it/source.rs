@@ -338,7 +338,7 @@ async fn events_need_an_object_of_their_kind_and_those_ahead_do_not_count() {
         (6, "kind", Reason::UnknownKind),
         (7, "tab_id", Reason::NoObject),
         (8, "channel", Reason::NoObject),
-        (9, "listing_id", Reason::NoObject),
+        (9, "product_id", Reason::NoObject),
         (10, "user_id", Reason::TooLong),
         (11, "at", Reason::InTheFuture),
         (12, "at", Reason::InTheFuture),
