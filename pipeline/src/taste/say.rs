@@ -2,7 +2,7 @@
 //! more than a person would: a viewer's say on a product is bounded before it is summed, and so is that of all devices together, because
 //! anybody can make up devices.
 
-use sinsang::pulse::{MAX_UNSIGNED, UNSIGNED_SHIFT};
+use sinsang::pulse::UNSIGNED_SHIFT;
 
 use super::profile::{Catalogue, Deed, Engagement, HOUR_BUCKETS, PRODUCT_CAP, SUM_CAP, Unknown, add_to};
 use super::weight::UNIT;
@@ -40,16 +40,16 @@ impl Sums {
         }
     }
 
-    /// Each kind of sum, with what one viewer's look counts in it.
-    fn all(&mut self) -> [(&mut Vec<i64>, i64); 7] {
+    /// Each kind of sum.
+    fn all(&mut self) -> [&mut Vec<i64>; 7] {
         [
-            (&mut self.popularity, UNIT),
-            (&mut self.channels, UNIT),
-            (&mut self.hours, UNIT),
-            (&mut self.tabs, UNIT),
-            (&mut self.shown, 1),
-            (&mut self.done_in_month, 1),
-            (&mut self.done_in_fortnight, 1),
+            &mut self.popularity,
+            &mut self.channels,
+            &mut self.hours,
+            &mut self.tabs,
+            &mut self.shown,
+            &mut self.done_in_month,
+            &mut self.done_in_fortnight,
         ]
     }
 
@@ -110,13 +110,13 @@ impl Everyone {
     }
 
     /// All of it: a device is a quarter of a signed-in viewer, and all devices together are at most a quarter of what signed-in viewers come
-    /// to and eight looks more. Where nobody is signed in, devices are all there is, and count as they are.
+    /// to. No look is given to devices alone: popularity is told by its powers of two, so that a few would lift a product that nobody has met
+    /// above most others. Where nobody is signed in, devices are all there is, and count as they are.
     pub(crate) fn together(self) -> Sums {
         let Self { mut signed, mut devices, has_signed, .. } = self;
-        for ((sums, look), (devices, _)) in signed.all().into_iter().zip(devices.all()) {
+        for (sums, devices) in signed.all().into_iter().zip(devices.all()) {
             for (sum, device) in sums.iter_mut().zip(devices) {
-                let most = (sum.saturating_abs() >> UNSIGNED_SHIFT)
-                    .saturating_add(look.saturating_mul(i64::from(MAX_UNSIGNED)));
+                let most = sum.saturating_abs() >> UNSIGNED_SHIFT;
                 let heard = if has_signed { (*device >> UNSIGNED_SHIFT).clamp(-most, most) } else { *device };
                 *sum = sum.saturating_add(heard);
             }
@@ -169,11 +169,11 @@ mod tests {
             (&[(1, false, 1)][..], [8, 8, 1, 1]),
             (&[(1, false, 9_900)], [16, 64, 4, 4]),
             (&[(2, false, 9_900)], [32, 128, 8, 8]),
-            // A device beside a viewer is a quarter of one.
-            (&[(1, false, 1), (1, true, 9_900)], [8 + 4, 8 + 10, 1 + 1, 1 + 1]),
-            // Any number of made-up devices is a quarter of what signed-in viewers did, and eight looks more.
-            (&[(1, false, 1), (10_000, true, 9)], [8 + 2 + 8, 8 + 2 + 8, 1 + 8, 1 + 8]),
-            (&[(100, false, 1), (10_000, true, 9)], [800 + 200 + 8, 800 + 200 + 8, 100 + 25 + 8, 100 + 25 + 8]),
+            // Devices are a quarter of what signed-in viewers did at the most, however many they are and whatever they do.
+            (&[(1, false, 1), (1, true, 9_900)], [8 + 2, 8 + 2, 1, 1]),
+            (&[(1, false, 1), (10_000, true, 9)], [8 + 2, 8 + 2, 1, 1]),
+            (&[(100, false, 1), (10_000, true, 9)], [800 + 200, 800 + 200, 100 + 25, 100 + 25]),
+            (&[(100, false, 1), (4, true, 1)], [800 + 8, 800 + 8, 100 + 1, 100 + 1]),
             // Where nobody is signed in, devices are all there is.
             (&[(3, true, 1)], [24, 24, 3, 3]),
         ] {
