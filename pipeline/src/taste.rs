@@ -72,8 +72,8 @@ pub struct Options {
     pub min_events_per_user: u64,
     /// Engagement, in views, that moves a user half-way from the population to what the events say. Above 0.
     pub pseudo_weight: f64,
-    /// The most users that the model is trained on; where there are more, those of the smallest hashes are taken, devices for half of them at the
-    /// most. All are folded in.
+    /// The most users that the model is trained on; where there are more, those of the smallest hashes are taken, devices only
+    /// where nobody is signed in. All are folded in.
     pub max_training_users: usize,
     /// What the model is trained with.
     pub recipe: Recipe,

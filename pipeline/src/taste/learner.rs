@@ -6,8 +6,8 @@ use sinsang_taste::History;
 
 use super::context::Side;
 
-/// Users to train on: those of the smallest hashes, of signed-in viewers and of devices apart, so that any number of made-up devices
-/// leaves the others their half.
+/// Users to train on: those of the smallest hashes. Devices are trained on only where nobody is signed in: anybody can make them up, and
+/// what is trained says what all lean to, and at which hour and place.
 pub(super) struct Learners {
     most: usize,
     signed: BTreeMap<(i64, String), Lesson>,
@@ -43,20 +43,10 @@ impl Learners {
     }
 
     /// The histories of those who are trained on, in the order of users: the order of rows shows in the last digits of sums, and must not
-    /// depend on the buckets. Devices are half of them at the most, where anybody is signed in.
+    /// depend on the buckets.
     pub(super) fn chosen(self) -> impl Iterator<Item = Lesson> {
-        let Self { most, signed, devices } = self;
-        let devices_at_most = if signed.is_empty() { most } else { signed.len().min(most / 2) };
-        let all = signed.into_iter().map(|user| (user, false)).chain(devices.into_iter().map(|user| (user, true)));
-        let mut all: Vec<_> = all.collect();
-        all.sort_by(|((a, _), _), ((b, _), _)| a.cmp(b));
-        let mut devices = 0;
-        let chosen = all.into_iter().filter(|(_, is_device)| {
-            devices += usize::from(*is_device);
-            !is_device || devices <= devices_at_most
-        });
-        let by_user: BTreeMap<String, Lesson> =
-            chosen.take(most).map(|(((_, user), lesson), _)| (user, lesson)).collect();
+        let chosen = if self.signed.is_empty() { self.devices } else { self.signed };
+        let by_user: BTreeMap<String, Lesson> = chosen.into_iter().map(|((_, user), lesson)| (user, lesson)).collect();
         by_user.into_values()
     }
 }
@@ -84,12 +74,15 @@ mod tests {
     }
 
     #[test]
-    fn devices_are_half_of_those_trained_on_at_the_most_and_all_where_nobody_is_signed_in() {
-        assert_eq!(chosen(20, 100_000), (5, 10));
-        assert_eq!(chosen(3, 100_000), (3, 6));
-        assert_eq!(chosen(20, 2), (8, 10));
-        assert_eq!(chosen(2, 1), (2, 3));
-        assert_eq!(chosen(0, 100), (0, 10));
-        assert_eq!(chosen(20, 0), (10, 10));
+    fn devices_are_trained_on_only_where_nobody_is_signed_in() {
+        for ((signed, devices), expected) in [
+            ((20, 100_000), (10, 10)),
+            ((3, 100_000), (3, 3)),
+            ((2, 1), (2, 2)),
+            ((20, 0), (10, 10)),
+            ((0, 100), (0, 10)),
+        ] {
+            assert_eq!(chosen(signed, devices), expected, "{signed} signed in, {devices} devices");
+        }
     }
 }
