@@ -6,6 +6,8 @@
 
 #![expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "sizes far below 2^52")]
 
+#[path = "../tests/it/support/board.rs"]
+mod made;
 #[allow(dead_code, reason = "tests use more of it")]
 #[path = "../tests/it/support/server.rs"]
 mod server;
@@ -17,8 +19,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use sinsang::key::Key;
-use sinsang::pack::board::VerdictKind;
-use sinsang::pack::board_write::{BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart};
+use sinsang::pack::board_write::BoardParts;
 use sinsang::pack::manifest::{Manifest, ManifestParts, Previous};
 use sinsang::pack::taste::Widths;
 use sinsang::pack::{Format, Kind, PackId};
@@ -73,40 +74,11 @@ fn made_up() -> PackId {
 }
 
 fn board(built_at: UnixMillis) -> BoardParts {
-    let listing = |id: u64| ListingPart { shop: "GS샵".to_owned(), listing_id: id.to_string() };
-    let (starts_at, ends_at) = (built_at.plus(23 * HOUR_MS), built_at.plus(24 * HOUR_MS));
-    let product = |id: u64| ProductPart {
-        id,
-        title: "가".repeat(TITLE_CHARS),
-        brand: None,
-        category: None,
-        price: None,
-        list_price: None,
-        image: None,
-        url: None,
-        listings: vec![listing(id)],
-        verdict: VerdictKind::New,
-        unknown_listed: false,
-        verdict_first: "{}".to_owned(),
-        verdict_later: "{}".to_owned(),
-        first: (starts_at, ends_at),
-        popularity: 0,
-        vector: Vec::new(),
-    };
-    let slot = |id: u64| SlotPart { product: id, channel: 0, starts_at, ends_at, listing: listing(id), price: None };
-    BoardParts {
-        format: Format::Two,
-        built_at,
-        history_from: UnixMillis(0),
-        blocks: Vec::new(),
-        channels: vec![ChannelPart { id: "gs".to_owned(), name: "GS샵".to_owned(), shop: "GS샵".to_owned() }],
-        categories: Vec::new(),
-        products: (1..=PRODUCTS).map(product).collect(),
-        slots: (1..=PRODUCTS).map(slot).collect(),
-        tabs: Vec::new(),
-        weights: sinsang::rank::Weights::default(),
-        mix: sinsang::pack::mix::MixParts::default(),
+    let mut parts = made::board(built_at, PRODUCTS);
+    for product in &mut parts.products {
+        product.title = "가".repeat(TITLE_CHARS);
     }
+    parts
 }
 
 /// Shards that so many users take, a power of two, as a build makes them.

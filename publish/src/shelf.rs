@@ -1,21 +1,24 @@
 //! A store in memory for tests: it can be cut, can change what it keeps, has a clock that is set, and does something else in between.
 
+#[path = "../tests/it/support/board.rs"]
+mod board;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use sinsang::key::{Key, PACK_PREFIX};
-use sinsang::pack::board::VerdictKind;
-use sinsang::pack::board_write::{BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart};
 use sinsang::pack::manifest::{Manifest, ManifestParts};
 use sinsang::pack::taste::Widths;
 use sinsang::pack::{Kind, PackId};
-use sinsang::time::{HOUR_MS, UnixMillis};
+use sinsang::time::UnixMillis;
 
 use crate::gate::Limits;
 use crate::progress::Progress;
 use crate::publication::Options;
 use crate::snapshot::Snapshot;
 use crate::store::{Page, Stamp, Store};
+
+pub(crate) use board::board;
 
 /// Packs of a page.
 const PAGE: usize = 10;
@@ -125,45 +128,6 @@ pub(crate) fn options(ms: i64, is_forced: bool) -> Options<'static> {
     Options { at: UnixMillis(ms), holder: "a test", read_back: None, limits, is_forced, progress }
 }
 
-/// A board of so many products, each with a broadcast a day after the build.
-pub(crate) fn board(at: i64, products: u64) -> BoardParts {
-    let listing = |id: u64| ListingPart { shop: "GS샵".to_owned(), listing_id: id.to_string() };
-    let first = (UnixMillis(at + 23 * HOUR_MS).floor(1_000), UnixMillis(at + 24 * HOUR_MS).floor(1_000));
-    let product = |id: u64| ProductPart {
-        id,
-        title: format!("무쇠솥 {id}"),
-        brand: None,
-        category: None,
-        price: None,
-        list_price: None,
-        image: None,
-        url: None,
-        listings: vec![listing(id)],
-        verdict: VerdictKind::New,
-        unknown_listed: false,
-        verdict_first: "{}".to_owned(),
-        verdict_later: "{}".to_owned(),
-        first,
-        popularity: 0,
-        vector: Vec::new(),
-    };
-    let (starts_at, ends_at) = first;
-    let slot = |id: u64| SlotPart { product: id, channel: 0, starts_at, ends_at, listing: listing(id), price: None };
-    BoardParts {
-        format: sinsang::pack::Format::Two,
-        built_at: UnixMillis(at),
-        history_from: UnixMillis(0),
-        blocks: Vec::new(),
-        channels: vec![ChannelPart { id: "gs".to_owned(), name: "GS샵".to_owned(), shop: "GS샵".to_owned() }],
-        categories: Vec::new(),
-        products: (1..=products).map(product).collect(),
-        slots: (1..=products).map(slot).collect(),
-        tabs: Vec::new(),
-        weights: sinsang::rank::Weights::default(),
-        mix: sinsang::pack::mix::MixParts::default(),
-    }
-}
-
 /// A snapshot of a board of so many products and of one shard, or of `shards`, a power of two, of one user each.
 pub(crate) fn snapshot(folder: &Path, at: i64, products: u64, shards: u64) -> Snapshot {
     let widths = Widths { vocabulary: 1, vector: 1, ..Widths::default() };
@@ -177,7 +141,7 @@ pub(crate) fn snapshot(folder: &Path, at: i64, products: u64, shards: u64) -> Sn
         id
     });
     let shards = ids.collect();
-    let parts = board(at, products);
+    let parts = board(UnixMillis(at), products);
     let (board, board_id) = sinsang::pack::board_write::write(&parts).unwrap();
     packs.insert(board_id, board);
     let built_at = UnixMillis(at);

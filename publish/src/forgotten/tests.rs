@@ -26,7 +26,7 @@ fn snapshot(folder: &std::path::Path, built_at: i64, users: &[u64]) -> Snapshot 
             id
         })
         .collect();
-    let (board, id) = board_write::write(&board(built_at.0, 1)).unwrap();
+    let (board, id) = board_write::write(&board(built_at, 1)).unwrap();
     packs.insert(id, board);
     let users = u32::try_from(users.len()).unwrap();
     let manifest = ManifestParts { built_at, board: id, format: Format::Two, users, shards, previous: Vec::new() };

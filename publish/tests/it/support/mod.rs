@@ -1,5 +1,6 @@
 //! What the tests of stores share: snapshots of any number of shards, and a server that plays Cloudflare's KV REST API.
 
+mod board;
 pub(crate) mod server;
 
 use std::collections::BTreeMap;
@@ -7,11 +8,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use sinsang::pack::PackId;
-use sinsang::pack::board::VerdictKind;
-use sinsang::pack::board_write::{BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart};
+use sinsang::pack::board_write::BoardParts;
 use sinsang::pack::manifest::ManifestParts;
 use sinsang::pack::taste::Widths;
-use sinsang::time::{HOUR_MS, UnixMillis};
+use sinsang::time::UnixMillis;
 use sinsang_publish::progress::Progress;
 use sinsang_publish::snapshot::Snapshot;
 use sinsang_publish::{Address, Clock, Limits, Options, RemoteKv};
@@ -20,54 +20,6 @@ use server::Server;
 
 /// 2026-11-22 00:00 UTC.
 pub(crate) const NOW: UnixMillis = UnixMillis(1_795_305_600_000);
-
-/// A board with a product and a broadcast of it, which says everything that a publish asks of one.
-pub(crate) fn board(format: sinsang::pack::Format, built_at: UnixMillis, products: u64) -> BoardParts {
-    let mut weights = sinsang::rank::Weights::default();
-    [weights.new.pulse, weights.live.pulse, weights.tabs.pulse] = sinsang::rank::PULSE_WEIGHTS;
-    let listing = |id: u64| ListingPart { shop: "GS샵".to_owned(), listing_id: id.to_string() };
-    let first = (built_at.plus(23 * HOUR_MS), built_at.plus(24 * HOUR_MS));
-    let product = |id: u64| ProductPart {
-        id,
-        title: format!("무쇠솥 {id}"),
-        brand: None,
-        category: None,
-        price: None,
-        list_price: None,
-        image: None,
-        url: None,
-        listings: vec![listing(id)],
-        verdict: VerdictKind::New,
-        unknown_listed: false,
-        verdict_first: "{}".to_owned(),
-        verdict_later: "{}".to_owned(),
-        first,
-        popularity: 0,
-        vector: Vec::new(),
-    };
-    let slot = |id: u64| SlotPart {
-        product: id,
-        channel: 0,
-        starts_at: first.0,
-        ends_at: first.1,
-        listing: listing(id),
-        price: None,
-    };
-    let channel = ChannelPart { id: "gs".to_owned(), name: "GS샵".to_owned(), shop: "GS샵".to_owned() };
-    BoardParts {
-        format,
-        built_at,
-        history_from: UnixMillis(0),
-        blocks: Vec::new(),
-        channels: vec![channel],
-        categories: Vec::new(),
-        products: (1..=products).map(product).collect(),
-        slots: (1..=products).map(slot).collect(),
-        tabs: Vec::new(),
-        weights,
-        mix: sinsang::pack::mix::MixParts::default(),
-    }
-}
 
 /// A snapshot of `2^bits` shards of one user each, in `folder`. Snapshots of other times share their shards but for the first `changed` of
 /// them; where others were published before, the folder has only those.
@@ -88,7 +40,9 @@ pub(crate) fn snapshot(folder: &Path, bits: u32, changed: u64, built_at: UnixMil
     let is_even = built_at.0.div_euclid(sinsang::time::HOUR_MS) % 2 == 0;
     let format = if is_even { sinsang::pack::Format::One } else { sinsang::pack::Format::Two };
     // Both in turn, by the hour.
-    let parts = self::board(format, built_at, 40);
+    let mut weights = sinsang::rank::Weights::default();
+    [weights.new.pulse, weights.live.pulse, weights.tabs.pulse] = sinsang::rank::PULSE_WEIGHTS;
+    let parts = BoardParts { format, weights, ..board::board(built_at, 40) };
     let (board_bytes, board) = sinsang::pack::board_write::write(&parts).unwrap();
     packs.insert(board, board_bytes);
     let manifest = ManifestParts { built_at, board, format: parts.format, users: 10, shards, previous: Vec::new() };
