@@ -163,7 +163,7 @@ test-data: cli node_modules/.stamp ## tables and snapshots that suites share, ma
 	@node tests/harness/make.mjs
 
 test-edge: worker cli ## whole requests against the built Worker in workerd
-	node --test --test-concurrency=4 --test-reporter=spec $(if $(ONLY),--test-name-pattern='$(ONLY)') $(or $(FILE),tests/edge/*.test.mjs)
+	node --test --test-concurrency=3 --test-reporter=spec $(if $(ONLY),--test-name-pattern='$(ONLY)') $(or $(FILE),tests/edge/*.test.mjs)
 
 faults: worker cli ## the Worker while its store and cache fail, under load: make faults [SEED=1] [REQUESTS=20000]
 	@SEED='$(SEED)' REQUESTS='$(REQUESTS)' node tests/faults/run.mjs

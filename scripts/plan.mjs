@@ -21,7 +21,7 @@ export const PLANS = {
     { name: "apt-packages", waits: true, does: "Chromium and a Korean font from Debian, where they are missing", seconds: 20 },
     { name: "test-data", does: "make tables and snapshots that suites share", after: ["cli", "node_modules"], seconds: 95 },
     { name: "size", does: "hold the Workers to their sizes", after: ["edge", "intake"], seconds: 1 },
-    { name: "test-edge", waits: true, does: "whole requests in workerd", after: ["test-data", "edge", "intake"], seconds: 212 },
+    { name: "test-edge", does: "whole requests in workerd", after: ["test-data", "edge", "intake"], seconds: 212 },
     { name: "faults", does: "the Worker while its store and cache fail", after: ["test-data", "edge", "intake"], seconds: 150 },
     { name: "test-wasm", does: "the core in Wasm against the host", after: ["test-programs", "tools"], seconds: 114 },
     { name: "test-pipeline", does: "whole builds, the ledger, the command", after: ["test-programs"], seconds: 189 },

@@ -91,26 +91,31 @@ test("a first broadcast is new and off air before, on air during, and gone when 
 });
 
 test("a shared answer is kept for less than the time to the next boundary", async () => {
-  for (const boundary of (await boundaries(NOW + 60_000)).slice(0, 3)) {
-    await edge.restart(boundary - 6_000);
+  let held = 0;
+  for (const [turn, boundary] of (await boundaries(NOW + 60_000)).slice(0, 5).entries()) {
+    await edge.restart(boundary - 6_000 * 2 ** turn);
     for (const path of ["/v1/new", "/v1/live", "/v1/home"]) {
       const answer = await edge.get(path);
       const left = boundary - edge.now();
+      // On a machine so busy the next boundary has its turn, and more time.
+      if (left < 0) continue;
+      held += 1;
       assert.match(answer.headers.get("cache-control"), /public/);
       // The Worker's clock stood a little earlier than this reading of it.
       assert.ok(maxAge(answer) * 1000 <= left + 1_000, `${path}: max-age ${maxAge(answer)} s, ${left} ms before ${kst(boundary)}`);
       assert.doesNotMatch(answer.headers.get("cache-control"), /stale-while-revalidate=(?!0)/);
     }
   }
+  assert.ok(held >= 3, `${held} answers came before their boundary`);
   const quiet = await edge.get("/v1/live", { asOf: NOW + 60_000 });
   assert.doesNotMatch(quiet.headers.get("cache-control"), /public/, "a preview is kept by nobody else");
 });
 
 test("an isolate that runs over a boundary changes its answer with the clock, without a publish", async () => {
   const live = async (options) => (await edge.get("/v1/live", options)).json.items.map((item) => item.broadcast);
-  // On a machine so busy that the first answer comes too late, the next boundary has its turn.
-  for (const boundary of (await boundaries(NOW + 60_000)).slice(0, 5)) {
-    await edge.restart(boundary - 4_000);
+  // On a machine so busy that the first answer comes too late, the next boundary has its turn, and more time.
+  for (const [turn, boundary] of (await boundaries(NOW + 60_000)).slice(0, 5).entries()) {
+    await edge.restart(boundary - 4_000 * 2 ** turn);
     const before = await live();
     const expected = await live({ asOf: boundary });
     if (edge.now() > boundary - 500) continue;

@@ -10,6 +10,7 @@ import { promisify } from "node:util";
 import { gunzipSync } from "node:zlib";
 import { ROOT, USER_KEY, dataset, pairs } from "../harness/dataset.mjs";
 import { Edge, assertProblem } from "../harness/edge.mjs";
+import { ALONE } from "../harness/connection.mjs";
 import { Intake, objects, settled } from "../harness/intake.mjs";
 import { listingsOf } from "../harness/pulse.mjs";
 import { claims, es256, hs256 } from "../harness/token.mjs";
@@ -194,7 +195,7 @@ test("a body without a length is held to the same size as it comes", async () =>
   // before it meets the answer.
   const sizes = [16_384, 16_384, 16_384, 16_384, 1];
   const body = new ReadableStream({ pull: (to) => (sizes.length ? to.enqueue(new Uint8Array(sizes.shift()).fill(0x20)) : to.close()) });
-  const response = await fetch(new URL("/v1/events", intake.url), { method: "POST", body, duplex: "half", headers: { "Content-Type": "application/json" } });
+  const response = await fetch(new URL("/v1/events", intake.url), { method: "POST", body, duplex: "half", headers: { ...ALONE, "Content-Type": "application/json" } });
   assert.equal(response.status, 413);
   await response.body.cancel();
 });
@@ -412,7 +413,7 @@ test("the edge hands events on where the Worker that takes them is bound, cold a
   }
   const alone = await Edge.start({ snapshot: first });
   try {
-    const response = await fetch(new URL("/v1/events", alone.url), { method: "POST", body: "{}" });
+    const response = await fetch(new URL("/v1/events", alone.url), { method: "POST", body: "{}", headers: ALONE });
     assert.equal(response.status, 404);
     await response.body.cancel();
   } finally {

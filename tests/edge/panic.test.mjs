@@ -1,6 +1,7 @@
 // No path of the edge panics; should one ever, it costs the requests that are under way and no more.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { ALONE } from "../harness/connection.mjs";
 import { dataset, pairs } from "../harness/dataset.mjs";
 import { Edge } from "../harness/edge.mjs";
 import { bundleOf } from "../harness/bundle.mjs";
@@ -126,7 +127,7 @@ test("a panic in the Worker that takes events loses no event, and the one who co
     const headers = { Authorization: `Bearer ${hs256(claims("u1", Date.now()))}`, ...(trap ? { "x-trap": trap } : {}) };
     const { status } = await fetch(new URL("/v1/events", intake.url), {
       method: "POST",
-      headers: { "Content-Type": "application/json", ...headers },
+      headers: { ...ALONE, "Content-Type": "application/json", ...headers },
       body: JSON.stringify({ events: [event] }),
     });
     if (status === 202) sent += 1;

@@ -3,13 +3,17 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Log, LogLevel, Miniflare } from "miniflare";
 import { unstable_getMiniflareWorkerOptions as workerOptions } from "wrangler";
+import { ALONE } from "./connection.mjs";
 import { Contract } from "./contract.mjs";
 import { INTAKE_STATE, intakeWorker } from "./intake.mjs";
 import { NOW, ROOT, USER_KEY, kst, pairs } from "./dataset.mjs";
 import { AUDIENCE, ES256_JWK, HS256_KEY, claims, hs256 } from "./token.mjs";
 
 export const PREVIEW_SECRET = "a preview secret of the tests";
-const REQUEST_TIMEOUT_MS = 10_000;
+/** Machines that run other suites beside this one take their time; whether an answer is fast is for benchmarks to say. */
+const REQUEST_TIMEOUT_MS = 60_000;
+/** What the Worker waits for its store, in milliseconds: longer than it does in production, for the same reason. */
+const READ_LIMIT_MS = "20000";
 
 export class Edge {
   /** The Worker's clock ran this much ahead of the machine's when it started. */
@@ -53,6 +57,7 @@ export class Edge {
       JWT_ES256_PUBLIC_KEY: ES256_JWK,
       USER_KEY,
       PREVIEW_SECRET,
+      READ_LIMIT_MS,
       CLOCK_OFFSET_MS: String(this.offset),
       ...bindings,
     };
@@ -126,14 +131,11 @@ export class Edge {
     for (const [name, value] of Object.entries(query)) for (const one of [value].flat()) url.searchParams.append(name, one);
     if (asOf !== undefined) url.searchParams.set("as_of", kst(asOf));
     if (viewer !== undefined) url.searchParams.set("viewer", viewer);
-    const sent = { ...headers };
+    const sent = { ...ALONE, ...headers };
     if (preview || asOf !== undefined || viewer !== undefined) sent["Sinsang-Preview"] = PREVIEW_SECRET;
     if (user !== undefined) sent.Authorization = `Bearer ${hs256(claims(user, Date.now()))}`;
     const init = { method, headers: sent, body, redirect: "manual", signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) };
-    const once = () => (cf === undefined ? fetch(url, init) : this.mf.dispatchFetch(url, { ...init, cf }));
-    // workerd may close a kept connection just as a request goes out on it; what only reads is asked again, once.
-    const closed = (error) => error.cause?.code === "UND_ERR_SOCKET" && ["GET", "HEAD"].includes(method);
-    const response = await once().catch((error) => (closed(error) ? once() : Promise.reject(error)));
+    const response = await (cf === undefined ? fetch(url, init) : this.mf.dispatchFetch(url, { ...init, cf }));
     const text = await response.text();
     let json;
     try {

@@ -3,13 +3,14 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { Log, LogLevel, Miniflare } from "miniflare";
 import { unstable_getMiniflareWorkerOptions as workerOptions } from "wrangler";
+import { ALONE } from "./connection.mjs";
 import { Contract } from "./contract.mjs";
 import { ROOT, USER_KEY, pairs } from "./dataset.mjs";
 import { AUDIENCE, ES256_JWK, HS256_KEY } from "./token.mjs";
 
 /** Nothing outlives a test. */
 export const INTAKE_STATE = { r2Persist: false, durableObjectsPersist: false };
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 60_000;
 
 /**
  * Miniflare's options of the Worker.
@@ -87,10 +88,8 @@ export class Intake {
   async send(body, { method = "POST", path = "/v1/events", headers = {}, type = "application/json", cf } = {}) {
     const sent = typeof body === "string" || body instanceof Uint8Array || body === undefined ? body : JSON.stringify(body);
     const url = new URL(path, this.url);
-    const init = { method, headers: { ...(type ? { "Content-Type": type } : {}), ...headers }, body: sent };
-    const once = () => (cf === undefined ? fetch(url, init) : this.mf.dispatchFetch(url, { ...init, cf }));
-    // workerd closes a connection whose body it did not read, perhaps just as the next request goes out on it.
-    const response = await once().catch((error) => (error.cause?.code === "UND_ERR_SOCKET" ? once() : Promise.reject(error)));
+    const init = { method, headers: { ...ALONE, ...(type ? { "Content-Type": type } : {}), ...headers }, body: sent };
+    const response = await (cf === undefined ? fetch(url, init) : this.mf.dispatchFetch(url, { ...init, cf }));
     const text = await response.text();
     const json = text ? JSON.parse(text) : undefined;
     const answer = { method, path: url.pathname, status: response.status, headers: response.headers, text, json };

@@ -1,7 +1,7 @@
 // A pulse and a board's listings as src/pack/FORMAT.md has them, read by other code than the edge's.
 import { createHash } from "node:crypto";
 
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 
 function sectionsOf(bytes) {
   const sections = new Map();
