@@ -27,6 +27,8 @@ pub struct Settings {
     pub planned: f64,
     /// The level of the intervals, over all looks.
     pub alpha: f64,
+    /// Whether devices are looked at beside viewers who are signed in.
+    pub devices: bool,
 }
 
 /// A share of viewers, or a mean, and how it differs from the control's.
@@ -74,7 +76,8 @@ pub struct Report {
     pub mixed_viewers: usize,
     /// Viewers of variants that the settings do not name, which are left out.
     pub strangers: usize,
-    /// Devices that are left out so that they are no more than signed-in viewers: anybody can make up devices. Where nobody is signed in, none is.
+    /// Devices that are left out, as all are unless they are asked for: anybody can make up devices, and say of each which variant it was shown.
+    /// Where nobody is signed in, none is left out.
     pub devices_left_out: usize,
     /// Viewers who clicked more often than [`MOST_CLICKS`], and count as if they had not.
     pub cut_viewers: usize,
@@ -104,27 +107,28 @@ fn has(viewer: &Viewer, kind: Kind) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "counts of viewers, far below 2^52")]
 pub fn report(viewers: &Viewers, intake: Intake, settings: &Settings) -> Report {
     let mut groups: BTreeMap<&str, Vec<&Viewer>> = BTreeMap::new();
-    let (mut mixed_viewers, mut strangers, mut cut_viewers, mut signed) = (0, 0, 0, 0);
-    let mut devices = Vec::new();
+    let (mut mixed_viewers, mut strangers, mut cut_viewers) = (0, 0, 0);
+    let (mut devices, mut devices_left_out) = (Vec::new(), 0);
     for (name, viewer) in viewers {
         match viewer.variants.iter().next() {
             Some(_) if viewer.variants.len() > 1 => mixed_viewers += 1,
             Some(variant) if settings.variants.iter().any(|(name, _)| name == variant) => {
                 cut_viewers += usize::from(count(viewer, Kind::Click) > MOST_CLICKS);
-                // Names are keyed hashes, so that the first of them are drawn at random, and by nobody's choice.
                 if device_of(name).is_some() {
                     devices.push((variant, viewer));
                 } else {
-                    signed += 1;
                     groups.entry(variant).or_default().push(viewer);
                 }
             }
             _ => strangers += 1,
         }
     }
-    let devices_at_most = if signed > 0 { signed } else { devices.len() };
-    let devices_left_out = devices.len().saturating_sub(devices_at_most);
-    for (variant, viewer) in devices.into_iter().take(devices_at_most) {
+    // Not even as many of them as are signed in: 40 that click made a difference where there is none.
+    if !settings.devices && !groups.is_empty() {
+        devices_left_out = devices.len();
+        devices.clear();
+    }
+    for (variant, viewer) in devices {
         groups.entry(variant).or_default().push(viewer);
     }
     let of = |name: &str| groups.get(name).map(Vec::as_slice).unwrap_or_default();
@@ -216,7 +220,11 @@ impl fmt::Display for Report {
             self.mixed_viewers, self.strangers
         )?;
         if self.devices_left_out > 0 {
-            write!(f, "\n{} devices left out, so that they are no more than signed-in viewers", self.devices_left_out)?;
+            write!(
+                f,
+                "\n{} devices left out, which anybody can make up: --devices looks at them too",
+                self.devices_left_out
+            )?;
         }
         if self.cut_viewers > 0 {
             write!(

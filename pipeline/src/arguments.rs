@@ -436,6 +436,9 @@ pub(crate) struct ExperimentReport {
     /// The level: the share of experiments without a difference that may come out significant at any look.
     #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = level)]
     alpha: f64,
+    /// Look at devices beside viewers who are signed in. Whoever makes up devices decides then what comes out.
+    #[arg(long)]
+    devices: bool,
     /// Write a picture of the report, SVG.
     #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,
@@ -443,9 +446,9 @@ pub(crate) struct ExperimentReport {
 
 impl ExperimentReport {
     pub(crate) fn settings(&self) -> sinsang_experiment::Settings {
-        let Self { experiment, variants, planned, alpha, .. } = self;
+        let Self { experiment, variants, planned, alpha, devices, .. } = self;
         let (experiment, variants) = (experiment.clone(), variants.clone());
-        sinsang_experiment::Settings { experiment, variants, planned: *planned, alpha: *alpha }
+        sinsang_experiment::Settings { experiment, variants, planned: *planned, alpha: *alpha, devices: *devices }
     }
 }
 

@@ -9,7 +9,7 @@ use sinsang_experiment::{Settings, exposure, plot, report};
 
 fn settings() -> Settings {
     let variants = vec![("control".to_owned(), 1.0), ("fresh".to_owned(), 1.0)];
-    Settings { experiment: "soon-first".to_owned(), variants, planned: 1_000.0, alpha: 0.05 }
+    Settings { experiment: "soon-first".to_owned(), variants, planned: 1_000.0, alpha: 0.05, devices: false }
 }
 
 fn event(id: &str, variant: &str, viewer: &str, kind: &str, at: &str) -> String {
@@ -132,7 +132,7 @@ fn of_product(id: &str, viewer: &str, kind: &str, product: u64) -> String {
 fn who_clicks_all_day_and_who_makes_up_devices_move_little() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("events.ndjson");
-    let found = |more: &[String]| {
+    let of_all = |more: &[String]| {
         let mut rows = Vec::new();
         for viewer in 0..4_000 {
             let name = format!("{viewer:016x}");
@@ -145,8 +145,10 @@ fn who_clicks_all_day_and_who_makes_up_devices_move_little() {
         rows.extend_from_slice(more);
         std::fs::write(&file, rows.join("\n")).unwrap();
         let (viewers, intake) = exposure::read(std::slice::from_ref(&file), "soon-first").unwrap();
-        report(&viewers, intake, &settings())
+        let with_devices = report(&viewers, intake.clone(), &Settings { devices: true, ..settings() });
+        (report(&viewers, intake, &settings()), with_devices)
     };
+    let found = |more: &[String]| of_all(more).0;
     let clicks = |found: &sinsang_experiment::Report| found.variants[1].rates[3].mean;
     let before = clicks(&found(&[]));
     assert!((before - 0.25).abs() < 1e-12);
@@ -159,15 +161,20 @@ fn who_clicks_all_day_and_who_makes_up_devices_move_little() {
     let after = found(&on_many);
     assert_eq!(after.cut_viewers, 1);
     assert!(clicks(&after) - before < 0.011, "{}", clicks(&after));
-    // Ten thousand devices that all click are no more than half of those who are looked at.
+    // Devices that all say they were shown one variant and click in it, be they few or many, change nothing unless they are asked for.
     let devices: Vec<String> = (0..10_000)
         .flat_map(|at| {
             let name = format!("d{:016x}", at * 7);
             ["impression", "click"].map(|kind| of_product(&format!("{kind}{at}"), &name, kind, 7))
         })
         .collect();
-    let after = found(&devices);
-    assert_eq!((after.devices_left_out, after.is_ratio_broken), (6_000, true));
+    for many in [40, 10_000] {
+        let (after, with_devices) = of_all(&devices[..2 * many]);
+        assert_eq!((after.devices_left_out, after.is_ratio_broken), (many, false));
+        assert!((clicks(&after) - before).abs() < 1e-12, "{}", clicks(&after));
+        assert_eq!(with_devices.devices_left_out, 0);
+        assert!(clicks(&with_devices) > before);
+    }
     // Another's id is nobody's to take: a device that sends the ids of all clicks takes none away.
     let stolen: Vec<String> =
         (0..4_000).map(|at| of_product(&format!("c{at}"), "d00000000000000ff", "click", 7)).collect();
