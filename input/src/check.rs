@@ -183,10 +183,14 @@ impl<'r, 'v> Fields<'r, 'v> {
         self.repairs.push((column, repair));
     }
 
-    /// The text of a field, clean; `None` where there is none, `Err` where the field holds something else.
-    fn text(&mut self, column: usize, shape: Shape) -> Result<Option<String>, Reason> {
+    /// The text of a field, clean; `None` where there is none, `Err` where the field holds something else, or far more than `limit`.
+    fn text(&mut self, column: usize, shape: Shape, limit: Length) -> Result<Option<String>, Reason> {
         let value = self.get(column);
         if let Some(text) = value.as_text() {
+            // Cleaning is dear, and few texts lose most of themselves by it.
+            if text.len() > limit.uncleaned_bytes() {
+                return Err(Reason::TooLong);
+            }
             let (text, changed) = clean(text);
             if changed {
                 self.repaired(column, Repair::Tidied);
@@ -207,7 +211,7 @@ impl<'r, 'v> Fields<'r, 'v> {
     }
 
     fn required_text(&mut self, column: usize, shape: Shape, limit: Length) -> Result<String, Refusal> {
-        let text = self.text(column, shape).map_err(|reason| Refusal::of(column, reason))?;
+        let text = self.text(column, shape, limit).map_err(|reason| Refusal::of(column, reason))?;
         let text = text.ok_or(Refusal::of(column, Reason::Missing))?;
         if limit.is_passed_by(&text) { Err(Refusal::of(column, Reason::TooLong)) } else { Ok(text) }
     }
@@ -227,10 +231,11 @@ impl<'r, 'v> Fields<'r, 'v> {
     }
 
     fn optional_text(&mut self, column: usize, shape: Shape, limit: Length) -> Option<String> {
-        match self.text(column, shape) {
+        match self.text(column, shape, limit) {
             Ok(Some(text)) if is_null_text(&text) => self.dropped(column, Repair::Placeholder),
             Ok(Some(text)) if limit.is_passed_by(&text) => self.dropped(column, Repair::TooLong),
             Ok(text) => text,
+            Err(Reason::TooLong) => self.dropped(column, Repair::TooLong),
             Err(_) => self.dropped(column, Repair::Unreadable),
         }
     }
@@ -318,6 +323,12 @@ enum Length {
 }
 
 impl Length {
+    /// Bytes past which a text is too long whatever cleaning takes away: of each character, four bytes and seven times as much that carries nothing.
+    fn uncleaned_bytes(self) -> usize {
+        let (Self::Chars(most) | Self::Bytes(most)) = self;
+        most.saturating_mul(8 * 4)
+    }
+
     fn is_passed_by(self, text: &str) -> bool {
         match self {
             Self::Chars(most) => text.len() > most && text.chars().count() > most,

@@ -15,6 +15,8 @@ use crate::{Error, TooManyRejects};
 
 /// Reasons that an error about too many rejects names.
 const NAMED_REASONS: usize = 3;
+/// Rows of the operator's own, beside those of the public, of which a share says nothing.
+const FEW_ROWS: u64 = 50;
 /// Shops whose damaged rows are counted apart.
 pub const NAMED_SHOPS: usize = 200;
 
@@ -148,6 +150,8 @@ pub struct Intake<'i, T: Table> {
     files: usize,
     rows: u64,
     tally: Tally,
+    /// Rows that could not be taken apart: the operator's or the public's, nobody can tell.
+    torn: u64,
     /// Rows that the public sent, and those of them that count as damaged.
     public_rows: u64,
     public_faults: u64,
@@ -175,6 +179,7 @@ impl<'i, T: Table> Intake<'i, T> {
             files: 0,
             rows: 0,
             tally: Tally::default(),
+            torn: 0,
             public_rows: 0,
             public_faults: 0,
             shops: BTreeMap::new(),
@@ -190,16 +195,25 @@ impl<'i, T: Table> Intake<'i, T> {
         self.files += 1;
     }
 
+    /// What a limit is asked about, as damaged rows and those that they are of. What the public sends ends no table; the operator's own rows do, of which no
+    /// number of good ones of the public's hides any. Rows that nobody can tell the sender of are of all: one cut line beside a million of the public's is
+    /// no damaged table, and neither are a few rows made by hand.
+    fn judged(&self) -> [(u64, u64); 2] {
+        let faults = self.tally.faults().saturating_sub(self.public_faults);
+        let own = self.rows.saturating_sub(self.public_rows + self.torn);
+        let own_faults = faults.saturating_sub(self.torn);
+        [(own_faults, if own < FEW_ROWS { self.rows } else { own }), (faults, self.rows)]
+    }
+
     /// Ends the table: what became of its rows.
     ///
     /// # Errors
     /// [`Error::TooManyRejects`] where more than `limit` allows was set aside, [`Error::Rejects`] where the rejects can't be written.
     pub fn finish(self, limit: Limit) -> Result<TableReport, Error> {
         let report = self.report();
-        // What the public sends is set aside, counted and told of; only the operator's own rows can end a build.
-        let (faults, rows) = (self.tally.faults() - self.public_faults, self.rows - self.public_rows);
+        let limits = self.judged();
         self.rejects.flush()?;
-        if limit.is_passed(faults, rows) {
+        if let Some((faults, rows)) = limits.into_iter().find(|&(faults, rows)| limit.is_passed(faults, rows)) {
             let mut commonest = report.set_aside;
             commonest.retain(|count| count.reason.is_fault());
             commonest.truncate(NAMED_REASONS);
@@ -302,6 +316,7 @@ impl<T: Table> Rows for Intake<'_, T> {
 
     fn fault(&mut self, place: Place, fault: Fault) -> Result<(), Error> {
         self.rows += 1;
+        self.torn += 1;
         self.blame(fault.reason, &[]);
         self.set_aside(place, fault)
     }

@@ -138,4 +138,13 @@ fn what_the_public_sent_ends_no_build_and_what_the_operator_made_does() {
     // Any number of good ones hides nothing of the operator's own.
     let failed = built(&format!("{}{}", lines(&own, 90, 10), lines(&public, 10_000, 0))).unwrap_err();
     assert!(matches!(&failed, Error::TooManyRejects(told) if (told.faults, told.rows) == (10, 100)), "{failed}");
+    // One bad line among the public's is not the whole of a table, whoever wrote it.
+    let nobody = r#"{"user_id":"","kind":"click","at":"2026-11-22T12:00:00Z","listing_id":"7"}"#;
+    for line in [nobody, "{\"event_id\":\"event-00", &own(1, "-")] {
+        let report = built(&format!("{line}\n{}", lines(&public, 1_000, 0))).unwrap();
+        assert_eq!((report.rows, report.kept, report.public_faults), (1_001, 1_000, 0), "{line}");
+    }
+    let torn = "{\"event_id\":\"event-00\n".repeat(60);
+    let failed = built(&format!("{torn}{}", lines(&public, 1_000, 0))).unwrap_err();
+    assert!(matches!(&failed, Error::TooManyRejects(told) if (told.faults, told.rows) == (60, 1_060)), "{failed}");
 }
