@@ -95,14 +95,14 @@ test("a shared answer is kept for less than the time to the next boundary", asyn
   for (const [turn, boundary] of (await boundaries(NOW + 60_000)).slice(0, 5).entries()) {
     await edge.restart(boundary - 6_000 * 2 ** turn);
     for (const path of ["/v1/new", "/v1/live", "/v1/home"]) {
-      const answer = await edge.get(path);
+      // The Worker looks at its clock later than this.
       const left = boundary - edge.now();
+      const answer = await edge.get(path);
       // On a machine so busy the next boundary has its turn, and more time.
-      if (left < 0) continue;
+      if (edge.now() > boundary) continue;
       held += 1;
       assert.match(answer.headers.get("cache-control"), /public/);
-      // The Worker's clock stood a little earlier than this reading of it.
-      assert.ok(maxAge(answer) * 1000 <= left + 1_000, `${path}: max-age ${maxAge(answer)} s, ${left} ms before ${kst(boundary)}`);
+      assert.ok(maxAge(answer) * 1000 <= left, `${path}: max-age ${maxAge(answer)} s, ${left} ms before ${kst(boundary)}`);
       assert.doesNotMatch(answer.headers.get("cache-control"), /stale-while-revalidate=(?!0)/);
     }
   }
