@@ -237,7 +237,10 @@ bench-parts: worker bench/peers/empty/build/index.js
 	$(call say,'building the load client and the core at full release settings (about 2 minutes the first time)')
 	$(CARGO) build --release -p sinsang-bench
 
-.PHONY: publish-scale bench-ledger
+.PHONY: bench-readers publish-scale bench-ledger
+bench-readers: prerequisites ## read and check a million rows of CSV and of NDJSON, beside libraries that check nothing: make bench-readers [ROWS=1000000]
+	@$(CARGO) run --quiet --release -p sinsang-input --example readers -- $(or $(ROWS),1000000)
+
 publish-scale: prerequisites ## calls, bytes, time and dollars of publishing for 0.1, 1 and 10 million users, against the simulated API
 	$(CARGO) run $(LIGHT) -p sinsang-publish --example scale
 

@@ -11,7 +11,7 @@ use hifijson::SliceLexer;
 use hifijson::token::Lex as _;
 use hifijson::value::{Value, parse_bounded};
 
-pub use split::{items, members};
+pub use split::{documents, items, members};
 
 type Json<'a> = Value<&'a str, Cow<'a, str>>;
 

@@ -36,6 +36,7 @@ extern crate self as sinsang;
 
 pub mod auth;
 pub mod breaker;
+pub mod code;
 pub mod context;
 pub mod directive;
 #[cfg(all(target_arch = "wasm32", feature = "edge"))]

@@ -51,8 +51,10 @@ fn is_tidy(text: &str) -> bool {
 
 /// Whether a text, once tidy, stands for "nothing here", in any column and field.
 pub fn is_null_text(text: &str) -> bool {
-    const NULLS: [&str; 8] = ["null", "none", "nil", "n/a", "nan", "undefined", "\\n", "(null)"];
-    NULLS.iter().any(|null| text.eq_ignore_ascii_case(null)) || text == "-"
+    const NULLS: [&str; 9] = ["null", "none", "nil", "n/a", "nan", "undefined", "\\n", "(null)", "<na>"];
+    /// What a spreadsheet's cell says that can't be worked out.
+    const FAILED: [&str; 7] = ["#n/a", "#value!", "#ref!", "#name?", "#div/0!", "#num!", "#null!"];
+    NULLS.iter().chain(&FAILED).any(|null| text.eq_ignore_ascii_case(null)) || text == "-"
 }
 
 /// Whether `c` is the same in NFC beside any other character: below U+0300, and among Hangul syllables
@@ -90,7 +92,9 @@ mod tests {
         {
             assert_eq!(tidy(text), expected, "{text:?}");
         }
-        for null in ["-", "NULL", "un\u{200b}defined", " None ", "NaN", "\\N", "(null)", "n/a", "nil"] {
+        for null in
+            ["-", "NULL", "un\u{200b}defined", " None ", "NaN", "\\N", "(null)", "n/a", "nil", "<NA>", "#N/A", "#REF!"]
+        {
             assert!(is_null_text(&tidy(null)), "{null}");
         }
         assert!(!["0", "--", "no", "없음"].into_iter().any(is_null_text));

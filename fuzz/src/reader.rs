@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use sinsang::text::{ID_MAX_BYTES, NAME_MAX_CHARS};
 use sinsang::time::UnixMillis;
 use sinsang_input::check::{Broadcasts, PRICE_MAX, TITLE_MAX_CHARS, Table as _};
-use sinsang_input::file::{Format, Packing, SourceFile};
+use sinsang_input::file::{Format, OpenText, Packing, SourceFile};
 use sinsang_input::reject::{Limit, RejectsFile};
 use sinsang_input::table::Broadcast;
-use sinsang_input::{Intake, csv, ndjson};
+use sinsang_input::{Intake, Zones, csv, ndjson};
 
 /// Reads `bytes` as a CSV file of broadcasts.
 pub(crate) fn reader_csv(bytes: &[u8]) {
@@ -21,7 +21,7 @@ pub(crate) fn reader_ndjson(bytes: &[u8]) {
 }
 
 fn read(bytes: &[u8], format: Format) {
-    let file = SourceFile { path: PathBuf::from("fuzz"), format, packing: Packing::Plain, bytes: bytes.len() as u64 };
+    let file = SourceFile::new(PathBuf::from("fuzz"), format, Packing::Plain, bytes.len() as u64);
     let mut rejects = RejectsFile::default();
     let mut kept = 0;
     let mut keep = |row: Broadcast| {
@@ -31,11 +31,11 @@ fn read(bytes: &[u8], format: Format) {
     };
     // 2026-11-22T00:00:00Z.
     let now = UnixMillis(1_795_305_600_000);
-    let mut intake = Intake::new(Broadcasts, now, &mut rejects, &mut keep);
+    let mut intake = Intake::new(Broadcasts, now, &Zones::default(), &mut rejects, &mut keep);
     intake.begin_file(&file.path);
     let read = match format {
-        Format::Csv => csv::read(&file, bytes, Broadcasts::COLUMNS, &mut intake),
-        _ => ndjson::read(&file, bytes, Broadcasts::COLUMNS, &mut intake),
+        Format::Csv => csv::read(&file, OpenText::of(bytes), Broadcasts::COLUMNS, &mut intake),
+        _ => ndjson::read(&file, OpenText::of(bytes), Broadcasts::COLUMNS, &mut intake),
     };
     let report = intake.finish(Limit { max_share: 1.0 });
     let report = report.expect("any share may be set aside");

@@ -3,17 +3,18 @@
 mod broadcasts;
 mod events;
 mod tabs;
+mod time;
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
-use sinsang::event::EARLIEST;
+use sinsang::code;
 use sinsang::text::{ID_MAX_BYTES, NAME_MAX_CHARS, is_null_text};
 use sinsang::time::{DAY_MS, HOUR_MS, UnixMillis};
 
 use crate::reject::Reason;
-use crate::value::{Number, TimeNotes, Value, clean, is_web_address, parse_number, parse_time};
+use crate::value::{Measure, Number, Value, Zone, clean, is_web_address, parse_number};
 use crate::{Column, Shape};
 
 pub use broadcasts::Broadcasts;
@@ -44,6 +45,16 @@ pub enum Repair {
     NextDay,
     /// A time without an offset read as Korean time.
     KoreanTime,
+    /// A number read as seconds since 1970, or as parts of them.
+    SinceEpoch,
+    /// A number read as the days of a spreadsheet.
+    Serial,
+    /// A clock's time joined to the date that another column has, or to the start's.
+    Joined,
+    /// An end before the start, on the start's date, moved to the next day.
+    EndNextDay,
+    /// What a spreadsheet or a table of floats puts around an id taken away.
+    Restored,
     /// Control characters, spaces or the Unicode form put in order.
     Tidied,
     /// A placeholder text taken as nothing.
@@ -72,10 +83,15 @@ pub enum Repair {
 
 impl Repair {
     /// Every repair, in the order of the enum.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 20] = [
         Self::MadeFromTitle,
         Self::NextDay,
         Self::KoreanTime,
+        Self::SinceEpoch,
+        Self::Serial,
+        Self::Joined,
+        Self::EndNextDay,
+        Self::Restored,
         Self::Tidied,
         Self::Placeholder,
         Self::Unreadable,
@@ -96,6 +112,11 @@ impl Repair {
             Self::MadeFromTitle => "made from the title",
             Self::NextDay => "hour past midnight moved to the next day",
             Self::KoreanTime => "without offset, taken as Korean time",
+            Self::SinceEpoch => "number read as seconds since 1970",
+            Self::Serial => "number read as a spreadsheet's date",
+            Self::Joined => "clock time joined to its date",
+            Self::EndNextDay => "before the start, moved to the next day",
+            Self::Restored => "spreadsheet's spelling undone",
             Self::Tidied => "characters tidied",
             Self::Placeholder => "placeholder dropped",
             Self::Unreadable => "unreadable, dropped",
@@ -164,14 +185,21 @@ pub trait Table {
 /// The fields of one row under check, and the repairs made to them.
 pub struct Fields<'r, 'v> {
     values: &'r [Value<'v>],
+    zones: &'r [Option<Zone>],
     now: UnixMillis,
     repairs: &'r mut Vec<(usize, Repair)>,
 }
 
 impl<'r, 'v> Fields<'r, 'v> {
-    /// The fields of a row, whose repairs are added to `repairs`; `now` is the time of the run.
-    pub fn new(values: &'r [Value<'v>], repairs: &'r mut Vec<(usize, Repair)>, now: UnixMillis) -> Self {
-        Self { values, now, repairs }
+    /// The fields of a row, whose repairs are added to `repairs`; `now` is the time of the run. `zones` are those of times without an offset,
+    /// by column: where there is none, it is Korean time, and counted.
+    pub fn new(
+        values: &'r [Value<'v>],
+        zones: &'r [Option<Zone>],
+        repairs: &'r mut Vec<(usize, Repair)>,
+        now: UnixMillis,
+    ) -> Self {
+        Self { values, zones, now, repairs }
     }
 
     fn get(&self, column: usize) -> &'r Value<'v> {
@@ -194,6 +222,12 @@ impl<'r, 'v> Fields<'r, 'v> {
             let (text, changed) = clean(text);
             if changed {
                 self.repaired(column, Repair::Tidied);
+            }
+            if shape == Shape::Id
+                && let Some(meant) = code::restored(&text)
+            {
+                self.repaired(column, Repair::Restored);
+                return Ok(Some(meant.to_owned()));
             }
             return Ok((!text.is_empty()).then(|| text.into_owned()));
         }
@@ -254,51 +288,21 @@ impl<'r, 'v> Fields<'r, 'v> {
         self.optional_text(column, Shape::Id, Length::Bytes(ID_MAX_BYTES))
     }
 
+    /// A listing's code, unless a spreadsheet made a number of it and left digits out, or it says that there is none.
+    fn code(&mut self, column: usize) -> Option<String> {
+        let id = self.id(column)?;
+        if code::is_rounded(&id) {
+            return self.dropped(column, Repair::Unreadable);
+        }
+        if code::is_placeholder(&id) { self.dropped(column, Repair::Placeholder) } else { Some(id) }
+    }
+
     fn name(&mut self, column: usize) -> Option<String> {
         self.optional_text(column, Shape::Text, Length::Chars(NAME_MAX_CHARS))
     }
 
-    /// A time within the years that are believed; `None` where there is none.
-    fn time(&mut self, column: usize) -> Result<Option<UnixMillis>, Reason> {
-        let (at, notes) = match self.get(column) {
-            Value::Missing => return Ok(None),
-            Value::Time(at) => (*at, TimeNotes::default()),
-            value => match value.as_text().map(str::trim) {
-                Some(text) if text.is_empty() || is_null_text(text) => return Ok(None),
-                Some(text) => parse_time(text).ok_or(Reason::NotATime)?,
-                None => return Err(Reason::NotATime),
-            },
-        };
-        if at < EARLIEST {
-            return Err(Reason::TooEarly);
-        }
-        if at > self.now.plus(AHEAD_MAX_MS) {
-            return Err(Reason::TooLate);
-        }
-        if notes.past_midnight {
-            self.repaired(column, Repair::NextDay);
-        }
-        if notes.no_offset {
-            self.repaired(column, Repair::KoreanTime);
-        }
-        Ok(Some(at))
-    }
-
-    fn required_time(&mut self, column: usize) -> Result<UnixMillis, Refusal> {
-        let at = self.time(column).map_err(|reason| Refusal::of(column, reason))?;
-        at.ok_or(Refusal::of(column, Reason::Missing))
-    }
-
-    fn optional_time(&mut self, column: usize) -> Option<UnixMillis> {
-        match self.time(column) {
-            Ok(at) => at,
-            Err(Reason::TooEarly | Reason::TooLate) => self.dropped(column, Repair::OutOfRange),
-            Err(_) => self.dropped(column, Repair::Unreadable),
-        }
-    }
-
-    fn count(&mut self, column: usize, least: u32, most: u32) -> Option<u32> {
-        let (number, rounded) = match parse_number(self.get(column)) {
+    fn number(&mut self, column: usize, measure: Measure, least: u32, most: u32) -> Option<u32> {
+        let (number, rounded) = match parse_number(self.get(column), measure) {
             Number::Whole { number, rounded } => (number, rounded),
             Number::Missing => return None,
             Number::Unreadable => return self.dropped(column, Repair::Unreadable),

@@ -1,15 +1,14 @@
 //! The columns of a table: their names and shapes, and where they stand in a file.
 
-use std::path::Path;
-
 use unicode_normalization::UnicodeNormalization as _;
 
 use crate::Error;
+use crate::file::SourceFile;
 use crate::reject::excerpt;
 use crate::value::clean;
 
 /// The most columns a table has.
-pub const MAX_COLUMNS: usize = 14;
+pub const MAX_COLUMNS: usize = 15;
 
 /// A column of an input table.
 #[derive(Clone, Copy, Debug)]
@@ -46,9 +45,9 @@ impl Shape {
     pub fn wanted(self) -> &'static str {
         match self {
             Self::Text => "text",
-            Self::Id => "text or whole numbers",
+            Self::Id => "text or numbers",
             Self::Number => "numbers or text",
-            Self::Time => "timestamps or RFC 3339 text",
+            Self::Time => "timestamps, dates, numbers or text",
             Self::Flag => "booleans, 0 and 1, or text",
         }
     }
@@ -83,11 +82,13 @@ pub struct ColumnMap {
 }
 
 impl ColumnMap {
-    /// Finds `columns` among the names `found` in `path`.
+    /// Finds `columns` among the names `found` in `file`, or in those of its folders.
     ///
     /// # Errors
     /// [`Error::MissingColumns`] and [`Error::ColumnTwice`].
-    pub fn new(path: &Path, columns: &'static [Column], found: &[String]) -> Result<Self, Error> {
+    pub fn new(file: &SourceFile, columns: &'static [Column], found: &[String]) -> Result<Self, Error> {
+        let path = file.path.as_path();
+        let constants = file.constants(columns);
         let mut map = Self { places: Vec::with_capacity(columns.len()), renamed: Vec::new() };
         let mut missing = Vec::new();
         for column in columns {
@@ -107,8 +108,19 @@ impl ColumnMap {
             }
             map.places.push(best.map(|(_, place)| place));
         }
-        let has =
-            |name: &str| columns.iter().zip(&map.places).any(|(column, place)| column.name == name && place.is_some());
+        for (column, name) in &constants.renamed {
+            let place = columns.iter().position(|one| one.name == *column);
+            if place.and_then(|place| map.places.get(place)).is_some_and(Option::is_none) {
+                map.renamed.push((*column, (*name).to_owned()));
+            }
+        }
+        let has = |name: &str| {
+            let is_there = |(index, place): (usize, &Option<usize>)| {
+                columns.get(index).is_some_and(|column| column.name == name)
+                    && (place.is_some() || constants.has(index))
+            };
+            map.places.iter().enumerate().any(is_there)
+        };
         for column in columns.iter().filter(|column| column.required) {
             if !has(column.name) && !column.or.is_some_and(has) {
                 missing.push(column.name.to_owned());

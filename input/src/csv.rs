@@ -1,12 +1,12 @@
-//! CSV files row by row: quoted fields over several lines, and a bad row never takes the good ones after it along.
+//! CSV files, or such of tabs or semicolons, row by row: quoted fields over several lines, and a bad row never takes the good ones after it along.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead};
 
 use csv_core::ReadRecordResult;
 
-use crate::encoding::decode_cp949;
-use crate::file::{Line, Lines, ROW_MAX_BYTES, SourceFile};
+use crate::encoding::{Decoded, Encoding};
+use crate::file::{Line, Lines, OpenText, ROW_MAX_BYTES, SourceFile};
 use crate::reject::{Reason, excerpt_bytes};
 use crate::value::Value;
 use crate::{Column, ColumnMap, Error, Fault, MAX_COLUMNS, Place, Rows};
@@ -20,18 +20,22 @@ const FIELDS_MAX: usize = 4_096;
 /// Where the header can't be used or the file ends too early, and what `rows` says.
 pub fn read(
     file: &SourceFile,
-    input: impl BufRead,
+    text: OpenText<'_>,
     columns: &'static [Column],
     rows: &mut dyn Rows,
 ) -> Result<(), Error> {
+    let OpenText { input, mut encoding } = text;
     let mut records = Records::new(input);
     let damaged = |row| move |source| Error::Damaged { path: file.path.clone(), row, source: Box::new(source) };
+    let not_utf8 = || Error::HeaderNotUtf8 { path: file.path.clone() };
+    records.find_separator().map_err(damaged(0))?;
     let header = match records.next(None).map_err(damaged(0))? {
-        Record::Row { .. } => header_names(&records).ok_or_else(|| Error::HeaderNotUtf8 { path: file.path.clone() })?,
+        Record::Row { .. } => header_names(&records, &mut encoding).ok_or_else(not_utf8)?,
         Record::Bad { .. } => return Err(Error::HeaderUnreadable { path: file.path.clone() }),
         Record::End => Vec::new(),
     };
-    let ColumnMap { places, renamed } = ColumnMap::new(&file.path, columns, &header)?;
+    let ColumnMap { places, renamed } = ColumnMap::new(file, columns, &header)?;
+    let constants = file.constants(columns);
     for (column, from) in &renamed {
         rows.renamed(column, from);
     }
@@ -46,14 +50,18 @@ pub fn read(
                     Fault { field: None, reason, detail: None, value: Some(start) },
                 )?;
             }
+            // A spreadsheet writes the rest of its sheet too.
+            Record::Row { .. } if records.is_blank_from(0) => {}
             Record::Row { line } => {
                 row += 1;
                 let place = Place { row, line: Some(line) };
-                if records.fields.len() == header.len() {
+                if records.fields.len() >= header.len() && records.is_blank_from(header.len()) {
                     let mut values = [const { Value::Missing }; MAX_COLUMNS];
                     for (value, position) in values.iter_mut().zip(&places) {
-                        *value = position.map_or(Value::Missing, |position| value_of(records.field(position)));
+                        *value = position
+                            .map_or(Value::Missing, |position| value_of(records.field(position), &mut encoding));
                     }
+                    constants.complete(&mut values);
                     rows.row(place, &values)?;
                 } else {
                     let detail = Some(format!("{} fields where the header has {}", records.fields.len(), header.len()));
@@ -65,18 +73,20 @@ pub fn read(
     }
 }
 
-fn value_of(bytes: &[u8]) -> Value<'_> {
-    match str::from_utf8(bytes) {
-        Ok("") => Value::Missing,
-        Ok(text) => Value::Text(Cow::Borrowed(text)),
-        Err(_) => decode_cp949(bytes).map_or_else(|| Value::NotUtf8(excerpt_bytes(bytes)), Value::Decoded),
+fn value_of<'b>(bytes: &'b [u8], encoding: &mut Encoding) -> Value<'b> {
+    match encoding.read(bytes) {
+        Decoded::Utf8("") => Value::Missing,
+        Decoded::Utf8(text) => Value::Text(Cow::Borrowed(text)),
+        Decoded::Cp949(text) => Value::Decoded(text),
+        Decoded::Neither => Value::NotUtf8(excerpt_bytes(bytes)),
     }
 }
 
-fn header_names<R: BufRead>(records: &Records<R>) -> Option<Vec<String>> {
-    let name = |field| match str::from_utf8(field) {
-        Ok(name) => Some(name.trim().to_owned()),
-        Err(_) => decode_cp949(field),
+fn header_names<R: BufRead>(records: &Records<R>, encoding: &mut Encoding) -> Option<Vec<String>> {
+    let mut name = |field| match encoding.read(field) {
+        Decoded::Utf8(name) => Some(name.trim().to_owned()),
+        Decoded::Cp949(name) => Some(name.trim().to_owned()),
+        Decoded::Neither => None,
     };
     (0..records.fields.len()).map(|index| name(records.field(index))).collect()
 }
@@ -101,6 +111,7 @@ enum Record {
 struct Records<R> {
     lines: Lines<R>,
     core: csv_core::Reader,
+    separator: u8,
     /// Lines read and not yet used up.
     raw: Vec<u8>,
     /// Where in `raw` the next record begins.
@@ -124,6 +135,7 @@ impl<R: BufRead> Records<R> {
         Self {
             lines: Lines::new(input),
             core: csv_core::Reader::new(),
+            separator: b',',
             raw: Vec::new(),
             next: 0,
             begin: 0,
@@ -133,6 +145,35 @@ impl<R: BufRead> Records<R> {
             ends: vec![0; 64],
             fields: 0..0,
         }
+    }
+
+    /// Finds what separates fields, by the first line: tabs or semicolons where it has no comma. Excel's `sep=;` says it outright, and is passed over.
+    fn find_separator(&mut self) -> io::Result<()> {
+        const SEPARATORS: [u8; 3] = [b',', b'\t', b';'];
+        if !self.read_line()? {
+            return Ok(());
+        }
+        let line = self.raw.trim_ascii();
+        let told = match line.strip_prefix(b"sep=") {
+            Some(&[separator]) if SEPARATORS.contains(&separator) => {
+                self.advance(self.raw.len());
+                Some(separator)
+            }
+            // A tab at the end is trimmed off.
+            Some([]) if self.raw.starts_with(b"sep=\t") => {
+                self.advance(self.raw.len());
+                Some(b'\t')
+            }
+            _ => SEPARATORS.into_iter().find(|separator| line.contains(separator)),
+        };
+        self.separator = told.unwrap_or(b',');
+        self.core = csv_core::ReaderBuilder::new().delimiter(self.separator).build();
+        Ok(())
+    }
+
+    /// Whether the latest record has nothing from field `first` on.
+    fn is_blank_from(&self, first: usize) -> bool {
+        (first..self.fields.len()).all(|index| self.field(index).trim_ascii().is_empty())
     }
 
     /// Field `index` of the latest record.
@@ -159,8 +200,9 @@ impl<R: BufRead> Records<R> {
             Some(consumed) => {
                 let raw = self.raw.get(self.next..self.next + consumed).unwrap_or_default();
                 let several_lines = raw.iter().position(|&b| b == b'\n').is_some_and(|end| end + 1 < raw.len());
-                let other_count = fields.is_some_and(|fields| fields != self.fields.len());
-                if several_lines && (other_count || !closes_at_commas(raw)) {
+                let other_count =
+                    fields.is_some_and(|fields| self.fields.len() < fields || !self.is_blank_from(fields));
+                if several_lines && (other_count || !closes_at_separators(raw, self.separator)) {
                     return Ok(self.give_up_line(Reason::UnclosedQuote));
                 }
                 self.advance(consumed);
@@ -268,7 +310,7 @@ impl<R: BufRead> Records<R> {
 
 /// Whether every quoted field of a record ends with its closing quote. `csv_core` reads on where one does not, which is
 /// how a quote left open swallows rows until the next quote in the file.
-fn closes_at_commas(record: &[u8]) -> bool {
+fn closes_at_separators(record: &[u8], separator: u8) -> bool {
     let (mut quoted, mut field_begins) = (false, true);
     let mut rest = record;
     while let Some((&byte, after)) = rest.split_first() {
@@ -277,14 +319,15 @@ fn closes_at_commas(record: &[u8]) -> bool {
             if byte == b'"' {
                 match after.split_first() {
                     Some((b'"', after)) => rest = after,
-                    None | Some((b',' | b'\r' | b'\n', _)) => quoted = false,
+                    None | Some((b'\r' | b'\n', _)) => quoted = false,
+                    Some((&after, _)) if after == separator => quoted = false,
                     Some(_) => return false,
                 }
             }
         } else {
             quoted = field_begins && byte == b'"';
         }
-        field_begins = !quoted && byte == b',';
+        field_begins = !quoted && byte == separator;
     }
     true
 }

@@ -1,32 +1,119 @@
-//! Texts that are not UTF-8: told apart into Korean of the old code page, which is read, and damage, which is not.
+//! In which encoding a file of text is: UTF-8, or Korean of the old code page. The file says so as a whole, and one of its rows only where the others don't: a word
+//! of the one may be a word of the other.
+
+use std::borrow::Cow;
 
 use encoding_rs::EUC_KR;
 
-/// Bytes that are not UTF-8, read as CP949 (EUC-KR and its extension), where they can be nothing else: they hold Hangul and nothing that
-/// code page would show only by chance, and no piece of Hangul in UTF-8, which a text has that was cut or patched together.
-///
-/// Neither quotes, commas nor backslashes are ever the second byte of a character there, so rows may be taken apart before.
-pub fn decode_cp949(bytes: &[u8]) -> Option<String> {
-    if has_hangul_utf8(bytes) {
-        return None;
-    }
-    let text = EUC_KR.decode_without_bom_handling_and_without_replacement(bytes)?;
-    let is_hangul = |c: char| matches!(c, '가'..='힣' | 'ㄱ'..='ㅣ');
-    // Signs that titles use, from the rows of symbols: quotes, stars, units, full-width forms.
-    let is_sign = |c: char| {
-        c.is_ascii()
-            || matches!(c, '\u{a0}'..='\u{d7}' | '\u{2010}'..='\u{27bf}' | '\u{3000}'..='\u{301f}' | '\u{3200}'..='\u{33ff}' | '\u{ff01}'..='\u{ffe6}')
-    };
-    let hangul = text.chars().any(is_hangul);
-    (hangul && text.chars().all(|c| is_hangul(c) || is_sign(c))).then(|| text.into_owned())
+/// Bytes of a file by which its encoding is told.
+pub const SAMPLE_BYTES: u64 = 1 << 20;
+
+/// What the lines of a file say about its encoding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Encoding {
+    /// Lines, or values, that are Korean in UTF-8 and hardly anything else.
+    utf8: u64,
+    /// ... and those that are so in CP949.
+    cp949: u64,
+    /// Whether the file begins with the mark of UTF-8.
+    is_marked: bool,
 }
 
-/// Whether three bytes in a row are a Hangul syllable in UTF-8.
-fn has_hangul_utf8(bytes: &[u8]) -> bool {
-    bytes
-        .windows(3)
-        .filter(|window| matches!(window.first(), Some(0xea..=0xed)))
-        .any(|window| str::from_utf8(window).is_ok_and(|text| text.chars().all(|c| matches!(c, '가'..='힣'))))
+/// A text, by the encoding that it was in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decoded<'b> {
+    /// UTF-8, ASCII among it.
+    Utf8(&'b str),
+    /// CP949.
+    Cp949(String),
+    /// Neither.
+    Neither,
+}
+
+impl Encoding {
+    /// What the beginning of a file says.
+    pub fn of(sample: &[u8]) -> Self {
+        let mut encoding = Self { is_marked: sample.starts_with(b"\xef\xbb\xbf"), ..Self::default() };
+        for line in sample.split(|&byte| byte == b'\n').filter(|line| !line.is_ascii()) {
+            encoding.learn(line);
+        }
+        encoding
+    }
+
+    /// Counts what `bytes` are, if they tell. The detectors of browsers are no help: one damaged byte, and the file is no UTF-8 to them.
+    fn learn(&mut self, bytes: &[u8]) {
+        match str::from_utf8(bytes) {
+            Ok(text) => self.utf8 += u64::from(text.contains(is_hangul)),
+            Err(_) => self.cp949 += u64::from(surely_cp949(bytes).is_some()),
+        }
+    }
+
+    /// Whether texts are to be taken for CP949 where they may be either.
+    pub fn is_cp949(&self) -> bool {
+        !self.is_marked && self.cp949 > self.utf8
+    }
+
+    /// Reads a text of the file. Where nothing has told the encoding so far, this one does.
+    pub fn read<'b>(&mut self, bytes: &'b [u8]) -> Decoded<'b> {
+        if bytes.is_ascii() {
+            return str::from_utf8(bytes).map_or(Decoded::Neither, Decoded::Utf8);
+        }
+        if self.utf8 == 0 && self.cp949 == 0 {
+            self.learn(bytes);
+        }
+        match (str::from_utf8(bytes), self.is_cp949()) {
+            (Ok(text), false) => Decoded::Utf8(text),
+            // Two bytes of a syllable there may be a letter of Latin, Greek or Arabic here; three are Hangul in UTF-8 by no chance.
+            (Ok(text), true) if text.contains(is_hangul) => Decoded::Utf8(text),
+            (Ok(text), true) => cp949(bytes).map_or(Decoded::Utf8(text), |text| Decoded::Cp949(text.into_owned())),
+            (Err(_), is_cp949) => {
+                let text = if is_cp949 { cp949(bytes) } else { surely_cp949(bytes) };
+                // Cut within a character, two syllables of UTF-8 may look like hanja and a syllable.
+                let text = text.filter(|text| is_cp949 || self.utf8 == 0 || !text.contains(is_hanja));
+                text.map_or(Decoded::Neither, |text| Decoded::Cp949(text.into_owned()))
+            }
+        }
+    }
+}
+
+/// Bytes as CP949 (EUC-KR and its extension), whatever of it they hold.
+///
+/// Neither quotes, commas nor backslashes are ever the second byte of a character there, so rows may be taken apart before.
+fn cp949(bytes: &[u8]) -> Option<Cow<'_, str>> {
+    let text = EUC_KR.decode_without_bom_handling_and_without_replacement(bytes)?;
+    (!text.contains(|c: char| matches!(c, '\u{80}'..='\u{9f}' | '\u{e000}'..='\u{f8ff}'))).then_some(text)
+}
+
+/// Bytes as CP949 where they can be nothing else: they hold Hangul, and either no hanja, which is what UTF-8 that was cut or patched looks like, or none of the
+/// syllables that KS X 1001 lacks: hardly a Korean word has them, and every other syllable of such damage.
+fn surely_cp949(bytes: &[u8]) -> Option<Cow<'_, str>> {
+    let text = cp949(bytes)?;
+    let is_sure = text.contains(is_hangul) && (!text.contains(is_hanja) || !has_extension(bytes));
+    is_sure.then_some(text)
+}
+
+/// Whether bytes that are CP949 hold a character which KS X 1001 has not.
+fn has_extension(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let Some((&lead, behind)) = rest.split_first() {
+        rest = behind;
+        if !lead.is_ascii() {
+            let Some((&trail, behind)) = behind.split_first() else { return true };
+            rest = behind;
+            if lead < 0xa1 || trail < 0xa1 {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+fn is_hangul(c: char) -> bool {
+    matches!(c, '가'..='힣' | 'ㄱ'..='ㅣ')
+}
+
+fn is_hanja(c: char) -> bool {
+    matches!(c, '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}')
 }
 
 /// The name of an encoding in which a file's first bytes say it is, and which is not read.
@@ -40,21 +127,96 @@ pub fn foreign_mark(start: &[u8]) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn encoded(text: &str) -> Vec<u8> {
+        let (bytes, _, unmapped) = EUC_KR.encode(text);
+        assert!(!unmapped, "{text}");
+        bytes.into_owned()
+    }
 
     #[test]
     fn korean_of_the_old_code_page_is_read_and_damage_is_not() {
-        for text in ["무쇠솥 24cm", "[방송에서만] 똠방각하 펲시콜라", "★특가★ 49,900원", "큰솥"]
-        {
-            let (bytes, _, unmapped) = EUC_KR.encode(text);
-            assert!(!unmapped);
-            assert_eq!(decode_cp949(&bytes).as_deref(), Some(text));
+        for text in [
+            "무쇠솥 24cm",
+            "[방송에서만] 똠방각하 펲시콜라",
+            "★특가★ 49,900원",
+            "큰솥",
+            // Of their bytes, three that stand together are Hangul in UTF-8, beginning within a character.
+            "GS,브릿지 니트,49900",
+            "특大 휠라 正品",
+            "デザイン 원피스",
+            "Ω 오메가 Α",
+            "１＋１ 행사 ㎏",
+        ] {
+            assert_eq!(Encoding::default().read(&encoded(text)), Decoded::Cp949(text.to_owned()));
         }
         let cut = "무쇠솥".as_bytes();
         for damaged in [&cut[..cut.len() - 1], b"\xff\xfe", b"caf\xe9", b"\xea\xb0", &[0xb0, 0xa1, 0xff]] {
-            assert_eq!(decode_cp949(damaged), None, "{damaged:x?}");
+            assert_eq!(Encoding::default().read(damaged), Decoded::Neither, "{damaged:x?}");
         }
-        let (old, ..) = EUC_KR.encode("무쇠솥");
-        assert_eq!(decode_cp949(&[&old, "솥뚜껑".as_bytes()].concat()), None, "two encodings in one text");
+        let both = [&encoded("무쇠솥"), "솥뚜껑".as_bytes()].concat();
+        assert_eq!(Encoding::default().read(&both), Decoded::Neither, "two encodings in one text");
+    }
+
+    #[test]
+    fn a_file_says_what_its_words_alone_do_not() {
+        // Each is a word of either encoding.
+        for (old, new) in [("최", "ֶ"), ("正", "")] {
+            let bytes = encoded(old);
+            let file = [encoded("무쇠솥\n가마솥\n"), bytes.clone()].concat();
+            assert_eq!(Encoding::of(&file).read(&bytes), Decoded::Cp949(old.to_owned()));
+            if let Ok(text) = str::from_utf8(&bytes) {
+                assert_eq!(text, new);
+                assert_eq!(Encoding::of("무쇠솥".as_bytes()).read(&bytes), Decoded::Utf8(text));
+            }
+        }
+        // A line of the other encoding is read in either file.
+        let mut utf8 = Encoding::of("무쇠솥\n가마솥\n".as_bytes());
+        assert_eq!(utf8.read(&encoded("브릿지 니트")), Decoded::Cp949("브릿지 니트".to_owned()));
+        let mut cp949 = Encoding::of(&encoded("무쇠솥\n가마솥\n"));
+        assert_eq!(cp949.read("브릿지 니트".as_bytes()), Decoded::Utf8("브릿지 니트"));
+        // A marked file is what its mark says.
+        let marked = ["\u{feff}".as_bytes(), &encoded("무쇠솥\n가마솥")].concat();
+        assert!(!Encoding::of(&marked).is_cp949());
+    }
+
+    /// Words of KS X 1001, hanja among them.
+    fn words() -> impl Strategy<Value = String> {
+        let letter = prop_oneof![
+            20 => (0xb0_u8..=0xc8, 0xa1_u8..=0xfe),
+            1 => (0xca_u8..=0xfd, 0xa1_u8..=0xfe),
+            1 => (0xaa_u8..=0xaa, 0xa1_u8..=0xf3),
+        ];
+        let letter = letter.prop_map(|(lead, trail)| EUC_KR.decode(&[lead, trail]).0.into_owned());
+        prop::collection::vec(prop_oneof![8 => letter, 1 => "[ a-zA-Z0-9]"], 1..12).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_file_of_either_encoding_holds_comes_back(lines in prop::collection::vec(words(), 20..40)) {
+            let text = lines.join("\n");
+            prop_assume!(text.matches(is_hangul).count() > 60);
+            let (utf8, cp949) = (Encoding::of(text.as_bytes()), Encoding::of(&encoded(&text)));
+            prop_assert!(!utf8.is_cp949() && cp949.is_cp949(), "{:?} {:?}", utf8, cp949);
+            for line in &lines {
+                let bytes = encoded(line);
+                let (mut utf8, mut cp949) = (utf8, cp949);
+                prop_assert_eq!(utf8.read(line.as_bytes()), Decoded::Utf8(line));
+                let read = cp949.read(&bytes);
+                prop_assert!(matches!(&read, Decoded::Cp949(text) if text == line) || read == Decoded::Utf8(line), "{:?} {}", read, line);
+            }
+        }
+
+        #[test]
+        fn a_text_that_was_cut_within_a_character_is_damage(line in words()) {
+            let bytes = line.as_bytes();
+            let mut utf8 = Encoding::of(["무쇠솥\n", &line].concat().as_bytes());
+            for end in (1..bytes.len()).filter(|&end| !line.is_char_boundary(end)) {
+                prop_assert_eq!(utf8.read(&bytes[..end]), Decoded::Neither, "{} of {}", end, line);
+            }
+        }
     }
 }

@@ -1,13 +1,16 @@
 //! The files a table consists of: which ones, in what format, and how to read the text ones.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
+use percent_encoding::percent_decode_str;
 
-use crate::Error;
-use crate::encoding::foreign_mark;
+use crate::encoding::{Encoding, SAMPLE_BYTES, foreign_mark};
+use crate::value::Value;
+use crate::{Column, Error, MAX_COLUMNS};
 
 /// Bytes read from a file at once.
 const BUFFER_BYTES: usize = 1 << 17;
@@ -21,7 +24,7 @@ pub enum Format {
     Parquet,
     /// One JSON object a line.
     Ndjson,
-    /// Comma-separated, with a header.
+    /// Separated by commas, or by the tabs or semicolons that the header has, with a header.
     Csv,
 }
 
@@ -37,7 +40,7 @@ pub enum Packing {
 }
 
 /// Every ending a table's file may have.
-pub const ENDINGS: [(&str, Format, Packing); 10] = [
+pub const ENDINGS: [(&str, Format, Packing); 13] = [
     ("parquet", Format::Parquet, Packing::Plain),
     ("ndjson", Format::Ndjson, Packing::Plain),
     ("ndjson.gz", Format::Ndjson, Packing::Gzip),
@@ -48,6 +51,9 @@ pub const ENDINGS: [(&str, Format, Packing); 10] = [
     ("csv", Format::Csv, Packing::Plain),
     ("csv.gz", Format::Csv, Packing::Gzip),
     ("csv.zst", Format::Csv, Packing::Zstd),
+    ("tsv", Format::Csv, Packing::Plain),
+    ("tsv.gz", Format::Csv, Packing::Gzip),
+    ("tsv.zst", Format::Csv, Packing::Zstd),
 ];
 
 /// One file of a table.
@@ -61,9 +67,62 @@ pub struct SourceFile {
     pub packing: Packing,
     /// Size on disk.
     pub bytes: u64,
+    /// What the names of its folders say of all its rows: `dt=2026-11-01`, as Hive, Spark, Athena and Firehose lay tables out.
+    pub partitions: Vec<(String, Option<String>)>,
 }
 
-/// The files of the table at `path`: itself, or the files of a folder in the order of their names.
+impl SourceFile {
+    /// The file at `path`, in no partition, of `bytes` bytes.
+    pub fn new(path: PathBuf, format: Format, packing: Packing, bytes: u64) -> Self {
+        Self { path, format, packing, bytes, partitions: Vec::new() }
+    }
+
+    /// What the folders' names say for each of `columns`, and by which name.
+    pub fn constants(&self, columns: &[Column]) -> Constants<'_> {
+        let mut constants = Constants { values: [const { Value::Missing }; MAX_COLUMNS], renamed: Vec::new() };
+        for (column, value) in columns.iter().zip(&mut constants.values) {
+            let ranked = self.partitions.iter().filter_map(|(name, value)| Some((column.rank(name)?, name, value)));
+            let Some((rank, name, Some(text))) = ranked.min_by_key(|(rank, ..)| *rank) else { continue };
+            *value = Value::Text(Cow::Borrowed(text));
+            if rank > 0 {
+                constants.renamed.push((column.name, name));
+            }
+        }
+        constants
+    }
+}
+
+/// What all rows of a file have, unless a row has it itself.
+pub struct Constants<'f> {
+    /// Values by the place of the column.
+    pub values: [Value<'f>; MAX_COLUMNS],
+    /// Columns that go by another name in the folders' names.
+    pub renamed: Vec<(&'static str, &'f str)>,
+}
+
+impl<'f> Constants<'f> {
+    /// Whether there is a value for the column at `place`.
+    pub fn has(&self, place: usize) -> bool {
+        self.values.get(place).is_some_and(|value| *value != Value::Missing)
+    }
+
+    /// Fills in what a row lacks.
+    pub fn complete<'v>(&self, values: &mut [Value<'v>; MAX_COLUMNS])
+    where
+        'f: 'v,
+    {
+        for (value, constant) in values.iter_mut().zip(&self.values) {
+            if *value == Value::Missing && *constant != Value::Missing {
+                *value = constant.clone();
+            }
+        }
+    }
+}
+
+/// Folders of partitions within each other.
+const PARTITIONS_DEPTH: usize = 8;
+
+/// The files of the table at `path`: itself, or the files of a folder in the order of their names, and those of folders in it that are partitions.
 ///
 /// # Errors
 /// Where something is not there, not to be opened, or of no format that is known.
@@ -74,9 +133,22 @@ pub fn list(path: &Path) -> Result<Vec<SourceFile>, Error> {
     };
     let metadata = fs::metadata(path).map_err(unreadable(path))?;
     if !metadata.is_dir() {
-        return Ok(vec![source_file(path.to_path_buf(), &metadata)?]);
+        return Ok(vec![source_file(path.to_path_buf(), &metadata, &[])?]);
     }
     let mut files = Vec::new();
+    list_folder(path, &[], &mut files)?;
+    if files.is_empty() {
+        return Err(Error::EmptyFolder { path: path.to_path_buf() });
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}
+
+fn list_folder(path: &Path, partitions: &[(String, Option<String>)], files: &mut Vec<SourceFile>) -> Result<(), Error> {
+    let unreadable = |path: &Path| {
+        let path = path.to_path_buf();
+        move |source| Error::Open { path, source }
+    };
     for entry in fs::read_dir(path).map_err(unreadable(path))? {
         let entry = entry.map_err(unreadable(path))?;
         // Names like `.part.tmp` and `_SUCCESS` are what writers leave beside their data.
@@ -85,23 +157,37 @@ pub fn list(path: &Path) -> Result<Vec<SourceFile>, Error> {
         }
         let inner = entry.path();
         let metadata = fs::metadata(&inner).map_err(unreadable(&inner))?;
-        files.push(source_file(inner, &metadata)?);
+        match partition(&inner).filter(|_| metadata.is_dir() && partitions.len() < PARTITIONS_DEPTH) {
+            Some(partition) => list_folder(&inner, &[partitions, &[partition]].concat(), files)?,
+            None => files.push(source_file(inner, &metadata, partitions)?),
+        }
     }
-    if files.is_empty() {
-        return Err(Error::EmptyFolder { path: path.to_path_buf() });
-    }
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(files)
+    Ok(())
 }
 
-fn source_file(path: PathBuf, metadata: &fs::Metadata) -> Result<SourceFile, Error> {
+/// The column and the value that a partition's folder is called by. Hive writes `%3A` for what names of files may not have, and a name of its own for null
+/// (org.apache.hadoop.hive.common.FileUtils.escapePathName, hive.exec.default.partition.name).
+fn partition(folder: &Path) -> Option<(String, Option<String>)> {
+    const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
+    let (name, value) = folder.file_name()?.to_str()?.split_once('=')?;
+    let plain = |text: &str| Some(percent_decode_str(text).decode_utf8().ok()?.into_owned());
+    (!name.is_empty()).then_some((plain(name)?, if value == NULL { None } else { Some(plain(value)?) }))
+}
+
+fn source_file(
+    path: PathBuf,
+    metadata: &fs::Metadata,
+    partitions: &[(String, Option<String>)],
+) -> Result<SourceFile, Error> {
     if !metadata.is_file() {
         return Err(Error::NotAFile { path });
     }
     let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     let ending = ENDINGS.iter().find(|(ending, ..)| name.strip_suffix(ending).is_some_and(|stem| stem.ends_with('.')));
     match ending {
-        Some(&(_, format, packing)) => Ok(SourceFile { path, format, packing, bytes: metadata.len() }),
+        Some(&(_, format, packing)) => {
+            Ok(SourceFile { partitions: partitions.to_vec(), ..SourceFile::new(path, format, packing, metadata.len()) })
+        }
         None => Err(Error::UnknownFormat { path }),
     }
 }
@@ -157,17 +243,64 @@ pub fn find_table(folder: &Path, table: &str) -> Result<Option<PathBuf>, Error> 
     Ok(found.pop())
 }
 
+/// A text file that is open, unpacked.
+pub struct OpenText<'a> {
+    /// Its bytes.
+    pub input: Box<dyn BufRead + 'a>,
+    /// What its beginning says about its encoding.
+    pub encoding: Encoding,
+}
+
+impl<'a> OpenText<'a> {
+    /// The text that `bytes` are.
+    pub fn of(bytes: &'a [u8]) -> Self {
+        Self { input: Box::new(bytes), encoding: Encoding::of(bytes) }
+    }
+}
+
 /// Opens a text file, unpacked; `advance` is told the bytes on disk as they are read.
 ///
 /// # Errors
 /// [`Error::Open`] where it can't be opened, [`Error::Damaged`] where it can't be unpacked, [`Error::Encoding`] where it begins with the mark of an encoding that is not read.
-pub fn open_text<'a>(file: &SourceFile, advance: &'a dyn Fn(u64)) -> Result<Box<dyn BufRead + 'a>, Error> {
+pub fn open_text<'a>(file: &SourceFile, advance: &'a dyn Fn(u64)) -> Result<OpenText<'a>, Error> {
     let mut input = open_unpacked(file, advance).map_err(|source| Error::Open { path: file.path.clone(), source })?;
     let start = input.fill_buf();
     let damaged = |source| Error::Damaged { path: file.path.clone(), row: 0, source: Box::new(source) };
     match foreign_mark(start.map_err(damaged)?) {
         Some(encoding) => Err(Error::Encoding { path: file.path.clone(), encoding }),
-        None => Ok(input),
+        None => {
+            let mut sample = Vec::new();
+            // What is damaged so early is met again by whoever reads on.
+            let failed = input.by_ref().take(SAMPLE_BYTES).read_to_end(&mut sample).err();
+            let encoding = Encoding::of(&sample);
+            let input: Box<dyn BufRead> = Box::new(Cursor::new(sample).chain(Failing { failed, input }));
+            Ok(OpenText { input, encoding })
+        }
+    }
+}
+
+/// An input that first fails as it did before.
+struct Failing<R> {
+    failed: Option<io::Error>,
+    input: R,
+}
+
+impl<R: BufRead> Read for Failing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.failed.take().map_or_else(|| self.input.read(buffer), Err)
+    }
+}
+
+impl<R: BufRead> BufRead for Failing<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        match self.failed.take() {
+            Some(failed) => Err(failed),
+            None => self.input.fill_buf(),
+        }
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.input.consume(bytes);
     }
 }
 
@@ -230,6 +363,18 @@ impl<R: BufRead> Lines<R> {
     /// # Errors
     /// What the input says.
     pub fn read(&mut self, into: &mut Vec<u8>) -> io::Result<Line> {
+        let line = self.read_part(into)?;
+        if line == Line::TooLong {
+            self.skip()?;
+        }
+        Ok(line)
+    }
+
+    /// As [`Lines::read`], and leaves the rest of a line that is too long: to [`Lines::read_on`], or to [`Lines::skip`].
+    ///
+    /// # Errors
+    /// What the input says.
+    pub fn read_part(&mut self, into: &mut Vec<u8>) -> io::Result<Line> {
         const MARK: &[u8] = b"\xef\xbb\xbf";
         let most = ROW_MAX_BYTES as u64 + 1;
         let start = into.len();
@@ -241,19 +386,34 @@ impl<R: BufRead> Lines<R> {
         if self.begun == 1 && into.get(start..).is_some_and(|line| line.starts_with(MARK)) {
             into.drain(start..start + MARK.len());
         }
-        if (read as u64) < most || into.last() == Some(&b'\n') {
-            return Ok(Line::Whole);
-        }
+        if (read as u64) < most || into.last() == Some(&b'\n') { Ok(Line::Whole) } else { Ok(Line::TooLong) }
+    }
+
+    /// Appends more of a line that is too long, until `into` has more than [`ROW_MAX_BYTES`] again.
+    ///
+    /// # Errors
+    /// What the input says.
+    pub fn read_on(&mut self, into: &mut Vec<u8>) -> io::Result<Line> {
+        let most = (ROW_MAX_BYTES as u64 + 1).saturating_sub(into.len() as u64);
+        let read = self.input.by_ref().take(most).read_until(b'\n', into)?;
+        if (read as u64) < most || into.last() == Some(&b'\n') { Ok(Line::Whole) } else { Ok(Line::TooLong) }
+    }
+
+    /// Passes over the rest of a line.
+    ///
+    /// # Errors
+    /// What the input says.
+    pub fn skip(&mut self) -> io::Result<()> {
         loop {
             let buffer = self.input.fill_buf()?;
             if buffer.is_empty() {
-                return Ok(Line::TooLong);
+                return Ok(());
             }
             let end = buffer.iter().position(|&b| b == b'\n');
             let skipped = end.map_or(buffer.len(), |end| end + 1);
             self.input.consume(skipped);
             if end.is_some() {
-                return Ok(Line::TooLong);
+                return Ok(());
             }
         }
     }

@@ -10,8 +10,9 @@ use sinsang::time::UnixMillis;
 use crate::check::{Fields, Refusal, Repair, Table};
 use crate::column::shown;
 use crate::reject::{Limit, Reason, ReasonCount, Reject, RejectsFile, Tally};
-use crate::value::Value;
-use crate::{Error, TooManyRejects};
+use crate::value::{Value, Zone};
+use crate::zones::Zones;
+use crate::{Error, MAX_COLUMNS, TooManyRejects};
 
 /// Reasons that an error about too many rejects names.
 const NAMED_REASONS: usize = 3;
@@ -144,6 +145,7 @@ pub trait Rows {
 pub struct Intake<'i, T: Table> {
     table: T,
     now: UnixMillis,
+    zones: [Option<Zone>; MAX_COLUMNS],
     keep: &'i mut dyn FnMut(T::Row) -> Result<(), Error>,
     rejects: &'i mut RejectsFile,
     file: String,
@@ -163,16 +165,18 @@ pub struct Intake<'i, T: Table> {
 }
 
 impl<'i, T: Table> Intake<'i, T> {
-    /// Rows that can be used go to `keep`, the others to `rejects`. `now` is the time of the run.
+    /// Rows that can be used go to `keep`, the others to `rejects`. `now` is the time of the run, `zones` those of times without an offset.
     pub fn new(
         table: T,
         now: UnixMillis,
+        zones: &Zones,
         rejects: &'i mut RejectsFile,
         keep: &'i mut dyn FnMut(T::Row) -> Result<(), Error>,
     ) -> Self {
         Self {
             table,
             now,
+            zones: zones.of::<T>(),
             keep,
             rejects,
             file: String::new(),
@@ -288,7 +292,7 @@ impl<T: Table> Rows for Intake<'_, T> {
         self.repairs.clear();
         let checked = match not_utf8 {
             Some(column) => Err(Refusal { column: Some(column), reason: Reason::NotUtf8 }),
-            None => self.table.check(&mut Fields::new(values, &mut self.repairs, self.now)),
+            None => self.table.check(&mut Fields::new(values, &self.zones, &mut self.repairs, self.now)),
         };
         match checked {
             Ok(row) => {

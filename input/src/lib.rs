@@ -20,7 +20,9 @@ pub mod purge;
 pub mod reject;
 pub mod table;
 pub mod value;
+pub mod zones;
 
 pub use column::{Column, ColumnMap, MAX_COLUMNS, Shape};
 pub use error::{Error, TooManyRejects};
 pub use intake::{Fault, Intake, Place, RepairCount, Rows, TableReport};
+pub use zones::{ZoneError, ZoneSetting, Zones};

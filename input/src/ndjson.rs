@@ -2,70 +2,219 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::BufRead;
 
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::encoding::decode_cp949;
-use crate::file::{Line, Lines, SourceFile};
+use sinsang::json::documents;
+
+use crate::encoding::{Decoded, Encoding};
+use crate::file::{Constants, Line, Lines, OpenText, SourceFile};
 use crate::reject::{Reason, excerpt_bytes};
 use crate::value::Value;
 use crate::{Column, Error, Fault, MAX_COLUMNS, Place, Rows};
 
-/// Hands every line of a file to `rows`; blank lines are passed over.
+/// Hands every object of a file to `rows`, one a line or several that stand close behind one another; blank lines are passed over.
 ///
 /// # Errors
 /// Where the file ends too early, and what `rows` says.
 pub fn read(
     file: &SourceFile,
-    input: impl BufRead,
+    text: OpenText<'_>,
     columns: &'static [Column],
     rows: &mut dyn Rows,
 ) -> Result<(), Error> {
+    let OpenText { input, encoding } = text;
     let mut lines = Lines::new(input);
     let mut text = Vec::new();
-    let mut names = Names { columns, known: Vec::new() };
-    let mut row = 0;
+    let constants = file.constants(columns);
+    for (column, name) in &constants.renamed {
+        rows.renamed(column, name);
+    }
+    let names = Names { columns, known: Vec::new() };
+    let mut reader = Reader { names, constants, encoding, rows, row: 0, told: 0 };
     loop {
         text.clear();
-        let line = lines.read(&mut text).map_err(|source| Error::Damaged {
-            path: file.path.clone(),
-            row,
-            source: Box::new(source),
-        })?;
+        let damaged = |row| move |source| Error::Damaged { path: file.path.clone(), row, source: Box::new(source) };
+        let mut line = lines.read_part(&mut text).map_err(damaged(reader.row))?;
+        while line == Line::TooLong {
+            // Firehose joins objects without a line end: what is whole is read, and the rest of the line with the next part of it.
+            let whole = whole_objects(&text);
+            if whole == 0 {
+                reader.fault(lines.begun, Reason::RowTooLong, None, &text)?;
+                lines.skip().map_err(damaged(reader.row))?;
+                text.clear();
+                break;
+            }
+            reader.line(text.get(..whole).unwrap_or_default(), lines.begun)?;
+            text.drain(..whole);
+            line = lines.read_on(&mut text).map_err(damaged(reader.row))?;
+        }
         if line == Line::End {
             return Ok(());
         }
-        if text.trim_ascii().is_empty() {
-            continue;
+        reader.line(&text, lines.begun)?;
+    }
+}
+
+/// Bytes of the objects that `text` has whole, at its start.
+fn whole_objects(text: &[u8]) -> usize {
+    // What is cut within a character at its end is cut within an object.
+    let text = match str::from_utf8(text) {
+        Ok(text) => text,
+        Err(error) => text.get(..error.valid_up_to()).and_then(|valid| str::from_utf8(valid).ok()).unwrap_or_default(),
+    };
+    let rest = documents(text).last().map_or(text, |(_, rest)| rest);
+    text.len() - rest.len()
+}
+
+/// What is read so far of a file.
+struct Reader<'r, 'f> {
+    names: Names,
+    constants: Constants<'f>,
+    encoding: Encoding,
+    rows: &'r mut dyn Rows,
+    row: u64,
+    /// Names of fields that `rows` was told of.
+    told: usize,
+}
+
+impl Reader<'_, '_> {
+    /// Hands on the objects of a line.
+    fn line(&mut self, line: &[u8], number: u64) -> Result<(), Error> {
+        if line.trim_ascii().is_empty() {
+            return Ok(());
         }
-        row += 1;
-        let place = Place { row, line: Some(lines.begun) };
-        if line == Line::TooLong {
-            let value = Some(excerpt_bytes(&text));
-            rows.fault(place, Fault { field: None, reason: Reason::RowTooLong, detail: None, value })?;
-            continue;
+        let mut encoding = self.encoding;
+        match encoding.read(line) {
+            Decoded::Utf8(text) => self.text(text, number, false)?,
+            Decoded::Cp949(text) => self.text(&text, number, true)?,
+            Decoded::Neither => self.fault(number, Reason::NotUtf8, None, line)?,
         }
-        let told = names.known.len();
-        match str::from_utf8(&text) {
-            Ok(text) => hand_on(text, place, &mut names, rows, false)?,
-            Err(_) => {
-                if let Some(text) = decode_cp949(&text) {
-                    hand_on(&text, place, &mut names, rows, true)?;
-                } else {
-                    let value = Some(excerpt_bytes(&text));
-                    rows.fault(place, Fault { field: None, reason: Reason::NotUtf8, detail: None, value })?;
+        self.encoding = encoding;
+        for (name, found) in self.names.known.iter().skip(self.told) {
+            if let Some((position, 1..)) = found
+                && let Some(column) = self.names.columns.get(*position)
+            {
+                self.rows.renamed(column.name, name);
+            }
+        }
+        self.told = self.names.known.len();
+        Ok(())
+    }
+
+    fn text(&mut self, text: &str, number: u64, decoded: bool) -> Result<(), Error> {
+        let Some(fault) = self.object(text, number, decoded)? else { return Ok(()) };
+        let is_list = text.trim_start().starts_with('[');
+        if fault.reason != Reason::NotJson && !is_list {
+            return self.set_aside(number, fault);
+        }
+        let inner = without_list(text);
+        if inner.is_empty() {
+            return Ok(());
+        }
+        let parts: Vec<(&str, &str)> = documents(inner).collect();
+        let is_whole = parts.last().is_some_and(|(_, rest)| rest.trim_start().is_empty());
+        let parts = if is_whole { parts } else { vec![(inner, "")] };
+        let mut fault = if parts.len() == 1 { Some(fault) } else { None };
+        for (part, _) in parts {
+            let mended = mended(part);
+            if let Some(again) = self.object(mended.as_deref().unwrap_or(part), number, decoded)? {
+                // Of a line that is one object, what is wrong with it as it stands there.
+                let told = if again.reason == Reason::FieldTwice { again } else { fault.take().unwrap_or(again) };
+                self.set_aside(number, told)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands on one object; what is wrong with it where it is none.
+    fn object(&mut self, text: &str, number: u64, decoded: bool) -> Result<Option<Fault>, Error> {
+        let mut values = [const { Value::Missing }; MAX_COLUMNS];
+        if let Err(fault) = parse(text, &mut self.names, &mut values) {
+            return Ok(Some(fault));
+        }
+        if decoded {
+            values = values.map(|value| match value {
+                Value::Text(text) if !text.is_ascii() => Value::Decoded(text.into_owned()),
+                value => value,
+            });
+        }
+        self.constants.complete(&mut values);
+        self.row += 1;
+        self.rows.row(Place { row: self.row, line: Some(number) }, &values)?;
+        Ok(None)
+    }
+
+    fn fault(&mut self, number: u64, reason: Reason, detail: Option<String>, text: &[u8]) -> Result<(), Error> {
+        self.set_aside(number, Fault { field: None, reason, detail, value: Some(excerpt_bytes(text)) })
+    }
+
+    fn set_aside(&mut self, number: u64, fault: Fault) -> Result<(), Error> {
+        self.row += 1;
+        self.rows.fault(Place { row: self.row, line: Some(number) }, fault)
+    }
+}
+
+/// The line without what makes it part of a list that has one object a line: `[{…},`, `{…}]`.
+fn without_list(text: &str) -> &str {
+    let text = text.trim();
+    let text = text.strip_prefix('[').filter(|_| !text.ends_with("]]")).unwrap_or(text).trim_start();
+    text.trim_end_matches([',', ']']).trim_end()
+}
+
+/// `text` where it is JSON but for what its writer let through, which is taken out: `NaN` and `Infinity`, as Python writes them, become null, and half a
+/// surrogate pair becomes a character that carries nothing, so that whoever reads the text counts it as tidied. `None` where there is nothing of these.
+fn mended(text: &str) -> Option<String> {
+    const NUMBERS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];
+    const NOTHING: &str = "\\u200b";
+    let mut mended = String::with_capacity(text.len());
+    let (mut rest, mut is_text, mut is_changed) = (text, false, false);
+    while let Some(c) = rest.chars().next() {
+        let mut taken = c.len_utf8();
+        match c {
+            '"' => is_text = !is_text,
+            '\\' if is_text => {
+                taken = rest.chars().take(2).map(char::len_utf8).sum();
+                if let Some(unit) = surrogate(rest) {
+                    let low = rest.get(6..).and_then(surrogate).filter(|low| (0xdc00..0xe000).contains(low));
+                    if unit < 0xdc00 && low.is_some() {
+                        taken = 12;
+                    } else {
+                        mended.push_str(NOTHING);
+                        rest = rest.get(6..).unwrap_or_default();
+                        is_changed = true;
+                        continue;
+                    }
                 }
             }
-        }
-        for (name, found) in names.known.iter().skip(told) {
-            if let Some((position, 1..)) = found
-                && let Some(column) = columns.get(*position)
-            {
-                rows.renamed(column.name, name);
+            'N' | 'I' | '-' if !is_text => {
+                if let Some(number) = NUMBERS.into_iter().find(|number| rest.starts_with(number)) {
+                    mended.push_str("null");
+                    rest = rest.get(number.len()..).unwrap_or_default();
+                    is_changed = true;
+                    continue;
+                }
             }
+            // Line ends and tabs within a text, which JSON wants escaped.
+            '\0'..=' ' if is_text && c != ' ' => {
+                mended.push(' ');
+                rest = rest.get(taken..).unwrap_or_default();
+                is_changed = true;
+                continue;
+            }
+            _ => {}
         }
+        let (part, behind) = rest.split_at_checked(taken)?;
+        mended.push_str(part);
+        rest = behind;
     }
+    is_changed.then_some(mended)
+}
+
+/// The unit of a surrogate pair that is escaped at the start of `text`.
+fn surrogate(text: &str) -> Option<u32> {
+    let unit = u32::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok()?;
+    (0xd800..0xe000).contains(&unit).then_some(unit)
 }
 
 /// Names of fields that are remembered; past them each is looked up anew.
@@ -92,22 +241,6 @@ impl Names {
             self.known.push((name.to_owned(), found));
         }
         found
-    }
-}
-
-/// Takes a line apart and hands it on.
-fn hand_on(text: &str, place: Place, names: &mut Names, rows: &mut dyn Rows, decoded: bool) -> Result<(), Error> {
-    let mut values = [const { Value::Missing }; MAX_COLUMNS];
-    match parse(text, names, &mut values) {
-        Ok(()) if decoded => {
-            let values = values.map(|value| match value {
-                Value::Text(text) if !text.is_ascii() => Value::Decoded(text.into_owned()),
-                value => value,
-            });
-            rows.row(place, &values)
-        }
-        Ok(()) => rows.row(place, &values),
-        Err(fault) => rows.fault(place, fault),
     }
 }
 

@@ -62,6 +62,10 @@ pub enum Reason {
     NotAFlag,
     /// A viewer's name that is none: neither 16 hexadecimal digits nor `d` and 16.
     NotAViewer,
+    /// An id of a user that says there is nobody: `undefined`, `0`.
+    Nobody,
+    /// An id of which a spreadsheet left out digits: `1.23457E+12`.
+    Rounded,
     /// A line that does not say what an event may, or as it may.
     NotAnEvent,
     /// A row with the same key came before.
@@ -72,7 +76,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the enum.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::NotUtf8,
         Self::NotJson,
         Self::NotAnObject,
@@ -94,6 +98,8 @@ impl Reason {
         Self::NotAPosition,
         Self::NotAFlag,
         Self::NotAViewer,
+        Self::Nobody,
+        Self::Rounded,
         Self::NotAnEvent,
         Self::Duplicate,
         Self::TooMany,
@@ -123,6 +129,8 @@ impl Reason {
             Self::NotAPosition => "not a whole number from 0 to 65535",
             Self::NotAFlag => "neither true nor false",
             Self::NotAViewer => "no viewer's name",
+            Self::Nobody => "nobody's",
+            Self::Rounded => "digits left out",
             Self::NotAnEvent => "not as docs/events.md has it",
             Self::Duplicate => "given before",
             Self::TooMany => "one row too many",
@@ -130,9 +138,9 @@ impl Reason {
     }
 
     /// Whether the row counts against the [`Limit`]. A row that lies ahead of the build's time is not damaged, as a build of a past day
-    /// meets many, nor is a slot whose product is not known yet.
+    /// meets many, nor is a slot whose product is not known yet, nor what a visitor does who is not signed in.
     pub fn is_fault(self) -> bool {
-        !matches!(self, Self::InTheFuture | Self::Placeholder)
+        !matches!(self, Self::InTheFuture | Self::Placeholder | Self::Nobody)
     }
 }
 

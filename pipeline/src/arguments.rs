@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use sinsang::time::UnixMillis;
+use sinsang_input::{ZoneSetting, Zones};
 
 use crate::build::beside;
 use crate::import::retail;
@@ -267,15 +268,36 @@ impl OnlineRetail {
     }
 }
 
+/// What tables may hold.
+#[derive(Debug, Args)]
+pub(crate) struct Reader {
+    /// The share of a table that may be set aside, from 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]
+    max_rejects: f64,
+    /// The zone of times that have no offset, of all tables, a table or a column: UTC, broadcasts=UTC, broadcasts.collected_at=+09:00; may be given several
+    /// times [default: Korean time, which is counted].
+    #[arg(long, value_name = "[TABLE[.COLUMN]=]ZONE")]
+    timezone: Vec<ZoneSetting>,
+}
+
+impl Reader {
+    pub(crate) fn limit(&self) -> Limit {
+        Limit { max_share: self.max_rejects }
+    }
+
+    pub(crate) fn zones(&self) -> Zones {
+        Zones::new(self.timezone.clone())
+    }
+}
+
 /// Where the history is read from, and how.
 #[derive(Debug, Args)]
 pub(crate) struct Reading {
     /// The folder of the tables, or the table of broadcasts: a Parquet, NDJSON or CSV file (docs/input.md).
     #[arg(long, visible_alias = "schedule", value_name = "TABLE_OR_FOLDER")]
     pub(crate) input: PathBuf,
-    /// The share of the table that may be set aside, from 0 to 1.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]
-    max_rejects: f64,
+    #[command(flatten)]
+    reader: Reader,
     /// The time that decides which broadcasts have begun or are still to come, as RFC 3339 [default: the present].
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) now: Option<UnixMillis>,
@@ -296,7 +318,8 @@ impl Reading {
         Ok(history::Options {
             input: self.input.clone(),
             rejects,
-            limit: Limit { max_share: self.max_rejects },
+            limit: self.reader.limit(),
+            zones: self.reader.zones(),
             policy: self.identity.policy(Some(self.folder()), now)?,
             engine: self.engine.options(connect)?,
             progress,

@@ -21,6 +21,7 @@ use sinsang::pack::board::Board;
 use sinsang::pack::{Format, TooLarge};
 use sinsang::time::UnixMillis;
 use sinsang::viewer::{UserHasher, UserKey};
+use sinsang_input::Zones;
 use sinsang_input::check::{Table as _, Tabs};
 use sinsang_input::lock::{Denied, Lock};
 use sinsang_publish::{count, stage};
@@ -64,6 +65,8 @@ pub struct Options {
     pub viewers: Option<PathBuf>,
     /// The share of a table that may be set aside.
     pub limit: Limit,
+    /// The zones of times without an offset.
+    pub zones: Zones,
     /// The secret that users are hashed with; the edge must have the same.
     pub user_key: String,
     /// A ledger that keeps the past: `input` need then have the days that are not in it, from the start of the board's window on, and is
@@ -87,6 +90,7 @@ impl Options {
             input: self.input.clone(),
             rejects: Some(self.rejects.clone().unwrap_or_else(|| beside(&self.output, "rejects.ndjson"))),
             limit: self.limit,
+            zones: self.zones.clone(),
             policy: self.policy.clone(),
             engine: self.engine.clone(),
             progress: self.progress,

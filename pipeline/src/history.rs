@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use sinsang::time::UnixMillis;
+use sinsang_input::Zones;
 use sinsang_publish::{count, stage};
 use tracing::Instrument as _;
 use tracing::field::Empty;
@@ -34,6 +35,8 @@ pub struct Options {
     pub rejects: Option<PathBuf>,
     /// The share of a table that may be set aside.
     pub limit: Limit,
+    /// The zones of times without an offset.
+    pub zones: Zones,
     /// When two listings are one product.
     pub policy: Policy,
     /// What the engine may use.
@@ -236,6 +239,7 @@ pub async fn tables(options: &Options, now: UnixMillis) -> Result<Tables, Error>
         work_dir: options.engine.work_dir(),
         rejects: options.rejects.clone(),
         limit: options.limit,
+        zones: options.zones.clone(),
         // What is left is for rows on their way, and for the engine's answers.
         page_bytes: options.engine.memory_bytes as u64 / 4,
         progress: options.progress,

@@ -18,7 +18,7 @@ use sinsang::time::UnixMillis;
 use sinsang::viewer::UserHasher;
 use sinsang_input::check::{Broadcasts, Events, Table, Tabs};
 use sinsang_input::file::{self, Format, SourceFile};
-use sinsang_input::{Column, Intake, Rows, csv, ndjson};
+use sinsang_input::{Column, Intake, Rows, Zones, csv, ndjson};
 
 pub use self::bound::DEFAULT_PAGE_BYTES;
 pub use self::stage::StageError;
@@ -45,6 +45,8 @@ pub struct Options {
     pub rejects: Option<PathBuf>,
     /// The share of a table that may be set aside.
     pub limit: Limit,
+    /// The zones of times without an offset.
+    pub zones: Zones,
     /// Memory that the pages of a Parquet file may take, in bytes.
     pub page_bytes: u64,
     /// Whether to show how far a read has come.
@@ -229,7 +231,7 @@ impl Source {
         let files = file::list(path)?;
         let bytes = files.iter().map(|file| file.bytes).sum();
         let bar = self.options.progress.start(T::NAME, Unit::Bytes, bytes);
-        let mut intake = Intake::new(table, now, &mut self.rejects, keep);
+        let mut intake = Intake::new(table, now, &self.options.zones, &mut self.rejects, keep);
         for file in &files {
             intake.begin_file(&file.path);
             read_file(file, T::COLUMNS, &mut intake, &bar, self.options.page_bytes)?;
@@ -274,9 +276,9 @@ pub(crate) fn read_file(
         return parquet::read(file, columns, rows, bar, page_bytes);
     }
     let advance = |bytes| bar.advance(bytes);
-    let input = file::open_text(file, &advance)?;
+    let text = file::open_text(file, &advance)?;
     match file.format {
-        Format::Csv => csv::read(file, input, columns, rows),
-        _ => ndjson::read(file, input, columns, rows),
+        Format::Csv => csv::read(file, text, columns, rows),
+        _ => ndjson::read(file, text, columns, rows),
     }
 }

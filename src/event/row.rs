@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::{MAX_EXPERIMENTS, Wrong, wrong};
+use crate::code;
 use crate::json::Object;
 use crate::text::{ID_MAX_BYTES, is_id_short, is_name_short, is_null_text, tidy};
 use crate::time::UnixMillis;
@@ -35,6 +36,15 @@ pub(super) fn id(row: &Object<'_>, field: &'static str) -> Result<Option<String>
         Some(id) if !is_id_short(&id) => Err(wrong(field, "longer than 128 bytes")),
         id => Ok(id.map(Cow::into_owned)),
     }
+}
+
+/// The code of a listing, as its shop gave it; none where a spreadsheet left digits out, or it says that there is none.
+pub(super) fn code(row: &Object<'_>, field: &'static str) -> Result<Option<String>, Wrong> {
+    let id = id(row, field)?.map(|id| match code::restored(&id) {
+        Some(meant) => meant.to_owned(),
+        None => id,
+    });
+    Ok(id.filter(|id| !code::is_rounded(id) && !code::is_placeholder(id)))
 }
 
 pub(super) fn name(row: &Object<'_>, field: &'static str) -> Result<Option<String>, Wrong> {

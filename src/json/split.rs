@@ -24,6 +24,21 @@ pub fn items(json: &str) -> Option<Vec<&str>> {
     Some(items)
 }
 
+/// The objects that stand behind one another at the start of `json`, as they stand, each with what follows it.
+pub fn documents(json: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = json;
+    core::iter::from_fn(move || {
+        // Commas between them are of a list.
+        let start = rest.trim_start_matches([' ', '\t', '\r', '\n', ',']);
+        let (object, behind) = start.starts_with('{').then(|| value(start)).flatten()?;
+        // To the end of the text, brackets were open.
+        object.ends_with('}').then(|| {
+            rest = behind;
+            (object, behind)
+        })
+    })
+}
+
 /// Has `take` cut one part after the other off what stands between the brackets.
 fn each<'a>(
     json: &'a str,
@@ -104,6 +119,19 @@ mod tests {
         }
         for none in ["", "{", "[]", "{\"a\"}", "{\"a\":}", "{a:1}", "{\"a\":1,}", "{\"a\":1 \"b\":2}", "{\"a\":\"b}"] {
             assert!(members(none).is_none(), "{none}");
+        }
+    }
+
+    #[test]
+    fn objects_behind_one_another_are_cut_apart_as_far_as_they_are_whole() {
+        let cut = |json: &'static str| documents(json).collect::<Vec<_>>();
+        assert_eq!(
+            cut(r#"{"a":"}{"}{"b":{}} {"c":1},"#),
+            [(r#"{"a":"}{"}"#, r#"{"b":{}} {"c":1},"#), (r#"{"b":{}}"#, r#" {"c":1},"#), (r#"{"c":1}"#, ",")]
+        );
+        assert_eq!(cut(r#"{"a":1}{"b":"#), [(r#"{"a":1}"#, r#"{"b":"#)]);
+        for none in ["", "1", "[{}]", "{", "{\"a", "\"{}\""] {
+            assert!(cut(none).is_empty(), "{none}");
         }
     }
 

@@ -1,14 +1,11 @@
 //! Rows of the table `broadcasts`.
 
-use sinsang::time::UnixMillis;
-
 use super::{
-    Fields, Length, PRICE_MAX, REVIEWS_MAX, Refusal, Repair, SLOT_MAX_MS, TITLE_MAX_CHARS, Table, column,
-    listing_id_from_title,
+    Fields, Length, PRICE_MAX, REVIEWS_MAX, Refusal, Repair, TITLE_MAX_CHARS, Table, column, listing_id_from_title,
 };
 use crate::reject::Reason;
 use crate::table::Broadcast;
-use crate::value::{is_brand_placeholder, is_code_placeholder, is_rounded_code, is_title_placeholder};
+use crate::value::{Measure, is_brand_placeholder, is_title_placeholder};
 use crate::{Column, Shape};
 
 /// The table `broadcasts`.
@@ -29,28 +26,11 @@ impl Broadcasts {
     const ENDS_AT: usize = 11;
     const REVIEW_COUNT: usize = 12;
     const COLLECTED_AT: usize = 13;
-
-    /// The code, unless a spreadsheet made a number of it and left digits out, or it says that there is none.
-    fn listing_id(fields: &mut Fields<'_, '_>) -> Option<String> {
-        let id = fields.id(Self::LISTING_ID)?;
-        if is_rounded_code(&id) {
-            return fields.dropped(Self::LISTING_ID, Repair::Unreadable);
-        }
-        if is_code_placeholder(&id) { fields.dropped(Self::LISTING_ID, Repair::Placeholder) } else { Some(id) }
-    }
+    const DATE: usize = 14;
 
     fn brand(fields: &mut Fields<'_, '_>) -> Option<String> {
         let brand = fields.name(Self::BRAND)?;
         if is_brand_placeholder(&brand) { fields.dropped(Self::BRAND, Repair::Placeholder) } else { Some(brand) }
-    }
-
-    fn ends_at(fields: &mut Fields<'_, '_>, starts_at: UnixMillis) -> Option<UnixMillis> {
-        let ends_at = fields.optional_time(Self::ENDS_AT)?;
-        match ends_at.since(starts_at) {
-            ..=0 => fields.dropped(Self::ENDS_AT, Repair::EndBeforeStart),
-            1..=SLOT_MAX_MS => Some(ends_at),
-            _ => fields.dropped(Self::ENDS_AT, Repair::EndTooFar),
-        }
     }
 }
 
@@ -140,6 +120,19 @@ impl Table for Broadcasts {
             "수집일시",
             "수집시간",
         ]),
+        column("date", Shape::Time, false).also(&[
+            "broadcastdate",
+            "airdate",
+            "dt",
+            "ymd",
+            "날짜",
+            "방송일",
+            "방송일자",
+            "방송날짜",
+            "편성일",
+            "편성일자",
+            "일자",
+        ]),
     ];
 
     fn check(&mut self, fields: &mut Fields<'_, '_>) -> Result<Broadcast, Refusal> {
@@ -152,13 +145,13 @@ impl Table for Broadcasts {
         if is_title_placeholder(&title) {
             return Err(Refusal::of(Self::TITLE, Reason::Placeholder));
         }
-        let starts_at = fields.required_time(Self::STARTS_AT)?;
-        let listing_id = Self::listing_id(fields).unwrap_or_else(|| {
+        let (starts_at, lasts_ms) = fields.start(Self::STARTS_AT, Self::DATE)?;
+        let listing_id = fields.code(Self::LISTING_ID).unwrap_or_else(|| {
             fields.repaired(Self::LISTING_ID, Repair::MadeFromTitle);
             listing_id_from_title(&title)
         });
-        let price = fields.count(Self::PRICE, 1, PRICE_MAX);
-        let list_price = fields.count(Self::LIST_PRICE, 1, PRICE_MAX);
+        let price = fields.number(Self::PRICE, Measure::Won, 1, PRICE_MAX);
+        let list_price = fields.number(Self::LIST_PRICE, Measure::Won, 1, PRICE_MAX);
         let list_price = match (list_price, price) {
             (Some(list_price), Some(price)) if list_price < price => {
                 fields.dropped(Self::LIST_PRICE, Repair::BelowPrice)
@@ -177,8 +170,8 @@ impl Table for Broadcasts {
             image: fields.address(Self::IMAGE),
             url: fields.address(Self::URL),
             starts_at,
-            ends_at: Self::ends_at(fields, starts_at),
-            review_count: fields.count(Self::REVIEW_COUNT, 0, REVIEWS_MAX),
+            ends_at: fields.end(Self::ENDS_AT, starts_at, lasts_ms),
+            review_count: fields.number(Self::REVIEW_COUNT, Measure::Count, 0, REVIEWS_MAX),
             collected_at: fields.optional_time(Self::COLLECTED_AT),
         })
     }

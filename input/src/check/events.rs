@@ -1,5 +1,6 @@
 //! Rows of the table `events`.
 
+use sinsang::code;
 use sinsang::context::{DEVICE_CLASSES, is_region};
 use sinsang::event::{EventKind, Named};
 use sinsang::text::ID_MAX_BYTES;
@@ -8,7 +9,7 @@ use sinsang::viewer::{UserHasher, is_viewer_name};
 use super::{Fields, Length, Refusal, Repair, Table, column};
 use crate::reject::Reason;
 use crate::table::Event;
-use crate::value::Value;
+use crate::value::{Value, is_nobody};
 use crate::{Column, Shape};
 
 /// The table `events`.
@@ -40,6 +41,8 @@ impl Events {
             name => name.is_some(),
         };
         match fields.required_text(Self::USER_ID, Shape::Id, Length::Bytes(ID_MAX_BYTES)) {
+            Ok(id) if is_nobody(&id) => Err(Refusal::of(Self::USER_ID, Reason::Nobody)),
+            Ok(id) if code::is_rounded(&id) => Err(Refusal::of(Self::USER_ID, Reason::Rounded)),
             Ok(id) => Ok(self.hasher.as_ref().map(|hasher| hasher.key(&id).to_string()).unwrap_or(id)),
             Err(_) if wrong => Err(Refusal::of(Self::VIEWER, Reason::NotAViewer)),
             Err(refusal) => Err(refusal),
@@ -126,7 +129,7 @@ impl Table for Events {
             at: at?,
             kind,
             shop: fields.name(Self::SHOP),
-            listing_id: fields.id(Self::LISTING_ID),
+            listing_id: fields.code(Self::LISTING_ID),
             product_id: Self::product_id(fields),
             tab_id: fields.id(Self::TAB_ID),
             channel: fields.name(Self::CHANNEL),

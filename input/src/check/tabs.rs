@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Fields, ID_MAX_BYTES, Length, NAME_MAX_CHARS, Refusal, TABS_MAX, Table, column};
 use crate::reject::Reason;
 use crate::table::Tab;
-use crate::value::{Number, Value, parse_flag, parse_number};
+use crate::value::{Measure, Number, Value, parse_flag, parse_number};
 use crate::{Column, Shape};
 
 /// The table `tabs`; remembers the ids it has seen.
@@ -37,7 +37,7 @@ impl Table for Tabs {
         let tab_id = fields.required_text(Self::TAB_ID, Shape::Id, Length::Bytes(ID_MAX_BYTES))?;
         let label = fields.required_text(Self::LABEL, Shape::Text, Length::Chars(NAME_MAX_CHARS))?;
         let not_a_position = Refusal::of(Self::POSITION, Reason::NotAPosition);
-        let position = match parse_number(fields.get(Self::POSITION)) {
+        let position = match parse_number(fields.get(Self::POSITION), Measure::Count) {
             Number::Whole { number, rounded: false } => u16::try_from(number).map_err(|_| not_a_position)?,
             Number::Missing => return Err(Refusal::of(Self::POSITION, Reason::Missing)),
             _ => return Err(not_a_position),

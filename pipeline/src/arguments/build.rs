@@ -6,12 +6,11 @@ use clap::Args;
 use sinsang::pack::Format as PackFormat;
 use sinsang::time::UnixMillis;
 
-use super::value::{pack_format, share, time};
-use super::{Engine, Identity, Unusable};
+use super::value::{pack_format, time};
+use super::{Engine, Identity, Reader, Unusable};
 use crate::build;
 use crate::engine;
 use crate::progress::Progress;
-use crate::reject::Limit;
 
 #[derive(Debug, Args)]
 pub(crate) struct Build {
@@ -34,9 +33,8 @@ pub(crate) struct Build {
     /// to OUTPUT.viewers.json, and are in no snapshot.
     #[arg(long, value_name = "FILE")]
     viewers: Option<PathBuf>,
-    /// The share of a table that may be set aside, from 0 to 1.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]
-    max_rejects: f64,
+    #[command(flatten)]
+    reader: Reader,
     /// The format of the packs. Edges that read 2 read 1 too; deploy them everywhere before a build writes 2 (docs/operations.md,
     /// Migrations). 1 has the weights of the pulse fixed.
     #[arg(long, value_name = "1|2", default_value = "1", value_parser = pack_format)]
@@ -73,7 +71,8 @@ impl Build {
             rejects: self.rejects.clone(),
             builds: self.builds.clone(),
             viewers: self.viewers.clone(),
-            limit: Limit { max_share: self.max_rejects },
+            limit: self.reader.limit(),
+            zones: self.reader.zones(),
             user_key,
             format: self.pack_format,
             ledger: self.ledger.clone(),

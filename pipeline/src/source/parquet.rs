@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray as _, BinaryViewArray, BooleanArray, Float64Array, Int64Array, RecordBatch,
-    StringViewArray, UInt64Array,
+    Array, ArrayRef, AsArray as _, BinaryViewArray, BooleanArray, Decimal128Array, Float64Array, Int32Array,
+    Int64Array, RecordBatch, StringViewArray, UInt64Array,
 };
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
@@ -19,13 +19,14 @@ use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
+use datafusion::parquet::basic::Type as PhysicalType;
 use datafusion::parquet::errors::ParquetError;
-use sinsang::time::{KST_OFFSET_MS, SECOND_MS, UnixMillis};
+use sinsang::time::{DAY_MS, SECOND_MS, UnixMillis};
 
-use sinsang_input::encoding::decode_cp949;
+use sinsang_input::encoding::{Decoded, Encoding};
 use sinsang_input::file::{ROW_MAX_BYTES, SourceFile, open_regular};
 use sinsang_input::reject::{Reason, excerpt_bytes};
-use sinsang_input::value::Value;
+use sinsang_input::value::{Value, Written};
 use sinsang_input::{Column, ColumnMap, Error, Fault, MAX_COLUMNS, Place, Rows, Shape};
 
 use super::bound;
@@ -109,9 +110,10 @@ pub(crate) fn read(
     most: u64,
 ) -> Result<(), Error> {
     let path = file.path.as_path();
+    let constants = file.constants(columns);
     let mut names: Vec<Option<String>> = Vec::new();
     let builder = open(path, most, |schema| {
-        let ColumnMap { places, renamed } = check_schema(path, columns, schema)?;
+        let ColumnMap { places, renamed } = check_schema(file, columns, schema)?;
         for (column, from) in &renamed {
             rows.renamed(column, from);
         }
@@ -123,12 +125,15 @@ pub(crate) fn read(
     })?;
     let total = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0).max(1);
     let damaged = |row, source| Error::Damaged { path: path.to_path_buf(), row, source };
+    let is_utc = names.iter().map(|name| name.as_ref().is_some_and(|name| is_int96(&builder, name))).collect();
+    let mut texts = vec![Encoding::default(); names.len()];
+    let layout = Layout { names, is_utc };
     let batches = builder.build().map_err(|source| damaged(0, Box::new(source)))?;
     let mut row = 0;
     let mut bytes_shown = 0;
     for batch in batches {
         let batch = batch.map_err(|source| damaged(row, Box::new(source)))?;
-        let cells = Cells::new(&batch, &names).map_err(|source| damaged(row, Box::new(source)))?;
+        let cells = Cells::new(&batch, &layout).map_err(|source| damaged(row, Box::new(source)))?;
         for index in 0..batch.num_rows() {
             row += 1;
             let place = Place { row, line: None };
@@ -137,7 +142,11 @@ pub(crate) fn read(
                     let value = Some(start);
                     rows.fault(place, Fault { field: None, reason: Reason::RowTooLong, detail: None, value })?;
                 }
-                None => rows.row(place, &cells.row(index))?,
+                None => {
+                    let mut values = cells.row(index, &mut texts);
+                    constants.complete(&mut values);
+                    rows.row(place, &values)?;
+                }
             }
         }
         let bytes_done = u64::try_from(u128::from(file.bytes) * u128::from(row.min(total)) / u128::from(total));
@@ -148,16 +157,31 @@ pub(crate) fn read(
     Ok(())
 }
 
+/// How a file has its columns, in the order of the table's.
+struct Layout {
+    /// Their names in the file.
+    names: Vec<Option<String>>,
+    /// Whether their timestamps are instants, though they name no zone.
+    is_utc: Vec<bool>,
+}
+
+/// Whether a column is of the type that Spark, Hive and Impala write instants as by default: the type itself has no zone, and its writers mean UTC
+/// (Spark, `spark.sql.parquet.outputTimestampType`).
+fn is_int96(builder: &ParquetRecordBatchReaderBuilder<File>, name: &str) -> bool {
+    let columns = builder.parquet_schema().columns();
+    columns.iter().any(|column| column.path().string() == name && column.physical_type() == PhysicalType::INT96)
+}
+
 /// Where each known column stands in the file, once its type is seen to be readable.
-fn check_schema(path: &Path, columns: &'static [Column], schema: &SchemaRef) -> Result<ColumnMap, Error> {
+fn check_schema(file: &SourceFile, columns: &'static [Column], schema: &SchemaRef) -> Result<ColumnMap, Error> {
     let found: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
-    let map = ColumnMap::new(path, columns, &found)?;
+    let map = ColumnMap::new(file, columns, &found)?;
     for (column, position) in columns.iter().zip(&map.places) {
         let Some(position) = *position else { continue };
         let data_type = schema.field(position).data_type();
         if !is_readable(column.shape, data_type) {
             return Err(Error::ColumnType {
-                path: path.to_path_buf(),
+                path: file.path.clone(),
                 column: column.name,
                 found: data_type.to_string(),
                 wanted: column.shape.wanted(),
@@ -173,12 +197,19 @@ fn is_readable(shape: Shape, data_type: &DataType) -> bool {
     match data_type {
         DataType::Dictionary(_, values) => is_readable(shape, values),
         _ if text => true,
-        DataType::Timestamp(..) => shape == Shape::Time,
+        DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 | DataType::Time32(_) | DataType::Time64(_) => {
+            shape == Shape::Time
+        }
         DataType::Boolean => shape == Shape::Flag,
-        _ if data_type.is_integer() => matches!(shape, Shape::Id | Shape::Number | Shape::Flag),
-        _ if data_type.is_floating() => matches!(shape, Shape::Id | Shape::Number),
+        _ if data_type.is_integer() || data_type.is_floating() => shape != Shape::Text,
+        _ if is_small_decimal(data_type) => matches!(shape, Shape::Id | Shape::Number | Shape::Time),
         _ => data_type.is_decimal() && shape == Shape::Number,
     }
+}
+
+/// Whether a decimal's digits are counted in 128 bits. What has more is no id.
+fn is_small_decimal(data_type: &DataType) -> bool {
+    data_type.is_decimal() && !matches!(data_type, DataType::Decimal256(..))
 }
 
 /// The columns of a batch in the table's order, each under one of the few types that rows are read from.
@@ -192,17 +223,17 @@ enum Cell {
     Unsigned(UInt64Array),
     Real(Float64Array),
     Flag(BooleanArray),
-    Time(Vec<Value<'static>>),
+    /// Values that are worked out for the whole batch.
+    Read(Vec<Value<'static>>),
 }
 
 impl Cells {
-    /// `names` are the columns' names in the file.
-    fn new(batch: &RecordBatch, names: &[Option<String>]) -> Result<Self, ArrowError> {
-        let cell = |name: &Option<String>| {
+    fn new(batch: &RecordBatch, layout: &Layout) -> Result<Self, ArrowError> {
+        let cell = |(name, is_utc): (&Option<String>, &bool)| {
             let column = name.as_ref().and_then(|name| batch.column_by_name(name));
-            column.map_or(Ok(Cell::Absent), Cell::new)
+            column.map_or(Ok(Cell::Absent), |column| Cell::new(column, *is_utc))
         };
-        names.iter().map(cell).collect::<Result<_, _>>().map(Self)
+        layout.names.iter().zip(&layout.is_utc).map(cell).collect::<Result<_, _>>().map(Self)
     }
 
     /// The start of the longest text of a row whose texts have more bytes than a row of text may.
@@ -214,23 +245,37 @@ impl Cells {
         (bytes > ROW_MAX_BYTES).then(|| excerpt_bytes(longest))
     }
 
-    fn row(&self, index: usize) -> [Value<'_>; MAX_COLUMNS] {
+    /// The values of a row; `texts` are the encodings of columns whose texts are bytes.
+    fn row(&self, index: usize, texts: &mut [Encoding]) -> [Value<'_>; MAX_COLUMNS] {
         let mut values = [const { Value::Missing }; MAX_COLUMNS];
-        for (value, cell) in values.iter_mut().zip(&self.0) {
-            *value = cell.value(index);
+        for ((value, cell), encoding) in values.iter_mut().zip(&self.0).zip(texts) {
+            *value = cell.value(index, encoding);
         }
         values
     }
 }
 
 impl Cell {
-    fn new(array: &ArrayRef) -> Result<Self, ArrowError> {
+    fn new(array: &ArrayRef, is_utc: bool) -> Result<Self, ArrowError> {
         if let DataType::Dictionary(_, values) = array.data_type() {
-            return Self::new(&cast(array, values)?);
+            return Self::new(&cast(array, values)?, is_utc);
         }
         Ok(match array.data_type() {
             DataType::Null => Self::Absent,
-            DataType::Timestamp(unit, zone) => Self::Time(instants(array, *unit, zone.is_some())),
+            DataType::Timestamp(unit, zone) => Self::Read(times(array, *unit, zone.is_some() || is_utc)),
+            DataType::Date32 | DataType::Date64 => Self::Read(parts(&cast(array, &DataType::Date32)?, |days: i32| {
+                Written::Date(i64::from(days).saturating_mul(DAY_MS))
+            })?),
+            DataType::Time32(_) | DataType::Time64(_) => {
+                let ms = cast(array, &DataType::Time64(TimeUnit::Microsecond))?;
+                let ms: Int64Array = cast(&ms, &DataType::Int64)?.as_primitive().clone();
+                Self::Read(
+                    ms.iter()
+                        .map(|us| us.map_or(Value::Missing, |us| Value::Written(Written::Clock(us / 1_000))))
+                        .collect(),
+                )
+            }
+            data_type if is_small_decimal(data_type) => Self::Read(decimals(array)?),
             DataType::Boolean => Self::Flag(array.as_boolean().clone()),
             DataType::UInt64 => Self::Unsigned(array.as_primitive().clone()),
             data_type if data_type.is_string() => {
@@ -253,27 +298,51 @@ impl Cell {
         }
     }
 
-    fn value(&self, index: usize) -> Value<'_> {
+    fn value(&self, index: usize, encoding: &mut Encoding) -> Value<'_> {
         match self {
             Self::Text(array) if array.is_valid(index) => Value::Text(Cow::Borrowed(array.value(index))),
-            Self::Bytes(array) if array.is_valid(index) => match str::from_utf8(array.value(index)) {
-                Ok(text) => Value::Text(Cow::Borrowed(text)),
-                Err(_) => decode_cp949(array.value(index))
-                    .map_or_else(|| Value::NotUtf8(excerpt_bytes(array.value(index))), Value::Decoded),
+            Self::Bytes(array) if array.is_valid(index) => match encoding.read(array.value(index)) {
+                Decoded::Utf8(text) => Value::Text(Cow::Borrowed(text)),
+                Decoded::Cp949(text) => Value::Decoded(text),
+                Decoded::Neither => Value::NotUtf8(excerpt_bytes(array.value(index))),
             },
             Self::Whole(array) if array.is_valid(index) => Value::Whole(array.value(index).into()),
             Self::Unsigned(array) if array.is_valid(index) => Value::Whole(array.value(index).into()),
             Self::Real(array) if array.is_valid(index) => Value::Real(array.value(index)),
             Self::Flag(array) if array.is_valid(index) => Value::Flag(array.value(index)),
-            Self::Time(instants) => instants.get(index).cloned().unwrap_or_default(),
+            Self::Read(values) => values.get(index).cloned().unwrap_or_default(),
             _ => Value::Missing,
         }
     }
 }
 
-/// The instants of a timestamp column; one without a zone holds Korean time.
-fn instants(array: &ArrayRef, unit: TimeUnit, has_zone: bool) -> Vec<Value<'static>> {
-    let offset_ms = if has_zone { 0 } else { KST_OFFSET_MS };
+/// Dates, which may be null.
+fn parts(array: &ArrayRef, written: impl Fn(i32) -> Written) -> Result<Vec<Value<'static>>, ArrowError> {
+    let days: Int32Array = cast(array, &DataType::Int32)?.as_primitive().clone();
+    Ok(days.iter().map(|days| days.map_or(Value::Missing, |days| Value::Written(written(days)))).collect())
+}
+
+/// Decimals: whole where nothing stands behind the point, as databases write ids and counts.
+#[expect(clippy::cast_precision_loss, reason = "a fraction is rounded to whole won or set aside")]
+fn decimals(array: &ArrayRef) -> Result<Vec<Value<'static>>, ArrowError> {
+    let (DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) | DataType::Decimal128(_, scale)) =
+        array.data_type()
+    else {
+        return Ok(Vec::new());
+    };
+    let scale = *scale;
+    let numbers: Decimal128Array = cast(array, &DataType::Decimal128(38, scale))?.as_primitive().clone();
+    let unit = 10_i128.checked_pow(scale.unsigned_abs().into()).unwrap_or(i128::MAX);
+    let read = |number: i128| match scale {
+        ..=0 => number.checked_mul(unit).map_or(Value::Real(f64::MAX), Value::Whole),
+        _ if number % unit == 0 => Value::Whole(number / unit),
+        _ => Value::Real(number as f64 / unit as f64),
+    };
+    Ok(numbers.iter().map(|number| number.map_or(Value::Missing, read)).collect())
+}
+
+/// The times of a timestamp column; whether they are instants, or of a zone that the column does not say.
+fn times(array: &ArrayRef, unit: TimeUnit, are_instants: bool) -> Vec<Value<'static>> {
     let instant = |value: Option<i64>| {
         let Some(value) = value else { return Value::Missing };
         let ms = match unit {
@@ -282,7 +351,9 @@ fn instants(array: &ArrayRef, unit: TimeUnit, has_zone: bool) -> Vec<Value<'stat
             TimeUnit::Microsecond => Some(value.div_euclid(1_000)),
             TimeUnit::Nanosecond => Some(value.div_euclid(1_000_000)),
         };
-        ms.and_then(|ms| ms.checked_sub(offset_ms)).map_or(Value::TimeOutOfRange, |ms| Value::Time(UnixMillis(ms)))
+        ms.map_or(Value::TimeOutOfRange, |ms| {
+            if are_instants { Value::Time(UnixMillis(ms)) } else { Value::Written(Written::Local(ms)) }
+        })
     };
     match unit {
         TimeUnit::Second => array.as_primitive::<TimestampSecondType>().iter().map(instant).collect(),

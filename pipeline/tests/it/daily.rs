@@ -11,6 +11,7 @@ use sinsang::key::Key;
 use sinsang::pack::Kind;
 use sinsang::pack::board::Board;
 use sinsang::time::UnixMillis;
+use sinsang_input::Zones;
 use sinsang_pipeline::generate::{self, generate};
 use sinsang_pipeline::history::{self, History};
 use sinsang_pipeline::identity::Policy;
@@ -102,6 +103,7 @@ fn options(input: &Path) -> history::Options {
         input: input.to_owned(),
         rejects: None,
         limit: Limit { max_share: 0.2 },
+        zones: Zones::default(),
         policy: Policy::default(),
         engine: engine::Options::default(),
         progress: Progress::hidden(),

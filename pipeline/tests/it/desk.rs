@@ -12,6 +12,7 @@ use datafusion::parquet::basic::Compression;
 use datafusion::parquet::file::properties::WriterProperties;
 use serde_json::{Value, json};
 use sinsang::time::UnixMillis;
+use sinsang_input::Zones;
 use sinsang_pipeline::engine;
 use sinsang_pipeline::progress::Progress;
 use sinsang_pipeline::reject::{Limit, Reason};
@@ -41,6 +42,7 @@ impl Desk {
             work_dir: folder.path().to_path_buf(),
             rejects: Some(folder.path().join("rejects.ndjson")),
             limit: Limit { max_share },
+            zones: Zones::default(),
             page_bytes: DEFAULT_PAGE_BYTES,
             progress: Progress::hidden(),
         };

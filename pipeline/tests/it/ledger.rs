@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sinsang::time::{DAY_MS, UnixMillis};
+use sinsang_input::Zones;
 use sinsang_pipeline::catalogue::Catalogue;
 use sinsang_pipeline::generate::{self, generate};
 use sinsang_pipeline::identity::{Lesson, Policy, ProductId, Resolution};
@@ -46,6 +47,7 @@ fn world() -> &'static World {
             input: tables.clone(),
             rejects: None,
             limit: Limit { max_share: 0.2 },
+            zones: Zones::default(),
             policy: Policy::default(),
             engine: engine::Options::default(),
             progress: Progress::hidden(),

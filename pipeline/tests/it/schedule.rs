@@ -9,6 +9,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 use sinsang::time::{MINUTE_MS, UnixMillis};
+use sinsang_input::Zones;
 use sinsang_pipeline::engine;
 use sinsang_pipeline::progress::Progress;
 use sinsang_pipeline::reject::Limit;
@@ -32,6 +33,7 @@ fn open(folder: &Path) -> Source {
         work_dir: folder.to_path_buf(),
         rejects: None,
         limit: Limit::default(),
+        zones: Zones::default(),
         page_bytes: DEFAULT_PAGE_BYTES,
         progress: Progress::hidden(),
     };

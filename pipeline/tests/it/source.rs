@@ -1,16 +1,21 @@
 //! Input tables through real files: what is kept, what is repaired, what is set aside and where it stood.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Decimal128Array, DictionaryArray, Float64Array, Int32Array, Int64Array,
-    ListArray, StringViewArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
-    TimestampSecondArray, UInt64Array,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int32Array,
+    Int64Array, ListArray, StringViewArray, Time32SecondArray, Time64NanosecondArray, TimestampMicrosecondArray,
+    TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray, UInt64Array,
 };
 use datafusion::arrow::datatypes::{DataType, Int32Type};
+use datafusion::parquet::data_type::{ByteArrayType, Int96, Int96Type};
+use datafusion::parquet::file::writer::SerializedFileWriter;
+use datafusion::parquet::schema::parser::parse_message_type;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use sinsang::time::DAY_MS;
 use sinsang_pipeline::reject::Reason;
 use sinsang_pipeline::source::{Repair, listing_id_from_title};
 
@@ -160,7 +165,7 @@ async fn broken_json_lines_are_set_aside_with_their_place_and_the_rest_is_kept()
         broadcast(&json!({"title": "가".repeat(2_000), "listing_id": "long"})).as_bytes(),
         broadcast(&json!({"title": " \u{0} "})).as_bytes(),
         broadcast(&json!({"title": "★☆ [] (!)"})).as_bytes(),
-        broadcast(&json!({"starts_at": 1_763_805_600})).as_bytes(),
+        broadcast(&json!({"starts_at": 1_763_805})).as_bytes(),
         broadcast(&json!({"starts_at": "1989-12-31T23:59:59+09:00"})).as_bytes(),
         broadcast(&json!({"starts_at": "2027-11-23T12:00:00+09:00"})).as_bytes(),
         broadcast(&json!({"starts_at": null})).as_bytes(),
@@ -175,22 +180,24 @@ async fn broken_json_lines_are_set_aside_with_their_place_and_the_rest_is_kept()
         reject(name, 2, 2, "", Reason::NotAnObject),
         reject(name, 3, 3, "", Reason::NotAnObject),
         reject(name, 4, 4, "", Reason::NotJson),
-        reject(name, 5, 7, "", Reason::NotJson),
-        reject(name, 6, 8, "", Reason::NotUtf8),
-        reject(name, 7, 9, "shop", Reason::FieldTwice),
-        reject(name, 8, 10, "", Reason::RowTooLong),
-        reject(name, 9, 11, "", Reason::NotAnObject),
-        reject(name, 10, 12, "shop", Reason::WrongKind),
-        reject(name, 11, 13, "title", Reason::TooLong),
-        reject(name, 13, 15, "title", Reason::Missing),
-        reject(name, 14, 16, "title", Reason::NoWords),
-        reject(name, 15, 17, "starts_at", Reason::NotATime),
-        reject(name, 16, 18, "starts_at", Reason::TooEarly),
-        reject(name, 17, 19, "starts_at", Reason::TooLate),
-        reject(name, 18, 20, "starts_at", Reason::Missing),
+        // Two objects on a line are two rows.
+        reject(name, 5, 7, "title", Reason::Missing),
+        reject(name, 6, 7, "title", Reason::Missing),
+        reject(name, 7, 8, "", Reason::NotUtf8),
+        reject(name, 8, 9, "shop", Reason::FieldTwice),
+        reject(name, 9, 10, "", Reason::RowTooLong),
+        reject(name, 10, 11, "", Reason::NotAnObject),
+        reject(name, 11, 12, "shop", Reason::WrongKind),
+        reject(name, 12, 13, "title", Reason::TooLong),
+        reject(name, 14, 15, "title", Reason::Missing),
+        reject(name, 15, 16, "title", Reason::NoWords),
+        reject(name, 16, 17, "starts_at", Reason::NotATime),
+        reject(name, 17, 18, "starts_at", Reason::TooEarly),
+        reject(name, 18, 19, "starts_at", Reason::TooLate),
+        reject(name, 19, 20, "starts_at", Reason::Missing),
     ];
     assert_eq!(desk.rejects(), expected);
-    assert_eq!((report.rows, report.kept), (19, 3));
+    assert_eq!((report.rows, report.kept), (20, 3));
     let kept = desk.query("SELECT listing_id FROM broadcasts").await;
     assert_eq!(kept, [json!(["1"]), json!(["long"]), json!(["last"])]);
     let value = fs::read_to_string(desk.path("rejects.ndjson")).unwrap();
@@ -464,7 +471,7 @@ async fn parquet_rows_are_checked_like_any_other() {
 
     let wrong: [(&str, usize, ArrayRef, &str); 4] = [
         ("title", 2, Arc::new(Int64Array::from(vec![1; 4])), "it takes text"),
-        ("starts_at", 3, Arc::new(Int64Array::from(vec![1; 4])), "timestamps or RFC 3339 text"),
+        ("starts_at", 3, Arc::new(BooleanArray::from(vec![true; 4])), "timestamps, dates, numbers or text"),
         ("price", 4, Arc::new(BooleanArray::from(vec![true; 4])), "numbers or text"),
         ("price", 4, Arc::new(TimestampMillisecondArray::from(vec![1; 4])), "numbers or text"),
     ];
@@ -475,6 +482,122 @@ async fn parquet_rows_are_checked_like_any_other() {
         assert!(error.contains(&format!("the column {name} of")) && error.contains(wanted), "{error}");
         columns[position].1 = good;
     }
+}
+
+/// A file whose one column of times is INT96: nanoseconds of a day, and the Julian day.
+fn write_int96(path: &Path, title: &str, at_ms: i64) {
+    let schema = "message m { required binary shop (UTF8); required binary title (UTF8); required int96 starts_at; }";
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let mut writer = SerializedFileWriter::new(fs::File::create(path).unwrap(), schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    for text in ["A", title] {
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<ByteArrayType>().write_batch(&[text.into()], None, None).unwrap();
+        column.close().unwrap();
+    }
+    let (days, ns) = (at_ms.div_euclid(DAY_MS) + 2_440_588, at_ms.rem_euclid(DAY_MS) * 1_000_000);
+    let mut at = Int96::new();
+    at.set_data(ns as u32, (ns >> 32) as u32, u32::try_from(days).unwrap());
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<Int96Type>().write_batch(&[at], None, None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+}
+
+#[tokio::test]
+async fn parquet_is_read_as_its_writers_mean_it() {
+    let evening = ms("2026-11-22T20:00:00+09:00");
+    let question = "SELECT listing_id, starts_at, ends_at FROM broadcasts";
+    let read = async |columns: Vec<(&'static str, ArrayRef)>| {
+        let mut desk = Desk::new();
+        let path = desk.path("b.parquet");
+        write_parquet(
+            &path,
+            [vec![("shop", texts(&["A"])), ("channel", texts(&["A"])), ("title", texts(&["t"]))], columns].concat(),
+        );
+        let report = desk.broadcasts(&path).await.unwrap();
+        assert_eq!(report.kept, 1, "{report}");
+        (desk.query(question).await.remove(0), repairs(&report))
+    };
+    let korean = ("starts_at", Repair::KoreanTime, 1);
+    let with_zone = || Arc::new(TimestampMillisecondArray::from(vec![evening]).with_timezone("UTC")) as ArrayRef;
+    let decimals = |digits: i128, scale: i8| {
+        Arc::new(Decimal128Array::from(vec![digits]).with_precision_and_scale(20, scale).unwrap())
+    };
+    for (columns, expected, told) in [
+        // Ids of databases.
+        (
+            vec![("listing_id", decimals(12_345, 0) as ArrayRef), ("starts_at", with_zone())],
+            json!(["12345", evening, null]),
+            vec![],
+        ),
+        (
+            vec![("listing_id", decimals(1_234_500, 2)), ("starts_at", with_zone())],
+            json!(["12345", evening, null]),
+            vec![],
+        ),
+        // Times without a zone are assumed, and counted.
+        (
+            vec![
+                ("listing_id", texts(&["7"])),
+                ("starts_at", Arc::new(TimestampSecondArray::from(vec![ms("2026-11-22T20:00:00Z") / 1_000]))),
+            ],
+            json!(["7", evening, null]),
+            vec![korean],
+        ),
+        // A date, and times of day beside it.
+        (
+            vec![
+                ("listing_id", texts(&["7"])),
+                ("starts_at", Arc::new(Time32SecondArray::from(vec![20 * 3_600]))),
+                ("ends_at", Arc::new(Time64NanosecondArray::from(vec![21 * 3_600 * 1_000_000_000_i64]))),
+                ("date", Arc::new(Date32Array::from(vec![i32::try_from(evening.div_euclid(DAY_MS)).unwrap()]))),
+            ],
+            json!(["7", evening, evening + 3_600_000]),
+            vec![
+                korean,
+                ("starts_at", Repair::Joined, 1),
+                ("ends_at", Repair::KoreanTime, 1),
+                ("ends_at", Repair::Joined, 1),
+            ],
+        ),
+        // Numbers.
+        (
+            vec![
+                ("listing_id", texts(&["7"])),
+                ("starts_at", Arc::new(Int64Array::from(vec![20_261_122_200_000]))),
+                ("ends_at", Arc::new(Int64Array::from(vec![evening / 1_000 + 3_600]))),
+            ],
+            json!(["7", evening, evening + 3_600_000]),
+            vec![korean, ("ends_at", Repair::SinceEpoch, 1)],
+        ),
+    ] {
+        let (row, mut found) = read(columns).await;
+        let mut told = told;
+        found.sort_by_key(|(field, repair, _)| (*field, *repair));
+        told.sort_by_key(|(field, repair, _)| (*field, *repair));
+        assert_eq!((row, found), (expected, told));
+    }
+    let mut desk = Desk::new();
+    let path = desk.path("spark.parquet");
+    write_int96(&path, "t", evening);
+    let report = desk.broadcasts(&path).await.unwrap();
+    assert_eq!(
+        desk.query("SELECT starts_at FROM broadcasts").await,
+        [json!([evening])],
+        "an instant, as Spark means it"
+    );
+    assert!(repairs(&report).iter().all(|(_, repair, _)| *repair != Repair::KoreanTime), "{report}");
+    // Partitions: what the folders say is in no file.
+    fs::create_dir_all(desk.path("hive/dt=2026-11-22/shop=A")).unwrap();
+    let part = desk.path("hive/dt=2026-11-22/shop=A/part-0.parquet");
+    write_parquet(&part, vec![("title", texts(&["t"])), ("방송시간", texts(&["20:00 ~ 21:00"]))]);
+    desk.put("hive/dt=2026-11-22/shop=A/_SUCCESS", "");
+    let table = desk.path("hive");
+    desk.broadcasts(&table).await.unwrap();
+    let row = desk.query("SELECT shop, starts_at, ends_at FROM broadcasts").await;
+    assert_eq!(row, [json!(["A", evening, evening + 3_600_000])]);
 }
 
 #[tokio::test]
@@ -511,7 +634,7 @@ async fn files_that_cannot_be_read_are_named_with_what_is_wrong() {
             Some(vec![]),
             &["zero.csv lacks the required columns shop, channel, title, starts_at; it has no columns"],
         ),
-        ("semi.csv", Some(b"shop;channel\n".to_vec()), &["lacks the required", "it has column shop;channel"]),
+        ("semi.csv", Some(b"shop;channel\n".to_vec()), &["lacks the required", "it has columns shop, channel"]),
         ("twice.csv", Some(b"shop,shop,channel,title,starts_at\n".to_vec()), &["more than one column shop"]),
         (
             "latin.csv",

@@ -14,6 +14,7 @@ use sinsang::pack::{Format, Kind};
 use sinsang::surface::new::Selection;
 use sinsang::time::UnixMillis;
 use sinsang::viewer::UserHasher;
+use sinsang_input::Zones;
 use sinsang_pipeline::build::{self, Options, Report};
 use sinsang_pipeline::catalogue::{self, Catalogue};
 use sinsang_pipeline::generate::{self, generate};
@@ -53,6 +54,7 @@ pub(crate) fn options(input: &Path, output: &Path) -> Options {
         builds: None,
         viewers: None,
         limit: Limit::default(),
+        zones: Zones::default(),
         user_key: USER_KEY.to_owned(),
         format: Format::One,
         policy: Policy::default(),
@@ -217,6 +219,7 @@ fn read_catalogue(input: &Path, work: &Path) -> Catalogue {
         work_dir: work.to_owned(),
         rejects: None,
         limit: Limit::default(),
+        zones: Zones::default(),
         page_bytes: source::DEFAULT_PAGE_BYTES,
         progress: Progress::hidden(),
     };
