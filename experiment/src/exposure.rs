@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 use sinsang::time::{DAY_MS, UnixMillis};
+use sinsang_input::file::open_regular;
 use xxhash_rust::xxh3::Xxh3;
 
 /// Rows that are set aside which the report tells one by one.
@@ -122,7 +123,7 @@ pub fn read(paths: &[PathBuf], experiment: &str) -> Result<(Viewers, Intake), Re
     let mut events: BTreeMap<String, Vec<Deed>> = BTreeMap::new();
     for path in &files(paths)? {
         let fail = |source| ReadError { path: path.clone(), source };
-        let file = std::fs::File::open(path).map_err(fail)?;
+        let file = open_regular(path).map_err(fail)?;
         let is_packed = path.extension().is_some_and(|ending| ending == "gz");
         let input: Box<dyn io::Read> = if is_packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
         for (number, line) in (1_u64..).zip(io::BufReader::new(input).split(b'\n')) {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use sinsang::time::{DAY_MS, UnixMillis};
+use sinsang_input::file::open_regular;
 
 use crate::evaluate::Error;
 use crate::identity::{Listing, Offer};
@@ -110,8 +111,8 @@ fn rows(
     mut each: impl FnMut(u64, &dyn Fn(&str) -> Option<String>),
 ) -> Result<(), Error> {
     let failed = |source| Error::Read { path: path.to_owned(), source };
-    let mut reader =
-        csv::ReaderBuilder::new().delimiter(b'\t').flexible(true).quoting(false).from_path(path).map_err(failed)?;
+    let file = open_regular(path).map_err(|error| failed(error.into()))?;
+    let mut reader = csv::ReaderBuilder::new().delimiter(b'\t').flexible(true).quoting(false).from_reader(file);
     let head = reader.headers().map_err(failed)?.clone();
     if let Some(column) = needed.iter().find(|name| !head.iter().any(|cell| cell.trim() == **name)) {
         return Err(Error::Column { path: path.to_owned(), column });

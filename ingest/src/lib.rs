@@ -27,7 +27,7 @@ use sinsang_input::reject::{ReasonCount, Reject, RejectsFile, Tally, excerpt_byt
 
 pub use kafka::{Kafka, ingest as ingest_kafka};
 pub use line::Hour;
-pub use object::{DEFAULT_OBJECT_BYTES, Objects, ingest as ingest_objects, purge as purge_objects};
+pub use object::{DEFAULT_OBJECT_BYTES, Objects, Purged, ingest as ingest_objects, purge as purge_objects};
 pub use table::Table;
 
 use line::{Fault, Line};
@@ -82,14 +82,6 @@ pub enum Error {
         /// What the store said.
         source: object_store::Error,
     },
-    /// An object can't be searched for what is to be removed from it.
-    #[error("{place}: {reason}; nothing of it was removed: put a whole one in its place, or remove it")]
-    Unreadable {
-        /// The object.
-        place: String,
-        /// What is wrong with it.
-        reason: String,
-    },
     /// The brokers did not give what was asked of them.
     #[error("Kafka, {doing}: {source}")]
     Kafka {
@@ -142,6 +134,8 @@ pub struct Report {
     pub damaged: Vec<Damaged>,
     /// Objects that were damaged when an earlier run read them, and have not changed since.
     pub damaged_before: u64,
+    /// What below a folder no object can be called, and links that lead in a circle: passed over by each run.
+    pub aside: Vec<Damaged>,
     /// Objects that are dated after the present. They are read; how far a source was read does not follow them.
     pub ahead: u64,
     /// Lines in them.
@@ -195,9 +189,14 @@ impl fmt::Display for Report {
         for Damaged { object, reason } in self.damaged.iter().take(NAMED_OBJECTS) {
             writeln!(f, "damaged: {object}: {reason}")?;
         }
+        for Damaged { object, reason } in self.aside.iter().take(NAMED_OBJECTS) {
+            writeln!(f, "passed over: {object}: {reason}")?;
+        }
+        let passed_over = self.aside.len().saturating_sub(NAMED_OBJECTS) as u64;
         let unnamed = self.damaged.len().saturating_sub(NAMED_OBJECTS) as u64;
         for (count, what) in [
             (unnamed, "further objects are damaged"),
+            (passed_over, "further names are passed over"),
             (self.damaged_before, "objects that were damaged before are so still: put whole ones in their place"),
             (self.ahead, "objects are dated after the present: look to the clock of whoever writes them"),
             (self.forgotten, "events of viewers to be forgotten were left out"),

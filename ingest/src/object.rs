@@ -16,7 +16,7 @@ use object_store::path::Path as ObjectPath;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use sinsang::time::UnixMillis;
-use sinsang_input::file::{Line as Read, Lines};
+use sinsang_input::file::{Line as Read, Lines, read_bytes};
 use sinsang_input::reject::RejectsFile;
 use url::Url;
 
@@ -26,6 +26,8 @@ use crate::{Damaged, Error, Intake, Report};
 
 /// The note of what was read, in the folder of the table.
 const NOTE: &str = ".read.json";
+/// Bytes of the note: of over a million objects.
+const NOTE_BYTES: u64 = 256 << 20;
 /// Bytes of an object as it is stored. One of the consumer's has 13 MB before it is packed, and its packing makes it smaller.
 const MAX_PACKED_BYTES: u64 = 64 << 20;
 /// Bytes that an object may unpack to, where nothing else is said. The consumer's have at most 100 messages of 128,000.
@@ -96,22 +98,30 @@ impl Objects {
         |source| Error::Store { place, source }
     }
 
-    /// The objects of hours from `first` on, by name.
-    async fn list(&self, first: Option<Hour>) -> Result<Vec<(Hour, ObjectMeta)>, Error> {
+    /// All that is named as objects are, from `first` on where that is told; and what of a folder can't be named so, or leads back to where it is.
+    async fn all(&self, first: Option<Hour>) -> Result<(Vec<ObjectMeta>, Vec<Damaged>), Error> {
+        if let Some(folder) = &self.folder {
+            return walk(folder);
+        }
         let listed = match first {
             // Names begin with the hour, so a store lists from there on.
-            Some(first) => self.store.list_with_offset(
-                Some(&self.prefix),
-                &ObjectPath::from(format!("{}/{}", self.prefix, first.partition())),
-            ),
+            Some(first) => {
+                let offset = first.partition().split('/').fold(self.prefix.clone(), |path, part| path.join(part));
+                self.store.list_with_offset(Some(&self.prefix), &offset)
+            }
             None => self.store.list(Some(&self.prefix)),
         };
-        let all: Vec<ObjectMeta> = listed.try_collect().await.map_err(self.failed(&self.prefix))?;
+        Ok((listed.try_collect().await.map_err(self.failed(&self.prefix))?, Vec::new()))
+    }
+
+    /// The objects of hours from `first` on, by name; and what is set aside as [`Self::all`] does.
+    async fn list(&self, first: Option<Hour>) -> Result<(Vec<(Hour, ObjectMeta)>, Vec<Damaged>), Error> {
+        let (all, aside) = self.all(first).await?;
         let mut objects: Vec<(Hour, ObjectMeta)> =
             all.into_iter().filter_map(|meta| Some((hour_of(&meta.location)?, meta))).collect();
         objects.retain(|(hour, _)| first.is_none_or(|first| *hour >= first));
         objects.sort_by(|a, b| a.1.location.cmp(&b.1.location));
-        Ok(objects)
+        Ok((objects, aside))
     }
 
     /// The objects of `mark` that were damaged and lie before the hours that are listed, `first` the first of them. One that is gone is no longer
@@ -121,8 +131,7 @@ impl Objects {
         let names: Vec<String> =
             mark.objects.iter().filter(|(_, seen)| seen.is_damaged).map(|(name, _)| name.clone()).collect();
         for name in names {
-            let path = ObjectPath::from(name.as_str());
-            let Some(hour) = hour_of(&path).filter(|hour| Some(*hour) < first) else { continue };
+            let Some((path, hour)) = named(&name).filter(|(_, hour)| Some(*hour) < first) else { continue };
             match self.store.head(&path).await {
                 Ok(meta) => damaged.push((hour, meta)),
                 Err(object_store::Error::NotFound { .. }) => drop(mark.objects.remove(&name)),
@@ -153,6 +162,13 @@ impl Objects {
         }
         Ok(Ok(packed))
     }
+}
+
+/// The object of a note, and the hour that its name tells. The name is taken as it is: to make a name of it anew would encode `%` once more.
+fn named(name: &str) -> Option<(ObjectPath, Hour)> {
+    let path = ObjectPath::parse(name).ok()?;
+    let hour = hour_of(&path)?;
+    Some((path, hour))
 }
 
 /// The hour that an object's name tells; `None` of what is no object of events, such as those of what the consumer set aside.
@@ -233,13 +249,13 @@ impl Mark {
     /// Forgets objects of the hours that are not looked at again, but for damaged ones, which may yet be put right.
     fn forget(&mut self, lookback: i64) {
         let first = self.first(lookback);
-        self.objects.retain(|name, seen| seen.is_damaged || hour_of(&ObjectPath::from(name.as_str())) >= first);
+        self.objects.retain(|name, seen| seen.is_damaged || named(name).map(|(_, hour)| hour) >= first);
     }
 }
 
 impl Note {
     fn read(path: &Path) -> Result<Self, Error> {
-        match fs::read(path) {
+        match read_bytes(path, NOTE_BYTES) {
             Ok(bytes) => {
                 serde_json::from_slice(&bytes).map_err(|source| Error::Note { path: path.to_path_buf(), source })
             }
@@ -279,8 +295,10 @@ pub async fn ingest(
     mark.return_to(present);
     let first = mark.first(lookback);
     let mut listed = objects.damaged_before(&mut mark, first).await?;
-    listed.extend(objects.list(first).await?);
+    let (fresh, aside) = objects.list(first).await?;
+    listed.extend(fresh);
     let mut intake = Intake::new(table, rejects);
+    intake.report.aside = aside;
     let mut settle = |mark: &mut Mark, intake: &mut Intake<'_>| -> Result<(), Error> {
         intake.write()?;
         mark.forget(lookback);
@@ -352,35 +370,108 @@ fn too_large(most: u64) -> String {
     format!("it unpacks to more than {} MiB; --object-mib raises that", most >> 20)
 }
 
-/// Removes the lines of objects for which `is_wanted` is false, and the objects that have no other; those that the consumer set aside too. Answers
-/// with how many lines and objects that were; a dry run changes none.
+/// What came of [`purge`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Lines that were removed.
+    pub lines: u64,
+    /// Objects that had them.
+    pub objects: u64,
+    /// Objects that can't be searched. Nothing of them was removed.
+    pub damaged: Vec<Damaged>,
+}
+
+/// Removes the lines of objects for which `is_wanted` is false, and the objects that have no other; those that the consumer set aside too. A dry
+/// run changes none. A damaged object ends nothing: the others are searched, and it is told.
 ///
 /// # Errors
-/// An [`Error`] that names the object. Objects before it are changed.
-pub async fn purge(
-    objects: &Objects,
-    is_dry_run: bool,
-    is_wanted: &dyn Fn(&[u8]) -> bool,
-) -> Result<(u64, u64), Error> {
-    let all: Vec<ObjectMeta> =
-        objects.store.list(Some(&objects.prefix)).try_collect().await.map_err(objects.failed(&objects.prefix))?;
-    let (mut removed, mut changed) = (0, 0);
+/// An [`Error`] where a store does not answer. Objects before are changed.
+pub async fn purge(objects: &Objects, is_dry_run: bool, is_wanted: &dyn Fn(&[u8]) -> bool) -> Result<Purged, Error> {
+    let (all, damaged) = objects.all(None).await?;
+    let mut purged = Purged { damaged, ..Purged::default() };
     for meta in all.into_iter().filter(|meta| meta.location.as_ref().ends_with(ENDING)) {
-        let unreadable = |reason| Error::Unreadable { place: format!("{}: {}", objects.name, meta.location), reason };
-        let packed = objects.get(&meta).await?.map_err(unreadable)?;
-        let left = filter(&packed, objects.most_bytes, is_wanted).map_err(unreadable)?;
-        if left.removed == 0 {
-            continue;
-        }
+        let packed = match objects.get(&meta).await {
+            // A folder's other files can be read though this one can't.
+            Err(error) if objects.folder.is_some() => Err(error.to_string()),
+            packed => packed?,
+        };
+        let left = match packed.and_then(|packed| filter(&packed, objects.most_bytes, is_wanted)) {
+            Ok(left) if left.removed == 0 => continue,
+            Ok(left) => left,
+            Err(reason) => {
+                purged.damaged.push(Damaged { object: meta.location.to_string(), reason });
+                continue;
+            }
+        };
         let failed = objects.failed(&meta.location);
         match left.lines {
             _ if is_dry_run => {}
             0 => objects.store.delete(&meta.location).await.map_err(failed)?,
             _ => drop(objects.store.put(&meta.location, left.packed.into()).await.map_err(failed)?),
         }
-        (removed, changed) = (removed + left.removed, changed + 1);
+        purged.lines += left.removed;
+        purged.objects += 1;
     }
-    Ok((removed, changed))
+    Ok(purged)
+}
+
+/// The files below `root`, through links to folders too, as a store of that folder lists them; and of what is named as an object is what no object
+/// can be called, with links that lead in a circle. The library's own list ends at the first of these.
+fn walk(root: &Path) -> Result<(Vec<ObjectMeta>, Vec<Damaged>), Error> {
+    let (mut all, mut aside) = (Vec::new(), Vec::new());
+    let real = fs::canonicalize(root).map_err(Error::file(root))?;
+    // Folders to look at, by their names below the root and in truth, and the true names of those above each.
+    let mut folders = vec![(PathBuf::new(), vec![real])];
+    while let Some((below, above)) = folders.pop() {
+        let folder = root.join(&below);
+        for entry in fs::read_dir(&folder).map_err(Error::file(&folder))? {
+            let name = below.join(entry.map_err(Error::file(&folder))?.file_name());
+            let mut set_aside = |reason: String| aside.push(Damaged { object: name.display().to_string(), reason });
+            let path = root.join(&name);
+            let metadata = match fs::metadata(&path) {
+                Ok(metadata) => metadata,
+                // A link that leads nowhere, or a file that is gone since.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => {
+                    set_aside(error.to_string());
+                    continue;
+                }
+            };
+            if metadata.is_dir() {
+                match fs::canonicalize(&path) {
+                    Ok(real) if above.contains(&real) => {
+                        set_aside("it is a link to a folder that it is in".to_owned());
+                    }
+                    Ok(real) => {
+                        let above = above.iter().cloned().chain([real]).collect();
+                        folders.push((name, above));
+                    }
+                    Err(error) => set_aside(error.to_string()),
+                }
+                continue;
+            }
+            match name.to_str().map(ObjectPath::parse) {
+                Some(Ok(location)) => all.push(meta_of(location, &metadata)),
+                _ if !name.to_string_lossy().ends_with(ENDING) => {}
+                Some(Err(error)) => set_aside(error.to_string()),
+                None => set_aside("its name is no UTF-8".to_owned()),
+            }
+        }
+    }
+    Ok((all, aside))
+}
+
+/// What a store of folders tells of a file, its tag as notes of earlier releases have it.
+fn meta_of(location: ObjectPath, metadata: &fs::Metadata) -> ObjectMeta {
+    let modified = metadata.modified().unwrap_or(std::time::SystemTime::UNIX_EPOCH);
+    let micros = modified.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default().as_micros();
+    #[cfg(unix)]
+    let inode = std::os::unix::fs::MetadataExt::ino(metadata);
+    #[cfg(not(unix))]
+    let inode = 0;
+    let size = metadata.len();
+    let e_tag = Some(format!("{inode:x}-{micros:x}-{size:x}"));
+    ObjectMeta { location, last_modified: modified.into(), size, e_tag, version: None }
 }
 
 /// What is left of an object.

@@ -1,8 +1,10 @@
 //! A file that one process at a time holds, so that two runs don't write the same folder.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
+
+use crate::file::open_own;
 
 /// A lock that this process holds until the value is dropped. The file stays where it is: one that is removed could be held twice.
 #[derive(Debug)]
@@ -20,13 +22,13 @@ pub enum Denied {
 }
 
 impl Lock {
-    /// Takes the lock that the file at `path` stands for, making the file where it is missing. `holder` is what is told to whoever finds it
+    /// Takes the lock that the file at `path` stands for, making the file where it is missing; a link is refused. `holder` is what is told to whoever finds it
     /// held.
     ///
     /// # Errors
     /// [`Denied::Held`] with what the one who has it says of itself, at once; [`Denied::File`].
     pub fn take(path: &Path, holder: &str) -> Result<Self, Denied> {
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let mut file = open_own(path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

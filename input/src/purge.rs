@@ -2,13 +2,13 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
-use crate::file::{Packing, open_regular};
+use crate::file::{Packing, open_regular, part};
 
 /// Bytes of a line. Rows have at most 1 MiB; a longer one is no row, and is looked through all the same.
 const LINE_MAX_BYTES: u64 = 64 << 20;
@@ -19,8 +19,9 @@ const LINE_MAX_BYTES: u64 = 64 << 20;
 /// # Errors
 /// What the system or the unpacking says, and [`io::ErrorKind::InvalidData`] for a line of over 64 MiB. The file is as it was then.
 pub fn purge(path: &Path, packing: Packing, is_wanted: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<u64> {
-    let part = beside(path);
-    let outcome = rewrite(path, &part, packing, is_wanted);
+    let from = open_regular(path)?;
+    let (to, part) = part(path)?;
+    let outcome = rewrite(from, to, packing, is_wanted);
     match outcome {
         Ok(1..) => fs::rename(&part, path)?,
         // What can't be removed begins with a point, which readers pass over.
@@ -29,15 +30,7 @@ pub fn purge(path: &Path, packing: Packing, is_wanted: &mut dyn FnMut(&[u8]) -> 
     outcome
 }
 
-fn beside(path: &Path) -> PathBuf {
-    let mut name = std::ffi::OsString::from(".part-");
-    name.push(path.file_name().unwrap_or_default());
-    path.with_file_name(name)
-}
-
-fn rewrite(path: &Path, part: &Path, packing: Packing, is_wanted: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<u64> {
-    let from = open_regular(path)?;
-    let to = File::create(part)?;
+fn rewrite(from: File, to: File, packing: Packing, is_wanted: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<u64> {
     to.set_permissions(from.metadata()?.permissions())?;
     let mut written = BufWriter::new(to);
     let removed = match packing {

@@ -345,7 +345,12 @@ impl RejectsFile {
             none => {
                 let mut how = OpenOptions::new();
                 how.create(true).write(true).append(self.run.is_some()).truncate(self.run.is_none());
-                none.insert(BufWriter::new(how.open(path).map_err(failed)?))
+                // It quotes rows of users.
+                #[cfg(unix)]
+                std::os::unix::fs::OpenOptionsExt::mode(&mut how, 0o600);
+                let file = how.open(path).map_err(failed)?;
+                keep_private(&file).map_err(failed)?;
+                none.insert(BufWriter::new(file))
             }
         };
         let written = match self.run {
@@ -366,6 +371,24 @@ impl RejectsFile {
             _ => Ok(()),
         }
     }
+}
+
+/// Takes from others the right to read a file that was there before. A device or a pipe is not ours to change.
+#[cfg(unix)]
+fn keep_private(file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let metadata = file.metadata()?;
+    let mut permissions = metadata.permissions();
+    if !metadata.is_file() || permissions.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    permissions.set_mode(permissions.mode() & !0o077);
+    file.set_permissions(permissions)
+}
+
+#[cfg(not(unix))]
+fn keep_private(_: &File) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// The start of `text`, at most [`EXCERPT_CHARS`] characters, with `…` where it goes on.

@@ -12,6 +12,7 @@ mod why;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -24,7 +25,7 @@ use crate::progress::Progress;
 use crate::reject::Limit;
 use crate::rules::{self, Rules};
 use crate::telemetry::LogFormat;
-use crate::{audit, engine, generate, history, ledger, publish};
+use crate::{audit, engine, generate, history, ledger, publish, terminal};
 
 pub(crate) use build::Build;
 pub(crate) use evaluate::Evaluate;
@@ -63,6 +64,23 @@ pub struct Arguments {
 }
 
 impl Arguments {
+    /// The arguments of this process; where they are none, or ask for help, the code that it ends with. What is wrong with them is quoted on
+    /// standard error as any text from elsewhere is.
+    ///
+    /// # Errors
+    /// The exit code.
+    pub fn of_process() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|error| {
+            if error.use_stderr() {
+                terminal::complain(error.render().to_string().trim_end());
+            } else {
+                // Whoever stopped reading has read enough.
+                let _ = error.print();
+            }
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
+        })
+    }
+
     pub(crate) fn progress(&self) -> Progress {
         if self.is_silent() { Progress::hidden() } else { Progress::on_terminal() }
     }

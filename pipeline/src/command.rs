@@ -8,6 +8,7 @@ use serde::Serialize;
 use sinsang::time::UnixMillis;
 use sinsang_identity::train::Labels;
 use sinsang_ingest::{Objects, Table, ingest_kafka, ingest_objects};
+use sinsang_input::file::{SETTINGS_BYTES, read_text};
 use tracing::field::Empty;
 
 use crate::arguments::{
@@ -167,8 +168,7 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
         | Command::Rollback(Rollback { target, .. })
         | Command::Status(Status { target, .. })
         | Command::Collect(Collect { target, .. }) => {
-            let host = variable("HOSTNAME").map_or_else(String::new, |host| format!(" on {host}"));
-            let holder = format!("process {}{host}", std::process::id());
+            let holder = holder(variable);
             let clock = Clock::of_machine(clock);
             if let Some(folder) = &target.place.local {
                 return on_store(arguments, &mut LocalKv::open(&target.project, folder, clock)?, &holder, page);
@@ -226,7 +226,7 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
 
 fn prices(file: Option<&Path>) -> Result<PriceList, Box<dyn std::error::Error>> {
     let text = match file {
-        Some(path) => std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?,
+        Some(path) => read_text(path, SETTINGS_BYTES).map_err(|error| format!("{}: {error}", path.display()))?,
         None => publish::DEFAULT_PRICES.to_owned(),
     };
     Ok(PriceList::parse(&text)?)
@@ -256,7 +256,8 @@ fn of_ingest(command: &IngestCommand, format: Format, surroundings: Surroundings
     Ok(if report.is_useless() { ExitCode::from(NOT_WHOLE) } else { ExitCode::SUCCESS })
 }
 
-/// Forgets viewers, and tells what was found of them.
+/// Forgets viewers, and tells what was found of them. The list and the stores come first, for what they say holds from then on; a copy that can't
+/// be looked through costs no other.
 fn of_forget(asked: &Forget, format: Format, surroundings: Surroundings) -> Outcome {
     let Surroundings { clock, user_key, variable, .. } = surroundings;
     let hashers = forget::hashers(&user_key(), variable(USER_KEY_OTHER).as_deref())?;
@@ -265,24 +266,54 @@ fn of_forget(asked: &Forget, format: Format, surroundings: Surroundings) -> Outc
         asked.subjects(&hashers)?.into_iter().map(|subject| subject.by_all_names(&renamed)).collect();
     let mut report = forget::forget(&asked.input, &subjects, asked.dry_run)?;
     let mut search = copies::Search::new(&subjects, asked.dry_run);
-    search.tables(&asked.input)?;
-    asked.rejects.iter().try_for_each(|file| search.rejects(file))?;
-    asked.viewers.iter().try_for_each(|file| search.viewers(file))?;
-    for source in &asked.objects {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?
-            .block_on(search.objects(source, variable))?;
-    }
+    let (holder, clock) = (holder(variable), Clock::of_machine(clock));
     if let Some(folder) = &asked.local {
-        search.store(&mut LocalKv::open(&asked.project, folder, Clock::of_machine(clock))?, clock())?;
+        match LocalKv::open(&asked.project, folder, clock) {
+            Ok(mut store) => {
+                let outcome = search.store(&mut store, &holder);
+                search.note(outcome);
+            }
+            Err(error) => search.note(Err(error)),
+        }
     }
     if asked.remote {
-        search.store(&mut RemoteKv::new(Address::from_variables(variable)?, 1, Clock::of_machine(clock)), clock())?;
+        match Address::from_variables(variable) {
+            Ok(address) => {
+                let outcome = search.store(&mut RemoteKv::new(address, 1, clock), &holder);
+                search.note(outcome);
+            }
+            Err(error) => search.note(Err(error)),
+        }
     }
-    asked.snapshots.iter().try_for_each(|folder| search.snapshot(folder))?;
+    search.tables(&asked.input);
+    asked.rejects.iter().for_each(|file| search.rejects(file));
+    asked.viewers.iter().for_each(|file| search.viewers(file));
+    for source in &asked.objects {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let outcome = runtime.block_on(search.objects(source, variable));
+        search.note(outcome);
+    }
+    for folder in &asked.snapshots {
+        let outcome = search.snapshot(folder);
+        search.note(outcome);
+    }
     search.tell(&mut report);
-    print(format, &report)
+    print(format, &report)?;
+    let problems = report.problems.len();
+    if problems == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    Err(format!(
+        "{problems} copies could not be looked through, and may have rows of theirs:\n  {}",
+        report.problems.join("\n  ")
+    )
+    .into())
+}
+
+/// Who works on a store, as its lease and its history name them.
+fn holder(variable: fn(&str) -> Option<String>) -> String {
+    let host = variable("HOSTNAME").map_or_else(String::new, |host| format!(" on {host}"));
+    format!("process {}{host}", std::process::id())
 }
 
 fn of_ledger(command: &LedgerCommand, arguments: &Arguments, surroundings: Surroundings) -> Outcome {

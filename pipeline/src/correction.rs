@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use sinsang::time::UnixMillis;
 use sinsang_identity::correction::{self, Counts};
+use sinsang_input::file::{SETTINGS_BYTES, read_bytes};
 use sinsang_input::value::clean;
 
 pub use sinsang_identity::correction::{Corrections, Decision};
@@ -72,7 +73,7 @@ pub fn parse(text: &str, path: &Path, now: UnixMillis) -> Result<Corrections, Er
 /// # Errors
 /// [`enum@Error`], with line and column where the file is wrong.
 pub fn read(path: &Path, now: UnixMillis) -> Result<Corrections, Error> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let bytes = read_bytes(path, SETTINGS_BYTES).map_err(|source| Error::Read { path: path.to_owned(), source })?;
     parse(&text(bytes, path)?, path, now)
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sinsang::viewer::{UserHasher, UserKey, ViewerName};
-use sinsang_input::file::read_text;
+use sinsang_input::file::{read_bytes, read_text};
 use sinsang_input::value::{clean, spellings};
 
 use crate::rekey::Renamed;
@@ -235,6 +235,8 @@ pub struct Report {
     pub copies: Vec<Copy>,
     /// What snapshots have, those of the store first.
     pub snapshots: Vec<Known>,
+    /// What could not be looked through, and may have rows of theirs.
+    pub problems: Vec<String>,
 }
 
 /// What was found of one viewer.
@@ -261,7 +263,7 @@ pub struct Known {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { added, known, list, is_dry_run, found, copies, snapshots } = self;
+        let Self { added, known, list, is_dry_run, found, copies, snapshots, problems } = self;
         let list = list.display();
         if *is_dry_run {
             writeln!(f, "{added} viewers would be added to {list}, {known} are on it; nothing was changed")?;
@@ -286,6 +288,7 @@ impl fmt::Display for Report {
         for Known { snapshot, place, users } in snapshots {
             writeln!(f, "  snapshot {snapshot}, {place}: tastes of {users}")?;
         }
+        problems.iter().try_for_each(|problem| writeln!(f, "  NOT LOOKED THROUGH: {problem}"))?;
         write!(
             f,
             "the next build leaves out what they did, and its publish them; docs/privacy.md has the copies that are out of reach"
@@ -305,7 +308,7 @@ pub fn forget(folder: &Path, subjects: &[Subject], is_dry_run: bool) -> Result<R
     let list = folder.join(FILE);
     let (mut lines, mut added, mut known) = (String::new(), 0, 0);
     // Whoever added a line by hand may have left it without an end.
-    let is_open = fs::read(&list).is_ok_and(|bytes| bytes.last().is_some_and(|last| *last != b'\n'));
+    let is_open = read_bytes(&list, FILE_BYTES).is_ok_and(|bytes| bytes.last().is_some_and(|last| *last != b'\n'));
     for subject in subjects {
         let new: Vec<ViewerName> = subject.names.iter().filter(|name| names.insert(**name)).copied().collect();
         *(if new.is_empty() { &mut known } else { &mut added }) += 1;
@@ -323,5 +326,14 @@ pub fn forget(folder: &Path, subjects: &[Subject], is_dry_run: bool) -> Result<R
         written.map_err(|source| Error::File { path: list.clone(), source })?;
     }
     let found = subjects.iter().map(|subject| Found { given: subject.given.clone(), ..Found::default() }).collect();
-    Ok(Report { added, known, list, is_dry_run, found, copies: Vec::new(), snapshots: Vec::new() })
+    Ok(Report {
+        added,
+        known,
+        list,
+        is_dry_run,
+        found,
+        copies: Vec::new(),
+        snapshots: Vec::new(),
+        problems: Vec::new(),
+    })
 }

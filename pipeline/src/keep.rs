@@ -7,10 +7,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sinsang::time::{DAY_MS, UnixMillis};
+use sinsang_input::file::read_bytes;
 use sinsang_taste::Unusable;
 
 use crate::build::temporary_for;
 use crate::taste::{self, Learned, Trained};
+
+/// Bytes of a model: of far more words and products than a build has.
+const MODEL_BYTES: u64 = 1 << 30;
 
 /// What became of the model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -105,7 +109,7 @@ impl<'a> Shelf<'a> {
             return (None, None);
         }
         let note = |what: &dyn fmt::Display| Some(format!("{}: {what}; a model was trained anew", self.file.display()));
-        let bytes = match fs::read(self.file) {
+        let bytes = match read_bytes(self.file, MODEL_BYTES) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return (None, None),
             Err(error) => return (None, note(&error)),

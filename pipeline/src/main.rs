@@ -3,13 +3,15 @@
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use clap::Parser as _;
 use sinsang::time::UnixMillis;
 use sinsang_pipeline::arguments::Arguments;
 use sinsang_pipeline::command::{self, Surroundings};
 
 fn main() -> ExitCode {
-    command::run(&Arguments::parse(), Surroundings { clock, user_key, variable, connect: None })
+    match Arguments::of_process() {
+        Ok(arguments) => command::run(&arguments, Surroundings { clock, user_key, variable, connect: None }),
+        Err(code) => code,
+    }
 }
 
 fn user_key() -> String {

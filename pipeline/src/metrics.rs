@@ -188,7 +188,7 @@ impl Page {
             self.long(INGEST_EVENTS, &[("outcome", outcome)], lines);
         }
         self.long(INGEST_READ, &[], report.read);
-        self.long(INGEST_DAMAGED, &[], report.damaged.len() as u64 + report.damaged_before);
+        self.long(INGEST_DAMAGED, &[], (report.damaged.len() + report.aside.len()) as u64 + report.damaged_before);
         self.long(INGEST_AHEAD, &[], report.ahead);
     }
 

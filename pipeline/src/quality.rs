@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sinsang::pack::board::Board;
+use sinsang_input::file::{SETTINGS_BYTES, read_text};
 
 use crate::audit::claim;
 use crate::build::Report;
@@ -194,7 +195,7 @@ pub fn append(file: &Path, line: &Line) -> Result<(), Error> {
         ranking: Value,
     }
     let failed = |source| Error { path: file.to_owned(), source };
-    let before = match fs::read_to_string(file) {
+    let before = match read_text(file, SETTINGS_BYTES) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         text => text.map_err(failed)?,
     };

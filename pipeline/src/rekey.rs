@@ -9,13 +9,15 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sinsang::viewer::{UserHasher, UserKey};
-use sinsang_input::file::open_regular;
+use sinsang_input::file::{open_regular, read_text};
 use sinsang_input::value::clean;
 
 use crate::build::temporary_for;
 
 /// The file: a line a user, two names of 16 hex digits.
 pub const FILE: &str = "renamed.txt";
+/// Bytes of the file: of over twenty million users.
+const FILE_BYTES: u64 = 1 << 30;
 /// Names that one user may have: of several changes of the key whose events are all kept.
 const MAX_NAMES: usize = 8;
 
@@ -195,7 +197,7 @@ pub fn rekey(list: &Path, folder: &Path, keys: [&str; 2]) -> Result<Report, Erro
         let path = path.to_owned();
         move |source| Error::File { path, source }
     };
-    let mut before = match fs::read_to_string(&path) {
+    let mut before = match read_text(&path, FILE_BYTES) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         text => text.map_err(failed(&path))?,
     };

@@ -10,6 +10,7 @@ use sinsang::pack::experiment::ExperimentPart;
 use sinsang::pack::mix::MixParts;
 use sinsang::rank::{PULSE_WEIGHTS, SurfaceWeights, Weights};
 use sinsang_identity::place::Places;
+use sinsang_input::file::{SETTINGS_BYTES, read_text};
 use sinsang_publish::Limits;
 use toml::Spanned;
 
@@ -317,7 +318,7 @@ impl Rules {
     /// # Errors
     /// An [`Error`] that names the file and the place in it.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        let text = read_text(path, SETTINGS_BYTES).map_err(|source| Error::Read { path: path.to_owned(), source })?;
         Self::parse(&text, path)
     }
 
@@ -488,7 +489,7 @@ impl std::fmt::Display for Check {
 /// # Errors
 /// An [`Error`] that names the file and the place in it.
 pub fn check(path: &Path) -> Result<Check, Error> {
-    let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let text = read_text(path, SETTINGS_BYTES).map_err(|source| Error::Read { path: path.to_owned(), source })?;
     let rules = Rules::parse(&text, path)?;
     let conflicts = rules.conflicts(&text, path);
     let (directives, floors, experiments) = (rules.directive.len(), rules.floor.len(), rules.experiment.len());

@@ -1,8 +1,7 @@
 //! The last things that a few named users did, for the preview page of whoever holds its secret. Nothing of it is in a snapshot.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use serde::{Deserialize, Serialize};
 use sinsang::time::UnixMillis;
-use sinsang_input::file::read_text;
+use sinsang_input::file::{read_text, replace_privately};
 
 use crate::engine::{register_rows, sql};
 use crate::forget::Whose;
@@ -135,24 +134,9 @@ impl Viewers {
             .collect();
         let failed = |source| Error::File { path: path.to_owned(), source };
         let bytes = serde_json::to_vec(&serde_json::json!({ "viewers": viewers }));
-        let part = crate::build::beside(path, "part");
-        let written = bytes.map_err(io::Error::from).and_then(|bytes| write_privately(&part, &bytes));
-        written.and_then(|()| fs::rename(&part, path)).map_err(failed)
+        // What users did is nobody else's on the machine.
+        bytes.map_err(io::Error::from).and_then(|bytes| replace_privately(path, &bytes)).map_err(failed)
     }
-}
-
-/// Writes `bytes` to `path` so that its owner alone may read them, from the first byte on: what users did is nobody else's on the machine.
-fn write_privately(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // A file that a killed run left there has whatever mode it has.
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.write_all(bytes)
 }
 
 async fn events(

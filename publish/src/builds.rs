@@ -1,10 +1,10 @@
 //! What the last builds came to, as the preview page shows it: lines of a file beside the snapshot, brought to the store with it.
 
-use std::fs;
 use std::path::Path;
 
 use sinsang::key::BUILDS;
 use sinsang::time::UnixMillis;
+use sinsang_input::file::{SETTINGS_BYTES, read_text};
 
 use crate::store::Store;
 
@@ -16,7 +16,7 @@ const MAX_BYTES: usize = 1 << 20;
 /// Brings the last lines of `file` to the store, and says how many; `None` where there is no such file, or the store did not take them. What was
 /// published is live all the same.
 pub fn publish_builds<S: Store>(file: &Path, store: &mut S, at: UnixMillis) -> Option<usize> {
-    let text = fs::read_to_string(file).ok()?;
+    let text = read_text(file, SETTINGS_BYTES).ok()?;
     let lines = latest(&text);
     let count = lines.lines().count();
     store.put(BUILDS, lines.as_bytes(), at).is_ok().then_some(count)

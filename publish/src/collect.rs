@@ -19,7 +19,7 @@ use crate::lease::under;
 use crate::progress::{Progress, Unit};
 use crate::publication::{pack, packs};
 use crate::run::{Run, record};
-use crate::store::{Error, Store, kept, live, read};
+use crate::store::{Error, Found, Store, kept, live, read};
 
 /// The shortest grace period, in milliseconds: longer than any publish takes.
 pub const MIN_GRACE_MS: i64 = 6 * HOUR_MS;
@@ -263,7 +263,11 @@ fn state<S: Store>(store: &mut S) -> Result<State, Error<S::Error>> {
 
 /// All packs that the live snapshot and the kept ones before it name.
 fn named<S: Store>(store: &mut S) -> Result<BTreeSet<PackId>, Error<S::Error>> {
-    let live = live(store)?.ok_or(Error::NothingLive)?;
+    let found = Found::new(store)?;
+    if let Some(damage) = found.damage {
+        return Err(Error::Unread { damage, advice: "roll back to a snapshot, or publish one with --force" });
+    }
+    let live = found.manifest.ok_or(Error::NothingLive)?;
     let mut named: BTreeSet<PackId> = ids(&live).collect();
     for previous in live.previous() {
         let snapshot = previous.snapshot.to_string();

@@ -1,7 +1,7 @@
 //! Users who asked to be forgotten, as the store knows them: by their keys, each with the time from which snapshots are built without them. No
 //! snapshot that has one of them becomes live, be it by a rollback or because an old folder is published again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sinsang::key::{FORGOTTEN, Key};
 use sinsang::pack::manifest::Manifest;
@@ -10,8 +10,12 @@ use sinsang::pack::{Kind, PackId};
 use sinsang::time::UnixMillis;
 use sinsang::viewer::UserKey;
 
+use crate::lease::{FORGET, after_others};
 use crate::snapshot::Snapshot;
-use crate::store::{Error, Store, kept, live, read};
+use crate::store::{Error, Found, Store, confirm, kept, read};
+
+/// How often the list is written again that another run's took the place of.
+const ATTEMPTS: u32 = 3;
 
 /// The list: keys of users, each with the time that the first snapshot without them was built at.
 type List = BTreeMap<u64, UnixMillis>;
@@ -29,28 +33,45 @@ pub struct Standing {
     pub keys: Vec<UserKey>,
 }
 
-/// Adds `keys` to the store's list of users whom snapshots that were built before `since` may know. Answers with how many were not on it.
+/// Adds `keys` to the store's list of users whom no snapshot may know, with `since`, the time from which snapshots are built without them. Answers
+/// with how many were not on it. The list is written under the store's lease, which `holder` waits for: of two lists that are written at once the
+/// earlier would be lost.
 ///
 /// # Errors
-/// An [`Error`] where the store does not answer, or its list is damaged.
+/// An [`Error`] where the store does not answer, its list is damaged, or another run keeps the store for longer than ten minutes.
 pub fn note_forgotten<S: Store>(
     store: &mut S,
     keys: impl IntoIterator<Item = UserKey>,
     since: UnixMillis,
-    at: UnixMillis,
+    (at, holder): (UnixMillis, &str),
 ) -> Result<usize, Error<S::Error>> {
-    let mut all = list(store)?;
-    let before = all.len();
-    for key in keys {
-        all.entry(key.0).or_insert(since);
+    let keys: BTreeSet<u64> = keys.into_iter().map(|key| key.0).collect();
+    let is_on = |all: &List| keys.iter().all(|key| all.contains_key(key));
+    if is_on(&list(store)?) {
+        return Ok(0);
     }
-    if all.len() > before {
-        let lines: Vec<String> = all.iter().map(|(key, since)| format!("{} {}", UserKey(*key), since.0)).collect();
-        let text = lines.join("\n");
-        let failed = |source| Error::Store { action: "writing", key: FORGOTTEN.to_owned(), source };
-        store.put(FORGOTTEN, text.as_bytes(), at).map_err(failed)?;
-    }
-    Ok(all.len() - before)
+    after_others(store, holder, FORGET, |store, held| {
+        let (mut added, mut attempt) = (0, 0);
+        loop {
+            let mut all = list(store)?;
+            let before = all.len();
+            keys.iter().for_each(|key| drop(all.entry(*key).or_insert(since)));
+            added += all.len() - before;
+            held.secure(store)?;
+            let lines: Vec<String> = all.iter().map(|(key, since)| format!("{} {}", UserKey(*key), since.0)).collect();
+            let text = lines.join("\n");
+            let failed = |source| Error::Store { action: "writing", key: FORGOTTEN.to_owned(), source };
+            store.put(FORGOTTEN, text.as_bytes(), at).map_err(failed)?;
+            // Two runs that took the lease in the same moment both get here, and one of the lists is not what it wrote.
+            let is_kept = confirm(store, FORGOTTEN, text.as_bytes(), None);
+            match is_kept {
+                Ok(()) => return Ok(added),
+                Err(Error::ReadBack { .. }) if is_on(&list(store)?) => return Ok(added),
+                Err(Error::ReadBack { .. }) if attempt < ATTEMPTS => (attempt, added) = (attempt + 1, 0),
+                Err(error) => return Err(error),
+            }
+        }
+    })
 }
 
 /// Refuses `snapshot`, a folder, where it has tastes of a user whom the store lists as forgotten.
@@ -67,13 +88,13 @@ pub fn refuse_forgotten<S: Store>(snapshot: &Snapshot, store: &mut S) -> Result<
     verdict(&manifest, users)
 }
 
-/// Refuses the snapshot of `manifest`, which the store has, where it has tastes of a user who was forgotten after it was built.
+/// Refuses the snapshot of `manifest`, which the store has, where it has tastes of a user whom the store lists as forgotten. Since when they are
+/// counts for nothing: it was told by another clock than that of the build, and a snapshot that is built later may know them all the same.
 ///
 /// # Errors
 /// [`Error::Forgotten`], or what keeps the store from telling.
 pub(crate) fn refuse<S: Store>(store: &mut S, manifest: &Manifest) -> Result<(), Error<S::Error>> {
-    let later = list(store)?.into_iter().filter(|(_, since)| *since > manifest.built_at());
-    let keys: Vec<u64> = later.map(|(key, _)| key).collect();
+    let keys: Vec<u64> = list(store)?.into_keys().collect();
     let users = held(store, manifest, &keys)?.len();
     verdict(manifest, users)
 }
@@ -84,7 +105,7 @@ pub(crate) fn refuse<S: Store>(store: &mut S, manifest: &Manifest) -> Result<(),
 /// An [`Error`] where the store does not answer.
 pub fn standing<S: Store>(store: &mut S, keys: &[UserKey]) -> Result<Vec<Standing>, Error<S::Error>> {
     let keys: Vec<u64> = keys.iter().map(|key| key.0).collect();
-    let Some(live) = live(store)? else { return Ok(Vec::new()) };
+    let Some(live) = Found::new(store)?.manifest else { return Ok(Vec::new()) };
     let mut manifests = vec![];
     for previous in live.previous() {
         manifests.extend(kept(store, previous.manifest)?);

@@ -1,7 +1,8 @@
 //! What keeps a bad snapshot from going live: it is held against what is live, in numbers, before its manifest moves.
 //!
 //! [`Refusal::of`] is a pure function of two [`Summary`]s, the time and the operators' [`Limits`]; a snapshot's numbers are read from its board and
-//! manifest, the live one's from the store. Where nothing is live, or its board can't be read, only what no snapshot may be is refused.
+//! manifest, the live one's from the store. Where nothing is live, only what no snapshot may be is refused; where something is that can't be read, that
+//! is a reason by itself ([`Refusal::unread`]).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,7 +29,8 @@ pub struct Limits {
     pub most_products: f64,
     /// The least share of each shop's products.
     pub least_shop: f64,
-    /// The least share of each shop's new products.
+    /// The least share of each shop's new products, and of all shops' together, which are compared from a quarter of `few` on: what is shown as new
+    /// is few products by nature.
     pub least_new: f64,
     /// The most.
     pub most_new: f64,
@@ -44,7 +46,7 @@ pub struct Limits {
     pub most_bytes: f64,
     /// The least share of the live board's tabs.
     pub least_tabs: f64,
-    /// Hours from the build to the end of its last broadcast, at the least.
+    /// Hours from the publish to the end of its last broadcast, at the least.
     pub least_ahead_hours: u32,
 }
 
@@ -187,11 +189,17 @@ impl Summary {
         Ok(Self::of(manifest, &board))
     }
 
-    /// The numbers of the snapshot of `manifest` in `store`; nothing where its board is missing or damaged, which a publish repairs.
-    pub(crate) fn of_store<S: Store>(store: &mut S, manifest: &Manifest) -> Result<Option<Self>, Error<S::Error>> {
-        let id = manifest.board();
-        let bytes = read(store, &Key::Pack(Kind::Board, id).to_string())?;
-        let board = bytes.and_then(|bytes| Board::parse(bytes, id).map_err(|_: Damage| ()).ok());
+    /// The numbers of the snapshot of `manifest` in `store`, or what of it can't be read.
+    pub(crate) fn of_store<S: Store>(
+        store: &mut S,
+        manifest: &Manifest,
+    ) -> Result<Result<Self, String>, Error<S::Error>> {
+        let (id, snapshot) = (manifest.board(), manifest.snapshot());
+        let unread = |what: &dyn fmt::Display| format!("the board {id} of snapshot {snapshot} can't be read ({what})");
+        let Some(bytes) = read(store, &Key::Pack(Kind::Board, id).to_string())? else {
+            return Ok(Err(unread(&"it is not there")));
+        };
+        let board = Board::parse(bytes, id).map_err(|damage: Damage| unread(&damage));
         Ok(board.map(|board| Self::of(manifest, &board)))
     }
 }
@@ -256,14 +264,24 @@ impl Refusal {
                 "empty",
                 format!("it has {products} products and {slots} broadcasts: everybody would see nothing"),
             );
-        } else if until.since(*built_at) < i64::from(limits.least_ahead_hours) * HOUR_MS {
-            let (hours, least) = (until.since(*built_at) / HOUR_MS, limits.least_ahead_hours);
-            let rule = "least_ahead_hours";
-            self.add(rule, format!("its last broadcast ends {hours} hours after the build, publish.{rule} = {least}"));
+        } else {
+            // What counts is what people are going to see: a snapshot that was built long ago may be over by now.
+            let ahead_ms = until.since(at.max(*built_at));
+            if ahead_ms < i64::from(limits.least_ahead_hours) * HOUR_MS {
+                let (hours, least, rule) = (ahead_ms.abs() / HOUR_MS, limits.least_ahead_hours, "least_ahead_hours");
+                let ends =
+                    if ahead_ms < 0 { format!("ended {hours} hours ago") } else { format!("ends in {hours} hours") };
+                self.add(rule, format!("its last broadcast {ends}, publish.{rule} = {least}"));
+            }
         }
         if built_at.since(at) > CLOCK_LEEWAY_MS {
             self.add("ahead", format!("it was built at {built_at}, ahead of the clock, which says {at}"));
         }
+    }
+
+    /// Adds that `what` of the live snapshot can't be read, so that nothing says whether this one differs too much.
+    pub(crate) fn unread(&mut self, what: &str) {
+        self.add("unread", format!("{what}, so this one can't be held against it"));
     }
 
     fn beside(&mut self, next: &Summary, live: &Summary, limits: &Limits) {
@@ -285,6 +303,10 @@ impl Refusal {
             let bounds = [("least_new", limits.least_new), ("most_new", limits.most_new)];
             self.count(&format!("new products of {shop}"), [now.new, before.new], bounds, limits.few);
         }
+        // A shop's few are left to chance, and all shops' few together are the whole tab of new products.
+        let ([now, ..], [before, ..]) = (next.verdicts, live.verdicts);
+        self.least("new products", [now, before], ("least_new", limits.least_new), limits.few / 4);
+        self.most("new products", [now, before], ("most_new", limits.most_new), limits.few);
         self.verdicts(next, live, limits);
         let bounds = [("least_users", limits.least_users), ("most_users", limits.most_users)];
         self.count("users", [next.users, live.users], bounds, limits.few);
@@ -313,7 +335,10 @@ impl Refusal {
 
     fn count(&mut self, what: &str, counts: [u64; 2], [least, most]: [(&'static str, f64); 2], few: u32) {
         self.least(what, counts, least, few);
-        let ([now, before], (rule, share)) = (counts, most);
+        self.most(what, counts, most, few);
+    }
+
+    fn most(&mut self, what: &str, [now, before]: [u64; 2], (rule, share): (&'static str, f64), few: u32) {
         // What was few may become many: there it is many beside what counts as few.
         if now > few.into() && float(now) > float(before.max(few.into())) * share {
             self.add(rule, format!("{now} {what}, the live one has {before}; publish.{rule} = {share}"));

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 use sinsang::key::LEASE;
 use sinsang::pack::PackId;
-use sinsang::time::{MINUTE_MS, UnixMillis};
+use sinsang::time::{CLOCK_LEEWAY_MS, MINUTE_MS, SECOND_MS, UnixMillis};
 
 use crate::store::{Error, Store, read};
 
@@ -18,6 +18,13 @@ use crate::store::{Error, Store, read};
 pub(crate) const LEASE_MS: i64 = 10 * MINUTE_MS;
 /// KV takes one write of a key in a second.
 const RENEW_MS: i64 = 1_100;
+
+/// How long a run that waits for the lease does so, in milliseconds: what a killed run keeps it.
+const PATIENCE_MS: i64 = LEASE_MS + 10 * SECOND_MS;
+/// How long it waits between two looks, in milliseconds.
+const LOOK_MS: u32 = 1_000;
+/// What a run does that removes no packs: what a publish left unfinished outlives it.
+pub(crate) const FORGET: &str = "forget";
 
 /// Who has a store, and until when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +74,7 @@ impl Held {
     pub(crate) fn take<S: Store>(store: &mut S, holder: &str, action: &str) -> Result<Self, Error<S::Error>> {
         let now = store.now();
         let before = current(store)?;
-        if let Some(other) = before.as_ref().filter(|lease| lease.until > now.0) {
+        if let Some(other) = before.as_ref().filter(|lease| lease.holds(now)) {
             return Err(other.refusal());
         }
         let unfinished = before.as_ref().and_then(|lease| lease.unfinished.clone());
@@ -77,7 +84,7 @@ impl Held {
             since: now.0,
             until: now.plus(LEASE_MS).0,
             // Whoever has the store next may remove what a publish left, and does not go on from it.
-            unfinished: unfinished.clone().filter(|_| action == "publish"),
+            unfinished: unfinished.clone().filter(|_| ["publish", FORGET].contains(&action)),
         };
         let held = Self { lease, written_at: now, before: unfinished };
         held.write(store)?;
@@ -142,7 +149,7 @@ impl Held {
     pub(crate) fn give_back<S: Store>(mut self, store: &mut S, is_done: bool) {
         if self.check(store).is_ok() {
             self.lease.until = 0;
-            self.lease.unfinished = self.lease.unfinished.take().filter(|_| !is_done);
+            self.lease.unfinished = self.lease.unfinished.take().filter(|_| !is_done || self.lease.action == FORGET);
             let _ = self.write(store);
         }
     }
@@ -155,6 +162,11 @@ impl Held {
 }
 
 impl Lease {
+    /// Whether somebody has the store. A lease that ends later than any run asks for was written by a clock that is wrong, or by nobody who lets go.
+    fn holds(&self, now: UnixMillis) -> bool {
+        self.until > now.0 && self.until <= now.plus(LEASE_MS + CLOCK_LEEWAY_MS).0
+    }
+
     fn refusal<E: std::error::Error + Send + Sync + 'static>(&self) -> Error<E> {
         let Self { holder, action, since, until, .. } = self.clone();
         Error::Held { action, holder, since: UnixMillis(since), until: UnixMillis(until) }
@@ -180,4 +192,32 @@ pub(crate) fn under<S: Store, T>(
     let outcome = work(store, &mut held);
     held.give_back(store, outcome.is_ok());
     outcome
+}
+
+/// Does `work` as [`under`] does, once whoever has the lease gives it back or lets it run out.
+///
+/// # Errors
+/// As [`under`]; [`Error::Held`] where the lease of others goes on for longer than one lasts that is not renewed.
+pub(crate) fn after_others<S: Store, T>(
+    store: &mut S,
+    holder: &str,
+    action: &str,
+    mut work: impl FnMut(&mut S, &mut Held) -> Result<T, Error<S::Error>>,
+) -> Result<T, Error<S::Error>> {
+    let begun = store.now();
+    let mut is_told = false;
+    loop {
+        match under(store, holder, action, &mut work) {
+            Err(error @ (Error::Held { .. } | Error::LeaseLost { .. })) => {
+                if store.now().since(begun) >= PATIENCE_MS {
+                    return Err(error);
+                }
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::warn!(%error, "waiting for the store");
+                }
+                store.wait(LOOK_MS);
+            }
+            outcome => return outcome,
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -142,6 +143,10 @@ impl Store for LocalKv {
 
     fn settle(&mut self, _attempt: u32) -> bool {
         false
+    }
+
+    fn wait(&mut self, ms: u32) {
+        self.clock.sleep(Duration::from_millis(ms.into()));
     }
 }
 

@@ -20,7 +20,7 @@ use crate::run::{Run, record};
 use crate::snapshot::Snapshot;
 use crate::stage;
 use crate::stage::count;
-use crate::store::{Batch, Error, Store, confirm, live};
+use crate::store::{Batch, Error, Found, Store, confirm, live};
 
 mod start;
 
@@ -131,7 +131,7 @@ pub fn plan<S: Store>(snapshot: &Snapshot, store: &mut S, options: &Options<'_>)
     let manifest_bytes = 2 * start.manifest.bytes().len() as u64;
     Ok(Plan {
         snapshot: start.manifest.snapshot().to_string(),
-        live: start.live.as_ref().map(|live| live.snapshot().to_string()),
+        live: start.found.shown().map(|live| live.snapshot().to_string()),
         packs: start.packs,
         keys: if is_live { 0 } else { start.missing.len() + 5 },
         bytes: if is_live { 0 } else { start.missing_bytes + manifest_bytes },
@@ -150,7 +150,7 @@ pub fn publish<S: Store>(snapshot: &Snapshot, store: &mut S, options: &Options<'
     if live(store)?.is_some_and(|live| live.snapshot() == manifest.snapshot()) {
         let start = Start::new(snapshot, store, None)?;
         if start.is_live() {
-            let previous = start.live.as_ref().and_then(|live| live.previous().next());
+            let previous = start.found.shown().and_then(|live| live.previous().next());
             let previous = previous.map(|previous| previous.snapshot.to_string());
             return Ok(Report { previous, was_live: true, ..report(&start, store) });
         }
@@ -177,7 +177,7 @@ fn said_no<E: std::error::Error + Send + Sync + 'static>(error: &Error<E>) -> Op
 fn report<S: Store>(start: &Start, store: &S) -> Report {
     Report {
         snapshot: start.manifest.snapshot().to_string(),
-        previous: start.live.as_ref().map(|live| live.snapshot().to_string()),
+        previous: start.found.manifest.as_ref().map(|live| live.snapshot().to_string()),
         packs: start.packs,
         written: 0,
         written_bytes: 0,
@@ -211,8 +211,9 @@ fn go_live<S: Store>(
     let bar = options.progress.start("reading back", Unit::Items, sample.len() as u64);
     stage!("read back", packs = count(sample.len())).in_scope(|| store.read_back(&sample, snapshot, &bar))?;
     drop(bar);
-    stage!("go live").in_scope(|| make_live(store, &start.manifest, start.live.as_ref(), options.at, held))?;
+    let id = stage!("go live").in_scope(|| make_live(store, &start.manifest, &start.found, options.at, held))?;
     let run = Run {
+        manifest: Some(id.to_string()),
         packs: start.missing.len(),
         bytes: start.missing_bytes,
         is_forced: !refusal.is_empty(),
@@ -255,7 +256,7 @@ fn write<S: Store>(
         let last = batch.iter().rev().find_map(|key| shard(*key));
         let unfinished = last.map(|last| Unfinished {
             snapshot: start.manifest.snapshot().to_string(),
-            beside: start.live.as_ref().map(|live| live.id().to_string()),
+            beside: start.found.manifest.as_ref().map(|live| live.id().to_string()),
             last: last.to_string(),
             since,
         });
@@ -264,19 +265,21 @@ fn write<S: Store>(
     Ok(())
 }
 
-/// Moves the manifest to the snapshot of `manifest`, whose packs are there, with `before` as the one before it.
+/// Moves the manifest to the snapshot of `manifest`, whose packs are there, with what was `found` as the one before it. Answers with the name of
+/// the manifest that is live.
 ///
 /// # Errors
 /// An [`Error`]; whatever was live before still is, unless it is [`Error::Unconfirmed`] or [`Error::Overtaken`].
 pub(crate) fn make_live<S: Store>(
     store: &mut S,
     manifest: &Manifest,
-    before: Option<&Manifest>,
+    found: &Found,
     at: UnixMillis,
     held: &mut Held,
-) -> Result<(), Error<S::Error>> {
+) -> Result<PackId, Error<S::Error>> {
     let mut parts = manifest.parts();
-    parts.previous = before.map(|live| history(live, manifest)).unwrap_or_default();
+    parts.previous = found.manifest.as_ref().map(|live| history(live, manifest)).unwrap_or_default();
+    let before = found.shown();
     let (bytes, id) = parts.write()?;
     for key in [Key::Pack(Kind::Manifest, id), Key::Live] {
         if key == Key::Live {
@@ -300,7 +303,7 @@ pub(crate) fn make_live<S: Store>(
             outcome => outcome?,
         }
     }
-    Ok(())
+    Ok(id)
 }
 
 /// The snapshot that is live, unless its manifest is one of `known`; no live manifest is `None` among them.

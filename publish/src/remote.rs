@@ -132,6 +132,10 @@ impl Store for RemoteKv {
         attempt < SETTLE_ATTEMPTS
     }
 
+    fn wait(&mut self, ms: u32) {
+        self.api.clock().sleep(Duration::from_millis(ms.into()));
+    }
+
     fn lacking(&mut self, packs: &[Key]) -> Result<Vec<Key>, RemoteError> {
         let lacking = Mutex::new(Vec::new());
         self.over_connections(packs, |key| {

@@ -3,14 +3,14 @@
 use std::fmt;
 
 use serde::Serialize;
-use sinsang::pack::manifest::{Manifest, SnapshotId};
+use sinsang::pack::manifest::{Manifest, Previous, SnapshotId};
 use sinsang::time::UnixMillis;
 
 use crate::forgotten::refuse;
 use crate::lease::{Held, under};
 use crate::publication::{make_live, packs, sample};
 use crate::run::{Run, record};
-use crate::store::{Error, Store, kept, live};
+use crate::store::{Error, Found, Store, kept};
 
 /// Packs of the older snapshot that are looked at, the board among them. No collection removes what a kept manifest names.
 const LOOKS: usize = 200;
@@ -40,7 +40,7 @@ impl fmt::Display for RollbackReport {
 }
 
 /// Makes the snapshot `to` live again, or without one the snapshot before the live one, once its packs are found to be there: all of up to 200,
-/// of more as many, spread evenly. `holder` is who asks, as the lease and the history of runs name it.
+/// of more as many, spread evenly. Where the live manifest can't be read, the history of runs tells which snapshot was live: it can be named too. `holder` is who asks, as the lease and the history of runs name it.
 ///
 /// # Errors
 /// An [`Error`]; whatever was live before still is.
@@ -59,12 +59,19 @@ fn go_back<S: Store>(
     (at, holder): (UnixMillis, &str),
     held: &mut Held,
 ) -> Result<RollbackReport, Error<S::Error>> {
-    let live = live(store)?.ok_or(Error::NothingLive)?;
+    let found = Found::new(store)?;
+    let Some(live) = &found.manifest else {
+        let advice = "no run that is remembered names it: publish a snapshot with --force";
+        return Err(found.damage.map_or(Error::NothingLive, |damage| Error::Unread { damage, advice }));
+    };
     let from = live.snapshot().to_string();
-    if to == Some(live.snapshot()) {
-        return Ok(report(&live, from, true));
+    if to == Some(live.snapshot()) && found.damage.is_none() {
+        return Ok(report(live, from, true));
     }
-    let target = live.previous().find(|previous| to.is_none_or(|to| to == previous.snapshot));
+    // The one that was live last is gone back to where the live manifest can't be read, once it is named.
+    let last = Previous { snapshot: live.snapshot(), manifest: live.id(), built_at: live.built_at() };
+    let last = found.damage.as_ref().and(to).map(|_| last);
+    let target = last.into_iter().chain(live.previous()).find(|one| to.is_none_or(|to| to == one.snapshot));
     let Some(target) = target else {
         let kept: Vec<String> = live.previous().map(|previous| previous.snapshot.to_string()).collect();
         let kept = if kept.is_empty() { "the live one".to_owned() } else { kept.join(", ") };
@@ -80,9 +87,10 @@ fn go_back<S: Store>(
         return Err(Error::Incomplete { snapshot, missing });
     }
     refuse(store, &manifest)?;
-    make_live(store, &manifest, Some(&live), at, held)?;
+    let id = make_live(store, &manifest, &found, at, held)?;
     let (action, by) = ("rollback".to_owned(), holder.to_owned());
-    record(store, &Run { at: at.to_string(), action, snapshot, by, ..Run::default() }, at);
+    let manifest_id = Some(id.to_string());
+    record(store, &Run { at: at.to_string(), action, snapshot, by, manifest: manifest_id, ..Run::default() }, at);
     Ok(report(&manifest, from, false))
 }
 

@@ -21,6 +21,9 @@ pub struct Run {
     pub action: String,
     /// The snapshot that was live after it; the one that was refused.
     pub snapshot: String,
+    /// The manifest that was live after a publish or a rollback: what is known of it where it can't be read any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
     /// Packs that were written or, by a collection, removed.
     pub packs: usize,
     /// Their bytes.
@@ -52,6 +55,18 @@ pub(crate) fn runs<S: Store>(store: &mut S) -> Result<Vec<Run>, Error<S::Error>>
     Ok(read(store, RUNS)?.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
 }
 
+/// Leaves the last runs, and of those before them the last that names a manifest, where these name none.
+fn shorten(runs: &mut Vec<Run>) {
+    match runs.iter().position(|run| run.manifest.is_some()) {
+        Some(named) if named >= MAX_RUNS => {
+            let named = runs.swap_remove(named);
+            runs.truncate(MAX_RUNS - 1);
+            runs.push(named);
+        }
+        _ => runs.truncate(MAX_RUNS),
+    }
+}
+
 /// Adds a run, and again where the list of another run that ended at the same time took its place. What was done is done whether this is
 /// written or not, so the answer says only whether it was.
 pub(crate) fn record<S: Store>(store: &mut S, run: &Run, at: UnixMillis) -> bool {
@@ -61,7 +76,7 @@ pub(crate) fn record<S: Store>(store: &mut S, run: &Run, at: UnixMillis) -> bool
             return true;
         }
         runs.insert(0, run.clone());
-        runs.truncate(MAX_RUNS);
+        shorten(&mut runs);
         if !serde_json::to_vec(&runs).is_ok_and(|bytes| store.put(RUNS, &bytes, at).is_ok()) {
             return false;
         }

@@ -38,6 +38,8 @@ pub(crate) struct Shelf {
     pub(crate) lists: usize,
     /// Cursors are forgotten.
     pub(crate) is_forgetful: bool,
+    /// Somebody else renews their lease while this run waits.
+    pub(crate) holds_on: bool,
     /// What is written by somebody else once this key is written, and once only.
     pub(crate) meanwhile: Option<(String, Pairs)>,
 }
@@ -119,6 +121,15 @@ impl Store for Shelf {
 
     fn settle(&mut self, _attempt: u32) -> bool {
         false
+    }
+
+    fn wait(&mut self, ms: u32) {
+        self.now += i64::from(ms);
+        if self.holds_on {
+            let until = self.now + crate::lease::LEASE_MS;
+            let lease = format!(r#"{{"holder":"another","action":"publish","since":1,"until":{until}}}"#);
+            self.values.insert(sinsang::key::LEASE.to_owned(), lease.into_bytes());
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use sinsang::time::{MINUTE_MS, UnixMillis};
 
 use crate::publication::{pack, packs, sample};
 use crate::run::{Run, runs};
-use crate::store::{Error, Listing, Store, kept, list, live};
+use crate::store::{Error, Found, Listing, Store, kept, list};
 
 /// Runs that the text shows; JSON has them all.
 const RUNS_SHOWN: usize = 10;
@@ -54,6 +54,9 @@ pub struct Stored {
 pub struct StatusReport {
     /// The snapshot that answers come from, if there is one.
     pub live: Option<Stored>,
+    /// What is wrong with the live manifest, where it can't be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
     /// Those before it that one can go back to, the last first.
     pub kept: Vec<Stored>,
     /// What the store holds in all; nothing where it was not listed.
@@ -95,9 +98,10 @@ impl fmt::Display for Stored {
 
 impl fmt::Display for StatusReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.live {
-            Some(live) => writeln!(f, "live   {live}")?,
-            None => writeln!(f, "live   nothing")?,
+        match (&self.live, &self.damage) {
+            (Some(live), _) => writeln!(f, "live   {live}")?,
+            (None, Some(damage)) => writeln!(f, "live   a manifest that can't be read ({damage})")?,
+            (None, None) => writeln!(f, "live   nothing")?,
         }
         for kept in &self.kept {
             writeln!(f, "kept   {kept}")?;
@@ -105,7 +109,8 @@ impl fmt::Display for StatusReport {
         if let Some(Holding { packs, bytes, unnamed }) = &self.all {
             writeln!(f, "store  {packs} packs, {bytes} bytes; {unnamed} named by no kept snapshot")?;
         }
-        for Run { at, action, snapshot, packs, bytes, by, is_forced, reasons } in self.runs.iter().take(RUNS_SHOWN) {
+        for Run { at, action, snapshot, packs, bytes, by, is_forced, reasons, .. } in self.runs.iter().take(RUNS_SHOWN)
+        {
             let forced = if *is_forced { " (forced)" } else { "" };
             write!(f, "run    {at} {action}{forced}: {snapshot}, {packs} packs, {bytes} bytes")?;
             if !by.is_empty() {
@@ -125,12 +130,14 @@ impl fmt::Display for StatusReport {
 pub fn status<S: Store>(store: &mut S, now: UnixMillis, depth: Depth) -> Result<StatusReport, Error<S::Error>> {
     let there = if depth == Depth::Full { Some(list(store)?) } else { None };
     let mut named: BTreeSet<PackId> = BTreeSet::new();
-    let live = live(store)?;
+    let found = Found::new(store)?;
+    let live = found.manifest.as_ref();
     let (looks, looks_kept) = LOOKS;
-    let report = live.as_ref().map(|live| stored(store, live, (now, looks), there.as_ref())).transpose()?;
-    named.extend(live.iter().flat_map(ids));
-    let mut before = Vec::new();
-    for previous in live.iter().flat_map(Manifest::previous) {
+    let mut report = live.map(|live| stored(store, live, (now, looks), there.as_ref())).transpose()?;
+    named.extend(live.into_iter().flat_map(ids));
+    // Where the live manifest can't be read, the one that was live last is what one can go back to.
+    let mut before: Vec<Stored> = found.damage.as_ref().and_then(|_| report.take()).into_iter().collect();
+    for previous in live.into_iter().flat_map(Manifest::previous) {
         before.push(match kept(store, previous.manifest)? {
             Some(manifest) => {
                 named.extend(ids(&manifest));
@@ -154,7 +161,8 @@ pub fn status<S: Store>(store: &mut S, now: UnixMillis, depth: Depth) -> Result<
         bytes: there.values().filter_map(|stamp| stamp.bytes).sum(),
         unnamed: there.keys().filter(|id| !named.contains(id)).count(),
     });
-    Ok(StatusReport { live: report, kept: before, all, runs: runs(store)? })
+    let damage = found.damage.map(|damage| damage.to_string());
+    Ok(StatusReport { live: report, damage, kept: before, all, runs: runs(store)? })
 }
 
 /// What is told of the snapshot of `manifest`, by a list of what is `there` or by a look at so many packs.

@@ -13,6 +13,7 @@ use sinsang::time::UnixMillis;
 
 use crate::gate::Refusal;
 use crate::progress::Bar;
+use crate::run::runs;
 use crate::snapshot::{self, Snapshot};
 
 /// What a store remembers beside a pack: the KV metadata of its key.
@@ -104,6 +105,9 @@ pub trait Store {
 
     /// Waits a while for what was written to show, the `attempt`-th time from 0; `false` where it should have shown by then.
     fn settle(&mut self, attempt: u32) -> bool;
+
+    /// Waits for so many milliseconds, by the clock of [`Self::now`].
+    fn wait(&mut self, ms: u32);
 
     /// Calls of the store's interface so far, as far as they are counted.
     fn calls(&self) -> u64 {
@@ -238,6 +242,14 @@ pub enum Error<E: std::error::Error + Send + Sync + 'static> {
     /// The manifest with its history is too large.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
+    /// What is live can't be read.
+    #[error("the live manifest can't be read ({damage}); {advice}")]
+    Unread {
+        /// What is wrong with it.
+        damage: Damage,
+        /// What to do.
+        advice: &'static str,
+    },
     /// There is no snapshot to go back from.
     #[error("nothing is live in this store; publish a snapshot first")]
     NothingLive,
@@ -326,7 +338,48 @@ pub(crate) fn parse(key: Key, bytes: Vec<u8>) -> Result<(), Damage> {
     }
 }
 
-/// The live manifest. A damaged one counts as none: publishing is how it is repaired.
+/// What is live, as a publish and a rollback find it.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The live manifest; where it can't be read, the one that was live last by the history of runs.
+    pub(crate) manifest: Option<Manifest>,
+    /// What is wrong with the live one.
+    pub(crate) damage: Option<Damage>,
+}
+
+impl Found {
+    /// What is live in `store`.
+    ///
+    /// # Errors
+    /// Where it does not answer.
+    pub(crate) fn new<S: Store>(store: &mut S) -> Result<Self, Error<S::Error>> {
+        let Some(bytes) = read(store, &Key::Live.to_string())? else {
+            return Ok(Self { manifest: None, damage: None });
+        };
+        Ok(match Manifest::parse(bytes) {
+            Ok(manifest) => Self { manifest: Some(manifest), damage: None },
+            Err(damage) => Self { manifest: last(store)?, damage: Some(damage) },
+        })
+    }
+
+    /// The manifest that stands under the key of the live one.
+    pub(crate) fn shown(&self) -> Option<&Manifest> {
+        self.manifest.as_ref().filter(|_| self.damage.is_none())
+    }
+}
+
+/// The manifest that was live last, by the history of runs.
+fn last<S: Store>(store: &mut S) -> Result<Option<Manifest>, Error<S::Error>> {
+    for run in runs(store)? {
+        let Some(id) = run.manifest.as_deref().and_then(PackId::parse) else { continue };
+        if let Some(manifest) = kept(store, id)? {
+            return Ok(Some(manifest));
+        }
+    }
+    Ok(None)
+}
+
+/// The live manifest, where it can be read.
 pub(crate) fn live<S: Store>(store: &mut S) -> Result<Option<Manifest>, Error<S::Error>> {
     Ok(read(store, &Key::Live.to_string())?.and_then(|bytes| Manifest::parse(bytes).ok()))
 }

@@ -33,7 +33,7 @@ test("what a publish bundles is what a cold isolate stands on, and is what the d
   const folder = await mkdtemp(join(ROOT, ".cache/test/bundle."));
   try {
     const file = join(folder, "snapshot.bundle");
-    await sinsang("publish", data.first, "--local", join(folder, "state"), "--bundle", file);
+    await sinsang("publish", data.first, "--local", join(folder, "state"), "--bundle", file, "--force");
     const bundle = await readFile(file);
     assert.ok(bundle.equals(Buffer.from(bundleOf(await pairs(data.first)))));
     const edge = await Edge.start({ bundle });

@@ -105,7 +105,7 @@ test("a list goes on over a publish, and a new one is of the new snapshot", asyn
   const state = await mkdtemp(join(tmpdir(), "sinsang-paging-"));
   let published;
   try {
-    await sinsang("publish", data.first, "--local", state);
+    await sinsang("publish", data.first, "--local", state, "--force");
     published = await Edge.start({ state });
     const asOf = NOW + STEP_MS + 60_000;
     const lists = [];
@@ -118,7 +118,7 @@ test("a list goes on over a publish, and a new one is of the new snapshot", asyn
     await published.stop();
     published = undefined;
 
-    await sinsang("publish", data.second, "--local", state);
+    await sinsang("publish", data.second, "--local", state, "--force");
     published = await Edge.start({ state, now: NOW + STEP_MS });
     for (const { asked, whole, begun } of lists) {
       const rest = await published.pages("/v1/new", { ...asked, query: { limit: 25, cursor: begun.next_cursor } });

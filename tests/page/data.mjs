@@ -50,9 +50,9 @@ export async function data() {
     // One of the day before, to be judged by the next.
     [...build, "--now", kst(NOW - DAY_MS)],
     [...build, "--now", kst(NOW + STEP_MS)],
-    // One after the other, so that the live snapshot knows the one before it.
-    ["publish", first, "--local", `${HERE}/state`],
-    ["publish", `${HERE}/snapshot`, "--local", `${HERE}/state`],
+    // One after the other, so that the live snapshot knows the one before it; forced, for both are over by now.
+    ["publish", first, "--local", `${HERE}/state`, "--force"],
+    ["publish", `${HERE}/snapshot`, "--local", `${HERE}/state`, "--force"],
     (folder) => rmSync(join(folder, "tables"), { recursive: true }),
   ];
   const folder = await made(steps, tables, RULES, BAD);

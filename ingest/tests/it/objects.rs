@@ -156,6 +156,17 @@ fn a_damaged_object_that_is_put_right_is_read_however_late() {
     assert_eq!(table(&events).len(), 501);
     let report = run_folder(&root, &events);
     assert_eq!((report.read, report.damaged_before), (0, 0), "{report}");
+    // A name that could be taken for an encoded one.
+    put(&root, 13, "100%25", &[event(2_000, 0)]);
+    let other = root.join("date=2026-11-22/hour=13/100%25.ndjson.gz");
+    let short = fs::read(&other).unwrap();
+    fs::write(&other, &short[..short.len() - 9]).unwrap();
+    fs::remove_file(events.join(".read.json")).unwrap();
+    assert_eq!(run_folder(&root, &events).damaged.len(), 1);
+    assert_eq!(run_folder(&root, &events).damaged_before, 1);
+    fs::write(&other, &short).unwrap();
+    let report = run_folder(&root, &events);
+    assert_eq!((report.read, report.damaged_before), (1, 0), "{report}");
     // One that is taken away is not missed.
     put(&root, 22, "cut", &lines);
     let other = root.join("date=2026-11-22/hour=22/cut.ndjson.gz");
@@ -227,6 +238,36 @@ fn a_pipe_among_objects_is_not_waited_for() {
     assert_eq!(report.events, 1, "{report}");
 }
 
+/// Each of these ended the list of the whole folder.
+#[cfg(unix)]
+#[test]
+fn names_that_no_object_can_have_and_links_in_a_circle_cost_nothing_but_themselves() {
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::symlink;
+    let work = tempfile::tempdir().unwrap();
+    let (root, events) = (work.path().join("objects"), work.path().join("events"));
+    put(&root, 13, "good", &[event(1, 0)]);
+    let elsewhere = work.path().join("elsewhere");
+    put(&elsewhere, 15, "linked", &[event(2, 0)]);
+    let hour = root.join("date=2026-11-22/hour=13");
+    fs::write(hour.join("a\nb.ndjson.gz"), "").unwrap();
+    fs::write(hour.join(std::ffi::OsStr::from_bytes(b"\xff.ndjson.gz")), "").unwrap();
+    fs::write(hour.join("notes\n.txt"), "").unwrap();
+    symlink(&root, hour.join("up")).unwrap();
+    symlink("self", hour.join("self")).unwrap();
+    symlink("nowhere", hour.join("dangling.ndjson.gz")).unwrap();
+    symlink(elsewhere.join("date=2026-11-22/hour=15"), root.join("date=2026-11-22/hour=15")).unwrap();
+    let report = run_folder(&root, &events);
+    assert_eq!((report.read, report.events, report.damaged.len(), report.aside.len()), (2, 2, 0, 4), "{report}");
+    assert!(report.to_string().contains("it is a link to a folder that it is in"), "{report}");
+    let report = run_folder(&root, &events);
+    assert_eq!((report.read, report.read_before, report.aside.len()), (0, 2, 4), "{report}");
+    assert!(!report.is_useless(), "{report}");
+    let objects = Objects::new(root.to_str().unwrap(), 2, |_| None).unwrap();
+    let purged = block_on(purge_objects(&objects, false, &|_| true)).unwrap();
+    assert_eq!((purged.lines, purged.damaged.len()), (0, 4));
+}
+
 #[test]
 fn files_past_their_time_go_and_those_of_the_forgotten_never_come() {
     let work = tempfile::tempdir().unwrap();
@@ -253,14 +294,24 @@ fn lines_of_the_forgotten_go_from_objects_and_from_those_set_aside() {
     put(&root.join("rejected"), 14, "aside", &[event(1, 2), event(2, 2)]);
     let objects = Objects::new(root.to_str().unwrap(), 2, |_| None).unwrap();
     let is_wanted = |line: &[u8]| !String::from_utf8_lossy(line).contains("0000000000000001");
-    assert_eq!(block_on(purge_objects(&objects, true, &is_wanted)).unwrap(), (3, 3));
+    // Damaged ones are told, and end nothing.
+    let cut = root.join("date=2026-11-22/hour=12/cut.ndjson.gz");
+    fs::create_dir_all(cut.parent().unwrap()).unwrap();
+    fs::write(&cut, &before[..before.len() - 9]).unwrap();
+    let purge = |is_dry_run: bool| {
+        let purged = block_on(purge_objects(&objects, is_dry_run, &is_wanted)).unwrap();
+        assert!(purged.damaged.iter().map(|one| one.object.as_str()).eq(["date=2026-11-22/hour=12/cut.ndjson.gz"]));
+        (purged.lines, purged.objects)
+    };
+    assert_eq!(purge(true), (3, 3));
     assert!(root.join("date=2026-11-22/hour=13/one.ndjson.gz").exists(), "a dry run changes nothing");
-    assert_eq!(block_on(purge_objects(&objects, false, &is_wanted)).unwrap(), (3, 3));
+    assert_eq!(purge(false), (3, 3));
+    fs::remove_file(&cut).unwrap();
     assert!(!root.join("date=2026-11-22/hour=13/one.ndjson.gz").exists());
     assert_eq!(fs::read(root.join("date=2026-11-22/hour=14/other.ndjson.gz")).unwrap(), before);
     let events = work.path().join("events");
     assert_eq!(run_folder(&root, &events).events, 2);
-    assert_eq!(block_on(purge_objects(&objects, false, &is_wanted)).unwrap(), (0, 0));
+    assert_eq!(block_on(purge_objects(&objects, false, &is_wanted)).unwrap().lines, 0);
 }
 
 proptest! {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use sinsang::time::UnixMillis;
+use sinsang_input::file::{SETTINGS_BYTES, read_text};
 
 use super::Reading;
 use crate::correction;
@@ -67,7 +68,7 @@ impl Identity {
     /// The policy that these files make of the built-in one, for a run at `now` on the tables in `folder`.
     pub(crate) fn policy(&self, folder: Option<&Path>, now: UnixMillis) -> Result<Policy, BadIdentity> {
         let read = |path: &Path| {
-            std::fs::read_to_string(path).map_err(|source| BadIdentity::Read { path: path.to_owned(), source })
+            read_text(path, SETTINGS_BYTES).map_err(|source| BadIdentity::Read { path: path.to_owned(), source })
         };
         let bad = |path: &Path| {
             let path = path.to_owned();

@@ -26,7 +26,7 @@ pub(super) fn on_store<S: Store>(arguments: &Arguments, store: &mut S, holder: &
                 return Ok(code);
             }
             let forgotten = Forgotten::read_file(&beside(&publish.snapshot, forget::FILE))?;
-            publish::note_forgotten(store, forgotten.users(), snapshot.manifest()?.built_at(), now)?;
+            publish::note_forgotten(store, forgotten.users(), snapshot.manifest()?.built_at(), (now, holder))?;
             let mut report = match publish::publish(&snapshot, store, &options) {
                 Err(error @ Error::Refused { .. }) => {
                     if let Error::Refused { refusal, .. } = &error {

@@ -11,9 +11,10 @@ use sinsang::key::Key;
 use sinsang::pack::Kind;
 use sinsang::pack::taste::TasteShard;
 use sinsang::viewer::ViewerName;
-use sinsang_ingest::{Objects, Table as EventTable, purge_objects};
+use sinsang_ingest::{Damaged, Objects, Table as EventTable, purge_objects};
 use sinsang_input::check::{Events, Table as _};
-use sinsang_input::file::{self, Format, Packing, SourceFile, read_text};
+use sinsang_input::file::{self, Format, Packing, SourceFile, read_text, replace_privately};
+use sinsang_input::lock::{Denied, Lock};
 use sinsang_input::purge::purge;
 use sinsang_input::value::{Value, clean};
 use sinsang_input::{Error as InputError, Fault, Place, Rows};
@@ -28,10 +29,12 @@ use crate::{lab, source};
 
 /// Bytes of a file of viewers: at most 50 of them with 20 events each.
 const VIEWERS_BYTES: u64 = 16 << 20;
+/// What the names of files begin with that are held while a file is rewritten.
+const LOCK: &str = ".lock-";
 /// What the names of rejects files end in.
 const REJECTS: &str = ".rejects.ndjson";
 
-/// Why a copy can't be looked through. Those before it are done.
+/// Why a copy can't be looked through. The others are.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file can't be read or written.
@@ -57,6 +60,14 @@ pub enum Error {
     /// A file of the lab's can't be read.
     #[error(transparent)]
     Lab(#[from] lab::Error),
+    /// Another run rewrites the file.
+    #[error("{}: {holder} rewrites it; do it again when that has ended", path.display())]
+    Busy {
+        /// The file.
+        path: PathBuf,
+        /// What the other run says of itself.
+        holder: String,
+    },
     /// A file of viewers is none.
     #[error("{}: {source}; nothing of it was removed", path.display())]
     Viewers {
@@ -118,50 +129,82 @@ pub struct Search<'a> {
     rows: RefCell<Vec<u64>>,
     copies: Vec<Copy>,
     snapshots: Vec<(Known, Vec<usize>)>,
+    /// What of the copies could not be looked through.
+    problems: Vec<String>,
 }
 
 impl<'a> Search<'a> {
     /// Begins a search for `subjects`; a dry run removes nothing.
     pub fn new(subjects: &'a [Subject], is_dry_run: bool) -> Self {
         let rows = RefCell::new(vec![0; subjects.len()]);
-        Self { subjects, is_dry_run, rows, copies: Vec::new(), snapshots: Vec::new() }
+        Self { subjects, is_dry_run, rows, copies: Vec::new(), snapshots: Vec::new(), problems: Vec::new() }
+    }
+
+    /// Notes why a copy could not be looked through; the search goes on with the others.
+    pub fn note<E: fmt::Display>(&mut self, outcome: Result<(), E>) {
+        self.problems.extend(outcome.err().map(|error| error.to_string()));
     }
 
     /// The tables of `folder`: events, the lab's files, and the rejects and files of viewers beside them.
-    ///
-    /// # Errors
-    /// An [`Error`].
-    pub fn tables(&mut self, folder: &Path) -> Result<(), Error> {
-        if let Some(path) = file::find_table(folder, Events::NAME)? {
-            // Nobody adds to the folder meanwhile.
-            let _held = if path.is_dir() { Some(EventTable::open(&path)?) } else { None };
-            // An empty folder is no table, and has nobody's events.
-            let files = match file::list(&path) {
-                Err(InputError::EmptyFolder { .. }) => Vec::new(),
-                files => files?,
-            };
-            for file in files {
-                self.table_file(&file)?;
-            }
-        }
-        let rules = Rules::find(None, folder)?;
-        for path in [&rules.lab.users, &rules.lab.lists].into_iter().flatten().map(|path| folder.join(path)) {
-            let mut rows = 0;
-            lab::each_user(&path, &mut |id| rows += u64::from(self.count(self.of_id(id))))?;
-            self.copies.push(Copy { place: path.display().to_string(), rows, outcome: Outcome::LeftToOwner });
-        }
-        let entries = fs::read_dir(folder).map_err(Error::file(folder))?;
-        let mut paths: Vec<PathBuf> =
-            entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+    pub fn tables(&mut self, folder: &Path) {
+        let events = self.events(folder);
+        self.note(events);
+        let lab = self.lab(folder);
+        self.note(lab);
+        let mut paths: Vec<PathBuf> = match fs::read_dir(folder) {
+            Ok(entries) => entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect(),
+            Err(error) => return self.note(Err(Error::file(folder)(error))),
+        };
         paths.sort();
         for path in paths {
             match path.file_name().and_then(|name| name.to_str()) {
-                Some(name) if name.ends_with(REJECTS) => self.rejects(&path)?,
-                Some("viewers.json") => self.viewers(&path)?,
+                Some(name) if name.ends_with(REJECTS) => self.rejects(&path),
+                Some("viewers.json") => self.viewers(&path),
                 _ => {}
             }
         }
+    }
+
+    fn events(&mut self, folder: &Path) -> Result<(), Error> {
+        let Some(path) = file::find_table(folder, Events::NAME)? else { return Ok(()) };
+        // Nobody adds to it meanwhile.
+        let _folder = if path.is_dir() { Some(EventTable::open(&path)?) } else { None };
+        let _file = if path.is_dir() { None } else { self.hold(&path)? };
+        // An empty folder is no table, and has nobody's events.
+        let files = match file::list(&path) {
+            Err(InputError::EmptyFolder { .. }) => Vec::new(),
+            files => files?,
+        };
+        for file in files {
+            let outcome = self.table_file(&file);
+            self.note(outcome);
+        }
         Ok(())
+    }
+
+    fn lab(&mut self, folder: &Path) -> Result<(), Error> {
+        let rules = Rules::find(None, folder)?;
+        for path in [&rules.lab.users, &rules.lab.lists].into_iter().flatten().map(|path| folder.join(path)) {
+            let mut rows = 0;
+            let outcome = lab::each_user(&path, &mut |id| rows += u64::from(self.count(self.of_id(id))));
+            self.note(outcome);
+            self.copies.push(Copy { place: path.display().to_string(), rows, outcome: Outcome::LeftToOwner });
+        }
+        Ok(())
+    }
+
+    /// Holds a file against other runs that rewrite it; a dry run rewrites none. The lock lies beside it, for the file itself is replaced.
+    fn hold(&self, path: &Path) -> Result<Option<Lock>, Error> {
+        if self.is_dry_run {
+            return Ok(None);
+        }
+        let mut name = std::ffi::OsString::from(LOCK);
+        name.push(path.file_name().unwrap_or_default());
+        match Lock::take(&path.with_file_name(name), &format!("process {}", std::process::id())) {
+            Ok(lock) => Ok(Some(lock)),
+            Err(Denied::Held(holder)) => Err(Error::Busy { path: path.to_owned(), holder }),
+            Err(Denied::File(source)) => Err(Error::file(path)(source)),
+        }
     }
 
     fn table_file(&mut self, file: &SourceFile) -> Result<(), Error> {
@@ -181,20 +224,26 @@ impl<'a> Search<'a> {
     }
 
     /// A file of rejects, which quotes rows or their start.
-    ///
-    /// # Errors
-    /// An [`Error`].
-    pub fn rejects(&mut self, path: &Path) -> Result<(), Error> {
+    pub fn rejects(&mut self, path: &Path) {
+        let outcome = self.of_rejects(path);
+        self.note(outcome);
+    }
+
+    fn of_rejects(&mut self, path: &Path) -> Result<(), Error> {
+        let _held = self.hold(path)?;
         let rows = self.purge(path, Packing::Plain, &|line| self.of_reject(line))?;
         self.copies.push(Copy { place: path.display().to_string(), rows, outcome: self.outcome() });
         Ok(())
     }
 
     /// A file of viewers, with or without what they did.
-    ///
-    /// # Errors
-    /// An [`Error`].
-    pub fn viewers(&mut self, path: &Path) -> Result<(), Error> {
+    pub fn viewers(&mut self, path: &Path) {
+        let outcome = self.of_viewers(path);
+        self.note(outcome);
+    }
+
+    fn of_viewers(&mut self, path: &Path) -> Result<(), Error> {
+        let _held = self.hold(path)?;
         let text = read_text(path, VIEWERS_BYTES).map_err(Error::file(path))?;
         let mut told: Json =
             serde_json::from_str(&text).map_err(|source| Error::Viewers { path: path.to_owned(), source })?;
@@ -207,31 +256,41 @@ impl<'a> Search<'a> {
             });
         }
         if rows > 0 && !self.is_dry_run {
-            let part = beside(path, "part");
-            let written = fs::write(&part, told.to_string()).and_then(|()| fs::rename(&part, path));
-            written.map_err(Error::file(path))?;
+            replace_privately(path, told.to_string().as_bytes()).map_err(Error::file(path))?;
         }
         self.copies.push(Copy { place: path.display().to_string(), rows, outcome: self.outcome() });
         Ok(())
     }
 
-    /// The objects of `source`, those that the consumer set aside too.
+    /// The objects of `source`, those that the consumer set aside too. Damaged ones are noted, and the others searched.
     ///
     /// # Errors
     /// An [`Error`].
     pub async fn objects(&mut self, source: &str, variable: impl Fn(&str) -> Option<String>) -> Result<(), Error> {
         let objects = Objects::new(source, 0, variable)?;
         let is_wanted = |line: &[u8]| !self.count(self.of_row(line));
-        let (rows, _) = purge_objects(&objects, self.is_dry_run, &is_wanted).await?;
-        self.copies.push(Copy { place: source.to_owned(), rows, outcome: self.outcome() });
+        let purged = purge_objects(&objects, self.is_dry_run, &is_wanted).await?;
+        self.copies.push(Copy { place: source.to_owned(), rows: purged.lines, outcome: self.outcome() });
+        for Damaged { object, reason } in purged.damaged {
+            self.problems.push(format!(
+                "{source}: {object}: {reason}; nothing of it was removed: put a whole one in its place, or remove it"
+            ));
+        }
         Ok(())
     }
 
-    /// A snapshot's folder, and the files beside it.
+    /// A snapshot's folder, and the files beside it, which are looked through first.
     ///
     /// # Errors
     /// An [`Error`].
     pub fn snapshot(&mut self, folder: &Path) -> Result<(), Error> {
+        let (rejects, viewers) = (beside(folder, REJECTS.trim_start_matches('.')), beside(folder, "viewers.json"));
+        if rejects.exists() {
+            self.rejects(&rejects);
+        }
+        if viewers.exists() {
+            self.viewers(&viewers);
+        }
         let snapshot = Snapshot::at(folder);
         let manifest = snapshot.manifest()?;
         let mut known = Vec::new();
@@ -245,34 +304,27 @@ impl<'a> Search<'a> {
             }
         }
         self.know(folder.display().to_string(), "on disk: build it again", known);
-        let (rejects, viewers) = (beside(folder, REJECTS.trim_start_matches('.')), beside(folder, "viewers.json"));
-        if rejects.exists() {
-            self.rejects(&rejects)?;
-        }
-        if viewers.exists() { self.viewers(&viewers) } else { Ok(()) }
+        Ok(())
     }
 
-    /// The live snapshot of `store` and those that are kept. Unless it is a dry run, the store also notes the viewers, so that none of these becomes
-    /// live again.
+    /// The live snapshot of `store` and those that are kept. Unless it is a dry run, the store first notes the viewers, so that none of these becomes
+    /// live again; `holder` is who does so.
     ///
     /// # Errors
     /// What the store says.
-    pub fn store<S: Store>(
-        &mut self,
-        store: &mut S,
-        now: sinsang::time::UnixMillis,
-    ) -> Result<(), publish::Error<S::Error>> {
+    pub fn store<S: Store>(&mut self, store: &mut S, holder: &str) -> Result<(), publish::Error<S::Error>> {
         let keys: Vec<_> =
             self.subjects.iter().flat_map(|subject| users(&subject.names)).map(sinsang::viewer::UserKey).collect();
+        if !self.is_dry_run {
+            let now = store.now();
+            publish::note_forgotten(store, keys.iter().copied(), now, (now, holder))?;
+        }
         for standing in publish::standing(store, &keys)? {
             let is_known =
                 |subject: &Subject| users(&subject.names).any(|key| standing.keys.iter().any(|of| of.0 == key));
             let known = (0..).zip(self.subjects).filter(|(_, subject)| is_known(subject)).map(|(at, _)| at).collect();
             let place = if standing.is_live { "live" } else { "kept in the store" };
             self.know(standing.snapshot, place, known);
-        }
-        if !self.is_dry_run {
-            publish::note_forgotten(store, keys, now, now)?;
         }
         Ok(())
     }
@@ -287,6 +339,7 @@ impl<'a> Search<'a> {
             found.has_tastes = (!self.snapshots.is_empty()).then_some(is_known);
         }
         report.copies = self.copies;
+        report.problems = self.problems;
         report.snapshots = self.snapshots.into_iter().map(|(known, _)| known).collect();
     }
 
@@ -358,23 +411,50 @@ impl<'a> Search<'a> {
         let Ok(reject) = serde_json::from_slice::<Map<String, Json>>(line) else {
             return self.of_text(&String::from_utf8_lossy(line));
         };
-        let quoted = |field: &str| reject.get(field).and_then(Json::as_str).and_then(|text| self.of_text(text));
+        let field = reject.get("field").and_then(Json::as_str);
+        let quoted = |told: &str| {
+            // The value of another column is nobody, whatever it is; a quoted row may have theirs beside it.
+            let text = reject.get(told).and_then(Json::as_str)?;
+            let is_row = text.contains(PARTS);
+            if is_row || field.is_none_or(names_viewer) { self.of_text(text) } else { None }
+        };
         quoted("value").or_else(|| quoted("detail"))
     }
 
-    /// Whose name or id stands in `text`, by itself.
+    /// Whose name or id stands in `text` as a value of its own: all of it, a field of CSV, or the value of a user or a viewer in JSON, which may be cut.
     fn of_text(&self, text: &str) -> Option<usize> {
-        let stands = |needle: &str| {
-            text.match_indices(needle).any(|(at, _)| {
-                let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
-                let before = text.get(..at).and_then(|text| text.chars().next_back());
-                let after = text.get(at + needle.len()..).and_then(|text| text.chars().next());
-                !before.is_some_and(is_part) && !after.is_some_and(is_part)
-            })
-        };
+        let stands = |needle: &str| text.match_indices(needle).any(|(at, _)| is_whole(text, at, needle.len()));
         self.subjects.iter().position(|subject| {
             subject.names.iter().any(|name| stands(&name.to_string())) || subject.ids.iter().any(|id| stands(id))
         })
+    }
+}
+
+/// What ends a value within a row: of CSV or of JSON.
+const PARTS: [char; 6] = [',', ';', '\t', '|', '"', '}'];
+
+/// Whether a column names a viewer.
+fn names_viewer(name: &str) -> bool {
+    Events::COLUMNS.iter().any(|column| matches!(column.name, "user_id" | "viewer") && column.rank(name).is_some())
+}
+
+/// Whether the `length` bytes of `text` from `at` on are a value of their own.
+fn is_whole(text: &str, at: usize, length: usize) -> bool {
+    let (Some(before), Some(after)) = (text.get(..at), text.get(at + length..)) else { return false };
+    // JSON within JSON has its quotes escaped.
+    let (before, after) = (before.trim_end(), after.trim_start().trim_start_matches('\\'));
+    if !(after.is_empty() || after.starts_with(PARTS)) {
+        return false;
+    }
+    let unquoted = |text: &'_ str| -> Option<usize> {
+        let text = text.strip_suffix('"')?;
+        Some(text.trim_end_matches('\\').len())
+    };
+    let bare = unquoted(before).and_then(|end| before.get(..end)).unwrap_or(before).trim_end();
+    let key = bare.strip_suffix(':').map(str::trim_end).and_then(|text| text.get(..unquoted(text)?));
+    match key {
+        Some(text) => text.rsplit('"').next().is_some_and(names_viewer),
+        None => before.is_empty() || before.ends_with(PARTS),
     }
 }
 

@@ -23,6 +23,7 @@ use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties}
 use datafusion::parquet::file::reader::{ChunkReader, Length};
 use datafusion::parquet::schema::types::ColumnPath;
 use rayon::prelude::*;
+use sinsang_input::file::open_regular;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::Error;
@@ -226,7 +227,7 @@ impl Opened {
     /// Opens a file that a head names and sees that it is the one meant: as long as it was, with the rows and columns it had.
     pub(crate) fn open(folder: &Path, entry: &Entry, schema: &SchemaRef, tally: &Arc<Tally>) -> Result<Self, Error> {
         let path = path_of(folder, entry)?;
-        let file = File::open(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let file = open_regular(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
         let length = file.metadata().map_err(|source| Error::Read { path: path.clone(), source })?.len();
         if length != entry.bytes {
             return Err(Error::Length { path, found: length, wanted: entry.bytes });
@@ -463,7 +464,7 @@ impl<'a, R: Row> Parts<'a, R> {
 /// XXH3 of a file's bytes.
 pub(crate) fn checksum(path: &Path) -> Result<u64, Error> {
     let failed = |source| Error::Read { path: path.to_path_buf(), source };
-    let mut file = File::open(path).map_err(failed)?;
+    let mut file = open_regular(path).map_err(failed)?;
     let mut hash = Xxh3::new();
     let mut buffer = vec![0; 1 << 20];
     loop {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sinsang::time::UnixMillis;
+use sinsang_input::file::{SETTINGS_BYTES, read_bytes};
 
 use super::Error;
 use crate::verdict::Reach;
@@ -168,7 +169,7 @@ impl Head {
     /// [`Error::Read`], [`Error::Head`] or [`Error::Format`].
     pub fn read(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(HEAD);
-        let text = match fs::read(&path) {
+        let text = match read_bytes(&path, SETTINGS_BYTES) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Self::of_no_head(folder),
             Err(source) => return Err(Error::Read { path, source }),

@@ -4,10 +4,11 @@
 //! A folder is of a living run as long as the lock in it is held. Whether it is can only be told on the machine that holds it, so the lock names the
 //! machine, and folders of others stay: machines of a cluster share one work folder.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use sinsang_input::file::{open_own, read_text};
 use sinsang_input::lock::{Denied, Lock};
 use tempfile::TempDir;
 
@@ -15,6 +16,8 @@ use tempfile::TempDir;
 pub const PREFIX: &str = "sinsang-";
 /// The lock in each, by which it is known: a folder without one is somebody else's.
 const LOCK: &str = ".sinsang-lock";
+/// Bytes of that file.
+const LOCK_BYTES: u64 = 4_096;
 /// Held while a folder is made or left ones are removed, so that no run meets one between its making and its lock.
 const TURN: &str = "sinsang-work.lock";
 /// What tells machines apart, and times that one was started.
@@ -36,7 +39,7 @@ impl WorkFolder {
     pub fn new(parent: &Path) -> io::Result<Self> {
         let machine = machine();
         // Where the file can't be had, as another user's can't, nothing is removed.
-        let turn = OpenOptions::new().write(true).create(true).truncate(false).open(parent.join(TURN));
+        let turn = open_own(&parent.join(TURN));
         let turn = turn.and_then(|turn| turn.lock().map(|()| turn)).ok();
         if let Some(machine) = machine.as_ref().filter(|_| turn.is_some()) {
             for left in left(parent, machine) {
@@ -82,7 +85,7 @@ fn left(parent: &Path, machine: &str) -> Vec<PathBuf> {
     let ours = entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX)));
     let is_dead = |folder: &PathBuf| {
         let lock = folder.join(LOCK);
-        let Ok(text) = fs::read_to_string(&lock) else { return false };
+        let Ok(text) = read_text(&lock, LOCK_BYTES) else { return false };
         let is_here = text.split_whitespace().next().is_some_and(|other| is_here(other, machine));
         is_here && Lock::take(&lock, &text).is_ok()
     };

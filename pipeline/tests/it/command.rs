@@ -124,8 +124,12 @@ fn wrong_arguments_end_with_2_and_name_the_argument() {
         (vec!["experiment", "report", "e", "--events", "f", "--variant", "control"], "such as control=0.5"),
         (vec!["rollback", "last", "--remote"], "16 hex digits"),
         (vec!["collect", "--remote", "--grace", "1"], "6..=8760"),
+        (vec!["verify", "a", "\u{1b}[2J\u{202e}b"], "\\u001b[2J\\u202eb"),
+        (vec!["verify", "a", "\u{1b}[2J\u{202e}b"], "For more information, try '--help'.\n"),
     ] {
-        sinsang(&words).assert().code(2).stdout("").stderr(says(expected));
+        let outcome = sinsang(&words).assert().code(2).stdout("").stderr(says(expected));
+        let told = String::from_utf8(outcome.get_output().stderr.clone()).unwrap();
+        assert!(!told.contains(|c: char| c.is_control() && c != '\n'), "{told:?}");
     }
 }
 

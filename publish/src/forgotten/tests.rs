@@ -1,10 +1,13 @@
 //! Snapshots that know users who asked to be forgotten, in a store in memory.
 
 use super::*;
+use sinsang::key::LEASE;
 use sinsang::pack::manifest::ManifestParts;
 use sinsang::pack::taste::Widths;
 use sinsang::pack::{Format, board_write};
+use sinsang::time::CLOCK_LEEWAY_MS;
 
+use crate::lease::LEASE_MS;
 use crate::shelf::{Shelf, board, options};
 use crate::{publish, rollback};
 
@@ -51,9 +54,10 @@ fn a_snapshot_that_knows_somebody_forgotten_never_becomes_live_again() {
         publish(snapshot, &mut store, &options).unwrap();
     }
     let at = UnixMillis(9);
+    let by = (at, "a test");
     let to = |snapshot: &Snapshot| Some(snapshot.manifest().unwrap().snapshot());
-    assert_eq!(note_forgotten(&mut store, [HIGH], UnixMillis(2), at).unwrap(), 1);
-    assert_eq!(note_forgotten(&mut store, [HIGH], UnixMillis(3), at).unwrap(), 0, "the first time counts");
+    assert_eq!(note_forgotten(&mut store, [HIGH], UnixMillis(2), by).unwrap(), 1);
+    assert_eq!(note_forgotten(&mut store, [HIGH], UnixMillis(3), by).unwrap(), 0, "the first time counts");
     let error = rollback(&mut store, to(&first), at, "a test").unwrap_err();
     assert!(matches!(error, Error::Forgotten { users: 1, .. }), "{error}");
     assert!(matches!(refuse_forgotten(&first, &mut store), Err(Error::Forgotten { users: 1, .. })));
@@ -64,7 +68,7 @@ fn a_snapshot_that_knows_somebody_forgotten_never_becomes_live_again() {
 
     publish(&third, &mut store, &options).unwrap();
     rollback(&mut store, to(&second), at, "a test").unwrap();
-    note_forgotten(&mut store, [LOW], UnixMillis(3), at).unwrap();
+    note_forgotten(&mut store, [LOW], UnixMillis(3), by).unwrap();
     publish(&third, &mut store, &options).unwrap();
     assert!(matches!(rollback(&mut store, to(&second), at, "a test"), Err(Error::Forgotten { users: 1, .. })));
     assert!(matches!(refuse_forgotten(&second, &mut store), Err(Error::Forgotten { users: 1, .. })));
@@ -73,4 +77,72 @@ fn a_snapshot_that_knows_somebody_forgotten_never_becomes_live_again() {
     store.put(FORGOTTEN, b"no list", at).unwrap();
     let error = rollback(&mut store, to(&second), at, "a test").unwrap_err().to_string();
     assert!(error.starts_with("forgotten does not read back"), "{error}");
+}
+
+#[test]
+fn a_snapshot_that_was_built_after_somebody_was_forgotten_and_knows_them_is_not_gone_back_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Shelf::new();
+    let [first, second] = [(10, [LOW.0].as_slice()), (11, &[5])]
+        .map(|(built_at, users)| snapshot(&folder.path().join(built_at.to_string()), built_at, users));
+    publish(&first, &mut store, &options(12, true)).unwrap();
+    publish(&second, &mut store, &options(12, true)).unwrap();
+    // By the clock of whoever forgot, it was long before the build.
+    note_forgotten(&mut store, [LOW], UnixMillis(2), (UnixMillis(12), "a test")).unwrap();
+    let error = rollback(&mut store, None, UnixMillis(12), "a test").unwrap_err();
+    assert!(matches!(error, Error::Forgotten { users: 1, .. }), "{error}");
+}
+
+#[test]
+fn of_two_who_forget_at_once_neither_loses_a_name() {
+    let by = (UnixMillis(1), "a test");
+    let lease = |until: i64| format!(r#"{{"holder":"another","action":"forget","since":1,"until":{until}}}"#);
+    // Another run has the store; it is killed, and its lease runs out.
+    let mut store = Shelf::new();
+    store.values.insert(LEASE.to_owned(), lease(LEASE_MS).into_bytes());
+    assert_eq!(note_forgotten(&mut store, [LOW], UnixMillis(1), by).unwrap(), 1);
+    assert!(store.now >= LEASE_MS, "{}", store.now);
+    // What is there already takes no lease, and no time.
+    let calls = store.calls;
+    assert_eq!(note_forgotten(&mut store, [LOW], UnixMillis(9), by).unwrap(), 0);
+    assert_eq!(store.calls, calls + 1);
+
+    // Another run that minds no lease writes its own list over this one.
+    let other = format!("{HIGH} 1");
+    store.meanwhile = Some((FORGOTTEN.to_owned(), vec![(FORGOTTEN.to_owned(), other.into_bytes())]));
+    note_forgotten(&mut store, [UserKey(3)], UnixMillis(1), by).unwrap();
+    let all = list(&mut store).unwrap().into_keys().collect::<Vec<_>>();
+    assert_eq!(all, [3, HIGH.0], "what the other run did not see is gone, this run's is not");
+
+    // One that does not end is told after a while.
+    let mut store = Shelf::new();
+    store.values.insert(LEASE.to_owned(), lease(LEASE_MS).into_bytes());
+    store.holds_on = true;
+    let error = note_forgotten(&mut store, [LOW], UnixMillis(1), by).unwrap_err();
+    assert!(matches!(&error, Error::Held { holder, .. } if holder == "another"), "{error}");
+    assert!(store.now < 2 * LEASE_MS);
+}
+
+#[test]
+fn what_a_publish_left_unfinished_outlives_a_name_that_is_noted() {
+    let mut store = Shelf::new();
+    let lease = r#"{"holder":"a test","action":"publish","since":1,"until":0,"unfinished":{"snapshot":"0","beside":null,"last":"x","since":1}}"#;
+    store.values.insert(LEASE.to_owned(), lease.into());
+    note_forgotten(&mut store, [LOW], UnixMillis(1), (UnixMillis(1), "a test")).unwrap();
+    let left = String::from_utf8(store.values[LEASE].clone()).unwrap();
+    assert!(left.contains(r#""unfinished":{"snapshot":"0""#), "{left}");
+}
+
+#[test]
+fn a_lease_of_next_year_holds_nobody_up() {
+    let mut store = Shelf::new();
+    for (ahead, is_held) in
+        [(LEASE_MS + CLOCK_LEEWAY_MS, true), (LEASE_MS + CLOCK_LEEWAY_MS + 1, false), (i64::MAX, false)]
+    {
+        let lease = format!(r#"{{"holder":"another","action":"publish","since":1,"until":{ahead}}}"#);
+        store.values.insert(LEASE.to_owned(), lease.into_bytes());
+        let outcome = rollback(&mut store, None, UnixMillis(1), "a test").unwrap_err();
+        assert_eq!(matches!(outcome, Error::Held { .. }), is_held, "{ahead}: {outcome}");
+        assert!(is_held || matches!(outcome, Error::NothingLive), "{outcome}");
+    }
 }

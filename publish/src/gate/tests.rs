@@ -90,6 +90,42 @@ fn each_rule_refuses_what_it_is_for_and_names_both_numbers() {
 }
 
 #[test]
+fn the_tab_of_new_products_does_not_empty_step_by_step() {
+    let of = |new: u64| changed(|next| (next.shops, next.verdicts) = (BTreeMap::new(), [new, 1_900, 122]));
+    let cases = [
+        // What a publish of 128, 17 and 1 did, and the nearest that pass.
+        (128, 17, true),
+        (128, 31, true),
+        (128, 32, false),
+        (17, 1, true),
+        (17, 4, true),
+        (17, 5, false),
+        (8, 1, true),
+        (8, 2, false),
+        // Fewer are left to chance.
+        (7, 0, false),
+        // All shops' many at once, each of few.
+        (30, 121, true),
+        (30, 120, false),
+        (0, 120, false),
+    ];
+    for (before, now, is_refused) in cases {
+        let told = refused(&of(now), Some(&of(before)));
+        let expected = if !is_refused { vec![] } else { vec![if now < before { "least_new" } else { "most_new" }] };
+        assert_eq!(told, expected, "{before} new products, then {now}");
+    }
+}
+
+#[test]
+fn what_is_over_when_it_is_published_is_refused_however_far_ahead_it_was_built() {
+    let built = normal();
+    let at = |hours: i64| Refusal::of(&built, None, &Limits::default(), BUILT.plus(hours * HOUR_MS)).texts();
+    assert_eq!(at(168), Vec::<String>::new());
+    assert_eq!(at(169), ["its last broadcast ends in 11 hours, publish.least_ahead_hours = 12"]);
+    assert_eq!(at(204), ["its last broadcast ended 24 hours ago, publish.least_ahead_hours = 12"]);
+}
+
+#[test]
 fn what_no_snapshot_may_be_is_refused_with_nothing_live_too() {
     let empty = Summary { products: 0, slots: 0, until: UnixMillis(0), ..normal() };
     assert_eq!(refused(&empty, None), ["empty"]);

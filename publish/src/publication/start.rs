@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use sinsang::key::Key;
 use sinsang::pack::PackId;
 use sinsang::pack::manifest::Manifest;
-use sinsang::time::UnixMillis;
+use sinsang::time::{CLOCK_LEEWAY_MS, UnixMillis};
 
 use super::{Options, pack, packs, sample, shard};
 use crate::collect::FRESH_MS;
 use crate::gate::{Refusal, Summary};
 use crate::lease::Unfinished;
 use crate::snapshot::Snapshot;
-use crate::store::{Error, Store, kept, list, live};
+use crate::store::{Error, Found, Store, kept, list};
 
 /// Packs that are looked at of those that a publish finds there by name alone.
 const LOOKS: usize = 24;
@@ -20,7 +20,7 @@ const LOOKS: usize = 24;
 /// Where a store stands before a publish.
 pub(super) struct Start {
     pub(super) manifest: Manifest,
-    pub(super) live: Option<Manifest>,
+    pub(super) found: Found,
     /// Packs of the snapshot.
     pub(super) packs: usize,
     /// Those that have to be written: the board first, then shards in the order of their names.
@@ -38,13 +38,14 @@ impl Start {
         unfinished: Option<Unfinished>,
     ) -> Result<Self, Error<S::Error>> {
         let manifest = snapshot.manifest()?;
-        let live = live(store)?;
+        let found = Found::new(store)?;
+        let live = found.manifest.as_ref();
         let all: Vec<Key> = packs(&manifest).collect();
-        let named = named(store, live.as_ref())?;
+        let named = named(store, live)?;
         let unfinished = unfinished.filter(|unfinished| {
             unfinished.snapshot == manifest.snapshot().to_string()
-                && unfinished.beside == live.as_ref().map(|live| live.id().to_string())
-                && store.now().since(UnixMillis(unfinished.since)) < FRESH_MS
+                && unfinished.beside == live.map(|live| live.id().to_string())
+                && (-CLOCK_LEEWAY_MS..FRESH_MS).contains(&store.now().since(UnixMillis(unfinished.since)))
         });
         let last = unfinished.as_ref().and_then(Unfinished::last);
         let is_there = |key: &Key| {
@@ -67,11 +68,11 @@ impl Start {
             missing_bytes += snapshot.bytes_of(*key)?;
         }
         let resumed_since = unfinished.map(|unfinished| unfinished.since);
-        Ok(Self { manifest, live, packs: all.len(), missing, missing_bytes, resumed_since })
+        Ok(Self { manifest, found, packs: all.len(), missing, missing_bytes, resumed_since })
     }
 
     pub(super) fn is_live(&self) -> bool {
-        self.missing.is_empty() && self.live.as_ref().is_some_and(|live| live.snapshot() == self.manifest.snapshot())
+        self.missing.is_empty() && self.found.shown().is_some_and(|live| live.snapshot() == self.manifest.snapshot())
     }
 
     /// What keeps the snapshot from taking the place of the live one.
@@ -82,12 +83,18 @@ impl Start {
         options: &Options<'_>,
     ) -> Result<Refusal, Error<S::Error>> {
         let next = Summary::of_folder(snapshot, &self.manifest)?;
-        let live = match &self.live {
+        let live = match &self.found.manifest {
             // The same snapshot, whose packs have to be written again, is no other.
-            Some(live) if live.snapshot() != self.manifest.snapshot() => Summary::of_store(store, live)?,
+            Some(live) if live.snapshot() != self.manifest.snapshot() => Some(Summary::of_store(store, live)?),
             _ => None,
         };
-        Ok(Refusal::of(&next, live.as_ref(), &options.limits, options.at))
+        let of_live = live.as_ref().and_then(|live| live.as_ref().ok());
+        let mut refusal = Refusal::of(&next, of_live, &options.limits, options.at);
+        if let Some(damage) = &self.found.damage {
+            refusal.unread(&format!("the live manifest can't be read ({damage})"));
+        }
+        live.and_then(Result::err).iter().for_each(|what| refusal.unread(what));
+        Ok(refusal)
     }
 }
 

@@ -5,8 +5,10 @@ use sinsang::key::{LEASE, RUNS};
 
 use crate::bundle::bundle;
 use crate::lease::LEASE_MS;
+use crate::rollback::rollback;
 use crate::run::runs;
 use crate::shelf::{Shelf, options, snapshot};
+use crate::status::{Depth, status};
 use crate::store::parse;
 
 #[test]
@@ -131,6 +133,81 @@ fn a_snapshot_that_differs_too_much_goes_live_by_force_alone_and_the_history_say
     let again = snapshot(&folder.path().join("again"), 4, 8, 1);
     assert!(publish(&again, &mut store, &options(4, true)).unwrap().forced.is_empty());
     assert!(!runs(&mut store).unwrap().remove(0).is_forced);
+}
+
+/// What is live can't be read: the board is gone, or the manifest is overwritten.
+#[test]
+fn what_cant_be_held_against_what_is_live_goes_live_by_force_alone_and_what_was_kept_stays_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let [first, second, third] = [1, 2, 3].map(|at| snapshot(&folder.path().join(at.to_string()), at, 40, 1));
+    let nine = snapshot(&folder.path().join("nine"), 4, 9, 1);
+    let id = |snapshot: &Snapshot| snapshot.manifest().unwrap().snapshot();
+    let mut whole = Shelf::new();
+    for (at, one) in (1..).zip([&first, &second, &third]) {
+        publish(one, &mut whole, &options(at, false)).unwrap();
+    }
+    let board = Key::Pack(Kind::Board, third.manifest().unwrap().board()).to_string();
+    let kept = |store: &Shelf| store.live().previous().map(|one| one.snapshot).collect::<Vec<_>>();
+
+    let mut gone = whole.cut(100);
+    gone.values.remove(&board);
+    let mut damaged = whole.cut(100);
+    damaged.values.insert(board.clone(), b"xx".to_vec());
+    let mut overwritten = whole.cut(100);
+    overwritten.values.insert(Key::Live.to_string(), b"xx".to_vec());
+    for (store, told) in [
+        (&mut gone, "can't be read (it is not there), so this one can't be held against it"),
+        (&mut damaged, "the board"),
+        (&mut overwritten, "the live manifest can't be read ("),
+    ] {
+        let refused = plan(&nine, store, &options(4, false)).unwrap().refusal;
+        assert!(refused.reasons.iter().any(|reason| reason.rule == "unread"), "{refused}");
+        let error = publish(&nine, store, &options(4, false)).unwrap_err().to_string();
+        assert!(error.contains(told) && error.contains("--force"), "{error}");
+        // Going back is possible all the same: to the one before, and to one by its name.
+        let back = rollback(&mut store.cut(100), None, UnixMillis(4), "a test").unwrap();
+        assert_eq!((back.snapshot, back.from), (id(&second).to_string(), id(&third).to_string()));
+        rollback(&mut store.cut(100), Some(id(&first)), UnixMillis(4), "a test").unwrap();
+        let report = publish(&nine, store, &options(4, true)).unwrap();
+        assert_eq!(report.previous, Some(id(&third).to_string()));
+        assert!(runs(store).unwrap()[0].is_forced);
+        assert_eq!(kept(store), [id(&third), id(&second), id(&first)], "{told}");
+    }
+
+    // The one whose manifest was overwritten can be named too.
+    let mut overwritten = whole.cut(100);
+    overwritten.values.insert(Key::Live.to_string(), b"xx".to_vec());
+    let looked = status(&mut overwritten, UnixMillis(4), Depth::Sample).unwrap();
+    assert!(looked.to_string().starts_with("live   a manifest that can't be read ("), "{looked}");
+    assert_eq!(
+        looked.kept.iter().map(|one| one.snapshot.clone()).collect::<Vec<_>>()[..2],
+        [id(&third), id(&second)].map(|id| id.to_string())
+    );
+    let back = rollback(&mut overwritten, Some(id(&third)), UnixMillis(4), "a test").unwrap();
+    assert!(!back.was_live);
+    assert_eq!(overwritten.live().snapshot(), id(&third));
+    assert_eq!(kept(&overwritten), [id(&second), id(&first)]);
+
+    // However many runs are refused in between, the history tells which one it was; without it there is none to go back to.
+    let mut refused = whole.cut(1_000);
+    refused.values.insert(Key::Live.to_string(), b"xx".to_vec());
+    for at in 10..80 {
+        publish(&nine, &mut refused, &options(at, false)).unwrap_err();
+    }
+    assert_eq!(
+        rollback(&mut refused.cut(100), None, UnixMillis(90), "a test").unwrap().snapshot,
+        id(&second).to_string()
+    );
+    refused.values.remove(RUNS);
+    let error = rollback(&mut refused, None, UnixMillis(90), "a test").unwrap_err();
+    assert!(matches!(&error, Error::Unread { .. }) && error.to_string().contains("--force"), "{error}");
+    publish(&nine, &mut refused, &options(91, false)).unwrap_err();
+    publish(&nine, &mut refused, &options(92, true)).unwrap();
+
+    // Writing the live snapshot's own packs again repairs it, and differs from nothing.
+    let mut repaired = whole.cut(100);
+    repaired.values.remove(&board);
+    assert_eq!(publish(&third, &mut repaired, &options(5, false)).unwrap().written, 1);
 }
 
 #[test]

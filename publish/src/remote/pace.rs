@@ -4,13 +4,14 @@
 //! far have used the pace up (GCRA's theoretical arrival time), and before when a `Retry-After` lets nobody call. A call books its place, and
 //! waits for it without the lock.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use sinsang::time::MINUTE_MS;
+use sinsang_input::file::open_own;
 
 use crate::clock::Clock;
 
@@ -62,8 +63,7 @@ impl Pace {
     /// The bucket that lies in the file at `path`, made where it is missing. Where it can't be opened this process keeps to the pace by
     /// itself, and a warning says so.
     pub(super) fn shared(path: &Path, clock: Clock) -> Self {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-        match file {
+        match open_own(path) {
             Ok(file) => Self { clock, place: Place::Shared(Mutex::new(file)) },
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "the pace of calls is not shared with other processes");

@@ -1,7 +1,6 @@
 //! The data set's rows: read from Parquet, sorted out, and their texts kept once each.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::Path;
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
@@ -10,6 +9,7 @@ use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, T
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use indicatif::ProgressBar;
 use sinsang::time::UnixMillis;
+use sinsang_input::file::open_regular;
 
 use super::{Error, LeftOut, WON_A_POUND};
 
@@ -70,7 +70,7 @@ struct Reader {
 /// The sales before `end`, the file's count of rows, and what was left out.
 pub(super) fn read(path: &Path, end: UnixMillis, progress: &ProgressBar) -> Result<(Sales, usize, LeftOut), Error> {
     let failed = |detail: String| Error::Read { path: path.to_owned(), detail };
-    let file = File::open(path).map_err(|e| failed(e.to_string()))?;
+    let file = open_regular(path).map_err(|e| failed(e.to_string()))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| failed(e.to_string()))?;
     progress.set_length(u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0));
     progress.set_message("reading");
