@@ -40,7 +40,10 @@ fn main() -> ExitCode {
         .name("sinsang-cluster")
         .subcommand(Scheduler::augment_args(clap::Command::new("scheduler")))
         .subcommand(Executor::augment_args(clap::Command::new("executor")));
-    let matches = command.get_matches();
+    let matches = match command.try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return terminal::end_of(&error),
+    };
     match matches.subcommand() {
         Some(("scheduler", matches)) => {
             let scheduler: Scheduler = parsed(matches);

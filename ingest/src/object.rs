@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
@@ -463,15 +464,15 @@ fn walk(root: &Path) -> Result<(Vec<ObjectMeta>, Vec<Damaged>), Error> {
 
 /// What a store of folders tells of a file, its tag as notes of earlier releases have it.
 fn meta_of(location: ObjectPath, metadata: &fs::Metadata) -> ObjectMeta {
-    let modified = metadata.modified().unwrap_or(std::time::SystemTime::UNIX_EPOCH);
-    let micros = modified.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default().as_micros();
+    let last_modified: DateTime<Utc> = metadata.modified().map(Into::into).unwrap_or_default();
+    let micros = last_modified.timestamp_micros().max(0);
     #[cfg(unix)]
     let inode = std::os::unix::fs::MetadataExt::ino(metadata);
     #[cfg(not(unix))]
     let inode = 0;
     let size = metadata.len();
     let e_tag = Some(format!("{inode:x}-{micros:x}-{size:x}"));
-    ObjectMeta { location, last_modified: modified.into(), size, e_tag, version: None }
+    ObjectMeta { location, last_modified, size, e_tag, version: None }
 }
 
 /// What is left of an object.

@@ -70,15 +70,7 @@ impl Arguments {
     /// # Errors
     /// The exit code.
     pub fn of_process() -> Result<Self, ExitCode> {
-        Self::try_parse().map_err(|error| {
-            if error.use_stderr() {
-                terminal::complain(error.render().to_string().trim_end());
-            } else {
-                // Whoever stopped reading has read enough.
-                let _ = error.print();
-            }
-            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
-        })
+        Self::try_parse().map_err(|error| terminal::end_of(&error))
     }
 
     pub(crate) fn progress(&self) -> Progress {

@@ -3,7 +3,6 @@
 //! change their key when they like.
 
 use std::fmt;
-use std::fs;
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -232,6 +231,8 @@ pub fn rekey(list: &Path, folder: &Path, keys: [&str; 2]) -> Result<Report, Erro
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::process::ExitCode;
 
 use sinsang::printable::printable;
 use tracing::field::Field;
@@ -24,6 +25,17 @@ pub fn say(text: &str) -> io::Result<()> {
 /// Writes a line, or several, to standard error, as far as anybody takes it.
 pub fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "{}", printable(text));
+}
+
+/// Says what is wrong with arguments, or the help that they ask for, and answers with the code that the process ends with.
+pub fn end_of(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        complain(error.render().to_string().trim_end());
+    } else {
+        // Whoever stopped reading has read enough.
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
 }
 
 /// Writes text to what is within, with [`printable`] in between. What is no UTF-8 is replaced by `�`.

@@ -55,7 +55,9 @@ pub fn note_forgotten<S: Store>(
         loop {
             let mut all = list(store)?;
             let before = all.len();
-            keys.iter().for_each(|key| drop(all.entry(*key).or_insert(since)));
+            for key in &keys {
+                all.entry(*key).or_insert(since);
+            }
             added += all.len() - before;
             held.secure(store)?;
             let lines: Vec<String> = all.iter().map(|(key, since)| format!("{} {}", UserKey(*key), since.0)).collect();

@@ -124,7 +124,7 @@ fn wrong_arguments_end_with_2_and_name_the_argument() {
         (vec!["experiment", "report", "e", "--events", "f", "--variant", "control"], "such as control=0.5"),
         (vec!["rollback", "last", "--remote"], "16 hex digits"),
         (vec!["collect", "--remote", "--grace", "1"], "6..=8760"),
-        (vec!["verify", "a", "\u{1b}[2J\u{202e}b"], "\\u001b[2J\\u202eb"),
+        (vec!["verify", "a", "\u{1b}[2J\u{202e}b"], "'\\u202eb' found"),
         (vec!["verify", "a", "\u{1b}[2J\u{202e}b"], "For more information, try '--help'.\n"),
     ] {
         let outcome = sinsang(&words).assert().code(2).stdout("").stderr(says(expected));
@@ -636,4 +636,39 @@ fn what_builds_come_to_names_the_shops_of_damaged_rows_and_judges_the_order_befo
     assert_eq!(ranking["new"]["deeds"], 1, "{ranking}");
     assert_eq!(ranking["new"]["reciprocal"], 1.0, "what the user bought before stands first: {ranking}");
     assert_eq!(ranking["live"]["deeds"], 0);
+}
+
+/// Each of these waited for somebody to write into the pipe.
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_refused_wherever_a_file_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let tables = folder.path().join("tables");
+    ten_broadcasts(&tables, 0);
+    let (pipe, tables) = (pipe.to_str().unwrap(), tables.to_str().unwrap());
+    let output = folder.path().join("out");
+    let build = ["build", "--input", tables, "--output", output.to_str().unwrap(), "--now", NOW];
+    let snapshot = output.to_str().unwrap();
+    let cost = ["cost", "--snapshot", snapshot, "--users", "1", "--requests-per-user", "1", "--publishes-per-day", "1"];
+    let publish = ["publish", snapshot, "--local", "nowhere"];
+    let report = ["experiment", "report", "e", "--variant", "a=0.5", "--variant", "b=0.5"];
+    for words in [
+        vec!["rules", "check", pipe],
+        [&build[..], &["--rules", pipe]].concat(),
+        [&build[..], &["--corrections", pipe]].concat(),
+        [&build[..], &["--words", pipe]].concat(),
+        [&build[..], &["--matcher", pipe]].concat(),
+        [&build[..], &["--policy", pipe]].concat(),
+        [&build[..], &["--viewers", pipe]].concat(),
+        [&publish[..], &["--rules", pipe]].concat(),
+        [&cost[..], &["--prices", pipe]].concat(),
+        [&report[..], &["--events", pipe]].concat(),
+        vec!["evaluate", "identity", pipe],
+        vec!["evaluate", "identity", pipe, "--words", pipe],
+    ] {
+        let limit = std::time::Duration::from_secs(60);
+        sinsang(&words).timeout(limit).assert().code(1).stderr(says("is not a regular file"));
+    }
 }

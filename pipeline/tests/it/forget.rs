@@ -227,3 +227,133 @@ fn under_two_keys_a_user_has_one_history_and_tastes_under_both() {
     let told = report(&["forget", moved, "--input", text(&input), "--snapshot", text(&after), "--dry-run"]);
     assert_eq!(told["found"][0]["has_tastes"], true, "{told}");
 }
+
+#[cfg(unix)]
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// One copy that is damaged must not keep the others, and the store, from being cleaned on every run.
+#[cfg(unix)]
+#[test]
+fn what_cant_be_looked_through_is_named_at_the_end_and_costs_no_other_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, objects) = (folder.path().join("data"), folder.path().join("objects"));
+    let hour = objects.join("date=2026-11-21/hour=11");
+    fs::create_dir_all(&hour).unwrap();
+    fs::create_dir_all(&data).unwrap();
+    let theirs = of_viewer(&hasher().key("u2").to_string());
+    let both = format!("{}{theirs}", of_viewer(&hasher().key("u1").to_string()));
+    fs::write(data.join("events.ndjson"), &both).unwrap();
+    gzip(&hour.join("1.ndjson.gz"), &both);
+    let cut = fs::read(hour.join("1.ndjson.gz")).unwrap();
+    fs::write(hour.join("0.ndjson.gz"), &cut[..cut.len() - 9]).unwrap();
+    gzip(&hour.join("2.ndjson.gz"), &both);
+    fs::write(data.join("viewers.json"), "no JSON").unwrap();
+    let [rejects, viewers] = ["more.rejects.ndjson", "more.viewers.json"].map(|name| folder.path().join(name));
+    fs::write(&rejects, format!("{}\n", json!({"table": "events", "value": "u1,click"}))).unwrap();
+    fs::write(&viewers, json!({"viewers": [{"user_id": "u1", "label": "a"}]}).to_string()).unwrap();
+    // A run that is killed, or one that somebody lays out, leaves links where parts and locks are going to be.
+    let precious = folder.path().join("precious");
+    fs::write(&precious, "mine").unwrap();
+    for name in ["data/.part-events.ndjson", "more.viewers.json.part", ".part-more.rejects.ndjson"] {
+        std::os::unix::fs::symlink(&precious, folder.path().join(name)).unwrap();
+    }
+
+    let asked = ["forget", "u1", "--input", text(&data), "--objects", text(&objects), "--objects", "/nowhere"];
+    let more = ["--rejects", text(&rejects), "--viewers", text(&viewers), "--snapshot", "/nowhere"];
+    let output = sinsang(&[asked.as_slice(), &more].concat()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let problems: Vec<&str> = told["problems"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let error = String::from_utf8(output.stderr).unwrap();
+    for (problem, part) in problems.iter().zip(["viewers.json", "0.ndjson.gz", "/nowhere", "/nowhere"]) {
+        assert!(problem.contains(part), "{part}: {problems:?}");
+        assert!(error.contains(part), "{error}");
+    }
+    assert_eq!(problems.len(), 4, "{problems:?}");
+    // The one in the damaged object too, which is there still.
+    assert_eq!(told["found"][0]["rows"], 6, "{told}");
+    for (path, left) in [(&data.join("events.ndjson"), theirs.as_str()), (&rejects, ""), (&precious, "mine")] {
+        assert_eq!(fs::read_to_string(path).unwrap(), left, "{}", path.display());
+    }
+    assert!(["1", "2"].iter().all(|name| unpacked(&hour.join(format!("{name}.ndjson.gz"))) == theirs));
+    assert_eq!((fs::read_to_string(&viewers).unwrap(), mode(&viewers)), (r#"{"viewers":[]}"#.to_owned(), 0o600));
+
+    // While another run rewrites the table it is left alone, and named.
+    fs::remove_file(data.join("viewers.json")).unwrap();
+    let lock = data.join(".lock-events.ndjson");
+    let held = sinsang_input::lock::Lock::take(&lock, "process 7").unwrap();
+    fs::write(data.join("events.ndjson"), &both).unwrap();
+    let forget = ["forget", "u1", "--input", text(&data)];
+    sinsang(&forget).assert().code(1).stderr(predicate::str::contains("process 7 rewrites it"));
+    assert_eq!(fs::read_to_string(data.join("events.ndjson")).unwrap(), both);
+    drop(held);
+    sinsang(&forget).assert().success();
+    assert_eq!(fs::read_to_string(data.join("events.ndjson")).unwrap(), theirs);
+    fs::remove_file(&lock).unwrap();
+    std::os::unix::fs::symlink(&precious, &lock).unwrap();
+    sinsang(&forget).assert().code(1).stderr(predicate::str::contains("is a link"));
+    assert_eq!(fs::read_to_string(&precious).unwrap(), "mine");
+}
+
+#[test]
+fn an_id_is_somebody_where_it_stands_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.rejects.ndjson");
+    let key = hasher().key("u1").to_string();
+    let (u1, one) = ("u1", "1");
+    // What is quoted, of which field, and who of the two it is.
+    let cases: [(&str, Option<&str>, Option<&str>); 20] = [
+        ("u1", Some("user_id"), Some(u1)),
+        ("u1", None, Some(u1)),
+        (" u1 ", None, Some(u1)),
+        ("u1.kim", None, None),
+        ("u1@x.kr", Some("user_id"), None),
+        ("kim.u1", None, None),
+        ("u1.kim,click", None, None),
+        ("u1,2026-11-21,click", Some("at"), Some(u1)),
+        ("2026-11-21,\"u1\",click", Some("at"), Some(u1)),
+        ("1 박스", Some("title"), None),
+        ("1", Some("price"), None),
+        ("1", Some("user_id"), Some(one)),
+        (r#"{"user_id":"u1","kind":"cli"#, None, Some(u1)),
+        (r#"{"user_id":1,"kind":"cli"#, None, Some(one)),
+        (r#"{"user_id":1"#, None, Some(one)),
+        (r#"{"kind": "click", "user_id" : "u1" }"#, None, Some(u1)),
+        (r#"{"listing_id":"1","price":1,"user_id":"kim"}"#, None, None),
+        (r#"{"message":"{\"user_id\":\"u1\",\"at\""#, None, Some(u1)),
+        (&format!("{{\"viewer\":\"{key}\""), Some("at"), Some(u1)),
+        ("", None, None),
+    ];
+    for (value, field, whose) in cases {
+        let reject =
+            json!({"table": "events", "row": 1, "field": field, "reason": "missing", "value": value}).to_string();
+        for id in [u1, one] {
+            fs::write(&path, format!("{reject}\n")).unwrap();
+            let told = report(&["forget", id, "--input", text(folder.path())]);
+            assert_eq!(told["found"][0]["rows"] == 1, whose == Some(id), "{id} in {reject}: {told}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn rejects_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let (objects, events) = (folder.path().join("objects"), folder.path().join("data/events"));
+    let hour = objects.join("date=2026-11-21/hour=11");
+    fs::create_dir_all(&hour).unwrap();
+    gzip(&hour.join("1.ndjson.gz"), &format!("no event\n{}", of_viewer("00000000000000cc")));
+    let ingest = ["ingest", "objects", text(&objects), "--into", text(&events)];
+    sinsang(&ingest).assert().success();
+    let rejects = folder.path().join("data/events.rejects.ndjson");
+    assert_eq!(mode(&rejects), 0o600);
+    // One of an earlier release.
+    fs::set_permissions(&rejects, fs::Permissions::from_mode(0o644)).unwrap();
+    gzip(&hour.join("2.ndjson.gz"), "no event\n");
+    sinsang(&ingest).assert().code(3);
+    assert_eq!((mode(&rejects), fs::read_to_string(&rejects).unwrap().lines().count()), (0o600, 2));
+}
