@@ -29,8 +29,8 @@ use crate::{lab, source};
 
 /// Bytes of a file of viewers: at most 50 of them with 20 events each.
 const VIEWERS_BYTES: u64 = 16 << 20;
-/// What the names of files begin with that are held while a file is rewritten.
-const LOCK: &str = ".lock-";
+/// What the names of files end in that are held while a file is rewritten. They begin with a point, so that readers pass over them.
+const LOCK: &str = ".lock";
 /// What the names of rejects files end in.
 const REJECTS: &str = ".rejects.ndjson";
 
@@ -158,6 +158,7 @@ impl<'a> Search<'a> {
         paths.sort();
         for path in paths {
             match path.file_name().and_then(|name| name.to_str()) {
+                Some(name) if name.starts_with('.') => {}
                 Some(name) if name.ends_with(REJECTS) => self.rejects(&path),
                 Some("viewers.json") => self.viewers(&path),
                 _ => {}
@@ -198,8 +199,9 @@ impl<'a> Search<'a> {
         if self.is_dry_run {
             return Ok(None);
         }
-        let mut name = std::ffi::OsString::from(LOCK);
+        let mut name = std::ffi::OsString::from(".");
         name.push(path.file_name().unwrap_or_default());
+        name.push(LOCK);
         match Lock::take(&path.with_file_name(name), &format!("process {}", std::process::id())) {
             Ok(lock) => Ok(Some(lock)),
             Err(Denied::Held(holder)) => Err(Error::Busy { path: path.to_owned(), holder }),
