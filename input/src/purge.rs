@@ -8,6 +8,8 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
+use sinsang::json::documents;
+
 use crate::file::{Packing, open_regular, part};
 
 /// Bytes of a line. Rows have at most 1 MiB; a longer one is no row, and is looked through all the same.
@@ -52,17 +54,38 @@ fn rewrite(from: File, to: File, packing: Packing, is_wanted: &mut dyn FnMut(&[u
     Ok(removed)
 }
 
+/// The objects of a line that has several, as readers take them apart: each is a row, and some may be wanted where others are not.
+fn joined(line: &[u8]) -> Option<Vec<&str>> {
+    let mut rest = str::from_utf8(line).ok()?;
+    let mut objects = Vec::new();
+    for (object, behind) in documents(rest) {
+        objects.push(object);
+        rest = behind;
+    }
+    (objects.len() > 1 && rest.trim().is_empty()).then_some(objects)
+}
+
 fn copy(from: impl io::Read, to: &mut dyn Write, is_wanted: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<u64> {
     let (mut input, mut line, mut removed) = (BufReader::new(from), Vec::new(), 0);
     while input.by_ref().take(LINE_MAX_BYTES + 1).read_until(b'\n', &mut line)? > 0 {
         if line.len() as u64 > LINE_MAX_BYTES {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "has a line of over 64 MiB"));
         }
-        if is_wanted(&line) {
-            to.write_all(&line)?;
-        } else {
-            removed += 1;
-        }
+        removed += match joined(&line) {
+            Some(objects) => {
+                let wanted: Vec<&str> = objects.iter().copied().filter(|object| is_wanted(object.as_bytes())).collect();
+                if !wanted.is_empty() {
+                    to.write_all(wanted.concat().as_bytes())?;
+                    to.write_all(if line.ends_with(b"\n") { b"\n".as_slice() } else { &[] })?;
+                }
+                (objects.len() - wanted.len()) as u64
+            }
+            None if is_wanted(&line) => {
+                to.write_all(&line)?;
+                0
+            }
+            None => 1,
+        };
         line.clear();
     }
     Ok(removed)
@@ -71,6 +94,22 @@ fn copy(from: impl io::Read, to: &mut dyn Write, is_wanted: &mut dyn FnMut(&[u8]
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_objects_on_one_line_those_go_that_are_to_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("joined");
+        let is_wanted = |object: &[u8]| !object.windows(6).any(|part| part == b"\"u\":\"2");
+        for (text, left, removed) in [
+            (r#"{"u":"1"}{"u":"2"}{"u":"3"}"#, r#"{"u":"1"}{"u":"3"}"#, 1),
+            ("{\"u\":\"2\"}{\"u\":\"2\"}\n{\"u\":\"1\"}\n", "{\"u\":\"1\"}\n", 2),
+            ("{\"u\":\"1\"} {\"u\":\"2\"}\n", "{\"u\":\"1\"}\n", 1),
+        ] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(purge(&path, Packing::Plain, &mut { is_wanted }).unwrap(), removed, "{text}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), left, "{text}");
+        }
+    }
 
     #[test]
     fn lines_go_and_the_rest_stays_as_it_was_however_it_is_packed() {

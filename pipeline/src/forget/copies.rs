@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
+use sinsang::code;
 use sinsang::key::Key;
 use sinsang::pack::Kind;
 use sinsang::pack::taste::TasteShard;
@@ -375,7 +376,8 @@ impl<'a> Search<'a> {
     /// Whose `id` is, cleaned as tables are read.
     fn of_id(&self, id: &str) -> Option<usize> {
         let id = clean(id).0;
-        self.subjects.iter().position(|subject| subject.ids.contains(id.as_ref()))
+        let id = code::restored(&id).unwrap_or(&id);
+        self.subjects.iter().position(|subject| subject.ids.contains(id))
     }
 
     /// Whom `name` names.
