@@ -141,9 +141,38 @@ pub trait Rows {
     fn renamed(&mut self, column: &'static str, from: &str);
 }
 
+/// Is told what becomes of each row, beside whoever takes it. `()` is nobody, whom a build tells nothing at no cost.
+pub trait Observer<R> {
+    /// The rows that follow are those of the file `path`.
+    fn begin_file(&mut self, _path: &Path) {}
+
+    /// A row that can be used, as its file had it and as it became.
+    fn kept(&mut self, _place: Place, _values: &[Value<'_>], _row: &R, _repairs: &[(usize, Repair)]) {}
+
+    /// A row that can't; without values where it could not be taken apart.
+    fn set_aside(&mut self, _place: Place, _values: &[Value<'_>], _fault: &Fault) {}
+}
+
+impl<R> Observer<R> for () {}
+
+impl<R, O: Observer<R>> Observer<R> for &mut O {
+    fn begin_file(&mut self, path: &Path) {
+        (**self).begin_file(path);
+    }
+
+    fn kept(&mut self, place: Place, values: &[Value<'_>], row: &R, repairs: &[(usize, Repair)]) {
+        (**self).kept(place, values, row, repairs);
+    }
+
+    fn set_aside(&mut self, place: Place, values: &[Value<'_>], fault: &Fault) {
+        (**self).set_aside(place, values, fault);
+    }
+}
+
 /// Checks the rows of a table, hands on those that can be used and sets the others aside.
-pub struct Intake<'i, T: Table> {
+pub struct Intake<'i, T: Table, O = ()> {
     table: T,
+    observer: O,
     now: UnixMillis,
     zones: [Option<Zone>; MAX_COLUMNS],
     keep: &'i mut dyn FnMut(T::Row) -> Result<(), Error>,
@@ -173,8 +202,23 @@ impl<'i, T: Table> Intake<'i, T> {
         rejects: &'i mut RejectsFile,
         keep: &'i mut dyn FnMut(T::Row) -> Result<(), Error>,
     ) -> Self {
+        Self::observed(table, now, zones, rejects, keep, ())
+    }
+}
+
+impl<'i, T: Table, O: Observer<T::Row>> Intake<'i, T, O> {
+    /// As [`Intake::new`]; `observer` is told of every row.
+    pub fn observed(
+        table: T,
+        now: UnixMillis,
+        zones: &Zones,
+        rejects: &'i mut RejectsFile,
+        keep: &'i mut dyn FnMut(T::Row) -> Result<(), Error>,
+        observer: O,
+    ) -> Self {
         Self {
             table,
+            observer,
             now,
             zones: zones.of::<T>(),
             keep,
@@ -197,6 +241,19 @@ impl<'i, T: Table> Intake<'i, T> {
     pub fn begin_file(&mut self, path: &Path) {
         self.file = path.display().to_string();
         self.files += 1;
+        self.observer.begin_file(path);
+    }
+
+    /// Why a build refuses the rows so far, where more of them can't be used than `limit` allows. What the public sends is set aside, counted and
+    /// told of; only the operator's own rows can end a build.
+    pub fn refusal(&self, limit: Limit) -> Option<TooManyRejects> {
+        let limits = self.judged();
+        let (faults, rows) = limits.into_iter().find(|&(faults, rows)| limit.is_passed(faults, rows))?;
+        let mut commonest = self.tally.commonest();
+        commonest.retain(|count| count.reason.is_fault());
+        commonest.truncate(NAMED_REASONS);
+        let rejects = self.report().rejects;
+        Some(TooManyRejects { table: T::NAME, faults, rows, max_share: limit.max_share, commonest, rejects })
     }
 
     /// What a limit is asked about, as damaged rows and those that they are of. What the public sends ends no table; the operator's own rows do, of which no
@@ -214,27 +271,15 @@ impl<'i, T: Table> Intake<'i, T> {
     /// # Errors
     /// [`Error::TooManyRejects`] where more than `limit` allows was set aside, [`Error::Rejects`] where the rejects can't be written.
     pub fn finish(self, limit: Limit) -> Result<TableReport, Error> {
-        let report = self.report();
-        let limits = self.judged();
         self.rejects.flush()?;
-        if let Some((faults, rows)) = limits.into_iter().find(|&(faults, rows)| limit.is_passed(faults, rows)) {
-            let mut commonest = report.set_aside;
-            commonest.retain(|count| count.reason.is_fault());
-            commonest.truncate(NAMED_REASONS);
-            return Err(Error::TooManyRejects(Box::new(TooManyRejects {
-                table: T::NAME,
-                faults,
-                rows,
-                max_share: limit.max_share,
-                commonest,
-                rejects: report.rejects,
-            })));
+        match self.refusal(limit) {
+            Some(refusal) => Err(Error::TooManyRejects(Box::new(refusal))),
+            None => Ok(self.report()),
         }
-        Ok(report)
     }
 }
 
-impl<T: Table> Intake<'_, T> {
+impl<T: Table, O: Observer<T::Row>> Intake<'_, T, O> {
     fn set_aside(&mut self, place: Place, fault: Fault) -> Result<(), Error> {
         let nth = self.tally.add(fault.field, fault.reason);
         let reject = Reject {
@@ -283,7 +328,7 @@ impl<T: Table> Intake<'_, T> {
     }
 }
 
-impl<T: Table> Rows for Intake<'_, T> {
+impl<T: Table, O: Observer<T::Row>> Rows for Intake<'_, T, O> {
     fn row(&mut self, place: Place, values: &[Value<'_>]) -> Result<(), Error> {
         self.rows += 1;
         let is_public = T::is_public(values);
@@ -303,6 +348,7 @@ impl<T: Table> Rows for Intake<'_, T> {
                 for repair in &self.repairs {
                     *self.repaired.entry(*repair).or_default() += 1;
                 }
+                self.observer.kept(place, values, &row, &self.repairs);
                 (self.keep)(row)
             }
             Err(refusal) => {
@@ -313,7 +359,9 @@ impl<T: Table> Rows for Intake<'_, T> {
                 }
                 let field = refusal.column.and_then(|column| T::COLUMNS.get(column)).map(|column| column.name);
                 let value = refusal.column.and_then(|column| values.get(column)).and_then(Value::excerpt);
-                self.set_aside(place, Fault { field, reason: refusal.reason, detail: None, value })
+                let fault = Fault { field, reason: refusal.reason, detail: None, value };
+                self.observer.set_aside(place, values, &fault);
+                self.set_aside(place, fault)
             }
         }
     }
@@ -322,6 +370,7 @@ impl<T: Table> Rows for Intake<'_, T> {
         self.rows += 1;
         self.torn += 1;
         self.blame(fault.reason, &[]);
+        self.observer.set_aside(place, &[], &fault);
         self.set_aside(place, fault)
     }
 

@@ -5,14 +5,16 @@
 //! ```
 //!
 //! A crate of its own so that it can't name the pipeline's engine, and so that its readers can be fuzzed by themselves. Parquet is read by
-//! the pipeline, through the same [`Rows`]. [`lock`] stands here because whoever writes a folder of tables leans on this crate.
+//! the pipeline, through the same [`Rows`]. [`doctor`] listens to rows and says what looks wrong with a table as a whole. [`lock`] stands here because whoever writes a folder of tables leans on this crate.
 
 pub mod check;
 pub mod column;
 pub mod csv;
+pub mod doctor;
 pub mod encoding;
 pub mod error;
 pub mod file;
+pub mod form;
 pub mod intake;
 pub mod lock;
 pub mod ndjson;
@@ -24,5 +26,5 @@ pub mod zones;
 
 pub use column::{Column, ColumnMap, MAX_COLUMNS, Shape};
 pub use error::{Error, TooManyRejects};
-pub use intake::{Fault, Intake, Place, RepairCount, Rows, TableReport};
+pub use intake::{Fault, Intake, Observer, Place, RepairCount, Rows, TableReport};
 pub use zones::{ZoneError, ZoneSetting, Zones};

@@ -1,6 +1,7 @@
 //! The arguments of the `sinsang` command.
 
 mod build;
+mod check;
 mod evaluate;
 mod forget;
 mod identity;
@@ -28,6 +29,7 @@ use crate::telemetry::LogFormat;
 use crate::{audit, engine, generate, history, ledger, publish, terminal};
 
 pub(crate) use build::Build;
+pub(crate) use check::Check;
 pub(crate) use evaluate::Evaluate;
 pub(crate) use forget::Forget;
 use identity::{BadIdentity, Identity};
@@ -98,6 +100,7 @@ impl Command {
         match self {
             Self::Generate(_) => "generate",
             Self::Import(_) => "import",
+            Self::Check(_) => "check",
             Self::Build(_) => "build",
             Self::Resolve(_) => "resolve",
             Self::Review(_) => "review",
@@ -138,6 +141,13 @@ pub(crate) enum Command {
     /// Map a public data set to tables.
     #[command(subcommand)]
     Import(Import),
+    /// Read tables without building, and tell what they hold and what looks wrong.
+    ///
+    /// For each column: how many values came in which form, with examples; what was repaired, assumed, dropped or set aside, with the first
+    /// place. For each table as a whole: shops that vanished, lost days, times nine hours off and the like, with why it matters and what to
+    /// do (docs/input.md). Exit codes: 0 nothing looks wrong, 3 something does, 1 a build would fail: a table can't be read, or more of it
+    /// can't be used than --max-rejects allows.
+    Check(Check),
     /// Build a snapshot from tables.
     ///
     /// Reads broadcasts, events, tabs and rules.toml from a folder (docs/input.md) and writes the packs of a snapshot. The environment

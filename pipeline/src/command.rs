@@ -8,6 +8,7 @@ use serde::Serialize;
 use sinsang::time::UnixMillis;
 use sinsang_identity::train::Labels;
 use sinsang_ingest::{Objects, Table, ingest_kafka, ingest_objects};
+use sinsang_input::doctor::Verdict;
 use sinsang_input::file::{SETTINGS_BYTES, read_text};
 use tracing::field::Empty;
 
@@ -31,7 +32,8 @@ use crate::snapshot::Snapshot;
 use crate::telemetry::{LogFormat, Telemetry};
 use crate::terminal::{self, Printable};
 use crate::{
-    audit, build, evaluate, forget, generate, history, inspect, publish, rekey, resolve, review, train, verify, why,
+    audit, build, check, evaluate, forget, generate, history, inspect, publish, rekey, resolve, review, train, verify,
+    why,
 };
 
 /// Something is wrong with what was asked or given.
@@ -133,6 +135,15 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
         }
         Command::Import(Import::OnlineRetail(import)) => {
             print(format, &retail::online_retail(&import.options(arguments.bar("rows")))?)
+        }
+        Command::Check(asked) => {
+            let report = check::check(&asked.options(progress), asked.now.unwrap_or_else(clock))?;
+            print(format, &report)?;
+            Ok(match report.verdict {
+                Verdict::Well => ExitCode::SUCCESS,
+                Verdict::Wrong => ExitCode::from(NOT_WHOLE),
+                Verdict::Refused => ExitCode::from(FAILED),
+            })
         }
         Command::Build(build) => {
             let now = build.now.unwrap_or_else(clock);

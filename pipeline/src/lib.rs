@@ -4,6 +4,7 @@ pub mod arguments;
 pub mod audit;
 pub mod build;
 pub mod catalogue;
+pub mod check;
 pub mod command;
 pub mod compose;
 pub mod correction;

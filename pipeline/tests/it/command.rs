@@ -82,6 +82,7 @@ fn every_command_explains_itself() {
         "generate",
         "import",
         "import online-retail",
+        "check",
         "build",
         "resolve",
         "why",

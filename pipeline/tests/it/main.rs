@@ -1,6 +1,7 @@
 //! The pipeline on generated tables and broken inputs, as a library and as a command.
 
 mod build;
+mod check;
 mod circle;
 mod command;
 mod correction;

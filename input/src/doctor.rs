@@ -1,0 +1,21 @@
+//! The doctor: what tables hold, and what looks wrong with them as a whole, told before a build. It reads no file and no clock: readers hand rows to
+//! [`Schedule`], [`Bar`] and [`Audience`], which keep counts within caps, and [`Check`] makes a [`Report`] of those.
+
+mod audience;
+mod bar;
+mod clock;
+mod column;
+mod day;
+mod finding;
+mod group;
+mod report;
+mod schedule;
+mod sketch;
+mod tally;
+
+pub use audience::Audience;
+pub use bar::Bar;
+pub use finding::{Finding, Rule, Severity};
+pub use report::{Cap, Check, ColumnCheck, FormReport, Read, Repaired, Report, SetAside, TableCheck, Verdict};
+pub use schedule::Schedule;
+pub use tally::Example;

@@ -1,0 +1,93 @@
+//! Things by name, a capped number of them: shops, channels.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::column::fold;
+
+/// What is known of each name.
+#[derive(Debug)]
+pub(super) struct Groups<G> {
+    index: HashMap<String, usize>,
+    groups: Vec<(String, G)>,
+    /// The place of the one named last: rows of one name stand together.
+    last: usize,
+    most: usize,
+    /// Rows of names past the cap.
+    pub(super) beyond: u64,
+}
+
+impl<G: Default> Groups<G> {
+    /// Knows at most `most` names.
+    pub(super) fn new(most: usize) -> Self {
+        Self { index: HashMap::new(), groups: Vec::new(), last: 0, most, beyond: 0 }
+    }
+
+    /// The one named `name`, and its place in order of appearance; `None` past the cap.
+    pub(super) fn named(&mut self, name: &str) -> Option<(usize, &mut G)> {
+        if self.groups.get(self.last).is_none_or(|(last, _)| last != name) {
+            self.last = match self.index.get(name) {
+                Some(place) => *place,
+                None if self.groups.len() >= self.most => {
+                    self.beyond += 1;
+                    return None;
+                }
+                None => {
+                    self.index.insert(name.to_owned(), self.groups.len());
+                    self.groups.push((name.to_owned(), G::default()));
+                    self.groups.len() - 1
+                }
+            };
+        }
+        let place = self.last;
+        self.groups.get_mut(place).map(|(_, group)| (place, group))
+    }
+
+    /// All of them, in order of appearance.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &G)> + Clone {
+        self.groups.iter().map(|(name, group)| (name.as_str(), group))
+    }
+
+    /// The name at a place.
+    pub(super) fn name(&self, place: usize) -> Option<&str> {
+        self.groups.get(place).map(|(name, _)| name.as_str())
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Whether `name` is one of them.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.index.contains_key(name)
+    }
+
+    /// Names that differ in case, spaces and marks alone.
+    pub(super) fn alike(&self) -> Vec<Vec<&str>> {
+        let mut by_fold: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for (name, _) in self.all() {
+            by_fold.entry(fold(name)).or_default().push(name);
+        }
+        by_fold.retain(|folded, names| !folded.is_empty() && names.len() > 1);
+        by_fold.into_values().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_capped_and_alike_ones_are_told() {
+        let mut groups: Groups<u32> = Groups::new(3);
+        for name in ["GS샵", "gs 샵", "현대", "롯데", "GS샵", "롯데"] {
+            if let Some((_, count)) = groups.named(name) {
+                *count += 1;
+            }
+        }
+        let counts: Vec<(&str, u32)> = groups.all().map(|(name, count)| (name, *count)).collect();
+        assert_eq!(counts, [("GS샵", 2), ("gs 샵", 1), ("현대", 1)]);
+        assert_eq!((groups.beyond, groups.has("롯데"), groups.name(2)), (2, false, Some("현대")));
+        assert_eq!(groups.alike(), [["GS샵", "gs 샵"]]);
+    }
+}

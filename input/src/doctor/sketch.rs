@@ -1,0 +1,128 @@
+//! What is remembered of rows too many to keep: samples of their hashes, and counters of the commonest. Each has a cap.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
+
+/// The hash by which things are remembered; the same in every run.
+pub(super) fn hash(of: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// How often things came, by a sample of them: one in 2^`level`, chosen by its hash, so that all copies of a thing are in it or none.
+#[derive(Debug)]
+pub(super) struct Copies {
+    counts: HashMap<u64, u32>,
+    level: u32,
+    most: usize,
+}
+
+impl Copies {
+    /// Holds at most `most` hashes.
+    pub(super) fn new(most: usize) -> Self {
+        Self { counts: HashMap::new(), level: 0, most }
+    }
+
+    /// Counts one more, and says whether it is a copy of one before.
+    pub(super) fn add(&mut self, hash: u64) -> bool {
+        if hash.trailing_zeros() < self.level {
+            return false;
+        }
+        let count = self.counts.entry(hash).or_default();
+        *count = count.saturating_add(1);
+        let is_copy = *count > 1;
+        while self.counts.len() > self.most {
+            self.level += 1;
+            let level = self.level;
+            self.counts.retain(|hash, _| hash.trailing_zeros() >= level);
+        }
+        is_copy
+    }
+
+    /// Things that differ, as the sample tells it.
+    pub(super) fn distinct(&self) -> u64 {
+        (self.counts.len() as u64) << self.level
+    }
+
+    /// Copies of things that came before, as the sample tells it.
+    pub(super) fn repeats(&self) -> u64 {
+        self.counts.values().map(|&count| u64::from(count).saturating_sub(1)).sum::<u64>() << self.level
+    }
+
+    /// Whether the cap was reached, so that figures are estimates.
+    pub(super) fn is_sampled(&self) -> bool {
+        self.level > 0
+    }
+}
+
+/// The commonest of a stream by the counters of Misra and Gries ("Finding repeated elements", 1982): with `most` counters each
+/// count is too low by at most one in `most` of the stream.
+#[derive(Debug)]
+pub(super) struct Commonest<E> {
+    counters: HashMap<u64, (u64, E)>,
+    most: usize,
+}
+
+impl<E> Commonest<E> {
+    /// Has `most` counters.
+    pub(super) fn new(most: usize) -> Self {
+        Self { counters: HashMap::new(), most }
+    }
+
+    /// Counts one more; `example` is what is kept of it where it gets a counter.
+    pub(super) fn add(&mut self, hash: u64, example: impl FnOnce() -> E) {
+        if let Some((count, _)) = self.counters.get_mut(&hash) {
+            *count += 1;
+        } else if self.counters.len() < self.most {
+            self.counters.insert(hash, (1, example()));
+        } else {
+            self.counters.retain(|_, (count, _)| {
+                *count -= 1;
+                *count > 0
+            });
+        }
+    }
+
+    /// The commonest, and at least how often it came.
+    pub(super) fn first(&self) -> Option<(u64, &E)> {
+        let first = self.counters.iter().max_by_key(|(hash, (count, _))| (*count, **hash));
+        first.map(|(_, (count, example))| (*count, example))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_tells_copies_and_stays_within_its_cap() {
+        let mut copies = Copies::new(1_000);
+        for round in 0..3 {
+            for thing in 0..40_000_u32 {
+                // A quarter comes a second and a third time.
+                if round == 0 || thing % 4 == 0 {
+                    copies.add(hash(thing));
+                }
+            }
+        }
+        assert!(copies.is_sampled() && copies.counts.len() <= 1_000);
+        assert!((36_000..44_000).contains(&copies.distinct()), "{}", copies.distinct());
+        assert!((16_000..24_000).contains(&copies.repeats()), "{}", copies.repeats());
+        let mut few = Copies::new(1_000);
+        assert_eq!([1, 2, 1, 1].map(|thing| few.add(hash(thing))), [false, false, true, true]);
+        assert_eq!((few.distinct(), few.repeats(), few.is_sampled()), (2, 2, false));
+    }
+
+    #[test]
+    fn the_commonest_is_found_among_many_more_than_there_are_counters() {
+        let mut commonest = Commonest::new(64);
+        for nth in 0..100_000_u32 {
+            let who = if nth % 10 == 3 { 7 } else { 1_000 + nth };
+            commonest.add(hash(who), || who);
+        }
+        let (count, who) = commonest.first().unwrap();
+        assert_eq!(*who, 7);
+        assert!((10_000 - 100_000 / 64..=10_000).contains(&count), "{count}");
+    }
+}
