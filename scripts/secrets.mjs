@@ -9,7 +9,7 @@ const MIN_PREVIEW_SECRET_BYTES = 16;
 const MADE_UP = { JWT_HS256_KEY: 32, USER_KEY: 32, PREVIEW_SECRET: 16 };
 /** What the Worker that takes events reads of a `.dev.vars`: it names viewers by the same keys, and opens no preview. */
 const OF_INTAKE = new Set([
-  "CORS_ORIGINS", "JWT_AUDIENCE", "JWT_MAX_LIFE_S", "PULSE_EVERY_MS",
+  "CORS_ORIGINS", "CORS_HEADERS", "JWT_AUDIENCE", "JWT_MAX_LIFE_S", "PULSE_EVERY_MS",
   "JWT_HS256_KEY", "JWT_HS256_KEY_OTHER", "JWT_ES256_PUBLIC_KEY", "JWT_ES256_PUBLIC_KEY_OTHER", "USER_KEY",
 ]);
 

@@ -14,10 +14,10 @@ watched='s/new FinalizationRegistry\(/\/* @__PURE__ *\/ &/'
 target=(--target=es2022 --define:Symbol.dispose=undefined)
 case "${1:-}" in
     edge)
-        build=build modules=(src/edge/{entry,context,limiter,signature,preview,telemetry}.mjs)
+        build=build modules=(src/edge/{entry,context,cors,limiter,signature,preview,telemetry}.mjs)
         unused+=(intounderlying)
         ;;
-    intake) build=intake/build modules=(intake/src/entry.mjs src/edge/{context,limiter,signature}.mjs) ;;
+    intake) build=intake/build modules=(intake/src/entry.mjs src/edge/{context,cors,limiter,signature}.mjs) ;;
     # With all that the crate brings along.
     empty) build=bench/peers/empty/build modules=(bench/peers/empty/src/entry.mjs) unused=() watched='' target=() ;;
     *)

@@ -38,6 +38,7 @@ pub mod auth;
 pub mod breaker;
 pub mod code;
 pub mod context;
+pub mod cors;
 pub mod directive;
 #[cfg(all(target_arch = "wasm32", feature = "edge"))]
 pub mod edge;

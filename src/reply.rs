@@ -2,6 +2,7 @@
 
 mod freshness;
 mod problem;
+mod unknown;
 
 use std::borrow::Cow;
 
@@ -213,6 +214,8 @@ fn body(facts: &Facts<'_>) -> Vec<u8> {
             write_new(view, &page, frozen_at, cursor.as_deref(), &mut out);
             if facts.is_cut {
                 out.extend_from_slice(b",\"interrupted\":true");
+            } else {
+                unknown::write(view.board, question, &mut out);
             }
         }
         Route::Live => {
@@ -404,8 +407,8 @@ fn common(raw: &Raw<'_>, config: &Config, timing: Timing) -> Headers {
     headers.push(("X-Content-Type-Options", "nosniff".into()));
     headers.push(("Vary", VARY.into()));
     headers.push(("Server-Timing", server_timing(timing)));
-    if let Some(origin) = raw.origin.filter(|origin| config.allows(origin)) {
-        headers.push(("Access-Control-Allow-Origin", origin.to_owned().into()));
+    if let Some(reader) = raw.origin.and_then(|origin| config.cors.reader(origin)) {
+        headers.push(("Access-Control-Allow-Origin", reader.to_owned().into()));
         let exposed =
             "ETag, Server-Timing, Sinsang-Age, Sinsang-Experiments, Sinsang-Rung, Sinsang-Snapshot, Retry-After";
         headers.push(("Access-Control-Expose-Headers", exposed.into()));

@@ -4,12 +4,14 @@ use std::rc::Rc;
 
 use crate::auth::{BadKey, Bearer, DEFAULT_MAX_LIFE_S, Refused, Unproven, Verifier};
 use crate::context::Context;
+use crate::cors::Cors;
 use crate::guess::{Admission, PreviewSecret};
 use crate::pack::manifest::SnapshotId;
 use crate::rate::Address;
 use crate::session::MOST_RECENT;
 use crate::surface::cursor::{BadCursor, Cursor, binding};
 use crate::surface::new::Sort;
+use crate::text::compose_hangul;
 use crate::time::UnixMillis;
 use crate::viewer::{DeviceId, UserHasher, UserKey, Viewer};
 
@@ -64,8 +66,8 @@ pub struct Raw<'a> {
 /// How the edge is set up; read once for an isolate.
 #[derive(Debug)]
 pub struct Config {
-    /// Origins whose pages may read answers; none by default.
-    pub cors_origins: Vec<String>,
+    /// Pages of which origins may read answers; none by default.
+    pub cors: Cors,
     /// Checks tokens; without it every token is refused.
     pub verifier: Option<Verifier>,
     /// Names devices, which experiments know viewers without a token by; without it those are in none.
@@ -81,7 +83,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            cors_origins: Vec::new(),
+            cors: Cors::default(),
             verifier: None,
             devices: None,
             preview_secret: None,
@@ -99,15 +101,9 @@ impl Config {
         let devices = var("USER_KEY").and_then(|secret| UserHasher::new(secret.as_bytes()));
         let verifier = devices.clone().map(|users| verifier(&var, users));
         let preview_secret = var("PREVIEW_SECRET").map(|text| PreviewSecret::new(&text));
-        let origins = var("CORS_ORIGINS").unwrap_or_default();
+        let [origins, headers] = ["CORS_ORIGINS", "CORS_HEADERS"].map(|name| var(name).unwrap_or_default());
         let config = Self {
-            cors_origins: origins
-                .split(',')
-                .map(str::trim)
-                // Pages that no origin may be told of are all `null`: a sandbox on any site.
-                .filter(|origin| !origin.is_empty() && *origin != "null")
-                .map(str::to_owned)
-                .collect(),
+            cors: Cors::of(&origins, headers),
             verifier: verifier.and_then(|one| one.map_err(|wrong| bad.push(wrong)).ok()),
             devices,
             preview_secret: preview_secret.and_then(|one| one.map_err(|wrong| bad.push(wrong)).ok()),
@@ -118,11 +114,6 @@ impl Config {
                 .unwrap_or(DEFAULT_READ_LIMIT_MS),
         };
         (config, bad)
-    }
-
-    /// Whether pages of `origin`, as a browser names it, may read answers and send events.
-    pub fn allows(&self, origin: &str) -> bool {
-        self.cors_origins.iter().any(|allowed| allowed == origin)
     }
 }
 
@@ -354,8 +345,8 @@ impl Request {
         let as_of = parameters
             .get("as_of")
             .map(|text| {
-                UnixMillis::parse_rfc3339(text)
-                    .ok_or_else(|| bad("as_of", "a time as RFC 3339, such as 2026-11-22T20:00:00+09:00"))
+                UnixMillis::parse_from_query(text)
+                    .ok_or_else(|| bad("as_of", "a time as RFC 3339, such as 2026-11-22T20:00:00+09:00, its + as %2B"))
             })
             .transpose()?;
         if raw.device.is_some_and(|device| DeviceId::parse(device).is_none()) {
@@ -540,11 +531,13 @@ impl Parameters {
             if !is_list && parameters.iter().any(|(known, _)| *known == name) {
                 return Err(bad(&name, "the parameter once"));
             }
+            // As boards have it, whatever the client's system does to Hangul.
+            let value = compose_hangul(&value);
             let longest = if name == "recent" { MAX_RECENT_BYTES } else { MAX_VALUE_BYTES };
             if value.len() > longest {
                 return Err(bad(&name, &format!("at most {longest} bytes")));
             }
-            parameters.push((name.into_owned(), value.into_owned()));
+            parameters.push((name.into_owned(), value));
         }
         Ok(Self(parameters))
     }

@@ -63,6 +63,40 @@ pub fn is_composed(c: char) -> bool {
     c < '\u{300}' || matches!(c, '\u{ac00}'..='\u{d7a3}' | '\u{4e00}'..='\u{9fff}')
 }
 
+/// `text` with conjoining jamo composed into syllables, as macOS and iOS send them decomposed (NFD): what the Unicode Standard does in
+/// section 3.12, by arithmetic. Nothing but Hangul is composed; the edge's Worker has no room for the tables of all else.
+#[inline(never)]
+pub fn compose_hangul(text: &str) -> String {
+    let mut composed = String::with_capacity(text.len());
+    let mut held = None;
+    for c in text.chars() {
+        let joined = held.and_then(|last| join(last, c));
+        if joined.is_none() {
+            composed.extend(held);
+        }
+        held = joined.or(Some(c));
+    }
+    composed.extend(held);
+    composed
+}
+
+/// The syllable of a leading consonant and a vowel, or of a syllable without a final consonant and one.
+fn join(first: char, second: char) -> Option<char> {
+    const VOWELS: u32 = 21;
+    /// Final consonants, none among them.
+    const FINALS: u32 = 28;
+    const SYLLABLE: u32 = 0xac00;
+    let place = |c: char, base: u32, count: u32| u32::from(c).checked_sub(base).filter(|place| *place < count);
+    let syllable = match (place(first, 0x1100, 19), place(second, 0x1161, VOWELS)) {
+        (Some(lead), Some(vowel)) => lead.saturating_mul(VOWELS).saturating_add(vowel).saturating_mul(FINALS),
+        _ => {
+            let open = place(first, SYLLABLE, 11_172).filter(|syllable| syllable % FINALS == 0)?;
+            open.saturating_add(place(second, 0x11a7, FINALS).filter(|last| *last > 0)?)
+        }
+    };
+    char::from_u32(SYLLABLE.saturating_add(syllable))
+}
+
 /// Whether an id, once tidy, stays within [`ID_MAX_BYTES`] in NFC, which is how tables are read.
 pub fn is_id_short(id: &str) -> bool {
     let bytes = id.chars().map(|c| if is_composed(c) { c.len_utf8() } else { NFC_GROWTH.saturating_mul(c.len_utf8()) });
@@ -84,6 +118,49 @@ pub fn is_token(text: &str, chars: RangeInclusive<usize>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use unicode_normalization::UnicodeNormalization as _;
+
+    /// Jamo at both ends of each block, with what lies beside them and does not compose; syllables with a final consonant and without.
+    fn hangul() -> impl Strategy<Value = String> {
+        let c = prop_oneof![
+            4 => (0x10fe_u32..0x1116).prop_filter_map("no character", char::from_u32),
+            4 => (0x115e_u32..0x1179).prop_filter_map("no character", char::from_u32),
+            4 => (0x11a5_u32..0x11c6).prop_filter_map("no character", char::from_u32),
+            3 => (0xac00_u32..0xd7b0).prop_filter_map("no character", char::from_u32),
+            1 => prop_oneof![Just(' '), Just('a'), Just('/'), Just('\u{301}'), Just('ㄱ'), Just('ﾡ')],
+        ];
+        proptest::collection::vec(c, 0..24).prop_map(String::from_iter)
+    }
+
+    proptest! {
+        #[test]
+        fn hangul_is_composed_as_nfc_composes_it(text in hangul()) {
+            prop_assert_eq!(compose_hangul(&text), text.nfc().collect::<String>());
+            let nfc: String = text.nfc().collect();
+            let nfd: String = nfc.nfd().collect();
+            prop_assert_eq!(&compose_hangul(&nfd), &nfc);
+            prop_assert_eq!(&compose_hangul(&nfc), &nfc);
+        }
+
+        #[test]
+        fn what_is_composed_is_the_same_text(text in any::<String>()) {
+            prop_assert_eq!(compose_hangul(&text).nfc().collect::<String>(), text.nfc().collect::<String>());
+        }
+    }
+
+    #[test]
+    fn every_syllable_composes_and_what_is_composed_stays() {
+        for syllable in '\u{ac00}'..='\u{d7a3}' {
+            let apart: String = syllable.nfd().collect();
+            assert_eq!(compose_hangul(&apart), String::from(syllable));
+        }
+        for text in ["뷰티", "패션/잡화", "Beauté", ""] {
+            assert_eq!(compose_hangul(text), text);
+        }
+        let apart: String = "Café".nfd().collect();
+        assert_eq!(compose_hangul(&apart), apart, "nothing but Hangul");
+    }
 
     #[test]
     fn what_carries_nothing_is_gone_and_what_says_nothing_is_known_by_what_is_left() {

@@ -66,6 +66,17 @@ impl UnixMillis {
         DateTime::parse_from_rfc3339(text).ok().map(|at| Self(at.timestamp_millis()))
     }
 
+    /// Parses RFC 3339 as it stands in a query, where a `+` that was not escaped has become a space: `2026-11-22T11:00:00 09:00` is of +09:00.
+    /// `None` where the text is not RFC 3339 even so.
+    pub fn parse_from_query(text: &str) -> Option<Self> {
+        const OFFSET_BYTES: usize = " 09:00".len();
+        let (time, offset) = text.len().checked_sub(OFFSET_BYTES).and_then(|at| text.split_at_checked(at))?;
+        match offset.strip_prefix(' ') {
+            Some(offset) => Self::parse_rfc3339(&[time, offset].join("+")),
+            None => Self::parse_rfc3339(text),
+        }
+    }
+
     /// RFC 3339 in Korean time, to the second: `2026-11-22T20:00:00+09:00`.
     pub fn to_kst_rfc3339(self) -> String {
         use std::string::ToString as _;
@@ -110,6 +121,38 @@ mod tests {
         assert_eq!(at.to_utc_rfc3339(), "2026-11-22T11:00:00.250Z");
         for bad in ["", "2026-11-22", "2026-11-22T25:10:00+09:00", "어제", "2026-11-22T20:00:00"] {
             assert_eq!(UnixMillis::parse_rfc3339(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_plus_that_was_not_escaped_in_a_query_is_a_plus() {
+        let at = UnixMillis::parse_rfc3339("2026-11-22T11:00:00+09:00");
+        for same in [
+            "2026-11-22T11:00:00+09:00",
+            "2026-11-22T11:00:00 09:00",
+            "2026-11-22T11:00:00.000 09:00",
+            "2026-11-22t02:00:00z",
+            "2026-11-22T02:00:00Z",
+            "2026-11-21T21:00:00-05:00",
+            "2026-11-22T02:00:00 00:00",
+        ] {
+            assert_eq!(UnixMillis::parse_from_query(same), at, "{same}");
+        }
+        // A space where there is no offset makes none.
+        for bad in [
+            "",
+            " 09:00",
+            "2026-11-22 09:00",
+            "2026-11-22T11:00 09:00",
+            "2026-11-22T11:00:00  09:00",
+            "2026-11-22T11:00:00 9:00",
+            "2026-11-22T11:00:00 09:00 09:00",
+            "2026-11-22T11:00:00+ 09:00",
+            "2026-11-22T11:00:00",
+            "시간 09:00",
+            "간간간",
+        ] {
+            assert_eq!(UnixMillis::parse_from_query(bad), None, "{bad}");
         }
     }
 

@@ -95,14 +95,14 @@ pub struct Taken {
 }
 
 /// Whether what sent the request may send events: an app, which is no page; a page of this Worker; or one whose origin is named in the
-/// configuration.
+/// configuration. `*` names none.
 ///
 /// Any page may send a form or a beacon of plain text anywhere, and no browser asks first; but it says whose page it is, and no page can keep it
 /// from that. `null` is any sandbox, file or redirect, on whatever site. Where `Origin` is missing, Fetch Metadata tells a page all the same:
 /// `none` is a person who typed the address.
 fn is_welcome(raw: &Raw<'_>, config: &Config) -> bool {
     match (raw.origin, raw.fetch_site) {
-        (Some(origin), _) => config.allows(origin) || (!origin.is_empty() && origin == raw.own_origin),
+        (Some(origin), _) => config.cors.names(origin) || (!origin.is_empty() && origin == raw.own_origin),
         (None, Some(site)) => matches!(site, "same-origin" | "none"),
         (None, None) => true,
     }
@@ -414,6 +414,16 @@ mod tests {
     }
 
     #[test]
+    fn names_in_decomposed_hangul_are_taken_as_boards_have_them() {
+        // 홈앤쇼핑 as macOS spells it.
+        let shop = "\u{1112}\u{1169}\u{11b7}\u{110b}\u{1162}\u{11ab}\u{1109}\u{116d}\u{1111}\u{1175}\u{11bc}";
+        let row = json!({"event_id": "event-0001", "kind": "click", "at": "2026-11-22T13:05:00Z", "shop": shop, "listing_id": shop});
+        let lines = taken(&json!({"device": DEVICE, "events": [row]})).unwrap().lines;
+        let event = Event::parse(lines.trim_end()).unwrap().0;
+        assert_eq!([event.shop, event.listing_id], ["홈앤쇼핑", "홈앤쇼핑"].map(|name| Some(name.to_owned())));
+    }
+
+    #[test]
     fn nothing_is_taken_in_a_name_whose_signature_is_not_proven() {
         // {"alg":"ES256"}, the claims of u000001 for sinsang until 1970-01-12T13:46:40Z, and a signature that nobody made.
         let token = format!(
@@ -451,7 +461,7 @@ mod tests {
     #[test]
     fn pages_of_other_sites_send_nothing_whatever_they_call_it() {
         let var = |name: &str| match name {
-            "CORS_ORIGINS" => Some("https://app.example, null".to_owned()),
+            "CORS_ORIGINS" => Some("https://app.example, null, *".to_owned()),
             _ => None,
         };
         let (config, foreign) = (Config::of(var).0, Err(Refusal::Foreign));

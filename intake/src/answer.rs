@@ -48,7 +48,7 @@ pub fn accepted(taken: &Taken, raw: &Raw<'_>, config: &Config) -> Answer {
 pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, now: UnixMillis) -> Answer {
     let mut headers = common(raw, config);
     let (status, kind, title, detail): (u16, _, _, Cow<'_, str>) = match refusal {
-        Refusal::Preflight => return preflight(headers),
+        Refusal::Preflight => return preflight(headers, config),
         Refusal::NotFound => (404, "not-found", "No such resource", "see /openapi.json for what there is".into()),
         Refusal::Method => {
             headers.push(("Allow", METHODS.into()));
@@ -104,25 +104,27 @@ pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, now: UnixMillis
     Answer { status, headers, body: if raw.method == "HEAD" { String::new() } else { body } }
 }
 
-/// Other origins' pages are answered where they are named, by the same rule as on the surfaces.
+/// Other origins' pages are answered where they are named. Where the surfaces are open to any, events are not: any page could send them in its
+/// visitors' names.
 fn common(raw: &Raw<'_>, config: &Config) -> Vec<(&'static str, Cow<'static, str>)> {
     let mut headers = vec![
         ("X-Content-Type-Options", Cow::from("nosniff")),
         ("Vary", "Authorization, Origin, Sinsang-Device".into()),
         ("Cache-Control", "no-store".into()),
     ];
-    if let Some(origin) = raw.origin.filter(|origin| config.allows(origin)) {
+    if let Some(origin) = raw.origin.filter(|origin| config.cors.names(origin)) {
         headers.push(("Access-Control-Allow-Origin", origin.to_owned().into()));
         headers.push(("Access-Control-Expose-Headers", "Retry-After".into()));
     }
     headers
 }
 
-fn preflight(mut headers: Vec<(&'static str, Cow<'static, str>)>) -> Answer {
+fn preflight(mut headers: Vec<(&'static str, Cow<'static, str>)>, config: &Config) -> Answer {
     headers.push(("Allow", METHODS.into()));
-    if headers.iter().any(|(name, _)| *name == "Access-Control-Allow-Origin") {
+    if let Some((_, reader)) = headers.iter().find(|(name, _)| *name == "Access-Control-Allow-Origin") {
+        let allowed = config.cors.headers(&header::OF_EVENTS, reader);
         headers.push(("Access-Control-Allow-Methods", METHODS.into()));
-        headers.push(("Access-Control-Allow-Headers", header::OF_EVENTS.join(", ").into()));
+        headers.push(("Access-Control-Allow-Headers", allowed.into()));
         headers.push(("Access-Control-Max-Age", header::PREFLIGHT_MAX_AGE_S.into()));
     }
     Answer { status: 204, headers, body: String::new() }

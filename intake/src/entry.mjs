@@ -1,6 +1,7 @@
 // What the platform calls: the handlers of Rust, the Durable Object around its Rust half, and the four things that Rust reaches by name.
 import * as rust from "./bindings.mjs";
 import { contextOf } from "./context.mjs";
+import { settings } from "./cors.mjs";
 import { run, wasm } from "./instance.mjs";
 import { refuses } from "./limiter.mjs";
 import { isSigned } from "./signature.mjs";
@@ -21,7 +22,7 @@ globalThis.SINSANG_GZIP = async (bytes) => {
 };
 
 export default {
-  fetch: (request, env, context) => run(() => rust.fetch(request, env, context)),
+  fetch: (request, env, context) => run(() => rust.fetch(request, settings(env, false), context)),
   queue: (batch, env, context) => run(() => rust.queue(batch, env, context)),
 };
 

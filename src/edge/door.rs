@@ -89,7 +89,7 @@ pub fn open(env: &Env) -> JsValue {
             let numbers = [door.request.as_ptr() as usize, MAX_REQUEST_BYTES, door.answer.as_ptr() as usize];
             #[expect(clippy::cast_precision_loss, reason = "addresses in Wasm have 32 bits")]
             let numbers = numbers.into_iter().map(|number| JsValue::from_f64(number as f64));
-            let flags = [config.preview_secret.is_some(), !config.cors_origins.is_empty()].map(JsValue::from_bool);
+            let flags = [config.preview_secret.is_some(), config.cors.is_open()].map(JsValue::from_bool);
             std::iter::once(wasm_bindgen::memory()).chain(numbers).chain(flags).collect::<Array>().into()
         }
         Err(_) => JsValue::UNDEFINED,

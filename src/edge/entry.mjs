@@ -4,6 +4,7 @@
 import * as rust from "./bindings.mjs";
 import bundle from "./snapshot.bundle";
 import { contextOf } from "./context.mjs";
+import { settings } from "./cors.mjs";
 import { run, wasm } from "./instance.mjs";
 import { refuses } from "./limiter.mjs";
 import { preview } from "./preview.mjs";
@@ -163,7 +164,8 @@ async function told(answers, request) {
 }
 
 export default {
-  fetch(request, env, context) {
+  fetch(request, given, context) {
+    const env = settings(given, true);
     const answer = warm(request, env, context);
     if (answer !== undefined) return answer;
     const other = elsewhere(request, env);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::{MAX_EXPERIMENTS, Wrong, wrong};
 use crate::code;
 use crate::json::Object;
-use crate::text::{ID_MAX_BYTES, is_id_short, is_name_short, is_null_text, tidy};
+use crate::text::{ID_MAX_BYTES, compose_hangul, is_id_short, is_name_short, is_null_text, tidy};
 use crate::time::UnixMillis;
 
 pub(super) const MISSING: &str = "missing";
@@ -31,10 +31,15 @@ fn plain<'a>(row: &'a Object<'_>, field: &'static str) -> Result<Option<Cow<'a, 
     Ok(text)
 }
 
+/// Hangul as tables and boards have it, so that the pulse finds the listing of a shop whose name came from a Mac.
+fn composed(text: Cow<'_, str>) -> String {
+    compose_hangul(&text)
+}
+
 pub(super) fn id(row: &Object<'_>, field: &'static str) -> Result<Option<String>, Wrong> {
     match plain(row, field)? {
         Some(id) if !is_id_short(&id) => Err(wrong(field, "longer than 128 bytes")),
-        id => Ok(id.map(Cow::into_owned)),
+        id => Ok(id.map(composed)),
     }
 }
 
@@ -50,7 +55,7 @@ pub(super) fn code(row: &Object<'_>, field: &'static str) -> Result<Option<Strin
 pub(super) fn name(row: &Object<'_>, field: &'static str) -> Result<Option<String>, Wrong> {
     match plain(row, field)? {
         Some(name) if !is_name_short(&name) => Err(wrong(field, "longer than 200 characters")),
-        name => Ok(name.map(Cow::into_owned)),
+        name => Ok(name.map(composed)),
     }
 }
 

@@ -21,7 +21,7 @@ pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, timing: Timing,
     let mut headers = common(raw, config, timing);
     headers.push(("Cache-Control", "no-store".into()));
     let (status, kind, title, detail) = match refusal {
-        Refusal::Preflight => return preflight(headers),
+        Refusal::Preflight => return preflight(headers, config),
         Refusal::NotFound => (404, "not-found", "No such resource", "see /openapi.json for what there is".to_owned()),
         Refusal::Method => {
             headers.push(("Allow", METHODS.into()));
@@ -99,15 +99,16 @@ fn wait(least_s: i64, now: UnixMillis) -> (&'static str, Cow<'static, str>) {
 }
 
 /// `text` as a JSON string.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
 }
 
-fn preflight(mut headers: Headers) -> Reply {
+fn preflight(mut headers: Headers, config: &Config) -> Reply {
     headers.push(("Allow", METHODS.into()));
-    if headers.iter().any(|(name, _)| *name == "Access-Control-Allow-Origin") {
+    if let Some((_, reader)) = headers.iter().find(|(name, _)| *name == "Access-Control-Allow-Origin") {
+        let allowed = config.cors.headers(&header::OF_SURFACES, reader);
         headers.push(("Access-Control-Allow-Methods", METHODS.into()));
-        headers.push(("Access-Control-Allow-Headers", header::OF_SURFACES.join(", ").into()));
+        headers.push(("Access-Control-Allow-Headers", allowed.into()));
         headers.push(("Access-Control-Max-Age", header::PREFLIGHT_MAX_AGE_S.into()));
     }
     Reply { status: 204, headers, ..Reply::default() }

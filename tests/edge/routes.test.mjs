@@ -133,11 +133,47 @@ test("a filter by category or channel shows its own, and all categories together
   }
 });
 
-test("a category or channel that does not exist has nothing new", async () => {
-  for (const query of [{ category: "없는 분류" }, { channel: "no-such-channel" }, { category: "'; DROP TABLE" }]) {
-    const { json } = await edge.get("/v1/new", { query });
+test("a category or channel that does not exist has nothing new, and the answer says which there are", async () => {
+  const { json: status } = await edge.get("/v1/status");
+  const known = { category: status.categories, channel: status.channels.map(({ id }) => id) };
+  for (const query of [{ category: "없는 분류" }, { channel: "no-such-channel" }, { category: "'; DROP TABLE" }, { category: "없는", channel: "GS샵" }]) {
+    const { json, headers } = await edge.get("/v1/new", { query });
     assert.deepEqual([json.items, json.total, json.next_cursor], [[], 0, null]);
+    const told = Object.entries(query).map(([name, given]) => [name, { given, known: known[name].slice(0, 100), known_count: known[name].length }]);
+    assert.deepEqual(json.unknown, Object.fromEntries(told));
+    const again = await edge.ask("/v1/new", { query, headers: { "If-None-Match": headers.get("etag") } });
+    assert.ok(again.status === 304 || again.headers.get("etag") !== headers.get("etag"));
   }
+});
+
+test("a category is found in decomposed Hangul, and a known one with nothing to show is not unknown", async () => {
+  const asOf = NOW + 60_000;
+  const { json: status } = await edge.get("/v1/status");
+  let found = 0;
+  for (const category of status.categories) {
+    const [nfc, nfd] = await Promise.all(["NFC", "NFD"].map((form) => edge.get("/v1/new", { asOf, query: { category: category.normalize(form) } })));
+    assert.deepEqual([nfd.json.items, nfd.headers.get("etag")], [nfc.json.items, nfc.headers.get("etag")], category);
+    assert.equal(nfc.json.unknown, undefined);
+    found += nfc.json.items.length;
+    // At the board's end nothing is new any more.
+    const late = await edge.get("/v1/new", { asOf: Date.parse(status.window.to), query: { category: category.normalize("NFD") } });
+    assert.deepEqual([late.json.items, late.json.unknown], [[], undefined], category);
+  }
+  assert.ok(found > 20, `${found} items test little`);
+});
+
+test("the time of a preview is taken with its plus unescaped", async () => {
+  const time = "2026-11-20T12:00:00";
+  for (const path of SURFACES) {
+    const [escaped, ...others] = await Promise.all(
+      ["%2B09:00", "+09:00", "%2009:00"].map((offset) => edge.get(`${path}?as_of=${time}${offset}`, { preview: true })),
+    );
+    const shown = ({ json }) => json.items ?? json.live ?? json.window;
+    for (const other of others) assert.deepEqual(shown(other), shown(escaped), path);
+  }
+  const refused = await edge.ask(`/v1/live?as_of=${time}+9:00`, { preview: true });
+  assertProblem(refused, 400, "as_of");
+  assert.match(refused.json.detail, /%2B/);
 });
 
 const BAD = [

@@ -11,6 +11,7 @@ use sha2::Sha256;
 
 use sinsang::auth::{POINT_BYTES, Unproven, Verifier};
 use sinsang::context::Context;
+use sinsang::cors::Cors;
 use sinsang::guess::PreviewSecret;
 use sinsang::key::Key;
 use sinsang::load::{Fetched, Keep, Place, Read, ReadFailure};
@@ -409,7 +410,7 @@ impl Edge {
 /// A configuration with every door that tests go through.
 pub(crate) fn config(es256_jwk: Option<&str>) -> Config {
     Config {
-        cors_origins: vec![ORIGIN.to_owned()],
+        cors: Cors::of(ORIGIN, String::new()),
         verifier: Some(
             Verifier::new(&[HS256_KEY], &[es256_jwk.unwrap_or_default()], AUDIENCE.to_owned(), hasher()).unwrap(),
         ),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use sinsang::cors::Cors;
 use sinsang::header;
 use sinsang::pack::board_write::BoardParts;
 use sinsang::reply::Reply;
@@ -147,7 +148,25 @@ fn only_configured_origins_may_read() {
             assert!(reply.header("Vary").unwrap().contains("Origin"));
         }
     }
-    edge.config.cors_origins.clear();
+    edge.config.cors = Cors::of("https://app.example, *", "sentry-trace, baggage".to_owned());
+    let preview = |names: &str| names.split(", ").any(|name| name == header::PREVIEW);
+    for (origin, allowed, may_preview) in
+        [(ORIGIN, ORIGIN, true), ("https://other.example", "*", false), ("null", "*", false)]
+    {
+        for target in ["/v1/tabs", "/v1/tabs?x=1", "/healthz"] {
+            let reply = edge.ask(&Ask::get(target).origin(origin));
+            assert_eq!(reply.header("Access-Control-Allow-Origin"), Some(allowed), "{origin} {target}");
+            // With it a browser would send what it knows of viewers by itself.
+            assert_eq!(reply.header("Access-Control-Allow-Credentials"), None);
+            assert!(reply.header("Vary").unwrap().contains("Origin"));
+        }
+        let preflight = edge.ask(&Ask::get("/v1/tabs").method("OPTIONS").origin(origin));
+        let headers = preflight.header("Access-Control-Allow-Headers").unwrap();
+        assert_eq!(preview(headers), may_preview, "{origin}: {headers}");
+        assert!(headers.starts_with("Authorization, ") && headers.ends_with(", sentry-trace, baggage"), "{headers}");
+    }
+    assert_eq!(edge.ask(&Ask::get("/v1/tabs")).header("Access-Control-Allow-Origin"), None, "no page");
+    edge.config.cors = Cors::default();
     assert_eq!(edge.ask(&Ask::get("/v1/tabs").origin(ORIGIN)).header("Access-Control-Allow-Origin"), None);
     let refused = edge.ask(&Ask::get("/v1/tabs?x=1").origin(ORIGIN));
     assert_eq!((refused.status, refused.header("Access-Control-Allow-Origin")), (400, None));

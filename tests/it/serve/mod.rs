@@ -5,6 +5,7 @@ mod cache;
 mod context;
 mod experiment;
 mod fault;
+mod filter;
 mod ladder;
 mod limit;
 mod migration;
