@@ -87,12 +87,11 @@ fn join(first: char, second: char) -> Option<char> {
     const FINALS: u32 = 28;
     const SYLLABLE: u32 = 0xac00;
     let place = |c: char, base: u32, count: u32| u32::from(c).checked_sub(base).filter(|place| *place < count);
-    let syllable = match (place(first, 0x1100, 19), place(second, 0x1161, VOWELS)) {
-        (Some(lead), Some(vowel)) => lead.saturating_mul(VOWELS).saturating_add(vowel).saturating_mul(FINALS),
-        _ => {
-            let open = place(first, SYLLABLE, 11_172).filter(|syllable| syllable % FINALS == 0)?;
-            open.saturating_add(place(second, 0x11a7, FINALS).filter(|last| *last > 0)?)
-        }
+    let syllable = if let (Some(lead), Some(vowel)) = (place(first, 0x1100, 19), place(second, 0x1161, VOWELS)) {
+        lead.saturating_mul(VOWELS).saturating_add(vowel).saturating_mul(FINALS)
+    } else {
+        let open = place(first, SYLLABLE, 11_172).filter(|syllable| syllable % FINALS == 0)?;
+        open.saturating_add(place(second, 0x11a7, FINALS).filter(|last| *last > 0)?)
     };
     char::from_u32(SYLLABLE.saturating_add(syllable))
 }

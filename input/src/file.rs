@@ -347,17 +347,15 @@ pub fn open_text<'a>(file: &SourceFile, advance: &'a dyn Fn(u64)) -> Result<Open
     let mut input = open_unpacked(file, advance).map_err(|source| Error::Open { path: file.path.clone(), source })?;
     let start = input.fill_buf();
     let damaged = |source| Error::Damaged { path: file.path.clone(), row: 0, source: Box::new(source) };
-    match foreign_mark(start.map_err(damaged)?) {
-        Some(encoding) => Err(Error::Encoding { path: file.path.clone(), encoding }),
-        None => {
-            let mut sample = Vec::new();
-            // What is damaged so early is met again by whoever reads on.
-            let failed = input.by_ref().take(SAMPLE_BYTES).read_to_end(&mut sample).err();
-            let encoding = Encoding::of(&sample);
-            let input: Box<dyn BufRead> = Box::new(Cursor::new(sample).chain(Failing { failed, input }));
-            Ok(OpenText { input, encoding })
-        }
+    if let Some(encoding) = foreign_mark(start.map_err(damaged)?) {
+        return Err(Error::Encoding { path: file.path.clone(), encoding });
     }
+    let mut sample = Vec::new();
+    // What is damaged so early is met again by whoever reads on.
+    let failed = input.by_ref().take(SAMPLE_BYTES).read_to_end(&mut sample).err();
+    let encoding = Encoding::of(&sample);
+    let input: Box<dyn BufRead> = Box::new(Cursor::new(sample).chain(Failing { failed, input }));
+    Ok(OpenText { input, encoding })
 }
 
 /// An input that first fails as it did before.

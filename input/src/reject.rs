@@ -379,7 +379,7 @@ fn keep_private(file: &File) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     let metadata = file.metadata()?;
     let mut permissions = metadata.permissions();
-    if !metadata.is_file() || permissions.mode() & 0o077 == 0 {
+    if !metadata.is_file() || permissions.mode().trailing_zeros() >= 6 {
         return Ok(());
     }
     permissions.set_mode(permissions.mode() & !0o077);

@@ -31,15 +31,11 @@ fn plain<'a>(row: &'a Object<'_>, field: &'static str) -> Result<Option<Cow<'a, 
     Ok(text)
 }
 
-/// Hangul as tables and boards have it, so that the pulse finds the listing of a shop whose name came from a Mac.
-fn composed(text: Cow<'_, str>) -> String {
-    compose_hangul(&text)
-}
-
 pub(super) fn id(row: &Object<'_>, field: &'static str) -> Result<Option<String>, Wrong> {
     match plain(row, field)? {
         Some(id) if !is_id_short(&id) => Err(wrong(field, "longer than 128 bytes")),
-        id => Ok(id.map(composed)),
+        // Hangul as tables and boards have it, so that the pulse finds the listing of a shop whose name came from a Mac.
+        id => Ok(id.map(|id| compose_hangul(&id))),
     }
 }
 
@@ -55,7 +51,7 @@ pub(super) fn code(row: &Object<'_>, field: &'static str) -> Result<Option<Strin
 pub(super) fn name(row: &Object<'_>, field: &'static str) -> Result<Option<String>, Wrong> {
     match plain(row, field)? {
         Some(name) if !is_name_short(&name) => Err(wrong(field, "longer than 200 characters")),
-        name => Ok(name.map(composed)),
+        name => Ok(name.map(|name| compose_hangul(&name))),
     }
 }
 

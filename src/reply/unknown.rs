@@ -11,10 +11,13 @@ const MOST_VALUES: usize = 100;
 /// As many bytes of them at most, all together as JSON.
 const MOST_BYTES: usize = 4_096;
 
+/// A filter: how its member begins, its value in the question, how many values the board has, and the one at a place.
+type Filter<'q> = (&'q [u8], &'q Option<String>, usize, fn(&Board, usize) -> &str);
+
 /// Appends the member `unknown` where a filter of `question` has a value that `board` does not know.
 #[inline(never)]
 pub(super) fn write(board: &Board, question: &NewQuestion, out: &mut Vec<u8>) {
-    let filters: [(&[u8], &Option<String>, usize, fn(&Board, usize) -> &str); 2] = [
+    let filters: [Filter<'_>; 2] = [
         (b"\"category\":{\"given\":", &question.category, board.category_count(), Board::category),
         (b"\"channel\":{\"given\":", &question.channel, board.channel_count(), Board::channel_id),
     ];

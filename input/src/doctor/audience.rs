@@ -208,15 +208,15 @@ impl<'t> Audience<'t> {
         self.users_found(&mut found);
         self.joins(&mut found);
         self.night(&mut found);
-        let last = self.days.last(until).unwrap_or(until);
+        let latest = self.days.last(until).unwrap_or(until);
         let is_schedule_alive = self.schedule.is_none_or(Schedule::is_alive);
-        if is_schedule_alive && self.days.active(until) >= 7 && until - last >= ENDED_DAYS {
-            let seen = format!("the last event is of {}, {} days before the present", day_text(last), until - last);
+        if is_schedule_alive && self.days.active(until) >= 7 && until - latest >= ENDED_DAYS {
+            let seen = format!("the last event is of {}, {} days before the present", day_text(latest), until - latest);
             found.push(Finding::new(
                 TABLE,
                 Rule::EventsEnded,
                 seen,
-                json!({ "last_day": day_text(last), "days_without": until - last }),
+                json!({ "last_day": day_text(latest), "days_without": until - latest }),
             ));
         }
         let telling =

@@ -8,7 +8,7 @@ use crate::column::fold;
 #[derive(Debug)]
 pub(super) struct Groups<G> {
     index: HashMap<String, usize>,
-    groups: Vec<(String, G)>,
+    named: Vec<(String, G)>,
     /// The place of the one named last: rows of one name stand together.
     last: usize,
     most: usize,
@@ -19,42 +19,42 @@ pub(super) struct Groups<G> {
 impl<G: Default> Groups<G> {
     /// Knows at most `most` names.
     pub(super) fn new(most: usize) -> Self {
-        Self { index: HashMap::new(), groups: Vec::new(), last: 0, most, beyond: 0 }
+        Self { index: HashMap::new(), named: Vec::new(), last: 0, most, beyond: 0 }
     }
 
     /// The one named `name`, and its place in order of appearance; `None` past the cap.
     pub(super) fn named(&mut self, name: &str) -> Option<(usize, &mut G)> {
-        if self.groups.get(self.last).is_none_or(|(last, _)| last != name) {
+        if self.named.get(self.last).is_none_or(|(last, _)| last != name) {
             self.last = match self.index.get(name) {
                 Some(place) => *place,
-                None if self.groups.len() >= self.most => {
+                None if self.named.len() >= self.most => {
                     self.beyond += 1;
                     return None;
                 }
                 None => {
-                    self.index.insert(name.to_owned(), self.groups.len());
-                    self.groups.push((name.to_owned(), G::default()));
-                    self.groups.len() - 1
+                    self.index.insert(name.to_owned(), self.named.len());
+                    self.named.push((name.to_owned(), G::default()));
+                    self.named.len() - 1
                 }
             };
         }
         let place = self.last;
-        self.groups.get_mut(place).map(|(_, group)| (place, group))
+        self.named.get_mut(place).map(|(_, group)| (place, group))
     }
 
     /// All of them, in order of appearance.
     pub(super) fn all(&self) -> impl Iterator<Item = (&str, &G)> + Clone {
-        self.groups.iter().map(|(name, group)| (name.as_str(), group))
+        self.named.iter().map(|(name, group)| (name.as_str(), group))
     }
 
     /// The name at a place.
     pub(super) fn name(&self, place: usize) -> Option<&str> {
-        self.groups.get(place).map(|(name, _)| name.as_str())
+        self.named.get(place).map(|(name, _)| name.as_str())
     }
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.groups.len()
+        self.named.len()
     }
 
     /// Whether `name` is one of them.

@@ -83,11 +83,11 @@ pub fn parse_number(value: &Value<'_>, measure: Measure) -> Number {
 
 /// Full-width forms of ASCII as ASCII: `４９，９００` is `49,900`.
 pub(super) fn narrow(text: &str) -> Cow<'_, str> {
+    const APART: u32 = 0xff01 - 0x21;
     let is_wide = |c: char| matches!(c, '\u{ff01}'..='\u{ff5d}');
     if !text.contains(is_wide) {
         return Cow::Borrowed(text);
     }
-    const APART: u32 = 0xff01 - 0x21;
     let narrowed = |c: char| if is_wide(c) { char::from_u32(u32::from(c) - APART).unwrap_or(c) } else { c };
     Cow::Owned(text.chars().map(narrowed).collect())
 }

@@ -314,7 +314,7 @@ impl<'a> Cursor<'a> {
         let half = half.or_else(|| self.half_after());
         self.is_halved |= half.is_some();
         let hour = match (half, hour) {
-            (None, 0..=29) => hour,
+            (None, 0..=29) | (Some(false), 0..=11) | (Some(true), 13..=23) => hour,
             (Some(is_late), 12) => {
                 if is_late {
                     12
@@ -323,7 +323,6 @@ impl<'a> Cursor<'a> {
                 }
             }
             (Some(true), 1..=11) => hour + 12,
-            (Some(false), 0..=11) | (Some(true), 13..=23) => hour,
             _ => return None,
         };
         Some(hour * HOUR_MS + rest_ms)

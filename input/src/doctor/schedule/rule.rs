@@ -286,7 +286,7 @@ impl Schedule {
     }
 
     fn many_titles(&self, found: &mut Vec<Finding>) {
-        let until = self.last_start.map_or(0, |last| last.kst_day());
+        let until = self.last_start.map_or(0, sinsang::time::UnixMillis::kst_day);
         let span = self.days.first().map_or(0, |first| until - first + 1);
         let most = usize::try_from(span / DAYS_A_TITLE).unwrap_or(0).clamp(TITLES_MIN, super::TITLES_MAX - 4);
         let codes = self.codes.values().filter(|code| code.titles.len() > most);
