@@ -20,6 +20,7 @@ fn hangul_finds_the_same_however_it_is_composed_and_a_list_goes_on_in_either_for
         channel.id = format!("채널-{}", channel.id);
     }
     let mut edge = Edge::with(&publish(&parts, &Shape::SMALL, &widths(&parts), Vec::new()), at(BUILT_AT));
+    edge.get("/v1/tabs");
     let mut found = 0;
     let channels = parts.channels.iter().map(|channel| ("channel", channel.id.as_str()));
     for (name, value) in parts.categories.iter().map(|name| ("category", name.as_str())).chain(channels) {
@@ -78,6 +79,7 @@ fn what_is_told_of_an_unknown_value_is_bounded_and_has_an_etag() {
         let mut parts = parts(&Shape::SMALL);
         parts.categories.extend(categories);
         let mut edge = Edge::with(&publish(&parts, &Shape::SMALL, &widths(&parts), Vec::new()), at(BUILT_AT));
+        edge.get("/v1/tabs");
         let reply = edge.get(&target("category", "없음"));
         let [same, other] = ["없음", "없는 것"].map(|given| {
             edge.ask(&Ask::get(target("category", given)).if_none_match(reply.header("ETag").unwrap())).status
