@@ -1,6 +1,6 @@
 -- Every event with what becomes of it and, where it is usable, what it says and weighs: the product behind its listing, the
 -- channel, the tab and the part of the Korean day. `$last_ms` is the last millisecond of the Korean day of now, so that ages
--- and hours count from there without a negative number. Kinds and ages that weigh nothing have no row in `taste_weight`.
+-- and hours count from there without a negative number. `taste_weight` has a row for every kind and age.
 --
 -- The events stand on the right of every join: the left side is the one that is held in memory.
 WITH dated AS (

@@ -225,7 +225,7 @@ pub struct TasteRules {
     pub half_life_days: f64,
     /// Whether viewers without tastes are shown things by the part of the week, province and class of device.
     pub by_context: bool,
-    /// Users with more events than this are set aside as bots.
+    /// Users who did more than this, impressions aside, are set aside as bots.
     pub max_events_per_user: u64,
     /// Days for which a model that is kept is used, before one is trained again; 0 for none.
     pub train_every_days: u32,

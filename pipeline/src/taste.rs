@@ -66,7 +66,8 @@ pub struct Options {
     pub half_life_days: f64,
     /// What an event weighs by its kind.
     pub weights: Weights,
-    /// Users with more usable events than this, impressions included, are set aside as bots.
+    /// Users who did more than this are set aside as bots. Being shown things is not doing: impressions do not count, and as many of the
+    /// latest are kept.
     pub max_events_per_user: u64,
     /// Users with fewer events that weigh anything get no taste: they see the shared order.
     pub min_events_per_user: u64,
@@ -165,7 +166,7 @@ pub struct Report {
     pub events_expired: u64,
     /// Events of a kind that is not known; set aside.
     pub events_of_unknown_kind: u64,
-    /// Users with more events than a person makes; set aside.
+    /// Users who did more than a person does; set aside.
     pub bots: u64,
     /// Events of those users and of forgotten ones.
     pub events_of_bots: u64,
@@ -173,6 +174,8 @@ pub struct Report {
     pub users_forgotten: u64,
     /// Events of people whose kind and age weigh nothing, impressions by default.
     pub events_weightless: u64,
+    /// Impressions of people who were shown more than are kept; those that are kept are the latest.
+    pub impressions_beyond: u64,
     /// Events that tastes were made of.
     pub events_used: u64,
     /// Of these, events whose listing or product is not in the catalogue; their hour, channel and tab still count.
@@ -212,6 +215,7 @@ impl fmt::Display for Report {
             ("events without a time", self.events_without_time),
             ("events of an unknown kind", self.events_of_unknown_kind),
             ("events that weigh nothing", self.events_weightless),
+            ("impressions beyond the latest that are kept", self.impressions_beyond),
             ("used events of an unknown product", self.events_of_unknown_products),
             ("used events of an unknown channel", self.events_of_unknown_channels),
             ("used events of an unknown tab", self.events_of_unknown_tabs),
@@ -411,7 +415,7 @@ impl Run<'_> {
 
     /// Whether a user is to be left out as a bot, or for having asked to be forgotten.
     fn is_bot(&self, user: &BucketUser<'_>) -> bool {
-        user.events > self.options.max_events_per_user
+        user.counts.done > self.options.max_events_per_user
     }
 
     fn is_forgotten(&self, user: &BucketUser<'_>) -> bool {
@@ -428,13 +432,15 @@ impl Run<'_> {
                 if is_bot || is_forgotten {
                     report.bots += u64::from(is_bot);
                     report.users_forgotten += u64::from(!is_bot);
-                    report.events_of_bots += user.events;
+                    report.events_of_bots += user.counts.events();
                     continue;
                 }
                 let engagement = Engagement::of(user.deeds, self.catalogue);
                 let is_device = device_of(user.id).is_some();
                 everyone.add(user.deeds, &engagement, is_device);
-                report.events_weightless += user.events - engagement.events;
+                let kept = user.deeds.len() as u64;
+                report.events_weightless += kept - engagement.events;
+                report.impressions_beyond += user.counts.events() - kept;
                 let hash = query::user_hash(user.id);
                 if engagement.events < self.options.min_events_per_user || !learners.wants(hash, is_device) {
                     continue;

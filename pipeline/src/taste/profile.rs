@@ -149,6 +149,13 @@ impl Deed {
         (self.product != u32::MAX).then_some(self.product as usize)
     }
 
+    /// A deed or an impression of the product at a place, so many sixths of a half-life old.
+    #[cfg(test)]
+    pub(crate) fn aged(product: u32, is_impression: bool, sixths: u16) -> Self {
+        let marks = if is_impression { IMPRESSION } else { 0 } | sixths << SIXTHS_FROM;
+        Self { product, marks, ..Self::default() }
+    }
+
     /// The part of the week, as [`sinsang::context::week_part`] has it.
     pub(crate) fn week_part(self) -> u8 {
         u8::try_from(self.marks & 7).unwrap_or(0) | if self.is(WEEKEND) { 8 } else { 0 }
@@ -157,6 +164,14 @@ impl Deed {
     /// Whether the event showed a product, and nothing more.
     pub(crate) fn is_impression(self) -> bool {
         self.is(IMPRESSION)
+    }
+
+    /// Orders deeds from the latest to the oldest, as far as their ages are told apart, and then by all else in them: deeds that compare
+    /// equal are equal, so that a choice by this order does not hang on the order of rows.
+    pub(crate) fn age_order(self) -> impl Ord {
+        let ages = [OF_WEEK, OF_FORTNIGHT, OF_MONTH].map(|mark| !self.is(mark));
+        let Self { product, weight, channel, tab, marks, origin } = self;
+        (ages, marks >> SIXTHS_FROM, product, channel, tab, marks, origin, weight)
     }
 
     /// Whether it showed one in the last seven days.

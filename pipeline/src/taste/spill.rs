@@ -1,7 +1,7 @@
 //! Events on their way to the users they are of: one pass spreads them over buckets in a compressed temporary file, and a bucket is small
 //! enough to be sorted in memory. So the tables are read once, however many users there are.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
@@ -19,6 +19,8 @@ const CHUNK_ROWS: (usize, usize) = (256, 16_384);
 const LEVEL: i32 = 1;
 /// Bytes of a row beside its user.
 const ROW_BYTES: usize = 16;
+/// Impressions beyond those that are kept, of which the latest are chosen at once at the least.
+const CHOSEN_AT_ONCE: usize = 256;
 /// In place of a length: the user is a key of 16 hexadecimal digits, kept as 8 bytes.
 const IS_KEY: u32 = u32::MAX;
 
@@ -51,17 +53,33 @@ struct Chunk {
 
 /// The events of a bucket's users.
 pub(crate) struct Bucket {
-    /// Users, ascending by id, with the number of their events and where those that are kept end in `deeds`.
-    users: Vec<(String, u64, usize)>,
+    /// Users, ascending by id, with the numbers of their events and where those that are kept end in `deeds`.
+    users: Vec<(String, Counts, usize)>,
     deeds: Vec<Deed>,
+}
+
+/// All events of a user, also where they were too many to be kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// What the user did: everything but impressions.
+    pub(crate) done: u64,
+    /// Impressions: what the user was shown.
+    pub(crate) shown: u64,
+}
+
+impl Counts {
+    /// Both together.
+    pub(crate) fn events(self) -> u64 {
+        self.done + self.shown
+    }
 }
 
 /// One user of a bucket.
 #[derive(Clone, Copy)]
 pub(crate) struct BucketUser<'a> {
     pub(crate) id: &'a str,
-    /// All events, also where they were too many to be kept.
-    pub(crate) events: u64,
+    pub(crate) counts: Counts,
+    /// All that the user did and the latest impressions, unless the user did more than is kept.
     pub(crate) deeds: &'a [Deed],
 }
 
@@ -127,8 +145,9 @@ impl Spill {
         Ok(())
     }
 
-    /// Reads a bucket, users ascending by id. Of who has more than `most` events none are kept: one of a hundred million events costs no
-    /// more memory than others.
+    /// Reads a bucket, users ascending by id. A user keeps `most` deeds and as many impressions: a hundred million events cost no more memory
+    /// than that. The latest impressions are kept, whatever order the events come in; a user with more deeds is a bot, whose events no
+    /// caller looks at.
     pub(crate) fn read(&mut self, bucket: u64, most: u64) -> io::Result<Bucket> {
         let mut gathered = Gathered::default();
         let Some(pending) = usize::try_from(bucket).ok().and_then(|bucket| self.buckets.get(bucket)) else {
@@ -148,6 +167,7 @@ impl Spill {
             decompressor.decompress_to_buffer(&packed, &mut plain)?;
             gathered.take(&plain, chunk.rows, most).ok_or_else(|| io::Error::other("the temporary file changed"))?;
         }
+        gathered.keep_latest();
         Ok(gathered.sorted())
     }
 }
@@ -163,9 +183,11 @@ fn key_of(user: &str) -> Option<u64> {
 struct Gathered {
     numbers: HashMap<Vec<u8>, u32>,
     names: Vec<String>,
-    events: Vec<u64>,
+    counts: Vec<Counts>,
     of: Vec<u32>,
     deeds: Vec<Deed>,
+    /// Impressions of users who have more than are kept.
+    over: BTreeMap<u32, Vec<Deed>>,
 }
 
 impl Gathered {
@@ -193,21 +215,53 @@ impl Gathered {
                 _ => self.number(user, is_key)?,
             };
             last = Some((is_key, user, number));
-            let events = self.events.get_mut(usize::try_from(number).ok()?)?;
-            *events += 1;
-            if *events <= most {
+            let deed = Deed {
+                product: u32::from_le_bytes(*product),
+                weight: i32::from_le_bytes(*weight),
+                channel: u16::from_le_bytes(*channel),
+                tab: u16::from_le_bytes(*tab),
+                marks: u16::from_le_bytes(*marks),
+                origin: u16::from_le_bytes(*origin),
+            };
+            let counts = self.counts.get_mut(usize::try_from(number).ok()?)?;
+            let count = if deed.is_impression() { &mut counts.shown } else { &mut counts.done };
+            *count += 1;
+            if *count <= most {
                 self.of.push(number);
-                self.deeds.push(Deed {
-                    product: u32::from_le_bytes(*product),
-                    weight: i32::from_le_bytes(*weight),
-                    channel: u16::from_le_bytes(*channel),
-                    tab: u16::from_le_bytes(*tab),
-                    marks: u16::from_le_bytes(*marks),
-                    origin: u16::from_le_bytes(*origin),
-                });
+                self.deeds.push(deed);
+            } else if deed.is_impression() {
+                let most = usize::try_from(most).unwrap_or(usize::MAX);
+                let over = self.over.entry(number).or_default();
+                over.push(deed);
+                if over.len() >= most.saturating_mul(2).max(CHOSEN_AT_ONCE) {
+                    choose_latest(over, most);
+                }
             }
         }
         Some(())
+    }
+
+    /// Puts the latest impressions of users with too many in the places of those that came first.
+    fn keep_latest(&mut self) {
+        let over = std::mem::take(&mut self.over);
+        if over.is_empty() {
+            return;
+        }
+        let mut places: BTreeMap<u32, Vec<usize>> = over.keys().map(|user| (*user, Vec::new())).collect();
+        for (at, (user, deed)) in self.of.iter().zip(&self.deeds).enumerate() {
+            if let Some(places) = places.get_mut(user).filter(|_| deed.is_impression()) {
+                places.push(at);
+            }
+        }
+        for (mut latest, places) in over.into_values().zip(places.into_values()) {
+            latest.extend(places.iter().filter_map(|at| self.deeds.get(*at)));
+            choose_latest(&mut latest, places.len());
+            for (at, chosen) in places.into_iter().zip(latest) {
+                if let Some(deed) = self.deeds.get_mut(at) {
+                    *deed = chosen;
+                }
+            }
+        }
     }
 
     fn number(&mut self, user: &[u8], is_key: bool) -> Option<u32> {
@@ -229,12 +283,12 @@ impl Gathered {
         let number = u32::try_from(self.names.len()).ok()?;
         self.numbers.insert(user.to_vec(), number);
         self.names.push(name());
-        self.events.push(0);
+        self.counts.push(Counts::default());
         Some(number)
     }
 
     fn sorted(self) -> Bucket {
-        let Self { names, events, of, deeds, numbers } = self;
+        let Self { names, counts, of, deeds, numbers, .. } = self;
         drop(numbers);
         let mut order: Vec<usize> = (0..names.len()).collect();
         order.sort_unstable_by(|a, b| names.get(*a).cmp(&names.get(*b)));
@@ -250,7 +304,7 @@ impl Gathered {
             add(next.get_mut(*user), end);
             end += kept.get(*user).copied().unwrap_or(0);
             let name = names.get_mut(*user).and_then(Option::take).unwrap_or_default();
-            (name, events.get(*user).copied().unwrap_or(0), end)
+            (name, counts.get(*user).copied().unwrap_or_default(), end)
         });
         let users = users.collect();
         let mut placed = vec![Deed::default(); deeds.len()];
@@ -263,6 +317,16 @@ impl Gathered {
             }
         }
         Bucket { users, deeds: placed }
+    }
+}
+
+/// Leaves the `most` latest of `deeds`, in no order.
+fn choose_latest(deeds: &mut Vec<Deed>, most: usize) {
+    if most < deeds.len() {
+        if let Some(last) = most.checked_sub(1) {
+            deeds.select_nth_unstable_by_key(last, |deed| deed.age_order());
+        }
+        deeds.truncate(most);
     }
 }
 
@@ -280,9 +344,9 @@ impl Bucket {
 
     /// A user, by place in the order of ids.
     pub(crate) fn user(&self, at: usize) -> Option<BucketUser<'_>> {
-        let (id, events, end) = self.users.get(at)?;
+        let (id, counts, end) = self.users.get(at)?;
         let begin = at.checked_sub(1).and_then(|before| self.users.get(before)).map_or(0, |(_, _, end)| *end);
-        Some(BucketUser { id, events: *events, deeds: self.deeds.get(begin..*end)? })
+        Some(BucketUser { id, counts: *counts, deeds: self.deeds.get(begin..*end)? })
     }
 
     /// All users, ascending by id.
@@ -316,8 +380,8 @@ mod tests {
             for user in bucket.users() {
                 let number = users.iter().position(|name| *name == user.id).unwrap();
                 // The events of the seven are 8,572 of the first three, 8,571 of the others; 'A' has one more.
-                assert_eq!(user.events, if number < 4 { 8_572 } else { 8_571 }, "{}", user.id);
-                if user.events <= 8_571 {
+                assert_eq!(user.counts.events(), if number < 4 { 8_572 } else { 8_571 }, "{}", user.id);
+                if user.counts.done <= 8_571 {
                     assert_eq!(user.deeds.len(), 8_571);
                     assert!(user.deeds.iter().all(|deed| deed.product as usize % users.len() == number
                         && (deed.weight, deed.channel, deed.tab, deed.marks) == (-5, 7, u16::MAX, 3)));
@@ -329,5 +393,38 @@ mod tests {
         let mut expected: Vec<String> = users.iter().map(|&user| user.to_owned()).collect();
         expected.sort_unstable();
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn of_many_impressions_the_latest_are_kept_in_whatever_order_they_come_and_of_deeds_all() {
+        const MOST: u32 = 300;
+        let folder = tempfile::tempdir().unwrap();
+        let kept = |numbers: &mut dyn Iterator<Item = u32>, most: u64| {
+            let mut spill = Spill::new(folder.path(), 1).unwrap();
+            for number in numbers {
+                // Seven in eight are impressions, the older the higher their number, as many of the first age as are kept.
+                let (is_shown, sixths) = (number % 8 > 0, number / 343);
+                let deed = Deed::aged(8 * MOST - number, is_shown, u16::try_from(sixths).unwrap());
+                spill.push(0, "u", deed).unwrap();
+            }
+            spill.finish().unwrap();
+            let bucket = spill.read(0, most).unwrap();
+            let user = bucket.user(0).unwrap();
+            let mut numbers: Vec<u32> = user.deeds.iter().map(|deed| 8 * MOST - deed.product).collect();
+            numbers.sort_unstable();
+            (user.counts, numbers)
+        };
+        let all = 8 * MOST;
+        let latest = (0..all).filter(|number| number % 8 > 0).take(MOST as usize);
+        let mut expected: Vec<u32> = latest.chain((0..all).step_by(8)).collect();
+        expected.sort_unstable();
+        let counts = Counts { done: MOST.into(), shown: (7 * MOST).into() };
+        let orders: [&mut dyn Iterator<Item = u32>; 3] =
+            [&mut (0..all), &mut (0..all).rev(), &mut (0..all).map(|at| at * 1_009 % all)];
+        for numbers in orders {
+            assert_eq!(kept(numbers, MOST.into()), (counts, expected.clone()));
+        }
+        assert_eq!(kept(&mut (0..all), u64::MAX).1.len(), all as usize);
+        assert_eq!(kept(&mut (1..8), 0), (Counts { done: 0, shown: 7 }, Vec::new()));
     }
 }

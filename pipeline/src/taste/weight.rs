@@ -17,7 +17,7 @@ const MAX_WEIGHT: f64 = 1_000.0;
 /// The half-lives that make sense, in days: from hours to a century.
 const HALF_LIFE_DAYS: std::ops::RangeInclusive<f64> = 0.1..=36_500.0;
 
-/// The weight of an event of today by kind, in views. A kind of weight 0 is not read beyond the count of bots.
+/// The weight of an event of today by kind, in views.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Weights {
     /// A listing was shown. 0 by default: not to have tapped says little, and impressions are most of a table. A small
@@ -89,7 +89,8 @@ pub(crate) fn horizon_days(half_life_days: f64) -> Result<i64, Error> {
     Ok(days)
 }
 
-/// Every kind and age that weighs anything: `weight × 2^(-age / half-life)`, rounded to [`UNIT`]s.
+/// Every kind and age that counts: `weight × 2^(-age / half-life)`, rounded to [`UNIT`]s. What weighs nothing has its age here too, by which
+/// the latest impressions are chosen.
 ///
 /// # Errors
 /// A weight that is no number or out of range, or a half-life that is no number of days.
@@ -106,9 +107,7 @@ pub(crate) fn decayed(weights: &Weights, half_life_days: f64) -> Result<Vec<Deca
         for age_days in 0..=days {
             #[expect(clippy::cast_possible_truncation, reason = "at most 1,000 × 2^20")]
             let fixed = (weight * UNIT as f64 * (-(age_days as f64) / half_life_days).exp2()).round() as i64;
-            if fixed != 0 {
-                table.insert((kind, age_days), fixed);
-            }
+            table.insert((kind, age_days), fixed);
         }
     }
     Ok(table
@@ -122,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_weight_halves_with_each_half_life_and_kinds_of_weight_0_are_left_out() {
+    fn a_weight_halves_with_each_half_life_and_what_weighs_nothing_has_an_age() {
         let table = decayed(&Weights::default(), 30.0).unwrap();
         let of =
             |kind, age| table.iter().find(|line| line.kind == kind && line.age_days == age).map(|line| line.weight);
@@ -130,7 +129,9 @@ mod tests {
         assert_eq!(of(EventKind::Purchase, 30), Some(4 * UNIT));
         assert_eq!(of(EventKind::View, 300), Some(UNIT / 1024));
         assert_eq!(of(EventKind::View, 301), None);
-        assert_eq!(of(EventKind::Impression, 0), None);
+        let shown = |age| table.iter().find(|line| line.kind == EventKind::Impression && line.age_days == age).copied();
+        assert_eq!(shown(0).map(|line| (line.weight, line.sixths)), Some((0, 0)));
+        assert_eq!(shown(31).map(|line| (line.weight, line.sixths)), Some((0, 6)));
     }
 
     #[test]

@@ -592,6 +592,40 @@ async fn what_was_shown_and_passed_over_is_noted_and_exposures_are_counted() {
 }
 
 #[tokio::test]
+async fn who_was_shown_much_is_a_person_and_who_did_much_is_a_bot() {
+    let world = World::new();
+    let good = world.events();
+    let most = Options::default().max_events_per_user;
+    let mut events = good.clone();
+    // Two who clicked the same 200 times. One was shown 40 things a day for 300 days as well: one thing of today, one that was clicked.
+    let clicks = |user| (1..=200).map(move |at| of_product(event(user, at * DAY_MS, "click"), 100 + at as usize % 20));
+    events.extend(clicks("blind").chain(clicks("shown")));
+    let shows = |day: i64| (0..40).map(move |at| (day * DAY_MS + HOUR_MS, if day == 0 { 500 } else { 100 + at % 20 }));
+    events.extend((0..300).flat_map(shows).map(|(age, at)| of_product(event("shown", age, "impression"), at)));
+    // Who does what no person does is a bot, shown things or not; who was shown as much and did nothing is nobody.
+    events.extend((0..=most).map(|at| of_product(event("bot", at as i64 * MINUTE_MS, "view"), 7)));
+    events.extend((0..2_000).map(|_| of_product(event("bot", HOUR_MS, "impression"), 501)));
+    events.extend((0..=most).map(|_| of_product(event("onlooker", HOUR_MS, "impression"), 502)));
+    let (tastes, _, learned) = world.learn_all(&events, Reading { partitions: 1 }, &Options::default()).await;
+    let [blind, shown] = ["blind", "shown"].map(|user| tastes.iter().find(|taste| taste.user_id == user).unwrap());
+    assert_eq!((&shown.vector, &shown.channels, &shown.near), (&blind.vector, &blind.channels, &blind.near));
+    assert_eq!((blind.notes.as_slice(), shown.notes.as_slice()), (&[][..], &[(product_id(500), -32)][..]));
+    assert!(tastes.iter().all(|taste| !["bot", "onlooker"].contains(&taste.user_id.as_str())));
+    let seen = [500, 501, 502].map(|at| learned.shown.get(&product_id(at)).copied());
+    assert_eq!(seen, [Some(4), None, Some(4)], "of bots nothing counts");
+    let report = &learned.report;
+    assert_eq!((report.bots, report.events_of_bots), (1, most + 1 + 2_000));
+    assert_eq!((report.impressions_beyond, report.events_weightless), (12_000 - most + 1, 2 * most));
+    let told = report.events_of_bots + report.impressions_beyond + report.events_weightless + report.events_used;
+    assert_eq!((told, report.events), (events.len() as u64, events.len() as u64));
+    assert_eq!(report.events_used, good.len() as u64 + 400);
+    assert!(report.to_string().contains("impressions beyond the latest that are kept: 2001\n"), "{report}");
+    events.shuffle(&mut ChaCha8Rng::seed_from_u64(2));
+    let again = world.learn_all(&events, Reading { partitions: 4 }, &Options::default()).await;
+    assert_eq!((&again.0, &again.2.report, &again.2.shown), (&tastes, &learned.report, &learned.shown));
+}
+
+#[tokio::test]
 async fn tabs_of_today_count_from_tomorrow_on() {
     let world = World::new();
     let events = world.events();
