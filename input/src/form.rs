@@ -8,7 +8,7 @@ use sinsang::text::is_null_text;
 use crate::Shape;
 use crate::value::Value;
 
-/// Bytes of the longest word for nothing, with some room for spaces around it.
+/// Bytes of a word for nothing, with some room for longer ones than there are: other texts need not be compared.
 const NULL_WORD_MAX_BYTES: usize = 16;
 
 /// How a value was written.

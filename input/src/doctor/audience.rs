@@ -27,8 +27,8 @@ use crate::{Fault, Place};
 /// Users whose events are counted at a time.
 const USERS_COUNTED: usize = 1_024;
 /// Users, and events, that are told apart one by one; beyond, in a sample.
-const USERS_MAX: usize = 1 << 16;
-const COPIES_MAX: usize = 1 << 20;
+const USERS_MAX: usize = 1 << 14;
+const COPIES_MAX: usize = 1 << 16;
 /// Events, and users, from which on one user's share is judged; and that share.
 const OUTSIZED_ROWS: u64 = 500;
 const OUTSIZED_USERS: u64 = 20;
@@ -182,10 +182,9 @@ impl<'t> Audience<'t> {
 
     /// Caps that were reached.
     pub(super) fn caps(&self) -> Vec<Cap> {
-        let caps =
-            [("users told apart", USERS_MAX, &self.distinct), ("rows compared for copies", COPIES_MAX, &self.copies)];
+        let caps = [("users", USERS_MAX, &self.distinct), ("rows, to find copies", COPIES_MAX, &self.copies)];
         let reached = caps.into_iter().filter(|(.., sample)| sample.is_sampled());
-        reached.map(|(of, most, _)| Cap { of, most, rows_beyond: self.rows }).collect()
+        reached.map(|(of, most, _)| Cap { of, most, rows_beyond: self.rows, is_sampled: true }).collect()
     }
 
     /// What looks wrong, in the order of the rules.

@@ -21,35 +21,27 @@ const SET_ASIDE_SHARE: f64 = 0.01;
 /// The share of times in the rarer of two forms.
 const MIXED_SHARE: f64 = 0.01;
 
+/// Reasons that a finding names.
+const NAMED_REASONS: usize = 3;
+
 /// What looks wrong with the columns of the table that `tally` and `report` are of.
 pub(super) fn findings(tally: &Tally, report: &TableReport, refusal: Option<&TooManyRejects>) -> Vec<Finding> {
     let mut found = Vec::new();
     let table = report.table;
-    if let Some(refusal) = refusal {
-        let seen = format!(
-            "{} of {} rows can't be used ({:.1} %, at most {} % may be)",
-            grouped(refusal.faults),
-            grouped(refusal.rows),
-            share(refusal.faults, refusal.rows) * 100.0,
-            refusal.max_share * 100.0
-        );
-        found.push(Finding::new(
-            table,
-            Rule::TooManySetAside,
-            seen,
-            json!({ "rows": refusal.faults, "of": refusal.rows, "most_share": refusal.max_share }),
-        ));
+    let faults = || report.set_aside.iter().filter(|count| count.reason.is_fault());
+    let named: Vec<String> = faults().take(NAMED_REASONS).map(ToString::to_string).collect();
+    let named = named.join(", ");
+    let part =
+        |rows, of| format!("{} of {} rows can't be used ({:.1} %", grouped(rows), grouped(of), share(rows, of) * 100.0);
+    if let Some(TooManyRejects { faults, rows, max_share, .. }) = refusal {
+        let seen = format!("{}, at most {} % may be): {named}", part(*faults, *rows), max_share * 100.0);
+        let numbers = json!({ "rows": faults, "of": rows, "most_share": max_share });
+        found.push(Finding::new(table, Rule::TooManySetAside, seen, numbers));
     }
-    let faults: u64 = report.set_aside.iter().filter(|count| count.reason.is_fault()).map(|count| count.rows).sum();
-    let faults = faults.saturating_sub(report.public_faults);
-    if refusal.is_none() && share(faults, report.rows) >= SET_ASIDE_SHARE {
-        let seen = format!(
-            "{} of {} rows can't be used ({:.1} %)",
-            grouped(faults),
-            grouped(report.rows),
-            share(faults, report.rows) * 100.0
-        );
-        found.push(Finding::new(table, Rule::SetAside, seen, json!({ "rows": faults, "of": report.rows })));
+    let lost = faults().map(|count| count.rows).sum::<u64>().saturating_sub(report.public_faults);
+    if refusal.is_none() && share(lost, report.rows) >= SET_ASIDE_SHARE {
+        let seen = format!("{}): {named}", part(lost, report.rows));
+        found.push(Finding::new(table, Rule::SetAside, seen, json!({ "rows": lost, "of": report.rows })));
     }
     for (file, rows) in &tally.barren {
         let seen = format!("none of its {} rows can be used", grouped(*rows));
@@ -102,6 +94,8 @@ fn dropped(tally: &Tally, report: &TableReport, found: &mut Vec<Finding>) {
 
 /// Times of one column with and without an offset.
 fn mixed(tally: &Tally, report: &TableReport, found: &mut Vec<Finding>) {
+    // Advised of all alike, by the first.
+    let mut first = None;
     for (column, counts) in tally.columns.iter().zip(&tally.forms).filter(|(column, _)| column.shape == Shape::Time) {
         let of = |form: Form| counts.get(form as usize).map_or(0, |count| count.values);
         let with = of(Form::TimeWithOffset) + of(Form::Timestamp);
@@ -111,9 +105,10 @@ fn mixed(tally: &Tally, report: &TableReport, found: &mut Vec<Finding>) {
             continue;
         }
         let seen = format!("{} times have an offset and {} have none", grouped(with), grouped(without));
+        let first = first.get_or_insert(column.name);
         let advice = format!(
-            "nothing, if those without are Korean time; if they are UTC, --timezone {}.{}=UTC",
-            report.table, column.name
+            "nothing, if those without are Korean time; if they are UTC, name the zone of the column, such as --timezone {}.{first}=UTC",
+            report.table
         );
         let numbers = json!({ "with_offset": with, "without_offset": without });
         found.push(Finding::new(report.table, Rule::MixedOffsets, seen, numbers).of(column.name).advising(advice));

@@ -100,7 +100,7 @@ macro_rules! rules {
 // Name in code, name in JSON, weight; why it matters; what to do.
 rules! {
     Unreadable, "unreadable", Refused,
-        "a build refuses the table: half a history would make new products of old ones",
+        "a build stops here: half a history would make new products of old ones",
         "do what the message says, then check again";
     TooManySetAside, "too_many_set_aside", Refused,
         "a build refuses a table of which more can't be used than --max-rejects allows",
@@ -222,6 +222,8 @@ mod tests {
         assert_eq!(names.len(), Rule::ALL.len());
         for rule in Rule::ALL {
             assert!(rule.as_str().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{rule:?}");
+            let documented = include_str!("../../../docs/input.md").contains(&format!("`{}`", rule.as_str()));
+            assert!(documented, "docs/input.md does not say what {rule:?} looks at");
             assert!(rule.why().len() > 20 && rule.advice().len() > 10, "{rule:?}");
         }
     }

@@ -127,6 +127,8 @@ pub struct Cap {
     pub most: usize,
     /// Rows of others, or rows of which a sample was taken.
     pub rows_beyond: u64,
+    /// Whether a sample was taken, from which figures are estimated.
+    pub is_sampled: bool,
 }
 
 /// How far a table could be read.
@@ -171,6 +173,12 @@ impl Check {
             ));
         }
         self.findings.extend(schedule.findings(&read.report));
+        if !read.errors.is_empty() {
+            let table = read.report.table;
+            self.not_judged.push(format!(
+                "{table}: the rows that could not be read; days and shops may be missing for that alone"
+            ));
+        }
     }
 
     /// Adds the table `tabs`, which `bar` has listened to.
@@ -412,8 +420,13 @@ impl fmt::Display for TableCheck {
             write_example(f, reject.example.as_ref())?;
         }
         for cap in &self.caps {
-            let Cap { of, most, rows_beyond } = cap;
-            writeln!(f, "  only {} {of} are kept; {} rows lie beyond", grouped(*most as u64), grouped(*rows_beyond))?;
+            let Cap { of, most, rows_beyond, is_sampled } = cap;
+            let (most, rows) = (grouped(*most as u64), grouped(*rows_beyond));
+            if *is_sampled {
+                writeln!(f, "  estimated from at most {most} {of}, of {rows} rows")?;
+            } else {
+                writeln!(f, "  only {most} {of} are kept; {rows} rows of others are not judged")?;
+            }
         }
         Ok(())
     }

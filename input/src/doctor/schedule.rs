@@ -4,7 +4,7 @@ mod rule;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use sinsang::time::{CLOCK_LEEWAY_MS, DAY_MS, KST_OFFSET_MS, MINUTE_MS, UnixMillis};
@@ -30,10 +30,12 @@ const CODES_MAX: usize = 1_000_000;
 /// Titles of a code that are told apart.
 const TITLES_MAX: usize = 64;
 /// Rows of which copies are looked for one by one; beyond, in a sample.
-const COPIES_MAX: usize = 1 << 20;
-/// Collections: a shop's rows that were collected within half an hour.
-const COLLECTIONS_MAX: usize = 200_000;
-const COLLECTION_MS: i64 = 30 * MINUTE_MS;
+const COPIES_MAX: usize = 1 << 18;
+/// How finely the time from collection to broadcast is counted, and how far: what lies further counts as that far.
+const LEAD_STEP_MS: i64 = 30 * MINUTE_MS;
+const LEAD_STEPS: i64 = 45 * 48;
+/// Days of collection that are told apart.
+const COLLECTED_DAYS: usize = 3;
 /// Days before the present that are lately.
 const LATELY_DAYS: i64 = 7;
 /// Listings of a shop that are told apart, to see whether one price is several products'.
@@ -51,6 +53,16 @@ struct Shop {
     late_rows: u64,
     late_filled: [u64; MAX_COLUMNS],
     prices: Prices,
+    /// By whether `collected_at` was without an offset.
+    leads: [Leads; 2],
+}
+
+/// How long before they begin broadcasts were collected.
+#[derive(Debug, Default)]
+struct Leads {
+    /// Rows by steps of half an hour.
+    rows: BTreeMap<i64, u64>,
+    days: BTreeSet<i64>,
 }
 
 #[derive(Debug, Default)]
@@ -84,9 +96,6 @@ struct Code {
     name: Option<(String, String)>,
 }
 
-/// A collection: when its earliest broadcast begins, seen from when it was collected.
-type Leads = HashMap<(usize, bool, i64), i64>;
-
 /// Listens to the rows of `broadcasts`.
 #[derive(Debug)]
 pub struct Schedule {
@@ -110,8 +119,6 @@ pub struct Schedule {
     codes_beyond: u64,
     copies: Copies,
     first_copy: Option<Example>,
-    leads: Leads,
-    leads_beyond: u64,
     /// Rows collected after the present, the latest of them, and an example.
     ahead: Option<(u64, UnixMillis, Example)>,
 }
@@ -152,8 +159,6 @@ impl Schedule {
             codes_beyond: 0,
             copies: Copies::new(COPIES_MAX),
             first_copy: None,
-            leads: HashMap::new(),
-            leads_beyond: 0,
             ahead: None,
         }
     }
@@ -170,8 +175,9 @@ impl Schedule {
             *count += 1;
         }
         let is_late = row.starts_at > self.now.plus(-LATELY_DAYS * DAY_MS);
+        let collected = spelled.form(self.collected_column);
         let shop = self.shops.named(&row.shop).map(|(place, shop)| {
-            shop.add(row, spelled, is_late);
+            shop.add(row, spelled, is_late, collected);
             place
         });
         if let Some((_, channel)) = self.channels.named(&row.channel) {
@@ -189,22 +195,11 @@ impl Schedule {
         if self.copies.add(hash(whole)) && self.first_copy.is_none() {
             self.first_copy = Some(example(&self.tally, self.starts_column));
         }
-        let (Some(shop), Some(collected_at)) = (shop, row.collected_at) else { return };
-        if collected_at > self.now.plus(CLOCK_LEEWAY_MS) {
+        if let Some(collected_at) = row.collected_at.filter(|at| *at > self.now.plus(CLOCK_LEEWAY_MS)) {
             let (rows, latest, _) =
                 self.ahead.get_or_insert_with(|| (0, collected_at, example(&self.tally, self.collected_column)));
             *rows += 1;
             *latest = collected_at.max(*latest);
-        }
-        let is_without_offset = spelled.form(self.collected_column) == Form::TimeWithoutOffset;
-        let key = (shop, is_without_offset, collected_at.0.div_euclid(COLLECTION_MS));
-        let lead = row.starts_at.since(collected_at);
-        if let Some(earliest) = self.leads.get_mut(&key) {
-            *earliest = lead.min(*earliest);
-        } else if self.leads.len() < COLLECTIONS_MAX {
-            self.leads.insert(key, lead);
-        } else {
-            self.leads_beyond += 1;
         }
     }
 
@@ -272,12 +267,12 @@ impl Schedule {
             ("shops", NAMES_MAX, self.shops.beyond),
             ("channels", NAMES_MAX, self.channels.beyond),
             ("codes", CODES_MAX, self.codes_beyond),
-            ("collections", COLLECTIONS_MAX, self.leads_beyond),
         ];
         let reached = caps.into_iter().filter(|(_, _, beyond)| *beyond > 0);
-        let mut caps: Vec<Cap> = reached.map(|(of, most, rows)| Cap { of, most, rows_beyond: rows }).collect();
+        let mut caps: Vec<Cap> =
+            reached.map(|(of, most, rows)| Cap { of, most, rows_beyond: rows, is_sampled: false }).collect();
         if self.copies.is_sampled() {
-            caps.push(Cap { of: "rows compared for copies", most: COPIES_MAX, rows_beyond: self.rows });
+            caps.push(Cap { of: "rows, to find copies", most: COPIES_MAX, rows_beyond: self.rows, is_sampled: true });
         }
         caps
     }
@@ -291,7 +286,7 @@ fn bare(id: &str) -> &str {
 }
 
 impl Shop {
-    fn add(&mut self, row: &Broadcast, spelled: &Spelled, is_late: bool) {
+    fn add(&mut self, row: &Broadcast, spelled: &Spelled, is_late: bool, collected: Form) {
         self.days.add(row.starts_at);
         self.rows += 1;
         self.late_rows += u64::from(is_late);
@@ -299,6 +294,15 @@ impl Shop {
             let filled = u64::from(spelled.filled >> column & 1);
             *count += filled;
             *late += if is_late { filled } else { 0 };
+        }
+        if let Some(collected_at) = row.collected_at {
+            let [with_offset, without_offset] = &mut self.leads;
+            let leads = if collected == Form::TimeWithoutOffset { without_offset } else { with_offset };
+            let steps = row.starts_at.since(collected_at).div_euclid(LEAD_STEP_MS).clamp(-LEAD_STEPS, LEAD_STEPS);
+            *leads.rows.entry(steps).or_default() += 1;
+            if leads.days.len() < COLLECTED_DAYS {
+                leads.days.insert(collected_at.kst_day());
+            }
         }
         let Some(price) = row.price else { return };
         let prices = &mut self.prices;

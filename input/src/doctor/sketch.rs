@@ -1,13 +1,54 @@
 //! What is remembered of rows too many to keep: samples of their hashes, and counters of the commonest. Each has a cap.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::hash::{Hash, Hasher};
 
-/// The hash by which things are remembered; the same in every run.
+/// The hash by which things are remembered; the same in every run. Tables have too many rows for one that withstands an adversary: who makes
+/// hashes meet makes his own rows count as copies.
 pub(super) fn hash(of: impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    of.hash(&mut hasher);
-    hasher.finish()
+    let mut mix = Mix(0);
+    of.hash(&mut mix);
+    mix.finish()
+}
+
+/// Multiplies and folds eight bytes at a time; the constants are those of wyhash and of MurmurHash3's finish.
+struct Mix(u64);
+
+impl Mix {
+    fn add(&mut self, word: u64) {
+        let product = u128::from(self.0 ^ word ^ 0xa076_1d64_78bd_642f) * 0xe703_7ed1_a0b4_28db;
+        let (low, high) = (product & u128::from(u64::MAX), product >> 64);
+        self.0 = u64::try_from(low ^ high).unwrap_or_default().rotate_left(29) ^ word;
+    }
+}
+
+impl Hasher for Mix {
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.add(u64::from_le_bytes(*word));
+        }
+        let last = rest.iter().fold(rest.len() as u64, |word, byte| word << 8 | u64::from(*byte));
+        self.add(last);
+    }
+
+    fn write_u8(&mut self, number: u8) {
+        self.add(number.into());
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.add(number);
+    }
+
+    fn write_i64(&mut self, number: i64) {
+        self.add(number.cast_unsigned());
+    }
+
+    fn finish(&self) -> u64 {
+        let hash = (self.0 ^ self.0 >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        let hash = (hash ^ hash >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+        hash ^ hash >> 33
+    }
 }
 
 /// How often things came, by a sample of them: one in 2^`level`, chosen by its hash, so that all copies of a thing are in it or none.
@@ -56,11 +97,14 @@ impl Copies {
     }
 }
 
+/// What a counter comes to before an example is kept: most users come and go.
+const EXAMPLED: u64 = 16;
+
 /// The commonest of a stream by the counters of Misra and Gries ("Finding repeated elements", 1982): with `most` counters each
 /// count is too low by at most one in `most` of the stream.
 #[derive(Debug)]
 pub(super) struct Commonest<E> {
-    counters: HashMap<u64, (u64, E)>,
+    counters: HashMap<u64, (u64, Option<E>)>,
     most: usize,
 }
 
@@ -70,12 +114,15 @@ impl<E> Commonest<E> {
         Self { counters: HashMap::new(), most }
     }
 
-    /// Counts one more; `example` is what is kept of it where it gets a counter.
+    /// Counts one more; `example` is what is kept of it once its counter has come to [`EXAMPLED`].
     pub(super) fn add(&mut self, hash: u64, example: impl FnOnce() -> E) {
-        if let Some((count, _)) = self.counters.get_mut(&hash) {
+        if let Some((count, kept)) = self.counters.get_mut(&hash) {
             *count += 1;
+            if *count >= EXAMPLED && kept.is_none() {
+                *kept = Some(example());
+            }
         } else if self.counters.len() < self.most {
-            self.counters.insert(hash, (1, example()));
+            self.counters.insert(hash, (1, None));
         } else {
             self.counters.retain(|_, (count, _)| {
                 *count -= 1;
@@ -84,10 +131,10 @@ impl<E> Commonest<E> {
         }
     }
 
-    /// The commonest, and at least how often it came.
+    /// The commonest that has an example, and at least how often it came.
     pub(super) fn first(&self) -> Option<(u64, &E)> {
         let first = self.counters.iter().max_by_key(|(hash, (count, _))| (*count, **hash));
-        first.map(|(_, (count, example))| (*count, example))
+        first.and_then(|(_, (count, example))| Some((*count, example.as_ref()?)))
     }
 }
 
@@ -112,6 +159,20 @@ mod tests {
         let mut few = Copies::new(1_000);
         assert_eq!([1, 2, 1, 1].map(|thing| few.add(hash(thing))), [false, false, true, true]);
         assert_eq!((few.distinct(), few.repeats(), few.is_sampled()), (2, 2, false));
+    }
+
+    #[test]
+    fn hashes_differ_in_all_their_bits() {
+        let texts = (0..50_000_u32).map(|nth| format!("상품 {nth}"));
+        let hashes: Vec<u64> = texts.map(|text| hash((&text, "GS샵"))).collect();
+        for bit in 0..64 {
+            let ones = hashes.iter().filter(|hash| *hash >> bit & 1 == 1).count();
+            assert!((24_000..26_000).contains(&ones), "{ones} of 50,000 have bit {bit}");
+        }
+        let distinct: std::collections::BTreeSet<u64> = hashes.into_iter().collect();
+        assert_eq!(distinct.len(), 50_000);
+        assert_ne!(hash(("ab", "c")), hash(("a", "bc")), "where a text ends counts");
+        assert_ne!(hash("\0"), hash("\0\0"));
     }
 
     #[test]

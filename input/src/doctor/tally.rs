@@ -202,6 +202,10 @@ pub(super) fn is_loss(repair: Repair) -> bool {
 pub(super) fn is_nobody(id: &str) -> bool {
     const WORDS: [&str; 9] =
         ["anonymous", "guest", "unknown", "nobody", "empty", "false", "[object object]", "비회원", "게스트"];
+    // Ids are asked for in every row, and nearly all have a digit.
+    if id.bytes().any(|byte| matches!(byte, b'1'..=b'9')) {
+        return false;
+    }
     is_null_text(id) || id.bytes().all(|byte| byte == b'0') || WORDS.iter().any(|word| id.eq_ignore_ascii_case(word))
 }
 

@@ -250,6 +250,12 @@ fn what_a_build_would_refuse_ends_with_1_and_the_rest_is_told_all_the_same() {
         let tables: Vec<&str> =
             report["tables"].as_array().unwrap().iter().map(|table| table["table"].as_str().unwrap()).collect();
         assert_eq!(tables.contains(&"tabs"), more.is_empty(), "{what}: {tables:?}");
+        let is_cut = what == "a file that was cut";
+        assert_eq!(
+            report["not_judged"].to_string().contains("could not be read"),
+            is_cut || rule == "unreadable" && said.contains("columns"),
+            "{what}"
+        );
         let (code, text) = check(folder.path(), more);
         assert!(code == 1 && text.starts_with("A build would fail, for one reason"), "{what}: {text}");
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 use sinsang::time::{HOUR_MS, KST_OFFSET_MS};
 
-use super::{Channel, Schedule, Shop};
+use super::{Channel, Leads, Schedule, Shop};
 use crate::TableReport;
 use crate::check::{Broadcasts, Table as _};
 use crate::doctor::clock::{self, Hours};
@@ -36,8 +36,11 @@ const DAYS_A_TITLE: i64 = 6;
 const CODES_NAMED: usize = 3;
 /// The share of rows that are copies from which on that is told.
 const COPIES_SHARE: f64 = 0.05;
-/// Collections of a shop from which on their hour is judged, and how far from nine hours counts as nine.
-const COLLECTIONS_MIN: usize = 3;
+/// Rows whose time from collection to broadcast is judged; those collected nearest before air, a fiftieth, are left out as strays. By the nearest, and
+/// not by the middle, because shops tell their schedules for different numbers of days.
+const LEADS_MIN: u64 = 50;
+const STRAY_LEADS: u64 = 50;
+/// How far from nine hours counts as nine.
 const NEAR_MS: i64 = 45 * 60_000;
 /// The share of starts at one time of day that is no schedule.
 const ONE_TIME_SHARE: f64 = 0.8;
@@ -126,15 +129,17 @@ impl Schedule {
         if !lost.is_empty() && self.days.active(until) >= REGULAR_DAYS && self.days.regularity(until) >= REGULAR_SHARE {
             found.push(lost_days(TABLE, Rule::LostDay, &lost));
         }
-        for (day, rows, usual) in self.days.thin(until) {
-            found.push(thin_day(TABLE, day, rows, usual));
-        }
+        let thin = self.days.thin(until);
+        found.extend(thin.iter().map(|(day, rows, usual)| thin_day(TABLE, *day, *rows, *usual)));
+        // A day that most lost is told once.
+        let is_thin = |lost: i64| thin.iter().any(|(day, ..)| *day == lost);
         for (name, channel) in self.channels.all() {
             let days = &channel.days;
             if days.active(until) < DAILY_DAYS || days.regularity(until) < DAILY_SHARE {
                 continue;
             }
-            let lost: Vec<i64> = days.lost(until).into_iter().filter(|day| self.days.has(*day)).collect();
+            let lost: Vec<i64> =
+                days.lost(until).into_iter().filter(|day| self.days.has(*day) && !is_thin(*day)).collect();
             if !lost.is_empty() {
                 found.push(lost_days(TABLE, Rule::ChannelLostDay, &lost).of(name));
             }
@@ -236,16 +241,18 @@ impl Schedule {
                 finding
             });
         }
-        let mut leads: BTreeMap<(usize, bool), Vec<i64>> = BTreeMap::new();
-        for (&(shop, without_offset, _), lead) in &self.leads {
-            leads.entry((shop, without_offset)).or_default().push(*lead);
-        }
-        let usual: Vec<((usize, bool), i64, usize)> = leads
-            .into_iter()
-            .filter(|((shop, _), leads)| leads.len() >= COLLECTIONS_MIN && !off.contains(shop))
-            .filter_map(|(key, mut leads)| Some((key, median(&mut leads)?, leads.len())))
+        let usual: Vec<((usize, bool), i64, u64)> = self
+            .shops
+            .all()
+            .enumerate()
+            .flat_map(|(place, (_, shop))| {
+                let forms = shop.leads.iter().zip([false, true]).filter(move |_| !off.contains(&place));
+                forms.filter_map(move |(leads, without_offset)| {
+                    Some(((place, without_offset), leads.least()?, leads.rows.values().sum()))
+                })
+            })
             .collect();
-        for &(key, lead, collections) in &usual {
+        for &(key, lead, rows) in &usual {
             let (shop, without_offset) = key;
             // A shop's own rows in the other form say most; besides them what the other shops agree on.
             let others: Vec<i64> =
@@ -264,9 +271,10 @@ impl Schedule {
             }
             let hours = |ms: i64| ratio(ms, HOUR_MS);
             let seen = format!(
-                "its collections stand {:.1} hours before their first broadcast, others {:.1}: nine hours apart, in {collections} collections",
+                "its rows are collected {:.1} hours before they air or earlier, those of others {:.1}: nine hours apart, over {} rows",
                 hours(lead),
-                hours(usual)
+                hours(usual),
+                grouped(rows)
             );
             // Too early by the clock of starts is UTC taken as Korean time, or starts that are Korean time labelled as UTC.
             let advice = match (apart > 0, without_offset) {
@@ -278,8 +286,7 @@ impl Schedule {
                     "if collected_at is Korean time labelled as UTC, write +09:00; if starts_at is UTC without an offset, write it, or --timezone {TABLE}.starts_at=UTC; {OTHER_HOUR}"
                 ),
             };
-            let numbers =
-                json!({ "lead_hours": hours(lead), "others_lead_hours": hours(usual), "collections": collections });
+            let numbers = json!({ "lead_hours": hours(lead), "others_lead_hours": hours(usual), "rows": rows });
             let name = self.shops.name(shop).unwrap_or_default();
             found.push(Finding::new(TABLE, Rule::CollectedOff, seen, numbers).of(name).advising(advice));
         }
@@ -389,6 +396,23 @@ impl Schedule {
             minute % 60
         );
         found.push(Finding::new(TABLE, Rule::OneTimeOfDay, seen, json!({ "rows": count })).of("starts_at"));
+    }
+}
+
+impl Leads {
+    /// The time from collection to broadcast that all but a fiftieth of the rows have at the least, in milliseconds; `None` of few rows, or of few
+    /// days of collection.
+    fn least(&self) -> Option<i64> {
+        let all: u64 = self.rows.values().sum();
+        if all < LEADS_MIN || self.days.len() < super::COLLECTED_DAYS {
+            return None;
+        }
+        let mut passed = 0;
+        let least = self.rows.iter().find(|(_, rows)| {
+            passed += **rows;
+            passed > all / STRAY_LEADS
+        });
+        least.map(|(steps, _)| steps * super::LEAD_STEP_MS)
     }
 }
 

@@ -151,7 +151,6 @@ fn rules_of_days_and_hours_find_what_they_look_for_and_leave_alone_what_nearly_i
         starts_at: row.starts_at.plus(MINUTE_MS),
         ..row.clone()
     };
-    let hour = |row: &Broadcast| i64::from(row.starts_at.kst_hour());
     hold(vec![
         ("as it should be", Box::new(|_| ()), &[]),
         ("a shop stops", keep_of_first(|row| day_of(row) < -5), &[(Rule::ShopVanished, "가")]),
