@@ -78,6 +78,8 @@ test("an origin is taken however it is written down, and what can match nothing 
   }
   for (const none of ["", " , ;\n", '""']) assert.deepEqual([originsOf(none, true), headersOf(none)], [{ list: [], flaws: [] }, { list: [], flaws: [] }]);
   assert.deepEqual(originsOf("https://a.example;*  https://b.example", true), { list: ["https://a.example", "*", "https://b.example"], flaws: [] });
+  const passedOver = originsOf("*, https://a.example", false);
+  assert.deepEqual([passedOver.list, passedOver.flaws.length], [["https://a.example"], 1], "where * opens nothing");
   const listed = "sentry-trace, baggage traceparent,X-Requested-With;x-datadog-trace-id";
   assert.deepEqual(headersOf(listed), { list: ["sentry-trace", "baggage", "traceparent", "X-Requested-With", "x-datadog-trace-id"], flaws: [] });
   for (const wild of ["*", "x-datadog-*", "x:y", "추적", "a".repeat(65)]) {
