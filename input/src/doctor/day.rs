@@ -6,6 +6,8 @@ use sinsang::time::{DAY_MS, KST_OFFSET_MS, UnixMillis};
 
 /// Days on either side of one that say what is usual for it.
 const NEIGHBOURS: i64 = 7;
+/// Weeks whose same day says what is usual for a day of the week.
+const WEEKS: [i64; 6] = [-3, -2, -1, 1, 2, 3];
 /// A day with less than this share of what is usual around it is thin.
 const THIN_SHARE: f64 = 0.3;
 
@@ -51,13 +53,19 @@ impl Days {
         self.0.contains_key(&day)
     }
 
-    /// Days with nothing on them between days that have, up to `until`.
+    /// Days with nothing on them between days that have, up to `until`. A day of the week that is always off is not lost.
     pub(super) fn lost(&self, until: i64) -> Vec<i64> {
         let (Some(first), Some(last)) = (self.first(), self.last(until)) else { return Vec::new() };
-        (first..last).filter(|day| !self.has(*day)).collect()
+        let is_off = |day: i64| {
+            let mut same =
+                WEEKS.iter().map(|weeks| day + weeks * 7).filter(|day| (first..=last).contains(day)).peekable();
+            same.peek().is_some() && !same.any(|day| self.has(day))
+        };
+        (first..last).filter(|day| !self.has(*day) && !is_off(*day)).collect()
     }
 
-    /// Days with far less than the days around them, with the count and what is usual. The first and the last may be parts of days.
+    /// Days with far less than the days around them, and than the same days of the weeks around, with the count and what is usual. The first and
+    /// the last may be parts of days.
     pub(super) fn thin(&self, until: i64) -> Vec<(i64, u64, u64)> {
         let (Some(first), Some(last)) = (self.first(), self.last(until)) else { return Vec::new() };
         let inner = self.0.iter().filter(|(day, _)| (first + 1..last).contains(*day));
@@ -65,6 +73,8 @@ impl Days {
             let around = self.0.range(day - NEIGHBOURS..=day + NEIGHBOURS);
             let mut around: Vec<u64> = around.filter(|(other, _)| **other != day).map(|(_, count)| *count).collect();
             let usual = if around.len() >= 6 { median(&mut around)? } else { return None };
+            let mut same: Vec<u64> = WEEKS.iter().filter_map(|weeks| self.0.get(&(day + weeks * 7)).copied()).collect();
+            let usual = usual.min(median(&mut same).unwrap_or(usual));
             #[expect(clippy::cast_precision_loss, reason = "a share for judging")]
             let is_thin = usual >= 10 && (count as f64) < usual as f64 * THIN_SHARE;
             is_thin.then_some((day, count, usual))
@@ -130,6 +140,19 @@ mod tests {
         assert!(days(&[]).lost(99).is_empty());
         let to_come = days(&[(7, 50), (9, 50)]);
         assert!(to_come.lost(3).is_empty() && to_come.thin(3).is_empty() && to_come.thin(7).is_empty());
+    }
+
+    #[test]
+    fn a_day_of_the_week_that_is_short_or_off_is_neither_thin_nor_lost() {
+        let of_week = |sunday: Option<u64>| {
+            let counts = (1..=40).filter_map(move |day| Some((day, if day % 7 == 0 { sunday? } else { 100 })));
+            Days(counts.collect())
+        };
+        assert!(of_week(Some(12)).thin(99).is_empty() && of_week(None).lost(99).is_empty());
+        let mut short = of_week(Some(80));
+        short.0.insert(21, 12);
+        short.0.remove(&14);
+        assert_eq!((short.lost(99), short.thin(99)), (vec![14], vec![(21, 12, 80)]));
     }
 
     #[test]

@@ -171,6 +171,12 @@ fn rules_of_days_and_hours_find_what_they_look_for_and_leave_alone_what_nearly_i
             Box::new(|rows| rows.retain(|row| day_of(row) != -20 || row.starts_at.kst_hour() < 2)),
             &[(Rule::ThinDay, "")],
         ),
+        (
+            "Sundays with little",
+            Box::new(|rows| rows.retain(|row| day_of(row) % 7 != 0 || row.starts_at.kst_hour() < 2)),
+            &[],
+        ),
+        ("no Sundays", Box::new(|rows| rows.retain(|row| day_of(row) % 7 != 0)), &[]),
         ("one day alone", Box::new(|rows| rows.retain(|row| day_of(row) == 0)), &[]),
         ("one channel alone", Box::new(|rows| rows.retain(|row| row.shop == "가")), &[]),
         (
