@@ -226,6 +226,7 @@ fn nothing(input: &Path, now: &str) -> Outcome {
         input: input.to_path_buf(),
         rejects: None,
         limit: sinsang_pipeline::reject::Limit { max_share: 0.05 },
+        zones: sinsang_input::Zones::default(),
         policy: Policy::default(),
         engine: engine::Options::default(),
         progress: sinsang_pipeline::progress::Progress::hidden(),

@@ -211,6 +211,7 @@ async fn learn(world: &Path, now: UnixMillis, events: &Path, output: &Path) -> O
         input: world.to_path_buf(),
         rejects: None,
         limit: sinsang_pipeline::reject::Limit { max_share: 0.05 },
+        zones: sinsang_input::Zones::default(),
         policy: sinsang_pipeline::identity::Policy::default(),
         engine: engine::Options { partitions: std::num::NonZeroUsize::new(2), ..engine::Options::default() },
         progress: sinsang_pipeline::progress::Progress::hidden(),

@@ -111,7 +111,7 @@ fn row(choices: &mut Choices<'_>) -> Row {
     };
     let brand = choices.of(["", "[No brand names found.]", "없음", "#N/A", "NaN"]);
     // Within the years that are believed.
-    let local_ms = NOW.0 - 30 * DAY_MS + choices.number(60 * 86_400) as i64 * SECOND_MS;
+    let local_ms = NOW.0 - 30 * DAY_MS + choices.number(60 * 86_400).cast_signed() * SECOND_MS;
     let lasts_ms = i64::from(1 + choices.byte() % 200) * MINUTE_MS;
     let starts_at = UnixMillis(local_ms - 9 * HOUR_MS);
     let fields = vec![

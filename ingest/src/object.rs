@@ -107,7 +107,7 @@ impl Objects {
         let listed = match first {
             // Names begin with the hour, so a store lists from there on.
             Some(first) => {
-                let offset = first.partition().split('/').fold(self.prefix.clone(), |path, part| path.join(part));
+                let offset = first.partition().split('/').fold(self.prefix.clone(), ObjectPath::join);
                 self.store.list_with_offset(Some(&self.prefix), &offset)
             }
             None => self.store.list(Some(&self.prefix)),

@@ -178,14 +178,12 @@ impl Reader<'_> {
 
     /// Tells that a table is not there.
     fn miss(&mut self, table: Checked) {
-        match table.without().filter(|_| self.options.table.is_none()) {
-            Some(without) => self.check.not_judged(format!("{}: {without}", table.name())),
-            None => {
-                let (folder, name) = (self.options.input.display(), table.name());
-                let error =
-                    format!("{folder} has no table {name}: neither a folder {name} nor a file {name}.csv or the like");
-                self.check.unreadable(name, &error);
-            }
+        if let Some(without) = table.without().filter(|_| self.options.table.is_none()) {
+            self.check.not_judged(format!("{}: {without}", table.name()));
+            return;
         }
+        let (folder, name) = (self.options.input.display(), table.name());
+        let error = format!("{folder} has no table {name}: neither a folder {name} nor a file {name}.csv or the like");
+        self.check.unreadable(name, &error);
     }
 }

@@ -13,8 +13,9 @@ use sinsang_input::file::{SETTINGS_BYTES, read_text};
 use tracing::field::Empty;
 
 use crate::arguments::{
-    Arguments, Collect, Command, Evaluate, ExperimentCommand, Forget, Format, IdentityCommand, Import, IngestCommand,
-    IngestKafka, IngestObjects, Judging, LedgerCommand, Publish, Review, Rollback, RulesCommand, Status, Train, Why,
+    Arguments, Collect, Command, Evaluate, ExperimentCommand, ExperimentReport, Forget, Format, IdentityCommand,
+    Import, IngestCommand, IngestKafka, IngestObjects, Judging, LedgerCommand, Publish, Review, Rollback, RulesCommand,
+    Status, Train, Why,
 };
 use crate::build::beside;
 use crate::engine::Connect;
@@ -139,11 +140,7 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
         Command::Check(asked) => {
             let report = check::check(&asked.options(progress), asked.now.unwrap_or_else(clock))?;
             print(format, &report)?;
-            Ok(match report.verdict {
-                Verdict::Well => ExitCode::SUCCESS,
-                Verdict::Wrong => ExitCode::from(NOT_WHOLE),
-                Verdict::Refused => ExitCode::from(FAILED),
-            })
+            Ok(told(report.verdict))
         }
         Command::Build(build) => {
             let now = build.now.unwrap_or_else(clock);
@@ -188,17 +185,7 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
             on_store(arguments, &mut RemoteKv::new(address, target.connections.into(), clock), &holder, page)
         }
         Command::Ingest(command) => of_ingest(command, format, surroundings, page),
-        Command::Experiment(ExperimentCommand::Report(asked)) => {
-            let (viewers, intake) = sinsang_experiment::exposure::read(&asked.events, &asked.experiment)?;
-            let report = sinsang_experiment::report(&viewers, intake, &asked.settings());
-            page.experiment(&report);
-            if let Some(path) = &asked.plot {
-                let svg = sinsang_experiment::plot::svg(&report);
-                std::fs::write(path, svg).map_err(|error| format!("{}: {error}", path.display()))?;
-            }
-            print(format, &report)?;
-            Ok(if report.is_ratio_broken { ExitCode::from(NOT_WHOLE) } else { ExitCode::SUCCESS })
-        }
+        Command::Experiment(ExperimentCommand::Report(asked)) => of_experiment(asked, format, page),
         Command::Cost(cost) => {
             let prices = prices(cost.prices.as_deref())?;
             let cpu_us = cost.cpu.unwrap_or(prices.assumptions.cpu_us);
@@ -233,6 +220,28 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
         Command::Forget(asked) => of_forget(asked, format, surroundings),
         Command::Ledger(command) => of_ledger(command, arguments, surroundings),
     }
+}
+
+/// What a machine is told of tables that were looked at.
+fn told(verdict: Verdict) -> ExitCode {
+    match verdict {
+        Verdict::Well => ExitCode::SUCCESS,
+        Verdict::Wrong => ExitCode::from(NOT_WHOLE),
+        Verdict::Refused => ExitCode::from(FAILED),
+    }
+}
+
+/// Tells what an experiment came to, and draws it where that is asked for.
+fn of_experiment(asked: &ExperimentReport, format: Format, page: &mut Page) -> Outcome {
+    let (viewers, intake) = sinsang_experiment::exposure::read(&asked.events, &asked.experiment)?;
+    let report = sinsang_experiment::report(&viewers, intake, &asked.settings());
+    page.experiment(&report);
+    if let Some(path) = &asked.plot {
+        let svg = sinsang_experiment::plot::svg(&report);
+        std::fs::write(path, svg).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    print(format, &report)?;
+    Ok(if report.is_ratio_broken { ExitCode::from(NOT_WHOLE) } else { ExitCode::SUCCESS })
 }
 
 fn prices(file: Option<&Path>) -> Result<PriceList, Box<dyn std::error::Error>> {

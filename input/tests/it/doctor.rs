@@ -33,7 +33,7 @@ fn read<T: Table, O: Observer<T::Row>>(path: &Path, table: T, observer: O) -> Du
         file::Format::Csv => csv::read(&file, input, T::COLUMNS, &mut intake).unwrap(),
         _ => ndjson::read(&file, input, T::COLUMNS, &mut intake).unwrap(),
     }
-    let took = worked() - begun;
+    let took = worked().saturating_sub(begun);
     assert_eq!(intake.finish(Limit { max_share: 0.0 }).unwrap().kept, ROWS.unsigned_abs());
     took
 }

@@ -296,7 +296,7 @@ fn objects_that_were_joined_are_read_one_by_one_however_many_stand_on_a_line() {
         for text in [joined.clone(), format!("{joined}\n{}\n", object(many)), format!("{}\n{joined}", object(many))] {
             let (rows, report) = broadcasts(Format::Ndjson, text.as_bytes());
             let expected = many + usize::from(text.contains('\n'));
-            assert_eq!((rows.len(), report.rows as usize), (expected, expected), "{:?}", faults(&report));
+            assert_eq!((rows.len(), report.rows), (expected, expected as u64), "{:?}", faults(&report));
         }
     }
     let (rows, report) = broadcasts(Format::Ndjson, format!("{}{{\"shop\":{}", object(1), object(2)).as_bytes());

@@ -137,17 +137,14 @@ pub(crate) fn read(
         for index in 0..batch.num_rows() {
             row += 1;
             let place = Place { row, line: None };
-            match cells.excess(index) {
-                Some(start) => {
-                    let value = Some(start);
-                    rows.fault(place, Fault { field: None, reason: Reason::RowTooLong, detail: None, value })?;
-                }
-                None => {
-                    let mut values = cells.row(index, &mut texts);
-                    constants.complete(&mut values);
-                    rows.row(place, &values)?;
-                }
+            if let Some(start) = cells.excess(index) {
+                let value = Some(start);
+                rows.fault(place, Fault { field: None, reason: Reason::RowTooLong, detail: None, value })?;
+                continue;
             }
+            let mut values = cells.row(index, &mut texts);
+            constants.complete(&mut values);
+            rows.row(place, &values)?;
         }
         let bytes_done = u64::try_from(u128::from(file.bytes) * u128::from(row.min(total)) / u128::from(total));
         let bytes_done = bytes_done.unwrap_or(file.bytes);

@@ -106,8 +106,9 @@ fn where_all_is_well_it_says_so_first_and_on_one_screen() {
 
 #[test]
 fn each_thing_that_looks_wrong_ends_with_3_and_is_named() {
-    type Break = fn(&Path);
-    let table: [(&str, Break, &[(&str, &str)]); 6] = [
+    /// What is wrong, how a table comes to it, and the rules that name it with what they name.
+    type Case = (&'static str, fn(&Path), &'static [(&'static str, &'static str)]);
+    let table: [Case; 6] = [
         (
             "times of UTC in one shop",
             |folder| {
@@ -140,7 +141,7 @@ fn each_thing_that_looks_wrong_ends_with_3_and_is_named() {
         (
             "a file of a few rows of no use",
             |folder| {
-                write(folder, "broadcasts/x.csv", &(HEADER.to_owned() + &",GS샵,GS샵,무쇠솥,,1,soon,,\n".repeat(12)))
+                write(folder, "broadcasts/x.csv", &(HEADER.to_owned() + &",GS샵,GS샵,무쇠솥,,1,soon,,\n".repeat(12)));
             },
             &[("barren_file", "x.csv")],
         ),
@@ -152,7 +153,7 @@ fn each_thing_that_looks_wrong_ends_with_3_and_is_named() {
                     "broadcasts/x.csv",
                     &(HEADER.to_owned()
                         + "00001,GS샵,GS샵,무쇠솥,,100,2026-11-23T01:00:00+09:00,,2026-11-23T09:00:00+09:00\n"),
-                )
+                );
             },
             &[("collected_in_future", "")],
         ),
@@ -165,7 +166,7 @@ fn each_thing_that_looks_wrong_ends_with_3_and_is_named() {
                     &(HEADER.to_owned()
                         + ",GS샵,GS샵,무쇠솥,,1,2026-11-22T20:00:00+09:00,,\n"
                         + &",GS샵,GS샵,무쇠솥,,1,soon,,\n".repeat(160)),
-                )
+                );
             },
             &[("set_aside", "")],
         ),
@@ -232,7 +233,7 @@ fn what_a_build_would_refuse_ends_with_1_and_the_rest_is_told_all_the_same() {
         (
             "more rows set aside than are allowed",
             |folder| {
-                write(folder, "broadcasts/x.csv", &(HEADER.to_owned() + &",GS샵,GS샵,무쇠솥,,1,soon,,\n".repeat(600)))
+                write(folder, "broadcasts/x.csv", &(HEADER.to_owned() + &",GS샵,GS샵,무쇠솥,,1,soon,,\n".repeat(600)));
             },
             &[],
             "too_many_set_aside",

@@ -669,7 +669,7 @@ fn a_pipe_is_refused_wherever_a_file_is_asked_for() {
         vec!["evaluate", "identity", pipe],
         vec!["evaluate", "identity", pipe, "--words", pipe],
     ] {
-        let limit = std::time::Duration::from_secs(60);
+        let limit = std::time::Duration::from_mins(1);
         sinsang(&words).timeout(limit).assert().code(1).stderr(says("is not a regular file"));
     }
 }

@@ -496,8 +496,9 @@ fn write_int96(path: &Path, title: &str, at_ms: i64) {
         column.close().unwrap();
     }
     let (days, ns) = (at_ms.div_euclid(DAY_MS) + 2_440_588, at_ms.rem_euclid(DAY_MS) * 1_000_000);
+    let word = |number: i64| u32::try_from(number).unwrap();
     let mut at = Int96::new();
-    at.set_data(ns as u32, (ns >> 32) as u32, u32::try_from(days).unwrap());
+    at.set_data(word(ns & 0xffff_ffff), word(ns >> 32), word(days));
     let mut column = group.next_column().unwrap().unwrap();
     column.typed::<Int96Type>().write_batch(&[at], None, None).unwrap();
     column.close().unwrap();

@@ -111,7 +111,7 @@ fn the_tab_of_new_products_does_not_empty_step_by_step() {
     ];
     for (before, now, is_refused) in cases {
         let told = refused(&of(now), Some(&of(before)));
-        let expected = if !is_refused { vec![] } else { vec![if now < before { "least_new" } else { "most_new" }] };
+        let expected = if is_refused { vec![if now < before { "least_new" } else { "most_new" }] } else { vec![] };
         assert_eq!(told, expected, "{before} new products, then {now}");
     }
 }

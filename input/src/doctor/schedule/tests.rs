@@ -183,7 +183,9 @@ fn rules_of_days_and_hours_find_what_they_look_for_and_leave_alone_what_nearly_i
             "one channel alone, in UTC: nothing to tell it by",
             Box::new(|rows| {
                 rows.retain(|row| row.shop == "가");
-                rows.iter_mut().for_each(|row| moved(row, -9));
+                for row in rows.iter_mut() {
+                    moved(row, -9);
+                }
             }),
             &[],
         ),
@@ -288,10 +290,10 @@ fn rules_of_codes_and_names_find_what_they_look_for_and_leave_alone_what_nearly_
         (
             "dates without times",
             Box::new(|rows| {
-                rows.iter_mut().for_each(|row| {
-                    row.starts_at =
-                        UnixMillis(row.starts_at.0 - i64::from(row.starts_at.kst_hour()) * HOUR_MS).floor(HOUR_MS)
-                })
+                for row in rows.iter_mut() {
+                    let hours = i64::from(row.starts_at.kst_hour());
+                    row.starts_at = UnixMillis(row.starts_at.0 - hours * HOUR_MS).floor(HOUR_MS);
+                }
             }),
             &[(Rule::OneTimeOfDay, "starts_at")],
         ),
