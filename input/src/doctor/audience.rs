@@ -16,7 +16,7 @@ use super::finding::{Finding, Rule, Severity};
 use super::report::{Cap, grouped};
 use super::schedule::{Known, Schedule, copied, lost_days, thin_day};
 use super::sketch::{Commonest, Copies, hash};
-use super::tally::{Example, Spelled, Tally, is_nobody};
+use super::tally::{Example, Spelled, Tally};
 use crate::check::{Events, Repair, Table as _};
 use crate::intake::Observer;
 use crate::reject::{Reason, share};
@@ -140,12 +140,8 @@ impl<'t> Audience<'t> {
         let Self { tally, columns, .. } = self;
         let named_by = if spelled.form(columns.viewer).is_value() { columns.viewer } else { columns.user_id };
         let user = hash(&row.user_id);
-        if is_nobody(&row.user_id) {
-            self.nobody.get_or_insert_with(|| (0, example(tally, named_by))).0 += 1;
-        } else {
-            self.users.add(user, || example(tally, named_by));
-            self.distinct.add(user);
-        }
+        self.users.add(user, || example(tally, named_by));
+        self.distinct.add(user);
         let whole = (user, row.at.0, row.kind, &row.shop, &row.listing_id, &row.product_id, &row.tab_id, &row.channel);
         if self.copies.add(hash(whole)) && self.first_copy.is_none() {
             self.first_copy = Some(example(tally, columns.at));
@@ -242,6 +238,7 @@ impl<'t> Audience<'t> {
     fn users_found(&self, found: &mut Vec<Finding>) {
         let all = self.rows;
         if let Some((rows, example)) = &self.nobody {
+            let all = self.rows + rows;
             let seen =
                 format!("{} of {} events are of users that are none, such as {example}", grouped(*rows), grouped(all));
             found.push(Finding::new(TABLE, Rule::Nobody, seen, json!({ "rows": rows })).of("user_id"));
@@ -341,6 +338,11 @@ impl Observer<Event> for Audience<'_> {
 
     fn set_aside(&mut self, place: Place, values: &[Value<'_>], fault: &Fault) {
         self.tally.set_aside(place, values, fault);
+        if fault.reason == Reason::Nobody {
+            let (tally, user_id) = (&self.tally, self.columns.user_id);
+            let example = || tally.example(place, user_id, values.get(user_id));
+            self.nobody.get_or_insert_with(|| (0, example())).0 += 1;
+        }
         if fault.reason == Reason::InTheFuture {
             let at = match values.get(self.columns.at) {
                 Some(Value::Time(at)) => Some(*at),

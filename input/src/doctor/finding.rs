@@ -180,9 +180,9 @@ rules! {
     OutsizedUser, "outsized_user", Wrong,
         "one id with so much is a default, a bot or a test, and would lean everybody's order",
         "look up the row; leave the id out where nobody is signed in";
-    Nobody, "nobody", Wrong,
-        "strangers under one word become one user with a taste",
-        "leave user_id empty where nobody is signed in";
+    Nobody, "nobody", Note,
+        "strangers under one word are no user: their events are set aside, and count for nobody's order",
+        "nothing, where these are visitors; a device's name in viewer would let them count";
     JoinsNoListing, "joins_no_listing", Wrong,
         "events that join no listing teach no taste and count for no order",
         "compare shop and listing_id of the two tables";

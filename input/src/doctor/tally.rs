@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::value::is_nobody;
 use serde::Serialize;
-use sinsang::text::is_null_text;
 
 use crate::check::Repair;
 use crate::form::Form;
@@ -196,17 +196,6 @@ pub(super) fn is_loss(repair: Repair) -> bool {
             | Repair::EndTooFar
             | Repair::NotAWebAddress
     )
-}
-
-/// What no user is called: what programs write where there is none.
-pub(super) fn is_nobody(id: &str) -> bool {
-    const WORDS: [&str; 9] =
-        ["anonymous", "guest", "unknown", "nobody", "empty", "false", "[object object]", "비회원", "게스트"];
-    // Ids are asked for in every row, and nearly all have a digit.
-    if id.bytes().any(|byte| matches!(byte, b'1'..=b'9')) {
-        return false;
-    }
-    is_null_text(id) || id.bytes().all(|byte| byte == b'0') || WORDS.iter().any(|word| id.eq_ignore_ascii_case(word))
 }
 
 /// The look of a user's id without the id: each letter `a`, each digit `9`. What is nobody's is shown as it is.

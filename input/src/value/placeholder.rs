@@ -113,8 +113,9 @@ fn says_there_is_no_brand(text: &str) -> bool {
 /// Whether an id of a user, once clean, is what clients and warehouses write for nobody: `undefined`, `0`, `(not set)`, a UUID of zeros, 비회원.
 /// All strangers would be one user otherwise, with a taste.
 pub fn is_nobody(id: &str) -> bool {
-    const SAID: [&str; 16] = [
-        "-1",
+    const SAID: [&str; 18] = [
+        "empty",
+        "false",
         "unknown",
         "anonymous",
         "anon",
@@ -126,11 +127,16 @@ pub fn is_nobody(id: &str) -> bool {
         "not_set",
         "no_user",
         "비회원",
+        "게스트",
         "비로그인",
         "미로그인",
         "익명",
         "없음",
     ];
+    // Ids are asked for in every row, and nearly all have a digit.
+    if id.bytes().any(|byte| matches!(byte, b'1'..=b'9')) {
+        return id == "-1";
+    }
     let is_zero = id.bytes().all(|byte| matches!(byte, b'0' | b'-')) && id.contains('0');
     is_null_text(id) || is_zero || SAID.contains(&id.to_lowercase().as_str())
 }

@@ -62,7 +62,6 @@ fn each_rule_finds_what_it_looks_for_and_leaves_alone_what_nearly_is() {
         ("one of forty has a quarter", named("u0007", 4), &[Rule::OutsizedUser]),
         ("one of forty has a twentieth", named("u0007", 30), &[]),
         ("five users share all", Box::new(|rows| rows.retain(|row| row.user_id.as_str() < "u0005")), &[]),
-        ("strangers under one word", named("undefined", 50), &[Rule::Nobody]),
         ("a lost day", Box::new(move |rows| rows.retain(|row| day(row) != -9)), &[Rule::LostDay]),
         (
             "a day cut short",
@@ -107,4 +106,21 @@ fn events_of_the_next_nine_hours_are_korean_time_that_says_utc_and_a_past_presen
     };
     assert_eq!(future(9), [Rule::EventsInFuture]);
     assert_eq!(future(48), []);
+}
+
+#[test]
+fn strangers_under_one_word_are_told_of_and_are_no_user() {
+    let mut audience = Audience::new(now(), None, None);
+    for row in usual() {
+        let example = Example { value: None, file: "events.ndjson".to_owned(), row: 1, line: None };
+        audience.add(&row, &Spelled::default(), &|_, _| example.clone());
+    }
+    let values = [Value::Text(Cow::Borrowed("undefined"))];
+    for _ in 0..5_000 {
+        let fault = Fault { field: Some("user_id"), reason: Reason::Nobody, detail: None, value: None };
+        audience.set_aside(Place { row: 7, line: Some(8) }, &values, &fault);
+    }
+    let found = audience.findings();
+    assert_eq!(found.iter().map(|finding| finding.rule).collect::<Vec<_>>(), [Rule::Nobody]);
+    assert!(found[0].seen.starts_with("5,000 of 18,440 events"), "{}", found[0].seen);
 }
