@@ -33,8 +33,8 @@ USERS ?= 1e5,1e6
 # and clocks that go back came in, close to 6 KB together; and 143,500 until decomposed Hangul, what is said of unknown filters, and headers and
 # origins of other pages came in, 1 KB together. What is configured of those is read in JavaScript (edge/cors.mjs): in Rust it was 4 KB more.
 WASM_GZIP_BUDGET ?= 144500
-# The same for the Worker that takes events.
-INTAKE_GZIP_BUDGET ?= 160000
+# The same for the Worker that takes events. It was 160,000 until it judged listing codes as tables are read: a spreadsheet's, and such as say that there is none.
+INTAKE_GZIP_BUDGET ?= 161000
 
 # Tools and compiled dependencies. Kept outside the clone by .ci/run, so that a fresh clone need not build them again.
 SINSANG_CACHE ?= $(CURDIR)/.cache
