@@ -600,9 +600,8 @@ async fn who_was_shown_much_is_a_person_and_who_did_much_is_a_bot() {
     // Two who clicked the same 200 times. One was shown 40 things a day for 300 days as well: one thing of today, one that was clicked.
     let clicks = |user| (1..=200).map(move |at| of_product(event(user, at * DAY_MS, "click"), 100 + at as usize % 20));
     events.extend(clicks("blind").chain(clicks("shown")));
-    let impressions =
-        |day: i64| (0..40).map(move |at| (day * DAY_MS + HOUR_MS, if day == 0 { 500 } else { 100 + at % 20 }));
-    events.extend((0..300).flat_map(impressions).map(|(age, at)| of_product(event("shown", age, "impression"), at)));
+    let ads = |day: i64| (0..40).map(move |at| (day * DAY_MS + HOUR_MS, if day == 0 { 500 } else { 100 + at % 20 }));
+    events.extend((0..300).flat_map(ads).map(|(age, at)| of_product(event("shown", age, "impression"), at)));
     // Who does what no person does is a bot, shown things or not; who was shown as much and did nothing is nobody.
     events.extend((0..=most).map(|at| of_product(event("bot", at as i64 * MINUTE_MS, "view"), 7)));
     events.extend((0..2_000).map(|_| of_product(event("bot", HOUR_MS, "impression"), 501)));
