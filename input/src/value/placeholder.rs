@@ -21,10 +21,17 @@ pub fn is_title_placeholder(text: &str) -> bool {
         "tba",
         "제목없음",
     ];
+    /// Letters of the longest that any of these say together, and some more.
+    const LONGEST: usize = 20;
     if is_null_text(text.trim()) {
         return true;
     }
-    let bare: String = text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    // Most titles are longer than anything that is said for none, and to ask what is a letter is dear.
+    let mut letters = text.chars().filter(|c| c.is_alphanumeric());
+    let bare: String = letters.by_ref().take(LONGEST).flat_map(char::to_lowercase).collect();
+    if letters.next().is_some() {
+        return false;
+    }
     let ends = ["입니다", "됩니다", "예정"].iter().find_map(|end| bare.strip_suffix(end)).unwrap_or(&bare);
     let said = |text: &str| SAID.contains(&text) || is_null_text(text);
     said(ends) || HEADS.iter().any(|head| ends.strip_prefix(head).is_some_and(said))
