@@ -55,13 +55,17 @@ impl Encoding {
 
     /// Reads a text of the file. Where nothing has told the encoding so far, this one does.
     pub fn read<'b>(&mut self, bytes: &'b [u8]) -> Decoded<'b> {
-        if bytes.is_ascii() {
-            return str::from_utf8(bytes).map_or(Decoded::Neither, Decoded::Utf8);
+        let text = str::from_utf8(bytes);
+        // Nearly every text: one that a file of UTF-8 has, or that is ASCII.
+        if let Ok(text) = text
+            && ((self.utf8 > 0 && !self.is_cp949()) || text.is_ascii())
+        {
+            return Decoded::Utf8(text);
         }
         if self.utf8 == 0 && self.cp949 == 0 {
             self.learn(bytes);
         }
-        match (str::from_utf8(bytes), self.is_cp949()) {
+        match (text, self.is_cp949()) {
             (Ok(text), false) => Decoded::Utf8(text),
             // Two bytes of a syllable there may be a letter of Latin, Greek or Arabic here; three are Hangul in UTF-8 by no chance.
             (Ok(text), true) if text.contains(is_hangul) => Decoded::Utf8(text),

@@ -83,11 +83,13 @@ impl SourceFile {
 
     /// What the folders' names say for each of `columns`, and by which name.
     pub fn constants(&self, columns: &[Column]) -> Constants<'_> {
-        let mut constants = Constants { values: [const { Value::Missing }; MAX_COLUMNS], renamed: Vec::new() };
+        let mut constants =
+            Constants { values: [const { Value::Missing }; MAX_COLUMNS], has_any: false, renamed: Vec::new() };
         for (column, value) in columns.iter().zip(&mut constants.values) {
             let ranked = self.partitions.iter().filter_map(|(name, value)| Some((column.rank(name)?, name, value)));
             let Some((rank, name, Some(text))) = ranked.min_by_key(|(rank, ..)| *rank) else { continue };
             *value = Value::Text(Cow::Borrowed(text));
+            constants.has_any = true;
             if rank > 0 {
                 constants.renamed.push((column.name, name));
             }
@@ -100,6 +102,8 @@ impl SourceFile {
 pub struct Constants<'f> {
     /// Values by the place of the column.
     pub values: [Value<'f>; MAX_COLUMNS],
+    /// Whether there is a value at all: few tables have partitions, and every row asks.
+    has_any: bool,
     /// Columns that go by another name in the folders' names.
     pub renamed: Vec<(&'static str, &'f str)>,
 }
@@ -115,6 +119,9 @@ impl<'f> Constants<'f> {
     where
         'f: 'v,
     {
+        if !self.has_any {
+            return;
+        }
         for (value, constant) in values.iter_mut().zip(&self.values) {
             if *value == Value::Missing && *constant != Value::Missing {
                 *value = constant.clone();

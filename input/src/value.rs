@@ -98,6 +98,11 @@ pub fn spellings(id: &str) -> BTreeSet<String> {
     [id.to_owned(), tidy.nfd().collect(), tidy.into_owned()].into()
 }
 
+/// As [`char::is_alphanumeric`], which looks Hangul up in tables: a quarter of the time that reading a schedule takes.
+pub fn is_alphanumeric(c: char) -> bool {
+    matches!(c, '가'..='힣') || c.is_alphanumeric()
+}
+
 /// Whether an address can be followed from a page: `http`, `https`, or relative to the page.
 pub fn is_web_address(text: &str) -> bool {
     let Some((scheme, _)) = text.split_once(':') else { return true };
@@ -133,6 +138,11 @@ mod tests {
         ] {
             assert_eq!(clean(text), (Cow::Borrowed(expected), changed), "{text:?}");
         }
+    }
+
+    #[test]
+    fn what_is_alphanumeric_is_what_unicode_says() {
+        assert!(('\0'..=char::MAX).all(|c| is_alphanumeric(c) == c.is_alphanumeric()));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::reject::Reason;
 use crate::table::Broadcast;
-use crate::value::{Measure, is_brand_placeholder, is_title_placeholder};
+use crate::value::{Measure, is_alphanumeric, is_brand_placeholder, is_title_placeholder};
 use crate::{Column, Shape};
 
 /// The table `broadcasts`.
@@ -139,7 +139,7 @@ impl Table for Broadcasts {
         let shop = fields.name_or(Self::SHOP, Self::CHANNEL)?;
         let channel = fields.name_or(Self::CHANNEL, Self::SHOP)?;
         let title = fields.required_text(Self::TITLE, Shape::Text, Length::Chars(TITLE_MAX_CHARS))?;
-        if !title.chars().any(char::is_alphanumeric) {
+        if !title.chars().any(is_alphanumeric) {
             return Err(Refusal::of(Self::TITLE, Reason::NoWords));
         }
         if is_title_placeholder(&title) {

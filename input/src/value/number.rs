@@ -107,7 +107,8 @@ fn real(number: f64) -> Number {
 }
 
 fn number_text(text: &str, measure: Measure) -> Number {
-    let text = bare(text, measure);
+    // Most are digits alone, and no word stands around them.
+    let text = if text.bytes().all(|byte| byte.is_ascii_digit()) { text } else { bare(text, measure) };
     let text = match (measure, text.strip_suffix(')').and_then(|text| text.split_once('('))) {
         // `(1,234)`, and behind a rating.
         (Measure::Count, Some((before, inside))) if before.is_empty() || is_rating(before) => bare(inside, measure),

@@ -2,6 +2,8 @@
 
 use sinsang::text::is_null_text;
 
+use super::is_alphanumeric;
+
 /// Whether a title, once clean, stands where a product will be: 상품준비중, [방송상품 미정], TBD.
 pub fn is_title_placeholder(text: &str) -> bool {
     const HEADS: [&str; 6] = ["방송", "편성", "판매", "해당", "신규", "상품명"];
@@ -21,17 +23,10 @@ pub fn is_title_placeholder(text: &str) -> bool {
         "tba",
         "제목없음",
     ];
-    /// Letters of the longest that any of these say together, and some more.
-    const LONGEST: usize = 20;
     if is_null_text(text.trim()) {
         return true;
     }
-    // Most titles are longer than anything that is said for none, and to ask what is a letter is dear.
-    let mut letters = text.chars().filter(|c| c.is_alphanumeric());
-    let bare: String = letters.by_ref().take(LONGEST).flat_map(char::to_lowercase).collect();
-    if letters.next().is_some() {
-        return false;
-    }
+    let bare: String = text.chars().filter(|c| is_alphanumeric(*c)).flat_map(char::to_lowercase).collect();
     let ends = ["입니다", "됩니다", "예정"].iter().find_map(|end| bare.strip_suffix(end)).unwrap_or(&bare);
     let said = |text: &str| SAID.contains(&text) || is_null_text(text);
     said(ends) || HEADS.iter().any(|head| ends.strip_prefix(head).is_some_and(said))
@@ -63,10 +58,10 @@ pub fn is_brand_placeholder(text: &str) -> bool {
         "상품상세정보참조",
         "상품정보참조",
     ];
-    if is_null_text(text) || !text.chars().any(char::is_alphanumeric) {
+    if is_null_text(text) || !text.chars().any(is_alphanumeric) {
         return true;
     }
-    let bare: String = text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    let bare: String = text.chars().filter(|c| is_alphanumeric(*c)).flat_map(char::to_lowercase).collect();
     PLACEHOLDERS.contains(&bare.as_str()) || (bare.is_ascii() && bare != "nobrand" && says_there_is_no_brand(text))
 }
 
