@@ -16,6 +16,7 @@ use sha2::Sha256;
 
 use crate::json::{Object, Unfit};
 use crate::known::{Finding, KnownTokens};
+use crate::text::is_nobody;
 use crate::time::{SECOND_MS, UnixMillis};
 use crate::viewer::{UserHasher, UserKey};
 
@@ -340,7 +341,7 @@ impl Verifier {
             return Err(Refused::Audience);
         }
         match user {
-            Some(user) if !user.is_empty() && user.len() <= MAX_USER_ID_BYTES => {
+            Some(user) if !user.is_empty() && user.len() <= MAX_USER_ID_BYTES && !is_nobody(user) => {
                 Ok(Finding { user: self.users.key(user), until })
             }
             _ => Err(Refused::Subject),

@@ -16,7 +16,7 @@ use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 use crate::reject::excerpt;
 
 pub use number::{Measure, Number, parse_flag, parse_number};
-pub use placeholder::{is_brand_placeholder, is_nobody, is_title_placeholder};
+pub use placeholder::{is_brand_placeholder, is_title_placeholder};
 pub use time::{Counted, Time, Written, parse_time, real_time, whole_time};
 pub use zone::Zone;
 
@@ -158,7 +158,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_a_parser_panic(text in any::<String>()) {
-            let _ = (parse_time(&text), is_brand_placeholder(&text), is_web_address(&text), is_nobody(&text));
+            let _ = (parse_time(&text), is_brand_placeholder(&text), is_web_address(&text));
             let value = Value::Text(Cow::Borrowed(text.as_str()));
             let _ = (parse_number(&value, Measure::Won), parse_number(&value, Measure::Count), parse_flag(&value), value.excerpt());
         }

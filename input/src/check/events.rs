@@ -3,13 +3,13 @@
 use sinsang::code;
 use sinsang::context::{DEVICE_CLASSES, is_region};
 use sinsang::event::{EventKind, Named};
-use sinsang::text::ID_MAX_BYTES;
+use sinsang::text::{ID_MAX_BYTES, is_nobody};
 use sinsang::viewer::{UserHasher, is_viewer_name};
 
 use super::{Fields, Length, Refusal, Repair, Table, column};
 use crate::reject::Reason;
 use crate::table::Event;
-use crate::value::{Value, is_nobody};
+use crate::value::Value;
 use crate::{Column, Shape};
 
 /// The table `events`.

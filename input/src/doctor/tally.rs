@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::value::is_nobody;
 use serde::Serialize;
+use sinsang::text::is_nobody;
 
 use crate::check::Repair;
 use crate::form::Form;

@@ -1,4 +1,4 @@
-//! Texts that stand where something is not known: titles, codes, brands, users.
+//! Texts that stand where something is not known: titles, codes, brands.
 
 use sinsang::text::is_null_text;
 
@@ -112,37 +112,6 @@ fn says_there_is_no_brand(text: &str) -> bool {
     is_said || (is_denied && is_about)
 }
 
-/// Whether an id of a user, once clean, is what clients and warehouses write for nobody: `undefined`, `0`, `(not set)`, a UUID of zeros, 비회원.
-/// All strangers would be one user otherwise, with a taste.
-pub fn is_nobody(id: &str) -> bool {
-    const SAID: [&str; 18] = [
-        "empty",
-        "false",
-        "unknown",
-        "anonymous",
-        "anon",
-        "guest",
-        "nobody",
-        "(not set)",
-        "(not provided)",
-        "[object object]",
-        "not_set",
-        "no_user",
-        "비회원",
-        "게스트",
-        "비로그인",
-        "미로그인",
-        "익명",
-        "없음",
-    ];
-    // Ids are asked for in every row, and nearly all have a digit.
-    if id.bytes().any(|byte| matches!(byte, b'1'..=b'9')) {
-        return id == "-1";
-    }
-    let is_zero = id.bytes().all(|byte| matches!(byte, b'0' | b'-')) && id.contains('0');
-    is_null_text(id) || is_zero || SAID.contains(&id.to_lowercase().as_str())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,30 +196,6 @@ mod tests {
             "Brand",
         ] {
             assert!(!is_brand_placeholder(brand), "{brand}");
-        }
-    }
-
-    #[test]
-    fn who_is_nobody_and_who_is_called_nearly_so() {
-        for nobody in [
-            "undefined",
-            "null",
-            "NaN",
-            "None",
-            "0",
-            "0000",
-            "-1",
-            "00000000-0000-0000-0000-000000000000",
-            "(not set)",
-            "Anonymous",
-            "[object Object]",
-            "비회원",
-            "<NA>",
-        ] {
-            assert!(is_nobody(nobody), "{nobody}");
-        }
-        for user in ["1", "10", "0x1", "u000000", "undefined2", "guest77", "11111111", "none@shop.kr", "-"] {
-            assert_eq!(is_nobody(user), user == "-", "{user}");
         }
     }
 }

@@ -138,6 +138,9 @@ fn claims_decide_under_either_algorithm() {
         (json!({ "sub": null }), SUBJECT),
         (json!({ "sub": "" }), SUBJECT),
         (json!({ "sub": "u".repeat(129) }), SUBJECT),
+        // What clients write for nobody would be one user that all strangers are.
+        (json!({ "sub": "undefined" }), SUBJECT),
+        (json!({ "sub": "0" }), SUBJECT),
         (json!({ "sub": 1 }), MALFORMED),
         (json!({ "more": { "nested": [1, 2] } }), None),
     ];
