@@ -75,7 +75,7 @@ MANIFESTS := Cargo.toml Cargo.lock rust-toolchain.toml
 CORE_SOURCES := $(MANIFESTS) $(shell find src -type f -not -name '*.mjs')
 INTAKE_SOURCES := $(CORE_SOURCES) $(shell find intake/src intake/Cargo.toml -type f -not -name '*.mjs')
 EDGE_MODULES := $(wildcard src/edge/*.mjs)
-CLI_SOURCES := $(CORE_SOURCES) $(shell find identity input taste publish experiment ingest pipeline -type f -not -path '*/tests/*')
+CLI_SOURCES := $(CORE_SOURCES) $(shell find identity input taste parquet publish experiment ingest pipeline -type f -not -path '*/tests/*')
 CLUSTER_SOURCES := $(CLI_SOURCES) $(shell find cluster -type f -not -path '*/tests/*')
 PAGE_TESTS := $(wildcard tests/page/*.test.mjs)
 
@@ -133,7 +133,7 @@ test-identity: prerequisites ## what listings say, which are one product, and wh
 	@node scripts/native-tests.mjs identity
 
 test-input: prerequisites ## what tables may hold: readers, repairs, and what fuzzing found
-	@node scripts/native-tests.mjs input
+	@node scripts/native-tests.mjs input parquet
 
 test-taste: prerequisites ## what tastes are made of: factors, neighbours, descriptions, small vectors
 	@node scripts/native-tests.mjs taste
@@ -239,8 +239,8 @@ bench-parts: worker bench/peers/empty/build/index.js
 	$(CARGO) build --release -p sinsang-bench
 
 .PHONY: bench-readers publish-scale bench-ledger
-bench-readers: prerequisites ## read and check a million rows of CSV and of NDJSON, beside libraries that check nothing: make bench-readers [ROWS=1000000]
-	@$(CARGO) run --quiet --release -p sinsang-input --example readers -- $(or $(ROWS),1000000)
+bench-readers: prerequisites ## read and check a million rows of each format, beside libraries that check nothing: make bench-readers [ROWS=1000000]
+	@$(CARGO) run --quiet --release -p sinsang-parquet --example readers -- $(or $(ROWS),1000000)
 
 publish-scale: prerequisites ## calls, bytes, time and dollars of publishing for 0.1, 1 and 10 million users, against the simulated API
 	$(CARGO) run $(LIGHT) -p sinsang-publish --example scale

@@ -11,7 +11,7 @@ use hifijson::SliceLexer;
 use hifijson::token::Lex as _;
 use hifijson::value::{Value, parse_bounded};
 
-pub use split::{documents, items, members};
+pub use split::{documents, items, joined, members};
 
 type Json<'a> = Value<&'a str, Cow<'a, str>>;
 

@@ -23,6 +23,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use serde::Serialize;
+use sinsang::json::joined;
 use sinsang_input::reject::{ReasonCount, Reject, RejectsFile, Tally, excerpt_bytes};
 
 pub use kafka::{Kafka, ingest as ingest_kafka};
@@ -138,7 +139,7 @@ pub struct Report {
     pub aside: Vec<Damaged>,
     /// Objects that are dated after the present. They are read; how far a source was read does not follow them.
     pub ahead: u64,
-    /// Lines in them.
+    /// Lines in them; of a line that joins several objects each counts as one.
     pub lines: u64,
     /// Bytes that they unpacked to.
     pub unpacked_bytes: u64,
@@ -234,13 +235,25 @@ impl<'a> Intake<'a> {
         Self { table, rejects, tally, held, held_bytes: 0, most_bytes: HELD_BYTES, report: Report::default() }
     }
 
-    /// Takes the line `number`, from 1, of `source`; blank ones are passed over.
+    /// Takes the line `number`, from 1, of `source`: an event, or several that their writer joined. Blank ones are passed over.
     fn take(&mut self, source: &str, number: u64, bytes: &[u8]) -> Result<(), Error> {
         if bytes.trim_ascii().is_empty() {
             return Ok(());
         }
+        let parsed = Line::parse(bytes);
+        let objects = if parsed.is_err() { str::from_utf8(bytes).ok().and_then(joined) } else { None };
+        let Some(objects) = objects else { return self.take_one(source, number, bytes, parsed) };
+        for object in objects {
+            let object = object.as_bytes();
+            self.take_one(source, number, object, Line::parse(object))?;
+        }
+        Ok(())
+    }
+
+    /// Takes what `bytes` were read as.
+    fn take_one(&mut self, source: &str, row: u64, bytes: &[u8], parsed: Result<Line, Fault>) -> Result<(), Error> {
         self.report.lines += 1;
-        match Line::parse(bytes) {
+        match parsed {
             Ok(line) => {
                 if self.table.is_left_out(&line.viewer) {
                     self.report.forgotten += 1;
@@ -253,8 +266,7 @@ impl<'a> Intake<'a> {
             Err(Fault { field, reason, detail }) => {
                 let nth = self.tally.add(field, reason);
                 let value = Some(excerpt_bytes(bytes));
-                let reject =
-                    Reject { table: "events", file: source, row: number, line: None, field, reason, detail, value };
+                let reject = Reject { table: "events", file: source, row, line: None, field, reason, detail, value };
                 Ok(self.rejects.write(&reject, nth)?)
             }
         }

@@ -17,7 +17,9 @@ use object_store::path::Path as ObjectPath;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use sinsang::time::UnixMillis;
-use sinsang_input::file::{Line as Read, Lines, read_bytes};
+use sinsang_input::file::read_bytes;
+use sinsang_input::line::{Portion, Portions};
+use sinsang_input::purge::rest_of;
 use sinsang_input::reject::RejectsFile;
 use url::Url;
 
@@ -342,19 +344,20 @@ async fn read(objects: &Objects, meta: &ObjectMeta, intake: &mut Intake<'_>) -> 
     let most = objects.most_bytes;
     // One byte more tells that it goes on.
     let unpacked = MultiGzDecoder::new(packed.as_slice()).take(most.saturating_add(1));
-    let mut lines = Lines::new(BufReader::new(unpacked));
-    let (mut text, mut bytes) = (Vec::new(), 0_u64);
+    let mut portions = Portions::new(BufReader::new(unpacked));
+    let mut bytes = 0_u64;
     let damage = loop {
-        text.clear();
-        match lines.read(&mut text) {
-            Ok(Read::End) => break None,
+        match portions.read() {
+            Ok(None) => break None,
             // A line that is too long is no event: what is left of it can't be read as one.
-            Ok(Read::Whole | Read::TooLong) => {
-                bytes = bytes.saturating_add((text.len() as u64).max(LEAST_LINE_BYTES));
+            Ok(Some(Portion { line, text, .. })) => {
+                let before = intake.report.lines;
+                intake.take(meta.location.as_ref(), line, text)?;
+                let taken = intake.report.lines - before;
+                bytes = bytes.saturating_add((text.len() as u64).max(taken.max(1) * LEAST_LINE_BYTES));
                 if bytes > most {
                     break Some(too_large(most));
                 }
-                intake.take(meta.location.as_ref(), lines.begun, &text)?;
                 if intake.is_full() {
                     intake.write()?;
                 }
@@ -362,7 +365,7 @@ async fn read(objects: &Objects, meta: &ObjectMeta, intake: &mut Intake<'_>) -> 
             Err(error) => break Some(error.to_string()),
         }
     };
-    let rest = lines.into_inner().into_inner();
+    let rest = portions.into_inner().into_inner();
     intake.report.unpacked_bytes += most.saturating_add(1) - rest.limit();
     Ok(damage.or_else(|| (rest.limit() == 0).then(|| too_large(most))))
 }
@@ -491,12 +494,10 @@ fn filter(packed: &[u8], most: u64, is_wanted: &dyn Fn(&[u8]) -> bool) -> Result
     let mut lines = BufReader::new(MultiGzDecoder::new(packed).take(most.saturating_add(1)));
     let (mut text, mut left, mut removed) = (Vec::new(), 0_u64, 0_u64);
     while lines.read_until(b'\n', &mut text).map_err(|error| error.to_string())? > 0 {
-        if is_wanted(&text) {
-            kept.write_all(&text).map_err(|error| error.to_string())?;
-            left += 1;
-        } else {
-            removed += 1;
-        }
+        let (rest, gone) = rest_of(&text, &mut |row| is_wanted(row));
+        kept.write_all(&rest).map_err(|error| error.to_string())?;
+        left += u64::from(!rest.is_empty());
+        removed += gone;
         text.clear();
     }
     if lines.into_inner().limit() == 0 {

@@ -12,7 +12,8 @@ use flate2::write::GzEncoder;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use sinsang::time::UnixMillis;
-use sinsang_input::file::{Lines, open_regular};
+use sinsang_input::file::open_regular;
+use sinsang_input::line::Lines;
 use sinsang_input::lock::{Denied, Lock};
 
 use crate::Error;
@@ -169,7 +170,7 @@ fn read_events(path: &Path, seen: &mut HashSet<EventKey>) -> Result<(), Error> {
     let file = open_regular(path).map_err(Error::file(path))?;
     let mut lines = Lines::new(BufReader::new(MultiGzDecoder::new(file)));
     let mut text = Vec::new();
-    while lines.read(&mut text).map_err(Error::file(path))? != sinsang_input::file::Line::End {
+    while lines.read(&mut text).map_err(Error::file(path))? != sinsang_input::line::Line::End {
         seen.extend(serde_json::from_slice(&text).ok().map(|Row { event_id, viewer }| event(&viewer, &event_id)));
         text.clear();
     }

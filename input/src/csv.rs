@@ -6,7 +6,8 @@ use std::io::{self, BufRead};
 use csv_core::ReadRecordResult;
 
 use crate::encoding::{Decoded, Encoding};
-use crate::file::{Line, Lines, OpenText, ROW_MAX_BYTES, SourceFile};
+use crate::file::{OpenText, SourceFile};
+use crate::line::{Line, Lines, ROW_MAX_BYTES};
 use crate::reject::{Reason, excerpt_bytes};
 use crate::value::Value;
 use crate::{Column, ColumnMap, Error, Fault, MAX_COLUMNS, Place, Rows};

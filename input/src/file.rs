@@ -18,8 +18,6 @@ use crate::{Column, Error, MAX_COLUMNS};
 const BUFFER_BYTES: usize = 1 << 17;
 /// Bytes of a file that people write by hand, or that a command leaves for the next: rules, corrections, words, prices, lists of runs.
 pub const SETTINGS_BYTES: u64 = 64 << 20;
-/// Most bytes a row of text may have, its line end left out.
-pub const ROW_MAX_BYTES: usize = 1 << 20;
 
 /// How rows are written in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -415,126 +413,9 @@ impl Read for Counted<'_> {
     }
 }
 
-/// What a call for a line brought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Line {
-    /// A line, its end included unless the file ends without one.
-    Whole,
-    /// The start of a line past [`ROW_MAX_BYTES`]; the rest of it was skipped.
-    TooLong,
-    /// Nothing: the file has ended.
-    End,
-}
-
-/// Lines of bounded length.
-pub struct Lines<R> {
-    input: R,
-    /// Lines begun so far.
-    pub begun: u64,
-}
-
-impl<R: BufRead> Lines<R> {
-    /// The lines of `input`.
-    pub fn new(input: R) -> Self {
-        Self { input, begun: 0 }
-    }
-
-    /// The input, of which some may be read ahead.
-    pub fn into_inner(self) -> R {
-        self.input
-    }
-
-    /// Appends the next line to `into`, without the byte order mark that may open the first.
-    ///
-    /// # Errors
-    /// What the input says.
-    pub fn read(&mut self, into: &mut Vec<u8>) -> io::Result<Line> {
-        let line = self.read_part(into)?;
-        if line == Line::TooLong {
-            self.skip()?;
-        }
-        Ok(line)
-    }
-
-    /// As [`Lines::read`], and leaves the rest of a line that is too long: to [`Lines::read_on`], or to [`Lines::skip`].
-    ///
-    /// # Errors
-    /// What the input says.
-    pub fn read_part(&mut self, into: &mut Vec<u8>) -> io::Result<Line> {
-        const MARK: &[u8] = b"\xef\xbb\xbf";
-        let most = ROW_MAX_BYTES as u64 + 1;
-        let start = into.len();
-        let read = self.input.by_ref().take(most).read_until(b'\n', into)?;
-        if read == 0 {
-            return Ok(Line::End);
-        }
-        self.begun += 1;
-        if self.begun == 1 && into.get(start..).is_some_and(|line| line.starts_with(MARK)) {
-            into.drain(start..start + MARK.len());
-        }
-        if (read as u64) < most || into.last() == Some(&b'\n') { Ok(Line::Whole) } else { Ok(Line::TooLong) }
-    }
-
-    /// Appends more of a line that is too long, until `into` has more than [`ROW_MAX_BYTES`] again.
-    ///
-    /// # Errors
-    /// What the input says.
-    pub fn read_on(&mut self, into: &mut Vec<u8>) -> io::Result<Line> {
-        let most = (ROW_MAX_BYTES as u64 + 1).saturating_sub(into.len() as u64);
-        let read = self.input.by_ref().take(most).read_until(b'\n', into)?;
-        if (read as u64) < most || into.last() == Some(&b'\n') { Ok(Line::Whole) } else { Ok(Line::TooLong) }
-    }
-
-    /// Passes over the rest of a line.
-    ///
-    /// # Errors
-    /// What the input says.
-    pub fn skip(&mut self) -> io::Result<()> {
-        loop {
-            let buffer = self.input.fill_buf()?;
-            if buffer.is_empty() {
-                return Ok(());
-            }
-            let end = buffer.iter().position(|&b| b == b'\n');
-            let skipped = end.map_or(buffer.len(), |end| end + 1);
-            self.input.consume(skipped);
-            if end.is_some() {
-                return Ok(());
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_are_bounded_and_counted() {
-        let long = "x".repeat(ROW_MAX_BYTES + 5);
-        let exact = "y".repeat(ROW_MAX_BYTES);
-        let text = format!("\u{feff}a\n\n{long}\nb\n{exact}\nlast");
-        let mut lines = Lines::new(BufReader::with_capacity(7, text.as_bytes()));
-        let mut seen = Vec::new();
-        loop {
-            let mut line = Vec::new();
-            let kind = lines.read(&mut line).unwrap();
-            if kind == Line::End {
-                break;
-            }
-            seen.push((kind, line.len(), lines.begun));
-        }
-        let (whole, long) = (Line::Whole, Line::TooLong);
-        let expected = [
-            (whole, 2, 1),
-            (whole, 1, 2),
-            (long, ROW_MAX_BYTES + 1, 3),
-            (whole, 2, 4),
-            (whole, ROW_MAX_BYTES + 1, 5),
-            (whole, 4, 6),
-        ];
-        assert_eq!(seen, expected);
-    }
 
     #[test]
     fn a_table_is_found_by_its_name_alone() {

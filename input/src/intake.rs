@@ -9,6 +9,7 @@ use sinsang::time::UnixMillis;
 
 use crate::check::{Fields, Refusal, Repair, Table};
 use crate::column::shown;
+use crate::doctor::Finding;
 use crate::reject::{Limit, Reason, ReasonCount, Reject, RejectsFile, Tally};
 use crate::value::{Value, Zone};
 use crate::zones::Zones;
@@ -65,6 +66,9 @@ pub struct TableReport {
     pub repaired: Vec<RepairCount>,
     /// Where the rows set aside are, if any were written.
     pub rejects: Option<PathBuf>,
+    /// What looks wrong with the table as a whole, of what is looked at beside reading it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Finding>,
 }
 
 impl fmt::Display for TableReport {
@@ -97,6 +101,9 @@ impl fmt::Display for TableReport {
                 .map(|count| format!("{} {} ({})", count.field, count.repair, count.rows))
                 .collect();
             write!(f, "\n  repaired: {}", repairs.join(", "))?;
+        }
+        for Finding { subject, seen, advice, .. } in &self.warnings {
+            write!(f, "\n  warning: {}: {seen}; {advice}", subject.as_deref().unwrap_or(self.table))?;
         }
         Ok(())
     }
@@ -324,6 +331,7 @@ impl<T: Table, O: Observer<T::Row>> Intake<'_, T, O> {
             set_aside_by_shop: self.shops.clone(),
             repaired: repaired.collect(),
             rejects: self.rejects.written_path().filter(|_| self.tally.rows() > 0).map(Path::to_path_buf),
+            warnings: Vec::new(),
         }
     }
 }

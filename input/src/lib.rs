@@ -16,6 +16,7 @@ pub mod error;
 pub mod file;
 pub mod form;
 pub mod intake;
+pub mod line;
 pub mod lock;
 pub mod ndjson;
 pub mod purge;

@@ -8,7 +8,8 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 use sinsang::json::documents;
 
 use crate::encoding::{Decoded, Encoding};
-use crate::file::{Constants, Line, Lines, OpenText, SourceFile};
+use crate::file::{Constants, OpenText, SourceFile};
+use crate::line::{Portion, Portions};
 use crate::reject::{Reason, excerpt_bytes};
 use crate::value::Value;
 use crate::{Column, Error, Fault, MAX_COLUMNS, Place, Rows};
@@ -24,47 +25,23 @@ pub fn read(
     rows: &mut dyn Rows,
 ) -> Result<(), Error> {
     let OpenText { input, encoding } = text;
-    let mut lines = Lines::new(input);
-    let mut text = Vec::new();
     let constants = file.constants(columns);
     for (column, name) in &constants.renamed {
         rows.renamed(column, name);
     }
     let names = Names { columns, known: Vec::new() };
     let mut reader = Reader { names, constants, encoding, rows, row: 0, told: 0 };
+    let mut portions = Portions::new(input);
     loop {
-        text.clear();
-        let damaged = |row| move |source| Error::Damaged { path: file.path.clone(), row, source: Box::new(source) };
-        let mut line = lines.read_part(&mut text).map_err(damaged(reader.row))?;
-        while line == Line::TooLong {
-            // Firehose joins objects without a line end: what is whole is read, and the rest of the line with the next part of it.
-            let whole = whole_objects(&text);
-            if whole == 0 {
-                reader.fault(lines.begun, Reason::RowTooLong, None, &text)?;
-                lines.skip().map_err(damaged(reader.row))?;
-                text.clear();
-                break;
-            }
-            reader.line(text.get(..whole).unwrap_or_default(), lines.begun)?;
-            text.drain(..whole);
-            line = lines.read_on(&mut text).map_err(damaged(reader.row))?;
+        let row = reader.row;
+        let damaged = |source| Error::Damaged { path: file.path.clone(), row, source: Box::new(source) };
+        let Some(Portion { line, text, is_cut }) = portions.read().map_err(damaged)? else { return Ok(()) };
+        if is_cut {
+            reader.fault(line, Reason::RowTooLong, None, text)?;
+        } else {
+            reader.line(text, line)?;
         }
-        if line == Line::End {
-            return Ok(());
-        }
-        reader.line(&text, lines.begun)?;
     }
-}
-
-/// Bytes of the objects that `text` has whole, at its start.
-fn whole_objects(text: &[u8]) -> usize {
-    // What is cut within a character at its end is cut within an object.
-    let text = match str::from_utf8(text) {
-        Ok(text) => text,
-        Err(error) => text.get(..error.valid_up_to()).and_then(|valid| str::from_utf8(valid).ok()).unwrap_or_default(),
-    };
-    let rest = documents(text).last().map_or(text, |(_, rest)| rest);
-    text.len() - rest.len()
 }
 
 /// What is read so far of a file.

@@ -1,5 +1,6 @@
 //! Takes lines out of a file of text: of users who asked to be forgotten, or past their time. The file is replaced whole, or stays as it was.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write};
 use std::path::Path;
@@ -8,7 +9,7 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
-use sinsang::json::documents;
+use sinsang::json::joined;
 
 use crate::file::{Packing, open_regular, part};
 
@@ -54,15 +55,19 @@ fn rewrite(from: File, to: File, packing: Packing, is_wanted: &mut dyn FnMut(&[u
     Ok(removed)
 }
 
-/// The objects of a line that has several, as readers take them apart: each is a row, and some may be wanted where others are not.
-fn joined(line: &[u8]) -> Option<Vec<&str>> {
-    let mut rest = str::from_utf8(line).ok()?;
-    let mut objects = Vec::new();
-    for (object, behind) in documents(rest) {
-        objects.push(object);
-        rest = behind;
+/// What stays of a line, its end included, and how many rows went: `is_wanted` is asked of each object where several are joined on it, as readers take
+/// them apart, or else of the whole line.
+pub fn rest_of<'l>(line: &'l [u8], is_wanted: &mut dyn FnMut(&[u8]) -> bool) -> (Cow<'l, [u8]>, u64) {
+    let Some(objects) = str::from_utf8(line).ok().and_then(joined) else {
+        return if is_wanted(line) { (Cow::Borrowed(line), 0) } else { (Cow::Borrowed(&[]), 1) };
+    };
+    let wanted: Vec<&str> = objects.iter().copied().filter(|object| is_wanted(object.as_bytes())).collect();
+    let removed = (objects.len() - wanted.len()) as u64;
+    if removed == 0 || wanted.is_empty() {
+        return (Cow::Borrowed(if removed == 0 { line } else { &[] }), removed);
     }
-    (objects.len() > 1 && rest.trim().is_empty()).then_some(objects)
+    let end = if line.ends_with(b"\n") { "\n" } else { "" };
+    (Cow::Owned((wanted.concat() + end).into_bytes()), removed)
 }
 
 fn copy(from: impl io::Read, to: &mut dyn Write, is_wanted: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<u64> {
@@ -71,21 +76,9 @@ fn copy(from: impl io::Read, to: &mut dyn Write, is_wanted: &mut dyn FnMut(&[u8]
         if line.len() as u64 > LINE_MAX_BYTES {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "has a line of over 64 MiB"));
         }
-        removed += match joined(&line) {
-            Some(objects) => {
-                let wanted: Vec<&str> = objects.iter().copied().filter(|object| is_wanted(object.as_bytes())).collect();
-                if !wanted.is_empty() {
-                    to.write_all(wanted.concat().as_bytes())?;
-                    to.write_all(if line.ends_with(b"\n") { b"\n".as_slice() } else { &[] })?;
-                }
-                (objects.len() - wanted.len()) as u64
-            }
-            None if is_wanted(&line) => {
-                to.write_all(&line)?;
-                0
-            }
-            None => 1,
-        };
+        let (rest, gone) = rest_of(&line, is_wanted);
+        to.write_all(&rest)?;
+        removed += gone;
         line.clear();
     }
     Ok(removed)

@@ -18,7 +18,7 @@ use sinsang_taste::{DIMS, Foreign, Refused};
 
 use crate::forget::Whose;
 use crate::rules::{LabRules, On};
-use crate::source::{DEFAULT_PAGE_BYTES, parquet};
+use crate::source::DEFAULT_PAGE_BYTES;
 use crate::taste::{HOUR_BUCKETS, UserTaste, Vocabulary};
 
 /// Rows decoded at once, each of up to [`MOST_WIDTH`] numbers.
@@ -438,7 +438,7 @@ fn each_batch(
         let place = |name: &&str| schema.fields().iter().position(|field| field.name() == *name);
         Ok(columns.iter().filter_map(place).collect())
     };
-    let builder = parquet::open(path, DEFAULT_PAGE_BYTES, chosen).map_err(|error| match error {
+    let builder = sinsang_parquet::open(path, DEFAULT_PAGE_BYTES, chosen).map_err(|error| match error {
         InputError::Open { path, source } => Error::Open { path, source },
         error => Error::File(error),
     })?;

@@ -3,8 +3,6 @@
 //! Rows are read one by one, so a table never has to fit in memory; what can't be used goes to the rejects file with its
 //! place and reason, and `docs/input.md` is the contract that all of it keeps.
 
-mod bound;
-pub(crate) mod parquet;
 mod stage;
 mod work;
 
@@ -17,10 +15,10 @@ use datafusion::prelude::{ParquetReadOptions, SessionContext};
 use sinsang::time::UnixMillis;
 use sinsang::viewer::UserHasher;
 use sinsang_input::check::{Broadcasts, Events, Table, Tabs};
+use sinsang_input::doctor::Offsets;
 use sinsang_input::file::{self, Format, SourceFile};
-use sinsang_input::{Column, Intake, Rows, Zones, csv, ndjson};
+use sinsang_input::{Column, Intake, Observer, Rows, Zones, csv, ndjson};
 
-pub use self::bound::DEFAULT_PAGE_BYTES;
 pub use self::stage::StageError;
 pub(crate) use self::stage::{Batches, Stage, Staged};
 pub use self::work::{PREFIX as WORK_PREFIX, WorkFolder};
@@ -30,6 +28,7 @@ pub use sinsang_input::check::{
 };
 pub use sinsang_input::file::find_table;
 pub use sinsang_input::{Error as InputError, TableReport};
+pub use sinsang_parquet::DEFAULT_PAGE_BYTES;
 
 use crate::progress::{Bar, Progress, Unit};
 use crate::reject::{Limit, RejectsFile};
@@ -146,7 +145,10 @@ impl Source {
     /// # Errors
     /// Where a file can't be read or too many rows can't be used; then nothing is registered.
     pub async fn open_broadcasts(&mut self, path: &Path, now: UnixMillis) -> Result<TableReport, Error> {
-        self.stage_table(Broadcasts, path, now).await
+        let mut offsets = Offsets::default();
+        let mut report = self.stage_table(Broadcasts, path, now, &mut offsets).await?;
+        report.warnings = offsets.findings();
+        Ok(report)
     }
 
     /// Reads events from the file or folder `path` into the table `events`. `now` is the time of the build: later
@@ -162,7 +164,7 @@ impl Source {
         now: UnixMillis,
         hasher: Option<UserHasher>,
     ) -> Result<TableReport, Error> {
-        self.stage_table(Events { hasher }, path, now).await
+        self.stage_table(Events { hasher }, path, now, ()).await
     }
 
     /// Registers an empty table `events`, for a build without any.
@@ -182,7 +184,7 @@ impl Source {
     /// Where a file can't be read or too many rows can't be used.
     pub fn open_tabs(&mut self, path: &Path, now: UnixMillis) -> Result<(Vec<Tab>, TableReport), Error> {
         let mut tabs = Vec::new();
-        let report = self.read(Tabs::default(), path, now, &mut |tab| {
+        let report = self.read(Tabs::default(), path, now, (), &mut |tab| {
             tabs.push(tab);
             Ok(())
         })?;
@@ -190,7 +192,13 @@ impl Source {
         Ok((tabs, report))
     }
 
-    async fn stage_table<T>(&mut self, table: T, path: &Path, now: UnixMillis) -> Result<TableReport, Error>
+    async fn stage_table<T>(
+        &mut self,
+        table: T,
+        path: &Path,
+        now: UnixMillis,
+        observer: impl Observer<T::Row>,
+    ) -> Result<TableReport, Error>
     where
         T: Table,
         T::Row: Staged,
@@ -202,7 +210,7 @@ impl Source {
         let taken = |error: StageError| InputError::Taken(Box::new(error));
         // Lent to the closure, while the reader has the rest.
         let renamed = std::mem::take(&mut self.renamed);
-        let report = self.read(table, path, now, &mut |mut row| {
+        let report = self.read(table, path, now, observer, &mut |mut row| {
             row.rename(&renamed);
             if let Some(batch) = batches.push(&row).map_err(failed).map_err(taken)? {
                 stage.write(&batch).map_err(taken)?;
@@ -226,12 +234,13 @@ impl Source {
         table: T,
         path: &Path,
         now: UnixMillis,
+        observer: impl Observer<T::Row>,
         keep: &mut dyn FnMut(T::Row) -> Result<(), InputError>,
     ) -> Result<TableReport, Error> {
         let files = file::list(path)?;
         let bytes = files.iter().map(|file| file.bytes).sum();
         let bar = self.options.progress.start(T::NAME, Unit::Bytes, bytes);
-        let mut intake = Intake::new(table, now, &self.options.zones, &mut self.rejects, keep);
+        let mut intake = Intake::observed(table, now, &self.options.zones, &mut self.rejects, keep, observer);
         for file in &files {
             intake.begin_file(&file.path);
             read_file(file, T::COLUMNS, &mut intake, &bar, self.options.page_bytes)?;
@@ -272,10 +281,10 @@ pub(crate) fn read_file(
     bar: &Bar,
     page_bytes: u64,
 ) -> Result<(), InputError> {
-    if file.format == Format::Parquet {
-        return parquet::read(file, columns, rows, bar, page_bytes);
-    }
     let advance = |bytes| bar.advance(bytes);
+    if file.format == Format::Parquet {
+        return sinsang_parquet::read(file, columns, rows, &advance, page_bytes);
+    }
     let text = file::open_text(file, &advance)?;
     match file.format {
         Format::Csv => csv::read(file, text, columns, rows),

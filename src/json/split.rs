@@ -39,6 +39,17 @@ pub fn documents(json: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
+/// The objects of a line that has several and nothing else, as Firehose and its like join them.
+pub fn joined(line: &str) -> Option<Vec<&str>> {
+    let mut rest = line;
+    let mut objects = Vec::new();
+    for (object, behind) in documents(line) {
+        objects.push(object);
+        rest = behind;
+    }
+    (objects.len() > 1 && rest.trim().is_empty()).then_some(objects)
+}
+
 /// Has `take` cut one part after the other off what stands between the brackets.
 fn each<'a>(
     json: &'a str,

@@ -194,6 +194,20 @@ fn rejects_stay_through_clean_runs_and_junk_alone_is_told() {
 
 /// Whoever guesses or knows the id of another's event must not have it taken for one that came before.
 #[test]
+fn objects_that_a_writer_joined_without_line_ends_are_events_each() {
+    let work = tempfile::tempdir().unwrap();
+    let (root, events) = (work.path().join("objects"), work.path().join("events"));
+    let joined: String = (0..20_000).map(|id| event(id, 0)).collect();
+    assert!(joined.len() > 2 << 20, "more than a line may have");
+    put(&root, 13, "one-line", &[joined]);
+    put(&root, 14, "two", &[event(1, 61) + &event(2, 61), event(3, 61) + " " + r#"{"kind":"click"}"#]);
+    let report = run_folder(&root, &events);
+    assert_eq!((report.lines, report.events), (20_004, 20_003), "{report}");
+    assert_eq!(report.rejected.iter().map(|reason| reason.rows).sum::<u64>(), 1, "{report}");
+    assert_eq!(table(&events).len(), 20_003);
+}
+
+#[test]
 fn an_event_is_known_by_its_viewer_and_its_id() {
     let work = tempfile::tempdir().unwrap();
     let (root, events) = (work.path().join("objects"), work.path().join("events"));
@@ -289,6 +303,7 @@ fn lines_of_the_forgotten_go_from_objects_and_from_those_set_aside() {
     let root = work.path().join("objects");
     put(&root, 13, "both", &[event(1, 0), event(2, 0)]);
     put(&root, 13, "one", &[event(1, 1)]);
+    put(&root, 13, "joined", &[event(1, 3) + &event(2, 3)]);
     put(&root, 14, "other", &[event(3, 1)]);
     let before = fs::read(root.join("date=2026-11-22/hour=14/other.ndjson.gz")).unwrap();
     put(&root.join("rejected"), 14, "aside", &[event(1, 2), event(2, 2)]);
@@ -303,14 +318,14 @@ fn lines_of_the_forgotten_go_from_objects_and_from_those_set_aside() {
         assert!(purged.damaged.iter().map(|one| one.object.as_str()).eq(["date=2026-11-22/hour=12/cut.ndjson.gz"]));
         (purged.lines, purged.objects)
     };
-    assert_eq!(purge(true), (3, 3));
+    assert_eq!(purge(true), (4, 4));
     assert!(root.join("date=2026-11-22/hour=13/one.ndjson.gz").exists(), "a dry run changes nothing");
-    assert_eq!(purge(false), (3, 3));
+    assert_eq!(purge(false), (4, 4));
     fs::remove_file(&cut).unwrap();
     assert!(!root.join("date=2026-11-22/hour=13/one.ndjson.gz").exists());
     assert_eq!(fs::read(root.join("date=2026-11-22/hour=14/other.ndjson.gz")).unwrap(), before);
     let events = work.path().join("events");
-    assert_eq!(run_folder(&root, &events).events, 2);
+    assert_eq!(run_folder(&root, &events).events, 3);
     assert_eq!(block_on(purge_objects(&objects, false, &is_wanted)).unwrap().lines, 0);
 }
 

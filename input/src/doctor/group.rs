@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::column::fold;
 
+/// Shops, and channels, that are known by name.
+pub(super) const NAMES_MAX: usize = 500;
+
 /// What is known of each name.
 #[derive(Debug)]
 pub(super) struct Groups<G> {

@@ -4,38 +4,30 @@ mod rule;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use sinsang::time::{CLOCK_LEEWAY_MS, DAY_MS, KST_OFFSET_MS, MINUTE_MS, UnixMillis};
 
-use super::clock::Hours;
 use super::day::Days;
-use super::group::Groups;
+use super::group::{Groups, NAMES_MAX};
+use super::offset::Offsets;
 use super::report::Cap;
 use super::sketch::{Copies, hash};
 use super::tally::{Example, Spelled, Tally};
 use crate::check::{Broadcasts, Repair, Table as _};
-use crate::form::Form;
 use crate::intake::Observer;
 use crate::table::Broadcast;
 use crate::value::Value;
 use crate::{Fault, MAX_COLUMNS, Place};
 pub(super) use rule::{copied, lost_days, thin_day};
 
-/// Shops, and channels, that are known by name.
-const NAMES_MAX: usize = 500;
 /// Codes whose titles are compared and that events are joined with.
 const CODES_MAX: usize = 1_000_000;
 /// Titles of a code that are told apart.
 const TITLES_MAX: usize = 64;
 /// Rows of which copies are looked for one by one; beyond, in a sample.
 const COPIES_MAX: usize = 1 << 18;
-/// How finely the time from collection to broadcast is counted, and how far: what lies further counts as that far.
-const LEAD_STEP_MS: i64 = 30 * MINUTE_MS;
-const LEAD_STEPS: i64 = 45 * 48;
-/// Days of collection that are told apart.
-const COLLECTED_DAYS: usize = 3;
 /// Days before the present that are lately.
 const LATELY_DAYS: i64 = 7;
 /// Listings of a shop that are told apart, to see whether one price is several products'.
@@ -53,16 +45,6 @@ struct Shop {
     late_rows: u64,
     late_filled: [u64; MAX_COLUMNS],
     prices: Prices,
-    /// By whether `collected_at` was without an offset.
-    leads: [Leads; 2],
-}
-
-/// How long before they begin broadcasts were collected.
-#[derive(Debug, Default)]
-struct Leads {
-    /// Rows by steps of half an hour.
-    rows: BTreeMap<i64, u64>,
-    days: BTreeSet<i64>,
 }
 
 #[derive(Debug, Default)]
@@ -79,10 +61,6 @@ struct Prices {
 #[derive(Debug, Default)]
 struct Channel {
     days: Days,
-    hours: Hours,
-    rows: u64,
-    /// Rows whose start has no offset.
-    without_offset: u64,
     /// The place of its shop; of several, the first.
     shop: Option<usize>,
 }
@@ -112,6 +90,7 @@ pub struct Schedule {
     minutes: Vec<u64>,
     shops: Groups<Shop>,
     channels: Groups<Channel>,
+    offsets: Offsets,
     codes: HashMap<u64, Code>,
     /// Codes whatever their shop, and without what spreadsheets change about them.
     ids: HashSet<u64>,
@@ -153,6 +132,7 @@ impl Schedule {
             minutes: vec![0; MINUTES_OF_DAY],
             shops: Groups::new(NAMES_MAX),
             channels: Groups::new(NAMES_MAX),
+            offsets: Offsets::default(),
             codes: HashMap::new(),
             ids: HashSet::new(),
             bare_ids: HashSet::new(),
@@ -175,18 +155,13 @@ impl Schedule {
             *count += 1;
         }
         let is_late = row.starts_at > self.now.plus(-LATELY_DAYS * DAY_MS);
-        let collected = spelled.form(self.collected_column);
+        self.offsets.add(row, spelled.form(self.starts_column), spelled.form(self.collected_column));
         let shop = self.shops.named(&row.shop).map(|(place, shop)| {
-            shop.add(row, spelled, is_late, collected);
+            shop.add(row, spelled, is_late);
             place
         });
         if let Some((_, channel)) = self.channels.named(&row.channel) {
             channel.days.add(row.starts_at);
-            if let Some(count) = channel.hours.get_mut(usize::from(row.starts_at.kst_hour())) {
-                *count += 1;
-            }
-            channel.rows += 1;
-            channel.without_offset += u64::from(spelled.form(self.starts_column) == Form::TimeWithoutOffset);
             channel.shop = channel.shop.or(shop);
         }
         self.add_code(row);
@@ -286,7 +261,7 @@ fn bare(id: &str) -> &str {
 }
 
 impl Shop {
-    fn add(&mut self, row: &Broadcast, spelled: &Spelled, is_late: bool, collected: Form) {
+    fn add(&mut self, row: &Broadcast, spelled: &Spelled, is_late: bool) {
         self.days.add(row.starts_at);
         self.rows += 1;
         self.late_rows += u64::from(is_late);
@@ -294,15 +269,6 @@ impl Shop {
             let filled = u64::from(spelled.filled >> column & 1);
             *count += filled;
             *late += if is_late { filled } else { 0 };
-        }
-        if let Some(collected_at) = row.collected_at {
-            let [with_offset, without_offset] = &mut self.leads;
-            let leads = if collected == Form::TimeWithoutOffset { without_offset } else { with_offset };
-            let steps = row.starts_at.since(collected_at).div_euclid(LEAD_STEP_MS).clamp(-LEAD_STEPS, LEAD_STEPS);
-            *leads.rows.entry(steps).or_default() += 1;
-            if leads.days.len() < COLLECTED_DAYS {
-                leads.days.insert(collected_at.kst_day());
-            }
         }
         let Some(price) = row.price else { return };
         let prices = &mut self.prices;

@@ -1,14 +1,13 @@
 //! What looks wrong with a schedule as a whole. Each threshold says what it leaves alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::json;
-use sinsang::time::{HOUR_MS, KST_OFFSET_MS};
+use sinsang::time::HOUR_MS;
 
-use super::{Channel, Leads, Schedule, Shop};
+use super::{Schedule, Shop};
 use crate::TableReport;
 use crate::check::{Broadcasts, Table as _};
-use crate::doctor::clock::{self, Hours};
 use crate::doctor::day::{Days, day_text, days_text, median, ratio};
 use crate::doctor::finding::{Finding, Rule, Severity};
 use crate::doctor::report::grouped;
@@ -36,20 +35,11 @@ const DAYS_A_TITLE: i64 = 6;
 const CODES_NAMED: usize = 3;
 /// The share of rows that are copies from which on that is told.
 const COPIES_SHARE: f64 = 0.05;
-/// Rows whose time from collection to broadcast is judged; those collected nearest before air, a fiftieth, are left out as strays. By the nearest, and
-/// not by the middle, because shops tell their schedules for different numbers of days.
-const LEADS_MIN: u64 = 50;
-const STRAY_LEADS: u64 = 50;
-/// How far from nine hours counts as nine.
-const NEAR_MS: i64 = 45 * 60_000;
 /// The share of starts at one time of day that is no schedule.
 const ONE_TIME_SHARE: f64 = 0.8;
 
 /// The share of a shop's rows that are set aside.
 const SHOP_SET_ASIDE_SHARE: f64 = 0.2;
-
-/// What collections nine hours apart may be besides.
-const OTHER_HOUR: &str = "if its collector runs at another hour, nothing is wrong";
 
 const TABLE: &str = Broadcasts::NAME;
 
@@ -66,8 +56,8 @@ impl Schedule {
         self.vanished(&mut found);
         self.lost_days(&mut found);
         self.prices(&mut found);
-        let off = self.hours_off(&mut found);
-        self.collected(&off, &mut found);
+        found.extend(self.offsets.findings());
+        self.ahead(&mut found);
         self.many_titles(&mut found);
         self.repeated(&mut found);
         self.filled(&mut found);
@@ -186,41 +176,7 @@ impl Schedule {
         }
     }
 
-    /// Answers with the places of the shops whose channels are off.
-    fn hours_off(&self, found: &mut Vec<Finding>) -> BTreeSet<usize> {
-        let mut shops = BTreeSet::new();
-        let telling: Vec<(&str, &Channel)> =
-            self.channels.all().filter(|(_, channel)| clock::is_telling(&channel.hours)).collect();
-        for (name, channel) in &telling {
-            let others: Vec<&Hours> =
-                telling.iter().filter(|(other, _)| other != name).map(|(_, other)| &other.hours).collect();
-            let Some(off) = clock::off(&channel.hours, &others) else { continue };
-            let (way, hours) = if off.hours > 0 { ("early", off.hours) } else { ("late", -off.hours) };
-            let seen = format!(
-                "its hours fit the {} other channels' best when it is taken to stand {hours} hours {way} (correlation {:.2}, {:.2} as it stands), in {} starts",
-                others.len(),
-                off.then,
-                off.now,
-                grouped(channel.rows)
-            );
-            let numbers = json!({ "hours": off.hours, "correlation_moved": off.then, "correlation": off.now, "starts": channel.rows });
-            let advice = if off.hours < 0 {
-                "its Korean times are labelled as UTC: write +09:00".to_owned()
-            } else if channel.without_offset * 2 > channel.rows {
-                format!(
-                    "write its times with their offset (Z for UTC); where its files are a table by themselves, --timezone {TABLE}.starts_at=UTC"
-                )
-            } else {
-                "its times in UTC are labelled as Korean: write Z or +00:00".to_owned()
-            };
-            shops.extend(channel.shop);
-            found.push(Finding::new(TABLE, Rule::HoursOff, seen, numbers).of(*name).advising(advice));
-        }
-        shops
-    }
-
-    /// Where starts are `off`, so is their distance from the collection.
-    fn collected(&self, off: &BTreeSet<usize>, found: &mut Vec<Finding>) {
+    fn ahead(&self, found: &mut Vec<Finding>) {
         if let Some((rows, latest, example)) = &self.ahead {
             let hours = latest.since(self.now).div_euclid(HOUR_MS);
             let seen = format!(
@@ -240,55 +196,6 @@ impl Schedule {
             } else {
                 finding
             });
-        }
-        let usual: Vec<((usize, bool), i64, u64)> = self
-            .shops
-            .all()
-            .enumerate()
-            .flat_map(|(place, (_, shop))| {
-                let forms = shop.leads.iter().zip([false, true]).filter(move |_| !off.contains(&place));
-                forms.filter_map(move |(leads, without_offset)| {
-                    Some(((place, without_offset), leads.least()?, leads.rows.values().sum()))
-                })
-            })
-            .collect();
-        for &(key, lead, rows) in &usual {
-            let (shop, without_offset) = key;
-            // A shop's own rows in the other form say most; besides them what the other shops agree on.
-            let others: Vec<i64> =
-                usual.iter().filter(|(other, ..)| other.0 != shop).map(|(_, lead, _)| *lead).collect();
-            let own =
-                usual.iter().find(|(other, ..)| other.0 == shop && other.1 != without_offset).map(|(_, lead, _)| *lead);
-            let is_agreed = |usual: i64| {
-                let near = others.iter().filter(|other| other.abs_diff(usual) <= 2 * HOUR_MS.unsigned_abs()).count();
-                others.len() >= 2 && near * 3 >= others.len() * 2
-            };
-            let all = median(&mut others.clone()).filter(|usual| is_agreed(*usual));
-            let Some(usual) = own.filter(|_| without_offset).or(all) else { continue };
-            let apart = lead - usual;
-            if apart.abs().abs_diff(KST_OFFSET_MS) > NEAR_MS.unsigned_abs() {
-                continue;
-            }
-            let hours = |ms: i64| ratio(ms, HOUR_MS);
-            let seen = format!(
-                "its rows are collected {:.1} hours before they air or earlier, those of others {:.1}: nine hours apart, over {} rows",
-                hours(lead),
-                hours(usual),
-                grouped(rows)
-            );
-            // Too early by the clock of starts is UTC taken as Korean time, or starts that are Korean time labelled as UTC.
-            let advice = match (apart > 0, without_offset) {
-                (true, true) => format!(
-                    "if its collector writes UTC: --timezone {TABLE}.collected_at=UTC, or better the offset in the column; {OTHER_HOUR}"
-                ),
-                (true, false) => format!("if collected_at is UTC labelled as Korean time, write Z; {OTHER_HOUR}"),
-                (false, _) => format!(
-                    "if collected_at is Korean time labelled as UTC, write +09:00; if starts_at is UTC without an offset, write it, or --timezone {TABLE}.starts_at=UTC; {OTHER_HOUR}"
-                ),
-            };
-            let numbers = json!({ "lead_hours": hours(lead), "others_lead_hours": hours(usual), "rows": rows });
-            let name = self.shops.name(shop).unwrap_or_default();
-            found.push(Finding::new(TABLE, Rule::CollectedOff, seen, numbers).of(name).advising(advice));
         }
     }
 
@@ -396,23 +303,6 @@ impl Schedule {
             minute % 60
         );
         found.push(Finding::new(TABLE, Rule::OneTimeOfDay, seen, json!({ "rows": count })).of("starts_at"));
-    }
-}
-
-impl Leads {
-    /// The time from collection to broadcast that all but a fiftieth of the rows have at the least, in milliseconds; `None` of few rows, or of few
-    /// days of collection.
-    fn least(&self) -> Option<i64> {
-        let all: u64 = self.rows.values().sum();
-        if all < LEADS_MIN || self.days.len() < super::COLLECTED_DAYS {
-            return None;
-        }
-        let mut passed = 0;
-        let least = self.rows.iter().find(|(_, rows)| {
-            passed += **rows;
-            passed > all / STRAY_LEADS
-        });
-        least.map(|(steps, _)| steps * super::LEAD_STEP_MS)
     }
 }
 

@@ -97,6 +97,7 @@ fn report(bad: &[(&str, u64)]) -> TableReport {
         set_aside_by_shop: bad.iter().map(|(shop, rows)| ((*shop).to_owned(), *rows)).collect(),
         repaired: Vec::new(),
         rejects: None,
+        warnings: Vec::new(),
     }
 }
 

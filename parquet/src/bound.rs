@@ -4,9 +4,9 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 
-use datafusion::parquet::arrow::ProjectionMask;
-use datafusion::parquet::basic::Encoding;
-use datafusion::parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use parquet::arrow::ProjectionMask;
+use parquet::basic::Encoding;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 
 /// Memory that pages may take, where nothing else is said.
 pub const DEFAULT_PAGE_BYTES: u64 = 512 << 20;

@@ -1,36 +1,37 @@
-//! Parquet files batch by batch, each column under the type it happens to have.
+//! Parquet files batch by batch, each column under the type it happens to have: what `sinsang-input` takes rows from, as from its own readers of text. A
+//! crate of its own because those need none of Arrow, and this nothing of the pipeline's engine.
+
+mod bound;
 
 use std::borrow::Cow;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray as _, BinaryViewArray, BooleanArray, Decimal128Array, Float64Array, Int32Array,
-    Int64Array, RecordBatch, StringViewArray, UInt64Array,
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::{
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
-use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{
-    DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType, TimestampSecondType,
+use arrow_array::{
+    Array, ArrayRef, BinaryViewArray, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch,
+    StringViewArray, UInt64Array,
 };
-use datafusion::arrow::error::ArrowError;
-use datafusion::parquet::arrow::ProjectionMask;
-use datafusion::parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
-};
-use datafusion::parquet::basic::Type as PhysicalType;
-use datafusion::parquet::errors::ParquetError;
+use arrow_cast::cast;
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::basic::Type as PhysicalType;
+use parquet::errors::ParquetError;
 use sinsang::time::{DAY_MS, SECOND_MS, UnixMillis};
 
 use sinsang_input::encoding::{Decoded, Encoding};
-use sinsang_input::file::{ROW_MAX_BYTES, SourceFile, open_regular};
+use sinsang_input::file::{SourceFile, open_regular};
+use sinsang_input::line::ROW_MAX_BYTES;
 use sinsang_input::reject::{Reason, excerpt_bytes};
 use sinsang_input::value::{Value, Written};
 use sinsang_input::{Column, ColumnMap, Error, Fault, MAX_COLUMNS, Place, Rows, Shape};
 
-use super::bound;
-use crate::progress::Bar;
+pub use bound::DEFAULT_PAGE_BYTES;
 
 /// Rows decoded at once.
 const BATCH_ROWS: usize = 8_192;
@@ -53,7 +54,7 @@ struct TooLarge {
 ///
 /// # Errors
 /// What is wrong with the file.
-pub(crate) fn open(
+pub fn open(
     path: &Path,
     most: u64,
     chosen: impl FnOnce(&SchemaRef) -> Result<Vec<usize>, Error>,
@@ -101,12 +102,15 @@ fn with_views(schema: &SchemaRef) -> SchemaRef {
     ))
 }
 
-/// Hands every row of a file to `rows`; the bar counts the file's bytes in the measure of the rows done. Its pages may take `most` bytes.
-pub(crate) fn read(
+/// Hands every row of a file to `rows`; `advance` is told of the file's bytes in the measure of the rows done. Its pages may take `most` bytes.
+///
+/// # Errors
+/// Where the file can't be read or one of `columns` not be found in it, and what `rows` says.
+pub fn read(
     file: &SourceFile,
     columns: &'static [Column],
     rows: &mut dyn Rows,
-    bar: &Bar,
+    advance: &dyn Fn(u64),
     most: u64,
 ) -> Result<(), Error> {
     let path = file.path.as_path();
@@ -148,7 +152,7 @@ pub(crate) fn read(
         }
         let bytes_done = u64::try_from(u128::from(file.bytes) * u128::from(row.min(total)) / u128::from(total));
         let bytes_done = bytes_done.unwrap_or(file.bytes);
-        bar.advance(bytes_done - bytes_shown);
+        advance(bytes_done - bytes_shown);
         bytes_shown = bytes_done;
     }
     Ok(())
@@ -363,10 +367,10 @@ fn times(array: &ArrayRef, unit: TimeUnit, are_instants: bool) -> Vec<Value<'sta
 #[cfg(test)]
 mod tests {
     use super::*;
-    use datafusion::arrow::array::StringViewBuilder;
-    use datafusion::parquet::arrow::ArrowWriter;
-    use datafusion::parquet::basic::{Compression, ZstdLevel};
-    use datafusion::parquet::file::properties::WriterProperties;
+    use arrow_array::builder::StringViewBuilder;
+    use parquet::arrow::ArrowWriter;
+    use parquet::basic::{Compression, ZstdLevel};
+    use parquet::file::properties::WriterProperties;
 
     /// A file of one column of texts.
     fn write(path: &Path, rows: &[&str], properties: fn(&mut Properties)) {
@@ -386,7 +390,7 @@ mod tests {
         writer.close().unwrap();
     }
 
-    struct Properties(datafusion::parquet::file::properties::WriterPropertiesBuilder);
+    struct Properties(parquet::file::properties::WriterPropertiesBuilder);
 
     fn opened(path: &Path, most: u64) -> Result<ParquetRecordBatchReaderBuilder<File>, Error> {
         open(path, most, |_| Ok(vec![0]))
@@ -441,7 +445,7 @@ mod tests {
         write(&path, &rows, |properties| {
             properties.0 = std::mem::take(&mut properties.0)
                 .set_dictionary_enabled(false)
-                .set_encoding(datafusion::parquet::basic::Encoding::DELTA_BYTE_ARRAY);
+                .set_encoding(parquet::basic::Encoding::DELTA_BYTE_ARRAY);
         });
         let most = 16 << 20;
         let batches = opened(&path, most).unwrap().build().unwrap();
