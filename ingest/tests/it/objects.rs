@@ -303,7 +303,7 @@ fn lines_of_the_forgotten_go_from_objects_and_from_those_set_aside() {
     let root = work.path().join("objects");
     put(&root, 13, "both", &[event(1, 0), event(2, 0)]);
     put(&root, 13, "one", &[event(1, 1)]);
-    put(&root, 13, "joined", &[event(1, 3) + &event(2, 3)]);
+    put(&root, 13, "joined", &[event(1, 3) + &event(4, 3)]);
     put(&root, 14, "other", &[event(3, 1)]);
     let before = fs::read(root.join("date=2026-11-22/hour=14/other.ndjson.gz")).unwrap();
     put(&root.join("rejected"), 14, "aside", &[event(1, 2), event(2, 2)]);
