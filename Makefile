@@ -72,11 +72,11 @@ say = @printf '\033[1m==> %s\033[0m\n' $(1)
 
 MANIFESTS := Cargo.toml Cargo.lock rust-toolchain.toml
 # What cargo reads; modules of JavaScript lie among it, and a change of those compiles nothing.
-CORE_SOURCES := $(MANIFESTS) $(shell find src -type f -not -name '*.mjs')
-INTAKE_SOURCES := $(CORE_SOURCES) $(shell find intake/src intake/Cargo.toml -type f -not -name '*.mjs')
+CORE_SOURCES := $(MANIFESTS) $(shell find src crates/core -type f -not -name '*.mjs')
+INTAKE_SOURCES := $(CORE_SOURCES) $(shell find crates/event-worker/src crates/event-worker/Cargo.toml -type f -not -name '*.mjs')
 EDGE_MODULES := $(wildcard src/edge/*.mjs)
-CLI_SOURCES := $(CORE_SOURCES) $(shell find identity input taste parquet publish experiment ingest pipeline -type f -not -path '*/tests/*')
-CLUSTER_SOURCES := $(CLI_SOURCES) $(shell find cluster -type f -not -path '*/tests/*')
+CLI_SOURCES := $(CORE_SOURCES) $(shell find crates -type f -not -path '*/tests/*' -not -path 'crates/cluster/*' -not -path 'crates/event-worker/*' -not -path 'crates/core/*')
+CLUSTER_SOURCES := $(CLI_SOURCES) $(shell find crates/cluster -type f -not -path '*/tests/*')
 PAGE_TESTS := $(wildcard tests/page/*.test.mjs)
 
 ##@ Use
@@ -111,11 +111,11 @@ deploy: node_modules/.stamp ## deploy the Worker with a snapshot bundled: make d
 	rm -rf www/demo
 	@$(MAKE) bundle SNAPSHOT='$(SNAPSHOT)'
 	@# First the Worker that takes events, which the other may have bound.
-	if grep -qF '[env.$(ENV)]' intake/wrangler.toml; then node_modules/.bin/wrangler deploy -c intake/wrangler.toml --env '$(ENV)' $(if $(DRY_RUN),--dry-run); fi
+	if grep -qF '[env.$(ENV)]' crates/event-worker/wrangler.toml; then node_modules/.bin/wrangler deploy -c crates/event-worker/wrangler.toml --env '$(ENV)' $(if $(DRY_RUN),--dry-run); fi
 	node_modules/.bin/wrangler deploy --env '$(ENV)' $(if $(DRY_RUN),--dry-run)
 
 ##@ Test
-.PHONY: test test-programs test-core test-intake test-identity test-input test-taste test-publish test-experiment test-ingest test-pipeline test-cluster test-wasm test-data test-edge test-page size faults faults-long abuse creep schemathesis
+.PHONY: test test-programs test-core test-event-worker test-identity test-tables test-taste test-publish test-experiment test-event-import test-pipeline test-cluster test-wasm test-data test-edge test-page size faults faults-long abuse creep schemathesis
 test: prerequisites ## all tests: what scripts/plan.mjs lists, two stages at a time
 	@node scripts/stages.mjs test
 	$(call say,'all tests passed')
@@ -124,34 +124,34 @@ test-programs: prerequisites ## compile the test programs of all crates, in one 
 	@node scripts/native-tests.mjs
 
 test-core: prerequisites ## unit and property tests of the edge's core on the host: make test-core [ONLY=cursor]
-	@node scripts/native-tests.mjs .
+	@node scripts/native-tests.mjs . crates/core
 
-test-intake: prerequisites ## what events may say, and what becomes of a batch of them
-	@node scripts/native-tests.mjs intake
+test-event-worker: prerequisites ## what events may say, and what becomes of a batch of them
+	@node scripts/native-tests.mjs crates/event-worker
 
 test-identity: prerequisites ## what listings say, which are one product, and what is new
-	@node scripts/native-tests.mjs identity
+	@node scripts/native-tests.mjs crates/identity
 
-test-input: prerequisites ## what tables may hold: readers, repairs, and what fuzzing found
-	@node scripts/native-tests.mjs input parquet
+test-tables: prerequisites ## what tables may hold: readers, repairs, and what fuzzing found
+	@node scripts/native-tests.mjs crates/tables crates/parquet
 
 test-taste: prerequisites ## what tastes are made of: factors, neighbours, descriptions, small vectors
-	@node scripts/native-tests.mjs taste
+	@node scripts/native-tests.mjs crates/taste
 
 test-publish: prerequisites ## publishing to a KV that fails, rolling back, collecting, and what it costs
-	@node scripts/native-tests.mjs publish
+	@node scripts/native-tests.mjs crates/publish
 
 test-experiment: prerequisites ## what experiments show, and how often they cry wolf
-	@node scripts/native-tests.mjs experiment
+	@node scripts/native-tests.mjs crates/experiment
 
-test-ingest: prerequisites ## events from objects, from a store that falters, and from Kafka (librdkafka's mock cluster), each once
-	@node scripts/native-tests.mjs ingest
+test-event-import: prerequisites ## events from objects, from a store that falters, and from Kafka (librdkafka's mock cluster), each once
+	@node scripts/native-tests.mjs crates/event-import
 
 test-pipeline: prerequisites ## the pipeline on generated tables and broken inputs
-	@node scripts/native-tests.mjs pipeline
+	@node scripts/native-tests.mjs crates/pipeline
 
 test-cluster: prerequisites ## builds on a scheduler and two executors as processes, against the embedded engine
-	@node scripts/native-tests.mjs cluster
+	@node scripts/native-tests.mjs crates/cluster
 
 test-wasm: prerequisites tools ## the core in Wasm against the host, bit for bit
 	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER='$(TOOLS)/wasm-bindgen-test-runner' \
@@ -202,7 +202,7 @@ lint-host: prerequisites ## clippy on everything native, with warnings denied
 	$(CARGO) clippy $(LIGHT) --workspace --all-targets -- -D warnings
 
 lint-wasm: prerequisites ## clippy on what runs in Wasm
-	$(CARGO) clippy $(LIGHT) -p sinsang -p sinsang-intake $(WASM) --lib -- -D warnings
+	$(CARGO) clippy $(LIGHT) -p sinsang -p sinsang-event-worker $(WASM) --lib -- -D warnings
 	$(CARGO) clippy $(LIGHT) -p sinsang $(WASM) --test wasm -- -D warnings
 	$(CARGO) clippy $(LIGHT) -p sinsang $(WASM) --lib --no-default-features --features preview -- -D warnings
 
@@ -281,7 +281,7 @@ worker: edge intake ## build both Workers
 
 edge: build/index.js ## build the Worker that answers into build/
 
-intake: intake/build/index.js ## build the Worker that takes events into intake/build/
+intake: crates/event-worker/build/index.js ## build the Worker that takes events into crates/event-worker/build/
 
 page: www/built/core.js ## build what the preview page takes along into www/built/
 
@@ -300,7 +300,7 @@ fmt: ## format the Rust sources
 	$(CARGO) fmt --all
 
 clean: ## remove what was built and made, but not SINSANG_CACHE
-	rm -rf build intake/build bin .demo .wrangler www/demo www/built target .cache/test
+	rm -rf build crates/event-worker/build bin .demo .wrangler www/demo www/built target .cache/test
 
 port: prerequisites
 	@node scripts/run.mjs port
@@ -337,7 +337,7 @@ build/index.js: build/wasm/edge.wasm $(EDGE_MODULES) scripts/worker.sh node_modu
 	$(call say,'building the Worker (20 seconds)')
 	@scripts/worker.sh edge
 
-intake/build/index.js: build/wasm/intake.wasm intake/src/entry.mjs $(EDGE_MODULES) scripts/worker.sh node_modules/.stamp | tools
+crates/event-worker/build/index.js: build/wasm/intake.wasm crates/event-worker/src/entry.mjs $(EDGE_MODULES) scripts/worker.sh node_modules/.stamp | tools
 	$(call say,'building the Worker that takes events (20 seconds)')
 	@scripts/worker.sh intake
 

@@ -15,7 +15,7 @@ const { values: options } = parseArgs({
 const miniflare = new Miniflare({
   modules: true,
   script: "export default {};",
-  // As intake/wrangler.toml names it; `wrangler dev --persist-to` keeps its state in this folder below the one it is given.
+  // As crates/event-worker/wrangler.toml names it; `wrangler dev --persist-to` keeps its state in this folder below the one it is given.
   r2Buckets: { EVENT_OBJECTS: "sinsang-events" },
   r2Persist: resolve(options.state, "v3/r2"),
   cf: false,

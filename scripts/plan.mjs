@@ -30,10 +30,10 @@ export const PLANS = {
     { name: "test-core", does: "the edge's core on the host", after: ["test-programs"], seconds: 8 },
     { name: "test-identity", does: "identity and verdicts", after: ["test-programs"], seconds: 7 },
     { name: "test-taste", does: "the numerics of tastes", after: ["test-programs"], seconds: 3 },
-    { name: "test-input", does: "what tables may hold", after: ["test-programs"], seconds: 1 },
-    { name: "test-intake", does: "what events may say", after: ["test-programs"], seconds: 1 },
+    { name: "test-tables", does: "what tables may hold", after: ["test-programs"], seconds: 1 },
+    { name: "test-event-worker", does: "what events may say", after: ["test-programs"], seconds: 1 },
     { name: "test-experiment", does: "what experiments show", after: ["test-programs"], seconds: 1 },
-    { name: "test-ingest", waits: true, does: "events from objects and from Kafka", after: ["test-programs"], seconds: 35 },
+    { name: "test-event-import", waits: true, does: "events from objects and from Kafka", after: ["test-programs"], seconds: 35 },
     { name: "test-publish", waits: true, does: "publishing to a KV that fails", after: ["test-programs"], seconds: 21 },
   ],
   lint: [

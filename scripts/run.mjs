@@ -172,7 +172,7 @@ async function serve() {
 
   say(`starting the Worker on port ${port}`);
   // --local: whatever the files say of remote bindings, the demonstration reads and writes nothing in production.
-  const args = ["dev", "--local", "-c", "wrangler.toml", "-c", "intake/wrangler.toml", "--port", String(port), "--ip", "127.0.0.1", "--persist-to", state, "--show-interactive-dev-session=false"];
+  const args = ["dev", "--local", "-c", "wrangler.toml", "-c", "crates/event-worker/wrangler.toml", "--port", String(port), "--ip", "127.0.0.1", "--persist-to", state, "--show-interactive-dev-session=false"];
   if (made.now !== null) args.push("--var", `CLOCK_OFFSET_MS:${made.now - Date.now()}`);
   // A process group of its own: whoever stops this script, wrangler is stopped by it alone and in order.
   const wrangler = spawn(process.execPath, ["node_modules/wrangler/bin/wrangler.js", ...args], {

@@ -14,7 +14,7 @@ const OF_INTAKE = new Set([
 ]);
 
 /**
- * The secrets of `.dev.vars` in `root`; those not there yet are made up and added, which `say` is told. Leaves `intake/.dev.vars`, where wrangler
+ * The secrets of `.dev.vars` in `root`; those not there yet are made up and added, which `say` is told. Leaves `crates/event-worker/.dev.vars`, where wrangler
  * looks for those of the other Worker.
  */
 export function secrets(root, say) {
@@ -35,7 +35,7 @@ export function secrets(root, say) {
     say(".dev.vars gets random secrets for this machine");
     write(path, whole);
   }
-  write(join(root, "intake/.dev.vars"), entries(whole).filter(({ name }) => OF_INTAKE.has(name)).map(({ line }) => `${line}\n`).join(""));
+  write(join(root, "crates/event-worker/.dev.vars"), entries(whole).filter(({ name }) => OF_INTAKE.has(name)).map(({ line }) => `${line}\n`).join(""));
   return found;
 }
 

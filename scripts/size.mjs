@@ -11,7 +11,7 @@ const n = (bytes) => bytes.toLocaleString("en-US");
 let isOver = false;
 for (const [folder, variable] of [
   ["build", "WASM_GZIP_BUDGET"],
-  ["intake/build", "INTAKE_GZIP_BUDGET"],
+  ["crates/event-worker/build", "INTAKE_GZIP_BUDGET"],
 ]) {
   const budget = Number(process.env[variable]);
   if (!Number.isInteger(budget) || budget <= 0) {

@@ -132,7 +132,7 @@ async function go() {
 
 /** What lies on the disk, in megabytes, by folder. */
 function disk() {
-  const folders = [...new Set([cache, process.env.CARGO_TARGET_DIR, ".cache", "node_modules", "build", "intake/build", "bin", ".demo", "www/built"])];
+  const folders = [...new Set([cache, process.env.CARGO_TARGET_DIR, ".cache", "node_modules", "build", "crates/event-worker/build", "bin", ".demo", "www/built"])];
   const { stdout } = spawnSync("du", ["-scm", ...folders.filter(Boolean)], { encoding: "utf8" });
   const total = /^(\d+)\s+total$/m.exec(stdout ?? "");
   return total ? `${(Number(total[1]) / 1024).toFixed(1)} GB` : "unknown";

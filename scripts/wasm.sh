@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 crate=sinsang
 case "${1:-}" in
     edge) options=(-p sinsang) ;;
-    intake) options=(-p sinsang-intake) crate=sinsang_intake ;;
+    intake) options=(-p sinsang-event-worker) crate=sinsang_event_worker ;;
     page) options=(-p sinsang --no-default-features --features preview) ;;
     empty) options=(-p sinsang-bench-empty) crate=sinsang_bench_empty ;;
     *)

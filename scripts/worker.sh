@@ -17,7 +17,7 @@ case "${1:-}" in
         build=build modules=(src/edge/{entry,context,cors,limiter,signature,preview,telemetry}.mjs)
         unused+=(intounderlying)
         ;;
-    intake) build=intake/build modules=(intake/src/entry.mjs src/edge/{context,cors,limiter,signature}.mjs) ;;
+    intake) build=crates/event-worker/build modules=(crates/event-worker/src/entry.mjs src/edge/{context,cors,limiter,signature}.mjs) ;;
     # With all that the crate brings along.
     empty) build=bench/peers/empty/build modules=(bench/peers/empty/src/entry.mjs) unused=() watched='' target=() ;;
     *)

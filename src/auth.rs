@@ -14,11 +14,11 @@ use base64ct::{Base64UrlUnpadded, Encoding as _};
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-use crate::json::{Object, Unfit};
 use crate::known::{Finding, KnownTokens};
-use crate::text::is_nobody;
-use crate::time::{SECOND_MS, UnixMillis};
-use crate::viewer::{UserHasher, UserKey};
+use sinsang_core::json::{Object, Unfit};
+use sinsang_core::text::is_nobody;
+use sinsang_core::time::{SECOND_MS, UnixMillis};
+use sinsang_core::viewer::{UserHasher, UserKey};
 
 /// Longest token that is looked at, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 4096;

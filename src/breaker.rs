@@ -5,7 +5,7 @@
 //! them don't knock together. After it has closed, what can wait is let through in growing steps, so that a store that has just come back
 //! is not buried under what was missed meanwhile.
 
-use crate::time::{SECOND_MS, UnixMillis};
+use sinsang_core::time::{SECOND_MS, UnixMillis};
 
 /// Failures in a row that open the breaker.
 pub const FAILURES_TO_OPEN: u32 = 3;

@@ -31,7 +31,7 @@ use crate::rate::Address;
 use crate::reply::{Reply, Timing};
 use crate::request::{Config, Raw, Refusal};
 use crate::serve::{Refresh, Serve, Step};
-use crate::time::UnixMillis;
+use sinsang_core::time::UnixMillis;
 
 use cache::Cache;
 use isolate::with_memory;

@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::auth::BadKey;
 use crate::rate::Address;
-use crate::time::{SECOND_MS, UnixMillis};
+use sinsang_core::time::{SECOND_MS, UnixMillis};
 
 /// Shortest preview secret, in bytes: 16 random letters and digits have 95 bits.
 pub const MIN_SECRET_BYTES: usize = 16;

@@ -1,7 +1,7 @@
 //! Tokens that were found good, remembered so that their signatures are checked once. Bounded, and never believed beyond what was checked.
 
-use crate::time::UnixMillis;
-use crate::viewer::UserKey;
+use sinsang_core::time::UnixMillis;
+use sinsang_core::viewer::UserKey;
 
 /// Tokens that share a place in the table, of which the one that was asked for longest ago gives way.
 const WAYS: usize = 4;

@@ -5,12 +5,12 @@
 
 use std::rc::Rc;
 
-use crate::key::Key;
 use crate::memory::{Memory, NamedShard, Origin, Snapshot};
-use crate::pack::board::Board;
-use crate::pack::manifest::Manifest;
-use crate::pack::{Damage, Kind, PackId};
-use crate::time::{CLOCK_LEEWAY_MS, UnixMillis};
+use sinsang_core::key::Key;
+use sinsang_core::pack::board::Board;
+use sinsang_core::pack::manifest::Manifest;
+use sinsang_core::pack::{Damage, Kind, PackId};
+use sinsang_core::time::{CLOCK_LEEWAY_MS, UnixMillis};
 
 /// Why a read brought nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,13 +3,13 @@
 use std::rc::Rc;
 
 use crate::breaker::{Breaker, spread};
-use crate::key::Key;
-use crate::pack::board::Board;
-use crate::pack::manifest::{Manifest, SnapshotId};
-use crate::pack::pulse::Pulse;
-use crate::pack::taste::TasteShard;
-use crate::pack::{Damage, PackId};
-use crate::time::{DAY_MS, MINUTE_MS, SECOND_MS, UnixMillis};
+use sinsang_core::key::Key;
+use sinsang_core::pack::board::Board;
+use sinsang_core::pack::manifest::{Manifest, SnapshotId};
+use sinsang_core::pack::pulse::Pulse;
+use sinsang_core::pack::taste::TasteShard;
+use sinsang_core::pack::{Damage, PackId};
+use sinsang_core::time::{DAY_MS, MINUTE_MS, SECOND_MS, UnixMillis};
 
 /// A manifest is looked up again, in the background, when it was last seen this long ago: well above the second that KV wants between
 /// writes of one key, below the minute that it takes to spread one.

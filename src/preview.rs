@@ -10,17 +10,17 @@ mod door;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::context::Context;
-use crate::directive::Surface;
-use crate::mix::Half;
-use crate::pack::board::Board;
-use crate::pack::pulse::Pulse;
-use crate::pack::taste::{Taste, TasteShard};
-use crate::pack::{Damage, PackId};
-use crate::rank::{HOUR_BUCKETS, Score, Weights, dot};
-use crate::surface::new::{Page, Selection, Sort};
-use crate::surface::{View, live, new, tabs, trusts_verdicts};
-use crate::time::{SECOND_MS, UnixMillis};
+use sinsang_core::context::Context;
+use sinsang_core::directive::Surface;
+use sinsang_core::mix::Half;
+use sinsang_core::pack::board::Board;
+use sinsang_core::pack::pulse::Pulse;
+use sinsang_core::pack::taste::{Taste, TasteShard};
+use sinsang_core::pack::{Damage, PackId};
+use sinsang_core::rank::{HOUR_BUCKETS, Score, Weights, dot};
+use sinsang_core::surface::new::{Page, Selection, Sort};
+use sinsang_core::surface::{View, live, new, tabs, trusts_verdicts};
+use sinsang_core::time::{SECOND_MS, UnixMillis};
 
 /// Where a pack's header states the checksum that is its name (`pack/FORMAT.md`).
 const ID_AT: usize = 16;
@@ -41,7 +41,7 @@ pub struct Question {
     pub is_shared: bool,
     /// For who has no tastes of their own: the Korean province they come from, two digits of ISO 3166-2; empty for none.
     pub region: String,
-    /// And the class of their device, of [`crate::context::DEVICE_CLASSES`]; empty for none.
+    /// And the class of their device, of [`sinsang_core::context::DEVICE_CLASSES`]; empty for none.
     pub device_class: String,
     /// Only new products of this category.
     pub category: Option<String>,
@@ -388,7 +388,7 @@ mod tests {
         assert_eq!(after.get(1..3), Some([last, middle].as_slice()), "of one place, the later pin comes first");
         assert!(!after.contains(&first));
         assert_eq!(after.len() + 1, before.len());
-        let soon = crate::rank::SurfaceWeights { soon: -1, ..Default::default() };
+        let soon = sinsang_core::rank::SurfaceWeights { soon: -1, ..Default::default() };
         let weights = Some(Weights { new: soon, ..Weights::default() });
         let far_first = ids(&arrange(&mut preview, &Question { weights, ..question.clone() }));
         assert_ne!(far_first, before);
@@ -424,7 +424,7 @@ mod tests {
         let mut preview = Preview::open(BOARD.to_vec()).unwrap();
         let now_ms = at("2026-11-22T06:00:00+09:00");
         let mut total = |days: i64| {
-            let checked_at_ms = now_ms + days * crate::time::DAY_MS;
+            let checked_at_ms = now_ms + days * sinsang_core::time::DAY_MS;
             arrange(&mut preview, &Question { now_ms, checked_at_ms, limit: 100, ..Question::default() })["new"].clone()
         };
         assert!(total(1)["total"].as_u64() > Some(3));
@@ -448,9 +448,9 @@ mod tests {
         let question = Question { now_ms: at("2026-11-22T06:00:00+09:00"), limit: 100, ..Question::default() };
         let before = arrange(&mut preview, &question);
         let wanted = ids(&before).last().unwrap().clone();
-        let counts = crate::pulse::Counts { purchases: 40 * 16, ..Default::default() };
+        let counts = sinsang_core::pulse::Counts { purchases: 40 * 16, ..Default::default() };
         let id = u64::from_str_radix(&wanted, 16).unwrap();
-        let pulse = crate::pack::pulse::write(&[(id, counts)], UnixMillis(question.now_ms)).unwrap();
+        let pulse = sinsang_core::pack::pulse::write(&[(id, counts)], UnixMillis(question.now_ms)).unwrap();
         preview.beat(Some(pulse)).unwrap();
         let lifted = arrange(&mut preview, &question);
         assert_eq!(ids(&lifted).first(), Some(&wanted));

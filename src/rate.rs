@@ -6,8 +6,8 @@
 use std::fmt::{self, Write as _};
 
 use crate::breaker::spread;
-use crate::time::UnixMillis;
-use crate::viewer::UserKey;
+use sinsang_core::time::UnixMillis;
+use sinsang_core::viewer::UserKey;
 
 /// Where requests come from: an IPv4 address; or a /64 of IPv6, which is the least that a network gives to a site (RFC 6177), so that whoever has one
 /// has 2⁶⁴ addresses.

@@ -6,17 +6,17 @@ mod unknown;
 
 use std::borrow::Cow;
 
-use crate::context::Context;
 use crate::memory::{Memory, SecondReads};
-use crate::pack::manifest::Manifest;
-use crate::pack::pulse::Pulse;
-use crate::pack::taste::{self, Widths};
 use crate::request::{Config, NewQuestion, PackPart, Raw, Request, Route};
-use crate::surface::cursor::Cursor;
-use crate::surface::new::Selection;
-use crate::surface::{View, live, new, tabs, write_number};
-use crate::time::{SECOND_MS, UnixMillis};
-use crate::viewer::Viewer;
+use sinsang_core::context::Context;
+use sinsang_core::pack::manifest::Manifest;
+use sinsang_core::pack::pulse::Pulse;
+use sinsang_core::pack::taste::{self, Widths};
+use sinsang_core::surface::cursor::Cursor;
+use sinsang_core::surface::new::Selection;
+use sinsang_core::surface::{View, live, new, tabs, write_number};
+use sinsang_core::time::{SECOND_MS, UnixMillis};
+use sinsang_core::viewer::Viewer;
 
 pub use freshness::kept_header;
 use freshness::{cache_control, etag, is_match, stands_until};

@@ -3,17 +3,17 @@
 use std::rc::Rc;
 
 use crate::auth::{BadKey, Bearer, DEFAULT_MAX_LIFE_S, Refused, Unproven, Verifier};
-use crate::context::Context;
 use crate::cors::Cors;
 use crate::guess::{Admission, PreviewSecret};
-use crate::pack::manifest::SnapshotId;
 use crate::rate::Address;
-use crate::session::MOST_RECENT;
-use crate::surface::cursor::{BadCursor, Cursor, binding};
-use crate::surface::new::Sort;
-use crate::text::compose_hangul;
-use crate::time::UnixMillis;
-use crate::viewer::{DeviceId, UserHasher, UserKey, Viewer};
+use sinsang_core::context::Context;
+use sinsang_core::pack::manifest::SnapshotId;
+use sinsang_core::session::MOST_RECENT;
+use sinsang_core::surface::cursor::{BadCursor, Cursor, binding};
+use sinsang_core::surface::new::Sort;
+use sinsang_core::text::compose_hangul;
+use sinsang_core::time::UnixMillis;
+use sinsang_core::viewer::{DeviceId, UserHasher, UserKey, Viewer};
 
 /// Items on a page where the request does not say.
 pub const DEFAULT_LIMIT: usize = 20;

@@ -13,17 +13,17 @@ mod refresh;
 use std::rc::Rc;
 
 use crate::auth::Unproven;
-use crate::key::Key;
 use crate::load::{Fetched, Keep, Load, Place, Read, ReadFailure};
 use crate::memory::{Memory, Origin, ShardTurn, Snapshot, may_have_pulse};
-use crate::pack::bundle;
-use crate::pack::manifest::SnapshotId;
-use crate::pack::pulse::Pulse;
-use crate::pack::{Damage, Kind, PackId};
 use crate::reply::{Reply, Timing};
 use crate::request::{Config, Halt, Raw, Refusal, Request, Route};
-use crate::time::{SECOND_MS, UnixMillis};
-use crate::viewer::UserKey;
+use sinsang_core::key::Key;
+use sinsang_core::pack::bundle;
+use sinsang_core::pack::manifest::SnapshotId;
+use sinsang_core::pack::pulse::Pulse;
+use sinsang_core::pack::{Damage, Kind, PackId};
+use sinsang_core::time::{SECOND_MS, UnixMillis};
+use sinsang_core::viewer::UserKey;
 
 use answer::Own;
 use own::{PulseRead, TasteRead};

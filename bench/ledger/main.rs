@@ -19,7 +19,7 @@ use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use datafusion::prelude::ParquetReadOptions;
 use process::{cpu_seconds, peak_bytes};
 use serde_json::{Value, json};
-use sinsang::time::UnixMillis;
+use sinsang_core::time::UnixMillis;
 use sinsang_pipeline::engine;
 use sinsang_pipeline::identity::{Day, Listing, Policy};
 use sinsang_pipeline::ledger::head::Table;
@@ -226,7 +226,7 @@ fn nothing(input: &Path, now: &str) -> Outcome {
         input: input.to_path_buf(),
         rejects: None,
         limit: sinsang_pipeline::reject::Limit { max_share: 0.05 },
-        zones: sinsang_input::Zones::default(),
+        zones: sinsang_tables::Zones::default(),
         policy: Policy::default(),
         engine: engine::Options::default(),
         progress: sinsang_pipeline::progress::Progress::hidden(),

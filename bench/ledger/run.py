@@ -19,7 +19,7 @@ import sys
 
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent.parent
-QUESTION = ROOT / "pipeline/sql/ledger_candidate.sql"
+QUESTION = ROOT / "crates/pipeline/sql/ledger_candidate.sql"
 # DataFusion answers the question by reading all postings: past this it takes minutes and tells nothing new.
 MOST_PRODUCTS_FOR_SQL = 10_000_000
 

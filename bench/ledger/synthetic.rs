@@ -1,7 +1,7 @@
 //! A made-up market of any size: what a product is called, under which codes it is sold, and what a day brings. All of it follows from
 //! a product's number, so that nothing need be kept.
 
-use sinsang::time::{DAY_MS, HOUR_MS, UnixMillis};
+use sinsang_core::time::{DAY_MS, HOUR_MS, UnixMillis};
 use sinsang_pipeline::identity::{Listing, Policy};
 use sinsang_pipeline::listing::{Features, Lexicon};
 

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 use serde_json::{Value, json};
-use sinsang::time::{DAY_MS, HOUR_MS};
+use sinsang_core::time::{DAY_MS, HOUR_MS};
 use sinsang_pipeline::identity::{Day, Lesson, Policy, ProductId, Statistics, code_key, mark, stored_keys};
 use sinsang_pipeline::ledger::file::{Row, Writer, name};
 use sinsang_pipeline::ledger::head::{Counted, Entry, Head, Run};

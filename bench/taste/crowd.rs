@@ -20,8 +20,8 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde_json::Value;
-use sinsang::time::{DAY_MS, KST_OFFSET_MS, UnixMillis};
-use sinsang::viewer::UserHasher;
+use sinsang_core::time::{DAY_MS, KST_OFFSET_MS, UnixMillis};
+use sinsang_core::viewer::UserHasher;
 
 /// Days that a user's 50 events are spread over.
 pub(crate) const DAYS: i64 = 60;

@@ -17,9 +17,9 @@ use datafusion::prelude::ParquetReadOptions;
 use process::{cpu_seconds, peak_bytes};
 use rayon::prelude::*;
 use serde_json::{Value, json};
-use sinsang::pack::Format;
-use sinsang::time::{DAY_MS, UnixMillis};
-use sinsang::viewer::UserHasher;
+use sinsang_core::pack::Format;
+use sinsang_core::time::{DAY_MS, UnixMillis};
+use sinsang_core::viewer::UserHasher;
 use sinsang_pipeline::compose::{self, Facts, Shards};
 use sinsang_pipeline::rules::Rules;
 use sinsang_pipeline::taste::{self, Offer};
@@ -211,7 +211,7 @@ async fn learn(world: &Path, now: UnixMillis, events: &Path, output: &Path) -> O
         input: world.to_path_buf(),
         rejects: None,
         limit: sinsang_pipeline::reject::Limit { max_share: 0.05 },
-        zones: sinsang_input::Zones::default(),
+        zones: sinsang_tables::Zones::default(),
         policy: sinsang_pipeline::identity::Policy::default(),
         engine: engine::Options { partitions: std::num::NonZeroUsize::new(2), ..engine::Options::default() },
         progress: sinsang_pipeline::progress::Progress::hidden(),

@@ -2,10 +2,10 @@
 
 use std::sync::LazyLock;
 
-use sinsang::context::Context;
-use sinsang::pack::manifest::SnapshotId;
-use sinsang::surface::cursor::{Cursor, binding};
-use sinsang::time::UnixMillis;
+use sinsang_core::context::Context;
+use sinsang_core::pack::manifest::SnapshotId;
+use sinsang_core::surface::cursor::{Cursor, binding};
+use sinsang_core::time::UnixMillis;
 
 use crate::support::at;
 use crate::support::board::{BUILT_AT, Published, Shape, published, published_after};

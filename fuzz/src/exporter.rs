@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use encoding_rs::EUC_KR;
-use sinsang::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UnixMillis};
-use sinsang_input::check::{Broadcasts, Table as _};
-use sinsang_input::file::{Format, OpenText, Packing, SourceFile};
-use sinsang_input::reject::{Limit, RejectsFile};
-use sinsang_input::table::Broadcast;
-use sinsang_input::{Intake, Zones, csv, ndjson};
+use sinsang_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UnixMillis};
+use sinsang_tables::check::{Broadcasts, Table as _};
+use sinsang_tables::file::{Format, OpenText, Packing, SourceFile};
+use sinsang_tables::reject::{Limit, RejectsFile};
+use sinsang_tables::table::Broadcast;
+use sinsang_tables::{Intake, Zones, csv, ndjson};
 
 /// Bytes as choices; nothing is left once they are used up.
 struct Choices<'b>(&'b [u8]);

@@ -2,13 +2,13 @@
 
 use std::sync::LazyLock;
 
-use sinsang::key::Key;
-use sinsang::pack::board::Board;
-use sinsang::pack::manifest::Manifest;
-use sinsang::pack::pulse::Pulse;
-use sinsang::pack::taste::TasteShard;
-use sinsang::pack::{Kind, PackId, bundle};
-use sinsang::time::HOUR_MS;
+use sinsang_core::key::Key;
+use sinsang_core::pack::board::Board;
+use sinsang_core::pack::manifest::Manifest;
+use sinsang_core::pack::pulse::Pulse;
+use sinsang_core::pack::taste::TasteShard;
+use sinsang_core::pack::{Kind, PackId, bundle};
+use sinsang_core::time::HOUR_MS;
 
 use crate::support::board::{BUILT_AT, Published, Shape, published, users};
 use crate::support::edge::{Ask, Edge, Fault};

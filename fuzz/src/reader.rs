@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use sinsang::text::{ID_MAX_BYTES, NAME_MAX_CHARS};
-use sinsang::time::UnixMillis;
-use sinsang_input::check::{Broadcasts, PRICE_MAX, TITLE_MAX_CHARS, Table as _};
-use sinsang_input::file::{Format, OpenText, Packing, SourceFile};
-use sinsang_input::reject::{Limit, RejectsFile};
-use sinsang_input::table::Broadcast;
-use sinsang_input::{Intake, Zones, csv, ndjson};
+use sinsang_core::text::{ID_MAX_BYTES, NAME_MAX_CHARS};
+use sinsang_core::time::UnixMillis;
+use sinsang_tables::check::{Broadcasts, PRICE_MAX, TITLE_MAX_CHARS, Table as _};
+use sinsang_tables::file::{Format, OpenText, Packing, SourceFile};
+use sinsang_tables::reject::{Limit, RejectsFile};
+use sinsang_tables::table::Broadcast;
+use sinsang_tables::{Intake, Zones, csv, ndjson};
 
 /// Reads `bytes` as a CSV file of broadcasts.
 pub(crate) fn reader_csv(bytes: &[u8]) {

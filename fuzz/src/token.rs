@@ -9,7 +9,7 @@ use serde_json::Value;
 use sha2::Sha256;
 use sinsang::auth::{Bearer, Refused};
 use sinsang::request::Config;
-use sinsang::time::SECOND_MS;
+use sinsang_core::time::SECOND_MS;
 
 use crate::support::at;
 use crate::support::board::BUILT_AT;

@@ -7,8 +7,8 @@ use js_sys::Uint8Array;
 use worker::wasm_bindgen::JsValue;
 
 use super::platform::{call, get, response};
-use crate::key::Key;
 use crate::load::{Keep, ReadFailure};
+use sinsang_core::key::Key;
 
 /// The cache, for one of the Worker's origins.
 pub(super) struct Cache {

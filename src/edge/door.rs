@@ -13,12 +13,12 @@ use worker::wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
 use super::isolate::{self, with_memory};
 use super::{HEALTH, cut};
-use crate::context::Context;
 use crate::rate::Address;
 use crate::reply::Reply;
 use crate::request::{Config, Raw};
 use crate::serve::Serve;
-use crate::time::UnixMillis;
+use sinsang_core::context::Context;
+use sinsang_core::time::UnixMillis;
 
 /// Longest text of a request that is taken at this door, in bytes: more than any address, token and ETag that are looked at.
 const MAX_REQUEST_BYTES: usize = 16 * 1024;

@@ -7,9 +7,9 @@ use js_sys::{Math, Reflect, Uint8Array};
 use worker::Env;
 use worker::wasm_bindgen::{JsCast as _, JsValue};
 
-use crate::context::Context;
 use crate::memory::Memory;
 use crate::request::Config;
+use sinsang_core::context::Context;
 
 thread_local! {
     static MEMORY: Cell<Option<Box<Memory>>> = const { Cell::new(None) };

@@ -5,8 +5,8 @@ use std::cell::Cell;
 use worker::Env;
 use worker::kv::KvStore;
 
-use crate::key::Key;
 use crate::load::ReadFailure;
+use sinsang_core::key::Key;
 
 /// The KV namespace's binding in `wrangler.toml`.
 const BINDING: &str = "SNAPSHOTS";

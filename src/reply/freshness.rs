@@ -6,9 +6,9 @@ use xxhash_rust::xxh64::Xxh64;
 
 use super::Facts;
 use crate::request::Route;
-use crate::surface::MAX_VERDICT_AGE_MS;
-use crate::surface::new::RANK_STEP_MS;
-use crate::time::{SECOND_MS, UnixMillis};
+use sinsang_core::surface::MAX_VERDICT_AGE_MS;
+use sinsang_core::surface::new::RANK_STEP_MS;
+use sinsang_core::time::{SECOND_MS, UnixMillis};
 
 /// Longest that a shared answer may be kept on the way, in seconds.
 const MAX_AGE_S: i64 = 60;

@@ -6,7 +6,7 @@ use super::{Headers, Reply, Timing, common};
 use crate::header;
 use crate::rate::retry_after_s;
 use crate::request::{Config, Raw, Refusal};
-use crate::time::UnixMillis;
+use sinsang_core::time::UnixMillis;
 
 const PROBLEM: &str = "application/problem+json; charset=utf-8";
 const METHODS: &str = "GET, HEAD, OPTIONS";

@@ -3,8 +3,8 @@
 
 use super::problem::quoted;
 use super::write_number;
-use crate::pack::board::Board;
 use crate::request::NewQuestion;
+use sinsang_core::pack::board::Board;
 
 /// Most values of a filter that are listed.
 const MOST_VALUES: usize = 100;

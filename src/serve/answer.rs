@@ -2,19 +2,19 @@
 
 use super::own::PulseRead;
 use super::{Serve, Step, pulse_of};
-use crate::context::Context;
-use crate::experiment::{Assignment, Experiments};
 use crate::load::Place;
 use crate::memory::{Memory, NamedShard, Origin, Snapshot};
-use crate::pack::board::Board;
-use crate::pack::pulse::Pulse;
-use crate::pack::taste::Taste;
 use crate::reply::Rung;
 use crate::request::{Refusal, Request};
-use crate::session;
-use crate::surface::View;
-use crate::time::UnixMillis;
-use crate::viewer::DeviceId;
+use sinsang_core::context::Context;
+use sinsang_core::experiment::{Assignment, Experiments};
+use sinsang_core::pack::board::Board;
+use sinsang_core::pack::pulse::Pulse;
+use sinsang_core::pack::taste::Taste;
+use sinsang_core::session;
+use sinsang_core::surface::View;
+use sinsang_core::time::UnixMillis;
+use sinsang_core::viewer::DeviceId;
 
 /// What is known of who asks, beside the snapshot.
 #[derive(Default)]
@@ -114,7 +114,7 @@ impl Serve<'_> {
             now: request.as_of.unwrap_or(now),
             // The clock, not the time of a preview: how old the schedule is does not depend on what is asked of it. Of a snapshot that a preview
             // chose it is asked what that would have said then.
-            trusts_verdicts: crate::surface::trusts_verdicts(
+            trusts_verdicts: sinsang_core::surface::trusts_verdicts(
                 snapshot.manifest.built_at(),
                 request.as_of.filter(|_| request.chosen_snapshot.is_some()).unwrap_or(now),
             ),

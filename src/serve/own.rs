@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use crate::load::Place;
 use crate::memory::{Memory, NamedShard};
-use crate::pack::taste::TasteShard;
-use crate::pack::{Damage, PackId};
+use sinsang_core::pack::taste::TasteShard;
+use sinsang_core::pack::{Damage, PackId};
 
 /// The pulse that a list goes on by, on its way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

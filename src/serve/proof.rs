@@ -4,7 +4,7 @@ use super::Serve;
 use crate::auth::Refused;
 use crate::rate::Asker;
 use crate::request::{Halt, Refusal, Request};
-use crate::viewer::Viewer;
+use sinsang_core::viewer::Viewer;
 
 impl Serve<'_> {
     /// Who the request is counted for where requests are limited; `None` while that hangs on a signature. Only a token says who is a user: whom a

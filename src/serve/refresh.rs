@@ -3,11 +3,11 @@
 use std::rc::Rc;
 
 use super::{breaker, report};
-use crate::key::Key;
 use crate::load::{Fetched, Keep, Load, Place, Read};
 use crate::memory::Memory;
-use crate::pack::pulse::Pulse;
-use crate::time::UnixMillis;
+use sinsang_core::key::Key;
+use sinsang_core::pack::pulse::Pulse;
+use sinsang_core::time::UnixMillis;
 
 /// Looks the live manifest up, and the pulse where that is due.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { dataset, pairs } from "../harness/dataset.mjs";
 import { Edge } from "../harness/edge.mjs";
 
-/** The largest value of Workers KV, which src/pack.rs holds packs to. */
+/** The largest value of Workers KV, which crates/core/src/pack.rs holds packs to. */
 const MAX_PACK_BYTES = 25 * 1024 * 1024;
 /**
  * What of an isolate's 128 MB the Wasm memory may take here: three such boards, since the place of one that was given up is broken into by what is

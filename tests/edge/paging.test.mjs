@@ -92,7 +92,7 @@ test("a cursor cut or changed anywhere is refused", async () => {
 test("a cursor of a snapshot that is kept no more is 410", async () => {
   const cursor = (await edge.get("/v1/new", { query: { limit: 2 } })).json.next_cursor;
   const bytes = Buffer.from(cursor, "base64url");
-  // The layout of src/surface/cursor.rs: version, then the snapshot's id; the last four bytes check the rest.
+  // The layout of crates/core/src/surface/cursor.rs: version, then the snapshot's id; the last four bytes check the rest.
   bytes[1] ^= 0xff;
   createHash("sha256").update(bytes.subarray(0, -4)).digest().copy(bytes, bytes.length - 4, 0, 4);
   // An isolate asks the store no more than once a second whether it has such a snapshot.

@@ -34,7 +34,7 @@ export async function snapshots() {
       const built = await pairs(snapshot);
       const found = new Map([...everything, ["manifest", await readFile(join(published, `published-${2 - place}`, "manifest"))]]);
       const { viewers } = JSON.parse(await readFile(join(folder, "viewers.json"), "utf8"));
-      // As in src/pack/FORMAT.md: container header, directory, then META with the snapshot's id first.
+      // As in crates/core/src/pack/FORMAT.md: container header, directory, then META with the snapshot's id first.
       const manifest = found.get("manifest");
       const id = manifest.readBigUInt64LE(sectionAt(manifest, "META")).toString(16).padStart(16, "0");
       const bundle = Buffer.from(bundleOf(built));

@@ -37,7 +37,7 @@ export const FAULTS = {
   older: (response, value) => response.writeHead(200).end(reformatted(value, 0)),
 };
 
-/** A pack as of another format version: whole, with the checksum of its content (src/pack/FORMAT.md). */
+/** A pack as of another format version: whole, with the checksum of its content (crates/core/src/pack/FORMAT.md). */
 export function reformatted(value, version) {
   const pack = Buffer.from(value);
   if (pack.length < 32) return pack;

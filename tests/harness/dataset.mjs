@@ -10,7 +10,7 @@ export { ROOT, USER_KEY, sinsang } from "./made.mjs";
 export const NOW = Date.parse("2026-11-20T12:00:00+09:00");
 /**
  * The later snapshots are of the same tables, built this much later each, and in the next format of packs. Less than clocks may be apart
- * (CLOCK_LEEWAY_MS in src/time.rs), so that an edge whose clock stands at NOW takes both.
+ * (CLOCK_LEEWAY_MS in crates/core/src/time.rs), so that an edge whose clock stands at NOW takes both.
  */
 export const STEP_MS = 4 * 60 * 1000;
 

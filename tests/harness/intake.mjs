@@ -22,8 +22,8 @@ const PATIENCE_MS = 60_000;
  * @param {object} [options.more] options of Miniflare's over all
  */
 export function intakeWorker({ entry, bindings = {}, consumer = {}, queues = {}, more = {} } = {}) {
-  const { workerOptions: fromToml } = workerOptions(join(ROOT, "intake/wrangler.toml"));
-  const build = join(ROOT, "intake/build");
+  const { workerOptions: fromToml } = workerOptions(join(ROOT, "crates/event-worker/wrangler.toml"));
+  const build = join(ROOT, "crates/event-worker/build");
   const all = { CORS_ORIGINS: "", JWT_AUDIENCE: AUDIENCE, JWT_HS256_KEY: HS256_KEY, JWT_ES256_PUBLIC_KEY: ES256_JWK, USER_KEY, ...bindings };
   // Whoever waits for a batch here waits for a second, not for five.
   const quick = { maxBatchTimeout: 1, retryDelay: 0, ...consumer };

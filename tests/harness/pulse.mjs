@@ -1,4 +1,4 @@
-// A pulse and a board's listings as src/pack/FORMAT.md has them, read by other code than the edge's.
+// A pulse and a board's listings as crates/core/src/pack/FORMAT.md has them, read by other code than the edge's.
 import { createHash } from "node:crypto";
 
 const PATIENCE_MS = 60_000;

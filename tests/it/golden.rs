@@ -1,7 +1,7 @@
 //! The golden files: today's writer makes the packs byte for byte, and today's reader answers from them byte for byte.
 //!
 //! `UPDATE_GOLDEN=1 cargo test --test golden` writes them anew; a format's golden files are only written anew together with an entry in
-//! the change list of `src/pack/FORMAT.md`.
+//! the change list of `crates/core/src/pack/FORMAT.md`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,10 +13,10 @@ use crate::support::edge::{Ask, Edge};
 use crate::support::experiment::{TINY, in_the_second_format, published_of, published_tried, tried};
 use crate::support::golden::{Packs, answers, arithmetic, orders, pulse_of, variants, wanted, wanted_at};
 use serde_json::Value;
-use sinsang::key::Key;
 use sinsang::memory::REFRESH_MS;
-use sinsang::pack::{Kind, Pack};
-use sinsang::time::SECOND_MS;
+use sinsang_core::key::Key;
+use sinsang_core::pack::{Kind, Pack};
+use sinsang_core::time::SECOND_MS;
 
 const MAX_GOLDEN_BYTES: u64 = 100 * 1024;
 
@@ -184,7 +184,7 @@ fn the_golden_files_of_the_second_format_are_what_is_written_and_answered() {
         text.split([' ', '\t', '\n']).filter_map(|item| item.split_once(':')?.1.parse().ok()).collect();
     let weights = [-7_i64, 120, 40, 2_000];
     let is_seen =
-        |buyers: u32| weights.iter().all(|weight| parts.contains(&(weight * sinsang::rank::pulse(16 * buyers))));
+        |buyers: u32| weights.iter().all(|weight| parts.contains(&(weight * sinsang_core::rank::pulse(16 * buyers))));
     assert!((1..=12).any(is_seen), "{text}");
     settle("format-2/wanted.tsv", text.as_bytes());
 }

@@ -61,7 +61,8 @@ fn a_page_may_send_every_header_that_the_docs_name_and_none_besides() {
 
 #[test]
 fn every_header_that_is_read_may_be_sent() {
-    let scripts = ["src/edge/entry.mjs", "src/edge/context.mjs", "src/edge/preview.mjs", "intake/src/entry.mjs"];
+    let scripts =
+        ["src/edge/entry.mjs", "src/edge/context.mjs", "src/edge/preview.mjs", "crates/event-worker/src/entry.mjs"];
     let mut read_by_scripts = BTreeSet::new();
     for script in scripts {
         let text = read(script);
@@ -74,7 +75,7 @@ fn every_header_that_is_read_may_be_sent() {
     let known = set(header::OF_SURFACES.into_iter().chain(header::OF_EVENTS).chain(GIVEN));
     assert!(read_by_scripts.is_subset(&known), "{read_by_scripts:?}");
     // The shells in Rust read by the declared names alone.
-    for shell in ["src/edge.rs", "src/edge/gate.rs", "intake/src/edge.rs"] {
+    for shell in ["src/edge.rs", "src/edge/gate.rs", "crates/event-worker/src/edge.rs"] {
         let text = read(shell);
         let spelled: Vec<&str> = text.lines().filter(|line| line.contains("header(\"")).collect();
         let length = "header(\"Content-Length\")";

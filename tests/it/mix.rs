@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::support::at;
 use crate::support::board::{BUILT_AT, Shape, parts, publish, published, widths};
 use crate::support::edge::{Ask, Edge, PREVIEW, ids, json, ok};
-use sinsang::directive::{Deed, WHOLE};
-use sinsang::mix::{Draw, Floor, Mix, scatter};
-use sinsang::pack::board::Board;
-use sinsang::pack::board_write::{BoardParts, write};
-use sinsang::pack::mix::{DirectivePart, MixParts};
-use sinsang::pack::taste::Taste;
-use sinsang::surface::new::{Page, Selection, Sort, page};
-use sinsang::surface::{View, live, tabs};
-use sinsang::time::{DAY_MS, HOUR_MS, KST_OFFSET_MS, MINUTE_MS, SECOND_MS, UnixMillis};
+use sinsang_core::directive::{Deed, WHOLE};
+use sinsang_core::mix::{Draw, Floor, Mix, scatter};
+use sinsang_core::pack::board::Board;
+use sinsang_core::pack::board_write::{BoardParts, write};
+use sinsang_core::pack::mix::{DirectivePart, MixParts};
+use sinsang_core::pack::taste::Taste;
+use sinsang_core::surface::new::{Page, Selection, Sort, page};
+use sinsang_core::surface::{View, live, tabs};
+use sinsang_core::time::{DAY_MS, HOUR_MS, KST_OFFSET_MS, MINUTE_MS, SECOND_MS, UnixMillis};
 
 const MIX: Mix = Mix {
     window: 10,
@@ -40,7 +40,7 @@ fn fresh(products: usize) -> BoardParts {
     let mut parts = parts(&Shape { products, ..Shape::DAY });
     let built_at = parts.built_at;
     for (product, at) in parts.products.iter_mut().zip(0..) {
-        product.verdict = sinsang::pack::board::VerdictKind::New;
+        product.verdict = sinsang_core::pack::board::VerdictKind::New;
         product.first = (built_at.plus(HOUR_MS + at * SECOND_MS), built_at.plus(3 * HOUR_MS + at * SECOND_MS));
     }
     parts
@@ -135,14 +135,14 @@ fn floors_and_short_memories_reach_the_list() {
     let plain = board(&parts);
     let view = View::shared(&plain, at(BUILT_AT));
     let first = list(&view, 0, 20).products[0];
-    let notes = sinsang::pack::taste::note(plain.product(first).id(), -32);
+    let notes = sinsang_core::pack::taste::note(plain.product(first).id(), -32);
     let taste = Some(Taste { notes: &notes, ..Taste::default() });
     let after = list(&View { taste, viewer: 1, ..view }, 0, usize::MAX).products;
     assert_eq!(after.last(), Some(&first), "what was passed over sinks");
     // A place on a list that was handed in, and a variant for which lists don't count.
     let before = list(&view, 0, usize::MAX).products;
     let last = *before.last().unwrap();
-    let notes = sinsang::pack::taste::note(plain.product(last).id(), 20);
+    let notes = sinsang_core::pack::taste::note(plain.product(last).id(), 20);
     let listed = View { taste: Some(Taste { notes: &notes, ..Taste::default() }), viewer: 1, ..view };
     assert_eq!(list(&listed, 0, 1).products, [last]);
     let mut unlisted = parts.clone();
@@ -164,7 +164,7 @@ fn floors_and_short_memories_reach_the_list() {
 #[test]
 fn the_second_half_of_vectors_counts_where_the_board_says_so_and_the_viewer_has_one() {
     let mut parts = fresh(200);
-    parts.blocks.push(sinsang::pack::board::Block { name: "lab".to_owned(), start: 64, length: 64 });
+    parts.blocks.push(sinsang_core::pack::board::Block { name: "lab".to_owned(), start: 64, length: 64 });
     for product in &mut parts.products {
         let turned: Vec<i8> = product.vector.iter().map(|value| value.saturating_neg()).collect();
         product.vector.extend(turned);
@@ -175,8 +175,8 @@ fn the_second_half_of_vectors_counts_where_the_board_says_so_and_the_viewer_has_
     };
     let own = [100_u8; 64];
     let [both, ours] = [[own, own].concat(), [own, [0; 64]].concat()];
-    parts.format = sinsang::pack::Format::Two;
-    parts.weights.new = sinsang::rank::SurfaceWeights { taste: 800, ..Default::default() };
+    parts.format = sinsang_core::pack::Format::Two;
+    parts.weights.new = sinsang_core::rank::SurfaceWeights { taste: 800, ..Default::default() };
     let first = order(&parts, &own);
     assert_eq!(order(&parts, &both), first, "no surface is the second half's");
     parts.mix.mix.second = 1;
@@ -214,7 +214,7 @@ fn what_goes_with_what_a_viewer_did_stands_first_on_air_and_moves_no_new_product
     let shared = View::shared(&board, now);
     let last = *live::order(&shared).last().unwrap();
     let fresh = *list(&shared, 0, usize::MAX).products.last().unwrap();
-    let note = |product: usize| sinsang::pack::taste::note(board.product(product).id(), 31);
+    let note = |product: usize| sinsang_core::pack::taste::note(board.product(product).id(), 31);
     let notes = [note(board.slot(last).product()), note(fresh)].concat();
     let taste = Some(Taste { notes: &notes, ..Taste::default() });
     assert_eq!(live::order(&View { taste, ..shared })[0], last);

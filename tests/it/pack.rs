@@ -1,17 +1,17 @@
 //! The packs' format: what is written is read back, what is damaged is refused, and what a newer writer adds is passed over.
 
 use proptest::prelude::*;
-use sinsang::key::Key;
-use sinsang::pack::board::{Board, VerdictKind};
-use sinsang::pack::board_write::{BoardParts, write};
-use sinsang::pack::experiment::ExperimentPart;
-use sinsang::pack::manifest::{Manifest, ManifestParts, Previous, SnapshotId};
-use sinsang::pack::pulse::{self, Pulse};
-use sinsang::pack::taste::{self, Taste, TasteShard, Widths};
-use sinsang::pack::{Damage, Format, Kind, Pack, PackId, VERSION, Writer};
-use sinsang::pulse::Counts;
-use sinsang::rank::PULSE_WEIGHTS;
-use sinsang::time::UnixMillis;
+use sinsang_core::key::Key;
+use sinsang_core::pack::board::{Board, VerdictKind};
+use sinsang_core::pack::board_write::{BoardParts, write};
+use sinsang_core::pack::experiment::ExperimentPart;
+use sinsang_core::pack::manifest::{Manifest, ManifestParts, Previous, SnapshotId};
+use sinsang_core::pack::pulse::{self, Pulse};
+use sinsang_core::pack::taste::{self, Taste, TasteShard, Widths};
+use sinsang_core::pack::{Damage, Format, Kind, Pack, PackId, VERSION, Writer};
+use sinsang_core::pulse::Counts;
+use sinsang_core::rank::PULSE_WEIGHTS;
+use sinsang_core::time::UnixMillis;
 
 use crate::corpus::pack::meet;
 use crate::support::board::{BUILT_AT, Published, Shape, hasher, parts, publish, published, users, widths};

@@ -237,7 +237,7 @@ fn production(settings: &str, example: &str) -> toml::Table {
 fn production_stores_nothing_of_requests_in_its_logs() {
     for (settings, example) in [
         ("wrangler.toml", "deploy/wrangler.production.toml.example"),
-        ("intake/wrangler.toml", "deploy/wrangler.intake.production.toml.example"),
+        ("crates/event-worker/wrangler.toml", "deploy/wrangler.intake.production.toml.example"),
     ] {
         let environment = production(settings, example);
         let observability = &environment["observability"];
@@ -267,7 +267,7 @@ fn production_stores_nothing_of_requests_in_its_logs() {
 fn production_has_all_bindings_and_queues_of_this_machine() {
     for (settings, example) in [
         ("wrangler.toml", "deploy/wrangler.production.toml.example"),
-        ("intake/wrangler.toml", "deploy/wrangler.intake.production.toml.example"),
+        ("crates/event-worker/wrangler.toml", "deploy/wrangler.intake.production.toml.example"),
     ] {
         let here: toml::Table = file(settings).parse().unwrap();
         let environment = production(settings, example);

@@ -6,12 +6,19 @@ use std::path::{Path, PathBuf};
 const MAX_LINES: usize = 700;
 
 /// What runs in Workers.
-const WORKERS: [&str; 2] = ["src", "intake/src"];
+const WORKERS: [&str; 3] = ["src", "crates/core/src", "crates/event-worker/src"];
 /// What runs natively and knows neither the engine nor the platform.
-const NATIVE: [&str; 7] =
-    ["identity/src", "input/src", "parquet/src", "taste/src", "publish/src", "experiment/src", "ingest/src"];
+const NATIVE: [&str; 7] = [
+    "crates/identity/src",
+    "crates/tables/src",
+    "crates/parquet/src",
+    "crates/taste/src",
+    "crates/publish/src",
+    "crates/experiment/src",
+    "crates/event-import/src",
+];
 /// What puts questions to the engine.
-const ENGINE: [&str; 2] = ["pipeline/src", "cluster/src"];
+const ENGINE: [&str; 2] = ["crates/pipeline/src", "crates/cluster/src"];
 
 /// The folders of sources of all that ships.
 fn shipped() -> impl Iterator<Item = &'static str> {
@@ -36,7 +43,7 @@ impl Source {
     }
 
     fn is_edge(&self) -> bool {
-        let path = self.path.trim_start_matches("intake/");
+        let path = self.path.trim_start_matches("crates/event-worker/");
         path == "src/edge.rs" || path.starts_with("src/edge/")
     }
 
@@ -98,11 +105,11 @@ fn only_the_edge_knows_the_platform() {
     // The other door out of Wasm, to the preview page, knows wasm-bindgen and no more.
     let places: Vec<String> = places.into_iter().filter(|place| !is_door(place)).collect();
     assert_none(&places, "only src/edge.rs and src/edge/ may name the platform");
-    let intake = sources("intake/src").into_iter().filter(|source| !source.is_edge());
+    let intake = sources("crates/event-worker/src").into_iter().filter(|source| !source.is_edge());
     let places: Vec<String> = intake.flat_map(|source| source.places(&words)).collect();
     assert_none(
         &places,
-        "of the Worker that takes events, only intake/src/edge.rs and intake/src/edge/ may name the platform",
+        "of the Worker that takes events, only crates/event-worker/src/edge.rs and crates/event-worker/src/edge/ may name the platform",
     );
     let native = NATIVE.into_iter().chain(ENGINE).flat_map(sources);
     let native: Vec<String> = native.flat_map(|source| source.places(&words)).collect();
@@ -117,11 +124,11 @@ fn only_the_pipeline_knows_its_engine() {
     assert_none(&places, "only the pipeline and the cluster know the engine");
     // Ingesting waits for stores and brokers, and writes the table of events.
     let words = ["parquet::", "arrow_", "arrow::", "tokio"];
-    let may = ["ingest/src", "parquet/src"];
+    let may = ["crates/event-import/src", "crates/parquet/src"];
     let held = WORKERS.into_iter().chain(NATIVE).filter(|folder| !may.contains(folder)).flat_map(sources);
     let places: Vec<String> = held.flat_map(|source| source.places(&words)).collect();
     assert_none(&places, "what neither ingests, reads Parquet nor asks the engine knows no Arrow and no tokio");
-    let held = shipped().filter(|folder| *folder != "cluster/src").flat_map(sources);
+    let held = shipped().filter(|folder| *folder != "crates/cluster/src").flat_map(sources);
     let places: Vec<String> = held.flat_map(|source| source.places(&["ballista", "sinsang_cluster"])).collect();
     assert_none(&places, "only the cluster knows Ballista");
 }
@@ -146,7 +153,7 @@ fn nothing_but_the_edge_and_the_commands_main_reads_a_clock_randomness_or_the_en
         "std::env::args",
     ];
     // A progress bar asks how long somebody has waited; nothing that is written depends on it.
-    let may_read_it = ["pipeline/src/main.rs", "publish/src/progress.rs", "cluster/src/main.rs"];
+    let may_read_it = ["crates/pipeline/src/main.rs", "crates/publish/src/progress.rs", "crates/cluster/src/main.rs"];
     let held = shipped().flat_map(sources).filter(|source| !source.is_edge());
     let held = held.filter(|source| !may_read_it.contains(&source.path.as_str()));
     let places: Vec<String> = held.flat_map(|source| source.places(&words)).collect();
@@ -176,12 +183,10 @@ fn only_reply_writes_cache_control() {
 #[test]
 fn no_package_is_left_out_of_these_rules() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
-    let members = manifest.lines().find_map(|line| line.strip_prefix("members = ")).unwrap();
-    let members = members.split('"').skip(1).step_by(2).filter(|member| !member.starts_with("bench/"));
-    let folders = members.map(|member| if member == "." { "src".to_owned() } else { format!("{member}/src") });
-    let (mut folders, mut held): (Vec<String>, Vec<String>) =
-        (folders.collect(), shipped().map(str::to_owned).collect());
+    let names = fs::read_dir(root.join("crates")).unwrap().map(|entry| entry.unwrap().file_name());
+    let folders = names.map(|name| format!("crates/{}/src", name.to_string_lossy()));
+    let mut folders: Vec<String> = folders.chain(["src".to_owned()]).collect();
+    let mut held: Vec<String> = shipped().map(str::to_owned).collect();
     folders.sort();
     held.sort();
     assert_eq!(folders, held, "WORKERS, NATIVE and ENGINE name every package that ships");
@@ -192,17 +197,17 @@ fn only_key_spells_a_key() {
     let all: Vec<Source> = shipped().flat_map(sources).collect();
     let places: Vec<String> = all
         .iter()
-        .filter(|source| source.path != "src/key.rs")
+        .filter(|source| source.path != "crates/core/src/key.rs")
         .flat_map(|source| source.places(&["\"manifest\"", "\"pack/"]))
         .collect();
-    assert_none(&places, "keys are spelled in src/key.rs");
-    assert!(all.iter().any(|source| source.path == "src/key.rs"));
+    assert_none(&places, "keys are spelled in crates/core/src/key.rs");
+    assert!(all.iter().any(|source| source.path == "crates/core/src/key.rs"));
 }
 
 #[test]
 fn files_say_what_they_are_and_stay_short() {
     let mut places = Vec::new();
-    for folder in shipped().chain(["cluster/tests", "pipeline/tests", "tests"]) {
+    for folder in shipped().chain(["crates/cluster/tests", "crates/pipeline/tests", "tests"]) {
         for source in sources(folder) {
             if !source.text.starts_with("//! ") {
                 places.push(format!("{} does not open with a sentence that says what it is", source.path));
@@ -268,7 +273,7 @@ fn the_core_forbids_panics_and_nobody_allows_them_again() {
     let words = ["clippy::unwrap_used", "clippy::expect_used", "clippy::indexing_slicing", "clippy::panic"];
     let places: Vec<String> = core
         .iter()
-        .filter(|source| !source.path.ends_with("src/lib.rs") && source.path != "src/pack.rs")
+        .filter(|source| !source.path.ends_with("src/lib.rs") && source.path != "crates/core/src/pack.rs")
         .flat_map(|source| source.places(&words))
         .collect();
     assert_none(&places, "no exceptions to the panic lints");
@@ -277,11 +282,11 @@ fn the_core_forbids_panics_and_nobody_allows_them_again() {
 #[test]
 fn only_the_commands_terminal_prints() {
     let native = || NATIVE.into_iter().chain(ENGINE).flat_map(sources);
-    let others = || native().filter(|source| !["pipeline/src/terminal.rs"].contains(&source.path.as_str()));
+    let others = || native().filter(|source| !["crates/pipeline/src/terminal.rs"].contains(&source.path.as_str()));
     let printing = ["println!", "eprintln!", "print!", "eprint!", "dbg!"];
     let ships = |source: &Source| !source.path.ends_with("/tests.rs");
     let places: Vec<String> = others().filter(ships).flat_map(|source| source.places(&printing)).collect();
-    assert_none(&places, "what people see goes through pipeline/src/terminal.rs, which makes it printable");
+    assert_none(&places, "what people see goes through crates/pipeline/src/terminal.rs, which makes it printable");
     // Log lines for people have colours, so that only their fields are made printable.
     let made_printable =
         ["Printable(io::", ".is_terminal()", ".with_writer(io::stderr)", "ProgressDrawTarget::stderr()"];
@@ -312,7 +317,8 @@ fn no_secret_is_in_the_repository() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let ignored = fs::read_to_string(root.join(".gitignore")).unwrap();
     assert!(ignored.lines().any(|line| line == ".dev.vars"), "this machine's secrets are not in git");
-    let wrangler = ["wrangler.toml", "intake/wrangler.toml"].map(|path| fs::read_to_string(root.join(path)).unwrap());
+    let wrangler =
+        ["wrangler.toml", "crates/event-worker/wrangler.toml"].map(|path| fs::read_to_string(root.join(path)).unwrap());
     let set = |line: &str| SECRETS.iter().any(|name| line.split('=').next().is_some_and(|key| key.trim() == *name));
     assert!(!wrangler.iter().any(|text| text.lines().any(set)), "wrangler.toml sets no secret");
     let private = [["-----BEGIN ", "PRIVATE KEY"].concat(), ["-----BEGIN EC ", "PRIVATE KEY"].concat()];

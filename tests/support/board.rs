@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use sinsang::key::Key;
-use sinsang::pack::board::{Block, VerdictKind};
-use sinsang::pack::board_write::{
+use sinsang_core::key::Key;
+use sinsang_core::pack::board::{Block, VerdictKind};
+use sinsang_core::pack::board_write::{
     BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart, TabPart, vocabulary, write,
 };
-use sinsang::pack::manifest::{Manifest, ManifestParts, Previous, SnapshotId, shard_index};
-use sinsang::pack::taste::{self, Widths};
-use sinsang::pack::{Format, Kind, PackId};
-use sinsang::rank::{PULSE_WEIGHTS, SurfaceWeights, Weights};
-use sinsang::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMillis};
-use sinsang::viewer::UserHasher;
+use sinsang_core::pack::manifest::{Manifest, ManifestParts, Previous, SnapshotId, shard_index};
+use sinsang_core::pack::taste::{self, Widths};
+use sinsang_core::pack::{Format, Kind, PackId};
+use sinsang_core::rank::{PULSE_WEIGHTS, SurfaceWeights, Weights};
+use sinsang_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMillis};
+use sinsang_core::viewer::UserHasher;
 
 use super::{Numbers, at};
 
@@ -83,7 +83,7 @@ pub(crate) fn parts(shape: &Shape) -> BoardParts {
         slots,
         tabs: tabs(shape.tabs),
         weights: weights(),
-        mix: sinsang::pack::mix::MixParts::default(),
+        mix: sinsang_core::pack::mix::MixParts::default(),
     }
 }
 

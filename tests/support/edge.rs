@@ -10,18 +10,18 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use sinsang::auth::{POINT_BYTES, Unproven, Verifier};
-use sinsang::context::Context;
 use sinsang::cors::Cors;
 use sinsang::guess::PreviewSecret;
-use sinsang::key::Key;
 use sinsang::load::{Fetched, Keep, Place, Read, ReadFailure};
 use sinsang::memory::Memory;
-use sinsang::pack::{Kind, bundle};
 use sinsang::rate::Address;
 use sinsang::reply::Reply;
 use sinsang::request::{Config, Raw};
 use sinsang::serve::{Refresh, Serve, Step};
-use sinsang::time::{DAY_MS, SECOND_MS, UnixMillis};
+use sinsang_core::context::Context;
+use sinsang_core::key::Key;
+use sinsang_core::pack::{Kind, bundle};
+use sinsang_core::time::{DAY_MS, SECOND_MS, UnixMillis};
 
 use super::at;
 use super::board::{BUILT_AT, Published, hasher};

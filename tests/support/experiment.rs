@@ -1,10 +1,10 @@
 //! Experiments on a made-up board.
 
-use sinsang::experiment::WHOLE;
-use sinsang::pack::Format;
-use sinsang::pack::board_write::BoardParts;
-use sinsang::pack::experiment::{ExperimentPart, VariantPart};
-use sinsang::time::{HOUR_MS, UnixMillis};
+use sinsang_core::experiment::WHOLE;
+use sinsang_core::pack::Format;
+use sinsang_core::pack::board_write::BoardParts;
+use sinsang_core::pack::experiment::{ExperimentPart, VariantPart};
+use sinsang_core::time::{HOUR_MS, UnixMillis};
 
 use super::board::{Published, Shape, parts, publish, widths};
 

@@ -5,17 +5,17 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use sinsang::key::Key;
-use sinsang::pack::board::{Board, Product, Slot};
-use sinsang::pack::manifest::Manifest;
-use sinsang::pack::pulse;
-use sinsang::pack::taste::{Taste, TasteShard};
-use sinsang::pack::{Kind, Pack};
-use sinsang::pulse::Counts;
-use sinsang::rank::{Candidate, Score, score, score_tab};
-use sinsang::surface::new::{RANK_STEP_MS, Selection, page};
-use sinsang::surface::{View, live, tabs};
-use sinsang::time::{HOUR_MS, UnixMillis};
+use sinsang_core::key::Key;
+use sinsang_core::pack::board::{Board, Product, Slot};
+use sinsang_core::pack::manifest::Manifest;
+use sinsang_core::pack::pulse;
+use sinsang_core::pack::taste::{Taste, TasteShard};
+use sinsang_core::pack::{Kind, Pack};
+use sinsang_core::pulse::Counts;
+use sinsang_core::rank::{Candidate, Score, score, score_tab};
+use sinsang_core::surface::new::{RANK_STEP_MS, Selection, page};
+use sinsang_core::surface::{View, live, tabs};
+use sinsang_core::time::{HOUR_MS, UnixMillis};
 
 use super::board::{BUILT_AT, Published, hasher};
 use super::edge::{Ask, Edge, PREVIEW};
@@ -258,7 +258,7 @@ pub(crate) fn arithmetic() -> u64 {
             popularity: u32::try_from(numbers.below(2000)).unwrap(),
         };
         let number = |numbers: &mut Numbers| i32::try_from(numbers.below(2_000_000)).unwrap() - 1_000_000;
-        let weights = sinsang::rank::SurfaceWeights {
+        let weights = sinsang_core::rank::SurfaceWeights {
             taste: number(&mut numbers),
             channel: number(&mut numbers),
             hour: number(&mut numbers),

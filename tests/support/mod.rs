@@ -7,10 +7,10 @@ pub(crate) mod experiment;
 pub(crate) mod golden;
 
 use sha2::{Digest, Sha256};
-use sinsang::pack::PackId;
-use sinsang::time::UnixMillis;
+use sinsang_core::pack::PackId;
+use sinsang_core::time::UnixMillis;
 
-/// What stands before a pack's directory (`src/pack/FORMAT.md`).
+/// What stands before a pack's directory (`crates/core/src/pack/FORMAT.md`).
 pub(crate) const HEADER_BYTES: usize = 32;
 
 /// The instant of an RFC 3339 text.

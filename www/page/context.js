@@ -1,4 +1,4 @@
-// Where viewers without tastes come from and on what: what the edge knows of them, and what a preview may choose (`src/context.rs`).
+// Where viewers without tastes come from and on what: what the edge knows of them, and what a preview may choose (`crates/core/src/context.rs`).
 
 import { element } from "./element.js";
 import { say } from "./language.js";

@@ -1,14 +1,14 @@
 //! The core alone, without a request around it: rank and assemble on a snapshot that is in memory already.
 
-use sinsang::key::Key;
-use sinsang::pack::board::Board;
-use sinsang::pack::manifest::Manifest;
-use sinsang::pack::taste::{Taste, TasteShard};
-use sinsang::pack::{Damage, Kind};
-use sinsang::surface::new::Selection;
-use sinsang::surface::{View, live, new, tabs};
-use sinsang::time::UnixMillis;
-use sinsang::viewer::UserHasher;
+use sinsang_core::key::Key;
+use sinsang_core::pack::board::Board;
+use sinsang_core::pack::manifest::Manifest;
+use sinsang_core::pack::taste::{Taste, TasteShard};
+use sinsang_core::pack::{Damage, Kind};
+use sinsang_core::surface::new::Selection;
+use sinsang_core::surface::{View, live, new, tabs};
+use sinsang_core::time::UnixMillis;
+use sinsang_core::viewer::UserHasher;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen::prelude::wasm_bindgen;
 

@@ -5,19 +5,19 @@
 
 use std::collections::BTreeMap;
 
-use sinsang::key::Key;
-use sinsang::mix::Mix;
-use sinsang::pack::board::{Block, VerdictKind};
-use sinsang::pack::board_write::{
+use sinsang_core::key::Key;
+use sinsang_core::mix::Mix;
+use sinsang_core::pack::board::{Block, VerdictKind};
+use sinsang_core::pack::board_write::{
     BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart, TabPart, vocabulary, write,
 };
-use sinsang::pack::manifest::{ManifestParts, shard_index};
-use sinsang::pack::mix::MixParts;
-use sinsang::pack::taste::{self, Widths};
-use sinsang::pack::{Kind, PackId, TooLarge};
-use sinsang::rank::{SurfaceWeights, Weights};
-use sinsang::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UnixMillis};
-use sinsang::viewer::UserHasher;
+use sinsang_core::pack::manifest::{ManifestParts, shard_index};
+use sinsang_core::pack::mix::MixParts;
+use sinsang_core::pack::taste::{self, Widths};
+use sinsang_core::pack::{Kind, PackId, TooLarge};
+use sinsang_core::rank::{SurfaceWeights, Weights};
+use sinsang_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UnixMillis};
+use sinsang_core::viewer::UserHasher;
 
 /// Days of the window: one before the build, eight after it.
 const WINDOW_DAYS: i64 = 9;
@@ -179,7 +179,7 @@ pub fn make(shape: &Shape, built_at: UnixMillis, hasher: &UserHasher) -> Result<
     let manifest = ManifestParts {
         built_at,
         board,
-        format: sinsang::pack::Format::Two,
+        format: sinsang_core::pack::Format::Two,
         users: count,
         shards,
         previous: Vec::new(),
@@ -247,7 +247,7 @@ fn parts(shape: &Shape, built_at: UnixMillis) -> BoardParts {
     }
     let mix = if shape.is_mixed { mixed(&products) } else { MixParts::default() };
     BoardParts {
-        format: sinsang::pack::Format::Two,
+        format: sinsang_core::pack::Format::Two,
         built_at,
         history_from: built_at.plus(-180 * DAY_MS),
         blocks: blocks(),

@@ -12,8 +12,8 @@ use sinsang::memory::Memory;
 use sinsang::reply::Reply;
 use sinsang::request::{Config, Raw};
 use sinsang::serve::{Serve, Step};
-use sinsang::time::UnixMillis;
-use sinsang::viewer::UserHasher;
+use sinsang_core::time::UnixMillis;
+use sinsang_core::viewer::UserHasher;
 
 use crate::alone::BUILT_AT;
 use crate::snapshot::{self, Shape};

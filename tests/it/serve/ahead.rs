@@ -1,10 +1,10 @@
 //! A snapshot that was built ahead of the clock: by its date it would be fresh for a year, and show nothing new that the schedule gains.
 
-use sinsang::key::Key;
 use sinsang::memory::{REFRESH_MS, STALE_MS};
-use sinsang::pack::Kind;
-use sinsang::pack::manifest::Manifest;
-use sinsang::time::{CLOCK_LEEWAY_MS, DAY_MS, SECOND_MS};
+use sinsang_core::key::Key;
+use sinsang_core::pack::Kind;
+use sinsang_core::pack::manifest::Manifest;
+use sinsang_core::time::{CLOCK_LEEWAY_MS, DAY_MS, SECOND_MS};
 
 use crate::support::at;
 use crate::support::board::{BUILT_AT, Published, Shape, published, published_after};

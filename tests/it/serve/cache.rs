@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use sinsang::cors::Cors;
 use sinsang::header;
-use sinsang::pack::board_write::BoardParts;
 use sinsang::reply::Reply;
-use sinsang::time::{MINUTE_MS, SECOND_MS, UnixMillis};
+use sinsang_core::pack::board_write::BoardParts;
+use sinsang_core::time::{MINUTE_MS, SECOND_MS, UnixMillis};
 
 use crate::support::at;
 use crate::support::board::{BUILT_AT, Shape, parts, published, published_after};

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use sinsang::context::{Context, week_part};
-use sinsang::pack::board_write::BoardParts;
-use sinsang::pack::context::{ContextPart, Factor};
-use sinsang::rank::HOUR_BUCKETS;
-use sinsang::surface::cursor::Cursor;
-use sinsang::time::MINUTE_MS;
+use sinsang_core::context::{Context, week_part};
+use sinsang_core::pack::board_write::BoardParts;
+use sinsang_core::pack::context::{ContextPart, Factor};
+use sinsang_core::rank::HOUR_BUCKETS;
+use sinsang_core::surface::cursor::Cursor;
+use sinsang_core::time::MINUTE_MS;
 
 use crate::support::at;
 use crate::support::board::{BUILT_AT, Published, Shape, parts, publish, widths};

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use sinsang::key::Key;
-use sinsang::pack::Kind;
-use sinsang::pack::board::Board;
-use sinsang::pack::board_write::BoardParts;
-use sinsang::rank::SurfaceWeights;
-use sinsang::surface::new::RANK_STEP_MS;
-use sinsang::time::{HOUR_MS, MINUTE_MS};
+use sinsang_core::key::Key;
+use sinsang_core::pack::Kind;
+use sinsang_core::pack::board::Board;
+use sinsang_core::pack::board_write::BoardParts;
+use sinsang_core::rank::SurfaceWeights;
+use sinsang_core::surface::new::RANK_STEP_MS;
+use sinsang_core::time::{HOUR_MS, MINUTE_MS};
 
 use crate::support::at;
 use crate::support::board::{BUILT_AT, Shape, hasher, parts, publish, published_after, widths};

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use sinsang::breaker::{FAILURES_TO_OPEN, PROBE_MAX_MS, PROBE_MIN_MS};
-use sinsang::key::Key;
 use sinsang::memory::{REFRESH_MS, STALE_MS};
-use sinsang::pack::Kind;
 use sinsang::reply::Reply;
-use sinsang::time::{HOUR_MS, SECOND_MS};
+use sinsang_core::key::Key;
+use sinsang_core::pack::Kind;
+use sinsang_core::time::{HOUR_MS, SECOND_MS};
 
 use crate::support::at;
 use crate::support::board::{BUILT_AT, Published, Shape, published, published_after};

@@ -1,7 +1,7 @@
 //! Filters and times as clients spell them: what a board knows is found, and of what it does not know the answer says what there is.
 
 use serde_json::{Value, json};
-use sinsang::time::HOUR_MS;
+use sinsang_core::time::HOUR_MS;
 use unicode_normalization::UnicodeNormalization as _;
 
 use crate::support::at;

@@ -1,12 +1,12 @@
 //! The rungs below memory: the data centre's cache and the snapshot bundled at deploy; what they may show, and for how long.
 
 use sinsang::breaker::{PROBE_MAX_MS, REFILLS_IN_FIRST_SECOND};
-use sinsang::key::Key;
 use sinsang::memory::{MAX_SHARD_READS, REFRESH_MS, STALE_MS};
-use sinsang::pack::Kind;
 use sinsang::reply::Reply;
-use sinsang::surface::MAX_VERDICT_AGE_MS;
-use sinsang::time::{HOUR_MS, SECOND_MS};
+use sinsang_core::key::Key;
+use sinsang_core::pack::Kind;
+use sinsang_core::surface::MAX_VERDICT_AGE_MS;
+use sinsang_core::time::{HOUR_MS, SECOND_MS};
 
 use crate::support::at;
 use crate::support::board::{BUILT_AT, Shape, published, published_after};

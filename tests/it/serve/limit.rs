@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use sinsang::key::Key;
 use sinsang::memory::{MAX_SNAPSHOT_BYTES, MAX_TASTE_BYTES, MAX_TASTE_SHARDS, Memory, Origin, ShardTurn, Snapshot};
-use sinsang::pack::board::Board;
-use sinsang::pack::manifest::Manifest;
-use sinsang::pack::taste::{self, TasteShard, Widths};
-use sinsang::pack::{Damage, Kind, MAX_PACK_BYTES};
-use sinsang::time::{HOUR_MS, UnixMillis};
+use sinsang_core::key::Key;
+use sinsang_core::pack::board::Board;
+use sinsang_core::pack::manifest::Manifest;
+use sinsang_core::pack::taste::{self, TasteShard, Widths};
+use sinsang_core::pack::{Damage, Kind, MAX_PACK_BYTES};
+use sinsang_core::time::{HOUR_MS, UnixMillis};
 
 use crate::support::board::{BUILT_AT, Published, Shape, parts, publish, published, published_after, widths};
 use crate::support::edge::{Ask, Edge, json};
@@ -17,7 +17,7 @@ use crate::support::{Numbers, at};
 const WIDTHS: Widths =
     Widths { vocabulary: 1, vector: 64, channels: 18, hours: 8, tabs: 9, is_narrow: false, notes: 0 };
 
-fn shard(first_key: u64, users: u64) -> Rc<(sinsang::pack::PackId, TasteShard)> {
+fn shard(first_key: u64, users: u64) -> Rc<(sinsang_core::pack::PackId, TasteShard)> {
     let records: Vec<(u64, Vec<u8>)> =
         (0..users).map(|user| (first_key + user, vec![7; WIDTHS.record_bytes()])).collect();
     let (bytes, id) = taste::write(&WIDTHS, &records).unwrap();
@@ -72,15 +72,15 @@ fn snapshots_that_lists_go_on_in_are_forgotten_before_memory_runs_out() {
     let mut parts = parts(&Shape::SMALL);
     // Text that nothing refers to, so that the board has a size to speak of; all snapshots share it, and count it each.
     parts.channels[0].name = "가".repeat(370_000);
-    let (bytes, id) = sinsang::pack::board_write::write(&parts).unwrap();
+    let (bytes, id) = sinsang_core::pack::board_write::write(&parts).unwrap();
     let board = Rc::new(Board::parse(bytes, id).unwrap());
     for hour in 0..8 {
-        let manifest = sinsang::pack::manifest::ManifestParts {
+        let manifest = sinsang_core::pack::manifest::ManifestParts {
             built_at: at(BUILT_AT).plus(hour),
             board: id,
             format: parts.format,
             users: 0,
-            shards: vec![sinsang::pack::PackId::default()],
+            shards: vec![sinsang_core::pack::PackId::default()],
             previous: Vec::new(),
         };
         let manifest = Rc::new(Manifest::parse(manifest.write().unwrap().0).unwrap());
@@ -98,11 +98,11 @@ fn a_board_that_no_value_of_the_store_could_hold_is_neither_written_nor_read() {
     let small_parts = parts(&Shape::SMALL);
     let mut parts = parts(&Shape::SMALL);
     parts.channels[0].name = "가".repeat(MAX_PACK_BYTES / 3 + 1);
-    let error = sinsang::pack::board_write::write(&parts).unwrap_err();
+    let error = sinsang_core::pack::board_write::write(&parts).unwrap_err();
     assert!(error.bytes > MAX_PACK_BYTES);
     assert!(error.to_string().contains("26214400 that a KV value holds"), "{error}");
 
-    let (small, id) = sinsang::pack::board_write::write(&small_parts).unwrap();
+    let (small, id) = sinsang_core::pack::board_write::write(&small_parts).unwrap();
     let mut large = small;
     large.resize(MAX_PACK_BYTES + 1, 0);
     let length = u32::try_from(large.len()).unwrap().to_le_bytes();
@@ -166,10 +166,10 @@ fn snapshots_of(bytes: usize) -> Vec<Published> {
         let mut parts = parts(&shape);
         let widths = widths(&parts);
         parts.built_at = at(BUILT_AT).plus(hour * HOUR_MS);
-        let empty = sinsang::pack::board_write::write(&parts).unwrap().0.len();
+        let empty = sinsang_core::pack::board_write::write(&parts).unwrap().0.len();
         // Text that is there once for each of its uses.
         parts.categories[0] = "x".repeat(1_000);
-        let uses = (sinsang::pack::board_write::write(&parts).unwrap().0.len() - empty + 500) / 1_000;
+        let uses = (sinsang_core::pack::board_write::write(&parts).unwrap().0.len() - empty + 500) / 1_000;
         parts.categories[0] = "x".repeat((bytes - empty) / uses.max(1));
         let previous = snapshots.iter().rev().map(Published::as_previous).collect();
         snapshots.push(publish(&parts, &shape, &widths, previous));

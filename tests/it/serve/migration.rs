@@ -2,13 +2,13 @@
 //! is not harmed.
 
 use serde_json::Value;
-use sinsang::key::Key;
 use sinsang::memory::REFRESH_MS;
-use sinsang::pack::Format;
-use sinsang::pack::board_write::BoardParts;
-use sinsang::pack::manifest::Manifest;
-use sinsang::rank;
-use sinsang::time::{HOUR_MS, SECOND_MS};
+use sinsang_core::key::Key;
+use sinsang_core::pack::Format;
+use sinsang_core::pack::board_write::BoardParts;
+use sinsang_core::pack::manifest::Manifest;
+use sinsang_core::rank;
+use sinsang_core::time::{HOUR_MS, SECOND_MS};
 
 use crate::support::at;
 use crate::support::board::{BUILT_AT, Published, Shape, publish, users, widths};
@@ -19,7 +19,7 @@ use crate::support::golden::pulse_of;
 const SHAPE: Shape = Shape { seed: 29, channels: 6, products: 40, hours: 20, tabs: 5, users: 12, shard_bits: 1 };
 
 fn board(published: &Published) -> &[u8] {
-    published.pack(Key::Pack(sinsang::pack::Kind::Board, published.board))
+    published.pack(Key::Pack(sinsang_core::pack::Kind::Board, published.board))
 }
 
 /// `parts` built some minutes after `before`, which its manifest keeps.

@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 use serde_json::Value;
 use sinsang::breaker::PROBE_MAX_MS;
-use sinsang::key::Key;
-use sinsang::pack::Kind;
-use sinsang::pack::board_write::BoardParts;
-use sinsang::time::{MINUTE_MS, SECOND_MS, UnixMillis};
+use sinsang_core::key::Key;
+use sinsang_core::pack::Kind;
+use sinsang_core::pack::board_write::BoardParts;
+use sinsang_core::time::{MINUTE_MS, SECOND_MS, UnixMillis};
 
 use crate::support::at;
 use crate::support::board::{BUILT_AT, Published, Shape, parts, publish, published, published_after, widths};

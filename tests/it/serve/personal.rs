@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use sinsang::key::Key;
-use sinsang::pack::Kind;
-use sinsang::time::HOUR_MS;
+use sinsang_core::key::Key;
+use sinsang_core::pack::Kind;
+use sinsang_core::time::HOUR_MS;
 
 use crate::support::at;
 use crate::support::board::{BUILT_AT, Published, Shape, hasher, parts, publish, published, users, widths};

@@ -3,12 +3,12 @@
 
 use proptest::prelude::*;
 use serde_json::Value;
-use sinsang::key::Key;
 use sinsang::memory::MAX_PULSE_AGE_MS;
-use sinsang::pack::pulse;
-use sinsang::pulse::{Counts, VIEWER};
-use sinsang::rank;
-use sinsang::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UnixMillis};
+use sinsang_core::key::Key;
+use sinsang_core::pack::pulse;
+use sinsang_core::pulse::{Counts, VIEWER};
+use sinsang_core::rank;
+use sinsang_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UnixMillis};
 
 use crate::support::at;
 use crate::support::board::{BUILT_AT, Shape, parts, published};
@@ -185,7 +185,7 @@ fn a_list_whose_pulse_is_gone_ends_with_410_and_one_out_of_reach_is_interrupted(
 
 #[test]
 fn made_up_cursors_cost_few_reads() {
-    use sinsang::surface::cursor::Cursor;
+    use sinsang_core::surface::cursor::Cursor;
     let mut edge = warm();
     let body = ok(&edge.get("/v1/new?limit=5"));
     let cursor = Cursor::decode(body["next_cursor"].as_str().unwrap()).unwrap();

@@ -1,8 +1,8 @@
 //! Every route's shape, and what time does to what is shown.
 
 use serde_json::Value;
-use sinsang::pack::board::VerdictKind;
-use sinsang::time::{HOUR_MS, MINUTE_MS, UnixMillis};
+use sinsang_core::pack::board::VerdictKind;
+use sinsang_core::time::{HOUR_MS, MINUTE_MS, UnixMillis};
 
 use crate::support::at;
 use crate::support::board::{BUILT_AT, Shape, parts, publish, published, widths};
@@ -300,8 +300,9 @@ fn live_shows_every_broadcast_on_air_and_tabs_keep_pinned_ones_in_place() {
                 .iter()
                 .map(|item| item["broadcast"]["channel"]["id"].as_str().unwrap().to_owned())
                 .collect();
-            let on_air =
-                |slot: &&sinsang::pack::board_write::SlotPart| slot.starts_at <= edge.now && edge.now < slot.ends_at;
+            let on_air = |slot: &&sinsang_core::pack::board_write::SlotPart| {
+                slot.starts_at <= edge.now && edge.now < slot.ends_at
+            };
             let mut expected: Vec<String> = parts
                 .slots
                 .iter()

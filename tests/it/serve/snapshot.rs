@@ -1,8 +1,8 @@
 //! A snapshot that a preview chose: answers as they would be were it live, for who may see previews.
 
-use sinsang::key::Key;
-use sinsang::pack::Kind;
-use sinsang::time::{HOUR_MS, SECOND_MS};
+use sinsang_core::key::Key;
+use sinsang_core::pack::Kind;
+use sinsang_core::time::{HOUR_MS, SECOND_MS};
 
 use crate::support::at;
 use crate::support::board::{BUILT_AT, Published, Shape, published, published_after};

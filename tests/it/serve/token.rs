@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use sinsang::auth::{BadKey, DEFAULT_MAX_LIFE_S, Verifier};
 use sinsang::request::Config;
-use sinsang::time::{DAY_MS, SECOND_MS};
+use sinsang_core::time::{DAY_MS, SECOND_MS};
 
 use crate::support::at;
 use crate::support::board::{BUILT_AT, Shape, hasher, published};

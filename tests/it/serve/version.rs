@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use sinsang::breaker::PROBE_MAX_MS;
-use sinsang::key::Key;
 use sinsang::memory::{REFRESH_MS, STALE_MS};
-use sinsang::pack::manifest::Manifest;
-use sinsang::pack::{Kind, VERSION};
-use sinsang::time::SECOND_MS;
+use sinsang_core::key::Key;
+use sinsang_core::pack::manifest::Manifest;
+use sinsang_core::pack::{Kind, VERSION};
+use sinsang_core::time::SECOND_MS;
 
 use crate::support::board::{BUILT_AT, Published, Shape, published, published_after};
 use crate::support::edge::{Ask, Edge, ok};

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs};
 
-use sinsang::time::UnixMillis;
-use sinsang::viewer::UserHasher;
 use sinsang_bench::snapshot::{Shape, make};
 use sinsang_bench::{peer, snapshot};
+use sinsang_core::time::UnixMillis;
+use sinsang_core::viewer::UserHasher;
 
 /// Shards of 32 KB, as many as two hundred and more.
 const SHARD_BITS: u32 = 8;

@@ -1,0 +1,111 @@
+//! The `sinsang` command that can put its questions to a cluster, and the scheduler and the executor that such a cluster is made of.
+//!
+//! Arguments, the environment and the clock are read here only.
+
+mod address;
+mod connection;
+mod executor;
+mod loss;
+mod persistence;
+mod readiness;
+mod scheduler;
+mod session;
+
+use std::fmt::Display;
+use std::net::IpAddr;
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use ballista_core::config::TaskSchedulingPolicy;
+use clap::{Args, CommandFactory as _, FromArgMatches};
+use log::LevelFilter;
+use sinsang_core::time::UnixMillis;
+use sinsang_pipeline::arguments::Arguments;
+use sinsang_pipeline::command::{self, Surroundings};
+use sinsang_pipeline::terminal;
+
+use executor::Executor;
+use scheduler::Scheduler;
+
+/// Executors come for tasks. Where tasks are sent to them instead, the scheduler of Ballista 55.0.0 never gets back the cores of those that it
+/// called off, and later questions wait for ever (<https://github.com/apache/datafusion-ballista/issues/2418>).
+const SCHEDULING: TaskSchedulingPolicy = TaskSchedulingPolicy::PullStaged;
+
+/// Stack of each thread of a server. Plans are read and optimised by recursion, some frames a level, and a scheduler that overflows its stack
+/// dies with all its questions: one plan of a dozen windows and joins took more than the two megabytes that a thread has otherwise.
+const STACK_BYTES: usize = 16 << 20;
+
+fn main() -> ExitCode {
+    let command = Arguments::command()
+        .name("sinsang-cluster")
+        .subcommand(Scheduler::augment_args(clap::Command::new("scheduler")))
+        .subcommand(Executor::augment_args(clap::Command::new("executor")));
+    let matches = match command.try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return terminal::end_of(&error),
+    };
+    match matches.subcommand() {
+        Some(("scheduler", matches)) => {
+            let scheduler: Scheduler = parsed(matches);
+            serve(&scheduler.log, scheduler.serve())
+        }
+        Some(("executor", matches)) => {
+            let executor: Executor = parsed(matches);
+            serve(&executor.log, executor.work())
+        }
+        _ => {
+            command::run(&parsed(&matches), Surroundings { clock, user_key, variable, connect: Some(session::connect) })
+        }
+    }
+}
+
+fn parsed<T: FromArgMatches>(matches: &clap::ArgMatches) -> T {
+    T::from_arg_matches(matches).unwrap_or_else(|error| error.exit())
+}
+
+/// How much a server says on standard error.
+#[derive(Debug, Args)]
+struct Log {
+    /// How much is logged: error, warn, info, debug or trace.
+    #[arg(long, value_name = "LEVEL", default_value_t = LevelFilter::Info)]
+    log: LevelFilter,
+}
+
+fn serve<E: Display>(log: &Log, server: impl Future<Output = Result<(), E>>) -> ExitCode {
+    env_logger::Builder::new().filter_level(log.log).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(server).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::complain(&format!("sinsang-cluster: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// An address as it stands before a colon and a port.
+fn url_host(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    }
+}
+
+fn user_key() -> String {
+    std::env::var("SINSANG_USER_KEY").unwrap_or_default()
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The machine's clock.
+#[expect(clippy::disallowed_methods, reason = "this is the one place where the command reads the clock")]
+fn clock() -> UnixMillis {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,219 @@
+//! The one who counts: a Durable Object that keeps the marks of a [`Counter`] and publishes a pulse of them once a minute.
+//!
+//! A pulse is written twice: first under its own number, where lists that go on in its order find it, and a minute later as the latest one.
+//! So by the time an edge meets it, KV has brought the numbered one everywhere.
+
+use std::cell::RefCell;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use js_sys::futures::JsFuture;
+use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
+use worker::durable::State;
+use worker::wasm_bindgen;
+use worker::wasm_bindgen::JsCast as _;
+use worker::{Delay, DurableObject, Env, Request, Response, Result, SqlStorageValue, durable_object};
+
+use sinsang_core::key::Key;
+use sinsang_core::pack::pulse::{MAX_COUNTS, Pulse, write};
+use sinsang_core::pulse::{Counted, Counter, Terms};
+
+use super::now;
+use crate::beat;
+
+/// The object's binding in `wrangler.toml`.
+const BINDING: &str = "PULSE";
+/// The KV namespace that the edge reads.
+pub(super) const STORE: &str = "SNAPSHOTS";
+/// Milliseconds between two pulses, where the environment does not say.
+const EVERY_MS: u64 = 60_000;
+/// KV takes one write of a key in a second.
+const LEAST_EVERY_MS: u64 = 1_000;
+/// How long a pulse can be had by its number: a day, in seconds. Lists go on for minutes.
+const KEPT_S: u32 = 86_400;
+/// How long the object may take to answer. One that is overloaded queues requests before it refuses them, and a batch must not wait for it.
+const FEED_LIMIT_MS: u64 = 5_000;
+/// Longest message that is taken, in bytes: far above what a batch has.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// Tells the one who counts what happened, where one is bound. A pulse is worth no event: what fails here is told and forgotten.
+pub(super) async fn feed(env: &Env, bytes: Vec<u8>) {
+    if bytes.is_empty() {
+        return;
+    }
+    let late = Delay::from(Duration::from_millis(FEED_LIMIT_MS));
+    let outcome = match select(pin!(tell(env, &bytes)), pin!(late)).await {
+        Either::Left((outcome, _)) => outcome,
+        Either::Right(_) => Err(worker::Error::RustError("it did not answer in time".to_owned())),
+    };
+    if let Err(error) = outcome {
+        worker::console_error!("the pulse missed {} bytes of happenings: {error}", bytes.len());
+    }
+}
+
+async fn tell(env: &Env, bytes: &[u8]) -> Result<()> {
+    let Ok(objects) = env.durable_object(BINDING) else { return Ok(()) };
+    // The crate's own initialisation of requests would be an eighth of this Worker.
+    let init = worker::web_sys::RequestInit::new();
+    init.set_method("POST");
+    init.set_body(&Uint8Array::from(bytes));
+    let request = worker::web_sys::Request::new_with_str_and_init("https://pulse/count", &init)?.into();
+    let mut response = objects.get_by_name("pulse")?.fetch_with_request(request).await?;
+    let told = response.text().await?;
+    if response.status_code() != 200 {
+        return Err(worker::Error::RustError(told));
+    }
+    worker::console_log!("{told}");
+    Ok(())
+}
+
+/// Counts, in one place for all.
+#[durable_object(alarm)]
+pub struct PulseBoard {
+    state: State,
+    env: Env,
+    counter: RefCell<Option<Counter>>,
+}
+
+impl DurableObject for PulseBoard {
+    fn new(state: State, env: Env) -> Self {
+        Self { state, env, counter: RefCell::new(None) }
+    }
+
+    async fn fetch(&self, mut request: Request) -> Result<Response> {
+        let bytes = request.bytes().await?;
+        if bytes.len() > MAX_BYTES {
+            return Response::error("too much", 413);
+        }
+        let told = self.count(&bytes)?;
+        if self.state.storage().get_alarm().await?.is_none() {
+            self.state.storage().set_alarm(self.every()).await?;
+        }
+        Response::ok(told)
+    }
+
+    async fn alarm(&self) -> Result<Response> {
+        if let Err(error) = self.publish().await {
+            worker::console_error!("the pulse could not be published, and is tried again: {error}");
+        }
+        let is_over = self.with(|counter| counter.is_empty())? && self.waiting()?.is_none();
+        if !is_over {
+            self.state.storage().set_alarm(self.every()).await?;
+        }
+        Response::empty()
+    }
+}
+
+impl PulseBoard {
+    /// Takes in happenings, stores the marks that they change, and tells what became of them.
+    fn count(&self, bytes: &[u8]) -> Result<String> {
+        let now = now();
+        let mut outcomes: Vec<(Counted, usize)> = Counted::ALL.map(|of| (of, 0)).into();
+        self.with(|counter| {
+            for one in beat::read(bytes) {
+                let became = counter.count(&one, now);
+                for (of, count) in &mut outcomes {
+                    *count = count.saturating_add(usize::from(*of == became));
+                }
+            }
+        })?;
+        self.store()?;
+        let parts: Vec<String> =
+            outcomes.iter().map(|(of, count)| format!("\"{}\":{count}", format!("{of:?}").to_lowercase())).collect();
+        Ok(format!("{{\"pulse\":{{{}}}}}", parts.join(",")))
+    }
+
+    /// Lets `act` use the counter, which is read from storage first where the object has just woken up.
+    fn with<T>(&self, act: impl FnOnce(&mut Counter) -> T) -> Result<T> {
+        let busy = |_| worker::Error::RustError("the counter is in use".to_owned());
+        let mut counter = self.counter.try_borrow_mut().map_err(busy)?;
+        if counter.is_none() {
+            *counter = Some(self.load()?);
+        }
+        Ok(act(counter.get_or_insert_with(|| Counter::new(Terms::default()))))
+    }
+
+    fn load(&self) -> Result<Counter> {
+        let sql = self.state.storage().sql();
+        // A product's marks are a row, which without a rowid is billed as one and not as two; `waiting` has the pulse that is to become the
+        // latest, if any.
+        let table = "CREATE TABLE IF NOT EXISTS mark (product TEXT PRIMARY KEY, marks BLOB NOT NULL) WITHOUT ROWID";
+        sql.exec(table, None)?;
+        sql.exec("CREATE TABLE IF NOT EXISTS waiting (only INTEGER PRIMARY KEY, pulse BLOB NOT NULL)", None)?;
+        let mut counter = Counter::new(Terms::default());
+        for row in sql.exec("SELECT product, marks FROM mark", None)?.raw() {
+            if let [SqlStorageValue::String(product), SqlStorageValue::Blob(marks)] = row?.as_slice()
+                && let Ok(product) = u64::from_str_radix(product, 16)
+            {
+                counter.restore(product, marks);
+            }
+        }
+        Ok(counter)
+    }
+
+    /// Stores what has changed. No other event runs meanwhile, so all of it is stored or nothing.
+    fn store(&self) -> Result<()> {
+        let sql = self.state.storage().sql();
+        for (product, marks) in self.with(Counter::take_changed)? {
+            let product = SqlStorageValue::String(format!("{product:016x}"));
+            if marks.is_empty() {
+                sql.exec("DELETE FROM mark WHERE product = ?", vec![product])?;
+            } else {
+                sql.exec("INSERT OR REPLACE INTO mark (product, marks) VALUES (?, ?)", vec![product, marks.into()])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The pulse that is to become the latest.
+    fn waiting(&self) -> Result<Option<Vec<u8>>> {
+        let row = self.state.storage().sql().exec("SELECT pulse FROM waiting", None)?.raw().next().transpose()?;
+        Ok(row.and_then(|row| match row.into_iter().next() {
+            Some(SqlStorageValue::Blob(bytes)) => Some(bytes),
+            _ => None,
+        }))
+    }
+
+    /// Makes the waiting pulse the latest, and lays the next one beside.
+    async fn publish(&self) -> Result<()> {
+        let now = now();
+        let next = self.with(|counter| {
+            counter.sweep(now);
+            (!counter.is_empty()).then(|| write(&counter.counts(MAX_COUNTS, now), now))
+        })?;
+        self.store()?;
+        if let Some(bytes) = self.waiting()? {
+            self.put(Key::Pulse, &bytes, None).await?;
+            self.state.storage().sql().exec("DELETE FROM waiting", None)?;
+        }
+        let Some(bytes) = next else { return Ok(()) };
+        let failed = |error: String| worker::Error::RustError(error);
+        let bytes = bytes.map_err(|error| failed(error.to_string()))?;
+        // Read by the edge's own reader before it is published, as every pack is.
+        let pulse = Pulse::parse(bytes.clone()).map_err(|damage| failed(damage.to_string()))?;
+        self.put(Key::PulseOf(pulse.number()), &bytes, Some(KEPT_S)).await?;
+        let waiting = vec![SqlStorageValue::Integer(0), bytes.into()];
+        self.state.storage().sql().exec("INSERT OR REPLACE INTO waiting (only, pulse) VALUES (?, ?)", waiting)?;
+        Ok(())
+    }
+
+    /// Writes a value to the edge's store, to be kept for `ttl_s` seconds or for ever.
+    async fn put(&self, key: Key, bytes: &[u8], ttl_s: Option<u32>) -> Result<()> {
+        // By name: the crate's own KV brings a second JSON along.
+        let store = Reflect::get(self.env.as_ref(), &STORE.into())?;
+        let put: Function = Reflect::get(&store, &"put".into())?.dyn_into()?;
+        let options = Object::new();
+        if let Some(ttl_s) = ttl_s {
+            Reflect::set(&options, &"expirationTtl".into(), &ttl_s.into())?;
+        }
+        let promise = put.call3(&store, &key.to_string().into(), &Uint8Array::from(bytes), &options)?;
+        JsFuture::from(promise.dyn_into::<Promise>()?).await?;
+        Ok(())
+    }
+
+    fn every(&self) -> Duration {
+        let every = self.env.var("PULSE_EVERY_MS").ok().and_then(|every| every.to_string().parse().ok());
+        Duration::from_millis(every.unwrap_or(EVERY_MS).max(LEAST_EVERY_MS))
+    }
+}

@@ -1,0 +1,258 @@
+//! Listings become products: which listings, of whatever shop, code or wording, are one thing to a shopper.
+
+mod align;
+mod appliance;
+mod block;
+mod cluster;
+mod day;
+mod decide;
+mod earlier;
+mod feature;
+pub mod matcher;
+mod part;
+mod policy;
+mod reuse;
+mod rules;
+mod score;
+mod sketch;
+mod spelling;
+pub(crate) mod statistic;
+mod value;
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
+use sinsang_core::time::UnixMillis;
+
+pub use appliance::whole_codes;
+pub use block::{Key, MAX_SHARED, Postings, code_key, worth};
+pub use cluster::corrected::{CORRECTION, Moved};
+pub use day::{Day, Known, Placed, mark, stored_keys};
+pub use policy::{Penalties, Policy, PolicyError, Weights};
+pub use reuse::title_groups;
+pub(crate) use score::features;
+pub use score::{Offer, Part, Sameness, Score, same};
+pub use sketch::{Rarity, Sketch};
+pub use statistic::{Counts, Lesson, Lessons, Statistics};
+pub(crate) use value::values_agree;
+
+use crate::correction::Decision;
+use crate::listing::{Features, Lexicon};
+
+/// A shop's listing with all that its broadcasts said of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// The shop.
+    pub shop: String,
+    /// The shop's item code.
+    pub listing_id: String,
+    /// Its titles, the latest first, each once; at least one.
+    pub titles: Vec<String>,
+    /// The brand field.
+    pub brand: Option<String>,
+    /// The schedule's own category.
+    pub category: Option<String>,
+    /// Price in won.
+    pub price: Option<u32>,
+    /// Address of a picture.
+    pub image: Option<String>,
+    /// Reviews at the last sight.
+    pub review_count: Option<u32>,
+    /// Start of its first broadcast.
+    pub first_at: UnixMillis,
+    /// Start of its last broadcast.
+    pub last_at: UnixMillis,
+    /// How many broadcasts it had.
+    pub airings: u32,
+}
+
+impl Listing {
+    /// The features of its titles, at most `policy.max_titles` of them, the latest first.
+    pub fn features(&self, policy: &Policy, lexicon: &Lexicon<'_>) -> Vec<Features> {
+        self.titles
+            .iter()
+            .take(policy.max_titles.max(1))
+            .map(|title| Features::read(title, self.brand.as_deref(), self.category.as_deref(), lexicon))
+            .collect()
+    }
+
+    /// What is known of it beside its titles.
+    pub fn offer(&self) -> Offer<'_> {
+        Offer { price: self.price, image: self.image.as_deref(), shop: &self.shop, category: self.category.as_deref() }
+    }
+}
+
+/// A product's id: 64 bits made from the first listing of the product, so that the same history gives the same ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProductId(pub u64);
+
+impl ProductId {
+    /// The id of the product whose first listing is `listing_id` of `shop`.
+    pub fn of(shop: &str, listing_id: &str) -> Self {
+        Self::hash(&[shop, listing_id])
+    }
+
+    /// The id of a product that begins with `first`, of those that are not taken: marked where its code began another product before.
+    pub(crate) fn free(first: &Listing, mut is_taken: impl FnMut(Self) -> bool) -> Self {
+        let mut id = Self::of(&first.shop, &first.listing_id);
+        let mut round = 0_u32;
+        while is_taken(id) {
+            id = Self::hash(&[&first.shop, &first.listing_id, &format!("{}#{round}", first.first_at.0)]);
+            round += 1;
+        }
+        id
+    }
+
+    fn hash(parts: &[&str]) -> Self {
+        let mut hasher = Sha256::new();
+        for (index, part) in parts.iter().enumerate() {
+            if index > 0 {
+                hasher.update([0]);
+            }
+            hasher.update(part.as_bytes());
+        }
+        let digest = hasher.finalize();
+        Self(digest.iter().take(8).fold(0, |id, &byte| id << 8 | u64::from(byte)))
+    }
+}
+
+impl fmt::Display for ProductId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for ProductId {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        u64::from_str_radix(text, 16).map(Self)
+    }
+}
+
+impl Serialize for ProductId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// How a listing came to its product.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "how", rename_all = "snake_case")]
+pub enum Joined {
+    /// It is the product's first listing.
+    First,
+    /// It has the shop and code of an earlier listing.
+    SameCode {
+        /// Index of the earlier listing.
+        with: usize,
+    },
+    /// A person said that it is one product with an earlier listing.
+    Corrected {
+        /// Index of the earlier listing.
+        with: usize,
+        /// Who said so, and why.
+        #[serde(flatten)]
+        decision: Decision,
+    },
+    /// Its title is one product with an earlier listing's.
+    Similar {
+        /// Index of the earlier listing.
+        with: usize,
+        /// The score and its parts.
+        score: Score,
+    },
+}
+
+/// The product of one listing.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Resolved {
+    /// The product.
+    pub product: ProductId,
+    /// How the listing came to it.
+    pub joined: Joined,
+    /// The nearest earlier listing that is another product, where one was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nearest_other: Option<Nearest>,
+    /// The earlier listings that it is most likely the same product as, whatever product they are of; the likest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alike: Vec<Alike>,
+}
+
+/// An earlier listing, and how likely it is the same product.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Alike {
+    /// Index of the earlier listing.
+    pub with: usize,
+    /// The probability, from 0 to 1, that the two are one product.
+    pub probability: f64,
+}
+
+/// An earlier listing that is like this one and yet another product.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Nearest {
+    /// Index of the earlier listing.
+    pub with: usize,
+    /// The score and its parts.
+    pub score: Score,
+}
+
+/// Two products found to be one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Merge {
+    /// The id that is no longer given.
+    pub from: ProductId,
+    /// The older product, which keeps its id.
+    pub into: ProductId,
+}
+
+/// The products of a list of listings.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Resolution {
+    /// The product of each listing, in the order the listings were given.
+    pub listings: Vec<Resolved>,
+    /// Products that a later listing showed to be one.
+    pub merges: Vec<Merge>,
+    /// Listings of known products that corrections brought to another product.
+    #[serde(skip)]
+    pub moved: Vec<Moved>,
+    /// How many products they are.
+    pub products: usize,
+    /// Listings of products that were known before: what an index behind those of the given listings means.
+    #[serde(skip)]
+    pub known: Vec<Listing>,
+}
+
+impl Resolution {
+    /// The listing that an index in this resolution of `listings` means.
+    pub fn listing<'a>(&'a self, listings: &'a [Listing], index: usize) -> Option<&'a Listing> {
+        listings.get(index).or_else(|| self.known.get(index.checked_sub(listings.len())?))
+    }
+}
+
+/// Resolves listings into products, where none are known. The answer does not depend on the order of `listings`.
+///
+/// Each listing, from the earliest on, joins the product it is most like or begins one, so a listing added later never
+/// changes which product an earlier one began.
+pub fn resolve(listings: &[Listing], policy: &Policy) -> Resolution {
+    resolve_onto(Vec::new(), &Statistics::default(), listings, policy).resolution
+}
+
+/// Resolves listings into the products of `known`, or new ones, all words being as common as `statistics` say.
+///
+/// For what fits in memory; a ledger does the same by the steps of [`Day`] and reads only what they ask for.
+pub fn resolve_onto(known: Vec<Known>, statistics: &Statistics, listings: &[Listing], policy: &Policy) -> Placed {
+    let mut day = Day::read(listings, policy, statistics);
+    let stored = known.iter().flat_map(|product| {
+        let flat = product.listings.iter().flat_map(|listing| day.keys_of(listing));
+        flat.map(|key| (key, mark(product.id))).collect::<Vec<_>>()
+    });
+    let postings = Postings::new(stored.collect());
+    day.search(&postings);
+    let (known, moved) = day.part(known, |_| false);
+    let mut placed = day.resolve(known);
+    placed.resolution.moved = moved;
+    placed
+}

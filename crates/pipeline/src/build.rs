@@ -1,0 +1,600 @@
+//! Tables in, a snapshot folder out: `sinsang build`.
+//!
+//! ```text
+//! broadcasts ─ history ─ products ─ verdict ─┐
+//! events ───── source ── taste ── tastes ────┼─ compose ─ packs ─ snapshot
+//! tabs, rules ───────────────────────────────┘
+//! ```
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use datafusion::arrow::array::AsArray as _;
+use datafusion::error::DataFusionError;
+use datafusion::prelude::SessionContext;
+use futures::StreamExt as _;
+use serde::Serialize;
+use sinsang_core::pack::board::Board;
+use sinsang_core::pack::{Format, TooLarge};
+use sinsang_core::time::UnixMillis;
+use sinsang_core::viewer::{UserHasher, UserKey};
+use sinsang_publish::{count, stage};
+use sinsang_tables::Zones;
+use sinsang_tables::check::{Table as _, Tabs};
+use sinsang_tables::lock::{Denied, Lock};
+use tempfile::NamedTempFile;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
+
+use crate::compose::{self, Facts, Packs, Shards, VerdictCounts};
+use crate::engine::sql;
+use crate::forget::{Forgotten, Whose};
+use crate::history::{self, History};
+use crate::identity::{Policy, ProductId};
+use crate::keep::{self, Keeping};
+use crate::lab::{self, Lab};
+use crate::product::Product;
+use crate::progress::{Progress, Unit};
+use crate::reject::Limit;
+use crate::rekey::{self, Renamed};
+use crate::rules::{self, Rules};
+use crate::snapshot::{self, Snapshot};
+use crate::source::{self, Source, TableReport, find_table};
+use crate::table::Tab;
+use crate::taste::{self, Learned, Offer, ProductFeatures, UserTaste};
+use crate::viewers::{self, Viewers};
+use crate::{catalogue, correction, engine, forget, hindsight, ledger, quality, schedule};
+
+/// What to build, and from what.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder of the tables `broadcasts`, `events` and `tabs`, and of `rules.toml`. All but `broadcasts` may be missing.
+    pub input: PathBuf,
+    /// The snapshot's folder.
+    pub output: PathBuf,
+    /// The rules, where not `rules.toml` in the input's folder.
+    pub rules: Option<PathBuf>,
+    /// Where rows that can't be used are written, where not beside the output.
+    pub rejects: Option<PathBuf>,
+    /// Where a line about the build is added, where not beside the output.
+    pub builds: Option<PathBuf>,
+    /// A list of users whose last events are written beside the output.
+    pub viewers: Option<PathBuf>,
+    /// The share of a table that may be set aside.
+    pub limit: Limit,
+    /// The zones of times without an offset.
+    pub zones: Zones,
+    /// The secret that users are hashed with; the edge must have the same.
+    pub user_key: String,
+    /// A ledger that keeps the past: `input` need then have the days that are not in it, from the start of the board's window on, and is
+    /// appended to it.
+    pub ledger: Option<PathBuf>,
+    /// Where the model of tastes is kept between builds; one is trained each time where none is.
+    pub model: Option<PathBuf>,
+    /// What packs are written in.
+    pub format: Format,
+    /// When two listings are one product.
+    pub policy: Policy,
+    /// What the engine may use.
+    pub engine: engine::Options,
+    /// Whether to show how far it has come.
+    pub progress: Progress,
+}
+
+impl Options {
+    fn history(&self) -> history::Options {
+        history::Options {
+            input: self.input.clone(),
+            rejects: Some(self.rejects.clone().unwrap_or_else(|| beside(&self.output, "rejects.ndjson"))),
+            limit: self.limit,
+            zones: self.zones.clone(),
+            policy: self.policy.clone(),
+            engine: self.engine.clone(),
+            progress: self.progress,
+        }
+    }
+}
+
+/// Why there is no snapshot. The output's folder is as it was, unless the error is about writing it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The history can't be read.
+    #[error(transparent)]
+    History(#[from] history::Error),
+    /// The day can't be resolved against the ledger.
+    #[error(transparent)]
+    Ledger(#[from] ledger::UpdateError),
+    /// What the ledger knows of events' products can't be read.
+    #[error(transparent)]
+    Recall(ledger::Error),
+    /// The day can't be appended to the ledger. The snapshot is whole.
+    #[error(
+        "the snapshot is written, and the day is not in the ledger: {0}; build again, which gives the same snapshot"
+    )]
+    Append(ledger::Error),
+    /// Another table can't be read.
+    #[error(transparent)]
+    Source(#[from] source::Error),
+    /// The rules can't be used.
+    #[error(transparent)]
+    Rules(#[from] rules::Error),
+    /// The list of forgotten users can't be read.
+    #[error(transparent)]
+    Forgotten(#[from] forget::Error),
+    /// The file of users under two keys can't be read.
+    #[error(transparent)]
+    Renamed(#[from] rekey::Error),
+    /// What the lab handed in can't be used.
+    #[error(transparent)]
+    Lab(#[from] lab::Error),
+    /// The engine failed at a question.
+    #[error("the products can't be registered: {0}")]
+    Products(#[from] DataFusionError),
+    /// Tastes can't be learned.
+    #[error(transparent)]
+    Taste(#[from] taste::Error),
+    /// Another build writes the same snapshot, or the file by which builds of a folder exclude each other can't be had.
+    #[error("{} can't be built into: its lock is {source}; wait for that build, or choose another --output", output.display())]
+    Locked {
+        /// The snapshot's folder.
+        output: PathBuf,
+        /// Who has it, or what the system said.
+        source: Denied,
+    },
+    /// A table of broadcasts in which no row can be used.
+    #[error(
+        "{} has no broadcast that can be used, of {rows} rows: a snapshot without a schedule would show nobody anything; \
+         get the table again",
+        input.display()
+    )]
+    NoBroadcasts {
+        /// The folder of the tables.
+        input: PathBuf,
+        /// Rows that were read.
+        rows: u64,
+    },
+    /// Broadcasts, and none in the board's window.
+    #[error(
+        "no broadcast lies between {from} and {to}, which the board would show: is --now right, and does the table reach to the present?"
+    )]
+    NothingOnBoard {
+        /// The start of the window.
+        from: UnixMillis,
+        /// Its end.
+        to: UnixMillis,
+    },
+    /// No key for users.
+    #[error("no key to hash users with: set SINSANG_USER_KEY to the edge's USER_KEY")]
+    NoUserKey,
+    /// A pack is too large.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// The snapshot can't be written.
+    #[error(transparent)]
+    Snapshot(#[from] snapshot::Error),
+    /// The users whose last events are wanted can't be told of.
+    #[error(transparent)]
+    Viewers(#[from] viewers::Error),
+}
+
+/// What was read, decided and written.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The snapshot's name.
+    pub snapshot: String,
+    /// The input tables.
+    pub tables: Vec<TableReport>,
+    /// The schedule.
+    pub schedule: schedule::Report,
+    /// Listings of schedule and history.
+    pub listings: usize,
+    /// Item codes that were used for different products over time.
+    pub split_codes: usize,
+    /// Products that they are.
+    pub products: usize,
+    /// What corrections came to.
+    #[serde(skip_serializing_if = "correction::Report::is_empty")]
+    pub corrections: correction::Report,
+    /// Verdicts on the products of the window.
+    pub verdicts: VerdictCounts,
+    /// Tastes.
+    pub tastes: taste::Report,
+    /// The model of them, where one is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<keep::Report>,
+    /// The format that the packs are written in.
+    pub pack_format: u16,
+    /// Packs of the snapshot, without the manifest.
+    pub packs: usize,
+    /// Their bytes.
+    pub bytes: usize,
+    /// Bytes of the board.
+    pub board_bytes: usize,
+    /// Taste shards, empty ones included.
+    pub taste_shards: usize,
+    /// Bytes of one user in a shard.
+    pub bytes_per_user: usize,
+    /// What operators' directives came to.
+    pub directives: Vec<rules::Outcome>,
+    /// What the lab handed in.
+    pub lab: Option<lab::Report>,
+    /// What could not be told of the build. The snapshot is none the worse.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// What was appended to the ledger, where one keeps the past.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<ledger::Report>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for table in &self.tables {
+            writeln!(f, "{table}")?;
+        }
+        writeln!(f, "{}", self.schedule)?;
+        let VerdictCounts { new, repeat, unknown } = self.verdicts;
+        writeln!(
+            f,
+            "products: {} from {} listings, {} codes used for several",
+            self.products, self.listings, self.split_codes
+        )?;
+        writeln!(f, "  in the window: {new} new, {repeat} repeats, {unknown} unknown")?;
+        if !self.corrections.is_empty() {
+            writeln!(f, "{}", self.corrections)?;
+        }
+        write!(f, "{}", self.tastes)?;
+        self.model.iter().try_for_each(|model| writeln!(f, "{model}"))?;
+        if let Some(lab) = &self.lab {
+            write!(f, "{lab}")?;
+        }
+        for outcome in &self.directives {
+            writeln!(f, "{outcome}")?;
+        }
+        write!(
+            f,
+            "snapshot {}: {} packs of format {}, {} bytes, of which the board {}; {} taste shards of {} bytes a user",
+            self.snapshot,
+            self.packs,
+            self.pack_format,
+            self.bytes,
+            self.board_bytes,
+            self.taste_shards,
+            self.bytes_per_user
+        )?;
+        self.notes.iter().try_for_each(|note| write!(f, "\nnote: {note}"))?;
+        self.ledger.iter().try_for_each(|report| write!(f, "\nledger: {report}"))
+    }
+}
+
+/// Builds a snapshot as of `now`. The same input and time give the same bytes.
+///
+/// # Errors
+/// An [`Error`] that names the file and the place in it, where that is what is wrong.
+pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> {
+    let hasher = UserHasher::new(options.user_key.as_bytes()).ok_or(Error::NoUserKey)?;
+    let _lock = lock(&options.output, now)?;
+    let renamed = Renamed::read(&options.input)?;
+    let forgotten = forget::Forgotten::read(&options.input)?.by_all_names(&renamed);
+    let whose = Whose { hasher: &hasher, renamed: &renamed, forgotten: &forgotten };
+    let viewers = options.viewers.as_deref().map(Viewers::read).transpose()?;
+    let rules = Rules::find(options.rules.as_deref(), &options.input)?;
+    rules.fit(options.format)?;
+    let (mut history, run) = past(options, &renamed, now).await?;
+    let mut tables = vec![history.broadcasts.clone()];
+    let stage = stage!("events and tabs", events = Empty, tabs = Empty);
+    let tabs = open_tables(options, &mut history.source, &mut tables, &hasher, now).instrument(stage).await?;
+    if let Some(run) = &run {
+        let (codes, ids) = named_by_events(history.context()).await?;
+        run.recall(&mut history, &codes, &ids).map_err(Error::Recall)?;
+    }
+    let corrections = history.corrections();
+    let History { source, schedule, catalogue, split_codes, resolution, products, likely, reach, listed, .. } = history;
+    let context = source.context().clone();
+    // One bar for what is done with the tables, a step a stage: none of them knows beforehand how long it takes.
+    let steps = options.progress.start("tastes", Unit::Items, 3);
+    let next = |what: &str| {
+        steps.advance(1);
+        steps.say(what);
+    };
+
+    let vocabulary = compose::vocabulary(&catalogue, &tabs);
+    let features: Vec<_> = products.iter().map(|product| product.features(&catalogue)).collect();
+    let on_board = on_board(&catalogue, &products, &rules, now)?;
+    let offer = Offer { vocabulary: &vocabulary, products: &features, board: &on_board };
+    let placed = products.iter().flat_map(|product| product.entries.iter().map(|entry| (entry, product.id)));
+    let placed = placed.filter_map(|(entry, id)| catalogue.entries.get(*entry).map(|entry| (entry, id)));
+    catalogue::register_products(&context, placed)?;
+    let mut lab = Lab::read(&rules.lab, &options.input, &on_board, whose)?;
+    let has_foreign = lab.as_ref().is_some_and(|lab| lab.report.products.is_some());
+    let layout = compose::layout(&catalogue, &vocabulary, &tabs, has_foreign);
+    let mut shards = Shards::new(&layout, lab.as_ref().map_or(0, Lab::longest));
+    let mut taste_options = taste_options(options, &rules, &forgotten);
+    let mut keeping = Keeping::begin(options.model.as_deref(), rules.taste.train_every_days, &mut taste_options, now);
+    let learned = learn(&context, &offer, &taste_options, now, (lab.as_mut(), &mut shards, &renamed)).await?;
+
+    let (ranking, mut notes) = look_back(&context, options, (viewers.as_ref(), &features, whose), now).await?;
+
+    for user in lab.iter().flat_map(|lab| lab.others(&vocabulary)) {
+        add(&mut shards, user, &renamed);
+    }
+    next("verdicts and packs");
+    let facts = Facts {
+        catalogue: &catalogue,
+        products: &products,
+        resolution: &resolution,
+        likely: &likely,
+        tabs: &tabs,
+        rules: &rules,
+        vocabulary: &vocabulary,
+        learned: &learned,
+        reach: &reach,
+        lab: lab.as_ref().filter(|lab| lab.report.products.is_some()),
+        now,
+        format: options.format,
+    };
+    let stage = stage!("packs", new = Empty, repeat = Empty, unknown = Empty, packs = Empty, bytes = Empty).entered();
+    let (board, verdicts, directives) = compose::board(&facts);
+    let bytes_per_user = shards.user_bytes();
+    let packs = compose::packs(&board, &shards, rules.taste.shard_bytes)?;
+    let (manifest, _) = packs.manifest.write()?;
+    let bytes: usize = packs.packs.values().map(Vec::len).sum();
+    let VerdictCounts { new, repeat, unknown } = verdicts;
+    stage.record("new", count(new)).record("repeat", count(repeat)).record("unknown", count(unknown));
+    stage.record("packs", count(packs.packs.len())).record("bytes", count(bytes));
+    drop(stage);
+    next("the snapshot");
+    stage!("snapshot").in_scope(|| Snapshot::at(&options.output).write(&packs.packs, &manifest))?;
+    forgotten.write_users(&beside(&options.output, forget::FILE))?;
+    let model = keeping.end(&learned, &taste_options, now);
+    notes.append(&mut keeping.notes);
+    notes.extend(without_tabs(&tables));
+    // Last of all: a build that dies before leaves the ledger as it was.
+    let ledger = run.map(|run| run.append(now).map_err(Error::Append)).transpose()?;
+    let mut report = Report {
+        snapshot: packs.manifest.snapshot().to_string(),
+        tables,
+        schedule,
+        listings: listed,
+        split_codes,
+        corrections,
+        products: resolution.products,
+        verdicts,
+        tastes: learned.report,
+        model,
+        pack_format: options.format.version(),
+        packs: packs.packs.len(),
+        bytes,
+        board_bytes: packs.packs.get(&packs.manifest.board).map_or(0, Vec::len),
+        taste_shards: packs.manifest.shards.len(),
+        bytes_per_user,
+        directives,
+        lab: lab.map(|lab| lab.report),
+        notes,
+        ledger,
+    };
+    report.notes.extend(keep_line(options, &report, &packs, ranking).err().map(|error| error.to_string()));
+    Ok(report)
+}
+
+/// Takes the lock of the snapshot's folder, in a file beside it, so that one build at a time writes there.
+fn lock(output: &Path, now: UnixMillis) -> Result<Lock, Error> {
+    let path = beside(output, "lock");
+    let failed = |source| Error::Locked { output: output.to_owned(), source };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(|error| failed(error.into()))?;
+    }
+    Lock::take(&path, &format!("process {}, which builds as of {now}", std::process::id())).map_err(failed)
+}
+
+/// Learns tastes into shards, with what the lab handed in.
+async fn learn(
+    context: &SessionContext,
+    offer: &Offer<'_>,
+    options: &taste::Options,
+    now: UnixMillis,
+    (mut lab, shards, renamed): (Option<&mut Lab>, &mut Shards, &Renamed),
+) -> Result<Learned, taste::Error> {
+    let stage = stage!("tastes", events = Empty, users = Empty);
+    let learn = taste::learn(context, offer, options, now, |mut user, _| {
+        if let Some(lab) = &mut lab {
+            lab.join(&mut user);
+        }
+        add(shards, user, renamed);
+    });
+    let learned = learn.instrument(stage.clone()).await?;
+    stage.record("events", count(learned.report.events_used)).record("users", count(learned.report.users));
+    Ok(learned)
+}
+
+/// Puts a user's tastes into `shards` under each of their names, so that an edge finds them by whichever of two keys it has.
+fn add(shards: &mut Shards, mut user: UserTaste, renamed: &Renamed) {
+    match UserKey::parse(&user.user_id) {
+        Some(key) if !renamed.is_empty() => {
+            for name in renamed.all(key) {
+                user.user_id = name.to_string();
+                shards.add(&user);
+            }
+        }
+        _ => shards.add(&user),
+    }
+}
+
+/// What is told of events besides tastes, before the snapshot that was there is replaced: the last ones of who is named, and how well that snapshot
+/// had ranked. Where the latter can't be told, a note says why.
+async fn look_back(
+    context: &SessionContext,
+    options: &Options,
+    (viewers, products, whose): (Option<&Viewers>, &[ProductFeatures<'_>], Whose<'_>),
+    now: UnixMillis,
+) -> Result<(Option<hindsight::Report>, Vec<String>), Error> {
+    let listing = context.sql(sql!("taste_listing")).await?.into_view();
+    context.register_table("event_listing", listing)?;
+    if let Some(viewers) = viewers {
+        viewers.tell(&beside(&options.output, "viewers.json"), context, products, whose, now).await?;
+    }
+    match hindsight::look(context, &Snapshot::at(&options.output), whose.forgotten, now).await {
+        Ok(ranking) => Ok((ranking, Vec::new())),
+        Err(error) => Ok((None, vec![format!("how well the snapshot before had ranked can't be told: {error}")])),
+    }
+}
+
+/// Adds the line of a build to the file of them.
+fn keep_line(
+    options: &Options,
+    report: &Report,
+    packs: &Packs,
+    ranking: Option<hindsight::Report>,
+) -> Result<(), quality::Error> {
+    let id = packs.manifest.board;
+    let board = packs.packs.get(&id).and_then(|bytes| Board::parse(bytes.clone(), id).ok());
+    let file = options.builds.clone().unwrap_or_else(|| beside(&options.output, "builds.ndjson"));
+    board.map_or(Ok(()), |board| quality::append(&file, &quality::Line::of(report, &board, ranking)))
+}
+
+/// The past, from the tables alone or from the ledger too, and then what is to be appended to it.
+async fn past(options: &Options, renamed: &Renamed, now: UnixMillis) -> Result<(History, Option<ledger::Run>), Error> {
+    let (mut history, run) = match &options.ledger {
+        None => (history::read(&options.history(), now).await?, None),
+        Some(ledger) => {
+            let asked = ledger::Options { ledger: ledger.clone(), history: options.history() };
+            let (history, run) = ledger::read(&asked, now).await?;
+            (history, Some(run))
+        }
+    };
+    history.source.rename(renamed.clone());
+    if history.broadcasts.kept == 0 {
+        return Err(Error::NoBroadcasts { input: options.input.clone(), rows: history.broadcasts.rows });
+    }
+    Ok((history, run))
+}
+
+/// The products of the board.
+fn on_board(
+    catalogue: &catalogue::Catalogue,
+    products: &[Product],
+    rules: &Rules,
+    now: UnixMillis,
+) -> Result<BTreeSet<u64>, Error> {
+    let found = compose::on_board(catalogue, products, rules, now);
+    if found.is_empty() {
+        let (from, to) = compose::window(rules, now);
+        return Err(Error::NothingOnBoard { from, to });
+    }
+    Ok(found)
+}
+
+/// What is said where nobody says which tabs there are.
+fn without_tabs(tables: &[TableReport]) -> Option<String> {
+    let is_missing = !tables.iter().any(|table| table.table == Tabs::NAME);
+    is_missing.then(|| "there is no table tabs: the bar has the tabs new and live alone".to_owned())
+}
+
+/// How tastes are learned by the rules.
+fn taste_options(options: &Options, rules: &Rules, forgotten: &Forgotten) -> taste::Options {
+    taste::Options {
+        half_life_days: rules.taste.half_life_days,
+        by_context: rules.taste.by_context,
+        max_events_per_user: rules.taste.max_events_per_user,
+        forgotten: Some(forgotten.clone()),
+        work_dir: options.engine.work_dir(),
+        ..taste::Options::default()
+    }
+}
+
+/// What events name: shops and codes, and the ids of products.
+async fn named_by_events(
+    context: &SessionContext,
+) -> Result<(BTreeSet<(Option<String>, String)>, BTreeSet<ProductId>), DataFusionError> {
+    let mut codes = BTreeSet::new();
+    let mut ids = BTreeSet::new();
+    let mut answer = context.sql(sql!("event_product")).await?.execute_stream().await?;
+    while let Some(batch) = answer.next().await {
+        let batch = batch?;
+        let column = |name: &str| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
+        let (Some(shops), Some(listings), Some(products)) =
+            (column("shop"), column("listing_id"), column("product_id"))
+        else {
+            return Err(DataFusionError::Internal("a column of events is no text".to_owned()));
+        };
+        for ((shop, listing), product) in shops.iter().zip(listings).zip(products) {
+            if let Some(listing) = listing {
+                codes.insert((shop.map(str::to_owned), listing.to_owned()));
+            }
+            ids.extend(product.and_then(|product| product.parse::<ProductId>().ok()));
+        }
+    }
+    Ok((codes, ids))
+}
+
+/// Opens the tables beside `broadcasts`; answers with the tabs.
+async fn open_tables(
+    options: &Options,
+    source: &mut Source,
+    tables: &mut Vec<TableReport>,
+    hasher: &UserHasher,
+    now: UnixMillis,
+) -> Result<Vec<Tab>, Error> {
+    match find_table(&options.input, "events").map_err(source::Error::from)? {
+        Some(events) => {
+            let report = source.open_events(&events, now, Some(hasher.clone())).await?;
+            Span::current().record("events", count(report.kept));
+            tables.push(report);
+        }
+        None => source.without_events().await?,
+    }
+    match find_table(&options.input, "tabs").map_err(source::Error::from)? {
+        Some(path) => {
+            let (tabs, report) = source.open_tabs(&path, now)?;
+            Span::current().record("tabs", count(report.kept));
+            tables.push(report);
+            Ok(tabs)
+        }
+        None => Ok(default_tabs()),
+    }
+}
+
+/// `name` beside what a run writes: `snapshot` gives `snapshot.rejects.ndjson`.
+pub fn beside(output: &Path, name: &str) -> PathBuf {
+    let mut file = output.file_name().unwrap_or_default().to_owned();
+    file.push(".");
+    file.push(name);
+    output.with_file_name(file)
+}
+
+/// A file beside `output` that may take its place in one step, once it is whole; whoever may read other files may read it too.
+pub(crate) fn temporary_for(output: &Path) -> io::Result<NamedTempFile> {
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let file = tempfile::Builder::new().prefix(".sinsang-").tempfile_in(folder)?;
+    make_readable(file.as_file())?;
+    Ok(file)
+}
+
+/// Gives a temporary file, which only its owner may read, the permissions of any other.
+#[cfg(unix)]
+fn make_readable(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn make_readable(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// The two tabs that Sinsang itself fills, where there is no table of tabs.
+fn default_tabs() -> Vec<Tab> {
+    [("new", "신상품", "/new"), ("live", "생방송", "/live")]
+        .into_iter()
+        .zip(0..)
+        .map(|((tab_id, label, target), position)| Tab {
+            tab_id: tab_id.to_owned(),
+            label: label.to_owned(),
+            position,
+            pinned: true,
+            target: target.to_owned(),
+        })
+        .collect()
+}

@@ -1,0 +1,233 @@
+//! Our own ranking, by the path that serves: learned from tables, packed, read by the edge's reader, scored by the edge's code.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use datafusion::prelude::SessionContext;
+use sinsang_core::pack::board::{Block, Board, VerdictKind};
+use sinsang_core::pack::board_write::{BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart};
+use sinsang_core::pack::manifest::Manifest;
+use sinsang_core::pack::mix::MixParts;
+use sinsang_core::pack::pulse::{self, Pulse};
+use sinsang_core::pack::taste::{Taste, TasteShard};
+use sinsang_core::pack::{Damage, Format, PackId};
+use sinsang_core::pulse::{Counter, Deed, Happening, Terms};
+use sinsang_core::rank::{self, Candidate, SurfaceWeights};
+use sinsang_core::surface::View;
+use sinsang_core::surface::new::{self, Selection};
+use sinsang_core::time::{DAY_MS, UnixMillis};
+use sinsang_core::viewer::UserHasher;
+use sinsang_taste::matrix::dot;
+
+use super::Error;
+use super::peer;
+use super::purchase::{Buyer, HALF_LIFE_DAYS, Purchases, WINDOW_DAYS, Window, product_id};
+use crate::compose::{self, Layout, Shards};
+use crate::rules::{MixRules, Ranking};
+use crate::taste::{self, FloatVector, Learned, Offer, Vocabulary};
+
+/// Bytes that a shard is halved above.
+const SHARD_BYTES: u32 = 32 * 1024;
+/// Users are hashed as everywhere; here nobody needs to be kept secret.
+const USER_KEY: &[u8] = b"evaluate ranking";
+
+/// What was learned from the purchases before a cut, as it is served.
+pub(super) struct Served {
+    learned: Learned,
+    floats: BTreeMap<String, FloatVector>,
+    users: Vec<String>,
+    board: Board,
+    manifest: Manifest,
+    shards: BTreeMap<PackId, TasteShard>,
+    hasher: UserHasher,
+    /// Bytes of a user in a shard: key, vector and weights.
+    pub(super) bytes_per_user: usize,
+}
+
+impl Served {
+    /// Learns, packs and reads back.
+    pub(super) async fn learn(context: &SessionContext, purchases: &Purchases, window: &Window) -> Result<Self, Error> {
+        // What is sold for the first time after the window is not in the catalogue.
+        let offered: BTreeSet<usize> = window.known.iter().chain(&window.new).copied().collect();
+        let features = peer::features(purchases);
+        let features: Vec<_> = offered.iter().map(|item| features[*item]).collect();
+        let board: BTreeSet<u64> = offered.iter().map(|item| product_id(*item)).collect();
+        let vocabulary = Vocabulary { channels: vec![CHANNEL.to_owned()], ..Vocabulary::default() };
+        let offer = Offer { vocabulary: &vocabulary, products: &features, board: &board };
+        // A shop's largest customers are no bots: nobody is set aside.
+        let options = taste::Options {
+            half_life_days: HALF_LIFE_DAYS,
+            max_events_per_user: u64::MAX,
+            ..taste::Options::default()
+        };
+        let (mut users, mut floats) = (Vec::new(), BTreeMap::new());
+        let learned = taste::learn(context, &offer, &options, window.cut.plus(-1), |user, float| {
+            floats.insert(user.user_id.clone(), *float);
+            users.push(user);
+        });
+        let learned = learned.await?;
+
+        let new: BTreeSet<u64> = window.new.iter().map(|item| product_id(*item)).collect();
+        let verdict = |id: &u64| if new.contains(id) { VerdictKind::New } else { VerdictKind::Repeat };
+        let products =
+            features.iter().map(|feature| product(feature, verdict(&feature.product), &learned, window.cut)).collect();
+        let parts = BoardParts {
+            format: Format::Two,
+            built_at: window.cut,
+            history_from: window.cut,
+            blocks: vec![Block { name: "taste".to_owned(), start: 0, length: 64 }],
+            channels: vec![ChannelPart { id: "retail".to_owned(), name: CHANNEL.to_owned(), shop: CHANNEL.to_owned() }],
+            categories: Vec::new(),
+            products,
+            slots: board.iter().map(|product| slot(*product, window.cut)).collect(),
+            tabs: Vec::new(),
+            weights: rank::Weights { new: weights(), ..rank::Weights::default() },
+            mix: MixParts { mix: MixRules::default().mix(), ..MixParts::default() },
+        };
+        let hasher = UserHasher::new(USER_KEY).ok_or(Error::Damaged(Damage::Truncated))?;
+        let (channels, tabs, blocks) = (parts.channels.clone(), parts.tabs.clone(), parts.blocks.clone());
+        let mut shards = Shards::new(&Layout { channels, tabs, blocks }, 0);
+        for user in &mut users {
+            user.user_id = hasher.key(&user.user_id).to_string();
+            shards.add(user);
+        }
+        let mut packs = compose::packs(&parts, &shards, SHARD_BYTES)?;
+        let (manifest, _) = packs.manifest.write()?;
+        let board = packs.packs.remove(&packs.manifest.board).unwrap_or_default();
+        let read: Result<BTreeMap<PackId, TasteShard>, Damage> =
+            packs.packs.into_iter().map(|(id, bytes)| Ok((id, TasteShard::parse(bytes, id)?))).collect();
+        Ok(Self {
+            learned,
+            floats,
+            users: window.users.clone(),
+            board: Board::parse(board, packs.manifest.board)?,
+            manifest: Manifest::parse(manifest)?,
+            shards: read?,
+            hasher,
+            bytes_per_user: shards.user_bytes(),
+        })
+    }
+
+    /// The scores before rounding.
+    pub(super) fn float_scores(&self, user: usize, items: &[usize]) -> Vec<f64> {
+        let Some(vector) = self.users.get(user).and_then(|user| self.floats.get(user)) else {
+            return vec![0.0; items.len()];
+        };
+        items.iter().map(|item| dot(vector, &self.learned.product_float(product_id(*item)))).collect()
+    }
+
+    /// The scores as the edge computes them from packs.
+    pub(super) fn scores(&self, window: &Window, buyer: &Buyer, items: &[usize], pulse: Option<&Pulse>) -> Vec<f64> {
+        let taste = self.users.get(buyer.row).and_then(|user| self.taste(user));
+        // Nothing but tastes and counts: there are no broadcasts, and what the shop knows of its items is in the vectors.
+        let weights = weights();
+        let score = |item: &usize| {
+            let vector =
+                self.board.find_product(product_id(*item)).map_or(&[][..], |at| self.board.product(at).vector());
+            let candidate = Candidate {
+                vector,
+                channel: 0,
+                starts_at: window.cut,
+                ends_at: window.cut.plus(DAY_MS),
+                popularity: 0,
+            };
+            let own = rank::score(&candidate, taste.as_ref(), &weights, window.cut).total();
+            // As the live order has it; new items are in nobody's notes.
+            let near = taste.map_or(0, |taste| taste.memory(product_id(*item)).max(0));
+            let own = own + i64::from(self.board.mix().near.saturating_sub(1)) * near;
+            let counts = pulse.and_then(|pulse| pulse.find(product_id(*item))).unwrap_or_default();
+            (own + i64::from(weights.pulse) * rank::pulse(counts.interest())) as f64
+        };
+        items.iter().map(score).collect()
+    }
+
+    /// New items by their places in the new-product tab, mixed as it is by default.
+    pub(super) fn mixed(&self, window: &Window, buyer: &Buyer) -> Vec<f64> {
+        let user = self.users.get(buyer.row);
+        let view = View {
+            taste: user.and_then(|user| self.taste(user)),
+            viewer: user.map_or(0, |user| self.hasher.key(user).0),
+            ..View::shared(&self.board, window.cut)
+        };
+        let selection = Selection::recommended(window.cut, usize::MAX);
+        let shown = new::page(&view, &selection).products;
+        let places: BTreeMap<u64, usize> =
+            shown.iter().zip(0..).map(|(index, place)| (self.board.product(*index).id(), place)).collect();
+        window
+            .new
+            .iter()
+            .map(|item| places.get(&product_id(*item)).map_or(f64::MIN, |place| -(*place as f64)))
+            .collect()
+    }
+
+    fn taste(&self, user: &str) -> Option<Taste<'_>> {
+        let key = self.hasher.key(user).0;
+        let shard = self.shards.get(&self.manifest.shard_of(key)?)?;
+        Some(Taste::cut(shard.find(key)?, shard.widths()))
+    }
+}
+
+/// How long purchases count where a shop sells a new item for weeks, as a broadcast sells its product for hours.
+pub(super) const WEEKS: Terms = Terms { half_life_ms: WINDOW_DAYS * DAY_MS, window_ms: WINDOW_DAYS * DAY_MS };
+
+/// The pulse at each time at which a buyer first came, by that time: purchases of the window go through the counter that the consumer of events
+/// keeps, and what it publishes is read back by the edge's reader.
+pub(super) fn pulses(window: &Window, terms: Terms) -> Result<BTreeMap<i64, Pulse>, Error> {
+    let came: BTreeSet<i64> = window.new_buyers.iter().map(|buyer| buyer.came_at).collect();
+    let sales = window.sales();
+    let (mut counter, mut next) = (Counter::new(terms), 0);
+    let mut pulses = BTreeMap::new();
+    for came_at in came {
+        while let Some((item, at)) = sales.get(next).filter(|(_, at)| *at < came_at) {
+            let at = UnixMillis(*at);
+            let (product, viewer) = (product_id(*item), next as u64);
+            counter.count(&Happening { product, viewer, is_signed: true, deed: Deed::Purchase, at }, at);
+            next += 1;
+        }
+        let now = UnixMillis(came_at);
+        pulses.insert(came_at, Pulse::parse(pulse::write(&counter.counts(pulse::MAX_COUNTS, now), now)?)?);
+    }
+    Ok(pulses)
+}
+
+const CHANNEL: &str = "Online Retail";
+
+/// The weights of tastes, and of live counts where there are any.
+fn weights() -> SurfaceWeights {
+    let Ranking { new: defaults, .. } = Ranking::default();
+    SurfaceWeights { taste: defaults.taste, pulse: defaults.pulse, ..SurfaceWeights::default() }
+}
+
+fn product(
+    feature: &taste::ProductFeatures<'_>,
+    verdict: VerdictKind,
+    learned: &Learned,
+    cut: UnixMillis,
+) -> ProductPart {
+    ProductPart {
+        unknown_listed: false,
+        id: feature.product,
+        title: feature.title.to_owned(),
+        brand: None,
+        category: None,
+        price: feature.price,
+        list_price: None,
+        image: None,
+        url: None,
+        listings: vec![listing(feature.product)],
+        verdict,
+        verdict_first: "{}".to_owned(),
+        verdict_later: "{}".to_owned(),
+        first: (cut, cut.plus(WINDOW_DAYS * DAY_MS)),
+        popularity: 0,
+        vector: learned.product_vector(feature.product).to_vec(),
+    }
+}
+
+fn slot(product: u64, cut: UnixMillis) -> SlotPart {
+    let ends_at = cut.plus(WINDOW_DAYS * DAY_MS);
+    SlotPart { product, channel: 0, starts_at: cut, ends_at, listing: listing(product), price: None }
+}
+
+fn listing(product: u64) -> ListingPart {
+    ListingPart { shop: CHANNEL.to_owned(), listing_id: product.to_string() }
+}

@@ -1,0 +1,126 @@
+//! A small shop whose customers each buy of one kind.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray,
+};
+use datafusion::parquet::arrow::ArrowWriter;
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use sinsang_core::time::{DAY_MS, UnixMillis};
+
+use super::*;
+
+const KINDS: [&str; 4] = ["lamp", "mug", "ribbon", "clock"];
+const WORDS: [&str; 6] = ["red", "paper", "retro", "glass", "garden", "small"];
+
+fn cut() -> UnixMillis {
+    UnixMillis::parse_rfc3339("2010-09-01T00:00:00Z").unwrap()
+}
+
+/// One row: invoice, item, title, quantity, time in milliseconds, price, user.
+type Sold = (String, String, String, i64, i64, f64, Option<f64>);
+
+/// 120 customers of four kinds; ten items of each kind are new in the window.
+fn sales() -> Vec<Sold> {
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let mut sales: Vec<Sold> = Vec::new();
+    let mut sell = |user: usize, item: usize, at: i64| {
+        let kind = item % 4;
+        let title = format!("{} {} {}", WORDS[item / 4 % 6].to_uppercase(), KINDS[kind], WORDS[item / 24 % 6]);
+        let invoice = format!("{}", 500_000 + sales.len());
+        sales.push((invoice, format!("{}", 20_000 + item), title, 2, at, 2.5, Some(user as f64)));
+    };
+    // Each item of the stock is bought once before anything else, so that it is known.
+    for item in 0..120 {
+        sell(500, item, cut().0 - 250 * DAY_MS);
+    }
+    for user in 0..120 {
+        for _ in 0..15 {
+            let own = rng.random_bool(0.8);
+            let kind = if own { user % 4 } else { rng.random_range(0..4) };
+            sell(user, rng.random_range(0..30) * 4 + kind, cut().0 - rng.random_range(1..200) * DAY_MS);
+        }
+        for _ in 0..3 {
+            let kind = if rng.random_bool(0.8) { user % 4 } else { rng.random_range(0..4) };
+            sell(user, 120 + rng.random_range(0..10) * 4 + kind, cut().0 + rng.random_range(0..30) * DAY_MS);
+            sell(user, rng.random_range(0..30) * 4 + kind, cut().0 + rng.random_range(0..30) * DAY_MS);
+        }
+    }
+    sales
+}
+
+fn write(path: &Path, sales: &[Sold]) {
+    let texts = |of: fn(&Sold) -> &str| -> ArrayRef {
+        Arc::new(sales.iter().map(|row| Some(of(row))).collect::<StringArray>())
+    };
+    let times: TimestampNanosecondArray = sales.iter().map(|row| Some(row.4 * 1_000_000)).collect();
+    let columns: [(&str, ArrayRef); 7] = [
+        ("invoice", texts(|row| &row.0)),
+        ("item_id", texts(|row| &row.1)),
+        ("title", texts(|row| &row.2)),
+        ("qty", Arc::new(sales.iter().map(|row| Some(row.3)).collect::<Int64Array>())),
+        ("ts", Arc::new(times)),
+        ("price", Arc::new(sales.iter().map(|row| Some(row.5)).collect::<Float64Array>())),
+        ("user_id", Arc::new(sales.iter().map(|row| row.6).collect::<Float64Array>())),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+async fn evaluate(path: &Path, cuts: Vec<UnixMillis>) -> Result<Report, Error> {
+    let options =
+        Options { retail: path.to_owned(), cuts, engine: engine::Options::default(), progress: Progress::hidden() };
+    ranking(&options).await
+}
+
+#[tokio::test]
+async fn each_way_is_measured_through_packs_and_rows_that_are_no_purchases_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("retail.parquet");
+    let mut sales = sales();
+    write(&path, &sales);
+    let report = evaluate(&path, vec![cut()]).await.unwrap();
+    println!("{report}");
+    let of = |rows: &[Row], method: &str| rows.iter().find(|row| row.method == method).unwrap().ndcg_at_20.mean;
+    let (random, served) = (of(&report.new, "random"), of(&report.new, SERVED));
+    assert!(served > random + 0.2 && served > of(&report.known, "popularity"), "{report}");
+    assert!((served - of(&report.new, "float, before rounding")).abs() < 0.01 * served, "{report}");
+    assert!((report.ndcg_at_20 - served).abs() < 1e-12);
+    assert_eq!((report.cuts[0].new_items, report.cuts[0].users, report.vector_bytes), (40, 121, 64));
+    let json = serde_json::to_value(&report).unwrap();
+    for key in ["ndcg_at_20", "ratio_to_tfidf", "ratio_to_tfidf_low"] {
+        assert!(json[key].as_f64().unwrap() > 0.0 && json[format!("live_{key}")].as_f64().unwrap() > 0.0, "{key}");
+    }
+
+    let (at, user) = (cut().0 - DAY_MS, Some(3.0));
+    for (invoice, item, quantity, price, user) in [
+        ("C600000", "20001", -1, 2.5, user),
+        ("600001", "POST", 1, 18.0, user),
+        ("600002", "20001", 1, 0.0, user),
+        ("600003", "20001", 1, 2.5, None),
+    ] {
+        sales.push((invoice.to_owned(), item.to_owned(), "NONE".to_owned(), quantity, at, price, user));
+    }
+    sales.reverse();
+    write(&path, &sales);
+    let again = evaluate(&path, vec![cut()]).await.unwrap();
+    assert_eq!(serde_json::to_value(&again).unwrap(), json);
+}
+
+#[tokio::test]
+async fn a_cut_without_new_items_and_a_file_of_something_else_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("retail.parquet");
+    write(&path, &sales());
+    let error = evaluate(&path, vec![cut().plus(90 * DAY_MS)]).await.unwrap_err().to_string();
+    assert!(error.contains("choose another cut"), "{error}");
+    std::fs::write(&path, "not a table").unwrap();
+    let error = evaluate(&path, vec![cut()]).await.unwrap_err().to_string();
+    assert!(error.contains("retail.parquet") && error.contains("item_id"), "{error}");
+}

@@ -1,0 +1,183 @@
+//! What all users did together, and how far one of them is heard. Whoever sends more than a person does moves what everybody sees by no
+//! more than a person would: a viewer's say on a product is bounded before it is summed, and so is that of all devices together, because
+//! anybody can make up devices.
+
+use sinsang_core::pulse::UNSIGNED_SHIFT;
+
+use super::profile::{Catalogue, Deed, Engagement, HOUR_BUCKETS, PRODUCT_CAP, SUM_CAP, Unknown, add_to};
+use super::weight::UNIT;
+
+/// How often one viewer is heard on a product where events are counted and not weighed.
+const MOST_COUNTED: u64 = 4;
+
+/// Sums of what viewers did and were shown, each viewer's part bounded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sums {
+    /// Weights by place in the catalogue, in [`UNIT`]s.
+    pub(crate) popularity: Vec<i64>,
+    pub(crate) channels: Vec<i64>,
+    pub(crate) hours: Vec<i64>,
+    pub(crate) tabs: Vec<i64>,
+    /// By place in the catalogue, how often a product was shown, and how often something was done with it in the last thirty days, and in the
+    /// last fourteen.
+    pub(crate) shown: Vec<i64>,
+    pub(crate) done_in_month: Vec<i64>,
+    pub(crate) done_in_fortnight: Vec<i64>,
+}
+
+impl Sums {
+    fn new(catalogue: &Catalogue) -> Self {
+        let products = || vec![0; catalogue.ids.len()];
+        let [channels, tabs] = catalogue.widths().map(|width| vec![0; width]);
+        Self {
+            popularity: products(),
+            channels,
+            hours: vec![0; HOUR_BUCKETS],
+            tabs,
+            shown: products(),
+            done_in_month: products(),
+            done_in_fortnight: products(),
+        }
+    }
+
+    /// Each kind of sum.
+    fn all(&mut self) -> [&mut Vec<i64>; 7] {
+        [
+            &mut self.popularity,
+            &mut self.channels,
+            &mut self.hours,
+            &mut self.tabs,
+            &mut self.shown,
+            &mut self.done_in_month,
+            &mut self.done_in_fortnight,
+        ]
+    }
+
+    fn add(&mut self, deeds: &[Deed], engagement: &Engagement) {
+        for (counts, is_counted) in [
+            (&mut self.shown, Deed::is_impression as fn(Deed) -> bool),
+            (&mut self.done_in_month, Deed::is_done_lately),
+            (&mut self.done_in_fortnight, Deed::is_done_in_fortnight),
+        ] {
+            let mut places: Vec<usize> =
+                deeds.iter().filter(|deed| is_counted(**deed)).filter_map(|deed| deed.place()).collect();
+            places.sort_unstable();
+            for own in places.chunk_by(|a, b| a == b) {
+                let times = (own.len() as u64).min(MOST_COUNTED).cast_signed();
+                add_to(own.first().and_then(|place| counts.get_mut(*place)), times);
+            }
+        }
+        let bounded = |sum: i64, views: f64| {
+            #[expect(clippy::cast_possible_truncation, reason = "tens of views")]
+            let most = (views * UNIT as f64) as i64;
+            sum.clamp(-most, most)
+        };
+        for (place, sum) in engagement.products() {
+            add_to(self.popularity.get_mut(place), bounded(sum, PRODUCT_CAP));
+        }
+        let [channels, hours, tabs] = engagement.weights();
+        for (to, from) in [(&mut self.channels, channels), (&mut self.hours, hours), (&mut self.tabs, tabs)] {
+            to.iter_mut().zip(from).for_each(|(to, from)| add_to(Some(to), bounded(*from, SUM_CAP)));
+        }
+    }
+}
+
+/// What all users did together, and what they were shown.
+#[derive(Clone, Debug)]
+pub(crate) struct Everyone {
+    signed: Sums,
+    devices: Sums,
+    has_signed: bool,
+    pub(crate) events: u64,
+    pub(crate) unknown: Unknown,
+}
+
+impl Everyone {
+    pub(crate) fn new(catalogue: &Catalogue) -> Self {
+        let sums = Sums::new(catalogue);
+        Self { signed: sums.clone(), devices: sums, has_signed: false, events: 0, unknown: Unknown::default() }
+    }
+
+    /// Takes in a person, or a device that nobody is signed in on.
+    pub(crate) fn add(&mut self, deeds: &[Deed], engagement: &Engagement, is_device: bool) {
+        self.has_signed |= !is_device;
+        let sums = if is_device { &mut self.devices } else { &mut self.signed };
+        sums.add(deeds, engagement);
+        self.events += engagement.events;
+        self.unknown.products += engagement.unknown.products;
+        self.unknown.channels += engagement.unknown.channels;
+        self.unknown.tabs += engagement.unknown.tabs;
+    }
+
+    /// All of it: a device is a quarter of a signed-in viewer, and all devices together are at most a quarter of what signed-in viewers come
+    /// to. No look is given to devices alone: popularity is told by its powers of two, so that a few would lift a product that nobody has met
+    /// above most others. Where nobody is signed in, devices are all there is, and count as they are.
+    pub(crate) fn together(self) -> Sums {
+        let Self { mut signed, mut devices, has_signed, .. } = self;
+        for (sums, devices) in signed.all().into_iter().zip(devices.all()) {
+            for (sum, device) in sums.iter_mut().zip(devices) {
+                let most = sum.saturating_abs() >> UNSIGNED_SHIFT;
+                let heard = if has_signed { (*device >> UNSIGNED_SHIFT).clamp(-most, most) } else { *device };
+                *sum = sum.saturating_add(heard);
+            }
+        }
+        signed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::profile::{Row, Vocabulary};
+    use super::*;
+
+    fn catalogue() -> Catalogue {
+        let vocabulary = Vocabulary { channels: vec!["채널".to_owned()], ..Vocabulary::default() };
+        Catalogue::new(&vocabulary, vec![70, 80])
+    }
+
+    /// So many purchases of a product, shown as often.
+    fn deeds(catalogue: &Catalogue, product: u64, times: usize) -> Vec<Deed> {
+        let id = format!("{product:016x}");
+        let row = Row {
+            product: Some(&id),
+            channel: Some("채널"),
+            is_of_month: true,
+            is_of_fortnight: true,
+            ..Row::default()
+        };
+        let [bought, shown] =
+            [Row { weight: 8 * UNIT, ..row }, Row { is_impression: true, ..row }].map(|row| catalogue.deed(&row));
+        [vec![bought; times], vec![shown; times]].concat()
+    }
+
+    fn views(catalogue: &Catalogue, of: &[(usize, bool, usize)]) -> [i64; 4] {
+        let mut everyone = Everyone::new(catalogue);
+        for (viewers, is_device, times) in of {
+            let deeds = deeds(catalogue, 70, *times);
+            let engagement = Engagement::of(&deeds, catalogue);
+            (0..*viewers).for_each(|_| everyone.add(&deeds, &engagement, *is_device));
+        }
+        let sums = everyone.together();
+        [sums.popularity[0] / UNIT, sums.channels[0] / UNIT, sums.shown[0], sums.done_in_month[0]]
+    }
+
+    #[test]
+    fn one_viewer_is_one_however_much_they_send_and_devices_together_are_few() {
+        let catalogue = catalogue();
+        // Popularity and channel in views, then how often shown and bought.
+        for (of, expected) in [
+            (&[(1, false, 1)][..], [8, 8, 1, 1]),
+            (&[(1, false, 9_900)], [16, 64, 4, 4]),
+            (&[(2, false, 9_900)], [32, 128, 8, 8]),
+            // Devices are a quarter of what signed-in viewers did at the most, however many they are and whatever they do.
+            (&[(1, false, 1), (1, true, 9_900)], [8 + 2, 8 + 2, 1, 1]),
+            (&[(1, false, 1), (10_000, true, 9)], [8 + 2, 8 + 2, 1, 1]),
+            (&[(100, false, 1), (10_000, true, 9)], [800 + 200, 800 + 200, 100 + 25, 100 + 25]),
+            (&[(100, false, 1), (4, true, 1)], [800 + 8, 800 + 8, 100 + 1, 100 + 1]),
+            // Where nobody is signed in, devices are all there is.
+            (&[(3, true, 1)], [24, 24, 3, 3]),
+        ] {
+            assert_eq!(views(&catalogue, of), expected, "{of:?}");
+        }
+    }
+}

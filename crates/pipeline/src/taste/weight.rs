@@ -1,0 +1,147 @@
+//! What an event weighs: by its kind and by its age in Korean days, as whole numbers, so that sums have no order.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use sinsang_core::event::EventKind;
+
+use super::Error;
+
+/// Parts of a unit of weight: decayed weights are whole numbers of 2^-20 views.
+pub(crate) const UNIT: i64 = 1 << 20;
+/// Half-lives after which an event is too old to count: what is left of it is below a thousandth.
+pub(crate) const HORIZON_HALF_LIVES: f64 = 10.0;
+
+/// The most a kind may weigh, in views.
+const MAX_WEIGHT: f64 = 1_000.0;
+/// The half-lives that make sense, in days: from hours to a century.
+const HALF_LIFE_DAYS: std::ops::RangeInclusive<f64> = 0.1..=36_500.0;
+
+/// The weight of an event of today by kind, in views.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Weights {
+    /// A listing was shown. 0 by default: not to have tapped says little, and impressions are most of a table. A small
+    /// negative number makes what was shown and passed over sink.
+    pub impression: f64,
+    /// A listing's page was opened from elsewhere: the unit.
+    pub view: f64,
+    /// A listing was tapped on a surface.
+    pub click: f64,
+    /// An alarm was set.
+    pub alarm: f64,
+    /// A listing was bought.
+    pub purchase: f64,
+    /// A tab was opened.
+    pub tab_open: f64,
+    /// A live broadcast was entered.
+    pub live_enter: f64,
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self { impression: 0.0, view: 1.0, click: 2.0, alarm: 4.0, purchase: 8.0, tab_open: 1.0, live_enter: 2.0 }
+    }
+}
+
+impl Weights {
+    /// The weight of one kind.
+    pub fn of(&self, kind: EventKind) -> f64 {
+        match kind {
+            EventKind::Impression => self.impression,
+            EventKind::View => self.view,
+            EventKind::Click => self.click,
+            EventKind::Alarm => self.alarm,
+            EventKind::Purchase => self.purchase,
+            EventKind::TabOpen => self.tab_open,
+            EventKind::LiveEnter => self.live_enter,
+        }
+    }
+}
+
+/// One line of the table that the queries join: an event of `kind` that is `age_days` old weighs `weight` [`UNIT`]s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DecayedWeight {
+    pub(crate) kind: EventKind,
+    pub(crate) age_days: i64,
+    pub(crate) weight: i64,
+    /// Its age in sixths of a half-life, at most [`MOST_SIXTHS`].
+    pub(crate) sixths: i64,
+}
+
+/// The oldest age that is told apart, in sixths of a half-life: what counts half after a third of one is below a 30,000th then.
+pub(crate) const MOST_SIXTHS: i64 = 31;
+
+/// What is left of a weight that counts half after a third of a half-life, by age in sixths and beside the decay that it has, in [`UNIT`]s.
+#[expect(clippy::cast_possible_truncation, reason = "at most 2^20")]
+pub(crate) static FADING: LazyLock<[i64; 32]> =
+    LazyLock::new(|| std::array::from_fn(|sixths| (UNIT as f64 * (-(sixths as f64) / 3.0).exp2()).round() as i64));
+
+/// Days within which events count.
+///
+/// # Errors
+/// A half-life that is no number of days.
+pub(crate) fn horizon_days(half_life_days: f64) -> Result<i64, Error> {
+    if !HALF_LIFE_DAYS.contains(&half_life_days) {
+        return Err(Error::HalfLife { days: half_life_days });
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "at most ten times the longest half-life")]
+    let days = (half_life_days * HORIZON_HALF_LIVES).ceil() as i64;
+    Ok(days)
+}
+
+/// Every kind and age that counts: `weight × 2^(-age / half-life)`, rounded to [`UNIT`]s. What weighs nothing has its age here too, by which
+/// the latest impressions are chosen.
+///
+/// # Errors
+/// A weight that is no number or out of range, or a half-life that is no number of days.
+pub(crate) fn decayed(weights: &Weights, half_life_days: f64) -> Result<Vec<DecayedWeight>, Error> {
+    let days = horizon_days(half_life_days)?;
+    #[expect(clippy::cast_possible_truncation, reason = "at most sixty")]
+    let sixths = |age_days: i64| ((age_days as f64 * 6.0 / half_life_days) as i64).min(MOST_SIXTHS);
+    let mut table = BTreeMap::new();
+    for kind in EventKind::ALL {
+        let weight = weights.of(kind);
+        if !(-MAX_WEIGHT..=MAX_WEIGHT).contains(&weight) {
+            return Err(Error::Weight { kind, weight });
+        }
+        for age_days in 0..=days {
+            #[expect(clippy::cast_possible_truncation, reason = "at most 1,000 × 2^20")]
+            let fixed = (weight * UNIT as f64 * (-(age_days as f64) / half_life_days).exp2()).round() as i64;
+            table.insert((kind, age_days), fixed);
+        }
+    }
+    Ok(table
+        .into_iter()
+        .map(|((kind, age_days), weight)| DecayedWeight { kind, age_days, weight, sixths: sixths(age_days) })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weight_halves_with_each_half_life_and_what_weighs_nothing_has_an_age() {
+        let table = decayed(&Weights::default(), 30.0).unwrap();
+        let of =
+            |kind, age| table.iter().find(|line| line.kind == kind && line.age_days == age).map(|line| line.weight);
+        assert_eq!(of(EventKind::Purchase, 0), Some(8 * UNIT));
+        assert_eq!(of(EventKind::Purchase, 30), Some(4 * UNIT));
+        assert_eq!(of(EventKind::View, 300), Some(UNIT / 1024));
+        assert_eq!(of(EventKind::View, 301), None);
+        let shown = |age| table.iter().find(|line| line.kind == EventKind::Impression && line.age_days == age).copied();
+        assert_eq!(shown(0).map(|line| (line.weight, line.sixths)), Some((0, 0)));
+        assert_eq!(shown(31).map(|line| (line.weight, line.sixths)), Some((0, 6)));
+    }
+
+    #[test]
+    fn half_lives_and_weights_out_of_range_are_refused() {
+        for days in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e9] {
+            assert!(matches!(decayed(&Weights::default(), days), Err(Error::HalfLife { .. })), "{days}");
+        }
+        for weight in [f64::NAN, 1e9, f64::NEG_INFINITY] {
+            let weights = Weights { click: weight, ..Weights::default() };
+            assert!(matches!(decayed(&weights, 30.0), Err(Error::Weight { kind: EventKind::Click, .. })), "{weight}");
+        }
+    }
+}

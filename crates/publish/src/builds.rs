@@ -1,0 +1,47 @@
+//! What the last builds came to, as the preview page shows it: lines of a file beside the snapshot, brought to the store with it.
+
+use std::path::Path;
+
+use sinsang_core::key::BUILDS;
+use sinsang_core::time::UnixMillis;
+use sinsang_tables::file::{SETTINGS_BYTES, read_text};
+
+use crate::store::Store;
+
+/// Lines that are brought to the store at most.
+const MAX_LINES: usize = 200;
+/// Their bytes at most, far below what a value may have.
+const MAX_BYTES: usize = 1 << 20;
+
+/// Brings the last lines of `file` to the store, and says how many; `None` where there is no such file, or the store did not take them. What was
+/// published is live all the same.
+pub fn publish_builds<S: Store>(file: &Path, store: &mut S, at: UnixMillis) -> Option<usize> {
+    let text = read_text(file, SETTINGS_BYTES).ok()?;
+    let lines = latest(&text);
+    let count = lines.lines().count();
+    store.put(BUILDS, lines.as_bytes(), at).is_ok().then_some(count)
+}
+
+/// The last lines of `text` that there is room for.
+fn latest(text: &str) -> &str {
+    let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).filter(|at| *at < text.len());
+    let starts: Vec<usize> = starts.collect();
+    let first = starts.iter().rev().take(MAX_LINES).take_while(|at| text.len() - **at <= MAX_BYTES).last();
+    first.and_then(|at| text.get(*at..)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_are_whole_and_bounded() {
+        assert_eq!(latest(""), "");
+        assert_eq!(latest("{}\n{\"a\":1}\n"), "{}\n{\"a\":1}\n");
+        let many: String = (0..500).flat_map(|line| [line.to_string(), "\n".to_owned()]).collect();
+        assert!(latest(&many).starts_with("300\n") && latest(&many).ends_with("499\n"));
+        let long = format!("{}\nshort\n", "x".repeat(MAX_BYTES));
+        assert_eq!(latest(&long), "short\n");
+        assert_eq!(latest(&"x".repeat(MAX_BYTES + 1)), "");
+    }
+}

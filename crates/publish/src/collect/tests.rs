@@ -1,0 +1,131 @@
+//! Collecting a store in memory: within a budget, from where the run before stopped, and never what a publish relies on.
+
+use super::*;
+use sinsang_core::key::{Key, LEASE};
+use sinsang_core::time::DAY_MS;
+
+use crate::lease::{Held, LEASE_MS};
+use crate::publication::publish;
+use crate::run::runs;
+use crate::shelf::{Shelf, options as publishing, snapshot};
+
+const NOW: i64 = 1_795_305_600_000;
+
+fn options(at: i64, budget: Option<u64>) -> CollectOptions<'static> {
+    let progress = Progress::hidden();
+    let at = UnixMillis(at);
+    CollectOptions { grace_ms: 0, is_dry: false, budget, every_ms: DAY_MS, at, holder: "a collection", progress }
+}
+
+/// A store that eight snapshots of 16 shards each were published to, an hour apart, so that three are kept by nothing.
+fn filled() -> (tempfile::TempDir, Shelf) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Shelf { now: NOW, ..Shelf::new() };
+    for turn in 0..8 {
+        let at = NOW + turn * HOUR_MS;
+        store.now = at;
+        let next = snapshot(&folder.path().join(turn.to_string()), at, 1, 16);
+        publish(&next, &mut store, &publishing(at, false)).unwrap();
+    }
+    (folder, store)
+}
+
+fn packs_of(store: &Shelf) -> usize {
+    store.values.keys().filter(|key| Key::pack_of(key).is_some()).count()
+}
+
+#[test]
+fn a_pass_goes_on_over_runs_of_a_budget_and_the_next_one_begins_when_it_is_due() {
+    let (_folder, mut store) = filled();
+    let all = packs_of(&store);
+    assert_eq!(all, 8 * 18);
+    let begun = NOW + DAY_MS;
+    store.now = begun;
+    let mut whole = store.cut(10_000);
+    let at_once = collect(&mut whole, &options(begun, None)).unwrap();
+    assert_eq!((at_once.pass.packs, at_once.pass.removed, at_once.is_whole), (all, 3 * 18, true));
+
+    // Each run may take some forty calls, of which thirty are for removing.
+    let mut runs_of_it = 0;
+    let last = loop {
+        let calls = store.calls;
+        let at = begun + runs_of_it * HOUR_MS;
+        store.now = at;
+        let report = collect(&mut store, &options(at, Some(40))).unwrap();
+        assert!(store.calls - calls <= 45 && report.calls == store.calls - calls, "{report}");
+        runs_of_it += 1;
+        if report.is_whole {
+            break report;
+        }
+        assert!(report.to_string().contains("the next run goes on"), "{report}");
+    };
+    assert!((3..20).contains(&runs_of_it), "{runs_of_it} runs");
+    assert_eq!(last.pass, at_once.pass, "what several runs add up to is what one comes to");
+    assert_eq!(packs_of(&store), packs_of(&whole));
+    assert_eq!(last.last, Some(last.pass.clone()));
+
+    // Until a day has gone by since it began there is nothing to do.
+    let calls = store.calls;
+    let early = collect(&mut store, &options(begun + DAY_MS - 90_000, Some(40))).unwrap();
+    assert_eq!((early.due_in_minutes, early.pass.packs, store.calls - calls), (1, 0, 6));
+    assert!(early.to_string().contains("due in 1 min"), "{early}");
+    assert_eq!(early.last, last.last, "what the last pass came to is still told");
+    let next = collect(&mut store, &options(begun + DAY_MS, None)).unwrap();
+    assert_eq!((next.pass.packs, next.pass.removed), (5 * 18, 0));
+    assert_eq!(runs(&mut store).unwrap()[0].action, "collect");
+}
+
+#[test]
+fn a_collection_stops_where_a_publish_is_under_way_and_removes_nothing() {
+    let (_folder, mut store) = filled();
+    let all = packs_of(&store);
+    let at = NOW + DAY_MS;
+    store.now = at;
+    let held = Held::take(&mut store, "a publisher", "publish").unwrap();
+    let report = collect(&mut store, &options(at, None)).unwrap();
+    assert_eq!((packs_of(&store), report.pass.removed, report.is_whole), (all, 0, false));
+    assert!(report.stopped.unwrap().starts_with("publish by a publisher has this store"));
+    held.give_back(&mut store, true);
+    let report = collect(&mut store, &options(at + HOUR_MS, None)).unwrap();
+    assert_eq!((report.pass.packs, report.pass.removed, report.is_whole), (all, 3 * 18, true));
+}
+
+#[test]
+fn what_becomes_named_while_a_pass_goes_on_stays() {
+    let (folder, mut store) = filled();
+    let at = NOW + DAY_MS;
+    store.now = at;
+    // As the collection takes the lease, a rollback of a moment before shows: the first snapshot of all is live again.
+    let oldest = Manifest::parse(store.values[&Key::Live.to_string()].clone()).unwrap();
+    let mut parts = snapshot(folder.path().join("0").as_path(), NOW, 1, 16).manifest().unwrap().parts();
+    parts.previous = oldest.previous().collect();
+    let (bytes, _) = parts.write().unwrap();
+    store.meanwhile = Some((LEASE.to_owned(), vec![(Key::Live.to_string(), bytes)]));
+    let report = collect(&mut store, &options(at, None)).unwrap();
+    for key in packs(&store.live()) {
+        assert!(store.values.contains_key(&key.to_string()), "{key} is gone");
+    }
+    assert!(report.pass.removed > 0 && report.is_whole, "{report}");
+}
+
+#[test]
+fn a_place_that_the_store_forgot_begins_the_pass_anew() {
+    let (_folder, mut store) = filled();
+    let at = NOW + DAY_MS;
+    store.now = at;
+    assert!(!collect(&mut store, &options(at, Some(40))).unwrap().is_whole);
+    store.is_forgetful = true;
+    let report = collect(&mut store, &options(at + HOUR_MS, Some(37))).unwrap();
+    assert_eq!(report.pass.packs, 10, "a page from the beginning");
+    assert_eq!(report.pass.begun_at, at + HOUR_MS);
+}
+
+#[test]
+fn a_dry_run_keeps_no_place_and_takes_no_lease() {
+    let (_folder, mut store) = filled();
+    let at = NOW + DAY_MS;
+    store.now = at + LEASE_MS;
+    let before = store.values.clone();
+    let report = collect(&mut store, &CollectOptions { is_dry: true, ..options(at, None) }).unwrap();
+    assert_eq!((report.pass.removed, report.is_whole, store.values == before), (3 * 18, true, true));
+}

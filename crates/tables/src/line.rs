@@ -1,0 +1,220 @@
+//! Lines of bounded length, and of the objects that writers join on one.
+
+use std::io::{self, BufRead, Read as _};
+
+use sinsang_core::json::documents;
+
+/// Most bytes a row of text may have, its line end left out.
+pub const ROW_MAX_BYTES: usize = 1 << 20;
+
+/// What a call for a line brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// A line, its end included unless the file ends without one.
+    Whole,
+    /// The start of a line past [`ROW_MAX_BYTES`]; the rest of it was skipped, or is left to the caller.
+    TooLong,
+    /// Nothing: the file has ended.
+    End,
+}
+
+/// Lines of bounded length.
+pub struct Lines<R> {
+    input: R,
+    /// Lines begun so far.
+    pub begun: u64,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// The lines of `input`.
+    pub fn new(input: R) -> Self {
+        Self { input, begun: 0 }
+    }
+
+    /// The input, of which some may be read ahead.
+    pub fn into_inner(self) -> R {
+        self.input
+    }
+
+    /// Appends the next line to `into`, without the byte order mark that may open the first.
+    ///
+    /// # Errors
+    /// What the input says.
+    pub fn read(&mut self, into: &mut Vec<u8>) -> io::Result<Line> {
+        let line = self.read_part(into)?;
+        if line == Line::TooLong {
+            self.skip()?;
+        }
+        Ok(line)
+    }
+
+    /// As [`Lines::read`], and leaves the rest of a line that is too long: to [`Lines::read_on`], or to [`Lines::skip`].
+    ///
+    /// # Errors
+    /// What the input says.
+    pub fn read_part(&mut self, into: &mut Vec<u8>) -> io::Result<Line> {
+        const MARK: &[u8] = b"\xef\xbb\xbf";
+        let most = ROW_MAX_BYTES as u64 + 1;
+        let start = into.len();
+        let read = self.input.by_ref().take(most).read_until(b'\n', into)?;
+        if read == 0 {
+            return Ok(Line::End);
+        }
+        self.begun += 1;
+        if self.begun == 1 && into.get(start..).is_some_and(|line| line.starts_with(MARK)) {
+            into.drain(start..start + MARK.len());
+        }
+        if (read as u64) < most || into.last() == Some(&b'\n') { Ok(Line::Whole) } else { Ok(Line::TooLong) }
+    }
+
+    /// Appends more of a line that is too long, until `into` has more than [`ROW_MAX_BYTES`] again.
+    ///
+    /// # Errors
+    /// What the input says.
+    pub fn read_on(&mut self, into: &mut Vec<u8>) -> io::Result<Line> {
+        let most = (ROW_MAX_BYTES as u64 + 1).saturating_sub(into.len() as u64);
+        let read = self.input.by_ref().take(most).read_until(b'\n', into)?;
+        if (read as u64) < most || into.last() == Some(&b'\n') { Ok(Line::Whole) } else { Ok(Line::TooLong) }
+    }
+
+    /// Passes over the rest of a line.
+    ///
+    /// # Errors
+    /// What the input says.
+    pub fn skip(&mut self) -> io::Result<()> {
+        loop {
+            let buffer = self.input.fill_buf()?;
+            if buffer.is_empty() {
+                return Ok(());
+            }
+            let end = buffer.iter().position(|&b| b == b'\n');
+            let skipped = end.map_or(buffer.len(), |end| end + 1);
+            self.input.consume(skipped);
+            if end.is_some() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// A line; or as many of the objects joined on one as [`ROW_MAX_BYTES`] hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Portion<'p> {
+    /// The number of the line, from 1.
+    pub line: u64,
+    /// Its bytes, or those of the objects.
+    pub text: &'p [u8],
+    /// Whether this is the start of a line that is too long and begins with no whole object. The rest of it is skipped.
+    pub is_cut: bool,
+}
+
+/// Lines of objects. Firehose joins objects without a line end, so a file may be one line: it comes in portions that end where an object ends.
+pub struct Portions<R> {
+    lines: Lines<R>,
+    text: Vec<u8>,
+    /// Bytes of `text` that were handed out.
+    handed: usize,
+    /// Whether what follows them is of the same line.
+    goes_on: bool,
+}
+
+impl<R: BufRead> Portions<R> {
+    /// Those of `input`.
+    pub fn new(input: R) -> Self {
+        Self { lines: Lines::new(input), text: Vec::new(), handed: 0, goes_on: false }
+    }
+
+    /// The input, of which some may be read ahead.
+    pub fn into_inner(self) -> R {
+        self.lines.into_inner()
+    }
+
+    /// The next portion; `None` at the end.
+    ///
+    /// # Errors
+    /// What the input says.
+    pub fn read(&mut self) -> io::Result<Option<Portion<'_>>> {
+        let line = if self.goes_on {
+            self.text.drain(..self.handed);
+            self.lines.read_on(&mut self.text)?
+        } else {
+            self.text.clear();
+            self.lines.read_part(&mut self.text)?
+        };
+        (self.handed, self.goes_on) = (self.text.len(), false);
+        let mut is_cut = false;
+        match line {
+            Line::End => return Ok(None),
+            Line::Whole => {}
+            Line::TooLong => match whole_objects(&self.text) {
+                0 => {
+                    self.lines.skip()?;
+                    is_cut = true;
+                }
+                whole => (self.handed, self.goes_on) = (whole, true),
+            },
+        }
+        let text = self.text.get(..self.handed).unwrap_or_default();
+        Ok(Some(Portion { line: self.lines.begun, text, is_cut }))
+    }
+}
+
+/// Bytes of the objects that `text` has whole, at its start.
+fn whole_objects(text: &[u8]) -> usize {
+    // What is cut within a character at its end is cut within an object.
+    let text = match str::from_utf8(text) {
+        Ok(text) => text,
+        Err(error) => text.get(..error.valid_up_to()).and_then(|valid| str::from_utf8(valid).ok()).unwrap_or_default(),
+    };
+    let rest = documents(text).last().map_or(text, |(_, rest)| rest);
+    text.len() - rest.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::BufReader;
+
+    use super::*;
+
+    #[test]
+    fn lines_are_bounded_and_counted() {
+        let long = "x".repeat(ROW_MAX_BYTES + 5);
+        let exact = "y".repeat(ROW_MAX_BYTES);
+        let text = format!("\u{feff}a\n\n{long}\nb\n{exact}\nlast");
+        let mut lines = Lines::new(BufReader::with_capacity(7, text.as_bytes()));
+        let mut seen = Vec::new();
+        loop {
+            let mut line = Vec::new();
+            let kind = lines.read(&mut line).unwrap();
+            if kind == Line::End {
+                break;
+            }
+            seen.push((kind, line.len(), lines.begun));
+        }
+        let (whole, long) = (Line::Whole, Line::TooLong);
+        let expected = [
+            (whole, 2, 1),
+            (whole, 1, 2),
+            (long, ROW_MAX_BYTES + 1, 3),
+            (whole, 2, 4),
+            (whole, ROW_MAX_BYTES + 1, 5),
+            (whole, 4, 6),
+        ];
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn a_line_of_many_objects_comes_in_portions_that_end_with_one() {
+        let object = format!("{{\"a\":\"{}\"}}", "x".repeat(ROW_MAX_BYTES / 3));
+        let long = "y".repeat(ROW_MAX_BYTES + 1);
+        let text = format!("{{}}\n{}\n{long}{object}\n{object}", object.repeat(7));
+        let mut portions = Portions::new(BufReader::with_capacity(1000, text.as_bytes()));
+        let mut seen = Vec::new();
+        while let Some(Portion { line, text, is_cut }) = portions.read().unwrap() {
+            seen.push((!is_cut, text.trim_ascii_end().len(), line));
+        }
+        let two = (true, 2 * object.len(), 2);
+        let rest = [(true, object.len(), 2), (false, ROW_MAX_BYTES + 1, 3), (true, object.len(), 4)];
+        assert_eq!(seen, [[(true, 2, 1), two, two, two].as_slice(), &rest].concat());
+    }
+}

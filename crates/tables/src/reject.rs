@@ -1,0 +1,484 @@
+//! Rows that can't be used: why, where they stood, the file they are written to, and how many are too many.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize, Serializer};
+use sinsang_core::time::UnixMillis;
+
+use crate::file::Packing;
+use crate::purge::purge;
+
+/// Characters of a value that a reject quotes.
+pub const EXCERPT_CHARS: usize = 120;
+/// Rows that the rejects file holds for one table, field and reason; further ones are counted only.
+pub const WRITTEN_PER_REASON: u64 = 100_000;
+
+/// Why a row can't be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// The field, or the line, holds bytes that are not UTF-8.
+    NotUtf8,
+    /// The line is not JSON.
+    NotJson,
+    /// The line is JSON, but an array, a number or another thing that has no fields.
+    NotAnObject,
+    /// A JSON object names the field twice.
+    FieldTwice,
+    /// The row, or the line of text, is longer than 1 MiB.
+    RowTooLong,
+    /// A CSV field opens a quote that is never closed, or that swallows the rows after it.
+    UnclosedQuote,
+    /// A CSV row has another number of fields than the header.
+    FieldCount,
+    /// A required field is missing or blank.
+    Missing,
+    /// A required field holds a value of another kind, such as a list for a text.
+    WrongKind,
+    /// A title without a letter or a digit: nothing that could be compared.
+    NoWords,
+    /// A title that stands where a product will be: the slot is planned, and with what is not known yet.
+    Placeholder,
+    /// A text is longer than its limit.
+    TooLong,
+    /// A time that can't be read.
+    NotATime,
+    /// A time before 1990.
+    TooEarly,
+    /// A time more than a year after the time of the build.
+    TooLate,
+    /// An event after the time of the build.
+    InTheFuture,
+    /// An event of a kind that does not exist.
+    UnknownKind,
+    /// An event that does not say what it concerns.
+    NoObject,
+    /// A position that is no whole number from 0 to 65,535.
+    NotAPosition,
+    /// A flag that is neither true nor false.
+    NotAFlag,
+    /// A viewer's name that is none: neither 16 hexadecimal digits nor `d` and 16.
+    NotAViewer,
+    /// An id of a user that says there is nobody: `undefined`, `0`.
+    Nobody,
+    /// An id of which a spreadsheet left out digits: `1.23457E+12`.
+    Rounded,
+    /// A line that does not say what an event may, or as it may.
+    NotAnEvent,
+    /// A row with the same key came before.
+    Duplicate,
+    /// More rows than the table may have.
+    TooMany,
+}
+
+impl Reason {
+    /// Every reason, in the order of the enum.
+    pub const ALL: [Self; 26] = [
+        Self::NotUtf8,
+        Self::NotJson,
+        Self::NotAnObject,
+        Self::FieldTwice,
+        Self::RowTooLong,
+        Self::UnclosedQuote,
+        Self::FieldCount,
+        Self::Missing,
+        Self::WrongKind,
+        Self::NoWords,
+        Self::Placeholder,
+        Self::TooLong,
+        Self::NotATime,
+        Self::TooEarly,
+        Self::TooLate,
+        Self::InTheFuture,
+        Self::UnknownKind,
+        Self::NoObject,
+        Self::NotAPosition,
+        Self::NotAFlag,
+        Self::NotAViewer,
+        Self::Nobody,
+        Self::Rounded,
+        Self::NotAnEvent,
+        Self::Duplicate,
+        Self::TooMany,
+    ];
+
+    /// The wording in the rejects file and in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotUtf8 => "not UTF-8",
+            Self::NotJson => "not JSON",
+            Self::NotAnObject => "not a JSON object",
+            Self::FieldTwice => "field given twice",
+            Self::RowTooLong => "row longer than 1 MiB",
+            Self::UnclosedQuote => "quote not closed",
+            Self::FieldCount => "another number of fields than the header",
+            Self::Missing => "missing",
+            Self::WrongKind => "value of another kind",
+            Self::NoWords => "no letter or digit",
+            Self::Placeholder => "no product yet",
+            Self::TooLong => "too long",
+            Self::NotATime => "not a time",
+            Self::TooEarly => "before 1990",
+            Self::TooLate => "more than a year ahead",
+            Self::InTheFuture => "in the future",
+            Self::UnknownKind => "unknown kind",
+            Self::NoObject => "concerns nothing",
+            Self::NotAPosition => "not a whole number from 0 to 65535",
+            Self::NotAFlag => "neither true nor false",
+            Self::NotAViewer => "no viewer's name",
+            Self::Nobody => "nobody's",
+            Self::Rounded => "digits left out",
+            Self::NotAnEvent => "not as docs/events.md has it",
+            Self::Duplicate => "given before",
+            Self::TooMany => "one row too many",
+        }
+    }
+
+    /// Whether the row counts against the [`Limit`]. A row that lies ahead of the build's time is not damaged, as a build of a past day
+    /// meets many, nor is a slot whose product is not known yet, nor what a visitor does who is not signed in.
+    pub fn is_fault(self) -> bool {
+        !matches!(self, Self::InTheFuture | Self::Placeholder | Self::Nobody)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// One row that was set aside, as the rejects file shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Reject<'a> {
+    /// The table.
+    pub table: &'a str,
+    /// The file, by the path it was opened under.
+    pub file: &'a str,
+    /// The row within the file, from 1; a CSV header is not a row.
+    pub row: u64,
+    /// The line within a text file, from 1, on which the row begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// The field at fault; absent where the whole row is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<&'a str>,
+    /// What is wrong.
+    pub reason: Reason,
+    /// What exactly, where there is more to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The value at fault, or the start of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+}
+
+/// How many rows of a table share a field and a reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReasonCount {
+    /// The field at fault; `None` where whole rows are.
+    pub field: Option<&'static str>,
+    /// What is wrong.
+    pub reason: Reason,
+    /// Rows.
+    pub rows: u64,
+}
+
+impl fmt::Display for ReasonCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.field {
+            Some(field) => write!(f, "{field} {} ({})", self.reason, self.rows),
+            None => write!(f, "{} ({})", self.reason, self.rows),
+        }
+    }
+}
+
+/// The share of a table that may be set aside before the read fails.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limit {
+    /// From 0 (no row at all) to 1 (any number).
+    pub max_share: f64,
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self { max_share: 0.05 }
+    }
+}
+
+impl Limit {
+    /// Whether `faults` of `rows` rows are past the limit.
+    pub fn is_passed(self, faults: u64, rows: u64) -> bool {
+        share(faults, rows) > self.max_share
+    }
+}
+
+/// `part` of `whole` as a share; 0 of nothing.
+#[expect(clippy::cast_precision_loss, reason = "a share for reading: the last bits of counts past 2^52 do not matter")]
+pub fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+/// The rejects file can't be written.
+#[derive(Debug, thiserror::Error)]
+#[error("the rejects file {} can't be written: {source}; choose another with --rejects", path.display())]
+pub struct Error {
+    /// The file.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+/// The rejects of one table: counts by field and reason.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    counts: BTreeMap<(Option<&'static str>, Reason), u64>,
+}
+
+impl Tally {
+    /// Counts one more, and says how many of its field and reason that makes.
+    pub fn add(&mut self, field: Option<&'static str>, reason: Reason) -> u64 {
+        let count = self.counts.entry((field, reason)).or_default();
+        *count += 1;
+        *count
+    }
+
+    /// Rows that count against the limit.
+    pub fn faults(&self) -> u64 {
+        self.counts.iter().filter(|((_, reason), _)| reason.is_fault()).map(|(_, rows)| rows).sum()
+    }
+
+    /// All rows set aside.
+    pub fn rows(&self) -> u64 {
+        self.counts.values().sum()
+    }
+
+    /// The counts, the most frequent first.
+    pub fn commonest(&self) -> Vec<ReasonCount> {
+        let mut counts: Vec<_> =
+            self.counts.iter().map(|(&(field, reason), &rows)| ReasonCount { field, reason, rows }).collect();
+        counts.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| (a.field, a.reason).cmp(&(b.field, b.reason))));
+        counts
+    }
+}
+
+/// The rejects file of a run: NDJSON, one [`Reject`] a line. It exists once there is something in it.
+#[derive(Debug, Default)]
+pub struct RejectsFile {
+    path: Option<PathBuf>,
+    writer: Option<BufWriter<File>>,
+    /// The time of the run, where those of earlier ones stay in the file.
+    run: Option<UnixMillis>,
+}
+
+/// A reject of one run of several.
+#[derive(Serialize)]
+struct Dated<'a> {
+    run: String,
+    #[serde(flatten)]
+    reject: &'a Reject<'a>,
+}
+
+impl RejectsFile {
+    /// Rejects go to `path`, or are only counted where there is none. What an earlier run left there is removed.
+    ///
+    /// # Errors
+    /// Where an earlier file can't be removed.
+    pub fn new(path: Option<PathBuf>) -> Result<Self, Error> {
+        if let Some(path) = &path {
+            match fs::remove_file(path) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error { path: path.clone(), source });
+                }
+                _ => {}
+            }
+        }
+        Ok(Self { path, writer: None, run: None })
+    }
+
+    /// Rejects are added to those that earlier runs left at `path`, each with the time of its run, `now`: what they were of is not read again.
+    pub fn kept(path: PathBuf, now: UnixMillis) -> Self {
+        Self { path: Some(path), writer: None, run: Some(now) }
+    }
+
+    /// Removes rejects of runs before `oldest`, and those that tell no run. Answers with how many.
+    ///
+    /// # Errors
+    /// Where the file can't be read or written.
+    pub fn expire(&self, oldest: UnixMillis) -> Result<u64, Error> {
+        #[derive(Deserialize)]
+        struct Run {
+            run: String,
+        }
+        let Some(path) = self.path.as_ref().filter(|path| path.exists()) else { return Ok(0) };
+        let run =
+            |line: &[u8]| serde_json::from_slice(line).ok().and_then(|Run { run }| UnixMillis::parse_rfc3339(&run));
+        purge(path, Packing::Plain, &mut |line| run(line).is_some_and(|run| run >= oldest))
+            .map_err(|source| Error { path: path.clone(), source })
+    }
+
+    /// Where the rejects are, once there are any.
+    pub fn written_path(&self) -> Option<&Path> {
+        self.writer.as_ref().and(self.path.as_deref())
+    }
+
+    /// Writes one row, the `nth` of its table, field and reason; past [`WRITTEN_PER_REASON`] it is left out.
+    ///
+    /// # Errors
+    /// Where the file can't be made or written.
+    pub fn write(&mut self, reject: &Reject<'_>, nth: u64) -> Result<(), Error> {
+        let Some(path) = &self.path else { return Ok(()) };
+        if nth > WRITTEN_PER_REASON {
+            return Ok(());
+        }
+        let failed = |source| Error { path: path.clone(), source };
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => {
+                let mut how = OpenOptions::new();
+                how.create(true).write(true).append(self.run.is_some()).truncate(self.run.is_none());
+                // It quotes rows of users.
+                #[cfg(unix)]
+                std::os::unix::fs::OpenOptionsExt::mode(&mut how, 0o600);
+                let file = how.open(path).map_err(failed)?;
+                keep_private(&file).map_err(failed)?;
+                none.insert(BufWriter::new(file))
+            }
+        };
+        let written = match self.run {
+            Some(run) => serde_json::to_writer(&mut *writer, &Dated { run: run.to_utc_rfc3339(), reject }),
+            None => serde_json::to_writer(&mut *writer, reject),
+        };
+        written.map_err(|error| failed(error.into()))?;
+        writer.write_all(b"\n").map_err(failed)
+    }
+
+    /// Hands what is written so far to the system.
+    ///
+    /// # Errors
+    /// Where the file can't be written.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        match (&mut self.writer, &self.path) {
+            (Some(writer), Some(path)) => writer.flush().map_err(|source| Error { path: path.clone(), source }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Takes from others the right to read a file that was there before. A device or a pipe is not ours to change.
+#[cfg(unix)]
+fn keep_private(file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let metadata = file.metadata()?;
+    let mut permissions = metadata.permissions();
+    if !metadata.is_file() || permissions.mode().trailing_zeros() >= 6 {
+        return Ok(());
+    }
+    permissions.set_mode(permissions.mode() & !0o077);
+    file.set_permissions(permissions)
+}
+
+#[cfg(not(unix))]
+fn keep_private(_: &File) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// The start of `text`, at most [`EXCERPT_CHARS`] characters, with `…` where it goes on.
+pub fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(EXCERPT_CHARS) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// The start of `bytes` as text, what is not UTF-8 replaced by `�`.
+pub fn excerpt_bytes(bytes: &[u8]) -> String {
+    // Four bytes are the most a character takes; one character more tells that the text goes on.
+    let start = bytes.get(..(EXCERPT_CHARS + 1) * 4).unwrap_or(bytes);
+    excerpt(String::from_utf8_lossy(start).trim_end_matches(['\r', '\n']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_is_a_share_and_rows_ahead_of_time_do_not_count() {
+        let mut tally = Tally::default();
+        for _ in 0..5 {
+            tally.add(Some("title"), Reason::Missing);
+        }
+        for _ in 0..50 {
+            tally.add(Some("at"), Reason::InTheFuture);
+        }
+        assert_eq!((tally.faults(), tally.rows()), (5, 55));
+        let limit = Limit::default();
+        assert!(!limit.is_passed(tally.faults(), 100));
+        assert!(limit.is_passed(6, 100));
+        assert!(!limit.is_passed(0, 0));
+        assert!(Limit { max_share: 0.0 }.is_passed(1, 1_000_000));
+        assert!(!Limit { max_share: 1.0 }.is_passed(7, 7));
+    }
+
+    #[test]
+    fn the_file_appears_with_its_first_row_and_replaces_an_earlier_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rejects.ndjson");
+        fs::write(&path, "old").unwrap();
+        let mut file = RejectsFile::new(Some(path.clone())).unwrap();
+        assert!(!path.exists() && file.written_path().is_none());
+        let reject = Reject {
+            table: "tabs",
+            file: "tabs.csv",
+            row: 3,
+            line: Some(4),
+            field: Some("label"),
+            reason: Reason::Missing,
+            detail: None,
+            value: None,
+        };
+        file.write(&reject, 1).unwrap();
+        file.write(&reject, WRITTEN_PER_REASON + 1).unwrap();
+        file.flush().unwrap();
+        let expected = "{\"table\":\"tabs\",\"file\":\"tabs.csv\",\"row\":3,\"line\":4,\"field\":\"label\",\"reason\":\"missing\"}\n";
+        assert_eq!(fs::read_to_string(file.written_path().unwrap()).unwrap(), expected);
+    }
+
+    #[test]
+    fn rejects_of_earlier_runs_stay_until_they_are_too_old() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rejects.ndjson");
+        let at = |day: i64| UnixMillis(day * sinsang_core::time::DAY_MS);
+        let (reason, table, file) = (Reason::NotJson, "events", "a.ndjson.gz");
+        let reject = Reject { table, file, row: 3, line: None, field: None, reason, detail: None, value: None };
+        for run in [20, 21, 22] {
+            let mut file = RejectsFile::kept(path.clone(), at(run));
+            // A run without rejects leaves those of the runs before.
+            if run != 22 {
+                file.write(&reject, 1).unwrap();
+                file.flush().unwrap();
+            }
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("{\"run\":\"1970-01-21T00:00:00.000Z\",\"table\":\"events\""), "{text}");
+        assert_eq!(text.lines().count(), 2);
+        assert_eq!(RejectsFile::kept(path.clone(), at(22)).expire(at(21)).unwrap(), 1);
+        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1);
+    }
+
+    #[test]
+    fn excerpts_are_bounded_in_characters_whatever_the_bytes() {
+        assert_eq!(excerpt("신상"), "신상");
+        assert_eq!(excerpt(&"가".repeat(500)).chars().count(), EXCERPT_CHARS + 1);
+        assert_eq!(excerpt_bytes(&[0xff; 5_000]).chars().count(), EXCERPT_CHARS + 1);
+        assert_eq!(excerpt_bytes(b"a,b\r\n"), "a,b");
+    }
+}
