@@ -33,8 +33,9 @@ USERS ?= 1e5,1e6
 # and clocks that go back came in, close to 6 KB together; and 143,500 until decomposed Hangul, what is said of unknown filters, and headers and
 # origins of other pages came in, 1 KB together. What is configured of those is read in JavaScript (edge/cors.mjs): in Rust it was 4 KB more.
 WASM_GZIP_BUDGET ?= 144500
-# The same for the Worker that takes events. It was 160,000 until it judged listing codes as tables are read: a spreadsheet's, and such as say that there is none.
-INTAKE_GZIP_BUDGET ?= 161000
+# The same for the Worker that takes events. It was 160,000 until it judged listing codes as tables are read: a spreadsheet's, and such as say that there is
+# none; and 161,000 until tokens of nobody were refused, and the core was a crate of its own (functions lie in the order of their names).
+INTAKE_GZIP_BUDGET ?= 161300
 
 # Tools and compiled dependencies. Kept outside the clone by .ci/run, so that a fresh clone need not build them again.
 SINSANG_CACHE ?= $(CURDIR)/.cache
@@ -115,7 +116,7 @@ deploy: node_modules/.stamp ## deploy the Worker with a snapshot bundled: make d
 	node_modules/.bin/wrangler deploy --env '$(ENV)' $(if $(DRY_RUN),--dry-run)
 
 ##@ Test
-.PHONY: test test-programs test-core test-event-worker test-identity test-tables test-taste test-publish test-experiment test-event-import test-pipeline test-cluster test-wasm test-data test-edge test-page size faults faults-long abuse creep schemathesis
+.PHONY: test test-command test-programs test-core test-event-worker test-identity test-tables test-taste test-publish test-experiment test-event-import test-pipeline test-cluster test-wasm test-data test-edge test-page size faults faults-long abuse creep schemathesis
 test: prerequisites ## all tests: what scripts/plan.mjs lists, two stages at a time
 	@node scripts/stages.mjs test
 	$(call say,'all tests passed')
@@ -147,8 +148,11 @@ test-experiment: prerequisites ## what experiments show, and how often they cry 
 test-event-import: prerequisites ## events from objects, from a store that falters, and from Kafka (librdkafka's mock cluster), each once
 	@node scripts/native-tests.mjs crates/event-import
 
-test-pipeline: prerequisites ## the pipeline on generated tables and broken inputs
-	@node scripts/native-tests.mjs crates/pipeline
+test-pipeline: prerequisites ## the pipeline as a library, and the tables to try it on
+	@node scripts/native-tests.mjs crates/demo crates/pipeline
+
+test-command: prerequisites ## whole builds, the ledger and the command on generated tables and broken inputs
+	@node scripts/native-tests.mjs crates/command
 
 test-cluster: prerequisites ## builds on a scheduler and two executors as processes, against the embedded engine
 	@node scripts/native-tests.mjs crates/cluster
@@ -247,7 +251,7 @@ publish-scale: prerequisites ## calls, bytes, time and dollars of publishing for
 
 bench-ledger: prerequisites ## a year from nothing, and the ledger beside DuckDB on days of two sizes: make bench-ledger [PRODUCTS=1e6,1e7,1e8, or empty]
 	$(call say,'building for speed (DataFusion takes about an hour of CPU the first time)')
-	$(CARGO) build --profile fast -p sinsang-pipeline --bin sinsang --example ledger
+	$(CARGO) build --profile fast -p sinsang-command -p sinsang-pipeline --bin sinsang --example ledger
 	@test -x '$(BENCH_VENV)/bin/python' || python3 -m venv '$(BENCH_VENV)'
 	@'$(BENCH_VENV)/bin/pip' install --quiet --requirement bench/ledger/requirements.txt
 	'$(BENCH_VENV)/bin/python' bench/ledger/run.py --products '$(PRODUCTS)' --sql --work '$(BENCH_WORK)' --output '$(BENCH_WORK)/ledger' \
@@ -257,7 +261,7 @@ bench-ledger: prerequisites ## a year from nothing, and the ledger beside DuckDB
 .PHONY: bench-taste bench-build bench-taste-parts
 bench-taste-parts: prerequisites
 	$(call say,'building for speed (DataFusion takes about an hour of CPU the first time)')
-	$(CARGO) build --profile fast -p sinsang-pipeline --bin sinsang --example taste
+	$(CARGO) build --profile fast -p sinsang-command -p sinsang-pipeline --bin sinsang --example taste
 	$(CARGO) build --profile fast -p sinsang-taste --example factor
 	@test -x '$(TASTE_VENV)/bin/python' || python3 -m venv '$(TASTE_VENV)'
 	@'$(TASTE_VENV)/bin/pip' install --quiet --requirement bench/taste/requirements.txt

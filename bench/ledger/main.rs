@@ -20,8 +20,8 @@ use datafusion::prelude::ParquetReadOptions;
 use process::{cpu_seconds, peak_bytes};
 use serde_json::{Value, json};
 use sinsang_core::time::UnixMillis;
+use sinsang_identity::identity::{Day, Listing, Policy};
 use sinsang_pipeline::engine;
-use sinsang_pipeline::identity::{Day, Listing, Policy};
 use sinsang_pipeline::ledger::head::Table;
 use sinsang_pipeline::ledger::{self, Ledger};
 use synthetic::{NOW, World};
@@ -182,10 +182,10 @@ fn sql(folder: &Path, keys: &Path, output: &Path, question: &Path) -> Outcome {
     Ok(json!({ "wall_s": wall, "cpu_s": cpu, "answers": answers }))
 }
 
-fn catalogue(listings: Vec<Listing>) -> sinsang_pipeline::catalogue::Catalogue {
-    let mut catalogue = sinsang_pipeline::catalogue::Catalogue::default();
+fn catalogue(listings: Vec<Listing>) -> sinsang_pipeline::read::catalogue::Catalogue {
+    let mut catalogue = sinsang_pipeline::read::catalogue::Catalogue::default();
     for (entry, listing) in listings.into_iter().enumerate() {
-        catalogue.airings.push(sinsang_pipeline::catalogue::Airing {
+        catalogue.airings.push(sinsang_pipeline::read::catalogue::Airing {
             entry,
             title: 0,
             channel: listing.shop.clone(),
@@ -193,7 +193,7 @@ fn catalogue(listings: Vec<Listing>) -> sinsang_pipeline::catalogue::Catalogue {
             ends_at: listing.last_at.plus(3_600_000),
             price: listing.price,
         });
-        catalogue.entries.push(sinsang_pipeline::catalogue::Entry {
+        catalogue.entries.push(sinsang_pipeline::read::catalogue::Entry {
             channel: listing.shop.clone(),
             list_price: None,
             url: None,
@@ -222,18 +222,18 @@ fn day(products: u64, listings: u64, folder: &Path) -> Outcome {
 
 fn nothing(input: &Path, now: &str) -> Outcome {
     let now = UnixMillis::parse_rfc3339(now).ok_or("the time is no RFC 3339")?;
-    let options = sinsang_pipeline::history::Options {
+    let options = sinsang_pipeline::read::history::Options {
         input: input.to_path_buf(),
         rejects: None,
-        limit: sinsang_pipeline::reject::Limit { max_share: 0.05 },
+        limit: sinsang_tables::reject::Limit { max_share: 0.05 },
         zones: sinsang_tables::Zones::default(),
         policy: Policy::default(),
         engine: engine::Options::default(),
-        progress: sinsang_pipeline::progress::Progress::hidden(),
+        progress: sinsang_publish::progress::Progress::hidden(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (begun, before) = (Instant::now(), cpu_seconds());
-    let history = runtime.block_on(sinsang_pipeline::history::read(&options, now))?;
+    let history = runtime.block_on(sinsang_pipeline::read::history::read(&options, now))?;
     let (wall, cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds() - before);
     Ok(json!({
         "wall_s": wall, "cpu_s": cpu, "slots": history.schedule.slots,

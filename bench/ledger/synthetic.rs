@@ -2,8 +2,8 @@
 //! a product's number, so that nothing need be kept.
 
 use sinsang_core::time::{DAY_MS, HOUR_MS, UnixMillis};
-use sinsang_pipeline::identity::{Listing, Policy};
-use sinsang_pipeline::listing::{Features, Lexicon};
+use sinsang_identity::identity::{Listing, Policy};
+use sinsang_identity::listing::{Features, Lexicon};
 
 /// The day that is resolved.
 pub(crate) const NOW: UnixMillis = UnixMillis(1_795_305_600_000);

@@ -11,11 +11,11 @@ use std::time::Instant;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use sinsang_core::time::{DAY_MS, HOUR_MS};
-use sinsang_pipeline::identity::{Day, Lesson, Policy, ProductId, Statistics, code_key, mark, stored_keys};
+use sinsang_identity::identity::{Day, Lesson, Policy, ProductId, Statistics, code_key, mark, stored_keys};
+use sinsang_identity::listing::{Features, Lexicon};
 use sinsang_pipeline::ledger::file::{Row, Writer, name};
 use sinsang_pipeline::ledger::head::{Counted, Entry, Head, Run};
 use sinsang_pipeline::ledger::row::{AiringRow, LessonRow, ListingRow, Posting, WordRow};
-use sinsang_pipeline::listing::{Features, Lexicon};
 
 use crate::synthetic::{Draw, NOW, World};
 

@@ -20,10 +20,13 @@ use serde_json::{Value, json};
 use sinsang_core::pack::Format;
 use sinsang_core::time::{DAY_MS, UnixMillis};
 use sinsang_core::viewer::UserHasher;
+use sinsang_demo::generate;
 use sinsang_pipeline::compose::{self, Facts, Shards};
-use sinsang_pipeline::rules::Rules;
-use sinsang_pipeline::taste::{self, Offer};
-use sinsang_pipeline::{catalogue, engine, generate, history};
+use sinsang_pipeline::engine;
+use sinsang_pipeline::learn::taste::{self, Offer};
+use sinsang_pipeline::read::catalogue;
+use sinsang_pipeline::read::history;
+use sinsang_pipeline::read::rules::Rules;
 
 type Outcome = Result<Value, Box<dyn Error>>;
 
@@ -210,11 +213,11 @@ async fn learn(world: &Path, now: UnixMillis, events: &Path, output: &Path) -> O
     let options = history::Options {
         input: world.to_path_buf(),
         rejects: None,
-        limit: sinsang_pipeline::reject::Limit { max_share: 0.05 },
+        limit: sinsang_tables::reject::Limit { max_share: 0.05 },
         zones: sinsang_tables::Zones::default(),
-        policy: sinsang_pipeline::identity::Policy::default(),
+        policy: sinsang_identity::identity::Policy::default(),
         engine: engine::Options { partitions: std::num::NonZeroUsize::new(2), ..engine::Options::default() },
-        progress: sinsang_pipeline::progress::Progress::hidden(),
+        progress: sinsang_publish::progress::Progress::hidden(),
     };
     let history = history::read(&options, now).await?;
     let rules = Rules::default();
@@ -252,7 +255,7 @@ async fn learn(world: &Path, now: UnixMillis, events: &Path, output: &Path) -> O
     let (parts, _, _) = compose::board(&facts);
     let packs = compose::packs(&parts, &shards, rules.taste.shard_bytes)?;
     let (manifest, _) = packs.manifest.write()?;
-    sinsang_pipeline::snapshot::Snapshot::at(output).write(&packs.packs, &manifest)?;
+    sinsang_publish::snapshot::Snapshot::at(output).write(&packs.packs, &manifest)?;
     Ok(json!({
         "report": learned.report,
         "catalogue": { "products": products.len(), "board": board.len(), "peak_bytes": before.2 },

@@ -8,17 +8,18 @@ const MAX_LINES: usize = 700;
 /// What runs in Workers.
 const WORKERS: [&str; 3] = ["src", "crates/core/src", "crates/event-worker/src"];
 /// What runs natively and knows neither the engine nor the platform.
-const NATIVE: [&str; 7] = [
+const NATIVE: [&str; 8] = [
     "crates/identity/src",
     "crates/tables/src",
     "crates/parquet/src",
     "crates/taste/src",
     "crates/publish/src",
+    "crates/demo/src",
     "crates/experiment/src",
     "crates/event-import/src",
 ];
 /// What puts questions to the engine.
-const ENGINE: [&str; 2] = ["crates/pipeline/src", "crates/cluster/src"];
+const ENGINE: [&str; 3] = ["crates/pipeline/src", "crates/command/src", "crates/cluster/src"];
 
 /// The folders of sources of all that ships.
 fn shipped() -> impl Iterator<Item = &'static str> {
@@ -124,7 +125,7 @@ fn only_the_pipeline_knows_its_engine() {
     assert_none(&places, "only the pipeline and the cluster know the engine");
     // Ingesting waits for stores and brokers, and writes the table of events.
     let words = ["parquet::", "arrow_", "arrow::", "tokio"];
-    let may = ["crates/event-import/src", "crates/parquet/src"];
+    let may = ["crates/demo/src", "crates/event-import/src", "crates/parquet/src"];
     let held = WORKERS.into_iter().chain(NATIVE).filter(|folder| !may.contains(folder)).flat_map(sources);
     let places: Vec<String> = held.flat_map(|source| source.places(&words)).collect();
     assert_none(&places, "what neither ingests, reads Parquet nor asks the engine knows no Arrow and no tokio");
@@ -153,7 +154,7 @@ fn nothing_but_the_edge_and_the_commands_main_reads_a_clock_randomness_or_the_en
         "std::env::args",
     ];
     // A progress bar asks how long somebody has waited; nothing that is written depends on it.
-    let may_read_it = ["crates/pipeline/src/main.rs", "crates/publish/src/progress.rs", "crates/cluster/src/main.rs"];
+    let may_read_it = ["crates/command/src/main.rs", "crates/publish/src/progress.rs", "crates/cluster/src/main.rs"];
     let held = shipped().flat_map(sources).filter(|source| !source.is_edge());
     let held = held.filter(|source| !may_read_it.contains(&source.path.as_str()));
     let places: Vec<String> = held.flat_map(|source| source.places(&words)).collect();
@@ -207,7 +208,7 @@ fn only_key_spells_a_key() {
 #[test]
 fn files_say_what_they_are_and_stay_short() {
     let mut places = Vec::new();
-    for folder in shipped().chain(["crates/cluster/tests", "crates/pipeline/tests", "tests"]) {
+    for folder in shipped().chain(["crates/cluster/tests", "crates/command/tests", "crates/pipeline/tests", "tests"]) {
         for source in sources(folder) {
             if !source.text.starts_with("//! ") {
                 places.push(format!("{} does not open with a sentence that says what it is", source.path));
@@ -219,6 +220,35 @@ fn files_say_what_they_are_and_stay_short() {
         }
     }
     assert_none(&places, "every file opens with `//! ` and has at most 700 lines");
+}
+
+/// What is said to lie somewhere does: a path in code marks, from the repository's root.
+#[test]
+fn the_documentation_names_files_that_are_there() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let docs = docs.chain(["README.md", "ARCHITECTURE.md", "fuzz/README.md"].map(|name| root.join(name)));
+    let (mut places, mut named) = (Vec::new(), 0);
+    for path in docs.filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        let text = fs::read_to_string(&path).unwrap();
+        let marked = text.split('`').skip(1).step_by(2).filter(|name| {
+            let is_below = ["crates/", "src/", "tests/", "scripts/", "www/", "bench/", "deploy/", "fuzz/", "docs/"]
+                .iter()
+                .any(|folder| name.starts_with(folder));
+            is_below && !name.contains(['*', '{', ' ', '<', '$'])
+        });
+        for name in marked {
+            named += 1;
+            let is_made = ["build", "www/demo", "www/built", ".dev.vars", "fuzz/artifacts"]
+                .iter()
+                .any(|made| name.contains(made));
+            if !is_made && !root.join(name).exists() {
+                places.push(format!("{} names {name}", path.file_name().unwrap().to_string_lossy()));
+            }
+        }
+    }
+    assert!(named > 100, "{named} paths");
+    assert_none(&places, "documents name files that are there");
 }
 
 /// A crate's tests are one program, which links the crate and all below it once.
@@ -282,11 +312,11 @@ fn the_core_forbids_panics_and_nobody_allows_them_again() {
 #[test]
 fn only_the_commands_terminal_prints() {
     let native = || NATIVE.into_iter().chain(ENGINE).flat_map(sources);
-    let others = || native().filter(|source| !["crates/pipeline/src/terminal.rs"].contains(&source.path.as_str()));
+    let others = || native().filter(|source| !["crates/command/src/terminal.rs"].contains(&source.path.as_str()));
     let printing = ["println!", "eprintln!", "print!", "eprint!", "dbg!"];
     let ships = |source: &Source| !source.path.ends_with("/tests.rs");
     let places: Vec<String> = others().filter(ships).flat_map(|source| source.places(&printing)).collect();
-    assert_none(&places, "what people see goes through crates/pipeline/src/terminal.rs, which makes it printable");
+    assert_none(&places, "what people see goes through crates/command/src/terminal.rs, which makes it printable");
     // Log lines for people have colours, so that only their fields are made printable.
     let made_printable =
         ["Printable(io::", ".is_terminal()", ".with_writer(io::stderr)", "ProgressDrawTarget::stderr()"];

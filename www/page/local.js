@@ -45,7 +45,7 @@ export class Local {
     return JSON.parse(new TextDecoder().decode(bytes)).snapshots;
   }
 
-  /** What the last builds came to, the oldest first (`crates/pipeline/src/quality.rs`); a line that can't be read is left out. */
+  /** What the last builds came to, the oldest first (`crates/pipeline/src/report/build_log.rs`); a line that can't be read is left out. */
   async builds() {
     const text = new TextDecoder().decode(await getBytes("/preview/builds", { ...this.#key(), token: "" }));
     const builds = text.split("\n").flatMap((line) => {

@@ -14,7 +14,7 @@ use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_
 use clap::Args;
 use datafusion::prelude::SessionConfig;
 use sinsang_pipeline::engine;
-use sinsang_pipeline::source::WorkFolder;
+use sinsang_pipeline::read::source::WorkFolder;
 
 use crate::address::Address;
 use crate::connection::watched;

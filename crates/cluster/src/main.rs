@@ -18,14 +18,13 @@ use std::time::SystemTime;
 
 use ballista_core::config::TaskSchedulingPolicy;
 use clap::{Args, CommandFactory as _, FromArgMatches};
-use log::LevelFilter;
-use sinsang_core::time::UnixMillis;
-use sinsang_pipeline::arguments::Arguments;
-use sinsang_pipeline::command::{self, Surroundings};
-use sinsang_pipeline::terminal;
-
 use executor::Executor;
+use log::LevelFilter;
 use scheduler::Scheduler;
+use sinsang_command::arguments::Arguments;
+use sinsang_command::command::{self, Surroundings};
+use sinsang_command::terminal;
+use sinsang_core::time::UnixMillis;
 
 /// Executors come for tasks. Where tasks are sent to them instead, the scheduler of Ballista 55.0.0 never gets back the cores of those that it
 /// called off, and later questions wait for ever (<https://github.com/apache/datafusion-ballista/issues/2418>).

@@ -7,10 +7,9 @@
 //! ```
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use datafusion::arrow::array::AsArray as _;
 use datafusion::error::DataFusionError;
@@ -21,32 +20,34 @@ use sinsang_core::pack::board::Board;
 use sinsang_core::pack::{Format, TooLarge};
 use sinsang_core::time::UnixMillis;
 use sinsang_core::viewer::{UserHasher, UserKey};
+use sinsang_identity::identity::{Policy, ProductId};
+use sinsang_publish::progress::{Progress, Unit};
+use sinsang_publish::snapshot::{self, Snapshot};
 use sinsang_publish::{count, stage};
 use sinsang_tables::Zones;
 use sinsang_tables::check::{Table as _, Tabs};
 use sinsang_tables::lock::{Denied, Lock};
+use sinsang_tables::reject::Limit;
+use sinsang_tables::table::Tab;
 use tempfile::NamedTempFile;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
 use crate::compose::{self, Facts, Packs, Shards, VerdictCounts};
-use crate::engine::sql;
-use crate::forget::{Forgotten, Whose};
-use crate::history::{self, History};
-use crate::identity::{Policy, ProductId};
-use crate::keep::{self, Keeping};
-use crate::lab::{self, Lab};
-use crate::product::Product;
-use crate::progress::{Progress, Unit};
-use crate::reject::Limit;
-use crate::rekey::{self, Renamed};
-use crate::rules::{self, Rules};
-use crate::snapshot::{self, Snapshot};
-use crate::source::{self, Source, TableReport, find_table};
-use crate::table::Tab;
-use crate::taste::{self, Learned, Offer, ProductFeatures, UserTaste};
-use crate::viewers::{self, Viewers};
-use crate::{catalogue, correction, engine, forget, hindsight, ledger, quality, schedule};
+use crate::engine::{self, sql};
+use crate::learn::model_file::{self, Keeping};
+use crate::learn::taste::{self, Learned, Offer, ProductFeatures, UserTaste};
+use crate::ledger;
+use crate::read::external_vectors::{self, Lab};
+use crate::read::forgotten::{self, Forgotten, Whose};
+use crate::read::history::{self, History};
+use crate::read::product::Product;
+use crate::read::rekey::{self, Renamed};
+use crate::read::rules::{self, Rules};
+use crate::read::source::{self, Source, TableReport, find_table};
+use crate::read::{catalogue, correction, schedule};
+use crate::report::viewers::{self, Viewers};
+use crate::report::{build_log, hindsight};
 
 /// What to build, and from what.
 #[derive(Clone, Debug)]
@@ -123,13 +124,13 @@ pub enum Error {
     Rules(#[from] rules::Error),
     /// The list of forgotten users can't be read.
     #[error(transparent)]
-    Forgotten(#[from] forget::Error),
+    Forgotten(#[from] forgotten::Error),
     /// The file of users under two keys can't be read.
     #[error(transparent)]
     Renamed(#[from] rekey::Error),
     /// What the lab handed in can't be used.
     #[error(transparent)]
-    Lab(#[from] lab::Error),
+    Lab(#[from] external_vectors::Error),
     /// The engine failed at a question.
     #[error("the products can't be registered: {0}")]
     Products(#[from] DataFusionError),
@@ -204,7 +205,7 @@ pub struct Report {
     pub tastes: taste::Report,
     /// The model of them, where one is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<keep::Report>,
+    pub model: Option<model_file::Report>,
     /// The format that the packs are written in.
     pub pack_format: u16,
     /// Packs of the snapshot, without the manifest.
@@ -220,7 +221,7 @@ pub struct Report {
     /// What operators' directives came to.
     pub directives: Vec<rules::Outcome>,
     /// What the lab handed in.
-    pub lab: Option<lab::Report>,
+    pub lab: Option<external_vectors::Report>,
     /// What could not be told of the build. The snapshot is none the worse.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -277,7 +278,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let hasher = UserHasher::new(options.user_key.as_bytes()).ok_or(Error::NoUserKey)?;
     let _lock = lock(&options.output, now)?;
     let renamed = Renamed::read(&options.input)?;
-    let forgotten = forget::Forgotten::read(&options.input)?.by_all_names(&renamed);
+    let forgotten = forgotten::Forgotten::read(&options.input)?.by_all_names(&renamed);
     let whose = Whose { hasher: &hasher, renamed: &renamed, forgotten: &forgotten };
     let viewers = options.viewers.as_deref().map(Viewers::read).transpose()?;
     let rules = Rules::find(options.rules.as_deref(), &options.input)?;
@@ -347,7 +348,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     drop(stage);
     next("the snapshot");
     stage!("snapshot").in_scope(|| Snapshot::at(&options.output).write(&packs.packs, &manifest))?;
-    forgotten.write_users(&beside(&options.output, forget::FILE))?;
+    forgotten.write_users(&beside(&options.output, forgotten::FILE))?;
     let model = keeping.end(&learned, &taste_options, now);
     notes.append(&mut keeping.notes);
     notes.extend(without_tabs(&tables));
@@ -447,11 +448,11 @@ fn keep_line(
     report: &Report,
     packs: &Packs,
     ranking: Option<hindsight::Report>,
-) -> Result<(), quality::Error> {
+) -> Result<(), build_log::Error> {
     let id = packs.manifest.board;
     let board = packs.packs.get(&id).and_then(|bytes| Board::parse(bytes.clone(), id).ok());
     let file = options.builds.clone().unwrap_or_else(|| beside(&options.output, "builds.ndjson"));
-    board.map_or(Ok(()), |board| quality::append(&file, &quality::Line::of(report, &board, ranking)))
+    board.map_or(Ok(()), |board| build_log::append(&file, &build_log::Line::of(report, &board, ranking)))
 }
 
 /// The past, from the tables alone or from the ledger too, and then what is to be appended to it.
@@ -565,7 +566,10 @@ pub fn beside(output: &Path, name: &str) -> PathBuf {
 }
 
 /// A file beside `output` that may take its place in one step, once it is whole; whoever may read other files may read it too.
-pub(crate) fn temporary_for(output: &Path) -> io::Result<NamedTempFile> {
+///
+/// # Errors
+/// What the system says.
+pub fn temporary_for(output: &Path) -> io::Result<NamedTempFile> {
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let file = tempfile::Builder::new().prefix(".sinsang-").tempfile_in(folder)?;
     make_readable(file.as_file())?;

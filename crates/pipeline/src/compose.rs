@@ -15,15 +15,15 @@ use sinsang_core::pack::{Format, PackId, TooLarge};
 use sinsang_core::rank::UNIT;
 use sinsang_core::time::{DAY_MS, HOUR_MS, UnixMillis};
 use sinsang_core::viewer::UserKey;
+use sinsang_identity::identity::{ProductId, Resolution};
+use sinsang_identity::verdict::{self, Reach, Verdict, VerdictKind};
+use sinsang_tables::table::Tab;
 
-use crate::catalogue::{Airing, Catalogue};
-use crate::identity::{ProductId, Resolution};
-use crate::lab::Lab;
-use crate::product::{Likely, Product};
-use crate::rules::{Outcome, Rules, Window};
-use crate::table::Tab;
-use crate::taste::{self, ContextLeaning, Learned, Population, UserTaste, Vocabulary};
-use crate::verdict::{self, Reach, Verdict, VerdictKind};
+use crate::learn::taste::{self, ContextLeaning, Learned, Population, UserTaste, Vocabulary};
+use crate::read::catalogue::{Airing, Catalogue};
+use crate::read::external_vectors::Lab;
+use crate::read::product::{Likely, Product};
+use crate::read::rules::{Outcome, Rules, Window};
 
 /// The names that published numbers stand for: channels and categories by name, tabs in the shared order.
 pub fn vocabulary(catalogue: &Catalogue, tabs: &[Tab]) -> Vocabulary {
@@ -89,7 +89,7 @@ pub struct Facts<'a> {
 }
 
 /// The stretch of time whose slots a board shows.
-pub(crate) fn window(rules: &Rules, now: UnixMillis) -> (UnixMillis, UnixMillis) {
+pub fn window(rules: &Rules, now: UnixMillis) -> (UnixMillis, UnixMillis) {
     let Window { back_hours, ahead_days } = rules.window;
     (now.plus(-i64::from(back_hours) * HOUR_MS), now.plus(i64::from(ahead_days) * DAY_MS))
 }

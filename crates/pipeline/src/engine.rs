@@ -23,8 +23,8 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::future::BoxFuture;
 
-use crate::source::{Stage, WorkFolder, file_url};
-use crate::taste;
+use crate::learn::taste;
+use crate::read::source::{Stage, WorkFolder, file_url};
 
 /// The text of `sql/<name>.sql`, read when the crate is built: a question that is not there does not compile.
 ///

@@ -22,11 +22,9 @@ pub mod row;
 mod update;
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fmt, fs, io};
 
 use serde::Serialize;
 use sinsang_core::time::UnixMillis;
@@ -39,11 +37,11 @@ pub use place::{Candidates, Sought};
 pub use recall::{Run, look, read};
 pub use update::{Options, Report, UpdateError, append, update};
 
-use crate::identity::{Counts, Lessons, Statistics};
 use file::{Scan, Tally};
 use head::{Entry, Head, Table, path_of};
 pub(crate) use merged::Merged;
 use row::{LessonRow, WordRow};
+use sinsang_identity::identity::{Counts, Lessons, Statistics};
 
 const LOCK: &str = "lock";
 

@@ -1,42 +1,17 @@
-//! The pipeline of Sinsang: schedules, history and events in, a published snapshot out.
+//! The pipeline of Sinsang: schedules, history and events in, a snapshot out.
+//!
+//! ```text
+//! read ─ learn ─ compose ─ a snapshot          build goes the way
+//!   └──── ledger, evaluate, report             beside it
+//! ```
+//!
+//! Questions about tables are put to [`engine`].
 
-pub mod arguments;
-pub mod audit;
 pub mod build;
-pub mod catalogue;
-pub mod check;
-pub mod command;
 pub mod compose;
-pub mod correction;
 pub mod engine;
 pub mod evaluate;
-pub mod forget;
-pub mod generate;
-pub mod hindsight;
-pub mod history;
-pub mod import;
-pub mod inspect;
-pub mod keep;
-pub mod lab;
+pub mod learn;
 pub mod ledger;
-pub mod metrics;
-pub mod product;
-pub mod quality;
-pub mod rekey;
-pub mod resolve;
-pub mod review;
-pub mod rules;
-pub mod schedule;
-pub mod source;
-pub mod table_write;
-pub mod taste;
-mod telemetry;
-pub mod terminal;
-pub mod train;
-pub mod verify;
-pub mod viewers;
-pub mod why;
-
-pub use sinsang_identity::{identity, listing, verdict};
-pub use sinsang_publish::{self as publish, progress, snapshot};
-pub use sinsang_tables::{reject, table};
+pub mod read;
+pub mod report;

@@ -16,15 +16,15 @@ use std::fmt;
 use std::path::PathBuf;
 
 use datafusion::error::DataFusionError;
+use metric::{Bootstrap, Listed};
 use serde::Serialize;
 use sinsang_core::pack::{Damage, TooLarge};
 use sinsang_core::pulse::Terms;
 use sinsang_core::time::UnixMillis;
+use sinsang_publish::progress::{Progress, Unit};
 
 use crate::engine;
-use crate::progress::{Progress, Unit};
-use crate::taste;
-use metric::{Bootstrap, Listed};
+use crate::learn::taste;
 pub use metric::{DEPTH, Estimate};
 pub use purchase::WINDOW_DAYS;
 use purchase::{Buyer, Purchases, Window};

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use sinsang_core::time::UnixMillis;
 use sinsang_identity::evaluate::schedule::{Listing, Report, measure};
+use sinsang_identity::identity::whole_codes;
+use sinsang_identity::listing::Lexicon;
+use sinsang_identity::verdict;
 
 use crate::evaluate::identity::Error;
-use crate::history::History;
-use crate::identity::whole_codes;
-use crate::listing::Lexicon;
-use crate::verdict;
+use crate::read::history::History;
 
 /// Measures the products and verdicts of `history` on labelled `pairs` and `verdicts`. Listings are judged as of their first broadcast, those with one
 /// that has not ended by `now` as of that.

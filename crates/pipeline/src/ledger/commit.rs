@@ -3,12 +3,12 @@
 use std::fmt;
 
 use sinsang_core::time::UnixMillis;
+use sinsang_identity::identity::Statistics;
 
 use super::file::{Parts, Row};
 use super::head::{Entry, Run};
 use super::row::{AiringRow, LessonRow, ListingRow, MergeRow, MoveRow, Posting, WordRow};
 use super::{Error, Ledger};
-use crate::identity::Statistics;
 
 /// A step of a run; what was written before it counts for nothing until the head is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

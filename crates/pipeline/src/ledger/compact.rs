@@ -1,18 +1,17 @@
 //! Puts runs together, so that a look-up goes through fewer files, and removes what runs left that died.
 
-use std::fmt;
-use std::fs;
 use std::sync::Arc;
+use std::{fmt, fs};
 
 use serde::Serialize;
 use sinsang_core::time::UnixMillis;
+use sinsang_identity::identity::{Lessons, MAX_SHARED};
 
 use super::commit::Step;
 use super::file::{Parts, Row, Scan, Tally, find, orphans};
 use super::head::{Counted, Entry, Run, Table, path_of};
 use super::row::{AiringRow, LessonRow, ListingRow, Posting, WordRow, listing_mark};
 use super::{Error, Ledger, Merged};
-use crate::identity::{Lessons, MAX_SHARED};
 
 /// A run is put together with those after it where it has at most this many times their rows: so a row is rewritten a few times in
 /// the ledger's life, and the oldest rows hardly ever.

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sinsang_core::time::UnixMillis;
+use sinsang_identity::verdict::Reach;
 use sinsang_tables::file::{SETTINGS_BYTES, read_bytes};
 
 use super::Error;
-use crate::verdict::Reach;
 
 /// The format that this version writes and reads: layout of the tables, and how blocking keys are made.
 pub const FORMAT: u32 = 2;

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use sinsang_identity::identity::{Key, Known, Postings, ProductId};
+
 use super::file::find;
 use super::head::{Entry, Table};
 use super::row::{AiringRow, ListingRow, Posting, listing_mark};
 use super::{Error, Ledger, Merged, ranges};
-use crate::identity::{Key, Known, Postings, ProductId};
 
 /// What the candidate search of a day found.
 #[derive(Clone, Debug, Default)]

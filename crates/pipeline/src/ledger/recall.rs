@@ -5,15 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sinsang_core::time::UnixMillis;
+use sinsang_identity::identity::{Key, Listing, ProductId, code_key};
 use sinsang_publish::{count, stage};
 
 use super::row::{AiringRow, ListingRow, listing_mark};
 use super::update::{Prepared, RowKey};
 use super::{Error, Ledger, Options, Report, Step, UpdateError, upper};
-use crate::catalogue::{Airing, Catalogue, Entry};
-use crate::history::{self, History};
-use crate::identity::{Key, Listing, ProductId, code_key};
-use crate::product;
+use crate::read::catalogue::{Airing, Catalogue, Entry};
+use crate::read::history::{self, History};
+use crate::read::product;
 
 /// A day that was resolved against a ledger and waits to be appended to it, which it is once its answers are written.
 pub struct Run {

@@ -10,10 +10,10 @@ use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef
 use datafusion::arrow::error::ArrowError;
 use datafusion::parquet::errors::ParquetError;
 use sinsang_core::time::UnixMillis;
+use sinsang_identity::identity::{self, Key, Lesson, Lessons, code_key};
 
 use super::file::Row;
 use super::head::Table;
-use crate::identity::{self, Key, Lesson, Lessons, code_key};
 
 /// Titles of one listing that a ledger keeps: the first ones it had.
 const MAX_TITLES: usize = 64;

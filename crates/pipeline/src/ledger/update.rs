@@ -6,14 +6,14 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use sinsang_core::time::UnixMillis;
+use sinsang_identity::identity::{self, Day, Key, Moved, Placed, Policy, Resolution, Statistics};
 
 use super::commit::{New, Step};
 use super::head::Counted;
 use super::row::{AiringRow, ListingRow, MergeRow, MoveRow, Posting, listing_mark};
 use super::{Candidates, Error, Ledger, Merged, Sought, upper};
-use crate::catalogue::Catalogue;
-use crate::history;
-use crate::identity::{self, Day, Key, Moved, Placed, Policy, Resolution, Statistics};
+use crate::read::catalogue::Catalogue;
+use crate::read::history;
 
 /// The share of the titles in force at which those that wait come into force.
 const PENDING_SHARE: u64 = 10;

@@ -13,11 +13,11 @@ use datafusion::parquet::file::properties::WriterProperties;
 use serde_json::{Value, json};
 use sinsang_core::time::UnixMillis;
 use sinsang_pipeline::engine;
-use sinsang_pipeline::progress::Progress;
-use sinsang_pipeline::reject::{Limit, Reason};
-use sinsang_pipeline::source::{DEFAULT_PAGE_BYTES, Error, Options, Repair, Source, TableReport};
-use sinsang_pipeline::table::Tab;
+use sinsang_pipeline::read::source::{DEFAULT_PAGE_BYTES, Error, Options, Repair, Source, TableReport};
+use sinsang_publish::progress::Progress;
 use sinsang_tables::Zones;
+use sinsang_tables::reject::{Limit, Reason};
+use sinsang_tables::table::Tab;
 use tempfile::TempDir;
 
 /// File name, row, line, field and reason of a reject.

@@ -10,11 +10,11 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 use sinsang_core::time::{MINUTE_MS, UnixMillis};
 use sinsang_pipeline::engine;
-use sinsang_pipeline::progress::Progress;
-use sinsang_pipeline::reject::Limit;
-use sinsang_pipeline::schedule::{self, Report};
-use sinsang_pipeline::source::{DEFAULT_PAGE_BYTES, Options, Source};
+use sinsang_pipeline::read::schedule::{self, Report};
+use sinsang_pipeline::read::source::{DEFAULT_PAGE_BYTES, Options, Source};
+use sinsang_publish::progress::Progress;
 use sinsang_tables::Zones;
+use sinsang_tables::reject::Limit;
 
 /// Reads the rows, makes the schedule, and answers a question about it as a table of text.
 async fn ask(rows: &[Value], question: &str) -> (Report, String) {

@@ -16,8 +16,8 @@ use datafusion::parquet::schema::parser::parse_message_type;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sinsang_core::time::DAY_MS;
-use sinsang_pipeline::reject::Reason;
-use sinsang_pipeline::source::{Repair, listing_id_from_title};
+use sinsang_pipeline::read::source::{Repair, listing_id_from_title};
+use sinsang_tables::reject::Reason;
 
 use crate::desk::{Desk, NOW, broadcast, event, gzip, ms, reject, repairs, texts, write_parquet, zstd};
 

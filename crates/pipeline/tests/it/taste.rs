@@ -22,11 +22,11 @@ use rand_distr::{Distribution as _, LogNormal, weighted::WeightedIndex};
 use sinsang_core::pack::context::Factor;
 use sinsang_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMillis};
 use sinsang_core::viewer::UserHasher;
-use sinsang_pipeline::forget::{Forgotten, Subject, forget};
-use sinsang_pipeline::taste::{
+use sinsang_pipeline::learn::taste::{
     ContextLeaning, DIMS, Error, FloatVector, Learned, Offer, Options, ProductFeatures, Report, UserTaste, Vocabulary,
     Weights, learn,
 };
+use sinsang_pipeline::read::forgotten::{self, Forgotten, Subject};
 
 const CATEGORIES: usize = 8;
 const BRANDS: usize = 32;
@@ -650,10 +650,10 @@ async fn who_asked_to_be_forgotten_might_never_have_been() {
     let folder = tempfile::tempdir().unwrap();
     let users = ["u000003", "u000077"];
     let asked = users.map(|user| Subject::user(user, std::slice::from_ref(&hasher)).unwrap());
-    assert_eq!(forget(folder.path(), &asked, true).unwrap().added, 2);
+    assert_eq!(forgotten::add(folder.path(), &asked, true).unwrap().added, 2);
     assert!(Forgotten::read(folder.path()).unwrap().is_empty(), "a dry run");
-    assert_eq!(forget(folder.path(), &asked, false).unwrap().added, 2);
-    assert_eq!(forget(folder.path(), &asked[1..], false).unwrap().known, 1);
+    assert_eq!(forgotten::add(folder.path(), &asked, false).unwrap().added, 2);
+    assert_eq!(forgotten::add(folder.path(), &asked[1..], false).unwrap().known, 1);
     let list = std::fs::read_to_string(folder.path().join("forgotten.txt")).unwrap();
     assert!(list.lines().count() == 2 && !list.contains("u0000"), "{list}");
     let forgotten = Some(Forgotten::read(folder.path()).unwrap());

@@ -1,4 +1,5 @@
 //! One generated data set, the snapshot built from it, and the truth it was written from, for the tests of a whole build.
+#![allow(dead_code, reason = "the tests of the pipeline and of the command take different parts of it")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -14,17 +15,18 @@ use sinsang_core::pack::{Format, Kind};
 use sinsang_core::surface::new::Selection;
 use sinsang_core::time::UnixMillis;
 use sinsang_core::viewer::UserHasher;
+use sinsang_demo::generate::{self, generate};
+use sinsang_demo::table_write::TableFormat;
+use sinsang_identity::identity::{self, Policy, ProductId};
 use sinsang_pipeline::build::{self, Options, Report};
-use sinsang_pipeline::catalogue::{self, Catalogue};
-use sinsang_pipeline::generate::{self, generate};
-use sinsang_pipeline::identity::{self, Policy, ProductId};
-use sinsang_pipeline::progress::Progress;
-use sinsang_pipeline::reject::Limit;
-use sinsang_pipeline::snapshot::Snapshot;
-use sinsang_pipeline::source::{self, Source};
-use sinsang_pipeline::table_write::TableFormat;
-use sinsang_pipeline::{engine, schedule};
+use sinsang_pipeline::engine;
+use sinsang_pipeline::read::catalogue::{self, Catalogue};
+use sinsang_pipeline::read::schedule;
+use sinsang_pipeline::read::source::{self, Source};
+use sinsang_publish::progress::Progress;
+use sinsang_publish::snapshot::Snapshot;
 use sinsang_tables::Zones;
+use sinsang_tables::reject::Limit;
 use tempfile::TempDir;
 
 /// The secret that users are hashed with.

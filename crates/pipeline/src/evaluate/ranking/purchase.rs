@@ -14,7 +14,7 @@ use sinsang_core::time::{DAY_MS, UnixMillis};
 
 use super::Error;
 use crate::engine::sql;
-use crate::taste::Sparse;
+use crate::learn::taste::Sparse;
 
 /// Days of a window.
 pub const WINDOW_DAYS: i64 = 30;
@@ -23,7 +23,7 @@ pub(super) const HALF_LIFE_DAYS: f64 = 180.0;
 /// The shop that all listings are of.
 const SHOP: &str = "Online Retail";
 /// Won for a pound, as in `sinsang import online-retail`.
-const WON_A_POUND: f64 = crate::import::retail::WON_A_POUND;
+const WON_A_POUND: f64 = sinsang_demo::import::retail::WON_A_POUND;
 
 /// An item: what is known of it at its first sale.
 #[derive(Clone, Debug)]

@@ -18,12 +18,11 @@ use sinsang_core::time::{DAY_MS, UnixMillis};
 use sinsang_core::viewer::UserHasher;
 use sinsang_taste::matrix::dot;
 
-use super::Error;
-use super::peer;
 use super::purchase::{Buyer, HALF_LIFE_DAYS, Purchases, WINDOW_DAYS, Window, product_id};
+use super::{Error, peer};
 use crate::compose::{self, Layout, Shards};
-use crate::rules::{MixRules, Ranking};
-use crate::taste::{self, FloatVector, Learned, Offer, Vocabulary};
+use crate::learn::taste::{self, FloatVector, Learned, Offer, Vocabulary};
+use crate::read::rules::{MixRules, Ranking};
 
 /// Bytes that a shard is halved above.
 const SHARD_BYTES: u32 = 32 * 1024;

@@ -1,0 +1,84 @@
+//! What `sinsang build` takes.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use sinsang_core::pack::Format as PackFormat;
+use sinsang_core::time::UnixMillis;
+use sinsang_pipeline::{build, engine};
+use sinsang_publish::progress::Progress;
+
+use super::value::{pack_format, time};
+use super::{Engine, Identity, Reader, Unusable};
+
+#[derive(Debug, Args)]
+pub(crate) struct Build {
+    /// The folder of the tables.
+    #[arg(long, value_name = "FOLDER")]
+    input: PathBuf,
+    /// The folder of the snapshot; an earlier one in it is replaced.
+    #[arg(long, value_name = "FOLDER")]
+    output: PathBuf,
+    /// The rules [default: rules.toml beside the tables, or the built-in ones].
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+    /// Where rows that can't be used are written [default: OUTPUT.rejects.ndjson].
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
+    /// Where a line is added about what the build came to, for the preview page's plots [default: OUTPUT.builds.ndjson].
+    #[arg(long, value_name = "FILE")]
+    builds: Option<PathBuf>,
+    /// A few users, {"viewers":[{"user_id","label"}]}, whose last events the preview page may show to whoever has its secret: they are written
+    /// to OUTPUT.viewers.json, and are in no snapshot.
+    #[arg(long, value_name = "FILE")]
+    viewers: Option<PathBuf>,
+    #[command(flatten)]
+    reader: Reader,
+    /// The format of the packs. Edges that read 2 read 1 too; deploy them everywhere before a build writes 2 (docs/operations.md,
+    /// Migrations). 1 has the weights of the pulse fixed.
+    #[arg(long, value_name = "1|2", default_value = "1", value_parser = pack_format)]
+    pack_format: PackFormat,
+    /// The time of the build, as RFC 3339 [default: the present].
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) now: Option<UnixMillis>,
+    /// A ledger that keeps the past, so that the tables need only have the days that are not in it, from a day before the present on; they
+    /// are appended to it once the snapshot is written (docs/scale.md).
+    #[arg(long, value_name = "FOLDER")]
+    ledger: Option<PathBuf>,
+    /// Where the model of tastes is kept between builds: for taste.train_every_days of the rules it is used as it is, users and products that
+    /// came since are placed by it, and then it is trained again. Without it every build trains.
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    #[command(flatten)]
+    identity: Identity,
+    #[command(flatten)]
+    engine: Engine,
+}
+
+impl Build {
+    pub(crate) fn options(
+        &self,
+        user_key: String,
+        progress: Progress,
+        connect: Option<engine::Connect>,
+        now: UnixMillis,
+    ) -> Result<build::Options, Unusable> {
+        Ok(build::Options {
+            input: self.input.clone(),
+            output: self.output.clone(),
+            rules: self.rules.clone(),
+            rejects: self.rejects.clone(),
+            builds: self.builds.clone(),
+            viewers: self.viewers.clone(),
+            limit: self.reader.limit(),
+            zones: self.reader.zones(),
+            user_key,
+            format: self.pack_format,
+            ledger: self.ledger.clone(),
+            model: self.model.clone(),
+            policy: self.identity.policy(Some(&self.input), now)?,
+            engine: self.engine.options(connect)?,
+            progress,
+        })
+    }
+}

@@ -1,0 +1,66 @@
+//! What is done on a store: publish, roll back, look, collect.
+
+use std::process::ExitCode;
+
+use sinsang_pipeline::build::beside;
+use sinsang_pipeline::read::forgotten::{self, Forgotten};
+use sinsang_publish::snapshot::Snapshot;
+use sinsang_publish::{self, Bill, Error, Planned, Store};
+
+use super::{NOT_WHOLE, Outcome, complain, print};
+use crate::arguments::{Arguments, Command};
+use crate::metrics::Page;
+
+/// Does on `store` what the arguments ask for; `holder` is who asks, as its lease and its history name it.
+pub(super) fn on_store<S: Store>(arguments: &Arguments, store: &mut S, holder: &str, page: &mut Page) -> Outcome {
+    let (format, progress, now) = (arguments.format, arguments.progress(), store.now());
+    match &arguments.command {
+        Command::Publish(publish) => {
+            let snapshot = Snapshot::at(&publish.snapshot);
+            let options = publish.options(now, holder, progress)?;
+            sinsang_publish::refuse_forgotten(&snapshot, store)?;
+            if publish.dry_run {
+                let plan = sinsang_publish::plan(&snapshot, store, &options)?;
+                let code = if plan.refusal.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_WHOLE) };
+                let bill = publish.target.place.remote.then(|| Bill::of(&plan, publish.uplink));
+                print(format, &Planned { plan, bill })?;
+                return Ok(code);
+            }
+            let forgotten = Forgotten::read_file(&beside(&publish.snapshot, forgotten::FILE))?;
+            sinsang_publish::note_forgotten(store, forgotten.users(), snapshot.manifest()?.built_at(), (now, holder))?;
+            let mut report = match sinsang_publish::publish(&snapshot, store, &options) {
+                Err(error @ Error::Refused { .. }) => {
+                    if let Error::Refused { refusal, .. } = &error {
+                        page.refused(refusal);
+                    }
+                    complain(arguments, &error);
+                    return Ok(ExitCode::from(NOT_WHOLE));
+                }
+                outcome => outcome?,
+            };
+            page.publish(&report);
+            let builds = publish.builds.clone().unwrap_or_else(|| beside(&publish.snapshot, "builds.ndjson"));
+            report.builds = sinsang_publish::publish_builds(&builds, store, now);
+            report.bundle =
+                publish.bundle.as_deref().map(|file| sinsang_publish::bundle(&snapshot, file)).transpose()?;
+            print(format, &report)
+        }
+        Command::Rollback(rollback) => {
+            print(format, &sinsang_publish::rollback(store, rollback.snapshot, now, holder)?)
+        }
+        Command::Collect(collect) => {
+            let options = collect.options(now, holder, progress);
+            let report = sinsang_publish::collect(store, &options)?;
+            if !options.is_dry {
+                page.collect(&report);
+            }
+            print(format, &report)
+        }
+        Command::Status(status) => {
+            let report = sinsang_publish::status(store, now, status.depth())?;
+            page.status(&report);
+            print(format, &report)
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}

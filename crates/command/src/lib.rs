@@ -1,0 +1,16 @@
+//! The `sinsang` command: its arguments, what each command does, and what only tells: of a listing, a snapshot, the claims of titles.
+
+pub mod arguments;
+pub mod audit;
+pub mod check;
+pub mod command;
+pub mod forget;
+pub mod inspect;
+pub mod metrics;
+pub mod resolve;
+pub mod review;
+mod telemetry;
+pub mod terminal;
+pub mod train;
+pub mod verify;
+pub mod why;

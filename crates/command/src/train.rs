@@ -1,0 +1,39 @@
+//! `sinsang identity train`: a matcher fitted to labels of a schedule, in a file of its own.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use sinsang_identity::identity::{Listing, Policy};
+use sinsang_identity::train::{self, Labels, Report};
+use sinsang_pipeline::build::temporary_for;
+use sinsang_pipeline::read::history::Tables;
+
+/// Why there is no matcher.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The labels can't be used.
+    #[error(transparent)]
+    Labels(#[from] train::Error),
+    /// The file can't be written: make room, or name another one.
+    #[error("{} can't be written: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Fits a matcher to `labels` of the schedule in `tables` and writes it to `output`, which is there once it is whole.
+///
+/// # Errors
+/// [`enum@Error`] where labels can't be read or are too few, or the file can't be written.
+pub fn train(tables: &Tables, policy: &Policy, labels: &Labels, output: &Path) -> Result<Report, Error> {
+    let failed = |source| Error::Write { path: output.to_path_buf(), source };
+    let listings: Vec<Listing> = tables.catalogue.entries.iter().map(|entry| entry.listing.clone()).collect();
+    let (matcher, report) = train::train(&listings, policy, labels)?;
+    let mut file = temporary_for(output).map_err(failed)?;
+    file.write_all(matcher.model().to_string().as_bytes()).map_err(failed)?;
+    file.persist(output).map_err(|error| failed(error.error))?;
+    Ok(Report { output: output.to_path_buf(), ..report })
+}
