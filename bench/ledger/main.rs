@@ -229,7 +229,7 @@ fn nothing(input: &Path, now: &str) -> Outcome {
         zones: sinsang_tables::Zones::default(),
         policy: Policy::default(),
         engine: engine::Options::default(),
-        progress: sinsang_publish::progress::Progress::hidden(),
+        progress: sinsang_run::progress::Progress::hidden(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (begun, before) = (Instant::now(), cpu_seconds());

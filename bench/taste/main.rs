@@ -217,7 +217,7 @@ async fn learn(world: &Path, now: UnixMillis, events: &Path, output: &Path) -> O
         zones: sinsang_tables::Zones::default(),
         policy: sinsang_identity::identity::Policy::default(),
         engine: engine::Options { partitions: std::num::NonZeroUsize::new(2), ..engine::Options::default() },
-        progress: sinsang_publish::progress::Progress::hidden(),
+        progress: sinsang_run::progress::Progress::hidden(),
     };
     let history = history::read(&options, now).await?;
     let rules = Rules::default();

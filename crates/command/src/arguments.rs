@@ -20,11 +20,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sinsang_core::time::UnixMillis;
 use sinsang_demo::generate;
 use sinsang_demo::import::retail;
-use sinsang_pipeline::build::beside;
 use sinsang_pipeline::read::history;
 use sinsang_pipeline::read::rules::{self, Rules};
 use sinsang_pipeline::{engine, ledger};
-use sinsang_publish::progress::Progress;
+use sinsang_run::progress::Progress;
+use sinsang_run::replace::beside;
 use sinsang_tables::reject::Limit;
 use sinsang_tables::{ZoneSetting, Zones};
 

@@ -7,7 +7,7 @@ use sinsang_core::time::UnixMillis;
 use sinsang_pipeline::compose;
 use sinsang_pipeline::read::rules::{self, Rules};
 use sinsang_pipeline::read::source::{find_table, read_file};
-use sinsang_publish::progress::{Progress, Unit};
+use sinsang_run::progress::{Progress, Unit};
 use sinsang_tables::check::{Broadcasts, Events, Table, Tabs};
 use sinsang_tables::doctor::{Audience, Bar, Check, Read, Report, Schedule};
 use sinsang_tables::intake::Observer;

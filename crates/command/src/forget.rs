@@ -5,10 +5,9 @@ pub mod copies;
 use std::fmt;
 use std::path::PathBuf;
 
+use copies::Copy;
 use serde::Serialize;
 use sinsang_pipeline::read::forgotten::{Added, Subject};
-
-use copies::Copy;
 
 /// What came of `sinsang forget`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

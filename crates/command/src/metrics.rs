@@ -3,9 +3,9 @@
 //! A run is over once its file is written, so all of them are gauges about the last run that came to its end, and none is a counter: their
 //! names have no `_total`. [`FAMILIES`] lists them; `deploy/` has the panels and alerts that are made of them.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
-use std::{fs, io};
 
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::metrics::family::Family as Samples;
@@ -15,6 +15,7 @@ use sinsang_core::time::UnixMillis;
 use sinsang_pipeline::build;
 use sinsang_pipeline::compose::VerdictCounts;
 use sinsang_publish::{CollectReport, Refusal, Report as Published, StatusReport};
+use sinsang_run::replace::{Access, replace};
 
 /// A metric: its name, and what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -252,9 +253,8 @@ impl Page {
     /// # Errors
     /// Where the folder can't be written.
     pub fn write(&self, path: &Path) -> Result<(), Error> {
-        // Its ending keeps a collector, which reads `*.prom`, from the file that is not whole yet.
-        let part = build::beside(path, "part");
-        let outcome = fs::write(&part, self.text()).and_then(|()| fs::rename(&part, path));
-        outcome.map_err(|source| Error { path: path.to_owned(), source })
+        // A collector reads `*.prom`, which a file in the making is not called.
+        replace(path, self.text().as_bytes(), Access::Everybody)
+            .map_err(|source| Error { path: path.to_owned(), source })
     }
 }

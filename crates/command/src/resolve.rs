@@ -9,7 +9,6 @@ use serde::Serialize;
 use sinsang_core::time::UnixMillis;
 use sinsang_identity::identity::{Joined, ProductId, Sameness, Score};
 use sinsang_identity::verdict::{self, Evidence, VerdictKind};
-use sinsang_pipeline::build::temporary_for;
 use sinsang_pipeline::compose::VerdictCounts;
 use sinsang_pipeline::ledger;
 use sinsang_pipeline::read::catalogue::Airing;
@@ -18,6 +17,7 @@ use sinsang_pipeline::read::history::History;
 use sinsang_pipeline::read::product::{Given, Product};
 use sinsang_pipeline::read::schedule;
 use sinsang_pipeline::read::source::TableReport;
+use sinsang_run::replace::{Access, Replacement};
 
 /// The output can't be written: make room, or name another file.
 #[derive(Debug, thiserror::Error)]
@@ -211,7 +211,7 @@ pub fn resolve(
     now: UnixMillis,
 ) -> Result<Report, Error> {
     let failed = |source| Error { path: output.to_path_buf(), source };
-    let file = temporary_for(output).map_err(failed)?;
+    let file = Replacement::of(output).map_err(failed)?;
     let mut writer = BufWriter::new(file);
     let mut report = Report {
         broadcasts: history.broadcasts.clone(),
@@ -280,6 +280,6 @@ pub fn resolve(
         writer.write_all(b"\n").map_err(failed)?;
     }
     let file = writer.into_inner().map_err(|error| failed(error.into_error()))?;
-    file.persist(output).map_err(|error| failed(error.error))?;
+    file.put(Access::Everybody).map_err(failed)?;
     Ok(report)
 }

@@ -16,7 +16,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::resource::{ResourceDetector as _, SdkProvidedResourceDetector};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use sinsang_core::time::UnixMillis;
-use sinsang_publish::STAGE;
+use sinsang_run::STAGE;
 use stopwatch::Stopwatch;
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::SubscriberExt as _;

@@ -1,12 +1,11 @@
 //! `sinsang identity train`: a matcher fitted to labels of a schedule, in a file of its own.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use sinsang_identity::identity::{Listing, Policy};
 use sinsang_identity::train::{self, Labels, Report};
-use sinsang_pipeline::build::temporary_for;
 use sinsang_pipeline::read::history::Tables;
+use sinsang_run::replace::{Access, replace};
 
 /// Why there is no matcher.
 #[derive(Debug, thiserror::Error)]
@@ -32,8 +31,6 @@ pub fn train(tables: &Tables, policy: &Policy, labels: &Labels, output: &Path) -
     let failed = |source| Error::Write { path: output.to_path_buf(), source };
     let listings: Vec<Listing> = tables.catalogue.entries.iter().map(|entry| entry.listing.clone()).collect();
     let (matcher, report) = train::train(&listings, policy, labels)?;
-    let mut file = temporary_for(output).map_err(failed)?;
-    file.write_all(matcher.model().to_string().as_bytes()).map_err(failed)?;
-    file.persist(output).map_err(|error| failed(error.error))?;
+    replace(output, matcher.model().to_string().as_bytes(), Access::Everybody).map_err(failed)?;
     Ok(Report { output: output.to_path_buf(), ..report })
 }

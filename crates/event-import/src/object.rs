@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -17,7 +17,8 @@ use object_store::path::Path as ObjectPath;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use sinsang_core::time::UnixMillis;
-use sinsang_tables::file::read_bytes;
+use sinsang_run::file::read_bytes;
+use sinsang_run::replace::{Access, Replacement};
 use sinsang_tables::line::{Portion, Portions};
 use sinsang_tables::purge::rest_of;
 use sinsang_tables::reject::RejectsFile;
@@ -269,13 +270,9 @@ impl Note {
 
     fn write(&self, path: &Path) -> Result<(), Error> {
         let whole = || -> std::io::Result<()> {
-            let folder = path.parent().unwrap_or(Path::new("."));
-            let mut file = tempfile::Builder::new().prefix(".part-").tempfile_in(folder)?;
+            let mut file = BufWriter::new(Replacement::of(path)?);
             serde_json::to_writer(&mut file, self)?;
-            file.flush()?;
-            file.as_file().sync_all()?;
-            file.persist(path)?;
-            Ok(())
+            file.into_inner()?.put(Access::Owner)
         };
         whole().map_err(Error::file(path))
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -12,9 +12,10 @@ use flate2::write::GzEncoder;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use sinsang_core::time::UnixMillis;
-use sinsang_tables::file::open_regular;
+use sinsang_run::file::open_regular;
+use sinsang_run::lock::{Denied, Lock};
+use sinsang_run::replace::{Access, Replacement};
 use sinsang_tables::line::Lines;
-use sinsang_tables::lock::{Denied, Lock};
 
 use crate::Error;
 use crate::line::{Hour, Line};
@@ -133,17 +134,15 @@ impl Table {
     fn write(&self, name: &str, lines: &[Line]) -> Result<(), Error> {
         let path = self.folder.join(name);
         let whole = || -> std::io::Result<()> {
-            let mut file = tempfile::Builder::new().prefix(".part-").tempfile_in(&self.folder)?;
-            let mut packed = GzEncoder::new(BufWriter::new(file.as_file_mut()), Compression::default());
+            let mut file = Replacement::of(&path)?;
+            let mut packed = GzEncoder::new(BufWriter::new(file.file()), Compression::default());
             for line in lines {
                 packed.write_all(line.text.as_bytes())?;
                 packed.write_all(b"\n")?;
             }
             packed.finish()?.flush()?;
-            file.as_file().sync_all()?;
-            file.persist(&path)?;
-            // The name too has to outlive a power cut before the source is told that its events are safe.
-            File::open(&self.folder)?.sync_all()
+            // On the disk, name and all, before the source is told that its events are safe.
+            file.put(Access::Owner)
         };
         whole().map_err(Error::file(&path))
     }

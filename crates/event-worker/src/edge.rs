@@ -14,16 +14,15 @@ use std::rc::Rc;
 use futures_util::StreamExt as _;
 use js_sys::futures::JsFuture;
 use js_sys::{Function, Promise, Reflect, Uint8Array};
+use sinsang::header;
+use sinsang::rate::{Address, Asker};
+use sinsang::request::Config;
+use sinsang_core::time::UnixMillis;
 use worker::wasm_bindgen::{JsCast as _, JsValue};
 use worker::{
     Bucket, Context, Date, Env, Headers, HttpMetadata, MessageBatch, MessageExt as _, QueueContentType,
     RawMessageBuilder, Request, Response, ResponseBuilder, Result, event,
 };
-
-use sinsang::header;
-use sinsang::rate::{Address, Asker};
-use sinsang::request::Config;
-use sinsang_core::time::UnixMillis;
 
 use crate::admit::{MAX_BODY_BYTES, Raw, Refusal, Sent, Taken, begin};
 use crate::answer::{Answer, accepted, refuse};

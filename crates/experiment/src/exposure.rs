@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 use sinsang_core::time::{DAY_MS, UnixMillis};
-use sinsang_tables::file::open_regular;
+use sinsang_run::file::open_regular;
 use xxhash_rust::xxh3::Xxh3;
 
 /// Rows that are set aside which the report tells one by one.

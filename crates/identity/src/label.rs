@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use sinsang_core::time::{DAY_MS, UnixMillis};
-use sinsang_tables::file::open_regular;
+use sinsang_run::file::open_regular;
 
 use crate::evaluate::Error;
 use crate::identity::{Listing, Offer};

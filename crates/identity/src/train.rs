@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use fit::Row;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -17,7 +18,6 @@ use crate::identity::{Day, Listing, Offer, Policy, Statistics, features};
 use crate::label::{self, Pair, Places, Read, Rows, TitlePair};
 use crate::listing::{Features, Lexicon};
 use crate::verdict::{CENSORED_REVIEWS, VerdictKind};
-use fit::Row;
 
 /// Parts that the labels are divided into, by product: each is judged by a matcher that was fitted to the others.
 const FOLDS: u64 = 5;

@@ -23,9 +23,9 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, Parq
 use parquet::basic::Type as PhysicalType;
 use parquet::errors::ParquetError;
 use sinsang_core::time::{DAY_MS, SECOND_MS, UnixMillis};
-
+use sinsang_run::file::open_regular;
 use sinsang_tables::encoding::{Decoded, Encoding};
-use sinsang_tables::file::{SourceFile, open_regular};
+use sinsang_tables::file::SourceFile;
 use sinsang_tables::line::ROW_MAX_BYTES;
 use sinsang_tables::reject::{Reason, excerpt_bytes};
 use sinsang_tables::value::{Value, Written};

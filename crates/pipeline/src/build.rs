@@ -7,9 +7,8 @@
 //! ```
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::{fmt, io};
 
 use datafusion::arrow::array::AsArray as _;
 use datafusion::error::DataFusionError;
@@ -21,15 +20,15 @@ use sinsang_core::pack::{Format, TooLarge};
 use sinsang_core::time::UnixMillis;
 use sinsang_core::viewer::{UserHasher, UserKey};
 use sinsang_identity::identity::{Policy, ProductId};
-use sinsang_publish::progress::{Progress, Unit};
 use sinsang_publish::snapshot::{self, Snapshot};
-use sinsang_publish::{count, stage};
+use sinsang_run::lock::{Denied, Lock};
+use sinsang_run::progress::{Progress, Unit};
+use sinsang_run::replace::beside;
+use sinsang_run::{count, stage};
 use sinsang_tables::Zones;
 use sinsang_tables::check::{Table as _, Tabs};
-use sinsang_tables::lock::{Denied, Lock};
 use sinsang_tables::reject::Limit;
 use sinsang_tables::table::Tab;
-use tempfile::NamedTempFile;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
@@ -555,37 +554,6 @@ async fn open_tables(
         }
         None => Ok(default_tabs()),
     }
-}
-
-/// `name` beside what a run writes: `snapshot` gives `snapshot.rejects.ndjson`.
-pub fn beside(output: &Path, name: &str) -> PathBuf {
-    let mut file = output.file_name().unwrap_or_default().to_owned();
-    file.push(".");
-    file.push(name);
-    output.with_file_name(file)
-}
-
-/// A file beside `output` that may take its place in one step, once it is whole; whoever may read other files may read it too.
-///
-/// # Errors
-/// What the system says.
-pub fn temporary_for(output: &Path) -> io::Result<NamedTempFile> {
-    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let file = tempfile::Builder::new().prefix(".sinsang-").tempfile_in(folder)?;
-    make_readable(file.as_file())?;
-    Ok(file)
-}
-
-/// Gives a temporary file, which only its owner may read, the permissions of any other.
-#[cfg(unix)]
-fn make_readable(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn make_readable(_: &File) -> io::Result<()> {
-    Ok(())
 }
 
 /// The two tabs that Sinsang itself fills, where there is no table of tabs.

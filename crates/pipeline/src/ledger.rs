@@ -28,7 +28,7 @@ use std::{fmt, fs, io};
 
 use serde::Serialize;
 use sinsang_core::time::UnixMillis;
-use sinsang_tables::lock::{Denied, Lock};
+use sinsang_run::lock::{Denied, Lock};
 
 pub use check::{CheckReport, check};
 pub use commit::Step;

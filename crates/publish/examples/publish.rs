@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use sinsang_core::time::UnixMillis;
-use sinsang_publish::progress::Progress;
 use sinsang_publish::snapshot::Snapshot;
-use sinsang_publish::{Address, Clock, Limits, Options, RemoteKv, publish};
+use sinsang_publish::{Address, Limits, Options, RemoteKv, publish};
+use sinsang_run::clock::Clock;
+use sinsang_run::progress::Progress;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);

@@ -18,20 +18,19 @@ use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use server::{Server, SimulatedClock, Used};
 use sinsang_core::key::Key;
 use sinsang_core::pack::board_write::BoardParts;
 use sinsang_core::pack::manifest::{Manifest, ManifestParts, Previous};
 use sinsang_core::pack::taste::Widths;
 use sinsang_core::pack::{Format, Kind, PackId};
 use sinsang_core::time::{DAY_MS, HOUR_MS, UnixMillis};
-use sinsang_publish::progress::Progress;
 use sinsang_publish::snapshot::Snapshot;
 use sinsang_publish::{
-    Address, Clock, CollectOptions, DEFAULT_PRICES, Depth, Limits, Options, PriceList, RemoteKv, collect, publish,
-    status,
+    Address, CollectOptions, DEFAULT_PRICES, Depth, Limits, Options, PriceList, RemoteKv, collect, publish, status,
 };
-
-use server::{Server, SimulatedClock, Used};
+use sinsang_run::clock::Clock;
+use sinsang_run::progress::Progress;
 
 /// 2026-11-22 00:00 UTC.
 const BEGIN: i64 = 1_795_305_600_000;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sinsang_core::key::BUILDS;
 use sinsang_core::time::UnixMillis;
-use sinsang_tables::file::{SETTINGS_BYTES, read_text};
+use sinsang_run::file::{SETTINGS_BYTES, read_text};
 
 use crate::store::Store;
 

@@ -1,11 +1,11 @@
 //! The snapshot that is deployed with the Worker, for when no store answers (`sinsang_core::pack::bundle`).
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sinsang_core::key::Key;
 use sinsang_core::pack::{Kind, bundle};
+use sinsang_run::replace::{Access, replace};
 
 use crate::snapshot::{self, Snapshot};
 
@@ -54,13 +54,7 @@ pub fn bundle(snapshot: &Snapshot, output: &Path) -> Result<BundleReport, Bundle
     let board = snapshot.read(Key::Pack(Kind::Board, manifest.board()))?;
     let bytes = bundle::write(manifest.bytes(), &board);
     bundle::parse(&bytes).map_err(BundleError::ReadBack)?;
-    let aside = output.with_extension("bundle.new");
-    let io = |path: &Path| {
-        let path = path.to_owned();
-        |source| BundleError::Io { path, source }
-    };
-    fs::write(&aside, &bytes).map_err(io(&aside))?;
-    fs::rename(&aside, output).map_err(io(output))?;
+    replace(output, &bytes, Access::Everybody).map_err(|source| BundleError::Io { path: output.to_owned(), source })?;
     Ok(BundleReport {
         snapshot: manifest.snapshot().to_string(),
         built_at: manifest.built_at().to_string(),

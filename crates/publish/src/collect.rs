@@ -14,9 +14,9 @@ use sinsang_core::key::COLLECTION;
 use sinsang_core::pack::PackId;
 use sinsang_core::pack::manifest::Manifest;
 use sinsang_core::time::{HOUR_MS, MINUTE_MS, UnixMillis};
+use sinsang_run::progress::{Progress, Unit};
 
 use crate::lease::under;
-use crate::progress::{Progress, Unit};
 use crate::publication::{pack, packs};
 use crate::run::{Run, record};
 use crate::store::{Error, Found, Store, kept, live, read};

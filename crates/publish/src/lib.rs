@@ -4,7 +4,6 @@
 
 mod builds;
 mod bundle;
-mod clock;
 mod collect;
 mod cost;
 mod forgotten;
@@ -12,7 +11,6 @@ mod gate;
 mod lease;
 mod local;
 mod price;
-pub mod progress;
 mod publication;
 mod remote;
 mod rollback;
@@ -20,13 +18,11 @@ mod run;
 #[cfg(test)]
 mod shelf;
 pub mod snapshot;
-mod stage;
 mod status;
 mod store;
 
 pub use builds::publish_builds;
 pub use bundle::{BundleError, BundleReport, bundle};
-pub use clock::Clock;
 pub use collect::{CollectOptions, CollectReport, MIN_GRACE_MS, Pass, collect};
 pub use cost::{CostReport, Line, Sizes, Usage, cost};
 pub use forgotten::{Standing, note_forgotten, refuse_forgotten, standing};
@@ -37,6 +33,5 @@ pub use publication::{KEPT_SNAPSHOTS, Options, Plan, Report, packs, plan, publis
 pub use remote::{Address, RemoteError, RemoteKv};
 pub use rollback::{RollbackReport, rollback};
 pub use run::Run;
-pub use stage::{STAGE, count};
 pub use status::{Depth, Holding, StatusReport, Stored, status};
 pub use store::{Batch, Error, Listing, Page, Stamp, Store};

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use sinsang_core::key::{Key, PACK_PREFIX};
 use sinsang_core::pack::{Kind, PackId};
 use sinsang_core::time::UnixMillis;
+use sinsang_run::clock::Clock;
 
-use crate::clock::Clock;
 use crate::store::{Page, Stamp, Store};
 
 /// Why the local KV did not take part.

@@ -11,15 +11,14 @@ use sinsang_core::key::Key;
 use sinsang_core::pack::manifest::{Manifest, Previous};
 use sinsang_core::pack::{Kind, PackId};
 use sinsang_core::time::UnixMillis;
+use sinsang_run::progress::{Bar, Progress, Unit};
+use sinsang_run::{count, stage};
 
 use crate::bundle::BundleReport;
 use crate::gate::{Limits, Refusal};
 use crate::lease::{Held, Unfinished, under};
-use crate::progress::{Bar, Progress, Unit};
 use crate::run::{Run, record};
 use crate::snapshot::Snapshot;
-use crate::stage;
-use crate::stage::count;
 use crate::store::{Batch, Error, Found, Store, confirm, live};
 
 mod start;

@@ -20,11 +20,11 @@ use sinsang_core::time::UnixMillis;
 pub use api::{Address, RemoteError};
 pub(crate) use pace::PACE;
 
-use crate::clock::Clock;
-use crate::progress::Bar;
 use crate::snapshot::Snapshot;
 use crate::store::{Batch, Error, Page, Stamp, Store, checked, difference, parse};
 use api::{Api, Names};
+use sinsang_run::clock::Clock;
+use sinsang_run::progress::Bar;
 
 /// Pairs, or keys, that one bulk request may have.
 const MAX_PAIRS: usize = 10_000;

@@ -11,9 +11,9 @@ use sinsang_core::pack::manifest::{Manifest, ManifestParts};
 use sinsang_core::pack::taste::Widths;
 use sinsang_core::pack::{Kind, PackId};
 use sinsang_core::time::UnixMillis;
+use sinsang_run::progress::Progress;
 
 use crate::gate::Limits;
-use crate::progress::Progress;
 use crate::publication::Options;
 use crate::snapshot::Snapshot;
 use crate::store::{Page, Stamp, Store};

@@ -10,9 +10,9 @@ use sinsang_core::pack::pulse::Pulse;
 use sinsang_core::pack::taste::TasteShard;
 use sinsang_core::pack::{Damage, Kind, PackId, TooLarge};
 use sinsang_core::time::UnixMillis;
+use sinsang_run::progress::Bar;
 
 use crate::gate::Refusal;
-use crate::progress::Bar;
 use crate::run::runs;
 use crate::snapshot::{self, Snapshot};
 

@@ -1,8 +1,7 @@
 //! What keeps a table from being read at all, told so that its owner knows the file and what to do.
 
-use std::fmt;
-use std::io;
 use std::path::PathBuf;
+use std::{fmt, io};
 
 use crate::reject::{self, ReasonCount, share};
 

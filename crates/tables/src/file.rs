@@ -1,14 +1,13 @@
 //! The files a table consists of: which ones, in what format, and how to read the text ones.
 
 use std::borrow::Cow;
-use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Cursor, Read, Write as _};
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use flate2::read::MultiGzDecoder;
 use percent_encoding::percent_decode_str;
+use sinsang_run::file::open_regular;
 
 use crate::encoding::{Encoding, SAMPLE_BYTES, foreign_mark};
 use crate::value::Value;
@@ -16,8 +15,6 @@ use crate::{Column, Error, MAX_COLUMNS};
 
 /// Bytes read from a file at once.
 const BUFFER_BYTES: usize = 1 << 17;
-/// Bytes of a file that people write by hand, or that a command leaves for the next: rules, corrections, words, prices, lists of runs.
-pub const SETTINGS_BYTES: u64 = 64 << 20;
 
 /// How rows are written in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,106 +198,6 @@ fn source_file(
     }
 }
 
-/// Opens a file for reading. What is no regular file is refused before it is opened: a pipe would be waited for, and a device such as `/dev/zero`
-/// never ends.
-///
-/// # Errors
-/// What the system says, and [`io::ErrorKind::InvalidInput`] for what is no file.
-pub fn open_regular(path: &Path) -> io::Result<File> {
-    let is_file = fs::metadata(path)?.is_file();
-    if is_file { File::open(path) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file")) }
-}
-
-/// Reads a text of at most `most` bytes from a regular file.
-///
-/// # Errors
-/// As of [`read_bytes`], and [`io::ErrorKind::InvalidData`] for what is no UTF-8.
-pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
-    let no_text = |_| io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8");
-    String::from_utf8(read_bytes(path, most)?).map_err(no_text)
-}
-
-/// Reads at most `most` bytes, all that there are, from a regular file.
-///
-/// # Errors
-/// As of [`open_regular`], and [`io::ErrorKind::FileTooLarge`].
-pub fn read_bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read = open_regular(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
-    if read as u64 > most {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("is larger than {most} bytes")));
-    }
-    Ok(bytes)
-}
-
-/// Makes a file beside `path`, to take its place once it is whole. Nobody else has it, be it another run or whoever put something there before;
-/// only its owner may read it; readers of folders pass over its name.
-///
-/// # Errors
-/// What the system says.
-pub fn part(path: &Path) -> io::Result<(File, PathBuf)> {
-    static MADE: AtomicU32 = AtomicU32::new(0);
-    let mut how = OpenOptions::new();
-    how.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut how, 0o600);
-    loop {
-        let number = MADE.fetch_add(1, Ordering::Relaxed);
-        let mut name = OsString::from(format!(".part-{}-{number}-", std::process::id()));
-        name.push(path.file_name().unwrap_or_default());
-        let part = path.with_file_name(name);
-        match how.open(&part) {
-            // A link that stands there is not followed.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            made => return made.map(|file| (file, part)),
-        }
-    }
-}
-
-/// Puts a file of `bytes` at `path`, whole or not at all, that only its owner may read from its first byte on. A link that stands there is
-/// replaced, not followed.
-///
-/// # Errors
-/// What the system says.
-pub fn replace_privately(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let (mut file, part) = part(path)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&part, path));
-    if written.is_err() {
-        // What can't be removed is passed over by readers.
-        let _ = fs::remove_file(&part);
-    }
-    written
-}
-
-/// Opens a file of ours for reading and writing, as it is, and makes it where it is missing. What stands there and is no regular file, a link
-/// among them, is refused: its name can be told beforehand, and whoever put it there says what is written over.
-///
-/// # Errors
-/// What the system says, and [`io::ErrorKind::InvalidInput`] for what is no file.
-pub fn open_own(path: &Path) -> io::Result<File> {
-    let mut how = OpenOptions::new();
-    how.read(true).write(true);
-    match how.clone().create_new(true).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        made => return made,
-    }
-    let no_file = || io::Error::new(io::ErrorKind::InvalidInput, "is a link, or not a regular file");
-    let found = fs::symlink_metadata(path)?;
-    if !found.is_file() {
-        return Err(no_file());
-    }
-    let file = how.open(path)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        let opened = file.metadata()?;
-        if (opened.dev(), opened.ino()) != (found.dev(), found.ino()) {
-            return Err(no_file());
-        }
-    }
-    Ok(file)
-}
-
 /// Looks in a data folder for `table`: a folder of that name, or one file of that name with a known ending.
 ///
 /// # Errors
@@ -429,35 +326,5 @@ mod tests {
         fs::create_dir(folder.path().join("broadcasts")).unwrap();
         let error = find_table(folder.path(), "broadcasts").unwrap_err().to_string();
         assert!(error.contains("broadcasts.CSV.gz") && error.contains("keep one"), "{error}");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn nothing_is_written_through_a_link_that_stands_where_a_file_is_going_to() {
-        use std::os::unix::fs::{PermissionsExt as _, symlink};
-        let folder = tempfile::tempdir().unwrap();
-        let [precious, path] = ["precious", "file"].map(|name| folder.path().join(name));
-        fs::write(&precious, "mine").unwrap();
-        symlink(&precious, &path).unwrap();
-        assert_eq!(open_own(&path).unwrap_err().kind(), io::ErrorKind::InvalidInput);
-        replace_privately(&path, b"new").unwrap();
-        assert_eq!(fs::read_to_string(&precious).unwrap(), "mine");
-        let metadata = fs::symlink_metadata(&path).unwrap();
-        assert!(metadata.is_file() && metadata.permissions().mode() & 0o777 == 0o600, "{metadata:?}");
-        open_own(&path).unwrap();
-
-        // Two at once have two, whatever somebody has put at the next names.
-        let (_, first) = part(&path).unwrap();
-        let number: u32 = first.file_name().unwrap().to_str().unwrap().split('-').nth(2).unwrap().parse().unwrap();
-        for number in number..number + 50 {
-            let _ = symlink(&precious, folder.path().join(format!(".part-{}-{number}-file", std::process::id())));
-        }
-        let (mut file, second) = part(&path).unwrap();
-        file.write_all(b"other").unwrap();
-        assert_ne!(first, second);
-        assert_eq!(fs::read_to_string(&precious).unwrap(), "mine");
-        assert!(!folder.path().join("gone").exists() && open_own(&folder.path().join("gone")).is_ok());
-        symlink(folder.path().join("nowhere"), folder.path().join("dangling")).unwrap();
-        assert!(open_own(&folder.path().join("dangling")).is_err() && !folder.path().join("nowhere").exists());
     }
 }

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A crate of its own so that it can't name the pipeline's engine, and so that its readers can be fuzzed by themselves. Parquet is read by
-//! the pipeline, through the same [`Rows`]. [`doctor`] listens to rows and says what looks wrong with a table as a whole. [`lock`] stands here because whoever writes a folder of tables leans on this crate.
+//! the pipeline, through the same [`Rows`]. [`doctor`] listens to rows and says what looks wrong with a table as a whole.
 
 pub mod check;
 pub mod column;
@@ -17,7 +17,6 @@ pub mod file;
 pub mod form;
 pub mod intake;
 pub mod line;
-pub mod lock;
 pub mod ndjson;
 pub mod purge;
 pub mod reject;

@@ -1,17 +1,18 @@
 //! Takes lines out of a file of text: of users who asked to be forgotten, or past their time. The file is replaced whole, or stays as it was.
 
 use std::borrow::Cow;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write};
 use std::path::Path;
 
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
-
 use sinsang_core::json::joined;
+use sinsang_run::file::open_regular;
+use sinsang_run::replace::Replacement;
 
-use crate::file::{Packing, open_regular, part};
+use crate::file::Packing;
 
 /// Bytes of a line. Rows have at most 1 MiB; a longer one is no row, and is looked through all the same.
 const LINE_MAX_BYTES: u64 = 64 << 20;
@@ -23,18 +24,16 @@ const LINE_MAX_BYTES: u64 = 64 << 20;
 /// What the system or the unpacking says, and [`io::ErrorKind::InvalidData`] for a line of over 64 MiB. The file is as it was then.
 pub fn purge(path: &Path, packing: Packing, is_wanted: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<u64> {
     let from = open_regular(path)?;
-    let (to, part) = part(path)?;
-    let outcome = rewrite(from, to, packing, is_wanted);
-    match outcome {
-        Ok(1..) => fs::rename(&part, path)?,
-        // What can't be removed begins with a point, which readers pass over.
-        _ => drop(fs::remove_file(&part)),
+    let permissions = from.metadata()?.permissions();
+    let mut to = Replacement::of(path)?;
+    let removed = rewrite(from, to.file(), packing, is_wanted)?;
+    if removed > 0 {
+        to.put_with(permissions)?;
     }
-    outcome
+    Ok(removed)
 }
 
-fn rewrite(from: File, to: File, packing: Packing, is_wanted: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<u64> {
-    to.set_permissions(from.metadata()?.permissions())?;
+fn rewrite(from: File, to: &mut File, packing: Packing, is_wanted: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<u64> {
     let mut written = BufWriter::new(to);
     let removed = match packing {
         Packing::Plain => copy(from, &mut written, is_wanted)?,
@@ -51,7 +50,7 @@ fn rewrite(from: File, to: File, packing: Packing, is_wanted: &mut dyn FnMut(&[u
             removed
         }
     };
-    written.into_inner()?.sync_all()?;
+    written.flush()?;
     Ok(removed)
 }
 
@@ -86,6 +85,8 @@ fn copy(from: impl io::Read, to: &mut dyn Write, is_wanted: &mut dyn FnMut(&[u8]
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -6,7 +6,7 @@ use clap::Args;
 use sinsang_core::pack::Format as PackFormat;
 use sinsang_core::time::UnixMillis;
 use sinsang_pipeline::{build, engine};
-use sinsang_publish::progress::Progress;
+use sinsang_run::progress::Progress;
 
 use super::value::{pack_format, time};
 use super::{Engine, Identity, Reader, Unusable};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use sinsang_core::time::UnixMillis;
-use sinsang_publish::progress::Progress;
+use sinsang_run::progress::Progress;
 
 use super::Reader;
 use super::value::time;

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use sinsang_core::time::UnixMillis;
 use sinsang_pipeline::engine;
 use sinsang_pipeline::evaluate::ranking;
-use sinsang_publish::progress::Progress;
+use sinsang_run::progress::Progress;
 
 use super::value::day;
 use super::{Identity, Judging};

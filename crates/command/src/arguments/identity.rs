@@ -8,7 +8,7 @@ use sinsang_core::time::UnixMillis;
 use sinsang_identity::identity::matcher::{self, Matcher};
 use sinsang_identity::identity::{Policy, PolicyError};
 use sinsang_pipeline::read::correction;
-use sinsang_tables::file::{SETTINGS_BYTES, read_text};
+use sinsang_run::file::{SETTINGS_BYTES, read_text};
 
 use super::Reading;
 

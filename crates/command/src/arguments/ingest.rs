@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use sinsang_core::time::{DAY_MS, UnixMillis};
-use sinsang_pipeline::build::beside;
+use sinsang_run::replace::beside;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum IngestCommand {

@@ -6,7 +6,7 @@ use clap::Args;
 use sinsang_core::pack::manifest::SnapshotId;
 use sinsang_core::time::{HOUR_MS, UnixMillis};
 use sinsang_pipeline::read::rules::{self, Rules};
-use sinsang_publish::progress::Progress;
+use sinsang_run::progress::Progress;
 
 use super::value::snapshot_id;
 

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use sinsang_pipeline::build::beside;
 use sinsang_pipeline::read::forgotten::{self, Forgotten};
 use sinsang_publish::snapshot::Snapshot;
 use sinsang_publish::{self, Bill, Error, Planned, Store};
+use sinsang_run::replace::beside;
 
 use super::{NOT_WHOLE, Outcome, complain, print};
 use crate::arguments::{Arguments, Command};

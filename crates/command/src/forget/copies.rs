@@ -12,16 +12,17 @@ use sinsang_core::pack::Kind;
 use sinsang_core::pack::taste::TasteShard;
 use sinsang_core::viewer::ViewerName;
 use sinsang_event_import::{Damaged, Objects, Table as EventTable, purge_objects};
-use sinsang_pipeline::build::beside;
 use sinsang_pipeline::read::forgotten::{self, Forgotten, Subject};
 use sinsang_pipeline::read::rules::{self, Rules};
 use sinsang_pipeline::read::{external_vectors, source};
-use sinsang_publish::progress::{Progress, Unit};
 use sinsang_publish::snapshot::{self, Snapshot};
 use sinsang_publish::{self, Store};
+use sinsang_run::file::read_text;
+use sinsang_run::lock::{Denied, Lock};
+use sinsang_run::progress::{Progress, Unit};
+use sinsang_run::replace::{Access, beside, replace};
 use sinsang_tables::check::{Events, Table as _};
-use sinsang_tables::file::{self, Format, Packing, SourceFile, read_text, replace_privately};
-use sinsang_tables::lock::{Denied, Lock};
+use sinsang_tables::file::{self, Format, Packing, SourceFile};
 use sinsang_tables::purge::purge;
 use sinsang_tables::value::{Value, clean};
 use sinsang_tables::{Error as InputError, Fault, Place, Rows};
@@ -259,7 +260,7 @@ impl<'a> Search<'a> {
             });
         }
         if rows > 0 && !self.is_dry_run {
-            replace_privately(path, told.to_string().as_bytes()).map_err(Error::file(path))?;
+            replace(path, told.to_string().as_bytes(), Access::Owner).map_err(Error::file(path))?;
         }
         self.copies.push(Copy { place: path.display().to_string(), rows, outcome: self.outcome() });
         Ok(())

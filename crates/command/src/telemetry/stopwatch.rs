@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use sinsang_core::time::UnixMillis;
-use sinsang_publish::STAGE;
+use sinsang_run::STAGE;
 use tracing::Subscriber;
 use tracing::span::{Attributes, Id};
 use tracing_subscriber::Layer;
@@ -59,7 +59,7 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for Stopwatch {
 mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
 
-    use sinsang_publish::stage;
+    use sinsang_run::stage;
     use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;

@@ -284,7 +284,7 @@ fn what_cant_be_looked_through_is_named_at_the_end_and_costs_no_other_copy() {
     // While another run rewrites the table it is left alone, and named.
     fs::remove_file(data.join("viewers.json")).unwrap();
     let lock = data.join(".events.ndjson.lock");
-    let held = sinsang_tables::lock::Lock::take(&lock, "process 7").unwrap();
+    let held = sinsang_run::lock::Lock::take(&lock, "process 7").unwrap();
     fs::write(data.join("events.ndjson"), &both).unwrap();
     let forget = ["forget", "u1", "--input", text(&data)];
     sinsang(&forget).assert().code(1).stderr(predicate::str::contains("process 7 rewrites it"));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use sinsang_command::verify::verify;
 use sinsang_core::time::{DAY_MS, UnixMillis};
 use sinsang_publish::snapshot::Snapshot;
-use sinsang_tables::lock::Lock;
+use sinsang_run::lock::Lock;
 
 use crate::world::{self, now};
 

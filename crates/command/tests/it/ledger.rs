@@ -18,7 +18,7 @@ use sinsang_pipeline::ledger::head::Table;
 use sinsang_pipeline::ledger::{self, Error, Extent, Ledger, Report, Step, append, check, compact};
 use sinsang_pipeline::read::catalogue::Catalogue;
 use sinsang_pipeline::read::history;
-use sinsang_publish::progress::Progress;
+use sinsang_run::progress::Progress;
 use sinsang_tables::Zones;
 use sinsang_tables::reject::Limit;
 use tempfile::TempDir;

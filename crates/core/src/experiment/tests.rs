@@ -1,8 +1,9 @@
 //! What holds of assignments whatever viewers, salts and shares are: shares, exclusion, independence, and that nobody is moved.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::rank::SurfaceWeights;
-use proptest::prelude::*;
 
 const VIEWERS: u64 = 40_000;
 /// A chi-squared value with one degree of freedom beyond this comes by chance once in a million.

@@ -5,10 +5,9 @@
 mod entry;
 
 use super::context::Contexts;
-use super::experiment;
 use super::mix::MixTables;
 use super::taste::Taste;
-use super::{Damage, Kind, Pack, PackId, Span, Table, array_at, i64_at, to_usize, u16_at, u32_at, u64_at};
+use super::{Damage, Kind, Pack, PackId, Span, Table, array_at, experiment, i64_at, to_usize, u16_at, u32_at, u64_at};
 use crate::context::Context;
 use crate::directive::Directive;
 use crate::experiment::Experiments;

@@ -1,9 +1,11 @@
 //! The manifest: which packs make up a snapshot, and which snapshots came before it.
 
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
 use super::{Damage, Format, Kind, Pack, PackId, Table, TooLarge, Writer, array_at, i64_at, u16_at, u32_at, u64_at};
 use crate::time::UnixMillis;
-use sha2::{Digest, Sha256};
-use std::fmt;
 
 const META: [u8; 4] = *b"META";
 const META_BYTES: usize = 48;

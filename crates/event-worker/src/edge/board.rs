@@ -10,14 +10,12 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use js_sys::futures::JsFuture;
 use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
-use worker::durable::State;
-use worker::wasm_bindgen;
-use worker::wasm_bindgen::JsCast as _;
-use worker::{Delay, DurableObject, Env, Request, Response, Result, SqlStorageValue, durable_object};
-
 use sinsang_core::key::Key;
 use sinsang_core::pack::pulse::{MAX_COUNTS, Pulse, write};
 use sinsang_core::pulse::{Counted, Counter, Terms};
+use worker::durable::State;
+use worker::wasm_bindgen::{self, JsCast as _};
+use worker::{Delay, DurableObject, Env, Request, Response, Result, SqlStorageValue, durable_object};
 
 use super::now;
 use crate::beat;

@@ -5,13 +5,12 @@ use std::rc::Rc;
 
 use js_sys::futures::JsFuture;
 use js_sys::{Function, Promise, Reflect, Uint8Array};
-use worker::wasm_bindgen::{JsCast as _, JsValue};
-use worker::{Env, Error, Result};
-
 use sinsang_core::key::Key;
 use sinsang_core::pack::Kind;
 use sinsang_core::pack::manifest::Manifest;
 use sinsang_core::time::{MINUTE_MS, UnixMillis};
+use worker::wasm_bindgen::{JsCast as _, JsValue};
+use worker::{Env, Error, Result};
 
 use super::{board::STORE, now};
 use crate::listing::Listings;

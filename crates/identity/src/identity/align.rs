@@ -1,9 +1,8 @@
 //! Which words of two titles are the same, whatever the spacing, the order, the script or a slip of the pen.
 
-use crate::listing::{Class, Words};
-
 use super::sketch::{Sketch, Unit};
 use super::spelling;
+use crate::listing::{Class, Words};
 
 /// What was found in the other title of each word: 1 is all of it, 0 nothing.
 #[derive(Clone, Debug, Default)]

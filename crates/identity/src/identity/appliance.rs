@@ -1,9 +1,8 @@
 //! Codes of appliances that name one thing whatever the rest of a title says.
 
-use crate::listing::{Domain, Features, Measure, is_whole_code};
-
 use super::sketch::Sketch;
 use super::value::values_agree;
+use crate::listing::{Domain, Features, Measure, is_whole_code};
 
 /// The codes that a title of an appliance names in full.
 pub fn whole_codes(title: &Features) -> impl Iterator<Item = &str> {

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::listing::{Class, Measure};
-
 use super::sketch::{Sketch, Unit};
+use crate::listing::{Class, Measure};
 
 /// Keys of one title that a ledger keeps, so that later titles find it: its rarest. Later titles ask for all of theirs.
 const MAX_STORED: usize = 8;

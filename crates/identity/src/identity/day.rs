@@ -6,9 +6,6 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::listing::brand::heard;
-use crate::listing::{Brands, Features, Lexicon};
-
 use super::block::{Frequencies, Key, MAX_SHARED, Postings, code_key, keys, stored};
 use super::cluster::{self, CHECKED_FIRST, CHECKED_LAST, Title};
 use super::earlier::{self, Earlier, Like};
@@ -17,6 +14,8 @@ use super::score::Compared;
 use super::sketch::{Rarity, Sketch};
 use super::statistic::{Counts, Lessons, Statistics, add_all};
 use super::{Listing, Policy, ProductId, Resolution, feature};
+use crate::listing::brand::heard;
+use crate::listing::{Brands, Features, Lexicon};
 
 /// A blocking key is counted apart from its postings once this many titles of a run have it.
 const COMMON_FROM: u32 = 32;

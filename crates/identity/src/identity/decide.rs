@@ -1,10 +1,9 @@
 //! Words that decide by their class: flavours, lines, materials, variants, designs, places and seasons that only one title names.
 
-use crate::listing::{Class, Domain, eaten};
-
 use super::Policy;
 use super::rules::{Facts, Sums};
 use super::sketch::Sketch;
+use crate::listing::{Class, Domain, eaten};
 
 impl Facts<'_> {
     /// Compares the deciding words of the two titles, class by class.

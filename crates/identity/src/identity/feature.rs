@@ -1,14 +1,12 @@
 //! What a pair of titles is like in numbers: what the rules found, and what the data say beside them. A matcher learns from these.
 
-use crate::listing::{Class, Domain, Measure, eaten};
-
 use super::align::{Alignment, WHOLE, to_f64};
-use super::matcher;
 use super::rules::{Sums, price_ratio};
 use super::score::{Compared, Offer};
 use super::sketch::{RUN, Run, Sketch, Unit};
-use super::spelling;
 use super::value::{values_agree, values_comparable};
+use super::{matcher, spelling};
+use crate::listing::{Class, Domain, Measure, eaten};
 
 /// Parts of the rules' score that are told one by one. A part that was not found is 0.
 const PARTS: [&str; 14] = [

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::matcher::Matcher;
 use crate::correction::Corrections;
 use crate::listing::words::Words;
 use crate::listing::{Domain, Measure};
-
-use super::matcher::Matcher;
 
 const DEFAULT: &str = include_str!("../../data/identity.toml");
 

@@ -1,10 +1,9 @@
 //! One code, several things: parts the titles of a listing whose code was given to another product later.
 
-use crate::listing::{Features, Lexicon};
-
 use super::score::{Compared, Offer};
 use super::sketch::{Rarity, Sketch};
 use super::{Listing, Policy};
+use crate::listing::{Features, Lexicon};
 
 /// Titles of one code that are looked at; later ones stay with the first group.
 const MAX_TITLES: usize = 64;

@@ -1,12 +1,11 @@
 //! The rules' view of two titles: the words that agree against those that don't, less penalties, unless something decides.
 
-use crate::listing::{Class, Domain, Measure};
-
 use super::align::{Alignment, WHOLE};
 use super::score::{Offer, Part};
 use super::sketch::{Sketch, Unit};
 use super::value::{name_of, values_agree, values_comparable};
 use super::{Policy, spelling};
+use crate::listing::{Class, Domain, Measure};
 
 /// What a kind of thing counts against the words of a title that names none, as a share of its weight.
 const KIND_ALONE: f64 = 0.5;

@@ -2,13 +2,12 @@
 
 use serde::Serialize;
 
-use crate::listing::{Domain, Features};
-
 use super::align::{Alignment, align};
 use super::matcher::Carried;
 use super::rules::{self, Sums};
 use super::sketch::{Rarity, Sketch};
 use super::{Policy, appliance, feature};
+use crate::listing::{Domain, Features};
 
 /// The answer for two titles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::listing::{Attribute, Class, Domain, Features, Measure, eaten};
-
 use super::Policy;
 use super::block::{Key, word_key};
 use super::statistic::{Counts, Lesson, Lessons, add, of_pair, of_word};
+use crate::listing::{Attribute, Class, Domain, Features, Measure, eaten};
 
 /// What the listings at hand teach of words: how rare each is, which ones come and go between titles of one code, and which stand for
 /// each other there. Without counts every word is taken for equally rare and steady.

@@ -6,8 +6,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::normal;
-use super::{Class, Domain};
+use super::{Class, Domain, normal};
 
 /// The words that ship with the command.
 const DEFAULT: &str = include_str!("../../data/words.toml");

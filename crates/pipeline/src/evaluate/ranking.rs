@@ -21,7 +21,7 @@ use serde::Serialize;
 use sinsang_core::pack::{Damage, TooLarge};
 use sinsang_core::pulse::Terms;
 use sinsang_core::time::UnixMillis;
-use sinsang_publish::progress::{Progress, Unit};
+use sinsang_run::progress::{Progress, Unit};
 
 use crate::engine;
 use crate::learn::taste;

@@ -1,15 +1,14 @@
 //! The model of tastes between builds: a file of it is used until it is too old, and whoever came since is folded in with it.
 
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::{fmt, fs};
+use std::{fmt, fs, io};
 
 use serde::Serialize;
 use sinsang_core::time::{DAY_MS, UnixMillis};
-use sinsang_tables::file::read_bytes;
+use sinsang_run::file::read_bytes;
+use sinsang_run::replace::{Access, replace};
 use sinsang_taste::Unusable;
 
-use crate::build::temporary_for;
 use crate::learn::taste::{self, Learned, Trained};
 
 /// Bytes of a model: of far more words and products than a build has.
@@ -134,10 +133,7 @@ impl<'a> Shelf<'a> {
         let bytes = trained.keep(&besides(options), now.0)?;
         let failed = |source| Error::Write { path: self.file.to_owned(), source };
         fs::create_dir_all(self.file.parent().unwrap_or(self.file)).map_err(failed)?;
-        let mut file = temporary_for(self.file).map_err(failed)?;
-        file.write_all(&bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
-        file.persist(self.file).map_err(|error| failed(error.error))?;
-        Ok(())
+        replace(self.file, &bytes, Access::Everybody).map_err(failed)
     }
 }
 

@@ -23,7 +23,7 @@ use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties}
 use datafusion::parquet::file::reader::{ChunkReader, Length};
 use datafusion::parquet::schema::types::ColumnPath;
 use rayon::prelude::*;
-use sinsang_tables::file::open_regular;
+use sinsang_run::file::open_regular;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::Error;

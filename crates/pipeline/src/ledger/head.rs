@@ -1,21 +1,20 @@
 //! The ledger's head: the one small file that says which files belong to the ledger, replaced whole or not at all.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sinsang_core::time::UnixMillis;
 use sinsang_identity::verdict::Reach;
-use sinsang_tables::file::{SETTINGS_BYTES, read_bytes};
+use sinsang_run::file::{SETTINGS_BYTES, read_bytes};
+use sinsang_run::replace::{Access, replace};
 
 use super::Error;
 
 /// The format that this version writes and reads: layout of the tables, and how blocking keys are made.
 pub const FORMAT: u32 = 2;
 const HEAD: &str = "head.json";
-const NEXT: &str = "head.json.next";
 
 /// The tables of a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -198,14 +197,11 @@ impl Head {
     /// # Errors
     /// [`Error::Write`].
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
-        let (path, next) = (folder.join(HEAD), folder.join(NEXT));
+        let path = folder.join(HEAD);
         let failed = |source| Error::Write { path: path.clone(), source };
         let mut text = serde_json::to_vec_pretty(self).map_err(|source| failed(source.into()))?;
         text.push(b'\n');
-        let mut file = File::create(&next).map_err(failed)?;
-        file.write_all(&text).and_then(|()| file.sync_all()).map_err(failed)?;
-        fs::rename(&next, &path).map_err(failed)?;
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+        replace(&path, &text, Access::Everybody).map_err(failed)
     }
 
     /// Every file that the head names.

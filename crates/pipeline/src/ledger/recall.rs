@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sinsang_core::time::UnixMillis;
 use sinsang_identity::identity::{Key, Listing, ProductId, code_key};
-use sinsang_publish::{count, stage};
+use sinsang_run::{count, stage};
 
 use super::row::{AiringRow, ListingRow, listing_mark};
 use super::update::{Prepared, RowKey};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use sinsang_core::time::UnixMillis;
 use sinsang_identity::correction::{self, Counts};
-use sinsang_tables::file::{SETTINGS_BYTES, read_bytes};
+use sinsang_run::file::{SETTINGS_BYTES, read_bytes};
 use sinsang_tables::value::clean;
 
 pub use sinsang_identity::correction::{Corrections, Decision};

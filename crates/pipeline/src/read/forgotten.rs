@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use sinsang_core::viewer::{UserHasher, UserKey, ViewerName};
-use sinsang_tables::file::{read_bytes, read_text};
+use sinsang_run::file::{read_bytes, read_text};
 use sinsang_tables::value::{clean, spellings};
 
 use crate::read::rekey::Renamed;

@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sinsang_core::viewer::{UserHasher, UserKey};
-use sinsang_tables::file::{open_regular, read_text};
+use sinsang_run::file::{open_regular, read_text};
+use sinsang_run::replace::{Access, Replacement};
 use sinsang_tables::value::clean;
-
-use crate::build::temporary_for;
 
 /// The file: a line a user, two names of 16 hex digits.
 pub const FILE: &str = "renamed.txt";
@@ -204,10 +203,10 @@ pub fn rekey(list: &Path, folder: &Path, keys: [&str; 2]) -> Result<Report, Erro
         before.push('\n');
     }
     let known: std::collections::BTreeSet<&str> = before.lines().collect();
-    let mut file = temporary_for(&path).map_err(failed(&path))?;
+    let mut file = Replacement::of(&path).map_err(failed(&path))?;
     let (mut users, mut blank) = (0, 0);
     {
-        let mut written = BufWriter::new(file.as_file_mut());
+        let mut written = BufWriter::new(file.file());
         written.write_all(before.as_bytes()).map_err(failed(&path))?;
         for id in BufReader::new(open_regular(list).map_err(failed(list))?).lines() {
             let id = id.map_err(failed(list))?;
@@ -224,7 +223,7 @@ pub fn rekey(list: &Path, folder: &Path, keys: [&str; 2]) -> Result<Report, Erro
         }
         written.flush().map_err(failed(&path))?;
     }
-    file.persist(&path).map_err(|error| Error::File { path: path.clone(), source: error.error })?;
+    file.put(Access::Everybody).map_err(failed(&path))?;
     Renamed::read(folder)?;
     Ok(Report { users, blank, file: path })
 }

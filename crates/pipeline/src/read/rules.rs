@@ -12,7 +12,7 @@ use sinsang_core::rank::{PULSE_WEIGHTS, SurfaceWeights, Weights};
 use sinsang_identity::place::Places;
 use sinsang_identity::verdict::{self, Thresholds};
 use sinsang_publish::Limits;
-use sinsang_tables::file::{SETTINGS_BYTES, read_text};
+use sinsang_run::file::{SETTINGS_BYTES, read_text};
 use toml::Spanned;
 
 mod directive;

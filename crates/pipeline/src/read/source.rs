@@ -30,7 +30,7 @@ pub use sinsang_tables::file::find_table;
 pub use sinsang_tables::{Error as InputError, TableReport};
 
 use crate::read::rekey::Renamed;
-use sinsang_publish::progress::{Bar, Progress, Unit};
+use sinsang_run::progress::{Bar, Progress, Unit};
 use sinsang_tables::reject::{Limit, RejectsFile};
 use sinsang_tables::table::Tab;
 

@@ -2,13 +2,14 @@
 //! before had ranked. The preview page draws its plots of it.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sinsang_core::pack::board::Board;
-use sinsang_tables::file::{SETTINGS_BYTES, read_text};
+use sinsang_run::file::{SETTINGS_BYTES, read_text};
+use sinsang_run::replace::{Access, replace};
 
 use super::claim::claim;
 use crate::build::Report;
@@ -215,6 +216,5 @@ pub fn append(file: &Path, line: &Line) -> Result<(), Error> {
     let new = new.to_string();
     lines.push(&new);
     let text: String = lines.iter().skip(lines.len().saturating_sub(MAX_LINES)).flat_map(|line| [line, "\n"]).collect();
-    let part = crate::build::beside(file, "part");
-    fs::write(&part, text).and_then(|()| fs::rename(&part, file)).map_err(failed)
+    replace(file, text.as_bytes(), Access::Everybody).map_err(failed)
 }

@@ -12,7 +12,8 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use serde::{Deserialize, Serialize};
 use sinsang_core::time::UnixMillis;
-use sinsang_tables::file::{read_text, replace_privately};
+use sinsang_run::file::read_text;
+use sinsang_run::replace::{Access, replace};
 
 use crate::engine::{register_rows, sql};
 use crate::learn::taste::ProductFeatures;
@@ -135,7 +136,7 @@ impl Viewers {
         let failed = |source| Error::File { path: path.to_owned(), source };
         let bytes = serde_json::to_vec(&serde_json::json!({ "viewers": viewers }));
         // What users did is nobody else's on the machine.
-        bytes.map_err(io::Error::from).and_then(|bytes| replace_privately(path, &bytes)).map_err(failed)
+        bytes.map_err(io::Error::from).and_then(|bytes| replace(path, &bytes, Access::Owner)).map_err(failed)
     }
 }
 

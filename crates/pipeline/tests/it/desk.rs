@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sinsang_core::time::UnixMillis;
 use sinsang_pipeline::engine;
 use sinsang_pipeline::read::source::{DEFAULT_PAGE_BYTES, Error, Options, Repair, Source, TableReport};
-use sinsang_publish::progress::Progress;
+use sinsang_run::progress::Progress;
 use sinsang_tables::Zones;
 use sinsang_tables::reject::{Limit, Reason};
 use sinsang_tables::table::Tab;

@@ -12,7 +12,7 @@ use sinsang_core::time::{MINUTE_MS, UnixMillis};
 use sinsang_pipeline::engine;
 use sinsang_pipeline::read::schedule::{self, Report};
 use sinsang_pipeline::read::source::{DEFAULT_PAGE_BYTES, Options, Source};
-use sinsang_publish::progress::Progress;
+use sinsang_run::progress::Progress;
 use sinsang_tables::Zones;
 use sinsang_tables::reject::Limit;
 

@@ -1,9 +1,9 @@
 //! Collecting a store in memory: within a budget, from where the run before stopped, and never what a publish relies on.
 
-use super::*;
 use sinsang_core::key::{Key, LEASE};
 use sinsang_core::time::DAY_MS;
 
+use super::*;
 use crate::lease::{Held, LEASE_MS};
 use crate::publication::publish;
 use crate::run::runs;

@@ -1,12 +1,12 @@
 //! Snapshots that know users who asked to be forgotten, in a store in memory.
 
-use super::*;
 use sinsang_core::key::LEASE;
 use sinsang_core::pack::manifest::ManifestParts;
 use sinsang_core::pack::taste::Widths;
 use sinsang_core::pack::{Format, board_write};
 use sinsang_core::time::CLOCK_LEEWAY_MS;
 
+use super::*;
 use crate::lease::LEASE_MS;
 use crate::shelf::{Shelf, board, options};
 use crate::{publish, rollback};

@@ -1,8 +1,8 @@
 //! Publishing and bundling in a store in memory that can be cut, and can change what it keeps.
 
-use super::*;
 use sinsang_core::key::{LEASE, RUNS};
 
+use super::*;
 use crate::bundle::bundle;
 use crate::lease::LEASE_MS;
 use crate::rollback::rollback;

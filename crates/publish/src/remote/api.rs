@@ -15,12 +15,12 @@ use backon::{BlockingRetryable as _, ExponentialBuilder};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use sinsang_run::clock::Clock;
 use ureq::Agent;
 use ureq::http::Response;
 
 use super::Pair;
 use super::pace::Pace;
-use crate::clock::Clock;
 use crate::store::Stamp;
 
 /// Where the API is, where nothing else is said.

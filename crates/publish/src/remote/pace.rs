@@ -11,9 +11,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use sinsang_core::time::MINUTE_MS;
-use sinsang_tables::file::open_own;
-
-use crate::clock::Clock;
+use sinsang_run::clock::Clock;
+use sinsang_run::file::open_own;
 
 /// Calls that may be made at once. With [`PACE`] no five minutes have more than 1,100; other programs of the account have the rest.
 const BURST: i64 = 500;

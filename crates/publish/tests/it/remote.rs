@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::support::server::{self, Fault, Server};
-use crate::support::{NOW, address, clock, options, snapshot, store};
 use sinsang_core::key::{Key, LEASE, RUNS};
 use sinsang_core::pack::manifest::Manifest;
 use sinsang_core::time::{HOUR_MS, UnixMillis};
-use sinsang_publish::progress::Progress;
 use sinsang_publish::{
     Address, CollectOptions, Depth, Error, RemoteError, RemoteKv, Store as _, collect, plan, publish, rollback, status,
 };
+use sinsang_run::progress::Progress;
+
+use crate::support::server::{self, Fault, Server};
+use crate::support::{NOW, address, clock, options, snapshot, store};
 
 fn live(server: &Server) -> Option<Manifest> {
     let value = server.state().entries.get(&Key::Live.to_string())?.value.clone();

@@ -10,11 +10,11 @@ use sinsang_core::time::UnixMillis;
 
 use super::audience::Audience;
 use super::bar::Bar;
+use super::column;
 use super::day::{Days, day_text};
 use super::finding::{Finding, Rule, Severity};
 use super::schedule::Schedule;
-use super::tally::{Example, Tally};
-use super::{column, tally};
+use super::tally::{self, Example, Tally};
 use crate::check::{Events, Repair, Table as _};
 use crate::form::Form;
 use crate::reject::Reason;

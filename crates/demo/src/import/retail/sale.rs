@@ -11,7 +11,7 @@ use arrow_schema::{DataType, TimeUnit};
 use indicatif::ProgressBar;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sinsang_core::time::UnixMillis;
-use sinsang_tables::file::open_regular;
+use sinsang_run::file::open_regular;
 
 use super::{Error, LeftOut, WON_A_POUND};
 

@@ -7,8 +7,8 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use sinsang_tables::file::{open_own, read_text};
-use sinsang_tables::lock::{Denied, Lock};
+use sinsang_run::file::{open_own, read_text};
+use sinsang_run::lock::{Denied, Lock};
 use tempfile::TempDir;
 
 /// What the names of temporary folders begin with.

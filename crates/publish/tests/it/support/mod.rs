@@ -7,16 +7,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use server::Server;
 use sinsang_core::pack::PackId;
 use sinsang_core::pack::board_write::BoardParts;
 use sinsang_core::pack::manifest::ManifestParts;
 use sinsang_core::pack::taste::Widths;
 use sinsang_core::time::UnixMillis;
-use sinsang_publish::progress::Progress;
 use sinsang_publish::snapshot::Snapshot;
-use sinsang_publish::{Address, Clock, Limits, Options, RemoteKv};
-
-use server::Server;
+use sinsang_publish::{Address, Limits, Options, RemoteKv};
+use sinsang_run::clock::Clock;
+use sinsang_run::progress::Progress;
 
 /// 2026-11-22 00:00 UTC.
 pub(crate) const NOW: UnixMillis = UnixMillis(1_795_305_600_000);
