@@ -134,7 +134,7 @@ test-identity: prerequisites ## what listings say, which are one product, and wh
 	@node scripts/native-tests.mjs crates/identity
 
 test-tables: prerequisites ## what tables may hold: readers, repairs, and what fuzzing found
-	@node scripts/native-tests.mjs crates/tables crates/parquet
+	@node scripts/native-tests.mjs crates/run crates/tables crates/parquet
 
 test-taste: prerequisites ## what tastes are made of: factors, neighbours, descriptions, small vectors
 	@node scripts/native-tests.mjs crates/taste

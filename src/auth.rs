@@ -14,7 +14,7 @@ use base64ct::{Base64UrlUnpadded, Encoding as _};
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-use crate::known::{Finding, KnownTokens};
+use crate::token_cache::{Finding, KnownTokens};
 use sinsang_core::json::{Object, Unfit};
 use sinsang_core::text::is_nobody;
 use sinsang_core::time::{SECOND_MS, UnixMillis};

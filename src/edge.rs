@@ -4,11 +4,11 @@
 //! The Workers clock stands still but for I/O, so it is read on arrival and after each await. Nothing here keeps a future across requests;
 //! what outlives one is plain data in [`crate::memory`], borrowed only between awaits.
 //!
-//! A warm request does not come this way: `edge/entry.mjs`, which is what the platform calls, asks [`door`] first, and comes here with what
+//! A warm request does not come this way: `edge/entry.mjs`, which is what the platform calls, asks [`fast_path`] first, and comes here with what
 //! has to read or wait.
 
 mod cache;
-mod door;
+mod fast_path;
 mod gate;
 mod isolate;
 mod limiter;
@@ -26,11 +26,11 @@ use worker::web_sys::{Request, Response};
 use worker::{Context, Date, Delay, Env, event};
 
 use crate::header;
-use crate::load::{Fetched, Keep, Place, Read, ReadFailure};
 use crate::rate::Address;
 use crate::reply::{Reply, Timing};
 use crate::request::{Config, Raw, Refusal};
 use crate::serve::{Refresh, Serve, Step};
+use crate::snapshot_load::{Fetched, Keep, Place, Read, ReadFailure};
 use sinsang_core::time::UnixMillis;
 
 use cache::Cache;
@@ -173,12 +173,12 @@ async fn within<T>(limit_ms: u32, work: impl Future<Output = T>) -> Option<T> {
     }
 }
 
-/// For `edge/entry.mjs`, after an answer through the [`door`] that wants it: the background's work, to be awaited by nobody.
+/// For `edge/entry.mjs`, after an answer through the [`fast_path`] that wants it: the background's work, to be awaited by nobody.
 #[wasm_bindgen(wasm_bindgen_futures = worker::wasm_bindgen_futures)]
 pub async fn background(env: Env) {
     let config = isolate::config(&env);
     // The data centre's cache is asked for packs by their content alone, and by no request here: any origin of the Worker's does.
-    let stores = Stores { store: Store::open(&env), cache: Cache::of(&door::origin()) };
+    let stores = Stores { store: Store::open(&env), cache: Cache::of(&fast_path::origin()) };
     refresh(&stores, &config).await;
 }
 

@@ -4,7 +4,7 @@
 //!
 //! 1. `edge` takes a request from the platform, reads the clock, and hands both to
 //! 2. [`serve`], a state machine. It has [`request`] check what is asked, and [`auth`] who asks ([`sinsang_core::viewer`]).
-//! 3. What the isolate remembers is in [`memory`]; where something is missing, [`load`] says which [`sinsang_core::key`] to read, if [`breaker`] lets it.
+//! 3. What the isolate remembers is in [`memory`]; where something is missing, [`snapshot_load`] says which [`sinsang_core::key`] to read, if [`breaker`] lets it.
 //! 4. `edge` reads the keys and hands the bytes back; [`sinsang_core::pack`] checks them.
 //! 5. [`sinsang_core::experiment`] says by which weights the viewer is shown things.
 //! 6. [`sinsang_core::surface`] chooses what is shown at that time and orders it for the viewer, and the items' ready JSON is copied.
@@ -31,7 +31,6 @@
 // Files that both Workers have, such as edge/limiter.rs, name the core alike in each.
 #[cfg(all(target_arch = "wasm32", feature = "edge"))]
 extern crate self as sinsang;
-
 pub mod auth;
 pub mod breaker;
 pub mod cors;
@@ -39,11 +38,11 @@ pub mod cors;
 pub mod edge;
 pub mod guess;
 pub mod header;
-pub mod known;
-pub mod load;
 pub mod memory;
 pub mod preview;
 pub mod rate;
 pub mod reply;
 pub mod request;
 pub mod serve;
+pub mod snapshot_load;
+pub mod token_cache;

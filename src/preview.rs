@@ -9,17 +9,16 @@ mod door;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-
 use sinsang_core::context::Context;
-use sinsang_core::directive::Surface;
 use sinsang_core::mix::Half;
 use sinsang_core::pack::board::Board;
 use sinsang_core::pack::pulse::Pulse;
 use sinsang_core::pack::taste::{Taste, TasteShard};
 use sinsang_core::pack::{Damage, PackId};
 use sinsang_core::rank::{HOUR_BUCKETS, Score, Weights, dot};
-use sinsang_core::surface::new::{Page, Selection, Sort};
-use sinsang_core::surface::{View, live, new, tabs, trusts_verdicts};
+use sinsang_core::surface::new::{self, Page, Selection, Sort};
+use sinsang_core::surface::{View, live, tabs, trusts_verdicts};
+use sinsang_core::surface_name::Surface;
 use sinsang_core::time::{SECOND_MS, UnixMillis};
 
 /// Where a pack's header states the checksum that is its name (`pack/FORMAT.md`).

@@ -13,10 +13,10 @@ mod refresh;
 use std::rc::Rc;
 
 use crate::auth::Unproven;
-use crate::load::{Fetched, Keep, Load, Place, Read, ReadFailure};
 use crate::memory::{Memory, Origin, ShardTurn, Snapshot, may_have_pulse};
 use crate::reply::{Reply, Timing};
 use crate::request::{Config, Halt, Raw, Refusal, Request, Route};
+use crate::snapshot_load::{Fetched, Keep, Load, Place, Read, ReadFailure};
 use sinsang_core::key::Key;
 use sinsang_core::pack::bundle;
 use sinsang_core::pack::manifest::SnapshotId;

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use sinsang_core::time::{DAY_MS, HOUR_MS};
 use sinsang_identity::identity::{Day, Lesson, Policy, ProductId, Statistics, code_key, mark, stored_keys};
 use sinsang_identity::listing::{Features, Lexicon};
-use sinsang_pipeline::ledger::file::{Row, Writer, name};
+use sinsang_pipeline::ledger::file::{Row, Writer};
+use sinsang_pipeline::ledger::head::name;
 use sinsang_pipeline::ledger::head::{Counted, Entry, Head, Run};
 use sinsang_pipeline::ledger::row::{AiringRow, LessonRow, ListingRow, Posting, WordRow};
 

@@ -7,7 +7,7 @@ use js_sys::Uint8Array;
 use worker::wasm_bindgen::JsValue;
 
 use super::platform::{call, get, response};
-use crate::load::{Keep, ReadFailure};
+use crate::snapshot_load::{Keep, ReadFailure};
 use sinsang_core::key::Key;
 
 /// The cache, for one of the Worker's origins.

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use worker::Env;
 use worker::kv::KvStore;
 
-use crate::load::ReadFailure;
+use crate::snapshot_load::ReadFailure;
 use sinsang_core::key::Key;
 
 /// The KV namespace's binding in `wrangler.toml`.

@@ -2,10 +2,10 @@
 
 use super::own::PulseRead;
 use super::{Serve, Step, pulse_of};
-use crate::load::Place;
 use crate::memory::{Memory, NamedShard, Origin, Snapshot};
 use crate::reply::Rung;
 use crate::request::{Refusal, Request};
+use crate::snapshot_load::Place;
 use sinsang_core::context::Context;
 use sinsang_core::experiment::{Assignment, Experiments};
 use sinsang_core::pack::board::Board;

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use crate::load::Place;
 use crate::memory::{Memory, NamedShard};
+use crate::snapshot_load::Place;
 use sinsang_core::pack::taste::TasteShard;
 use sinsang_core::pack::{Damage, PackId};
 

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use super::{breaker, report};
-use crate::load::{Fetched, Keep, Load, Place, Read};
 use crate::memory::Memory;
+use crate::snapshot_load::{Fetched, Keep, Load, Place, Read};
 use sinsang_core::key::Key;
 use sinsang_core::pack::pulse::Pulse;
 use sinsang_core::time::UnixMillis;

@@ -1,5 +1,6 @@
 //! The core on the host: packs, orders, whole requests, and the architecture's invariants.
 
+mod circle;
 mod corpus;
 mod golden;
 mod header;

@@ -2,18 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::support::at;
-use crate::support::board::{BUILT_AT, Shape, parts, publish, published, widths};
-use crate::support::edge::{Ask, Edge, PREVIEW, ids, json, ok};
 use sinsang_core::directive::{Deed, WHOLE};
-use sinsang_core::mix::{Draw, Floor, Mix, scatter};
+use sinsang_core::mix::{Draw, Floor, Mix};
 use sinsang_core::pack::board::Board;
 use sinsang_core::pack::board_write::{BoardParts, write};
 use sinsang_core::pack::mix::{DirectivePart, MixParts};
 use sinsang_core::pack::taste::Taste;
+use sinsang_core::scatter::scatter;
 use sinsang_core::surface::new::{Page, Selection, Sort, page};
 use sinsang_core::surface::{View, live, tabs};
 use sinsang_core::time::{DAY_MS, HOUR_MS, KST_OFFSET_MS, MINUTE_MS, SECOND_MS, UnixMillis};
+
+use crate::support::at;
+use crate::support::board::{BUILT_AT, Shape, parts, publish, published, widths};
+use crate::support::edge::{Ask, Edge, PREVIEW, ids, json, ok};
 
 const MIX: Mix = Mix {
     window: 10,

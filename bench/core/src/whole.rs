@@ -7,11 +7,11 @@ use base64ct::{Base64UrlUnpadded, Encoding as _};
 use hmac::{Hmac, Mac as _};
 use serde_json::json;
 use sha2::Sha256;
-use sinsang::load::Fetched;
 use sinsang::memory::Memory;
 use sinsang::reply::Reply;
 use sinsang::request::{Config, Raw};
 use sinsang::serve::{Serve, Step};
+use sinsang::snapshot_load::Fetched;
 use sinsang_core::time::UnixMillis;
 use sinsang_core::viewer::UserHasher;
 
@@ -76,7 +76,7 @@ impl Whole {
             match serve.next(&mut self.memory, self.now) {
                 Step::Reply(reply) => return Ok(reply),
                 Step::Read(reads) => {
-                    let fetch = |read: sinsang::load::Read| Fetched {
+                    let fetch = |read: sinsang::snapshot_load::Read| Fetched {
                         place: read.place,
                         key: read.key,
                         value: Ok(values.get(&read.key.to_string()).cloned()),

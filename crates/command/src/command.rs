@@ -372,7 +372,7 @@ fn of_evaluate(command: &Evaluate, format: Format, progress: Progress, surroundi
     match command {
         Evaluate::Identity { file, identity } => {
             let policy = identity.policy(None, (surroundings.clock)())?;
-            print(format, &evaluate::identity::identity(file, &policy)?)
+            print(format, &sinsang_identity::evaluate::identity(file, &policy)?)
         }
         Evaluate::Schedule(asked) => {
             let (history, rules, now) = read(&asked.judging, None, progress, surroundings)?;

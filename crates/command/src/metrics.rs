@@ -12,8 +12,8 @@ use prometheus_client::metrics::family::Family as Samples;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use sinsang_core::time::UnixMillis;
-use sinsang_pipeline::build;
 use sinsang_pipeline::compose::VerdictCounts;
+use sinsang_pipeline::report::built::Report;
 use sinsang_publish::{CollectReport, Refusal, Report as Published, StatusReport};
 use sinsang_run::replace::{Access, replace};
 
@@ -117,7 +117,7 @@ impl Page {
     }
 
     /// What a build came to.
-    pub fn build(&mut self, report: &build::Report) {
+    pub fn build(&mut self, report: &Report) {
         self.set(BUILD_SNAPSHOT, &[("snapshot", &report.snapshot)], 1.0);
         for table in &report.tables {
             self.long(BUILD_ROWS, &[("table", table.table)], table.rows);

@@ -1,7 +1,7 @@
 //! What operators ask of a surface for a while: to pin, boost, bury or hide certain products, for all viewers or a share of them.
 
-use crate::mix::scatter;
-use crate::pack::board::Board;
+use crate::scatter::scatter;
+use crate::surface_name::Surface;
 use crate::time::UnixMillis;
 
 /// What is done with a product.
@@ -13,25 +13,6 @@ pub enum Deed {
     Pin(u16),
     /// It is left out.
     Hide,
-}
-
-/// Surfaces that directives are for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Surface {
-    /// The new-product tab.
-    New,
-    /// The live order.
-    Live,
-}
-
-impl Surface {
-    /// Its bit in packs.
-    pub fn bit(self) -> u8 {
-        match self {
-            Self::New => 1,
-            Self::Live => 2,
-        }
-    }
 }
 
 /// Shares are in parts of this.
@@ -81,8 +62,8 @@ pub struct Effect {
 pub struct Directives<'a>(Vec<Directive<'a>>);
 
 impl<'a> Directives<'a> {
-    /// Those of `board` that hold on `surface` at `at` for `viewer`: everybody without tastes of their own is one viewer, 0.
-    pub fn holding(board: &'a Board, surface: Surface, at: UnixMillis, viewer: u64) -> Self {
+    /// Those of `all`, a board's, that hold on `surface` at `at` for `viewer`: everybody without tastes of their own is one viewer, 0.
+    pub fn holding(all: impl Iterator<Item = Directive<'a>>, surface: Surface, at: UnixMillis, viewer: u64) -> Self {
         let holds = |(index, directive): &(usize, Directive<'_>)| {
             let drawn = scatter(viewer, u64::try_from(*index).unwrap_or(0)).checked_rem(WHOLE.into()).unwrap_or(0);
             directive.surfaces & surface.bit() != 0
@@ -90,7 +71,7 @@ impl<'a> Directives<'a> {
                 && at < directive.until
                 && drawn < u64::from(directive.share)
         };
-        Self(board.directives().enumerate().filter(holds).map(|(_, directive)| directive).collect())
+        Self(all.enumerate().filter(holds).map(|(_, directive)| directive).collect())
     }
 
     /// Whether there are none.

@@ -7,8 +7,9 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::mix::{Mix, scatter};
+use crate::mix::Mix;
 use crate::rank::{SurfaceWeights, Weights};
+use crate::scatter::scatter;
 use crate::text::is_token;
 use crate::time::UnixMillis;
 use crate::viewer::UserKey;

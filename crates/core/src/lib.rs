@@ -2,7 +2,7 @@
 //!
 //! - [`time`], [`text`], [`code`], [`printable`], [`json`]: instants and texts from outside, read alike everywhere.
 //! - [`viewer`], [`context`], [`event`]: who is served, where and when, and what their events may say.
-//! - [`key`], [`pack`], [`pulse`], [`stage`]: what stands in the store, by name and in bytes.
+//! - [`key`], [`pack`], [`pulse`], [`crowd`]: what stands in the store, by name and in bytes, and what is worked out of a board once.
 //! - [`experiment`] says by which weights a viewer is shown things; [`rank`] orders for the viewer, [`mix`] and [`directive`] arrange, [`surface`]
 //!   and [`session`] choose what is shown at a time.
 //!
@@ -24,6 +24,7 @@
 
 pub mod code;
 pub mod context;
+pub mod crowd;
 pub mod directive;
 pub mod event;
 pub mod experiment;
@@ -42,9 +43,10 @@ pub mod pulse;
     reason = "sums of a few products of i32 weights with signals of at most 2^20, which i64 holds with room"
 )]
 pub mod rank;
+pub mod scatter;
 pub mod session;
-pub mod stage;
 pub mod surface;
+pub mod surface_name;
 pub mod text;
 pub mod time;
 pub mod viewer;

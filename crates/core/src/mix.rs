@@ -6,8 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::directive::Surface;
 use crate::rank::{Trail, UNIT};
+use crate::scatter::scatter;
+use crate::surface_name::Surface;
 
 /// Places at the head of a list that are arranged; what follows stands by score.
 pub const PLACES: usize = 40;
@@ -375,14 +376,6 @@ fn owed<T>(place: usize, plan: &Plan<'_, T>, near: &Near) -> u64 {
 
 fn bit(channels: u64, channel: u16) -> bool {
     u32::from(channel) < u64::BITS && channels >> channel & 1 == 1
-}
-
-/// A number drawn from two, the same everywhere: the finaliser of SplitMix64 (Steele, Lea and Flood 2014, doi 10.1145/2714064.2660195).
-pub fn scatter(seed: u64, at: u64) -> u64 {
-    let mut mixed = seed ^ at.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 /// The picks of a viewer's day: of all that few have seen, those that the seed draws first. Kept while candidates are passed by once.

@@ -18,6 +18,7 @@ pub mod manifest;
 #[allow(clippy::arithmetic_side_effects, reason = "sums only where the pipeline writes")]
 pub mod mix;
 pub mod pulse;
+mod record;
 pub mod taste;
 
 use std::fmt;

@@ -4,6 +4,7 @@
 //! The tables hold the writing, `truth/` holds what it was written from.
 
 mod audience;
+mod chance;
 mod context;
 mod measure;
 mod product;

@@ -24,7 +24,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use sinsang_core::json::joined;
-use sinsang_tables::reject::{ReasonCount, Reject, RejectsFile, Tally, excerpt_bytes};
+use sinsang_tables::excerpt::excerpt_bytes;
+use sinsang_tables::reject::{ReasonCount, Reject, RejectsFile, Tally};
 
 pub use kafka::{Kafka, ingest as ingest_kafka};
 pub use line::Hour;

@@ -26,8 +26,8 @@ use worker::{
 
 use crate::admit::{MAX_BODY_BYTES, Raw, Refusal, Sent, Taken, begin};
 use crate::answer::{Answer, accepted, refuse};
-use crate::beat;
 use crate::object::{Batch, Message, names};
+use crate::pulse_marks;
 
 /// The queue's binding in `wrangler.toml`.
 const QUEUE: &str = "EVENTS";
@@ -153,11 +153,11 @@ pub async fn queue(batch: MessageBatch<()>, env: Env, _context: Context) -> Resu
                 batch.queue(),
                 messages.len()
             );
-            if parts.events.iter().any(beat::may_count)
+            if parts.events.iter().any(pulse_marks::may_count)
                 && let Some(listings) = listing::listings(&env).await
             {
-                let happenings = parts.events.iter().filter_map(|event| beat::of(event, &listings));
-                board::feed(&env, beat::write(happenings)).await;
+                let happenings = parts.events.iter().filter_map(|event| pulse_marks::of(event, &listings));
+                board::feed(&env, pulse_marks::write(happenings)).await;
             }
         }
         Err(error) => {

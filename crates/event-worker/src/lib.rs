@@ -6,7 +6,7 @@
 //! 2. What is good goes to a queue as lines of text, a request's rows in one message.
 //! 3. The queue's consumer makes one object of a batch of messages ([`object`]), and acknowledges them when it is written.
 //!
-//! 4. Then the one who counts ([`beat`], `sinsang_core::pulse`) is told, listings by the products that the live board shows them with ([`listing`]), who publishes a pulse to the edge's store once a minute.
+//! 4. Then the one who counts ([`pulse_marks`], `sinsang_core::pulse`) is told, listings by the products that the live board shows them with ([`listing`]), who publishes a pulse to the edge's store once a minute.
 //!
 //! Everything but `edge` is pure: no I/O, no clock, no async. `docs/events.md` describes rows, lines and objects.
 #![cfg_attr(
@@ -26,8 +26,8 @@
 
 pub mod admit;
 pub mod answer;
-pub mod beat;
 #[cfg(target_arch = "wasm32")]
 pub mod edge;
 pub mod listing;
 pub mod object;
+pub mod pulse_marks;

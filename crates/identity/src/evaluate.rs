@@ -4,42 +4,13 @@ pub mod schedule;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
-use thiserror::Error;
 
 use crate::identity::{Policy, Sameness, Score, same};
-use crate::label::{self, TitlePair};
+use crate::label::{self, Error, TitlePair};
 use crate::listing::Lexicon;
-
-/// Why a file of pairs can't be measured on.
-#[derive(Debug, Error)]
-pub enum Error {
-    /// The file can't be opened or read.
-    #[error("{}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What went wrong.
-        #[source]
-        source: csv::Error,
-    },
-    /// A column is missing.
-    #[error("{}: no column `{column}`; the first line names the columns, tab-separated (docs/identity.md)", path.display())]
-    Column {
-        /// The file.
-        path: PathBuf,
-        /// The column.
-        column: &'static str,
-    },
-    /// No row has a label that can be measured on.
-    #[error("{}: no row is labelled `same` or `different` (of verdicts: `new` or `repeat`) and is of a listing that is there", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
-}
 
 /// Right and wrong answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

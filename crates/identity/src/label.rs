@@ -2,15 +2,42 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sinsang_core::time::{DAY_MS, UnixMillis};
 use sinsang_run::file::open_regular;
 
-use crate::evaluate::Error;
 use crate::identity::{Listing, Offer};
 use crate::listing::{Features, Lexicon};
+
+/// Why a file of pairs can't be measured on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file can't be opened or read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: csv::Error,
+    },
+    /// A column is missing.
+    #[error("{}: no column `{column}`; the first line names the columns, tab-separated (docs/identity.md)", path.display())]
+    Column {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: &'static str,
+    },
+    /// No row has a label that can be measured on.
+    #[error("{}: no row is labelled `same` or `different` (of verdicts: `new` or `repeat`) and is of a listing that is there", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+}
 
 /// Rows of a file of labels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -37,7 +37,7 @@ const SAME_AT: [f64; 6] = [0.25, 0.3, 0.35, 0.4, 0.45, 0.5];
 pub enum Error {
     /// The labels can't be read.
     #[error(transparent)]
-    Labels(#[from] evaluate::Error),
+    Labels(#[from] label::Error),
     /// Nothing to tell apart.
     #[error("{same} labels say same and {different} say different; a matcher needs some of both in each of its folds")]
     OneSided {

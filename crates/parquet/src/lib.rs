@@ -25,9 +25,10 @@ use parquet::errors::ParquetError;
 use sinsang_core::time::{DAY_MS, SECOND_MS, UnixMillis};
 use sinsang_run::file::open_regular;
 use sinsang_tables::encoding::{Decoded, Encoding};
+use sinsang_tables::excerpt::excerpt_bytes;
 use sinsang_tables::file::SourceFile;
 use sinsang_tables::line::ROW_MAX_BYTES;
-use sinsang_tables::reject::{Reason, excerpt_bytes};
+use sinsang_tables::reject::Reason;
 use sinsang_tables::value::{Value, Written};
 use sinsang_tables::{Column, ColumnMap, Error, Fault, MAX_COLUMNS, Place, Rows, Shape};
 

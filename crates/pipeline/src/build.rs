@@ -7,14 +7,12 @@
 //! ```
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use datafusion::arrow::array::AsArray as _;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt as _;
-use serde::Serialize;
 use sinsang_core::pack::board::Board;
 use sinsang_core::pack::{Format, TooLarge};
 use sinsang_core::time::UnixMillis;
@@ -34,9 +32,10 @@ use tracing::{Instrument as _, Span};
 
 use crate::compose::{self, Facts, Packs, Shards, VerdictCounts};
 use crate::engine::{self, sql};
-use crate::learn::model_file::{self, Keeping};
+use crate::learn::model_file::Keeping;
 use crate::learn::taste::{self, Learned, Offer, ProductFeatures, UserTaste};
 use crate::ledger;
+use crate::read::catalogue;
 use crate::read::external_vectors::{self, Lab};
 use crate::read::forgotten::{self, Forgotten, Whose};
 use crate::read::history::{self, History};
@@ -44,7 +43,7 @@ use crate::read::product::Product;
 use crate::read::rekey::{self, Renamed};
 use crate::read::rules::{self, Rules};
 use crate::read::source::{self, Source, TableReport, find_table};
-use crate::read::{catalogue, correction, schedule};
+use crate::report::built::Report;
 use crate::report::viewers::{self, Viewers};
 use crate::report::{build_log, hindsight};
 
@@ -178,95 +177,6 @@ pub enum Error {
     /// The users whose last events are wanted can't be told of.
     #[error(transparent)]
     Viewers(#[from] viewers::Error),
-}
-
-/// What was read, decided and written.
-#[derive(Debug, Serialize)]
-pub struct Report {
-    /// The snapshot's name.
-    pub snapshot: String,
-    /// The input tables.
-    pub tables: Vec<TableReport>,
-    /// The schedule.
-    pub schedule: schedule::Report,
-    /// Listings of schedule and history.
-    pub listings: usize,
-    /// Item codes that were used for different products over time.
-    pub split_codes: usize,
-    /// Products that they are.
-    pub products: usize,
-    /// What corrections came to.
-    #[serde(skip_serializing_if = "correction::Report::is_empty")]
-    pub corrections: correction::Report,
-    /// Verdicts on the products of the window.
-    pub verdicts: VerdictCounts,
-    /// Tastes.
-    pub tastes: taste::Report,
-    /// The model of them, where one is kept.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<model_file::Report>,
-    /// The format that the packs are written in.
-    pub pack_format: u16,
-    /// Packs of the snapshot, without the manifest.
-    pub packs: usize,
-    /// Their bytes.
-    pub bytes: usize,
-    /// Bytes of the board.
-    pub board_bytes: usize,
-    /// Taste shards, empty ones included.
-    pub taste_shards: usize,
-    /// Bytes of one user in a shard.
-    pub bytes_per_user: usize,
-    /// What operators' directives came to.
-    pub directives: Vec<rules::Outcome>,
-    /// What the lab handed in.
-    pub lab: Option<external_vectors::Report>,
-    /// What could not be told of the build. The snapshot is none the worse.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<String>,
-    /// What was appended to the ledger, where one keeps the past.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ledger: Option<ledger::Report>,
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for table in &self.tables {
-            writeln!(f, "{table}")?;
-        }
-        writeln!(f, "{}", self.schedule)?;
-        let VerdictCounts { new, repeat, unknown } = self.verdicts;
-        writeln!(
-            f,
-            "products: {} from {} listings, {} codes used for several",
-            self.products, self.listings, self.split_codes
-        )?;
-        writeln!(f, "  in the window: {new} new, {repeat} repeats, {unknown} unknown")?;
-        if !self.corrections.is_empty() {
-            writeln!(f, "{}", self.corrections)?;
-        }
-        write!(f, "{}", self.tastes)?;
-        self.model.iter().try_for_each(|model| writeln!(f, "{model}"))?;
-        if let Some(lab) = &self.lab {
-            write!(f, "{lab}")?;
-        }
-        for outcome in &self.directives {
-            writeln!(f, "{outcome}")?;
-        }
-        write!(
-            f,
-            "snapshot {}: {} packs of format {}, {} bytes, of which the board {}; {} taste shards of {} bytes a user",
-            self.snapshot,
-            self.packs,
-            self.pack_format,
-            self.bytes,
-            self.board_bytes,
-            self.taste_shards,
-            self.bytes_per_user
-        )?;
-        self.notes.iter().try_for_each(|note| write!(f, "\nnote: {note}"))?;
-        self.ledger.iter().try_for_each(|report| write!(f, "\nledger: {report}"))
-    }
 }
 
 /// Builds a snapshot as of `now`. The same input and time give the same bytes.

@@ -2,5 +2,3 @@
 
 pub mod ranking;
 pub mod schedule;
-
-pub use sinsang_identity::evaluate as identity;

@@ -16,10 +16,11 @@ use sinsang_core::pack::manifest::Manifest;
 use sinsang_core::time::{HOUR_MS, MINUTE_MS, UnixMillis};
 use sinsang_run::progress::{Progress, Unit};
 
+use crate::found::Found;
 use crate::lease::under;
 use crate::publication::{pack, packs};
 use crate::run::{Run, record};
-use crate::store::{Error, Found, Store, kept, live, read};
+use crate::store::{Error, Store, kept, live, read};
 
 /// The shortest grace period, in milliseconds: longer than any publish takes.
 pub const MIN_GRACE_MS: i64 = 6 * HOUR_MS;

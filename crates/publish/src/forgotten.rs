@@ -10,9 +10,10 @@ use sinsang_core::pack::{Kind, PackId};
 use sinsang_core::time::UnixMillis;
 use sinsang_core::viewer::UserKey;
 
+use crate::found::Found;
 use crate::lease::{FORGET, after_others};
 use crate::snapshot::Snapshot;
-use crate::store::{Error, Found, Store, confirm, kept, read};
+use crate::store::{Error, Store, confirm, kept, read};
 
 /// How often the list is written again that another run's took the place of.
 const ATTEMPTS: u32 = 3;

@@ -9,13 +9,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sinsang_core::key::Key;
+use sinsang_core::pack::Kind;
 use sinsang_core::pack::board::{Board, VerdictKind};
 use sinsang_core::pack::manifest::Manifest;
-use sinsang_core::pack::{Damage, Kind};
 use sinsang_core::time::{CLOCK_LEEWAY_MS, HOUR_MS, UnixMillis};
 
 use crate::snapshot::{self, Snapshot};
-use crate::store::{Error, Store, read};
 
 /// How far a snapshot may differ from the live one; `docs/rules.md` has a row for each. A normal day is well within the defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -187,20 +186,6 @@ impl Summary {
         let id = manifest.board();
         let board = snapshot.parse(Key::Pack(Kind::Board, id), |bytes| Board::parse(bytes, id))?;
         Ok(Self::of(manifest, &board))
-    }
-
-    /// The numbers of the snapshot of `manifest` in `store`, or what of it can't be read.
-    pub(crate) fn of_store<S: Store>(
-        store: &mut S,
-        manifest: &Manifest,
-    ) -> Result<Result<Self, String>, Error<S::Error>> {
-        let (id, snapshot) = (manifest.board(), manifest.snapshot());
-        let unread = |what: &dyn fmt::Display| format!("the board {id} of snapshot {snapshot} can't be read ({what})");
-        let Some(bytes) = read(store, &Key::Pack(Kind::Board, id).to_string())? else {
-            return Ok(Err(unread(&"it is not there")));
-        };
-        let board = Board::parse(bytes, id).map_err(|damage: Damage| unread(&damage));
-        Ok(board.map(|board| Self::of(manifest, &board)))
     }
 }
 

@@ -7,6 +7,7 @@ mod bundle;
 mod collect;
 mod cost;
 mod forgotten;
+mod found;
 mod gate;
 mod lease;
 mod local;

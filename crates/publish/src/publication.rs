@@ -15,11 +15,12 @@ use sinsang_run::progress::{Bar, Progress, Unit};
 use sinsang_run::{count, stage};
 
 use crate::bundle::BundleReport;
+use crate::found::Found;
 use crate::gate::{Limits, Refusal};
 use crate::lease::{Held, Unfinished, under};
 use crate::run::{Run, record};
 use crate::snapshot::Snapshot;
-use crate::store::{Batch, Error, Found, Store, confirm, live};
+use crate::store::{Batch, Error, Store, confirm, live};
 
 mod start;
 
@@ -158,7 +159,7 @@ pub fn publish<S: Store>(snapshot: &Snapshot, store: &mut S, options: &Options<'
     if let Err(error) = &outcome
         && let Some(reasons) = said_no(error)
     {
-        let run = Run::new(options, "refused", manifest.snapshot().to_string(), reasons);
+        let run = Run::new((options.at, options.holder), "refused", manifest.snapshot().to_string(), reasons);
         record(store, &run, options.at);
     }
     outcome
@@ -216,7 +217,7 @@ fn go_live<S: Store>(
         packs: start.missing.len(),
         bytes: start.missing_bytes,
         is_forced: !refusal.is_empty(),
-        ..Run::new(options, "publish", start.manifest.snapshot().to_string(), refusal.texts())
+        ..Run::new((options.at, options.holder), "publish", start.manifest.snapshot().to_string(), refusal.texts())
     };
     record(store, &run, options.at);
     Ok(Report {

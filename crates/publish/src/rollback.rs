@@ -7,10 +7,11 @@ use sinsang_core::pack::manifest::{Manifest, Previous, SnapshotId};
 use sinsang_core::time::UnixMillis;
 
 use crate::forgotten::refuse;
+use crate::found::Found;
 use crate::lease::{Held, under};
 use crate::publication::{make_live, packs, sample};
 use crate::run::{Run, record};
-use crate::store::{Error, Found, Store, kept};
+use crate::store::{Error, Store, kept};
 
 /// Packs of the older snapshot that are looked at, the board among them. No collection removes what a kept manifest names.
 const LOOKS: usize = 200;

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 use sinsang_core::key::RUNS;
 use sinsang_core::time::UnixMillis;
 
-use crate::publication::Options;
 use crate::store::{Error, Store, read};
 
 /// Runs that are remembered.
@@ -41,8 +40,8 @@ pub struct Run {
 
 impl Run {
     /// A run of a publish that wrote nothing yet.
-    pub(crate) fn new(options: &Options<'_>, action: &str, snapshot: String, reasons: Vec<String>) -> Self {
-        let (at, by) = (options.at.to_string(), options.holder.to_owned());
+    pub(crate) fn new((at, by): (UnixMillis, &str), action: &str, snapshot: String, reasons: Vec<String>) -> Self {
+        let (at, by) = (at.to_string(), by.to_owned());
         Self { at, action: action.to_owned(), snapshot, by, reasons, ..Self::default() }
     }
 }

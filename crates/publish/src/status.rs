@@ -8,9 +8,10 @@ use sinsang_core::pack::PackId;
 use sinsang_core::pack::manifest::Manifest;
 use sinsang_core::time::{MINUTE_MS, UnixMillis};
 
+use crate::found::Found;
 use crate::publication::{pack, packs, sample};
 use crate::run::{Run, runs};
-use crate::store::{Error, Found, Listing, Store, kept, list};
+use crate::store::{Error, Listing, Store, kept, list};
 
 /// Runs that the text shows; JSON has them all.
 const RUNS_SHOWN: usize = 10;

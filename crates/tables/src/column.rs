@@ -3,8 +3,8 @@
 use unicode_normalization::UnicodeNormalization as _;
 
 use crate::Error;
+use crate::excerpt::excerpt;
 use crate::file::SourceFile;
-use crate::reject::excerpt;
 use crate::value::clean;
 
 /// The most columns a table has.

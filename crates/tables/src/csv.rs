@@ -6,9 +6,10 @@ use std::io::{self, BufRead};
 use csv_core::ReadRecordResult;
 
 use crate::encoding::{Decoded, Encoding};
+use crate::excerpt::excerpt_bytes;
 use crate::file::{OpenText, SourceFile};
 use crate::line::{Line, Lines, ROW_MAX_BYTES};
-use crate::reject::{Reason, excerpt_bytes};
+use crate::reject::Reason;
 use crate::value::Value;
 use crate::{Column, ColumnMap, Error, Fault, MAX_COLUMNS, Place, Rows};
 

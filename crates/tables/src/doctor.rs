@@ -3,6 +3,7 @@
 
 mod audience;
 mod bar;
+mod cap;
 mod clock;
 mod column;
 mod day;
@@ -16,8 +17,9 @@ mod tally;
 
 pub use audience::Audience;
 pub use bar::Bar;
+pub use cap::Cap;
 pub use finding::{Finding, Rule, Severity};
 pub use offset::Offsets;
-pub use report::{Cap, Check, ColumnCheck, FormReport, Read, Repaired, Report, SetAside, TableCheck, Verdict};
+pub use report::{Check, ColumnCheck, FormReport, Read, Repaired, Report, SetAside, TableCheck, Verdict};
 pub use schedule::Schedule;
 pub use tally::Example;

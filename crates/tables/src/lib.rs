@@ -13,6 +13,7 @@ pub mod csv;
 pub mod doctor;
 pub mod encoding;
 pub mod error;
+pub mod excerpt;
 pub mod file;
 pub mod form;
 pub mod intake;

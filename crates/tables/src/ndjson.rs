@@ -7,9 +7,10 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 use sinsang_core::json::documents;
 
 use crate::encoding::{Decoded, Encoding};
+use crate::excerpt::excerpt_bytes;
 use crate::file::{Constants, OpenText, SourceFile};
 use crate::line::{Portion, Portions};
-use crate::reject::{Reason, excerpt_bytes};
+use crate::reject::Reason;
 use crate::value::Value;
 use crate::{Column, Error, Fault, MAX_COLUMNS, Place, Rows};
 

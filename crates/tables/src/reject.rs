@@ -12,8 +12,6 @@ use sinsang_core::time::UnixMillis;
 use crate::file::Packing;
 use crate::purge::purge;
 
-/// Characters of a value that a reject quotes.
-pub const EXCERPT_CHARS: usize = 120;
 /// Rows that the rejects file holds for one table, field and reason; further ones are counted only.
 pub const WRITTEN_PER_REASON: u64 = 100_000;
 
@@ -391,21 +389,6 @@ fn keep_private(_: &File) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The start of `text`, at most [`EXCERPT_CHARS`] characters, with `…` where it goes on.
-pub fn excerpt(text: &str) -> String {
-    match text.char_indices().nth(EXCERPT_CHARS) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
-}
-
-/// The start of `bytes` as text, what is not UTF-8 replaced by `�`.
-pub fn excerpt_bytes(bytes: &[u8]) -> String {
-    // Four bytes are the most a character takes; one character more tells that the text goes on.
-    let start = bytes.get(..(EXCERPT_CHARS + 1) * 4).unwrap_or(bytes);
-    excerpt(String::from_utf8_lossy(start).trim_end_matches(['\r', '\n']))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -472,13 +455,5 @@ mod tests {
         assert_eq!(text.lines().count(), 2);
         assert_eq!(RejectsFile::kept(path.clone(), at(22)).expire(at(21)).unwrap(), 1);
         assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1);
-    }
-
-    #[test]
-    fn excerpts_are_bounded_in_characters_whatever_the_bytes() {
-        assert_eq!(excerpt("신상"), "신상");
-        assert_eq!(excerpt(&"가".repeat(500)).chars().count(), EXCERPT_CHARS + 1);
-        assert_eq!(excerpt_bytes(&[0xff; 5_000]).chars().count(), EXCERPT_CHARS + 1);
-        assert_eq!(excerpt_bytes(b"a,b\r\n"), "a,b");
     }
 }

@@ -13,7 +13,7 @@ use sinsang_core::text::{is_composed, tidy};
 use sinsang_core::time::UnixMillis;
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
-use crate::reject::excerpt;
+use crate::excerpt::excerpt;
 
 pub use number::{Measure, Number, parse_flag, parse_number};
 pub use placeholder::{is_brand_placeholder, is_title_placeholder};

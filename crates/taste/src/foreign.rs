@@ -3,7 +3,7 @@
 use faer::Side;
 
 use crate::matrix::{Dense, add_scaled, dot, product};
-use crate::model::{DIMS, SPREAD, largest, round};
+use crate::vector::{DIMS, SPREAD, largest, round};
 
 /// The least share of the products' squares that [`DIMS`] dimensions have to keep where vectors are wider.
 pub const LEAST_KEPT: f64 = 0.8;

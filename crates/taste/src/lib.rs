@@ -6,22 +6,26 @@
 
 #![expect(clippy::cast_precision_loss, reason = "counts become floats only where they are divided")]
 
+mod checkpoint;
 mod factor;
 mod feature;
 mod foreign;
-mod kept;
+mod lesson;
 pub mod matrix;
 mod model;
 pub mod neighbour;
 mod placement;
 mod teacher;
 mod trained;
+mod vector;
 
+pub use checkpoint::Unusable;
 pub use factor::{FactorOptions, Factors, Fitted};
 pub use feature::{ProductFeatures, describe, describe_by_name, title_words};
 pub use foreign::{Foreign, LEAST_KEPT, Refused};
-pub use kept::Unusable;
+pub use lesson::{History, Lessons, Recipe};
 pub use matrix::{Dense, Sparse};
-pub use model::{DIMS, FloatVector, History, Lessons, Model, Recipe, round, to_i8};
+pub use model::Model;
 pub use placement::Catalogue;
 pub use trained::Trained;
+pub use vector::{DIMS, FloatVector, round, to_i8};

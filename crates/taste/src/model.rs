@@ -5,78 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::factor::FactorOptions;
-use crate::matrix::{Dense, Sparse};
+use crate::lesson::{History, Lessons, Recipe};
+use crate::matrix::Dense;
 use crate::placement::{Catalogue, trend};
 use crate::trained::Trained;
+use crate::vector::{DIMS, FloatVector, largest, round};
 
-/// Dimensions of a product's and of a user's vector; one byte each.
-pub const DIMS: usize = 64;
-
-/// A vector before rounding.
-pub type FloatVector = [f64; DIMS];
-
-/// The spread (standard deviation) of a sure user's inner products over the products of a board, where it fits into bytes.
-pub(crate) const SPREAD: f64 = 16_384.0;
 /// Products of the board that are kept for what goes with a trained one.
 const NEAR: usize = 60;
 /// How many times its weight what was wanted most in a fortnight gains there; what was wanted less gains by the share of logarithms.
 const TREND: f64 = 4.0;
-
-/// What a model is trained with. Changes of what is measured in `docs/ranking.md` begin here.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Recipe {
-    /// The factors of interactions.
-    pub factors: FactorOptions,
-    /// The penalty of EASE, in means of a product's squared weights.
-    pub ease_penalty: f64,
-    /// The penalty of the map from descriptions to factors.
-    pub ridge_penalty: f64,
-    /// Products that stand in for one that nobody has met.
-    pub neighbours: usize,
-    /// Users who must have met a product for it to be half itself and half what its description makes of it.
-    pub prior_users: f64,
-    /// How much EASE, the factors, the plain likeness of names and the trend count.
-    pub shares: [f64; 4],
-    /// The most products that interactions are learned of; the most engaged ones are taken.
-    pub max_products: usize,
-}
-
-impl Default for Recipe {
-    fn default() -> Self {
-        Self {
-            factors: FactorOptions::default(),
-            ease_penalty: 4.0,
-            ridge_penalty: 1.0,
-            neighbours: 100,
-            prior_users: 10.0,
-            shares: [1.0, 1.0, 1.0, 0.3],
-            max_products: 5_000,
-        }
-    }
-}
-
-/// What a user did with products of the catalogue.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct History {
-    /// How strongly each product is known to be liked: the tenth purchase says less than the first.
-    pub strengths: Vec<(usize, f64)>,
-    /// How much was done with each, all of it.
-    pub sums: Vec<(usize, f64)>,
-    /// The strengths with a shorter memory: what goes with what was done lately is nearer.
-    pub fresh: Vec<(usize, f64)>,
-}
-
-/// What a model is trained on: users in the same order in both, rows of weights over the catalogue.
-#[derive(Clone, Copy, Debug)]
-pub struct Lessons<'a> {
-    /// [`History::strengths`] of users.
-    pub strengths: &'a Sparse,
-    /// [`History::sums`] of users.
-    pub sums: &'a Sparse,
-    /// The products that columns are.
-    pub catalogue: Catalogue<'a>,
-}
 
 /// A trained model over a catalogue and a board.
 #[derive(Clone, Debug)]
@@ -212,24 +150,10 @@ fn near(
     trained.strongest.iter().map(row).collect()
 }
 
-pub(crate) fn largest(values: &[f64]) -> f64 {
-    values.iter().fold(0.0, |most: f64, value| most.max(value.abs()))
-}
-
-/// Rounds to the nearest whole number within an `i8`, never -128: negating a vector stays possible.
-pub fn round(vector: &FloatVector) -> [i8; DIMS] {
-    vector.map(to_i8)
-}
-
-/// The nearest whole number from -127 to 127.
-#[expect(clippy::cast_possible_truncation, reason = "clamped to the range of i8 before")]
-pub fn to_i8(value: f64) -> i8 {
-    value.round().clamp(-127.0, 127.0) as i8
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::matrix::Sparse;
 
     /// Two kinds of products with a feature each, the last of a kind met by nobody; users of one kind each.
     fn world() -> (Sparse, Sparse, Vec<usize>) {

@@ -7,8 +7,8 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::factor::Factors;
 use crate::matrix::{Dense, Sparse, add_scaled, product};
-use crate::model::{DIMS, FloatVector};
 use crate::placement::{Placement, Sides};
+use crate::vector::{DIMS, FloatVector};
 
 /// Dimensions that are carried along while the best [`DIMS`] are looked for.
 const SPARE_DIMS: usize = 16;

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 
 use crate::factor::Factors;
+use crate::lesson::{Lessons, Recipe};
 use crate::matrix::{Dense, Sparse, add_scaled, dot, product};
-use crate::model::{DIMS, FloatVector, Lessons, Recipe, SPREAD, largest};
 use crate::neighbour;
 use crate::placement::{Catalogue, Known, Manner, Placement, Sides};
 use crate::teacher::Teacher;
+use crate::vector::{DIMS, FloatVector, SPREAD, largest};
 
 /// Weights of EASE that are kept for what goes with a product, on whatever board it is looked for.
 const STRONGEST: usize = 256;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use sinsang_core::crowd::Asked;
 use sinsang_core::key::Key;
 use sinsang_core::pack::Kind;
 use sinsang_core::pack::board::Board;
@@ -291,9 +292,11 @@ fn variants_share_what_is_worked_out_for_a_step_and_do_not_push_each_other_out()
     let tastes = SurfaceWeights { taste: base.taste + 5, hour: 3, ..base };
     let step = at(BUILT_AT).floor(RANK_STEP_MS);
     let steps = [step, step.plus(-RANK_STEP_MS)];
-    let crowds =
-        || steps.map(|step| [base, soon, tastes].map(|weights| board.stage().crowd(&board, weights, step, None)));
-    let (first, bytes) = (crowds(), board.stage().bytes());
+    let crowds = || {
+        steps
+            .map(|ranked_at| [base, soon, tastes].map(|weights| board.crowd(Asked { weights, ranked_at, pulse: None })))
+    };
+    let (first, bytes) = (crowds(), board.shared().bytes());
     for _ in 0..3 {
         for (again, before) in crowds().as_flattened().iter().zip(first.as_flattened()) {
             assert!(Arc::ptr_eq(again, before), "a crowd was worked out anew");
@@ -302,7 +305,8 @@ fn variants_share_what_is_worked_out_for_a_step_and_do_not_push_each_other_out()
     assert!(Arc::ptr_eq(&first[0][0], &first[0][2]), "tastes do not count for the shared part");
     assert!(!Arc::ptr_eq(&first[0][0], &first[0][1]));
     for step in 0..50 {
-        board.stage().crowd(&board, soon, steps[0].plus(step * RANK_STEP_MS), None);
+        let ranked_at = steps[0].plus(step * RANK_STEP_MS);
+        board.crowd(Asked { weights: soon, ranked_at, pulse: None });
     }
-    assert_eq!(board.stage().bytes(), bytes, "no more are kept than run");
+    assert_eq!(board.shared().bytes(), bytes, "no more are kept than run");
 }

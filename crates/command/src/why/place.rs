@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use sinsang::load::{Fetched, Place};
 use sinsang::memory::Memory;
 use sinsang::request::{Config, Raw};
 use sinsang::serve::{Serve, Step};
+use sinsang::snapshot_load::{Fetched, Place};
 use sinsang_core::key::Key;
 use sinsang_core::pack::board::{Board, VerdictKind};
 use sinsang_core::pack::{Kind, PackId};
@@ -254,7 +254,7 @@ fn ask(
                 return Err(Error::Refused { status: reply.status, detail });
             }
             Step::Read(reads) => {
-                let fetch = |read: sinsang::load::Read| {
+                let fetch = |read: sinsang::snapshot_load::Read| {
                     let value = if read.place == Place::Store { Some(snapshot.read(read.key)?) } else { None };
                     Ok(Fetched { place: read.place, key: read.key, value: Ok(value), is_second: false })
                 };

@@ -18,6 +18,7 @@ use sinsang_identity::identity::Policy;
 use sinsang_identity::verdict;
 use sinsang_pipeline::ledger::{self, Error, Ledger, Step, check};
 use sinsang_pipeline::read::history::{self, History};
+use sinsang_pipeline::report::built::Report;
 use sinsang_pipeline::{build, engine};
 use sinsang_publish::snapshot::Snapshot;
 use sinsang_run::progress::Progress;
@@ -285,7 +286,7 @@ fn a_build_against_a_ledger_has_the_verdicts_and_tastes_of_a_whole_build() {
     // Events of products that no table of the day names are looked up in the ledger.
     assert_eq!(report.tastes.users, whole.tastes.users);
     assert_eq!(report.tastes.events_used, whole.tastes.events_used);
-    let unknown = |report: &build::Report| report.tastes.events_of_unknown_products;
+    let unknown = |report: &Report| report.tastes.events_of_unknown_products;
     println!(
         "events of unknown products: {} and {}, of {}",
         unknown(&report),

@@ -2,25 +2,26 @@
 //!
 //! Reading checks every reference once, so that serving follows them without a failure path.
 
+mod crowd;
 mod entry;
 
 use super::context::Contexts;
 use super::mix::MixTables;
+use super::record::{TEXT, weights_bytes, weights_of};
 use super::taste::Taste;
-use super::{Damage, Kind, Pack, PackId, Span, Table, array_at, experiment, i64_at, to_usize, u16_at, u32_at, u64_at};
+use super::{Damage, Kind, Pack, PackId, Span, Table, experiment, i64_at, to_usize, u16_at, u32_at, u64_at};
 use crate::context::Context;
+use crate::crowd::Shared;
 use crate::directive::Directive;
 use crate::experiment::Experiments;
 use crate::mix::{Floor, Mix};
-use crate::rank::{PULSE_WEIGHTS, SurfaceWeights, Weights};
-use crate::stage::Stage;
+use crate::rank::Weights;
 use crate::time::{SECOND_MS, UnixMillis};
 
 pub use entry::{Product, Slot, Tab};
 
 pub(super) const META: [u8; 4] = *b"META";
 pub(super) const META_BYTES: usize = 48;
-pub(super) const TEXT: [u8; 4] = *b"TEXT";
 pub(super) const CHANNELS: [u8; 4] = *b"CHAN";
 pub(super) const CHANNEL_BYTES: usize = 8;
 pub(super) const CATEGORIES: [u8; 4] = *b"CATE";
@@ -39,8 +40,6 @@ pub(super) const TIMES: [u8; 4] = *b"TIME";
 pub(super) const TABS: [u8; 4] = *b"TABS";
 pub(super) const TAB_BYTES: usize = 12;
 pub(super) const WEIGHTS: [u8; 4] = *b"RULE";
-/// Of the newest version; see [`weights_bytes`].
-const WEIGHTS_BYTES: usize = 32;
 pub(super) const COUNTS: [u8; 4] = *b"STAT";
 pub(super) const LISTS: [u8; 4] = *b"LIST";
 
@@ -115,7 +114,7 @@ pub struct Board {
     contexts: Contexts,
     tried: Option<Weights>,
     tried_mix: Option<Mix>,
-    stage: Stage,
+    shared: Shared,
 }
 
 impl Board {
@@ -149,7 +148,7 @@ impl Board {
             contexts: Contexts::default(),
             tried: None,
             tried_mix: None,
-            stage: Stage::default(),
+            shared: Shared::default(),
             pack,
         };
         board.check()?;
@@ -206,12 +205,12 @@ impl Board {
 
     /// Bytes it holds in memory, with what is remembered beside it.
     pub fn bytes(&self) -> usize {
-        self.pack.bytes().len().saturating_add(self.stage.bytes())
+        self.pack.bytes().len().saturating_add(self.shared.bytes())
     }
 
     /// What answers from it have in common.
-    pub fn stage(&self) -> &Stage {
-        &self.stage
+    pub fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The pack underneath, for tools that show it.
@@ -480,26 +479,4 @@ pub fn each_product(bytes: Vec<u8>, id: PackId, mut take: impl FnMut(u64, &[u8])
         take(u64_at(record, 0), pack.span(&text, Span::at(record, 8)).unwrap_or_default());
     }
     Ok(())
-}
-
-/// Bytes of a surface's weights in a board of `version`: the first one does without what the pulse weighs.
-pub(super) fn weights_bytes(version: u16) -> usize {
-    if version < 2 { WEIGHTS_BYTES.saturating_sub(4) } else { WEIGHTS_BYTES }
-}
-
-/// The weights of the surfaces, which are three records from `first` on: those of the board, or of a variant.
-pub(super) fn weights_of(pack: &Pack, table: &Table, first: usize) -> Weights {
-    let row = |surface: usize, pulse: i32| {
-        let record = pack.record(table, first.saturating_add(surface));
-        let mut fields: [i32; 8] =
-            std::array::from_fn(|field| i32::from_le_bytes(array_at(record, field.saturating_mul(4))));
-        if pack.version() < 2 {
-            // A longer record of that version says something else there.
-            let [.., last] = &mut fields;
-            *last = pulse;
-        }
-        SurfaceWeights::from_fields(fields)
-    };
-    let [new, live, tabs] = PULSE_WEIGHTS;
-    Weights { new: row(0, new), live: row(1, live), tabs: row(2, tabs) }
 }

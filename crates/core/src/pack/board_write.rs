@@ -8,12 +8,13 @@ use sha2::{Digest, Sha256};
 use super::board::{
     BLOCK_BYTES, BLOCKS, Block, CANDIDATES, CATEGORIES, CATEGORY_BYTES, CHANNEL_BYTES, CHANNELS, COUNTS,
     FIRST_BROADCAST, INDEX_BYTES, LISTS, META, META_BYTES, NO_CATEGORY, PINNED, PRODUCT_BYTES, PRODUCT_SLOTS, PRODUCTS,
-    SLOT_BYTES, SLOTS, TAB_BYTES, TABS, TEXT, TIMES, VECTORS, VerdictKind, WEIGHTS, weights_bytes,
+    SLOT_BYTES, SLOTS, TAB_BYTES, TABS, TIMES, VECTORS, VerdictKind, WEIGHTS,
 };
 use super::experiment::{self, ExperimentPart};
 use super::mix::MixParts;
+use super::record::{TEXT, weights, weights_bytes};
 use super::{Format, Kind, PackId, TooLarge, Writer, context};
-use crate::rank::{HOUR_BUCKETS, PULSE_WEIGHTS, Weights};
+use crate::rank::{HOUR_BUCKETS, Weights};
 use crate::time::UnixMillis;
 
 /// A TV channel as the app knows it.
@@ -469,17 +470,4 @@ fn meta(parts: &BoardParts, slots: &[&SlotPart]) -> Vec<u8> {
     meta.extend_from_slice(&longest.to_le_bytes());
     meta.extend_from_slice(&[0; 4]);
     meta
-}
-
-pub(super) fn weights(weights: &Weights, format: Format) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for (weights, pulse) in [weights.new, weights.live, weights.tabs].iter().zip(PULSE_WEIGHTS) {
-        assert!(
-            format > Format::One || weights.pulse == pulse,
-            "the first format has a weight of the pulse of its own"
-        );
-        let fields = weights.fields().into_iter().flat_map(i32::to_le_bytes);
-        bytes.extend(fields.take(weights_bytes(format.version())));
-    }
-    bytes
 }

@@ -2,7 +2,7 @@
 //!
 //! The section may be missing; then they all see one order.
 
-use super::mix::optional;
+use super::record::optional;
 use super::taste::{Taste, Widths};
 use super::{Damage, Pack, Table, Writer};
 use crate::context::{Context, week_part};

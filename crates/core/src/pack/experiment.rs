@@ -4,9 +4,8 @@
 
 use serde::Serialize;
 
-use super::board::{TEXT, weights_bytes, weights_of};
-use super::mix::{MIX_BYTES, mix_of, optional, record_of};
-use super::{Damage, Format, Pack, Span, Writer, board_write, to_usize, u32_at, u64_at};
+use super::record::{self, MIX_BYTES, TEXT, mix_of, optional, record_of, weights_bytes, weights_of};
+use super::{Damage, Format, Pack, Span, Writer, to_usize, u32_at, u64_at};
 use crate::experiment::{
     Experiment, Experiments, MOST_EXPERIMENTS, MOST_VARIANTS, Purpose, Variant, WHOLE, is_id, salt,
 };
@@ -174,7 +173,7 @@ pub(super) fn write(
             variants.extend(put(&variant.id));
             variants.extend(variant.below.to_le_bytes());
             variants.extend([0; 4]);
-            weights.extend(board_write::weights(&variant.weights, format));
+            weights.extend(record::weights(&variant.weights, format));
             mixes.extend(record_of(&variant.mix));
         }
     }

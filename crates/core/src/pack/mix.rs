@@ -4,16 +4,15 @@
 
 use std::collections::BTreeMap;
 
-use super::board::TEXT;
 use super::context::ContextPart;
 use super::experiment::ExperimentPart;
+use super::record::{MIX_BYTES, TEXT, mix_of, optional, record_of};
 use super::{Damage, Pack, Span, Table, Writer, array_at, to_usize, u16_at, u32_at, u64_at};
 use crate::directive::{Deed, Directive};
 use crate::mix::{Floor, MOST_FLOORS, Mix};
 use crate::time::UnixMillis;
 
 const MIX: [u8; 4] = *b"MIXT";
-pub(super) const MIX_BYTES: usize = 24;
 const FLOORS: [u8; 4] = *b"FLOR";
 const FLOOR_BYTES: usize = 16;
 const SHOWN: [u8; 4] = *b"SHWN";
@@ -31,14 +30,6 @@ pub(super) struct MixTables {
     shown: Option<Table>,
     directives: Option<Table>,
     about: Option<Table>,
-}
-
-/// The section `tag`, where there is one.
-pub(super) fn optional(pack: &Pack, tag: [u8; 4], stride: usize) -> Result<Option<Table>, Damage> {
-    match pack.table(tag, stride) {
-        Err(Damage::Missing(_)) => Ok(None),
-        table => table.map(Some),
-    }
 }
 
 impl MixTables {
@@ -110,35 +101,6 @@ impl MixTables {
             })
         })
     }
-}
-
-/// The mix, as `MIXT` has it.
-pub(super) fn mix_of(record: &[u8]) -> Mix {
-    let byte = |at: usize| record.get(at).copied().unwrap_or(0);
-    let number = |at: usize| i32::from_le_bytes(array_at(record, at));
-    Mix {
-        window: byte(0),
-        category: byte(1),
-        brand: byte(2),
-        channel: byte(3),
-        explore_every: byte(4),
-        explore_below: byte(5),
-        similarity: number(8),
-        memory: number(12),
-        stay: number(16),
-        tab_margin: number(20),
-        second: byte(6),
-        near: byte(7),
-    }
-}
-
-/// The record of `MIXT` for a mix.
-pub(super) fn record_of(mix: &Mix) -> Vec<u8> {
-    let Mix { window, category, brand, channel, similarity, explore_every, explore_below, .. } = *mix;
-    let Mix { memory, stay, tab_margin, second, near, .. } = *mix;
-    let mut record = vec![window, category, brand, channel, explore_every, explore_below, second, near];
-    record.extend([similarity, memory, stay, tab_margin].iter().flat_map(|number| number.to_le_bytes()));
-    record
 }
 
 /// A directive that is to be written.

@@ -1,10 +1,11 @@
 //! `live`: every broadcast that is on air, in the viewer's order; nothing is hidden.
 
 use super::{View, explain, write_array, write_broadcast, write_product};
-use crate::directive::{Directives, Surface};
+use crate::directive::Directives;
 use crate::mix::{Half, Mix};
 use crate::pack::taste::Taste;
 use crate::rank::{Candidate, Score, SurfaceWeights, ascending, pulse_points, score};
+use crate::surface_name::Surface;
 use crate::time::{SECOND_MS, UnixMillis};
 
 /// What scores are made with, looked up once for an answer.
@@ -26,7 +27,7 @@ impl<'a> Rater<'a> {
         let half = view.taste.map_or_else(Half::default, |taste| Half::of(taste.vector, mix.second, Surface::Live));
         Self {
             view: *view,
-            directives: Directives::holding(view.board, Surface::Live, view.now, view.viewer),
+            directives: Directives::holding(view.board.directives(), Surface::Live, view.now, view.viewer),
             weights: view.weights().live,
             mix,
             taste: view.taste.map(|taste| Taste { vector: half.cut(taste.vector), ..taste }),
@@ -94,7 +95,7 @@ pub fn score_of(view: &View<'_>, index: usize) -> Score {
 /// Appends the surface's items as a JSON array.
 pub fn write_items(view: &View<'_>, out: &mut Vec<u8>) {
     let rater = Rater::new(view);
-    let mut items = view.board.stage().items().try_lock().ok();
+    let mut items = view.board.shared().items().try_lock().ok();
     write_array(rater.ordered(), out, |index, out| {
         let slot = view.board.slot(index);
         let product = view.board.product(slot.product());

@@ -7,12 +7,14 @@
 use std::cmp::Reverse;
 
 use super::{View, explain, write_array, write_broadcast, write_product};
-use crate::directive::{Directives, Surface};
-use crate::mix::{self, Draw, Half, Mix, Plan, Traits, arrange, scatter};
+use crate::crowd::{Asked, Member};
+use crate::directive::Directives;
+use crate::mix::{self, Draw, Half, Mix, Plan, Traits, arrange};
 use crate::pack::board::Product;
 use crate::pack::taste::Taste;
 use crate::rank::{Candidate, Keyed, Leaning, Score, SurfaceWeights, ascending, pulse_points, score, sort};
-use crate::stage::Member;
+use crate::scatter::scatter;
+use crate::surface_name::Surface;
 use crate::time::{DAY_MS, KST_OFFSET_MS, MINUTE_MS, UnixMillis};
 
 /// Scores are taken at the start of an interval of this length, so that an order holds for a while and its ETag with it.
@@ -67,7 +69,7 @@ pub struct Page {
     pub explored: Vec<usize>,
 }
 
-/// A candidate with what orders it: score, and place in the [`crate::stage::Crowd`], which is in the order of ties.
+/// A candidate with what orders it: score, and place in the [`crate::crowd::Crowd`], which is in the order of ties.
 type Entry = Keyed;
 
 /// The first of many entries that are offered one after the other, by ascending place.
@@ -120,7 +122,8 @@ impl First {
 pub fn page(view: &View<'_>, selection: &Selection) -> Page {
     let board = view.board;
     let frozen = selection.frozen_at;
-    let crowd = board.stage().crowd(board, view.weights().new, frozen.floor(RANK_STEP_MS), view.pulse);
+    let crowd =
+        board.crowd(Asked { weights: view.weights().new, ranked_at: frozen.floor(RANK_STEP_MS), pulse: view.pulse });
     let is_filtered = selection.category.is_some() || selection.channel.is_some();
     let chosen = |one: &Member| {
         selection.category.is_none_or(|category| category.is_some() && category == one.category)
@@ -260,7 +263,7 @@ impl<'a> Rater<'a> {
         Self {
             half,
             taste: view.taste.map(|taste| Taste { vector: half.cut(taste.vector), ..taste }),
-            directives: Directives::holding(view.board, Surface::New, ranked_at, view.viewer),
+            directives: Directives::holding(view.board.directives(), Surface::New, ranked_at, view.viewer),
             weights: view.weights().new,
             memory: mix.memory.into(),
             list: if mix.near == 0 { LIST_WEIGHT } else { 0 },
@@ -314,7 +317,7 @@ fn candidate<'a>(view: &View<'a>, product: &Product<'a>) -> Candidate<'a> {
 /// Appends the items of `page`, which was frozen at `frozen_at`, as a JSON array.
 pub fn write_items(view: &View<'_>, page: &Page, frozen_at: UnixMillis, out: &mut Vec<u8>) {
     let rater = view.is_explained.then(|| Rater::new(view, frozen_at));
-    let mut items = view.board.stage().items().try_lock().ok();
+    let mut items = view.board.shared().items().try_lock().ok();
     write_array(&page.products, out, |index, out| {
         let product = view.board.product(*index);
         match (&rater, &mut items) {

@@ -11,8 +11,8 @@ use sinsang_core::event::EventKind;
 use sinsang_core::time::{DAY_MS, HOUR_MS, KST_OFFSET_MS, MINUTE_MS, SECOND_MS, UnixMillis};
 use sinsang_tables::table::Event;
 
+use super::chance::{pick, weighted};
 use super::context::Place;
-use super::product::{pick, weighted};
 use super::schedule::{Airing, Schedule, Span};
 use super::words::Words;
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sinsang_core::context::{DEVICE_CLASSES, WEEK_PARTS, is_region, week_part};
 use sinsang_core::time::UnixMillis;
 
-use super::product::weighted;
+use super::chance::weighted;
 
 /// The list of `contexts.toml`.
 #[derive(Debug, Default, Deserialize)]

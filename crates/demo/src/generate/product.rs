@@ -6,6 +6,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use sinsang_core::time::UnixMillis;
 
+use super::chance::weighted;
 use super::words::{Category, Kind, Words};
 
 /// A product by its deciding attributes; each is an index into the word lists.
@@ -207,23 +208,6 @@ impl Maker {
 /// A random index below `len` (at most 256).
 fn index(rng: &mut ChaCha8Rng, len: usize) -> u8 {
     u8::try_from(rng.random_range(0..len)).unwrap_or(0)
-}
-
-/// A random index by weight.
-pub(super) fn weighted(rng: &mut ChaCha8Rng, weights: &[f64]) -> usize {
-    let mut left = rng.random::<f64>() * weights.iter().sum::<f64>();
-    for (index, weight) in weights.iter().enumerate() {
-        left -= weight;
-        if left < 0.0 {
-            return index;
-        }
-    }
-    weights.len().saturating_sub(1)
-}
-
-/// A random element of a list that holds one.
-pub(super) fn pick<'a, T>(rng: &mut ChaCha8Rng, list: &'a [T]) -> &'a T {
-    &list[rng.random_range(0..list.len())]
 }
 
 fn model(rng: &mut ChaCha8Rng) -> String {

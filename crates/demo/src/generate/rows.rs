@@ -5,7 +5,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sinsang_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMillis};
 
-use super::product::pick;
+use super::chance::pick;
 use super::schedule::Schedule;
 use super::words::{Channel, Words};
 use crate::table_write::BroadcastRow;

@@ -9,7 +9,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Exp1, LogNormal};
 use sinsang_core::time::{DAY_MS, HOUR_MS, KST_OFFSET_MS, MINUTE_MS, UnixMillis};
 
-use super::product::{Maker, Product, pick, weighted};
+use super::chance::{pick, weighted};
+use super::product::{Maker, Product};
 use super::title::{BrandForm, Difference, Wording, difference, pack_factor};
 use super::words::Words;
 

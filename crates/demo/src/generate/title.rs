@@ -4,7 +4,8 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use super::product::{Product, pick, season_text, weighted};
+use super::chance::{pick, weighted};
+use super::product::{Product, season_text};
 use super::words::{Pack, Words};
 
 /// How the brand stands in a title.

@@ -18,7 +18,7 @@ use worker::wasm_bindgen::{self, JsCast as _};
 use worker::{Delay, DurableObject, Env, Request, Response, Result, SqlStorageValue, durable_object};
 
 use super::now;
-use crate::beat;
+use crate::pulse_marks;
 
 /// The object's binding in `wrangler.toml`.
 const BINDING: &str = "PULSE";
@@ -109,7 +109,7 @@ impl PulseBoard {
         let now = now();
         let mut outcomes: Vec<(Counted, usize)> = Counted::ALL.map(|of| (of, 0)).into();
         self.with(|counter| {
-            for one in beat::read(bytes) {
+            for one in pulse_marks::read(bytes) {
                 let became = counter.count(&one, now);
                 for (of, count) in &mut outcomes {
                     *count = count.saturating_add(usize::from(*of == became));

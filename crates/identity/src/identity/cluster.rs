@@ -5,16 +5,15 @@ pub(crate) mod corrected;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::align::to_f64;
+use super::compared::Compared;
 use super::day::{Day, Known};
 use super::earlier::{self, Like};
 use super::reuse::are_two;
-use super::score::{Compared, Score, compare};
+use super::score::{Score, compare};
 use super::sketch::Sketch;
+use super::title::{CHECKED_FIRST, CHECKED_LAST, Title, in_order};
 use super::{Alike, Joined, Listing, Merge, Nearest, Policy, ProductId, Resolution, Resolved, appliance};
 
-/// Titles of a product that a newcomer is checked against: its first ones and its latest ones.
-pub(super) const CHECKED_FIRST: usize = 6;
-pub(super) const CHECKED_LAST: usize = 14;
 /// Titles of each of two products that are compared before they are made one.
 const CROSSED: usize = 6;
 /// A title less likely one product with another than this is of another; a newcomer's may be so to one in so many of a product.
@@ -22,12 +21,6 @@ const APART: f64 = 0.2;
 const MOST_APART: usize = 3;
 /// Earlier products that a verdict looks at.
 const ALIKE: usize = 3;
-
-/// One title of one listing.
-pub(super) struct Title {
-    pub(super) listing: usize,
-    pub(super) sketch: Sketch,
-}
 
 #[derive(Default)]
 struct Product {
@@ -120,26 +113,6 @@ pub(super) fn place(
     let mut resolution = run.finish(placed);
     resolution.known = known_listings;
     (resolution, standing)
-}
-
-/// The listings in the order in which they are placed.
-pub(super) fn in_order(listings: &[Listing]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..listings.len()).collect();
-    order.sort_by(|&a, &b| match (listings.get(a), listings.get(b)) {
-        (Some(a), Some(b)) => total_order(a, b),
-        _ => std::cmp::Ordering::Equal,
-    });
-    order
-}
-
-/// From the earliest first broadcast on; total over what can differ.
-pub(super) fn total_order(a: &Listing, b: &Listing) -> std::cmp::Ordering {
-    (a.first_at, &a.shop, &a.listing_id, a.last_at)
-        .cmp(&(b.first_at, &b.shop, &b.listing_id, b.last_at))
-        .then_with(|| (&a.titles, &a.brand, &a.category).cmp(&(&b.titles, &b.brand, &b.category)))
-        .then_with(|| {
-            (a.price, &a.image, a.review_count, a.airings).cmp(&(b.price, &b.image, b.review_count, b.airings))
-        })
 }
 
 /// How a listing was placed.

@@ -3,22 +3,31 @@
 //! Nothing is read here. A caller with a ledger asks [`Day::keys`] what to look up, hands over what it found ([`Day::search`]), learns
 //! which products to fetch, and hands those over ([`Day::resolve`]).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use super::block::{Frequencies, Key, MAX_SHARED, Postings, code_key, keys, stored};
-use super::cluster::{self, CHECKED_FIRST, CHECKED_LAST, Title};
+use super::block::{Frequencies, MAX_SHARED, Postings, keys, stored};
+use super::compared::Compared;
 use super::earlier::{self, Earlier, Like};
-use super::part::Former;
-use super::score::Compared;
+use super::key::{Key, code_key};
 use super::sketch::{Rarity, Sketch};
 use super::statistic::{Counts, Lessons, Statistics, add_all};
+use super::title::{self, CHECKED_FIRST, CHECKED_LAST, Title};
 use super::{Listing, Policy, ProductId, Resolution, feature};
 use crate::listing::brand::heard;
 use crate::listing::{Brands, Features, Lexicon};
 
 /// A blocking key is counted apart from its postings once this many titles of a run have it.
 const COMMON_FROM: u32 = 32;
+
+/// Listings that corrections name by their code and don't mean: the code has been used for another thing since.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Former {
+    /// Listings of the day.
+    pub(super) day: BTreeSet<usize>,
+    /// Listings of known products, by product, shop and code.
+    pub(super) known: BTreeSet<(ProductId, String, String)>,
+}
 
 /// A product that is known, with its listings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +61,7 @@ pub struct Day<'a> {
     pub(super) titles: Vec<Title>,
     pub(super) of_listing: Vec<std::ops::Range<usize>>,
     /// All keys of each title.
-    title_keys: Vec<Vec<Key>>,
+    pub(super) title_keys: Vec<Vec<Key>>,
     pub(super) frequencies: Frequencies,
     /// The words of each listing's first title.
     words: Vec<Vec<Key>>,
@@ -212,77 +221,6 @@ impl<'a> Day<'a> {
         marks
     }
 
-    /// Places the listings onto `known`, all products of the marks that [`Day::search`] gave; others do no harm. The answer depends
-    /// neither on the order of the listings nor on that of `known`.
-    pub fn resolve(mut self, mut known: Vec<Known>) -> Placed {
-        known.retain(|product| !product.listings.is_empty());
-        known.sort_by_key(|product| product.id);
-        known.dedup_by_key(|product| product.id);
-        for product in &mut known {
-            product.listings.sort_by(cluster::total_order);
-        }
-        self.note_former(&known);
-        let near = self.near(&known);
-        let mut kept: Vec<usize> = near.iter().flatten().copied().collect();
-        kept.extend(known.iter().enumerate().filter(|(_, product)| self.is_corrected(product)).map(|(index, _)| index));
-        kept.sort_unstable();
-        kept.dedup();
-        // The eldest first, so that of two products the one that keeps its id has the smaller number.
-        kept.sort_by(|&a, &b| match (known.get(a), known.get(b)) {
-            (Some(a), Some(b)) => match (a.listings.first(), b.listings.first()) {
-                (Some(x), Some(y)) => cluster::total_order(x, y).then(a.id.cmp(&b.id)),
-                _ => a.id.cmp(&b.id),
-            },
-            _ => a.cmp(&b),
-        });
-        let place: HashMap<usize, usize> = kept.iter().enumerate().map(|(place, &index)| (index, place)).collect();
-        let near: Vec<Vec<usize>> = near
-            .iter()
-            .map(|products| {
-                let mut places: Vec<usize> = products.iter().filter_map(|index| place.get(index).copied()).collect();
-                places.sort_unstable();
-                places
-            })
-            .collect();
-        let mut known: Vec<Option<Known>> = known.into_iter().map(Some).collect();
-        let known: Vec<Known> = kept.iter().filter_map(|&index| known.get_mut(index).and_then(Option::take)).collect();
-        let likes = self.likes();
-        let sketches = in_parallel(
-            &known,
-            || (),
-            |(), product| product.listings.iter().map(|listing| self.sketches(listing)).collect::<Vec<_>>(),
-        );
-        let title_keys = std::mem::take(&mut self.title_keys);
-        let frequencies = std::mem::take(&mut self.frequencies);
-        let (resolution, standing) = cluster::place(&mut self, &known, sketches, &near, &likes);
-        let mut keys: Vec<Vec<Key>> = vec![Vec::new(); self.listings.len()];
-        for (listing, titles) in standing.into_iter().enumerate() {
-            let Some(keys) = keys.get_mut(listing) else { continue };
-            for title in titles {
-                keys.extend(title_keys.get(title).map(|keys| frequencies.stored(keys)).unwrap_or_default());
-            }
-            if let Some(this) = self.listings.get(listing) {
-                keys.push(code_key(&this.shop, &this.listing_id));
-            }
-            keys.sort_unstable();
-            keys.dedup();
-        }
-        Placed { resolution, keys }
-    }
-
-    /// Places the listings where nothing is known, once by each of `policies`, which may differ in no more than their threshold.
-    pub(crate) fn resolve_by(&mut self, policies: &'a [Policy]) -> Vec<Resolution> {
-        let Some(first) = policies.first() else { return Vec::new() };
-        self.policy = first;
-        let likes = self.likes();
-        let near = vec![Vec::new(); self.listings.len()];
-        let place = |policy| {
-            self.policy = policy;
-            cluster::place(self, &[], Vec::new(), &near, &likes).0
-        };
-        policies.iter().map(place).collect()
-    }
-
     /// The features of two of its listings, by their titles that are most likely one product.
     pub fn features(&self, a: usize, b: usize) -> Option<Vec<f64>> {
         let (left, right) = (self.listings.get(a)?, self.listings.get(b)?);
@@ -321,7 +259,7 @@ impl<'a> Day<'a> {
     }
 
     /// The earlier titles of the day that each listing was compared with.
-    fn likes(&self) -> Vec<Vec<Like>> {
+    pub(super) fn likes(&self) -> Vec<Vec<Like>> {
         let earlier = Earlier::new(&self.titles, &self.title_keys, &ranks(self.listings), &self.frequencies);
         let all: Vec<usize> = (0..self.listings.len()).collect();
         in_parallel(
@@ -366,7 +304,7 @@ impl<'a> Day<'a> {
 
     /// For each listing the known products that it may join, that have its code, or that are the nearest of those it is not: what it is
     /// enough to place it among. Of all others nothing is kept.
-    fn near(&self, known: &[Known]) -> Vec<Vec<usize>> {
+    pub(super) fn near(&self, known: &[Known]) -> Vec<Vec<usize>> {
         let marks: Vec<u32> = known.iter().map(|product| mark(product.id)).collect();
         let all: Vec<usize> = (0..self.listings.len()).collect();
         in_parallel(
@@ -457,7 +395,7 @@ fn sketch(features: &Features, listing: &Listing, rarity: &Rarity, policy: &Poli
 /// The place of each listing in the order in which they are placed.
 fn ranks(listings: &[Listing]) -> Vec<usize> {
     let mut ranks = vec![0; listings.len()];
-    for (rank, listing) in cluster::in_order(listings).into_iter().enumerate() {
+    for (rank, listing) in title::in_order(listings).into_iter().enumerate() {
         if let Some(place) = ranks.get_mut(listing) {
             *place = rank;
         }
@@ -466,7 +404,7 @@ fn ranks(listings: &[Listing]) -> Vec<usize> {
 }
 
 /// Maps a list in order, in even parts on the machine's cores, each of which has `room` of its own.
-fn in_parallel<T: Sync, S, R: Send>(
+pub(super) fn in_parallel<T: Sync, S, R: Send>(
     items: &[T],
     room: impl Fn() -> S + Sync,
     map: impl Fn(&mut S, &T) -> R + Sync,

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::block::{Frequencies, Gathered, Key, worth};
-use super::cluster::Title;
-use super::score::Compared;
+use super::block::{Frequencies, Gathered, worth};
+use super::compared::Compared;
+use super::key::Key;
+use super::title::Title;
 use super::{Listing, Policy};
 
 /// Keys of a title by which it is found, its rarest.

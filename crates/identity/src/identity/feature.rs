@@ -1,11 +1,12 @@
 //! What a pair of titles is like in numbers: what the rules found, and what the data say beside them. A matcher learns from these.
 
 use super::align::{Alignment, WHOLE, to_f64};
+use super::compared::Compared;
+use super::offer::Offer;
 use super::rules::{Sums, price_ratio};
-use super::score::{Compared, Offer};
 use super::sketch::{RUN, Run, Sketch, Unit};
+use super::spelling;
 use super::value::{values_agree, values_comparable};
-use super::{matcher, spelling};
 use crate::listing::{Class, Domain, Measure, eaten};
 
 /// Parts of the rules' score that are told one by one. A part that was not found is 0.
@@ -73,6 +74,9 @@ impl Stand {
     }
 }
 
+/// How many features there are, about: room for them.
+const ALL: usize = 128;
+
 /// The names of all features, in their order.
 pub(super) fn names() -> Vec<&'static str> {
     let (empty, mut names) = (Sketch::default(), Vec::new());
@@ -86,7 +90,7 @@ pub(super) fn names() -> Vec<&'static str> {
 
 /// The features of a pair.
 pub(super) fn values(pair: &Compared<'_>) -> Vec<f64> {
-    let mut values = Vec::with_capacity(matcher::names().len());
+    let mut values = Vec::with_capacity(ALL);
     each(pair, &mut |_, value| values.push(value));
     values
 }

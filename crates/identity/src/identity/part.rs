@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cluster::corrected::Moved;
-use super::cluster::total_order;
-use super::day::{Day, Known, mark};
+use super::compared::Compared;
+use super::day::{Day, Former, Known, mark};
 use super::reuse::are_two;
-use super::score::Compared;
 use super::sketch::Sketch;
+use super::title::total_order;
 use super::{Listing, ProductId};
 
 /// Some of the listings of products that are parted.
@@ -52,15 +52,6 @@ impl Pool<'_> {
             .map(|(x, y)| Compared::of((x, offers[0]), (y, offers[1]), policy, true).probability(policy))
             .fold(0.0, f64::max)
     }
-}
-
-/// Listings that corrections name by their code and don't mean: the code has been used for another thing since.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Former {
-    /// Listings of the day.
-    day: BTreeSet<usize>,
-    /// Listings of known products, by product, shop and code.
-    known: BTreeSet<(ProductId, String, String)>,
 }
 
 /// A listing of a code that corrections name.

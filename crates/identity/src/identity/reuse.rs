@@ -1,6 +1,7 @@
 //! One code, several things: parts the titles of a listing whose code was given to another product later.
 
-use super::score::{Compared, Offer};
+use super::compared::Compared;
+use super::offer::Offer;
 use super::sketch::{Rarity, Sketch};
 use super::{Listing, Policy};
 use crate::listing::{Features, Lexicon};

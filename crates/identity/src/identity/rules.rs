@@ -1,7 +1,9 @@
 //! The rules' view of two titles: the words that agree against those that don't, less penalties, unless something decides.
 
+use serde::Serialize;
+
 use super::align::{Alignment, WHOLE};
-use super::score::{Offer, Part};
+use super::offer::Offer;
 use super::sketch::{Sketch, Unit};
 use super::value::{name_of, values_agree, values_comparable};
 use super::{Policy, spelling};
@@ -18,6 +20,18 @@ const LATIN: f64 = 0.25;
 const OPPOSED: f64 = 0.4;
 /// The least total of two titles of the same words where nothing is said against.
 pub(super) const EQUAL: f64 = 0.95;
+
+/// One part of a score.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Part {
+    /// What was compared.
+    pub name: &'static str,
+    /// What it added to the score, or took from it.
+    pub value: f64,
+    /// The words or values concerned, for a person to read.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
 
 /// What the rules found in two titles.
 #[derive(Default)]

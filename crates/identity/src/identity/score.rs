@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 
-use super::align::{Alignment, align};
+use super::compared::Compared;
 use super::matcher::Carried;
-use super::rules::{self, Sums};
+use super::offer::Offer;
+use super::rules::Part;
 use super::sketch::{Rarity, Sketch};
-use super::{Policy, appliance, feature};
-use crate::listing::{Domain, Features};
+use super::{Policy, feature};
+use crate::listing::Features;
 
 /// The answer for two titles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -17,18 +18,6 @@ pub enum Sameness {
     Same,
     /// Two products.
     Different,
-}
-
-/// One part of a score.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Part {
-    /// What was compared.
-    pub name: &'static str,
-    /// What it added to the score, or took from it.
-    pub value: f64,
-    /// The words or values concerned, for a person to read.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub note: String,
 }
 
 /// How alike two titles are, and why.
@@ -49,19 +38,6 @@ pub struct Score {
     pub veto: Option<Part>,
     /// The answer.
     pub verdict: Sameness,
-}
-
-/// What is known of an offer beside its title.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Offer<'a> {
-    /// Price in won.
-    pub price: Option<u32>,
-    /// Address of its picture.
-    pub image: Option<&'a str>,
-    /// The shop; empty where it is not known.
-    pub shop: &'a str,
-    /// The schedule's own category.
-    pub category: Option<&'a str>,
 }
 
 /// Compares two titles with their prices and pictures, every word taken for equally rare.
@@ -99,36 +75,7 @@ pub(crate) fn compare(a: &Sketch, a_offer: Offer<'_>, b: &Sketch, b_offer: Offer
     }
 }
 
-/// Two titles with what the rules found in them.
-pub(super) struct Compared<'a> {
-    pub(super) a: &'a Sketch,
-    pub(super) b: &'a Sketch,
-    pub(super) offers: (Offer<'a>, Offer<'a>),
-    pub(super) found: Alignment,
-    pub(super) sums: Sums,
-    /// Weight of what agrees.
-    pub(super) evidence: f64,
-    pub(super) domain: Option<Domain>,
-}
-
-impl<'a> Compared<'a> {
-    /// Compares them; `quiet` leaves out what is only for a person to read.
-    pub(super) fn of(
-        (a, a_offer): (&'a Sketch, Offer<'a>),
-        (b, b_offer): (&'a Sketch, Offer<'a>),
-        policy: &Policy,
-        quiet: bool,
-    ) -> Self {
-        let mut sums = Sums::new(quiet);
-        let domain = match (a.domain, b.domain) {
-            (Some(a), Some(b)) if a != b => None,
-            (a, b) => a.or(b),
-        };
-        let found = align(a, b, &policy.words);
-        let evidence = rules::weigh((a, a_offer), (b, b_offer), &found, domain, policy, &mut sums);
-        Self { a, b, offers: (a_offer, b_offer), found, sums, evidence, domain }
-    }
-
+impl Compared<'_> {
     /// The probability that they are one product; 0 where one of them says nothing, next to it where the policy parts them.
     pub(super) fn probability(&self, policy: &Policy) -> f64 {
         self.judged(&feature::values(self), policy)
@@ -144,19 +91,5 @@ impl<'a> Compared<'a> {
             return probability.max(OUTRIGHT);
         }
         if self.is_parted() { probability.min(PARTED) } else { probability }
-    }
-
-    /// Whether they are one product whatever other titles say: nothing decides against, and they say the same in the same words, or name
-    /// one appliance code.
-    pub(super) fn is_outright(&self) -> bool {
-        let (a, b) = (self.a, self.b);
-        let copies = !a.key.is_empty() && a.says_the_same(b) && self.sums.total >= rules::EQUAL - f64::EPSILON;
-        self.sums.vetoes.is_empty() && (copies || appliance::agree(a, b))
-    }
-
-    /// Whether the policy parts them. Of some 450 such pairs of real schedules one was one product. Models are misread too often to decide, but
-    /// for whole codes of appliances.
-    fn is_parted(&self) -> bool {
-        self.sums.is_parted() || appliance::same_code(self.a, self.b) == Some(false)
     }
 }

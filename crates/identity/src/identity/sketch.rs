@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Policy;
-use super::block::{Key, word_key};
+use super::key::{Key, word_key};
 use super::statistic::{Counts, Lesson, Lessons, add, of_pair, of_word};
 use crate::listing::{Attribute, Class, Domain, Features, Measure, eaten};
 

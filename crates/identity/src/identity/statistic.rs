@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::block::Key;
+use super::key::Key;
 
 /// How many titles have each of many keys, in little memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

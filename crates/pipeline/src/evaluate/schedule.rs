@@ -6,10 +6,10 @@ use std::path::Path;
 use sinsang_core::time::UnixMillis;
 use sinsang_identity::evaluate::schedule::{Listing, Report, measure};
 use sinsang_identity::identity::whole_codes;
+use sinsang_identity::label::Error;
 use sinsang_identity::listing::Lexicon;
 use sinsang_identity::verdict;
 
-use crate::evaluate::identity::Error;
 use crate::read::history::History;
 
 /// Measures the products and verdicts of `history` on labelled `pairs` and `verdicts`. Listings are judged as of their first broadcast, those with one

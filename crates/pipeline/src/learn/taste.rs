@@ -38,8 +38,9 @@ pub use sinsang_taste::{DIMS, FloatVector, Model, ProductFeatures, Recipe, Spars
 use sinsang_taste::{History, Lessons, describe, describe_by_name};
 pub use weight::Weights;
 
+use profile::Sums;
 pub(crate) use query::hash_function;
-use say::{Everyone, Sums};
+use say::Everyone;
 use spill::{Bucket, BucketUser, Spill};
 
 use crate::read::forgotten::Forgotten;

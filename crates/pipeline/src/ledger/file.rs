@@ -27,15 +27,10 @@ use sinsang_run::file::open_regular;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::Error;
-use super::head::{Entry, Hex, Table, path_of};
+use super::head::{Entry, Hex, Table, name, path_of};
 
 /// Rows that are decoded at once.
 const BATCH_ROWS: usize = 8_192;
-
-/// Name of a file of run `sequence`; `part` counts the run's files of the table.
-pub fn name(table: Table, sequence: u64, part: u64) -> String {
-    format!("{}-{sequence:08}-{part:04}.parquet", table.as_str())
-}
 
 /// Rows of a page: small enough that finding one key reads little, large enough that the index of pages stays small.
 fn page_rows(table: Table) -> usize {

@@ -16,6 +16,11 @@ use super::Error;
 pub const FORMAT: u32 = 2;
 const HEAD: &str = "head.json";
 
+/// Name of a file of run `sequence`; `part` counts the run's files of the table.
+pub fn name(table: Table, sequence: u64, part: u64) -> String {
+    format!("{}-{sequence:08}-{part:04}.parquet", table.as_str())
+}
+
 /// The tables of a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -188,7 +193,7 @@ impl Head {
     /// A folder with a ledger's files but no head has lost it; one without either is an empty ledger.
     fn of_no_head(folder: &Path) -> Result<Self, Error> {
         // A first run that died before it wrote a head leaves files of number 1.
-        let file = folder.join(super::file::name(Table::Listing, 2, 0));
+        let file = folder.join(name(Table::Listing, 2, 0));
         if file.exists() { Err(Error::NoHead { folder: folder.to_path_buf(), file }) } else { Ok(Self::empty()) }
     }
 

@@ -25,8 +25,6 @@ use crate::read::source::DEFAULT_PAGE_BYTES;
 const BATCH_ROWS: usize = 1_024;
 /// The widest vectors.
 const MOST_WIDTH: usize = 4_096;
-/// The longest list of a user: as many products as a note can tell apart.
-pub const MOST_LISTED: usize = 31;
 
 /// Why nothing of the lab's can be used.
 #[derive(Debug, thiserror::Error)]

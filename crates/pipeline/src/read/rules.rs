@@ -22,6 +22,8 @@ use directive::Mistake;
 pub use directive::{Directive, Do, FloorRule, On, Outcome};
 pub use experiment::{Experiment, ExperimentRules};
 
+/// The longest list of a user: as many products as a note can tell apart.
+pub const MOST_LISTED: usize = 31;
 /// The rules that hold where a file says nothing else; also what `docs/rules.md` shows.
 pub const DEFAULT: &str = include_str!("../../data/rules.toml");
 
@@ -368,12 +370,7 @@ impl Rules {
             fits((0..=1_000_000).contains(&weight), &field, weight.to_string(), "a number from 0 to 1000000")?;
         }
         let listed = rules.lab.listed;
-        fits(
-            (1..=crate::read::external_vectors::MOST_LISTED).contains(&listed),
-            "lab.listed",
-            listed.to_string(),
-            "from 1 to 31",
-        )?;
+        fits((1..=MOST_LISTED).contains(&listed), "lab.listed", listed.to_string(), "from 1 to 31")?;
         let is_half = rules.lab.users.is_some() != rules.lab.products.is_some();
         fits(!is_half, "lab", "users or products alone".to_owned(), "both files, of one training")?;
         let (least, most) = rules.publish.shares();

@@ -11,8 +11,8 @@ use sinsang_core::pack::board::Board;
 use sinsang_run::file::{SETTINGS_BYTES, read_text};
 use sinsang_run::replace::{Access, replace};
 
+use super::built::Report;
 use super::claim::claim;
-use crate::build::Report;
 use crate::compose::VerdictCounts;
 use crate::report::hindsight;
 

@@ -5,8 +5,9 @@ use std::fs;
 
 use sinsang_core::surface::{View, new};
 use sinsang_core::time::DAY_MS;
-use sinsang_pipeline::build::{Options, Report};
+use sinsang_pipeline::build::Options;
 use sinsang_pipeline::learn::taste::DIMS;
+use sinsang_pipeline::report::built::Report;
 
 use crate::world::{
     self, World, build, build_at, build_with, everything, files, mean, ndcg, now, options, tables, wanted,

@@ -1,18 +1,21 @@
 //! Where a store stands before a publish: what the snapshot needs of it, and what of that is there.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use sinsang_core::key::Key;
-use sinsang_core::pack::PackId;
+use sinsang_core::pack::board::Board;
 use sinsang_core::pack::manifest::Manifest;
+use sinsang_core::pack::{Damage, Kind, PackId};
 use sinsang_core::time::{CLOCK_LEEWAY_MS, UnixMillis};
 
 use super::{Options, pack, packs, sample, shard};
 use crate::collect::FRESH_MS;
+use crate::found::Found;
 use crate::gate::{Refusal, Summary};
 use crate::lease::Unfinished;
 use crate::snapshot::Snapshot;
-use crate::store::{Error, Found, Store, kept, list};
+use crate::store::{Error, Store, kept, list, read};
 
 /// Packs that are looked at of those that a publish finds there by name alone.
 const LOOKS: usize = 24;
@@ -85,7 +88,7 @@ impl Start {
         let next = Summary::of_folder(snapshot, &self.manifest)?;
         let live = match &self.found.manifest {
             // The same snapshot, whose packs have to be written again, is no other.
-            Some(live) if live.snapshot() != self.manifest.snapshot() => Some(Summary::of_store(store, live)?),
+            Some(live) if live.snapshot() != self.manifest.snapshot() => Some(summary(store, live)?),
             _ => None,
         };
         let of_live = live.as_ref().and_then(|live| live.as_ref().ok());
@@ -107,4 +110,15 @@ fn named<S: Store>(store: &mut S, live: Option<&Manifest>) -> Result<BTreeSet<Pa
         }
     }
     Ok(named)
+}
+
+/// The numbers of the snapshot of `manifest` in `store`, or what of it can't be read.
+fn summary<S: Store>(store: &mut S, manifest: &Manifest) -> Result<Result<Summary, String>, Error<S::Error>> {
+    let (id, snapshot) = (manifest.board(), manifest.snapshot());
+    let unread = |what: &dyn fmt::Display| format!("the board {id} of snapshot {snapshot} can't be read ({what})");
+    let Some(bytes) = read(store, &Key::Pack(Kind::Board, id).to_string())? else {
+        return Ok(Err(unread(&"it is not there")));
+    };
+    let board = Board::parse(bytes, id).map_err(|damage: Damage| unread(&damage));
+    Ok(board.map(|board| Summary::of(manifest, &board)))
 }

@@ -10,10 +10,10 @@ use sinsang_core::event::EventKind;
 use sinsang_core::time::{CLOCK_LEEWAY_MS, HOUR_MS, UnixMillis};
 
 use super::bar::Bar;
+use super::cap::{Cap, grouped};
 use super::clock::{self, Hours};
 use super::day::{Days, day_text};
 use super::finding::{Finding, Rule, Severity};
-use super::report::{Cap, grouped};
 use super::schedule::{Known, Schedule, copied, lost_days, thin_day};
 use super::sketch::{Commonest, Copies, hash};
 use super::tally::{Example, Spelled, Tally};

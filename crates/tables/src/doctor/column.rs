@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::cap::grouped;
 use super::finding::{Finding, Rule, Severity};
-use super::report::grouped;
 use super::tally::{Tally, is_loss};
 use crate::check::Repair;
 use crate::form::Form;

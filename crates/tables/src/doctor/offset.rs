@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 use sinsang_core::time::{HOUR_MS, KST_OFFSET_MS, MINUTE_MS};
 
+use super::cap::grouped;
 use super::clock::{self, Hours};
 use super::day::{median, ratio};
 use super::finding::{Finding, Rule};
 use super::group::{Groups, NAMES_MAX};
-use super::report::grouped;
 use crate::check::{Broadcasts, Repair, Table as _};
 use crate::form::Form;
 use crate::intake::Observer;

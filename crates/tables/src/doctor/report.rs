@@ -10,6 +10,7 @@ use sinsang_core::time::UnixMillis;
 
 use super::audience::Audience;
 use super::bar::Bar;
+use super::cap::{Cap, grouped};
 use super::column;
 use super::day::{Days, day_text};
 use super::finding::{Finding, Rule, Severity};
@@ -116,19 +117,6 @@ pub struct SetAside {
     pub rows: u64,
     /// The first.
     pub example: Option<Example>,
-}
-
-/// A cap that was reached.
-#[derive(Clone, Debug, Serialize)]
-pub struct Cap {
-    /// Of what.
-    pub of: &'static str,
-    /// How many are kept.
-    pub most: usize,
-    /// Rows of others, or rows of which a sample was taken.
-    pub rows_beyond: u64,
-    /// Whether a sample was taken, from which figures are estimated.
-    pub is_sampled: bool,
 }
 
 /// How far a table could be read.
@@ -268,19 +256,6 @@ fn repairs(tally: &Tally, report: &TableReport, place: usize) -> Vec<Repaired> {
         example: tally.repairs.get(&(place, count.repair)).cloned(),
     });
     repaired.collect()
-}
-
-/// A count with commas at its thousands.
-pub(super) fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }
 
 /// A value as one line of text shows it, in quotes.

@@ -9,10 +9,10 @@ use std::path::Path;
 
 use sinsang_core::time::{CLOCK_LEEWAY_MS, DAY_MS, KST_OFFSET_MS, MINUTE_MS, UnixMillis};
 
+use super::cap::Cap;
 use super::day::Days;
 use super::group::{Groups, NAMES_MAX};
 use super::offset::Offsets;
-use super::report::Cap;
 use super::sketch::{Copies, hash};
 use super::tally::{Example, Spelled, Tally};
 use crate::check::{Broadcasts, Repair, Table as _};

@@ -7,8 +7,9 @@ use serde::Serialize;
 use sinsang_core::text::is_nobody;
 
 use crate::check::Repair;
+use crate::excerpt::excerpt;
 use crate::form::Form;
-use crate::reject::{Reason, excerpt};
+use crate::reject::Reason;
 use crate::value::Value;
 use crate::{Column, Fault, MAX_COLUMNS, Place};
 

@@ -1,6 +1,7 @@
 //! What corrections make of a run: listings that join a product by a person's word, and products that nothing may join.
 
-use super::super::score::{Part, Sameness};
+use super::super::rules::Part;
+use super::super::score::Sameness;
 use super::super::{Joined, Nearest, ProductId};
 use super::{Candidate, Product, Run};
 use crate::correction::{Corrections, Decision};

@@ -5,8 +5,22 @@ use std::collections::{BTreeMap, HashMap};
 use sinsang_core::context::Context;
 use sinsang_taste::{DIMS, FloatVector, History, Model, round, to_i8};
 
-use super::say::Sums;
 use super::weight::{FADING, MOST_SIXTHS, UNIT};
+
+/// Sums of what viewers did and were shown, each viewer's part bounded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sums {
+    /// Weights by place in the catalogue, in [`UNIT`]s.
+    pub(crate) popularity: Vec<i64>,
+    pub(crate) channels: Vec<i64>,
+    pub(crate) hours: Vec<i64>,
+    pub(crate) tabs: Vec<i64>,
+    /// By place in the catalogue, how often a product was shown, and how often something was done with it in the last thirty days, and in the
+    /// last fourteen.
+    pub(crate) shown: Vec<i64>,
+    pub(crate) done_in_month: Vec<i64>,
+    pub(crate) done_in_fortnight: Vec<i64>,
+}
 
 /// Buckets of the Korean day.
 pub const HOUR_BUCKETS: usize = 8;

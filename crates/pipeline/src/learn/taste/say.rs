@@ -4,26 +4,11 @@
 
 use sinsang_core::pulse::UNSIGNED_SHIFT;
 
-use super::profile::{Catalogue, Deed, Engagement, HOUR_BUCKETS, PRODUCT_CAP, SUM_CAP, Unknown, add_to};
+use super::profile::{Catalogue, Deed, Engagement, HOUR_BUCKETS, PRODUCT_CAP, SUM_CAP, Sums, Unknown, add_to};
 use super::weight::UNIT;
 
 /// How often one viewer is heard on a product where events are counted and not weighed.
 const MOST_COUNTED: u64 = 4;
-
-/// Sums of what viewers did and were shown, each viewer's part bounded.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sums {
-    /// Weights by place in the catalogue, in [`UNIT`]s.
-    pub(crate) popularity: Vec<i64>,
-    pub(crate) channels: Vec<i64>,
-    pub(crate) hours: Vec<i64>,
-    pub(crate) tabs: Vec<i64>,
-    /// By place in the catalogue, how often a product was shown, and how often something was done with it in the last thirty days, and in the
-    /// last fourteen.
-    pub(crate) shown: Vec<i64>,
-    pub(crate) done_in_month: Vec<i64>,
-    pub(crate) done_in_fortnight: Vec<i64>,
-}
 
 impl Sums {
     fn new(catalogue: &Catalogue) -> Self {

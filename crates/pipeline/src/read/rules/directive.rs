@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use sinsang_core::directive::{Deed, Surface, WHOLE};
+use sinsang_core::directive::{Deed, WHOLE};
 use sinsang_core::mix::Floor;
 use sinsang_core::pack::board::VerdictKind;
 use sinsang_core::pack::board_write::BoardParts;
 use sinsang_core::pack::mix::DirectivePart;
+use sinsang_core::surface_name::Surface;
 use sinsang_core::time::UnixMillis;
 use toml::Spanned;
 

@@ -8,9 +8,9 @@ use sinsang_core::time::HOUR_MS;
 use super::{Schedule, Shop};
 use crate::TableReport;
 use crate::check::{Broadcasts, Table as _};
+use crate::doctor::cap::grouped;
 use crate::doctor::day::{Days, day_text, days_text, median, ratio};
 use crate::doctor::finding::{Finding, Rule, Severity};
-use crate::doctor::report::grouped;
 use crate::reject::share;
 use crate::value::clean;
 

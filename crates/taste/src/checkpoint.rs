@@ -7,10 +7,11 @@ use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::factor::Factors;
+use crate::lesson::Recipe;
 use crate::matrix::Dense;
-use crate::model::{DIMS, Recipe};
 use crate::placement::Sides;
 use crate::trained::Trained;
+use crate::vector::DIMS;
 
 /// Counted up when the tensors change.
 const FORMAT: u32 = 1;

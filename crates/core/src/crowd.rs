@@ -6,7 +6,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use crate::mix::Half;
-use crate::pack::board::{Board, Product};
 use crate::pack::pulse::Pulse;
 use crate::rank::{Candidate, Keyed, Leaning, QUICK_DIMS, SurfaceWeights, pulse_points, score, sort};
 use crate::time::UnixMillis;
@@ -21,33 +20,32 @@ const MAX_ITEM_BYTES: usize = 3 * 1024 * 1024;
 
 /// What is remembered beside a board. The locks only let boards be shared between threads; nobody waits for one.
 #[derive(Default)]
-pub struct Stage {
+pub struct Shared {
     crowds: Mutex<Vec<Arc<Crowd>>>,
     items: Mutex<Items>,
 }
 
-impl Stage {
-    /// The candidates of `board` at the ranking step `ranked_at`, scored by `weights` and `pulse`. Weights that differ only in what depends
-    /// on the viewer have one crowd.
+impl Shared {
+    /// The crowd that was `asked` for: the one that is remembered, or what `make` makes. Of as many sets of weights as have crowds of their own,
+    /// which `sets` tells, each is remembered for a few steps.
     pub fn crowd(
         &self,
-        board: &Board,
-        weights: SurfaceWeights,
-        ranked_at: UnixMillis,
-        pulse: Option<&Pulse>,
+        asked: Asked<'_>,
+        sets: impl FnOnce() -> usize,
+        make: impl Fn(Asked<'_>) -> Crowd,
     ) -> Arc<Crowd> {
-        let weights = weights.shared();
-        let of = || Arc::new(Crowd::of(board, weights, ranked_at, pulse));
-        let key = (ranked_at, pulse.map_or(0, Pulse::number));
+        let asked = Asked { weights: asked.weights.shared(), ..asked };
+        let of = || Arc::new(make(asked));
+        let key = (asked.ranked_at, asked.pulse.map_or(0, Pulse::number));
         let Ok(mut crowds) = self.crowds.try_lock() else { return of() };
-        let is_it = |crowd: &Arc<Crowd>| (crowd.ranked_at, crowd.pulse) == key && crowd.weights == weights;
+        let is_it = |crowd: &Arc<Crowd>| (crowd.ranked_at, crowd.pulse) == key && crowd.weights == asked.weights;
         if let Some(at) = crowds.iter().position(is_it) {
             if at > 0 {
                 let found = crowds.remove(at);
                 crowds.insert(0, found);
             }
         } else {
-            let most = board.experiments().shared_weights(board.weights().new).saturating_mul(STEPS);
+            let most = sets().saturating_mul(STEPS);
             crowds.truncate(most.min(MOST_CROWDS).saturating_sub(1));
             crowds.insert(0, of());
         }
@@ -67,10 +65,30 @@ impl Stage {
     }
 }
 
-impl fmt::Debug for Stage {
+impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stage").field("bytes", &self.bytes()).finish()
+        f.debug_struct("Shared").field("bytes", &self.bytes()).finish()
     }
+}
+
+/// Which crowd of a board: by which weights, of which those that depend on the viewer change nothing, at which ranking step, with which pulse.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'p> {
+    /// The weights.
+    pub weights: SurfaceWeights,
+    /// The ranking step.
+    pub ranked_at: UnixMillis,
+    /// The pulse, where there is one.
+    pub pulse: Option<&'p Pulse>,
+}
+
+/// A product as its board lists it.
+#[derive(Clone, Copy, Debug)]
+pub struct Listed<'b> {
+    /// What becomes of it.
+    pub member: Member,
+    /// What scores it.
+    pub candidate: Candidate<'b>,
 }
 
 /// The candidates of a board at a ranking step, by the start of their first broadcast and then by id, laid out one after the other.
@@ -117,52 +135,36 @@ struct Head {
 }
 
 impl Crowd {
-    fn of(board: &Board, weights: SurfaceWeights, ranked_at: UnixMillis, pulse: Option<&Pulse>) -> Self {
-        let mut listed: Vec<Keyed> = board
-            .candidates()
-            .map(|index| board.product(index))
-            .filter(Product::is_listed)
-            // Products stand on the board by their ids.
-            .map(|product| (Reverse(product.first_starts_at().0.saturating_neg()), product.index()))
+    /// The crowd of the products that `listed` gives in the order of their ids, whose vectors have so many `dimensions`.
+    pub fn of<'b>(
+        listed: impl Iterator<Item = Listed<'b>>,
+        dimensions: usize,
+        Asked { weights, ranked_at, pulse }: Asked<'_>,
+    ) -> Self {
+        let all: Vec<Listed<'_>> = listed.collect();
+        let mut order: Vec<Keyed> = (all.iter().enumerate())
+            .map(|(place, listed)| (Reverse(listed.candidate.starts_at.0.saturating_neg()), place))
             .collect();
-        sort(&mut listed);
-        let listed: Vec<_> = listed.into_iter().map(|(_, index)| board.product(index)).collect();
-        let head = |product: &Product<'_>| {
-            let candidate = Candidate {
-                vector: product.vector(),
-                channel: product.slots().next().map_or(usize::MAX, |slot| board.slot(slot).channel()),
-                starts_at: product.first_starts_at(),
-                ends_at: product.first_ends_at(),
-                popularity: product.popularity(),
-            };
-            Head {
-                shared: score(&candidate, None, &weights, ranked_at).total().saturating_add(pulse_points(
-                    pulse,
-                    product.id(),
-                    &weights,
-                )),
-                channel: u16::try_from(candidate.channel).unwrap_or(u16::MAX),
-                bucket: u8::try_from(candidate.bucket()).unwrap_or(u8::MAX),
-            }
-        };
-        let member = |product: &Product<'_>| Member {
-            index: product.index(),
-            id: product.id(),
-            ends_at: product.first_ends_at(),
-            category: product.category(),
-            shown: product.shown(),
+        sort(&mut order);
+        let listed: Vec<&Listed<'_>> = order.into_iter().filter_map(|(_, place)| all.get(place)).collect();
+        let head = |Listed { member, candidate }: &&Listed<'_>| Head {
+            shared: score(candidate, None, &weights, ranked_at)
+                .total()
+                .saturating_add(pulse_points(pulse, member.id, &weights)),
+            channel: u16::try_from(candidate.channel).unwrap_or(u16::MAX),
+            bucket: u8::try_from(candidate.bucket()).unwrap_or(u8::MAX),
         };
         let mut ends: Vec<Keyed> =
-            listed.iter().map(|product| (Reverse(product.first_ends_at().0.saturating_neg()), 0)).collect();
+            listed.iter().map(|listed| (Reverse(listed.member.ends_at.0.saturating_neg()), 0)).collect();
         sort(&mut ends);
         Self {
             ranked_at,
             weights,
             pulse: pulse.map_or(0, Pulse::number),
-            members: listed.iter().map(member).collect(),
+            members: listed.iter().map(|listed| listed.member).collect(),
             heads: listed.iter().map(head).collect(),
-            vectors: listed.iter().flat_map(Product::vector).copied().collect(),
-            dimensions: board.dimensions().max(1),
+            vectors: listed.iter().flat_map(|listed| listed.candidate.vector).copied().collect(),
+            dimensions: dimensions.max(1),
             ends: ends.into_iter().map(|(Reverse(end), _)| UnixMillis(end.saturating_neg())).collect(),
         }
     }

@@ -1,0 +1,65 @@
+//! Keys by which titles that share something are found, and words are counted.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+/// A key: a hash of what is shared, its kind in the lowest three bits. Two different things with one hash cost a comparison, not an error.
+///
+/// Keys are kept in ledgers, so how they are made never changes without a new version of the ledger's format.
+pub type Key = u64;
+
+/// What a key is made of; the lowest three bits of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// All words of a title.
+    Title = 0,
+    /// A model or a short code.
+    Model = 1,
+    /// A picture's address.
+    Image = 2,
+    /// Three syllables.
+    Stretch = 3,
+    /// One word.
+    Word = 4,
+    /// Two words.
+    Pair = 5,
+    /// A shop's item code.
+    Code = 6,
+    /// A word as it is counted; no key of a title.
+    Counted = 7,
+}
+
+pub(crate) const KIND_BITS: u64 = 7;
+
+pub(crate) fn key(kind: Kind, parts: &[&str]) -> Key {
+    let mut bytes = [0_u8; 96];
+    let length = parts.iter().map(|part| part.len() + 1).sum::<usize>();
+    let hash = if length <= bytes.len() {
+        let mut at = 0;
+        for part in parts {
+            if let Some(place) = bytes.get_mut(at..at + part.len()) {
+                place.copy_from_slice(part.as_bytes());
+            }
+            at += part.len() + 1;
+        }
+        xxh3_64(bytes.get(..length).unwrap_or_default())
+    } else {
+        let mut joined = Vec::with_capacity(length);
+        for part in parts {
+            joined.extend_from_slice(part.as_bytes());
+            joined.push(0);
+        }
+        xxh3_64(&joined)
+    };
+    hash & !KIND_BITS | u64::from(kind as u8)
+}
+
+/// The key that listings of one shop and code share.
+pub fn code_key(shop: &str, listing_id: &str) -> Key {
+    key(Kind::Code, &[shop, listing_id])
+}
+
+/// What a word is counted under.
+pub(crate) fn word_key(word: &str) -> Key {
+    key(Kind::Counted, &[word])
+}
