@@ -252,7 +252,7 @@ async fn learn(world: &Path, now: UnixMillis, events: &Path, output: &Path) -> O
         now,
         format: Format::default(),
     };
-    let (parts, _, _) = compose::board(&facts);
+    let (parts, _, _) = compose::board(&facts)?;
     let packs = compose::packs(&parts, &shards, rules.taste.shard_bytes)?;
     let (manifest, _) = packs.manifest.write()?;
     sinsang_publish::snapshot::Snapshot::at(output).write(&packs.packs, &manifest)?;

@@ -129,6 +129,9 @@ pub enum Error {
     /// What the lab handed in can't be used.
     #[error(transparent)]
     Lab(#[from] external_vectors::Error),
+    /// A verdict can't be written. Nothing is published.
+    #[error("a verdict can't be written as JSON: {0}")]
+    Verdict(#[from] serde_json::Error),
     /// The engine failed at a question.
     #[error("the products can't be registered: {0}")]
     Products(#[from] DataFusionError),
@@ -246,7 +249,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         format: options.format,
     };
     let stage = stage!("packs", new = Empty, repeat = Empty, unknown = Empty, packs = Empty, bytes = Empty).entered();
-    let (board, verdicts, directives) = compose::board(&facts);
+    let (board, verdicts, directives) = compose::board(&facts)?;
     let bytes_per_user = shards.user_bytes();
     let packs = compose::packs(&board, &shards, rules.taste.shard_bytes)?;
     let (manifest, _) = packs.manifest.write()?;

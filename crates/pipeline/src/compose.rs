@@ -16,7 +16,7 @@ use sinsang_core::rank::UNIT;
 use sinsang_core::time::{DAY_MS, HOUR_MS, UnixMillis};
 use sinsang_core::viewer::UserKey;
 use sinsang_identity::identity::{ProductId, Resolution};
-use sinsang_identity::verdict::{self, Reach, Verdict, VerdictKind};
+use sinsang_identity::verdict::{self, Reach, VerdictKind};
 use sinsang_tables::table::Tab;
 
 use crate::learn::taste::{self, ContextLeaning, Learned, Population, UserTaste, Vocabulary};
@@ -104,7 +104,10 @@ pub fn on_board(catalogue: &Catalogue, products: &[Product], rules: &Rules, now:
 }
 
 /// The parts of the board, the verdicts as of the build, and what operators' directives came to.
-pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts, Vec<Outcome>) {
+///
+/// # Errors
+/// Where a verdict can't be written as JSON.
+pub fn board(facts: &Facts<'_>) -> serde_json::Result<(BoardParts, VerdictCounts, Vec<Outcome>)> {
     let Facts { catalogue, now, .. } = *facts;
     let vocabulary = facts.vocabulary;
     let population = &facts.learned.report.population;
@@ -155,7 +158,8 @@ pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts, Vec<Outcome>) {
         parts.slots.extend(shown.iter().filter_map(|airing| facts.slot(product, airing)));
         let vector = facts.learned.product_vector(product.id.0);
         let popularity = popularity(population, product.id, &vector, most_popular);
-        if let Some(part) = facts.product(product, &shown, (starts_at, ends_at), &before, &after) {
+        let verdicts = [serde_json::to_string(&before)?, serde_json::to_string(&after)?];
+        if let Some(part) = facts.product(product, &shown, (starts_at, ends_at), before.kind, verdicts) {
             let foreign = facts.lab.map(|lab| lab.products.get(&product.id.0).copied().unwrap_or([0; taste::DIMS]));
             let vector = vector.iter().chain(foreign.iter().flatten()).copied().collect();
             parts.products.push(ProductPart { popularity, vector, ..part });
@@ -169,7 +173,7 @@ pub fn board(facts: &Facts<'_>) -> (BoardParts, VerdictCounts, Vec<Outcome>) {
     let experiments = facts.rules.experiment_parts(mix);
     let contexts = facts.learned.contexts.iter().map(|context| context_part(context, facts.lab.is_some())).collect();
     parts.mix = MixParts { shown: shown.collect(), mix, experiments, contexts, ..rules };
-    (parts, counts, outcomes)
+    Ok((parts, counts, outcomes))
 }
 
 impl Facts<'_> {
@@ -186,14 +190,14 @@ impl Facts<'_> {
         })
     }
 
-    /// The product as the listing of its next slot describes it.
+    /// The product as the listing of its next slot describes it, with its verdicts until and after its first broadcast as JSON.
     fn product(
         &self,
         product: &Product,
         shown: &[&Airing],
         first: (UnixMillis, UnixMillis),
-        before: &Verdict,
-        after: &Verdict,
+        kind: VerdictKind,
+        [verdict_first, verdict_later]: [String; 2],
     ) -> Option<ProductPart> {
         let next = shown.iter().find(|airing| airing.ends_at > self.now).or(shown.last())?;
         let entry = self.catalogue.entries.get(next.entry)?;
@@ -219,14 +223,14 @@ impl Facts<'_> {
                 .filter_map(listing)
                 .map(|listing| ListingPart { shop: listing.shop.clone(), listing_id: listing.listing_id.clone() })
                 .collect(),
-            verdict: match before.kind {
+            verdict: match kind {
                 VerdictKind::New => board::VerdictKind::New,
                 VerdictKind::Repeat => board::VerdictKind::Repeat,
                 VerdictKind::Unknown => board::VerdictKind::Unknown,
             },
-            unknown_listed: self.rules.new_tab.show_unknown && before.kind == VerdictKind::Unknown,
-            verdict_first: serde_json::to_string(before).unwrap_or_default(),
-            verdict_later: serde_json::to_string(after).unwrap_or_default(),
+            unknown_listed: self.rules.new_tab.show_unknown && kind == VerdictKind::Unknown,
+            verdict_first,
+            verdict_later,
             first,
             popularity: 0,
             vector: Vec::new(),
