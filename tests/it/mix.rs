@@ -42,7 +42,7 @@ fn fresh(products: usize) -> BoardParts {
     let mut parts = parts(&Shape { products, ..Shape::DAY });
     let built_at = parts.built_at;
     for (product, at) in parts.products.iter_mut().zip(0..) {
-        product.verdict = sinsang_core::pack::board::VerdictKind::New;
+        product.verdict = sinsang_core::verdict::VerdictKind::New;
         product.first = (built_at.plus(HOUR_MS + at * SECOND_MS), built_at.plus(3 * HOUR_MS + at * SECOND_MS));
     }
     parts

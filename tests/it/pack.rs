@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use sinsang_core::key::Key;
-use sinsang_core::pack::board::{Board, VerdictKind};
+use sinsang_core::pack::board::Board;
 use sinsang_core::pack::board_write::{BoardParts, write};
 use sinsang_core::pack::experiment::ExperimentPart;
 use sinsang_core::pack::manifest::{Manifest, ManifestParts, Previous, SnapshotId};
@@ -12,6 +12,7 @@ use sinsang_core::pack::{Damage, Format, Kind, Pack, PackId, VERSION, Writer};
 use sinsang_core::pulse::Counts;
 use sinsang_core::rank::PULSE_WEIGHTS;
 use sinsang_core::time::UnixMillis;
+use sinsang_core::verdict::VerdictKind;
 
 use crate::corpus::pack::meet;
 use crate::support::board::{BUILT_AT, Published, Shape, hasher, parts, publish, published, users, widths};

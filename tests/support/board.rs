@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use sinsang_core::key::Key;
-use sinsang_core::pack::board::{Block, VerdictKind};
+use sinsang_core::pack::board::Block;
 use sinsang_core::pack::board_write::{
     BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart, TabPart, vocabulary, write,
 };
@@ -13,6 +13,7 @@ use sinsang_core::pack::taste::{self, Widths};
 use sinsang_core::pack::{Format, Kind, PackId};
 use sinsang_core::rank::{PULSE_WEIGHTS, SurfaceWeights, Weights};
 use sinsang_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMillis};
+use sinsang_core::verdict::VerdictKind;
 use sinsang_core::viewer::UserHasher;
 
 use super::{Numbers, at};

@@ -3,11 +3,12 @@
 use base64ct::{Base64, Encoding};
 use serde_json::{Map, Value, json};
 use sinsang_core::key::Key;
-use sinsang_core::pack::board::{Board, VerdictKind};
+use sinsang_core::pack::board::Board;
 use sinsang_core::pack::manifest::Manifest;
 use sinsang_core::pack::taste::TasteShard;
 use sinsang_core::pack::{Damage, Kind};
 use sinsang_core::rank::SurfaceWeights;
+use sinsang_core::verdict::VerdictKind;
 use sinsang_core::viewer::UserHasher;
 
 use crate::snapshot::Snapshot;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use sinsang_core::key::Key;
 use sinsang_core::mix::Mix;
-use sinsang_core::pack::board::{Block, VerdictKind};
+use sinsang_core::pack::board::Block;
 use sinsang_core::pack::board_write::{
     BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart, TabPart, vocabulary, write,
 };
@@ -17,6 +17,7 @@ use sinsang_core::pack::taste::{self, Widths};
 use sinsang_core::pack::{Kind, PackId, TooLarge};
 use sinsang_core::rank::{SurfaceWeights, Weights};
 use sinsang_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UnixMillis};
+use sinsang_core::verdict::VerdictKind;
 use sinsang_core::viewer::UserHasher;
 
 /// Days of the window: one before the build, eight after it.

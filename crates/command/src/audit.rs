@@ -5,8 +5,9 @@ use std::fmt;
 
 use serde::Serialize;
 use sinsang_core::time::UnixMillis;
+use sinsang_core::verdict::VerdictKind;
 use sinsang_identity::identity::ProductId;
-use sinsang_identity::verdict::{self, Earlier, VerdictKind};
+use sinsang_identity::verdict::{self, Earlier};
 use sinsang_pipeline::read::history::History;
 use sinsang_pipeline::report::claim::claim;
 

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sinsang_core::time::UnixMillis;
+use sinsang_core::verdict::VerdictKind;
 use sinsang_identity::identity::{Joined, ProductId, Sameness, Score};
-use sinsang_identity::verdict::{self, Evidence, VerdictKind};
+use sinsang_identity::verdict::{self, Evidence};
 use sinsang_pipeline::compose::VerdictCounts;
 use sinsang_pipeline::ledger;
 use sinsang_pipeline::read::catalogue::Airing;

@@ -10,9 +10,10 @@ use std::fmt;
 
 use serde::Serialize;
 use sinsang_core::time::{DAY_MS, UnixMillis};
+use sinsang_core::verdict::VerdictKind;
 use sinsang_identity::identity::{Joined, ProductId, Score, same};
 use sinsang_identity::listing::Lexicon;
-use sinsang_identity::verdict::{self, Reason, VerdictKind};
+use sinsang_identity::verdict::{self, Reason};
 use sinsang_pipeline::read::catalogue::{Airing, Entry};
 use sinsang_pipeline::read::history::History;
 use sinsang_pipeline::read::product::{LikelyAiring, Product};

@@ -6,13 +6,14 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 use sinsang_core::key::Key;
-use sinsang_core::pack::board::{Board, VerdictKind};
+use sinsang_core::pack::board::Board;
 use sinsang_core::pack::manifest::{Manifest, shard_index};
 use sinsang_core::pack::taste::{Taste, TasteShard};
 use sinsang_core::pack::{Kind, PackId};
 use sinsang_core::surface::new::{self, Selection};
 use sinsang_core::surface::{View, live, tabs};
 use sinsang_core::time::{CLOCK_LEEWAY_MS, UnixMillis};
+use sinsang_core::verdict::VerdictKind;
 use sinsang_publish::snapshot::{self, Snapshot};
 
 /// Users whose surfaces are made, at most.

@@ -8,8 +8,9 @@ use std::fmt;
 
 use serde::Serialize;
 use sinsang_core::time::UnixMillis;
+use sinsang_core::verdict::VerdictKind;
 use sinsang_identity::identity::{Joined, ProductId};
-use sinsang_identity::verdict::{self, Verdict, VerdictKind};
+use sinsang_identity::verdict::{self, Verdict};
 use sinsang_pipeline::read::history::History;
 
 use crate::resolve::{Decided, Neighbour};

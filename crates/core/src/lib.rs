@@ -1,7 +1,7 @@
 //! What the Workers, the pipeline and the preview page share.
 //!
 //! - [`time`], [`text`], [`code`], [`printable`], [`json`]: instants and texts from outside, read alike everywhere.
-//! - [`viewer`], [`context`], [`event`]: who is served, where and when, and what their events may say.
+//! - [`viewer`], [`context`], [`event`]: who is served, where and when, and what their events may say. [`verdict`]: what was decided of a product.
 //! - [`key`], [`pack`], [`pulse`], [`crowd`]: what stands in the store, by name and in bytes, and what is worked out of a board once.
 //! - [`experiment`] says by which weights a viewer is shown things; [`rank`] orders for the viewer, [`mix`] and [`directive`] arrange, [`surface`]
 //!   and [`session`] choose what is shown at a time.
@@ -49,4 +49,5 @@ pub mod surface;
 pub mod surface_name;
 pub mod text;
 pub mod time;
+pub mod verdict;
 pub mod viewer;

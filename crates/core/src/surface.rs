@@ -8,11 +8,12 @@ pub mod tabs;
 
 use crate::experiment::Assignment;
 use crate::mix::Mix;
-use crate::pack::board::{Board, Product, Slot, VerdictKind};
+use crate::pack::board::{Board, Product, Slot};
 use crate::pack::pulse::Pulse;
 use crate::pack::taste::Taste;
 use crate::rank::Weights;
 use crate::time::{DAY_MS, HOUR_MS, UnixMillis};
+use crate::verdict::VerdictKind;
 
 /// Past this age of a snapshot nothing counts as new any more: what the schedule gained since may have been broadcast already. A snapshot
 /// is built at least once a day; this leaves room for one that failed.

@@ -28,8 +28,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use sinsang_core::printable::is_unprintable;
 use sinsang_core::time::UnixMillis;
-
-use crate::verdict::VerdictKind;
+use sinsang_core::verdict::VerdictKind;
 
 /// Mistakes of a file that an error tells.
 const TOLD: usize = 20;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use fit::Row;
 use serde::Serialize;
+use sinsang_core::verdict::VerdictKind;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::correction::Corrections;
@@ -17,7 +18,7 @@ use crate::identity::matcher::{self, Matcher, Model};
 use crate::identity::{Day, Listing, Offer, Policy, Statistics, features};
 use crate::label::{self, Pair, Places, Read, Rows, TitlePair};
 use crate::listing::{Features, Lexicon};
-use crate::verdict::{CENSORED_REVIEWS, VerdictKind};
+use crate::verdict::CENSORED_REVIEWS;
 
 /// Parts that the labels are divided into, by product: each is judged by a matcher that was fitted to the others.
 const FOLDS: u64 = 5;

@@ -4,33 +4,11 @@ mod history;
 
 use serde::{Deserialize, Serialize};
 use sinsang_core::time::{DAY_MS, UnixMillis};
+use sinsang_core::verdict::VerdictKind;
 
 use crate::listing::{Class, Features, Lexicon, Measure, Token, Words};
 pub use crate::reach::Reach;
 pub use history::{Airing, GivenTo, Likely, ProductHistory};
-
-/// The verdict's kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum VerdictKind {
-    /// It has a broadcast to come, or on air, and none that ended before.
-    New,
-    /// A broadcast of it has ended.
-    Repeat,
-    /// The history can't tell.
-    Unknown,
-}
-
-impl VerdictKind {
-    /// As it is written: `new`, `repeat`, `unknown`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::New => "new",
-            Self::Repeat => "repeat",
-            Self::Unknown => "unknown",
-        }
-    }
-}
 
 /// Why a verdict is what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

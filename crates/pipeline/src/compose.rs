@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use sinsang_core::mix::Mix;
-use sinsang_core::pack::board::{self, Block};
+use sinsang_core::pack::board::Block;
 use sinsang_core::pack::board_write::{self, BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart, TabPart};
 use sinsang_core::pack::context::ContextPart;
 use sinsang_core::pack::manifest::{ManifestParts, shard_index};
@@ -14,9 +14,10 @@ use sinsang_core::pack::taste::{self as taste_pack, Widths};
 use sinsang_core::pack::{Format, PackId, TooLarge};
 use sinsang_core::rank::UNIT;
 use sinsang_core::time::{DAY_MS, HOUR_MS, UnixMillis};
+use sinsang_core::verdict::VerdictKind;
 use sinsang_core::viewer::UserKey;
 use sinsang_identity::identity::{ProductId, Resolution};
-use sinsang_identity::verdict::{self, Reach, VerdictKind};
+use sinsang_identity::verdict::{self, Reach};
 use sinsang_tables::table::Tab;
 
 use crate::learn::taste::{self, ContextLeaning, Learned, Population, UserTaste, Vocabulary};
@@ -223,11 +224,7 @@ impl Facts<'_> {
                 .filter_map(listing)
                 .map(|listing| ListingPart { shop: listing.shop.clone(), listing_id: listing.listing_id.clone() })
                 .collect(),
-            verdict: match kind {
-                VerdictKind::New => board::VerdictKind::New,
-                VerdictKind::Repeat => board::VerdictKind::Repeat,
-                VerdictKind::Unknown => board::VerdictKind::Unknown,
-            },
+            verdict: kind,
             unknown_listed: self.rules.new_tab.show_unknown && kind == VerdictKind::Unknown,
             verdict_first,
             verdict_later,

@@ -10,9 +10,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sinsang_core::key::Key;
 use sinsang_core::pack::Kind;
-use sinsang_core::pack::board::{Board, VerdictKind};
+use sinsang_core::pack::board::Board;
 use sinsang_core::pack::manifest::Manifest;
 use sinsang_core::time::{CLOCK_LEEWAY_MS, HOUR_MS, UnixMillis};
+use sinsang_core::verdict::VerdictKind;
 
 use crate::snapshot::{self, Snapshot};
 

@@ -1,8 +1,8 @@
 //! Every route's shape, and what time does to what is shown.
 
 use serde_json::Value;
-use sinsang_core::pack::board::VerdictKind;
 use sinsang_core::time::{HOUR_MS, MINUTE_MS, UnixMillis};
+use sinsang_core::verdict::VerdictKind;
 
 use crate::support::at;
 use crate::support::board::{BUILT_AT, Shape, parts, publish, published, widths};

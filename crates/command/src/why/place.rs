@@ -9,9 +9,10 @@ use sinsang::request::{Config, Raw};
 use sinsang::serve::{Serve, Step};
 use sinsang::snapshot_load::{Fetched, Place};
 use sinsang_core::key::Key;
-use sinsang_core::pack::board::{Board, VerdictKind};
+use sinsang_core::pack::board::Board;
 use sinsang_core::pack::{Kind, PackId};
 use sinsang_core::time::UnixMillis;
+use sinsang_core::verdict::VerdictKind;
 use sinsang_publish::snapshot::{self, Snapshot};
 
 use super::word;

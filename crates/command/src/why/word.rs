@@ -3,8 +3,8 @@
 use std::fmt;
 
 use sinsang_core::time::UnixMillis;
+use sinsang_core::verdict::VerdictKind;
 use sinsang_identity::identity::{CORRECTION, Score};
-use sinsang_identity::verdict::VerdictKind;
 use sinsang_pipeline::read::score_text::told;
 
 use crate::resolve::Neighbour;

@@ -50,35 +50,6 @@ pub(super) const FIRST_BROADCAST: u16 = 1;
 /// Flag of a tab that keeps its position for everyone.
 pub(super) const PINNED: u16 = 1;
 
-/// What was decided about a product, in the field's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VerdictKind {
-    /// It was broadcast before.
-    Repeat,
-    /// Its first broadcast ever lies ahead or is on air.
-    New,
-    /// The history can't tell.
-    Unknown,
-}
-
-impl VerdictKind {
-    pub(super) fn code(self) -> u8 {
-        match self {
-            Self::Repeat => 0,
-            Self::New => 1,
-            Self::Unknown => 2,
-        }
-    }
-
-    fn from_code(code: u8) -> Self {
-        match code {
-            1 => Self::New,
-            2 => Self::Unknown,
-            _ => Self::Repeat,
-        }
-    }
-}
-
 /// A run of a product vector's dimensions that has a name in explanations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {

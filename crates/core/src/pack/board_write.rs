@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::board::{
     BLOCK_BYTES, BLOCKS, Block, CANDIDATES, CATEGORIES, CATEGORY_BYTES, CHANNEL_BYTES, CHANNELS, COUNTS,
     FIRST_BROADCAST, INDEX_BYTES, LISTS, META, META_BYTES, NO_CATEGORY, PINNED, PRODUCT_BYTES, PRODUCT_SLOTS, PRODUCTS,
-    SLOT_BYTES, SLOTS, TAB_BYTES, TABS, TIMES, VECTORS, VerdictKind, WEIGHTS,
+    SLOT_BYTES, SLOTS, TAB_BYTES, TABS, TIMES, VECTORS, WEIGHTS,
 };
 use super::experiment::{self, ExperimentPart};
 use super::mix::MixParts;
@@ -16,6 +16,7 @@ use super::record::{TEXT, weights, weights_bytes};
 use super::{Format, Kind, PackId, TooLarge, Writer, context};
 use crate::rank::{HOUR_BUCKETS, Weights};
 use crate::time::UnixMillis;
+use crate::verdict::VerdictKind;
 
 /// A TV channel as the app knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

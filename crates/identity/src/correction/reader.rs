@@ -5,11 +5,11 @@ use std::fmt;
 
 use serde::Deserialize;
 use sinsang_core::time::UnixMillis;
+use sinsang_core::verdict::VerdictKind;
 use toml::Spanned;
 
 use super::{Corrections, Decision, Given, Mistake, Named, Said};
 use crate::place::Places;
-use crate::verdict::VerdictKind;
 
 /// Listings that one correction may name.
 const MOST_LISTINGS: usize = 100;

@@ -11,7 +11,8 @@ use crate::identity::{ProductId, values_agree};
 pub use crate::label::Rows;
 use crate::label::{self, Pair, Places, Read};
 use crate::listing::Measure;
-use crate::verdict::{CENSORED_REVIEWS, VerdictKind};
+use crate::verdict::CENSORED_REVIEWS;
+use sinsang_core::verdict::VerdictKind;
 
 /// Resamples behind an interval that has no formula.
 const RESAMPLES: usize = 400;

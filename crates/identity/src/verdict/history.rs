@@ -1,8 +1,7 @@
 //! What verdicts are judged by: a product's broadcasts, what may be one of them, and what a person said.
 
 use sinsang_core::time::UnixMillis;
-
-use super::VerdictKind;
+use sinsang_core::verdict::VerdictKind;
 
 /// One broadcast of a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

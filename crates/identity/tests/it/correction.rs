@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use sinsang_core::time::UnixMillis;
+use sinsang_core::verdict::VerdictKind;
 use sinsang_identity::correction::{Corrections, Decision, Pair};
 use sinsang_identity::identity::{
     CORRECTION, Joined, Known, Listing, Policy, ProductId, Resolution, Statistics, resolve, resolve_onto,
 };
-use sinsang_identity::verdict::VerdictKind;
 
 use crate::listing;
 

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use sinsang_core::time::UnixMillis;
+use sinsang_core::verdict::VerdictKind;
 use sinsang_identity::correction;
 use sinsang_identity::identity::matcher::Matcher;
 use sinsang_identity::identity::{Alike, Joined, ProductId, Resolution};
-use sinsang_identity::verdict::{self, GivenTo, NearestOther, ProductHistory, Reach, VerdictKind};
+use sinsang_identity::verdict::{self, GivenTo, NearestOther, ProductHistory, Reach};
 
 use crate::learn::taste::ProductFeatures;
 use crate::read::catalogue::Catalogue;

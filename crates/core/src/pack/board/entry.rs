@@ -1,8 +1,9 @@
 //! What a board has entries of: products, slots and tabs, read where they lie in the pack.
 
-use super::{Board, FIRST_BROADCAST, NO_CATEGORY, PINNED, PRODUCT_BYTES, SLOT_BYTES, VerdictKind};
+use super::{Board, FIRST_BROADCAST, NO_CATEGORY, PINNED, PRODUCT_BYTES, SLOT_BYTES};
 use crate::pack::{Span, to_usize, u16_at, u32_at, u64_at};
 use crate::time::UnixMillis;
+use crate::verdict::VerdictKind;
 
 /// A product of a [`Board`].
 #[derive(Clone, Copy, Debug)]

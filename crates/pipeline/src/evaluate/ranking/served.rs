@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::prelude::SessionContext;
-use sinsang_core::pack::board::{Block, Board, VerdictKind};
+use sinsang_core::pack::board::{Block, Board};
 use sinsang_core::pack::board_write::{BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart};
 use sinsang_core::pack::manifest::Manifest;
 use sinsang_core::pack::mix::MixParts;
@@ -15,6 +15,7 @@ use sinsang_core::rank::{self, Candidate, SurfaceWeights};
 use sinsang_core::surface::View;
 use sinsang_core::surface::new::{self, Selection};
 use sinsang_core::time::{DAY_MS, UnixMillis};
+use sinsang_core::verdict::VerdictKind;
 use sinsang_core::viewer::UserHasher;
 use sinsang_taste::matrix::dot;
 

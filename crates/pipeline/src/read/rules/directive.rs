@@ -7,11 +7,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sinsang_core::directive::{Deed, WHOLE};
 use sinsang_core::mix::Floor;
-use sinsang_core::pack::board::VerdictKind;
 use sinsang_core::pack::board_write::BoardParts;
 use sinsang_core::pack::mix::DirectivePart;
 use sinsang_core::surface_name::Surface;
 use sinsang_core::time::UnixMillis;
+use sinsang_core::verdict::VerdictKind;
 use toml::Spanned;
 
 /// Points that a boost or a burial has where none are given: about one standard deviation of a well-known viewer's tastes.

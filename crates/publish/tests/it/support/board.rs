@@ -1,9 +1,9 @@
 //! A board that says everything that a publish asks of one, and nothing else. Tests of the library, of stores, and the measurement of publishing
 //! take this one file in.
 
-use sinsang_core::pack::board::VerdictKind;
 use sinsang_core::pack::board_write::{BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart};
 use sinsang_core::time::{HOUR_MS, UnixMillis};
+use sinsang_core::verdict::VerdictKind;
 
 /// A board of so many products, each with a broadcast a day after the build.
 pub(crate) fn board(built_at: UnixMillis, products: u64) -> BoardParts {
