@@ -141,32 +141,34 @@ impl Crowd {
         dimensions: usize,
         Asked { weights, ranked_at, pulse }: Asked<'_>,
     ) -> Self {
-        let all: Vec<Listed<'_>> = listed.collect();
-        let mut order: Vec<Keyed> = (all.iter().enumerate())
-            .map(|(place, listed)| (Reverse(listed.candidate.starts_at.0.saturating_neg()), place))
-            .collect();
-        sort(&mut order);
-        let listed: Vec<&Listed<'_>> = order.into_iter().filter_map(|(_, place)| all.get(place)).collect();
-        let head = |Listed { member, candidate }: &&Listed<'_>| Head {
-            shared: score(candidate, None, &weights, ranked_at)
-                .total()
-                .saturating_add(pulse_points(pulse, member.id, &weights)),
-            channel: u16::try_from(candidate.channel).unwrap_or(u16::MAX),
-            bucket: u8::try_from(candidate.bucket()).unwrap_or(u8::MAX),
-        };
-        let mut ends: Vec<Keyed> =
-            listed.iter().map(|listed| (Reverse(listed.member.ends_at.0.saturating_neg()), 0)).collect();
+        let listed: Vec<Listed<'_>> = listed.collect();
+        let by = |time: UnixMillis, place: usize| (Reverse(time.0.saturating_neg()), place);
+        let starts = listed.iter().zip(0..).map(|(one, place)| by(one.candidate.starts_at, place));
+        let ends = listed.iter().map(|one| by(one.member.ends_at, 0));
+        let (mut starts, mut ends): (Vec<Keyed>, Vec<Keyed>) = (starts.collect(), ends.collect());
+        sort(&mut starts);
         sort(&mut ends);
-        Self {
+        let mut crowd = Self {
             ranked_at,
             weights,
             pulse: pulse.map_or(0, Pulse::number),
-            members: listed.iter().map(|listed| listed.member).collect(),
-            heads: listed.iter().map(head).collect(),
-            vectors: listed.iter().flat_map(|listed| listed.candidate.vector).copied().collect(),
+            members: Vec::with_capacity(listed.len()),
+            heads: Vec::with_capacity(listed.len()),
+            vectors: Vec::with_capacity(listed.len().saturating_mul(dimensions)),
             dimensions: dimensions.max(1),
             ends: ends.into_iter().map(|(Reverse(end), _)| UnixMillis(end.saturating_neg())).collect(),
+        };
+        for Listed { member, candidate } in starts.into_iter().filter_map(|(_, place)| listed.get(place)) {
+            let shared = score(candidate, None, &weights, ranked_at).total();
+            crowd.members.push(*member);
+            crowd.heads.push(Head {
+                shared: shared.saturating_add(pulse_points(pulse, member.id, &weights)),
+                channel: u16::try_from(candidate.channel).unwrap_or(u16::MAX),
+                bucket: u8::try_from(candidate.bucket()).unwrap_or(u8::MAX),
+            });
+            crowd.vectors.extend_from_slice(candidate.vector);
         }
+        crowd
     }
 
     /// How many there are.
