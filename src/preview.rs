@@ -15,7 +15,8 @@ use sinsang_core::pack::board::Board;
 use sinsang_core::pack::pulse::Pulse;
 use sinsang_core::pack::taste::{Taste, TasteShard};
 use sinsang_core::pack::{Damage, PackId};
-use sinsang_core::rank::{HOUR_BUCKETS, Score, Weights, dot};
+use sinsang_core::rank::{HOUR_BUCKETS, Weights, dot};
+use sinsang_core::signal::Score;
 use sinsang_core::surface::new::{self, Page, Selection, Sort};
 use sinsang_core::surface::{View, live, tabs, trusts_verdicts};
 use sinsang_core::surface_name::Surface;
@@ -387,7 +388,7 @@ mod tests {
         assert_eq!(after.get(1..3), Some([last, middle].as_slice()), "of one place, the later pin comes first");
         assert!(!after.contains(&first));
         assert_eq!(after.len() + 1, before.len());
-        let soon = sinsang_core::rank::SurfaceWeights { soon: -1, ..Default::default() };
+        let soon = sinsang_core::signal::SurfaceWeights { soon: -1, ..Default::default() };
         let weights = Some(Weights { new: soon, ..Weights::default() });
         let far_first = ids(&arrange(&mut preview, &Question { weights, ..question.clone() }));
         assert_ne!(far_first, before);

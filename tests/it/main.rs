@@ -7,6 +7,7 @@ mod header;
 mod mix;
 mod pack;
 mod serve;
+mod signal;
 mod supply;
 #[path = "../support/mod.rs"]
 mod support;

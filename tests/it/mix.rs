@@ -178,7 +178,7 @@ fn the_second_half_of_vectors_counts_where_the_board_says_so_and_the_viewer_has_
     let own = [100_u8; 64];
     let [both, ours] = [[own, own].concat(), [own, [0; 64]].concat()];
     parts.format = sinsang_core::pack::Format::Two;
-    parts.weights.new = sinsang_core::rank::SurfaceWeights { taste: 800, ..Default::default() };
+    parts.weights.new = sinsang_core::signal::SurfaceWeights { taste: 800, ..Default::default() };
     let first = order(&parts, &own);
     assert_eq!(order(&parts, &both), first, "no surface is the second half's");
     parts.mix.mix.second = 1;

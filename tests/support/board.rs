@@ -11,7 +11,8 @@ use sinsang_core::pack::board_write::{
 use sinsang_core::pack::manifest::{Manifest, ManifestParts, Previous, SnapshotId, shard_index};
 use sinsang_core::pack::taste::{self, Widths};
 use sinsang_core::pack::{Format, Kind, PackId};
-use sinsang_core::rank::{PULSE_WEIGHTS, SurfaceWeights, Weights};
+use sinsang_core::rank::{PULSE_WEIGHTS, Weights};
+use sinsang_core::signal::SurfaceWeights;
 use sinsang_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMillis};
 use sinsang_core::verdict::VerdictKind;
 use sinsang_core::viewer::UserHasher;

@@ -8,11 +8,11 @@ use std::fmt::Write as _;
 use sinsang_core::key::Key;
 use sinsang_core::pack::board::{Board, Product, Slot};
 use sinsang_core::pack::manifest::Manifest;
-use sinsang_core::pack::pulse;
 use sinsang_core::pack::taste::{Taste, TasteShard};
-use sinsang_core::pack::{Kind, Pack};
+use sinsang_core::pack::{Kind, Pack, pulse};
 use sinsang_core::pulse::Counts;
-use sinsang_core::rank::{Candidate, Score, score, score_tab};
+use sinsang_core::rank::{Candidate, score, score_tab};
+use sinsang_core::signal::Score;
 use sinsang_core::surface::new::{RANK_STEP_MS, Selection, page};
 use sinsang_core::surface::{View, live, tabs};
 use sinsang_core::time::{HOUR_MS, UnixMillis};
@@ -258,7 +258,7 @@ pub(crate) fn arithmetic() -> u64 {
             popularity: u32::try_from(numbers.below(2000)).unwrap(),
         };
         let number = |numbers: &mut Numbers| i32::try_from(numbers.below(2_000_000)).unwrap() - 1_000_000;
-        let weights = sinsang_core::rank::SurfaceWeights {
+        let weights = sinsang_core::signal::SurfaceWeights {
             taste: number(&mut numbers),
             channel: number(&mut numbers),
             hour: number(&mut numbers),

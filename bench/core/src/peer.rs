@@ -7,7 +7,7 @@ use sinsang_core::pack::board::Board;
 use sinsang_core::pack::manifest::Manifest;
 use sinsang_core::pack::taste::TasteShard;
 use sinsang_core::pack::{Damage, Kind};
-use sinsang_core::rank::SurfaceWeights;
+use sinsang_core::signal::SurfaceWeights;
 use sinsang_core::verdict::VerdictKind;
 use sinsang_core::viewer::UserHasher;
 

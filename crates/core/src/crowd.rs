@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use crate::mix::Half;
 use crate::pack::pulse::Pulse;
-use crate::rank::{Candidate, Keyed, Leaning, QUICK_DIMS, SurfaceWeights, pulse_points, score, sort};
+use crate::rank::{Candidate, Keyed, Leaning, QUICK_DIMS, pulse_points, score, sort};
+use crate::signal::SurfaceWeights;
 use crate::time::UnixMillis;
 
 /// Ranking steps, each with a pulse, that are remembered: the present one, and one that somebody is paging through.

@@ -8,8 +8,9 @@
 use sha2::{Digest, Sha256};
 
 use crate::mix::Mix;
-use crate::rank::{SurfaceWeights, Weights};
+use crate::rank::Weights;
 use crate::scatter::scatter;
+use crate::signal::SurfaceWeights;
 use crate::text::is_token;
 use crate::time::UnixMillis;
 use crate::viewer::UserKey;

@@ -3,7 +3,7 @@
 //! - [`time`], [`text`], [`code`], [`printable`], [`json`]: instants and texts from outside, read alike everywhere.
 //! - [`viewer`], [`context`], [`event`]: who is served, where and when, and what their events may say. [`verdict`]: what was decided of a product.
 //! - [`key`], [`pack`], [`pulse`], [`crowd`]: what stands in the store, by name and in bytes, and what is worked out of a board once.
-//! - [`experiment`] says by which weights a viewer is shown things; [`rank`] orders for the viewer, [`mix`] and [`directive`] arrange, [`surface`]
+//! - [`experiment`] says by which weights a viewer is shown things; [`rank`] orders for the viewer by [`signal`]s, [`mix`] and [`directive`] arrange, [`surface`]
 //!   and [`session`] choose what is shown at a time.
 //!
 //! All of it is pure: no I/O, no clock, no randomness, no async.
@@ -45,6 +45,7 @@ pub mod pulse;
 pub mod rank;
 pub mod scatter;
 pub mod session;
+pub mod signal;
 pub mod surface;
 pub mod surface_name;
 pub mod text;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::pack::pulse::Pulse;
 use crate::pack::taste::Taste;
+use crate::signal::{Score, SurfaceWeights};
 use crate::time::{HOUR_MS, UnixMillis};
 
 /// The largest value of a signal.
@@ -17,28 +18,6 @@ pub const UNIT: i64 = 1024;
 const SOON_HALF_MS: i64 = 12 * HOUR_MS;
 /// Stretches of the Korean day that tastes tell apart.
 pub const HOUR_BUCKETS: usize = 8;
-
-/// How much each signal counts on a surface. Weights are relative to each other; 0 switches a signal off.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SurfaceWeights {
-    /// Agreement of the viewer's vector with the product's; for tabs, the viewer's weight of the tab.
-    pub taste: i32,
-    /// The viewer's weight of the broadcast's channel.
-    pub channel: i32,
-    /// The viewer's weight of the broadcast's three-hour stretch of the day.
-    pub hour: i32,
-    /// How near the broadcast is.
-    pub soon: i32,
-    /// Whether it is on air.
-    pub on_air: i32,
-    /// How much everybody looks for the product.
-    pub popularity: i32,
-    /// For tabs, the place in the shared order.
-    pub position: i32,
-    /// What viewers want at the moment; tabs have none.
-    pub pulse: i32,
-}
 
 /// The weights of the three surfaces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,21 +38,6 @@ impl SurfaceWeights {
         fields.filter(|((_, base), own)| base != own).for_each(|((field, _), own)| *field = own);
     }
 
-    /// In the order in which packs have them.
-    pub fn fields(&self) -> [i32; 8] {
-        [self.taste, self.channel, self.hour, self.soon, self.on_air, self.popularity, self.position, self.pulse]
-    }
-
-    fn fields_mut(&mut self) -> [&mut i32; 8] {
-        let Self { taste, channel, hour, soon, on_air, popularity, position, pulse } = self;
-        [taste, channel, hour, soon, on_air, popularity, position, pulse]
-    }
-
-    /// The weights of these [`Self::fields`].
-    pub fn from_fields([taste, channel, hour, soon, on_air, popularity, position, pulse]: [i32; 8]) -> Self {
-        Self { taste, channel, hour, soon, on_air, popularity, position, pulse }
-    }
-
     /// Without the weights of what depends on the viewer: candidates of equal ones have equal shared scores.
     #[must_use]
     pub fn shared(self) -> Self {
@@ -87,58 +51,6 @@ impl Weights {
         self.new.take_changes(&base.new, &own.new);
         self.live.take_changes(&base.live, &own.live);
         self.tabs.take_changes(&base.tabs, &own.tabs);
-    }
-}
-
-/// A score, by part. The parts add up to the total; `docs/ranking.md` says what each means.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Score {
-    /// From the viewer's vector.
-    pub taste: i64,
-    /// From the viewer's channel weights.
-    pub channel: i64,
-    /// From the viewer's hour weights.
-    pub hour: i64,
-    /// From the time until the broadcast.
-    pub soon: i64,
-    /// From being on air.
-    pub on_air: i64,
-    /// From everybody's interest.
-    pub popularity: i64,
-    /// From the place in the shared order.
-    pub position: i64,
-    /// From what the viewer's short memory says of this very product: below 0 where they were shown it and passed it over.
-    pub memory: i64,
-    /// From the operators' rules: above 0 where it is boosted, below where it is buried.
-    pub rules: i64,
-    /// From having been on air for a while, so that a newcomer has to be better by something to pass.
-    pub stay: i64,
-    /// From what viewers want at the moment.
-    pub pulse: i64,
-}
-
-impl Score {
-    /// The sum of the parts, or the end of 64 bits that it passes. Each part but `stay` is at most a weight of 32 bits times a signal of 26,
-    /// so that only a pack whose broadcast lasts for ages comes near.
-    pub fn total(&self) -> i64 {
-        self.parts().into_iter().fold(0, |sum: i64, (_, part)| sum.saturating_add(part))
-    }
-
-    /// The parts by name, in the order in which they are shown.
-    pub fn parts(&self) -> [(&'static str, i64); 11] {
-        [
-            ("taste", self.taste),
-            ("channel", self.channel),
-            ("hour", self.hour),
-            ("soon", self.soon),
-            ("on_air", self.on_air),
-            ("popularity", self.popularity),
-            ("position", self.position),
-            ("memory", self.memory),
-            ("rules", self.rules),
-            ("stay", self.stay),
-            ("pulse", self.pulse),
-        ]
     }
 }
 

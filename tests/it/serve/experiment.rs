@@ -9,7 +9,7 @@ use sinsang_core::key::Key;
 use sinsang_core::pack::Kind;
 use sinsang_core::pack::board::Board;
 use sinsang_core::pack::board_write::BoardParts;
-use sinsang_core::rank::SurfaceWeights;
+use sinsang_core::signal::SurfaceWeights;
 use sinsang_core::surface::new::RANK_STEP_MS;
 use sinsang_core::time::{HOUR_MS, MINUTE_MS};
 

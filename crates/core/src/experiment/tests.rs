@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::rank::SurfaceWeights;
+use crate::signal::SurfaceWeights;
 
 const VIEWERS: u64 = 40_000;
 /// A chi-squared value with one degree of freedom beyond this comes by chance once in a million.

@@ -2,13 +2,14 @@
 
 use super::{Damage, Format, Pack, Table, array_at};
 use crate::mix::Mix;
-use crate::rank::{PULSE_WEIGHTS, SurfaceWeights, Weights};
+use crate::rank::{PULSE_WEIGHTS, Weights};
+use crate::signal::{SurfaceWeights, WEIGHED};
 
 pub(super) const TEXT: [u8; 4] = *b"TEXT";
 /// Bytes of a mix.
 pub(super) const MIX_BYTES: usize = 24;
 /// Of the newest version; see [`weights_bytes`].
-const WEIGHTS_BYTES: usize = 32;
+const WEIGHTS_BYTES: usize = 4 * WEIGHED;
 
 /// The section `tag`, where there is one.
 pub(super) fn optional(pack: &Pack, tag: [u8; 4], stride: usize) -> Result<Option<Table>, Damage> {
@@ -27,7 +28,7 @@ pub(super) fn weights_bytes(version: u16) -> usize {
 pub(super) fn weights_of(pack: &Pack, table: &Table, first: usize) -> Weights {
     let row = |surface: usize, pulse: i32| {
         let record = pack.record(table, first.saturating_add(surface));
-        let mut fields: [i32; 8] =
+        let mut fields: [i32; WEIGHED] =
             std::array::from_fn(|field| i32::from_le_bytes(array_at(record, field.saturating_mul(4))));
         if pack.version() < 2 {
             // A longer record of that version says something else there.

@@ -2,23 +2,12 @@
 
 use super::View;
 use crate::directive::{Deed, Directives};
-use crate::rank::{Score, SurfaceWeights, UNIT, ascending};
+use crate::rank::{UNIT, ascending};
+use crate::signal::{REASONS, Score, SurfaceWeights};
 
-/// A part of a score in Korean: as a reason for a good place, and as one for a worse place.
-const REASONS: [(&str, &str, &str); 12] = [
-    ("taste", "취향과 잘 맞고", "취향과 덜 맞고"),
-    ("channel", "자주 보는 채널이고", "덜 보는 채널이고"),
-    ("hour", "자주 보는 시간대이고", "덜 보는 시간대이고"),
-    ("soon", "방송이 가깝고", "방송이 아직 멀고"),
-    ("on_air", "지금 방송 중이고", "방송 중이 아니고"),
-    ("popularity", "찾는 사람이 많고", "찾는 사람이 적고"),
-    ("position", "기본 순서가 앞이고", "기본 순서가 뒤이고"),
-    ("memory", "최근 관심과 가깝고", "최근에 보고 지나쳤고"),
-    ("rules", "운영 규칙이 올렸고", "운영 규칙이 내렸고"),
-    ("stay", "이미 방송 중이던 자리이고", ""),
-    ("pulse", "지금 찾는 사람이 많고", "지금 찾는 사람이 더러 있고"),
-    (CONTEXT, "비슷한 상황의 시청자가 많이 찾고", "비슷한 상황의 시청자가 덜 찾고"),
-];
+/// What the parts say that viewers of the same context share.
+const CONTEXT_REASONS: (&str, &str, &str) =
+    (CONTEXT, "비슷한 상황의 시청자가 많이 찾고", "비슷한 상황의 시청자가 덜 찾고");
 /// Stands for all parts from what viewers lean to in the same context.
 const CONTEXT: &str = "context";
 /// Reasons of a sentence.
@@ -93,7 +82,7 @@ fn sentence(score: &Score, weights: &SurfaceWeights, is_explored: bool, is_of_co
     let tells = |part: i64| part != 0 && part.saturating_abs().saturating_mul(LEAST_SHARE) >= largest;
     let told = ascending(sizes).take(MOST_REASONS).filter_map(|at| parts.get(at)).filter(|(_, part)| tells(*part));
     let reasons = told.filter_map(|(name, part)| {
-        let (_, good, bad) = REASONS.iter().find(|(known, ..)| known == name)?;
+        let (_, good, bad) = REASONS.iter().chain([&CONTEXT_REASONS]).find(|(known, ..)| known == name)?;
         Some(format!("{}({part:+})", if is_good(name, *part) { good } else { bad }))
     });
     let reasons: Vec<String> = reasons.collect();

@@ -4,7 +4,8 @@ use super::{View, explain, write_array, write_broadcast, write_product};
 use crate::directive::Directives;
 use crate::mix::{Half, Mix};
 use crate::pack::taste::Taste;
-use crate::rank::{Candidate, Score, SurfaceWeights, ascending, pulse_points, score};
+use crate::rank::{Candidate, ascending, pulse_points, score};
+use crate::signal::{Score, SurfaceWeights};
 use crate::surface_name::Surface;
 use crate::time::{SECOND_MS, UnixMillis};
 

@@ -12,8 +12,9 @@ use crate::directive::Directives;
 use crate::mix::{self, Draw, Half, Mix, Plan, Traits, arrange};
 use crate::pack::board::Product;
 use crate::pack::taste::Taste;
-use crate::rank::{Candidate, Keyed, Leaning, Score, SurfaceWeights, ascending, pulse_points, score, sort};
+use crate::rank::{Candidate, Keyed, Leaning, ascending, pulse_points, score, sort};
 use crate::scatter::scatter;
+use crate::signal::{Score, SurfaceWeights};
 use crate::surface_name::Surface;
 use crate::time::{DAY_MS, KST_OFFSET_MS, MINUTE_MS, UnixMillis};
 

@@ -2,7 +2,8 @@
 
 use super::{View, explain, write_array, write_number};
 use crate::directive::Directives;
-use crate::rank::{Score, score_tab};
+use crate::rank::score_tab;
+use crate::signal::Score;
 
 /// Indexes of the tabs, in the order to show. A tab passes one that stands before it in the shared order only where it is better by the
 /// board's margin, so that small changes of tastes move nothing.

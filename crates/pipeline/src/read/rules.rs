@@ -8,7 +8,8 @@ use sinsang_core::pack::Format;
 use sinsang_core::pack::board_write::BoardParts;
 use sinsang_core::pack::experiment::ExperimentPart;
 use sinsang_core::pack::mix::MixParts;
-use sinsang_core::rank::{PULSE_WEIGHTS, SurfaceWeights, Weights};
+use sinsang_core::rank::{PULSE_WEIGHTS, Weights};
+use sinsang_core::signal::SurfaceWeights;
 use sinsang_identity::place::Places;
 use sinsang_identity::verdict::{self, Thresholds};
 use sinsang_publish::Limits;
@@ -338,7 +339,7 @@ impl Rules {
             }
         };
         for (surface, row) in [("new", rules.ranking.new), ("live", rules.ranking.live), ("tabs", rules.ranking.tabs)] {
-            for (name, weight) in named(row) {
+            for (name, weight) in row.named() {
                 let field = format!("ranking.{surface}.{name}");
                 fits(
                     i64::from(weight).abs() <= MOST_WEIGHT,
@@ -496,20 +497,6 @@ pub fn check(path: &Path) -> Result<Check, Error> {
     let (directives, floors, experiments) = (rules.directive.len(), rules.floor.len(), rules.experiment.len());
     let pack_format = if rules.fit(Format::One).is_ok() { Format::One } else { Format::Two }.version();
     Ok(Check { directives, floors, experiments, pack_format, conflicts })
-}
-
-fn named(row: SurfaceWeights) -> [(&'static str, i32); 8] {
-    let SurfaceWeights { taste, channel, hour, soon, on_air, popularity, position, pulse } = row;
-    [
-        ("taste", taste),
-        ("channel", channel),
-        ("hour", hour),
-        ("soon", soon),
-        ("on_air", on_air),
-        ("popularity", popularity),
-        ("position", position),
-        ("pulse", pulse),
-    ]
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use sinsang_core::experiment::{MAX_ID_BYTES, MOST_EXPERIMENTS, MOST_VARIANTS, WHOLE, is_id};
 use sinsang_core::mix::{MOST_WINDOW, Mix};
 use sinsang_core::pack::experiment::{ExperimentPart, VariantPart};
-use sinsang_core::rank::{SurfaceWeights, Weights};
+use sinsang_core::rank::Weights;
+use sinsang_core::signal::SurfaceWeights;
 use sinsang_core::time::UnixMillis;
 use toml::Spanned;
 
@@ -48,13 +49,19 @@ macro_rules! changes {
     };
 }
 
-changes! {
-    /// Weights of a surface.
-    SurfaceChanges of SurfaceWeights {
-        taste: i32, channel: i32, hour: i32, soon: i32, on_air: i32, popularity: i32, position: i32,
-        pulse: i32,
-    }
+macro_rules! weight_changes {
+    (
+        weighed { $($(#[$about:meta])* $name:ident $good:literal $bad:literal;)* }
+        points { $($points:tt)* }
+        weighed { $($(#[$about_later:meta])* $later:ident $good_later:literal $bad_later:literal;)* }
+    ) => {
+        changes! {
+            /// Weights of a surface.
+            SurfaceChanges of SurfaceWeights { $($name: i32,)* $($later: i32,)* }
+        }
+    };
 }
+sinsang_core::signals!(weight_changes);
 
 changes! {
     /// The mix.
