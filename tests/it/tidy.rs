@@ -227,7 +227,8 @@ fn files_say_what_they_are_and_stay_short() {
 #[test]
 fn the_documentation_names_files_that_are_there() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let folders = ["docs", "docs/measurements"].map(|folder| fs::read_dir(root.join(folder)).unwrap());
+    let docs = folders.into_iter().flatten().map(|entry| entry.unwrap().path());
     let docs = docs.chain(["README.md", "ARCHITECTURE.md", "fuzz/README.md"].map(|name| root.join(name)));
     let (mut places, mut named) = (Vec::new(), 0);
     for path in docs.filter(|path| path.extension().is_some_and(|extension| extension == "md")) {

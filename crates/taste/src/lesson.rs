@@ -4,7 +4,7 @@ use crate::factor::FactorOptions;
 use crate::matrix::Sparse;
 use crate::placement::Catalogue;
 
-/// What a model is trained with. Changes of what is measured in `docs/ranking.md` begin here.
+/// What a model is trained with. Changes of what `docs/measurements/ranking.md` measured begin here.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recipe {
     /// The factors of interactions.

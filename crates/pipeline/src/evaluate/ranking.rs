@@ -2,7 +2,7 @@
 //!
 //! What was bought before a cut is learned from, and what was bought in the 30 days after it is ranked: *new* items, never sold before the
 //! cut, and *known* ones that the user had not bought before. Served scores go the whole way: learned as `sinsang build` learns, rounded to
-//! bytes, written into packs, read by the edge's own reader and scored by `sinsang_core::rank`. `docs/ranking.md` has the tables.
+//! bytes, written into packs, read by the edge's own reader and scored by `sinsang_core::rank`. `docs/measurements/ranking.md` has the tables.
 
 #![expect(clippy::cast_precision_loss, reason = "counts and whole scores are far below 2^52")]
 
