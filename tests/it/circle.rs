@@ -124,7 +124,8 @@ fn modules(folder: &Path) -> BTreeMap<String, BTreeSet<String>> {
 /// The modules of `all` that the file at `path`, which is `module`, names, but for those in its folder and those whose folder it is in.
 fn leaning(module: &str, path: &Path, all: &BTreeSet<String>) -> BTreeSet<String> {
     let mut named = Named::default();
-    let file = syn::parse_file(&fs::read_to_string(path).unwrap()).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    let file = syn::parse_file(&fs::read_to_string(path).unwrap())
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     named.visit_file(&file);
     let own: Vec<&str> = module.split("::").filter(|part| !part.is_empty()).collect();
     let resolve = |path: &[String]| {
@@ -157,7 +158,9 @@ fn circles(mut graph: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BT
         let leaned_on: BTreeSet<String> = graph.values().flatten().cloned().collect();
         graph.retain(|module, others| !others.is_empty() && leaned_on.contains(module));
         let left: BTreeSet<String> = graph.keys().cloned().collect();
-        graph.values_mut().for_each(|others| others.retain(|other| left.contains(other)));
+        for others in graph.values_mut() {
+            others.retain(|other| left.contains(other));
+        }
         if graph.len() == before && graph.values().all(|others| !others.is_empty()) {
             return graph;
         }

@@ -366,6 +366,9 @@ fn named(id: &str, whose: Whose<'_>) -> Result<String, &'static str> {
 }
 
 /// Hands over the user of each row of a file of the lab's.
+///
+/// # Errors
+/// Where the file can't be read.
 pub fn each_user(path: &Path, take: &mut dyn FnMut(&str)) -> Result<(), Error> {
     each_batch(path, ["user_id", "user_id"], |[ids, _]| {
         texts(path, "user_id", ids)?.iter().flatten().for_each(&mut *take);

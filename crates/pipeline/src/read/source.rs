@@ -273,6 +273,9 @@ pub(crate) fn file_url(path: &Path) -> io::Result<String> {
 }
 
 /// Hands the rows of a file to `rows`; the pages of a Parquet file may take `page_bytes`.
+///
+/// # Errors
+/// Where the file can't be read, and what `rows` says.
 pub fn read_file(
     file: &SourceFile,
     columns: &'static [Column],
