@@ -1,6 +1,6 @@
 //! Signals: what scores are made of. Each is declared here and nowhere else; weights, scores, rules and explanations follow from the list.
 //!
-//! A new signal is a row in the last group of [`signals!`], its value in `rank.rs`, a version of the packs that has room for its weight
+//! A new signal is a row in the last group of [`crate::signals!`], its value in `rank.rs`, a version of the packs that has room for its weight
 //! (`pack/FORMAT.md`), and what people read of it: `docs/ranking.md`, and the page's names, which `tests/it/signal.rs` looks for.
 
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
-//! What every native run needs of the machine: [`file`] opens and reads within bounds, [`replace`] puts a whole file in another's place, [`lock`] has one
-//! run at a time, [`progress`] and [`stage`] tell how far a run is, [`clock`] says the time.
+//! What every native run needs of the machine: [`mod@file`] opens and reads within bounds, [`replace`] puts a whole file in another's place, [`lock`] has one
+//! run at a time, [`progress`] and [`stage!`] tell how far a run is, [`clock`] says the time.
 
 pub mod clock;
 pub mod file;

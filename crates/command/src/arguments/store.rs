@@ -47,7 +47,7 @@ pub(crate) struct Publish {
     /// a second].
     #[arg(long, value_name = "N")]
     pub(crate) read_back: Option<usize>,
-    /// The rules, whose [publish] says how far the snapshot may differ from what is live: a file, or the folder that rules.toml is looked
+    /// The rules, whose section `publish` says how far the snapshot may differ from what is live: a file, or the folder that rules.toml is looked
     /// for in, such as that of the tables [default: the built-in ones].
     #[arg(long, value_name = "FILE_OR_FOLDER")]
     rules: Option<PathBuf>,

@@ -126,7 +126,7 @@ pub struct BoardParts {
     pub slots: Vec<SlotPart>,
     /// Tabs, in the shared order.
     pub tabs: Vec<TabPart>,
-    /// The ranking weights. The first format can't say what the pulse weighs, which then is [`PULSE_WEIGHTS`], also in experiments.
+    /// The ranking weights. The first format can't say what the pulse weighs, which then is [`crate::rank::PULSE_WEIGHTS`], also in experiments.
     pub weights: Weights,
     /// What is mixed beyond scores.
     pub mix: MixParts,
