@@ -1,6 +1,6 @@
 //! No circles: neither among the crates, which lean on lower ones alone, nor among the modules of one.
 //!
-//! A module and those in its folder are one here: a parent is made of its parts, and parts know what they are part of.
+//! A part may name the module whose folder it is in: parts know what they are part of. All else counts, also what a module names of its parts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -121,7 +121,7 @@ fn modules(folder: &Path) -> BTreeMap<String, BTreeSet<String>> {
     files.into_iter().map(|(module, path)| (module.clone(), leaning(&module, &path, &names))).collect()
 }
 
-/// The modules of `all` that the file at `path`, which is `module`, names, but for those in its folder and those whose folder it is in.
+/// The modules of `all` that the file at `path`, which is `module`, names, but for those whose folder it is in.
 fn leaning(module: &str, path: &Path, all: &BTreeSet<String>) -> BTreeSet<String> {
     let mut named = Named::default();
     let file = syn::parse_file(&fs::read_to_string(path).unwrap())
@@ -146,9 +146,10 @@ fn leaning(module: &str, path: &Path, all: &BTreeSet<String>) -> BTreeSet<String
         // Items are of the module that has them.
         (0..=base.len()).rev().map(|length| base[..length].join("::")).find(|name| all.contains(name))
     };
-    let is_inside = |inner: &str, outer: &str| outer.is_empty() || inner.starts_with(&format!("{outer}::"));
+    // The root declares and hands on; what of it is named is an error type or a constant of all.
+    let is_above = |other: &str| other.is_empty() || module.starts_with(&format!("{other}::"));
     let named = named.paths.iter().chain(&named.handed_on).filter_map(|path| resolve(path));
-    named.filter(|other| other != module && !is_inside(other, module) && !is_inside(module, other)).collect()
+    named.filter(|other| !module.is_empty() && other != module && !is_above(other)).collect()
 }
 
 /// What is left of `graph` once all that leans on nothing, or has nothing lean on it, is taken away: what is in a circle, or between two.

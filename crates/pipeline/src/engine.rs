@@ -3,6 +3,8 @@
 //! The same questions and functions serve both. What differs is here: a cluster's machines read tables from files in a folder that they share,
 //! so rows at hand are registered with [`register_rows`], which writes them there.
 
+pub(crate) mod function;
+
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -23,7 +25,6 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::future::BoxFuture;
 
-use crate::learn::taste;
 use crate::read::source::{Stage, WorkFolder, file_url};
 
 /// The text of `sql/<name>.sql`, read when the crate is built: a question that is not there does not compile.
@@ -152,7 +153,7 @@ pub enum Error {
 
 /// Our scalar functions that questions in `sql/` use. A cluster's scheduler and executors must know them all.
 pub fn functions() -> Vec<ScalarUDF> {
-    vec![taste::hash_function()]
+    vec![function::taste_hash()]
 }
 
 /// Makes the context that every question of a run is put to: an embedded one, or the cluster's where the options name one.

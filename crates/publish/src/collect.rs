@@ -13,19 +13,16 @@ use serde::{Deserialize, Serialize};
 use sinsang_core::key::COLLECTION;
 use sinsang_core::pack::PackId;
 use sinsang_core::pack::manifest::Manifest;
-use sinsang_core::time::{HOUR_MS, MINUTE_MS, UnixMillis};
+use sinsang_core::time::{MINUTE_MS, UnixMillis};
 use sinsang_run::progress::{Progress, Unit};
 
 use crate::found::Found;
+use crate::grace::MIN_GRACE_MS;
 use crate::lease::under;
 use crate::publication::{pack, packs};
 use crate::run::{Run, record};
 use crate::store::{Error, Store, kept, live, read};
 
-/// The shortest grace period, in milliseconds: longer than any publish takes.
-pub const MIN_GRACE_MS: i64 = 6 * HOUR_MS;
-/// How long after an unfinished publish began the next one relies on what it wrote, in milliseconds.
-pub(crate) const FRESH_MS: i64 = MIN_GRACE_MS / 2;
 /// Packs removed under one lease, in calls of 10,000.
 const REMOVED_AT_ONCE: usize = 50_000;
 /// Calls that removing packs and keeping the place take at the most, tries that fail apart.

@@ -7,7 +7,7 @@ mod cap;
 mod clock;
 mod column;
 mod day;
-mod finding;
+pub mod finding;
 mod group;
 mod offset;
 mod report;

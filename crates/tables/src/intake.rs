@@ -9,7 +9,7 @@ use sinsang_core::time::UnixMillis;
 
 use crate::check::{Fields, Refusal, Repair, Table};
 use crate::column::shown;
-use crate::doctor::Finding;
+use crate::doctor::finding::Finding;
 use crate::reject::{Limit, Reason, ReasonCount, Reject, RejectsFile, Tally};
 use crate::value::{Value, Zone};
 use crate::zones::Zones;

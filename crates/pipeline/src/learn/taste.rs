@@ -39,10 +39,10 @@ use sinsang_taste::{History, Lessons, describe, describe_by_name};
 pub use weight::Weights;
 
 use profile::Sums;
-pub(crate) use query::hash_function;
 use say::Everyone;
 use spill::{Bucket, BucketUser, Spill};
 
+use crate::engine::function;
 use crate::read::forgotten::Forgotten;
 
 /// The most buckets that users are spread over.
@@ -389,7 +389,7 @@ impl Run<'_> {
                 report.events += 1;
                 match fate {
                     "usable" => {
-                        let pushed = spill.push(query::user_hash(user), user, self.catalogue.deed(row));
+                        let pushed = spill.push(function::user_hash(user), user, self.catalogue.deed(row));
                         return pushed.map_err(|source| self.full(source));
                     }
                     "without_user" => report.events_without_user += 1,
@@ -441,7 +441,7 @@ impl Run<'_> {
                 let kept = user.deeds.len() as u64;
                 report.events_weightless += kept - engagement.events;
                 report.impressions_beyond += user.counts.events() - kept;
-                let hash = query::user_hash(user.id);
+                let hash = function::user_hash(user.id);
                 if engagement.events < self.options.min_events_per_user || !learners.wants(hash, is_device) {
                     continue;
                 }

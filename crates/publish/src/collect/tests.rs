@@ -1,7 +1,7 @@
 //! Collecting a store in memory: within a budget, from where the run before stopped, and never what a publish relies on.
 
 use sinsang_core::key::{Key, LEASE};
-use sinsang_core::time::DAY_MS;
+use sinsang_core::time::{DAY_MS, HOUR_MS};
 
 use super::*;
 use crate::lease::{Held, LEASE_MS};

@@ -10,9 +10,9 @@ use sinsang_core::pack::{Damage, Kind, PackId};
 use sinsang_core::time::{CLOCK_LEEWAY_MS, UnixMillis};
 
 use super::{Options, pack, packs, sample, shard};
-use crate::collect::FRESH_MS;
 use crate::found::Found;
 use crate::gate::{Refusal, Summary};
+use crate::grace::FRESH_MS;
 use crate::lease::Unfinished;
 use crate::snapshot::Snapshot;
 use crate::store::{Error, Store, kept, list, read};

@@ -8,14 +8,13 @@ use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
 use datafusion::prelude::{DataFrame, SessionContext};
 use sinsang_core::context::Context;
 
 use super::Error;
 use super::profile::Row;
 use super::weight::DecayedWeight;
-use crate::engine;
+use crate::engine::{self, function};
 
 /// A named question about the tables.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +92,7 @@ pub(crate) fn own_context(ctx: &SessionContext) -> SessionContext {
     let mut state = ctx.state();
     state.config_mut().options_mut().optimizer.join_reordering = false;
     let own = SessionContext::new_with_state(state);
-    own.register_udf(hash_function());
+    own.register_udf(function::taste_hash());
     own
 }
 
@@ -120,25 +119,6 @@ fn register(ctx: &SessionContext, name: &'static str, columns: &[(&str, ArrayRef
     let arrays = columns.iter().map(|(_, column)| Arc::clone(column)).collect();
     let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).map_err(|source| failed(source.into()))?;
     engine::register_rows(ctx, name, schema, vec![batch]).map_err(failed)
-}
-
-/// `taste_hash(user_id)`: a whole number from 0 that spreads users over buckets, the same on every machine.
-pub(crate) fn hash_function() -> ScalarUDF {
-    let hash = |arguments: &[ColumnarValue]| {
-        let arrays = ColumnarValue::values_to_arrays(arguments)?;
-        let users = arrays.first().ok_or_else(|| DataFusionError::Plan("taste_hash takes a user id".to_owned()))?;
-        let hashes: Int64Array = users.as_string::<i32>().iter().map(|user| user.map(user_hash)).collect();
-        Ok(ColumnarValue::Array(Arc::new(hashes)))
-    };
-    create_udf("taste_hash", vec![DataType::Utf8], DataType::Int64, Volatility::Immutable, Arc::new(hash))
-}
-
-/// FNV-1a of the id's bytes, folded to 32 bits so that a remainder uses them all.
-pub(crate) fn user_hash(user: &str) -> i64 {
-    let hash = user
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-    i64::from((hash >> 32) as u32 ^ (hash & 0xffff_ffff) as u32)
 }
 
 /// Reads the columns of a batch by position.
@@ -216,6 +196,7 @@ mod tests {
     use datafusion::physical_plan::displayable;
 
     use super::*;
+    use crate::engine::function::user_hash;
 
     fn register_texts(ctx: &SessionContext, table: &'static str, columns: &[&'static str], rows: usize) {
         let column: ArrayRef = Arc::new(StringArray::from_iter_values((0..rows).map(|at| at.to_string())));
