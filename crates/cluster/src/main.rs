@@ -14,7 +14,6 @@ mod session;
 use std::fmt::Display;
 use std::net::IpAddr;
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use ballista_core::config::TaskSchedulingPolicy;
 use clap::{Args, CommandFactory as _, FromArgMatches};
@@ -24,7 +23,7 @@ use scheduler::Scheduler;
 use sinsang_command::arguments::Arguments;
 use sinsang_command::command::{self, Surroundings};
 use sinsang_command::terminal;
-use sinsang_core::time::UnixMillis;
+use sinsang_run::machine::{now, user_key, variable};
 
 /// Executors come for tasks. Where tasks are sent to them instead, the scheduler of Ballista 55.0.0 never gets back the cores of those that it
 /// called off, and later questions wait for ever (<https://github.com/apache/datafusion-ballista/issues/2418>).
@@ -52,9 +51,10 @@ fn main() -> ExitCode {
             let executor: Executor = parsed(matches);
             serve(&executor.log, executor.work())
         }
-        _ => {
-            command::run(&parsed(&matches), Surroundings { clock, user_key, variable, connect: Some(session::connect) })
-        }
+        _ => command::run(
+            &parsed(&matches),
+            Surroundings { clock: now, user_key, variable, connect: Some(session::connect) },
+        ),
     }
 }
 
@@ -92,19 +92,4 @@ fn url_host(address: IpAddr) -> String {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => format!("[{address}]"),
     }
-}
-
-fn user_key() -> String {
-    std::env::var("SINSANG_USER_KEY").unwrap_or_default()
-}
-
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-/// The machine's clock.
-#[expect(clippy::disallowed_methods, reason = "this is the one place where the command reads the clock")]
-fn clock() -> UnixMillis {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
