@@ -67,8 +67,9 @@ impl Encoding {
         }
         match (text, self.is_cp949()) {
             (Ok(text), false) => Decoded::Utf8(text),
-            // Two bytes of a syllable there may be a letter of Latin, Greek or Arabic here; three are Hangul in UTF-8 by no chance.
-            (Ok(text), true) if text.contains(is_hangul) => Decoded::Utf8(text),
+            // Bytes may be text either way, Hangul too (胥곌가 is also ࡰ갡). Half of the bytes of Hangul in UTF-8 are none of KS X 1001, so that a line
+            // without any of those is what its file is.
+            (Ok(text), true) if text.contains(is_hangul) && has_extension(bytes) => Decoded::Utf8(text),
             (Ok(text), true) => cp949(bytes).map_or(Decoded::Utf8(text), |text| Decoded::Cp949(text.into_owned())),
             (Err(_), is_cp949) => {
                 let text = if is_cp949 { cp949(bytes) } else { surely_cp949(bytes) };
@@ -168,7 +169,7 @@ mod tests {
     #[test]
     fn a_file_says_what_its_words_alone_do_not() {
         // Each is a word of either encoding.
-        for (old, new) in [("최", "ֶ"), ("正", "")] {
+        for (old, new) in [("최", "ֶ"), ("正", ""), ("胥곌가", "ࡰ갡")] {
             let bytes = encoded(old);
             let file = [encoded("무쇠솥\n가마솥\n"), bytes.clone()].concat();
             assert_eq!(Encoding::of(&file).read(&bytes), Decoded::Cp949(old.to_owned()));
