@@ -140,7 +140,7 @@ pub struct Report {
     pub aside: Vec<Damaged>,
     /// Objects that are dated after the present. They are read; how far a source was read does not follow them.
     pub ahead: u64,
-    /// Lines in them; of a line that joins several objects each counts as one.
+    /// Lines in them; each part of a line that joins several objects counts as one.
     pub lines: u64,
     /// Bytes that they unpacked to.
     pub unpacked_bytes: u64,
@@ -242,11 +242,11 @@ impl<'a> Intake<'a> {
             return Ok(());
         }
         let parsed = Line::parse(bytes);
-        let objects = if parsed.is_err() { str::from_utf8(bytes).ok().and_then(joined) } else { None };
-        let Some(objects) = objects else { return self.take_one(source, number, bytes, parsed) };
-        for object in objects {
-            let object = object.as_bytes();
-            self.take_one(source, number, object, Line::parse(object))?;
+        let parts = if parsed.is_err() { str::from_utf8(bytes).ok().and_then(joined) } else { None };
+        let Some(parts) = parts else { return self.take_one(source, number, bytes, parsed) };
+        for part in parts {
+            let part = part.as_bytes();
+            self.take_one(source, number, part, Line::parse(part))?;
         }
         Ok(())
     }

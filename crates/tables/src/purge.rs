@@ -54,14 +54,14 @@ fn rewrite(from: File, to: &mut File, packing: Packing, is_wanted: &mut dyn FnMu
     Ok(removed)
 }
 
-/// What stays of a line, its end included, and how many rows went: `is_wanted` is asked of each object where several are joined on it, as readers take
-/// them apart, or else of the whole line.
+/// What stays of a line, its end included, and how many rows went: `is_wanted` is asked of each part where several objects are joined on it, as readers
+/// take them apart, or else of the whole line.
 pub fn rest_of<'l>(line: &'l [u8], is_wanted: &mut dyn FnMut(&[u8]) -> bool) -> (Cow<'l, [u8]>, u64) {
-    let Some(objects) = str::from_utf8(line).ok().and_then(joined) else {
+    let Some(parts) = str::from_utf8(line).ok().and_then(joined) else {
         return if is_wanted(line) { (Cow::Borrowed(line), 0) } else { (Cow::Borrowed(&[]), 1) };
     };
-    let wanted: Vec<&str> = objects.iter().copied().filter(|object| is_wanted(object.as_bytes())).collect();
-    let removed = (objects.len() - wanted.len()) as u64;
+    let wanted: Vec<&str> = parts.iter().copied().filter(|part| is_wanted(part.as_bytes())).collect();
+    let removed = (parts.len() - wanted.len()) as u64;
     if removed == 0 || wanted.is_empty() {
         return (Cow::Borrowed(if removed == 0 { line } else { &[] }), removed);
     }
@@ -98,6 +98,7 @@ mod tests {
             (r#"{"u":"1"}{"u":"2"}{"u":"3"}"#, r#"{"u":"1"}{"u":"3"}"#, 1),
             ("{\"u\":\"2\"}{\"u\":\"2\"}\n{\"u\":\"1\"}\n", "{\"u\":\"1\"}\n", 2),
             ("{\"u\":\"1\"} {\"u\":\"2\"}\n", "{\"u\":\"1\"}\n", 1),
+            ("{\"u\":\"2\"}{\"u\":\"1\"}{\"u\":", "{\"u\":\"1\"}{\"u\":", 1),
         ] {
             fs::write(&path, text).unwrap();
             assert_eq!(purge(&path, Packing::Plain, &mut { is_wanted }).unwrap(), removed, "{text}");

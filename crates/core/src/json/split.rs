@@ -39,15 +39,17 @@ pub fn documents(json: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// The objects of a line that has several and nothing else, as Firehose and its like join them.
+/// The objects of a line that has several, as Firehose and its like join them, and last what stands behind them, such as one that was cut.
 pub fn joined(line: &str) -> Option<Vec<&str>> {
     let mut rest = line;
-    let mut objects = Vec::new();
+    let mut parts = Vec::new();
     for (object, behind) in documents(line) {
-        objects.push(object);
+        parts.push(object);
         rest = behind;
     }
-    (objects.len() > 1 && rest.trim().is_empty()).then_some(objects)
+    let is_joined = parts.len() > 1;
+    parts.extend(Some(rest.trim()).filter(|rest| !rest.is_empty()));
+    is_joined.then_some(parts)
 }
 
 /// Has `take` cut one part after the other off what stands between the brackets.

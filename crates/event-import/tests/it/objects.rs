@@ -201,10 +201,11 @@ fn objects_that_a_writer_joined_without_line_ends_are_events_each() {
     assert!(joined.len() > 2 << 20, "more than a line may have");
     put(&root, 13, "one-line", &[joined]);
     put(&root, 14, "two", &[event(1, 61) + &event(2, 61), event(3, 61) + " " + r#"{"kind":"click"}"#]);
+    put(&root, 15, "cut", &[event(1, 122) + &event(2, 122) + &event(3, 122)[..40]]);
     let report = run_folder(&root, &events);
-    assert_eq!((report.lines, report.events), (20_004, 20_003), "{report}");
-    assert_eq!(report.rejected.iter().map(|reason| reason.rows).sum::<u64>(), 1, "{report}");
-    assert_eq!(table(&events).len(), 20_003);
+    assert_eq!((report.lines, report.events), (20_007, 20_005), "{report}");
+    assert_eq!(report.rejected.iter().map(|reason| reason.rows).sum::<u64>(), 2, "{report}");
+    assert_eq!(table(&events).len(), 20_005);
 }
 
 #[test]
