@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::fmt;
 
 use serde::Serialize;
+use sinsang_core::printable::grouped;
 use sinsang_core::time::UnixMillis;
 use sinsang_core::verdict::VerdictKind;
 use sinsang_identity::identity::{Joined, ProductId};
@@ -360,7 +361,7 @@ impl Story<'_> {
             writeln!(f, "    (그 방송도 아직 남았지만 이 방송보다 먼저 끝납니다)")?;
         }
         let reviews =
-            evidence.review_count.map_or("알 수 없음".to_owned(), |count| format!("{}개", word::grouped(count)));
+            evidence.review_count.map_or("알 수 없음".to_owned(), |count| format!("{}개", grouped(count.into())));
         writeln!(
             f,
             "  기록: 전체 {}일, 첫 방송을 한 쇼핑사 {}일 · 상품평 {reviews}",

@@ -1,4 +1,4 @@
-//! Characters that do something to whoever shows them, and texts without them.
+//! What people are shown: texts without characters that do something to whoever shows them, and counts.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -27,6 +27,19 @@ pub fn printable(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(escaped)
+}
+
+/// A count with commas at its thousands: `1,234,567`.
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut grouped = String::with_capacity(digits.len().saturating_mul(2));
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && digits.len().saturating_sub(place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
 }
 
 #[cfg(test)]

@@ -25,6 +25,11 @@ pub struct Column {
     pub or: Option<&'static str>,
 }
 
+/// The place of the column `name` among those of a table, which has it.
+pub(crate) fn place_of(columns: &[Column], name: &str) -> usize {
+    columns.iter().position(|column| column.name == name).unwrap_or(0)
+}
+
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {

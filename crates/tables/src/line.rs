@@ -12,7 +12,7 @@ pub const ROW_MAX_BYTES: usize = 1 << 20;
 pub enum Line {
     /// A line, its end included unless the file ends without one.
     Whole,
-    /// The start of a line past [`ROW_MAX_BYTES`]; the rest of it was skipped, or is left to the caller.
+    /// The start of a line past [`ROW_MAX_BYTES`]; the rest of it was skipped.
     TooLong,
     /// Nothing: the file has ended.
     End,
@@ -49,39 +49,33 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// As [`Lines::read`], and leaves the rest of a line that is too long: to [`Lines::read_on`], or to [`Lines::skip`].
-    ///
-    /// # Errors
-    /// What the input says.
-    pub fn read_part(&mut self, into: &mut Vec<u8>) -> io::Result<Line> {
+    fn read_part(&mut self, into: &mut Vec<u8>) -> io::Result<Line> {
         const MARK: &[u8] = b"\xef\xbb\xbf";
-        let most = ROW_MAX_BYTES as u64 + 1;
         let start = into.len();
-        let read = self.input.by_ref().take(most).read_until(b'\n', into)?;
-        if read == 0 {
+        let line = self.append(into, ROW_MAX_BYTES + 1)?;
+        if into.len() == start {
             return Ok(Line::End);
         }
         self.begun += 1;
         if self.begun == 1 && into.get(start..).is_some_and(|line| line.starts_with(MARK)) {
             into.drain(start..start + MARK.len());
         }
-        if (read as u64) < most || into.last() == Some(&b'\n') { Ok(Line::Whole) } else { Ok(Line::TooLong) }
+        Ok(line)
     }
 
     /// Appends more of a line that is too long, until `into` has more than [`ROW_MAX_BYTES`] again.
-    ///
-    /// # Errors
-    /// What the input says.
-    pub fn read_on(&mut self, into: &mut Vec<u8>) -> io::Result<Line> {
-        let most = (ROW_MAX_BYTES as u64 + 1).saturating_sub(into.len() as u64);
-        let read = self.input.by_ref().take(most).read_until(b'\n', into)?;
-        if (read as u64) < most || into.last() == Some(&b'\n') { Ok(Line::Whole) } else { Ok(Line::TooLong) }
+    fn read_on(&mut self, into: &mut Vec<u8>) -> io::Result<Line> {
+        self.append(into, (ROW_MAX_BYTES + 1).saturating_sub(into.len()))
+    }
+
+    /// Appends `most` bytes of a line, or all that are left of it.
+    fn append(&mut self, into: &mut Vec<u8>, most: usize) -> io::Result<Line> {
+        let read = self.input.by_ref().take(most as u64).read_until(b'\n', into)?;
+        if read < most || into.last() == Some(&b'\n') { Ok(Line::Whole) } else { Ok(Line::TooLong) }
     }
 
     /// Passes over the rest of a line.
-    ///
-    /// # Errors
-    /// What the input says.
-    pub fn skip(&mut self) -> io::Result<()> {
+    fn skip(&mut self) -> io::Result<()> {
         loop {
             let buffer = self.input.fill_buf()?;
             if buffer.is_empty() {

@@ -11,6 +11,7 @@ use sinsang::snapshot_load::{Fetched, Place};
 use sinsang_core::key::Key;
 use sinsang_core::pack::board::Board;
 use sinsang_core::pack::{Kind, PackId};
+use sinsang_core::printable::grouped;
 use sinsang_core::time::UnixMillis;
 use sinsang_core::verdict::VerdictKind;
 use sinsang_publish::snapshot::{self, Snapshot};
@@ -371,6 +372,6 @@ impl Told {
 /// A number of points with its sign and thousands.
 fn signed(value: &Value) -> String {
     let points = value.as_i64().unwrap_or(0);
-    let grouped = word::grouped(u32::try_from(points.unsigned_abs()).unwrap_or(u32::MAX));
+    let grouped = grouped(points.unsigned_abs());
     format!("{}{grouped}", if points < 0 { "−" } else { "+" })
 }

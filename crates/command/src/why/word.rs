@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use sinsang_core::printable::grouped;
 use sinsang_core::time::UnixMillis;
 use sinsang_core::verdict::VerdictKind;
 use sinsang_identity::identity::{CORRECTION, Score};
@@ -26,22 +27,9 @@ pub(super) fn clock(at: UnixMillis) -> String {
     at.to_kst_rfc3339().get(11..16).unwrap_or_default().to_owned()
 }
 
-/// `1,234,567`.
-pub(super) fn grouped(number: u32) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// `49,900원`.
 pub(crate) fn won(price: u32) -> String {
-    format!("{}원", grouped(price))
+    format!("{}원", grouped(price.into()))
 }
 
 /// An earlier listing with its broadcast.

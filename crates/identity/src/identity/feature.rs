@@ -1,5 +1,7 @@
 //! What a pair of titles is like in numbers: what the rules found, and what the data say beside them. A matcher learns from these.
 
+use std::sync::LazyLock;
+
 use super::align::{Alignment, WHOLE, to_f64};
 use super::compared::Compared;
 use super::offer::Offer;
@@ -74,23 +76,23 @@ impl Stand {
     }
 }
 
-/// How many features there are, about: room for them.
-const ALL: usize = 128;
-
 /// The names of all features, in their order.
-pub(super) fn names() -> Vec<&'static str> {
-    let (empty, mut names) = (Sketch::default(), Vec::new());
-    let sums = Sums::default();
-    let offers = (Offer::default(), Offer::default());
-    let pair =
-        Compared { a: &empty, b: &empty, offers, found: Alignment::default(), sums, evidence: 0.0, domain: None };
-    each(&pair, &mut |name, _| names.push(name));
-    names
+pub(super) fn names() -> &'static [&'static str] {
+    static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+        let (empty, mut names) = (Sketch::default(), Vec::new());
+        let sums = Sums::default();
+        let offers = (Offer::default(), Offer::default());
+        let pair =
+            Compared { a: &empty, b: &empty, offers, found: Alignment::default(), sums, evidence: 0.0, domain: None };
+        each(&pair, &mut |name, _| names.push(name));
+        names
+    });
+    &NAMES
 }
 
 /// The features of a pair.
 pub(super) fn values(pair: &Compared<'_>) -> Vec<f64> {
-    let mut values = Vec::with_capacity(ALL);
+    let mut values = Vec::with_capacity(names().len());
     each(pair, &mut |_, value| values.push(value));
     values
 }

@@ -139,8 +139,7 @@ pub struct Matcher {
 
 /// The names of the features, in their order.
 pub fn names() -> &'static [&'static str] {
-    static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(feature::names);
-    &NAMES
+    feature::names()
 }
 
 impl Matcher {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use sinsang_core::viewer::{UserHasher, UserKey, ViewerName};
 use sinsang_run::file::{read_bytes, read_text};
+use sinsang_run::replace::{Access, replace};
 use sinsang_tables::value::{clean, spellings};
 
 use crate::read::rekey::Renamed;
@@ -116,7 +117,8 @@ impl Forgotten {
     /// [`Error::File`].
     pub fn write_users(&self, path: &Path) -> Result<(), Error> {
         let lines: Vec<String> = self.users().map(|key| key.to_string()).collect();
-        fs::write(path, lines.join("\n")).map_err(|source| Error::File { path: path.to_owned(), source })
+        replace(path, lines.join("\n").as_bytes(), Access::Everybody)
+            .map_err(|source| Error::File { path: path.to_owned(), source })
     }
 
     /// The keys of the users among them: packs know no devices.

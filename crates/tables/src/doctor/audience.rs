@@ -7,10 +7,11 @@ use std::path::Path;
 
 use serde_json::json;
 use sinsang_core::event::EventKind;
+use sinsang_core::printable::grouped;
 use sinsang_core::time::{CLOCK_LEEWAY_MS, HOUR_MS, UnixMillis};
 
 use super::bar::Bar;
-use super::cap::{Cap, grouped};
+use super::cap::Cap;
 use super::clock::{self, Hours};
 use super::day::{Days, day_text};
 use super::finding::{Finding, Rule, Severity};
@@ -18,6 +19,7 @@ use super::schedule::{Known, Schedule, copied, lost_days, thin_day};
 use super::sketch::{Commonest, Copies, hash};
 use super::tally::{Example, Spelled, Tally};
 use crate::check::{Events, Repair, Table as _};
+use crate::column::place_of;
 use crate::intake::Observer;
 use crate::reject::{Reason, share};
 use crate::table::Event;
@@ -96,7 +98,7 @@ struct Columns {
 impl<'t> Audience<'t> {
     /// Knows nothing yet. Events are held against the tables that were read before, where they were.
     pub fn new(now: UnixMillis, schedule: Option<&'t Schedule>, bar: Option<&'t Bar>) -> Self {
-        let column = |name: &str| Events::COLUMNS.iter().position(|column| column.name == name).unwrap_or(0);
+        let column = |name: &str| place_of(Events::COLUMNS, name);
         Self {
             now,
             schedule,

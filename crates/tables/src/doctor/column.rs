@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
+use sinsang_core::printable::grouped;
 
-use super::cap::grouped;
 use super::finding::{Finding, Rule, Severity};
 use super::tally::{Tally, is_loss};
 use crate::check::Repair;

@@ -4,14 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
+use sinsang_core::printable::grouped;
 use sinsang_core::time::{HOUR_MS, KST_OFFSET_MS, MINUTE_MS};
 
-use super::cap::grouped;
 use super::clock::{self, Hours};
 use super::day::{median, ratio};
 use super::finding::{Finding, Rule};
 use super::group::{Groups, NAMES_MAX};
 use crate::check::{Broadcasts, Repair, Table as _};
+use crate::column::place_of;
 use crate::form::Form;
 use crate::intake::Observer;
 use crate::table::Broadcast;
@@ -82,7 +83,7 @@ pub struct Offsets {
 
 impl Default for Offsets {
     fn default() -> Self {
-        let column = |name: &str| Broadcasts::COLUMNS.iter().position(|column| column.name == name).unwrap_or(0);
+        let column = |name: &str| place_of(Broadcasts::COLUMNS, name);
         Self {
             channels: Groups::new(NAMES_MAX),
             shops: Groups::new(NAMES_MAX),

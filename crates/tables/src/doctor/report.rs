@@ -6,11 +6,12 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde_json::json;
+use sinsang_core::printable::grouped;
 use sinsang_core::time::UnixMillis;
 
 use super::audience::Audience;
 use super::bar::Bar;
-use super::cap::{Cap, grouped};
+use super::cap::Cap;
 use super::column;
 use super::day::{Days, day_text};
 use super::finding::{Finding, Rule, Severity};

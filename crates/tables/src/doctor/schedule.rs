@@ -16,6 +16,7 @@ use super::offset::Offsets;
 use super::sketch::{Copies, hash};
 use super::tally::{Example, Spelled, Tally};
 use crate::check::{Broadcasts, Repair, Table as _};
+use crate::column::place_of;
 use crate::intake::Observer;
 use crate::table::Broadcast;
 use crate::value::Value;
@@ -118,7 +119,7 @@ pub(super) enum Known {
 impl Schedule {
     /// Knows nothing yet. `now` is the present, `window` what a board of it shows.
     pub fn new(now: UnixMillis, window: (UnixMillis, UnixMillis)) -> Self {
-        let column = |name: &str| Broadcasts::COLUMNS.iter().position(|column| column.name == name).unwrap_or(0);
+        let column = |name: &str| place_of(Broadcasts::COLUMNS, name);
         Self {
             now,
             window,

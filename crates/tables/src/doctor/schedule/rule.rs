@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
+use sinsang_core::printable::grouped;
 use sinsang_core::time::HOUR_MS;
 
 use super::{Schedule, Shop};
 use crate::TableReport;
 use crate::check::{Broadcasts, Table as _};
-use crate::doctor::cap::grouped;
 use crate::doctor::day::{Days, day_text, days_text, median, ratio};
 use crate::doctor::finding::{Finding, Rule, Severity};
 use crate::reject::share;
