@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 products, users = (Path(name).read_text(encoding="utf-8").split() for name in sys.argv[1:3])
 folder = Path(sys.argv[3])
 width, draw = 96, random.Random(1)
-# In place of a model: 24 directions that vectors lie in, so that 64 of the 96 numbers can hold them.
+# In place of a model: 24 directions that vectors lie in, so that 64 of the 96 numbers can hold
+# them.
 base = [[draw.gauss(0, 1) for _ in range(width)] for _ in range(24)]
 
 

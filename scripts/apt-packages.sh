@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs Debian's Chromium and Korean fonts for the page's tests, and says so; does nothing where they are there.
+# Installs Debian's Chromium and Korean fonts for the page's tests, and says so; does nothing if
+# they are installed.
 set -euo pipefail
 
 packages=()

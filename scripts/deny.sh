@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Holds every crate that is built from against deny.toml: licences, sources and bans; and against RustSec's advisories, where their database
-# can be fetched. ADVISORIES=required fails where it can't.
+# Checks every crate of the build against deny.toml (licences, sources and bans), and against
+# RustSec's advisories if their database can be fetched. ADVISORIES=required fails if it can't.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,7 +1,8 @@
-// Copies what the events' consumer wrote to the local bucket into a folder, as it lies in R2: node scripts/events.mjs [--state S] [--output O]
+// Copies the event objects of the local bucket into a folder, as they lie in R2: node
+// scripts/events.mjs [--state S] [--output O]
 //
-// Miniflare's own API is the one supported way to its local R2, which is a database of names beside files of content. An object never
-// changes once it is written, so one that is in the folder already is left there.
+// Miniflare's own API is the only supported way to its local R2, a database of names beside files
+// of content. Objects never change once written, so those already in the folder are kept.
 import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -15,7 +16,8 @@ const { values: options } = parseArgs({
 const miniflare = new Miniflare({
   modules: true,
   script: "export default {};",
-  // As crates/event-worker/wrangler.toml names it; `wrangler dev --persist-to` keeps its state in this folder below the one it is given.
+  // The name in crates/event-worker/wrangler.toml; `wrangler dev --persist-to` keeps its state in
+  // this subfolder of the given one.
   r2Buckets: { EVENT_OBJECTS: "sinsang-events" },
   r2Persist: resolve(options.state, "v3/r2"),
   cf: false,
@@ -28,7 +30,7 @@ try {
   do {
     const page = await bucket.list({ prefix: "events/", cursor });
     for (const { key } of page.objects) {
-      // A name is the consumer's own, but it becomes a path here.
+      // The name comes from the consumer, but becomes a path here.
       if (!/^events(?:\/[a-z0-9=-]+){2,3}\/[0-9a-f-]+\.ndjson\.gz$/.test(key)) throw new Error(`an object of another name: ${key}`);
       const path = join(options.output, key);
       if (existsSync(path)) {
@@ -38,7 +40,7 @@ try {
       const object = await bucket.get(key);
       if (object === null) continue;
       mkdirSync(dirname(path), { recursive: true });
-      // Whoever reads the folder meanwhile sees an object whole or not at all.
+      // Concurrent readers of the folder see complete objects only.
       const aside = join(dirname(path), `.${process.pid}.part`);
       writeFileSync(aside, Buffer.from(await object.arrayBuffer()));
       renameSync(aside, path);

@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# Runs a fuzz target for some seconds, or all of them one after the other: fuzz.sh SECONDS [TARGET]
+# Runs a fuzz target for some seconds, or all of them in turn: fuzz.sh SECONDS [TARGET]
 #
-# What a run finds new stays under $SINSANG_CACHE/fuzz; a crash ends it and leaves its input in fuzz/artifacts. MINIMISE=1 brings what widens
-# the coverage of fuzz/corpus into it instead of running, as far as it is small.
+# New inputs stay under $SINSANG_CACHE/fuzz; a crash ends the run and leaves its input in
+# fuzz/artifacts. MINIMISE=1 instead adds small inputs that widen coverage to fuzz/corpus.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# libFuzzer's instrumentation takes flags that rustc keeps to its nightly builds; this lets the one toolchain that is pinned take them.
+# libFuzzer's instrumentation takes flags that rustc reserves for nightly builds; this admits them
+# in the pinned toolchain.
 export RUSTC_BOOTSTRAP=1
 export CARGO_TARGET_DIR=$SINSANG_CACHE/target-fuzz
 export PATH=$SINSANG_CACHE/tools/bin:$PATH
-# Larger inputs are slower and say nothing that small ones don't; a pack of the tests is 23 KB.
+# Larger inputs are slower and add nothing to small ones; a pack of the tests is 23 KB.
 most_bytes=32768
 kept_bytes=1500
 

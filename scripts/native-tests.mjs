@@ -1,20 +1,22 @@
-// Builds the test programs of all crates in one cargo command, so that nothing is compiled with two sets of features, and runs those of the
-// crates in the named folders: node scripts/native-tests.mjs [FOLDER...]
+// Builds the test programs of all crates in one cargo command, so that nothing is compiled with two
+// sets of features, and runs those of the crates in the given folders: node
+// scripts/native-tests.mjs [FOLDER...]
 //
-// ONLY=part runs the tests whose path has that part; SHOW=1 shows what passing tests print. Each program runs as cargo would run it, in its crate's folder.
+// ONLY=part runs the tests whose path contains that part; SHOW=1 shows the output of passing tests.
+// Each program runs in its crate's folder, as under cargo.
 import { spawnSync } from "node:child_process";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
-/** Builds what has changed, and returns cargo's record of each test program. */
+/** Builds the programs, and returns cargo's record of each. */
 function programs() {
   const command = ["test", "--profile", "light", "--workspace", "--tests", "--example", "publish", "--no-run", "--message-format", "json-render-diagnostics"];
   const { status, stdout } = spawnSync("cargo", command, { stdio: ["ignore", "pipe", "inherit"], maxBuffer: 1 << 28, encoding: "utf8" });
   if (status !== 0) process.exit(status ?? 1);
   const records = stdout.split("\n").filter(Boolean).map((line) => JSON.parse(line));
-  // In a plan the command was built a moment ago (scripts/plan.mjs): what it is built on must serve the tests.
+  // A plan has just built the command (scripts/plan.mjs): the tests must reuse its dependencies.
   const engine = records.find(({ reason, target }) => reason === "compiler-artifact" && target.name === "datafusion");
   if (process.env.SINSANG_CHECKED && !engine.fresh) {
     console.error("DataFusion was compiled a second time: `make cli` asks for other features of some crate than the tests do (UNIFIED in the Makefile)");

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes what the preview page can't be served without into www/built/: the libraries it takes along, each bundled into one module,
+# Makes the preview page's dependencies in www/built/: its libraries, each bundled into one module,
 # and the core that scripts/wasm.sh compiled, with its bindings.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,8 +1,8 @@
-// What `make run`, `make test` and `make lint` consist of. A stage is a target of the Makefile: what it does, the stages that have to end before
-// it, whether it mostly waits (`waits`), whether it leaves the cores to those beside it, which more hangs on (`behind`), and how many seconds it took on
-// two cores from empty caches.
+// The stages of `make run`, `make test` and `make lint`. A stage is a target of the Makefile, with
+// its description, the stages before it, whether it mostly waits (`waits`), whether it yields the
+// cores to more urgent stages beside it (`behind`), and its seconds on two cores from empty caches.
 
-/** What everything else stands on. */
+/** The stages that all others need. */
 const BUILD = [
   { name: "node_modules", does: "wrangler, esbuild, binaryen and the test libraries from npm", seconds: 6 },
   { name: "cli", does: "compile DataFusion and the sinsang command", seconds: 475 },
@@ -23,6 +23,7 @@ export const PLANS = {
     { name: "size", does: "hold the Workers to their sizes", after: ["edge", "intake"], seconds: 1 },
     { name: "test-edge", does: "whole requests in workerd", after: ["test-data", "edge", "intake"], seconds: 212 },
     { name: "faults", does: "the Worker while its store and cache fail", after: ["test-data", "edge", "intake"], seconds: 150 },
+    { name: "faults-overlay", waits: true, does: "an overlay that changes all the time", after: ["test-data", "edge", "intake"], seconds: 160 },
     { name: "test-wasm", does: "the core in Wasm against the host", after: ["test-programs", "tools"], seconds: 114 },
     { name: "test-command", does: "whole builds, the ledger, the command", after: ["test-programs"], seconds: 400 },
     { name: "test-pipeline", does: "the pipeline as a library", after: ["test-programs"], seconds: 90 },

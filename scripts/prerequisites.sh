@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Checks what has to be on the machine already, and fetches the pinned Rust tool chain where rustup lacks it.
+# Checks the machine's prerequisites, and fetches the pinned Rust tool chain if rustup lacks it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-# A stage of a plan, whose beginning has looked (scripts/stages.mjs).
+# A stage of a plan, whose beginning has already checked (scripts/stages.mjs).
 [ -z "${SINSANG_CHECKED:-}" ] || exit 0
 
 missing=0
@@ -23,7 +23,7 @@ command -v cargo >/dev/null || lacks 'cargo' 'install Rust with rustup: https://
 
 channel=$(sed -n 's/^channel *= *"\(.*\)"/\1/p' rust-toolchain.toml)
 
-# One call says whether the compiler, both of its components and the wasm32 library are there.
+# One call checks the compiler, both of its components and the wasm32 library.
 complete() {
     local libdir
     libdir=$(rustc --print target-libdir --target wasm32-unknown-unknown 2>/dev/null) && [ -d "$libdir" ] &&

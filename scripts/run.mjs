@@ -1,4 +1,5 @@
-// The steps of `make run`: data around a present moment, its snapshot, local KV, and the Worker under `wrangler dev`.
+// The steps of `make run`: data around a present moment, its snapshot, local KV, and the Worker
+// under `wrangler dev`.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync, copyFileSync, renameSync, statSync } from "node:fs";
@@ -10,10 +11,10 @@ import { secrets } from "./secrets.mjs";
 const root = fileURLToPath(new URL("..", import.meta.url));
 process.chdir(root);
 
-/** Demo tables older than this no longer lie around the present moment and are made anew. */
+/** Demo tables older than this are generated again, around the present moment. */
 const DEMO_FRESH_MS = 3 * 60 * 60 * 1000;
 const DAY_MS = 24 * 60 * 60 * 1000;
-/** How long `wrangler dev` may take to answer before it is given up. */
+/** Timeout of the first answer of `wrangler dev`. */
 const START_TIMEOUT_MS = 60_000;
 /** Noon by the shop's clock, when it is at its busiest and most channels are on air. */
 const RETAIL_NOW = "2011-09-01T21:00:00+09:00";
@@ -23,7 +24,10 @@ const port = Number(process.env.PORT || 8787);
 const folder = join(".demo", data);
 const tables = join(folder, "data");
 const snapshot = join(folder, "snapshot");
-/** What the builds came to: the page's plots begin with the second, so the first run builds yesterday's snapshot too. */
+/**
+ * Outcomes of the builds. The page's plots begin with the second, so the first run builds
+ * yesterday's snapshot too.
+ */
 const builds = join(folder, "snapshot.builds.ndjson");
 const eve = join(folder, "eve");
 const state = join(folder, "state");
@@ -42,7 +46,7 @@ const readJson = (path) => {
   }
 };
 
-/** Runs the sinsang command to its end; what it prints is seen. */
+/** Runs the sinsang command to its end, with visible output. */
 async function sinsang(args, env = {}) {
   console.log(`    bin/sinsang ${args.join(" ")}`);
   const child = spawn(cli, args, { stdio: "inherit", env: { ...process.env, ...env } });
@@ -53,10 +57,13 @@ async function sinsang(args, env = {}) {
   if (code !== 0) throw new Stop(`bin/sinsang ${args[0]} ended with ${code}`);
 }
 
-/** Makes tables and snapshot unless those of the last run still serve. Returns the snapshot's "now" in milliseconds. */
+/**
+ * Makes tables and snapshot unless the last run's are reusable. Returns the snapshot's "now" in
+ * milliseconds.
+ */
 async function makeData() {
   const key = secrets(root, say).USER_KEY;
-  // What the data depends on; any change makes it anew.
+  // The inputs of the data; any change makes it anew.
   const retail = data === "retail";
   const wanted = { cli: sha256(readFileSync(cli)), user_key: sha256(key) };
   if (retail) {
@@ -103,7 +110,10 @@ async function makeData() {
   return made;
 }
 
-/** Builds the snapshot of `at`; before the very first, the one of the day before, which the page compares it with. */
+/**
+ * Builds the snapshot of `at`; before the very first, also the day before's, for the page to
+ * compare with.
+ */
 async function build(at, env) {
   const one = (ms) => sinsang(["build", "--input", tables, "--output", snapshot, "--now", new Date(ms).toISOString(), "--viewers", join(tables, "viewers.json")], env);
   if (!existsSync(builds)) {
@@ -114,7 +124,7 @@ async function build(at, env) {
   await one(at);
 }
 
-/** Publishes the snapshot into the KV that `wrangler dev` is to read, unless that manifest was published last. */
+/** Publishes the snapshot into the KV of `wrangler dev`, unless its manifest was published last. */
 async function publish() {
   const donePath = join(state, "published");
   const manifest = sha256(readFileSync(join(snapshot, "manifest")));
@@ -122,28 +132,28 @@ async function publish() {
   say("publishing the snapshot to local KV");
   rmSync(donePath, { force: true });
   mkdirSync(state, { recursive: true });
-  // Forced: the demonstration replaces its whole data set, by others and by those of another day.
+  // Forced: the demonstration replaces its whole data set, by another or by that of another day.
   for (const one of [eve, snapshot]) if (existsSync(one)) await sinsang(["publish", one, "--local", state, "--force"]);
   rmSync(eve, { recursive: true, force: true });
   writeFileSync(donePath, manifest);
 }
 
-/** Puts the snapshot beside the built Worker, which stands on it where no store answers. */
+/** Bundles the snapshot with the built Worker, as its fallback when no store answers. */
 async function bundle() {
   await sinsang(["bundle", snapshot, "--output", "build/snapshot.bundle"]);
 }
 
-/** The viewers that the page offers, with what they did last: for whoever has the preview secret. */
+/** Writes the page's viewers with their latest events, for senders of the preview secret. */
 function publishViewers() {
   mkdirSync("www/demo", { recursive: true });
   const [viewers, served] = [join(folder, "snapshot.viewers.json"), "www/demo/viewers.json"];
-  // Before there is anything in it that only this user may read.
+  // Restricts the file to this user before it has content.
   writeFileSync(served, JSON.stringify({ viewers: [] }), { mode: 0o600 });
   chmodSync(served, 0o600);
   if (existsSync(viewers)) copyFileSync(viewers, served);
 }
 
-/** Fails where something listens on the port already, on either loopback address. */
+/** Fails if the port is in use on either loopback address. */
 async function checkPort() {
   if (!Number.isInteger(port) || port < 1 || port > 65535) throw new Stop(`PORT has to be 1 to 65535, not "${process.env.PORT}"`);
   for (const host of ["127.0.0.1", "::1"]) {
@@ -156,11 +166,11 @@ async function checkPort() {
       throw new Stop(`port ${port} is taken; stop what listens there (make stop), or choose another: make run PORT=${port === 65535 ? 8787 : port + 1}`);
     }
     if (error?.code === "EACCES") throw new Stop(`port ${port} may not be used by this user; choose one above 1023`);
-    // Any other error, such as a machine without IPv6, says nothing about the port.
+    // Any other error (a machine without IPv6, say) says nothing about the port.
   }
 }
 
-/** Serves until a signal comes; resolves with the exit status. */
+/** Serves until a signal arrives; resolves with the exit status. */
 async function serve() {
   if (!["demo", "retail"].includes(data)) throw new Stop(`DATA has to be demo or retail, not "${data}"`);
   await checkPort();
@@ -171,10 +181,12 @@ async function serve() {
   const secret = secrets(root, say).PREVIEW_SECRET;
 
   say(`starting the Worker on port ${port}`);
-  // --local: whatever the files say of remote bindings, the demonstration reads and writes nothing in production.
+  // --local: whatever the files say about remote bindings, the demonstration neither reads nor
+  // writes production.
   const args = ["dev", "--local", "-c", "wrangler.toml", "-c", "crates/event-worker/wrangler.toml", "--port", String(port), "--ip", "127.0.0.1", "--persist-to", state, "--show-interactive-dev-session=false"];
   if (made.now !== null) args.push("--var", `CLOCK_OFFSET_MS:${made.now - Date.now()}`);
-  // A process group of its own: whoever stops this script, wrangler is stopped by it alone and in order.
+  // A separate process group: only this script stops wrangler, and in order, whatever stops the
+  // script.
   const wrangler = spawn(process.execPath, ["node_modules/wrangler/bin/wrangler.js", ...args], {
     stdio: ["ignore", "inherit", "inherit"],
     detached: true,
@@ -187,7 +199,7 @@ async function serve() {
     try {
       process.kill(-wrangler.pid, signal);
     } catch {
-      // It has ended by itself.
+      // It has ended already.
     }
   };
   const stop = () => {
@@ -230,7 +242,7 @@ async function serve() {
   say("stopped");
 }
 
-/** Stops the run that left its process id, after a look that it still is one. */
+/** Stops the run that left its process id, after checking that the process is such a run. */
 function stopOther() {
   const pid = existsSync(pidPath) ? Number(readFileSync(pidPath, "utf8")) : 0;
   rmSync(pidPath, { force: true });

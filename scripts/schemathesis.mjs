@@ -1,4 +1,5 @@
-// Has schemathesis make requests of the served OpenAPI document and judge the answers: node scripts/schemathesis.mjs COMMAND [EXAMPLES]
+// Runs schemathesis against the served OpenAPI document: node scripts/schemathesis.mjs COMMAND
+// [EXAMPLES]
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { dataset } from "../tests/harness/dataset.mjs";

@@ -1,21 +1,24 @@
-// The secrets of this machine: made up where there are none, and given to each Worker as far as it has a use for them.
+// This machine's secrets: generated if missing, and given to each Worker that uses them.
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** Bytes that a preview secret has at least; as src/guess.rs has it. */
+/** Minimum bytes of a preview secret, as in src/guess.rs. */
 const MIN_PREVIEW_SECRET_BYTES = 16;
-/** Random bytes of those that are made up, written as twice as many hex digits. */
+/** Random bytes of each generated secret, written as twice as many hex digits. */
 const MADE_UP = { JWT_HS256_KEY: 32, USER_KEY: 32, PREVIEW_SECRET: 16 };
-/** What the Worker that takes events reads of a `.dev.vars`: it names viewers by the same keys, and opens no preview. */
+/**
+ * The entries of a `.dev.vars` that the event Worker reads: it hashes viewers with the same keys,
+ * and opens no preview.
+ */
 const OF_INTAKE = new Set([
   "CORS_ORIGINS", "CORS_HEADERS", "JWT_AUDIENCE", "JWT_MAX_LIFE_S", "PULSE_EVERY_MS",
   "JWT_HS256_KEY", "JWT_HS256_KEY_OTHER", "JWT_ES256_PUBLIC_KEY", "JWT_ES256_PUBLIC_KEY_OTHER", "USER_KEY",
 ]);
 
 /**
- * The secrets of `.dev.vars` in `root`; those not there yet are made up and added, which `say` is told. Leaves `crates/event-worker/.dev.vars`, where wrangler
- * looks for those of the other Worker.
+ * The secrets of `.dev.vars` in `root`. Missing ones are generated, added, and reported to `say`.
+ * Also writes `crates/event-worker/.dev.vars`, where wrangler looks for the other Worker's.
  */
 export function secrets(root, say) {
   const path = join(root, ".dev.vars");
@@ -39,13 +42,13 @@ export function secrets(root, say) {
   return found;
 }
 
-/** The lines of a `.dev.vars` that set something. */
+/** The assignments in a `.dev.vars`. */
 function entries(text) {
   const set = /^\s*([A-Z0-9_]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|(.*?))\s*$/gm;
   return [...text.matchAll(set)].map((m) => ({ name: m[1], value: m[2] ?? m[3] ?? m[4], line: m[0].trim() }));
 }
 
-/** For this user alone, also where the file was there before. */
+/** Writes a file for this user only, even if it existed before. */
 function write(path, text) {
   writeFileSync(path, text, { mode: 0o600 });
   chmodSync(path, 0o600);

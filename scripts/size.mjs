@@ -1,4 +1,4 @@
-// Measures the built Workers and fails where the Wasm of one is larger after gzip -9 than its budget of bytes.
+// Measures the built Workers; fails if a Worker's Wasm exceeds its budget in bytes after gzip -9.
 import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 

@@ -1,8 +1,10 @@
-// Runs the stages of a plan, two at a time where none needs the other, and beside them one of those that mostly wait: node scripts/stages.mjs PLAN
+// Runs the stages of a plan, two independent ones at a time, and beside them one that mostly waits:
+// node scripts/stages.mjs PLAN
 //
-// A stage is a target of the Makefile. Each prints a line when it begins, with what it is about to do and how long that took last time on this
-// machine (or, the first time, on the machine that the plan's figures are from), and a line when it has ended. Its output goes to a log, which
-// is printed whole in CI and where the stage fails. The plan ends with a table of seconds and the disk that is used.
+// A stage is a target of the Makefile. It prints a line when it begins, with its description and
+// its last duration on this machine (the first time, the duration in the plan), and a line when it
+// ends. Its output goes to a log, which is printed completely in CI and after a failure. The plan
+// ends with a table of seconds and disk usage.
 import { spawn, spawnSync } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,14 +14,17 @@ import { PLANS } from "./plan.mjs";
 const root = fileURLToPath(new URL("..", import.meta.url));
 process.chdir(root);
 
-/** How many stages run at a time: of those that compute, and of those that mostly wait for clocks and sockets. */
+/** Concurrent stages: those that compute, and those that mostly wait for clocks and sockets. */
 const LANES = { computes: 2, waits: 1 };
-/** A plan whose stages had nothing to do is told of in a line. */
+/** A plan that ends sooner, with nothing to do, is reported in one line. */
 const TABLE_FROM_S = 20;
 /** A stage that ends sooner had nothing to do. */
 const WORK_FROM_MS = 2_000;
 const TAIL_LINES = 60;
-/** Where a stage's log says how many tests passed: cargo's test programs, Node's runner, and ours. */
+/**
+ * Lines of a stage's log that count passed tests: of cargo's test programs, Node's runner, and
+ * ours.
+ */
 const RESULT = /^(?:test result: .*|ℹ (?:tests|pass|fail) \d+|\d+ passed, \d+ failed.*)$/;
 
 const cache = process.env.SINSANG_CACHE || join(root, ".cache");
@@ -33,7 +38,7 @@ if (!plan || process.argv.length > 3) {
   process.exit(2);
 }
 
-/** What a stage cost last on this machine, by its name. */
+/** Each stage's last duration on this machine, by name. */
 function readLast() {
   try {
     return JSON.parse(readFileSync(lastPath, "utf8"));
@@ -52,7 +57,7 @@ const running = new Map();
 const ended = new Map();
 let failed = null;
 
-/** Starts a stage in a process group of its own, so that all it started can be stopped. */
+/** Starts a stage in a separate process group, so that all of its processes can be stopped. */
 function start(stage) {
   const known = last[stage.name];
   const guess = known ?? stage.seconds;
@@ -60,12 +65,13 @@ function start(stage) {
   const log = join(logs, `${stage.name}.log`);
   const file = openSync(log, "w");
   const began = Date.now();
-  // Linux weighs sessions against each other, and the niceness of a process only within its own.
+  // Linux schedules sessions against each other; a process's niceness counts only within its
+  // session.
   const behind = stage.behind ? "echo 10 2>/dev/null >/proc/self/autogroup; renice -n 10 $$ >/dev/null; " : "";
   const child = spawn("bash", ["-c", `${behind}time make "$0"`, stage.name], {
     stdio: ["ignore", file, file],
     detached: true,
-    // `make` would hand its own job slots and targets on.
+    // `make` would pass its own job slots and targets on.
     env: { ...process.env, MAKEFLAGS: "", MAKELEVEL: "", SINSANG_CHECKED: "1", TIMEFORMAT: "cpu %U %S" },
   });
   closeSync(file);
@@ -94,25 +100,25 @@ function finish(stage, { code, took, log }) {
   if (whole) console.log(text);
   else for (const line of text.split("\n")) if (RESULT.test(line)) console.log(`    ${line}`);
   console.log(`    ${stage.name}: ${seconds(took)}`);
-  // One that had nothing to do tells nothing of the next time.
+  // A stage that had nothing to do says nothing about its next duration.
   if (took < WORK_FROM_MS) return;
   last[stage.name] = Math.round(took / 1000);
   writeFileSync(`${lastPath}.new`, JSON.stringify(last, null, 1));
   renameSync(`${lastPath}.new`, lastPath);
 }
 
-/** Ends what runs; `close` of each follows. */
+/** Stops the running stages; the `close` of each follows. */
 function stop() {
   for (const child of running.values()) {
     try {
       process.kill(-child.pid, "SIGTERM");
     } catch {
-      // It has ended by itself.
+      // It has ended already.
     }
   }
 }
 
-/** Runs the whole plan: the first stage of the list that may begin, whenever a lane is free. */
+/** Runs the whole plan: whenever a lane is free, the first stage of the list that may begin. */
 async function go() {
   const waiting = [...plan];
   const lanes = new Map();
@@ -130,7 +136,7 @@ async function go() {
   await Promise.all(lanes.values());
 }
 
-/** What lies on the disk, in megabytes, by folder. */
+/** Disk usage in megabytes, by folder. */
 function disk() {
   const folders = [...new Set([cache, process.env.CARGO_TARGET_DIR, ".cache", "node_modules", "build", "crates/event-worker/build", "bin", ".demo", "www/built"])];
   const { stdout } = spawnSync("du", ["-scm", ...folders.filter(Boolean)], { encoding: "utf8" });

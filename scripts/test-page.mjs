@@ -1,4 +1,5 @@
-// Serves the built Worker and the page for the tests of the page, and runs them: node scripts/test-page.mjs FILE...
+// Serves the built Worker and the page, and runs the page's tests: node scripts/test-page.mjs
+// FILE...
 import { spawn } from "node:child_process";
 import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -13,7 +14,8 @@ if (files.length === 0) {
 }
 
 const { state: published, viewers } = await data();
-// A copy of the page with the viewers of the tests: www/demo/ is that of a `make run` that may be going on.
+// A copy of the page with the tests' viewers: www/demo/ belongs to `make run`, which may be
+// running.
 const assets = mkdtempSync(join(ROOT, ".cache/test/www."));
 cpSync(join(ROOT, "www"), assets, { recursive: true, filter: (path) => !path.endsWith("/www/demo") });
 mkdirSync(join(assets, "demo"));
@@ -22,7 +24,7 @@ const state = mkdtempSync(join(ROOT, ".cache/test/state."));
 cpSync(published, state, { recursive: true });
 
 let status = 1;
-// A machine that is busy with other suites reads slowly, which is no fault of a store.
+// A machine that is busy with other suites reads slowly; that is not a store's failure.
 const edge = await Edge.start({ state, assets, bindings: { READ_LIMIT_MS: "20000" } });
 try {
   const only = process.env.ONLY ? [`--test-name-pattern=${process.env.ONLY}`] : [];

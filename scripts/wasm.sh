@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Compiles one of the parts that run in Wasm into build/wasm/: scripts/wasm.sh edge | intake | page | empty
-# Nothing but cargo is needed for it, so it can go on while wasm-bindgen itself is compiled; scripts/worker.sh and scripts/page.sh do the rest.
+# Compiles one of the Wasm parts into build/wasm/: scripts/wasm.sh edge | intake | page | empty
+# It needs only cargo, so it can run while wasm-bindgen itself is compiled; scripts/worker.sh and
+# scripts/page.sh do the rest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,8 +17,10 @@ case "${1:-}" in
         ;;
 esac
 
-# wasm-bindgen's macro reads the variable: async exports then take their promises from js-sys, which is linked anyway.
+# wasm-bindgen's macro reads the variable: async exports then use the promises of js-sys, which is
+# linked anyway.
 WASM_BINDGEN_USE_JS_SYS=1 cargo build --profile edge --lib --target wasm32-unknown-unknown "${options[@]}"
-# Cargo gives the core one name whatever its features, so the next of these builds writes over it.
+# Cargo gives the core the same name whatever its features, so the next of these builds overwrites
+# it.
 mkdir -p build/wasm
 cp "${CARGO_TARGET_DIR:-target}/wasm32-unknown-unknown/edge/$crate.wasm" "build/wasm/$1.wasm"

@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# Makes a Worker of what scripts/wasm.sh compiled, in its build/, which its wrangler.toml and the tests serve as they are: index.js and index_bg.wasm.
+# Makes a Worker of the Wasm from scripts/wasm.sh, in its build/: index.js and index_bg.wasm. Its
+# wrangler.toml and the tests serve them unchanged.
 #   scripts/worker.sh edge     the edge, with snapshot.bundle beside it
 #   scripts/worker.sh intake   the Worker that takes events
-#   scripts/worker.sh empty    one that does nothing, which `make bench` compares cold starts with
+#   scripts/worker.sh empty    one that does nothing: the cold-start baseline of `make bench`
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# What libraries export whether anybody calls it or not: settings of R2 and containers, streams that Rust would write, as the one that takes
-# events does. JavaScript gets them only from Rust, by functions that the bundler leaves out where Rust imports none: that it did is looked after below.
+# Exports of libraries that nobody calls: settings of R2 and containers, and streams written by
+# Rust, which the event Worker has too. JavaScript gets them only from Rust, through functions that
+# the bundler drops if Rust doesn't import them; a check below confirms that it did.
 unused=(r2range minifyconfig containerstartupoptions)
-# The bundler leaves classes out that nobody uses once it knows that to watch over them is no purpose of its own.
+# The bundler drops unused classes once it knows that registering their finalisers has no side
+# effect.
 watched='s/new FinalizationRegistry\(/\/* @__PURE__ *\/ &/'
 target=(--target=es2022 --define:Symbol.dispose=undefined)
 case "${1:-}" in
@@ -18,7 +21,7 @@ case "${1:-}" in
         unused+=(intounderlying)
         ;;
     intake) build=crates/event-worker/build modules=(crates/event-worker/src/entry.mjs src/edge/{context,cors,limiter,signature}.mjs) ;;
-    # With all that the crate brings along.
+    # With everything that the crate includes.
     empty) build=bench/peers/empty/build modules=(bench/peers/empty/src/entry.mjs) unused=() watched='' target=() ;;
     *)
         echo "usage: scripts/worker.sh edge | intake | empty" >&2
@@ -26,17 +29,19 @@ case "${1:-}" in
         ;;
 esac
 
-# Left behind by a build that was interrupted.
+# Leftovers of an interrupted build.
 parts=$build/parts
 rm -rf "$parts"
-# The two last options have a trap noted and the next call begin with a fresh instance: src/edge/instance.mjs.
+# The last two options record a trap and start the next call in a fresh instance:
+# src/edge/instance.mjs.
 "$WASM_BINDGEN_BIN" "build/wasm/$1.wasm" --target module --no-typescript --out-name index --out-dir "$parts" \
     --experimental-reset-state-function --force-enable-abort-handler
 
 features=(--enable-{mutable-globals,sign-ext,nontrapping-float-to-int,bulk-memory,multivalue,reference-types,exception-handling,simd})
-# Functions that are called from one place stay functions: the file packs better, and an isolate compiles each when it first gets there, not with
-# whatever stands around it. Those of like names lie together, for they are alike, and gzip looks back 32 KB. Rust leaves the lowest kilobyte of
-# memory to the far end of the stack.
+# Functions with a single caller stay separate: the file compresses better, and an isolate compiles
+# each one only when it first gets there. Functions with similar names lie together, because they
+# are alike and gzip looks back 32 KB. Rust leaves the lowest kilobyte of memory to the far end of
+# the stack.
 optimise() { # what comes of the names, the file to write
     local word removed=()
     for word in "${unused[@]}"; do removed+=(--remove-exports "--pass-arg=remove-exports@*${word}*"); done
@@ -46,15 +51,16 @@ optimise() { # what comes of the names, the file to write
 if [ "$1" = empty ]; then
     "$WASM_OPT_BIN" "$parts/index_bg.wasm" -O --debuginfo -o "$build/index_bg.wasm" "${features[@]}"
 else
-    # What a profile names functions by.
+    # A build with function names, for profiles.
     [ -z "${NAMED_WASM:-}" ] || optimise --debuginfo "$NAMED_WASM"
-    # Names of functions are a fifth of the file and no part of any answer.
+    # Function names are a fifth of the file and affect no answer.
     optimise --strip-debug "$build/index_bg.wasm"
 fi
-# The snapshot that stands in where no store answers is a module of its own beside the Wasm (`sinsang bundle`); empty until there is one.
+# The fallback snapshot is a separate module beside the Wasm (`sinsang bundle`); empty until there
+# is one.
 [ "$1" != edge ] || [ -e "$build/snapshot.bundle" ] || : > "$build/snapshot.bundle"
 
-# The platform gives the module by a plain import.
+# The platform provides the module through a plain import.
 sed -E -e 's/^import source /import /' -e "$watched" "$parts/index.js" > "$parts/bindings.mjs"
 cp "${modules[@]}" src/edge/instance.mjs "$parts"
 "$ESBUILD_BIN" "$parts/entry.mjs" --bundle --minify --format=esm --log-level=warning "${target[@]}" \

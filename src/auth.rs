@@ -1,11 +1,13 @@
-//! A token in, a viewer out, or a refusal.
+//! Token verification: an `Authorization` header in, a viewer or a refusal out.
 //!
-//! Tokens are JWTs signed with HS256 or ES256. The algorithm that a token names only selects among the keys that are configured, each of
-//! which belongs to one algorithm: a public key never checks an HMAC, and `none` selects nothing. Each algorithm may have two keys, so that
-//! keys can be changed while tokens of both are about.
+//! Tokens are JWTs signed with HS256 or ES256. A token's algorithm only selects among the
+//! configured keys, each of which belongs to one algorithm: a public key never checks an HMAC, and
+//! `none` selects nothing. Each algorithm may have two keys, so that a key can be rotated while
+//! tokens of both are in use.
 //!
-//! An HMAC is checked here. A signature of ES256 is checked by the platform, whose own code takes a tenth of the time and nothing of the
-//! Wasm: a token that has one and is not remembered is [`Unproven`] until the shell has asked, and [`Verifier::prove`] takes the answer in.
+//! This module checks HMACs. The platform checks ES256 signatures: its native code takes a tenth of
+//! the time and no space in the Wasm. An ES256 token that is not cached is [`Unproven`] until the
+//! shell has asked the platform and passed the answer to [`Verifier::prove`].
 
 use std::fmt;
 use std::sync::Mutex;
@@ -20,24 +22,26 @@ use sinsang_core::text::is_nobody;
 use sinsang_core::time::{SECOND_MS, UnixMillis};
 use sinsang_core::viewer::{UserHasher, UserKey};
 
-/// Longest token that is looked at, in bytes.
+/// Longest accepted token, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 4096;
 /// Longest user id, in bytes.
 pub const MAX_USER_ID_BYTES: usize = 128;
 /// Shortest HS256 key: as long as the hash, as RFC 7518 section 3.2 demands.
 pub const MIN_HS256_KEY_BYTES: usize = 32;
-/// Bytes of an ES256 signature: two numbers of 32 each (RFC 7518 section 3.4), as WebCrypto takes them.
+/// Bytes of an ES256 signature: two 32-byte numbers (RFC 7518 section 3.4), WebCrypto's format.
 pub const SIGNATURE_BYTES: usize = 64;
-/// Bytes of a public key: a 4, and the point's two coordinates (SEC 1 section 2.3.3), which WebCrypto calls `raw`.
+/// Bytes of a public key: the byte 4 and the point's two coordinates (SEC 1 section 2.3.3),
+/// WebCrypto's `raw` format.
 pub const POINT_BYTES: usize = 65;
-/// What stands before a token in the header, with room for some spaces.
+/// Length of the scheme before a token in the header, with room for some spaces.
 const SCHEME_BYTES: usize = 16;
-/// How far the issuer's clock may be off, in seconds.
+/// Clock skew allowed to the issuer, in seconds.
 const LEEWAY_S: i64 = 30;
-/// How far ahead a token may expire where nothing is configured, in seconds: 366 days. What is to hold for ever was not meant to be a session.
+/// Default limit on how far ahead a token may expire, in seconds: 366 days. A token that lasts for
+/// ever was not meant as a session.
 pub const DEFAULT_MAX_LIFE_S: i64 = 366 * 86_400;
-/// Members of a header by which what is signed would not be the claims as they stand: an unencoded payload (RFC 7797), and what RFC 7516 has for
-/// encryption. An issuer of viewers' tokens has no use for them.
+/// Header members that change what the signature covers: an unencoded payload (RFC 7797) and
+/// encryption (RFC 7516). An issuer of viewers' tokens has no use for them.
 const OTHER_PAYLOADS: [&str; 3] = ["b64", "enc", "zip"];
 
 /// Why a token was refused: the text is the `error_description` of RFC 6750.
@@ -49,19 +53,19 @@ pub enum Refused {
     TooLong,
     /// Not a JWT.
     Malformed,
-    /// Its header demands something that is not understood here.
+    /// The header demands an extension, and none is supported.
     Extension,
-    /// A JWT for something else than access: RFC 8725 section 3.11.
+    /// A JWT for a purpose other than access: RFC 8725 section 3.11.
     Kind,
-    /// Signed with an algorithm that no key is configured for.
+    /// No key is configured for the algorithm.
     Algorithm,
-    /// The signature is not by the configured key.
+    /// No configured key made the signature.
     Signature,
-    /// Past its time, or without an expiry.
+    /// Expired, or without an expiry.
     Expired,
-    /// Its expiry is further ahead than is believed here.
+    /// Expires further ahead than the configured maximum.
     TooFarAhead,
-    /// Before its time.
+    /// Not valid yet (`nbf`).
     NotYetValid,
     /// For another audience.
     Audience,
@@ -88,18 +92,18 @@ impl fmt::Display for Refused {
     }
 }
 
-/// A secret or a limit of tokens that was configured but can't be used; the deployment should fail its smoke test on it. What comes of it is what
-/// [`fmt::Display`] says.
+/// An unusable secret or token limit in the configuration; the deployment's smoke test should fail
+/// on it. [`fmt::Display`] states the consequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadKey {
     /// The HS256 key is shorter than [`MIN_HS256_KEY_BYTES`].
     Hs256TooShort,
-    /// The ES256 key is no JWK of a public key on P-256. Whether the point lies on the curve is for the platform to say: where it does not,
-    /// the key signs nothing.
+    /// The ES256 key isn't a JWK of a public key on P-256. Only the platform can tell whether the
+    /// point lies on the curve; a point off the curve verifies nothing.
     Es256NotJwk,
-    /// There is no audience: a token for nobody in particular would be taken for one of ours.
+    /// The audience is empty: any token of the issuer would be accepted, whatever it was meant for.
     NoAudience,
-    /// The longest life of tokens is no whole number of seconds from 1.
+    /// The maximum life of tokens isn't a whole number of seconds from 1.
     MaxLife,
     /// The preview secret is shorter than [`crate::guess::MIN_SECRET_BYTES`].
     PreviewSecretTooShort,
@@ -123,7 +127,8 @@ impl From<Unfit> for Refused {
     }
 }
 
-/// The public key for P-256 that is a JSON Web Key (RFC 7517, RFC 7518 section 6.2), by its shape.
+/// Parses a P-256 public key from a JSON Web Key (RFC 7517, RFC 7518 section 6.2), checking its
+/// form only.
 #[inline(never)]
 fn point_of(jwk: &str) -> Option<[u8; POINT_BYTES]> {
     let jwk = Object::parse(jwk.as_bytes())?;
@@ -134,9 +139,10 @@ fn point_of(jwk: &str) -> Option<[u8; POINT_BYTES]> {
     if is_for_p256 { point.try_into().ok() } else { None }
 }
 
-/// Whether a token that says it is of the type `kind` may be a viewer's: a `JWT`, or an access token as RFC 9068 has them, `at+jwt`; each as a media
-/// type whose `application/` may be left out, in any case (RFC 7515 section 4.1.9). Others of the same issuer and key, such as `logout+jwt` and
-/// `secevent+jwt`, are no proof of who asks.
+/// Whether `kind`, a token's type, may be a viewer's: `JWT`, or `at+jwt` for an access token (RFC
+/// 9068). Both are media types whose `application/` is optional, in any case (RFC 7515 section
+/// 4.1.9). Other types of the same issuer and key, `logout+jwt` and `secevent+jwt` among them, do
+/// not identify a viewer.
 fn is_access_token(kind: &str) -> bool {
     const TREE: &str = "application/";
     let is_named = kind.get(..TREE.len()).is_some_and(|start| start.eq_ignore_ascii_case(TREE));
@@ -148,16 +154,16 @@ fn decode(text: &str) -> Option<Vec<u8>> {
     Base64UrlUnpadded::decode_vec(text).ok()
 }
 
-/// What an `Authorization` header comes to.
+/// The result of checking an `Authorization` header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bearer {
-    /// It counts, and is this user's.
+    /// A valid token of this user.
     User(UserKey),
-    /// Whether it counts hangs on its signature.
+    /// Valid if its signature proves good.
     Unproven(Unproven),
 }
 
-/// A token whose ES256 signature nobody has checked yet. Nothing of what it says is believed.
+/// A token with an unchecked ES256 signature. None of its claims are trusted.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Unproven {
     token: Box<str>,
@@ -167,7 +173,7 @@ pub struct Unproven {
 }
 
 impl Unproven {
-    /// What is signed.
+    /// The signed bytes: header and claims.
     pub fn signed(&self) -> &[u8] {
         self.token.rsplit_once('.').map_or("", |(signed, _)| signed).as_bytes()
     }
@@ -177,7 +183,8 @@ impl Unproven {
         &self.signature
     }
 
-    /// The keys of which one has to have signed it: points of [`POINT_BYTES`] each, one after another.
+    /// The candidate public keys, [`POINT_BYTES`] each, concatenated. One of them must have made
+    /// the signature.
     pub fn points(&self) -> &[u8] {
         &self.points
     }
@@ -189,24 +196,24 @@ impl fmt::Debug for Unproven {
     }
 }
 
-/// Checks tokens with the keys that are configured.
+/// Checks tokens with the configured keys.
 pub struct Verifier {
     hs256: Vec<Hmac<Sha256>>,
     es256: Vec<[u8; POINT_BYTES]>,
     audience: String,
     max_life_s: i64,
     users: UserHasher,
-    /// Those that were found good by these keys and for this audience. Behind a lock only so that a verifier can be shared between threads;
-    /// nobody waits for it.
+    /// Tokens that these keys and this audience have accepted. The lock only makes a verifier
+    /// shareable between threads; nobody waits for it.
     known: Mutex<KnownTokens>,
 }
 
 impl Verifier {
-    /// A verifier for tokens meant for `audience`, whose users are known in packs by `users`. A token counts that any of the keys has signed.
-    /// Keys that are empty are none.
+    /// A verifier for tokens meant for `audience`; `users` hashes user ids as packs do. A token may
+    /// be signed with any of the keys. Empty keys are ignored.
     ///
     /// # Errors
-    /// [`BadKey`] where a key that is given can't be used.
+    /// [`BadKey`] if `audience` is empty or a given key can't be used.
     pub fn new(hs256: &[&str], es256_jwk: &[&str], audience: String, users: UserHasher) -> Result<Self, BadKey> {
         if audience.is_empty() {
             return Err(BadKey::NoAudience);
@@ -220,21 +227,22 @@ impl Verifier {
         Ok(Self { hs256, es256, audience, max_life_s: DEFAULT_MAX_LIFE_S, users, known: Mutex::default() })
     }
 
-    /// The same, for tokens that expire at most `seconds` ahead: [`DEFAULT_MAX_LIFE_S`] otherwise.
+    /// Limits a token's expiry to `seconds` ahead instead of [`DEFAULT_MAX_LIFE_S`].
     #[must_use]
     pub fn with_max_life(self, seconds: i64) -> Self {
         Self { max_life_s: seconds, ..self }
     }
 
-    /// The key of a user id, for whoever may name users without a token.
+    /// The key of a user id, for callers that may name users without a token.
     pub fn user(&self, user_id: &str) -> UserKey {
         self.users.key(user_id)
     }
 
-    /// The user of an `Authorization` header, as far as the token's signature need not be proven first.
+    /// Checks an `Authorization` header. An ES256 token that isn't cached comes back as
+    /// [`Bearer::Unproven`].
     ///
     /// # Errors
-    /// [`Refused`] says why the token does not count.
+    /// [`Refused`] states why the token is invalid.
     pub fn user_of(&self, authorization: &str, now: UnixMillis) -> Result<Bearer, Refused> {
         if authorization.len() > MAX_TOKEN_BYTES.saturating_add(SCHEME_BYTES) {
             return Err(Refused::TooLong);
@@ -255,10 +263,10 @@ impl Verifier {
         self.examine(token, now)
     }
 
-    /// The user of a token of which the platform now says whether one of its keys signed it.
+    /// The user of an unproven token; `is_signed` is the platform's verdict on the signature.
     ///
     /// # Errors
-    /// [`Refused`] says why the token does not count.
+    /// [`Refused`] states why the token is invalid.
     pub fn prove(&self, unproven: &Unproven, is_signed: bool, now: UnixMillis) -> Result<UserKey, Refused> {
         if !is_signed {
             return Err(Refused::Signature);
@@ -266,7 +274,7 @@ impl Verifier {
         self.believe(&unproven.token, &unproven.claims, now)
     }
 
-    /// The user of a token whose signature is good. It is remembered where its claims are good, too.
+    /// The user of a token with a good signature. If its claims are good too, the token is cached.
     fn believe(&self, token: &str, claims: &[u8], now: UnixMillis) -> Result<UserKey, Refused> {
         let finding = self.check(&Object::parse(claims).ok_or(Refused::Malformed)?, now)?;
         if let Ok(mut known) = self.known.try_lock() {
@@ -286,12 +294,13 @@ impl Verifier {
         let signed = token.rsplit_once('.').map_or("", |(signed, _)| signed).as_bytes();
         let decoded = (decode(header), decode(claims), decode(signature));
         let (Some(header), Some(claims), Some(signature)) = decoded else { return Err(Refused::Malformed) };
-        // What of a header counts: RFC 7515 section 4.1.
+        // The header members that are checked: RFC 7515 section 4.1.
         let header = Object::parse(&header).ok_or(Refused::Malformed)?;
         if header.text("cty")?.is_some_and(|content| !content.eq_ignore_ascii_case("json")) {
             return Err(Refused::Malformed);
         }
-        // Whatever it lists, none of it is understood here; and a list that is empty or none is a mistake (section 4.1.11).
+        // No extension is supported, and an empty or malformed list is invalid anyway (section
+        // 4.1.11).
         if header.has("crit") || OTHER_PAYLOADS.iter().any(|name| header.has(name)) {
             return Err(Refused::Extension);
         }
@@ -309,7 +318,7 @@ impl Verifier {
             "ES256" if !self.es256.is_empty() => Ok(Bearer::Unproven(Unproven {
                 token: token.into(),
                 claims: claims.into(),
-                // One of another length is none, whatever a platform would make of it.
+                // A signature of another length is invalid, whatever a platform would make of it.
                 signature: signature.try_into().map_err(|_| Refused::Signature)?,
                 points: self.es256.concat().into(),
             })),
@@ -317,20 +326,20 @@ impl Verifier {
         }
     }
 
-    /// What of the claims counts: RFC 7519 section 4.1.
+    /// Checks the claims: RFC 7519 section 4.1.
     fn check(&self, claims: &Object<'_>, now: UnixMillis) -> Result<Finding, Refused> {
         let (user, audiences) = (claims.text("sub")?, claims.texts("aud")?);
         let (expiry, not_before) = (claims.date("exp")?, claims.date("nbf")?);
-        // It says nothing to us, but has to be a date.
+        // `iat` is unused, but must be a date.
         claims.date("iat")?;
-        // The last millisecond at which it holds is that of its expiry and the leeway.
+        // The token is valid through the millisecond of its expiry plus the leeway.
         let instant = |seconds: i64| UnixMillis(seconds.saturating_mul(SECOND_MS));
         let expiry = expiry.ok_or(Refused::Expired)?;
         let until = instant(expiry.saturating_add(LEEWAY_S)).plus(1);
         if now >= until {
             return Err(Refused::Expired);
         }
-        // What is believed at one time is believed until it expires: by then less of its life is left.
+        // A token accepted once stays accepted until it expires: its remaining life only shrinks.
         if instant(expiry) > now.plus(self.max_life_s.saturating_add(LEEWAY_S).saturating_mul(SECOND_MS)) {
             return Err(Refused::TooFarAhead);
         }

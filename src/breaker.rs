@@ -1,21 +1,23 @@
-//! May a dependency be asked now? A pure state machine with two states, closed and open; time is told to it.
+//! Circuit breaker for one dependency: a pure state machine with two states, closed and open, that
+//! is given the time.
 //!
-//! While open, one probe at a time is let through. A probe is a lease that runs out, not a flag: the request that carries it may go away
-//! and never report. How long a breaker waits differs from isolate to isolate, by a hash of the isolate's seed, so that ten thousand of
-//! them don't knock together. After it has closed, what can wait is let through in growing steps, so that a store that has just come back
-//! is not buried under what was missed meanwhile.
+//! An open breaker admits one probe at a time. A probe is a lease that runs out, not a flag: the
+//! request that carries it may be cancelled and never report. The wait is derived from the
+//! isolate's seed by a hash, so that ten thousand isolates don't retry at once. After recovery,
+//! optional reads are admitted in growing steps, so that a store that has just come back is not
+//! overloaded by the backlog.
 
 use sinsang_core::time::{SECOND_MS, UnixMillis};
 
 /// Failures in a row that open the breaker.
 pub const FAILURES_TO_OPEN: u32 = 3;
-/// The least that an open breaker waits before a probe, and that a probe's lease lasts.
+/// Shortest wait of an open breaker before a probe, and shortest lease of a probe.
 pub const PROBE_MIN_MS: i64 = 4 * SECOND_MS;
-/// The most that it waits.
+/// Longest wait of an open breaker, and longest lease of a probe.
 pub const PROBE_MAX_MS: i64 = 6 * SECOND_MS;
-/// Refills that are let through in the first second after a recovery; twice as many in each further one.
+/// Refills admitted in the first second after a recovery; the number doubles each further second.
 pub const REFILLS_IN_FIRST_SECOND: u32 = 8;
-/// Seconds after a recovery in which refills are counted.
+/// Seconds after a recovery in which refills are limited.
 pub const RAMP_SECONDS: u32 = 6;
 
 /// The state of one dependency.
@@ -30,16 +32,17 @@ pub struct Breaker {
 }
 
 impl Breaker {
-    /// A closed breaker whose waits follow from `seed`.
+    /// A closed breaker whose waits derive from `seed`.
     pub fn seeded(seed: u64) -> Self {
         Self { seed, ..Self::default() }
     }
 
-    /// Whether a read may be made at `now`. While the breaker is open this takes the probe's lease.
+    /// Whether a read may be made at `now`. An open breaker grants the probe's lease here.
     pub fn admit(&mut self, now: UnixMillis) -> bool {
         match self.next_probe_at {
             None => true,
-            // Further away than any wait: the clock has gone back, and a lease of then would block for as long as it went.
+            // Further away than any wait: the clock has gone back, and the old lease would block
+            // for as long.
             Some(at) if now >= at || at.since(now) > PROBE_MAX_MS => {
                 self.next_probe_at = Some(now.plus(self.wait_ms()));
                 true
@@ -48,14 +51,15 @@ impl Breaker {
         }
     }
 
-    /// Whether a read may be made at `now` that an answer can do without: never as a probe, and after a recovery only so many a second.
+    /// Whether an optional read may be made at `now`: never as a probe, and after a recovery only a
+    /// limited number each second.
     pub fn admit_refill(&mut self, now: UnixMillis) -> bool {
         if self.is_open() {
             return false;
         }
         let Some(mut recovered_at) = self.recovered_at else { return true };
         if recovered_at > now {
-            // The clock has gone back: the steps begin anew.
+            // The clock has gone back: the ramp restarts.
             (recovered_at, self.ramp_used) = (now, 0);
             self.recovered_at = Some(now);
         }
@@ -80,7 +84,7 @@ impl Breaker {
         self.failures = 0;
     }
 
-    /// A read failed or ran out of time at `now`.
+    /// A read failed or timed out at `now`.
     pub fn failed(&mut self, now: UnixMillis) {
         self.failures = self.failures.saturating_add(1);
         if self.failures >= FAILURES_TO_OPEN {
@@ -103,7 +107,7 @@ impl Breaker {
     }
 }
 
-/// A number from `least` to `most` that follows from `seed` (the finisher of splitmix64).
+/// A number from `least` to `most`, derived from `seed` (the finisher of splitmix64).
 pub fn spread(seed: u64, least: i64, most: i64) -> i64 {
     let mut mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -198,7 +202,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a dead dependency is asked, and whatever clock it is asked by, what reaches it is bounded.
+        /// For any requests and any clock, the reads that reach a dead dependency are bounded.
         #[test]
         fn a_dead_dependency_is_probed_a_bounded_number_of_times(seed: u64, steps in proptest::collection::vec(0_i64..500, 1..400)) {
             let mut breaker = Breaker::seeded(seed);

@@ -1,33 +1,35 @@
-//! Pages of other origins: whose may read answers and send events, and which headers they may send with a request. Browsers keep these rules;
-//! an app is no page and knows none. `edge/cors.mjs` mends what a deployment's variables say before they come here, by the platform's own
-//! parser of addresses.
+//! CORS: which pages of other origins may read answers and send events, and with which headers.
+//! Browsers enforce these rules; apps ignore them. `edge/cors.mjs` first normalises the
+//! deployment's variables with the platform's URL parser.
 
 use crate::header;
 
-/// Any origin, in `CORS_ORIGINS`.
+/// The entry of `CORS_ORIGINS` that stands for any origin.
 const ANY: &str = "*";
 
 /// The variables `CORS_ORIGINS` and `CORS_HEADERS`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cors {
-    /// Whether pages of any origin may read answers. They may read what they can ask for: no answer comes with credentials that a browser
-    /// adds by itself, so that a page needs a viewer's token to read a viewer's answer. The preview secret, which such pages could have their
-    /// visitors guess at, goes with requests from named origins alone; and so do events, which any page could send in its visitors' names.
+    /// Whether pages of any origin may read answers. They read only what they can request: browsers
+    /// add no credentials automatically, so a page needs a viewer's token to read that viewer's
+    /// answer. Only named origins may send the preview secret, which such pages could have their
+    /// visitors guess at, and events, which any page could send in its visitors' names.
     pub is_any: bool,
-    /// Origins by name, as browsers spell them.
+    /// Named origins, as browsers spell them.
     pub named: Vec<String>,
-    /// Headers that pages may send besides those that are read, such as those of tracing clients, separated by commas.
+    /// Further headers that pages may send (those of tracing clients, say), separated by commas.
     pub headers: String,
 }
 
 impl Cors {
-    /// What `origins` lists, separated by commas, with `headers`.
+    /// Parses `origins`, a comma-separated list, and adds `headers`.
     pub fn of(origins: &str, headers: String) -> Self {
         let mut cors = Self { headers, ..Self::default() };
         for origin in origins.split(',').map(str::trim) {
             match origin {
                 ANY => cors.is_any = true,
-                // Pages that no origin may be told of are all `null`: a sandbox on any site.
+                // All pages with an opaque origin send `null`: it would admit a sandbox on any
+                // site.
                 "" | "null" => {}
                 _ => cors.named.push(origin.to_owned()),
             }
@@ -35,22 +37,25 @@ impl Cors {
         cors
     }
 
-    /// Whether the origin of a request makes a difference.
+    /// Whether a request's origin makes a difference.
     pub fn is_open(&self) -> bool {
         self.is_any || !self.named.is_empty()
     }
 
-    /// Whether `origin`, as a browser spells it, is named: then its pages may read answers, send the preview secret, and send events.
+    /// Whether `origin`, as a browser spells it, is named: its pages may read answers, send the
+    /// preview secret, and send events.
     pub fn names(&self, origin: &str) -> bool {
         self.named.iter().any(|named| named == origin)
     }
 
-    /// The `Access-Control-Allow-Origin` by which pages of `origin` may read an answer; `None` where they may not.
+    /// The `Access-Control-Allow-Origin` for pages of `origin`; `None` if they may not read
+    /// answers.
     pub fn reader<'a>(&self, origin: &'a str) -> Option<&'a str> {
         if self.names(origin) { Some(origin) } else { self.is_any.then_some(ANY) }
     }
 
-    /// The `Access-Control-Allow-Headers` for pages that read by `reader`, where headers `own` are read, the preview secret's last.
+    /// The `Access-Control-Allow-Headers` for pages that read by `reader`. `own` are the headers
+    /// that the route reads; the preview secret, if among them, is last and is left out for `*`.
     pub fn headers(&self, own: &[&str], reader: &str) -> String {
         let mut own = own;
         if let ([others @ .., header::PREVIEW], ANY) = (own, reader) {

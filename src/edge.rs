@@ -1,11 +1,12 @@
-//! The shell around the core: the one place that knows the platform. It reads the clock, the store and the configuration, and drives
-//! [`crate::serve`].
+//! The shell around the core: the only module that knows the platform. It reads the clock, the
+//! store and the configuration, and drives [`crate::serve`].
 //!
-//! The Workers clock stands still but for I/O, so it is read on arrival and after each await. Nothing here keeps a future across requests;
-//! what outlives one is plain data in [`crate::memory`], borrowed only between awaits.
+//! The Workers clock only advances with I/O, so it is read on arrival and after each await. No
+//! future is kept across requests; state that outlives a request is plain data in
+//! [`crate::memory`], borrowed only between awaits.
 //!
-//! A warm request does not come this way: `edge/entry.mjs`, which is what the platform calls, asks [`fast_path`] first, and comes here with what
-//! has to read or wait.
+//! Warm requests bypass this module: the platform calls `edge/entry.mjs`, which asks [`fast_path`]
+//! first and calls `fetch` only for requests that have to read or wait.
 
 mod cache;
 mod fast_path;
@@ -37,8 +38,9 @@ use cache::Cache;
 use isolate::with_memory;
 use store::Store;
 
-/// Answers `GET /v1/…` and `/healthz`; static assets are served before it is asked.
-/// In and out go the platform's own types: those of the `worker` crate would be made from them and into them, and unwrap what comes of it.
+/// Answers `GET /v1/…` and `/healthz`; the platform serves static assets before it calls this.
+/// Parameters and result are the platform's own types: those of the `worker` crate would be
+/// converted from and to them, and unwrap the results.
 ///
 /// # Errors
 /// None.
@@ -67,7 +69,7 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
         has_body: request.body().is_some(),
     };
     let too_many = || respond(&crate::reply::refuse(&Refusal::TooMany, &raw, &config, Timing::default(), now(&config)));
-    // The address first: it costs less than a token's signature.
+    // The address is counted first: that costs less than checking a token's signature.
     let is_limited = isolate::has_limiter(&env) && path != HEALTH;
     if is_limited && limiter::refuses_address(env.as_ref(), raw.address).await {
         return Ok(too_many());
@@ -115,17 +117,17 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
     Ok(respond(&reply))
 }
 
-/// The one path that is answered whatever else is wrong, and as often as it is asked.
+/// The path that is always answered, never limited.
 const HEALTH: &str = "/healthz";
 
-/// Where values are read.
+/// The two places that values are read from.
 struct Stores {
     store: Store,
     cache: Cache,
 }
 
 impl Stores {
-    /// Makes `reads` two at a time, and no step has more.
+    /// Makes `reads` two at a time; no step has more than two.
     async fn read_all(&self, reads: Vec<Read>) -> Vec<Fetched> {
         let (mut reads, mut fetched) = (reads.into_iter(), Vec::new());
         while let Some(first) = reads.next() {
@@ -147,7 +149,8 @@ impl Stores {
         Fetched { place, key, value: value.unwrap_or(Err(ReadFailure::TimedOut)), is_second: is_second.get() }
     }
 
-    /// Leaves what the store gave in the data centre's cache, for isolates that will not reach the store.
+    /// Writes values read from the store to the data centre's cache, for isolates that can't reach
+    /// the store.
     async fn keep(&self, keeps: Vec<Keep>, config: &Config) {
         for keep in keeps {
             if !with_memory(|memory| memory.cache.admit(now(config))) {
@@ -163,7 +166,7 @@ impl Stores {
     }
 }
 
-/// What comes of `work`, or `None` where it takes longer than `limit_ms`.
+/// The result of `work`, or `None` if it takes longer than `limit_ms`.
 async fn within<T>(limit_ms: u32, work: impl Future<Output = T>) -> Option<T> {
     use futures_util::future::{Either, select};
     use std::pin::pin;
@@ -173,16 +176,18 @@ async fn within<T>(limit_ms: u32, work: impl Future<Output = T>) -> Option<T> {
     }
 }
 
-/// For `edge/entry.mjs`, after an answer through the [`fast_path`] that wants it: the background's work, to be awaited by nobody.
+/// Background work that `edge/entry.mjs` starts after a [`fast_path`] answer has asked for it.
+/// Nobody awaits it.
 #[wasm_bindgen(wasm_bindgen_futures = worker::wasm_bindgen_futures)]
 pub async fn background(env: Env) {
     let config = isolate::config(&env);
-    // The data centre's cache is asked for packs by their content alone, and by no request here: any origin of the Worker's does.
+    // The data centre's cache holds packs by their content alone and serves no requests: any of the
+    // Worker's origins works.
     let stores = Stores { store: Store::open(&env), cache: Cache::of(&fast_path::origin()) };
     refresh(&stores, &config).await;
 }
 
-/// Looks the live manifest up, and loads what it names, outside any request.
+/// Reads the live manifest, and loads what it names, outside any request.
 async fn refresh(stores: &Stores, config: &Config) {
     let mut refresh = Refresh::begin(config.read_limit_ms);
     while let Some(read) = with_memory(|memory| refresh.next(memory, now(config))) {
@@ -204,7 +209,7 @@ fn real_now() -> UnixMillis {
     UnixMillis(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX))
 }
 
-/// Cuts the address that the platform hands over, which is absolute and normalised already, into origin, path and query.
+/// Splits an absolute, normalised URL into origin, path and query.
 fn cut(url: &str) -> (&str, &str, &str) {
     let host_at = url.as_bytes().windows(3).position(|part| part == b"://").map_or(0, |at| at.saturating_add(3));
     let path_at = url.get(host_at..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| host_at.saturating_add(at));

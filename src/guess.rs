@@ -1,7 +1,7 @@
-//! The preview secret, and how often it may be guessed at: by an address, and by all of them together.
+//! The preview secret, and rate limits on guessing it: for each address, and for all together.
 //!
-//! What is counted are wrong guesses, and they are counted whatever limiter a deployment has. An isolate counts for itself; what that leaves
-//! to somebody who reaches many of them is held by the secret's length.
+//! Only wrong guesses count, whichever limiter a deployment has. Each isolate counts separately;
+//! against a guesser who reaches many isolates, the secret's length protects.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -15,40 +15,41 @@ use sinsang_core::time::{SECOND_MS, UnixMillis};
 
 /// Shortest preview secret, in bytes: 16 random letters and digits have 95 bits.
 pub const MIN_SECRET_BYTES: usize = 16;
-/// Longest guess that is looked at, in bytes.
+/// Longest guess that is compared, in bytes.
 const MAX_GUESS_BYTES: usize = 256;
-/// Wrong guesses of an address at once, and how long it takes until it has one more.
+/// Burst of wrong guesses of one address, and the time until it regains one.
 const OF_ADDRESS: Allowance = Allowance { most: 10, every_ms: 6 * SECOND_MS };
-/// The same of all addresses together.
+/// The same for all addresses together.
 const OF_ALL: Allowance = Allowance { most: 200, every_ms: SECOND_MS / 4 };
-/// Addresses whose guesses are remembered. Of more the one that guessed least gives way, and [`OF_ALL`] bounds what it gains by that.
+/// Addresses whose guesses are remembered. When full, the address that guessed least is replaced;
+/// [`OF_ALL`] bounds its gain.
 const MAX_ADDRESSES: usize = 128;
-/// Addresses that are remembered for having sent the right secret: what others guess is nothing to them.
+/// Addresses remembered for the right secret: other addresses' guesses don't lock them out.
 const MAX_RIGHT: usize = 8;
 
-/// What somebody who sent a secret may do.
+/// The verdict on a given secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
     /// The secret is right.
     Right,
     /// The secret is wrong, or there is none.
     Wrong,
-    /// Too many wrong ones came before: this one was not looked at.
+    /// Too many wrong guesses came before: this one was not compared.
     TooMany,
 }
 
-/// The secret that opens previews, by its hash.
+/// The secret that opens previews, stored as its hash.
 pub struct PreviewSecret {
     hash: [u8; 32],
-    /// Behind a lock only so that a configuration can be shared between threads; nobody waits for it.
+    /// The lock only makes a configuration shareable between threads; nobody waits for it.
     guesses: Mutex<Guesses>,
 }
 
 impl PreviewSecret {
-    /// The secret `text`.
+    /// Takes the secret `text`.
     ///
     /// # Errors
-    /// [`BadKey::PreviewSecretTooShort`] where it is shorter than [`MIN_SECRET_BYTES`].
+    /// [`BadKey::PreviewSecretTooShort`] if it is shorter than [`MIN_SECRET_BYTES`].
     pub fn new(text: &str) -> Result<Self, BadKey> {
         if text.len() < MIN_SECRET_BYTES {
             return Err(BadKey::PreviewSecretTooShort);
@@ -56,11 +57,12 @@ impl PreviewSecret {
         Ok(Self { hash: Sha256::digest(text).into(), guesses: Mutex::default() })
     }
 
-    /// Whether `given`, which came from `address` at `now`, is the secret.
+    /// Whether `given`, sent from `address` at `now`, is the secret.
     ///
-    /// Hashes are compared, in constant time, so that how long it takes tells neither how much of a guess is right nor how long the secret is.
+    /// Hashes are compared in constant time: the duration reveals neither how much of a guess is
+    /// right nor how long the secret is.
     pub fn admit(&self, given: &str, address: Address, now: UnixMillis) -> Admission {
-        // Nothing is done while it is locked that could fail or lock it again.
+        // The code under the lock neither fails nor locks again.
         let Ok(mut guesses) = self.guesses.try_lock() else { return Admission::TooMany };
         if !guesses.may_guess(address, now) {
             return Admission::TooMany;
@@ -82,7 +84,8 @@ impl fmt::Debug for PreviewSecret {
     }
 }
 
-/// So many at once, and one more each time that so long has passed: a token bucket, kept as the time at which it is full again (GCRA).
+/// A token bucket of `most` that regains one every `every_ms`, stored as the time at which it is
+/// full again (GCRA).
 #[derive(Clone, Copy)]
 struct Allowance {
     most: i64,
@@ -90,24 +93,24 @@ struct Allowance {
 }
 
 impl Allowance {
-    /// Whether one more may come at `now`, where the bucket is full again at `full_at`.
+    /// Whether one may be taken at `now` from a bucket that is full again at `full_at`.
     fn has_one(self, full_at: UnixMillis, now: UnixMillis) -> bool {
         full_at.since(now) <= self.most.saturating_sub(1).saturating_mul(self.every_ms)
     }
 
-    /// When it is full again, one more being taken at `now`.
+    /// When the bucket is full again after one is taken at `now`.
     fn take(self, full_at: UnixMillis, now: UnixMillis) -> UnixMillis {
         full_at.max(now).plus(self.every_ms)
     }
 }
 
-/// Wrong guesses of late, and who guessed right.
+/// Recent wrong guesses, and addresses that guessed right.
 struct Guesses {
-    /// When each address may guess as if it never had.
+    /// For each address, the time at which its allowance is full again.
     addresses: [(Address, UnixMillis); MAX_ADDRESSES],
     all: UnixMillis,
     right: [Address; MAX_RIGHT],
-    /// The place of the next that is right.
+    /// Index in `right` of the latest entry.
     next: usize,
 }
 
@@ -132,7 +135,7 @@ impl Guesses {
 
     fn wrong(&mut self, address: Address, now: UnixMillis) {
         self.all = OF_ALL.take(self.all, now);
-        // Its own place, or that of whoever guessed least.
+        // The address's own entry, or that of the address that guessed least.
         let place =
             |(one, full_at): &&mut (Address, UnixMillis)| if *one == address { UnixMillis(i64::MIN) } else { *full_at };
         if let Some(entry) = self.addresses.iter_mut().min_by_key(place) {
@@ -162,7 +165,7 @@ mod tests {
         PreviewSecret::new(SECRET).unwrap()
     }
 
-    /// One address for each number.
+    /// A distinct address for each number.
     fn from(number: u32) -> Address {
         Address::parse(Some(&std::net::Ipv4Addr::from_bits(number).to_string()))
     }
@@ -205,7 +208,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever guesses, from wherever, and whatever the clock does: what is looked at and what is remembered are bounded.
+        /// For any guesses from any addresses, under any clock, the guesses compared are bounded.
         #[test]
         fn guesses_are_bounded(steps in proptest::collection::vec((0_u32..600, -200_i64..500), 1..1_500)) {
             let secret = secret();
@@ -215,7 +218,7 @@ mod tests {
                 (least, most) = (least.min(now), most.max(now));
                 wrong += i64::from(secret.admit("wrong", from(address), now) == Admission::Wrong);
             }
-            // A clock that goes back gives nothing: the bucket is full at the time that it was.
+            // A clock that goes back grants nothing: the bucket stays full at the same time.
             prop_assert!(wrong <= OF_ALL.most + most.since(least) / OF_ALL.every_ms + 1);
         }
     }

@@ -1,16 +1,20 @@
-//! Sinsang's edge: a request in, an answer out, from packs that were made before.
+//! Sinsang's edge: answers requests from packs that the pipeline built.
 //!
 //! # The life of a request
 //!
 //! 1. `edge` takes a request from the platform, reads the clock, and hands both to
-//! 2. [`serve`], a state machine. It has [`request`] check what is asked, and [`auth`] who asks ([`sinsang_core::viewer`]).
-//! 3. What the isolate remembers is in [`memory`]; where something is missing, [`snapshot_load`] says which [`sinsang_core::key`] to read, if [`breaker`] lets it.
+//! 2. [`serve`], a state machine. [`request`] checks path and parameters, and [`auth`] identifies
+//!    the viewer ([`sinsang_core::viewer`]).
+//! 3. [`memory`] holds what the isolate remembers. If something is missing, [`snapshot_load`] says
+//!    which [`sinsang_core::key`] to read, provided that [`breaker`] admits the read.
 //! 4. `edge` reads the keys and hands the bytes back; [`sinsang_core::pack`] checks them.
-//! 5. [`sinsang_core::experiment`] says by which weights the viewer is shown things.
-//! 6. [`sinsang_core::surface`] chooses what is shown at that time and orders it for the viewer, and the items' ready JSON is copied.
+//! 5. [`sinsang_core::experiment`] chooses the viewer's weights.
+//! 6. [`sinsang_core::surface`] selects the items of that time, orders them for the viewer, and
+//!    copies their ready-made JSON.
 //! 7. [`reply`] sets status and headers, and decides what may be shared.
 //!
-//! [`preview`] runs step 6 and what it needs in the preview page's browser, on packs that the page downloaded.
+//! [`preview`] runs step 6 and its dependencies in the preview page's browser, on packs
+//! that the page downloaded.
 //!
 //! Everything but `edge` is pure: no I/O, no clock, no randomness, no async.
 #![cfg_attr(
@@ -28,7 +32,7 @@
 )]
 #![deny(clippy::iter_over_hash_type)]
 
-// Files that both Workers have, such as edge/limiter.rs, name the core alike in each.
+// Files that both Workers share (edge/limiter.rs and others) refer to this crate as `sinsang`.
 #[cfg(all(target_arch = "wasm32", feature = "edge"))]
 extern crate self as sinsang;
 pub mod auth;

@@ -1,69 +1,74 @@
-//! What the preview page asks of the core in the browser: the surfaces of a downloaded snapshot in any order that the ranking's weights
-//! give, with the parts of every score, and a viewer's tastes in words.
+//! The core for the preview page in the browser: the surfaces of a downloaded snapshot under any
+//! weights, with the parts of every score, and a viewer's tastes in words.
 //!
-//! It ranks by the very functions that the edge ranks by. What it adds is told apart: weights that are being tried, places that are
-//! pinned and products that are blocked.
+//! It ranks with the same functions as the edge. Its own additions are separate: trial weights,
+//! pinned places and blocked products.
 
 #[cfg(all(target_arch = "wasm32", feature = "preview"))]
 mod door;
 
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 use sinsang_core::context::Context;
 use sinsang_core::mix::Half;
+use sinsang_core::overlay::Standing;
 use sinsang_core::pack::board::Board;
+use sinsang_core::pack::overlay::Overlay;
 use sinsang_core::pack::pulse::Pulse;
 use sinsang_core::pack::taste::{Taste, TasteShard};
 use sinsang_core::pack::{Damage, PackId};
 use sinsang_core::rank::{HOUR_BUCKETS, Weights, dot};
 use sinsang_core::signal::Score;
 use sinsang_core::surface::new::{self, Page, Selection, Sort};
-use sinsang_core::surface::{View, live, tabs, trusts_verdicts};
+use sinsang_core::surface::{self, View, trusts_verdicts, write_items};
 use sinsang_core::surface_name::Surface;
 use sinsang_core::time::{SECOND_MS, UnixMillis};
 
-/// Where a pack's header states the checksum that is its name (`pack/FORMAT.md`).
+/// Offset of the checksum in a pack's header; the checksum is the pack's name (`pack/FORMAT.md`).
 const ID_AT: usize = 16;
-/// Classes of prices that a viewer's leanings are told of, of as many products each.
+/// Number of price classes, of equally many products each, for which a viewer's leanings are given.
 const PRICE_CLASSES: usize = 5;
-/// From an inner product of vectors to the points of a signal, as `rank.rs` has it.
+/// Shift from an inner product of vectors to points of a signal, as in `rank.rs`.
 const AGREEMENT_SHIFT: u32 = 6;
 
-/// What is asked of a [`Preview`].
+/// A query to a [`Preview`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Question {
-    /// The time that is looked at, in Unix milliseconds.
+    /// The time shown, in Unix milliseconds.
     pub now_ms: i64,
-    /// The time by which the snapshot is too old to call anything new, or not, in Unix milliseconds; 0 where that is not looked at.
+    /// The time at which the snapshot's age is judged (too old a snapshot calls nothing new), in
+    /// Unix milliseconds; 0 for no check.
     pub checked_at_ms: i64,
-    /// Whether the viewer's tastes are left aside.
+    /// Whether to ignore the viewer's tastes.
     pub is_shared: bool,
-    /// For who has no tastes of their own: the Korean province they come from, two digits of ISO 3166-2; empty for none.
+    /// For viewers without tastes: their Korean province, two digits of ISO 3166-2; empty for none.
     pub region: String,
-    /// And the class of their device, of [`sinsang_core::context::DEVICE_CLASSES`]; empty for none.
+    /// For viewers without tastes: the class of their device, of
+    /// [`sinsang_core::context::DEVICE_CLASSES`]; empty for none.
     pub device_class: String,
     /// Only new products of this category.
     pub category: Option<String>,
-    /// Only new products with a broadcast to come on this channel's id.
+    /// Only new products with a future broadcast on this channel's id.
     pub channel: Option<String>,
-    /// Whether new products are in the order of their first broadcasts.
+    /// Whether to sort new products by their first broadcasts.
     pub is_soonest: bool,
-    /// Whether each item says why it stands where it does, as `explain=1` has the edge say it.
+    /// Whether each item explains its place, as with `explain=1` at the edge.
     pub is_explained: bool,
-    /// Most new products.
+    /// Limit on the number of new products.
     pub limit: usize,
-    /// Weights to try in place of the published ones.
+    /// Trial weights in place of the published ones.
     pub weights: Option<Weights>,
-    /// Variants to show things by, as `experiment:variant`; those that the board does not have are passed over. Weights to try count before them.
+    /// Variants to apply, as `experiment:variant`; unknown ones are ignored. Trial weights take
+    /// precedence.
     pub variants: Vec<String>,
-    /// New products that keep a place for everybody, whatever they score.
+    /// New products with fixed places for everybody, whatever they score.
     pub pins: Vec<Pin>,
-    /// New products that are left out, by their ids.
+    /// Ids of new products to leave out.
     pub blocks: Vec<String>,
 }
 
-/// A new product that is held in a place.
+/// A new product in a fixed place.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pin {
@@ -73,35 +78,31 @@ pub struct Pin {
     pub place: usize,
 }
 
-#[derive(Serialize)]
-struct Scores {
-    tabs: Vec<Score>,
-    live: Vec<Score>,
-    new: Vec<Score>,
-}
-
 /// A snapshot's board with at most one viewer's tastes.
 #[derive(Debug)]
 pub struct Preview {
     board: Board,
     tastes: Option<TasteShard>,
     pulse: Option<Pulse>,
+    overlay: Option<Overlay>,
+    /// The board as the overlay leaves it, with the hash of what stands.
+    amended: Option<(u64, Board)>,
 }
 
 impl Preview {
     /// Reads a board.
     ///
     /// # Errors
-    /// A [`Damage`] that says what is wrong with the bytes.
+    /// [`Damage`] says how the bytes are damaged.
     pub fn open(board: Vec<u8>) -> Result<Self, Damage> {
         let id = stated_id(&board)?;
-        Ok(Self { board: Board::parse(board, id)?, tastes: None, pulse: None })
+        Ok(Self { board: Board::parse(board, id)?, tastes: None, pulse: None, overlay: None, amended: None })
     }
 
-    /// Takes in the taste pack of one viewer, or none. Says whether tastes for this board are known.
+    /// Takes one viewer's taste pack, or `None`; returns whether it has tastes for this board.
     ///
     /// # Errors
-    /// A [`Damage`] that says what is wrong with the bytes; the viewer before is forgotten then.
+    /// [`Damage`] says how the bytes are damaged; the previous viewer is then forgotten.
     pub fn seat(&mut self, tastes: Option<Vec<u8>>) -> Result<bool, Damage> {
         self.tastes = None;
         if let Some(bytes) = tastes {
@@ -111,71 +112,98 @@ impl Preview {
         Ok(self.taste().is_some())
     }
 
-    /// Takes in the pulse to order by, or none: at another time than the present the edge orders without.
+    /// Takes the pulse to order by, or `None`: for times other than the present, the edge orders
+    /// without.
     ///
     /// # Errors
-    /// A [`Damage`] that says what is wrong with the bytes; the pulse before is forgotten then.
+    /// [`Damage`] says how the bytes are damaged; the previous pulse is then forgotten.
     pub fn beat(&mut self, pulse: Option<Vec<u8>>) -> Result<(), Damage> {
         self.pulse = None;
         self.pulse = pulse.map(Pulse::parse).transpose()?;
         Ok(())
     }
 
-    /// The weights that the snapshot was published with.
+    /// Takes operators' overlay, or `None`.
+    ///
+    /// # Errors
+    /// [`Damage`] says how the bytes are damaged; the previous overlay is then forgotten.
+    pub fn amend(&mut self, overlay: Option<Vec<u8>>) -> Result<(), Damage> {
+        (self.overlay, self.amended) = (None, None);
+        self.overlay = overlay.map(Overlay::parse).transpose()?;
+        Ok(())
+    }
+
+    /// Amends the board by what stands at `now`, unless it is so already.
+    fn amend_at(&mut self, now: UnixMillis) -> Result<(), Damage> {
+        let standing = self.overlay.as_ref().map(|overlay| overlay.standing(now, u32::MAX));
+        let standing = standing.filter(|standing| standing.print != 0);
+        if self.amended.as_ref().map(|(known, _)| *known) != standing.as_ref().map(|standing| standing.print) {
+            let amend = |found: Standing<'_>| self.board.amended(&found.entries).map(|board| (found.print, board));
+            self.amended = standing.map(amend).transpose()?;
+        }
+        Ok(())
+    }
+
+    /// The weights of the published snapshot.
     pub fn weights(&self) -> Weights {
         self.board.published_weights()
     }
 
-    /// The surfaces as JSON: `tabs`, `live` and `new` as `/v1/home` has them, and `scores` with a score for each of their items.
+    /// The surfaces as JSON: `tabs`, `live` and `new` as in `/v1/home`, and `scores` with a score
+    /// for each of their items.
     pub fn arrange(&mut self, question: &Question) -> Vec<u8> {
-        self.board.try_weights(question.weights);
+        // Sections that don't fit are ruled out; without the overlay the order is merely older.
+        let _ = self.amend_at(UnixMillis(question.now_ms));
+        self.amended.as_mut().map_or(&mut self.board, |(_, board)| board).try_weights(question.weights);
+        let board = self.amended.as_ref().map_or(&self.board, |(_, board)| board);
         let own = self.taste().filter(|_| !question.is_shared);
         let viewer = self.tastes.as_ref().filter(|_| own.is_some()).map_or(0, |shard| shard.key(0));
         let leaning = self.leaning_of(question);
-        let taste = own.or_else(|| leaning.as_deref().map(|leaning| self.board.context_taste(leaning)));
-        let experiments = self.board.experiments();
+        let taste = own.or_else(|| leaning.as_deref().map(|leaning| board.context_taste(leaning)));
+        let experiments = board.experiments();
         let chosen: Vec<(usize, usize)> =
             question.variants.iter().filter_map(|name| experiments.find(name).ok()).collect();
         let chosen =
             if question.weights.is_none() { experiments.chosen(None, &chosen, UnixMillis(0)) } else { Vec::new() };
-        let assignment = experiments.assign(&chosen, self.board.weights(), self.board.mix());
+        let assignment = experiments.assign(&chosen, board.weights(), board.mix());
         let checked_at = Some(UnixMillis(question.checked_at_ms)).filter(|at| at.0 != 0);
         let view = View {
-            trusts_verdicts: checked_at.is_none_or(|at| trusts_verdicts(self.board.built_at(), at)),
+            trusts_verdicts: checked_at.is_none_or(|at| trusts_verdicts(board.built_at(), at)),
             taste,
             is_of_context: own.is_none(),
             viewer,
             pulse: self.pulse.as_ref(),
             is_explained: question.is_explained,
             assignment: assignment.as_ref(),
-            ..View::shared(&self.board, UnixMillis(question.now_ms))
+            ..View::shared(board, UnixMillis(question.now_ms))
         };
         let frozen_at = view.now.floor(SECOND_MS);
         let (page, left_out) = page(&view, question, frozen_at);
-        let scores = Scores {
-            tabs: tabs::order(&view).into_iter().map(|index| tabs::score_of(&view, index)).collect(),
-            live: live::order(&view).into_iter().map(|index| live::score_of(&view, index)).collect(),
-            new: page
-                .products
-                .iter()
-                .map(|index| new::score_of(&view, &view.board.product(*index), frozen_at))
-                .collect(),
-        };
-        let mut out = format!("{{\"personalized\":{},\"tabs\":{{\"items\":", own.is_some()).into_bytes();
-        tabs::write_items(&view, &mut out);
-        out.extend_from_slice(b"},\"live\":{\"items\":");
-        live::write_items(&view, &mut out);
-        let total = page.total.saturating_sub(left_out);
-        out.extend_from_slice(format!("}},\"new\":{{\"total\":{total},\"items\":").as_bytes());
-        new::write_items(&view, &page, frozen_at, &mut out);
-        out.extend_from_slice(b"},\"scores\":");
-        out.extend_from_slice(serde_json::to_string(&scores).unwrap_or_default().as_bytes());
+        let mut scores = Map::new();
+        let mut out = format!("{{\"personalized\":{}", own.is_some()).into_bytes();
+        for surface in Surface::ALL.into_iter().rev() {
+            let name = surface.as_str();
+            let own_scores: Vec<Score> = if surface == Surface::New {
+                let total = page.total.saturating_sub(left_out);
+                out.extend_from_slice(format!(",\"{name}\":{{\"total\":{total},\"items\":").as_bytes());
+                new::write_items(&view, &page, frozen_at, &mut out);
+                page.products.iter().map(|index| new::score_of(&view, *index, frozen_at)).collect()
+            } else {
+                out.extend_from_slice(format!(",\"{name}\":{{\"items\":").as_bytes());
+                write_items(surface, &view, &mut out);
+                surface::scores(surface, &view)
+            };
+            out.push(b'}');
+            scores.insert(name.to_owned(), json!(own_scores));
+        }
+        out.extend_from_slice(format!(",\"scores\":{}", Value::Object(scores)).as_bytes());
         out.push(b'}');
         out
     }
 
-    /// The tastes that the question's surfaces are ordered by, as JSON, by names of the board: the viewer's own, or what viewers in the
-    /// question's context lean to (`is_of_context`); `null` where neither is known. A weight reaches from -128 to 127.
+    /// The tastes that order the question's surfaces, as JSON, by names of the board: the viewer's
+    /// own, or the leanings of viewers in the question's context (`is_of_context`); `null` if
+    /// neither is known. Weights range from -128 to 127.
     pub fn tastes(&self, question: &Question) -> String {
         let board = &self.board;
         let own = self.taste().filter(|_| !question.is_shared);
@@ -198,13 +226,14 @@ impl Preview {
         let step = by_price.len().div_ceil(PRICE_CLASSES).max(1);
         let prices: Vec<i64> = by_price.chunks(step).filter_map(|own| lean(own.iter().copied(), &leanings)).collect();
         let tabs: Vec<i8> = (0..board.tab_count()).map(|index| taste.tab(index)).collect();
-        // Where a manifest's shards have it is for its first bits to say.
+        // Its first bits select the shard among a manifest's.
         let key = own.and(self.tastes.as_ref()).map(|shard| format!("{:016x}", shard.key(0)));
         json!({ "is_of_context": own.is_none(), "key": key, "categories": categories, "channels": channels, "hours": hours, "prices": prices, "tabs": tabs })
             .to_string()
     }
 
-    /// Every product of the board as a JSON array: its head, its verdict as of the build, and the ids of its channels.
+    /// Every product of the board as a JSON array: its head, its verdict as of the build, and the
+    /// ids of its channels.
     pub fn products(&self) -> Vec<u8> {
         let board = &self.board;
         let mut out = vec![b'['];
@@ -226,12 +255,12 @@ impl Preview {
         out
     }
 
-    /// Whether province and class of device make a difference to viewers without tastes.
+    /// Whether province and device class make a difference to viewers without tastes.
     pub fn tells_contexts_apart(&self) -> bool {
         self.board.tells_contexts_apart()
     }
 
-    /// What viewers lean to who come in the question's context.
+    /// The leanings of viewers in the question's context.
     fn leaning_of(&self, question: &Question) -> Option<Vec<u8>> {
         let context = Context::of_names(&question.region, &question.device_class);
         self.board.leaning(context, UnixMillis(question.now_ms))
@@ -242,7 +271,7 @@ impl Preview {
         shard.find(shard.key(0)).map(|record| Taste::cut(record, shard.widths()))
     }
 
-    /// How far the viewer's vector and each product's agree, as the new-product tab counts it.
+    /// The agreement of the viewer's vector with each product's, as the new-product tab counts it.
     fn leanings(&self, taste: &Taste<'_>) -> Vec<Agreement> {
         let half = Half::of(taste.vector, self.board.mix().second, Surface::New);
         let of = |index| {
@@ -258,7 +287,7 @@ impl Preview {
     }
 }
 
-/// What is read of a product's head.
+/// The fields read from a product's head.
 #[derive(Deserialize)]
 struct Head {
     price: Option<i64>,
@@ -270,8 +299,8 @@ struct Agreement {
     points: i64,
 }
 
-/// How far the viewer leans to some products, against all of them, in points of the signal `taste`, cut to the range of the other weights. `None`
-/// where there are none.
+/// The viewer's leaning to some products relative to all of them, in points of the signal `taste`,
+/// clamped to the range of the other weights. `None` for no products.
 fn lean<'a>(some: impl Iterator<Item = &'a Agreement>, all: &[Agreement]) -> Option<i64> {
     let mean = |(sum, count): (i64, i64)| sum.checked_div(count);
     let add = |(sum, count): (i64, i64), one: &Agreement| (sum.saturating_add(one.points), count.saturating_add(1));
@@ -279,7 +308,7 @@ fn lean<'a>(some: impl Iterator<Item = &'a Agreement>, all: &[Agreement]) -> Opt
     Some((own.saturating_sub(everything) >> AGREEMENT_SHIFT).clamp(i8::MIN.into(), i8::MAX.into()))
 }
 
-/// The new products in their places, all that the question leaves in, and how many it leaves out.
+/// The page of new products with pins and blocks applied, and the number of blocked ones.
 fn page(view: &View<'_>, question: &Question, frozen_at: UnixMillis) -> (Page, usize) {
     if !view.trusts_verdicts {
         return (Page::default(), 0);
@@ -311,7 +340,8 @@ fn page(view: &View<'_>, question: &Question, frozen_at: UnixMillis) -> (Page, u
         seen.push(*index);
         is_first
     });
-    // Stable, and each is put before what stands there: of two pins of one place the later given comes first.
+    // The sort is stable and each pin pushes others down: of two pins for one place, the later one
+    // in the list comes first.
     pins.sort_by_key(|(place, _)| *place);
     page.products.retain(|index| pins.iter().all(|(_, pinned)| pinned != index));
     for (place, index) in pins {
@@ -410,7 +440,7 @@ mod tests {
         let (order, new, tabs) = surfaces(&mut preview, &["soon-first:soon"], None);
         assert_eq!(tabs, plain.2);
         assert_ne!(new, plain.1);
-        // tests/golden/experiments.tsv has the same order for devices in this variant alone.
+        // tests/golden/experiments.tsv has the same order for devices in only this variant.
         let line = include_str!("../tests/golden/experiments.tsv").lines().next().unwrap();
         let golden: Vec<&str> = line.split('\t').collect();
         assert_eq!(golden.get(1..4), Some(["0", "/v1/new", "soon-first=soon"].as_slice()));

@@ -1,7 +1,8 @@
-//! By whom requests are counted, where they are limited: two Workers ask the platform's limiters about the same keys.
+//! Keys by which requests are counted against rate limits. Both Workers use the same keys.
 //!
-//! A whole address has a limit of its own, a high one, for a mobile carrier has ten thousand viewers behind it. Below it each user counts by
-//! themselves wherever they are, and each device within its address, for anybody can make up devices.
+//! Each address has a high limit: a mobile carrier has ten thousand viewers behind one. Below it,
+//! each user is counted wherever they are, and each device within its address, since anybody can
+//! make up devices.
 
 use std::fmt::{self, Write as _};
 
@@ -9,19 +10,20 @@ use crate::breaker::spread;
 use sinsang_core::time::UnixMillis;
 use sinsang_core::viewer::UserKey;
 
-/// Where requests come from: an IPv4 address; or a /64 of IPv6, which is the least that a network gives to a site (RFC 6177), so that whoever has one
-/// has 2⁶⁴ addresses.
+/// A request's origin in the network: an IPv4 address, or a /64 of IPv6, the smallest block that a
+/// network gives to a site (RFC 6177). One site has 2⁶⁴ addresses.
 ///
-/// An IPv4 address is its 32 bits, which no /64 of a client has for its first half; all bits are set where the platform did not say. Read by hand: the
-/// standard library's parser takes a kilobyte of Wasm more, for addresses that the platform has spelled itself.
+/// An IPv4 address is stored as its 32 bits; no client's /64 has such a first half. All bits are
+/// set if the platform gave no address. The parser is handwritten: the standard library's takes a
+/// kilobyte of Wasm more, for addresses that the platform has spelled itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Address(u64);
 
 impl Address {
-    /// Where nothing is known.
+    /// No known address.
     pub const UNKNOWN: Self = Self(u64::MAX);
 
-    /// The address that the platform wrote as `text`.
+    /// Parses the address that the platform wrote as `text`.
     pub fn parse(text: Option<&str>) -> Self {
         text.and_then(|text| if text.contains(':') { v6(text) } else { v4(text) }).map_or(Self::UNKNOWN, Self)
     }
@@ -61,7 +63,7 @@ fn v4(text: &str) -> Option<u64> {
     (parts == 4).then_some(bits)
 }
 
-/// The first 64 bits of an IPv6 address (RFC 4291 section 2.2), or the 32 of the IPv4 address that is mapped into it.
+/// The first 64 bits of an IPv6 address (RFC 4291 section 2.2), or the 32 of a mapped IPv4 address.
 fn v6(text: &str) -> Option<u64> {
     if let Some(mapped) = text.strip_prefix("::ffff:").filter(|rest| rest.contains('.')) {
         return v4(mapped);
@@ -76,14 +78,14 @@ fn v6(text: &str) -> Option<u64> {
                 return None;
             }
         } else if digits == 0 {
-            // Two colons: here zeros are left out.
+            // Two colons: zero groups are omitted here.
             gap = count;
         } else {
             *groups.get_mut(count)? = group;
             (count, group, digits) = (count.saturating_add(1), 0, 0);
         }
     }
-    // Those behind the gap are the last of eight.
+    // Groups after the gap fill the end of the eight.
     let left_out = 8_usize.saturating_sub(count);
     let mut bits = 0;
     for place in 0..4_usize {
@@ -97,26 +99,28 @@ fn v6(text: &str) -> Option<u64> {
     Some(bits)
 }
 
-/// Who a request is counted for, besides its address.
+/// Whom a request is counted for, besides its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asker {
-    /// The user of a good token.
+    /// The user of a valid token.
     User(UserKey),
     /// An anonymous device, by its key.
     Device(UserKey),
-    /// Neither.
+    /// Neither user nor device.
     Nobody,
-    /// Whoever sent the preview secret.
+    /// A sender of the preview secret.
     Preview,
-    /// Whoever sent what is refused, such as a bad token: with all others of the address who do, so that no good one is counted with them.
+    /// A sender whose request is refused, for a bad token for example. All refused requests of an
+    /// address are counted together, apart from good ones.
     Refused,
-    /// Nobody needs to be counted: a browser's preflight, which knows no viewer.
+    /// A browser's preflight, which carries no viewer and isn't counted.
     Browser,
 }
 
 impl Asker {
-    /// What requests of this asker at `address` are counted by, apart from the address's own limit. Where the address has none
-    /// (`has_ceiling`), a device is counted by it too: made-up devices have no end. `None` where nothing more is counted.
+    /// The key that counts this asker's requests at `address`, apart from the address's own limit;
+    /// `None` if they aren't counted. If addresses have no limit (`has_ceiling` is false), a device
+    /// is counted under its address: anybody can make up any number of devices.
     pub fn key(self, address: Address, has_ceiling: bool) -> Option<String> {
         let of_address = Some(address);
         let (kind, address, key) = match self {
@@ -129,15 +133,15 @@ impl Asker {
         };
         let mut text = kind.to_owned();
         for part in [address.map(|address| address.0), key].into_iter().flatten() {
-            // Writing to a String does not fail.
+            // Writing to a String can't fail.
             let _ = write!(text, "{part:016x}");
         }
         Some(text)
     }
 }
 
-/// Seconds after which whoever is turned away at `now` should come again: from `least_s` to twice that, and not all of those who are turned
-/// away together at the same time.
+/// Seconds after which a client refused at `now` should retry: from `least_s` to twice that, spread
+/// so that clients refused together don't return together.
 pub fn retry_after_s(least_s: i64, now: UnixMillis) -> i64 {
     spread(u64::from_ne_bytes(now.0.to_ne_bytes()), least_s, least_s.saturating_mul(2))
 }
@@ -201,7 +205,7 @@ mod tests {
     proptest! {
         #[test]
         fn addresses_are_read_as_the_standard_library_reads_them(bits: u128, mask in proptest::collection::vec(any::<bool>(), 8)) {
-            // Groups of zeros, so that every form of leaving them out comes up.
+            // Groups of zeros, so that every abbreviated form is tried.
             let mut groups = Ipv6Addr::from_bits(bits).segments();
             for (group, is_zero) in groups.iter_mut().zip(mask) {
                 *group = if is_zero { 0 } else { *group };

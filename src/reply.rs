@@ -1,44 +1,50 @@
-//! A surface in, status, headers and body out. What may be shared, and for how long, is decided here and nowhere else.
+//! A surface in; status, headers and body out. Only this module decides what may be shared, and for
+//! how long.
 
 mod freshness;
 mod problem;
+mod status;
 mod unknown;
 
 use std::borrow::Cow;
 
-use crate::memory::{Memory, SecondReads};
+use crate::memory::Memory;
 use crate::request::{Config, NewQuestion, PackPart, Raw, Request, Route};
 use sinsang_core::context::Context;
+use sinsang_core::experiment::WHOLE;
 use sinsang_core::pack::manifest::Manifest;
 use sinsang_core::pack::pulse::Pulse;
 use sinsang_core::pack::taste::{self, Widths};
 use sinsang_core::surface::cursor::Cursor;
 use sinsang_core::surface::new::Selection;
 use sinsang_core::surface::{View, live, new, tabs, write_number};
+use sinsang_core::surface_name::Surface;
 use sinsang_core::time::{SECOND_MS, UnixMillis};
 use sinsang_core::viewer::Viewer;
 
 pub use freshness::kept_header;
 use freshness::{cache_control, etag, is_match, stands_until};
 pub use problem::refuse;
+pub use status::status_without_data;
+use status::write_status;
 
 const JSON: &str = "application/json; charset=utf-8";
 const BYTES: &str = "application/octet-stream";
 
 const VARY: &str = "Authorization, Origin, Sinsang-Preview";
-/// The same where experiments run.
+/// The same if viewers are drawn, by experiments or a trial.
 const VARY_BY_DEVICE: &str = "Authorization, Origin, Sinsang-Device, Sinsang-Preview";
 
-/// The rung of the ladder that an answer stands on.
+/// An answer's rung on the ladder of fallbacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rung {
     /// From the isolate's memory alone.
     Isolate,
     /// The store was read for this answer.
     Kv,
-    /// From memory that should have been refreshed and could not be.
+    /// From memory that should have been refreshed but could not be.
     Stale,
-    /// From the data centre's cache, where the store did not answer.
+    /// From the data centre's cache, because the store did not answer.
     Cache,
     /// From the snapshot that was bundled with the Worker at deploy.
     Bundle,
@@ -56,25 +62,26 @@ impl Rung {
         }
     }
 
-    /// Whether the answer may soon be a better one.
+    /// Whether a better answer may soon be available.
     fn is_makeshift(self) -> bool {
         matches!(self, Self::Stale | Self::Cache | Self::Bundle)
     }
 }
 
-/// How long reading took.
+/// The cost of a request's reads.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timing {
     /// Keys read.
     pub reads: u32,
-    /// Milliseconds from the request's arrival, on the platform's clock, which stands still but for I/O.
+    /// Milliseconds since the request's arrival by the platform's clock, which only advances with
+    /// I/O.
     pub ms: i64,
 }
 
-/// Header names and values. Most values are the same for every answer, and are not copied for each.
+/// Header names and values. Most values are the same for every answer and are borrowed.
 pub type Headers = Vec<(&'static str, Cow<'static, str>)>;
 
-/// An answer that is ready to be sent.
+/// An answer ready to be sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reply {
     /// The HTTP status.
@@ -83,12 +90,12 @@ pub struct Reply {
     pub headers: Headers,
     /// The body.
     pub body: Vec<u8>,
-    /// Until when whoever asks the same is answered the very same, as long as memory stands on the same snapshot; `None` where another
-    /// viewer or another moment may be answered otherwise.
+    /// How long the same request gets the same answer, while memory keeps the same snapshot; `None`
+    /// if another viewer or another moment may get a different one.
     pub stands_until: Option<UnixMillis>,
-    /// Whether the manifest should be looked up in the background.
+    /// Whether to look up the manifest in the background.
     pub wants_refresh: bool,
-    /// What is worth logging, once.
+    /// Log lines, each written once.
     pub log: Vec<String>,
 }
 
@@ -99,36 +106,52 @@ impl Reply {
     }
 }
 
-/// All that an answer is made from.
+/// What operators' overlay changes in an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Overlaid {
+    /// The revision that the list is ordered by; 0 without an overlay.
+    pub revision: u32,
+    /// A hash of what stands now; 0 if nothing does.
+    pub print: u64,
+    /// The same for the time at which a continued list was frozen.
+    pub frozen: u64,
+    /// Until when the same stands.
+    pub until: UnixMillis,
+}
+
+/// The inputs of an answer.
 #[derive(Debug)]
 pub struct Facts<'a> {
     /// The request.
     pub request: &'a Request,
-    /// Its headers.
+    /// Its method, path and headers.
     pub raw: &'a Raw<'a>,
-    /// How the edge is set up.
+    /// The deployment's configuration.
     pub config: &'a Config,
     /// The manifest of the snapshot.
     pub manifest: &'a Manifest,
-    /// Board, tastes and the time that the answer is for.
+    /// Board, tastes and time of the answer.
     pub view: View<'a>,
-    /// The viewer's tastes as bytes, which are part of what the answer depends on.
+    /// What operators' overlay changes in the answer.
+    pub overlay: Overlaid,
+    /// The viewer's taste record as bytes, one of the answer's inputs.
     pub taste_record: Option<&'a [u8]>,
-    /// What viewers in the same context lean to, where that orders the answer: the same for all of them.
+    /// The leanings of viewers in the same context, if they order the answer: the same for all such
+    /// viewers.
     pub leaning: Option<&'a [u8]>,
-    /// The context that the list is ordered by, for its later pages.
+    /// The context that orders the list, for its later pages.
     pub context: Option<Context>,
-    /// Where the answer stands.
+    /// The answer's rung.
     pub rung: Rung,
-    /// Whether the page that is asked for can't be had now, and the list stops short of it.
+    /// Whether the requested page is unavailable and the list ends before it.
     pub is_cut: bool,
-    /// What the isolate remembers, for its status.
+    /// The isolate's memory, which the status reports.
     pub memory: &'a Memory,
     /// How long reading took.
     pub timing: Timing,
-    /// The clock, which a demonstration may have moved.
+    /// The clock, which a demonstration may have shifted.
     pub now: UnixMillis,
-    /// The clock as it is.
+    /// The real clock.
     pub real_now: UnixMillis,
 }
 
@@ -141,28 +164,31 @@ impl Facts<'_> {
         self.view.taste.is_some() && !self.view.is_of_context
     }
 
-    /// Whether another device may be answered otherwise: one without a token is known to experiments by it.
+    /// Whether another device may get a different answer.
     fn is_of_device(&self) -> bool {
-        self.raw.device.is_some() && self.has_experiments()
+        self.raw.device.is_some() && self.draws_viewers()
     }
 
-    /// Whether experiments run, or ran when the list was frozen that goes on here.
-    fn has_experiments(&self) -> bool {
-        self.view.assignment.is_some() || self.view.board.experiments().run(self.view.now)
+    /// Whether viewers are drawn, those without a token by their device: a snapshot is on trial, or
+    /// experiments run, or ran when a continued list was frozen.
+    fn draws_viewers(&self) -> bool {
+        self.view.assignment.is_some()
+            || self.view.board.experiments().run(self.view.now)
+            || self.memory.trial().is_some()
     }
 
-    /// Whether the answer is for who asks alone.
+    /// Whether the answer is for one viewer only.
     fn is_alone(&self) -> bool {
         self.request.viewer != Viewer::Anonymous || !self.request.recent.is_empty() || self.is_of_device()
     }
 
-    /// Stands for the variants that the viewer is in; 0 for none.
+    /// A fingerprint of the viewer's variants; 0 for none.
     fn print(&self) -> u64 {
         self.view.assignment.map_or(0, |assignment| assignment.print)
     }
 }
 
-/// The answer to a request that a snapshot can answer.
+/// The answer to a request, from a snapshot.
 pub fn answer(facts: &Facts<'_>) -> Reply {
     let mut reply = Reply { status: 200, headers: common(facts.raw, facts.config, facts.timing), ..Reply::default() };
     let headers = &mut reply.headers;
@@ -170,15 +196,18 @@ pub fn answer(facts: &Facts<'_>) -> Reply {
     headers.push(("Sinsang-Age", itoa::Buffer::new().format(facts.age_s()).to_owned().into()));
     headers.push(("Sinsang-Snapshot", facts.manifest.name().to_owned().into()));
     headers.push(("Cache-Control", cache_control(facts)));
-    if let Some((_, vary)) = headers.iter_mut().find(|(name, _)| *name == "Vary" && facts.has_experiments()) {
+    if let Some((_, vary)) = headers.iter_mut().find(|(name, _)| *name == "Vary" && facts.draws_viewers()) {
         *vary = VARY_BY_DEVICE.into();
     }
     if let Some(assignment) = facts.view.assignment {
         headers.push(("Sinsang-Experiments", assignment.header.clone().into()));
     }
-    // By this the preview page orders as this answer does.
+    // The preview page reproduces this answer's order with that pulse.
     if let Some(pulse) = facts.view.pulse.filter(|_| facts.request.is_preview) {
         headers.push(("Sinsang-Pulse", pulse.number().to_string().into()));
+    }
+    if facts.request.is_preview && facts.overlay.revision > 0 {
+        headers.push(("Sinsang-Overlay", facts.overlay.revision.to_string().into()));
     }
     if facts.request.route != Route::Status {
         let etag = etag(facts);
@@ -203,7 +232,7 @@ pub fn answer(facts: &Facts<'_>) -> Reply {
 
 fn body(facts: &Facts<'_>) -> Vec<u8> {
     let view = &facts.view;
-    // Room for a home of sixty items, so that it is not moved while it grows.
+    // Room for a home of sixty items, so that the buffer is not moved as it grows.
     let mut out = Vec::with_capacity(72 * 1024);
     match &facts.request.route {
         Route::New(question) => {
@@ -218,18 +247,8 @@ fn body(facts: &Facts<'_>) -> Vec<u8> {
                 unknown::write(view.board, question, &mut out);
             }
         }
-        Route::Live => {
-            out.extend_from_slice(b"{\"surface\":\"live\",");
-            write_stand(facts, &mut out);
-            out.extend_from_slice(b",\"items\":");
-            live::write_items(view, &mut out);
-        }
-        Route::Tabs => {
-            out.extend_from_slice(b"{\"surface\":\"tabs\",");
-            write_stand(facts, &mut out);
-            out.extend_from_slice(b",\"items\":");
-            tabs::write_items(view, &mut out);
-        }
+        Route::Live => write_whole(facts, Surface::Live, live::write_items, &mut out),
+        Route::Tabs => write_whole(facts, Surface::Tabs, tabs::write_items, &mut out),
         Route::Home(question) => {
             let (page, frozen_at, cursor) = new_page(facts, question);
             out.push(b'{');
@@ -252,12 +271,22 @@ fn body(facts: &Facts<'_>) -> Vec<u8> {
     out
 }
 
-/// A taste pack with the viewer's tastes and nobody else's; an empty one where none are known.
+/// Appends the answer of a surface without pages, but for its closing brace.
+fn write_whole(facts: &Facts<'_>, surface: Surface, items: fn(&View<'_>, &mut Vec<u8>), out: &mut Vec<u8>) {
+    for part in ["{\"surface\":\"", surface.as_str(), "\","] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    write_stand(facts, out);
+    out.extend_from_slice(b",\"items\":");
+    items(&facts.view, out);
+}
+
+/// A taste pack with only the viewer's tastes; an empty one if they have none.
 #[inline(never)]
 fn lone_taste(facts: &Facts<'_>) -> Vec<u8> {
     let length = |part: &[u8]| u16::try_from(part.len()).unwrap_or(u16::MAX);
     let taste = facts.view.taste.unwrap_or_default();
-    // Of two narrow weights to a byte the second may be one too many, and is 0 then.
+    // Two narrow weights share a byte; the second of the last pair may be padding, and is 0 then.
     let length = |part: &[u8]| length(part).saturating_mul(if taste.is_narrow { 2 } else { 1 });
     let widths = Widths {
         vocabulary: facts.view.board.vocabulary(),
@@ -275,13 +304,21 @@ fn lone_taste(facts: &Facts<'_>) -> Vec<u8> {
 
 #[inline(never)]
 fn write_snapshots(facts: &Facts<'_>, out: &mut Vec<u8>) {
-    let live = (facts.manifest.snapshot(), facts.manifest.built_at());
-    let before = facts.manifest.previous().map(|previous| (previous.snapshot, previous.built_at));
+    let live = (facts.manifest.snapshot(), facts.manifest.built_at(), None);
+    let beside = facts.manifest.beside().map(|one| (one.snapshot, one.built_at, one.share));
     let list: Vec<String> = std::iter::once(live)
-        .chain(before)
-        .map(|(id, built_at)| format!("{{\"id\":\"{id}\",\"built_at\":\"{built_at}\"}}"))
+        .chain(beside)
+        .map(|(id, built_at, share)| {
+            let share = share.map_or(String::new(), |share| format!(",\"share\":{}", decimal(share)));
+            format!("{{\"id\":\"{id}\",\"built_at\":\"{built_at}\"{share}}}")
+        })
         .collect();
     out.extend_from_slice(format!("{{\"snapshots\":[{}]", list.join(",")).as_bytes());
+}
+
+/// A share in millionths as a decimal number.
+fn decimal(share: u32) -> String {
+    format!("{}.{:06}", share / WHOLE, share % WHOLE)
 }
 
 fn new_page(facts: &Facts<'_>, question: &NewQuestion) -> (new::Page, UnixMillis, Option<String>) {
@@ -309,9 +346,11 @@ fn new_page(facts: &Facts<'_>, question: &NewQuestion) -> (new::Page, UnixMillis
             frozen_at,
             offset,
             binding: question.binding ^ facts.print(),
-            // What a session asks for comes with each request; only what is read can be missing later.
+            // Each request carries its session's products; only data that is read can be missing
+            // later.
             is_personal: facts.taste_record.is_some(),
             pulse: facts.view.pulse.map_or(0, Pulse::number),
+            overlay: facts.overlay.revision,
             context: facts.context,
         }
         .encode()
@@ -351,58 +390,8 @@ fn write_snapshot(facts: &Facts<'_>, out: &mut Vec<u8>) {
     }
 }
 
-#[inline(never)]
-fn write_status(facts: &Facts<'_>, out: &mut Vec<u8>) {
-    let board = facts.view.board;
-    let clock = if facts.config.clock_offset_ms == 0 { "real" } else { "shifted" };
-    let (from, to) = board.window();
-    out.extend_from_slice(
-        format!("{{\"now\":\"{}\",\"clock\":\"{clock}\",\"rung\":\"{}\",", facts.now, facts.rung.as_str()).as_bytes(),
-    );
-    out.extend_from_slice(b"\"snapshot\":");
-    write_snapshot(facts, out);
-    out.extend_from_slice(format!(",\"window\":{{\"from\":\"{from}\",\"to\":\"{to}\"}},\"counts\":").as_bytes());
-    out.extend_from_slice(board.counts_json());
-    out.extend_from_slice(
-        format!(",\"users\":{},\"taste_shards\":{}}},", facts.manifest.users(), facts.manifest.shard_count())
-            .as_bytes(),
-    );
-    out.extend_from_slice(board.lists_json());
-    out.push(b',');
-    write_dependencies(facts.memory, facts.real_now, out);
-}
-
-/// Appends how the dependencies are, and how much the isolate remembers, as members of an object.
-fn write_dependencies(memory: &Memory, real_now: UnixMillis, out: &mut Vec<u8>) {
-    match memory.pulse(real_now) {
-        Some(pulse) => {
-            let age_s = real_now.since(pulse.made_at()).div_euclid(SECOND_MS).max(0);
-            let json = format!("\"pulse\":{{\"age_s\":{age_s},\"products\":{}}},", pulse.len());
-            out.extend_from_slice(json.as_bytes());
-        }
-        None => out.extend_from_slice(b"\"pulse\":null,"),
-    }
-    let SecondReads { count, found } = memory.second_reads;
-    let second = format!(",\"second_reads\":{count},\"late_packs\":{found}");
-    for (name, breaker, more) in [("store", &memory.store, second.as_str()), ("cache", &memory.cache, "")] {
-        let state = if breaker.is_open() { "open" } else { "closed" };
-        let json = format!("\"{name}\":{{\"breaker\":\"{state}\",\"failures\":{}{more}}},", breaker.failures());
-        out.extend_from_slice(json.as_bytes());
-    }
-    let refused = memory.refused().map(|(key, damage)| {
-        // A section's name may be of any bytes. What would have to be escaped is left out.
-        let reason = format!("{key}: {damage}").replace(|one: char| one.is_control() || one == '"' || one == '\\', "");
-        format!("\"{reason}\"")
-    });
-    out.extend_from_slice(format!("\"refused\":{},", refused.as_deref().unwrap_or("null")).as_bytes());
-    let (snapshots, tastes, wasm_bytes) = (memory.snapshot_bytes(), memory.taste_bytes(), memory.wasm_bytes);
-    let json =
-        format!("\"memory\":{{\"snapshot_bytes\":{snapshots},\"taste_bytes\":{tastes},\"wasm_bytes\":{wasm_bytes}}}");
-    out.extend_from_slice(json.as_bytes());
-}
-
 fn common(raw: &Raw<'_>, config: &Config, timing: Timing) -> Headers {
-    // Room for all headers that any answer has.
+    // Room for all headers of any answer.
     let mut headers = Headers::with_capacity(12);
     headers.push(("X-Content-Type-Options", "nosniff".into()));
     headers.push(("Vary", VARY.into()));
@@ -423,37 +412,11 @@ fn server_timing(timing: Timing) -> Cow<'static, str> {
     }
 }
 
-/// The answer that says that the Worker runs, from nothing else.
+/// The health answer: the Worker runs. It depends on nothing else.
 pub fn health(request: &Request, raw: &Raw<'_>, config: &Config) -> Reply {
     let mut headers = common(raw, config, Timing::default());
     headers.push(("Cache-Control", "no-store".into()));
     headers.push(("Content-Type", JSON.into()));
     let body = if request.is_head { Vec::new() } else { b"{\"status\":\"ok\"}".to_vec() };
-    Reply { status: 200, headers, body, ..Reply::default() }
-}
-
-/// The answer to `/v1/status` where there is no snapshot: then more than ever, the store's state is what is asked for.
-pub fn status_without_data(
-    request: &Request,
-    raw: &Raw<'_>,
-    config: &Config,
-    memory: &Memory,
-    timing: Timing,
-    (now, real_now): (UnixMillis, UnixMillis),
-) -> Reply {
-    let mut headers = common(raw, config, timing);
-    headers.push(("Sinsang-Rung", Rung::Kv.as_str().into()));
-    headers.push(("Cache-Control", "no-store".into()));
-    headers.push(("Content-Type", JSON.into()));
-    let clock = if config.clock_offset_ms == 0 { "real" } else { "shifted" };
-    let mut body = format!(
-        "{{\"now\":\"{now}\",\"clock\":\"{clock}\",\"rung\":\"{}\",\"snapshot\":null,\"window\":null,\"counts\":null,\
-         \"channels\":[],\"categories\":[],",
-        Rung::Kv.as_str()
-    )
-    .into_bytes();
-    write_dependencies(memory, real_now, &mut body);
-    body.push(b'}');
-    let body = if request.is_head { Vec::new() } else { body };
     Reply { status: 200, headers, body, ..Reply::default() }
 }

@@ -1,8 +1,9 @@
-//! Method, path, query and headers in, a request or a refusal out: the closed list of what may be asked.
+//! Requests: method, path, query and headers in, a request or a refusal out. Routes and parameters
+//! are a closed list.
 
 use std::rc::Rc;
 
-use crate::auth::{BadKey, Bearer, DEFAULT_MAX_LIFE_S, Refused, Unproven, Verifier};
+use crate::auth::{BadKey, Bearer, DEFAULT_MAX_LIFE_S, Refused, Verifier};
 use crate::cors::Cors;
 use crate::guess::{Admission, PreviewSecret};
 use crate::rate::Address;
@@ -11,35 +12,36 @@ use sinsang_core::pack::manifest::SnapshotId;
 use sinsang_core::session::MOST_RECENT;
 use sinsang_core::surface::cursor::{BadCursor, Cursor, binding};
 use sinsang_core::surface::new::Sort;
-use sinsang_core::text::compose_hangul;
 use sinsang_core::time::UnixMillis;
 use sinsang_core::viewer::{DeviceId, UserHasher, UserKey, Viewer};
 
-/// Items on a page where the request does not say.
+mod parameter;
+mod refusal;
+
+use parameter::Parameters;
+pub use refusal::{Halt, Refusal};
+
+/// Items on a page if the request gives no limit.
 pub const DEFAULT_LIMIT: usize = 20;
 /// Most items on a page.
 pub const MAX_LIMIT: usize = 100;
-/// Longest path that is looked at, in bytes.
+/// Longest accepted path, in bytes.
 pub const MAX_PATH_BYTES: usize = 256;
-/// Longest query that is looked at, in bytes.
+/// Longest accepted query, in bytes.
 pub const MAX_QUERY_BYTES: usize = 2048;
-/// How long all reads of a request may take where nothing else is configured. KV's cold reads take 100 to 300 ms, and there are two rounds.
+/// Default limit on the time of all reads of a request. KV's cold reads take 100 to 300 ms, and
+/// there are two rounds.
 pub const DEFAULT_READ_LIMIT_MS: u32 = 2_000;
-/// The longest read limit that a configuration may ask for, in milliseconds.
+/// Longest read limit that a configuration may set, in milliseconds.
 const MAX_READ_LIMIT_MS: u32 = 30_000;
-/// Longest value of a parameter, in bytes.
-const MAX_VALUE_BYTES: usize = 256;
-/// Stands before the key of a preview's viewer. A user id that begins so can be previewed by its key alone.
+/// Prefix of a preview viewer's key. A user id that begins with it can only be previewed by its
+/// key.
 const KEY_PREFIX: &str = "key:";
-/// Longest value of `recent`, in bytes: twenty ids with their commas.
-const MAX_RECENT_BYTES: usize = 340;
-/// The most parameters, `variant` being the one that may be given again.
-const MAX_PARAMETERS: usize = 32;
 
-/// What the platform hands over, untouched.
+/// The request as the platform passes it on.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Raw<'a> {
-    /// `GET` and the like.
+    /// The method, `GET` for example.
     pub method: &'a str,
     /// The path, percent-encoded.
     pub path: &'a str,
@@ -55,28 +57,31 @@ pub struct Raw<'a> {
     pub origin: Option<&'a str>,
     /// The header `Sinsang-Device`.
     pub device: Option<&'a str>,
-    /// Where it comes from: no answer hangs on it but how often may be guessed at the preview secret.
+    /// The client's address: it limits guesses of the preview secret and affects no answer
+    /// otherwise.
     pub address: Address,
-    /// Where it comes from and on what, as far as the shell has looked.
+    /// The province and device class, if the shell has read them.
     pub context: Option<Context>,
-    /// Whether there is a body, which nobody reads.
+    /// Whether there is a body, which is never read.
     pub has_body: bool,
 }
 
-/// How the edge is set up; read once for an isolate.
+/// The deployment's configuration; read once for an isolate.
 #[derive(Debug)]
 pub struct Config {
-    /// Pages of which origins may read answers; none by default.
+    /// The origins whose pages may read answers; none by default.
     pub cors: Cors,
-    /// Checks tokens; without it every token is refused.
+    /// Checks tokens; without it, every token is refused.
     pub verifier: Option<Verifier>,
-    /// Names devices, which experiments know viewers without a token by; without it those are in none.
+    /// Hashes device ids, by which experiments identify viewers without a token; without it, those
+    /// viewers are in no experiment.
     pub devices: Option<UserHasher>,
-    /// Opens `as_of` and `viewer` to whoever sends it.
+    /// Opens `/preview/` and the preview parameters to its senders.
     pub preview_secret: Option<PreviewSecret>,
-    /// Added to the clock, for demonstrations with data of another time. Milliseconds.
+    /// Milliseconds added to the clock, for demonstrations with data of another time.
     pub clock_offset_ms: i64,
-    /// How long all reads of a request may take together, in milliseconds; the answer then stands on what there is.
+    /// Limit on the time of all reads of a request together, in milliseconds; the answer then uses
+    /// what has arrived.
     pub read_limit_ms: u32,
 }
 
@@ -94,7 +99,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The configuration that the deployment's variables give, and what is wrong with its secrets.
+    /// The configuration in the deployment's variables, and the errors in its secrets.
     pub fn of(var: impl Fn(&str) -> Option<String>) -> (Self, Vec<BadKey>) {
         let var = |name: &str| var(name).filter(|value| !value.is_empty());
         let mut bad = Vec::new();
@@ -117,7 +122,7 @@ impl Config {
     }
 }
 
-/// Checks tokens with the keys and for the audience that `var` gives.
+/// A verifier with the keys and the audience in `var`.
 fn verifier(var: &impl Fn(&str) -> Option<String>, users: UserHasher) -> Result<Verifier, BadKey> {
     let hs256 = ["JWT_HS256_KEY", "JWT_HS256_KEY_OTHER"].map(|name| var(name).unwrap_or_default());
     let es256 = ["JWT_ES256_PUBLIC_KEY", "JWT_ES256_PUBLIC_KEY_OTHER"].map(|name| var(name).unwrap_or_default());
@@ -130,55 +135,56 @@ fn verifier(var: &impl Fn(&str) -> Option<String>, users: UserHasher) -> Result<
     Ok(Verifier::new(&texts.0, &texts.1, audience, users)?.with_max_life(max_life_s))
 }
 
-/// What is asked for.
+/// A request's resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// A page of the new-product tab.
+    /// `/v1/new`: a page of the new-product tab.
     New(NewQuestion),
-    /// The live order.
+    /// `/v1/live`: the live order.
     Live,
-    /// The top tabs.
+    /// `/v1/tabs`: the top tabs.
     Tabs,
-    /// All three, with the first page of the new-product tab.
+    /// `/v1/home`: all surfaces, with the first page of the new-product tab.
     Home(NewQuestion),
-    /// A pack for the preview page, which ranks by it in the browser.
+    /// `/preview/…`: data for the preview page, which ranks in the browser.
     Pack(PackPart),
-    /// What the edge stands on.
+    /// `/v1/status`: snapshot, dependencies and memory of the isolate.
     Status,
-    /// Whether the Worker runs.
+    /// `/healthz`: whether the Worker runs.
     Health,
 }
 
-/// What the preview page downloads.
+/// A download of the preview page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PackPart {
-    /// The board of a snapshot.
+    /// `/preview/board`: the board of a snapshot.
     Board,
-    /// A taste pack that holds the viewer's tastes alone.
+    /// `/preview/tastes`: a taste pack with only the viewer's tastes.
     Tastes,
-    /// Which snapshots there are, as JSON.
+    /// `/preview/snapshots`: the available snapshots, as JSON.
     Snapshots,
 }
 
-/// A question for the new-product tab, its parameters checked as far as they can be without a board.
+/// A question for the new-product tab, its parameters checked as far as possible without a board.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewQuestion {
     /// A category's name.
     pub category: Option<String>,
     /// A channel's id.
     pub channel: Option<String>,
-    /// How to order.
+    /// The order of the list.
     pub sort: Sort,
     /// Most items on the page, 1 to [`MAX_LIMIT`].
     pub limit: usize,
-    /// Where the page before ended.
+    /// The end of the previous page.
     pub cursor: Option<Cursor>,
-    /// What a cursor of this question and viewer is bound to, but for the variants of experiments: which those are is for a board to say.
+    /// The value that a cursor of this question and viewer is bound to, without the variants of
+    /// experiments, which depend on the board.
     pub binding: u64,
 }
 
 impl Route {
-    /// What a cursor of this question and viewer is bound to, where there may be one.
+    /// The binding of this question and viewer's cursors, if the route has cursors.
     pub fn binding(&self) -> Option<u64> {
         match self {
             Self::New(question) => Some(question.binding),
@@ -186,7 +192,12 @@ impl Route {
         }
     }
 
-    /// Whether the answer's order depends on what is wanted at the moment.
+    /// Whether the answer depends on which snapshot the viewer gets: tools name the one they want.
+    pub fn is_of_viewer(&self) -> bool {
+        !matches!(self, Self::Pack(_) | Self::Health)
+    }
+
+    /// Whether the answer's order depends on present demand.
     pub fn takes_pulse(&self) -> bool {
         match self {
             Self::New(question) => question.sort == Sort::Recommended,
@@ -195,7 +206,7 @@ impl Route {
         }
     }
 
-    /// Where a list that is being paged through goes on.
+    /// The cursor of a list that is being paged through.
     pub fn cursor(&self) -> Option<Cursor> {
         match self {
             Self::New(question) => question.cursor,
@@ -204,24 +215,25 @@ impl Route {
     }
 }
 
-/// A request that may be answered.
+/// An accepted request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// What is asked for.
+    /// The resource.
     pub route: Route,
-    /// Whether the answer goes without its body.
+    /// Whether to leave the body out (`HEAD`).
     pub is_head: bool,
-    /// Who asks.
+    /// The viewer.
     pub viewer: Viewer,
-    /// Whether the preview secret was given and right.
+    /// Whether the right preview secret was given.
     pub is_preview: bool,
-    /// The time that the answer is for, where a preview chose it.
+    /// The time that a preview chose for the answer.
     pub as_of: Option<UnixMillis>,
-    /// Where it comes from and on what: for a preview, as that chose it, for where an operator sits says nothing of whom it is for.
+    /// The province and device class. For a preview they are the chosen ones, since the operator's
+    /// own say nothing about the viewer.
     pub context: Context,
-    /// Products that the viewer has just looked at, by their ids, the latest first.
+    /// Ids of the products that the viewer has just viewed, the latest first.
     pub recent: Vec<u64>,
-    /// Whether a preview asks why each item stands where it does.
+    /// Whether a preview asks for each item's reasons.
     pub is_explained: bool,
     /// Variants that a preview chose, each as `experiment:variant`.
     pub variants: Vec<String>,
@@ -229,55 +241,13 @@ pub struct Request {
     pub chosen_snapshot: Option<SnapshotId>,
 }
 
-/// Why a request is not answered with what it asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// No such path.
-    NotFound,
-    /// The path has no such method.
-    Method,
-    /// A preflight: what may be asked from another origin.
-    Preflight,
-    /// Path or query is longer than the limit.
-    TooLong,
-    /// The parameter, and what it should have been.
-    Parameter(String, String),
-    /// The parameter needs the preview secret.
-    PreviewOnly(&'static str),
-    /// The cursor's snapshot is no longer kept.
-    CursorGone,
-    /// The snapshot that a preview chose is no longer kept.
-    SnapshotGone,
-    /// The token is refused.
-    Token(Refused),
-    /// There is nothing to answer from.
-    NoData,
-    /// The requests of one asker or one address come too fast, or too many wrong preview secrets came from the address.
-    TooMany,
-    /// The request has a body.
-    Body,
-}
-
-/// Why a request is not answered with what it asks for, or not yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Halt {
-    /// It never is: to be answered by [`crate::reply`].
-    Refused(Refusal),
-    /// Who asks hangs on a signature. It is read again once that is proven.
-    Unproven(Rc<Unproven>),
-}
-
-impl From<Refusal> for Halt {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
 impl Request {
-    /// Reads a request that arrives at `now`. `proven` is the user of its token, where the token's signature had to be proven first.
+    /// Parses a request that arrives at `now`. `proven` is the user of its token, if the platform
+    /// has already proven the token's signature.
     ///
     /// # Errors
-    /// A [`Halt`].
+    /// [`Halt::Refused`] if the request is refused; [`Halt::Unproven`] if the platform has to check
+    /// its token's signature first.
     pub fn parse(raw: &Raw<'_>, config: &Config, now: UnixMillis, proven: Option<UserKey>) -> Result<Self, Halt> {
         if raw.path.len() > MAX_PATH_BYTES || raw.query.len() > MAX_QUERY_BYTES {
             return Err(Refusal::TooLong.into());
@@ -379,7 +349,8 @@ impl Request {
         Ok(Self { route, is_head, viewer, is_preview, as_of, context, recent, is_explained, variants, chosen_snapshot })
     }
 
-    /// The snapshot to answer from, where it need not be the live one: that of a list that goes on, or the one that a preview chose.
+    /// The snapshot to answer from, if not the live one: that of a continued list, or one that a
+    /// preview chose.
     pub fn snapshot(&self) -> Option<SnapshotId> {
         self.route.cursor().map(|cursor| cursor.snapshot).or(self.chosen_snapshot)
     }
@@ -389,7 +360,8 @@ fn bad(parameter: &str, expected: &str) -> Refusal {
     Refusal::Parameter(parameter.to_owned(), format!("expected {expected}"))
 }
 
-/// Whether the preview secret was sent, and is right. Where too many wrong ones came, nothing is answered that was asked with one.
+/// Whether the right preview secret was sent. After too many wrong ones, every request with a
+/// secret is refused.
 fn may_preview(raw: &Raw<'_>, config: &Config, now: UnixMillis) -> Result<bool, Refusal> {
     let (Some(given), Some(secret)) = (raw.preview, &config.preview_secret) else { return Ok(false) };
     match secret.admit(given, raw.address, now) {
@@ -399,7 +371,7 @@ fn may_preview(raw: &Raw<'_>, config: &Config, now: UnixMillis) -> Result<bool, 
     }
 }
 
-/// For a preview as that chose it.
+/// The context of a request; for a preview, the chosen one.
 #[inline(never)]
 fn context(raw: &Raw<'_>, parameters: &Parameters, is_preview: bool) -> Result<Context, Refusal> {
     if !is_preview {
@@ -428,7 +400,7 @@ fn viewer(
         let Some(verifier) = &config.verifier else {
             return Err(bad("viewer", "nothing: this deployment has no USER_KEY and knows no users").into());
         };
-        // As events and packs name them, so that an address that is logged somewhere names nobody.
+        // The key as in events and packs, so that a logged URL identifies nobody.
         if let Some(key) = user_id.strip_prefix(KEY_PREFIX) {
             let key = UserKey::parse(key).ok_or_else(|| bad("viewer", "16 hex digits after 'key:'"))?;
             return Ok(Viewer::User(key));
@@ -451,7 +423,8 @@ fn viewer(
     }
 }
 
-/// Ids as answers show them. Which of them the board knows is for the order to say; another text is a mistake.
+/// The ids in `recent`, in the form of answers. Ids that the board doesn't know are allowed; any
+/// other text is an error.
 #[inline(never)]
 fn recent(parameters: &Parameters) -> Result<Vec<u64>, Refusal> {
     let Some(text) = parameters.get("recent") else { return Ok(Vec::new()) };
@@ -509,44 +482,4 @@ fn new_question(parameters: &Parameters, viewer: Viewer) -> Result<NewQuestion, 
         })
         .transpose()?;
     Ok(NewQuestion { category, channel, sort, limit, cursor, binding })
-}
-
-/// The parameters of a query: each known, and given once, but for `variant`.
-struct Parameters(Vec<(String, String)>);
-
-impl Parameters {
-    fn parse(query: &str, allowed: &[&str]) -> Result<Self, Refusal> {
-        let mut parameters: Vec<(String, String)> = Vec::new();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            if !allowed.contains(&name.as_ref()) {
-                let shown: String = name.chars().take(40).collect();
-                let expected = if allowed.is_empty() {
-                    "no parameter here".to_owned()
-                } else {
-                    format!("one of {}", allowed.join(", "))
-                };
-                return Err(Refusal::Parameter(shown, format!("unknown parameter, expected {expected}")));
-            }
-            let is_list = name == "variant" && parameters.len() < MAX_PARAMETERS;
-            if !is_list && parameters.iter().any(|(known, _)| *known == name) {
-                return Err(bad(&name, "the parameter once"));
-            }
-            // As boards have it, whatever the client's system does to Hangul.
-            let value = compose_hangul(&value);
-            let longest = if name == "recent" { MAX_RECENT_BYTES } else { MAX_VALUE_BYTES };
-            if value.len() > longest {
-                return Err(bad(&name, &format!("at most {longest} bytes")));
-            }
-            parameters.push((name.into_owned(), value));
-        }
-        Ok(Self(parameters))
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        self.all(name).next()
-    }
-
-    fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
 }

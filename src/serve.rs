@@ -1,55 +1,62 @@
-//! A request as a state machine: [`Serve::next`] says what to read or gives the reply, [`Serve::absorb`] takes in what was read.
+//! A request as a state machine: [`Serve::next`] asks for reads or gives the reply,
+//! [`Serve::absorb`] takes the values read.
 //!
-//! It is never async and never reads. A warm request reads nothing; a cold isolate's first personal answer takes two rounds: the manifest,
-//! then the board and the viewer's taste shard together. Where the store does not answer it goes down the ladder: the isolate's memory, the
-//! data centre's cache, the snapshot bundled at deploy. All reads of a request together take no longer than [`Config::read_limit_ms`].
-//! Before all that, a token with a signature that the platform has to check waits for its word: [`Step::Verify`], [`Serve::absorb_proof`].
+//! It is never async and never reads. A warm request reads nothing; a cold isolate's first personal
+//! answer takes two rounds: the manifest, then the board and the viewer's taste shard together. If
+//! the store does not answer, it goes down the ladder: the isolate's memory, the data centre's
+//! cache, the snapshot bundled at deploy. All reads of a request together take at most
+//! [`Config::read_limit_ms`]. Before that, a token whose signature the platform has to check waits
+//! for the result: [`Step::Verify`], [`Serve::absorb_proof`].
 
 mod answer;
+mod overlay;
 mod own;
 mod proof;
 mod refresh;
+mod store_health;
 
 use std::rc::Rc;
 
 use crate::auth::Unproven;
-use crate::memory::{Memory, Origin, ShardTurn, Snapshot, may_have_pulse};
+use crate::memory::{Memory, Origin, OverlayTurn, ShardTurn, Snapshot};
 use crate::reply::{Reply, Timing};
 use crate::request::{Config, Halt, Raw, Refusal, Request, Route};
 use crate::snapshot_load::{Fetched, Keep, Load, Place, Read, ReadFailure};
 use sinsang_core::key::Key;
 use sinsang_core::pack::bundle;
-use sinsang_core::pack::manifest::SnapshotId;
-use sinsang_core::pack::pulse::Pulse;
-use sinsang_core::pack::{Damage, Kind, PackId};
+use sinsang_core::pack::{Kind, PackId};
 use sinsang_core::time::{SECOND_MS, UnixMillis};
-use sinsang_core::viewer::UserKey;
+use sinsang_core::viewer::{DeviceId, UserKey};
 
 use answer::Own;
-use own::{PulseRead, TasteRead};
+use overlay::absorb_overlay;
+use own::{PulseRead, TasteRead, pulse_of, shard_of};
 pub use refresh::Refresh;
+use store_health::{breaker, report};
 
-/// While another request of a cold isolate gets the snapshot, those beside it look again this often, in milliseconds.
+/// Poll interval in milliseconds of requests that wait while another one of the isolate reads for
+/// them.
 const WAIT_MS: u32 = 20;
-/// A read that would have less time than this is not made, in milliseconds.
+/// A read with less time left than this is not made, in milliseconds.
 const MIN_READ_MS: i64 = 5;
 
-/// What the shell has to do next.
+/// The shell's next action.
 #[derive(Debug)]
 pub enum Step {
-    /// Make these reads, together, and give what came of them to [`Serve::absorb`].
+    /// Make these reads together, and pass the results to [`Serve::absorb`].
     Read(Vec<Read>),
-    /// Give the bytes that were bundled with the Worker, if any, to [`Serve::absorb_bundle`].
+    /// Pass the bytes bundled with the Worker, if any, to [`Serve::absorb_bundle`].
     Bundle,
-    /// Have the platform check whether one of its keys signed this token, and give the answer to [`Serve::absorb_proof`].
+    /// Ask the platform whether one of its keys signed this token, and pass the answer to
+    /// [`Serve::absorb_proof`].
     Verify(Rc<Unproven>),
-    /// Ask again in this many milliseconds: another request of this isolate is getting what this one needs.
+    /// Ask again in this many milliseconds: another request of this isolate is reading the same.
     Wait(u32),
-    /// Answer.
+    /// Send this answer.
     Reply(Reply),
 }
 
-/// A request on its way.
+/// A request in progress.
 #[derive(Debug)]
 pub struct Serve<'a> {
     raw: Raw<'a>,
@@ -61,25 +68,27 @@ pub struct Serve<'a> {
     holds_look: bool,
     wants_bundle: bool,
     kept: Option<Load>,
-    /// The manifest whose lease this request has while it loads a kept snapshot.
+    /// The manifest whose lease this request holds while it loads a kept snapshot.
     kept_lease: Option<PackId>,
     taste: TasteRead,
     pulse: PulseRead,
+    /// The place that the overlay is read from next, unless all have been asked.
+    overlay: Option<Place>,
     waits: u32,
     reads: u32,
-    /// The lowest place that a value came from.
+    /// The lowest place on the ladder that gave a value.
     lowest: Option<Place>,
     log: Vec<String>,
     keeps: Vec<Keep>,
 }
 
 impl<'a> Serve<'a> {
-    /// Takes in a request that arrives at `now`.
+    /// A request that arrives at `now`.
     pub fn begin(raw: Raw<'a>, config: &'a Config, now: UnixMillis) -> Self {
         Self {
             raw,
             config,
-            // Tokens are made by clocks that no demonstration moves.
+            // Issuers' clocks are real; a demonstration shifts only the Worker's.
             request: Request::parse(&raw, config, now.plus(config.clock_offset_ms.saturating_neg()), None),
             began_at: now,
             live: None,
@@ -90,6 +99,7 @@ impl<'a> Serve<'a> {
             kept_lease: None,
             taste: TasteRead::default(),
             pulse: PulseRead::default(),
+            overlay: Some(Place::Store),
             waits: 0,
             reads: 0,
             lowest: None,
@@ -98,14 +108,14 @@ impl<'a> Serve<'a> {
         }
     }
 
-    /// The answer at `now`, where all of it is in memory and fresh. Otherwise `None`: what has to be read, checked or waited for is
-    /// for [`Self::next`] to say, and this has changed nothing.
+    /// The answer at `now`, if all of it is in memory and fresh. Otherwise `None`, without side
+    /// effects: [`Self::next`] then says what to read, check or wait for.
     pub fn warm(&mut self, memory: &mut Memory, now: UnixMillis) -> Option<Reply> {
         let request = std::mem::replace(&mut self.request, Err(Refusal::NotFound.into()));
         let step = match &request {
             Err(Halt::Refused(refusal)) => Some(self.refuse(refusal, now)),
             Err(Halt::Unproven(_)) => None,
-            // It takes no part in memory, and has to be answered whatever comes of this way.
+            // Health needs no memory, and must be answered even if this path fails.
             Ok(request) if request.route == Route::Health => None,
             Ok(request) => self.answer_warm(request, memory, now),
         };
@@ -117,14 +127,13 @@ impl<'a> Serve<'a> {
     }
 
     fn answer_warm(&mut self, request: &Request, memory: &mut Memory, now: UnixMillis) -> Option<Step> {
-        let snapshot = match request.snapshot() {
-            None => memory.current(),
-            Some(id) => memory.find(id),
-        }?;
-        if memory.is_stale(now) || pulse_of(request).is_some_and(|number| memory.find_pulse(number).is_none()) {
+        let snapshot = self.snapshot(request, memory)?;
+        if memory.is_stale(now)
+            || self.wants_overlay(request, memory, now).is_some()
+            || pulse_of(request).is_some_and(|number| memory.find_pulse(number).is_none())
+        {
             return None;
         }
-        let snapshot = snapshot.clone();
         let shard_id = shard_of(request, &snapshot);
         let shard = match shard_id {
             None => None,
@@ -133,7 +142,7 @@ impl<'a> Serve<'a> {
         Some(self.answer(request, &snapshot, shard.as_deref(), shard_id.is_some(), memory, now))
     }
 
-    /// What to do at `now`.
+    /// The next step at `now`.
     pub fn next(&mut self, memory: &mut Memory, now: UnixMillis) -> Step {
         let request = match &self.request {
             Ok(request) => request.clone(),
@@ -151,11 +160,14 @@ impl<'a> Serve<'a> {
         if let Some(step) = self.read_live(request.viewer.key(), memory, now) {
             return step;
         }
+        if let Some(step) = self.read_overlay(&request, memory, now) {
+            return step;
+        }
         if memory.current().is_none() && std::mem::take(&mut self.wants_bundle) {
             return Step::Bundle;
         }
         self.end_look(memory, now);
-        let Some(snapshot) = Self::snapshot(&request, memory) else {
+        let Some(snapshot) = self.snapshot(&request, memory) else {
             return self.without_snapshot(&request, memory, now);
         };
         let shard_id = shard_of(&request, &snapshot);
@@ -174,7 +186,7 @@ impl<'a> Serve<'a> {
         self.answer(&request, &snapshot, shard.as_deref(), shard_id.is_some(), memory, now)
     }
 
-    /// Takes in what was read, at `now`.
+    /// Takes the results of reads, at `now`.
     pub fn absorb(&mut self, fetched: Vec<Fetched>, memory: &mut Memory, now: UnixMillis) {
         for fetched in fetched {
             self.reads = self.reads.saturating_add(u32::from(fetched.is_second));
@@ -183,6 +195,10 @@ impl<'a> Serve<'a> {
             report(place, value.is_ok(), memory, now);
             let load =
                 [&mut self.live, &mut self.kept].into_iter().flatten().find(|load| load.wants() == Some((place, key)));
+            if key == Key::Overlay {
+                self.log.extend(absorb_overlay(place, value, memory, &mut self.keeps, now));
+                continue;
+            }
             let value = match value {
                 Ok(value) => value,
                 Err(failure) => {
@@ -229,7 +245,7 @@ impl<'a> Serve<'a> {
         }
     }
 
-    /// Takes in the bytes that were bundled with the Worker, at `now`.
+    /// Takes the bytes bundled with the Worker, at `now`.
     pub fn absorb_bundle(&mut self, bytes: Option<&[u8]>, memory: &mut Memory, now: UnixMillis) {
         match bytes.filter(|bytes| !bytes.is_empty()).map(bundle::parse).transpose() {
             Ok(Some((manifest, board))) if memory.current().is_none() => {
@@ -240,15 +256,16 @@ impl<'a> Serve<'a> {
         }
     }
 
-    /// What the store gave, whole, for the data centre's cache.
+    /// Takes the intact values that the store gave, for the data centre's cache.
     pub fn take_keeps(&mut self) -> Vec<Keep> {
         std::mem::take(&mut self.keeps)
     }
 
-    /// Decides whether this request looks for the live snapshot. A cold isolate's requests wait for the one of them that does.
+    /// Decides whether this request looks for the live snapshot. In a cold isolate one request
+    /// looks, and the others wait for it.
     fn begin_look(&mut self, memory: &mut Memory, now: UnixMillis) -> Option<Step> {
         let is_cold = memory.current().is_none();
-        // While the store is down, those who have something to stand on leave the probes to the background.
+        // While the store is down, requests with a snapshot leave probing to the background.
         let is_due = is_cold || (memory.is_stale(now) && !memory.store.is_open());
         if is_due && memory.take_look(now) {
             self.holds_look = true;
@@ -258,7 +275,7 @@ impl<'a> Serve<'a> {
             {
                 return Some(wait);
             }
-            // Whoever looks is slow or lost.
+            // The request that looks is slow or lost.
         } else {
             self.live = Some(Load::spent());
             return None;
@@ -274,12 +291,20 @@ impl<'a> Serve<'a> {
         }
     }
 
-    /// The next reads of the live snapshot, with the taste shard that its manifest names for the viewer in the same round.
+    /// The next reads of the live snapshot, together with the viewer's taste shard once the
+    /// manifest names it.
     fn read_live(&mut self, viewer: Option<UserKey>, memory: &mut Memory, now: UnixMillis) -> Option<Step> {
         let read = self.next_read(|serve| &mut serve.live, memory, now)?;
         let manifest = self.live.as_ref().and_then(Load::manifest);
         let shard = viewer.zip(manifest).and_then(|(key, manifest)| manifest.shard_of(key.0));
         let mut reads = vec![read];
+        if read == (Read { place: Place::Store, key: Key::Live, ..read })
+            && memory.overlays.must_look(now)
+            && memory.overlays.take_look(now) == OverlayTurn::Mine
+        {
+            self.overlay = Some(Place::Cache);
+            reads.push(Read { key: Key::Overlay, ..read });
+        }
         if let Some(id) = shard.filter(|_| read.place == Place::Store) {
             self.taste = TasteRead::begin(id);
             self.taste.recall(memory);
@@ -291,7 +316,7 @@ impl<'a> Serve<'a> {
         Some(self.read(reads))
     }
 
-    /// The next read of a load, falling past places that may not be asked now.
+    /// The next read of a load. Places that may not be read now are skipped.
     fn next_read(
         &mut self,
         load: impl Fn(&mut Self) -> &mut Option<Load>,
@@ -309,7 +334,8 @@ impl<'a> Serve<'a> {
         }
     }
 
-    /// How long a read in `place` may take from `now` on. The store leaves the cache a quarter of the request's time.
+    /// Time limit of a read in `place` that begins at `now`. A quarter of the request's time is
+    /// reserved for the cache.
     fn time_left_ms(&self, place: Place, now: UnixMillis) -> Option<u32> {
         let limit = self.config.read_limit_ms;
         let share = if place == Place::Store { limit.saturating_sub(limit / 4) } else { limit };
@@ -317,7 +343,8 @@ impl<'a> Serve<'a> {
         u32::try_from(left).ok().filter(|_| left >= MIN_READ_MS)
     }
 
-    /// The next read of the viewer's taste shard. Requests that want the same one wait for the one of them that reads it.
+    /// The next read of the viewer's taste shard. One request reads a shard, and others that want
+    /// it wait.
     fn read_shard(&mut self, memory: &mut Memory, now: UnixMillis) -> Option<Step> {
         loop {
             self.taste.recall(memory);
@@ -347,39 +374,7 @@ impl<'a> Serve<'a> {
         }
     }
 
-    /// The read of the pulse that a list goes on by, where it is not remembered and may be had.
-    fn read_pulse(&mut self, request: &Request, memory: &mut Memory, now: UnixMillis) -> Option<Step> {
-        let number = pulse_of(request).filter(|number| memory.find_pulse(*number).is_none())?;
-        match self.pulse {
-            PulseRead::Unasked if !may_have_pulse(number, self.real(now)) => self.pulse = PulseRead::Gone,
-            PulseRead::Unasked => {
-                self.pulse = PulseRead::Lost;
-                let limit_ms = self.time_left_ms(Place::Store, now)?;
-                if memory.take_pulse_read(now) && memory.store.admit(now) {
-                    self.pulse = PulseRead::Asked;
-                    let read = Read { place: Place::Store, key: Key::PulseOf(number), limit_ms };
-                    return Some(self.read(vec![read]));
-                }
-            }
-            PulseRead::Asked => self.pulse = PulseRead::Lost,
-            PulseRead::Gone | PulseRead::Lost => {}
-        }
-        None
-    }
-
-    fn absorb_pulse(&mut self, number: u32, value: Option<Vec<u8>>, memory: &mut Memory) -> Result<(), Damage> {
-        self.pulse = PulseRead::Gone;
-        if let Some(bytes) = value {
-            let pulse = Pulse::parse(bytes)?;
-            if pulse.number() != number {
-                return Err(Damage::WrongId);
-            }
-            memory.keep_pulse(Rc::new(pulse));
-        }
-        Ok(())
-    }
-
-    /// The real time where the clock says `now`: pulses, as tokens, are made by clocks that no demonstration moves.
+    /// The real time when the clock says `now`: pulses, like tokens, carry times of real clocks.
     fn real(&self, now: UnixMillis) -> UnixMillis {
         now.plus(self.config.clock_offset_ms.saturating_neg())
     }
@@ -396,21 +391,33 @@ impl<'a> Serve<'a> {
         Step::Read(reads)
     }
 
-    /// The snapshot to answer from, if it is remembered: a cursor's own, or the current one.
-    fn snapshot(request: &Request, memory: &Memory) -> Option<Snapshot> {
-        let current = memory.current()?;
-        let wanted: SnapshotId = request.snapshot().unwrap_or(current.id());
-        memory.find(wanted).cloned()
+    /// The snapshot to answer from, if it is remembered: the chosen one (a cursor's or a
+    /// preview's), or the one that the viewer gets.
+    fn snapshot(&self, request: &Request, memory: &Memory) -> Option<Snapshot> {
+        memory.current()?;
+        match request.snapshot() {
+            Some(chosen) => memory.find(chosen),
+            None if request.route.is_of_viewer() => memory.drawn(|| self.drawn_as(request)),
+            None => memory.current(),
+        }
+        .cloned()
     }
 
-    /// Begins to load the snapshot that a list goes on in, where it is one that was live before. Requests that want the same one wait for
-    /// the one of them that reads it; one that was not to be had a moment ago is not looked for.
+    /// The key by which experiments and trials draw this request's viewer: the user's, or that of
+    /// the device without a token.
+    fn drawn_as(&self, request: &Request) -> Option<UserKey> {
+        let device = || self.config.devices.as_ref().zip(DeviceId::parse(self.raw.device?)?.id());
+        request.viewer.key().or_else(|| device().map(|(devices, id)| devices.device(id)))
+    }
+
+    /// Begins to load an older snapshot for a continued list. One request loads it, and others that
+    /// want it wait; a snapshot that was unavailable a moment ago isn't tried.
     fn begin_kept(&mut self, request: &Request, memory: &mut Memory, now: UnixMillis) -> Option<Step> {
         if self.kept.is_some() {
             return None;
         }
         let wanted = request.snapshot()?;
-        let manifest = memory.current()?.manifest.previous().find(|previous| previous.snapshot == wanted)?.manifest;
+        let manifest = memory.current()?.manifest.beside().find(|beside| beside.snapshot == wanted)?.manifest;
         self.kept = match memory.take_kept_lease(manifest, now, now.plus(self.config.read_limit_ms.into())) {
             ShardTurn::Mine => {
                 self.kept_lease = Some(manifest);
@@ -425,7 +432,8 @@ impl<'a> Serve<'a> {
         None
     }
 
-    /// Goes on where the snapshot to answer from is not remembered: there is none at all, or not the cursor's.
+    /// The next step if the snapshot to answer from isn't remembered: there is none at all, or the
+    /// chosen one is missing.
     fn without_snapshot(&mut self, request: &Request, memory: &mut Memory, now: UnixMillis) -> Step {
         if let Some(wait) = self.begin_kept(request, memory, now) {
             return wait;
@@ -446,7 +454,8 @@ impl<'a> Serve<'a> {
             reply.log = std::mem::take(&mut self.log);
             return Step::Reply(reply);
         };
-        // The live manifest may have moved on in another isolate: one look decides, where the last was not just now.
+        // Another isolate may have met a newer manifest: one look decides, unless the last look was
+        // just now.
         if self.kept.is_none()
             && !self.has_looked
             && memory.seen_before(now.plus(-SECOND_MS))
@@ -457,12 +466,12 @@ impl<'a> Serve<'a> {
             return self.next(memory, now);
         }
         let is_list = request.route.cursor().is_some();
-        // Gone for good, as the store says, or only out of reach?
+        // Decides between gone for good, as the store says, and only out of reach.
         if self.kept.is_none() && self.has_looked && !memory.seen_before(self.began_at) {
             let refusal = if is_list { Refusal::CursorGone } else { Refusal::SnapshotGone };
             return self.refuse(&refusal, now);
         }
-        // What a preview asks for, it gets from that snapshot or not at all.
+        // A preview's chosen snapshot is never replaced by another.
         if !is_list {
             return self.refuse(&Refusal::NoData, now);
         }
@@ -478,29 +487,4 @@ impl<'a> Serve<'a> {
         reply.log = std::mem::take(&mut self.log);
         Step::Reply(reply)
     }
-}
-
-/// The number of the pulse that a list goes on by.
-fn pulse_of(request: &Request) -> Option<u32> {
-    request.route.cursor().map(|cursor| cursor.pulse).filter(|number| *number > 0)
-}
-
-/// The taste shard to answer with, where the viewer has one.
-fn shard_of(request: &Request, snapshot: &Snapshot) -> Option<PackId> {
-    // A list that began in the shared order goes on in it, whatever can be read by then.
-    let is_shared = request.route.cursor().is_some_and(|cursor| !cursor.is_personal);
-    let key = request.viewer.key().filter(|_| !is_shared)?;
-    snapshot.manifest.shard_of(key.0)
-}
-
-fn breaker(place: Place, memory: &mut Memory) -> &mut crate::breaker::Breaker {
-    match place {
-        Place::Store => &mut memory.store,
-        Place::Cache => &mut memory.cache,
-    }
-}
-
-fn report(place: Place, is_ok: bool, memory: &mut Memory, now: UnixMillis) {
-    let breaker = breaker(place, memory);
-    if is_ok { breaker.succeeded(now) } else { breaker.failed(now) }
 }

@@ -1,7 +1,9 @@
-//! Getting a snapshot whole: first its manifest, then the board that the manifest names, and only then is it used.
+//! Loads a complete snapshot: first its manifest, then the board that the manifest names; it is
+//! used only once both are there.
 //!
-//! A value is had from the store or, where the store has none that is whole, from the data centre's cache. Packs are named by their
-//! content, so it does not matter where one came from; a manifest from the cache says that the snapshot does.
+//! Values come from the store or, if the store has no intact one, from the data centre's cache.
+//! Packs are named by their content, so their source doesn't matter; a snapshot whose manifest came
+//! from the cache is marked as such.
 
 use std::rc::Rc;
 
@@ -9,10 +11,11 @@ use crate::memory::{Memory, NamedShard, Origin, Snapshot};
 use sinsang_core::key::Key;
 use sinsang_core::pack::board::Board;
 use sinsang_core::pack::manifest::Manifest;
+use sinsang_core::pack::overlay::Overlay;
 use sinsang_core::pack::{Damage, Kind, PackId};
 use sinsang_core::time::{CLOCK_LEEWAY_MS, UnixMillis};
 
-/// Why a read brought nothing.
+/// Why a read failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadFailure {
     /// The store answered with an error.
@@ -21,41 +24,42 @@ pub enum ReadFailure {
     TimedOut,
 }
 
-/// Where a value is read.
+/// A place to read values from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// Workers KV.
     Store,
-    /// The data centre's cache, which other isolates filled.
+    /// The data centre's cache, filled by other isolates.
     Cache,
 }
 
-/// A read to be made.
+/// A read to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Read {
-    /// Where.
+    /// The place to read from.
     pub place: Place,
-    /// What.
+    /// The key to read.
     pub key: Key,
-    /// How long it may take, in milliseconds; it has failed after that.
+    /// Timeout in milliseconds.
     pub limit_ms: u32,
 }
 
-/// What came of a read. A key without a value is an answer, not a failure.
+/// The result of a read. A key without a value is a result, not a failure.
 #[derive(Debug)]
 pub struct Fetched {
-    /// Where.
+    /// The place that was read.
     pub place: Place,
     /// The key.
     pub key: Key,
-    /// Its value.
+    /// Its value, or `None` if it has none.
     pub value: Result<Option<Vec<u8>>, ReadFailure>,
-    /// Whether the store had no such pack at first, and was asked once more past what its data centre remembers of that.
+    /// Whether the store had no such pack at first and was asked again, past its data centre's
+    /// cached absence.
     pub is_second: bool,
 }
 
 impl Fetched {
-    /// Counts it where it was read twice, and returns what is worth logging of that.
+    /// Counts a repeated read; returns a line worth logging.
     pub fn note_second(&self, memory: &mut Memory) -> Option<String> {
         if !self.is_second {
             return None;
@@ -66,7 +70,7 @@ impl Fetched {
     }
 }
 
-/// A value that the store gave, for the data centre's cache.
+/// A value from the store, to be left in the data centre's cache.
 #[derive(Clone, Debug)]
 pub enum Keep {
     /// The manifest of the live snapshot.
@@ -75,15 +79,18 @@ pub enum Keep {
     Board(Rc<Board>),
     /// A taste shard.
     Shard(Rc<NamedShard>),
+    /// The overlay.
+    Overlay(Rc<Overlay>),
 }
 
 impl Keep {
-    /// The key to keep it under.
+    /// The value's key.
     pub fn key(&self) -> Key {
         match self {
             Self::Live(_) => Key::Live,
             Self::Board(board) => Key::Pack(Kind::Board, board.id()),
             Self::Shard(shard) => Key::Pack(Kind::Tastes, shard.0),
+            Self::Overlay(_) => Key::Overlay,
         }
     }
 
@@ -93,14 +100,15 @@ impl Keep {
             Self::Live(manifest) => manifest.bytes(),
             Self::Board(board) => board.pack().bytes(),
             Self::Shard(shard) => shard.1.pack().bytes(),
+            Self::Overlay(overlay) => overlay.bytes(),
         }
     }
 }
 
-/// How many snapshots back a cold isolate looks for one whose board is there.
+/// How many older snapshots a cold isolate tries to find one whose board is available.
 const MAX_STEPS_BACK: u8 = 4;
 
-/// A snapshot on its way.
+/// The state of loading one snapshot.
 #[derive(Debug)]
 pub struct Load {
     source: Key,
@@ -111,7 +119,7 @@ pub struct Load {
     stage: Stage,
     is_found: bool,
     keeps: Vec<Keep>,
-    /// The snapshot before one that is not believed, for where nothing else is to be had.
+    /// The predecessor of a snapshot that was rejected, as a last resort.
     before: Option<PackId>,
 }
 
@@ -123,7 +131,7 @@ enum Stage {
 }
 
 impl Load {
-    /// The snapshot that is live, to become the current one.
+    /// Loads the live snapshot, to become the current one.
     pub fn live() -> Self {
         Self {
             source: Key::Live,
@@ -138,17 +146,17 @@ impl Load {
         }
     }
 
-    /// A snapshot that was live before, to be kept beside the current one.
+    /// Loads an older snapshot, to be kept beside the current one.
     pub fn kept(manifest: PackId) -> Self {
         Self { source: Key::Pack(Kind::Manifest, manifest), becomes_current: false, ..Self::live() }
     }
 
-    /// A load with nothing left to do.
+    /// A finished load.
     pub fn spent() -> Self {
         Self { stage: Stage::Done, ..Self::live() }
     }
 
-    /// What to read next, and where; `None` when there is nothing more to do, whether it worked or not.
+    /// The next read's place and key; `None` at the end, successful or not.
     pub fn wants(&self) -> Option<(Place, Key)> {
         let key = match &self.stage {
             Stage::Manifest => self.source,
@@ -158,7 +166,7 @@ impl Load {
         Some((self.place, key))
     }
 
-    /// The manifest whose board is on its way.
+    /// The manifest whose board is being loaded.
     pub fn manifest(&self) -> Option<&Manifest> {
         match &self.stage {
             Stage::Board(manifest) => Some(manifest),
@@ -166,19 +174,20 @@ impl Load {
         }
     }
 
-    /// Whether the snapshot that was looked for is there now.
+    /// Whether the load succeeded.
     pub fn is_found(&self) -> bool {
         self.is_found
     }
 
-    /// What the store gave for this load, whole, once.
+    /// Takes the intact values that the store gave for this load.
     pub fn take_keeps(&mut self) -> Vec<Keep> {
         std::mem::take(&mut self.keeps)
     }
 
-    /// What [`Self::wants`] named can't be had there: goes on with the next place that may have it.
+    /// The place that [`Self::wants`] named can't give the value: moves to the next one that may.
     pub fn fall(&mut self, memory: &Memory) {
-        // An isolate that has a snapshot stands on it, which is no older than what others have left in the cache.
+        // An isolate with a snapshot keeps it: it is no older than what other isolates have left in
+        // the cache.
         let is_enough = self.source == Key::Live && memory.current().is_some() && matches!(self.stage, Stage::Manifest);
         if self.place == Place::Store && !is_enough {
             self.place = Place::Cache;
@@ -192,13 +201,15 @@ impl Load {
         self.step_back(before, memory);
     }
 
-    /// Takes in the value of the key that [`Self::wants`] named.
+    /// Takes the value of the key that [`Self::wants`] named.
     ///
     /// # Errors
-    /// A [`Damage`] where the value is no whole pack of its kind; the load then goes on elsewhere, or ends.
+    /// [`Damage`] if the value is not an intact pack of its kind; the load then continues elsewhere
+    /// or ends.
     pub fn absorb(&mut self, value: Option<Vec<u8>>, memory: &mut Memory, now: UnixMillis) -> Result<(), Damage> {
         let Some((_, key)) = self.wants() else { return Ok(()) };
-        // Without a value, nothing is published, or KV, which keeps no order over keys, has the manifest before its board.
+        // No value: either nothing is published, or KV, which keeps no order over keys, shows a
+        // manifest before its board.
         let Some(bytes) = value else {
             self.fall(memory);
             return Ok(());
@@ -218,7 +229,7 @@ impl Load {
             Stage::Done => Ok(()),
         };
         if let Err(damage) = outcome {
-            // What a list that goes on needs is no news about the live snapshot.
+            // A continued list's old snapshot says nothing about the live one.
             if self.becomes_current {
                 memory.refuse(key, damage);
             }
@@ -234,7 +245,8 @@ impl Load {
         {
             return Err(Damage::WrongId);
         }
-        // By its date it would be fresh for as long as it is ahead, whatever becomes of the schedule.
+        // A manifest dated ahead would count as fresh for that much longer, whatever happens to the
+        // schedule.
         if self.becomes_current && manifest.built_at().since(now) > CLOCK_LEEWAY_MS {
             self.before = manifest.previous().next().map(|previous| previous.manifest);
             return Err(Damage::Ahead);
@@ -243,7 +255,7 @@ impl Load {
             self.origin = Origin::Cache;
         }
         let manifest = Rc::new(manifest);
-        // The store may have the board though it had no manifest.
+        // The store may have the board even if it had no manifest.
         self.place = Place::Store;
         match memory.find_board(manifest.board()) {
             Some(board) => self.finish(Snapshot { manifest, board }, memory, now),
@@ -252,7 +264,7 @@ impl Load {
         Ok(())
     }
 
-    /// With nothing else to stand on, goes on with the snapshot whose manifest is kept as `before`.
+    /// If the isolate has no snapshot, tries the one whose manifest is `before`.
     fn step_back(&mut self, before: Option<PackId>, memory: &Memory) {
         if let Some(before) = before
             && memory.current().is_none()

@@ -1,36 +1,39 @@
-//! Tokens that were found good, remembered so that their signatures are checked once. Bounded, and never believed beyond what was checked.
+//! Cache of valid tokens, so that each signature is checked once. Its size is bounded, and an entry
+//! is trusted only as far as it was checked.
 
 use sinsang_core::time::UnixMillis;
 use sinsang_core::viewer::UserKey;
 
-/// Tokens that share a place in the table, of which the one that was asked for longest ago gives way.
+/// Tokens that share a place in the table; the least recently used one is evicted.
 const WAYS: usize = 4;
 /// Places in the table, a power of two.
 const PLACES: usize = 1024;
-/// Most bytes of tokens that are remembered; what is beyond begins anew. A token has some 200 bytes, or some 1,000 with many claims.
+/// Limit on the bytes of remembered tokens; beyond it the cache is emptied. A token has some 200
+/// bytes, or some 1,000 with many claims.
 pub const MAX_KNOWN_BYTES: usize = 2 * 1024 * 1024;
 
-/// What was found out about a token.
+/// The result of checking a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Whose it is.
+    /// The token's user.
     pub user: UserKey,
-    /// The first instant at which it holds no more, leeway included.
+    /// The first instant at which the token is invalid, leeway included.
     pub until: UnixMillis,
 }
 
 struct Entry {
     hash: u64,
     token: Box<[u8]>,
-    /// When it was checked: before that it need not hold.
+    /// When it was checked: before that time it may be invalid.
     from: UnixMillis,
     finding: Finding,
 }
 
-/// Good tokens with what was found out about them.
+/// Valid tokens with the results of their checks.
 ///
-/// A token is found by a hash of all of it and then compared as a whole, in a time that does not depend on where it differs: the hash only
-/// chooses the place, so that nothing is believed for sharing one.
+/// A token is looked up by a hash of all of it and then compared in full, in a time that does not
+/// depend on where it differs. The hash only selects the place: a collision never makes a token
+/// valid.
 #[derive(Default)]
 pub struct KnownTokens {
     places: Vec<Vec<Entry>>,
@@ -38,7 +41,7 @@ pub struct KnownTokens {
 }
 
 impl KnownTokens {
-    /// What was found out about `token`, where it still holds at `now`.
+    /// The result for `token`, if it is still valid at `now`.
     pub fn find(&mut self, token: &[u8], now: UnixMillis) -> Option<Finding> {
         let hash = hash(token);
         let ways = self.places.get_mut(place(hash))?;
@@ -52,7 +55,7 @@ impl KnownTokens {
         Some(finding)
     }
 
-    /// Remembers what was found out about `token` at `now`.
+    /// Remembers the result for `token`, checked at `now`.
     pub fn keep(&mut self, token: &[u8], finding: Finding, now: UnixMillis) {
         if self.bytes.saturating_add(token.len()) > MAX_KNOWN_BYTES {
             *self = Self::default();
@@ -75,19 +78,20 @@ impl KnownTokens {
         self.bytes = self.bytes.saturating_sub(gone).saturating_add(token.len());
     }
 
-    /// Bytes of tokens that are remembered.
+    /// Bytes of remembered tokens.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 }
 
-/// Whether both are the same, in a time that depends on their length alone: eight bytes at a time, for a byte at a time takes a microsecond.
+/// Whether both are equal, in a time that depends only on their length: eight bytes at a time,
+/// since a byte at a time takes a microsecond.
 fn is_same(a: &[u8], b: &[u8]) -> bool {
     let ((a_words, a_rest), (b_words, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
     let words = a_words.iter().zip(b_words).map(|(a, b)| u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b));
     let rest = a_rest.iter().zip(b_rest).map(|(a, b)| u64::from(a ^ b));
     let differences = words.fold(0, |all, one| all | one) | rest.fold(0, |all, one| all | one);
-    // The optimiser must not learn that a first difference decides.
+    // Keeps the optimiser from stopping at the first difference.
     a.len() == b.len() && std::hint::black_box(differences) == 0
 }
 
@@ -95,7 +99,7 @@ fn place(hash: u64) -> usize {
     usize::try_from(hash >> 32).unwrap_or(0) % PLACES
 }
 
-/// Spreads tokens over the table: eight bytes at a time, multiplied and folded.
+/// A hash of `token` for the table: eight bytes at a time, multiplied and folded.
 fn hash(token: &[u8]) -> u64 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let fold = |hash: u64, word: u64| (hash ^ word).rotate_left(23).wrapping_mul(FACTOR);

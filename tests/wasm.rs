@@ -1,6 +1,7 @@
-//! Wasm and native code read the golden packs alike: the same orders, the same scores bit for bit, the same answers byte for byte.
+//! Wasm and native code read the golden packs alike: the same orders, the same scores bit for bit,
+//! the same answers byte for byte.
 //!
-//! Runs natively, and on wasm32 under `wasm-bindgen-test-runner`.
+//! It runs natively, and on wasm32 under `wasm-bindgen-test-runner`.
 
 mod support;
 
@@ -21,7 +22,7 @@ fn packs() -> Packs {
     }
 }
 
-/// Panics at the first line that differs, without printing all of both texts.
+/// Panics at the first differing line, without printing both texts in full.
 fn assert_same_lines(made: &str, golden: &str) {
     for (number, (made, golden)) in made.lines().zip(golden.lines()).enumerate() {
         assert_eq!(made, golden, "line {}", number + 1);

@@ -1,4 +1,4 @@
-// What an isolate costs before it is warm, and what it holds when it is: start, reads, memory.
+// Costs of an isolate: its start, its first reads, and its memory once warm.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -10,15 +10,24 @@ import { PEERS, ROOT } from "./place.mjs";
 import { startWorkerd } from "./server.mjs";
 import * as subject from "./subject.mjs";
 
-/** How long the store takes for a value when rounds are counted, in milliseconds: long enough that reads of one round meet. */
+/**
+ * Delay of the store while rounds are counted, in milliseconds: long enough for the reads of one
+ * round to overlap.
+ */
 const STORE_MS = 40;
 
-/** Rounds that one process sees: an isolate costs more beside more living ones, whoever starts it, and none of these is ever taken down. */
+/**
+ * Rounds in one process: an isolate costs more beside more living ones, and none of these is ever
+ * destroyed.
+ */
 const ROUNDS_A_PROCESS = 5;
-/** Rounds before those, so that the process has everything at hand. */
+/** Rounds before those, to warm the process. */
 const WARM_ROUNDS = 2;
 
-/** Starts an isolate in `server` and returns microseconds to the first byte and CPU microseconds of the process. */
+/**
+ * Starts an isolate in `server`; returns microseconds to the first byte and CPU microseconds of the
+ * process.
+ */
 async function start(server, kind, file) {
   const before = await server.cpuNs();
   const { latency_us, statuses } = await load(server.port, file, { connections: 1, count: 1 });
@@ -27,7 +36,10 @@ async function start(server, kind, file) {
   return { firstByteUs: latency_us.p50, cpuUs: (after - before) / 1e3 };
 }
 
-/** Starts isolates of each kind in turn and returns, by kind, microseconds to the first byte and CPU microseconds of the process. */
+/**
+ * Starts isolates of each kind in turn; returns, by kind, microseconds to the first byte and CPU
+ * microseconds of the process.
+ */
 export async function starts(rounds) {
   const module = async (name, kind, ...path) => ({ name, kind, content: await readFile(join(...path)) });
   const modules = [
@@ -58,7 +70,7 @@ export async function starts(rounds) {
   return seen;
 }
 
-/** KV reads and rounds of a cold isolate's first personal answer, and of warm ones. */
+/** KV reads and rounds of a cold isolate's first personal answer, and of warm answers. */
 export async function reads(data, kv, home, warm) {
   kv.delayMs = STORE_MS;
   const server = await subject.sinsang("sinsang-reads", data, kv);
@@ -74,8 +86,9 @@ export async function reads(data, kv, home, warm) {
 }
 
 /**
- * Memory of an isolate with the board and all taste shards, in bytes, after a garbage collection; and what its process holds while it
- * serves, in which answers that wait for the next collection, connections and compiled code are too.
+ * Memory of an isolate with the board and all taste shards, in bytes, after a garbage collection;
+ * and its process's memory while serving, which includes uncollected answers, connections and
+ * compiled code.
  */
 export async function memory(data, kv, requests) {
   const file = await writeRequests("memory", requests);

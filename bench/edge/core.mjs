@@ -1,4 +1,5 @@
-// The core alone: native time and instructions, and time in Wasm under this very Node's V8, which is not workerd's.
+// The core alone: native time and instructions, and time in Wasm under this Node's V8, which is not
+// workerd's.
 import { execFile } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,15 +13,18 @@ const REPEATS = 20;
 const SAMPLES = 151;
 const WARM = 3_000;
 const LIMIT = 60;
-/** As scripts/worker.sh has it. */
+/** The options of scripts/worker.sh. */
 const OPTIMISED = ["-Oz", "--converge", "--gufa-optimizing", "--low-memory-unused", "--one-caller-inline-max-function-size=30", "--always-inline-max-function-size=6"];
 
-/** Rows of bench-core: microseconds a run by kind and size. */
+/** Rows of bench-core: microseconds of a run by kind and size. */
 export async function native() {
   return JSON.parse((await run(program("bench-core"))).stdout);
 }
 
-/** Instructions of one run, as the mean of `runs`, by valgrind's count; undefined where it is not installed. */
+/**
+ * Instructions of one run, as the mean of `runs`, counted by valgrind; undefined if it is not
+ * installed.
+ */
 export async function instructions(kind, candidates, runs = 10) {
   const count = async (times) => {
     const out = join(WORK, `callgrind.${kind}.${times}`);
@@ -35,7 +39,7 @@ export async function instructions(kind, candidates, runs = 10) {
   }
 }
 
-/** The same in Wasm, built as the Worker is. */
+/** The same rows in Wasm, built like the Worker. */
 export async function wasm() {
   const folder = join(WORK, "wasm");
   await mkdir(folder, { recursive: true });
@@ -52,7 +56,7 @@ export async function wasm() {
     const alone = Alone.make(candidates, minutes);
     const bytes = alone.run(kind === "home", LIMIT, WARM);
     const samples = Array.from({ length: SAMPLES }, () => {
-      // The process's CPU time, which other programs on the machine disturb less than the time that passes.
+      // The process's CPU time, which other programs disturb less than wall time.
       const began = process.cpuUsage();
       alone.run(kind === "home", LIMIT, REPEATS);
       const { user, system } = process.cpuUsage(began);

@@ -9,11 +9,14 @@ import { WORK, program } from "./place.mjs";
 const run = promisify(execFile);
 /** A Friday noon in Korea. */
 const BUILT_AT = "2026-11-20T12:00:00+09:00";
-/** Viewers who ask, in turn. They lie in all 256 taste shards. */
+/** Number of viewers who ask in turn. They are spread over all 256 taste shards. */
 export const ASKING = 1024;
 const USER_KEY = "a user key of the bench, known to all";
 
-/** A snapshot of so many candidates: its folder, the viewers who ask, and what the bindings have to be to stand in its time. */
+/**
+ * A snapshot with this number of candidates: its folder, its asking viewers, and the bindings that
+ * set the Worker's clock to its time.
+ */
 export async function data(candidates) {
   const folder = join(WORK, `data-${candidates}`);
   await rm(folder, { recursive: true, force: true });
@@ -37,7 +40,7 @@ export async function data(candidates) {
   };
 }
 
-/** The header of `user`, good for a day. `nonce` makes a token that was never seen. */
+/** The header of `user`, valid for a day. `nonce` makes the token unique. */
 export function bearer(user, nonce) {
   return `Bearer ${hs256(claims(user, Date.now(), { exp: Math.floor(Date.now() / 1000) + 86_400, ...(nonce === undefined ? {} : { jti: String(nonce) }) }))}`;
 }

@@ -1,17 +1,21 @@
-// Whether a peer answers what the edge answers: the same fields with the same values in the same order.
+// Compares a peer's answers with the edge's: the same fields with the same values in the same
+// order.
 import assert from "node:assert/strict";
 
 const SAME_HEADERS = ["content-type", "cache-control", "vary", "x-content-type-options", "sinsang-snapshot"];
-/** Ages are read off clocks that run apart by the time between two requests. */
+/** Tolerance of ages in seconds: the two requests are made at different times. */
 const AGE_LIMIT_S = 5;
 
-/** Asks once, outside any measure. */
+/** Sends one request, unmeasured. */
 export async function ask(port, { path, headers = {} }) {
   const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers, signal: AbortSignal.timeout(20_000) });
   return { status: response.status, headers: response.headers, body: Buffer.from(await response.arrayBuffer()) };
 }
 
-/** The answer as text in which only what may differ is blanked: ages, and the cursor, whose spelling is each program's own. */
+/**
+ * The answer as text without the parts that may differ: ages, and the cursor, whose text is
+ * specific to each program.
+ */
 function comparable(answer) {
   const json = JSON.parse(answer.body);
   const list = json.new ?? json;
@@ -21,7 +25,7 @@ function comparable(answer) {
   return JSON.stringify(json, null, 1);
 }
 
-/** Fails with the first line that differs. */
+/** Fails with the first differing line. */
 export function assertSame(name, ours, theirs) {
   assert.equal(theirs.status, ours.status, `${name}: status; ${theirs.body.subarray(0, 300)}`);
   for (const header of SAME_HEADERS) {

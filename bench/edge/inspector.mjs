@@ -1,8 +1,8 @@
-// V8's inspector of a workerd that was started with it.
+// V8's inspector of a workerd started with it.
 import { createRequire } from "node:module";
 
 const require = createRequire(import.meta.url);
-// Node 20 has no WebSocket of its own; miniflare brings one.
+// Node 20 has no WebSocket; miniflare includes one.
 const WebSocket = createRequire(require.resolve("miniflare"))("ws");
 
 /** A session of V8's inspector. */
@@ -34,11 +34,13 @@ export class Inspector {
     });
   }
 
-  /** Bytes of an isolate: V8's heap, buffers, and Wasm memories, which V8 does not count among the buffers. */
+  /**
+   * Bytes of an isolate: V8's heap, buffers, and Wasm memories, which V8 does not count as buffers.
+   */
   async memory() {
     await this.send("Runtime.enable");
     const { result } = await this.send("Runtime.evaluate", { expression: "WebAssembly.Memory.prototype", contextId: this.contextId });
-    // Looking for all memories collects garbage first.
+    // Querying all memories collects garbage first.
     const { objects } = await this.send("Runtime.queryObjects", { prototypeObjectId: result.objectId });
     const sum = await this.send("Runtime.callFunctionOn", {
       objectId: objects.objectId,

@@ -1,16 +1,17 @@
-// Results against bounds. A bound has a target, `most` or `least`, which the project wants to reach, and `held`, which must not be lost:
-// the state at the time it was written with room for noise. Where the target is reached, `held` becomes the target.
+// Compares results with bounds. A bound has a target, `most` or `least`, which the project wants to
+// reach, and `held`, which must not be lost: the state when it was written, with room for noise.
+// Once the target is reached, `held` becomes the target.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ROOT } from "./place.mjs";
 
 const exact = (value) => ({ median: value, low: value, high: value });
 
-/** What is not a ratio of two subjects. */
+/** Values other than ratios of two subjects. */
 function derived(result) {
   const { core, reads, memory, size, cold } = result;
   const row = (rows, candidates, isLarge) => rows.filter((one) => one.kind === "new" && one.candidates === candidates && one.users !== 30_000).sort((a, b) => a.products - b.products).at(isLarge ? -1 : 0);
-  // The fastest tenth of short samples: other programs on the machine only ever add.
+  // The fastest tenth of short samples: other programs on the machine only ever add time.
   const timed = (one) => exact(one.p10_us);
   const { instructions } = core;
   const counted = instructions[500] === undefined ? undefined : exact((instructions[2000] - instructions[1000]) / 2 / (instructions[1000] - instructions[500]));
@@ -25,6 +26,7 @@ function derived(result) {
     "instructions-core": instructions[500] === undefined ? undefined : exact(instructions[500] / 1e3),
     "core-linear": counted,
     "instructions-home": instructions.whole === undefined ? undefined : exact(instructions.whole / 1e3),
+    "overlay": instructions.overlay === undefined ? undefined : exact(instructions.overlay / instructions.whole),
     "instructions-304": instructions["not-modified"] === undefined ? undefined : exact(instructions["not-modified"] / 1e3),
     "instructions-mixed": instructions.mixed === undefined ? undefined : exact(instructions.mixed / 1e3),
     "core-flat": exact(row(core.native, 500, true).p10_us / row(core.native, 500, false).p10_us),
@@ -34,9 +36,10 @@ function derived(result) {
 }
 
 /**
- * The bounds with what was measured of each: `state` is "reached", "held" where the target is still ahead, "worse" where even the end of
- * the interval that speaks for the edge lies beyond `held`, or "seen" where nothing holds it: of times in microseconds a machine makes twice as many
- * beside another's work, so instructions hold what they tell of.
+ * The bounds with their measured values. `state` is "reached"; "held" if the target is still ahead;
+ * "worse" if even the interval's favourable end lies beyond `held`; or "seen" without a limit:
+ * times in microseconds can double beside other work on a machine, so instructions are limited
+ * instead.
  */
 export async function judge(result) {
   const bounds = JSON.parse(await readFile(join(ROOT, "bench/edge/bounds.json"), "utf8"));
@@ -60,7 +63,7 @@ export const number = (value) => (value >= 100 ? value.toFixed(0) : value >= 10 
 export const range = ({ low, high }) => (low === high ? "" : `${number(low)}–${number(high)}`);
 export const target = ({ most, least }) => (most !== undefined ? `≤ ${most}` : least !== undefined ? `≥ ${least}` : "");
 
-/** One line a bound, for the terminal. */
+/** One line for each bound, for the terminal. */
 export function verdictLines(verdicts) {
   return verdicts.map(({ id, value, unit, held, state, ...bound }) => `${state.padEnd(8)} ${id.padEnd(16)} ${`${number(value.median)}${unit}`.padStart(10)} ${range(value).padEnd(16)} target ${target(bound) || "none"}${held === undefined ? "" : `, held at ${held}`}`);
 }

@@ -16,7 +16,8 @@ test("a ratio is worse only where even the better end of its interval is beyond 
 });
 
 test("the interval is that of the order statistics, whatever single rounds do", () => {
-  // For 15 rounds the fourth smallest and the fourth largest: 3.5 % remain outside, for the fifth ones it would be 11.8 %.
+  // For 15 rounds, the fourth smallest and the fourth largest: 3.5 % lie outside; with the fifth,
+  // it would be 11.8 %.
   const rounds = Array.from({ length: 15 }, (_, index) => index + 1);
   assert.deepEqual(interval(rounds), { median: 8, low: 4, high: 12, rounds: 15 });
   assert.deepEqual(interval([...rounds.slice(0, 14), 1e9]), { median: 8, low: 4, high: 12, rounds: 15 });

@@ -1,4 +1,4 @@
-// Workers KV as workerd asks for it: GET /<key> gives the value or 404. Counts what is read.
+// Workers KV in workerd's protocol: GET /<key> gives the value or 404. Reads are counted.
 import { createServer } from "node:http";
 import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -6,13 +6,16 @@ import { join } from "node:path";
 export class Kv {
   /** Keys read since the last `forget`, in order. */
   reads = [];
-  /** Times that a read began while none was under way: rounds that a reader had to wait for one after the other. */
+  /**
+   * Number of reads that began while none was under way: rounds that a reader had to wait for in
+   * turn.
+   */
   rounds = 0;
-  /** How long a value is held back, in milliseconds. */
+  /** Delay of each value, in milliseconds. */
   delayMs = 0;
   #pending = 0;
 
-  /** Serves the values below `folder`, as bench-snapshot writes them. */
+  /** Serves the values below `folder`, as written by bench-snapshot. */
   static async start(folder) {
     const kv = new Kv();
     kv.values = new Map([["manifest", await readFile(join(folder, "manifest"))]]);

@@ -1,5 +1,6 @@
-// `node bench/edge/main.mjs write | check`: measures the edge beside its peers. `write` leaves bench/results/edge.json and
-// docs/performance.md, `check` fails where a bound is broken by more than the noise. ROUNDS and PYTHON come from the environment.
+// `node bench/edge/main.mjs write | check`: measures the edge beside its peers. `write` writes
+// bench/results/edge.json and docs/performance.md; `check` fails if a bound is exceeded by more
+// than the noise. ROUNDS and PYTHON come from the environment.
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { judge, verdictLines } from "./judge.mjs";

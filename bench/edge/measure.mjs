@@ -1,8 +1,12 @@
-// Interleaved rounds: every subject answers a slice of requests, in an order that is drawn anew, and its process's CPU time is read before and after.
+// Interleaved rounds: every subject answers a slice of requests, in a random order, and its
+// process's CPU time is read before and after.
 import { load } from "./load.mjs";
 import { median } from "./statistic.mjs";
 
-/** CPU time that a slice should take: long against what reading the accounts costs, short against what disturbs a machine. */
+/**
+ * Target CPU time of a slice: long against the cost of reading the counters, short against a
+ * machine's disturbances.
+ */
 const SLICE_NS = 60e6;
 const LEAST_COUNT = 64;
 const MOST_COUNT = 4_000;
@@ -59,7 +63,10 @@ export async function measure(subjects, rounds, tell = () => {}) {
   );
 }
 
-/** The subjects in an order drawn from `round`, so that none always finds the caches as the same neighbour left them. */
+/**
+ * The subjects in an order drawn from `round`, so that the same neighbour doesn't always prepare
+ * the caches.
+ */
 function shuffled(subjects, round) {
   const order = [...subjects];
   let state = round + 1;
@@ -74,7 +81,7 @@ function shuffled(subjects, round) {
   return order;
 }
 
-/** The ratio of two subjects, round by round. */
+/** The ratio of two subjects in each round. */
 export function ratios(seen, above, below) {
   return seen[above].cpuUs.map((us, round) => us / seen[below].cpuUs[round]);
 }

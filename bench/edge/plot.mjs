@@ -1,4 +1,4 @@
-// Two kinds of plot as SVG, readable on light and dark pages.
+// Two kinds of SVG plots, readable on light and dark pages.
 const FONT = `font-family="system-ui, sans-serif" font-size="12"`;
 const STYLE = `<style>
 text { fill: #24292f } .soft { fill: #656d76 } .axis { stroke: #d0d7de } .peer { fill: #8c959f; stroke: #8c959f } .ours { fill: #0969da; stroke: #0969da } .line { fill: none; stroke-width: 2 } .whisker { stroke: #24292f }

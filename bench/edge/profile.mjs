@@ -1,4 +1,5 @@
-// Where the time of a warm personal request goes: V8's CPU profile of workerd through its inspector, and the share of V8 in the process.
+// The distribution of a warm personal request's time: workerd's V8 CPU profile from its inspector,
+// and V8's share of the process.
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { bearer, data } from "./data.mjs";
@@ -15,7 +16,10 @@ const COUNT = 6_000;
 const SHOWN = 25;
 const SAMPLE_US = 100;
 
-/** Parts of the work by the functions that stand for them; what is inlined counts for where it is inlined. The first that fits counts. */
+/**
+ * Parts of the work by the names of their functions; inlined code counts for its caller. The first
+ * match counts.
+ */
 const PARTS = [
   ["waiting", /^\(idle\)/],
   ["garbage collection", /^\(garbage collector\)/],

@@ -1,4 +1,5 @@
-// Writes what was measured into docs/performance.md, between its two marks, and draws the plots beside it.
+// Writes the results into docs/performance.md, between its two marks, and draws the plots beside
+// it.
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { number, range, target } from "./judge.mjs";

@@ -1,4 +1,5 @@
-// All measures of one run, as one object: what `make bench` writes down and `make bench-check` judges.
+// All measurements of one run as one object: `make bench` writes it down and `make bench-check`
+// judges it.
 import { readFile } from "node:fs/promises";
 import { cpus, loadavg, release, totalmem } from "node:os";
 import { join } from "node:path";
@@ -13,9 +14,9 @@ import { ROOT } from "./place.mjs";
 import { interval } from "./statistic.mjs";
 import * as subject from "./subject.mjs";
 
-/** Viewers whose ETags are sent back. */
+/** Number of viewers whose ETags are sent back. */
 const KNOWN = 64;
-/** Most requests of a slice with new tokens: each has to be signed beforehand. */
+/** Maximum requests of a slice with new tokens: each token has to be signed beforehand. */
 const MOST_FIRST_TOKENS = 500;
 const WARM_REQUESTS = 50;
 const PATH = { home: "/v1/home?limit=60", new: "/v1/new?limit=60" };
@@ -24,7 +25,7 @@ const say = (text) => process.stderr.write(`${text}\n`);
 const home = (user, nonce) => ({ path: PATH.home, headers: { Authorization: bearer(user, nonce) } });
 const fresh = { path: PATH.new };
 
-/** Asks twice, so that the answer is a warm one. */
+/** Asks twice, so that the answer is warm. */
 async function warm(server, request) {
   await ask(server.port, request);
   const answer = await ask(server.port, request);
@@ -32,9 +33,12 @@ async function warm(server, request) {
   return answer;
 }
 
-/** Fails unless `server` answers as the edge does: for viewers with tastes, one without a token, and one on the new-product tab. */
+/**
+ * Fails unless `server` answers like the edge: to viewers with tastes, to one without a token, and
+ * on the new-product tab.
+ */
 async function assertPeer(ours, server, users) {
-  // Ours twice, so that it answers from memory as the peer does.
+  // The edge is asked twice, so that it answers from memory like the peer.
   const same = async (what, request) => assertSame(`${server.name}, ${what}`, await warm(ours, request), await ask(server.port, request));
   for (const user of users) await same(user, home(user));
   await same("a viewer without tastes", home("stranger"));
@@ -47,7 +51,7 @@ async function assertPeer(ours, server, users) {
   }
 }
 
-/** The interleaved rounds: CPU time a request of everything that serves. */
+/** The interleaved rounds: CPU time of each request, for all servers. */
 async function interleaved(small, large, kvs, python, rounds) {
   const ours = await subject.sinsang("sinsang-500", small, kvs.small);
   const ours2000 = await subject.sinsang("sinsang-2000", large, kvs.large);
@@ -107,7 +111,8 @@ export async function run({ rounds, coldRounds, python }) {
   const [small, large] = [await data(500), await data(2_000)];
   const kvs = { small: await Kv.start(join(small.folder, "kv")), large: await Kv.start(join(large.folder, "kv")) };
   const seen = await interleaved(small, large, kvs, python, rounds);
-  // Two processes of ours are busy at most, the server and the client; the rest is other work on the machine.
+  // At most two of our processes are busy, the server and the client; the rest is other load on the
+  // machine.
   const [load] = loadavg();
   say(`${coldRounds} rounds of cold isolates`);
   const starts = await cold.starts(coldRounds);
@@ -119,7 +124,7 @@ export async function run({ rounds, coldRounds, python }) {
   const native = await core.native();
   const instructions = {};
   for (const candidates of [500, 1_000, 2_000]) instructions[candidates] = await core.instructions("new", candidates);
-  for (const kind of ["whole", "not-modified"]) instructions[kind] = await core.instructions(kind, 500, 300);
+  for (const kind of ["whole", "overlay", "not-modified"]) instructions[kind] = await core.instructions(kind, 500, 300);
   instructions.mixed = await core.instructions("mixed", 500, 100);
   const wasm = await core.wasm();
   const bounds = JSON.parse(await readFile(join(ROOT, "bench/edge/bounds.json"), "utf8"));

@@ -1,4 +1,5 @@
-// Processes under measure: workerd with one Worker each, Redis, Node, uvicorn. All listen on loopback and end with the bench.
+// Measured processes: workerd with one Worker each, Redis, Node, uvicorn. All listen on loopback
+// and end with the bench.
 import { spawn } from "node:child_process";
 import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -11,7 +12,7 @@ const START_LIMIT_MS = 30_000;
 const WORKERD = createRequire(import.meta.url)("workerd").default;
 const running = new Set();
 
-/** A port of loopback that was free a moment ago. */
+/** A loopback port that was free a moment ago. */
 export async function freePort() {
   const server = createServer();
   await new Promise((done, fail) => server.once("error", fail).listen(0, "127.0.0.1", done));
@@ -20,7 +21,7 @@ export async function freePort() {
   return port;
 }
 
-/** A process that serves on a port of loopback. */
+/** A process that serves on a loopback port. */
 export class Server {
   printed = "";
 
@@ -58,14 +59,14 @@ export class Server {
     }
   }
 
-  /** CPU time that the process and those it leans on have used so far, in nanoseconds. */
+  /** CPU time used so far by the process and the processes it depends on, in nanoseconds. */
   async cpuNs() {
     const own = await threadsNs(this.pid);
     const others = await Promise.all(this.others.map((other) => other.cpuNs()));
     return own + others.reduce((sum, ns) => sum + ns, 0);
   }
 
-  /** Memory that no other process shares, in bytes. */
+  /** Memory not shared with other processes, in bytes. */
   async privateBytes() {
     const text = await readFile(`/proc/${this.pid}/smaps_rollup`, "utf8");
     const kib = (name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(text)?.[1] ?? 0);
@@ -81,14 +82,15 @@ export class Server {
   }
 }
 
-/** Stops whatever is still running. */
+/** Stops all running processes. */
 export async function stopAll() {
   await Promise.all([...running].map((server) => server.stop()));
 }
 
 /**
- * Run time of all threads from the scheduler, which counts nanoseconds where /proc/PID/stat counts hundredths of a second. It is exact
- * while they sleep, so it is read between slices. Where a kernel does not keep it, the coarse count serves.
+ * Run time of all threads from the scheduler, in nanoseconds; /proc/PID/stat only has hundredths of
+ * a second. It is exact while the threads sleep, so it is read between slices. The coarse count is
+ * the fallback if the kernel doesn't keep the exact one.
  */
 async function threadsNs(pid) {
   const tasks = await readdir(`/proc/${pid}/task`);
@@ -103,7 +105,7 @@ async function threadsNs(pid) {
   return (Number(fields[11]) + Number(fields[12])) * 1e7;
 }
 
-/** A text of Cap'n Proto's language. */
+/** A Cap'n Proto text literal. */
 const text = (value) => JSON.stringify(String(value));
 
 /**

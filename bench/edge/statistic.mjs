@@ -1,4 +1,4 @@
-// Medians, and how far they may be off.
+// Medians and their confidence intervals.
 
 export function quantile(values, share) {
   const sorted = [...values].sort((a, b) => a - b);
@@ -10,9 +10,10 @@ export function quantile(values, share) {
 export const median = (values) => quantile(values, 0.5);
 
 /**
- * The median with the interval that covers the true one 95 times in 100, from order statistics: the k-th smallest and the k-th largest
- * value, where k - 1 is the largest number of heads that n fair coins show with a probability below 2.5 %. It asks nothing of how the
- * values are spread, so a round in which another program took the processor counts as one value among many.
+ * The median with its 95 % confidence interval, from order statistics: the k-th smallest and the
+ * k-th largest value, where k - 1 is the largest number of heads that n fair coins show with a
+ * probability below 2.5 %. It assumes nothing about the distribution, so a round disturbed by
+ * another program counts as one value among many.
  */
 export function interval(values) {
   const sorted = [...values].sort((a, b) => a - b);

@@ -1,4 +1,4 @@
-// Who is measured: Sinsang's Worker, constants, and the peers, each in a process of its own.
+// The measured subjects: Sinsang's Worker, constants, and the peers, each in a separate process.
 import { execFileSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ export async function sinsang(name, data, kv, { build = join(ROOT, "build"), was
   const modules = [
     { name: "index.js", kind: "esModule", content: await read(build, "index.js") },
     { name: "index_bg.wasm", kind: "wasm", content: await read(wasm) },
-    // Every read has a store to answer it, so nothing stands on a bundled snapshot.
+    // A store answers every read, so no bundled snapshot is needed.
     { name: "snapshot.bundle", kind: "data", content: "" },
   ];
   return startWorkerd(name, { modules, bindings: data.bindings, kvPort: kv.port, ...options });
@@ -39,7 +39,7 @@ export async function hello(name, options = {}) {
 /** Headers that the server itself sets. */
 const SET_BY_SERVER = new Set(["content-length", "date", "connection", "keep-alive", "transfer-encoding"]);
 
-/** Returns `answer` from memory; `worker` is the file that does. */
+/** A Worker that returns `answer` from memory; `worker` is its source file. */
 export async function constant(name, answer, worker = "worker.mjs") {
   const headers = Object.fromEntries([...answer.headers].filter(([name]) => !SET_BY_SERVER.has(name)));
   const modules = [
@@ -67,7 +67,7 @@ export async function hono(name, data) {
   return startWorkerd(name, { modules, bindings: data.bindings });
 }
 
-/** A Redis that keeps nothing on disk, with the snapshot in it. */
+/** A Redis without disk storage, with the snapshot in it. */
 export async function redis(data) {
   const port = await freePort();
   const command = ["redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"].map(String);
@@ -90,7 +90,7 @@ export async function fastapi(name, data, redis, python) {
   return Server.start(name, command, port, { env, cwd: join(PEERS, "fastapi"), others: [redis] });
 }
 
-/** The versions of all that is measured, from themselves. */
+/** The versions of all measured programs, as they report them. */
 export function versions(python) {
   const first = (file, ...args) => execFileSync(file, args, { encoding: "utf8" }).split("\n")[0].trim();
   const lock = (path, name) => JSON.parse(execFileSync("cat", [path], { encoding: "utf8" })).packages[`node_modules/${name}`].version;

@@ -1,4 +1,5 @@
-//! The Rust half of `make bench-ledger`: makes ledgers of any size, and searches and resolves days in them. `run.py` drives it.
+//! The Rust half of `make bench-ledger`: makes ledgers of any size, and searches and resolves days
+//! in them. `run.py` drives it.
 
 #[path = "../process.rs"]
 mod process;
@@ -184,9 +185,9 @@ fn sql(folder: &Path, keys: &Path, output: &Path, question: &Path) -> Outcome {
 
 fn catalogue(listings: Vec<Listing>) -> sinsang_pipeline::read::catalogue::Catalogue {
     let mut catalogue = sinsang_pipeline::read::catalogue::Catalogue::default();
-    for (entry, listing) in listings.into_iter().enumerate() {
+    for listing in listings {
         catalogue.airings.push(sinsang_pipeline::read::catalogue::Airing {
-            entry,
+            entry: catalogue.entries.next_idx(),
             title: 0,
             channel: listing.shop.clone(),
             starts_at: listing.last_at,
@@ -195,9 +196,8 @@ fn catalogue(listings: Vec<Listing>) -> sinsang_pipeline::read::catalogue::Catal
         });
         catalogue.entries.push(sinsang_pipeline::read::catalogue::Entry {
             channel: listing.shop.clone(),
-            list_price: None,
-            url: None,
             listing,
+            ..Default::default()
         });
     }
     catalogue

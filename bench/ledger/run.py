@@ -20,7 +20,8 @@ import sys
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent.parent
 QUESTION = ROOT / "crates/pipeline/sql/ledger_candidate.sql"
-# DataFusion answers the question by reading all postings: past this it takes minutes and tells nothing new.
+# DataFusion answers the question by reading all postings: beyond this size it takes minutes and
+# shows nothing new.
 MOST_PRODUCTS_FOR_SQL = 10_000_000
 
 
@@ -167,7 +168,7 @@ def main():
             f"wall, {year['cpu_s']:.1f} s CPU, peak {year['peak_bytes'] / 1e6:.0f} MB (asked for: 60 s)",
             file=sys.stderr,
         )
-        # So many seconds of CPU can't be had in a minute on two cores, whatever else the machine does.
+        # Two cores can't provide this many CPU seconds in a minute, whatever else the machine does.
         if year["cpu_s"] > 120:
             sys.exit("a year from nothing takes more than a minute on two cores")
         arguments.output.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")

@@ -1,11 +1,11 @@
-//! A made-up market of any size: what a product is called, under which codes it is sold, and what a day brings. All of it follows from
-//! a product's number, so that nothing need be kept.
+//! A generated market of any size: products' names, their codes, and each day's listings.
+//! Everything derives from a product's number, so that nothing need be stored.
 
 use sinsang_core::time::{DAY_MS, HOUR_MS, UnixMillis};
 use sinsang_identity::identity::{Listing, Policy};
 use sinsang_identity::listing::{Features, Lexicon};
 
-/// The day that is resolved.
+/// The resolved day.
 pub(crate) const NOW: UnixMillis = UnixMillis(1_795_305_600_000);
 
 const SHOPS: [&str; 12] = [
@@ -73,7 +73,7 @@ const KINDS: [&str; 40] = [
 const TRIMS: [&str; 8] = ["[방송에서만] ", "[최초가] ", "★", "(무이자12개월) ", "", "", "[특가] ", "[삼성카드5%할인] "];
 const SIZES: [&str; 8] = [" 10인용", " 6인용", " 28cm", " 2종 세트", " 3박스", "", "", ""];
 
-/// A generator of numbers that follow from a seed (SplitMix64, Steele, Lea and Flood 2014).
+/// A seeded generator of numbers (SplitMix64, Steele, Lea and Flood 2014).
 pub(crate) struct Draw(u64);
 
 impl Draw {
@@ -95,7 +95,7 @@ impl Draw {
         self.next() % end.max(1)
     }
 
-    /// A number below `end`, small ones far more often: the cube of a uniform one.
+    /// A number below `end`, strongly biased to small ones: the cube of a uniform one.
     fn skewed(&mut self, end: u64) -> u64 {
         #[expect(
             clippy::cast_precision_loss,
@@ -111,7 +111,8 @@ impl Draw {
     }
 }
 
-/// A word of the vocabulary: one or two syllables to begin with, so that no two words are alike, read by the real reader once.
+/// A word of the vocabulary, with one or two syllables at the beginning that make it unique, and
+/// its features by the real reader.
 pub(crate) struct Word {
     pub(crate) text: String,
     pub(crate) read: Features,
@@ -139,7 +140,7 @@ pub(crate) struct Name {
     size: usize,
 }
 
-/// A market of so many products, each with one listing.
+/// A market of `products` products, each with one listing.
 pub(crate) struct World {
     pub(crate) products: u64,
     pub(crate) brands: Vec<Word>,
@@ -148,7 +149,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// The vocabulary grows with the market: a line name for every hundred products, a brand for every thousand.
+    /// Makes a vocabulary in proportion to the market: a line name for every hundred products, a
+    /// brand for every thousand.
     pub(crate) fn new(products: u64) -> Self {
         let policy = Policy::default();
         let lexicon = Lexicon::new(&policy.words);
@@ -183,7 +185,7 @@ impl World {
         }
     }
 
-    /// The words of a name in the order of the title.
+    /// The words of a name in title order.
     fn words(&self, name: &Name) -> Vec<&Word> {
         let brand = name.brand.map(|brand| &self.brands[brand]);
         brand
@@ -209,7 +211,8 @@ impl World {
         title
     }
 
-    /// The features of a name's title, put together of what was read once; `model` has those of its model.
+    /// The features of a name's title, joined from those of its words; `model` has those of its
+    /// model.
     pub(crate) fn features(&self, name: &Name, model: Option<&Features>) -> Features {
         let mut parts: Vec<&Features> = self.words(name).iter().map(|word| &word.read).collect();
         parts.extend(model);
@@ -239,7 +242,8 @@ impl World {
         }
     }
 
-    /// A day: a quarter are known codes, half are known products under another shop's new code and in other words, a quarter are new.
+    /// A day's listings: a quarter are known codes, half are known products under another shop's
+    /// new code and in other words, a quarter are new.
     pub(crate) fn day(&self, listings: u64) -> Vec<Listing> {
         (0..listings)
             .map(|number| {

@@ -1,4 +1,4 @@
-//! Writes a made-up market as a ledger, table by table in the order of its keys.
+//! Writes a generated market as a ledger, table by table in key order.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -20,9 +20,9 @@ use sinsang_pipeline::ledger::row::{AiringRow, LessonRow, ListingRow, Posting, W
 
 use crate::synthetic::{Draw, NOW, World};
 
-/// Products of a file of listings.
+/// Products in each file of listings.
 const PART: usize = 2 << 20;
-/// Titles that are counted to know how common words and keys are.
+/// Number of titles counted to estimate the frequency of words and keys.
 const SAMPLE: u64 = 1_000_000;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -93,10 +93,10 @@ impl Shopped {
     }
 }
 
-/// How often words and keys are in a sample, for the whole market.
+/// Frequencies of words and keys in a sample, scaled to the whole market.
 struct Sample {
     counted: Statistics,
-    /// Keys that several titles of the sample have.
+    /// Keys shared by several titles of the sample.
     several: HashMap<u64, u32>,
     factor: u64,
 }
@@ -132,7 +132,8 @@ impl Sample {
     fn write(&self, world: &World, folder: &Path) -> Outcome<Counted> {
         let words: Vec<WordRow> =
             self.counted.words.iter().map(|(key, titles)| WordRow { key, titles: self.scaled(titles) }).collect();
-        // Words are read one by one here: where a title begins, and what changes between titles of a code, is not to be seen.
+        // Words are read one by one here: the beginnings of titles, and changes between titles of a
+        // code, are not visible.
         let mut lessons: Vec<LessonRow> = LessonRow::all(&self.counted.lessons);
         lessons.retain(|row| row.lesson == Lesson::Field);
         for row in &mut lessons {
@@ -163,7 +164,7 @@ fn model_of(text: &str, lexicon: &Lexicon<'_>) -> Features {
     Features::read(text, None, None, lexicon)
 }
 
-/// The share of whole titles whose features are those that are put together of words.
+/// The share of complete titles whose features equal those joined from their words.
 fn agreement(world: &World) -> f64 {
     let policy = Policy::default();
     let lexicon = Lexicon::new(&policy.words);
@@ -180,10 +181,10 @@ fn agreement(world: &World) -> f64 {
     f64::from(equal) / f64::from(sample)
 }
 
-/// A file of keys, and where it is.
+/// A file of keys with its path.
 type Bucket = (PathBuf, Mutex<BufWriter<File>>);
 
-/// Blocking keys on their way into order: by their highest bits, in files of their own.
+/// Blocking keys during sorting: divided into files by their highest bits.
 struct Buckets {
     files: Vec<Bucket>,
     shift: u32,
@@ -191,7 +192,7 @@ struct Buckets {
 
 impl Buckets {
     fn create(folder: &Path, products: u64) -> Outcome<Self> {
-        // About twelve million keys to a bucket.
+        // About twelve million keys in each bucket.
         let bits = (products * 9 / 12_000_000).max(1).next_power_of_two().trailing_zeros().clamp(1, 10);
         let files = (0..1_u32 << bits)
             .map(|number| {
@@ -241,7 +242,7 @@ impl Buckets {
     }
 }
 
-/// Writes the listings and airings of some products, and hands over their keys.
+/// Writes the listings and airings of a part of the products, and adds their keys to the buckets.
 fn write_part(
     world: &World,
     sample: &Sample,

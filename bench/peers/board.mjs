@@ -1,5 +1,5 @@
-// The board in memory, for the peers in JavaScript: typed arrays to score by, ready objects to answer with.
-// Orders and fields are those of docs/ranking.md and www/openapi.json.
+// The board in memory, for the JavaScript peers: typed arrays for scoring, ready-made objects for
+// answers. Orders and fields are those of docs/ranking.md and www/openapi.json.
 
 const UNIT = 1024;
 const SOON_HALF_MS = 12 * 3_600_000;
@@ -131,7 +131,7 @@ export class Board {
     };
   }
 
-  /** What an answer depends on, as a weak ETag. */
+  /** A weak ETag of an answer's inputs. */
   etag(path, now, user) {
     let low = 0;
     let high = this.boundaries.length;

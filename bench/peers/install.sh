@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the peers of the benchmark need, and says so: npm packages beside them, Debian's Redis, a Python environment under
-# $SINSANG_CACHE. Does nothing where it is there. Prints nothing on standard output but the path of the environment's Python.
+# Installs the dependencies of the benchmark's peers, and says so: npm packages beside them,
+# Debian's Redis, a Python environment under $SINSANG_CACHE. Does nothing if they are installed.
+# Standard output contains only the path of the environment's Python.
 set -euo pipefail
 cd "$(dirname "$0")"
 

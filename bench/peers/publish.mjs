@@ -1,4 +1,5 @@
-// Puts a snapshot, as bench-snapshot writes it for the peers, into Redis: the board as JSON, each user's tastes as bytes.
+// Writes bench-snapshot's output for the peers into Redis: the board as JSON, each user's tastes as
+// bytes.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createClient } from "redis";

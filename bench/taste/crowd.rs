@@ -1,8 +1,10 @@
-//! Users with latent tastes, and what they do: 50 events each in sixty days, one in five active on any day.
+//! Users with latent tastes, and their events: 50 each in sixty days, one user in five active on
+//! any day.
 //!
-//! A user likes three categories, a brand and a corner of each (products have a hidden place in their category that no column tells), and
-//! sometimes takes what everybody takes. So there is something to learn from words, from brands and from others. What is simplified: a
-//! user's tastes stay, and an event need not be near a broadcast of its product.
+//! A user likes three categories, and a brand and a corner of each (products have a hidden place in
+//! their category that no column reveals), and sometimes takes a popular product. So there is
+//! something to learn from words, from brands and from other users. Two simplifications: a user's
+//! tastes never change, and an event need not be near a broadcast of its product.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -23,27 +25,27 @@ use serde_json::Value;
 use sinsang_core::time::{DAY_MS, KST_OFFSET_MS, UnixMillis};
 use sinsang_core::viewer::UserHasher;
 
-/// Days that a user's 50 events are spread over.
+/// Days over which a user's 50 events are spread.
 pub(crate) const DAYS: i64 = 60;
-/// Each user comes once in so many days, on a day of their own.
+/// Each user visits once in this many days, on a random one of them.
 const STRIDE: i64 = 5;
 /// Rows of a batch, and of a row group.
 const BATCH_ROWS: usize = 1 << 14;
 const GROUP_ROWS: usize = 1 << 18;
 
-/// One thing that can be done something with.
+/// A product that events can refer to.
 struct Product {
     listings: Vec<(String, String)>,
 }
 
-/// Products of a kind, by hidden place; and by how much everybody takes them.
+/// Products of a kind: sorted by hidden place, and by popularity.
 #[derive(Default)]
 struct Shelf {
     places: Vec<u32>,
     popular: Vec<u32>,
 }
 
-/// What users choose from.
+/// The products, channels and tabs that users choose from.
 pub(crate) struct Crowd {
     products: Vec<Product>,
     all: Shelf,
@@ -54,7 +56,7 @@ pub(crate) struct Crowd {
     seed: u64,
 }
 
-/// What one event says, by number.
+/// An event, as indices.
 #[derive(Clone, Copy)]
 pub(crate) struct Act {
     pub(crate) user: u64,
@@ -74,7 +76,7 @@ fn draws(seed: u64, user: u64, day: i64) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(bytes)
 }
 
-/// A place in `0..count` for a number from 0 to 1; none where there is nothing.
+/// The index in `0..count` for a number from 0 to 1; `None` if `count` is 0.
 fn place(share: f64, count: usize) -> Option<usize> {
     #[expect(
         clippy::cast_possible_truncation,
@@ -95,7 +97,7 @@ impl Shelf {
         shelf
     }
 
-    /// One near the corner of a user (from 0 to 1), or one that everybody takes.
+    /// A product near the user's corner (0 to 1), or a popular one.
     fn pick(&self, corner: f64, rng: &mut ChaCha8Rng) -> Option<u32> {
         if rng.random_bool(0.6) {
             let off: f64 = rng.random_range(-1.0..1.0);
@@ -109,7 +111,7 @@ impl Shelf {
 }
 
 impl Crowd {
-    /// Reads what there is from the tables of `sinsang generate` and their truth.
+    /// Reads the tables of `sinsang generate` and their truth.
     pub(crate) fn read(folder: &Path, seed: u64) -> Result<Self, Box<dyn Error>> {
         let lines = |name: &str| -> Result<Vec<Value>, Box<dyn Error>> {
             let text = BufReader::new(File::open(folder.join("truth").join(name))?);
@@ -157,15 +159,15 @@ impl Crowd {
         self.products.len()
     }
 
-    /// What a user does on a day, 0 being the first of the sixty: nothing on four days of five. Ten visits of four events and two of five
-    /// make fifty.
+    /// A user's events on a day (0 is the first of the sixty): none on four days in five. Ten
+    /// visits of four events and two of five make fifty.
     pub(crate) fn visit(&self, user: u64, day: i64, begin: UnixMillis, mut take: impl FnMut(Act)) {
         let stripe = day / STRIDE;
         let mut rng = draws(self.seed, user, stripe);
         if rng.random_range(0..STRIDE) != day % STRIDE {
             return;
         }
-        // What stays with the user comes from draws of their own.
+        // Constant traits of the user have a separate random stream.
         let mut own = draws(self.seed, user, i64::MAX);
         let favourites: [usize; 3] = std::array::from_fn(|_| {
             let at: f64 = own.random();
@@ -220,7 +222,8 @@ impl Crowd {
         }
     }
 
-    /// Writes the events of days, a file each: as the app sends them, or with `hasher` as a build stages them.
+    /// Writes the events of each day to a file: as the app sends them, or with `hasher` as a build
+    /// stages them.
     pub(crate) fn write(
         &self,
         users: u64,
@@ -254,7 +257,7 @@ impl Crowd {
         let mut writer = ArrowWriter::try_new(File::create(path)?, Arc::clone(&schema), Some(properties))?;
         let mut acts = Vec::with_capacity(BATCH_ROWS + 8);
         let mut rows = 0;
-        // As a table of a day has them: nobody's neighbours in it are their neighbours the next day.
+        // As in a table of a day: neighbouring users differ from day to day.
         let step = (users / 2 + 1..=users + 1).find(|step| gcd(*step, users) == 1).unwrap_or(1);
         for at in 0..users {
             let user = (at * step + u64::try_from(day)? * 7_919) % users;
@@ -332,7 +335,7 @@ fn schema(is_staged: bool) -> SchemaRef {
     ]))
 }
 
-/// Where a user is and on what; neither says anything of what they like.
+/// A user's province and device class; neither correlates with their tastes.
 fn origin(user: u64) -> (&'static str, &'static str) {
     const REGIONS: [&str; 17] =
         ["11", "26", "27", "28", "29", "30", "31", "41", "42", "43", "44", "45", "46", "47", "48", "49", "50"];

@@ -1,8 +1,8 @@
 //! Factors of a whole matrix, as `make bench-taste` compares them with the package `implicit`.
 //!
 //! ```text
-//! factor fit FOLDER ROUNDS     fits the matrix of `taste matrix` in FOLDER and prints time and loss
-//! factor loss FOLDER           prints the loss of FOLDER/users.f32 and FOLDER/products.f32 on the same matrix
+//! factor fit FOLDER ROUNDS     fits the matrix of `taste matrix` in FOLDER; prints time, loss
+//! factor loss FOLDER           prints the loss of its users.f32 and products.f32 on that matrix
 //! ```
 
 #[path = "../process.rs"]

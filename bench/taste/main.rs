@@ -1,4 +1,5 @@
-//! The Rust half of `make bench-taste` and `make bench-build`: makes events of any number of users, and learns tastes of them. `run.py` drives it.
+//! The Rust half of `make bench-taste` and `make bench-build`: makes events of any number of users,
+//! and learns tastes from them. `run.py` drives it.
 
 mod crowd;
 #[path = "../process.rs"]
@@ -31,7 +32,7 @@ use sinsang_pipeline::read::rules::Rules;
 type Outcome = Result<Value, Box<dyn Error>>;
 
 const SEED: u64 = 7;
-/// The secret of users of a benchmark.
+/// The secret that hashes a benchmark's users.
 const USER_KEY: &str = "bench";
 
 /// Makes and learns tastes.
@@ -43,7 +44,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make a schedule of 18 channels, so many days before `now` and so many after it; with `upcoming`, tables of 36 channels beside it.
+    /// Make a schedule of 18 channels, so many days before `now` and so many after it; with
+    /// `upcoming`, tables of 36 channels beside it.
     World {
         folder: PathBuf,
         now: String,
@@ -71,7 +73,8 @@ enum Command {
         #[arg(long)]
         staged: bool,
     },
-    /// Write the users' engagement with products as a sparse matrix: `rows`, `columns` and `values` of little-endian numbers.
+    /// Write the users' engagement with products as a sparse matrix: `rows`, `columns` and `values`
+    /// of little-endian numbers.
     Matrix {
         world: PathBuf,
         output: PathBuf,
@@ -110,7 +113,7 @@ fn time(text: &str) -> Result<UnixMillis, Box<dyn Error>> {
     Ok(UnixMillis::parse_rfc3339(text).ok_or("the time is no RFC 3339")?)
 }
 
-/// The demo's schedule. With `upcoming`, a second one of other channels beside it.
+/// Makes the demo's schedule; with `upcoming`, a second one of other channels beside it.
 fn world(folder: &Path, now: UnixMillis, days: u32, ahead: i64, upcoming: Option<usize>) -> Outcome {
     let later = ahead - generate::UPCOMING_DAYS;
     let options = generate::Options {
@@ -123,7 +126,7 @@ fn world(folder: &Path, now: UnixMillis, days: u32, ahead: i64, upcoming: Option
     let Some(upcoming) = upcoming else { return Ok(json!({ "now": now.to_kst_rfc3339() })) };
     let second = folder.join("second");
     generate::generate(&generate::Options { out: second.clone(), seed: 2, ..options.clone() })?;
-    // The first stays what users choose from.
+    // The first schedule remains the users' choice.
     let tables = folder.join("tables/broadcasts");
     fs::create_dir_all(&tables)?;
     fs::copy(folder.join("tabs.csv"), folder.join("tables/tabs.csv"))?;
@@ -140,7 +143,7 @@ fn world(folder: &Path, now: UnixMillis, days: u32, ahead: i64, upcoming: Option
                 let text = format!("{}{suffix}", row[field].as_str().unwrap_or_default());
                 row[field] = json!(text);
             }
-            // The day as the shop counts it, which begins like a date.
+            // The day as the shop counts it; the text begins with a date.
             let starts = row["starts_at"].as_str().unwrap_or_default().to_owned();
             if starts.get(..10).is_some_and(|day| day > &now.to_kst_rfc3339()[..10]) {
                 if codes.len() >= upcoming {
@@ -164,7 +167,8 @@ fn world(folder: &Path, now: UnixMillis, days: u32, ahead: i64, upcoming: Option
     )
 }
 
-/// Each user's products with the root of the summed squares of kinds' weights: strengths as `taste` has them, without decay.
+/// Writes each user's products with the root of the summed squares of kinds' weights: the strengths
+/// of `taste`, without decay.
 fn matrix(world: &Path, output: &Path, users: u64) -> Outcome {
     let crowd = Crowd::read(world, SEED)?;
     let weight = |kind: &str| -> f64 {
@@ -208,7 +212,7 @@ fn matrix(world: &Path, output: &Path, users: u64) -> Outcome {
     Ok(json!({ "users": users, "products": crowd.products(), "entries": end }))
 }
 
-/// What a build does of tastes, from events that are staged already: learns, makes the packs, writes them.
+/// A build's work on tastes, from staged events: learns them, makes the packs, and writes them.
 async fn learn(world: &Path, now: UnixMillis, events: &Path, output: &Path) -> Outcome {
     let options = history::Options {
         input: world.to_path_buf(),
@@ -226,7 +230,7 @@ async fn learn(world: &Path, now: UnixMillis, events: &Path, output: &Path) -> O
     context.register_parquet("events", path, ParquetReadOptions::default()).await?;
     let vocabulary = compose::vocabulary(&history.catalogue, &[]);
     let products: Vec<_> = history.products.iter().map(|product| product.features(&history.catalogue)).collect();
-    let board = compose::on_board(&history.catalogue, &history.products, &rules, now);
+    let board = compose::on_board(&history.catalogue, history.products.as_raw_slice(), &rules, now);
     let placed = history.products.iter().flat_map(|product| product.entries.iter().map(|entry| (entry, product.id)));
     let placed = placed.filter_map(|(entry, id)| history.catalogue.entries.get(*entry).map(|entry| (entry, id)));
     catalogue::register_products(&context, placed)?;
@@ -240,7 +244,7 @@ async fn learn(world: &Path, now: UnixMillis, events: &Path, output: &Path) -> O
     let learned_at = (before.0.elapsed().as_secs_f64(), cpu_seconds() - before.1, peak_bytes());
     let facts = Facts {
         catalogue: &history.catalogue,
-        products: &history.products,
+        products: history.products.as_raw_slice(),
         resolution: &history.resolution,
         likely: &history.likely,
         tabs: &[],

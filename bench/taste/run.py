@@ -20,7 +20,8 @@ HERE = pathlib.Path(__file__).parent
 NOW = "2026-11-22T12:00:00+09:00"
 TOMORROW = "2026-11-23T12:00:00+09:00"
 THREADS = "2"
-# Above this the events are made as a build stages them, and learned from without being read and checked first: a day's disk holds no more.
+# Above this number, events are made as a build stages them, and learned from without being read and
+# checked: a day's disk holds no more.
 MOST_BUILT = 2_000_000
 MOST_FACTORISED = 1_000_000
 ROUNDS = 8
@@ -36,7 +37,7 @@ def factorise_by_implicit(folder, rounds):
     rows = np.fromfile(folder / "rows", "<u8").astype(np.int64)
     columns = np.fromfile(folder / "columns", "<u4").astype(np.int32)
     weights = np.fromfile(folder / "values", "<f4")
-    # Its matrix holds confidences: 1 + 2.5 w, as FactorOptions has it.
+    # Its matrix holds confidences: 1 + 2.5 w, as in FactorOptions.
     matrix = sp.csr_matrix((1 + np.float32(2.5) * weights, columns, rows), shape=(len(rows) - 1, int(columns.max()) + 1))
     model = AlternatingLeastSquares(
         factors=64, regularization=1.0, alpha=1.0, iterations=rounds, num_threads=int(THREADS), random_state=1
@@ -81,7 +82,7 @@ def build(sinsang, tables, output, now, log, model=None):
         if line.get("target") in ("sinsang::stage", "sinsang::taste") and line.get("message") == "close":
             seconds = sum(duration(line[field]) for field in ("time.busy", "time.idle"))
             name, counts = line["span"].pop("name"), line["span"]
-            # Parts of the tastes come before the stage that they are of.
+            # Parts of the tastes precede the stage that contains them.
             stages.append({"stage": name if line["target"] == "sinsang::stage" else f"  {name}", "wall_s": round(seconds, 3), "counts": counts})
     return found | {"stages": stages}
 
@@ -103,7 +104,7 @@ def factorise(binary, factor, world, work, users):
     peer = run([sys.executable, __file__, "implicit", folder, str(ROUNDS)])
     peer["loss"] = run([factor, "loss", folder])["loss"]
     ours = []
-    # As many rounds as the peer, and the fewest that reach its loss.
+    # As many rounds as the peer, then the fewest that reach its loss.
     for rounds in (ROUNDS, *range(ROUNDS - 1, 0, -1)):
         ours.append(run([factor, "fit", folder, rounds]))
         if ours[-1]["loss"] > peer["loss"]:
@@ -137,7 +138,7 @@ def measure(arguments, users):
     model.unlink(missing_ok=True)
     result["build"] = build(arguments.sinsang, tables, today, NOW, work / "build.log", model)
     run([binary, "events", world, NOW, tables / "events", "--users", users, "--from", 60, "--to", 61])
-    # The day after is folded in with the model that was kept, and then with one of its own.
+    # The next day is folded in with the stored model, and then with a newly trained one.
     result["next_day"] = build(arguments.sinsang, tables, later, TOMORROW, work / "build.log", model)
     assert not result["next_day"]["tastes"]["trained"]
     trained = build(arguments.sinsang, tables, work / f"snapshot-{users}-trained", TOMORROW, work / "build.log")
@@ -201,7 +202,7 @@ def whole_build(arguments):
     if not (tables / "events").exists():
         made = run([arguments.binary, "world", world, NOW, "--days", 180, "--ahead", 31, "--upcoming", 20_000])
         made["events"] = run([arguments.binary, "events", world, NOW, tables / "events", "--users", 1_000_000])["events"]
-        # A board of the default eight days would leave most listings out.
+        # A board of the default eight days would omit most listings.
         (tables / "rules.toml").write_text("[window]\nahead_days = 31\n")
         (arguments.work / "world-build.json").write_text(json.dumps(made))
     made = json.loads((arguments.work / "world-build.json").read_text())
@@ -212,7 +213,7 @@ def whole_build(arguments):
     for stage in found["build"]["stages"]:
         print(f"{stage['wall_s']:9.1f} s  {stage['stage']}")
     print(f"{used['wall_s']:9.1f} s wall, {used['cpu_s']:.0f} s CPU time, peak {used['peak_bytes'] / 1e9:.2f} GB (asked for: 600 s, 4 GB)")
-    # So many seconds of CPU can't be had in ten minutes of two cores, whatever else the machine does.
+    # Two cores can't provide this many CPU seconds in ten minutes, whatever else the machine does.
     if used["cpu_s"] > 1_200 or used["peak_bytes"] > 4e9:
         sys.exit("the daily build is over its limits")
 

@@ -1,4 +1,5 @@
-//! Cursors of any bytes: what is taken for one reads back as it was written, belongs to its question, and leads nowhere but along a list.
+//! Cursors of any bytes: what is taken for one reads back as it was written, belongs to its
+//! question, and leads nowhere but along a list.
 
 use std::sync::LazyLock;
 
@@ -18,8 +19,9 @@ static SNAPSHOTS: LazyLock<[Published; 2]> = LazyLock::new(|| {
 });
 const LIMIT: usize = 3;
 
-/// The first byte says what the rest is. `r`: the text of a cursor. Any other: the fields of one, 26 bytes or fewer, which is then written
-/// as an answer would; its lowest bits choose a snapshot that there is.
+/// The first byte says what the rest is. `r`: the text of a cursor. Any other: the fields of one,
+/// 26 bytes or fewer, which is then written as an answer would; its lowest bits choose a snapshot
+/// that there is.
 pub(crate) fn cursor(bytes: &[u8]) {
     let Some((mode, rest)) = bytes.split_first() else { return };
     let binding = binding(&[b"", b"", b"recommended", b""]);
@@ -78,6 +80,7 @@ fn made(mode: u8, fields: &[u8], binding: u64) -> String {
         binding: if mode & 8 == 0 { binding } else { long(16) },
         is_personal: mode & 16 != 0,
         pulse: if mode & 32 == 0 { 0 } else { low(long(20)) },
+        overlay: if mode & 128 == 0 { 0 } else { low(long(20)) & 3 },
         context: (mode & 64 != 0).then(|| Context::of_number(low(long(20)) & 1023)),
     };
     cursor.encode()

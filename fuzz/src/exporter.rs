@@ -1,4 +1,5 @@
-//! What an exporter wrote comes back: a row is made up, written in forms that docs/input.md lists, and read.
+//! What an exporter wrote comes back: a row is made up, written in forms that docs/input.md lists,
+//! and read.
 
 use std::path::PathBuf;
 
@@ -129,16 +130,11 @@ fn row(choices: &mut Choices<'_>) -> Row {
         shop: "GS샵".to_owned(),
         channel: "GS샵".to_owned(),
         title: title.replace('\t', " "),
-        brand: None,
-        category: None,
         price: u32::try_from(price).ok(),
-        list_price: None,
-        image: None,
-        url: None,
         starts_at,
         ends_at: Some(starts_at.plus(lasts_ms)),
         review_count: u32::try_from(reviews).ok(),
-        collected_at: None,
+        ..Broadcast::default()
     };
     Row { fields, expected }
 }

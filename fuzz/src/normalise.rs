@@ -3,7 +3,8 @@
 use sinsang_identity::identity::{Offer, Policy, Sameness, same};
 use sinsang_identity::listing::{Features, Lexicon, MAX_TITLE_BYTES};
 
-/// Reads the lines of `bytes` as title, brand and a second title; every span must lie in its title, and no title may differ from itself.
+/// Reads the lines of `bytes` as title, brand and a second title; every span must lie in its title,
+/// and no title may differ from itself.
 pub(crate) fn normalise(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut lines = text.splitn(3, '\n');

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use sinsang_core::key::Key;
 use sinsang_core::pack::board::Board;
 use sinsang_core::pack::manifest::Manifest;
+use sinsang_core::pack::overlay::Overlay;
 use sinsang_core::pack::pulse::Pulse;
 use sinsang_core::pack::taste::TasteShard;
 use sinsang_core::pack::{Kind, PackId, bundle};
@@ -17,8 +18,9 @@ use crate::support::{HEADER_BYTES, at, seal};
 const ENTRY_BYTES: usize = 16;
 static WHOLE: LazyLock<Published> = LazyLock::new(|| published(&Shape::SMALL));
 
-/// The first byte says what the rest is: `m` a manifest, `b` a board, `t` a taste shard, `p` a pulse, `d` what is deployed with the Worker. In upper case
-/// it is taken as it is; else its checksum is made right first, so that what lies behind that check is reached.
+/// The first byte says what the rest is: `m` a manifest, `b` a board, `t` a taste shard, `p` a
+/// pulse, `o` an overlay, `d` what is deployed with the Worker. In upper case it is taken as it is;
+/// else its checksum is made right first, so that what lies behind that check is reached.
 pub(crate) fn pack(bytes: &[u8]) {
     let Some((mode, rest)) = bytes.split_first() else { return };
     let is_sealed = mode.is_ascii_lowercase();
@@ -27,18 +29,21 @@ pub(crate) fn pack(bytes: &[u8]) {
         b'b' => meet(Kind::Board, rest.to_vec(), is_sealed),
         b't' => meet(Kind::Tastes, rest.to_vec(), is_sealed),
         b'p' => meet(Kind::Pulse, rest.to_vec(), is_sealed),
+        b'o' => meet(Kind::Overlay, rest.to_vec(), is_sealed),
         b'd' => deployed(rest.to_vec(), is_sealed),
         _ => {}
     }
 }
 
-/// Parses `bytes` as every kind, and serves every route from a snapshot that has them as its pack of `kind`.
+/// Parses `bytes` as every kind, and serves every route from a snapshot that has them as its pack
+/// of `kind`.
 pub(crate) fn meet(kind: Kind, mut bytes: Vec<u8>, is_sealed: bool) {
     let id = if is_sealed { seal(&mut bytes) } else { PackId::default() };
     let is_whole = [
         Manifest::parse(bytes.clone()).is_ok(),
         Board::parse(bytes.clone(), id).is_ok(),
         TasteShard::parse(bytes.clone(), id).is_ok_and(|shard| shard.find(shard.key(shard.len() / 2)).is_some()),
+        Overlay::parse(bytes.clone()).is_ok(),
         Pulse::parse(bytes.clone()).is_ok_and(|pulse| pulse.iter().all(|(id, counts)| pulse.find(id) == Some(counts))),
     ];
     let mut manifest = Manifest::parse(WHOLE.manifest.clone()).unwrap().parts();
@@ -50,6 +55,9 @@ pub(crate) fn meet(kind: Kind, mut bytes: Vec<u8>, is_sealed: bool) {
         Kind::Pulse => {
             edge.store.values.insert(Key::Pulse.to_string(), bytes.clone());
         }
+        Kind::Overlay => {
+            edge.store.values.insert(Key::Overlay.to_string(), bytes.clone());
+        }
         Kind::Manifest => {}
     }
     let live = if kind == Kind::Manifest { bytes } else { manifest.write().unwrap().0 };
@@ -57,7 +65,8 @@ pub(crate) fn meet(kind: Kind, mut bytes: Vec<u8>, is_sealed: bool) {
     serve(&mut edge, is_whole.contains(&true));
 }
 
-/// Serves every route from `bytes` as the snapshot that is deployed with the Worker, no store being there.
+/// Serves every route from `bytes` as the snapshot that is deployed with the Worker, no store being
+/// there.
 fn deployed(mut bytes: Vec<u8>, is_sealed: bool) {
     if is_sealed {
         let length =
@@ -100,7 +109,8 @@ fn serve(edge: &mut Edge, is_whole: bool) {
             for ask in [Ask::get(target), Ask::get(target).user(&user), Ask::get(target).device("0123456789abcdef")] {
                 edge.now = at(BUILT_AT).plus(hours * HOUR_MS);
                 let status = edge.ask(&ask).status;
-                // A damaged clock may hold a token for expired; all else is answered, or there is nothing to answer from.
+                // A damaged clock may hold a token for expired; all else is answered, or there is
+                // nothing to answer from.
                 assert!([200, 401, 503].contains(&status), "{target}: {status}");
             }
         }

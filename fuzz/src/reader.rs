@@ -1,4 +1,5 @@
-//! Tables of any bytes: every row is kept or set aside with its reason, and what is kept is within its limits.
+//! Tables of any bytes: every row is kept or set aside with its reason, and what is kept is within
+//! its limits.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
-//! Requests of any bytes: each is answered or refused, by name and in form, and no door opens that no key was given for.
+//! Requests of any bytes: each is answered or refused, by name and in form, and no door opens that
+//! no key was given for.
 
 use std::sync::LazyLock;
 
@@ -11,7 +12,8 @@ use crate::support::edge::{Ask, Edge, ORIGIN, PREVIEW};
 static SNAPSHOT: LazyLock<Published> = LazyLock::new(|| published(&Shape::SMALL));
 const STATUSES: [u16; 12] = [200, 204, 304, 400, 401, 403, 404, 405, 410, 413, 414, 429];
 
-/// Reads the lines of `bytes` as a target, a method, the headers `Sinsang-Preview`, `If-None-Match` and `Origin`, and a user's id.
+/// Reads the lines of `bytes` as a target, a method, the headers `Sinsang-Preview`, `If-None-Match`
+/// and `Origin`, and a user's id.
 pub(crate) fn request(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut lines = text.split('\n');

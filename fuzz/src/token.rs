@@ -1,4 +1,5 @@
-//! Tokens of any bytes: none counts that the configured key has not signed, and of those only one that is for us, in time, and names a user.
+//! Tokens of any bytes: none counts that the configured key has not signed, and of those only one
+//! that is for us, in time, and names a user.
 
 use std::sync::LazyLock;
 
@@ -36,8 +37,8 @@ struct Claims {
     nbf: Option<f64>,
 }
 
-/// The first byte says what the rest is. `r`: a whole header. `s`: a JWT's header and claims, a line each, which are then signed with the
-/// right key; `w`: with a wrong one; `n`: with none.
+/// The first byte says what the rest is. `r`: a whole header. `s`: a JWT's header and claims, a
+/// line each, which are then signed with the right key; `w`: with a wrong one; `n`: with none.
 pub(crate) fn token(bytes: &[u8]) {
     let Some((mode, rest)) = bytes.split_first() else { return };
     let text = String::from_utf8_lossy(rest);

@@ -1,7 +1,9 @@
-//! The data centre's cache as the rung below the store: what isolates read whole they leave here for those that can't.
+//! The data centre's cache, one rung below the store: isolates leave validated values here for
+//! isolates that can't reach the store.
 //!
-//! It is reached by name, since the bindings of the `worker` crate panic where a cache is missing. An address in it begins with the
-//! request's own origin, as Cloudflare asks; no such path is ever served, because requests reach the Worker before any cache.
+//! It is reached by name, since the bindings of the `worker` crate panic if a cache is missing. Its
+//! keys are URLs that begin with the request's own origin, as Cloudflare demands. No such path is
+//! ever served from the cache, because requests reach the Worker before any cache.
 
 use js_sys::Uint8Array;
 use worker::wasm_bindgen::JsValue;
@@ -10,7 +12,7 @@ use super::platform::{call, get, response};
 use crate::snapshot_load::{Keep, ReadFailure};
 use sinsang_core::key::Key;
 
-/// The cache, for one of the Worker's origins.
+/// The cache under one of the Worker's origins.
 pub(super) struct Cache {
     origin: String,
 }
@@ -38,7 +40,7 @@ impl Cache {
         Ok(Some(Uint8Array::new(&body).to_vec()))
     }
 
-    /// Keeps a value, and says whether the cache took it.
+    /// Writes a value; returns whether the cache took it.
     pub(super) async fn write(&self, keep: &Keep) -> bool {
         let (name, value) = crate::reply::kept_header();
         let response = response(200, std::iter::once((name, value.as_str())), keep.bytes());

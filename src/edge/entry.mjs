@@ -1,6 +1,6 @@
-// What the platform calls. A warm request goes through Wasm's synchronous door (door.rs): one text in, one view of bytes out, no promise, no
-// proxy, no header object made anew. What has to read or wait goes the way of the `worker` crate; that way also starts a fresh instance after
-// a panic.
+// The Worker's entry point. A warm request goes through Wasm's synchronous door (fast_path.rs): one
+// text in, one view of bytes out, no promise, no proxy, no new header object. Requests that have to
+// read or wait go through the `worker` crate, which also starts a fresh instance after a panic.
 import * as rust from "./bindings.mjs";
 import bundle from "./snapshot.bundle";
 import { contextOf } from "./context.mjs";
@@ -11,32 +11,38 @@ import { preview } from "./preview.mjs";
 import { isSigned } from "./signature.mjs";
 import { isOdd, telemetry } from "./telemetry.mjs";
 
-// The snapshot that stands in where no store answers.
+// The fallback snapshot for isolates that no store answers.
 globalThis.SINSANG_BUNDLE = bundle;
-// What checks signatures of ES256.
+// Checks ES256 signatures.
 globalThis.SINSANG_IS_SIGNED = isSigned;
-// What asks the rate limiters.
+// Asks the rate limiters.
 globalThis.SINSANG_REFUSES = refuses;
 
-/** Stands for a header that is not there; no header can hold it. */
+/** Stands for an absent header; no header can hold it. */
 const ABSENT = "\0";
-/** As many as door.rs numbers. */
+/** The number of header blocks that fast_path.rs remembers. */
 const BLOCKS = 16;
 const SHARED = 32;
-/** The word by which door.rs tells whether contexts make a difference. To look at one costs, so it is done where it counts. */
+/**
+ * The word that tells whether contexts make a difference. Reading a context costs time, so it is
+ * read only if they do.
+ */
 const CONTEXT_WORD = 9;
 const ETAG_LENGTH = 20;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** The door of the instance that runs. `null` where there is none. */
+/** The door of the running instance; `null` if it opened none. */
 let door;
-/** Whether a request has come by. The first one of an isolate finds nothing in memory, and the door for it need not be compiled. */
+/**
+ * Whether a request has arrived. An isolate's first finds nothing in memory, and compiling the door
+ * for it would be wasted.
+ */
 let hasBegun = false;
-/** What tells of answers, made with the first one. `null` where nothing is to be told. */
+/** The telemetry, made with the first answer; `null` if nothing is to be recorded. */
 let teller;
 
-/** Addresses and numbers in it hold for one instance. */
+/** Its addresses and numbers are valid for one instance. */
 class Door {
   constructor([memory, requestAt, requestBytes, answerAt, readsPreview, readsOrigin]) {
     Object.assign(this, { instance: wasm.instanceId, memory, requestAt, requestBytes, answerAt, readsPreview, readsOrigin });
@@ -45,14 +51,14 @@ class Door {
     this.view();
   }
 
-  /** Memory that has grown has another buffer, and views of the old one are empty. */
+  /** Makes the views again: growing memory replaces its buffer and empties views of the old one. */
   view() {
     this.bytes = new Uint8Array(this.memory.buffer);
     this.request = new Uint8Array(this.memory.buffer, this.requestAt, this.requestBytes);
     this.answer = new Uint32Array(this.memory.buffer, this.answerAt, 10);
   }
 
-  /** The answer, or `undefined` where it is not all in memory. */
+  /** The answer, or `undefined` if some of it is not in memory. */
   ask(request, env, context) {
     const { headers } = request;
     const device = headers.get("sinsang-device");
@@ -78,7 +84,10 @@ class Door {
     return new Response(answer[7] > 0 ? this.body(answer[6], answer[7], answer[8]) : null, block.init);
   }
 
-  /** A copy, for Wasm writes the next answer in the same place; of an answer that others get too, one for all of them. */
+  /**
+   * A copy, since Wasm writes the next answer in the same place. A shared answer is copied once for
+   * everybody.
+   */
   body(at, length, number) {
     if (number === 0) return this.bytes.slice(at, at + length);
     let known = this.shared[number % SHARED];
@@ -90,7 +99,10 @@ class Door {
     return decoder.decode(this.bytes.subarray(at, at + length));
   }
 
-  /** The same for an ETag, which is always as long and never new to the decoder: half the price. */
+  /**
+   * Like `text`, for an ETag, whose length is fixed and whose text is always new: at half the
+   * decoder's cost.
+   */
   etag(at) {
     const b = this.bytes;
     return String.fromCharCode(
@@ -100,7 +112,7 @@ class Door {
   }
 }
 
-/** A block of headers: the status, and a name and a value a line. */
+/** Parses a block of headers: the status, then a name and a value on each line. */
 function parse(number, text) {
   const [status, ...lines] = text.split("\n");
   const headers = {};
@@ -111,17 +123,25 @@ function parse(number, text) {
   return { number, init: { status: Number(status), headers }, isOdd: isOdd(Number(status), headers["Sinsang-Rung"]) };
 }
 
-/** Whether it brings events, which are another Worker's: locally, or where no route leads there, they come by here. */
+/**
+ * Whether the request brings events. They belong to the other Worker, but arrive here locally or
+ * without a route to it.
+ */
 function isForIntake({ url }, env) {
   return env.INTAKE !== undefined && /^[^?#]*\/\/[^/]*\/v1\/events(?:[?#]|$)/.test(url);
 }
 
-/** The answer to what the core knows nothing of; `undefined` where it is for nobody else either. */
+/**
+ * The answer to a path that the core does not know; `undefined` if nobody else handles it either.
+ */
 function elsewhere(request, env) {
   return isForIntake(request, env) ? env.INTAKE.fetch(request) : preview(request, env, admitPreview);
 }
 
-/** The status of a request for what is the preview page's: 200, 403 or 429. The limiters are asked as for all else. */
+/**
+ * Admits a request for the preview page: 200, 403 or 429. The limiters are asked as for any
+ * request.
+ */
 async function admitPreview({ headers }, env) {
   const given = run(() => rust.admitPreview(env, headers.get("sinsang-preview") ?? undefined, headers.get("cf-connecting-ip") ?? undefined));
   const [status, address, asker] = given.split(" ");
@@ -129,7 +149,7 @@ async function admitPreview({ headers }, env) {
   return isRefused ? 429 : Number(status);
 }
 
-/** The answer through the door, if there is one. */
+/** The answer through the door; `undefined` if there is none. */
 function warm(request, env, context) {
   try {
     if (teller === undefined) teller = telemetry(env);
@@ -143,14 +163,14 @@ function warm(request, env, context) {
     }
     return door?.ask(request, env, context);
   } catch (error) {
-    // A panic: the other way starts an instance anew and answers.
+    // A panic: the slow path restarts the instance and answers.
     console.error("Critical", error);
     door = undefined;
     return undefined;
   }
 }
 
-/** The answer that `answers` comes to, told of. */
+/** Awaits `answers` and records the answer or the failure. */
 async function told(answers, request) {
   const begun = Date.now();
   try {

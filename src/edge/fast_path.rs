@@ -1,8 +1,10 @@
-//! The synchronous door: a warm request comes in as one text, its answer goes out as bytes that lie in Wasm memory, and nothing is awaited.
+//! The synchronous door: a warm request comes in as one text, its answer goes out as bytes in Wasm
+//! memory, and nothing is awaited.
 //!
-//! `entry.mjs` stands before it and says what crossing costs. Text and answer lie in two buffers whose places [`open`] tells once for an
-//! instance; a third tells where the parts of the answer are. Headers are the same for most answers, but for the ETag: they are handed
-//! over as a block of text, once, and named by a number from then on.
+//! `entry.mjs` calls it and explains the costs of crossing. Text and answer lie in two buffers,
+//! whose addresses [`open`] returns once for an instance; the answer's words hold the addresses of
+//! its parts. Most answers share their headers except the ETag: headers are handed over as a block
+//! of text, once, and referred to by a number from then on.
 
 use std::cell::RefCell;
 
@@ -20,36 +22,38 @@ use crate::serve::Serve;
 use sinsang_core::context::Context;
 use sinsang_core::time::UnixMillis;
 
-/// Longest text of a request that is taken at this door, in bytes: more than any address, token and ETag that are looked at.
+/// Longest request text that this door takes, in bytes: more than any accepted URL, token and ETag.
 const MAX_REQUEST_BYTES: usize = 16 * 1024;
-/// Stands for a header that is not there. No header can hold it.
+/// Stands for an absent header; no header can hold it.
 const ABSENT: &str = "\0";
-/// Blocks of headers that are remembered by number, a power of two. `Sinsang-Age` makes new ones every second.
+/// Header blocks that are remembered by number, a power of two. `Sinsang-Age` makes new ones every
+/// second.
 const BLOCKS: usize = 16;
-/// Answers that are kept for others who ask the same, a power of two.
+/// Answers kept for repetitions of the same request, a power of two.
 const SHARED: usize = 32;
-/// Words that tell about an answer.
+/// Words that describe an answer.
 const WORDS: usize = 10;
 
-/// What the door keeps between requests.
+/// The door's state between requests.
 struct Door {
     request: Box<[u8]>,
-    /// The last word tells whether the context of requests makes a difference, and is read before each is handed over.
+    /// The last word tells whether requests' contexts make a difference; JavaScript reads it before
+    /// it hands each request over.
     answer: Box<[u32; WORDS]>,
-    /// The last answer, whose body and ETag are read from here.
+    /// The last answer; JavaScript reads its body and ETag from here.
     reply: Reply,
     block: String,
     /// Blocks of headers with their numbers; number `n` lies at `n % BLOCKS`.
     blocks: Vec<(u32, String)>,
     last_block: u32,
-    /// Answers that anybody may get for a moment; number `n` lies at `n % SHARED`.
+    /// Answers that are public for a moment; number `n` lies at `n % SHARED`.
     shared: Vec<Shared>,
     last_shared: u32,
-    /// The origin of the last request's address.
+    /// The origin of the last request's URL.
     origin: String,
 }
 
-/// An answer that is the same for everybody who asks with the same text.
+/// An answer that every request with the same text gets.
 struct Shared {
     number: u32,
     request: Box<[u8]>,
@@ -74,9 +78,12 @@ thread_local! {
     });
 }
 
-/// Tells where this instance's buffers are: its memory, the place and length of the request's text, the place of the answer's words, and
-/// whether headers `Sinsang-Preview` and `Origin` matter. `Sinsang-Device` comes after both, where it is sent: so that a shared answer
-/// is only found again by those who send none. The address comes last, and only with a preview's secret. `undefined` where every request has to be asked about elsewhere first.
+/// Returns the addresses of this instance's buffers: its memory, the address and length of the
+/// request's text, the address of the answer's words, and whether the headers `Sinsang-Preview` and
+/// `Origin` matter. `Sinsang-Device` follows both, if it is sent, so that only requests without a
+/// device find a shared answer. The client's address comes last, and only with a preview secret.
+/// The result is `undefined` if a rate limiter is bound: every request then has to be counted
+/// first.
 #[expect(unreachable_pub, reason = "only public functions are exported")]
 #[wasm_bindgen(js_name = openDoor)]
 pub fn open(env: &Env) -> JsValue {
@@ -96,8 +103,9 @@ pub fn open(env: &Env) -> JsValue {
     })
 }
 
-/// Answers the request whose text is `length` bytes long, where all of its answer is in memory; `true` if so. `context` is the number of its
-/// context, below 0 where nobody has looked; `now_ms` is the platform's clock.
+/// Answers the request whose text is `length` bytes long, if all of its answer is in memory; `true`
+/// if so. `context` is the number of its context, negative if it was not read; `now_ms` is the
+/// platform's clock.
 #[expect(unreachable_pub, reason = "only public functions are exported")]
 #[wasm_bindgen(js_name = askDoor)]
 pub fn ask(length: usize, has_body: bool, context: i32, now_ms: f64) -> bool {
@@ -107,14 +115,14 @@ pub fn ask(length: usize, has_body: bool, context: i32, now_ms: f64) -> bool {
     DOOR.with(|door| door.try_borrow_mut().is_ok_and(|mut door| door.answer(length, has_body, context, &config, now)))
 }
 
-/// The origin of the address that was asked for last.
+/// The origin of the last request's URL.
 pub(super) fn origin() -> String {
     DOOR.with(|door| door.try_borrow().map(|door| door.origin.clone()).unwrap_or_default())
 }
 
 impl Door {
     fn answer(&mut self, length: usize, has_body: bool, context: i32, config: &Config, now: UnixMillis) -> bool {
-        let asks_context = with_memory(|memory| memory.current().is_some_and(|one| one.board.tells_contexts_apart()));
+        let asks_context = with_memory(|memory| memory.tells_contexts_apart());
         let [.., word] = &mut *self.answer;
         *word = u32::from(asks_context);
         if asks_context && context < 0 {
@@ -145,7 +153,8 @@ impl Door {
         if path == HEALTH {
             return false;
         }
-        // The body of the last answer makes room, so that the next one is written where that was: in a processor's cache.
+        // Dropping the last body first lets the next one reuse its memory, which is in the
+        // processor's cache.
         self.reply = Reply::default();
         let mut serve = Serve::begin(raw, config, now);
         let answer = with_memory(|memory| serve.warm(memory, now).map(|reply| (reply, memory.generation())));
@@ -171,7 +180,7 @@ impl Door {
         true
     }
 
-    /// Answers what somebody else has asked just now, without a look at it.
+    /// Repeats a shared answer to the same text, without parsing it.
     fn answer_again(&mut self, length: usize, context: i32, now: UnixMillis) -> bool {
         let text = self.request.get(..length);
         let stands =
@@ -179,7 +188,7 @@ impl Door {
         let Some(one) = self.shared.iter().find(stands) else { return false };
         let (number, generation) = (one.number, one.generation);
         let wants_refresh = with_memory(|memory| {
-            let holds = memory.generation() == generation && !memory.is_stale(now);
+            let holds = memory.generation() == generation && !memory.is_stale(now) && !memory.overlays.must_look(now);
             holds.then(|| memory.take_look(now))
         });
         if let Some(wants_refresh) = wants_refresh {
@@ -188,7 +197,8 @@ impl Door {
         wants_refresh.is_some()
     }
 
-    /// Writes down where the parts of the answer are: of the shared one of this number, or of the last one where it is 0.
+    /// Writes the addresses of the answer's parts: those of shared answer `shared`, or of the last
+    /// answer if `shared` is 0.
     fn tell(&mut self, wants_refresh: bool, shared: u32) {
         let known = self.shared.get(place(shared, SHARED)).filter(|one| one.number == shared);
         let reply = known.map_or(&self.reply, |one| &one.reply);
@@ -234,9 +244,9 @@ fn write_block(reply: &Reply, block: &mut String) {
     }
 }
 
-/// The number of `block`, an old one where it is remembered.
+/// The number of `block`: the old one if the block is remembered.
 fn number_block(block: &str, blocks: &mut Vec<(u32, String)>, last: &mut u32) -> u32 {
-    // Most answers have the headers of the one before.
+    // Most answers have the previous one's headers.
     let latest = blocks.get(place(*last, BLOCKS)).into_iter();
     if let Some((number, _)) = latest.chain(blocks.iter()).find(|(_, known)| known == block) {
         return *number;
@@ -250,7 +260,7 @@ fn number_block(block: &str, blocks: &mut Vec<(u32, String)>, last: &mut u32) ->
     *last
 }
 
-/// Where `number` of a ring of `length` is kept.
+/// The index of `number` in a ring of `length`.
 fn place(number: u32, length: usize) -> usize {
     usize::try_from(number.wrapping_sub(1)).unwrap_or(0).checked_rem(length).unwrap_or(0)
 }

@@ -1,5 +1,5 @@
-//! Who may have what is the preview page's alone and is answered in JavaScript (`preview.mjs`): for whoever sends the preview secret. Guesses are
-//! counted here as for all else, so that no path is a way around it.
+//! Admission to the preview page's own resources, which `preview.mjs` answers: for senders of the
+//! preview secret. Guesses are counted here as everywhere, so that no path avoids the limit.
 
 use worker::Env;
 use worker::wasm_bindgen;
@@ -9,8 +9,8 @@ use super::{isolate, limiter, real_now};
 use crate::guess::Admission;
 use crate::rate::{Address, Asker};
 
-/// What becomes of a request with the secret `given` from `address`: the status, 200, 403 or 429, the key by which its address is counted, and that of
-/// its asker, with spaces between.
+/// Admits a request with the secret `given` from `address`. Returns three values separated by
+/// spaces: the status (200, 403 or 429), the address's rate-limit key, and the asker's.
 #[expect(unreachable_pub, reason = "only public functions are exported")]
 #[allow(clippy::needless_pass_by_value, reason = "JavaScript hands over texts of its own")]
 #[wasm_bindgen(js_name = admitPreview)]

@@ -1,26 +1,36 @@
-// The Wasm instance of an isolate, for both Workers. A panic or a trap ends it, for nobody knows what its memory holds then: what comes next runs
-// in a fresh one, whose memory is empty. `bindings.mjs` is what wasm-bindgen made; it notes traps, and starts the instance that one has asked for
-// with the next call.
+// The isolate's Wasm instance, for both Workers. A panic or a trap ends it, since its memory may be
+// corrupt; the next call runs in a fresh instance with empty memory. wasm-bindgen generates
+// `bindings.mjs`, which notes traps and starts a requested instance with the next call.
 import { __wbg_reset_state, __worker_init_state } from "./bindings.mjs";
 
-/** What the `worker` crate keeps outside of instances: `instanceId` goes up with each that starts, `criticalError` says that Rust has panicked. */
+/**
+ * State that the `worker` crate keeps outside instances: `instanceId` rises with each start,
+ * `criticalError` says that Rust has panicked.
+ */
 export const wasm = __worker_init_state();
 
-// The ten frames that V8 gives an error are those of panicking itself.
+// V8's default of ten frames covers only the panic machinery itself.
 Error.stackTraceLimit = 100;
 
-/** Sees to it that an instance runs that may be called. Whoever holds something of one compares `instanceId` after this, not before. */
+/**
+ * Ensures a usable instance. Holders of an instance's state compare `instanceId` after this call,
+ * not before.
+ */
 export function renew() {
   if (wasm.criticalError) {
     __wbg_reset_state();
     wasm.criticalError = false;
   } else {
-    // Any call starts the instance that a trap has asked for; this one hands nothing over that was of the last.
+    // Any call starts the instance that a trap has requested; this one passes on no state of the
+    // last instance.
     __worker_init_state();
   }
 }
 
-/** Tells of a trap, and has done with its instance at once: what waits for Rust's callbacks is refused by them, and not led into the next one's memory. */
+/**
+ * Logs a trap and ends its instance at once: pending callbacks into Rust are then refused, instead
+ * of reaching the next instance's memory.
+ */
 function end(error) {
   if (!(error instanceof WebAssembly.RuntimeError)) return;
   console.error("Critical", error);
@@ -28,10 +38,10 @@ function end(error) {
   renew();
 }
 
-// Where nobody catches it: in what Rust goes on with after it has waited, or while objects are cleaned up after.
+// Catches traps that no caller sees: in Rust that resumes after an await, or in finalisers.
 addEventListener("error", ({ error }) => end(error));
 
-/** What `call` comes to, which calls Rust. */
+/** Runs `call`, which calls Rust, in a usable instance. */
 export function run(call) {
   renew();
   try {

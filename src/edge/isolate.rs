@@ -1,4 +1,5 @@
-//! What outlives a request in an isolate: its memory and its configuration; and what was deployed with it.
+//! State that outlives a request in an isolate: its memory and configuration, and the deployed
+//! bundle.
 
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
@@ -17,8 +18,8 @@ thread_local! {
     static CONFIG: OnceCell<Rc<Config>> = const { OnceCell::new() };
 }
 
-/// Lets `act` use the isolate's memory. `act` is not async, so the memory is never lent twice; were it ever, the second one works on
-/// an empty memory rather than panicking.
+/// Lets `act` use the isolate's memory. `act` is not async, so the memory is never lent twice. If
+/// it were, the second use would get an empty memory instead of a panic.
 pub(super) fn with_memory<T>(act: impl FnOnce(&mut Memory) -> T) -> T {
     let mut memory = take_memory();
     let outcome = act(&mut memory);
@@ -26,7 +27,7 @@ pub(super) fn with_memory<T>(act: impl FnOnce(&mut Memory) -> T) -> T {
     outcome
 }
 
-/// Apart from what is done with it, so that it is not compiled anew for each use.
+/// Separate from [`with_memory`], so that it isn't compiled anew for each use.
 #[inline(never)]
 fn take_memory() -> Box<Memory> {
     let mut memory = MEMORY.take().unwrap_or_else(|| Box::new(Memory::seeded(seed())));
@@ -34,18 +35,18 @@ fn take_memory() -> Box<Memory> {
     memory
 }
 
-/// What sets this isolate's waits apart from those of others.
+/// A random seed, so that this isolate's waits differ from other isolates'.
 fn seed() -> u64 {
     Math::random().to_bits()
 }
 
-/// The bytes that `scripts/worker.sh` bundles with the Worker; empty or none where there is no snapshot yet.
+/// The snapshot that `scripts/worker.sh` bundles with the Worker; empty or `None` without one.
 pub(super) fn bundle() -> Option<Vec<u8>> {
     let bytes = Reflect::get(&js_sys::global(), &"SINSANG_BUNDLE".into()).ok()?;
     bytes.is_instance_of::<js_sys::ArrayBuffer>().then(|| Uint8Array::new(&bytes).to_vec())
 }
 
-/// The context of a request, whose number `entry.mjs` has left there.
+/// The context of a request, from the number that `entry.mjs` has stored in it.
 pub(super) fn context(request: &JsValue) -> Context {
     let number = Reflect::get(request, &"sinsangContext".into()).ok().and_then(|number| number.as_f64());
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
@@ -68,7 +69,7 @@ pub(super) fn config(env: &Env) -> Rc<Config> {
     CONFIG.with(|cell| Rc::clone(cell.get_or_init(|| Rc::new(read(env)))))
 }
 
-/// The configuration, where it has been read already.
+/// The configuration, if it has been read already.
 pub(super) fn known_config() -> Option<Rc<Config>> {
     CONFIG.with(|cell| cell.get().map(Rc::clone))
 }

@@ -1,14 +1,18 @@
-// Cloudflare's rate limiters, where `wrangler.toml` binds them; `docs/operations.md` says what each counts. Both Workers have this file, and their
-// Wasm reaches it by name (limiter.rs).
+// Cloudflare's rate limiters, if `wrangler.toml` binds them; `docs/operations.md` says what each
+// counts. Both Workers have this file, and their Wasm reaches it by name (limiter.rs).
 //
-// The platform counts in each of its data centres by itself, and a little late: a limit here is a fence and no ledger. It knows periods of 10
-// and of 60 seconds (https://developers.cloudflare.com/workers/runtime-apis/bindings/rate-limit).
+// Each data centre counts separately and slightly late: a limit here is a fence, not a ledger. The
+// platform offers periods of 10 and 60 seconds
+// (https://developers.cloudflare.com/workers/runtime-apis/bindings/rate-limit).
 
-/** What counts all requests of an address, and what those of an asker: in 10 seconds, and in 60. */
+/** The limiters of an address's requests, and those of an asker's: over 10 seconds and over 60. */
 const BINDINGS = { address: ["RATE_LIMIT_ADDRESS"], asker: ["RATE_LIMIT_BURST", "RATE_LIMIT"] };
-/** A limiter that takes longer than this, in milliseconds, is not waited for: the request passes. */
+/** Timeout of a limiter, in milliseconds: then the request passes. */
 const LIMIT_MS = 50;
-/** Failures in a row after which limiters are left alone, and the least and the most that they are, in milliseconds; as breaker.rs has it. */
+/**
+ * Failures in a row that pause all limiters, and the shortest and longest pause in milliseconds; as
+ * in breaker.rs.
+ */
 const FAILURES_TO_REST = 3;
 const REST_MS = [4_000, 6_000];
 
@@ -16,8 +20,9 @@ let failures = 0;
 let restsUntil = 0;
 
 /**
- * Whether too many requests came from `key`, which is an address's or an asker's (rate.rs), as `kind` says. A limiter that fails or hangs refuses
- * nobody; after some failures all are left alone for a while, and then one request tries.
+ * Whether too many requests came from `key`, an address's or an asker's (rate.rs) by `kind`. A
+ * failing or hanging limiter refuses nobody. After some failures all limiters pause, and then one
+ * request probes.
  */
 export async function refuses(env, kind, key) {
   for (const name of BINDINGS[kind]) {
@@ -40,7 +45,7 @@ function rest() {
   restsUntil = Date.now() + REST_MS[0] + Math.random() * (REST_MS[1] - REST_MS[0]);
 }
 
-/** Whether `limiter` lets `key` pass; `undefined` where it does not say in time. */
+/** Whether `limiter` lets `key` pass; `undefined` if it gives no answer in time. */
 async function ask(limiter, key) {
   let timer;
   const late = new Promise((done) => (timer = setTimeout(done, LIMIT_MS)));

@@ -5,9 +5,9 @@ use js_sys::{Function, Promise, Reflect};
 use sinsang::rate::{Address, Asker};
 use worker::wasm_bindgen::{JsCast as _, JsValue};
 
-/// The limit of whole addresses.
+/// The limiter of whole addresses.
 const ADDRESS: &str = "RATE_LIMIT_ADDRESS";
-/// Those of askers: in 10 seconds, and in 60.
+/// The limiters of askers: over 10 seconds and over 60.
 const ASKER: [&str; 2] = ["RATE_LIMIT_BURST", "RATE_LIMIT"];
 
 /// Whether any limiter is bound.
@@ -15,7 +15,8 @@ pub(crate) fn is_bound(env: &JsValue) -> bool {
     has(env, ADDRESS) || ASKER.iter().any(|name| has(env, name))
 }
 
-/// Whether too many requests came from `address`: the first to be asked, before a token costs anything.
+/// Whether too many requests came from `address`. This is asked first, before a token costs
+/// anything.
 pub(crate) async fn refuses_address(env: &JsValue, address: Address) -> bool {
     refuses(env, "address", &address.to_string()).await
 }
@@ -28,7 +29,7 @@ pub(crate) async fn refuses_asker(env: &JsValue, asker: Asker, address: Address)
     }
 }
 
-/// What requests of `asker` at `address` are counted by; `None` where nothing is.
+/// The rate-limit key of `asker` at `address`; `None` if it isn't counted.
 pub(crate) fn key_of(env: &JsValue, asker: Asker, address: Address) -> Option<String> {
     asker.key(address, has(env, ADDRESS))
 }
@@ -37,7 +38,7 @@ fn has(env: &JsValue, name: &str) -> bool {
     Reflect::get(env, &name.into()).is_ok_and(|binding| binding.is_object())
 }
 
-/// A platform that does not say refuses nobody.
+/// A platform that gives no answer refuses nobody.
 async fn refuses(env: &JsValue, kind: &str, key: &str) -> bool {
     match ask(env, kind, key) {
         Ok(answer) => JsFuture::from(answer).await.is_ok_and(|answer| answer == JsValue::TRUE),

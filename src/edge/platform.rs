@@ -1,4 +1,5 @@
-//! What of the platform is reached by name, where bindings panic when something is missing or refused: properties, calls, answers.
+//! Parts of the platform that are reached by name, because their bindings panic on missing or
+//! refused values: properties, calls, responses.
 
 use js_sys::futures::JsFuture;
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
@@ -10,7 +11,7 @@ pub(super) fn get(of: &JsValue, name: &str) -> Result<JsValue, JsValue> {
     Reflect::get(of, &name.into())
 }
 
-/// Calls a method that gives a promise.
+/// Calls a method that returns a promise.
 pub(super) async fn call(of: &JsValue, name: &str, arguments: &[JsValue]) -> Result<JsValue, JsValue> {
     let method: Function = get(of, name)?.dyn_into()?;
     let list: Array = arguments.iter().collect();
@@ -18,7 +19,7 @@ pub(super) async fn call(of: &JsValue, name: &str, arguments: &[JsValue]) -> Res
     JsFuture::from(promise).await
 }
 
-/// An answer; one without bytes has no body.
+/// A response; an empty `body` means none.
 pub(super) fn response<'a>(
     status: u16,
     headers: impl Iterator<Item = (&'a str, &'a str)>,

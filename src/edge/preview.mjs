@@ -1,12 +1,23 @@
-// What only the preview page asks for and no answer of the API hangs on: the pulse that an answer was ordered by, what the last builds came to,
-// and the demonstration's users. All of it for whoever sends the preview secret, and for nobody else.
+// Resources of the preview page alone, on which no API answer depends: an answer's pulse, the
+// overlay and its log, the outcomes of recent builds, and the demonstration's users. Only senders
+// of the preview secret get them.
 
-const PATH = /^[^?#]*?\/\/[^/]*(\/preview\/(?:pulse|builds)|\/demo\/[^?#]*)(?:\?([^#]*))?(?:#|$)/;
+const PATH = /^[^?#]*?\/\/[^/]*(\/preview\/(?:pulse|builds|overlay|overlay-log)|\/demo\/[^?#]*)(?:\?([^#]*))?(?:#|$)/;
+/** The store's keys of resources that have one. */
+const KEYS = { "/preview/builds": "builds", "/preview/overlay": "overlay", "/preview/overlay-log": "overlay/log" };
+/** Resources of lines, which are empty rather than missing. */
+const LINES = new Set(["/preview/builds", "/preview/overlay-log"]);
 const READ_LIMIT_MS = 2_000;
-/** The least that whoever comes too fast is told to wait, in seconds, and at the most twice that; as reply/problem.rs has it. */
+/**
+ * Shortest `Retry-After` of a refused client, in seconds; the longest is twice that. As in
+ * reply/problem.rs.
+ */
 const TOO_MANY_WAIT_S = 10;
 
-/** The answer to `request` where it is for here, a promise; otherwise `undefined`. `admit` gives its status: 200, 403 or 429 (gate.rs). */
+/**
+ * A promise of the answer to `request`; `undefined` if the path isn't one of these. `admit` gives
+ * the status: 200, 403 or 429 (gate.rs).
+ */
 export function preview(request, env, admit) {
   const found = PATH.exec(request.url);
   return found === null ? undefined : answer(request, env, admit, found[1], new URLSearchParams(found[2]));
@@ -29,23 +40,27 @@ async function answer(request, env, admit, path, query) {
   if (path === "/preview/pulse" && !/^\d{1,10}$/.test(number ?? "")) {
     return problem(400, "invalid-parameter", "Invalid parameter", "expected the number that Sinsang-Pulse says", {}, "number");
   }
-  const key = path === "/preview/pulse" ? `pulse/${number}` : "builds";
+  const key = path === "/preview/pulse" ? `pulse/${number}` : KEYS[path];
   let value;
   try {
     value = await read(env, key);
   } catch (error) {
-    console.error(`reading ${key} for a preview: ${error}`);
+    console.error(`can't read ${key} for a preview: ${error}`);
     return problem(503, "no-data", "No data", "the store does not answer; try again", { "Retry-After": "5" });
   }
-  if (path === "/preview/builds") return reply(value ?? "", "application/x-ndjson; charset=utf-8");
+  if (LINES.has(path)) return reply(value ?? "", "application/x-ndjson; charset=utf-8");
+  if (value === null && path === "/preview/overlay") return problem(404, "not-found", "No such resource", "nobody has said anything");
   if (value === null) return problem(410, "pulse-gone", "The pulse is gone", "a pulse is kept for a day: ask for the surface again");
   return reply(value, "application/octet-stream");
 }
 
-/** Bytes of the store; `null` where it has none. A store that never answers is one that fails. */
+/**
+ * A value of the store as bytes; `null` if it has none. A store that never answers counts as
+ * failed.
+ */
 async function read(env, key) {
   let timer;
-  const late = new Promise((_, fail) => (timer = setTimeout(() => fail(new Error("no answer")), Number(env.READ_LIMIT_MS) || READ_LIMIT_MS)));
+  const late = new Promise((_, fail) => (timer = setTimeout(() => fail(new Error("timed out")), Number(env.READ_LIMIT_MS) || READ_LIMIT_MS)));
   try {
     return await Promise.race([env.SNAPSHOTS.get(key, "arrayBuffer"), late]);
   } finally {
@@ -53,7 +68,7 @@ async function read(env, key) {
   }
 }
 
-/** A file of the demonstration's, which a deployment has none of. */
+/** A file of the demonstration; deployments have none. */
 async function demo(request, env) {
   const file = await env.ASSETS?.fetch(request);
   if (!file?.ok) return problem(404, "not-found", "No such resource", "this is no demonstration");
@@ -62,7 +77,7 @@ async function demo(request, env) {
   return new Response(file.body, { status: file.status, headers });
 }
 
-/** What every answer here says of itself: it is nobody else's, and it is what it says it is. */
+/** Headers of every answer here: never cached, and never sniffed for another type. */
 const COMMON = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" };
 
 function reply(body, type) {

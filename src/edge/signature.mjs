@@ -1,23 +1,32 @@
-// ES256 signatures, checked by the platform: its own code takes a tenth of the time that Wasm built for size does, and no room in it. Both
-// Workers' Wasm reaches this by name (signature.rs), with bytes alone: what a token and a key may look like is for auth.rs to say.
+// ES256 signatures, checked by the platform: its native code takes a tenth of the time of Wasm that
+// is built for size, and no space in it. Both Workers' Wasm reaches this by name (signature.rs)
+// with bytes only; auth.rs checks the form of tokens and keys.
 
 const ECDSA = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
-/** A 4 and two coordinates. */
+/** The byte 4 and two coordinates. */
 const POINT_BYTES = 65;
-/** No check takes a thousandth of that, in milliseconds. It is here so that no answer ever waits for a promise that nobody keeps. */
+/**
+ * Timeout in milliseconds, a thousand times as long as any check takes: no answer ever waits for a
+ * promise that never settles.
+ */
 const LIMIT_MS = 1_000;
 
-/** The keys in their order, imported once an isolate; `null` stands for one that is no point of the curve. */
+/**
+ * The keys in order, imported once an isolate; `null` for a key that isn't a point of the curve.
+ */
 const keys = [];
 
-/** Whether one of the keys in `points`, one after another, made `signature` of `signed`. Where the platform fails to say, none did. */
+/**
+ * Whether one of the concatenated keys in `points` made `signature` of `signed`. If the platform
+ * fails to answer, the result is false.
+ */
 export async function isSigned(points, signed, signature) {
   let timer;
-  const late = new Promise((_, fail) => (timer = setTimeout(() => fail(new Error("no answer")), LIMIT_MS)));
+  const late = new Promise((_, fail) => (timer = setTimeout(() => fail(new Error("timed out")), LIMIT_MS)));
   try {
     return await Promise.race([check(points, signed, signature), late]);
   } catch (error) {
-    console.error(`checking a signature: ${error}`);
+    console.error(`can't check a signature: ${error}`);
     return false;
   } finally {
     clearTimeout(timer);
@@ -39,12 +48,12 @@ async function bring(points, place) {
   try {
     key = await crypto.subtle.importKey("raw", point, ECDSA, false, ["verify"]);
   } catch (error) {
-    // Of any other the key may be innocent.
+    // Other errors may not be the key's fault.
     if (error.name !== "DataError") throw error;
     wrong = error;
   }
-  // Another request may have been first; then it has said so.
+  // Another request may have been first, and has then logged it.
   if (keys[place] !== undefined) return;
   keys[place] = key;
-  if (key === null) console.error(`configuration: ES256 key ${place + 1} is no point of P-256, and signs nothing: ${wrong}`);
+  if (key === null) console.error(`configuration: ES256 key ${place + 1} is not a point on P-256 and verifies nothing: ${wrong}`);
 }

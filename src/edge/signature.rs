@@ -4,7 +4,8 @@ use js_sys::futures::JsFuture;
 use js_sys::{Function, Promise, Reflect, Uint8Array};
 use worker::wasm_bindgen::{JsCast as _, JsValue};
 
-/// Whether one of the keys in `points` made `signature` of `signed`. Where the platform can't say, none did.
+/// Whether one of the keys in `points` made `signature` of `signed`. If the platform can't answer,
+/// the result is false.
 pub(crate) async fn is_good(points: &[u8], signed: &[u8], signature: &[u8]) -> bool {
     ask(points, signed, signature).await.is_ok_and(|answer| answer == JsValue::TRUE)
 }

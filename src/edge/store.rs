@@ -1,4 +1,4 @@
-//! Workers KV as the snapshot store: reads that never end in anything but a value, its absence or a [`ReadFailure`].
+//! Workers KV as the snapshot store: each read ends in a value, its absence or a [`ReadFailure`].
 
 use std::cell::Cell;
 
@@ -10,12 +10,13 @@ use sinsang_core::key::Key;
 
 /// The KV namespace's binding in `wrangler.toml`.
 const BINDING: &str = "SNAPSHOTS";
-/// KV's own cache holds the live manifest, and that a pack is missing, this long: the least that KV takes.
+/// How long KV's own cache holds the live manifest, or the absence of a pack: the shortest time
+/// that KV accepts.
 const LIVE_TTL_S: u64 = 30;
-/// KV's own cache may hold a pack, which never changes, for a day.
+/// How long KV's own cache may hold a pack, which never changes: a day.
 const PACK_TTL_S: u64 = 86_400;
 
-/// The snapshot store, or its absence where nothing is bound.
+/// The snapshot store; `None` if no namespace is bound.
 pub(super) struct Store(Option<KvStore>);
 
 impl Store {
@@ -23,14 +24,16 @@ impl Store {
         Self(env.kv(BINDING).ok())
     }
 
-    /// Reads `key`, however long it takes. A pack that is not there is asked for twice, which `is_second` tells.
+    /// Reads `key`, however long it takes. A missing pack is asked for twice, which `is_second`
+    /// records.
     ///
-    /// KV remembers in each data centre that a key was missing as long as it would remember its value, which for a pack is a day, and a
-    /// manifest may arrive before the packs that it names. Asking again with a shorter time has KV look for newer data than that
+    /// Each data centre's KV caches a key's absence as long as its value: a day for a pack. Yet a
+    /// manifest may arrive before the packs that it names. A second read with a shorter time makes
+    /// KV look for newer data
     /// (<https://developers.cloudflare.com/kv/api/read-key-value-pairs/#cachettl-parameter>).
     pub(super) async fn read(&self, key: Key, is_second: &Cell<bool>) -> Result<Option<Vec<u8>>, ReadFailure> {
         let Some(kv) = &self.0 else { return Err(ReadFailure::Failed) };
-        // That a pulse is not there yet is remembered as long as its value would be.
+        // A pulse's absence is cached as long as its value would be.
         let mut ttl_s = if matches!(key, Key::Pack(..)) { PACK_TTL_S } else { LIVE_TTL_S };
         loop {
             let found = kv.get(&key.to_string()).cache_ttl(ttl_s).bytes().await.map_err(|_| ReadFailure::Failed)?;

@@ -1,25 +1,28 @@
-// What the Worker tells of its answers: data points for Analytics Engine, and a line of JSON for those that failed or took long.
+// The Worker's telemetry: data points for Analytics Engine, and a JSON log line for answers that
+// failed or were slow.
 //
-// It looks at an answer's headers only, after the answer is made, and whatever goes wrong here goes wrong here: no answer waits for it or hangs
-// on it. `writeDataPoint` returns at once, and the platform sends what it was given once the answer is away.
+// It reads an answer's headers only, after the answer is made, and contains its own failures: no
+// answer waits for it or depends on it. `writeDataPoint` returns at once, and the platform sends
+// the point after the answer.
 
 /**
- * The columns of a data point, in the order in which Analytics Engine numbers them (`blob1`, `double1`); `index1` is the surface.
- * Nothing in them names a viewer. `weight` is how many answers a point stands for; `age_s` is -1 where an answer stands on no snapshot.
+ * The columns of a data point, in Analytics Engine's numbering (`blob1`, `double1`); `index1` is
+ * the surface. No column identifies a viewer. `weight` is how many answers a point stands for;
+ * `age_s` is -1 for an answer without a snapshot.
  */
 const BLOBS = ["surface", "rung", "outcome", "colo", "experiments", "snapshot"];
 const DOUBLES = ["weight", "status", "age_s", "total_ms", "read_ms", "reads"];
 
 const SURFACES = new Set(["new", "live", "tabs", "home", "status", "pack", "events"]);
-/** Rungs on which an answer is as it should be. */
+/** The rungs of normal answers. */
 const USUAL = new Set([undefined, null, "isolate", "kv"]);
 
-/** Whether an answer of this status, on this rung, is told of whatever the sample is. */
+/** Whether an answer of this status, on this rung, is recorded regardless of the sample. */
 export function isOdd(status, rung) {
   return !((status >= 200 && status < 300) || status === 304) || !USUAL.has(rung);
 }
 
-/** What tells of an isolate's answers; `null` where nothing is bound or asked for. */
+/** The telemetry of an isolate; `null` if no dataset is bound and no slow log is configured. */
 export function telemetry(env) {
   const analytics = env.ANALYTICS;
   const share = analytics === undefined ? 0 : Math.min(Math.max(Number(env.ANALYTICS_SAMPLE ?? 0.01) || 0, 0), 1);
@@ -32,23 +35,23 @@ class Telemetry {
     Object.assign(this, { analytics, share, slowMs });
   }
 
-  /** Tells of an answer through the door, which took no time that the platform's clock shows. */
+  /** Records an answer through the door, which takes no time by the platform's clock. */
   door(request, { status, headers }) {
     this.tell(request, status, (name) => headers[name], 0, true);
   }
 
-  /** Tells of an answer that had to read or wait, by the clock that moves with that. */
+  /** Records an answer that had to read or wait; the platform's clock advances with that. */
   answer(request, response, ms) {
     try {
       const rung = response.headers.get("Sinsang-Rung");
       const isDue = isOdd(response.status, rung) || Math.random() < this.share;
       this.tell(request, response.status, (name) => response.headers.get(name), ms, isDue);
     } catch {
-      // The answer is made.
+      // The answer stands, whatever fails here.
     }
   }
 
-  /** Tells of a request that came to no answer. */
+  /** Records a request that ended without an answer. */
   failure(request, error, ms) {
     this.tell(request, 500, () => undefined, ms, true, String(error?.message ?? error));
   }
@@ -83,12 +86,12 @@ class Telemetry {
         console[isFailed ? "error" : "warn"](JSON.stringify(line));
       }
     } catch {
-      // The answer is made.
+      // The answer stands, whatever fails here.
     }
   }
 }
 
-/** The surface that a path is of: one of a few, whatever is asked. */
+/** The surface of a path: one of a fixed set, whatever the request. */
 function surfaceOf(path) {
   const name = path === "/healthz" ? "health" : path.split("/")[2];
   return name === "health" || (path.startsWith("/v1/") && SURFACES.has(name)) ? name : "other";
@@ -99,7 +102,7 @@ function outcome(status) {
   return status < 400 ? "answered" : status < 500 ? "refused" : "failed";
 }
 
-/** The parts of `Server-Timing` in milliseconds, and the reads that its description counts. */
+/** The parts of `Server-Timing` in milliseconds, and the sum of the reads in their descriptions. */
 function timing(text) {
   const parts = { reads: 0 };
   for (const [, name, ms, reads] of text.matchAll(/([a-z]+);dur=([\d.]+)(?:;desc="(\d+) reads")?/g)) {

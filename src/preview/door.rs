@@ -1,8 +1,8 @@
-//! The preview in the browser's hands: bytes and JSON in, JSON out.
+//! The preview's interface to the browser: bytes and JSON in, JSON out.
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// A downloaded snapshot. Errors are texts that say what is wrong.
+/// A downloaded snapshot. Errors are texts that describe the problem.
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Preview(super::Preview);
@@ -12,26 +12,34 @@ impl Preview {
     /// Reads a board.
     ///
     /// # Errors
-    /// What is wrong with the bytes.
+    /// A text that says how the bytes are damaged.
     #[wasm_bindgen(constructor)]
     pub fn open(board: Vec<u8>) -> Result<Self, String> {
         super::Preview::open(board).map(Self).map_err(|damage| damage.to_string())
     }
 
-    /// Takes in a viewer's taste pack, or none; says whether tastes for this board are known.
+    /// Takes a viewer's taste pack, or `None`; returns whether it has tastes for this board.
     ///
     /// # Errors
-    /// What is wrong with the bytes.
+    /// A text that says how the bytes are damaged.
     pub fn seat(&mut self, tastes: Option<Vec<u8>>) -> Result<bool, String> {
         self.0.seat(tastes).map_err(|damage| damage.to_string())
     }
 
-    /// Takes in the pulse to order by, or none.
+    /// Takes the pulse to order by, or `None`.
     ///
     /// # Errors
-    /// What is wrong with the bytes.
+    /// A text that says how the bytes are damaged.
     pub fn beat(&mut self, pulse: Option<Vec<u8>>) -> Result<(), String> {
         self.0.beat(pulse).map_err(|damage| damage.to_string())
+    }
+
+    /// Takes operators' overlay, or `None`.
+    ///
+    /// # Errors
+    /// A text that says how the bytes are damaged.
+    pub fn amend(&mut self, overlay: Option<Vec<u8>>) -> Result<(), String> {
+        self.0.amend(overlay).map_err(|damage| damage.to_string())
     }
 
     /// The published weights as JSON.
@@ -39,15 +47,15 @@ impl Preview {
         serde_json::to_string(&self.0.weights()).unwrap_or_default()
     }
 
-    /// The tastes as JSON that the surfaces for a question as JSON are ordered by.
+    /// The tastes that order the surfaces of `question`. Both are JSON.
     ///
     /// # Errors
-    /// What is wrong with the question.
+    /// A text that says what is wrong with the question.
     pub fn tastes(&self, question: &str) -> Result<String, String> {
         serde_json::from_str(question).map(|question| self.0.tastes(&question)).map_err(|error| error.to_string())
     }
 
-    /// Whether province and class of device make a difference to viewers without tastes.
+    /// Whether province and device class make a difference to viewers without tastes.
     #[wasm_bindgen(js_name = tellsContextsApart)]
     pub fn tells_contexts_apart(&self) -> bool {
         self.0.tells_contexts_apart()
@@ -58,10 +66,10 @@ impl Preview {
         String::from_utf8(self.0.products()).unwrap_or_default()
     }
 
-    /// The surfaces as JSON for a question as JSON.
+    /// The surfaces for `question`. Both are JSON.
     ///
     /// # Errors
-    /// What is wrong with the question.
+    /// A text that says what is wrong with the question.
     pub fn arrange(&mut self, question: &str) -> Result<String, String> {
         let question = serde_json::from_str(question).map_err(|error| error.to_string())?;
         String::from_utf8(self.0.arrange(&question)).map_err(|error| error.to_string())

@@ -1,4 +1,5 @@
-//! How long an answer stands, and what tells whether it still does: its ETag, what may be kept on the way, and until when it is the same for all.
+//! Freshness of an answer: its ETag, its `Cache-Control`, and until when it is the same for
+//! everybody.
 
 use std::borrow::Cow;
 
@@ -10,19 +11,23 @@ use sinsang_core::surface::MAX_VERDICT_AGE_MS;
 use sinsang_core::surface::new::RANK_STEP_MS;
 use sinsang_core::time::{SECOND_MS, UnixMillis};
 
-/// Longest that a shared answer may be kept on the way, in seconds.
-const MAX_AGE_S: i64 = 60;
-/// The same for an answer that may soon be a better one, in seconds.
+/// Longest `max-age` of a shared answer, in seconds: a client may show what the overlay has hidden
+/// for so long ([`crate::memory::OVERLAY_STALE_MS`]).
+const MAX_AGE_S: i64 = 20;
+/// Longest `max-age` of an answer from a fallback rung, in seconds.
 const MAKESHIFT_MAX_AGE_S: i64 = 10;
-/// How long the data centre's cache may keep a manifest or a pack, for when the store does not answer: seven days, in seconds.
+/// How long the data centre's cache may keep a manifest or a pack, for times when the store does
+/// not answer: seven days, in seconds.
 const KEPT_MAX_AGE_S: u32 = 7 * 86_400;
-/// Longest `If-None-Match` that is looked at, in bytes.
+/// Longest accepted `If-None-Match`, in bytes.
 const MAX_IF_NONE_MATCH_BYTES: usize = 1024;
 
-/// What the body depends on, but for ages: the snapshot, the question, the viewer's tastes, the ranking's time and the slots on air.
+/// A hash of the body's inputs except ages: the snapshot, the question, the viewer's tastes, the
+/// ranking's time and the slots on air.
 ///
-/// By XXH64, which takes a tenth of the time of SHA-256. That collisions can be made does no harm: an ETag is only compared with the one of
-/// the same viewer's answer, so that who makes one up deceives nobody else.
+/// XXH64 takes a tenth of the time of SHA-256. Collisions can be constructed but do no harm: an
+/// ETag is only compared with that of the same viewer's answer, so a forger deceives only
+/// themselves.
 pub(super) fn etag(facts: &Facts<'_>) -> String {
     let mut hash = Xxh64::new(0);
     hash.update(&facts.manifest.snapshot().0.to_le_bytes());
@@ -30,7 +35,7 @@ pub(super) fn etag(facts: &Facts<'_>) -> String {
     hash.update(&[0]);
     if let Route::New(question) | Route::Home(question) = &facts.request.route {
         hash.update(&question.binding.to_le_bytes());
-        // As 64 bits, for a `usize` has another width in Wasm.
+        // As 64 bits, since a `usize` has another width in Wasm.
         hash.update(&u64::try_from(question.limit).unwrap_or(u64::MAX).to_le_bytes());
         if let Some(cursor) = question.cursor {
             hash.update(&cursor.frozen_at.0.to_le_bytes());
@@ -48,6 +53,9 @@ pub(super) fn etag(facts: &Facts<'_>) -> String {
     if let Some(pulse) = facts.view.pulse {
         hash.update(&pulse.number().to_le_bytes());
     }
+    for print in [facts.overlay.print, facts.overlay.frozen].into_iter().filter(|print| *print != 0) {
+        hash.update(&print.to_le_bytes());
+    }
     if facts.view.mix().explore_every > 0 || facts.view.board.draws() {
         hash.update(&facts.view.viewer.to_le_bytes());
     }
@@ -64,7 +72,7 @@ pub(super) fn etag(facts: &Facts<'_>) -> String {
     etag
 }
 
-/// Weak comparison of RFC 9110 section 8.8.3.2.
+/// Weak comparison (RFC 9110 section 8.8.3.2).
 pub(super) fn is_match(header: &str, etag: &str) -> bool {
     fn opaque(tag: &str) -> &str {
         let tag = tag.trim();
@@ -85,19 +93,19 @@ pub(super) fn cache_control(facts: &Facts<'_>) -> Cow<'static, str> {
     let now = facts.view.now;
     let (_, boundary) = facts.view.board.boundaries(now);
     let step = now.floor(RANK_STEP_MS).plus(RANK_STEP_MS);
-    let until = boundary.map_or(step, |boundary| boundary.min(step));
+    let until = boundary.map_or(step, |boundary| boundary.min(step)).min(facts.overlay.until);
     let seconds = until.since(now).div_euclid(SECOND_MS).clamp(0, MAX_AGE_S);
     let seconds = if facts.rung.is_makeshift() { seconds.min(MAKESHIFT_MAX_AGE_S) } else { seconds };
-    // What is between does not know the context, and would hand the answer on to another.
+    // Shared caches don't know the context, and would give the answer to viewers in another.
     let scope = if facts.view.board.tells_contexts_apart() { "private" } else { "public" };
     format!("{scope}, max-age={seconds}").into()
 }
 
-/// Until when an answer that everybody may share stays the same to the byte. Slots begin and end at whole seconds, and so do the steps of
-/// ranking and what is left of them; ages turn as long after a second as the snapshot was built after one.
+/// Until when a shared answer stays the same to the byte. Slots, ranking steps and remaining times
+/// change at whole seconds; ages change at the build time's fraction of a second.
 pub(super) fn stands_until(facts: &Facts<'_>) -> Option<UnixMillis> {
     let is_of_the_moment = matches!(facts.request.route, Route::Status | Route::Pack(..)) || facts.is_cut;
-    // Nobody else sends that device, so that keeping the answer would be in vain.
+    // No other device sends this id, so keeping the answer would be useless.
     if is_of_the_moment
         || facts.is_alone()
         || facts.raw.device.is_some()
@@ -109,15 +117,15 @@ pub(super) fn stands_until(facts: &Facts<'_>) -> Option<UnixMillis> {
     }
     let now = facts.now;
     let second = now.floor(SECOND_MS);
-    // At the very turn of a second one more is left of whatever ends.
+    // Exactly on a second, remaining times are one second longer than just after it.
     let turns = if now == second { now.plus(1) } else { second.plus(SECOND_MS) };
     let built_at = facts.manifest.built_at();
     let ages = built_at.plus(facts.age_s().saturating_add(1).saturating_mul(SECOND_MS));
     let outdated = built_at.plus(MAX_VERDICT_AGE_MS.saturating_add(1));
-    [turns, ages, outdated].into_iter().filter(|at| *at > now).min()
+    [turns, ages, outdated, facts.overlay.until].into_iter().filter(|at| *at > now).min()
 }
 
-/// The header under which the data centre's cache keeps a manifest or a pack.
+/// The header with which the data centre's cache keeps a manifest or a pack.
 pub fn kept_header() -> (&'static str, String) {
     ("Cache-Control", format!("public, max-age={KEPT_MAX_AGE_S}"))
 }

@@ -1,4 +1,4 @@
-//! Refusals as problem documents of RFC 9457, and the answer to a browser that asks what it may send.
+//! Refusals as RFC 9457 problem documents, and the answer to a browser's preflight.
 
 use std::borrow::Cow;
 
@@ -11,12 +11,13 @@ use sinsang_core::time::UnixMillis;
 const PROBLEM: &str = "application/problem+json; charset=utf-8";
 const METHODS: &str = "GET, HEAD, OPTIONS";
 
-/// The least that whoever comes too fast is told to wait, in seconds, and at the most twice that. Windows of limiters have 10 or 60.
+/// Shortest `Retry-After` of a rate-limited client, in seconds; the longest is twice that. Limiters
+/// have windows of 10 or 60.
 const TOO_MANY_WAIT_S: i64 = 10;
-/// The same for whoever finds no data.
+/// The same for a request that found no data.
 const NO_DATA_WAIT_S: i64 = 5;
 
-/// A refusal at `now` as a problem document of RFC 9457.
+/// A refusal at `now` as an RFC 9457 problem document.
 pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, timing: Timing, now: UnixMillis) -> Reply {
     let mut headers = common(raw, config, timing);
     headers.push(("Cache-Control", "no-store".into()));

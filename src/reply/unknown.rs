@@ -1,20 +1,22 @@
-//! Which values a filter has, where it was given one that the board does not know: an empty list alone would look like a category with nothing
-//! new. Of a value that the board knows nothing is told, whatever the list has.
+//! The known values of a filter, for a request that gave an unknown one: an empty list alone would
+//! look like a category with nothing new. A known value gets no such hint, even if its list is
+//! empty.
 
 use super::problem::quoted;
 use super::write_number;
 use crate::request::NewQuestion;
 use sinsang_core::pack::board::Board;
 
-/// Most values of a filter that are listed.
+/// Limit on the listed values of a filter.
 const MOST_VALUES: usize = 100;
-/// As many bytes of them at most, all together as JSON.
+/// Limit on their total size as JSON, in bytes.
 const MOST_BYTES: usize = 4_096;
 
-/// A filter: how its member begins, its value in the question, how many values the board has, and the one at a place.
+/// A filter: the beginning of its JSON member, its value in the question, the number of values on
+/// the board, and the accessor of one by index.
 type Filter<'q> = (&'q [u8], &'q Option<String>, usize, fn(&Board, usize) -> &str);
 
-/// Appends the member `unknown` where a filter of `question` has a value that `board` does not know.
+/// Appends the member `unknown` if a filter of `question` has a value that `board` does not know.
 #[inline(never)]
 pub(super) fn write(board: &Board, question: &NewQuestion, out: &mut Vec<u8>) {
     let filters: [Filter<'_>; 2] = [

@@ -1,9 +1,10 @@
-//! The answer, where all that it takes has been read or is not to be had.
+//! Builds the answer once all reads have succeeded or been given up.
 
+use super::overlay::overlay_of;
 use super::own::PulseRead;
 use super::{Serve, Step, pulse_of};
 use crate::memory::{Memory, NamedShard, Origin, Snapshot};
-use crate::reply::Rung;
+use crate::reply::{Overlaid, Rung};
 use crate::request::{Refusal, Request};
 use crate::snapshot_load::Place;
 use sinsang_core::context::Context;
@@ -14,21 +15,20 @@ use sinsang_core::pack::taste::Taste;
 use sinsang_core::session;
 use sinsang_core::surface::View;
 use sinsang_core::time::UnixMillis;
-use sinsang_core::viewer::DeviceId;
 
-/// What is known of who asks, beside the snapshot.
+/// The viewer's own inputs of an answer, besides the snapshot.
 #[derive(Default)]
 pub(super) struct Own<'a> {
-    /// The viewer's tastes, and the record that they were cut from.
+    /// The viewer's tastes, and the record that holds them.
     pub(super) taste: Option<(Taste<'a>, &'a [u8])>,
     pub(super) assignment: Option<&'a Assignment>,
     pub(super) pulse: Option<&'a Pulse>,
-    /// Whether the page that is asked for can't be had now.
+    /// Whether the requested page is unavailable now.
     pub(super) is_cut: bool,
 }
 
 impl Serve<'_> {
-    /// The answer from `snapshot` and what was found beside it.
+    /// The answer from `snapshot` and the viewer's taste shard.
     pub(super) fn answer(
         &mut self,
         request: &Request,
@@ -49,12 +49,13 @@ impl Serve<'_> {
         };
         let is_cut = record.is_none() && request.route.cursor().is_some_and(|cursor| cursor.is_personal);
         if is_cut && (!has_shard || shard.is_some()) {
-            // The tastes that the list is ordered by are no more. Going on in another order would repeat and skip.
+            // The tastes that order the list are gone. Another order would repeat and skip items.
             return self.refuse(&Refusal::CursorGone, now);
         }
         let pulse = match pulse_of(request) {
             Some(number) => memory.find_pulse(number).cloned(),
-            // A list that began without goes on without. What is wanted now says nothing of another time.
+            // A list that began without a pulse continues without one, and a pulse only tells about
+            // the present.
             None if request.route.cursor().is_some() || request.as_of.is_some() || !request.route.takes_pulse() => None,
             None => memory.pulse(self.real(now)).cloned(),
         };
@@ -67,15 +68,14 @@ impl Serve<'_> {
         self.reply(request, snapshot, &own, memory, now)
     }
 
-    /// The variants that the viewer is in. They hang on the viewer, the board and the time that a list was frozen at, so that its later pages
-    /// find the same ones.
+    /// The viewer's variants. They depend on the viewer, the board and the time at which the list
+    /// was frozen, so that its later pages get the same ones.
     fn assign(&self, request: &Request, board: &Board, now: UnixMillis) -> Result<Option<Assignment>, Refusal> {
         let cursor = request.route.cursor();
         let mut assignment = None;
         if !board.experiments().is_empty() || !request.variants.is_empty() {
             let at = cursor.map_or(request.as_of.unwrap_or(now), |cursor| cursor.frozen_at);
-            let device = || self.config.devices.as_ref().zip(DeviceId::parse(self.raw.device?)?.id());
-            let viewer = request.viewer.key().or_else(|| device().map(|(devices, id)| devices.device(id)));
+            let viewer = self.drawn_as(request);
             let forced = forced(request, board.experiments())?;
             let chosen = board.experiments().chosen(viewer, &forced, at);
             assignment = board.experiments().assign(&chosen, board.weights(), board.mix());
@@ -88,7 +88,7 @@ impl Serve<'_> {
         Ok(assignment)
     }
 
-    /// The answer with what is known of who asks.
+    /// The answer with the viewer's own inputs `found`.
     pub(super) fn reply(
         &mut self,
         request: &Request,
@@ -97,7 +97,15 @@ impl Serve<'_> {
         memory: &mut Memory,
         now: UnixMillis,
     ) -> Step {
-        let board = &*snapshot.board;
+        let shown_at = request.as_of.unwrap_or(now);
+        let amended = memory.overlays.amend(&snapshot.board, shown_at);
+        let frozen = request
+            .route
+            .cursor()
+            .map(|cursor| memory.overlays.amend_frozen(&snapshot.board, cursor.frozen_at, cursor.overlay, now));
+        let is_cut = found.is_cut || frozen.as_ref().is_some_and(Option::is_none);
+        let frozen = frozen.flatten();
+        let board = &*amended.board;
         let own = found.taste.map(|(taste, _)| taste);
         let (context, at) = context_of(request, now);
         let context = context.filter(|_| own.is_none() && board.has_contexts());
@@ -106,14 +114,16 @@ impl Serve<'_> {
         let shifted = session::shifted(board, taste.as_ref(), own.is_some(), &request.recent);
         let view = View {
             board,
+            frozen_board: frozen.as_ref().map(|one| &*one.board).filter(|one| !std::ptr::eq(*one, board)),
             taste: match &shifted {
                 Some(vector) => Some(Taste { vector, ..taste.unwrap_or_default() }),
                 None => taste,
             },
             is_of_context: own.is_none() && shifted.is_none(),
-            now: request.as_of.unwrap_or(now),
-            // The clock, not the time of a preview: how old the schedule is does not depend on what is asked of it. Of a snapshot that a preview
-            // chose it is asked what that would have said then.
+            now: shown_at,
+            // The clock, not a preview's time: the schedule's age does not depend on the time
+            // shown. With a chosen snapshot it is the preview's time, which gives that snapshot's
+            // answer of then.
             trusts_verdicts: sinsang_core::surface::trusts_verdicts(
                 snapshot.manifest.built_at(),
                 request.as_of.filter(|_| request.chosen_snapshot.is_some()).unwrap_or(now),
@@ -133,7 +143,13 @@ impl Serve<'_> {
             leaning: leaning.as_deref(),
             context,
             rung: self.rung(memory, now),
-            is_cut: found.is_cut,
+            is_cut,
+            overlay: Overlaid {
+                revision: request.route.cursor().map_or(memory.overlays.revision(), |_| overlay_of(request)),
+                print: amended.print,
+                frozen: frozen.as_ref().map_or(0, |frozen| frozen.print),
+                until: amended.until,
+            },
             memory,
             timing: self.timing(now),
             real_now: self.real(now),
@@ -159,7 +175,7 @@ impl Serve<'_> {
     }
 }
 
-/// The places of the variants that a preview chose.
+/// The indices of the variants that a preview chose.
 fn forced(request: &Request, experiments: &Experiments) -> Result<Vec<(usize, usize)>, Refusal> {
     let refuse = |expected: String| Refusal::Parameter("variant".to_owned(), expected);
     let mut found = Vec::new();
@@ -172,7 +188,8 @@ fn forced(request: &Request, experiments: &Experiments) -> Result<Vec<(usize, us
     Ok(found)
 }
 
-/// The context that a viewer without tastes is shown things by, and the time that is part of it. A list goes on in that of its first page.
+/// The context that orders the answer for a viewer without tastes, and its time. A continued list
+/// keeps that of its first page.
 fn context_of(request: &Request, now: UnixMillis) -> (Option<Context>, UnixMillis) {
     match request.route.cursor() {
         Some(cursor) => (cursor.context, cursor.frozen_at),

@@ -1,19 +1,24 @@
-//! What is read for one viewer alone: tastes, and the pulse of a list that goes on.
+//! Reads for one viewer alone: tastes, and the pulse of a continued list.
 
 use std::rc::Rc;
 
-use crate::memory::{Memory, NamedShard};
-use crate::snapshot_load::Place;
+use super::{Serve, Step};
+use crate::memory::{Memory, NamedShard, Snapshot, may_have_pulse};
+use crate::request::Request;
+use crate::snapshot_load::{Place, Read};
+use sinsang_core::key::Key;
+use sinsang_core::pack::pulse::Pulse;
 use sinsang_core::pack::taste::TasteShard;
 use sinsang_core::pack::{Damage, PackId};
+use sinsang_core::time::UnixMillis;
 
-/// The pulse that a list goes on by, on its way.
+/// The state of reading a continued list's pulse.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum PulseRead {
-    /// Nobody has looked for it.
+    /// Not read yet.
     #[default]
     Unasked,
-    /// It is being read.
+    /// The read is under way.
     Asked,
     /// The store does not have it, and never will again.
     Gone,
@@ -21,7 +26,7 @@ pub(super) enum PulseRead {
     Lost,
 }
 
-/// The viewer's taste shard on its way.
+/// The state of reading the viewer's taste shard.
 #[derive(Debug, Default)]
 pub(super) struct TasteRead {
     pub(super) id: Option<PackId>,
@@ -34,12 +39,12 @@ impl TasteRead {
         Self { id: Some(id), next: Some(Place::Store), shard: None }
     }
 
-    /// Takes the shard from memory, where this or another request has left it.
+    /// Takes the shard from memory, if this or another request has left it there.
     pub(super) fn recall(&mut self, memory: &mut Memory) {
         self.shard = self.shard.take().or_else(|| memory.taste_shard(self.id?));
     }
 
-    /// Where to read next, while it is not there.
+    /// The next place to read from, while the shard is missing.
     pub(super) fn wants(&self) -> Option<(Place, PackId)> {
         if self.shard.is_some() { None } else { self.next.zip(self.id) }
     }
@@ -62,4 +67,56 @@ impl TasteRead {
             }
         }
     }
+}
+
+impl Serve<'_> {
+    /// The read of a continued list's pulse, if it isn't remembered and may still exist.
+    pub(super) fn read_pulse(&mut self, request: &Request, memory: &mut Memory, now: UnixMillis) -> Option<Step> {
+        let number = pulse_of(request).filter(|number| memory.find_pulse(*number).is_none())?;
+        match self.pulse {
+            PulseRead::Unasked if !may_have_pulse(number, self.real(now)) => self.pulse = PulseRead::Gone,
+            PulseRead::Unasked => {
+                self.pulse = PulseRead::Lost;
+                let limit_ms = self.time_left_ms(Place::Store, now)?;
+                if memory.take_pulse_read(now) && memory.store.admit(now) {
+                    self.pulse = PulseRead::Asked;
+                    let read = Read { place: Place::Store, key: Key::PulseOf(number), limit_ms };
+                    return Some(self.read(vec![read]));
+                }
+            }
+            PulseRead::Asked => self.pulse = PulseRead::Lost,
+            PulseRead::Gone | PulseRead::Lost => {}
+        }
+        None
+    }
+
+    pub(super) fn absorb_pulse(
+        &mut self,
+        number: u32,
+        value: Option<Vec<u8>>,
+        memory: &mut Memory,
+    ) -> Result<(), Damage> {
+        self.pulse = PulseRead::Gone;
+        if let Some(bytes) = value {
+            let pulse = Pulse::parse(bytes)?;
+            if pulse.number() != number {
+                return Err(Damage::WrongId);
+            }
+            memory.keep_pulse(Rc::new(pulse));
+        }
+        Ok(())
+    }
+}
+
+/// The number of a continued list's pulse.
+pub(super) fn pulse_of(request: &Request) -> Option<u32> {
+    request.route.cursor().map(|cursor| cursor.pulse).filter(|number| *number > 0)
+}
+
+/// The viewer's taste shard in `snapshot`, if they have one.
+pub(super) fn shard_of(request: &Request, snapshot: &Snapshot) -> Option<PackId> {
+    // A list that began in the shared order continues in it, even if tastes have become readable.
+    let is_shared = request.route.cursor().is_some_and(|cursor| !cursor.is_personal);
+    let key = request.viewer.key().filter(|_| !is_shared)?;
+    snapshot.manifest.shard_of(key.0)
 }

@@ -1,4 +1,4 @@
-//! Who asks, where that hangs on a signature that only the platform can check.
+//! The viewer's identity while it depends on a signature that only the platform can check.
 
 use super::Serve;
 use crate::auth::Refused;
@@ -7,8 +7,8 @@ use crate::request::{Halt, Refusal, Request};
 use sinsang_core::viewer::Viewer;
 
 impl Serve<'_> {
-    /// Who the request is counted for where requests are limited; `None` while that hangs on a signature. Only a token says who is a user: whom a
-    /// preview chose is not counted for it.
+    /// Whom the request is counted for in rate limits; `None` while that depends on a signature.
+    /// Only a token identifies a user: a preview's chosen viewer is not counted.
     pub fn asker(&self) -> Option<Asker> {
         let device = || Some(self.config.devices.as_ref()?.device(self.raw.device?));
         Some(match &self.request {
@@ -23,10 +23,11 @@ impl Serve<'_> {
         })
     }
 
-    /// Takes in whether one of its keys signed the token of [`super::Step::Verify`]. What could not be checked was not signed.
+    /// Takes the platform's answer to [`super::Step::Verify`]: whether one of the keys signed the
+    /// token. A failed check counts as unsigned.
     pub fn absorb_proof(&mut self, is_signed: bool) {
         let Err(Halt::Unproven(unproven)) = &self.request else { return };
-        // The token is as good as it was on arrival, however long the check took.
+        // The token is judged by its arrival time, however long the check took.
         let now = self.real(self.began_at);
         let proven = match &self.config.verifier {
             Some(verifier) => verifier.prove(unproven, is_signed, now),

@@ -1,5 +1,6 @@
-// What an anonymous sender can move: attacks on both Workers and on builds, on loopback, bounded in count and time. A table tells for each what
-// it moved and how far it may; the run fails where one went further. make abuse
+// An anonymous sender's influence: attacks on both Workers and on builds, on loopback, bounded in
+// count and time. A table gives each attack's effect and its bound; the run fails if an effect
+// exceeds its bound. make abuse
 import { randomUUID } from "node:crypto";
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -16,7 +17,7 @@ const overdue = setTimeout(() => {
 }, TIME_LIMIT_MS);
 
 const rows = [];
-/** Notes what an attack came to: `measured` in words, and whether that is within its bound. */
+/** Records the effect of an attack: `measured` in words, and whether it is within its bound. */
 function tell(attack, measured, bound, isHeld) {
   rows.push({ attack, measured, bound, isHeld });
   console.log(`${isHeld ? "held  " : "MOVED "} ${attack}: ${measured} (${bound})`);
@@ -38,7 +39,10 @@ async function post(body, { headers = {}, type = "application/json" } = {}) {
   return answer;
 }
 
-/** Sends many bodies, some at a time; the statuses with how often each came, and how many events were taken. */
+/**
+ * Sends many bodies, some at a time; returns the count of each status, and the number of accepted
+ * events.
+ */
 async function flood(bodies) {
   const statuses = new Map();
   let accepted = 0;
@@ -51,15 +55,15 @@ async function flood(bodies) {
   return { statuses: Object.fromEntries(statuses), accepted };
 }
 
-/** The command's exit code and words, also where it fails. */
+/** The command's exit code and output, also if it fails. */
 async function tried(...args) {
   return sinsang(...args).then((text) => ({ code: 0, text }), (error) => ({ code: 1, text: error.message }));
 }
 
 let stored = 0;
-/** Events that were taken and that no build has had yet. */
+/** Accepted events that no build has read yet. */
 let posted = 0;
-/** Brings what was taken since to the table of events, and builds a snapshot of it. */
+/** Adds newly accepted events to the table of events, and builds a snapshot from it. */
 async function built(name) {
   const objects = join(work, "objects");
   const bucket = await edge.mf.getR2Bucket("EVENT_OBJECTS", "sinsang-intake");
@@ -73,7 +77,7 @@ async function built(name) {
     }
   };
   await mkdir(join(objects, "events"), { recursive: true });
-  // The queue's consumer writes until all that was taken is there.
+  // Polls until the queue's consumer has written all accepted events.
   let ingested = 0;
   await until(async () => {
     for (const key of await names()) {
@@ -93,7 +97,7 @@ async function built(name) {
   return snapshot;
 }
 
-/** A product's place in everybody's order on the new-product tab, and its popularity. */
+/** A product's place in the shared order of the new-product tab, and its popularity. */
 async function placeOf(snapshot, product) {
   const own = await Edge.start({ snapshot, now });
   try {
@@ -120,7 +124,7 @@ try {
   const target = shared[at].product_id;
   const device = "an-attacker-with-one-device";
 
-  // Rows that a build would set aside.
+  // Rows that a build would reject.
   const words = ["-", "null", "undefined", "\u200b", "NaN", "(null)", "\\N", "un\u200bdefined", "\u0958".repeat(42)];
   const nothing = range(27).map((number) => ({ device, events: range(100).map(() => event({ listing_id: words[number % words.length] })) }));
   const taken = await flood(nothing);
@@ -140,7 +144,7 @@ try {
   const foreign = await post({ device, events: [event({ product_id: target })] }, { type: "text/plain", headers: { Origin: "https://foreign.example" } });
   tell("a beacon of a foreign page", `status ${foreign.status}`, "403", foreign.status === 403);
 
-  // Everybody's order: with what came so far, then with one device's purchases, then with many's.
+  // The shared order: before the attack, with one device's purchases, then with many devices'.
   const before = await placeOf(await built("before"), target);
   const bought = range(99).map(() => ({ device, events: range(100).map(() => event({ kind: "purchase", product_id: target })) }));
   const sent = await flood(bought);
@@ -150,7 +154,7 @@ try {
   const all = await placeOf(await built("many"), target);
   tell("1,000 devices that all buy it", `place ${before.place} to ${all.place}, popularity ${before.popularity} to ${all.popularity}`, "a quarter of what signed-in viewers did", all.place >= before.place - 20);
 
-  // The pulse: five who are signed in look at a product.
+  // The pulse: five signed-in users look at a product.
   const wanted = shared[at - 1].product_id;
   for (const user of range(5)) await post({ token: token(`looker-${user}`), events: [event({ product_id: wanted })] });
   const kv = await edge.kv();

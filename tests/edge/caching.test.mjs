@@ -1,4 +1,4 @@
-// What may be kept and for how long: ETag and 304, the next slot boundary, and who may read from another origin.
+// Caching: ETag and 304, lifetimes up to the next slot boundary, and readers from other origins.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { NOW, dataset, kst } from "../harness/dataset.mjs";
@@ -17,7 +17,7 @@ after(() => edge.stop());
 const SURFACES = ["/v1/new", "/v1/live", "/v1/tabs", "/v1/home"];
 const maxAge = ({ headers }) => Number(/max-age=(\d+)/.exec(headers.get("cache-control"))?.[1] ?? 0);
 
-/** Every instant after `asOf` at which a broadcast that the Worker shows starts or ends, sorted. */
+/** All start and end times after `asOf` of the broadcasts that the Worker shows, sorted. */
 async function boundaries(asOf) {
   const fresh = (await edge.pages("/v1/new", { asOf, query: { limit: 100 } })).flatMap((page) => page.items.flatMap((item) => item.broadcasts));
   const live = (await edge.get("/v1/live", { asOf })).json.items.map((item) => item.broadcast);
@@ -95,10 +95,10 @@ test("a shared answer is kept for less than the time to the next boundary", asyn
   for (const [turn, boundary] of (await boundaries(NOW + 60_000)).slice(0, 5).entries()) {
     await edge.restart(boundary - 6_000 * 2 ** turn);
     for (const path of ["/v1/new", "/v1/live", "/v1/home"]) {
-      // The Worker looks at its clock later than this.
+      // The Worker reads its clock later than this.
       const left = boundary - edge.now();
       const answer = await edge.get(path);
-      // On a machine so busy the next boundary has its turn, and more time.
+      // On a machine too busy for this boundary, the next one gets a try, with more time.
       if (edge.now() > boundary) continue;
       held += 1;
       assert.match(answer.headers.get("cache-control"), /public/);
@@ -113,7 +113,8 @@ test("a shared answer is kept for less than the time to the next boundary", asyn
 
 test("an isolate that runs over a boundary changes its answer with the clock, without a publish", async () => {
   const live = async (options) => (await edge.get("/v1/live", options)).json.items.map((item) => item.broadcast);
-  // On a machine so busy that the first answer comes too late, the next boundary has its turn, and more time.
+  // On a machine too busy for the first answer to be in time, the next boundary gets a try, with
+  // more time.
   for (const [turn, boundary] of (await boundaries(NOW + 60_000)).slice(0, 5).entries()) {
     await edge.restart(boundary - 4_000 * 2 ** turn);
     const before = await live();

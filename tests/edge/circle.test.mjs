@@ -1,5 +1,6 @@
-// The whole circle, each part the real one: a viewer's clicks are posted to the Worker, queued, stored as objects, ingested by the command,
-// built into tastes and published to the local KV; then the Worker answers the viewer in another order.
+// The complete circle of real parts: a viewer's clicks are posted to the Worker, queued, stored as
+// objects, ingested by the command, built into tastes and published to the local KV; then the
+// Worker answers the viewer in another order.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
@@ -13,7 +14,9 @@ import { settled } from "../harness/intake.mjs";
 import { until } from "../harness/pulse.mjs";
 import { claims, hs256 } from "../harness/token.mjs";
 
-/** The viewer has done nothing but open a tab: by the build's rules they have tastes, and lean nowhere. */
+/**
+ * A viewer who has only opened a tab: by the build's rules they have tastes without any leaning.
+ */
 const NEWCOMER = "u-newcomer";
 const HEAD = 20;
 
@@ -23,7 +26,7 @@ test("a viewer's clicks, from the Worker through queue, objects, ingest, build a
   const events = join(tables, "events");
   let edge;
   try {
-    // The clicks are of the present, so everything is.
+    // The clicks carry present times, so all data does.
     const now = Date.now();
     await sinsang("generate", "--quick", "--seed", "11", "--now", kst(now), "--out", tables);
     await mkdir(events);
@@ -36,7 +39,8 @@ test("a viewer's clicks, from the Worker through queue, objects, ingest, build a
     edge = await Edge.start({ state, now, intake: true });
     const list = async (user) => (await edge.pages("/v1/new", { user, query: { limit: 100 } })).flatMap(({ items }) => items);
     const before = await list(NEWCOMER);
-    // A category that is neither alone on the list nor hard to find; every second product of it is clicked.
+    // A category that is neither the only one in the list nor rare; every second product of it is
+    // clicked.
     const by = before.reduce((all, item) => all.set(item.category, [...(all.get(item.category) ?? []), item]), new Map());
     const [liked, its] = [...by].filter(([category]) => category !== null).sort(([, a], [, b]) => b.length - a.length)[1];
     assert.ok(its.length >= 8 && its.length * 2 < before.length, `${its.length} of ${before.length} are ${liked}`);
@@ -46,11 +50,11 @@ test("a viewer's clicks, from the Worker through queue, objects, ingest, build a
     const token = hs256(claims(NEWCOMER, Date.now()));
     const sent = clicked.map((item, place) => {
       const listing = { shop: item.listings[0].shop, listing_id: item.listings[0].listing_id };
-      // Some apps know products, some listings alone.
+      // Some apps send product ids, others listings only.
       return { event_id: randomUUID(), kind: "click", at: new Date().toISOString(), surface: "new", ...(place % 2 ? listing : { product_id: item.product_id }) };
     });
     const body = JSON.stringify({ token, events: sent });
-    // A beacon that is sent twice counts once.
+    // A beacon sent twice counts once.
     for (let time = 0; time < 2; time += 1) {
       const answer = await edge.ask("/v1/events", { method: "POST", headers: { "Content-Type": "text/plain" }, body });
       assert.deepEqual([answer.status, answer.json], [202, { accepted: sent.length, refused: [] }]);
@@ -64,7 +68,7 @@ test("a viewer's clicks, from the Worker through queue, objects, ingest, build a
     await sinsang("build", "--input", tables, "--output", second, "--now", kst(later));
     await sinsang("publish", second, "--local", state);
     const { built_at } = JSON.parse(await sinsang("status", "--local", state, "--format", "json")).live;
-    // The same isolate all the while: it follows by itself.
+    // The same isolate throughout: it follows the publication automatically.
     await until(async () => {
       const { snapshot } = (await edge.get("/v1/tabs", { user: NEWCOMER })).json;
       await new Promise((done) => setTimeout(done, 1_000));
@@ -75,7 +79,7 @@ test("a viewer's clicks, from the Worker through queue, objects, ingest, build a
     console.log(`${liked}: ${clicked.length} clicked of ${its.length}; of the others ${rest(before)} in the first ${HEAD} before, ${rest(after)} after`);
     assert.ok(rest(after) >= rest(before) + 2, `${rest(before)} of ${liked} that were not clicked stood in the first ${HEAD} before, ${rest(after)} after`);
     assert.equal((await edge.get("/v1/new", { user: NEWCOMER, query: { limit: 1 } })).json.personalized, true);
-    // Nobody else's clicks, nobody else's tastes: who has none sees the shared order, of which the category is no larger part.
+    // A viewer without tastes sees the shared order, in which the category has no larger share.
     const stranger = await list("u-stranger");
     assert.ok(rest(stranger) < rest(after), `${rest(stranger)} for a stranger`);
   } finally {
@@ -84,7 +88,7 @@ test("a viewer's clicks, from the Worker through queue, objects, ingest, build a
   }
 });
 
-/** Copies what the bucket holds to `folder`, as it lies in R2, and tells the lines by object. */
+/** Copies the bucket's objects to `folder`, as they lie in R2, and returns the lines of each. */
 async function objectsOf(bucket, folder) {
   const found = new Map();
   for (const { key } of (await bucket.list({ prefix: "events/date=" })).objects) {

@@ -1,4 +1,5 @@
-// Viewers without tastes in the built Worker: what the platform and the app say of a request orders their lists, where the board has leanings for it.
+// Viewers without tastes in the built Worker: data on a request from the platform and the app order
+// their lists, if the board has leanings for them.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { crowd, pairs } from "../harness/dataset.mjs";
@@ -30,7 +31,8 @@ test("province and class of device order the list of who has no tastes, warm and
   for (const [name, options] of Object.entries(asked)) {
     await told.restart();
     const cold = await told.get("/v1/new", { ...ALL, ...options });
-    // The synchronous door learns with the first request that it sees that contexts count, and hands that one on.
+    // The synchronous door learns from its first request that contexts count, and passes that one
+    // on.
     await told.get("/v1/new", { ...ALL, ...options });
     const warm = await told.get("/v1/new", { ...ALL, ...options });
     assert.equal(warm.headers.get("server-timing"), 'kv;dur=0;desc="0 reads"');
@@ -43,7 +45,7 @@ test("province and class of device order the list of who has no tastes, warm and
   for (const name of ["seoul", "television", "both"]) assert.notDeepEqual(lists[name], lists.nowhere, name);
   assert.notDeepEqual(lists.both, lists.seoul);
   for (const list of Object.values(lists)) assert.equal(new Set(list).size, lists.nowhere.length, "as many products, each once");
-  // Many at once, so that one answer is there for others: each gets that of their own context.
+  // Many at once, so that answers are shared: each viewer gets the answer of their own context.
   const many = await Promise.all([...Array(40).keys()].map(async (number) => {
     const [name, options] = Object.entries(asked)[number % 5];
     return [name, ids(await told.get("/v1/new", { ...ALL, ...options }))];
@@ -79,7 +81,7 @@ test("where the board has no leanings, nobody looks, and answers are for all", a
   const [one, other] = [await plain.get("/v1/new", { ...ALL, cf: SEOUL }), await plain.get("/v1/new", { ...ALL, cf: from("26") })];
   assert.match(one.headers.get("cache-control"), /^public, max-age=\d+$/);
   assert.deepEqual(ids(one), ids(other));
-  // A board that has some comes: the next request is asked anew.
+  // A board with leanings arrives: the next request reads its context.
   await plain.seed(await pairs((await crowd()).told));
   await plain.restart();
   assert.match((await plain.get("/v1/new", { ...ALL, cf: SEOUL })).headers.get("cache-control"), /^private/);

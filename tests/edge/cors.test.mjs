@@ -1,5 +1,5 @@
-// Pages of other origins: which may read answers and send events, what their tracing clients may send along, and what the log tells of a
-// configuration that can't match.
+// CORS: which pages of other origins may read answers and send events, their tracing clients'
+// headers, and the log lines on invalid configuration.
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { dataset } from "../harness/dataset.mjs";
@@ -17,7 +17,7 @@ const DEVICE = "device-of-the-tests";
 const CORS_HEADERS = "sentry-trace, baggage traceparent";
 const event = () => ({ event_id: crypto.randomUUID(), kind: "view", at: new Date().toISOString(), product_id: "0123456789abcdef" });
 
-/** Whether a browser would send `wanted` after such a preflight. */
+/** Whether a browser would send `wanted` after this preflight. */
 function passes(preflight, origin, wanted) {
   const allowed = preflight.headers.get("access-control-allow-headers")?.toLowerCase().split(/\s*,\s*/) ?? [];
   const reader = preflight.headers.get("access-control-allow-origin");
@@ -26,7 +26,7 @@ function passes(preflight, origin, wanted) {
 
 const asking = (origin, method, headers) => ({ Origin: origin, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": headers.join(",") });
 
-/** How often the log has `line`. */
+/** Number of occurrences of `line` in the log. */
 const told = (printed, line) => printed.split(line).length - 1;
 
 test("an origin is taken however it is written down, and what can match nothing is left out with what to write instead", () => {
@@ -74,7 +74,7 @@ test("an origin is taken however it is written down, and what can match nothing 
     ["Null", form],
     ['["https://shop.example"]', form],
   ]) {
-    assert.deepEqual(originsOf(given, true), { list: [], flaws: [`'${given}' in CORS_ORIGINS is no page's origin and is left out: write ${instead}`] }, given);
+    assert.deepEqual(originsOf(given, true), { list: [], flaws: [`'${given}' in CORS_ORIGINS is not a page's origin and is ignored: write ${instead}`] }, given);
   }
   for (const none of ["", " , ;\n", '""']) assert.deepEqual([originsOf(none, true), headersOf(none)], [{ list: [], flaws: [] }, { list: [], flaws: [] }]);
   assert.deepEqual(originsOf("https://a.example;*  https://b.example", true), { list: ["https://a.example", "*", "https://b.example"], flaws: [] });
@@ -84,7 +84,7 @@ test("an origin is taken however it is written down, and what can match nothing 
   assert.deepEqual(headersOf(listed), { list: ["sentry-trace", "baggage", "traceparent", "X-Requested-With", "x-datadog-trace-id"], flaws: [] });
   for (const wild of ["*", "x-datadog-*", "x:y", "추적", "a".repeat(65)]) {
     const { list, flaws } = headersOf(`baggage, ${wild}`);
-    assert.deepEqual([list, flaws.length, flaws[0]?.startsWith(`'${wild}' in CORS_HEADERS names no header`)], [["baggage"], 1, true], wild);
+    assert.deepEqual([list, flaws.length, flaws[0]?.startsWith(`'${wild}' in CORS_HEADERS is not a header name`)], [["baggage"], 1, true], wild);
   }
 });
 
@@ -101,7 +101,7 @@ test("origins match however they are written down, and of those that can't the l
       ["https://other.shop.example", false],
       ["null", false],
     ]) {
-      // Through the asynchronous way, and the door twice.
+      // Once through the asynchronous path, then twice through the door.
       for (let time = 0; time < 3; time++) {
         const { headers } = await edge.get("/v1/tabs", { headers: { Origin: origin } });
         assert.equal(headers.get("access-control-allow-origin"), reads ? origin : null, origin);
@@ -121,11 +121,11 @@ test("origins match however they are written down, and of those that can't the l
         ["null", "each origin by scheme and host, such as https://shop.example"],
         ["https://*.shop.example", "each origin by scheme and host, such as https://shop.example"],
       ]) {
-        assert.equal(told(printed, `'${given}' in CORS_ORIGINS is no page's origin and is left out: write ${instead}\n`), 1, `${given}\n${printed}`);
+        assert.equal(told(printed, `'${given}' in CORS_ORIGINS is not a page's origin and is ignored: write ${instead}\n`), 1, `${given}\n${printed}`);
       }
       assert.equal(told(printed, "configuration: '"), count, printed);
     }
-    assert.equal(told(edge.printed, "'x-datadog-*' in CORS_HEADERS names no header"), 1);
+    assert.equal(told(edge.printed, "'x-datadog-*' in CORS_HEADERS is not a header name"), 1);
   } finally {
     await Promise.all([edge.stop(), intake.stop()]);
   }
@@ -159,7 +159,7 @@ test("with * any page reads answers, and only those of named origins send the pr
     const none = await edge.get("/v1/tabs");
     assert.equal(none.headers.get("access-control-allow-origin"), null, "no page asks");
     assert.equal(told(edge.printed, "configuration:"), 0, edge.printed);
-    assert.equal(told(intake.printed, "configuration: '*' in CORS_ORIGINS lets no page send events: write the origins"), 1, intake.printed);
+    assert.equal(told(intake.printed, "configuration: '*' in CORS_ORIGINS does not let pages send events: list their origins"), 1, intake.printed);
     assert.equal(told(intake.printed, "configuration:"), 1, intake.printed);
   } finally {
     await Promise.all([edge.stop(), intake.stop()]);

@@ -1,4 +1,5 @@
-// Events in: what POST /v1/events takes and refuses, and what becomes of it behind the queue.
+// Events in: which requests POST /v1/events accepts and refuses, and the path of events behind the
+// queue.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createHmac, randomUUID } from "node:crypto";
@@ -28,7 +29,7 @@ before(async () => {
 });
 after(() => intake.stop());
 
-/** Sends to the Worker that all tests of this file share, and counts what is to be found in its bucket. */
+/** Sends to this file's shared Worker, and counts the events to expect in its bucket. */
 async function send(body, options) {
   const answer = await intake.send(body, options);
   if (answer.status === 202) sent += answer.json.accepted;
@@ -36,7 +37,7 @@ async function send(body, options) {
 }
 
 test("good rows are taken, bad ones are named, and the good ones land in an object of their hour", async () => {
-  const clicks = [event({ surface: "new", position: 3, experiments: { "soon-first": "control" } }), event({ kind: "glance" }), event({ at: "soon" }), event()];
+  const clicks = [event({ surface: "new", position: 3, experiments: { "soon-first": "control" } }), event({ kind: "glance" }), event({ at: "soon" }), event({ kind: "purchase", amount: 49900 }), event({ amount: 49900 }), event({ kind: "purchase", amount: 1.5 })];
   const answer = await send({ events: clicks }, { headers: { "Sinsang-Device": DEVICE } });
   assert.equal(answer.status, 202);
   assert.deepEqual(answer.json, {
@@ -44,6 +45,8 @@ test("good rows are taken, bad ones are named, and the good ones land in an obje
     refused: [
       { index: 1, field: "kind", reason: "unknown kind" },
       { index: 2, field: "at", reason: "not a time of RFC 3339" },
+      { index: 4, field: "amount", reason: "only a purchase has one" },
+      { index: 5, field: "amount", reason: "not whole won from 0 to 100,000,000" },
     ],
   });
   assert.equal(answer.headers.get("cache-control"), "no-store");
@@ -52,7 +55,8 @@ test("good rows are taken, bad ones are named, and the good ones land in an obje
   const { received_at, ...first } = mine.get(clicks[0].event_id);
   assert.deepEqual(first, { ...clicks[0], viewer: `d${key(`device:${DEVICE}`)}` });
   assert.ok(Math.abs(Date.parse(received_at) - Date.now()) < 60_000, received_at);
-  assert.ok(mine.has(clicks[3].event_id) && !mine.has(clicks[1].event_id));
+  assert.equal(mine.get(clicks[3].event_id)?.amount, 49900);
+  assert.ok(!mine.has(clicks[1].event_id));
   for (const name of found.keys()) {
     const [, date, hour, ms] = name.match(/^events\/date=(\d{4}-\d\d-\d\d)\/hour=(\d\d)\/(\d{13})-[0-9a-f]{16}\.ndjson\.gz$/) ?? assert.fail(name);
     assert.equal(new Date(Number(ms)).toISOString().slice(0, 13), `${date}T${hour}`);
@@ -64,7 +68,7 @@ test("a token's user is known by a key, from the header or from a beacon's body,
   const by = {
     header: [{ events: [event()] }, { headers: { Authorization: `Bearer ${token}`, "Sinsang-Device": DEVICE } }],
     es256: [{ events: [event()] }, { headers: { Authorization: `Bearer ${es256(claims("u000001", Date.now()))}` } }],
-    // As navigator.sendBeacon sends a text.
+    // The form in which navigator.sendBeacon sends a text.
     beacon: [JSON.stringify({ token, device: DEVICE, events: [event()] }), { type: "text/plain;charset=UTF-8" }],
   };
   for (const [name, [body, options]] of Object.entries(by)) {
@@ -191,8 +195,8 @@ test("a hundred events of all that a body may hold are one message, and nothing 
 });
 
 test("a body without a length is held to the same size as it comes", async () => {
-  // A byte too many: of a longer body the Worker leaves the rest unread, and a client that is still writing may meet a closed connection
-  // before it meets the answer.
+  // One byte too many: the Worker leaves the rest of a longer body unread, and a client still
+  // writing may see a closed connection before the answer.
   const sizes = [16_384, 16_384, 16_384, 16_384, 1];
   const body = new ReadableStream({ pull: (to) => (sizes.length ? to.enqueue(new Uint8Array(sizes.shift()).fill(0x20)) : to.close()) });
   const response = await fetch(new URL("/v1/events", intake.url), { method: "POST", body, duplex: "half", headers: { ...ALONE, "Content-Type": "application/json" } });
@@ -219,7 +223,7 @@ test("damaged messages are set aside with the reason, once, and the others of th
   }
 });
 
-/** A Worker before the real one whose bucket fails to keep what it is given first: before it is written, or when it is written already. */
+/** A Worker around the real one whose bucket first fails: before it writes an object, or after. */
 const failing = (when) => `
   import worker, * as others from "./index.js";
   export * from "./index.js";
@@ -250,10 +254,10 @@ for (const when of ["before", "after"]) {
       const events = [event(), event(), event()];
       for (const each of events) await one.send({ device: DEVICE, events: [each] });
       const found = await one.settled(when === "before" ? 3 : 6);
-      // What came twice has its id to be told by.
+      // Duplicates have the same event id.
       const ids = lines(found).map((line) => line.event_id);
       assert.deepEqual([...new Set(ids)].sort(), events.map((each) => each.event_id).sort());
-      assert.match(one.printed, /3 messages of sinsang-events are to come again/);
+      assert.match(one.printed, /retrying 3 messages of sinsang-events:/);
       await new Promise((done) => setTimeout(done, 2_500));
       assert.equal([...(await one.objects()).values()].flat().length, when === "before" ? 3 : 6, "and it is acknowledged then");
     } finally {
@@ -285,7 +289,7 @@ test("an outage of the bucket that outlasts the queue's patience loses nothing: 
     assert.deepEqual(found.map((line) => line.event_id).sort(), events.map((each) => each.event_id).sort());
     const tried = await (await fetch(new URL("/tried", one.url))).json();
     assert.deepEqual(tried, [...Array(3).fill("sinsang-events"), ...Array(3).fill("sinsang-events-dead")]);
-    assert.match(one.printed, /1 messages of sinsang-events-dead are to come again/);
+    assert.match(one.printed, /retrying 1 messages of sinsang-events-dead:/);
   } finally {
     await one.stop();
   }
@@ -320,9 +324,9 @@ for (const [what, answers] of [
       const events = [event({ kind: "purchase", product_id }), event({ product_id })];
       await one.send({ device: DEVICE, events });
       assert.deepEqual(lines(await one.settled(2)).map((line) => line.event_id).sort(), events.map((each) => each.event_id).sort());
-      // Longer than the counter may take.
-      for (let tries = 0; tries < 80 && !one.printed.includes("the pulse missed"); tries++) await new Promise((done) => setTimeout(done, 100));
-      assert.match(one.printed, /the pulse missed \d+ bytes of happenings/);
+      // Longer than the counter's timeout.
+      for (let tries = 0; tries < 80 && !one.printed.includes("the pulse lost"); tries++) await new Promise((done) => setTimeout(done, 100));
+      assert.match(one.printed, /the pulse lost \d+ bytes of events/);
       await one.send({ device: DEVICE, events: [event({ product_id })] });
       assert.equal(lines(await one.settled(3)).length, 3, "later batches are stored as well");
       await new Promise((done) => setTimeout(done, 2_500));

@@ -1,10 +1,11 @@
-// Experiments from the rules file to the answer: who is in which variant, that it sticks, what previews choose, and that shared answers stay so.
+// Experiments from the rules file to the answer: assignment, its stability, previews' choices, and
+// shared answers.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { NOW, built, dataset, kst } from "../harness/dataset.mjs";
 import { Edge, assertProblem } from "../harness/edge.mjs";
 
-// One runs from before the build on, the other begins two hours after it.
+// One experiment runs since before the build, the other begins two hours after it.
 const RULES = `
 [experiments]
 holdout = 0.05
@@ -53,7 +54,7 @@ const as = (number) => ({ headers: { "Sinsang-Device": device(number) } });
 const told = ({ headers }) => headers.get("sinsang-experiments");
 const order = ({ json }) => (json.items ?? json.new.items).map((item) => item.product_id ?? item.tab_id);
 
-/** A device of each variant, and one of none. */
+/** One device of each variant, and one without a variant. */
 async function devices() {
   const found = new Map();
   for (let number = 0; number < 60; number += 1) {
@@ -98,7 +99,7 @@ test("a token's user is in one variant whatever the device", async () => {
 test("shared answers stay shared, are nobody's variant, and a device never gets them nor gives them", async () => {
   const { control, far } = await devices();
   for (const path of SURFACES) {
-    // In turns, and warm: each text of a request is asked for several times within a second.
+    // Alternating and warm: each request text is sent several times within a second.
     for (let round = 0; round < 4; round += 1) {
       const shared = await edge.get(path);
       assert.match(shared.headers.get("cache-control"), /^public, max-age=\d+$/);

@@ -1,4 +1,4 @@
-// What protects the page and the answers on their way, and what must be in none of them.
+// Headers that protect the page and the answers, and data that no answer may contain.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { USER_KEY, dataset } from "../harness/dataset.mjs";
@@ -22,7 +22,8 @@ test("the page may load and do nothing but its own, and be framed by nobody", as
     );
     assert.equal(policy["default-src"], "'none'", path);
     for (const name of ["style-src", "connect-src", "font-src"]) assert.equal(policy[name], "'self'", `${path} ${name}`);
-    // What the page compiles is the edge's own core, from this origin; no string becomes a script by it.
+    // The page compiles the edge's own core, from this origin; the policy turns no string into a
+    // script.
     assert.equal(policy["script-src"], "'self' 'wasm-unsafe-eval'", path);
     for (const name of ["base-uri", "form-action", "frame-ancestors"]) assert.equal(policy[name], "'none'", `${path} ${name}`);
     assert.doesNotMatch(headers.get("content-security-policy"), /(?<!'wasm-)unsafe|https?:|\*/);

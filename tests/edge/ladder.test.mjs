@@ -1,4 +1,4 @@
-// The built Worker where no store answers, where requests come too fast, and where keys are changed.
+// The built Worker without a store, under rate limits, and during a change of keys.
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -56,7 +56,7 @@ test("an isolate finds in the data centre's cache what another one read, when th
     assert.equal(before.json.personalized, true);
     const kv = await edge.kv();
     for (const key of (await pairs(data.first)).keys()) await kv.delete(key);
-    // What was read is left in the cache after the answer.
+    // Values read are written to the cache after the answer.
     await new Promise((done) => setTimeout(done, 500));
     const fresh = { ...edge.options(NOW), unsafeTriggerHandlers: true };
     await edge.mf.setOptions(fresh);

@@ -1,21 +1,23 @@
-// The largest board that Workers KV can hold: what it takes of an isolate's 128 MB to stand on it, to take in the next, and to go on in the last.
+// The largest board that Workers KV can hold: its share of an isolate's 128 MB while serving it,
+// loading the next one, and continuing a list of the last one.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { dataset, pairs } from "../harness/dataset.mjs";
 import { Edge } from "../harness/edge.mjs";
 
-/** The largest value of Workers KV, which crates/core/src/pack.rs holds packs to. */
+/** The largest value of Workers KV, the size limit of packs in crates/core/src/pack.rs. */
 const MAX_PACK_BYTES = 25 * 1024 * 1024;
 /**
- * What of an isolate's 128 MB the Wasm memory may take here: three such boards, since the place of one that was given up is broken into by what is
- * allocated meanwhile, and a little. What passes through JavaScript comes on top: the value from KV, and the copy for the data centre's cache.
+ * Limit on the Wasm memory, of an isolate's 128 MB: three such boards, since other allocations
+ * fragment the space of a dropped one, and a little more. JavaScript needs more on top: the value
+ * from KV, and the copy for the data centre's cache.
  */
 const MAX_WASM_BYTES = 80 * 1024 * 1024;
 const HEADER_BYTES = 32;
 const ENTRY_BYTES = 16;
 
-/** Stands before the real Worker, with a clock that `GET /after?s=40` moves on. */
+/** A module around the real Worker, with a clock that `GET /after?s=40` advances. */
 const HASTY = `
   import worker from "./index.js";
   export * from "./index.js";
@@ -38,7 +40,7 @@ const HASTY = `
     },
   };`;
 
-/** Gives a pack the name of its content. */
+/** Names a pack by its content. */
 function sealed(pack) {
   pack.writeUInt32LE(pack.length, 8);
   const digest = createHash("sha256").update(pack.subarray(0, 16)).update(pack.subarray(HEADER_BYTES)).digest();
@@ -46,7 +48,7 @@ function sealed(pack) {
   return pack;
 }
 
-/** Where the section of `tag` begins. */
+/** The offset and length of the section `tag`. */
 function sectionAt(pack, tag) {
   for (let at = HEADER_BYTES; at < HEADER_BYTES + ENTRY_BYTES * pack.readUInt32LE(12); at += ENTRY_BYTES) {
     if (pack.toString("latin1", at, at + 4) === tag) return { start: pack.readUInt32LE(at + 4), length: pack.readUInt32LE(at + 8) };
@@ -54,7 +56,7 @@ function sectionAt(pack, tag) {
   throw new Error(`no section ${tag}`);
 }
 
-/** The pack with a section more, which readers pass over, so that it has `bytes` in all. */
+/** The pack with an extra section that readers skip, to a total of `bytes`. */
 function padded(pack, bytes, fill) {
   const count = pack.readUInt32LE(12);
   const directoryEnd = HEADER_BYTES + ENTRY_BYTES * count;
@@ -97,7 +99,7 @@ test("an isolate stands on the largest board there can be, takes in one after th
       values.set("manifest", manifestOf(published.get("manifest"), large));
       await edge.seed(values);
       await fetch(new URL("/after?s=40", edge.url));
-      // The look is in the background of the first answer.
+      // The look happens in the background of the first answer.
       const deadline = Date.now() + 60_000;
       let answer;
       do {
@@ -107,7 +109,8 @@ test("an isolate stands on the largest board there can be, takes in one after th
       seen.add(answer.json.snapshot.id);
       assert.equal(answer.json.snapshot.rung, fill === 1 ? "kv" : "isolate");
       memory.push((await edge.get("/v1/status")).json.memory);
-      // A list that began before stops, or is gone where the store was asked meanwhile: no manifest here names the one before.
+      // A list begun before stops, or is gone if the store has been asked meanwhile: no manifest
+      // here names the previous snapshot.
       if (cursor) assert.ok([200, 410].includes((await edge.ask("/v1/new", { query: { cursor, limit: 5 } })).status));
       cursor = (await edge.get("/v1/new", { query: { limit: 5 } })).json.next_cursor;
     }

@@ -1,4 +1,5 @@
-// How much one asker may ask, and how often anybody may guess: what the limiters count, in which order, and that no path is a way around them.
+// Rate limits of askers and of guesses: the limiters' keys, their order, and that no path avoids
+// them.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { before, test } from "node:test";
@@ -17,13 +18,16 @@ before(async () => {
   data = await dataset();
 });
 
-/** Waits for a period of `seconds` that has room for a test: Miniflare counts anew whenever the clock begins another. */
+/**
+ * Waits for a period of `seconds` with enough time left for a test: Miniflare resets its counts
+ * when a period of the clock begins.
+ */
 async function roomIn(seconds) {
   const left = seconds * 1000 - (Date.now() % (seconds * 1000));
   if (left < Math.min(20_000, seconds * 700)) await new Promise((done) => setTimeout(done, left));
 }
 
-/** A Worker with these rate limiters, for `body`. */
+/** Runs `body` against a Worker with these rate limiters. */
 async function against(options, body) {
   const edge = await Edge.start({ snapshot: data.first, ...options });
   try {
@@ -34,17 +38,20 @@ async function against(options, body) {
   }
 }
 
-/** Statuses of `times` requests, each made by `ask` with its number. */
+/** Statuses of `times` requests, made by `ask` with their numbers. */
 async function statuses(times, ask) {
   const found = [];
   for (let number = 0; number < times; number++) found.push((await ask(number)).status);
   return found;
 }
 
-/** Every path that the preview secret opens; the last three are answered in JavaScript. */
+/** Every path that the preview secret opens; JavaScript answers the last three. */
 const OPENED = ["/v1/home?viewer=u000001", "/v1/live", "/v1/status", "/preview/board", "/preview/snapshots", "/preview/pulse?number=1", "/preview/builds", "/demo/viewers.json"];
 
-/** Guesses that are looked at from one address since `begun`: one more each six seconds. What has to read is read twice, and counts twice. */
+/**
+ * Asserts the number of guesses compared for one address since `begun`: one more each six seconds.
+ * Requests that have to read are parsed twice, and count twice.
+ */
 function assertBounded(found, begun, more = "") {
   const looked = found.filter((status) => status !== 429).length;
   const most = GUESSES + 1 + Math.floor((Date.now() - begun) / 6_000);
@@ -59,7 +66,7 @@ for (const path of OPENED) {
       const times = path.startsWith("/demo/") ? 450 : 40;
       const found = await statuses(times, (number) => guess(`a guess at the secret ${number}`, `2001:db8:1:2::${(number % 99) + 1}`));
       assertBounded(found, begun);
-      // What is left of six seconds is spent, so that the next is surely refused.
+      // Uses up the rest of six seconds, so that the next guess is surely refused.
       let last;
       for (let tries = 0; tries < 3 && last?.status !== 429; tries++) last = await guess("another guess", "2001:db8:1:2::1");
       assertProblem(last, 429);
@@ -86,7 +93,7 @@ test("where limiters are bound no path is a way around them, with the secret or 
       const headers = { "CF-Connecting-IP": `192.0.2.${number + 1}` };
       const without = await statuses(9, () => edge.ask(path, { headers }));
       assert.equal(without.indexOf(429), 5, `${path} ${without}`);
-      // Each asks for itself, so that whoever closes one closes no other.
+      // Each asker counts separately: none exhausts another's limit.
       const secret = await statuses(9, () => edge.ask(path, { headers: { ...headers, "Sinsang-Preview": PREVIEW_SECRET } }));
       if (!path.endsWith("/none")) assert.equal(secret.indexOf(429), 5, `${path} ${secret}`);
       const guesses = await statuses(40, () => edge.ask(path, { headers: { ...headers, "Sinsang-Preview": "a guess at the secret" } }));
@@ -107,10 +114,10 @@ test("a user counts wherever they are, a device within its address, and a whole 
     assert.deepEqual(await statuses(5, ask(device("a"))), [200, 200, 200, 200, 429]);
     assert.equal((await ask(device("b"))()).status, 200);
     assert.equal((await ask({ ...device("a"), "CF-Connecting-IP": "198.51.100.7" })()).status, 200, "the same name elsewhere is another's");
-    // Bad tokens count for themselves, and close nobody's way but theirs.
+    // Bad tokens count separately, and exhaust only their own limit.
     assert.deepEqual(await statuses(5, ask({ Authorization: "Bearer x.y.z" })), [401, 401, 401, 401, 429]);
     assert.equal((await ask({})()).status, 200);
-    // Made-up devices end where the address does: 30 in all, of which 19 were asked so far.
+    // Made-up devices stop at the address's limit: 30 in all, of which 19 are used so far.
     const madeUp = await statuses(40, (number) => ask(device(`made-up-${number}`))());
     assert.deepEqual(count(madeUp), { 200: 30 - 19, 429: 40 - 11 });
     assert.equal((await ask(two)()).status, 429, "then for everybody there");

@@ -1,4 +1,5 @@
-// What is local stays local: `wrangler.toml` may bind the namespace of production for `wrangler dev`, and the local KV is no other for that.
+// Local runs stay local: `wrangler.toml` may bind the production namespace for `wrangler dev`, and
+// the local KV remains the same.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -9,7 +10,7 @@ import { createInterface } from "node:readline";
 import { test } from "node:test";
 import { ROOT } from "../harness/dataset.mjs";
 
-/** Has the helper of the local KV answer `asks`, one after the other, with an API at `api`. */
+/** Sends `asks` to the local KV's helper in turn, with an API at `api`. */
 async function helper(config, persist, api, asks) {
   const args = ["scripts/local-kv.mjs", "--config", config, "--persist", persist];
   const env = {
@@ -54,7 +55,7 @@ test("with remote bindings in wrangler.toml the local KV is written, and product
     const found = { keys: [{ name: "pack/of-a-test", metadata: { at: 1, bytes: 5 } }] };
     const asks = [put, { op: "keys", prefix: "pack/" }];
     assert.deepEqual(await helper(config, join(folder, "state"), api, asks), [{}, found]);
-    // Another process finds it in the same files, and removes it there.
+    // Another process finds the value in the same files, and removes it there.
     const more = [asks[1], { op: "remove", keys: ["pack/of-a-test"] }, asks[1]];
     assert.deepEqual(await helper(config, join(folder, "state"), api, more), [found, {}, { keys: [] }]);
     assert.deepEqual(asked, [], "what the API was asked");

@@ -1,4 +1,5 @@
-// Paging: every product once, whatever happens between two pages, and cursors that serve nothing but their own list.
+// Paging: every product once, whatever happens between two pages, and cursors that are valid for
+// their own list only.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -92,10 +93,11 @@ test("a cursor cut or changed anywhere is refused", async () => {
 test("a cursor of a snapshot that is kept no more is 410", async () => {
   const cursor = (await edge.get("/v1/new", { query: { limit: 2 } })).json.next_cursor;
   const bytes = Buffer.from(cursor, "base64url");
-  // The layout of crates/core/src/surface/cursor.rs: version, then the snapshot's id; the last four bytes check the rest.
+  // The layout of crates/core/src/surface/cursor.rs: version, then the snapshot's id; the last four
+  // bytes check the rest.
   bytes[1] ^= 0xff;
   createHash("sha256").update(bytes.subarray(0, -4)).digest().copy(bytes, bytes.length - 4, 0, 4);
-  // An isolate asks the store no more than once a second whether it has such a snapshot.
+  // An isolate asks the store for such a snapshot at most once a second.
   await new Promise((done) => setTimeout(done, 1_100));
   const answer = await edge.ask("/v1/new", { query: { cursor: bytes.toString("base64url") } });
   assertProblem(answer, 410);

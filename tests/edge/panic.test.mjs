@@ -1,4 +1,4 @@
-// No path of the edge panics; should one ever, it costs the requests that are under way and no more.
+// Panics: no path of the edge panics, and an injected panic costs only the requests under way.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ALONE } from "../harness/connection.mjs";
@@ -10,8 +10,9 @@ import { listingsOf, pulseOf, until } from "../harness/pulse.mjs";
 import { claims, hs256 } from "../harness/token.mjs";
 
 /**
- * Stands before the built Worker and, where a request asks for it, hands it a bundle of more bytes than Wasm can address: copying it is a
- * true panic in Rust ("capacity overflow"), which no configuration of a deployment can bring about.
+ * A module around the built Worker that on request passes it a bundle larger than Wasm can address:
+ * copying it is a real panic in Rust ("capacity overflow"), which no deployment's configuration can
+ * cause.
  */
 const ENTRY = `
 import inner from "./index.js";
@@ -26,8 +27,8 @@ export default {
 `;
 
 /**
- * Stands before the built Worker and lets the function of Wasm that answers warm requests trap where a request asks for it, as a panic
- * would: everything around that function is what ships.
+ * A module around the built Worker that on request traps the Wasm function for warm requests, as a
+ * panic would: everything around that function is the shipped code.
  */
 const TRAP = `
 const Instance = WebAssembly.Instance;
@@ -47,7 +48,10 @@ export default {
 };
 `;
 
-/** The same before the Worker that takes events: the function of Wasm that a request names traps at its next call, whoever makes it. */
+/**
+ * The same around the event Worker: the Wasm function that a request names traps at its next call,
+ * by any caller.
+ */
 const TRAP_INTAKE = `
 const Instance = WebAssembly.Instance;
 let name = null;
@@ -84,7 +88,7 @@ test("after a panic the next request is served", async () => {
       const next = await edge.get("/v1/home");
       assert.equal(next.headers.get("sinsang-rung"), "bundle", "from a fresh memory");
       assert.ok(next.json.tabs.items.length > 0);
-      // The store is empty, so a fresh isolate is what asks for the bundle again.
+      // The store is empty, so a fresh isolate asks for the bundle again.
       await edge.restart();
     }
     assert.match(edge.printed, /panicked|unreachable|RuntimeError/, "and is to be seen in the log");
@@ -142,7 +146,7 @@ test("a panic in the Worker that takes events loses no event, and the one who co
     assert.equal(await send(0), 202);
     await counted(0);
     assert.equal(await send(1, "fetch"), 500, "the panic is real");
-    // Its other half was made before, in the instance that has ended.
+    // Its Rust half was made in the instance that has ended.
     assert.equal(await send(2), 202);
     await counted(2);
     assert.equal(await send(3, "pulseboard_fetch"), 202);

@@ -1,4 +1,5 @@
-// The pulse in workerd: what viewers do is counted, published, and survives what a Durable Object goes through.
+// The pulse in workerd: viewers' deeds are counted, published, and survive a Durable Object's
+// restarts.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
@@ -8,14 +9,14 @@ import { Intake } from "../harness/intake.mjs";
 import { listingsOf, pulseOf, until } from "../harness/pulse.mjs";
 import { claims, hs256 } from "../harness/token.mjs";
 
-/** Products of the board that is live, and one that no board has. */
+/** Products of the live board, and one that no board has. */
 const [PRODUCT, FLOODED, LOOKED_AT, LATE] = [...new Set(listingsOf(await pairs((await dataset()).first)).map(({ product_id }) => product_id))];
 const MADE_UP = "0123456789abcdef";
 const event = (changes = {}) => ({ event_id: randomUUID(), kind: "click", at: new Date().toISOString(), product_id: PRODUCT, ...changes });
 const by = (user) => ({ headers: { Authorization: `Bearer ${hs256(claims(user, Date.now()))}` } });
 const quick = { bindings: { PULSE_EVERY_MS: "1000" } };
 
-/** The Worker beside the first snapshot. */
+/** The event Worker with the first snapshot. */
 async function started() {
   const intake = await Intake.start(quick);
   await intake.seed((await dataset()).first);
@@ -53,7 +54,7 @@ test("made-up devices get no further than twenty a minute and eight viewers toge
     const devices = Array.from({ length: 30 }, (_, index) => `a-made-up-device-${index}`);
     await Promise.all(devices.map((device) => intake.send({ device, events: [event({ kind: "purchase", product_id: flooded })] })));
     await intake.send({ events: [event({ kind: "purchase", product_id: flooded })] }, by("u1"));
-    // What counts is the minute of receipt, which a flood may cross.
+    // Limits apply to the minute of receipt, and a flood may span two.
     const lines = [...(await intake.settled(devices.length + 1)).values()].flat().filter(({ viewer }) => viewer.length === 17);
     const minutes = lines.reduce((all, { received_at }) => all.set(received_at.slice(0, 16), (all.get(received_at.slice(0, 16)) ?? 0) + 1), new Map());
     const counted = [...minutes.values()].reduce((sum, count) => sum + Math.min(count, 20), 0);
@@ -71,16 +72,16 @@ test("an event that names only a listing counts for the product that the live bo
   const intake = await Intake.start(quick);
   try {
     const at = (listing) => ({ product_id: undefined, shop: listing.shop, listing_id: listing.listing_id });
-    // Before a board is there, it counts for none, and is stored all the same.
+    // Without a board, the event counts for no pulse, and is stored all the same.
     await intake.send({ events: [event(at(one[0]))] }, by("early"));
     await intake.settled(1);
     await intake.seed(first);
-    // An isolate looks once a minute: this is another.
+    // An isolate looks once a minute, so this is another one.
     await intake.restart({ bindings: { PULSE_EVERY_MS: "1001" } });
     const named = one[0];
     const [both, unknown] = one.filter(({ product_id }) => product_id !== named.product_id);
     await intake.send({ events: [event(at(named)), event({ ...at(both), product_id: MADE_UP }), event({ ...at(unknown), shop: "no such shop" })] }, by("u1"));
-    // The same viewer by the product's id is no second one.
+    // The same viewer by the product's id doesn't count twice.
     await intake.send({ events: [event({ product_id: named.product_id })] }, by("u1"));
     const counted = await until(async () => {
       const found = await latest(intake);
@@ -90,7 +91,7 @@ test("an event that names only a listing counts for the product that the live bo
     assert.equal(counted.get(named.product_id).looks, 16);
     const told = [...intake.printed.matchAll(/\{"listings":(\d+)\}/g)].map(([, count]) => Number(count));
     assert.deepEqual(told, [one.length], "the board is read once");
-    // Another board, of the next format; and a value that is damaged leaves what was known.
+    // Another board, of the next format; then a damaged value, after which the known listings stay.
     await intake.seed(second);
     await intake.restart({ bindings: { PULSE_EVERY_MS: "1002" } });
     const late = two.findLast(({ product_id }) => !counted.has(product_id));
@@ -100,7 +101,7 @@ test("an event that names only a listing counts for the product that the live bo
     await intake.restart({ bindings: { PULSE_EVERY_MS: "1003" } });
     await intake.send({ events: [event(at(named)), event({ kind: "purchase", product_id: named.product_id })] }, by("u3"));
     await intake.settled(8);
-    await until(() => /the live board's listings can't be read/.test(intake.printed));
+    await until(() => /can't read the live board's listings/.test(intake.printed));
     const { looks, purchases } = (await latest(intake)).counts.get(named.product_id);
     assert.deepEqual([looks, purchases], [16, 0], "what u3 did is stored, and counts for none: nobody knows what the board has");
   } finally {
@@ -117,7 +118,7 @@ test("the latest pulse was to be had by its number before", async () => {
     const { keys } = await kv.list({ prefix: "pulse/" });
     const numbers = keys.map(({ name }) => Number(name.slice("pulse/".length)));
     assert.ok(numbers.includes(Math.floor(pulse.madeAt / 1000)), `${numbers} lack ${pulse.madeAt}`);
-    // One that nobody reads yet lies beside.
+    // A newer one is stored that nobody reads yet.
     assert.ok(numbers.some((number) => number > Math.floor(pulse.madeAt / 1000)));
     assert.ok(keys.every(({ expiration }) => expiration > Date.now() / 1000 + 80_000));
   } finally {
@@ -130,7 +131,7 @@ test("marks outlive the object that keeps them", async () => {
   try {
     await intake.send({ events: [event(), event({ kind: "purchase" })] }, by("u1"));
     const before = await until(() => latest(intake));
-    // A new isolate, over the same storage.
+    // A new isolate with the same storage.
     await intake.restart({ bindings: { PULSE_EVERY_MS: "1001" } });
     await intake.send({ events: [event()] }, by("u1"));
     await intake.send({ events: [event()] }, by("u2"));
@@ -180,7 +181,7 @@ test("what is bought moves to the front of the edge's lists, and a list that is 
     const left = before.filter((id) => paged.includes(id));
     assert.deepEqual(paged, left);
     assert.ok(before.length - left.length < 3, `${before.length - left.length} have ended meanwhile`);
-    // One that begins by the pulse goes on by it in another isolate, which has to read it.
+    // A list begun with the pulse continues with it in another isolate, which has to read it.
     const { next_cursor: cursor } = (await edge.get("/v1/new", { query: { limit: 5 } })).json;
     const here = ids(await edge.pages("/v1/new", { query: { limit: 5, cursor } }));
     await edge.restart(edge.now());

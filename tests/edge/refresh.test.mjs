@@ -1,10 +1,11 @@
-// An isolate that lives on while the store moves: it follows a publish by itself, and never into half a snapshot.
+// A running isolate and a moving store: it follows a publication automatically, and never to an
+// incomplete snapshot.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { dataset, pairs } from "../harness/dataset.mjs";
 import { Edge } from "../harness/edge.mjs";
 
-/** What src/memory.rs gives a manifest before it is looked up again. */
+/** Time between looks at the manifest, as in src/memory.rs. */
 const REFRESH_MS = 30_000;
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -15,7 +16,7 @@ test("an isolate goes on with its snapshot while the new one's packs are missing
   const served = async () => (await edge.get("/v1/home")).json.snapshot.id;
   try {
     const before = await served();
-    // KV gives no order: the manifest may arrive alone.
+    // KV keeps no order: the manifest may arrive alone.
     await edge.seed(new Map([["manifest", second.get("manifest")]]));
     const alone = Date.now();
     while (Date.now() - alone < REFRESH_MS + 5_000) {

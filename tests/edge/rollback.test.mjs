@@ -1,5 +1,5 @@
-// A migration and a rollback while requests come in: the command itself moves the store that a running Worker reads, from packs of format 1 to
-// packs of format 2 and back, and no request fails.
+// A migration and a rollback under load: the command moves a running Worker's store from packs of
+// format 1 to format 2 and back, and no request fails.
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -8,7 +8,10 @@ import { test } from "node:test";
 import { dataset, sinsang } from "../harness/dataset.mjs";
 import { Edge } from "../harness/edge.mjs";
 
-/** What src/memory.rs gives a manifest before it is looked up again, and as much again for a slow machine. */
+/**
+ * Time for a Worker to follow: that between looks at the manifest in src/memory.rs, and as much
+ * again for a slow machine.
+ */
 const FOLLOWS_MS = 120_000;
 const CLIENTS = 4;
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -19,7 +22,7 @@ test("a publish of the next format and a rollback under load take effect, lists 
   const status = async () => JSON.parse(await sinsang("status", "--local", state, "--format", "json"));
   let edge;
   try {
-    // Forced here and below: the data set is of a day of its own, and over by now.
+    // Forced here and below: the data set is of a fixed day in the past.
     await sinsang("publish", data.first, "--local", state, "--force");
     const before = await status();
     assert.deepEqual([before.live.pack_format, before.live.missing], [1, 0]);
@@ -29,7 +32,7 @@ test("a publish of the next format and a rollback under load take effect, lists 
     let isOver = false;
     let latest;
     const ids = (page) => page.items.map(({ product_id }) => product_id);
-    // `get` fails the test where an answer is no 200, or breaks the OpenAPI document.
+    // `get` fails the test if an answer is not a 200 or breaks the OpenAPI document.
     const ask = async (turn) => {
       const user = data.viewers[turn % data.viewers.length].user_id;
       const { json } = await edge.get(["/v1/home", "/v1/new", "/v1/live", "/v1/tabs"][turn % 4], turn % 3 ? { user } : {});
@@ -40,7 +43,8 @@ test("a publish of the next format and a rollback under load take effect, lists 
     const load = Array.from({ length: CLIENTS }, async (_, client) => {
       for (let turn = client; !isOver; turn += CLIENTS) await ask(turn);
     });
-    // One that pages through a list all the while, slowly: it is of one snapshot from its first page to its last.
+    // A client that pages slowly through a list all the while: the list stays in one snapshot from
+    // its first page to its last.
     const read = async () => {
       while (!isOver) {
         const user = data.viewers[0].user_id;
@@ -86,7 +90,7 @@ test("a publish of the next format and a rollback under load take effect, lists 
     console.log(`${answered} requests and ${pages} later pages over a migration and a rollback, none failed`);
     const after = await status();
     assert.deepEqual(after.runs.map(({ action }) => action), ["rollback", "publish", "publish"]);
-    // Nothing that a kept snapshot of either format names is collected.
+    // Packs named by a kept snapshot of either format are not collected.
     const { removed } = JSON.parse(await sinsang("collect", "--local", state, "--grace", "6", "--format", "json"));
     assert.equal(removed, 0);
   } finally {

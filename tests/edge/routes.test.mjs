@@ -1,4 +1,4 @@
-// Every route: what it answers, for which methods, and what paths and queries it refuses.
+// Every route: its answers, its methods, and the paths and queries that it refuses.
 import assert from "node:assert/strict";
 import { request } from "node:http";
 import { after, before, test } from "node:test";
@@ -155,7 +155,7 @@ test("a category is found in decomposed Hangul, and a known one with nothing to 
     assert.deepEqual([nfd.json.items, nfd.headers.get("etag")], [nfc.json.items, nfc.headers.get("etag")], category);
     assert.equal(nfc.json.unknown, undefined);
     found += nfc.json.items.length;
-    // At the board's end nothing is new any more.
+    // At the end of the board, nothing is new any more.
     const late = await edge.get("/v1/new", { asOf: Date.parse(status.window.to), query: { category: category.normalize("NFD") } });
     assert.deepEqual([late.json.items, late.json.unknown], [[], undefined], category);
   }
@@ -268,7 +268,7 @@ test("the OpenAPI document and the page are served beside the routes", async () 
   assert.match(page.headers.get("content-type"), /^text\/html/);
 });
 
-/** A request that fetch would not send, on a connection of its own. */
+/** Sends a request that fetch refuses to send, on a separate connection. */
 function raw(method, path, headers = {}, body) {
   const length = body === undefined ? {} : { "Content-Length": Buffer.byteLength(body) };
   const options = { host: edge.url.hostname, port: edge.url.port, method, path, headers: { ...headers, ...length }, agent: false };

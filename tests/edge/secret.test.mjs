@@ -1,4 +1,4 @@
-// Which Worker holds which secret on this machine, and which is of no use to it.
+// Which secrets each Worker holds on this machine, and which it doesn't need.
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,14 +8,14 @@ import { secrets } from "../../scripts/secrets.mjs";
 import { ROOT } from "../harness/dataset.mjs";
 import { Intake } from "../harness/intake.mjs";
 
-/** A folder as `make run` finds it, with this text as its `.dev.vars`. */
+/** A folder as `make run` finds it, with `text` as its `.dev.vars`. */
 function folder(text, body) {
   const root = mkdtempSync(join(tmpdir(), "sinsang-secrets-"));
   const told = [];
   try {
     mkdirSync(join(root, "crates/event-worker"), { recursive: true });
     if (text !== undefined) writeFileSync(join(root, ".dev.vars"), text, { mode: 0o644 });
-    // What an earlier release left there.
+    // A file left by an earlier release.
     writeFileSync(join(root, "crates/event-worker/.dev.vars"), "PREVIEW_SECRET=\"of an earlier run\"\n", { mode: 0o644 });
     const found = secrets(root, (line) => told.push(line));
     const read = (name) => readFileSync(join(root, name), "utf8");
@@ -51,7 +51,7 @@ test("no preview secret is configured for the Worker that takes events, and one 
   const one = await Intake.start({ bindings: { PREVIEW_SECRET: "a preview secret of the tests" } });
   try {
     assert.equal((await one.send({ device: "a-device-of-the-tests", events: [] })).status, 202);
-    assert.match(one.printed, /PREVIEW_SECRET is of no use here/);
+    assert.match(one.printed, /PREVIEW_SECRET is not used here/);
     assert.ok(!one.printed.includes("a preview secret of the tests"));
   } finally {
     await one.stop();

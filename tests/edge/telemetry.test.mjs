@@ -1,12 +1,12 @@
-// What the Worker tells of its answers, where it is asked to: data points, and a line for what failed or took long.
+// Telemetry, if configured: data points, and a log line for failed or slow answers.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { dataset } from "../harness/dataset.mjs";
 import { Edge } from "../harness/edge.mjs";
 
 /**
- * Stands before the built Worker and binds a dataset that keeps its points, for Miniflare's forgets them; `/points` gives them back and forgets
- * them. The store is slow where a request says so.
+ * A module around the built Worker that binds a dataset which keeps its points (Miniflare's drops
+ * them); `/points` returns and clears them. The store is slow if a request asks for it.
  */
 const entry = ({ binding = "{ writeDataPoint: (point) => points.push(point) }" } = {}) => `
 import inner from "./index.js";
@@ -28,18 +28,18 @@ export default {
 `;
 
 const points = async (edge) => (await fetch(new URL("/points", edge.url))).json();
-/** A point by the names of its columns, which are those of src/edge/telemetry.mjs. */
+/** A point as an object, by the column names of src/edge/telemetry.mjs. */
 const named = ({ indexes, blobs, doubles }) => {
   const [surface, rung, outcome, colo, experiments, snapshot] = blobs;
   const [weight, status, age_s, total_ms, read_ms, reads] = doubles;
   assert.deepEqual([indexes, blobs.length, doubles.length], [[surface], 6, 6]);
   return { surface, rung, outcome, colo, experiments, snapshot, weight, status, age_s, total_ms, read_ms, reads };
 };
-/** Lines of JSON that the Worker printed about an answer. */
+/** The Worker's JSON log lines of this event. */
 const lines = (edge, event) =>
   edge.printed.split("\n").filter((line) => line.includes(`"event":"${event}"`)).map((line) => JSON.parse(line.slice(line.indexOf("{"))));
 
-/** Asks until `found` is what is looked for: the Worker's output comes over a pipe. */
+/** Polls until `find` finds something: the Worker's output comes over a pipe. */
 async function eventually(find) {
   for (let round = 0; round < 50; round += 1) {
     const found = find();
@@ -69,7 +69,7 @@ test("each answer leaves a point with where it stands, whichever way it was made
       ["new", "", "refused", 400, 1],
       ["other", "", "refused", 404, 1],
     ]);
-    assert.equal(told[0].reads, 3, "manifest, board and the viewer's tastes");
+    assert.equal(told[0].reads, 4, "manifest, overlay, board and the viewer's tastes");
     assert.equal(told[1].reads, 0);
     assert.equal(told[1].age_s, Number(warm.headers.get("sinsang-age")));
     assert.equal(told[0].snapshot, cold.headers.get("sinsang-snapshot"));
@@ -104,7 +104,7 @@ test("a slow answer leaves a line that names where the time went, and one that f
     const user = data.viewers[0].user_id;
     await edge.get("/v1/home?limit=3", { user, headers: { "x-slow": "80" } });
     const [line, ...rest] = await eventually(() => lines(edge, "slow"));
-    assert.deepEqual([rest, line.path, line.method, line.status, line.rung, line.reads], [[], "/v1/home", "GET", 200, "kv", 3]);
+    assert.deepEqual([rest, line.path, line.method, line.status, line.rung, line.reads], [[], "/v1/home", "GET", 200, "kv", 4]);
     // Two rounds of reads.
     assert.ok(line.total_ms >= 150 && line.parts_ms.kv >= 150, JSON.stringify(line));
     assert.ok(line.parts_ms.rest >= 0 && line.parts_ms.rest <= line.total_ms - line.parts_ms.kv + 1, JSON.stringify(line));

@@ -1,4 +1,5 @@
-// Who is served: nobody in particular, the holder of a good token, or a preview's choice; and nobody as somebody else.
+// Identity: an anonymous viewer, the holder of a valid token, or a preview's choice; and nobody as
+// somebody else.
 import assert from "node:assert/strict";
 import { createHmac, generateKeyPairSync, sign } from "node:crypto";
 import { after, before, test } from "node:test";
@@ -68,7 +69,7 @@ const tampered = (signed, changes) => {
   return [header, Buffer.from(JSON.stringify(good(changes))).toString("base64url"), signature].join(".");
 };
 
-// Built when the test runs: `user` is known only then.
+// Built during the test: `user` is known only then.
 const BAD = {
   "expired an hour ago (HS256)": () => hs256(good({ exp: seconds - 3600 })),
   "expired an hour ago (ES256)": () => es256(good({ exp: seconds - 3600 })),
@@ -143,7 +144,7 @@ test("without the preview's secret nobody chooses viewer or time, signed in or n
   let address = 0;
   for (const path of ["/v1/new", "/v1/live", "/v1/tabs", "/v1/home", "/v1/status"]) {
     for (const query of [{ viewer: other }, { as_of: "2026-11-20T12:00:00+09:00" }]) {
-      // Each from elsewhere: guesses of one address are bounded (limit.test.mjs).
+      // Each guess comes from another address: guesses of one address are limited (limit.test.mjs).
       address += 1;
       for (const headers of [{}, bearer(hs256(good())).headers, { "Sinsang-Preview": "wrong" }, { "Sinsang-Preview": "" }, { "Sinsang-Preview": PREVIEW_SECRET.slice(0, -1) }]) {
         const answer = await edge.ask(path, { query, headers: { ...headers, "CF-Connecting-IP": `192.0.2.${address}` } });
@@ -222,7 +223,7 @@ test("a key that is no point of P-256 signs nothing, says so once, and leaves th
       assert.equal((await odd.get("/v1/tabs", bearer(es256(good({ jti }))))).json.personalized, true);
       assertProblem(await odd.ask("/v1/tabs", bearer(es256(good({ jti }), stranger))), 401);
     }
-    assert.equal(odd.printed.match(/ES256 key 1 is no point of P-256/g)?.length, 1, odd.printed);
+    assert.equal(odd.printed.match(/ES256 key 1 is not a point on P-256/g)?.length, 1, odd.printed);
     assert.doesNotMatch(odd.printed, /key 2/);
   } finally {
     await odd.stop();
@@ -250,7 +251,7 @@ test("a platform that fails to check a signature has it refused, and nothing els
           assert.equal((await broken.get("/v1/new", bearer(hs256(good())))).json.personalized, true);
           assert.equal((await broken.get("/v1/new")).json.personalized, false);
         }
-        if (name !== "says what is no answer") assert.match(broken.printed, /checking a signature: Error: (out of order|no answer)/);
+        if (name !== "says what is no answer") assert.match(broken.printed, /can't check a signature: Error: (out of order|timed out)/);
       } finally {
         await broken.stop();
       }

@@ -1,5 +1,5 @@
-// Wasm memory over a great many requests: it never shrinks, so it must not creep. `make creep` asks a million times, with a publish now and
-// then.
+// Wasm memory over a great many requests: it never shrinks, so it must not creep. `make creep`
+// makes a million, with a publication now and then.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT, USER_KEY } from "../harness/dataset.mjs";
@@ -11,10 +11,13 @@ import { Kv } from "./store.mjs";
 import { Workerd } from "./workerd.mjs";
 
 const wanted = Number(process.env.REQUESTS || 1_000_000);
-/** Requests that are handed over together. */
+/** Requests in one batch. */
 const BATCH = 1_000;
 const PARTS = 10;
-/** After the first part memory may grow by this much: what an odd moment of many requests at once takes. */
+/**
+ * Permitted growth after the first part, in bytes: the need of an unusual moment of many concurrent
+ * requests.
+ */
 const MAX_GROWTH_BYTES = 1024 * 1024;
 
 const random = new Random(Number(process.env.SEED || 1));
@@ -28,13 +31,13 @@ const workerd = await Workerd.start("creep", { kv: kv.port, cache: kv.port }, va
 const load = new Load(random, [...new Set(published.flatMap(({ users }) => users))]);
 const memory = async () => (await ask(workerd.url, { target: "/v1/status" })).json.memory;
 
-/** What an answer of the driver has of one that came over HTTP. */
+/** A driver's answer in the form of an HTTP answer. */
 const answer = ({ target }, [status, etag, cursor]) => ({ status, cursor, path: target.split("?")[0], headers: { get: (name) => (name === "etag" ? etag : null) } });
 
 let status = 1;
 try {
   const statuses = new Map();
-  // Both snapshots, so that what comes after needs nothing new.
+  // Serves both snapshots first, so that later requests need nothing new.
   await ask(workerd.url, { target: "/v1/live" });
   kv.publish(published[1].pairs);
   const deadline = Date.now() + 60_000;

@@ -1,13 +1,13 @@
-// What is asked while things fail: mixed requests of an app, and of those who try what else there is.
+// The load during faults: mixed requests of an app, and hostile ones.
 import { request as httpRequest, Agent } from "node:http";
 import { HS256_KEY, claims, hs256, token } from "../harness/token.mjs";
 import { createHmac } from "node:crypto";
 
-/** Longer than any answer may take; one that takes longer is a fault of the edge. */
+/** Longer than any answer may take; exceeding it is a fault of the edge. */
 const REQUEST_TIMEOUT_MS = 10_000;
 const agent = new Agent({ keepAlive: true, maxSockets: 64 });
 
-/** What nobody's app asks: a target, or a whole request. */
+/** Hostile requests: a target, or a whole request. */
 const HOSTILE = [
   "/v1/new?limit=0",
   "/v1/new?limit=99999999999999999999",
@@ -47,7 +47,7 @@ const BAD_TOKENS = (user, now) => [
 const SURFACES = ["/v1/home", "/v1/new", "/v1/live", "/v1/tabs", "/v1/home?limit=5", "/v1/new?limit=7", "/v1/new?sort=soonest&limit=10"];
 
 export class Load {
-  /** Cursors that answers gave: what list, whose, and where it goes on. */
+  /** Cursors of earlier answers, each with its list and viewer. */
   #cursors = [];
   #tokens = new Map();
 
@@ -56,7 +56,7 @@ export class Load {
     this.users = users;
   }
 
-  /** The next request: its target, its token, and what may come of it. */
+  /** The next request: its target, its token, and the permitted outcomes. */
   next() {
     const { random } = this;
     const dice = random.next();
@@ -87,7 +87,7 @@ export class Load {
     return text;
   }
 
-  /** Remembers where an answer goes on. */
+  /** Remembers an answer's cursor. */
   learn(asked, answer) {
     this.lastEtag = answer.headers.get("etag") ?? this.lastEtag;
     const { cursor } = answer;
@@ -100,7 +100,7 @@ export class Load {
 
 const flat = (headers) => Object.entries(headers).flatMap(([name, value]) => [value].flat().map((one) => [name, one]));
 
-/** An answer whose JSON is parsed when it is looked into: most are known by their bytes. */
+/** An answer whose JSON is parsed on demand: most are recognised by their bytes. */
 class Answer {
   #json;
 
@@ -112,20 +112,21 @@ class Answer {
     try {
       this.#json ??= this.text ? JSON.parse(this.text) : undefined;
     } catch {
-      // Held against the contract, which says where JSON has to be.
+      // The contract checks whether JSON was required.
     }
     return this.#json;
   }
 
-  /** Where the list goes on, without a look into the rest. */
+  /** The list's next cursor, found without parsing the rest. */
   get cursor() {
     return /"next_cursor":"([^"]+)"[^[\]]*$/.exec(this.text?.slice(-160) ?? "")?.[1];
   }
 }
 
 /**
- * Asks, and tells when; never throws: what goes wrong on the way is an answer of status 0. Where a connection that was kept alive is closed
- * by the other side just as it is used again, which is nobody's fault, it asks once more, and the answer says so in `isAgain`.
+ * Sends a request and times it. It never throws: a failed transfer becomes an answer of status 0.
+ * If the other side closes a kept-alive connection just as it is reused, which is no fault, the
+ * request is repeated once, and the answer says so in `isAgain`.
  */
 export function ask(base, { target, bearer, etag, preview, method = "GET", body, headers: more }, isAgain = false) {
   const headers = { ...more };
@@ -133,7 +134,8 @@ export function ask(base, { target, bearer, etag, preview, method = "GET", body,
   if (bearer !== undefined) headers.authorization = `Bearer ${bearer}`;
   if (etag !== undefined) headers["if-none-match"] = etag;
   if (preview !== undefined) headers["sinsang-preview"] = preview;
-  // A connection on which a body was left unread is closed after the answer: none that others are asked on.
+  // A connection with an unread body is closed after the answer, so these requests don't share the
+  // pool.
   const connections = body === undefined ? agent : false;
   const began = Date.now();
   const clock = performance.now();

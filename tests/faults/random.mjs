@@ -1,4 +1,4 @@
-// A seeded stream of numbers (mulberry32): the same seed asks the same questions and meets the same faults.
+// A seeded stream of numbers (mulberry32): the same seed gives the same requests and faults.
 
 export class Random {
   #state;

@@ -1,9 +1,11 @@
-// Faults injected on real parts: the built Worker in workerd, before a KV and a cache of ours that fail by a seeded script, under load.
+// Fault injection on real parts: the built Worker in workerd, under load, with a KV and a cache of
+// ours that fail by a seeded script.
 //
-//   node tests/faults/run.mjs [SEED=1] [REQUESTS=20000]     (or through make faults)
+// node tests/faults/run.mjs [SEED=1] [REQUESTS=20000] (or through make faults)
 //
-// Two isolates are asked: one that lives through it all, and one that is started anew again and again. Every answer is held against the
-// OpenAPI document and against what may be shown at that time. Prints a table, and fails with the seed that shows it again.
+// Requests go to two isolates: one that lives through the whole run, and one that restarts again
+// and again. Every answer is checked against the OpenAPI document and against the data valid at
+// that time. Prints a table; a failure prints the seed that reproduces it.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT, USER_KEY } from "../harness/dataset.mjs";
@@ -18,31 +20,42 @@ import { Workerd } from "./workerd.mjs";
 
 const seed = Number(process.env.SEED || 1);
 const wanted = Number(process.env.REQUESTS || 20_000);
-/** What the edge is configured with, in milliseconds. */
+/** The edge's configured read limit, in milliseconds. */
 const READ_LIMIT_MS = 400;
 const PREVIEW = "a preview secret of the faults";
 const CONCURRENCY = 12;
-/** Beside the two, an edge whose store never fails is asked on the same machine at the same time, which tells how busy the machine is. */
+/**
+ * Share of the requests to a control edge whose store never fails. It runs on the same machine at
+ * the same time, and shows how busy the machine is.
+ */
 const CONTROL_SHARE = 0.06;
-/** How many of the other requests go to the isolate that is started anew. */
+/** Share of the other requests that go to the restarting isolate. */
 const COLD_SHARE = 0.4;
-/** How long such an isolate lives, in milliseconds. */
+/** Lifetime of the restarting isolate, in milliseconds. */
 const COLD_LIFE_MS = wanted > 100_000 ? 3_000 : 1_000;
-/** The most requests that a fault goes on for: a long run has more of them, in more orders, rather than longer ones. */
+/**
+ * Maximum requests of one fault's stretch: a long run has more stretches, in more orders, rather
+ * than longer ones.
+ */
 const MOST_AT_ONCE = 4_000;
-/** From so many requests on, a fault's own p99 is told where it is high. */
+/** Minimum requests of a fault for which a high p99 is reported. */
 const ENOUGH_TO_TELL = 5_000;
 const CONTROLS = ["/v1/home", "/v1/new", "/v1/live", "/v1/tabs"];
-/** src/memory.rs: how often the manifest is looked up, and the longest pause after a look that failed. */
+/**
+ * Time between looks at the manifest plus the longest pause after a failed look, as in
+ * src/memory.rs.
+ */
 const MANIFEST_PERIOD_MS = 31_000;
-/** The most that an isolate asks a dead store in any second after its first, and in its first. */
+/**
+ * Maximum reads from a dead store by an isolate in any second after its first, and in its first.
+ */
 const PROBES_A_SECOND = 3;
 const FIRST_SECOND_READS = 24;
-/** The most that a recovered store is asked by an isolate in a second of its first six. */
+/** Maximum reads from a recovered store by an isolate in a second of its first six. */
 const REFILL_A_SECOND = 40;
-/** One request in so many may meet a connection that is being closed. */
+/** One request in this many may meet a connection that is being closed. */
 const CROSSED_EVERY = 1_000;
-/** Wasm memory that an isolate may have, in bytes: a quarter of the 128 MB that the platform gives. */
+/** Limit on an isolate's Wasm memory in bytes: a quarter of the platform's 128 MB. */
 const MAX_WASM_BYTES = 32 * 1024 * 1024;
 
 const random = new Random(seed);
@@ -86,11 +99,11 @@ const one = (...names) => (_key, dice) => dice.pick(names);
 const well = () => undefined;
 
 /**
- * What happens, one after the other. `kv` and `cache` choose each read's fault, `cold` starts isolates anew during it, `before` changes
- * what is published, `settles` asks for fresh data at its end.
+ * The faults, in order. `kv` and `cache` choose each read's fault, `cold` restarts isolates during
+ * it, `before` changes the published data, `settles` demands fresh data at the end.
  */
 const faults = [
-  // What all others are measured by: the same requests, and isolates started anew as often.
+  // The baseline of all others: the same requests, with isolates restarted as often.
   { name: WITHOUT, kv: well, cold: true },
   { name: "503 for 90 %", kv: share(0.9, "error"), cold: true },
   { name: "503 for all", kv: always("error"), cold: true, dead: true },
@@ -113,11 +126,11 @@ const faults = [
       move();
     },
     kv: (key) => (live.packs.has(key) ? "missing" : undefined),
-    // What was asked for too early is remembered as missing (store.mjs), and is had all the same.
+    // Packs requested too early are cached as missing (store.mjs), and must be found all the same.
     settles: true,
   },
   { name: "rollback under load", kv: well, cold: true, before: () => move() },
-  // Whole and sealed, of a version that this edge does not know.
+  // Intact and sealed packs of a version unknown to this edge.
   { name: "a newer format", kv: always("newer"), cold: true },
   { name: "an older format", kv: share(0.8, "older"), cold: true },
   { name: "publish cut short", kv: well, cold: true, before: () => cutShort() },
@@ -133,18 +146,21 @@ const faults = [
 let live = first;
 let flipping;
 kv.publish(first.pairs);
-/** The other snapshot goes live. */
+/** Publishes the other snapshot. */
 function move() {
   live = live === first ? second : first;
   kv.publish(live.pairs);
 }
-/** Of the packs that the other snapshot adds only some are there, as where a publish broke off before its manifest. */
+/**
+ * Stores only some of the packs that the other snapshot adds, as a publication interrupted before
+ * its manifest would.
+ */
 function cutShort() {
   const other = live === first ? second : first;
   const added = [...other.packs].filter((key) => !live.packs.has(key));
   for (const key of added) if (random.chance(0.5)) kv.values.delete(key);
 }
-/** The manifest is now the old one, now the new one, as where a write has not reached every place. */
+/** Alternates between the old and the new manifest, as if a write had not reached every place. */
 function flipManifests() {
   kv.publish(first.pairs);
   kv.publish(second.pairs);
@@ -160,13 +176,13 @@ const load = new Load(random, [...new Set([...first.users, ...second.users])].sl
 const allowed = new Set([first.id, second.id]);
 
 const found = [];
-/** Connections to the isolate that lives through it all that were closed just as they were used again. */
+/** Connections to the long-lived isolate that were closed just as they were reused. */
 let crossed = 0;
 const note = (text) => {
   if (found.length < 50) found.push(text);
 };
 
-/** Asks `count` mixed requests during a fault, at least for `seconds`. */
+/** Sends `count` mixed requests during a fault, for at least `seconds`. */
 async function phase({ name, kv: kvFault = well, cache: cacheFault = well, cold: restarts = false, dead = false, before, after }, count, seconds) {
   kv.reads.clear();
   await before?.();
@@ -192,7 +208,7 @@ async function phase({ name, kv: kvFault = well, cache: cacheFault = well, cold:
   })();
   const worker = async () => {
     while (row.requests < count || Date.now() - began < seconds * 1_000) {
-      // Where the least duration is not over when all is asked, the rest is asked slowly.
+      // After the last request, the rest of the minimum duration is filled slowly.
       if (row.requests >= count) await new Promise((done) => setTimeout(done, 40));
       if (random.chance(CONTROL_SHARE)) {
         const control = await ask(edges.get(live.id).url, { target: random.pick(CONTROLS) });
@@ -204,7 +220,7 @@ async function phase({ name, kv: kvFault = well, cache: cacheFault = well, cold:
       row.requests += 1;
       const asked = load.next();
       const answer = await ask((toCold ? cold : warm).url, asked);
-      // The isolate that is started anew takes its connections with it: no fault of the edge.
+      // The restarting isolate closes its connections: no fault of the edge.
       if (answer.status === 0 && toCold && (!coldIsUp || coldAt !== at)) {
         row.requests -= 1;
         continue;
@@ -230,7 +246,9 @@ async function phase({ name, kv: kvFault = well, cache: cacheFault = well, cold:
   return row;
 }
 
-/** The most reads in a second, within two seconds of a start or of the fault's beginning, and after. */
+/**
+ * Maximum reads in a second: within two seconds of a start or of the fault's beginning, and after.
+ */
 function mostReads(began, starts) {
   const most = { first: 0, later: 0 };
   for (const name of ["warm", "cold"]) {
@@ -243,13 +261,13 @@ function mostReads(began, starts) {
   return most;
 }
 
-/** Whether an isolate stands on the live snapshot, as the store has it. */
+/** Whether an isolate serves the live snapshot, confirmed by the store. */
 async function isFresh(edge) {
   const answer = await ask(edge.url, { target: "/v1/live" });
   return answer.headers.get("sinsang-snapshot") === live.id && ["isolate", "kv"].includes(answer.headers.get("sinsang-rung"));
 }
 
-/** Milliseconds until it does, or nothing where that takes much longer than it may. */
+/** Milliseconds until it does; nothing if that takes much longer than permitted. */
 async function freshAfter(edge = warm) {
   const began = Date.now();
   while (Date.now() - began < 2 * MANIFEST_PERIOD_MS) {
@@ -259,7 +277,10 @@ async function freshAfter(edge = warm) {
   return undefined;
 }
 
-/** The packs are there: an isolate that begins now stands on what is live, though those before it asked too early. */
+/**
+ * All packs are available: a fresh isolate serves the live snapshot, even though earlier ones asked
+ * too early.
+ */
 async function settle(name) {
   kv.befall(well);
   cache.befall(well);
@@ -271,7 +292,10 @@ async function settle(name) {
   console.log(`|   on fresh data after ${back} ms, ${json.store.late_packs} of ${json.store.second_reads} packs were there when asked for again | | | | | | | |`);
 }
 
-/** The store dies, and while it is dead another snapshot is published: only who reads it again can show that one. */
+/**
+ * The store dies, and another snapshot is published meanwhile: only an isolate that reads the store
+ * again can show it.
+ */
 const dying = {
   name: "published while dead",
   kv: always("error"),
@@ -283,10 +307,16 @@ const dying = {
     move();
   },
 };
-/** How long it stays dead at least: in the long form beyond the isolate's next look at the manifest. */
+/**
+ * Minimum seconds for which it stays dead: in a long run, beyond the isolate's next look at the
+ * manifest.
+ */
 const DEAD_S = wanted > 100_000 ? 40 : 6;
 
-/** All is well again: the isolate that lived through it stands on the live snapshot within a manifest period, and does not rush there. */
+/**
+ * All is well again: the long-lived isolate serves the live snapshot within a manifest period,
+ * without a rush of reads.
+ */
 async function recover(count) {
   kv.befall(well);
   cache.befall(well);
@@ -312,7 +342,7 @@ try {
   await phase({ name: "warming up" }, 200, 0);
   keep(await phase({ name: "none" }, each, 2));
   const rest = () => wanted - rows.reduce((sum, row) => sum + row.requests, 0);
-  // Each at least once; the long form repeats them all in ever new orders.
+  // Each fault at least once; a long run repeats them in ever new orders.
   for (let round = 0; rest() > 0; round += 1) {
     const order = faults.map((fault) => [random.next(), fault]).sort(([a], [b]) => a - b).map(([, fault]) => fault);
     for (const fault of order) {
@@ -337,10 +367,11 @@ try {
   const during = sums.filter(({ fault }) => !["none", WITHOUT, "recovery"].includes(fault));
   const all = { fault: "all faults", times: during.flatMap(({ times }) => times), control: during.flatMap(({ control }) => control) };
   console.log(`\np99 during faults ${p99(all)} ms, without them ${without} ms`);
-  // Where the machine was busier than when the edge was asked without faults, so was the edge that never fails.
+  // If the machine was busier than during the run without faults, so was the control edge.
   const least = Math.max(without, Math.round(percentile(all.control, 0.99)));
   if (p99(all) > READ_LIMIT_MS + least) note(`p99 ${p99(all)} ms during faults, over the read limit and the ${least} ms without them`);
-  // A stretch in which the machine was busy says little by itself: told, and not held against the edge.
+  // A single busy stretch of the machine says little: it is reported, but not counted against the
+  // edge.
   for (const { fault, ...sum } of during.filter(({ requests }) => requests >= ENOUGH_TO_TELL)) {
     if (p99(sum) > READ_LIMIT_MS + least) console.log(`${fault} by itself: p99 ${p99(sum)} ms`);
   }

@@ -1,4 +1,5 @@
-// The snapshots that are served while things fail: of different tables, so that a product tells which snapshot it is from.
+// The snapshots served during faults. They come from different tables, so that each product
+// identifies its snapshot.
 import { spawn } from "node:child_process";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -7,7 +8,7 @@ import { bundleOf } from "../harness/bundle.mjs";
 import { NOW, ROOT, STEP_MS, built, pairs, tables } from "../harness/dataset.mjs";
 import { HERE, made } from "../harness/made.mjs";
 
-/** What the Worker's clock says when the run begins. */
+/** The Worker's time at the start of the run. */
 export const BEGIN = NOW + STEP_MS + 60_000;
 const TABLES = [
   { name: "first", seed: "7", now: NOW },
@@ -21,8 +22,8 @@ export async function snapshots() {
     const folder = await tables(seed, now);
     its.push({ name, now, folder, snapshot: await built(folder, now, { more: ["--pack-format", "1"] }) });
   }
-  // Published as an operator would, one after the other and back, so that each manifest names the snapshot before it. Forced: they are of different
-  // tables, and the last is older than the one before it.
+  // Published in turn and back, as an operator would, so that each manifest names its predecessor.
+  // Forced: they come from different tables, and the last is older than its predecessor.
   const turns = [its[0], its[1], its[0]].flatMap(({ snapshot }, turn) => [
     ["publish", snapshot, "--local", `${HERE}/state`, "--force"],
     (folder) => dump(join(folder, "state"), join(folder, `published-${turn}`)),
@@ -34,7 +35,8 @@ export async function snapshots() {
       const built = await pairs(snapshot);
       const found = new Map([...everything, ["manifest", await readFile(join(published, `published-${2 - place}`, "manifest"))]]);
       const { viewers } = JSON.parse(await readFile(join(folder, "viewers.json"), "utf8"));
-      // As in crates/core/src/pack/FORMAT.md: container header, directory, then META with the snapshot's id first.
+      // As in crates/core/src/pack/FORMAT.md: container header, directory, then META with the
+      // snapshot's id first.
       const manifest = found.get("manifest");
       const id = manifest.readBigUInt64LE(sectionAt(manifest, "META")).toString(16).padStart(16, "0");
       const bundle = Buffer.from(bundleOf(built));
@@ -44,7 +46,7 @@ export async function snapshots() {
   );
 }
 
-/** Writes what the local KV of `state` holds to `folder`, laid out like a snapshot. */
+/** Writes the contents of `state`'s local KV to `folder`, in a snapshot's layout. */
 async function dump(state, folder) {
   const child = spawn(process.execPath, ["scripts/local-kv.mjs", "--config", "wrangler.toml", "--persist", state], { cwd: ROOT, stdio: ["pipe", "pipe", "inherit"] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();

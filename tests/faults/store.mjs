@@ -1,13 +1,19 @@
-// The edge's dependencies, played by servers of ours: Workers KV as workerd asks it over HTTP, and the data centre's cache. Each fails as
-// it is told to.
+// Servers of ours in the place of the edge's dependencies: Workers KV, over workerd's HTTP
+// protocol, and the data centre's cache. Each fails on demand.
 import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 
 const DRIP_MS = 200;
-/** How much shorter than in a data centre a miss is remembered here: 30 s are one, and a day is 48 minutes. */
+/**
+ * Scale of the time for which misses are cached, compared with a data centre: 30 s become one, and
+ * a day 48 minutes.
+ */
 const MISS_SCALE = 1 / 30;
 
-/** What may befall a value: each takes the response, the key and the whole value, and answers in its own way. */
+/**
+ * Faults of a read: each takes the response, the key and the complete value, and answers in its own
+ * way.
+ */
 export const FAULTS = {
   error: (response) => response.writeHead(503).end("the store is unwell"),
   hang: () => {},
@@ -27,7 +33,7 @@ export const FAULTS = {
     for (let flips = 1 + random.below(8); flips > 0; flips -= 1) damaged[random.below(damaged.length)] ^= 1 << random.below(8);
     response.writeHead(200).end(damaged);
   },
-  // A length that the body does not have: the connection is cut before it is reached.
+  // A length larger than the body: the connection is cut before its end.
   short: (response, value, { random }) => {
     response.writeHead(200, { "content-length": value.length + 1 + random.below(1_000) });
     response.write(value, () => response.destroy());
@@ -37,7 +43,10 @@ export const FAULTS = {
   older: (response, value) => response.writeHead(200).end(reformatted(value, 0)),
 };
 
-/** A pack as of another format version: whole, with the checksum of its content (crates/core/src/pack/FORMAT.md). */
+/**
+ * A pack in another format version: intact, with the checksum of its content
+ * (crates/core/src/pack/FORMAT.md).
+ */
 export function reformatted(value, version) {
   const pack = Buffer.from(value);
   if (pack.length < 32) return pack;
@@ -48,7 +57,7 @@ export function reformatted(value, version) {
 }
 
 class Dependency {
-  /** Reads since the count was last taken, by client and second. */
+  /** Reads since the last reset, by client and second. */
   reads = new Map();
   #server;
   #sockets = new Set();
@@ -76,7 +85,7 @@ class Dependency {
     this.port = this.#server.address().port;
   }
 
-  /** What each read of a key meets now; a fault that hangs goes on hanging. */
+  /** Sets the fault of later reads; hanging reads keep hanging. */
   befall(fault) {
     this.fault = fault;
   }
@@ -106,12 +115,12 @@ class Dependency {
 }
 
 /**
- * Workers KV: `GET /<key>?urlencoded=true&cache_ttl=…`, the key in its path behind the name of the isolate that asks. As in a data centre, a key
- * that was missing stays missing for as long as the reader would have its value kept.
+ * Workers KV: `GET /<key>?urlencoded=true&cache_ttl=…`, with the key in its path behind the name of
+ * the asking isolate. As in a data centre, a missing key stays missing for the reader's cache time.
  */
 export class Kv extends Dependency {
   values = new Map();
-  /** When a key was found missing, by key. */
+  /** The time at which each key was found missing. */
   #misses = new Map();
 
   answer(request, response) {
@@ -131,14 +140,17 @@ export class Kv extends Dependency {
     else response.writeHead(200, { "content-length": value.length }).end(value);
   }
 
-  /** Puts the pairs of a snapshot, the manifest last, as a publish does. */
+  /** Puts the pairs of a snapshot, the manifest last, as a publication does. */
   publish(pairs) {
     for (const [key, value] of pairs) if (key !== "manifest") this.values.set(key, value);
     this.values.set("manifest", pairs.get("manifest"));
   }
 }
 
-/** The data centre's cache as workerd speaks to it: GET with `cf-cache-status`, PUT of a whole response. */
+/**
+ * The data centre's cache in workerd's protocol: GET with `cf-cache-status`, PUT of a complete
+ * response.
+ */
 export class Cache extends Dependency {
   values = new Map();
 

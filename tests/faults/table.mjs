@@ -1,8 +1,9 @@
-// What a run prints: a line for each stretch of it, and at the end one for each fault with all its stretches together.
+// A run's output: a line for each stretch, and at the end one for each fault with all its
+// stretches.
 
 export const percentile = (list, share) => (list.length === 0 ? 0 : list.toSorted((a, b) => a - b)[Math.min(list.length - 1, Math.floor(list.length * share))]);
 
-/** The most of a list that spreading into Math.max would be too long for. */
+/** The maximum of a list too long for spreading into Math.max. */
 const most = (list) => list.reduce((known, one) => Math.max(known, one), 0);
 
 export const HEAD =
@@ -15,7 +16,9 @@ export function line({ fault, requests, times, control, age, reads, rungs }) {
   return `| ${[fault, requests, ...ms, age, `${reads.first}/${reads.later}`, shown].join(" | ")} |`;
 }
 
-/** Rows of the same fault as one: counts added up, times together, the worst of the rest. */
+/**
+ * Merges the rows of each fault: counts are summed, times joined, and the worst of the rest taken.
+ */
 export function together(rows) {
   const sums = new Map();
   for (const row of rows) {

@@ -1,4 +1,5 @@
-// What may be shown: the OpenAPI document, the snapshots that were ever published, and two edges whose store never fails.
+// The reference for answers: the OpenAPI document, all published snapshots, and two edges whose
+// store never fails.
 import { createHash } from "node:crypto";
 import { Contract } from "../harness/contract.mjs";
 import { kst } from "../harness/dataset.mjs";
@@ -8,7 +9,10 @@ const AGE_SLACK_S = 3;
 
 export class Truth {
   #contract = new Contract();
-  /** Answers that were found good, by ETag, question and viewer: their items, and the stretch of time that they hold for. */
+  /**
+   * Answers found correct, by ETag, question and viewer: their items, and the period in which they
+   * hold.
+   */
   #shown = new Map();
 
   /**
@@ -19,7 +23,9 @@ export class Truth {
     Object.assign(this, { snapshots: new Map(snapshots.map((one) => [one.id, one])), references, offset, preview });
   }
 
-  /** What is wrong with an answer, as texts. `allowed` are the ids of the snapshots that may be shown now. */
+  /**
+   * The faults of an answer, as texts. `allowed` are the ids of the snapshots that are valid now.
+   */
   async faults(asked, answer, allowed) {
     if (asked.expects !== "answer") {
       const faults = this.#contract.faults(answer);
@@ -36,7 +42,8 @@ export class Truth {
     if (Math.abs(Number(answer.headers.get("sinsang-age")) - age) > AGE_SLACK_S + answer.ms / 1_000) faults.push(`age ${answer.headers.get("sinsang-age")}, not ${age}`);
     if (asked.bearer !== undefined && !/^(private|no-store)/.test(answer.headers.get("cache-control"))) faults.push("an answer to a token may be shared");
     if (answer.status === 304 || answer.path === "/v1/status") return [...faults, ...this.#contract.faults(answer)];
-    // What stands before the items is of this answer; what comes after is the same wherever the ETag and the question are.
+    // The part before the items is specific to this answer; the rest is the same for the same ETag
+    // and question.
     const head = /^.{0,60}?"personalized":(true|false),"snapshot":\{"id":"([0-9a-f]+)","built_at":"[^"]+","age_s":\d+,"rung":"([a-z]+)"\},/.exec(answer.text);
     if (!head) return [...faults, `a surface begins with ${answer.text.slice(0, 200)}`];
     const [begins, personalized, id, rung] = head;
@@ -51,12 +58,12 @@ export class Truth {
     }
     const stretch = stretchOf(answer.json);
     const first = [...this.#contract.faults(answer), ...this.#timeFaults(stretch, answer), ...(await this.#orderFaults(asked, answer, snapshot))];
-    // An ETag stands for one order: of a snapshot, a question, tastes and a stretch of time.
+    // An ETag stands for one order: of a snapshot, a question, tastes and a period.
     if (first.length === 0) this.#shown.set(key, { shown, ...stretch });
     return [...faults, ...first];
   }
 
-  /** Nothing that is over, nothing on air that is not. */
+  /** Finds ended broadcasts, and broadcasts shown as on air before they begin. */
   #timeFaults({ from, until }, answer) {
     const faults = [];
     if (answer.began + this.offset >= until) faults.push(`shows a broadcast that was over at ${kst(until)}`);
@@ -64,7 +71,7 @@ export class Truth {
     return faults;
   }
 
-  /** The same items in the same order as an edge shows whose store never fails. */
+  /** Compares items and order with those of an edge whose store never fails. */
   async #orderFaults(asked, answer, snapshot) {
     const { json } = answer;
     if (json.interrupted) return json.items.length === 0 ? [] : ["a list that stops shows items"];
@@ -77,7 +84,7 @@ export class Truth {
       const target = `${question.pathname}${question.search}`;
       const { url: reference } = this.references.get(snapshot.id);
       let truth = await ask(reference, { target, preview: this.preview });
-      // A connection that was kept alive too long is no answer.
+      // Repeats a request that a kept-alive connection has lost.
       if (truth.status === 0) truth = await ask(reference, { target, preview: this.preview });
       if (truth.status !== 200) return [`the reference answers ${truth.status} to ${target}: ${truth.text.slice(0, 200)}`];
       if (truth.json.personalized === json.personalized && parts(truth.json) === shown) {
@@ -89,13 +96,16 @@ export class Truth {
   }
 }
 
-/** What is shown, in order, with its times. */
+/** The shown items in order, with their times. */
 function parts(json) {
   const list = (items) => items?.map((item) => `${item.product_id ?? item.tab_id} ${JSON.stringify(item.broadcasts ?? item.broadcast ?? item.position)}`);
   return JSON.stringify([json.total ?? json.new?.total, list(json.items), list(json.tabs?.items), list(json.live?.items), list(json.new?.items)]);
 }
 
-/** While all that is shown may be: after what is on air has begun, before the first of it is over. */
+/**
+ * The period in which all shown items are valid: after those on air have begun, and before the
+ * first of them ends.
+ */
 function stretchOf(json) {
   const stretch = { from: -Infinity, until: Infinity };
   for (const item of json.new?.items ?? (json.surface === "new" ? json.items : [])) {

@@ -1,4 +1,5 @@
-// The built Worker in workerd alone, without Miniflare: its KV and its cache are whatever listens on the ports that are given.
+// The built Worker in plain workerd, without Miniflare: its KV and cache are the servers on the
+// given ports.
 import { spawn } from "node:child_process";
 import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -6,11 +7,11 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { ROOT } from "../harness/dataset.mjs";
 
-// The binary that Miniflare runs too.
+// Miniflare's own workerd binary.
 const { default: BINARY } = createRequire(createRequire(import.meta.url).resolve("miniflare"))("workerd");
 const START_TIMEOUT_MS = 20_000;
 
-/** Asks the edge what it is given, some at a time, from within the same process. */
+/** Sends the given requests to the edge, some at a time, from within the same process. */
 const DRIVER = `export default {
   async fetch(request, env) {
     const asked = await request.json();
@@ -52,7 +53,7 @@ export class Workerd {
     Object.assign(workerd, { name, ports, variables });
     workerd.folder = await mkdtemp(join(ROOT, ".cache/test/workerd."));
     await writeFile(join(workerd.folder, "snapshot.bundle"), bundle);
-    // workerd embeds only what lies below its configuration.
+    // workerd embeds only files below its configuration.
     for (const file of ["index.js", "index_bg.wasm"]) await copyFile(join(ROOT, "build", file), join(workerd.folder, file));
     await workerd.#run();
     return workerd;
@@ -88,7 +89,8 @@ const edge :Workerd.Worker = (
   cacheApiOutbound = "cache",
   bindings = [(name = "SNAPSHOTS", kvNamespace = "kv"), ${bindings.join(", ")}],
 );
-# Between the edge and the server: it only puts the isolate's name before the key, so that reads can be counted for each isolate.
+# Between the edge and the server: puts the isolate's name before the key, so that reads are
+# counted for each isolate.
 const kv :Workerd.Worker = (
   modules = [(name = "kv.js", esModule = "export default { fetch(request, env) { const url = new URL(request.url); return env.KV.fetch('http://kv/${this.name}' + url.pathname + url.search, { signal: request.signal }); } };")],
   compatibilityDate = "2026-04-01",
@@ -97,7 +99,7 @@ const kv :Workerd.Worker = (
 `;
   }
 
-  /** Starts the process, on other ports where somebody else was quicker. */
+  /** Starts the process, on other ports if another process took these first. */
   async #run() {
     for (let tries = 5; ; tries -= 1) {
       this.port ??= await freePort();
@@ -143,7 +145,7 @@ const kv :Workerd.Worker = (
       if (etag !== undefined) own["if-none-match"] = etag;
       return { target, init: { method, headers: own, body: method === "GET" ? undefined : body } };
     });
-    // A connection of its own: one that is kept alive may be closed by the other side just as it is used.
+    // A separate connection: the other side may close a kept-alive one just as it is reused.
     const headers = { connection: "close" };
     const response = await fetch(`http://127.0.0.1:${this.driverPort}/`, { method: "POST", headers, body: JSON.stringify(sent) });
     if (!response.ok) throw new Error(`the driver answers ${response.status}: ${(await response.text()).slice(0, 500)}`);

@@ -1,4 +1,4 @@
-// The bundle of a snapshot, as crates/core/src/pack/bundle.rs has it: the manifest, and after it the board that the manifest names.
+// A snapshot's bundle, as in crates/core/src/pack/bundle.rs: the manifest, followed by its board.
 
 /** @param {Map<string, Buffer>} pairs a snapshot as KV holds it */
 export function bundleOf(pairs) {

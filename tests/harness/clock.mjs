@@ -1,4 +1,7 @@
-/** A module before the built Worker (`Edge`): a request's header `Test-Clock` names the moment, in milliseconds, that the Worker's clock stands at from then on. */
+/**
+ * A module around the built Worker (`Edge`): a request's header `Test-Clock` sets the Worker's
+ * clock, in milliseconds, from then on.
+ */
 export const CLOCK_ENTRY = `
 import worker from "./index.js";
 export * from "./index.js";

@@ -1,4 +1,4 @@
-// www/openapi.json as a judge: is this answer one that the document allows for this request?
+// Checks answers against www/openapi.json: does the document allow this answer for this request?
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import Ajv2020 from "ajv/dist/2020.js";
@@ -17,7 +17,7 @@ export class Contract {
     this.validators = new Map();
   }
 
-  /** The object that a place of the document holds, and its pointer, with a `$ref` followed. */
+  /** An object of the document and its pointer, after following a `$ref`. */
   follow(object, at) {
     if (!object?.$ref) return [object, at];
     const path = object.$ref.replace(/^#/, "");
@@ -25,7 +25,7 @@ export class Contract {
     return this.follow(target, path);
   }
 
-  /** What is wrong with an answer, as texts; none where the document allows it. */
+  /** The faults of an answer, as texts; none if the document allows it. */
   faults({ method, path, status, headers, json, text }) {
     const operation = this.document.paths?.[path];
     if (!operation) return [];

@@ -1,4 +1,4 @@
-// The data that whole requests are tested on: made by the built command, the same at every run.
+// The data set of tests of complete requests: made by the built command, the same at every run.
 import { writeFileSync } from "node:fs";
 import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -6,15 +6,16 @@ import { HERE, made } from "./made.mjs";
 
 export { ROOT, USER_KEY, sinsang } from "./made.mjs";
 
-/** The instant that the first snapshot is built for: a Friday noon in Korea. */
+/** The build time of the first snapshot: a Friday noon in Korea. */
 export const NOW = Date.parse("2026-11-20T12:00:00+09:00");
 /**
- * The later snapshots are of the same tables, built this much later each, and in the next format of packs. Less than clocks may be apart
- * (CLOCK_LEEWAY_MS in crates/core/src/time.rs), so that an edge whose clock stands at NOW takes both.
+ * The later snapshots come from the same tables, each built this much later, in the next pack
+ * format. It is less than the permitted clock skew (CLOCK_LEEWAY_MS in crates/core/src/time.rs), so
+ * that an edge whose clock shows NOW takes both.
  */
 export const STEP_MS = 4 * 60 * 1000;
 
-/** An instant as Koreans write it. */
+/** An instant in Korean time. */
 export const kst = (ms) => new Date(ms + 9 * 3_600_000).toISOString().replace(/\.000Z$/, "+09:00").replace(/Z$/, "+09:00");
 
 /** A folder of tables as of `now`. */
@@ -22,7 +23,7 @@ export async function tables(seed, now, ...more) {
   return join(await made([["generate", "--quick", "--seed", seed, "--now", kst(now), ...more, "--out", `${HERE}/tables`]]), "tables");
 }
 
-/** The snapshot folder of tables as of `now`. `rules` are the text of a file. */
+/** The snapshot folder of `tables` as of `now`. `rules` is the text of a rules file. */
 export async function built(tables, now, { rules, more = [] } = {}) {
   const build = ["build", "--input", tables, "--output", `${HERE}/snapshot`, "--now", kst(now), ...more];
   if (rules === undefined) return join(await made([build]), "snapshot");
@@ -30,7 +31,10 @@ export async function built(tables, now, { rules, more = [] } = {}) {
   return join(folder, "snapshot");
 }
 
-/** Snapshots of as many users as show what viewers lean to by province and class of device: one as it is, one from the same tables without that. */
+/**
+ * Two snapshots with enough users for leanings by province and device class: one with them, one of
+ * the same tables without.
+ */
 export async function crowd() {
   const its = await tables("7", NOW, "--users", "1500");
   const told = await built(its, NOW);

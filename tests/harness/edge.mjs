@@ -1,4 +1,5 @@
-// The built Worker in real workerd, with wrangler.toml's own settings, a KV that is seeded and a clock that is set.
+// The built Worker in real workerd, with wrangler.toml's own settings, a seeded KV and a settable
+// clock.
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Log, LogLevel, Miniflare } from "miniflare";
@@ -10,15 +11,15 @@ import { NOW, ROOT, USER_KEY, kst, pairs } from "./dataset.mjs";
 import { AUDIENCE, ES256_JWK, HS256_KEY, claims, hs256 } from "./token.mjs";
 
 export const PREVIEW_SECRET = "a preview secret of the tests";
-/** Machines that run other suites beside this one take their time; whether an answer is fast is for benchmarks to say. */
+/** Generous for machines that run other suites at the same time; benchmarks judge speed. */
 const REQUEST_TIMEOUT_MS = 60_000;
-/** What the Worker waits for its store, in milliseconds: longer than it does in production, for the same reason. */
+/** The Worker's read limit in milliseconds: longer than in production, for the same reason. */
 const READ_LIMIT_MS = "20000";
 
 export class Edge {
-  /** The Worker's clock ran this much ahead of the machine's when it started. */
+  /** How far the Worker's clock was ahead of the machine's at its start, in milliseconds. */
   offset = 0;
-  /** What the Worker printed. */
+  /** The Worker's output. */
   printed = "";
 
   /**
@@ -65,7 +66,7 @@ export class Edge {
     const worker = {
       ...fromToml,
       serviceBindings: intake ? { INTAKE: "sinsang-intake" } : {},
-      // Not those of a developer's .dev.vars.
+      // Replaces the variables of a developer's .dev.vars.
       bindings: Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)),
       kvNamespaces: { SNAPSHOTS: "snapshots-local" },
       ...(ratelimits ? { ratelimits } : {}),
@@ -91,13 +92,13 @@ export class Edge {
     return { ...shared, ...INTAKE_STATE, workers: [{ ...worker, name: "sinsang" }, intakeWorker(intake === true ? {} : intake)] };
   }
 
-  /** A new isolate over the same KV, with the clock at `now`: what memory held is gone. */
+  /** A new isolate with the same KV and an empty memory, its clock at `now`. */
   async restart(now = this.now()) {
     await this.mf.setOptions(this.options(now));
     this.url = await this.mf.ready;
   }
 
-  /** What the Worker's clock says. */
+  /** The Worker's time. */
   now() {
     return Date.now() + this.offset;
   }
@@ -141,21 +142,24 @@ export class Edge {
     try {
       json = JSON.parse(text);
     } catch {
-      // Not every answer is JSON; whoever expects it finds `undefined`.
+      // Not every answer is JSON; `json` is then `undefined`.
     }
     const answer = { method, path: url.pathname, status: response.status, headers: response.headers, text, json };
     assert.deepEqual(this.contract.faults(answer), [], `${method} ${url.pathname}${url.search} breaks www/openapi.json`);
     return answer;
   }
 
-  /** Asks for what has to be there. */
+  /** Requests a resource that must exist. */
   async get(path, options = {}) {
     const answer = await this.ask(path, options);
     assert.equal(answer.status, 200, `${path}: ${answer.text.slice(0, 200)}`);
     return answer;
   }
 
-  /** All pages of `path`, from the first or from a cursor in the query, as their answers; fails where they never end. */
+  /**
+   * The answers of all pages of `path`, from the first or from a cursor in the query; fails if they
+   * never end.
+   */
   async pages(path, options = {}) {
     const answers = [];
     let cursor = options.query?.cursor;
@@ -168,7 +172,7 @@ export class Edge {
     return answers;
   }
 
-  /** Stops the Worker; whatever was asked of it, it must not have panicked. */
+  /** Stops the Worker; it must not have panicked. */
   async stop() {
     await this.mf.dispose();
     assert.doesNotMatch(this.printed, /panicked at|RuntimeError|unreachable/, "the Worker trapped");
@@ -179,7 +183,10 @@ function toArrayBuffer(bytes) {
   return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
 }
 
-/** Asserts that an answer is a problem document of this status, about this parameter where one is named. */
+/**
+ * Asserts that an answer is a problem document of this status, and about this parameter if one is
+ * given.
+ */
 export function assertProblem(answer, status, parameter) {
   assert.equal(answer.status, status, answer.text.slice(0, 300));
   assert.match(answer.headers.get("content-type"), /^application\/problem\+json/);

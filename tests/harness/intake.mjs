@@ -1,4 +1,5 @@
-// The built Worker that takes events, in real workerd with Queues and R2 simulated: alone, or beside the edge (edge.mjs).
+// The built event Worker, in real workerd with simulated Queues and R2: alone, or beside the edge
+// (edge.mjs).
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { Log, LogLevel, Miniflare } from "miniflare";
@@ -8,7 +9,7 @@ import { Contract } from "./contract.mjs";
 import { ROOT, USER_KEY, pairs } from "./dataset.mjs";
 import { AUDIENCE, ES256_JWK, HS256_KEY } from "./token.mjs";
 
-/** Nothing outlives a test. */
+/** Options that discard all state after a test. */
 export const INTAKE_STATE = { r2Persist: false, durableObjectsPersist: false };
 const PATIENCE_MS = 60_000;
 
@@ -25,7 +26,7 @@ export function intakeWorker({ entry, bindings = {}, consumer = {}, queues = {},
   const { workerOptions: fromToml } = workerOptions(join(ROOT, "crates/event-worker/wrangler.toml"));
   const build = join(ROOT, "crates/event-worker/build");
   const all = { CORS_ORIGINS: "", JWT_AUDIENCE: AUDIENCE, JWT_HS256_KEY: HS256_KEY, JWT_ES256_PUBLIC_KEY: ES256_JWK, USER_KEY, ...bindings };
-  // Whoever waits for a batch here waits for a second, not for five.
+  // Tests wait one second for a batch instead of five.
   const quick = { maxBatchTimeout: 1, retryDelay: 0, ...consumer };
   return {
     ...fromToml,
@@ -43,10 +44,13 @@ export function intakeWorker({ entry, bindings = {}, consumer = {}, queues = {},
 }
 
 export class Intake {
-  /** What the Worker printed. */
+  /** The Worker's output. */
   printed = "";
 
-  /** Starts the Worker by itself, with `intakeWorker`'s options; `state` is a folder that its bucket is kept in, as `wrangler dev` does. */
+  /**
+   * Starts the Worker alone, with `intakeWorker`'s options; `state` is a folder for its bucket, as
+   * `wrangler dev` keeps one.
+   */
   static async start({ state, ...options } = {}) {
     const intake = new Intake();
     intake.contract = new Contract();
@@ -71,20 +75,23 @@ export class Intake {
     };
   }
 
-  /** A new process over the same storage: what memory held is gone. */
+  /** A new process with the same storage and an empty memory. */
   async restart(options = {}) {
     await this.mf.setOptions(this.options(options));
     this.url = await this.mf.ready;
   }
 
-  /** Puts a snapshot where the Worker's isolates find it: the pulse counts what the live board has. */
+  /** Publishes a snapshot to the Worker's isolates: the pulse counts the live board's products. */
   async seed(snapshot) {
-    // A restart takes the namespace that was got before along.
+    // A restart invalidates a namespace obtained before.
     const kv = await this.mf.getKVNamespace("SNAPSHOTS", "sinsang-intake");
     for (const [key, value] of await pairs(snapshot)) await kv.put(key, value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength));
   }
 
-  /** Sends `body`, as JSON unless it is text or bytes, and holds the answer against the OpenAPI document. */
+  /**
+   * Sends `body`, as JSON unless it is text or bytes, and checks the answer against the OpenAPI
+   * document.
+   */
   async send(body, { method = "POST", path = "/v1/events", headers = {}, type = "application/json", cf } = {}) {
     const sent = typeof body === "string" || body instanceof Uint8Array || body === undefined ? body : JSON.stringify(body);
     const url = new URL(path, this.url);
@@ -98,12 +105,12 @@ export class Intake {
     return answer;
   }
 
-  /** What the bucket holds: objects by name, each as the lines it has. */
+  /** The bucket's objects by name, each as its lines. */
   async objects(mf = this.mf) {
     return objects(await mf.getR2Bucket("EVENT_OBJECTS", "sinsang-intake"));
   }
 
-  /** The objects, once they have `count` lines together. */
+  /** The objects, once they have `count` lines in total. */
   async settled(count, mf = this.mf) {
     return settled(count, () => this.objects(mf));
   }
@@ -114,7 +121,7 @@ export class Intake {
   }
 }
 
-/** What a bucket holds, by name: `lines` and the object's own metadata. */
+/** A bucket's objects by name: `lines` and the object's own metadata. */
 export async function objects(bucket) {
   const { objects } = await bucket.list();
   const found = new Map();
@@ -126,7 +133,7 @@ export async function objects(bucket) {
   return found;
 }
 
-/** Looks until what `look` finds has `count` lines. */
+/** Polls until the objects that `look` returns have `count` lines. */
 export async function settled(count, look) {
   const deadline = Date.now() + PATIENCE_MS;
   for (;;) {

@@ -1,5 +1,6 @@
-// What suites have the command make: tables, snapshots, published stores. Each is made once, and lies under the hash of the command and of the
-// steps that made it, so that suites which ask for the same have the same, also in other processes and on another day.
+// Data that the command makes for suites: tables, snapshots, published stores. Each is made once
+// and stored under the hash of the command and its steps, so that suites with the same needs share
+// it, also across processes and days.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
@@ -8,15 +9,17 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-/** The key that turns users into what packs know them by; the Worker of the tests has the same. */
+/** The key that hashes users for packs; the tests' Worker has the same. */
 export const USER_KEY = "a user key of the tests, known to all";
-/** Stands for the folder that is being made, in the arguments of a step. */
+/** Stands for the folder being made, in the arguments of a step. */
 export const HERE = "{here}";
 
 const CLI = join(ROOT, "bin/sinsang");
 const KEPT = join(ROOT, ".cache/test");
 
-/** Runs the sinsang command to its end and returns what it printed; fails with its words where it fails. */
+/**
+ * Runs the sinsang command to its end and returns its output; a failure throws its error output.
+ */
 export async function sinsang(...args) {
   const child = spawn(CLI, args, { cwd: ROOT, env: { ...process.env, SINSANG_USER_KEY: USER_KEY }, stdio: ["ignore", "pipe", "pipe"] });
   let stdout = "";
@@ -32,15 +35,16 @@ export async function sinsang(...args) {
 }
 
 let command;
-/** The hash of the command, which every other build of it changes. */
+/** The hash of the command; every other build of it has another. */
 const commandHash = () => (command ??= createHash("sha256").update(readFileSync(CLI)).digest("hex"));
 
 /**
- * The folder that `steps` make: arguments of the command, or functions that are given the folder. A function is known by its text, so what it
- * takes from outside itself has to come in by `values`. Folders made before may stand in arguments: their paths hold their own hash.
+ * The folder that `steps` make: arguments of the command, or functions of the folder. Functions are
+ * hashed by their text, so their outside inputs have to come in `values`. Arguments may name folders
+ * made before: their paths hold their own hash.
  * @param {(string[] | ((folder: string, ...values: unknown[]) => Promise<unknown> | unknown))[]} steps
  * @param {unknown[]} values
- * @returns {Promise<string>} to be read and not to be written
+ * @returns {Promise<string>} read-only
  */
 export async function made(steps, ...values) {
   const told = JSON.stringify([commandHash(), values, steps.map((step) => (typeof step === "function" ? String(step) : step))]);
@@ -48,11 +52,11 @@ export async function made(steps, ...values) {
   const folder = join(its, createHash("sha256").update(told.replaceAll(KEPT, "")).digest("hex").slice(0, 16));
   if (existsSync(folder)) return folder;
   await mkdir(its, { recursive: true });
-  // What other builds of the command made, nobody asks for again.
+  // Data of other builds of the command are never used again.
   for (const name of await readdir(KEPT)) {
     if (/^[0-9a-f]{8}$/.test(name) && !its.endsWith(name)) await rm(join(KEPT, name), { recursive: true, force: true });
   }
-  // Made aside and moved: a process beside this one never sees half of it.
+  // Made in a temporary folder and moved: concurrent processes never see it incomplete.
   const aside = await mkdtemp(`${folder}.`);
   for (const step of steps) {
     if (typeof step === "function") await step(aside, ...values);

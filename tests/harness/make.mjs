@@ -1,4 +1,4 @@
-// Makes all data that suites share, before they ask for it: node tests/harness/make.mjs
+// Makes all data that suites share, before they need it: node tests/harness/make.mjs
 import { snapshots } from "../faults/snapshot.mjs";
 import { data } from "../page/data.mjs";
 import { crowd, dataset } from "./dataset.mjs";

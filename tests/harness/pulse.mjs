@@ -1,4 +1,4 @@
-// A pulse and a board's listings as crates/core/src/pack/FORMAT.md has them, read by other code than the edge's.
+// An independent reader of pulses and of boards' listings, by crates/core/src/pack/FORMAT.md.
 import { createHash } from "node:crypto";
 
 const PATIENCE_MS = 60_000;
@@ -14,7 +14,10 @@ function sectionsOf(bytes) {
 
 const hex = (number) => number.toString(16).padStart(16, "0");
 
-/** Shop, item code and product of each listing on the board of a snapshot, whose pairs are given as KV holds them. */
+/**
+ * Shop, item code and product of each listing on a snapshot's board; `pairs` is the snapshot as in
+ * KV.
+ */
 export function listingsOf(pairs) {
   const board = sectionsOf(pairs.get("manifest")).get("META").toString("hex", 16, 32);
   const sections = sectionsOf(pairs.get(`pack/${board}`));
@@ -28,7 +31,7 @@ export function listingsOf(pairs) {
   return found;
 }
 
-/** What a pulse says: when it was made, and counts in sixteenths of a viewer by the product's id. */
+/** A pulse's contents: its time, and its counts in sixteenths of a viewer by product id. */
 export function pulseOf(bytes) {
   const sections = sectionsOf(bytes);
   const counts = new Map();
@@ -40,7 +43,7 @@ export function pulseOf(bytes) {
   return { madeAt: Number(sections.get("META").readBigInt64LE(0)), counts };
 }
 
-/** What `look` finds, once it finds something. */
+/** The first result of `look` that isn't empty. */
 export async function until(look, patience = PATIENCE_MS) {
   const deadline = Date.now() + patience;
   for (;;) {
@@ -51,7 +54,7 @@ export async function until(look, patience = PATIENCE_MS) {
   }
 }
 
-/** A pulse of counts in sixteenths of a viewer by the product's id, as the one who counts events writes it. */
+/** A pulse of counts in sixteenths of a viewer by product id, as the event counter writes it. */
 export function packOf({ madeAt, counts }) {
   const meta = Buffer.alloc(8);
   meta.writeBigInt64LE(BigInt(madeAt));

@@ -1,4 +1,4 @@
-//! What fuzzing found, replayed: every file of the edge's corpora through the same functions.
+//! Replays fuzzing's findings: every file of the edge's corpora through the same functions.
 
 #[path = "../../fuzz/src/cursor.rs"]
 mod cursor;

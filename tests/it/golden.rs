@@ -1,7 +1,8 @@
-//! The golden files: today's writer makes the packs byte for byte, and today's reader answers from them byte for byte.
+//! The golden files: the current writer makes the packs byte for byte, and the current reader
+//! answers from them byte for byte.
 //!
-//! `UPDATE_GOLDEN=1 cargo test --test golden` writes them anew; a format's golden files are only written anew together with an entry in
-//! the change list of `crates/core/src/pack/FORMAT.md`.
+//! `UPDATE_GOLDEN=1 cargo test --test it golden` rewrites them. Rewriting a format's golden files
+//! requires an entry in the change list of `crates/core/src/pack/FORMAT.md`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,7 +25,7 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
-/// Compares with the golden file `name`, or writes it where that is asked for.
+/// Compares `bytes` with the golden file `name`, or rewrites the file under `UPDATE_GOLDEN`.
 fn settle(name: &str, bytes: &[u8]) {
     let path = folder().join(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -62,14 +63,15 @@ fn kept_in(folder: &Path) -> Packs {
     Packs { manifest: read("manifest.pack".to_owned()), board: read("board.pack".to_owned()), tastes }
 }
 
-/// Items by their ids; other lists as they are.
+/// Items sorted by their ids; other lists unchanged.
 fn by_id(list: &[Value]) -> Vec<&Value> {
     let mut list: Vec<&Value> = list.iter().collect();
     list.sort_by_key(|item| ["product_id", "tab_id"].map(|name| item[name].as_str().unwrap_or_default().to_owned()));
     list
 }
 
-/// What of `before` is not in `after` as it was, by its path. Members may have come; none may have gone or changed.
+/// Collects the parts of `before` that are missing or changed in `after`, by path. New members are
+/// allowed.
 fn gone(before: &Value, after: &Value, path: &str, found: &mut Vec<String>) {
     match (before, after) {
         (Value::Object(before), Value::Object(after)) => {
@@ -78,14 +80,14 @@ fn gone(before: &Value, after: &Value, path: &str, found: &mut Vec<String>) {
             }
         }
         (Value::Array(before), Value::Array(after)) if before.len() == after.len() => {
-            // The order of items is the ranking's, which may change; what is said of each item may not.
+            // The ranking may change the order of items, but not their contents.
             let (before, after) = (by_id(before), by_id(after));
             for (place, (before, after)) in before.into_iter().zip(after).enumerate() {
                 gone(before, after, &format!("{path}[{place}]"), found);
             }
         }
         _ if before == after => {}
-        // A cursor is its edge's own: what it spells may change, and that there is one may not.
+        // A cursor's text is private to its edge and may change; its presence may not.
         (Value::String(_), Value::String(_)) if path.ends_with(".next_cursor") => {}
         _ => found.push(format!("{path} was {before} and is {after}")),
     }
@@ -119,7 +121,8 @@ fn viewers_notice_nothing_while_a_snapshot_of_the_first_release_is_replaced_and_
     let first = edge.ask(&Ask::get("/v1/home").user("u000001")).header("Sinsang-Snapshot").map(str::to_owned);
     let mut seen = BTreeSet::new();
     for round in 0..3 {
-        // Today's, with sections that the first release did not have; then back again. What is named by content stays, as in a store.
+        // The current release's data, with sections that the first release did not have; then back
+        // again. Packs remain, as in a store.
         let live = if round % 2 == 0 { &new.packs } else { &old };
         edge.store.values.extend(live.clone());
         let manifest = if round % 2 == 0 { new.manifest.clone() } else { old[&Key::Live.to_string()].clone() };
@@ -128,7 +131,7 @@ fn viewers_notice_nothing_while_a_snapshot_of_the_first_release_is_replaced_and_
         for target in ["/v1/new", "/v1/live", "/v1/tabs", "/v1/home"] {
             for user in ["", "u000001"] {
                 let ask = if user.is_empty() { Ask::get(target) } else { Ask::get(target).user(user) };
-                // The first answer after it was published starts the look; the second stands on what that brought.
+                // The first answer after a publication starts the look; the second uses its result.
                 edge.ask(&ask);
                 let reply = edge.ask(&ask);
                 assert_eq!(reply.status, 200, "{target}");
@@ -179,7 +182,7 @@ fn the_golden_files_of_the_second_format_are_what_is_written_and_answered() {
     let mut values = packs.values();
     values.extend(keys.into_keys().map(|key| (key, read("pulse.pack"))));
     let text = wanted(values);
-    // Every weight that the board has shows: its own, and those of the two variants that change one.
+    // Every weight of the board occurs: its own, and those of the two variants that change one.
     let parts: BTreeSet<i64> =
         text.split([' ', '\t', '\n']).filter_map(|item| item.split_once(':')?.1.parse().ok()).collect();
     let weights = [-7_i64, 120, 40, 2_000];

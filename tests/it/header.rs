@@ -1,4 +1,4 @@
-//! Headers of requests: what the docs name and what the code reads is what a preflight allows.
+//! Request headers: those in the docs and in the code are those that a preflight allows.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 use sinsang::header;
 
-/// Set by browsers and by the platform, and by no page: no preflight names them.
+/// Headers that browsers and the platform set, and pages can't: no preflight names them.
 const GIVEN: [&str; 4] = [header::ORIGIN, header::FETCH_SITE, header::ADDRESS, "Sec-CH-UA-Mobile"];
 
 fn read(path: &str) -> String {
@@ -15,12 +15,12 @@ fn read(path: &str) -> String {
         .unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Lower-case names, as HTTP compares them.
+/// Lower-case names: HTTP ignores their case.
 fn set<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
     names.into_iter().map(str::to_ascii_lowercase).collect()
 }
 
-/// The headers of requests that the OpenAPI document names for `path`.
+/// The request headers in the OpenAPI document for `path`.
 fn documented(document: &Value, path: &str) -> BTreeSet<String> {
     let operation = document["paths"][path].as_object().unwrap().values().next().unwrap();
     let parameters =
@@ -49,7 +49,7 @@ fn a_page_may_send_every_header_that_the_docs_name_and_none_besides() {
         |paths: &[&String]| paths.iter().flat_map(|path| documented(&document, path)).collect::<BTreeSet<String>>();
     assert_eq!(of(&surfaces), set(header::OF_SURFACES));
     assert_eq!(of(&events), set(header::OF_EVENTS));
-    // What docs/events.md asks an app to send, in its table and in its example.
+    // The headers that docs/events.md asks an app to send, in its table and its example.
     let docs = read("docs/events.md");
     let named: BTreeSet<&str> = docs
         .match_indices("Sinsang-")
@@ -66,7 +66,7 @@ fn every_header_that_is_read_may_be_sent() {
     let mut read_by_scripts = BTreeSet::new();
     for script in scripts {
         let text = read(script);
-        // Not those of answers.
+        // Without headers of answers.
         for part in text.split("headers.get(\"").skip(1) {
             read_by_scripts.extend(part.split('"').next().map(str::to_ascii_lowercase));
         }
@@ -74,7 +74,7 @@ fn every_header_that_is_read_may_be_sent() {
     assert!(read_by_scripts.contains("sinsang-device-class"), "{read_by_scripts:?}");
     let known = set(header::OF_SURFACES.into_iter().chain(header::OF_EVENTS).chain(GIVEN));
     assert!(read_by_scripts.is_subset(&known), "{read_by_scripts:?}");
-    // The shells in Rust read by the declared names alone.
+    // The Rust shells use only the declared names.
     for shell in ["src/edge.rs", "src/edge/gate.rs", "crates/event-worker/src/edge.rs"] {
         let text = read(shell);
         let spelled: Vec<&str> = text.lines().filter(|line| line.contains("header(\"")).collect();

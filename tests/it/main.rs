@@ -1,13 +1,14 @@
-//! The core on the host: packs, orders, whole requests, and the architecture's invariants.
+//! Host tests of the core: packs, orders, complete requests, and the architecture's invariants.
 
 mod circle;
 mod corpus;
+mod declaration;
 mod golden;
 mod header;
 mod mix;
+mod overlay;
 mod pack;
 mod serve;
-mod signal;
 mod supply;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,4 +1,5 @@
-//! What surfaces do beyond scores, on whole boards: mixing, exploration, operators' directives, sessions, explanations.
+//! Surface features beyond scores, on complete boards: mixing, exploration, operators' directives,
+//! sessions, explanations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,7 +38,7 @@ fn board(parts: &BoardParts) -> Board {
     Board::parse(bytes, id).unwrap()
 }
 
-/// Many products whose first broadcast lies ahead.
+/// A board of `products` products whose first broadcasts are in the future.
 fn fresh(products: usize) -> BoardParts {
     let mut parts = parts(&Shape { products, ..Shape::DAY });
     let built_at = parts.built_at;
@@ -97,7 +98,7 @@ fn directive(deed: Deed, parts: &BoardParts, product: usize) -> DirectivePart {
 
 #[test]
 fn every_new_product_reaches_100_first_exposures_in_a_day_of_100_000_viewers() {
-    // As many new products as the domain has on a board of eight days.
+    // As many new products as a real board of eight days has.
     let mut parts = fresh(528);
     parts.mix.mix = MIX;
     let board = board(&parts);
@@ -108,7 +109,7 @@ fn every_new_product_reaches_100_first_exposures_in_a_day_of_100_000_viewers() {
         board.candidates().for_each(|index| draw.offer(scatter(seed, board.product(index).id()), index));
         draw.picks().next().unwrap()
     };
-    // The first pick of a viewer stands on the first page, whatever the viewer likes.
+    // A viewer's first pick is on the first page, whatever the viewer's tastes.
     for viewer in 1..=300 {
         let vector: Vec<u8> = (0..64).map(|dim| scatter(viewer, dim).to_le_bytes()[0]).collect();
         let taste = Some(Taste { vector: &vector, ..Taste::default() });
@@ -120,7 +121,7 @@ fn every_new_product_reaches_100_first_exposures_in_a_day_of_100_000_viewers() {
     let least = exposures.values().min().unwrap();
     assert!(exposures.len() > 300 && *least >= 100, "{least} exposures of the least of {}", exposures.len());
 
-    // What has been shown often enough leaves the places to others.
+    // Products shown often enough leave their places to others.
     let seen = board.product(*exposures.keys().next().unwrap()).id();
     parts.mix.shown =
         parts.products.iter().filter(|product| product.id != seen).map(|product| (product.id, 100)).collect();
@@ -141,7 +142,7 @@ fn floors_and_short_memories_reach_the_list() {
     let taste = Some(Taste { notes: &notes, ..Taste::default() });
     let after = list(&View { taste, viewer: 1, ..view }, 0, usize::MAX).products;
     assert_eq!(after.last(), Some(&first), "what was passed over sinks");
-    // A place on a list that was handed in, and a variant for which lists don't count.
+    // A place on an imported list, and a variant that ignores lists.
     let before = list(&view, 0, usize::MAX).products;
     let last = *before.last().unwrap();
     let notes = sinsang_core::pack::taste::note(plain.product(last).id(), 20);
@@ -221,7 +222,8 @@ fn what_goes_with_what_a_viewer_did_stands_first_on_air_and_moves_no_new_product
     let taste = Some(Taste { notes: &notes, ..Taste::default() });
     assert_eq!(live::order(&View { taste, ..shared })[0], last);
     assert_eq!(list(&View { taste, ..shared }, 0, usize::MAX).products, list(&shared, 0, usize::MAX).products);
-    // Where nothing is said of nearness, such notes are a list that was handed in: it is for the new products, and for them alone.
+    // Without a rule on nearness, such notes are an imported list: it affects the new products
+    // only.
     let shared = View::shared(&plain, now);
     assert_eq!(live::order(&View { taste, ..shared }), live::order(&shared));
     assert_eq!(list(&View { taste, ..shared }, 0, usize::MAX).products[0], fresh);
@@ -257,7 +259,7 @@ fn directives_hold_for_their_time_and_share_and_say_so() {
     let boosted = (1..=400).filter(|viewer| first_at(*viewer, at(BUILT_AT))).count();
     assert!((150..250).contains(&boosted), "{boosted} of 400");
     assert_eq!((1..=400).filter(|viewer| first_at(*viewer, at(BUILT_AT).plus(2 * HOUR_MS))).count(), 0);
-    // The order changes then, so answers must not be kept beyond.
+    // The order changes at that time, so answers must not be cached beyond it.
     assert_eq!(board.boundaries(at(BUILT_AT).plus(2 * HOUR_MS)).0, Some(at(BUILT_AT).plus(2 * HOUR_MS)));
 
     let snapshot = publish(&parts, &Shape::DAY, &widths(&parts), Vec::new());

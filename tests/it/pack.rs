@@ -1,16 +1,18 @@
-//! The packs' format: what is written is read back, what is damaged is refused, and what a newer writer adds is passed over.
+//! The packs' format: written packs are read back, damaged ones are refused, and a newer writer's
+//! additions are skipped.
 
 use proptest::prelude::*;
+use sinsang_core::experiment::WHOLE;
 use sinsang_core::key::Key;
 use sinsang_core::pack::board::Board;
 use sinsang_core::pack::board_write::{BoardParts, write};
 use sinsang_core::pack::experiment::ExperimentPart;
-use sinsang_core::pack::manifest::{Manifest, ManifestParts, Previous, SnapshotId};
+use sinsang_core::pack::manifest::{Beside, Manifest, ManifestParts, SnapshotId};
+use sinsang_core::pack::overlay::{self, Overlay};
 use sinsang_core::pack::pulse::{self, Pulse};
 use sinsang_core::pack::taste::{self, Taste, TasteShard, Widths};
-use sinsang_core::pack::{Damage, Format, Kind, Pack, PackId, VERSION, Writer};
+use sinsang_core::pack::{Damage, Format, Kind, Pack, PackId, Writer};
 use sinsang_core::pulse::Counts;
-use sinsang_core::rank::PULSE_WEIGHTS;
 use sinsang_core::time::UnixMillis;
 use sinsang_core::verdict::VerdictKind;
 
@@ -18,12 +20,15 @@ use crate::corpus::pack::meet;
 use crate::support::board::{BUILT_AT, Published, Shape, hasher, parts, publish, published, users, widths};
 use crate::support::edge::{Ask, Edge};
 use crate::support::experiment::{TINY, in_the_second_format, tried};
-use crate::support::{HEADER_BYTES, Numbers, at, seal};
+use crate::support::{HEADER_BYTES, Numbers, at};
+
+mod version;
 
 const ENTRY_BYTES: usize = 16;
-/// Of the [`good`] packs, the board with experiments, and the last: the same in the second format.
-const TRIED: usize = 4;
-const LAST: usize = 5;
+/// Indices into the [`good`] packs: the board with experiments, and the last, the same board in the
+/// second format.
+const TRIED: usize = 5;
+const LAST: usize = 6;
 
 /// The sections of a pack: tag, record length, bytes.
 fn sections(bytes: &[u8]) -> Vec<([u8; 4], usize, Vec<u8>)> {
@@ -53,7 +58,7 @@ fn user_of_first_shard(snapshot: &Published) -> String {
     users(&Shape::SMALL).into_iter().find(|user| snapshot.shard_of(user).is_some()).unwrap()
 }
 
-/// Whole packs: a manifest, a board, tastes, and a board with experiments.
+/// Intact packs: a manifest, a board, tastes, and a board with experiments.
 fn good(kind: usize) -> (Kind, Vec<u8>) {
     let snapshot = published(&Shape::SMALL);
     match kind {
@@ -62,6 +67,10 @@ fn good(kind: usize) -> (Kind, Vec<u8>) {
         3 => {
             let counts = [(1, Counts::default()), (2, Counts { viewers: 16, looks: 16, ..Counts::default() })];
             (Kind::Pulse, pulse::write(&counts, at(BUILT_AT)).unwrap())
+        }
+        4 => {
+            let parts = parts(&Shape::SMALL);
+            (Kind::Overlay, overlay::write(&crate::overlay::one_of_each(&parts), 7, at(BUILT_AT)).unwrap())
         }
         TRIED => (Kind::Board, write(&tried(&TINY)).unwrap().0),
         LAST => (Kind::Board, write(&in_the_second_format(tried(&TINY))).unwrap().0),
@@ -72,7 +81,7 @@ fn good(kind: usize) -> (Kind, Vec<u8>) {
     }
 }
 
-/// Where damage does most: the header, the directory, or anywhere.
+/// A position in a pack: in the header, in the directory, or anywhere.
 fn place() -> impl Strategy<Value = prop::sample::Index> {
     any::<prop::sample::Index>()
 }
@@ -241,14 +250,14 @@ proptest! {
     #[test]
     fn a_manifest_is_read_back_as_written(
         format in prop_oneof![Just(Format::One), Just(Format::Two)], built_at in any::<i64>(), board in any::<[u8; 16]>(), users in any::<u32>(), bits in 0_u32..6,
-        previous in proptest::collection::vec((any::<u64>(), any::<[u8; 16]>(), any::<i64>()), 0..5), key in any::<u64>(),
+        beside in proptest::collection::vec((any::<u64>(), any::<[u8; 16]>(), any::<i64>(), proptest::option::of(0..=WHOLE)), 0..5), key in any::<u64>(),
     ) {
         let shards: Vec<PackId> = (0..1_u8 << bits).map(|index| PackId([index + 1; 16])).collect();
-        let previous = previous.into_iter().map(|(snapshot, manifest, built_at)| Previous {
-            snapshot: SnapshotId(snapshot), manifest: PackId(manifest), built_at: UnixMillis(built_at),
+        let beside = beside.into_iter().map(|(snapshot, manifest, built_at, share)| Beside {
+            snapshot: SnapshotId(snapshot), manifest: PackId(manifest), built_at: UnixMillis(built_at), share,
         });
         let parts = ManifestParts {
-            built_at: UnixMillis(built_at), board: PackId(board), format, users, shards: shards.clone(), previous: previous.collect(),
+            built_at: UnixMillis(built_at), board: PackId(board), format, users, shards: shards.clone(), beside: beside.collect(),
         };
         let (bytes, id) = parts.write().unwrap();
         let manifest = Manifest::parse(bytes).unwrap();
@@ -318,86 +327,9 @@ fn a_board_without_vector_blocks_and_one_without_anything_are_read_back() {
     }
 }
 
-/// The small snapshot as a newer writer of the same version may write it: sections that this code does not know, and longer records.
-fn as_a_newer_writer(snapshot: &Published) -> Published {
-    let mut manifest = Manifest::parse(snapshot.manifest.clone()).unwrap().parts();
-    let mut packs = std::collections::BTreeMap::new();
-    let mut longer = |kind: Kind, id: PackId, bytes: &[u8]| {
-        let mut grown = vec![(*b"XTRA", 3, vec![1; 9])];
-        for (tag, stride, bytes) in sections(bytes) {
-            let is_text = [b"TEXT", b"STAT", b"LIST"].contains(&&tag);
-            let more = if is_text { 0 } else { 8 };
-            let records = bytes.chunks(stride).flat_map(|record| [record, &[0xa5; 8][..more]].concat()).collect();
-            grown.push((tag, stride + more, records));
-        }
-        grown.push((*b"ZZZZ", 1, vec![2; 5]));
-        let (bytes, new) = rebuild(kind, grown);
-        assert_ne!(new, id);
-        packs.insert(Key::Pack(kind, new).to_string(), bytes.clone());
-        (new, bytes)
-    };
-    manifest.board = longer(Kind::Board, snapshot.board, snapshot.pack(Key::Pack(Kind::Board, snapshot.board))).0;
-    for shard in manifest.shards.iter_mut().filter(|shard| !shard.is_none()) {
-        *shard = longer(Kind::Tastes, *shard, snapshot.pack(Key::Pack(Kind::Tastes, *shard))).0;
-    }
-    let (bytes, id) = manifest.write().unwrap();
-    let (manifest_id, bytes) = longer(Kind::Manifest, id, &bytes);
-    Published {
-        manifest: bytes,
-        manifest_id,
-        snapshot: manifest.snapshot(),
-        built_at: manifest.built_at,
-        board: manifest.board,
-        packs,
-    }
-}
-
-#[test]
-fn unknown_sections_and_longer_records_are_read_past() {
-    let known = published(&Shape::SMALL);
-    let newer = as_a_newer_writer(&known);
-    let mut now = Edge::with(&known, at(BUILT_AT));
-    let mut then = Edge::with(&newer, at(BUILT_AT));
-    for user in users(&Shape::SMALL) {
-        for target in ["/v1/new", "/v1/live", "/v1/tabs", "/v1/home"] {
-            let ask = Ask::get(target).user(&user);
-            let (today, newer_answer) = (now.ask(&ask), then.ask(&ask));
-            let text = String::from_utf8(newer_answer.body).unwrap();
-            assert!(text.contains("\"personalized\":true"), "{target}");
-            let text = text.replace(&newer.snapshot.to_string(), &known.snapshot.to_string());
-            assert_eq!(text, String::from_utf8(today.body).unwrap(), "{target}");
-        }
-    }
-}
-
-#[test]
-fn another_version_kind_or_magic_is_refused_by_name() {
-    for kind in 0..4 {
-        let (kind, whole) = good(kind);
-        let changed = |at: usize, value: u8| {
-            let mut bytes = whole.clone();
-            bytes[at] = value;
-            seal(&mut bytes);
-            Pack::parse(bytes, kind).err()
-        };
-        assert!(Pack::parse(whole.clone(), kind).is_ok());
-        // Whatever the kind, all versions so far are known.
-        assert!((1..=VERSION).all(|version| changed(4, version.to_le_bytes()[0]).is_none()));
-        let next = VERSION + 1;
-        assert_eq!(changed(4, next.to_le_bytes()[0]), Some(Damage::UnknownVersion(next)));
-        assert_eq!(changed(4, 0), Some(Damage::UnknownVersion(0)));
-        assert_eq!(changed(5, 1), Some(Damage::UnknownVersion(257)));
-        assert_eq!(changed(6, 9), Some(Damage::WrongKind(9)));
-        assert_eq!(changed(0, b's'), Some(Damage::NotAPack));
-        let mut unsealed = whole.clone();
-        unsealed[20] ^= 1;
-        assert_eq!(Pack::parse(unsealed, kind).err(), Some(Damage::Checksum));
-    }
-}
-
 #[test]
 fn a_missing_section_is_refused_by_name() {
-    for kind in 0..4 {
+    for kind in 0..TRIED {
         let (kind, whole) = good(kind);
         let parts = sections(&whole);
         for left_out in 0..parts.len() {
@@ -409,6 +341,7 @@ fn a_missing_section_is_refused_by_name() {
                 Kind::Board => Board::parse(bytes, id).err(),
                 Kind::Tastes => TasteShard::parse(bytes, id).err(),
                 Kind::Pulse => Pulse::parse(bytes).err(),
+                Kind::Overlay => Overlay::parse(bytes).err(),
             };
             assert_eq!(damage, Some(Damage::Missing(tag)));
         }
@@ -427,7 +360,7 @@ fn experiments_that_do_not_fit_together_are_refused_by_name() {
     let put =
         |at: usize, value: u32| move |bytes: &mut Vec<u8>| bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
     assert_eq!(damage(b"EXPR", &|_| {}), None);
-    // Ids past the text, empty or of other letters; variants past the end, none at all, too many.
+    // Ids past the text, empty or of invalid letters; variants past the end, none at all, too many.
     for (at, value) in [(0, u32::MAX), (4, 0), (4, 41), (40, 3), (40, u32::MAX), (44, 0), (44, 9), (44, u32::MAX)] {
         assert_eq!(damage(b"EXPR", &put(at, value)), Some(Damage::Inconsistent(*b"EXPR")), "{at} {value}");
     }
@@ -448,48 +381,10 @@ fn experiments_that_do_not_fit_together_are_refused_by_name() {
         let (bytes, id) = rebuild(Kind::Board, parts);
         assert_eq!(Board::parse(bytes, id).err(), Some(Damage::Missing(*missing)));
     }
-    // An edge from before reads none of it, and a board from before has none.
+    // An older edge reads none of these sections, and an older board has none.
     let parts = sections(&whole).into_iter().filter(|(tag, ..)| !tag.starts_with(b"EXP")).collect();
     let (bytes, id) = rebuild(Kind::Board, parts);
     assert!(Board::parse(bytes, id).unwrap().experiments().is_empty());
-}
-
-#[test]
-fn weights_of_the_pulse_are_read_by_the_version_and_not_by_the_length_of_a_record() {
-    let [first, second] = [good(TRIED).1, good(LAST).1];
-    let read = |(bytes, id): (Vec<u8>, PackId)| Board::parse(bytes, id);
-    let longer = |bytes: &[u8]| {
-        let mut parts = sections(bytes);
-        for (_, stride, bytes) in parts.iter_mut().filter(|(tag, ..)| [b"RULE", b"EXPW"].contains(&tag)) {
-            *bytes = bytes.chunks(*stride).flat_map(|record| [record, &[0xa5; 4]].concat()).collect();
-            *stride += 4;
-        }
-        parts
-    };
-    // What a writer of the first version may have added at the end of a record means something else.
-    let plain = read(rebuild(Kind::Board, sections(&first))).unwrap();
-    let grown = read(rebuild(Kind::Board, longer(&first))).unwrap();
-    assert_eq!((grown.weights(), grown.experiments()), (plain.weights(), plain.experiments()));
-    assert_eq!([grown.weights().new.pulse, grown.weights().live.pulse, grown.weights().tabs.pulse], PULSE_WEIGHTS);
-    let own = read(rebuild_as(Format::Two, Kind::Board, longer(&second))).unwrap();
-    assert_eq!(own.weights(), in_the_second_format(tried(&TINY)).weights);
-    // In the second version a record has to hold it, on the board and in its experiments.
-    for tag in [b"RULE", b"EXPW"] {
-        let mut parts = sections(&second);
-        for (_, stride, bytes) in parts.iter_mut().filter(|(own, ..)| own == tag) {
-            *bytes = bytes.chunks(*stride).flat_map(|record| &record[..28]).copied().collect();
-            *stride = 28;
-        }
-        assert_eq!(read(rebuild_as(Format::Two, Kind::Board, parts)).err(), Some(Damage::Inconsistent(*tag)));
-    }
-}
-
-#[test]
-#[should_panic(expected = "the first format has a weight of the pulse of its own")]
-fn the_first_format_does_not_lose_a_weight_silently() {
-    let mut parts = in_the_second_format(tried(&TINY));
-    parts.format = Format::One;
-    let _ = write(&parts);
 }
 
 #[test]
@@ -502,7 +397,7 @@ fn shards_that_are_no_power_of_two_are_refused() {
             format: Format::One,
             users: 1,
             shards,
-            previous: Vec::new(),
+            beside: Vec::new(),
         };
         assert_eq!(Manifest::parse(parts.write().unwrap().0).err(), Some(Damage::Inconsistent(*b"SHRD")), "{count}");
     }

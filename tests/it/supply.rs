@@ -1,5 +1,5 @@
-//! What production is built of and runs in: named by what it holds and not by a name that moves, allowed no more than it needs, and told to
-//! log nobody.
+//! Production's supply chain: images and actions pinned by content, minimal permissions, and logs
+//! that identify nobody.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -49,7 +49,8 @@ fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
-/// Whether an image is named by its digest. Only an example's, which is not ours to know, may have that of no image.
+/// Whether an image is pinned by its digest. Only an example image, whose digest is unknown here,
+/// may have the placeholder.
 fn is_pinned(image: &str) -> bool {
     let Some((name, digest)) = image.rsplit_once("@sha256:") else { return false };
     let is_example = name.starts_with("registry.example.com/");
@@ -73,7 +74,8 @@ fn actions_are_named_by_their_commit_and_their_release_beside_it() {
             assert_eq!(workflow["permissions"].as_mapping().unwrap().len(), 1, "{path}");
             walk(&workflow, &mut |name, value| {
                 let text = value.as_str().unwrap_or_default();
-                // What somebody typed or a secret would be part of the script; through the environment it is a value.
+                // User input or a secret would become part of the script; through the environment
+                // it is a value.
                 let is_script = name == "run" && text.replace("${{ matrix.", "").contains("${{");
                 assert!(!is_script, "{path} puts an expression into a script: {text}");
                 let keeps = name == "uses" && text.starts_with("actions/checkout@");
@@ -146,7 +148,7 @@ fn dependencies_and_the_bundle_are_checked_before_anything_is_deployed() {
     }
 }
 
-/// The pods that a document of Kubernetes runs: their labels, and what they are specified by.
+/// The pods of a Kubernetes document: their labels and their specification.
 fn pods(document: &Value) -> Option<(&Value, &Value)> {
     let spec = &document["spec"];
     let template =
@@ -225,7 +227,8 @@ fn every_pod_speaks_only_to_those_whom_a_policy_names() {
     assert_eq!(seen, 2, "pods");
 }
 
-/// The environment `production` that an example adds to a Worker's settings, which must be readable with it.
+/// The environment `production` that an example adds to a Worker's settings; the combined file must
+/// parse.
 fn production(settings: &str, example: &str) -> toml::Table {
     let all = format!("{}\n{}", file(settings), file(example));
     let all: toml::Table =

@@ -1,4 +1,5 @@
-// Slots begin and end: the page goes to where they do, and a list that is being paged through outlives it. Before a Worker whose clock is moved with the page's.
+// Slot boundaries: the page refreshes at them, and a list being paged through survives them. The
+// Worker's clock moves with the page's.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -32,15 +33,15 @@ const times = ({ live, new: fresh }) =>
   [...live.items.map((item) => item.broadcast), ...fresh.items.flatMap((item) => item.broadcasts)].flatMap(({ starts_at, ends_at }) => [starts_at, ends_at].map(Date.parse));
 
 test("a list that is paged through goes on over a slot's end, while what is on air changes by itself", async () => {
-  // The edge's clock stands where a request puts it, the page's runs from there.
+  // The edge's clock stays at a request's time; the page's runs on from there.
   const stand = (atMs) => ask("/v1/tabs", { "Test-Clock": String(atMs - edge.offset) });
   const began = Date.parse((await ask("/v1/status")).now);
-  // In a viewer's order, as the shared one has what is over soonest on its first pages.
+  // A viewer's order, because the shared one has the items that end soonest on its first pages.
   const viewer = "u000001";
   const listed = (await ask(`/v1/new?limit=100&viewer=${viewer}`)).items;
   const whole = ids(listed);
   const endOf = ({ broadcasts }) => Date.parse(broadcasts[0].ends_at);
-  // So far that something is over that has not been shown by then.
+  // Late enough for an item to have ended that has not been shown by then.
   const atMs = Math.min(...listed.slice(40).map(endOf)) + 2000;
   assert.ok(atMs - began < 47 * HOUR_MS, "the snapshot is not too old by then to call anything new");
   await stand(began);
@@ -68,7 +69,7 @@ test("a list that is paged through goes on over a slot's end, while what is on a
   }
   const all = await products(page, "#new-items");
   assert.equal(new Set(all).size, all.length, "no product twice");
-  // Of the list as it was, what has ended since is left out where it had not been shown, and nothing else.
+  // Only items that have ended before they were shown are omitted from the original list.
   const expected = listed.filter((item, place) => place < paged.length || endOf(item) > atMs);
   assert.ok(expected.length < listed.length, "something has ended");
   assert.deepEqual(all.slice(0, expected.length), ids(expected));
@@ -94,7 +95,7 @@ test("the buttons go to the next slot's boundary and back, and the slider over d
   assert.ok(asOf() < next, "a second before it");
   assert.deepEqual((await products(page, "#strip-items")).toSorted(), before.toSorted());
 
-  // Dragged from where it stands over two days, in one step of the history.
+  // Dragged by two days, as one step of the history.
   const slider = page.locator("#time-slider");
   const box = await slider.boundingBox();
   const [from, to] = await slider.evaluate((one) => [Number(one.value) / one.max, (Number(one.value) + 2 * 144) / one.max]);

@@ -1,4 +1,4 @@
-// Opens the page in Debian's Chromium and keeps an eye on it: what it asks for, and what it complains about.
+// Opens the page in Debian's Chromium and records its requests and errors.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -7,7 +7,7 @@ import { chromium } from "playwright-core";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** A browser with an empty profile of its own that asks nobody anything by itself. */
+/** A browser with an empty profile and no background requests of its own. */
 export function launch() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -25,8 +25,10 @@ export function launch() {
 }
 
 /**
- * Opens `address` (path, query, fragment) of `base` in a fresh context. Resolves once the phone shows something: cards or a state.
- * With `movesClock` the page's clock can be moved by `page.clock`. The result's `complaints` are console errors, exceptions and policy violations; `strangers` are requests to other origins.
+ * Opens `address` (path, query, fragment) of `base` in a fresh context. Resolves once the phone
+ * shows something: cards or a state. With `movesClock`, `page.clock` moves the page's clock. The
+ * result's `complaints` are console errors, exceptions and policy violations; `strangers` are
+ * requests to other origins.
  */
 export async function open(
   browser,
@@ -42,7 +44,7 @@ export async function open(
   const requests = [];
   page.on("console", (message) => {
     if (message.type() !== "error") return;
-    // A deployment without demo data has no demo users, and the browser says so.
+    // A deployment without demo data has no demo users, and the browser reports that.
     if (message.location().url.endsWith("/demo/viewers.json")) return;
     complaints.push(message.text());
   });
@@ -70,7 +72,7 @@ export async function open(
   };
 }
 
-/** Waits until nothing is being asked for and the phone shows cards or a state. */
+/** Waits until no request is pending and the phone shows cards or a state. */
 export async function settled(page) {
   await page.locator('#surface[aria-busy="false"]').waitFor();
   await page.locator("#surface :is(article.card, .state):visible").first().waitFor();
@@ -81,31 +83,37 @@ export async function until(page, holds) {
   for (let turn = 0; turn < 600 && !holds(); turn += 1) await page.waitForTimeout(50);
 }
 
-/** Scrolls the phone's screen to its end, where the next page of the list is asked for. */
+/** Scrolls the phone's screen to its end, where the page requests the list's next page. */
 export async function scrollToEnd(page) {
   await page.evaluate(() => (document.querySelector("#surface").scrollTop = 1e6));
 }
 
-/** Ids of the products that the visible cards of a list stand for, in their order. */
+/** Product ids of a list's visible cards, in order. */
 export function products(page, list) {
   return page
     .locator(`${list} article[data-product]`)
     .evaluateAll((cards) => cards.map((card) => card.dataset.product));
 }
 
-/** Labels of the top tabs, in their order. */
+/** Labels of the top tabs, in order. */
 export function tabs(page) {
   return page.locator("#tabs [role=tab]").evaluateAll((all) => all.map((tab) => tab.dataset.tab));
 }
 
-/** Violations that axe finds, a line each. The policy forbids inline scripts, so axe comes in through the debugger. */
+/**
+ * The violations that axe finds, one on each line. The policy forbids inline scripts, so axe is
+ * injected through the debugger.
+ */
 export async function axe(page) {
   await page.evaluate(AXE);
   const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
   return violations.flatMap(({ id, help, nodes }) => nodes.map((node) => `${id}: ${help}: ${node.html.slice(0, 200)}`));
 }
 
-/** Korean texts on the page that are no data; those of options are, but for the page's own, which `own` names by their select. */
+/**
+ * Korean texts on the page other than data. Options count as data, except those of the select that
+ * `own` names.
+ */
 export function korean(page, own = "") {
   return page.evaluate((own) => {
     const found = [];
@@ -120,7 +128,7 @@ export function korean(page, own = "") {
   }, own);
 }
 
-/** Elements that stick out of the phone's screen without a scroller of their own to hold them. */
+/** Elements that overflow the phone's screen outside a scroller. */
 export function overflowing(page) {
   return page.evaluate(() => {
     const screen = document.querySelector(".phone-screen").getBoundingClientRect();

@@ -1,4 +1,4 @@
-// Who may see what: a deployment without a preview secret, and an app's token. Before Workers of their own.
+// Access: a deployment without a preview secret, and an app's token. Each test has its own Worker.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -18,7 +18,7 @@ before(async () => {
 
 after(() => browser?.close());
 
-/** Runs `body` against a Worker of its own, by its address. */
+/** Runs `body` with the address of a new Worker. */
 async function against(bindings, body) {
   const edge = await Edge.start({ snapshot: data.first, bindings });
   try {

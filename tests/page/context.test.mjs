@@ -1,4 +1,5 @@
-// Viewers without tastes on the page, in a real browser before a Worker whose board knows what others lean to by province and class of device.
+// Viewers without tastes on the page, in a real browser with a Worker whose board has leanings by
+// province and device class.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -7,7 +8,9 @@ import { crowd } from "../harness/dataset.mjs";
 import { Edge, PREVIEW_SECRET } from "../harness/edge.mjs";
 import { axe, launch, open, products, random, settled } from "./browser.mjs";
 
-/** Random contexts and times whose orders are compared; the seed makes them the same at every run. */
+/**
+ * Number of random contexts and times whose orders are compared; the seed makes every run the same.
+ */
 const PAIRS = 120;
 
 let browser;
@@ -97,7 +100,7 @@ test("province and device are chosen for who has no tastes, stand in the address
   assert.deepEqual(await axe(again.page), []);
   await again.close();
 
-  // Who has tastes is shown things by those, and is not asked.
+  // A viewer with tastes gets their own order, and the page asks for no context.
   const { users } = (await ask("/v1/status")).counts;
   assert.ok(users > 0);
   await page.locator("#viewer-text").fill("u000001");

@@ -1,11 +1,13 @@
-// What the page is tested on: a store in which a snapshot with rules stands behind the first one of the data set, and what its build tells of viewers.
+// The page's test data: a store with a snapshot with rules after the data set's first one, and its
+// build's viewers.
 import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { NOW, STEP_MS, dataset, kst } from "../harness/dataset.mjs";
 import { HERE, made } from "../harness/made.mjs";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-// Food is lifted, so that a rule has something to mark. An experiment that nobody is in unless it is chosen: all other tests see what they would without it.
+// Food is boosted, so that a rule marks something. The experiment has no viewers unless a preview
+// chooses it: other tests see no difference.
 const RULES = `
 [[directive]]
 name = "식품 대전"
@@ -25,10 +27,13 @@ id = "control"
 id = "far"
 ranking.new.soon = -4000
 `;
-/** Rows that can't be used, for the page of quality. */
+/** Invalid rows, for the page on quality. */
 const BAD = ["GS샵,,2026-11-20T10:00:00+09:00", "GS샵,무쇠솥,soon", "CJ온스타일,무쇠솥,soon"].map((row, number) => `bad-${number},${row}`);
 
-/** Copies the tables into `folder`, with a file of rows more in that of broadcasts, which becomes a folder where it is one file. */
+/**
+ * Copies the tables into `folder`, and adds a file of rows to broadcasts; a single file becomes a
+ * folder.
+ */
 function prepare(folder, tables, rules, rows) {
   writeFileSync(join(folder, "rules.toml"), rules);
   cpSync(tables, join(folder, "tables"), { recursive: true, filter: (path) => !path.includes("/truth") });
@@ -47,10 +52,11 @@ export async function data() {
   const build = ["build", "--input", `${HERE}/tables`, "--rules", `${HERE}/rules.toml`, "--viewers", join(tables, "viewers.json"), "--output", `${HERE}/snapshot`];
   const steps = [
     prepare,
-    // One of the day before, to be judged by the next.
+    // A snapshot of the day before, which the next build evaluates.
     [...build, "--now", kst(NOW - DAY_MS)],
     [...build, "--now", kst(NOW + STEP_MS)],
-    // One after the other, so that the live snapshot knows the one before it; forced, for both are over by now.
+    // In turn, so that the live snapshot names its predecessor; forced, because both are in the
+    // past.
     ["publish", first, "--local", `${HERE}/state`, "--force"],
     ["publish", `${HERE}/snapshot`, "--local", `${HERE}/state`, "--force"],
     (folder) => rmSync(join(folder, "tables"), { recursive: true }),

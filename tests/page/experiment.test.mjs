@@ -1,4 +1,5 @@
-// Experiments on the page, in a real browser before the built Worker: a variant is chosen, stands in the address, and is what the edge shows.
+// Experiments on the page, in a real browser with the built Worker: a chosen variant is in the URL,
+// and the edge serves it.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -7,7 +8,10 @@ import { axe, launch, open, products, settled } from "./browser.mjs";
 
 const base = (process.env.SINSANG_URL ?? "").replace(/\/$/, "");
 const secret = process.env.SINSANG_PREVIEW;
-/** scripts/test-page.mjs declares it; it begins long after the tests, so that only those who choose it see it. */
+/**
+ * Declared in scripts/test-page.mjs; it begins long after the tests, so that only a preview that
+ * chooses it sees it.
+ */
 const VARIANT = "soon-first:far";
 
 let browser;
@@ -40,7 +44,7 @@ describe("experiments", () => {
     assert.notDeepEqual(ids(served.new.items), before);
     assert.match(await page.locator("#controls .facts").textContent(), /soon-first = far/);
 
-    // A link shows a colleague the same.
+    // A link reproduces the view.
     await page.reload();
     await settled(page);
     assert.equal(await choice.inputValue(), "far");

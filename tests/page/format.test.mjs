@@ -1,4 +1,4 @@
-// The page's words for times and prices, and what an address stands for.
+// The page's texts for times and prices, and the meaning of its URLs.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

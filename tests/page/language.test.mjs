@@ -1,4 +1,4 @@
-// Every word of the page has its English: read from the sources themselves.
+// Every text of the page has its English; the texts are read from the sources.
 
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
@@ -8,7 +8,7 @@ import { ENGLISH } from "../../www/page/english.js";
 
 const PAGE = new URL("../../www/page/", import.meta.url);
 const HANGUL = /\p{Script=Hangul}/u;
-/** Files whose Korean is data: what categories and titles say. */
+/** Files whose Korean is data: categories and titles. */
 const DATA = new Set(["english.js", "picture.js"]);
 
 function words() {
@@ -19,7 +19,7 @@ function words() {
     for (const [, text] of source.matchAll(/\bsay\(\s*("(?:[^"\\]|\\.)*"),?\s*\)/g)) add(file, JSON.parse(text));
     for (const [, template] of source.matchAll(/\bsay`([^`]*)`/g)) {
       let text = template;
-      // From the inside out: a value may hold an object of its own.
+      // From the inside out: a value may contain an object.
       while (/\$\{[^{}]*\}/.test(text)) text = text.replace(/\$\{[^{}]*\}/g, "\0");
       add(file, text.replaceAll("\0", "{}"));
     }

@@ -1,5 +1,6 @@
-// A small server for developing the page and for the states that need a server that fails: it serves www/ under its own
-// _headers and answers the API's routes in their shapes from invented products. It ranks by no rule of ours.
+// A small server for developing the page and for states that need a failing server: it serves www/
+// under its own _headers and answers the API's routes in their formats with invented products. It
+// does not use our ranking.
 
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -65,7 +66,7 @@ const TABS = [
   ["travel", "여행", false, "/travel"],
   ["event", "이벤트", false, "/event"],
 ];
-/** What each route takes, as the document of the API says: the page asks for all of it. */
+/** The parameters of each route in the API's document: the page sends all of them. */
 const DOCUMENT = JSON.parse(await readFile(path.join(WWW, "openapi.json"), "utf8"));
 const PARAMETERS = Object.fromEntries(
   Object.entries(DOCUMENT.paths)
@@ -159,9 +160,10 @@ const problem = (status, type, title, more = {}, headers = {}) => ({
 });
 
 /**
- * Starts the server on a free port (or `port`). `options.fault(request)` may return `{status, type, headers}` or "hang up" to fail
- * a request; `options.shiftMs` shifts its clock as a demo's is; `options.empty` gives it nothing new and nothing on air;
- * `options.title` is every product's title.
+ * Starts the server on a free port (or `port`). `options.fault(request)` may return
+ * `{status, type, headers}` or "hang up" to fail a request; `options.shiftMs` shifts its clock like
+ * a demo's; with `options.empty` it has nothing new and nothing on air; `options.title` is every
+ * product's title.
  */
 export async function startMock(options = {}) {
   const clockMs = () => Date.now() + (options.shiftMs ?? 0);
@@ -394,7 +396,7 @@ function send(response, { status, headers, body }) {
   response.end(JSON.stringify(body));
 }
 
-/** The headers that www/_headers gives every file. */
+/** The headers of www/_headers for every file. */
 async function readHeaders() {
   const text = await readFile(path.join(WWW, "_headers"), "utf8");
   const headers = {};

@@ -1,4 +1,5 @@
-// The OpenAPI document: its schemas compile under strict rules, its examples hold, and real answers hold too.
+// The OpenAPI document: its schemas compile under strict rules, and its examples and real answers
+// conform to them.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -12,7 +13,7 @@ import { startMock } from "./mock.mjs";
 const doc = JSON.parse(await readFile(new URL("../../www/openapi.json", import.meta.url), "utf8"));
 const ajv = new Ajv({ strict: true, strictTypes: false, allowUnionTypes: true, allErrors: true });
 formats(ajv);
-// The parts of a document that are no JSON Schema are nobody's to validate here.
+// The parts of the document that are not JSON Schema are not validated here.
 ajv.addVocabulary(["openapi", "info", "servers", "jsonSchemaDialect", "paths", "components"]);
 ajv.addSchema(doc, "api");
 
@@ -36,7 +37,7 @@ function resolve(node) {
     .reduce((inner, key) => inner[key], doc);
 }
 
-/** Every response of every route that has a body, as `[name, pointer to its schema, example]`. */
+/** Every response body of every route, as `[name, pointer to its schema, example]`. */
 function bodies() {
   return Object.entries(doc.paths).flatMap(([path, { get, post }]) =>
     Object.entries((get ?? post).responses).flatMap(([status, response]) =>
@@ -102,7 +103,7 @@ test("answers are what the document says", async () => {
   }
 });
 
-// The mock takes what the document describes, so that only a Worker's word counts.
+// The mock takes the document's parameters, so only a real Worker proves anything.
 test("a route names the parameters that the document describes", { skip: process.env.SINSANG_URL === undefined && "SINSANG_URL names no Worker" }, async () => {
   const base = process.env.SINSANG_URL;
   for (const [path, { get }] of Object.entries(doc.paths).filter(([, { get }]) => get)) {

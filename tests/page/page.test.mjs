@@ -1,4 +1,5 @@
-// The page in a real browser. Against a running Worker with SINSANG_URL and SINSANG_PREVIEW, else against the mock server.
+// The page in a real browser: with a running Worker (SINSANG_URL and SINSANG_PREVIEW), otherwise
+// with the mock server.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -26,7 +27,9 @@ after(async () => {
 
 const preview = (query = "") => `/${query}#preview=${encodeURIComponent(secret)}`;
 
-/** Two viewers of the picker whose orders differ from everyone's, by asking the API itself. */
+/**
+ * Two viewers of the picker whose orders differ from the shared one, according to the API itself.
+ */
 async function tastes(page) {
   const viewers = await page
     .locator("#viewer option")

@@ -1,4 +1,5 @@
-// The pulse in the browser: what is wanted at the moment orders the tools as it orders what is served, before a Worker whose store has one.
+// The pulse in the browser: present demand orders the tools as it orders served answers. The
+// Worker's store has a pulse.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -9,7 +10,10 @@ import { Edge, PREVIEW_SECRET } from "../harness/edge.mjs";
 import { packOf, until } from "../harness/pulse.mjs";
 import { launch, open, products, random, settled } from "./browser.mjs";
 
-/** Random pairs whose orders are compared; the seed makes them the same at every run. They lie within the few minutes that a pulse is good for. */
+/**
+ * Number of random pairs whose orders are compared; the seed makes every run the same. They lie
+ * within a pulse's few minutes of validity.
+ */
 const PAIRS = 200;
 const PULSES = 10;
 const preview = { "Sinsang-Preview": PREVIEW_SECRET };
@@ -21,7 +25,7 @@ let data;
 let offsetMs;
 let counts;
 
-/** Has the Worker stand on a pulse that is made at `atMs` of its shown clock. */
+/** Gives the Worker a pulse made at `atMs` of its shown clock. */
 async function beat(atMs) {
   const madeAt = Math.floor((atMs - offsetMs) / 1000) * 1000;
   const kv = await edge.kv();
@@ -60,7 +64,8 @@ after(async () => {
 test("with a pulse the browser orders every surface as the edge does, for 200 random viewers and moments", async () => {
   const { page, complaints, close } = await open(browser, base, `/#preview=${encodeURIComponent(PREVIEW_SECRET)}`);
   const next = random(20261123);
-  // No edge stands on a snapshot of later than its clock, and past two days nothing is called new any more: of both the browser knows nothing.
+  // No edge serves a snapshot later than its clock, and after two days nothing is called new: the
+  // browser checks neither.
   const [from, to] = [NOW, NOW + 47 * 3_600_000];
   const seconds = (ms) => Math.floor(ms / 1000) * 1000;
   const made = Array.from({ length: PULSES }, () => seconds(from + next() * (to - from))).toSorted((one, other) => one - other);
@@ -84,7 +89,7 @@ test("with a pulse the browser orders every surface as the edge does, for 200 ra
   await close();
 });
 
-/** Has the page order what it is asked for, and holds it against what is served. */
+/** Orders the page's data for `asked`, and compares the order with the served one. */
 function compared(page, asked) {
   return page.evaluate(
     async ({ asked, secret, offsetMs }) => {
@@ -96,7 +101,7 @@ function compared(page, asked) {
         const answer = await fetch(`/v1/home?${query}`, { headers: { "Sinsang-Preview": secret, "Test-Clock": String(atMs - offsetMs) } });
         const served = await answer.json();
         const pulse = answer.headers.get("sinsang-pulse");
-        const order = async (number) => (await local.seat(served.snapshot.id, viewer, number)).arrange({ now_ms: atMs, limit: 100 });
+        const order = async (number) => (await local.seat(served.snapshot.id, viewer, { pulse: number })).arrange({ now_ms: atMs, limit: 100 });
         const own = await order(Number(pulse));
         for (const surface of ["tabs", "live", "new"]) {
           const [a, b] = [served[surface].items, own[surface].items].map((items) => JSON.stringify(items));

@@ -1,4 +1,5 @@
-// The trial at five hundred items, before a Worker of its own: young records call nearly everything new.
+// The trial with five hundred items, on a separate Worker: with a short history, nearly everything
+// counts as new.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -12,11 +13,20 @@ import { launch, open } from "./browser.mjs";
 const ITEMS = 500;
 const ROUNDS = 5;
 const TURNS = 6;
-/** Most nodes that a move draws: twenty rows and twenty cards have some thousand, all rows would have ten thousand and more. */
+/**
+ * Maximum nodes drawn by a move: twenty rows and twenty cards have some thousand, all rows would
+ * have ten thousand and more.
+ */
 const MOST_NODES = 2000;
-/** Most layouts and style passes of a move: what reads sizes while it writes needs one for each item. */
+/**
+ * Maximum layout and style passes of a move: code that alternates between reading sizes and writing
+ * needs one for each item.
+ */
 const MOST_PASSES = 2;
-/** Most CPU time of a move, in that of ordering all items and reading the order: about twice what was measured. */
+/**
+ * Maximum CPU time of a move, as a multiple of ordering all items and reading the order: about
+ * twice the measured value.
+ */
 const MOST_ORDERS = 13;
 
 let edge;
@@ -50,25 +60,25 @@ test("a weight that is moved costs no more than it must at 500 items", async (t)
     const nowMs = Date.parse(home.snapshot.built_at);
     const slider = document.querySelector('#weight-soon[type="range"]');
     let turn = 0;
-    // Each time another one that the slider has.
+    // A different value of the slider each time.
     const next = () => Number(slider.min) + ((turn += 17) % (slider.max - slider.min));
     globalThis.added = 0;
     new MutationObserver((changes) => {
       const size = (node) => 1 + (node.querySelectorAll?.("*").length ?? 0);
       for (const { addedNodes } of changes) for (const node of addedNodes) globalThis.added += size(node);
     }).observe(document.body, { childList: true, subtree: true });
-    // What cannot be done without: the order of all items and its text, once.
+    // The unavoidable work: ordering all items and parsing the result, once.
     globalThis.order = () => seat.arrange({ now_ms: nowMs, limit: 500, weights: { ...weights, new: { ...weights.new, soon: next() } } });
     globalThis.move = async () => {
       slider.value = String(next());
       slider.dispatchEvent(new Event("input", { bubbles: true }));
-      // The tool's part is done after its promises; layout is asked for, so that it counts too.
+      // The tool finishes after its promises; the layout is forced, so that it counts too.
       await new Promise((done) => setTimeout(done));
       document.body.getBoundingClientRect();
     };
   }, PREVIEW_SECRET);
   const debug = await page.context().newCDPSession(page);
-  // Of the page's thread: what else the machine does counts for nothing.
+  // CPU time of the page's thread: other load on the machine doesn't count.
   await debug.send("Performance.enable", { timeDomain: "threadTicks" });
   const metrics = async () => Object.fromEntries((await debug.send("Performance.getMetrics")).metrics.map(({ name, value }) => [name, value]));
   const run = async (name) => {

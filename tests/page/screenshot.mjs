@@ -1,4 +1,5 @@
-// Takes the screenshots of docs/ from a running Worker with demo data: SINSANG_URL=… SINSANG_PREVIEW=… node tests/page/screenshot.mjs
+// Takes the screenshots of docs/ from a running Worker with demo data: SINSANG_URL=…
+// SINSANG_PREVIEW=… node tests/page/screenshot.mjs
 
 import { fileURLToPath } from "node:url";
 

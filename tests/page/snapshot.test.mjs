@@ -1,4 +1,5 @@
-// Snapshots before the live one on the page, in a real browser before the built Worker: one is chosen, stands in the address, and is what the edge shows.
+// Older snapshots on the page, in a real browser with the built Worker: a chosen snapshot is in the
+// URL, and the edge serves it.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -42,7 +43,7 @@ test("a snapshot is chosen, is on the phone page by page, explained, and goes ag
   assert.ok(requests.some(({ path, query }) => path === "/v1/status" && query.get("snapshot") === before.id), "what is told of the snapshot is told of this one");
   await page.locator("#controls .facts", { hasText: before.id }).waitFor();
 
-  // A link shows a colleague the same, and the tools look at it too.
+  // A link reproduces the view, and the tools use that snapshot too.
   const link = new URL(page.url());
   const again = await open(browser, base, `${link.pathname}${link.search}&tool=why#preview=${encodeURIComponent(secret)}`);
   assert.equal(await again.page.locator("#snapshot").inputValue(), before.id);

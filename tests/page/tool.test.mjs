@@ -1,4 +1,5 @@
-// The tools beside the phone, in a real browser before the built Worker: they rank by packs that only a Worker has.
+// The tools beside the phone, in a real browser with the built Worker: they rank with packs that
+// only a Worker has.
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -11,7 +12,7 @@ import { axe, korean, launch, open, products, random, settled } from "./browser.
 
 const base = (process.env.SINSANG_URL ?? "").replace(/\/$/, "");
 const secret = process.env.SINSANG_PREVIEW;
-/** Random pairs whose orders are compared; the seed makes them the same at every run. */
+/** Number of random pairs whose orders are compared; the seed makes every run the same. */
 const PAIRS = 200;
 
 let browser;
@@ -147,7 +148,7 @@ describe("the tools", () => {
     const whole = number(await rows.first().locator(".why-total").innerText());
     assert.equal(parts.map(number).reduce((sum, part) => sum + part, 0), whole);
     assert.match(await rows.first().locator(".verdict-line").innerText(), /판정: 신상품 .+/);
-    // Of some new products another is near: its title, and what tells the two apart.
+    // Some new products have a near one: its title, and the difference between the two.
     const { items } = await page.evaluate((path) => fetch(path).then((answer) => answer.json()), "/v1/new?limit=100");
     const shown = await rows.evaluateAll((all) => all.map((one) => one.dataset.item));
     const near = items.find((item) => shown.includes(item.product_id) && item.verdict.evidence.nearest !== undefined);
@@ -221,7 +222,8 @@ describe("the tools", () => {
     assert.ok(!(await products(page, "#new-items")).includes(blocked));
     assert.deepEqual(await axe(page), []);
 
-    // What is copied is a file that the command takes, with the same pin and the same hidden product.
+    // The copied text is a file that the command accepts, with the same pin and the same hidden
+    // product.
     const copied = await page.locator(".rules").innerText();
     assert.match(copied, new RegExp(`do = "pin"\nplace = 4\nproduct = \\["${id}"\\]`));
     assert.match(copied, new RegExp(`do = "hide"\nproduct = \\["${blocked}"\\]`));
@@ -252,7 +254,7 @@ describe("the tools", () => {
     await page.locator("#hundred").waitFor({ timeout: 60_000 });
     assert.ok(requests.filter((request) => request.path === "/v1/home").length >= before + 100);
     assert.match(await page.locator("#hundred").innerText(), /요청\s+100\s+실패\s+0\s+가운데 \(p50\)\s+[\d.]+ ms/);
-    // What draws it is fetched when it is first wanted, and may come after the numbers.
+    // The chart library is loaded on first use, and may arrive after the numbers.
     await page.locator(".chart canvas").first().waitFor();
     assert.equal(await page.locator(".chart canvas").count(), 1);
     assert.deepEqual(await axe(page), []);
@@ -268,7 +270,8 @@ describe("the tools", () => {
     for (const count of [counts.new, counts.repeat, counts.unknown]) assert.ok(whole.includes(count.toLocaleString("ko-KR")), whole);
     assert.ok((await page.locator(".claims li").count()) > 0);
 
-    // Two builds, scripts/test-page.mjs made them: what was asked of a day's events, and of rows that can't be used.
+    // Two builds, made by scripts/test-page.mjs: the evaluation of a day's events, and the rejected
+    // rows.
     const builds = (await (await fetch(`${base}/preview/builds`, { headers: preview })).text()).trim().split("\n").map((line) => JSON.parse(line));
     assert.equal(builds.length, 2);
     await page.locator("#ranking-history canvas").waitFor();

@@ -1,4 +1,5 @@
-// What is tried by hand, in a real browser before the built Worker: dragged by mouse and by finger, moved by keyboard alone.
+// Manual trials, in a real browser with the built Worker: dragging by mouse and by finger, and
+// moving by keyboard alone.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -17,7 +18,7 @@ before(async () => {
 
 after(() => browser?.close());
 
-/** The page with the tool, once the library that makes rows and cards draggable has come. */
+/** The page with the tool, once the library for dragging rows and cards has loaded. */
 async function trial(context) {
   const opened = await open(browser, base, `/?tool=trial#preview=${encodeURIComponent(secret)}`, context);
   await opened.page.locator(".trial-list li").nth(3).waitFor();

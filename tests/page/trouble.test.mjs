@@ -1,4 +1,5 @@
-// What the page shows when the edge fails, shifts its clock or has nothing: states that need a server made to do so.
+// The page's states when the edge fails, shifts its clock or has no data; a mock server produces
+// them.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -14,7 +15,7 @@ before(async () => {
 
 after(() => browser?.close());
 
-/** Runs `body` against a mock of its own; `fault` may be changed underway through the object it gets. */
+/** Runs `body` with a new mock server; its object allows changing `fault` during the test. */
 async function against(options, body) {
   const faults = { fault: null };
   const mock = await startMock({ ...options, fault: (request, url) => faults.fault?.(request, url) });

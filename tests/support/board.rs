@@ -1,4 +1,4 @@
-//! A made-up home-shopping board, the tastes of its users, and the manifest that names them.
+//! A generated home-shopping board, its users' tastes, and the manifest that names them.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -8,20 +8,21 @@ use sinsang_core::pack::board::Block;
 use sinsang_core::pack::board_write::{
     BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart, TabPart, vocabulary, write,
 };
-use sinsang_core::pack::manifest::{Manifest, ManifestParts, Previous, SnapshotId, shard_index};
+use sinsang_core::pack::manifest::{Beside, Manifest, ManifestParts, SnapshotId, shard_index};
 use sinsang_core::pack::taste::{self, Widths};
 use sinsang_core::pack::{Format, Kind, PackId};
-use sinsang_core::rank::{PULSE_WEIGHTS, Weights};
+use sinsang_core::rank::{Weights, pulse_weight};
 use sinsang_core::signal::SurfaceWeights;
+use sinsang_core::surface_name::Surface;
 use sinsang_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMillis};
 use sinsang_core::verdict::VerdictKind;
 use sinsang_core::viewer::UserHasher;
 
 use super::{Numbers, at};
 
-/// The secret by which fixtures name users.
+/// The secret by which fixtures hash users.
 pub(crate) const USER_KEY: &str = "an app's secret by which users are named";
-/// When fixtures are built: six in the morning in Korea.
+/// Build time of fixtures: six in the morning in Korea.
 pub(crate) const BUILT_AT: &str = "2026-11-22T06:00:00+09:00";
 
 const SHOPS: [&str; 9] =
@@ -33,7 +34,7 @@ const THINGS: [&str; 6] =
 const SLOT_MINUTES: [i64; 8] = [60, 60, 5, 40, 70, 60, 120, 210];
 const BLOCKS: [(&str, u16); 4] = [("category", 12), ("words", 40), ("brand", 8), ("price", 4)];
 
-/// How large a made-up board is.
+/// The size of a generated board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) seed: u64,
@@ -49,12 +50,13 @@ impl Shape {
     /// Two days of eighteen channels.
     pub(crate) const DAY: Self =
         Self { seed: 7, channels: 18, products: 64, hours: 48, tabs: 9, users: 40, shard_bits: 2 };
-    /// As small as shows everything, for the golden files and for tests that damage bytes.
+    /// The smallest size that shows everything, for the golden files and for tests that damage
+    /// bytes.
     pub(crate) const SMALL: Self =
         Self { seed: 11, channels: 5, products: 24, hours: 10, tabs: 6, users: 5, shard_bits: 2 };
 }
 
-/// The parts of a made-up board. Its window opens two hours before it is built.
+/// The parts of a generated board. Its window opens two hours before its build.
 pub(crate) fn parts(shape: &Shape) -> BoardParts {
     let mut numbers = Numbers::seeded(shape.seed);
     let built_at = at(BUILT_AT);
@@ -126,9 +128,8 @@ fn tabs(count: usize) -> Vec<TabPart> {
         .collect()
 }
 
-/// With what the first format has of the pulse.
+/// Weights with the first format's values for the pulse.
 fn weights() -> Weights {
-    let [pulse, live_pulse, _] = PULSE_WEIGHTS;
     let new = SurfaceWeights {
         taste: 6,
         channel: 2,
@@ -136,12 +137,15 @@ fn weights() -> Weights {
         soon: 4,
         on_air: 2,
         popularity: 3,
-        pulse,
+        pulse: pulse_weight(Surface::New),
         ..SurfaceWeights::default()
     };
-    let live = SurfaceWeights { taste: 8, channel: 4, popularity: 3, pulse: live_pulse, ..SurfaceWeights::default() };
+    let pulse = pulse_weight(Surface::Live);
+    let live = SurfaceWeights { taste: 8, channel: 4, popularity: 3, pulse, ..SurfaceWeights::default() };
     let tabs = SurfaceWeights { taste: 3, position: 2, ..SurfaceWeights::default() };
-    Weights { new, live, tabs }
+    let mut weights = Weights::default();
+    (weights.new, weights.live, weights.tabs) = (new, live, tabs);
+    weights
 }
 
 fn slots(shape: &Shape, ids: &[u64], listings: &[ListingPart], numbers: &mut Numbers) -> Vec<SlotPart> {
@@ -161,7 +165,7 @@ fn slots(shape: &Shape, ids: &[u64], listings: &[ListingPart], numbers: &mut Num
                 listing: listings[product].clone(),
                 price: (!product.is_multiple_of(7)).then(|| 9_900 + 1_000 * u32::try_from(product).unwrap()),
             });
-            // Now and then a channel shows something that is no product.
+            // Now and then a channel shows something other than a product.
             let rest = if numbers.below(4) == 0 { 25 * MINUTE_MS } else { 0 };
             starts_at = ends_at.plus(rest);
         }
@@ -215,12 +219,12 @@ fn product(
         url: (!index.is_multiple_of(6)).then(|| format!("https://shop.example/{index}?a=1&b=2")),
         listings: vec![listing.clone()],
         verdict,
-        unknown_listed: false,
         verdict_first,
         verdict_later: repeat,
         first,
         popularity: u32::try_from(numbers.below(1025)).unwrap(),
         vector: (0..64).map(|_| numbers.weight()).collect(),
+        ..ProductPart::default()
     }
 }
 
@@ -229,7 +233,7 @@ pub(crate) fn users(shape: &Shape) -> Vec<String> {
     (0..shape.users).map(|index| format!("u{:06}", index + 1)).collect()
 }
 
-/// The widths of taste records that fit `parts`.
+/// The widths of taste records for `parts`.
 pub(crate) fn widths(parts: &BoardParts) -> Widths {
     Widths {
         vocabulary: vocabulary(&parts.channels, &parts.tabs, &parts.blocks),
@@ -241,7 +245,7 @@ pub(crate) fn widths(parts: &BoardParts) -> Widths {
     }
 }
 
-/// Everything of a published snapshot, under its keys' names.
+/// A published snapshot: all of its packs by key.
 #[derive(Clone, Debug)]
 pub(crate) struct Published {
     pub(crate) manifest: Vec<u8>,
@@ -249,14 +253,14 @@ pub(crate) struct Published {
     pub(crate) snapshot: SnapshotId,
     pub(crate) built_at: UnixMillis,
     pub(crate) board: PackId,
-    /// Packs by the spelling of their keys, the manifest among them.
+    /// Packs by the text of their keys, the manifest included.
     pub(crate) packs: BTreeMap<String, Vec<u8>>,
 }
 
 impl Published {
-    /// What a manifest after this one says of it.
-    pub(crate) fn as_previous(&self) -> Previous {
-        Previous { snapshot: self.snapshot, manifest: self.manifest_id, built_at: self.built_at }
+    /// A later manifest's entry for this snapshot.
+    pub(crate) fn as_beside(&self) -> Beside {
+        Beside { snapshot: self.snapshot, manifest: self.manifest_id, built_at: self.built_at, share: None }
     }
 
     /// The bytes of the pack at `key`.
@@ -274,8 +278,9 @@ pub(crate) fn hasher() -> UserHasher {
     UserHasher::new(USER_KEY.as_bytes()).unwrap()
 }
 
-/// Writes what a publication of `parts` would put, with tastes counted by `widths`, after `previous`.
-pub(crate) fn publish(parts: &BoardParts, shape: &Shape, widths: &Widths, previous: Vec<Previous>) -> Published {
+/// Writes the packs that a publication of `parts` would put, with tastes of `widths`, after
+/// `beside`.
+pub(crate) fn publish(parts: &BoardParts, shape: &Shape, widths: &Widths, beside: Vec<Beside>) -> Published {
     let mut packs = BTreeMap::new();
     let (board_bytes, board) = write(parts).unwrap();
     packs.insert(Key::Pack(Kind::Board, board).to_string(), board_bytes);
@@ -301,7 +306,7 @@ pub(crate) fn publish(parts: &BoardParts, shape: &Shape, widths: &Widths, previo
         format: parts.format,
         users: u32::try_from(shape.users).unwrap(),
         shards: shards.collect(),
-        previous,
+        beside,
     };
     let (bytes, manifest_id) = manifest.write().unwrap();
     packs.insert(Key::Pack(Kind::Manifest, manifest_id).to_string(), bytes.clone());
@@ -309,7 +314,7 @@ pub(crate) fn publish(parts: &BoardParts, shape: &Shape, widths: &Widths, previo
     Published { manifest: bytes, manifest_id, snapshot, built_at, board, packs }
 }
 
-/// A snapshot of `shape`, the first of its line. The two common ones are made once.
+/// A snapshot of `shape` without predecessors. The two common ones are made once.
 pub(crate) fn published(shape: &Shape) -> Published {
     static DAY: LazyLock<Published> = LazyLock::new(|| first_of(&Shape::DAY));
     static SMALL: LazyLock<Published> = LazyLock::new(|| first_of(&Shape::SMALL));
@@ -325,7 +330,8 @@ fn first_of(shape: &Shape) -> Published {
     publish(&parts, shape, &widths(&parts), Vec::new())
 }
 
-/// A snapshot that follows `before`: the same schedule built a minute later, which clocks may be apart, popularity turned about so that orders differ.
+/// A successor of `before`: the same schedule built a minute later, which is within clock skew,
+/// with reversed popularity so that orders differ.
 pub(crate) fn published_after(shape: &Shape, before: &Published) -> Published {
     let mut parts = parts(shape);
     parts.built_at = before.built_at.plus(MINUTE_MS);
@@ -333,6 +339,17 @@ pub(crate) fn published_after(shape: &Shape, before: &Published) -> Published {
         product.popularity = 1024 - product.popularity;
     }
     let history = Manifest::parse(before.manifest.clone()).unwrap();
-    let previous = std::iter::once(before.as_previous()).chain(history.previous()).take(4).collect();
+    let previous = std::iter::once(before.as_beside()).chain(history.previous()).take(4).collect();
     publish(&parts, shape, &widths(&parts), previous)
+}
+
+/// The store's content while `next` is shown to a `share` of viewers, in millionths, beside `live`.
+pub(crate) fn on_trial(live: &Published, next: &Published, share: u32) -> Published {
+    let mut parts = Manifest::parse(live.manifest.clone()).unwrap().parts();
+    parts.beside.insert(0, Beside { share: Some(share), ..next.as_beside() });
+    let (manifest, manifest_id) = parts.write().unwrap();
+    let mut packs = live.packs.clone();
+    packs.extend(next.packs.clone());
+    packs.insert(Key::Pack(Kind::Manifest, manifest_id).to_string(), manifest.clone());
+    Published { manifest, manifest_id, packs, ..live.clone() }
 }

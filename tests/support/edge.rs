@@ -1,4 +1,5 @@
-//! An edge without a platform: a store that fails as it is told to, an isolate's memory, and a clock that tests move.
+//! An edge without a platform: a store with injected faults, an isolate's memory, and a clock that
+//! tests move.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,20 +31,20 @@ pub(crate) const HS256_KEY: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const AUDIENCE: &str = "sinsang";
 pub(crate) const PREVIEW: &str = "let me see, would you";
 pub(crate) const ORIGIN: &str = "https://app.example";
-/// How long a round of reads takes.
+/// Duration of a round of reads, in milliseconds.
 const ROUND_MS: i64 = 7;
-/// More rounds than any request may take.
+/// Upper bound on the rounds of any request.
 const MAX_ROUNDS: usize = 12;
 
-/// What a key's read comes to instead of its value.
+/// An injected failure of a key's read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     Error,
     Timeout,
     Missing,
-    /// One byte in the middle is another.
+    /// One byte in the middle is changed.
     Flipped,
-    /// Only so many bytes arrive.
+    /// Only this many bytes arrive.
     Cut(usize),
 }
 
@@ -52,25 +53,26 @@ pub(crate) enum Fault {
 pub(crate) struct Store {
     pub(crate) values: BTreeMap<String, Vec<u8>>,
     pub(crate) faults: BTreeMap<String, Fault>,
-    /// Befalls every key.
+    /// A fault of every key.
     pub(crate) outage: Option<Fault>,
-    /// Packs that are found only when they are asked for again.
+    /// Packs that are found only on the second read.
     pub(crate) late: BTreeSet<String>,
     /// Keys read so far, in order.
     pub(crate) reads: Vec<String>,
     /// The data centre's cache, which isolates share.
     pub(crate) cached: BTreeMap<String, Vec<u8>>,
-    /// Befalls every key of it.
+    /// A fault of every key in the cache.
     pub(crate) cache_outage: Option<Fault>,
     pub(crate) cache_reads: usize,
-    /// The newest version of packs that the edge before it knows, where it is one from before today's: newer ones come to it as unknown.
+    /// The newest pack version that the edge knows, if it is older than the current one: newer
+    /// packs appear as unknown.
     pub(crate) newest: Option<u16>,
-    /// What is bundled with the Worker.
+    /// The snapshot bundled with the Worker.
     pub(crate) bundle: Option<Vec<u8>>,
 }
 
 impl Store {
-    /// Puts the packs of `published` and moves the live manifest to it.
+    /// Puts the packs of `published` and makes it live.
     pub(crate) fn publish(&mut self, published: &Published) {
         self.values.extend(published.packs.clone());
         self.values.insert(Key::Live.to_string(), published.manifest.clone());
@@ -115,7 +117,7 @@ impl Store {
                 bytes
             })),
         };
-        // As the shell does: a pack that is missing is asked for twice.
+        // Like the shell: a missing pack is asked for twice.
         let is_second = matches!(key, Key::Pack(..)) && (matches!(value, Ok(None)) || self.late.contains(&name));
         Fetched { place, key, value, is_second }
     }
@@ -133,7 +135,7 @@ impl Store {
     }
 }
 
-/// A request in the making.
+/// A request under construction.
 #[derive(Clone, Debug)]
 pub(crate) struct Ask {
     pub(crate) method: &'static str,
@@ -145,7 +147,7 @@ pub(crate) struct Ask {
     pub(crate) origin: Option<String>,
     pub(crate) device: Option<String>,
     pub(crate) address: Address,
-    /// Where it comes from and on what, as the shell tells it.
+    /// The province and device class, as the shell passes them.
     pub(crate) context: Option<Context>,
     pub(crate) has_body: bool,
 }
@@ -188,7 +190,7 @@ impl Ask {
         self
     }
 
-    /// Signed in as `user`, with a token that never runs out within a test.
+    /// Signed in as `user`, with a token that outlives the test.
     pub(crate) fn user(self, user: &str) -> Self {
         let expiry = at(BUILT_AT).plus(300 * DAY_MS).0 / SECOND_MS;
         let claims = serde_json::json!({ "sub": user, "aud": AUDIENCE, "exp": expiry });
@@ -210,7 +212,7 @@ impl Ask {
         self
     }
 
-    /// On the device that is called `id`.
+    /// On the device `id`.
     pub(crate) fn device(mut self, id: &str) -> Self {
         self.device = Some(id.to_owned());
         self
@@ -222,7 +224,7 @@ impl Ask {
     }
 }
 
-/// A JWT signed with HMAC-SHA256, whatever its header says.
+/// A JWT signed with HMAC-SHA256, regardless of its header.
 pub(crate) fn hs256(header: &Value, claims: &Value, key: &str) -> String {
     let part = |value: &Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
     let signed = format!("{}.{}", part(header), part(claims));
@@ -231,25 +233,26 @@ pub(crate) fn hs256(header: &Value, claims: &Value, key: &str) -> String {
     format!("{signed}.{}", Base64UrlUnpadded::encode_string(&mac.finalize().into_bytes()))
 }
 
-/// What a platform says of a token's signature. It takes a point that is none for a key that signs nothing.
+/// The platform's verdict on a token's signature. A point off the curve is a key that verifies
+/// nothing.
 pub(crate) fn is_signed(token: &Unproven) -> bool {
     let signature = Signature::from_slice(token.signature()).ok();
     let signs = |point: &[u8]| VerifyingKey::from_sec1_bytes(point).ok()?.verify(token.signed(), &signature?).ok();
     token.points().chunks(POINT_BYTES).any(|point| signs(point).is_some())
 }
 
-/// What a request cost.
+/// The cost of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cost {
     pub(crate) reads: usize,
     pub(crate) rounds: usize,
-    /// Signatures that the platform checked.
+    /// Signature checks by the platform.
     pub(crate) proofs: usize,
     /// Reads after the answer.
     pub(crate) background: usize,
-    /// How long it took.
+    /// Duration in milliseconds.
     pub(crate) ms: i64,
-    /// Whether the answer was there at once.
+    /// Whether the answer was available at once.
     pub(crate) is_warm: bool,
 }
 
@@ -259,13 +262,13 @@ pub(crate) struct Edge {
     pub(crate) memory: Memory,
     pub(crate) config: Config,
     pub(crate) now: UnixMillis,
-    /// Whether background refreshes are lost, as when a platform cancels them.
+    /// Whether background refreshes are lost, as if the platform cancelled them.
     pub(crate) loses_refreshes: bool,
     pub(crate) cost: Cost,
 }
 
 impl Edge {
-    /// A cold isolate at `now` before an empty store.
+    /// A cold isolate at `now` with an empty store.
     pub(crate) fn cold(now: UnixMillis) -> Self {
         Self {
             store: Store::default(),
@@ -277,14 +280,14 @@ impl Edge {
         }
     }
 
-    /// A cold isolate at `now` before a store that holds `published`.
+    /// A cold isolate at `now` with a store that holds `published`.
     pub(crate) fn with(published: &Published, now: UnixMillis) -> Self {
         let mut edge = Self::cold(now);
         edge.store.publish(published);
         edge
     }
 
-    /// Forgets all, as a fresh isolate has.
+    /// Empties the memory, like a fresh isolate.
     pub(crate) fn restart(&mut self) {
         self.memory = Memory::default();
     }
@@ -303,7 +306,7 @@ impl Edge {
         self.cost = Cost::default();
         let began = self.now;
         let mut serve = Serve::begin(raw, &self.config, self.now);
-        // What can be answered at once is answered as the whole way would have.
+        // A warm answer must equal the full path's answer.
         let warm = serve.warm(&mut self.memory, self.now);
         let reply = loop {
             let reads = match serve.next(&mut self.memory, self.now) {
@@ -356,8 +359,8 @@ impl Edge {
         reply
     }
 
-    /// Serves requests that are on their way at the same time: each takes its step in turn, and what one reads comes back to it when its
-    /// time is over. Returns the answers, and the most reads that were under way at once.
+    /// Serves concurrent requests: each takes a step in turn, and gets its reads' results when
+    /// their time is over. Returns the answers, and the maximum number of concurrent reads.
     pub(crate) fn ask_together(&mut self, asks: &[Ask]) -> (Vec<Reply>, usize) {
         let Self { store, memory, config, now, .. } = self;
         let mut on_their_way: Vec<_> =
@@ -394,6 +397,12 @@ impl Edge {
         (replies.into_iter().flatten().collect(), most_at_once)
     }
 
+    /// Lets the isolate have looked at the manifest and the overlay just now.
+    pub(crate) fn saw_all(&mut self) {
+        self.memory.seen(self.now);
+        self.memory.adopt_overlay(None, Some(self.now));
+    }
+
     fn refresh(&mut self) {
         let mut refresh = Refresh::begin(self.config.read_limit_ms);
         while let Some(read) = refresh.next(&mut self.memory, self.now) {
@@ -407,7 +416,7 @@ impl Edge {
     }
 }
 
-/// A configuration with every door that tests go through.
+/// A configuration that enables everything the tests use.
 pub(crate) fn config(es256_jwk: Option<&str>) -> Config {
     Config {
         cors: Cors::of(ORIGIN, String::new()),
@@ -427,7 +436,7 @@ pub(crate) fn json(reply: &Reply) -> Value {
         .unwrap_or_else(|error| panic!("{error}: {} {}", reply.status, String::from_utf8_lossy(&reply.body)))
 }
 
-/// The body as JSON of a reply that must be a 200.
+/// The body as JSON of a reply with status 200.
 #[track_caller]
 pub(crate) fn ok(reply: &Reply) -> Value {
     assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));

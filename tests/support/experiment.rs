@@ -1,6 +1,6 @@
-//! Experiments on a made-up board.
+//! Experiments on a generated board.
 
-use sinsang_core::experiment::WHOLE;
+use sinsang_core::experiment::{HeldBack, WHOLE};
 use sinsang_core::pack::Format;
 use sinsang_core::pack::board_write::BoardParts;
 use sinsang_core::pack::experiment::{ExperimentPart, VariantPart};
@@ -8,15 +8,20 @@ use sinsang_core::time::{HOUR_MS, UnixMillis};
 
 use super::board::{Published, Shape, parts, publish, widths};
 
-/// As small a board as shows two layers, for the golden files.
+/// The smallest board with two layers, for the golden files.
 pub(crate) const TINY: Shape =
     Shape { seed: 13, channels: 4, products: 12, hours: 6, tabs: 4, users: 6, shard_bits: 1 };
 
-/// Two experiments of different layers: one in which about half of all viewers are at any time, and one that runs for a while and in which
-/// most are.
+/// Two experiments of different layers: one that always runs with about half of all viewers, and
+/// one that runs for a while with most of them.
 pub(crate) fn experiments(parts: &BoardParts) -> Vec<ExperimentPart> {
-    let variant =
-        |id: &str, below: u32| VariantPart { id: id.to_owned(), below, weights: parts.weights, mix: parts.mix.mix };
+    let variant = |id: &str, below: u32| VariantPart {
+        id: id.to_owned(),
+        below,
+        weights: parts.weights,
+        mix: parts.mix.mix,
+        held_back: HeldBack::default(),
+    };
     let mut soon = variant("soon", WHOLE);
     soon.weights.new.soon = 4_000;
     let mut turned = variant("turned", WHOLE);
@@ -27,6 +32,7 @@ pub(crate) fn experiments(parts: &BoardParts) -> Vec<ExperimentPart> {
     let experiment = |id: &str, layer: &str, traffic: (u32, u32), variants: Vec<VariantPart>| ExperimentPart {
         id: id.to_owned(),
         layer: layer.to_owned(),
+        rule: None,
         salt: id.to_owned(),
         traffic,
         from: UnixMillis::from_seconds(0),
@@ -40,14 +46,15 @@ pub(crate) fn experiments(parts: &BoardParts) -> Vec<ExperimentPart> {
     vec![first, ExperimentPart { from, until, ..second }]
 }
 
-/// The parts of a board of `shape` on which [`experiments`] run.
+/// The parts of a board of `shape` with [`experiments`].
 pub(crate) fn tried(shape: &Shape) -> BoardParts {
     let mut parts = parts(shape);
     parts.mix.experiments = experiments(&parts);
     parts
 }
 
-/// `parts` in the second format: another weight of the pulse on each surface, and in the last variant of each experiment.
+/// `parts` in the second format: a different pulse weight on each surface, and in the last variant
+/// of each experiment.
 pub(crate) fn in_the_second_format(mut parts: BoardParts) -> BoardParts {
     parts.format = Format::Two;
     (parts.weights.new.pulse, parts.weights.live.pulse) = (120, -7);
@@ -67,7 +74,7 @@ pub(crate) fn published_tried(shape: &Shape) -> Published {
     published_of(&tried(shape), shape)
 }
 
-/// A snapshot of `parts`, which are of `shape`, the first of its line.
+/// A snapshot of `parts`, of the size `shape`, without predecessors.
 pub(crate) fn published_of(parts: &BoardParts, shape: &Shape) -> Published {
     publish(parts, shape, &widths(parts), Vec::new())
 }

@@ -1,6 +1,8 @@
-//! What the golden files hold: the orders and scores that the golden packs give, and whole answers made from them, as text.
+//! The golden files' contents as text: the orders and scores of the golden packs, and complete
+//! answers made from them.
 //!
-//! Native code and Wasm run the same functions over the same packs, so that equal text is equal ranking.
+//! Native code and Wasm run the same functions over the same packs, so that equal text means equal
+//! ranking.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -21,9 +23,9 @@ use super::board::{BUILT_AT, Published, hasher};
 use super::edge::{Ask, Edge, PREVIEW};
 use super::{Numbers, at};
 
-/// Viewers whose orders are kept: without a token, with tastes, and without tastes.
+/// Viewers of the golden orders: without a token, with tastes, and without tastes.
 const VIEWERS: [&str; 5] = ["", "u000001", "u000002", "u000004", "stranger"];
-/// Before the board was built, when it was, just before and at a slot boundary, and late.
+/// Times: before the board's build, at it, just before and at a slot boundary, and late.
 const TIMES: [&str; 5] = [
     "2026-11-22T04:30:00+09:00",
     "2026-11-22T06:00:00+09:00",
@@ -31,7 +33,7 @@ const TIMES: [&str; 5] = [
     "2026-11-22T07:00:00+09:00",
     "2026-11-22T12:10:00+09:00",
 ];
-/// Whole requests whose answers are kept: viewer, time and target.
+/// Requests of the golden answers: viewer, time and target.
 const ASKED: [(&str, &str, &str); 7] = [
     ("", "2026-11-22T06:00:00+09:00", "/v1/new?limit=3"),
     ("u000001", "2026-11-22T06:00:00+09:00", "/v1/new?limit=3&sort=soonest"),
@@ -50,7 +52,7 @@ pub(crate) struct Packs {
 }
 
 impl Packs {
-    /// The packs under the keys that they are published at.
+    /// The packs by their keys.
     pub(crate) fn values(&self) -> BTreeMap<String, Vec<u8>> {
         let pack = |kind, bytes: &Vec<u8>| {
             let id = Pack::parse(bytes.clone(), kind).unwrap().id();
@@ -73,7 +75,8 @@ impl Packs {
     }
 }
 
-/// Every surface's order and the parts of each score, for every viewer and time, a line each.
+/// Every surface's order and the parts of each score, for every viewer and time: one item on each
+/// line.
 pub(crate) fn orders(packs: &Packs) -> String {
     let (_, board, shards) = packs.read();
     let mut text =
@@ -139,7 +142,7 @@ fn live_score(view: &View<'_>, slot: &Slot<'_>) -> Score {
     score(&candidate, view.taste.as_ref(), &view.board.weights().live, view.now)
 }
 
-/// Whole answers: viewer, time, target, ETag and body, a line each.
+/// Complete answers: viewer, time, target, ETag and body on each line.
 pub(crate) fn answers(packs: &Packs) -> String {
     let mut text = String::new();
     for (viewer, time, target) in ASKED {
@@ -159,7 +162,8 @@ pub(crate) fn answers(packs: &Packs) -> String {
     text
 }
 
-/// What devices and users are shown while experiments run: who, time, target, variants, ETag and the ids in their order, a line each.
+/// The orders of devices and users while experiments run: viewer, time, target, variants, ETag and
+/// ordered ids on each line.
 pub(crate) fn variants(tried: &Published) -> String {
     let mut text = String::new();
     for hours in [0, 2, 4] {
@@ -182,8 +186,8 @@ pub(crate) fn variants(tried: &Published) -> String {
     text
 }
 
-/// What viewers of experiments are shown while some products are wanted: who, target, variants, and for each item its id and what the pulse
-/// adds to its score, a line each.
+/// The orders of experiments' viewers under a pulse: viewer, target, variants, and each item's id
+/// with the pulse's part of its score, on each line.
 pub(crate) fn wanted(values: BTreeMap<String, Vec<u8>>) -> String {
     let mut edge = Edge::cold(wanted_at());
     edge.store.values = values;
@@ -214,12 +218,12 @@ pub(crate) fn wanted(values: BTreeMap<String, Vec<u8>>) -> String {
     text
 }
 
-/// When [`wanted`] looks: all experiments run.
+/// The time of [`wanted`]: all experiments run.
 pub(crate) fn wanted_at() -> UnixMillis {
     at(BUILT_AT).plus(HOUR_MS + HOUR_MS / 2)
 }
 
-/// A pulse of every other product of `board`, and its values under the keys that it is published at.
+/// A pulse of every other product of `board`, and its values by the keys of its publication.
 pub(crate) fn pulse_of(board: &[u8], made_at: UnixMillis) -> (Vec<u8>, BTreeMap<String, Vec<u8>>) {
     let id = Pack::parse(board.to_vec(), Kind::Board).unwrap().id();
     let board = Board::parse(board.to_vec(), id).unwrap();
@@ -235,7 +239,8 @@ pub(crate) fn pulse_of(board: &[u8], made_at: UnixMillis) -> (Vec<u8>, BTreeMap<
     (bytes.clone(), keys.into_iter().map(|key| (key.to_string(), bytes.clone())).collect())
 }
 
-/// Inner products and scores of made-up vectors of all lengths, beyond what the golden packs hold.
+/// A digest of inner products and scores of generated vectors of all lengths, beyond the golden
+/// packs.
 pub(crate) fn arithmetic() -> u64 {
     let mut numbers = Numbers::seeded(2026);
     let mut digest = 0_u64;
@@ -266,7 +271,7 @@ pub(crate) fn arithmetic() -> u64 {
             on_air: number(&mut numbers),
             popularity: number(&mut numbers),
             position: number(&mut numbers),
-            pulse: 0,
+            ..Default::default()
         };
         let now = UnixMillis(i64::from_le_bytes(numbers.next().to_le_bytes()) >> 16);
         let total = score(&candidate, Some(&taste), &weights, now).total();

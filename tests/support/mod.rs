@@ -1,4 +1,5 @@
-//! What the tests of whole requests stand on: made-up boards, a store that fails as it is told to, and an edge without a platform.
+//! Fixtures of complete requests: generated boards, a store with injected faults, and an edge
+//! without a platform.
 #![allow(dead_code, reason = "each test target uses its own part")]
 
 pub(crate) mod board;
@@ -10,7 +11,7 @@ use sha2::{Digest, Sha256};
 use sinsang_core::pack::PackId;
 use sinsang_core::time::UnixMillis;
 
-/// What stands before a pack's directory (`crates/core/src/pack/FORMAT.md`).
+/// Bytes before a pack's directory (`crates/core/src/pack/FORMAT.md`).
 pub(crate) const HEADER_BYTES: usize = 32;
 
 /// The instant of an RFC 3339 text.
@@ -18,7 +19,7 @@ pub(crate) fn at(text: &str) -> UnixMillis {
     UnixMillis::parse_rfc3339(text).unwrap_or_else(|| panic!("{text} is no RFC 3339"))
 }
 
-/// Writes the length and the checksum that `bytes` should have into their header, and returns their name.
+/// Writes the correct length and checksum of `bytes` into their header, and returns their name.
 pub(crate) fn seal(bytes: &mut [u8]) -> PackId {
     let mut id = PackId::default();
     if bytes.len() >= HEADER_BYTES {
@@ -31,7 +32,7 @@ pub(crate) fn seal(bytes: &mut [u8]) -> PackId {
     id
 }
 
-/// A seeded stream of numbers (splitmix64), so that a fixture is the same everywhere.
+/// A seeded stream of numbers (splitmix64), so that fixtures are the same everywhere.
 pub(crate) struct Numbers(u64);
 
 impl Numbers {
@@ -52,7 +53,7 @@ impl Numbers {
         usize::try_from(self.next() % u64::try_from(bound).unwrap()).unwrap()
     }
 
-    /// An int8 of small to middling size.
+    /// An int8 of small to medium size.
     pub(crate) fn weight(&mut self) -> i8 {
         i8::try_from(self.below(121)).unwrap() - 60
     }

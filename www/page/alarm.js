@@ -1,4 +1,5 @@
-// Alarms that a person set on the phone: kept in this browser, for the page shows what the app's button does and rings no bell.
+// Alarms set on the phone, kept in this browser: the page shows the app's button, but rings no
+// bell.
 
 const KEY = "sinsang-alarms";
 
@@ -16,7 +17,7 @@ export function hasAlarm(id) {
   return read().has(id);
 }
 
-/** Sets a product's alarm or takes it back; says whether it is set then. */
+/** Sets or removes a product's alarm; returns whether it is then set. */
 export function toggleAlarm(id) {
   const ids = read();
   const isSet = !ids.delete(id);
@@ -24,7 +25,7 @@ export function toggleAlarm(id) {
   try {
     localStorage.setItem(KEY, JSON.stringify([...ids]));
   } catch {
-    // A browser that keeps nothing still shows what was tapped until the list is drawn anew.
+    // Without storage, the button shows the tap until the list is redrawn.
   }
   return isSet;
 }

@@ -1,11 +1,15 @@
-// How an answer came: where its time went, from which rung of the edge's ladder, and how old its data is.
+// The origin of an answer: its time by step, its rung on the edge's ladder, and the age of its
+// data.
 
 import { element, shape } from "./element.js";
 import { age, milliseconds } from "./format.js";
 import { say } from "./language.js";
 import { rungName } from "./rung.js";
 
-/** The time of an exchange (see api.js) by the steps of its `Server-Timing`, one after the other, and what is left of it. */
+/**
+ * The time of an exchange (see api.js) by the steps of its `Server-Timing`, in order, and the
+ * remainder.
+ */
 export function waterfall({ headers, tookMs }) {
   const steps = serverTiming(headers.find(([key]) => key === "server-timing")?.[1] ?? "");
   const inside = steps.reduce((sum, { ms }) => sum + ms, 0);
@@ -47,7 +51,9 @@ export function waterfall({ headers, tookMs }) {
   );
 }
 
-/** What an exchange's answer stands on, after what else is told of it; what it does not say is left out. */
+/**
+ * The rung and age of an exchange's answer, after the facts in `more`; missing ones are omitted.
+ */
 export function stand({ headers }, ...more) {
   const header = (name) => headers.find(([key]) => key === name)?.[1];
   const [rung, ageS] = ["sinsang-rung", "sinsang-age"].map(header);
@@ -72,7 +78,7 @@ export function serverTiming(header) {
     .filter(({ name }) => name !== "");
 }
 
-/** A name and a value of a list of facts. */
+/** A name and a value for a list of facts. */
 export function fact(name, value) {
   return element("div", {}, element("dt", {}, name), element("dd", {}, value));
 }

@@ -1,4 +1,5 @@
-// Asks the edge: builds each request from the state, measures it, and reports every exchange as it was, for the panel.
+// Requests to the edge: builds each one from the state, measures it, and reports the whole exchange
+// to the panel.
 
 import { rfc3339 } from "./format.js";
 import { variantsOf } from "./state.js";
@@ -6,7 +7,10 @@ import { variantsOf } from "./state.js";
 /** Items in one page of the new-product tab. */
 export const PAGE_ITEMS = 20;
 
-/** An answer that is not a surface: a problem document, something unreadable, or no answer at all (`status` 0). */
+/**
+ * An answer other than a surface: a problem document, an unreadable answer, or none at all
+ * (`status` 0).
+ */
 export class Refused extends Error {
   constructor(status, problem, retryAfterS) {
     super(problem.title ?? `HTTP ${status}`);
@@ -17,7 +21,10 @@ export class Refused extends Error {
   }
 }
 
-/** The address of a surface for a state; `preview` says whether viewer, time, context, snapshot and variants may be named in it. */
+/**
+ * The URL of a surface for a state; `preview` allows viewer, time, context, snapshot and variants
+ * in it.
+ */
 export function surfacePath(path, parameters, state, preview, token) {
   const query = new URLSearchParams();
   for (const [key, value] of Object.entries(parameters)) {
@@ -26,7 +33,7 @@ export function surfacePath(path, parameters, state, preview, token) {
   if (preview && state.asOfMs !== null) query.set("as_of", rfc3339(state.asOfMs));
   // A token names its own user.
   if (preview && state.viewer !== "" && token === "") query.set("viewer", state.viewer);
-  // Who has tastes is shown things by those, whatever this says.
+  // Viewers with tastes get their own order, whatever this says.
   if (preview && state.region !== "") query.set("region", state.region);
   if (preview && state.device_class !== "") query.set("device_class", state.device_class);
   if (preview && state.snapshot !== "") query.set("snapshot", state.snapshot);
@@ -36,8 +43,8 @@ export function surfacePath(path, parameters, state, preview, token) {
 }
 
 /**
- * Gets `path` as JSON. `record` is called once with the whole exchange, whether it went well or not, except when aborted.
- * Throws `Refused`, or the abort's own error.
+ * Gets `path` as JSON. `record` is called once with the whole exchange, successful or not, except
+ * after an abort. Throws `Refused`, or the abort's own error.
  */
 export async function get(path, { preview = null, token = "", signal, record }) {
   const headers = { Accept: "application/json, application/problem+json" };
@@ -47,7 +54,7 @@ export async function get(path, { preview = null, token = "", signal, record }) 
   const beganMs = performance.now();
   let response;
   try {
-    // Each answer is the edge's own: the browser's cache would show the headers of an earlier one.
+    // Bypasses the browser's cache, which would show an earlier answer's headers.
     response = await fetch(path, { headers, signal, cache: "no-store", credentials: "omit", redirect: "error" });
     exchange.status = response.status;
     exchange.headers = [...response.headers];

@@ -1,8 +1,10 @@
-// The tools beside the phone, one at a time: answers, comparison, reasons, trial, speed, quality. Each is fetched when first wanted.
+// The tools beside the phone, one at a time: answers, comparison, reasons, trial, speed, quality.
+// Each is loaded on first use.
 
 import { element, replace } from "./element.js";
 import { Refused } from "./api.js";
 import { say } from "./language.js";
+import { SURFACES } from "./surface.js";
 import { nothing, words } from "./trouble.js";
 
 const TOOLS = [
@@ -13,7 +15,7 @@ const TOOLS = [
   ["speed", say("속도")],
   ["quality", say("품질")],
 ];
-/** Tools that rank in the browser, by packs that only a preview may download. */
+/** Tools that rank in the browser, from packs that only a preview may download. */
 const CLOSED = new Set(["compare", "why", "trial", "quality"]);
 const LOADERS = {
   compare: () => import("./compare.js").then(({ Compare }) => Compare),
@@ -23,7 +25,10 @@ const LOADERS = {
   quality: () => import("./quality.js").then(({ Quality }) => Quality),
 };
 
-/** The tabs and panels in `root`. `acts`: `change(part, underway)`, `announce(text)`, `local`, `ask(path)`, `shownTrial(answer)`. */
+/**
+ * The tabs and panels in `root`. `acts`: `change(part, underway)`, `announce(text)`, `local`,
+ * `ask(path)`, `shownTrial(answer)`.
+ */
 export class Bench {
   #acts;
   #tools = new Map();
@@ -63,7 +68,7 @@ export class Bench {
     }
   }
 
-  /** Where the answers are listed. */
+  /** The panel with the list of answers. */
   get answers() {
     return this.#panels.get("answers");
   }
@@ -90,7 +95,7 @@ export class Bench {
     if (!this.#tools.has(tool)) {
       replace(panel, element("p", { class: "hint", role: "status" }, say("준비하는 중…")));
       const Tool = await LOADERS[tool]();
-      // Another one was chosen while this one was on its way.
+      // Another tool was chosen while this one was loading.
       if (turn !== this.#turn) return;
       panel.replaceChildren();
       this.#tools.set(tool, new Tool(panel, this.#acts));
@@ -110,52 +115,55 @@ export class Bench {
   }
 }
 
-/** What a tool says of a failure. */
+/** A tool's message on a failure. */
 export function failure(error) {
   const { title, text } = error instanceof Refused ? words(error) : { title: say("계산하지 못했어요"), text: String(error) };
   return element("div", { class: "group", role: "alert" }, element("strong", {}, title), element("p", {}, text));
 }
 
-/** The core's question for what `model` shows: the time, the filters and the sort. */
+/** The core's question for the view of `model`: its time, filters and sort. */
 export function question({ state, clock, home }, more = {}) {
   return {
     now_ms: Math.floor(clock.now(state.asOfMs) / 1000) * 1000,
-    // A snapshot that was chosen is asked what it would have said then; the live one is as old as it is.
+    // For a chosen snapshot, the age is judged at the chosen time; for the live one, at the
+    // present.
     checked_at_ms: Math.floor(clock.now(state.snapshot === "" ? null : state.asOfMs)),
     is_soonest: state.sort === "soonest",
     category: state.category === "" ? null : state.category,
     channel: state.channel === "" ? null : state.channel,
     region: state.region,
     device_class: state.device_class,
-    // As the edge shows them: those chosen here, or those that it assigned.
+    // The served variants: those chosen here, or those that the edge assigned.
     variants: Object.entries(home?.experiments ?? {}).map(([experiment, variant]) => `${experiment}:${variant}`),
     ...more,
   };
 }
 
-/** The number of the pulse that the edge ordered by what `model` shows; `null` where there was none, as for a chosen time. */
-export function pulseOf({ homeHeaders }) {
-  const number = homeHeaders?.find(([name]) => name === "sinsang-pulse")?.[1];
-  return number === undefined ? null : Number(number);
+/**
+ * What the edge's order of `model` stands on besides the snapshot: the number of its pulse, `null`
+ * without one, as for a chosen time; and the revision of the overlay, `null` without one.
+ */
+export function momentOf({ homeHeaders }) {
+  const number = (wanted) => {
+    const value = homeHeaders?.find(([name]) => name === wanted)?.[1];
+    return value === undefined ? null : Number(value);
+  };
+  return { pulse: number("sinsang-pulse"), overlay: number("sinsang-overlay") };
 }
 
-/** What an order depends on, as text: where it is the same, there is nothing to compute anew. */
+/** The inputs of an order as text: while it is unchanged, nothing has to be recomputed. */
 export function signature(model, ...more) {
   const { state, home, token, preview } = model;
   const { viewer, asOfMs, region, device_class, category, channel, sort, list } = state;
   const { snapshot, live, experiments, new: fresh } = home ?? {};
-  // The slots on air stand for the time where that runs on.
+  // The slots on air stand for the running time.
   const onAir = live?.items.map(({ broadcast }) => broadcast.starts_at + broadcast.channel.id);
-  return JSON.stringify([viewer, asOfMs, region, device_class, category, channel, sort, list, snapshot?.id, experiments, onAir, fresh?.total, pulseOf(model), token, preview, more]);
+  return JSON.stringify([viewer, asOfMs, region, device_class, category, channel, sort, list, snapshot?.id, experiments, onAir, fresh?.total, momentOf(model), token, preview, more]);
 }
 
-/** Radio buttons for which of the three surfaces a tool looks at. */
+/** Radio buttons that choose one of the three surfaces for a tool. */
 export function listSwitch(change) {
-  const choices = [
-    ["new", say("신상품")],
-    ["live", say("생방송")],
-    ["tabs", say("상단탭")],
-  ];
+  const choices = Object.entries(SURFACES).map(([surface, { name }]) => [surface, name]);
   const root = element(
     "fieldset",
     { class: "switch" },

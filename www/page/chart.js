@@ -1,4 +1,4 @@
-// Charts by uPlot in the page's own colours; the library is fetched with the first of them.
+// uPlot charts in the page's own colours; the library is loaded with the first chart.
 
 import { element } from "./element.js";
 import { clock, kst } from "./format.js";
@@ -14,7 +14,7 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 const axis = () => ({ stroke: colour("--ink-2"), grid: { stroke: colour("--line") }, ticks: { stroke: colour("--line") }, font: "13px sans-serif" });
 const width = (root) => Math.max(240, root.clientWidth || 320);
 
-/** Keeps a chart as wide as what it is in. */
+/** Keeps a chart as wide as its container. */
 function fit(plot, root, height) {
   const watch = new ResizeObserver(() => {
     if (!root.isConnected) watch.disconnect();
@@ -46,8 +46,8 @@ export async function histogram(root, xs, ys, unit) {
 }
 
 /**
- * Lines over times in Unix milliseconds. `series` are `{values, colour, dash}`, `colour` the name of a custom property; a value may be `null`.
- * The smallest value shown is 0.
+ * Lines over times in Unix milliseconds. `series` are `{values, colour, dash}`; `colour` is the name
+ * of a custom property, and values may be `null`. The vertical axis begins at 0.
  */
 export async function lines(root, times, series) {
   const UPlot = await library();

@@ -1,19 +1,23 @@
-// The edge's clock as the page knows it: the browser's own clock may be wrong, and a demo's clock is shifted on purpose.
+// The page's estimate of the edge's clock: the browser's own clock may be wrong, and a demo's clock
+// is shifted.
 
-/** Follows the edge's clock by the offset seen in its answers; stands still at a chosen time. */
+/** Follows the edge's clock by the offset in its answers; stands still at a chosen time. */
 export class EdgeClock {
   #offsetMs = 0;
   #known = false;
 
-  /** Learns from a header of an answer (whole seconds, real time); a status answer, being exact, overrules it. */
+  /**
+   * Learns from an answer's Date header (whole seconds, real time); a status answer, which is
+   * exact, overrides it.
+   */
   learnFromDate(headers, receivedMs) {
     if (this.#known) return;
     const date = Date.parse(headers.find(([name]) => name === "date")?.[1] ?? "");
-    // A Date header is cut to its second: half a second is the middle of what it may mean.
+    // A Date header is cut to its second: half a second is the middle of its range.
     if (Number.isFinite(date)) this.#offsetMs = date + 500 - receivedMs;
   }
 
-  /** Learns from the `now` of a status answer that left at `startedMs` and took `tookMs`. */
+  /** Learns from the `now` of a status answer requested at `startedMs` that took `tookMs`. */
   learnFromStatus(now, startedMs, tookMs) {
     const at = Date.parse(now);
     if (!Number.isFinite(at)) return;
@@ -21,7 +25,7 @@ export class EdgeClock {
     this.#known = true;
   }
 
-  /** Unix milliseconds at the edge, or `asOfMs` where a time was chosen. */
+  /** Unix milliseconds at the edge, or `asOfMs` if a time was chosen. */
   now(asOfMs = null) {
     return asOfMs ?? Date.now() + this.#offsetMs;
   }

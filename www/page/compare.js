@@ -1,14 +1,14 @@
-// Side by side: two orders of a surface with lines and numbers for what moved.
+// Comparison: two orders of a surface side by side, with lines and figures for the moves.
 
 import { anonymousName, contextSwitch, readContext, writeContext } from "./context.js";
-import { failure, listSwitch, pulseOf, question, signature } from "./bench.js";
+import { failure, listSwitch, momentOf, question, signature } from "./bench.js";
 import { element, replace, shape } from "./element.js";
 import { datetimeLocal, number, parseTime, rfc3339, snapshotName, startTime } from "./format.js";
 import { say } from "./language.js";
 import { MAX_ITEMS, difference, itemKey } from "./local.js";
 
 const SHOWN = 20;
-/** Height of a row, in CSS pixels: lines are drawn from it. */
+/** Height of a row in CSS pixels; the lines are drawn from it. */
 const ROW = 56;
 const LINES = 40;
 
@@ -86,7 +86,7 @@ export class Compare {
     );
   }
 
-  /** Shows the comparison that the state of `model` (see main.js) asks for. */
+  /** Shows the comparison in the state of `model` (see main.js). */
   async show(model) {
     const { state, home, token } = model;
     this.#switch.show(state.list);
@@ -106,7 +106,7 @@ export class Compare {
     const { id } = home.snapshot;
     const anonymous = anonymousName(state);
     const own = viewer === "" ? (token === "" ? anonymous : say("토큰 사용자")) : viewer;
-    const seat = (snapshot, who, pulse = pulseOf(model)) => this.#acts.local.seat(snapshot, who, pulse);
+    const seat = (snapshot, who, moment = momentOf(model)) => this.#acts.local.seat(snapshot, who, moment);
     const variants = Object.entries(home.experiments ?? {}).map((pair) => pair.join(":"));
     const offered = (model.status?.experiments ?? []).flatMap((one) => one.variants.map((variant) => `${one.id}:${variant}`));
     if (state.against === "variant") this.#showVariants(offered, state.other);
@@ -130,11 +130,11 @@ export class Compare {
       ],
       time: () => [
         [startTime(nowMs, nowMs), seat(id, viewer), {}],
-        [startTime(otherMs, nowMs), seat(id, viewer, null), { now_ms: otherMs, ...(state.snapshot === "" ? {} : { checked_at_ms: otherMs }) }],
+        [startTime(otherMs, nowMs), seat(id, viewer, { ...momentOf(model), pulse: null }), { now_ms: otherMs, ...(state.snapshot === "" ? {} : { checked_at_ms: otherMs }) }],
       ],
       snapshot: () => {
         const other = this.#snapshots.find((one) => one.id === state.other) ?? this.#snapshots.find((one) => one.id !== id) ?? home.snapshot;
-        // What is not live is asked what it would have said then.
+        // An older snapshot is judged at the chosen time.
         return [
           [snapshotName(home.snapshot), seat(id, viewer), {}],
           [snapshotName(other), seat(state.other || other.id, viewer), { checked_at_ms: Math.floor(nowMs) }],
@@ -182,7 +182,7 @@ export class Compare {
     const keys = ({ items }) => items.map((item) => itemKey(surface, item));
     const before = keys(left);
     const after = keys(right).slice(0, SHOWN);
-    // What came from further down is told from what was not there at all.
+    // Distinguishes items from further down from those that were absent.
     const change = difference(before, after);
     replace(this.#summary, figures(change));
     const rows = Math.max(Math.min(before.length, SHOWN), after.length);
@@ -223,7 +223,7 @@ export function figures({ moves, moved, entered, meanMove, top, sharedTop }) {
   ];
 }
 
-/** How far an item moved: a sign that colour alone does not carry. */
+/** An item's move: with a sign, since colour alone is not accessible. */
 export function move(by) {
   if (by === null) return element("span", { class: "move in" }, say("새로"));
   if (by === 0) return element("span", { class: "move" }, "–", element("span", { class: "unseen" }, say("그대로")));
@@ -236,7 +236,7 @@ export function move(by) {
   );
 }
 
-/** One side; `moves` are those of its items, or `null` where they are moved from. */
+/** One side; `moves` are those of its items, or `null` on the side before the moves. */
 function column(surface, { name, items }, moves) {
   return element(
     "section",

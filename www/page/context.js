@@ -1,4 +1,5 @@
-// Where viewers without tastes come from and on what: what the edge knows of them, and what a preview may choose (`crates/core/src/context.rs`).
+// Context of viewers without tastes: province and device class, as the edge knows them and a
+// preview may choose them (`crates/core/src/context.rs`).
 
 import { element } from "./element.js";
 import { say } from "./language.js";
@@ -23,7 +24,7 @@ export const REGIONS = new Map([
   ["48", say("경남")],
   ["49", say("제주")],
 ]);
-/** Classes of devices, as the app names them. */
+/** Device classes, by the app's names. */
 export const DEVICE_CLASSES = new Map([
   ["phone", say("휴대전화")],
   ["tablet", say("태블릿")],
@@ -31,18 +32,20 @@ export const DEVICE_CLASSES = new Map([
   ["tv", say("TV")],
 ]);
 
-/** A context in words, such as "서울 · 휴대전화"; empty where nothing is chosen. */
+/** A context in words, such as "서울 · 휴대전화"; empty if nothing is chosen. */
 export function contextName({ region, device_class }) {
   return [REGIONS.get(region), DEVICE_CLASSES.get(device_class)].filter((name) => name !== undefined).join(" · ");
 }
 
-/** Who has no history, in words. */
+/** A viewer without history, in words. */
 export function anonymousName(context) {
   const from = contextName(context);
   return from === "" ? say("비회원") : say`비회원 (${from})`;
 }
 
-/** A context as the address has it of the other side of a comparison, `11.phone`; what can't be read is left out. */
+/**
+ * A context from the URL of a comparison's other side, `11.phone`; unreadable parts are dropped.
+ */
 export function readContext(text) {
   const [region, device_class] = text.split(".");
   return {
@@ -51,7 +54,7 @@ export function readContext(text) {
   };
 }
 
-/** The text of `readContext`; empty for none. */
+/** The inverse of `readContext`; empty for no context. */
 export function writeContext({ region, device_class }) {
   return region === "" && device_class === "" ? "" : `${region}.${device_class}`;
 }

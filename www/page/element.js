@@ -1,10 +1,12 @@
-// Builds DOM from data; text only ever enters through text nodes, so nothing in an answer can become markup.
+// Builds DOM from data. Text only enters through text nodes, so nothing in an answer can become
+// markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
- * An HTML element. `attributes` with the value `null`, `undefined` or `false` are left out, `true` gives an empty one,
- * and a function is an event listener under its "on…" name. `children` may be nested and hold nodes, texts and `null`.
+ * An HTML element. `attributes` with the value `null`, `undefined` or `false` are omitted, `true`
+ * gives an empty one, and a function is an event listener under its "on…" name. `children` may be
+ * nested and hold nodes, texts and `null`.
  */
 export function element(name, attributes = {}, ...children) {
   return filled(document.createElement(name), attributes, children);
@@ -27,7 +29,10 @@ function filled(node, attributes, children) {
   return node;
 }
 
-/** Replaces what `parent` holds and gives the focus back to the element with the same `data-key`, if one had it. */
+/**
+ * Replaces the children of `parent` and returns the focus to the element with the same `data-key`,
+ * if one had it.
+ */
 export function replace(parent, ...children) {
   const focused = parent.contains(document.activeElement) ? document.activeElement.dataset?.key : undefined;
   parent.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));

@@ -1,4 +1,5 @@
-// The raw answers: each request the page made, with its headers, size, time and body, in a form that can be read and copied.
+// The raw answers: each of the page's requests with headers, size, time and body, readable and
+// copyable.
 
 import { stand, waterfall } from "./answer.js";
 import { element } from "./element.js";
@@ -27,7 +28,7 @@ export class Exchanges {
   #count;
   #watched;
 
-  /** `watched` is the route whose answer stands open from the start, or `null`. */
+  /** `watched` is the route whose latest answer is open from the start, or `null`. */
   constructor(root, announce, watched) {
     this.#watched = watched;
     this.#announce = announce;
@@ -40,7 +41,10 @@ export class Exchanges {
     );
   }
 
-  /** Adds an exchange (see api.js) and lets the oldest go. Whoever looks at a route's answer is shown its newest. */
+  /**
+   * Adds an exchange (see api.js) and drops the oldest. A reader of a route's answer is shown its
+   * newest.
+   */
   add(exchange) {
     const item = this.#row(exchange);
     const row = item.firstElementChild;
@@ -72,7 +76,7 @@ export class Exchanges {
         class: "exchange",
         "data-path": exchange.path,
         "data-route": exchange.path.split("?")[0],
-        // A body is written out only when somebody looks: twenty of them cost more than the phone.
+        // A body is rendered only when opened: twenty of them cost more than the phone.
         ontoggle: () => {
           if (row.open && body.childElementCount === 0) body.append(...this.#contents(exchange));
         },
@@ -172,7 +176,7 @@ function pretty(text) {
 
 const TOKENS = /("(?:[^"\\]|\\.)*")(\s*:)?|\b(true|false|null|-?\d[\d.eE+-]*)\b/g;
 
-/** JSON text as nodes, its names, texts and values marked for the style sheet. */
+/** JSON text as nodes, with names, texts and values marked for the style sheet. */
 function coloured(text) {
   const nodes = [];
   let end = 0;

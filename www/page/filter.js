@@ -8,7 +8,7 @@ const SORTS = [
   ["soonest", say("방송순")],
 ];
 
-/** Controls in `root` that call `change` with the part of the state that a person changed. */
+/** Controls in `root` that call `change` with a person's changes to the state. */
 export class Filters {
   #root;
   #change;
@@ -19,7 +19,10 @@ export class Filters {
     this.#change = change;
   }
 
-  /** Shows the filters for a state; `status` is `null` until it is known, and then nothing but the chosen is offered. */
+  /**
+   * Shows the filters for a state; until `status` is known (`null`), only chosen values are
+   * offered.
+   */
   show(state, status) {
     const categories = withChosen(status?.categories ?? [], state.category);
     const channels = status?.channels ?? [];

@@ -1,4 +1,5 @@
-// Words and numbers as a Korean shopper reads them; every time is shown in Korean time (+09:00), whatever the browser's zone.
+// Texts and numbers in a Korean shopper's format; every time is Korean (+09:00), whatever the
+// browser's zone.
 
 import { say } from "./language.js";
 
@@ -43,7 +44,7 @@ export function date(atMs) {
   return say`${at.month}월 ${at.day}일 (${at.weekday})`;
 }
 
-/** "오늘", "내일", … or the date where no such word fits, seen from `nowMs`. */
+/** "오늘", "내일", … or the date if no such word fits, seen from `nowMs`. */
 export function dayName(atMs, nowMs) {
   return DAY_NAMES.get(kst(atMs).dayNumber - kst(nowMs).dayNumber) ?? date(atMs);
 }
@@ -58,7 +59,7 @@ export function hourName(atMs) {
   return say`${kst(atMs).hour}시`;
 }
 
-/** RFC 3339 with +09:00 and whole seconds, as the API takes `as_of`. */
+/** RFC 3339 with +09:00 and whole seconds, the API's format of `as_of`. */
 export function rfc3339(atMs) {
   return `${datetimeLocal(atMs)}:${two(kst(atMs).second)}+09:00`;
 }
@@ -70,8 +71,8 @@ export function datetimeLocal(atMs) {
 }
 
 /**
- * The instant of an RFC 3339 text, or `null`. A "+" that a link turned into a blank is read as the "+" it was, and a time without a
- * zone as Korean time.
+ * The instant of an RFC 3339 text, or `null`. A "+" that a link turned into a blank is restored,
+ * and a time without a zone counts as Korean.
  */
 export function parseTime(text) {
   const whole = String(text ?? "")
@@ -93,7 +94,7 @@ export function remaining(restMs) {
   return minutes > 0 ? say`${minutes}분 ${two(seconds % 60)}초 남음` : say`${seconds}초 남음`;
 }
 
-/** "3분 전", "2시간 전": how long ago something of `ageS` seconds was. */
+/** "3분 전", "2시간 전": the age `ageS` in seconds. */
 export function age(ageS) {
   if (ageS < 60) return say`${Math.max(0, Math.round(ageS))}초 전`;
   if (ageS < 3600) return say`${Math.round(ageS / 60)}분 전`;
@@ -101,10 +102,20 @@ export function age(ageS) {
   return say`${Math.round(ageS / 86_400)}일 전`;
 }
 
-/** "11월 22일 (일) 06:00에 만든 자료": a snapshot of `{id, built_at}`, by its id where its time can't be read. */
-export function snapshotName({ id, built_at }) {
+/**
+ * "11월 22일 (일) 06:00에 만든 자료": a snapshot of `{id, built_at}`; its id if the time is unreadable. One
+ * with a `share` is or was on trial.
+ */
+export function snapshotName({ id, built_at, share = null }) {
   const atMs = parseTime(built_at);
-  return atMs === null ? id : say`${date(atMs)} ${clock(atMs)}에 만든 자료`;
+  const name = atMs === null ? id : say`${date(atMs)} ${clock(atMs)}에 만든 자료`;
+  if (share === null) return name;
+  return share > 0 ? say`${name} · 시청자 ${percent(share)}에게 시험 중` : say`${name} · 시험을 그만둔 자료`;
+}
+
+/** "5%", "0.5%". */
+function percent(share) {
+  return `${Number((share * 100).toFixed(4))}%`;
 }
 
 /** "49,900". */
@@ -112,7 +123,7 @@ export function number(value) {
   return won.format(value);
 }
 
-/** The whole per cent that `price` lies under `listPrice`, or 0 where there is no discount to speak of. */
+/** The discount of `price` against `listPrice` in whole per cent; 0 if there is none. */
 export function discount(price, listPrice) {
   if (price === null || listPrice === null || !(listPrice > price)) return 0;
   return Math.floor((1 - price / listPrice) * 100);

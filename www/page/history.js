@@ -1,30 +1,32 @@
-// What the last builds came to, as plots and tables: verdicts, unknowns and rejects by shop, claims that are untrue, and how well orders had ranked.
+// Outcomes of recent builds as plots and tables: verdicts, unknowns and rejects by shop, false
+// claims, and the quality of past orders.
 
 import { lines } from "./chart.js";
 import { element, replace } from "./element.js";
 import { clock, date, number } from "./format.js";
 import { say } from "./language.js";
 
-/** Builds in the table of numbers. */
+/** Number of builds in the table of figures. */
 const ROWS = 12;
 const TABLES = { broadcasts: say("편성"), events: say("행동"), tabs: say("탭") };
-/** Reasons of verdicts that are unknown. */
+/** Reasons for unknown verdicts. */
 const REASONS = {
   short_history: say("기록이 짧은 홈쇼핑"),
   reviews_before_records: say("기록보다 앞선 상품평"),
   collection_before_records: say("기록보다 앞선 모음"),
+  title_says_nothing: say("상품을 알 수 없는 제목"),
   near_miss: say("비슷한 상품이 방송됨"),
   corrected: say("담당자 확인"),
 };
 
-/** A count of a line of the history, by the path that leads to it. */
+/** Functions that read a number from a build's record. */
 const sum = (counts) => Object.values(counts ?? {}).reduce((whole, count) => whole + count, 0);
 const claims = (build, field) => Object.values(build.shops ?? {}).reduce((whole, shop) => whole + (shop[field] ?? 0), 0);
 const rejects = (build) => (build.tables ?? []).reduce((whole, { shops, reasons }) => whole + Math.max(sum(shops), faults(reasons)), 0);
-/** Rows ahead of the build's time are set aside too, and are no damage. */
+/** Rows later than the build's time are rejected too, but are no damage. */
 const faults = (reasons) => sum(Object.fromEntries(Object.entries(reasons ?? {}).filter(([reason]) => !reason.endsWith("in the future"))));
 
-/** The charts over builds: what each is about, and its lines. */
+/** The charts over builds: each with its subject and lines. */
 const CHARTS = [
   {
     id: "verdict-history",
@@ -131,7 +133,7 @@ function swatch(colour, isDashed) {
   return line;
 }
 
-/** The same as numbers: charts are not for everybody. */
+/** The same figures as a table: charts are not accessible to everybody. */
 function numbers(builds) {
   const columns = CHARTS.flatMap(({ lines: all, title }) => all.map(([name, , of]) => [title === name ? name : `${title}: ${name}`, of]));
   return element(
@@ -164,7 +166,7 @@ function numbers(builds) {
   );
 }
 
-/** The last build by shop, and what has changed since the one before. */
+/** The last build by shop, and the changes since the one before. */
 function shops(last, before) {
   const damaged = new Map();
   for (const table of last.tables ?? [])
@@ -213,7 +215,7 @@ function shops(last, before) {
   );
 }
 
-/** Rows that could not be used, by table and reason. */
+/** Rejected rows, by table and reason. */
 function reasons(last, before) {
   const tables = (last.tables ?? []).filter(({ reasons: all }) => sum(all) > 0);
   const was = (table, reason) => before?.tables?.find((one) => one.table === table)?.reasons?.[reason];
@@ -249,7 +251,7 @@ function reasons(last, before) {
   );
 }
 
-/** How a number differs from the one before, in words that need no colour. */
+/** The change of a number since the build before, in a form that needs no colour. */
 function change(now, before) {
   const by = now - (before ?? now);
   return by === 0 ? "" : ` ${by > 0 ? "▲" : "▼"}${number(Math.abs(by))}`;

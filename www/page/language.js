@@ -1,13 +1,14 @@
-// The page's words: Korean as they are written in the code, English where the address says `lang=en`. Data stays in its own language.
+// The page's texts: Korean as written in the code, English if the URL says `lang=en`. Data stays in
+// its own language.
 
-/** The language that the page is in, "ko" or "en": chosen once, when it is opened. */
+/** The page's language, "ko" or "en": chosen once, when it is opened. */
 export const LANGUAGE = new URLSearchParams(globalThis.location?.search ?? "").get("lang") === "en" ? "en" : "ko";
 
 const ENGLISH = LANGUAGE === "en" ? (await import("./english.js")).ENGLISH : null;
 
 /**
- * The page's words for a Korean text, or for a Korean template: `` say`${count}개` `` looks up "{}개". What has no translation stays
- * Korean.
+ * The page's text for a Korean text, or for a Korean template: `` say`${count}개` `` looks up "{}개".
+ * Untranslated text stays Korean.
  */
 export function say(text, ...values) {
   const parts = typeof text === "string" ? [text] : text;
@@ -19,7 +20,7 @@ export function say(text, ...values) {
   return parts.reduce((whole, part, index) => whole + part + (index < values.length ? String(values[index]) : ""), "");
 }
 
-/** Puts the words that stand in the document itself into the page's language. */
+/** Translates the document's own texts into the page's language. */
 export function translateDocument() {
   if (ENGLISH === null) return;
   document.documentElement.lang = "en";

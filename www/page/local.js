@@ -1,37 +1,43 @@
-// The edge's own ranking in this browser: the core as Wasm over packs that the preview's routes give. What it orders is what is served.
+// The edge's own ranking in this browser: the core as Wasm, with packs from the preview's routes.
+// Its order equals the served one.
 
 import { getBytes } from "./api.js";
 
-/** Most new products that are ordered at once. */
+/** Limit on new products ordered at once. */
 export const MAX_ITEMS = 500;
-/** Pulses that are kept at once. */
+/** Limit on pulses, and on overlays, kept at once. */
 const MAX_PULSES = 3;
 
-/** Downloaded snapshots and tastes. `key()` gives the preview secret and the token to ask with: `{preview, token}`. */
+/**
+ * Downloaded snapshots and tastes. `key()` returns the preview secret and the token of the
+ * requests: `{preview, token}`.
+ */
 export class Local {
   #key;
   #module = null;
   #boards = new Map();
   #tastes = new Map();
   #pulses = new Map();
+  #overlays = new Map();
 
   constructor(key) {
     this.#key = key;
   }
 
-  /** Forgets viewers: what was downloaded was another key's to see. */
+  /** Forgets viewers' tastes: they were downloaded with another key. */
   forget() {
     this.#tastes.clear();
   }
 
   /**
-   * A snapshot with a viewer's tastes, ready to be asked without waiting. `viewer` is a user id, "" for whoever the token names or
-   * nobody; `pulse` the number of the pulse to order by, or `null` to order without, as the edge does for a chosen time. Throws `Refused`,
-   * or the core's own words where a pack is damaged.
+   * A snapshot with a viewer's tastes, ready for synchronous questions. `viewer` is a user id, or
+   * "" for the token's user or nobody; `pulse` and `overlay` are the number of the pulse to order by
+   * and the revision of the overlay, `null` for none. Throws `Refused`, or the core's own text if a pack
+   * is damaged.
    */
-  async seat(snapshot, viewer, pulse = null) {
-    const [board, tastes, counts] = await Promise.all([this.#board(snapshot), this.#taste(snapshot, viewer), this.#pulse(pulse)]);
-    return new Seat(board, tastes, counts);
+  async seat(snapshot, viewer, { pulse = null, overlay = null } = {}) {
+    const parts = [this.#board(snapshot), this.#taste(snapshot, viewer), this.#pulse(pulse), this.#overlay(overlay)];
+    return new Seat(...(await Promise.all(parts)));
   }
 
   /** Every product of a snapshot. */
@@ -39,24 +45,36 @@ export class Local {
     return JSON.parse((await this.#board(snapshot)).products());
   }
 
-  /** The snapshots that can be looked at, newest first: `{id, built_at}`. */
+  /** The available snapshots, newest first: `{id, built_at}`. */
   async snapshots() {
     const bytes = await getBytes("/preview/snapshots", this.#key());
     return JSON.parse(new TextDecoder().decode(bytes)).snapshots;
   }
 
-  /** What the last builds came to, the oldest first (`crates/pipeline/src/report/build_log.rs`); a line that can't be read is left out. */
+  /**
+   * Outcomes of recent builds, the oldest first (`crates/pipeline/src/report/build_log.rs`);
+   * unreadable lines are dropped.
+   */
   async builds() {
-    const text = new TextDecoder().decode(await getBytes("/preview/builds", { ...this.#key(), token: "" }));
-    const builds = text.split("\n").flatMap((line) => {
+    const builds = (await this.#lines("/preview/builds")).filter((build) => Number.isFinite(Date.parse(build?.built_at)));
+    return builds.toSorted((a, b) => Date.parse(a.built_at) - Date.parse(b.built_at));
+  }
+
+  /** What operators said, the latest first (`crates/publish/src/overlay/log.rs`). */
+  async said() {
+    return (await this.#lines("/preview/overlay-log")).filter((said) => typeof said?.id === "string").toReversed();
+  }
+
+  /** The values of a resource of JSON lines; unreadable lines are dropped. */
+  async #lines(path) {
+    const text = new TextDecoder().decode(await getBytes(path, { ...this.#key(), token: "" }));
+    return text.split("\n").flatMap((line) => {
       try {
-        const build = JSON.parse(line);
-        return Number.isFinite(Date.parse(build?.built_at)) ? [build] : [];
+        return [JSON.parse(line)];
       } catch {
         return [];
       }
     });
-    return builds.toSorted((a, b) => Date.parse(a.built_at) - Date.parse(b.built_at));
   }
 
   async #board(snapshot) {
@@ -81,9 +99,15 @@ export class Local {
 
   async #pulse(number) {
     if (number === null) return undefined;
-    // There is another one each minute.
+    // A new pulse is published each minute.
     for (const known of [...this.#pulses.keys()].slice(0, -MAX_PULSES)) this.#pulses.delete(known);
     return this.#once(this.#pulses, number, () => getBytes(`/preview/pulse?number=${number}`, { ...this.#key(), token: "" }));
+  }
+
+  async #overlay(revision) {
+    if (revision === null) return undefined;
+    for (const known of [...this.#overlays.keys()].slice(0, -MAX_PULSES)) this.#overlays.delete(known);
+    return this.#once(this.#overlays, revision, () => getBytes("/preview/overlay", { ...this.#key(), token: "" }));
   }
 
   async #core() {
@@ -100,7 +124,7 @@ export class Local {
     }
   }
 
-  /** What `make` gives, made once; a failure is not kept. */
+  /** The result of `make`, called once for each key; failures are not kept. */
   async #once(map, key, make) {
     if (!map.has(key)) map.set(key, make());
     try {
@@ -112,32 +136,40 @@ export class Local {
   }
 }
 
-/** One viewer before one snapshot. */
+/** One viewer's tastes with one snapshot. */
 class Seat {
   #board;
   #tastes;
   #pulse;
+  #overlay;
 
-  constructor(board, tastes, pulse) {
+  constructor(board, tastes, pulse, overlay) {
     this.#board = board;
     this.#tastes = tastes;
     this.#pulse = pulse;
+    this.#overlay = overlay;
   }
 
-  /** The surfaces for a question (`src/preview.rs`), in the shape of /v1/home, with `scores` beside. */
+  /** The surfaces for a question (`src/preview.rs`), in the format of /v1/home, with `scores`. */
   arrange(question) {
     this.#board.seat(this.#tastes);
     this.#board.beat(this.#pulse);
+    this.#board.amend(this.#overlay);
     return JSON.parse(this.#board.arrange(JSON.stringify(question)));
   }
 
-  /** The tastes that a question's surfaces are ordered by: the viewer's own or, `is_of_context`, those of who comes from where; or `null`. */
+  /**
+   * The tastes that order a question's surfaces: the viewer's own, those of their context
+   * (`is_of_context`), or `null`.
+   */
   tastes(question) {
     this.#board.seat(this.#tastes);
     return JSON.parse(this.#board.tastes(JSON.stringify(question)));
   }
 
-  /** Whether province and class of device make a difference in this snapshot to who has no tastes. */
+  /**
+   * Whether province and device class make a difference in this snapshot to viewers without tastes.
+   */
   tellsContextsApart() {
     return this.#board.tellsContextsApart();
   }
@@ -148,7 +180,7 @@ class Seat {
   }
 }
 
-/** The parts of a score, in the order in which they are drawn. */
+/** The parts of a score, in drawing order. */
 export const PARTS = ["taste", "channel", "hour", "soon", "on_air", "popularity", "pulse", "position", "memory", "rules", "stay"];
 
 /** The sum of a score's parts. */
@@ -156,13 +188,16 @@ export function total(score) {
   return PARTS.reduce((sum, part) => sum + (score[part] ?? 0), 0);
 }
 
-/** What identifies an item of a surface from one order to another. */
+/** The key that identifies an item of a surface across orders. */
 export function itemKey(surface, item) {
   if (surface === "tabs") return item.tab_id;
   return surface === "live" ? `${item.product_id}@${item.broadcast.channel.id}` : item.product_id;
 }
 
-/** How two orders differ, from their items' keys: the places before by key, and figures of what moved. */
+/**
+ * The difference of two orders, given their items' keys: the earlier places by key, and figures of
+ * the moves.
+ */
 export function difference(before, after) {
   const was = new Map(before.map((key, place) => [key, place]));
   const moves = after.map((key, place) => (was.has(key) ? was.get(key) - place : null));

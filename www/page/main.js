@@ -1,15 +1,16 @@
-// The page's centre: holds what is known, asks the edge when something changed, and has phone and panel drawn.
+// The page's centre: holds the model, asks the edge after changes, and makes phone and panel draw.
 //
-// The model, which phone and panel read and only this file writes:
-//   state        what the address says (state.js)         preview  the preview secret or null
+// Phone and panel read the model; only this file writes it:
+//   state        the URL's contents (state.js)            preview  the preview secret or null
 //   token        a pasted JWT or ""                       clock    the edge's clock (clock.js)
-//   home         the last /v1/home answer or null         homeHeaders, homeRefused  its headers; why there is none
+//   home         the last /v1/home answer or null
+//   homeHeaders, homeRefused  its headers; the reason for its absence
 //   list         {items, total, next_cursor, pages} of the new-product tab, or null
 //   listRefused, moreRefused  why the list, or its next page, is missing
-//   exchange     the request and answer that home came by (api.js); homePath  its address
+//   exchange     the request and answer behind home (api.js); homePath  its path
 //   status       the last /v1/status answer or null       viewers  the demo's users
-//   snapshots    those that can be looked at, the live one first
-//   loadingHome, loadingList, loadingMore  what is under way
+//   snapshots    the available ones, the live one first
+//   loadingHome, loadingList, loadingMore  requests under way
 
 import { PAGE_ITEMS, Refused, get, surfacePath } from "./api.js";
 import { Bench } from "./bench.js";
@@ -24,9 +25,9 @@ import { PREVIEWED, UNCHOSEN, forgetSecret, readState, secret, takeSecret, write
 const TICK_MS = 1000;
 const SLIDE_REST_MS = 150;
 const STATUS_WAIT_MS = 400;
-/** After a slot ends the page asks anew, but never sooner than this after the last time. */
+/** Minimum time between automatic refreshes, which follow the ends of slots. */
 const REFRESH_REST_MS = 10_000;
-/** A page that lies open asks anew at least this often. */
+/** Maximum time between automatic refreshes of an open page. */
 const REFRESH_MAX_MS = 300_000;
 
 takeSecret();
@@ -62,9 +63,12 @@ let sliding = false;
 
 const announcement = document.getElementById("announcement");
 const local = new Local(() => ({ preview: model.preview, token: model.token }));
-/** The order that is being tried, in the shape of /v1/home, or `null`: the phone shows it in place of what is served. */
+/**
+ * The trial order, in the format of /v1/home, or `null`: the phone shows it in place of the served
+ * one.
+ */
 let trial = null;
-/** The first page of the new-product tab in that order, as the phone was given it last. */
+/** The first page of the new-product tab in that order, as last given to the phone. */
 let trialList = null;
 const bench = new Bench(document.getElementById("bench"), {
   change,
@@ -105,21 +109,21 @@ function show() {
   bench.show(model);
 }
 
-/** What the phone shows: what is served, or what is tried in its place. */
+/** The phone's model: the served order, or the trial in its place. */
 function onPhone() {
   if (trial === null || model.home === null) return { ...model, trial: false };
   const { home } = model;
   const first = trial.new.items.slice(0, PAGE_ITEMS);
-  // What is in the same order is the same object: the phone draws nothing anew for it.
+  // An unchanged order keeps its object, so that the phone redraws nothing.
   const tabs = isSame(home.tabs.items, trial.tabs.items) ? home.tabs : trial.tabs;
   const live = isSame(home.live.items, trial.live.items) ? home.live : trial.live;
   const shown = trialList !== null && isSame(trialList.items, first) && trialList.total === trial.new.total;
-  // A trial is ordered whole: there is no next page to ask for.
+  // A trial is ordered completely: it has no next page.
   if (!shown) trialList = { items: first, total: trial.new.total, next_cursor: null, pages: 1 };
   return { ...model, home: { ...home, tabs, live }, list: trialList, listRefused: null, moreRefused: null, trial: true };
 }
 
-/** Whether two lists of items are equal, by what they are and when they air. */
+/** Whether two lists of items are equal, by ids and times of broadcasts. */
 function isSame(one, other) {
   const text = ({ product_id, tab_id, on_air, broadcast, broadcasts }) =>
     JSON.stringify([product_id, tab_id, on_air, broadcast?.starts_at, broadcasts]);
@@ -139,7 +143,7 @@ function path(surface, parameters) {
   return surfacePath(surface, parameters, model.state, model.preview !== null, model.token);
 }
 
-/** Whether the list is not the one that /v1/home brings: filtered, or in another order. */
+/** Whether the list differs from that of /v1/home: filtered, or in another sort. */
 function narrowed({ category, channel, sort }) {
   return category !== "" || channel !== "" || sort !== "recommended";
 }
@@ -149,7 +153,10 @@ function newPath(cursor) {
   return path("/v1/new", { category, channel, sort, limit: PAGE_ITEMS, cursor });
 }
 
-/** Asks for all surfaces. A `quiet` one changes nothing until it is answered, and leaves a list alone that was paged through. */
+/**
+ * Requests all surfaces. A `quiet` request changes nothing until it is answered, and keeps a list
+ * that was paged through.
+ */
 async function load({ quiet = false } = {}) {
   const keepList = quiet && model.list !== null && model.list.pages > 1;
   homeAbort.abort();
@@ -176,7 +183,7 @@ async function load({ quiet = false } = {}) {
   const statusAsked = model.status === null ? loadStatus() : null;
   const [homeSettled, listSettled] = await Promise.allSettled([homeAsked, listAsked]);
   if (home.aborted) return;
-  // The edge's own clock decides what "today" is; wait for it a little rather than show a demo's day twice.
+  // The edge's own clock decides what "today" is: a short wait avoids showing a demo's day twice.
   if (statusAsked !== null)
     await Promise.race([statusAsked, new Promise((resolve) => setTimeout(resolve, STATUS_WAIT_MS))]);
   if (home.aborted) return;
@@ -184,7 +191,7 @@ async function load({ quiet = false } = {}) {
   model.loadingHome = false;
   if (homeSettled.status === "fulfilled") {
     takeHome(homeSettled.value);
-    // A filter chosen meanwhile asks for its own list.
+    // A filter chosen meanwhile requests its own list.
     if (!keepList && !list.aborted) takeList(listAsked === null ? homeSettled : listSettled, listAsked === null);
   } else if (quiet) {
     refreshAtMs = Date.now() + REFRESH_REST_MS * 3;
@@ -197,7 +204,7 @@ async function load({ quiet = false } = {}) {
   show();
   if (model.home === null) return;
   const { id } = model.home.snapshot;
-  // A snapshot that came into being since.
+  // A snapshot published since.
   if (model.snapshots.length > 0 && model.snapshots.every((one) => one.id !== id)) loadSnapshots();
   if (model.status !== null && model.status.snapshot?.id !== id) await loadStatus();
 }
@@ -223,7 +230,7 @@ function takeList(settled, fromHome) {
   model.moreRefused = null;
 }
 
-/** Asks for the new-product tab alone, after a filter or the sort changed. */
+/** Requests only the new-product tab, after a change of filter or sort. */
 async function loadList() {
   listAbort.abort();
   listAbort = new AbortController();
@@ -241,7 +248,7 @@ async function loadList() {
   if (model.list !== null) announce(say`상품 ${model.list.total}개`);
 }
 
-/** Asks for the next page of the new-product tab and adds it. */
+/** Requests the next page of the new-product tab and appends it. */
 async function loadMore() {
   if (model.loadingMore || model.list === null || model.list.next_cursor === null) return;
   const { signal } = listAbort;
@@ -264,10 +271,14 @@ async function loadMore() {
 
 async function loadStatus() {
   try {
-    // The true present and the whole window, whatever time is being looked at.
-    const { snapshot } = model.state;
-    const { json, exchange } = await ask(snapshot === "" || model.preview === null ? "/v1/status" : `/v1/status?snapshot=${encodeURIComponent(snapshot)}`);
-    if (snapshot !== model.state.snapshot) return;
+    // The true present and the whole window, whatever time is shown.
+    const { snapshot, viewer } = model.state;
+    const query = new URLSearchParams();
+    // While a snapshot is on trial, it depends on the viewer which one there is.
+    if (model.preview !== null && viewer !== "") query.set("viewer", viewer);
+    if (model.preview !== null && snapshot !== "") query.set("snapshot", snapshot);
+    const { json, exchange } = await ask(`/v1/status${query.toString() === "" ? "" : "?"}${query}`);
+    if (snapshot !== model.state.snapshot || viewer !== model.state.viewer) return;
     model.status = json;
     model.clock.learnFromStatus(json.now, exchange.startedMs, exchange.tookMs);
     show();
@@ -276,7 +287,7 @@ async function loadStatus() {
   }
 }
 
-/** A demonstration's users, with what they did last; where there are none the picker offers a free text. */
+/** A demonstration's users with their latest events; without them the picker offers free text. */
 async function loadViewers() {
   if (model.preview === null) return;
   try {
@@ -290,7 +301,7 @@ async function loadViewers() {
   }
 }
 
-/** The snapshots that a preview may choose among. */
+/** The snapshots from which a preview may choose. */
 async function loadSnapshots() {
   if (model.preview === null) return;
   try {
@@ -301,7 +312,10 @@ async function loadSnapshots() {
   }
 }
 
-/** When something on the screen starts or ends next, by the browser's clock; never sooner than a rest from this moment. */
+/**
+ * When something on the screen next starts or ends, by the browser's clock; at least one rest from
+ * now.
+ */
 function nextChange(home) {
   if (model.state.asOfMs !== null && model.preview !== null) return Infinity;
   const nowMs = model.clock.now();
@@ -316,13 +330,17 @@ function nextChange(home) {
   return Date.now() + Math.max(REFRESH_REST_MS, next - nowMs + TICK_MS);
 }
 
-/** Changes a part of the state; `underway` is a slider on its way: it replaces the address and asks after a short rest. */
+/**
+ * Changes a part of the state. `underway` marks a moving slider: it replaces the URL and makes
+ * requests after a short rest.
+ */
 function change(part, underway = false) {
   const before = model.state;
   model.state = { ...before, ...part };
   const address = location.pathname + writeState(model.state);
   clearTimeout(addressTimer);
-  // A slider's way is one step of the history, however many places it passes; browsers let no page change its address at each of them.
+  // A slider's movement is one step of the history, however long; browsers limit the rate of URL
+  // changes.
   if (underway && sliding) addressTimer = setTimeout(() => history.replaceState(null, "", address), SLIDE_REST_MS);
   else if (sliding) history.replaceState(null, "", address);
   else if (address !== location.pathname + location.search) history.pushState(null, "", address);
@@ -342,10 +360,10 @@ function change(part, underway = false) {
   follow(before, part);
 }
 
-/** Asks for what a change of the state made stale. */
+/** Requests the data that a change of the state made stale. */
 function follow(before, part = {}) {
   const after = model.state;
-  // Words are chosen when the page is drawn first.
+  // Texts are chosen at the first drawing.
   if (after.lang !== before.lang) {
     location.reload();
     return;
@@ -368,7 +386,7 @@ function useToken(token) {
   load();
 }
 
-/** What can be done about a refusal; `more` where only the next page is missing. */
+/** The possible actions after a refusal; `more` if only the next page is missing. */
 function ways(refused, more = false) {
   const again = { label: say("다시 시도"), act: () => load() };
   if (refused.status === 401) return [{ label: say("토큰 지우기"), act: () => useToken("") }, again];

@@ -1,4 +1,4 @@
-// The controls beside the phone: who looks, when, with which token; and what data the answers stand on.
+// The controls beside the phone (viewer, time, token) and the sources of the answers' data.
 
 import { contextName, contextSwitch } from "./context.js";
 import { element, replace } from "./element.js";
@@ -8,6 +8,8 @@ import { rungName } from "./rung.js";
 import { PREVIEWED, variantsOf } from "./state.js";
 
 const HOUR_MS = 3600_000;
+/** The variants that measure a rule (`crates/pipeline/src/read/rules/measure.rs`). */
+const RULED = { with: say("적용"), without: say("미적용") };
 const STEP_MS = 600_000;
 const JUMPS = [
   [say("−1일"), -24 * HOUR_MS],
@@ -16,7 +18,10 @@ const JUMPS = [
   [say("+1일"), 24 * HOUR_MS],
 ];
 
-/** The controls in `root`. `acts`: `change(part, replaceAddress)`, `token(text)`, `reload()`, `forget()`. */
+/**
+ * The controls in `root`. `acts`: `change(part, replaceAddress)`, `token(text)`, `reload()`,
+ * `forget()`.
+ */
 export class Panel {
   #acts;
   #viewerSelect = element("select", {
@@ -78,7 +83,7 @@ export class Panel {
   #nowMs = 0;
   #asOfMs = null;
   #offered = null;
-  /** Those on the phone, whose starts and ends are the boundaries near by. */
+  /** The phone's broadcasts, whose starts and ends are the nearby boundaries. */
   #broadcasts = [];
 
   constructor(root, acts) {
@@ -171,7 +176,7 @@ export class Panel {
     this.#who.disabled = preview === null;
     // A token names its own user.
     for (const control of this.#who.querySelectorAll("#viewer, .line > *")) control.disabled = token !== "";
-    // Who has tastes is shown things by those, wherever they come from.
+    // Viewers with tastes get their own order in any context.
     this.#context.root.hidden = model.home?.personalized === true;
     this.#context.show(state);
     this.#when.disabled = preview === null;
@@ -190,7 +195,7 @@ export class Panel {
     this.#showFacts(model);
   }
 
-  /** Keeps the shown time running while no time is chosen. */
+  /** Advances the displayed time while no time is chosen. */
   tick(nowMs) {
     this.#nowMs = nowMs;
     if (this.#asOfMs !== null) return;
@@ -224,7 +229,9 @@ export class Panel {
     this.#closed.hidden = this.#closed.childElementCount === 0;
   }
 
-  /** A choice of variants for each experiment of the snapshot, of which one of a layer can be chosen. */
+  /**
+   * A choice of variants for each experiment of the snapshot; only one in each layer can be chosen.
+   */
   #showExperiments(state, experiments) {
     const offered = JSON.stringify([experiments, state.variants]);
     if (offered === this.#offeredExperiments) return;
@@ -243,10 +250,10 @@ export class Panel {
           "select",
           { id, onchange: (event) => choose(one, event.target.value) },
           element("option", { value: "" }, say("배정된 대로")),
-          one.variants.map((variant) => element("option", { value: variant }, variant)),
+          one.variants.map((variant) => element("option", { value: variant }, one.rule === undefined ? variant : (RULED[variant] ?? variant))),
         );
         select.value = one.variants.find((variant) => chosen.includes(`${one.id}:${variant}`)) ?? "";
-        return [element("label", { for: id }, say`실험 ${one.id}`), select];
+        return [element("label", { for: id }, one.rule === undefined ? say`실험 ${one.id}` : say`규칙 ${one.rule}`), select];
       }),
     );
   }
@@ -262,7 +269,7 @@ export class Panel {
       );
       this.#offeredSnapshots = offered;
     }
-    // The live one by its name is the live one.
+    // Choosing the live snapshot by name means no choice.
     this.#snapshot.value = chosen === snapshots[0]?.id ? "" : chosen;
   }
 
@@ -346,7 +353,7 @@ export class Panel {
 
   #typedTime() {
     const atMs = parseTime(this.#time.value);
-    // While a year is being typed, its first digits are a year too.
+    // While a year is being typed, its first digits are a valid year too.
     if (atMs !== null && this.#time.validity.valid) this.#acts.change({ asOfMs: atMs });
   }
 
@@ -355,7 +362,9 @@ export class Panel {
     this.#acts.change({ asOfMs: fromMs + byMs });
   }
 
-  /** Goes to where a slot next begins or ends, or to the last second before the slots on air began. */
+  /**
+   * Goes to the next start or end of a slot, or to the last second before the slots on air began.
+   */
   #boundary(direction) {
     const atMs = this.#asOfMs ?? this.#nowMs;
     const times = this.#broadcasts.flatMap(({ starts_at, ends_at }) => [Date.parse(starts_at), Date.parse(ends_at)]);
@@ -375,7 +384,7 @@ export class Panel {
   }
 }
 
-/** What the order of `home` stands on, in words; `from` is the context that was chosen, in words. */
+/** The basis of `home`'s order, in words; `from` is the chosen context, in words. */
 function orderName({ personalized }, from) {
   if (personalized) return say("맞춤 (이 사용자의 취향)");
   return from === "" ? say("공통 (모두에게 같음)") : say`비회원 (${from}에서 온 사람에게 같음)`;

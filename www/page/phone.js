@@ -1,4 +1,5 @@
-// The phone: draws tabs, the on-air strip, the new-product tab and the states in between from what was answered.
+// The phone: draws tabs, the on-air strip, the new-product tab and the states between from the
+// answers.
 
 import { element, replace, shape } from "./element.js";
 import { contextName } from "./context.js";
@@ -11,7 +12,9 @@ import { nothing, trouble } from "./trouble.js";
 const NO_TABS = [];
 const byId = (id) => document.getElementById(id);
 
-/** Which of our surfaces a tab of the app leads to: "new", "live", or `null` for a screen of the app's own. */
+/**
+ * The surface behind a tab of the app: "new", "live", or `null` for one of the app's own screens.
+ */
 export function surfaceOf(tab) {
   for (const name of ["new", "live"]) {
     if (tab.tab_id === name || tab.target === name || tab.target.replace(/\/$/, "").endsWith(`/${name}`)) return name;
@@ -20,14 +23,17 @@ export function surfaceOf(tab) {
   return tab.label.startsWith("생방송") ? "live" : null;
 }
 
-/** The phone's screen. `acts` are what a person may do: `tab`, `change`, `more`, `clear`, `ways`; `nowMs` is the edge's time. */
+/**
+ * The phone's screen. `acts` are a person's actions: `tab`, `change`, `more`, `clear`, `ways`;
+ * `nowMs` is the edge's time.
+ */
 export class Phone {
   #acts;
   #filters;
   #openProduct;
   #drawn = new Map();
   #shownTab = null;
-  /** What the list on the screen was drawn from: its first product, sort, minute and length. */
+  /** The inputs of the drawn list: its first product, sort, minute and length. */
   #listed = null;
 
   constructor(acts) {
@@ -36,7 +42,8 @@ export class Phone {
     this.#openProduct = (product) => this.#openSheet(product);
     byId("strip-all").addEventListener("click", () => acts.tab("live"));
     byId("tabs").addEventListener("keydown", (event) => this.#moveTab(event));
-    // The next page is asked for before its place is reached; the button stays for whoever does not scroll.
+    // The next page is requested before its place is reached; the button remains for people who
+    // don't scroll.
     new IntersectionObserver(
       (entries) => {
         if (entries.some((entry) => entry.isIntersecting) && byId("new-more").querySelector('[data-key="more"]') !== null)
@@ -84,7 +91,7 @@ export class Phone {
     this.tick(model);
   }
 
-  /** Moves the clock, the remaining times and the progress bars on. */
+  /** Advances the clock, the remaining times and the progress bars. */
   tick(model) {
     const nowMs = model.clock.now(model.state.asOfMs);
     for (const [id, text] of [
@@ -96,12 +103,13 @@ export class Phone {
     tick(byId("surface"), nowMs);
   }
 
-  #showViewer({ state, home, token, preview, status }) {
+  #showViewer({ state, home, token, preview, status, snapshots }) {
     const kind = byId("phone-clock-kind");
     const chosen = preview !== null && state.asOfMs !== null;
     const kinds = [
       chosen ? say("고른 시각") : status?.clock === "shifted" ? say("데모 시각") : null,
       preview !== null && state.snapshot !== "" ? say("고른 자료") : null,
+      state.snapshot === "" && snapshots.some(({ id, share }) => share > 0 && id === home?.snapshot.id) ? say("시험 중인 자료") : null,
     ].filter((name) => name !== null);
     kind.hidden = kinds.length === 0;
     kind.textContent = kinds.join(" · ");
@@ -151,7 +159,7 @@ export class Phone {
     const panel = byId("surface");
     if (current === null) panel.removeAttribute("aria-labelledby");
     else panel.setAttribute("aria-labelledby", `tab-${current.tab_id}`);
-    // Only a newly chosen tab is brought into view: a person may have moved the bar.
+    // Only a newly chosen tab is scrolled into view: a person may have moved the bar.
     if (current?.tab_id === this.#shownTab) return;
     this.#shownTab = current?.tab_id ?? null;
     const chosen = bar.querySelector('[aria-selected="true"]');
@@ -237,7 +245,7 @@ export class Phone {
     );
   }
 
-  /** Draws the list; where it only grew, what is on the screen stays and the rest is added behind it. */
+  /** Draws the list; if it only grew, the drawn part stays and the rest is appended. */
   #showCards(root, items, sort, nowMs, minute) {
     const had = this.#listed;
     const grew =
@@ -269,7 +277,7 @@ export class Phone {
     else replace(root, sections);
   }
 
-  /** Adds to the last day of the screen what belongs to it, and takes it out of `days`. */
+  /** Appends to the screen's last day its further items, and removes them from `days`. */
   #continueDay(section, days, drawn) {
     if (days[0]?.key !== section.dataset.day) return;
     const { hours } = days.shift();
@@ -278,7 +286,9 @@ export class Phone {
     section.append(...hours.flatMap((hour) => hourOf(hour, drawn)));
   }
 
-  /** Whether what a part is drawn from is not what it was drawn from last: what is drawn anew loses a tap that is under way. */
+  /**
+   * Whether a part's inputs have changed since it was drawn: a redrawn part loses a tap under way.
+   */
   #changed(part, ...from) {
     const last = this.#drawn.get(part);
     if (last !== undefined && last.every((value, index) => value === from[index])) return false;
@@ -289,7 +299,7 @@ export class Phone {
   #openSheet(product) {
     const sheet = byId("sheet");
     const frame = document.querySelector(".phone-screen").getBoundingClientRect();
-    // Scripted styles are no inline styles: a strict content policy lets them pass.
+    // Styles set by script are not inline styles: a strict content policy allows them.
     sheet.style.setProperty("--sheet-left", `${Math.max(0, frame.left)}px`);
     sheet.style.setProperty("--sheet-width", `${frame.width}px`);
     sheet.style.setProperty("--sheet-bottom", `${Math.max(0, window.innerHeight - frame.bottom)}px`);

@@ -1,4 +1,5 @@
-// Makes a product's picture from its category and id: the same product always looks the same, and nothing is fetched.
+// A product's picture, made from its category and id: the same product always looks the same, and
+// nothing is downloaded.
 
 import { shape } from "./element.js";
 
@@ -56,7 +57,7 @@ const DRAWINGS = {
   ],
 };
 
-/** Category words, the first that occurs in a category's name decides: drawing and hue. */
+/** Words in categories' names with their drawing and hue; the first match counts. */
 const KINDS = [
   [/뷰티|화장|미용|스킨|메이크업|헤어/, "beauty", 338],
   [/신발|슈즈|구두|운동화/, "shoes", 28],
@@ -94,7 +95,10 @@ function kindOf(category, id) {
 
 let gradients = 0;
 
-/** A square SVG tile for a product: hue and drawing by category, shade and backdrop by `product_id`. Decoration only. */
+/**
+ * A square SVG tile for a product: hue and drawing by category, shade and backdrop by `product_id`.
+ * Decoration only.
+ */
 export function picture(product) {
   const { drawing, hue } = kindOf(product.category, product.product_id);
   const bits = hash(product.product_id);

@@ -1,4 +1,5 @@
-// A product as the app shows it: a card in the new-product tab, a card on air, and the sheet with all that is known of it.
+// A product as the app shows it: a card in the new-product tab, a card on air, and the sheet with
+// all its data.
 
 import { hasAlarm, toggleAlarm } from "./alarm.js";
 import { element } from "./element.js";
@@ -6,7 +7,9 @@ import { clock, date, discount, hourName, kst, dayName, number, remaining, start
 import { say } from "./language.js";
 import { picture } from "./picture.js";
 
-/** The broadcast a card speaks of: the one on air, else the next to come, else the first. `null` where there is none. */
+/**
+ * A card's broadcast: the one on air, else the next one, else the first; `null` if there is none.
+ */
 export function leading(product, nowMs) {
   const broadcasts = product.broadcasts ?? (product.broadcast ? [product.broadcast] : []);
   return (
@@ -17,7 +20,9 @@ export function leading(product, nowMs) {
   );
 }
 
-/** A card of the new-product tab, its heading at `level`. `open` is called with the product when it is chosen. */
+/**
+ * A card of the new-product tab, with a heading of `level`. A tap calls `open` with the product.
+ */
 export function card(product, nowMs, open, level = 3) {
   const broadcast = leading(product, nowMs);
   return element(
@@ -32,6 +37,7 @@ export function card(product, nowMs, open, level = 3) {
         { class: "card-words" },
         badges(product),
         heading(product, "card", open, level),
+        note(product),
         price(product.price, product.list_price),
         broadcast === null ? null : element("p", { class: "when" }, when(broadcast, nowMs), channel(broadcast)),
         element("p", { class: "evidence", lang: "ko" }, product.verdict.evidence.text),
@@ -41,7 +47,7 @@ export function card(product, nowMs, open, level = 3) {
   );
 }
 
-/** The button that remembers, in this browser alone, to tell of a product's broadcast. */
+/** The button that sets an alarm for a product's broadcast, in this browser only. */
 function alarm(product) {
   const button = element(
     "button",
@@ -65,7 +71,7 @@ function alarmWords(id) {
   return hasAlarm(id) ? say("알림 받는 중") : say("방송 알림");
 }
 
-/** A card of something on air, for the strip (`place` "strip") or the live tab ("live"). */
+/** A card of a product on air, for the strip (`place` "strip") or the live tab ("live"). */
 export function liveCard(product, place, open) {
   const { broadcast } = product;
   const startsMs = Date.parse(broadcast.starts_at);
@@ -83,12 +89,14 @@ export function liveCard(product, place, open) {
         element(
           "p",
           { class: "badges" },
-          // The strip's heading says that all of it is on air.
+          // The strip's heading already says that everything in it is on air.
           place === "strip" ? null : liveBadge(),
           channel(broadcast),
           product.verdict.kind === "new" ? firstBadge() : null,
+          soldOutBadge(product),
         ),
         heading(product, place, open),
+        note(product),
         price(broadcast.price ?? product.price, product.list_price),
       ),
       element(
@@ -111,7 +119,7 @@ export function liveCard(product, place, open) {
   );
 }
 
-/** Moves remaining times and progress bars under `root` on to `nowMs`. */
+/** Advances remaining times and progress bars under `root` to `nowMs`. */
 export function tick(root, nowMs) {
   for (const rest of root.querySelectorAll("[data-ends]")) {
     const text = remaining(Number(rest.dataset.ends) - nowMs);
@@ -122,7 +130,10 @@ export function tick(root, nowMs) {
   }
 }
 
-/** Products in the order of the answer, under headings of day and hour; a run that is on air has its own heading. */
+/**
+ * Products in the answer's order, under headings of day and hour; a run of products on air has its
+ * own heading.
+ */
 export function groups(products, nowMs) {
   const days = [];
   for (const product of products) {
@@ -142,7 +153,7 @@ export function groups(products, nowMs) {
   return days;
 }
 
-/** Fills the sheet with everything the answer says of a product. */
+/** Fills the sheet with all of the answer's data on a product. */
 export function details(product, nowMs, close) {
   const broadcasts = product.broadcasts ?? [product.broadcast];
   return [
@@ -245,7 +256,8 @@ function price(value, listPrice) {
 }
 
 function badges(product) {
-  const shown = [product.on_air ? liveBadge() : null, product.verdict.kind === "new" ? firstBadge() : null].filter(
+  const isNew = product.verdict.kind === "new";
+  const shown = [product.on_air ? liveBadge() : null, isNew ? firstBadge() : null, soldOutBadge(product)].filter(
     (badge) => badge !== null,
   );
   return shown.length === 0 ? null : element("p", { class: "badges" }, shown);
@@ -257,6 +269,16 @@ function liveBadge() {
 
 function firstBadge() {
   return element("span", { class: "badge first-badge" }, say("첫 방송"));
+}
+
+/** The mark of a product that operators say is sold out. */
+function soldOutBadge({ sold_out: isSoldOut }) {
+  return isSoldOut === true ? element("span", { class: "badge sold-out-badge" }, say("품절")) : null;
+}
+
+/** The operators' text for the card. */
+function note({ note: text }) {
+  return text === undefined ? null : element("p", { class: "note", lang: "ko" }, text);
 }
 
 function when(broadcast, nowMs) {

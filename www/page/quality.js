@@ -1,8 +1,10 @@
-// Quality of the snapshot that is live: verdicts by channel, claims of newness in titles held against them, and what builds came to over time.
+// Quality of the live snapshot: verdicts by channel, titles' claims of newness against the
+// verdicts, and builds' outcomes over time.
 
-import { failure } from "./bench.js";
+import { failure, momentOf } from "./bench.js";
 import { element, replace } from "./element.js";
 import { date, number } from "./format.js";
+import { drawSaid } from "./said.js";
 import { drawHistory } from "./history.js";
 import { say } from "./language.js";
 
@@ -11,7 +13,7 @@ const KINDS = [
   ["repeat", say("다시 방송")],
   ["unknown", say("알 수 없음")],
 ];
-/** Words by which a title says that it is new. */
+/** Words with which titles claim newness. */
 const CLAIM = /신상|최초|론칭|런칭|첫\s?방송|\bNEW\b/i;
 const CLAIMS_SHOWN = 12;
 
@@ -21,16 +23,30 @@ export class Quality {
   #head = element("div", { class: "quality" });
   #body = element("div", { class: "quality" });
   #history = element("div", { class: "quality" });
+  #said = element("div", { class: "quality" });
+  #saidOf = null;
   #shown = null;
 
   constructor(root, acts) {
     this.#acts = acts;
-    root.append(element("h2", {}, say("자료의 품질")), this.#head, this.#history, this.#body);
+    root.append(element("h2", {}, say("자료의 품질")), this.#head, this.#said, this.#history, this.#body);
   }
 
   /** Shows the snapshot of `model` (see main.js). */
-  async show({ home, status }) {
-    if (home === null || this.#shown === home.snapshot.id) return;
+  async show(model) {
+    const { home, status } = model;
+    if (home === null) return;
+    const said = JSON.stringify([home.snapshot.id, momentOf(model).overlay]);
+    if (this.#saidOf !== said) {
+      this.#saidOf = said;
+      try {
+        drawSaid(this.#said, await this.#acts.local.said(), model.clock.now(null));
+      } catch (error) {
+        this.#saidOf = null;
+        replace(this.#said, failure(error));
+      }
+    }
+    if (this.#shown === home.snapshot.id) return;
     this.#shown = home.snapshot.id;
     try {
       const products = await this.#acts.local.products(home.snapshot.id);

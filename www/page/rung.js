@@ -1,4 +1,4 @@
-// The rungs of the edge's ladder, as people call them: where an answer's data came from.
+// Names of the rungs of the edge's ladder, which say where an answer's data came from.
 
 import { say } from "./language.js";
 
@@ -10,7 +10,7 @@ const NAMES = new Map([
   ["bundle", say("배포에 담긴 자료 (저장소 장애)")],
 ]);
 
-/** The name of a rung as `sinsang-rung` has it; an unknown one is its own name. */
+/** The name of a rung in `sinsang-rung`; an unknown one keeps its own name. */
 export function rungName(rung) {
   return NAMES.get(rung) ?? rung;
 }

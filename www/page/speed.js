@@ -1,4 +1,5 @@
-// How fast and how fresh: where the last answer's time went, what it stood on, and a hundred requests measured from here.
+// Speed and freshness: the last answer's time by part, its rung and age, and a hundred requests
+// measured from here.
 
 import { fact, stand, waterfall } from "./answer.js";
 import { histogram } from "./chart.js";
@@ -41,7 +42,7 @@ export class Speed {
     );
   }
 
-  /** Stops what is being measured. */
+  /** Stops the measurement. */
   leave() {
     this.#abort?.abort();
   }
@@ -76,7 +77,7 @@ export class Speed {
         const rung = exchange.headers.find(([key]) => key === "sinsang-rung")?.[1] ?? "–";
         rungs.set(rung, (rungs.get(rung) ?? 0) + 1);
       } catch {
-        // Whoever stops it has not failed.
+        // A stop is not a failure.
         if (!abort.signal.aborted) failed += 1;
       }
       this.#progress.value = turn + 1;

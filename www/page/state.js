@@ -1,8 +1,9 @@
-// What the page shows, kept in the address: viewer, time, tab, filters, tool and what is tried; and the preview secret, which never
-// stays there.
+// The page's state in the URL: viewer, time, tab, filters, tool and trial; and the preview secret,
+// which never stays there.
 
 import { DEVICE_CLASSES, REGIONS } from "./context.js";
 import { parseTime, rfc3339 } from "./format.js";
+import { SURFACES } from "./surface.js";
 
 const SECRET_KEY = "sinsang-preview";
 const DEFAULTS = Object.freeze({
@@ -25,19 +26,19 @@ const DEFAULTS = Object.freeze({
   blocks: "",
   lang: "ko",
 });
-/** What a parameter may be, where not any text will do. */
+/** The allowed values of parameters that don't take any text. */
 const CHOICES = {
   region: [...REGIONS.keys()],
   device_class: [...DEVICE_CLASSES.keys()],
   sort: ["recommended", "soonest"],
   tool: ["answers", "compare", "why", "trial", "speed", "quality"],
-  list: ["new", "live", "tabs"],
+  list: Object.keys(SURFACES),
   against: ["shared", "viewer", "context", "variant", "time", "snapshot"],
   lang: ["ko", "en"],
 };
 const TEXTS = Object.keys(DEFAULTS).filter((key) => !["viewer", "asOfMs"].includes(key));
 
-/** The state that an address's query (`location.search`) stands for; what is missing or unreadable is the default. */
+/** The state of a URL's query (`location.search`); missing or unreadable parts take the default. */
 export function readState(search) {
   const query = new URLSearchParams(search);
   return {
@@ -54,17 +55,17 @@ export function readState(search) {
 }
 
 const some = (keys) => Object.freeze(Object.fromEntries(keys.map((key) => [key, DEFAULTS[key]])));
-/** What only a preview may choose of the surfaces that are shown, each as it is where nothing is chosen. */
+/** The default values of the parameters that only a preview may choose. */
 export const PREVIEWED = some(["viewer", "asOfMs", "region", "device_class", "variants", "snapshot"]);
-/** The same of all that an answer may refuse. */
+/** The default values of all parameters that an answer may refuse. */
 export const UNCHOSEN = some([...Object.keys(PREVIEWED), "category", "channel", "sort"]);
 
-/** The variants that are chosen, each as `experiment:variant`. */
+/** The chosen variants, each as `experiment:variant`. */
 export function variantsOf(state) {
   return state.variants.split(",").filter((name) => name !== "");
 }
 
-/** The query for a state, with "?" in front; empty where all is default. */
+/** The query for a state, beginning with "?"; empty for the default state. */
 export function writeState(state) {
   const query = new URLSearchParams();
   if (state.viewer !== DEFAULTS.viewer) query.set("viewer", state.viewer);
@@ -76,7 +77,10 @@ export function writeState(state) {
   return text === "" ? "" : `?${text}`;
 }
 
-/** Moves a secret given as `#preview=…` into this tab's session storage and out of the address bar. True if one was given. */
+/**
+ * Moves a secret given as `#preview=…` into this tab's session storage and out of the address bar.
+ * True if there was one.
+ */
 export function takeSecret() {
   const secret = new URLSearchParams(location.hash.slice(1)).get("preview");
   if (secret === null) return false;

@@ -1,25 +1,20 @@
-// What if: the ranking's weights by sliders, new products pinned or hidden by hand. The order changes at once, here and on the phone;
-// what differs from what is live is shown, and can be copied as a change of the rules file.
+// What if: the ranking's weights by sliders, new products pinned or hidden by hand. The order
+// changes at once, here and on the phone; differences from the live order are shown, and can be
+// copied as a change of the rules file.
 
-import { failure, listSwitch, pulseOf, question, signature } from "./bench.js";
+import { failure, listSwitch, momentOf, question, signature } from "./bench.js";
 import { figures, move } from "./compare.js";
 import { element, replace } from "./element.js";
 import { say } from "./language.js";
 import { MAX_ITEMS, difference, itemKey } from "./local.js";
+import { SURFACES } from "./surface.js";
 import { bar, PART_NAMES } from "./why.js";
 import { PARTS } from "./local.js";
 
-/** Characters of a title that name a directive. */
+/** Characters of a title in a directive's name. */
 const MAX_NAME = 60;
-/** Items that can be moved by hand. */
+/** Number of items that can be moved by hand. */
 const HANDLED = 20;
-const WHO = { new: say("신상품"), live: say("생방송"), tabs: say("상단탭") };
-/** Signals that mean something on a surface. */
-const SIGNALS = {
-  new: ["taste", "channel", "hour", "soon", "on_air", "popularity", "pulse"],
-  live: ["taste", "channel", "hour", "popularity", "pulse"],
-  tabs: ["taste", "position"],
-};
 
 /** The trial in `root`. */
 export class Trial {
@@ -33,19 +28,19 @@ export class Trial {
   #undo;
   #model = null;
   #seat = null;
-  /** The order without what is tried, and the signature of what it was made from. */
+  /** The order without the trial, and the signature of its inputs. */
   #live = null;
   #liveBase = null;
   #last = null;
   #built = null;
   #sortable = null;
   #Sortable = null;
-  /** What makes the cards of the phone draggable, and the list that it does so for. */
+  /** The Sortable that makes the phone's cards draggable, its list in `el`; `null` for none. */
   #grip = null;
-  /** Where a card or a row is dropped that is to be hidden: it stands under the phone's list. */
+  /** The drop target that hides a card or a row; it stands under the phone's list. */
   #bin = element("div", { class: "bin", "aria-hidden": "true" }, element("span", {}, say("그림을 끌어 옮기고, 여기에 놓으면 숨겨요")));
   #intoBin = null;
-  /** The `data-key` of the button that has the focus once the one that was pressed is gone. */
+  /** The `data-key` of the button that gets the focus once the pressed one is gone. */
   #focusNext = null;
   #watch = new MutationObserver(() => this.#gripPhone());
 
@@ -107,7 +102,7 @@ export class Trial {
     });
   }
 
-  /** Lets the cards of the phone be dragged by their pictures, where their order is the one that is tried. */
+  /** Makes the phone's cards draggable by their pictures, if they show the trial's order. */
   #gripPhone() {
     const state = this.#model?.state;
     const takes = state?.list === "new" && state.tool === "trial";
@@ -127,7 +122,7 @@ export class Trial {
     this.#bin.remove();
   }
 
-  /** Takes what is tried off the phone. */
+  /** Removes the trial from the phone. */
   leave() {
     this.#last = null;
     this.#letGo();
@@ -136,7 +131,7 @@ export class Trial {
     this.#acts.shownTrial(null);
   }
 
-  /** Shows the trial that the state of `model` (see main.js) describes. */
+  /** Shows the trial in the state of `model` (see main.js). */
   async show(model) {
     const { state, home, token } = model;
     if (this.#model === null && this.#Sortable !== null) this.#watch.observe(document.getElementById("new-items"), { childList: true });
@@ -149,7 +144,7 @@ export class Trial {
     if (now === this.#last) return;
     this.#last = now;
     try {
-      const seat = await this.#acts.local.seat(home.snapshot.id, token === "" ? state.viewer : "", pulseOf(model));
+      const seat = await this.#acts.local.seat(home.snapshot.id, token === "" ? state.viewer : "", momentOf(model));
       if (now !== this.#last) return;
       this.#seat = seat;
       if (base !== this.#liveBase) this.#live = seat.arrange(question(model, { limit: MAX_ITEMS }));
@@ -196,13 +191,13 @@ export class Trial {
         element(
           "div",
           { class: "section-head" },
-          element("h3", {}, say`${WHO[surface]}의 세기`),
+          element("h3", {}, say`${SURFACES[surface].name}의 세기`),
           this.#undo,
         ),
-        SIGNALS[surface].map((part) => slider(surface, part, published[surface][part], (value, underway) => this.#weigh(part, value, underway))),
+        SURFACES[surface].signals.map((part) => slider(surface, part, published[surface][part], (value, underway) => this.#weigh(part, value, underway))),
       );
     }
-    for (const part of SIGNALS[surface]) {
+    for (const part of SURFACES[surface].signals) {
       const value = weights[surface][part];
       for (const input of this.#sliders.querySelectorAll(`[data-part="${part}"]`)) {
         if (Number(input.value) !== value) input.value = String(value);
@@ -320,7 +315,7 @@ export class Trial {
   }
 }
 
-/** The product that a row of the list or a card of the phone stands for. */
+/** The product of a row of the list or a card of the phone. */
 function idOf(item) {
   return item.dataset.item ?? item.querySelector("article").dataset.product;
 }
@@ -363,12 +358,12 @@ function slider(surface, part, published, change) {
   );
 }
 
-/** `new.soon:40,live.taste:0` as a map; what can't be read is left out. */
+/** Parses `new.soon:40,live.taste:0` into a map; unreadable parts are dropped. */
 export function readWeights(text) {
   const all = new Map();
   for (const part of text.split(",")) {
-    const found = /^(new|live|tabs)\.([a-z_]+):(-?\d{1,7})$/.exec(part);
-    if (found !== null && SIGNALS[found[1]].includes(found[2])) all.set(`${found[1]}.${found[2]}`, Number(found[3]));
+    const found = /^([a-z]+)\.([a-z_]+):(-?\d{1,7})$/.exec(part);
+    if (found !== null && SURFACES[found[1]]?.signals.includes(found[2])) all.set(`${found[1]}.${found[2]}`, Number(found[3]));
   }
   return all;
 }
@@ -382,7 +377,7 @@ function tried(published, text) {
   return weights;
 }
 
-/** `0123456789abcdef:2,…`, places from 0. */
+/** Parses `0123456789abcdef:2,…`; places count from 0. */
 export function readPins(text) {
   return text.split(",").flatMap((part) => {
     const found = /^([0-9a-f]{16}):(\d{1,3})$/.exec(part);
@@ -398,15 +393,18 @@ export function readBlocks(text) {
   return text.split(",").filter((id) => /^[0-9a-f]{16}$/.test(id));
 }
 
-/** The change as text for `rules.toml` (docs/rules.md): the weights of a surface, and a directive for each pinned or hidden product. */
+/**
+ * The change as text for `rules.toml` (docs/rules.md): the weights of a surface, and a directive
+ * for each pinned or hidden product.
+ */
 export function rulesText(published, weights, pins, blocks, items) {
   const lines = [];
-  for (const surface of ["new", "live", "tabs"]) {
-    const changed = SIGNALS[surface].filter((part) => weights[surface][part] !== published[surface][part]);
+  for (const surface of Object.keys(SURFACES)) {
+    const changed = SURFACES[surface].signals.filter((part) => weights[surface][part] !== published[surface][part]);
     if (changed.length === 0) continue;
     lines.push(`[ranking.${surface}]`);
-    // A part that the file's table leaves out would count nothing, so all of them are written.
-    for (const part of SIGNALS[surface]) {
+    // A signal missing from the file's table would count nothing, so all are written.
+    for (const part of SURFACES[surface].signals) {
       const remark = changed.includes(part) ? `  # ${published[surface][part]}` : "";
       lines.push(`${part} = ${weights[surface][part]}${remark}`);
     }
@@ -420,7 +418,7 @@ export function rulesText(published, weights, pins, blocks, items) {
   return lines.length === 0 ? say("# 바뀐 것이 없어요") : lines.join("\n").trim();
 }
 
-/** A basic string of TOML. */
+/** A TOML basic string. */
 function quoted(text) {
   return JSON.stringify([...text].slice(0, MAX_NAME).join("")).replaceAll("\u007f", "\\u007f");
 }

@@ -1,4 +1,4 @@
-// What went wrong, in plain Korean, with the one thing to do about it.
+// Failures in plain Korean, with the one thing to do about each.
 
 import { element, shape } from "./element.js";
 import { say } from "./language.js";
@@ -49,7 +49,9 @@ export function words(refused) {
   return { title: say("불러오지 못했어요"), text: say("잠시 뒤 다시 시도해 주세요.") };
 }
 
-/** The state that takes the place of what could not be shown; each action is `{label, act}`, the first the likeliest. */
+/**
+ * The state shown in place of missing content; each action is `{label, act}`, the likeliest first.
+ */
 export function trouble(refused, actions) {
   const { title, text } = words(refused);
   const { detail } = refused.problem;
@@ -71,7 +73,7 @@ export function trouble(refused, actions) {
   );
 }
 
-/** The state of a list that holds nothing, which is no failure. */
+/** The state of an empty list, which is not a failure. */
 export function nothing(title, text, actions = []) {
   return element(
     "div",

@@ -1,4 +1,4 @@
-// Who looks: what a viewer leans to, where that is kept and how old it is, and what the viewer did last.
+// The viewer: their leanings, the shard that stores them and its age, and their latest events.
 
 import { contextName } from "./context.js";
 import { element, shape } from "./element.js";
@@ -16,14 +16,14 @@ const DEEDS = {
 };
 
 /**
- * The sections about the viewer of `model` (see main.js), whose `tastes` the core gave, or `null`; `tellsApart` says whether province and
- * class of device make a difference in this snapshot.
+ * The sections about the viewer of `model` (see main.js). `tastes` come from the core, or are
+ * `null`; `tellsApart` says whether province and device class make a difference in this snapshot.
  */
 export function viewerSection(tastes, tellsApart, model) {
   return [tastes?.is_of_context === false ? null : unknown(tastes, tellsApart, model.state), tastes === null ? null : leanings(tastes, model), deeds(model)];
 }
 
-/** What is said of who has no tastes. */
+/** The section about a viewer without tastes. */
 function unknown(tastes, tellsApart, state) {
   const from = contextName(state);
   return element(
@@ -73,7 +73,7 @@ function leanings(tastes, { status, home, clock }) {
   );
 }
 
-/** Which of `count` shards has a key: they are told apart by its first bits. */
+/** The shard of a key among `count`, given by the key's first bits. */
 function shardName(key, count) {
   if (!Number.isInteger(count) || count < 1) return "–";
   const bits = Math.log2(count);
@@ -81,7 +81,10 @@ function shardName(key, count) {
   return say`${number(count)}개 중 ${number(index + 1)}번째`;
 }
 
-/** What the viewer did last, where that is known: of a demonstration's users, and of those whom a build was told to tell of. */
+/**
+ * The viewer's latest events, if they are known: those of a demonstration's users, and of viewers
+ * listed for the build.
+ */
 function deeds({ state, token, viewers, clock, home }) {
   if (state.viewer === "" && token === "") return null;
   const known = token === "" ? viewers.find((viewer) => viewer.user_id === state.viewer) : undefined;
@@ -130,7 +133,7 @@ function strongest(rows) {
     .toSorted((a, b) => b[1] - a[1]);
 }
 
-/** Named weights as bars from a line in the middle. */
+/** Named weights as bars from a centre line. */
 function leans(name, rows) {
   if (rows.length === 0 || rows.every(([, weight]) => weight === 0)) return null;
   return element(

@@ -1,6 +1,6 @@
-// Why: each item's score as a bar of its named parts, the verdict's evidence, and who it is that looks.
+// Reasons: each item's score as a bar of its named parts, the verdict's evidence, and the viewer.
 
-import { failure, listSwitch, pulseOf, question, signature } from "./bench.js";
+import { failure, listSwitch, momentOf, question, signature } from "./bench.js";
 import { element, replace, shape } from "./element.js";
 import { number } from "./format.js";
 import { say } from "./language.js";
@@ -58,7 +58,7 @@ export class Why {
     );
   }
 
-  /** Shows the reasons for what `model` (see main.js) shows. */
+  /** Shows the reasons for the items of `model` (see main.js). */
   async show(model) {
     const { state, home, token } = model;
     this.#switch.show(state.list);
@@ -68,7 +68,7 @@ export class Why {
     if (now === this.#last) return;
     this.#last = now;
     try {
-      const seat = await this.#acts.local.seat(home.snapshot.id, token === "" ? state.viewer : "", pulseOf(model));
+      const seat = await this.#acts.local.seat(home.snapshot.id, token === "" ? state.viewer : "", momentOf(model));
       if (now !== this.#last) return;
       const asked = question(model, { limit: items, is_explained: true });
       const answer = seat.arrange(asked);
@@ -99,7 +99,7 @@ function legend(part) {
   return element("li", { title: PART_MEANINGS[part] }, element("i", { class: `swatch part-${part}` }), PART_NAMES[part]);
 }
 
-/** How far bars reach to both sides. */
+/** The maximum length of bars to either side. */
 function extent(scores) {
   const side = (score, sign) =>
     PARTS.reduce((sum, part) => sum + Math.max(0, sign * (score[part] ?? 0)), 0);
@@ -109,7 +109,10 @@ function extent(scores) {
   };
 }
 
-/** A score as a bar of its parts: what lifts to the right of the line, what sinks to its left. */
+/**
+ * A score as a bar of its parts: positive parts to the right of the line, negative ones to its
+ * left.
+ */
 export function bar(score, { left, right }) {
   const width = left + right;
   const at = (value) => ((value + left) / width) * 100;
@@ -157,7 +160,7 @@ function row(surface, item, place, score, reach, weights) {
   return element("li", {}, details);
 }
 
-/** What else than the score has given an item its place: rules, and exploration. */
+/** Reasons for an item's place other than its score: rules, and exploration. */
 function marks(why) {
   const named = [
     ...(why?.rules ?? []).map(({ deed }) => (deed.startsWith("pin") ? say("고정") : say("규칙"))),
@@ -166,7 +169,7 @@ function marks(why) {
   return named.length === 0 ? null : element("span", { class: "marks" }, [...new Set(named)].map((name) => element("span", { class: "mark" }, name)));
 }
 
-/** The same in sentences. */
+/** The same reasons in sentences. */
 function ruled(why) {
   return [
     ...(why?.rules ?? []).map(({ name, deed }) => element("p", { class: "rule" }, say("운영 규칙 "), element("span", { lang: "ko" }, `‘${name}’`), ": ", ruleDeed(deed))),
@@ -197,7 +200,7 @@ function reasons(surface, item, score, weights, parts) {
           "tr",
           {},
           element("th", { scope: "row" }, element("i", { class: `swatch part-${part}` }), PART_NAMES[part]),
-          // What has no weight of its own to try: memory, rules, staying.
+          // Parts without a weight to try: memory, rules, staying.
           element("td", {}, part in weights ? number(weights[part]) : "–"),
           element("td", {}, part in weights ? number(Math.round((score[part] ?? 0) / weights[part])) : "–"),
           element("td", {}, number(score[part] ?? 0)),

@@ -1,4 +1,4 @@
-//! The core alone, without a request around it: rank and assemble on a snapshot that is in memory already.
+//! Benchmarks of the core alone, without a request: ranking and assembly on a snapshot in memory.
 
 use sinsang_core::key::Key;
 use sinsang_core::pack::board::Board;
@@ -14,7 +14,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::snapshot::{self, Shape};
 
-/// When the snapshots of the core alone are built.
+/// Build time of these snapshots.
 pub const BUILT_AT: &str = "2026-11-20T12:00:00+09:00";
 
 /// A board and the tastes of its viewers, in memory.
@@ -23,7 +23,7 @@ pub const BUILT_AT: &str = "2026-11-20T12:00:00+09:00";
 pub struct Alone {
     board: Board,
     shard: TasteShard,
-    /// Who ask, in turn: what a processor learns of one of them would not help it with the next.
+    /// Viewers who ask in turn, so that a processor's predictions for one don't help the next.
     viewers: Vec<u64>,
     now: UnixMillis,
 }
@@ -32,7 +32,7 @@ impl Alone {
     /// The snapshot of `shape` with the users of its first user's shard.
     ///
     /// # Errors
-    /// The [`Damage`] where the snapshot is not whole.
+    /// [`Damage`] if the snapshot can't be made or read.
     pub fn of(shape: &Shape) -> Result<Self, Damage> {
         let built_at = UnixMillis::parse_rfc3339(BUILT_AT).unwrap_or_default();
         let hasher = UserHasher::new(b"a user key of the bench").ok_or(Damage::Truncated)?;
@@ -49,7 +49,7 @@ impl Alone {
         })
     }
 
-    /// Viewers who take turns.
+    /// Number of viewers who take turns.
     pub fn viewers(&self) -> usize {
         self.viewers.len()
     }
@@ -72,7 +72,7 @@ impl Alone {
         new::write_items(&view, &page, self.now, out);
     }
 
-    /// The three surfaces one after the other, with `limit` new products.
+    /// Appends the three surfaces in turn, with `limit` new products.
     pub fn write_home(&self, turn: usize, limit: usize, out: &mut Vec<u8>) {
         let view = self.view(turn);
         tabs::write_items(&view, out);
@@ -83,7 +83,7 @@ impl Alone {
 
 #[cfg_attr(target_arch = "wasm32", wasm_bindgen)]
 impl Alone {
-    /// Products on the board.
+    /// Number of products on the board.
     pub fn products(&self) -> usize {
         self.board.product_count()
     }
@@ -92,7 +92,8 @@ impl Alone {
 #[cfg(target_arch = "wasm32")]
 #[wasm_bindgen]
 impl Alone {
-    /// For JavaScript: a snapshot of `candidates` with slots of `slot_minutes`; `None` where it can't be made.
+    /// For JavaScript: a snapshot of `candidates` with slots of `slot_minutes`; `None` if it can't
+    /// be made.
     pub fn make(candidates: usize, slot_minutes: i32) -> Option<Alone> {
         let shape = Shape {
             seed: 6,
@@ -105,7 +106,8 @@ impl Alone {
         Self::of(&shape).ok()
     }
 
-    /// For JavaScript: does one kind of work `times` over and returns the bytes of the last result.
+    /// For JavaScript: repeats one kind of work `times` times and returns the size in bytes of the
+    /// last result.
     pub fn run(&self, is_home: bool, limit: usize, times: u32) -> usize {
         let mut out = Vec::new();
         for turn in 0..times as usize {

@@ -1,6 +1,8 @@
-//! What `make bench` needs in Rust: snapshots of a given size, and the core alone behind a few exports.
+//! The Rust half of `make bench`: snapshots of a given size, and the core alone behind a few
+//! exports.
 //!
-//! The command `bench-snapshot` writes a snapshot and a copy for the peers, `bench-load` asks a server, `bench-core` times the core and counts a request as a whole.
+//! `bench-snapshot` writes a snapshot and a copy for the peers, `bench-load` sends requests to a
+//! server, `bench-core` times the core and counts the instructions of complete requests.
 
 pub mod alone;
 #[cfg(not(target_arch = "wasm32"))]

@@ -1,4 +1,4 @@
-//! A snapshot as the peers are given it: plain JSON, read from the packs with the edge's own reader.
+//! A snapshot in the peers' format: plain JSON, read from the packs with the edge's own reader.
 
 use base64ct::{Base64, Encoding};
 use serde_json::{Map, Value, json};
@@ -13,14 +13,14 @@ use sinsang_core::viewer::UserHasher;
 
 use crate::snapshot::Snapshot;
 
-/// Why a snapshot could not be copied.
+/// Why a snapshot can't be copied.
 #[derive(Debug)]
 pub enum Error {
     /// A pack is missing.
     Missing(String),
     /// A pack can't be read.
     Damage(Damage),
-    /// A text of the board is no JSON.
+    /// A text of the board is not JSON.
     Json(serde_json::Error),
 }
 
@@ -48,7 +48,7 @@ fn weights(weights: &SurfaceWeights) -> Value {
     })
 }
 
-/// An opened JSON object, closed.
+/// Closes an open JSON object.
 fn object(opened: &[u8]) -> Result<String, Error> {
     let mut text = String::from_utf8_lossy(opened).into_owned();
     text.push('}');
@@ -56,10 +56,10 @@ fn object(opened: &[u8]) -> Result<String, Error> {
     Ok(text)
 }
 
-/// The board: its order of fields within items is that of the packs.
+/// The board as JSON; items keep the packs' order of fields.
 ///
 /// # Errors
-/// [`Error`] where the snapshot is not whole.
+/// [`Error`] if a pack is missing or damaged, or a text isn't JSON.
 pub fn board(snapshot: &Snapshot) -> Result<String, Error> {
     let manifest = Manifest::parse(value(snapshot, Key::Live)?)?;
     let board = Board::parse(value(snapshot, Key::Pack(Kind::Board, snapshot.board))?, snapshot.board)?;
@@ -117,10 +117,11 @@ pub fn board(snapshot: &Snapshot) -> Result<String, Error> {
     ))
 }
 
-/// The tastes of the first `count` users, by id: base64 of the int8 vector, then channels, hours and tabs.
+/// The tastes of the first `count` users, by id: base64 of the int8 vector, then channels, hours
+/// and tabs.
 ///
 /// # Errors
-/// [`Error`] where the snapshot is not whole.
+/// [`Error`] if a pack is missing or damaged.
 pub fn tastes(snapshot: &Snapshot, hasher: &UserHasher, count: usize) -> Result<Value, Error> {
     let manifest = Manifest::parse(value(snapshot, Key::Live)?)?;
     let mut widths = Value::Null;

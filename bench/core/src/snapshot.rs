@@ -1,7 +1,9 @@
-//! Made-up snapshots with a given number of candidates, catalogue and users. Equal shapes give equal bytes.
+//! Generated snapshots with given numbers of candidates, products and users. Equal shapes give
+//! equal bytes.
 //!
-//! Texts are as long as those of the demonstration tables (a product's opened JSON 290 bytes, its verdict 180, a broadcast 200), vectors
-//! have its 64 dimensions, and there are its 18 channels, 11 tabs and 12 categories; what is drawn follows from the seed.
+//! Texts are as long as in the demonstration tables (a product's open JSON 290 bytes, its verdict
+//! 180, a broadcast 200). The vectors' 64 dimensions, the 18 channels, 11 tabs and 12 categories
+//! are the demonstration's, too; random values come from the seed.
 
 use std::collections::BTreeMap;
 
@@ -72,29 +74,29 @@ const THINGS: [&str; 8] = [
 ];
 const BRANDS: [&str; 6] = ["하얀숲", "다래촌", "셀모아", "헤어온", "온누리", "가온"];
 
-/// How large a snapshot is.
+/// The size of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// What every draw follows from.
+    /// The seed of every draw.
     pub seed: u64,
-    /// Products whose first broadcast lies ahead or is on air.
+    /// Products whose first broadcast is in the future or on air.
     pub candidates: usize,
-    /// Length of every slot in minutes: the shorter, the more slots and products there are.
+    /// Length of every slot in minutes: shorter slots mean more slots and products.
     pub slot_minutes: i64,
-    /// Users with tastes.
+    /// Number of users with tastes.
     pub users: usize,
-    /// The taste shards are two to the power of this.
+    /// Logarithm to base 2 of the number of taste shards.
     pub shard_bits: u32,
-    /// Whether lists are mixed: caps, likeness, and products that few have seen.
+    /// Whether lists are mixed: with caps, similarity, and products that few viewers have seen.
     pub is_mixed: bool,
 }
 
-/// A snapshot as it would be published.
+/// A snapshot ready for publication.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// The values by the spelling of their keys, the live manifest among them.
+    /// The values by the text of their keys, the live manifest included.
     pub values: BTreeMap<String, Vec<u8>>,
-    /// The name of its board.
+    /// The board's id.
     pub board: PackId,
     /// Ids of the users with tastes.
     pub users: Vec<String>,
@@ -118,17 +120,17 @@ impl Numbers {
         usize::try_from(self.next() % bound).unwrap_or(0)
     }
 
-    /// An int8 of small to middling size.
+    /// An int8 of small to medium size.
     fn weight(&mut self) -> i8 {
         i8::try_from(self.below(121)).unwrap_or(0) - 60
     }
 
-    /// A price in won as shops write them.
+    /// A price in won in shops' style.
     fn price(&mut self) -> u32 {
         u32::try_from(19_900 + self.below(200) * 1_000).unwrap_or(0)
     }
 
-    /// Puts `items` into a drawn order (Fisher and Yates).
+    /// Shuffles `items` (Fisher and Yates).
     fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             let other = self.below(last + 1);
@@ -142,10 +144,10 @@ pub fn users(shape: &Shape) -> Vec<String> {
     (1..=shape.users).map(|number| format!("bench-{number:06}")).collect()
 }
 
-/// Makes the snapshot of `shape`, built at `built_at`, whose users are known by `hasher`.
+/// Makes the snapshot of `shape`, built at `built_at`; `hasher` hashes its users.
 ///
 /// # Errors
-/// [`TooLarge`] where the shape does not fit the values of KV.
+/// [`TooLarge`] if a value exceeds KV's limit.
 pub fn make(shape: &Shape, built_at: UnixMillis, hasher: &UserHasher) -> Result<Snapshot, TooLarge> {
     let parts = parts(shape, built_at);
     let (bytes, board) = write(&parts)?;
@@ -184,7 +186,7 @@ pub fn make(shape: &Shape, built_at: UnixMillis, hasher: &UserHasher) -> Result<
         format: sinsang_core::pack::Format::Two,
         users: count,
         shards,
-        previous: Vec::new(),
+        beside: Vec::new(),
     };
     let (bytes, id) = manifest.write()?;
     values.insert(Key::Live.to_string(), bytes.clone());
@@ -192,8 +194,8 @@ pub fn make(shape: &Shape, built_at: UnixMillis, hasher: &UserHasher) -> Result<
     Ok(Snapshot { values, board, users })
 }
 
-/// The parts of the board: every channel is on air without a gap; the candidates' first broadcasts are drawn among the slots to come, and
-/// the other slots show products from before, each some two times.
+/// The board's parts: every channel is on air without gaps; the candidates' first broadcasts are
+/// drawn among the upcoming slots, and the other slots show older products, each some two times.
 fn parts(shape: &Shape, built_at: UnixMillis) -> BoardParts {
     let mut numbers = Numbers(shape.seed);
     let opens = built_at.plus(-DAY_MS);
@@ -271,7 +273,7 @@ fn parts(shape: &Shape, built_at: UnixMillis) -> BoardParts {
     }
 }
 
-/// Every rule of a mix at once, so that none is passed over: what a board asks for at most.
+/// All rules of a mix at once, so that none is skipped: the most that a board can demand.
 fn mixed(products: &[ProductPart]) -> MixParts {
     let mix = Mix {
         window: 8,
@@ -310,14 +312,12 @@ fn product(
     };
     let price = numbers.price();
     ProductPart {
-        unknown_listed: false,
         id,
         title: format!("[주말특가] {} {} {index}차", BRANDS[index % BRANDS.len()], THINGS[index % THINGS.len()]),
         brand: Some(BRANDS[index % BRANDS.len()].to_owned()),
         category: u16::try_from(index % CATEGORIES.len()).ok(),
         price: Some(price),
         list_price: index.is_multiple_of(2).then_some(price + 10_000),
-        image: None,
         url: Some(format!("https://shop.example/{}/{}", listing.shop.len(), listing.listing_id)),
         listings: vec![listing],
         verdict: if is_new { VerdictKind::New } else { VerdictKind::Repeat },
@@ -326,6 +326,7 @@ fn product(
         first,
         popularity: u32::try_from(numbers.below(1_025)).unwrap_or(0),
         vector: (0..BLOCKS.iter().map(|block| block.1).sum()).map(|_| numbers.weight()).collect(),
+        ..ProductPart::default()
     }
 }
 
@@ -365,10 +366,12 @@ fn weights() -> Weights {
     };
     let live = SurfaceWeights { taste: 8, channel: 4, popularity: 3, ..SurfaceWeights::default() };
     let tabs = SurfaceWeights { taste: 3, position: 2, ..SurfaceWeights::default() };
-    Weights { new, live, tabs }
+    let mut weights = Weights::default();
+    (weights.new, weights.live, weights.tabs) = (new, live, tabs);
+    weights
 }
 
-/// What the bench takes for the present: a second into ten minutes in which neither a slot nor the order of new products changes.
+/// The bench's present: a second into ten minutes without a slot boundary or a ranking step.
 pub fn present(built_at: UnixMillis) -> UnixMillis {
     built_at.plus(HOUR_MS / 3 + SECOND_MS)
 }

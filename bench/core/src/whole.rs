@@ -1,5 +1,5 @@
-//! A warm request as a whole, without the platform around it: read, recognised, ranked, answered. Counted in instructions, it shows what the
-//! noise of a shared machine hides.
+//! A complete warm request without the platform: parsed, identified, ranked, answered. Counted in
+//! instructions, it shows effects that a shared machine's noise hides.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,10 @@ use sinsang::reply::Reply;
 use sinsang::request::{Config, Raw};
 use sinsang::serve::{Serve, Step};
 use sinsang::snapshot_load::Fetched;
-use sinsang_core::time::UnixMillis;
+use sinsang_core::key::Key;
+use sinsang_core::overlay::{Change, Entry, Subject};
+use sinsang_core::pack::overlay::write;
+use sinsang_core::time::{DAY_MS, HOUR_MS, UnixMillis};
 use sinsang_core::viewer::UserHasher;
 
 use crate::alone::BUILT_AT;
@@ -21,30 +24,31 @@ use crate::snapshot::{self, Shape};
 const KEY: &str = "a key of the bench, of 32 bytes or more";
 const AUDIENCE: &str = "bench";
 const USER_KEY: &str = "a user key of the bench";
-/// When its tokens expire, in seconds since the epoch: 300 days after [`BUILT_AT`].
+/// Expiry of the tokens, in seconds since the Unix epoch: 300 days after [`BUILT_AT`].
 const EXPIRY_S: u64 = 1_821_063_600;
-/// Rounds of reads after which something is wrong.
+/// Limit on rounds of reads; more of them mean a defect.
 const MOST_ROUNDS: usize = 8;
 
-/// An isolate in which everything has been read, and viewers who have asked before.
+/// A warm isolate, and viewers who have asked before.
 #[derive(Debug)]
 pub struct Whole {
     config: Config,
     memory: Memory,
     now: UnixMillis,
-    /// By viewer, the header with the token, and the ETag of their answer.
+    /// For each viewer, the `Authorization` header and the ETag of their answer.
     viewers: Vec<(String, String)>,
 }
 
 impl Whole {
-    /// An isolate on the snapshot of `shape`, with its users as viewers.
+    /// An isolate with the snapshot of `shape`, and its users as viewers, under an overlay of so
+    /// many entries.
     ///
     /// # Errors
-    /// What went wrong, as text.
-    pub fn of(shape: &Shape) -> Result<Self, String> {
+    /// A text that says what failed.
+    pub fn of(shape: &Shape, entries: usize) -> Result<Self, String> {
         let built_at = UnixMillis::parse_rfc3339(BUILT_AT).unwrap_or_default();
         let hasher = UserHasher::new(USER_KEY.as_bytes()).ok_or("no hasher")?;
-        let made = snapshot::make(shape, built_at, &hasher).map_err(|error| error.to_string())?;
+        let mut made = snapshot::make(shape, built_at, &hasher).map_err(|error| error.to_string())?;
         let (config, bad) = Config::of(|name| {
             let value = match name {
                 "USER_KEY" => USER_KEY,
@@ -60,6 +64,12 @@ impl Whole {
         let now = snapshot::present(built_at);
         let viewers = made.users.iter().map(|user| (bearer(user), String::new())).collect();
         let mut whole = Self { config, memory: Memory::default(), now, viewers };
+        if entries > 0 {
+            whole.read(0, &made.values)?;
+            let overlay = whole.overlay(entries).ok_or("no snapshot")?;
+            made.values.insert(Key::Overlay.to_string(), overlay);
+            whole.memory = Memory::default();
+        }
         for viewer in 0..whole.viewers.len() {
             let reply = whole.read(viewer, &made.values)?;
             let etag = reply.headers.iter().find(|(name, _)| *name == "ETag").map(|(_, value)| value.to_string());
@@ -68,7 +78,27 @@ impl Whole {
         Ok(whole)
     }
 
-    /// Asks as a cold isolate would, reading from `values`.
+    /// An overlay of the board that is in memory: of three products each, one has another price,
+    /// one is sold out, and what is said of the third is over.
+    fn overlay(&self, entries: usize) -> Option<Vec<u8>> {
+        let board = &self.memory.current()?.board;
+        let ids = (0..entries).map(|index| board.product(index % board.product_count()).id());
+        let entries: Vec<Entry<'_>> = ids
+            .zip(1..)
+            .map(|(product, id)| {
+                let product = Subject::Product(product);
+                let (change, until) = match id % 3 {
+                    0 => (Change::Price(product, 12_345), self.now.plus(DAY_MS)),
+                    1 => (Change::SoldOut(product), self.now.plus(DAY_MS)),
+                    _ => (Change::Hide(product), self.now.plus(-HOUR_MS)),
+                };
+                Entry { id, from: self.now.plus(-DAY_MS), until, since: 1, removed: None, change }
+            })
+            .collect();
+        write(&entries, 1, self.now).ok()
+    }
+
+    /// Asks like a cold isolate, reading from `values`.
     fn read(&mut self, viewer: usize, values: &BTreeMap<String, Vec<u8>>) -> Result<Reply, String> {
         let authorization = self.viewers[viewer].0.clone();
         let mut serve = Serve::begin(home(&authorization, None), &self.config, self.now);
@@ -92,12 +122,12 @@ impl Whole {
         Err("no answer".to_owned())
     }
 
-    /// The viewers that may ask.
+    /// Number of viewers.
     pub fn viewers(&self) -> usize {
         self.viewers.len()
     }
 
-    /// The warm answer to the home of the viewer of this number, or to whether it has changed since.
+    /// The warm answer to a viewer's home, or to a conditional request for it if `is_known`.
     pub fn ask(&mut self, viewer: usize, is_known: bool) -> Option<Reply> {
         let (authorization, etag) = self.viewers.get(viewer)?;
         let raw = home(authorization, Some(etag.as_str()).filter(|_| is_known));

@@ -1,5 +1,5 @@
-// Starts an isolate anew for every request, within one process, and hands the request to it: what a cold isolate costs to its first byte,
-// without the start of a process around it.
+// Starts a new isolate for every request, within one process, and passes the request to it: the
+// cost of a cold isolate to its first byte, without the start of a process.
 import sinsangJs from "sinsang.js.txt";
 import sinsangWasm from "sinsang.wasm.bin";
 import emptyJs from "empty.js.txt";
@@ -19,7 +19,7 @@ export default {
     const modules = kinds[kind];
     if (modules === undefined) return new Response(null, { status: 404 });
     const worker = env.LOADER.get(`${kind}-${started++}`, () => ({ compatibilityDate: "2026-04-01", mainModule: "index.js", modules, env: {} }));
-    // Answered from nothing, so that no store is waited for.
+    // A path answered without data, so that no store is involved.
     return worker.getEntrypoint().fetch("https://bench.test/healthz");
   },
 };

@@ -1,5 +1,6 @@
-// What any Worker pays that knows who asks and makes an answer of its own: it reads method, address and the headers that the edge looks
-// at, and answers with a copy of the constant. No ranking, no token, no ETag. What is left to the edge lies between this and its own row.
+// The minimum cost of any Worker that identifies its viewer and makes an answer: it reads method,
+// URL and the edge's headers, and answers with a copy of the constant. No ranking, no token, no
+// ETag. The edge's own work is the difference between this row and its row.
 import body from "body.bin";
 import headersText from "headers.json";
 

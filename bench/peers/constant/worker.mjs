@@ -1,5 +1,5 @@
-// Returns one answer of Sinsang's edge, the very same bytes and headers, from memory.
-// The body is kept as bytes: a string with Korean in it would be encoded as UTF-8 anew each time.
+// Returns one answer of Sinsang's edge from memory, with the same bytes and headers.
+// The body is stored as bytes: a string with Korean would be encoded as UTF-8 each time.
 import body from "body.bin";
 import headersText from "headers.json";
 

@@ -34,7 +34,8 @@ class Taste:
         parts = np.frombuffer(record, dtype=np.int8)
         ends = np.cumsum([widths[name] for name in ("vector", "channels", "hours", "tabs")])
         vector, self.channels, self.hours, self.tabs = np.split(parts.astype(np.int64), ends)[:4]
-        # Sums of products of int8 stay below 2²⁴, so float32 holds them exactly, and BLAS takes it.
+        # Sums of products of int8 stay below 2²⁴, so float32 holds them exactly, and BLAS can be
+        # used.
         self.vector = vector.astype(np.float32)
 
 

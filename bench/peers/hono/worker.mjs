@@ -1,4 +1,5 @@
-// The home surface with Hono in a Worker: everything in memory, tokens checked with hono/jwt and remembered until they expire.
+// The home surface with Hono in a Worker: all data in memory, tokens checked with hono/jwt and
+// cached until they expire.
 import { Hono } from "hono";
 import { verify } from "hono/jwt";
 import { Board, cutTaste, limitOf } from "../board.mjs";

@@ -1,5 +1,6 @@
-// The home surface with Node's own HTTP server: the board in memory, a viewer's tastes from Redis, tokens checked by fast-jwt, which
-// remembers them. PORT, REDIS_URL, JWT_HS256_KEY, JWT_AUDIENCE and CLOCK_OFFSET_MS come from the environment.
+// The home surface with Node's own HTTP server: the board in memory, a viewer's tastes from Redis,
+// tokens checked and cached by fast-jwt. PORT, REDIS_URL, JWT_HS256_KEY, JWT_AUDIENCE and
+// CLOCK_OFFSET_MS come from the environment.
 import { createServer } from "node:http";
 import { createVerifier } from "fast-jwt";
 import { RESP_TYPES, createClient } from "redis";

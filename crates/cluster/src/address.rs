@@ -5,26 +5,26 @@ use std::str::FromStr;
 
 use url::Url;
 
-/// Where a scheduler listens.
+/// The address of a scheduler.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
-    /// Its name, or its number as a URL has it: an IPv6 one in brackets.
+    /// A host name or an IP address in URL notation: IPv6 in brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
 }
 
-/// The port of a scheduler, where none is given; Ballista's own.
+/// The default port of a scheduler; Ballista's own.
 pub(crate) const SCHEDULER_PORT: u16 = 50050;
 
-/// A text that is no scheduler's address.
+/// A text that is not a scheduler's address.
 #[derive(Debug, thiserror::Error)]
-#[error("{text:?} is no address of a scheduler: expected df://HOST:PORT, such as df://127.0.0.1:{SCHEDULER_PORT}")]
+#[error("invalid scheduler address {text:?}: expected df://HOST:PORT, such as df://127.0.0.1:{SCHEDULER_PORT}")]
 pub(crate) struct NoAddress {
     text: String,
 }
 
 impl Address {
-    /// What Ballista's client connects to.
+    /// The URL for Ballista's client.
     pub(crate) fn http(&self) -> String {
         format!("http://{}:{}", self.host, self.port)
     }

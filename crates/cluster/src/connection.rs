@@ -1,16 +1,17 @@
-//! Connections that notice a peer that hangs: Ballista's own to an executor would wait for it without an end.
+//! Connections that detect a hanging peer: Ballista's own connection to an executor would wait for
+//! ever.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use ballista_core::extension::EndpointOverrideFn;
 
-/// The longest wait for a connection, and for the answer to a look whether the peer is still there.
+/// Timeout of a connection attempt, and of the answer to a keep-alive ping.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// The time between two such looks.
+/// Time between two keep-alive pings.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// Watches every connection that is made, also while an answer is being waited for.
+/// Watches every connection, also while it waits for an answer.
 pub(crate) fn watched() -> EndpointOverrideFn {
     Arc::new(|endpoint| {
         Ok(endpoint

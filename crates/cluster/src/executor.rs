@@ -1,4 +1,4 @@
-//! An executor: works on tasks, and keeps what it made for other executors and the client to fetch.
+//! An executor: runs tasks, and keeps their output for other executors and the client to fetch.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -21,56 +21,58 @@ use crate::connection::watched;
 
 /// Seconds for which an executor tries to reach its scheduler.
 const CONNECT_WITHIN_S: u16 = 30;
-/// Seconds between two looks for what finished questions left behind.
+/// Seconds between two searches for leftovers of finished queries.
 const CLEAN_EVERY_S: u64 = 600;
-/// Seconds after which such a thing is removed, if the scheduler did not have it removed before.
+/// Seconds after which leftovers are removed, unless the scheduler has had them removed before.
 const KEEP_S: u64 = 6 * 3_600;
 
-/// Run an executor of a cluster, until it is ended.
+/// Run an executor of a cluster until it is stopped.
 #[derive(Debug, Args)]
 pub(crate) struct Executor {
-    /// The scheduler to work for.
+    /// The address of the scheduler to work for.
     #[arg(long, value_name = "URL", default_value = "df://127.0.0.1:50050")]
     scheduler: Address,
-    /// The address to listen at, for other executors and clients.
+    /// The address to listen on, for other executors and clients.
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     host: IpAddr,
-    /// The name or address under which they reach this machine [default: HOST].
+    /// The host name or address at which they reach this machine [default: HOST].
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// The port that intermediate results and answers are fetched from.
+    /// The port that serves intermediate results and answers.
     #[arg(long, default_value_t = 50051)]
     port: u16,
-    /// Tasks that are worked on at once [default: the cores].
+    /// The number of parallel tasks [default: the cores].
     #[arg(long, value_name = "N")]
     cores: Option<NonZeroUsize>,
-    /// Memory for all tasks together, in MiB; each has an equal share, and spills what is more.
+    /// Memory of all tasks together, in MiB; each task has an equal share and spills the rest to
+    /// disk.
     #[arg(long, value_name = "MIB", default_value_t = 2048)]
     memory: u64,
-    /// A folder of this machine's own for what tasks make: intermediate results and what does not fit in memory [default: one in the
-    /// system's temporary folder].
+    /// A local folder for intermediate results and for data that does not fit in memory [default:
+    /// one in the system's temporary folder].
     #[arg(long, value_name = "FOLDER")]
     work_dir: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) log: crate::Log,
 }
 
-/// Why there is no executor.
+/// Why an executor can't run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("no folder can be made in {}: {source}; choose another --work-dir", path.display())]
+    #[error("can't create a folder in {}: {source}; choose another --work-dir", path.display())]
     WorkDir { path: PathBuf, source: io::Error },
-    #[error("the executor of {scheduler} ended: {source}")]
+    #[error("the executor for {scheduler} stopped: {source}")]
     Ended { scheduler: Address, source: BallistaError },
 }
 
 impl Executor {
-    /// Works until it is told to stop, or an error ends it.
+    /// Works until it is stopped, or an error ends it.
     pub(crate) async fn work(&self) -> Result<(), Error> {
-        // A folder of its own in there, which goes with the executor: two executors of one machine must not clean up after each other.
+        // Each executor has its own folder in there, which is removed with it: two executors on one
+        // machine must not remove each other's files.
         let path = self.work_dir.clone().unwrap_or_else(std::env::temp_dir);
         let folder = WorkFolder::new(&path).map_err(|source| Error::WorkDir { path, source })?;
-        // Ballista clears what lies in its folder, which the lock is none of.
+        // Ballista clears its own folder, so the lock lies outside it.
         let jobs = folder.path().join("jobs");
         std::fs::create_dir(&jobs).map_err(|source| Error::WorkDir { path: jobs.clone(), source })?;
         let mut registry = BallistaFunctionRegistry::default();

@@ -1,8 +1,10 @@
-//! What a scheduler does with questions that a lost executor had a part in: it calls them off, and the client asks them again.
+//! Cancels a scheduler's queries that a lost executor took part in; the client asks them again.
 //!
-//! The scheduler of Ballista 55.0.0 would work the lost stages over again. But a stage that is begun anew keeps handing on what its first
-//! attempt had finished elsewhere, so rows come twice, silently: of 15,434 slots a build once found 20,421. Only a question that is begun
-//! anew as a whole has a right answer. Failed fetches are met by `stage_max_failures` of 1, lost executors here.
+//! The scheduler of Ballista 55.0.0 would instead repeat the lost stages. But a repeated stage
+//! still hands on the finished parts of its first attempt elsewhere, so rows arrive twice,
+//! silently: a build with 15,434 slots once found 20,421. Only a query that is repeated as a whole
+//! has a right answer. Failed fetches are handled by `stage_max_failures` of 1, lost executors
+//! here.
 
 use ballista_core::JobId;
 use ballista_core::serde::protobuf::task_status::Status;
@@ -12,13 +14,14 @@ use ballista_scheduler::state::execution_stage::{ExecutionStage, TaskInfo};
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use futures::StreamExt as _;
 
-/// Ballista's scheduler, as it talks to Ballista's client.
+/// Ballista's scheduler, in the protocol of Ballista's client.
 pub(crate) type Server = SchedulerServer<LogicalPlanNode, PhysicalPlanNode>;
 
-/// Calls off what lost executors had a part in, for as long as there are events.
+/// Cancels the queries that lost executors took part in, until the events end.
 ///
-/// The scheduler takes events in turn, and posts the loss after it has announced the removal; the calling-off is in its queue before any
-/// executor can have come for a task of a second attempt, done it and said so.
+/// The scheduler handles events in turn, and posts the loss after it has announced the removal. The
+/// cancellation is therefore queued before any executor can have fetched, finished and reported a
+/// task of a second attempt.
 pub(crate) async fn call_off(server: Server, mut events: ClusterStateEventStream) {
     while let Some(event) = events.next().await {
         let ClusterStateEvent::RemovedExecutor { executor_id } = event else { continue };
@@ -33,13 +36,14 @@ pub(crate) async fn call_off(server: Server, mut events: ClusterStateEventStream
 }
 
 async fn cancel(server: &Server, job_id: &JobId, executor_id: &str) {
-    log::warn!("question {job_id} is called off: executor {executor_id} had a part in it and is lost");
+    log::warn!("cancelling query {job_id}: its executor {executor_id} is lost");
     if let Err(error) = server.cancel_job(job_id.clone()).await {
-        log::error!("question {job_id} can't be called off: {error}");
+        log::error!("can't cancel query {job_id}: {error}");
     }
 }
 
-/// Whether the executor worked on the stage, or something of the stage was begun anew already: the scheduler may have dealt with the loss before.
+/// Whether the executor worked on the stage, or a part of the stage was already started again: the
+/// scheduler may have handled the loss first.
 fn is_touched(stage: &ExecutionStage, executor_id: &str) -> bool {
     let worked = |tasks: &[TaskInfo]| {
         tasks.iter().any(|task| match &task.task_status {

@@ -1,6 +1,6 @@
-//! The `sinsang` command that can put its questions to a cluster, and the scheduler and the executor that such a cluster is made of.
+//! The `sinsang` command with cluster support, and the cluster's scheduler and executor.
 //!
-//! Arguments, the environment and the clock are read here only.
+//! Only this file reads arguments, the environment and the clock.
 
 mod address;
 mod connection;
@@ -25,12 +25,14 @@ use sinsang_command::command::{self, Surroundings};
 use sinsang_command::terminal;
 use sinsang_run::machine::{now, user_key, variable};
 
-/// Executors come for tasks. Where tasks are sent to them instead, the scheduler of Ballista 55.0.0 never gets back the cores of those that it
-/// called off, and later questions wait for ever (<https://github.com/apache/datafusion-ballista/issues/2418>).
+/// Executors fetch tasks. If tasks are pushed instead, the scheduler of Ballista 55.0.0 never
+/// regains the cores of cancelled ones, and later queries wait for ever
+/// (<https://github.com/apache/datafusion-ballista/issues/2418>).
 const SCHEDULING: TaskSchedulingPolicy = TaskSchedulingPolicy::PullStaged;
 
-/// Stack of each thread of a server. Plans are read and optimised by recursion, some frames a level, and a scheduler that overflows its stack
-/// dies with all its questions: one plan of a dozen windows and joins took more than the two megabytes that a thread has otherwise.
+/// Stack of each server thread. Plans are read and optimised recursively, with some frames for each
+/// level, and a scheduler that overflows its stack dies with all its queries: one plan of a dozen
+/// windows and joins took more than the default of two megabytes.
 const STACK_BYTES: usize = 16 << 20;
 
 fn main() -> ExitCode {
@@ -65,7 +67,7 @@ fn parsed<T: FromArgMatches>(matches: &clap::ArgMatches) -> T {
 /// How much a server says on standard error.
 #[derive(Debug, Args)]
 struct Log {
-    /// How much is logged: error, warn, info, debug or trace.
+    /// The log level: error, warn, info, debug or trace.
     #[arg(long, value_name = "LEVEL", default_value_t = LevelFilter::Info)]
     log: LevelFilter,
 }
@@ -86,7 +88,7 @@ fn serve<E: Display>(log: &Log, server: impl Future<Output = Result<(), E>>) -> 
     }
 }
 
-/// An address as it stands before a colon and a port.
+/// An address as written before a colon and a port.
 fn url_host(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => address.to_string(),

@@ -1,8 +1,10 @@
-//! Answers that outlive an executor: each is taken whole before it is passed on, and asked for again where it could not be.
+//! Answers that survive the loss of an executor: each is fetched completely before it is passed on,
+//! and the query is repeated if that fails.
 //!
-//! The parts of an answer lie with the executors that made them until they are fetched; an executor that dies takes its parts along, and the
-//! scheduler calls off questions that a lost executor had a part in (`loss.rs`). Ballista's client would end with an error there. It would
-//! also wait without an end for executors that never come.
+//! The parts of an answer stay with the executors that made them until they are fetched. An
+//! executor that dies takes its parts along, and the scheduler cancels queries that a lost executor
+//! took part in (`loss.rs`). Ballista's client would fail there. It would also wait for ever for
+//! executors that never come.
 
 use std::fmt;
 use std::io::{Seek as _, SeekFrom};
@@ -29,12 +31,12 @@ use tempfile::{SpooledTempFile, spooled_tempfile};
 use crate::address::Address;
 use crate::readiness;
 
-/// How often a question is asked before its error is believed: an error of the question itself comes each time.
+/// Attempts of a query before its error is believed: an error of the query itself recurs each time.
 const ATTEMPTS: u32 = 3;
-/// Bytes of an answer that are kept in memory; what is longer goes to a temporary file.
+/// Bytes of an answer kept in memory; a longer one goes to a temporary file.
 const MEMORY_BYTES: usize = 16 << 20;
 
-/// Ballista's planner, with answers that outlive an executor.
+/// Ballista's planner, with answers that survive the loss of an executor.
 #[derive(Debug)]
 pub(crate) struct PersistentPlanner {
     ballista: Arc<dyn QueryPlanner + Send + Sync>,
@@ -55,7 +57,7 @@ impl QueryPlanner for PersistentPlanner {
         session: &dyn Session,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
         let plan = self.ballista.create_physical_plan(logical_plan, session).await?;
-        // Questions about the catalogue are answered here, and need no cluster.
+        // Queries about the catalogue are answered locally and need no cluster.
         let is_distributed = plan.downcast_ref::<DistributedQueryExec<LogicalPlanNode>>().is_some();
         Ok(if is_distributed {
             Arc::new(PersistentExec { question: plan, address: self.address.clone() })
@@ -65,7 +67,7 @@ impl QueryPlanner for PersistentPlanner {
     }
 }
 
-/// A question to the cluster. One partition, as the answer of a cluster is.
+/// A query to the cluster. It has one partition, as a cluster's answer has.
 #[derive(Clone, Debug)]
 struct PersistentExec {
     question: Arc<dyn ExecutionPlan>,
@@ -140,13 +142,14 @@ impl PersistentExec {
                 return Err(error);
             }
             attempt += 1;
-            // Where nobody is left, there is nobody to ask again.
+            // Without any executor left, repeating the query is useless.
             readiness::executor(&self.address).await.map_err(|gone| error.context(gone.to_string()))?;
         }
     }
 }
 
-/// Takes an answer to its end. Every batch must have the types that were planned, as an embedded engine's have.
+/// Fetches an answer completely. Every batch must have the planned types, as those of an embedded
+/// engine do.
 async fn take(mut answer: SendableRecordBatchStream) -> Result<StreamReader<SpooledTempFile>, DataFusionError> {
     let schema = answer.schema();
     let mut writer = StreamWriter::try_new(spooled_tempfile(MEMORY_BYTES), &schema)?;

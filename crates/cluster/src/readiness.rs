@@ -1,4 +1,5 @@
-//! Whether a scheduler answers and has executors. Ballista's client would wait for the first executor without an end.
+//! Checks that a scheduler answers and has executors. Ballista's client would wait for the first
+//! executor for ever.
 
 use std::io;
 use std::time::Duration;
@@ -13,32 +14,34 @@ use tokio::time::{sleep, timeout};
 
 use crate::address::Address;
 
-/// The longest wait for one answer of a scheduler.
+/// Timeout of an answer of the scheduler.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// How long a run waits for the first executor, in looks a second apart.
+/// Checks, a second apart, for which a run waits for the first executor.
 const FIRST_LOOKS: u32 = 20;
-/// How long a question goes on without any executor, in looks two seconds apart: longer than a scheduler takes to give up one that was lost.
+/// Checks, two seconds apart, after which a query without any executor is given up: longer than a
+/// scheduler takes to give up a lost executor.
 const LOST_LOOKS: u32 = 60;
 
-/// Why nobody would answer a question.
+/// Why a query would get no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// Nothing listens there, or it can't be reached.
+    /// Nothing listens at the address, or it is unreachable.
     #[error(
         "no scheduler answers at {address}: {source}; start one with `sinsang-cluster scheduler`, or check host and port"
     )]
     Unreachable { address: Address, source: io::Error },
-    /// Something else listens there.
-    #[error("what answers at {address} is no scheduler: {detail}; check host and port")]
+    /// The listener is not a scheduler.
+    #[error("the server at {address} is not a scheduler: {detail}; check host and port")]
     NotAScheduler { address: Address, detail: String },
-    /// The scheduler runs, and nobody works for it.
+    /// The scheduler has no executor.
     #[error(
-        "the scheduler at {address} has no executor, and none came within {seconds} seconds; start some with `sinsang-cluster executor --scheduler {address}`"
+        "the scheduler at {address} has had no executor for {seconds} seconds; start some with `sinsang-cluster executor --scheduler {address}`"
     )]
     NoExecutor { address: Address, seconds: u32 },
 }
 
-/// Waits until the scheduler has an executor, a bounded time. A scheduler that can't be reached is not waited for.
+/// Waits for the scheduler's first executor, for a bounded time. An unreachable scheduler is an
+/// error at once.
 pub(crate) async fn executor(address: &Address) -> Result<(), Error> {
     for _ in 0..FIRST_LOOKS {
         if has_executors(address).await? {
@@ -49,7 +52,7 @@ pub(crate) async fn executor(address: &Address) -> Result<(), Error> {
     Err(Error::NoExecutor { address: address.clone(), seconds: FIRST_LOOKS })
 }
 
-/// Comes back once scheduler or executors have been away for so long that nobody will answer any more.
+/// Returns once the scheduler or its executors have been away so long that no answer will come.
 pub(crate) async fn lost(address: &Address) -> Error {
     let mut looks_without = 0;
     loop {
@@ -72,7 +75,7 @@ async fn has_executors(address: &Address) -> Result<bool, Error> {
         .map_err(|source| Error::Unreachable { address: address.clone(), source })?;
     let look = async {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        // It ends with the sender; what goes wrong in it, the sender says too.
+        // The connection ends with its sender, which reports the connection's errors.
         tokio::spawn(connection);
         let mut request = Request::new(Empty::<Bytes>::new());
         *request.uri_mut() = hyper::Uri::from_static("/readyz");
@@ -85,7 +88,7 @@ async fn has_executors(address: &Address) -> Result<bool, Error> {
         Ok(Ok(answer)) => match answer.status() {
             StatusCode::OK => Ok(true),
             StatusCode::SERVICE_UNAVAILABLE => Ok(false),
-            status => Err(not_a_scheduler(format!("it says {status}"))),
+            status => Err(not_a_scheduler(format!("it answered {status}"))),
         },
         Ok(Err(error)) => Err(not_a_scheduler(error.to_string())),
         Err(elapsed) => Err(not_a_scheduler(elapsed.to_string())),

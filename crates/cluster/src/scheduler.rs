@@ -1,4 +1,4 @@
-//! The scheduler: takes questions, plans them, and hands their tasks to executors.
+//! The scheduler: takes queries, plans them, and hands their tasks to executors.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -19,36 +19,37 @@ use tokio::net::TcpListener;
 use crate::address::{Address, SCHEDULER_PORT};
 use crate::loss;
 
-/// Run a cluster's scheduler, until it is ended.
+/// Run a cluster's scheduler until it is stopped.
 #[derive(Debug, Args)]
 pub(crate) struct Scheduler {
-    /// The address to listen at. Whoever reaches it can run questions: keep it inside a trusted network.
+    /// The address to listen on. Anybody who can reach it can run queries: keep it inside a trusted
+    /// network.
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     host: IpAddr,
-    /// The port to listen at; 0 takes a free one, which is logged.
+    /// The port to listen on; 0 picks a free one, which is logged.
     #[arg(long, default_value_t = SCHEDULER_PORT)]
     port: u16,
-    /// The name or address under which executors reach this machine [default: HOST].
+    /// The host name or address at which executors reach this machine [default: HOST].
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Seconds without a sign of life after which an executor counts as lost and its tasks are given to others. A busy one gives a sign every
-    /// five seconds.
+    /// Seconds without a heartbeat after which an executor counts as lost, and its tasks are given
+    /// to others. A busy executor sends a heartbeat every five seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(10..=3600))]
     executor_timeout: u64,
     #[command(flatten)]
     pub(crate) log: crate::Log,
 }
 
-/// Why there is no scheduler.
+/// Why the scheduler can't run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("can't listen at {address}: {source}; choose another --host or --port")]
+    #[error("can't listen on {address}: {source}; choose another --host or --port")]
     Listen { address: SocketAddr, source: io::Error },
-    #[error("the scheduler ended: {0}")]
+    #[error("the scheduler stopped: {0}")]
     Ended(#[from] BallistaError),
 }
 
-/// The state of a session: Ballista's own, and our functions.
+/// The state of a session: Ballista's own plus our functions.
 fn session(config: SessionConfig) -> Result<SessionState, DataFusionError> {
     let mut state = default_session_builder(config)?;
     for function in engine::functions() {
@@ -74,7 +75,7 @@ impl Scheduler {
             executor_timeout_seconds: self.executor_timeout,
             expire_dead_executor_interval_seconds: (self.executor_timeout / 5).max(1),
             no_executors_grace_period_seconds: self.executor_timeout,
-            // A stage is never worked on twice; see the module `loss`.
+            // A stage is never repeated; see the module `loss`.
             stage_max_failures: 1,
             override_session_builder: Some(Arc::new(session)),
             ..SchedulerConfig::default()

@@ -1,4 +1,4 @@
-//! The way from an embedded context to one whose questions a cluster answers.
+//! Turns an embedded context into one whose queries a cluster answers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,21 +20,21 @@ use crate::connection::watched;
 use crate::persistence::PersistentPlanner;
 use crate::readiness;
 
-/// The longest wait for the answer to the trial question.
+/// Timeout of the trial query.
 const TRIAL_WITHIN: Duration = Duration::from_mins(1);
 
-/// A question that reads a staged table by each of our functions, asked before anything else is.
+/// A query that applies our functions to a staged table; it precedes all others.
 const TRIAL: &str =
     "SELECT taste_hash(user_id) AS hash, count(*) AS rows FROM cluster_trial GROUP BY taste_hash(user_id)";
 
-/// Why the cluster can't answer the pipeline's questions.
+/// Why the cluster can't answer the pipeline's queries.
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error(
-        "a trial question failed: {source}; scheduler and executors must be of this version and see the work folder (--work-dir) under the same path"
+        "the trial query failed: {source}; scheduler and executors must have this version and see the work folder (--work-dir) at the same path"
     )]
     Trial { source: DataFusionError },
-    #[error("a trial question was not answered within {} seconds; the executors may be busy or out of reach", TRIAL_WITHIN.as_secs())]
+    #[error("the trial query timed out after {} seconds; the executors may be busy or unreachable", TRIAL_WITHIN.as_secs())]
     TrialTimeout,
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn connect(url: String, state: SessionState) -> BoxFuture<'static, Re
         let planner = PersistentPlanner::new(Arc::clone(state.query_planner()), address);
         let state = SessionStateBuilder::new_from_existing(state).with_query_planner(Arc::new(planner)).build();
         let context = SessionContext::new_with_state(state);
-        // Only now: making a state for Ballista drops the functions that it had.
+        // Registered only at this point: making a state for Ballista drops its functions.
         for function in engine::functions() {
             context.register_udf(function);
         }
@@ -62,20 +62,21 @@ pub(crate) fn connect(url: String, state: SessionState) -> BoxFuture<'static, Re
     .boxed()
 }
 
-/// What is set for a cluster and not for an embedded engine, besides what Ballista itself sets: no views of text, no dynamic filters, joins that
-/// sort and can spill.
+/// The settings of a cluster that differ from an embedded engine's, besides Ballista's own: no
+/// string views, no dynamic filters, sort joins that can spill.
 fn config(embedded: SessionConfig) -> SessionConfig {
     embedded
         .upgrade_for_ballista()
-        // The adaptive planner of Ballista 55.0.0 takes the rows of a shuffle for sorted where those who wrote it had them sorted, and leaves
-        // out the sort after it. They come from several writers, so the second window of sql/slots.sql would see them out of order.
+        // The adaptive planner of Ballista 55.0.0 takes a shuffle's rows for sorted if its writers
+        // had them sorted, and omits the sort after it. They come from several writers, so the
+        // second window of sql/slots.sql would see them out of order.
         .with_ballista_adaptive_query_planner(false)
-        // What could not be fetched is asked for again as a whole.
+        // A failed fetch repeats the whole query.
         .set_usize(BALLISTA_CLIENT_IO_RETRIES_TIMES, 1)
         .with_ballista_override_create_grpc_client_endpoint(watched())
 }
 
-/// Asks a question over a table of one row, so that what is wrong with a cluster is said before hours of work.
+/// Runs a query over a table of one row, so that a cluster's faults show before hours of work.
 async fn trial(context: &SessionContext) -> Result<(), DataFusionError> {
     let user: ArrayRef = Arc::new(StringArray::from(vec!["신상"]));
     let row = RecordBatch::try_from_iter([("user_id", user)])?;
@@ -83,9 +84,5 @@ async fn trial(context: &SessionContext) -> Result<(), DataFusionError> {
     let answer = context.sql(TRIAL).await?.collect().await?;
     context.deregister_table("cluster_trial")?;
     let rows: usize = answer.iter().map(RecordBatch::num_rows).sum();
-    if rows == 1 {
-        Ok(())
-    } else {
-        Err(DataFusionError::Execution(format!("the answer has {rows} rows instead of one")))
-    }
+    if rows == 1 { Ok(()) } else { Err(DataFusionError::Execution(format!("expected one row, got {rows}"))) }
 }

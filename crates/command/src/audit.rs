@@ -1,4 +1,5 @@
-//! `sinsang audit`: titles that claim to be new and have aired, and new products whose titles do not say so, by shop.
+//! `sinsang audit`: titles that claim to be new although the product has aired, and new products
+//! whose titles don't claim it, by shop.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,41 +12,42 @@ use sinsang_identity::verdict::{self, Earlier};
 use sinsang_pipeline::read::history::History;
 use sinsang_pipeline::report::claim::claim;
 
-/// Rows of each list that the text shows; JSON has them all.
+/// Rows of each list in the text; JSON has them all.
 pub const ROWS_SHOWN: usize = 20;
 
-/// What titles claim and what they are, for all shops and for each.
+/// Titles' claims and verdicts, in total and by shop.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// All shops together.
+    /// The totals of all shops.
     pub total: Counts,
-    /// Each shop.
+    /// The counts of each shop.
     pub shops: BTreeMap<String, Counts>,
-    /// Titles that claim to be new, of products that had aired: the latest first.
+    /// Titles that claim to be new although their product had aired, latest first.
     pub claims_that_aired: Vec<Claim>,
-    /// New products whose title does not say so: the latest first.
+    /// New products whose title does not claim it, latest first.
     pub silent_new: Vec<Silent>,
-    /// Rows of each list that the text shows.
+    /// Rows of each list in the text.
     #[serde(skip)]
     pub rows_shown: usize,
 }
 
-/// Titles as they aired, each of a listing once, judged as of its first broadcast under that title.
+/// Counts of aired titles: each title of a listing counts once, judged as of its first broadcast
+/// under that title.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Titles.
     pub titles: usize,
     /// Titles that claim to be new.
     pub claims: usize,
-    /// Claims of products that had aired.
+    /// Claims on products that had aired.
     pub claims_aired: usize,
-    /// Claims of products that were new.
+    /// Claims on new products.
     pub claims_new: usize,
-    /// Claims of which the history can't tell.
+    /// Claims on products of unknown verdict.
     pub claims_unknown: usize,
     /// Titles of new products.
     pub new: usize,
-    /// Titles of new products that do not claim it.
+    /// Titles of new products without the claim.
     pub new_silent: usize,
 }
 
@@ -64,7 +66,7 @@ impl Counts {
     }
 }
 
-/// A title that claims to be new, of a product that had aired.
+/// A title that claims to be new although its product had aired.
 #[derive(Debug, Serialize)]
 pub struct Claim {
     /// The shop.
@@ -73,7 +75,7 @@ pub struct Claim {
     pub listing_id: String,
     /// The title.
     pub title: String,
-    /// The words that claim it.
+    /// The words of the claim.
     pub claim: String,
     /// Start of its first broadcast under that title, RFC 3339 in +09:00.
     pub starts_at: String,
@@ -81,12 +83,13 @@ pub struct Claim {
     pub product_id: ProductId,
     /// The latest broadcast that had ended by then.
     pub earlier: Option<Earlier>,
-    /// How likely it is, from 0 to 1, that it has aired as `earlier`, where that is a listing of another product.
+    /// The probability, from 0 to 1, that it has aired as `earlier`, if that is a listing of
+    /// another product.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aired_probability: Option<f64>,
 }
 
-/// A new product whose title does not say so.
+/// A new product whose title does not claim it.
 #[derive(Debug, Serialize)]
 pub struct Silent {
     /// The shop.
@@ -99,12 +102,12 @@ pub struct Silent {
     pub starts_at: String,
     /// Its product.
     pub product_id: ProductId,
-    /// What the verdict rests on, in Korean.
+    /// The evidence for the verdict, in Korean.
     pub evidence: String,
-    /// How likely it is, from 0 to 1, that it has aired as the earlier listing that it is most like.
+    /// The probability, from 0 to 1, that it has aired as the most similar earlier listing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aired_probability: Option<f64>,
-    /// The first broadcast of that listing.
+    /// The first broadcast of that earlier listing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub likeliest: Option<Earlier>,
 }
@@ -123,13 +126,13 @@ pub fn audit(history: &History, policy: &verdict::Policy, rows_shown: usize) -> 
     for product in &history.products {
         let past = product.history(&history.catalogue, &history.likely);
         for entry in &product.entries {
-            let Some(listing) = history.catalogue.entries.get(*entry).map(|entry| &entry.listing) else { continue };
+            let listing = &history.entry(*entry).listing;
             let mut first: BTreeMap<usize, UnixMillis> = BTreeMap::new();
             for airing in history.airings_of(*entry) {
                 first.entry(airing.title).or_insert(airing.starts_at);
             }
             for (title, at) in first {
-                let Some(title) = listing.titles.get(title) else { continue };
+                let title = &listing.titles[title];
                 let verdict = verdict::judge(&past, &history.reach, policy, at);
                 let claim = claim(title);
                 report.total.add(claim.is_some(), verdict.kind);
@@ -177,7 +180,7 @@ pub fn audit(history: &History, policy: &verdict::Policy, rows_shown: usize) -> 
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "Titles that claim to be new, and what they are as of their first broadcast under that title:\n")?;
+        writeln!(f, "Titles that claim to be new, judged as of their first broadcast under that title:\n")?;
         let names = ["titles", "claims", "aired", "new", "unknown", "really new", "silent"];
         for name in names {
             write!(f, "{name:>11}")?;
@@ -196,11 +199,11 @@ impl fmt::Display for Report {
         let share = |part: usize, whole: usize| sinsang_tables::reject::share(part as u64, whole as u64) * 100.0;
         writeln!(
             f,
-            "\n{:.1} % of the claims have aired; {:.1} % of the really new claim it.",
+            "\n{:.1} % of the claims are on products that had aired; {:.1} % of the really new titles claim it.",
             share(total.claims_aired, total.claims),
             share(total.claims_new, total.new)
         )?;
-        writeln!(f, "\nClaim to be new and have aired: {}", self.claims_that_aired.len())?;
+        writeln!(f, "\nTitles that claim to be new, of products that had aired: {}", self.claims_that_aired.len())?;
         for row in self.claims_that_aired.iter().take(self.rows_shown) {
             writeln!(
                 f,
@@ -221,7 +224,7 @@ impl fmt::Display for Report {
             }
         }
         self.more(f, self.claims_that_aired.len())?;
-        writeln!(f, "\nNew, and do not say so: {}", self.silent_new.len())?;
+        writeln!(f, "\nTitles of new products that do not say so: {}", self.silent_new.len())?;
         for row in self.silent_new.iter().take(self.rows_shown) {
             writeln!(f, "  {} {} {} “{}”", minute(&row.starts_at), row.shop, row.listing_id, row.title)?;
             if let (Some(probability), Some(earlier)) = (row.aired_probability, &row.likeliest) {
@@ -236,7 +239,7 @@ impl fmt::Display for Report {
 impl Report {
     fn more(&self, f: &mut fmt::Formatter<'_>, rows: usize) -> fmt::Result {
         if rows > self.rows_shown {
-            writeln!(f, "  … {} more: --rows shows more, --format json has them all", rows - self.rows_shown)?;
+            writeln!(f, "  … {} more: raise --rows, or use --format json for all", rows - self.rows_shown)?;
         }
         Ok(())
     }

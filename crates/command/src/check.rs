@@ -1,4 +1,5 @@
-//! `sinsang check`: reads tables as a build would and hands their rows to the doctor (`crates/tables/src/doctor.rs`); nothing is staged and no engine starts.
+//! `sinsang check`: reads tables as a build would and passes their rows to the doctor
+//! (`crates/tables/src/doctor.rs`), without staging or an engine.
 
 use std::path::{Path, PathBuf};
 
@@ -37,7 +38,7 @@ impl Checked {
         }
     }
 
-    /// What a build is without the table; `None` where it is none.
+    /// What a build lacks without the table; `None` if the table is required.
     fn without(self) -> Option<&'static str> {
         match self {
             Self::Broadcasts => None,
@@ -47,20 +48,20 @@ impl Checked {
     }
 }
 
-/// What is checked, and how.
+/// The settings of a check.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The folder of the tables, or the file of one.
+    /// The folder of the tables, or one table's file.
     pub input: PathBuf,
-    /// The one table that is checked; all that are there where none is named.
+    /// The only table to check; `None` checks all that exist.
     pub table: Option<Checked>,
-    /// The share of a table that a build lets be set aside.
+    /// The share of a table that a build may set aside.
     pub limit: Limit,
     /// The zones of times without an offset.
     pub zones: Zones,
-    /// Memory that the pages of a Parquet file may take, in bytes.
+    /// Bytes of memory for the pages of a Parquet file.
     pub page_bytes: u64,
-    /// Whether to show how far a read has come.
+    /// Where the progress of reading is shown.
     pub progress: Progress,
 }
 
@@ -70,15 +71,16 @@ pub enum Error {
     /// The folder can't be read.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// The rules, which say what a board shows, can't be read.
+    /// The rules, which set the board's window, can't be read.
     #[error(transparent)]
     Rules(#[from] rules::Error),
 }
 
-/// Reads the tables as of the present `now` and tells what was found. What keeps one file from being read does not keep the others.
+/// Reads the tables as of `now` and reports the findings. An unreadable file does not stop the
+/// others from being read.
 ///
 /// # Errors
-/// Where the folder or the rules in it can't be read.
+/// If the folder or its rules can't be read.
 pub fn check(options: &Options, now: UnixMillis) -> Result<Report, Error> {
     let mut check = Check::new(now);
     let mut reader = Reader { options, now, check: &mut check };
@@ -101,18 +103,18 @@ pub fn check(options: &Options, now: UnixMillis) -> Result<Report, Error> {
 }
 
 impl Options {
-    /// The folder that rules.toml is looked for in.
+    /// The folder in which rules.toml is looked up.
     fn folder(&self) -> &Path {
         if self.input.is_file() { self.input.parent().unwrap_or(Path::new(".")) } else { &self.input }
     }
 
-    /// Where `table` is, if it is to be checked.
+    /// The path of `table`, if it is to be checked.
     fn find(&self, table: Checked) -> Result<Option<PathBuf>, InputError> {
         if self.table.is_some_and(|only| only != table) {
             return Ok(None);
         }
         if self.input.is_file() {
-            // A file says by its name what it is, or else it is the table that every build needs.
+            // A file's name says which table it is; if not, it is the table that every build needs.
             let name = self.input.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let named = Checked::ALL.into_iter().find(|table| name.starts_with(table.name()));
             let is_it = self.table.or(named).unwrap_or(Checked::Broadcasts) == table;
@@ -122,7 +124,7 @@ impl Options {
     }
 }
 
-/// Reads one table after the other.
+/// Reads the tables in turn.
 struct Reader<'c> {
     options: &'c Options,
     now: UnixMillis,
@@ -130,7 +132,8 @@ struct Reader<'c> {
 }
 
 impl Reader<'_> {
-    /// Reads a table past its observer; `None` where it is not to be checked, not there or not to be listed, which is told.
+    /// Reads a table past its observer. `None` if the table is not to be checked, or if it is
+    /// missing or can't be listed, which is reported.
     fn read<T: Table, O: Observer<T::Row>>(
         &mut self,
         table: T,
@@ -140,7 +143,7 @@ impl Reader<'_> {
         let Options { input, limit, zones, page_bytes, progress, .. } = self.options;
         let path = match self.options.find(which) {
             Ok(path) => path,
-            // A folder that can't be read has no tables to tell of.
+            // A folder that can't be read has no tables to report on.
             Err(error @ InputError::Open { .. }) => return Err(error),
             Err(error) => {
                 self.check.unreadable(T::NAME, &error.to_string());
@@ -175,7 +178,7 @@ impl Reader<'_> {
         Ok(Some(Read { report, refusal, errors }))
     }
 
-    /// Tells that a table is not there.
+    /// Reports a missing table.
     fn miss(&mut self, table: Checked) {
         if let Some(without) = table.without().filter(|_| self.options.table.is_none()) {
             self.check.not_judged(format!("{}: {without}", table.name()));

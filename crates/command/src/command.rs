@@ -1,4 +1,4 @@
-//! What each command does. The clock and the environment are handed in, by the `main` of the binary that has the command.
+//! Runs the commands. The `main` of each binary passes in the clock and the environment.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,8 @@ use sinsang_pipeline::ledger::{self, Extent, Ledger};
 use sinsang_pipeline::read::forgotten::{self, Subject};
 use sinsang_pipeline::read::history::{self, History};
 use sinsang_pipeline::read::rekey::{self, Renamed};
-use sinsang_pipeline::read::rules::{self, Rules};
+use sinsang_pipeline::read::rules as rules_file;
+use sinsang_pipeline::read::rules::Rules;
 use sinsang_pipeline::{build, evaluate};
 use sinsang_publish::snapshot::Snapshot;
 use sinsang_publish::{Address, LocalKv, PriceList, RemoteKv};
@@ -28,9 +29,9 @@ use sinsang_tables::reject::RejectsFile;
 use tracing::field::Empty;
 
 use crate::arguments::{
-    Arguments, Collect, Command, Evaluate, ExperimentCommand, ExperimentReport, Forget, Format, IdentityCommand,
-    Import, IngestCommand, IngestKafka, IngestObjects, Judging, LedgerCommand, Publish, Review, Rollback, RulesCommand,
-    Status, Train, Why,
+    Arguments, Collect, Command, Evaluate, ExperimentCommand, ExperimentPlan, ExperimentReport, Forget, Format,
+    IdentityCommand, Import, IngestCommand, IngestKafka, IngestObjects, Judging, LedgerCommand, Publish, Review,
+    Rollback, RulesCommand, Share, Status, Target, Train, Why,
 };
 use crate::forget::{self, copies};
 use crate::metrics::Page;
@@ -38,40 +39,45 @@ use crate::telemetry::{LogFormat, Telemetry};
 use crate::terminal::{self, Printable};
 use crate::{audit, check, inspect, resolve, review, train, verify, why};
 
-/// Something is wrong with what was asked or given.
+/// Exit code: the command failed.
 const FAILED: u8 = 1;
-/// The command ran, and what it checked does not hold.
+/// Exit code: the command ran, and its check failed.
 const NOT_WHOLE: u8 = 3;
 
+mod compare;
+mod overlay;
+mod rules;
 mod store;
 
+use compare::of_compare;
+use rules::of_rules;
 use store::on_store;
 
-/// The secret before or after the one that users are hashed with, while it is changed.
+/// The user-hashing secret before or after the current one, during a key change.
 const USER_KEY_OTHER: &str = "SINSANG_USER_KEY_OTHER";
 
 type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
 
-/// What a command needs of the machine and of the binary that it is in.
+/// The clock, the environment and the cluster client that commands use.
 #[derive(Clone, Copy, Debug)]
 pub struct Surroundings {
     /// The machine's clock.
     pub clock: fn() -> UnixMillis,
-    /// The secret that users are hashed with; empty where there is none.
+    /// The secret that users are hashed with; empty if unset.
     pub user_key: fn() -> String,
-    /// A variable of the environment: where a store is, and who asks.
+    /// Reads an environment variable.
     pub variable: fn(&str) -> Option<String>,
-    /// The way to a cluster, in a binary that was built with one.
+    /// Connects to a cluster; `None` in a binary without a cluster client.
     pub connect: Option<Connect>,
 }
 
-/// Does what the arguments ask for, and says on standard error what went wrong.
+/// Runs the command and reports failures on standard error.
 pub fn run(arguments: &Arguments, surroundings: Surroundings) -> ExitCode {
     let Surroundings { clock, variable, .. } = surroundings;
     let telemetry = match Telemetry::begin(arguments.log_format, clock, variable) {
         Ok(telemetry) => telemetry,
         Err(error) => {
-            // There is no log yet to say it in.
+            // The log is not set up yet.
             terminal::complain(&format!("sinsang: {error}"));
             return ExitCode::from(FAILED);
         }
@@ -81,7 +87,7 @@ pub fn run(arguments: &Arguments, surroundings: Surroundings) -> ExitCode {
     code
 }
 
-/// Performs the command within a span, and leaves its metrics.
+/// Performs the command within a span and writes its metrics.
 fn tell(arguments: &Arguments, surroundings: Surroundings, telemetry: &Telemetry) -> ExitCode {
     let name = arguments.command.name();
     let span = tracing::info_span!(
@@ -100,7 +106,7 @@ fn tell(arguments: &Arguments, surroundings: Surroundings, telemetry: &Telemetry
             if let Some(path) = &arguments.metrics {
                 let is_success = code == ExitCode::SUCCESS;
                 page.command(name, begun, (surroundings.clock)(), &telemetry.stages(), is_success);
-                // What the command did stands: a run whose metrics are missing is what an alert is for.
+                // The command's work stands: an alert covers runs without metrics.
                 if let Err(error) = page.write(path) {
                     complain(arguments, &error);
                 }
@@ -115,7 +121,7 @@ fn tell(arguments: &Arguments, surroundings: Surroundings, telemetry: &Telemetry
     }
 }
 
-/// Says on standard error what is wrong, in the form that was asked for.
+/// Reports an error on standard error, in the requested format.
 fn complain(arguments: &Arguments, error: &dyn std::error::Error) {
     let command = arguments.command.name();
     match (arguments.log_format, arguments.format) {
@@ -175,20 +181,16 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
         Command::Bundle(bundle) => {
             print(format, &sinsang_publish::bundle(&Snapshot::at(&bundle.snapshot), &bundle.output)?)
         }
+        Command::Compare(compare) => of_compare(compare, arguments, surroundings),
         Command::Publish(Publish { target, .. })
+        | Command::Share(Share { target, .. })
         | Command::Rollback(Rollback { target, .. })
         | Command::Status(Status { target, .. })
-        | Command::Collect(Collect { target, .. }) => {
-            let holder = holder(variable);
-            let clock = Clock::of_machine(clock);
-            if let Some(folder) = &target.place.local {
-                return on_store(arguments, &mut LocalKv::open(&target.project, folder, clock)?, &holder, page);
-            }
-            let address = Address::from_variables(variable)?;
-            on_store(arguments, &mut RemoteKv::new(address, target.connections.into(), clock), &holder, page)
-        }
+        | Command::Collect(Collect { target, .. }) => of_store(target, arguments, surroundings, page),
+        Command::Overlay(command) => of_store(command.target(), arguments, surroundings, page),
         Command::Ingest(command) => of_ingest(command, format, surroundings, page),
         Command::Experiment(ExperimentCommand::Report(asked)) => of_experiment(asked, format, page),
+        Command::Experiment(ExperimentCommand::Plan(asked)) => of_plan(asked, format),
         Command::Cost(cost) => {
             let prices = prices(cost.prices.as_deref())?;
             let cpu_us = cost.cpu.unwrap_or(prices.assumptions.cpu_us);
@@ -215,7 +217,8 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
             print(format, &report)?;
             Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_WHOLE) })
         }
-        Command::Rules(RulesCommand::Check { file }) => print(format, &rules::check(file)?),
+        Command::Rules(RulesCommand::Check { file }) => print(format, &rules_file::check(file)?),
+        Command::Rules(RulesCommand::Report(asked)) => of_rules(asked, format),
         Command::Rekey(asked) => {
             let other = variable(USER_KEY_OTHER).unwrap_or_default();
             print(format, &rekey::rekey(&asked.users, &asked.input, [&user_key(), &other])?)
@@ -225,7 +228,7 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
     }
 }
 
-/// What a machine is told of tables that were looked at.
+/// The exit code for a check's verdict.
 fn told(verdict: Verdict) -> ExitCode {
     match verdict {
         Verdict::Well => ExitCode::SUCCESS,
@@ -234,17 +237,27 @@ fn told(verdict: Verdict) -> ExitCode {
     }
 }
 
-/// Tells what an experiment came to, and draws it where that is asked for.
+/// Prints an experiment's report and writes its plot, if requested.
 fn of_experiment(asked: &ExperimentReport, format: Format, page: &mut Page) -> Outcome {
-    let (viewers, intake) = sinsang_experiment::exposure::read(&asked.events, &asked.experiment)?;
-    let report = sinsang_experiment::report(&viewers, intake, &asked.settings());
+    let (viewers, intake) = sinsang_experiment::exposure::read(&asked.events, &asked.experiment, asked.before)?;
+    if let Some(nothing) = intake.nothing(&asked.experiment) {
+        return Err(nothing.into());
+    }
+    let report = sinsang_experiment::report(&viewers, intake, &asked.settings()?);
     page.experiment(&report);
     if let Some(path) = &asked.plot {
         let svg = sinsang_experiment::plot::svg(&report);
         std::fs::write(path, svg).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     print(format, &report)?;
-    Ok(if report.is_ratio_broken { ExitCode::from(NOT_WHOLE) } else { ExitCode::SUCCESS })
+    let is_bad = report.is_ratio_broken || report.is_guardrail_broken;
+    Ok(if is_bad { ExitCode::from(NOT_WHOLE) } else { ExitCode::SUCCESS })
+}
+
+fn of_plan(asked: &ExperimentPlan, format: Format) -> Outcome {
+    let past = sinsang_experiment::past::read(&asked.events)?;
+    print(format, &sinsang_experiment::plan(&past, &asked.settings()?)?)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn prices(file: Option<&Path>) -> Result<PriceList, Box<dyn std::error::Error>> {
@@ -255,7 +268,8 @@ fn prices(file: Option<&Path>) -> Result<PriceList, Box<dyn std::error::Error>> 
     Ok(PriceList::parse(&text)?)
 }
 
-/// Takes events in. Where nothing of what was read is an event, that is no success: nobody would look before a build without events.
+/// Ingests events. Input without a single event is not a success, because nobody would notice
+/// before a build without events.
 fn of_ingest(command: &IngestCommand, format: Format, surroundings: Surroundings, page: &mut Page) -> Outcome {
     let (IngestCommand::Objects(IngestObjects { into, .. }) | IngestCommand::Kafka(IngestKafka { into, .. })) = command;
     let now = (surroundings.clock)();
@@ -279,8 +293,8 @@ fn of_ingest(command: &IngestCommand, format: Format, surroundings: Surroundings
     Ok(if report.is_useless() { ExitCode::from(NOT_WHOLE) } else { ExitCode::SUCCESS })
 }
 
-/// Forgets viewers, and tells what was found of them. The list and the stores come first, for what they say holds from then on; a copy that can't
-/// be looked through costs no other.
+/// Forgets viewers and reports what was found of them. The list and the stores come first, because
+/// they take effect at once. A copy that can't be searched does not stop the search of the others.
 fn of_forget(asked: &Forget, format: Format, surroundings: Surroundings) -> Outcome {
     let Surroundings { clock, user_key, variable, .. } = surroundings;
     let hashers = forgotten::hashers(&user_key(), variable(USER_KEY_OTHER).as_deref())?;
@@ -328,16 +342,30 @@ fn of_forget(asked: &Forget, format: Format, surroundings: Surroundings) -> Outc
         return Ok(ExitCode::SUCCESS);
     }
     Err(format!(
-        "{problems} copies could not be looked through, and may have rows of theirs:\n  {}",
+        "{problems} copies could not be searched and may still have the viewers' rows:\n  {}",
         report.problems.join("\n  ")
     )
     .into())
 }
 
-/// Who works on a store, as its lease and its history name them.
+/// The name of this run in a store's lease and history.
 fn holder(variable: fn(&str) -> Option<String>) -> String {
     let host = variable("HOSTNAME").map_or_else(String::new, |host| format!(" on {host}"));
     format!("process {}{host}", std::process::id())
+}
+
+/// Runs a command on the store at `target`.
+fn of_store(target: &Target, arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -> Outcome {
+    let Surroundings { clock, variable, .. } = surroundings;
+    let (holder, user) = (holder(variable), variable("USER"));
+    let clock = Clock::of_machine(clock);
+    if let Some(folder) = &target.place.local {
+        let mut store = LocalKv::open(&target.project, folder, clock)?;
+        return on_store(arguments, &mut store, user.as_deref(), &holder, page);
+    }
+    let address = Address::from_variables(variable)?;
+    let mut store = RemoteKv::new(address, target.connections.into(), clock);
+    on_store(arguments, &mut store, user.as_deref(), &holder, page)
 }
 
 fn of_ledger(command: &LedgerCommand, arguments: &Arguments, surroundings: Surroundings) -> Outcome {
@@ -367,7 +395,7 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
-/// Measures what is decided against labels.
+/// Measures decisions against labels.
 fn of_evaluate(command: &Evaluate, format: Format, progress: Progress, surroundings: Surroundings) -> Outcome {
     match command {
         Evaluate::Identity { file, identity } => {
@@ -395,7 +423,7 @@ fn of_train(asked: &Train, format: Format, progress: Progress, surroundings: Sur
     print(format, &train::train(&tables, &options.policy, &labels, &asked.output)?)
 }
 
-/// Asks a person about uncertain decisions, or tells the questions.
+/// Asks a person about uncertain decisions, or prints the questions.
 fn of_review(asked: &Review, format: Format, progress: Progress, surroundings: Surroundings) -> Outcome {
     let (judging, now) = (&asked.judging, asked.judging.reading.now.unwrap_or_else(surroundings.clock));
     let rules = judging.rules()?;
@@ -416,7 +444,7 @@ fn of_review(asked: &Review, format: Format, progress: Progress, surroundings: S
     print(format, &outcome)
 }
 
-/// Tells listings' stories, or where they stand for a viewer.
+/// Prints listings' stories, or their places for a viewer.
 fn of_why(why: &Why, format: Format, progress: Progress, surroundings: Surroundings) -> Outcome {
     if let Some(viewer) = &why.viewer {
         let at = why.at.or(why.judging.reading.now).unwrap_or_else(surroundings.clock);
@@ -429,7 +457,7 @@ fn of_why(why: &Why, format: Format, progress: Progress, surroundings: Surroundi
     print(format, &why::why(&history, &rules.judging(), &why.listings, now)?)
 }
 
-/// Reads the history, the rules and the time that a command is to judge by.
+/// Reads the history and the rules, and decides the time to judge at.
 fn read(
     judging: &Judging,
     rejects: Option<PathBuf>,

@@ -1,4 +1,4 @@
-//! `sinsang inspect`: a snapshot, a pack or a product in readable form.
+//! `sinsang inspect`: a snapshot, a product or a user in readable form.
 
 use std::fmt::Write as _;
 
@@ -11,20 +11,22 @@ use sinsang_core::rank::HOUR_BUCKETS;
 use sinsang_core::viewer::UserHasher;
 use sinsang_publish::snapshot::{self, Snapshot};
 
-/// Why something can't be shown.
+/// Why nothing can be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file can't be used.
+    /// A file of the snapshot can't be used.
     #[error(transparent)]
     Snapshot(#[from] snapshot::Error),
-    /// No such product.
-    #[error("the board has no product {0}: give 16 hex digits, as answers show them, of a product in the window")]
+    /// The board has no such product.
+    #[error("the board has no product {0}: give the 16 hex digits of a product in the window, as answers show them")]
     NoProduct(String),
-    /// No key for users.
-    #[error("no key to find the user by: set SINSANG_USER_KEY to the one that the snapshot was built with")]
+    /// The user-hashing secret is missing.
+    #[error("SINSANG_USER_KEY is missing: set it to the key that the snapshot was built with")]
     NoUserKey,
-    /// No such user.
-    #[error("the snapshot has no tastes of that user; is SINSANG_USER_KEY the one that it was built with?")]
+    /// The snapshot has no tastes of the user.
+    #[error(
+        "the snapshot has no tastes of that user: check the id, and that SINSANG_USER_KEY is the key it was built with"
+    )]
     NoUser,
 }
 
@@ -39,10 +41,10 @@ fn sections(pack: &Pack) -> Value {
         .collect()
 }
 
-/// The snapshot as a whole: what its manifest names, the sections of its board, the shards.
+/// The snapshot: its manifest, the sections of its board, its shards.
 ///
 /// # Errors
-/// Where a file can't be used.
+/// If a file can't be used.
 pub fn snapshot(snapshot: &Snapshot) -> Result<Value, Error> {
     let manifest = snapshot.manifest()?;
     let board = board(snapshot)?;
@@ -68,14 +70,15 @@ pub fn snapshot(snapshot: &Snapshot) -> Result<Value, Error> {
             "shards": parts.shards.len(),
             "empty_shards": parts.shards.iter().filter(|shard| shard.is_none()).count(),
         },
-        "previous": parts.previous.iter().map(|previous| previous.snapshot.to_string()).collect::<Vec<_>>(),
+        "previous": parts.beside.iter().map(|beside| beside.snapshot.to_string()).collect::<Vec<_>>(),
     }))
 }
 
-/// A product of the board: what a shopper sees, both verdicts, its broadcasts and its vector by block.
+/// A product of the board: what shoppers see, both verdicts, its broadcasts, and its vector by
+/// block.
 ///
 /// # Errors
-/// Where a file can't be used, or the board has no such product.
+/// If a file can't be used, or the board has no such product.
 pub fn product(snapshot: &Snapshot, id: &str) -> Result<Value, Error> {
     let board = board(snapshot)?;
     let index = u64::from_str_radix(id, 16).ok().and_then(|id| board.find_product(id));
@@ -109,7 +112,7 @@ pub fn product(snapshot: &Snapshot, id: &str) -> Result<Value, Error> {
 /// A user's tastes: the shard, and the weights by name.
 ///
 /// # Errors
-/// Where a file can't be used, the key is missing, or the user has no tastes.
+/// If a file can't be used, the key is missing, or the user has no tastes.
 pub fn user(snapshot: &Snapshot, user_id: &str, user_key: &str) -> Result<Value, Error> {
     let board = board(snapshot)?;
     let key = UserHasher::new(user_key.as_bytes()).ok_or(Error::NoUserKey)?.key(user_id);

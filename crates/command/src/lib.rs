@@ -1,4 +1,4 @@
-//! The `sinsang` command: its arguments, what each command does, and what only tells: of a listing, a snapshot, the claims of titles.
+//! The `sinsang` command: its arguments, its commands, and the reports that only this crate makes.
 
 pub mod arguments;
 pub mod audit;

@@ -1,4 +1,4 @@
-//! The `sinsang` command: arguments, the environment and the clock are read here only.
+//! The `sinsang` binary: only this file reads arguments, the environment and the clock.
 
 use std::process::ExitCode;
 

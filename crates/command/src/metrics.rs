@@ -1,7 +1,9 @@
-//! What a run came to, as metrics in Prometheus' text form: `--metrics FILE`, for the textfile collector of node_exporter.
+//! A run's metrics in Prometheus' text format: `--metrics FILE`, for node_exporter's textfile
+//! collector.
 //!
-//! A run is over once its file is written, so all of them are gauges about the last run that came to its end, and none is a counter: their
-//! names have no `_total`. [`FAMILIES`] lists them; `deploy/` has the panels and alerts that are made of them.
+//! A run is over once its file is written. All metrics are therefore gauges of the last completed
+//! run; none is a counter, and no name ends in `_total`. [`FAMILIES`] lists them; `deploy/` has
+//! their panels and alerts.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,74 +14,74 @@ use prometheus_client::metrics::family::Family as Samples;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use sinsang_core::time::UnixMillis;
-use sinsang_pipeline::compose::VerdictCounts;
 use sinsang_pipeline::report::built::Report;
+use sinsang_pipeline::report::census::VerdictCounts;
 use sinsang_publish::{CollectReport, Refusal, Report as Published, StatusReport};
 use sinsang_run::replace::{Access, replace};
 
-/// A metric: its name, and what it says.
+/// A metric's name and help text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Family {
     /// The name, by Prometheus' conventions.
     pub name: &'static str,
-    /// What is measured, without a full stop.
+    /// The help text, without a full stop.
     pub help: &'static str,
 }
 
 macro_rules! families {
     ($($constant:ident $name:literal $help:literal)*) => {
         $(const $constant: Family = Family { name: $name, help: $help };)*
-        /// All metrics that the command writes.
+        /// All metrics of the command.
         pub const FAMILIES: &[Family] = &[$($constant),*];
     };
 }
 
 families! {
-    LAST_SUCCESS "sinsang_command_last_success_timestamp_seconds" "When the command last did what it was asked, by command"
+    LAST_SUCCESS "sinsang_command_last_success_timestamp_seconds" "When the command last succeeded, by command"
     DURATION "sinsang_command_duration_seconds" "How long the command took, by command"
     STAGE_DURATION "sinsang_command_stage_duration_seconds" "How long a stage of the command took, by command and stage"
-    BUILD_SNAPSHOT "sinsang_build_snapshot_info" "The snapshot that was built, by its name"
-    BUILD_ROWS "sinsang_build_rows" "Rows that were read, by table"
-    BUILD_REJECTED "sinsang_build_rejected_rows" "Rows that could not be used, by table"
-    BUILD_REJECTED_PUBLIC "sinsang_build_rejected_public_rows" "Rows that apps sent and that could not be used, by table"
+    BUILD_SNAPSHOT "sinsang_build_snapshot_info" "The name of the built snapshot"
+    BUILD_ROWS "sinsang_build_rows" "Rows read, by table"
+    BUILD_REJECTED "sinsang_build_rejected_rows" "Rows set aside as unusable, by table"
+    BUILD_REJECTED_PUBLIC "sinsang_build_rejected_public_rows" "Rows from apps set aside as unusable, by table"
     BUILD_VERDICTS "sinsang_build_verdicts" "Products of the window, by verdict"
     BUILD_LISTINGS "sinsang_build_listings" "Listings of schedule and history"
-    BUILD_PRODUCTS "sinsang_build_products" "Products that the listings are"
-    BUILD_EVENTS_USED "sinsang_build_used_events" "Events that tastes were made of"
+    BUILD_PRODUCTS "sinsang_build_products" "Products of the listings"
+    BUILD_EVENTS_USED "sinsang_build_used_events" "Events used for tastes"
     BUILD_USERS "sinsang_build_users" "Users with a taste"
     BUILD_PACKS "sinsang_build_packs" "Packs of the snapshot, without the manifest"
     BUILD_BYTES "sinsang_build_bytes" "Bytes of the snapshot's packs"
     BUILD_BOARD_BYTES "sinsang_build_board_bytes" "Bytes of the board"
     BUILD_SHARDS "sinsang_build_taste_shards" "Taste shards, empty ones included"
-    PUBLISH_SNAPSHOT "sinsang_publish_snapshot_info" "The snapshot that the publish made live, by its name"
-    PUBLISH_PACKS "sinsang_publish_packs" "Packs of the snapshot, by outcome: written, or kept because they were there"
-    PUBLISH_BYTES "sinsang_publish_written_bytes" "Bytes of the packs that were written"
-    PUBLISH_READ_BACK "sinsang_publish_read_back_packs" "Written packs that were read back"
+    PUBLISH_SNAPSHOT "sinsang_publish_snapshot_info" "The name of the snapshot made live"
+    PUBLISH_PACKS "sinsang_publish_packs" "Packs of the snapshot, by outcome: written, or kept because the store had them"
+    PUBLISH_BYTES "sinsang_publish_written_bytes" "Bytes of the written packs"
+    PUBLISH_READ_BACK "sinsang_publish_read_back_packs" "Written packs read back"
     PUBLISH_REASONS "sinsang_publish_refusal_reasons" "Reasons for which the snapshot was refused, or would have been without --force"
-    PUBLISH_CALLS "sinsang_publish_calls" "Calls of the store's API, each try of one counted"
-    PUBLISH_RETRIES "sinsang_publish_retries" "Calls of the store's API that were tried again"
-    STORE_LIVE "sinsang_store_live_snapshot_info" "The snapshot that is live in the store, by its name"
+    PUBLISH_CALLS "sinsang_publish_calls" "Calls of the store's API, retries included"
+    PUBLISH_RETRIES "sinsang_publish_retries" "Retried calls of the store's API"
+    STORE_LIVE "sinsang_store_live_snapshot_info" "The name of the live snapshot"
     STORE_AGE "sinsang_store_live_snapshot_age_seconds" "Time since the live snapshot was built, in whole minutes"
-    STORE_MISSING "sinsang_store_missing_packs" "Packs that were looked at, a kept snapshot names and the store does not have"
-    STORE_PACKS "sinsang_store_packs" "Packs in the store after the last whole collection"
-    STORE_BYTES "sinsang_store_bytes" "Bytes of the packs in the store after the last whole collection"
-    STORE_UNNAMED "sinsang_store_unnamed_packs" "Packs that no kept snapshot named then, all of them too young to be removed"
-    COLLECT_LAST "sinsang_collect_last_pass_timestamp_seconds" "When the last collection began that came to its end"
-    COLLECT_CALLS "sinsang_collect_calls" "Calls of the store's API, each try of one counted"
-    COLLECT_REMOVED "sinsang_collect_removed_packs" "Packs that were removed"
-    COLLECT_BYTES "sinsang_collect_removed_bytes" "Bytes of the packs that were removed"
-    INGEST_EVENTS "sinsang_ingest_events" "Lines that were read, by outcome: new to the table, known to it, or no event"
-    INGEST_READ "sinsang_ingest_read" "Objects, or messages of Kafka, that were read"
-    INGEST_DAMAGED "sinsang_ingest_damaged_objects" "Objects that can't be read to their end, and have not changed since"
-    INGEST_AHEAD "sinsang_ingest_ahead_objects" "Objects that are dated after the run"
+    STORE_MISSING "sinsang_store_missing_packs" "Packs that a kept snapshot names and the store lacks, among those checked"
+    STORE_PACKS "sinsang_store_packs" "Packs in the store after the last complete collection"
+    STORE_BYTES "sinsang_store_bytes" "Bytes of the packs in the store after the last complete collection"
+    STORE_UNNAMED "sinsang_store_unnamed_packs" "Packs in no kept snapshot at the last complete collection, all too young to remove"
+    COLLECT_LAST "sinsang_collect_last_pass_timestamp_seconds" "When the last complete collection began"
+    COLLECT_CALLS "sinsang_collect_calls" "Calls of the store's API, retries included"
+    COLLECT_REMOVED "sinsang_collect_removed_packs" "Packs removed"
+    COLLECT_BYTES "sinsang_collect_removed_bytes" "Bytes of the packs removed"
+    INGEST_EVENTS "sinsang_ingest_events" "Lines read, by outcome: new to the table, known to it, or not an event"
+    INGEST_READ "sinsang_ingest_read" "Objects or Kafka messages read"
+    INGEST_DAMAGED "sinsang_ingest_damaged_objects" "Objects that can't be read to their end and have not changed since"
+    INGEST_AHEAD "sinsang_ingest_ahead_objects" "Objects dated after the run"
     EXPERIMENT_VIEWERS "sinsang_experiment_viewers" "Viewers, by experiment and variant"
-    EXPERIMENT_MIXED "sinsang_experiment_mixed_viewers" "Viewers who were seen with several variants, by experiment"
-    EXPERIMENT_RATIO "sinsang_experiment_ratio_p_value" "The p-value of the viewers' ratio being that of the shares, by experiment"
+    EXPERIMENT_MIXED "sinsang_experiment_mixed_viewers" "Viewers seen with several variants, by experiment"
+    EXPERIMENT_RATIO "sinsang_experiment_ratio_p_value" "The p-value of the viewers' ratio against the shares, by experiment"
 }
 
-/// Why there is no file of metrics.
+/// Why no metrics were written.
 #[derive(Debug, thiserror::Error)]
-#[error("the metrics can't be written to {}: {source}; what was done is done", path.display())]
+#[error("the metrics can't be written to {}: {source}; the command itself is complete", path.display())]
 pub struct Error {
     path: PathBuf,
     source: io::Error,
@@ -116,7 +118,7 @@ impl Page {
         self.set(family, labels, value as f64);
     }
 
-    /// What a build came to.
+    /// Adds a build's metrics.
     pub fn build(&mut self, report: &Report) {
         self.set(BUILD_SNAPSHOT, &[("snapshot", &report.snapshot)], 1.0);
         for table in &report.tables {
@@ -138,7 +140,7 @@ impl Page {
         self.count(BUILD_SHARDS, &[], report.taste_shards);
     }
 
-    /// What a publish came to.
+    /// Adds a publish's metrics.
     pub fn publish(&mut self, report: &Published) {
         self.set(PUBLISH_SNAPSHOT, &[("snapshot", &report.snapshot)], 1.0);
         self.count(PUBLISH_PACKS, &[("outcome", "written")], report.written);
@@ -150,12 +152,12 @@ impl Page {
         self.refused(&report.forced);
     }
 
-    /// Why a publish was refused, or would have been.
+    /// Adds the reasons for which a publish was refused, or would have been without `--force`.
     pub fn refused(&mut self, refusal: &Refusal) {
         self.count(PUBLISH_REASONS, &[], refusal.reasons.len());
     }
 
-    /// What a store holds. Nothing is said of a live snapshot where there is none.
+    /// Adds a store's metrics; without a live snapshot, none of that.
     #[expect(clippy::cast_precision_loss, reason = "minutes, far below 2^52")]
     pub fn status(&mut self, report: &StatusReport) {
         if let Some(live) = &report.live {
@@ -166,7 +168,7 @@ impl Page {
         self.count(STORE_MISSING, &[], missing);
     }
 
-    /// What a collection removed, and what the store held after the last one that came to its end.
+    /// Adds what a collection removed, and the store's contents after the last completed one.
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of this age, far below 2^52")]
     pub fn collect(&mut self, report: &CollectReport) {
         self.count(COLLECT_REMOVED, &[], report.pass.removed);
@@ -180,7 +182,7 @@ impl Page {
         }
     }
 
-    /// What was ingested.
+    /// Adds an ingestion's metrics.
     pub fn ingest(&mut self, report: &sinsang_event_import::Report) {
         let rejected = report.rejected.iter().map(|reason| reason.rows).sum();
         for (outcome, lines) in [("new", report.events), ("known", report.known), ("rejected", rejected)] {
@@ -191,7 +193,7 @@ impl Page {
         self.long(INGEST_AHEAD, &[], report.ahead);
     }
 
-    /// Whether an experiment is to be believed.
+    /// Adds an experiment's viewer counts and the p-value of their ratio.
     pub fn experiment(&mut self, report: &sinsang_experiment::Report) {
         let experiment = ("experiment", report.experiment.as_str());
         for variant in &report.variants {
@@ -203,7 +205,8 @@ impl Page {
         }
     }
 
-    /// How long `command` took as a whole and in its stages, in seconds, and when it ended where it did what it was asked.
+    /// Adds the duration of `command` and its stages in seconds and, if it succeeded, the time of
+    /// its end.
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of this age, far below 2^52")]
     pub fn command(
         &mut self,
@@ -222,7 +225,7 @@ impl Page {
         }
     }
 
-    /// The page in Prometheus' text form.
+    /// The page in Prometheus' text format.
     pub fn text(&self) -> String {
         let mut registry = Registry::default();
         for family in FAMILIES {
@@ -238,7 +241,7 @@ impl Page {
             }
             match alone {
                 Some(number) => registry.register(family.name, family.help, number),
-                // One without samples is left out of the text.
+                // A family without samples is left out of the text.
                 None => registry.register(family.name, family.help, samples),
             }
         }
@@ -248,12 +251,12 @@ impl Page {
         text
     }
 
-    /// Puts the page in place of `path`, whole: a collector that looks meanwhile sees the old page or this one.
+    /// Replaces `path` atomically: a collector sees the old page or this one.
     ///
     /// # Errors
-    /// Where the folder can't be written.
+    /// If the folder can't be written.
     pub fn write(&self, path: &Path) -> Result<(), Error> {
-        // A collector reads `*.prom`, which a file in the making is not called.
+        // Collectors read `*.prom`; the temporary file is named otherwise.
         replace(path, self.text().as_bytes(), Access::Everybody)
             .map_err(|source| Error { path: path.to_owned(), source })
     }

@@ -1,7 +1,7 @@
-//! `sinsang review`: the least certain decisions on the days to come, for a person to answer.
+//! `sinsang review`: asks a person about the least certain decisions of the days to come.
 //!
-//! A question is two listings: one with a broadcast to come, and the earlier one by which it was judged. The answers go into the corrections
-//! file (`desk.rs`), which stands above what was worked out.
+//! A question pairs a listing that has a broadcast to come with the earlier listing it was judged
+//! by. The answers go to the corrections file (`desk.rs`), which overrules computed decisions.
 
 mod desk;
 
@@ -10,11 +10,11 @@ use std::fmt;
 
 use serde::Serialize;
 use sinsang_core::time::{DAY_MS, UnixMillis};
-use sinsang_core::verdict::VerdictKind;
+use sinsang_core::verdict::{Reason, VerdictKind};
 use sinsang_identity::identity::{Joined, ProductId, Score, same};
 use sinsang_identity::listing::Lexicon;
-use sinsang_identity::verdict::{self, Reason};
-use sinsang_pipeline::read::catalogue::{Airing, Entry};
+use sinsang_identity::verdict;
+use sinsang_pipeline::read::catalogue::{Airing, EntryId};
 use sinsang_pipeline::read::history::History;
 use sinsang_pipeline::read::product::{LikelyAiring, Product};
 
@@ -22,41 +22,43 @@ use crate::why::word;
 
 pub use desk::{Desk, Error, Outcome};
 
-/// What it costs to keep a new product from the tab, where calling a repeat new costs 1: it comes later, and no promise is broken.
+/// The cost of keeping a new product off the tab, where calling a repeat new costs 1: the product
+/// appears later, and no promise is broken.
 const LATER: f64 = 0.5;
-/// Nobody is asked where a mistake is less likely than this.
+/// The lowest probability of a mistake that is worth a question.
 const LEAST_DOUBT: f64 = 0.02;
-/// Listings of its product that one is compared with to find what it is there by.
+/// The most listings of a product that one is compared with to find why it is there.
 const COMPARED: usize = 50;
 
 /// The questions, the most harmful first.
 #[derive(Debug, Serialize)]
 pub struct Questions<'a> {
-    /// The questions that are asked.
+    /// The questions to ask.
     pub questions: Vec<Question<'a>>,
-    /// How many there are in all.
+    /// The number of questions before the limit.
     pub found: usize,
 }
 
-/// Whether a listing with a broadcast to come is the same product as an earlier one.
+/// A question: is a listing with a broadcast to come the same product as an earlier one?
 #[derive(Debug, Serialize)]
 pub struct Question<'a> {
     /// The listing with a broadcast to come.
     pub listing: Side<'a>,
-    /// The earlier one.
+    /// The earlier listing.
     pub earlier: Side<'a>,
-    /// What the first is judged to be, as of its next broadcast.
+    /// The first listing's verdict, as of its next broadcast.
     pub verdict: VerdictKind,
-    /// Whether the two are one product as things stand.
+    /// Whether the two are one product at present.
     pub same: bool,
-    /// How likely it is, from 0 to 1, that the listing has aired as the earlier one.
+    /// The probability, from 0 to 1, that the listing has aired as the earlier one.
     pub probability: f64,
-    /// Minutes on air to come: of the listing, where the two are one product as things stand, or else of its product.
+    /// Minutes on air to come: of the listing if the two are one product at present, else of its
+    /// product.
     pub minutes: i64,
-    /// The probability that it is judged wrongly, by the minutes and by what the mistake costs: 1 where a repeat is called new, 0.5 where a
-    /// new product is kept from the tab.
+    /// The probability of a wrong verdict × minutes × the cost of the mistake: 1 for calling a
+    /// repeat new, 0.5 for keeping a new product off the tab.
     pub harm: f64,
-    /// What the rules find in the two titles.
+    /// The rules' score of the two titles.
     pub score: Score,
 }
 
@@ -73,7 +75,7 @@ pub struct Side<'a> {
     pub brand: Option<&'a str>,
     /// Price in won.
     pub price: Option<u32>,
-    /// The channel of its next broadcast; of the earlier listing, of the latest that has ended.
+    /// The channel of its next broadcast, or of the earlier listing's latest ended broadcast.
     pub channel: &'a str,
     /// The start of that broadcast, RFC 3339 in +09:00.
     pub starts_at: String,
@@ -84,40 +86,41 @@ pub struct Side<'a> {
 }
 
 impl Side<'_> {
-    /// As corrections name it.
+    /// The name that corrections use.
     pub(crate) fn name(&self) -> String {
         format!("{}:{}", self.shop, self.listing_id)
     }
 }
 
-/// What is reviewed.
+/// The scope of a review.
 #[derive(Clone, Copy, Debug)]
 pub struct Range {
     /// The present.
     pub now: UnixMillis,
-    /// Days to come.
+    /// The number of days to come.
     pub days: u32,
-    /// The most questions.
+    /// The most questions to ask.
     pub most: usize,
 }
 
 impl Range {
-    /// Where the days to come end.
+    /// The end of the days to come.
     fn until(self) -> UnixMillis {
         self.now.plus(i64::from(self.days) * DAY_MS)
     }
 }
 
-/// Finds the decisions that would do the most harm where they are wrong, on products with a broadcast that has not ended and begins in the
-/// days to come. What a person decided is not asked again.
+/// Finds the decisions that would do the most harm if wrong, on products with a broadcast that has
+/// not ended and begins within the days to come. People's decisions are not questioned again.
 pub fn questions<'a>(history: &'a History, policy: &verdict::Policy, range: Range) -> Questions<'a> {
     let finder = Finder { history, policy, range, lexicon: Lexicon::new(&history.policy.words) };
-    let mut questions: Vec<Question<'a>> = (0..history.listed).flat_map(|entry| finder.of_listing(entry)).collect();
+    let mut questions: Vec<Question<'a>> = history.of_tables().flat_map(|entry| finder.of_listing(entry)).collect();
     questions.sort_by(|a, b| {
         let key = |it: &Question<'a>| (it.listing.starts, it.listing.shop, it.listing.listing_id, it.earlier.name());
         b.harm.total_cmp(&a.harm).then_with(|| key(a).cmp(&key(b)))
     });
-    // Of a product what carries its verdict, which is the likeliest of what it may have aired as.
+    // If not the same, one question stays for each product: on the likeliest match, which carries
+    // the verdict.
     let mut asked: BTreeMap<ProductId, f64> = BTreeMap::new();
     for it in questions.iter().filter(|it| !it.same) {
         let likeliest = asked.entry(it.listing.product_id).or_insert(it.probability);
@@ -141,31 +144,29 @@ struct Finder<'a, 'p> {
 
 impl<'a> Finder<'a, '_> {
     /// The questions about a listing of the tables.
-    fn of_listing(&self, entry: usize) -> Vec<Question<'a>> {
+    fn of_listing(&self, entry: EntryId) -> Vec<Question<'a>> {
         let (now, until) = (self.range.now, self.range.until());
         let Some((airing, true)) = self.history.judged_by(entry, now) else { return Vec::new() };
-        let Some(product) = self.history.product_of(entry).filter(|_| airing.starts_at < until) else {
-            return Vec::new();
-        };
-        // What has aired by its own code, or was decided by a person, is certain.
-        if self.has_aired(entry) || product.given.is_some() {
+        let product = self.history.product_of(entry);
+        // Airings under its own code and people's decisions are certain.
+        if airing.starts_at >= until || self.has_aired(entry) || product.given.is_some() {
             return Vec::new();
         }
         let past = product.history(&self.history.catalogue, &self.history.likely);
         let verdict = verdict::judge(&past, &self.history.reach, self.policy, airing.starts_at);
         match (verdict.kind, verdict.evidence.reason) {
-            // By its title alone it was put with what has aired.
+            // Its title alone put it with an aired product.
             (VerdictKind::Repeat, Reason::AiredBefore) => {
                 let minutes = self.minutes(self.history.airings_of(entry));
                 let joined = self.joined(entry, product);
-                let ask = |(with, score): (usize, Score)| {
+                let ask = |(with, score): (EntryId, Score)| {
                     let probability = self.history.policy.matcher.aired(score.probability);
                     self.question((entry, airing), with, verdict.kind, (true, probability), minutes, Some(score))
                 };
                 joined.and_then(ask).into_iter().collect()
             }
             (VerdictKind::New, _) | (_, Reason::NearMiss | Reason::LikelyAired) => {
-                let airings = product.airings.iter().filter_map(|airing| self.history.catalogue.airings.get(*airing));
+                let airings = product.airings.iter().map(|airing| &self.history.catalogue.airings[*airing]);
                 let minutes = self.minutes(airings);
                 let likely = self.history.likely.of(entry).iter();
                 let others = likely.filter(|it| !product.entries.contains(&it.with) && self.has_aired(it.with));
@@ -178,18 +179,19 @@ impl<'a> Finder<'a, '_> {
         }
     }
 
-    /// The question whether a listing is the same product as another one; `stands` says whether they are, and how likely it is.
+    /// Asks whether a listing is the same product as `with`; `same` says whether they are one at
+    /// present, `probability` how likely that is.
     fn question(
         &self,
-        (entry, airing): (usize, &'a Airing),
-        with: usize,
+        (entry, airing): (EntryId, &'a Airing),
+        with: EntryId,
         verdict: VerdictKind,
         (same, probability): (bool, f64),
         minutes: i64,
         score: Option<Score>,
     ) -> Option<Question<'a>> {
-        // A shop with a colon in its name can't be named by a correction.
-        let can_be_named = |entry: usize| self.entry(entry).is_some_and(|entry| !entry.listing.shop.contains(':'));
+        // Corrections can't name a shop with a colon in its name.
+        let can_be_named = |entry: EntryId| !self.history.entry(entry).listing.shop.contains(':');
         if !can_be_named(entry) || !can_be_named(with) {
             return None;
         }
@@ -214,11 +216,14 @@ impl<'a> Finder<'a, '_> {
         })
     }
 
-    /// The aired listing of its product that a listing is there by: the one that it joined, or else the one that it is most like.
-    fn joined(&self, entry: usize, product: &Product) -> Option<(usize, Score)> {
-        match &self.history.resolution.listings.get(entry)?.joined {
+    /// The aired listing through which this one is in its product: the one that it joined, else the
+    /// most similar one.
+    fn joined(&self, entry: EntryId, product: &Product) -> Option<(EntryId, Score)> {
+        match &self.history.resolved(entry).joined {
             Joined::Corrected { .. } => return None,
-            Joined::Similar { with, score } if self.has_aired(*with) => return Some((*with, score.clone())),
+            Joined::Similar { with, score } if self.has_aired(EntryId::new(*with)) => {
+                return Some((EntryId::new(*with), score.clone()));
+            }
             _ => {}
         }
         let others = product.entries.iter().filter(|&&other| other != entry && self.has_aired(other)).take(COMPARED);
@@ -226,29 +231,25 @@ impl<'a> Finder<'a, '_> {
         scored.max_by(|a, b| a.1.probability.total_cmp(&b.1.probability).then(b.0.cmp(&a.0)))
     }
 
-    fn has_aired(&self, entry: usize) -> bool {
+    fn has_aired(&self, entry: EntryId) -> bool {
         self.history.airings_of(entry).any(|airing| airing.ends_at <= self.range.now)
     }
 
-    /// Minutes of broadcasts on the days to come.
+    /// Minutes of broadcasts within the days to come.
     fn minutes<'h>(&self, airings: impl Iterator<Item = &'h Airing>) -> i64 {
         let (now, until) = (self.range.now, self.range.until());
         let to_come = airings.filter(|airing| airing.ends_at > now && airing.starts_at < until);
         to_come.map(|airing| airing.ends_at.since(airing.starts_at.max(now)) / 60_000).sum()
     }
 
-    /// The latest broadcast of a listing that has ended, or else its first.
-    fn aired(&self, entry: usize) -> Option<&'a Airing> {
+    /// A listing's latest ended broadcast, else its first.
+    fn aired(&self, entry: EntryId) -> Option<&'a Airing> {
         let ended = self.history.airings_of(entry).rfind(|airing| airing.ends_at <= self.range.now);
         ended.or_else(|| self.history.airings_of(entry).next())
     }
 
-    fn entry(&self, index: usize) -> Option<&'a Entry> {
-        self.history.catalogue.entries.get(index)
-    }
-
-    fn side(&self, index: usize, airing: &'a Airing) -> Option<Side<'a>> {
-        let listing = &self.entry(index)?.listing;
+    fn side(&self, index: EntryId, airing: &'a Airing) -> Option<Side<'a>> {
+        let listing = &self.history.entry(index).listing;
         Some(Side {
             shop: &listing.shop,
             listing_id: &listing.listing_id,
@@ -258,13 +259,13 @@ impl<'a> Finder<'a, '_> {
             channel: &airing.channel,
             starts_at: airing.starts_at.to_kst_rfc3339(),
             starts: airing.starts_at,
-            product_id: self.history.product_of(index)?.id,
+            product_id: self.history.product_of(index).id,
         })
     }
 
-    /// What the rules find in the latest titles of two listings.
-    fn score(&self, a: usize, b: usize) -> Option<Score> {
-        let (a, b) = (&self.entry(a)?.listing, &self.entry(b)?.listing);
+    /// The rules' score of the latest titles of two listings.
+    fn score(&self, a: EntryId, b: EntryId) -> Option<Score> {
+        let (a, b) = (&self.history.entry(a).listing, &self.history.entry(b).listing);
         let policy = &self.history.policy;
         let read =
             |listing: &sinsang_identity::identity::Listing| listing.features(policy, &self.lexicon).into_iter().next();

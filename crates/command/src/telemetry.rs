@@ -1,6 +1,7 @@
-//! What a run tells while it works: log lines, spans for a collector of traces, and how long each of its stages took.
+//! A run's telemetry: log lines, spans for a trace collector, and the duration of each stage.
 //!
-//! Nothing here decides what a run does or how it ends. A collector that is away costs a run [`COLLECTOR_LIMIT`] at its end, at the most.
+//! Telemetry never changes what a run does or how it ends. An unreachable collector delays exit by
+//! at most [`COLLECTOR_LIMIT`].
 
 mod collector;
 mod stopwatch;
@@ -25,19 +26,20 @@ use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::terminal::{self, Printable};
 
-/// The variable that says what is logged, as `tracing_subscriber`'s directives have it: `info`, `warn,sinsang_publish=debug`.
+/// The variable with the log filter, as `tracing_subscriber` directives: `info`,
+/// `warn,sinsang_publish=debug`.
 pub(crate) const LOG: &str = "SINSANG_LOG";
-/// What is logged where nothing is said.
+/// The log filter if [`LOG`] is unset.
 const DEFAULT_LOG: &str = "warn";
-/// Variables of OpenTelemetry's specification that name a collector; either has spans sent to it. The exporter reads those of the same
-/// specification for headers, the service's name and attributes itself.
+/// OpenTelemetry variables that name a collector; if either is set, spans are sent to it. The
+/// exporter itself reads the specification's variables for headers, service name and attributes.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
-/// What switches it off.
+/// The variable that disables spans.
 const DISABLED: &str = "OTEL_SDK_DISABLED";
 /// The attribute that names a service.
 const SERVICE_NAME: &str = "service.name";
 
-/// How log lines are written.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
     /// For people.
@@ -46,25 +48,25 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// Why a run can't tell of itself as it was asked to.
+/// Why telemetry can't begin.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The level can't be read.
-    #[error("{LOG} is no level or list of directives, such as info or warn,sinsang_publish=debug: {0}")]
+    /// The log filter is invalid.
+    #[error("{LOG} is invalid: {0}; set a level or directives, such as info or warn,sinsang_publish=debug")]
     Level(#[from] tracing_subscriber::filter::ParseError),
-    /// The collector's address can't be used.
-    #[error("spans can't be sent to the collector that the environment names: {0}")]
+    /// The collector's address is invalid.
+    #[error("the environment's settings of the trace collector (OTEL_EXPORTER_OTLP_*) are invalid: {0}")]
     Collector(#[from] opentelemetry_otlp::ExporterBuildError),
 }
 
-/// What is running beside a command.
+/// A running command's telemetry.
 pub(crate) struct Telemetry {
     provider: Option<SdkTracerProvider>,
     stopwatch: Stopwatch,
 }
 
 impl Telemetry {
-    /// Begins to log to standard error, and to send spans where the environment names a collector.
+    /// Begins to log to standard error and, if the environment names a collector, to send spans.
     pub(crate) fn begin(
         format: LogFormat,
         clock: fn() -> UnixMillis,
@@ -72,10 +74,10 @@ impl Telemetry {
     ) -> Result<Self, Error> {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let filter = EnvFilter::try_new(set(LOG).as_deref().unwrap_or(DEFAULT_LOG))?;
-        // A stage is a line where it ends, with its counts and its time.
+        // A stage logs one line at its end, with its counts and duration.
         let lines = tracing_subscriber::fmt::layer().with_span_events(FmtSpan::CLOSE);
         let lines = match format {
-            // Colours are commands to the terminal too, so that of these lines only the fields are made printable.
+            // Colours are escape sequences too, so only the fields of these lines are escaped.
             LogFormat::Text => lines
                 .with_writer(io::stderr)
                 .with_ansi(io::stderr().is_terminal())
@@ -101,7 +103,7 @@ impl Telemetry {
         });
         let stopwatch = Stopwatch::new(clock);
         let stages = tracing_subscriber::filter::filter_fn(|metadata| metadata.target() == STAGE);
-        // Fails where this process has one already: a second run in it logs as the first does.
+        // Fails if this process has a subscriber already: a second run logs like the first.
         let _ = tracing_subscriber::registry()
             .with(lines)
             .with(spans)
@@ -110,12 +112,12 @@ impl Telemetry {
         Ok(Self { provider, stopwatch })
     }
 
-    /// Seconds of the stages that have ended, in the order in which they first did.
+    /// Seconds of each ended stage, in the order of their first ends.
     pub(crate) fn stages(&self) -> Vec<(&'static str, f64)> {
         self.stopwatch.seconds()
     }
 
-    /// Sends what is left to be sent, as far as the collector takes it.
+    /// Sends the remaining spans, as far as the collector accepts them.
     pub(crate) fn end(self) {
         if let Some(Err(error)) = self.provider.map(|provider| provider.shutdown_with_timeout(COLLECTOR_LIMIT)) {
             tracing::warn!(%error, "spans may be missing at the collector");
@@ -123,7 +125,7 @@ impl Telemetry {
     }
 }
 
-/// Spans go out from a thread of their own, over the HTTP client that publishing uses.
+/// Exports spans on a separate thread, through the HTTP client that publishing uses.
 fn provider() -> Result<SdkTracerProvider, opentelemetry_otlp::ExporterBuildError> {
     let exporter = SpanExporter::builder()
         .with_http()
@@ -132,7 +134,7 @@ fn provider() -> Result<SdkTracerProvider, opentelemetry_otlp::ExporterBuildErro
         .with_timeout(COLLECTOR_LIMIT)
         .build()?;
     let known = SdkProvidedResourceDetector.detect().get(&SERVICE_NAME.into()).map(|name| name.to_string());
-    // Without a name in the environment the specification has the detector say this.
+    // The specification's detector says this if the environment names no service.
     let name = known.filter(|name| !name.starts_with("unknown_service")).unwrap_or_else(|| "sinsang".to_owned());
     let about = Resource::builder()
         .with_service_name(name)

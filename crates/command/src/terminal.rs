@@ -1,5 +1,5 @@
-//! Standard output and standard error. All that the command says to people goes through here, so that no title, header or message that came from
-//! elsewhere is a command to their terminal, or turns what stands beside it.
+//! Standard output and standard error. All text for people passes through here, so that external
+//! titles, headers and messages neither control the terminal nor reverse neighbouring text.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -11,10 +11,10 @@ use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
-/// Writes a line, or several, to standard output. Whoever stopped reading, as `head` does, has read enough.
+/// Writes lines to standard output. A reader that stops early, such as `head`, is not an error.
 ///
 /// # Errors
-/// What the system says of standard output.
+/// The system's error for standard output.
 pub fn say(text: &str) -> io::Result<()> {
     match writeln!(io::stdout(), "{}", printable(text)) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -22,23 +22,23 @@ pub fn say(text: &str) -> io::Result<()> {
     }
 }
 
-/// Writes a line, or several, to standard error, as far as anybody takes it.
+/// Writes lines to standard error, and ignores failures.
 pub fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "{}", printable(text));
 }
 
-/// Says what is wrong with arguments, or the help that they ask for, and answers with the code that the process ends with.
+/// Prints an argument error or the requested help, and returns the exit code.
 pub fn end_of(error: &clap::Error) -> ExitCode {
     if error.use_stderr() {
         complain(error.render().to_string().trim_end());
     } else {
-        // Whoever stopped reading has read enough.
+        // A reader that stops early is not an error.
         let _ = error.print();
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
 }
 
-/// Writes text to what is within, with [`printable`] in between. What is no UTF-8 is replaced by `�`.
+/// Escapes text with [`printable`] and writes it to the inner writer. Invalid UTF-8 becomes `�`.
 #[derive(Debug)]
 pub struct Printable<W>(pub W);
 
@@ -53,7 +53,7 @@ impl<W: Write> Write for Printable<W> {
     }
 }
 
-/// How the fields of log lines for people are written: the library's own way leaves all but messages and errors as they are.
+/// Formats the fields of text log lines. The library's own format escapes only messages and errors.
 pub(crate) fn fields() -> impl for<'w> FormatFields<'w> {
     let write = |writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug| {
         let text = format!("{value:?}");

@@ -1,4 +1,5 @@
-//! `sinsang verify`: re-reads a snapshot with the edge's own reader, and serves it, before anybody else does.
+//! `sinsang verify`: re-reads a snapshot with the edge's own reader and renders its surfaces,
+//! before it is published.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,20 +12,21 @@ use sinsang_core::pack::manifest::{Manifest, shard_index};
 use sinsang_core::pack::taste::{Taste, TasteShard};
 use sinsang_core::pack::{Kind, PackId};
 use sinsang_core::surface::new::{self, Selection};
-use sinsang_core::surface::{View, live, tabs};
+use sinsang_core::surface::{View, write_items};
+use sinsang_core::surface_name::Surface;
 use sinsang_core::time::{CLOCK_LEEWAY_MS, UnixMillis};
 use sinsang_core::verdict::VerdictKind;
 use sinsang_publish::snapshot::{self, Snapshot};
 
-/// Users whose surfaces are made, at most.
+/// The most users whose surfaces are rendered.
 const SAMPLED_USERS: usize = 50;
 
-/// What was checked, and what is wrong.
+/// The counts and problems of a verification.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
-    /// The snapshot.
+    /// The snapshot's id.
     pub snapshot: String,
-    /// Packs that were read.
+    /// Packs read.
     pub packs: usize,
     /// Products on the board.
     pub products: usize,
@@ -32,9 +34,9 @@ pub struct Report {
     pub slots: usize,
     /// Users in the shards.
     pub users: usize,
-    /// Surfaces that were made and parsed.
+    /// Surfaces rendered and parsed.
     pub surfaces: usize,
-    /// What is wrong; empty for a snapshot that may be published.
+    /// The problems; a snapshot may be published if there are none.
     pub problems: Vec<String>,
 }
 
@@ -47,17 +49,18 @@ impl fmt::Display for Report {
         )?;
         problems.iter().try_for_each(|problem| writeln!(f, "  wrong: {problem}"))?;
         if problems.is_empty() {
-            f.write_str("whole")
+            f.write_str("no problems found")
         } else {
             write!(f, "{} problems: do not publish it", problems.len())
         }
     }
 }
 
-/// Checks `snapshot` as of `now`. Damage that keeps a pack from being read ends the check; whatever else is wrong is listed.
+/// Checks `snapshot` as of `now`. A pack that can't be read ends the check; all other problems are
+/// listed.
 ///
 /// # Errors
-/// Where a file can't be read, or is no whole pack.
+/// If a file can't be read or is not an intact pack.
 pub fn verify(snapshot: &Snapshot, now: UnixMillis) -> Result<Report, snapshot::Error> {
     let manifest = snapshot.manifest()?;
     let mut check = Check { report: Report { snapshot: manifest.snapshot().to_string(), ..Report::default() } };
@@ -66,10 +69,10 @@ pub fn verify(snapshot: &Snapshot, now: UnixMillis) -> Result<Report, snapshot::
     check.board(&board, &manifest);
     let built_at = manifest.built_at();
     check.ensure(built_at.since(now) <= CLOCK_LEEWAY_MS, || {
-        format!("it was built at {built_at}, ahead of the clock, which says {now}")
+        format!("the snapshot was built at {built_at}, ahead of the clock, which says {now}")
     });
     let (stated, format) = (board.pack().version(), manifest.format().version());
-    check.ensure(stated == format, || format!("the board states format {stated}, the manifest {format}"));
+    check.ensure(stated == format, || format!("the board has format {stated}, the manifest says {format}"));
     let parts = manifest.parts();
     let bits = parts.shards.len().trailing_zeros();
     let mut records = Vec::new();
@@ -81,7 +84,9 @@ pub fn verify(snapshot: &Snapshot, now: UnixMillis) -> Result<Report, snapshot::
         }
     }
     let users = usize::try_from(manifest.users()).unwrap_or(usize::MAX);
-    check.ensure(check.report.users == users, || format!("the manifest counts {users} users, the shards hold others"));
+    check.ensure(check.report.users == users, || {
+        format!("the manifest counts {users} users, the shards hold a different count")
+    });
     check.orphans(snapshot, &manifest);
     check.surfaces(&board, None);
     for (record, widths) in &records {
@@ -115,11 +120,11 @@ impl Check {
             let name = format!("product {:016x}", product.id());
             let is_candidate = product.verdict() != VerdictKind::Repeat;
             self.ensure(is_candidate == candidates.contains(&index), || {
-                format!("{name}: verdict and list of candidates disagree")
+                format!("{name}: the verdict contradicts the list of candidates")
             });
             self.ensure(product.slots().next().is_some(), || format!("{name} has no slot"));
             self.ensure(product.slots().all(|slot| board.slot(slot).product() == index), || {
-                format!("{name} has another's slot")
+                format!("{name} has another product's slot")
             });
             let never_before = product.slots().all(|slot| board.slot(slot).starts_at() >= product.first_starts_at());
             self.ensure(never_before, || format!("{name} has a slot before its first broadcast"));
@@ -134,13 +139,13 @@ impl Check {
             self.json(board.tab(index).head_json(), "}", || format!("tab {index}: head"));
         }
         let ids: BTreeSet<&str> = (0..board.channel_count()).map(|index| board.channel_id(index)).collect();
-        self.ensure(ids.len() == board.channel_count(), || "two channels have one id".to_owned());
+        self.ensure(ids.len() == board.channel_count(), || "two channels have the same id".to_owned());
     }
 
     fn json(&mut self, text: &[u8], rest: &str, place: impl FnOnce() -> String) {
         let whole = [text, rest.as_bytes()].concat();
         if let Err(error) = serde_json::from_slice::<serde_json::Map<String, Value>>(&whole) {
-            self.report.problems.push(format!("{} is no JSON object: {error}", place()));
+            self.report.problems.push(format!("{} is not a JSON object: {error}", place()));
         }
     }
 
@@ -148,10 +153,12 @@ impl Check {
         self.report.packs += 1;
         self.report.users += shard.len();
         self.ensure(shard.widths().vocabulary == board.vocabulary(), || {
-            format!("shard {place} counts by another vocabulary than the board")
+            format!("shard {place} and the board have different vocabularies")
         });
         let vector = usize::from(shard.widths().vector);
-        self.ensure(vector == board.dimensions(), || format!("shard {place} has vectors of {vector} dimensions"));
+        self.ensure(vector == board.dimensions(), || {
+            format!("shard {place} has vectors of {vector} dimensions, unlike the board")
+        });
         let strays = (0..shard.len()).filter(|index| shard_index(shard.key(*index), bits) != place).count();
         self.ensure(strays == 0, || format!("shard {place} holds {strays} users of other shards"));
     }
@@ -160,15 +167,15 @@ impl Check {
         let named: BTreeSet<PackId> = sinsang_publish::packs(manifest)
             .filter_map(|key| match key {
                 Key::Pack(_, id) => Some(id),
-                Key::Live | Key::Pulse | Key::PulseOf(_) => None,
+                Key::Live | Key::Pulse | Key::PulseOf(_) | Key::Overlay => None,
             })
             .collect();
         for id in snapshot.packs().unwrap_or_default() {
-            self.ensure(named.contains(&id), || format!("pack {id} is named by nothing"));
+            self.ensure(named.contains(&id), || format!("the manifest does not name pack {id}"));
         }
     }
 
-    /// Makes all surfaces at times through the window, and parses them.
+    /// Renders all surfaces at eight times through the window, and parses them.
     fn surfaces(&mut self, board: &Board, taste: Option<Taste<'_>>) {
         let (from, to) = board.window();
         for at in (0..8).map(|step| from.plus(to.since(from) / 8 * step)) {
@@ -177,19 +184,19 @@ impl Check {
             let page = new::page(&view, &selection);
             let mut shown = page.products.iter().map(|index| board.product(*index));
             let expired = shown.any(|product| product.first_ends_at() <= at || !product.is_listed());
-            self.ensure(!expired, || format!("at {at} the new-product tab shows what is not new"));
-            self.array(at, "new", |out| new::write_items(&view, &page, at, out));
-            self.array(at, "live", |out| live::write_items(&view, out));
-            self.array(at, "tabs", |out| tabs::write_items(&view, out));
+            self.ensure(!expired, || format!("at {at} the new-product tab shows products that are not new"));
+            for surface in Surface::ALL {
+                self.array(at, surface, |out| write_items(surface, &view, out));
+            }
         }
     }
 
-    fn array(&mut self, at: UnixMillis, surface: &str, write: impl FnOnce(&mut Vec<u8>)) {
+    fn array(&mut self, at: UnixMillis, surface: Surface, write: impl FnOnce(&mut Vec<u8>)) {
         let mut out = Vec::new();
         write(&mut out);
         self.report.surfaces += 1;
         if let Err(error) = serde_json::from_slice::<Vec<Value>>(&out) {
-            self.report.problems.push(format!("surface {surface} at {at} is no JSON: {error}"));
+            self.report.problems.push(format!("surface {} at {at} is not valid JSON: {error}", surface.as_str()));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `sinsang why`: a listing's story, told to a person in Korean.
+//! `sinsang why`: tells a listing's story in Korean.
 
 mod place;
 pub(crate) mod word;
@@ -9,33 +9,35 @@ use std::fmt;
 use serde::Serialize;
 use sinsang_core::printable::grouped;
 use sinsang_core::time::UnixMillis;
-use sinsang_core::verdict::VerdictKind;
+use sinsang_core::verdict::{Reason, VerdictKind};
 use sinsang_identity::identity::{Joined, ProductId};
 use sinsang_identity::verdict::{self, Verdict};
+use sinsang_pipeline::read::catalogue::EntryId;
 use sinsang_pipeline::read::history::History;
 
 use crate::resolve::{Decided, Neighbour};
 
-pub use place::{Error as PlaceError, Places, Question, Surface, places};
+pub use place::{Error as PlaceError, Places, Question, places};
 
-/// Listings that an error suggests.
+/// The most listings that an error suggests.
 const SUGGESTED: usize = 5;
-/// Broadcasts and codes that a story names; of more, the first and the last.
+/// The most titles, listings and broadcasts that a story names; of more broadcasts, the first and
+/// last.
 const NAMED: usize = 12;
 
-/// Why there is no story to tell.
+/// Why no story can be told.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No listing or product goes by that name.
+    /// No listing or product has that name.
     #[error("no listing or product {wanted}{}", suggestions(near))]
     Unknown {
-        /// What was asked for.
+        /// The name asked for.
         wanted: String,
-        /// Listings with a name like it, or with it in their title, as `shop:code title`.
+        /// Listings with a similar name, or with it in their title, as `shop:code title`.
         near: Vec<String>,
     },
     /// Several shops use the code.
-    #[error("{} shops have a listing {code}: ask for one of {}", shops.len(), shops.join(", "))]
+    #[error("{} shops have a listing {code}: give one of {}", shops.len(), shops.join(", "))]
     Ambiguous {
         /// The code.
         code: String,
@@ -46,15 +48,15 @@ pub enum Error {
 
 fn suggestions(near: &[String]) -> String {
     if near.is_empty() {
-        return ": a listing is named by its code, by shop:code, or by the 16 hex digits of its product".to_owned();
+        return ": give a listing's code, shop:code, or the 16 hex digits of its product".to_owned();
     }
-    format!("; near ones:\n  {}", near.join("\n  "))
+    format!("; similar ones:\n  {}", near.join("\n  "))
 }
 
-/// What is told of the listings asked for; of a code that was used for several products there is a story for each.
+/// The stories of the listings asked for; a code used for several products has a story for each.
 #[derive(Debug, Serialize)]
 pub struct Stories<'a> {
-    /// The stories, in the order they were asked for.
+    /// The stories, in the order asked for.
     pub stories: Vec<Story<'a>>,
 }
 
@@ -63,11 +65,11 @@ pub struct Stories<'a> {
 pub struct Story<'a> {
     /// Its shop.
     pub shop: &'a str,
-    /// The shop's code of it.
+    /// The shop's code for it.
     pub listing_id: &'a str,
     /// Products that its code was used for over time.
     pub code_products: usize,
-    /// The product that was asked for, where it was merged into an older one.
+    /// The product asked for, if it was merged into an older one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merged_from: Option<ProductId>,
     /// All its titles, the latest first.
@@ -80,28 +82,28 @@ pub struct Story<'a> {
     pub price: Option<u32>,
     /// Its product.
     pub product_id: ProductId,
-    /// The verdict as of the broadcast that the listing is judged by.
+    /// The verdict as of the broadcast that it is judged by.
     pub verdict: Verdict,
     /// The start of that broadcast, RFC 3339 in +09:00.
     pub as_of: String,
-    /// Its channel.
+    /// The channel of that broadcast.
     pub channel: &'a str,
     /// Whether that broadcast has not ended.
     pub upcoming: bool,
-    /// How the listing came to its product: `first`, `same_code`, `corrected` or `similar`.
+    /// How the listing joined its product: `first`, `same_code`, `corrected` or `similar`.
     pub joined: &'static str,
-    /// What people decided of it.
+    /// People's decisions on it.
     #[serde(skip_serializing_if = "Decided::is_empty")]
     pub decided: Decided<'a>,
-    /// The earlier listing that it joined its product by.
+    /// The earlier listing through which it joined its product.
     pub nearest: Option<Neighbour<'a>>,
-    /// The nearest earlier listing that is another product.
+    /// The nearest earlier listing of another product.
     pub nearest_other: Option<Neighbour<'a>>,
     /// The product's listings, by shop and code.
     pub listings: Vec<Member<'a>>,
     /// The product's broadcasts, by start.
     pub broadcasts: Vec<Broadcast<'a>>,
-    /// A probability from which on two listings are one product.
+    /// The probability from which two listings are one product.
     pub same_at: f64,
     #[serde(skip)]
     as_of_time: UnixMillis,
@@ -114,7 +116,7 @@ pub struct Story<'a> {
 pub struct Member<'a> {
     /// Its shop.
     pub shop: &'a str,
-    /// The shop's code of it.
+    /// The shop's code for it.
     pub listing_id: &'a str,
     /// Its latest title.
     pub title: &'a str,
@@ -129,9 +131,9 @@ pub struct Broadcast<'a> {
     pub channel: &'a str,
     /// The shop of its listing.
     pub shop: &'a str,
-    /// The shop's code.
+    /// The shop's code for the listing.
     pub listing_id: &'a str,
-    /// The title that it had.
+    /// The title at that time.
     pub title: &'a str,
     /// Price in won.
     pub price: Option<u32>,
@@ -141,10 +143,12 @@ pub struct Broadcast<'a> {
     ends: UnixMillis,
 }
 
-/// Tells why the listings `wanted` are what they are: each a code, `shop:code`, or a product's 16 hex digits. `now` decides what is upcoming.
+/// Tells the stories of the listings `wanted`: each a code, `shop:code`, or a product's 16 hex
+/// digits. `now` decides which broadcasts are upcoming.
 ///
 /// # Errors
-/// [`Error::Unknown`] where nothing goes by that name, [`Error::Ambiguous`] where several shops have the code.
+/// [`Error::Unknown`] if nothing has that name, [`Error::Ambiguous`] if several shops have the
+/// code.
 pub fn why<'a>(
     history: &'a History,
     policy: &verdict::Policy,
@@ -161,20 +165,19 @@ pub fn why<'a>(
     Ok(Stories { stories })
 }
 
-fn find(history: &History, wanted: &str, now: UnixMillis) -> Result<(Vec<usize>, Option<ProductId>), Error> {
+fn find(history: &History, wanted: &str, now: UnixMillis) -> Result<(Vec<EntryId>, Option<ProductId>), Error> {
     let order = history.in_order();
-    let listing = |index: &usize| history.catalogue.entries.get(*index).map(|entry| &entry.listing);
-    let named: Vec<usize> = order
+    let listing = |index: &EntryId| &history.entry(*index).listing;
+    let named: Vec<EntryId> = order
         .iter()
         .copied()
         .filter(|index| {
-            listing(index).is_some_and(|listing| {
-                let full = wanted.strip_prefix(listing.shop.as_str()).and_then(|rest| rest.strip_prefix(':'));
-                listing.listing_id == wanted || full == Some(&listing.listing_id)
-            })
+            let listing = listing(index);
+            let full = wanted.strip_prefix(listing.shop.as_str()).and_then(|rest| rest.strip_prefix(':'));
+            listing.listing_id == wanted || full == Some(&listing.listing_id)
         })
         .collect();
-    let mut shops: Vec<&str> = named.iter().filter_map(listing).map(|listing| listing.shop.as_str()).collect();
+    let mut shops: Vec<&str> = named.iter().map(listing).map(|listing| listing.shop.as_str()).collect();
     shops.dedup();
     if shops.len() > 1 {
         let shops = shops.iter().map(|shop| format!("{shop}:{wanted}")).collect();
@@ -188,30 +191,31 @@ fn find(history: &History, wanted: &str, now: UnixMillis) -> Result<(Vec<usize>,
     {
         let merge = history.resolution.merges.iter().find(|merge| merge.from == id);
         let kept = merge.map_or(id, |merge| merge.into);
-        if let Ok(product) = history.products.binary_search_by_key(&kept, |product| product.id)
-            && let Some(product) = history.products.get(product)
-        {
-            return Ok((spokesman(history, &product.entries, now).into_iter().collect(), merge.map(|_| id)));
+        if let Ok(product) = history.products.binary_search_by_key(&kept, |product| product.id) {
+            return Ok((
+                spokesman(history, &history.products[product].entries, now).into_iter().collect(),
+                merge.map(|_| id),
+            ));
         }
     }
     Err(Error::Unknown { wanted: wanted.to_owned(), near: near(history, &order, wanted) })
 }
 
-/// The listing that speaks for a product: the one with the next broadcast, or else the one that began it.
-fn spokesman(history: &History, entries: &[usize], now: UnixMillis) -> Option<usize> {
+/// The listing that represents a product: the one with the next broadcast, else the product's
+/// first.
+fn spokesman(history: &History, entries: &[EntryId], now: UnixMillis) -> Option<EntryId> {
     entries.iter().copied().min_by_key(|entry| {
         history.judged_by(*entry, now).map(|(airing, upcoming)| (!upcoming, airing.starts_at, *entry))
     })
 }
 
-/// Listings whose code is spelt nearly so, or that have it in their title.
-fn near(history: &History, order: &[usize], wanted: &str) -> Vec<String> {
+/// Listings with a similar code, or with `wanted` in their title.
+fn near(history: &History, order: &[EntryId], wanted: &str) -> Vec<String> {
     let wanted = wanted.to_lowercase();
     let code = wanted.rsplit(':').next().unwrap_or(&wanted);
     let mut found: Vec<(Reverse<u32>, usize)> = Vec::new();
     for (place, index) in order.iter().enumerate() {
-        let Some(entry) = history.catalogue.entries.get(*index) else { continue };
-        let listing = &entry.listing;
+        let listing = &history.entry(*index).listing;
         let alike = strsim::normalized_damerau_levenshtein(code, &listing.listing_id.to_lowercase());
         let titled = wanted.chars().count() >= 2
             && listing.titles.iter().any(|title| title.to_lowercase().contains(wanted.as_str()));
@@ -227,30 +231,30 @@ fn near(history: &History, order: &[usize], wanted: &str) -> Vec<String> {
     }
     found.sort_unstable();
     let told = found.into_iter().take(SUGGESTED).filter_map(|(_, place)| {
-        let listing = &history.catalogue.entries.get(*order.get(place)?)?.listing;
+        let listing = &history.entry(order[place]).listing;
         Some(format!("{}:{} {}", listing.shop, listing.listing_id, listing.titles.first()?))
     });
     told.collect()
 }
 
-fn story<'a>(history: &'a History, policy: verdict::Policy, index: usize, now: UnixMillis) -> Option<Story<'a>> {
-    let listing = &history.catalogue.entries.get(index)?.listing;
-    let resolved = history.resolution.listings.get(index)?;
-    let product = history.product_of(index)?;
+fn story<'a>(history: &'a History, policy: verdict::Policy, index: EntryId, now: UnixMillis) -> Option<Story<'a>> {
+    let listing = &history.entry(index).listing;
+    let resolved = history.resolved(index);
+    let product = history.product_of(index);
     let (airing, upcoming) = history.judged_by(index, now)?;
     let at = airing.starts_at;
     let past = product.history(&history.catalogue, &history.likely);
     let (joined, nearest) = match &resolved.joined {
         Joined::First => ("first", None),
-        Joined::SameCode { with } => ("same_code", Neighbour::new(history, *with, at, None)),
-        Joined::Corrected { with, .. } => ("corrected", Neighbour::new(history, *with, at, None)),
-        Joined::Similar { with, score } => ("similar", Neighbour::new(history, *with, at, Some(score))),
+        Joined::SameCode { with } => ("same_code", Neighbour::new(history, EntryId::new(*with), at, None)),
+        Joined::Corrected { with, .. } => ("corrected", Neighbour::new(history, EntryId::new(*with), at, None)),
+        Joined::Similar { with, score } => ("similar", Neighbour::new(history, EntryId::new(*with), at, Some(score))),
     };
     let other = resolved.nearest_other.as_ref();
     let mut listings: Vec<Member<'a>> = product
         .entries
         .iter()
-        .filter_map(|entry| history.catalogue.entries.get(*entry))
+        .map(|entry| history.entry(*entry))
         .map(|entry| Member {
             shop: &entry.listing.shop,
             listing_id: &entry.listing.listing_id,
@@ -258,19 +262,19 @@ fn story<'a>(history: &'a History, policy: verdict::Policy, index: usize, now: U
         })
         .collect();
     listings.sort_by_key(|member| (member.shop, member.listing_id));
-    let broadcasts = product.airings.iter().filter_map(|airing| {
-        let airing = history.catalogue.airings.get(*airing)?;
-        let listing = &history.catalogue.entries.get(airing.entry)?.listing;
-        Some(Broadcast {
+    let broadcasts = product.airings.iter().map(|airing| {
+        let airing = &history.catalogue.airings[*airing];
+        let listing = &history.entry(airing.entry).listing;
+        Broadcast {
             starts_at: airing.starts_at.to_kst_rfc3339(),
             channel: &airing.channel,
             shop: &listing.shop,
             listing_id: &listing.listing_id,
-            title: listing.titles.get(airing.title).map_or("", String::as_str),
+            title: &listing.titles[airing.title],
             price: airing.price,
             starts: airing.starts_at,
             ends: airing.ends_at,
-        })
+        }
     });
     Some(Story {
         shop: &listing.shop,
@@ -289,7 +293,8 @@ fn story<'a>(history: &'a History, policy: verdict::Policy, index: usize, now: U
         joined,
         decided: Decided::of(&resolved.joined, product),
         nearest,
-        nearest_other: other.and_then(|other| Neighbour::new(history, other.with, at, Some(&other.score))),
+        nearest_other: other
+            .and_then(|other| Neighbour::new(history, EntryId::new(other.with), at, Some(&other.score))),
         listings,
         broadcasts: broadcasts.collect(),
         same_at: history.policy.same_at,
@@ -339,7 +344,7 @@ impl Story<'_> {
         let evidence = &self.verdict.evidence;
         let kind = word::verdict(self.verdict.kind);
         let meaning = match (evidence.reason, self.verdict.kind) {
-            (verdict::Reason::Corrected, _) => "담당자가 그렇게 판정한 상품",
+            (Reason::Corrected, _) => "담당자가 그렇게 판정한 상품",
             (_, VerdictKind::New) => "기록에서 한 번도 방송이 끝난 적이 없는 상품",
             (_, VerdictKind::Repeat) => "전에 방송한 상품",
             (_, VerdictKind::Unknown) => "기록만으로는 알 수 없는 상품",
@@ -348,7 +353,7 @@ impl Story<'_> {
         let which = if self.upcoming { "다음 방송" } else { "다음 방송이 없어 첫 방송" };
         writeln!(f, "  기준: {which}, {} {}", word::minute(self.as_of_time), self.channel)?;
         writeln!(f, "  근거: {}", evidence.text)?;
-        if let Some(given) = self.decided.verdict.filter(|_| evidence.reason == verdict::Reason::Corrected) {
+        if let Some(given) = self.decided.verdict.filter(|_| evidence.reason == Reason::Corrected) {
             writeln!(f, "    {} — {}", given.decision.who, given.decision.why)?;
         }
         if let Some(earlier) = &evidence.earlier {
@@ -371,16 +376,16 @@ impl Story<'_> {
             writeln!(f, "  앞서 방송한 다른 상품과 같을 확률: {}", word::percent(probability))?;
         }
         match (self.verdict.kind, evidence.reason) {
-            (VerdictKind::Unknown, verdict::Reason::ShortHistory) => {
+            (VerdictKind::Unknown, Reason::ShortHistory) => {
                 writeln!(f, "  이 쇼핑사의 기록이 짧아, 처음 보인다고 해서 처음 방송했다고 할 수 없습니다.")?;
             }
-            (VerdictKind::Unknown, verdict::Reason::ReviewsBeforeRecords) => {
+            (VerdictKind::Unknown, Reason::ReviewsBeforeRecords) => {
                 writeln!(f, "  처음 보였지만 상품평이 이미 쌓여 있습니다. 기록이 시작되기 전에 팔렸을 것입니다.")?;
             }
-            (VerdictKind::Unknown, verdict::Reason::NearMiss) => {
+            (VerdictKind::Unknown, Reason::NearMiss) => {
                 writeln!(f, "  같은 상품인지 다른 상품인지 이 제목만으로는 가릴 수 없습니다.")?;
             }
-            (VerdictKind::Unknown, verdict::Reason::TitleSaysNothing) => {
+            (VerdictKind::Unknown, Reason::TitleSaysNothing) => {
                 writeln!(f, "  제목에 상품 이름이 없어, 전에 방송한 상품인지 알아볼 수 없습니다.")?;
             }
             _ => {}

@@ -1,13 +1,14 @@
-//! Ids as spreadsheets, floats and people write them. The Worker that takes events and the readers of tables ask the same functions.
+//! Normalisation of ids that spreadsheets, floats or people wrote. The event Worker and the table
+//! readers share these functions.
 
 use crate::text::is_null_text;
 
-/// Whether a code is a number that a spreadsheet wrote in short, digits lost: `1.23457E+12`.
+/// Whether a code is a number that a spreadsheet abbreviated, losing digits: `1.23457E+12`.
 pub fn is_rounded(text: &str) -> bool {
     let Some((number, power)) = text.split_once(['e', 'E']) else { return false };
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    // 12E4 alone may be a code; with a point or a sign it is a number.
+    // 12E4 alone may be a code; with a decimal point or a sign it is a number.
     let is_number = !fraction.is_empty() || power.starts_with('+');
     is_number
         && digits(whole)
@@ -15,7 +16,7 @@ pub fn is_rounded(text: &str) -> bool {
         && digits(power.strip_prefix('+').unwrap_or(power))
 }
 
-/// Whether a code, once clean, says that there is none: `0`, `000000`, `미정`.
+/// Whether a cleaned code is a placeholder for a missing one: `0`, `000000`, `미정`.
 pub fn is_placeholder(text: &str) -> bool {
     const PLACEHOLDERS: [&str; 5] = ["없음", "미정", "tbd", "tba", "na"];
     is_null_text(text)
@@ -23,8 +24,9 @@ pub fn is_placeholder(text: &str) -> bool {
         || PLACEHOLDERS.iter().any(|placeholder| text.eq_ignore_ascii_case(placeholder))
 }
 
-/// The id that is meant where its writer put something around it, or made a number of it: a spreadsheet's `="0012345"` and `'0012345`, quotes within
-/// quotes, and `12345.0`, as tables have whole numbers in which one is missing. Leading zeros are no number's, so `007.0` stays.
+/// The original id, if its writer wrapped it or turned it into a number: a spreadsheet's
+/// `="0012345"` and `'0012345`, nested quotes, and `12345.0`, which tables write for whole numbers
+/// in a column with a missing value. A number has no leading zeros, so `007.0` is left alone.
 pub fn restored(id: &str) -> Option<&str> {
     let meant = if let Some(formula) = id.strip_prefix('=') {
         quoted(formula)?
@@ -36,19 +38,19 @@ pub fn restored(id: &str) -> Option<&str> {
         let (whole, fraction) = id.split_once('.')?;
         let is_number = matches!(whole.as_bytes(), [b'1'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit));
         let is_whole = !fraction.is_empty() && fraction.bytes().all(|byte| byte == b'0');
-        // Longer ones are no float's: it has lost digits.
+        // A longer number can't come from a float, which would have lost digits.
         (is_number && is_whole && whole.len() <= FLOAT_DIGITS).then_some(whole)?
     };
     let meant = meant.trim();
     (!meant.is_empty()).then_some(meant)
 }
 
-/// What stands between quotes.
+/// The text between double quotes.
 fn quoted(text: &str) -> Option<&str> {
     text.strip_prefix('"')?.strip_suffix('"').filter(|inner| !inner.contains('"'))
 }
 
-/// Digits of a whole number that a float keeps.
+/// The most digits of a whole number that a float keeps exactly.
 const FLOAT_DIGITS: usize = 15;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What answers from one board have in common for a while, worked out once: the parts of scores that depend on no viewer, and items as they
-//! are written. All of it follows from the board and the time, so that an answer is the same with it and without.
+//! A per-board cache of viewer-independent scores and rendered items. Everything in it follows from
+//! the board and the time, so answers are the same with and without it.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -11,15 +11,18 @@ use crate::rank::{Candidate, Keyed, Leaning, QUICK_DIMS, pulse_points, score, so
 use crate::signal::SurfaceWeights;
 use crate::time::UnixMillis;
 
-/// Ranking steps, each with a pulse, that are remembered: the present one, and one that somebody is paging through.
+/// Cached ranking steps (each with its pulse) per set of weights: the current one, and one that
+/// somebody is still paging through.
 const STEPS: usize = 2;
-/// The most [`Crowd`]s that are remembered where variants of experiments have shared scores of their own. Beyond these, the one that was
-/// asked for longest ago is worked out anew.
+/// The most cached [`Crowd`]s if experiment variants have shared scores of their own. Beyond this,
+/// the least recently used one is evicted.
 const MOST_CROWDS: usize = 12;
-/// Most bytes of items that are remembered; what is beyond begins anew. An item has about a thousand.
+/// The most bytes of cached items, at about a thousand per item; the cache is cleared when it would
+/// exceed this.
 const MAX_ITEM_BYTES: usize = 3 * 1024 * 1024;
 
-/// What is remembered beside a board. The locks only let boards be shared between threads; nobody waits for one.
+/// The cache beside a board. The locks only make boards shareable between threads; nobody waits for
+/// one.
 #[derive(Default)]
 pub struct Shared {
     crowds: Mutex<Vec<Arc<Crowd>>>,
@@ -27,8 +30,8 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// The crowd that was `asked` for: the one that is remembered, or what `make` makes. Of as many sets of weights as have crowds of their own,
-    /// which `sets` tells, each is remembered for a few steps.
+    /// The crowd that was `asked` for, from the cache or made by `make`. `sets` counts the sets of
+    /// weights with crowds of their own; the cache holds a few ranking steps of each.
     pub fn crowd(
         &self,
         asked: Asked<'_>,
@@ -53,12 +56,12 @@ impl Shared {
         crowds.first().map_or_else(of, Arc::clone)
     }
 
-    /// The items that have been written.
+    /// The rendered items.
     pub fn items(&self) -> &Mutex<Items> {
         &self.items
     }
 
-    /// Bytes that are remembered, about.
+    /// The approximate size of the cache in bytes.
     pub fn bytes(&self) -> usize {
         let items = self.items.try_lock().map_or(0, |items| items.bytes());
         let crowds = self.crowds.try_lock().map_or(0, |crowds| crowds.iter().map(|crowd| crowd.bytes()).sum::<usize>());
@@ -72,71 +75,78 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// Which crowd of a board: by which weights, of which those that depend on the viewer change nothing, at which ranking step, with which pulse.
+/// The key of a board's crowd: the weights (viewer-dependent ones make no difference), the ranking
+/// step and the pulse.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'p> {
-    /// The weights.
+    /// Weights of the signals.
     pub weights: SurfaceWeights,
-    /// The ranking step.
+    /// The ranking step: the time that scores are computed for.
     pub ranked_at: UnixMillis,
-    /// The pulse, where there is one.
+    /// The pulse, if any.
     pub pulse: Option<&'p Pulse>,
 }
 
-/// A product as its board lists it.
+/// A product on its board's list.
 #[derive(Clone, Copy, Debug)]
 pub struct Listed<'b> {
-    /// What becomes of it.
+    /// Its entry in the crowd.
     pub member: Member,
-    /// What scores it.
+    /// The inputs to its score.
     pub candidate: Candidate<'b>,
 }
 
-/// The candidates of a board at a ranking step, by the start of their first broadcast and then by id, laid out one after the other.
+/// The candidates of a board at a ranking step, ordered by the start of their first broadcast and
+/// then by id, in contiguous arrays.
 #[derive(Debug)]
 pub struct Crowd {
     ranked_at: UnixMillis,
     weights: SurfaceWeights,
-    /// The number of the pulse, 0 for none.
+    /// The pulse's number, 0 for none.
     pulse: u32,
     members: Vec<Member>,
-    /// Of all members, in their order.
+    /// One per member, in the same order.
     heads: Vec<Head>,
-    /// Of all members, in their order.
+    /// The vectors of all members, concatenated in the same order.
     vectors: Vec<u8>,
     dimensions: usize,
-    /// When their first broadcasts end, ascending.
+    /// When the first broadcasts end, ascending.
     ends: Vec<UnixMillis>,
 }
 
-/// A candidate.
+/// A candidate, without the inputs of its score.
 #[derive(Clone, Copy, Debug)]
 pub struct Member {
-    /// The index of its product.
+    /// The product's index on the board.
     pub index: usize,
     /// The product's id.
     pub id: u64,
-    /// End of its first broadcast.
+    /// When its first broadcast ends.
     pub ends_at: UnixMillis,
-    /// The index of its category.
+    /// The index of its category, if it has one.
     pub category: Option<usize>,
-    /// How often it had been shown when the board was built.
+    /// How often it had been shown by the time the board was built.
     pub shown: u8,
+    /// Whether it stands behind the rest, as it is sold out.
+    pub is_last: bool,
 }
 
-/// What of a candidate its scores are made from, beside its vector: apart from the rest, for a list reads it of all of them.
+/// A candidate's inputs to its score, except its vector. Kept apart from [`Member`] because scoring
+/// a list reads it for every candidate.
 #[derive(Clone, Copy, Debug)]
 struct Head {
-    /// The score that everybody gives it.
+    /// The viewer-independent part of its score.
     shared: i64,
-    /// The index of its first slot's channel, past the last for none.
+    /// The index of its first slot's channel; past the last channel if it has none.
     channel: u16,
-    /// The stretch of the day of its first broadcast, below [`crate::rank::HOUR_BUCKETS`].
+    /// The stretch of the day in which its first broadcast starts, below
+    /// [`crate::rank::HOUR_BUCKETS`].
     bucket: u8,
 }
 
 impl Crowd {
-    /// The crowd of the products that `listed` gives in the order of their ids, whose vectors have so many `dimensions`.
+    /// Builds the crowd from `listed`, in which products with equal starts must go by id. Their
+    /// vectors have `dimensions` elements each.
     pub fn of<'b>(
         listed: impl Iterator<Item = Listed<'b>>,
         dimensions: usize,
@@ -172,17 +182,17 @@ impl Crowd {
         crowd
     }
 
-    /// How many there are.
+    /// The number of members.
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no members.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
-    /// How many first broadcasts have ended at `until`, but not at `from`.
+    /// The number of first broadcasts that end after `from` and by `until`.
     pub fn ended_between(&self, from: UnixMillis, until: UnixMillis) -> usize {
         let ended_at = |at: UnixMillis| self.ends.partition_point(|end| *end <= at);
         ended_at(until).saturating_sub(ended_at(from))
@@ -198,13 +208,15 @@ impl Crowd {
         self.members.iter()
     }
 
-    /// The scores of all members in their order: shared, and what the tastes behind `leaning` add by the `half` of vectors that counts.
+    /// The scores of all members, in order: the shared score, plus the points of the tastes behind
+    /// `leaning` by the `half` of the vectors that counts.
     pub fn scores(&self, leaning: Option<&Leaning<'_>>, half: Half) -> Vec<i64> {
         let Some(leaning) = leaning else { return self.heads.iter().map(|head| head.shared).collect() };
         let score = |head: &Head, vector: &[u8]| {
             head.shared.wrapping_add(leaning.points(vector, head.channel.into(), head.bucket.into()))
         };
-        // Nothing else is done a candidate here, so that the viewer's vector stays in registers; of this width, nothing is asked of it either.
+        // This loop does nothing else, so the viewer's vector stays in registers; at this width no
+        // cut is needed either.
         match self.vectors.as_chunks() {
             (vectors, []) if self.dimensions == QUICK_DIMS && half == Half::default() => {
                 let vectors: &[[u8; QUICK_DIMS]] = vectors;
@@ -223,7 +235,7 @@ impl Crowd {
     }
 }
 
-/// Items as they stand in answers, each with the time for which it stands so.
+/// Rendered items, each with the period for which it is valid.
 #[derive(Debug, Default)]
 pub struct Items {
     text: Vec<u8>,
@@ -240,7 +252,8 @@ struct Kept {
 }
 
 impl Items {
-    /// Appends item `key` to `out` as it stands at `now`: from memory, or written by `write`, which returns until when it will stand so.
+    /// Appends item `key` to `out` as rendered for `now`: from the cache, or by `write`, which
+    /// returns the end of the item's validity.
     pub fn append(
         &mut self,
         key: usize,

@@ -1,44 +1,52 @@
-//! What operators ask of a surface for a while: to pin, boost, bury or hide certain products, for all viewers or a share of them.
+//! Temporary orders of operators for a surface: to pin, boost, bury or hide certain products, for
+//! all viewers or a share of them.
 
+use crate::experiment::HeldBack;
 use crate::scatter::scatter;
 use crate::surface_name::Surface;
 use crate::time::UnixMillis;
 
-/// What is done with a product.
+/// The effect of a directive on a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Deed {
-    /// Its score gains points, or loses them where there are fewer than 0.
+    /// Adds points to its score; negative points lower it.
     Weigh(i32),
-    /// It keeps a place, from 0, whatever it scores.
+    /// Pins it to a place, counted from 0, whatever its score.
     Pin(u16),
-    /// It is left out.
+    /// Leaves it out.
     Hide,
 }
 
-/// Shares are in parts of this.
+/// The most directives of a rules file, and of an overlay: each is looked at for every candidate of
+/// a list.
+pub const MOST_DIRECTIVES: usize = 64;
+/// The points of a boost or a burial that names none: about one standard deviation of a well-known
+/// viewer's tastes.
+pub const DEFAULT_POINTS: i32 = 30_000;
+/// The denominator of shares of viewers.
 pub const WHOLE: u16 = 10_000;
 
 /// A directive of a board.
 #[derive(Clone, Copy, Debug)]
 pub struct Directive<'a> {
-    /// Its name, for explanations.
+    /// Its name, shown in explanations.
     pub name: &'a str,
-    /// What is done.
+    /// Its effect on its products.
     pub deed: Deed,
-    /// Bits of the surfaces that it is for.
+    /// The surfaces that it applies to, as bits of [`Surface::bit`].
     pub surfaces: u8,
-    /// The share of viewers, in [`WHOLE`]s.
+    /// The share of viewers that it applies to, in units of 1/[`WHOLE`].
     pub share: u16,
-    /// When it begins.
+    /// When it begins, inclusive.
     pub from: UnixMillis,
-    /// When it ends.
+    /// When it ends, exclusive.
     pub until: UnixMillis,
-    /// Indexes of its products as u32, ascending.
+    /// The board indexes of its products, as little-endian u32, ascending.
     pub products: &'a [u8],
 }
 
 impl Directive<'_> {
-    /// Whether it is about the product at `index` of the board.
+    /// Whether it applies to the product at `index` of the board.
     pub fn is_about(&self, index: usize) -> bool {
         let Ok(index) = u32::try_from(index) else { return false };
         let indexes = self.products.as_chunks().0;
@@ -46,40 +54,50 @@ impl Directive<'_> {
     }
 }
 
-/// What all directives together do with a product.
+/// The combined effect of all directives on a product.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Effect {
-    /// Points for its score.
+    /// Points added to its score.
     pub points: i64,
-    /// The place it keeps.
+    /// The place it is pinned to, from 0.
     pub place: Option<usize>,
     /// Whether it is left out.
     pub is_hidden: bool,
 }
 
-/// The directives that hold for a viewer on a surface at a time.
+/// The directives in force for a viewer on a surface at a given time.
 #[derive(Clone, Debug, Default)]
 pub struct Directives<'a>(Vec<Directive<'a>>);
 
 impl<'a> Directives<'a> {
-    /// Those of `all`, a board's, that hold on `surface` at `at` for `viewer`: everybody without tastes of their own is one viewer, 0.
-    pub fn holding(all: impl Iterator<Item = Directive<'a>>, surface: Surface, at: UnixMillis, viewer: u64) -> Self {
+    /// Selects from `all` directives of a board those in force on `surface` at `at` for `viewer`,
+    /// who goes without those that are `held_back`. Viewers without tastes of their own all count
+    /// as viewer 0.
+    pub fn holding(
+        all: impl Iterator<Item = Directive<'a>>,
+        surface: Surface,
+        at: UnixMillis,
+        viewer: u64,
+        held_back: HeldBack,
+    ) -> Self {
         let holds = |(index, directive): &(usize, Directive<'_>)| {
             let drawn = scatter(viewer, u64::try_from(*index).unwrap_or(0)).checked_rem(WHOLE.into()).unwrap_or(0);
             directive.surfaces & surface.bit() != 0
                 && directive.from <= at
                 && at < directive.until
                 && drawn < u64::from(directive.share)
+                && !held_back.directive(*index)
         };
         Self(all.enumerate().filter(holds).map(|(_, directive)| directive).collect())
     }
 
-    /// Whether there are none.
+    /// Whether no directive is in force.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What they do with the product at `index` of the board. Of several places the first given counts.
+    /// Their combined effect on the product at `index` of the board. If several pin it, the first
+    /// place counts.
     pub fn effect(&self, index: usize) -> Effect {
         let mut effect = Effect::default();
         for directive in self.about(index) {
@@ -92,7 +110,7 @@ impl<'a> Directives<'a> {
         effect
     }
 
-    /// Those about the product at `index` of the board.
+    /// The directives that apply to the product at `index` of the board.
     pub fn about(&self, index: usize) -> impl Iterator<Item = &Directive<'a>> {
         self.0.iter().filter(move |directive| directive.is_about(index))
     }

@@ -1,10 +1,11 @@
-//! What an event may say, decided once: the Worker that takes events (`crates/event-worker/`), `sinsang ingest` and
-//! the readers of the table `events` all ask here. A row that one of them takes is good for all.
+//! The rules for events, shared by the event Worker (`crates/event-worker/`), `sinsang ingest` and
+//! the readers of the table `events`. A row that one of them accepts, all accept.
 
 mod row;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use strum::VariantArray as _;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,23 +15,39 @@ use crate::text::is_token;
 use crate::time::{DAY_MS, MINUTE_MS, UnixMillis};
 use crate::viewer::is_viewer_name;
 
-/// How old an event may be when it is received.
+/// The oldest age at which an event is accepted, in milliseconds.
 pub const MAX_AGE_MS: i64 = 7 * DAY_MS;
-/// How far ahead the app's clock may be.
+/// How far the app's clock may be ahead, in milliseconds.
 pub const MAX_AHEAD_MS: i64 = 5 * MINUTE_MS;
-/// Most bytes by which a stored line is longer than its row: the viewer, the time of receipt, and the fuller
-/// form of the event's own time.
+/// The most bytes that a stored line adds to its row: the viewer, the time of receipt, and the
+/// longer form of the event's own time.
 pub const ADDED_BYTES: usize = 176;
-/// Experiments that one event may tell of.
+/// The most experiments in one event.
 pub const MAX_EXPERIMENTS: usize = 16;
-/// Characters of an event's id.
+/// The highest amount of one purchase, in won.
+pub const AMOUNT_MAX: u32 = 100_000_000;
+/// The allowed length of an event id, in characters.
 const EVENT_ID_CHARS: std::ops::RangeInclusive<usize> = 8..=64;
-/// 1990-01-01T00:00:00+09:00, before which there was no home shopping in Korea.
+/// 1990-01-01T00:00:00+09:00; Korea had no home shopping before.
 pub const EARLIEST: UnixMillis = UnixMillis(631_119_600_000);
 
-/// What a viewer did; `docs/input.md` says more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// A viewer's action; `docs/input.md` describes the kinds.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum EventKind {
     /// A listing was shown.
     Impression,
@@ -48,7 +65,7 @@ pub enum EventKind {
     LiveEnter,
 }
 
-/// What an event names of what it may be about.
+/// Which possible subjects an event names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Named {
     /// A listing or a product.
@@ -61,31 +78,22 @@ pub struct Named {
 
 impl EventKind {
     /// Every kind, in the order of the enum.
-    pub const ALL: [Self; 7] =
-        [Self::Impression, Self::View, Self::Click, Self::Alarm, Self::Purchase, Self::TabOpen, Self::LiveEnter];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The spelling in events and tables.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Impression => "impression",
-            Self::View => "view",
-            Self::Click => "click",
-            Self::Alarm => "alarm",
-            Self::Purchase => "purchase",
-            Self::TabOpen => "tab_open",
-            Self::LiveEnter => "live_enter",
-        }
+        self.into()
     }
 
-    /// The kind that is spelled `text`.
+    /// The kind spelled `text`.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == text)
     }
 
-    /// Whether an event of this kind says what it is about.
+    /// Checks that an event of this kind names its subject.
     ///
     /// # Errors
-    /// The field that it should have named, and how.
+    /// [`Wrong`] with the missing field, if the event does not name what its kind requires.
     pub fn concerns(self, named: Named) -> Result<(), Wrong> {
         match self {
             Self::TabOpen if !named.tab => Err(wrong("tab_id", "its kind must name a tab")),
@@ -97,69 +105,86 @@ impl EventKind {
             _ => Ok(()),
         }
     }
+
+    /// Checks the amount of an event of this kind, in won.
+    ///
+    /// # Errors
+    /// [`Wrong`] if the kind is not a purchase, or the amount is above [`AMOUNT_MAX`].
+    pub fn costs(self, amount: Option<u32>) -> Result<(), Wrong> {
+        match amount {
+            Some(_) if self != Self::Purchase => Err(wrong("amount", "only a purchase has one")),
+            Some(won) if won > AMOUNT_MAX => Err(wrong("amount", row::NOT_WON)),
+            _ => Ok(()),
+        }
+    }
 }
 
-/// An event that is stored: one line of NDJSON. `docs/events.md` describes the fields.
+/// A stored event: one line of NDJSON. `docs/events.md` describes the fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Event {
-    /// Made by the app; an event that comes twice has the same one.
+    /// Made by the app; a repeated event has the same id.
     pub event_id: String,
-    /// 16 hex digits of a signed-in viewer's key, or `d` and as many of an anonymous device's.
+    /// 16 hex digits of a signed-in viewer's key, or `d` and 16 hex digits of an anonymous
+    /// device's.
     pub viewer: String,
-    /// What happened.
+    /// The viewer's action.
     pub kind: EventKind,
-    /// When, by the app's clock; RFC 3339 in UTC with milliseconds.
+    /// When it happened, by the app's clock: RFC 3339 in UTC with milliseconds.
     pub at: String,
-    /// When it was received, by the Worker's clock; the same form. Events from elsewhere may lack it.
+    /// When the Worker received it, by the Worker's clock, in the same form. Events from other
+    /// sources may lack it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub received_at: Option<String>,
-    /// The Korean province that the request came from, by the two digits of its ISO 3166-2 code.
+    /// The Korean province of the request, as the two digits of its ISO 3166-2 code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// The class of device that it came from, of [`DEVICE_CLASSES`].
+    /// The device class of the request, one of [`DEVICE_CLASSES`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_class: Option<String>,
-    /// `new`, `live` or `tabs`.
+    /// The surface: `new`, `live` or `tabs`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub surface: Option<String>,
-    /// Place on the surface, from 1.
+    /// Position on the surface, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<u32>,
-    /// 16 hex digits.
+    /// The amount of a purchase, in won.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount: Option<u32>,
+    /// The product's id, 16 hex digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub product_id: Option<String>,
     /// The shop's item code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listing_id: Option<String>,
-    /// The shop of the item code.
+    /// The shop that the item code belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shop: Option<String>,
-    /// The tab.
+    /// The tab's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tab_id: Option<String>,
     /// The channel's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
-    /// The experiment, where there is one.
+    /// The id of the experiment, if there is only one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub experiment: Option<String>,
-    /// Its variant.
+    /// The variant in `experiment`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
-    /// Variants by experiment, where there are several.
+    /// Variants by experiment, if there are several.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub experiments: BTreeMap<String, String>,
-    /// The snapshot of the answer, 16 hex digits.
+    /// The snapshot behind the answer, 16 hex digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<String>,
 }
 
-/// A field that is wrong, and how; where the whole row is, no field is named.
+/// An invalid field and the reason; without a field, the whole row is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wrong {
-    /// The field.
+    /// The field's name, or `None` for the whole row.
     pub field: Option<&'static str>,
-    /// What is wrong with it.
+    /// Why it is invalid.
     pub reason: &'static str,
 }
 
@@ -180,11 +205,11 @@ fn whole(reason: &'static str) -> Wrong {
 }
 
 impl Event {
-    /// The event of a `row` that is received at `now` from `viewer`, without the context of its request.
-    /// Fields that nobody knows are left out, as in tables.
+    /// Parses `row`, received at `now` from `viewer`; the context of the request is left unset.
+    /// Unknown fields are ignored, as in tables.
     ///
     /// # Errors
-    /// [`Wrong`] names the first field that is, in the order of `docs/events.md`.
+    /// [`Wrong`] names the first invalid field, in the order of `docs/events.md`.
     pub fn of(row: &str, viewer: &str, now: UnixMillis) -> Result<Self, Wrong> {
         let (event, at) = Self::said(&object(row)?, viewer)?;
         if now.since(at) > MAX_AGE_MS {
@@ -196,11 +221,11 @@ impl Event {
         Ok(Self { received_at: Some(now.to_utc_rfc3339()), ..event })
     }
 
-    /// Reads a line back as [`Event::line`] wrote it, or as another source of events did, with the time at
-    /// which it happened.
+    /// Parses a line from [`Event::line`] or from another source of events, and returns the event
+    /// with the time at which it happened.
     ///
     /// # Errors
-    /// [`Wrong`] names the first field that is.
+    /// [`Wrong`] names the first invalid field.
     pub fn parse(line: &str) -> Result<(Self, UnixMillis), Wrong> {
         let row = object(line)?;
         let viewer = row::text(&row, "viewer")?.ok_or(wrong("viewer", row::MISSING))?;
@@ -219,7 +244,7 @@ impl Event {
         Ok((Self { received_at, region, device_class, ..event }, at))
     }
 
-    /// What a row says of itself, whenever it came and from where.
+    /// Parses the fields that don't depend on the source or the time of receipt.
     fn said(row: &Object<'_>, viewer: &str) -> Result<(Self, UnixMillis), Wrong> {
         let event_id = row::text(row, "event_id")?.ok_or(wrong("event_id", row::MISSING))?;
         if !is_event_id(&event_id) {
@@ -241,6 +266,7 @@ impl Event {
             device_class: None,
             surface: row::surface(row)?,
             position: row::position(row)?,
+            amount: row::amount(row)?,
             product_id: row::hex(row, "product_id")?,
             listing_id: row::code(row, "listing_id")?,
             shop: row::name(row, "shop")?,
@@ -256,6 +282,7 @@ impl Event {
             return Err(wrong(missing, "experiment and variant go together"));
         }
         event.kind.concerns(event.named())?;
+        event.kind.costs(event.amount)?;
         Ok((event, at))
     }
 
@@ -264,19 +291,19 @@ impl Event {
         Named { item, tab: self.tab_id.is_some(), channel: self.channel.is_some() }
     }
 
-    /// The line that is queued and stored, without its end.
+    /// The line that is queued and stored, without its newline.
     pub fn line(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-/// The fields of a row. Half of a surrogate pair, or another thing that only some readers of JSON take, makes the
-/// row unreadable, and no other.
+/// The fields of a row. Half a surrogate pair, or anything else that only some JSON parsers accept,
+/// makes this row unreadable and no other.
 fn object(row: &str) -> Result<Object<'_>, Wrong> {
     Object::parse(row.as_bytes()).ok_or(whole("not an object as JSON whose texts can be read"))
 }
 
-/// Whether `text` may be an event's id.
+/// Whether `text` is a valid event id.
 pub fn is_event_id(text: &str) -> bool {
     is_token(text, EVENT_ID_CHARS)
 }
@@ -337,10 +364,16 @@ mod tests {
             (json!({"position": 0}), "position"),
             (json!({"position": 1.5}), "position"),
             (json!({"position": "1"}), "position"),
+            (json!({"amount": 1}), "amount"),
+            (json!({"kind": "purchase", "amount": -1}), "amount"),
+            (json!({"kind": "purchase", "amount": 49_900.5}), "amount"),
+            (json!({"kind": "purchase", "amount": "49,900"}), "amount"),
+            (json!({"kind": "purchase", "amount": AMOUNT_MAX + 1}), "amount"),
+            (json!({"kind": "purchase", "amount": 5_000_000_000_u64}), "amount"),
             (json!({"product_id": "0123456789ABCDEF"}), "product_id"),
             (json!({"product_id": null}), "product_id"),
             (json!({"listing_id": 5}), "listing_id"),
-            // Words for nothing, as tables know them.
+            // Null words, as in tables.
             (json!({"product_id": "-"}), "product_id"),
             (json!({"product_id": null, "listing_id": "-"}), "product_id"),
             (json!({"product_id": null, "listing_id": "undefined"}), "product_id"),
@@ -369,15 +402,35 @@ mod tests {
             assert_eq!(refused.map_err(|wrong| wrong.field), Err(Some(field)), "{changes}");
         }
         assert_eq!(Event::of("[]", VIEWER, now()).unwrap_err().field, None);
-        // What only the grammar of JSON allows.
+        // Only the grammar of JSON allows these.
         for text in [r#""\ud83d""#, "01", r#"{"a":"\udc00x"}"#] {
             let row = row(&json!({})).to_string().replace("\"click\"", &format!("\"click\",\"more\":{text}"));
             assert_eq!(Event::of(&row, VIEWER, now()).unwrap_err().field, None, "{row}");
         }
-        // The very ends of what a clock may be off are good.
+        // The extreme ages that are still accepted.
         for at in ["2026-11-15T13:05:07.250Z", "2026-11-22T13:10:07.250Z"] {
             assert!(Event::of(&row(&json!({"at": at})).to_string(), VIEWER, now()).is_ok(), "{at}");
         }
+    }
+
+    #[test]
+    fn a_purchase_has_an_amount_and_nothing_else_has() {
+        for amount in [0, 49_900, AMOUNT_MAX] {
+            let bought = row(&json!({"kind": "purchase", "amount": amount}));
+            let event = Event::of(&bought.to_string(), VIEWER, now()).unwrap();
+            assert_eq!(event.amount, Some(amount));
+            assert_eq!(Event::parse(&event.line()).map(|(event, _)| event), Ok(event));
+        }
+        assert_eq!(Event::of(&row(&json!({"amount": null})).to_string(), VIEWER, now()).unwrap().amount, None);
+        for (kind, amount, reason) in [
+            ("click", json!(1), "only a purchase has one"),
+            ("purchase", json!(AMOUNT_MAX + 1), row::NOT_WON),
+            ("purchase", json!(-1), row::NOT_WON),
+        ] {
+            let refused = Event::of(&row(&json!({"kind": kind, "amount": amount})).to_string(), VIEWER, now());
+            assert_eq!(refused.unwrap_err().to_string(), format!("amount: {reason}"));
+        }
+        assert!(row::NOT_WON.replace(',', "").ends_with(&AMOUNT_MAX.to_string()), "{}", row::NOT_WON);
     }
 
     proptest! {

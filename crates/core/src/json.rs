@@ -1,7 +1,8 @@
-//! The JSON of tokens, keys and events: what of their objects counts, taken out without a library's messages, which nobody would read.
+//! A small reader for the JSON objects of tokens, keys and events, without a library's error
+//! messages, which nobody would read.
 //!
-//! Wasm is paid for by the byte: reading these through serde brings the text of every error that JSON can have, and the printing of floats
-//! with it, some 40 KB.
+//! Every byte of Wasm costs: reading these objects through serde brings in the text of every JSON
+//! error and the printing of floats, some 40 KB.
 
 mod split;
 
@@ -15,12 +16,13 @@ pub use split::{documents, items, joined, members};
 
 type Json<'a> = Value<&'a str, Cow<'a, str>>;
 
-/// Most arrays and objects within each other, as in serde_json.
+/// The deepest nesting of arrays and objects, as in serde_json.
 const DEPTH: usize = 128;
-/// Seconds that a date may have: some 260,000 years to either side of the epoch. What lies beyond is no date.
+/// The seconds since the epoch that a date may have: some 260,000 years to either side. Anything
+/// beyond is not a date.
 const DATES: std::ops::RangeInclusive<i64> = -8_334_601_228_800..=8_210_266_876_799;
 
-/// Says that a field is there twice, or is not what it has to be.
+/// The error for a field that appears twice or has the wrong type or range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unfit;
 
@@ -28,7 +30,7 @@ pub struct Unfit;
 pub struct Object<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
 
 impl<'a> Object<'a> {
-    /// The object that all of `json` is, `None` where it is none.
+    /// Parses `json`, which must be exactly one object; `None` otherwise.
     pub fn parse(json: &'a [u8]) -> Option<Self> {
         let parse = |next: u8, lexer: &mut SliceLexer<'a>| parse_bounded(DEPTH, next, lexer);
         match SliceLexer::new(json).exactly_one(SliceLexer::ws_peek, parse) {
@@ -37,7 +39,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Whether there is a field `name`, whatever it holds.
+    /// Whether there is a field `name`, whatever its value.
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(one, _)| one == name)
     }
@@ -46,18 +48,18 @@ impl<'a> Object<'a> {
         field(&self.0, name)
     }
 
-    /// The text of `name`, where it is there.
+    /// The text field `name`; `None` if absent or null.
     ///
     /// # Errors
-    /// [`Unfit`] where it is something else, or there twice.
+    /// [`Unfit`] if it is not a text, or appears twice.
     pub fn text(&self, name: &str) -> Result<Option<&str>, Unfit> {
         self.field(name)?.map(text_of).transpose()
     }
 
-    /// The texts of `name`: one, or several in an array (RFC 7519 section 4.1.3).
+    /// The texts of the field `name`: a single text, or an array of texts (RFC 7519 section 4.1.3).
     ///
     /// # Errors
-    /// [`Unfit`] where there is something else, or it is there twice.
+    /// [`Unfit`] if it holds anything else, or appears twice.
     pub fn texts(&self, name: &str) -> Result<Vec<&str>, Unfit> {
         match self.field(name)? {
             None => Ok(Vec::new()),
@@ -66,10 +68,10 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// The whole number `name`, written without a point or an exponent.
+    /// The whole number `name`, written without a decimal point or an exponent.
     ///
     /// # Errors
-    /// [`Unfit`] where it is none from 0 to 2^32 - 1, or there twice.
+    /// [`Unfit`] if it is not a whole number from 0 to 2^32 - 1, or appears twice.
     pub fn whole(&self, name: &str) -> Result<Option<u32>, Unfit> {
         match self.field(name)? {
             None => Ok(None),
@@ -80,10 +82,10 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// The texts of the object `name`, each with its own name.
+    /// The fields of the object `name`, as pairs of name and text.
     ///
     /// # Errors
-    /// [`Unfit`] where it is something else, or there twice.
+    /// [`Unfit`] if it is not an object of texts, or appears twice.
     pub fn named_texts(&self, name: &str) -> Result<Vec<(&str, &str)>, Unfit> {
         match self.field(name)? {
             None => Ok(Vec::new()),
@@ -92,7 +94,8 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// The objects of the list `name`; what is no object, or no list, is passed over.
+    /// The objects in the list `name`. Other items are skipped, and anything but a list counts as
+    /// empty.
     pub fn objects(&self, name: &str) -> impl Iterator<Item = Inner<'_, 'a>> {
         let list = match self.field(name) {
             Ok(Some(Value::Array(list))) => list.as_slice(),
@@ -104,10 +107,11 @@ impl<'a> Object<'a> {
         })
     }
 
-    /// The date `name` in seconds since the epoch, of which parts don't count. No issuer writes it with an exponent.
+    /// The date `name` in whole seconds since the epoch; a fraction is cut off. An exponent is
+    /// invalid, since no issuer writes one.
     ///
     /// # Errors
-    /// [`Unfit`] where it is no date, or there twice.
+    /// [`Unfit`] if it is not a date, or appears twice.
     pub fn date(&self, name: &str) -> Result<Option<i64>, Unfit> {
         match self.field(name)? {
             None => Ok(None),
@@ -121,7 +125,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// An object within another.
+/// An object nested in another.
 #[derive(Clone, Copy)]
 pub struct Inner<'v, 'a>(&'v [(Cow<'a, str>, Json<'a>)]);
 
@@ -129,13 +133,13 @@ impl<'v> Inner<'v, '_> {
     /// See [`Object::text`].
     ///
     /// # Errors
-    /// [`Unfit`] where it is something else, or there twice.
+    /// [`Unfit`] if it is not a text, or appears twice.
     pub fn text(self, name: &str) -> Result<Option<&'v str>, Unfit> {
         field(self.0, name)?.map(text_of).transpose()
     }
 }
 
-/// The field `name`, `None` where it is not there or null.
+/// The field `name`; `None` if absent or null.
 fn field<'v, 'a>(fields: &'v [(Cow<'a, str>, Json<'a>)], name: &str) -> Result<Option<&'v Json<'a>>, Unfit> {
     let mut found = fields.iter().filter(|(one, _)| one == name).map(|(_, value)| value);
     match (found.next(), found.next()) {

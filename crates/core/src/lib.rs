@@ -1,12 +1,16 @@
-//! What the Workers, the pipeline and the preview page share.
+//! Types and pure functions shared by the Workers, the pipeline and the preview page.
 //!
-//! - [`time`], [`text`], [`code`], [`printable`], [`json`]: instants and texts from outside, read alike everywhere.
-//! - [`viewer`], [`context`], [`event`]: who is served, where and when, and what their events may say. [`verdict`]: what was decided of a product.
-//! - [`key`], [`pack`], [`pulse`], [`crowd`]: what stands in the store, by name and in bytes, and what is worked out of a board once.
-//! - [`experiment`] says by which weights a viewer is shown things; [`rank`] orders for the viewer by [`signal`]s, [`mix`] and [`directive`] arrange, [`surface`]
-//!   and [`session`] choose what is shown at a time.
+//! - [`time`], [`text`], [`code`], [`printable`], [`json`]: one way to read external instants,
+//!   texts and ids everywhere.
+//! - [`viewer`], [`context`], [`event`]: the viewer, the context of a request, and the rules for
+//!   events. [`verdict`]: the decision on whether a product is new.
+//! - [`key`], [`pack`], [`pulse`], [`crowd`]: the store's keys, its byte formats, and values
+//!   computed once per board.
+//! - [`experiment`] chooses a viewer's weights, [`session`] adjusts the tastes to the latest looks,
+//!   [`rank`] orders products for the viewer by [`signal`]s, [`mix`] and [`directive`] rearrange
+//!   them, and [`surface`] selects what is shown at a given time.
 //!
-//! All of it is pure: no I/O, no clock, no randomness, no async.
+//! The whole crate is pure: no I/O, no clock, no randomness, no async.
 #![cfg_attr(
     not(test),
     deny(
@@ -35,6 +39,7 @@ pub mod key;
     reason = "places of a list and sums of a few products of i32 weights with signals, which i64 holds with room"
 )]
 pub mod mix;
+pub mod overlay;
 pub mod pack;
 pub mod printable;
 pub mod pulse;

@@ -1,8 +1,10 @@
-//! How a list is put together beyond its scores: how many of a kind stand together, what stands too close to the places before it, what
-//! contracts ask for, places for what few have seen yet, and places that operators fill.
+//! The arrangement of a list beyond its scores: caps on products of a kind, a penalty for
+//! similarity to the places before, floors from contracts, exploration of little-seen products, and
+//! places pinned by operators.
 //!
-//! Whole numbers alone, and no allocation for an item: a list is arranged where it stands. A place depends on the places before it and on a
-//! bounded stretch of what follows, so every page of a list finds the same places.
+//! It uses integers only, and allocates nothing per item: a list is arranged in place. A place
+//! depends on the places before it and on a bounded stretch of what follows, so every page of a
+//! list computes the same places.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,72 +12,76 @@ use crate::rank::{Trail, UNIT};
 use crate::scatter::scatter;
 use crate::surface_name::Surface;
 
-/// Places at the head of a list that are arranged; what follows stands by score.
+/// The number of places at the head of a list that are arranged; the rest stay in score order.
 pub const PLACES: usize = 40;
-/// How far below a place what may stand there is looked for.
+/// How many entries from a place on are searched for one to put there.
 pub const REACH: usize = 128;
-/// Of what the caps allow, how many are compared for their likeness to what stands before.
+/// The most entries within the caps that are compared for similarity to the places before.
 const COMPARED: usize = 16;
-/// The most products that are picked for exploration in a list.
+/// The most products picked for exploration in one list.
 pub const MOST_PICKS: usize = 8;
-/// The longest [`Mix::window`].
+/// The largest [`Mix::window`].
 pub const MOST_WINDOW: usize = 32;
-/// The most floors.
+/// The most floors on a board.
 pub const MOST_FLOORS: usize = 16;
 
-/// How lists are mixed. All 0 leaves the order to scores.
+/// The mixing rules of lists. All 0 leaves the order to scores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mix {
-    /// Places in a row that caps and floors hold for.
+    /// The number of consecutive places that caps and floors apply to.
     pub window: u8,
-    /// Most products of a category among them; 0 for any number.
+    /// The most products of one category among them; 0 for no limit.
     pub category: u8,
-    /// Most products of a brand among them; 0 for any number.
+    /// The most products of one brand among them; 0 for no limit.
     pub brand: u8,
-    /// Most products of a channel among them; 0 for any number.
+    /// The most products of one channel among them; 0 for no limit.
     pub channel: u8,
-    /// What full likeness to the places before costs, in weights of a signal.
+    /// The penalty for full similarity to the places before, as a signal's weight.
     pub similarity: i32,
-    /// One place of so many goes to a product that few have seen; 0 for none.
+    /// One place in this many goes to a little-seen product; 0 for none.
     pub explore_every: u8,
-    /// A product that was shown less often than this is one that few have seen.
+    /// A product counts as little seen if it was shown fewer times than this.
     pub explore_below: u8,
-    /// The weight of the viewer's short memory on the new-product tab.
+    /// The weight of the viewer's short-term memory on the new-product tab.
     pub memory: i32,
-    /// Points for each second that a broadcast has been on air, on the live order.
+    /// Points per second that a broadcast has been on air, on the live order.
     pub stay: i32,
-    /// Points by which a tab has to be better to pass one that stands before it in the shared order.
+    /// The points by which a tab's score must exceed that of a tab before it in the shared order to
+    /// pass it.
     pub tab_margin: i32,
-    /// Bits of the surfaces on which the second half of vectors counts in place of the first, for viewers who have one.
+    /// The surfaces, as bits, on which the second half of vectors replaces the first, for viewers
+    /// who have one.
     pub second: u8,
-    /// What notes above 0 are. 0: places on a list that was handed in, which count on the new-product tab. Otherwise nearness to what the viewer
-    /// did, which counts on the live order by a weight of one less.
+    /// The meaning of notes above 0. If this is 0, they are places on a supplied list, and count on
+    /// the new-product tab. Otherwise they are nearness to the viewer's actions, and count on the
+    /// live order with a weight of this minus 1.
     pub near: u8,
 }
 
-/// Where the second half of vectors begins: another space, in which somebody else's vectors lie.
+/// Where the second half of vectors begins: a separate space for vectors from an external source.
 pub const SECOND_AT: usize = 64;
 
-/// Which half of vectors counts for a viewer on a surface.
+/// The half of vectors that counts for a viewer on a surface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Half(bool);
 
 impl Half {
-    /// The half of the viewer's `vector` that counts where `second` has the surfaces of the second half.
+    /// The half that counts for a viewer with `vector` on `surface`; `second` has the bits of the
+    /// surfaces that use the second half.
     pub fn of(vector: &[u8], second: u8, surface: Surface) -> Self {
         let has_second = vector.get(SECOND_AT..).is_some_and(|half| half.iter().any(|value| *value != 0));
         Self(second & surface.bit() != 0 && has_second)
     }
 
-    /// That half of a vector.
+    /// Cuts this half out of a vector.
     pub fn cut(self, vector: &[u8]) -> &[u8] {
         if self.0 { vector.get(SECOND_AT..).unwrap_or_default() } else { vector.get(..SECOND_AT).unwrap_or(vector) }
     }
 }
 
 impl Mix {
-    /// Takes what `own` has otherwise than `base`.
+    /// Copies the fields in which `own` differs from `base`.
     pub fn take_changes(&mut self, base: &Self, own: &Self) {
         fn take<T: PartialEq + Copy>(field: &mut T, base: T, own: T) {
             if own != base {
@@ -96,31 +102,32 @@ impl Mix {
         take(&mut self.near, base.near, own.near);
     }
 
-    /// Whether no entry decides about its neighbours: there are neither caps nor `floors`, and likeness costs nothing.
+    /// Whether no entry affects its neighbours: there are no caps and no `floors`, and similarity
+    /// costs nothing.
     pub fn is_plain(&self, floors: &[Floor]) -> bool {
         self.category == 0 && self.brand == 0 && self.channel == 0 && self.similarity == 0 && floors.is_empty()
     }
 }
 
-/// What a contract asks for: in every [`Mix::window`] places, at least `least` of these channels.
+/// A contractual minimum: in every [`Mix::window`] places, at least `least` from these channels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Floor {
-    /// Channels by their indexes, a bit each; channels from the 64th on can't have a floor.
+    /// The channels, one bit per index; channels from the 64th on can't have a floor.
     pub channels: u64,
-    /// Places of the window.
+    /// The minimum number of places in the window.
     pub least: u8,
 }
 
-/// What of an entry of a list decides about its neighbours.
+/// The traits of a list entry that affect its neighbours.
 #[derive(Clone, Copy, Debug)]
 pub struct Traits<'a> {
-    /// Its score.
+    /// Its score, in points.
     pub total: i64,
-    /// Its category, `u16::MAX` for none.
+    /// The index of its category, `u16::MAX` for none.
     pub category: u16,
-    /// Its brand, 0 for none.
+    /// The number of its brand, 0 for none.
     pub brand: u16,
-    /// Its channel, `u16::MAX` for none.
+    /// The index of its channel, `u16::MAX` for none.
     pub channel: u16,
     /// Its vector, int8.
     pub vector: &'a [u8],
@@ -133,36 +140,36 @@ impl Traits<'_> {
     }
 }
 
-/// How one list is arranged.
+/// The arrangement of one list.
 #[derive(Clone, Debug)]
 pub struct Plan<'a, T> {
-    /// The caps.
+    /// The mix, with the caps.
     pub mix: Mix,
-    /// The floors; [`MOST_FLOORS`] count.
+    /// The floors, of which the first [`MOST_FLOORS`] count.
     pub floors: &'a [Floor],
-    /// Places at the head that are asked for; none after them has to be arranged.
+    /// The number of requested places at the head; later ones need no arrangement.
     pub places: usize,
-    /// Draws the places for exploration.
+    /// The seed for the places of exploration.
     pub seed: u64,
-    /// What is to be seen by somebody, in the order in which places are given out.
+    /// The entries to explore, in the order in which they get places.
     pub picks: &'a [T],
-    /// What operators hold in a place, by ascending place. None of it stands in the list.
+    /// Pinned entries with their places, ascending. The list must not contain them.
     pub pins: &'a [(usize, T)],
 }
 
-/// The places that stand so near that they count, by their traits: the latest at the end of each part.
+/// The recent places that affect the next one, by their traits.
 struct Near {
-    /// Places before one that caps hold for together with it.
+    /// The number of preceding places that share a window with the next one.
     window: usize,
-    /// Category, brand and channel, at the place modulo the length.
+    /// Category, brand and channel of each place, at the place modulo the array's length.
     kinds: [[u16; 3]; MOST_WINDOW],
-    /// How often each category, brand and channel stands in the window.
+    /// Counts of each category, brand and channel in the window.
     counts: [Counts; 3],
-    /// Their vectors.
+    /// The decaying sum of their vectors.
     around: Trail,
 }
 
-/// What is no category, brand and channel.
+/// The values for no category, no brand and no channel.
 const NONE: [u16; 3] = [u16::MAX, 0, u16::MAX];
 
 impl Near {
@@ -189,14 +196,15 @@ impl Near {
         self.around.take(own.vector);
     }
 
-    /// How many of the last `count` places before `place` are of `channels`.
+    /// The number of the `count` places before `place` that belong to `channels`.
     fn of_channels(&self, channels: u64, place: usize, count: usize) -> usize {
         let last = (place.saturating_sub(count)..place).filter_map(|at| self.kinds.get(at % MOST_WINDOW));
         last.filter(|[.., channel]| bit(channels, *channel)).count()
     }
 }
 
-/// How often kinds are there. One more than a window has may be there for a moment.
+/// The count of each kind. An addition comes before its removal, so there may briefly be one more
+/// entry than the window has places.
 #[derive(Clone, Copy, Default)]
 struct Counts {
     kinds: [(u16, u8); MOST_WINDOW],
@@ -229,8 +237,8 @@ impl Counts {
     }
 }
 
-/// Arranges the first [`PLACES`] of `list`, which is in the order of scores; `traits` tells what an entry is. Pins are put in, and picks that
-/// the list does not hold.
+/// Arranges the first [`PLACES`] of `list`, which is in score order; `traits` gives an entry's
+/// traits. Inserts the pins, and any picks that the list lacks.
 #[inline(never)]
 pub fn arrange<'a, T: Copy + PartialEq>(list: &mut Vec<T>, plan: &Plan<'_, T>, traits: impl Fn(T) -> Traits<'a>) {
     let mix = plan.mix;
@@ -238,7 +246,8 @@ pub fn arrange<'a, T: Copy + PartialEq>(list: &mut Vec<T>, plan: &Plan<'_, T>, t
     let mut near = Near::new(&mix);
     let is_plain = mix.is_plain(plan.floors);
     let places = if is_plain && plan.picks.is_empty() { 0 } else { PLACES.min(plan.places) };
-    // What they are of all that may be looked at, asked once: of the head of the list, in its order.
+    // The traits of the entries that may be looked at, computed once: the head of the list, in its
+    // order. Empty if the mix is plain.
     let looked_at = if is_plain { 0 } else { places + REACH };
     let mut known: Vec<Traits<'a>> = list.iter().take(looked_at).map(|entry| traits(*entry)).collect();
     let mut place = 0;
@@ -272,7 +281,7 @@ pub fn arrange<'a, T: Copy + PartialEq>(list: &mut Vec<T>, plan: &Plan<'_, T>, t
     }
 }
 
-/// Puts what `one` is at `place` of what is known, where anything is to be known.
+/// Inserts the traits of `one` at `place`, if `known` is in use and reaches so far.
 fn insert<'a>(known: &mut Vec<Traits<'a>>, place: usize, is_plain: bool, one: impl FnOnce() -> Traits<'a>) {
     if !is_plain && place <= known.len() {
         known.insert(place, one());
@@ -286,13 +295,13 @@ fn bring<T>(rest: &mut [T], at: usize) {
     }
 }
 
-/// The pick that `place` goes to, if it is one for exploration: the first that does not stand before it.
+/// The pick for `place`, if it is a place of exploration: the first pick that is not placed before.
 fn pick<T: Copy + PartialEq>(list: &[T], plan: &Plan<'_, T>, place: usize) -> Option<T> {
     let every = usize::from(plan.mix.explore_every);
     if every == 0 || plan.picks.is_empty() {
         return None;
     }
-    // One in the later half of each run of places, so that what suits best keeps the head of the list.
+    // One place in the later half of each run, so that the best matches keep the head of the list.
     let (run, half) = (place / every, every / 2);
     let drawn = scatter(plan.seed, u64::try_from(run).unwrap_or(0)) % u64::try_from(every - half).unwrap_or(1).max(1);
     if u64::try_from(place % every).ok()? != u64::try_from(half).ok()? + drawn {
@@ -302,7 +311,7 @@ fn pick<T: Copy + PartialEq>(list: &[T], plan: &Plan<'_, T>, place: usize) -> Op
     plan.picks.iter().find(|pick| !before.contains(pick)).copied()
 }
 
-/// Which entry of `rest`, which is told by what its entries are, stands at `place`.
+/// The index in `rest`, which holds the entries' traits, of the entry for `place`.
 fn choose<T>(rest: &[Traits<'_>], place: usize, plan: &Plan<'_, T>, near: &Near) -> usize {
     let mix = plan.mix;
     let caps = [mix.category, mix.brand, mix.channel];
@@ -324,22 +333,22 @@ fn choose<T>(rest: &[Traits<'_>], place: usize, plan: &Plan<'_, T>, near: &Near)
         .filter(|(_, own)| allowed(own))
         .take(if mix.similarity == 0 { 1 } else { COMPARED })
         .map(|(at, own)| (own.total.saturating_sub(cost(own)), at))
-        // The earlier of two that are equal.
+        // On a tie, the earlier one.
         .max_by_key(|(total, at)| (*total, std::cmp::Reverse(*at)));
     best.map_or(0, |(_, at)| at)
 }
 
-/// The kinds of which as many stand near as may.
+/// The kinds that have reached their cap.
 #[derive(Clone, Copy, Default)]
 struct Full {
     kinds: [u16; MOST_WINDOW],
     count: usize,
-    /// A bit for each kind, which others may share: most entries are of none, and only the others are looked for.
+    /// A filter of one bit per kind modulo 64. Most entries miss it and need no search.
     bits: u64,
 }
 
 impl Full {
-    /// Takes in those that are there `cap` times; 0 is no cap.
+    /// Adds the kinds with at least `cap` entries in `counts`; a `cap` of 0 means no cap.
     fn take(&mut self, counts: &Counts, cap: u8) {
         for (kind, _) in counts.there().iter().filter(|(_, count)| cap > 0 && *count >= cap) {
             if let Some(place) = self.kinds.get_mut(self.count) {
@@ -355,7 +364,8 @@ impl Full {
     }
 }
 
-/// The channels, a bit each, of which one has to stand here so that floors can still be kept within this run of places.
+/// The channels, as bits, one of which must stand at `place` so that the floors can still be met
+/// within this run of places; 0 if none must.
 fn owed<T>(place: usize, plan: &Plan<'_, T>, near: &Near) -> u64 {
     let window = usize::from(plan.mix.window).min(MOST_WINDOW);
     if window == 0 || plan.floors.is_empty() {
@@ -378,7 +388,8 @@ fn bit(channels: u64, channel: u16) -> bool {
     u32::from(channel) < u64::BITS && channels >> channel & 1 == 1
 }
 
-/// The picks of a viewer's day: of all that few have seen, those that the seed draws first. Kept while candidates are passed by once.
+/// The picks of a viewer's day: the little-seen products with the lowest draws. They are collected
+/// in a single pass over the candidates.
 #[derive(Clone, Copy, Debug)]
 pub struct Draw<T> {
     drawn: [Option<(u64, T)>; MOST_PICKS],
@@ -386,13 +397,13 @@ pub struct Draw<T> {
 }
 
 impl<T: Copy> Draw<T> {
-    /// A draw of as many as the arranged places need.
+    /// An empty draw with room for as many picks as the arranged places need.
     pub fn new(mix: &Mix) -> Self {
         let count = PLACES.checked_div(usize::from(mix.explore_every)).unwrap_or(0).min(MOST_PICKS);
         Self { drawn: [None; MOST_PICKS], count }
     }
 
-    /// Takes `entry` into account, drawn by `number`.
+    /// Considers `entry`, whose draw is `number`.
     pub fn offer(&mut self, number: u64, entry: T) {
         let mut held = Some((number, entry));
         for place in self.drawn.iter_mut().take(self.count) {
@@ -404,7 +415,7 @@ impl<T: Copy> Draw<T> {
         }
     }
 
-    /// What was drawn.
+    /// The drawn entries, lowest number first.
     pub fn picks(&self) -> impl Iterator<Item = T> + '_ {
         self.drawn.iter().flatten().map(|(_, entry)| *entry)
     }

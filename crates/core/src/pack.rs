@@ -1,7 +1,8 @@
-//! The published bytes: a checked container of named sections, and the kinds of pack that are made of it.
+//! The published bytes: a checked container of named sections, and the kinds of pack built on it.
 //!
-//! `pack/FORMAT.md` documents the layout. Reading lives here and in [`manifest`], [`board`], [`taste`] and [`pulse`]; the write side stands beside
-//! each reader, so that one file holds both faces of a format. Bytes are never trusted: a damaged pack is a [`Damage`], never a panic.
+//! `pack/FORMAT.md` documents the layout. The container is here, the kinds in [`manifest`],
+//! [`board`], [`taste`], [`pulse`] and [`overlay`], with the write side beside each reader. Bytes
+//! are never trusted: a damaged pack is a [`Damage`], never a panic.
 
 pub mod board;
 #[allow(
@@ -17,19 +18,22 @@ pub mod experiment;
 pub mod manifest;
 #[allow(clippy::arithmetic_side_effects, reason = "sums only where the pipeline writes")]
 pub mod mix;
+pub mod overlay;
 pub mod pulse;
 mod record;
 pub mod taste;
 
 use std::fmt;
+use std::sync::Arc;
+use strum::VariantArray as _;
 
 use sha2::{Digest, Sha256};
 
-/// First four bytes of every pack.
+/// The first four bytes of every pack.
 pub const MAGIC: [u8; 4] = *b"SNSP";
-/// The newest version that this code reads. It reads all before it, too.
+/// The newest version that this code reads, along with all earlier ones.
 pub const VERSION: u16 = 2;
-/// Largest pack that is read: the largest value that Workers KV holds.
+/// The largest pack that is read, in bytes: the limit for a value in Workers KV.
 pub const MAX_PACK_BYTES: usize = 25 * 1024 * 1024;
 
 const HEADER_BYTES: usize = 32;
@@ -39,17 +43,18 @@ const ENTRY_BYTES: usize = 16;
 const MAX_SECTIONS: usize = 64;
 const ALIGN: usize = 8;
 
-/// A pack's name: the first 16 bytes of the SHA-256 of its content, as git names its objects. All zeros names no pack.
+/// A pack's name: the first 16 bytes of the SHA-256 of its content, so packs are content-addressed
+/// like git objects. All zeros stands for no pack.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PackId(pub [u8; 16]);
 
 impl PackId {
-    /// Whether this names no pack at all.
+    /// Whether this stands for no pack.
     pub fn is_none(&self) -> bool {
         self.0 == [0; 16]
     }
 
-    /// Parses 32 hex digits in lower case, as [`fmt::Display`] writes them.
+    /// Parses 32 lower-case hex digits, the form that [`fmt::Display`] writes.
     pub fn parse(hex: &str) -> Option<Self> {
         let digits: &[u8; 32] = hex.as_bytes().try_into().ok()?;
         let mut id = [0; 16];
@@ -81,18 +86,22 @@ impl fmt::Debug for PackId {
     }
 }
 
-/// A version of the format that packs are written in. Of one that changes nothing about a kind, packs of that kind state the version before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+/// A version of the format, for writing packs. If a version changes nothing about a kind, packs of
+/// that kind keep stating the version before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, strum::VariantArray)]
 pub enum Format {
-    /// What every edge reads.
+    /// The version that every edge reads.
     #[default]
     One,
-    /// Boards say what the pulse weighs.
+    /// Boards store the pulse's weight.
     Two,
 }
 
 impl Format {
-    /// The version that packs state that have what is new in it.
+    /// Every format, the oldest first.
+    pub const ALL: &'static [Self] = Self::VARIANTS;
+
+    /// The version number, for packs that use its additions.
     pub fn version(self) -> u16 {
         match self {
             Self::One => 1,
@@ -101,17 +110,19 @@ impl Format {
     }
 }
 
-/// What a pack holds.
+/// The kind of a pack's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Names the packs of a snapshot.
+    /// The names of a snapshot's packs.
     Manifest,
     /// The schedule window with its products, tabs and rules.
     Board,
-    /// The tastes of the users of one shard.
+    /// The tastes of one shard's users.
     Tastes,
-    /// How many viewers products have lately.
+    /// Recent viewers per product.
     Pulse,
+    /// What operators say between builds.
+    Overlay,
 }
 
 impl Kind {
@@ -121,30 +132,33 @@ impl Kind {
             Self::Board => 2,
             Self::Tastes => 3,
             Self::Pulse => 4,
+            Self::Overlay => 5,
         }
     }
 }
 
-/// Why bytes were refused as a pack. Whoever meets one goes on with what it had and, in operation, publishes the snapshot again.
+/// The reason why bytes were rejected as a pack. The reader keeps what it had; an operator
+/// publishes the snapshot again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Damage {
-    /// Shorter than it says, or than a header.
+    /// Shorter than a header, or not as long as the header states.
     Truncated,
-    /// Does not begin with [`MAGIC`].
+    /// The first bytes are not [`MAGIC`].
     NotAPack,
-    /// Written by a newer pipeline in a way that this code can't read.
+    /// A version newer than this code reads.
     UnknownVersion(u16),
-    /// Another kind of pack than was asked for.
+    /// Another kind of pack than requested.
     WrongKind(u16),
-    /// The content does not have the checksum that the header states.
+    /// The content does not match the checksum in the header.
     Checksum,
-    /// Whole, but not the pack that was asked for.
+    /// Intact, but not the requested pack.
     WrongId,
-    /// A section that this kind can't do without is missing.
+    /// A section that this kind requires is missing.
     Missing([u8; 4]),
-    /// A section's records or references don't fit together.
+    /// A section's records or references are inconsistent.
     Inconsistent([u8; 4]),
-    /// Whole, but dated ahead of the clock by more than clocks may be apart: its age, and all that hangs on it, can't be believed.
+    /// Intact, but built further ahead of this clock than clocks may differ: its age, and
+    /// everything that depends on it, can't be trusted.
     Ahead,
 }
 
@@ -169,7 +183,7 @@ impl fmt::Display for Damage {
 
 impl std::error::Error for Damage {}
 
-/// Where a section lies, and how long each of its records is.
+/// A directory entry: where a section lies, and the length of its records.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     tag: [u8; 4],
@@ -178,21 +192,22 @@ struct Entry {
     stride: usize,
 }
 
-/// A whole pack: owned bytes whose header, checksum and directory have been checked.
+/// An intact pack: owned bytes whose header, checksum and directory have been checked.
 pub struct Pack {
     version: u16,
-    bytes: Box<[u8]>,
+    bytes: Arc<Vec<u8>>,
+    /// What follows `bytes` in an amended pack: sections in place of its own, and further text.
+    extra: Vec<u8>,
     entries: Vec<Entry>,
     id: PackId,
 }
 
 impl Pack {
-    /// Checks `bytes` as a pack of `kind`.
+    /// Checks that `bytes` are a pack of `kind`.
     ///
     /// # Errors
-    /// A [`Damage`] that says what is wrong with the bytes.
+    /// [`Damage`] if the bytes are not an intact pack of that kind.
     pub fn parse(bytes: Vec<u8>, kind: Kind) -> Result<Self, Damage> {
-        let bytes = bytes.into_boxed_slice();
         if bytes.len() < HEADER_BYTES {
             return Err(Damage::Truncated);
         }
@@ -232,15 +247,45 @@ impl Pack {
                 _ => return Err(Damage::Inconsistent(tag)),
             }
         }
-        Ok(Self { version, bytes, entries, id })
+        Ok(Self { version, bytes: Arc::new(bytes), extra: Vec::new(), entries, id })
     }
 
-    /// The pack's name, from its content.
+    /// The same pack with other sections, each with its stride, in place of its own or beside them.
+    /// It shares this pack's bytes. Spans of a table from [`Self::text_end`] on lead to `text`.
+    fn amended(&self, text: Vec<u8>, sections: Vec<([u8; 4], usize, Vec<u8>)>) -> Self {
+        let (mut extra, mut entries) = (text, self.entries.clone());
+        for (tag, stride, mut bytes) in sections {
+            let start = self.bytes.len().saturating_add(extra.len());
+            let entry = Entry { tag, start, end: start.saturating_add(bytes.len()), stride };
+            match entries.iter_mut().find(|entry| entry.tag == tag) {
+                Some(known) => *known = entry,
+                None => entries.push(entry),
+            }
+            extra.append(&mut bytes);
+        }
+        Self { version: self.version, bytes: Arc::clone(&self.bytes), extra, entries, id: self.id }
+    }
+
+    /// Where a span of `table` starts that leads to the text of [`Self::amended`].
+    fn text_end(&self, table: &Table) -> u32 {
+        u32::try_from(self.bytes.len().saturating_sub(table.start)).unwrap_or(u32::MAX)
+    }
+
+    /// `length` bytes at `start`, counted on from the end of the published bytes in an amended
+    /// pack; `None` if they reach past the end of either.
+    fn slice(&self, start: usize, length: usize) -> Option<&[u8]> {
+        match start.checked_sub(self.bytes.len()) {
+            None => self.bytes.get(start..start.checked_add(length)?),
+            Some(start) => self.extra.get(start..start.checked_add(length)?),
+        }
+    }
+
+    /// The pack's name, derived from its content.
     pub fn id(&self) -> PackId {
         self.id
     }
 
-    /// The version that it states.
+    /// The version that the pack states.
     pub fn version(&self) -> u16 {
         self.version
     }
@@ -250,13 +295,13 @@ impl Pack {
         &self.bytes
     }
 
-    /// The tags, record counts and record lengths of all sections, known to this code or not.
+    /// The tag, record count and record length of every section, including unknown ones.
     pub fn sections(&self) -> impl Iterator<Item = (String, usize, usize)> {
         self.entries.iter().map(|entry| (String::from_utf8_lossy(&entry.tag).into_owned(), entry.count(), entry.stride))
     }
 
-    /// The section `tag`, whose records have at least `min_stride` bytes: longer ones are a newer writer's, and the rest of each is not
-    /// looked at.
+    /// The section `tag`, whose records must have at least `min_stride` bytes. Longer records come
+    /// from a newer writer, and their additional bytes are ignored.
     fn table(&self, tag: [u8; 4], min_stride: usize) -> Result<Table, Damage> {
         let entry = self.entries.iter().find(|entry| entry.tag == tag).ok_or(Damage::Missing(tag))?;
         if entry.stride < min_stride {
@@ -271,10 +316,11 @@ impl Pack {
             return &[];
         }
         let start = table.start.saturating_add(index.saturating_mul(table.stride));
-        self.bytes.get(start..start.saturating_add(table.stride)).unwrap_or_default()
+        self.slice(start, table.stride).unwrap_or_default()
     }
 
-    /// The first `N` bytes of record `index` of `table`, or zeros past its end: fields at fixed places in it are read without a check.
+    /// The first `N` bytes of record `index` of `table`, or zeros past its end, so that fields at
+    /// fixed offsets need no check.
     fn head<const N: usize>(&self, table: &Table, index: usize) -> &[u8; N] {
         self.record(table, index).first_chunk().unwrap_or(const { &[0; N] })
     }
@@ -282,13 +328,18 @@ impl Pack {
     /// All bytes of `table`.
     fn all(&self, table: &Table) -> &[u8] {
         let length = table.count.saturating_mul(table.stride);
-        self.bytes.get(table.start..table.start.saturating_add(length)).unwrap_or_default()
+        self.slice(table.start, length).unwrap_or_default()
     }
 
-    /// The bytes that `span` names in `table`, or `None` where it reaches past the end.
+    /// The bytes at `span` in `table`, or in an amended pack's further text; `None` if it reaches
+    /// past the end.
     fn span(&self, table: &Table, span: Span) -> Option<&[u8]> {
-        let start = to_usize(span.start);
-        self.all(table).get(start..start.checked_add(to_usize(span.length))?)
+        let (start, length) = (to_usize(span.start), to_usize(span.length));
+        let end = start.checked_add(length)?;
+        if end <= table.count || span.start >= self.text_end(table) {
+            return self.slice(table.start.checked_add(start)?, length);
+        }
+        None
     }
 }
 
@@ -298,7 +349,7 @@ impl fmt::Debug for Pack {
     }
 }
 
-/// A section of a [`Pack`] that has been found and measured.
+/// A section that has been found in a [`Pack`] and measured.
 #[derive(Clone, Copy, Debug)]
 struct Table {
     start: usize,
@@ -306,7 +357,7 @@ struct Table {
     count: usize,
 }
 
-/// A run of bytes in a text section: its start and length there.
+/// A range of bytes in a text section: its start and length.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Span {
     start: u32,
@@ -332,7 +383,8 @@ fn checksum(bytes: &[u8]) -> Option<PackId> {
     hash.finalize().first_chunk().map(|first| PackId(*first))
 }
 
-/// `N` bytes at `at`; zeros where the record is too short, which the checks in `parse` rule out before any accessor runs.
+/// `N` bytes at `at`; zeros if the record is too short, which the checks in `parse` rule out before
+/// any accessor runs.
 fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; N])
 }
@@ -353,12 +405,12 @@ fn i64_at(bytes: &[u8], at: usize) -> i64 {
     i64::from_le_bytes(array_at(bytes, at))
 }
 
-/// Widens an offset; `usize` has at least 32 bits wherever this runs.
+/// Widens an offset; `usize` has at least 32 bits on all targets.
 fn to_usize(value: u32) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
 }
 
-/// A pack being written: sections in the order they are added, each a run of records of one length.
+/// A pack in progress: sections in the order of addition, each a sequence of records of one length.
 #[derive(Debug)]
 pub struct Writer {
     kind: Kind,
@@ -366,10 +418,10 @@ pub struct Writer {
     sections: Vec<([u8; 4], usize, Vec<u8>)>,
 }
 
-/// A pack that can't be written because it would be too large for a value of Workers KV.
+/// The error for a pack that exceeds the largest value of Workers KV.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLarge {
-    /// The size it would have, in bytes.
+    /// The size that it would have, in bytes.
     pub bytes: usize,
 }
 
@@ -382,17 +434,17 @@ impl fmt::Display for TooLarge {
 impl std::error::Error for TooLarge {}
 
 impl Writer {
-    /// A writer of a pack of `kind`, which states the first version.
+    /// A writer for a pack of `kind` that states version 1.
     pub fn new(kind: Kind) -> Self {
         Self::of(kind, Format::One)
     }
 
-    /// A writer of a pack of `kind` that has what is new in `format`.
+    /// A writer for a pack of `kind` that uses the additions of `format`.
     pub fn of(kind: Kind, format: Format) -> Self {
         Self { kind, version: format.version(), sections: Vec::new() }
     }
 
-    /// Adds section `tag`, whose records are `stride` bytes long.
+    /// Adds the section `tag`, with records of `stride` bytes.
     pub fn section(&mut self, tag: [u8; 4], stride: usize, bytes: Vec<u8>) {
         debug_assert!(
             stride > 0 && bytes.len().is_multiple_of(stride),
@@ -404,7 +456,7 @@ impl Writer {
     /// The finished bytes and their name.
     ///
     /// # Errors
-    /// [`TooLarge`] where the pack would not fit a KV value.
+    /// [`TooLarge`] if the pack exceeds a KV value.
     pub fn finish(self) -> Result<(Vec<u8>, PackId), TooLarge> {
         let mut at = self.sections.len().saturating_mul(ENTRY_BYTES).saturating_add(HEADER_BYTES);
         let mut directory = Vec::new();

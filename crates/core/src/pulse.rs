@@ -1,37 +1,42 @@
-//! The pulse: who looked at, set an alarm for and bought each product lately, and the counts that are made of it.
+//! The pulse: recent looks, alarms and purchases of each product by viewer, and the counts made
+//! from them.
 //!
-//! A [`Counter`] is a set of marks, one for each product, viewer and [`Deed`]: the same event, the same batch, or a viewer who does a thing
-//! again changes nothing, in whatever order they come. Counts are worked out of the marks and the time alone, so no viewer is ever more
-//! than one in any of them, and none has marks of more than a few products. The consumer of events keeps a counter (`crates/event-worker/`), `sinsang evaluate ranking` replays purchases through one, and
-//! `pack/pulse.rs` carries what comes of it to the edge.
+//! A [`Counter`] is a set of marks, one per product, viewer and [`Deed`]. A repeated event, a
+//! repeated batch or a viewer who repeats a deed changes nothing, in whatever order they arrive.
+//! Counts follow from the marks and the time alone, so a viewer never counts as more than one in
+//! any of them, and a viewer's marks cover only a few products. The consumer of events keeps a
+//! counter (`crates/event-worker/`), `sinsang evaluate ranking` replays purchases through one, and
+//! `pack/pulse.rs` carries the result to the edge.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::time::{HOUR_MS, MINUTE_MS, UnixMillis};
 
-/// What a count has for one viewer who is signed in and did it just now.
+/// The value in a count of one signed-in viewer who acted just now.
 pub const VIEWER: u32 = 16;
-/// Most marks of one product. A pulse is at its most with 1,023 buyers, so a product with more loses nothing.
+/// The most marks of one product. A pulse reaches its maximum at 1,023 buyers, so a product with
+/// more loses nothing.
 pub const MAX_MARKS: usize = 2_048;
-/// Most marks of all products; with what they lie in, about 4 MB.
+/// The most marks of all products together; with their containers about 4 MB.
 pub const MAX_ALL_MARKS: usize = 200_000;
-/// Most products that have marks.
+/// The most products with marks.
 pub const MAX_PRODUCTS: usize = 8_192;
-/// Most marks of one viewer who is signed in: somebody who shops all day has fewer.
+/// The most marks of one signed-in viewer; somebody who shops all day has fewer.
 pub const MAX_OF_VIEWER: u16 = 128;
-/// Most marks of one who is not.
+/// The most marks of one viewer who is not signed in.
 pub const MAX_OF_UNSIGNED: u16 = 32;
-/// New marks of viewers who are not signed in that one product takes in a minute.
+/// The most new marks that a product accepts per minute from viewers who are not signed in.
 pub const MAX_UNSIGNED_A_MINUTE: usize = 20;
-/// Those who are not signed in count for no more than this many viewers together: whoever makes up devices gets no further.
+/// The most viewers that all viewers who are not signed in count for together, which bounds the
+/// effect of made-up devices.
 pub const MAX_UNSIGNED: u32 = 8;
-/// A viewer who is not signed in weighs 2 to the power of minus this: a quarter.
+/// A viewer who is not signed in weighs 2^-`UNSIGNED_SHIFT`: a quarter.
 pub const UNSIGNED_SHIFT: u32 = 2;
-/// Bytes of a mark as [`Counter::marks`] writes it.
+/// The size of a mark in bytes, as [`Counter::marks`] writes it.
 pub const MARK_BYTES: usize = 9;
 const SIGNED: u8 = 0x80;
 
-/// What a viewer did with a product.
+/// A viewer's action on a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Deed {
     /// Opened its page, tapped it, or entered its broadcast.
@@ -43,7 +48,7 @@ pub enum Deed {
 }
 
 impl Deed {
-    /// All of them, in the order of [`Counts`].
+    /// All deeds, in the order of [`Counts`].
     pub const ALL: [Self; 3] = [Self::Look, Self::Alarm, Self::Purchase];
 
     fn code(self) -> u8 {
@@ -55,86 +60,89 @@ impl Deed {
     }
 }
 
-/// An event that may count.
+/// An event that is offered to the counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Happening {
     /// The product's id.
     pub product: u64,
     /// The viewer's key.
     pub viewer: u64,
-    /// Whether the key is a user's, and not a device's.
+    /// Whether the key is a user's rather than a device's.
     pub is_signed: bool,
-    /// What happened.
+    /// The viewer's action.
     pub deed: Deed,
-    /// When, by the clock of who received it.
+    /// When it happened, by the receiver's clock.
     pub at: UnixMillis,
 }
 
-/// What became of a [`Happening`].
+/// The outcome for a [`Happening`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Counted {
-    /// It counts.
+    /// It is a new mark.
     New,
-    /// The viewer has done this lately: it counts already.
+    /// It counts already: the viewer did the same recently.
     Known,
-    /// It was too long ago.
+    /// It is older than the window.
     Late,
-    /// Too many who are not signed in do this in one minute.
+    /// The product has too many marks of this minute from viewers who are not signed in.
     Crowded,
-    /// The viewer has as many marks as one may have.
+    /// The viewer has the most marks allowed.
     Enough,
-    /// There is no room for it.
+    /// There is no room for the mark.
     Full,
 }
 
 impl Counted {
-    /// All of them.
+    /// All outcomes.
     pub const ALL: [Self; 6] = [Self::New, Self::Known, Self::Late, Self::Crowded, Self::Enough, Self::Full];
 }
 
-/// How long things count.
+/// The durations that govern decay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
-    /// After this long a viewer counts half, in milliseconds.
+    /// The time after which a viewer counts half, in milliseconds.
     pub half_life_ms: i64,
-    /// After this long a mark is forgotten, in milliseconds: the viewer may count again, and an event that comes again then is a new one.
+    /// The time after which a mark is forgotten, in milliseconds. Then the viewer may count again,
+    /// and a repeated event counts as new.
     pub window_ms: i64,
 }
 
 impl Default for Terms {
-    /// For broadcasts of an hour or so: six hours, and a day.
+    /// Suited to broadcasts of about an hour: a half-life of six hours, a window of a day.
     fn default() -> Self {
         Self { half_life_ms: 6 * HOUR_MS, window_ms: 24 * HOUR_MS }
     }
 }
 
-/// How many viewers a product has lately, in sixteenths ([`VIEWER`]), decayed.
+/// A product's recent viewers, decayed, in sixteenths of a viewer ([`VIEWER`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Who did any of it.
+    /// Viewers with any deed.
     pub viewers: u16,
-    /// Who looked.
+    /// Viewers who looked.
     pub looks: u16,
-    /// Who set an alarm.
+    /// Viewers who set an alarm.
     pub alarms: u16,
-    /// Who bought it.
+    /// Viewers who bought it.
     pub purchases: u16,
 }
 
 impl Counts {
-    /// What a product's interest is worth in buyers, in sixteenths: whoever set an alarm is half of one, whoever looked an eighth.
+    /// A product's interest in sixteenths of a buyer: an alarm counts as half a purchase, a look as
+    /// an eighth.
     pub fn interest(&self) -> u32 {
         let part = |count: u16, of: u32| u32::from(count).checked_div(of).unwrap_or(0);
         part(self.purchases, 1).saturating_add(part(self.alarms, 2)).saturating_add(part(self.looks, 8))
     }
 }
 
-/// A mark, ordered by viewer, and then by deed.
+/// A mark, ordered by viewer and then by deed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Mark {
-    /// The lower half of the viewer's key. Two viewers of a product may share one, and then count as one: with 2,048 marks once in 2,000 products.
+    /// The lower half of the viewer's key. Two viewers of a product with the same half count as
+    /// one; with 2,048 marks that happens to one product in 2,000.
     viewer: u32,
-    /// The deed, and whether the viewer is signed in.
+    /// The deed's code, with the bit [`SIGNED`] if the viewer is signed in.
     what: u8,
     minute: u32,
 }
@@ -144,20 +152,21 @@ impl Mark {
         self.what & SIGNED != 0
     }
 
-    /// Whose it is. Two viewers who share the half of a key share their room as well, of 200,000 marks four or five pairs.
+    /// The viewer that the mark belongs to. Two viewers with the same half also share a limit: four
+    /// or five pairs among 200,000 marks.
     fn owner(&self) -> (u32, bool) {
         (self.viewer, self.is_signed())
     }
 }
 
-/// Counts of all viewers, and of those of them who are signed in.
+/// The counts of all viewers, and of the signed-in ones alone.
 struct CountedBy {
     all: Counts,
     signed: Counts,
 }
 
-/// What a product's counts are worth where there is no room for all: by how many signed-in viewers it has first, which is what costs
-/// somebody who would push others out the most.
+/// A product's rank when room is short. The number of signed-in viewers comes first: it is the most
+/// expensive to fake for somebody who wants to push others out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Worth {
     signed_viewers: u16,
@@ -166,7 +175,7 @@ struct Worth {
 }
 
 impl Worth {
-    /// Of one signed-in viewer who did this just now and nothing else.
+    /// The worth of a single, current deed by a signed-in viewer.
     fn of_one(deed: Deed) -> Self {
         let one = u16::try_from(VIEWER).unwrap_or(u16::MAX);
         let done = |of: Deed| if of == deed { one } else { 0 };
@@ -180,17 +189,17 @@ impl Worth {
     }
 }
 
-/// Marks by product.
+/// The marks of all products.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counter {
     terms: Terms,
     products: BTreeMap<u64, Vec<Mark>>,
     marks: usize,
     unsigned: usize,
-    /// How many marks each viewer has.
+    /// The number of marks per viewer.
     of_viewer: BTreeMap<(u32, bool), u16>,
-    /// Products in the order in which they give way, the last first, with what each was worth when that was looked at: once a minute,
-    /// while there is no room.
+    /// Products in the order of eviction, the next one last, each with its worth when computed:
+    /// once a minute, while there is no room.
     yielding: Vec<(Worth, u64)>,
     yielding_of: Option<u32>,
     changed: BTreeSet<u64>,
@@ -198,12 +207,12 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// A counter without marks.
+    /// An empty counter.
     pub fn new(terms: Terms) -> Self {
         Self { terms, ..Self::default() }
     }
 
-    /// Takes in what happened, at `now`.
+    /// Counts `one`, if it is new and there is room, at `now`.
     pub fn count(&mut self, one: &Happening, now: UnixMillis) -> Counted {
         if now.since(one.at) > self.terms.window_ms {
             return Counted::Late;
@@ -218,7 +227,7 @@ impl Counter {
         let known = self.products.get_mut(&one.product);
         if let Some(marks) = known {
             if let Some(known) = marks.iter_mut().find(|known| (known.viewer, known.what) == (mark.viewer, mark.what)) {
-                // The earliest counts, in whatever order they come.
+                // The earliest time wins, in whatever order events arrive.
                 if mark.minute < known.minute {
                     known.minute = mark.minute;
                     self.changed.insert(one.product);
@@ -232,7 +241,7 @@ impl Counter {
             if has_enough {
                 return Counted::Enough;
             }
-            // Those who are not signed in leave the others half of the room.
+            // Viewers who are not signed in leave half of the room to the others.
             let unsigned = marks.iter().filter(|known| !known.is_signed()).count();
             if marks.len() >= MAX_MARKS || (!one.is_signed && unsigned >= MAX_MARKS / 2) {
                 return Counted::Full;
@@ -258,9 +267,11 @@ impl Counter {
         Counted::New
     }
 
-    /// Forgets the product that is worth least, for a new mark by a viewer who is signed in; `false` where none is worth less than that.
+    /// Evicts the product of least worth to make room for `one`, a mark of a signed-in viewer.
+    /// `false` if no product is worth less than that mark.
     fn give_way(&mut self, one: &Happening, now: UnixMillis) -> bool {
-        // All are looked at once a minute: one that has gained since is passed over then, and its turn comes in the next.
+        // Worths are computed once a minute. A product that has gained since then is skipped, until
+        // the next minute.
         let minute = minute_of(now);
         if self.yielding_of != Some(minute) {
             self.yielding_of = Some(minute);
@@ -306,7 +317,7 @@ impl Counter {
         }
     }
 
-    /// Forgets marks that are past the window, once a minute.
+    /// Forgets marks from before the window, at most once a minute.
     pub fn sweep(&mut self, now: UnixMillis) {
         if now.since(self.swept_at) < MINUTE_MS {
             return;
@@ -327,7 +338,7 @@ impl Counter {
         }
     }
 
-    /// Takes in all marks of `other`, as if what made them had happened here.
+    /// Counts all marks of `other`, as if their events had happened here.
     pub fn merge(&mut self, other: &Self, now: UnixMillis) {
         for (product, marks) in &other.products {
             for mark in marks {
@@ -345,12 +356,12 @@ impl Counter {
         }
     }
 
-    /// Whether nothing counts any more.
+    /// Whether there are no marks.
     pub fn is_empty(&self) -> bool {
         self.products.is_empty()
     }
 
-    /// How many marks there are.
+    /// The number of marks.
     pub fn len(&self) -> usize {
         self.marks
     }
@@ -360,7 +371,8 @@ impl Counter {
         self.products.get(&product).map_or_else(Counts::default, |marks| self.counted(marks, now))
     }
 
-    /// The counts of the `most` products that are worth most at `now`, by ascending id; those of which nothing is left are left out.
+    /// The counts of the `most` products of greatest worth at `now`, by ascending id. Products
+    /// whose counts have decayed to 0 are left out.
     pub fn counts(&self, most: usize, now: UnixMillis) -> Vec<(u64, Counts)> {
         let mut all: Vec<(Worth, u64, Counts)> = self
             .products
@@ -389,7 +401,7 @@ impl Counter {
                 .filter(|mark| mark.what & !SIGNED == deed.code())
                 .map(|mark| (mark.is_signed(), weight(mark))))
         };
-        // Marks of one viewer lie together; the latest deed is what a viewer counts by.
+        // A viewer's marks are adjacent, and the heaviest counts for the viewer.
         let viewers = marks.chunk_by(|a, b| a.viewer == b.viewer).map(|own| {
             let signed = own.iter().any(Mark::is_signed);
             (signed, own.iter().filter(|mark| mark.is_signed() == signed).map(weight).max().unwrap_or(0))
@@ -398,7 +410,7 @@ impl Counter {
         Counts { viewers: sum(viewers), looks, alarms, purchases }
     }
 
-    /// What a signed-in viewer's mark counts at `now`, in 65,536ths.
+    /// The weight of a signed-in viewer's mark at `now`, in 65,536ths.
     fn weight(&self, mark: &Mark, now: UnixMillis) -> u64 {
         /// 2^(-n/16), in 65,536ths.
         const SIXTEENTHS: [u64; 16] = [
@@ -415,13 +427,14 @@ impl Counter {
         SIXTEENTHS.get(part).copied().unwrap_or(0).checked_shr(halvings).unwrap_or(0)
     }
 
-    /// The products whose marks have changed since the last call, each with its marks as bytes; none where it has no more.
+    /// The products whose marks have changed since the last call, each with its marks as bytes;
+    /// empty if it has none left.
     pub fn take_changed(&mut self) -> Vec<(u64, Vec<u8>)> {
         let changed = std::mem::take(&mut self.changed);
         changed.into_iter().map(|product| (product, self.marks(product))).collect()
     }
 
-    /// The marks of `product` as bytes.
+    /// The marks of `product`, [`MARK_BYTES`] each.
     pub fn marks(&self, product: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
         for mark in self.products.get(&product).map(Vec::as_slice).unwrap_or_default() {
@@ -432,7 +445,8 @@ impl Counter {
         bytes
     }
 
-    /// Takes back the marks of `product` as [`Counter::marks`] wrote them. What is no mark is passed over.
+    /// Replaces the marks of `product` with those that [`Counter::marks`] wrote. Invalid marks are
+    /// skipped.
     pub fn restore(&mut self, product: u64, bytes: &[u8]) {
         let (records, _) = bytes.as_chunks::<MARK_BYTES>();
         let mut marks: Vec<Mark> = records
@@ -457,7 +471,8 @@ impl Counter {
     }
 }
 
-/// Sums weights in sixteenths of a viewer: those who are not signed in weigh a quarter, and are bounded together.
+/// Sums weights to sixteenths of a viewer. Viewers who are not signed in weigh a quarter, up to a
+/// joint limit.
 fn sum(weights: impl Iterator<Item = (bool, u64)>) -> u16 {
     let (signed, unsigned) = weights.fold((0_u64, 0_u64), |(signed, unsigned), (is_signed, weight)| {
         if is_signed { (signed.saturating_add(weight), unsigned) } else { (signed, unsigned.saturating_add(weight)) }

@@ -1,44 +1,37 @@
-//! Candidates and a viewer's tastes in, a total order out, with the parts of each score.
+//! Scores of candidates and tabs, by part, and the sort that surfaces share.
 //!
-//! All arithmetic is on integers, so that native code, the edge's Wasm and the browser's agree bit for bit. Each part is a weight times a
-//! signal that lies within about ±1,024, so that weights compare.
+//! All arithmetic is on integers, so that native code, the edge's Wasm and the browser's agree bit
+//! for bit. Each part is a weight times a signal within about ±1,024, which makes weights
+//! comparable.
 
 use std::cmp::Reverse;
-
-use serde::{Deserialize, Serialize};
 
 use crate::pack::pulse::Pulse;
 use crate::pack::taste::Taste;
 use crate::signal::{Score, SurfaceWeights};
+use crate::surface_name::{PerSurface, Surface};
 use crate::time::{HOUR_MS, UnixMillis};
 
 /// The largest value of a signal.
 pub const UNIT: i64 = 1024;
-/// A broadcast this far ahead has half the `soon` signal of one that is on air.
+/// How far ahead a broadcast has half the `soon` signal of one on air, in milliseconds.
 const SOON_HALF_MS: i64 = 12 * HOUR_MS;
-/// Stretches of the Korean day that tastes tell apart.
+/// The number of stretches of the Korean day that tastes distinguish.
 pub const HOUR_BUCKETS: usize = 8;
 
-/// The weights of the three surfaces.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Weights {
-    /// Of the new-product tab.
-    pub new: SurfaceWeights,
-    /// Of the live order.
-    pub live: SurfaceWeights,
-    /// Of the top tabs.
-    pub tabs: SurfaceWeights,
-}
+/// The weights of all surfaces.
+pub type Weights = PerSurface<SurfaceWeights>;
 
 impl SurfaceWeights {
-    /// Takes what `own` has otherwise than `base`.
+    /// Copies the weights in which `own` differs from `base`.
+    #[inline(never)]
     fn take_changes(&mut self, base: &Self, own: &Self) {
         let fields = self.fields_mut().into_iter().zip(base.fields()).zip(own.fields());
         fields.filter(|((_, base), own)| base != own).for_each(|((field, _), own)| *field = own);
     }
 
-    /// Without the weights of what depends on the viewer: candidates of equal ones have equal shared scores.
+    /// These weights with the viewer-dependent ones set to 0. If they are equal, so are candidates'
+    /// shared scores.
     #[must_use]
     pub fn shared(self) -> Self {
         Self { taste: 0, channel: 0, hour: 0, ..self }
@@ -46,26 +39,26 @@ impl SurfaceWeights {
 }
 
 impl Weights {
-    /// Takes what `own` has otherwise than `base`.
+    /// Copies the weights in which `own` differs from `base`.
     pub fn take_changes(&mut self, base: &Self, own: &Self) {
-        self.new.take_changes(&base.new, &own.new);
-        self.live.take_changes(&base.live, &own.live);
-        self.tabs.take_changes(&base.tabs, &own.tabs);
+        for (surface, weights) in self.each_mut() {
+            weights.take_changes(base.get(surface), own.get(surface));
+        }
     }
 }
 
-/// What is scored: a product with the broadcast that it is shown for.
+/// A product to be scored, with the broadcast that it is shown for.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
     /// The product's vector, int8.
     pub vector: &'a [u8],
     /// The index of the broadcast's channel.
     pub channel: usize,
-    /// Start of the broadcast.
+    /// When the broadcast starts.
     pub starts_at: UnixMillis,
-    /// End of the broadcast.
+    /// When the broadcast ends.
     pub ends_at: UnixMillis,
-    /// From 0 to [`UNIT`].
+    /// The demand for the product, from 0 to [`UNIT`].
     pub popularity: u32,
 }
 
@@ -76,7 +69,7 @@ impl Candidate<'_> {
     }
 }
 
-/// What a viewer's tastes add to scores, looked up once for a list.
+/// The contribution of a viewer's tastes to scores, looked up once for a list.
 #[derive(Clone, Debug)]
 pub struct Leaning<'a> {
     vector: Widened<'a>,
@@ -86,7 +79,7 @@ pub struct Leaning<'a> {
 }
 
 impl<'a> Leaning<'a> {
-    /// What `taste` adds under `weights`, on a board of `channels` channels.
+    /// Prepares `taste` under `weights`, for a board of `channels` channels.
     pub fn of(taste: &Taste<'a>, weights: &SurfaceWeights, channels: usize) -> Self {
         let mut buckets = [0; HOUR_BUCKETS];
         for (bucket, points) in buckets.iter_mut().enumerate() {
@@ -100,7 +93,8 @@ impl<'a> Leaning<'a> {
         }
     }
 
-    /// What it adds to the [`score`] of a candidate of this vector, channel and [`Candidate::bucket`].
+    /// The points that the tastes add to the [`score`] of a candidate with this vector, channel and
+    /// [`Candidate::bucket`].
     #[inline]
     pub fn points(&self, vector: &[u8], channel: usize, bucket: usize) -> i64 {
         let table = |table: &[i64], index| table.get(index).copied().unwrap_or(0);
@@ -108,13 +102,14 @@ impl<'a> Leaning<'a> {
     }
 }
 
-/// The part of a score that is from the inner product of two vectors.
+/// The part of a score that comes from the inner product of two vectors.
 fn lean(weight: i64, product: i32) -> i64 {
-    // The largest inner product is 64 × 127²: a right shift by 6 leaves what few vectors reach within 16 times the unit.
+    // The largest inner product, which few vectors reach, is 64 × 127²; a right shift by 6 keeps it
+    // within 16 times the unit.
     (weight * i64::from(product)) >> 6
 }
 
-/// The score of a candidate at `now`: without tastes, what everybody sees.
+/// The score of a candidate at `now`; without `taste`, the shared score.
 pub fn score(candidate: &Candidate<'_>, taste: Option<&Taste<'_>>, weights: &SurfaceWeights, now: UnixMillis) -> Score {
     let mut score = Score {
         soon: i64::from(weights.soon) * soon(candidate.starts_at.since(now)),
@@ -134,7 +129,7 @@ pub fn score(candidate: &Candidate<'_>, taste: Option<&Taste<'_>>, weights: &Sur
     score
 }
 
-/// The score of the tab at `place` of `count` in the shared order, which is `index` in the order that tastes use.
+/// The score of the tab at `place` of `count` in the shared order; `index` is its index in tastes.
 pub fn score_tab(
     index: usize,
     place: usize,
@@ -150,21 +145,32 @@ pub fn score_tab(
     }
 }
 
-/// An int8 weight brought to the unit of the signals.
+/// Scales an int8 weight to the unit of the signals.
 fn widen(weight: i8) -> i64 {
     i64::from(weight) * 8
 }
 
-/// [`UNIT`] for what has begun, half of it [`SOON_HALF_MS`] ahead, and falling like 1/t beyond.
+/// [`UNIT`] for a broadcast that has begun, half of it at [`SOON_HALF_MS`] ahead, and falling like
+/// 1/t beyond.
 fn soon(ahead_ms: i64) -> i64 {
     UNIT * SOON_HALF_MS / ahead_ms.max(0).saturating_add(SOON_HALF_MS)
 }
 
-/// The weights of a [`pulse`] on `new`, `live` and `tabs` where nothing else is said: by the rules, or by packs of the first version.
-pub const PULSE_WEIGHTS: [i32; 3] = [300, 300, 0];
+/// The weights that a pack of the first format does not store, as it means them for `surface`; the
+/// others are 0.
+pub fn default_weights(surface: Surface) -> SurfaceWeights {
+    SurfaceWeights { pulse: pulse_weight(surface), ..SurfaceWeights::default() }
+}
 
-/// How much a product is wanted at the moment, from 0 to [`UNIT`]: the logarithm of one more than `interest`, viewers in sixteenths as
-/// [`crate::pulse::Counts::interest`] has them; [`UNIT`] at 1,023 viewers. Linear between powers of two, so that no float is needed.
+/// The weight of a [`pulse`] on `surface` for packs of the first version, which don't store it, and
+/// for surfaces that the rules don't name.
+pub fn pulse_weight(surface: Surface) -> i32 {
+    if surface.lists_products() { 300 } else { 0 }
+}
+
+/// A product's current demand, from 0 to [`UNIT`]: the logarithm of one more than `interest`, which
+/// counts viewers in sixteenths like [`crate::pulse::Counts::interest`]. It reaches [`UNIT`] at
+/// 1,023 viewers and is linear between powers of two, so that no float is needed.
 pub fn pulse(interest: u32) -> i64 {
     let one = u64::from(crate::pulse::VIEWER);
     let count = u64::from(interest).saturating_add(one);
@@ -175,29 +181,31 @@ pub fn pulse(interest: u32) -> i64 {
     thousandths.div_euclid(10).min(UNIT)
 }
 
-/// The part of a score that is from the pulse: what everybody wants, so that no viewer's tastes take part in it.
+/// The part of a score that comes from the pulse. Demand is everybody's, so it does not depend on
+/// the viewer's tastes.
 pub fn pulse_points(pulse: Option<&Pulse>, product: u64, weights: &SurfaceWeights) -> i64 {
     let counts = pulse.and_then(|pulse| pulse.find(product));
     counts.map_or(0, |counts| i64::from(weights.pulse) * self::pulse(counts.interest()))
 }
 
-/// A place by what it is sorted by: the largest number first, and of equal ones the smaller place.
+/// A sort key and a place: larger keys first, then smaller places.
 pub type Keyed = (Reverse<i64>, usize);
 
-/// Sorts. One function for all lists of the edge, for each copy of a sort costs two kilobytes of the Worker.
+/// Sorts `list`. All lists of the edge share this function, because each copy of a sort costs two
+/// kilobytes of the Worker.
 #[inline(never)]
 pub fn sort(list: &mut [Keyed]) {
     list.sort_unstable();
 }
 
-/// The places of `numbers` by their numbers, the smallest first; of equal ones the first.
+/// The places of `numbers`, ordered by number, smallest first; ties keep their order.
 pub fn ascending(numbers: impl Iterator<Item = i64>) -> impl Iterator<Item = usize> {
     let mut keyed: Vec<Keyed> = numbers.zip(0..).map(|(number, at)| (Reverse(number.saturating_neg()), at)).collect();
     sort(&mut keyed);
     keyed.into_iter().map(|(_, at)| at)
 }
 
-/// The inner product of two int8 vectors; the shorter one counts.
+/// The inner product of two int8 vectors, over the length of the shorter.
 pub fn dot(a: &[u8], b: &[u8]) -> i32 {
     Widened::of(a).dot(b)
 }
@@ -206,10 +214,11 @@ fn dot_slowly(a: &[u8], b: &[u8]) -> i32 {
     a.iter().zip(b).map(|(a, b)| i32::from(a.cast_signed()) * i32::from(b.cast_signed())).sum()
 }
 
-/// Dimensions of the vectors that have a quick way.
+/// The number of dimensions with a fast path.
 pub const QUICK_DIMS: usize = 64;
 
-/// An int8 vector that is multiplied with many others: as it is, and where it has [`QUICK_DIMS`], with its values as int16.
+/// An int8 vector to be multiplied with many others: as it is, and as int16 if it has
+/// [`QUICK_DIMS`] values.
 #[derive(Clone, Debug)]
 struct Widened<'a> {
     vector: &'a [u8],
@@ -221,7 +230,8 @@ impl<'a> Widened<'a> {
         Self { vector, lanes: vector.try_into().ok().map(quick::lanes) }
     }
 
-    /// The [`dot`] of both. Sums of a few products of int8 are exact in i32 in any order, so that each way agrees bit for bit.
+    /// The [`dot`] product. Sums of a few int8 products are exact in i32 in any order, so both
+    /// paths agree bit for bit.
     #[inline]
     fn dot(&self, vector: &[u8]) -> i32 {
         match (&self.lanes, vector.try_into()) {
@@ -231,7 +241,7 @@ impl<'a> Widened<'a> {
     }
 }
 
-/// Inner products by the vector instructions of Wasm.
+/// Inner products with Wasm's SIMD instructions.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod quick {
     use core::arch::wasm32::{
@@ -241,7 +251,7 @@ mod quick {
 
     use super::QUICK_DIMS;
 
-    /// Eight int16 each.
+    /// Eight int16 values each.
     pub(super) type Lanes = [v128; QUICK_DIMS / 8];
 
     pub(super) fn lanes(vector: &[u8; QUICK_DIMS]) -> Lanes {
@@ -268,7 +278,8 @@ mod quick {
         let Ok([i, j, k, l, m, n, o, p]) = <&[[u8; 8]; QUICK_DIMS / 8]>::try_from(vector.as_chunks().0) else {
             return 0;
         };
-        // Written out, for a loop costs as much as what it does, and loops are kept where the Worker is built for size.
+        // Unrolled by hand: a loop costs as much as its body, and a build for size does not unroll
+        // it.
         let product = |lane: &v128, bytes: &[u8; 8]| i32x4_dot_i16x8(*lane, widened(*bytes));
         let ab = i32x4_add(product(a, i), product(b, j));
         let cd = i32x4_add(product(c, k), product(d, l));
@@ -280,7 +291,7 @@ mod quick {
     }
 }
 
-/// Their scalar twin, for which compilers find instructions themselves.
+/// The scalar twin, which compilers vectorise themselves.
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 mod quick {
     use super::QUICK_DIMS;
@@ -305,7 +316,8 @@ mod quick {
     }
 }
 
-/// A sum of int8 vectors, of which the last one counts whole, the one before it half, and so on. Of a vector, [`QUICK_DIMS`] values count.
+/// A decaying sum of int8 vectors: the last one counts in full, the one before it half, and so on.
+/// Only the first [`QUICK_DIMS`] values of a vector count.
 #[derive(Clone, Debug)]
 pub struct Trail(quick::Lanes);
 
@@ -316,7 +328,7 @@ impl Default for Trail {
 }
 
 impl Trail {
-    /// Takes `vector` in as the last one. One without values leaves all as it was.
+    /// Adds `vector` as the last one. An empty vector changes nothing.
     pub fn take(&mut self, vector: &[u8]) {
         match vector.first_chunk() {
             Some(vector) => quick::fade(&mut self.0, vector),
@@ -325,7 +337,7 @@ impl Trail {
         }
     }
 
-    /// The inner product with `vector`. No sum passes 2 × 128, so that products fit i32.
+    /// The inner product with `vector`. The sums stay within 2 × 128, so the result fits i32.
     #[inline]
     pub fn dot(&self, vector: &[u8]) -> i32 {
         match vector.first_chunk() {
@@ -335,7 +347,7 @@ impl Trail {
     }
 }
 
-/// A short vector with 0 where it has nothing.
+/// Pads a short vector with zeros.
 #[inline(never)]
 fn filled(vector: &[u8]) -> [u8; QUICK_DIMS] {
     let mut filled = [0; QUICK_DIMS];
@@ -379,7 +391,7 @@ mod tests {
         assert_eq!(shared, Score { soon: UNIT, on_air: UNIT, popularity: 10, ..Score::default() });
         let taste = Taste { vector: &[100; 64], channels: &[1], hours: &[0, 0, 0, 2], ..Taste::default() };
         let personal = score(&candidate, Some(&taste), &weights, UnixMillis(0));
-        // 1970-01-01T00:00Z is nine in the morning in Korea: the fourth stretch of the day.
+        // 1970-01-01T00:00Z is nine in the morning in Korea, in the fourth stretch of the day.
         assert_eq!(personal, Score { taste: (9 * 640_000) >> 6, channel: 9 * 8, hour: 9 * 16, ..shared });
     }
 

@@ -1,21 +1,23 @@
-//! The order of a session: what a viewer has just looked at, as the app tells with a request, shifts the vector at once. Nothing is stored.
+//! The effect of a session: the products that a viewer has just looked at, which the app sends with
+//! a request, shift the taste vector at once. Nothing is stored.
 
 use crate::pack::board::Board;
 use crate::pack::taste::Taste;
 
-/// Most products that a request may name.
+/// The most products that a request may name.
 pub const MOST_RECENT: usize = 20;
-/// Dimensions of a vector.
+/// The number of dimensions of a vector.
 pub const DIMS: usize = 64;
-/// The largest value of a vector that a session makes by itself.
+/// The largest absolute value in a vector that a session makes alone.
 const FULL: i32 = 96;
-/// The largest value that a session adds to a viewer's own vector.
+/// The largest absolute value that a session adds to a viewer's own vector.
 const BESIDE: i32 = 48;
-/// Products after which a session says all that it can: fewer say less.
+/// The number of known products at which a session has its full effect; fewer have proportionally
+/// less.
 const SURE: i32 = 4;
 
-/// The vector of `taste` after `recent`, ids of products with the latest first; `None` where the board knows none of them. A session says more
-/// of who has no tastes of their own.
+/// The vector of `taste`, shifted by `recent`, product ids with the latest first; `None` if the
+/// board knows none of them. A session counts for more if the viewer has no tastes of their own.
 #[allow(clippy::arithmetic_side_effects, reason = "sums of at most twenty int8 values times twenty")]
 pub fn shifted(board: &Board, taste: Option<&Taste<'_>>, is_own: bool, recent: &[u64]) -> Option<[u8; DIMS]> {
     let mut sum = [0_i32; DIMS];

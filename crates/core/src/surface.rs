@@ -1,4 +1,4 @@
-//! What each surface shows: packs and a time in, JSON out.
+//! The content of each surface: packs and a time in, JSON out.
 
 pub mod cursor;
 mod explain;
@@ -6,52 +6,63 @@ pub mod live;
 pub mod new;
 pub mod tabs;
 
-use crate::experiment::Assignment;
-use crate::mix::Mix;
+use std::borrow::Cow;
+
+use crate::directive::Directives;
+use crate::experiment::{Assignment, HeldBack};
+use crate::mix::{Floor, Mix};
 use crate::pack::board::{Board, Product, Slot};
 use crate::pack::pulse::Pulse;
 use crate::pack::taste::Taste;
 use crate::rank::Weights;
-use crate::time::{DAY_MS, HOUR_MS, UnixMillis};
-use crate::verdict::VerdictKind;
+use crate::signal::Score;
+use crate::surface_name::Surface;
+use crate::time::{DAY_MS, HOUR_MS, SECOND_MS, UnixMillis};
+use crate::verdict::{Reason, VerdictKind};
 
-/// Past this age of a snapshot nothing counts as new any more: what the schedule gained since may have been broadcast already. A snapshot
-/// is built at least once a day; this leaves room for one that failed.
+/// The age of a snapshot, in milliseconds, beyond which nothing counts as new: broadcasts scheduled
+/// since its build may have aired already. Snapshots are built at least once a day; this leaves
+/// room for one failed build.
 pub const MAX_VERDICT_AGE_MS: i64 = 48 * HOUR_MS;
 
-/// Whether verdicts of a snapshot that was built at `built_at` may still call a product new at `now`.
+/// Whether a snapshot built at `built_at` may still call a product new at `now`.
 pub fn trusts_verdicts(built_at: UnixMillis, now: UnixMillis) -> bool {
     now.since(built_at) <= MAX_VERDICT_AGE_MS
 }
 
-/// Everything that a surface is made from.
+/// The inputs of a surface.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
-    /// The board of the snapshot.
+    /// The board of the snapshot, as the overlay leaves it now.
     pub board: &'a Board,
-    /// The viewer's tastes, where they are known and fit the board.
+    /// The same board as the overlay left it when the list was frozen, if that was otherwise.
+    pub frozen_board: Option<&'a Board>,
+    /// The viewer's tastes, if known and compatible with the board.
     pub taste: Option<Taste<'a>>,
-    /// Whether `taste` is what viewers lean to who come in the same context, and not the viewer's own.
+    /// Whether `taste` holds the preferences of viewers in the same context instead of the viewer's
+    /// own.
     pub is_of_context: bool,
-    /// The time that decides what is on air and what is over.
+    /// The time that decides which broadcasts are on air or over.
     pub now: UnixMillis,
-    /// Whether the verdicts are recent enough to call a product new.
+    /// Whether the snapshot is recent enough to call a product new.
     pub trusts_verdicts: bool,
-    /// Draws shares and places for exploration: the viewer's key, or 0 for everybody without tastes of their own.
+    /// The seed for shares of viewers and for exploration: the viewer's key, or 0 for viewers
+    /// without tastes of their own.
     pub viewer: u64,
-    /// Whether each item says why it stands where it does.
+    /// Whether each item explains its place.
     pub is_explained: bool,
-    /// What viewers want at the moment, where it is known.
+    /// The current demand of viewers, if known.
     pub pulse: Option<&'a Pulse>,
-    /// What experiments show the viewer by, in place of the board's weights and mix.
+    /// The settings from the viewer's experiments, which replace the board's weights and mix.
     pub assignment: Option<&'a Assignment>,
 }
 
 impl<'a> View<'a> {
-    /// What everybody without tastes of their own sees of `board` at `now`.
+    /// The view of `board` at `now` for viewers without tastes of their own.
     pub fn shared(board: &'a Board, now: UnixMillis) -> Self {
         Self {
             board,
+            frozen_board: None,
             taste: None,
             is_of_context: false,
             now,
@@ -63,18 +74,74 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The weights that the viewer is shown things by.
+    /// The view in which the list was frozen.
+    #[must_use]
+    pub fn frozen(&self) -> Self {
+        Self { board: self.frozen_board.unwrap_or(self.board), ..*self }
+    }
+
+    /// The weights in force for the viewer.
     pub fn weights(&self) -> Weights {
         self.assignment.map_or_else(|| self.board.weights(), |assignment| assignment.weights)
     }
 
-    /// The mix that the viewer is shown things by.
+    /// The mix in force for the viewer.
     pub fn mix(&self) -> Mix {
         self.assignment.map_or_else(|| self.board.mix(), |assignment| assignment.mix)
     }
+
+    fn held_back(&self) -> HeldBack {
+        self.assignment.map(|assignment| assignment.held_back).unwrap_or_default()
+    }
+
+    /// The directives in force for the viewer on `surface` at `at`.
+    fn directives(&self, surface: Surface, at: UnixMillis) -> Directives<'a> {
+        Directives::holding(self.board.directives(), surface, at, self.viewer, self.held_back())
+    }
+
+    /// The floors in force for the viewer.
+    fn floors(&self) -> Cow<'a, [Floor]> {
+        let (floors, held_back) = (self.board.floors(), self.held_back());
+        if held_back.floors == 0 {
+            return Cow::Borrowed(floors);
+        }
+        floors.iter().enumerate().filter(|(index, _)| !held_back.floor(*index)).map(|(_, floor)| *floor).collect()
+    }
 }
 
-/// Appends a product's JSON object without its closing brace: head, verdict and whether it is on air.
+/// All new products in the recommended order, and the second that they are ranked at.
+fn whole(view: &View<'_>) -> (new::Page, UnixMillis) {
+    let frozen_at = view.now.floor(SECOND_MS);
+    (new::page(view, &new::Selection::recommended(frozen_at, usize::MAX)), frozen_at)
+}
+
+/// Appends all items of a surface as a JSON array. A paged list is written whole, in the
+/// recommended order.
+pub fn write_items(surface: Surface, view: &View<'_>, out: &mut Vec<u8>) {
+    match surface {
+        Surface::New => {
+            let (page, frozen_at) = whole(view);
+            new::write_items(view, &page, frozen_at, out);
+        }
+        Surface::Live => live::write_items(view, out),
+        Surface::Tabs => tabs::write_items(view, out),
+    }
+}
+
+/// The scores of all items of a surface, in the order of [`write_items`].
+pub fn scores(surface: Surface, view: &View<'_>) -> Vec<Score> {
+    match surface {
+        Surface::New => {
+            let (page, frozen_at) = whole(view);
+            page.products.iter().map(|index| new::score_of(view, *index, frozen_at)).collect()
+        }
+        Surface::Live => live::order(view).into_iter().map(|index| live::score_of(view, index)).collect(),
+        Surface::Tabs => tabs::order(view).into_iter().map(|index| tabs::score_of(view, index)).collect(),
+    }
+}
+
+/// Appends a product's JSON object without its closing brace: its head, its verdict and whether it
+/// is on air.
 fn write_product(view: &View<'_>, product: &Product<'_>, on_air: bool, out: &mut Vec<u8>) {
     let is_before_first_end = view.now < product.first_ends_at();
     out.extend_from_slice(product.head_json());
@@ -82,8 +149,9 @@ fn write_product(view: &View<'_>, product: &Product<'_>, on_air: bool, out: &mut
     if !view.trusts_verdicts && is_before_first_end && product.verdict() == VerdictKind::New {
         let days = view.board.built_at().since(view.board.history_from()).div_euclid(DAY_MS).max(0);
         let outdated = format!(
-            "{{\"kind\":\"unknown\",\"evidence\":{{\"reason\":\"outdated\",\"text\":\"편성 자료가 오래되어 첫 방송인지 알 수 없음\",\
-             \"history_days\":{days},\"shop_history_days\":{days},\"review_count\":null,\"earlier\":null}}}}"
+            "{{\"kind\":\"unknown\",\"evidence\":{{\"reason\":\"{}\",\"text\":\"편성 자료가 오래되어 첫 방송인지 알 수 없음\",\
+             \"history_days\":{days},\"shop_history_days\":{days},\"review_count\":null,\"earlier\":null}}}}",
+            Reason::Outdated.as_str()
         );
         out.extend_from_slice(outdated.as_bytes());
     } else {

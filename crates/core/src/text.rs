@@ -1,28 +1,28 @@
-//! Texts from outside: which characters carry nothing, which words say that nothing is there, how long
-//! ids and names may be. The Worker that takes events and the readers of tables ask the same functions,
-//! so that no row is good for the one and missing for the other.
+//! Rules for external text: which characters are dropped, which words mean "no value", how long ids
+//! and names may be. The event Worker and the table readers share these functions, so both treat a
+//! row alike.
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use crate::printable::is_unprintable;
 
-/// Bytes of an id: a listing, a tab, an experiment, a variant.
+/// The most bytes in an id of a listing, tab, experiment or variant.
 pub const ID_MAX_BYTES: usize = 128;
-/// Characters of a name: a shop, a channel, a brand.
+/// The most characters in a name of a shop, channel or brand.
 pub const NAME_MAX_CHARS: usize = 200;
-/// By how much Unicode's composed form (NFC) lengthens a text at most, in UTF-8 and in characters
-/// (unicode.org/faq/normalization.html, "What are the maximum expansion factors").
+/// The most that Unicode's composed form (NFC) lengthens a text, as a factor, both in UTF-8 and in
+/// characters (unicode.org/faq/normalization.html, "What are the maximum expansion factors").
 const NFC_GROWTH: usize = 3;
 
-/// Characters that carry nothing, or do something to what stands beside them: controls, marks that turn
-/// text around, byte order marks and zero-width spaces.
+/// Whether a character is dropped because it carries no text or acts on its neighbours: controls,
+/// directional marks, byte order marks and zero-width spaces.
 pub fn is_dropped(c: char) -> bool {
     is_unprintable(c) || matches!(c, '\u{feff}' | '\u{200b}')
 }
 
-/// The text without what is [dropped](is_dropped), outer spaces cut and each inner run of spaces made one.
-/// It is borrowed where nothing but its ends had to be cut.
+/// The text without [dropped](is_dropped) characters, trimmed, and with each inner run of
+/// whitespace as one space. Borrowed if trimming suffices.
 pub fn tidy(text: &str) -> Cow<'_, str> {
     let text = text.trim_matches(|c: char| c.is_whitespace() || is_dropped(c));
     if is_tidy(text) {
@@ -49,16 +49,17 @@ fn is_tidy(text: &str) -> bool {
     })
 }
 
-/// Whether a text, once tidy, stands for "nothing here", in any column and field.
+/// Whether a tidied text means "no value", in any column or field.
 pub fn is_null_text(text: &str) -> bool {
     const NULLS: [&str; 9] = ["null", "none", "nil", "n/a", "nan", "undefined", "\\n", "(null)", "<na>"];
-    /// What a spreadsheet's cell says that can't be worked out.
+    /// The error values of spreadsheet cells.
     const FAILED: [&str; 7] = ["#n/a", "#value!", "#ref!", "#name?", "#div/0!", "#num!", "#null!"];
     NULLS.iter().chain(&FAILED).any(|null| text.eq_ignore_ascii_case(null)) || text == "-"
 }
 
-/// Whether an id of a user, once clean, is what clients and warehouses write for nobody: `undefined`, `0`, `(not set)`, a UUID of zeros, 비회원.
-/// All strangers would be one user otherwise, with a taste.
+/// Whether a cleaned user id is one that clients and warehouses write for nobody: `undefined`, `0`,
+/// `(not set)`, a UUID of zeros, 비회원. Otherwise all anonymous viewers would count as one user with
+/// a taste.
 pub fn is_nobody(id: &str) -> bool {
     const SAID: [&str; 18] = [
         "empty",
@@ -80,7 +81,7 @@ pub fn is_nobody(id: &str) -> bool {
         "익명",
         "없음",
     ];
-    // Ids are asked for in every row, and nearly all have a digit.
+    // A shortcut: every row asks this, and nearly all ids have such a digit.
     if id.bytes().any(|byte| matches!(byte, b'1'..=b'9')) {
         return id == "-1";
     }
@@ -88,14 +89,15 @@ pub fn is_nobody(id: &str) -> bool {
     is_null_text(id) || is_zero || SAID.iter().any(|said| id.eq_ignore_ascii_case(said))
 }
 
-/// Whether `c` is the same in NFC beside any other character: below U+0300, and among Hangul syllables
-/// and the common ideographs.
+/// Whether NFC leaves `c` unchanged whatever its neighbours: true below U+0300, and for Hangul
+/// syllables and the common ideographs.
 pub fn is_composed(c: char) -> bool {
     c < '\u{300}' || matches!(c, '\u{ac00}'..='\u{d7a3}' | '\u{4e00}'..='\u{9fff}')
 }
 
-/// `text` with conjoining jamo composed into syllables, as macOS and iOS send them decomposed (NFD): what the Unicode Standard does in
-/// section 3.12, by arithmetic. Nothing but Hangul is composed; the edge's Worker has no room for the tables of all else.
+/// `text` with conjoining jamo, which macOS and iOS send (NFD), composed into syllables by the
+/// arithmetic of the Unicode Standard, section 3.12. Only Hangul is composed; the edge's Worker has
+/// no room for the tables of other scripts.
 #[inline(never)]
 pub fn compose_hangul(text: &str) -> String {
     let mut composed = String::with_capacity(text.len());
@@ -111,10 +113,10 @@ pub fn compose_hangul(text: &str) -> String {
     composed
 }
 
-/// The syllable of a leading consonant and a vowel, or of a syllable without a final consonant and one.
+/// Composes a leading consonant with a vowel, or a syllable that has no final consonant with one.
 fn join(first: char, second: char) -> Option<char> {
     const VOWELS: u32 = 21;
-    /// Final consonants, none among them.
+    /// The number of final consonants, counting the absent one.
     const FINALS: u32 = 28;
     const SYLLABLE: u32 = 0xac00;
     let place = |c: char, base: u32, count: u32| u32::from(c).checked_sub(base).filter(|place| *place < count);
@@ -127,20 +129,20 @@ fn join(first: char, second: char) -> Option<char> {
     char::from_u32(SYLLABLE.saturating_add(syllable))
 }
 
-/// Whether an id, once tidy, stays within [`ID_MAX_BYTES`] in NFC, which is how tables are read.
+/// Whether a tidied id fits [`ID_MAX_BYTES`] in NFC, the form in which tables are read.
 pub fn is_id_short(id: &str) -> bool {
     let bytes = id.chars().map(|c| if is_composed(c) { c.len_utf8() } else { NFC_GROWTH.saturating_mul(c.len_utf8()) });
     bytes.sum::<usize>() <= ID_MAX_BYTES
 }
 
-/// Whether a name, once tidy, stays within [`NAME_MAX_CHARS`] in NFC.
+/// Whether a tidied name fits [`NAME_MAX_CHARS`] in NFC.
 pub fn is_name_short(name: &str) -> bool {
     let chars = name.chars().map(|c| if is_composed(c) { 1 } else { NFC_GROWTH });
     chars.sum::<usize>() <= NAME_MAX_CHARS
 }
 
-/// Whether `text` has only `A-Z`, `a-z`, `0-9`, `_` and `-`, and so many of them: it stands in headers and
-/// addresses as it is.
+/// Whether `text` consists only of `A-Z`, `a-z`, `0-9`, `_` and `-`, with a length in `chars`. Such
+/// a text needs no escaping in headers and addresses.
 pub fn is_token(text: &str, chars: RangeInclusive<usize>) -> bool {
     chars.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
@@ -175,7 +177,8 @@ mod tests {
         }
     }
 
-    /// Jamo at both ends of each block, with what lies beside them and does not compose (no letter here takes an accent); syllables with a final consonant and without.
+    /// Jamo at both ends of each block, with neighbours that do not compose (no letter here takes
+    /// an accent), and syllables with and without a final consonant.
     fn hangul() -> impl Strategy<Value = String> {
         let c = prop_oneof![
             4 => (0x10fe_u32..0x1116).prop_filter_map("no character", char::from_u32),
@@ -234,7 +237,7 @@ mod tests {
     #[test]
     fn a_text_that_grows_when_it_is_composed_is_measured_by_what_it_becomes() {
         assert!(is_id_short(&"가".repeat(42)) && !is_id_short(&"가".repeat(43)));
-        // U+0958 is written as two characters in NFC.
+        // NFC writes U+0958 as two characters.
         assert!(is_id_short(&"\u{958}".repeat(14)) && !is_id_short(&"\u{958}".repeat(15)));
         assert!(is_name_short(&"가".repeat(200)) && !is_name_short(&"가".repeat(201)));
         assert!(!is_name_short(&"\u{1d160}".repeat(67)));

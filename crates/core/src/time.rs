@@ -1,4 +1,4 @@
-//! Instants and Korean days. Nothing in here can read a clock: whoever needs `now` is given it.
+//! Instants and Korean days. Nothing here reads a clock: callers pass `now`.
 
 use std::fmt;
 
@@ -12,7 +12,8 @@ pub const MINUTE_MS: i64 = 60 * SECOND_MS;
 pub const HOUR_MS: i64 = 60 * MINUTE_MS;
 /// Milliseconds in a day. Korea keeps no daylight saving time, so every Korean day has this length.
 pub const DAY_MS: i64 = 24 * HOUR_MS;
-/// How far clocks of different machines may be apart, in milliseconds: what is dated further ahead was dated by a clock that is wrong.
+/// The tolerated difference between clocks of different machines, in milliseconds; a time further
+/// ahead comes from a wrong clock.
 pub const CLOCK_LEEWAY_MS: i64 = 5 * MINUTE_MS;
 /// Korea's offset from UTC, in milliseconds.
 pub const KST_OFFSET_MS: i64 = 9 * HOUR_MS;
@@ -22,28 +23,29 @@ pub const KST_OFFSET_MS: i64 = 9 * HOUR_MS;
 pub struct UnixMillis(pub i64);
 
 impl UnixMillis {
-    /// The instant of `seconds` since the epoch, as packs store it.
+    /// Converts from whole seconds since the epoch, the unit of packs.
     pub fn from_seconds(seconds: u32) -> Self {
         Self(i64::from(seconds).saturating_mul(SECOND_MS))
     }
 
-    /// Whole seconds since the epoch, held within what a pack can store (1970 to 2106).
+    /// Whole seconds since the epoch, clamped to the range of packs (1970 to 2106).
     pub fn to_seconds(self) -> u32 {
         u32::try_from(self.0.div_euclid(SECOND_MS).max(0)).unwrap_or(u32::MAX)
     }
 
-    /// This instant moved by `ms` milliseconds, held at the ends of the range.
+    /// This instant moved by `ms` milliseconds, saturating.
     #[must_use]
     pub fn plus(self, ms: i64) -> Self {
         Self(self.0.saturating_add(ms))
     }
 
-    /// Milliseconds from `earlier` to this instant; negative where `earlier` is the later one.
+    /// Milliseconds from `earlier` to this instant; negative if `earlier` is later.
     pub fn since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// The start of the `step_ms` interval this instant lies in, counted from the epoch. A step below 1 is taken as 1.
+    /// The start of the `step_ms` interval that contains this instant, counted from the epoch. A
+    /// step below 1 counts as 1.
     #[must_use]
     pub fn floor(self, step_ms: i64) -> Self {
         let step = step_ms.max(1);
@@ -56,18 +58,19 @@ impl UnixMillis {
         u8::try_from(hour).unwrap_or(0)
     }
 
-    /// The Korean day as a count of days since 1970-01-01.
+    /// The Korean day, in days since 1970-01-01.
     pub fn kst_day(self) -> i64 {
         self.0.saturating_add(KST_OFFSET_MS).div_euclid(DAY_MS)
     }
 
-    /// Parses RFC 3339, whatever the offset. `None` where the text is not RFC 3339.
+    /// Parses RFC 3339 with any offset; `None` if the text is not RFC 3339.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         DateTime::parse_from_rfc3339(text).ok().map(|at| Self(at.timestamp_millis()))
     }
 
-    /// Parses RFC 3339 as it stands in a query, where a `+` that was not escaped has become a space: `2026-11-22T11:00:00 09:00` is of +09:00.
-    /// `None` where the text is not RFC 3339 even so.
+    /// Parses RFC 3339 from a query, where an unescaped `+` has become a space:
+    /// `2026-11-22T11:00:00 09:00` has the offset +09:00. `None` if the text is not RFC 3339 even
+    /// then.
     pub fn parse_from_query(text: &str) -> Option<Self> {
         const OFFSET_BYTES: usize = " 09:00".len();
         let (time, offset) = text.len().checked_sub(OFFSET_BYTES).and_then(|at| text.split_at_checked(at))?;
@@ -83,7 +86,8 @@ impl UnixMillis {
         self.to_string()
     }
 
-    /// RFC 3339 in UTC, to the millisecond: `2026-11-22T11:00:00.250Z`. What lies beyond the years 0 to 9999 is held at their ends.
+    /// RFC 3339 in UTC, to the millisecond: `2026-11-22T11:00:00.250Z`. Years are clamped to 0 to
+    /// 9999.
     pub fn to_utc_rfc3339(self) -> String {
         const YEARS: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
         let ms = self.0.clamp(*YEARS.start(), *YEARS.end());
@@ -97,7 +101,7 @@ impl UnixMillis {
 
 impl fmt::Display for UnixMillis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The fields one by one: chrono's own formatting is far larger than this.
+        // Formatted field by field: chrono's own formatting is far larger in code.
         match DateTime::from_timestamp_millis(self.0.saturating_add(KST_OFFSET_MS)) {
             Some(at) => {
                 let (date, time) = (at.date_naive(), at.time());
@@ -138,7 +142,7 @@ mod tests {
         ] {
             assert_eq!(UnixMillis::parse_from_query(same), at, "{same}");
         }
-        // A space where there is no offset makes none.
+        // A space anywhere else is not read as a `+`.
         for bad in [
             "",
             " 09:00",

@@ -1,4 +1,4 @@
-//! Who asks: nobody in particular, or a user by the keyed hash under which packs know them.
+//! Viewers: anonymous, or known by the keyed hash that packs store.
 
 use std::fmt;
 
@@ -7,14 +7,17 @@ use sha2::Sha256;
 
 use crate::text::is_token;
 
-/// The name of a user in packs: 64 bits of an HMAC-SHA256 of the app's user id. Whoever lacks the secret can't tell whose it is.
+/// A user's name in packs: 64 bits of an HMAC-SHA256 of the app's user id. Without the secret,
+/// nobody can tell whose it is.
 ///
-/// At ten million users, two share a key with a probability of 3 in a million (n²/2⁶⁵), and would then share tastes.
+/// Among ten million users, the probability that two share a key, and thus tastes, is 3 in a
+/// million (n²/2⁶⁵).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserKey(pub u64);
 
 impl UserKey {
-    /// The key that [`fmt::Display`] writes as `text`; `None` where it is not 16 hexadecimal digits.
+    /// Parses 16 hexadecimal digits, the form that [`fmt::Display`] writes; `None` for anything
+    /// else.
     pub fn parse(text: &str) -> Option<Self> {
         let is_hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         if is_hex { u64::from_str_radix(text, 16).ok().map(Self) } else { None }
@@ -34,27 +37,27 @@ impl fmt::Debug for UserKey {
     }
 }
 
-/// Whether `name` is what a viewer is called without telling who it is: 16 hexadecimal digits in lower
-/// case, of the user's key, or `d` and 16 digits, of a device's.
+/// Whether `name` is a pseudonymous viewer name: a user's key as 16 lower-case hexadecimal digits,
+/// or `d` and the 16 digits of a device's key.
 pub fn is_viewer_name(name: &str) -> bool {
     let digits = device_of(name).unwrap_or(name);
     digits.len() == 16 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// The digits of a device's key, by the name that its viewer has; `None` of a user's, whose first digit may
-/// be a `d` too.
+/// The digits of the key in a device's viewer name; `None` for a user's name, which may also begin
+/// with `d`.
 pub fn device_of(name: &str) -> Option<&str> {
     name.strip_prefix('d').filter(|digits| digits.len() == 16)
 }
 
-/// A device's id as an app sends it.
+/// A device id sent by an app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceId<'a> {
-    /// An id that tells one device from others.
+    /// An id that identifies one device.
     Of(&'a str),
-    /// What a platform gives where it gives no id: all digits alike, as `00000000-0000-0000-0000-000000000000`
-    /// of iOS without consent, or an id that whole makes of phones share. Whoever sends it is nobody in
-    /// particular.
+    /// A placeholder from a platform that gives no id: all digits alike, for example
+    /// `00000000-0000-0000-0000-000000000000` from iOS without consent, or an id shared by whole
+    /// makes of phones. Its sender is anonymous.
     Nobody,
 }
 
@@ -62,7 +65,7 @@ impl<'a> DeviceId<'a> {
     /// The Android id that phones of several makers share (Android's issue 10603).
     const SHARED: &'static str = "9774d56d682e549c";
 
-    /// Reads a device's id; `None` where it is not 16 to 64 of `A-Za-z0-9_-`.
+    /// Parses a device id; `None` if it is not 16 to 64 of `A-Za-z0-9_-`.
     pub fn parse(id: &'a str) -> Option<Self> {
         if !is_token(id, 16..=64) {
             return None;
@@ -73,7 +76,7 @@ impl<'a> DeviceId<'a> {
         Some(if is_blank || id.eq_ignore_ascii_case(Self::SHARED) { Self::Nobody } else { Self::Of(id) })
     }
 
-    /// The id, where it is somebody's.
+    /// The id, unless it is a placeholder.
     pub fn id(self) -> Option<&'a str> {
         match self {
             Self::Of(id) => Some(id),
@@ -82,17 +85,17 @@ impl<'a> DeviceId<'a> {
     }
 }
 
-/// A viewer as events name them.
+/// A viewer name in events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ViewerName {
-    /// A signed-in user: 16 hexadecimal digits, of which the first may be a `d`.
+    /// A signed-in user: 16 hexadecimal digits, the first of which may be `d`.
     User(UserKey),
     /// A device without a token: `d` and 16 hexadecimal digits.
     Device(UserKey),
 }
 
 impl ViewerName {
-    /// The viewer that `text` names; `None` where it names none.
+    /// The viewer named `text`; `None` if the name is invalid.
     pub fn parse(text: &str) -> Option<Self> {
         match device_of(text) {
             Some(digits) => UserKey::parse(digits).map(Self::Device),
@@ -110,12 +113,13 @@ impl fmt::Display for ViewerName {
     }
 }
 
-/// Makes keys of user ids with the secret that pipeline and edge share.
+/// Computes keys from user ids, with the secret that the pipeline and the edge share.
 #[derive(Clone)]
 pub struct UserHasher(Hmac<Sha256>);
 
 impl UserHasher {
-    /// A hasher with `secret`, which may have any length but should have 32 bytes of entropy. `None` where it is empty.
+    /// A hasher with `secret`, of any length but ideally with 32 bytes of entropy. `None` if it is
+    /// empty.
     pub fn new(secret: &[u8]) -> Option<Self> {
         if secret.is_empty() {
             return None;
@@ -123,7 +127,8 @@ impl UserHasher {
         Hmac::new_from_slice(secret).ok().map(Self)
     }
 
-    /// The key of the viewer who has no token, on the device that is called `id`. No user id gives it unless it begins with `device:`.
+    /// The key of a viewer without a token on the device `id`. It equals no user's key, unless that
+    /// user's id begins with `device:`.
     pub fn device(&self, id: &str) -> UserKey {
         self.of(&[b"device:", id.as_bytes()])
     }
@@ -149,10 +154,10 @@ impl fmt::Debug for UserHasher {
     }
 }
 
-/// Who a request is answered for.
+/// The viewer that a request is answered for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Viewer {
-    /// No token: the shared order.
+    /// A viewer without a token, who gets the shared order.
     Anonymous,
     /// A signed-in user.
     User(UserKey),

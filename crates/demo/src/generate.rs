@@ -1,7 +1,8 @@
-//! Demo tables with known truth: schedules, events and tabs shaped like the real ones, deterministic in their seed.
+//! Demo tables with known truth: schedules, events and tabs shaped like real ones, deterministic in
+//! their seed.
 //!
-//! What is true is settled first (products, who airs them, what users like), then written down the way shops write it.
-//! The tables hold the writing, `truth/` holds what it was written from.
+//! The truth comes first (products, the channels that air them, users' tastes); the tables then
+//! state it as shops would. `truth/` holds the truth itself.
 
 mod audience;
 mod chance;
@@ -31,36 +32,37 @@ use words::Words;
 
 /// Days of schedule after `now`.
 pub const UPCOMING_DAYS: i64 = 7;
-/// Share of really new products among new codes that makes a code-only detector as wrong as it is on real schedules.
+/// Share of really new products among new codes at which a code-only detector is as wrong as on
+/// real schedules.
 pub const REALLY_NEW: f64 = 0.235;
 /// Days of history of a quick run.
 pub const QUICK_DAYS: u32 = 45;
 /// Users of a quick run.
 pub const QUICK_USERS: usize = 300;
-/// The longest history that is made.
+/// Longest history, in days.
 pub const MOST_DAYS: u32 = 1_000;
 
-/// What to make.
+/// Parameters of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The folder to write to; made where it is missing. Tables of an earlier run in it are replaced.
+    /// The folder to write to; created if missing. Tables of an earlier run in it are replaced.
     pub out: PathBuf,
     /// Days of history before `now`, 1 to [`MOST_DAYS`].
     pub days: u32,
-    /// What every draw follows from.
+    /// The seed of every draw.
     pub seed: u64,
-    /// Users, the personas among them.
+    /// Number of users, personas included.
     pub users: usize,
-    /// The moment that history ends at and the schedule to come begins at.
+    /// The end of the history and the beginning of the upcoming schedule.
     pub now: UnixMillis,
-    /// Of the codes that neither the records nor the time before them know, the share that are really new products, 0 to
-    /// 1. The rest is known products under other codes.
+    /// Share of really new products, 0 to 1, among the codes that are neither in the records nor in
+    /// the time before them. The rest are known products under other codes.
     pub really_new: f64,
-    /// How `broadcasts` is written.
+    /// File format of `broadcasts`.
     pub broadcasts: TableFormat,
-    /// How `events` is written.
+    /// File format of `events`.
     pub events: TableFormat,
-    /// Told of every day that is made; hidden where nobody looks.
+    /// Advances with each finished day; may be hidden.
     pub progress: ProgressBar,
 }
 
@@ -89,7 +91,7 @@ impl Options {
     }
 }
 
-/// Why nothing, or not all, was made.
+/// Why the run made no tables, or not all.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// An option is out of its range.
@@ -97,44 +99,47 @@ pub enum Error {
     Option {
         /// The option.
         option: &'static str,
-        /// What it was.
+        /// The given value.
         value: i64,
-        /// What it may be.
+        /// The allowed range.
         allowed: &'static str,
     },
     /// A share is not between 0 and 1.
     #[error("{option} is {value}, but must be between 0 and 1")]
     Share {
-        /// The option.
+        /// The option's name.
         option: &'static str,
-        /// What it was.
+        /// The given value.
         value: f64,
     },
-    /// A list in the command does not fit; only a change to `crates/demo/data` can do that.
-    #[error("word list {list}: {detail}")]
+    /// An embedded word list is invalid; only a change to `crates/demo/data` fixes that.
+    #[error("invalid word list {list}: {detail}")]
     Words {
-        /// The list.
+        /// The list's name.
         list: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with the list.
         detail: String,
     },
-    /// A folder could not be made.
-    #[error("cannot make the folder {}: {source}", path.display())]
+    /// The folder can't be created.
+    #[error("cannot create the folder {}: {source}", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// A table could not be written.
+    /// A table can't be written.
     #[error(transparent)]
     Write(#[from] table_write::Error),
 }
 
-/// Makes the demo's tables, its truth and `viewers.json` in `options.out`. Equal options give equal bytes.
+/// Makes the demo's tables, its truth and `viewers.json` in `options.out`. Equal options give equal
+/// bytes.
 ///
 /// # Errors
-/// Where an option is out of range or a file cannot be written.
+/// [`Error::Option`] or [`Error::Share`] if an option is out of range; [`Error::Words`] if an
+/// embedded list is invalid; [`Error::Folder`] or [`Error::Write`] if a folder or file can't be
+/// written.
 pub fn generate(options: &Options) -> Result<Report, Error> {
     if options.days == 0 || options.days > MOST_DAYS {
         return Err(Error::Option { option: "days", value: i64::from(options.days), allowed: "1 to 1000" });
@@ -142,7 +147,7 @@ pub fn generate(options: &Options) -> Result<Report, Error> {
     if !(0.0..=1.0).contains(&options.really_new) {
         return Err(Error::Share { option: "really_new", value: options.really_new });
     }
-    // Far beyond both ends, dates have no four-digit year.
+    // Dates far beyond either end have no four-digit year.
     if !(0..=253_000_000_000_000).contains(&options.now.0) {
         return Err(Error::Option { option: "now", value: options.now.0, allowed: "between 1970 and 9987" });
     }
@@ -166,9 +171,9 @@ pub fn generate(options: &Options) -> Result<Report, Error> {
     let truth = out.join("truth");
     fs::create_dir_all(&truth).map_err(|source| Error::Folder { path: truth, source })?;
     table_write::remove_tables(out)?;
-    table_write::write_broadcasts(&options.broadcasts.path(out, "broadcasts"), options.broadcasts, &rows)?;
-    table_write::write_events(&options.events.path(out, "events"), options.events, &events)?;
-    table_write::write_tabs(&TableFormat::CSV.path(out, "tabs"), TableFormat::CSV, &tabs(&words))?;
+    table_write::write_table(&options.broadcasts.path(out, "broadcasts"), options.broadcasts, &rows)?;
+    table_write::write_table(&options.events.path(out, "events"), options.events, &events)?;
+    table_write::write_table(&TableFormat::CSV.path(out, "tabs"), TableFormat::CSV, &tabs(&words))?;
     write_truth(out, &words, &schedule, &users, options.now)?;
     write_viewers(out, &words, &users)?;
     progress.finish_and_clear();

@@ -1,3 +1,3 @@
-//! Data of others mapped to the input tables.
+//! Imports of public data sets as input tables.
 
 pub mod retail;

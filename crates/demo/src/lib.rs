@@ -1,4 +1,4 @@
-//! Tables to try Sinsang on: made up with known truth, or made of a public data set.
+//! Demo tables: generated with known truth, or imported from a public data set.
 
 pub mod generate;
 pub mod import;

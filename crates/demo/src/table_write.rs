@@ -1,42 +1,44 @@
-//! Rows of the input tables written to files: Parquet, NDJSON or CSV, the text ones plain or compressed.
+//! Files of the input tables: Parquet, NDJSON or CSV; the text formats plain or compressed.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray, UInt32Array};
+use arrow_array::builder::{BooleanBuilder, StringBuilder, TimestampMillisecondBuilder, UInt32Builder};
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::ArrowError;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression as ParquetCompression;
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
-use serde::Serialize;
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
 use sinsang_core::time::UnixMillis;
-use sinsang_tables::table::{Broadcast, Event, Tab};
+use sinsang_tables::row::{Cell, Kind, Row};
 
-/// Rows of Parquet written at once.
+/// Rows of each Parquet batch.
 const BATCH_ROWS: usize = 16_384;
-/// Bytes held back before they go to the file.
+/// Bytes buffered before a write to the file.
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// Why a table could not be written.
+/// Why a table can't be written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file system refused; make sure that the folder exists, may be written to and has room.
+    /// The file system failed; make sure that the folder exists, is writable and has room.
     #[error("cannot write {}: {source}", path.display())]
     Io {
-        /// The file that was being written.
+        /// The file being written.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// A row could not be put into the file's format.
+    /// A row can't be encoded in the file's format.
     #[error("cannot encode a row for {}: {detail}", path.display())]
     Encode {
-        /// The file that was being written.
+        /// The file being written.
         path: PathBuf,
-        /// What the encoder said.
+        /// The encoder's error.
         detail: String,
     },
 }
@@ -46,16 +48,16 @@ pub enum Error {
 pub enum Encoding {
     /// Apache Parquet, compressed inside with Snappy.
     Parquet,
-    /// A JSON object a line; missing fields are `null`.
+    /// One JSON object on each line; missing fields are `null`.
     Ndjson,
     /// Comma-separated with a header line; missing fields are empty.
     Csv,
 }
 
-/// What is laid over a text file. Parquet compresses by itself and ignores it.
+/// Compression of a text file. Parquet compresses internally and ignores it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
-    /// Nothing.
+    /// None.
     #[default]
     Plain,
     /// gzip, `.gz`.
@@ -69,7 +71,7 @@ pub enum Compression {
 pub struct TableFormat {
     /// The layout.
     pub encoding: Encoding,
-    /// What is laid over it.
+    /// The compression of a text layout.
     pub compression: Compression,
 }
 
@@ -81,7 +83,7 @@ impl TableFormat {
     /// `.csv`.
     pub const CSV: Self = Self { encoding: Encoding::Csv, compression: Compression::Plain };
 
-    /// The format that an extension such as `ndjson.zst` (with or without a leading dot) spells.
+    /// Parses an extension, `ndjson.zst` for example, with or without a leading dot.
     pub fn parse(extension: &str) -> Option<Self> {
         let text = extension.trim_start_matches('.');
         let (text, compression) = match text.rsplit_once('.') {
@@ -118,88 +120,83 @@ impl TableFormat {
     }
 }
 
-/// A row of `broadcasts` as a shop's schedule spells it: unlike [`Broadcast`] it may lack its code, hold placeholder texts
-/// and write times in ways that are still to be repaired.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct BroadcastRow {
-    /// The shop's item code.
-    pub listing_id: Option<String>,
-    /// The shop.
-    pub shop: String,
-    /// The TV channel's name.
-    pub channel: String,
-    /// The title as aired.
-    pub title: String,
-    /// The brand or a text that stands for none.
-    pub brand: Option<String>,
-    /// The schedule's own category name.
-    pub category: Option<String>,
-    /// Price in won.
-    pub price: Option<u32>,
-    /// Price before the discount in won.
-    pub list_price: Option<u32>,
-    /// Address of a picture.
-    pub image: Option<String>,
-    /// Address of the item's page.
-    pub url: Option<String>,
-    /// RFC 3339, or with an hour from 24 on for the night after the date.
-    pub starts_at: String,
-    /// As `starts_at`.
-    pub ends_at: Option<String>,
-    /// Reviews shown when the row was collected.
-    pub review_count: Option<u32>,
-    /// RFC 3339.
-    pub collected_at: Option<String>,
+/// A row as text formats spell it: times as RFC 3339 in Korean time.
+struct Spelt<'a, T>(&'a T);
+
+impl<T: Row> Serialize for Spelt<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut to = serializer.serialize_struct("row", T::FIELDS.len())?;
+        let mut names = T::FIELDS.iter().map(|field| field.name);
+        let mut done = Ok(());
+        self.0.cells(|cell| {
+            let name = names.next().expect("a name for each cell");
+            if done.is_ok() {
+                done = match cell {
+                    Cell::Text(text) => to.serialize_field(name, &text),
+                    Cell::Count(count) => to.serialize_field(name, &count),
+                    Cell::Time(at) => to.serialize_field(name, &at.map(UnixMillis::to_kst_rfc3339)),
+                    Cell::Flag(flag) => to.serialize_field(name, &flag),
+                };
+            }
+        });
+        done?;
+        to.end()
+    }
 }
 
-impl From<&Broadcast> for BroadcastRow {
-    fn from(row: &Broadcast) -> Self {
-        Self {
-            listing_id: Some(row.listing_id.clone()),
-            shop: row.shop.clone(),
-            channel: row.channel.clone(),
-            title: row.title.clone(),
-            brand: row.brand.clone(),
-            category: row.category.clone(),
-            price: row.price,
-            list_price: row.list_price,
-            image: row.image.clone(),
-            url: row.url.clone(),
-            starts_at: row.starts_at.to_kst_rfc3339(),
-            ends_at: row.ends_at.map(UnixMillis::to_kst_rfc3339),
-            review_count: row.review_count,
-            collected_at: row.collected_at.map(UnixMillis::to_kst_rfc3339),
+/// A column of Parquet while it is filled.
+enum Column {
+    Text(StringBuilder),
+    Count(UInt32Builder),
+    Time(TimestampMillisecondBuilder),
+    Flag(BooleanBuilder),
+}
+
+impl Column {
+    fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Text => Self::Text(StringBuilder::new()),
+            Kind::Count => Self::Count(UInt32Builder::new()),
+            Kind::Time => Self::Time(TimestampMillisecondBuilder::new().with_timezone("UTC")),
+            Kind::Flag => Self::Flag(BooleanBuilder::new()),
+        }
+    }
+
+    fn append(&mut self, cell: Cell<'_>) {
+        match (self, cell) {
+            (Self::Text(column), Cell::Text(text)) => column.append_option(text),
+            (Self::Count(column), Cell::Count(count)) => column.append_option(count),
+            (Self::Time(column), Cell::Time(at)) => column.append_option(at.map(|at| at.0)),
+            (Self::Flag(column), Cell::Flag(flag)) => column.append_option(flag),
+            _ => unreachable!("columns follow from the kinds of fields"),
+        }
+    }
+
+    fn finish(self) -> ArrayRef {
+        match self {
+            Self::Text(mut column) => Arc::new(column.finish()),
+            Self::Count(mut column) => Arc::new(column.finish()),
+            Self::Time(mut column) => Arc::new(column.finish()),
+            Self::Flag(mut column) => Arc::new(column.finish()),
         }
     }
 }
 
-#[derive(Serialize)]
-struct EventText<'a> {
-    user_id: &'a str,
-    at: String,
-    kind: &'static str,
-    shop: Option<&'a str>,
-    listing_id: Option<&'a str>,
-    product_id: Option<&'a str>,
-    tab_id: Option<&'a str>,
-    channel: Option<&'a str>,
-    region: Option<&'a str>,
-    device_class: Option<&'a str>,
+fn batch<T: Row>(rows: &[T]) -> Result<RecordBatch, ArrowError> {
+    let mut columns: Vec<Column> = T::FIELDS.iter().map(|field| Column::of(field.kind)).collect();
+    for row in rows {
+        let mut columns = columns.iter_mut();
+        row.cells(|cell| columns.next().expect("a column for each cell").append(cell));
+    }
+    let columns = T::FIELDS.iter().zip(columns).map(|(field, column)| (field.name, column.finish(), field.is_optional));
+    RecordBatch::try_from_iter_with_nullable(columns)
 }
 
-#[derive(Serialize)]
-struct TabText<'a> {
-    tab_id: &'a str,
-    label: &'a str,
-    position: u16,
-    pinned: bool,
-    target: &'a str,
-}
-
-/// Removes the tables of an earlier run from `folder`, whatever their format, so that no table is there twice.
+/// Removes the tables of an earlier run from `folder`, whatever their format, so that none exists
+/// twice.
 ///
 /// # Errors
-/// Where a file is there but cannot be removed.
+/// [`Error::Io`] if a file can't be removed.
 pub fn remove_tables(folder: &Path) -> Result<(), Error> {
     for table in ["broadcasts", "events", "tabs"] {
         for extension in [
@@ -224,103 +221,23 @@ pub fn remove_tables(folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes `rows` to `path` and returns how many there were. In Parquet the times are text columns.
+/// Writes the rows of a table to `path` and returns how many there were. In Parquet a time is a
+/// timestamp in milliseconds, UTC; in text it is RFC 3339.
 ///
 /// # Errors
 /// Where the file cannot be made or a row cannot be encoded.
-pub fn write_broadcasts(path: &Path, format: TableFormat, rows: &[BroadcastRow]) -> Result<usize, Error> {
-    if format.encoding != Encoding::Parquet {
-        return write_text(path, format, rows.iter());
+pub fn write_table<T: Row>(path: &Path, format: TableFormat, rows: &[T]) -> Result<usize, Error> {
+    match format.encoding {
+        Encoding::Parquet => write_parquet(path, rows),
+        Encoding::Ndjson | Encoding::Csv => write_text(path, format, rows.iter().map(Spelt)),
     }
-    write_parquet(path, rows, |rows| {
-        RecordBatch::try_from_iter_with_nullable([
-            ("listing_id", texts(rows, |r| r.listing_id.as_deref()), true),
-            ("shop", texts(rows, |r| Some(&r.shop)), false),
-            ("channel", texts(rows, |r| Some(&r.channel)), false),
-            ("title", texts(rows, |r| Some(&r.title)), false),
-            ("brand", texts(rows, |r| r.brand.as_deref()), true),
-            ("category", texts(rows, |r| r.category.as_deref()), true),
-            ("price", numbers(rows, |r| r.price), true),
-            ("list_price", numbers(rows, |r| r.list_price), true),
-            ("image", texts(rows, |r| r.image.as_deref()), true),
-            ("url", texts(rows, |r| r.url.as_deref()), true),
-            ("starts_at", texts(rows, |r| Some(&r.starts_at)), false),
-            ("ends_at", texts(rows, |r| r.ends_at.as_deref()), true),
-            ("review_count", numbers(rows, |r| r.review_count), true),
-            ("collected_at", texts(rows, |r| r.collected_at.as_deref()), true),
-        ])
-    })
 }
 
-/// Writes `rows` to `path` and returns how many there were. In Parquet `at` is a timestamp in milliseconds, UTC.
+/// Writes rows of any type as NDJSON or CSV and returns their number; a Parquet format writes
+/// NDJSON.
 ///
 /// # Errors
-/// Where the file cannot be made or a row cannot be encoded.
-pub fn write_events(path: &Path, format: TableFormat, rows: &[Event]) -> Result<usize, Error> {
-    if format.encoding != Encoding::Parquet {
-        let rows = rows.iter().map(|r| EventText {
-            user_id: &r.user_id,
-            at: r.at.to_kst_rfc3339(),
-            kind: r.kind.as_str(),
-            shop: r.shop.as_deref(),
-            listing_id: r.listing_id.as_deref(),
-            product_id: r.product_id.as_deref(),
-            tab_id: r.tab_id.as_deref(),
-            channel: r.channel.as_deref(),
-            region: r.region.as_deref(),
-            device_class: r.device_class,
-        });
-        return write_text(path, format, rows);
-    }
-    write_parquet(path, rows, |rows| {
-        let at = TimestampMillisecondArray::from_iter_values(rows.iter().map(|r| r.at.0)).with_timezone("UTC");
-        RecordBatch::try_from_iter_with_nullable([
-            ("user_id", texts(rows, |r| Some(&r.user_id)), false),
-            ("at", Arc::new(at) as ArrayRef, false),
-            ("kind", texts(rows, |r| Some(r.kind.as_str())), false),
-            ("shop", texts(rows, |r| r.shop.as_deref()), true),
-            ("listing_id", texts(rows, |r| r.listing_id.as_deref()), true),
-            ("product_id", texts(rows, |r| r.product_id.as_deref()), true),
-            ("tab_id", texts(rows, |r| r.tab_id.as_deref()), true),
-            ("channel", texts(rows, |r| r.channel.as_deref()), true),
-            ("region", texts(rows, |r| r.region.as_deref()), true),
-            ("device_class", texts(rows, |r| r.device_class), true),
-        ])
-    })
-}
-
-/// Writes `rows` to `path` and returns how many there were.
-///
-/// # Errors
-/// Where the file cannot be made or a row cannot be encoded.
-pub fn write_tabs(path: &Path, format: TableFormat, rows: &[Tab]) -> Result<usize, Error> {
-    if format.encoding != Encoding::Parquet {
-        let rows = rows.iter().map(|r| TabText {
-            tab_id: &r.tab_id,
-            label: &r.label,
-            position: r.position,
-            pinned: r.pinned,
-            target: &r.target,
-        });
-        return write_text(path, format, rows);
-    }
-    write_parquet(path, rows, |rows| {
-        let position = Int64Array::from_iter_values(rows.iter().map(|r| i64::from(r.position)));
-        let pinned: arrow_array::BooleanArray = rows.iter().map(|r| Some(r.pinned)).collect();
-        RecordBatch::try_from_iter_with_nullable([
-            ("tab_id", texts(rows, |r| Some(&r.tab_id)), false),
-            ("label", texts(rows, |r| Some(&r.label)), false),
-            ("position", Arc::new(position) as ArrayRef, false),
-            ("pinned", Arc::new(pinned) as ArrayRef, false),
-            ("target", texts(rows, |r| Some(&r.target)), false),
-        ])
-    })
-}
-
-/// Writes any rows as NDJSON or CSV and returns how many there were; a Parquet format is written as NDJSON.
-///
-/// # Errors
-/// Where the file cannot be made or a row cannot be encoded.
+/// [`Error::Io`] if the file can't be written; [`Error::Encode`] if a row can't be encoded.
 pub fn write_text<T: Serialize>(
     path: &Path,
     format: TableFormat,
@@ -334,7 +251,7 @@ pub fn write_text<T: Serialize>(
             Ok(n)
         }),
         Compression::Gzip => {
-            // A header without name and time keeps equal rows equal bytes.
+            // A header without name and time: equal rows give equal bytes.
             let gzip = flate2::write::GzEncoder::new(file, flate2::Compression::new(4));
             let (n, gzip) = encode_text(path, format.encoding, rows, gzip)?;
             gzip.finish().and_then(|mut file| file.flush()).map_err(io)?;
@@ -381,16 +298,12 @@ fn encode_text<T: Serialize, W: Write>(
     Ok((count, to))
 }
 
-fn write_parquet<T>(
-    path: &Path,
-    rows: &[T],
-    batch: impl Fn(&[T]) -> Result<RecordBatch, ArrowError>,
-) -> Result<usize, Error> {
+fn write_parquet<T: Row>(path: &Path, rows: &[T]) -> Result<usize, Error> {
     let encode = |detail: String| Error::Encode { path: path.to_owned(), detail };
     let parquet = |source: ParquetError| encode(source.to_string());
     let file = File::create(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
     let properties = WriterProperties::builder().set_compression(ParquetCompression::SNAPPY).build();
-    let empty = batch(&[]).map_err(|e| encode(e.to_string()))?;
+    let empty = batch::<T>(&[]).map_err(|e| encode(e.to_string()))?;
     let file = BufWriter::with_capacity(BUFFER_BYTES, file);
     let mut writer = ArrowWriter::try_new(file, empty.schema(), Some(properties)).map_err(parquet)?;
     for chunk in rows.chunks(BATCH_ROWS) {
@@ -401,16 +314,10 @@ fn write_parquet<T>(
     Ok(rows.len())
 }
 
-fn texts<'a, T>(rows: &'a [T], field: impl Fn(&'a T) -> Option<&'a str>) -> ArrayRef {
-    Arc::new(rows.iter().map(field).collect::<StringArray>())
-}
-
-fn numbers<T>(rows: &[T], field: impl Fn(&T) -> Option<u32>) -> ArrayRef {
-    Arc::new(rows.iter().map(field).collect::<UInt32Array>())
-}
-
 #[cfg(test)]
 mod tests {
+    use sinsang_tables::table::{BroadcastText, Tab};
+
     use super::*;
 
     #[test]
@@ -434,14 +341,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = TableFormat::PARQUET.path(folder.path(), "broadcasts");
         let late = "2026-11-22T25:10:00+09:00";
-        let row = BroadcastRow {
+        let row = BroadcastText {
             title: "★ 물결 팬츠".into(),
             price: Some(59_900),
             starts_at: late.into(),
-            ..BroadcastRow::default()
+            ..BroadcastText::default()
         };
         let rows = vec![row; BATCH_ROWS + 1];
-        assert_eq!(write_broadcasts(&path, TableFormat::PARQUET, &rows).unwrap(), rows.len());
+        assert_eq!(write_table(&path, TableFormat::PARQUET, &rows).unwrap(), rows.len());
         let read = |path: &Path| -> Vec<RecordBatch> {
             let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
             reader.build().unwrap().map(Result::unwrap).collect()
@@ -455,7 +362,7 @@ mod tests {
         assert!(column("listing_id").is_null(7) && column("ends_at").is_null(7));
 
         let path = TableFormat::PARQUET.path(folder.path(), "tabs");
-        assert_eq!(write_tabs(&path, TableFormat::PARQUET, &[]).unwrap(), 0);
+        assert_eq!(write_table::<Tab>(&path, TableFormat::PARQUET, &[]).unwrap(), 0);
         assert_eq!(read(&path).len(), 0);
     }
 
@@ -471,7 +378,7 @@ mod tests {
         }];
         let read = |format: TableFormat| {
             let path = format.path(folder.path(), "tabs");
-            assert_eq!(write_tabs(&path, format, &rows).unwrap(), 1);
+            assert_eq!(write_table(&path, format, &rows).unwrap(), 1);
             let bytes = std::fs::read(path).unwrap();
             let mut text = String::new();
             match format.compression {

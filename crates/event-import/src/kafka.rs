@@ -1,4 +1,4 @@
-//! A topic of Kafka whose messages are events, one a message.
+//! A Kafka topic as a source of events, one per message.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,40 +14,44 @@ use sinsang_tables::reject::RejectsFile;
 use crate::table::Table;
 use crate::{Error, Intake, Report};
 
-/// How long a look for a message waits, so that the end of a topic is noticed.
+/// Timeout of a poll, short enough to notice the end of the topic.
 const LOOK: Duration = Duration::from_millis(200);
-/// Messages after which what is held is written and its offsets are committed, where a topic never ends.
+/// Messages after which held events are written and their offsets committed, for topics that never
+/// end.
 const SETTLE: u32 = 200_000;
-/// How long a run waits to be given partitions: a group whose last member died without a word waits for it before it shares them out again.
+/// How long a run waits for partitions: a group whose last member died silently waits for it before
+/// rebalancing.
 const JOIN: Duration = Duration::from_secs(90);
-/// How long brokers that went silent have to show that they are there.
+/// How long silent brokers have to answer.
 const GONE: Duration = Duration::from_secs(5);
-/// How long the brokers have to say that the topic is there.
+/// Timeout for the brokers to confirm that the topic exists.
 const ANSWER: Duration = Duration::from_secs(15);
 
-/// What to read.
+/// The topic to read, and how.
 #[derive(Clone, Debug)]
 pub struct Kafka {
-    /// Brokers to begin with: `host:port`, separated by commas.
+    /// Bootstrap brokers: `host:port`, separated by commas.
     pub brokers: String,
     /// The topic.
     pub topic: String,
-    /// The consumer group whose offsets say what was read.
+    /// The consumer group, whose offsets record the progress.
     pub group: String,
-    /// A run fails where no message has come for so long and there are some left to read.
+    /// A run fails if no message comes for this long while messages are left to read.
     pub idle: Duration,
     /// Further settings of librdkafka, such as `security.protocol`.
     pub settings: Vec<(String, String)>,
 }
 
-/// Takes the events of a topic into `table`, up to the ends that its partitions have when the run begins; what is no event goes to `rejects`. What
-/// comes after is the next run's, so a run ends however busy the topic is.
+/// Imports the events of a topic into `table`, up to the ends of its partitions when the run
+/// begins; invalid messages go to `rejects`. Later messages are left to the next run, so a run ends
+/// however busy the topic is.
 ///
-/// Offsets are committed only after the events before them are on the disk: a run that dies is followed by one that reads some messages again,
-/// and knows their events.
+/// Offsets are committed only after the events before them are on disk: if a run dies, the next one
+/// reads some messages again, and recognizes their events.
 ///
 /// # Errors
-/// An [`Error`] that says what was being done; [`Error::Left`] where messages are left and none comes. What was taken in before it stays.
+/// An [`Error`] that names the step that failed; [`Error::Left`] if messages are left and none
+/// arrives. Events imported before the error stay.
 pub fn ingest(kafka: &Kafka, table: &mut Table, rejects: &mut RejectsFile) -> Result<Report, Error> {
     let failed = |doing| move |source| Error::Kafka { doing, source };
     let mut config = ClientConfig::new();
@@ -61,7 +65,7 @@ pub fn ingest(kafka: &Kafka, table: &mut Table, rejects: &mut RejectsFile) -> Re
         config.set(name, value);
     }
     let consumer: BaseConsumer = config.create().map_err(failed("reading the settings"))?;
-    // Asked first: a consumer waits without a word for brokers that do not answer.
+    // Queried first: a consumer waits silently for brokers that do not answer.
     let mut ends = Ends::ask(&consumer, kafka).map_err(failed("asking the brokers for the topic"))?;
     consumer.subscribe(&[&kafka.topic]).map_err(failed("subscribing to the topic"))?;
     let mut intake = Intake::new(table, rejects);
@@ -81,16 +85,17 @@ pub fn ingest(kafka: &Kafka, table: &mut Table, rejects: &mut RejectsFile) -> Re
                 let next = message.offset().saturating_add(1);
                 if offsets.set_partition_offset(topic, partition, Offset::Offset(next)).is_err() {
                     let noted = offsets.add_partition_offset(topic, partition, Offset::Offset(next));
-                    noted.map_err(failed("noting an offset"))?;
+                    noted.map_err(failed("recording an offset"))?;
                 }
                 is_news = ends.came_to(partition, next);
                 if is_news {
-                    // Of a busy partition no more is read, so that the others get their turn.
-                    consumer.pause(&one(&kafka.topic, partition)).map_err(failed("ending a partition"))?;
+                    // A partition that reached its end is paused, so that the others get their
+                    // turn.
+                    consumer.pause(&one(&kafka.topic, partition)).map_err(failed("pausing a partition"))?;
                 }
             }
             Some(Err(KafkaError::PartitionEOF(partition))) => ends.is_at_end(partition),
-            // librdkafka connects again by itself.
+            // librdkafka reconnects automatically.
             Some(Err(error)) if passes(&error) => quiet += LOOK,
             Some(Err(error)) => return Err(failed("reading the topic")(error)),
         }
@@ -104,7 +109,7 @@ pub fn ingest(kafka: &Kafka, table: &mut Table, rejects: &mut RejectsFile) -> Re
         let assigned = consumer.assignment().map_err(failed("joining the group"))?;
         let assigned: BTreeSet<i32> = assigned.elements().iter().map(TopicPartitionListElem::partition).collect();
         if assigned != given {
-            // What was waited for is there, and the messages of it are not yet.
+            // The partitions have been assigned, but their messages have not arrived yet.
             quiet = Duration::ZERO;
             given.clone_from(&assigned);
         }
@@ -114,8 +119,8 @@ pub fn ingest(kafka: &Kafka, table: &mut Table, rejects: &mut RejectsFile) -> Re
         }
         if quiet >= if assigned.is_empty() { JOIN } else { kafka.idle } {
             intake.write()?;
-            // Brokers that are gone are not told, for the consumer would wait for them; the next run then reads some of it again, and adds nothing
-            // twice.
+            // Offsets are not committed to unreachable brokers, because the consumer would wait for
+            // them; the next run then reads some messages again, and adds no event twice.
             let is_there = consumer.fetch_metadata(Some(&kafka.topic), GONE).is_ok();
             let is_told = is_there && (offsets.count() == 0 || consumer.commit(&offsets, CommitMode::Sync).is_ok());
             return match ends.left(&consumer, kafka, is_told, quiet, &assigned, intake.report.read) {
@@ -132,19 +137,19 @@ fn one(topic: &str, partition: i32) -> TopicPartitionList {
     list
 }
 
-/// Where each partition of the topic ends when a run begins, and how far the run has come.
+/// The end of each partition when a run begins, and the run's progress.
 struct Ends(BTreeMap<i32, Reach>);
 
 #[derive(Clone, Copy)]
 struct Reach {
-    /// The next offset to be read.
+    /// The next offset to read.
     next: i64,
-    /// The offset that the first message after the start will have: the high watermark.
+    /// The offset of the first message after the start: the high watermark.
     end: i64,
 }
 
 impl Ends {
-    /// Asks the brokers for the ends, and for what the group had read before.
+    /// Asks the brokers for the ends, and for the group's committed offsets.
     fn ask(consumer: &BaseConsumer, kafka: &Kafka) -> Result<Self, KafkaError> {
         let told = consumer.fetch_metadata(Some(&kafka.topic), ANSWER)?;
         let topic = told.topics().iter().find(|topic| topic.name() == kafka.topic);
@@ -166,7 +171,7 @@ impl Ends {
         Ok(Self(ends))
     }
 
-    /// Notes that `next` is the next offset of `partition`; `true` where that is its end or after it.
+    /// Records `next` as the next offset of `partition`; `true` if it has reached the end.
     fn came_to(&mut self, partition: i32, next: i64) -> bool {
         if let Some(reach) = self.0.get_mut(&partition) {
             reach.next = next;
@@ -174,20 +179,21 @@ impl Ends {
         self.is_read(partition)
     }
 
-    /// Notes that there is nothing more in `partition`. Its last offsets may be no messages: markers of transactions, or compacted ones.
+    /// Records that `partition` has nothing more. Its last offsets may not be messages, but
+    /// transaction markers or compacted ones.
     fn is_at_end(&mut self, partition: i32) {
         if let Some(reach) = self.0.get_mut(&partition) {
             reach.next = reach.next.max(reach.end);
         }
     }
 
-    /// Whether `partition` was read to its end. One that came since has none that this run looks for.
+    /// Whether `partition` was read to its end. A partition created since the start counts as read.
     fn is_read(&self, partition: i32) -> bool {
         self.0.get(&partition).is_none_or(|reach| reach.next >= reach.end)
     }
 
-    /// What there is to say of messages that are left; `None` where there are none. Partitions that another member of the group has are as far as
-    /// it has committed, if the brokers still say so.
+    /// The error for unread messages; `None` if there are none. For partitions that another group
+    /// member has, the committed offsets count, if the brokers still answer.
     fn left(
         mut self,
         consumer: &BaseConsumer,
@@ -212,7 +218,7 @@ impl Ends {
     }
 }
 
-/// The offsets that the group has committed of `partitions`, of those that it has any of.
+/// The group's committed offsets of `partitions`; those without one are left out.
 fn committed(
     consumer: &BaseConsumer,
     topic: &str,
@@ -233,18 +239,18 @@ fn committed(
     Ok(told.elements().iter().filter_map(|part| Some((part.partition(), offset(part.offset())?))).collect())
 }
 
-/// Brings what is held onto the disk, and only then tells the brokers.
+/// Writes held events to disk, and only then commits the offsets.
 fn settle(consumer: &BaseConsumer, intake: &mut Intake<'_>, offsets: &mut TopicPartitionList) -> Result<(), Error> {
     intake.write()?;
     if offsets.count() > 0 {
-        let doing = "committing what was read; the next run reads it again, and adds no event twice";
+        let doing = "committing offsets (the next run reads these messages again, without duplicates)";
         consumer.commit(offsets, CommitMode::Sync).map_err(|source| Error::Kafka { doing, source })?;
         *offsets = TopicPartitionList::new();
     }
     Ok(())
 }
 
-/// Whether librdkafka goes on by itself after `error`.
+/// Whether librdkafka recovers from `error` automatically.
 fn passes(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),

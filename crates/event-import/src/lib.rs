@@ -1,16 +1,18 @@
-//! Events into Sinsang: what the Worker's queue left in object storage, or Kafka holds, becomes files of the table `events`, each event once.
+//! Import of events: objects that the Worker's queue left in object storage, or messages in Kafka,
+//! become files of the table `events`, each event once.
 //!
 //! ```text
 //! object ┐
-//!        ├─ line ─ table: a file more for each hour that events are of, without those that it has already
+//!        ├─ line ─ table: one more file for each hour of events, without those that it has
 //! kafka  ┘
 //! ```
 //!
-//! Both sources deliver at least once. An event that comes again names the same viewer, `event_id` and time, so it belongs to the same hour,
-//! and only that hour's files have to be looked at to know it: there is no list of all events ever seen. What has been read is noted after its
-//! rows are on the disk: a run that dies reads some of it again, and adds nothing twice.
+//! Both sources deliver at least once. A repeated event has the same viewer, `event_id` and time,
+//! so it belongs to the same hour, and only that hour's files need to be read to recognize it:
+//! there is no list of all events ever seen. Progress is recorded after the rows are on disk: if a
+//! run dies, the next one reads some of the source again, and adds nothing twice.
 //!
-//! What is held in memory is bounded while an object or a topic is read, whatever it unpacks to.
+//! Memory is bounded while an object or a topic is read, however large it unpacks.
 //!
 //! `docs/events.md` has the fields of an event.
 
@@ -34,14 +36,14 @@ pub use table::Table;
 
 use line::{Fault, Line};
 
-/// Bytes of memory that lines may take before they are written, in the midst of an object too.
+/// Bytes of memory that lines may take before they are written, even in the middle of an object.
 const HELD_BYTES: usize = 128 << 20;
-/// What an allocation takes beside its bytes, at the most.
+/// Largest overhead of an allocation, in bytes.
 const ALLOCATION_BYTES: usize = 16;
-/// Damaged objects that the text of a report names one by one.
+/// Damaged objects that a report's text names one by one.
 const NAMED_OBJECTS: usize = 20;
 
-/// Why events could not be taken in. What was taken in before it stays.
+/// Why an import failed. Events imported before the error stay.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file can't be read or written.
@@ -49,68 +51,68 @@ pub enum Error {
     File {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// Another run holds the table.
-    #[error("{holder} takes events into {}; try again when it has ended", path.display())]
+    #[error("{holder} is writing events to {}; try again after it exits", path.display())]
     Busy {
         /// The folder of the table.
         path: PathBuf,
-        /// What the run that holds it says of itself.
+        /// The text that the other run wrote into its lock.
         holder: String,
     },
-    /// The note of what was read before is damaged.
-    #[error("{}: {source}; without it objects are read again, which adds no event twice: remove it", path.display())]
+    /// The record of earlier imports is damaged.
+    #[error("invalid record of imports {}: {source}; remove it: the next run reads all objects again, without duplicates", path.display())]
     Note {
-        /// The note.
+        /// The record's file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Its parse error.
         source: serde_json::Error,
     },
-    /// A source is no folder and no address of a store.
-    #[error("'{source_name}' is neither a folder nor the address of a store such as s3://bucket/folder: {reason}")]
+    /// A source is neither a folder nor the address of a store.
+    #[error("'{source_name}' is neither a folder nor a store's address such as s3://bucket/folder: {reason}")]
     NoSource {
-        /// What was given.
+        /// The given source.
         source_name: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
-    /// The store did not give what was asked of it.
+    /// The store failed a request.
     #[error("{place}: {source}")]
     Store {
-        /// What was asked for.
+        /// The store, and the object or folder requested.
         place: String,
-        /// What the store said.
+        /// The store's error.
         source: object_store::Error,
     },
-    /// The brokers did not give what was asked of them.
-    #[error("Kafka, {doing}: {source}")]
+    /// The Kafka brokers failed a request.
+    #[error("Kafka failed while {doing}: {source}")]
     Kafka {
-        /// What was being done.
+        /// The step that failed.
         doing: &'static str,
-        /// What librdkafka said.
+        /// librdkafka's error.
         source: rdkafka::error::KafkaError,
     },
-    /// Kafka's brokers went silent before the end that the topic had at the start.
+    /// Kafka's brokers went silent before the run reached the topic's end.
     #[error(
-        "Kafka: {left} messages of {topic} are left to read (partitions {partitions}), and none came for {} s{}; {read} were read and are in \
-         the table: see to the brokers and run it again",
+        "Kafka: no message arrived for {} s{}, but {left} messages of {topic} are unread (partitions {partitions}); the table \
+         has the {read} read ones: check the brokers and run it again",
         silent.as_secs(),
-        if *is_assigned { "" } else { ", for the group gave this run no partition" }
+        if *is_assigned { "" } else { " because the group assigned no partition to this run" }
     )]
     Left {
         /// The topic.
         topic: String,
-        /// Messages before the ends that partitions had when the run began.
+        /// Unread messages before the ends that partitions had when the run began.
         left: u64,
-        /// The partitions that they are in.
+        /// The partitions with unread messages.
         partitions: String,
-        /// How long nothing came.
+        /// Time without a message.
         silent: std::time::Duration,
-        /// Whether the run had been given partitions.
+        /// Whether the run had partitions assigned.
         is_assigned: bool,
-        /// Messages that were read.
+        /// Messages read.
         read: u64,
     },
     /// The rejects file can't be written.
@@ -125,38 +127,40 @@ impl Error {
     }
 }
 
-/// What a run took in.
+/// The counts of an import.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Objects, or messages of Kafka, that were read.
+    /// Objects, or Kafka messages, read.
     pub read: u64,
-    /// Objects that had been read by an earlier run.
+    /// Objects read by an earlier run.
     pub read_before: u64,
-    /// Objects that can't be read to their end. They are looked at again by each run, and read again once they have changed.
+    /// Objects that can't be read to their end. Each run checks them, and reads them again once
+    /// they change.
     pub damaged: Vec<Damaged>,
-    /// Objects that were damaged when an earlier run read them, and have not changed since.
+    /// Objects that an earlier run found damaged, unchanged since.
     pub damaged_before: u64,
-    /// What below a folder no object can be called, and links that lead in a circle: passed over by each run.
+    /// Files in a folder whose names no object can have, and links that form a cycle: each run
+    /// skips them.
     pub aside: Vec<Damaged>,
-    /// Objects that are dated after the present. They are read; how far a source was read does not follow them.
+    /// Objects dated in the future. They are read, but do not advance the source's mark.
     pub ahead: u64,
-    /// Lines in them; each part of a line that joins several objects counts as one.
+    /// Lines read; each part of a line that joins several objects counts as one.
     pub lines: u64,
-    /// Bytes that they unpacked to.
+    /// Bytes unpacked.
     pub unpacked_bytes: u64,
-    /// Events that are new to the table.
+    /// Events added to the table.
     pub events: u64,
-    /// Events that it had already.
+    /// Events that the table had already.
     pub known: u64,
-    /// Events of viewers who asked to be forgotten: not stored.
+    /// Events of forgotten viewers, which are not stored.
     pub forgotten: u64,
-    /// Lines that are no events, the commonest reasons first.
+    /// Invalid lines by reason, the most common first.
     pub rejected: Vec<ReasonCount>,
-    /// Files that were added to the table.
+    /// Files added to the table.
     pub files: u64,
-    /// Files of the table that were removed for their age.
+    /// Files removed from the table for their age.
     pub expired: u64,
-    /// The latest hour that was read, of the time of receipt.
+    /// The latest hour read, by time of receipt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mark: Option<Hour>,
 }
@@ -166,12 +170,13 @@ pub struct Report {
 pub struct Damaged {
     /// Its name.
     pub object: String,
-    /// What is wrong with it.
+    /// The damage.
     pub reason: String,
 }
 
 impl Report {
-    /// Whether something was read and nothing of it was an event: the wrong source, or a producer that broke.
+    /// Whether the run read something and found no event: the source is wrong, or a producer is
+    /// broken.
     pub fn is_useless(&self) -> bool {
         let Self { lines, damaged, events, known, forgotten, .. } = self;
         (*lines > 0 || !damaged.is_empty()) && events + known + forgotten == 0
@@ -183,26 +188,26 @@ impl fmt::Display for Report {
         let Self { read, read_before, lines, events, known, files, .. } = self;
         writeln!(
             f,
-            "{read} read, {read_before} read before; {lines} lines, {events} events new, {known} known, in {files} files"
+            "{read} read, {read_before} read earlier; {lines} lines: {events} new events, {known} known ones, in {files} files"
         )?;
         if let Some(mark) = self.mark {
-            writeln!(f, "read up to {mark} UTC of receipt")?;
+            writeln!(f, "read events received until {mark} UTC")?;
         }
         for Damaged { object, reason } in self.damaged.iter().take(NAMED_OBJECTS) {
             writeln!(f, "damaged: {object}: {reason}")?;
         }
         for Damaged { object, reason } in self.aside.iter().take(NAMED_OBJECTS) {
-            writeln!(f, "passed over: {object}: {reason}")?;
+            writeln!(f, "skipped: {object}: {reason}")?;
         }
         let passed_over = self.aside.len().saturating_sub(NAMED_OBJECTS) as u64;
         let unnamed = self.damaged.len().saturating_sub(NAMED_OBJECTS) as u64;
         for (count, what) in [
-            (unnamed, "further objects are damaged"),
-            (passed_over, "further names are passed over"),
-            (self.damaged_before, "objects that were damaged before are so still: put whole ones in their place"),
-            (self.ahead, "objects are dated after the present: look to the clock of whoever writes them"),
-            (self.forgotten, "events of viewers to be forgotten were left out"),
-            (self.expired, "files of the table were removed for their age"),
+            (unnamed, "more objects are damaged"),
+            (passed_over, "more names are skipped"),
+            (self.damaged_before, "objects are still damaged: replace them with complete ones"),
+            (self.ahead, "objects are dated in the future: check the clock of their writer"),
+            (self.forgotten, "events of forgotten viewers were dropped"),
+            (self.expired, "expired files of the table were removed"),
         ] {
             if count > 0 {
                 writeln!(f, "{count} {what}")?;
@@ -212,20 +217,20 @@ impl fmt::Display for Report {
             writeln!(f, "set aside: {reason}")?;
         }
         if self.is_useless() {
-            writeln!(f, "nothing that was read is an event: is this the source of the app's events?")?;
+            writeln!(f, "no event found: check that this is the source of the app's events")?;
         }
         Ok(())
     }
 }
 
-/// Lines on their way into the table: sorted out, held, written in portions.
+/// Buffers lines on their way into the table, and writes them in portions.
 struct Intake<'a> {
     table: &'a mut Table,
     rejects: &'a mut RejectsFile,
     tally: Tally,
     held: Vec<Line>,
     held_bytes: usize,
-    /// Bytes of memory that may be held.
+    /// Most bytes of memory for held lines.
     most_bytes: usize,
     report: Report,
 }
@@ -236,7 +241,8 @@ impl<'a> Intake<'a> {
         Self { table, rejects, tally, held, held_bytes: 0, most_bytes: HELD_BYTES, report: Report::default() }
     }
 
-    /// Takes the line `number`, from 1, of `source`: an event, or several that their writer joined. Blank ones are passed over.
+    /// Takes the line `number`, from 1, of `source`: one event, or several that their writer
+    /// joined. Blank lines are skipped.
     fn take(&mut self, source: &str, number: u64, bytes: &[u8]) -> Result<(), Error> {
         if bytes.trim_ascii().is_empty() {
             return Ok(());
@@ -251,7 +257,7 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    /// Takes what `bytes` were read as.
+    /// Takes the result of parsing `bytes`.
     fn take_one(&mut self, source: &str, row: u64, bytes: &[u8], parsed: Result<Line, Fault>) -> Result<(), Error> {
         self.report.lines += 1;
         match parsed {
@@ -277,7 +283,7 @@ impl<'a> Intake<'a> {
         self.held_bytes >= self.most_bytes
     }
 
-    /// Brings what is held onto the disk.
+    /// Writes the held lines to disk.
     fn write(&mut self) -> Result<(), Error> {
         let added = self.table.add(std::mem::take(&mut self.held))?;
         self.held_bytes = 0;
@@ -294,7 +300,7 @@ impl<'a> Intake<'a> {
     }
 }
 
-/// The bytes of memory that holding `line` takes.
+/// Bytes of memory that a held `line` takes.
 fn memory(line: &Line) -> usize {
     let Line { id, viewer, text, .. } = line;
     let bytes = |text: &String| text.capacity() + ALLOCATION_BYTES;

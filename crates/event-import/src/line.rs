@@ -1,4 +1,4 @@
-//! A line: one event as JSON, and the hour that it belongs to.
+//! One line of input: an event as JSON, and the hour that it belongs to.
 
 use std::fmt;
 
@@ -8,17 +8,17 @@ use sinsang_core::event::Event;
 use sinsang_core::time::{HOUR_MS, UnixMillis};
 use sinsang_tables::reject::Reason;
 
-/// An hour of the world's time: what files of the table are of.
+/// An hour in UTC. Each file of the table has the events of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hour(i64);
 
 impl Hour {
-    /// The hour that `at` is in.
+    /// The hour that contains `at`.
     pub fn of(at: UnixMillis) -> Self {
         Self(at.0.div_euclid(HOUR_MS))
     }
 
-    /// The hour that `date` (2026-11-22) and `hour` (00 to 23) name.
+    /// Parses `date` (2026-11-22) and `hour` (00 to 23).
     pub fn parse(date: &str, hour: &str) -> Option<Self> {
         if date.len() != 10 || hour.len() != 2 {
             return None;
@@ -26,18 +26,18 @@ impl Hour {
         UnixMillis::parse_rfc3339(&format!("{date}T{hour}:00:00Z")).map(Self::of)
     }
 
-    /// The hour of an event's time as a table's file is named by it: `2026-11-22T13`.
+    /// Parses an hour as a table's file name spells it: `2026-11-22T13`.
     pub(crate) fn parse_text(text: &str) -> Option<Self> {
         text.split_once('T').and_then(|(date, hour)| Self::parse(date, hour))
     }
 
-    /// So many hours earlier.
+    /// The hour `hours` hours earlier.
     #[must_use]
     pub fn back(self, hours: i64) -> Self {
         Self(self.0.saturating_sub(hours))
     }
 
-    /// Its date and hour as folders of objects name them.
+    /// Its date and hour as the folders of objects spell them.
     pub fn partition(self) -> String {
         let text = self.to_string();
         let (date, hour) = text.split_once('T').unwrap_or((&text, ""));
@@ -46,7 +46,7 @@ impl Hour {
 }
 
 impl fmt::Display for Hour {
-    /// Such as `2026-11-22T13`.
+    /// Spells the hour like `2026-11-22T13`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = DateTime::from_timestamp_millis(self.0.saturating_mul(HOUR_MS)).unwrap_or_default();
         write!(f, "{:04}-{:02}-{:02}T{:02}", at.year(), at.month(), at.day(), at.hour())
@@ -63,11 +63,11 @@ impl<'de> Deserialize<'de> for Hour {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse_text(&text)
-            .ok_or_else(|| serde::de::Error::custom(format!("'{text}' is no hour such as 2026-11-22T13")))
+            .ok_or_else(|| serde::de::Error::custom(format!("'{text}' is not an hour such as 2026-11-22T13")))
     }
 }
 
-/// What is wrong with a line.
+/// Why a line is rejected.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) field: Option<&'static str>,
@@ -75,20 +75,21 @@ pub(crate) struct Fault {
     pub(crate) detail: Option<String>,
 }
 
-/// An event that can be put in its place.
+/// A valid event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
-    /// The event's id, which its viewer's app made: no other viewer's event is the same, whatever it calls itself.
+    /// The event's id, chosen by the viewer's app: two viewers' events differ even if their ids are
+    /// equal.
     pub(crate) id: String,
     pub(crate) viewer: String,
     pub(crate) hour: Hour,
-    /// What it says, without what nobody knows, and without its end.
+    /// The event's JSON without unknown fields and without a line end.
     pub(crate) text: String,
 }
 
 impl Line {
-    /// Reads a line by the rules that the Worker took it by, so that none is in the table that a build
-    /// would set aside.
+    /// Parses a line by the Worker's own rules, so that no row of the table is one that a build
+    /// would reject.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Fault> {
         let whole = |reason| Fault { field: None, reason, detail: None };
         let text = std::str::from_utf8(bytes).map_err(|_| whole(Reason::NotUtf8))?.trim();

@@ -1,4 +1,5 @@
-//! The table `events` as a folder of files, of which only whole ones are seen: `2026-11-22T13-0001.ndjson.gz` holds events of one hour.
+//! The table `events` as a folder of complete files: `2026-11-22T13-0001.ndjson.gz` holds events of
+//! one hour.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -21,10 +22,10 @@ use crate::Error;
 use crate::line::{Hour, Line};
 
 pub(crate) const ENDING: &str = ".ndjson.gz";
-/// Readers of tables pass over names that begin with a point.
+/// Readers of tables skip names that begin with a dot.
 const LOCK: &str = ".lock";
 
-/// A folder of events that this run alone adds to.
+/// A folder of events to which only this run adds.
 #[derive(Debug)]
 pub struct Table {
     folder: PathBuf,
@@ -34,7 +35,7 @@ pub struct Table {
     _lock: Lock,
 }
 
-/// What came of lines.
+/// The counts of added lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Added {
     pub(crate) events: u64,
@@ -43,10 +44,10 @@ pub(crate) struct Added {
 }
 
 impl Table {
-    /// Opens the table in `folder`, which is made where it is missing.
+    /// Opens the table in `folder`, which is created if missing.
     ///
     /// # Errors
-    /// [`Error::Busy`] while another run has it, [`Error::File`] where it can't be written.
+    /// [`Error::Busy`] if another run holds it; [`Error::File`] if it can't be written.
     pub fn open(folder: &Path) -> Result<Self, Error> {
         fs::create_dir_all(folder).map_err(Error::file(folder))?;
         let path = folder.join(LOCK);
@@ -62,7 +63,7 @@ impl Table {
         &self.folder
     }
 
-    /// Leaves out the events of `viewers`, by their names, from here on: those who asked to be forgotten.
+    /// Skips the events of `viewers`, given by name, from here on: those who asked to be forgotten.
     #[must_use]
     pub fn without(self, viewers: BTreeSet<String>) -> Self {
         Self { left_out: viewers, ..self }
@@ -72,10 +73,10 @@ impl Table {
         self.left_out.contains(viewer)
     }
 
-    /// Removes the files of hours before that of `oldest`, and says how many there were.
+    /// Removes the files of hours before that of `oldest`, and returns how many.
     ///
     /// # Errors
-    /// [`Error::File`] where one can't be removed.
+    /// [`Error::File`] if one can't be removed.
     pub fn expire(&mut self, oldest: UnixMillis) -> Result<u64, Error> {
         let oldest = Hour::of(oldest);
         let mut expired = 0;
@@ -90,8 +91,8 @@ impl Table {
         Ok(expired)
     }
 
-    /// Adds the events of `lines` that are not there, a file an hour. After it they are on the disk, whole; where it fails, those of some hours
-    /// may be.
+    /// Adds the events of `lines` that the table lacks, one file per hour. On success they are
+    /// durably on disk; on an error, those of some hours may be.
     pub(crate) fn add(&mut self, lines: Vec<Line>) -> Result<Added, Error> {
         let mut hours: BTreeMap<Hour, Vec<Line>> = BTreeMap::new();
         for line in lines {
@@ -117,7 +118,7 @@ impl Table {
         Ok(added)
     }
 
-    /// The files of `hour` by their numbers.
+    /// The files of `hour`, with their numbers.
     fn files_of(&self, hour: Hour) -> Result<Vec<(u32, PathBuf)>, Error> {
         let start = format!("{hour}-");
         let mut files = Vec::new();
@@ -141,15 +142,16 @@ impl Table {
                 packed.write_all(b"\n")?;
             }
             packed.finish()?.flush()?;
-            // On the disk, name and all, before the source is told that its events are safe.
+            // Durable on disk, including its name, before the source may drop the events.
             file.put(Access::Owner)
         };
         whole().map_err(Error::file(&path))
     }
 }
 
-/// What an event is known by: a hash of its viewer and its id, half as large as they are. Of its viewer too, for an id is the app's to choose:
-/// whoever guesses another's must not make that event a known one.
+/// An event's identity: a hash of its viewer and its id, half as large as they are. It includes the
+/// viewer because apps choose ids: guessing another viewer's id must not make that viewer's event
+/// look known.
 type EventKey = [u8; 16];
 
 fn event(viewer: &str, id: &str) -> EventKey {

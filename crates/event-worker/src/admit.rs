@@ -1,4 +1,4 @@
-//! Whether a request may bring events, whose they are, and which of its rows are good.
+//! Admission of events: whether a request may send them, whose they are, and which rows are valid.
 
 use sinsang::auth::{Bearer, Refused, Unproven};
 use sinsang::rate::Asker;
@@ -9,23 +9,23 @@ use sinsang_core::json::{Object, items, members};
 use sinsang_core::time::UnixMillis;
 use sinsang_core::viewer::{DeviceId, UserKey, ViewerName};
 
-/// The one path there is.
+/// The only path.
 pub const PATH: &str = "/v1/events";
 /// Longest body, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
-/// Most events of a request.
+/// Limit on the events of a request.
 pub const MAX_EVENTS: usize = 100;
-/// Bytes that a message of the queue may have: Cloudflare Queues' 128 KB.
+/// Limit on a queue message in bytes: Cloudflare Queues' 128 KB.
 const MAX_MESSAGE_BYTES: usize = 128_000;
-// So one message always holds a request's rows: none is taken while another is not.
+// One message always holds all rows of a request, so they are queued together or not at all.
 const _: () = assert!(MAX_BODY_BYTES + MAX_EVENTS * ADDED_BYTES < MAX_MESSAGE_BYTES);
 
-/// What the platform hands over of a request, but for its body.
+/// A request as the platform passes it on, without its body.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Raw<'a> {
-    /// `POST` and the like.
+    /// The method, `POST` for example.
     pub method: &'a str,
-    /// Scheme and host that were asked.
+    /// Scheme and host of the request's URL.
     pub own_origin: &'a str,
     /// The path, percent-encoded.
     pub path: &'a str,
@@ -43,63 +43,64 @@ pub struct Raw<'a> {
     pub origin: Option<&'a str>,
     /// The header `Sec-Fetch-Site`.
     pub fetch_site: Option<&'a str>,
-    /// Where it comes from and on what, as far as that is looked at.
+    /// The province and device class.
     pub context: Context,
 }
 
-/// Why a request is refused as a whole.
+/// Why a whole request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// No such path.
+    /// The path is unknown.
     NotFound,
-    /// Another method than `POST`.
+    /// The method is not `POST`.
     Method,
-    /// A preflight: what may be asked from another origin.
+    /// A CORS preflight: the answer lists what other origins may send.
     Preflight,
-    /// The page of another origin, which nobody named.
+    /// The page's origin is foreign and not named in the configuration.
     Foreign,
-    /// Neither JSON nor a beacon's plain text.
+    /// The body is neither JSON nor a beacon's plain text.
     ContentType,
     /// The body is longer than [`MAX_BODY_BYTES`], or has more than [`MAX_EVENTS`] events.
     TooLarge,
-    /// The body's or the header's part that is wrong, and what it should have been.
+    /// The invalid part of the body or the headers, and its expected form.
     Invalid(&'static str, &'static str),
     /// The token is refused.
     Token(Refused),
-    /// Neither a token nor a device.
+    /// The request has neither a token nor a device.
     Nobody,
-    /// The requests of one asker or of one address come too fast.
+    /// One asker or one address has sent too many requests.
     TooMany,
-    /// The queue took nothing, or there is no key to name viewers by.
+    /// The queue took nothing, or there is no key to hash viewers with.
     Unavailable,
 }
 
 /// A row that was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Its place in the request, from 0.
+    /// Its index in the request, from 0.
     pub index: usize,
-    /// What is wrong with it.
+    /// The error.
     pub wrong: Wrong,
 }
 
-/// What is taken of a request.
+/// The outcome of a request's rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
-    /// How many rows are good.
+    /// Number of valid rows.
     pub accepted: usize,
-    /// Their lines, each with its end: a message of the queue.
+    /// The valid rows as lines, each with its line end: a message of the queue.
     pub lines: String,
-    /// The rows that are not.
+    /// The invalid rows.
     pub refused: Vec<Row>,
 }
 
-/// Whether what sent the request may send events: an app, which is no page; a page of this Worker; or one whose origin is named in the
-/// configuration. `*` names none.
+/// Whether the sender may send events: an app (not a page), a page of this Worker, or a page whose
+/// origin the configuration names. `*` names none.
 ///
-/// Any page may send a form or a beacon of plain text anywhere, and no browser asks first; but it says whose page it is, and no page can keep it
-/// from that. `null` is any sandbox, file or redirect, on whatever site. Where `Origin` is missing, Fetch Metadata tells a page all the same:
-/// `none` is a person who typed the address.
+/// Any page may send a form or a plain-text beacon anywhere without a preflight, but the browser
+/// adds the page's `Origin`, which the page can't suppress. `null` is any sandbox, file or
+/// redirect, on whatever site. If `Origin` is missing, Fetch Metadata still identifies a page:
+/// `none` means that a person typed the URL.
 fn is_welcome(raw: &Raw<'_>, config: &Config) -> bool {
     match (raw.origin, raw.fetch_site) {
         (Some(origin), _) => config.cors.names(origin) || (!origin.is_empty() && origin == raw.own_origin),
@@ -108,10 +109,10 @@ fn is_welcome(raw: &Raw<'_>, config: &Config) -> bool {
     }
 }
 
-/// Whether the request's body is to be read at all.
+/// Decides from method, path and headers whether to read the body.
 ///
 /// # Errors
-/// A [`Refusal`] that needs no body.
+/// [`Refusal`] if the request is refused without its body.
 pub fn begin(raw: &Raw<'_>, config: &Config) -> Result<(), Refusal> {
     if raw.path != PATH {
         return Err(Refusal::NotFound);
@@ -131,23 +132,23 @@ pub fn begin(raw: &Raw<'_>, config: &Config) -> Result<(), Refusal> {
     if !["application/json", "text/plain"].iter().any(|known| kind.eq_ignore_ascii_case(known)) {
         return Err(Refusal::ContentType);
     }
-    // A length that is no number is nobody's word: the body is counted as it comes.
+    // A length that isn't a number is ignored: the body is counted as it arrives.
     if raw.content_length.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length > MAX_BODY_BYTES) {
         return Err(Refusal::TooLarge);
     }
     Ok(())
 }
 
-/// A request whose body is read, but for its rows.
+/// A request whose body has been read and whose rows are unchecked.
 #[derive(Debug)]
 pub struct Sent {
-    /// Each as it came: what is wrong with one is no other's fault.
+    /// Each row as received: an invalid row does not affect the others.
     rows: Vec<String>,
     context: Context,
     viewer: Viewer,
 }
 
-/// A body's parts as they came.
+/// The members of a body as received.
 #[derive(Default)]
 struct Body<'a> {
     token: Option<&'a str>,
@@ -180,7 +181,7 @@ impl<'a> Body<'a> {
     }
 }
 
-/// A text beside the events.
+/// Reads a text member of the body.
 fn text(value: Option<&str>, field: &'static str) -> Result<Option<String>, Refusal> {
     let Some(value) = value else { return Ok(None) };
     let object = format!("{{\"text\":{value}}}");
@@ -188,11 +189,11 @@ fn text(value: Option<&str>, field: &'static str) -> Result<Option<String>, Refu
     text.map(Some).ok_or(Refusal::Invalid(field, "expected text"))
 }
 
-/// Whose the events are.
+/// The owner of the events.
 #[derive(Debug)]
 enum Viewer {
     Known(String),
-    /// The token's user, if its signature is good.
+    /// The token's user, if its signature proves good.
     Unproven(Unproven),
 }
 
@@ -203,15 +204,16 @@ impl Viewer {
 }
 
 impl Sent {
-    /// Reads a request's `body`, which was received at `now`.
+    /// Reads a request's `body`, received at `now`.
     ///
     /// # Errors
-    /// A [`Refusal`] where none of its rows can count.
+    /// [`Refusal`] if no row can be valid.
     pub fn parse(raw: &Raw<'_>, body: &[u8], config: &Config, now: UnixMillis) -> Result<Self, Refusal> {
         if body.len() > MAX_BODY_BYTES {
             return Err(Refusal::TooLarge);
         }
-        // A text that was cut within a character is a fault of its row, which is refused for what stands there then.
+        // Text cut within a character is an error of its row, which is then refused for its
+        // replacement character.
         let body = String::from_utf8_lossy(body);
         let body = Body::parse(&body)?;
         let (token, device) = (text(body.token, "token")?, text(body.device, "device")?);
@@ -219,7 +221,7 @@ impl Sent {
         Ok(Self { rows: body.rows()?, context: raw.context, viewer })
     }
 
-    /// The token whose signature the platform has to check, where whose events they are hangs on one.
+    /// The token whose signature the platform has to check before the owner is known.
     pub fn unproven(&self) -> Option<&Unproven> {
         match &self.viewer {
             Viewer::Unproven(unproven) => Some(unproven),
@@ -227,7 +229,7 @@ impl Sent {
         }
     }
 
-    /// Who the request is counted for where requests are limited; while a signature is not proven, nobody.
+    /// Whom the request is counted for in rate limits: nobody while a signature is unproven.
     pub fn asker(&self) -> Asker {
         let Viewer::Known(viewer) = &self.viewer else { return Asker::Nobody };
         match ViewerName::parse(viewer) {
@@ -237,10 +239,10 @@ impl Sent {
         }
     }
 
-    /// Takes in whether one of its keys signed that token.
+    /// Takes the platform's answer: whether one of the keys signed the token.
     ///
     /// # Errors
-    /// [`Refusal::Token`] where the token does not count.
+    /// [`Refusal::Token`] if the token is invalid.
     pub fn prove(&mut self, is_signed: bool, config: &Config, now: UnixMillis) -> Result<(), Refusal> {
         if let Viewer::Unproven(unproven) = &self.viewer {
             let verifier = config.verifier.as_ref().ok_or(Refusal::Unavailable)?;
@@ -249,10 +251,10 @@ impl Sent {
         Ok(())
     }
 
-    /// The rows that count.
+    /// Checks the rows at `now`.
     ///
     /// # Errors
-    /// A [`Refusal`] where none can, as while a signature is not proven.
+    /// [`Refusal::Token`] while the token's signature is unproven.
     pub fn take(&self, now: UnixMillis) -> Result<Taken, Refusal> {
         let Viewer::Known(viewer) = &self.viewer else { return Err(Refusal::Token(Refused::Signature)) };
         let mut taken = Taken::default();
@@ -272,7 +274,8 @@ impl Sent {
     }
 }
 
-/// Whose events they are: the token's user before the device, headers before what stands in the body, since a beacon sets no headers.
+/// The owner of the events: the token's user before the device, and headers before the body's
+/// members, since a beacon sets no headers.
 fn viewer(
     raw: &Raw<'_>,
     token: Option<&str>,
@@ -306,246 +309,4 @@ fn viewer(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use serde_json::{Value, json};
-
-    const DEVICE: &str = "device-of-the-tests";
-    /// 2026-11-22T13:05:07Z.
-    const NOW: UnixMillis = UnixMillis(1_795_352_707_000);
-
-    #[test]
-    fn events_have_the_context_of_their_request_and_no_row_says_another() {
-        let row = json!({"event_id": "event-0001", "kind": "click", "at": "2026-11-22T13:05:00Z", "product_id": "0123456789abcdef",
-            "region": "49", "device_class": "tv"});
-        let body = json!({"device": DEVICE, "events": [row]}).to_string();
-        let line = |context| {
-            let raw = Raw { method: "POST", path: PATH, context, ..Raw::default() };
-            let event = Event::parse(take(&raw, body.as_bytes(), &config(), NOW).unwrap().lines.trim_end()).unwrap().0;
-            (event.region, event.device_class)
-        };
-        let text = |text: &str| Some(text.to_owned());
-        assert_eq!(line(Context { region: 11, device: 1 }), (text("11"), text("phone")));
-        assert_eq!(line(Context { region: 0, device: 3 }), (None, text("desktop")));
-        assert_eq!(line(Context::default()), (None, None));
-    }
-
-    fn take(raw: &Raw<'_>, body: &[u8], config: &Config, now: UnixMillis) -> Result<Taken, Refusal> {
-        Sent::parse(raw, body, config, now)?.take(now)
-    }
-
-    fn config() -> Config {
-        let var = |name: &str| match name {
-            "USER_KEY" => Some("a user key of the tests".to_owned()),
-            "JWT_AUDIENCE" => Some("sinsang".to_owned()),
-            _ => None,
-        };
-        Config::of(var).0
-    }
-
-    fn beacon() -> Raw<'static> {
-        Raw { method: "POST", path: PATH, content_type: Some("text/plain;charset=UTF-8"), ..Raw::default() }
-    }
-
-    fn event(number: usize) -> Value {
-        json!({"event_id": format!("event-{number:04}"), "kind": "view", "at": "2026-11-22T13:05:00Z", "product_id": "0123456789abcdef"})
-    }
-
-    fn taken(body: &Value) -> Result<Taken, Refusal> {
-        take(&beacon(), body.to_string().as_bytes(), &config(), NOW)
-    }
-
-    #[test]
-    fn bad_rows_are_named_and_good_ones_go_on() {
-        let body = json!({"device": DEVICE, "events": [event(0), {"event_id": "x"}, event(2), 7]});
-        let taken = taken(&body).unwrap();
-        let places: Vec<_> = taken.refused.iter().map(|row| (row.index, row.wrong.field)).collect();
-        assert_eq!(
-            (taken.accepted, taken.lines.lines().count(), places),
-            (2, 2, vec![(1, Some("event_id")), (3, None)])
-        );
-        assert!(taken.lines.lines().all(|line| Event::parse(line).is_ok()), "{}", taken.lines);
-        assert!(!taken.lines.contains(DEVICE), "{}", taken.lines);
-    }
-
-    #[test]
-    fn what_json_alone_allows_costs_its_own_row() {
-        let good = [event(0), event(3)].map(|row| row.to_string());
-        for bad in [
-            &br#"{"event_id":"event-0001","kind":"view","at":"2026-11-22T13:05:00Z","listing_id":"\ud83d"}"#[..],
-            br#"{"event_id":"event-0001","position":01}"#,
-            br#"{"event_id":"event-0001","shop":"\x41"}"#,
-            b"{\"event_id\":\"event-0001\",\"kind\":\"view\",\"at\":\"2026-11-22T13:05:00Z\",\"listing_id\":\"\xea\xb0\"}",
-            &[[b'['; 300], [b']'; 300]].concat(),
-        ] {
-            let body = [br#"{"device":"device-of-the-tests","events":["#, good[0].as_bytes(), b",", bad, b",", good[1].as_bytes(), b"]}"];
-            let taken = take(&beacon(), &body.concat(), &config(), NOW).unwrap();
-            assert_eq!((taken.accepted, taken.refused.len()), (2, 1), "{}", String::from_utf8_lossy(bad));
-            assert_eq!(taken.refused[0].index, 1);
-        }
-        assert_eq!(
-            take(&beacon(), br#"[null,"device-of-the-tests",[]]"#, &config(), NOW),
-            Err(Refusal::Invalid("body", "expected JSON: an object with events"))
-        );
-    }
-
-    #[test]
-    fn the_header_is_before_the_body_and_nobody_sends_nothing() {
-        let body = json!({"device": "another-device-of-the-tests", "events": [event(0)]}).to_string();
-        let raw = Raw { device: Some(DEVICE), ..beacon() };
-        let by_header = take(&raw, body.as_bytes(), &config(), NOW).unwrap();
-        assert_eq!(by_header, taken(&json!({"device": DEVICE, "events": [event(0)]})).unwrap());
-        assert_eq!(taken(&json!({"events": [event(0)]})), Err(Refusal::Nobody));
-        let blank = json!({"device": "00000000-0000-0000-0000-000000000000", "events": [event(0)]});
-        assert_eq!(taken(&blank), Err(Refusal::Nobody), "the id of all who have none");
-        assert_eq!(
-            taken(&json!({"device": "short", "events": []})).unwrap_err(),
-            Refusal::Invalid("device", "expected 16 to 64 of A-Z, a-z, 0-9, _ and -")
-        );
-        let without = take(&raw, body.as_bytes(), &Config::default(), NOW);
-        assert_eq!(without, Err(Refusal::Unavailable), "no viewer is named without a key");
-        let forged = json!({"device": DEVICE, "token": "x.y.z", "events": [event(0)]});
-        assert_eq!(
-            taken(&forged),
-            Err(Refusal::Token(Refused::Malformed)),
-            "a bad token is not made up for by a device"
-        );
-    }
-
-    #[test]
-    fn names_in_decomposed_hangul_are_taken_as_boards_have_them() {
-        // 홈앤쇼핑 as macOS spells it.
-        let shop = "\u{1112}\u{1169}\u{11b7}\u{110b}\u{1162}\u{11ab}\u{1109}\u{116d}\u{1111}\u{1175}\u{11bc}";
-        let row = json!({"event_id": "event-0001", "kind": "click", "at": "2026-11-22T13:05:00Z", "shop": shop, "listing_id": shop});
-        let lines = taken(&json!({"device": DEVICE, "events": [row]})).unwrap().lines;
-        let event = Event::parse(lines.trim_end()).unwrap().0;
-        assert_eq!([event.shop, event.listing_id], ["홈앤쇼핑", "홈앤쇼핑"].map(|name| Some(name.to_owned())));
-    }
-
-    #[test]
-    fn nothing_is_taken_in_a_name_whose_signature_is_not_proven() {
-        // {"alg":"ES256"}, the claims of u000001 for sinsang until 1970-01-12T13:46:40Z, and a signature that nobody made.
-        let token = format!(
-            "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ1MDAwMDAxIiwiYXVkIjoic2luc2FuZyIsImV4cCI6MTgwMDAwMDAwMH0.{}",
-            "A".repeat(86)
-        );
-        let config = Config::of(|name| match name {
-            "USER_KEY" => Some("a user key of the tests".to_owned()),
-            "JWT_AUDIENCE" => Some("sinsang".to_owned()),
-            // Of RFC 7515, appendix A.3.
-            "JWT_ES256_PUBLIC_KEY" => Some(
-                r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#
-                    .to_owned(),
-            ),
-            _ => None,
-        })
-        .0;
-        let body = json!({"device": DEVICE, "token": token, "events": [event(0)]}).to_string();
-        let mut sent = Sent::parse(&beacon(), body.as_bytes(), &config, NOW).unwrap();
-        let refused = Refusal::Token(Refused::Signature);
-        assert!(sent.unproven().is_some());
-        assert_eq!(sent.take(NOW), Err(refused.clone()));
-        assert_eq!(sent.prove(false, &config, NOW), Err(refused.clone()));
-        assert_eq!(sent.take(NOW), Err(refused));
-        let late = UnixMillis(1_800_000_100_000);
-        assert_eq!(sent.prove(true, &config, late), Err(Refusal::Token(Refused::Expired)));
-        assert_eq!(sent.prove(true, &config, NOW), Ok(()));
-        let user = config.verifier.as_ref().unwrap().user("u000001");
-        let lines = sent.take(NOW).unwrap().lines;
-        assert_eq!(Event::parse(lines.trim_end()).unwrap().0.viewer, format!("{:016x}", user.0));
-        let again = Sent::parse(&beacon(), body.as_bytes(), &config, NOW.plus(1)).unwrap();
-        assert!(again.unproven().is_none(), "a good token is remembered");
-    }
-
-    #[test]
-    fn pages_of_other_sites_send_nothing_whatever_they_call_it() {
-        let var = |name: &str| match name {
-            "CORS_ORIGINS" => Some("https://app.example, null, *".to_owned()),
-            _ => None,
-        };
-        let (config, foreign) = (Config::of(var).0, Err(Refusal::Foreign));
-        let own = "https://shop.example";
-        let table = [
-            // An app, and whoever is no browser.
-            (None, None, Ok(())),
-            (None, Some("none"), Ok(())),
-            (None, Some("same-origin"), Ok(())),
-            (None, Some("same-site"), foreign.clone()),
-            (None, Some("cross-site"), foreign.clone()),
-            (None, Some("Cross-Site"), foreign.clone()),
-            (None, Some(""), foreign.clone()),
-            (Some("https://app.example"), Some("cross-site"), Ok(())),
-            (Some("https://app.example"), None, Ok(())),
-            (Some(own), Some("same-origin"), Ok(())),
-            (Some("http://shop.example"), Some("cross-site"), foreign.clone()),
-            (Some("https://shop.example:8443"), Some("same-site"), foreign.clone()),
-            (Some("https://shop.example.evil.example"), Some("cross-site"), foreign.clone()),
-            (Some("https://evil.example"), None, foreign.clone()),
-            // No word of a page's makes its origin another.
-            (Some("https://evil.example"), Some("same-origin"), foreign.clone()),
-            (Some("null"), Some("cross-site"), foreign.clone()),
-            (Some("null"), None, foreign.clone()),
-            (Some(""), None, foreign.clone()),
-        ];
-        for (origin, fetch_site, expected) in table {
-            for kind in ["text/plain", "application/json", "application/x-www-form-urlencoded", "multipart/form-data"] {
-                let raw = Raw { content_type: Some(kind), own_origin: own, origin, fetch_site, ..beacon() };
-                let is_events = ["text/plain", "application/json"].contains(&kind);
-                let expected =
-                    if expected.is_ok() && !is_events { Err(Refusal::ContentType) } else { expected.clone() };
-                assert_eq!(begin(&raw, &config), expected, "{origin:?} {fetch_site:?} {kind}");
-            }
-        }
-        assert_eq!(
-            begin(&Raw { origin: Some(""), ..beacon() }, &config),
-            foreign,
-            "an address without a host is nobody's"
-        );
-    }
-
-    #[test]
-    fn a_request_is_counted_for_its_user_or_its_device() {
-        let config = config();
-        let asker = |device: &str| {
-            let body = json!({"device": device, "events": []}).to_string();
-            Sent::parse(&beacon(), body.as_bytes(), &config, NOW).unwrap().asker()
-        };
-        let key = config.devices.as_ref().unwrap().device(DEVICE);
-        assert_eq!(asker(DEVICE), Asker::Device(key), "by the same key as on the surfaces");
-        assert_ne!(asker("another-device-of-the-tests"), asker(DEVICE));
-        let of = |viewer: &str| Sent {
-            rows: Vec::new(),
-            context: Context::default(),
-            viewer: Viewer::Known(viewer.to_owned()),
-        };
-        assert_eq!(of("d123456789abcdef").asker(), Asker::User(UserKey(0xd123_4567_89ab_cdef)));
-    }
-
-    #[test]
-    fn a_request_is_bounded_before_it_is_parsed_and_in_its_events() {
-        let raw = |length| Raw { content_length: Some(length), ..beacon() };
-        assert_eq!(begin(&raw("65536"), &config()), Ok(()));
-        assert_eq!(begin(&raw("65537"), &config()), Err(Refusal::TooLarge));
-        assert_eq!(take(&beacon(), &vec![b' '; MAX_BODY_BYTES + 1], &config(), NOW), Err(Refusal::TooLarge));
-        let events = |count| json!({"device": DEVICE, "events": (0..count).map(event).collect::<Vec<_>>()});
-        assert_eq!(taken(&events(100)).map(|taken| taken.accepted), Ok(100));
-        assert_eq!(taken(&events(101)), Err(Refusal::TooLarge));
-    }
-
-    proptest! {
-        #[test]
-        fn no_body_makes_it_panic_and_every_row_is_accounted_for(body in proptest::collection::vec(any::<u8>(), 0..200), rows in proptest::collection::vec(0_u8..4, 0..100)) {
-            let _ = take(&beacon(), &body, &config(), NOW);
-            let events: Vec<Value> = rows.iter().enumerate().map(|(number, kind)| match kind {
-                0 => event(number),
-                1 => json!(null),
-                2 => json!({"event_id": "event-0001"}),
-                _ => json!({"event_id": format!("event-{number:04}"), "kind": "tab_open", "tab_id": "new", "at": "2026-11-22T22:05:00+09:00"}),
-            }).collect();
-            let taken = taken(&json!({"device": DEVICE, "events": events})).unwrap();
-            prop_assert_eq!(taken.accepted + taken.refused.len(), rows.len());
-            prop_assert_eq!(taken.lines.lines().count(), taken.accepted);
-        }
-    }
-}
+mod tests;

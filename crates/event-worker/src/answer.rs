@@ -1,4 +1,4 @@
-//! What a request was taken as, as status, headers and body. Nothing here may be kept by anybody.
+//! Answers as status, headers and body. No answer may be cached.
 
 use std::borrow::Cow;
 
@@ -12,12 +12,13 @@ use crate::admit::{Raw, Refusal, Taken};
 const JSON: &str = "application/json; charset=utf-8";
 const PROBLEM: &str = "application/problem+json; charset=utf-8";
 const METHODS: &str = "POST, OPTIONS";
-/// The least that whoever comes too fast is told to wait, in seconds, and at the most twice that. Windows of limiters have 10 or 60.
+/// Shortest `Retry-After` of a rate-limited client, in seconds; the longest is twice that. Limiters
+/// have windows of 10 or 60.
 const TOO_MANY_WAIT_S: i64 = 10;
-/// The same for whoever finds the queue away.
+/// The same while the queue is unavailable.
 const UNAVAILABLE_WAIT_S: i64 = 30;
 
-/// An answer that is ready to be sent.
+/// An answer ready to be sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
@@ -28,7 +29,7 @@ pub struct Answer {
     pub body: String,
 }
 
-/// The answer where rows could count, of which some may have been refused.
+/// The answer to an accepted request, some of whose rows may have been refused.
 pub fn accepted(taken: &Taken, raw: &Raw<'_>, config: &Config) -> Answer {
     let mut headers = common(raw, config);
     headers.push(("Content-Type", JSON.into()));
@@ -44,7 +45,7 @@ pub fn accepted(taken: &Taken, raw: &Raw<'_>, config: &Config) -> Answer {
     Answer { status: 202, headers, body }
 }
 
-/// The answer at `now` where nothing was taken.
+/// The answer at `now` to a refused request.
 pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, now: UnixMillis) -> Answer {
     let mut headers = common(raw, config);
     let (status, kind, title, detail): (u16, _, _, Cow<'_, str>) = match refusal {
@@ -104,8 +105,8 @@ pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, now: UnixMillis
     Answer { status, headers, body: if raw.method == "HEAD" { String::new() } else { body } }
 }
 
-/// Other origins' pages are answered where they are named. Where the surfaces are open to any, events are not: any page could send them in its
-/// visitors' names.
+/// The headers of every answer. Pages of other origins are answered only if the origin is named:
+/// `*` opens the surfaces but not events, which any page could send in its visitors' names.
 fn common(raw: &Raw<'_>, config: &Config) -> Vec<(&'static str, Cow<'static, str>)> {
     let mut headers = vec![
         ("X-Content-Type-Options", Cow::from("nosniff")),

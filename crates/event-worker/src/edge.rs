@@ -1,5 +1,5 @@
-//! The shell: the one place that knows the platform. It reads the clock, the configuration and the body, sends to the queue, and writes what
-//! the queue brings back.
+//! The shell: the only module that knows the platform. It reads the clock, the configuration and
+//! the body, sends to the queue, and writes the queue's batches to the bucket.
 
 mod board;
 #[path = "../../../src/edge/limiter.rs"]
@@ -31,7 +31,7 @@ use crate::pulse_marks;
 
 /// The queue's binding in `wrangler.toml`.
 const QUEUE: &str = "EVENTS";
-/// The binding of the bucket that objects are written to.
+/// The binding of the bucket for event objects.
 const BUCKET: &str = "EVENT_OBJECTS";
 
 thread_local! {
@@ -41,7 +41,7 @@ thread_local! {
 /// Answers `POST /v1/events`.
 ///
 /// # Errors
-/// None of its own: the platform's, where a header or a body can't be handed over.
+/// The platform's error if it refuses a header or a body.
 #[event(fetch)]
 pub async fn fetch(mut request: Request, env: Env, _context: Context) -> Result<Response> {
     let config = config(&env);
@@ -83,7 +83,7 @@ async fn answer(
 ) -> std::result::Result<Taken, Refusal> {
     begin(raw, config)?;
     let is_limited = limiter::is_bound(env.as_ref());
-    // The address first: it costs less than a body and a token's signature.
+    // The address is counted first: that costs less than a body and a token's signature.
     if is_limited && limiter::refuses_address(env.as_ref(), address).await {
         return Err(Refusal::TooMany);
     }
@@ -95,14 +95,14 @@ async fn answer(
     let taken = sent?.take(now())?;
     if taken.accepted > 0 {
         send(env, &taken.lines).await.map_err(|error| {
-            worker::console_error!("the queue took none of {} events: {error}", taken.accepted);
+            worker::console_error!("can't queue {} events: {error}", taken.accepted);
             Refusal::Unavailable
         })?;
     }
     Ok(taken)
 }
 
-/// The request with its body, once it is known whose it is.
+/// Reads the body and identifies the owner of the events.
 async fn sent(request: &mut Request, raw: &Raw<'_>, config: &Config) -> std::result::Result<Sent, Refusal> {
     let body = read(request).await?;
     let mut sent = Sent::parse(raw, &body, config, now())?;
@@ -113,7 +113,7 @@ async fn sent(request: &mut Request, raw: &Raw<'_>, config: &Config) -> std::res
     Ok(sent)
 }
 
-/// The body, as far as it may reach.
+/// Reads the body up to [`MAX_BODY_BYTES`].
 async fn read(request: &mut Request) -> std::result::Result<Vec<u8>, Refusal> {
     if request.inner().body().is_none() {
         return Ok(Vec::new());
@@ -136,10 +136,11 @@ async fn send(env: &Env, lines: &str) -> Result<()> {
     env.queue(QUEUE)?.send_raw(message).await
 }
 
-/// Writes a batch of the queue's messages as objects, and acknowledges them when they are written. Where that fails they are delivered again.
+/// Writes a batch of the queue's messages as objects, then acknowledges them. If a write fails, the
+/// queue delivers them again.
 ///
 /// # Errors
-/// None: what fails is tried again by the queue.
+/// None: the queue retries failures.
 #[event(queue)]
 pub async fn queue(batch: MessageBatch<()>, env: Env, _context: Context) -> Result<()> {
     let messages: Vec<Message> =
@@ -161,14 +162,14 @@ pub async fn queue(batch: MessageBatch<()>, env: Env, _context: Context) -> Resu
             }
         }
         Err(error) => {
-            worker::console_error!("{} messages of {} are to come again: {error}", messages.len(), batch.queue());
+            worker::console_error!("retrying {} messages of {}: {error}", messages.len(), batch.queue());
             batch.retry_all();
         }
     }
     Ok(())
 }
 
-/// Writes what `messages` hold.
+/// Writes the objects of `messages`.
 async fn store(messages: &[Message], env: &Env) -> Result<Batch> {
     let bucket = env.bucket(BUCKET)?;
     let parts = Batch::of(messages);
@@ -187,14 +188,15 @@ async fn put(bucket: &Bucket, name: String, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Packed by the platform's own `CompressionStream`, which `entry.mjs` reaches: a deflate of our own would be a third of this Worker.
+/// Compresses with the platform's `CompressionStream`, through `entry.mjs`: a deflate in Wasm would
+/// be a third of this Worker.
 async fn gzip(text: &str) -> Result<Vec<u8>> {
     let pack: Function = Reflect::get(&js_sys::global(), &"SINSANG_GZIP".into())?.dyn_into()?;
     let promise: Promise = pack.call1(&JsValue::NULL, &Uint8Array::from(text.as_bytes()))?.dyn_into()?;
     Ok(Uint8Array::new(&JsFuture::from(promise).await?).to_vec())
 }
 
-/// The context of a request, which `entry.mjs` makes a number of.
+/// The context of a request, from the number that `entry.mjs` computes.
 fn context(request: &Request) -> sinsang_core::context::Context {
     let number = || {
         let of: Function = Reflect::get(&js_sys::global(), &"SINSANG_CONTEXT".into()).ok()?.dyn_into().ok()?;
@@ -204,7 +206,7 @@ fn context(request: &Request) -> sinsang_core::context::Context {
     sinsang_core::context::Context::of_number(number().unwrap_or_default() as u32)
 }
 
-/// A secret that opens nothing here, and is not even read: what is held by nobody who has no use for it leaks from nobody.
+/// A secret with no use here. It isn't even read: a Worker that doesn't hold it can't leak it.
 const NOT_OURS: &str = "PREVIEW_SECRET";
 
 /// The configuration, read from the environment once an isolate.
@@ -216,7 +218,7 @@ fn config(env: &Env) -> Rc<Config> {
             worker::console_error!("configuration: {one}");
         }
         if env.var(NOT_OURS).is_ok() {
-            worker::console_warn!("configuration: {NOT_OURS} is of no use here: take it away");
+            worker::console_warn!("configuration: {NOT_OURS} is not used here: remove it");
         }
         Rc::new(config)
     };
@@ -227,7 +229,7 @@ fn now() -> UnixMillis {
     UnixMillis(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX))
 }
 
-/// Origin, path and query of the address that the platform hands over, which is absolute and normalised already.
+/// Splits an absolute, normalised URL into origin, path and query.
 fn cut(url: &str) -> (&str, &str, &str) {
     let host_at = url.find("://").map_or(0, |at| at.saturating_add(3));
     let path_at = url.get(host_at..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| host_at.saturating_add(at));

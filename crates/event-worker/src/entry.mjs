@@ -1,4 +1,5 @@
-// What the platform calls: the handlers of Rust, the Durable Object around its Rust half, and the four things that Rust reaches by name.
+// The Worker's entry points: Rust's handlers, the Durable Object around its Rust half, and the four
+// functions that Rust reaches by name.
 import * as rust from "./bindings.mjs";
 import { contextOf } from "./context.mjs";
 import { settings } from "./cors.mjs";
@@ -6,16 +7,16 @@ import { run, wasm } from "./instance.mjs";
 import { refuses } from "./limiter.mjs";
 import { isSigned } from "./signature.mjs";
 
-/** Where a request comes from and on what. */
+/** The number of a request's context. */
 globalThis.SINSANG_CONTEXT = contextOf;
 
-/** Whether a signature of ES256 is good. */
+/** Whether an ES256 signature is good. */
 globalThis.SINSANG_IS_SIGNED = isSigned;
 
 /** Whether too many requests came from an address or an asker. */
 globalThis.SINSANG_REFUSES = refuses;
 
-/** `bytes` as gzip, packed by the platform. */
+/** Compresses `bytes` with gzip, by the platform. */
 globalThis.SINSANG_GZIP = async (bytes) => {
   const packed = new Blob([bytes]).stream().pipeThrough(new CompressionStream("gzip"));
   return new Uint8Array(await new Response(packed).arrayBuffer());
@@ -27,8 +28,9 @@ export default {
 };
 
 /**
- * The Durable Object (board.rs). It outlives a Wasm instance, and its Rust half is an address in one: in another instance that address holds
- * anything. So the half is made anew there; what it counted lies in the object's storage.
+ * The Durable Object (board.rs). It outlives Wasm instances, but its Rust half is an address in
+ * one, and means nothing in another instance. The half is created anew there; its counts are in the
+ * object's storage.
  */
 export class PulseBoard {
   #given;

@@ -1,14 +1,20 @@
-//! Events in: what apps tell of their viewers, checked row by row, queued, and stored as objects that the pipeline reads.
+//! Events in: apps' reports on their viewers, checked row by row, queued, and stored as objects
+//! that the pipeline reads.
 //!
-//! A Worker of its own, so that a flood of events takes neither time nor memory from the isolates that answer readers.
+//! It is a separate Worker, so that a flood of events takes neither time nor memory from the
+//! isolates that answer readers.
 //!
-//! 1. [`admit`] says whether a request may bring events, whose they are, and which of its rows are good ([`sinsang_core::event`]).
-//! 2. What is good goes to a queue as lines of text, a request's rows in one message.
-//! 3. The queue's consumer makes one object of a batch of messages ([`object`]), and acknowledges them when it is written.
+//! 1. [`admit`] decides whether a request may send events, whose they are, and which rows are valid
+//!    ([`sinsang_core::event`]).
+//! 2. Valid rows go to a queue as lines of text, those of a request in one message.
+//! 3. The queue's consumer writes each batch of messages as one object ([`object`]), and then
+//!    acknowledges them.
+//! 4. It then passes the events to the pulse counter ([`pulse_marks`], `sinsang_core::pulse`), with
+//!    listings resolved to the live board's products ([`listing`]). The counter publishes a pulse
+//!    to the edge's store once a minute.
 //!
-//! 4. Then the one who counts ([`pulse_marks`], `sinsang_core::pulse`) is told, listings by the products that the live board shows them with ([`listing`]), who publishes a pulse to the edge's store once a minute.
-//!
-//! Everything but `edge` is pure: no I/O, no clock, no async. `docs/events.md` describes rows, lines and objects.
+//! Everything but `edge` is pure: no I/O, no clock, no async. `docs/events.md` describes rows,
+//! lines and objects.
 #![cfg_attr(
     not(test),
     deny(

@@ -1,7 +1,8 @@
-//! What the live board has: its products, and which of them a shop's listing is. What it lacks counts for no pulse, so that nobody fills
-//! one with what they made up.
+//! The live board's products, by id and by shops' listings. Products and listings that it lacks
+//! count for no pulse, so that nobody can fill one with invented ids.
 //!
-//! The board has the listings in its products' JSON already, so nothing else has to be published, and a rollback brings its own along.
+//! The board's products already contain their listings as JSON: nothing else has to be published,
+//! and a rollback restores its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +10,7 @@ use sinsang_core::json::Object;
 use sinsang_core::pack::board::each_product;
 use sinsang_core::pack::{Damage, PackId};
 
-/// Most listings that are remembered; a board has some thousands.
+/// Limit on remembered listings; a board has some thousands.
 pub const MAX_LISTINGS: usize = 100_000;
 
 /// The products of a board, and their listings.
@@ -17,16 +18,17 @@ pub const MAX_LISTINGS: usize = 100_000;
 pub struct Listings {
     board: PackId,
     products: BTreeSet<u64>,
-    /// By item code: the shops that use it, and what each means by it.
+    /// For each item code, the shops that use it and each shop's product.
     codes: BTreeMap<String, Vec<(String, u64)>>,
     count: usize,
 }
 
 impl Listings {
-    /// Reads the listings of the board that `id` names, at most [`MAX_LISTINGS`]; a product whose JSON is not as expected has none.
+    /// Reads the listings of the board `id`, at most [`MAX_LISTINGS`]. A product with malformed
+    /// JSON has none.
     ///
     /// # Errors
-    /// A [`Damage`] that says what is wrong with the bytes.
+    /// [`Damage`] says how the bytes are damaged.
     pub fn parse(bytes: Vec<u8>, id: PackId) -> Result<Self, Damage> {
         let mut listings = Self { board: id, ..Self::default() };
         each_product(bytes, id, |product, head| {
@@ -51,22 +53,23 @@ impl Listings {
         self.products.contains(&product)
     }
 
-    /// The board that they are of.
+    /// The id of their board.
     pub fn board(&self) -> PackId {
         self.board
     }
 
-    /// How many there are.
+    /// Number of listings.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether there is none.
+    /// Whether there are no listings.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// The product that `shop` sells as `listing_id`; without a shop, where all that use the code mean one product.
+    /// The product that `shop` sells as `listing_id`. Without a shop, the code's product if all
+    /// shops that use the code mean the same one.
     pub fn product(&self, shop: Option<&str>, listing_id: &str) -> Option<u64> {
         let uses = self.codes.get(listing_id)?;
         if let Some(shop) = shop {

@@ -1,4 +1,4 @@
-//! A batch of the queue's messages as objects of the store: one of the lines that are whole, one of what is damaged.
+//! A batch of the queue's messages as two objects of the store: valid lines, and damaged ones.
 
 use std::fmt::Write as _;
 
@@ -7,33 +7,33 @@ use sha2::{Digest as _, Sha256};
 use sinsang_core::event::Event;
 use sinsang_core::time::UnixMillis;
 
-/// Longest part of a damaged line that is kept beside its reason, in characters.
+/// Limit on the part of a damaged line that is kept with its reason, in characters.
 const MAX_SHOWN_CHARS: usize = 2_000;
 
-/// A message as the queue hands it over.
+/// A message from the queue.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// The queue's own id of it, the same at each delivery.
+    /// The queue's id, the same at each delivery.
     pub id: String,
-    /// Its text; `None` where it is no text.
+    /// Its text; `None` if the body is not text.
     pub text: Option<String>,
 }
 
-/// A batch taken apart.
+/// A batch sorted into valid and damaged lines.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// Lines that are whole, each with its end.
+    /// Valid lines, each with its line end.
     pub lines: String,
-    /// The same as events.
+    /// The valid lines' events.
     pub events: Vec<Event>,
-    /// Lines that are not, with their message and the reason, as NDJSON.
+    /// Damaged lines, each with its message's id and the reason, as NDJSON.
     pub rejected: String,
-    /// How many those are.
+    /// Number of damaged lines.
     pub rejected_count: usize,
 }
 
 impl Batch {
-    /// Takes messages apart line by line.
+    /// Sorts the lines of `messages`.
     pub fn of(messages: &[Message]) -> Self {
         let mut batch = Self::default();
         for message in messages {
@@ -67,8 +67,8 @@ impl Batch {
     }
 }
 
-/// The names of a batch's two objects that is received at `now`: by the hour, and by a hash of the messages' ids, so that no two batches
-/// write the same one unless they are the same.
+/// Names the two objects of a batch received at `now`: by the hour, and by a hash of the messages'
+/// ids, so that only identical batches share a name.
 pub fn names(messages: &[Message], now: UnixMillis) -> (String, String) {
     let mut hash = Sha256::new();
     for message in messages {

@@ -1,4 +1,4 @@
-//! What of a batch of events counts for the pulse, on its way from the queue's consumer to the one who counts.
+//! A batch's events that count for the pulse, as sent from the queue's consumer to the counter.
 
 use sinsang_core::event::{Event, EventKind};
 use sinsang_core::pulse::{Deed, Happening};
@@ -7,13 +7,14 @@ use sinsang_core::viewer::device_of;
 
 use crate::listing::Listings;
 
-/// An event that an app kept for longer than this says nothing of what is wanted now. Milliseconds.
+/// Limit on the delay between an event and its receipt, in milliseconds: an older event says
+/// nothing about present demand.
 const MAX_KEPT_MS: i64 = HOUR_MS;
-/// Bytes of a happening: product, viewer, time, and what it was by whom.
+/// Bytes of a happening: product, viewer, time, and one byte for its kind and the sort of viewer.
 const BYTES: usize = 25;
 const SIGNED: u8 = 0x80;
 
-/// What counts: impressions say what was shown and not what is wanted.
+/// The counted deed of an event. Impressions show what was displayed, not demand.
 fn deed(kind: EventKind) -> Option<Deed> {
     match kind {
         EventKind::View | EventKind::Click | EventKind::LiveEnter => Some(Deed::Look),
@@ -23,18 +24,19 @@ fn deed(kind: EventKind) -> Option<Deed> {
     }
 }
 
-/// Whether the event counts, if it is about something that the live board has.
+/// Whether the event counts, provided that the live board has its product.
 pub fn may_count(event: &Event) -> bool {
     deed(event.kind).is_some()
 }
 
-/// The product that the event is about: by its listing first, as in a build, for an app may have the id of a product from an older one.
+/// The event's product: by its listing first, as in a build, since an app may hold a product id
+/// from an older one.
 fn product(event: &Event, board: &Listings) -> Option<u64> {
     let of_listing = event.listing_id.as_deref().and_then(|code| board.product(event.shop.as_deref(), code));
     of_listing.or_else(|| u64::from_str_radix(event.product_id.as_deref()?, 16).ok().filter(|id| board.has(*id)))
 }
 
-/// The event as something that counts; what is about nothing that `board` has counts for none.
+/// The event as a happening; `None` if it doesn't count or `board` lacks its product.
 pub fn of(event: &Event, board: &Listings) -> Option<Happening> {
     let deed = deed(event.kind)?;
     let product = product(event, board)?;
@@ -51,7 +53,7 @@ pub fn of(event: &Event, board: &Listings) -> Option<Happening> {
     })
 }
 
-/// Happenings as bytes, one after the other.
+/// Serialises happenings, one after the other.
 pub fn write(happenings: impl Iterator<Item = Happening>) -> Vec<u8> {
     let mut bytes = Vec::new();
     for one in happenings {
@@ -64,7 +66,7 @@ pub fn write(happenings: impl Iterator<Item = Happening>) -> Vec<u8> {
     bytes
 }
 
-/// Reads back what [`fn@write`] wrote; what is no happening is passed over.
+/// Reads the output of [`fn@write`]; invalid records are skipped.
 pub fn read(bytes: &[u8]) -> impl Iterator<Item = Happening> {
     let (records, _) = bytes.as_chunks::<BYTES>();
     records.iter().filter_map(|record| {
@@ -87,7 +89,7 @@ mod tests {
     use sinsang_core::pack::board::Board;
     use sinsang_core::pack::{Kind, Pack};
 
-    /// The golden board, its fourth product, and a look at that by a device.
+    /// The golden board, its fourth product, and a look at that product by a device.
     fn wanted() -> (Listings, Board, u64, String) {
         let bytes = include_bytes!("../../../tests/golden/board.pack").to_vec();
         let id = Pack::parse(bytes.clone(), Kind::Board).unwrap().id();

@@ -1,38 +1,47 @@
-//! The report as a picture: the difference of each variant from the control with its interval, and clicks by days after first exposure.
+//! A chart of the report: each variant's difference from the control with its interval, and clicks
+//! by days since first exposure.
 
 use std::fmt::Write as _;
 
+use crate::metric::Metric;
 use crate::report::{Report, VariantReport};
 
 const WIDTH: f64 = 760.0;
 const ROW: f64 = 26.0;
 const COLOURS: [&str; 6] = ["#222", "#0b62a4", "#b3421b", "#3a7d44", "#7a4fa3", "#8a6d1d"];
 
-/// An SVG document.
+/// Draws the report as an SVG document.
 pub fn svg(report: &Report) -> String {
-    let rows: Vec<(String, [f64; 3], usize)> = report
+    let rows: Vec<(String, Metric, [f64; 3], usize)> = report
         .variants
         .iter()
         .enumerate()
         .flat_map(|(place, variant)| {
             variant.rates.iter().filter_map(move |rate| {
                 let ([low, high], effect) = (rate.interval?, rate.effect?);
-                Some((format!("{}: {}", variant.variant, rate.name), [low, effect, high], place))
+                Some((format!("{}: {}", variant.variant, rate.name), rate.metric, [low, effect, high], place))
             })
         })
         .collect();
-    let reach = rows.iter().flat_map(|(_, ends, _)| ends).fold(1e-9_f64, |reach, end| reach.max(end.abs()));
-    let x = |value: f64| 480.0 + value / reach * 240.0;
+    // Won have a scale of their own.
+    let is_won = |metric: Metric| metric == Metric::Revenue;
+    let reach = [false, true].map(|won| {
+        let alike = rows.iter().filter(|(_, metric, ..)| is_won(*metric) == won);
+        alike.flat_map(|(_, _, ends, _)| ends).fold(1e-9_f64, |reach, end| reach.max(end.abs()))
+    });
     let mut top = 40.0;
     let mut body = String::new();
     let _ = writeln!(body, "<text x=\"8\" y=\"20\" font-size=\"15\">{}</text>", escaped(&report.experiment));
-    for (label, [low, effect, high], place) in &rows {
+    for (label, metric, [low, effect, high], place) in &rows {
+        let [shares, won] = reach;
+        let x = |value: f64| 480.0 + value / if is_won(*metric) { won } else { shares } * 240.0;
+        let places = metric.decimals();
         let colour = COLOURS[place % COLOURS.len()];
         let _ = writeln!(
             body,
             "<text x=\"8\" y=\"{:.0}\">{}</text><line x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{top:.0}\" y2=\"{top:.0}\" stroke=\"{colour}\" \
              stroke-width=\"3\"/><circle cx=\"{:.1}\" cy=\"{top:.0}\" r=\"4\" fill=\"{colour}\"/><text x=\"735\" y=\"{:.0}\" \
-             text-anchor=\"end\">{effect:+.5}</text>",
+             text-anchor=\"end\">{effect:+.places$}</text>",
             top + 4.0,
             escaped(label),
             x(*low),
@@ -54,7 +63,7 @@ pub fn svg(report: &Report) -> String {
     )
 }
 
-/// A line for each variant: the share of viewers who clicked, by day.
+/// Draws one line per variant: the share of viewers who clicked, by day.
 #[expect(clippy::cast_precision_loss, reason = "days and variants")]
 fn novelty(body: &mut String, variants: &[VariantReport], top: f64) {
     let most =

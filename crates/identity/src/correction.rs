@@ -1,4 +1,4 @@
-//! Corrections: what people decided about listings, which stands above every rule and the matcher.
+//! Corrections: people's decisions about listings, which override every rule and the matcher.
 //!
 //! ```toml
 //! [[same]]                                     # one product
@@ -30,38 +30,38 @@ use sinsang_core::printable::is_unprintable;
 use sinsang_core::time::UnixMillis;
 use sinsang_core::verdict::VerdictKind;
 
-/// Mistakes of a file that an error tells.
+/// Mistakes listed in one error message.
 const TOLD: usize = 20;
 
-/// Why a corrections file can't be used.
+/// Why a corrections file is unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Not TOML, or with keys that no correction has. The message has line and column.
-    #[error("{}: {source}; docs/corrections.md shows the form", path.display())]
+    /// Not TOML, or with an unknown key. The message has line and column.
+    #[error("{}: {source}; see docs/corrections.md for the format", path.display())]
     Syntax {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and where.
+        /// The parser's error, with its position.
         source: Box<toml::de::Error>,
     },
-    /// Corrections that name nothing, or that contradict each other: mend the lines named.
+    /// Corrections with errors, or that contradict each other: fix the listed lines.
     #[error("{}", told(path, mistakes))]
     Mistakes {
         /// The file.
         path: PathBuf,
-        /// All of them, in the order of the file.
+        /// All mistakes, in file order.
         mistakes: Vec<Mistake>,
     },
 }
 
-/// What is wrong with a corrections file, and where.
+/// A mistake in a corrections file, with its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
     /// The line, from 1.
     pub line: usize,
     /// The column in characters, from 1.
     pub column: usize,
-    /// What is wrong.
+    /// Description of the mistake.
     pub what: String,
 }
 
@@ -69,17 +69,17 @@ fn told(path: &Path, mistakes: &[Mistake]) -> String {
     let line = |Mistake { line, column, what }: &Mistake| format!("{}:{line}:{column}: {what}", path.display());
     let mut lines: Vec<String> = mistakes.iter().take(TOLD).map(line).collect();
     if mistakes.len() > TOLD {
-        lines.push(format!("{}: {} more", path.display(), mistakes.len() - TOLD));
+        lines.push(format!("{}: {} more mistakes", path.display(), mistakes.len() - TOLD));
     }
     lines.join("\n")
 }
 
-/// Who decided, and why.
+/// A person's decision and its reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Decision {
-    /// Who.
+    /// The person.
     pub who: String,
-    /// Why.
+    /// The reason.
     pub why: String,
 }
 
@@ -89,17 +89,17 @@ impl fmt::Display for Decision {
     }
 }
 
-/// A verdict that a person gave.
+/// A verdict given by a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Given {
     /// The verdict.
     pub kind: VerdictKind,
-    /// Who gave it, and why.
+    /// Its author and reason.
     #[serde(flatten)]
     pub decision: Decision,
 }
 
-/// How many corrections a file has.
+/// Counts of a file's corrections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// `[[same]]` in force.
@@ -110,7 +110,7 @@ pub struct Counts {
     pub verdicts: usize,
     /// Corrections whose `until` has passed.
     pub expired: usize,
-    /// Listings that the corrections in force name.
+    /// Distinct listings named by the corrections in force.
     pub listings: usize,
 }
 
@@ -124,51 +124,52 @@ impl fmt::Display for Counts {
     }
 }
 
-/// The corrections of a file that are in force at one time.
+/// A file's corrections in force at one time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Corrections {
-    /// The listings named, by shop and code, as indexes into `listings`.
+    /// Indexes into `listings`, by shop and code.
     places: BTreeMap<String, BTreeMap<String, usize>>,
     listings: Vec<Named>,
     /// The `[[same]]`.
     same: Vec<Said>,
     /// The `[[different]]`.
     different: Vec<Said>,
-    /// The listings of each group.
+    /// Listings of each group, as indexes into `listings`.
     members: BTreeMap<usize, Vec<usize>>,
-    /// The groups that each is parted from, with the `[[different]]` that does.
+    /// For each group, the groups that it must stay apart from, each with its `[[different]]`.
     apart: BTreeMap<usize, BTreeMap<usize, usize>>,
     counts: Counts,
 }
 
-/// A listing that a correction names.
+/// A listing named by a correction.
 #[derive(Clone, Debug, PartialEq)]
 struct Named {
     shop: String,
     code: String,
-    /// One of the listings that are one product with it, the same for all of them.
+    /// Number of its group: the listings that `[[same]]` corrections make one product with it.
     group: usize,
-    /// The `[[same]]` that name it.
+    /// The `[[same]]` corrections that name it.
     same: Vec<usize>,
     verdict: Option<Given>,
 }
 
-/// What is said of some listings.
+/// A `[[same]]` or `[[different]]`.
 #[derive(Clone, Debug, PartialEq)]
 struct Said {
     /// Indexes into `listings`.
     listings: Vec<usize>,
     decision: Decision,
-    /// The line of the listings.
+    /// The line of its listings.
     line: usize,
 }
 
 impl Corrections {
-    /// Reads the text of the file `path`, for a run at `now`. A correction is in force before its `until`; expired ones are only counted.
-    /// `clean` brings names to the form that tables have them in.
+    /// Parses `text`, the content of the file `path`, for a run at `now`. A correction is in force
+    /// before its `until`; expired ones are only counted. `clean` normalises shops and codes to
+    /// their form in tables.
     ///
     /// # Errors
-    /// [`enum@Error`] with all that is wrong, each with file, line and column.
+    /// [`enum@Error`] with every mistake, each with file, line and column.
     pub fn parse(text: &str, path: &Path, now: UnixMillis, clean: impl Fn(&str) -> String) -> Result<Self, Error> {
         let file: reader::File =
             toml::from_str(text).map_err(|source| Error::Syntax { path: path.to_owned(), source: Box::new(source) })?;
@@ -181,17 +182,17 @@ impl Corrections {
         Ok(found)
     }
 
-    /// Whether none is in force.
+    /// Whether no correction is in force.
     pub fn is_empty(&self) -> bool {
         self.listings.is_empty()
     }
 
-    /// How many there are.
+    /// Counts of the corrections.
     pub fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// The listings named, each by shop and code.
+    /// The named listings, as shop and code.
     pub fn listings(&self) -> impl Iterator<Item = (&str, &str)> {
         self.listings.iter().map(Named::name)
     }
@@ -200,12 +201,12 @@ impl Corrections {
         self.places.get(shop)?.get(code).copied()
     }
 
-    /// The number of the listings that are one product with this one; `None` where no correction names it.
+    /// The listing's group number; `None` if no correction names it.
     pub(crate) fn group(&self, shop: &str, code: &str) -> Option<usize> {
         Some(self.listings.get(self.place(shop, code)?)?.group)
     }
 
-    /// The listings that are one product with this one, or another product than it, by any correction.
+    /// The listings of this listing's group and of the groups kept apart from it, as shop and code.
     pub(crate) fn mates(&self, shop: &str, code: &str) -> impl Iterator<Item = (&str, &str)> {
         let group = self.group(shop, code);
         let parted = group.and_then(|group| self.apart.get(&group)).into_iter().flat_map(BTreeMap::keys).copied();
@@ -221,23 +222,23 @@ impl Corrections {
         Some(&self.same[*said].decision)
     }
 
-    /// The decision that parts two groups.
+    /// The decision that separates two groups.
     pub(crate) fn apart(&self, a: usize, b: usize) -> Option<&Decision> {
         Some(&self.different[*self.apart.get(&a)?.get(&b)?].decision)
     }
 
-    /// The verdict that a person gave on a listing.
+    /// The verdict that a person gave on the listing.
     pub fn verdict(&self, shop: &str, code: &str) -> Option<&Given> {
         self.listings.get(self.place(shop, code)?)?.verdict.as_ref()
     }
 
-    /// Whether two listings, each as `SHOP:CODE`, are one product or two by corrections.
+    /// Whether corrections decide if two listings, each as `SHOP:CODE`, are one product.
     pub fn decides(&self, a: &str, b: &str) -> bool {
         let group = |name: &str| name.split_once(':').and_then(|(shop, code)| self.group(shop, code));
         group(a).zip(group(b)).is_some_and(|(a, b)| a == b || self.apart(a, b).is_some())
     }
 
-    /// Pairs of listings that one correction names, as labels: whether they are one product.
+    /// Labelled pairs of listings named by one correction: `true` means one product.
     pub(crate) fn pairs(&self) -> Vec<([(&str, &str); 2], bool)> {
         let said = self.same.iter().map(|said| (said, true)).chain(self.different.iter().map(|said| (said, false)));
         let mut pairs = Vec::new();
@@ -250,12 +251,12 @@ impl Corrections {
         pairs
     }
 
-    /// The verdicts that people gave, by shop and code.
+    /// Verdicts given by people, by shop and code.
     pub(crate) fn verdicts(&self) -> impl Iterator<Item = ((&str, &str), VerdictKind)> {
         self.listings.iter().filter_map(|it| Some((it.name(), it.verdict.as_ref()?.kind)))
     }
 
-    /// The lines of the `[[same]]` that lead from one listing to another of its group.
+    /// The lines of the `[[same]]` corrections that link one listing to another of its group.
     fn chain(&self, from: usize, to: usize) -> Vec<usize> {
         let mut came: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
         let mut next = VecDeque::from([from]);
@@ -287,17 +288,18 @@ impl Named {
     }
 }
 
-/// What a person says of two listings.
+/// A person's answer on two listings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pair {
-    /// They are one product.
+    /// One product.
     Same,
-    /// They are two.
+    /// Two products.
     Different,
 }
 
 impl Pair {
-    /// The correction that says so, to be appended to a file: `listings` as `SHOP:CODE`, with their titles for whoever reads it.
+    /// The correction in TOML, to append to a file: `listings` as `SHOP:CODE`, with their titles as
+    /// comments for the reader.
     pub fn entry(self, listings: [&str; 2], titles: [&str; 2], decision: &Decision, now: UnixMillis) -> String {
         let table = match self {
             Self::Same => "same",

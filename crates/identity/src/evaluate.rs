@@ -1,4 +1,4 @@
-//! Precision and recall of "same" on labelled title pairs, beside three baselines.
+//! Precision and recall of "same" on labelled title pairs, compared with three baselines.
 
 pub mod schedule;
 
@@ -12,16 +12,16 @@ use crate::identity::{Policy, Sameness, Score, same};
 use crate::label::{self, Error, TitlePair};
 use crate::listing::Lexicon;
 
-/// Right and wrong answers.
+/// Counts of right and wrong answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Confusion {
-    /// Same, and said to be.
+    /// Same, and answered so.
     pub true_same: u32,
-    /// Different, but said to be same.
+    /// Different, answered "same".
     pub false_same: u32,
-    /// Same, but said to be different.
+    /// Same, answered "different".
     pub false_different: u32,
-    /// Different, and said to be.
+    /// Different, and answered so.
     pub true_different: u32,
 }
 
@@ -36,10 +36,10 @@ impl Confusion {
     }
 }
 
-/// A share of 0 to 1 with its 95 % Wilson interval.
+/// A share from 0 to 1 with its 95 % Wilson interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Share {
-    /// The share; `None` where there is nothing to take a share of.
+    /// The share; `None` if its denominator is 0.
     pub value: Option<f64>,
     /// Lower end of the interval.
     pub low: f64,
@@ -53,18 +53,19 @@ impl fmt::Display for Share {
     }
 }
 
-/// Listings of like probability to have aired.
+/// Listings whose predicted probabilities of an earlier broadcast are in the same tenth.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Bin {
-    /// Their mean probability.
+    /// Their mean predicted probability.
     pub said: f64,
-    /// The share that had.
+    /// The share that really aired before.
     pub aired: Share,
-    /// How many.
+    /// Number of listings.
     pub listings: u32,
 }
 
-/// Whether what is said to be likely is: listings by tenths of the probability that was said, beside what is true.
+/// Calibration of predicted probabilities: bins `(probability, truth)` pairs by tenths of the
+/// probability.
 pub fn reliability(told: &[(f64, bool)]) -> Vec<Bin> {
     let bins = (0_u32..10).map(|tenth| {
         let (low, high) = (f64::from(tenth) / 10.0, f64::from(tenth + 1) / 10.0);
@@ -82,7 +83,7 @@ pub fn reliability(told: &[(f64, bool)]) -> Vec<Bin> {
 
 pub(crate) fn write_reliability(f: &mut fmt::Formatter<'_>, bins: &[Bin]) -> fmt::Result {
     if !bins.is_empty() {
-        writeln!(f, "\n{:>10} {:>8}  {:<21} likely to have aired", "said", "listings", "had aired")?;
+        writeln!(f, "\n{:>10} {:>8}  {:<21} earlier broadcasts", "predicted", "listings", "observed")?;
     }
     bins.iter().try_for_each(|Bin { said, aired, listings }| writeln!(f, "{said:>10.3} {listings:>8}  {aired:<21}"))
 }
@@ -101,22 +102,22 @@ pub fn wilson(hits: u32, all: u32) -> Share {
     Share { value: Some(share), low: (centre - half).max(0.0), high: (centre + half).min(1.0) }
 }
 
-/// How well one method does.
+/// Quality of one method.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Measured {
-    /// Of those said to be same, the share that is.
+    /// Share of truly same pairs among those answered "same".
     pub precision: Option<f64>,
-    /// Of those that are same, the share said to be.
+    /// Share of same pairs answered "same".
     pub recall: Option<f64>,
-    /// Harmonic mean of the two.
+    /// Harmonic mean of precision and recall.
     pub f1: Option<f64>,
-    /// Of those that are different, the share said to be same.
+    /// Share of different pairs answered "same".
     pub merged: Option<f64>,
     /// 95 % interval of the precision.
     pub precision_95: [f64; 2],
     /// 95 % interval of the recall.
     pub recall_95: [f64; 2],
-    /// The counts.
+    /// The underlying counts.
     pub confusion: Confusion,
 }
 
@@ -141,29 +142,29 @@ impl From<Confusion> for Measured {
     }
 }
 
-/// One class of pairs.
+/// Results for one class of pairs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PerClass {
-    /// The class, as the file names it.
+    /// The class's name in the file.
     pub class: String,
-    /// Pairs with a label.
+    /// Labelled pairs.
     pub pairs: u32,
-    /// Answered rightly.
+    /// Correct answers.
     pub right: u32,
-    /// The counts.
+    /// The underlying counts.
     pub confusion: Confusion,
 }
 
-/// A pair that was answered wrongly.
+/// A wrongly answered pair.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Mistake {
-    /// Line of the file, the first data row being 2.
+    /// Line of the file; the first data row is 2.
     pub line: u64,
-    /// The class, as the file names it.
+    /// The class's name in the file.
     pub class: String,
-    /// The label.
+    /// The true label.
     pub label: String,
-    /// The titles.
+    /// The two titles.
     pub titles: [String; 2],
     /// The score with its parts.
     pub score: Score,
@@ -172,27 +173,29 @@ pub struct Mistake {
 /// Precision and recall of "same" on a file of pairs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct IdentityReport {
-    /// The measures of the identity of this build.
+    /// Results of this build's identity.
     #[serde(flatten)]
     pub identity: Measured,
-    /// Pairs that count.
+    /// Pairs counted.
     pub pairs: u32,
-    /// Pairs labelled `unclear`, which don't.
+    /// Pairs labelled `unclear`, which are not counted.
     pub unclear: u32,
-    /// Rows that could not be read, with another label, or without a title.
+    /// Rows that are unreadable, have another label, or lack a title.
     pub rejected: u32,
-    /// The baselines, by name.
+    /// Results of the baselines, by name.
     pub baselines: BTreeMap<&'static str, Measured>,
-    /// The measures on pairs whose columns `shop_a` and `shop_b` name two shops; `None` where there is none.
+    /// Results on pairs whose columns `shop_a` and `shop_b` name two shops; `None` if there are no
+    /// such pairs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cross_shop: Option<Measured>,
-    /// By class, in the order of the names.
+    /// Results by class, ordered by name.
     pub classes: Vec<PerClass>,
-    /// The pairs that were answered wrongly, in the order of the file.
+    /// The wrongly answered pairs, in file order.
     pub mistakes: Vec<Mistake>,
 }
 
-/// Similarity of two texts from 0 to 1: twice the length of their longest common subsequence over their lengths.
+/// Similarity of two texts from 0 to 1: twice the length of their longest common subsequence,
+/// divided by the sum of their lengths.
 fn ratio(a: &str, b: &str) -> f64 {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(1_024).collect(), b.chars().take(1_024).collect());
     if a.is_empty() && b.is_empty() {
@@ -214,17 +217,19 @@ fn ratio(a: &str, b: &str) -> f64 {
     2.0 * common / lengths
 }
 
-/// A title as a simple detector normalises it: letters and digits only.
+/// A title normalised as by a simple detector: letters and digits only.
 fn plain(title: &str) -> String {
     use unicode_normalization::UnicodeNormalization as _;
     title.nfkc().flat_map(char::to_lowercase).filter(|ch| ch.is_alphanumeric()).collect()
 }
 
-/// Measures the identity of this build on the pairs of `file`: tab-separated, with a first line that names the columns
-/// `title_a`, `title_b`, `label`, and where there are `price_a`, `price_b`, `brand` (` / ` between two), `category`, `class`.
+/// Measures this build's identity on the pairs of `file`. The file is tab-separated; its header
+/// names the columns `title_a`, `title_b`, `label` and, optionally, `price_a`, `price_b`, `brand`
+/// (` / ` between two), `category`, `class`.
 ///
 /// # Errors
-/// [`enum@Error`] where the file can't be read, lacks a column, or has no labelled row. Single bad rows are counted as `rejected`.
+/// [`enum@Error`] if the file can't be read, lacks a column, or has no labelled row. Bad rows are
+/// counted as `rejected`.
 pub fn identity(file: &Path, policy: &Policy) -> Result<IdentityReport, Error> {
     let (rows, pairs) = label::titles(file)?;
     let lexicon = Lexicon::new(&policy.words);
@@ -302,7 +307,7 @@ pub(crate) fn percent(share: Option<f64>) -> String {
 
 impl fmt::Display for IdentityReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} pairs ({} unclear left out, {} rows rejected)", self.pairs, self.unclear, self.rejected)?;
+        writeln!(f, "{} pairs ({} unclear skipped, {} rows rejected)", self.pairs, self.unclear, self.rejected)?;
         writeln!(
             f,
             "{:<16} {:>9}  {:<15} {:>6}  {:<15} {:>5} {:>6}",
@@ -332,7 +337,7 @@ impl fmt::Display for IdentityReport {
         for mistake in &self.mistakes {
             writeln!(
                 f,
-                "\nline {} [{}] is {}, {:.2} likely the same",
+                "\nline {} [{}] is {}; predicted probability of the same product {:.2}",
                 mistake.line, mistake.class, mistake.label, mistake.score.probability
             )?;
             writeln!(f, "  {}\n  {}", mistake.titles[0], mistake.titles[1])?;

@@ -1,4 +1,5 @@
-//! Listings become products: which listings, of whatever shop, code or wording, are one thing to a shopper.
+//! Product identity: groups listings, whatever their shop, code or wording, into the products that
+//! shoppers see.
 
 mod align;
 mod appliance;
@@ -49,35 +50,35 @@ pub(crate) use value::values_agree;
 use crate::correction::Decision;
 use crate::listing::{Features, Lexicon};
 
-/// A shop's listing with all that its broadcasts said of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A shop's listing with everything its broadcasts said about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     /// The shop.
     pub shop: String,
     /// The shop's item code.
     pub listing_id: String,
-    /// Its titles, the latest first, each once; at least one.
+    /// Its distinct titles, the latest first; at least one.
     pub titles: Vec<String>,
     /// The brand field.
     pub brand: Option<String>,
-    /// The schedule's own category.
+    /// The category given by the schedule.
     pub category: Option<String>,
     /// Price in won.
     pub price: Option<u32>,
-    /// Address of a picture.
+    /// URL of a picture.
     pub image: Option<String>,
-    /// Reviews at the last sight.
+    /// The latest review count.
     pub review_count: Option<u32>,
     /// Start of its first broadcast.
     pub first_at: UnixMillis,
     /// Start of its last broadcast.
     pub last_at: UnixMillis,
-    /// How many broadcasts it had.
+    /// Number of its broadcasts.
     pub airings: u32,
 }
 
 impl Listing {
-    /// The features of its titles, at most `policy.max_titles` of them, the latest first.
+    /// Features of its latest titles, at most `policy.max_titles`.
     pub fn features(&self, policy: &Policy, lexicon: &Lexicon<'_>) -> Vec<Features> {
         self.titles
             .iter()
@@ -86,13 +87,14 @@ impl Listing {
             .collect()
     }
 
-    /// What is known of it beside its titles.
+    /// Its data other than titles.
     pub fn offer(&self) -> Offer<'_> {
         Offer { price: self.price, image: self.image.as_deref(), shop: &self.shop, category: self.category.as_deref() }
     }
 }
 
-/// A product's id: 64 bits made from the first listing of the product, so that the same history gives the same ids.
+/// A product's id: 64 bits derived from the product's first listing, so the same history gives the
+/// same ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProductId(pub u64);
 
@@ -102,7 +104,8 @@ impl ProductId {
         Self::hash(&[shop, listing_id])
     }
 
-    /// The id of a product that begins with `first`, of those that are not taken: marked where its code began another product before.
+    /// A free id for a product that begins with `first`: its plain id or, if an earlier product
+    /// began with the same code, one hashed with a suffix.
     pub(crate) fn free(first: &Listing, mut is_taken: impl FnMut(Self) -> bool) -> Self {
         let mut id = Self::of(&first.shop, &first.listing_id);
         let mut round = 0_u32;
@@ -146,7 +149,7 @@ impl Serialize for ProductId {
     }
 }
 
-/// How a listing came to its product.
+/// How a listing was assigned to its product.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "how", rename_all = "snake_case")]
 pub enum Joined {
@@ -157,15 +160,15 @@ pub enum Joined {
         /// Index of the earlier listing.
         with: usize,
     },
-    /// A person said that it is one product with an earlier listing.
+    /// A person decided that it is one product with an earlier listing.
     Corrected {
         /// Index of the earlier listing.
         with: usize,
-        /// Who said so, and why.
+        /// The person and the reason.
         #[serde(flatten)]
         decision: Decision,
     },
-    /// Its title is one product with an earlier listing's.
+    /// Its title matches an earlier listing's.
     Similar {
         /// Index of the earlier listing.
         with: usize,
@@ -174,22 +177,23 @@ pub enum Joined {
     },
 }
 
-/// The product of one listing.
+/// A listing's product.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Resolved {
     /// The product.
     pub product: ProductId,
-    /// How the listing came to it.
+    /// How the listing was assigned to it.
     pub joined: Joined,
-    /// The nearest earlier listing that is another product, where one was looked at.
+    /// The most similar earlier listing of another product; `None` if none was compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nearest_other: Option<Nearest>,
-    /// The earlier listings that it is most likely the same product as, whatever product they are of; the likest first.
+    /// The earlier listings most likely to be the same product, whichever product they belong to;
+    /// the likeliest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub alike: Vec<Alike>,
 }
 
-/// An earlier listing, and how likely it is the same product.
+/// An earlier listing with the probability that it is the same product.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Alike {
     /// Index of the earlier listing.
@@ -198,7 +202,7 @@ pub struct Alike {
     pub probability: f64,
 }
 
-/// An earlier listing that is like this one and yet another product.
+/// A similar earlier listing that is another product.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Nearest {
     /// Index of the earlier listing.
@@ -207,10 +211,10 @@ pub struct Nearest {
     pub score: Score,
 }
 
-/// Two products found to be one.
+/// Two products recognised as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Merge {
-    /// The id that is no longer given.
+    /// The retired id.
     pub from: ProductId,
     /// The older product, which keeps its id.
     pub into: ProductId,
@@ -219,38 +223,41 @@ pub struct Merge {
 /// The products of a list of listings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Resolution {
-    /// The product of each listing, in the order the listings were given.
+    /// The product of each listing, in input order.
     pub listings: Vec<Resolved>,
-    /// Products that a later listing showed to be one.
+    /// Products that a later listing proved to be one.
     pub merges: Vec<Merge>,
-    /// Listings of known products that corrections brought to another product.
+    /// Listings of known products that corrections moved to another product.
     #[serde(skip)]
     pub moved: Vec<Moved>,
-    /// How many products they are.
+    /// Number of products.
     pub products: usize,
-    /// Listings of products that were known before: what an index behind those of the given listings means.
+    /// Listings of previously known products. Indexes past the given listings point into this list.
     #[serde(skip)]
     pub known: Vec<Listing>,
 }
 
 impl Resolution {
-    /// The listing that an index in this resolution of `listings` means.
+    /// The listing at `index`, where `listings` are those resolved here.
     pub fn listing<'a>(&'a self, listings: &'a [Listing], index: usize) -> Option<&'a Listing> {
         listings.get(index).or_else(|| self.known.get(index.checked_sub(listings.len())?))
     }
 }
 
-/// Resolves listings into products, where none are known. The answer does not depend on the order of `listings`.
+/// Resolves listings into products without known ones. The answer does not depend on the order of
+/// `listings`.
 ///
-/// Each listing, from the earliest on, joins the product it is most like or begins one, so a listing added later never
-/// changes which product an earlier one began.
+/// Each listing, from the earliest, joins the most similar product or begins one, so adding a later
+/// listing never changes the product that an earlier one began.
 pub fn resolve(listings: &[Listing], policy: &Policy) -> Resolution {
     resolve_onto(Vec::new(), &Statistics::default(), listings, policy).resolution
 }
 
-/// Resolves listings into the products of `known`, or new ones, all words being as common as `statistics` say.
+/// Resolves listings into the products of `known` or new ones, with word frequencies from
+/// `statistics`.
 ///
-/// For what fits in memory; a ledger does the same by the steps of [`Day`] and reads only what they ask for.
+/// For data that fits in memory. A ledger follows the same steps through [`Day`] and reads only the
+/// requested keys and products.
 pub fn resolve_onto(known: Vec<Known>, statistics: &Statistics, listings: &[Listing], policy: &Policy) -> Placed {
     let mut day = Day::read(listings, policy, statistics);
     let stored = known.iter().flat_map(|product| {

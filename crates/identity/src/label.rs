@@ -1,4 +1,5 @@
-//! Files of labels: pairs of a schedule's listings that are one product or two, and listings that were new or had aired.
+//! Label files: pairs of listings that are one product or two, and listings that were new or had
+//! aired.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,7 +12,7 @@ use sinsang_run::file::open_regular;
 use crate::identity::{Listing, Offer};
 use crate::listing::{Features, Lexicon};
 
-/// Why a file of pairs can't be measured on.
+/// Why a label file is unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file can't be opened or read.
@@ -19,38 +20,38 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The underlying error.
         #[source]
         source: csv::Error,
     },
     /// A column is missing.
-    #[error("{}: no column `{column}`; the first line names the columns, tab-separated (docs/identity.md)", path.display())]
+    #[error("{}: missing column `{column}`; the header line names the columns, tab-separated (docs/identity.md)", path.display())]
     Column {
         /// The file.
         path: PathBuf,
-        /// The column.
+        /// The missing column.
         column: &'static str,
     },
-    /// No row has a label that can be measured on.
-    #[error("{}: no row is labelled `same` or `different` (of verdicts: `new` or `repeat`) and is of a listing that is there", path.display())]
+    /// No row has a usable label.
+    #[error("{}: no usable label; label rows of known listings `same` or `different` (for verdicts, `new` or `repeat`)", path.display())]
     Empty {
         /// The file.
         path: PathBuf,
     },
 }
 
-/// Rows of a file of labels.
+/// Row counts of a label file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Rows {
-    /// Used.
+    /// Used rows.
     pub used: u32,
-    /// Labelled `unclear`.
+    /// Rows labelled `unclear`.
     pub unclear: u32,
-    /// Left out because the listing has a twin of the same slot, with which it is new or not.
+    /// Omitted rows: the listing has a twin in the same slot and shares its verdict.
     pub twins: u32,
-    /// Of a listing that the schedule has not, or has in several shops.
+    /// Rows with a listing that the schedule lacks or has in several shops.
     pub unknown: u32,
-    /// With another label, or without a column.
+    /// Rows with another label, or with a missing column.
     pub rejected: u32,
 }
 
@@ -58,9 +59,9 @@ impl fmt::Display for Rows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} used, {} unclear", self.used, self.unclear)?;
         for (count, what) in [
-            (self.twins, "with a twin of the same slot"),
-            (self.unknown, "of listings that the schedule has not, or in several shops"),
-            (self.rejected, "with another label or without a column"),
+            (self.twins, "with a twin in the same slot"),
+            (self.unknown, "of listings missing from the schedule or in several shops"),
+            (self.rejected, "with an unknown label or a missing column"),
         ] {
             if count > 0 {
                 write!(f, ", {count} {what}")?;
@@ -70,7 +71,8 @@ impl fmt::Display for Rows {
     }
 }
 
-/// A labelled pair: the columns `listing_a`, `listing_b`, `label`, and where they are there `class`, `draw`, `weight`, `confidence`.
+/// A labelled pair: the columns `listing_a`, `listing_b`, `label`, and optionally `class`, `draw`,
+/// `weight`, `confidence`.
 #[derive(Clone, Debug)]
 pub(crate) struct Pair {
     pub(crate) listings: [usize; 2],
@@ -81,26 +83,27 @@ pub(crate) struct Pair {
     pub(crate) sureness: f64,
 }
 
-/// A listing that was read: the columns `listing`, `label`, and where they are there `draw`, `note`, `confidence`, `siblings`, `seen`.
+/// A listing judged by a reader: the columns `listing`, `label`, and optionally `draw`, `note`,
+/// `confidence`, `siblings`, `seen`.
 #[derive(Clone, Debug)]
 pub(crate) struct Read {
     pub(crate) listing: usize,
     pub(crate) is_new: bool,
     pub(crate) draw: String,
-    /// It has a twin of the same slot, with which it is new or not.
+    /// It has a twin in the same slot and shares its verdict.
     pub(crate) is_twin: bool,
     pub(crate) sureness: f64,
-    /// Earlier listings that are the same product, the clearest first.
+    /// Earlier listings of the same product, the clearest first.
     pub(crate) siblings: Vec<usize>,
-    /// All earlier listings that the reader was shown.
+    /// All earlier listings shown to the reader.
     pub(crate) seen: Vec<usize>,
 }
 
-/// The listing that each code names; `None` for a code of several shops.
+/// The listing of each code; `None` for a code used by several shops.
 pub(crate) struct Places<'l>(HashMap<&'l str, Option<usize>>);
 
 impl<'l> Places<'l> {
-    /// Of listings by shop and code, in the order of their places.
+    /// Builds it from listings' shops and codes, in index order.
     pub(crate) fn new(listings: impl Iterator<Item = (&'l str, &'l str)>) -> Self {
         let mut places: HashMap<&str, (Option<usize>, &str)> = HashMap::new();
         for (index, (shop, code)) in listings.enumerate() {
@@ -116,13 +119,13 @@ impl<'l> Places<'l> {
         self.0.get(code).copied().flatten()
     }
 
-    /// The listings of codes with spaces between them; those that are not there are left out.
+    /// The listings of space-separated codes, skipping unknown ones.
     fn all(&self, codes: Option<String>) -> Vec<usize> {
         codes.unwrap_or_default().split_whitespace().filter_map(|code| self.of(code)).collect()
     }
 }
 
-/// How much a label counts by what its reader said of it.
+/// A label's weight by its reader's confidence.
 fn sureness(confidence: Option<&str>) -> f64 {
     match confidence {
         Some("high") | None => 1.0,
@@ -131,7 +134,8 @@ fn sureness(confidence: Option<&str>) -> f64 {
     }
 }
 
-/// A file of labels, row by row, with the line of each: its columns by name, those of `needed` in all cases.
+/// Calls `each` for every row of a label file with its line number and a lookup of cells by column
+/// name; `needed` columns are mandatory.
 fn rows(
     path: &Path,
     needed: &[&'static str],
@@ -147,7 +151,7 @@ fn rows(
     let mut record = csv::ByteRecord::new();
     while reader.read_byte_record(&mut record).map_err(failed)? {
         let line = record.position().map_or(0, csv::Position::line);
-        // A row that is no text has no cells, so that it is counted as one that can't be used.
+        // A row that is not UTF-8 becomes an empty row, which is counted as unusable.
         let row = csv::StringRecord::from_byte_record(record.clone()).unwrap_or_default();
         let cell = |name: &str| {
             let at = head.iter().position(|cell| cell.trim() == name)?;
@@ -162,10 +166,11 @@ fn empty_unless(used: u32, path: &Path) -> Result<(), Error> {
     if used == 0 { Err(Error::Empty { path: path.to_owned() }) } else { Ok(()) }
 }
 
-/// The labelled pairs of a file.
+/// Reads a file of labelled pairs.
 ///
 /// # Errors
-/// [`enum@Error`] where it can't be read, lacks a column, or has no row to use. Single bad rows are counted.
+/// [`enum@Error`] if the file can't be read, lacks a column, or has no usable row. Bad rows are
+/// counted.
 pub(crate) fn pairs(path: &Path, places: &Places<'_>) -> Result<(Rows, Vec<Pair>), Error> {
     let (mut counts, mut pairs) = (Rows::default(), Vec::new());
     rows(path, &["listing_a", "listing_b", "label"], |_, cell| {
@@ -196,7 +201,7 @@ pub(crate) fn pairs(path: &Path, places: &Places<'_>) -> Result<(Rows, Vec<Pair>
     Ok((counts, pairs))
 }
 
-/// The labelled listings of a file.
+/// Reads a file of labelled listings.
 ///
 /// # Errors
 /// As [`pairs`].
@@ -231,17 +236,18 @@ pub(crate) fn verdicts(path: &Path, places: &Places<'_>) -> Result<(Rows, Vec<Re
     Ok((counts, read))
 }
 
-/// Which of `read` to estimate shares by: those of the draw `random`, or all where there is none.
+/// A filter for estimating shares: accepts rows of the draw `random`, or all rows if there are
+/// none.
 pub(crate) fn drawn_by_lot(read: &[Read]) -> impl Fn(&Read) -> bool + use<> {
     let is_random = |row: &Read| row.draw == "random";
     let any = read.iter().any(is_random);
     move |row| !any || is_random(row)
 }
 
-/// Two titles with what a file of title pairs says of them.
+/// A row of a file of title pairs.
 #[derive(Clone, Debug)]
 pub(crate) struct TitlePair {
-    /// The line of the file, the first data row being 2.
+    /// The line of the file; the first data row is 2.
     pub(crate) line: u64,
     pub(crate) titles: [String; 2],
     pub(crate) brands: [Option<String>; 2],
@@ -254,7 +260,7 @@ pub(crate) struct TitlePair {
 }
 
 impl TitlePair {
-    /// Its titles, read, and its offers.
+    /// Parses its titles, each with its offer.
     pub(crate) fn read(&self, lexicon: &Lexicon<'_>) -> [(Features, Offer<'static>); 2] {
         [0, 1].map(|side| {
             let brand = self.brands.get(side).and_then(Option::as_deref);
@@ -265,7 +271,8 @@ impl TitlePair {
     }
 }
 
-/// Title pairs as the listings of one history: those of a pair follow each other, and all first ones aired before the second ones.
+/// Turns title pairs into the listings of one history: a pair's listings are adjacent, and all
+/// first ones aired before the second ones.
 pub(crate) fn as_history(pairs: &[TitlePair]) -> Vec<Listing> {
     let days = i64::try_from(pairs.len()).unwrap_or(0);
     let of = |(day, pair): (i64, &TitlePair)| {
@@ -290,8 +297,9 @@ pub(crate) fn as_history(pairs: &[TitlePair]) -> Vec<Listing> {
     (0_i64..).zip(pairs).flat_map(of).collect()
 }
 
-/// The rows of a file of title pairs: the columns `title_a`, `title_b`, `label`, and where they are there `price_a`, `price_b`, `brand`
-/// (` / ` between two), `category`, `class`, `listing_id_a`, `listing_id_b`, `shop_a`, `shop_b`.
+/// Reads a file of title pairs: the columns `title_a`, `title_b`, `label`, and optionally
+/// `price_a`, `price_b`, `brand` (` / ` between two), `category`, `class`, `listing_id_a`,
+/// `listing_id_b`, `shop_a`, `shop_b`.
 ///
 /// # Errors
 /// As [`pairs`].

@@ -1,12 +1,13 @@
-//! What a listing says, which listings are one product, and which product is new.
+//! Product identity: parses listings' titles, groups listings into products, and judges which
+//! products are new.
 //!
 //! ```text
 //! title ─ listing ─ features ─┐
-//! brand, price, image ────────┴─ identity ─ product ─ verdict ─ new | repeat | unknown, with its evidence
+//! brand, price, image ────────┴─ identity ─ product ─ verdict: new/repeat/unknown, with evidence
 //! ```
 //!
-//! A crate of its own so that it can't name the pipeline's engine: no I/O but for the labelled pairs of [`evaluate`], and time is an
-//! argument.
+//! A separate crate so that it can't depend on the pipeline's engine. It does no I/O, except that
+//! [`evaluate`] reads labelled pairs; time is an argument.
 
 pub mod correction;
 pub mod evaluate;

@@ -1,4 +1,5 @@
-//! A listing's title as typed features: what names the article, what decides it, and nothing of how it is being sold.
+//! A listing's title as typed features: the words that name and distinguish the article, without
+//! the sales talk.
 
 pub mod brand;
 pub(crate) mod lex;
@@ -9,12 +10,13 @@ pub(crate) mod unit;
 pub mod words;
 
 use serde::Serialize;
+use strum::VariantArray as _;
 
 pub use brand::Brands;
 pub use normal::MAX_TITLE_BYTES;
 pub use words::Words;
 
-/// A place in a title: bytes from `start` up to `end`.
+/// A byte range of a title, from `start` up to `end`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Span {
     /// First byte.
@@ -33,15 +35,15 @@ impl Span {
     }
 }
 
-/// What a word says.
+/// Class of a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
-    /// About the broadcast, price, payment, delivery or channel.
+    /// Promotion: broadcast, price, payment, delivery or channel.
     Promo,
-    /// About how many or in what set.
+    /// Quantity or set.
     Pack,
-    /// A season on an article, praise.
+    /// Praise, or an article's season.
     Filler,
     /// A colour.
     Colour,
@@ -55,28 +57,42 @@ pub enum Class {
     Unisex,
     /// For children.
     Child,
-    /// A variant of a line, as in plus or pro.
+    /// A variant of a line: plus, pro.
     Variant,
-    /// How it is cut, worn or mounted.
+    /// Cut, style of wear or mounting.
     Design,
     /// A flavour, ingredient, formula or variety.
     Flavour,
-    /// What it is made of.
+    /// A material.
     Material,
-    /// What sort of thing it is.
+    /// A kind of thing.
     Kind,
-    /// Where it comes from or goes to.
+    /// A place of origin or a destination.
     Origin,
     /// A maker, seller, agency or insurer.
     Brand,
-    /// A name or a word that no list knows.
+    /// An unlisted name or word.
     Word,
 }
 
-/// The part of the trade that an article belongs to: the same number decides in one and not in another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+/// The article's domain of trade: the same number decides in one domain and not in another.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    serde::Deserialize,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names are the words")]
+#[strum(serialize_all = "snake_case")]
 pub enum Domain {
     Food,
     Health,
@@ -94,45 +110,19 @@ pub enum Domain {
 
 impl Domain {
     /// Every domain, in the order of the enum.
-    pub const ALL: [Self; 12] = [
-        Self::Food,
-        Self::Health,
-        Self::Beauty,
-        Self::Clothing,
-        Self::Goods,
-        Self::Appliance,
-        Self::Kitchen,
-        Self::Home,
-        Self::Sports,
-        Self::Pet,
-        Self::Travel,
-        Self::Service,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The key in words.toml.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Food => "food",
-            Self::Health => "health",
-            Self::Beauty => "beauty",
-            Self::Clothing => "clothing",
-            Self::Goods => "goods",
-            Self::Appliance => "appliance",
-            Self::Kitchen => "kitchen",
-            Self::Home => "home",
-            Self::Sports => "sports",
-            Self::Pet => "pet",
-            Self::Travel => "travel",
-            Self::Service => "service",
-        }
+        self.into()
     }
 
     /// The domain that words.toml calls `name`.
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|domain| domain.as_str() == name)
+        Self::ALL.iter().copied().find(|domain| domain.as_str() == name)
     }
 
-    /// The domain that a schedule's category name speaks of.
+    /// The domain hinted at by a schedule's category name.
     pub fn of_category(category: &str) -> Option<Self> {
         const HINTS: [(&str, Domain); 58] = [
             ("반려", Domain::Pet),
@@ -201,37 +191,37 @@ impl Domain {
 /// A kept word of a title.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Token {
-    /// The spelling that is compared.
+    /// The spelling used in comparisons.
     pub text: String,
-    /// What it says.
+    /// Its class.
     pub class: Class,
-    /// The domain of a kind of thing.
+    /// Its domain, if it is a kind of thing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<Domain>,
     /// It names an extra or a part of the set, not the article itself.
     pub addon: bool,
-    /// It stands in a bracket beside the title's plain words.
+    /// It is in brackets, or after a slash, beside the title's plain words.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub aside: bool,
-    /// Where it stands.
+    /// Its position in the title.
     pub span: Span,
 }
 
-/// What a number, code or season in a title measures.
+/// Measure of a number, code or season in a title.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// A maker's model or article number.
     Model,
-    /// A code of at most three characters, as in R7.
+    /// A code of at most three characters: R7.
     ShortCode,
     /// Screen, luggage or appliance size in inches or 형.
     Inch,
-    /// The floor area an air conditioner is made for, in 평.
+    /// Floor area that an air conditioner serves, in 평.
     Area,
-    /// For how many persons.
+    /// Number of persons.
     Persons,
-    /// Burners, doors, tiers: each value carries its unit.
+    /// Burners, doors, tiers; each value includes its unit.
     Parts,
     /// Volume in millilitres.
     Volume,
@@ -249,64 +239,66 @@ pub enum Measure {
     Countries,
     /// Season N, generation N, version N.
     Generation,
-    /// Strength: 1000, 10X, 500 mg, of a supplement.
+    /// Strength of a supplement: 1000, 10X, 500 mg.
     Strength,
     /// Fineness of gold or silver.
     Purity,
-    /// 26SS, 25FW.
+    /// Season of a collection: 26SS, 25FW.
     Season,
-    /// A year of crop, make or model.
+    /// Last two digits of a year of crop, make or model.
     Year,
-    /// How many: pieces, boxes, sets, months.
+    /// Count of pieces, boxes, sets or months.
     Pack,
 }
 
 /// A typed attribute of a title.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Attribute {
-    /// What is measured.
+    /// Its measure.
     pub measure: Measure,
     /// Its value, comparable as text within one measure.
     pub value: String,
     /// It belongs to an extra or a part of the set.
     pub addon: bool,
-    /// Where it stands.
+    /// Its position in the title.
     pub span: Span,
 }
 
-/// A title, read.
+/// The features of a title.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Features {
-    /// The kept words in the order of the title.
+    /// The kept words, in title order.
     pub tokens: Vec<Token>,
-    /// The typed attributes in the order of the title.
+    /// The typed attributes, in title order.
     pub attributes: Vec<Attribute>,
-    /// The brand field in comparable spellings; empty where there is none or it is a placeholder or a card.
+    /// Comparable spellings of the brand field; empty if it is missing, a placeholder or a card.
     pub brands: Vec<String>,
-    /// What part of the trade the article belongs to.
+    /// The article's domain.
     pub domain: Option<Domain>,
-    /// The kept words and deciding attributes run together: equal for titles that differ in decoration only. Empty where
-    /// nothing of the title is kept.
+    /// The concatenated kept words and deciding attributes: equal for titles that differ only in
+    /// decoration. Empty if nothing is kept.
     pub key: String,
-    /// All letters and digits of the title in its one form, whatever they say.
+    /// All letters and digits of the normalised title.
     #[serde(skip)]
     pub letters: String,
-    /// Runs of at least four letters and digits that have some of both: article codes, whether or not they are read as models.
+    /// Article codes: runs of at least four letters and digits with both among them, whether or not
+    /// they are read as models.
     #[serde(skip)]
     pub codes: Vec<String>,
 }
 
-/// Letters and digits of a code that names one article and no series.
+/// Minimum length of a code that names one article, not a series.
 const WHOLE_CODE: usize = 7;
 
-/// Whether a code is long enough to name one article, of letters and digits.
+/// Whether a code has letters and digits and is long enough to name one article.
 pub(crate) fn is_whole_code(value: &str) -> bool {
     value.chars().count() >= WHOLE_CODE
         && value.chars().any(|ch| ch.is_ascii_digit())
         && value.chars().any(|ch| ch.is_ascii_alphabetic())
 }
 
-/// Whether a run of letters and digits says how much, how many or when, as titles of all sorts do: 26ss, 250ml, 15mlx6, 2in1, kf94.
+/// Whether a run of letters and digits is a size, count or date, and so may occur in any title:
+/// 26ss, 250ml, 15mlx6, 2in1, kf94.
 fn is_measure(run: &str) -> bool {
     const KINDS: [&str; 8] = ["spf", "kf", "ver", "vol", "top", "no", "uv", "pa"];
     let rest = run.trim_start_matches(|ch: char| ch.is_ascii_digit());
@@ -316,7 +308,7 @@ fn is_measure(run: &str) -> bool {
     rest.len() < run.len() && counts || KINDS.contains(&letters) && tail.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Runs of Latin letters and digits, at least four and some of both, without the hyphens within them.
+/// Runs of at least four Latin letters and digits with both among them, after removing hyphens.
 fn codes(glyphs: &[normal::Glyph]) -> Vec<String> {
     let within = |ch: char| ch.is_ascii_alphanumeric() || ch == '-';
     let mut codes: Vec<String> = glyphs
@@ -334,15 +326,17 @@ fn codes(glyphs: &[normal::Glyph]) -> Vec<String> {
     codes
 }
 
-/// Whether what is eaten is at stake, so that colours, flavours and strengths name the article.
+/// Whether the article is eaten, so that colours, flavours and strengths identify it.
 pub(crate) fn eaten(domain: Option<Domain>) -> bool {
     matches!(domain, Some(Domain::Food | Domain::Health | Domain::Pet))
 }
 
 impl Features {
-    /// Reads a title with the schedule's own brand and category, either of which may be missing or wrong.
+    /// Reads a title with the schedule's brand and category, either of which may be missing or
+    /// wrong.
     ///
-    /// At most [`MAX_TITLE_BYTES`] of the title are looked at. Never fails: a title of decoration only has no tokens.
+    /// Reads at most [`MAX_TITLE_BYTES`] of the title. Never fails: a title of mere decoration has
+    /// no tokens.
     pub fn read(title: &str, brand: Option<&str>, category: Option<&str>, lexicon: &Lexicon<'_>) -> Self {
         let brands = brand.map(|brand| brand_spellings(brand, lexicon.words)).unwrap_or_default();
         let category = category.and_then(Domain::of_category);
@@ -352,8 +346,8 @@ impl Features {
         Self { letters, codes: codes(&glyphs), ..prune::prune(items, brands, category) }
     }
 
-    /// The features of a title that is put together of `parts`, with a space between them: what [`Features::read`] gives of it where no
-    /// part changes how another is read.
+    /// Features of a title made of `parts` joined by spaces; equal to [`Features::read`] of it if
+    /// no part changes the reading of another.
     pub fn join(parts: &[&Self]) -> Self {
         let mut joined = Self::default();
         let mut start = 0;
@@ -378,7 +372,7 @@ impl Features {
     }
 }
 
-/// The dictionary a title is read by: the words, and brands learned from the listings themselves.
+/// The dictionary for reading titles: the listed words, and brands learned from the listings.
 #[derive(Clone, Debug)]
 pub struct Lexicon<'a> {
     /// The words.
@@ -387,7 +381,7 @@ pub struct Lexicon<'a> {
 }
 
 impl<'a> Lexicon<'a> {
-    /// A dictionary of `words` alone.
+    /// A lexicon of `words` alone.
     pub fn new(words: &'a Words) -> Self {
         Self { words, learned: Brands::default() }
     }
@@ -399,13 +393,14 @@ impl<'a> Lexicon<'a> {
         self
     }
 
-    /// The compared spelling of the learned brand that `word` names.
+    /// The canonical spelling of the learned brand `word`.
     pub(crate) fn brand(&self, word: &str) -> Option<&str> {
         self.learned.get(word)
     }
 }
 
-/// The comparable spellings of a brand field: `쿠쿠(CUCKOO)` gives the one name that the list joins, or both.
+/// Comparable spellings of a brand field: `쿠쿠(CUCKOO)` gives one name if the word list joins the
+/// two, otherwise both.
 pub(crate) fn brand_spellings(field: &str, words: &Words) -> Vec<String> {
     const PLACEHOLDERS: [&str; 14] = [
         "없음",

@@ -1,16 +1,17 @@
-//! How far back the records reach: the days of which each shop's schedule is known.
+//! Reach of the records: the days for which each shop's schedule is known.
 //!
-//! What counts is days with a broadcast on record, not the first one: a single row of years ago says nothing of the years after it, and what aired
-//! in a hole of the records is not known.
+//! It counts days with a recorded broadcast instead of measuring from the first one: a single row
+//! from years ago says nothing about the years after it, and broadcasts during a gap are unknown.
 
 use std::collections::BTreeMap;
 
 use sinsang_core::time::{DAY_MS, KST_OFFSET_MS, UnixMillis};
 
-/// The longest hole within one stretch of the records, in days; what lies before a longer one began none of what is known now.
+/// The longest gap within one stretch of the records, in days. Records before a longer gap do not
+/// count as the beginning of the history.
 const LONGEST_HOLE: i64 = 28;
 
-/// Korean days, ascending, each once.
+/// Distinct Korean days, ascending.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Days(Vec<i64>);
 
@@ -21,7 +22,7 @@ impl Days {
         }
     }
 
-    /// How many lie before the day of `now`, which is not over.
+    /// Number of days before the day of `now`, which is incomplete.
     fn before(&self, now: UnixMillis) -> u32 {
         u32::try_from(self.0.partition_point(|&day| day < now.kst_day())).unwrap_or(u32::MAX)
     }
@@ -35,12 +36,12 @@ pub struct Reach {
 }
 
 impl Reach {
-    /// Notes a broadcast of `shop`.
+    /// Records a broadcast of `shop`.
     pub fn note(&mut self, shop: &str, starts_at: UnixMillis) {
         self.note_day(shop, starts_at.kst_day());
     }
 
-    /// Notes a day of `shop`, counted as [`UnixMillis::kst_day`] does.
+    /// Records a day of `shop`, numbered as by [`UnixMillis::kst_day`].
     pub fn note_day(&mut self, shop: &str, day: i64) {
         match self.shops.get_mut(shop) {
             Some(days) => days.insert(day),
@@ -51,7 +52,8 @@ impl Reach {
         self.all.insert(day);
     }
 
-    /// Start of the first day of the latest stretch of the records, of all shops, that has no hole of more than 28 days.
+    /// Start of the first day of the latest stretch of all shops' records without a gap of more
+    /// than 28 days.
     pub fn since(&self) -> Option<UnixMillis> {
         let mut days = self.all.0.iter().rev();
         let mut first = *days.next()?;
@@ -64,12 +66,12 @@ impl Reach {
         Some(UnixMillis(first * DAY_MS - KST_OFFSET_MS))
     }
 
-    /// Days before that of `now` of which anything is known.
+    /// Number of recorded days before the day of `now`.
     pub fn days(&self, now: UnixMillis) -> u32 {
         self.all.before(now)
     }
 
-    /// The same of a shop.
+    /// Number of recorded days of `shop` before the day of `now`.
     pub fn shop_days(&self, shop: &str, now: UnixMillis) -> u32 {
         self.shops.get(shop).map_or(0, |days| days.before(now))
     }

@@ -1,4 +1,4 @@
-//! `sinsang identity train`: a matcher from a schedule with labels, and how well it does on labels that it was not fitted to.
+//! `sinsang identity train`: fits a matcher to a labelled schedule and cross-validates it.
 
 mod fit;
 
@@ -20,90 +20,93 @@ use crate::label::{self, Pair, Places, Read, Rows, TitlePair};
 use crate::listing::{Features, Lexicon};
 use crate::verdict::CENSORED_REVIEWS;
 
-/// Parts that the labels are divided into, by product: each is judged by a matcher that was fitted to the others.
+/// Folds of cross-validation. Labels are split by product; each fold is judged by a matcher fitted
+/// to the others.
 const FOLDS: u64 = 5;
-/// What a near-miss counts that no reader was shown: an earlier listing like one that is really new.
+/// Weight of a near-miss without a label: an earlier listing similar to a really new one.
 const UNSEEN: f64 = 0.5;
-/// The same of siblings after the clearest, and of what a reader was shown beside siblings.
+/// Weight of siblings after the clearest, and of other listings shown to the reader of a repeat.
 const BESIDE: f64 = 0.7;
-/// What a pair of titles counts that is of no schedule.
+/// Weight of a title pair from outside the schedule, compared alone.
 const TITLES: f64 = 3.0;
-/// The same of one in a history of its file's titles.
+/// Weight of its other copies: without data beside the titles, and in a history of its file's
+/// titles.
 const TITLES_COUNTED: f64 = 0.7;
-/// The least probabilities of "same" that are tried.
+/// Tried thresholds of "same".
 const SAME_AT: [f64; 6] = [0.25, 0.3, 0.35, 0.4, 0.45, 0.5];
 
-/// Why there is no matcher.
+/// Why training failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The labels can't be read.
     #[error(transparent)]
     Labels(#[from] label::Error),
-    /// Nothing to tell apart.
-    #[error("{same} labels say same and {different} say different; a matcher needs some of both in each of its folds")]
+    /// All labels are the same.
+    #[error("{same} labels `same` and {different} labels `different`; training needs both kinds in each fold")]
     OneSided {
         /// Labels of one product.
         same: usize,
-        /// Labels of two.
+        /// Labels of two products.
         different: usize,
     },
-    /// The search failed.
-    #[error("the weights can't be fitted: {0}")]
+    /// The optimiser failed.
+    #[error("can't fit the weights: {0}")]
     Search(#[from] argmin::core::Error),
-    /// What was fitted can't be used.
+    /// The fitted matcher is unusable.
     #[error(transparent)]
     Matcher(#[from] matcher::Error),
 }
 
-/// How well pairs are told apart from a probability on.
+/// Results for one threshold of "same".
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AtProbability {
-    /// The least probability of "same".
+    /// The threshold.
     pub same_at: f64,
-    /// The measures.
+    /// The results.
     #[serde(flatten)]
     pub measured: Measured,
 }
 
-/// What the tab would show of labelled new listings with few reviews.
+/// The new tab's results on labelled listings with few reviews, for one threshold.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Shown {
-    /// Listings less likely to have aired than this are called new.
+    /// Listings with a lower probability of having aired are called new.
     pub new_below: f64,
-    /// Of those called new, the share that is.
+    /// Share of truly new listings among those called new.
     pub precision: evaluate::Share,
-    /// Of those that are new, the share called so.
+    /// Share of new listings that are called new.
     pub shown: evaluate::Share,
 }
 
-/// What a matcher was fitted to, and how it does by cross-validation.
+/// A fitted matcher's training data and cross-validated results.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
-    /// The files of labels, with what became of their rows.
+    /// The label files with their row counts.
     pub labels: Vec<(PathBuf, Rows)>,
-    /// Pairs that were fitted to, by where they are from, with how many are one product.
+    /// Training pairs by source: their number, and how many are one product.
     pub rows: BTreeMap<&'static str, [u32; 2]>,
-    /// Folds, by product.
+    /// Number of folds; they are split by product.
     pub folds: u64,
-    /// Mean negative log-likelihood of the labelled pairs and near-misses.
+    /// Weighted mean negative log-likelihood of all training pairs.
     pub log_loss: f64,
-    /// The labelled pairs, each compared alone.
+    /// Results on the labelled pairs, each compared alone.
     pub pairs: Vec<AtProbability>,
-    /// Pairs of titles of no schedule.
+    /// Results on title pairs from outside the schedule.
     pub titles: Vec<AtProbability>,
-    /// The same in a history of their own.
+    /// Results on the same pairs in a history of their own.
     pub titles_counted: Vec<AtProbability>,
-    /// The labelled pairs by the products of whole runs, each of which is judged by the labels that its matcher was not fitted to.
+    /// Results on the labelled pairs, by the products of whole runs. Each fold's pairs are judged
+    /// by a run with the matcher fitted to the other folds.
     pub products: Vec<AtProbability>,
-    /// The same of pairs of two shops.
+    /// `products`, on pairs across shops only.
     pub across_shops: Vec<AtProbability>,
-    /// The same of pairs that differ in a word or two.
+    /// `products`, on the draw `hard` only: pairs that differ in a word or two.
     pub hard: Vec<AtProbability>,
-    /// The listings of the draw `random`, or all where there is none.
+    /// Results for listings of the draw `random`, or for all if there are none.
     pub verdicts: Vec<Shown>,
-    /// Whether what is said to be likely is.
+    /// Calibration of the predicted probabilities.
     pub reliability: Vec<evaluate::Bin>,
-    /// The file.
+    /// The written matcher file.
     pub output: PathBuf,
 }
 
@@ -111,11 +114,11 @@ pub struct Report {
 struct Sample {
     row: Row,
     source: &'static str,
-    /// Which fold judges it.
+    /// Its fold.
     fold: u64,
 }
 
-/// Groups of listings that labels call one product.
+/// Union-find of listings that labels call one product.
 struct Groups(Vec<usize>);
 
 impl Groups {
@@ -140,34 +143,35 @@ impl Groups {
         }
     }
 
-    /// The fold of a listing: that of its product, by the name of its first listing.
+    /// A listing's fold, hashed from its product's root listing.
     fn fold(&mut self, listings: &[Listing], at: usize) -> u64 {
         let root = self.root(at);
         listings.get(root).map_or(0, |first| xxh3_64(format!("{}:{}", first.shop, first.listing_id).as_bytes()) % FOLDS)
     }
 }
 
-/// A probability by cross-validation, with what is true.
+/// A cross-validated probability with the truth.
 type Told = (f64, bool);
 
-/// Files of labels.
+/// Label files.
 #[derive(Clone, Debug, Default)]
 pub struct Labels {
     /// Pairs of the schedule's listings (docs/identity.md).
     pub pairs: PathBuf,
-    /// Listings of it that were new or had aired.
+    /// Listings of the schedule that were new or had aired.
     pub verdicts: Option<PathBuf>,
-    /// Pairs of titles of no schedule.
+    /// Title pairs from outside the schedule.
     pub titles: Vec<PathBuf>,
 }
 
-/// Fits a matcher to `labels` of the schedule's `listings` as a run without a ledger has them, and to what the policy's corrections say of
-/// them. What is measured follows no correction: a run that did would measure the person who made it.
+/// Fits a matcher to `labels` of the schedule's `listings`, resolved without a ledger, and to the
+/// policy's corrections. The evaluation ignores corrections; otherwise it would measure the people
+/// who made them.
 ///
-/// The same input gives the same matcher, to the bit.
+/// The same input gives a bit-identical matcher.
 ///
 /// # Errors
-/// [`enum@Error`] where labels can't be read or are too few.
+/// [`enum@Error`] if labels can't be read or are too few.
 pub fn train(listings: &[Listing], policy: &Policy, labels: &Labels) -> Result<(Matcher, Report), Error> {
     let Labels { pairs, verdicts, titles } = labels;
     let corrections = Arc::clone(&policy.corrections);
@@ -196,7 +200,7 @@ pub fn train(listings: &[Listing], policy: &Policy, labels: &Labels) -> Result<(
     let wanted: Vec<usize> = read.iter().map(|row| row.listing).collect();
     let earlier = day.earlier(&wanted);
     let mut samples = Samples { day: &day, listings, groups: &mut groups, known: BTreeSet::new(), found: Vec::new() };
-    // Of what is said twice, the first counts.
+    // The first statement about a pair counts.
     samples.add_corrected(&corrected);
     for pair in &labelled {
         samples.add_pair(pair);
@@ -214,7 +218,7 @@ pub fn train(listings: &[Listing], policy: &Policy, labels: &Labels) -> Result<(
     let mut told: Vec<Told> = vec![(0.0, false); samples.len()];
     let mut runs = SAME_AT.map(|_| [Confusion::default(); 3]);
     let mut likest: Vec<(f64, &Read)> = Vec::new();
-    // A fold's policies, one for each threshold: the matcher that was fitted to the other folds is theirs.
+    // Each fold's policies, one per threshold, with the matcher fitted to the other folds.
     let folds: Vec<[Policy; SAME_AT.len()]> = (0..FOLDS)
         .map(|fold| {
             let matcher = fit::fit(samples.iter().filter(|sample| sample.fold != fold).map(|sample| &sample.row))?;
@@ -259,7 +263,7 @@ pub fn train(listings: &[Listing], policy: &Policy, labels: &Labels) -> Result<(
     likest.retain(|(_, row)| drawn(row) && few(row));
     let judged: Vec<Told> = likest.iter().map(|(probability, row)| (*probability, !row.is_new)).collect();
     let whole = fit::fit(samples.iter().map(|sample| &sample.row))?;
-    // Where all that were read are of one sort there is no scale to bring a probability to.
+    // Without listings of both kinds there is nothing to calibrate.
     let is_of_both = judged.iter().any(|told| told.1) && judged.iter().any(|told| !told.1);
     let aired = if is_of_both { fit::calibrate(&judged)? } else { whole.model().aired };
     let matcher = Matcher::new(Model { aired, ..whole.model().clone() })?;
@@ -272,10 +276,10 @@ pub fn train(listings: &[Listing], policy: &Policy, labels: &Labels) -> Result<(
     Ok((matcher, Report { labels, products, across_shops, hard, ..report(&samples, &told, &judged) }))
 }
 
-/// What corrections say of listings, by their places.
+/// Corrections as labels, by index of listing.
 #[derive(Default)]
 struct Corrected {
-    /// Pairs, and whether they are one product.
+    /// Pairs; `true` means one product.
     pairs: Vec<([usize; 2], bool)>,
     /// Listings that had not aired before.
     new: Vec<usize>,
@@ -287,7 +291,7 @@ impl Corrected {
         for (at, listing) in listings.iter().enumerate() {
             places.entry((&listing.shop, &listing.listing_id)).or_default().push(at);
         }
-        // Of a code that was used for several things nobody said which is meant.
+        // Skips a code used for several things, because the intended one is unknown.
         let place = |name: (&str, &str)| match places.get(&name).map(Vec::as_slice) {
             Some(&[at]) => Some(at),
             _ => None,
@@ -303,7 +307,7 @@ struct Samples<'s, 'd> {
     day: &'s Day<'d>,
     listings: &'s [Listing],
     groups: &'s mut Groups,
-    /// The pairs that there are, either way round.
+    /// Known pairs, lower index first.
     known: BTreeSet<[usize; 2]>,
     found: Vec<Sample>,
 }
@@ -349,7 +353,8 @@ impl Samples<'_, '_> {
             let weight = if place == 0 { 1.0 } else { BESIDE };
             self.add([row.listing, sibling], true, row.sureness * weight, "siblings of repeats");
         }
-        // Of a random draw only the clearest siblings were written down: what is not among them may be one.
+        // Readers of a random draw recorded only the clearest siblings, so a listing that they
+        // omitted may be a sibling too.
         if row.draw != "random" {
             for &other in row.seen.iter().filter(|other| !row.siblings.contains(other)) {
                 self.add([row.listing, other], false, row.sureness * BESIDE, "near-misses of repeats");
@@ -358,7 +363,8 @@ impl Samples<'_, '_> {
     }
 }
 
-/// Pairs of titles three times: alone, with no word counted, so without price and brand, and as listings of one history.
+/// Three samples per title pair: alone, alone without price and brand, and in a history of all
+/// pairs. Only the last has word counts.
 fn of_titles(pairs: &[TitlePair], policy: &Policy) -> Vec<Sample> {
     let (lexicon, statistics, listings) =
         (Lexicon::new(&policy.words), Statistics::default(), label::as_history(pairs));
@@ -367,14 +373,14 @@ fn of_titles(pairs: &[TitlePair], policy: &Policy) -> Vec<Sample> {
     for (at, pair) in pairs.iter().enumerate() {
         let [a, b] = pair.read(&lexicon);
         let alone = features((&a.0, a.1), (&b.0, b.1), policy);
-        // Titles of one file that begin with one word are of one brand or family.
+        // Titles in one file with the same first word share a brand or family.
         let family = pair.titles[0].split_whitespace().next().unwrap_or_default();
         let fold = xxh3_64(family.as_bytes()) % FOLDS;
         let mut add = |values, weight, source| {
             samples.push(Sample { row: Row { values, same: pair.same, weight }, source, fold });
         };
         add(alone, TITLES, "title pairs");
-        // With nothing known beside the titles.
+        // Titles without any other data.
         let [a, b] = pair.titles.each_ref().map(|title| Features::read(title, None, None, &lexicon));
         let bare = features((&a, Offer::default()), (&b, Offer::default()), policy);
         add(bare, TITLES_COUNTED, "title pairs with nothing beside them");
@@ -439,15 +445,15 @@ impl fmt::Display for Report {
             writeln!(f, "{}: {rows}", path.display())?;
         }
         for (source, [rows, same]) in &self.rows {
-            writeln!(f, "{rows:>6} {source}, {same} of them one product")?;
+            writeln!(f, "{rows:>6} {source}, {same} of the same product")?;
         }
         writeln!(f, "cross-validation by product in {} folds, log loss {:.4}", self.folds, self.log_loss)?;
         for (title, rows) in [
             ("labelled pairs, each alone", &self.pairs),
             ("title pairs, each alone", &self.titles),
             ("title pairs, each in a history of its file", &self.titles_counted),
-            ("labelled pairs, by products of whole runs", &self.products),
-            ("of these, pairs of two shops", &self.across_shops),
+            ("labelled pairs, by the products of full runs", &self.products),
+            ("of these, pairs across shops", &self.across_shops),
             ("of these, pairs that differ in a word or two", &self.hard),
         ] {
             writeln!(f, "\n{:>8} {:>9} {:>7} {:>6} {:>7}   {title}", "same at", "precision", "recall", "f1", "merged")?;
@@ -462,13 +468,13 @@ impl fmt::Display for Report {
             writeln!(
                 f,
                 "\n{:>9} {:<21} {:<21} listings with few reviews",
-                "new below", "precision of new", "shown of the new"
+                "new below", "precision of new", "new ones shown"
             )?;
         }
         for Shown { new_below, precision, shown } in &self.verdicts {
             writeln!(f, "{new_below:>9.2} {precision:<21} {shown:<21}")?;
         }
         evaluate::write_reliability(f, &self.reliability)?;
-        write!(f, "\nmatcher in {}", self.output.display())
+        write!(f, "\nmatcher written to {}", self.output.display())
     }
 }

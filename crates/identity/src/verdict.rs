@@ -1,40 +1,16 @@
-//! Whether a product is new, a repeat, or can't be told, as of an instant, with the evidence.
+//! Verdicts: whether a product is new, a repeat, or unknown at an instant, with the evidence.
 
 mod history;
 
 use serde::{Deserialize, Serialize};
 use sinsang_core::time::{DAY_MS, UnixMillis};
-use sinsang_core::verdict::VerdictKind;
+use sinsang_core::verdict::{Reason, VerdictKind};
 
 use crate::listing::{Class, Features, Lexicon, Measure, Token, Words};
 pub use crate::reach::Reach;
 pub use history::{Airing, GivenTo, Likely, ProductHistory};
 
-/// Why a verdict is what it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// A person gave the verdict.
-    Corrected,
-    /// No broadcast of it has ended in the history.
-    FirstBroadcast,
-    /// A broadcast of it has ended.
-    AiredBefore,
-    /// A listing that is most likely the same product has aired.
-    LikelyAired,
-    /// A listing that may be the same product has aired.
-    NearMiss,
-    /// The history of its shop is too short to tell.
-    ShortHistory,
-    /// It has so many reviews that it must have aired before the history begins.
-    ReviewsBeforeRecords,
-    /// Its title names a collection whose half year was over and had begun before the history.
-    CollectionBeforeRecords,
-    /// Its titles name no article: nothing that aired before could be recognised by them.
-    TitleSaysNothing,
-}
-
-/// A broadcast that has ended, as evidence.
+/// An ended broadcast, as evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Earlier {
     /// The shop.
@@ -43,13 +19,13 @@ pub struct Earlier {
     pub listing_id: String,
     /// The TV channel's name.
     pub channel: String,
-    /// Its start, RFC 3339 in +09:00.
+    /// Its start, as RFC 3339 in +09:00.
     pub starts_at: String,
-    /// Its title as aired.
+    /// Its title when it aired.
     pub title: String,
 }
 
-/// The nearest earlier product, and why this is another.
+/// The nearest earlier product, with the difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NearestOther {
     /// The shop of the earlier product's listing.
@@ -58,30 +34,32 @@ pub struct NearestOther {
     pub listing_id: String,
     /// Its title.
     pub title: String,
-    /// What tells the two apart, in a short Korean phrase; of two values the first is this product's.
+    /// The difference in a short Korean phrase; if it compares two values, this product's comes
+    /// first.
     pub why: String,
 }
 
-/// What a verdict rests on.
+/// Evidence of a verdict.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// The same in a short Korean sentence.
+    /// The reason in a short Korean sentence.
     pub text: String,
-    /// Days before the instant of the verdict of which the history has anything.
+    /// Recorded days before the day of the verdict.
     pub history_days: u32,
-    /// The same of the shop of the product's first broadcast.
+    /// Recorded days of the first broadcast's shop before the day of the verdict.
     pub shop_history_days: u32,
-    /// The most reviews that any of its listings showed; `None` where none said.
+    /// The highest review count of its listings; `None` if none was given.
     pub review_count: Option<u32>,
-    /// The latest broadcast that has ended, for a repeat.
+    /// For a repeat, its latest ended broadcast or the first broadcast of the likely same listing.
     pub earlier: Option<Earlier>,
-    /// How likely it is, from 0 to 1, that it has aired as one of the earlier listings that it is like; `None` where none is, and where a
-    /// broadcast of its own has ended.
+    /// Probability, from 0 to 1, that it aired as one of its similar earlier listings. `None` if
+    /// there is no such listing, if a broadcast of its own has ended, or if a person gave the
+    /// verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aired_probability: Option<f64>,
-    /// The nearest earlier product that it is not, where one is near and this one is new.
+    /// For a new product, the nearest earlier product that differs from it, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nearest: Option<NearestOther>,
 }
@@ -91,7 +69,7 @@ pub struct Evidence {
 pub struct Verdict {
     /// New, repeat or unknown.
     pub kind: VerdictKind,
-    /// What it rests on.
+    /// Its evidence.
     pub evidence: Evidence,
 }
 
@@ -107,33 +85,34 @@ impl From<&Airing<'_>> for Earlier {
     }
 }
 
-/// Reviews from which a product must have aired before the records begin, where the rules say nothing else.
+/// Default number of reviews from which a product must have aired before the records began.
 pub const CENSORED_REVIEWS: u32 = 10;
 
-/// When the history is taken to tell.
+/// Thresholds for verdicts.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
-    /// Days of a shop's history below which nothing of it is called new.
+    /// Minimum days of a shop's history to call its products new.
     pub min_history_days: u32,
-    /// Reviews from which a product must have aired before the history begins.
+    /// Reviews from which a product must have aired before the history began.
     pub censored_reviews: u32,
-    /// From which probability to have aired on nothing is called new, and from which on it is a repeat. Operators say it in `[new_tab]`.
+    /// Probability thresholds of new and repeat; operators set them in `[new_tab]`.
     #[serde(skip)]
     pub thresholds: Thresholds,
 }
 
-/// How sure a verdict must be: probabilities, from 0 to 1, that a product has aired as an earlier listing that it is like.
+/// Thresholds on the probability, from 0 to 1, that a product aired as a similar earlier listing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Thresholds {
-    /// Less likely than this, it is new.
+    /// Below this, the product is new.
     pub new_below: f64,
-    /// From this on, it is a repeat; between the two, unknown.
+    /// At or above this, it is a repeat; in between, unknown.
     pub repeat_from: f64,
 }
 
 impl Default for Thresholds {
-    /// By cross-validation on real schedules (docs/identity.md): 9 of 10 that are called new are, and nearly 9 of 10 new ones are shown.
+    /// Cross-validated on real schedules (docs/identity.md): 9 of 10 products called new are new,
+    /// and nearly 9 of 10 new ones are called so.
     fn default() -> Self {
         Self { new_below: 0.45, repeat_from: 0.8 }
     }
@@ -145,10 +124,11 @@ impl Default for Policy {
     }
 }
 
-/// The verdict on a product as of `now`.
+/// Judges a product as of `now`.
 ///
-/// A broadcast counts as past once it has ended: during its first broadcast a product is still new. A product without
-/// any broadcast is unknown. What a person said of it holds until a broadcast has ended of a listing that it was said of.
+/// Only ended broadcasts count, so a product is still new during its first broadcast. A product
+/// without any broadcast is unknown. A person's verdict holds until a broadcast of one of the
+/// listings that it names has ended.
 pub fn judge(history: &ProductHistory<'_>, reach: &Reach, policy: &Policy, now: UnixMillis) -> Verdict {
     let ended = history.counted().filter(|airing| airing.ends_at <= now).max_by_key(|airing| airing.order());
     let first = history.counted().min_by_key(|airing| airing.order());
@@ -217,8 +197,9 @@ pub fn judge(history: &ProductHistory<'_>, reach: &Reach, policy: &Policy, now: 
     Verdict { kind: VerdictKind::New, evidence: evidence(Reason::FirstBroadcast, text, None) }
 }
 
-/// The collection that `title` names (`25SS`), where its half year is over at `now` and began before `since`: what is left of it was
-/// most likely shown when nobody recorded it. SS is taken for February to July, FW for August to January.
+/// The collection named by `title` (`25SS`), if its half year is over at `now` and began before
+/// `since`: its leftovers were most likely shown before the records began. SS runs from February to
+/// July, FW from August to January.
 fn old_collection(title: &str, since: Option<UnixMillis>, now: UnixMillis) -> Option<String> {
     const HALF_YEAR_MS: i64 = 184 * DAY_MS;
     let features = Features::read(title, None, None, &Lexicon::new(Words::shipped()));
@@ -231,14 +212,15 @@ fn old_collection(title: &str, since: Option<UnixMillis>, now: UnixMillis) -> Op
     old.then(|| season.value.to_uppercase())
 }
 
-/// Whether no word, model or measure is left of a title once promotion and decoration are gone, or only praise and sizes.
+/// Whether a title without promotion and decoration has no model and no words other than praise,
+/// sizes and colours.
 fn says_nothing(title: &str) -> bool {
     let features = Features::read(title, None, None, &Lexicon::new(Words::shipped()));
     let weak = |token: &Token| matches!(token.class, Class::Filler | Class::Size | Class::Colour);
     features.tokens.iter().all(weak) && !features.attributes.iter().any(|it| it.measure == Measure::Model)
 }
 
-/// `2026-11-03 20:40`, in Korean time.
+/// Formats an instant in Korean time: `2026-11-03 20:40`.
 fn minute(at: UnixMillis) -> String {
     let text = at.to_kst_rfc3339();
     text.get(..16).map_or_else(|| text.clone(), |head| head.replace('T', " "))
@@ -266,7 +248,7 @@ mod tests {
         }
     }
 
-    /// A broadcast each day up to now.
+    /// Records a broadcast each day up to `NOW`.
     fn note_daily(reach: &mut Reach, shop: &str, since: &str) {
         let days = (0..).map(|day| at(since).plus(day * DAY_MS)).take_while(|day| day.0 <= at(NOW).0);
         days.for_each(|day| reach.note(shop, day));
@@ -403,7 +385,8 @@ mod tests {
             (VerdictKind::Repeat, vec![aired, ahead], (VerdictKind::Repeat, Reason::AiredBefore)),
             (VerdictKind::New, vec![aired, ahead, over], (VerdictKind::Repeat, Reason::AiredBefore)),
             (VerdictKind::Unknown, vec![ahead, over], (VerdictKind::Repeat, Reason::AiredBefore)),
-            // Where none of its broadcasts are known, all of the product's count.
+            // If none of the verdict's listings have a known broadcast, all of the product's
+            // broadcasts count.
             (VerdictKind::New, vec![aired], (VerdictKind::Repeat, Reason::AiredBefore)),
         ] {
             let given = Some(GivenTo { kind, listings: vec![("GS샵", "2")] });

@@ -1,6 +1,8 @@
-//! How long a million rows take to be read and checked, in each format, beside a library that reads the same and checks nothing: `make bench-readers`.
+//! Benchmark of reading and checking a million rows, in each format, against a library that reads
+//! the same rows without checks: `make bench-readers`.
 //!
-//! Rounds are interleaved, so that what else the machine does weighs on both, and what counts is the ratio of each.
+//! Rounds are interleaved, so that other load on the machine affects both, and the result is the
+//! ratio of each round.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -23,12 +25,12 @@ use sinsang_tables::reject::{Limit, RejectsFile};
 use sinsang_tables::{Intake, Zones, csv as ours_csv, ndjson};
 
 const ROUNDS: usize = 7;
-/// Rows of a row group.
+/// Rows per row group.
 const GROUP: usize = 1 << 17;
 /// 2026-11-22T00:00:00Z.
 const NOW: UnixMillis = UnixMillis(1_795_305_600_000);
 
-/// A row as a schedule has it, by its number.
+/// Row `number` of a schedule.
 fn row(number: usize) -> [String; 8] {
     let (day, hour) = (1 + number % 28, number % 24);
     [
@@ -66,7 +68,8 @@ fn ndjson_of(rows: usize) -> String {
     text
 }
 
-/// The same rows as a Parquet file, as pyarrow writes it: times as instants, row groups and pages by default.
+/// The same rows as a Parquet file, as pyarrow writes it: times as instants, default row groups and
+/// pages.
 fn parquet_of(rows: usize, path: &Path) {
     let mut writer = None;
     for start in (0..rows).step_by(GROUP) {
@@ -91,7 +94,7 @@ fn parquet_of(rows: usize, path: &Path) {
     writer.expect("rows").close().expect("a file that can be written");
 }
 
-/// A table in a format: text in memory, or a file.
+/// A table in one format: text in memory, or a file.
 struct Written {
     name: &'static str,
     file: SourceFile,
@@ -104,7 +107,7 @@ impl Written {
         Self { name, file, text }
     }
 
-    /// Rows that the readers keep.
+    /// Counts the rows that our readers keep.
     fn ours(&self) -> u64 {
         let (mut rejects, mut keep, zones) = (RejectsFile::default(), |_| Ok(()), Zones::default());
         let mut intake = Intake::observed(Broadcasts, NOW, &zones, &mut rejects, &mut keep, Offsets::default());
@@ -120,7 +123,7 @@ impl Written {
         intake.finish(Limit::default()).expect("rows that can be used").kept
     }
 
-    /// Rows that a library reads, into the same kinds of fields, and does not check.
+    /// Counts the rows that a library reads into the same kinds of fields, without checks.
     fn peer(&self) -> u64 {
         match self.file.format {
             Format::Csv => {
@@ -139,7 +142,7 @@ impl Written {
     }
 }
 
-/// Rows of a batch, each taken out of it as a reader of rows has to.
+/// Counts the rows of a batch, extracting each as a row reader has to.
 fn plain(batch: &RecordBatch) -> u64 {
     let texts: Vec<&StringArray> = [0, 1, 2, 3, 5].map(|column| batch.column(column).as_string()).into();
     let (price, reviews) = (batch.column(4).as_primitive::<UInt32Type>(), batch.column(7).as_primitive::<UInt32Type>());
@@ -167,7 +170,7 @@ struct Plain {
     review_count: u32,
 }
 
-/// How long `work` takes.
+/// Measures how long `work` takes.
 fn taken(work: impl FnOnce() -> u64, rows: usize) -> Duration {
     let begun = Instant::now();
     let kept = work();

@@ -1,5 +1,5 @@
-//! How much memory reading a Parquet file would take, told by the headers of its pages before any of them is unpacked: a page of a few KB may say
-//! that it unpacks to gigabytes, and is believed by readers.
+//! The memory that reading a Parquet file would take, from the headers of its pages, before any
+//! page is unpacked: a page of a few KB may claim to unpack to gigabytes, and readers believe it.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
@@ -8,27 +8,28 @@ use parquet::arrow::ProjectionMask;
 use parquet::basic::Encoding;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 
-/// Memory that pages may take, where nothing else is said.
+/// Default limit on the memory of pages.
 pub const DEFAULT_PAGE_BYTES: u64 = 512 << 20;
-/// Bytes of a page's header: its statistics quote two values.
+/// Largest header of a page: its statistics quote two values.
 const HEADER_MAX_BYTES: u64 = 16 << 20;
-/// Structures within structures that a header may have; the format has three.
+/// Deepest nesting of structures in a header; the format has three levels.
 const MAX_DEPTH: u32 = 8;
 
-/// What the pages of a file come to.
+/// The memory that a file's pages take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Extent {
-    /// Bytes of the pages that are in memory at a time, the most of any row group: of each column a dictionary and a page of data.
+    /// Bytes of the pages in memory at one time, for the largest row group: one dictionary page and
+    /// one data page per column.
     pub(crate) bytes: u64,
-    /// Bytes of the longest value that a column may have whose values are told by what they share with the one before: none is longer than its page
-    /// but each may be as long.
+    /// Upper bound on the bytes of one value in a column with prefix-sharing encoding: no value is
+    /// longer than its page, but each may be as long.
     pub(crate) shared_bytes: u64,
 }
 
-/// Looks at the headers of all pages of the columns in `mask`. Stops once they come to more than `most` bytes.
+/// Reads the headers of all pages of the columns in `mask`. Stops once they exceed `most` bytes.
 ///
 /// # Errors
-/// Where the file ends too early, or what stands there is no header.
+/// If the file ends too early, or a header is malformed.
 pub(crate) fn extent(file: &File, metadata: &ParquetMetaData, mask: &ProjectionMask, most: u64) -> io::Result<Extent> {
     let mut input = BufReader::new(file.try_clone()?);
     let mut extent = Extent::default();
@@ -49,12 +50,12 @@ pub(crate) fn extent(file: &File, metadata: &ParquetMetaData, mask: &ProjectionM
     Ok(extent)
 }
 
-/// Bytes of the largest dictionary and of the largest other page of a chunk, unpacked.
+/// Unpacked bytes of the largest dictionary page and of the largest other page of a chunk.
 fn pages(input: &mut BufReader<File>, chunk: &ColumnChunkMetaData) -> io::Result<(u64, u64)> {
     let begin = chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset());
     let length = number(chunk.compressed_size())?;
     let mut at = number(begin)?;
-    let end = at.checked_add(length).ok_or_else(|| damaged("a column chunk has no end"))?;
+    let end = at.checked_add(length).ok_or_else(|| damaged("a column chunk ends beyond the largest offset"))?;
     input.seek(SeekFrom::Start(at))?;
     let (mut dictionary, mut data) = (0, 0);
     while at < end {
@@ -62,7 +63,7 @@ fn pages(input: &mut BufReader<File>, chunk: &ColumnChunkMetaData) -> io::Result
         let page = header.page()?;
         let taken = HEADER_MAX_BYTES - header.input.limit();
         let largest = if page.is_dictionary { &mut dictionary } else { &mut data };
-        // What is not packed takes what is stored.
+        // An uncompressed page takes its stored size.
         *largest = page.unpacked.max(page.packed).max(*largest);
         at = at.saturating_add(taken).saturating_add(page.packed);
         input.seek_relative(i64::try_from(page.packed).unwrap_or(i64::MAX))?;
@@ -75,10 +76,10 @@ fn damaged(what: &'static str) -> io::Error {
 }
 
 fn number(number: i64) -> io::Result<u64> {
-    u64::try_from(number).map_err(|_| damaged("a place or a size is below 0"))
+    u64::try_from(number).map_err(|_| damaged("a negative offset or size"))
 }
 
-/// What of a page's header matters here.
+/// The fields of a page's header that the bound needs.
 #[derive(Debug, Default)]
 struct Page {
     is_dictionary: bool,
@@ -86,8 +87,10 @@ struct Page {
     packed: u64,
 }
 
-/// A header in Thrift's compact protocol (github.com/apache/thrift, doc/specs/thrift-compact-protocol.md; the structure is `PageHeader` of
-/// github.com/apache/parquet-format, parquet.thrift). The crate that reads Parquet shows headers only with their pages, unpacked.
+/// A page header in Thrift's compact protocol (github.com/apache/thrift,
+/// doc/specs/thrift-compact-protocol.md; the structure is `PageHeader` of
+/// github.com/apache/parquet-format, parquet.thrift). The crate that reads Parquet exposes headers
+/// only with their unpacked pages.
 struct Header<R> {
     input: R,
 }
@@ -120,9 +123,9 @@ impl<R: Read> Header<R> {
     }
 
     fn skip(&mut self, kind: u8, depth: u32) -> io::Result<()> {
-        let depth = depth.checked_sub(1).ok_or_else(|| damaged("a page's header is nested too deeply"))?;
+        let depth = depth.checked_sub(1).ok_or_else(|| damaged("a page header nested too deeply"))?;
         match kind {
-            // Flags are told by the type.
+            // A Boolean's value is in its type.
             1 | 2 => Ok(()),
             3 => self.byte().map(drop),
             4..=6 => self.varint().map(drop),
@@ -147,7 +150,7 @@ impl<R: Read> Header<R> {
                 }
                 Ok(())
             }
-            _ => Err(damaged("a page's header has a field of no known type")),
+            _ => Err(damaged("a page header with a field of unknown type")),
         }
     }
 
@@ -172,7 +175,7 @@ impl<R: Read> Header<R> {
                 return Ok(number);
             }
         }
-        Err(damaged("a number of a page's header does not end"))
+        Err(damaged("an unterminated number in a page header"))
     }
 
     fn zigzag(&mut self) -> io::Result<i64> {

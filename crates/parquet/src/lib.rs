@@ -1,5 +1,6 @@
-//! Parquet files batch by batch, each column under the type it happens to have: what `sinsang-input` takes rows from, as from its own readers of text. A
-//! crate of its own because those need none of Arrow, and this nothing of the pipeline's engine.
+//! Parquet files read batch by batch, each column under whatever type it has: `sinsang-tables`
+//! takes rows from here as from its own text readers. It is a separate crate because those need no
+//! Arrow, and this one nothing of the pipeline's engine.
 
 mod bound;
 
@@ -34,14 +35,14 @@ use sinsang_tables::{Column, ColumnMap, Error, Fault, MAX_COLUMNS, Place, Rows, 
 
 pub use bound::DEFAULT_PAGE_BYTES;
 
-/// Rows decoded at once.
+/// Rows per batch.
 const BATCH_ROWS: usize = 8_192;
 
 /// A file whose pages would take too much memory.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "reading it would take {} MiB for its pages, and {} MiB are allowed: write it with smaller pages, or give the engine more with --memory, a quarter \
-     of which is for this",
+    "its pages need {} MiB of memory, over the limit of {} MiB: write the file with smaller pages, or raise --memory, \
+     a quarter of which is this limit",
     bytes >> 20,
     most >> 20
 )]
@@ -50,11 +51,13 @@ struct TooLarge {
     most: u64,
 }
 
-/// Opens a Parquet file for reading the columns at the places that `chosen` names by the file's columns, texts as views: a dictionary of a few long
-/// ones would otherwise be written out for each row. Refuses a file whose pages take more than `most` bytes.
+/// Opens a Parquet file to read the columns at the places that `chosen` picks from the file's
+/// columns. Texts are views: otherwise a dictionary of a few long ones would be copied out for each
+/// row. Refuses a file whose pages take more than `most` bytes.
 ///
 /// # Errors
-/// What is wrong with the file.
+/// [`Error::Open`] if the file can't be opened; [`Error::Damaged`] if its content can't be read;
+/// [`Error::TooLarge`] if its pages take too much memory; any error of `chosen`.
 pub fn open(
     path: &Path,
     most: u64,
@@ -82,7 +85,7 @@ pub fn open(
     Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, viewed).with_batch_size(rows).with_projection(mask))
 }
 
-/// `schema` with its texts as views of what was read.
+/// `schema` with string types replaced by views.
 fn with_views(schema: &SchemaRef) -> SchemaRef {
     fn view(data_type: &DataType) -> DataType {
         match data_type {
@@ -103,10 +106,11 @@ fn with_views(schema: &SchemaRef) -> SchemaRef {
     ))
 }
 
-/// Hands every row of a file to `rows`; `advance` is told of the file's bytes in the measure of the rows done. Its pages may take `most` bytes.
+/// Passes every row of a file to `rows`, and reports progress to `advance` in bytes of the file, in
+/// proportion to the rows read. The file's pages may take `most` bytes.
 ///
 /// # Errors
-/// Where the file can't be read or one of `columns` not be found in it, and what `rows` says.
+/// If the file can't be read or lacks one of `columns`; any error of `rows`.
 pub fn read(
     file: &SourceFile,
     columns: &'static [Column],
@@ -159,22 +163,23 @@ pub fn read(
     Ok(())
 }
 
-/// How a file has its columns, in the order of the table's.
+/// The table's columns as the file has them, in the table's order.
 struct Layout {
-    /// Their names in the file.
+    /// Column names in the file.
     names: Vec<Option<String>>,
-    /// Whether their timestamps are instants, though they name no zone.
+    /// Whether timestamps without a zone are instants.
     is_utc: Vec<bool>,
 }
 
-/// Whether a column is of the type that Spark, Hive and Impala write instants as by default: the type itself has no zone, and its writers mean UTC
-/// (Spark, `spark.sql.parquet.outputTimestampType`).
+/// Whether a column has the INT96 type, in which Spark, Hive and Impala write instants by default:
+/// the type itself has no zone, and its writers mean UTC (Spark,
+/// `spark.sql.parquet.outputTimestampType`).
 fn is_int96(builder: &ParquetRecordBatchReaderBuilder<File>, name: &str) -> bool {
     let columns = builder.parquet_schema().columns();
     columns.iter().any(|column| column.path().string() == name && column.physical_type() == PhysicalType::INT96)
 }
 
-/// Where each known column stands in the file, once its type is seen to be readable.
+/// The place of each known column in the file, after checking that its type is readable.
 fn check_schema(file: &SourceFile, columns: &'static [Column], schema: &SchemaRef) -> Result<ColumnMap, Error> {
     let found: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
     let map = ColumnMap::new(file, columns, &found)?;
@@ -209,12 +214,12 @@ fn is_readable(shape: Shape, data_type: &DataType) -> bool {
     }
 }
 
-/// Whether a decimal's digits are counted in 128 bits. What has more is no id.
+/// Whether a decimal's digits fit 128 bits. A larger one is not an id.
 fn is_small_decimal(data_type: &DataType) -> bool {
     data_type.is_decimal() && !matches!(data_type, DataType::Decimal256(..))
 }
 
-/// The columns of a batch in the table's order, each under one of the few types that rows are read from.
+/// The columns of a batch in the table's order, converted to the few types that rows are read from.
 struct Cells(Vec<Cell>);
 
 enum Cell {
@@ -225,7 +230,7 @@ enum Cell {
     Unsigned(UInt64Array),
     Real(Float64Array),
     Flag(BooleanArray),
-    /// Values that are worked out for the whole batch.
+    /// Values converted for the whole batch.
     Read(Vec<Value<'static>>),
 }
 
@@ -238,7 +243,7 @@ impl Cells {
         layout.names.iter().zip(&layout.is_utc).map(cell).collect::<Result<_, _>>().map(Self)
     }
 
-    /// The start of the longest text of a row whose texts have more bytes than a row of text may.
+    /// The start of a row's longest text, if its texts exceed the byte limit of a text row.
     fn excess(&self, index: usize) -> Option<String> {
         let texts = self.0.iter().map(|cell| cell.text(index));
         let (bytes, longest) = texts.fold((0_usize, [].as_slice()), |(bytes, longest), text| {
@@ -247,7 +252,7 @@ impl Cells {
         (bytes > ROW_MAX_BYTES).then(|| excerpt_bytes(longest))
     }
 
-    /// The values of a row; `texts` are the encodings of columns whose texts are bytes.
+    /// The values of a row; `texts` holds the encodings of columns whose texts are bytes.
     fn row(&self, index: usize, texts: &mut [Encoding]) -> [Value<'_>; MAX_COLUMNS] {
         let mut values = [const { Value::Missing }; MAX_COLUMNS];
         for ((value, cell), encoding) in values.iter_mut().zip(&self.0).zip(texts) {
@@ -291,7 +296,7 @@ impl Cell {
         })
     }
 
-    /// The bytes of a text; none of what is no text.
+    /// The bytes of a text; empty if the value is not a text.
     fn text(&self, index: usize) -> &[u8] {
         match self {
             Self::Text(array) if array.is_valid(index) => array.value(index).as_bytes(),
@@ -318,13 +323,13 @@ impl Cell {
     }
 }
 
-/// Dates, which may be null.
+/// Nullable dates.
 fn parts(array: &ArrayRef, written: impl Fn(i32) -> Written) -> Result<Vec<Value<'static>>, ArrowError> {
     let days: Int32Array = cast(array, &DataType::Int32)?.as_primitive().clone();
     Ok(days.iter().map(|days| days.map_or(Value::Missing, |days| Value::Written(written(days)))).collect())
 }
 
-/// Decimals: whole where nothing stands behind the point, as databases write ids and counts.
+/// Decimals: integers if the fraction is zero, as databases write ids and counts.
 #[expect(clippy::cast_precision_loss, reason = "a fraction is rounded to whole won or set aside")]
 fn decimals(array: &ArrayRef) -> Result<Vec<Value<'static>>, ArrowError> {
     let (DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) | DataType::Decimal128(_, scale)) =
@@ -343,7 +348,8 @@ fn decimals(array: &ArrayRef) -> Result<Vec<Value<'static>>, ArrowError> {
     Ok(numbers.iter().map(|number| number.map_or(Value::Missing, read)).collect())
 }
 
-/// The times of a timestamp column; whether they are instants, or of a zone that the column does not say.
+/// The times of a timestamp column: instants, or local times of a zone that the column does not
+/// name.
 fn times(array: &ArrayRef, unit: TimeUnit, are_instants: bool) -> Vec<Value<'static>> {
     let instant = |value: Option<i64>| {
         let Some(value) = value else { return Value::Missing };
@@ -373,9 +379,9 @@ mod tests {
     use parquet::basic::{Compression, ZstdLevel};
     use parquet::file::properties::WriterProperties;
 
-    /// A file of one column of texts.
+    /// Writes a file with one column of texts.
     fn write(path: &Path, rows: &[&str], properties: fn(&mut Properties)) {
-        // Each text once, however often it comes: all of them would not fit.
+        // Each distinct text is stored once: all copies would not fit in memory.
         let mut texts = StringViewBuilder::new().with_deduplicate_strings();
         for row in rows {
             texts.append_value(row);
@@ -397,7 +403,7 @@ mod tests {
         open(path, most, |_| Ok(vec![0]))
     }
 
-    /// Bytes that the largest batch of a file takes.
+    /// Bytes of the largest batch of a file.
     fn held(path: &Path) -> usize {
         let batches = opened(path, bound::DEFAULT_PAGE_BYTES).unwrap().build().unwrap();
         batches.map(|batch| batch.unwrap().get_array_memory_size()).max().unwrap()
@@ -411,7 +417,7 @@ mod tests {
         write(&path, &[&long, "short"], |_| ());
         assert!(std::fs::metadata(&path).unwrap().len() < 1 << 16, "it is small on the disk");
         let error = opened(&path, 32 << 20).unwrap_err().to_string();
-        for part in ["a.parquet", "32 MiB are allowed", "--memory"] {
+        for part in ["a.parquet", "the limit of 32 MiB", "--memory"] {
             assert!(error.contains(part), "{error}");
         }
         assert!(opened(&path, 128 << 20).is_ok());
@@ -419,7 +425,7 @@ mod tests {
         let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::default()).unwrap();
         let extent = bound::extent(&file, metadata.metadata(), &ProjectionMask::all(), u64::MAX).unwrap();
         assert!((48 << 20..56 << 20).contains(&extent.bytes), "{extent:?}");
-        // What lies behind the offset is no header.
+        // The bytes at the offset are not a header.
         std::fs::write(&path, [b"PAR1".as_slice(), &[0xff; 64], &std::fs::read(&path).unwrap()[68..]].concat())
             .unwrap();
         assert!(opened(&path, 128 << 20).is_err());
@@ -430,7 +436,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.parquet");
         let long = "0".repeat(1 << 16);
-        // Written out, these are 512 MiB a batch.
+        // Copied out, these are 512 MiB per batch.
         write(&path, &vec![long.as_str(); BATCH_ROWS + 9], |properties| {
             properties.0 = std::mem::take(&mut properties.0).set_dictionary_page_size_limit(1 << 20);
         });

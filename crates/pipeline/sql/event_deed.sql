@@ -1,5 +1,6 @@
--- What users did with products after `$since`: at most `$most` rows, of users by the order of their keys, which are hashes, so that they are
--- drawn at random and are the same at every run. A device is `d` and 16 digits; the 16 of a user's key may begin with a `d` too.
+-- Users' actions on products after `$since`: at most `$most` rows, in the order of user keys. Keys
+-- are hashes, so this is a random sample that is the same in every run. Devices, `d` and 16 digits,
+-- are excluded; a user's key of 16 digits may begin with `d` too.
 SELECT
     deeds.user_id,
     deeds.at,

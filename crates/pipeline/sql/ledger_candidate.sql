@@ -1,7 +1,8 @@
--- The products that each of a day's titles is compared with: those that share the most and the rarest blocking keys with it, at most
--- 16. What the ledger's own look-up answers, as one question: `make bench-ledger` puts it to DataFusion and to DuckDB on the same files.
--- `wanted` has the titles' keys, `block` the ledger's. A key that more than 400 products have finds nothing; the worth of the others
--- is 1,000 / (1 + bits of their count).
+-- The products to compare with each of a day's titles: those that share the most and rarest
+-- blocking keys with it, at most 16. It answers like the ledger's own look-up, as one query:
+-- `make bench-ledger` runs it on DataFusion and DuckDB over the same files.
+-- `wanted` has the titles' keys, `block` the ledger's. A key of more than 400 products finds
+-- nothing; each other key is worth 1,000 / (1 + bits of its number of products).
 WITH found AS (
     SELECT block.key, block.mark
     FROM block

@@ -1,4 +1,5 @@
--- One row a listing: what its latest slot says, with the last value that is given where that one gives none, and how long it has aired.
+-- One row a listing: the fields of its latest slot, each filled from the last slot that gives it,
+-- and its airing times.
 SELECT
     shop,
     listing_id,

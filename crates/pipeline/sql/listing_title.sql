@@ -1,4 +1,4 @@
--- The distinct titles of each listing, the latest first.
+-- The distinct titles of each listing, latest first.
 SELECT shop, listing_id, title, max(starts_at) AS last_at
 FROM slots
 GROUP BY shop, listing_id, title

@@ -1,4 +1,4 @@
--- One event for each product of an invoice, as `docs/taste.md` wants events.
+-- One purchase event for each product of an invoice, in the columns of `docs/taste.md`.
 SELECT
     user_id,
     min(at) AS at,

@@ -1,5 +1,6 @@
--- What customers bought of UCI Online Retail II: no cancellations, nothing free, products only (an item id begins with five digits), by
--- known customers. Times are milliseconds, the file's clock taken as UTC.
+-- Purchases in UCI Online Retail II by known customers: without cancellations, free items, and
+-- anything but products (whose item id begins with five digits). Times are milliseconds; the file's
+-- clock is taken as UTC.
 SELECT
     invoice,
     item_id AS item,

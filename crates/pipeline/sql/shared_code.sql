@@ -1,8 +1,8 @@
--- shared_code
--- Codes that name nothing: several shops give them, each to ever other titles (1.0E+14, 99999). Shops number their items alike by chance, but
--- give a code to one thing at a time, under a few titles.
--- Codes of several shops are looked for first: few have them, and titles are long. Groups hold rows and no sets, so they spill.
--- $1 the least shops; $2 the least titles for each of them.
+-- Shared codes, which identify nothing: several shops give them, each to many titles (1.0E+14,
+-- 99999). Shops' item numbers collide by chance too, but then each shop gives the code to one thing
+-- at a time, under a few titles. Codes of several shops are selected first: there are few, and
+-- titles are long. Groups hold rows rather than sets, so they can spill. $1 is the fewest shops; $2
+-- the fewest titles for each of them.
 WITH shops AS (
     SELECT listing_id, shop
     FROM broadcasts

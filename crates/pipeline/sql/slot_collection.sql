@@ -1,7 +1,7 @@
--- slot_collection
--- The collections of each channel, numbered from the earliest: (channel, collected_at, collection). Rows of one channel that were collected
--- within a short pause of one another are one collection; those of no known time belong to none.
--- $1 the longest pause within a collection, in milliseconds.
+-- The collections of each channel, numbered from the earliest: (channel, collected_at, collection).
+-- Rows of one channel belong to one collection if the pauses between their collection times are
+-- short; rows without a collection time belong to none. $1 is the longest pause within a
+-- collection, in milliseconds.
 WITH collected AS (
     SELECT DISTINCT channel, collected_at
     FROM broadcasts

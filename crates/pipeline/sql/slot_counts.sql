@@ -1,4 +1,4 @@
--- What the schedule looks like as a whole, in one row. $1 is Korea's offset and $2 a day, in milliseconds.
+-- Counts of the whole schedule, in one row. $1 is Korea's offset and $2 a day, in milliseconds.
 WITH times AS (
     SELECT channel, starts_at, max(ends_at) AS ends_at
     FROM slots

@@ -1,5 +1,5 @@
--- slot_latest
--- The last schedule that covers each start: (channel, starts_at, collection). A start that none covers is not among them.
+-- The last schedule that covers each start: (channel, starts_at, collection). Starts that no
+-- schedule covers are omitted.
 WITH parts AS (
     SELECT
         *,
@@ -26,8 +26,8 @@ known AS (
     FROM slot_mention
     GROUP BY channel, starts_at, shop, listing_id
 ),
--- A collection that repeats at least half of what was known of its time is a schedule, and replaces the rest of it. One that repeats less
--- tells of single slots.
+-- A collection that repeats at least half of the slots known in its time range is a schedule, and
+-- replaces the others there. One that repeats fewer only updates single slots.
 schedules AS (
     SELECT r.channel, r.collection, r.from_at, r.to_at
     FROM ranges r

@@ -1,7 +1,7 @@
--- slot_mention
--- What each collection names, and which of it an earlier one had named: (channel, collection, starts_at, shop, listing_id), `repeats`, and
--- `begins`, 1 where no start stands within the longest time before it in its collection.
--- $1 the longest time without a start within a schedule, in milliseconds.
+-- The slots in each collection: (channel, collection, starts_at, shop, listing_id); `repeats`,
+-- whether an earlier collection has the slot; and `begins`, 1 if its collection has no start within
+-- the longest time before it. $1 is the longest time without a start within a schedule, in
+-- milliseconds.
 WITH named AS (
     SELECT DISTINCT b.channel, c.collection, b.starts_at, b.shop, b.listing_id
     FROM broadcasts b

@@ -1,9 +1,9 @@
--- slots
--- What became of each slot that `broadcasts` names: (channel, starts_at, shop, listing_id). Of several rows for one the one collected last
--- counts. A slot that a later schedule of its channel covers and does not have is `moved`, where the listing stands elsewhere on the channel
--- in that schedule or a later one, or else `cancelled`; all others are `kept`.
--- Every order below is total over what can differ, so the order of the input never shows.
--- $1 how long a slot lasts if nothing follows it; $2 the longest that is filled in, in milliseconds.
+-- The fate of each slot in `broadcasts`: (channel, starts_at, shop, listing_id). If several rows
+-- describe a slot, the one collected last counts. A slot that a later schedule of its channel
+-- covers but lacks is `moved` if the listing is elsewhere on the channel in that schedule or a
+-- later one, or else `cancelled`; all others are `kept`. Each order below is total over the
+-- differing columns, so the order of the input never shows. $1 is the length of a slot if nothing
+-- follows it; $2 the longest length that is filled in, in milliseconds.
 WITH placed AS (
     SELECT b.*, c.collection
     FROM broadcasts b
@@ -43,7 +43,8 @@ decided AS (
 followed AS (
     SELECT
         *,
-        -- Several listings may start together, so what follows a slot is the next later start on its channel.
+        -- Several listings may start together, so a slot is followed by the next later start on its
+        -- channel.
         first_value(starts_at) OVER (
             PARTITION BY channel, fate = 'kept'
             ORDER BY starts_at

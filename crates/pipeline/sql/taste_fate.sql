@@ -1,4 +1,4 @@
--- Every event with what becomes of it: `usable`, or why it is set aside. Times are milliseconds UTC.
+-- Every event with its fate: `usable`, or why it is set aside. Times are milliseconds UTC.
 SELECT
     user_id,
     at,

@@ -1,5 +1,6 @@
--- What a listing means: its product and channel. One row a listing, whatever the caller registered: a second one must not
--- double the events. Events that name no shop find, under the shop '', the listing ids that mean one product everywhere.
+-- The product and channel of each listing. One row a listing, even if the caller registered it
+-- twice: a second row would double its events. Events without a shop match, under the shop '',
+-- listing ids that belong to one product in all shops.
 SELECT shop, listing_id, min(product) AS product, min(channel) AS channel
 FROM listing_products
 WHERE shop <> ''

@@ -1,3 +1,3 @@
--- How many events there are, usable or not: what says how many buckets users are spread over.
+-- Number of events, usable or not: it determines the number of buckets of users.
 SELECT count(*) AS events
 FROM events

@@ -1,4 +1,4 @@
--- The last `$most` things that each user of `wanted_viewer` did, the latest first.
+-- The latest `$most` events of each user of `wanted_viewer`, latest first.
 WITH own AS (
     SELECT
         events.*,

@@ -13,7 +13,6 @@ use datafusion::arrow::array::AsArray as _;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt as _;
-use sinsang_core::pack::board::Board;
 use sinsang_core::pack::{Format, TooLarge};
 use sinsang_core::time::UnixMillis;
 use sinsang_core::viewer::{UserHasher, UserKey};
@@ -30,7 +29,7 @@ use sinsang_tables::table::Tab;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
-use crate::compose::{self, Facts, Packs, Shards, VerdictCounts};
+use crate::compose::{self, Facts, Shards};
 use crate::engine::{self, sql};
 use crate::learn::model_file::Keeping;
 use crate::learn::taste::{self, Learned, Offer, ProductFeatures, UserTaste};
@@ -44,42 +43,44 @@ use crate::read::rekey::{self, Renamed};
 use crate::read::rules::{self, Rules};
 use crate::read::source::{self, Source, TableReport, find_table};
 use crate::report::built::Report;
+use crate::report::census::VerdictCounts;
 use crate::report::viewers::{self, Viewers};
 use crate::report::{build_log, hindsight};
 
-/// What to build, and from what.
+/// The inputs and outputs of a build.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The folder of the tables `broadcasts`, `events` and `tabs`, and of `rules.toml`. All but `broadcasts` may be missing.
+    /// The folder of the tables `broadcasts`, `events` and `tabs`, and of `rules.toml`. Only
+    /// `broadcasts` is required.
     pub input: PathBuf,
-    /// The snapshot's folder.
+    /// The folder of the snapshot.
     pub output: PathBuf,
-    /// The rules, where not `rules.toml` in the input's folder.
+    /// The rules file; by default `rules.toml` in the input folder.
     pub rules: Option<PathBuf>,
-    /// Where rows that can't be used are written, where not beside the output.
+    /// The file for rejected rows; by default beside the output.
     pub rejects: Option<PathBuf>,
-    /// Where a line about the build is added, where not beside the output.
+    /// The build log; by default beside the output.
     pub builds: Option<PathBuf>,
-    /// A list of users whose last events are written beside the output.
+    /// A list of users whose recent events are written beside the output.
     pub viewers: Option<PathBuf>,
-    /// The share of a table that may be set aside.
+    /// The largest share of a table that may be set aside.
     pub limit: Limit,
-    /// The zones of times without an offset.
+    /// Time zones of times without an offset.
     pub zones: Zones,
-    /// The secret that users are hashed with; the edge must have the same.
+    /// The secret that hashes users; the edge must use the same.
     pub user_key: String,
-    /// A ledger that keeps the past: `input` need then have the days that are not in it, from the start of the board's window on, and is
-    /// appended to it.
+    /// A ledger of past days. `input` then only needs the days that the ledger lacks, from the
+    /// start of the board's window on; they are appended to it.
     pub ledger: Option<PathBuf>,
-    /// Where the model of tastes is kept between builds; one is trained each time where none is.
+    /// The file of the model of tastes between builds; `None` trains at each build.
     pub model: Option<PathBuf>,
-    /// What packs are written in.
+    /// The pack format.
     pub format: Format,
-    /// When two listings are one product.
+    /// The rules by which two listings are one product.
     pub policy: Policy,
-    /// What the engine may use.
+    /// The engine's memory and parallelism.
     pub engine: engine::Options,
-    /// Whether to show how far it has come.
+    /// The progress display.
     pub progress: Progress,
 }
 
@@ -95,9 +96,14 @@ impl Options {
             progress: self.progress,
         }
     }
+
+    /// The file with a line for each build.
+    fn build_log(&self) -> PathBuf {
+        self.builds.clone().unwrap_or_else(|| beside(&self.output, "builds.ndjson"))
+    }
 }
 
-/// Why there is no snapshot. The output's folder is as it was, unless the error is about writing it.
+/// Why the build failed. The output folder is unchanged, unless the error is about writing it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The history can't be read.
@@ -106,12 +112,12 @@ pub enum Error {
     /// The day can't be resolved against the ledger.
     #[error(transparent)]
     Ledger(#[from] ledger::UpdateError),
-    /// What the ledger knows of events' products can't be read.
+    /// The ledger's records of events' products can't be read.
     #[error(transparent)]
     Recall(ledger::Error),
-    /// The day can't be appended to the ledger. The snapshot is whole.
+    /// The day can't be appended to the ledger. The snapshot is complete.
     #[error(
-        "the snapshot is written, and the day is not in the ledger: {0}; build again, which gives the same snapshot"
+        "the snapshot is written, but the day is not in the ledger: {0}; build again, which gives the same snapshot"
     )]
     Append(ledger::Error),
     /// Another table can't be read.
@@ -126,58 +132,58 @@ pub enum Error {
     /// The file of users under two keys can't be read.
     #[error(transparent)]
     Renamed(#[from] rekey::Error),
-    /// What the lab handed in can't be used.
+    /// The lab's files can't be used.
     #[error(transparent)]
     Lab(#[from] external_vectors::Error),
-    /// A verdict can't be written. Nothing is published.
-    #[error("a verdict can't be written as JSON: {0}")]
-    Verdict(#[from] serde_json::Error),
-    /// The engine failed at a question.
+    /// The board can't be composed. Nothing is published.
+    #[error(transparent)]
+    Compose(#[from] compose::Error),
+    /// A query failed.
     #[error("the products can't be registered: {0}")]
     Products(#[from] DataFusionError),
     /// Tastes can't be learned.
     #[error(transparent)]
     Taste(#[from] taste::Error),
-    /// Another build writes the same snapshot, or the file by which builds of a folder exclude each other can't be had.
-    #[error("{} can't be built into: its lock is {source}; wait for that build, or choose another --output", output.display())]
+    /// Another build writes the same snapshot, or the output's lock file can't be created.
+    #[error("can't build into {}: its lock is {source}; wait for that build, or choose another --output", output.display())]
     Locked {
         /// The snapshot's folder.
         output: PathBuf,
-        /// Who has it, or what the system said.
+        /// The lock's holder, or the system's error.
         source: Denied,
     },
-    /// A table of broadcasts in which no row can be used.
+    /// No row of the table of broadcasts is usable.
     #[error(
-        "{} has no broadcast that can be used, of {rows} rows: a snapshot without a schedule would show nobody anything; \
+        "{} has no usable broadcast in {rows} rows: a snapshot without a schedule would be empty; \
          get the table again",
         input.display()
     )]
     NoBroadcasts {
         /// The folder of the tables.
         input: PathBuf,
-        /// Rows that were read.
+        /// Number of rows read.
         rows: u64,
     },
-    /// Broadcasts, and none in the board's window.
+    /// No broadcast lies in the board's window.
     #[error(
-        "no broadcast lies between {from} and {to}, which the board would show: is --now right, and does the table reach to the present?"
+        "no broadcast lies in the board's window, {from} to {to}: check --now, and that the table reaches the present"
     )]
     NothingOnBoard {
         /// The start of the window.
         from: UnixMillis,
-        /// Its end.
+        /// The end of the window.
         to: UnixMillis,
     },
-    /// No key for users.
+    /// No key to hash users with.
     #[error("no key to hash users with: set SINSANG_USER_KEY to the edge's USER_KEY")]
     NoUserKey,
-    /// A pack is too large.
+    /// A pack exceeds its limit.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
     /// The snapshot can't be written.
     #[error(transparent)]
     Snapshot(#[from] snapshot::Error),
-    /// The users whose last events are wanted can't be told of.
+    /// The list of users whose recent events are wanted can't be used.
     #[error(transparent)]
     Viewers(#[from] viewers::Error),
 }
@@ -185,7 +191,7 @@ pub enum Error {
 /// Builds a snapshot as of `now`. The same input and time give the same bytes.
 ///
 /// # Errors
-/// An [`Error`] that names the file and the place in it, where that is what is wrong.
+/// An [`Error`] that names the file, and the place in it if its content is invalid.
 pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> {
     let hasher = UserHasher::new(options.user_key.as_bytes()).ok_or(Error::NoUserKey)?;
     let _lock = lock(&options.output, now)?;
@@ -206,7 +212,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     let corrections = history.corrections();
     let History { source, schedule, catalogue, split_codes, resolution, products, likely, reach, listed, .. } = history;
     let context = source.context().clone();
-    // One bar for what is done with the tables, a step a stage: none of them knows beforehand how long it takes.
+    // One bar for all stages, a step a stage: none knows its duration beforehand.
     let steps = options.progress.start("tastes", Unit::Items, 3);
     let next = |what: &str| {
         steps.advance(1);
@@ -215,10 +221,10 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
 
     let vocabulary = compose::vocabulary(&catalogue, &tabs);
     let features: Vec<_> = products.iter().map(|product| product.features(&catalogue)).collect();
-    let on_board = on_board(&catalogue, &products, &rules, now)?;
+    let on_board = on_board(&catalogue, products.as_raw_slice(), &rules, now)?;
     let offer = Offer { vocabulary: &vocabulary, products: &features, board: &on_board };
     let placed = products.iter().flat_map(|product| product.entries.iter().map(|entry| (entry, product.id)));
-    let placed = placed.filter_map(|(entry, id)| catalogue.entries.get(*entry).map(|entry| (entry, id)));
+    let placed = placed.map(|(entry, id)| (&catalogue.entries[*entry], id));
     catalogue::register_products(&context, placed)?;
     let mut lab = Lab::read(&rules.lab, &options.input, &on_board, whose)?;
     let has_foreign = lab.as_ref().is_some_and(|lab| lab.report.products.is_some());
@@ -236,7 +242,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     next("verdicts and packs");
     let facts = Facts {
         catalogue: &catalogue,
-        products: &products,
+        products: products.as_raw_slice(),
         resolution: &resolution,
         likely: &likely,
         tabs: &tabs,
@@ -249,12 +255,12 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         format: options.format,
     };
     let stage = stage!("packs", new = Empty, repeat = Empty, unknown = Empty, packs = Empty, bytes = Empty).entered();
-    let (board, verdicts, directives) = compose::board(&facts)?;
+    let (board, census, directives) = compose::board(&facts)?;
     let bytes_per_user = shards.user_bytes();
     let packs = compose::packs(&board, &shards, rules.taste.shard_bytes)?;
     let (manifest, _) = packs.manifest.write()?;
     let bytes: usize = packs.packs.values().map(Vec::len).sum();
-    let VerdictCounts { new, repeat, unknown } = verdicts;
+    let VerdictCounts { new, repeat, unknown } = census.verdicts;
     stage.record("new", count(new)).record("repeat", count(repeat)).record("unknown", count(unknown));
     stage.record("packs", count(packs.packs.len())).record("bytes", count(bytes));
     drop(stage);
@@ -262,9 +268,8 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     stage!("snapshot").in_scope(|| Snapshot::at(&options.output).write(&packs.packs, &manifest))?;
     forgotten.write_users(&beside(&options.output, forgotten::FILE))?;
     let model = keeping.end(&learned, &taste_options, now);
-    notes.append(&mut keeping.notes);
-    notes.extend(without_tabs(&tables));
-    // Last of all: a build that dies before leaves the ledger as it was.
+    notes.extend(keeping.notes.drain(..).chain(without_tabs(&tables)));
+    // The ledger comes last: a build that fails earlier leaves it unchanged.
     let ledger = run.map(|run| run.append(now).map_err(Error::Append)).transpose()?;
     let mut report = Report {
         snapshot: packs.manifest.snapshot().to_string(),
@@ -274,7 +279,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         split_codes,
         corrections,
         products: resolution.products,
-        verdicts,
+        verdicts: census.verdicts,
         tastes: learned.report,
         model,
         pack_format: options.format.version(),
@@ -288,11 +293,12 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         notes,
         ledger,
     };
-    report.notes.extend(keep_line(options, &report, &packs, ranking).err().map(|error| error.to_string()));
+    let line = build_log::Line::of(&report, census, now, ranking);
+    report.notes.extend(build_log::append(&options.build_log(), &line).err().map(|error| error.to_string()));
     Ok(report)
 }
 
-/// Takes the lock of the snapshot's folder, in a file beside it, so that one build at a time writes there.
+/// Locks the snapshot's folder, by a file beside it, so that only one build writes there at a time.
 fn lock(output: &Path, now: UnixMillis) -> Result<Lock, Error> {
     let path = beside(output, "lock");
     let failed = |source| Error::Locked { output: output.to_owned(), source };
@@ -302,7 +308,7 @@ fn lock(output: &Path, now: UnixMillis) -> Result<Lock, Error> {
     Lock::take(&path, &format!("process {}, which builds as of {now}", std::process::id())).map_err(failed)
 }
 
-/// Learns tastes into shards, with what the lab handed in.
+/// Learns tastes into shards, together with the lab's vectors and lists.
 async fn learn(
     context: &SessionContext,
     offer: &Offer<'_>,
@@ -322,7 +328,8 @@ async fn learn(
     Ok(learned)
 }
 
-/// Puts a user's tastes into `shards` under each of their names, so that an edge finds them by whichever of two keys it has.
+/// Adds a user's tastes to `shards` under each of their names, so that an edge with either key
+/// finds them.
 fn add(shards: &mut Shards, mut user: UserTaste, renamed: &Renamed) {
     match UserKey::parse(&user.user_id) {
         Some(key) if !renamed.is_empty() => {
@@ -335,8 +342,8 @@ fn add(shards: &mut Shards, mut user: UserTaste, renamed: &Renamed) {
     }
 }
 
-/// What is told of events besides tastes, before the snapshot that was there is replaced: the last ones of who is named, and how well that snapshot
-/// had ranked. Where the latter can't be told, a note says why.
+/// Writes recent events of listed viewers, and scores the previous snapshot's ranking before it is
+/// overwritten. If it can't be scored, a note says why.
 async fn look_back(
     context: &SessionContext,
     options: &Options,
@@ -350,24 +357,12 @@ async fn look_back(
     }
     match hindsight::look(context, &Snapshot::at(&options.output), whose.forgotten, now).await {
         Ok(ranking) => Ok((ranking, Vec::new())),
-        Err(error) => Ok((None, vec![format!("how well the snapshot before had ranked can't be told: {error}")])),
+        Err(error) => Ok((None, vec![format!("can't score the previous snapshot's ranking: {error}")])),
     }
 }
 
-/// Adds the line of a build to the file of them.
-fn keep_line(
-    options: &Options,
-    report: &Report,
-    packs: &Packs,
-    ranking: Option<hindsight::Report>,
-) -> Result<(), build_log::Error> {
-    let id = packs.manifest.board;
-    let board = packs.packs.get(&id).and_then(|bytes| Board::parse(bytes.clone(), id).ok());
-    let file = options.builds.clone().unwrap_or_else(|| beside(&options.output, "builds.ndjson"));
-    board.map_or(Ok(()), |board| build_log::append(&file, &build_log::Line::of(report, &board, ranking)))
-}
-
-/// The past, from the tables alone or from the ledger too, and then what is to be appended to it.
+/// Reads the history, from the tables alone or with the ledger, and returns the run that appends to
+/// it.
 async fn past(options: &Options, renamed: &Renamed, now: UnixMillis) -> Result<(History, Option<ledger::Run>), Error> {
     let (mut history, run) = match &options.ledger {
         None => (history::read(&options.history(), now).await?, None),
@@ -399,13 +394,13 @@ fn on_board(
     Ok(found)
 }
 
-/// What is said where nobody says which tabs there are.
+/// The note if there is no table of tabs.
 fn without_tabs(tables: &[TableReport]) -> Option<String> {
     let is_missing = !tables.iter().any(|table| table.table == Tabs::NAME);
-    is_missing.then(|| "there is no table tabs: the bar has the tabs new and live alone".to_owned())
+    is_missing.then(|| "no table tabs: the tab bar has only the tabs new and live".to_owned())
 }
 
-/// How tastes are learned by the rules.
+/// The options of learning, taken from the rules.
 fn taste_options(options: &Options, rules: &Rules, forgotten: &Forgotten) -> taste::Options {
     taste::Options {
         half_life_days: rules.taste.half_life_days,
@@ -417,7 +412,7 @@ fn taste_options(options: &Options, rules: &Rules, forgotten: &Forgotten) -> tas
     }
 }
 
-/// What events name: shops and codes, and the ids of products.
+/// Listings named by events, as shops and codes, and product ids named by events.
 async fn named_by_events(
     context: &SessionContext,
 ) -> Result<(BTreeSet<(Option<String>, String)>, BTreeSet<ProductId>), DataFusionError> {
@@ -442,7 +437,7 @@ async fn named_by_events(
     Ok((codes, ids))
 }
 
-/// Opens the tables beside `broadcasts`; answers with the tabs.
+/// Opens the tables beside `broadcasts`, and returns the tabs.
 async fn open_tables(
     options: &Options,
     source: &mut Source,
@@ -469,7 +464,7 @@ async fn open_tables(
     }
 }
 
-/// The two tabs that Sinsang itself fills, where there is no table of tabs.
+/// Sinsang's own two tabs, used without a table of tabs.
 fn default_tabs() -> Vec<Tab> {
     [("new", "신상품", "/new"), ("live", "생방송", "/live")]
         .into_iter()

@@ -1,8 +1,7 @@
-//! Everything comes together: catalogue, products, verdicts, tastes, tabs and rules in, the packs of a snapshot out.
+//! Composition of a snapshot: catalogue, products, verdicts, tastes, tabs and rules in, packs out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 use sinsang_core::mix::Mix;
 use sinsang_core::pack::board::Block;
@@ -14,19 +13,20 @@ use sinsang_core::pack::taste::{self as taste_pack, Widths};
 use sinsang_core::pack::{Format, PackId, TooLarge};
 use sinsang_core::rank::UNIT;
 use sinsang_core::time::{DAY_MS, HOUR_MS, UnixMillis};
-use sinsang_core::verdict::VerdictKind;
+use sinsang_core::verdict::{Reason, VerdictKind};
 use sinsang_core::viewer::UserKey;
 use sinsang_identity::identity::{ProductId, Resolution};
 use sinsang_identity::verdict::{self, Reach};
 use sinsang_tables::table::Tab;
 
 use crate::learn::taste::{self, ContextLeaning, Learned, Population, UserTaste, Vocabulary};
-use crate::read::catalogue::{Airing, Catalogue};
+use crate::read::catalogue::{Airing, Catalogue, EntryId};
 use crate::read::external_vectors::Lab;
 use crate::read::product::{Likely, Product};
 use crate::read::rules::{Outcome, Rules, Window};
+use crate::report::census::Census;
 
-/// The names that published numbers stand for: channels and categories by name, tabs in the shared order.
+/// The names of published numbers: channels and categories by name, tabs in the shared order.
 pub fn vocabulary(catalogue: &Catalogue, tabs: &[Tab]) -> Vocabulary {
     let channels: BTreeSet<&str> = catalogue.airings.iter().map(|airing| airing.channel.as_str()).collect();
     let categories: BTreeSet<&str> =
@@ -38,38 +38,30 @@ pub fn vocabulary(catalogue: &Catalogue, tabs: &[Tab]) -> Vocabulary {
     }
 }
 
-/// Verdicts on the board, counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct VerdictCounts {
-    /// Products whose first broadcast ever lies ahead or is on air.
-    pub new: usize,
-    /// Products that were broadcast before.
-    pub repeat: usize,
-    /// Products of which the history can't tell.
-    pub unknown: usize,
+/// Why a board can't be composed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A verdict can't be written as JSON.
+    #[error("a verdict can't be written as JSON: {0}")]
+    Verdict(#[from] serde_json::Error),
+    /// The tables have more distinct names than a board can number.
+    #[error("the schedule has more than 65,536 {what}: check whether that column holds another's texts")]
+    TooMany {
+        /// The kind of name.
+        what: &'static str,
+    },
 }
 
-impl VerdictCounts {
-    /// The count of a kind.
-    pub fn of(&mut self, kind: VerdictKind) -> &mut usize {
-        match kind {
-            VerdictKind::New => &mut self.new,
-            VerdictKind::Repeat => &mut self.repeat,
-            VerdictKind::Unknown => &mut self.unknown,
-        }
-    }
-}
-
-/// What a board is made from.
+/// The inputs of a board.
 #[derive(Debug)]
 pub struct Facts<'a> {
     /// All listings and airings.
     pub catalogue: &'a Catalogue,
     /// All products.
     pub products: &'a [Product],
-    /// How the listings came to their products.
+    /// How the listings were matched to their products.
     pub resolution: &'a Resolution,
-    /// The earlier listings that each listing may be the same product as.
+    /// For each listing, the earlier listings that may be the same product.
     pub likely: &'a Likely,
     /// The tabs, in the shared order.
     pub tabs: &'a [Tab],
@@ -77,38 +69,37 @@ pub struct Facts<'a> {
     pub rules: &'a Rules,
     /// The names that tastes were learned with.
     pub vocabulary: &'a Vocabulary,
-    /// What was learned from events.
+    /// The result of learning tastes.
     pub learned: &'a Learned,
     /// How far back the history reaches.
     pub reach: &'a Reach,
-    /// What the AI lab handed in.
+    /// The AI lab's vectors and lists.
     pub lab: Option<&'a Lab>,
     /// The time of the build.
     pub now: UnixMillis,
-    /// What packs are written in, which can say what the rules say.
+    /// The pack format, which must be able to hold the rules.
     pub format: Format,
 }
 
-/// The stretch of time whose slots a board shows.
+/// The time window of a board's slots.
 pub fn window(rules: &Rules, now: UnixMillis) -> (UnixMillis, UnixMillis) {
     let Window { back_hours, ahead_days } = rules.window;
     (now.plus(-i64::from(back_hours) * HOUR_MS), now.plus(i64::from(ahead_days) * DAY_MS))
 }
 
-/// The products with a slot that the board of `now` shows.
+/// The products with a slot on the board of `now`.
 pub fn on_board(catalogue: &Catalogue, products: &[Product], rules: &Rules, now: UnixMillis) -> BTreeSet<u64> {
     let (from, to) = window(rules, now);
     let is_shown = |airing: &Airing| airing.ends_at > from && airing.starts_at < to;
-    let airings =
-        |product: &Product| product.airings.iter().filter_map(|index| catalogue.airings.get(*index)).any(is_shown);
+    let airings = |product: &Product| product.airings.iter().any(|index| is_shown(&catalogue.airings[*index]));
     products.iter().filter(|product| airings(product)).map(|product| product.id.0).collect()
 }
 
-/// The parts of the board, the verdicts as of the build, and what operators' directives came to.
+/// The parts of the board, the counts of its products, and the effects of operators' directives.
 ///
 /// # Errors
-/// Where a verdict can't be written as JSON.
-pub fn board(facts: &Facts<'_>) -> serde_json::Result<(BoardParts, VerdictCounts, Vec<Outcome>)> {
+/// [`Error`] if a verdict can't be written, or the tables have too many names.
+pub fn board(facts: &Facts<'_>) -> Result<(BoardParts, Census, Vec<Outcome>), Error> {
     let Facts { catalogue, now, .. } = *facts;
     let vocabulary = facts.vocabulary;
     let population = &facts.learned.report.population;
@@ -117,7 +108,7 @@ pub fn board(facts: &Facts<'_>) -> serde_json::Result<(BoardParts, VerdictCounts
     let most_popular = population.popularity.values().copied().max().unwrap_or(0);
 
     let Layout { channels, tabs, blocks } = layout(catalogue, vocabulary, facts.tabs, facts.lab.is_some());
-    let mut counts = VerdictCounts::default();
+    let mut census = Census::default();
     let mut parts = BoardParts {
         format: facts.format,
         built_at: now,
@@ -132,9 +123,9 @@ pub fn board(facts: &Facts<'_>) -> serde_json::Result<(BoardParts, VerdictCounts
         mix: MixParts::default(),
     };
     for product in facts.products {
-        let airings = || product.airings.iter().filter_map(|index| catalogue.airings.get(*index));
+        let airings = || product.airings.iter().map(|index| &catalogue.airings[*index]);
         let shown: Vec<&Airing> = airings().filter(is_shown).collect();
-        // A product is new until a broadcast of it has ended, and one that began later may end sooner.
+        // A product is new until one of its broadcasts has ended; a later broadcast may end sooner.
         let history = product.history(catalogue, facts.likely);
         let counted = || history.counted();
         let Some((starts_at, ends_at)) =
@@ -145,45 +136,49 @@ pub fn board(facts: &Facts<'_>) -> serde_json::Result<(BoardParts, VerdictCounts
         if shown.is_empty() {
             continue;
         }
-        // The board reaches back a little so that a preview can: for a first broadcast that ended within it, the verdict that held until
-        // then is the one as of the window's start. The one that holds afterwards looks back on it.
+        // The board reaches back a little for previews. If the first broadcast ended within that
+        // time, the verdict before it is the one as of the window's start, and the verdict after it
+        // looks back on it.
         let policy = facts.rules.judging();
         let judge = |at| verdict::judge(&history, facts.reach, &policy, at);
         let is_over = ends_at <= now;
         let mut before = judge(if is_over { from } else { now });
-        if before.kind == VerdictKind::New || before.evidence.reason == verdict::Reason::NearMiss {
+        if before.kind == VerdictKind::New || before.evidence.reason == Reason::NearMiss {
             before.evidence.nearest = product.nearest(catalogue, facts.resolution);
         }
         let after = judge(now.max(ends_at));
-        *counts.of(if is_over { after.kind } else { before.kind }) += 1;
-        parts.slots.extend(shown.iter().filter_map(|airing| facts.slot(product, airing)));
+        for airing in &shown {
+            parts.slots.push(facts.slot(product, airing)?);
+        }
         let vector = facts.learned.product_vector(product.id.0);
         let popularity = popularity(population, product.id, &vector, most_popular);
         let verdicts = [serde_json::to_string(&before)?, serde_json::to_string(&after)?];
-        if let Some(part) = facts.product(product, &shown, (starts_at, ends_at), before.kind, verdicts) {
-            let foreign = facts.lab.map(|lab| lab.products.get(&product.id.0).copied().unwrap_or([0; taste::DIMS]));
-            let vector = vector.iter().chain(foreign.iter().flatten()).copied().collect();
-            parts.products.push(ProductPart { popularity, vector, ..part });
-        }
+        let part = facts.product(product, &shown, (starts_at, ends_at), before.kind, verdicts)?;
+        let foreign = facts.lab.map(|lab| lab.products.get(&product.id.0).copied().unwrap_or([0; taste::DIMS]));
+        let vector = vector.iter().chain(foreign.iter().flatten()).copied().collect();
+        let shops = part.listings.iter().map(|listing| listing.shop.as_str());
+        census.count(&part.title, shops, if is_over { &after } else { &before });
+        parts.products.push(ProductPart { popularity, vector, ..part });
     }
     let (rules, outcomes) = facts.rules.mix_parts(&parts);
     let shown = facts.learned.shown.iter().map(|(product, times)| (*product, u8::try_from(*times).unwrap_or(u8::MAX)));
-    // Lists that were handed in take the notes' room, and their meaning.
+    // The lab's lists replace the notes, in place and in meaning.
     let near = if facts.rules.lab.lists.is_some() { 0 } else { rules.mix.near };
     let mix = Mix { second: facts.lab.map_or(0, |lab| lab.surfaces), near, ..rules.mix };
     let experiments = facts.rules.experiment_parts(mix);
     let contexts = facts.learned.contexts.iter().map(|context| context_part(context, facts.lab.is_some())).collect();
     parts.mix = MixParts { shown: shown.collect(), mix, experiments, contexts, ..rules };
-    Ok((parts, counts, outcomes))
+    Ok((parts, census, outcomes))
 }
 
 impl Facts<'_> {
-    fn slot(&self, product: &Product, airing: &Airing) -> Option<SlotPart> {
-        let entry = self.catalogue.entries.get(airing.entry)?;
-        let channel = self.vocabulary.channels.iter().position(|name| *name == airing.channel)?;
-        Some(SlotPart {
+    fn slot(&self, product: &Product, airing: &Airing) -> Result<SlotPart, Error> {
+        let entry = &self.catalogue.entries[airing.entry];
+        let channel = self.vocabulary.channels.iter().position(|name| *name == airing.channel);
+        let channel = channel.expect("the vocabulary has the channels of all airings");
+        Ok(SlotPart {
             product: product.id.0,
-            channel: u16::try_from(channel).ok()?,
+            channel: u16::try_from(channel).map_err(|_| Error::TooMany { what: "channels" })?,
             starts_at: airing.starts_at,
             ends_at: airing.ends_at,
             listing: ListingPart { shop: entry.listing.shop.clone(), listing_id: entry.listing.listing_id.clone() },
@@ -191,7 +186,8 @@ impl Facts<'_> {
         })
     }
 
-    /// The product as the listing of its next slot describes it, with its verdicts until and after its first broadcast as JSON.
+    /// The product as its next slot's listing describes it, with its verdicts before and after its
+    /// first broadcast as JSON.
     fn product(
         &self,
         product: &Product,
@@ -199,29 +195,27 @@ impl Facts<'_> {
         first: (UnixMillis, UnixMillis),
         kind: VerdictKind,
         [verdict_first, verdict_later]: [String; 2],
-    ) -> Option<ProductPart> {
-        let next = shown.iter().find(|airing| airing.ends_at > self.now).or(shown.last())?;
-        let entry = self.catalogue.entries.get(next.entry)?;
+    ) -> Result<ProductPart, Error> {
+        let next = shown.iter().find(|airing| airing.ends_at > self.now).or(shown.last());
+        let next = next.expect("a product of the board has a slot there");
+        let entry = &self.catalogue.entries[next.entry];
         let features = product.features(self.catalogue);
         let price = next.price.or(entry.listing.price);
-        let listings: BTreeSet<usize> = shown.iter().map(|airing| airing.entry).collect();
-        let listing = |index: &usize| self.catalogue.entries.get(*index).map(|entry| &entry.listing);
-        let categories = &self.vocabulary.categories;
-        Some(ProductPart {
+        let listings: BTreeSet<EntryId> = shown.iter().map(|airing| airing.entry).collect();
+        let place = |name: &str| self.vocabulary.categories.iter().position(|known| known == name);
+        let category = features.category.and_then(place).map(u16::try_from).transpose();
+        Ok(ProductPart {
             id: product.id.0,
             title: entry.listing.titles.first().cloned().unwrap_or_default(),
             brand: features.brand.map(str::to_owned),
-            category: features
-                .category
-                .and_then(|category| categories.iter().position(|name| name == category))
-                .and_then(|index| u16::try_from(index).ok()),
+            category: category.map_err(|_| Error::TooMany { what: "categories" })?,
             price,
             list_price: entry.list_price.filter(|list_price| price.is_some_and(|price| *list_price > price)),
             image: entry.listing.image.clone(),
             url: entry.url.clone(),
             listings: listings
                 .iter()
-                .filter_map(listing)
+                .map(|entry| &self.catalogue.entries[*entry].listing)
                 .map(|listing| ListingPart { shop: listing.shop.clone(), listing_id: listing.listing_id.clone() })
                 .collect(),
             verdict: kind,
@@ -235,7 +229,7 @@ impl Facts<'_> {
     }
 }
 
-/// A leaning as the board has it; the lab's half of its vector is empty.
+/// A context's leaning in the board's form; the lab's half of the vector is zero.
 fn context_part(context: &ContextLeaning, has_foreign: bool) -> ContextPart {
     let foreign = if has_foreign { taste::DIMS } else { 0 };
     let parts = [&context.vector[..], &vec![0; foreign], &context.channels, &context.hours, &context.tabs];
@@ -243,7 +237,7 @@ fn context_part(context: &ContextLeaning, has_foreign: bool) -> ContextPart {
     ContextPart { factor: context.factor, value: context.value, leaning }
 }
 
-/// The vectors are learned whole: no run of their dimensions speaks of one field.
+/// Vectors are learned as a whole: no range of dimensions stands for one field.
 fn blocks(has_foreign: bool) -> Vec<Block> {
     let length = u16::try_from(taste::DIMS).unwrap_or(u16::MAX);
     let names = ["taste", "lab"].into_iter().take(if has_foreign { 2 } else { 1 });
@@ -254,13 +248,12 @@ fn tab(tab: &Tab) -> TabPart {
     TabPart { tab_id: tab.tab_id.clone(), label: tab.label.clone(), pinned: tab.pinned, target: tab.target.clone() }
 }
 
-/// The channels of `names`, each with an id for addresses and the shop that airs most on it.
+/// The channels of `names`, each with an id for URLs and the shop with most slots on it.
 fn channels(catalogue: &Catalogue, names: &[String]) -> Vec<ChannelPart> {
     let mut shops: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
     for airing in &catalogue.airings {
-        if let Some(entry) = catalogue.entries.get(airing.entry) {
-            *shops.entry(&airing.channel).or_default().entry(&entry.listing.shop).or_default() += 1;
-        }
+        let shop = &catalogue.entries[airing.entry].listing.shop;
+        *shops.entry(&airing.channel).or_default().entry(shop).or_default() += 1;
     }
     let shop_of = |name: &str| {
         let shops = shops.get(name).into_iter().flatten();
@@ -272,8 +265,9 @@ fn channels(catalogue: &Catalogue, names: &[String]) -> Vec<ChannelPart> {
         .collect()
 }
 
-/// An id for addresses: the name in Latin letters and digits, words joined by hyphens: `현대홈쇼핑` is `hyeondaehomsyoping`. Where two names
-/// would share one, and where nothing is left of a name, its hash is added.
+/// An id for URLs: the name in Latin letters and digits, words joined by hyphens; `현대홈쇼핑` is
+/// `hyeondaehomsyoping`. If two names would share an id, or a name leaves none, the name's hash is
+/// added.
 fn channel_id(name: &str, others: &[String]) -> String {
     let latin = |name: &str| {
         let words = deunicode::deunicode(name).to_lowercase();
@@ -292,8 +286,8 @@ fn channel_id(name: &str, others: &[String]) -> String {
     format!("{id}-{start:08x}").trim_start_matches('-').to_owned()
 }
 
-/// How much a product is looked for, from 0 to [`UNIT`]: half its own engagement, in powers of two against the most engaged product's,
-/// half what everyone leans to.
+/// A product's popularity from 0 to [`UNIT`]: half its own engagement, in powers of two relative to
+/// the most engaged product, half everyone's leanings.
 fn popularity(population: &Population, id: ProductId, vector: &[i8], most: u32) -> u32 {
     let own = population.popularity.get(&id.0).copied().unwrap_or(0);
     let own = UNIT * log2_64ths(own) / log2_64ths(most).max(1);
@@ -301,7 +295,8 @@ fn popularity(population: &Population, id: ProductId, vector: &[i8], most: u32) 
     u32::try_from(i64::midpoint(own, fit.clamp(0, UNIT))).unwrap_or(0)
 }
 
-/// log2(value + 1) in 64ths, linear between powers of two: whole numbers, so that every machine agrees.
+/// log2(value + 1) in 64ths, linear between powers of two: whole numbers, so that all machines
+/// agree.
 fn log2_64ths(value: u32) -> i64 {
     let value = u64::from(value) + 1;
     let power = value.ilog2();
@@ -309,23 +304,23 @@ fn log2_64ths(value: u32) -> i64 {
     i64::from(power) * 64 + i64::try_from(part).unwrap_or(0)
 }
 
-/// Bytes that a user may take in a shard, key included, as far as there is a choice: what is left over is for the short memory.
+/// Target bytes of a user in a shard, key included: the short memory gets what the rest leaves.
 const USER_BYTES: usize = 110;
 /// The most notes of a short memory.
 const MOST_NOTES: usize = 11;
 
-/// What numbers in a user's record stand for.
+/// The layout of a user's record: the meaning of its numbers.
 #[derive(Clone, Debug)]
 pub struct Layout {
     /// Channels, in the order of their weights.
     pub channels: Vec<ChannelPart>,
-    /// Tabs, in the order of theirs.
+    /// Tabs, in the order of their weights.
     pub tabs: Vec<TabPart>,
-    /// What vectors are made of.
+    /// The blocks of a vector.
     pub blocks: Vec<Block>,
 }
 
-/// The layout of a snapshot, which is settled before anything is learned.
+/// The layout of a snapshot, which is fixed before learning.
 pub fn layout(catalogue: &Catalogue, vocabulary: &Vocabulary, tabs: &[Tab], has_foreign: bool) -> Layout {
     Layout {
         channels: channels(catalogue, &vocabulary.channels),
@@ -334,7 +329,7 @@ pub fn layout(catalogue: &Catalogue, vocabulary: &Vocabulary, tabs: &[Tab], has_
     }
 }
 
-/// Users' tastes while they are collected: the records as they are packed, so that ten million take a gigabyte.
+/// Collects users' tastes as packed records, so that ten million users take a gigabyte.
 #[derive(Debug)]
 pub struct Shards {
     widths: Widths,
@@ -344,7 +339,7 @@ pub struct Shards {
 }
 
 impl Shards {
-    /// Shards in a layout, with room for lists of `listed` products.
+    /// An empty collection in a layout, with room for lists of `listed` products.
     pub fn new(layout: &Layout, listed: usize) -> Self {
         let small = |length: usize| u16::try_from(length).unwrap_or(u16::MAX);
         let widths = Widths {
@@ -361,8 +356,8 @@ impl Shards {
         Self { widths, users: Vec::new(), records: Vec::new() }
     }
 
-    /// Takes in one user, who is named by their key; a device has a name too, but no place in a pack. Of two users with one key the later one
-    /// counts.
+    /// Adds one user, named by key. Devices are ignored: they have no place in a pack. If two users
+    /// share a key, the later one replaces the earlier.
     pub fn add(&mut self, taste: &UserTaste) {
         let Some((key, number)) = UserKey::parse(&taste.user_id).zip(u32::try_from(self.users.len()).ok()) else {
             return;
@@ -373,7 +368,8 @@ impl Shards {
         for part in [taste.channels.as_slice(), &taste.hours, &taste.tabs] {
             record.extend(taste_pack::keep_weights(part, self.widths.is_narrow));
         }
-        // Half of the room is for what goes with what they did, and what either leaves is the other's.
+        // Half of the room is for products that go with the user's actions; either half may use
+        // what the other leaves.
         let room = usize::from(self.widths.notes);
         let near = taste.near.len().min(room.div_ceil(2).max(room.saturating_sub(taste.notes.len())));
         let notes = taste.near.iter().take(near).chain(taste.notes.iter().take(room - near));
@@ -383,7 +379,7 @@ impl Shards {
         self.records.extend(record);
     }
 
-    /// Users by key, each with the number of the record that counts.
+    /// Users by key, each with the number of its latest record.
     fn sorted(&self) -> Vec<(u64, u32)> {
         let mut users = self.users.clone();
         users.sort_unstable_by_key(|(key, number)| (*key, std::cmp::Reverse(*number)));
@@ -407,14 +403,14 @@ impl Shards {
 pub struct Packs {
     /// Every pack by its name.
     pub packs: BTreeMap<PackId, Vec<u8>>,
-    /// What the manifest says; no snapshot before it.
+    /// The manifest's parts, without a previous snapshot.
     pub manifest: ManifestParts,
 }
 
-/// Writes board and shards.
+/// Writes the board and the shards.
 ///
 /// # Errors
-/// [`TooLarge`] where one would not fit a KV value.
+/// [`TooLarge`] if a pack exceeds a KV value.
 pub fn packs(board: &BoardParts, shards: &Shards, shard_bytes: u32) -> Result<Packs, TooLarge> {
     let mut packs = BTreeMap::new();
     let (bytes, board_id) = board_write::write(board)?;
@@ -423,15 +419,12 @@ pub fn packs(board: &BoardParts, shards: &Shards, shard_bytes: u32) -> Result<Pa
     let total = users.len() * shards.user_bytes();
     let bits = total.div_ceil(usize::try_from(shard_bytes).unwrap_or(usize::MAX).max(1)).next_power_of_two().ilog2();
     let mut ids = vec![PackId::default(); 1 << bits];
-    // Keys ascend, and a shard is what their first bits say.
+    // Keys ascend, and their first bits are the shard's index.
     for of_shard in users.chunk_by(|(a, _), (b, _)| shard_index(*a, bits) == shard_index(*b, bits)) {
         let records: Vec<(u64, Vec<u8>)> =
             of_shard.iter().map(|(key, number)| (*key, shards.record(*number))).collect();
         let (bytes, id) = taste_pack::write(&shards.widths, &records)?;
-        let shard = of_shard.first().map_or(0, |(key, _)| shard_index(*key, bits));
-        if let Some(place) = ids.get_mut(shard) {
-            *place = id;
-        }
+        ids[shard_index(of_shard[0].0, bits)] = id;
         packs.insert(id, bytes);
     }
     let users = u32::try_from(users.len()).unwrap_or(u32::MAX);
@@ -441,7 +434,7 @@ pub fn packs(board: &BoardParts, shards: &Shards, shard_bytes: u32) -> Result<Pa
         format: board.format,
         users,
         shards: ids,
-        previous: Vec::new(),
+        beside: Vec::new(),
     };
     Ok(Packs { packs, manifest })
 }

@@ -1,7 +1,8 @@
-//! The query engine: what makes its context, embedded or on a cluster, and the way to the named questions in `sql/`.
+//! The query engine: a context that runs embedded or on a cluster, and the named queries of `sql/`.
 //!
-//! The same questions and functions serve both. What differs is here: a cluster's machines read tables from files in a folder that they share,
-//! so rows at hand are registered with [`register_rows`], which writes them there.
+//! Both run the same queries and functions. They differ in one thing: a cluster's machines read
+//! tables from files in a shared folder, so in-memory rows are registered with [`register_rows`],
+//! which writes them there.
 
 pub(crate) mod function;
 
@@ -27,7 +28,7 @@ use futures::future::BoxFuture;
 
 use crate::read::source::{Stage, WorkFolder, file_url};
 
-/// The text of `sql/<name>.sql`, read when the crate is built: a question that is not there does not compile.
+/// The text of `sql/<name>.sql`, included at compile time: a missing file does not compile.
 ///
 /// `sql!("slots")` is a `&'static str`.
 macro_rules! sql {
@@ -43,57 +44,63 @@ const NAMED_CONSUMERS: NonZeroUsize = match NonZeroUsize::new(5) {
     None => NonZeroUsize::MIN,
 };
 
-/// The least memory that operators get: below it a sort can't hold the batches that it merges.
+/// The least memory for operators: below it a sort can't hold the batches that it merges.
 pub const MEMORY_MIN_BYTES: usize = 32 << 20;
-/// The most memory that each sort keeps free for merging what it spilled; the engine's own default.
+/// The most memory that each sort reserves for merging spilled data; the engine's own default.
 const MERGE_MAX_BYTES: usize = 10 << 20;
-/// Parts a question is worked on in at once by a cluster, whose cores the client can't count.
+/// Partitions of a query on a cluster, whose cores the client can't count.
 const CLUSTER_PARTITIONS: NonZeroUsize = match NonZeroUsize::new(16) {
     Some(n) => n,
     None => NonZeroUsize::MIN,
 };
 
-/// How memory is divided among the operators of a question.
+/// How memory is divided among the operators of a query.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pool {
-    /// Each operator that can spill gets an equal share: slower, and safe for sorts larger than memory.
+    /// Each operator that can spill gets an equal share: slower, but safe for sorts larger than
+    /// memory.
     #[default]
     Fair,
     /// First come, first served: faster while everything fits.
     Greedy,
 }
 
-/// Makes a context whose questions the cluster at an address answers, from the state of an embedded one.
+/// Connects the state of an embedded context to the cluster at an address.
 pub type Connect = fn(String, SessionState) -> BoxFuture<'static, Result<SessionContext, ClusterError>>;
 
-/// Why a cluster can't be used, as its client says it.
+/// Why a cluster can't be used: its client's error.
 pub type ClusterError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A cluster, and the way to it. The pipeline itself has none: the command that was built with one hands it in.
+/// A cluster and its client. The pipeline has no client: a command that is built with one passes it
+/// in.
 #[derive(Clone, Debug)]
 pub struct Cluster {
     /// The scheduler's address.
     pub url: String,
-    /// How to get a context there.
+    /// Connects to the cluster.
     pub connect: Connect,
 }
 
-/// Where questions are answered, and what the engine may use.
+/// The resources of the engine, and optionally its cluster.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Memory for all operators together, in bytes, at least [`MEMORY_MIN_BYTES`]. Batches in flight come on top of it.
+    /// Memory of all operators together, in bytes, at least [`MEMORY_MIN_BYTES`]. Batches in flight
+    /// are not included.
     pub memory_bytes: usize,
-    /// How that memory is divided.
+    /// How the memory is divided.
     pub pool: Pool,
-    /// Parts a question is worked on in at once; `None` takes one for each core, and 16 on a cluster.
+    /// Partitions of a query; `None` takes one for each core, or 16 on a cluster.
     pub partitions: Option<NonZeroUsize>,
-    /// The cluster that answers, which then has its own memory and room to spill; `None` answers in this process.
+    /// The cluster that runs queries, with its own memory and spill space; `None` runs them in this
+    /// process.
     pub cluster: Option<Cluster>,
-    /// Folder in which tables are staged; it must exist, and all machines of a cluster must find it under this path. `None` takes the system's.
+    /// Folder for staged tables; it must exist, and all machines of a cluster must see it under
+    /// this path. `None` takes the system's temporary folder.
     pub work_dir: Option<PathBuf>,
-    /// Folder for what does not fit in memory, made if it is missing; `None` takes the run's own in the work folder, or else the system's.
+    /// Folder for spilled data, created if missing; `None` takes the run's own in the work folder,
+    /// or else the system's.
     pub spill_dir: Option<PathBuf>,
-    /// Most that may be spilled at once, in bytes.
+    /// The most bytes spilled at once.
     pub spill_bytes: u64,
 }
 
@@ -113,53 +120,55 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The folder in which tables are staged.
+    /// The folder for staged tables.
     pub fn work_dir(&self) -> PathBuf {
         self.work_dir.clone().unwrap_or_else(std::env::temp_dir)
     }
 }
 
-/// Why there is no engine.
+/// Why the engine can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The folder for spilled data can't be made: choose another, or make room.
-    #[error("the folder for spilled data {} can't be made: {source}; choose another", path.display())]
+    /// The folder for spilled data can't be created: choose another, or make room.
+    #[error("the folder for spilled data {} can't be created: {source}; choose another", path.display())]
     SpillDir {
         /// The folder asked for.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The engine refused its settings.
-    #[error("the query engine does not start: {0}")]
+    /// The engine rejects its settings.
+    #[error("the query engine can't start: {0}")]
     Start(#[from] DataFusionError),
-    /// The folder for staged tables can't be made: choose another, or make room.
-    #[error("no folder for tables can be made in {}: {source}; choose another work folder", path.display())]
+    /// The folder for staged tables can't be created: choose another, or make room.
+    #[error("can't create a folder for tables in {}: {source}; choose another work folder", path.display())]
     WorkDir {
         /// The work folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The cluster can't be used.
     #[error("the cluster {url}: {source}")]
     Cluster {
-        /// Its address, as it was given.
+        /// The address given.
         url: String,
-        /// What its client says.
+        /// The client's error.
         source: ClusterError,
     },
 }
 
-/// Our scalar functions that questions in `sql/` use. A cluster's scheduler and executors must know them all.
+/// The project's scalar functions in `sql/`. A cluster's scheduler and executors must know them
+/// all.
 pub fn functions() -> Vec<ScalarUDF> {
     vec![function::taste_hash()]
 }
 
-/// Makes the context that every question of a run is put to: an embedded one, or the cluster's where the options name one.
+/// Creates the context of a run: embedded, or the cluster's if the options name one.
 ///
 /// # Errors
-/// As [`open`], [`Error::WorkDir`] where nothing can be staged, [`Error::Cluster`] where the cluster can't be used.
+/// As [`open`]; [`Error::WorkDir`] if nothing can be staged, [`Error::Cluster`] if the cluster
+/// can't be used.
 pub async fn connect(options: &Options) -> Result<SessionContext, Error> {
     let Some(Cluster { url, connect }) = &options.cluster else { return open(options) };
     let context = open(&Options { partitions: options.partitions.or(Some(CLUSTER_PARTITIONS)), ..options.clone() })?;
@@ -170,14 +179,16 @@ pub async fn connect(options: &Options) -> Result<SessionContext, Error> {
     connect(url.clone(), state).await.map_err(|source| Error::Cluster { url: url.clone(), source })
 }
 
-/// Where rows at hand become files that other machines can read. The folder vanishes with the last context that has it.
+/// Writes in-memory rows to files that other machines can read. The folder is removed with the last
+/// context that uses it.
 struct Staging {
     folder: WorkFolder,
     tables: AtomicU32,
 }
 
 impl Staging {
-    /// Writes rows to a file of their own, never written again: a cluster remembers what it learned about a file.
+    /// Writes rows to a file of their own. It is never rewritten, because a cluster caches metadata
+    /// of a file.
     fn stage(&self, name: &str, schema: SchemaRef, rows: &[RecordBatch]) -> Result<ListingTable, DataFusionError> {
         let number = self.tables.fetch_add(1, Ordering::Relaxed);
         let failed = |source| DataFusionError::External(Box::new(source));
@@ -193,10 +204,12 @@ impl Staging {
     }
 }
 
-/// Registers rows that are at hand as the table `name`, where whoever answers the context's questions can read them.
+/// Registers in-memory rows as the table `name`, readable by the machines that run the context's
+/// queries.
 ///
 /// # Errors
-/// Where the name is taken, or the rows do not fit the schema or can't be written.
+/// The engine's error if the name is taken, the rows do not match the schema, or they can't be
+/// written.
 pub fn register_rows(
     context: &SessionContext,
     name: &str,
@@ -211,12 +224,13 @@ pub fn register_rows(
     Ok(())
 }
 
-/// Makes an embedded context, whatever cluster the options name.
+/// Creates an embedded context, even if the options name a cluster.
 ///
-/// Text columns come back as `Utf8`, so that a reader meets the types that `docs/input.md` names.
+/// Text columns are returned as `Utf8`, the type that `docs/input.md` specifies.
 ///
 /// # Errors
-/// [`Error::SpillDir`] where the folder can't be made, [`Error::Start`] where the engine refuses its settings.
+/// [`Error::SpillDir`] if the folder can't be created, [`Error::Start`] if the engine rejects its
+/// settings.
 pub fn open(options: &Options) -> Result<SessionContext, Error> {
     let memory_bytes = options.memory_bytes.max(MEMORY_MIN_BYTES);
     let pool: Arc<dyn MemoryPool> = match options.pool {

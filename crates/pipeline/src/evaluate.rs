@@ -1,4 +1,4 @@
-//! How good the pipeline's decisions are, measured on labelled data.
+//! Measures of the pipeline's decisions on labelled data.
 
 pub mod ranking;
 pub mod schedule;

@@ -1,4 +1,4 @@
-//! What is learned of users: their tastes, and the model of them that is kept between builds.
+//! Users' tastes, and the model of tastes that is kept between builds.
 
 pub mod model_file;
 pub mod taste;

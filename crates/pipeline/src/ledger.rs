@@ -1,14 +1,17 @@
-//! The history as a product ledger: a folder of sorted Parquet files that a day's run looks up and appends to, never rewritten whole.
+//! The product ledger: past listings in a folder of sorted Parquet files, which a day's run
+//! searches and appends to, without rewriting it.
 //!
 //! ```text
-//! day's table ─ catalogue ─ keys ──► block ─► products ──► listing ─► the same clustering as without a ledger ─► rows of a new run
+//! day's table ─ catalogue ─ keys ─► block ─► products ─► listing ─► the same clustering as
+//!                                                       without a ledger ─► rows of a new run
 //! ```
 //!
-//! Where a command is to answer from it, `recall` makes a history of the day's tables and of what the ledger knows of their products; the
-//! day is appended once the answer is written.
+//! To answer from the ledger, `recall` builds a history from the day's tables and the ledger's
+//! records of their products; the day is appended once the answer is written.
 //!
-//! `head.json` names the files that belong to the ledger; it is replaced in one step after they are on the disk, so a run that dies
-//! leaves the ledger as it was. Files never change: `compact` puts runs together in new ones.
+//! `head.json` lists the ledger's files. It is replaced atomically after they are on the disk, so a
+//! failed run leaves the ledger unchanged. Files are immutable: `compact` merges runs into new
+//! ones.
 
 mod check;
 mod commit;
@@ -45,78 +48,78 @@ use sinsang_identity::identity::{Counts, Lessons, Statistics};
 
 const LOCK: &str = "lock";
 
-/// Why a ledger can't be read or written. The ledger is as it was.
+/// Why a ledger can't be read or written. The ledger is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file can't be read: it is missing, or the system refuses.
+    /// A file can't be read: it is missing, or access is denied.
     #[error("{}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// A file can't be written: make room, or see who may write there.
+    /// A file can't be written: make room, or check its permissions.
     #[error("{} can't be written: {source}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system or the writer said.
+        /// The error of the system or the writer.
         source: io::Error,
     },
-    /// The head is not one: restore it from a copy of the ledger.
+    /// The head is invalid: restore it from a copy of the ledger.
     #[error("{} is not the head of a ledger: {source}", path.display())]
     Head {
         /// The head.
         path: PathBuf,
-        /// What is wrong with it, with line and column.
+        /// The parser's error, with line and column.
         source: serde_json::Error,
     },
-    /// The ledger was written by another version.
-    #[error("{} has format {found}, and this version reads {}: build the ledger anew, or use the version that wrote it", path.display(), head::FORMAT)]
+    /// Another version wrote the ledger.
+    #[error("{} has format {found}, but this version reads {}: rebuild the ledger, or use the version that wrote it", path.display(), head::FORMAT)]
     Format {
         /// The head.
         path: PathBuf,
-        /// The format it names.
+        /// The format in the head.
         found: u64,
     },
-    /// The ledger has files and no head: restore `head.json`, or begin in an empty folder.
-    #[error("{} has a ledger's files, such as {}, and no head.json: restore it, or take an empty folder", folder.display(), file.display())]
+    /// The folder has ledger files but no head: restore `head.json`, or choose an empty folder.
+    #[error("{} has ledger files, for example {}, but no head.json: restore it, or choose an empty folder", folder.display(), file.display())]
     NoHead {
         /// The folder.
         folder: PathBuf,
-        /// One of its files.
+        /// One of the ledger files.
         file: PathBuf,
     },
     /// The head names a file outside the ledger.
-    #[error("the head in {} names {file:?}, which is no file of a ledger", folder.display())]
+    #[error("the head in {} lists {file:?}, which is not a ledger file", folder.display())]
     Foreign {
         /// The folder.
         folder: PathBuf,
-        /// The name.
+        /// The file's name in the head.
         file: String,
     },
-    /// A file is longer or shorter than it was written.
-    #[error("{} has {found} bytes and was written with {wanted}: restore it from a copy of the ledger", path.display())]
+    /// A file's length differs from the head.
+    #[error("{} has {found} bytes, expected {wanted}: restore it from a copy of the ledger", path.display())]
     Length {
         /// The file.
         path: PathBuf,
-        /// Its bytes.
+        /// The file's length in bytes.
         found: u64,
-        /// Bytes by the head.
+        /// The length in the head, in bytes.
         wanted: u64,
     },
-    /// A file has other rows than it was written with.
-    #[error("{} has {found} rows and was written with {wanted}: restore it from a copy of the ledger", path.display())]
+    /// A file's number of rows differs from the head.
+    #[error("{} has {found} rows, expected {wanted}: restore it from a copy of the ledger", path.display())]
     Rows {
         /// The file.
         path: PathBuf,
-        /// Its rows.
+        /// Rows in the file.
         found: u64,
-        /// Rows by the head.
+        /// Rows according to the head.
         wanted: u64,
     },
-    /// A file has the columns of something else.
+    /// A file has other columns than its table.
     #[error("{} does not have the columns of the table {table}: restore it from a copy of the ledger", path.display())]
     Columns {
         /// The file.
@@ -124,61 +127,61 @@ pub enum Error {
         /// The table.
         table: &'static str,
     },
-    /// A column is not of its type, or has gaps.
+    /// A column has the wrong type, or nulls.
     #[error("{}: column {column} is damaged: restore the file from a copy of the ledger", path.display())]
     Column {
         /// The file.
         path: PathBuf,
-        /// The column.
+        /// The column's name.
         column: &'static str,
     },
-    /// A file is no Parquet, or damaged inside.
+    /// A file is not Parquet, or is damaged inside.
     #[error("{} is damaged: {source}; restore it from a copy of the ledger", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What the reader says.
+        /// The reader's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Another run works on the ledger: wait for it to end.
+    /// Another run has locked the ledger: wait for it to end.
     #[error("{} is in use by {holder}: wait for it to end", folder.display())]
     InUse {
         /// The ledger.
         folder: PathBuf,
-        /// What the run that holds it says of itself.
+        /// The description that the other run left in the lock.
         holder: String,
     },
-    /// There is no ledger.
-    #[error("{} has no ledger: name the folder that `ledger update` or `build --ledger` keeps", folder.display())]
+    /// The folder has no ledger.
+    #[error("{} has no ledger: name the folder that `ledger update` or `build --ledger` writes", folder.display())]
     Absent {
         /// The folder.
         folder: PathBuf,
     },
-    /// The ledger was opened to read it.
-    #[error("{} was opened to read it: open it with Ledger::lock to write", folder.display())]
+    /// The ledger is open for reading only.
+    #[error("{} is open for reading only: open it with Ledger::lock to write", folder.display())]
     ReadOnly {
         /// The ledger.
         folder: PathBuf,
     },
     /// The run was stopped between two steps.
-    #[error("the run was stopped before {0}; the ledger is as it was")]
+    #[error("the run was stopped before {0}; the ledger is unchanged")]
     Stopped(Step),
 }
 
-/// A ledger, as its head says.
+/// An open ledger.
 pub struct Ledger {
     folder: PathBuf,
     head: Head,
     tally: Arc<Tally>,
-    /// Held as long as the ledger may be written.
+    /// Held while the ledger may be written.
     lock: Option<Lock>,
 }
 
 impl Ledger {
-    /// Opens the ledger in `folder` to read it. One that is not there is empty.
+    /// Opens the ledger in `folder` for reading. A missing ledger is empty.
     ///
     /// # Errors
-    /// What is wrong with the head, or which of its files is missing or has another length.
+    /// An [`Error`] if the head is invalid, or one of its files is missing or has another length.
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let head = Head::read(folder)?;
         for entry in head.files() {
@@ -191,11 +194,11 @@ impl Ledger {
         Ok(Self { folder: folder.to_path_buf(), head, tally: Arc::default(), lock: None })
     }
 
-    /// Opens the ledger in `folder` for one run that may write it, making the folder where it is missing. `now` is what the run says of
-    /// itself to another one.
+    /// Opens the ledger in `folder` for one run that may write it, creating the folder if missing.
+    /// `now` is the run's start, which a concurrent run is told.
     ///
     /// # Errors
-    /// As [`Ledger::open`], and [`Error::InUse`] while another run has it.
+    /// As [`Ledger::open`], and [`Error::InUse`] while another run holds the lock.
     pub fn lock(folder: &Path, now: UnixMillis) -> Result<Self, Error> {
         fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.to_path_buf(), source })?;
         let path = folder.join(LOCK);
@@ -211,17 +214,17 @@ impl Ledger {
         if self.lock.is_some() { Ok(()) } else { Err(Error::ReadOnly { folder: self.folder.clone() }) }
     }
 
-    /// What its head says.
+    /// The ledger's head.
     pub fn head(&self) -> &Head {
         &self.head
     }
 
-    /// Bytes that were read of its files so far.
+    /// Bytes read from the ledger's files so far.
     pub fn bytes_read(&self) -> u64 {
         self.tally.bytes()
     }
 
-    /// Its size, table by table.
+    /// The ledger's size by table.
     pub fn stats(&self) -> Stats {
         let table = |table: Table| {
             let entries: Vec<&Entry> = self.head.files().filter(|entry| entry.table == table).collect();
@@ -239,15 +242,16 @@ impl Ledger {
             runs: self.head.runs.len(),
             titles_in_force: self.head.in_force.titles,
             titles_pending: self.head.pending.titles,
-            tables: Table::ALL.into_iter().map(table).collect(),
+            tables: Table::ALL.iter().copied().map(table).collect(),
             shops: self.head.shops.iter().map(|(shop, &at)| (shop.clone(), UnixMillis(at).to_kst_rfc3339())).collect(),
         }
     }
 
-    /// The statistics that titles are read by. Words that one title has are left out: that is what any word counts that is not there.
+    /// The statistics in force, which titles are read by. Words of one title only are omitted: that
+    /// is the count of a missing word.
     ///
     /// # Errors
-    /// Which file can't be read.
+    /// An [`Error`] that names the unreadable file.
     pub fn in_force(&self) -> Result<Statistics, Error> {
         let mut words = Vec::new();
         let mut lessons = Lessons::new();
@@ -276,12 +280,12 @@ impl Ledger {
     }
 }
 
-/// The upper half of an id: what blocking keys name a product by.
+/// The upper half of an id: a product's mark in the blocking keys.
 pub(crate) fn upper(id: u64) -> u32 {
     u32::try_from(id >> 32).unwrap_or(u32::MAX)
 }
 
-/// The ids with one of `marks`, as ranges.
+/// The ranges of ids with one of `marks`.
 pub(crate) fn ranges(marks: &[u32]) -> Vec<(u64, u64)> {
     marks.iter().map(|&mark| (u64::from(mark) << 32, u64::from(mark) << 32 | u64::from(u32::MAX))).collect()
 }
@@ -291,32 +295,32 @@ pub(crate) fn ranges(marks: &[u32]) -> Vec<(u64, u64)> {
 pub struct TableStats {
     /// The table.
     pub table: Table,
-    /// Its files.
+    /// Number of files.
     pub files: usize,
-    /// Its rows, superseded ones included.
+    /// Number of rows, superseded ones included.
     pub rows: u64,
-    /// Its bytes.
+    /// Size in bytes.
     pub bytes: u64,
 }
 
 /// A ledger's size.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Stats {
-    /// Counts the ledger's heads.
+    /// The head's number.
     pub version: u64,
-    /// When it was last written, RFC 3339 in +09:00.
+    /// The time of the last write, RFC 3339 in +09:00.
     pub written_at: String,
-    /// Products, merged ones not counted.
+    /// Products, without merged ones.
     pub products: u64,
-    /// Runs that a look-up goes through.
+    /// Runs that a look-up searches.
     pub runs: usize,
-    /// Titles behind the statistics in force.
+    /// Titles counted in the statistics in force.
     pub titles_in_force: u64,
-    /// Titles behind those that wait.
+    /// Titles counted in the pending statistics.
     pub titles_pending: u64,
-    /// Its tables.
+    /// The tables' sizes.
     pub tables: Vec<TableStats>,
-    /// Start of the first broadcast of each shop in the records.
+    /// Start of each shop's first recorded broadcast.
     pub shops: BTreeMap<String, String>,
 }
 

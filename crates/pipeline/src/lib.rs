@@ -5,7 +5,7 @@
 //!   └──── ledger, evaluate, report             beside it
 //! ```
 //!
-//! Questions about tables are put to [`engine`].
+//! [`engine`] queries the tables.
 
 pub mod build;
 pub mod compose;

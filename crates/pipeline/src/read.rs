@@ -1,10 +1,12 @@
-//! What a build reads, and makes of what it read: tables, the catalogue, the history, which listings are one product, the rules, who is to be forgotten.
+//! The inputs of a build, parsed: tables, catalogue, history, product identity, rules, and the
+//! viewers to forget.
 
 pub mod catalogue;
 pub mod correction;
 pub mod external_vectors;
 pub mod forgotten;
 pub mod history;
+pub mod overlay;
 pub mod product;
 pub mod rekey;
 pub mod rules;

@@ -1,7 +1,9 @@
-//! What is told of builds: what they came to, how well the order before would have done, what a few named users did.
+//! Reports on builds: their counts, the hindsight on the previous ranking, and the recent events of
+//! listed viewers.
 
 pub mod build_log;
 pub mod built;
+pub mod census;
 pub mod claim;
 pub mod hindsight;
 pub mod viewers;

@@ -1,4 +1,5 @@
-//! Publishes a snapshot folder to the namespace that the environment names, for the test that kills it half way.
+//! Publishes a snapshot folder to the namespace given in the environment, for the test that kills
+//! it half way.
 
 use std::path::Path;
 
@@ -19,6 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         read_back: Some(10),
         limits: Limits::default(),
         is_forced: false,
+        share: None,
         progress: Progress::hidden(),
     };
     let clock = Clock::of_machine(|| {

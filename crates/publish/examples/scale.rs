@@ -1,8 +1,11 @@
-//! What publishing comes to at 0.1, 1 and 10 million users, against a server that has the limits of Cloudflare's API, on a simulated clock:
-//! `make publish-scale` prints the table of docs/operations.md. It ends with an error where a limit is broken.
+//! Measures publishing at 0.1, 1 and 10 million users, against a server with the limits of
+//! Cloudflare's API, on a simulated clock: `make publish-scale` prints the table of
+//! docs/operations.md. It fails if a limit is exceeded.
 //!
-//! The store is as it is after a week of publishes, of which nothing but names and stamps is kept; every shard of a snapshot differs from
-//! those before. A call takes 25 ms and its bytes at 100 Mbit/s.
+//! The store is in its state after a week of publishes, of which only names and stamps are kept,
+//! except that the live snapshot has shards to compare with, of one user each; every shard of a
+//! snapshot differs from earlier ones. A call takes 25 ms plus its bytes at 100
+//! Mbit/s.
 
 #![expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "sizes far below 2^52")]
 
@@ -21,7 +24,7 @@ use std::time::Duration;
 use server::{Server, SimulatedClock, Used};
 use sinsang_core::key::Key;
 use sinsang_core::pack::board_write::BoardParts;
-use sinsang_core::pack::manifest::{Manifest, ManifestParts, Previous};
+use sinsang_core::pack::manifest::{Beside, Manifest, ManifestParts};
 use sinsang_core::pack::taste::Widths;
 use sinsang_core::pack::{Format, Kind, PackId};
 use sinsang_core::time::{DAY_MS, HOUR_MS, UnixMillis};
@@ -34,15 +37,16 @@ use sinsang_run::progress::Progress;
 
 /// 2026-11-22 00:00 UTC.
 const BEGIN: i64 = 1_795_305_600_000;
-/// Bytes of a user in a shard, key included, and of users in one shard at the most (docs/operations.md).
+/// Bytes of a user in a shard, including the key, and most bytes of users in one shard
+/// (docs/operations.md).
 const USER_BYTES: usize = 109;
 const SHARD_BYTES: usize = 32_768;
-/// Products of the board, each with so long a title that it has 3.3 MB.
+/// Products of the board, with titles long enough to make it 3.3 MB.
 const PRODUCTS: u64 = 2_022;
 const TITLE_CHARS: usize = 500;
-/// Days that packs stay which nothing names.
+/// Grace period of unnamed packs, in days.
 const GRACE_DAYS: i64 = 7;
-/// The longest that 65,536 shards may take.
+/// The longest that publishing 65,536 shards may take, in milliseconds.
 const MAX_PUBLISH_MS: i64 = 20 * 60_000;
 
 static NOW: AtomicI64 = AtomicI64::new(BEGIN);
@@ -52,13 +56,13 @@ fn now() -> UnixMillis {
     UnixMillis(NOW.load(Ordering::SeqCst))
 }
 
-/// Waits of several connections overlap.
+/// Advances the clock so that waits of several connections overlap.
 fn sleep(duration: Duration) {
     let until = NOW.load(Ordering::SeqCst) + i64::try_from(duration.as_millis()).unwrap_or(0);
     NOW.fetch_max(until, Ordering::SeqCst);
 }
 
-/// Names that no pack has: by `SplitMix64`.
+/// A name that no pack has, from `SplitMix64`.
 fn made_up() -> PackId {
     let number = || {
         let mut value = SEED.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst);
@@ -80,12 +84,12 @@ fn board(built_at: UnixMillis) -> BoardParts {
     parts
 }
 
-/// Shards that so many users take, a power of two, as a build makes them.
+/// Number of shards for `users` users: a power of two, as in a build.
 fn shards(users: usize) -> usize {
     (users * USER_BYTES).div_ceil(SHARD_BYTES).next_power_of_two()
 }
 
-/// Writes a snapshot of so many users to `folder`, straight into files.
+/// Writes a snapshot of `users` users straight to files in `folder`.
 fn snapshot(folder: &Path, users: usize, built_at: UnixMillis) -> Result<Snapshot, Box<dyn Error>> {
     let widths = Widths { vocabulary: 1, vector: 101, ..Widths::default() };
     let length = USER_BYTES - 8;
@@ -106,13 +110,20 @@ fn snapshot(folder: &Path, users: usize, built_at: UnixMillis) -> Result<Snapsho
     }
     let users = u32::try_from(users)?;
     let manifest =
-        ManifestParts { built_at, board: board_id, format: Format::Two, users, shards: ids, previous: Vec::new() };
+        ManifestParts { built_at, board: board_id, format: Format::Two, users, shards: ids, beside: Vec::new() };
     fs::write(snapshot.file(Key::Live), manifest.write()?.0)?;
     Ok(snapshot)
 }
 
-/// Fills the server as publishes of a week and a day have, so that the packs of a day are old enough to go: five snapshots that a manifest names, and
-/// stamps alone of all before.
+/// A shard of one user, of `count` shards.
+fn one_user(shard: u64, count: usize) -> Result<(Vec<u8>, PackId), Box<dyn Error>> {
+    let key = shard.checked_shl(64 - count.trailing_zeros()).unwrap_or(0) | 1;
+    let widths = Widths { vocabulary: 1, vector: 1, ..Widths::default() };
+    Ok(sinsang_core::pack::taste::write(&widths, &[(key, vec![1])])?)
+}
+
+/// Fills the server as a week and a day of publishes would, so that the packs of one day are past
+/// the grace period: five snapshots named by a manifest, and only stamps of all earlier ones.
 fn fill(server: &Server, users: usize, a_day: i64) -> Result<(), Box<dyn Error>> {
     let count = shards(users);
     let shard_bytes = u32::try_from(users * USER_BYTES / count)?;
@@ -125,10 +136,14 @@ fn fill(server: &Server, users: usize, a_day: i64) -> Result<(), Box<dyn Error>>
             state.shelf.stamps.insert(made_up().0, (at, shard_bytes));
         }
     }
-    let mut previous: Vec<Previous> = Vec::new();
+    let mut previous: Vec<Beside> = Vec::new();
     for turn in (0..kept).rev() {
         let built_at = UnixMillis(BEGIN - (turn + 1) * every);
-        let ids: Vec<PackId> = (0..count).map(|_| made_up()).collect();
+        let live: Vec<(Vec<u8>, PackId)> = (0..if turn == 0 { count as u64 } else { 0 })
+            .map(|shard| one_user(shard, count))
+            .collect::<Result<_, _>>()?;
+        let ids: Vec<PackId> =
+            if turn == 0 { live.iter().map(|(_, id)| *id).collect() } else { (0..count).map(|_| made_up()).collect() };
         let (board, board_id) = sinsang_core::pack::board_write::write(&board(built_at))?;
         let users = u32::try_from(users)?;
         let parts = ManifestParts {
@@ -137,10 +152,15 @@ fn fill(server: &Server, users: usize, a_day: i64) -> Result<(), Box<dyn Error>>
             format: Format::Two,
             users,
             shards: ids.clone(),
-            previous: previous.iter().rev().copied().take(4).collect(),
+            beside: previous.iter().rev().copied().take(4).collect(),
         };
         let (bytes, id) = parts.write()?;
-        previous.push(Previous { snapshot: Manifest::parse(bytes.clone())?.snapshot(), manifest: id, built_at });
+        previous.push(Beside {
+            snapshot: Manifest::parse(bytes.clone())?.snapshot(),
+            manifest: id,
+            built_at,
+            share: None,
+        });
         for id in ids.iter().chain([&board_id, &id]) {
             state.shelf.stamps.insert(id.0, (built_at.0, shard_bytes));
         }
@@ -151,11 +171,15 @@ fn fill(server: &Server, users: usize, a_day: i64) -> Result<(), Box<dyn Error>>
         ] {
             state.entries.insert(key.to_string(), server::Entry { value, ..Default::default() });
         }
+        for (value, id) in live {
+            let key = Key::Pack(Kind::Tastes, id).to_string();
+            state.entries.insert(key, server::Entry { value, ..Default::default() });
+        }
     }
     Ok(())
 }
 
-/// What one run came to.
+/// The cost of one run.
 #[derive(Clone, Copy, Debug, Default)]
 struct Cost {
     calls: u64,
@@ -188,7 +212,7 @@ impl Cost {
     }
 }
 
-/// Does `work` and answers with what the server had of it.
+/// Runs `work` and returns its cost to the server.
 fn measured(server: &Server, work: impl FnOnce() -> Result<(), Box<dyn Error>>) -> Result<Cost, Box<dyn Error>> {
     let (before, begun): (Used, i64) = (server.state().used, NOW.load(Ordering::SeqCst));
     work()?;
@@ -204,7 +228,7 @@ fn measured(server: &Server, work: impl FnOnce() -> Result<(), Box<dyn Error>>) 
     })
 }
 
-/// Dollars of a month, by what the plan includes.
+/// Dollars of a month, beyond what the plan includes.
 fn dollars(a_month: Cost) -> Result<f64, Box<dyn Error>> {
     let prices = PriceList::parse(DEFAULT_PRICES)?.prices;
     let used = [
@@ -245,12 +269,14 @@ fn measure(users: usize, a_day: i64, work: &Path) -> Result<(), Box<dyn Error>> 
         first_delay: Duration::from_millis(500),
         calls_file: Some(work.join(format!("calls-{a_day}"))),
     };
-    // A process each, as it is in production: they share the pace by its file.
+    // A new client per run, as in production each is a process; they share the rate limit through
+    // its file.
     let kv = || RemoteKv::new(address.clone(), 4, Clock::simulated(now, sleep));
     let (holder, progress) = ("the measurement", Progress::hidden());
     let of_publish = measured(&server, || {
         let limits = Limits::default();
-        let options = Options { at: now(), holder, read_back: Some(200), limits, is_forced: false, progress };
+        let options =
+            Options { at: now(), holder, read_back: Some(200), limits, is_forced: false, share: None, progress };
         let report = publish(&snapshot, &mut kv(), &options)?;
         if report.written == shards(users) + 1 { Ok(()) } else { Err(format!("not all was written: {report}").into()) }
     })?;
@@ -270,7 +296,7 @@ fn measure(users: usize, a_day: i64, work: &Path) -> Result<(), Box<dyn Error>> 
         };
         collect(&mut kv(), &options)
     };
-    // As the CronJob does: a part each hour, until the pass is at its end.
+    // One part each hour, as the CronJob does, until the pass is complete.
     let mut runs = 0;
     let mut removed = 0;
     let mut busy_ms = 0;
@@ -285,7 +311,7 @@ fn measure(users: usize, a_day: i64, work: &Path) -> Result<(), Box<dyn Error>> 
             if report.is_whole || runs > 24 {
                 return if report.is_whole { Ok(()) } else { Err("a day is too short for a pass".into()) };
             }
-            // What is between two runs costs nothing.
+            // The time between two runs costs nothing.
             NOW.fetch_add((HOUR_MS - took_ms).max(0), Ordering::SeqCst);
         }
     })?;

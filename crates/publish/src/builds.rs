@@ -1,4 +1,5 @@
-//! What the last builds came to, as the preview page shows it: lines of a file beside the snapshot, brought to the store with it.
+//! The history of builds for the preview page: lines of a file beside the snapshot, copied to the
+//! store when it is published.
 
 use std::path::Path;
 
@@ -8,13 +9,13 @@ use sinsang_run::file::{SETTINGS_BYTES, read_text};
 
 use crate::store::Store;
 
-/// Lines that are brought to the store at most.
+/// Most lines copied to the store.
 const MAX_LINES: usize = 200;
-/// Their bytes at most, far below what a value may have.
+/// Most bytes of those lines, far below the limit of a KV value.
 const MAX_BYTES: usize = 1 << 20;
 
-/// Brings the last lines of `file` to the store, and says how many; `None` where there is no such file, or the store did not take them. What was
-/// published is live all the same.
+/// Copies the last lines of `file` to the store and returns their count; `None` if the file is
+/// missing or the store refuses it. The published snapshot stays live either way.
 pub fn publish_builds<S: Store>(file: &Path, store: &mut S, at: UnixMillis) -> Option<usize> {
     let text = read_text(file, SETTINGS_BYTES).ok()?;
     let lines = latest(&text);
@@ -22,7 +23,7 @@ pub fn publish_builds<S: Store>(file: &Path, store: &mut S, at: UnixMillis) -> O
     store.put(BUILDS, lines.as_bytes(), at).is_ok().then_some(count)
 }
 
-/// The last lines of `text` that there is room for.
+/// The last lines of `text` within [`MAX_LINES`] and [`MAX_BYTES`].
 fn latest(text: &str) -> &str {
     let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).filter(|at| *at < text.len());
     let starts: Vec<usize> = starts.collect();

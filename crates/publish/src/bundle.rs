@@ -1,4 +1,5 @@
-//! The snapshot that is deployed with the Worker, for when no store answers (`sinsang_core::pack::bundle`).
+//! The snapshot deployed with the Worker, served when no store answers
+//! (`sinsang_core::pack::bundle`).
 
 use std::path::{Path, PathBuf};
 
@@ -9,31 +10,31 @@ use sinsang_run::replace::{Access, replace};
 
 use crate::snapshot::{self, Snapshot};
 
-/// Why there is no bundle.
+/// Why no bundle was written.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
     /// The snapshot on disk can't be used.
     #[error(transparent)]
     Snapshot(#[from] snapshot::Error),
-    /// The edge's own reader refuses what was made.
-    #[error("the bundle can't be read back: {0}")]
+    /// The edge's own reader refuses the bundle.
+    #[error("the bundle is unreadable after writing: {0}; the earlier bundle is unchanged")]
     ReadBack(sinsang_core::pack::Damage),
     /// The file can't be written.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
 }
 
-/// What was bundled.
+/// A written bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BundleReport {
-    /// The snapshot.
+    /// Its snapshot.
     pub snapshot: String,
-    /// When it was built.
+    /// When the snapshot was built.
     pub built_at: String,
     /// Bytes of the bundle, which the Worker's script grows by.
     pub bytes: usize,
@@ -41,14 +42,15 @@ pub struct BundleReport {
 
 impl std::fmt::Display for BundleReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "snapshot {} of {} is bundled ({} bytes)", self.snapshot, self.built_at, self.bytes)
+        write!(f, "bundled snapshot {}, built {} ({} bytes)", self.snapshot, self.built_at, self.bytes)
     }
 }
 
-/// Writes the bundle of `snapshot` to `output`: its manifest and its board, without anybody's tastes. The file is whole or not there.
+/// Writes the bundle of `snapshot` to `output`: its manifest and its board, without any tastes. The
+/// write is atomic.
 ///
 /// # Errors
-/// A [`BundleError`]; a bundle that was there before is then still there.
+/// A [`BundleError`]; an earlier bundle is then still there.
 pub fn bundle(snapshot: &Snapshot, output: &Path) -> Result<BundleReport, BundleError> {
     let manifest = snapshot.manifest()?;
     let board = snapshot.read(Key::Pack(Kind::Board, manifest.board()))?;

@@ -1,10 +1,11 @@
-//! Removing packs that no kept snapshot names, as git removes what nothing refers to.
+//! Garbage collection of packs that no kept snapshot names, as git removes unreachable objects.
 //!
-//! A pack goes only once it is named neither by the live manifest nor by one that it keeps, and was last written longer ago than the
-//! grace period. A pass goes through the store's list page by page, within a budget of calls: at its end the place is kept in the store,
-//! and the next run goes on from there. Before packs are removed the run takes the lease and looks again at what is kept, so that no
-//! publish is under way that relies on one of them; what a publish wrote before it was cut short, the next one does not rely on once
-//! a collection had the lease.
+//! A pack is removed only if neither the live manifest nor a manifest it keeps names it, and it was
+//! last written longer ago than the grace period. A pass lists the store page by page, within a
+//! budget of calls; when the budget ends, the store keeps the cursor and the next run continues
+//! there. Before removing packs, the run takes the lease and reads the kept manifests again, so no
+//! publish that relies on one of those packs is under way. After a collection held the lease, the
+//! next publish ignores the packs that an interrupted one wrote.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -25,78 +26,79 @@ use crate::store::{Error, Store, kept, live, read};
 
 /// Packs removed under one lease, in calls of 10,000.
 const REMOVED_AT_ONCE: usize = 50_000;
-/// Calls that removing packs and keeping the place take at the most, tries that fail apart.
+/// Most calls for removing packs and keeping the place, not counting failed attempts.
 const LAST_CALLS: u64 = 30;
 
-/// How a store is collected.
+/// How to collect a store.
 #[derive(Clone, Copy, Debug)]
 pub struct CollectOptions<'a> {
-    /// How long ago a pack has to have been written to be removed, in milliseconds; at least [`MIN_GRACE_MS`].
+    /// Grace period of an unnamed pack since its last write, in milliseconds; at least
+    /// [`MIN_GRACE_MS`].
     pub grace_ms: i64,
-    /// Whether nothing is removed.
+    /// Whether this is a dry run, which removes nothing.
     pub is_dry: bool,
-    /// Calls after which the run ends and keeps its place; nothing for as many as it takes.
+    /// Calls after which the run ends and keeps its place; unlimited if `None`.
     pub budget: Option<u64>,
-    /// How long after a pass began the next one begins, in milliseconds.
+    /// Time from the start of one pass to the start of the next, in milliseconds.
     pub every_ms: i64,
     /// The time of the run.
     pub at: UnixMillis,
-    /// Who collects, as the lease and the history of runs name it.
+    /// The operator, as the lease and the history of runs name them.
     pub holder: &'a str,
-    /// Whether a bar is shown.
+    /// Whether to show a progress bar.
     pub progress: Progress,
 }
 
-/// What a pass through the store found and did.
+/// Counts of a pass through the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pass {
     /// When it began, in milliseconds since the epoch.
     pub begun_at: i64,
-    /// Packs that were there.
+    /// Packs in the store.
     pub packs: usize,
-    /// Their bytes, as far as they are stamped.
+    /// Bytes of the stamped packs.
     pub bytes: u64,
     /// Packs that kept snapshots name.
     pub named: usize,
-    /// Packs that nothing names and that are younger than the grace period, or of unknown age.
+    /// Unnamed packs that are younger than the grace period, or of unknown age.
     pub in_grace: usize,
-    /// Packs that were removed.
+    /// Removed packs.
     pub removed: usize,
-    /// Their bytes, as far as they are stamped.
+    /// Bytes of the removed packs that are stamped.
     pub removed_bytes: u64,
 }
 
-/// Where the collection of a store stands, as the store keeps it.
+/// The stored state of a collection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct State {
-    /// The pass that is under way, and the cursor of its next page.
+    /// The current pass, and the cursor of its next page.
     #[serde(default)]
     pass: Option<(Pass, String)>,
-    /// The last pass that came to its end.
+    /// The last completed pass.
     #[serde(default)]
     last: Option<Pass>,
 }
 
-/// What a collection did, or would do.
+/// The outcome of a collection, or of a dry run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CollectReport {
-    /// The pass, as far as it has come: by this run, and by those before that it goes on from.
+    /// The pass so far, including the earlier runs that this one continues.
     #[serde(flatten)]
     pub pass: Pass,
-    /// Whether it came to its end.
+    /// Whether the pass is complete.
     pub is_whole: bool,
-    /// Minutes until the next pass is due; 0 where one is under way.
+    /// Minutes until the next pass is due; 0 if one is under way.
     pub due_in_minutes: i64,
     /// Packs that this run removed.
     pub removed_now: usize,
-    /// Calls of the store's interface; 0 where they are not counted.
+    /// Calls of the store's API; 0 if they are not counted.
     pub calls: u64,
-    /// Why the run ended before the pass or its budget did.
+    /// Why the run ended before the pass was complete or the budget used up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
-    /// Whether nothing was removed because that was asked for.
+    /// Whether this was a dry run.
     pub is_dry: bool,
-    /// The last pass that came to its end, with what the store held after it.
+    /// The last completed pass, with the store's contents after it.
     pub last: Option<Pass>,
 }
 
@@ -104,22 +106,26 @@ impl fmt::Display for CollectReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { pass, is_whole, due_in_minutes, is_dry, stopped, .. } = self;
         if *due_in_minutes > 0 && pass.packs == 0 {
-            return write!(f, "nothing to do: the next pass is due in {due_in_minutes} min");
+            return write!(f, "nothing to do: next pass due in {due_in_minutes} min");
         }
         let Pass { packs, named, in_grace, removed, removed_bytes, .. } = pass;
         let verb = if *is_dry { "would be removed" } else { "removed" };
-        write!(f, "{removed} of {packs} packs {verb} ({removed_bytes} bytes); {named} named, {in_grace} in grace")?;
+        write!(
+            f,
+            "{removed} of {packs} packs {verb} ({removed_bytes} bytes); {named} in use, {in_grace} in the grace period"
+        )?;
         if !is_whole {
-            write!(f, "; the pass is not at its end, and the next run goes on with it")?;
+            write!(f, "; the pass is incomplete; the next run continues it")?;
         }
         stopped.iter().try_for_each(|why| write!(f, "\nended early: {why}"))
     }
 }
 
-/// Removes the packs of `store` that no kept snapshot names and that are old enough.
+/// Removes packs of `store` that no kept snapshot names and that are past the grace period.
 ///
 /// # Errors
-/// Where the store fails, or a kept manifest can't be read: then nothing can be told to be unnamed, and nothing is removed.
+/// If the store fails, or a kept manifest can't be read: then no pack can be proved unnamed, and
+/// none is removed.
 pub fn collect<S: Store>(store: &mut S, options: &CollectOptions<'_>) -> Result<CollectReport, Error<S::Error>> {
     let calls_before = store.calls();
     let mut named = named(store)?;
@@ -141,17 +147,18 @@ pub fn collect<S: Store>(store: &mut S, options: &CollectOptions<'_>) -> Result<
         report.due_in_minutes = ((options.every_ms - since_last.unwrap_or(0)) / MINUTE_MS).max(1);
         return Ok(report);
     }
-    let bar = options.progress.start("packs looked at", Unit::Items, 0);
+    let bar = options.progress.start("checking packs", Unit::Items, 0);
     let may_go_on = |calls: u64| options.budget.is_none_or(|budget| calls - calls_before + LAST_CALLS < budget);
     let mut going: Vec<(PackId, u64)> = Vec::new();
-    // The place and the counts before what is going to be removed: where that fails, it is looked at again.
+    // The place and counts before the pending removals: if removing fails, those packs are examined
+    // again.
     let mut safe = (report.pass.clone(), cursor.clone());
     while may_go_on(store.calls()) {
         let page = match store.page(&cursor) {
             Ok(page) => page,
             Err(error) if !cursor.is_empty() && report.removed_now == 0 && going.is_empty() => {
-                // A place that the store does not know any more: the pass begins anew, now.
-                tracing::warn!(%error, "the place of the last run is lost; the pass begins anew");
+                // The store no longer knows the cursor, so the pass restarts.
+                tracing::warn!(%error, "the store no longer knows the last run's cursor; restarting the pass");
                 report.pass = Pass { begun_at: options.at.0, ..Pass::default() };
                 cursor.clear();
                 safe = (report.pass.clone(), String::new());
@@ -201,7 +208,8 @@ pub fn collect<S: Store>(store: &mut S, options: &CollectOptions<'_>) -> Result<
     Ok(report)
 }
 
-/// Removes what is going under the lease, but for what a kept snapshot names by then; answers with all that they name.
+/// Removes the packs of `part` under the lease, except those that a kept snapshot names by then.
+/// Returns all named packs.
 fn remove<S: Store>(
     store: &mut S,
     part: &[(PackId, u64)],
@@ -227,7 +235,7 @@ fn remove<S: Store>(
     under(store, options.holder, "collect", |store, _| take(store))
 }
 
-/// Keeps the place in the store, or that the pass came to its end, and tells the history.
+/// Stores the place, or the completed pass, and adds the run to the history.
 fn keep<S: Store>(
     store: &mut S,
     state: &mut State,
@@ -254,20 +262,17 @@ fn keep<S: Store>(
     Ok(())
 }
 
-/// Where the collection of `store` stands. One that can't be read is at its beginning.
+/// The state of the collection of `store`; an unreadable one counts as the beginning.
 fn state<S: Store>(store: &mut S) -> Result<State, Error<S::Error>> {
     Ok(read(store, COLLECTION)?.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
 }
 
-/// All packs that the live snapshot and the kept ones before it name.
+/// The packs that the live snapshot and the kept ones before it name.
 fn named<S: Store>(store: &mut S) -> Result<BTreeSet<PackId>, Error<S::Error>> {
     let found = Found::new(store)?;
-    if let Some(damage) = found.damage {
-        return Err(Error::Unread { damage, advice: "roll back to a snapshot, or publish one with --force" });
-    }
-    let live = found.manifest.ok_or(Error::NothingLive)?;
-    let mut named: BTreeSet<PackId> = ids(&live).collect();
-    for previous in live.previous() {
+    let live = found.needed()?;
+    let mut named: BTreeSet<PackId> = ids(live).collect();
+    for previous in live.beside() {
         let snapshot = previous.snapshot.to_string();
         let manifest = kept(store, previous.manifest)?.ok_or(Error::Incomplete { snapshot, missing: 1 })?;
         named.extend(ids(&manifest));

@@ -1,6 +1,7 @@
-//! What a month costs at Cloudflare: this design, in shards, beside a key for each user.
+//! The monthly cost at Cloudflare of this design, which stores tastes in shards, compared with one
+//! key per user.
 //!
-//! Sizes come from an actual snapshot, prices and what is taken for granted from `data/cost.toml`.
+//! Sizes come from an actual snapshot, prices and assumptions from `data/cost.toml`.
 
 use std::fmt;
 
@@ -16,36 +17,39 @@ use crate::snapshot::{self, Snapshot};
 
 const DAYS: f64 = 30.0;
 const SECONDS: f64 = DAYS * 86_400.0;
-/// Between two looks of a consumer at the live manifest, in seconds (`crates/event-worker/src/edge/listing.rs`).
+/// Seconds between two reads of the live manifest by an events consumer
+/// (`crates/event-worker/src/edge/listing.rs`).
 const LISTING_LOOK_S: f64 = 60.0;
-/// Rows that the one who counts the pulse reads when it wakes up, at the most, and the bytes of all marks.
+/// The Durable Object that counts the pulse: most rows that it reads on waking, and bytes of all
+/// its marks.
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
 const COUNTER: (f64, f64) = ((pulse::MAX_PRODUCTS + 1) as f64, (pulse::MAX_ALL_MARKS * pulse::MARK_BYTES) as f64);
-/// Names that a list gives.
+/// Names per page of a list.
 const LISTED: f64 = 1_000.0;
-/// Reads of a publish beside the shards, at the most: 200 packs and the manifest twice are read back; what is live and kept,
-/// some packs of it, the lease and the history are looked at.
+/// Upper bound on a publish's reads apart from shards: 200 packs and the manifest twice to read
+/// them back; and the live and kept manifests, some of their packs, the lease and the history.
 const PUBLISH_READS: f64 = 241.0;
-/// Keys that every publish writes beside shards: the board, the manifest as a pack and as what is live, the lease twice, the history and the builds.
+/// Keys that every publish writes besides shards: the board, the manifest as a pack and as the live
+/// one, the lease twice, the history and the builds.
 const OTHER_KEYS: f64 = 7.0;
-/// Those of them that are packs, which are removed again one day.
+/// The packs among them, which a later collection removes.
 const OTHER_PACKS: f64 = 2.0;
 
-/// How much the system is used.
+/// The load on the system.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Usage {
-    /// Users in a month, all of them with tastes.
+    /// Users in a month, all with tastes.
     pub users: f64,
-    /// Requests of each in a month.
+    /// Requests per user in a month.
     pub requests_per_user: f64,
     /// Publishes a day.
     pub publishes_per_day: f64,
 }
 
-/// What was measured.
+/// Measured sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Sizes {
-    /// Bytes of tastes for each user.
+    /// Bytes of tastes per user.
     pub bytes_per_user: f64,
     /// Bytes of the board.
     pub board_bytes: f64,
@@ -54,10 +58,10 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// The sizes of `snapshot`, with a measured CPU time of a request.
+    /// Measures `snapshot`, and adds `cpu_us`, the measured CPU time of a request.
     ///
     /// # Errors
-    /// Where a file of the snapshot can't be read.
+    /// If a file of the snapshot can't be read.
     #[expect(clippy::cast_precision_loss, reason = "sizes far below 2^52")]
     pub fn of(snapshot: &Snapshot, cpu_us: f64) -> Result<Self, snapshot::Error> {
         let manifest: Manifest = snapshot.manifest()?;
@@ -71,41 +75,41 @@ impl Sizes {
     }
 }
 
-/// One thing that is charged, in both designs.
+/// One billed resource, in both designs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Line {
-    /// What.
+    /// The resource.
     pub name: &'static str,
     /// Units a month with shards.
     pub units: f64,
-    /// Their dollars.
+    /// Dollars a month with shards.
     pub dollars: f64,
-    /// Units a month with a key for each user.
+    /// Units a month with one key per user.
     pub units_by_key: f64,
-    /// Their dollars.
+    /// Dollars a month with one key per user.
     pub dollars_by_key: f64,
 }
 
 /// A month's bill.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CostReport {
-    /// What it is for.
+    /// The load it assumes.
     pub usage: Usage,
-    /// What it is computed from.
+    /// The sizes it is computed from.
     pub sizes: Sizes,
-    /// Taste shards.
+    /// Number of taste shards.
     pub shards: f64,
-    /// What is charged.
+    /// Billed resources.
     pub lines: Vec<Line>,
-    /// Dollars with shards, the plan among them.
+    /// Dollars with shards, including the plan's base price.
     pub dollars: f64,
-    /// Dollars with a key for each user.
+    /// Dollars with one key per user.
     pub dollars_by_key: f64,
-    /// The day that the prices were read on.
+    /// Day on which the prices were read.
     pub prices_read_on: String,
 }
 
-/// What is used in a month, of each thing that has a price.
+/// A month's use of each billed resource.
 struct Consumption {
     requests: f64,
     cpu_ms: f64,
@@ -126,7 +130,7 @@ struct Consumption {
     object_gb_months: f64,
 }
 
-/// The bill of a month of 30 days.
+/// The bill for a month of 30 days.
 pub fn cost(usage: Usage, sizes: Sizes, list: &PriceList) -> CostReport {
     let assumed = &list.assumptions;
     let shards = shards(usage.users * sizes.bytes_per_user, assumed.shard_bytes);
@@ -170,12 +174,12 @@ fn line(name: &'static str, price: Price, units: f64, units_by_key: f64) -> Line
     Line { name, units, dollars: price.of(units), units_by_key, dollars_by_key: price.of(units_by_key) }
 }
 
-/// The smallest power of two of shards that hold `bytes` at `shard_bytes` each, as a build makes them.
+/// The smallest power of two of shards that holds `bytes` at `shard_bytes` each, as in a build.
 fn shards(bytes: f64, shard_bytes: f64) -> f64 {
     (bytes / shard_bytes).max(1.0).log2().ceil().exp2()
 }
 
-/// What is used with so many shards, or with a key for each user.
+/// A month's use with `shards` shards, or with one key per user if `None`.
 fn consumption(usage: Usage, sizes: Sizes, assumed: &Assumptions, shards: Option<f64>) -> Consumption {
     let requests = usage.users * usage.requests_per_user;
     let publishes = usage.publishes_per_day * DAYS;
@@ -189,21 +193,22 @@ fn consumption(usage: Usage, sizes: Sizes, assumed: &Assumptions, shards: Option
 
     let (taste_reads, deletes, lists, stored_bytes);
     if let Some(shards) = shards {
-        // Each isolate reads each shard that its requests need once a publish, and again what it could not remember.
+        // Each isolate reads each shard that its requests need once per publish, and again if it
+        // has evicted it.
         let per_isolate = requests / (publishes * assumed.isolates).max(1.0);
         let met = shards * (1.0 - (1.0 - 1.0 / shards).powf(per_isolate));
         let remembered = (assumed.remembered_shard_bytes / (taste_bytes / shards)).min(shards);
         taste_reads = publishes * assumed.isolates * met.max(per_isolate * (1.0 - remembered / shards));
-        // Content-addressed packs stay until they are collected.
+        // Content-addressed packs stay until a collection removes them.
         let kept = assumed.kept_snapshots - 1.0 + usage.publishes_per_day * assumed.grace_days;
         let stored = shards + OTHER_PACKS + kept * (rewritten + OTHER_PACKS);
         deletes = publishes * (rewritten + OTHER_PACKS);
-        // A collection goes through all that is there once a day; a publish lists nothing.
+        // A collection lists the whole store once a day; a publish lists nothing.
         lists = DAYS * (stored / LISTED).ceil();
         let other_bytes = sizes.board_bytes + 16.0 * shards;
         stored_bytes = taste_bytes + other_bytes + kept * (taste_bytes * assumed.shards_changed + other_bytes);
     } else {
-        // An isolate rarely meets a user twice, and values are written over in place.
+        // An isolate rarely meets a user twice, and values are overwritten in place.
         taste_reads = requests;
         deletes = 0.0;
         lists = 0.0;
@@ -211,20 +216,21 @@ fn consumption(usage: Usage, sizes: Sizes, assumed: &Assumptions, shards: Option
     }
     let batches = requests * assumed.event_batches_per_request;
     let objects = batches / assumed.event_batches_per_object;
-    // A consumer's look at the live board's listings, and the board where it is another.
+    // A consumer looks up the live board's listings, and reads the board if it has changed.
     let listing_looks = objects.min(assumed.consumers * SECONDS / LISTING_LOOK_S);
     let listing_boards = objects.min(assumed.consumers * publishes);
     Consumption {
         requests: requests + batches,
         cpu_ms: (requests + batches) * sizes.cpu_us / 1e3,
-        kv_reads: looks
+        // The overlay is looked up with the manifest.
+        kv_reads: 2.0 * looks
             + pulse_looks
             + boards
             + taste_reads
             + publishes * PUBLISH_READS
             + listing_looks
             + listing_boards,
-        // A pulse is written under its number, and as the latest.
+        // A pulse is written under its number and as the latest.
         kv_writes: publishes * (rewritten + OTHER_KEYS) + 2.0 * pulses,
         kv_deletes: deletes,
         kv_lists: lists,
@@ -235,12 +241,13 @@ fn consumption(usage: Usage, sizes: Sizes, assumed: &Assumptions, shards: Option
         r2_reads: objects * assumed.event_object_reads,
         r2_gb_months: batches * assumed.event_batch_bytes * assumed.event_days / DAYS / 1e9,
         analytics_points: requests * assumed.sampled,
-        // The one who counts the pulse is told of each object, and wakes up for each pulse.
+        // The pulse counter receives a request per object, and wakes once per pulse.
         object_requests: objects + pulses,
         object_gb_seconds: SECONDS * assumed.counter_active * assumed.counter_gb,
-        // At the most it wakes up from sleep each time, and reads all products and what is waiting.
+        // The upper bound: it wakes from hibernation each time, and reads all products and the
+        // queue.
         object_rows_read: pulses * COUNTER.0,
-        // Of a pulse the one that waits is written and deleted, and the alarm set.
+        // Each pulse writes and deletes the waiting row, and sets the alarm.
         object_rows_written: objects * assumed.products_per_object * 2.0 + pulses * 3.0,
         object_gb_months: COUNTER.1 / 1e9,
     }
@@ -252,16 +259,20 @@ impl fmt::Display for CostReport {
         let Sizes { bytes_per_user, board_bytes, cpu_us } = self.sizes;
         writeln!(
             f,
-            "{users:.0} users, {requests_per_user} requests each a month, {publishes_per_day} publishes a day"
+            "{users:.0} users, {requests_per_user} requests per user and month, {publishes_per_day} publishes per day"
         )?;
         writeln!(
             f,
-            "{} shards of tastes ({bytes_per_user:.0} bytes a user), a board of {board_bytes:.0} bytes",
+            "{} taste shards ({bytes_per_user:.0} bytes per user), a board of {board_bytes:.0} bytes",
             self.shards
         )?;
-        writeln!(f, "{cpu_us:.0} µs of CPU a request; prices read on {}", self.prices_read_on)?;
+        writeln!(f, "{cpu_us:.0} µs of CPU per request; prices as of {}", self.prices_read_on)?;
         writeln!(f)?;
-        writeln!(f, "{:<19} {:>15} {:>10}   {:>15} {:>10}", "a month", "shards", "dollars", "a key a user", "dollars")?;
+        writeln!(
+            f,
+            "{:<19} {:>15} {:>10}   {:>15} {:>10}",
+            "per month", "shards", "dollars", "key per user", "dollars"
+        )?;
         for Line { name, units, dollars, units_by_key, dollars_by_key } in &self.lines {
             let digits = if name.ends_with(" GB") { 2 } else { 0 };
             writeln!(
@@ -272,7 +283,7 @@ impl fmt::Display for CostReport {
         write!(
             f,
             "{:<19} {:>15} {:>10.2}   {:>15} {:>10.2}",
-            "with the plan", "", self.dollars, "", self.dollars_by_key
+            "total with plan", "", self.dollars, "", self.dollars_by_key
         )
     }
 }
@@ -300,7 +311,8 @@ mod tests {
         }
     }
 
-    /// By hand: 720 publishes, 20 million requests, 4 million batches; 128 MB of tastes in 4,096 shards of 31,250 bytes.
+    /// Worked out by hand: 720 publishes, 20 million requests, 4 million batches; 128 MB of tastes
+    /// in 4,096 shards of 31,250 bytes.
     #[test]
     fn a_month_of_a_million_users_as_computed_by_hand() {
         assert!((report().shards - 4096.0).abs() < 1e-9);
@@ -309,26 +321,30 @@ mod tests {
         // 720 × (4,096 + 7), and 720 × (1,000,000 + 7); 43,200 pulses, twice.
         assert_line("KV writes", [3_040_560.0, 720_091_440.0], [10.2028, 3595.457]);
         assert_line("KV deletes", [2_950_560.0, 0.0], [9.7528, 0.0]);
-        // 4 + 168 older snapshots of 4,098 packs and the live one: 708,954 packs, 709 lists, 30 times.
+        // 4 + 168 older snapshots of 4,098 packs and the live one: 708,954 packs, 709 list pages,
+        // 30 times.
         assert_line("KV lists", [21_270.0, 0.0], [0.0, 0.0]);
-        // 17.28 million looks and 8.64 million at the pulse, 144,000 boards, 173,520 reads of publishes; 138.9 requests for each isolate and publish, which meet
-        // 4,096 × (1 − (1 − 1/4,096)^138.9) = 136.57 shards: 19,665,900. Consumers: a look for each of 40,000 objects, and 5 × 720 boards.
-        assert_line("KV reads", [45_947_080.0, 46_281_120.0], [17.9735, 18.1406]);
+        // 17.28 million reads of the manifest and of the overlay each, 8.64 million of pulses,
+        // 144,000 boards, 173,520 reads by publishes; 138.9 requests per isolate and publish, which
+        // need 4,096 × (1 − (1 − 1/4,096)^138.9) = 136.57 shards: 19,665,900. Consumers: a look for
+        // each of 40,000 objects, and 5 × 720 boards.
+        assert_line("KV reads", [63_227_080.0, 63_561_120.0], [26.6135, 26.7806]);
         // 173 × (128 MB + 1 MB + 65,536 bytes), and 129 MB.
         assert_line("KV GB", [22.3283, 0.129], [10.6642, 0.0]);
         assert_line("Queues operations", [12e6, 12e6], [4.40, 4.40]);
         assert_line("R2 writes", [40_000.0, 40_000.0], [0.0, 0.0]);
-        // 4 million batches of 600 bytes, three months of them.
+        // 4 million batches of 600 bytes, kept for three months.
         assert_line("R2 GB", [7.2, 7.2], [0.0, 0.0]);
         assert_line("Analytics points", [200_000.0, 200_000.0], [0.0, 0.0]);
-        // A request an object and 43,200 alarms; 128 MB all month; 8,193 rows an alarm; 50 products an object, twice, and 3 rows an alarm.
+        // One request per object and 43,200 alarms; 128 MB all month; 8,193 rows per alarm; 50
+        // products per object, twice, and 3 rows per alarm.
         assert_line("Object requests", [83_200.0, 83_200.0], [0.0, 0.0]);
         assert_line("Object GB-seconds", [331_776.0, 331_776.0], [0.0, 0.0]);
         assert_line("Object rows read", [353_937_600.0, 353_937_600.0], [0.0, 0.0]);
         assert_line("Object rows written", [4_129_600.0, 4_129_600.0], [0.0, 0.0]);
         assert_line("Object GB", [0.0018, 0.0018], [0.0, 0.0]);
         let report = report();
-        let sum = 5.0 + 4.2 + 10.2028 + 9.7528 + 17.9735 + 10.6642 + 4.4;
+        let sum = 5.0 + 4.2 + 10.2028 + 9.7528 + 26.6135 + 10.6642 + 4.4;
         assert!((report.dollars - sum).abs() < 0.02, "{report}");
         assert!(report.dollars_by_key > 50.0 * report.dollars, "{report}");
     }
@@ -341,7 +357,8 @@ mod tests {
         let large = cost(Usage { users: 1e7, ..USAGE }, SIZES, &list);
         assert!((large.shards - 65_536.0).abs() < 1e-9);
         assert!(large.dollars > report().dollars && large.dollars_by_key > 30_000.0, "{large}");
-        // Twenty times the events: 800,000 objects write 80 million rows, of which 50 are in the plan.
+        // Twenty times the events: 800,000 objects write 80 million rows, of which the plan
+        // includes 50 million.
         let busy = cost(Usage { users: 2e7, ..USAGE }, SIZES, &list);
         let rows = busy.lines.iter().find(|line| line.name == "Object rows written").unwrap();
         assert!((rows.units - 80_129_600.0).abs() < 1.0 && (rows.dollars - 30.1296).abs() < 1e-6, "{busy}");

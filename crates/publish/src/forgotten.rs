@@ -1,5 +1,6 @@
-//! Users who asked to be forgotten, as the store knows them: by their keys, each with the time from which snapshots are built without them. No
-//! snapshot that has one of them becomes live, be it by a rollback or because an old folder is published again.
+//! The store's list of users who asked to be forgotten: their keys, each with the time from which
+//! snapshots are built without them. A snapshot with tastes of one of them never becomes live,
+//! neither by a rollback nor by publishing an old folder again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,32 +15,38 @@ use crate::found::Found;
 use crate::lease::{FORGET, after_others};
 use crate::snapshot::Snapshot;
 use crate::store::{Error, Store, confirm, kept, read};
+use crate::viewer_share::ViewerShare;
 
-/// How often the list is written again that another run's took the place of.
+/// Attempts to write the list if a concurrent run overwrites it.
 const ATTEMPTS: u32 = 3;
 
-/// The list: keys of users, each with the time that the first snapshot without them was built at.
+/// The list: user keys, each with the build time of the first snapshot without the user.
 type List = BTreeMap<u64, UnixMillis>;
 
-/// What a snapshot of the store has of some users.
+/// Which of some users a snapshot in the store contains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// The snapshot.
     pub snapshot: String,
     /// When it was built.
     pub built_at: String,
-    /// Whether it is the live one; others are kept, to be rolled back to.
+    /// Whether it is the live one.
     pub is_live: bool,
-    /// Those of the users whose tastes it has.
+    /// The share of viewers who get it in place of the live one, none once it is withdrawn; `None`
+    /// for the live one and for earlier ones, which are kept for rollback.
+    pub share: Option<ViewerShare>,
+    /// Users whose tastes it has.
     pub keys: Vec<UserKey>,
 }
 
-/// Adds `keys` to the store's list of users whom no snapshot may know, with `since`, the time from which snapshots are built without them. Answers
-/// with how many were not on it. The list is written under the store's lease, which `holder` waits for: of two lists that are written at once the
-/// earlier would be lost.
+/// Adds `keys` to the store's list of users whom no snapshot may contain, with `since`, the time
+/// from which snapshots are built without them. Returns how many were not listed yet. The list is
+/// written under the store's lease, which `holder` waits for: without it, one of two concurrent
+/// writes would be lost.
 ///
 /// # Errors
-/// An [`Error`] where the store does not answer, its list is damaged, or another run keeps the store for longer than ten minutes.
+/// An [`Error`] if the store does not answer, its list is damaged, or another run holds the store
+/// for longer than ten minutes.
 pub fn note_forgotten<S: Store>(
     store: &mut S,
     keys: impl IntoIterator<Item = UserKey>,
@@ -65,7 +72,8 @@ pub fn note_forgotten<S: Store>(
             let text = lines.join("\n");
             let failed = |source| Error::Store { action: "writing", key: FORGOTTEN.to_owned(), source };
             store.put(FORGOTTEN, text.as_bytes(), at).map_err(failed)?;
-            // Two runs that took the lease in the same moment both get here, and one of the lists is not what it wrote.
+            // Two runs that took the lease at the same moment both get here, and one of them finds
+            // the other's list.
             let is_kept = confirm(store, FORGOTTEN, text.as_bytes(), None);
             match is_kept {
                 Ok(()) => return Ok(added),
@@ -77,10 +85,10 @@ pub fn note_forgotten<S: Store>(
     })
 }
 
-/// Refuses `snapshot`, a folder, where it has tastes of a user whom the store lists as forgotten.
+/// Refuses the folder `snapshot` if it has tastes of a user on the store's list.
 ///
 /// # Errors
-/// [`Error::Forgotten`], or what keeps the snapshot or the list from being read.
+/// [`Error::Forgotten`] if it has; any other [`Error`] if the snapshot or the list can't be read.
 pub fn refuse_forgotten<S: Store>(snapshot: &Snapshot, store: &mut S) -> Result<(), Error<S::Error>> {
     let (manifest, keys) = (snapshot.manifest()?, list(store)?.into_keys().collect::<Vec<_>>());
     let mut users = 0;
@@ -91,34 +99,36 @@ pub fn refuse_forgotten<S: Store>(snapshot: &Snapshot, store: &mut S) -> Result<
     verdict(&manifest, users)
 }
 
-/// Refuses the snapshot of `manifest`, which the store has, where it has tastes of a user whom the store lists as forgotten. Since when they are
-/// counts for nothing: it was told by another clock than that of the build, and a snapshot that is built later may know them all the same.
+/// Refuses the stored snapshot of `manifest` if it has tastes of a user on the store's list. The
+/// listed times are ignored: they come from another clock than the build's, and even a snapshot
+/// built later may contain the user.
 ///
 /// # Errors
-/// [`Error::Forgotten`], or what keeps the store from telling.
+/// [`Error::Forgotten`] if it has; any other [`Error`] if the store can't be read.
 pub(crate) fn refuse<S: Store>(store: &mut S, manifest: &Manifest) -> Result<(), Error<S::Error>> {
     let keys: Vec<u64> = list(store)?.into_keys().collect();
     let users = held(store, manifest, &keys)?.len();
     verdict(manifest, users)
 }
 
-/// What the live snapshot and those that are kept have of the users of `keys`, the live one first.
+/// Which users of `keys` the live and the kept snapshots contain, the live one first.
 ///
 /// # Errors
-/// An [`Error`] where the store does not answer.
+/// An [`Error`] if the store does not answer.
 pub fn standing<S: Store>(store: &mut S, keys: &[UserKey]) -> Result<Vec<Standing>, Error<S::Error>> {
     let keys: Vec<u64> = keys.iter().map(|key| key.0).collect();
     let Some(live) = Found::new(store)?.manifest else { return Ok(Vec::new()) };
     let mut manifests = vec![];
-    for previous in live.previous() {
-        manifests.extend(kept(store, previous.manifest)?);
+    for beside in live.beside() {
+        manifests.extend(kept(store, beside.manifest)?.map(|manifest| (manifest, beside.share)));
     }
-    manifests.insert(0, live);
+    manifests.insert(0, (live, None));
     let mut standings = Vec::new();
-    for (place, manifest) in manifests.iter().enumerate() {
+    for (place, (manifest, share)) in manifests.iter().enumerate() {
         let keys = held(store, manifest, &keys)?;
         let (snapshot, built_at) = (manifest.snapshot().to_string(), manifest.built_at().to_string());
-        standings.push(Standing { snapshot, built_at, is_live: place == 0, keys });
+        let share = share.map(ViewerShare::of);
+        standings.push(Standing { snapshot, built_at, is_live: place == 0, share, keys });
     }
     Ok(standings)
 }
@@ -130,7 +140,7 @@ fn verdict<E: std::error::Error + Send + Sync + 'static>(manifest: &Manifest, us
     }
 }
 
-/// The store's list. A damaged one is an error: to take it for an empty one would serve the forgotten again.
+/// The store's list. Damage is an error: treating it as empty would serve forgotten users again.
 fn list<S: Store>(store: &mut S) -> Result<List, Error<S::Error>> {
     let Some(bytes) = read(store, FORGOTTEN)? else { return Ok(List::new()) };
     let damaged = |damage: String| Error::ReadBack { key: FORGOTTEN.to_owned(), damage };
@@ -143,7 +153,7 @@ fn list<S: Store>(store: &mut S) -> Result<List, Error<S::Error>> {
     lines.map(|(at, line)| entry(line).ok_or_else(|| damaged(format!("line {}", at + 1)))).collect()
 }
 
-/// The shards of `manifest` that would have `keys`, each with those.
+/// The shards of `manifest` that would contain `keys`, each with its keys.
 fn by_shard(manifest: &Manifest, keys: &[u64]) -> BTreeMap<PackId, Vec<UserKey>> {
     let mut shards: BTreeMap<PackId, Vec<UserKey>> = BTreeMap::new();
     for key in keys {
@@ -154,7 +164,7 @@ fn by_shard(manifest: &Manifest, keys: &[u64]) -> BTreeMap<PackId, Vec<UserKey>>
     shards
 }
 
-/// Those of `keys` whose tastes the snapshot of `manifest` has in the store. A shard that is gone has none.
+/// Those of `keys` whose tastes the stored snapshot of `manifest` has. A missing shard has none.
 fn held<S: Store>(store: &mut S, manifest: &Manifest, keys: &[u64]) -> Result<Vec<UserKey>, Error<S::Error>> {
     let mut held = Vec::new();
     for (id, keys) in by_shard(manifest, keys) {

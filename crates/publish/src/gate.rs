@@ -1,53 +1,57 @@
-//! What keeps a bad snapshot from going live: it is held against what is live, in numbers, before its manifest moves.
+//! The gate that keeps a bad snapshot from going live: before the manifest moves, it is compared
+//! with the live snapshot.
 //!
-//! [`Refusal::of`] is a pure function of two [`Summary`]s, the time and the operators' [`Limits`]; a snapshot's numbers are read from its board and
-//! manifest, the live one's from the store. Where nothing is live, only what no snapshot may be is refused; where something is that can't be read, that
-//! is a reason by itself ([`Refusal::unread`]).
+//! [`Refusal::of`] is a pure function of a [`Comparison`], the time and the operators' [`Limits`].
+//! If nothing is live, only the absolute rules apply ([`Refusal::alone`]). If the live snapshot
+//! can't be read, that alone is a reason to refuse ([`Refusal::unread`]).
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use sinsang_core::key::Key;
-use sinsang_core::pack::Kind;
-use sinsang_core::pack::board::Board;
-use sinsang_core::pack::manifest::Manifest;
 use sinsang_core::time::{CLOCK_LEEWAY_MS, HOUR_MS, UnixMillis};
 use sinsang_core::verdict::VerdictKind;
 
-use crate::snapshot::{self, Snapshot};
+use crate::comparison::{Comparison, FIRST};
+use crate::summary::Summary;
 
-/// How far a snapshot may differ from the live one; `docs/rules.md` has a row for each. A normal day is well within the defaults.
+/// How far a snapshot may differ from the live one; `docs/rules.md` has a row for each. A normal
+/// day is well within the defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Counts of no more than this on both sides are not compared.
+    /// Counts up to this on both sides are not compared.
     pub few: u32,
-    /// The least share of the live board's products and broadcasts.
+    /// Smallest share of the live board's products and broadcasts.
     pub least_products: f64,
-    /// The most.
+    /// Largest share of the live board's products and broadcasts.
     pub most_products: f64,
-    /// The least share of each shop's products.
+    /// Smallest share of each shop's products.
     pub least_shop: f64,
-    /// The least share of each shop's new products, and of all shops' together, which are compared from a quarter of `few` on: what is shown as new
-    /// is few products by nature.
+    /// Smallest share of new products, of each shop and of all shops together. The total is
+    /// compared from a quarter of `few` on: few products are new by nature.
     pub least_new: f64,
-    /// The most.
+    /// Largest share of new products.
     pub most_new: f64,
     /// How far the share of products that are new, repeats or unknown may move, from 0 to 1.
     pub verdict_shift: f64,
-    /// The least share of the live snapshot's users.
+    /// Smallest share of the live snapshot's users.
     pub least_users: f64,
-    /// The most.
+    /// Largest share of the live snapshot's users.
     pub most_users: f64,
-    /// The least share of the live board's bytes.
+    /// Smallest share of the live board's bytes.
     pub least_bytes: f64,
-    /// The most.
+    /// Largest share of the live board's bytes.
     pub most_bytes: f64,
-    /// The least share of the live board's tabs.
+    /// Smallest share of the live board's tabs.
     pub least_tabs: f64,
-    /// Hours from the publish to the end of its last broadcast, at the least.
+    /// Fewest hours from the publish to the end of its last broadcast.
     pub least_ahead_hours: u32,
+    /// Largest mean share, from 0 to 1, of the first places of drawn viewers that change among the
+    /// products that both boards show them.
+    pub most_churn: f64,
+    /// Largest share, from 0 to 1, of the products on both boards whose verdict turns from repeat
+    /// to new. Up to a quarter of `few` may turn in any case.
+    pub most_turned: f64,
 }
 
 impl Default for Limits {
@@ -66,6 +70,8 @@ impl Default for Limits {
             most_bytes: 2.5,
             least_tabs: 0.5,
             least_ahead_hours: 12,
+            most_churn: 0.5,
+            most_turned: 0.005,
         }
     }
 }
@@ -74,9 +80,9 @@ impl Default for Limits {
 pub type Share = (&'static str, f64);
 
 impl Limits {
-    /// The fields that are shares of what is live, by name: those that are the least, from 0 to 1, and those that are the most, from 1 on.
-    pub fn shares(&self) -> ([Share; 7], [Share; 4]) {
-        let least = [
+    /// The fields that are shares, by name: those from 0 to 1, then the upper bounds from 1 up.
+    pub fn shares(&self) -> ([Share; 9], [Share; 4]) {
+        let parts = [
             ("least_products", self.least_products),
             ("least_shop", self.least_shop),
             ("least_new", self.least_new),
@@ -84,6 +90,8 @@ impl Limits {
             ("least_users", self.least_users),
             ("least_bytes", self.least_bytes),
             ("least_tabs", self.least_tabs),
+            ("most_churn", self.most_churn),
+            ("most_turned", self.most_turned),
         ];
         let most = [
             ("most_products", self.most_products),
@@ -91,102 +99,7 @@ impl Limits {
             ("most_users", self.most_users),
             ("most_bytes", self.most_bytes),
         ];
-        (least, most)
-    }
-}
-
-/// What a shop has on a board.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ShopCount {
-    /// Products; one that several shops sell counts for each.
-    pub products: u64,
-    /// New ones.
-    pub new: u64,
-}
-
-/// A snapshot in numbers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Summary {
-    /// Its name.
-    pub snapshot: String,
-    /// When it was built.
-    pub built_at: UnixMillis,
-    /// The end of its last broadcast.
-    pub until: UnixMillis,
-    /// Products on the board.
-    pub products: u64,
-    /// Broadcasts on the board.
-    pub slots: u64,
-    /// Products whose verdict is new, repeat and unknown.
-    pub verdicts: [u64; 3],
-    /// By shop.
-    pub shops: BTreeMap<String, ShopCount>,
-    /// Tabs on the board.
-    pub tabs: u64,
-    /// Users with tastes.
-    pub users: u64,
-    /// Bytes of the board.
-    pub board_bytes: u64,
-}
-
-#[derive(Deserialize)]
-struct Head {
-    listings: Vec<Listing>,
-}
-
-#[derive(Deserialize)]
-struct Listing {
-    shop: String,
-}
-
-impl Summary {
-    /// The numbers of the snapshot of `manifest`, whose board is `board`.
-    pub fn of(manifest: &Manifest, board: &Board) -> Self {
-        let mut verdicts = [0; 3];
-        let mut shops: BTreeMap<String, ShopCount> = BTreeMap::new();
-        for index in 0..board.product_count() {
-            let product = board.product(index);
-            let [new, repeat, unknown] = &mut verdicts;
-            let kind = product.verdict();
-            *match kind {
-                VerdictKind::New => new,
-                VerdictKind::Repeat => repeat,
-                VerdictKind::Unknown => unknown,
-            } += 1;
-            let head = [product.head_json(), b"}"].concat();
-            let listings = serde_json::from_slice::<Head>(&head).map(|head| head.listings).unwrap_or_default();
-            let mut sold_by: Vec<String> = listings.into_iter().map(|listing| listing.shop).collect();
-            sold_by.sort_unstable();
-            sold_by.dedup();
-            for shop in sold_by {
-                let count = shops.entry(shop).or_default();
-                count.products += 1;
-                count.new += u64::from(kind == VerdictKind::New);
-            }
-        }
-        let (_, until) = board.window();
-        Self {
-            snapshot: manifest.snapshot().to_string(),
-            built_at: manifest.built_at(),
-            until,
-            products: board.product_count() as u64,
-            slots: board.slot_count() as u64,
-            verdicts,
-            shops,
-            tabs: board.tab_count() as u64,
-            users: manifest.users().into(),
-            board_bytes: board.pack().bytes().len() as u64,
-        }
-    }
-
-    /// The numbers of a snapshot on disk.
-    ///
-    /// # Errors
-    /// Where its board can't be read.
-    pub fn of_folder(snapshot: &Snapshot, manifest: &Manifest) -> Result<Self, snapshot::Error> {
-        let id = manifest.board();
-        let board = snapshot.parse(Key::Pack(Kind::Board, id), |bytes| Board::parse(bytes, id))?;
-        Ok(Self::of(manifest, &board))
+        (parts, most)
     }
 }
 
@@ -199,11 +112,11 @@ pub struct Reason {
     pub text: String,
 }
 
-/// All that keeps a snapshot from going live; nothing where it may.
+/// All reasons to refuse a snapshot; empty if it may go live.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Refusal {
-    /// Each reason.
+    /// The reasons.
     pub reasons: Vec<Reason>,
 }
 
@@ -232,17 +145,23 @@ impl Refusal {
         self.reasons.push(Reason { rule, text });
     }
 
-    /// Why `next` is not to take the place of `live` at `at`.
-    pub fn of(next: &Summary, live: Option<&Summary>, limits: &Limits, at: UnixMillis) -> Self {
-        let mut refusal = Self::default();
-        refusal.absurd(next, limits, at);
-        if let Some(live) = live {
-            refusal.beside(next, live, limits);
-        }
+    /// The reasons not to make the compared snapshot live at `at`, in place of the one before.
+    pub fn of(comparison: &Comparison, limits: &Limits, at: UnixMillis) -> Self {
+        let mut refusal = Self::alone(&comparison.next, limits, at);
+        refusal.beside(&comparison.next, &comparison.before, limits);
+        refusal.turned(comparison, limits);
+        refusal.churned(comparison, limits);
         refusal
     }
 
-    /// What no snapshot may be, whatever is live.
+    /// The reasons not to make the snapshot `next` live at `at`, whatever is live.
+    pub fn alone(next: &Summary, limits: &Limits, at: UnixMillis) -> Self {
+        let mut refusal = Self::default();
+        refusal.absurd(next, limits, at);
+        refusal
+    }
+
+    /// Applies the absolute rules, which hold whatever is live.
     fn absurd(&mut self, next: &Summary, limits: &Limits, at: UnixMillis) {
         let Summary { built_at, until, products, slots, .. } = next;
         if *products == 0 || *slots == 0 {
@@ -251,7 +170,7 @@ impl Refusal {
                 format!("it has {products} products and {slots} broadcasts: everybody would see nothing"),
             );
         } else {
-            // What counts is what people are going to see: a snapshot that was built long ago may be over by now.
+            // The reference is what people will see: a snapshot built long ago may be over already.
             let ahead_ms = until.since(at.max(*built_at));
             if ahead_ms < i64::from(limits.least_ahead_hours) * HOUR_MS {
                 let (hours, least, rule) = (ahead_ms.abs() / HOUR_MS, limits.least_ahead_hours, "least_ahead_hours");
@@ -261,19 +180,27 @@ impl Refusal {
             }
         }
         if built_at.since(at) > CLOCK_LEEWAY_MS {
-            self.add("ahead", format!("it was built at {built_at}, ahead of the clock, which says {at}"));
+            self.add("ahead", format!("it was built at {built_at}, ahead of the clock ({at})"));
         }
     }
 
-    /// Adds that `what` of the live snapshot can't be read, so that nothing says whether this one differs too much.
+    /// Adds that `users` of the snapshot asked to be forgotten.
+    pub(crate) fn forgotten(&mut self, users: usize) {
+        let text = format!(
+            "it has tastes of users who asked to be forgotten ({users}); build a new one, --force does not help"
+        );
+        self.add("forgotten", text);
+    }
+
+    /// Adds that `what` of the live snapshot can't be read, so the two can't be compared.
     pub(crate) fn unread(&mut self, what: &str) {
-        self.add("unread", format!("{what}, so this one can't be held against it"));
+        self.add("unread", format!("{what}, so the two can't be compared"));
     }
 
     fn beside(&mut self, next: &Summary, live: &Summary, limits: &Limits) {
         if next.built_at < live.built_at {
             let (built_at, of_live) = (next.built_at, live.built_at);
-            self.add("older", format!("it was built at {built_at}, before the live one of {of_live}"));
+            self.add("older", format!("it was built at {built_at}, before the live one ({of_live})"));
         }
         let least = [("least_products", limits.least_products), ("most_products", limits.most_products)];
         self.count("products", [next.products, live.products], least, limits.few);
@@ -285,11 +212,13 @@ impl Refusal {
         }
         for (shop, now) in &next.shops {
             let before = live.shops.get(shop).copied().unwrap_or_default();
-            // A shop that just joined has no new products until its history is long enough, and then many.
+            // A shop that just joined has no new products until its history is long enough, and
+            // then many.
             let bounds = [("least_new", limits.least_new), ("most_new", limits.most_new)];
             self.count(&format!("new products of {shop}"), [now.new, before.new], bounds, limits.few);
         }
-        // A shop's few are left to chance, and all shops' few together are the whole tab of new products.
+        // One shop's few are left to chance, but few over all shops would empty the whole tab of
+        // new products.
         let ([now, ..], [before, ..]) = (next.verdicts, live.verdicts);
         self.least("new products", [now, before], ("least_new", limits.least_new), limits.few / 4);
         self.most("new products", [now, before], ("most_new", limits.most_new), limits.few);
@@ -312,10 +241,41 @@ impl Refusal {
             if (now - before).abs() > limits.verdict_shift {
                 let (now, before, most) = (now * 100.0, before * 100.0, limits.verdict_shift);
                 let text = format!(
-                    "{now:.0} % of its products are {kind}, of the live one's {before:.0} %; publish.{rule} = {most}"
+                    "{now:.0} % of its products are {kind}, {before:.0} % in the live one; publish.{rule} = {most}"
                 );
                 self.add(rule, text);
             }
+        }
+    }
+
+    fn turned(&mut self, comparison: &Comparison, limits: &Limits) {
+        let (rule, most) = ("most_turned", limits.most_turned);
+        let turns = &comparison.turns;
+        let turned = turns.count(VerdictKind::Repeat, VerdictKind::New);
+        let part = share(turned, turns.products);
+        // Products that aired don't become new, unless records were lost or identity changed.
+        if turned > u64::from(limits.few / 4) && part > most {
+            let (percent, products) = (part * 100.0, turns.products);
+            let text = format!(
+                "{turned} of {products} products on both boards turn from repeat to new ({percent:.1} %); \
+                 publish.{rule} = {most}"
+            );
+            self.add(rule, text);
+        }
+    }
+
+    fn churned(&mut self, comparison: &Comparison, limits: &Limits) {
+        let (rule, most) = ("most_churn", limits.most_churn);
+        let churn = &comparison.churn;
+        let mean = churn.mean_reordered();
+        if mean > most {
+            let (percent, viewers) = (mean * 100.0, churn.viewers);
+            let of = if viewers == 0 { "the shared order".to_owned() } else { format!("{viewers} drawn viewers") };
+            let text = format!(
+                "{percent:.0} % of the first {FIRST} places of {of} change, among products that both boards show; \
+                 publish.{rule} = {most}"
+            );
+            self.add(rule, text);
         }
     }
 
@@ -325,7 +285,7 @@ impl Refusal {
     }
 
     fn most(&mut self, what: &str, [now, before]: [u64; 2], (rule, share): (&'static str, f64), few: u32) {
-        // What was few may become many: there it is many beside what counts as few.
+        // A small count may become large; it is refused only if it is large compared with `few`.
         if now > few.into() && float(now) > float(before.max(few.into())) * share {
             self.add(rule, format!("{now} {what}, the live one has {before}; publish.{rule} = {share}"));
         }

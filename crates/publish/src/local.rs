@@ -1,4 +1,5 @@
-//! The local KV namespace that `wrangler dev` serves from, reached through wrangler's own API by `scripts/local-kv.mjs`.
+//! The local KV namespace that `wrangler dev` serves from, reached through wrangler's own API by
+//! `scripts/local-kv.mjs`.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -15,22 +16,26 @@ use sinsang_run::clock::Clock;
 
 use crate::store::{Page, Stamp, Store};
 
-/// Why the local KV did not take part.
+/// Attempts at what the local KV refuses, and the shortest pause between them in milliseconds.
+const ATTEMPTS: u32 = 10;
+const REFUSED_MS: u32 = 150;
+
+/// Why the local KV failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalKvError {
     /// Node or the script can't be started.
-    #[error("node {}: {source}; is Node 20 or later installed, and was `npm ci` run?", script.display())]
+    #[error("can't start node {}: {source}; install Node 20 or later and run `npm ci`", script.display())]
     Start {
         /// The script.
         script: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// The script ended early, or can't be talked to.
-    #[error("the helper of the local KV went away: {0}")]
+    /// The script exited early, or its pipe broke.
+    #[error("the local KV helper exited: {0}")]
     Gone(io::Error),
-    /// The script answered with what it should not.
-    #[error("the helper of the local KV answered {0:?}")]
+    /// The script answered with something unexpected.
+    #[error("the local KV helper answered {0:?}, which this version does not understand")]
     Answer(String),
     /// Wrangler's KV refused.
     #[error("the local KV: {0}")]
@@ -63,7 +68,7 @@ struct Name {
     metadata: Option<Stamp>,
 }
 
-/// A running helper; it ends when this is dropped.
+/// A running helper process; it exits when this is dropped.
 #[derive(Debug)]
 pub struct LocalKv {
     child: Child,
@@ -73,11 +78,11 @@ pub struct LocalKv {
 }
 
 impl LocalKv {
-    /// Starts the helper for the Worker whose `wrangler.toml` lies in `project`, with its state in `persist`. The namespace is a local one
-    /// whatever the file says of remote bindings.
+    /// Starts the helper for the Worker whose `wrangler.toml` is in `project`, with its state in
+    /// `persist`. The namespace is always local, whatever the file says about remote bindings.
     ///
     /// # Errors
-    /// Where Node or the script can't be started.
+    /// [`LocalKvError::Start`] if Node or the script can't be started.
     pub fn open(project: &Path, persist: &Path, clock: Clock) -> Result<Self, LocalKvError> {
         let script = project.join("scripts/local-kv.mjs");
         let start = |source| LocalKvError::Start { script: script.clone(), source };
@@ -95,14 +100,26 @@ impl LocalKv {
         Ok(Self { child, asks, answers: BufReader::new(answers), clock })
     }
 
+    /// Asks again where the local KV refuses: its database takes one process at a time, and tells
+    /// the others so.
     fn ask(&mut self, ask: &Ask<'_>) -> Result<Answer, LocalKvError> {
+        for _ in 1..ATTEMPTS {
+            match self.ask_once(ask) {
+                Err(LocalKvError::Refused(_)) => self.wait(REFUSED_MS + std::process::id() % REFUSED_MS),
+                outcome => return outcome,
+            }
+        }
+        self.ask_once(ask)
+    }
+
+    fn ask_once(&mut self, ask: &Ask<'_>) -> Result<Answer, LocalKvError> {
         let mut line = serde_json::to_string(ask).map_err(|error| LocalKvError::Gone(error.into()))?;
         line.push('\n');
         let asks = self.asks.as_mut().ok_or_else(|| LocalKvError::Gone(io::Error::other("closed")))?;
         asks.write_all(line.as_bytes()).and_then(|()| asks.flush()).map_err(LocalKvError::Gone)?;
         let mut answer = String::new();
         if self.answers.read_line(&mut answer).map_err(LocalKvError::Gone)? == 0 {
-            return Err(LocalKvError::Gone(io::Error::other("it ended; its messages stand above")));
+            return Err(LocalKvError::Gone(io::Error::other("see its messages above")));
         }
         let parsed: Answer =
             serde_json::from_str(&answer).map_err(|_| LocalKvError::Answer(answer.chars().take(200).collect()))?;
@@ -152,7 +169,7 @@ impl Store for LocalKv {
 
 impl Drop for LocalKv {
     fn drop(&mut self) {
-        // The end of its input ends the helper, which closes its files in order.
+        // The helper exits at the end of its input, and closes its files in order.
         drop(self.asks.take());
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! What Cloudflare charges, from `data/cost.toml`, and what a single publish comes to.
+//! Cloudflare's prices, from `data/cost.toml`, and the bill of a single publish.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -8,24 +8,24 @@ use serde::{Deserialize, Serialize};
 use crate::publication::Plan;
 use crate::remote::PACE;
 
-/// The prices and assumptions that hold where nothing else is said.
+/// The default prices and assumptions.
 pub const DEFAULT: &str = include_str!("../data/cost.toml");
 
-/// The file of prices.
+/// A price file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PriceList {
-    /// The day that the prices were read on.
+    /// Day on which the prices were read.
     pub read_on: String,
-    /// Dollars of the plan itself, a month.
+    /// Base price of the plan, in dollars a month.
     pub plan_dollars: f64,
-    /// What is charged.
+    /// Prices by unit.
     pub prices: Prices,
-    /// What an estimate takes for granted.
+    /// Assumptions of an estimate.
     pub assumptions: Assumptions,
 }
 
-/// What is charged: dollars for units beyond those that the plan includes each month.
+/// Prices in dollars, for units beyond those that the plan includes each month.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the names say it, and the file says more")]
@@ -49,31 +49,31 @@ pub struct Prices {
     pub object_gb_months: Price,
 }
 
-/// The price of one thing.
+/// The price of one unit.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
     /// Dollars for `per` units.
     pub dollars: f64,
-    /// Units that `dollars` are for.
+    /// Number of units that `dollars` buys.
     pub per: f64,
     /// Units a month that the plan includes.
     pub included: f64,
 }
 
 impl Price {
-    /// Dollars of `units` in a month.
+    /// Dollars for `units` in a month.
     pub fn of(self, units: f64) -> f64 {
         (units - self.included).max(0.0) / self.per * self.dollars
     }
 
-    /// Dollars of `units` once what the plan includes is used up.
+    /// Dollars for `units` once the included ones are used up.
     pub fn beyond(self, units: f64) -> f64 {
         units / self.per * self.dollars
     }
 }
 
-/// What an estimate takes for granted; `data/cost.toml` says what each is.
+/// Assumptions of an estimate, each described in `data/cost.toml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "data/cost.toml says what each is")]
@@ -100,35 +100,36 @@ pub struct Assumptions {
 }
 
 impl PriceList {
-    /// The list in `text`.
+    /// Parses the price list in `text`.
     ///
     /// # Errors
-    /// Where it is no TOML, or leaves something out.
+    /// If `text` is not TOML or lacks a field.
     pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
         toml::from_str(text)
     }
 }
 
-/// Calls by which a publish looks at what is live, kept and there.
+/// API calls of a publish that read the live manifest, kept manifests and existing packs.
 pub(crate) const LOOKS: usize = 31;
-/// Calls of a publish beside looking, packs and what is read back of them: the lease, the manifest, the history, the live board and the builds.
+/// Further API calls of a publish, apart from writing packs and reading them back: the lease, the
+/// manifest, the history, the live board and the builds.
 pub(crate) const MOVES: usize = 18;
 
 static LIST: LazyLock<Option<PriceList>> = LazyLock::new(|| PriceList::parse(DEFAULT).ok());
 
-/// What a planned publish to Cloudflare comes to.
+/// The estimated cost of a planned publish to Cloudflare.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Bill {
     /// Requests to the API.
     pub requests: usize,
     /// Dollars, beyond what the plan includes.
     pub dollars: f64,
-    /// Seconds, at the speed given and the pace that the API allows.
+    /// Seconds, at the given upload speed and the API's rate limit.
     pub seconds: f64,
 }
 
 impl Bill {
-    /// The bill of `plan`, sent at `mbit` Mbit/s.
+    /// The bill of `plan`, uploaded at `mbit` Mbit/s.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -148,25 +149,28 @@ impl Bill {
     }
 }
 
-/// A plan, and its bill where there is one.
+/// A plan, with its bill if known.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Planned {
-    /// What would be done.
+    /// The planned publish.
     #[serde(flatten)]
     pub plan: Plan,
-    /// What that comes to.
+    /// Its cost.
     pub bill: Option<Bill>,
 }
 
 impl fmt::Display for Planned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Plan { snapshot, live, packs, keys, bytes, read_back, is_live, refusal } = &self.plan;
+        let Plan { snapshot, live, packs, keys, bytes, read_back, share, is_live, refusal } = &self.plan;
         if *is_live {
-            return write!(f, "snapshot {snapshot} is live already; nothing would be written");
+            return write!(f, "snapshot {snapshot} is already live; nothing would be written");
         }
-        write!(f, "snapshot {snapshot} of {packs} packs would become live")?;
-        if let Some(live) = live {
-            write!(f, " after {live}")?;
+        write!(f, "snapshot {snapshot} ({packs} packs) ")?;
+        match (share, live) {
+            (Some(share), Some(live)) => write!(f, "would be on trial for {share} of viewers beside {live}")?,
+            (Some(share), None) => write!(f, "would be on trial for {share} of viewers")?,
+            (None, Some(live)) => write!(f, "would become live, replacing {live}")?,
+            (None, None) => f.write_str("would become live")?,
         }
         write!(f, ": {keys} keys written ({bytes} bytes), {read_back} read back")?;
         if let Some(Bill { requests, dollars, seconds }) = &self.bill {
@@ -175,6 +179,10 @@ impl fmt::Display for Planned {
                 "; {requests} requests, {dollars:.4} dollars beyond what the plan includes, {seconds:.0} seconds"
             )?;
         }
-        if refusal.is_empty() { Ok(()) } else { write!(f, "\nit would be refused without --force:\n{refusal}") }
+        if refusal.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "\nwithout --force the publish would be refused:\n{refusal}")
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! A namespace of Cloudflare's Workers KV, through its REST API.
 //!
-//! Packs go in bulk writes over several connections; what the API says was not taken is sent again. `remote/api.rs` makes the calls, at
-//! the pace that the API allows.
+//! Packs go in bulk writes over several connections, and keys that the API reports as not taken are
+//! sent again. `remote/api.rs` makes the calls, within the API's rate limit.
 
 mod api;
 mod pace;
@@ -26,14 +26,15 @@ use api::{Api, Names};
 use sinsang_run::clock::Clock;
 use sinsang_run::progress::Bar;
 
-/// Pairs, or keys, that one bulk request may have.
+/// Most pairs, or keys, in one bulk request.
 const MAX_PAIRS: usize = 10_000;
-/// Bytes of a bulk request that we aim at. The API takes 100 MB; a smaller one loses less when its connection breaks. A single value of
-/// 25 MiB is 35 MB in base64, and goes alone.
+/// Target bytes of a bulk request. The API takes 100 MB; a smaller request loses less when its
+/// connection breaks. A single value of 25 MiB is 35 MB in base64, and goes alone.
 const BULK_BYTES: usize = 32 << 20;
-/// Bytes that a pair takes beside its value: key, metadata and punctuation.
+/// Bytes of a pair apart from its value: key, metadata and punctuation.
 const PAIR_BYTES: usize = 160;
-/// How often a value that does not show yet is asked for again: KV shows a write everywhere within a minute or more.
+/// Retries for a value that is not visible yet: KV shows a write everywhere within a minute or
+/// more.
 const SETTLE_ATTEMPTS: u32 = 30;
 
 /// A pair of a bulk write.
@@ -54,13 +55,13 @@ pub struct RemoteKv {
 }
 
 impl RemoteKv {
-    /// The namespace at `address`, over so many connections at once, by `clock`.
+    /// The namespace at `address`, with `connections` parallel connections.
     pub fn new(address: Address, connections: usize, clock: Clock) -> Self {
         let settle = address.first_delay.saturating_mul(6);
         Self { api: Api::new(address, clock), connections: connections.clamp(1, 16), settle }
     }
 
-    /// Does `work` for each of `parts` over all connections, and stops at the first failure.
+    /// Runs `work` for each of `parts` over all connections, and stops at the first failure.
     fn over_connections<T: Sync, E: Send>(
         &self,
         parts: &[T],
@@ -107,7 +108,7 @@ impl Store for RemoteKv {
     }
 
     fn put(&mut self, key: &str, value: &[u8], at: UnixMillis) -> Result<(), RemoteError> {
-        // The one way to give a single value its metadata that needs no multipart form.
+        // The only way to write a single value with metadata that needs no multipart form.
         self.api.write(vec![pair(key.to_owned(), value, at)])
     }
 
@@ -201,7 +202,7 @@ fn pair(key: String, value: &[u8], at: UnixMillis) -> Pair {
     Pair { key, value: STANDARD.encode(value), base64: true, metadata: Stamp::of(at, value.len()) }
 }
 
-/// `packs` in parts that each fit a bulk write.
+/// Splits `packs` into parts that each fit one bulk write.
 fn bulks<'a>(packs: &'a [Key], source: &Snapshot) -> Result<Vec<&'a [Key]>, Error<RemoteError>> {
     let mut parts = Vec::new();
     let (mut begin, mut bytes) = (0, 0);

@@ -1,4 +1,5 @@
-//! A store in memory for tests: it can be cut, can change what it keeps, has a clock that is set, and does something else in between.
+//! An in-memory store for tests, with a settable clock, that can fail after some writes, corrupt
+//! values and simulate concurrent writers.
 
 #[path = "../tests/it/support/board.rs"]
 mod board;
@@ -20,13 +21,13 @@ use crate::store::{Page, Stamp, Store};
 
 pub(crate) use board::board;
 
-/// Packs of a page.
+/// Packs per page.
 const PAGE: usize = 10;
 
 /// Keys and their values.
 type Pairs = Vec<(String, Vec<u8>)>;
 
-/// A store in memory that takes a number of writes, then refuses.
+/// An in-memory store that takes `writes_left` writes, then refuses.
 #[derive(Default)]
 pub(crate) struct Shelf {
     pub(crate) values: BTreeMap<String, Vec<u8>>,
@@ -36,21 +37,21 @@ pub(crate) struct Shelf {
     pub(crate) now: i64,
     pub(crate) calls: u64,
     pub(crate) lists: usize,
-    /// Cursors are forgotten.
+    /// Whether it rejects cursors as unknown.
     pub(crate) is_forgetful: bool,
-    /// Somebody else renews their lease while this run waits.
+    /// Whether another holder renews its lease while this run waits.
     pub(crate) holds_on: bool,
-    /// What is written by somebody else once this key is written, and once only.
+    /// Values that another writer stores, once, right after this key is written.
     pub(crate) meanwhile: Option<(String, Pairs)>,
 }
 
 impl Shelf {
-    /// An empty store that takes a great many writes.
+    /// An empty store that takes 10,000 writes.
     pub(crate) fn new() -> Self {
         Self { writes_left: 10_000, ..Self::default() }
     }
 
-    /// A copy that takes `writes` more.
+    /// A copy that takes `writes` more writes.
     pub(crate) fn cut(&self, writes: usize) -> Self {
         Self {
             values: self.values.clone(),
@@ -133,13 +134,14 @@ impl Store for Shelf {
     }
 }
 
-/// A publish at `ms`, forced or not.
+/// Options of a publish at `ms`.
 pub(crate) fn options(ms: i64, is_forced: bool) -> Options<'static> {
     let (limits, progress) = (Limits::default(), Progress::hidden());
-    Options { at: UnixMillis(ms), holder: "a test", read_back: None, limits, is_forced, progress }
+    Options { at: UnixMillis(ms), holder: "a test", read_back: None, limits, is_forced, share: None, progress }
 }
 
-/// A snapshot of a board of so many products and of one shard, or of `shards`, a power of two, of one user each.
+/// A snapshot with a board of `products` products, and `shards` shards, a power of two, of one user
+/// each.
 pub(crate) fn snapshot(folder: &Path, at: i64, products: u64, shards: u64) -> Snapshot {
     let widths = Widths { vocabulary: 1, vector: 1, ..Widths::default() };
     let mut packs = BTreeMap::new();
@@ -157,7 +159,7 @@ pub(crate) fn snapshot(folder: &Path, at: i64, products: u64, shards: u64) -> Sn
     packs.insert(board_id, board);
     let built_at = UnixMillis(at);
     let manifest =
-        ManifestParts { built_at, board: board_id, format: parts.format, users: 1, shards, previous: Vec::new() };
+        ManifestParts { built_at, board: board_id, format: parts.format, users: 1, shards, beside: Vec::new() };
     let snapshot = Snapshot::at(folder);
     snapshot.write(&packs, &manifest.write().unwrap().0).unwrap();
     snapshot

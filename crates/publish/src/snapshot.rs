@@ -1,4 +1,5 @@
-//! A snapshot on disk: a folder that mirrors the keys of the store, `manifest` and `pack/<32 hex digits>`.
+//! A snapshot on disk: a folder that mirrors the keys of the store, `manifest` and
+//! `pack/<32 hex digits>`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,29 +9,29 @@ use sinsang_core::key::{Key, PACK_PREFIX};
 use sinsang_core::pack::manifest::Manifest;
 use sinsang_core::pack::{Damage, Kind, MAX_PACK_BYTES, PackId};
 
-/// A file of a snapshot that can't be written, read or used.
+/// Why a file of a snapshot can't be written, read or used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The system refused.
+    /// The operating system refused.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// What stands where a pack should is no file: reading it could wait, or never end.
+    /// The path of a pack is not a regular file: reading it could block for ever.
     #[error("{} is not a regular file; build the snapshot again", path.display())]
     NotAFile {
         /// The path.
         path: PathBuf,
     },
-    /// A pack is larger than a store takes.
-    #[error("{} has {bytes} bytes, and a store takes {MAX_PACK_BYTES} at the most; build the snapshot again", path.display())]
+    /// A pack exceeds the largest value that a store accepts.
+    #[error("{} has {bytes} bytes, but a store takes at most {MAX_PACK_BYTES}; build the snapshot again", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// Its length.
+        /// Its length in bytes.
         bytes: u64,
     },
     /// A pack is damaged: build the snapshot again.
@@ -38,10 +39,10 @@ pub enum Error {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The damage.
         damage: Damage,
     },
-    /// The folder holds something else already.
+    /// The folder holds other files.
     #[error("{} is not empty and holds no snapshot; choose another folder", path.display())]
     NotASnapshot {
         /// The folder.
@@ -61,12 +62,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The snapshot in `folder`, which need not be there yet.
+    /// The snapshot in `folder`, which need not exist yet.
     pub fn at(folder: &Path) -> Self {
         Self { folder: folder.to_owned() }
     }
 
-    /// The file of `key`.
+    /// Path of the file of `key`.
     pub fn file(&self, key: Key) -> PathBuf {
         self.folder.join(key.to_string())
     }
@@ -75,16 +76,17 @@ impl Snapshot {
         self.folder.join(PACK_PREFIX.trim_end_matches('/'))
     }
 
-    /// Writes `packs` and then the manifest, so that a folder with a manifest is whole. What an earlier build left there goes.
+    /// Writes `packs` and then the manifest, so that a folder with a manifest is complete. An
+    /// earlier build in the folder is removed.
     ///
     /// # Errors
-    /// Where the folder holds something else, or can't be written.
+    /// If the folder holds other files, or can't be written.
     pub fn write(&self, packs: &BTreeMap<PackId, Vec<u8>>, manifest: &[u8]) -> Result<(), Error> {
         self.clear()?;
         let pack_folder = self.pack_folder();
         fs::create_dir_all(&pack_folder).map_err(at(&pack_folder))?;
         for (id, bytes) in packs {
-            // The kind does not show in a key's spelling.
+            // A key's spelling does not include the kind.
             let path = self.file(Key::Pack(Kind::Board, *id));
             fs::write(&path, bytes).map_err(at(&path))?;
         }
@@ -109,10 +111,10 @@ impl Snapshot {
         if packs.exists() { fs::remove_dir_all(&packs).map_err(at(&packs)) } else { Ok(()) }
     }
 
-    /// The packs in the folder, named by something or not.
+    /// The packs in the folder, whether or not the manifest names them.
     ///
     /// # Errors
-    /// Where the folder can't be read.
+    /// If the folder can't be read.
     pub fn packs(&self) -> Result<Vec<PackId>, Error> {
         let folder = self.pack_folder();
         let entries = fs::read_dir(&folder).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(at(&folder))?;
@@ -122,10 +124,10 @@ impl Snapshot {
     /// The bytes under `key`.
     ///
     /// # Errors
-    /// Where the file can't be read.
+    /// If the file can't be read.
     pub fn read(&self, key: Key) -> Result<Vec<u8>, Error> {
         let path = self.file(key);
-        // Looked at before it is opened: a pipe would be waited for.
+        // Checked before opening: opening a pipe would block.
         let metadata = fs::metadata(&path).map_err(at(&path))?;
         let bytes = metadata.len();
         match () {
@@ -138,7 +140,7 @@ impl Snapshot {
     /// The length of the value under `key`.
     ///
     /// # Errors
-    /// Where the file can't be read.
+    /// If the file can't be read.
     pub fn bytes_of(&self, key: Key) -> Result<u64, Error> {
         let path = self.file(key);
         fs::metadata(&path).map(|metadata| metadata.len()).map_err(at(&path))
@@ -147,7 +149,7 @@ impl Snapshot {
     /// The manifest.
     ///
     /// # Errors
-    /// Where the file can't be read or is damaged.
+    /// If the file can't be read or is damaged.
     pub fn manifest(&self) -> Result<Manifest, Error> {
         let bytes = self.read(Key::Live)?;
         Manifest::parse(bytes).map_err(|damage| Error::Damaged { path: self.file(Key::Live), damage })
@@ -156,7 +158,7 @@ impl Snapshot {
     /// Reads the pack under `key` with `parse`, the edge's own reader.
     ///
     /// # Errors
-    /// Where the file can't be read or is damaged.
+    /// If the file can't be read or is damaged.
     pub fn parse<T>(&self, key: Key, parse: impl FnOnce(Vec<u8>) -> Result<T, Damage>) -> Result<T, Error> {
         parse(self.read(key)?).map_err(|damage| Error::Damaged { path: self.file(key), damage })
     }

@@ -1,4 +1,4 @@
-//! What is live in a store, what is kept for going back, how large it all is, and what was last done.
+//! The status of a store: the live snapshot, the kept ones, their size and recent runs.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,21 +9,24 @@ use sinsang_core::pack::manifest::Manifest;
 use sinsang_core::time::{MINUTE_MS, UnixMillis};
 
 use crate::found::Found;
+use crate::overlay;
 use crate::publication::{pack, packs, sample};
 use crate::run::{Run, runs};
 use crate::store::{Error, Listing, Store, kept, list};
+use crate::viewer_share::ViewerShare;
 
-/// Runs that the text shows; JSON has them all.
+/// Runs shown as text; JSON has them all.
 const RUNS_SHOWN: usize = 10;
-/// Packs that are looked at of the live snapshot, and of each that is kept, where the store is not listed. The board is among them.
+/// Packs checked of the live snapshot, and of each kept one, if the store is not listed. Both
+/// include the board.
 const LOOKS: (usize, usize) = (40, 6);
 
-/// How a store is looked over.
+/// How thoroughly a store is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// Some packs of each snapshot are read: some seventy calls, however large the store is.
+    /// Reads some packs of each snapshot: about seventy calls, whatever the store's size.
     Sample,
-    /// All packs of the store are listed: a call for each thousand.
+    /// Lists all packs of the store: one call per thousand.
     Full,
 }
 
@@ -34,45 +37,69 @@ pub struct Stored {
     pub snapshot: String,
     /// When it was built.
     pub built_at: String,
-    /// Minutes since then.
+    /// The share of viewers who get it in place of the live one, 0 once it is withdrawn; `None` if
+    /// it was live.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<ViewerShare>,
+    /// Minutes since it was built.
     pub age_minutes: i64,
-    /// Users with tastes; nothing where its manifest can't be read.
+    /// Users with tastes; `None` if its manifest can't be read.
     pub users: Option<u32>,
-    /// The pack format of its board; nothing where its manifest can't be read.
+    /// The pack format of its board; `None` if its manifest can't be read.
     pub pack_format: Option<u16>,
     /// Packs that it names.
     pub packs: usize,
-    /// Packs that were looked at: all of them where the store was listed.
+    /// Packs checked: all of them if the store was listed.
     pub looked_at: usize,
-    /// Those of them that the store does not have.
+    /// Checked packs that are missing from the store.
     pub missing: usize,
-    /// Bytes of its packs, as far as they are stamped; nothing where the store was not listed.
+    /// Bytes of its stamped packs; `None` if the store was not listed.
     pub bytes: Option<u64>,
 }
 
-/// What a store holds.
+/// The contents of a store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StatusReport {
-    /// The snapshot that answers come from, if there is one.
+    /// The snapshot that answers come from, if any.
     pub live: Option<Stored>,
-    /// What is wrong with the live manifest, where it can't be read.
+    /// Damage of the live manifest, if it can't be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub damage: Option<String>,
-    /// Those before it that one can go back to, the last first.
+    /// Snapshots kept beside it, the latest first: earlier ones, available for rollback, and those
+    /// on trial or withdrawn.
     pub kept: Vec<Stored>,
-    /// What the store holds in all; nothing where it was not listed.
+    /// The store's total contents; `None` if it was not listed.
     #[serde(flatten)]
     pub all: Option<Holding>,
-    /// What was last done, the last first.
+    /// What operators said between builds; `None` if nobody ever did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overlay: Option<OverlayState>,
+    /// Recent runs, most recent first.
     pub runs: Vec<Run>,
 }
 
-/// All that a store holds.
+/// The state of a store's overlay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OverlayState {
+    /// Its revision.
+    pub revision: u32,
+    /// Entries that stand now.
+    pub standing: usize,
+    /// Entries that are to come.
+    pub coming: usize,
+    /// The latest entry, as text.
+    pub latest: Option<String>,
+    /// What is wrong with it, if something is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
+}
+
+/// The total contents of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Holding {
     /// Packs in the store.
     pub packs: usize,
-    /// Their bytes, as far as they are stamped.
+    /// Bytes of the stamped packs.
     pub bytes: u64,
     /// Packs that no kept snapshot names, which `sinsang collect` removes once they are old enough.
     pub unnamed: usize,
@@ -80,18 +107,18 @@ pub struct Holding {
 
 impl fmt::Display for Stored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { snapshot, built_at, age_minutes, users, pack_format, packs, looked_at, missing, bytes } = self;
-        write!(f, "{snapshot} of {built_at} ({age_minutes} min old)")?;
+        let Self { snapshot, built_at, age_minutes, users, pack_format, packs, looked_at, missing, bytes, .. } = self;
+        write!(f, "{snapshot} built {built_at} ({age_minutes} min old)")?;
         match users {
             Some(users) => {
                 let format = pack_format.unwrap_or_default();
                 write!(f, ": {users} users, {packs} packs of format {format}")?;
                 match bytes {
                     Some(bytes) => write!(f, ", {bytes} bytes")?,
-                    None => write!(f, ", {looked_at} of them looked at")?,
+                    None => write!(f, ", {looked_at} of them checked")?,
                 }
             }
-            None => write!(f, ": its manifest can't be read")?,
+            None => write!(f, ": unreadable manifest")?,
         }
         if *missing > 0 { write!(f, ", {missing} PACKS MISSING") } else { Ok(()) }
     }
@@ -101,19 +128,30 @@ impl fmt::Display for StatusReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.live, &self.damage) {
             (Some(live), _) => writeln!(f, "live   {live}")?,
-            (None, Some(damage)) => writeln!(f, "live   a manifest that can't be read ({damage})")?,
+            (None, Some(damage)) => writeln!(f, "live   unreadable manifest ({damage})")?,
             (None, None) => writeln!(f, "live   nothing")?,
         }
         for kept in &self.kept {
-            writeln!(f, "kept   {kept}")?;
+            match kept.share {
+                None => writeln!(f, "kept   {kept}")?,
+                Some(ViewerShare::NONE) => writeln!(f, "tried  {kept}, withdrawn")?,
+                Some(share) => writeln!(f, "trial  {kept}, for {share} of viewers")?,
+            }
         }
         if let Some(Holding { packs, bytes, unnamed }) = &self.all {
-            writeln!(f, "store  {packs} packs, {bytes} bytes; {unnamed} named by no kept snapshot")?;
+            writeln!(f, "store  {packs} packs, {bytes} bytes; {unnamed} packs unreferenced by kept snapshots")?;
         }
-        for Run { at, action, snapshot, packs, bytes, by, is_forced, reasons, .. } in self.runs.iter().take(RUNS_SHOWN)
+        if let Some(OverlayState { revision, standing, coming, latest, damage }) = &self.overlay {
+            writeln!(f, "said   {standing} entries of the overlay stand, {coming} are to come; revision {revision}")?;
+            latest.iter().try_for_each(|latest| writeln!(f, "         the latest: {latest}"))?;
+            damage.iter().try_for_each(|damage| writeln!(f, "         DAMAGED: {damage}"))?;
+        }
+        for Run { at, action, snapshot, share, packs, bytes, by, is_forced, reasons, .. } in
+            self.runs.iter().take(RUNS_SHOWN)
         {
             let forced = if *is_forced { " (forced)" } else { "" };
-            write!(f, "run    {at} {action}{forced}: {snapshot}, {packs} packs, {bytes} bytes")?;
+            let share = share.map(|share| format!(", {share} of viewers")).unwrap_or_default();
+            write!(f, "run    {at} {action}{forced}: {snapshot}{share}, {packs} packs, {bytes} bytes")?;
             if !by.is_empty() {
                 write!(f, ", by {by}")?;
             }
@@ -124,10 +162,10 @@ impl fmt::Display for StatusReport {
     }
 }
 
-/// Looks a store over.
+/// Reports the status of `store`.
 ///
 /// # Errors
-/// Where it does not answer.
+/// [`Error::Store`] if the store does not answer.
 pub fn status<S: Store>(store: &mut S, now: UnixMillis, depth: Depth) -> Result<StatusReport, Error<S::Error>> {
     let there = if depth == Depth::Full { Some(list(store)?) } else { None };
     let mut named: BTreeSet<PackId> = BTreeSet::new();
@@ -136,18 +174,20 @@ pub fn status<S: Store>(store: &mut S, now: UnixMillis, depth: Depth) -> Result<
     let (looks, looks_kept) = LOOKS;
     let mut report = live.map(|live| stored(store, live, (now, looks), there.as_ref())).transpose()?;
     named.extend(live.into_iter().flat_map(ids));
-    // Where the live manifest can't be read, the one that was live last is what one can go back to.
+    // If the live manifest can't be read, the snapshot that was live last is a rollback target.
     let mut before: Vec<Stored> = found.damage.as_ref().and_then(|_| report.take()).into_iter().collect();
-    for previous in live.into_iter().flat_map(Manifest::previous) {
-        before.push(match kept(store, previous.manifest)? {
+    for beside in live.into_iter().flat_map(Manifest::beside) {
+        let share = beside.share.map(ViewerShare::of);
+        before.push(match kept(store, beside.manifest)? {
             Some(manifest) => {
                 named.extend(ids(&manifest));
-                stored(store, &manifest, (now, looks_kept), there.as_ref())?
+                Stored { share, ..stored(store, &manifest, (now, looks_kept), there.as_ref())? }
             }
             None => Stored {
-                snapshot: previous.snapshot.to_string(),
-                built_at: previous.built_at.to_string(),
-                age_minutes: now.since(previous.built_at) / MINUTE_MS,
+                snapshot: beside.snapshot.to_string(),
+                built_at: beside.built_at.to_string(),
+                share,
+                age_minutes: now.since(beside.built_at) / MINUTE_MS,
                 users: None,
                 pack_format: None,
                 packs: 0,
@@ -163,10 +203,32 @@ pub fn status<S: Store>(store: &mut S, now: UnixMillis, depth: Depth) -> Result<
         unnamed: there.keys().filter(|id| !named.contains(id)).count(),
     });
     let damage = found.damage.map(|damage| damage.to_string());
-    Ok(StatusReport { live: report, damage, kept: before, all, runs: runs(store)? })
+    let overlay = overlay_state(store)?;
+    Ok(StatusReport { live: report, damage, kept: before, all, overlay, runs: runs(store)? })
 }
 
-/// What is told of the snapshot of `manifest`, by a list of what is `there` or by a look at so many packs.
+/// The state of the overlay. A log that can't be read is told, and stops nothing here.
+fn overlay_state<S: Store>(store: &mut S) -> Result<Option<OverlayState>, Error<S::Error>> {
+    let list = match overlay::list(store, true) {
+        Err(error @ Error::OverlayLog { .. }) => {
+            let damage = Some(error.to_string());
+            return Ok(Some(OverlayState { revision: 0, standing: 0, coming: 0, latest: None, damage }));
+        }
+        list => list?,
+    };
+    let count = |state: &str| list.entries.iter().filter(|shown| shown.state == state).count();
+    let state = OverlayState {
+        revision: list.revision,
+        standing: count("standing"),
+        coming: count("coming"),
+        latest: list.entries.first().map(ToString::to_string),
+        damage: list.damage.clone(),
+    };
+    Ok(Some(state).filter(|state| state.revision > 0 || state.damage.is_some()))
+}
+
+/// Describes the snapshot of `manifest`, from the listing `there` or else by reading `looks` of its
+/// packs.
 fn stored<S: Store>(
     store: &mut S,
     manifest: &Manifest,
@@ -179,13 +241,13 @@ fn stored<S: Store>(
     } else {
         let keys = sample(&packs(manifest).collect::<Vec<_>>(), Some(looks));
         let lacking = store.lacking(&keys);
-        let lacking =
-            lacking.map_err(|source| Error::Store { action: "looking at", key: "packs".to_owned(), source })?;
+        let lacking = lacking.map_err(|source| Error::Store { action: "checking", key: "packs".to_owned(), source })?;
         (keys.len(), lacking.len())
     };
     Ok(Stored {
         snapshot: manifest.snapshot().to_string(),
         built_at: manifest.built_at().to_string(),
+        share: None,
         age_minutes: now.since(manifest.built_at()) / MINUTE_MS,
         users: Some(manifest.users()),
         pack_format: Some(manifest.format().version()),
@@ -196,7 +258,7 @@ fn stored<S: Store>(
     })
 }
 
-/// The packs of the snapshot of `manifest`, its own among them.
+/// The packs of the snapshot of `manifest`, including the manifest's own.
 fn ids(manifest: &Manifest) -> impl Iterator<Item = PackId> + use<> {
     packs(manifest).filter_map(pack).chain([manifest.id()])
 }

@@ -1,11 +1,11 @@
-//! The time, and how to wait for a later one: both are handed in, so that a test can go through a day in a second.
+//! The time and a way to wait, both passed in so that a test can go through a day in a second.
 
 use std::thread;
 use std::time::Duration;
 
 use sinsang_core::time::UnixMillis;
 
-/// A clock of this machine, or a simulated one.
+/// The machine's clock, or a simulated one.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     now: fn() -> UnixMillis,
@@ -13,22 +13,22 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// The machine's clock, which `now` reads; waiting blocks the thread.
+    /// The machine's clock, read by `now`; waiting blocks the thread.
     pub fn of_machine(now: fn() -> UnixMillis) -> Self {
         Self { now, sleep: thread::sleep }
     }
 
-    /// A clock that only moves where `sleep` moves it.
+    /// A clock that only `sleep` moves.
     pub fn simulated(now: fn() -> UnixMillis, sleep: fn(Duration)) -> Self {
         Self { now, sleep }
     }
 
-    /// The time.
+    /// The current time.
     pub fn now(self) -> UnixMillis {
         (self.now)()
     }
 
-    /// Waits for so long.
+    /// Waits for `duration`.
     pub fn sleep(self, duration: Duration) {
         (self.sleep)(duration);
     }

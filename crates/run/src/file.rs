@@ -1,17 +1,19 @@
-//! Files of this machine, opened and read within bounds. What is no regular file is refused, and links at names that can be told beforehand are not followed.
+//! Local files, opened and read within bounds. Only regular files are accepted, and links at
+//! predictable names are not followed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
 use std::path::Path;
 
-/// Bytes of a file that people write by hand, or that a command leaves for the next: rules, corrections, words, prices, lists of runs.
+/// Most bytes of a file that people write by hand, or that one command leaves for the next: rules,
+/// corrections, words, prices, lists of runs.
 pub const SETTINGS_BYTES: u64 = 64 << 20;
 
-/// Opens a file for reading. What is no regular file is refused before it is opened: a pipe would be waited for, and a device such as `/dev/zero`
-/// never ends.
+/// Opens a regular file for reading. Other files are refused before opening: a pipe would block,
+/// and a device such as `/dev/zero` never ends.
 ///
 /// # Errors
-/// What the system says, and [`io::ErrorKind::InvalidInput`] for what is no file.
+/// The system's error; [`io::ErrorKind::InvalidInput`] if `path` is not a regular file.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     let is_file = fs::metadata(path)?.is_file();
     if is_file { File::open(path) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file")) }
@@ -20,16 +22,16 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 /// Reads a text of at most `most` bytes from a regular file.
 ///
 /// # Errors
-/// As of [`read_bytes`], and [`io::ErrorKind::InvalidData`] for what is no UTF-8.
+/// As [`read_bytes`]; [`io::ErrorKind::InvalidData`] if the text is not UTF-8.
 pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
-    let no_text = |_| io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8");
+    let no_text = |_| io::Error::new(io::ErrorKind::InvalidData, "is not valid UTF-8");
     String::from_utf8(read_bytes(path, most)?).map_err(no_text)
 }
 
-/// Reads at most `most` bytes, all that there are, from a regular file.
+/// Reads a complete regular file of at most `most` bytes.
 ///
 /// # Errors
-/// As of [`open_regular`], and [`io::ErrorKind::FileTooLarge`].
+/// As [`open_regular`]; [`io::ErrorKind::FileTooLarge`] if the file is larger.
 pub fn read_bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = open_regular(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -39,11 +41,12 @@ pub fn read_bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Opens a file of ours for reading and writing, as it is, and makes it where it is missing. What stands there and is no regular file, a link
-/// among them, is refused: its name can be told beforehand, and whoever put it there says what is written over.
+/// Opens one of our own files for reading and writing, without truncating it; creates it if
+/// missing. A link or anything else that is not a regular file is refused: the name is predictable,
+/// and whoever planted it would choose the file that is overwritten.
 ///
 /// # Errors
-/// What the system says, and [`io::ErrorKind::InvalidInput`] for what is no file.
+/// The system's error; [`io::ErrorKind::InvalidInput`] if the path is a link or not a regular file.
 pub fn open_own(path: &Path) -> io::Result<File> {
     let mut how = OpenOptions::new();
     how.read(true).write(true);
@@ -51,7 +54,7 @@ pub fn open_own(path: &Path) -> io::Result<File> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         made => return made,
     }
-    let no_file = || io::Error::new(io::ErrorKind::InvalidInput, "is a link, or not a regular file");
+    let no_file = || io::Error::new(io::ErrorKind::InvalidInput, "is a link or not a regular file");
     let found = fs::symlink_metadata(path)?;
     if !found.is_file() {
         return Err(no_file());

@@ -1,5 +1,6 @@
-//! What every native run needs of the machine: [`mod@file`] opens and reads within bounds, [`replace`] puts a whole file in another's place, [`lock`] has one
-//! run at a time, [`progress`] and [`stage!`] tell how far a run is, [`clock`] says the time, by what [`machine`] reads.
+//! The machine-facing parts of every native run: [`mod@file`] opens and reads files within bounds,
+//! [`replace`] replaces a file atomically, [`lock`] admits one run at a time, [`progress`] and
+//! [`stage!`] report a run's progress, and [`clock`] tells the time that [`machine`] reads.
 
 pub mod clock;
 pub mod file;

@@ -1,4 +1,4 @@
-//! A file that one process at a time holds, so that two runs don't write the same folder.
+//! A file lock held by one process at a time, so that two runs don't write the same folder.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -6,14 +6,15 @@ use std::path::Path;
 
 use crate::file::open_own;
 
-/// A lock that this process holds until the value is dropped. The file stays where it is: one that is removed could be held twice.
+/// A lock that this process holds until the value is dropped. The file is not removed: two
+/// processes could then hold locks on different files of that name.
 #[derive(Debug)]
 pub struct Lock(File);
 
-/// Why a lock was not taken.
+/// Why a lock can't be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum Denied {
-    /// Somebody else has it.
+    /// Another run holds it.
     #[error("held by {0}")]
     Held(String),
     /// Its file can't be opened, locked or written.
@@ -22,18 +23,19 @@ pub enum Denied {
 }
 
 impl Lock {
-    /// Takes the lock that the file at `path` stands for, making the file where it is missing; a link is refused. `holder` is what is told to whoever finds it
-    /// held.
+    /// Takes the lock file at `path`, which is created if missing; a link is refused. `holder` is
+    /// the text shown to a run that finds the lock held.
     ///
     /// # Errors
-    /// [`Denied::Held`] with what the one who has it says of itself, at once; [`Denied::File`].
+    /// [`Denied::Held`], without waiting, with the holder's own text; [`Denied::File`] if the file
+    /// can't be opened, locked or written.
     pub fn take(path: &Path, holder: &str) -> Result<Self, Denied> {
         let mut file = open_own(path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut other = String::new();
-                // Where it can't be read, that it is held is enough.
+                // If the text can't be read, knowing that the lock is held is enough.
                 let _ = file.read_to_string(&mut other);
                 let other = other.trim();
                 return Err(Denied::Held(if other.is_empty() { "another run" } else { other }.to_owned()));
@@ -49,10 +51,11 @@ impl Lock {
 }
 
 impl Drop for Lock {
-    /// Closing the file would not do: a process that another thread starts has a copy of it until it runs its own program, and a lock ends
-    /// with the last copy.
+    /// Unlocks explicitly. Closing the file is not enough: a child process started by another
+    /// thread holds a copy of the descriptor until it runs its own program, and a lock ends with
+    /// the last copy.
     fn drop(&mut self) {
-        // Where it fails, closing the file is what is left.
+        // If unlocking fails, closing the file is the fallback.
         let _ = self.0.unlock();
     }
 }

@@ -1,4 +1,5 @@
-//! Bars for work that takes longer than a second; shown on a terminal only, and never part of what is computed.
+//! Progress bars for work that takes longer than a second: shown on a terminal only, and never part
+//! of a result.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,13 +8,13 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sinsang_core::printable::printable;
 
-/// A bar appears once its work has taken this long.
+/// How long work runs before its bar appears.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// What a bar counts.
+/// The unit of a bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// Bytes, written with binary prefixes.
+    /// Bytes, shown with binary prefixes.
     Bytes,
     /// Rows of a table.
     Rows,
@@ -21,14 +22,14 @@ pub enum Unit {
     Items,
 }
 
-/// Whether a run shows bars; copied into the options of whatever has something to show.
+/// Whether a run shows bars; copied into the options of each function that can show one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     shown: bool,
 }
 
 impl Progress {
-    /// Bars on stderr, where that is a terminal.
+    /// Bars on stderr, if it is a terminal.
     pub fn on_terminal() -> Self {
         Self { shown: true }
     }
@@ -38,7 +39,7 @@ impl Progress {
         Self { shown: false }
     }
 
-    /// Begins a bar for `total` units of work called `label`.
+    /// Starts a bar labelled `label` for `total` units of work.
     pub fn start(self, label: &str, unit: Unit, total: u64) -> Bar {
         let inner = self.shown.then(|| {
             let counts = match unit {
@@ -59,7 +60,7 @@ impl Progress {
     }
 }
 
-/// A running bar; it vanishes when it is dropped.
+/// A running bar; it disappears when dropped.
 pub struct Bar {
     inner: Option<ProgressBar>,
     begun: Instant,
@@ -67,25 +68,25 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// Counts `units` more as done. Cheap, but meant for batches rather than single rows.
+    /// Adds `units` to the work done. Cheap, but meant for batches rather than single rows.
     pub fn advance(&self, units: u64) {
         let Some(bar) = &self.inner else { return };
         bar.inc(units);
         if !self.drawn.load(Ordering::Relaxed) && self.begun.elapsed() >= QUIET {
             self.drawn.store(true, Ordering::Relaxed);
-            // A target that is no terminal stays hidden by itself.
+            // A target that is not a terminal stays hidden automatically.
             bar.set_draw_target(ProgressDrawTarget::stderr());
         }
     }
 
-    /// Says what is being done within the work, for instance the file at hand.
+    /// Sets the bar's message, for instance to the current file.
     pub fn say(&self, text: impl fmt::Display) {
         if let Some(bar) = &self.inner {
             bar.set_message(printable(&text.to_string()).into_owned());
         }
     }
 
-    /// Whether the bar has come to be drawn.
+    /// Whether the bar has been drawn.
     pub fn is_drawn(&self) -> bool {
         self.drawn.load(Ordering::Relaxed)
     }

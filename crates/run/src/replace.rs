@@ -1,4 +1,5 @@
-//! A whole file in the place of another: readers see the old one or the new one, whatever dies in between.
+//! Atomic file replacement: readers see the old file or the new one, even if the process or the
+//! machine dies.
 
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
@@ -9,14 +10,15 @@ use tempfile::NamedTempFile;
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Its owner alone: it tells what users did.
+    /// Only its owner: the file contains users' behaviour.
     Owner,
-    /// Whoever may read other files.
+    /// Any user of the machine.
     Everybody,
 }
 
-/// A file in the making, beside the one whose place it takes by [`Replacement::put`]. Dropped, it is removed; that of a killed run stays, under a
-/// name with a point in front, which readers of folders pass over. Nobody can tell its name beforehand, so no link waits there.
+/// A temporary file beside its target, which [`Replacement::put`] replaces. It is removed when
+/// dropped; a killed process leaves it under a dot name, which readers of folders skip. Its name is
+/// unpredictable, so nobody can plant a link there.
 #[derive(Debug)]
 pub struct Replacement {
     file: NamedTempFile,
@@ -24,25 +26,26 @@ pub struct Replacement {
 }
 
 impl Replacement {
-    /// Begins a file for the place `path`, in the same folder. Until it is [put](Self::put) its owner alone may read it.
+    /// Creates a temporary file for `path`, in the same folder. Only its owner can read it until it
+    /// is [put](Self::put).
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn of(path: &Path) -> io::Result<Self> {
         let file = tempfile::Builder::new().prefix(".sinsang-").tempfile_in(folder_of(path))?;
         Ok(Self { file, path: path.to_owned() })
     }
 
-    /// The file, to write to.
+    /// The temporary file, for writing.
     pub fn file(&mut self) -> &mut File {
         self.file.as_file_mut()
     }
 
-    /// Puts it in its place, readable for whom `access` names. Once this returns it is there after a power cut too. A link that stands in the place is
-    /// replaced, not followed.
+    /// Moves the file to its target, readable as `access` says. Once this returns, the file
+    /// survives a power cut. A link at the target is replaced, not followed.
     ///
     /// # Errors
-    /// What the system says. The file before is then as it was.
+    /// The system's error; the previous file is then unchanged.
     pub fn put(self, access: Access) -> io::Result<()> {
         #[cfg(unix)]
         self.file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(match access {
@@ -52,10 +55,10 @@ impl Replacement {
         self.persist()
     }
 
-    /// As [`Self::put`], with `permissions` as they are.
+    /// As [`Self::put`], with the given `permissions`.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error; the previous file is then unchanged.
     pub fn put_with(self, permissions: Permissions) -> io::Result<()> {
         self.file.as_file().set_permissions(permissions)?;
         self.persist()
@@ -65,7 +68,8 @@ impl Replacement {
         let Self { file, path } = self;
         file.as_file().sync_all()?;
         file.persist(&path).map_err(|error| error.error)?;
-        // The name too has to outlive a power cut; other systems can't open a folder for that.
+        // The directory entry must survive a power cut too; other systems can't open a folder for
+        // that.
         #[cfg(unix)]
         File::open(folder_of(&path))?.sync_all()?;
         Ok(())
@@ -82,17 +86,17 @@ impl Write for Replacement {
     }
 }
 
-/// Puts a file of `bytes` at `path`, as [`Replacement::put`] does.
+/// Writes `bytes` to a file at `path`, as [`Replacement::put`] does.
 ///
 /// # Errors
-/// What the system says. The file before is then as it was.
+/// The system's error; the previous file is then unchanged.
 pub fn replace(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
     let mut file = Replacement::of(path)?;
     file.write_all(bytes)?;
     file.put(access)
 }
 
-/// `name` beside what a run writes: `snapshot` gives `snapshot.rejects.ndjson`.
+/// The path of `name` beside a run's output: `snapshot` gives `snapshot.rejects.ndjson`.
 pub fn beside(output: &Path, name: &str) -> PathBuf {
     let mut file = output.file_name().unwrap_or_default().to_owned();
     file.push(".");
@@ -100,7 +104,7 @@ pub fn beside(output: &Path, name: &str) -> PathBuf {
     output.with_file_name(file)
 }
 
-/// The folder that `path` lies in.
+/// The folder of `path`.
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
@@ -130,7 +134,7 @@ mod tests {
         }
         assert_eq!(fs::read_to_string(&precious).unwrap(), "mine");
 
-        // One that is given up leaves what was there, and nothing beside it.
+        // A replacement dropped early leaves the previous file and nothing beside it.
         let mut given_up = Replacement::of(&path).unwrap();
         given_up.write_all(b"half").unwrap();
         assert_eq!(given_up.file().metadata().unwrap().permissions().mode() & 0o777, 0o600, "private while it is made");

@@ -1,9 +1,9 @@
-//! The stages of a run, as spans: what a log, a collector of traces and the metrics tell times by.
+//! The stages of a run as spans, from which logs, traces and metrics take their times.
 
-/// The target of spans that are a stage of a run.
+/// The target of spans that mark a stage of a run.
 pub const STAGE: &str = "sinsang::stage";
 
-/// A span for a stage of a run: its name, and what it counts as fields.
+/// A span for a stage of a run, with its name and its counts as fields.
 #[macro_export]
 macro_rules! stage {
     ($name:literal $(, $($fields:tt)*)?) => {
@@ -11,7 +11,8 @@ macro_rules! stage {
     };
 }
 
-/// A count as a span's field: signed, for OpenTelemetry knows no other whole numbers and would get text.
+/// A count as a span's field. It is signed, because OpenTelemetry's only integers are, and other
+/// types would become text.
 pub fn count(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! What makes a row of each table usable: required fields, limits, repairs, and the reasons to set it aside.
+//! Checks of a row of each table: required fields, limits, repairs, and the reasons to reject it.
 
 mod broadcasts;
 mod events;
@@ -6,6 +6,7 @@ mod tabs;
 mod time;
 
 use std::fmt;
+use strum::VariantArray as _;
 
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
@@ -17,119 +18,116 @@ use crate::reject::Reason;
 use crate::value::{Measure, Number, Value, Zone, clean, is_web_address, parse_number};
 use crate::{Column, Shape};
 
+/// Declares the columns of a table, and the place of each as a constant.
+macro_rules! columns {
+    ($($name:ident = $column:expr;)*) => {
+        columns!(@place 0; $($name)*);
+
+        const ALL: &'static [Column] = &[$($column,)*];
+    };
+    (@place $at:expr;) => {};
+    (@place $at:expr; $name:ident $($rest:ident)*) => {
+        const $name: usize = $at;
+        columns!(@place $at + 1; $($rest)*);
+    };
+}
+
+use columns;
+
 pub use broadcasts::Broadcasts;
 pub use events::Events;
 pub use tabs::Tabs;
 
-/// Characters of a title.
+/// Most characters of a title.
 pub const TITLE_MAX_CHARS: usize = 2_000;
-/// Bytes of an address.
+/// Most bytes of an address.
 pub const ADDRESS_MAX_BYTES: usize = 2_048;
-/// The highest price in won.
+/// The highest price, in won.
 pub const PRICE_MAX: u32 = 1_000_000_000;
-/// The highest count of reviews.
+/// The highest number of reviews.
 pub const REVIEWS_MAX: u32 = 100_000_000;
-/// The longest time a slot may claim.
+/// The longest slot, in milliseconds.
 pub const SLOT_MAX_MS: i64 = 6 * HOUR_MS;
-/// How far ahead of the build's time a time may lie.
+/// How far after the build's time a time may be, in milliseconds.
 pub const AHEAD_MAX_MS: i64 = 365 * DAY_MS;
-/// Tabs that the top bar may have.
+/// Most tabs of the top bar.
 pub const TABS_MAX: usize = 1_000;
 
-/// What was put right in a row that was kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A repair to a row that was kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr, strum::VariantArray)]
 pub enum Repair {
-    /// An id made from the title, where there was none.
+    /// A missing id made from the title.
+    #[strum(serialize = "made from the title")]
     MadeFromTitle,
     /// Hours 24 to 29 read as the next day's.
+    #[strum(serialize = "hour past midnight moved to the next day")]
     NextDay,
     /// A time without an offset read as Korean time.
+    #[strum(serialize = "without offset, taken as Korean time")]
     KoreanTime,
-    /// A number read as seconds since 1970, or as parts of them.
+    /// A number read as seconds since 1970, or as fractions of seconds.
+    #[strum(serialize = "number read as seconds since 1970")]
     SinceEpoch,
-    /// A number read as the days of a spreadsheet.
+    /// A number read as a spreadsheet's day count.
+    #[strum(serialize = "number read as a spreadsheet's date")]
     Serial,
-    /// A clock's time joined to the date that another column has, or to the start's.
+    /// A clock time joined to the date in another column, or to the start's date.
+    #[strum(serialize = "clock time joined to its date")]
     Joined,
-    /// An end before the start, on the start's date, moved to the next day.
+    /// An end before the start on the same date, moved to the next day.
+    #[strum(serialize = "before the start, moved to the next day")]
     EndNextDay,
-    /// What a spreadsheet or a table of floats puts around an id taken away.
+    /// Marks that a spreadsheet or a table of floats put around an id removed.
+    #[strum(serialize = "spreadsheet's spelling undone")]
     Restored,
-    /// Control characters, spaces or the Unicode form put in order.
+    /// Control characters, spaces or the Unicode form normalized.
+    #[strum(serialize = "characters tidied")]
     Tidied,
-    /// A placeholder text taken as nothing.
+    /// A placeholder text read as missing.
+    #[strum(serialize = "placeholder dropped")]
     Placeholder,
-    /// A value that can't be read dropped.
+    /// An unreadable value dropped.
+    #[strum(serialize = "unreadable, dropped")]
     Unreadable,
-    /// A value outside of its range dropped.
+    /// An out-of-range value dropped.
+    #[strum(serialize = "out of range, dropped")]
     OutOfRange,
-    /// A fraction rounded away.
+    /// A number rounded to an integer.
+    #[strum(serialize = "fraction rounded")]
     Rounded,
-    /// A text past its limit dropped.
+    /// A text above its limit dropped.
+    #[strum(serialize = "too long, dropped")]
     TooLong,
     /// A list price below the price dropped.
+    #[strum(serialize = "below the price, dropped")]
     BelowPrice,
+    /// An amount of an event that is no purchase dropped.
+    #[strum(serialize = "not of a purchase, dropped")]
+    NotOfAPurchase,
     /// An end that is not after the start dropped.
+    #[strum(serialize = "not after the start, dropped")]
     EndBeforeStart,
     /// An end more than six hours after the start dropped.
+    #[strum(serialize = "over six hours after the start, dropped")]
     EndTooFar,
     /// An address with a scheme other than http or https dropped.
+    #[strum(serialize = "not a web address, dropped")]
     NotAWebAddress,
-    /// The shop's name taken for the channel's, or the channel's for the shop's, where one is missing.
+    /// The shop's name used for a missing channel, or the channel's for a missing shop.
+    #[strum(serialize = "missing, taken from the other of shop and channel")]
     FromOther,
     /// A text that was not UTF-8 read as CP949.
+    #[strum(serialize = "read as CP949")]
     Decoded,
 }
 
 impl Repair {
-    /// Every repair, in the order of the enum.
-    pub const ALL: [Self; 20] = [
-        Self::MadeFromTitle,
-        Self::NextDay,
-        Self::KoreanTime,
-        Self::SinceEpoch,
-        Self::Serial,
-        Self::Joined,
-        Self::EndNextDay,
-        Self::Restored,
-        Self::Tidied,
-        Self::Placeholder,
-        Self::Unreadable,
-        Self::OutOfRange,
-        Self::Rounded,
-        Self::TooLong,
-        Self::BelowPrice,
-        Self::EndBeforeStart,
-        Self::EndTooFar,
-        Self::NotAWebAddress,
-        Self::FromOther,
-        Self::Decoded,
-    ];
+    /// All repairs, in the order of the enum.
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// The wording in reports.
+    /// The repair's wording in reports.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::MadeFromTitle => "made from the title",
-            Self::NextDay => "hour past midnight moved to the next day",
-            Self::KoreanTime => "without offset, taken as Korean time",
-            Self::SinceEpoch => "number read as seconds since 1970",
-            Self::Serial => "number read as a spreadsheet's date",
-            Self::Joined => "clock time joined to its date",
-            Self::EndNextDay => "before the start, moved to the next day",
-            Self::Restored => "spreadsheet's spelling undone",
-            Self::Tidied => "characters tidied",
-            Self::Placeholder => "placeholder dropped",
-            Self::Unreadable => "unreadable, dropped",
-            Self::OutOfRange => "out of range, dropped",
-            Self::Rounded => "fraction rounded",
-            Self::TooLong => "too long, dropped",
-            Self::BelowPrice => "below the price, dropped",
-            Self::EndBeforeStart => "not after the start, dropped",
-            Self::EndTooFar => "over six hours after the start, dropped",
-            Self::NotAWebAddress => "not a web address, dropped",
-            Self::FromOther => "missing, taken from the other of shop and channel",
-            Self::Decoded => "read as CP949",
-        }
+        self.into()
     }
 }
 
@@ -145,12 +143,12 @@ impl Serialize for Repair {
     }
 }
 
-/// Why a row is set aside, and which of its fields is at fault.
+/// Why a row is rejected, and the field at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Position of the column; `None` where the row as a whole is at fault.
+    /// Position of the column; `None` if the whole row is at fault.
     pub column: Option<usize>,
-    /// What is wrong.
+    /// The reason.
     pub reason: Reason,
 }
 
@@ -160,17 +158,17 @@ impl Refusal {
     }
 }
 
-/// A table that can be read: its columns, and how a row becomes a typed one.
+/// An input table: its columns, and how a row becomes a typed one.
 pub trait Table {
     /// The typed row.
     type Row;
     /// The table's name.
     const NAME: &'static str;
-    /// The columns, in the order that `check` counts on.
+    /// The columns, in the order that `check` relies on.
     const COLUMNS: &'static [Column];
 
-    /// Whether the row is what the public sent, by its values: whatever is wrong with it is no fault of the
-    /// operator's, and ends no build.
+    /// Whether the row's values show that the public sent it: its faults are not the operator's,
+    /// and never fail a build.
     fn is_public(_values: &[Value<'_>]) -> bool {
         false
     }
@@ -178,11 +176,11 @@ pub trait Table {
     /// Checks and repairs one row.
     ///
     /// # Errors
-    /// The [`Refusal`] of a row that can't be used.
+    /// A [`Refusal`] if the row can't be used.
     fn check(&mut self, fields: &mut Fields<'_, '_>) -> Result<Self::Row, Refusal>;
 }
 
-/// The fields of one row under check, and the repairs made to them.
+/// The fields of one row under check, and their repairs.
 pub struct Fields<'r, 'v> {
     values: &'r [Value<'v>],
     zones: &'r [Option<Zone>],
@@ -191,8 +189,9 @@ pub struct Fields<'r, 'v> {
 }
 
 impl<'r, 'v> Fields<'r, 'v> {
-    /// The fields of a row, whose repairs are added to `repairs`; `now` is the time of the run. `zones` are those of times without an offset,
-    /// by column: where there is none, it is Korean time, and counted.
+    /// The fields of a row, whose repairs are added to `repairs`; `now` is the time of the run.
+    /// `zones` has, by column, the zone of times without an offset; without one, they are read as
+    /// Korean time and counted.
     pub fn new(
         values: &'r [Value<'v>],
         zones: &'r [Option<Zone>],
@@ -211,11 +210,12 @@ impl<'r, 'v> Fields<'r, 'v> {
         self.repairs.push((column, repair));
     }
 
-    /// The text of a field, clean; `None` where there is none, `Err` where the field holds something else, or far more than `limit`.
+    /// The cleaned text of a field; `None` if it is missing, `Err` if the field holds another type
+    /// or exceeds `limit` by far.
     fn text(&mut self, column: usize, shape: Shape, limit: Length) -> Result<Option<String>, Reason> {
         let value = self.get(column);
         if let Some(text) = value.as_text() {
-            // Cleaning is dear, and few texts lose most of themselves by it.
+            // Cleaning is expensive, and few texts lose most of their length by it.
             if text.len() > limit.uncleaned_bytes() {
                 return Err(Reason::TooLong);
             }
@@ -234,7 +234,7 @@ impl<'r, 'v> Fields<'r, 'v> {
         let text = match value {
             Value::Missing => return Ok(None),
             Value::Whole(number) if shape == Shape::Id => number.to_string(),
-            // Tables that knew nulls write whole ids as 12345.0.
+            // Float columns with nulls turn integer ids into 12345.0.
             Value::Real(number) if shape == Shape::Id && number.is_nan() => return Ok(None),
             Value::Real(number) if shape == Shape::Id && number.fract() == 0.0 && number.abs() < 9e15 => {
                 format!("{number:.0}")
@@ -250,7 +250,7 @@ impl<'r, 'v> Fields<'r, 'v> {
         if limit.is_passed_by(&text) { Err(Refusal::of(column, Reason::TooLong)) } else { Ok(text) }
     }
 
-    /// A name that a row must have, or else the one in the column `other`.
+    /// A required name, or else the one in the column `other`.
     fn name_or(&mut self, column: usize, other: usize) -> Result<String, Refusal> {
         let missing = Refusal::of(column, Reason::Missing);
         match self.required_text(column, Shape::Text, Length::Chars(NAME_MAX_CHARS)) {
@@ -288,7 +288,7 @@ impl<'r, 'v> Fields<'r, 'v> {
         self.optional_text(column, Shape::Id, Length::Bytes(ID_MAX_BYTES))
     }
 
-    /// A listing's code, unless a spreadsheet made a number of it and left digits out, or it says that there is none.
+    /// A listing's code; `None` if a spreadsheet rounded it as a number, or it is a placeholder.
     fn code(&mut self, column: usize) -> Option<String> {
         let id = self.id(column)?;
         if code::is_rounded(&id) {
@@ -319,7 +319,7 @@ impl<'r, 'v> Fields<'r, 'v> {
     }
 }
 
-/// How long a text may be.
+/// The limit on a text's length.
 #[derive(Clone, Copy)]
 enum Length {
     Chars(usize),
@@ -327,7 +327,8 @@ enum Length {
 }
 
 impl Length {
-    /// Bytes past which a text is too long whatever cleaning takes away: of each character, four bytes and seven times as much that carries nothing.
+    /// Bytes above which a text is too long whatever cleaning removes: per character, four bytes of
+    /// content and seven times as much without content.
     fn uncleaned_bytes(self) -> usize {
         let (Self::Chars(most) | Self::Bytes(most)) = self;
         most.saturating_mul(8 * 4)
@@ -341,14 +342,15 @@ impl Length {
     }
 }
 
-/// The id of a listing whose schedule gives none: `~` and the first 16 hex digits of the title's SHA-256.
+/// The id of a listing whose schedule has none: `~` and the first 16 hex digits of the title's
+/// SHA-256.
 pub fn listing_id_from_title(title: &str) -> String {
     use fmt::Write as _;
     let digest = Sha256::digest(title.as_bytes());
     let mut id = String::with_capacity(17);
     id.push('~');
     for byte in digest.iter().take(8) {
-        // Writing to a String does not fail.
+        // Writing to a `String` does not fail.
         let _ = write!(id, "{byte:02x}");
     }
     id

@@ -1,4 +1,4 @@
-//! The columns of a table: their names and shapes, and where they stand in a file.
+//! The columns of a table: names, shapes, and their places in a file.
 
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -7,7 +7,7 @@ use crate::excerpt::excerpt;
 use crate::file::SourceFile;
 use crate::value::clean;
 
-/// The most columns a table has.
+/// The largest number of columns in a table.
 pub const MAX_COLUMNS: usize = 15;
 
 /// A column of an input table.
@@ -15,27 +15,27 @@ pub const MAX_COLUMNS: usize = 15;
 pub struct Column {
     /// Its name in `docs/input.md`.
     pub name: &'static str,
-    /// Other names that it is known by, as [`fold`] leaves them; the first that a file has is taken.
+    /// Other accepted names, as folded by [`fold`]; the first one that a file has is used.
     pub also: &'static [&'static str],
-    /// What it holds.
+    /// The shape of its values.
     pub shape: Shape,
     /// Whether a file must have it.
     pub required: bool,
-    /// The column that does for it where a file or a row has none.
+    /// The column to use instead if a file or a row lacks this one.
     pub or: Option<&'static str>,
 }
 
-/// The place of the column `name` among those of a table, which has it.
+/// The place of `name` among a table's `columns`; 0 if it is not one of them.
 pub(crate) fn place_of(columns: &[Column], name: &str) -> usize {
     columns.iter().position(|column| column.name == name).unwrap_or(0)
 }
 
-/// What a column holds.
+/// The shape of a column's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// A text.
     Text,
-    /// A text that may be written as a whole number.
+    /// A text that may be written as an integer.
     Id,
     /// A count or an amount.
     Number,
@@ -46,7 +46,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// The Parquet types it is read from, for an error message.
+    /// The accepted Parquet types, for an error message.
     pub fn wanted(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -59,7 +59,8 @@ impl Shape {
 }
 
 impl Column {
-    /// How near `name` is to the column's: 0 for its own name, then its other names in their order; `None` for another's.
+    /// How well `name` matches the column: 0 for its own name, 1 for the same name folded, then its
+    /// other names in order; `None` for another column's name.
     pub fn rank(&self, name: &str) -> Option<usize> {
         if name.eq_ignore_ascii_case(self.name) {
             return Some(0);
@@ -72,25 +73,27 @@ impl Column {
     }
 }
 
-/// A name without case, spaces and marks: `Start Time`, `start_time` and `startTime` are `starttime`.
+/// A name without case, spaces and punctuation: `Start Time`, `start_time` and `startTime` become
+/// `starttime`.
 pub fn fold(name: &str) -> String {
     name.nfc().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// Where each of a table's columns stands among those a file has.
+/// The places of a table's columns among those of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColumnMap {
     /// The place of each column.
     pub places: Vec<Option<usize>>,
-    /// Columns that go by another name in the file, with that name.
+    /// Columns that have another name in the file, with that name.
     pub renamed: Vec<(&'static str, String)>,
 }
 
 impl ColumnMap {
-    /// Finds `columns` among the names `found` in `file`, or in those of its folders.
+    /// Finds `columns` among the names `found` in `file`, or among its partition folders' names.
     ///
     /// # Errors
-    /// [`Error::MissingColumns`] and [`Error::ColumnTwice`].
+    /// [`Error::MissingColumns`] if a required column is missing; [`Error::ColumnTwice`] if two
+    /// columns of the file match one.
     pub fn new(file: &SourceFile, columns: &'static [Column], found: &[String]) -> Result<Self, Error> {
         let path = file.path.as_path();
         let constants = file.constants(columns);
@@ -140,7 +143,7 @@ impl ColumnMap {
     }
 }
 
-/// A file's name for a column as reports quote it: one line, and not all of a header that is none.
+/// A file's name for a column, on one line and shortened for reports.
 pub(crate) fn shown(name: &str) -> String {
     excerpt(&clean(name).0)
 }

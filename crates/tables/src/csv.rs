@@ -1,4 +1,5 @@
-//! CSV files, or such of tabs or semicolons, row by row: quoted fields over several lines, and a bad row never takes the good ones after it along.
+//! The row reader for CSV files, and for those with tabs or semicolons: it handles quoted fields
+//! over several lines, and a bad row never costs the good rows after it.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead};
@@ -13,13 +14,13 @@ use crate::reject::Reason;
 use crate::value::Value;
 use crate::{Column, ColumnMap, Error, Fault, MAX_COLUMNS, Place, Rows};
 
-/// Fields a row may have before it counts as damaged.
+/// Most fields of a row; a row with more is damaged.
 const FIELDS_MAX: usize = 4_096;
 
-/// Hands every row of a file to `rows`.
+/// Passes every row of a file to `rows`.
 ///
 /// # Errors
-/// Where the header can't be used or the file ends too early, and what `rows` says.
+/// If the header can't be used or the file ends too early; any error of `rows`.
 pub fn read(
     file: &SourceFile,
     text: OpenText<'_>,
@@ -52,7 +53,7 @@ pub fn read(
                     Fault { field: None, reason, detail: None, value: Some(start) },
                 )?;
             }
-            // A spreadsheet writes the rest of its sheet too.
+            // Spreadsheets also write the blank rest of a sheet.
             Record::Row { .. } if records.is_blank_from(0) => {}
             Record::Row { line } => {
                 row += 1;
@@ -93,13 +94,13 @@ fn header_names<R: BufRead>(records: &Records<R>, encoding: &mut Encoding) -> Op
     (0..records.fields.len()).map(|index| name(records.field(index))).collect()
 }
 
-/// What a call for a record brought.
+/// The outcome of reading a record.
 enum Record {
-    /// A record; its fields are in [`Records`].
+    /// A record, with its fields in [`Records`].
     Row {
         line: u64,
     },
-    /// A line that is no record, with its start.
+    /// A line that is not a record, with its start.
     Bad {
         line: u64,
         reason: Reason,
@@ -108,27 +109,28 @@ enum Record {
     End,
 }
 
-/// The records of a CSV file, parsed by `csv_core` from lines that are kept until their record is understood: where a
-/// quote swallows the rows after it, only its own line is given up, and reading goes on with the next.
+/// The records of a CSV file, parsed by `csv_core` from lines that are kept until their record is
+/// complete: if a quote swallows the rows after it, only its own line is rejected, and reading
+/// resumes with the next.
 struct Records<R> {
     lines: Lines<R>,
     core: csv_core::Reader,
     separator: u8,
-    /// Lines read and not yet used up.
+    /// Lines read but not yet consumed.
     raw: Vec<u8>,
-    /// Where in `raw` the next record begins.
+    /// Start of the next record in `raw`.
     next: usize,
-    /// Where in `raw` the latest record began.
+    /// Start of the latest record in `raw`.
     begin: usize,
-    /// The line that `next` stands on.
+    /// The number of the line at `next`.
     line: u64,
-    /// A line that was too long to keep follows `raw`.
+    /// A line too long to keep, which follows `raw`: its number and its start.
     too_long_next: Option<(u64, String)>,
-    /// The unquoted bytes of the latest record, one field after the other.
+    /// The unquoted bytes of the latest record, field after field.
     text: Vec<u8>,
-    /// Where in `text` each field ends; longer than `fields` says.
+    /// The end of each field in `text`; may be longer than `fields`.
     ends: Vec<usize>,
-    /// The ranges of the latest record's fields in `text`.
+    /// The fields of the latest record, as places in `ends`.
     fields: std::ops::Range<usize>,
 }
 
@@ -149,7 +151,8 @@ impl<R: BufRead> Records<R> {
         }
     }
 
-    /// Finds what separates fields, by the first line: tabs or semicolons where it has no comma. Excel's `sep=;` says it outright, and is passed over.
+    /// Detects the separator from the first line: tabs or semicolons if it has no comma. Excel's
+    /// `sep=;` line names it, and is skipped.
     fn find_separator(&mut self) -> io::Result<()> {
         const SEPARATORS: [u8; 3] = [b',', b'\t', b';'];
         if !self.read_line()? {
@@ -161,7 +164,7 @@ impl<R: BufRead> Records<R> {
                 self.advance(self.raw.len());
                 Some(separator)
             }
-            // A tab at the end is trimmed off.
+            // Trimming removed the tab at the end.
             Some([]) if self.raw.starts_with(b"sep=\t") => {
                 self.advance(self.raw.len());
                 Some(b'\t')
@@ -173,7 +176,7 @@ impl<R: BufRead> Records<R> {
         Ok(())
     }
 
-    /// Whether the latest record has nothing from field `first` on.
+    /// Whether the latest record is blank from field `first` on.
     fn is_blank_from(&self, first: usize) -> bool {
         (first..self.fields.len()).all(|index| self.field(index).trim_ascii().is_empty())
     }
@@ -185,13 +188,13 @@ impl<R: BufRead> Records<R> {
         self.text.get(begin..end(index)).unwrap_or_default()
     }
 
-    /// The latest record as it stands in the file.
+    /// The text of the latest record in the file.
     fn row_text(&self) -> &[u8] {
         self.raw.get(self.begin..self.next).unwrap_or_default()
     }
 
-    /// The next record. One of several lines that has not `fields` fields, or in which a quote closes in the midst of
-    /// text, is taken for a quote that was not closed.
+    /// Reads the next record. A record of several lines that has not `fields` fields, or in which a
+    /// quote closes in the middle of text, is treated as an unclosed quote.
     fn next(&mut self, fields: Option<usize>) -> io::Result<Record> {
         if let Some(end) = self.skip_to_record()? {
             return Ok(end);
@@ -214,7 +217,8 @@ impl<R: BufRead> Records<R> {
         }
     }
 
-    /// Moves over blank lines to the first byte of a record, and answers what stands there if it is none.
+    /// Skips blank lines up to the first byte of a record. If there is no record, returns what is
+    /// there.
     fn skip_to_record(&mut self) -> io::Result<Option<Record>> {
         loop {
             while let Some(b'\r' | b'\n') = self.raw.get(self.next) {
@@ -235,7 +239,7 @@ impl<R: BufRead> Records<R> {
         }
     }
 
-    /// Appends a line to `raw`; false where there is none to append.
+    /// Appends a line to `raw`; `false` if there is none.
     fn read_line(&mut self) -> io::Result<bool> {
         if self.too_long_next.is_some() {
             return Ok(false);
@@ -244,7 +248,8 @@ impl<R: BufRead> Records<R> {
         match self.lines.read(&mut self.raw)? {
             Line::End => Ok(false),
             Line::Whole => {
-                // With its end in place, a last line without one tells an open quote from a complete record.
+                // With a line end added, a last line without one can be told apart from an open
+                // quote.
                 if self.raw.last() != Some(&b'\n') {
                     self.raw.push(b'\n');
                 }
@@ -259,8 +264,8 @@ impl<R: BufRead> Records<R> {
         }
     }
 
-    /// Parses one record at `next`, reading more lines while a quote is open; the bytes it took, or `None` where the
-    /// quote is not closed within [`ROW_MAX_BYTES`].
+    /// Parses the record at `next`, reading more lines while a quote is open. Returns its length in
+    /// bytes, or `None` if the quote is not closed within [`ROW_MAX_BYTES`].
     fn parse(&mut self) -> io::Result<Option<usize>> {
         self.core.reset();
         let (mut consumed, mut written, mut ended) = (0, 0, 0);
@@ -293,7 +298,7 @@ impl<R: BufRead> Records<R> {
         }
     }
 
-    /// Gives up the line at `next` and leaves those after it to be read again.
+    /// Rejects the line at `next`, and leaves the lines after it to be read again.
     fn give_up_line(&mut self, reason: Reason) -> Record {
         let rest = self.raw.get(self.next..).unwrap_or_default();
         let length = rest.iter().position(|&b| b == b'\n').map_or(rest.len(), |end| end + 1);
@@ -310,8 +315,8 @@ impl<R: BufRead> Records<R> {
     }
 }
 
-/// Whether every quoted field of a record ends with its closing quote. `csv_core` reads on where one does not, which is
-/// how a quote left open swallows rows until the next quote in the file.
+/// Whether every quoted field of a record ends with its closing quote. `csv_core` reads on
+/// otherwise, which lets an open quote swallow rows up to the next quote in the file.
 fn closes_at_separators(record: &[u8], separator: u8) -> bool {
     let (mut quoted, mut field_begins) = (false, true);
     let mut rest = record;

@@ -1,5 +1,6 @@
-//! The doctor: what tables hold, and what looks wrong with them as a whole, told before a build. It reads no file and no clock: readers hand rows to
-//! [`Schedule`], [`Bar`] and [`Audience`], which keep counts within caps, and [`Check`] makes a [`Report`] of those.
+//! The doctor: reports what tables contain, and what looks wrong with them as a whole, before a
+//! build. It reads no file and no clock: readers pass rows to [`Schedule`], [`Bar`] and
+//! [`Audience`], which keep counts within caps, and [`Check`] makes a [`Report`] of those.
 
 mod audience;
 mod bar;

@@ -1,28 +1,29 @@
-//! In which encoding a file of text is: UTF-8, or Korean of the old code page. The file says so as a whole, and one of its rows only where the others don't: a word
-//! of the one may be a word of the other.
+//! Detection of a text file's encoding: UTF-8, or CP949, the old Korean code page. The file as a
+//! whole decides, and a single row only if no other row does: the bytes of one word may be valid in
+//! both.
 
 use std::borrow::Cow;
 
 use encoding_rs::EUC_KR;
 
-/// Bytes of a file by which its encoding is told.
+/// Bytes at a file's start from which its encoding is detected.
 pub const SAMPLE_BYTES: u64 = 1 << 20;
 
-/// What the lines of a file say about its encoding.
+/// The evidence of a file's encoding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Encoding {
     /// Lines, or values, that are Korean in UTF-8 and hardly anything else.
     utf8: u64,
-    /// ... and those that are so in CP949.
+    /// Lines, or values, that are Korean in CP949 and hardly anything else.
     cp949: u64,
-    /// Whether the file begins with the mark of UTF-8.
+    /// Whether the file begins with UTF-8's byte order mark.
     is_marked: bool,
 }
 
-/// A text, by the encoding that it was in.
+/// A decoded text, with its original encoding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decoded<'b> {
-    /// UTF-8, ASCII among it.
+    /// UTF-8, including ASCII.
     Utf8(&'b str),
     /// CP949.
     Cp949(String),
@@ -31,7 +32,7 @@ pub enum Decoded<'b> {
 }
 
 impl Encoding {
-    /// What the beginning of a file says.
+    /// The evidence in the start of a file.
     pub fn of(sample: &[u8]) -> Self {
         let mut encoding = Self { is_marked: sample.starts_with(b"\xef\xbb\xbf"), ..Self::default() };
         for line in sample.split(|&byte| byte == b'\n').filter(|line| !line.is_ascii()) {
@@ -40,7 +41,8 @@ impl Encoding {
         encoding
     }
 
-    /// Counts what `bytes` are, if they tell. The detectors of browsers are no help: one damaged byte, and the file is no UTF-8 to them.
+    /// Counts `bytes` as evidence, if they are conclusive. Browsers' detectors are no help: a
+    /// single damaged byte rules out UTF-8 for them.
     fn learn(&mut self, bytes: &[u8]) {
         match str::from_utf8(bytes) {
             Ok(text) => self.utf8 += u64::from(text.contains(is_hangul)),
@@ -48,15 +50,15 @@ impl Encoding {
         }
     }
 
-    /// Whether texts are to be taken for CP949 where they may be either.
+    /// Whether texts that are valid in both encodings are read as CP949.
     pub fn is_cp949(&self) -> bool {
         !self.is_marked && self.cp949 > self.utf8
     }
 
-    /// Reads a text of the file. Where nothing has told the encoding so far, this one does.
+    /// Decodes a text of the file. If there is no evidence yet, this text counts as evidence.
     pub fn read<'b>(&mut self, bytes: &'b [u8]) -> Decoded<'b> {
         let text = str::from_utf8(bytes);
-        // Nearly every text: one that a file of UTF-8 has, or that is ASCII.
+        // The common case: a text in a UTF-8 file, or ASCII.
         if let Ok(text) = text
             && ((self.utf8 > 0 && !self.is_cp949()) || text.is_ascii())
         {
@@ -67,13 +69,15 @@ impl Encoding {
         }
         match (text, self.is_cp949()) {
             (Ok(text), false) => Decoded::Utf8(text),
-            // Bytes may be text either way, Hangul too (胥곌가 is also ࡰ갡). Half of the bytes of Hangul in UTF-8 are none of KS X 1001, so that a line
-            // without any of those is what its file is.
+            // Bytes may be text in both encodings, and Hangul too (胥곌가 is also ࡰ갡). Half of the
+            // bytes of Hangul in UTF-8 are not in KS X 1001, so a line without any of those follows
+            // its file.
             (Ok(text), true) if text.contains(is_hangul) && has_extension(bytes) => Decoded::Utf8(text),
             (Ok(text), true) => cp949(bytes).map_or(Decoded::Utf8(text), |text| Decoded::Cp949(text.into_owned())),
             (Err(_), is_cp949) => {
                 let text = if is_cp949 { cp949(bytes) } else { surely_cp949(bytes) };
-                // Cut within a character, two syllables of UTF-8 may look like hanja and a syllable.
+                // Two syllables of UTF-8, cut within a character, may look like hanja and a
+                // syllable.
                 let text = text.filter(|text| is_cp949 || self.utf8 == 0 || !text.contains(is_hanja));
                 text.map_or(Decoded::Neither, |text| Decoded::Cp949(text.into_owned()))
             }
@@ -81,23 +85,25 @@ impl Encoding {
     }
 }
 
-/// Bytes as CP949 (EUC-KR and its extension), whatever of it they hold.
+/// Decodes bytes as CP949 (EUC-KR and its extension), whatever their content.
 ///
-/// Neither quotes, commas nor backslashes are ever the second byte of a character there, so rows may be taken apart before.
+/// The second byte of a character is never a quote, comma or backslash, so rows may be split before
+/// decoding.
 fn cp949(bytes: &[u8]) -> Option<Cow<'_, str>> {
     let text = EUC_KR.decode_without_bom_handling_and_without_replacement(bytes)?;
     (!text.contains(|c: char| matches!(c, '\u{80}'..='\u{9f}' | '\u{e000}'..='\u{f8ff}'))).then_some(text)
 }
 
-/// Bytes as CP949 where they can be nothing else: they hold Hangul, and either no hanja, which is what UTF-8 that was cut or patched looks like, or none of the
-/// syllables that KS X 1001 lacks: hardly a Korean word has them, and every other syllable of such damage.
+/// Decodes bytes as CP949 if they can be nothing else: they must have Hangul, and either no hanja
+/// or no syllable outside KS X 1001. Cut or patched UTF-8 shows hanja, and every second syllable of
+/// it is outside KS X 1001; hardly a Korean word has such a syllable.
 fn surely_cp949(bytes: &[u8]) -> Option<Cow<'_, str>> {
     let text = cp949(bytes)?;
     let is_sure = text.contains(is_hangul) && (!text.contains(is_hanja) || !has_extension(bytes));
     is_sure.then_some(text)
 }
 
-/// Whether bytes that are CP949 hold a character which KS X 1001 has not.
+/// Whether CP949 bytes have a character outside KS X 1001.
 fn has_extension(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     while let Some((&lead, behind)) = rest.split_first() {
@@ -121,7 +127,7 @@ fn is_hanja(c: char) -> bool {
     matches!(c, '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}')
 }
 
-/// The name of an encoding in which a file's first bytes say it is, and which is not read.
+/// The name of an unsupported encoding, if a file's byte order mark declares one.
 pub fn foreign_mark(start: &[u8]) -> Option<&'static str> {
     match start {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some("UTF-32"),
@@ -149,7 +155,7 @@ mod tests {
             "[방송에서만] 똠방각하 펲시콜라",
             "★특가★ 49,900원",
             "큰솥",
-            // Of their bytes, three that stand together are Hangul in UTF-8, beginning within a character.
+            // Three consecutive bytes of these are Hangul in UTF-8, beginning within a character.
             "GS,브릿지 니트,49900",
             "특大 휠라 正品",
             "デザイン 원피스",
@@ -168,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_file_says_what_its_words_alone_do_not() {
-        // Each is a word of either encoding.
+        // Each is a word in either encoding.
         for (old, new) in [("최", "ֶ"), ("正", ""), ("胥곌가", "ࡰ갡")] {
             let bytes = encoded(old);
             let file = [encoded("무쇠솥\n가마솥\n"), bytes.clone()].concat();
@@ -178,17 +184,17 @@ mod tests {
                 assert_eq!(Encoding::of("무쇠솥".as_bytes()).read(&bytes), Decoded::Utf8(text));
             }
         }
-        // A line of the other encoding is read in either file.
+        // A line in the other encoding is still read in either file.
         let mut utf8 = Encoding::of("무쇠솥\n가마솥\n".as_bytes());
         assert_eq!(utf8.read(&encoded("브릿지 니트")), Decoded::Cp949("브릿지 니트".to_owned()));
         let mut cp949 = Encoding::of(&encoded("무쇠솥\n가마솥\n"));
         assert_eq!(cp949.read("브릿지 니트".as_bytes()), Decoded::Utf8("브릿지 니트"));
-        // A marked file is what its mark says.
+        // A byte order mark decides.
         let marked = ["\u{feff}".as_bytes(), &encoded("무쇠솥\n가마솥")].concat();
         assert!(!Encoding::of(&marked).is_cp949());
     }
 
-    /// Words of KS X 1001, hanja among them.
+    /// Words of KS X 1001, some with hanja.
     fn words() -> impl Strategy<Value = String> {
         let letter = prop_oneof![
             20 => (0xb0_u8..=0xc8, 0xa1_u8..=0xfe),

@@ -1,68 +1,68 @@
-//! What keeps a table from being read at all, told so that its owner knows the file and what to do.
+//! Errors that keep a whole table from being read, worded so that its owner knows the file and what
+//! to do.
 
 use std::path::PathBuf;
 use std::{fmt, io};
 
 use crate::reject::{self, ReasonCount, share};
 
-/// Why a table can't be read at all.
+/// Why a whole table can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The path is missing or may not be read.
-    #[error("{} can't be opened: {source}", path.display())]
+    /// The path is missing or not readable.
+    #[error("can't open {}: {source}", path.display())]
     Open {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// A folder without a single file of data.
-    #[error("the folder {} holds no file: put the table's files into it", path.display())]
+    /// A folder without any data file.
+    #[error("no data file in the folder {}: put the table's files into it", path.display())]
     EmptyFolder {
         /// The folder.
         path: PathBuf,
     },
-    /// Something inside a table's folder that is neither file nor link to one.
-    #[error("{} is not a file: a table is one file, or a folder with nothing but files", path.display())]
+    /// An entry of a table's folder that is neither a file nor a link to one.
+    #[error("{} is not a file: a table is one file, or a folder of files only", path.display())]
     NotAFile {
-        /// What was found.
+        /// The entry.
         path: PathBuf,
     },
-    /// A file whose name does not tell its format.
+    /// A file whose name does not show its format.
     #[error(
-        "the format of {} is not known: a table's files end in .parquet, .ndjson, .jsonl or .csv, the text ones also \
-         with .gz or .zst after it",
+        "unknown format of {}: name a table's files .parquet, .ndjson, .jsonl or .csv; text files may add .gz or .zst",
         path.display()
     )]
     UnknownFormat {
         /// The file.
         path: PathBuf,
     },
-    /// More than one file or folder for a table.
+    /// Several files or folders for one table.
     #[error("more than one {table} table: {}; keep one, or put the files into a folder named {table}", list(found))]
     Ambiguous {
         /// The table.
         table: String,
-        /// What answers to its name.
+        /// The files and folders with its name.
         found: Vec<PathBuf>,
     },
-    /// A file that ends too early or is not what its name says. None of the table is used: half a history would turn
-    /// repeats into new products.
-    #[error("{} is damaged or was cut off, after row {row}: {source}; get the file again", path.display())]
+    /// A file that ends too early or does not match its format. None of the table is used: half a
+    /// history would turn repeats into new products.
+    #[error("{} is damaged or truncated after row {row}: {source}; fetch the file again", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// The last row that could be read.
+        /// The last readable row.
         row: u64,
-        /// What its reader said.
+        /// The reader's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A file that would take more memory to read than it may.
+    /// A file that would take more memory to read than allowed.
     #[error("{}: {source}", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// How much it would take, how much is allowed, and which setting says so.
+        /// The memory needed, the limit, and the setting that raises it.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A CSV header that is neither UTF-8 nor CP949.
@@ -71,23 +71,23 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// A text file in an encoding whose lines can't be told apart.
+    /// A text file in an encoding whose lines can't be split.
     #[error("{} is {encoding}: save it as UTF-8, for instance with iconv -f {encoding} -t UTF-8", path.display())]
     Encoding {
         /// The file.
         path: PathBuf,
-        /// Its encoding, by the mark it begins with.
+        /// Its encoding, from its byte order mark.
         encoding: &'static str,
     },
     /// A CSV header that does not end.
-    #[error("the first line of {} is no CSV header: a quote in it is not closed, or it is longer than 1 MiB", path.display())]
+    #[error("the first line of {} is not a CSV header: it has an unclosed quote or is longer than 1 MiB", path.display())]
     HeaderUnreadable {
         /// The file.
         path: PathBuf,
     },
     /// A file without the columns that the table needs.
     #[error(
-        "{} lacks the required {}; it has {}",
+        "{} is missing the required {}; it has {}",
         path.display(),
         names("column", missing),
         if found.is_empty() { "no columns".to_owned() } else { names("column", found) }
@@ -95,21 +95,21 @@ pub enum Error {
     MissingColumns {
         /// The file.
         path: PathBuf,
-        /// What is required and absent.
+        /// The missing required columns.
         missing: Vec<String>,
-        /// What is there.
+        /// The columns of the file.
         found: Vec<String>,
     },
-    /// A column that the file has twice.
-    #[error("{} has more than one column {column}: rename all but one", path.display())]
+    /// A column that appears twice in the file.
+    #[error("{} has a duplicate column {column}: rename all but one", path.display())]
     ColumnTwice {
         /// The file.
         path: PathBuf,
         /// The column.
         column: &'static str,
     },
-    /// A Parquet column of a type that the field can't be read from.
-    #[error("the column {column} of {} holds {found}; it takes {wanted}", path.display())]
+    /// A Parquet column of a type that can't be converted to the field's.
+    #[error("the column {column} of {} has type {found}, expected {wanted}", path.display())]
     ColumnType {
         /// The file.
         path: PathBuf,
@@ -117,16 +117,16 @@ pub enum Error {
         column: &'static str,
         /// Its Arrow type.
         found: String,
-        /// What can be read.
+        /// The accepted types.
         wanted: &'static str,
     },
-    /// More rows can't be used than the limit allows.
+    /// More rows are unusable than the limit allows.
     #[error("{0}")]
     TooManyRejects(Box<TooManyRejects>),
     /// The rejects file can't be written.
     #[error(transparent)]
     Rejects(#[from] reject::Error),
-    /// Whoever takes the rows can't go on.
+    /// The consumer of the rows failed.
     #[error(transparent)]
     Taken(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -139,20 +139,20 @@ fn names(noun: &str, names: &[String]) -> String {
     format!("{noun}{} {}", if names.len() == 1 { "" } else { "s" }, names.join(", "))
 }
 
-/// A table of which more was set aside than the limit allows.
+/// A table with more rejects than the limit allows.
 #[derive(Debug)]
 pub struct TooManyRejects {
     /// The table.
     pub table: &'static str,
-    /// Rows set aside for a fault of theirs.
+    /// Rows rejected as faulty.
     pub faults: u64,
     /// Rows read.
     pub rows: u64,
     /// The limit.
     pub max_share: f64,
-    /// The commonest reasons, the most frequent first.
+    /// The most common reasons, most frequent first.
     pub commonest: Vec<ReasonCount>,
-    /// Where the rows are, if they were to be written.
+    /// Path of the rejects file, if one was written.
     pub rejects: Option<PathBuf>,
 }
 
@@ -161,15 +161,15 @@ impl fmt::Display for TooManyRejects {
         let (found, most) = (share(self.faults, self.rows) * 100.0, self.max_share * 100.0);
         write!(
             f,
-            "{} of the {} rows of {} can't be used ({found:.1} %, at most {most} % may be): ",
+            "{} of {} rows of {} are unusable ({found:.1} %, limit {most} %): ",
             self.faults, self.rows, self.table
         )?;
         let reasons: Vec<String> = self.commonest.iter().map(ToString::to_string).collect();
         f.write_str(&reasons.join(", "))?;
         match &self.rejects {
             Some(path) => write!(f, "; see {}", path.display())?,
-            None => f.write_str("; name a file with --rejects to see them")?,
+            None => f.write_str("; write them to a file with --rejects")?,
         }
-        f.write_str("; --max-rejects raises the limit")
+        f.write_str("; raise the limit with --max-rejects")
     }
 }

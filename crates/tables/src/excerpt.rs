@@ -1,9 +1,9 @@
-//! The start of a value, for a person who looks for it.
+//! Excerpts: the start of a value, for a person who looks for it.
 
 /// Characters of a value that a reject quotes.
 pub const EXCERPT_CHARS: usize = 120;
 
-/// The start of `text`, at most [`EXCERPT_CHARS`] characters, with `…` where it goes on.
+/// The start of `text`, at most [`EXCERPT_CHARS`] characters, with `…` if it is longer.
 pub fn excerpt(text: &str) -> String {
     match text.char_indices().nth(EXCERPT_CHARS) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
@@ -11,9 +11,9 @@ pub fn excerpt(text: &str) -> String {
     }
 }
 
-/// The start of `bytes` as text, what is not UTF-8 replaced by `�`.
+/// The start of `bytes` as text, with `�` for invalid UTF-8.
 pub fn excerpt_bytes(bytes: &[u8]) -> String {
-    // Four bytes are the most a character takes; one character more tells that the text goes on.
+    // A character takes at most four bytes; one more character shows that the text is longer.
     let start = bytes.get(..(EXCERPT_CHARS + 1) * 4).unwrap_or(bytes);
     excerpt(String::from_utf8_lossy(start).trim_end_matches(['\r', '\n']))
 }

@@ -1,4 +1,4 @@
-//! The files a table consists of: which ones, in what format, and how to read the text ones.
+//! The files of a table: which ones, their format, and how to read the text ones.
 
 use std::borrow::Cow;
 use std::fs::{self, File};
@@ -13,32 +13,32 @@ use crate::encoding::{Encoding, SAMPLE_BYTES, foreign_mark};
 use crate::value::Value;
 use crate::{Column, Error, MAX_COLUMNS};
 
-/// Bytes read from a file at once.
+/// Size of the read buffer, in bytes.
 const BUFFER_BYTES: usize = 1 << 17;
 
-/// How rows are written in a file.
+/// The format of a file's rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Apache Parquet, which the pipeline reads.
     Parquet,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Ndjson,
-    /// Separated by commas, or by the tabs or semicolons that the header has, with a header.
+    /// Separated by commas, tabs or semicolons, with a header.
     Csv,
 }
 
-/// How a text file is packed.
+/// The compression of a text file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packing {
-    /// Not at all.
+    /// None.
     Plain,
-    /// With gzip, of any number of members.
+    /// Gzip, with any number of members.
     Gzip,
-    /// With zstd, of any number of frames.
+    /// Zstd, with any number of frames.
     Zstd,
 }
 
-/// Every ending a table's file may have.
+/// All file name endings of a table's files.
 pub const ENDINGS: [(&str, Format, Packing); 13] = [
     ("parquet", Format::Parquet, Packing::Plain),
     ("ndjson", Format::Ndjson, Packing::Plain),
@@ -58,25 +58,26 @@ pub const ENDINGS: [(&str, Format, Packing); 13] = [
 /// One file of a table.
 #[derive(Clone, Debug)]
 pub struct SourceFile {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// How its rows are written.
+    /// The format of its rows.
     pub format: Format,
-    /// How it is packed.
+    /// Its compression.
     pub packing: Packing,
-    /// Size on disk.
+    /// Size on disk, in bytes.
     pub bytes: u64,
-    /// What the names of its folders say of all its rows: `dt=2026-11-01`, as Hive, Spark, Athena and Firehose lay tables out.
+    /// Columns and values in its folders' names: `dt=2026-11-01`, the layout of Hive, Spark, Athena
+    /// and Firehose.
     pub partitions: Vec<(String, Option<String>)>,
 }
 
 impl SourceFile {
-    /// The file at `path`, in no partition, of `bytes` bytes.
+    /// The file at `path`, of `bytes` bytes, without partitions.
     pub fn new(path: PathBuf, format: Format, packing: Packing, bytes: u64) -> Self {
         Self { path, format, packing, bytes, partitions: Vec::new() }
     }
 
-    /// What the folders' names say for each of `columns`, and by which name.
+    /// The folders' values for each of `columns`, with the names used.
     pub fn constants(&self, columns: &[Column]) -> Constants<'_> {
         let mut constants =
             Constants { values: [const { Value::Missing }; MAX_COLUMNS], has_any: false, renamed: Vec::new() };
@@ -93,13 +94,13 @@ impl SourceFile {
     }
 }
 
-/// What all rows of a file have, unless a row has it itself.
+/// Values that all rows of a file share, unless a row has its own.
 pub struct Constants<'f> {
-    /// Values by the place of the column.
+    /// Values by the column's place.
     pub values: [Value<'f>; MAX_COLUMNS],
-    /// Whether there is a value at all: few tables have partitions, and every row asks.
+    /// Whether there is any value: few tables have partitions, and every row is checked.
     has_any: bool,
-    /// Columns that go by another name in the folders' names.
+    /// Columns that have another name in the folders' names.
     pub renamed: Vec<(&'static str, &'f str)>,
 }
 
@@ -109,7 +110,7 @@ impl<'f> Constants<'f> {
         self.values.get(place).is_some_and(|value| *value != Value::Missing)
     }
 
-    /// Fills in what a row lacks.
+    /// Fills in the values missing from a row.
     pub fn complete<'v>(&self, values: &mut [Value<'v>; MAX_COLUMNS])
     where
         'f: 'v,
@@ -125,13 +126,14 @@ impl<'f> Constants<'f> {
     }
 }
 
-/// Folders of partitions within each other.
+/// Deepest nesting of partition folders.
 const PARTITIONS_DEPTH: usize = 8;
 
-/// The files of the table at `path`: itself, or the files of a folder in the order of their names, and those of folders in it that are partitions.
+/// The files of the table at `path`: the file itself, or the files of the folder and its partition
+/// folders, in the order of their names.
 ///
 /// # Errors
-/// Where something is not there, not to be opened, or of no format that is known.
+/// If a path is missing or unreadable, or a file's format is unknown.
 pub fn list(path: &Path) -> Result<Vec<SourceFile>, Error> {
     let unreadable = |path: &Path| {
         let path = path.to_path_buf();
@@ -157,7 +159,7 @@ fn list_folder(path: &Path, partitions: &[(String, Option<String>)], files: &mut
     };
     for entry in fs::read_dir(path).map_err(unreadable(path))? {
         let entry = entry.map_err(unreadable(path))?;
-        // Names like `.part.tmp` and `_SUCCESS` are what writers leave beside their data.
+        // Writers leave names like `.part.tmp` and `_SUCCESS` beside their data.
         if entry.file_name().as_encoded_bytes().first().is_some_and(|first| matches!(first, b'.' | b'_')) {
             continue;
         }
@@ -171,7 +173,8 @@ fn list_folder(path: &Path, partitions: &[(String, Option<String>)], files: &mut
     Ok(())
 }
 
-/// The column and the value that a partition's folder is called by. Hive writes `%3A` for what names of files may not have, and a name of its own for null
+/// The column and the value in a partition folder's name. Hive writes `%3A` for characters that
+/// file names can't have, and a special name for null
 /// (org.apache.hadoop.hive.common.FileUtils.escapePathName, hive.exec.default.partition.name).
 fn partition(folder: &Path) -> Option<(String, Option<String>)> {
     const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
@@ -198,10 +201,11 @@ fn source_file(
     }
 }
 
-/// Looks in a data folder for `table`: a folder of that name, or one file of that name with a known ending.
+/// Looks in a data folder for `table`: a folder of that name, or one file of that name with a known
+/// ending.
 ///
 /// # Errors
-/// [`Error::Open`] where the folder can't be read, [`Error::Ambiguous`] where more than one answers to the name.
+/// [`Error::Open`] if the folder can't be read; [`Error::Ambiguous`] if several entries match.
 pub fn find_table(folder: &Path, table: &str) -> Result<Option<PathBuf>, Error> {
     let mut found = Vec::new();
     let unreadable = |source| Error::Open { path: folder.to_path_buf(), source };
@@ -226,25 +230,26 @@ pub fn find_table(folder: &Path, table: &str) -> Result<Option<PathBuf>, Error> 
     Ok(found.pop())
 }
 
-/// A text file that is open, unpacked.
+/// An open text file, decompressed.
 pub struct OpenText<'a> {
     /// Its bytes.
     pub input: Box<dyn BufRead + 'a>,
-    /// What its beginning says about its encoding.
+    /// The encoding suggested by its start.
     pub encoding: Encoding,
 }
 
 impl<'a> OpenText<'a> {
-    /// The text that `bytes` are.
+    /// Wraps `bytes` as an open text.
     pub fn of(bytes: &'a [u8]) -> Self {
         Self { input: Box::new(bytes), encoding: Encoding::of(bytes) }
     }
 }
 
-/// Opens a text file, unpacked; `advance` is told the bytes on disk as they are read.
+/// Opens a text file, decompressed; `advance` receives the bytes on disk as they are read.
 ///
 /// # Errors
-/// [`Error::Open`] where it can't be opened, [`Error::Damaged`] where it can't be unpacked, [`Error::Encoding`] where it begins with the mark of an encoding that is not read.
+/// [`Error::Open`] if it can't be opened; [`Error::Damaged`] if it can't be decompressed;
+/// [`Error::Encoding`] if it begins with the byte order mark of an unsupported encoding.
 pub fn open_text<'a>(file: &SourceFile, advance: &'a dyn Fn(u64)) -> Result<OpenText<'a>, Error> {
     let mut input = open_unpacked(file, advance).map_err(|source| Error::Open { path: file.path.clone(), source })?;
     let start = input.fill_buf();
@@ -253,14 +258,14 @@ pub fn open_text<'a>(file: &SourceFile, advance: &'a dyn Fn(u64)) -> Result<Open
         return Err(Error::Encoding { path: file.path.clone(), encoding });
     }
     let mut sample = Vec::new();
-    // What is damaged so early is met again by whoever reads on.
+    // Damage this early is reported again to the reader.
     let failed = input.by_ref().take(SAMPLE_BYTES).read_to_end(&mut sample).err();
     let encoding = Encoding::of(&sample);
     let input: Box<dyn BufRead> = Box::new(Cursor::new(sample).chain(Failing { failed, input }));
     Ok(OpenText { input, encoding })
 }
 
-/// An input that first fails as it did before.
+/// An input that first repeats an earlier error.
 struct Failing<R> {
     failed: Option<io::Error>,
     input: R,

@@ -1,6 +1,8 @@
-//! The form in which a file wrote a value, told by its looks alone; whether it could be used is for `check.rs` to say.
+//! The form in which a file wrote a value, judged by its looks alone; `check.rs` decides whether it
+//! is usable.
 
 use std::fmt;
+use strum::VariantArray as _;
 
 use serde::{Serialize, Serializer};
 use sinsang_core::text::is_null_text;
@@ -8,63 +10,62 @@ use sinsang_core::text::is_null_text;
 use crate::Shape;
 use crate::value::Value;
 
-/// Bytes of a word for nothing, with some room for longer ones than there are: other texts need not be compared.
+/// Most bytes of a null word, with some room: longer texts need not be compared.
 const NULL_WORD_MAX_BYTES: usize = 16;
 
-/// How a value was written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+/// The form of a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr, strum::VariantArray)]
 pub enum Form {
     /// Absent, null or blank.
     #[default]
+    #[strum(serialize = "missing")]
     Missing,
-    /// A word for nothing, such as `null`.
+    /// A null word, for instance `null`.
+    #[strum(serialize = "word for nothing")]
     NullWord,
-    /// Text of digits alone.
+    /// Text of only digits.
+    #[strum(serialize = "digits")]
     Digits,
-    /// Text with a number and signs around or in it: `49,900원`.
+    /// Text with a number and signs around or inside it: `49,900원`.
+    #[strum(serialize = "number with signs")]
     MarkedNumber,
     /// Any other text.
+    #[strum(serialize = "text")]
     Text,
-    /// Text that was CP949.
+    /// Text decoded from CP949.
+    #[strum(serialize = "text of CP949")]
     Cp949,
-    /// A whole number of JSON or Parquet.
+    /// An integer from JSON or Parquet.
+    #[strum(serialize = "whole number")]
     Whole,
     /// A number with a fraction or an exponent.
+    #[strum(serialize = "number with a fraction")]
     Real,
     /// True or false.
+    #[strum(serialize = "true or false")]
     Flag,
-    /// Text of a time with its offset, or its zone's name.
+    /// Text of a time with an offset or a zone name.
+    #[strum(serialize = "time with an offset")]
     TimeWithOffset,
-    /// Text of a time without one.
+    /// Text of a time without either.
+    #[strum(serialize = "time without an offset")]
     TimeWithoutOffset,
     /// A Parquet timestamp.
+    #[strum(serialize = "Parquet timestamp")]
     Timestamp,
-    /// Bytes that are no text.
+    /// Bytes that are not text.
+    #[strum(serialize = "bytes that are no text")]
     NotText,
-    /// A list, an object, or what no field is read from.
+    /// A list, an object, or a type that no field is read from.
+    #[strum(serialize = "something else")]
     Other,
 }
 
 impl Form {
-    /// Every form, in the order of the enum.
-    pub const ALL: [Self; 14] = [
-        Self::Missing,
-        Self::NullWord,
-        Self::Digits,
-        Self::MarkedNumber,
-        Self::Text,
-        Self::Cp949,
-        Self::Whole,
-        Self::Real,
-        Self::Flag,
-        Self::TimeWithOffset,
-        Self::TimeWithoutOffset,
-        Self::Timestamp,
-        Self::NotText,
-        Self::Other,
-    ];
+    /// All forms, in the order of the enum.
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// The form of a value in a column of a shape.
+    /// The form of `value` in a column of `shape`.
     pub fn of(value: &Value<'_>, shape: Shape) -> Self {
         match value {
             Value::Missing => Self::Missing,
@@ -104,28 +105,13 @@ impl Form {
         !matches!(self, Self::Missing | Self::NullWord)
     }
 
-    /// The wording in reports.
+    /// The form's wording in reports.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::NullWord => "word for nothing",
-            Self::Digits => "digits",
-            Self::MarkedNumber => "number with signs",
-            Self::Text => "text",
-            Self::Cp949 => "text of CP949",
-            Self::Whole => "whole number",
-            Self::Real => "number with a fraction",
-            Self::Flag => "true or false",
-            Self::TimeWithOffset => "time with an offset",
-            Self::TimeWithoutOffset => "time without an offset",
-            Self::Timestamp => "Parquet timestamp",
-            Self::NotText => "bytes that are no text",
-            Self::Other => "something else",
-        }
+        self.into()
     }
 }
 
-/// Whether the text of a time ends with an offset or a zone.
+/// Whether a time's text ends with an offset or a zone.
 fn names_offset(text: &str) -> bool {
     let Some((_, rest)) = text.split_once(':') else { return text.ends_with(['Z', 'z']) };
     rest.bytes().any(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'+' | b'-')) && !rest.ends_with(['m', 'M'])

@@ -1,4 +1,4 @@
-//! The rows of a table on their way in: checked, counted, handed on or set aside.
+//! The intake of a table's rows: each is checked and counted, then passed on or rejected.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,25 +15,26 @@ use crate::value::{Value, Zone};
 use crate::zones::Zones;
 use crate::{Error, MAX_COLUMNS, TooManyRejects};
 
-/// Reasons that an error about too many rejects names.
+/// Reasons named in an error about too many rejects.
 const NAMED_REASONS: usize = 3;
-/// Rows of the operator's own, beside those of the public, of which a share says nothing.
+/// Fewest rows of the operator's own, beside the public's, from which a share of them is
+/// meaningful.
 const FEW_ROWS: u64 = 50;
-/// Shops whose damaged rows are counted apart.
+/// Shops whose damaged rows are counted separately.
 pub const NAMED_SHOPS: usize = 200;
 
-/// How often a field was put right in one way.
+/// How many rows had one repair to one field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RepairCount {
     /// The field.
     pub field: &'static str,
-    /// What was done.
+    /// The repair.
     pub repair: Repair,
-    /// Rows.
+    /// Number of rows.
     pub rows: u64,
 }
 
-/// A column that a file has under another name than `docs/input.md` gives it.
+/// A column with another name in a file than in `docs/input.md`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Renamed {
     /// The column.
@@ -42,7 +43,7 @@ pub struct Renamed {
     pub from: String,
 }
 
-/// What became of a table's rows.
+/// The outcome of reading a table.
 #[derive(Clone, Debug, Serialize)]
 pub struct TableReport {
     /// The table.
@@ -51,22 +52,23 @@ pub struct TableReport {
     pub files: usize,
     /// Rows read.
     pub rows: u64,
-    /// Rows that can be used.
+    /// Usable rows.
     pub kept: u64,
-    /// Columns that went by another name.
+    /// Columns with another name.
     pub renamed: Vec<Renamed>,
-    /// Rows that can't, by field and reason, the most frequent first.
+    /// Rejected rows by field and reason, most frequent first.
     pub set_aside: Vec<ReasonCount>,
-    /// Rows that the public sent and that are damaged: they count for no limit.
+    /// Damaged rows that the public sent, which count towards no limit.
     pub public_faults: u64,
-    /// Rows of the operator's own that are damaged, by the shop, or else the channel, that they name; "" where they name none or can't be taken apart. Past
-    /// [`NAMED_SHOPS`] of them, those of further names are among those without.
+    /// Damaged rows of the operator's own, by the shop, or else the channel, that they name; "" if
+    /// they name none or can't be parsed. Beyond [`NAMED_SHOPS`] names, rows with further names
+    /// count under "".
     pub set_aside_by_shop: BTreeMap<String, u64>,
     /// Repairs to the kept rows by field.
     pub repaired: Vec<RepairCount>,
-    /// Where the rows set aside are, if any were written.
+    /// Path of the rejects file, if any rows were written.
     pub rejects: Option<PathBuf>,
-    /// What looks wrong with the table as a whole, of what is looked at beside reading it.
+    /// Warnings about the table as a whole.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Finding>,
 }
@@ -78,7 +80,7 @@ impl fmt::Display for TableReport {
         if !self.renamed.is_empty() {
             let names: Vec<String> =
                 self.renamed.iter().map(|name| format!("{} from \"{}\"", name.column, name.from)).collect();
-            write!(f, "\n  columns taken by another name: {}", names.join(", "))?;
+            write!(f, "\n  columns read under another name: {}", names.join(", "))?;
         }
         if !self.set_aside.is_empty() {
             let reasons: Vec<String> = self.set_aside.iter().map(ToString::to_string).collect();
@@ -87,11 +89,7 @@ impl fmt::Display for TableReport {
                 write!(f, "; see {}", path.display())?;
             }
             if self.public_faults > 0 {
-                write!(
-                    f,
-                    "\n  warning: {} of these are events that apps sent and no build can use",
-                    self.public_faults
-                )?;
+                write!(f, "\n  warning: {} of these are unusable events sent by apps", self.public_faults)?;
             }
         }
         if !self.repaired.is_empty() {
@@ -109,54 +107,55 @@ impl fmt::Display for TableReport {
     }
 }
 
-/// Where a row stands in its file.
+/// The place of a row in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// From 1, a CSV header not counted.
+    /// Row number from 1, not counting a CSV header.
     pub row: u64,
-    /// The line a row of text begins on, from 1.
+    /// The line on which a text row begins, from 1.
     pub line: Option<u64>,
 }
 
-/// What keeps a row from being taken apart into fields.
+/// Why a row can't be parsed into fields.
 pub struct Fault {
-    /// The field at fault; `None` where the whole row is.
+    /// The field at fault; `None` if the whole row is.
     pub field: Option<&'static str>,
-    /// What is wrong.
+    /// The reason.
     pub reason: Reason,
-    /// What exactly, where there is more to say.
+    /// Further detail, if any.
     pub detail: Option<String>,
-    /// The value at fault, or the start of it.
+    /// The value at fault, or its start.
     pub value: Option<String>,
 }
 
-/// Takes the rows of a file as its reader meets them.
+/// A consumer of a file's rows, in the order of reading.
 pub trait Rows {
-    /// A row, its fields in the order of the table's columns.
+    /// Takes a row, with its fields in the order of the table's columns.
     ///
     /// # Errors
-    /// Where whoever takes the rows can't go on.
+    /// If the consumer can't continue.
     fn row(&mut self, place: Place, values: &[Value<'_>]) -> Result<(), Error>;
 
-    /// A row that could not be taken apart.
+    /// Takes a row that can't be parsed.
     ///
     /// # Errors
-    /// Where whoever takes the rows can't go on.
+    /// If the consumer can't continue.
     fn fault(&mut self, place: Place, fault: Fault) -> Result<(), Error>;
 
-    /// The file at hand has `column` under another name.
+    /// Records that the current file has `column` under another name.
     fn renamed(&mut self, column: &'static str, from: &str);
 }
 
-/// Is told what becomes of each row, beside whoever takes it. `()` is nobody, whom a build tells nothing at no cost.
+/// An observer of each row's outcome, beside the consumer. `()` observes nothing at no cost, as in
+/// a build.
 pub trait Observer<R> {
-    /// The rows that follow are those of the file `path`.
+    /// Begins the rows of the file `path`.
     fn begin_file(&mut self, _path: &Path) {}
 
-    /// A row that can be used, as its file had it and as it became.
+    /// A usable row, as its file had it and as it was typed.
     fn kept(&mut self, _place: Place, _values: &[Value<'_>], _row: &R, _repairs: &[(usize, Repair)]) {}
 
-    /// A row that can't; without values where it could not be taken apart.
+    /// A rejected row; without values if it can't be parsed.
     fn set_aside(&mut self, _place: Place, _values: &[Value<'_>], _fault: &Fault) {}
 }
 
@@ -176,7 +175,7 @@ impl<R, O: Observer<R>> Observer<R> for &mut O {
     }
 }
 
-/// Checks the rows of a table, hands on those that can be used and sets the others aside.
+/// Checks the rows of a table, passes the usable ones on and rejects the others.
 pub struct Intake<'i, T: Table, O = ()> {
     table: T,
     observer: O,
@@ -188,20 +187,21 @@ pub struct Intake<'i, T: Table, O = ()> {
     files: usize,
     rows: u64,
     tally: Tally,
-    /// Rows that could not be taken apart: the operator's or the public's, nobody can tell.
+    /// Rows that can't be parsed, so nobody can tell whether the operator or the public sent them.
     torn: u64,
-    /// Rows that the public sent, and those of them that count as damaged.
+    /// Rows that the public sent, and the damaged ones among them.
     public_rows: u64,
     public_faults: u64,
     shops: BTreeMap<String, u64>,
-    /// The repairs to the row at hand, by position of the column.
+    /// Repairs of the current row, by position of the column.
     repairs: Vec<(usize, Repair)>,
     repaired: BTreeMap<(usize, Repair), u64>,
     renamed: BTreeSet<(&'static str, String)>,
 }
 
 impl<'i, T: Table> Intake<'i, T> {
-    /// Rows that can be used go to `keep`, the others to `rejects`. `now` is the time of the run, `zones` those of times without an offset.
+    /// Usable rows go to `keep`, rejected ones to `rejects`. `now` is the time of the run; `zones`
+    /// has the zones of times without an offset.
     pub fn new(
         table: T,
         now: UnixMillis,
@@ -214,7 +214,7 @@ impl<'i, T: Table> Intake<'i, T> {
 }
 
 impl<'i, T: Table, O: Observer<T::Row>> Intake<'i, T, O> {
-    /// As [`Intake::new`]; `observer` is told of every row.
+    /// As [`Intake::new`], with an `observer` of every row.
     pub fn observed(
         table: T,
         now: UnixMillis,
@@ -244,15 +244,15 @@ impl<'i, T: Table, O: Observer<T::Row>> Intake<'i, T, O> {
         }
     }
 
-    /// The rows that follow are those of the file `path`.
+    /// Begins the rows of the file `path`.
     pub fn begin_file(&mut self, path: &Path) {
         self.file = path.display().to_string();
         self.files += 1;
         self.observer.begin_file(path);
     }
 
-    /// Why a build refuses the rows so far, where more of them can't be used than `limit` allows. What the public sends is set aside, counted and
-    /// told of; only the operator's own rows can end a build.
+    /// Why a build refuses the rows so far, if more are unusable than `limit` allows. Faulty rows
+    /// of the public are rejected, counted and reported; only the operator's own can fail a build.
     pub fn refusal(&self, limit: Limit) -> Option<TooManyRejects> {
         let limits = self.judged();
         let (faults, rows) = limits.into_iter().find(|&(faults, rows)| limit.is_passed(faults, rows))?;
@@ -263,9 +263,11 @@ impl<'i, T: Table, O: Observer<T::Row>> Intake<'i, T, O> {
         Some(TooManyRejects { table: T::NAME, faults, rows, max_share: limit.max_share, commonest, rejects })
     }
 
-    /// What a limit is asked about, as damaged rows and those that they are of. What the public sends ends no table; the operator's own rows do, of which no
-    /// number of good ones of the public's hides any. Rows that nobody can tell the sender of are of all: one cut line beside a million of the public's is
-    /// no damaged table, and neither are a few rows made by hand.
+    /// The counts that a limit judges: pairs of damaged rows and all rows. The public's rows never
+    /// fail a table. The operator's own do, however many good rows of the public surround them.
+    /// Rows whose sender is unknown are judged against all rows, as are the operator's if there are
+    /// few: one cut line among a million of the public's is not a damaged table, and neither are a
+    /// few rows made by hand.
     fn judged(&self) -> [(u64, u64); 2] {
         let faults = self.tally.faults().saturating_sub(self.public_faults);
         let own = self.rows.saturating_sub(self.public_rows + self.torn);
@@ -273,10 +275,11 @@ impl<'i, T: Table, O: Observer<T::Row>> Intake<'i, T, O> {
         [(own_faults, if own < FEW_ROWS { self.rows } else { own }), (faults, self.rows)]
     }
 
-    /// Ends the table: what became of its rows.
+    /// Ends the table, and reports its outcome.
     ///
     /// # Errors
-    /// [`Error::TooManyRejects`] where more than `limit` allows was set aside, [`Error::Rejects`] where the rejects can't be written.
+    /// [`Error::TooManyRejects`] if more than `limit` allows was rejected; [`Error::Rejects`] if
+    /// the rejects file can't be written.
     pub fn finish(self, limit: Limit) -> Result<TableReport, Error> {
         self.rejects.flush()?;
         match self.refusal(limit) {
@@ -302,7 +305,7 @@ impl<T: Table, O: Observer<T::Row>> Intake<'_, T, O> {
         Ok(self.rejects.write(&reject, nth)?)
     }
 
-    /// Counts a row that can't be used for the shop, or else the channel, that it names.
+    /// Counts an unusable row for the shop, or else the channel, that it names.
     fn blame(&mut self, reason: Reason, values: &[Value<'_>]) {
         let named = |wanted: &str| {
             let column = T::COLUMNS.iter().position(|column| column.name == wanted)?;

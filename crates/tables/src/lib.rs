@@ -1,11 +1,13 @@
-//! What an input table may hold: its files, their rows and fields, read row by row and checked; `docs/input.md` is the contract.
+//! Input tables: their files, rows and fields, read row by row and checked; `docs/input.md` is the
+//! contract.
 //!
 //! ```text
-//! file ─ csv │ ndjson ─ column ─ value ─ check ─ intake ─ rows that can be used, repairs and rejects counted
+//! file ─ csv │ ndjson ─ column ─ value ─ check ─ intake ─ rows, with repairs and rejects counted
 //! ```
 //!
-//! A crate of its own so that it can't name the pipeline's engine, and so that its readers can be fuzzed by themselves. Parquet is read by
-//! the pipeline, through the same [`Rows`]. [`doctor`] listens to rows and says what looks wrong with a table as a whole.
+//! This is a separate crate so that it can't depend on the pipeline's engine, and so that its
+//! readers can be fuzzed alone. `crates/parquet` reads Parquet into the same [`Rows`]. [`doctor`]
+//! observes rows and reports what looks wrong with a table as a whole.
 
 pub mod check;
 pub mod column;
@@ -21,6 +23,7 @@ pub mod line;
 pub mod ndjson;
 pub mod purge;
 pub mod reject;
+pub mod row;
 pub mod table;
 pub mod value;
 pub mod zones;

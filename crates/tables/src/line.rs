@@ -1,24 +1,24 @@
-//! Lines of bounded length, and of the objects that writers join on one.
+//! Lines of bounded length, and portions of lines onto which writers joined several objects.
 
 use std::io::{self, BufRead, Read as _};
 
 use sinsang_core::json::documents;
 
-/// Most bytes a row of text may have, its line end left out.
+/// Most bytes of a text row, without its line end.
 pub const ROW_MAX_BYTES: usize = 1 << 20;
 
-/// What a call for a line brought.
+/// The outcome of reading a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
-    /// A line, its end included unless the file ends without one.
+    /// A complete line, with its end unless the file ends without one.
     Whole,
-    /// The start of a line past [`ROW_MAX_BYTES`]; the rest of it was skipped.
+    /// The start of a line longer than [`ROW_MAX_BYTES`]; the rest was skipped.
     TooLong,
-    /// Nothing: the file has ended.
+    /// The end of the file.
     End,
 }
 
-/// Lines of bounded length.
+/// A reader of lines of bounded length.
 pub struct Lines<R> {
     input: R,
     /// Lines begun so far.
@@ -31,15 +31,15 @@ impl<R: BufRead> Lines<R> {
         Self { input, begun: 0 }
     }
 
-    /// The input, of which some may be read ahead.
+    /// The input, some of which may have been read ahead.
     pub fn into_inner(self) -> R {
         self.input
     }
 
-    /// Appends the next line to `into`, without the byte order mark that may open the first.
+    /// Appends the next line to `into`, without the byte order mark that may open the first line.
     ///
     /// # Errors
-    /// What the input says.
+    /// The input's error.
     pub fn read(&mut self, into: &mut Vec<u8>) -> io::Result<Line> {
         let line = self.read_part(into)?;
         if line == Line::TooLong {
@@ -48,7 +48,8 @@ impl<R: BufRead> Lines<R> {
         Ok(line)
     }
 
-    /// As [`Lines::read`], and leaves the rest of a line that is too long: to [`Lines::read_on`], or to [`Lines::skip`].
+    /// As [`Lines::read`], but leaves the rest of a line that is too long to [`Lines::read_on`] or
+    /// [`Lines::skip`].
     fn read_part(&mut self, into: &mut Vec<u8>) -> io::Result<Line> {
         const MARK: &[u8] = b"\xef\xbb\xbf";
         let start = into.len();
@@ -63,18 +64,18 @@ impl<R: BufRead> Lines<R> {
         Ok(line)
     }
 
-    /// Appends more of a line that is too long, until `into` has more than [`ROW_MAX_BYTES`] again.
+    /// Appends more of a line that is too long, until `into` again exceeds [`ROW_MAX_BYTES`].
     fn read_on(&mut self, into: &mut Vec<u8>) -> io::Result<Line> {
         self.append(into, (ROW_MAX_BYTES + 1).saturating_sub(into.len()))
     }
 
-    /// Appends `most` bytes of a line, or all that are left of it.
+    /// Appends at most `most` bytes of a line.
     fn append(&mut self, into: &mut Vec<u8>, most: usize) -> io::Result<Line> {
         let read = self.input.by_ref().take(most as u64).read_until(b'\n', into)?;
         if read < most || into.last() == Some(&b'\n') { Ok(Line::Whole) } else { Ok(Line::TooLong) }
     }
 
-    /// Passes over the rest of a line.
+    /// Skips the rest of a line.
     fn skip(&mut self) -> io::Result<()> {
         loop {
             let buffer = self.input.fill_buf()?;
@@ -91,42 +92,44 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-/// A line; or as many of the objects joined on one as [`ROW_MAX_BYTES`] hold.
+/// A line, or as many of the objects joined on it as fit [`ROW_MAX_BYTES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Portion<'p> {
     /// The number of the line, from 1.
     pub line: u64,
-    /// Its bytes, or those of the objects.
+    /// The bytes of the line or of the objects.
     pub text: &'p [u8],
-    /// Whether this is the start of a line that is too long and begins with no whole object. The rest of it is skipped.
+    /// Whether this is the start of a line that is too long and begins with an incomplete object.
+    /// The rest of it is skipped.
     pub is_cut: bool,
 }
 
-/// Lines of objects. Firehose joins objects without a line end, so a file may be one line: it comes in portions that end where an object ends.
+/// A reader of lines of objects. Firehose joins objects without a line end, so a file may be one
+/// line: it is read in portions that end at the end of an object.
 pub struct Portions<R> {
     lines: Lines<R>,
     text: Vec<u8>,
-    /// Bytes of `text` that were handed out.
+    /// Bytes of `text` already returned.
     handed: usize,
-    /// Whether what follows them is of the same line.
+    /// Whether the bytes after them belong to the same line.
     goes_on: bool,
 }
 
 impl<R: BufRead> Portions<R> {
-    /// Those of `input`.
+    /// The portions of `input`.
     pub fn new(input: R) -> Self {
         Self { lines: Lines::new(input), text: Vec::new(), handed: 0, goes_on: false }
     }
 
-    /// The input, of which some may be read ahead.
+    /// The input, some of which may have been read ahead.
     pub fn into_inner(self) -> R {
         self.lines.into_inner()
     }
 
-    /// The next portion; `None` at the end.
+    /// Reads the next portion; `None` at the end.
     ///
     /// # Errors
-    /// What the input says.
+    /// The input's error.
     pub fn read(&mut self) -> io::Result<Option<Portion<'_>>> {
         let line = if self.goes_on {
             self.text.drain(..self.handed);
@@ -153,9 +156,9 @@ impl<R: BufRead> Portions<R> {
     }
 }
 
-/// Bytes of the objects that `text` has whole, at its start.
+/// Bytes of the complete objects at the start of `text`.
 fn whole_objects(text: &[u8]) -> usize {
-    // What is cut within a character at its end is cut within an object.
+    // A text cut within a character is also cut within an object.
     let text = match str::from_utf8(text) {
         Ok(text) => text,
         Err(error) => text.get(..error.valid_up_to()).and_then(|valid| str::from_utf8(valid).ok()).unwrap_or_default(),

@@ -1,4 +1,5 @@
-//! NDJSON files line by line, the known fields taken out of each object without building the rest.
+//! The line reader for NDJSON files: it extracts the known fields of each object without building
+//! the rest.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,10 +15,11 @@ use crate::reject::Reason;
 use crate::value::Value;
 use crate::{Column, Error, Fault, MAX_COLUMNS, Place, Rows};
 
-/// Hands every object of a file to `rows`, one a line or several that stand close behind one another; blank lines are passed over.
+/// Passes every object of a file to `rows`: one per line, or several joined on a line. Blank lines
+/// are skipped.
 ///
 /// # Errors
-/// Where the file ends too early, and what `rows` says.
+/// If the file ends too early; any error of `rows`.
 pub fn read(
     file: &SourceFile,
     text: OpenText<'_>,
@@ -44,19 +46,19 @@ pub fn read(
     }
 }
 
-/// What is read so far of a file.
+/// The state of reading a file.
 struct Reader<'r, 'f> {
     names: Names,
     constants: Constants<'f>,
     encoding: Encoding,
     rows: &'r mut dyn Rows,
     row: u64,
-    /// Names of fields that `rows` was told of.
+    /// Number of field names already reported to `rows`.
     told: usize,
 }
 
 impl Reader<'_, '_> {
-    /// Hands on the objects of a line.
+    /// Passes on the objects of a line.
     fn line(&mut self, line: &[u8], number: u64) -> Result<(), Error> {
         if line.trim_ascii().is_empty() {
             return Ok(());
@@ -96,7 +98,7 @@ impl Reader<'_, '_> {
         for (part, _) in parts {
             let mended = mended(part);
             if let Some(again) = self.object(mended.as_deref().unwrap_or(part), number, decoded)? {
-                // Of a line that is one object, what is wrong with it as it stands there.
+                // For a line that is a single object, the fault is that of the original text.
                 let told = if again.reason == Reason::FieldTwice { again } else { fault.take().unwrap_or(again) };
                 self.set_aside(number, told)?;
             }
@@ -104,7 +106,7 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    /// Hands on one object; what is wrong with it where it is none.
+    /// Passes on one object, or returns its fault.
     fn object(&mut self, text: &str, number: u64, decoded: bool) -> Result<Option<Fault>, Error> {
         let mut values = [const { Value::Missing }; MAX_COLUMNS];
         if let Err(fault) = parse(text, &mut self.names, &mut values) {
@@ -132,15 +134,16 @@ impl Reader<'_, '_> {
     }
 }
 
-/// The line without what makes it part of a list that has one object a line: `[{…},`, `{…}]`.
+/// The line without the brackets and comma of a list with one object per line: `[{…},`, `{…}]`.
 fn without_list(text: &str) -> &str {
     let text = text.trim();
     let text = text.strip_prefix('[').filter(|_| !text.ends_with("]]")).unwrap_or(text).trim_start();
     text.trim_end_matches([',', ']']).trim_end()
 }
 
-/// `text` where it is JSON but for what its writer let through, which is taken out: `NaN` and `Infinity`, as Python writes them, become null, and half a
-/// surrogate pair becomes a character that carries nothing, so that whoever reads the text counts it as tidied. `None` where there is nothing of these.
+/// Repairs `text` that is JSON except for what its writer let through: `NaN` and `Infinity`, as
+/// Python writes them, become null, and half a surrogate pair becomes a zero-width character, so
+/// that the text later counts as tidied. `None` if there is nothing to repair.
 fn mended(text: &str) -> Option<String> {
     const NUMBERS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];
     const NOTHING: &str = "\\u200b";
@@ -172,7 +175,7 @@ fn mended(text: &str) -> Option<String> {
                     continue;
                 }
             }
-            // Line ends and tabs within a text, which JSON wants escaped.
+            // Line ends and tabs within a text, which JSON requires to be escaped.
             '\0'..=' ' if is_text && c != ' ' => {
                 mended.push(' ');
                 rest = rest.get(taken..).unwrap_or_default();
@@ -188,19 +191,19 @@ fn mended(text: &str) -> Option<String> {
     is_changed.then_some(mended)
 }
 
-/// The unit of a surrogate pair that is escaped at the start of `text`.
+/// The surrogate escaped at the start of `text`.
 fn surrogate(text: &str) -> Option<u32> {
     let unit = u32::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok()?;
     (0xd800..0xe000).contains(&unit).then_some(unit)
 }
 
-/// Names of fields that are remembered; past them each is looked up anew.
+/// Field names that are remembered; beyond that, each is looked up again.
 const KNOWN_NAMES: usize = 256;
 
-/// A column by its position, and how near a name is to its own.
+/// A column's position, and the rank of the name that matched it.
 type Ranked = (usize, usize);
 
-/// The names of fields met so far, and the columns they are.
+/// The field names met so far, with their columns.
 struct Names {
     columns: &'static [Column],
     known: Vec<(String, Option<Ranked>)>,
@@ -238,7 +241,8 @@ fn parse<'t>(text: &'t str, names: &mut Names, values: &mut [Value<'t>]) -> Resu
     }
 }
 
-/// Takes the known fields of an object into `values`. Of two names for one column the one nearer to the column's own counts.
+/// Extracts the known fields of an object into `values`. If two names match one column, the closer
+/// match counts.
 struct Fields<'v, 't> {
     names: &'v mut Names,
     values: &'v mut [Value<'t>],
@@ -276,7 +280,7 @@ impl<'t> Visitor<'t> for Fields<'_, 't> {
     }
 }
 
-/// Reads a key into the position of its column and the rank of the name.
+/// Reads a key as the position of its column and the rank of the name.
 struct Name<'n>(&'n mut Names);
 
 impl<'t> DeserializeSeed<'t> for Name<'_> {
@@ -299,7 +303,7 @@ impl Visitor<'_> for Name<'_> {
     }
 }
 
-/// Reads any JSON value, lists and objects by name only.
+/// Reads any JSON value, without the contents of lists and objects.
 struct Field;
 
 impl<'t> DeserializeSeed<'t> for Field {

@@ -1,4 +1,5 @@
-//! Takes lines out of a file of text: of users who asked to be forgotten, or past their time. The file is replaced whole, or stays as it was.
+//! Removal of lines from a text file: those of users who asked to be forgotten, or that are too
+//! old. The file is replaced atomically, or stays unchanged.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -14,14 +15,15 @@ use sinsang_run::replace::Replacement;
 
 use crate::file::Packing;
 
-/// Bytes of a line. Rows have at most 1 MiB; a longer one is no row, and is looked through all the same.
+/// Most bytes of a line. Rows have at most 1 MiB; a longer line is not a row, but is searched too.
 const LINE_MAX_BYTES: u64 = 64 << 20;
 
-/// Takes the lines out of the file at `path` for which `is_wanted` is false, and answers with how many that were. A line has its end, unless it is
-/// the last and has none.
+/// Removes the lines for which `is_wanted` is false from the file at `path`, and returns how many.
+/// A line includes its end, unless it is the last and has none.
 ///
 /// # Errors
-/// What the system or the unpacking says, and [`io::ErrorKind::InvalidData`] for a line of over 64 MiB. The file is as it was then.
+/// The system's or the decompressor's error; [`io::ErrorKind::InvalidData`] for a line of over 64
+/// MiB. The file is then unchanged.
 pub fn purge(path: &Path, packing: Packing, is_wanted: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<u64> {
     let from = open_regular(path)?;
     let permissions = from.metadata()?.permissions();
@@ -54,8 +56,8 @@ fn rewrite(from: File, to: &mut File, packing: Packing, is_wanted: &mut dyn FnMu
     Ok(removed)
 }
 
-/// What stays of a line, its end included, and how many rows went: `is_wanted` is asked of each part where several objects are joined on it, as readers
-/// take them apart, or else of the whole line.
+/// The rest of a line, including its end, and the number of rows removed. If several objects are
+/// joined on it, each is passed to `is_wanted` as readers split them; otherwise the whole line is.
 pub fn rest_of<'l>(line: &'l [u8], is_wanted: &mut dyn FnMut(&[u8]) -> bool) -> (Cow<'l, [u8]>, u64) {
     let Some(parts) = str::from_utf8(line).ok().and_then(joined) else {
         return if is_wanted(line) { (Cow::Borrowed(line), 0) } else { (Cow::Borrowed(&[]), 1) };
@@ -73,7 +75,7 @@ fn copy(from: impl io::Read, to: &mut dyn Write, is_wanted: &mut dyn FnMut(&[u8]
     let (mut input, mut line, mut removed) = (BufReader::new(from), Vec::new(), 0);
     while input.by_ref().take(LINE_MAX_BYTES + 1).read_until(b'\n', &mut line)? > 0 {
         if line.len() as u64 > LINE_MAX_BYTES {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "has a line of over 64 MiB"));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "has a line longer than 64 MiB"));
         }
         let (rest, gone) = rest_of(&line, is_wanted);
         to.write_all(&rest)?;

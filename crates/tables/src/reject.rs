@@ -1,10 +1,12 @@
-//! Rows that can't be used: why, where they stood, the file they are written to, and how many are too many.
+//! Rejected rows: the reasons, the places, the file they are written to, and the limit on their
+//! number.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
+use strum::VariantArray as _;
 
 use serde::{Deserialize, Serialize, Serializer};
 use sinsang_core::time::UnixMillis;
@@ -12,131 +14,104 @@ use sinsang_core::time::UnixMillis;
 use crate::file::Packing;
 use crate::purge::purge;
 
-/// Rows that the rejects file holds for one table, field and reason; further ones are counted only.
+/// Rows that the rejects file holds for one table, field and reason; further ones are only counted.
 pub const WRITTEN_PER_REASON: u64 = 100_000;
 
 /// Why a row can't be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr, strum::VariantArray)]
 pub enum Reason {
-    /// The field, or the line, holds bytes that are not UTF-8.
+    /// The field, or the line, is not valid UTF-8.
+    #[strum(serialize = "not UTF-8")]
     NotUtf8,
     /// The line is not JSON.
+    #[strum(serialize = "not JSON")]
     NotJson,
-    /// The line is JSON, but an array, a number or another thing that has no fields.
+    /// The line is JSON, but not an object: an array, a number or another value without fields.
+    #[strum(serialize = "not a JSON object")]
     NotAnObject,
     /// A JSON object names the field twice.
+    #[strum(serialize = "field given twice")]
     FieldTwice,
     /// The row, or the line of text, is longer than 1 MiB.
+    #[strum(serialize = "row longer than 1 MiB")]
     RowTooLong,
     /// A CSV field opens a quote that is never closed, or that swallows the rows after it.
+    #[strum(serialize = "quote not closed")]
     UnclosedQuote,
-    /// A CSV row has another number of fields than the header.
+    /// A CSV row has a different number of fields from the header.
+    #[strum(serialize = "another number of fields than the header")]
     FieldCount,
     /// A required field is missing or blank.
+    #[strum(serialize = "missing")]
     Missing,
-    /// A required field holds a value of another kind, such as a list for a text.
+    /// A required field has a value of the wrong type, for instance a list for a text.
+    #[strum(serialize = "value of another kind")]
     WrongKind,
-    /// A title without a letter or a digit: nothing that could be compared.
+    /// A title without a letter or a digit, so nothing can be compared.
+    #[strum(serialize = "no letter or digit")]
     NoWords,
-    /// A title that stands where a product will be: the slot is planned, and with what is not known yet.
+    /// A title that is a placeholder: the slot is planned, and its product not known yet.
+    #[strum(serialize = "no product yet")]
     Placeholder,
     /// A text is longer than its limit.
+    #[strum(serialize = "too long")]
     TooLong,
-    /// A time that can't be read.
+    /// An unreadable time.
+    #[strum(serialize = "not a time")]
     NotATime,
     /// A time before 1990.
+    #[strum(serialize = "before 1990")]
     TooEarly,
     /// A time more than a year after the time of the build.
+    #[strum(serialize = "more than a year ahead")]
     TooLate,
     /// An event after the time of the build.
+    #[strum(serialize = "in the future")]
     InTheFuture,
-    /// An event of a kind that does not exist.
+    /// An event of an unknown kind.
+    #[strum(serialize = "unknown kind")]
     UnknownKind,
-    /// An event that does not say what it concerns.
+    /// An event that names no object.
+    #[strum(serialize = "concerns nothing")]
     NoObject,
-    /// A position that is no whole number from 0 to 65,535.
+    /// A position that is not an integer from 0 to 65,535.
+    #[strum(serialize = "not a whole number from 0 to 65535")]
     NotAPosition,
     /// A flag that is neither true nor false.
+    #[strum(serialize = "neither true nor false")]
     NotAFlag,
-    /// A viewer's name that is none: neither 16 hexadecimal digits nor `d` and 16.
+    /// An invalid viewer name: neither 16 hexadecimal digits nor `d` and 16.
+    #[strum(serialize = "no viewer's name")]
     NotAViewer,
-    /// An id of a user that says there is nobody: `undefined`, `0`.
+    /// A user id that means nobody: `undefined`, `0`.
+    #[strum(serialize = "nobody's")]
     Nobody,
-    /// An id of which a spreadsheet left out digits: `1.23457E+12`.
+    /// An id that a spreadsheet rounded: `1.23457E+12`.
+    #[strum(serialize = "digits left out")]
     Rounded,
-    /// A line that does not say what an event may, or as it may.
+    /// A line that breaks the rules for events.
+    #[strum(serialize = "not as docs/events.md has it")]
     NotAnEvent,
-    /// A row with the same key came before.
+    /// An earlier row has the same key.
+    #[strum(serialize = "given before")]
     Duplicate,
     /// More rows than the table may have.
+    #[strum(serialize = "one row too many")]
     TooMany,
 }
 
 impl Reason {
-    /// Every reason, in the order of the enum.
-    pub const ALL: [Self; 26] = [
-        Self::NotUtf8,
-        Self::NotJson,
-        Self::NotAnObject,
-        Self::FieldTwice,
-        Self::RowTooLong,
-        Self::UnclosedQuote,
-        Self::FieldCount,
-        Self::Missing,
-        Self::WrongKind,
-        Self::NoWords,
-        Self::Placeholder,
-        Self::TooLong,
-        Self::NotATime,
-        Self::TooEarly,
-        Self::TooLate,
-        Self::InTheFuture,
-        Self::UnknownKind,
-        Self::NoObject,
-        Self::NotAPosition,
-        Self::NotAFlag,
-        Self::NotAViewer,
-        Self::Nobody,
-        Self::Rounded,
-        Self::NotAnEvent,
-        Self::Duplicate,
-        Self::TooMany,
-    ];
+    /// All reasons, in the order of the enum.
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// The wording in the rejects file and in reports.
+    /// The reason's wording in the rejects file and in reports.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NotUtf8 => "not UTF-8",
-            Self::NotJson => "not JSON",
-            Self::NotAnObject => "not a JSON object",
-            Self::FieldTwice => "field given twice",
-            Self::RowTooLong => "row longer than 1 MiB",
-            Self::UnclosedQuote => "quote not closed",
-            Self::FieldCount => "another number of fields than the header",
-            Self::Missing => "missing",
-            Self::WrongKind => "value of another kind",
-            Self::NoWords => "no letter or digit",
-            Self::Placeholder => "no product yet",
-            Self::TooLong => "too long",
-            Self::NotATime => "not a time",
-            Self::TooEarly => "before 1990",
-            Self::TooLate => "more than a year ahead",
-            Self::InTheFuture => "in the future",
-            Self::UnknownKind => "unknown kind",
-            Self::NoObject => "concerns nothing",
-            Self::NotAPosition => "not a whole number from 0 to 65535",
-            Self::NotAFlag => "neither true nor false",
-            Self::NotAViewer => "no viewer's name",
-            Self::Nobody => "nobody's",
-            Self::Rounded => "digits left out",
-            Self::NotAnEvent => "not as docs/events.md has it",
-            Self::Duplicate => "given before",
-            Self::TooMany => "one row too many",
-        }
+        self.into()
     }
 
-    /// Whether the row counts against the [`Limit`]. A row that lies ahead of the build's time is not damaged, as a build of a past day
-    /// meets many, nor is a slot whose product is not known yet, nor what a visitor does who is not signed in.
+    /// Whether the row counts against the [`Limit`]. Rows after the build's time are not damaged,
+    /// since a build of a past day meets many; nor are slots whose product is not known yet, nor
+    /// events of visitors who are not signed in.
     pub fn is_fault(self) -> bool {
         !matches!(self, Self::InTheFuture | Self::Placeholder | Self::Nobody)
     }
@@ -154,39 +129,39 @@ impl Serialize for Reason {
     }
 }
 
-/// One row that was set aside, as the rejects file shows it.
+/// One rejected row, as the rejects file shows it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Reject<'a> {
     /// The table.
     pub table: &'a str,
-    /// The file, by the path it was opened under.
+    /// The file, by the path under which it was opened.
     pub file: &'a str,
     /// The row within the file, from 1; a CSV header is not a row.
     pub row: u64,
-    /// The line within a text file, from 1, on which the row begins.
+    /// The line of a text file, from 1, on which the row begins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
-    /// The field at fault; absent where the whole row is.
+    /// The field at fault; absent if the whole row is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<&'a str>,
-    /// What is wrong.
+    /// The reason.
     pub reason: Reason,
-    /// What exactly, where there is more to say.
+    /// Further detail, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// The value at fault, or the start of it.
+    /// The value at fault, or its start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
 }
 
-/// How many rows of a table share a field and a reason.
+/// The number of a table's rows with one field and reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ReasonCount {
-    /// The field at fault; `None` where whole rows are.
+    /// The field at fault; `None` if whole rows are.
     pub field: Option<&'static str>,
-    /// What is wrong.
+    /// The reason.
     pub reason: Reason,
-    /// Rows.
+    /// Number of rows.
     pub rows: u64,
 }
 
@@ -199,7 +174,7 @@ impl fmt::Display for ReasonCount {
     }
 }
 
-/// The share of a table that may be set aside before the read fails.
+/// The share of a table that may be rejected before the read fails.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limit {
     /// From 0 (no row at all) to 1 (any number).
@@ -213,13 +188,13 @@ impl Default for Limit {
 }
 
 impl Limit {
-    /// Whether `faults` of `rows` rows are past the limit.
+    /// Whether `faults` of `rows` rows exceed the limit.
     pub fn is_passed(self, faults: u64, rows: u64) -> bool {
         share(faults, rows) > self.max_share
     }
 }
 
-/// `part` of `whole` as a share; 0 of nothing.
+/// `part` as a share of `whole`; 0 if `whole` is 0.
 #[expect(clippy::cast_precision_loss, reason = "a share for reading: the last bits of counts past 2^52 do not matter")]
 pub fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
@@ -227,11 +202,11 @@ pub fn share(part: u64, whole: u64) -> f64 {
 
 /// The rejects file can't be written.
 #[derive(Debug, thiserror::Error)]
-#[error("the rejects file {} can't be written: {source}; choose another with --rejects", path.display())]
+#[error("can't write the rejects file {}: {source}; choose another with --rejects", path.display())]
 pub struct Error {
     /// The file.
     pub path: PathBuf,
-    /// What the system said.
+    /// The system's error.
     pub source: io::Error,
 }
 
@@ -242,7 +217,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts one more, and says how many of its field and reason that makes.
+    /// Counts one more, and returns the count for its field and reason.
     pub fn add(&mut self, field: Option<&'static str>, reason: Reason) -> u64 {
         let count = self.counts.entry((field, reason)).or_default();
         *count += 1;
@@ -254,12 +229,12 @@ impl Tally {
         self.counts.iter().filter(|((_, reason), _)| reason.is_fault()).map(|(_, rows)| rows).sum()
     }
 
-    /// All rows set aside.
+    /// All rejected rows.
     pub fn rows(&self) -> u64 {
         self.counts.values().sum()
     }
 
-    /// The counts, the most frequent first.
+    /// The counts, most frequent first.
     pub fn commonest(&self) -> Vec<ReasonCount> {
         let mut counts: Vec<_> =
             self.counts.iter().map(|(&(field, reason), &rows)| ReasonCount { field, reason, rows }).collect();
@@ -268,16 +243,16 @@ impl Tally {
     }
 }
 
-/// The rejects file of a run: NDJSON, one [`Reject`] a line. It exists once there is something in it.
+/// The rejects file of a run: NDJSON, one [`Reject`] per line. It is created with its first line.
 #[derive(Debug, Default)]
 pub struct RejectsFile {
     path: Option<PathBuf>,
     writer: Option<BufWriter<File>>,
-    /// The time of the run, where those of earlier ones stay in the file.
+    /// The time of the run, if the file keeps the rejects of earlier runs.
     run: Option<UnixMillis>,
 }
 
-/// A reject of one run of several.
+/// A reject with the time of its run.
 #[derive(Serialize)]
 struct Dated<'a> {
     run: String,
@@ -286,10 +261,11 @@ struct Dated<'a> {
 }
 
 impl RejectsFile {
-    /// Rejects go to `path`, or are only counted where there is none. What an earlier run left there is removed.
+    /// Writes rejects to `path`, or only counts them if it is `None`. Removes an earlier run's
+    /// file.
     ///
     /// # Errors
-    /// Where an earlier file can't be removed.
+    /// If an earlier file can't be removed.
     pub fn new(path: Option<PathBuf>) -> Result<Self, Error> {
         if let Some(path) = &path {
             match fs::remove_file(path) {
@@ -302,15 +278,16 @@ impl RejectsFile {
         Ok(Self { path, writer: None, run: None })
     }
 
-    /// Rejects are added to those that earlier runs left at `path`, each with the time of its run, `now`: what they were of is not read again.
+    /// Adds rejects to those of earlier runs at `path`, each with the time of its run, `now`: their
+    /// sources are not read again.
     pub fn kept(path: PathBuf, now: UnixMillis) -> Self {
         Self { path: Some(path), writer: None, run: Some(now) }
     }
 
-    /// Removes rejects of runs before `oldest`, and those that tell no run. Answers with how many.
+    /// Removes rejects of runs before `oldest`, and those without a run. Returns how many.
     ///
     /// # Errors
-    /// Where the file can't be read or written.
+    /// If the file can't be read or written.
     pub fn expire(&self, oldest: UnixMillis) -> Result<u64, Error> {
         #[derive(Deserialize)]
         struct Run {
@@ -323,15 +300,16 @@ impl RejectsFile {
             .map_err(|source| Error { path: path.clone(), source })
     }
 
-    /// Where the rejects are, once there are any.
+    /// The file's path, once it has a line.
     pub fn written_path(&self) -> Option<&Path> {
         self.writer.as_ref().and(self.path.as_deref())
     }
 
-    /// Writes one row, the `nth` of its table, field and reason; past [`WRITTEN_PER_REASON`] it is left out.
+    /// Writes one row, the `nth` of its table, field and reason; skips it beyond
+    /// [`WRITTEN_PER_REASON`].
     ///
     /// # Errors
-    /// Where the file can't be made or written.
+    /// If the file can't be created or written.
     pub fn write(&mut self, reject: &Reject<'_>, nth: u64) -> Result<(), Error> {
         let Some(path) = &self.path else { return Ok(()) };
         if nth > WRITTEN_PER_REASON {
@@ -343,7 +321,7 @@ impl RejectsFile {
             none => {
                 let mut how = OpenOptions::new();
                 how.create(true).write(true).append(self.run.is_some()).truncate(self.run.is_none());
-                // It quotes rows of users.
+                // Private, because it quotes rows of users.
                 #[cfg(unix)]
                 std::os::unix::fs::OpenOptionsExt::mode(&mut how, 0o600);
                 let file = how.open(path).map_err(failed)?;
@@ -359,10 +337,10 @@ impl RejectsFile {
         writer.write_all(b"\n").map_err(failed)
     }
 
-    /// Hands what is written so far to the system.
+    /// Flushes the written lines to the system.
     ///
     /// # Errors
-    /// Where the file can't be written.
+    /// If the file can't be written.
     pub fn flush(&mut self) -> Result<(), Error> {
         match (&mut self.writer, &self.path) {
             (Some(writer), Some(path)) => writer.flush().map_err(|source| Error { path: path.clone(), source }),
@@ -371,7 +349,7 @@ impl RejectsFile {
     }
 }
 
-/// Takes from others the right to read a file that was there before. A device or a pipe is not ours to change.
+/// Removes other users' permissions on an existing file. A device or a pipe is left as it is.
 #[cfg(unix)]
 fn keep_private(file: &File) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
@@ -444,7 +422,7 @@ mod tests {
         let reject = Reject { table, file, row: 3, line: None, field: None, reason, detail: None, value: None };
         for run in [20, 21, 22] {
             let mut file = RejectsFile::kept(path.clone(), at(run));
-            // A run without rejects leaves those of the runs before.
+            // A run without rejects keeps those of earlier runs.
             if run != 22 {
                 file.write(&reject, 1).unwrap();
                 file.flush().unwrap();

@@ -1,4 +1,4 @@
-//! One field of a row as a file gave it, and the parsers that read texts, times, numbers and flags out of it.
+//! One field of a row as a file had it, and the parsers of texts, times, numbers and flags.
 
 mod number;
 mod placeholder;
@@ -20,7 +20,7 @@ pub use placeholder::{is_brand_placeholder, is_title_placeholder};
 pub use time::{Counted, Time, Written, parse_time, real_time, whole_time};
 pub use zone::Zone;
 
-/// A field as it stands in a file, before any check.
+/// A field as a file has it, before any check.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Value<'a> {
     /// Absent, null or an empty CSV field.
@@ -28,19 +28,19 @@ pub enum Value<'a> {
     Missing,
     /// A text.
     Text(Cow<'a, str>),
-    /// A text that was CP949.
+    /// A text decoded from CP949.
     Decoded(String),
-    /// A whole number.
+    /// An integer.
     Whole(i128),
     /// A number with a fraction or an exponent.
     Real(f64),
     /// True or false.
     Flag(bool),
-    /// An instant, from a Parquet timestamp that knows its zone.
+    /// An instant, from a Parquet timestamp with a zone.
     Time(UnixMillis),
-    /// A date, a clock's time or both of a zone that is not said, from a Parquet column.
+    /// A date, a clock time or both in an unknown zone, from a Parquet column.
     Written(Written),
-    /// A Parquet timestamp outside of what milliseconds can count.
+    /// A Parquet timestamp outside the range of milliseconds.
     TimeOutOfRange,
     /// A JSON list or object.
     Nested,
@@ -49,7 +49,7 @@ pub enum Value<'a> {
 }
 
 impl Value<'_> {
-    /// The text, where it is one.
+    /// The text, if it is one.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -58,7 +58,7 @@ impl Value<'_> {
         }
     }
 
-    /// The start of the value as a reject quotes it; `None` where there is nothing to quote.
+    /// The start of the value as a reject quotes it; `None` if there is nothing to quote.
     pub fn excerpt(&self) -> Option<String> {
         match self {
             Self::Missing | Self::TimeOutOfRange => None,
@@ -75,11 +75,12 @@ impl Value<'_> {
     }
 }
 
-/// A text without characters that carry nothing or turn text around ([`tidy`]), in Unicode NFC. The flag says
-/// whether more changed than what stood around the text: of that, only marks that turn it count.
+/// A text in Unicode NFC, without characters that carry nothing or that change the direction of
+/// text ([`tidy`]). The flag says whether more changed than the text's surroundings; of those, only
+/// direction marks count.
 pub fn clean(text: &str) -> (Cow<'_, str>, bool) {
     let tidied = tidy(text);
-    // Every text of such characters is in NFC, without a look at the tables of Unicode.
+    // Every text of such characters is in NFC, which saves a look-up in Unicode's tables.
     if tidied.chars().all(is_composed) || is_nfc(&tidied) {
         let changed = matches!(tidied, Cow::Owned(_)) || text.contains(is_turning);
         return (tidied, changed);
@@ -87,23 +88,26 @@ pub fn clean(text: &str) -> (Cow<'_, str>, bool) {
     (Cow::Owned(tidied.nfc().collect()), true)
 }
 
-/// Marks that turn text around: no table has them by its encoding, and wherever they stand they were put there.
+/// Whether a character changes the direction of text: no encoding adds such marks, so somebody put
+/// them there on purpose.
 fn is_turning(c: char) -> bool {
     is_unprintable(c) && !c.is_control()
 }
 
-/// The ways in which one id may be spelled by who writes it: as it stands, clean as tables are read, and decomposed as some systems keep texts.
+/// The spellings of an id that writers may use: as it is, cleaned as tables are read, and
+/// decomposed as some systems store texts.
 pub fn spellings(id: &str) -> BTreeSet<String> {
     let (tidy, _) = clean(id);
     [id.to_owned(), tidy.nfd().collect(), tidy.into_owned()].into()
 }
 
-/// As [`char::is_alphanumeric`], which looks Hangul up in tables: a quarter of the time that reading a schedule takes.
+/// As [`char::is_alphanumeric`], which looks Hangul up in tables and so takes a quarter of the time
+/// of reading a schedule.
 pub fn is_alphanumeric(c: char) -> bool {
     matches!(c, '가'..='힣') || c.is_alphanumeric()
 }
 
-/// Whether an address can be followed from a page: `http`, `https`, or relative to the page.
+/// Whether a page can link to an address: `http`, `https`, or relative to the page.
 pub fn is_web_address(text: &str) -> bool {
     let Some((scheme, _)) = text.split_once(':') else { return true };
     if scheme.contains(['/', '?', '#']) {
@@ -127,13 +131,13 @@ mod tests {
             ("\u{1112}\u{1161}\u{11ab}글", "한글", true),
             ("크림\u{3000}세트", "크림 세트", true),
             (" \u{7} ", "", false),
-            // Shown, `gpj.exe` would read `exe.jpg`.
+            // Displayed, `gpj.exe` would read `exe.jpg`.
             ("무쇠솥 \u{202e}gpj.exe", "무쇠솥 gpj.exe", true),
             ("\u{2066}크림\u{2069}", "크림", true),
             ("\u{200f}크림 \u{61c}세트\u{200e}", "크림 세트", true),
             ("\u{1b}[2J크림\u{9b}", "[2J크림", false),
             ("크\u{1b}[31m림", "크[31m림", true),
-            // What joins emoji, or Arabic letters, turns nothing.
+            // Joiners of emoji, or of Arabic letters, change no direction.
             ("👨\u{200d}👩\u{200d}👧", "👨\u{200d}👩\u{200d}👧", false),
         ] {
             assert_eq!(clean(text), (Cow::Borrowed(expected), changed), "{text:?}");

@@ -1,4 +1,4 @@
-//! In which zones tables write times that have no offset.
+//! The zones of times that tables write without an offset.
 
 use std::str::FromStr;
 
@@ -6,7 +6,8 @@ use crate::check::{Broadcasts, Events, Table, Tabs};
 use crate::value::Zone;
 use crate::{Column, MAX_COLUMNS, Shape};
 
-/// The zone of a table's times, or of a column's: `UTC`, `events=UTC`, `broadcasts.collected_at=+09:00`.
+/// The zone of a table's or a column's times: `UTC`, `events=UTC`,
+/// `broadcasts.collected_at=+09:00`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZoneSetting {
     /// The table; `None` for all.
@@ -16,24 +17,24 @@ pub struct ZoneSetting {
     zone: Zone,
 }
 
-/// A setting of a zone that can't be used.
+/// Why a zone setting can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ZoneError {
-    /// No such zone.
-    #[error("\"{zone}\" is no zone: write UTC, an offset such as +09:00, or a name such as Asia/Seoul")]
+    /// There is no such zone.
+    #[error("unknown zone \"{zone}\": write UTC, an offset such as +09:00, or a name such as Asia/Seoul")]
     Zone {
-        /// What was given.
+        /// The given zone.
         zone: String,
     },
-    /// No such table or column of times.
-    #[error("\"{place}\" has no times: the columns of times are {}", places().join(", "))]
+    /// There is no such table or column of times.
+    #[error("\"{place}\" has no time column; the time columns are {}", places().join(", "))]
     Place {
-        /// What was given.
+        /// The given table or column.
         place: String,
     },
 }
 
-/// The columns of times by table.
+/// The tables and their columns, of which those of times are used.
 const TABLES: [(&str, &[Column]); 3] =
     [(Broadcasts::NAME, Broadcasts::COLUMNS), (Events::NAME, Events::COLUMNS), (Tabs::NAME, Tabs::COLUMNS)];
 
@@ -64,18 +65,18 @@ impl FromStr for ZoneSetting {
     }
 }
 
-/// The zones of tables, by their settings.
+/// The zone settings of all tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Zones(Vec<ZoneSetting>);
 
 impl Zones {
-    /// The zones that `settings` say: what is said of a column counts before what is said of its table, and that before what is said of all; of two
-    /// of a kind the later.
+    /// The zones of `settings`: a setting for a column precedes one for its table, and that one for
+    /// all tables; of two alike, the later counts.
     pub fn new(settings: Vec<ZoneSetting>) -> Self {
         Self(settings)
     }
 
-    /// The zones of a table's columns by their place; `None` where nothing is said.
+    /// The zones of a table's columns by place; `None` if there is no setting.
     pub fn of<T: Table>(&self) -> [Option<Zone>; MAX_COLUMNS] {
         let mut zones = [None; MAX_COLUMNS];
         for (zone, column) in zones.iter_mut().zip(T::COLUMNS) {
@@ -116,7 +117,7 @@ mod tests {
     fn settings_that_name_nothing_are_refused_with_what_there_is() {
         for (text, word) in [
             ("Seoul", "Asia/Seoul"),
-            ("broadcasts=", "no zone"),
+            ("broadcasts=", "unknown zone"),
             ("broadcast=UTC", "broadcasts.collected_at"),
             ("broadcasts.title=UTC", "broadcasts.starts_at"),
             ("tabs=UTC", "events.at"),

@@ -1,4 +1,5 @@
-//! What was trained as a file between builds, in the format safetensors: names, shapes and numbers, which other programs read too.
+//! Checkpoint of a trained model, as a safetensors file between builds: names, shapes and numbers
+//! in a format that other programs read too.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,40 +14,41 @@ use crate::placement::Sides;
 use crate::trained::Trained;
 use crate::vector::DIMS;
 
-/// Counted up when the tensors change.
+/// The version of the tensors; increment it on any change.
 const FORMAT: u32 = 1;
-/// What of the header says what a model was trained with; the only entry, for the order of several is left to chance.
+/// Header key of the training description. It is the only entry, because the order of several would
+/// be random.
 const TRAINED_WITH: &str = "trained_with";
 const CHECKSUM: &str = "checksum";
 
-/// Why what was kept can't be used.
+/// Why a checkpoint is unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
-    /// It is no safetensors file, or cut short.
-    #[error("it is no whole safetensors file: {0}")]
+    /// It is not a safetensors file, or is truncated.
+    #[error("not a complete safetensors file: {0}")]
     NoFile(#[from] SafeTensorError),
-    /// It was written by another version, or trained with something else than what is asked for now.
-    #[error("it was trained with {found}; asked for is {asked}")]
+    /// It was written by another version or trained differently than requested.
+    #[error("trained with {found}, but {asked} was requested")]
     TrainedOtherwise {
-        /// What it says.
+        /// The description in the file.
         found: String,
-        /// What it should say.
+        /// The requested description.
         asked: String,
     },
-    /// The numbers are not those that were written.
-    #[error("its numbers do not fit their checksum")]
+    /// The numbers don't match the checksum.
+    #[error("checksum mismatch")]
     Damaged,
-    /// A tensor is missing, or of another type or shape.
+    /// A tensor is missing or has another type or shape.
     #[error("tensor {name} {what}")]
     Tensor {
         /// Its name.
         name: &'static str,
-        /// What is wrong with it.
+        /// The defect.
         what: String,
     },
 }
 
-/// One array of numbers of eight bytes.
+/// An array of eight-byte numbers.
 struct Tensor {
     dtype: Dtype,
     shape: Vec<usize>,
@@ -87,7 +89,7 @@ impl View for &Tensor {
     }
 }
 
-/// What a model is trained with, beside its `recipe`: whatever else it must not be used without.
+/// Describes a training: the format, the `recipe`, and in `besides` anything else that must match.
 fn trained_with(recipe: &Recipe, besides: &str) -> String {
     format!("format {FORMAT}, {recipe:?}, {besides}")
 }
@@ -104,11 +106,11 @@ fn checksum<'a>(tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> [u64; 2] 
 }
 
 impl Trained {
-    /// The bytes of a file of it, the same for the same training. `besides` is what else it was trained with, in words; `at` the time it holds of,
-    /// in milliseconds since 1970.
+    /// Serialises the model; the same training gives the same bytes. `besides` describes further
+    /// training parameters, and `at` is the model's time in milliseconds since 1970.
     ///
     /// # Errors
-    /// Where the header would be too large, which that of a model is not.
+    /// [`Unusable::NoFile`] if the header is too large, which a model's is not.
     pub fn keep(&self, besides: &str, at: i64) -> Result<Vec<u8>, Unusable> {
         let mut ends = 0;
         let ends = self.strongest.iter().map(|row| {
@@ -137,7 +139,7 @@ impl Trained {
             ("users", Tensor::whole([self.users as u64].into_iter())),
             ("unit_scale_gain", Tensor::floats(&[self.unit, self.scale, self.gain])),
         ];
-        // As they are read back.
+        // In the order in which they are read back.
         tensors.sort_by_key(|(name, _)| *name);
         let sum = checksum(tensors.iter().map(|(name, tensor)| (*name, tensor.bytes.as_slice())));
         tensors.push((CHECKSUM, Tensor::whole(sum.into_iter())));
@@ -145,10 +147,11 @@ impl Trained {
         Ok(safetensors::serialize(tensors.iter().map(|(name, tensor)| (*name, tensor)), Some(header))?)
     }
 
-    /// Takes up what was [kept](Self::keep), where it was trained with the same; answers with the time that it holds of besides.
+    /// Reads a checkpoint written by [`keep`](Self::keep) with the same recipe and `besides`; also
+    /// returns its time.
     ///
     /// # Errors
-    /// [`Unusable`], with what is wrong.
+    /// [`Unusable`], with the reason.
     pub fn take_up(bytes: &[u8], recipe: &Recipe, besides: &str) -> Result<(Self, i64), Unusable> {
         let (_, header) = SafeTensors::read_metadata(bytes)?;
         let found = header.metadata().as_ref().and_then(|header| header.get(TRAINED_WITH)).cloned().unwrap_or_default();
@@ -188,7 +191,7 @@ impl Trained {
     }
 }
 
-/// An opened file.
+/// An opened checkpoint.
 struct Kept<'a>(SafeTensors<'a>);
 
 impl Kept<'_> {
@@ -204,7 +207,7 @@ impl Kept<'_> {
         let wrong = |what| Unusable::Tensor { name, what };
         let tensor = self.0.tensor(name).map_err(|_| wrong("is missing".to_owned()))?;
         if tensor.dtype() != dtype {
-            return Err(wrong(format!("is of {:?}, expected {dtype:?}", tensor.dtype())));
+            return Err(wrong(format!("has type {:?}, expected {dtype:?}", tensor.dtype())));
         }
         Ok(tensor.data().as_chunks().0)
     }
@@ -214,7 +217,7 @@ impl Kept<'_> {
     }
 
     fn number(&self, name: &'static str) -> Result<u64, Unusable> {
-        let missing = || Unusable::Tensor { name, what: "has no number".to_owned() };
+        let missing = || Unusable::Tensor { name, what: "is empty".to_owned() };
         self.whole(name)?.first().copied().ok_or_else(missing)
     }
 
@@ -222,10 +225,10 @@ impl Kept<'_> {
         let values: Vec<f64> = self.bytes(name, Dtype::F64)?.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
         let wrong = |what| Unusable::Tensor { name, what };
         if values.len() != rows * width {
-            return Err(wrong(format!("has {} numbers, expected {rows} times {width}", values.len())));
+            return Err(wrong(format!("has {} numbers, expected {rows} x {width}", values.len())));
         }
         if !values.iter().all(|value| value.is_finite()) {
-            return Err(wrong("has a number that is none".to_owned()));
+            return Err(wrong("has a non-finite number".to_owned()));
         }
         Ok(Dense { width, values })
     }
@@ -236,23 +239,29 @@ impl Kept<'_> {
         Ok(values)
     }
 
-    /// Rows of what speaks for what, none past the products there are.
+    /// The strongest weights by row; every column must be one of the `rows` products.
     fn strongest(&self, rows: usize) -> Result<Vec<Vec<(usize, f64)>>, Unusable> {
         let [name, of] = ["strongest_ends", "strongest_rows"];
         let (ends, columns) = (self.whole(name)?, self.whole(of)?);
         let weights = self.dense("strongest_weights", 1, columns.len())?.values;
         let wrong = |what: &str| Unusable::Tensor { name, what: what.to_owned() };
         if !ends.is_empty() && ends.len() != rows {
-            return Err(wrong("has no end for each product"));
+            return Err(wrong("lacks an end for some products"));
         }
         let mut strongest = Vec::with_capacity(ends.len());
         let mut begin = 0;
         for end in ends {
             let end = usize::try_from(end).unwrap_or(usize::MAX);
-            let row = columns.get(begin..end).zip(weights.get(begin..end)).ok_or_else(|| wrong("does not ascend"))?;
+            let row = columns.get(begin..end).zip(weights.get(begin..end)).ok_or_else(|| wrong("is not ascending"))?;
             let entry = |(column, weight): (&u64, &f64)| {
                 let column = usize::try_from(*column).ok().filter(|column| *column < rows);
-                Ok((column.ok_or_else(|| Unusable::Tensor { name: of, what: "names no product".to_owned() })?, *weight))
+                Ok((
+                    column.ok_or_else(|| Unusable::Tensor {
+                        name: of,
+                        what: "has an index that is not a product".to_owned(),
+                    })?,
+                    *weight,
+                ))
             };
             strongest.push(row.0.iter().zip(row.1).map(entry).collect::<Result<_, Unusable>>()?);
             begin = end;

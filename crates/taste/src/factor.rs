@@ -1,6 +1,8 @@
-//! Factors of implicit feedback: Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets" (2008),
-//! doi 10.1109/ICDM.2008.22, by alternating least squares. Each row takes a few steps of conjugate gradients from where it was: Takács, Pilászy and
-//! Tikk, "Applications of the conjugate gradient method for implicit feedback collaborative filtering" (2011), doi 10.1145/2043932.2043987.
+//! Factors of implicit feedback by alternating least squares: Hu, Koren and Volinsky,
+//! "Collaborative filtering for implicit feedback datasets" (2008), doi 10.1109/ICDM.2008.22. Each
+//! round improves each row by a few conjugate gradient steps: Takács, Pilászy and Tikk,
+//! "Applications of the conjugate gradient method for implicit feedback collaborative filtering"
+//! (2011), doi 10.1145/2043932.2043987.
 
 #![expect(
     clippy::inline_always,
@@ -16,16 +18,16 @@ use rayon::prelude::*;
 
 use crate::matrix::{Dense, Sparse, add_scaled, product};
 
-/// What factors are fitted with.
+/// Hyperparameters of the factors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FactorOptions {
-    /// Numbers of a user and of a product.
+    /// Factors per user and per product.
     pub factors: usize,
-    /// Confidence that a weight of 1 adds to that of having done nothing, which is 1.
+    /// Confidence added by a weight of 1 to the base confidence of 1.
     pub confidence: f64,
-    /// The penalty on squared factors, above 0.
+    /// Penalty on squared factors, above 0.
     pub penalty: f64,
-    /// Rounds; each solves all users and all products once.
+    /// Rounds; each updates all users and all products once.
     pub rounds: usize,
 }
 
@@ -35,26 +37,27 @@ impl Default for FactorOptions {
     }
 }
 
-/// Factors of products, and what it takes to solve a user's from a row of weights.
+/// Product factors, with the precomputed values for solving a user's factors from a row of weights.
 #[derive(Clone, Debug)]
 pub struct Factors {
     options: FactorOptions,
-    /// By product.
+    /// One row per product.
     pub products: Dense,
     gram: Dense,
 }
 
-/// Factors of both sides of a matrix, before a user's are solved from a row.
+/// Fitted factors of both sides of a matrix.
 #[derive(Clone, Debug)]
 pub struct Fitted {
-    /// The users' factors, row by row.
+    /// User factors, row by row.
     pub users: Vec<f32>,
-    /// The products'.
+    /// Product factors, row by row.
     pub products: Vec<f32>,
 }
 
 impl Fitted {
-    /// Fits factors to users by products, weights of about 1. The same matrix gives the same factors on however many threads.
+    /// Fits factors to a matrix of users by products with weights of about 1. The result does not
+    /// depend on the number of threads.
     pub fn fit(users: &Sparse, options: FactorOptions) -> Self {
         let by_product = users.transposed();
         let mut rng = ChaCha8Rng::seed_from_u64(0x5eed);
@@ -70,12 +73,12 @@ impl Fitted {
         fitted
     }
 
-    /// The objective as these factors have it: `Σ c (p − x·y)² + penalty (|x|² + |y|²)`, over all users and products.
+    /// The objective: `Σ c (p − x·y)² + penalty (|x|² + |y|²)`, over all users and products.
     pub fn loss(&self, users: &Sparse, options: FactorOptions) -> f64 {
         let FactorOptions { factors, confidence, penalty, .. } = options;
         let width = factors.max(1);
         let (own, others) = (gram(&self.users, width), gram(&self.products, width));
-        // Everything as if nothing had been done, then what was done put right.
+        // First treats every entry as unobserved, then corrects the observed ones.
         let nothing: f64 = own.values.iter().zip(&others.values).map(|(a, b)| a * b).sum();
         let squares = |gram: &Dense| -> f64 { (0..width).map(|at| gram.row(at)[at]).sum() };
         let done: Vec<f64> = (0..users.len())
@@ -94,14 +97,14 @@ impl Fitted {
     }
 }
 
-/// Steps of conjugate gradients that a row takes in each round.
+/// Conjugate gradient steps per row and round.
 const STEPS: usize = 3;
-/// Rows whose inner products are summed up at once.
+/// Rows per partial sum of inner products.
 const PANEL: usize = 4_096;
-/// Lanes that a sum is kept in: the same on every processor, whatever it has.
+/// Accumulator lanes of a sum; fixed, so that every processor gives the same result.
 const LANES: usize = 16;
 
-/// What a row is solved with; reused from row to row.
+/// Buffers for solving a row, reused across rows.
 struct Scratch {
     width: usize,
     entries: Vec<f32>,
@@ -111,7 +114,7 @@ struct Scratch {
     image: Vec<f32>,
 }
 
-/// Solves every row of `rows` against the factors `fixed` of its columns, beginning at what `solved` has.
+/// Improves every row of `rows` against the factors `fixed` of its columns, starting from `solved`.
 fn sweep(rows: &Sparse, fixed: &[f32], solved: &mut [f32], options: FactorOptions) {
     let width = options.factors.max(1);
     let mut left = gram(fixed, width);
@@ -136,7 +139,7 @@ fn sweep(rows: &Sparse, fixed: &[f32], solved: &mut [f32], options: FactorOption
     });
 }
 
-/// The inner products of columns of factors.
+/// The Gram matrix of the factors: inner products of columns.
 fn gram(rows: &[f32], width: usize) -> Dense {
     let parts: Vec<Dense> = rows
         .par_chunks(width * PANEL)
@@ -173,7 +176,7 @@ impl Scratch {
         }
     }
 
-    /// [`STEPS`] steps from what `solved` has.
+    /// Takes [`STEPS`] steps from `solved`.
     #[inline(always)]
     fn step(&mut self, gram: &[f32], solved: &mut [f32]) {
         if self.weights.is_empty() {
@@ -236,7 +239,8 @@ fn dot32(a: &[f32], b: &[f32]) -> f32 {
 }
 
 impl Factors {
-    /// Fits factors to users by products, weights of about 1. The same matrix gives the same factors on however many threads.
+    /// Fits factors to a matrix of users by products with weights of about 1. The result does not
+    /// depend on the number of threads.
     pub fn fit(users: &Sparse, options: FactorOptions) -> Self {
         let fitted = Fitted::fit(users, options);
         let products = fitted.products.into_iter().map(f64::from).collect();
@@ -248,7 +252,7 @@ impl Factors {
         Self { options, products, gram }
     }
 
-    /// The factors of each row.
+    /// The user factors for each row of weights.
     pub fn solve_all(&self, rows: &Sparse) -> Dense {
         let mut out = Dense::zeros(rows.len(), self.options.factors);
         let width = self.options.factors.max(1);
@@ -259,7 +263,7 @@ impl Factors {
         out
     }
 
-    /// The factors of one row of weights by product. Weights of 0 and below say nothing.
+    /// The user factors for one row of weights by product. Weights of 0 and below are ignored.
     pub fn solve(&self, row: impl Iterator<Item = (usize, f64)>) -> Vec<f64> {
         let FactorOptions { factors, confidence, penalty, .. } = self.options;
         let mut right = vec![0.0; factors];
@@ -278,7 +282,7 @@ impl Factors {
         for at in 0..factors {
             left.row_mut(at)[at] += penalty;
         }
-        // Positive definite by the penalty, but for numbers that are none.
+        // The penalty makes it positive definite, unless there are non-finite numbers.
         let Ok(cholesky) = left.view().llt(Side::Lower) else { return vec![0.0; factors] };
         let solved = cholesky.solve(Mat::from_fn(factors, 1, |at, _| right[at]));
         (0..factors).map(|at| solved[(at, 0)]).collect()
@@ -290,7 +294,7 @@ mod tests {
     use super::*;
     use crate::matrix::dot;
 
-    /// Four kinds of users who each take three quarters of the products of their kind.
+    /// Four kinds of users, who each take three quarters of the products of their kind.
     fn planted() -> (Sparse, usize) {
         let mut rng = ChaCha8Rng::seed_from_u64(2);
         let (kinds, of_a_kind) = (4, 15);

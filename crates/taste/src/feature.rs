@@ -1,4 +1,4 @@
-//! What a product says about itself, as sparse features: words and pairs of words of its title, brand, category and price.
+//! Sparse features of a product: words and word pairs of its title, brand, category and price.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,20 +6,20 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use crate::matrix::Sparse;
 
-/// The length of a brand beside that of the whole title, which is 1.
+/// Length of the brand's part relative to the title's, which is 1.
 const BRAND_WEIGHT: f64 = 0.7;
-/// The length of a category.
+/// Length of the category's part.
 const CATEGORY_WEIGHT: f64 = 1.0;
-/// The length of a price: on purchases of a gift shop more of it ordered new products worse.
+/// Length of the price's part. A larger one ordered new products worse on purchases of a gift shop.
 const PRICE_WEIGHT: f64 = 0.25;
-/// Classes of price, at equal distances of its logarithm.
+/// Price classes, equally spaced in the logarithm.
 const PRICE_CLASSES: usize = 8;
-/// The spread of a price over the classes beside its own, in classes (standard deviation of a bell).
+/// Width of a price's bell over the classes: its standard deviation, in classes.
 const PRICE_SPREAD: f64 = 0.6;
-/// The least distance of two price classes, in octaves: a tenth more or less is the same class to a shopper.
+/// Minimum distance of price classes, in octaves: shoppers ignore a price difference of a tenth.
 const MIN_PRICE_STEP: f64 = 0.5;
 
-/// What is known of a product when it is described.
+/// The inputs of a product's description.
 #[derive(Clone, Copy, Debug)]
 pub struct ProductFeatures<'a> {
     /// The product's id.
@@ -34,12 +34,14 @@ pub struct ProductFeatures<'a> {
     pub price: Option<u32>,
 }
 
-/// A description of length 1 for each product, in the order they came; an empty one for a product that says nothing.
+/// A description of length 1 for each product, in input order; empty if the product has no
+/// features.
 pub fn describe(products: &[ProductFeatures<'_>]) -> Sparse {
     described(products, PRICE_WEIGHT)
 }
 
-/// [`describe`] without prices: what products are called, made by and filed under. A profile of prices orders new products worse than none.
+/// [`describe`] without prices: only title, brand and category. A profile with prices orders new
+/// products worse than one without.
 pub fn describe_by_name(products: &[ProductFeatures<'_>]) -> Sparse {
     described(products, 0.0)
 }
@@ -71,7 +73,8 @@ fn described(products: &[ProductFeatures<'_>], price_weight: f64) -> Sparse {
     described
 }
 
-/// Words and pairs of neighbouring words of titles, TF-IDF with `ln((1 + n) / (1 + products with it)) + 1`, each row of length 1.
+/// TF-IDF of words and neighbouring word pairs of titles, with
+/// `ln((1 + n) / (1 + products with it)) + 1` as IDF; each row has length 1.
 pub fn title_words(products: &[ProductFeatures<'_>]) -> Sparse {
     let counted: Vec<BTreeMap<String, f64>> = products
         .iter()
@@ -112,7 +115,7 @@ fn to_length_1(mut row: Vec<(usize, f64)>) -> Vec<(usize, f64)> {
     row
 }
 
-/// Category (true) and brand (false), as they are compared.
+/// The normalised category (true) and brand (false).
 fn named(product: &ProductFeatures<'_>) -> impl Iterator<Item = (bool, String)> {
     let folded = |text: Option<&str>| {
         let text: String = text.map(|text| folded(text).filter(|c| c.is_alphanumeric()).collect()).unwrap_or_default();
@@ -122,12 +125,14 @@ fn named(product: &ProductFeatures<'_>) -> impl Iterator<Item = (bool, String)> 
     category.into_iter().chain(folded(product.brand).map(|name| (false, name)))
 }
 
-/// Compatibility-composed (NFKC) lower case: full-width letters and half-width jamo meet their usual forms.
+/// Lower case in compatibility composition (NFKC), which maps full-width letters and half-width
+/// jamo to their usual forms.
 fn folded(text: &str) -> impl Iterator<Item = char> + '_ {
     text.nfkc().flat_map(char::to_lowercase)
 }
 
-/// The words of a title, runs of two or more letters and digits that are not digits alone, and each pair of neighbours.
+/// The words of a title (runs of at least two letters and digits, except digits alone), followed by
+/// each pair of neighbours.
 fn words(title: &str) -> Vec<String> {
     let title: String = folded(title).collect();
     let mut words: Vec<String> = title
@@ -140,7 +145,7 @@ fn words(title: &str) -> Vec<String> {
     words
 }
 
-/// From the 5th percentile of a catalogue's prices to the 95th.
+/// Price classes from the 5th to the 95th percentile of a catalogue's prices.
 struct PriceClasses {
     low: f64,
     step: f64,
@@ -155,7 +160,7 @@ impl PriceClasses {
         Self { low: at(5), step: ((at(95) - at(5)) / (PRICE_CLASSES - 1) as f64).max(MIN_PRICE_STEP) }
     }
 
-    /// A bell of length 1 over the classes around the price.
+    /// A bell of length 1 over the classes, centred on the price.
     fn row(&self, price: u32) -> Vec<(usize, f64)> {
         let place = ((f64::from(price).log2() - self.low) / self.step).clamp(0.0, (PRICE_CLASSES - 1) as f64);
         let bell = |class: usize| (-0.5 * ((class as f64 - place) / PRICE_SPREAD).powi(2)).exp();

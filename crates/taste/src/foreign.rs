@@ -1,42 +1,42 @@
-//! Vectors that somebody else made, of any width, brought into the bytes that are served.
+//! Conversion of external vectors of any width to the served bytes.
 
 use faer::Side;
 
 use crate::matrix::{Dense, add_scaled, dot, product};
 use crate::vector::{DIMS, SPREAD, largest, round};
 
-/// The least share of the products' squares that [`DIMS`] dimensions have to keep where vectors are wider.
+/// Minimum share of the products' squares that [`DIMS`] dimensions of wider vectors must keep.
 pub const LEAST_KEPT: f64 = 0.8;
 
-/// How foreign vectors become bytes.
+/// A fitted conversion of external vectors to bytes.
 #[derive(Clone, Debug)]
 pub struct Foreign {
-    /// Rows of the width that came in, a column for each dimension that is kept.
+    /// The projection: a row per input dimension, a column per kept dimension.
     directions: Dense,
-    /// What products are multiplied by so that 49 of 50 fit whole.
+    /// Factor on products, such that 49 of 50 fit into bytes unclipped.
     scale: f64,
-    /// How scaled products vary together.
+    /// Covariance of the scaled products.
     covariance: Dense,
-    /// The share of the products' squares that is kept.
+    /// The kept share of the products' squares.
     pub kept: f64,
 }
 
-/// Why foreign vectors can't be used.
+/// Why external vectors are unusable.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Refused {
-    /// There is no product with a vector that says anything.
+    /// No product has a non-zero vector.
     Empty,
-    /// Too much would be lost: the share that would be kept.
+    /// The reduction loses too much; the value is the share that it would keep.
     Lossy(f64),
 }
 
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Empty => f.write_str("no product has a vector"),
+            Self::Empty => f.write_str("no product has a non-zero vector"),
             Self::Lossy(kept) => write!(
                 f,
-                "reduced to {DIMS} dimensions the vectors keep {:.0} % of the products' squares, below {:.0} %: hand in vectors of at most {DIMS}",
+                "reducing the vectors to {DIMS} dimensions keeps only {:.0} % of their squared length, below {:.0} %: provide vectors of at most {DIMS} dimensions",
                 kept * 100.0,
                 LEAST_KEPT * 100.0
             ),
@@ -47,8 +47,9 @@ impl std::fmt::Display for Refused {
 impl std::error::Error for Refused {}
 
 impl Foreign {
-    /// Fits to the products that surfaces choose from, all of one width. Wider vectors than [`DIMS`] are projected on the directions in
-    /// which the products are largest, so that inner products change least.
+    /// Fits the conversion to the products from which surfaces choose, all of one width. Vectors
+    /// wider than [`DIMS`] are projected onto the products' largest directions, which changes inner
+    /// products least.
     ///
     /// # Errors
     /// [`Refused`], with the reason.
@@ -66,7 +67,7 @@ impl Foreign {
         } else {
             let gram = product(rows.view().transpose(), rows.view());
             let eigen = gram.view().self_adjoint_eigen(Side::Lower).map_err(|_| Refused::Empty)?;
-            // Eigenvalues ascend.
+            // Eigenvalues are ascending.
             for dim in 0..DIMS {
                 for row in 0..width {
                     directions.row_mut(row)[dim] = eigen.U()[(row, width - 1 - dim)];
@@ -101,13 +102,13 @@ impl Foreign {
         reduced
     }
 
-    /// A product's vector in bytes.
+    /// A product's vector as bytes.
     pub fn product(&self, vector: &[f64]) -> [i8; DIMS] {
         round(&self.reduced(vector).map(|value| value * self.scale))
     }
 
-    /// A user's vector in bytes, as long as makes scores spread as those of our own sure users do, or as fits. `None` where it tells no product
-    /// from another.
+    /// A user's vector as bytes, scaled so that its scores spread as those of our own sure users,
+    /// or less if it would not fit. `None` if it scores all products the same.
     pub fn user(&self, vector: &[f64]) -> Option<[i8; DIMS]> {
         let reduced = self.reduced(vector);
         let varied: f64 = (0..DIMS).map(|dim| reduced[dim] * dot(self.covariance.row(dim), &reduced)).sum();
@@ -127,7 +128,7 @@ mod tests {
 
     use super::*;
 
-    /// Products that vary in `true_width` directions of `width`.
+    /// Products that vary in `true_width` of `width` directions.
     fn products(width: usize, true_width: usize) -> Vec<Vec<f64>> {
         let mut random = ChaCha8Rng::seed_from_u64(5);
         let mut row = |length: usize| (0..length).map(|_| random.random_range(-1.0..1.0)).collect::<Vec<f64>>();

@@ -1,25 +1,26 @@
-//! What a model is trained with, and on.
+//! Training input of a model: recipe and lessons.
 
 use crate::factor::FactorOptions;
 use crate::matrix::Sparse;
 use crate::placement::Catalogue;
 
-/// What a model is trained with. Changes of what `docs/measurements/ranking.md` measured begin here.
+/// Hyperparameters of a model. `docs/measurements/ranking.md` has the measurements behind them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recipe {
-    /// The factors of interactions.
+    /// Hyperparameters of the interaction factors.
     pub factors: FactorOptions,
-    /// The penalty of EASE, in means of a product's squared weights.
+    /// Penalty of EASE, as a multiple of the mean of a product's squared weights.
     pub ease_penalty: f64,
-    /// The penalty of the map from descriptions to factors.
+    /// Ridge penalty of the map from descriptions to factors.
     pub ridge_penalty: f64,
-    /// Products that stand in for one that nobody has met.
+    /// Known products that represent an unmet one.
     pub neighbours: usize,
-    /// Users who must have met a product for it to be half itself and half what its description makes of it.
+    /// Users who must have met a product for it to be represented half by itself and half by its
+    /// description.
     pub prior_users: f64,
-    /// How much EASE, the factors, the plain likeness of names and the trend count.
+    /// Shares of EASE, factors, name similarity and trend.
     pub shares: [f64; 4],
-    /// The most products that interactions are learned of; the most engaged ones are taken.
+    /// Limit on products with learned interactions; the most engaged ones are taken.
     pub max_products: usize,
 }
 
@@ -37,24 +38,26 @@ impl Default for Recipe {
     }
 }
 
-/// What a user did with products of the catalogue.
+/// A user's actions on products of the catalogue.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
-    /// How strongly each product is known to be liked: the tenth purchase says less than the first.
+    /// How strongly the user is known to like each product. Diminishing: the tenth purchase adds
+    /// less than the first.
     pub strengths: Vec<(usize, f64)>,
-    /// How much was done with each, all of it.
+    /// Undiminished sum of the actions on each product.
     pub sums: Vec<(usize, f64)>,
-    /// The strengths with a shorter memory: what goes with what was done lately is nearer.
+    /// The strengths with a shorter half-life, for finding products that go with recent actions.
     pub fresh: Vec<(usize, f64)>,
 }
 
-/// What a model is trained on: users in the same order in both, rows of weights over the catalogue.
+/// Training data: rows of weights over the catalogue, with the same order of users in both
+/// matrices.
 #[derive(Clone, Copy, Debug)]
 pub struct Lessons<'a> {
-    /// [`History::strengths`] of users.
+    /// [`History::strengths`] of each user.
     pub strengths: &'a Sparse,
-    /// [`History::sums`] of users.
+    /// [`History::sums`] of each user.
     pub sums: &'a Sparse,
-    /// The products that columns are.
+    /// The products behind the columns.
     pub catalogue: Catalogue<'a>,
 }

@@ -1,8 +1,8 @@
-//! The numerics of tastes: from weights of users on products, and from what products say of themselves, to one small vector for each user
-//! and product.
+//! The numerics of tastes: turns weights of users on products, and descriptions of products, into
+//! one small vector per user and product.
 //!
-//! `docs/taste.md` has the formulas. The crate names no engine and reads no file, so that it can be built optimised in seconds: tests and
-//! demonstration builds wait for it.
+//! `docs/taste.md` has the formulas. The crate depends on no engine and reads no files, so an
+//! optimised build takes seconds; tests and demo builds wait for it.
 
 #![expect(clippy::cast_precision_loss, reason = "counts become floats only where they are divided")]
 

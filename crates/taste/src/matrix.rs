@@ -1,9 +1,10 @@
-//! Matrices as learning needs them: sparse rows of weights, and dense rows of a few dozen numbers.
+//! Matrices for learning: sparse rows of weights, and dense rows of a few dozen numbers.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
-/// A sparse matrix by rows. A row's columns are distinct; the order in which they were pushed is the order of every sum.
+/// A sparse matrix by rows. A row's columns are distinct; sums are taken in the order in which
+/// columns were pushed.
 #[derive(Clone, Debug)]
 pub struct Sparse {
     width: usize,
@@ -13,12 +14,12 @@ pub struct Sparse {
 }
 
 impl Sparse {
-    /// A matrix of no rows and `width` columns.
+    /// An empty matrix of `width` columns.
     pub fn new(width: usize) -> Self {
         Self { width, starts: vec![0], columns: Vec::new(), values: Vec::new() }
     }
 
-    /// Adds a row. Columns past the width are left out.
+    /// Appends a row. Columns beyond the width are dropped.
     pub fn push(&mut self, row: impl IntoIterator<Item = (usize, f64)>) {
         for (column, value) in row {
             if let Some(column) = u32::try_from(column).ok().filter(|_| column < self.width) {
@@ -29,22 +30,22 @@ impl Sparse {
         self.starts.push(self.columns.len());
     }
 
-    /// Rows.
+    /// Number of rows.
     pub fn len(&self) -> usize {
         self.starts.len() - 1
     }
 
-    /// Whether there is no row.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Columns.
+    /// Number of columns.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// The entries of a row; none past the end.
+    /// The entries of a row; empty for a row beyond the end.
     pub fn row(&self, at: usize) -> impl Iterator<Item = (usize, f64)> + Clone + '_ {
         let (from, to) = match self.starts.get(at..at + 2) {
             Some(&[from, to]) => (from, to),
@@ -58,7 +59,7 @@ impl Sparse {
         &self.values
     }
 
-    /// Rows for columns; each new row is in the order of the old ones.
+    /// The transpose; entries of each new row follow the order of the old rows.
     #[must_use]
     pub fn transposed(&self) -> Self {
         let mut starts = vec![0; self.width + 1];
@@ -81,7 +82,7 @@ impl Sparse {
         Self { width: self.len(), starts, columns, values }
     }
 
-    /// The product with a dense matrix of as many rows as this has columns.
+    /// The product with a dense matrix whose rows match this matrix's columns.
     pub fn times(&self, dense: &Dense) -> Dense {
         let mut out = Dense::zeros(self.len(), dense.width);
         for (row, sum) in out.rows_mut().enumerate() {
@@ -92,7 +93,7 @@ impl Sparse {
         out
     }
 
-    /// The product of this, rows for columns, with a dense matrix of as many rows as this has.
+    /// The product of the transpose with a dense matrix whose rows match this matrix's rows.
     pub fn transposed_times(&self, dense: &Dense) -> Dense {
         let mut out = Dense::zeros(self.width, dense.width);
         for row in 0..self.len() {
@@ -107,24 +108,24 @@ impl Sparse {
 /// A dense matrix by rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dense {
-    /// Columns.
+    /// Number of columns.
     pub width: usize,
-    /// Row by row.
+    /// The entries, row by row.
     pub values: Vec<f64>,
 }
 
 impl Dense {
-    /// All 0.
+    /// A matrix of zeros.
     pub fn zeros(rows: usize, width: usize) -> Self {
         Self { width, values: vec![0.0; rows * width] }
     }
 
-    /// Rows.
+    /// Number of rows.
     pub fn len(&self) -> usize {
         self.values.len().checked_div(self.width).unwrap_or(0)
     }
 
-    /// Whether there is no row.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -132,20 +133,20 @@ impl Dense {
     /// A row.
     ///
     /// # Panics
-    /// Past the end.
+    /// If `at` is beyond the end.
     pub fn row(&self, at: usize) -> &[f64] {
         &self.values[at * self.width..(at + 1) * self.width]
     }
 
-    /// A row, to be changed.
+    /// A mutable row.
     ///
     /// # Panics
-    /// Past the end.
+    /// If `at` is beyond the end.
     pub fn row_mut(&mut self, at: usize) -> &mut [f64] {
         &mut self.values[at * self.width..(at + 1) * self.width]
     }
 
-    /// All rows, to be changed.
+    /// All rows, mutable.
     pub fn rows_mut(&mut self) -> impl Iterator<Item = &mut [f64]> {
         self.values.chunks_exact_mut(self.width.max(1))
     }
@@ -189,7 +190,7 @@ pub fn product(left: MatRef<'_, f64>, right: MatRef<'_, f64>) -> Dense {
     Dense::of(out.as_ref())
 }
 
-/// `sum += factor × values`, as far as both reach.
+/// `sum += factor × values`, over the shorter of the two.
 pub fn add_scaled(sum: &mut [f64], factor: f64, values: &[f64]) {
     for (sum, value) in sum.iter_mut().zip(values) {
         *sum += factor * value;

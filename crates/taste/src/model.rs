@@ -1,7 +1,9 @@
-//! The model of tastes: several ways to say what a user will want, distilled into one small vector for each user and product.
+//! The taste model: distils several predictors of a user's wishes into one small vector per user
+//! and product.
 //!
-//! A user is a sum over their history plus a map of their factors, so that anyone can be folded in at any time, and a product is a
-//! vector whether anybody has met it or not. `docs/taste.md` has the formulas.
+//! A user's vector is a sum over the history plus a map of the user's factors, so any user can be
+//! folded in at any time. Every product gets a vector, even one that nobody has met.
+//! `docs/taste.md` has the formulas.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -11,35 +13,37 @@ use crate::placement::{Catalogue, trend};
 use crate::trained::Trained;
 use crate::vector::{DIMS, FloatVector, largest, round};
 
-/// Products of the board that are kept for what goes with a trained one.
+/// Board products kept as companions of each trained product.
 const NEAR: usize = 60;
-/// How many times its weight what was wanted most in a fortnight gains there; what was wanted less gains by the share of logarithms.
+/// Trend boost of a companion's weight: `1 + TREND` times for the most wanted product of the last
+/// fortnight, less for others in proportion to the logarithms.
 const TREND: f64 = 4.0;
 
-/// A trained model over a catalogue and a board.
+/// A trained model applied to a catalogue and a board.
 #[derive(Clone, Debug)]
 pub struct Model {
     trained: Trained,
-    /// By place in the catalogue, the row of what was trained on.
+    /// Training row by place in the catalogue.
     rows: HashMap<usize, usize>,
-    /// By row, its place in the catalogue, where it still has one.
+    /// Place in the catalogue by training row; `None` if the product is gone.
     places: Vec<Option<usize>>,
-    /// By product of the catalogue, before and after rounding.
+    /// Vectors of the board's products before and after rounding, by place in the catalogue.
     products: BTreeMap<usize, (FloatVector, [i8; DIMS])>,
-    /// By row, what it speaks for most on the board, by row.
+    /// For each training row, its strongest companions on the board, as rows with weights.
     near: Vec<Vec<(usize, f64)>>,
 }
 
 impl Model {
-    /// Trains for the products of `board`, which are those that get vectors. The same input gives the same model on however many threads.
+    /// Trains a model with vectors for the products of `board`. The result depends only on the
+    /// input, not on the number of threads.
     pub fn train(lessons: &Lessons<'_>, board: &[usize], recipe: &Recipe) -> Self {
         let (trained, vectors) = Trained::train(lessons, board, recipe);
         let places = trained.places(&lessons.catalogue);
         Self::with(trained, places, &vectors, &lessons.catalogue, board)
     }
 
-    /// What was trained before, for the catalogue and the board of another day: products that came since get their vectors from what
-    /// describes them.
+    /// Applies an earlier training to another day's catalogue and board. Vectors of newer products
+    /// come from their descriptions.
     pub fn of(trained: Trained, catalogue: &Catalogue<'_>, board: &[usize]) -> Self {
         let places = trained.places(catalogue);
         let vectors = trained.vectors(&places, catalogue, board);
@@ -64,19 +68,19 @@ impl Model {
         }
     }
 
-    /// What was trained, to be kept for later days.
+    /// The training result, to be kept for later days.
     pub fn trained(&self) -> &Trained {
         &self.trained
     }
 
-    /// Weights over the catalogue, in units and by row.
+    /// Converts weights over the catalogue to units and training rows.
     fn known(&self, weights: &[(usize, f64)]) -> Vec<(usize, f64)> {
         let row = |(place, weight): &(usize, f64)| Some((*self.rows.get(place)?, weight / self.trained.unit));
         weights.iter().filter_map(row).collect()
     }
 
-    /// The vector of a user from weights over the catalogue, before rounding; `sureness` from 0 to 1 is how much of its full length it
-    /// has. Whoever was not trained on is folded in as everyone else is.
+    /// A user's vector before rounding, from weights over the catalogue. `sureness`, from 0 to 1,
+    /// scales its length. Users outside the training are folded in like everyone else.
     pub fn user_float(&self, history: &History, sureness: f64) -> FloatVector {
         let (strengths, sums) = (self.known(&history.strengths), self.known(&history.sums));
         let Some(vector) = self.trained.unit_vector(&strengths, &sums) else { return [0.0; DIMS] };
@@ -89,8 +93,9 @@ impl Model {
         round(&self.user_float(history, sureness))
     }
 
-    /// The products of the board, by place in the catalogue, that a history speaks for most and that are not in it: `most` of them at most, the
-    /// nearest first, by EASE and by what was wanted lately. A vector of [`DIMS`] numbers keeps the drift of a taste, and loses which single thing goes with which.
+    /// At most `most` board products, by place in the catalogue, that best match a history and are
+    /// not in it, the nearest first, by EASE and recent trend. A vector of [`DIMS`] numbers keeps
+    /// the general taste, but loses which single products go together.
     pub fn nearest(&self, history: &History, most: usize) -> Vec<(usize, f64)> {
         let mut scores = vec![0.0; self.places.len()];
         for (row, weight) in self.known(&history.fresh) {
@@ -116,7 +121,7 @@ impl Model {
         nearest
     }
 
-    /// The vector of a product of the board by its place in the catalogue; 0 for others.
+    /// A board product's vector by place in the catalogue; zeros for other products.
     pub fn product(&self, product: usize) -> [i8; DIMS] {
         self.products.get(&product).map_or([0; DIMS], |(_, bytes)| *bytes)
     }
@@ -127,7 +132,7 @@ impl Model {
     }
 }
 
-/// The [`NEAR`] products of the board with the largest weights of each product trained on, more for what was wanted lately.
+/// For each trained product, its [`NEAR`] board products with the largest trend-boosted weights.
 fn near(
     trained: &Trained,
     places: &[Option<usize>],
@@ -155,7 +160,8 @@ mod tests {
     use super::*;
     use crate::matrix::Sparse;
 
-    /// Two kinds of products with a feature each, the last of a kind met by nobody; users of one kind each.
+    /// Two kinds of products with one feature each, the last of each kind unmet; each user likes
+    /// one kind.
     fn world() -> (Sparse, Sparse, Vec<usize>) {
         let mut descriptions = Sparse::new(2);
         (0..12).for_each(|product| descriptions.push([(product % 2, 1.0)]));
@@ -215,7 +221,7 @@ mod tests {
         let (model, vectors) = bytes(&users, &descriptions, &board, 2);
         assert_eq!(bytes(&users, &descriptions, &board, 1).1, vectors, "the number of threads does not show");
         for kind in 0..2 {
-            // Somebody who was not trained on, with two products of the kind.
+            // A user outside the training, with two products of the kind.
             let newcomer = model.user(&history(&[(kind, 1.0), (kind + 4, 1.0)]), 1.0);
             let score = |product: usize| -> i32 {
                 vectors[product].iter().zip(newcomer).map(|(a, b)| i32::from(*a) * i32::from(b)).sum()

@@ -1,5 +1,6 @@
-//! What goes with what: EASE, the linear model of Steck, "Embarrassingly shallow autoencoders for sparse data" (2019),
-//! doi 10.1145/3308558.3313710; and, for products that nobody has met yet, those that are described alike.
+//! Neighbours: EASE, the linear item model of Steck, "Embarrassingly shallow autoencoders for
+//! sparse data" (2019), doi 10.1145/3308558.3313710, and similarity of descriptions for unmet
+//! products.
 
 use faer::linalg::solvers::{DenseSolveCore as _, Solve as _};
 use faer::{Mat, Side};
@@ -7,9 +8,11 @@ use rayon::prelude::*;
 
 use crate::matrix::{Dense, Sparse};
 
-/// The weight that each product of a user's history gives to every other product: `scores = history × weights`.
+/// Item weights for predicting users' scores: `scores = history × weights`. A product's own weight
+/// is 0.
 ///
-/// `penalty` is in means of the squared weights of a product, above 0. `None` where there is nothing to learn from.
+/// `penalty`, above 0, is a multiple of the mean of a product's squared weights. `None` if all
+/// weights are 0.
 pub fn ease(users: &Sparse, penalty: f64) -> Option<Dense> {
     let products = users.width();
     let mut gram = gram(users);
@@ -24,7 +27,7 @@ pub fn ease(users: &Sparse, penalty: f64) -> Option<Dense> {
     drop(gram);
     let mut weights = Dense::zeros(products, products);
     for (row, values) in weights.rows_mut().enumerate() {
-        // The inverse is symmetric: its column is its row.
+        // The inverse is symmetric, so a column equals its row.
         for (column, value) in values.iter_mut().enumerate() {
             *value = if row == column { 0.0 } else { -inverse[(column, row)] / inverse[(column, column)] };
         }
@@ -32,7 +35,7 @@ pub fn ease(users: &Sparse, penalty: f64) -> Option<Dense> {
     Some(weights)
 }
 
-/// How often products come together: the inner products of columns.
+/// Co-occurrence of products: the inner products of columns.
 pub fn gram(users: &Sparse) -> Dense {
     let mut gram = Dense::zeros(users.width(), users.width());
     for user in 0..users.len() {
@@ -47,8 +50,9 @@ pub fn gram(users: &Sparse) -> Dense {
     gram
 }
 
-/// For each row of `descriptions` the rows of `known` that are described most alike, `neighbours` at most, by cosine to the
-/// power of two, adding up to 1. Rows of both have length 1. Without a common word a row stays empty.
+/// For each row of `descriptions`, its at most `neighbours` most similar rows of `known`, weighted
+/// by squared cosine and normalised to sum 1. Rows of both have length 1. A row without a common
+/// word stays empty.
 pub fn alike(descriptions: &Sparse, known: &Sparse, neighbours: usize) -> Sparse {
     let by_word = known.transposed();
     let rows: Vec<Vec<(usize, f64)>> = (0..descriptions.len())
@@ -73,7 +77,7 @@ pub fn alike(descriptions: &Sparse, known: &Sparse, neighbours: usize) -> Sparse
     alike
 }
 
-/// The inner products of a description with all rows that `by_word` is the transpose of.
+/// Inner products of a description with all rows of the matrix whose transpose is `by_word`.
 fn cosines(description: impl Iterator<Item = (usize, f64)>, by_word: &Sparse) -> Vec<(usize, f64)> {
     let mut cosines: Vec<(usize, f64)> = (0..by_word.width()).map(|row| (row, 0.0)).collect();
     for (word, weight) in description {
@@ -84,14 +88,17 @@ fn cosines(description: impl Iterator<Item = (usize, f64)>, by_word: &Sparse) ->
     cosines
 }
 
-/// Ridge regression from descriptions to `targets` (a row for each row of `known`), applied to `others`.
+/// Ridge regression from descriptions to `targets` (a row for each row of `known`), applied to
+/// `others`.
 ///
-/// `weights` say how much each known row counts. Solved over rows, of which there are fewer than words.
+/// `weights` are the weights of the known rows. Solved in the dual, because there are fewer rows
+/// than words.
 pub fn ridge(known: &Sparse, targets: &Dense, weights: &[f64], penalty: f64, others: &Sparse) -> Dense {
     ridge_map(known, &ridge_duals(known, targets, weights, penalty), others)
 }
 
-/// The first half of [`ridge`]: what each known row gives whatever is described like it. All 0 where it can't be solved.
+/// The first half of [`ridge`]: the dual coefficients, one row per known row. Zeros if it can't be
+/// solved.
 pub fn ridge_duals(known: &Sparse, targets: &Dense, weights: &[f64], penalty: f64) -> Dense {
     let by_word = known.transposed();
     let roots: Vec<f64> = weights.iter().map(|weight| weight.max(0.0).sqrt()).collect();
@@ -115,7 +122,7 @@ pub fn ridge_duals(known: &Sparse, targets: &Dense, weights: &[f64], penalty: f6
     solved
 }
 
-/// The second half of [`ridge`], for descriptions whose words have the numbers of `known`'s.
+/// The second half of [`ridge`], for descriptions with the same word numbering as `known`.
 pub fn ridge_map(known: &Sparse, duals: &Dense, others: &Sparse) -> Dense {
     others.times(&known.transposed_times(duals))
 }

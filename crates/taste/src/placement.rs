@@ -1,27 +1,28 @@
-//! Where a product stands among those that were trained on: what stands for it, also where nobody has met it yet.
+//! Placement of products among the trained ones: represents each by itself, by similar products, or
+//! by both.
 
 use std::collections::BTreeMap;
 
 use crate::matrix::{Dense, Sparse, add_scaled, product};
 use crate::neighbour;
 
-/// A catalogue as it is known at the moment, each product by its place.
+/// A snapshot of the catalogue; products are identified by place.
 #[derive(Clone, Copy, Debug)]
 pub struct Catalogue<'a> {
-    /// The products' ids, each once.
+    /// The products' distinct ids.
     pub ids: &'a [u64],
-    /// A description of each, of length 1 or empty.
+    /// A description of each product, of length 1 or empty.
     pub descriptions: &'a Sparse,
-    /// The same by names alone.
+    /// The same without prices.
     pub names: &'a Sparse,
-    /// How often something was done with each in the last thirty days, and in the last fourteen, by everybody.
+    /// Everybody's actions on each product in the last thirty days.
     pub month: &'a [f64],
-    /// See [`Self::month`].
+    /// As [`Self::month`], for the last fourteen days.
     pub fortnight: &'a [f64],
 }
 
 impl Catalogue<'_> {
-    /// The rows of `all` at `places`; an empty one for a product that is no longer known.
+    /// The rows of `all` at `places`; an empty row for a missing product.
     pub(crate) fn rows(all: &Sparse, places: &[Option<usize>]) -> Sparse {
         let mut rows = Sparse::new(all.width());
         for place in places {
@@ -31,69 +32,70 @@ impl Catalogue<'_> {
     }
 }
 
-/// ln(1 + what was done with the product at a place); 0 for one that is no longer known.
+/// ln(1 + actions on the product at a place); 0 for a missing product.
 pub(crate) fn trend(done: &[f64], place: Option<usize>) -> f64 {
     place.and_then(|place| done.get(place)).copied().unwrap_or(0.0).max(0.0).ln_1p()
 }
 
-/// What is known of each product that was trained on.
+/// Knowledge about the trained products, one entry per row.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Known<'a> {
-    /// Its place in the catalogue, where it still has one.
+    /// Its place in the catalogue; `None` if it is gone.
     pub(crate) places: &'a [Option<usize>],
-    /// How many users had met it.
+    /// Number of users who had met it.
     pub(crate) met: &'a [f64],
     /// Its factors.
     pub(crate) factors: &'a Dense,
-    /// What the map from descriptions to factors is made of, by [`neighbour::ridge_duals`].
+    /// Dual coefficients of the map from descriptions to factors, from [`neighbour::ridge_duals`].
     pub(crate) duals: &'a Dense,
 }
 
-/// How what was not met yet is placed.
+/// Hyperparameters of placement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Manner {
-    /// Products that stand in for one that nobody has met.
+    /// Known products that represent an unmet one.
     pub(crate) neighbours: usize,
-    /// Users who must have met a product for it to be half itself and half what its description makes of it.
+    /// Users who must have met a product for it to be represented half by itself and half by its
+    /// description.
     pub(crate) prior_users: f64,
 }
 
-/// Users' side of an ensemble, put together by what a product is known by: a column for each dimension.
+/// The ensemble's user side by representation of products; a column per dimension.
 #[derive(Clone, Debug)]
 pub(crate) struct Sides {
-    /// A row for each product trained on, as EASE has it.
+    /// A row per trained product, for EASE.
     pub(crate) ease: Dense,
-    /// A row for each factor.
+    /// A row per factor.
     pub(crate) factors: Dense,
-    /// A row for each product trained on, by its name.
+    /// A row per trained product, for name similarity.
     pub(crate) names: Dense,
-    /// One row.
+    /// A single row, for the trend.
     pub(crate) trend: Dense,
 }
 
 impl Sides {
-    /// The four, to be changed alike.
+    /// All four parts, for uniform changes.
     pub(crate) fn parts_mut(&mut self) -> [&mut Dense; 4] {
         [&mut self.ease, &mut self.factors, &mut self.names, &mut self.trend]
     }
 }
 
-/// Products of a board among those trained on, a row each.
+/// Board products in terms of the trained ones, a row each.
 pub(crate) struct Placement {
-    /// What stands for it in EASE: itself, or those described alike.
+    /// Its representatives in EASE: itself and similarly described products.
     pub(crate) stands_for: Sparse,
     pub(crate) factors: Dense,
-    /// Names of what was trained on, and of the board.
+    /// Names of the trained products, and of the board's.
     pub(crate) known_names: Sparse,
     pub(crate) names: Sparse,
-    /// How much it, or what is described like it, was wanted lately, by everybody.
+    /// Log of everybody's recent actions on its representatives.
     pub(crate) trend: Dense,
-    /// Whether anybody had met it.
+    /// Whether it is a trained product, so that somebody had met it.
     pub(crate) is_met: Vec<bool>,
 }
 
 impl Placement {
-    /// Places the products at `board`.
+    /// Places the products of `board`.
     pub(crate) fn of(known: &Known<'_>, catalogue: &Catalogue<'_>, board: &[usize], manner: Manner) -> Self {
         let board_places: Vec<Option<usize>> = board.iter().copied().map(Some).collect();
         let rows: BTreeMap<usize, usize> =
@@ -107,7 +109,8 @@ impl Placement {
         for (at, place) in board.iter().enumerate() {
             let own = rows.get(place).copied();
             is_met.push(own.is_some());
-            // Few have met it: it goes on being what its description makes of it, and becomes itself with each who does.
+            // With few users its description dominates; each further user gives more weight to the
+            // product itself.
             let own_share = own.map_or(0.0, |own| known.met[own] / (known.met[own] + manner.prior_users));
             let mut parts: BTreeMap<usize, f64> =
                 alike.row(at).map(|(row, share)| (row, share * (1.0 - own_share))).collect();
@@ -133,7 +136,7 @@ impl Placement {
         }
     }
 
-    /// What all sides come to for each product.
+    /// Each product's vector: the sum over all sides.
     pub(crate) fn times(&self, sides: &Sides) -> Dense {
         let mut sum = self.stands_for.times(&sides.ease);
         sum.add(1.0, &product(self.factors.view(), sides.factors.view()));

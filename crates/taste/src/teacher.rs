@@ -1,5 +1,5 @@
-//! The ensemble that a model is distilled from: several ways to say what a user will want, as scores of every user for every product of the
-//! board that are never written out.
+//! The teacher: an ensemble of predictors from which a model is distilled. Its scores of every user
+//! for every board product are never written out.
 
 use faer::Side;
 use rand::{Rng as _, SeedableRng as _};
@@ -10,41 +10,42 @@ use crate::matrix::{Dense, Sparse, add_scaled, product};
 use crate::placement::{Placement, Sides};
 use crate::vector::{DIMS, FloatVector};
 
-/// Dimensions that are carried along while the best [`DIMS`] are looked for.
+/// Extra dimensions in the search for the best [`DIMS`].
 const SPARE_DIMS: usize = 16;
-/// Rounds of that search.
+/// Iterations of that search.
 const SEARCH_ROUNDS: usize = 4;
 
 /// The ensemble.
 pub(crate) struct Teacher<'a> {
-    /// Users by products trained on: strengths, and sums.
+    /// Users by trained products: strengths, and sums.
     users: &'a Sparse,
     sums: &'a Sparse,
     /// The users' factors.
     solved: Dense,
     ease: Option<&'a Dense>,
     board: &'a Placement,
-    /// How much each product of the board counts: those that somebody has met and those that nobody has, half of all each.
+    /// Square roots of the board products' weights. Met and unmet products each have half of the
+    /// total weight.
     pub(crate) weights: Vec<f64>,
-    /// What each member's scores are multiplied by.
+    /// Factor on each member's scores.
     shares: [f64; 4],
 }
 
-/// What is left of the ensemble.
+/// Result of distilling the ensemble.
 pub(crate) struct Distilled {
-    /// What each product trained on adds to a user by its strength, and by its sum.
+    /// Contribution of each trained product to a user, per unit of strength and per unit of sum.
     pub(crate) history: Dense,
     pub(crate) likeness: Dense,
-    /// What everyone has.
+    /// The part common to all users.
     pub(crate) bias: FloatVector,
-    /// What each factor adds to a user.
+    /// Contribution of each factor to a user.
     pub(crate) map: Dense,
-    /// What makes the vector of a product, by [`Placement::times`].
+    /// The user side from which [`Placement::times`] makes product vectors.
     pub(crate) sides: Sides,
 }
 
 impl<'a> Teacher<'a> {
-    /// The members by their `shares`: EASE, the factors, the plain likeness of names and the trend.
+    /// Builds the members, weighted by `shares`: EASE, factors, name similarity and trend.
     pub(crate) fn new(
         [users, sums]: [&'a Sparse; 2],
         ease: Option<&'a Dense>,
@@ -60,7 +61,7 @@ impl<'a> Teacher<'a> {
         teacher
     }
 
-    /// Brings the members' scores to one size before they are added, by random probes.
+    /// Scales the members' scores to one size, measured with random probes, before adding them.
     fn balance(&mut self, shares: [f64; 4]) {
         let probe = self.probe(SPARE_DIMS);
         for (at, scores) in self.members(&probe).iter().enumerate() {
@@ -78,7 +79,7 @@ impl<'a> Teacher<'a> {
         probe
     }
 
-    /// Rows times the weight of their product.
+    /// Multiplies each row by its product's weight.
     fn weighted(&self, rows: &Dense) -> Dense {
         let mut rows = rows.clone();
         for (row, weight) in rows.rows_mut().zip(&self.weights) {
@@ -89,7 +90,8 @@ impl<'a> Teacher<'a> {
         rows
     }
 
-    /// What each product of a history contributes to weighted sums over the board, by EASE and by description.
+    /// Contribution of each product in a history to weighted sums over the board, by EASE and by
+    /// name.
     fn histories(&self, weighted: &Dense) -> [Dense; 2] {
         let stands = self.board.stands_for.transposed_times(weighted);
         let ease = match &self.ease {
@@ -110,7 +112,7 @@ impl<'a> Teacher<'a> {
         [self.users.times(&ease), product(self.solved.view(), map.view()), self.sums.times(&content), alike]
     }
 
-    /// The ensemble's scores times columns.
+    /// The ensemble's score matrix times `columns`.
     fn times(&self, columns: &Dense) -> Dense {
         let [mut sum, factors, content, trend] = self.members(columns);
         for value in &mut sum.values {
@@ -122,7 +124,7 @@ impl<'a> Teacher<'a> {
         sum
     }
 
-    /// The members, users for products, times a matrix by user, each by its share.
+    /// The transposed members times a matrix by user, each scaled by its share.
     fn sides(&self, by_user: &Dense) -> Sides {
         let histories = self.users.transposed_times(by_user);
         let ease = match &self.ease {
@@ -143,8 +145,8 @@ impl<'a> Teacher<'a> {
         sides
     }
 
-    /// The best [`DIMS`] dimensions of the scores, by subspace iteration: Halko, Martinsson and Tropp, "Finding structure with randomness"
-    /// (2011), doi 10.1137/090771806.
+    /// Finds the best [`DIMS`] dimensions of the scores by subspace iteration: Halko, Martinsson
+    /// and Tropp, "Finding structure with randomness" (2011), doi 10.1137/090771806.
     pub(crate) fn distil(&self) -> Distilled {
         let rows = self.users.width();
         let nothing = |rows: usize| Dense::zeros(rows, DIMS);
@@ -173,7 +175,7 @@ impl<'a> Teacher<'a> {
         let mut directions = Dense::zeros(width, DIMS);
         let mut sizes = [0.0; DIMS];
         for (dim, size) in sizes.iter_mut().enumerate().take(kept) {
-            // Eigenvalues ascend.
+            // Eigenvalues are ascending.
             let from = width - 1 - dim;
             if values[from] > 1e-9 * values[width - 1] {
                 *size = values[from].sqrt();
@@ -182,8 +184,9 @@ impl<'a> Teacher<'a> {
                 }
             }
         }
-        // Users are T V s^-1/2, whose squares add up to s; products what comes nearest to the scores by least squares: T' users / s. So both
-        // sides get the same share of a dimension's size, and whatever has a column of scores has a vector.
+        // Users are T V s^-1/2, with squares that add up to s. Products are the least-squares fit
+        // to the scores, T' users / s. So both sides get the same share of a dimension's size, and
+        // every product with a column of scores has a vector.
         let scaled = |rows: &mut Dense, power: f64| {
             for row in rows.rows_mut() {
                 for (value, size) in row.iter_mut().zip(&sizes) {

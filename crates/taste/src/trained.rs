@@ -1,4 +1,5 @@
-//! What training leaves: with it anybody is folded in and any product placed, also on later days, without training again.
+//! The result of training: folds in any user and places any product, also on later days, without
+//! retraining.
 
 use std::collections::HashMap;
 
@@ -12,45 +13,47 @@ use crate::placement::{Catalogue, Known, Manner, Placement, Sides};
 use crate::teacher::Teacher;
 use crate::vector::{DIMS, FloatVector, SPREAD, largest};
 
-/// Weights of EASE that are kept for what goes with a product, on whatever board it is looked for.
+/// EASE weights kept per product, to find its companions on any board.
 const STRONGEST: usize = 256;
 
-/// What training leaves. It names products by their ids, and so holds for catalogues and boards of other days.
+/// The result of training. It identifies products by id, so it applies to catalogues and boards of
+/// other days.
 #[derive(Clone, Debug)]
 pub struct Trained {
     pub(crate) recipe: Recipe,
-    /// Ids of the products trained on; rows are in their order.
+    /// Ids of the trained products, in row order.
     pub(crate) ids: Vec<u64>,
-    /// Users that it was trained on.
+    /// Number of users in the training.
     pub(crate) users: usize,
-    /// How many of them had met each.
+    /// Number of users who had met each product.
     pub(crate) met: Vec<f64>,
-    /// The mean weight of a training entry, which makes weights about 1.
+    /// Mean absolute weight of a training entry; weights are divided by it to be about 1.
     pub(crate) unit: f64,
-    /// What each product of a history adds to a user by its strength, and by its sum.
+    /// Contribution of each product to a user, per unit of strength and per unit of sum.
     pub(crate) history: Dense,
     pub(crate) likeness: Dense,
-    /// What everyone has.
+    /// The part common to all users.
     pub(crate) bias: FloatVector,
     pub(crate) factors: Factors,
-    /// What each factor adds to a user.
+    /// Contribution of each factor to a user.
     pub(crate) map: Dense,
-    /// The map from descriptions to factors.
+    /// Dual coefficients of the map from descriptions to factors.
     pub(crate) duals: Dense,
-    /// What makes the vectors of products.
+    /// The user side from which product vectors are made.
     pub(crate) sides: Sides,
-    /// What those are multiplied by so that all but a fiftieth of the board fit whole.
+    /// Factor on product vectors, such that 49 of 50 board products fit into bytes unclipped.
     pub(crate) scale: f64,
-    /// How the board's values vary together, which gives the spread of a user's scores.
+    /// Covariance of the board's vectors, for the spread of a user's scores.
     pub(crate) covariance: Dense,
-    /// What a user of spread 1 is multiplied by.
+    /// Factor on a user vector of spread 1.
     pub(crate) gain: f64,
-    /// By product, those that it speaks for most.
+    /// The strongest EASE weights of each product.
     pub(crate) strongest: Vec<Vec<(usize, f64)>>,
 }
 
 impl Trained {
-    /// Trains for the products at the places `board`. The same input gives the same on however many threads. Answers with the board's vectors besides.
+    /// Trains for the products at the places `board`; also returns the board's vectors. The result
+    /// does not depend on the number of threads.
     pub(crate) fn train(lessons: &Lessons<'_>, board: &[usize], recipe: &Recipe) -> (Self, Dense) {
         let users = lessons.strengths;
         let places = most_engaged(users, recipe.max_products);
@@ -112,28 +115,29 @@ impl Trained {
         (trained, vectors)
     }
 
-    /// The products trained on.
+    /// Number of trained products.
     pub fn products(&self) -> usize {
         self.ids.len()
     }
 
-    /// Users that it was trained on.
+    /// Number of users in the training.
     pub fn users(&self) -> usize {
         self.users
     }
 
-    /// What it was trained with.
+    /// The recipe of the training.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
     }
 
-    /// Where the products trained on are in a catalogue, by row; `None` for those that it no longer has.
+    /// The trained products' places in a catalogue, by row; `None` for a missing product.
     pub(crate) fn places(&self, catalogue: &Catalogue<'_>) -> Vec<Option<usize>> {
         let places: HashMap<u64, usize> = catalogue.ids.iter().enumerate().map(|(place, id)| (*id, place)).collect();
         self.ids.iter().map(|id| places.get(id).copied()).collect()
     }
 
-    /// The vectors of the products at the places `board`, a row each, before rounding. `places` are where those trained on are now.
+    /// Vectors before rounding of the products at the places `board`, a row each. `places` are the
+    /// current places of the trained products.
     pub(crate) fn vectors(&self, places: &[Option<usize>], catalogue: &Catalogue<'_>, board: &[usize]) -> Dense {
         let known = Known { places, met: &self.met, factors: &self.factors.products, duals: &self.duals };
         let mut vectors = Placement::of(&known, catalogue, board, self.recipe.manner()).times(&self.sides);
@@ -141,7 +145,7 @@ impl Trained {
         vectors
     }
 
-    /// The largest gain up to [`SPREAD`] at which 19 of 20 users fit whole.
+    /// Sets the largest gain up to [`SPREAD`] at which 19 of 20 users fit into bytes unclipped.
     fn set_gain(&mut self, users: &Sparse, sums: &Sparse) {
         let mut most: Vec<f64> = (0..users.len())
             .into_par_iter()
@@ -155,8 +159,8 @@ impl Trained {
         self.gain = if most > 0.0 { SPREAD.min(127.0 / most) } else { 0.0 };
     }
 
-    /// The vector of a user from weights in [units](Self::unit) by row, such that the scores of the board spread by 1. `None` where the
-    /// history says nothing.
+    /// A user's vector from weights in [units](Self::unit) by row, scaled so that its scores over
+    /// the board have spread 1. `None` if the history is empty or gives no spread.
     pub(crate) fn unit_vector(&self, strengths: &[(usize, f64)], sums: &[(usize, f64)]) -> Option<FloatVector> {
         if strengths.is_empty() {
             return None;
@@ -183,7 +187,7 @@ impl Recipe {
     }
 }
 
-/// What vectors are multiplied by so that all but a fiftieth fit into bytes whole.
+/// Factor such that all but a fiftieth of the vectors fit into bytes unclipped.
 fn whole(vectors: &Dense) -> f64 {
     let mut most: Vec<f64> = (0..vectors.len()).map(|at| largest(vectors.row(at))).collect();
     most.sort_by(f64::total_cmp);
@@ -191,7 +195,7 @@ fn whole(vectors: &Dense) -> f64 {
     if full > 0.0 { 127.0 / full } else { 0.0 }
 }
 
-/// The [`STRONGEST`] weights above 0 of each row, in the order of columns.
+/// The [`STRONGEST`] largest positive weights of each row, in column order.
 fn strongest(ease: &Dense) -> Vec<Vec<(usize, f64)>> {
     let row = |at: usize| {
         let mut weights: Vec<(usize, f64)> =
@@ -204,7 +208,7 @@ fn strongest(ease: &Dense) -> Vec<Vec<(usize, f64)>> {
     (0..ease.len()).map(row).collect()
 }
 
-/// The places with the largest sums of weights, ascending.
+/// The `limit` places with the largest sums of weights, ascending.
 fn most_engaged(users: &Sparse, limit: usize) -> Vec<usize> {
     let mut sums = vec![0.0; users.width()];
     for user in 0..users.len() {
@@ -220,7 +224,7 @@ fn most_engaged(users: &Sparse, limit: usize) -> Vec<usize> {
     products
 }
 
-/// The weighted covariance of rows.
+/// The covariance of rows, each with the square of its weight.
 fn covariance(rows: &Dense, weights: &[f64]) -> Dense {
     let mut mean = vec![0.0; rows.width];
     let total: f64 = weights.iter().map(|weight| weight * weight).sum();

@@ -1,4 +1,5 @@
-//! A snapshot that was built ahead of the clock: by its date it would be fresh for a year, and show nothing new that the schedule gains.
+//! A snapshot dated ahead of the clock: by its date it would stay fresh for a year, and hide the
+//! schedule's new products.
 
 use sinsang::memory::{REFRESH_MS, STALE_MS};
 use sinsang_core::key::Key;
@@ -10,7 +11,7 @@ use crate::support::at;
 use crate::support::board::{BUILT_AT, Published, Shape, published, published_after};
 use crate::support::edge::{Edge, ok};
 
-/// `snapshot` as a build has it whose clock is `ahead_ms` ahead of [`BUILT_AT`].
+/// `snapshot` as built under a clock `ahead_ms` ahead of [`BUILT_AT`].
 fn ahead(snapshot: &Published, ahead_ms: i64) -> Published {
     let mut parts = Manifest::parse(snapshot.manifest.clone()).unwrap().parts();
     parts.built_at = at(BUILT_AT).plus(ahead_ms);

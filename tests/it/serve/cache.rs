@@ -1,4 +1,5 @@
-//! What may be kept on the way and for how long, and when an ETag says that nothing changed.
+//! Caching: which answers may be cached and for how long, and when an ETag confirms that nothing
+//! changed.
 
 use std::collections::BTreeMap;
 
@@ -18,17 +19,18 @@ fn next_boundary(parts: &BoardParts, now: UnixMillis) -> Option<UnixMillis> {
     parts.slots.iter().flat_map(|slot| [slot.starts_at, slot.ends_at]).filter(|boundary| *boundary > now).min()
 }
 
-/// A warm isolate at `now` that does not look for news.
+/// A warm isolate at `now` with no look due.
 fn warm(edge: &mut Edge, now: UnixMillis) {
     edge.now = now;
     if edge.memory.current().is_none() {
         edge.get("/v1/tabs");
         edge.now = now;
     }
-    edge.memory.seen(now);
+    edge.saw_all();
 }
 
-/// What an app shows of a body: all but ages, and the cursor, which names the second that its list was frozen in.
+/// The part of a body that an app shows: everything except ages and the cursor, which names the
+/// second that its list was frozen in.
 fn shown(reply: &Reply) -> String {
     let mut body = json(reply);
     for of_the_moment in ["age_s", "rung"] {
@@ -156,7 +158,7 @@ fn only_configured_origins_may_read() {
         for target in ["/v1/tabs", "/v1/tabs?x=1", "/healthz"] {
             let reply = edge.ask(&Ask::get(target).origin(origin));
             assert_eq!(reply.header("Access-Control-Allow-Origin"), Some(allowed), "{origin} {target}");
-            // With it a browser would send what it knows of viewers by itself.
+            // This header would make browsers add their stored credentials.
             assert_eq!(reply.header("Access-Control-Allow-Credentials"), None);
             assert!(reply.header("Vary").unwrap().contains("Origin"));
         }
@@ -177,7 +179,8 @@ fn what_stands_for_a_moment_is_the_same_to_the_byte_until_its_end() {
     let published = published(&Shape::SMALL);
     let mut edge = Edge::with(&published, at(BUILT_AT));
     edge.get("/v1/tabs");
-    // Over a slot boundary, a step of ranking and the end of verdicts, at turns of seconds and between them.
+    // Across a slot boundary, a ranking step and the end of verdicts; on whole seconds and between
+    // them.
     for from in ["2026-11-22T06:59:57+09:00", "2026-11-22T07:09:58+09:00", "2026-11-24T05:59:58+09:00"] {
         for ms in [0, 1, 137, 500, 999, 1_000, 1_250, 1_999, 2_000, 2_001, 2_999, 3_000, 3_500] {
             for target in ["/v1/new?limit=3", "/v1/live", "/v1/tabs", "/v1/home"] {

@@ -1,17 +1,19 @@
-//! Viewers without tastes are shown what others lean to who come at the same time, from the same province and on the same class of device;
-//! whatever is between never hands an answer to another context, and a list goes on in the context that it began in.
+//! Contexts: viewers without tastes get the leanings of viewers at the same time, from the same
+//! province and on the same device class. Shared caches never give an answer to another context,
+//! and a list continues in its first page's context.
 
 use std::collections::BTreeSet;
 
 use sinsang_core::context::{Context, week_part};
+use sinsang_core::experiment::WHOLE;
 use sinsang_core::pack::board_write::BoardParts;
 use sinsang_core::pack::context::{ContextPart, Factor};
 use sinsang_core::rank::HOUR_BUCKETS;
 use sinsang_core::surface::cursor::Cursor;
-use sinsang_core::time::MINUTE_MS;
+use sinsang_core::time::{MINUTE_MS, SECOND_MS};
 
 use crate::support::at;
-use crate::support::board::{BUILT_AT, Published, Shape, parts, publish, widths};
+use crate::support::board::{BUILT_AT, Published, Shape, on_trial, parts, publish, widths};
 use crate::support::edge::{Ask, Edge, PREVIEW, ids, json, ok};
 
 const SURFACES: [&str; 4] = ["/v1/new?limit=100", "/v1/live", "/v1/tabs", "/v1/home?limit=100"];
@@ -19,7 +21,7 @@ const SEOUL: Context = Context { region: 11, device: 1 };
 const JEJU: Context = Context { region: 49, device: 4 };
 const NOWHERE: Context = Context { region: 0, device: 0 };
 
-/// A leaning to what the product at `index` is like, with the tab at `index` before others.
+/// A leaning to products like the one at `index`, with the tab at `index` first.
 fn part(parts: &BoardParts, factor: Factor, value: u8, index: usize) -> ContextPart {
     let product = &parts.products[index];
     let mut leaning: Vec<u8> = product.vector.iter().map(|value| (value / 2).cast_unsigned()).collect();
@@ -28,7 +30,7 @@ fn part(parts: &BoardParts, factor: Factor, value: u8, index: usize) -> ContextP
     ContextPart { factor, value, leaning }
 }
 
-/// A board where only the time counts, or region and device too.
+/// A board with leanings by time only, or with `differ` by province and device class too.
 fn board(differ: bool) -> BoardParts {
     let mut parts = parts(&Shape::DAY);
     let mut contexts: Vec<ContextPart> =
@@ -46,7 +48,7 @@ fn published(parts: &BoardParts) -> Published {
     publish(parts, &Shape::DAY, &widths(parts), Vec::new())
 }
 
-/// A warm isolate in the morning of a Sunday, five minutes before a part of the week ends.
+/// A warm isolate on a Sunday morning, five minutes before a part of the week ends.
 fn edge(parts: &BoardParts) -> Edge {
     let mut edge = Edge::with(&published(parts), at(BUILT_AT));
     edge.get("/v1/tabs");
@@ -56,7 +58,7 @@ fn edge(parts: &BoardParts) -> Edge {
 
 fn wait_until(edge: &mut Edge, time: &str) {
     edge.now = at(time);
-    edge.memory.seen(edge.now);
+    edge.saw_all();
 }
 
 fn from(target: &str, context: Context) -> Ask {
@@ -80,11 +82,11 @@ fn each_context_has_an_order_of_its_own_that_nobody_else_is_handed() {
         }
         assert!(seen.len() == 5, "{target}: {} orders", seen.len());
     }
-    // A province that nobody has come from yet, and no class of device, is nowhere.
+    // A province without leanings and an unknown device class equal no context.
     let unknown = Context { region: 26, device: 0 };
     let [one, other] = [unknown, NOWHERE].map(|context| ids(&ok(&edge.ask(&from("/v1/new?limit=100", context)))));
     assert_eq!(one, other);
-    // A preview is for a context that it chooses, wherever it comes from.
+    // A preview chooses its context, wherever it comes from.
     let chosen = from("/v1/new?limit=100&region=49&device_class=tv", SEOUL).preview(PREVIEW);
     let there = edge.ask(&from("/v1/new?limit=100", JEJU));
     assert_eq!(ids(&ok(&edge.ask(&chosen))), ids(&ok(&there)));
@@ -108,10 +110,10 @@ fn where_the_time_alone_counts_one_answer_is_for_all_and_changes_with_the_part_o
         assert_eq!((one.header("ETag"), &one.body), (other.header("ETag"), &other.body), "{target}");
     }
     let live = |edge: &mut Edge| edge.get("/v1/live").header("ETag").map(str::to_owned);
-    // No answer may be kept for longer than its part of the week lasts.
-    wait_until(&mut edge, "2026-11-22T08:59:40+09:00");
+    // No answer may be cached past the end of its part of the week.
+    wait_until(&mut edge, "2026-11-22T08:59:45+09:00");
     let before = edge.get("/v1/new?limit=100");
-    assert_eq!(before.header("Cache-Control"), Some("public, max-age=20"));
+    assert_eq!(before.header("Cache-Control"), Some("public, max-age=15"));
     let live_before = live(&mut edge);
     wait_until(&mut edge, "2026-11-22T09:00:00+09:00");
     let after = edge.get("/v1/new?limit=100");
@@ -146,7 +148,8 @@ fn tastes_of_ones_own_count_alone_and_nobody_is_told_of_them_by_a_context() {
         }
     }
     assert!(orders.windows(2).all(|pair| pair[0] == pair[1]));
-    // Who has none is shown what others lean to, and the answer is still theirs alone; a session shifts it.
+    // A user without tastes gets the context's leanings, still as a private answer; a session
+    // shifts it.
     let mut edge = edge(&with);
     let stranger = |target: &str| Ask { context: Some(SEOUL), ..Ask::get(target).user("a stranger") };
     let reply = edge.ask(&stranger("/v1/new?limit=100"));
@@ -159,7 +162,8 @@ fn tastes_of_ones_own_count_alone_and_nobody_is_told_of_them_by_a_context() {
     assert_ne!(ids(&json(&shifted)), shared);
 }
 
-/// Follows a list to its end, the first page from `first` and all others from `other` after `later_ms`.
+/// Follows a list to its end: the first page from `first`, all others from `other` and `later_ms`
+/// later.
 fn follow(edge: &mut Edge, mut target: String, first: Context, other: Context, later_ms: i64) -> Vec<String> {
     let (mut all, mut context) = (Vec::new(), first);
     loop {
@@ -181,7 +185,7 @@ fn a_list_goes_on_in_the_context_and_the_hour_that_it_began_in() {
         wait_until(&mut edge, "2026-11-22T08:58:00+09:00");
         let whole = ids(&ok(&edge.ask(&from("/v1/new?limit=100", SEOUL))));
         assert!(whole.len() > 14);
-        // Two minutes later another part of the week has begun, and no first broadcast has ended.
+        // Two minutes later the next part of the week has begun, and no first broadcast has ended.
         for (other, later_ms) in [(SEOUL, 2 * MINUTE_MS), (JEJU, 0), (JEJU, 2 * MINUTE_MS), (NOWHERE, 3 * MINUTE_MS)] {
             wait_until(&mut edge, "2026-11-22T08:58:00+09:00");
             assert_eq!(follow(&mut edge, "/v1/new?limit=7".to_owned(), SEOUL, other, later_ms), whole);
@@ -195,9 +199,27 @@ fn a_list_that_began_without_a_context_goes_on_without() {
     let body = ok(&edge.ask(&from("/v1/new?limit=7", SEOUL)));
     let cursor = Cursor::decode(body["next_cursor"].as_str().unwrap()).unwrap();
     assert_eq!(cursor.context, Some(SEOUL));
-    // As an edge from before made it, which knew of no contexts.
+    // A cursor of an older edge, which knew no contexts.
     let before = Cursor { context: None, offset: 0, ..cursor };
     let list = follow(&mut edge, format!("/v1/new?limit=7&cursor={}", before.encode()), SEOUL, JEJU, 0);
     let mut plain = self::edge(&parts(&Shape::DAY));
     assert_eq!(list, ids(&ok(&plain.ask(&from("/v1/new?limit=100", SEOUL)))));
+}
+
+#[test]
+fn contexts_are_read_where_a_snapshot_on_trial_tells_them_apart() {
+    let (live, next) = (published(&parts(&Shape::DAY)), published(&board(true)));
+    for (first, second) in [(&live, &next), (&next, &live)] {
+        let mut edge = Edge::with(&on_trial(first, second, WHOLE), at(BUILT_AT));
+        edge.get("/v1/tabs");
+        edge.pass(SECOND_MS);
+        edge.get("/v1/tabs");
+        assert!(edge.memory.missing_trial().is_none() && edge.memory.tells_contexts_apart());
+        let ask = |context| Ask { context: Some(context), ..Ask::get("/v1/new").device("device-000000000001") };
+        let [seoul, jeju] = [SEOUL, JEJU].map(|context| ids(&ok(&edge.ask(&ask(context)))));
+        assert_eq!(seoul != jeju, second.snapshot == next.snapshot, "of the snapshot that the viewer gets");
+    }
+    let mut alone = Edge::with(&live, at(BUILT_AT));
+    alone.get("/v1/tabs");
+    assert!(!alone.memory.tells_contexts_apart());
 }

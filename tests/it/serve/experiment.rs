@@ -1,17 +1,24 @@
-//! Experiments as they are served: who is in which variant, that each variant is what the rules say, and who may be told of it.
+//! Served experiments: the assignment of viewers to variants, each variant's agreement with its
+//! rules, and who may learn of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sinsang_core::crowd::Asked;
+use sinsang_core::directive::{self, Deed};
+use sinsang_core::experiment::{HeldBack, WHOLE};
 use sinsang_core::key::Key;
+use sinsang_core::mix::Floor;
 use sinsang_core::pack::Kind;
 use sinsang_core::pack::board::Board;
 use sinsang_core::pack::board_write::BoardParts;
+use sinsang_core::pack::experiment::{ExperimentPart, VariantPart};
+use sinsang_core::pack::mix::DirectivePart;
 use sinsang_core::signal::SurfaceWeights;
 use sinsang_core::surface::new::RANK_STEP_MS;
-use sinsang_core::time::{HOUR_MS, MINUTE_MS};
+use sinsang_core::surface_name::Surface;
+use sinsang_core::time::{HOUR_MS, MINUTE_MS, UnixMillis};
 
 use crate::support::at;
 use crate::support::board::{BUILT_AT, Shape, hasher, parts, publish, published_after, widths};
@@ -22,7 +29,7 @@ const SURFACES: [&str; 4] = ["/v1/new?limit=100", "/v1/live", "/v1/tabs", "/v1/h
 const SOON_CONTROL: &str = "soon-first=control";
 const SOON: &str = "soon-first=soon";
 
-/// An edge two hours after the build, when both experiments run.
+/// An edge two hours after the build, while both experiments run.
 fn edge() -> Edge {
     Edge::with(&published_tried(&Shape::DAY), at(BUILT_AT).plus(2 * HOUR_MS))
 }
@@ -31,13 +38,13 @@ fn device(number: usize) -> String {
     format!("device-{number:012}")
 }
 
-/// What a list shows, without what says where it is from.
+/// A list's items, without the metadata of their source.
 fn shown(body: &Value) -> Value {
     let part = |value: &Value| value["items"].clone();
     json!([part(body), part(&body["tabs"]), part(&body["live"]), part(&body["new"])])
 }
 
-/// A device of each combination of variants.
+/// One device for each combination of variants.
 fn devices(edge: &mut Edge) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for id in (0..200).map(device) {
@@ -47,7 +54,7 @@ fn devices(edge: &mut Edge) -> BTreeMap<String, String> {
     found
 }
 
-/// The parts of a board whose rules are what `header` says of variants.
+/// The parts of a board whose rules are those of the variants in `header`.
 fn as_rules(header: &str) -> BoardParts {
     let mut parts = parts(&Shape::DAY);
     for (id, variant) in header.split(", ").filter_map(|one| one.split_once('=')) {
@@ -83,7 +90,7 @@ fn each_variant_on_each_surface_is_what_rules_of_its_own_would_show() {
             orders.insert((target, shown(&body).to_string()));
         }
     }
-    // `new` by the first experiment and by exploration, `live` and `tabs` by the second.
+    // `new` differs by the first experiment and by exploration, `live` and `tabs` by the second.
     assert_eq!(orders.iter().filter(|(target, _)| target.starts_with("/v1/new")).count(), 4);
     assert_eq!(orders.iter().filter(|(target, _)| *target == "/v1/live").count(), 2);
     assert_eq!(orders.iter().filter(|(target, _)| *target == "/v1/tabs").count(), 2);
@@ -138,7 +145,7 @@ fn what_hangs_on_a_device_is_private_and_all_else_is_shared_as_before() {
             assert_eq!(reply.header("Vary"), Some("Authorization, Origin, Sinsang-Device, Sinsang-Preview"));
         }
         assert_eq!(shared.header("Sinsang-Experiments"), None);
-        // Where none runs, a device changes nothing.
+        // Without a running experiment, a device changes nothing.
         let (with, without) = (untried.ask(&Ask::get(target).device(&device(3))), untried.get(target));
         assert_eq!((&with.headers, &with.body), (&without.headers, &without.body), "{target}");
         assert_eq!(without.header("Vary"), Some("Authorization, Origin, Sinsang-Preview"));
@@ -189,7 +196,8 @@ fn a_list_goes_on_in_the_variant_that_it_began_in_whatever_begins_ends_or_is_pub
                 seen.extend(ids(&body));
                 let Some(cursor) = body["next_cursor"].as_str() else { break };
                 target = format!("/v1/new?limit=3&cursor={cursor}");
-                // The second experiment begins at seven and ends at nine; then a snapshot without any follows.
+                // The second experiment begins at seven and ends at nine; then a snapshot without
+                // experiments follows.
                 edge.pass(MINUTE_MS);
                 pages += 1;
                 if pages == 4 {
@@ -234,7 +242,8 @@ fn a_preview_chooses_among_the_variants_that_there_are_and_is_told_why() {
         let items = body["items"].as_array().or_else(|| body["new"]["items"].as_array()).unwrap();
         assert!(!items.is_empty() && items.iter().all(|item| item["why"]["experiments"] == told), "{target}");
     }
-    // What runs for a while can be looked at before, and by whoever is in the other variant.
+    // A preview may choose a variant before its experiment runs, and for viewers of another
+    // variant.
     edge.now = at(BUILT_AT);
     for viewer in ["u000001", "u000002", "u000003"] {
         let reply = edge.ask(&preview(&format!("/v1/tabs?variant=turned:control&viewer={viewer}")));
@@ -309,4 +318,75 @@ fn variants_share_what_is_worked_out_for_a_step_and_do_not_push_each_other_out()
         board.crowd(Asked { weights: soon, ranked_at, pulse: None });
     }
     assert_eq!(board.shared().bytes(), bytes, "no more are kept than run");
+}
+
+/// A boost, a burial and a floor, of which the boost and the floor are measured.
+fn measured() -> BoardParts {
+    let mut parts = parts(&Shape::DAY);
+    let directive = |name: &str, points: i32, of: usize| DirectivePart {
+        name: name.to_owned(),
+        deed: Deed::Weigh(points),
+        surfaces: Surface::New.bit() | Surface::Live.bit(),
+        share: directive::WHOLE,
+        from: UnixMillis::from_seconds(0),
+        until: UnixMillis::from_seconds(u32::MAX),
+        products: parts.products.iter().skip(of).step_by(3).map(|product| product.id).collect(),
+    };
+    parts.mix.directives = vec![directive("a boost", 200_000, 0), directive("a burial", -200_000, 1)];
+    (parts.mix.mix.window, parts.mix.floors) = (5, vec![Floor { channels: 0b1000, least: 4 }]);
+    let experiment = |id: &str, held_back: HeldBack| {
+        let variant = |id: &str, below, held_back| VariantPart {
+            id: id.to_owned(),
+            below,
+            weights: parts.weights,
+            mix: parts.mix.mix,
+            held_back,
+        };
+        let own = ExperimentPart {
+            id: id.to_owned(),
+            layer: id.to_owned(),
+            salt: id.to_owned(),
+            ..experiments(&parts)[0].clone()
+        };
+        let variants = vec![variant("without", WHOLE / 2, held_back), variant("with", WHOLE, HeldBack::default())];
+        ExperimentPart { traffic: (0, WHOLE), holdout: 0, rule: Some("a rule".to_owned()), variants, ..own }
+    };
+    let boost = experiment("rule-1", HeldBack { directives: 1, floors: 0 });
+    let floor = experiment("rule-2", HeldBack { directives: 0, floors: 1 });
+    parts.mix.experiments = vec![boost, floor];
+    parts
+}
+
+#[test]
+fn viewers_without_a_measured_rule_see_what_a_board_without_it_shows() {
+    let all = measured();
+    let board = publish(&all, &Shape::DAY, &widths(&all), Vec::new());
+    let mut edge = Edge::with(&board, at(BUILT_AT).plus(2 * HOUR_MS));
+    let found = devices(&mut edge);
+    assert_eq!(found.len(), 4, "{found:?}");
+    let mut orders = BTreeSet::new();
+    for (header, device) in &found {
+        let mut parts = measured();
+        parts.mix.experiments.clear();
+        if header.contains("rule-1=without") {
+            parts.mix.directives.remove(0);
+        }
+        if header.contains("rule-2=without") {
+            parts.mix.floors.clear();
+        }
+        let plain = publish(&parts, &Shape::DAY, &widths(&parts), Vec::new());
+        let mut as_rules = Edge::with(&plain, edge.now);
+        for target in SURFACES {
+            let shown_here = shown(&ok(&edge.ask(&Ask::get(target).device(device))));
+            assert_eq!(shown_here, shown(&ok(&as_rules.get(target))), "{header} {target}");
+            orders.insert((target, shown_here.to_string()));
+        }
+    }
+    assert_eq!(orders.iter().filter(|(target, _)| target.starts_with("/v1/new")).count(), 4, "each rule shows");
+    assert_eq!(orders.iter().filter(|(target, _)| *target == "/v1/live").count(), 2, "floors are for new");
+    // Nobody can draw a viewer without a name: rules apply to them.
+    let mut parts = measured();
+    parts.mix.experiments.clear();
+    let plain = publish(&parts, &Shape::DAY, &widths(&parts), Vec::new());
+    assert_eq!(shown(&ok(&edge.get("/v1/new"))), shown(&ok(&Edge::with(&plain, edge.now).get("/v1/new"))));
 }

@@ -1,4 +1,5 @@
-//! Filters and times as clients spell them: what a board knows is found, and of what it does not know the answer says what there is.
+//! Filters and times in clients' spellings: a known value is found, and for an unknown one the
+//! answer lists the known ones.
 
 use serde_json::{Value, json};
 use sinsang_core::time::HOUR_MS;
@@ -56,7 +57,7 @@ fn an_unknown_value_is_told_with_those_that_there_are_and_a_known_one_with_nothi
     let one = ok(&edge.get(&format!("{}&channel=GS", target("category", "뷰티"))));
     assert_eq!(one["unknown"], json!({"channel": unknown("GS", &channels)}));
 
-    // To the end of the board, where nothing is new any more, and past the age at which nothing is called new.
+    // To the end of the board, when nothing is new any more, and past the age limit of verdicts.
     let mut empty = 0;
     for hours in [0, 3, 6, 9, 47, 49] {
         edge.now = at(BUILT_AT).plus(hours * HOUR_MS);

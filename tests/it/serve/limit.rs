@@ -1,4 +1,4 @@
-//! What is bounded: the bytes that an isolate remembers, whatever is asked of it, and the sizes of what is asked.
+//! Limits: the bytes that an isolate remembers for any requests, and the sizes of requests.
 
 use std::rc::Rc;
 
@@ -24,7 +24,8 @@ fn shard(first_key: u64, users: u64) -> Rc<(sinsang_core::pack::PackId, TasteSha
     Rc::new((id, TasteShard::parse(bytes, id).unwrap()))
 }
 
-/// Ten million users in 2^17 shards are 76 to a shard; whoever asks for a user of another shard each time makes nothing stay.
+/// Ten million users in 2^17 shards are 76 to a shard; a client that asks for a user of another
+/// shard each time defeats the cache.
 #[test]
 fn shards_of_ten_million_users_asked_for_in_a_hostile_order_stay_under_the_limit() {
     let mut memory = Memory::default();
@@ -70,7 +71,7 @@ fn snapshots_that_lists_go_on_in_are_forgotten_before_memory_runs_out() {
     let mut memory = Memory::default();
     let mut last = None;
     let mut parts = parts(&Shape::SMALL);
-    // Text that nothing refers to, so that the board has a size to speak of; all snapshots share it, and count it each.
+    // Unreferenced text, to make the board large; all snapshots share it, and each counts it.
     parts.channels[0].name = "가".repeat(370_000);
     let (bytes, id) = sinsang_core::pack::board_write::write(&parts).unwrap();
     let board = Rc::new(Board::parse(bytes, id).unwrap());
@@ -81,7 +82,7 @@ fn snapshots_that_lists_go_on_in_are_forgotten_before_memory_runs_out() {
             format: parts.format,
             users: 0,
             shards: vec![sinsang_core::pack::PackId::default()],
-            previous: Vec::new(),
+            beside: Vec::new(),
         };
         let manifest = Rc::new(Manifest::parse(manifest.write().unwrap().0).unwrap());
         let board = Rc::clone(&board);
@@ -158,7 +159,7 @@ fn sizes_are_refused_before_anything_is_parsed() {
     );
 }
 
-/// Three snapshots whose boards have about so many bytes each.
+/// Three snapshots with boards of about `bytes` bytes each.
 fn snapshots_of(bytes: usize) -> Vec<Published> {
     let shape = Shape::SMALL;
     let mut snapshots: Vec<Published> = Vec::new();
@@ -167,11 +168,11 @@ fn snapshots_of(bytes: usize) -> Vec<Published> {
         let widths = widths(&parts);
         parts.built_at = at(BUILT_AT).plus(hour * HOUR_MS);
         let empty = sinsang_core::pack::board_write::write(&parts).unwrap().0.len();
-        // Text that is there once for each of its uses.
+        // Text that is stored once for each of its uses.
         parts.categories[0] = "x".repeat(1_000);
         let uses = (sinsang_core::pack::board_write::write(&parts).unwrap().0.len() - empty + 500) / 1_000;
         parts.categories[0] = "x".repeat((bytes - empty) / uses.max(1));
-        let previous = snapshots.iter().rev().map(Published::as_previous).collect();
+        let previous = snapshots.iter().rev().map(Published::as_beside).collect();
         snapshots.push(publish(&parts, &shape, &widths, previous));
     }
     snapshots

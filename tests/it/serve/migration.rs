@@ -1,5 +1,5 @@
-//! Format 1 and format 2 side by side: one edge reads both, whatever is live beside what lists go on in, and an edge that knows the first alone
-//! is not harmed.
+//! Formats 1 and 2 side by side: an edge reads both, whichever is live and whichever continued
+//! lists need, and an edge that knows only the first is not harmed.
 
 use serde_json::Value;
 use sinsang::memory::REFRESH_MS;
@@ -22,11 +22,11 @@ fn board(published: &Published) -> &[u8] {
     published.pack(Key::Pack(sinsang_core::pack::Kind::Board, published.board))
 }
 
-/// `parts` built some minutes after `before`, which its manifest keeps.
+/// `parts` built `minutes` after `before`, which its manifest keeps.
 fn after(before: &Published, mut parts: BoardParts, minutes: i64) -> Published {
     parts.built_at = before.built_at.plus(minutes * 60 * SECOND_MS);
     let kept = Manifest::parse(before.manifest.clone()).unwrap();
-    let previous = std::iter::once(before.as_previous()).chain(kept.previous()).take(4).collect();
+    let previous = std::iter::once(before.as_beside()).chain(kept.previous()).take(4).collect();
     publish(&parts, &SHAPE, &widths(&parts), previous)
 }
 
@@ -39,7 +39,7 @@ fn warm(published: &Published) -> Edge {
     edge
 }
 
-/// Lets time go by and the background looks, as in an isolate that is asked all the while.
+/// Lets time pass and the background looks happen, as in a busy isolate.
 fn look(edge: &mut Edge) {
     for _ in 0..2 {
         edge.pass(REFRESH_MS + 2 * SECOND_MS);
@@ -47,7 +47,7 @@ fn look(edge: &mut Edge) {
     }
 }
 
-/// Who asks: nobody known, users with tastes and without, devices.
+/// Viewers: anonymous, users with and without tastes, devices.
 fn viewers() -> Vec<Ask> {
     let known = users(&SHAPE).into_iter().take(3).chain(["stranger".to_owned()]);
     let devices = (0..8).map(|number| Ask::get("").device(&format!("device-number-{number:04}")));
@@ -76,7 +76,7 @@ fn a_snapshot_in_either_format_is_answered_from_alike_where_the_weights_agree() 
                 ["/v1/new?limit=7", "/v1/new?explain=1", "/v1/live?explain=1", "/v1/tabs", "/v1/home", "/v1/status"]
             {
                 let mut target = target.to_owned();
-                // ... and on through the pages.
+                // ... and then through the pages.
                 loop {
                     let replies = [0, 1].map(|place: usize| {
                         let edge = &mut edges[place];
@@ -93,7 +93,7 @@ fn a_snapshot_in_either_format_is_answered_from_alike_where_the_weights_agree() 
                         assert_eq!(body["snapshot"]["id"].take(), own.snapshot.to_string());
                         let cursor = body.get_mut("next_cursor").map(Value::take);
                         body["goes on"] = cursor.is_some_and(|cursor| cursor.is_string()).into();
-                        // What is remembered beside a board counts its bytes.
+                        // The isolate's memory includes the boards' bytes, which differ.
                         body["memory"].take();
                     }
                     assert_eq!(is, was, "{target}");
@@ -120,7 +120,7 @@ fn boards_of_the_second_format_say_what_the_pulse_weighs_on_each_surface_and_in_
     let mut seen = std::collections::BTreeMap::new();
     for viewer in viewers() {
         for (surface, target) in [("new", "/v1/new?explain=1"), ("live", "/v1/live?explain=1")] {
-            // The second experiment runs from an hour after the build on.
+            // The second experiment begins an hour after the build.
             edge.now = at(BUILT_AT).plus(5 * 60 * SECOND_MS);
             let reply = edge.ask(&asked(&viewer, target));
             let header = reply.header("Sinsang-Experiments").unwrap_or_default().to_owned();
@@ -142,7 +142,7 @@ fn boards_of_the_second_format_say_what_the_pulse_weighs_on_each_surface_and_in_
     }
     assert_eq!(seen.keys().copied().collect::<Vec<_>>(), [("live", -7), ("new", 120), ("new", 2_000)], "{seen:?}");
 
-    // Of weight 0 the order is what it is without.
+    // With weight 0, the order is the one without a pulse.
     let mut parts = in_the_second_format(tried(&SHAPE));
     parts.mix.experiments.clear();
     (parts.weights.new.pulse, parts.weights.live.pulse) = (0, 0);
@@ -158,9 +158,9 @@ fn boards_of_the_second_format_say_what_the_pulse_weighs_on_each_surface_and_in_
 fn lists_go_on_while_the_formats_change_beneath_them_and_no_request_fails() {
     let first = published_of(&tried(&SHAPE), &SHAPE);
     let second = after(&first, in_the_second_format(tried(&SHAPE)), 1);
-    // A rollback names both, the other way round.
+    // A rollback names both, in reverse.
     let mut back = Manifest::parse(first.manifest.clone()).unwrap().parts();
-    back.previous = vec![second.as_previous()];
+    back.beside = vec![second.as_beside()];
     let (manifest, manifest_id) = back.write().unwrap();
     let rolled_back = Published { manifest, manifest_id, ..first.clone() };
     for is_restarted in [false, true] {
@@ -172,7 +172,7 @@ fn lists_go_on_while_the_formats_change_beneath_them_and_no_request_fails() {
             if is_restarted {
                 edge.restart();
             }
-            // What was begun on what was live before goes on there.
+            // Lists begun in the earlier snapshot continue there.
             for (viewer, found, cursor, snapshot) in &mut begun {
                 let Some(at) = cursor.take() else { continue };
                 let page = ok(&edge.ask(&asked(viewer, &format!("/v1/new?limit=4&cursor={at}"))));
@@ -222,21 +222,22 @@ fn an_edge_that_knows_the_first_format_alone_goes_on_with_what_it_has_and_comes_
         edge.store.publish(&second);
         look(&mut edge);
         if is_cold {
-            // The manifest can be read, and names the snapshot before; what another isolate left is of it, too.
+            // The manifest is readable, and names the previous snapshot; other isolates' cached
+            // values belong to that one, too.
             edge.restart();
             edge.get("/v1/home");
         }
         on(&mut edge);
-        // The next look says why, whatever it stands on.
+        // The next look reports the reason, on any rung.
         look(&mut edge);
         let refused = ok(&edge.get("/v1/status"))["refused"].to_string();
         assert!(refused.contains("format version"), "{refused}");
-        // Deployed anew, it reads both.
+        // A newly deployed edge reads both.
         let mut deployed = warm(&first);
         deployed.store.values.clone_from(&edge.store.values);
         look(&mut deployed);
         assert_eq!(deployed.get("/v1/home").header("Sinsang-Snapshot"), Some(second.snapshot.to_string().as_str()));
-        // Or the pipeline goes back.
+        // Alternatively, the pipeline is rolled back.
         edge.store.publish(&first);
         edge.pass(10 * 60 * SECOND_MS);
         edge.get("/v1/home");

@@ -1,4 +1,4 @@
-//! Whole requests on the host: what an app would ask, and what it would be told, through hours that pass in milliseconds.
+//! Complete requests on the host, as apps make them, through hours that pass in milliseconds.
 
 mod ahead;
 mod cache;
@@ -9,6 +9,7 @@ mod filter;
 mod ladder;
 mod limit;
 mod migration;
+mod overlay;
 mod paging;
 mod personal;
 mod pulse;
@@ -16,4 +17,5 @@ mod refusal;
 mod route;
 mod snapshot;
 mod token;
+mod trial;
 mod version;

@@ -1,4 +1,4 @@
-//! Pages of a list that was frozen: none repeats, none is skipped, whatever ends or is published in between.
+//! Pages of a frozen list: no item repeats or is skipped, whatever ends or is published in between.
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -56,7 +56,8 @@ proptest! {
             let limit = limits[round % limits.len()];
             let page = ids(&body);
             prop_assert!(page.len() <= limit);
-            // The page is the next of the list, less what had ended when it was asked for.
+            // The page is the next part of the list, without items that had ended by the time of
+            // the request.
             let mut expected = Vec::new();
             while place < whole.len() && expected.len() < limit {
                 if !has_ended(&parts, &whole[place], edge.now) {
@@ -94,7 +95,7 @@ fn the_cursor_of_home_goes_on_in_the_new_product_tab() {
     }
 }
 
-/// The first page from `first`, and where to go on.
+/// The whole list, its first page from `first`, and the request for the next page.
 fn first_page(edge: &mut Edge, user: Option<&str>) -> (Vec<String>, Vec<String>, String) {
     let whole = ids(&ok(&edge.ask(&ask("/v1/new?limit=100", user))));
     let first = ok(&edge.ask(&ask("/v1/new?limit=5", user)));
@@ -213,7 +214,8 @@ fn a_kept_snapshot_is_read_once_for_all_its_lists_and_left_alone_for_a_while_whe
             edge.store.faults.clear();
             edge.get("/v1/new");
             edge.store.faults.insert(Key::Pack(Kind::Board, id).to_string(), fault);
-            // Nor is the live manifest looked up for each of them, though it can't be had either.
+            // Nor is the live manifest looked up for each of them, even though it is unavailable
+            // too.
             edge.store.faults.insert(Key::Live.to_string(), fault);
             edge.store.reads.clear();
             for _ in 0..100 {

@@ -1,5 +1,5 @@
-//! What viewers want at the moment moves the new-product tab and the live order, costs no warm request a read, and no list repeats or skips
-//! because of it.
+//! The pulse: present demand moves the new-product tab and the live order, costs a warm request no
+//! read, and makes no list repeat or skip.
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -19,7 +19,7 @@ fn bought(buyers: u16) -> Counts {
     Counts { viewers: count, purchases: count, ..Counts::default() }
 }
 
-/// Writes a pulse of these products as the one who counts does: under its number, and as the latest.
+/// Writes a pulse of these products as the counter does: under its number, and as the latest.
 fn write(edge: &mut Edge, products: &[(&String, u16)], made_at: UnixMillis) {
     let mut counts: Vec<(u64, Counts)> =
         products.iter().map(|(id, buyers)| (u64::from_str_radix(id, 16).unwrap(), bought(*buyers))).collect();
@@ -29,7 +29,7 @@ fn write(edge: &mut Edge, products: &[(&String, u16)], made_at: UnixMillis) {
     edge.store.values.insert(Key::Pulse.to_string(), bytes);
 }
 
-/// Lets time go by and the background look, as in an isolate that is asked all the while.
+/// Lets time pass and the background looks happen, as in a busy isolate.
 fn look(edge: &mut Edge) {
     for _ in 0..2 {
         edge.pass(32 * SECOND_MS);
@@ -78,7 +78,7 @@ fn what_is_wanted_comes_first_with_its_reason_and_no_warm_request_reads() {
     assert_eq!(status["pulse"]["products"], 2);
     assert!((60..70).contains(&status["pulse"]["age_s"].as_i64().unwrap()), "{}", status["pulse"]);
 
-    // Another time and another order ask nothing of what is wanted now.
+    // A preview of another time, or another sort, ignores present demand.
     let as_of = edge.now.to_string().replace('+', "%2B");
     let preview = edge.ask(&Ask::get(format!("{NEW}&as_of={as_of}")).preview(PREVIEW));
     assert_eq!(ids(&ok(&preview)), shared);
@@ -120,7 +120,7 @@ fn without_a_pulse_that_is_whole_and_recent_all_is_as_before() {
         assert_eq!((ids(&ok(&reply)), reply.header("Sinsang-Rung")), (shared.clone(), Some("isolate")), "{fault:?}");
         assert_eq!(ok(&edge.get("/v1/status"))["pulse"], Value::Null);
     }
-    // It grows old, and an older one that the store shows again is not the latest.
+    // A pulse expires, and an older one that the store returns again is not the latest.
     let now = edge.now;
     write(&mut edge, &[(&wanted, 900)], now);
     look(&mut edge);
@@ -174,7 +174,7 @@ fn a_list_whose_pulse_is_gone_ends_with_410_and_one_out_of_reach_is_interrupted(
     assert_eq!((edge.cost.reads, edge.cost.rounds), (1, 1), "another isolate reads it once");
     edge.get(&next);
     assert_eq!(edge.cost.reads, 0);
-    // After a day the store has forgotten it, and is not even asked.
+    // After a day the store has deleted it, and isn't even asked.
     edge.restart();
     edge.store.values.remove(&numbered);
     edge.pass(DAY_MS + HOUR_MS);
@@ -203,7 +203,7 @@ fn made_up_cursors_cost_few_reads() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// Each page is asked of one of two isolates, and what is wanted changes between them.
+    /// Each page comes from one of two isolates, and the demand changes between them.
     #[test]
     fn pages_neither_repeat_nor_skip_while_the_pulse_changes(
         limit in 2_usize..9,
@@ -245,7 +245,7 @@ proptest! {
             target = format!("/v1/new?limit={limit}&cursor={cursor}");
             change([&mut first, &mut second], round);
         }
-        // What has ended meanwhile is left out where it stood.
+        // Items that have ended meanwhile are omitted from their places.
         let mut left = seen.iter().peekable();
         for id in &whole {
             if left.peek() == Some(&id) {
@@ -273,7 +273,7 @@ fn a_pulse_of_a_clock_that_runs_ahead_orders_nothing_and_keeps_no_later_one_out(
     look(&mut edge);
     assert_eq!(list(&mut edge, NEW).first(), Some(wanted));
 
-    // A little ahead is what clocks are; and one of a minute ago does not come back.
+    // A pulse slightly ahead is within clock skew; one of a minute ago does not replace it.
     let now = edge.now.plus(30 * SECOND_MS);
     write(&mut edge, &[(&shared[0], 900)], now);
     look(&mut edge);

@@ -1,4 +1,5 @@
-//! What is not answered: every parameter's bad values, unknown paths, wrong methods, and doors that a secret opens.
+//! Refusals: every parameter's bad values, unknown paths, wrong methods, and resources behind a
+//! secret.
 
 use serde_json::Value;
 use sinsang::auth::BadKey;
@@ -185,7 +186,7 @@ fn previews_need_the_secret_of_the_deployment() {
     let mut address = 0;
     for path in ["/v1/new", "/v1/live", "/v1/tabs", "/v1/home", "/v1/status"] {
         for (name, value) in [("as_of", "2026-11-22T20:00:00Z"), ("viewer", "u000001"), ("as_of", "rubbish")] {
-            // Each from elsewhere, for guesses of one address are bounded.
+            // Each guess comes from another address, because guesses of one address are limited.
             address += 1;
             for secret in given {
                 let mut ask = Ask::get(format!("{path}?{name}={value}"));

@@ -1,4 +1,4 @@
-//! Every route's shape, and what time does to what is shown.
+//! The form of every route's answer, and the effects of time on it.
 
 use serde_json::Value;
 use sinsang_core::time::{HOUR_MS, MINUTE_MS, UnixMillis};
@@ -85,7 +85,9 @@ fn check_tabs(items: &Value) {
     }
 }
 
-const STATUS: [&str; 13] = [
+const STATUS: [&str; 15] = [
+    "overlay",
+    "trial",
     "pulse",
     "now",
     "clock",
@@ -144,7 +146,8 @@ fn every_route_answers_in_its_documented_shape_at_every_hour() {
             has(&home, &["personalized", "snapshot", "tabs", "live", "new"]);
             has(&home["new"], &["total", "items", "next_cursor"]);
             check_stand(&home);
-            // The same surfaces in one answer: but for rereading, nothing separates them from their own routes.
+            // The same surfaces in one answer: once parsed, their items equal those of their own
+            // routes.
             assert_eq!((&home["new"]["items"], &home["new"]["total"]), (&new["items"], &new["total"]));
             assert_eq!((&home["live"]["items"], &home["tabs"]["items"]), (&live["items"], &tabs["items"]));
         }
@@ -222,7 +225,7 @@ fn new_products_are_on_air_from_their_first_start_and_stay_until_it_ends() {
         let (starts_at, ends_at) = product.first;
         let mut seen = |now: UnixMillis| {
             edge.now = now;
-            edge.memory.seen(now);
+            edge.saw_all();
             let new = ok(&edge.get("/v1/new?limit=100"));
             assert_eq!(edge.cost.rounds, 0, "the clock must not have moved during the request");
             let item = new["items"].as_array().unwrap().iter().find(|item| item["product_id"] == id.as_str()).cloned();
@@ -259,7 +262,7 @@ fn what_the_history_cannot_tell_is_on_the_tab_where_the_operator_says_so_and_mar
     let (new, marked, total) = listed(&parts);
     assert_eq!((marked, total), (0, new as u64));
     for product in &mut parts.products {
-        // The flag says nothing of what is new or a repeat.
+        // The flag says nothing about new products or repeats.
         product.unknown_listed = true;
     }
     assert!(unknown > 0);

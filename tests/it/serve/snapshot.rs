@@ -1,4 +1,5 @@
-//! A snapshot that a preview chose: answers as they would be were it live, for who may see previews.
+//! A snapshot chosen by a preview: the answers equal those of the snapshot when live, and only
+//! previews may choose.
 
 use sinsang_core::key::Key;
 use sinsang_core::pack::Kind;
@@ -31,7 +32,7 @@ fn a_snapshot_before_answers_as_it_did_when_it_was_live() {
             assert_eq!(ok(&live)["snapshot"]["id"], after.snapshot.to_string());
             let chosen = edge.ask(&preview(format!("{target}{viewer}&snapshot={}", before.snapshot)));
             if target.starts_with("/v1/status") {
-                // It tells of memory besides.
+                // The status also reports memory, which differs.
                 let told = |reply| ["snapshot", "window", "counts", "channels"].map(|name| ok(reply)[name].clone());
                 assert_ne!(told(&chosen), told(&live));
                 assert_eq!(ok(&chosen)["snapshot"]["id"], before.snapshot.to_string());

@@ -1,4 +1,4 @@
-//! Tokens: which are believed, and what is said about those that are not.
+//! Tokens: which are accepted, and the answers to the others.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, Mac};
@@ -35,7 +35,7 @@ fn es256(header: &Value, claims: &Value, key: &Es256Key) -> String {
     format!("{signed}.{}", Base64UrlUnpadded::encode_string(&signature.as_bytes()))
 }
 
-/// A JWT of what is `signed`, with the signature of `key`.
+/// A JWT with the signing input `signed` and a signature by `key`.
 fn signed_by(signed: &str, key: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
     mac.update(signed.as_bytes());
@@ -54,7 +54,7 @@ fn header() -> Value {
     json!({ "alg": "HS256", "typ": "JWT" })
 }
 
-/// Claims that are good at the time the tests ask, with `changes` made; `null` takes a claim away.
+/// Valid claims at the tests' time, with `changes`; `null` removes a claim.
 fn claims(changes: Value) -> Value {
     let now = at(BUILT_AT).0 / SECOND_MS;
     let mut claims = json!({ "sub": "u000001", "aud": AUDIENCE, "exp": now + 60, "iat": now });
@@ -115,7 +115,7 @@ fn claims_decide_under_either_algorithm() {
         (json!({ "exp": null }), EXPIRED),
         (json!({ "exp": 0 }), EXPIRED),
         (json!({ "exp": -1 }), EXPIRED),
-        // As long as tokens live at the most where nothing is configured, and the clock's 30 seconds.
+        // The default maximum life of tokens, plus the clock's leeway of 30 seconds.
         (json!({ "exp": now + DEFAULT_MAX_LIFE_S + 30 }), None),
         (json!({ "exp": now + DEFAULT_MAX_LIFE_S + 31 }), TOO_FAR),
         (json!({ "exp": 4_000_000_000_i64 }), TOO_FAR),
@@ -138,7 +138,7 @@ fn claims_decide_under_either_algorithm() {
         (json!({ "sub": null }), SUBJECT),
         (json!({ "sub": "" }), SUBJECT),
         (json!({ "sub": "u".repeat(129) }), SUBJECT),
-        // What clients write for nobody would be one user that all strangers are.
+        // Clients' placeholders for no user would make all strangers one user.
         (json!({ "sub": "undefined" }), SUBJECT),
         (json!({ "sub": "0" }), SUBJECT),
         (json!({ "sub": 1 }), MALFORMED),
@@ -197,7 +197,8 @@ fn only_the_configured_key_of_the_named_algorithm_signs() {
 fn the_header_decides_what_a_token_is_for_under_either_algorithm() {
     let mut edge = edge();
     let table = [
-        // RFC 7515 section 4.1.11: what is critical and not understood refuses the token, and so does a list that is none.
+        // RFC 7515 section 4.1.11: an unknown critical extension refuses the token, and so does a
+        // malformed list.
         (json!({ "crit": ["exp"] }), EXTENSION),
         (json!({ "crit": ["exp"], "exp": 1 }), EXTENSION),
         (json!({ "crit": ["b64"], "b64": false }), EXTENSION),
@@ -206,14 +207,15 @@ fn the_header_decides_what_a_token_is_for_under_either_algorithm() {
         (json!({ "crit": "exp" }), EXTENSION),
         (json!({ "crit": null }), EXTENSION),
         (json!({ "crit": false }), EXTENSION),
-        // What is signed would be something else than the claims as they stand.
+        // These would make the signature cover something other than the claims.
         (json!({ "b64": false }), EXTENSION),
         (json!({ "b64": true }), EXTENSION),
         (json!({ "zip": "DEF" }), EXTENSION),
         (json!({ "enc": "A256GCM" }), EXTENSION),
         (json!({ "cty": "JWT" }), MALFORMED),
         (json!({ "cty": "json" }), None),
-        // RFC 8725 section 3.11: a token of the same issuer for something else is no proof of who asks.
+        // RFC 8725 section 3.11: a token of the same issuer for another purpose does not identify a
+        // viewer.
         (json!({}), None),
         (json!({ "typ": "JWT" }), None),
         (json!({ "typ": "jwt" }), None),
@@ -233,7 +235,7 @@ fn the_header_decides_what_a_token_is_for_under_either_algorithm() {
         (json!({ "typ": "JWT " }), KIND),
         (json!({ "typ": 1 }), MALFORMED),
         (json!({ "typ": ["JWT"] }), MALFORMED),
-        // What an issuer may say besides.
+        // Further members that an issuer may set.
         (json!({ "kid": "2026", "x5t": "abc", "jku": "https://evil.example/keys" }), None),
     ];
     for (more, refused) in table {
@@ -249,7 +251,7 @@ fn the_header_decides_what_a_token_is_for_under_either_algorithm() {
             assert_eq!(edge.cost.proofs, 0, "{more}: no signature is looked at");
         }
     }
-    // Twice is no header, whichever of them a reader takes.
+    // A repeated member is invalid, whichever value a reader takes.
     let twice = r#"{"alg":"HS256","typ":"logout+jwt","typ":"JWT"}"#;
     let signed = format!("{}.{}", Base64UrlUnpadded::encode_string(twice.as_bytes()), part(&claims(json!({}))));
     check(&mut edge, &format!("Bearer {}", signed_by(&signed, HS256_KEY)), MALFORMED);
@@ -271,7 +273,8 @@ fn a_token_that_expires_too_far_ahead_counts_when_less_of_its_life_is_left_and_i
             (0, TOO_FAR),
             (3_569 * SECOND_MS, TOO_FAR),
             (3_570 * SECOND_MS, None),
-            // It was found good, and is found no more before that, where the clock goes back.
+            // A cached token: before the time of its check, when the clock goes back, it is checked
+            // again.
             (3_569 * SECOND_MS, TOO_FAR),
             (7_200 * SECOND_MS, None),
             (7_231 * SECOND_MS, EXPIRED),
@@ -409,7 +412,7 @@ fn the_platform_checks_a_signature_once_for_a_good_token_and_every_time_for_a_ba
     for bad in [&stranger, &stale, &stranger, &stale] {
         assert_eq!(proofs(bad, "/v1/live"), (401, 1), "nothing of it is remembered");
     }
-    // What no signature could make good is refused without a look at it.
+    // A token that no signature could make valid is refused without a check.
     let (signed, signature) = stranger.rsplit_once('.').unwrap();
     for bad in [
         format!("{signed}."),
@@ -422,7 +425,7 @@ fn the_platform_checks_a_signature_once_for_a_good_token_and_every_time_for_a_ba
     assert_eq!(proofs(&stranger, "/healthz"), (200, 0));
     assert_eq!(proofs(&stranger, "/v1/none"), (404, 0));
     assert_eq!(proofs(&stranger, "/v1/new?limit=20&limit=20"), (400, 0));
-    // Who asks comes before what is asked.
+    // Identity is checked before parameters.
     let unasked = es256(&header, &claims(json!({ "jti": "1" })), &es256_key(7));
     assert_eq!(proofs(&stranger, "/v1/new?limit=x"), (401, 1));
     assert_eq!(proofs(&unasked, "/v1/new?limit=x"), (400, 1));
@@ -446,7 +449,8 @@ fn keys_that_can_not_be_used_are_refused_when_they_are_configured() {
     for bad in ["{}", "x", "{\"kty\":\"oct\",\"k\":\"AAAA\"}", &too_long, &of_another_curve] {
         assert_eq!(make(None, Some(bad)), Some(BadKey::Es256NotJwk), "{bad}");
     }
-    // By its shape a point off the curve is a key. The platform finds out, and then it signs nothing.
+    // A point off the curve has the form of a key. The platform finds out, and then it verifies
+    // nothing.
     let mut off_the_curve: Value = serde_json::from_str(&public).unwrap();
     off_the_curve["y"] = off_the_curve["x"].clone();
     let mut edge = edge();

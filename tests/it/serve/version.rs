@@ -1,4 +1,4 @@
-//! Edges and snapshots of different format versions, as a rolling deploy or a rollback brings them together.
+//! Edges and snapshots of different format versions, as in a rolling deploy or a rollback.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,11 @@ use crate::support::board::{BUILT_AT, Published, Shape, published, published_aft
 use crate::support::edge::{Ask, Edge, ok};
 use crate::support::{at, seal};
 
-/// What an edge of this version can't read: the next one and one long after it, and what came before the first.
+/// Versions unreadable to this edge: the next one, a much later one, and the one before the first.
 const UNKNOWN: [u16; 3] = [VERSION + 1, u16::MAX, 0];
 
-/// `snapshot` with its packs of `kinds` as a pipeline of format `version` writes them: whole, sealed, and named by their content.
+/// `snapshot` with its packs of `kinds` in the format `version`: intact, sealed, and named by their
+/// content.
 fn as_of_version(snapshot: &Published, version: u16, kinds: &[Kind]) -> Published {
     let mut parts = Manifest::parse(snapshot.manifest.clone()).unwrap().parts();
     let mut packs = BTreeMap::new();
@@ -86,9 +87,9 @@ fn a_cold_edge_before_a_snapshot_that_it_can_not_read_stands_on_what_it_can() {
     let (before, after) = two_snapshots();
     for version in UNKNOWN {
         let live = [
-            // Named by a manifest that can be read: the snapshot before it.
+            // Named by a readable manifest: the previous snapshot.
             (as_of_version(&after, version, &[Kind::Board, Kind::Tastes]), false, "kv"),
-            // What another isolate, or the deploy, has left.
+            // Left by another isolate, or by the deploy.
             (as_of_version(&after, version, &[Kind::Manifest, Kind::Board, Kind::Tastes]), true, "cache"),
             (as_of_version(&after, version, &[Kind::Manifest, Kind::Board, Kind::Tastes]), false, "bundle"),
         ];

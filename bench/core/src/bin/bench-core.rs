@@ -1,7 +1,10 @@
-//! `bench-core`: times the core alone and prints JSON. `bench-core once KIND CANDIDATES`: does one kind of work some times, to be counted:
-//! `new`, `home`, `mixed`, which is `new` on a board that mixes its list, or `whole` and `not-modified`, which are whole requests for `home`.
+//! `bench-core`: times the core alone and prints JSON. `bench-core once KIND CANDIDATES TIMES`:
+//! repeats one kind of work, for counting: `new`, `home`, `mixed` (`new` on a board that mixes its
+//! list), or `whole`, `overlay` and `not-modified` (complete requests for `home`; `overlay` under
+//! one of 2,000 entries).
 //!
-//! Instructions of one run of the work are the difference of two counts, of `once` with and without it: setting up costs the same in both.
+//! The instructions of one run are the difference between the counts of `once` with and without it:
+//! the setup costs the same in both.
 
 use std::env;
 use std::hint::black_box;
@@ -13,11 +16,13 @@ use sinsang_bench::alone::Alone;
 use sinsang_bench::snapshot::Shape;
 use sinsang_bench::whole::Whole;
 
-/// Items on a page of the bench.
+/// Items on a page.
 const LIMIT: usize = 60;
 /// Samples of each row, each of [`REPEATS`] runs.
 const SAMPLES: usize = 301;
 const REPEATS: u32 = 20;
+/// Entries of an overlay.
+const ENTRIES: usize = 2_000;
 
 fn shape(candidates: usize, slot_minutes: i64, users: usize) -> Shape {
     Shape { seed: 6, candidates, slot_minutes, users, shard_bits: 0, is_mixed: false }
@@ -32,7 +37,7 @@ fn work(alone: &Alone, turn: usize, kind: &str) -> usize {
     black_box(&out).len()
 }
 
-/// Microseconds a run: median, and the tenth and ninetieth of a hundred.
+/// Microseconds of a run: median, 10th and 90th percentile.
 fn time(alone: &Alone, kind: &str) -> Value {
     let mut samples: Vec<f64> = (0..SAMPLES)
         .map(|sample| {
@@ -69,12 +74,13 @@ fn run() -> Result<(), String> {
     {
         let candidates = candidates.parse().map_err(|_| "CANDIDATES is no number")?;
         let times: usize = times.parse().map_err(|_| "TIMES is no number")?;
-        if let "whole" | "not-modified" = kind.as_str() {
-            let mut whole = Whole::of(&shape(candidates, 60, 300))?;
+        if let "whole" | "overlay" | "not-modified" = kind.as_str() {
+            let entries = if kind == "overlay" { ENTRIES } else { 0 };
+            let mut whole = Whole::of(&shape(candidates, 60, 300), entries)?;
             for request in 0..times {
                 let reply = whole.ask(request % whole.viewers(), kind == "not-modified");
                 let status = reply.as_ref().map_or(0, |reply| reply.status);
-                if status != if kind == "whole" { 200 } else { 304 } {
+                if status != if kind == "not-modified" { 304 } else { 200 } {
                     return Err(format!("a warm request is answered with {status}"));
                 }
                 black_box(&reply);
@@ -83,7 +89,7 @@ fn run() -> Result<(), String> {
         }
         let shape = Shape { is_mixed: kind == "mixed", ..shape(candidates, 60, 300) };
         let alone = Alone::of(&shape).map_err(|damage| damage.to_string())?;
-        // Every viewer once, so that what a first one finds unwritten is not counted.
+        // Every viewer once first, so that lazily built state is not counted.
         for turn in 0..alone.viewers() + times {
             work(&alone, turn, kind);
         }

@@ -1,7 +1,9 @@
-//! `bench-load PORT FILE CONNECTIONS COUNT`: sends COUNT requests to 127.0.0.1:PORT and prints what came of them as JSON.
+//! `bench-load PORT FILE CONNECTIONS COUNT`: sends COUNT requests to 127.0.0.1:PORT and prints the
+//! results as JSON.
 //!
-//! FILE has the requests as they go over the wire, with a zero byte after each; connection c takes c, c + CONNECTIONS, … of them, over and
-//! over. Connections are kept, nothing is pipelined: each sends its next request when the last answer is whole.
+//! FILE holds the requests as sent over the wire, with a zero byte after each; connection c cycles
+//! through c, c + CONNECTIONS, … of them. Connections are kept alive without pipelining: each sends
+//! its next request when the last answer is complete.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -11,11 +13,11 @@ use std::{env, fs, thread};
 
 use serde_json::json;
 
-/// An answer that takes longer has failed.
+/// Timeout of an answer.
 const TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 
-/// What one connection saw.
+/// Results of one connection.
 #[derive(Default)]
 struct Seen {
     /// Microseconds, from the first byte written to the last byte read.

@@ -1,6 +1,8 @@
-//! `bench-snapshot FOLDER BUILT_AT CANDIDATES ASKING`: writes a snapshot's values below FOLDER/kv, and what the peers are given.
+//! `bench-snapshot FOLDER BUILT_AT CANDIDATES ASKING`: writes a snapshot's values below FOLDER/kv,
+//! and the peers' inputs.
 //!
-//! The user key is read from `SINSANG_USER_KEY`. ASKING users, the first ones, have their tastes in `tastes.json`.
+//! The user key is read from `SINSANG_USER_KEY`. `tastes.json` holds the tastes of the first ASKING
+//! users.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,7 +13,7 @@ use sinsang_bench::{peer, snapshot};
 use sinsang_core::time::UnixMillis;
 use sinsang_core::viewer::UserHasher;
 
-/// Shards of 32 KB, as many as two hundred and more.
+/// Logarithm to base 2 of the number of taste shards: 256, of 32 KB each.
 const SHARD_BITS: u32 = 8;
 const USERS_PER_SHARD: usize = 300;
 const SLOT_MINUTES: i64 = 60;

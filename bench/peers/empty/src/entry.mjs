@@ -1,4 +1,5 @@
-// What the platform calls, with what a fresh instance after a panic takes: that is part of any Worker of the crate.
+// The entry point, including the restart of an instance after a panic, which is part of any Worker
+// of the crate.
 import * as rust from "./bindings.mjs";
 import { run } from "./instance.mjs";
 

@@ -1,4 +1,4 @@
-//! A Worker of the `worker` crate that does nothing but answer.
+//! A Worker of the `worker` crate that only answers.
 #![cfg(target_arch = "wasm32")]
 
 use worker::{Context, Env, Request, Response, Result, event};

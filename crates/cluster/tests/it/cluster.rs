@@ -1,4 +1,5 @@
-//! Whole builds, and listings resolved, on a cluster of processes: the answer of an embedded engine, byte for byte, and clear errors where there can be none.
+//! Complete builds and resolved listings on a cluster of processes: byte for byte an embedded
+//! engine's answer, and clear errors if there can be none.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +14,8 @@ use crate::process::{Cluster, Process, free_port};
 
 const NOW: &str = "2026-11-22T12:34:56+09:00";
 
-/// Tables, and what an embedded engine makes of them: a snapshot, and the lines of `resolve --explain`.
+/// Tables, and an embedded engine's results for them: a snapshot, and the lines of
+/// `resolve --explain`.
 struct Made {
     folder: TempDir,
     snapshot: BTreeMap<PathBuf, Vec<u8>>,
@@ -30,7 +32,7 @@ fn made() -> &'static Made {
         let generate =
             ["generate", "--quick", "--days", "10", "--users", "60", "--now", NOW, "--out", tables, "--quiet"];
         assert!(Process::start("generate", folder.path(), &generate).wait().success());
-        // Few enough events for some users to count as bots: the question after them is asked too.
+        // A limit low enough for some users to count as bots, so that the bots query runs too.
         fs::write(folder.path().join("rules.toml"), "[taste]\nmax_events_per_user = 150\n").unwrap();
         correct(&folder.path().join("tables"));
         let mut made = Made { folder, snapshot: BTreeMap::new(), report: Value::Null, lines: Vec::new() };
@@ -53,7 +55,7 @@ fn made() -> &'static Made {
     })
 }
 
-/// Puts a corrections file beside the tables: two listings are one product, whatever they are.
+/// Adds a corrections file to the tables: it declares the first two listings one product.
 fn correct(tables: &Path) {
     let rows = fs::read_to_string(tables.join("truth/listings.ndjson")).unwrap();
     let name = |row: &str| {
@@ -65,7 +67,7 @@ fn correct(tables: &Path) {
     fs::write(tables.join("corrections.toml"), text).unwrap();
 }
 
-/// How many folders of staged tables lie in a work folder; the file by which runs take turns there stays.
+/// Number of folders of staged tables in a work folder; the lock file of its runs remains there.
 fn folders(work: &Path) -> usize {
     fs::read_dir(work).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_dir()).count()
 }
@@ -90,7 +92,7 @@ impl Made {
         arguments.extend(["--now", NOW, "--format", "json"]);
         if let Some(url) = cluster {
             fs::create_dir(&work).unwrap();
-            // Twice the cores of two executors: more would be tasks without rows.
+            // Twice the cores of two executors: more partitions would be tasks without rows.
             arguments.extend(["--cluster", url, "--work-dir", &work, "--partitions", "8"]);
         }
         Process::start(name, self.folder.path(), &arguments)
@@ -100,7 +102,7 @@ impl Made {
         fs::read(self.folder.path().join(format!("{name}.ndjson"))).unwrap()
     }
 
-    /// The lines are those of an embedded engine.
+    /// Asserts that the lines are those of an embedded engine.
     #[track_caller]
     fn assert_same_lines(&self, name: &str, mut resolve: Process) {
         assert!(resolve.wait().success(), "{}", resolve.said());
@@ -109,20 +111,20 @@ impl Made {
         assert!(self.lines(name) == self.lines, "all lines are the same");
     }
 
-    /// Every file of the snapshot `name`, and the report of the build of it.
+    /// All files of the snapshot `name`, and the report of its build.
     fn result(&self, name: &str, build: &Process) -> (BTreeMap<PathBuf, Vec<u8>>, Value) {
         let mut files = BTreeMap::new();
         let snapshot = self.folder.path().join(name);
         collect(&snapshot, &snapshot, &mut files);
         let mut report: Value = serde_json::from_str(&build.written()).unwrap();
         for table in report["tables"].as_array_mut().unwrap() {
-            // It is beside the output, whose name differs.
+            // Its path is beside the output, whose name differs.
             table["rejects"] = Value::Null;
         }
         (files, report)
     }
 
-    /// The build is the embedded one's equal, and left nothing in its work folder.
+    /// Asserts that the build equals the embedded one, and left nothing in its work folder.
     #[track_caller]
     fn assert_same(&self, name: &str, build: &Process) {
         let left = folders(&self.folder.path().join(format!("{name}.work")));
@@ -153,7 +155,8 @@ fn a_cluster_of_two_executors_answers_the_same_bytes_as_an_embedded_engine() {
     made.assert_same("distributed", &build);
     made.assert_same_lines("distributed", made.resolve("distributed", Some(&cluster.url)));
 
-    // Against a ledger that is empty all is as without one; and it is the same ledger afterwards, by whomever it was asked.
+    // An empty ledger changes nothing; and afterwards it is the same ledger, whichever engine wrote
+    // it.
     let ledger = |name: &str| made.folder.path().join(name);
     let against = |name: &str, cluster: Option<&str>| {
         let folder = ledger(name);
@@ -167,7 +170,7 @@ fn a_cluster_of_two_executors_answers_the_same_bytes_as_an_embedded_engine() {
     let [alone, together] = ["alone", "together"].map(|name| {
         let mut files = BTreeMap::new();
         collect(&ledger(name), &ledger(name), &mut files);
-        // It tells the process.
+        // Its content names the process.
         files.remove(Path::new("lock"));
         files
     });
@@ -181,7 +184,7 @@ fn a_cluster_of_two_executors_answers_the_same_bytes_as_an_embedded_engine() {
 fn an_executor_that_is_killed_half_way_does_not_change_the_answer() {
     let (made, mut cluster) = (made(), Cluster::start(2));
     let mut build = made.build("bereft", Some(&cluster.url));
-    // The trial question is answered, and this one holds finished parts of a later one.
+    // The trial query is over by then, and this executor holds finished parts of a later one.
     cluster.executors[1].wait_until_said("Finished task", 12);
     cluster.executors[1].kill();
     assert!(build.is_running(), "it was killed too late");
@@ -217,7 +220,7 @@ fn a_cluster_that_loses_all_executors_is_an_error_and_leaves_no_snapshot() {
     cluster.executors[0].kill();
     assert!(build.is_running(), "it was killed too late");
     assert_eq!(build.wait().code(), Some(1), "{}", build.said());
-    assert!(build.said().contains("has no executor"), "{}", build.said());
+    assert!(build.said().contains("has had no executor"), "{}", build.said());
     assert!(!made.folder.path().join("abandoned").exists());
 }
 
@@ -244,7 +247,7 @@ fn a_wrong_address_is_an_error_that_names_it() {
         ("http://127.0.0.1:50050".to_owned(), "expected df://HOST:PORT"),
         (format!("df://127.0.0.1:{closed}"), "no scheduler answers"),
         ("df://no-such-host.invalid:50050".to_owned(), "no scheduler answers"),
-        (format!("df://127.0.0.1:{silent_port}"), "is no scheduler"),
+        (format!("df://127.0.0.1:{silent_port}"), "is not a scheduler"),
     ]
     .into_iter()
     .enumerate()

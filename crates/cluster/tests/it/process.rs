@@ -1,4 +1,5 @@
-//! Schedulers, executors and commands as processes of their own: started on free ports, waited for within bounds, ended whatever happens.
+//! Schedulers, executors and commands as separate processes: started on free ports, awaited within
+//! bounds, always ended.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -9,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// The longest wait for anything, on a machine that is busy with other things.
+/// Timeout of every wait, on a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_mins(4);
 
-/// A running command with all that it said. It does not outlive this.
+/// A running command and its standard error. It is killed when dropped.
 pub(crate) struct Process {
     child: Child,
     said: PathBuf,
@@ -34,12 +35,12 @@ impl Process {
         Self { child, said }
     }
 
-    /// What it said on standard error until now.
+    /// Its standard error so far.
     pub(crate) fn said(&self) -> String {
         fs::read_to_string(&self.said).unwrap()
     }
 
-    /// What it wrote to standard output.
+    /// Its standard output.
     pub(crate) fn written(&self) -> String {
         fs::read_to_string(self.said.with_extension("out")).unwrap()
     }
@@ -48,7 +49,7 @@ impl Process {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// Waits until it has said `text` at least `times` times.
+    /// Waits until its standard error has contained `text` at least `times` times.
     #[track_caller]
     pub(crate) fn wait_until_said(&mut self, text: &str, times: usize) {
         let since = Instant::now();
@@ -75,13 +76,13 @@ impl Process {
         }
     }
 
-    /// Stops it as a machine that hangs: its connections stay, and nothing moves any more.
+    /// Stops it like a hanging machine: its connections stay, but nothing moves.
     pub(crate) fn hang(&self) {
         let stop = Command::new("kill").args(["-STOP", &self.child.id().to_string()]).status().unwrap();
         assert!(stop.success());
     }
 
-    /// Ends it as a machine that loses its power does: it can't say goodbye to anybody.
+    /// Kills it like a power failure: it can't say goodbye.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -90,7 +91,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -105,7 +106,7 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts them, and waits until all executors come for tasks.
+    /// Starts them, and waits until all executors fetch tasks.
     pub(crate) fn start(executors: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let arguments = ["scheduler", "--port", "0", "--executor-timeout", "10"];
@@ -127,7 +128,7 @@ impl Cluster {
     }
 }
 
-/// A port that nobody listens at.
+/// A port without a listener.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -1,4 +1,4 @@
-//! What `sinsang build` takes.
+//! Arguments of `sinsang build`.
 
 use std::path::PathBuf;
 
@@ -16,37 +16,40 @@ pub(crate) struct Build {
     /// The folder of the tables.
     #[arg(long, value_name = "FOLDER")]
     input: PathBuf,
-    /// The folder of the snapshot; an earlier one in it is replaced.
+    /// The folder of the snapshot; an earlier snapshot in it is replaced.
     #[arg(long, value_name = "FOLDER")]
     output: PathBuf,
     /// The rules [default: rules.toml beside the tables, or the built-in ones].
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
-    /// Where rows that can't be used are written [default: OUTPUT.rejects.ndjson].
+    /// The file for rows that can't be used [default: OUTPUT.rejects.ndjson].
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
-    /// Where a line is added about what the build came to, for the preview page's plots [default: OUTPUT.builds.ndjson].
+    /// The file to which the build appends a line of results, for the preview page's plots
+    /// [default: OUTPUT.builds.ndjson].
     #[arg(long, value_name = "FILE")]
     builds: Option<PathBuf>,
-    /// A few users, {"viewers":[{"user_id","label"}]}, whose last events the preview page may show to whoever has its secret: they are written
-    /// to OUTPUT.viewers.json, and are in no snapshot.
+    /// A file of a few users, {"viewers":[{"user_id","label"}]}. Their latest events are written to
+    /// OUTPUT.viewers.json, for preview pages opened with the secret, and to no snapshot.
     #[arg(long, value_name = "FILE")]
     viewers: Option<PathBuf>,
     #[command(flatten)]
     reader: Reader,
-    /// The format of the packs. Edges that read 2 read 1 too; deploy them everywhere before a build writes 2 (docs/operations.md,
-    /// Migrations). 1 has the weights of the pulse fixed.
-    #[arg(long, value_name = "1|2", default_value = "1", value_parser = pack_format)]
+    /// The format of the packs. Edges that read 2 also read 1; deploy them everywhere before a
+    /// build writes 2 (docs/operations.md, Migrations). In 1, the weights of the pulse are fixed.
+    #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = pack_format)]
     pack_format: PackFormat,
     /// The time of the build, as RFC 3339 [default: the present].
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) now: Option<UnixMillis>,
-    /// A ledger that keeps the past, so that the tables need only have the days that are not in it, from a day before the present on; they
-    /// are appended to it once the snapshot is written (docs/scale.md).
+    /// A ledger with the past: the tables then need only the days that are not in it, from a day
+    /// before the present on. They are appended to the ledger once the snapshot is written
+    /// (docs/scale.md).
     #[arg(long, value_name = "FOLDER")]
     ledger: Option<PathBuf>,
-    /// Where the model of tastes is kept between builds: for taste.train_every_days of the rules it is used as it is, users and products that
-    /// came since are placed by it, and then it is trained again. Without it every build trains.
+    /// The file that keeps the taste model between builds. Builds reuse the model for the rules'
+    /// taste.train_every_days, and place new users and products by it; then it is trained again.
+    /// Without this file, every build trains.
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     #[command(flatten)]

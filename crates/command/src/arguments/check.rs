@@ -1,4 +1,4 @@
-//! What `sinsang check` takes.
+//! Arguments of `sinsang check`.
 
 use std::path::PathBuf;
 
@@ -12,18 +12,19 @@ use crate::check::{self, Checked};
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// The folder of the tables, or the file of one.
+    /// The folder of the tables, or one table's file.
     #[arg(value_name = "FOLDER")]
     input: PathBuf,
-    /// Check this table alone. What events join is told only where broadcasts is read too.
+    /// Check only this table. Which broadcasts the events join is reported only if broadcasts is
+    /// read too.
     #[arg(long, value_enum, value_name = "NAME")]
     table: Option<Checked>,
     #[command(flatten)]
     reader: Reader,
-    /// The time that is taken as the present, as RFC 3339 [default: the present].
+    /// The time taken as the present, as RFC 3339 [default: the present].
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) now: Option<UnixMillis>,
-    /// Memory that a build will have, in MiB, a quarter of which is for the pages of a Parquet file.
+    /// Memory of the build to come, in MiB; a quarter of it is for the pages of a Parquet file.
     #[arg(long, value_name = "MIB", default_value_t = 2048)]
     memory: u64,
 }

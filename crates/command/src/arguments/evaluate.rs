@@ -1,4 +1,4 @@
-//! What `sinsang evaluate` is asked for.
+//! Arguments of `sinsang evaluate`.
 
 use std::path::PathBuf;
 
@@ -13,16 +13,20 @@ use super::{Identity, Judging};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Evaluate {
-    /// Precision and recall of "the same product" on labelled pairs of titles, beside three baselines.
+    /// Measure precision and recall of "the same product" on labelled pairs of titles, beside three
+    /// baselines.
     Identity {
-        /// A table like pairs.tsv: title_a, price_a, title_b, price_b, brand, category, label, class.
+        /// A table like pairs.tsv, with title_a, price_a, title_b, price_b, brand, category, label
+        /// and class.
         file: PathBuf,
         #[command(flatten)]
         identity: Identity,
     },
-    /// Products and verdicts of a whole schedule on labelled pairs and listings of it, and what is split (docs/identity.md).
+    /// Measure a whole schedule's products and verdicts on labelled pairs and listings, and count
+    /// equal titles split into several products (docs/identity.md).
     Schedule(EvaluateSchedule),
-    /// How well tastes rank real purchases, new items and known ones, beside simpler ways (docs/ranking.md).
+    /// Measure how well tastes rank real purchases of new and known items, beside simpler methods
+    /// (docs/ranking.md).
     Ranking(EvaluateRanking),
 }
 
@@ -30,10 +34,12 @@ pub(crate) enum Evaluate {
 pub(crate) struct EvaluateSchedule {
     #[command(flatten)]
     pub(crate) judging: Judging,
-    /// Labelled pairs, tab-separated: listing_a, listing_b, label (same, different, unclear); class, draw and weight where there are.
+    /// Labelled pairs, tab-separated: listing_a, listing_b, label (same, different, unclear);
+    /// optionally class, draw and weight.
     #[arg(long, value_name = "FILE")]
     pub(crate) pairs: PathBuf,
-    /// Listings that were read, tab-separated: listing, label (new, repeat, unclear); draw and note where there are.
+    /// Labelled listings, tab-separated: listing, label (new, repeat, unclear); optionally draw and
+    /// note.
     #[arg(long, value_name = "FILE")]
     pub(crate) verdicts: Option<PathBuf>,
 }
@@ -43,7 +49,8 @@ pub(crate) struct EvaluateRanking {
     /// UCI Online Retail II as one Parquet file.
     #[arg(long, value_name = "FILE")]
     retail: PathBuf,
-    /// A day that what was bought before is learned from, and what was bought in the 30 days after is ranked; may be given several times.
+    /// A day that splits the data: tastes learn from purchases before it, and rank purchases of the
+    /// 30 days after it; may be given several times.
     #[arg(long = "cut", value_name = "DAY", value_parser = day, default_values = ranking::CUTS)]
     cuts: Vec<UnixMillis>,
 }

@@ -1,4 +1,4 @@
-//! What makes two listings one product, and `sinsang identity`.
+//! Arguments that change product identity, and those of `sinsang identity`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,45 +12,46 @@ use sinsang_run::file::{SETTINGS_BYTES, read_text};
 
 use super::Reading;
 
-/// What makes two listings one product, where it is not what is built in.
+/// Files that change the built-in identity policy.
 #[derive(Debug, Args)]
 pub(crate) struct Identity {
-    /// The identity policy: a file with those keys of it that are to differ (docs/identity.md).
+    /// The identity policy: a file with the keys to change (docs/identity.md).
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// More words that titles are read by, beside the built-in ones (docs/identity.md).
+    /// More words for reading titles, besides the built-in ones (docs/identity.md).
     #[arg(long, value_name = "FILE")]
     words: Option<PathBuf>,
-    /// A matcher that `sinsang identity train` wrote, in the place of the built-in one.
+    /// A matcher written by `sinsang identity train`, in place of the built-in one.
     #[arg(long, value_name = "FILE")]
     matcher: Option<PathBuf>,
-    /// What people decided, which stands above all of this: listings that are one product or two, verdicts (docs/corrections.md) [default:
-    /// corrections.toml beside the tables, where it is there].
+    /// People's decisions, which overrule everything else: listings that are one product or two,
+    /// and verdicts (docs/corrections.md) [default: corrections.toml beside the tables, if it
+    /// exists].
     #[arg(long, value_name = "FILE")]
     corrections: Option<PathBuf>,
 }
 
-/// A file that says what makes two listings one product can't be used.
+/// Why a file that changes product identity can't be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BadIdentity {
-    /// It can't be read.
+    /// The file can't be read.
     #[error("{}: {source}", path.display())]
     Read {
         path: PathBuf,
         #[source]
         source: std::io::Error,
     },
-    /// It is no policy, or no file of words.
+    /// The file is not a valid policy or words file.
     #[error("{}: {source}", path.display())]
     Policy {
         path: PathBuf,
         #[source]
         source: PolicyError,
     },
-    /// It holds no corrections that can be used.
+    /// The corrections file can't be used.
     #[error(transparent)]
     Corrections(#[from] correction::Error),
-    /// It is no matcher.
+    /// The file is not a valid matcher.
     #[error("{}: {source}", path.display())]
     Matcher {
         path: PathBuf,
@@ -60,12 +61,13 @@ pub(crate) enum BadIdentity {
 }
 
 impl Identity {
-    /// The corrections file: the one named, or else the one beside the tables in `folder`.
+    /// The corrections file: `--corrections`, or the one beside the tables in `folder`.
     pub(crate) fn corrections_file(&self, folder: &Path) -> PathBuf {
         self.corrections.clone().unwrap_or_else(|| folder.join(correction::FILE))
     }
 
-    /// The policy that these files make of the built-in one, for a run at `now` on the tables in `folder`.
+    /// The built-in policy with the changes in these files, for a run at `now` on the tables in
+    /// `folder`.
     pub(crate) fn policy(&self, folder: Option<&Path>, now: UnixMillis) -> Result<Policy, BadIdentity> {
         let read = |path: &Path| {
             read_text(path, SETTINGS_BYTES).map_err(|source| BadIdentity::Read { path: path.to_owned(), source })
@@ -93,9 +95,11 @@ impl Identity {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum IdentityCommand {
-    /// Fit a matcher to labels of a schedule, and tell by cross-validation how well it does (docs/identity.md).
+    /// Fit a matcher to labels of a schedule, and measure it by cross-validation
+    /// (docs/identity.md).
     ///
-    /// The same labels give the same matcher. It holds no title and no word; commands that judge take it by --matcher.
+    /// The same labels give the same matcher. It contains no titles or words; judging commands use
+    /// it with --matcher.
     Train(Train),
 }
 
@@ -103,18 +107,18 @@ pub(crate) enum IdentityCommand {
 pub(crate) struct Train {
     #[command(flatten)]
     pub(crate) reading: Reading,
-    /// Labelled pairs of its listings, tab-separated: listing_a, listing_b, label (same, different, unclear); confidence (high, medium,
-    /// low) where there is one.
+    /// Labelled pairs of the schedule's listings, tab-separated: listing_a, listing_b, label (same,
+    /// different, unclear); optionally confidence (high, medium, low).
     #[arg(long, value_name = "FILE")]
     pub(crate) pairs: PathBuf,
-    /// Listings of it that were read, tab-separated: listing, label (new, repeat, unclear); siblings and seen, listings with spaces between
-    /// them, draw, note and confidence where there are.
+    /// Labelled listings of the schedule, tab-separated: listing, label (new, repeat, unclear);
+    /// optionally siblings and seen (listings separated by spaces), draw, note and confidence.
     #[arg(long, value_name = "FILE")]
     pub(crate) verdicts: Option<PathBuf>,
-    /// Labelled pairs of titles of no schedule, as `sinsang evaluate identity` takes them.
+    /// Labelled pairs of titles outside the schedule, as for `sinsang evaluate identity`.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) titles: Vec<PathBuf>,
-    /// The file to write the matcher to, JSON.
+    /// The JSON file to write the matcher to.
     #[arg(long, value_name = "FILE")]
     pub(crate) output: PathBuf,
 }

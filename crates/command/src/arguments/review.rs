@@ -1,4 +1,4 @@
-//! What `sinsang review` takes.
+//! Arguments of `sinsang review`.
 
 use std::path::PathBuf;
 
@@ -11,25 +11,26 @@ use super::value::name;
 pub(crate) struct Review {
     #[command(flatten)]
     pub(crate) judging: Judging,
-    /// A ledger that keeps the past, so that the input need only have the days that are not in it. It stays as it is.
+    /// A ledger with the past: the input then needs only the days that are not in it. The ledger is
+    /// not changed.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) ledger: Option<PathBuf>,
-    /// Who answers, which each correction names.
+    /// The name of the person who answers, written to each correction.
     #[arg(long, value_name = "NAME", required_unless_present = "list", value_parser = name)]
     pub(crate) who: Option<String>,
-    /// Tell the questions and ask none, as --format json does.
+    /// Print the questions without asking them, as --format json does.
     #[arg(long)]
     pub(crate) list: bool,
-    /// Days to come [default: window.ahead_days of the rules].
+    /// The number of days to come [default: window.ahead_days of the rules].
     #[arg(long, value_name = "N")]
     pub(crate) days: Option<u32>,
-    /// The most questions.
+    /// The most questions to ask.
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) most: usize,
 }
 
 impl Review {
-    /// The file that answers are appended to.
+    /// The corrections file, to which answers are appended.
     pub(crate) fn file(&self) -> PathBuf {
         self.judging.reading.corrections_file()
     }

@@ -1,4 +1,4 @@
-//! What is done on a store: publish, roll back, look, collect.
+//! The commands on a store: publish, share, rollback, status, collect and overlay.
 
 use std::process::ExitCode;
 
@@ -7,12 +7,20 @@ use sinsang_publish::snapshot::Snapshot;
 use sinsang_publish::{self, Bill, Error, Planned, Store};
 use sinsang_run::replace::beside;
 
+use super::overlay::of_overlay;
 use super::{NOT_WHOLE, Outcome, complain, print};
 use crate::arguments::{Arguments, Command};
 use crate::metrics::Page;
 
-/// Does on `store` what the arguments ask for; `holder` is who asks, as its lease and its history name it.
-pub(super) fn on_store<S: Store>(arguments: &Arguments, store: &mut S, holder: &str, page: &mut Page) -> Outcome {
+/// Runs the command on `store`; `user` is the environment's, and `holder` names this run in the
+/// store's lease and history.
+pub(super) fn on_store<S: Store>(
+    arguments: &Arguments,
+    store: &mut S,
+    user: Option<&str>,
+    holder: &str,
+    page: &mut Page,
+) -> Outcome {
     let (format, progress, now) = (arguments.format, arguments.progress(), store.now());
     match &arguments.command {
         Command::Publish(publish) => {
@@ -45,6 +53,13 @@ pub(super) fn on_store<S: Store>(arguments: &Arguments, store: &mut S, holder: &
                 publish.bundle.as_deref().map(|file| sinsang_publish::bundle(&snapshot, file)).transpose()?;
             print(format, &report)
         }
+        Command::Share(asked) => match sinsang_publish::share(store, asked.percent, &asked.options(now, holder)?) {
+            Err(error @ Error::Refused { .. }) => {
+                complain(arguments, &error);
+                Ok(ExitCode::from(NOT_WHOLE))
+            }
+            outcome => print(format, &outcome?),
+        },
         Command::Rollback(rollback) => {
             print(format, &sinsang_publish::rollback(store, rollback.snapshot, now, holder)?)
         }
@@ -61,6 +76,7 @@ pub(super) fn on_store<S: Store>(arguments: &Arguments, store: &mut S, holder: &
             page.status(&report);
             print(format, &report)
         }
+        Command::Overlay(command) => of_overlay(command, arguments, store, user, holder),
         _ => Ok(ExitCode::SUCCESS),
     }
 }

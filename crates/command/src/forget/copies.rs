@@ -1,4 +1,5 @@
-//! The copies of what viewers did: rows that are found there are counted and, where the copy is text of ours, removed.
+//! Searches copies of viewers' events: counts the viewers' rows and, in text files of ours, removes
+//! them.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use sinsang_pipeline::read::forgotten::{self, Forgotten, Subject};
 use sinsang_pipeline::read::rules::{self, Rules};
 use sinsang_pipeline::read::{external_vectors, source};
 use sinsang_publish::snapshot::{self, Snapshot};
-use sinsang_publish::{self, Store};
+use sinsang_publish::{self, Store, ViewerShare};
 use sinsang_run::file::read_text;
 use sinsang_run::lock::{Denied, Lock};
 use sinsang_run::progress::{Progress, Unit};
@@ -29,14 +30,19 @@ use sinsang_tables::{Error as InputError, Fault, Place, Rows};
 
 use super::{Known, Report};
 
-/// Bytes of a file of viewers: at most 50 of them with 20 events each.
+mod text;
+
+use text::{is_whole, names_viewer, users, whole};
+
+/// The most bytes of a viewers file: at most 50 viewers with 20 events each.
 const VIEWERS_BYTES: u64 = 16 << 20;
-/// What the names of files end in that are held while a file is rewritten. They begin with a point, so that readers pass over them.
+/// The suffix of lock files, held while a file is rewritten. Their names begin with a dot, so that
+/// readers skip them.
 const LOCK: &str = ".lock";
-/// What the names of rejects files end in.
+/// The suffix of rejects files.
 const REJECTS: &str = ".rejects.ndjson";
 
-/// Why a copy can't be looked through. The others are.
+/// Why a copy can't be searched. The search continues with the others.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file can't be read or written.
@@ -44,7 +50,7 @@ pub enum Error {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A table can't be read.
@@ -59,23 +65,23 @@ pub enum Error {
     /// The rules, which name the lab's files, can't be read.
     #[error(transparent)]
     Rules(#[from] rules::Error),
-    /// A file of the lab's can't be read.
+    /// A lab file can't be read.
     #[error(transparent)]
     Lab(#[from] external_vectors::Error),
-    /// Another run rewrites the file.
-    #[error("{}: {holder} rewrites it; do it again when that has ended", path.display())]
+    /// Another run is rewriting the file.
+    #[error("{}: {holder} is rewriting it; try again when that run has ended", path.display())]
     Busy {
         /// The file.
         path: PathBuf,
-        /// What the other run says of itself.
+        /// The name of the other run.
         holder: String,
     },
-    /// A file of viewers is none.
-    #[error("{}: {source}; nothing of it was removed", path.display())]
+    /// A viewers file is invalid.
+    #[error("{}: not a valid viewers file: {source}; nothing was removed from it", path.display())]
     Viewers {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The parser's error.
         source: serde_json::Error,
     },
 }
@@ -87,26 +93,26 @@ impl Error {
     }
 }
 
-/// A copy that was looked through.
+/// A searched copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Copy {
     /// The file, or the source of objects.
     pub place: String,
-    /// Rows of the viewers.
+    /// Rows of the viewers in it.
     pub rows: u64,
-    /// What became of them.
+    /// What happened to the rows.
     pub outcome: Outcome,
 }
 
-/// What became of rows.
+/// What happened to rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// They are gone.
+    /// They were removed.
     Removed,
-    /// They are there: it was a dry run.
+    /// They remain, because it was a dry run.
     Kept,
-    /// They are there, in a file that is not ours to rewrite.
+    /// They remain, in a file that is not ours to rewrite.
     LeftToOwner,
 }
 
@@ -117,21 +123,21 @@ impl fmt::Display for Copy {
             _ if *rows == 0 => "",
             Outcome::Removed => " removed",
             Outcome::Kept => " would be removed",
-            Outcome::LeftToOwner => ", which its owner has to delete: a CSV or Parquet file is not rewritten",
+            Outcome::LeftToOwner => ", which you must delete: sinsang does not rewrite CSV and Parquet files",
         };
         write!(f, "{place}: {rows} rows{outcome}")
     }
 }
 
-/// Looks for viewers in copies of what they did.
+/// A search for viewers in copies of their events.
 pub struct Search<'a> {
     subjects: &'a [Subject],
     is_dry_run: bool,
-    /// Rows of each.
+    /// Rows of each subject.
     rows: RefCell<Vec<u64>>,
     copies: Vec<Copy>,
     snapshots: Vec<(Known, Vec<usize>)>,
-    /// What of the copies could not be looked through.
+    /// The copies that could not be searched, with the reasons.
     problems: Vec<String>,
 }
 
@@ -142,12 +148,13 @@ impl<'a> Search<'a> {
         Self { subjects, is_dry_run, rows, copies: Vec::new(), snapshots: Vec::new(), problems: Vec::new() }
     }
 
-    /// Notes why a copy could not be looked through; the search goes on with the others.
+    /// Records why a copy could not be searched, if it failed; the search continues.
     pub fn note<E: fmt::Display>(&mut self, outcome: Result<(), E>) {
         self.problems.extend(outcome.err().map(|error| error.to_string()));
     }
 
-    /// The tables of `folder`: events, the lab's files, and the rejects and files of viewers beside them.
+    /// Searches the tables of `folder`: events, lab files, and the rejects and viewers files beside
+    /// them.
     pub fn tables(&mut self, folder: &Path) {
         let events = self.events(folder);
         self.note(events);
@@ -170,10 +177,10 @@ impl<'a> Search<'a> {
 
     fn events(&mut self, folder: &Path) -> Result<(), Error> {
         let Some(path) = file::find_table(folder, Events::NAME)? else { return Ok(()) };
-        // Nobody adds to it meanwhile.
+        // The lock keeps writers away meanwhile.
         let _folder = if path.is_dir() { Some(EventTable::open(&path)?) } else { None };
         let _file = if path.is_dir() { None } else { self.hold(&path)? };
-        // An empty folder is no table, and has nobody's events.
+        // An empty folder is not a table, and has no events.
         let files = match file::list(&path) {
             Err(InputError::EmptyFolder { .. }) => Vec::new(),
             files => files?,
@@ -196,7 +203,8 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// Holds a file against other runs that rewrite it; a dry run rewrites none. The lock lies beside it, for the file itself is replaced.
+    /// Locks a file against other runs that rewrite it; a dry run takes no lock. The lock is a
+    /// separate file, because the file itself is replaced.
     fn hold(&self, path: &Path) -> Result<Option<Lock>, Error> {
         if self.is_dry_run {
             return Ok(None);
@@ -227,7 +235,7 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// A file of rejects, which quotes rows or their start.
+    /// Searches a rejects file, which quotes rows or their beginnings.
     pub fn rejects(&mut self, path: &Path) {
         let outcome = self.of_rejects(path);
         self.note(outcome);
@@ -240,7 +248,7 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// A file of viewers, with or without what they did.
+    /// Searches a viewers file, with or without events.
     pub fn viewers(&mut self, path: &Path) {
         let outcome = self.of_viewers(path);
         self.note(outcome);
@@ -266,10 +274,11 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// The objects of `source`, those that the consumer set aside too. Damaged ones are noted, and the others searched.
+    /// Searches the objects of `source`, including those that the consumer set aside. Damaged
+    /// objects are recorded, and the others searched.
     ///
     /// # Errors
-    /// An [`Error`].
+    /// [`Error::Ingest`] if the objects can't be read or written.
     pub async fn objects(&mut self, source: &str, variable: impl Fn(&str) -> Option<String>) -> Result<(), Error> {
         let objects = Objects::new(source, 0, variable)?;
         let is_wanted = |line: &[u8]| !self.count(self.of_row(line));
@@ -277,16 +286,16 @@ impl<'a> Search<'a> {
         self.copies.push(Copy { place: source.to_owned(), rows: purged.lines, outcome: self.outcome() });
         for Damaged { object, reason } in purged.damaged {
             self.problems.push(format!(
-                "{source}: {object}: {reason}; nothing of it was removed: put a whole one in its place, or remove it"
+                "{source}: {object}: {reason}; nothing was removed from it: replace it by an intact object, or delete it"
             ));
         }
         Ok(())
     }
 
-    /// A snapshot's folder, and the files beside it, which are looked through first.
+    /// Searches a snapshot's folder, after the files beside it.
     ///
     /// # Errors
-    /// An [`Error`].
+    /// [`Error::Snapshot`] if the snapshot can't be read.
     pub fn snapshot(&mut self, folder: &Path) -> Result<(), Error> {
         let (rejects, viewers) = (beside(folder, REJECTS.trim_start_matches('.')), beside(folder, "viewers.json"));
         if rejects.exists() {
@@ -311,11 +320,12 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// The live snapshot of `store` and those that are kept. Unless it is a dry run, the store first notes the viewers, so that none of these becomes
-    /// live again; `holder` is who does so.
+    /// Searches the live and kept snapshots of `store`. Unless it is a dry run, the store first
+    /// records the viewers, so that no snapshot with their tastes becomes live again; `holder`
+    /// names this run.
     ///
     /// # Errors
-    /// What the store says.
+    /// The store's error.
     pub fn store<S: Store>(&mut self, store: &mut S, holder: &str) -> Result<(), sinsang_publish::Error<S::Error>> {
         let keys: Vec<_> =
             self.subjects.iter().flat_map(|subject| users(&subject.names)).map(sinsang_core::viewer::UserKey).collect();
@@ -327,13 +337,17 @@ impl<'a> Search<'a> {
             let is_known =
                 |subject: &Subject| users(&subject.names).any(|key| standing.keys.iter().any(|of| of.0 == key));
             let known = (0..).zip(self.subjects).filter(|(_, subject)| is_known(subject)).map(|(at, _)| at).collect();
-            let place = if standing.is_live { "live" } else { "kept in the store" };
+            let place = match standing.share {
+                _ if standing.is_live => "live",
+                Some(share) if share != ViewerShare::NONE => "on trial",
+                _ => "kept in the store",
+            };
             self.know(standing.snapshot, place, known);
         }
         Ok(())
     }
 
-    /// Adds to `report` what was found.
+    /// Adds the findings to `report`.
     pub fn tell(self, report: &mut Report) {
         for (found, rows) in report.found.iter_mut().zip(self.rows.into_inner()) {
             found.rows = rows;
@@ -355,7 +369,7 @@ impl<'a> Search<'a> {
         if self.is_dry_run { Outcome::Kept } else { Outcome::Removed }
     }
 
-    /// Removes the lines of a file that are somebody's.
+    /// Removes a file's lines that belong to a subject.
     fn purge(&self, path: &Path, packing: Packing, whose: &dyn Fn(&[u8]) -> Option<usize>) -> Result<u64, Error> {
         let mut rows = 0;
         let mut is_wanted = |line: &[u8]| {
@@ -367,27 +381,27 @@ impl<'a> Search<'a> {
         Ok(rows)
     }
 
-    /// Counts a row of the subject at `place`; `false` where there is none.
+    /// Counts a row of the subject at `place`; `false` if there is no subject.
     fn count(&self, place: Option<usize>) -> bool {
         let mut all = self.rows.borrow_mut();
         let rows = place.and_then(|place| all.get_mut(place));
         rows.map(|rows| *rows += 1).is_some()
     }
 
-    /// Whose `id` is, cleaned as tables are read.
+    /// The subject with this `id`, cleaned as in tables.
     fn of_id(&self, id: &str) -> Option<usize> {
         let id = clean(id).0;
         let id = code::restored(&id).unwrap_or(&id);
         self.subjects.iter().position(|subject| subject.ids.contains(id))
     }
 
-    /// Whom `name` names.
+    /// The subject with this `name`.
     fn of_name(&self, name: &str) -> Option<usize> {
         let name = ViewerName::parse(clean(name).0.as_ref())?;
         self.subjects.iter().position(|subject| subject.names.contains(&name))
     }
 
-    /// Whose a row of events is; one that can't be read is searched as a text.
+    /// The subject of a row of events; an unreadable row is searched as text.
     fn of_row(&self, line: &[u8]) -> Option<usize> {
         let Ok(row) = serde_json::from_slice::<Map<String, Json>>(line) else {
             return self.of_text(&String::from_utf8_lossy(line));
@@ -401,7 +415,7 @@ impl<'a> Search<'a> {
                 Json::Number(number) => whole(number.as_f64()).unwrap_or_else(|| number.to_string()),
                 _ => return None,
             };
-            // What holds a row that was set aside is searched as a text.
+            // The field that holds a quarantined row is searched as text.
             match () {
                 () if is("user_id", name) => self.of_id(&text),
                 () if is("viewer", name) => self.of_name(&text),
@@ -411,14 +425,15 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// Whose a reject is, by what it quotes.
+    /// The subject of a reject, found in the text it quotes.
     fn of_reject(&self, line: &[u8]) -> Option<usize> {
         let Ok(reject) = serde_json::from_slice::<Map<String, Json>>(line) else {
             return self.of_text(&String::from_utf8_lossy(line));
         };
         let field = reject.get("field").and_then(Json::as_str);
         let quoted = |told: &str| {
-            // The value of another column is nobody, whatever it is; a quoted row may have theirs beside it.
+            // Another column's value never identifies a viewer, but a quoted row may have a
+            // viewer's column.
             let text = reject.get(told).and_then(Json::as_str)?;
             let is_row = text.contains(PARTS);
             if is_row || field.is_none_or(names_viewer) { self.of_text(text) } else { None }
@@ -426,7 +441,8 @@ impl<'a> Search<'a> {
         quoted("value").or_else(|| quoted("detail"))
     }
 
-    /// Whose name or id stands in `text` as a value of its own: all of it, a field of CSV, or the value of a user or a viewer in JSON, which may be cut.
+    /// The subject whose name or id is a separate value in `text`: the whole text, a CSV field, or
+    /// a user's or viewer's value in JSON, which may be truncated.
     fn of_text(&self, text: &str) -> Option<usize> {
         let stands = |needle: &str| text.match_indices(needle).any(|(at, _)| is_whole(text, at, needle.len()));
         self.subjects.iter().position(|subject| {
@@ -435,48 +451,10 @@ impl<'a> Search<'a> {
     }
 }
 
-/// What ends a value within a row: of CSV or of JSON.
+/// Characters that end a value within a row of CSV or JSON.
 const PARTS: [char; 6] = [',', ';', '\t', '|', '"', '}'];
 
-/// Whether a column names a viewer.
-fn names_viewer(name: &str) -> bool {
-    Events::COLUMNS.iter().any(|column| matches!(column.name, "user_id" | "viewer") && column.rank(name).is_some())
-}
-
-/// Whether the `length` bytes of `text` from `at` on are a value of their own.
-fn is_whole(text: &str, at: usize, length: usize) -> bool {
-    let (Some(before), Some(after)) = (text.get(..at), text.get(at + length..)) else { return false };
-    // JSON within JSON has its quotes escaped.
-    let (before, after) = (before.trim_end(), after.trim_start().trim_start_matches('\\'));
-    if !(after.is_empty() || after.starts_with(PARTS)) {
-        return false;
-    }
-    let unquoted = |text: &'_ str| -> Option<usize> {
-        let text = text.strip_suffix('"')?;
-        Some(text.trim_end_matches('\\').len())
-    };
-    let bare = unquoted(before).and_then(|end| before.get(..end)).unwrap_or(before).trim_end();
-    let key = bare.strip_suffix(':').map(str::trim_end).and_then(|text| text.get(..unquoted(text)?));
-    match key {
-        Some(text) => text.rsplit('"').next().is_some_and(names_viewer),
-        None => before.is_empty() || before.ends_with(PARTS),
-    }
-}
-
-/// The keys of users among `names`.
-fn users<'n>(names: impl IntoIterator<Item = &'n ViewerName>) -> impl Iterator<Item = u64> {
-    names.into_iter().filter_map(|name| match name {
-        ViewerName::User(key) => Some(key.0),
-        ViewerName::Device(_) => None,
-    })
-}
-
-/// A whole number that a table wrote as `12345.0`.
-fn whole(number: Option<f64>) -> Option<String> {
-    number.filter(|number| number.fract() == 0.0 && number.abs() < 9e15).map(|number| format!("{number:.0}"))
-}
-
-/// Counts rows of a table that is not rewritten.
+/// Counts the subjects' rows in a table that is not rewritten.
 struct Counting<'s, 'a> {
     search: &'s Search<'a>,
     user: Option<usize>,
@@ -506,10 +484,10 @@ impl Rows for Counting<'_, '_> {
     fn renamed(&mut self, _: &'static str, _: &str) {}
 }
 
-/// The names whose events a table is to be without, by the list beside it.
+/// Names of forgotten viewers, from the list beside the table; the table leaves their events out.
 ///
 /// # Errors
-/// [`forgotten::Error`] where the list can't be read.
+/// [`forgotten::Error`] if the list can't be read.
 pub fn left_out(table: &Path) -> Result<std::collections::BTreeSet<String>, forgotten::Error> {
     let folder = table.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     Ok(Forgotten::read(folder)?.names().collect())

@@ -1,4 +1,5 @@
-//! Where the questions are asked and answered: lines in, lines out, and each answer in the corrections file before the next question.
+//! The dialogue of a review: reads an answer a line, and writes it to the corrections file before
+//! it asks the next question.
 
 use std::fmt;
 use std::fs::OpenOptions;
@@ -12,18 +13,18 @@ use sinsang_pipeline::read::correction;
 
 use super::{Question, Questions};
 
-/// Why a review ended before its questions did. Answers given before are in the file.
+/// Why a review ended early. Earlier answers are in the file.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The corrections file can't be used: mend it first.
+    /// The corrections file can't be used: correct it first.
     #[error(transparent)]
     Corrections(#[from] correction::Error),
-    /// The corrections file can't be written: make room, or see who may write there.
+    /// The corrections file can't be written: make room, or check its permissions.
     #[error("{} can't be written: {source}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The terminal can't be read or written.
@@ -31,18 +32,18 @@ pub enum Error {
     Terminal(#[from] io::Error),
 }
 
-/// What a review came to.
+/// The counts of a review.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Outcome {
     /// Answers "same".
     pub same: usize,
     /// Answers "different".
     pub different: usize,
-    /// Questions passed over.
+    /// Questions skipped.
     pub skipped: usize,
-    /// Questions that earlier answers settled.
+    /// Questions settled by earlier answers.
     pub settled: usize,
-    /// Questions that were not asked any more.
+    /// Questions left unasked.
     pub left: usize,
     /// The corrections file.
     pub file: PathBuf,
@@ -53,13 +54,13 @@ impl fmt::Display for Outcome {
         let Self { same, different, skipped, settled, left, file } = self;
         write!(
             f,
-            "{same} same, {different} different in {}; {skipped} skipped, {settled} settled by these, {left} left",
+            "{same} same, {different} different in {}; {skipped} skipped, {settled} settled by earlier answers, {left} left",
             file.display()
         )
     }
 }
 
-/// An answer, with what was said after it.
+/// An answer, with its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer<'l> {
     Same(&'l str),
@@ -82,22 +83,23 @@ impl<'l> Answer<'l> {
     }
 }
 
-/// Who answers, and where the answers go.
+/// The person who answers, and the file for the answers.
 #[derive(Clone, Debug)]
 pub struct Desk<'d> {
     /// The corrections file.
     file: PathBuf,
-    /// Who answers.
+    /// The person who answers.
     who: &'d str,
     /// The present.
     now: UnixMillis,
 }
 
 impl<'d> Desk<'d> {
-    /// A desk for `who`, whose answers go into the corrections file `file`; it is made where it is missing.
+    /// A desk for `who`, with answers appended to the corrections file `file`, which is created if
+    /// missing.
     ///
     /// # Errors
-    /// [`Error::Write`] where answers could not be written.
+    /// [`Error::Write`] if the file can't be opened for writing.
     pub fn begin(file: PathBuf, who: &'d str, now: UnixMillis) -> Result<Self, Error> {
         match OpenOptions::new().create(true).append(true).open(&file) {
             Ok(_) => Ok(Self { file, who, now }),
@@ -105,10 +107,11 @@ impl<'d> Desk<'d> {
         }
     }
 
-    /// Asks the questions on `output` and reads a line of `input` for each. The end of the input stops it, also within a line.
+    /// Asks the questions on `output` and reads a line of `input` for each. The end of the input
+    /// stops the review, even within a line.
     ///
     /// # Errors
-    /// [`enum@Error`]; what was answered before is in the file.
+    /// [`enum@Error`]; earlier answers are in the file.
     pub fn ask(
         &self,
         questions: &Questions<'_>,
@@ -136,7 +139,7 @@ impl<'d> Desk<'d> {
         Ok(outcome)
     }
 
-    /// Asks until there is an answer that can be followed, and writes it down.
+    /// Asks until the answer is valid, and records it.
     fn answer(
         &self,
         question: &Question<'_>,
@@ -175,8 +178,8 @@ impl<'d> Desk<'d> {
         Ok(correction::read(&self.file, self.now)?)
     }
 
-    /// Appends an answer, unless it contradicts what is in the file: then it says how. Whoever else answers waits for it, and a disk that is
-    /// full leaves the file as it was.
+    /// Appends an answer, or returns the contradiction if it contradicts the file. Other reviewers
+    /// wait for the file's lock, and a full disk leaves the file unchanged.
     fn append(&self, question: &Question<'_>, kind: Pair, why: &str) -> Result<Result<(), String>, Error> {
         let entry = self.entry(question, kind, why);
         let path = &self.file;
@@ -190,14 +193,15 @@ impl<'d> Desk<'d> {
         correction::parse(&text, path, self.now)?;
         match correction::parse(&format!("{text}{entry}"), path, self.now) {
             Ok(_) => {}
-            // Where it would stand nobody can see; what it contradicts is named by its line.
+            // The entry's own line is not in the file; the mistake's text names the line that it
+            // contradicts.
             Err(correction::Error::Corrections(corrections::Error::Mistakes { mistakes, .. })) => {
                 return Ok(Err(mistakes.into_iter().map(|mistake| mistake.what).collect::<Vec<_>>().join("; ")));
             }
             Err(error) => return Err(error.into()),
         }
         file.write_all(entry.as_bytes()).and_then(|()| file.sync_all()).map_err(|source| {
-            // Half an entry would stop every command that reads the file.
+            // An incomplete entry would stop every command that reads the file.
             let _ = file.set_len(length);
             failed(source)
         })?;
@@ -207,7 +211,8 @@ impl<'d> Desk<'d> {
     fn entry(&self, question: &Question<'_>, kind: Pair, why: &str) -> String {
         let Question { verdict, probability, .. } = question;
         let why = if why.is_empty() {
-            format!("reviewed; it was {} with {:.0} %", verdict.as_str(), probability * 100.0)
+            let (verdict, percent) = (verdict.as_str(), probability * 100.0);
+            format!("reviewed; it was judged {verdict}, the same product with a probability of {percent:.0} %")
         } else {
             why.to_owned()
         };

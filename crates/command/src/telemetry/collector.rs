@@ -1,4 +1,4 @@
-//! The HTTP client of the exporter of spans: `ureq`, which publishing uses too.
+//! The HTTP client of the span exporter: `ureq`, which publishing uses too.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,16 +7,16 @@ use std::time::Duration;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use ureq::Agent;
 
-/// How long a collector may take for a batch of spans, and a run may wait at its end.
+/// The longest a collector may take for a batch of spans, and a run may wait at exit.
 pub(crate) const COLLECTOR_LIMIT: Duration = Duration::from_secs(3);
-/// No answer of a collector is longer: it says how many spans it refused.
+/// The most bytes of a collector's answer, which says how many spans it refused.
 const MAX_ANSWER_BYTES: u64 = 64 << 10;
 
 /// Sends spans; each call blocks the exporter's own thread.
 #[derive(Debug)]
 pub(super) struct Client {
     agent: Agent,
-    /// Whether it was said that the collector is away.
+    /// Whether a failure was logged.
     has_told: AtomicBool,
 }
 
@@ -37,7 +37,7 @@ impl Client {
         Ok(Response::from_parts(head, bytes.into()))
     }
 
-    /// Says once that spans do not arrive.
+    /// Logs the first failure to deliver spans.
     fn tell(&self, outcome: &Result<Response<Bytes>, HttpError>) {
         let trouble = match outcome {
             Ok(response) if response.status().is_success() => return,
@@ -45,13 +45,13 @@ impl Client {
             Err(error) => error.to_string(),
         };
         if !self.has_told.swap(true, Ordering::Relaxed) {
-            tracing::warn!(trouble, "the collector of traces does not take spans; the run goes on without");
+            tracing::warn!(trouble, "the trace collector does not accept spans; the run continues without them");
         }
     }
 }
 
 impl HttpClient for Client {
-    // What the trait's macro makes of an async function.
+    // The trait's macro expands its async function to this signature.
     fn send_bytes<'client, 'sent>(
         &'client self,
         request: Request<Bytes>,

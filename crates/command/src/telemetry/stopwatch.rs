@@ -1,4 +1,4 @@
-//! How long each stage of a run took, by the spans that its stages are.
+//! The duration of each stage of a run, measured by the stages' spans.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,15 +10,15 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-/// A layer that notes how long spans of the target [`STAGE`] lived.
+/// A layer that measures spans of the target [`STAGE`].
 #[derive(Clone, Debug)]
 pub(crate) struct Stopwatch {
     clock: fn() -> UnixMillis,
-    /// Stages in the order in which they first ended, with their milliseconds.
+    /// Milliseconds of each stage, in the order of their first ends.
     ended: Arc<Mutex<Vec<(&'static str, i64)>>>,
 }
 
-/// When a span began.
+/// The start of a span.
 struct Begun(UnixMillis);
 
 impl Stopwatch {
@@ -26,7 +26,7 @@ impl Stopwatch {
         Self { clock, ended: Arc::default() }
     }
 
-    /// Seconds of each stage; one that ran several times counts together.
+    /// Seconds of each stage, summed over its runs.
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of a run, far below 2^52")]
     pub(super) fn seconds(&self) -> Vec<(&'static str, f64)> {
         let ended = self.ended.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -1,8 +1,9 @@
-//! Why a product stands where it does for a viewer: what a preview's `explain=1` says, asked of a snapshot's folder by the edge's own code.
+//! Why a product has its place for a viewer: the edge's own code reads a snapshot's folder and
+//! answers as a preview with `explain=1`.
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use sinsang::memory::Memory;
 use sinsang::request::{Config, Raw};
@@ -12,82 +13,75 @@ use sinsang_core::key::Key;
 use sinsang_core::pack::board::Board;
 use sinsang_core::pack::{Kind, PackId};
 use sinsang_core::printable::grouped;
+use sinsang_core::signal;
+use sinsang_core::surface_name::Surface;
 use sinsang_core::time::UnixMillis;
 use sinsang_core::verdict::VerdictKind;
 use sinsang_publish::snapshot::{self, Snapshot};
 
 use super::word;
 
-/// Opens the preview of an edge that nobody else asks.
+/// The preview secret of an edge that only this process asks.
 const SECRET: &str = "why it stands there";
-/// Steps of a request, far more than it takes.
+/// The most steps of a request; real ones take far fewer.
 const MOST_STEPS: usize = 64;
 
-/// Where a product may stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum Surface {
-    /// The new-product tab.
-    New,
-    /// What is on air.
-    Live,
-}
-
-/// Why a place can't be told.
+/// Why no place can be told.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file of the snapshot can't be used.
-    #[error("{0}; with --viewer, --input is the folder of a snapshot, as `sinsang build` writes it")]
+    #[error("{0}; with --viewer, --input must be a snapshot's folder, as `sinsang build` writes it")]
     Snapshot(#[from] snapshot::Error),
-    /// No key for users.
-    #[error("no key to find the viewer by: set SINSANG_USER_KEY to the one that the snapshot was built with")]
+    /// The user-hashing secret is missing.
+    #[error("SINSANG_USER_KEY is missing: set it to the key that the snapshot was built with")]
     NoUserKey,
-    /// No product goes by that name.
+    /// No product has that name.
     #[error(
-        "the snapshot's board has no product {wanted}: give a listing's code, SHOP:CODE, or a product's 16 hex digits, of the window"
+        "the board has no product {wanted}: give a listing's code, SHOP:CODE, or 16 hex digits of a product in the window"
     )]
     Unknown {
-        /// What was asked for.
+        /// The name asked for.
         wanted: String,
     },
     /// Several shops have that code.
-    #[error("{code} is a code of several shops: give one of {}", shops.join(", "))]
+    #[error("several shops have a listing {code}: give one of {}", shops.join(", "))]
     Ambiguous {
         /// The code.
         code: String,
-        /// Each with its shop.
+        /// The listings, as `shop:code`.
         shops: Vec<String>,
     },
-    /// The edge does not answer.
+    /// The edge refuses the request.
     #[error("the edge answers {status}: {detail}")]
     Refused {
-        /// The status.
+        /// The HTTP status.
         status: u16,
-        /// What it says.
+        /// The answer's detail.
         detail: String,
     },
 }
 
-/// What is asked.
+/// A question about products' places.
 #[derive(Clone, Debug)]
 pub struct Question<'a> {
-    /// The app's id of the user.
+    /// The app's id for the user.
     pub viewer: &'a str,
     /// The secret that users are hashed with.
     pub user_key: &'a str,
     /// The surface.
     pub surface: Surface,
-    /// The time that the surface is looked at.
+    /// The time of the request.
     pub at: UnixMillis,
 }
 
-/// Where products stand, and why.
+/// The places of products, with the reasons.
 #[derive(Debug, Serialize)]
 pub struct Places {
     viewer: String,
+    #[serde(serialize_with = "named")]
     surface: Surface,
     at: String,
-    /// Whether the viewer's own tastes order it.
+    /// Whether the viewer's own tastes order the surface.
     personalized: bool,
     snapshot: String,
     /// Products on the surface.
@@ -95,29 +89,36 @@ pub struct Places {
     products: Vec<Told>,
 }
 
-/// One of them.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn named<S: Serializer>(surface: &Surface, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(surface.as_str())
+}
+
+/// One place of a product, or its absence.
 #[derive(Clone, Debug, Serialize)]
 struct Told {
     product_id: String,
     title: String,
-    /// From 1; none where it is not on the surface.
+    /// The place from 1; `None` if not on the surface.
     place: Option<usize>,
-    /// The channel that it is on air on, for the live order.
+    /// The channel that it is on air on, for the live surface.
     #[serde(skip_serializing_if = "Option::is_none")]
     channel: Option<String>,
-    /// Why it is not there.
+    /// Why it is absent, in Korean.
     #[serde(skip_serializing_if = "Option::is_none")]
     absent: Option<String>,
     verdict: Value,
-    /// As `explain=1` has it.
+    /// The `why` of `explain=1`.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<Value>,
 }
 
-/// Tells where the products `wanted` stand for a viewer, each a listing's code, `shop:code`, or 16 hex digits.
+/// Finds the places of the products `wanted` for a viewer; each is a listing's code, `shop:code`,
+/// or 16 hex digits.
 ///
 /// # Errors
-/// [`Error`] says what is missing.
+/// [`Error`] if the key is missing, the snapshot can't be used, a product is not found or
+/// ambiguous, or the edge refuses.
 pub fn places(snapshot: &Snapshot, question: &Question<'_>, wanted: &[String]) -> Result<Places, Error> {
     if question.user_key.is_empty() {
         return Err(Error::NoUserKey);
@@ -143,7 +144,7 @@ pub fn places(snapshot: &Snapshot, question: &Question<'_>, wanted: &[String]) -
                 .unwrap_or_default(),
             why: None,
         };
-        // What is on air on several channels stands there several times.
+        // A product on air on several channels has several places.
         let before = told.len();
         for (place, item) in (1..).zip(&items).filter(|(_, item)| item["product_id"] == found.product_id.as_str()) {
             told.push(Told {
@@ -170,12 +171,12 @@ pub fn places(snapshot: &Snapshot, question: &Question<'_>, wanted: &[String]) -
     })
 }
 
-/// An opened JSON object of the board.
+/// Parses a JSON object of the board, which lacks its closing brace.
 fn object(opened: &[u8]) -> Value {
     serde_json::from_slice(&[opened, b"}"].concat()).unwrap_or_default()
 }
 
-/// The product that goes by a name.
+/// The index of the product with that name.
 fn find(heads: &[Value], wanted: &str) -> Result<usize, Error> {
     if let Some(index) = heads.iter().position(|head| head["product_id"] == wanted) {
         return Ok(index);
@@ -202,18 +203,17 @@ fn find(heads: &[Value], wanted: &str) -> Result<usize, Error> {
     }
 }
 
-/// The surface's items as a preview has them, in their order, and whether it is the viewer's own.
+/// The surface's items in order, as in a preview, and whether the order is the viewer's own.
 fn items(snapshot: &Snapshot, question: &Question<'_>) -> Result<(Vec<Value>, bool), Error> {
-    let (path, more) = match question.surface {
-        Surface::New => ("/v1/new", "&limit=100"),
-        Surface::Live => ("/v1/live", ""),
-    };
+    let path = format!("/v1/{}", question.surface.as_str());
+    // Only the new-product tab has pages.
+    let more = if question.surface == Surface::New { "&limit=100" } else { "" };
     let [viewer, at] = [question.viewer, &question.at.to_kst_rfc3339()].map(escaped);
     let asked = format!("explain=1&viewer={viewer}&as_of={at}{more}");
     let mut query = asked.clone();
     let (mut items, mut memory) = (Vec::new(), Memory::default());
     loop {
-        let mut body = ask(snapshot, question, path, &query, &mut memory)?;
+        let mut body = ask(snapshot, question, &path, &query, &mut memory)?;
         if let Some(page) = body.get_mut("items").and_then(Value::as_array_mut) {
             items.append(page);
         }
@@ -224,12 +224,12 @@ fn items(snapshot: &Snapshot, question: &Question<'_>) -> Result<(Vec<Value>, bo
     }
 }
 
-/// Every byte as an address may have it.
+/// Percent-encodes every byte.
 fn escaped(text: &str) -> String {
     text.bytes().fold(String::new(), |escaped, byte| escaped + &format!("%{byte:02X}"))
 }
 
-/// One answer of the edge, which reads the snapshot's folder.
+/// Asks the edge once; it reads the snapshot's folder.
 fn ask(
     snapshot: &Snapshot,
     question: &Question<'_>,
@@ -257,7 +257,9 @@ fn ask(
             }
             Step::Read(reads) => {
                 let fetch = |read: sinsang::snapshot_load::Read| {
-                    let value = if read.place == Place::Store { Some(snapshot.read(read.key)?) } else { None };
+                    // A folder holds a snapshot, and no overlay.
+                    let is_there = read.place == Place::Store && read.key != Key::Overlay;
+                    let value = if is_there { Some(snapshot.read(read.key)?) } else { None };
                     Ok(Fetched { place: read.place, key: read.key, value: Ok(value), is_second: false })
                 };
                 let fetched = reads.into_iter().map(fetch).collect::<Result<_, snapshot::Error>>()?;
@@ -296,30 +298,13 @@ fn absent(board: &Board, index: usize, question: &Question<'_>) -> String {
             )
         }
         Surface::New => "운영 규칙이 감추었습니다.".to_owned(),
+        Surface::Tabs => "상품을 보여 주는 화면이 아닙니다.".to_owned(),
     }
 }
 
-/// What a part of a score is called.
-const PARTS: [(&str, &str); 11] = [
-    ("taste", "취향"),
-    ("channel", "채널"),
-    ("hour", "시간대"),
-    ("soon", "방송까지 남은 시간"),
-    ("on_air", "방송 중"),
-    ("popularity", "인기"),
-    ("position", "기본 순서"),
-    ("memory", "짧은 기억"),
-    ("rules", "운영 규칙"),
-    ("stay", "방송을 이어 온 시간"),
-    ("pulse", "지금의 관심"),
-];
-
 impl fmt::Display for Places {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let surface = match self.surface {
-            Surface::New => "신상품 탭",
-            Surface::Live => "생방송",
-        };
+        let surface = self.surface.korean();
         let whose = if self.personalized { "이 회원의 순서" } else { "취향을 몰라 함께 보는 순서" };
         write!(f, "{} · {surface} · {} · {whose} · 스냅샷 {}", self.viewer, self.at, self.snapshot)?;
         for told in &self.products {
@@ -336,7 +321,8 @@ impl Told {
             write!(f, "\n  {total}개 가운데 {place}번째 · {}점", signed(&why["total"]))?;
             self.channel.iter().try_for_each(|channel| write!(f, " · {channel}"))?;
             for (name, part) in why["parts"].as_object().into_iter().flatten() {
-                let known = PARTS.iter().find(|(known, _)| known == name).map_or(name.as_str(), |(_, korean)| *korean);
+                let known =
+                    signal::KOREAN.iter().find(|(known, _)| known == name).map_or(name.as_str(), |(_, korean)| *korean);
                 write!(f, "\n    {known} {}", signed(part))?;
             }
             for rule in why["rules"].as_array().into_iter().flatten() {
@@ -369,7 +355,7 @@ impl Told {
     }
 }
 
-/// A number of points with its sign and thousands.
+/// Points with a sign and grouped thousands.
 fn signed(value: &Value) -> String {
     let points = value.as_i64().unwrap_or(0);
     let grouped = grouped(points.unsigned_abs());

@@ -1,4 +1,4 @@
-//! The words of a story: times, amounts, and the parts of a score as a person says them.
+//! The Korean wording of a story: times, amounts, and the parts of a score.
 
 use std::fmt;
 
@@ -39,7 +39,7 @@ pub(super) fn neighbour(neighbour: &Neighbour<'_>) -> String {
     format!("{shop} {listing_id} “{title}” ({at} {channel})")
 }
 
-/// A verdict's name.
+/// A verdict's Korean name.
 pub(crate) fn verdict(kind: VerdictKind) -> &'static str {
     match kind {
         VerdictKind::New => "신상품",
@@ -53,7 +53,7 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
 }
 
-/// The parts of a score, a line each, with what each added or took.
+/// Writes the parts of a score, a line each, with the amount that each added or took.
 pub(crate) fn write_parts(f: &mut fmt::Formatter<'_>, score: &Score) -> fmt::Result {
     for part in &score.parts {
         let sign = if part.value < 0.0 { '−' } else { '+' };
@@ -62,7 +62,7 @@ pub(crate) fn write_parts(f: &mut fmt::Formatter<'_>, score: &Score) -> fmt::Res
     Ok(())
 }
 
-/// Why two listings are not one product.
+/// Why two listings are different products.
 pub(super) fn difference(score: &Score, same_at: f64) -> String {
     match &score.veto {
         Some(veto) if veto.name == CORRECTION => format!("다른 상품인 까닭: 담당자 판정 ({})", veto.note),

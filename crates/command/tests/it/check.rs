@@ -1,4 +1,4 @@
-//! `sinsang check` on whole and broken tables: what it says first, its exit codes, its JSON.
+//! `sinsang check` on intact and broken tables: its first lines, exit codes and JSON.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -17,12 +17,13 @@ const NOW: &str = "2026-11-22T12:00:00+09:00";
 const HEADER: &str = "listing_id,shop,channel,title,brand,price,starts_at,ends_at,collected_at\n";
 const SHOPS: [&str; 4] = ["GS샵", "현대홈쇼핑", "롯데홈쇼핑", "NS홈쇼핑"];
 
-/// The wall clock of Korea as a schedule writes it, without an offset.
+/// Korean local time without an offset, as a schedule writes it.
 fn local(at: UnixMillis) -> String {
     at.to_kst_rfc3339().replace('T', " ").replace("+09:00", "")
 }
 
-/// The rows of a shop from 40 days ago to tomorrow, its times `off_hours` hours from the truth and as `write` spells them.
+/// The rows of a shop from 40 days ago to tomorrow, with times `off_hours` hours off, spelt by
+/// `write`.
 fn rows(shop: &str, off_hours: i64, write: fn(UnixMillis) -> String) -> String {
     let midnight = UnixMillis::parse_rfc3339(NOW).unwrap().plus(-12 * HOUR_MS);
     let mut rows = String::new();
@@ -65,7 +66,7 @@ fn read(folder: &Path, name: &str) -> String {
     fs::read_to_string(folder.join(name)).unwrap()
 }
 
-/// What the command ends with and prints.
+/// The command's exit code and output.
 fn check(folder: &Path, more: &[&str]) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sinsang"));
     command.args(["check", folder.to_str().unwrap(), "--now", NOW]).args(more);
@@ -78,7 +79,7 @@ fn json(folder: &Path, more: &[&str]) -> (i32, Value) {
     (code, serde_json::from_str(&text).unwrap())
 }
 
-/// Rule and subject of each finding, notes left out.
+/// Rule and subject of each finding except notes.
 fn rules(report: &Value) -> Vec<(&str, &str)> {
     let findings = report["findings"].as_array().unwrap().iter().filter(|finding| finding["severity"] != "note");
     findings
@@ -106,13 +107,13 @@ fn where_all_is_well_it_says_so_first_and_on_one_screen() {
 
 #[test]
 fn each_thing_that_looks_wrong_ends_with_3_and_is_named() {
-    /// What is wrong, how a table comes to it, and the rules that name it with what they name.
+    /// A defect, how a table gets it, and the rules that report it with their subjects.
     type Case = (&'static str, fn(&Path), &'static [(&'static str, &'static str)]);
     let table: [Case; 6] = [
         (
             "times of UTC in one shop",
             |folder| {
-                // The wall clock of UTC, nine hours behind.
+                // UTC's wall clock, nine hours behind Korea's.
                 write(folder, "broadcasts/0.csv", &(HEADER.to_owned() + &rows(SHOPS[0], -9, local)));
             },
             &[("hours_off", "GS샵")],
@@ -203,14 +204,14 @@ fn what_a_build_would_refuse_ends_with_1_and_the_rest_is_told_all_the_same() {
             },
             &[],
             "unreadable",
-            "is damaged or was cut off",
+            "is damaged or truncated",
         ),
         (
             "a file of other columns",
             |folder| write(folder, "broadcasts/0.csv", "kind,at\nclick,now\n"),
             &[],
             "unreadable",
-            "lacks the required columns",
+            "is missing the required columns",
         ),
         (
             "no table",
@@ -228,7 +229,7 @@ fn what_a_build_would_refuse_ends_with_1_and_the_rest_is_told_all_the_same() {
             },
             &[],
             "no_rows",
-            "none of 0 rows",
+            "no usable row out of 0",
         ),
         (
             "more rows set aside than are allowed",
@@ -237,7 +238,7 @@ fn what_a_build_would_refuse_ends_with_1_and_the_rest_is_told_all_the_same() {
             },
             &[],
             "too_many_set_aside",
-            "600 of 5,640 rows can't be used (10.6 %, at most 5 % may be)",
+            "600 of 5,640 rows are unusable (10.6 %, limit 5 %)",
         ),
     ];
     for (what, break_it, more, rule, said) in table {
@@ -253,12 +254,12 @@ fn what_a_build_would_refuse_ends_with_1_and_the_rest_is_told_all_the_same() {
         assert_eq!(tables.contains(&"tabs"), more.is_empty(), "{what}: {tables:?}");
         let is_cut = what == "a file that was cut";
         assert_eq!(
-            report["not_judged"].to_string().contains("could not be read"),
+            report["not_judged"].to_string().contains("the unreadable rows"),
             is_cut || rule == "unreadable" && said.contains("columns"),
             "{what}"
         );
         let (code, text) = check(folder.path(), more);
-        assert!(code == 1 && text.starts_with("A build would fail, for one reason"), "{what}: {text}");
+        assert!(code == 1 && text.starts_with("A build would fail for one reason"), "{what}: {text}");
     }
     let folder = tables();
     write(folder.path(), "broadcasts/x.csv", &(HEADER.to_owned() + &",GS샵,GS샵,무쇠솥,,1,soon,,\n".repeat(600)));
@@ -291,7 +292,7 @@ fn values_are_shown_by_form_with_their_place_and_command_no_terminal() {
     assert_eq!((&title["forms"][1]["values"], &title["forms"][1]["examples"][0]), (&1.into(), &"옛 글자 솥".into()));
 }
 
-/// A text in CP949, Hangul by hand: the tests know no encoder.
+/// Encodes text as CP949 with a handwritten table of Hangul, since the tests have no encoder.
 fn cp949(text: &str) -> Vec<u8> {
     let known =
         [('샵', [0xbc, 0xa5]), ('옛', [0xbf, 0xbe]), ('글', [0xb1, 0xdb]), ('자', [0xc0, 0xda]), ('솥', [0xbc, 0xdc])];
@@ -310,7 +311,7 @@ fn events_are_held_against_the_other_tables_and_users_are_not_shown() {
     for nth in 0..3_000_u32 {
         let (user, hour, day) = (1_000 + nth % 37, 7 + nth % 16, 1 + nth % 21);
         let user = if nth % 3 == 0 { "secret-4711".to_owned() } else { format!("secret-{user}") };
-        // Leading zeros lost, as a spreadsheet loses them.
+        // Leading zeros are lost, as in a spreadsheet.
         let code = (day - 1) % 9 * 100 + hour * 3;
         writeln!(events, r#"{{"user_id":"{user}","at":"2026-11-{day:02}T{hour:02}:{:02}:{:02}+09:00","kind":"click","shop":"GS샵","listing_id":{code}}}"#, nth / 60 % 60, nth % 60).unwrap();
     }
@@ -333,7 +334,7 @@ fn events_are_held_against_the_other_tables_and_users_are_not_shown() {
     );
     let (_, alone) = json(folder.path(), &["--table", "events"]);
     assert_eq!(rules(&alone), [("outsized_user", "")]);
-    assert!(alone["not_judged"][0].as_str().unwrap().contains("what they join"), "{alone:#}");
+    assert!(alone["not_judged"][0].as_str().unwrap().contains("matches with broadcasts"), "{alone:#}");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The circle: what a viewer does is taken in as the Worker's consumer leaves it, and changes their order after the next build.
+//! The whole circle: a viewer's events, ingested as the Worker's consumer stores them, change the
+//! viewer's order after the next build.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -40,7 +41,7 @@ impl Built {
         self.shards.iter().find_map(|shard| Some(Taste::cut(shard.find(key)?, shard.widths())))
     }
 
-    /// The products of the new-product tab in the viewer's order.
+    /// The new-product tab's products in the viewer's order.
     fn order(&self, key: u64) -> Vec<usize> {
         let view = View { taste: self.taste(key), viewer: key, ..View::shared(&self.board, now()) };
         let sort = Sort::Recommended;
@@ -59,13 +60,13 @@ fn what_viewers_do_changes_their_order_after_the_next_build() {
     fs::rename(input.join("events.ndjson"), events.join("history.ndjson")).unwrap();
     let hasher = UserHasher::new(USER_KEY.as_bytes()).unwrap();
     let viewer = hasher.key("u-newcomer");
-    // What the newcomer did is known by their id from one source and by their key from the other.
+    // One source names the newcomer by id, the other by key.
     let line = r#"{"user_id":"u-newcomer","at":"2026-11-20T20:00:00+09:00","kind":"tab_open","tab_id":"new"}"#;
     fs::write(events.join("app.ndjson"), format!("{line}\n")).unwrap();
     let before = Built::of(&input, &first);
     let common = before.order(viewer.0);
 
-    // The category with the second most of the shared list: neither alone in it nor hard to find.
+    // The shared list's second most frequent category: it neither fills the list nor is rare.
     let category = |built: &Built, product: usize| built.board.product(product).category();
     let categories: BTreeSet<usize> = common.iter().filter_map(|product| category(&before, *product)).collect();
     let size = |wanted: usize| common.iter().filter(|product| category(&before, **product) == Some(wanted)).count();

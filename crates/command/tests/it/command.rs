@@ -1,9 +1,8 @@
-//! The `sinsang` command as people and scripts meet it: help, exit codes, JSON, and what it says where something is wrong.
+//! The `sinsang` command for people and scripts: help, exit codes, JSON and error texts.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::OnceLock;
 
 use assert_cmd::Command;
@@ -17,10 +16,13 @@ use sinsang_core::printable::is_unprintable;
 use sinsang_publish::snapshot::Snapshot;
 use tempfile::TempDir;
 
+mod build_log;
+mod pipe;
+
 const NOW: &str = "2026-11-22T12:34:56+09:00";
 const USER_KEY: &str = "a secret of the tests";
 
-/// The command, with a key for users.
+/// The command, with a user key.
 fn sinsang(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sinsang"));
     command.args(arguments).env("SINSANG_USER_KEY", USER_KEY);
@@ -43,7 +45,7 @@ fn says(what: &str) -> impl Predicate<str> + use<> {
     predicate::str::contains(what.to_owned())
 }
 
-/// Tables and the snapshot of them.
+/// Tables and their snapshot.
 struct Made {
     _folder: TempDir,
     tables: PathBuf,
@@ -64,7 +66,7 @@ fn made() -> &'static Made {
     })
 }
 
-/// A folder of ten broadcasts, the first `bad` of which have no time that can be read.
+/// A folder of ten broadcasts; the first `bad` have an unreadable time.
 fn ten_broadcasts(folder: &Path, bad: usize) {
     let mut rows = "listing_id,shop,channel,title,starts_at\n".to_owned();
     for row in 0..10 {
@@ -75,36 +77,30 @@ fn ten_broadcasts(folder: &Path, bad: usize) {
     fs::write(folder.join("broadcasts.csv"), rows).unwrap();
 }
 
+/// The commands below `command`, as its help lists them, each with its own below it.
+fn commands(command: &str) -> Vec<String> {
+    let words: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
+    let help = sinsang(&words).assert().success().stderr("");
+    let help = String::from_utf8(help.get_output().stdout.clone()).unwrap();
+    assert!(help.contains(format!("Usage: sinsang {command}").trim_end()) && help.contains("--format"), "{help}");
+    let listed = help.split_once("\nCommands:\n").map_or("", |(_, rest)| rest.split("\n\n").next().unwrap());
+    let rows = listed.lines().filter_map(|line| line.strip_prefix("  ")).filter(|line| !line.starts_with(' '));
+    let names: Vec<&str> =
+        rows.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect();
+    let below = names.iter().flat_map(|name| commands(format!("{command} {name}").trim_start()));
+    let own = names.iter().map(|name| format!("{command} {name}").trim_start().to_owned());
+    own.chain(below).collect()
+}
+
 #[test]
-fn every_command_explains_itself() {
-    for command in [
-        "",
-        "generate",
-        "import",
-        "import online-retail",
-        "check",
-        "build",
-        "resolve",
-        "why",
-        "audit",
-        "publish",
-        "rollback",
-        "status",
-        "collect",
-        "cost",
-        "experiment",
-        "experiment report",
-        "inspect",
-        "evaluate",
-        "evaluate identity",
-        "evaluate schedule",
-        "verify",
-    ] {
-        let words: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
-        let usage = format!("Usage: sinsang {command}");
-        sinsang(&words).assert().success().stderr("").stdout(says(usage.trim_end()).and(says("--format")));
-    }
-    sinsang(&["--help"]).assert().stdout(says("Exit codes: 0 done, 1 failed, 2 wrong arguments, 3"));
+fn every_command_explains_itself_and_stands_in_the_manual() {
+    let all = commands("");
+    assert!(all.len() > 30 && all.iter().any(|command| command == "ledger check"), "{all:?}");
+    let manual = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/commands.md")).unwrap();
+    let first = all.iter().filter(|command| !command.contains(' '));
+    let missing: Vec<&String> = first.filter(|command| !manual.contains(&format!("`sinsang {command}"))).collect();
+    assert!(missing.is_empty(), "docs/commands.md lacks {missing:?}");
+    sinsang(&["--help"]).assert().stdout(says("Exit codes: 0 success, 1 failure, 2 invalid arguments, 3"));
     sinsang(&["--version"]).assert().success().stdout(says("sinsang "));
 }
 
@@ -149,7 +145,7 @@ fn reports_are_json_where_that_is_asked_for() {
     let evaluated = json(&sinsang(&["evaluate", "identity", pairs, "--format", "json"]).assert().success());
     let (ours, fuzzy) = (&evaluated["f1"], &evaluated["baselines"]["fuzzy_ratio_90"]["f1"]);
     assert!(ours.as_f64().unwrap() > fuzzy.as_f64().unwrap(), "{ours} {fuzzy}");
-    // An error is JSON too, and nothing else is written.
+    // An error is JSON too, and the only output.
     let assert = sinsang(&["verify", "nowhere", "--format", "json"]).assert().code(1).stdout("");
     let error: Value = serde_json::from_slice(&assert.get_output().stderr).unwrap();
     assert!(error["error"].as_str().unwrap().contains("nowhere"), "{error}");
@@ -197,9 +193,9 @@ fn rows_past_the_limit_stop_a_build_unless_the_limit_is_raised() {
     ten_broadcasts(&input, 2);
     let rejects = folder.path().join("out.rejects.ndjson");
     build(&input, &output, &[]).code(1).stderr(
-        says("2 of the 10 rows of broadcasts can't be used (20.0 %, at most 5 % may be): starts_at not a time (2)")
+        says("2 of 10 rows of broadcasts are unusable (20.0 %, limit 5 %): starts_at not a time (2)")
             .and(says(&format!("see {}", rejects.display())))
-            .and(says("--max-rejects raises the limit")),
+            .and(says("raise the limit with --max-rejects")),
     );
     assert!(!output.exists());
     build(&input, &output, &["--max-rejects", "0.2"]).success().stdout(says("8 kept").and(says("set aside 2")));
@@ -212,7 +208,7 @@ fn rows_past_the_limit_stop_a_build_unless_the_limit_is_raised() {
     assert_eq!((&rows[1]["file"], &rows[1]["field"]), (&Value::from(text(&file)), &Value::from("starts_at")));
     assert_eq!((&rows[1]["row"], &rows[1]["line"], &rows[1]["value"]), (&2.into(), &3.into(), &"soon".into()));
     build(&input, &output, &["--max-rejects", "0.19"]).code(1);
-    sinsang(&["verify", text(&output)]).assert().success().stdout(says("whole"));
+    sinsang(&["verify", text(&output)]).assert().success().stdout(says("no problems found"));
 }
 
 #[test]
@@ -231,7 +227,7 @@ fn wrong_rules_are_named_by_file_line_and_column() {
     }
     let elsewhere = folder.path().join("mine.toml");
     build(&input, &output, &["--rules", text(&elsewhere)]).code(1).stderr(says(text(&elsewhere)));
-    // Rules that are named hold instead of those beside the tables.
+    // Named rules replace those beside the tables.
     fs::write(&elsewhere, "[window]\nback_hours = 1\n").unwrap();
     build(&input, &output, &["--rules", text(&elsewhere)]).success();
 }
@@ -274,7 +270,7 @@ fn a_product_and_a_user_can_be_looked_at() {
     assert_eq!(tastes["channels"].as_object().unwrap().len(), board.channel_count());
     assert_eq!(tastes["tabs"].as_array().unwrap().len(), board.tab_count());
     sinsang(&user).env("SINSANG_USER_KEY", "another").assert().code(1).stderr(says("no tastes of that user"));
-    sinsang(&user).env_remove("SINSANG_USER_KEY").assert().code(1).stderr(says("set SINSANG_USER_KEY"));
+    sinsang(&user).env_remove("SINSANG_USER_KEY").assert().code(1).stderr(says("SINSANG_USER_KEY is missing"));
 }
 
 #[test]
@@ -303,7 +299,8 @@ fn verify_ends_with_3_where_something_is_wrong_and_with_1_where_it_cannot_read()
     sinsang(&["verify", text(tables)]).assert().code(1).stderr(says("manifest"));
 }
 
-/// A year of a small shop, and a schedule to come: a pot that has aired under another code, one that has not, and a claim.
+/// A year of a small shop and a schedule to come: a pot that has aired under another code, one that
+/// has not, and a title that claims to be new.
 const SHOP: &str = "\
 listing_id,shop,channel,title,brand,price,starts_at,ends_at,review_count,collected_at
 100,GS샵,GS샵 LIVE,도란 무쇠솥 24cm,도란,49900,2026-01-05 10:00,2026-01-05 11:00,0,
@@ -320,7 +317,7 @@ fn shop() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("schedule.csv");
     fs::write(&file, SHOP).unwrap();
-    // A row each few weeks is a record of a few days.
+    // A row every few weeks gives a record of a few days.
     fs::write(folder.path().join("rules.toml"), "[verdict]\nmin_history_days = 1\n").unwrap();
     (folder, file)
 }
@@ -333,7 +330,7 @@ fn resolve_writes_a_line_for_each_listing_with_its_product_and_verdict() {
     sinsang(&words).assert().success().stderr("").stdout(
         says("8 listings")
             .and(says("verdicts: 2 new"))
-            .and(says("3 as of their next broadcast").not())
+            .and(says("3 judged as of their next broadcast").not())
             .and(says("8 lines in")),
     );
     let read = || -> Vec<Value> {
@@ -365,13 +362,13 @@ fn resolve_writes_a_line_for_each_listing_with_its_product_and_verdict() {
     );
     let cooker = line(&explained, "CJ온스타일", "301");
     assert_eq!(cooker["nearest_other"]["score"]["veto"]["name"], "persons", "{cooker}");
-    // The same input gives the same bytes, and nothing half written is left where it fails.
+    // The same input gives the same bytes, and a failure leaves no partial file.
     let before = fs::read(&output).unwrap();
     sinsang(&words).arg("--explain").assert().success();
     assert_eq!(fs::read(&output).unwrap(), before);
     let nowhere = folder.path().join("none/lines.ndjson");
     let words = ["resolve", "--input", text(&file), "--output", text(&nowhere), "--now", NOW];
-    sinsang(&words).assert().code(1).stderr(says("can't be written").or(says("can't be opened")));
+    sinsang(&words).assert().code(1).stderr(says("can't be written").or(says("can't open")));
     let words = ["resolve", "--input", "none.csv", "--output", text(&output), "--now", NOW];
     sinsang(&words).assert().code(1).stderr(says("none.csv"));
 }
@@ -422,7 +419,7 @@ fn audit_sets_claims_beside_what_they_are() {
     assert_eq!(report["silent_new"][0]["listing_id"], "301");
 }
 
-/// Whether a terminal that shows `bytes` only shows them.
+/// Whether `bytes` contain no control of a terminal.
 fn is_plain(bytes: &[u8]) -> bool {
     !String::from_utf8_lossy(bytes).chars().any(|c| is_unprintable(c) && c != '\n')
 }
@@ -432,7 +429,7 @@ fn no_header_and_no_message_from_outside_commands_the_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let broadcasts = folder.path().join("broadcasts.csv");
     let output = folder.path().join("snapshot");
-    // Clears the screen, sets the window's title, turns the line around, and begins one of its own.
+    // Clears the screen, sets the window's title, reverses the line, and begins another.
     let header = "\u{1b}[2J\u{1b}]0;owned\u{7}title\u{202e},\"one\ntwo\",\u{9b}31mred";
     fs::write(&broadcasts, format!("{header}\n1,2,3\n")).unwrap();
     for more in [&[][..], &["--format", "json"], &["--log-format", "json"]] {
@@ -447,7 +444,7 @@ fn no_header_and_no_message_from_outside_commands_the_terminal() {
             assert!(said["error"].as_str().is_some_and(|error| error.contains("broadcasts.csv")), "{said}");
         }
     }
-    // The name of a file, and what a parser quotes of one.
+    // The name of a file, and a parser's quote from a file.
     let odd = folder.path().join("rules \u{1b}[31m.toml");
     fs::write(&odd, "new = \"\u{202e}\"\n").unwrap();
     for format in ["text", "json"] {
@@ -486,190 +483,4 @@ fn titles_and_names_that_turn_text_around_are_put_right_and_counted() {
         is_plain(&told.get_output().stdout)
             && String::from_utf8_lossy(&told.get_output().stdout).contains("무쇠솥 3호")
     );
-}
-
-#[test]
-fn a_reader_that_goes_away_is_no_failure() {
-    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_sinsang"))
-        .args(["inspect", text(&made().snapshot)])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-    assert!(output.status.success(), "{:?}", output.status);
-}
-
-#[test]
-fn builds_leave_a_line_each_and_the_last_events_of_those_who_are_named() {
-    let tables = &made().tables;
-    let folder = tempfile::tempdir().unwrap();
-    let snapshot = folder.path().join("snapshot");
-    let listed = folder.path().join("viewers.json");
-    fs::copy(tables.join("viewers.json"), &listed).unwrap();
-    let build = |now: &str, more: &[&str]| {
-        let mut command = sinsang(&["build", "--input", text(tables), "--output", text(&snapshot), "--now", now]);
-        command.args(["--viewers", text(&listed)]).args(more).assert().success()
-    };
-    // What users do after the first is in the tables already, and is not looked at.
-    build("2026-11-22T00:00:00+09:00", &[]);
-    // A run that was killed left half a file that anybody may read.
-    fs::write(folder.path().join("snapshot.viewers.json.part"), "{").unwrap();
-    build(NOW, &[]);
-    build(NOW, &[]);
-    let lines = fs::read_to_string(folder.path().join("snapshot.builds.ndjson")).unwrap();
-    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let [first, second] = lines.as_slice() else { panic!("a build again at one time leaves one line: {lines:?}") };
-    assert_eq!(
-        (first["built_at"].as_str(), second["built_at"].as_str()),
-        (Some("2026-11-22T00:00:00+09:00"), Some(NOW))
-    );
-    assert_eq!(first["ranking"], Value::Null, "there is nothing to judge yet");
-    let of_shops: u64 =
-        second["shops"].as_object().unwrap().values().map(|shop| shop["repeat"].as_u64().unwrap()).sum();
-    assert!(of_shops >= second["verdicts"]["repeat"].as_u64().unwrap() && of_shops > 0, "{second}");
-    // A build again at one time has no snapshot before it to judge, and keeps what was said.
-    assert_eq!(second["ranking"]["snapshot"], first["snapshot"], "{second}");
-    assert_eq!(second["tables"][0]["table"], "broadcasts");
-
-    let told = folder.path().join("snapshot.viewers.json");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = fs::metadata(&told).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "what users did is for its owner alone");
-    }
-    let told: Value = serde_json::from_slice(&fs::read(told).unwrap()).unwrap();
-    let viewer = &told["viewers"][0];
-    let user = viewer["user_id"].as_str().unwrap();
-    let events = viewer["events"].as_array().unwrap();
-    assert!(!events.is_empty() && events.len() <= 20 && viewer["label"].is_string(), "{viewer}");
-    assert!(events.iter().all(|event| event["kind"] != "impression" && event["at"].as_str().unwrap() <= NOW));
-    assert!(events.is_sorted_by(|a, b| a["at"].as_str() >= b["at"].as_str()));
-    assert!(events.iter().any(|event| event["title"].is_string() && event["channel"].is_string()), "{viewer}");
-
-    // Whoever is forgotten is not named.
-    let forgetting = folder.path().join("forgetting");
-    fs::create_dir(&forgetting).unwrap();
-    for entry in fs::read_dir(tables).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file()) {
-        fs::copy(entry.path(), forgetting.join(entry.file_name())).unwrap();
-    }
-    sinsang(&["forget", "--input", text(&forgetting), user]).assert().success();
-    let mut command = sinsang(&["build", "--input", text(&forgetting), "--output", text(&snapshot), "--now", NOW]);
-    command.args(["--viewers", text(&listed)]).assert().success();
-    let told: Value = serde_json::from_slice(&fs::read(folder.path().join("snapshot.viewers.json")).unwrap()).unwrap();
-    assert!(told["viewers"].as_array().unwrap().iter().all(|viewer| viewer["user_id"] != user), "{told}");
-
-    fs::write(&listed, "[]").unwrap();
-    let mut command = sinsang(&["build", "--input", text(tables), "--output", text(&snapshot), "--now", NOW]);
-    command.args(["--viewers", text(&listed)]).assert().code(1).stderr(says("viewers.json").and(says("user_id")));
-}
-
-/// A pipe is opened and then waited for by whoever reads it as a file; a device never ends.
-#[cfg(unix)]
-#[test]
-fn what_is_no_file_is_refused_and_not_waited_for() {
-    let folder = tempfile::tempdir().unwrap();
-    let snapshot = folder.path().join("snapshot");
-    fs::create_dir_all(snapshot.join("pack")).unwrap();
-    let kept = Snapshot::at(&made().snapshot);
-    fs::copy(kept.file(Key::Live), snapshot.join("manifest")).unwrap();
-    let board = kept.file(Key::Pack(Kind::Board, kept.manifest().unwrap().board()));
-    let pack = snapshot.join("pack").join(board.file_name().unwrap());
-    let soon = std::time::Duration::from_secs(20);
-    let mkfifo = |path: &Path| assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
-    mkfifo(&pack);
-    let verify = ["verify", text(&snapshot)];
-    sinsang(&verify).timeout(soon).assert().code(1).stderr(says("is not a regular file"));
-    fs::remove_file(&pack).unwrap();
-    std::os::unix::fs::symlink("/dev/zero", &pack).unwrap();
-    sinsang(&verify).timeout(soon).assert().code(1).stderr(says("is not a regular file"));
-    fs::remove_file(&pack).unwrap();
-    fs::File::create(&pack).unwrap().set_len(1 << 40).unwrap();
-    sinsang(&verify).timeout(soon).assert().code(1).stderr(says("a store takes"));
-
-    let tables = folder.path().join("tables");
-    ten_broadcasts(&tables, 0);
-    let output = folder.path().join("output");
-    for name in ["events/a.ndjson", "forgotten.txt", "renamed.txt"] {
-        let path = tables.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        mkfifo(&path);
-        let mut build = sinsang(&["build", "--input", text(&tables), "--output", text(&output), "--now", NOW]);
-        build.timeout(soon).assert().code(1).stderr(says(name));
-        fs::remove_file(&path).unwrap();
-    }
-}
-
-#[test]
-fn what_builds_come_to_names_the_shops_of_damaged_rows_and_judges_the_order_before() {
-    let folder = tempfile::tempdir().unwrap();
-    let (tables, snapshot) = (folder.path().join("tables"), folder.path().join("snapshot"));
-    ten_broadcasts(&tables, 3);
-    let kept = folder.path().join("kept.ndjson");
-    fs::write(&kept, "no line\n").unwrap();
-    // Before the second build a user buys what is new, at once and again later.
-    let bought = |at: &str, listing: &str| {
-        format!(
-            "{{\"user_id\":\"u\",\"at\":\"{at}\",\"kind\":\"purchase\",\"shop\":\"GS샵\",\"listing_id\":\"{listing}\"}}\n"
-        )
-    };
-    let early: String = (1..6).map(|hour| bought(&format!("2026-11-2{hour}T00:00:00+09:00"), "L9")).take(2).collect();
-    fs::write(tables.join("events.ndjson"), early.clone() + &bought("2026-11-22T13:00:00+09:00", "L9")).unwrap();
-    fs::write(tables.join("rules.toml"), "[verdict]\nmin_history_days = 0\n").unwrap();
-    let more = ["--max-rejects", "0.5", "--builds", text(&kept)];
-    build(&tables, &snapshot, &more).success();
-    sinsang(&["build", "--input", text(&tables), "--output", text(&snapshot), "--now", "2026-11-22T14:00:00+09:00"])
-        .args(more)
-        .assert()
-        .success();
-    let lines = fs::read_to_string(&kept).unwrap();
-    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(lines.len(), 2, "what is no line is left out");
-    let table = &lines[1]["tables"][0];
-    assert_eq!((table["rows"].as_u64(), table["kept"].as_u64()), (Some(10), Some(7)));
-    assert_eq!(table["reasons"]["starts_at: not a time"], 3);
-    assert_eq!(table["shops"]["GS샵"], 3);
-    let ranking = &lines[1]["ranking"];
-    assert_eq!(ranking["snapshot"], lines[0]["snapshot"]);
-    assert_eq!(ranking["new"]["deeds"], 1, "{ranking}");
-    assert_eq!(ranking["new"]["reciprocal"], 1.0, "what the user bought before stands first: {ranking}");
-    assert_eq!(ranking["live"]["deeds"], 0);
-}
-
-/// Each of these waited for somebody to write into the pipe.
-#[cfg(unix)]
-#[test]
-fn a_pipe_is_refused_wherever_a_file_is_asked_for() {
-    let folder = tempfile::tempdir().unwrap();
-    let pipe = folder.path().join("pipe");
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let tables = folder.path().join("tables");
-    ten_broadcasts(&tables, 0);
-    let (pipe, tables) = (pipe.to_str().unwrap(), tables.to_str().unwrap());
-    let output = folder.path().join("out");
-    let build = ["build", "--input", tables, "--output", output.to_str().unwrap(), "--now", NOW];
-    let snapshot = output.to_str().unwrap();
-    let cost = ["cost", "--snapshot", snapshot, "--users", "1", "--requests-per-user", "1", "--publishes-per-day", "1"];
-    let publish = ["publish", snapshot, "--local", "nowhere"];
-    let report = ["experiment", "report", "e", "--variant", "a=0.5", "--variant", "b=0.5"];
-    for words in [
-        vec!["rules", "check", pipe],
-        [&build[..], &["--rules", pipe]].concat(),
-        [&build[..], &["--corrections", pipe]].concat(),
-        [&build[..], &["--words", pipe]].concat(),
-        [&build[..], &["--matcher", pipe]].concat(),
-        [&build[..], &["--policy", pipe]].concat(),
-        [&build[..], &["--viewers", pipe]].concat(),
-        [&publish[..], &["--rules", pipe]].concat(),
-        [&cost[..], &["--prices", pipe]].concat(),
-        [&report[..], &["--events", pipe]].concat(),
-        vec!["evaluate", "identity", pipe],
-        vec!["evaluate", "identity", pipe, "--words", pipe],
-    ] {
-        let limit = std::time::Duration::from_mins(1);
-        sinsang(&words).timeout(limit).assert().code(1).stderr(says("is not a regular file"));
-    }
 }

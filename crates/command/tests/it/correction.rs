@@ -1,4 +1,4 @@
-//! Corrections on the whole way: in a history read whole and in a ledger, which are to come to the same.
+//! Corrections end to end: a whole history and a ledger must give the same result.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -48,7 +48,7 @@ fn table(folder: &Path, days: std::ops::RangeInclusive<u32>) -> PathBuf {
     path
 }
 
-/// A corrections file: `1=2` and `1/2` of codes of the shop, `6:new` a verdict.
+/// A corrections file: `1=2` and `1/2` join and part codes of the shop, `6:new` gives a verdict.
 fn corrections(folder: &Path, said: &str) -> PathBuf {
     let mut file = String::new();
     for said in said.split_whitespace() {
@@ -92,13 +92,13 @@ impl Desk {
         lines.lines().map(line).map(|line| (line["listing_id"].as_str().unwrap().to_owned(), line)).collect()
     }
 
-    /// What the ledger says of its listings: all slots again, which it knows.
+    /// The ledger's answer on its listings: resolves all slots again, all of which it knows.
     fn known(&self, ledger: &str, said: &str) -> BTreeMap<String, Value> {
         self.resolve(2..=10, said, Some(ledger))
     }
 }
 
-/// The codes that are one product with each, the first of them by its code.
+/// For each code, the first code of the same product.
 fn groups(lines: &BTreeMap<String, Value>) -> BTreeMap<&str, &str> {
     let mut first: BTreeMap<&str, &str> = BTreeMap::new();
     let mut groups = BTreeMap::new();
@@ -127,7 +127,7 @@ fn a_ledger_comes_to_what_the_whole_history_does_also_where_a_correction_comes_l
         [("", "1/2"), ("1/2", "1/2"), ("", "1/2 2=3"), ("", "1=3"), ("1=3", "1/3"), ("1/2", "1=2"), ("1/2 2=4", "1/2")]
     {
         let desk = Desk { folder: tempfile::tempdir().unwrap() };
-        // Three days before anybody said `then`.
+        // Three runs before `then` is decided.
         for days in [2..=2, 3..=4, 6..=6] {
             desk.resolve(days, first, Some("ledger"));
         }
@@ -160,14 +160,14 @@ fn a_listing_that_is_parted_takes_its_broadcasts_along_and_comes_back_with_them(
     };
     let before = products();
     for round in 0..3 {
-        // The word of a person reaches products of which the day has nothing.
+        // A correction reaches products outside the day's table.
         desk.resolve(4..=4, "1/2", Some("ledger"));
         assert_eq!(products(), before + 1, "round {round}");
         let parted = desk.known("ledger", "1/2");
         assert_ne!(groups(&parted)["2"], "1");
         let line = &parted["2"];
         assert_eq!(line["evidence"]["earlier"], Value::Null, "{line}");
-        // It stays so once nobody says so any more.
+        // The listings stay parted once the correction is withdrawn.
         assert_ne!(groups(&desk.known("ledger", ""))["2"], "1", "round {round}");
         desk.resolve(4..=4, "1=2", Some("ledger"));
         assert_eq!(products(), before, "round {round}");
@@ -193,7 +193,8 @@ fn a_listing_that_is_moved_to_and_fro_is_where_it_was_moved_last_and_nothing_cha
         let of = |code: &str| lines[code]["product_id"].clone();
         let with = if said.contains("2=4") { "2" } else { "1" };
         assert_eq!((of("4") == of(with), of("1") == of("2")), (true, false), "round {round}: {:?}", groups(&lines));
-        // The day's own broadcast of 4 has an earlier one only of the listing that it is with.
+        // The day's own broadcast of 4 has an earlier one only of the listing that 4 is joined
+        // with.
         let earlier = &lines["4"]["evidence"]["earlier"]["listing_id"];
         assert_eq!(earlier, with, "round {round}");
         let before = stats();
@@ -250,20 +251,20 @@ fn names_are_read_as_tables_have_them_and_what_is_not_there_is_named() {
         command.args(["--corrections", text(&file)]).assert()
     };
     let says = |what: &str| predicate::str::contains(what.to_owned());
-    // Decomposed Hangul, spaces and characters without width.
+    // Decomposed Hangul, spaces and zero-width characters.
     let decomposed = "GS\u{1109}\u{1163}\u{11b8}";
     resolve(&format!("['{decomposed}: 1 ', 'GS샵:\u{200b}3']"))
         .success()
-        .stdout(says("2 listings named, 0 of them not on record here").and(says("1 by corrections")));
+        .stdout(says("2 listings named, 0 of them on unknown listings").and(says("1 by corrections")));
     resolve("['GS샵:1', 'GS샵:001', 'gs샵:3']")
         .success()
-        .stdout(says("2 of them not on record here (GS샵:001, gs샵:3)"));
-    resolve("['GS샵:1', 'GS샵: 1']").code(1).stderr(says("said.toml:2:22: GS샵:1 is named twice"));
+        .stdout(says("2 of them on unknown listings (GS샵:001, gs샵:3)"));
+    resolve("['GS샵:1', 'GS샵: 1']").code(1).stderr(says("said.toml:2:22: duplicate listing GS샵:1"));
     fs::write(folder.path().join("said.toml"), b"[[same]] # \xb0\xa1").unwrap();
     let mut command = sinsang(&["resolve", "--input", text(&table), "--output", text(&output), "--now", now]);
     let file = folder.path().join("said.toml");
     command.args(["--corrections", text(&file)]).assert().code(1).stderr(says("byte 11 is not UTF-8"));
-    // Decisions do not vanish with what a link leads to.
+    // A dangling link is an error, because decisions must not vanish silently.
     #[cfg(unix)]
     {
         let input = folder.path().join("tables");
@@ -314,7 +315,7 @@ fn a_review_looks_at_a_ledger_and_leaves_it_as_it_is() {
     let before = head();
     assert_eq!(codes(), ["3", "4"]);
     assert_eq!(head(), before);
-    // The same questions once the day is in the ledger, which knows the listings by their codes then.
+    // The same questions once the day is in the ledger, which then knows the listings by code.
     sinsang(&["ledger", "update", "--input", text(&today), "--ledger", text(&ledger)]).args(now).assert().success();
     assert_eq!(codes(), ["3", "4"]);
 }
@@ -338,19 +339,22 @@ fn a_corrections_file_beside_the_tables_is_followed_and_told_of() {
     let output = folder.path().join("lines.ndjson");
     let resolve = ["resolve", "--input", text(&input), "--output", text(&output), "--now", "2026-11-09T12:00:00+09:00"];
     sinsang(&resolve).assert().success().stdout(
-        says("corrections: 1 same, 2 different, 1 verdicts, 0 expired; 7 listings named, 2 of them not on record here")
-            .and(says("1 by corrections")),
+        says(
+            "corrections: 1 same, 2 different, 1 verdicts, 0 expired; 7 listings named, 2 of them on unknown listings",
+        )
+        .and(says("1 by corrections")),
     );
-    // The tab's pack shows what a person called new until its own broadcast ends, though the product has aired.
+    // A listing that a person called new is on the new-product tab until its own broadcast ends,
+    // though its product has aired.
     let snapshot = folder.path().join("snapshot");
     let build = ["build", "--input", text(&input), "--output", text(&snapshot), "--now", "2026-11-09T12:00:00+09:00"];
     sinsang(&build).assert().success().stdout(says("corrections: 1 same").and(says("1 new")));
     fs::write(input.join("corrections.toml"), "[[same]]\nlistings = [\"GS샵:1\"]\nwho = \"a\"\nwhy = \"b\"").unwrap();
-    sinsang(&build).assert().code(1).stderr(says("corrections.toml:2:12: a correction names 2 to 100 listings"));
+    sinsang(&build).assert().code(1).stderr(says("corrections.toml:2:12: a correction needs 2 to 100 listings"));
 }
 
-/// A year of a shop, and days to come with a pot in words that may be the old one's, a shoe that was put with another, and a thing that is
-/// like nothing.
+/// A shop's past, and days to come: a treadmill whose words may be the old one's, a shoe put with
+/// another one, and a product like no other.
 const REVIEWED: &str = "\
 listing_id,shop,channel,title,brand,price,starts_at,ends_at
 1,GS샵,GS샵 LIVE,런브릿지 접이식 러닝머신 그물짜임,런브릿지,548000,2026-11-01 10:00,2026-11-01 11:00
@@ -385,7 +389,7 @@ fn a_review_asks_about_what_is_least_certain_and_writes_the_answers_down() {
     assert!(!input.join("corrections.toml").exists());
 
     review(&[]).assert().code(2).stderr(says("--who"));
-    // What is no answer is asked again; the end of the input stops.
+    // An invalid answer is asked again; the end of the input stops the review.
     let answers = "perhaps\nd 다른 모델\n";
     review(&["--who", "민지"])
         .write_stdin(answers)
@@ -398,7 +402,7 @@ fn a_review_asks_about_what_is_least_certain_and_writes_the_answers_down() {
     assert!(written.contains("[[same]]") && written.contains("who = \"민지\""), "{written}");
     assert_eq!(listed()["found"], 0, "nothing is asked twice");
     review(&["--who", "민지"]).write_stdin("").assert().success().stdout(says("0 same, 0 different"));
-    // What is in the file is followed: one of the two joined what it was like, the other did not.
+    // Commands follow the file: one of the two listings joined its match, the other did not.
     let output = input.join("lines.ndjson");
     let resolve = ["resolve", "--input", text(input), "--output", text(&output), "--now", "2026-11-10T12:00:00+09:00"];
     sinsang(&resolve).assert().success().stdout(says("corrections: 1 same, 1 different"));

@@ -1,4 +1,4 @@
-//! Days that are resolved and built against a ledger, beside the same days from the whole history.
+//! Days resolved and built against a ledger, compared with the same days from the whole history.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -26,7 +26,7 @@ use sinsang_tables::Zones;
 use sinsang_tables::reject::Limit;
 use tempfile::TempDir;
 
-/// The days of November that are taken in one by one, after a history up to the day before.
+/// The days of November that are added one by one, after a history up to the day before.
 const DAYS: std::ops::RangeInclusive<u32> = 20..=21;
 
 /// Noon of a day of November.
@@ -38,7 +38,7 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// The generated tables, with the rows of broadcasts each under its day, and a ledger of all that aired before the days.
+/// The generated tables, their broadcasts by day, and a ledger of everything before the days.
 struct World {
     folder: TempDir,
     rows: Vec<(String, String)>,
@@ -60,7 +60,8 @@ fn world() -> &'static World {
         });
         let world = World { rows: rows.collect(), folder };
         for day in DAYS {
-            // What a day's run is given: from two days before to what is planned for two days ahead. And all that is known then.
+            // A day's run gets the broadcasts from two days before to two days ahead; the whole
+            // history gets all that is known by then.
             world.write(&format!("day-{day}"), &date(day - 2), &date(day + 2));
             world.write(&format!("whole-{day}"), "2026-01-01", &date(day + 2));
         }
@@ -78,7 +79,8 @@ fn date(day: u32) -> String {
 }
 
 impl World {
-    /// Makes a folder of tables whose broadcasts are those from one day to another, and whose other tables are whole.
+    /// Makes a folder of tables with the broadcasts from one day to another and all other tables
+    /// whole.
     fn write(&self, name: &str, from: &str, to: &str) -> PathBuf {
         let folder = self.folder.path().join(name);
         fs::create_dir(&folder).unwrap();
@@ -117,7 +119,7 @@ fn against(ledger: &Path, input: &Path) -> ledger::Options {
     ledger::Options { ledger: ledger.to_owned(), history: options(input) }
 }
 
-/// A copy of the ledger that the days begin with.
+/// A copy of the ledger that the days start from.
 fn begun(folder: &Path) -> PathBuf {
     let ledger = folder.join("ledger");
     fs::create_dir(&ledger).unwrap();
@@ -128,7 +130,7 @@ fn begun(folder: &Path) -> PathBuf {
     ledger
 }
 
-/// The lines of a history by shop, code and title.
+/// A history's resolved lines by shop, code and title.
 fn lines(history: &History, output: &Path, now: UnixMillis) -> BTreeMap<String, Value> {
     resolve::resolve(history, &verdict::Policy::default(), output, true, now).unwrap();
     let text = fs::read_to_string(output).unwrap();
@@ -143,13 +145,13 @@ fn head(ledger: &Path) -> Vec<u8> {
     fs::read(ledger.join("head.json")).unwrap()
 }
 
-/// How lines of a ledger's day compare with those of the whole history.
+/// Counts of equal lines between a ledger's day and the whole history.
 #[derive(Debug, Default)]
 struct Same {
     lines: usize,
     product: usize,
     verdict: usize,
-    /// Reason, text, history and the earlier broadcast, and the broadcast that the verdict is as of.
+    /// Equal reason, text, history, earlier broadcast, and broadcast of judgement.
     evidence: usize,
 }
 
@@ -161,7 +163,8 @@ impl Same {
             self.lines += 1;
             self.product += usize::from(same(&["product_id"]));
             self.verdict += usize::from(same(&["verdict"]));
-            // How likely it is to have aired hangs on how common words are, which the ledger counts a little later.
+            // The probability of having aired depends on word frequencies, which the ledger counts
+            // a little later.
             let evidence = |line: &Value| {
                 let mut evidence = line["evidence"].clone();
                 evidence.as_object_mut().and_then(|evidence| evidence.remove("aired_probability"));
@@ -172,7 +175,7 @@ impl Same {
         }
     }
 
-    /// Holds the lines that are the same at `share` of all or more.
+    /// Requires the shares of equal lines to be at least `share`.
     #[track_caller]
     fn at_least(&self, share: [f64; 3]) {
         println!("{self:?}");
@@ -203,7 +206,7 @@ fn days_against_a_ledger_judge_as_the_whole_history_does() {
         let whole = wait(history::read(&options(&world().whole(day)), now)).unwrap();
         let of_whole = lines(&whole, &output, now);
         same.count(&of_day, &of_whole);
-        // Asked once more, when all of it is in the ledger.
+        // Resolves again, with everything in the ledger.
         let (history, run) = wait(ledger::read(&against(&ledger, &tables), now)).unwrap();
         again.count(&lines(&history, &output, now), &of_day);
         let (report, head_before) = (run.append(now).unwrap(), head(&ledger));
@@ -212,7 +215,8 @@ fn days_against_a_ledger_judge_as_the_whole_history_does() {
     }
     assert_eq!(check(&ledger).unwrap().problem_count, 0);
 
-    // Yesterday's table once more, today, and with every row in it twice: nothing is new, and the answer is that of the table as it was.
+    // Yesterday's table again today, also with every row doubled: nothing is new, and both answers
+    // are equal.
     let (first, now, kept) = (*DAYS.start(), noon(*DAYS.end()), head(&ledger));
     let late = |input: &Path| {
         let (history, run) = wait(ledger::read(&against(&ledger, input), now)).unwrap();
@@ -231,7 +235,8 @@ fn days_against_a_ledger_judge_as_the_whole_history_does() {
     assert_eq!(more, duplicates + u64::try_from(text.lines().count()).unwrap());
     assert!(once == twice);
 
-    // Words are weighed by what was known when the run began, so pairs near the threshold fall otherwise.
+    // Words are weighed by what was known at the start of a run, so pairs near the threshold
+    // differ.
     same.at_least([0.98, 0.99, 0.98]);
     again.at_least([0.999, 0.999, 0.999]);
 }
@@ -263,7 +268,7 @@ fn a_build_against_a_ledger_has_the_verdicts_and_tastes_of_a_whole_build() {
     let (of_day, of_whole) = (folder.path().join("of-day"), folder.path().join("of-whole"));
     let untouched = head(&ledger);
 
-    // The last that a build does is to append: one that can't write its snapshot leaves the ledger as it was.
+    // A build appends last: one that can't write its snapshot leaves the ledger unchanged.
     let blocked = folder.path().join("a-file");
     fs::write(&blocked, "in the way").unwrap();
     wait(build::build(&building(&day, &blocked.join("snapshot"), Some(&ledger)), now)).unwrap_err();
@@ -283,7 +288,7 @@ fn a_build_against_a_ledger_has_the_verdicts_and_tastes_of_a_whole_build() {
     println!("{equal} of {} products have equal verdicts, {:?} and {:?}", ids.len(), report.verdicts, whole.verdicts);
     assert!(equal * 100 >= ids.len() * 95, "{equal} of {}", ids.len());
 
-    // Events of products that no table of the day names are looked up in the ledger.
+    // Events of products outside the day's tables are looked up in the ledger.
     assert_eq!(report.tastes.users, whole.tastes.users);
     assert_eq!(report.tastes.events_used, whole.tastes.events_used);
     let unknown = |report: &Report| report.tastes.events_of_unknown_products;
@@ -318,7 +323,7 @@ fn a_run_that_dies_anywhere_leaves_the_ledger_as_it_was() {
     }
     assert_eq!(check(&ledger).unwrap().problem_count, 0);
 
-    // As a process, killed while it works.
+    // A process, killed while it works.
     let output = folder.path().join("lines.ndjson");
     let mut command = Command::new(env!("CARGO_BIN_EXE_sinsang"));
     command.args(["resolve", "--now", "2026-11-20T12:00:00+09:00", "--max-rejects", "0.2"]);

@@ -1,4 +1,5 @@
-//! What lies in `deploy/`, the workflows and the operators' manual names only what there is: commands and flags, metrics, columns, entries.
+//! `deploy/`, the workflows and the operators' manual name only existing commands, flags, metrics,
+//! columns and entries.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -29,7 +30,7 @@ fn every_command_line_is_one_that_the_command_takes() {
     for line in cronjob.lines().filter_map(|line| line.trim().strip_prefix("args: ")) {
         let words: Vec<String> = serde_json::from_str(line).expect("a list of texts");
         assert_parses(&words, "deploy/cronjob.yaml");
-        // One metrics file for each, or the last would take the place of the others.
+        // Each job has its own metrics file, or the last would replace the others.
         let metrics = words.iter().skip_while(|word| *word != "--metrics").nth(1).expect("a file of metrics");
         assert_eq!(*metrics, format!("/metrics/sinsang-{}.prom", words[0]));
         commands.push(words[0].clone());
@@ -52,13 +53,13 @@ fn every_command_line_is_one_that_the_command_takes() {
     assert!(seen > 8, "{seen} command lines");
 }
 
-/// The words of `text` that begin with `prefix` and are made of letters, digits and underscores.
+/// The words of `text` that begin with `prefix` and consist of letters, digits and underscores.
 fn words<'a>(text: &'a str, prefix: &str) -> BTreeSet<&'a str> {
     let words = text.split(|c: char| c != '_' && !c.is_ascii_alphanumeric());
     words.filter(|word| word.starts_with(prefix)).collect()
 }
 
-/// The names in a list of texts that `src/edge/telemetry.mjs` declares.
+/// The number of names in a list that `src/edge/telemetry.mjs` declares.
 fn columns(name: &str) -> usize {
     let source = file("src/edge/telemetry.mjs");
     let line =

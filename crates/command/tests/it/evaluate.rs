@@ -1,4 +1,4 @@
-//! `sinsang evaluate schedule` on generated tables, whose truth writes the labels.
+//! `sinsang evaluate schedule` on generated tables, with labels from their truth.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,7 +18,8 @@ fn sinsang(arguments: &[&str]) -> Command {
     command
 }
 
-/// Tables of some days in `folder`, with labels of their truth: the paths of tables, pairs and verdicts.
+/// Makes tables of some days in `folder`, with labels from their truth. Returns the paths of
+/// tables, pairs and verdicts.
 fn labelled(folder: &Path, days: &str) -> [String; 3] {
     let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let (tables, pairs, verdicts) = (path("tables"), path("pairs.tsv"), path("verdicts.tsv"));
@@ -64,7 +65,8 @@ fn a_schedule_is_measured_on_labels_of_its_truth() {
     assert!(all["f1"].as_f64() > Some(0.8) && all["merged"].as_f64() < Some(0.05), "{all}");
     let exact = &report["baselines"]["exact_title"];
     assert!(exact["f1"].as_f64() < all["f1"].as_f64(), "{exact}");
-    // Twenty days are too short a record for anything to be called new with right, so all that is said of verdicts is that they were measured.
+    // Twenty days are too short a record to call anything new, so only the existence of verdict
+    // measurements is checked.
     assert!(report["verdicts"][0]["listings"].as_u64() > Some(100), "{}", report["verdicts"]);
     assert!(report["equal_titles"]["groups"].as_u64() > Some(10), "{}", report["equal_titles"]);
 
@@ -85,7 +87,7 @@ fn a_matcher_is_fitted_to_labels_and_taken_by_the_commands_that_judge() {
     let matcher = path("matcher.json");
     let train = sinsang(&["identity", "train", "--output", &matcher]).args(asked).assert().success().stderr("");
     let told = String::from_utf8(train.get_output().stdout.clone()).unwrap();
-    assert!(told.contains("labelled pairs, by products of whole runs") && told.contains(&matcher), "{told}");
+    assert!(told.contains("labelled pairs, by the products of full runs") && told.contains(&matcher), "{told}");
     let judge = |more: &[&str]| sinsang(&["evaluate", "schedule"]).args(asked).args(more).assert();
     let own = judge(&["--matcher", &matcher]).success();
     assert_ne!(own.get_output().stdout, judge(&[]).success().get_output().stdout, "the matcher counts");

@@ -1,4 +1,5 @@
-//! Viewers who asked to be forgotten, through the command: what is found of them where, and what is left. And users under two keys.
+//! Viewers who asked to be forgotten: what `sinsang forget` finds, removes and leaves. Users under
+//! two keys.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -68,7 +69,7 @@ fn every_copy_is_looked_through_and_what_was_found_is_told() {
     for folder in [&events, &hour, &aside] {
         fs::create_dir_all(folder).unwrap();
     }
-    // An id as an app may write it: composed here, decomposed there, with a space behind it.
+    // An id as an app may write it: composed here, decomposed there, with a trailing space.
     let (composed, decomposed) = ("카페1", "\u{110f}\u{1161}\u{1111}\u{1166}1 ");
     let (user, other) = (hasher().key(composed).to_string(), hasher().key("카페2").to_string());
     let device = format!("d{}", hasher().device("a-device-of-somebody"));
@@ -92,7 +93,7 @@ fn every_copy_is_looked_through_and_what_was_found_is_told() {
         json!({"viewers": [{"user_id": composed, "label": "a"}, {"user_id": "카페2", "label": "b"}]}).to_string(),
     )
     .unwrap();
-    // Without an end, as an editor may leave it.
+    // Without a final line break, as an editor may leave it.
     fs::write(data.join("forgotten.txt"), other.clone()).unwrap();
 
     let source = objects.join("events");
@@ -105,7 +106,7 @@ fn every_copy_is_looked_through_and_what_was_found_is_told() {
     assert_eq!(looked["found"], told["found"], "a dry run finds the same");
     assert_eq!((told["added"].as_u64(), told["known"].as_u64()), (Some(3), Some(0)));
     let found = |place: usize| (told["found"][place]["given"].as_str().unwrap(), told["found"][place]["rows"].as_u64());
-    // Three rows in each of two files, one of CSV, one of the objects, a reject, a viewer.
+    // Three rows in each of two files, one in CSV, one in the objects, one reject, one viewer.
     assert_eq!(found(0), (decomposed, Some(10)), "{told}");
     assert_eq!(found(1), ("nobody", Some(0)));
     assert_eq!(found(2), ("a-device-of-somebody", Some(3)));
@@ -126,10 +127,10 @@ fn every_copy_is_looked_through_and_what_was_found_is_told() {
     assert!(!list.contains("카페"), "{list}");
     let words = sinsang(&["forget", "nobody", "--input", text(&data), "--format", "text"]).output().unwrap();
     let words = String::from_utf8(words.stdout).unwrap();
-    assert!(words.contains("\"nobody\": 0 rows") && words.contains("is this the id as the app writes it"), "{words}");
-    sinsang(&["forget", " ", "--input", text(&data)]).assert().code(1).stderr(predicate::str::contains("is no id"));
+    assert!(words.contains("\"nobody\": 0 rows") && words.contains("check the id's spelling in the app"), "{words}");
+    sinsang(&["forget", " ", "--input", text(&data)]).assert().code(1).stderr(predicate::str::contains("is blank"));
 
-    // What comes again later is not stored.
+    // Later copies of their events are not stored.
     gzip(&hour.join("2.ndjson.gz"), &[of_viewer(&user), of_viewer(&device), of_viewer("00000000000000cc")].concat());
     let taken = report(&["ingest", "objects", text(&source), "--into", text(&events)]);
     assert_eq!((taken["events"].as_u64(), taken["forgotten"].as_u64()), (Some(1), Some(3)), "{taken}");
@@ -157,7 +158,7 @@ fn ingest_says_by_its_exit_code_that_nothing_was_an_event_and_keeps_no_more_than
     assert!(!names.iter().any(|name| name.to_str().unwrap().starts_with("2020")), "{names:?}");
 }
 
-/// The tastes that a snapshot has of a user under a key.
+/// A user's tastes in a snapshot, under a key.
 fn tastes(snapshot: &Path, user: &str, key: &str) -> Option<Value> {
     inspect::user(&Snapshot::at(snapshot), user, key).ok()
 }
@@ -188,7 +189,7 @@ fn under_two_keys_a_user_has_one_history_and_tastes_under_both() {
     build(&input, &before);
     let whole = tastes(&before, moved, USER_KEY).unwrap();
 
-    // Half of what they did comes by a name under the other key, as after the intake changed it.
+    // Half of the user's events come under the other key, as after the intake changed it.
     let new = UserHasher::new(NEW_KEY.as_bytes()).unwrap().key(moved).to_string();
     let mut rows = 0;
     let renamed: Vec<String> = text_of
@@ -212,7 +213,7 @@ fn under_two_keys_a_user_has_one_history_and_tastes_under_both() {
         for under in [USER_KEY, NEW_KEY] {
             let mut told = tastes(&after, moved, under).unwrap();
             let mut expected = whole.clone();
-            // The name and the shard are what differs.
+            // Only the name and the shard differ.
             for value in [&mut told, &mut expected] {
                 for field in ["key", "user_key", "shard"] {
                     value.as_object_mut().unwrap().remove(field);
@@ -234,7 +235,7 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-/// One copy that is damaged must not keep the others, and the store, from being cleaned on every run.
+/// A damaged copy must not keep the other copies and the store from being cleaned, on every run.
 #[cfg(unix)]
 #[test]
 fn what_cant_be_looked_through_is_named_at_the_end_and_costs_no_other_copy() {
@@ -254,7 +255,8 @@ fn what_cant_be_looked_through_is_named_at_the_end_and_costs_no_other_copy() {
     let [rejects, viewers] = ["more.rejects.ndjson", "more.viewers.json"].map(|name| folder.path().join(name));
     fs::write(&rejects, format!("{}\n", json!({"table": "events", "value": "u1,click"}))).unwrap();
     fs::write(&viewers, json!({"viewers": [{"user_id": "u1", "label": "a"}]}).to_string()).unwrap();
-    // A run that is killed, or one that somebody lays out, leaves links where parts and locks are going to be.
+    // A killed run, or somebody on purpose, leaves links in the places of temporary files and
+    // locks.
     let precious = folder.path().join("precious");
     fs::write(&precious, "mine").unwrap();
     for name in ["data/.part-events.ndjson", "more.viewers.json.part", ".part-more.rejects.ndjson"] {
@@ -273,7 +275,7 @@ fn what_cant_be_looked_through_is_named_at_the_end_and_costs_no_other_copy() {
         assert!(error.contains(part), "{error}");
     }
     assert_eq!(problems.len(), 4, "{problems:?}");
-    // The one in the damaged object too, which is there still.
+    // Includes the row in the damaged object, which remains.
     assert_eq!(told["found"][0]["rows"], 6, "{told}");
     for (path, left) in [(&data.join("events.ndjson"), theirs.as_str()), (&rejects, ""), (&precious, "mine")] {
         assert_eq!(fs::read_to_string(path).unwrap(), left, "{}", path.display());
@@ -281,13 +283,13 @@ fn what_cant_be_looked_through_is_named_at_the_end_and_costs_no_other_copy() {
     assert!(["1", "2"].iter().all(|name| unpacked(&hour.join(format!("{name}.ndjson.gz"))) == theirs));
     assert_eq!((fs::read_to_string(&viewers).unwrap(), mode(&viewers)), (r#"{"viewers":[]}"#.to_owned(), 0o600));
 
-    // While another run rewrites the table it is left alone, and named.
+    // A table that another run is rewriting is left alone and named.
     fs::remove_file(data.join("viewers.json")).unwrap();
     let lock = data.join(".events.ndjson.lock");
     let held = sinsang_run::lock::Lock::take(&lock, "process 7").unwrap();
     fs::write(data.join("events.ndjson"), &both).unwrap();
     let forget = ["forget", "u1", "--input", text(&data)];
-    sinsang(&forget).assert().code(1).stderr(predicate::str::contains("process 7 rewrites it"));
+    sinsang(&forget).assert().code(1).stderr(predicate::str::contains("process 7 is rewriting it"));
     assert_eq!(fs::read_to_string(data.join("events.ndjson")).unwrap(), both);
     drop(held);
     sinsang(&forget).assert().success();
@@ -304,7 +306,7 @@ fn an_id_is_somebody_where_it_stands_by_itself() {
     let path = folder.path().join("events.rejects.ndjson");
     let key = hasher().key("u1").to_string();
     let (u1, one) = ("u1", "1");
-    // What is quoted, of which field, and who of the two it is.
+    // The quoted text, its field, and which of the two viewers it identifies.
     let cases: [(&str, Option<&str>, Option<&str>); 20] = [
         ("u1", Some("user_id"), Some(u1)),
         ("u1", None, Some(u1)),
@@ -351,7 +353,7 @@ fn rejects_are_for_their_owner_alone() {
     sinsang(&ingest).assert().success();
     let rejects = folder.path().join("data/events.rejects.ndjson");
     assert_eq!(mode(&rejects), 0o600);
-    // One of an earlier release.
+    // The mode of a file from an earlier release.
     fs::set_permissions(&rejects, fs::Permissions::from_mode(0o644)).unwrap();
     gzip(&hour.join("2.ndjson.gz"), "no event\n");
     sinsang(&ingest).assert().code(3);

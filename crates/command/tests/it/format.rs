@@ -1,4 +1,5 @@
-//! One set of tables in either format of packs: the same answers where rules agree, and an error that says what the first can't hold.
+//! The same tables in both pack formats: equal answers if rules agree, and an error that names what
+//! the first format can't hold.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -26,7 +27,8 @@ fn a_migration_changes_the_board_alone_and_what_the_first_format_can_not_hold_is
         assert_eq!(inspect::snapshot(&snapshot).unwrap()["board"]["format"], format.version());
         snapshot.manifest().unwrap().parts()
     });
-    // Tastes keep their names, so that a publish of the other format writes the board and two manifests.
+    // Taste packs keep their names, so a publish in the other format writes only the board and two
+    // manifests.
     let [one, two] = &built;
     assert_eq!((&one.shards, one.users), (&two.shards, two.users));
     assert_ne!(one.board, two.board);
@@ -54,7 +56,7 @@ fn a_migration_changes_the_board_alone_and_what_the_first_format_can_not_hold_is
     let refused = sinsang(&["--pack-format", "1"]);
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(1), "{told}");
-    assert!(told.contains("ranking.live.pulse = 50, which is 300 there: write format 2 (--pack-format 2)"), "{told}");
+    assert!(told.contains("ranking.live.pulse = 50 (fixed at 300): write format 2 (--pack-format 2)"), "{told}");
     assert!(!third.exists());
     let written = sinsang(&["--pack-format", "2"]);
     assert!(written.status.success(), "{}", String::from_utf8_lossy(&written.stderr));

@@ -1,4 +1,5 @@
-//! What keeps a bad snapshot from being built, verified or published, and runs from each other's way, as the command says it.
+//! Refusals that keep bad snapshots from being built, verified or published, and locks that keep
+//! runs apart, as the command reports them.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -13,7 +14,7 @@ use sinsang_run::lock::Lock;
 
 use crate::world::{self, now};
 
-/// A run of the command that builds `input` into `output` as of `at`.
+/// Runs the command that builds `input` into `output` as of `at`.
 fn build(input: &Path, output: &Path, at: &str, more: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sinsang"));
     command.args(["build", "--now", at, "--input"]).arg(input).arg("--output").arg(output).args(more);
@@ -37,7 +38,7 @@ fn a_table_of_broadcasts_without_a_row_and_a_time_without_a_broadcast_are_no_sna
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     let before = world::files(&output);
 
-    assert_fails(&build(&input, &output, "2027-11-22T12:34:56+09:00", &[]), "is --now right");
+    assert_fails(&build(&input, &output, "2027-11-22T12:34:56+09:00", &[]), "check --now");
     for left in fs::read_dir(&input).unwrap().map(|entry| entry.unwrap()) {
         if left.file_name().to_string_lossy().starts_with("broadcasts") {
             if left.path().is_dir() {
@@ -49,8 +50,8 @@ fn a_table_of_broadcasts_without_a_row_and_a_time_without_a_broadcast_are_no_sna
     }
     let file = input.join("broadcasts.csv");
     for (text, told) in [
-        ("shop,title,starts_at,ends_at\n", "has no broadcast that can be used, of 0 rows"),
-        ("shop,title,starts_at,ends_at\nGS샵,무쇠솥,soon,later\n", "of 1 rows"),
+        ("shop,title,starts_at,ends_at\n", "has no usable broadcast in 0 rows"),
+        ("shop,title,starts_at,ends_at\nGS샵,무쇠솥,soon,later\n", "has no usable broadcast in 1 rows"),
     ] {
         fs::write(&file, text).unwrap();
         assert_fails(&build(&input, &output, NOW, &["--max-rejects", "1"]), told);
@@ -122,7 +123,7 @@ fn what_a_killed_build_staged_the_next_one_removes() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // The first stage that ends has staged the table of broadcasts.
+    // The first stage to end is the staging of broadcasts.
     let mut told = String::new();
     BufReader::new(killed.stderr.take().unwrap()).read_line(&mut told).unwrap();
     let begun = Instant::now();

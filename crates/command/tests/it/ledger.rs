@@ -1,4 +1,5 @@
-//! The ledger as a whole: a history taken in day by day, runs that die or meet, tables that come twice or late, damage, compaction.
+//! The ledger end to end: a history added day by day, killed and concurrent runs, repeated and late
+//! tables, damage, compaction.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
@@ -16,7 +17,7 @@ use sinsang_identity::identity::{Lesson, Policy, ProductId, Resolution};
 use sinsang_pipeline::engine;
 use sinsang_pipeline::ledger::head::Table;
 use sinsang_pipeline::ledger::{self, Error, Extent, Ledger, Report, Step, append, check, compact};
-use sinsang_pipeline::read::catalogue::Catalogue;
+use sinsang_pipeline::read::catalogue::{Catalogue, EntryId};
 use sinsang_pipeline::read::history;
 use sinsang_run::progress::Progress;
 use sinsang_tables::Zones;
@@ -59,12 +60,13 @@ fn world() -> &'static World {
     })
 }
 
-/// What a table says that has the broadcasts of some days only: those that begin after `from` days before the present, up to `to` days before it.
+/// A table with the broadcasts of some days: those that begin after `from` days before the present,
+/// up to `to` days before it.
 fn days(from: i64, to: i64) -> Catalogue {
     let catalogue = &world().catalogue;
     let (from, to) = (now().plus(-from * DAY_MS), now().plus(-to * DAY_MS));
     let mut part = Catalogue::default();
-    let mut places: HashMap<usize, usize> = HashMap::new();
+    let mut places: HashMap<EntryId, EntryId> = HashMap::new();
     let mut airings: Vec<_> =
         catalogue.airings.iter().filter(|airing| airing.starts_at > from && airing.starts_at <= to).collect();
     airings.sort_by_key(|airing| std::cmp::Reverse(airing.starts_at));
@@ -74,8 +76,7 @@ fn days(from: i64, to: i64) -> Catalogue {
             let mut entry = whole.clone();
             entry.listing.titles.clear();
             (entry.listing.first_at, entry.listing.last_at) = (airing.starts_at, airing.starts_at);
-            part.entries.push(entry);
-            part.entries.len() - 1
+            part.entries.push(entry)
         });
         let listing = &mut part.entries[place].listing;
         listing.first_at = listing.first_at.min(airing.starts_at);
@@ -109,7 +110,7 @@ fn products(catalogue: &Catalogue, resolution: &Resolution) -> BTreeMap<(String,
         .collect()
 }
 
-/// The products of all listings by what the ledger knows: all of the history again, which is known.
+/// The ledger's product of each listing: resolves the whole history again, all of which it knows.
 fn known(folder: &Path) -> BTreeMap<(String, String, String), ProductId> {
     let all = &world().catalogue;
     let copy = copied(folder);
@@ -135,7 +136,7 @@ fn whole(folder: &Path) {
     assert!(report.rows > 0 && report.files > 3, "{report}");
 }
 
-/// Pairs of listings that are one product in both, and in each.
+/// Counts pairs of listings that are one product in both maps, in `a`, and in `b`.
 fn pairs(
     a: &BTreeMap<(String, String, String), ProductId>,
     b: &BTreeMap<(String, String, String), ProductId>,
@@ -198,7 +199,8 @@ fn a_table_that_comes_twice_changes_nothing_and_a_late_one_is_taken_in() {
     let (_, again) = take(folder.path(), &days(3, 1));
     assert_eq!(again.airing_rows, 0, "{again}");
     whole(folder.path());
-    // What lies ahead is resolved and remembered without an airing, so that a slot may still move.
+    // Upcoming broadcasts are resolved and remembered without an airing, so that a slot may still
+    // move.
     let ahead = days(0, -2);
     assert!(ahead.airings.len() > 10);
     let (_, report) = take(folder.path(), &ahead);
@@ -211,14 +213,14 @@ fn a_clock_that_runs_backwards_loses_and_doubles_nothing() {
     take(folder.path(), &days(DAYS, 3));
     let steady = copied(folder.path());
     take(steady.path(), &days(4, 1));
-    // Five days late by its clock: nothing of the table has begun yet.
+    // By a clock five days slow, no broadcast of the table has begun.
     let behind = now().plus(-5 * DAY_MS);
     let mut ledger = Ledger::lock(folder.path(), behind).unwrap();
     let (_, report) = append(&mut ledger, &days(4, 1), &Policy::default(), behind, &|_| Ok(())).unwrap();
     assert!(report.airing_rows == 0 && report.listing_rows > 0, "{report}");
     drop(ledger);
     whole(folder.path());
-    // Once it is right again, the same table brings what it would have brought at once.
+    // With the clock right again, the same table adds what it would have added at once.
     let (_, report) = take(folder.path(), &days(4, 1));
     assert!(report.airing_rows > 0 && report.listing_rows == 0, "{report}");
     let airings = |folder: &Path| {
@@ -241,7 +243,7 @@ fn a_run_that_dies_at_any_step_leaves_the_ledger_as_it_was() {
         let mut ledger = Ledger::lock(folder.path(), now()).unwrap();
         let watch = |step| if step == death { Err(Error::Stopped(step)) } else { Ok(()) };
         let error = append(&mut ledger, &days(2, 1), &Policy::default(), now(), &watch).unwrap_err();
-        assert!(error.to_string().contains("as it was"), "{error}");
+        assert!(error.to_string().contains("the ledger is unchanged"), "{error}");
         drop(ledger);
         assert_eq!(fs::read(folder.path().join("head.json")).unwrap(), before, "dead before {death}");
         whole(folder.path());
@@ -333,7 +335,7 @@ fn damage_is_named_and_never_a_panic() {
         fs::write(&path, flipped).unwrap();
         named(&check(broken.path()).unwrap().problems[0]);
     }
-    // A file of another table, of the right length by chance.
+    // Another table's file that happens to have the right length.
     let broken = copied(folder.path());
     let (word, block) = (file("word"), file("block"));
     let mut changed = head(folder.path());
@@ -350,8 +352,8 @@ fn damage_is_named_and_never_a_panic() {
         ("{", "not the head"),
         ("[]", "not the head"),
         (&*head(folder.path()).to_string().replace("\"format\":2", "\"format\":9"), "format 9"),
-        (&*head(folder.path()).to_string().replace("\"format\":2", "\"format\":1"), "build the ledger anew"),
-        (&*head(folder.path()).to_string().replace("listing-", "../listing-"), "no file of a ledger"),
+        (&*head(folder.path()).to_string().replace("\"format\":2", "\"format\":1"), "rebuild the ledger"),
+        (&*head(folder.path()).to_string().replace("listing-", "../listing-"), "not a ledger file"),
     ] {
         fs::write(broken.path().join("head.json"), text).unwrap();
         let error = outcome(broken.path()).unwrap_err().to_string();

@@ -1,4 +1,5 @@
-//! What the command tells of itself: spans to a collector, log lines, and metrics in Prometheus' text form.
+//! The command's telemetry: spans to a collector, log lines, and metrics in Prometheus' text
+//! format.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,14 +28,14 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// Writes tables of a few users into `folder`, with one row of broadcasts that can't be used.
+/// Writes tables of a few users into `folder`, with one invalid row of broadcasts.
 fn tables(folder: &Path) {
     let made = ["generate", "--quick", "--days", "2", "--users", "12", "--now", NOW, "--out", text(folder)];
     sinsang(&made).assert().success();
     let file = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let broadcasts =
         file.into_iter().find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("broadcasts"));
-    // Frames of zstd may follow one another.
+    // A zstd file may have several frames.
     let row = zstd::encode_all(&b"{\"title\": 3}\n"[..], 0).unwrap();
     fs::OpenOptions::new().append(true).open(broadcasts.unwrap()).unwrap().write_all(&row).unwrap();
 }
@@ -43,10 +44,10 @@ fn build<'a>(input: &'a Path, output: &'a Path) -> [&'a str; 7] {
     ["build", "--input", text(input), "--output", text(output), "--now", NOW]
 }
 
-/// The head and the body of a request.
+/// A request's head and body.
 type Sent = (String, Vec<u8>);
 
-/// A collector of traces on loopback: what it was sent, as it was sent.
+/// A trace collector on loopback, with the requests it received.
 struct Collector {
     url: String,
     sent: Arc<Mutex<Vec<Sent>>>,
@@ -85,7 +86,7 @@ impl Collector {
         Self { url, sent }
     }
 
-    /// The spans that came, and the names of the services that sent them.
+    /// The received spans, and the names of the services that sent them.
     fn spans(&self) -> (Vec<Span>, Vec<String>) {
         let (mut spans, mut services) = (Vec::new(), Vec::new());
         for (head, body) in self.sent.lock().unwrap().iter() {
@@ -148,9 +149,9 @@ fn a_collector_that_is_away_or_does_not_answer_neither_fails_a_run_nor_holds_it_
     let rules = folder.path().join("rules.toml");
     fs::write(&rules, "").unwrap();
     let check = ["rules", "check", text(&rules)];
-    // Taken and given back: nobody listens there.
+    // A port that was bound and released: nobody listens there.
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    // Connections are taken by the system, and never answered.
+    // The system accepts connections to this port, and nobody answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     for address in [closed, silent.local_addr().unwrap()] {
         let begun = Instant::now();
@@ -159,7 +160,7 @@ fn a_collector_that_is_away_or_does_not_answer_neither_fails_a_run_nor_holds_it_
         let outcome = command.assert().success();
         assert!(begun.elapsed() < Duration::from_secs(6), "{:?} for {address}", begun.elapsed());
         let said = String::from_utf8_lossy(&outcome.get_output().stderr).into_owned();
-        assert!(said.contains("the collector of traces") || said.contains("spans may be missing"), "{said}");
+        assert!(said.contains("the trace collector") || said.contains("spans may be missing"), "{said}");
     }
 }
 
@@ -189,7 +190,7 @@ fn log_lines_are_json_where_that_is_asked_for_and_a_level_that_is_none_is_an_err
     assert!(String::from_utf8_lossy(&outcome.get_output().stderr).contains("SINSANG_LOG"));
 }
 
-/// The samples of a page in Prometheus' text form, each line held against the format.
+/// The samples of a page in Prometheus' text format; each line is checked against the format.
 fn samples(page: &Path) -> BTreeMap<String, f64> {
     let mut announced = BTreeMap::new();
     let mut samples = BTreeMap::new();
@@ -256,11 +257,11 @@ fn metrics_tell_what_a_build_a_publish_and_a_look_at_the_store_came_to_and_a_fai
     sinsang(&[&build(&nowhere, &output)[..], &["--metrics", text(&page)]].concat()).assert().code(1);
     assert_eq!(fs::read(&page).unwrap(), before, "a run that failed leaves the page of the last that did not");
 
-    // A store of its own, in the project of this repository.
+    // A separate store, in this repository's project.
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
     let (kv, published, status) = (at("kv"), at("publish.prom"), at("status.prom"));
     let target = ["--local", text(&kv), "--project", text(project)];
-    // Forced: what was built is over by now.
+    // Forced, because all built broadcasts are over.
     let publish = ["publish", text(&output), "--force", "--metrics", text(&published)];
     sinsang(&publish).args(target).assert().success();
     let packs = built["sinsang_build_packs"];

@@ -1,5 +1,5 @@
-//! The fields of a row of JSON, each with what it may hold. What is absent, null, blank or a word for
-//! nothing is no field, as in tables.
+//! Readers for the fields of a JSON row, each with its own limits. An absent, null or blank field,
+//! or a null word, counts as missing, as in tables.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,18 +7,20 @@ use std::collections::BTreeMap;
 use super::{MAX_EXPERIMENTS, Wrong, wrong};
 use crate::code;
 use crate::json::Object;
+use crate::surface_name::Surface;
 use crate::text::{ID_MAX_BYTES, compose_hangul, is_id_short, is_name_short, is_null_text, tidy};
 use crate::time::UnixMillis;
 
 pub(super) const MISSING: &str = "missing";
+pub(super) const NOT_WON: &str = "not whole won from 0 to 100,000,000";
 
-/// A field of text, [tidy](fn@tidy).
+/// A text field, [tidied](fn@tidy).
 pub(super) fn text<'a>(row: &'a Object<'_>, field: &'static str) -> Result<Option<Cow<'a, str>>, Wrong> {
     let text = row.text(field).map_err(|_| wrong(field, "not text, or there twice"))?;
     Ok(text.map(tidy).filter(|text| !text.is_empty() && !is_null_text(text)))
 }
 
-/// A text that is kept: neither has it control characters, nor is any part of it lost.
+/// A text field to be stored: without control characters and without lost characters.
 fn plain<'a>(row: &'a Object<'_>, field: &'static str) -> Result<Option<Cow<'a, str>>, Wrong> {
     let text = text(row, field)?;
     let raw = row.text(field).ok().flatten().unwrap_or_default();
@@ -34,12 +36,14 @@ fn plain<'a>(row: &'a Object<'_>, field: &'static str) -> Result<Option<Cow<'a, 
 pub(super) fn id(row: &Object<'_>, field: &'static str) -> Result<Option<String>, Wrong> {
     match plain(row, field)? {
         Some(id) if !is_id_short(&id) => Err(wrong(field, "longer than 128 bytes")),
-        // Hangul as tables and boards have it, so that the pulse finds the listing of a shop whose name came from a Mac.
+        // Hangul is composed as in tables and boards, so that the pulse finds a listing even if its
+        // shop's name came from a Mac.
         id => Ok(id.map(|id| compose_hangul(&id))),
     }
 }
 
-/// The code of a listing, as its shop gave it; none where a spreadsheet left digits out, or it says that there is none.
+/// A listing's code as its shop gave it; `None` if a spreadsheet dropped digits or the code is a
+/// placeholder.
 pub(super) fn code(row: &Object<'_>, field: &'static str) -> Result<Option<String>, Wrong> {
     let id = id(row, field)?.map(|id| match code::restored(&id) {
         Some(meant) => meant.to_owned(),
@@ -70,7 +74,7 @@ pub(super) fn time(row: &Object<'_>, field: &'static str) -> Result<Option<UnixM
 
 pub(super) fn surface(row: &Object<'_>) -> Result<Option<String>, Wrong> {
     match text(row, "surface")? {
-        Some(text) if !["new", "live", "tabs"].contains(&&*text) => Err(wrong("surface", "none of new, live and tabs")),
+        Some(text) if Surface::parse(&text).is_none() => Err(wrong("surface", Surface::NONE_OF)),
         text => Ok(text.map(Cow::into_owned)),
     }
 }
@@ -80,6 +84,10 @@ pub(super) fn position(row: &Object<'_>) -> Result<Option<u32>, Wrong> {
         Err(_) | Ok(Some(0)) => Err(wrong("position", "not a whole number from 1")),
         Ok(place) => Ok(place),
     }
+}
+
+pub(super) fn amount(row: &Object<'_>) -> Result<Option<u32>, Wrong> {
+    row.whole("amount").map_err(|_| wrong("amount", NOT_WON))
 }
 
 pub(super) fn experiments(row: &Object<'_>) -> Result<BTreeMap<String, String>, Wrong> {

@@ -1,4 +1,5 @@
-//! What holds of assignments whatever viewers, salts and shares are: shares, exclusion, independence, and that nobody is moved.
+//! Property tests of assignment over any viewers, salts and shares: shares, exclusion,
+//! independence, and stability.
 
 use proptest::prelude::*;
 
@@ -6,11 +7,17 @@ use super::*;
 use crate::signal::SurfaceWeights;
 
 const VIEWERS: u64 = 40_000;
-/// A chi-squared value with one degree of freedom beyond this comes by chance once in a million.
+/// Chance gives a chi-squared value above this, with one degree of freedom, once in a million.
 const RARE: f64 = 23.9;
 
 fn variant(id: &str, below: u32) -> Variant {
-    Variant { id: id.to_owned(), below, weights: Weights::default(), mix: Mix::default() }
+    Variant {
+        id: id.to_owned(),
+        below,
+        weights: Weights::default(),
+        mix: Mix::default(),
+        held_back: HeldBack::default(),
+    }
 }
 
 fn experiment(id: &str, layer: &str, traffic: (u32, u32), shares: &[u32]) -> Experiment {
@@ -31,7 +38,8 @@ fn experiment(id: &str, layer: &str, traffic: (u32, u32), shares: &[u32]) -> Exp
     }
 }
 
-/// Keys as packs know users by, or the numbers that come after `from`: the draw must not hang on keys being well mixed.
+/// Keys as packs store them, or consecutive numbers from `from`: the draw must not depend on
+/// well-mixed keys.
 fn viewers(from: u64, is_keyed: bool) -> impl Iterator<Item = UserKey> {
     (0..VIEWERS).map(move |at| UserKey(if is_keyed { scatter(from, at) } else { from.wrapping_add(at) }))
 }
@@ -91,7 +99,7 @@ proptest! {
             let [(layer, variant), (2, third)] = *chosen else { panic!("{chosen:?}") };
             counts[layer * 2 + variant][third] += 1;
         }
-        // Whatever a viewer got in one layer, the other halves them alike.
+        // Whichever variant viewers got in one layer, the other layer's variants split them alike.
         for row in counts {
             let value = chi_squared(&row, &[1.0, 1.0]);
             prop_assert!(value < RARE, "{counts:?}: {value}");

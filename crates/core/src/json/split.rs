@@ -1,7 +1,8 @@
-//! A document's outermost values as they stand in it, so that each can be read by itself: what is wrong within one is no other's fault.
+//! A splitter of JSON documents into their outermost values, verbatim, so that each is parsed alone
+//! and an error in one spoils no other.
 
-/// The members of the object that all of `json` is: names as they are written between their quotes, values as they stand. `None` where it is no
-/// object, as far as brackets and quotes tell.
+/// The members of `json`, which must be one object: names as written between their quotes, values
+/// verbatim. `None` if brackets and quotes show that it is not an object.
 pub fn members(json: &str) -> Option<Vec<(&str, &str)>> {
     let mut members = Vec::new();
     each(json, ('{', '}'), |rest| {
@@ -13,7 +14,8 @@ pub fn members(json: &str) -> Option<Vec<(&str, &str)>> {
     Some(members)
 }
 
-/// The values of the list that all of `json` is, as they stand; `None` where it is no list, as far as brackets and quotes tell.
+/// The values of `json`, which must be one list, verbatim. `None` if brackets and quotes show that
+/// it is not a list.
 pub fn items(json: &str) -> Option<Vec<&str>> {
     let mut items = Vec::new();
     each(json, ('[', ']'), |rest| {
@@ -24,14 +26,14 @@ pub fn items(json: &str) -> Option<Vec<&str>> {
     Some(items)
 }
 
-/// The objects that stand behind one another at the start of `json`, as they stand, each with what follows it.
+/// The consecutive objects at the start of `json`, verbatim, each with the text after it.
 pub fn documents(json: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut rest = json;
     core::iter::from_fn(move || {
-        // Commas between them are of a list.
+        // Commas between them come from a list.
         let start = rest.trim_start_matches([' ', '\t', '\r', '\n', ',']);
         let (object, behind) = start.starts_with('{').then(|| value(start)).flatten()?;
-        // To the end of the text, brackets were open.
+        // If not, brackets were still open at the end of the text.
         object.ends_with('}').then(|| {
             rest = behind;
             (object, behind)
@@ -39,7 +41,8 @@ pub fn documents(json: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// The objects of a line that has several, as Firehose and its like join them, and last what stands behind them, such as one that was cut.
+/// The objects of a line that Firehose or a similar tool joined from several, followed by any
+/// remaining text, for example a truncated object. `None` for fewer than two objects.
 pub fn joined(line: &str) -> Option<Vec<&str>> {
     let mut rest = line;
     let mut parts = Vec::new();
@@ -52,7 +55,7 @@ pub fn joined(line: &str) -> Option<Vec<&str>> {
     is_joined.then_some(parts)
 }
 
-/// Has `take` cut one part after the other off what stands between the brackets.
+/// Calls `take` to cut one part after another off the text between the brackets.
 fn each<'a>(
     json: &'a str,
     (open, close): (char, char),
@@ -71,7 +74,8 @@ fn each<'a>(
     }
 }
 
-/// The value that `json` begins with, and what follows it. Brackets are counted and quotes matched; the rest is for whoever reads the value.
+/// Splits `json` after its first value. Only brackets and quotes are matched; the value's reader
+/// checks the rest.
 fn value(json: &str) -> Option<(&str, &str)> {
     let json = json.trim_start();
     let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
@@ -107,7 +111,7 @@ fn value(json: &str) -> Option<(&str, &str)> {
             return (!value.is_empty()).then_some((value.trim_end(), rest));
         }
     }
-    // A number or a word to the end.
+    // A number or a literal that ends with the text.
     (depth == 0 && !is_text && !json.is_empty()).then_some((json.trim_end(), ""))
 }
 
@@ -152,7 +156,7 @@ mod tests {
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),
-            // Eighths: serde_json reads some floats a bit off.
+            // Eighths are exact: serde_json reads some other floats slightly off.
             any::<i32>().prop_map(|eighths| Value::from(f64::from(eighths) / 8.0)),
             ".{0,8}".prop_map(Value::from),
         ];
@@ -169,7 +173,7 @@ mod tests {
         fn what_is_json_is_cut_as_serde_reads_it(values in prop::collection::vec(any_json(), 0..6), noise in ".{0,60}") {
             for text in [serde_json::to_string(&values).unwrap(), serde_json::to_string_pretty(&values).unwrap()] {
                 let cut: Vec<Value> = items(&text).unwrap().into_iter().map(|item| serde_json::from_str(item).unwrap()).collect();
-                // Floats are written shortest, and read back as the same.
+                // Floats are written in their shortest form, which reads back as the same value.
                 prop_assert_eq!(json!(cut), serde_json::from_str::<Value>(&text).unwrap());
             }
             for value in &values {

@@ -1,8 +1,8 @@
-//! Lists that are mixed by hand.
+//! Tests of arrangement on small, hand-made lists.
 
 use super::*;
 
-/// An entry of a test: its score, category, brand and channel.
+/// A test entry: its score, category, brand and channel.
 type One = (i64, u16, u16, u16);
 
 fn arranged(list: &[One], plan: &Plan<'_, One>) -> Vec<One> {
@@ -18,7 +18,7 @@ fn plan(mix: Mix) -> Plan<'static, One> {
     Plan { mix, floors: &[], places: PLACES, seed: 7, picks: &[], pins: &[] }
 }
 
-/// Two of three of category 1, each of its own brand, channels in turn.
+/// Two in three entries are of category 1; each has its own brand, and channels take turns.
 fn list(count: u16) -> Vec<One> {
     (0..count).map(|at| (1_000 - i64::from(at), u16::from(at % 3 > 0), at + 1, at % 5)).collect()
 }
@@ -59,7 +59,7 @@ fn what_is_like_the_places_before_has_to_be_better() {
 
 #[test]
 fn floors_are_kept_in_every_run_of_places() {
-    // Channel 4 is at the very end.
+    // Channel 4 appears only at the very end.
     let list: Vec<One> = (0..100).map(|at| (1_000 - at, 0, 0, if at >= 90 { 4 } else { 1 })).collect();
     let floors = [Floor { channels: 1 << 4, least: 2 }];
     let plan = Plan { floors: &floors, ..plan(Mix { window: 10, ..Mix::default() }) };

@@ -1,7 +1,9 @@
-//! The board: the schedule window with its products, verdicts, vectors, tabs and ranking weights, each item's JSON written out already.
+//! The board: the schedule window with its products, verdicts, vectors, tabs and ranking weights,
+//! and the pre-rendered JSON of each item.
 //!
-//! Reading checks every reference once, so that serving follows them without a failure path.
+//! Parsing checks every reference once, so that serving can follow them without a failure path.
 
+mod amend;
 mod crowd;
 mod entry;
 
@@ -16,6 +18,7 @@ use crate::directive::Directive;
 use crate::experiment::Experiments;
 use crate::mix::{Floor, Mix};
 use crate::rank::Weights;
+use crate::surface_name::Surface;
 use crate::time::{SECOND_MS, UnixMillis};
 
 pub use entry::{Product, Slot, Tab};
@@ -43,25 +46,32 @@ pub(super) const WEIGHTS: [u8; 4] = *b"RULE";
 pub(super) const COUNTS: [u8; 4] = *b"STAT";
 pub(super) const LISTS: [u8; 4] = *b"LIST";
 
-/// A product without a category has this index.
+/// The category index of a product without a category.
 pub(super) const NO_CATEGORY: u16 = u16::MAX;
-/// Flag of a slot that is its product's first broadcast ever.
+/// The flag of a product that is sold out, which only an overlay sets.
+pub(super) const SOLD_OUT: u8 = 2;
+/// The flag of a slot that is its product's first broadcast ever.
 pub(super) const FIRST_BROADCAST: u16 = 1;
-/// Flag of a tab that keeps its position for everyone.
+/// The flag of a tab that keeps its position for everyone.
 pub(super) const PINNED: u16 = 1;
 
-/// A run of a product vector's dimensions that has a name in explanations.
+/// A named range of a product vector's dimensions, for explanations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// Such as `category` or `words`.
+    /// The name, for example `category` or `words`.
     pub name: String,
     /// Its first dimension.
     pub start: u16,
-    /// How many dimensions it has.
+    /// The number of its dimensions.
     pub length: u16,
 }
 
-/// A board that has been read and checked.
+/// A product's id from its 16 hex digits, as answers show it.
+pub fn product_id(text: &str) -> Option<u64> {
+    (text.len() == 16).then(|| u64::from_str_radix(text, 16).ok()).flatten()
+}
+
+/// A board that has been parsed and checked.
 #[derive(Debug)]
 pub struct Board {
     pack: Pack,
@@ -89,15 +99,22 @@ pub struct Board {
 }
 
 impl Board {
-    /// Reads the board that `id` names.
+    /// Parses and checks the board named `id`.
     ///
     /// # Errors
-    /// A [`Damage`] that says what is wrong with the bytes.
+    /// [`Damage`] if the bytes are not an intact board with that name.
     pub fn parse(bytes: Vec<u8>, id: PackId) -> Result<Self, Damage> {
         let pack = Pack::parse(bytes, Kind::Board)?;
         if pack.id() != id {
             return Err(Damage::WrongId);
         }
+        let board = Self::of(pack)?;
+        board.check()?;
+        Ok(board)
+    }
+
+    /// Finds the sections of `pack`.
+    fn of(pack: Pack) -> Result<Self, Damage> {
         let mut board = Self {
             meta: pack.table(META, META_BYTES)?,
             text: pack.table(TEXT, 1)?,
@@ -122,7 +139,6 @@ impl Board {
             shared: Shared::default(),
             pack,
         };
-        board.check()?;
         board.mix = MixTables::parse(&board.pack, board.products.count)?;
         board.experiments = experiment::parse(&board.pack)?;
         let widths = [board.dimensions(), board.channel_count(), board.tab_count()];
@@ -174,17 +190,17 @@ impl Board {
         self.pack.id()
     }
 
-    /// Bytes it holds in memory, with what is remembered beside it.
+    /// The bytes that it holds in memory, including its cache.
     pub fn bytes(&self) -> usize {
         self.pack.bytes().len().saturating_add(self.shared.bytes())
     }
 
-    /// What answers from it have in common.
+    /// The cache shared by answers from this board.
     pub fn shared(&self) -> &Shared {
         &self.shared
     }
 
-    /// The pack underneath, for tools that show it.
+    /// The underlying pack, for inspection tools.
     pub fn pack(&self) -> &Pack {
         &self.pack
     }
@@ -203,12 +219,13 @@ impl Board {
         (UnixMillis(i64_at(self.meta(), 8)), UnixMillis(i64_at(self.meta(), 16)))
     }
 
-    /// Where the broadcast history that the verdicts rest on begins.
+    /// The start of the broadcast history behind the verdicts.
     pub fn history_from(&self) -> UnixMillis {
         UnixMillis(i64_at(self.meta(), 24))
     }
 
-    /// Identifies the order of channels and tabs and the vector blocks: tastes fit where theirs is equal.
+    /// A hash of the channels, tabs and vector blocks in their order. Tastes fit the board if
+    /// theirs is equal.
     pub fn vocabulary(&self) -> u64 {
         u64_at(self.meta(), 32)
     }
@@ -218,77 +235,86 @@ impl Board {
         i64::from(u32_at(self.meta(), 40)).saturating_mul(SECOND_MS)
     }
 
-    /// Dimensions of the product vectors.
+    /// The number of dimensions of the product vectors.
     pub fn dimensions(&self) -> usize {
         self.vectors.stride
     }
 
-    /// Ranks by `weights` in place of the published ones, or by those again: for trying rules out before they are published.
+    /// Ranks by `weights` instead of the published ones, or by the published ones if `None`, to try
+    /// out rules before publishing them.
     pub fn try_weights(&mut self, weights: Option<Weights>) {
         self.tried = weights;
     }
 
-    /// The ranking weights: those that are being tried, or those that the operators' rules set.
+    /// The ranking weights in force: those on trial, or else those of the operators' rules.
     pub fn weights(&self) -> Weights {
         self.tried.unwrap_or(self.weights)
     }
 
-    /// The ranking weights that the operators' rules set.
+    /// The ranking weights of the operators' rules.
     pub fn published_weights(&self) -> Weights {
         self.weights
     }
 
-    /// How lists are mixed beyond scores.
+    /// The mix in force: the one on trial, or else the published one.
     pub fn mix(&self) -> Mix {
         self.tried_mix.unwrap_or(self.mix.mix)
     }
 
-    /// Mixes by `mix` in place of what was published, or by that again: for measuring what it does.
+    /// Mixes by `mix` instead of the published one, or by the published one if `None`, to measure
+    /// its effect.
     pub fn try_mix(&mut self, mix: Option<Mix>) {
         self.tried_mix = mix;
     }
 
-    /// What contracts ask for.
+    /// The floors from contracts.
     pub fn floors(&self) -> &[Floor] {
         &self.mix.floors
     }
 
-    /// What is being tried on shares of viewers.
+    /// Whether what is sold out stands behind the rest on `surface`.
+    pub fn puts_sold_out_last(&self, surface: Surface) -> bool {
+        self.mix.sold_out_last & surface.bit() != 0
+    }
+
+    /// The experiments on shares of viewers.
     pub fn experiments(&self) -> &Experiments {
         &self.experiments
     }
 
-    /// Whether viewers without tastes are shown things by their context.
+    /// Whether the order for viewers without tastes depends on their context.
     pub fn has_contexts(&self) -> bool {
         self.contexts.is_there()
     }
 
-    /// Whether where a request comes from and on what makes a difference, and not the time alone.
+    /// Whether a request's province and device class make a difference, beyond its time.
     pub fn tells_contexts_apart(&self) -> bool {
         self.contexts.differ()
     }
 
-    /// What viewers lean to who come in `context` at `at`, for [`Self::context_taste`]; `None` where nothing is known of them.
+    /// The preferences of viewers who come in `context` at `at`, as bytes for
+    /// [`Self::context_taste`]; `None` if nothing is known of them.
     pub fn leaning(&self, context: Context, at: UnixMillis) -> Option<Vec<u8>> {
         self.contexts.leaning(&self.pack, context, at)
     }
 
-    /// A [`Self::leaning`] as tastes.
+    /// Interprets a [`Self::leaning`] as tastes.
     pub fn context_taste<'a>(&self, leaning: &'a [u8]) -> Taste<'a> {
         self.contexts.taste(leaning)
     }
 
-    /// What operators ask for, in the order of their file, at any time.
+    /// All directives of operators, in the order of their file, whether in force or not.
     pub fn directives(&self) -> impl Iterator<Item = Directive<'_>> {
         self.mix.directives(&self.pack, &self.text)
     }
 
-    /// Whether two viewers of the same tastes may see different orders, for one draws places and shares of viewers.
+    /// Whether viewers with equal tastes may see different orders, because exploration or
+    /// directives draw by viewer.
     pub fn draws(&self) -> bool {
         self.mix().explore_every > 0 || self.directives().next().is_some()
     }
 
-    /// The named runs of the product vectors.
+    /// The named ranges of the product vectors.
     pub fn blocks(&self) -> impl Iterator<Item = Block> {
         (0..self.blocks.count).map(|index| {
             let record = self.pack.record(&self.blocks, index);
@@ -308,7 +334,7 @@ impl Board {
         self.pack.span(&self.text, span).unwrap_or_default()
     }
 
-    /// Channels on the board.
+    /// The number of channels on the board.
     pub fn channel_count(&self) -> usize {
         self.channels.count
     }
@@ -318,37 +344,37 @@ impl Board {
         self.text(Span::at(self.pack.record(&self.channels, index), 0))
     }
 
-    /// The channel whose id is `id`.
+    /// The index of the channel with this id.
     pub fn find_channel(&self, id: &str) -> Option<usize> {
         (0..self.channels.count).find(|index| self.channel_id(*index) == id)
     }
 
-    /// Categories on the board.
+    /// The number of categories on the board.
     pub fn category_count(&self) -> usize {
         self.categories.count
     }
 
-    /// The category at `index`.
+    /// The name of the category at `index`.
     pub fn category(&self, index: usize) -> &str {
         self.text(Span::at(self.pack.record(&self.categories, index), 0))
     }
 
-    /// The category named `name`.
+    /// The index of the category with this name.
     pub fn find_category(&self, name: &str) -> Option<usize> {
         (0..self.categories.count).find(|index| self.category(*index) == name)
     }
 
-    /// Products on the board.
+    /// The number of products on the board.
     pub fn product_count(&self) -> usize {
         self.products.count
     }
 
-    /// The product at `index`; of all zeros past the end.
+    /// The product at `index`; past the end, one of all zeros.
     pub fn product(&self, index: usize) -> Product<'_> {
         Product { board: self, record: self.pack.head(&self.products, index), index }
     }
 
-    /// The index of the product of `id`.
+    /// The index of the product with this id.
     pub fn find_product(&self, id: u64) -> Option<usize> {
         let (mut low, mut high) = (0, self.products.count);
         while low < high {
@@ -362,22 +388,23 @@ impl Board {
         None
     }
 
-    /// Indexes of the products whose first broadcast lay ahead, or was on air, when the board was built, by that broadcast's start.
+    /// The indexes of the products whose first broadcast was upcoming or on air when the board was
+    /// built, ordered by its start.
     pub fn candidates(&self) -> impl Iterator<Item = usize> {
         (0..self.candidates.count).map(|index| to_usize(u32_at(self.pack.record(&self.candidates, index), 0)))
     }
 
-    /// Slots on the board.
+    /// The number of slots on the board.
     pub fn slot_count(&self) -> usize {
         self.slots.count
     }
 
-    /// The slot at `index`, in the order of starts; of all zeros past the end.
+    /// The slot at `index`, ordered by start; past the end, one of all zeros.
     pub fn slot(&self, index: usize) -> Slot<'_> {
         Slot { board: self, record: self.pack.head(&self.slots, index) }
     }
 
-    /// Indexes of the slots that are on air at `now`, by start.
+    /// The indexes of the slots on air at `now`, ordered by start.
     pub fn on_air(&self, now: UnixMillis) -> impl Iterator<Item = usize> {
         let earliest = now.plus(self.longest_slot_ms().saturating_neg());
         let first = self.first_slot_after(earliest.plus(-1));
@@ -399,7 +426,8 @@ impl Board {
         UnixMillis::from_seconds(u32_at(self.pack.record(&self.times, index), 0))
     }
 
-    /// The slot boundaries around `now`: the latest start or end that is not after it, and the earliest after it.
+    /// The slot boundaries around `now`: the latest start or end up to and including it, and the
+    /// earliest after it.
     pub fn boundaries(&self, now: UnixMillis) -> (Option<UnixMillis>, Option<UnixMillis>) {
         let (mut low, mut high) = (0, self.times.count);
         while low < high {
@@ -409,7 +437,7 @@ impl Board {
         (low.checked_sub(1).map(|index| self.time(index)), (low < self.times.count).then(|| self.time(low)))
     }
 
-    /// Tabs of the top bar.
+    /// The number of tabs in the top bar.
     pub fn tab_count(&self) -> usize {
         self.tabs.count
     }
@@ -419,12 +447,12 @@ impl Board {
         Tab { board: self, record: self.pack.record(&self.tabs, index) }
     }
 
-    /// The opening of a JSON object with the board's counts, to which more may be added before it is closed.
+    /// A JSON object with the board's counts, left open for further members.
     pub fn counts_json(&self) -> &[u8] {
         self.pack.all(&self.counts)
     }
 
-    /// JSON members that list the channels and the categories.
+    /// The JSON members that list channels and categories.
     pub fn lists_json(&self) -> &[u8] {
         self.pack.all(&self.lists)
     }
@@ -432,14 +460,16 @@ impl Board {
 
 fn published_weights(pack: &Pack) -> Result<Weights, Damage> {
     let table = pack.table(WEIGHTS, weights_bytes(pack.version()))?;
-    if table.count == 3 { Ok(weights_of(pack, &table, 0)) } else { Err(Damage::Inconsistent(WEIGHTS)) }
+    let is_whole = table.count == Surface::stored_in(pack.version());
+    if is_whole { Ok(weights_of(pack, &table, 0)) } else { Err(Damage::Inconsistent(WEIGHTS)) }
 }
 
-/// Hands each product of the board that `id` names to `take`, by its id and with the opening of its JSON object. Nothing else of the board is
-/// looked at, so that whoever wants no more need not carry the rest of the reader.
+/// Calls `take` for each product of the board named `id`, with the product's id and the opening of
+/// its JSON object. It reads nothing else of the board, so callers need not link the rest of the
+/// reader.
 ///
 /// # Errors
-/// A [`Damage`] where the bytes are not that board, or have no products.
+/// [`Damage`] if the bytes are not that board, or have no product section.
 pub fn each_product(bytes: Vec<u8>, id: PackId, mut take: impl FnMut(u64, &[u8])) -> Result<(), Damage> {
     let pack = Pack::parse(bytes, Kind::Board)?;
     if pack.id() != id {

@@ -1,4 +1,4 @@
-//! The write side of the board: facts in, the bytes that [`super::board`] reads out.
+//! The write side of the board: the counterpart of [`super::board`].
 
 use std::collections::BTreeMap;
 
@@ -18,12 +18,12 @@ use crate::rank::{HOUR_BUCKETS, Weights};
 use crate::time::UnixMillis;
 use crate::verdict::VerdictKind;
 
-/// A TV channel as the app knows it.
+/// A TV channel, as shown in the app.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ChannelPart {
-    /// Its id in addresses: ASCII letters, digits and hyphens.
+    /// The id in addresses: ASCII letters, digits and hyphens.
     pub id: String,
-    /// Its name.
+    /// The name to show.
     pub name: String,
     /// The shop that runs it.
     pub shop: String,
@@ -38,8 +38,8 @@ pub struct ListingPart {
     pub listing_id: String,
 }
 
-/// A product and what was decided about it.
-#[derive(Clone, Debug)]
+/// A product with its verdict.
+#[derive(Clone, Debug, Default)]
 pub struct ProductPart {
     /// The product's id.
     pub id: u64,
@@ -47,31 +47,31 @@ pub struct ProductPart {
     pub title: String,
     /// The brand.
     pub brand: Option<String>,
-    /// Index into [`BoardParts::categories`].
+    /// The index into [`BoardParts::categories`].
     pub category: Option<u16>,
-    /// Price in won.
+    /// The price in won.
     pub price: Option<u32>,
-    /// Price before the discount in won.
+    /// The price before the discount, in won.
     pub list_price: Option<u32>,
-    /// Address of a picture.
+    /// The address of a picture.
     pub image: Option<String>,
-    /// Address of its page.
+    /// The address of its page.
     pub url: Option<String>,
     /// Its listings on the board.
     pub listings: Vec<ListingPart>,
     /// The verdict.
     pub verdict: VerdictKind,
-    /// Whether the new-product tab shows it though its verdict is unknown.
+    /// Whether the new-product tab shows it even if its verdict is unknown.
     pub unknown_listed: bool,
-    /// The verdict as a JSON object, as it stands until the first broadcast ends.
+    /// The verdict as a JSON object, in force until the first broadcast ends.
     pub verdict_first: String,
-    /// The verdict as a JSON object, as it stands afterwards.
+    /// The verdict as a JSON object, in force afterwards.
     pub verdict_later: String,
-    /// Its first broadcast ever that is known: start and end.
+    /// The start and end of its first known broadcast.
     pub first: (UnixMillis, UnixMillis),
-    /// From 0 to 1,024.
+    /// The demand for it, from 0 to 1,024.
     pub popularity: u32,
-    /// As long as the blocks together.
+    /// Its vector, as long as all blocks together.
     pub vector: Vec<i8>,
 }
 
@@ -80,55 +80,56 @@ pub struct ProductPart {
 pub struct SlotPart {
     /// The product's id.
     pub product: u64,
-    /// Index into [`BoardParts::channels`].
+    /// The index into [`BoardParts::channels`].
     pub channel: u16,
-    /// Start of the slot.
+    /// When the slot starts.
     pub starts_at: UnixMillis,
-    /// End of the slot, after its start.
+    /// When the slot ends, after its start.
     pub ends_at: UnixMillis,
-    /// The listing that is sold.
+    /// The listing on sale.
     pub listing: ListingPart,
-    /// Price in won in this slot.
+    /// The price in won during this slot.
     pub price: Option<u32>,
 }
 
 /// A tab of the top bar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TabPart {
-    /// The app's id.
+    /// The app's id of the tab.
     pub tab_id: String,
-    /// What the app shows.
+    /// The text that the app shows.
     pub label: String,
     /// Whether it keeps its position for everyone.
     pub pinned: bool,
-    /// Where it leads.
+    /// The destination of a tap.
     pub target: String,
 }
 
-/// All that a board is made of.
+/// The content of a board.
 #[derive(Clone, Debug)]
 pub struct BoardParts {
-    /// What to write it in.
+    /// The format to write.
     pub format: Format,
     /// When the board is built.
     pub built_at: UnixMillis,
-    /// Where the broadcast history begins.
+    /// The start of the broadcast history.
     pub history_from: UnixMillis,
-    /// The named runs of the product vectors.
+    /// The named ranges of the product vectors.
     pub blocks: Vec<Block>,
-    /// Channels, in the order that tastes use.
+    /// The channels, in the order that tastes use.
     pub channels: Vec<ChannelPart>,
-    /// Category names, in the order that tastes use.
+    /// The category names; products refer to them by index.
     pub categories: Vec<String>,
-    /// Products with a slot in the window, in any order.
+    /// The products with a slot in the window, in any order.
     pub products: Vec<ProductPart>,
-    /// Slots in the window, in any order, each of a product that is there.
+    /// The slots in the window, in any order; their products must be among `products`.
     pub slots: Vec<SlotPart>,
-    /// Tabs, in the shared order.
+    /// The tabs, in the shared order.
     pub tabs: Vec<TabPart>,
-    /// The ranking weights. The first format can't say what the pulse weighs, which then is [`crate::rank::PULSE_WEIGHTS`], also in experiments.
+    /// The ranking weights. The first format can't store the pulse's weight; it must equal
+    /// [`crate::rank::pulse_weight`], in experiments too.
     pub weights: Weights,
-    /// What is mixed beyond scores.
+    /// The parts that arrange lists beyond scores.
     pub mix: MixParts,
 }
 
@@ -188,7 +189,7 @@ struct Lists<'a> {
     experiments: &'a [ExperimentPart],
 }
 
-/// The text section while it grows.
+/// The text section in progress.
 #[derive(Default)]
 struct Text(Vec<u8>);
 
@@ -211,7 +212,19 @@ fn open_object(value: &impl Serialize) -> String {
     json
 }
 
-/// Identifies what tastes are counted by: channels, tabs and vector blocks, in their order.
+/// The opened JSON object of a slot on `channel`, up to the price.
+pub fn open_slot(slot: &SlotPart, channel: &ChannelPart) -> String {
+    open_object(&SlotHead {
+        shop: &slot.listing.shop,
+        listing_id: &slot.listing.listing_id,
+        channel: ChannelName { id: &channel.id, name: &channel.name },
+        starts_at: slot.starts_at.to_kst_rfc3339(),
+        ends_at: slot.ends_at.to_kst_rfc3339(),
+        price: slot.price,
+    })
+}
+
+/// A hash of what the indexes in tastes refer to: channels, tabs and vector blocks, in their order.
 pub fn vocabulary(channels: &[ChannelPart], tabs: &[TabPart], blocks: &[Block]) -> u64 {
     let mut hash = Sha256::new();
     let mut put = |text: &str| {
@@ -232,14 +245,15 @@ pub fn vocabulary(channels: &[ChannelPart], tabs: &[TabPart], blocks: &[Block]) 
     hash.finalize().first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
 }
 
-/// Writes a board. The same parts give the same bytes, in whatever order products and slots come.
+/// Writes a board. The same parts give the same bytes, whatever the order of products and slots.
 ///
 /// # Errors
-/// [`TooLarge`] where the board would not fit a KV value: narrow the window.
+/// [`TooLarge`] if the board exceeds a KV value: narrow the window.
 ///
 /// # Panics
-/// Where a slot's product, or its channel or category, is not among the parts, a vector has another length than the blocks together, or the
-/// first format is to hold other weights of the pulse than its own: these are the caller's to keep.
+/// If a slot's product or channel, or a product's category, is not among the parts; if a vector is
+/// not as long as the blocks together; or if the first format gets a pulse weight other than its
+/// fixed one. The caller must rule these out.
 pub fn write(parts: &BoardParts) -> Result<(Vec<u8>, PackId), TooLarge> {
     let mut draft = Draft::new(parts);
     let mut writer = Writer::of(Kind::Board, parts.format);
@@ -267,7 +281,7 @@ pub fn write(parts: &BoardParts) -> Result<(Vec<u8>, PackId), TooLarge> {
     writer.finish()
 }
 
-/// A board while its sections are made: products by id and slots by start, and the text that they refer to.
+/// A board in progress: products by id, slots by start, and the text that they refer to.
 struct Draft<'a> {
     parts: &'a BoardParts,
     products: Vec<&'a ProductPart>,
@@ -329,21 +343,13 @@ impl<'a> Draft<'a> {
         for slot in &self.slots {
             let product = self.index_of[&slot.product];
             let channel = &self.parts.channels[usize::from(slot.channel)];
-            let head = SlotHead {
-                shop: &slot.listing.shop,
-                listing_id: &slot.listing.listing_id,
-                channel: ChannelName { id: &channel.id, name: &channel.name },
-                starts_at: slot.starts_at.to_kst_rfc3339(),
-                ends_at: slot.ends_at.to_kst_rfc3339(),
-                price: slot.price,
-            };
             let is_first = self.products[product as usize].first.0.to_seconds() == slot.starts_at.to_seconds();
             records.extend_from_slice(&product.to_le_bytes());
             records.extend_from_slice(&slot.starts_at.to_seconds().to_le_bytes());
             records.extend_from_slice(&slot.ends_at.to_seconds().to_le_bytes());
             records.extend_from_slice(&slot.channel.to_le_bytes());
             records.extend_from_slice(&(if is_first { FIRST_BROADCAST } else { 0 }).to_le_bytes());
-            records.extend_from_slice(&self.text.put(&open_object(&head)));
+            records.extend_from_slice(&self.text.put(&open_slot(slot, channel)));
         }
         writer.section(SLOTS, SLOT_BYTES, records);
     }
@@ -365,7 +371,8 @@ impl<'a> Draft<'a> {
                 product.id
             );
             let range_start = u32::try_from(product_slots.len()).unwrap_or(u32::MAX);
-            // The window holds at most some weeks; a product on air more often than a u16 counts shows its first slots.
+            // The window covers a few weeks at most; a product with more slots than fit a u16 shows
+            // the first ones.
             let range_length = u16::try_from(its_slots.len()).unwrap_or(u16::MAX);
             product_slots.extend(its_slots);
             records.extend_from_slice(&product.id.to_le_bytes());
@@ -383,7 +390,7 @@ impl<'a> Draft<'a> {
             records.extend_from_slice(&[u8::from(product.unknown_listed), product.verdict.code(), 0, 0]);
             vectors.extend(product.vector.iter().map(|value| value.cast_unsigned()));
             if dimensions == 0 {
-                // A record has at least one byte.
+                // A record needs at least one byte.
                 vectors.push(0);
             }
         }
@@ -423,7 +430,7 @@ impl<'a> Draft<'a> {
 
     fn times(&self) -> Vec<u32> {
         let slots = self.slots.iter().flat_map(|slot| [slot.starts_at, slot.ends_at]);
-        // An order changes with a directive too, and with an experiment.
+        // Directives and experiments change orders too.
         let directives = self.parts.mix.directives.iter().flat_map(|directive| [directive.from, directive.until]);
         let experiments = self.parts.mix.experiments.iter().flat_map(|experiment| [experiment.from, experiment.until]);
         let mut times: Vec<u32> = slots.chain(directives).chain(experiments).map(UnixMillis::to_seconds).collect();
@@ -433,7 +440,7 @@ impl<'a> Draft<'a> {
     }
 
     fn counts(&self) -> Counts {
-        // What holds when the board is built: by then some first broadcasts in the window are over.
+        // Counted as of the build, when some first broadcasts in the window are already over.
         let kind = |product: &ProductPart| {
             if product.first.1 > self.parts.built_at { product.verdict } else { VerdictKind::Repeat }
         };
@@ -457,7 +464,8 @@ fn indexes(values: &[u32]) -> Vec<u8> {
 fn meta(parts: &BoardParts, slots: &[&SlotPart]) -> Vec<u8> {
     let window_from = slots.iter().map(|slot| slot.starts_at).min().unwrap_or(parts.built_at);
     let window_to = slots.iter().map(|slot| slot.ends_at).max().unwrap_or(parts.built_at);
-    // Times are stored to the second, so a slot's stored length may exceed its true one by less than a second.
+    // Times are stored in whole seconds, so a slot's stored length may exceed its true one by less
+    // than a second.
     let longest = slots
         .iter()
         .map(|slot| slot.ends_at.to_seconds().saturating_sub(slot.starts_at.to_seconds()))

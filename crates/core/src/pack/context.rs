@@ -1,6 +1,7 @@
-//! What viewers lean to who came in a context: the part of a board that viewers without tastes of their own are shown things by.
+//! The preferences of viewers by context, the part of a board that orders lists for viewers without
+//! tastes of their own.
 //!
-//! The section may be missing; then they all see one order.
+//! The section is optional; without it these viewers all see one order.
 
 use super::record::optional;
 use super::taste::{Taste, Widths};
@@ -10,28 +11,29 @@ use crate::rank::HOUR_BUCKETS;
 use crate::time::UnixMillis;
 
 const CONTEXTS: [u8; 4] = *b"CTXT";
-/// Bytes of a record before its leaning.
+/// The size of a record before its leaning, in bytes.
 const HEAD_BYTES: usize = 4;
 
-/// What a leaning is about; a record has its number.
+/// The aspect of a context that a leaning belongs to, with its number in records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Factor {
     /// The part of the week.
     WeekPart = 1,
     /// The province.
     Region = 2,
-    /// The class of device.
+    /// The device class.
     Device = 3,
 }
 
-/// A leaning that is to be written.
+/// A leaning to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContextPart {
-    /// What it is about.
+    /// The aspect of the context.
     pub factor: Factor,
-    /// Which part of the week, province or class of device, by its number in [`Context`].
+    /// The part of the week, or the province or device class by its number in [`Context`].
     pub value: u8,
-    /// What viewers lean to there beyond what all do, as a record of tastes with a byte for each weight.
+    /// The preferences of viewers there relative to all viewers, as a taste record with one byte
+    /// per weight.
     pub leaning: Vec<u8>,
 }
 
@@ -44,7 +46,7 @@ pub(super) struct Contexts {
 }
 
 impl Contexts {
-    /// Reads the section of a board of so many dimensions, channels and tabs.
+    /// Parses the section of a board with so many dimensions, channels and tabs.
     pub(super) fn parse(pack: &Pack, [dimensions, channels, tabs]: [usize; 3]) -> Result<Self, Damage> {
         let [vector, channels, hours, tabs] =
             [dimensions, channels, HOUR_BUCKETS, tabs].map(|width| u16::try_from(width).unwrap_or(u16::MAX));
@@ -56,17 +58,17 @@ impl Contexts {
         Ok(Self { table, widths, differ })
     }
 
-    /// Whether there is the section.
+    /// Whether the board has the section.
     pub(super) fn is_there(&self) -> bool {
         self.table.is_some()
     }
 
-    /// Whether requests of one moment have different ones.
+    /// Whether simultaneous requests may have different leanings.
     pub(super) fn differ(&self) -> bool {
         self.differ
     }
 
-    /// What all that is known of a request at `at` leans to together; `None` where that is nothing.
+    /// The sum of the leanings for a request in `context` at `at`; `None` if there are none.
     pub(super) fn leaning(&self, pack: &Pack, context: Context, at: UnixMillis) -> Option<Vec<u8>> {
         let table = self.table.as_ref()?;
         let told = [
@@ -87,13 +89,13 @@ impl Contexts {
         Some(sum).filter(|sum| !sum.is_empty())
     }
 
-    /// A leaning as tastes.
+    /// Interprets a leaning as tastes.
     pub(super) fn taste<'a>(&self, leaning: &'a [u8]) -> Taste<'a> {
         Taste::cut(leaning, &self.widths)
     }
 }
 
-/// Adds the section, where there is anything to say.
+/// Adds the section, unless `contexts` is empty.
 pub(super) fn write(contexts: &[ContextPart], width: usize, writer: &mut Writer) {
     if contexts.is_empty() {
         return;
@@ -135,7 +137,7 @@ mod tests {
         let parts = [part(Factor::Device, 1, phone), part(Factor::Region, 11, seoul), part(Factor::WeekPart, 3, week)];
         let (pack, contexts) = read(12, &parts).unwrap();
         assert!(contexts.is_there() && contexts.differ());
-        // 1970-01-01T00:00Z was nine in the morning of a Thursday in Korea.
+        // 1970-01-01T00:00Z was nine in the morning in Korea, on a Thursday.
         let of = |region, device| contexts.leaning(&pack, Context { region, device }, UnixMillis(0)).unwrap();
         let both = of(11, 1);
         let taste = contexts.taste(&both);

@@ -1,28 +1,31 @@
-//! What of a board is about experiments: which there are, their variants, and what each variant is ranked and mixed by.
+//! The sections of a board for experiments: the experiments, their variants, and each variant's
+//! weights and mix.
 //!
-//! All of it may be missing; then everybody is shown the same.
+//! All of them are optional; without them everybody gets the same settings.
 
 use serde::Serialize;
 
 use super::record::{self, MIX_BYTES, TEXT, mix_of, optional, record_of, weights_bytes, weights_of};
 use super::{Damage, Format, Pack, Span, Writer, to_usize, u32_at, u64_at};
 use crate::experiment::{
-    Experiment, Experiments, MOST_EXPERIMENTS, MOST_VARIANTS, Purpose, Variant, WHOLE, is_id, salt,
+    Experiment, Experiments, HeldBack, MOST_EXPERIMENTS, MOST_VARIANTS, Purpose, Variant, WHOLE, is_id, salt,
 };
 use crate::mix::Mix;
 use crate::rank::Weights;
+use crate::surface_name::Surface;
 use crate::time::UnixMillis;
 
 const EXPERIMENTS: [u8; 4] = *b"EXPR";
 const EXPERIMENT_BYTES: usize = 56;
 const VARIANTS: [u8; 4] = *b"EXPV";
 const VARIANT_BYTES: usize = 16;
+/// The length of a variant's record that names held-back directives.
+const VARIANT_WITHOUT_BYTES: usize = 24;
 const WEIGHTS: [u8; 4] = *b"EXPW";
-/// Records of weights for a variant: one a surface, as `RULE` has them.
-const SURFACES: usize = 3;
+/// The number of weight records per variant: one per surface, as in `RULE`.
 const MIXES: [u8; 4] = *b"EXPM";
 
-/// Reads the sections of a board, and checks all that they refer to.
+/// Parses the sections of a board and checks all references.
 pub(super) fn parse(pack: &Pack) -> Result<Experiments, Damage> {
     let Some(experiments) = optional(pack, EXPERIMENTS, EXPERIMENT_BYTES)? else { return Ok(Experiments::default()) };
     let variants = pack.table(VARIANTS, VARIANT_BYTES)?;
@@ -32,7 +35,8 @@ pub(super) fn parse(pack: &Pack) -> Result<Experiments, Damage> {
     let ensure = |fits: bool, tag: [u8; 4]| if fits { Ok(()) } else { Err(Damage::Inconsistent(tag)) };
     ensure(experiments.count <= MOST_EXPERIMENTS, EXPERIMENTS)?;
     ensure(variants.count <= MOST_EXPERIMENTS.saturating_mul(MOST_VARIANTS), VARIANTS)?;
-    ensure(weights.count == variants.count.saturating_mul(SURFACES), WEIGHTS)?;
+    let surfaces = Surface::stored_in(pack.version());
+    ensure(weights.count == variants.count.saturating_mul(surfaces), WEIGHTS)?;
     ensure(mixes.count == variants.count, MIXES)?;
     let id = |record: &[u8], tag: [u8; 4]| {
         let id = pack.span(&text, Span::at(record, 0)).and_then(|id| std::str::from_utf8(id).ok());
@@ -59,8 +63,12 @@ pub(super) fn parse(pack: &Pack) -> Result<Experiments, Damage> {
             experiment.variants.push(Variant {
                 id: id(record, VARIANTS)?,
                 below: u32_at(record, 8),
-                weights: weights_of(pack, &weights, index.saturating_mul(SURFACES)),
+                weights: weights_of(pack, &weights, index.saturating_mul(surfaces)),
                 mix: mix_of(pack.record(&mixes, index)),
+                held_back: HeldBack {
+                    floors: u32_at(record, 12),
+                    directives: record.get(16..24).map_or(0, |bits| u64_at(bits, 0)),
+                },
             });
         }
         list.push(experiment);
@@ -68,18 +76,20 @@ pub(super) fn parse(pack: &Pack) -> Result<Experiments, Damage> {
     Ok(Experiments::new(list))
 }
 
-/// A variant that is to be written.
+/// A variant to be written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(into = "String")]
 pub struct VariantPart {
-    /// Its id.
+    /// The variant's id, valid by [`is_id`].
     pub id: String,
-    /// The end of its places, in [`WHOLE`]s; they begin where those of the variant before end.
+    /// The end of its places, in units of 1/[`WHOLE`]; they begin where the previous variant's end.
     pub below: u32,
-    /// All weights.
+    /// All weights, including those that it does not change.
     pub weights: Weights,
     /// The mix.
     pub mix: Mix,
+    /// The rules that its viewers go without.
+    pub held_back: HeldBack,
 }
 
 impl From<VariantPart> for String {
@@ -88,29 +98,32 @@ impl From<VariantPart> for String {
     }
 }
 
-/// An experiment that is to be written, and how `/v1/status` lists it.
+/// An experiment to be written, and its form in `/v1/status`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ExperimentPart {
-    /// Its id, of which [`is_id`] holds.
+    /// The experiment's id, valid by [`is_id`].
     pub id: String,
     /// The layer's name.
     pub layer: String,
-    /// What its variants are drawn by.
+    /// The name of the rule that it measures, if it measures one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// The text behind the [`salt`] that draws its variants.
     #[serde(skip)]
     pub salt: String,
-    /// The places of the layer that are in it, in [`WHOLE`]s.
+    /// Its range of places in the layer, in units of 1/[`WHOLE`].
     #[serde(serialize_with = "as_shares")]
     pub traffic: (u32, u32),
-    /// When it begins; second 0 for at once.
+    /// When it begins; second 0 means at once.
     #[serde(serialize_with = "as_time")]
     pub from: UnixMillis,
-    /// When it ends; the last second of a `u32` for never.
+    /// When it ends; the last second of a `u32` means never.
     #[serde(serialize_with = "as_time")]
     pub until: UnixMillis,
-    /// The share of viewers who are in no experiment, in [`WHOLE`]s.
+    /// The share of viewers held out of experiments, in units of 1/[`WHOLE`].
     #[serde(skip)]
     pub holdout: u32,
-    /// Its variants, the control first.
+    /// The variants, the control first.
     pub variants: Vec<VariantPart>,
 }
 
@@ -126,13 +139,14 @@ fn as_time<S: serde::Serializer>(at: &UnixMillis, serializer: S) -> Result<S::Ok
 }
 
 impl ExperimentPart {
-    /// The experiment as the edge reads it.
+    /// Converts it to the experiment that the edge reads.
     pub fn experiment(&self) -> Experiment {
         let variant = |part: &VariantPart| Variant {
             id: part.id.clone(),
             below: part.below,
             weights: part.weights,
             mix: part.mix,
+            held_back: part.held_back,
         };
         Experiment {
             id: self.id.clone(),
@@ -147,7 +161,8 @@ impl ExperimentPart {
     }
 }
 
-/// Adds the sections for `parts` to a board of `format`, or none where there are none; `put` takes in text.
+/// Adds the sections for `parts` to a board of `format`, or none if `parts` is empty; `put` stores
+/// text.
 pub(super) fn write(
     parts: &[ExperimentPart],
     format: Format,
@@ -158,6 +173,9 @@ pub(super) fn write(
         return;
     }
     let (mut experiments, mut variants, mut weights, mut mixes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let names_directives =
+        parts.iter().flat_map(|part| &part.variants).any(|variant| variant.held_back.directives != 0);
+    let variant_bytes = if names_directives { VARIANT_WITHOUT_BYTES } else { VARIANT_BYTES };
     let mut first = 0_u32;
     for part in parts {
         let experiment = part.experiment();
@@ -172,13 +190,16 @@ pub(super) fn write(
         for variant in &experiment.variants {
             variants.extend(put(&variant.id));
             variants.extend(variant.below.to_le_bytes());
-            variants.extend([0; 4]);
+            variants.extend(variant.held_back.floors.to_le_bytes());
+            if names_directives {
+                variants.extend(variant.held_back.directives.to_le_bytes());
+            }
             weights.extend(record::weights(&variant.weights, format));
             mixes.extend(record_of(&variant.mix));
         }
     }
     writer.section(EXPERIMENTS, EXPERIMENT_BYTES, experiments);
-    writer.section(VARIANTS, VARIANT_BYTES, variants);
+    writer.section(VARIANTS, variant_bytes, variants);
     writer.section(WEIGHTS, weights_bytes(format.version()), weights);
     writer.section(MIXES, MIX_BYTES, mixes);
 }

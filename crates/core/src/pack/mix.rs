@@ -1,6 +1,7 @@
-//! What of a board is about mixing: the mix, floors, which brands products have and how often they were shown, and operators' directives.
+//! The sections of a board for mixing: the mix, floors, the brand and impression count of each
+//! product, and operators' directives.
 //!
-//! All of it may be missing; then scores alone decide.
+//! All of them are optional; without them scores alone decide.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +18,14 @@ const FLOORS: [u8; 4] = *b"FLOR";
 const FLOOR_BYTES: usize = 16;
 const SHOWN: [u8; 4] = *b"SHWN";
 const SHOWN_BYTES: usize = 4;
-const DIRECTIVES: [u8; 4] = *b"DRCT";
-const DIRECTIVE_BYTES: usize = 40;
-const ABOUT: [u8; 4] = *b"DRPR";
+pub(super) const DIRECTIVES: [u8; 4] = *b"DRCT";
+pub(super) const DIRECTIVE_BYTES: usize = 40;
+pub(super) const ABOUT: [u8; 4] = *b"DRPR";
 const ABOUT_BYTES: usize = 4;
+const SOLD_OUT: [u8; 4] = *b"SOLD";
+const SOLD_OUT_BYTES: usize = 1;
+/// All surfaces, as bits.
+const EVERYWHERE: u8 = u8::MAX;
 
 /// The sections, found and checked.
 #[derive(Debug, Default)]
@@ -28,12 +33,14 @@ pub(super) struct MixTables {
     pub(super) mix: Mix,
     pub(super) floors: Vec<Floor>,
     shown: Option<Table>,
-    directives: Option<Table>,
-    about: Option<Table>,
+    pub(super) directives: Option<Table>,
+    pub(super) about: Option<Table>,
+    /// The surfaces, as bits, on which what is sold out stands behind the rest.
+    pub(super) sold_out_last: u8,
 }
 
 impl MixTables {
-    /// Reads the sections of a board of `products` products.
+    /// Parses the sections of a board with `products` products.
     pub(super) fn parse(pack: &Pack, products: usize) -> Result<Self, Damage> {
         let record = |table: &Table| pack.record(table, 0).to_vec();
         let mix = optional(pack, MIX, MIX_BYTES)?.map_or_else(Mix::default, |table| mix_of(&record(&table)));
@@ -50,6 +57,8 @@ impl MixTables {
             shown: optional(pack, SHOWN, SHOWN_BYTES)?,
             directives: optional(pack, DIRECTIVES, DIRECTIVE_BYTES)?,
             about: optional(pack, ABOUT, ABOUT_BYTES)?,
+            sold_out_last: optional(pack, SOLD_OUT, SOLD_OUT_BYTES)?
+                .map_or(EVERYWHERE, |table| pack.record(&table, 0).first().copied().unwrap_or(EVERYWHERE)),
         };
         if tables.shown.is_some_and(|shown| shown.count != products) {
             return Err(Damage::Inconsistent(SHOWN));
@@ -68,7 +77,8 @@ impl MixTables {
         Ok(tables)
     }
 
-    /// The brand of the product at `index`, counted from 1, and how often it was shown; zeros where nothing is known.
+    /// The brand of the product at `index`, numbered from 1, and how often it was shown; zeros if
+    /// unknown.
     pub(super) fn shown(&self, pack: &Pack, index: usize) -> (u16, u8) {
         let Some(table) = &self.shown else { return (0, 0) };
         let record = pack.record(table, index);
@@ -87,7 +97,7 @@ impl MixTables {
                 0 => Deed::Weigh(i32::from_le_bytes(array_at(record, 12))),
                 1 => Deed::Pin(u16_at(record, 16)),
                 2 => Deed::Hide,
-                // Of a newer pipeline.
+                // Written by a newer pipeline.
                 _ => return None,
             };
             Some(Directive {
@@ -103,26 +113,55 @@ impl MixTables {
     }
 }
 
-/// A directive that is to be written.
+/// Appends a directive about the products of `indexes`, ascending, to the records of `DRCT` and
+/// `DRPR`; `name` is the span of its name.
+pub(super) fn put_directive(
+    name: [u8; 8],
+    deed: Deed,
+    (surfaces, share): (u8, u16),
+    (from, until): (UnixMillis, UnixMillis),
+    indexes: &[u32],
+    [records, about]: [&mut Vec<u8>; 2],
+) {
+    let (code, points, place) = match deed {
+        Deed::Weigh(points) => (0, points, 0),
+        Deed::Pin(place) => (1, 0, place),
+        Deed::Hide => (2, 0, 0),
+    };
+    records.extend(name);
+    records.extend([code, surfaces]);
+    records.extend(share.to_le_bytes());
+    records.extend(points.to_le_bytes());
+    records.extend(place.to_le_bytes());
+    records.extend([0; 2]);
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let first = count(about.len() / ABOUT_BYTES);
+    for number in [from.to_seconds(), until.to_seconds(), first, count(indexes.len()), 0] {
+        records.extend(number.to_le_bytes());
+    }
+    about.extend(indexes.iter().flat_map(|index| index.to_le_bytes()));
+}
+
+/// A directive to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirectivePart {
-    /// Its name, for explanations.
+    /// The name, for explanations.
     pub name: String,
-    /// What is done.
+    /// The effect on its products.
     pub deed: Deed,
-    /// Bits of the surfaces that it is for.
+    /// The surfaces that it applies to, as bits.
     pub surfaces: u8,
-    /// The share of viewers, in [`crate::directive::WHOLE`]s.
+    /// The share of viewers that it applies to, in units of 1/[`crate::directive::WHOLE`].
     pub share: u16,
-    /// When it begins.
+    /// When it begins, inclusive.
     pub from: UnixMillis,
-    /// When it ends.
+    /// When it ends, exclusive.
     pub until: UnixMillis,
-    /// Ids of its products; those that are not on the board are passed over.
+    /// The ids of its products; those missing from the board are skipped.
     pub products: Vec<u64>,
 }
 
-/// What of a board is about mixing. The default is not written at all.
+/// The mixing parts of a board. If all are at their defaults, no section is written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MixParts {
     /// The mix.
@@ -133,14 +172,17 @@ pub struct MixParts {
     pub shown: BTreeMap<u64, u8>,
     /// The directives.
     pub directives: Vec<DirectivePart>,
-    /// What is tried on shares of viewers.
+    /// The experiments on shares of viewers.
     pub experiments: Vec<ExperimentPart>,
-    /// What viewers lean to by the context that they come in.
+    /// The preferences of viewers by context.
     pub contexts: Vec<ContextPart>,
+    /// The surfaces, as bits, on which what is sold out keeps its place and is only marked.
+    pub sold_out_stays: u8,
 }
 
 impl MixParts {
-    /// Adds the sections for products given by id, in the board's order, with their brands; `put` takes in text.
+    /// Adds the sections. `products` has each product's id and brand, in the board's order; `put`
+    /// stores text.
     pub(super) fn write<'a>(
         &self,
         products: impl Iterator<Item = (u64, Option<&'a str>)> + Clone,
@@ -167,25 +209,21 @@ impl MixParts {
                 directive.products.iter().filter_map(|product| places.get(product).copied()).collect();
             indexes.sort_unstable();
             indexes.dedup();
-            let (code, points, place) = match directive.deed {
-                Deed::Weigh(points) => (0, points, 0),
-                Deed::Pin(place) => (1, 0, place),
-                Deed::Hide => (2, 0, 0),
-            };
-            records.extend(put(&directive.name));
-            records.extend([code, directive.surfaces]);
-            records.extend(directive.share.to_le_bytes());
-            records.extend(points.to_le_bytes());
-            records.extend(place.to_le_bytes());
-            records.extend([0; 2]);
-            let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-            let first = count(about.len() / ABOUT_BYTES);
-            for number in [directive.from.to_seconds(), directive.until.to_seconds(), first, count(indexes.len()), 0] {
-                records.extend(number.to_le_bytes());
-            }
-            about.extend(indexes.iter().flat_map(|index| index.to_le_bytes()));
+            let span = put(&directive.name);
+            let times = (directive.from, directive.until);
+            put_directive(
+                span,
+                directive.deed,
+                (directive.surfaces, directive.share),
+                times,
+                &indexes,
+                [&mut records, &mut about],
+            );
         }
         writer.section(DIRECTIVES, DIRECTIVE_BYTES, records);
         writer.section(ABOUT, ABOUT_BYTES, about);
+        if self.sold_out_stays > 0 {
+            writer.section(SOLD_OUT, SOLD_OUT_BYTES, vec![!self.sold_out_stays]);
+        }
     }
 }

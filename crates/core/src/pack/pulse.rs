@@ -1,4 +1,5 @@
-//! A pulse: how many viewers products have lately. The one pack that no snapshot names and that is made while events come in.
+//! A pulse: the recent viewers of products. It is the only pack that no snapshot names and that is
+//! written while events come in.
 
 use super::{Damage, Kind, Pack, Table, TooLarge, Writer, i64_at, u16_at, u64_at};
 use crate::pulse::Counts;
@@ -8,10 +9,10 @@ const META: [u8; 4] = *b"META";
 const META_BYTES: usize = 8;
 const COUNTS: [u8; 4] = *b"PULS";
 const COUNTS_BYTES: usize = 16;
-/// Most products of a pulse: 32 KB.
+/// The most products in a pulse: 32 KB.
 pub const MAX_COUNTS: usize = 2_048;
 
-/// A pulse that has been read and checked.
+/// A pulse that has been parsed and checked.
 #[derive(Debug)]
 pub struct Pulse {
     pack: Pack,
@@ -19,10 +20,10 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// Reads a pulse.
+    /// Parses and checks a pulse.
     ///
     /// # Errors
-    /// A [`Damage`] that says what is wrong with the bytes.
+    /// [`Damage`] if the bytes are not an intact pulse.
     pub fn parse(bytes: Vec<u8>) -> Result<Self, Damage> {
         let pack = Pack::parse(bytes, Kind::Pulse)?;
         pack.table(META, META_BYTES)
@@ -42,22 +43,23 @@ impl Pulse {
         UnixMillis(meta.map_or(0, |meta| i64_at(self.pack.record(&meta, 0), 0)))
     }
 
-    /// The second in which it was made, by which lists and keys name it; no two are made in one.
+    /// The Unix second in which it was made, which is its number in lists and keys; no two pulses
+    /// share one.
     pub fn number(&self) -> u32 {
         self.made_at().to_seconds()
     }
 
-    /// How many products it has.
+    /// The number of products.
     pub fn len(&self) -> usize {
         self.counts.count
     }
 
-    /// Whether it has none.
+    /// Whether it has no products.
     pub fn is_empty(&self) -> bool {
         self.counts.count == 0
     }
 
-    /// The counts of the product of this id.
+    /// The counts of the product with this id.
     pub fn find(&self, product: u64) -> Option<Counts> {
         let (mut from, mut to) = (0, self.counts.count);
         while from < to {
@@ -91,10 +93,10 @@ impl Pulse {
     }
 }
 
-/// Writes a pulse of products by ascending id.
+/// Writes a pulse; products must ascend by id.
 ///
 /// # Errors
-/// [`TooLarge`] where it would not fit a KV value, which [`MAX_COUNTS`] products do.
+/// [`TooLarge`] if it exceeds a KV value, which can't happen with [`MAX_COUNTS`] products.
 pub fn write(counts: &[(u64, Counts)], made_at: UnixMillis) -> Result<Vec<u8>, TooLarge> {
     let mut writer = Writer::new(Kind::Pulse);
     writer.section(META, META_BYTES, made_at.0.to_le_bytes().to_vec());

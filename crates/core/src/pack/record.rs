@@ -1,17 +1,16 @@
-//! Records that several sections of a board have: text, weights, a mix.
+//! Records that several sections of a board share: text, weights, a mix.
 
 use super::{Damage, Format, Pack, Table, array_at};
 use crate::mix::Mix;
-use crate::rank::{PULSE_WEIGHTS, Weights};
-use crate::signal::{SurfaceWeights, WEIGHED};
+use crate::rank::{Weights, default_weights};
+use crate::signal::{SurfaceWeights, weighed_in};
+use crate::surface_name::Surface;
 
 pub(super) const TEXT: [u8; 4] = *b"TEXT";
-/// Bytes of a mix.
+/// The size of a mix record in bytes.
 pub(super) const MIX_BYTES: usize = 24;
-/// Of the newest version; see [`weights_bytes`].
-const WEIGHTS_BYTES: usize = 4 * WEIGHED;
 
-/// The section `tag`, where there is one.
+/// The section `tag`, if present.
 pub(super) fn optional(pack: &Pack, tag: [u8; 4], stride: usize) -> Result<Option<Table>, Damage> {
     match pack.table(tag, stride) {
         Err(Damage::Missing(_)) => Ok(None),
@@ -19,43 +18,45 @@ pub(super) fn optional(pack: &Pack, tag: [u8; 4], stride: usize) -> Result<Optio
     }
 }
 
-/// Bytes of a surface's weights in a board of `version`: the first one does without what the pulse weighs.
+/// The size of a surface's weights in a board of `version`, in bytes.
 pub(super) fn weights_bytes(version: u16) -> usize {
-    if version < 2 { WEIGHTS_BYTES.saturating_sub(4) } else { WEIGHTS_BYTES }
+    weighed_in(version).saturating_mul(4)
 }
 
-/// The weights of the surfaces, which are three records from `first` on: those of the board, or of a variant.
+/// The weights of all surfaces, one record each from `first` on: a board's or a variant's.
 pub(super) fn weights_of(pack: &Pack, table: &Table, first: usize) -> Weights {
-    let row = |surface: usize, pulse: i32| {
-        let record = pack.record(table, first.saturating_add(surface));
-        let mut fields: [i32; WEIGHED] =
-            std::array::from_fn(|field| i32::from_le_bytes(array_at(record, field.saturating_mul(4))));
-        if pack.version() < 2 {
-            // A longer record of that version says something else there.
-            let [.., last] = &mut fields;
-            *last = pulse;
-        }
-        SurfaceWeights::from_fields(fields)
-    };
-    let [new, live, tabs] = PULSE_WEIGHTS;
-    Weights { new: row(0, new), live: row(1, live), tabs: row(2, tabs) }
+    Weights::of(|surface| surface_weights(pack, table, first, surface))
 }
 
-/// The records of the weights of the surfaces.
+#[inline(never)]
+fn surface_weights(pack: &Pack, table: &Table, first: usize, surface: Surface) -> SurfaceWeights {
+    let defaults = default_weights(surface);
+    if surface.since() > pack.version() {
+        return defaults;
+    }
+    let record = pack.record(table, first.saturating_add(usize::from(surface as u8)));
+    // In an older version, a longer record holds something else at its end.
+    let (defaults, held) = (defaults.fields(), weighed_in(pack.version()));
+    SurfaceWeights::from_fields(std::array::from_fn(|field| match defaults.get(field) {
+        Some(default) if field >= held => *default,
+        _ => i32::from_le_bytes(array_at(record, field.saturating_mul(4))),
+    }))
+}
+
+/// Encodes the weights of all surfaces as records.
 pub(super) fn weights(weights: &Weights, format: Format) -> Vec<u8> {
+    let held = weighed_in(format.version());
     let mut bytes = Vec::new();
-    for (weights, pulse) in [weights.new, weights.live, weights.tabs].iter().zip(PULSE_WEIGHTS) {
-        assert!(
-            format > Format::One || weights.pulse == pulse,
-            "the first format has a weight of the pulse of its own"
-        );
-        let fields = weights.fields().into_iter().flat_map(i32::to_le_bytes);
-        bytes.extend(fields.take(weights_bytes(format.version())));
+    for (surface, weights) in weights.each() {
+        let (fields, defaults) = (weights.fields(), default_weights(surface).fields());
+        let held = if surface.since() <= format.version() { held } else { 0 };
+        assert_eq!(fields.get(held..), defaults.get(held..), "format {} has weights of its own here", format.version());
+        bytes.extend(fields.into_iter().take(held).flat_map(i32::to_le_bytes));
     }
     bytes
 }
 
-/// The mix, as `MIXT` has it.
+/// Decodes a `MIXT` record.
 pub(super) fn mix_of(record: &[u8]) -> Mix {
     let byte = |at: usize| record.get(at).copied().unwrap_or(0);
     let number = |at: usize| i32::from_le_bytes(array_at(record, at));
@@ -75,7 +76,7 @@ pub(super) fn mix_of(record: &[u8]) -> Mix {
     }
 }
 
-/// The record of `MIXT` for a mix.
+/// Encodes a mix as a `MIXT` record.
 pub(super) fn record_of(mix: &Mix) -> Vec<u8> {
     let Mix { window, category, brand, channel, similarity, explore_every, explore_below, .. } = *mix;
     let Mix { memory, stay, tab_margin, second, near, .. } = *mix;

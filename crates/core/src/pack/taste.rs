@@ -1,57 +1,61 @@
-//! A taste shard: the int8 tastes of the users whose keys begin alike, sorted by key.
+//! A taste shard: the int8 tastes of the users whose keys share a prefix, sorted by key.
 
 use super::{Damage, Kind, Pack, PackId, Table, TooLarge, Writer, u16_at, u64_at};
 
 const META: [u8; 4] = *b"META";
 const META_BYTES: usize = 16;
-/// Widths of what readers from before do not see: narrow weights, which then are none by `META`, and notes.
+/// The widths that earlier readers don't see: those of narrow weights, whose fields in `META` are
+/// then 0, and the number of notes.
 const NARROW: [u8; 4] = *b"NARW";
 const NARROW_BYTES: usize = 8;
 const KEYS: [u8; 4] = *b"KEYS";
 const KEY_BYTES: usize = 8;
 const RECORDS: [u8; 4] = *b"RECS";
 
-/// Bytes of a note.
+/// The size of a note in bytes.
 pub const NOTE_BYTES: usize = 3;
-/// Bits of a product's id that a note keeps.
+/// The number of bits of a product's id that a note keeps.
 const NOTE_ID_BITS: u32 = 18;
-/// What one step of a note is in the unit of signals.
+/// The value of one step of a note, in the unit of signals.
 const NOTE_STEP: i64 = 32;
 
-/// How many weights each part of a taste record has, and which vocabulary the parts are counted by.
+/// The number of weights in each part of a taste record, and the vocabulary that orders them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Widths {
-    /// Identifies the channels, tabs and vector blocks; equal to that of the board the shard is used with.
+    /// A hash of the channels, tabs and vector blocks; it must equal the vocabulary of the board
+    /// that the shard is used with.
     pub vocabulary: u64,
-    /// Dimensions of the taste vector.
+    /// The number of dimensions of the taste vector.
     pub vector: u16,
-    /// One weight for each channel.
+    /// The number of channels, with one weight each.
     pub channels: u16,
-    /// One weight for each three-hour stretch of the Korean day.
+    /// The number of 3-hour stretches of the Korean day, with one weight each.
     pub hours: u16,
-    /// One weight for each tab.
+    /// The number of tabs, with one weight each.
     pub tabs: u16,
-    /// Whether weights of channels, hours and tabs take four bits each, in steps of 16, in place of a byte.
+    /// Whether weights of channels, hours and tabs take four bits each, in steps of 16, instead of
+    /// a byte.
     pub is_narrow: bool,
-    /// Notes, [`NOTE_BYTES`] each.
+    /// The number of notes, of [`NOTE_BYTES`] each.
     pub notes: u16,
 }
 
 impl Widths {
-    /// Bytes of one user's record.
+    /// The size of one user's record in bytes.
     pub fn record_bytes(&self) -> usize {
         [self.vector.into(), self.bytes_of(self.channels), self.bytes_of(self.hours), self.bytes_of(self.tabs)]
             .into_iter()
             .fold(usize::from(self.notes).saturating_mul(NOTE_BYTES), usize::saturating_add)
     }
 
-    /// Bytes of a part of `weights` weights.
+    /// The size in bytes of a part with `weights` weights.
     fn bytes_of(&self, weights: u16) -> usize {
         if self.is_narrow { usize::from(weights.div_ceil(2)) } else { usize::from(weights) }
     }
 }
 
-/// Weights of a part as the record keeps them: rounded to steps of 16 and two to a byte where weights are narrow.
+/// Encodes the weights of a part for a record. Narrow weights are rounded to steps of 16 and packed
+/// two to a byte.
 pub fn keep_weights(weights: &[i8], is_narrow: bool) -> Vec<u8> {
     if !is_narrow {
         return weights.iter().map(|weight| weight.cast_unsigned()).collect();
@@ -63,7 +67,8 @@ pub fn keep_weights(weights: &[i8], is_narrow: bool) -> Vec<u8> {
     weights.chunks(2).map(|pair| narrow(pair.first()) | narrow(pair.get(1)) << 4).collect()
 }
 
-/// A note on `product`: `steps` of 1/32 of the unit of signals, from -32 to 31, are added to its signal of memory.
+/// A note on `product`, which adds `steps` of 1/32 of the unit of signals, from -32 to 31, to its
+/// memory signal.
 pub fn note(product: u64, steps: i8) -> [u8; NOTE_BYTES] {
     let id = u32::try_from(product & ((1 << NOTE_ID_BITS) - 1)).unwrap_or(0);
     let steps = u32::from(steps.clamp(-32, 31).cast_unsigned() & 0x3f);
@@ -71,25 +76,26 @@ pub fn note(product: u64, steps: i8) -> [u8; NOTE_BYTES] {
     [a, b, c]
 }
 
-/// One user's tastes, borrowed from a shard. All weights are int8 in the unit that `docs/taste.md` gives; 0 is indifference.
+/// One user's tastes, borrowed from a shard. All weights are int8 in the unit described in
+/// `docs/taste.md`; 0 is indifference.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Taste<'a> {
-    /// In the space of the board's product vectors.
+    /// The vector, in the space of the board's product vectors.
     pub vector: &'a [u8],
-    /// By channel, in the board's order.
+    /// Weights by channel, in the board's order.
     pub channels: &'a [u8],
-    /// By three-hour stretch of the Korean day.
+    /// Weights by 3-hour stretch of the Korean day.
     pub hours: &'a [u8],
-    /// By tab, in the board's order.
+    /// Weights by tab, in the board's order.
     pub tabs: &'a [u8],
-    /// Whether `channels`, `hours` and `tabs` hold two weights to a byte.
+    /// Whether `channels`, `hours` and `tabs` pack two weights into a byte.
     pub is_narrow: bool,
-    /// The short memory: corrections of single products, [`NOTE_BYTES`] each.
+    /// The short-term memory: notes on single products, of [`NOTE_BYTES`] each.
     pub notes: &'a [u8],
 }
 
 impl<'a> Taste<'a> {
-    /// Cuts a record of `widths`; a short record gives empty parts.
+    /// Splits a record of `widths` into its parts; a short record gives empty parts.
     pub fn cut(record: &'a [u8], widths: &Widths) -> Self {
         let mut rest = record;
         let mut part = |width: usize| match rest.split_at_checked(width) {
@@ -133,7 +139,8 @@ impl<'a> Taste<'a> {
         upper.cast_signed()
     }
 
-    /// The bits of ids' last six bits that the short memory has notes on: of a product whose bit is not there, it says nothing.
+    /// One bit for each noted product, by the last six bits of its id. If a product's bit is clear,
+    /// the short-term memory has no note on it.
     pub fn noted(&self) -> u64 {
         self.bits_of_notes().filter(|bits| bits >> NOTE_ID_BITS != 0).fold(0, |all, bits| all | 1 << (bits % 64))
     }
@@ -142,12 +149,12 @@ impl<'a> Taste<'a> {
         self.notes.as_chunks::<NOTE_BYTES>().0.iter().map(|[a, b, c]| u32::from_le_bytes([*a, *b, *c, 0]))
     }
 
-    /// What the short memory says of `product`, from -1,024 to 992: the first note on it.
+    /// The short-term memory of `product`, from -1,024 to 992: the first note on it, or 0.
     pub fn memory(&self, product: u64) -> i64 {
         let wanted = product & ((1 << NOTE_ID_BITS) - 1);
         self.bits_of_notes()
             .find(|bits| u64::from(bits & ((1 << NOTE_ID_BITS) - 1)) == wanted && bits >> NOTE_ID_BITS != 0)
-            // The six highest of 24 bits, with their sign.
+            // The highest six of 24 bits, sign-extended.
             .map_or(0, |bits| i64::from((bits << 8).cast_signed() >> 26).saturating_mul(NOTE_STEP))
     }
 }
@@ -157,7 +164,7 @@ pub fn weight(part: &[u8], index: usize) -> i8 {
     part.get(index).map_or(0, |byte| byte.cast_signed())
 }
 
-/// A shard that has been read and checked.
+/// A shard that has been parsed and checked.
 #[derive(Debug)]
 pub struct TasteShard {
     pack: Pack,
@@ -167,10 +174,10 @@ pub struct TasteShard {
 }
 
 impl TasteShard {
-    /// Reads the shard that `id` names.
+    /// Parses and checks the shard named `id`.
     ///
     /// # Errors
-    /// A [`Damage`] that says what is wrong with the bytes.
+    /// [`Damage`] if the bytes are not an intact shard with that name.
     pub fn parse(bytes: Vec<u8>, id: PackId) -> Result<Self, Damage> {
         let pack = Pack::parse(bytes, Kind::Tastes)?;
         if pack.id() != id {
@@ -207,37 +214,37 @@ impl TasteShard {
         if sorted { Ok(shard) } else { Err(Damage::Inconsistent(KEYS)) }
     }
 
-    /// How long the parts are.
+    /// The sizes of a record's parts.
     pub fn widths(&self) -> &Widths {
         &self.widths
     }
 
-    /// Users in the shard.
+    /// The number of users in the shard.
     pub fn len(&self) -> usize {
         self.keys.count
     }
 
-    /// Whether no user is in it.
+    /// Whether the shard has no users.
     pub fn is_empty(&self) -> bool {
         self.keys.count == 0
     }
 
-    /// Bytes it holds in memory.
+    /// The bytes that it holds in memory.
     pub fn bytes(&self) -> usize {
         self.pack.bytes().len()
     }
 
-    /// The pack underneath.
+    /// The underlying pack.
     pub fn pack(&self) -> &Pack {
         &self.pack
     }
 
-    /// The key of the user at `index`, 0 past the end.
+    /// The key of the user at `index`; 0 past the end.
     pub fn key(&self, index: usize) -> u64 {
         u64_at(self.pack.record(&self.keys, index), 0)
     }
 
-    /// The record of the user of `key`, to be cut with [`Taste::cut`].
+    /// The record of the user with this key, for [`Taste::cut`].
     pub fn find(&self, key: u64) -> Option<&[u8]> {
         let (mut low, mut high) = (0, self.keys.count);
         while low < high {
@@ -252,13 +259,13 @@ impl TasteShard {
     }
 }
 
-/// Writes a shard of `users`: keys in ascending order, each with a record of `widths`.
+/// Writes a shard of `users`: ascending keys, each with a record of `widths`.
 ///
 /// # Errors
-/// [`TooLarge`] where the shard would not fit a KV value: use more shards.
+/// [`TooLarge`] if the shard exceeds a KV value: use more shards.
 ///
 /// # Panics
-/// In debug builds, where keys are not ascending or a record has another length.
+/// In debug builds, if the keys do not ascend or a record has another length.
 pub fn write(widths: &Widths, users: &[(u64, Vec<u8>)]) -> Result<(Vec<u8>, PackId), TooLarge> {
     debug_assert!(users.is_sorted_by(|a, b| a.0 < b.0), "keys ascend");
     debug_assert!(users.iter().all(|(_, record)| record.len() == widths.record_bytes()), "records fit the widths");
@@ -274,7 +281,7 @@ pub fn write(widths: &Widths, users: &[(u64, Vec<u8>)]) -> Result<(Vec<u8>, Pack
         writer.section(NARROW, NARROW_BYTES, [bytes(&narrow), bytes(&[widths.notes])].concat());
     }
     writer.section(KEYS, KEY_BYTES, users.iter().flat_map(|(key, _)| key.to_le_bytes()).collect());
-    // A record has at least one byte, if only to be counted.
+    // A record needs at least one byte so that it can be counted.
     let padding: &[u8] = if widths.record_bytes() == 0 { &[0] } else { &[] };
     writer.section(
         RECORDS,

@@ -1,4 +1,5 @@
-//! What the counter promises, tried on drawn events: counting twice is counting once, and no flood is more than its viewers.
+//! Property tests of the counter: counting twice equals counting once, and no flood outweighs its
+//! number of viewers.
 
 use proptest::prelude::*;
 
@@ -34,7 +35,7 @@ fn a_viewer_counts_once_half_after_a_half_life_and_a_quarter_unsigned() {
     assert_eq!(counter.counts_of(1, NOW), counts(16, 0, 0, 16));
     assert_eq!(counter.counts_of(1, NOW.plus(6 * HOUR_MS)), counts(8, 0, 0, 8));
     assert_eq!(counter.counts_of(1, NOW.plus(DAY_MS + MINUTE_MS)), Counts::default());
-    // The same viewer looks too: one viewer, both deeds.
+    // The same viewer also looks: one viewer, two deeds.
     counter.count(&happening(1, 7, true, Deed::Look, 0), NOW);
     assert_eq!(counter.counts_of(1, NOW), counts(16, 16, 0, 16));
     assert_eq!(counter.counts_of(1, NOW).interest(), 16 + 2);
@@ -49,7 +50,7 @@ fn a_flood_of_devices_is_bounded_a_minute_and_together() {
     let outcomes: Vec<Counted> =
         (0..1_000).map(|device| counter.count(&happening(1, device, false, Deed::Purchase, 0), NOW)).collect();
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == Counted::New).count(), MAX_UNSIGNED_A_MINUTE);
-    // Minute after minute.
+    // The same in each of the following minutes.
     for minute in 1..60 {
         for device in 0..MAX_UNSIGNED_A_MINUTE as u64 {
             counter.count(
@@ -100,7 +101,7 @@ fn whoever_does_everything_has_few_marks_and_pushes_nobody_out() {
         counter.count(&happening(u64::MAX, user, true, Deed::Look, 0), NOW);
     }
     let wanted = counter.counts_of(u64::MAX, NOW);
-    // Nine accounts and a thousand made-up devices, all deeds with whatever there is.
+    // A flood of nine accounts and a thousand made-up devices, with every deed at each product.
     let flood = (100..109).map(|user| (user, true)).chain((1_000..2_000).map(|device| (device, false)));
     for (viewer, is_signed) in flood {
         let became: Vec<Counted> = (0..9_000)
@@ -119,7 +120,7 @@ fn whoever_does_everything_has_few_marks_and_pushes_nobody_out() {
 fn what_is_worth_least_gives_way_and_only_to_what_is_worth_more() {
     let mut counter = Counter::new(Terms::default());
     let products = MAX_PRODUCTS as u64;
-    // All but the first two were wanted by one an hour ago.
+    // Every product except the first two was wanted by one viewer, an hour ago.
     for product in 0..products {
         let minutes = if product < 2 { 0 } else { 60 };
         counter.count(&happening(product, product, true, Deed::Purchase, minutes), NOW);
@@ -131,7 +132,7 @@ fn what_is_worth_least_gives_way_and_only_to_what_is_worth_more() {
     assert_eq!(counter.products.len(), MAX_PRODUCTS);
     assert!([0, 1, 5, products].iter().all(|product| counter.products.contains_key(product)));
     assert_eq!(counter.len(), counter.products.values().map(Vec::len).sum::<usize>());
-    // Where everybody is wanted just now, a newcomer waits.
+    // If every product was wanted just now, a newcomer is refused.
     let mut counter = Counter::new(Terms::default());
     for product in 0..products {
         counter.count(&happening(product, product, true, Deed::Look, 0), NOW);
@@ -177,7 +178,7 @@ proptest! {
         for product in 0..6 {
             let (before, after) = (without.counts_of(product, now), with.counts_of(product, now));
             for (before, after) in [(before.viewers, after.viewers), (before.looks, after.looks), (before.alarms, after.alarms), (before.purchases, after.purchases)] {
-                // A sixteenth may be rounded away.
+                // Rounding may cost a sixteenth.
                 prop_assert!(after >= before && u32::from(after - before) <= most + 1, "{before} {after}");
             }
         }

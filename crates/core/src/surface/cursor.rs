@@ -1,4 +1,5 @@
-//! The place where a page ended, as an opaque text that is bound to the snapshot, the question and the viewer.
+//! The position where a page ended, as an opaque text bound to the snapshot, the query and the
+//! viewer.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest, Sha256};
@@ -7,44 +8,51 @@ use crate::context::Context;
 use crate::pack::manifest::SnapshotId;
 use crate::time::UnixMillis;
 
-/// Of a list without a pulse; one with a pulse has its number besides. A list that is ordered by a context has that too, and a version two higher.
+/// The version of a cursor for a list without a pulse. A pulse's number adds 1, a context 2, an
+/// overlay's revision 4.
 const VERSION: u8 = 1;
-/// Bytes of a cursor before the number of a pulse, the context and the check.
+/// The size of a cursor in bytes, before the pulse's number, the context and the checksum.
 const BYTES: usize = 26;
 const PULSE_BYTES: usize = 4;
 const CONTEXT_BYTES: usize = 2;
+/// More than a revision needs, so that a cursor's length tells what it holds.
+const OVERLAY_BYTES: usize = 8;
 const CHECK_BYTES: usize = 4;
-/// Longest text that is looked at.
+/// The longest text that is decoded, in bytes.
 pub const MAX_CURSOR_BYTES: usize = 64;
 
-/// A place in a frozen list.
+/// A position in a frozen list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
     /// The snapshot of the list.
     pub snapshot: SnapshotId,
-    /// When the list was frozen, to the second.
+    /// When the list was frozen, in whole seconds.
     pub frozen_at: UnixMillis,
-    /// Places passed so far.
+    /// The number of places passed so far.
     pub offset: u32,
-    /// Identifies the question, the viewer and the variants that the viewer is in, from [`binding`].
+    /// The [`binding`] of the query, the viewer and the viewer's variants.
     pub binding: u64,
-    /// Whether the list is in the viewer's own order: its later pages must be too, and those of a shared order must not.
+    /// Whether the list is in the viewer's own order. Later pages must be personal too, or shared
+    /// too.
     pub is_personal: bool,
-    /// The number of the pulse that the list is ordered by, 0 for none: its later pages are ordered by the same.
+    /// The number of the pulse that orders the list, 0 for none. Later pages use the same pulse.
     pub pulse: u32,
-    /// The context that the list is ordered by, where it is by one: the next request may come in another.
+    /// The revision of the overlay that the list was frozen under, 0 for none.
+    pub overlay: u32,
+    /// The context that orders the list, if one does; the next request may come in another context.
     pub context: Option<Context>,
 }
 
-/// A text that is no cursor, or a damaged one.
+/// The error for a text that is not a cursor, or a damaged one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadCursor;
 
 impl Cursor {
-    /// The cursor as text, 40 to 48 characters that need no escaping in an address.
+    /// Encodes the cursor as 40 to 59 characters that need no escaping in an address.
     pub fn encode(&self) -> String {
-        let mut bytes = Vec::with_capacity(BYTES.saturating_add(PULSE_BYTES + CONTEXT_BYTES + CHECK_BYTES));
-        bytes.push(version(self.pulse != 0, self.context.is_some()));
+        let mut bytes =
+            Vec::with_capacity(BYTES.saturating_add(PULSE_BYTES + OVERLAY_BYTES + CONTEXT_BYTES + CHECK_BYTES));
+        bytes.push(version(self.pulse != 0, self.context.is_some(), self.overlay != 0));
         bytes.extend_from_slice(&self.snapshot.0.to_le_bytes());
         bytes.extend_from_slice(&self.frozen_at.to_seconds().to_le_bytes());
         bytes.extend_from_slice(&self.offset.to_le_bytes());
@@ -53,6 +61,9 @@ impl Cursor {
         if self.pulse != 0 {
             bytes.extend_from_slice(&self.pulse.to_le_bytes());
         }
+        if self.overlay != 0 {
+            bytes.extend_from_slice(&u64::from(self.overlay).to_le_bytes());
+        }
         if let Some(Context { region, device }) = self.context {
             bytes.extend_from_slice(&[region, device]);
         }
@@ -60,10 +71,10 @@ impl Cursor {
         Base64UrlUnpadded::encode_string(&bytes)
     }
 
-    /// Reads a cursor. Whether its `binding` is that of who asks is for the caller to see.
+    /// Decodes a cursor. The caller must check that its `binding` matches the request.
     ///
     /// # Errors
-    /// [`BadCursor`] where it is damaged.
+    /// [`BadCursor`] if the text is not a cursor or is damaged.
     pub fn decode(text: &str) -> Result<Self, BadCursor> {
         if text.len() > MAX_CURSOR_BYTES {
             return Err(BadCursor);
@@ -73,12 +84,15 @@ impl Cursor {
             bytes.len().checked_sub(CHECK_BYTES).and_then(|at| bytes.split_at_checked(at)).ok_or(BadCursor)?;
         let rest = body.len().checked_sub(BYTES).ok_or(BadCursor)?;
         let has_pulse = rest & PULSE_BYTES != 0;
+        let has_overlay = rest & OVERLAY_BYTES != 0;
+        let overlay_at = BYTES.saturating_add(if has_pulse { PULSE_BYTES } else { 0 });
         let context = match body.split_last_chunk() {
             Some((_, &[region, device])) if rest & CONTEXT_BYTES != 0 => Some(Context { region, device }),
             _ => None,
         };
-        let is_whole = rest & !(PULSE_BYTES | CONTEXT_BYTES) == 0;
-        if !is_whole || body.first() != Some(&version(has_pulse, context.is_some())) || check(body) != sum {
+        let is_whole = rest & !(PULSE_BYTES | OVERLAY_BYTES | CONTEXT_BYTES) == 0;
+        if !is_whole || body.first() != Some(&version(has_pulse, context.is_some(), has_overlay)) || check(body) != sum
+        {
             return Err(BadCursor);
         }
         let number = |at: usize| {
@@ -94,21 +108,24 @@ impl Cursor {
             binding: long(17),
             is_personal: body.get(25) == Some(&1),
             pulse: if has_pulse { number(BYTES) } else { 0 },
+            overlay: if has_overlay { number(overlay_at) } else { 0 },
             context,
         })
     }
 }
 
-fn version(has_pulse: bool, has_context: bool) -> u8 {
-    VERSION.wrapping_add(u8::from(has_pulse)).wrapping_add(u8::from(has_context) << 1)
+fn version(has_pulse: bool, has_context: bool, has_overlay: bool) -> u8 {
+    let parts = u8::from(has_pulse) | u8::from(has_context) << 1 | u8::from(has_overlay) << 2;
+    VERSION.wrapping_add(parts)
 }
 
-/// Guards against damage on the way, not against forgery: a made-up cursor only moves its maker about in a list that is theirs to see.
+/// A checksum against damage in transit, not against forgery: a forged cursor only moves within a
+/// list that its maker may see anyway.
 fn check(bytes: &[u8]) -> [u8; 4] {
     Sha256::digest(bytes).first_chunk().copied().unwrap_or_default()
 }
 
-/// Identifies a question and its asker by its `parts`.
+/// A hash of the `parts` of a query and its viewer, each with its length.
 pub fn binding(parts: &[&[u8]]) -> u64 {
     let mut hash = Sha256::new();
     for part in parts {
@@ -126,9 +143,9 @@ mod tests {
     proptest! {
         #[test]
         fn a_cursor_survives_the_way_and_damage_does_not(
-            snapshot in any::<u64>(), seconds in any::<u32>(), offset in any::<u32>(), binding in any::<u64>(), is_personal in any::<bool>(), pulse in prop_oneof![Just(0), any::<u32>()], context in any::<Option<(u8, u8)>>(), place in 0_usize..40,
+            snapshot in any::<u64>(), seconds in any::<u32>(), offset in any::<u32>(), binding in any::<u64>(), is_personal in any::<bool>(), pulse in prop_oneof![Just(0), any::<u32>()], overlay in prop_oneof![Just(0), any::<u32>()], context in any::<Option<(u8, u8)>>(), place in 0_usize..40,
         ) {
-            let cursor = Cursor { snapshot: SnapshotId(snapshot), frozen_at: UnixMillis::from_seconds(seconds), offset, binding, is_personal, pulse, context: context.map(|(region, device)| Context { region, device }) };
+            let cursor = Cursor { snapshot: SnapshotId(snapshot), frozen_at: UnixMillis::from_seconds(seconds), offset, binding, is_personal, pulse, overlay, context: context.map(|(region, device)| Context { region, device }) };
             let text = cursor.encode();
             prop_assert_eq!(Cursor::decode(&text), Ok(cursor));
             let mut damaged = text.into_bytes();

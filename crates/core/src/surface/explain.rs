@@ -1,30 +1,33 @@
-//! Why an item stands where it does: the parts of its score, what rules and exploration did, and a Korean sentence.
+//! The explanation of an item's place: the parts of its score, the effect of rules and exploration,
+//! and a Korean sentence.
 
 use super::View;
 use crate::directive::{Deed, Directives};
 use crate::rank::{UNIT, ascending};
 use crate::signal::{REASONS, Score, SurfaceWeights};
 
-/// What the parts say that viewers of the same context share.
+/// The name and Korean reasons of the parts that come from viewers of the same context.
 const CONTEXT_REASONS: (&str, &str, &str) =
     (CONTEXT, "비슷한 상황의 시청자가 많이 찾고", "비슷한 상황의 시청자가 덜 찾고");
-/// Stands for all parts from what viewers lean to in the same context.
+/// The name of what puts a sold-out product behind the rest.
+const SOLD_OUT: &str = "sold out";
+/// The name that replaces all parts from the preferences of viewers in the same context.
 const CONTEXT: &str = "context";
-/// Reasons of a sentence.
+/// The most reasons in a sentence.
 const MOST_REASONS: usize = 3;
-/// Of what is never below 0, this share of its most is enough for a good word.
+/// A signal that is never negative is a good reason above 1/`GOOD_SHARE` of its maximum.
 const GOOD_SHARE: i64 = 3;
-/// A part below this share of the largest one is no reason.
+/// A part is mentioned from 1/`LEAST_SHARE` of the largest one.
 const LEAST_SHARE: i64 = 20;
 
-/// Appends the member `why` of an item.
+/// Appends an item's member `why`, if the view is explained.
 pub(super) fn write(
     view: &View<'_>,
     score: &Score,
     weights: &SurfaceWeights,
     product: Option<usize>,
     directives: &Directives<'_>,
-    is_explored: bool,
+    (is_explored, is_last): (bool, bool),
     out: &mut Vec<u8>,
 ) {
     if !view.is_explained {
@@ -53,21 +56,26 @@ pub(super) fn write(
         let name = serde_json::to_string(directive.name).unwrap_or_default();
         out.extend_from_slice(format!("{comma}{{\"name\":{name},\"deed\":\"{deed}\"}}").as_bytes());
     }
+    if is_last {
+        let comma = if out.ends_with(b"[") { "" } else { "," };
+        out.extend_from_slice(format!("{comma}{{\"name\":\"{SOLD_OUT}\",\"deed\":\"last\"}}").as_bytes());
+    }
     let sentence = sentence(score, weights, is_explored, view.is_of_context);
     let text = serde_json::to_string(&sentence).unwrap_or_default();
     out.extend_from_slice(format!("],\"explored\":{is_explored},\"text\":{text}}}").as_bytes());
 }
 
-/// The largest parts as a sentence.
+/// Describes the largest parts in a Korean sentence.
 fn sentence(score: &Score, weights: &SurfaceWeights, is_explored: bool, is_of_context: bool) -> String {
     let mut parts = score.parts();
     if is_of_context {
-        // What others like who come at that time, from there and on such a device is no taste of this viewer's.
+        // The preferences of others at that time, from there and on such a device are not this
+        // viewer's taste.
         parts[0] = (CONTEXT, score.taste.saturating_add(score.channel).saturating_add(score.hour));
         parts[1].1 = 0;
         parts[2].1 = 0;
     }
-    // What is never below 0 is a reason for a good place only where it is a good part of its most.
+    // A signal that is never negative is a good reason only from a fair share of its maximum.
     let most = |name: &str| match name {
         "soon" => weights.soon,
         "popularity" => weights.popularity,
@@ -103,10 +111,11 @@ mod tests {
         let told = |score: Score, is_of_context| sentence(&score, &weights, false, is_of_context);
         let near = Score { soon: 20_000, popularity: 9_000, ..Score::default() };
         assert_eq!(told(near, false), "방송이 가깝고(+20000), 찾는 사람이 많고(+9000), 모두 더해 29000점이에요.");
-        // A broadcast of next week counts for something, and so do a few who look for it; neither is near or many.
+        // A broadcast next week still counts for something, and so does slight demand, but neither
+        // is near or popular.
         let far = Score { soon: 2_448, popularity: 140, ..Score::default() };
         assert_eq!(told(far, false), "방송이 아직 멀고(+2448), 찾는 사람이 적고(+140), 모두 더해 2588점이에요.");
-        // What is small beside the largest is left out, and a context is not called a taste.
+        // A part that is small beside the largest is omitted, and a context is not called a taste.
         let small = Score { taste: 70_000, channel: -3_000, hour: 3_072, ..near };
         assert_eq!(
             told(small, false),

@@ -1,4 +1,4 @@
-//! `live`: every broadcast that is on air, in the viewer's order; nothing is hidden.
+//! `live`: all broadcasts on air, in the viewer's order; nothing is hidden.
 
 use super::{View, explain, write_array, write_broadcast, write_product};
 use crate::directive::Directives;
@@ -9,16 +9,16 @@ use crate::signal::{Score, SurfaceWeights};
 use crate::surface_name::Surface;
 use crate::time::{SECOND_MS, UnixMillis};
 
-/// What scores are made with, looked up once for an answer.
+/// The inputs of scores, looked up once per answer.
 struct Rater<'a> {
     view: View<'a>,
     directives: Directives<'a>,
     weights: SurfaceWeights,
     mix: Mix,
-    /// The viewer's tastes with the half of the vector that counts.
+    /// The viewer's tastes, with the vector cut to the half that counts.
     taste: Option<Taste<'a>>,
     half: Half,
-    /// `view.now` without parts of a second.
+    /// `view.now`, rounded down to the second.
     second: UnixMillis,
 }
 
@@ -28,7 +28,7 @@ impl<'a> Rater<'a> {
         let half = view.taste.map_or_else(Half::default, |taste| Half::of(taste.vector, mix.second, Surface::Live));
         Self {
             view: *view,
-            directives: Directives::holding(view.board.directives(), Surface::Live, view.now, view.viewer),
+            directives: view.directives(Surface::Live, view.now),
             weights: view.weights().live,
             mix,
             taste: view.taste.map(|taste| Taste { vector: half.cut(taste.vector), ..taste }),
@@ -39,12 +39,14 @@ impl<'a> Rater<'a> {
 
     fn ordered(&self) -> Vec<usize> {
         let board = self.view.board;
-        // Put in one by one: there is one a channel, and a sort of these costs the Worker two kilobytes.
+        // An insertion sort: there is only one entry per channel, and another copy of a library
+        // sort costs the Worker two kilobytes.
         let mut slots = Vec::new();
         for index in board.on_air(self.view.now) {
             let slot = board.slot(index);
             let total = self.score(index).total();
-            let keyed = (std::cmp::Reverse(total), slot.channel(), board.product(slot.product()).id(), index);
+            let is_last = self.is_last(slot.product());
+            let keyed = (is_last, std::cmp::Reverse(total), slot.channel(), board.product(slot.product()).id(), index);
             slots.insert(slots.partition_point(|before| *before < keyed), keyed);
         }
         let mut slots: Vec<usize> = slots.into_iter().map(|(.., index)| index).collect();
@@ -58,6 +60,11 @@ impl<'a> Rater<'a> {
         slots
     }
 
+    fn is_last(&self, product: usize) -> bool {
+        let board = self.view.board;
+        board.product(product).is_sold_out() && board.puts_sold_out_last(Surface::Live)
+    }
+
     fn score(&self, index: usize) -> Score {
         let slot = self.view.board.slot(index);
         let product = self.view.board.product(slot.product());
@@ -69,7 +76,8 @@ impl<'a> Rater<'a> {
             popularity: product.popularity(),
         };
         let own = score(&candidate, self.taste.as_ref(), &self.weights, self.view.now);
-        // Whole seconds without a division: what two broadcasts differ by is the same at any time, so they never change places.
+        // Whole seconds. The difference between two broadcasts is the same at any time, so they
+        // never swap places.
         let on_air_s = self.second.since(slot.starts_at()).div_euclid(SECOND_MS).max(0);
         let weight = self.mix.near.saturating_sub(1);
         let memory = self.taste.filter(|_| weight > 0).map_or(0, |taste| taste.memory(product.id()).max(0));
@@ -83,7 +91,7 @@ impl<'a> Rater<'a> {
     }
 }
 
-/// Indexes of the slots on air, in the order to show.
+/// The indexes of the slots on air, in display order.
 pub fn order(view: &View<'_>) -> Vec<usize> {
     Rater::new(view).ordered()
 }
@@ -106,12 +114,14 @@ pub fn write_items(view: &View<'_>, out: &mut Vec<u8>) {
             write_broadcast(&slot, view.now, out);
         };
         if let Some(items) = items.as_mut().filter(|_| !view.is_explained) {
-            // After the products in the same memory: how they stand in the list of new ones.
+            // In the cache, slots' keys follow the products' keys, which belong to the list of new
+            // products.
             let key = view.board.product_count().saturating_add(index);
             items.append(key, view.now, view.trusts_verdicts, out, |out| {
                 write(out);
                 out.push(b'}');
-                // It stands so while it is on air, but for the verdict, which changes with the end of the first broadcast.
+                // Valid while the slot is on air, except that the verdict changes at the end of the
+                // first broadcast.
                 let first = Some(product.first_ends_at()).filter(|at| *at > view.now);
                 first.map_or(slot.ends_at(), |first| first.min(slot.ends_at()))
             });
@@ -125,7 +135,7 @@ pub fn write_items(view: &View<'_>, out: &mut Vec<u8>) {
                 &rater.weights,
                 Some(slot.product()),
                 &rater.directives,
-                false,
+                (false, rater.is_last(slot.product())),
                 out,
             );
         }

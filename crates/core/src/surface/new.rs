@@ -1,8 +1,9 @@
-//! `new`: products whose first broadcast ever lies ahead or is on air, a page at a time; where the operator says so, also those of which the
-//! history can't tell, whose verdict says that.
+//! `new`: a paged list of products whose first broadcast ever is upcoming or on air; if the
+//! operator allows it, also products with the verdict `unknown`.
 //!
-//! A list is frozen when its first page is asked for: later pages rank the same candidates at that same time, so that none repeats and none
-//! is skipped; what has ended since is left out where it would have stood.
+//! A list is frozen when its first page is requested. Later pages rank the same candidates at that
+//! same time, so no product repeats and none is skipped; those that have ended since are left out
+//! of their places.
 
 use std::cmp::Reverse;
 
@@ -18,13 +19,15 @@ use crate::signal::{Score, SurfaceWeights};
 use crate::surface_name::Surface;
 use crate::time::{DAY_MS, KST_OFFSET_MS, MINUTE_MS, UnixMillis};
 
-/// Scores are taken at the start of an interval of this length, so that an order holds for a while and its ETag with it.
+/// Scores are computed for the start of an interval of this length, in milliseconds, so that an
+/// order and its ETag hold for a while.
 pub const RANK_STEP_MS: i64 = 10 * MINUTE_MS;
 
-/// What a step of a note above 0 weighs, in place of the mix's weight of the memory: more than tastes at their most.
+/// The points per step of a note above 0, in place of the mix's weight of the memory: more than
+/// tastes can reach.
 const LIST_WEIGHT: i64 = 1 << 20;
 
-/// How the list is ordered.
+/// The order of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sort {
     /// By score.
@@ -33,25 +36,26 @@ pub enum Sort {
     Soonest,
 }
 
-/// What is asked of the list.
+/// A request for a part of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Selection {
-    /// Only products of this category; `Some(None)` is a category that the board does not have.
+    /// Only products of this category; `Some(None)` stands for a category unknown to the board.
     pub category: Option<Option<usize>>,
-    /// Only products with a broadcast to come on this channel; `Some(None)` is a channel that the board does not have.
+    /// Only products with an upcoming or current broadcast on this channel; `Some(None)` stands for
+    /// a channel unknown to the board.
     pub channel: Option<Option<usize>>,
-    /// How to order.
+    /// The order.
     pub sort: Sort,
     /// When the list was frozen.
     pub frozen_at: UnixMillis,
-    /// Places of the frozen list to pass over.
+    /// The number of places in the frozen list to skip.
     pub offset: usize,
-    /// Most items on the page.
+    /// The most items on the page.
     pub limit: usize,
 }
 
 impl Selection {
-    /// The first `limit` of all candidates, the best first, in the list that is frozen at `frozen_at`.
+    /// The best `limit` of all candidates, in the list frozen at `frozen_at`.
     pub fn recommended(frozen_at: UnixMillis, limit: usize) -> Self {
         Self { category: None, channel: None, sort: Sort::Recommended, frozen_at, offset: 0, limit }
     }
@@ -60,31 +64,33 @@ impl Selection {
 /// A page of the list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// Products in the frozen list.
+    /// The number of products in the frozen list.
     pub total: usize,
-    /// Indexes of the products to show.
+    /// The board indexes of the products to show.
     pub products: Vec<usize>,
-    /// The offset of the next page, if there is more.
+    /// The offset of the next page, if there is one.
     pub next_offset: Option<usize>,
-    /// Indexes of the products that have a place because few have seen them; where their score is enough for a better one, they stand there.
+    /// The board indexes of the products placed for exploration. One whose score earns a better
+    /// place stands there instead.
     pub explored: Vec<usize>,
 }
 
-/// A candidate with what orders it: score, and place in the [`crate::crowd::Crowd`], which is in the order of ties.
+/// A candidate's sort key: its score, and its place in the [`crate::crowd::Crowd`], which breaks
+/// ties.
 type Entry = Keyed;
 
-/// The first of many entries that are offered one after the other, by ascending place.
+/// The best of many entries that are offered in turn, by ascending place.
 struct First {
     most: usize,
-    /// As many are kept at a time. Cutting them down to the first ones is cheap where it is seldom.
+    /// The capacity of `entries`. Cutting it down to the best is cheap if done rarely.
     room: usize,
     entries: Vec<Entry>,
-    /// The least that is enough so far: as many as are wanted have more than this, or as much and an earlier place.
+    /// The threshold so far: `most` entries have a higher total, or the same and an earlier place.
     enough: Option<i64>,
 }
 
 impl First {
-    /// The first `most` of at most `offered` entries.
+    /// Collects the best `most` of at most `offered` entries.
     fn new(most: usize, offered: usize) -> Self {
         let room = most.saturating_mul(4).min(offered);
         Self { most, room, entries: Vec::with_capacity(room), enough: None }
@@ -102,7 +108,7 @@ impl First {
         self.entries.push(entry);
     }
 
-    /// Keeps the first `most`, of which the last one stands last.
+    /// Keeps the best `most`, with the least of them at the end.
     #[inline(never)]
     fn cut(&mut self, most: usize) {
         if most > 0 && most < self.entries.len() {
@@ -111,7 +117,7 @@ impl First {
         self.entries.truncate(most);
     }
 
-    /// The first `most` of all, in order.
+    /// The best `most` of all, sorted.
     fn into_sorted(mut self, most: usize) -> Vec<Entry> {
         self.cut(most.min(self.most));
         sort(&mut self.entries);
@@ -119,8 +125,9 @@ impl First {
     }
 }
 
-/// The page that `selection` asks for.
-pub fn page(view: &View<'_>, selection: &Selection) -> Page {
+/// The page for `selection`.
+pub fn page(now: &View<'_>, selection: &Selection) -> Page {
+    let view = &now.frozen();
     let board = view.board;
     let frozen = selection.frozen_at;
     let crowd =
@@ -136,7 +143,7 @@ pub fn page(view: &View<'_>, selection: &Selection) -> Page {
                     .any(|slot| Some(slot.channel()) == channel && slot.ends_at() > frozen)
             })
     };
-    let mix = mix_of(view, selection);
+    let (mix, floors) = (mix_of(view, selection), now.floors());
     let seed = seed(view, frozen);
     let rater = Rater::new(view, frozen);
     let is_by_score = selection.sort == Sort::Recommended;
@@ -146,12 +153,18 @@ pub fn page(view: &View<'_>, selection: &Selection) -> Page {
     let scores = if is_by_score { crowd.scores(leaning.as_ref(), rater.half) } else { vec![0; crowd.len()] };
     let mut draw = Draw::new(&mix);
     let mut pins: Vec<(usize, Entry)> = Vec::new();
-    // What has ended since the list was frozen does not count towards the page, so look at most that much further.
+    // Products that ended since the list was frozen don't count towards the page, so that many more
+    // places are looked at.
+    let has_ended = ended(now);
     let wanted = selection.offset.saturating_add(selection.limit);
-    let reach = if mix.is_plain(board.floors()) { 0 } else { mix::PLACES.saturating_add(mix::REACH) };
+    let reach = if mix.is_plain(&floors) { 0 } else { mix::PLACES.saturating_add(mix::REACH) };
     let looked_at = |ended: usize| wanted.saturating_add(ended).saturating_add(mix::MOST_PICKS).max(reach);
-    let mut first = First::new(looked_at(crowd.ended_between(frozen, view.now)), crowd.len());
-    let (mut counted, mut ended) = (0_usize, 0_usize);
+    let gone = match now.frozen_board {
+        None => crowd.ended_between(frozen, now.now),
+        Some(_) => crowd.iter().filter(|one| has_ended(one)).count(),
+    };
+    let mut first = First::new(looked_at(gone), crowd.len());
+    let (mut counted, mut ended, mut behind) = (0_usize, 0_usize, Vec::new());
     for (place, (one, mut total)) in crowd.iter().zip(scores).enumerate() {
         if one.ends_at <= frozen || (is_filtered && !chosen(one)) {
             continue;
@@ -172,29 +185,37 @@ pub fn page(view: &View<'_>, selection: &Selection) -> Page {
                 }
             }
         }
+        if one.is_last && is_by_score {
+            behind.push((Reverse(total), place));
+            continue;
+        }
         if one.shown < mix.explore_below {
             draw.offer(scatter(seed, one.id), (Reverse(total), place));
         }
         counted = counted.saturating_add(1);
-        ended = ended.saturating_add(usize::from(one.ends_at <= view.now));
+        ended = ended.saturating_add(usize::from(has_ended(one)));
         first.offer((Reverse(total), place));
     }
-    let has_ended = |entry: &Entry| crowd.get(entry.1).is_none_or(|one| one.ends_at <= view.now);
     let index = |entry: &Entry| crowd.get(entry.1).map_or(0, |one| one.index);
-    let total = counted.saturating_add(pins.len());
+    let before = counted.saturating_add(pins.len());
+    let total = before.saturating_add(behind.len());
     let needed = wanted.saturating_add(ended);
     let mut list = first.into_sorted(looked_at(ended));
     if is_by_score {
         let places = pins.iter().map(|(place, _)| i64::try_from(*place).unwrap_or(i64::MAX));
         let pins: Vec<(usize, Entry)> = ascending(places).filter_map(|at| pins.get(at).copied()).collect();
         let picks: Vec<Entry> = draw.picks().collect();
-        let plan = Plan { mix, floors: board.floors(), places: needed, seed, picks: &picks, pins: &pins };
+        let plan = Plan { mix, floors: &floors, places: needed, seed, picks: &picks, pins: &pins };
         arrange(&mut list, &plan, |entry| traits(view, entry.0.0, index(&entry)));
+    }
+    if list.len() >= before {
+        sort(&mut behind);
+        list.append(&mut behind);
     }
     let mut products = Vec::with_capacity(selection.limit.min(total));
     let mut next_offset = None;
     for (place, entry) in list.iter().enumerate().skip(selection.offset) {
-        if has_ended(entry) {
+        if crowd.get(entry.1).is_none_or(&has_ended) {
             continue;
         }
         if products.len() == selection.limit {
@@ -210,7 +231,20 @@ pub fn page(view: &View<'_>, selection: &Selection) -> Page {
     Page { total, products, next_offset, explored }
 }
 
-/// The viewer's mix, without caps on what the viewer has asked to see alone.
+/// Whether a product of a frozen list is not shown any more: its first broadcast is over, or the
+/// overlay has taken all of its broadcasts away since.
+fn ended<'a>(now: &View<'a>) -> impl Fn(&Member) -> bool + use<'a> {
+    let (at, board, is_amended) = (now.now, now.board, now.frozen_board.is_some());
+    move |one| {
+        if !is_amended {
+            return one.ends_at <= at;
+        }
+        let product = board.product(one.index);
+        product.first_ends_at() <= at || product.slots().next().is_none()
+    }
+}
+
+/// The viewer's mix, without a cap on the category or channel that the viewer filters by.
 fn mix_of(view: &View<'_>, selection: &Selection) -> Mix {
     let mix = view.mix();
     match selection.sort {
@@ -223,7 +257,7 @@ fn mix_of(view: &View<'_>, selection: &Selection) -> Mix {
     }
 }
 
-/// What a viewer's day is drawn by.
+/// The seed of a viewer's Korean day.
 fn seed(view: &View<'_>, frozen: UnixMillis) -> u64 {
     let day = frozen.plus(KST_OFFSET_MS).0.div_euclid(DAY_MS);
     scatter(view.viewer, day.cast_unsigned())
@@ -241,17 +275,17 @@ fn traits<'a>(view: &View<'a>, total: i64, index: usize) -> Traits<'a> {
     }
 }
 
-/// What scores are made with, looked up once for a list.
+/// The inputs of scores, looked up once per list.
 struct Rater<'a> {
     directives: Directives<'a>,
     weights: SurfaceWeights,
-    /// The viewer's tastes with the half of the vector that counts.
+    /// The viewer's tastes, with the vector cut to the half that counts.
     taste: Option<Taste<'a>>,
     half: Half,
     memory: i64,
-    /// What a note above 0 weighs.
+    /// The weight of a note above 0.
     list: i64,
-    /// A bit for each product that the short memory knows, which others may share.
+    /// A filter of one bit per product id modulo 64, set for products in the short-term memory.
     noted: u64,
     ranked_at: UnixMillis,
 }
@@ -264,7 +298,7 @@ impl<'a> Rater<'a> {
         Self {
             half,
             taste: view.taste.map(|taste| Taste { vector: half.cut(taste.vector), ..taste }),
-            directives: Directives::holding(view.board.directives(), Surface::New, ranked_at, view.viewer),
+            directives: view.directives(Surface::New, ranked_at),
             weights: view.weights().new,
             memory: mix.memory.into(),
             list: if mix.near == 0 { LIST_WEIGHT } else { 0 },
@@ -285,25 +319,28 @@ impl<'a> Rater<'a> {
         }
     }
 
-    /// The part of a score that is from the viewer's short memory of `product`.
+    /// The part of a score that comes from the viewer's short-term memory of `product`.
     fn memory(&self, product: u64) -> i64 {
-        // Most products are in nobody's memory, and to look one up there takes as long as an inner product.
+        // Most products are in nobody's memory, and a lookup there takes as long as an inner
+        // product.
         if self.noted >> (product % 64) & 1 == 0 {
             return 0;
         }
         let memory = self.taste.map_or(0, |taste| taste.memory(product));
-        // Above 0 is a place on a list that was handed in, and nothing else weighs as much; or it is of a product that was broadcast before.
+        // A note above 0 is a place on a supplied list, which outweighs everything else; if the mix
+        // uses `near`, it concerns a product broadcast before and has no weight here.
         let weight = if memory > 0 { self.list } else { self.memory };
         weight.saturating_mul(memory)
     }
 }
 
-/// The score of `product` in a list that was frozen at `frozen_at`.
-pub fn score_of(view: &View<'_>, product: &Product<'_>, frozen_at: UnixMillis) -> Score {
-    Rater::new(view, frozen_at).score(view, product)
+/// The score of the product at index `product` in the list frozen at `frozen_at`.
+pub fn score_of(view: &View<'_>, product: usize, frozen_at: UnixMillis) -> Score {
+    let view = &view.frozen();
+    Rater::new(view, frozen_at).score(view, &view.board.product(product))
 }
 
-/// The product with its first broadcast on the board.
+/// The product as a candidate, with its first broadcast on the board.
 fn candidate<'a>(view: &View<'a>, product: &Product<'a>) -> Candidate<'a> {
     let channel = product.slots().next().map_or(usize::MAX, |slot| view.board.slot(slot).channel());
     Candidate {
@@ -315,9 +352,10 @@ fn candidate<'a>(view: &View<'a>, product: &Product<'a>) -> Candidate<'a> {
     }
 }
 
-/// Appends the items of `page`, which was frozen at `frozen_at`, as a JSON array.
+/// Appends the items of `page`, frozen at `frozen_at`, as a JSON array.
 pub fn write_items(view: &View<'_>, page: &Page, frozen_at: UnixMillis, out: &mut Vec<u8>) {
-    let rater = view.is_explained.then(|| Rater::new(view, frozen_at));
+    let frozen = view.frozen();
+    let rater = view.is_explained.then(|| Rater::new(&frozen, frozen_at));
     let mut items = view.board.shared().items().try_lock().ok();
     write_array(&page.products, out, |index, out| {
         let product = view.board.product(*index);
@@ -333,14 +371,16 @@ pub fn write_items(view: &View<'_>, page: &Page, frozen_at: UnixMillis, out: &mu
             _ => write_item(view, &product, out),
         }
         if let Some(rater) = &rater {
-            let score = rater.score(view, &product);
+            let ranked = frozen.board.product(*index);
+            let score = rater.score(&frozen, &ranked);
+            let is_last = ranked.is_sold_out() && frozen.board.puts_sold_out_last(Surface::New);
             explain::write(
                 view,
                 &score,
                 &rater.weights,
                 Some(*index),
                 &rater.directives,
-                page.explored.contains(index),
+                (page.explored.contains(index), is_last),
                 out,
             );
         }
@@ -356,7 +396,8 @@ fn write_item(view: &View<'_>, product: &Product<'_>, out: &mut Vec<u8>) {
     write_array(coming(), out, |slot, out| write_broadcast(&slot, view.now, out));
 }
 
-/// When what [`write_item`] wrote becomes another: its first broadcast ends, or one of its slots begins or ends.
+/// When the output of [`write_item`] changes: at the end of the first broadcast, or at the start or
+/// end of a slot.
 fn changes_at(view: &View<'_>, product: &Product<'_>) -> UnixMillis {
     let slots = product.slots().map(|slot| view.board.slot(slot));
     slots
@@ -375,7 +416,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_first_are_those_of_a_whole_sort(
-            // Few different totals, so that many are equal.
+            // Few distinct totals, so that many are equal.
             totals in proptest::collection::vec(prop_oneof![-3_i64..3, any::<i64>()], 0..300),
             bound in 0_usize..40,
             fewer in 0_usize..10,

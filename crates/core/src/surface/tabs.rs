@@ -1,12 +1,13 @@
-//! `tabs`: the top tab bar, pinned tabs in their places and the others in the viewer's order.
+//! `tabs`: the top tab bar, with pinned tabs in their places and the others in the viewer's order.
 
 use super::{View, explain, write_array, write_number};
 use crate::directive::Directives;
 use crate::rank::score_tab;
 use crate::signal::Score;
 
-/// Indexes of the tabs, in the order to show. A tab passes one that stands before it in the shared order only where it is better by the
-/// board's margin, so that small changes of tastes move nothing.
+/// The indexes of the tabs, in display order. A tab passes one before it in the shared order only
+/// if its score is higher by more than the board's margin, so that small changes of tastes move
+/// nothing.
 pub fn order(view: &View<'_>) -> Vec<usize> {
     let board = view.board;
     let count = board.tab_count();
@@ -40,7 +41,7 @@ pub fn write_items(view: &View<'_>, out: &mut Vec<u8>) {
                 &view.weights().tabs,
                 None,
                 &Directives::default(),
-                false,
+                (false, false),
                 out,
             );
         }

@@ -1,4 +1,4 @@
-//! Users with tastes, and the events that follow them.
+//! Users with tastes, and their events.
 
 use std::collections::BTreeMap;
 
@@ -16,21 +16,21 @@ use super::context::Place;
 use super::schedule::{Airing, Schedule, Span};
 use super::words::Words;
 
-/// How far back events reach.
+/// Days before `now` that events cover.
 pub(super) const EVENT_DAYS: i64 = 60;
-/// Share of users who did one thing only.
+/// Share of users with a single event.
 const ONE_EVENT: f64 = 0.02;
 
-/// What a user likes. Weights are relative.
+/// A user's tastes. Weights are relative.
 pub(super) struct Taste {
     pub(super) user_id: String,
     pub(super) persona: Option<String>,
     categories: Vec<f64>,
-    /// Category and brand.
+    /// Indices of category and brand.
     brands: Vec<(u8, u8)>,
     channels: Vec<f64>,
     tabs: Vec<f64>,
-    /// 0: the cheap end of a kind's prices, 1: the dear end.
+    /// 0: the cheap end of a kind's price range; 1: the dear end.
     price: f64,
     hours: Vec<f64>,
     /// Visits in [`EVENT_DAYS`]; 0 stands for a single event.
@@ -38,14 +38,15 @@ pub(super) struct Taste {
     place: Place,
 }
 
-/// A taste as the truth tells it.
+/// A taste as written to the truth.
 #[derive(Serialize)]
 pub(super) struct TasteText<'a> {
     user_id: &'a str,
     persona: Option<&'a str>,
     sessions: u32,
     price_level: f64,
-    /// Share of each category, channel and tab; Korean hour with the highest weights.
+    /// Shares of all categories, channels and tabs; the three Korean hours with the highest
+    /// weights.
     categories: BTreeMap<&'a str, f64>,
     brands: Vec<&'a str>,
     channels: BTreeMap<&'a str, f64>,
@@ -83,12 +84,13 @@ impl Taste {
         }
     }
 
-    /// Whether the user did one thing only.
+    /// Whether the user has a single event.
     pub(super) fn is_single(&self) -> bool {
         self.sessions == 0
     }
 
-    /// How much the user is drawn to an airing; about 0 for what leaves cold, 5 for a favourite. `leaning` is what the context adds to each category.
+    /// The user's affinity to an airing: about 0 for indifference, 5 for a favourite. `leaning` is
+    /// the context's addition to each category.
     fn affinity(&self, words: &Words, schedule: &Schedule, airing: &Airing, leaning: &[f64]) -> f64 {
         let listing = &schedule.listings[airing.listing as usize];
         let product = &schedule.products[listing.product as usize];
@@ -104,7 +106,8 @@ impl Taste {
     }
 }
 
-/// `count` users: the personas first, then drawn ones. Weights over categories and channels lie between 0 and 1.
+/// Makes `count` users: the personas first, then random ones. Weights of categories and channels
+/// lie between 0 and 1.
 pub(super) fn users(words: &Words, count: usize, seed: u64) -> Vec<Taste> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(3);
@@ -151,7 +154,7 @@ fn persona(words: &Words, index: usize, user_id: String) -> Taste {
 }
 
 fn drawn(words: &Words, user_id: String, rng: &mut ChaCha8Rng) -> Taste {
-    // Powers of uniform numbers make few strong and many weak likings.
+    // Powers of uniform numbers give few strong and many weak preferences.
     let skewed = |count: usize, power: f64, rng: &mut ChaCha8Rng| -> Vec<f64> {
         (0..count).map(|_| rng.random::<f64>().powf(power).max(0.01)).collect()
     };
@@ -219,7 +222,7 @@ pub(super) fn events(
         }
     }
     let mut events = crowd.events;
-    // Stable: what a user does within a second stays in order.
+    // A stable sort: a user's events within a second stay in order.
     events.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.user_id.cmp(&b.user_id)));
     events
 }
@@ -264,6 +267,7 @@ impl<'a> Crowd<'a> {
             channel: airing.filter(|_| on_channel).map(|a| self.words.channels[a.channel].name.clone()),
             region: user.place.region.clone(),
             device_class: user.place.device_class,
+            amount: airing.filter(|_| kind == EventKind::Purchase).and_then(|airing| airing.price),
         });
     }
 
@@ -296,6 +300,7 @@ impl<'a> Crowd<'a> {
                 channel: None,
                 region: user.place.region.clone(),
                 device_class: user.place.device_class,
+                amount: None,
             });
         }
         let around = self.starting(start - HOUR_MS, start + DAY_MS);
@@ -313,7 +318,7 @@ impl<'a> Crowd<'a> {
         };
         let mut shown: Vec<(f64, &Airing)> = Vec::new();
         for place in 0..rng.random_range(6..12) {
-            // Every other place of the page was filled with the user in mind.
+            // Every other place on the page is chosen for the user.
             shown.extend(best(if place % 2 == 0 { 1 } else { 4 }, rng));
         }
         shown.shuffle(rng);
@@ -344,7 +349,7 @@ impl<'a> Crowd<'a> {
         }
     }
 
-    /// What may come of a look: an alarm before the broadcast, a purchase.
+    /// Follow-ups of a view: an alarm before the broadcast, or a purchase.
     fn follow(&mut self, user: &Taste, affinity: f64, airing: &Airing, at: i64, rng: &mut ChaCha8Rng) {
         let keen = (affinity / 12.0).clamp(0.02, 0.5);
         if airing.start > at && rng.random_bool(keen) {

@@ -1,4 +1,4 @@
-//! Draws from lists.
+//! Random draws from lists.
 
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
@@ -15,7 +15,7 @@ pub(super) fn weighted(rng: &mut ChaCha8Rng, weights: &[f64]) -> usize {
     weights.len().saturating_sub(1)
 }
 
-/// A random element of a list that holds one.
+/// A random element of a non-empty list.
 pub(super) fn pick<'a, T>(rng: &mut ChaCha8Rng, list: &'a [T]) -> &'a T {
     &list[rng.random_range(0..list.len())]
 }

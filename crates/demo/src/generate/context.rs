@@ -1,4 +1,4 @@
-//! Where users of the demo are and on what, and what that draws them to.
+//! Contexts of the demo's users: province and device class, and the leanings that follow from them.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use sinsang_core::time::UnixMillis;
 
 use super::chance::weighted;
 
-/// The list of `contexts.toml`.
+/// The contents of `contexts.toml`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Contexts {
@@ -20,14 +20,14 @@ pub(super) struct Contexts {
     lean: Vec<Lean>,
 }
 
-/// What is added to the weight of categories in some context.
+/// Additions to the weights of categories in some context.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Lean {
     /// Hours of the Korean day.
     #[serde(default)]
     hours: Vec<u8>,
-    /// Of weekends, of other days, or of all.
+    /// `true` for weekends, `false` for weekdays, `None` for both.
     #[serde(default)]
     weekend: Option<bool>,
     #[serde(default)]
@@ -37,14 +37,14 @@ struct Lean {
     categories: BTreeMap<String, f64>,
 }
 
-/// Where a user is and on what.
+/// A user's province and device class.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Place {
     pub(super) region: Option<String>,
     pub(super) device_class: Option<&'static str>,
 }
 
-/// What a context leans to, as the truth tells it.
+/// A context's leanings as written to the truth.
 #[derive(Serialize)]
 pub(super) struct LeanText<'a> {
     factor: &'static str,
@@ -64,30 +64,31 @@ impl Lean {
 }
 
 impl Contexts {
-    /// What is wrong with the list, whose categories are these.
+    /// Checks the list against the names of the categories; the error says what is wrong.
     pub(super) fn check(&self, categories: &[&str]) -> Result<(), String> {
         let unknown = |lean: &Lean| lean.categories.keys().find(|name| !categories.contains(&name.as_str())).cloned();
         if let Some(name) = self.lean.iter().find_map(unknown) {
-            return Err(format!("{name} is in no other list"));
+            return Err(format!("{name} is missing from the other lists"));
         }
         let classes = self.device_classes.keys().chain(self.lean.iter().filter_map(|lean| lean.device_class.as_ref()));
         if let Some(class) = classes.into_iter().find(|class| !DEVICE_CLASSES.contains(&class.as_str())) {
-            return Err(format!("{class} is no class of device"));
+            return Err(format!("{class} is not a device class"));
         }
         match self.regions.keys().find(|region| !is_region(region)) {
-            Some(region) => Err(format!("{region} is no province")),
+            Some(region) => Err(format!("{region} is not a province")),
             None => Ok(()),
         }
     }
 
-    /// What is added to the weights of `categories` for who comes from `place` at `at`.
+    /// The additions to the weights of `categories` for a user in `place` at `at`.
     pub(super) fn leaning(&self, categories: &[&str], place: &Place, at: UnixMillis) -> Vec<f64> {
         let holding: Vec<&Lean> = self.lean.iter().filter(|lean| lean.holds(place, at)).collect();
         let of = |name: &&str| holding.iter().filter_map(|lean| lean.categories.get(*name)).sum();
         categories.iter().map(of).collect()
     }
 
-    /// Where each of `count` users is. Drawn by itself, so that it moves no other draw.
+    /// The places of `count` users. They have a random stream of their own, so that other draws
+    /// stay the same.
     pub(super) fn places(&self, count: usize, seed: u64) -> Vec<Place> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(5);
@@ -103,10 +104,12 @@ impl Contexts {
         (0..count).map(&mut place).collect()
     }
 
-    /// Every context that leans to something by itself, for the truth: hours of weekdays and of weekends, provinces, classes of devices.
+    /// Every single factor with leanings, for the truth: hours of weekdays and of weekends,
+    /// provinces, device classes.
     pub(super) fn text<'a>(&'a self, categories: &'a [&'a str]) -> Vec<LeanText<'a>> {
         let hours = [false, true].into_iter().flat_map(|weekend| {
-            // 1970-01-03 was a Saturday in Korea, 1970-01-05 a Monday; nobody is anywhere.
+            // 1970-01-03 was a Saturday in Korea, 1970-01-05 a Monday; the default place is
+            // nowhere.
             let day = if weekend { 2 } else { 4 };
             let at = move |hour: i64| UnixMillis((day * 24 + hour - 9) * 3_600_000);
             (0..24).map(move |hour| (if weekend { "weekend_hour" } else { "weekday_hour" }, hour.to_string(), at(hour)))

@@ -1,4 +1,4 @@
-//! The shares of what was made, measured the way the real schedules were.
+//! Statistics of the generated tables, measured as on the real schedules.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -7,20 +7,19 @@ use regex::Regex;
 use serde::Serialize;
 use sinsang_core::event::EventKind;
 use sinsang_core::time::{DAY_MS, MINUTE_MS, UnixMillis};
-use sinsang_tables::table::Event;
+use sinsang_tables::table::{BroadcastText, Event};
 
 use super::schedule::{Airing, Origin, Schedule};
 use super::title::Difference;
 use super::words::Words;
-use crate::table_write::BroadcastRow;
 
 /// Days before `now` over which first airings are counted.
 const RECENT_DAYS: i64 = 28;
 
-/// Shares of the history, from 0 to 1 where nothing else is said.
+/// Statistics of the history: shares from 0 to 1 unless stated otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Shares {
-    /// Rows without a brand or with a placeholder for none.
+    /// Rows without a brand, or with a placeholder for it.
     pub missing_brand: f64,
     /// Rows without a price.
     pub missing_price: f64,
@@ -32,9 +31,9 @@ pub struct Shares {
     pub decorated_titles: f64,
     /// Titles that claim to be new.
     pub claiming_titles: f64,
-    /// Airings for each item code.
+    /// Mean number of airings of an item code.
     pub airings_a_code: f64,
-    /// Codes that aired on one day only.
+    /// Codes that aired on only one day.
     pub one_day_codes: f64,
     /// Codes with several titles.
     pub codes_with_titles: f64,
@@ -42,56 +41,56 @@ pub struct Shares {
     pub titles_with_codes: f64,
     /// Titles on several channels.
     pub titles_on_channels: f64,
-    /// Airings of the last 28 days whose code had not been seen.
+    /// Airings of the last 28 days whose code had not aired before.
     pub new_by_code: f64,
-    /// The same for titles.
+    /// Airings of the last 28 days whose title had not aired before.
     pub new_by_title: f64,
-    /// Neither code nor title had been seen.
+    /// Airings of the last 28 days whose code and title had not aired before.
     pub new_by_both: f64,
-    /// New codes of the last 28 days whose title had been seen.
+    /// New codes of the last 28 days whose title had aired before.
     pub new_codes_with_seen_title: f64,
-    /// Codes of the last 28 days never seen before that are products which never aired, in or before the records.
+    /// New codes of the last 28 days whose product had never aired, in the records or before them.
     pub really_new_of_new_codes: f64,
-    /// New by code and title with 10 reviews or more.
+    /// Airings new by code and title with 10 reviews or more.
     pub new_with_10_reviews: f64,
-    /// New by code and title with 100 reviews or more.
+    /// Airings new by code and title with 100 reviews or more.
     pub new_with_100_reviews: f64,
 }
 
-/// What was made.
+/// A run's results.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Rows of `broadcasts`, those collected twice included.
+    /// Rows of `broadcasts`, including those collected twice.
     pub broadcast_rows: usize,
     /// Item codes of all shops.
     pub listings: usize,
     /// Real products.
     pub products: usize,
-    /// Products with a broadcast after `now` and none before it, ever.
+    /// Products whose first broadcast ever is after `now`.
     pub really_new_upcoming: usize,
-    /// Codes with a broadcast after `now` whose code and titles were not seen before it.
+    /// Codes with a broadcast after `now` whose code and titles had not aired before it.
     pub unseen_upcoming: usize,
     /// Rows of `events`.
     pub events: usize,
-    /// How many of each kind.
+    /// Number of events of each kind.
     pub event_kinds: BTreeMap<&'static str, usize>,
-    /// Users.
+    /// Number of users.
     pub users: usize,
-    /// Slots of a whole Korean day of history: least, median, most.
+    /// Slots of a complete Korean day of history: minimum, median, maximum.
     pub slots_a_day: [usize; 3],
-    /// Slot length in minutes: least, median, 95th percentile, most.
+    /// Slot length in minutes: minimum, median, 95th percentile, maximum.
     pub slot_minutes: [i64; 4],
-    /// Most channels on air at once.
+    /// Maximum number of channels on air at once.
     pub on_air_most: usize,
-    /// Most airings of one code.
+    /// Maximum number of airings of one code.
     pub airings_most: usize,
-    /// Airings a day of the last 28 days that were new by code and title.
+    /// Airings each day of the last 28 days that were new by code and title.
     pub unseen_a_day: f64,
-    /// Really new products a day of the last 28 days.
+    /// Really new products each day of the last 28 days.
     pub really_new_a_day: f64,
-    /// Shares.
+    /// Statistics of the history.
     pub shares: Shares,
-    /// How relisted products were worded differently.
+    /// Number of relisted products by the difference in their wording.
     pub differences: BTreeMap<Difference, u32>,
 }
 
@@ -158,7 +157,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// For each listing, whether the records hold a broadcast of it that started at or before `now`.
+/// For each listing, whether the records hold a broadcast of it that began at or before `now`.
 pub(super) fn aired_before(schedule: &Schedule, now: UnixMillis) -> Vec<bool> {
     let mut aired = vec![false; schedule.listings.len()];
     for airing in schedule.airings.iter().filter(|airing| airing.start <= now.0) {
@@ -175,7 +174,7 @@ fn share(part: usize, of: usize) -> f64 {
 pub(super) fn measure(
     words: &Words,
     schedule: &Schedule,
-    rows: &[BroadcastRow],
+    rows: &[BroadcastText],
     events: &[Event],
     users: usize,
     now: UnixMillis,
@@ -185,7 +184,7 @@ pub(super) fn measure(
     missing(words, rows, &mut shares);
     let airings_most = repeats(schedule, &history, &mut shares);
     let (unseen_a_day, really_new_a_day) = firsts(schedule, &history, now, &mut shares);
-    let mut event_kinds: BTreeMap<&'static str, usize> = EventKind::ALL.map(|kind| (kind.as_str(), 0)).into();
+    let mut event_kinds: BTreeMap<&'static str, usize> = EventKind::ALL.iter().map(|kind| (kind.as_str(), 0)).collect();
     for event in events {
         *event_kinds.entry(event.kind.as_str()).or_default() += 1;
     }
@@ -210,8 +209,8 @@ pub(super) fn measure(
     }
 }
 
-fn missing(words: &Words, rows: &[BroadcastRow], shares: &mut Shares) {
-    let count = |test: &dyn Fn(&BroadcastRow) -> bool| share(rows.iter().filter(|row| test(row)).count(), rows.len());
+fn missing(words: &Words, rows: &[BroadcastText], shares: &mut Shares) {
+    let count = |test: &dyn Fn(&BroadcastText) -> bool| share(rows.iter().filter(|row| test(row)).count(), rows.len());
     let placeholders = &words.phrases.no_brand;
     shares.missing_brand = count(&|row| row.brand.as_ref().is_none_or(|brand| placeholders.contains(brand)));
     shares.missing_price = count(&|row| row.price.is_none());
@@ -229,7 +228,7 @@ fn title<'a>(schedule: &'a Schedule, airing: &Airing) -> &'a str {
     &schedule.listings[airing.listing as usize].titles[airing.title]
 }
 
-/// Fills the shares about codes and titles; returns the most airings of one code.
+/// Fills the statistics of codes and titles; returns the maximum number of airings of one code.
 fn repeats(schedule: &Schedule, history: &[&Airing], shares: &mut Shares) -> usize {
     #[derive(Default)]
     struct Code<'a> {
@@ -258,7 +257,8 @@ fn repeats(schedule: &Schedule, history: &[&Airing], shares: &mut Shares) -> usi
     codes.values().map(|code| code.airings).max().unwrap_or(0)
 }
 
-/// Fills the shares about what was not seen before; returns how many a day were new by both, and really new.
+/// Fills the statistics of first airings; returns the numbers each day of airings new by code and
+/// title, and of really new products.
 fn firsts(schedule: &Schedule, history: &[&Airing], now: UnixMillis, shares: &mut Shares) -> (f64, f64) {
     let recent = now.0 - RECENT_DAYS * DAY_MS;
     let (mut codes, mut titles) = (HashSet::new(), HashSet::new());
@@ -296,7 +296,8 @@ fn firsts(schedule: &Schedule, history: &[&Airing], now: UnixMillis, shares: &mu
     (share(by_both, days), share(products.len(), days))
 }
 
-/// Codes to come that were seen neither by code nor by title, and products to come that never aired.
+/// Counts the upcoming codes that are new by code and title, and the upcoming products that never
+/// aired.
 fn upcoming(schedule: &Schedule, history: &[&Airing], now: UnixMillis) -> (usize, usize) {
     let codes: HashSet<u32> = history.iter().map(|airing| airing.listing).collect();
     let titles: HashSet<&str> = history.iter().map(|airing| title(schedule, airing)).collect();
@@ -334,7 +335,7 @@ fn slot_minutes(airings: &[Airing]) -> [i64; 4] {
     [0, last / 2, last * 95 / 100, last].map(|at| lengths.get(at).copied().unwrap_or(0))
 }
 
-/// Two codes of one slot are one channel on air.
+/// The maximum number of channels on air at once; two codes of one slot count as one channel.
 fn on_air_most(airings: &[Airing]) -> usize {
     let mut ends: HashMap<usize, i64> = HashMap::new();
     let mut most = 0;

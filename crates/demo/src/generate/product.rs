@@ -1,4 +1,4 @@
-//! Products: what is really one thing, and what sets two of them apart.
+//! Products: their identity, and the attributes that tell two of them apart.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use super::words::{Category, Kind, Words};
 pub(super) struct Attributes {
     pub(super) category: u8,
     pub(super) kind: u8,
-    /// `None`: sold without a brand, such as produce.
+    /// `None` for goods without a brand, such as produce.
     pub(super) brand: Option<u8>,
     pub(super) line: u8,
     pub(super) variant: u8,
@@ -48,32 +48,34 @@ pub(super) struct Product {
     pub(super) attributes: Attributes,
     /// Price of its usual quantity in won, before rounding to a price that ends in 900 or 000.
     pub(super) price: f64,
-    /// First broadcast ever, on any channel, before the records begin or in them.
+    /// Time of the first broadcast ever, on any channel, in the records or before them.
     pub(super) first_at: i64,
-    /// Whether it aired before the records begin.
+    /// Whether it first aired before the records begin.
     pub(super) censored: bool,
-    /// A sibling may differ from it in the model alone, so no title leaves the model out.
+    /// Whether every title has to give the model: a sibling may differ in the model only.
     pub(super) model_decides: bool,
 }
 
-/// Draws after which a product is taken that a title may not tell from another, where nearly all that can be told apart exist.
+/// Draws after which a product is accepted even if titles may not tell it from another. This
+/// happens when nearly all distinguishable products exist.
 const MOST_DRAWS: u32 = 200;
 
-/// Makes products that their titles tell apart.
+/// Makes products that titles tell apart.
 pub(super) struct Maker {
-    /// The products of one kind, line and variant, and whether all titles of each give its model.
+    /// The products of each kind, line and variant, and whether all titles of a product give its
+    /// model.
     seen: HashMap<[u8; 4], Vec<(Attributes, bool)>>,
     weights: Vec<f64>,
 }
 
-/// What tells two products of one kind, line and variant apart, in every title of both.
+/// What distinguishes two products of one kind, line and variant in every title of both.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Apart {
-    /// A brand, a size or the like that both give.
+    /// An attribute (brand, size and the like) that both titles give.
     Clearly,
-    /// Their models alone.
+    /// Only their models.
     ByModel,
-    /// Nothing: they are one, or one only says less.
+    /// Nothing: they are the same, or one title only says less.
     Not,
 }
 
@@ -101,7 +103,7 @@ impl Maker {
         Self { seen: HashMap::new(), weights: words.categories.iter().map(|c| c.weight).collect() }
     }
 
-    /// A product unlike all before, first aired at `first_at`.
+    /// A new, distinct product, first aired at `first_at`.
     pub(super) fn product(&mut self, words: &Words, first_at: i64, censored: bool, rng: &mut ChaCha8Rng) -> Product {
         let mut draws = 0;
         loop {
@@ -113,8 +115,8 @@ impl Maker {
         }
     }
 
-    /// A product that differs from `from` in one deciding token. `None` where `from` has no token to change or all such
-    /// products exist.
+    /// A product that differs from `from` in one deciding token; `None` if `from` has no token to
+    /// change or all such products exist.
     pub(super) fn sibling(
         &mut self,
         words: &Words,
@@ -130,7 +132,7 @@ impl Maker {
                 0 | 1 if attributes.size.is_some() => attributes.size = Some(index(rng, kind.sizes.len())),
                 2 if attributes.gender.is_some() => attributes.gender = attributes.gender.map(|gender| 1 - gender),
                 3 if attributes.season.is_some() && censored => {
-                    // The same season a year earlier is another design, and was on sale then.
+                    // The same season a year earlier is another design, which was on sale then.
                     attributes.season = attributes.season.map(|season| season.saturating_sub(2));
                 }
                 4 if attributes.generation.is_some() => attributes.generation = Some(2 + index(rng, 7)),
@@ -139,7 +141,8 @@ impl Maker {
                 7 => attributes.line = index(rng, from.attributes.category(words).lines.len()),
                 _ => attributes.variant = index(rng, kind.variants.len()),
             }
-            // Another article has a model of its own, and is of the collection that is on sale when it is first shown.
+            // A different article has its own model, and belongs to the collection on sale at its
+            // first broadcast.
             if attributes.model.is_some() && attributes.model == from.attributes.model {
                 attributes.model = Some(model(rng));
             }
@@ -227,7 +230,7 @@ fn season(at: i64) -> u16 {
     }
 }
 
-/// `26FW`.
+/// The season as text, `26FW` for example.
 pub(super) fn season_text(season: u16) -> String {
     format!("{:02}{}", (season / 2) % 100, if season.is_multiple_of(2) { "SS" } else { "FW" })
 }

@@ -1,26 +1,26 @@
-//! The schedule as the shops publish it: rows with the gaps, spellings and repeats of the real ones.
+//! Rows of the schedule as shops publish it, with the gaps, spellings and repeats of real ones.
 
 use chrono::{DateTime, FixedOffset, Utc};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sinsang_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMillis};
+use sinsang_tables::table::BroadcastText;
 
 use super::chance::pick;
 use super::schedule::Schedule;
 use super::words::{Channel, Words};
-use crate::table_write::BroadcastRow;
 
-/// Until this hour of the Korean night, a channel that counts on past midnight writes 24, 25 ….
+/// Hour of the Korean night up to which a channel that counts past midnight writes 24, 25 ….
 const LATE_UNTIL: u8 = 4;
 
-/// The rows of every airing, and those that were collected twice at the end.
-pub(super) fn rows(words: &Words, schedule: &Schedule, now: UnixMillis, seed: u64) -> Vec<BroadcastRow> {
+/// One row for every airing, followed by the rows that were collected twice.
+pub(super) fn rows(words: &Words, schedule: &Schedule, now: UnixMillis, seed: u64) -> Vec<BroadcastText> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(2);
     let rng = &mut rng;
     let mut rows = Vec::with_capacity(schedule.airings.len() + schedule.airings.len() / 40);
     let mut again = Vec::new();
-    // The crawl of a day finds the item codes or it does not.
+    // A day's crawl finds item codes, or finds none.
     let mut crawl = vec![(i64::MIN, false); words.channels.len()];
     for airing in &schedule.airings {
         let listing = &schedule.listings[airing.listing as usize];
@@ -36,21 +36,20 @@ pub(super) fn rows(words: &Words, schedule: &Schedule, now: UnixMillis, seed: u6
         let without_end = channel.no_ends || rng.random_bool(0.006);
         let collected = (airing.start - rng.random_range(6 * HOUR_MS..4 * DAY_MS))
             .min(now.0 - rng.random_range(MINUTE_MS..20 * HOUR_MS));
-        let row = BroadcastRow {
+        let row = BroadcastText {
             listing_id: (!without_code).then(|| listing.code.clone()),
             shop: shop.name.clone(),
             channel: channel.name.clone(),
             title: listing.titles[airing.title].clone(),
-            brand: listing.brand.clone(),
             category: rng.random_bool(0.97).then(|| product.attributes.category(words).name.clone()),
             price: airing.price,
             list_price: listing.list_price.filter(|list| airing.price.is_some_and(|price| *list >= price)),
-            image: listing.image.clone(),
             url: (!without_code).then(|| format!("https://shop.example/{}/{}", shop.slug, listing.code)),
             starts_at: clock(channel, airing.start, airing.start),
             ends_at: (!without_end).then(|| clock(channel, airing.start, airing.end + overlap)),
             review_count: airing.reviews,
             collected_at: Some(UnixMillis(collected).to_kst_rfc3339()),
+            ..listing.text()
         };
         if rng.random_bool(0.02) {
             let mut earlier = row.clone();
@@ -69,7 +68,8 @@ pub(super) fn rows(words: &Words, schedule: &Schedule, now: UnixMillis, seed: u6
     rows
 }
 
-/// `at` as the channel writes it; the date is that of `start`'s broadcasting day where the channel counts past midnight.
+/// `at` in the channel's notation. A channel that counts past midnight uses the date of `start`'s
+/// broadcasting day.
 fn clock(channel: &Channel, start: i64, at: i64) -> String {
     let Some(utc) = DateTime::<Utc>::from_timestamp_millis(at) else { return UnixMillis(at).to_kst_rfc3339() };
     if channel.utc {

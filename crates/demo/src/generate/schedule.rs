@@ -1,4 +1,5 @@
-//! The schedule: who airs what and when, and how products come back under other codes and other words.
+//! The schedule: which channel airs which listing and when, and how products return under other
+//! codes and wordings.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
@@ -14,12 +15,17 @@ use super::product::{Maker, Product};
 use super::title::{BrandForm, Difference, Wording, difference, pack_factor};
 use super::words::Words;
 
-/// Share of slots that bring a code which the records have not seen and which did not air before them.
+mod sale;
+
+pub(super) use sale::Origin;
+use sale::{Listing, sale_price, whole};
+
+/// Share of slots with a code that has not aired before, in the records or earlier.
 const FIRST_SEEN: f64 = 0.202;
-/// Of those that are not really new products, the share whose title was seen before under another code; the rest is
-/// known products reworded.
+/// Among new codes of known products, the share with a title that another code had before; the rest
+/// are reworded.
 const SAME_TITLE: f64 = 0.545;
-/// Most airings of one code.
+/// Maximum number of airings of one code.
 const MOST_AIRINGS: u16 = 92;
 /// Slot lengths in minutes with their weights.
 const LENGTHS: [(i64, f64); 22] = [
@@ -47,56 +53,7 @@ const LENGTHS: [(i64, f64); 22] = [
     (210, 0.1),
 ];
 
-/// How a listing came to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// The first listing of a product that never aired before.
-    New,
-    /// A code that aired before the records begin.
-    Stock,
-    /// A known product under another code with a title it had.
-    SameTitle,
-    /// A known product under another code and in other words.
-    Reworded,
-    /// The second code of one slot.
-    Twin,
-}
-
-/// A shop's item code for a product.
-#[derive(Clone, Debug)]
-pub(super) struct Listing {
-    pub(super) product: u32,
-    pub(super) shop: usize,
-    pub(super) code: String,
-    pub(super) wording: Wording,
-    /// Every title it had; airings point in here.
-    pub(super) titles: Vec<String>,
-    /// What the brand field says, placeholder or none included.
-    pub(super) brand: Option<String>,
-    pub(super) price: Option<u32>,
-    pub(super) list_price: Option<u32>,
-    pub(super) image: Option<String>,
-    pub(super) origin: Origin,
-    /// First broadcast of this code, before the records begin or in them.
-    pub(super) first_at: i64,
-    /// `None` where the shop shows no reviews.
-    reviews: Option<u32>,
-    /// Whether all airings fall on one day.
-    one_day: bool,
-    left: u16,
-    /// Recorded airings.
-    aired: u16,
-    /// The channel it was listed for.
-    home: usize,
-    gap_days: f64,
-    /// Whether it airs on every channel of its shop.
-    roams: bool,
-    retitles: bool,
-    twin: Option<u32>,
-    pub(super) last_at: i64,
-}
-
-/// One slot of a listing. Times are milliseconds since the epoch.
+/// One slot of a listing. Times are milliseconds since the Unix epoch.
 #[derive(Clone, Debug)]
 pub(super) struct Airing {
     pub(super) listing: u32,
@@ -108,25 +65,24 @@ pub(super) struct Airing {
     pub(super) reviews: Option<u32>,
 }
 
-/// All that airs, sorted by start.
+/// The complete schedule, airings sorted by start.
 pub(super) struct Schedule {
     pub(super) products: Vec<Product>,
     pub(super) listings: Vec<Listing>,
     pub(super) airings: Vec<Airing>,
-    /// How often a relisted product was worded differently, by the difference.
+    /// Number of reworded relistings by difference.
     pub(super) differences: BTreeMap<Difference, u32>,
 }
 
-/// From when to when, in milliseconds since the epoch.
+/// A period in milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
     pub(super) begin: i64,
     pub(super) end: i64,
 }
 
-/// Fills every channel from `span.begin` to `span.end`; `really_new` is the share, from 0 to 1, of codes never seen
-/// that are products which never aired.
-/// Moves `progress` on by one for each day.
+/// Fills every channel from `span.begin` to `span.end`. `really_new` is the share (0 to 1) of
+/// really new products among codes never seen. Advances `progress` by one each day.
 pub(super) fn schedule(words: &Words, span: Span, really_new: f64, seed: u64, progress: &ProgressBar) -> Schedule {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(1);
@@ -151,13 +107,13 @@ struct World<'w> {
     span: Span,
     really_new: f64,
     maker: Maker,
-    /// For each channel, when a listing is to air again.
+    /// For each channel, the listings to air again and when.
     due: Vec<BinaryHeap<Reverse<(i64, u32)>>>,
     /// Listings of each shop, oldest first.
     by_shop: Vec<Vec<u32>>,
-    /// Listings that were relisted under the same title.
+    /// Listings relisted under the same title.
     relisted: Vec<u32>,
-    /// Whose title it is, so that no two products share one.
+    /// The product of each title, so that no two products share a title.
     titles: HashMap<String, u32>,
     next_code: Vec<u64>,
     out: Schedule,
@@ -179,7 +135,7 @@ impl World<'_> {
             let day = UnixMillis(start).kst_day();
             if mood.0 != day {
                 progress.inc(1);
-                // Some days are cut into many short slots, some into few.
+                // Some days have many short slots, others few long ones.
                 mood = (day, LogNormal::new(0.0_f64, 0.75).map_or(1.0, |d| d.sample(rng)));
             }
             let length = Self::length(mood.1, rng);
@@ -194,7 +150,7 @@ impl World<'_> {
         LENGTHS[weighted(rng, &weights)].0
     }
 
-    /// `at`, or the end of the channel's rest where `at` lies in it; on the grid of five minutes.
+    /// `at` rounded up to five minutes, or the end of the channel's rest if `at` lies within it.
     fn after_rest(&self, channel: usize, at: i64) -> i64 {
         let step = 5 * MINUTE_MS;
         let at = at + (step - at.rem_euclid(step)) % step;
@@ -231,13 +187,14 @@ impl World<'_> {
         }
     }
 
-    /// A listing of the shop that is to air again.
+    /// A listing of the shop that is due to air again.
     fn again(&mut self, channel: usize, shop: usize, start: i64, rng: &mut ChaCha8Rng) -> Option<u32> {
         while let Some(Reverse((at, listing))) = self.due[channel].peek().copied()
             && at <= start + DAY_MS
         {
             self.due[channel].pop();
-            // Picked at random in between, it may have had its last airing.
+            // It may have had its last airing since: other listings are picked at random in
+            // between.
             if self.out.listings[listing as usize].aired < MOST_AIRINGS {
                 return Some(listing);
             }
@@ -269,7 +226,7 @@ impl World<'_> {
             listing.titles.len() - 1
         };
         if recorded && rng.random_bool(0.03) {
-            // A promotion begins or ends.
+            // A promotion begins or ends here.
             let factor = if rng.random_bool(0.5) { 0.57 } else { 1.74 };
             listing.price = listing.price.map(|price| sale_price(f64::from(price) * factor));
         }
@@ -348,7 +305,7 @@ impl World<'_> {
         self.list(product, channel, wording, Origin::New, rng)
     }
 
-    /// A known product under a code of its own, in the same words or in others.
+    /// A known product under a new code, with the same title or in other words.
     fn relist(&mut self, channel: usize, start: i64, same_title: bool, rng: &mut ChaCha8Rng) -> u32 {
         let shop = self.words.channels[channel].shop;
         let on_same_shop = rng.random_bool(if same_title { 0.8 } else { 0.4 });
@@ -388,7 +345,7 @@ impl World<'_> {
             self.relisted.push(from);
         }
         let carried = match (on_same_shop, rng.random::<f64>()) {
-            // The shop hands the reviews on, or has sold the thing outside the programme.
+            // The shop carries the reviews over, or has sold the product outside the programme.
             (true, p) if p < 0.35 => source.reviews,
             (_, p) if p > 0.78 => Some(whole(LogNormal::new(4.8_f64, 1.4).map_or(40.0, |d| d.sample(rng)))),
             _ => None,
@@ -414,7 +371,7 @@ impl World<'_> {
         u32::try_from(self.out.products.len() - 1).unwrap_or(u32::MAX)
     }
 
-    /// A wording of `product` whose title nothing had before: the first one, or `from` made different.
+    /// An unused wording of `product`: its first one, or a variation of `from`.
     fn unseen(&mut self, id: u32, from: Option<&Wording>, rng: &mut ChaCha8Rng) -> Wording {
         let product = &self.out.products[id as usize];
         let mut wording = from.cloned().unwrap_or_else(|| Wording::first(product, self.words, rng));
@@ -424,7 +381,7 @@ impl World<'_> {
                 let difference = difference(rng);
                 wording.differ(difference, product, self.words, rng);
                 used.push(difference);
-                // One difference in two pairs, more in the rest.
+                // Half of the pairs have one difference, the rest more.
                 if rng.random_bool(0.3) {
                     continue;
                 }
@@ -473,7 +430,8 @@ impl World<'_> {
         let shop = words.channels[channel].shop;
         let product = &self.out.products[id as usize];
         let category = product.attributes.category(words);
-        // A title that leaves the brand out has it in its field: else nobody could tell whose it is.
+        // A listing whose title omits the brand has it in the brand field: otherwise nobody could
+        // tell it.
         let told = wording.brand == BrandForm::Omitted;
         let brand = match (product.attributes.brand(words), rng.random::<f64>()) {
             (Some((korean, _)), p) if told || p < 0.815 => Some(korean.to_owned()),
@@ -524,16 +482,4 @@ impl World<'_> {
             last_at: i64::MIN,
         }
     }
-}
-
-/// The nearest price that ends as prices on air do: in 900 below 100,000 won, in 000 above.
-fn sale_price(price: f64) -> u32 {
-    let thousands = whole(price / 1_000.0).max(5);
-    if thousands < 100 { thousands * 1_000 - 100 } else { thousands * 1_000 }
-}
-
-/// A whole number of at least 0.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "held within the range first")]
-fn whole(value: f64) -> u32 {
-    value.round().clamp(0.0, 4_000_000_000.0) as u32
 }

@@ -1,4 +1,5 @@
-//! How a listing words its product, and the ways in which shops word the same product differently.
+//! A listing's wording of its product, and the ways in which shops word the same product
+//! differently.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -8,7 +9,7 @@ use super::chance::{pick, weighted};
 use super::product::{Product, season_text};
 use super::words::{Pack, Words};
 
-/// How the brand stands in a title.
+/// The form of the brand in a title.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BrandForm {
     Plain,
@@ -17,13 +18,13 @@ pub(super) enum BrandForm {
     Omitted,
 }
 
-/// What differs between two titles of one product.
+/// A difference between two titles of one product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Difference {
     /// Marks and brackets only.
     Marks,
-    /// Another spelling or abbreviation, more or less detail.
+    /// Another spelling or abbreviation, or more or less detail.
     Spelling,
     /// Pack count or volume.
     PackCount,
@@ -33,20 +34,20 @@ pub enum Difference {
     SetWording,
     /// Promotion, card and payment words.
     Promotion,
-    /// A code of the slot.
+    /// The slot's code.
     SlotCode,
     /// A filler or season word.
     Filler,
-    /// The model code stands on one side only.
+    /// Only one of the titles has the model code.
     ModelCode,
-    /// Spaces and the width of signs.
+    /// Spacing and the width of symbols.
     Spacing,
-    /// The brand is left out, bracketed or in Latin letters.
+    /// The brand is omitted, bracketed or in Latin letters.
     BrandForm,
 }
 
 impl Difference {
-    /// Each with its weight among pairs that are the same, in per cent.
+    /// Each difference with its share in per cent among pairs of the same product.
     pub(super) const WEIGHTS: [(Self, f64); 11] = [
         (Self::Marks, 22.0),
         (Self::Spelling, 17.0),
@@ -62,21 +63,21 @@ impl Difference {
     ];
 }
 
-/// One wording of a product; nothing in it decides which product it is.
+/// A wording of a product; none of its parts affects the product's identity.
 #[derive(Clone, Debug)]
 pub(super) struct Wording {
     pub(super) brand: BrandForm,
     /// Marks, brackets, claims.
     decoration: Vec<String>,
-    /// A card or payment phrase in front.
+    /// A card or payment phrase at the front.
     promotion: Option<String>,
-    /// A code of the slot behind, or in front where it ends in a point.
+    /// The slot's code: at the end, or at the front if it ends in a point.
     slot_code: Option<String>,
     filler: Option<String>,
     detail: Option<String>,
-    /// 0: the noun, else one of its other spellings.
+    /// 0: the noun; otherwise one of its other spellings.
     noun: usize,
-    /// Quantity, in the pack's own unit; 0 where none is named.
+    /// Quantity in the pack's unit; 0 if the title gives none.
     pub(super) quantity: u32,
     pack_form: u8,
     set: Option<String>,
@@ -84,14 +85,14 @@ pub(super) struct Wording {
     model: bool,
     colour: Option<String>,
     bed: Option<String>,
-    /// 0: usual, 1: noun joined with its variant, 2: spaces around signs, 3: wide signs.
+    /// 0: usual, 1: noun joined to its variant, 2: spaces around symbols, 3: full-width symbols.
     spacing: u8,
-    /// 0: in front, 1: behind in brackets, 2: in front in square brackets.
+    /// 0: in front, 1: at the end in brackets, 2: in front in square brackets.
     gender_form: u8,
 }
 
 impl Wording {
-    /// The first wording of a product.
+    /// A product's first wording.
     pub(super) fn first(product: &Product, words: &Words, rng: &mut ChaCha8Rng) -> Self {
         let kind = product.attributes.kind(words);
         let phrases = &words.phrases;
@@ -135,7 +136,7 @@ impl Wording {
         wording
     }
 
-    /// Draws the decoration anew. A claim of newness is as likely on what is new as on what is not.
+    /// Draws new decoration. New and known products claim newness equally often.
     fn decorate(&mut self, words: &Words, rng: &mut ChaCha8Rng) {
         let phrases = &words.phrases;
         self.decoration.clear();
@@ -150,7 +151,7 @@ impl Wording {
         }
     }
 
-    /// Words the same product differently in the way of `difference`.
+    /// Changes the wording by `difference`.
     pub(super) fn differ(&mut self, difference: Difference, product: &Product, words: &Words, rng: &mut ChaCha8Rng) {
         let kind = product.attributes.kind(words);
         let phrases = &words.phrases;
@@ -204,12 +205,12 @@ impl Wording {
         }
     }
 
-    /// Puts one of the two payment words in front, for twins of one thing in one slot.
+    /// Puts one of the two payment words in front, for twin codes of one product in one slot.
     pub(super) fn pay(&mut self, words: &Words, index: usize) {
         self.promotion = words.phrases.payments.get(index).cloned();
     }
 
-    /// The title.
+    /// The title of `product` in this wording.
     pub(super) fn title(&self, product: &Product, words: &Words) -> String {
         let attributes = &product.attributes;
         let kind = attributes.kind(words);
@@ -284,7 +285,7 @@ impl Wording {
     }
 }
 
-/// Draws a difference by its weight.
+/// A random difference, by weight.
 pub(super) fn difference(rng: &mut ChaCha8Rng) -> Difference {
     let weights = Difference::WEIGHTS.map(|(_, weight)| weight);
     Difference::WEIGHTS[weighted(rng, &weights)].0
@@ -296,7 +297,7 @@ fn gift(words: &Words, rng: &mut ChaCha8Rng) -> String {
     form.replace("{}", gift)
 }
 
-/// Quantities that a pack comes in, the usual one in the middle.
+/// Quantities of a pack, the usual one in the middle.
 fn quantities(pack: Pack) -> &'static [u32] {
     match pack {
         Pack::None => &[0],
@@ -321,7 +322,8 @@ fn quantity(pack: Pack, rng: &mut ChaCha8Rng) -> u32 {
     *pick(rng, quantities(pack))
 }
 
-/// What a quantity costs in multiples of the usual one: more is dearer, though not by the piece.
+/// A quantity's price in multiples of the usual quantity's: more costs more, but less for each
+/// piece.
 pub(super) fn pack_factor(pack: Pack, quantity: u32) -> f64 {
     let list = quantities(pack);
     match (quantity, list[list.len() / 2]) {

@@ -1,4 +1,4 @@
-//! The words that the demo is made of, read from the lists embedded in the command.
+//! The demo's vocabulary, from the lists embedded in the command.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::context::Contexts;
 
-/// How the quantity of a listing is worded.
+/// The unit in which a listing gives its quantity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 pub(super) enum Pack {
     #[serde(rename = "없음")]
@@ -46,7 +46,7 @@ pub(super) enum Pack {
     Units,
 }
 
-/// A kind of thing that a category sells.
+/// A kind of goods in a category.
 #[expect(clippy::struct_excessive_bools, reason = "each says which attribute the kind has, as the list spells it")]
 #[derive(Debug, Deserialize)]
 pub(super) struct Kind {
@@ -84,7 +84,7 @@ pub(super) struct Category {
     pub(super) kinds: Vec<Kind>,
 }
 
-/// Share of listings without a price where a category names none.
+/// Default share of listings without a price.
 fn few() -> f64 {
     0.049
 }
@@ -109,7 +109,7 @@ pub(super) struct Channel {
     pub(super) no_ends: bool,
     #[serde(default)]
     pub(super) no_codes: f64,
-    /// Index of its shop.
+    /// The index of its shop.
     #[serde(skip)]
     pub(super) shop: usize,
 }
@@ -121,7 +121,7 @@ pub(super) struct Shop {
     pub(super) codes: u32,
     #[serde(default)]
     channel: Vec<Channel>,
-    /// Indexes of its channels.
+    /// The indices of its channels.
     #[serde(skip)]
     pub(super) channels: Vec<usize>,
 }
@@ -168,7 +168,7 @@ pub(super) struct Persona {
     pub(super) sessions: u32,
 }
 
-/// All lists.
+/// All word lists.
 #[derive(Debug)]
 pub(super) struct Words {
     pub(super) categories: Vec<Category>,
@@ -201,7 +201,7 @@ struct Personas {
 }
 
 impl Words {
-    /// Reads the embedded lists. The error names the list and what is wrong with it.
+    /// Parses the embedded lists. The error names the list and the problem.
     pub(super) fn parse() -> Result<Self, (&'static str, String)> {
         let goods: Goods = list("goods.toml", include_str!("../../data/goods.toml"))?;
         let shops: Shops = list("channels.toml", include_str!("../../data/channels.toml"))?;
@@ -228,7 +228,7 @@ impl Words {
         Ok(words)
     }
 
-    /// Nothing may be empty that a draw is made from.
+    /// Checks that no list from which items are drawn is empty.
     fn check(&self) -> Result<(), (&'static str, String)> {
         let p = &self.phrases;
         let phrases = [
@@ -255,10 +255,10 @@ impl Words {
             let thin =
                 |k: &Kind| k.alt.is_empty() || k.variants.is_empty() || k.price[0] == 0 || k.price[0] > k.price[1];
             if category.brands.is_empty() || category.lines.is_empty() || category.kinds.is_empty() {
-                return Err(("goods.toml", format!("{}: brands, lines and kinds are needed", category.name)));
+                return Err(("goods.toml", format!("{}: add brands, lines and kinds", category.name)));
             }
             if let Some(kind) = category.kinds.iter().find(|kind| thin(kind)) {
-                return Err(("goods.toml", format!("{}: alt, variants and a price range are needed", kind.noun)));
+                return Err(("goods.toml", format!("{}: add alt, variants and a valid price range", kind.noun)));
             }
         }
         if self.channels.is_empty() || self.shops.iter().any(|shop| shop.channels.is_empty()) {
@@ -272,16 +272,16 @@ impl Words {
                 !self.categories.iter().any(|c| (0..c.brands.len()).any(|b| c.brand(b).0 == name.as_str()))
             });
             if let Some(name) = category.or(channel).or(tab).or(brand) {
-                return Err(("personas.toml", format!("{}: {name} is in no other list", persona.label)));
+                return Err(("personas.toml", format!("{}: {name} is missing from the other lists", persona.label)));
             }
             if persona.hours.is_empty() || persona.hours.iter().any(|hour| *hour > 23) {
-                return Err(("personas.toml", format!("{}: hours from 0 to 23 are needed", persona.label)));
+                return Err(("personas.toml", format!("{}: add hours, from 0 to 23", persona.label)));
             }
         }
         self.contexts.check(&self.category_names()).map_err(|detail| ("contexts.toml", detail))
     }
 
-    /// The names of the categories, in their order.
+    /// The names of the categories, in list order.
     pub(super) fn category_names(&self) -> Vec<&str> {
         self.categories.iter().map(|category| category.name.as_str()).collect()
     }

@@ -1,6 +1,8 @@
-//! UCI Online Retail II as input tables: an item's first sale on a day is its broadcast, a purchase an event.
+//! UCI Online Retail II as input tables: an item's first sale on a day becomes its broadcast, a
+//! purchase an event.
 //!
-//! `docs/demo-data.md` says how sales become channels, slots and prices, and what is left out.
+//! `docs/demo-data.md` says how sales become channels, slots and prices, and which rows are left
+//! out.
 
 mod layout;
 mod sale;
@@ -14,24 +16,25 @@ use layout::Layout;
 use sale::{Sale, Sales};
 use serde::Serialize;
 use sinsang_core::event::EventKind;
+use sinsang_core::printable::grouped;
 use sinsang_core::time::{DAY_MS, UnixMillis};
-use sinsang_tables::table::{Event, Tab};
+use sinsang_tables::table::{BroadcastText, Event, Tab};
 
-use crate::table_write::{self, BroadcastRow, Compression, Encoding, TableFormat};
+use crate::table_write::{self, Compression, Encoding, TableFormat};
 
-/// The name that the shop has in the tables.
+/// The shop's name in the tables.
 pub const SHOP: &str = "Online Retail";
-/// Won for a pound, fixed so that prices do not move with a market.
+/// Won for a pound: fixed, so that prices don't depend on a market.
 pub const WON_A_POUND: f64 = 1_800.0;
-/// Days after `as_of` that count as the schedule to come.
+/// Days after `as_of` that form the upcoming schedule.
 pub const UPCOMING_DAYS: i64 = 7;
-/// Where the file is had.
+/// The data set's source.
 pub const SOURCE: &str = "UCI Machine Learning Repository, \"Online Retail II\", https://doi.org/10.24432/C5CG6D";
 /// Longest slot in milliseconds.
 const LONGEST_MS: i64 = 60 * 60 * 1_000;
-/// Shortest slot in milliseconds, where the day is long enough for the channel's items.
+/// Shortest slot in milliseconds, if the day has room for all of the channel's items.
 const SHORTEST_MS: i64 = 3 * 60 * 1_000;
-/// Viewers that the page offers, and the purchases that one of them has at least.
+/// Number of viewers that the page offers, and the minimum purchases of each.
 const VIEWERS: usize = 10;
 const VIEWER_PURCHASES: usize = 150;
 
@@ -41,24 +44,24 @@ licensed under the Creative Commons Attribution 4.0 International licence,
 https://creativecommons.org/licenses/by/4.0/.
 
 Changed: sales were mapped to broadcasts and events, pounds to won at 1 GBP = 1,800 won,
-cancellations, free items and what is no product were left out.
+cancellations, free items and rows that are not products were left out.
 ";
 
-/// What to import, and as of when.
+/// Parameters of an import.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The data set as one Parquet file.
     pub file: PathBuf,
-    /// The folder to write to; made where it is missing. Tables of an earlier run in it are replaced.
+    /// The folder to write to; created if missing. Tables of an earlier run in it are replaced.
     pub out: PathBuf,
-    /// The moment that is taken as now: no event is later, and the sales of the [`UPCOMING_DAYS`] after it are the
-    /// schedule to come.
+    /// The present of the tables: no event is later, and the sales of the next [`UPCOMING_DAYS`]
+    /// form the upcoming schedule.
     pub as_of: UnixMillis,
-    /// How `broadcasts` is written.
+    /// File format of `broadcasts`.
     pub broadcasts: TableFormat,
-    /// How `events` is written.
+    /// File format of `events`.
     pub events: TableFormat,
-    /// Told of every row that is read; hidden where nobody looks.
+    /// Advances with each row read; may be hidden.
     pub progress: ProgressBar,
 }
 
@@ -76,13 +79,13 @@ impl Options {
     }
 }
 
-/// Why nothing, or not all, was imported.
+/// Why the import made no tables, or not all.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The data set is not there.
-    #[error("there is no file {}; the data set is had from the {SOURCE}, and is read as one Parquet file", path.display())]
+    /// The file does not exist.
+    #[error("no file {}: get the data set from the {SOURCE}, as one Parquet file", path.display())]
     Missing {
-        /// Where it was looked for.
+        /// The file's path.
         path: PathBuf,
     },
     /// The file cannot be read as Parquet.
@@ -90,39 +93,39 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the reader said.
+        /// The reader's error.
         detail: String,
     },
-    /// A column is missing or holds something else.
+    /// A column is missing or has another type.
     #[error("{}: column {column}: {detail}", path.display())]
     Column {
         /// The file.
         path: PathBuf,
         /// The column.
         column: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with the column.
         detail: String,
     },
-    /// The embedded layout does not fit; only a change to `crates/demo/data/retail.toml` can do that.
-    #[error("word list retail.toml: {detail}")]
+    /// The embedded layout is invalid; only a change to `crates/demo/data/retail.toml` fixes that.
+    #[error("invalid word list retail.toml: {detail}")]
     Layout {
-        /// What is wrong with it.
+        /// What is wrong with the layout.
         detail: String,
     },
-    /// A folder or file could not be written.
+    /// A folder or file can't be written.
     #[error("cannot write {}: {source}", path.display())]
     Io {
         /// The folder or file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// A table could not be written.
+    /// A table can't be written.
     #[error(transparent)]
     Write(#[from] table_write::Error),
 }
 
-/// Rows of the file that were left out; each is counted once, under the first that fits.
+/// Rows left out, each counted under the first matching reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LeftOut {
     /// No invoice, item, title or time, or a time before 1970.
@@ -133,42 +136,42 @@ pub struct LeftOut {
     pub not_a_product: usize,
     /// The price is not above 0.
     pub free: usize,
-    /// Later than the schedule to come.
+    /// After the end of the upcoming schedule.
     pub too_late: usize,
-    /// Kept for broadcasts, but no event: nobody is named.
+    /// Kept for broadcasts, but without an event: the row names no customer.
     pub event_without_user: usize,
-    /// Kept for broadcasts, but no event: later than `as_of`.
+    /// Kept for broadcasts, but without an event: later than `as_of`.
     pub event_after_as_of: usize,
-    /// Kept for broadcasts, but no event: the item is on the invoice already.
+    /// Kept for broadcasts, but without an event: the item is already on the invoice.
     pub event_repeated: usize,
 }
 
-/// What was imported.
+/// An import's results.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Rows of the file.
+    /// Number of rows in the file.
     pub rows: usize,
-    /// Rows that were left out.
+    /// Rows left out, by reason.
     pub left_out: LeftOut,
-    /// Rows of `broadcasts`.
+    /// Number of rows of `broadcasts`.
     pub broadcasts: usize,
-    /// Those that start after `as_of`.
+    /// Number of broadcasts that begin after `as_of`.
     pub upcoming: usize,
-    /// Items with a broadcast.
+    /// Number of items with a broadcast.
     pub items: usize,
-    /// Items whose first sale ever is after `as_of`.
+    /// Number of items whose first sale ever is after `as_of`.
     pub new_items_upcoming: usize,
-    /// Rows of `events`.
+    /// Number of rows of `events`.
     pub events: usize,
-    /// Users with an event.
+    /// Number of users with an event.
     pub users: usize,
-    /// Broadcasts of each channel.
+    /// Number of broadcasts of each channel.
     pub channels: BTreeMap<String, usize>,
-    /// Items of each category; those without one are under `-`.
+    /// Number of items of each category; `-` for items without one.
     pub categories: BTreeMap<String, usize>,
     /// Minutes from an item's first sale of a day to its slot: median and 95th percentile.
     pub wait_minutes: [i64; 2],
-    /// Most broadcasts at once.
+    /// Maximum number of broadcasts at once.
     pub on_air_most: usize,
 }
 
@@ -178,7 +181,7 @@ impl fmt::Display for Report {
         writeln!(f, "{} rows read from Online Retail II (Daqing Chen, CC BY 4.0)", self.rows)?;
         writeln!(
             f,
-            "left out            {} cancelled, {} no products, {} free, {} too late, {} unreadable",
+            "skipped             {} cancelled, {} not products, {} free, {} too late, {} unreadable",
             out.cancelled, out.not_a_product, out.free, out.too_late, out.unreadable
         )?;
         writeln!(
@@ -188,7 +191,7 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "{} broadcasts of {} items on {} channels, at most {} at once; {} to come, {} items of them for the first time",
+            "{} broadcasts of {} items on {} channels, at most {} at once; {} to come, with {} items for the first time",
             self.broadcasts,
             self.items,
             self.channels.len(),
@@ -205,7 +208,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// One slot. Times are milliseconds since the epoch.
+/// One slot. Times are milliseconds since the Unix epoch.
 struct Slot {
     sale: usize,
     channel: usize,
@@ -213,11 +216,13 @@ struct Slot {
     end: i64,
 }
 
-/// Reads the data set and writes `broadcasts`, `events`, `tabs`, `viewers.json` and `NOTICE` to `options.out`. Equal
-/// input gives equal bytes.
+/// Reads the data set and writes `broadcasts`, `events`, `tabs`, `viewers.json` and `NOTICE` to
+/// `options.out`. Equal input gives equal bytes.
 ///
 /// # Errors
-/// Where the file is missing or no such Parquet file, or the output cannot be written.
+/// [`Error::Missing`] if the file does not exist; [`Error::Read`] or [`Error::Column`] if it isn't
+/// a Parquet file of the data set; [`Error::Layout`] if the embedded layout is invalid;
+/// [`Error::Io`] or [`Error::Write`] if the output can't be written.
 pub fn online_retail(options: &Options) -> Result<Report, Error> {
     if !options.file.exists() {
         return Err(Error::Missing { path: options.file.clone() });
@@ -233,10 +238,10 @@ pub fn online_retail(options: &Options) -> Result<Report, Error> {
     let out = options.out.as_path();
     fs::create_dir_all(out).map_err(|source| Error::Io { path: out.to_owned(), source })?;
     table_write::remove_tables(out)?;
-    let rows_out: Vec<BroadcastRow> = slots.iter().map(|slot| row(&layout, &sales, &items, slot)).collect();
-    table_write::write_broadcasts(&options.broadcasts.path(out, "broadcasts"), options.broadcasts, &rows_out)?;
-    table_write::write_events(&options.events.path(out, "events"), options.events, &events)?;
-    table_write::write_tabs(&TableFormat::CSV.path(out, "tabs"), TableFormat::CSV, &tabs(&items))?;
+    let rows_out: Vec<BroadcastText> = slots.iter().map(|slot| row(&layout, &sales, &items, slot)).collect();
+    table_write::write_table(&options.broadcasts.path(out, "broadcasts"), options.broadcasts, &rows_out)?;
+    table_write::write_table(&options.events.path(out, "events"), options.events, &events)?;
+    table_write::write_table(&TableFormat::CSV.path(out, "tabs"), TableFormat::CSV, &tabs(&items))?;
     write_viewers(out, &sales, &items, &events)?;
     let notice = out.join("NOTICE");
     fs::write(&notice, NOTICE).map_err(|source| Error::Io { path: notice, source })?;
@@ -271,15 +276,15 @@ pub fn online_retail(options: &Options) -> Result<Report, Error> {
     })
 }
 
-/// What is known of each item, by its index in [`Sales::items`].
+/// Attributes of each item, by its index in [`Sales::items`].
 struct Items {
-    /// First sale ever.
+    /// Time of the first sale ever.
     first_at: Vec<i64>,
-    /// Theme by the item's first title.
+    /// Theme of the item's first title.
     theme: Vec<usize>,
     /// Index into `categories`.
     category: Vec<Option<usize>>,
-    /// Names, the commonest first.
+    /// Names of the categories, the commonest first.
     categories: Vec<String>,
 }
 
@@ -311,8 +316,8 @@ impl Items {
     }
 }
 
-/// A slot for every item's first sale of a day on a channel, and for each the wait from the sale to the slot in
-/// milliseconds. A channel shows one thing at a time: whatever is sold during a slot queues behind it.
+/// A slot for every item's first sale of a day on a channel, and the wait from each sale to its
+/// slot in milliseconds. A channel shows one item at a time: sales during a slot queue behind it.
 fn slots(layout: &Layout, sales: &Sales, items: &Items) -> (Vec<Slot>, Vec<i64>) {
     let mut seen = HashSet::new();
     let mut queues: BTreeMap<(i64, usize), Vec<usize>> = BTreeMap::new();
@@ -327,7 +332,7 @@ fn slots(layout: &Layout, sales: &Sales, items: &Items) -> (Vec<Slot>, Vec<i64>)
     for ((day, channel), queue) in queues {
         let Some(first) = queue.first().map(|index| sales.list[*index].at) else { continue };
         let room = ((day + 1) * DAY_MS - first) / i64::try_from(queue.len()).unwrap_or(i64::MAX);
-        // Whole seconds, so that nothing is lost where times are written.
+        // Whole seconds, so that written times lose nothing.
         let shortest = (room.min(SHORTEST_MS) / 1_000 * 1_000).max(1_000);
         let mut free = i64::MIN;
         let begin = slots.len();
@@ -346,9 +351,9 @@ fn slots(layout: &Layout, sales: &Sales, items: &Items) -> (Vec<Slot>, Vec<i64>)
     (slots, waits)
 }
 
-fn row(layout: &Layout, sales: &Sales, items: &Items, slot: &Slot) -> BroadcastRow {
+fn row(layout: &Layout, sales: &Sales, items: &Items, slot: &Slot) -> BroadcastText {
     let sale = &sales.list[slot.sale];
-    BroadcastRow {
+    BroadcastText {
         listing_id: Some(sales.items[sale.item].clone()),
         shop: SHOP.to_owned(),
         channel: layout.channel(slot.channel).to_owned(),
@@ -357,7 +362,7 @@ fn row(layout: &Layout, sales: &Sales, items: &Items, slot: &Slot) -> BroadcastR
         price: Some(sale.price),
         starts_at: UnixMillis(slot.start).to_kst_rfc3339(),
         ends_at: Some(UnixMillis(slot.end).to_kst_rfc3339()),
-        ..BroadcastRow::default()
+        ..BroadcastText::default()
     }
 }
 
@@ -382,6 +387,7 @@ fn events(layout: &Layout, sales: &Sales, items: &Items, as_of: UnixMillis, left
                 tab_id: None,
                 region: None,
                 device_class: None,
+                amount: None,
                 channel: Some(layout.channel(items.channel(layout, sales, sale)).to_owned()),
             });
         } else {
@@ -423,7 +429,7 @@ struct Viewers {
     viewers: Vec<Viewer>,
 }
 
-/// Writes the users whose purchases lean most to one category, each category once.
+/// Writes the users with the strongest leanings to a single category, one user for each category.
 fn write_viewers(out: &Path, sales: &Sales, items: &Items, events: &[Event]) -> Result<(), Error> {
     let index: HashMap<&str, usize> = sales.items.iter().enumerate().map(|(index, id)| (id.as_str(), index)).collect();
     let mut users: BTreeMap<&str, (usize, BTreeMap<usize, usize>)> = BTreeMap::new();
@@ -435,7 +441,8 @@ fn write_viewers(out: &Path, sales: &Sales, items: &Items, events: &[Event]) -> 
             *categories.entry(category).or_default() += 1;
         }
     }
-    // Few purchases make a share of all or nothing: where nobody has enough, whoever has the most is taken.
+    // Shares of few purchases are extreme. If nobody has enough purchases, those with the most are
+    // used.
     let most = users.values().map(|(count, _)| *count).max().unwrap_or(0);
     let enough = VIEWER_PURCHASES.min(most);
     let mut leaning: Vec<(usize, usize, usize, &str)> = Vec::new();
@@ -452,25 +459,13 @@ fn write_viewers(out: &Path, sales: &Sales, items: &Items, events: &[Event]) -> 
         let known = viewers.iter().any(|viewer: &Viewer| viewer.user_id == user);
         if viewers.len() < VIEWERS && !known && taken.insert(category) {
             let name = &items.categories[category];
-            let label = format!("고객 {user} · {}건 · {name} {share} %", thousands(count));
+            let label = format!("고객 {user} · {}건 · {name} {share} %", grouped(count as u64));
             viewers.push(Viewer { user_id: user.to_owned(), label });
         }
     }
     let format = TableFormat { encoding: Encoding::Ndjson, compression: Compression::Plain };
     table_write::write_text(&out.join("viewers.json"), format, std::iter::once(Viewers { viewers }))?;
     Ok(())
-}
-
-fn thousands(count: usize) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn on_air_most(slots: &[Slot]) -> usize {

@@ -1,4 +1,5 @@
-//! The demo generator against the figures it is built on, against itself, and its tables against its truth.
+//! The demo generator, checked against real figures, for determinism, and its tables against its
+//! truth.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
@@ -44,7 +45,7 @@ fn the_shares_are_those_of_the_real_schedules() {
     let folder = tempfile::tempdir().unwrap();
     let report = generate(&small(folder.path(), 120, 20)).unwrap();
     let s = &report.shares;
-    // Name, made, measured on real schedules, how far apart they may be.
+    // Name, generated share, share on real schedules, tolerance.
     let shares = [
         ("missing brand", s.missing_brand, 0.19, 0.03),
         ("missing price", s.missing_price, 0.083, 0.02),
@@ -157,7 +158,7 @@ fn the_tables_agree_with_the_truth_and_hold_every_trap() {
         }
     }
     for (key, listing) in &by_code {
-        // A listing may be in the history by rows without a code only, never the other way round.
+        // A listing may be in the history through rows without a code; the reverse is impossible.
         assert!(listing["in_history"] == true || !aired_before.contains(key), "{listing}");
     }
     for (product, first) in &first_rows {

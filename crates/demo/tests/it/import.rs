@@ -1,4 +1,5 @@
-//! The import of Online Retail II on a small file of every kind of row, and on the real file where it is named.
+//! The import of Online Retail II: a small file with every kind of row, and the real file if the
+//! environment names it.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -22,11 +23,11 @@ const ROWS: &[Row] = &[
     ("489434", "79323P", Some("PINK CHERRY LIGHTS"), 12, "2011-08-30T07:45:00Z", 6.75, Some(13_085.0), UK),
     // Already on the invoice: one event.
     ("489434", "79323P", Some("PINK CHERRY LIGHTS"), 2, "2011-08-30T07:45:00Z", 6.75, Some(13_085.0), UK),
-    // The same day, the same channel: no second broadcast. Another wording is kept for another day.
+    // The same day and channel: no second broadcast. The other wording counts on another day.
     ("489435", "79323P", Some("PINK CHERRY LIGHTS"), 1, "2011-08-30T10:00:00Z", 6.75, Some(12_748.0), UK),
     ("489436", "79323P", Some("CHERRY LIGHTS PINK"), 1, "2011-08-31T10:00:00Z", 6.75, Some(12_748.0), UK),
     ("489436", "79323W", Some("WHITE CHERRY LIGHTS"), 1, "2011-08-31T10:00:00Z", 0.85, Some(12_748.0), UK),
-    // Abroad is a channel of its own.
+    // Sales abroad have their own channel.
     ("489437", "79323P", Some("PINK CHERRY LIGHTS"), 1, "2011-08-31T11:00:00Z", 6.75, Some(12_431.0), "France"),
     ("489438", "22041", Some("RECORD FRAME"), 1, "2011-08-31T12:00:00Z", 2.1, None, UK),
     ("C489439", "22041", Some("RECORD FRAME"), -1, "2011-08-31T12:00:00Z", 2.1, Some(13_085.0), UK),
@@ -35,7 +36,7 @@ const ROWS: &[Row] = &[
     ("489442", "22041", Some("RECORD FRAME"), 1, "2011-08-31T12:00:00Z", 0.0, Some(13_085.0), UK),
     ("489443", "22041", None, 1, "2011-08-31T12:00:00Z", 2.1, Some(13_085.0), UK),
     ("489443", "22041", Some("RECORD FRAME"), 1, "1969-12-31T12:00:00Z", 2.1, Some(13_085.0), UK),
-    // To come: broadcasts, but no events.
+    // After `as_of`: broadcasts, but no events.
     ("489444", "22999", Some("TRAVEL CARD WALLET"), 1, "2011-09-02T09:00:00Z", 0.42, Some(13_085.0), UK),
     ("489445", "22998", Some("TRAVEL CARD"), 1, "2011-09-08T00:00:00Z", 0.42, Some(13_085.0), UK),
 ];
@@ -109,7 +110,8 @@ fn sales_become_broadcasts_and_purchases_events_and_the_rest_is_counted() {
             )
         })
         .collect();
-    // Two things of one channel and moment queue for three minutes; whatever nothing follows lasts an hour.
+    // Two items of one channel and moment queue for three minutes; a slot without a successor lasts
+    // an hour.
     let expected = [
         ("UK Christmas", "85048", "CHRISTMAS GLASS BALL", 12_510, "2011-08-30T16:45", "2011-08-30T17:45"),
         ("UK Candles & Lights", "79323P", "PINK CHERRY LIGHTS", 12_150, "2011-08-30T16:45", "2011-08-30T17:45"),

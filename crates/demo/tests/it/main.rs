@@ -1,4 +1,4 @@
-//! Tables that are made: their truth, and what becomes of a public data set.
+//! Demo tables: generated ones with their truth, and the import of a public data set.
 
 mod generate;
 mod import;

@@ -1,4 +1,4 @@
-//! A topic on librdkafka's own mock cluster.
+//! Tests of a topic on librdkafka's own mock cluster.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn cluster() -> MockCluster<'static, DefaultProducerContext> {
 }
 
 fn send(brokers: &str, payloads: &[String]) {
-    // Small batches, for one of them is the least that a consumer is given.
+    // Small batches: a consumer receives at least one batch at a time.
     let producer: BaseProducer =
         ClientConfig::new().set("bootstrap.servers", brokers).set("batch.num.messages", "10").create().unwrap();
     for payload in payloads {
@@ -37,7 +37,7 @@ fn run_with(brokers: &str, events: &Path, settings: &[(&str, &str)]) -> Result<R
         topic: "events".to_owned(),
         group: "sinsang".to_owned(),
         idle: Duration::from_secs(3),
-        // A consumer that died is waited for no longer than it takes to show it.
+        // Short timeouts, so that a dead consumer is noticed quickly.
         settings: [("session.timeout.ms", "10000"), ("heartbeat.interval.ms", "500")]
             .iter()
             .chain(settings)
@@ -59,14 +59,15 @@ fn each_message_is_read_once_by_runs_that_follow_each_other() {
     assert_eq!(report.rejected.len(), 1, "{report}");
     assert_eq!(table(&events).len(), 300);
 
-    // Producers too send twice where an answer got lost.
+    // Producers send twice too, if an answer is lost.
     send(&brokers, &[event(7, 7), event(400, 400)]);
     let report = run(&brokers, &events).unwrap();
     assert_eq!((report.read, report.events, report.known), (2, 1, 1), "{report}");
     assert_eq!(table(&events).len(), 301);
 }
 
-/// The table's folder is taken away after the messages were read and before they are on the disk: as for a run that is killed there.
+/// Removes the table's folder after the messages are read and before they are on disk, as if the
+/// run were killed there.
 #[test]
 fn a_run_that_dies_before_its_events_are_safe_leaves_them_to_the_next() {
     let (cluster, work) = (cluster(), tempfile::tempdir().unwrap());
@@ -86,7 +87,7 @@ fn a_run_that_dies_before_its_events_are_safe_leaves_them_to_the_next() {
     assert_eq!(table(&events).len(), 50);
 }
 
-/// A message comes more often than a run waits for one, in every partition, for as long as it runs.
+/// Sends messages to every partition more often than a run's timeout, for as long as it runs.
 #[test]
 fn a_run_ends_where_the_topic_ended_when_it_began() {
     let (cluster, work) = (cluster(), tempfile::tempdir().unwrap());
@@ -110,7 +111,7 @@ fn a_run_ends_where_the_topic_ended_when_it_began() {
         let report = report.expect("the run does not end").unwrap();
         assert!(report.events >= 200, "{report}");
     });
-    // Nothing is lost: the next run has the rest.
+    // Nothing is lost: the next run reads the rest.
     run(&brokers, &events).unwrap();
     assert!(table(&events).len() > 200);
 }
@@ -137,7 +138,7 @@ fn brokers_that_vanish_with_messages_left_fail_the_run_and_nothing_is_lost() {
     let (left, read) = (*left, *read);
     assert!(left > 0 && read > 0 && left + read == 2_000, "{error}");
     let text = error.to_string();
-    assert!(text.contains(&format!("{left} messages of events are left")) && text.contains("run it again"), "{text}");
+    assert!(text.contains(&format!("{left} messages of events are unread")) && text.contains("run it again"), "{text}");
     assert_eq!(table(&events).len() as u64, read, "what was read is on the disk");
     (1..=2).for_each(|broker| cluster.broker_up(broker).unwrap());
     round_trip(0);
@@ -149,5 +150,5 @@ fn brokers_that_vanish_with_messages_left_fail_the_run_and_nothing_is_lost() {
 fn brokers_that_are_away_are_told() {
     let work = tempfile::tempdir().unwrap();
     let error = run("127.0.0.1:9", &work.path().join("events")).unwrap_err().to_string();
-    assert!(error.starts_with("Kafka, asking the brokers for the topic"), "{error}");
+    assert!(error.starts_with("Kafka failed while asking the brokers for the topic"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Events taken in from objects and from Kafka.
+//! Tests of importing events from objects and from Kafka.
 
 mod kafka;
 mod objects;

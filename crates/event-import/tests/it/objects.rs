@@ -1,4 +1,5 @@
-//! Objects in a folder and in a store that speaks S3, read once each whatever happens between.
+//! Tests of objects in a folder and in an S3-compatible store, each read once whatever happens in
+//! between.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -54,7 +55,8 @@ fn late_objects_count_and_none_counts_twice() {
     assert_eq!((report.read, report.events, report.known, report.files), (2, 4, 0, 2), "{report}");
     assert_eq!(names(&events), ["2026-11-22T13-0001.ndjson.gz", "2026-11-22T14-0001.ndjson.gz"]);
 
-    // A name that sorts before one that was read, an event delivered twice under another name, and one that happened hours before.
+    // A name that sorts before one already read, an event delivered twice under different names,
+    // and an event from hours earlier.
     put(&root, 13, "a", &[event(5, 1), event(1, 0)]);
     put(&root, 16, "a", &[event(6, 2), event(6, 2)]);
     let report = run_folder(&root, &events);
@@ -62,10 +64,10 @@ fn late_objects_count_and_none_counts_twice() {
     assert_eq!(report.mark.unwrap().to_string(), "2026-11-22T16");
     assert_eq!(table(&events).len(), 6);
 
-    // Hour 13 is behind the look back by now, 14 is its first hour.
+    // Hour 13 is outside the lookback by then; 14 is its first hour.
     let report = run_folder(&root, &events);
     assert_eq!((report.read, report.read_before, report.events), (0, 2, 0), "{report}");
-    // Without its note it reads all again, and adds nothing.
+    // Without its record the run reads everything again, and adds nothing.
     fs::remove_file(events.join(".read.json")).unwrap();
     let report = run_folder(&root, &events);
     assert_eq!((report.read, report.events, report.known), (4, 0, 8), "{report}");
@@ -122,7 +124,7 @@ fn an_object_that_is_dated_ahead_is_read_and_hides_nothing_that_comes() {
     let report = run_folder(&root, &events);
     assert_eq!((report.read, report.read_before, report.events, report.ahead), (1, 2, 1, 0), "{report}");
 
-    // A mark that was set before such objects were told apart; its note has names alone.
+    // A mark from a release that did not tell such objects apart; its record has only names.
     let note = format!(
         r#"{{"sources":{{"{}":{{"hour":"2036-01-01T00","objects":["date=2036-01-01/hour=00/ahead.ndjson.gz"]}}}}}}"#,
         fs::canonicalize(&root).unwrap().display()
@@ -144,7 +146,7 @@ fn a_damaged_object_that_is_put_right_is_read_however_late() {
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..whole.len() - 9]).unwrap();
     assert_eq!(run_folder(&root, &events).damaged.len(), 1);
-    // Far behind the hours that are looked at again, and still damaged.
+    // Well before the hours that are checked again, and still damaged.
     put(&root, 22, "later", &[event(1_000, 0)]);
     let report = run_folder(&root, &events);
     assert_eq!((report.read, report.damaged.len(), report.damaged_before), (1, 0, 1), "{report}");
@@ -156,7 +158,7 @@ fn a_damaged_object_that_is_put_right_is_read_however_late() {
     assert_eq!(table(&events).len(), 501);
     let report = run_folder(&root, &events);
     assert_eq!((report.read, report.damaged_before), (0, 0), "{report}");
-    // A name that could be taken for an encoded one.
+    // A name that looks percent-encoded.
     put(&root, 13, "100%25", &[event(2_000, 0)]);
     let other = root.join("date=2026-11-22/hour=13/100%25.ndjson.gz");
     let short = fs::read(&other).unwrap();
@@ -167,7 +169,7 @@ fn a_damaged_object_that_is_put_right_is_read_however_late() {
     fs::write(&other, &short).unwrap();
     let report = run_folder(&root, &events);
     assert_eq!((report.read, report.damaged_before), (1, 0), "{report}");
-    // One that is taken away is not missed.
+    // A removed object is forgotten.
     put(&root, 22, "cut", &lines);
     let other = root.join("date=2026-11-22/hour=22/cut.ndjson.gz");
     fs::write(&other, &whole[..50]).unwrap();
@@ -182,7 +184,7 @@ fn rejects_stay_through_clean_runs_and_junk_alone_is_told() {
     let (root, events) = (work.path().join("objects"), work.path().join("events"));
     put(&root, 13, "junk", &["no event".to_owned(), "[]".to_owned()]);
     let report = run_folder(&root, &events);
-    assert!(report.is_useless() && report.to_string().contains("nothing that was read is an event"), "{report}");
+    assert!(report.is_useless() && report.to_string().contains("no event found"), "{report}");
     put(&root, 14, "good", &[event(1, 0)]);
     let report = run_folder(&root, &events);
     assert!(!report.is_useless(), "{report}");
@@ -192,7 +194,7 @@ fn rejects_stay_through_clean_runs_and_junk_alone_is_told() {
     assert!(rejects.starts_with("{\"run\":\"2026-11-22T23:30:00.000Z\""), "{rejects}");
 }
 
-/// Whoever guesses or knows the id of another's event must not have it taken for one that came before.
+/// Guessing or knowing the id of another viewer's event must not make that event look known.
 #[test]
 fn objects_that_a_writer_joined_without_line_ends_are_events_each() {
     let work = tempfile::tempdir().unwrap();
@@ -253,7 +255,7 @@ fn a_pipe_among_objects_is_not_waited_for() {
     assert_eq!(report.events, 1, "{report}");
 }
 
-/// Each of these ended the list of the whole folder.
+/// Each of these once stopped the listing of the whole folder.
 #[cfg(unix)]
 #[test]
 fn names_that_no_object_can_have_and_links_in_a_circle_cost_nothing_but_themselves() {
@@ -274,7 +276,7 @@ fn names_that_no_object_can_have_and_links_in_a_circle_cost_nothing_but_themselv
     symlink(elsewhere.join("date=2026-11-22/hour=15"), root.join("date=2026-11-22/hour=15")).unwrap();
     let report = run_folder(&root, &events);
     assert_eq!((report.read, report.events, report.damaged.len(), report.aside.len()), (2, 2, 0, 4), "{report}");
-    assert!(report.to_string().contains("it is a link to a folder that it is in"), "{report}");
+    assert!(report.to_string().contains("a link to a folder that contains it"), "{report}");
     let report = run_folder(&root, &events);
     assert_eq!((report.read, report.read_before, report.aside.len()), (0, 2, 4), "{report}");
     assert!(!report.is_useless(), "{report}");
@@ -310,7 +312,7 @@ fn lines_of_the_forgotten_go_from_objects_and_from_those_set_aside() {
     put(&root.join("rejected"), 14, "aside", &[event(1, 2), event(2, 2)]);
     let objects = Objects::new(root.to_str().unwrap(), 2, |_| None).unwrap();
     let is_wanted = |line: &[u8]| !String::from_utf8_lossy(line).contains("0000000000000001");
-    // Damaged ones are told, and end nothing.
+    // Damaged objects are reported, and the rest is processed.
     let cut = root.join("date=2026-11-22/hour=12/cut.ndjson.gz");
     fs::create_dir_all(cut.parent().unwrap()).unwrap();
     fs::write(&cut, &before[..before.len() - 9]).unwrap();
@@ -353,7 +355,7 @@ proptest! {
     }
 }
 
-/// What of S3 is needed to list and get, with a failure before each answer that is to be overcome.
+/// Serves the part of S3 needed to list and get, with a recoverable failure before each answer.
 fn serve(objects: BTreeMap<String, Vec<u8>>) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());

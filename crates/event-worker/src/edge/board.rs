@@ -1,7 +1,9 @@
-//! The one who counts: a Durable Object that keeps the marks of a [`Counter`] and publishes a pulse of them once a minute.
+//! The pulse counter: a Durable Object that keeps the marks of a [`Counter`] and publishes a pulse
+//! of them once a minute.
 //!
-//! A pulse is written twice: first under its own number, where lists that go on in its order find it, and a minute later as the latest one.
-//! So by the time an edge meets it, KV has brought the numbered one everywhere.
+//! A pulse is written twice: first under its own number, where continued lists find it, and a
+//! minute later as the latest one. By the time an edge sees it, KV has replicated the numbered one
+//! everywhere.
 
 use std::cell::RefCell;
 use std::pin::pin;
@@ -24,18 +26,21 @@ use crate::pulse_marks;
 const BINDING: &str = "PULSE";
 /// The KV namespace that the edge reads.
 pub(super) const STORE: &str = "SNAPSHOTS";
-/// Milliseconds between two pulses, where the environment does not say.
+/// Default milliseconds between two pulses.
 const EVERY_MS: u64 = 60_000;
-/// KV takes one write of a key in a second.
+/// Shortest interval in milliseconds: KV accepts one write of a key each second.
 const LEAST_EVERY_MS: u64 = 1_000;
-/// How long a pulse can be had by its number: a day, in seconds. Lists go on for minutes.
+/// How long a pulse is kept under its number: a day, in seconds. Continued lists need it for
+/// minutes.
 const KEPT_S: u32 = 86_400;
-/// How long the object may take to answer. One that is overloaded queues requests before it refuses them, and a batch must not wait for it.
+/// Timeout of the object's answer, in milliseconds. An overloaded object queues requests before it
+/// refuses them, and a batch must not wait for that.
 const FEED_LIMIT_MS: u64 = 5_000;
-/// Longest message that is taken, in bytes: far above what a batch has.
+/// Limit on a message in bytes: far above a batch's size.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
-/// Tells the one who counts what happened, where one is bound. A pulse is worth no event: what fails here is told and forgotten.
+/// Sends happenings to the counter, if one is bound. A failure is logged and dropped: a pulse is
+/// not worth losing an event for.
 pub(super) async fn feed(env: &Env, bytes: Vec<u8>) {
     if bytes.is_empty() {
         return;
@@ -43,10 +48,10 @@ pub(super) async fn feed(env: &Env, bytes: Vec<u8>) {
     let late = Delay::from(Duration::from_millis(FEED_LIMIT_MS));
     let outcome = match select(pin!(tell(env, &bytes)), pin!(late)).await {
         Either::Left((outcome, _)) => outcome,
-        Either::Right(_) => Err(worker::Error::RustError("it did not answer in time".to_owned())),
+        Either::Right(_) => Err(worker::Error::RustError("timed out".to_owned())),
     };
     if let Err(error) = outcome {
-        worker::console_error!("the pulse missed {} bytes of happenings: {error}", bytes.len());
+        worker::console_error!("the pulse lost {} bytes of events: {error}", bytes.len());
     }
 }
 
@@ -66,7 +71,7 @@ async fn tell(env: &Env, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Counts, in one place for all.
+/// Counts happenings, in one place for all consumers.
 #[durable_object(alarm)]
 pub struct PulseBoard {
     state: State,
@@ -93,7 +98,7 @@ impl DurableObject for PulseBoard {
 
     async fn alarm(&self) -> Result<Response> {
         if let Err(error) = self.publish().await {
-            worker::console_error!("the pulse could not be published, and is tried again: {error}");
+            worker::console_error!("can't publish the pulse, retrying later: {error}");
         }
         let is_over = self.with(|counter| counter.is_empty())? && self.waiting()?.is_none();
         if !is_over {
@@ -104,7 +109,7 @@ impl DurableObject for PulseBoard {
 }
 
 impl PulseBoard {
-    /// Takes in happenings, stores the marks that they change, and tells what became of them.
+    /// Counts happenings, stores the changed marks, and returns the outcomes as a line of JSON.
     fn count(&self, bytes: &[u8]) -> Result<String> {
         let now = now();
         let mut outcomes: Vec<(Counted, usize)> = Counted::ALL.map(|of| (of, 0)).into();
@@ -122,7 +127,8 @@ impl PulseBoard {
         Ok(format!("{{\"pulse\":{{{}}}}}", parts.join(",")))
     }
 
-    /// Lets `act` use the counter, which is read from storage first where the object has just woken up.
+    /// Lets `act` use the counter, which is first read from storage if the object has just woken
+    /// up.
     fn with<T>(&self, act: impl FnOnce(&mut Counter) -> T) -> Result<T> {
         let busy = |_| worker::Error::RustError("the counter is in use".to_owned());
         let mut counter = self.counter.try_borrow_mut().map_err(busy)?;
@@ -134,8 +140,8 @@ impl PulseBoard {
 
     fn load(&self) -> Result<Counter> {
         let sql = self.state.storage().sql();
-        // A product's marks are a row, which without a rowid is billed as one and not as two; `waiting` has the pulse that is to become the
-        // latest, if any.
+        // Each product's marks are one row; without a rowid, a write is billed as one row instead
+        // of two. `waiting` holds the next pulse to become the latest, if any.
         let table = "CREATE TABLE IF NOT EXISTS mark (product TEXT PRIMARY KEY, marks BLOB NOT NULL) WITHOUT ROWID";
         sql.exec(table, None)?;
         sql.exec("CREATE TABLE IF NOT EXISTS waiting (only INTEGER PRIMARY KEY, pulse BLOB NOT NULL)", None)?;
@@ -150,7 +156,7 @@ impl PulseBoard {
         Ok(counter)
     }
 
-    /// Stores what has changed. No other event runs meanwhile, so all of it is stored or nothing.
+    /// Stores the changes. No other event runs meanwhile, so it stores all of them or none.
     fn store(&self) -> Result<()> {
         let sql = self.state.storage().sql();
         for (product, marks) in self.with(Counter::take_changed)? {
@@ -164,7 +170,7 @@ impl PulseBoard {
         Ok(())
     }
 
-    /// The pulse that is to become the latest.
+    /// The next pulse to become the latest.
     fn waiting(&self) -> Result<Option<Vec<u8>>> {
         let row = self.state.storage().sql().exec("SELECT pulse FROM waiting", None)?.raw().next().transpose()?;
         Ok(row.and_then(|row| match row.into_iter().next() {
@@ -173,7 +179,7 @@ impl PulseBoard {
         }))
     }
 
-    /// Makes the waiting pulse the latest, and lays the next one beside.
+    /// Publishes the waiting pulse as the latest, then the next one under its number.
     async fn publish(&self) -> Result<()> {
         let now = now();
         let next = self.with(|counter| {
@@ -188,7 +194,7 @@ impl PulseBoard {
         let Some(bytes) = next else { return Ok(()) };
         let failed = |error: String| worker::Error::RustError(error);
         let bytes = bytes.map_err(|error| failed(error.to_string()))?;
-        // Read by the edge's own reader before it is published, as every pack is.
+        // The edge's own reader checks the pulse before it is published, as for every pack.
         let pulse = Pulse::parse(bytes.clone()).map_err(|damage| failed(damage.to_string()))?;
         self.put(Key::PulseOf(pulse.number()), &bytes, Some(KEPT_S)).await?;
         let waiting = vec![SqlStorageValue::Integer(0), bytes.into()];
@@ -196,9 +202,9 @@ impl PulseBoard {
         Ok(())
     }
 
-    /// Writes a value to the edge's store, to be kept for `ttl_s` seconds or for ever.
+    /// Writes a value to the edge's store, with an expiry after `ttl_s` seconds or none.
     async fn put(&self, key: Key, bytes: &[u8], ttl_s: Option<u32>) -> Result<()> {
-        // By name: the crate's own KV brings a second JSON along.
+        // Called by name: the crate's own KV binding adds a second JSON library.
         let store = Reflect::get(self.env.as_ref(), &STORE.into())?;
         let put: Function = Reflect::get(&store, &"put".into())?.dyn_into()?;
         let options = Object::new();

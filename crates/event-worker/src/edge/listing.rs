@@ -1,4 +1,4 @@
-//! The live board's listings, as an isolate of the consumer remembers them.
+//! The live board's listings, remembered by an isolate of the consumer.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use worker::{Env, Error, Result};
 use super::{board::STORE, now};
 use crate::listing::Listings;
 
-/// The live manifest is looked up at most once in this time.
+/// Minimum time between two looks at the live manifest.
 const LOOK_MS: i64 = MINUTE_MS;
 
 #[derive(Default)]
@@ -28,14 +28,14 @@ thread_local! {
     static KNOWN: RefCell<Known> = RefCell::default();
 }
 
-/// The listings of the live board, or of the last one that could be read; nothing where none could.
+/// The listings of the live board, or of the last readable one; `None` if none could be read.
 pub(super) async fn listings(env: &Env) -> Option<Rc<Listings>> {
     let now = now();
     let (known, is_due) = KNOWN.with_borrow_mut(|known| {
-        // Below 0 where the clock has gone back.
+        // Negative if the clock has gone back.
         let is_due = known.looked_at.is_none_or(|at| !(0..LOOK_MS).contains(&now.since(at)));
         if is_due {
-            // Before the reads, so that batches that come meanwhile don't read as well.
+            // Set before the reads, so that concurrent batches don't read as well.
             known.looked_at = Some(now);
         }
         (known.listings.clone(), is_due)
@@ -52,13 +52,13 @@ pub(super) async fn listings(env: &Env) -> Option<Rc<Listings>> {
             found
         }
         Err(error) => {
-            worker::console_error!("the live board's listings can't be read: {error}");
+            worker::console_error!("can't read the live board's listings: {error}");
             known
         }
     }
 }
 
-/// The listings of the live board, where they are not `known`.
+/// The listings of the live board; `None` if they are the `known` ones.
 async fn look(env: &Env, known: Option<&Listings>) -> Result<Option<Listings>> {
     let failed = |damage: sinsang_core::pack::Damage| Error::RustError(damage.to_string());
     let Some(manifest) = get(env, Key::Live).await? else { return Ok(None) };
@@ -67,7 +67,7 @@ async fn look(env: &Env, known: Option<&Listings>) -> Result<Option<Listings>> {
         return Ok(None);
     }
     let bytes = get(env, Key::Pack(Kind::Board, id)).await?;
-    let bytes = bytes.ok_or_else(|| Error::RustError("the live board is not there".to_owned()))?;
+    let bytes = bytes.ok_or_else(|| Error::RustError("the live board is missing".to_owned()))?;
     Listings::parse(bytes, id).map(Some).map_err(failed)
 }
 

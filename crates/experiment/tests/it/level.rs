@@ -1,4 +1,5 @@
-//! How often a report cries wolf, and whether it sees what is there: seeded experiments of known truth, looked at again and again.
+//! False alarm rate and power of the report, on seeded experiments with a known truth and repeated
+//! looks.
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -8,12 +9,14 @@ const ALPHA: f64 = 0.05;
 const LOOKS: [usize; 12] = [400, 600, 800, 1_000, 1_300, 1_600, 2_000, 2_400, 2_800, 3_200, 3_600, 4_000];
 const PLANNED: f64 = 2_000.0;
 
-/// Clicks of a viewer: some never click, others often, so that clicks depend on each other and viewers do not.
+/// A viewer's clicks: most viewers never click, others often, so clicks depend on each other and
+/// viewers don't.
 fn clicks(random: &mut ChaCha8Rng, share: f64) -> f64 {
     if random.random_bool(share) { f64::from(random.random_range(1_u32..8)) } else { 0.0 }
 }
 
-/// Of `runs` experiments, those that at any look were significant: by the sequence, and by a z-test of each look for itself.
+/// Number of `runs` that are significant at any look, by the sequence and by a separate z-test at
+/// each look.
 fn significant(runs: u64, treated: f64, outcome: fn(f64) -> f64) -> (usize, usize) {
     let (mut by_sequence, mut by_z) = (0, 0);
     for run in 0..runs {
@@ -39,7 +42,7 @@ fn significant(runs: u64, treated: f64, outcome: fn(f64) -> f64) -> (usize, usiz
 
 #[test]
 fn of_a_thousand_experiments_without_a_difference_no_more_than_the_level_alarm_at_any_of_twelve_looks() {
-    // 50 of 1,000 are the level; 1.645 deviations above it would be 61.
+    // The level allows 50 of 1,000; 61 is 1.645 standard deviations above.
     for outcome in [(|clicks| f64::min(clicks, 1.0)) as fn(f64) -> f64, |clicks| clicks] {
         let (by_sequence, by_z) = significant(1_000, 0.1, outcome);
         println!("false alarms in 1,000 runs: {by_sequence} by the sequence, {by_z} by a z-test at each look");

@@ -1,15 +1,25 @@
-//! Events in files, good and bad, into a report and its plot.
+//! From events files, valid and invalid, to a report and its plot.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use sinsang_experiment::{Settings, exposure, plot, report};
+use sinsang_experiment::metric::Tally;
+use sinsang_experiment::{REVENUE_CAP_WON, Settings, exposure, plot, report};
 
 fn settings() -> Settings {
     let variants = vec![("control".to_owned(), 1.0), ("fresh".to_owned(), 1.0)];
-    Settings { experiment: "soon-first".to_owned(), variants, planned: 1_000.0, alpha: 0.05, devices: false }
+    Settings {
+        experiment: "soon-first".to_owned(),
+        variants,
+        planned: 1_000.0,
+        alpha: 0.05,
+        devices: false,
+        cap_won: REVENUE_CAP_WON,
+        before_days: 14,
+        guardrails: Vec::new(),
+    }
 }
 
 fn event(id: &str, variant: &str, viewer: &str, kind: &str, at: &str) -> String {
@@ -27,7 +37,8 @@ fn a_report_tells_rates_by_viewer_and_what_was_set_aside() {
         let name = format!("v{viewer}");
         writeln!(text, "{}", event(&format!("i{viewer}"), variant, &name, "impression", "2026-11-20T10:00:00+09:00"))
             .unwrap();
-        // One in ten of the control clicks, three in ten of the other, twice each, on the third day.
+        // On the third day, one in ten viewers of the control and three in ten of the variant click
+        // twice.
         if viewer / 2 % 10 < if variant == "fresh" { 3 } else { 1 } {
             for turn in 0..2 {
                 let click = event(&format!("c{viewer}.{turn}"), variant, &name, "click", "2026-11-22T11:00:00+09:00");
@@ -35,7 +46,8 @@ fn a_report_tells_rates_by_viewer_and_what_was_set_aside() {
             }
         }
     }
-    // An event again, one of before any exposure, one of nobody, a viewer of both variants, another experiment, and rows that are none.
+    // A duplicate, an event before any exposure, one of an unexposed viewer, a viewer of both
+    // variants, another experiment, and invalid rows.
     writeln!(text, "{}", event("c1.0", "fresh", "v1", "click", "2026-11-22T11:00:00+09:00")).unwrap();
     writeln!(text, "{}", event("x1", "fresh", "v1", "click", "2026-11-20T09:59:59+09:00")).unwrap();
     writeln!(text, "{}", event("x2", "fresh", "nobody", "click", "2026-11-22T11:00:00+09:00")).unwrap();
@@ -50,16 +62,16 @@ fn a_report_tells_rates_by_viewer_and_what_was_set_aside() {
     let file = folder.path().join("events.ndjson");
     std::fs::write(&file, text).unwrap();
 
-    let (viewers, intake) = exposure::read(&[file], "soon-first").unwrap();
+    let (viewers, intake) = exposure::read(&[file], "soon-first", 14).unwrap();
     assert_eq!((intake.rows, intake.twice, intake.unexposed, intake.others, intake.rejected), (1_404, 1, 2, 1, 3));
-    assert!(intake.reasons[1].contains("events.ndjson line 1408: at is \"yesterday\""), "{:?}", intake.reasons);
+    assert!(intake.reasons[1].contains("events.ndjson line 1408: invalid at \"yesterday\""), "{:?}", intake.reasons);
     let found = report(&viewers, intake, &settings());
     assert_eq!((found.mixed_viewers, found.strangers, found.is_ratio_broken), (1, 0, false));
     let [control, fresh] = &found.variants[..] else { panic!("{found}") };
     assert_eq!((control.viewers, fresh.viewers, fresh.exposures), (500, 500, 500));
     let means: Vec<f64> = fresh.rates.iter().map(|rate| rate.mean).collect();
     assert!(
-        means.iter().zip([0.3, 0.0, 0.0, 0.6]).all(|(mean, expected)| (mean - expected).abs() < 1e-12),
+        means.iter().zip([0.3, 0.0, 0.0, 0.6, 0.0]).all(|(mean, expected)| (mean - expected).abs() < 1e-12),
         "{means:?}"
     );
     let clicked = &fresh.rates[0];
@@ -69,8 +81,7 @@ fn a_report_tells_rates_by_viewer_and_what_was_set_aside() {
         "{found}"
     );
     assert!(control.rates[0].p.is_none());
-    // Nobody bought: nothing is significant where nothing varies.
-    assert!((fresh.rates[2].p.unwrap() - 1.0).abs() < 1e-12);
+    assert_eq!((fresh.rates[2].effect, fresh.rates[2].p), (None, None), "nobody bought: there is nothing to tell");
     assert!((fresh.clicked_by_day[2] - 0.3).abs() < 1e-12 && fresh.clicked_by_day[0].abs() < 1e-12);
     let svg = plot::svg(&found);
     assert!(svg.starts_with("<svg") && svg.contains("fresh: clicked") && !svg.contains("NaN"), "{svg}");
@@ -87,9 +98,9 @@ fn a_ratio_that_is_off_spoils_the_report() {
         })
         .collect();
     std::fs::write(&file, rows.join("\n")).unwrap();
-    let (viewers, intake) = exposure::read(&[file], "soon-first").unwrap();
+    let (viewers, intake) = exposure::read(&[file], "soon-first", 14).unwrap();
     let found = report(&viewers, intake, &settings());
-    assert!(found.is_ratio_broken && found.to_string().contains("believe nothing above"), "{found}");
+    assert!(found.is_ratio_broken && found.to_string().contains("results above are not valid"), "{found}");
 }
 
 #[test]
@@ -117,12 +128,12 @@ fn a_table_of_events_is_read_as_it_was_ingested() {
         event("n", "fresh", "00000000000000aa", "alarm", "2026-11-20T02:00:00Z"),
     )
     .unwrap();
-    let (viewers, intake) = exposure::read(&[folder.path().to_owned()], "soon-first").unwrap();
+    let (viewers, intake) = exposure::read(&[folder.path().to_owned()], "soon-first", 14).unwrap();
     assert_eq!((intake.rows, intake.others, intake.rejected), (3, 3, 0), "{:?}", intake.reasons);
-    assert_eq!(viewers["00000000000000aa"].outcomes, [(exposure::Kind::Click, 0), (exposure::Kind::Alarm, 0)]);
+    assert_eq!(viewers["00000000000000aa"].after, Tally { clicks: 1, alarms: 1, ..Tally::default() });
 }
 
-/// A click or an exposure of the row's viewer, with a product.
+/// An impression or click of `viewer` on a product.
 fn of_product(id: &str, viewer: &str, kind: &str, product: u64) -> String {
     let row = event(id, "fresh", viewer, kind, "2026-11-20T10:00:00Z");
     row.replace('}', &format!(r#","product_id":"{product:016x}"}}"#))
@@ -144,7 +155,7 @@ fn who_clicks_all_day_and_who_makes_up_devices_move_little() {
         }
         rows.extend_from_slice(more);
         std::fs::write(&file, rows.join("\n")).unwrap();
-        let (viewers, intake) = exposure::read(std::slice::from_ref(&file), "soon-first").unwrap();
+        let (viewers, intake) = exposure::read(std::slice::from_ref(&file), "soon-first", 14).unwrap();
         let with_devices = report(&viewers, intake.clone(), &Settings { devices: true, ..settings() });
         (report(&viewers, intake, &settings()), with_devices)
     };
@@ -161,7 +172,8 @@ fn who_clicks_all_day_and_who_makes_up_devices_move_little() {
     let after = found(&on_many);
     assert_eq!(after.cut_viewers, 1);
     assert!(clicks(&after) - before < 0.011, "{}", clicks(&after));
-    // Devices that all say they were shown one variant and click in it, be they few or many, change nothing unless they are asked for.
+    // Devices that all claim one variant and click in it change nothing, few or many, unless the
+    // settings include them.
     let devices: Vec<String> = (0..10_000)
         .flat_map(|at| {
             let name = format!("d{:016x}", at * 7);
@@ -175,9 +187,88 @@ fn who_clicks_all_day_and_who_makes_up_devices_move_little() {
         assert_eq!(with_devices.devices_left_out, 0);
         assert!(clicks(&with_devices) > before);
     }
-    // Another's id is nobody's to take: a device that sends the ids of all clicks takes none away.
+    // Ids belong to their viewer: a device that sends the ids of all clicks suppresses none of
+    // them.
     let stolen: Vec<String> =
         (0..4_000).map(|at| of_product(&format!("c{at}"), "d00000000000000ff", "click", 7)).collect();
     let after = found(&[stolen, Vec::new()].concat());
     assert!((clicks(&after) - before).abs() < 1e-12 && after.intake.twice == 0);
+}
+
+#[test]
+fn revenue_is_what_was_spent_after_and_history_what_was_done_before_without_the_experiment() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("events.ndjson");
+    let mut rows = Vec::new();
+    let mut id = 0;
+    let mut add = |viewer: &str, kind: &str, at: &str, is_served: bool, amount: Option<i64>| {
+        id += 1;
+        let row = event(&format!("e{id}"), "fresh", viewer, kind, at);
+        let row = if is_served { row } else { row.replace(r#""experiment":"soon-first","variant":"fresh","#, "") };
+        let amount = amount.map(|won| format!(r#","amount":{won}"#)).unwrap_or_default();
+        rows.push(row.replace('}', &format!(r#","product_id":"4783ee17d3919030"{amount}}}"#)));
+    };
+    let (exposed, later) = ("2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z");
+    for viewer in ["a", "b", "c"] {
+        add(viewer, "impression", exposed, true, None);
+    }
+    // Twice the same on one day is one purchase and two amounts; without the experiment's name it
+    // is nothing.
+    add("a", "purchase", later, true, Some(49_900));
+    add("a", "purchase", later, true, Some(100));
+    add("a", "purchase", later, true, None);
+    add("a", "purchase", later, false, Some(7));
+    // Of the 14 days before, up to the exposure; not of the experiment, which an unseen exposure
+    // may have caused.
+    add("a", "purchase", "2026-11-06T10:00:00Z", false, Some(30_000));
+    add("a", "purchase", "2026-11-06T09:59:59Z", false, Some(1));
+    add("a", "click", "2026-11-20T09:59:59Z", false, None);
+    add("a", "click", exposed, false, None);
+    add("a", "alarm", "2026-11-19T10:00:00Z", true, None);
+    add("b", "view", "2026-11-19T10:00:00Z", false, None);
+    add("b", "purchase", later, true, Some(100_000_000));
+    for (kind, amount) in [("click", 1), ("purchase", 100_000_001), ("purchase", -1)] {
+        add("c", kind, later, true, Some(amount));
+    }
+    std::fs::write(&file, rows.join("\n")).unwrap();
+    let (viewers, intake) = exposure::read(std::slice::from_ref(&file), "soon-first", 14).unwrap();
+    assert_eq!((intake.rows, intake.others, intake.unexposed, intake.rejected), (8, 6, 1, 3), "{intake:?}");
+    assert!(intake.reasons[0].ends_with("amount: only a purchase has one"), "{:?}", intake.reasons);
+    assert_eq!(viewers["a"].after, Tally { purchases: 1, revenue_won: 50_000, ..Tally::default() });
+    assert_eq!(viewers["a"].before, Some(Tally { clicks: 1, purchases: 1, revenue_won: 30_000, ..Tally::default() }));
+    assert_eq!((viewers["b"].before, viewers["c"].before), (Some(Tally::default()), None));
+    let found = report(&viewers, intake, &settings());
+    assert_eq!((found.revenue_cap_won, found.capped_viewers, found.history.viewers), (1_000_000, 1, 2));
+    let revenue = found.variants[1].rates.last().unwrap();
+    assert!((revenue.mean - 350_000.0).abs() < 1e-6, "{found}");
+    let told = found.to_string();
+    assert!(told.contains("revenue counts up to 1000000 won of a viewer (--cap-revenue); 1 spent more"), "{told}");
+    let (viewers, _) = exposure::read(&[file], "soon-first", 0).unwrap();
+    assert!(viewers.values().all(|viewer| viewer.before.is_none()));
+}
+
+#[test]
+fn an_adjusted_difference_stands_beside_the_plain_one() {
+    let mut viewers = sinsang_experiment::Viewers::new();
+    for number in 0..1_000_u32 {
+        let variants = [["control", "fresh"][number as usize % 2].to_owned()].into();
+        let clicks = number / 2 % 10;
+        let after = Tally { clicks: clicks + number % 2 + number / 20 % 2, ..Tally::default() };
+        let before = Some(Tally { clicks, ..Tally::default() });
+        let viewer = exposure::Viewer { variants, impressions: 1, after, before, ..exposure::Viewer::default() };
+        viewers.insert(format!("{number:016x}"), viewer);
+    }
+    let guardrails = ["clicks>=-5%", "clicked>=-0.01"].map(|text| text.parse().unwrap()).into();
+    let found =
+        report(&viewers, exposure::Intake::default(), &sinsang_experiment::Settings { guardrails, ..settings() });
+    let clicks = &found.variants[1].rates[3];
+    let adjusted = clicks.adjusted.unwrap();
+    // One click more for everybody: history tells nearly all but the difference.
+    assert!((clicks.effect.unwrap() - 1.0).abs() < 1e-9 && (adjusted.effect - 1.0).abs() < 1e-9);
+    assert!(adjusted.removed > 0.9 && adjusted.p < clicks.p.unwrap(), "{found}");
+    assert!(found.variants[0].rates[3].adjusted.is_none());
+    let told = found.to_string();
+    for line in ["by history", "of variance removed", "guardrail clicks>=-5%: holds, +", "1000 viewers with history"] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
 }

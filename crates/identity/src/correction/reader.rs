@@ -1,4 +1,4 @@
-//! What a corrections file says, row by row: names, times, and what contradicts what stands before it.
+//! Reader of a corrections file: checks names, times and contradictions row by row.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use toml::Spanned;
 use super::{Corrections, Decision, Given, Mistake, Named, Said};
 use crate::place::Places;
 
-/// Listings that one correction may name.
+/// Listings allowed in one correction.
 const MOST_LISTINGS: usize = 100;
 
 #[derive(Deserialize)]
@@ -45,7 +45,7 @@ struct Verdict {
     until: Option<Spanned<toml::Value>>,
 }
 
-/// What `file` says, of this `text`, and all that is wrong with it.
+/// Reads `file`, parsed from `text`, into its corrections and mistakes.
 pub(super) fn read(
     file: &File,
     text: &str,
@@ -84,7 +84,7 @@ impl Reader<'_> {
                 self.part(&at, said);
             }
         }
-        // Where each group's verdict stands.
+        // Line and kind of each group's verdict.
         let mut given: BTreeMap<usize, (usize, VerdictKind)> = BTreeMap::new();
         for verdict in &file.verdict {
             self.read_verdict(verdict, &mut given);
@@ -96,7 +96,7 @@ impl Reader<'_> {
         self.mistakes.push(Mistake { line, column, what: what.to_string() });
     }
 
-    /// Gives the listings that `[[same]]` lead to from one another one group.
+    /// Assigns one group number to all listings linked by `[[same]]` corrections.
     fn group_listings(&mut self) {
         self.found.members.clear();
         let mut seen = vec![false; self.found.listings.len()];
@@ -114,7 +114,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Parts the groups of the listings of a `[[different]]`, which stand `at` places of the text.
+    /// Separates the groups of a `[[different]]`, whose listings are at the offsets `at` of the
+    /// text.
     fn part(&mut self, at: &[usize], said: Said) {
         let number = self.found.different.len();
         for (place, &listing) in said.listings.iter().enumerate() {
@@ -130,7 +131,7 @@ impl Reader<'_> {
                     let (one, two) = (self.name(other), self.name(listing));
                     self.mistake(
                         at[place],
-                        format_args!("{one} and {two} are different here, and one product by {lines}"),
+                        format_args!("{one} and {two} are different here, but the same product in {lines}"),
                     );
                     continue;
                 }
@@ -152,20 +153,20 @@ impl Reader<'_> {
         match given.get(&self.found.listings[listing].group) {
             Some(&(other, known)) if known != kind => {
                 let (name, kind, known) = (self.name(listing), kind.as_str(), known.as_str());
-                self.mistake(at, format_args!("{name} is {kind} here, and {known} by line {other}"));
+                self.mistake(at, format_args!("{name} is {kind} here, but {known} in line {other}"));
             }
             _ => drop(given.insert(self.found.listings[listing].group, (line, kind))),
         }
         self.found.listings[listing].verdict.get_or_insert(Given { kind, decision });
     }
 
-    /// What a `[[same]]` or `[[different]]` in force says, with the place in the text of each of its listings.
+    /// A `[[same]]` or `[[different]]` in force, with the text offset of each of its listings.
     fn said(&mut self, group: &Group) -> Option<(Vec<usize>, Said)> {
         let is_in_force = self.is_in_force(group.until.as_ref());
         let decision = self.decision(&group.who, &group.why);
         let (at, named) = (group.listings.span().start, group.listings.get_ref());
         if !(2..=MOST_LISTINGS).contains(&named.len()) {
-            self.mistake(at, format_args!("a correction names 2 to {MOST_LISTINGS} listings"));
+            self.mistake(at, format_args!("a correction needs 2 to {MOST_LISTINGS} listings"));
             return None;
         }
         let (mut places, mut listings) = (Vec::new(), Vec::new());
@@ -174,7 +175,7 @@ impl Reader<'_> {
             let Some(listing) = self.listing(name, is_in_force) else { continue };
             if listings.contains(&listing) {
                 let name = self.name(listing);
-                self.mistake(at, format_args!("{name} is named twice"));
+                self.mistake(at, format_args!("duplicate listing {name}"));
                 continue;
             }
             places.push(at);
@@ -183,7 +184,7 @@ impl Reader<'_> {
         is_in_force.then(|| (places, Said { listings, decision, line: self.places.of(at).0 }))
     }
 
-    /// Whether a correction is in force; an expired one is counted.
+    /// Whether a correction is in force; counts an expired one.
     fn is_in_force(&mut self, until: Option<&Spanned<toml::Value>>) -> bool {
         let Some(until) = until else { return true };
         let text = match until.get_ref() {
@@ -199,7 +200,7 @@ impl Reader<'_> {
             None => {
                 self.mistake(
                     until.span().start,
-                    "a time is RFC 3339 with an offset, such as 2026-11-22T20:00:00+09:00",
+                    "invalid time: write RFC 3339 with an offset, such as 2026-11-22T20:00:00+09:00",
                 );
                 false
             }
@@ -207,21 +208,21 @@ impl Reader<'_> {
     }
 
     fn decision(&mut self, who: &Spanned<String>, why: &Spanned<String>) -> Decision {
-        let mut said = [(who, "who says so"), (why, "why")].map(|(text, what)| {
+        let mut said = [(who, "who"), (why, "why")].map(|(text, what)| {
             let said = (self.clean)(text.get_ref());
             if said.is_empty() {
-                self.mistake(text.span().start, format_args!("a correction tells {what}"));
+                self.mistake(text.span().start, format_args!("a correction needs a `{what}`"));
             }
             said
         });
         Decision { who: std::mem::take(&mut said[0]), why: std::mem::take(&mut said[1]) }
     }
 
-    /// The listing that `name` means; `None` where it is no name, and where it is not `wanted`.
+    /// The index of the listing called `name`; `None` if the name is malformed or not `wanted`.
     fn listing(&mut self, name: &Spanned<String>, wanted: bool) -> Option<usize> {
         let parts = name.get_ref().split_once(':').map(|(shop, code)| ((self.clean)(shop), (self.clean)(code)));
         let Some((shop, code)) = parts.filter(|(shop, code)| !shop.is_empty() && !code.is_empty()) else {
-            let what = format!("{:?} names no listing: write SHOP:CODE, as `sinsang why` takes it", name.get_ref());
+            let what = format!("{:?} is not a listing: write SHOP:CODE, as for `sinsang why`", name.get_ref());
             self.mistake(name.span().start, what);
             return None;
         };

@@ -1,4 +1,5 @@
-//! What was resolved of a whole schedule, against labels: pairs of its listings, and which of them were new. Beside that what needs no label.
+//! Evaluation of a resolved schedule against labels for pairs of listings and for new listings,
+//! plus measures that need no labels.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -14,112 +15,116 @@ use crate::listing::Measure;
 use crate::verdict::CENSORED_REVIEWS;
 use sinsang_core::verdict::VerdictKind;
 
-/// Resamples behind an interval that has no formula.
+/// Resamples for an interval that has no closed formula.
 const RESAMPLES: usize = 400;
-/// Lines of text that are as alike are one title to the fuzzy baseline.
+/// Similarity from which the fuzzy baseline takes two titles for one.
 const FUZZY: f64 = 0.90;
 
-/// A listing of the schedule, as it was resolved.
+/// A resolved listing of the schedule.
 #[derive(Clone, Debug)]
 pub struct Listing {
-    /// The shop's code, by which labels name the listing.
+    /// The shop's code; labels refer to the listing by it.
     pub listing_id: String,
     /// The shop.
     pub shop: String,
     /// Its latest title.
     pub title: String,
-    /// Whole appliance codes that its titles name.
+    /// Whole appliance codes in its titles.
     pub codes: BTreeSet<String>,
     /// Its product.
     pub product: ProductId,
     /// Its verdict as of its first broadcast.
     pub verdict: VerdictKind,
-    /// How likely it was, from 0 to 1, that it had aired as one of the earlier listings that it is like.
+    /// Probability, from 0 to 1, that it had aired before as one of the earlier listings that it
+    /// resembles.
     pub aired: f64,
-    /// Its reviews at its first broadcast; 0 where the schedule tells none.
+    /// Its reviews at its first broadcast; 0 if the schedule gives none.
     pub reviews: u64,
-    /// Its place in the order of first broadcasts.
+    /// Its rank by first broadcast.
     pub place: usize,
 }
 
-/// A share with its 95 % interval by resampling rows.
+/// A share with its 95 % interval from resampled rows.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Estimate {
-    /// The share; `None` where there is nothing to take a share of.
+    /// The share; `None` if its denominator is 0.
     pub value: Option<f64>,
-    /// Ends of the interval.
+    /// Lower and upper end of the interval.
     pub interval_95: [f64; 2],
 }
 
-/// How pairs were told apart.
+/// Results for one group of pairs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PairGroup {
-    /// Which pairs.
+    /// The group's name.
     pub name: String,
-    /// How many.
+    /// Number of pairs.
     pub pairs: u32,
-    /// Precision, recall and merged pairs, each pair counting once.
+    /// Precision, recall and share of wrongly merged pairs, each pair weighing the same.
     #[serde(flatten)]
     pub measured: Measured,
-    /// F1 with its interval.
+    /// 95 % interval of F1.
     pub f1_95: [f64; 2],
-    /// F1 where each pair counts by its weight.
+    /// F1 with each pair counted by its weight.
     pub weighted_f1: Option<f64>,
 }
 
-/// How verdicts met labels.
+/// Results for the verdicts on one group of listings.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct VerdictGroup {
-    /// Which listings.
+    /// The group's name.
     pub name: String,
-    /// How many.
+    /// Number of listings.
     pub listings: u32,
-    /// Of those called new, the share that is.
+    /// Share of truly new listings among those called new.
     pub precision: Estimate,
-    /// Of the really new with few reviews, the share called new.
+    /// Share of listings called new among the truly new with few reviews.
     pub shown: Estimate,
-    /// Of the same, the share called repeats.
+    /// Share of truly new listings with few reviews that were called repeats.
     pub called_repeat: Estimate,
 }
 
-/// Groups that should lie in one product, and those that do not.
+/// Groups that should each be one product, and how many aren't.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Split {
-    /// Groups of two listings or more.
+    /// Groups of at least two listings.
     pub groups: u32,
-    /// Groups that lie in several products.
+    /// Groups spread over several products.
     pub split: u32,
 }
 
-/// What a schedule's labels say of what was resolved.
+/// A resolved schedule measured against its labels.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
-    /// The rows of the pairs' file.
+    /// Row counts of the pairs file.
     pub pair_rows: Rows,
-    /// All pairs, pairs of one shop and of two, each draw, each class.
+    /// Results for all pairs, pairs within a shop and across shops, each draw, and each class.
     pub pairs: Vec<PairGroup>,
-    /// The pairs by simpler ways.
+    /// Results of simpler methods on the pairs.
     pub baselines: BTreeMap<&'static str, Measured>,
-    /// The rows of the verdicts' file.
+    /// Row counts of the verdicts file.
     pub verdict_rows: Rows,
-    /// Each draw of listings.
+    /// Results for each draw of listings.
     pub verdicts: Vec<VerdictGroup>,
-    /// Whether what was said to be likely was, on the draw `random` where there is one.
+    /// Calibration of the predicted probabilities; on the draw `random` if there is one.
     pub reliability: Vec<Bin>,
-    /// The verdicts by simpler ways, on the draw `random` where there is one: a listing is new where none before it has its title.
+    /// Verdicts of simpler methods, on the draw `random` if there is one: they call a listing new
+    /// if no earlier listing has its title.
     pub verdict_baselines: Vec<VerdictGroup>,
-    /// Listings of equal titles, marks and case aside.
+    /// Listings with equal titles, ignoring punctuation and case.
     pub equal_titles: Split,
-    /// Listings that name one appliance code.
+    /// Listings that name the same appliance code.
     pub equal_codes: Split,
-    /// Products in which appliance codes stand, and those of them with several: colours of one appliance, and codes of one title, are one.
+    /// Products that name appliance codes, and those that name several. Codes that differ by
+    /// colour, or that share a title, count as one.
     pub code_products: Split,
 }
 
-/// Measures `listings` on the labels of two files.
+/// Measures `listings` on two label files.
 ///
 /// # Errors
-/// [`enum@Error`] where a file can't be read, lacks a column, or has no row to measure on. Single bad rows are counted.
+/// [`enum@Error`] if a file can't be read, lacks a column, or has no usable row. Bad rows are
+/// counted.
 pub fn measure(listings: &[Listing], pairs: &Path, verdicts: Option<&Path>) -> Result<Report, Error> {
     let codes = listings.iter().map(|listing| (listing.shop.as_str(), listing.listing_id.as_str()));
     let places = Places::new(codes);
@@ -175,7 +180,7 @@ fn confusion(listings: &[Listing], pairs: &[&Pair]) -> Confusion {
 
 fn pair_group(name: String, listings: &[Listing], pairs: &[&Pair]) -> PairGroup {
     let f1 = |sample: &[&Pair]| Measured::from(confusion(listings, sample)).f1;
-    // Weight of what is the same and was joined, of what was joined, of what is the same.
+    // Total weights: same and joined, joined, same.
     let sums = pairs.iter().fold([0.0; 3], |[both, joined, same], pair| {
         let is_joined = is_joined(listings, pair);
         let weight = |counts: bool| if counts { pair.weight } else { 0.0 };
@@ -201,7 +206,7 @@ fn baselines(listings: &[Listing], pairs: &[Pair]) -> BTreeMap<&'static str, Mea
     BTreeMap::from([("exact_title", exact.into()), ("fuzzy_ratio_90", fuzzy.into())])
 }
 
-/// What a way of judging says of a listing.
+/// A method that judges a listing.
 type Judge<'a> = dyn Fn(&Listing) -> VerdictKind + 'a;
 
 fn verdict_groups(listings: &[Listing], read: &[Read]) -> Vec<VerdictGroup> {
@@ -235,12 +240,13 @@ fn verdict_group(name: String, listings: &[Listing], rows: &[&Read], judge: &Jud
     }
 }
 
-/// Whether the policy may call it new: those with more reviews aired before the records began.
+/// Whether the policy may call it new: listings with more reviews aired before the records began.
 fn few_reviews(listing: &Listing) -> bool {
     listing.reviews < u64::from(CENSORED_REVIEWS)
 }
 
-/// What was said of read listings, of a random draw where there is one, and whether they had aired.
+/// Each labelled listing's predicted probability and whether it had aired; of a random draw if
+/// there is one.
 fn told(listings: &[Listing], read: &[Read]) -> Vec<(f64, bool)> {
     let drawn = label::drawn_by_lot(read);
     let rows = read.iter().filter(|row| drawn(row));
@@ -251,7 +257,8 @@ fn told(listings: &[Listing], read: &[Read]) -> Vec<(f64, bool)> {
     .collect()
 }
 
-/// New by title alone, on the rows that were drawn at random; on all where none was.
+/// Baseline verdicts by title alone, on the randomly drawn rows, or on all rows if none were drawn
+/// so.
 fn verdict_baselines(listings: &[Listing], read: &[Read]) -> Vec<VerdictGroup> {
     let drawn = label::drawn_by_lot(read);
     let rows: Vec<&Read> = read.iter().filter(|row| drawn(row)).collect();
@@ -265,7 +272,7 @@ fn verdict_baselines(listings: &[Listing], read: &[Read]) -> Vec<VerdictGroup> {
         if before.any(|(_, title)| like(&its, title)) { VerdictKind::Repeat } else { VerdictKind::New }
     };
     let fuzzy = |a: &str, b: &str| {
-        // The ratio can't be reached where one is so much longer.
+        // With such different lengths the ratio can't reach the threshold.
         let (short, long) = (a.len().min(b.len()), a.len().max(b.len()));
         short * 11 >= long * 9 && ratio(a, b) >= FUZZY
     };
@@ -276,7 +283,7 @@ fn verdict_baselines(listings: &[Listing], read: &[Read]) -> Vec<VerdictGroup> {
     ]
 }
 
-/// Groups of listings by what `keys` says of each, and how many of them lie in several products.
+/// Groups listings by `keys` and counts the groups that span several products.
 fn split<K: IntoIterator<Item = String>>(listings: &[Listing], keys: impl Fn(&Listing) -> K) -> Split {
     let mut groups: HashMap<String, BTreeSet<(&str, &str, ProductId)>> = HashMap::new();
     for listing in listings {
@@ -306,7 +313,8 @@ fn several_codes(listings: &[Listing]) -> Split {
     split
 }
 
-/// How many appliances listings name that each name these codes: codes of one title are of one set, and a colour makes no other appliance.
+/// Number of distinct appliances among the listings' code sets: codes of one title are one
+/// appliance, and so are codes that differ only by colour.
 fn appliances(listings: Vec<BTreeSet<&String>>) -> usize {
     let is_one = |a: &BTreeSet<&String>, b: &BTreeSet<&String>| {
         a.iter().any(|x| b.iter().any(|y| values_agree(Measure::Model, x, y)))
@@ -321,7 +329,7 @@ fn appliances(listings: Vec<BTreeSet<&String>>) -> usize {
     sets.len()
 }
 
-/// A measure of `sample` with its interval by resampling, the same at every run.
+/// `measure` of `sample` with its resampled 95 % interval; deterministic.
 fn estimate<T: Copy>(sample: &[T], measure: impl Fn(&[T]) -> Option<f64>) -> Estimate {
     let value = measure(sample);
     let mut state = 1_u64;
@@ -353,7 +361,7 @@ impl fmt::Display for Estimate {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "pairs: {}", self.pair_rows)?;
-        let head = ["", "pairs", "precision", "recall", "merged", "f1", "95 %", "f1 by weight"];
+        let head = ["", "pairs", "precision", "recall", "merged", "f1", "95 %", "weighted f1"];
         let [name, pairs, precision, recall, merged, f1, interval, weighted] = head;
         writeln!(f, "{name:<28} {pairs:>5} {precision:>9} {recall:>6} {merged:>6} {f1:>5}  {interval:<14} {weighted}")?;
         for group in &self.pairs {
@@ -373,7 +381,7 @@ impl fmt::Display for Report {
         }
         if !self.verdicts.is_empty() {
             writeln!(f, "\nverdicts: {}", self.verdict_rows)?;
-            let head = ["", "listings", "called new that are", "new ones shown", "called repeats"];
+            let head = ["", "listings", "precision of new", "new ones shown", "called repeats"];
             writeln!(f, "{:<28} {:>8}  {:<21} {:<21} {}", head[0], head[1], head[2], head[3], head[4])?;
             for group in self.verdicts.iter().chain(&self.verdict_baselines) {
                 let VerdictGroup { name, listings, precision, shown, called_repeat } = group;
@@ -385,7 +393,7 @@ impl fmt::Display for Report {
         let share = |Split { groups, split }: Split| format!("{split} of {groups}");
         writeln!(f, "\nequal titles in several products     {}", share(self.equal_titles))?;
         writeln!(f, "appliance codes in several products  {}", share(self.equal_codes))?;
-        write!(f, "products with several such codes     {}", share(self.code_products))
+        write!(f, "products with several of these codes {}", share(self.code_products))
     }
 }
 
@@ -401,7 +409,8 @@ mod tests {
         Listing { listing_id, shop, title, codes, product: ProductId(product), verdict, aired: 0.0, reviews: 0, place }
     }
 
-    /// Two of one product in two shops, a third that was parted from them, one of another title, and a code that two shops have.
+    /// Two listings of one product in two shops, a third that was wrongly separated from them, one
+    /// with another title, and a code that two shops use.
     fn schedule() -> Vec<Listing> {
         use VerdictKind::{New, Repeat};
         vec![
@@ -441,13 +450,13 @@ mod tests {
         );
         let all = Confusion { true_same: 1, false_same: 1, false_different: 1, true_different: 1 };
         assert_eq!((group("all").measured.confusion, group("all").measured.f1), (all, Some(0.5)));
-        // By weight 3 of 3 and 1 are joined rightly, and 1 wrongly of what counts 1.
+        // By weight, 3 of the 3 + 1 that are the same are joined, and 1 that is different.
         assert_eq!(group("all").weighted_f1, Some(6.0 / 8.0));
         assert_eq!((group("same shop").pairs, group("another shop").pairs), (2, 2));
         let verdicts = &report.verdicts[0];
         assert_eq!((verdicts.precision.value, verdicts.shown.value), (Some(2.0 / 3.0), Some(1.0)));
         assert!(verdicts.precision.interval_95[0] < 0.5 && verdicts.precision.interval_95[1] > 0.9, "{verdicts:?}");
-        // By titles 2 has aired, as 1; 3 has marks more and is new to neither baseline but by its letters.
+        // 2 has the title of 1, so it has aired. 3 has extra letters (특가), so it counts as new.
         let exact = report.verdict_baselines.iter().find(|group| group.name == "exact_title").unwrap();
         assert_eq!((exact.precision.value, exact.shown.value), (Some(2.0 / 3.0), Some(1.0)));
         assert_eq!(report.equal_titles, Split { groups: 2, split: 0 });
@@ -460,9 +469,9 @@ mod tests {
     fn a_file_without_a_column_or_a_label_is_named() {
         let (_folder, pairs, verdicts) = files("listing_a\tlabel\n", "listing\tlabel\n1\tsoon\n");
         let error = measure(&schedule(), &pairs, None).unwrap_err().to_string();
-        assert!(error.contains("pairs.tsv: no column `listing_b`"), "{error}");
+        assert!(error.contains("pairs.tsv: missing column `listing_b`"), "{error}");
         std::fs::write(&pairs, "listing_a\tlisting_b\tlabel\n1\t2\tsame\n").unwrap();
         let error = measure(&schedule(), &pairs, Some(&verdicts)).unwrap_err().to_string();
-        assert!(error.contains("verdicts.tsv: no row is labelled"), "{error}");
+        assert!(error.contains("verdicts.tsv: no usable label"), "{error}");
     }
 }

@@ -1,26 +1,26 @@
-//! Which words of two titles are the same, whatever the spacing, the order, the script or a slip of the pen.
+//! Alignment of two titles' words, tolerant of spacing, order, script and typing errors.
 
 use super::sketch::{Sketch, Unit};
 use super::spelling;
 use crate::listing::{Class, Words};
 
-/// What was found in the other title of each word: 1 is all of it, 0 nothing.
+/// For each word, the share of it found in the other title, from 0 to 1.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Alignment {
     pub(crate) left: Vec<f64>,
     pub(crate) right: Vec<f64>,
 }
 
-/// Characters of unmatched words that are searched for common stretches; the rest stays unmatched.
+/// Characters of unmatched words searched for common stretches; the rest stay unmatched.
 const MAX_CHARS: usize = 96;
-/// A stretch of this much of a word counts as the word.
+/// Share of a word from which it counts as fully matched.
 pub(crate) const WHOLE: f64 = 0.99;
 
-/// A character of an unmatched word, in the order of the title.
+/// A character of an unmatched word, in title order.
 #[derive(Clone, Copy)]
 struct Letter {
     ch: char,
-    /// The unit it belongs to; letters of units that do not follow each other are kept apart by a gap.
+    /// Index of its unit. A gap separates letters of units that are not adjacent.
     unit: usize,
     used: bool,
 }
@@ -41,7 +41,7 @@ pub(crate) fn align(a: &Sketch, b: &Sketch, words: &Words) -> Alignment {
     found
 }
 
-/// A kind of thing that the other title says more closely: 이불 where that has 차렵이불.
+/// Matches a kind of thing that the other title states more precisely: 이불 with 차렵이불.
 fn general(units: &[Unit], others: &[Unit], shares: &mut [f64]) {
     for (unit, share) in units.iter().zip(shares) {
         let closer = |other: &Unit| other.class == Class::Kind && !other.addon && other.text.ends_with(&unit.text);
@@ -51,7 +51,7 @@ fn general(units: &[Unit], others: &[Unit], shares: &mut [f64]) {
     }
 }
 
-/// A name that the other title has too, where it is cut into listed words: 코튼마루 is no cotton.
+/// Matches a name that the other title contains but cuts into listed words: 코튼마루 is not cotton.
 fn written(units: &[Unit], letters: &str, shares: &mut [f64]) {
     for (unit, share) in units.iter().zip(shares) {
         let name = matches!(unit.class, Class::Word | Class::Brand) && unit.chars.len() >= 3;
@@ -61,7 +61,7 @@ fn written(units: &[Unit], letters: &str, shares: &mut [f64]) {
     }
 }
 
-/// A place within a place the other title names, or around it.
+/// Matches two places of which one lies within the other.
 fn places(a: &[Unit], b: &[Unit], found: &mut Alignment, words: &Words) {
     for (unit, left) in a.iter().zip(&mut found.left) {
         for (other, right) in b.iter().zip(&mut found.right) {
@@ -131,7 +131,8 @@ fn longest(a: &[Letter], b: &[Letter]) -> (usize, usize, usize) {
     best
 }
 
-/// Whether the stretch begins and ends where words do on one side, so that it is more than an accident of syllables.
+/// Whether the stretch begins and whether it ends at a word boundary of this side, so that it is no
+/// accident of syllables.
 fn at_word_edges(letters: &[Letter], start: usize, length: usize) -> (bool, bool) {
     let unit = |index: usize| letters.get(index).map(|letter| letter.unit);
     let begins = start == 0 || unit(start - 1) != unit(start);
@@ -140,7 +141,8 @@ fn at_word_edges(letters: &[Letter], start: usize, length: usize) -> (bool, bool
     (begins, ends)
 }
 
-/// Words written together in one title and apart in the other, and what compounds have in common.
+/// Matches words written together in one title and apart in the other, and common parts of
+/// compounds.
 fn stretches(a: &[Unit], b: &[Unit], found: &mut Alignment) {
     let mut left = letters(a, &found.left);
     let mut right = letters(b, &found.right);
@@ -169,7 +171,7 @@ fn stretches(a: &[Unit], b: &[Unit], found: &mut Alignment) {
     }
 }
 
-/// Other spellings: slips of the pen, and a name in the other script.
+/// Matches other spellings: typing errors, and a name in the other script.
 fn alike(a: &[Unit], b: &[Unit], found: &mut Alignment) {
     for (unit, left) in a.iter().zip(&mut found.left) {
         if *left > 0.8 {
@@ -182,7 +184,8 @@ fn alike(a: &[Unit], b: &[Unit], found: &mut Alignment) {
                     && other.class == Class::Word
                     && spelling::respelled(&unit.text, &other.text)
                 || names(unit.class) && names(other.class) && spelling::transliterated(&unit.text, &other.text);
-            // A known word is spelled as it is listed: only unknown ones may slip, or both the same kind of thing.
+            // Listed words have a fixed spelling: only unlisted words, or two words of one class,
+            // may differ by a typing error.
             if slip
                 && *right <= 0.8
                 && !matches!(unit.class, Class::Flavour | Class::Origin | Class::Material | Class::Variant)
@@ -195,7 +198,7 @@ fn alike(a: &[Unit], b: &[Unit], found: &mut Alignment) {
     }
     phrase(a, b, &mut found.left, &mut found.right);
     phrase(b, a, &mut found.right, &mut found.left);
-    // A brand said twice, in both scripts, is found where either is.
+    // A brand written in both scripts counts as matched if either spelling is.
     for (units, shares) in [(a, &mut found.left), (b, &mut found.right)] {
         let matched: Vec<&str> = units
             .iter()
@@ -212,13 +215,13 @@ fn alike(a: &[Unit], b: &[Unit], found: &mut Alignment) {
     }
 }
 
-/// A name of several words in Latin letters that is one word in Hangul: LE COQ GOLF and 르꼬끄골프.
+/// Matches a name of several Latin words with one Hangul word: LE COQ GOLF and 르꼬끄골프.
 fn phrase(a: &[Unit], b: &[Unit], left: &mut [f64], right: &mut [f64]) {
     const WORDS: usize = 3;
     let names = |unit: &Unit| matches!(unit.class, Class::Word | Class::Brand | Class::Kind | Class::Filler);
     for start in 0..a.len() {
         for end in (start + 2..=a.len().min(start + WORDS)).rev() {
-            let Some(run) = a.get(start..end) else { continue };
+            let run = &a[start..end];
             if !run.iter().all(|unit| names(unit) && unit.text.is_ascii()) {
                 continue;
             }

@@ -1,4 +1,5 @@
-//! Blocking: which earlier titles are worth comparing with a title, found by the rare stretches, codes and pictures they share.
+//! Blocking: selects earlier titles to compare with a title, by shared rare stretches, codes and
+//! pictures.
 
 use std::collections::HashMap;
 
@@ -6,18 +7,20 @@ use super::key::{KIND_BITS, Key, Kind, key};
 use super::sketch::{Sketch, Unit};
 use crate::listing::{Class, Measure};
 
-/// Keys of one title that a ledger keeps, so that later titles find it: its rarest. Later titles ask for all of theirs.
+/// Keys of a title that a ledger stores, its rarest, so that later titles find it. Later titles
+/// look up all of theirs.
 const MAX_STORED: usize = 8;
-/// Of the stored keys, those that no other title had yet: they may be the best, or a slip of the pen.
+/// Stored keys that no other title has yet, at most: such a key may be the best one, or a typing
+/// error.
 const MAX_UNSEEN: usize = 5;
-/// A key that more titles than this have finds nothing in particular and is left out.
+/// Titles above which a shared key is too unspecific and ignored.
 pub const MAX_SHARED: u32 = 400;
-/// Syllables of a stretch.
+/// Syllables per stretch.
 const STRETCH: usize = 3;
-/// Products of a ledger that are fetched for one title.
+/// Ledger products fetched for one title.
 const MAX_CANDIDATES: usize = 16;
 
-/// All keys of a title, each once, in ascending order.
+/// All distinct keys of a title, ascending.
 pub(crate) fn keys(sketch: &Sketch, image: Option<&str>) -> Vec<Key> {
     let mut keys = Vec::new();
     if !sketch.key.is_empty() {
@@ -36,7 +39,8 @@ pub(crate) fn keys(sketch: &Sketch, image: Option<&str>) -> Vec<Key> {
         |class: Class| !matches!(class, Class::Filler | Class::Colour | Class::Size | Class::Promo | Class::Pack);
     let words: Vec<&Unit> = sketch.units.iter().filter(|unit| !unit.addon && telling(unit.class)).collect();
     stretches(&words, &mut keys);
-    // The heaviest words two by two: for titles whose every stretch is common, or whose words stand in another order.
+    // Pairs of the heaviest words, for titles whose stretches are all common or whose words are in
+    // another order.
     let mut heavy = words;
     heavy.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.text.cmp(&b.text)));
     heavy.dedup_by(|a, b| a.text == b.text);
@@ -53,7 +57,7 @@ pub(crate) fn keys(sketch: &Sketch, image: Option<&str>) -> Vec<Key> {
     keys
 }
 
-/// Every stretch of syllables of the words run together.
+/// Adds every stretch of syllables of the concatenated words.
 fn stretches(words: &[&Unit], keys: &mut Vec<Key>) {
     let run: String = words.iter().map(|unit| unit.text.as_str()).collect();
     let starts: Vec<usize> = run.char_indices().map(|(start, _)| start).chain([run.len()]).collect();
@@ -66,7 +70,7 @@ fn stretches(words: &[&Unit], keys: &mut Vec<Key>) {
     }
 }
 
-/// How many titles have each key.
+/// Number of titles that have each key.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Frequencies {
     counts: HashMap<Key, u32>,
@@ -79,7 +83,7 @@ impl Frequencies {
         }
     }
 
-    /// Adds what was counted elsewhere.
+    /// Adds a count made elsewhere.
     pub(crate) fn note(&mut self, key: Key, titles: u32) {
         let count = self.counts.entry(key).or_default();
         *count = count.saturating_add(titles);
@@ -89,7 +93,7 @@ impl Frequencies {
         self.counts.get(&key).copied().unwrap_or(1)
     }
 
-    /// The keys that at least `least` titles have, in ascending order.
+    /// The keys that at least `least` titles have, ascending.
     pub(crate) fn at_least(&self, least: u32) -> Vec<(Key, u32)> {
         let mut common: Vec<(Key, u32)> =
             self.counts.iter().filter(|(_, count)| **count >= least).map(|(&key, &count)| (key, count)).collect();
@@ -97,7 +101,7 @@ impl Frequencies {
         common
     }
 
-    /// The rarest `most` of `keys`; those that too many titles have are left out.
+    /// The `most` rarest of `keys`, except those that too many titles have.
     pub(crate) fn rarest(&self, keys: &[Key], most: usize) -> Vec<Key> {
         let counted = keys.iter().map(|&key| (self.of(key), key));
         let mut ranked: Vec<(u32, Key)> = counted.filter(|(count, _)| *count <= MAX_SHARED).collect();
@@ -106,14 +110,14 @@ impl Frequencies {
         ranked.into_iter().map(|(_, key)| key).collect()
     }
 
-    /// The keys of a title that a ledger keeps.
+    /// A title's keys that a ledger stores.
     pub(crate) fn stored(&self, keys: &[Key]) -> Vec<Key> {
         stored(keys, |key| self.of(key))
     }
 }
 
-/// The keys of a title that a ledger keeps, in ascending order: its rarest, whole titles, models, pictures and words before what is
-/// made of them. `titles` tells how many titles have a key.
+/// A title's keys that a ledger stores, ascending: its rarest; at equal rarity, whole titles,
+/// models, pictures and words precede stretches. `titles` returns the number of titles with a key.
 pub(crate) fn stored(keys: &[Key], titles: impl Fn(Key) -> u32) -> Vec<Key> {
     let mut ranked: Vec<(u32, u64, Key)> = keys
         .iter()
@@ -131,13 +135,13 @@ pub(crate) fn stored(keys: &[Key], titles: impl Fn(Key) -> u32) -> Vec<Key> {
     kept
 }
 
-/// What a shared key that `titles` have is worth, in thousandths of 1/(1+log2 count): a whole number, so that sums don't depend on
-/// their order.
+/// Worth of a shared key that `titles` titles have, in thousandths of 1/(1+log2 count). An integer,
+/// so that sums don't depend on their order.
 pub fn worth(titles: u32) -> u32 {
     1_000 / (1 + u32::BITS - titles.leading_zeros())
 }
 
-/// Which products of a ledger have a key stored: what it answers to the keys that [`super::Day::keys`] asks for.
+/// A ledger's answer to [`super::Day::keys`]: which products have each key stored.
 #[derive(Clone, Debug, Default)]
 pub struct Postings {
     keys: Vec<Key>,
@@ -146,7 +150,8 @@ pub struct Postings {
 }
 
 impl Postings {
-    /// Of pairs of a key and the mark of a product, in any order and with repetitions.
+    /// Builds postings from pairs of key and product mark, in any order, with or without
+    /// duplicates.
     pub fn new(mut found: Vec<(Key, u32)>) -> Self {
         found.sort_unstable();
         found.dedup();
@@ -161,7 +166,7 @@ impl Postings {
         postings
     }
 
-    /// The products that have `key` stored, in ascending order of their marks.
+    /// Marks of the products that have `key` stored, ascending.
     pub fn of(&self, key: Key) -> &[u32] {
         let Ok(at) = self.keys.binary_search(&key) else { return &[] };
         let start = self.starts.get(at).copied().unwrap_or(0);
@@ -169,8 +174,9 @@ impl Postings {
         self.marks.get(start..end).unwrap_or_default()
     }
 
-    /// The products that share the most and the rarest of `keys`, at most 16, the best first, each with what the shared keys are
-    /// [`worth`]. `titles` tells how many titles have a key; one that more than [`MAX_SHARED`] have finds nothing.
+    /// Marks of the at most 16 products that share the most and rarest of `keys`, the best first,
+    /// each with the summed [`worth`] of the shared keys. `titles` returns the number of titles
+    /// with a key; keys of more than [`MAX_SHARED`] titles are ignored.
     pub fn candidates(&self, keys: &[Key], titles: impl Fn(Key) -> u32) -> Vec<(u32, u32)> {
         let mut found: Vec<(u32, u32)> = Vec::new();
         for &key in keys {
@@ -196,7 +202,7 @@ impl Postings {
     }
 }
 
-/// Sums by title, kept between searches to save the allocation.
+/// Sums by title, reused between searches to save the allocation.
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
     sums: Vec<u32>,

@@ -1,4 +1,5 @@
-//! From the earliest listing on, each joins the product it is most like or begins one; a join must suit the whole product.
+//! Clustering: from the earliest on, each listing joins the most similar product or begins one; a
+//! join must suit the whole product.
 
 pub(crate) mod corrected;
 
@@ -14,29 +15,30 @@ use super::sketch::Sketch;
 use super::title::{CHECKED_FIRST, CHECKED_LAST, Title, in_order};
 use super::{Alike, Joined, Listing, Merge, Nearest, Policy, ProductId, Resolution, Resolved, appliance};
 
-/// Titles of each of two products that are compared before they are made one.
+/// Titles of each product compared before two products are merged.
 const CROSSED: usize = 6;
-/// A title less likely one product with another than this is of another; a newcomer's may be so to one in so many of a product.
+/// Below this probability a title clearly names another product. A newcomer may be that far from at
+/// most 1 in `MOST_APART` titles of a product.
 const APART: f64 = 0.2;
 const MOST_APART: usize = 3;
-/// Earlier products that a verdict looks at.
+/// Earlier products considered by a verdict.
 const ALIKE: usize = 3;
 
 #[derive(Default)]
 struct Product {
-    /// Its id, where it was known before.
+    /// Its id, if it was known before.
     id: Option<ProductId>,
     /// The listing it began with.
     first: usize,
-    /// Its titles that differ, in the order they came.
+    /// Its distinct titles, in order of arrival.
     titles: Vec<usize>,
-    /// The groups of corrections that its listings are of.
+    /// Correction groups of its listings.
     groups: BTreeSet<usize>,
 }
 
 struct Run<'a> {
     listings: Vec<&'a Listing>,
-    /// How many of them are to be placed; those after it belong to known products.
+    /// How many of the listings are to be placed; the rest belong to known products.
     new: usize,
     policy: &'a Policy,
     titles: Vec<Title>,
@@ -44,21 +46,22 @@ struct Run<'a> {
     of_listing: Vec<std::ops::Range<usize>>,
     /// The product of each listing that was placed.
     product_of: Vec<Option<usize>>,
-    /// The known products, the eldest first, and then those that the day began.
+    /// Known products, the eldest first, followed by those that the day began.
     products: Vec<Product>,
-    /// Where a product went that was merged into an older one.
+    /// For each product, the older product that it was merged into.
     merged_into: Vec<usize>,
-    /// The known products that each new listing is compared with.
+    /// Known products to compare each new listing with.
     near: &'a [Vec<usize>],
-    /// The group of corrections that each listing is of.
+    /// Correction group of each listing.
     groups: Vec<Option<usize>>,
-    /// The first listing that was placed of each group.
+    /// First placed listing of each group.
     of_group: HashMap<usize, usize>,
 }
 
-/// Places a day's listings onto `known`, the eldest first, whose titles are `sketches`. `near` has for each new listing the known
-/// products it is compared with, and `likes` the earlier titles of the day that it was. Beside the products comes what titles of each
-/// listing its product is to be found by.
+/// Places a day's listings onto `known`, the eldest first, whose titles are `sketches`. For each
+/// new listing, `near` has the known products to compare it with and `likes` its comparisons with
+/// the day's earlier titles. Also returns, for each listing, the titles by which its product is to
+/// be found.
 pub(super) fn place(
     day: &mut Day<'_>,
     known: &[Known],
@@ -90,22 +93,18 @@ pub(super) fn place(
     run.merge_corrected();
     let mut by_code: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
     for listing in in_order(&known_listings).into_iter().map(|known| new + known) {
-        if let Some(this) = run.listings.get(listing) {
-            by_code.entry((this.shop.as_str(), this.listing_id.as_str())).or_default().push(listing);
-        }
+        let this = run.listings[listing];
+        by_code.entry((this.shop.as_str(), this.listing_id.as_str())).or_default().push(listing);
     }
     let mut placed: Vec<Placed> = vec![Placed::default(); new];
     let mut standing: Vec<Vec<usize>> = vec![Vec::new(); new];
     for listing in in_order(day.listings) {
-        let Some(&this) = run.listings.get(listing) else { continue };
+        let this = run.listings[listing];
         let same_code = by_code.entry((this.shop.as_str(), this.listing_id.as_str())).or_default();
-        let found = run.place(listing, same_code, likes.get(listing).map(Vec::as_slice).unwrap_or_default());
+        let found = run.place(listing, same_code, &likes[listing]);
         same_code.push(listing);
-        let stands = run.standing(listing);
-        if let (Some(place), Some(standing)) = (placed.get_mut(listing), standing.get_mut(listing)) {
-            *place = found;
-            *standing = stands;
-        }
+        placed[listing] = found;
+        standing[listing] = run.standing(listing);
     }
     (day.titles, day.of_listing) = (std::mem::take(&mut run.titles), std::mem::take(&mut run.of_listing));
     day.of_listing.truncate(new);
@@ -123,14 +122,14 @@ struct Placed {
     alike: Vec<Alike>,
 }
 
-/// An earlier product, by the title of it that is most like a listing.
+/// An earlier product, represented by its title most similar to a listing.
 struct Candidate {
     product: usize,
     like: Like,
 }
 
 impl Run<'_> {
-    /// Takes in the known products, which no listing of the day changed yet.
+    /// Adds the known products, unchanged by the day's listings.
     fn begin_with(&mut self, known: &[Known], sketches: Vec<Vec<Vec<Sketch>>>) {
         let mut listing = self.new;
         for (number, (product, sketches)) in known.iter().zip(sketches).enumerate() {
@@ -181,7 +180,8 @@ impl Run<'_> {
         Some(self.compared(a, b)?.probability(self.policy))
     }
 
-    /// Finds the product of a listing, given the earlier listings of its code and the earlier titles of the day that are like it.
+    /// Finds a listing's product, given earlier listings of its code and the day's similar earlier
+    /// titles.
     fn place(&mut self, listing: usize, same_code: &[usize], likes: &[Like]) -> Placed {
         let candidates = self.candidates(listing, likes);
         let alike = self.alike(listing, &candidates);
@@ -225,13 +225,13 @@ impl Run<'_> {
         Placed { joined, nearest: None, alike }
     }
 
-    /// The listing of an earlier title with its score.
+    /// The listing of an earlier title, with its score.
     fn nearest(&self, candidate: &Candidate) -> Option<Nearest> {
         let with = self.titles.get(candidate.like.other)?.listing;
         Some(Nearest { with, score: self.compare(candidate.like.title, candidate.like.other)? })
     }
 
-    /// The products with titles like one of the listing's: those to be joined outright first, then the likest.
+    /// Products with a title similar to the listing's: outright matches first, then by probability.
     fn candidates(&self, listing: usize, likes: &[Like]) -> Vec<Candidate> {
         let near = self.titles_near(listing);
         let of_known = near.into_iter().flat_map(|other| self.range(listing).map(move |title| (title, other)));
@@ -241,7 +241,8 @@ impl Run<'_> {
             let of =
                 self.titles.get(like.other).and_then(|title| self.product_of.get(title.listing).copied().flatten());
             let Some(product) = of.map(|product| self.root(product)) else { continue };
-            // A title that says what another of its product says is not looked at: a ledger would not have it looked up.
+            // Ignores a title that only repeats another title of its product: a ledger would not
+            // look it up either.
             let stands = |product: &Product| product.titles.contains(&like.other);
             if !self.products.get(product).is_some_and(stands) {
                 continue;
@@ -259,7 +260,8 @@ impl Run<'_> {
         candidates
     }
 
-    /// The listings of earlier products that a listing is most like, whether or not it joins them: what its verdict looks at.
+    /// Earlier listings most similar to a listing, whether or not it joins them. Its verdict uses
+    /// them.
     fn alike(&self, listing: usize, candidates: &[Candidate]) -> Vec<Alike> {
         let Some(&this) = self.listings.get(listing) else { return Vec::new() };
         let is_earlier = |other: &Listing| {
@@ -278,7 +280,7 @@ impl Run<'_> {
         alike
     }
 
-    /// The titles that stand for the known products near a listing.
+    /// Representative titles of the known products near a listing.
     fn titles_near(&self, listing: usize) -> Vec<usize> {
         let near = self.near.get(listing).map(Vec::as_slice).unwrap_or_default();
         let mut products: Vec<usize> = near.iter().map(|&product| self.root(product)).collect();
@@ -286,21 +288,23 @@ impl Run<'_> {
         products.into_iter().flat_map(|product| self.checked(product)).collect()
     }
 
-    /// Whether one code was given to two things: something decides against, and next to nothing is shared.
+    /// Whether one code was given to two things: each pair of titles has a veto and little
+    /// agreement.
     fn clearly_different(&self, a: usize, b: usize) -> bool {
         let pairs = self.range(a).flat_map(|x| self.range(b).map(move |y| (x, y)));
         are_two(pairs.filter_map(|(x, y)| self.compared(x, y)), self.policy)
     }
 
-    /// The titles of a product that stand for it.
+    /// A product's representative titles.
     fn checked(&self, product: usize) -> Vec<usize> {
         let Some(product) = self.products.get(product) else { return Vec::new() };
         let skip = product.titles.len().saturating_sub(CHECKED_LAST).max(CHECKED_FIRST);
         product.titles.iter().take(CHECKED_FIRST).chain(product.titles.iter().skip(skip)).copied().collect()
     }
 
-    /// Whether a listing that is like one title of a product suits the product: it is likely enough one with its titles on average, the
-    /// one that it began with and most others are not clearly another, and they name no other appliance code.
+    /// Whether a listing that resembles one title of a product suits the product: its mean
+    /// probability with the representative titles is high enough, the first title and most others
+    /// are not clearly another product, and appliance codes agree.
     fn suits(&self, listing: usize, product: usize) -> bool {
         let checked = self.checked(product);
         let (mut sum, mut apart, mut codes) = (0.0, 0_usize, Vec::new());
@@ -316,7 +320,7 @@ impl Run<'_> {
         sum >= self.policy.same_at * to_f64(checked.len()) && MOST_APART * apart <= checked.len() && !refused(&codes)
     }
 
-    /// Whether two titles name one appliance code; `None` where one of them names none.
+    /// Whether two titles share an appliance code; `None` if either has none.
     fn codes(&self, a: usize, b: usize) -> Option<bool> {
         appliance::same_code(&self.titles.get(a)?.sketch, &self.titles.get(b)?.sketch)
     }
@@ -338,7 +342,7 @@ impl Run<'_> {
         }
     }
 
-    /// Makes one of two products that a listing suits both, where they suit each other; the older one stays.
+    /// Merges two products that a listing suits, if they suit each other; the older one stays.
     fn merge(&mut self, a: usize, b: usize) {
         let (a, b) = (self.root(a), self.root(b));
         let (old, young) = (a.min(b), a.max(b));
@@ -356,7 +360,7 @@ impl Run<'_> {
         self.unite(old, young);
     }
 
-    /// Makes one of two products; the older one stays.
+    /// Merges two products; the older one stays.
     fn unite(&mut self, old: usize, young: usize) {
         if let Some(into) = self.merged_into.get_mut(young) {
             *into = old;
@@ -369,7 +373,7 @@ impl Run<'_> {
         }
     }
 
-    /// The titles of a listing that say something that its product's other titles do not.
+    /// A listing's titles that add something to its product's other titles.
     fn standing(&self, listing: usize) -> Vec<usize> {
         let Some(product) = self.product_of.get(listing).copied().flatten().map(|product| self.root(product)) else {
             return Vec::new();
@@ -388,7 +392,7 @@ impl Run<'_> {
             .enumerate()
             .map(|(listing, Placed { joined, nearest, mut alike })| {
                 let product = root_of(listing);
-                // What a person parted is not likely the same, whatever it is like.
+                // A listing that a person kept apart is not alike, however similar.
                 let may_be = |other: usize| product.zip(root_of(other)).is_none_or(|(a, b)| !self.are_apart(a, b));
                 alike.retain(|alike| may_be(alike.with));
                 Resolved {
@@ -411,7 +415,8 @@ impl Run<'_> {
         Resolution { listings, merges, moved: Vec::new(), products, known: Vec::new() }
     }
 
-    /// The id of each product: the one it is known by, or its first listing's, marked where an older product began with the same code.
+    /// Each product's id: its known one, or one from its first listing, with a suffix if an older
+    /// product began with the same code.
     fn ids(&self) -> Vec<ProductId> {
         let mut taken: HashSet<ProductId> = self.products.iter().filter_map(|product| product.id).collect();
         let mut ids = Vec::with_capacity(self.products.len());
@@ -420,19 +425,18 @@ impl Run<'_> {
                 ids.push(id);
                 continue;
             }
-            let Some(first) = self.listings.get(product.first) else { continue };
-            ids.push(ProductId::free(first, |id| !taken.insert(id)));
+            ids.push(ProductId::free(self.listings[product.first], |id| !taken.insert(id)));
         }
         ids
     }
 }
 
-/// Whether a listing is to join by `like` rather than by `other`.
+/// Whether `like` takes precedence over `other`.
 fn is_before(like: &Like, other: &Like) -> bool {
     (like.outright, like.probability) > (other.outright, other.probability)
 }
 
-/// Whether the appliance codes of two sides, compared where both name some, never agree.
+/// Whether appliance codes were compared and none agreed.
 fn refused(agree: &[bool]) -> bool {
     !agree.is_empty() && !agree.contains(&true)
 }

@@ -1,10 +1,12 @@
-//! Listings to be placed onto products that are known already: what must be read of those, and then where each listing belongs.
+//! A day's listings, to be placed onto known products.
 //!
-//! Nothing is read here. A caller with a ledger asks [`Day::keys`] what to look up, hands over what it found ([`Day::search`]), learns
-//! which products to fetch, and hands those over ([`Day::resolve`]).
+//! This module does no I/O. A caller with a ledger looks up [`Day::keys`], passes the answer to
+//! [`Day::search`], fetches the products that it returns, and passes those to [`Day::resolve`].
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
+
+use rayon::prelude::*;
 
 use super::block::{Frequencies, MAX_SHARED, Postings, keys, stored};
 use super::compared::Compared;
@@ -17,10 +19,11 @@ use super::{Listing, Policy, ProductId, Resolution, feature};
 use crate::listing::brand::heard;
 use crate::listing::{Brands, Features, Lexicon};
 
-/// A blocking key is counted apart from its postings once this many titles of a run have it.
+/// Titles of a run from which a blocking key is counted separately from its postings.
 const COMMON_FROM: u32 = 32;
 
-/// Listings that corrections name by their code and don't mean: the code has been used for another thing since.
+/// Listings whose code a correction names but which it doesn't mean, because the code has since
+/// been given to another thing.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Former {
     /// Listings of the day.
@@ -29,7 +32,7 @@ pub(super) struct Former {
     pub(super) known: BTreeSet<(ProductId, String, String)>,
 }
 
-/// A product that is known, with its listings.
+/// A known product with its listings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
     /// Its id.
@@ -38,21 +41,22 @@ pub struct Known {
     pub listings: Vec<Listing>,
 }
 
-/// What a ledger names a product by in its blocking keys: the upper half of its id. Two products with one mark cost a comparison.
+/// A product's name in a ledger's blocking keys: the upper half of its id. A collision costs one
+/// comparison.
 pub fn mark(id: ProductId) -> u32 {
     u32::try_from(id.0 >> 32).unwrap_or(u32::MAX)
 }
 
-/// What a day says of its listings' products, beside the [`Resolution`].
+/// A day's result: its [`Resolution`] and new keys.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Placed {
     /// The products.
     pub resolution: Resolution,
-    /// For each of the day's listings the keys that its product is to be found by from now on, besides those it has.
+    /// For each of the day's listings, additional keys by which its product is to be found.
     pub keys: Vec<Vec<Key>>,
 }
 
-/// Listings read and weighed, to be placed onto known products.
+/// Listings parsed and weighed, to be placed onto known products.
 pub struct Day<'a> {
     pub(super) listings: &'a [Listing],
     pub(super) policy: &'a Policy,
@@ -63,20 +67,20 @@ pub struct Day<'a> {
     /// All keys of each title.
     pub(super) title_keys: Vec<Vec<Key>>,
     pub(super) frequencies: Frequencies,
-    /// The words of each listing's first title.
+    /// Words of each listing's first title.
     words: Vec<Vec<Key>>,
-    /// What the titles of each listing teach, where it has several.
+    /// Lessons from the titles of each listing that has several.
     turned: Vec<Lessons>,
     in_force: &'a Statistics,
-    /// The marks of the products that each listing is compared with.
+    /// Marks of the products to compare each listing with.
     pub(super) candidates: Vec<Vec<u32>>,
-    /// What corrections name and don't mean.
+    /// Listings that corrections name but don't mean.
     pub(super) former: Former,
 }
 
 impl<'a> Day<'a> {
-    /// Reads and weighs all titles by the statistics in force, on as many threads as there are cores; by the listings' own where none
-    /// are in force.
+    /// Parses and weighs all titles by `in_force`, or by the listings' own statistics if `in_force`
+    /// is empty. Uses one thread per core.
     pub fn read(listings: &'a [Listing], policy: &'a Policy, in_force: &'a Statistics) -> Self {
         let brands = match in_force.titles {
             0 => Brands::learn(listings.iter().filter_map(named), &policy.words),
@@ -122,7 +126,7 @@ impl<'a> Day<'a> {
             candidates: vec![Vec::new(); listings.len()],
             former: Former::default(),
         };
-        // What is listed again and again is one title: its keys are not common because of that.
+        // Repeated listings of one title count once, so that they make no key common.
         let mut counted: HashSet<String> = HashSet::new();
         for (listing, sketches) in sketched.into_iter().enumerate() {
             let start = day.titles.len();
@@ -138,7 +142,7 @@ impl<'a> Day<'a> {
         day
     }
 
-    /// What those listings add to the statistics that `counts` picks by their index.
+    /// The listings' contribution to the statistics, from those whose index `counts` accepts.
     pub fn counted(&self, counts: impl Fn(usize) -> bool) -> Statistics {
         let picked: Vec<usize> = (0..self.listings.len()).filter(|&listing| counts(listing)).collect();
         let listings = picked.iter().filter_map(|&listing| self.listings.get(listing));
@@ -159,13 +163,14 @@ impl<'a> Day<'a> {
         Statistics { titles, words: Arc::new(Counts::new(words)), lessons }
     }
 
-    /// The keys to look up, title by title: [`Day::keys`] without those of codes.
+    /// The keys to look up for each title: [`Day::keys`] without those of codes.
     pub fn keys_by_title(&self) -> Vec<Vec<Key>> {
         let in_force = |key: &Key| self.in_force.words.of(*key).is_none_or(|titles| titles <= MAX_SHARED);
         self.title_keys.iter().map(|keys| keys.iter().copied().filter(in_force).collect()).collect()
     }
 
-    /// The keys to look up: those of all titles that are not too common, and those of the listings' codes; each once, in ascending order.
+    /// The keys to look up, distinct and ascending: those of all titles, except too common ones,
+    /// and those of the listings' codes.
     pub fn keys(&self) -> Vec<Key> {
         let mut keys = self.keys_by_title().concat();
         keys.extend(self.listings.iter().map(|listing| code_key(&listing.shop, &listing.listing_id)));
@@ -175,13 +180,13 @@ impl<'a> Day<'a> {
         keys
     }
 
-    /// The keys of the codes that corrections name: their products are looked up whatever the day has.
+    /// Keys of the codes named by corrections. Their products are looked up every day.
     fn keys_corrected(&self) -> impl Iterator<Item = Key> {
         self.policy.corrections.listings().map(|(shop, code)| code_key(shop, code))
     }
 
-    /// Takes in what was found, and says which products to fetch: the marks of those that share the most and the rarest keys, each
-    /// once, in ascending order.
+    /// Takes a ledger's answer and returns the marks of the products to fetch, distinct and
+    /// ascending: those that share the most and rarest keys.
     pub fn search(&mut self, postings: &Postings) -> Vec<u32> {
         for key in self.keys_counted() {
             let stored = u32::try_from(postings.of(key).len()).unwrap_or(u32::MAX);
@@ -203,8 +208,8 @@ impl<'a> Day<'a> {
         keys
     }
 
-    /// The marks of the products that a listing is compared with: those that have its code or are named beside it in a correction, and each
-    /// title's best.
+    /// Marks of the products to compare a listing with: those that have its code or that of a
+    /// listing named with it in a correction, and the best of each title.
     fn candidates_of(&self, listing: usize, postings: &Postings) -> Vec<u32> {
         let Some(this) = self.listings.get(listing) else { return Vec::new() };
         let mut marks = postings.of(code_key(&this.shop, &this.listing_id)).to_vec();
@@ -221,7 +226,7 @@ impl<'a> Day<'a> {
         marks
     }
 
-    /// The features of two of its listings, by their titles that are most likely one product.
+    /// Features of two of the day's listings, from their best-matching pair of titles.
     pub fn features(&self, a: usize, b: usize) -> Option<Vec<f64>> {
         let (left, right) = (self.listings.get(a)?, self.listings.get(b)?);
         let of = |listing: usize| self.of_listing.get(listing).cloned().unwrap_or(0..0);
@@ -229,7 +234,7 @@ impl<'a> Day<'a> {
             let (x, y) = (self.titles.get(x)?, self.titles.get(y)?);
             Some(Compared::of((&x.sketch, left.offer()), (&y.sketch, right.offer()), self.policy, true))
         });
-        // The rules' own order: what is fitted to the answer must not hang on what was fitted before.
+        // Orders by the rules alone: training data must not depend on the previous fit.
         let order = |compared: &Compared<'_>| (compared.sums.vetoes.is_empty(), compared.sums.total);
         let best = compared.max_by(|x, y| {
             let (x, y) = (order(x), order(y));
@@ -238,7 +243,8 @@ impl<'a> Day<'a> {
         Some(feature::values(&best))
     }
 
-    /// For each of `wanted` the listings before it that it would be compared with, the most like first.
+    /// For each of `wanted`, the earlier listings that it would be compared with, the most similar
+    /// first.
     pub fn earlier(&self, wanted: &[usize]) -> Vec<Vec<usize>> {
         let earlier = Earlier::new(&self.titles, &self.title_keys, &ranks(self.listings), &self.frequencies);
         in_parallel(
@@ -258,7 +264,7 @@ impl<'a> Day<'a> {
         )
     }
 
-    /// The earlier titles of the day that each listing was compared with.
+    /// The comparisons of each listing with the day's earlier titles.
     pub(super) fn likes(&self) -> Vec<Vec<Like>> {
         let earlier = Earlier::new(&self.titles, &self.title_keys, &ranks(self.listings), &self.frequencies);
         let all: Vec<usize> = (0..self.listings.len()).collect();
@@ -279,14 +285,14 @@ impl<'a> Day<'a> {
         )
     }
 
-    /// All keys that a known listing shares with whatever is like it.
+    /// All keys by which a known listing can be found.
     pub(super) fn keys_of(&self, listing: &Listing) -> Vec<Key> {
         let features = listing.features(self.policy, &self.lexicon);
         let of_titles = features.iter().flat_map(|features| sketch(features, listing, &self.rarity, self.policy).1);
         of_titles.chain([code_key(&listing.shop, &listing.listing_id)]).collect()
     }
 
-    /// The keys under which a product is kept that a known listing stands for.
+    /// The keys to store for a product that has this known listing.
     pub(super) fn stored_keys_of(&self, listing: &Listing) -> Vec<Key> {
         let features = listing.features(self.policy, &self.lexicon);
         let titles = features.iter().map(|features| sketch(features, listing, &self.rarity, self.policy).1);
@@ -302,8 +308,8 @@ impl<'a> Day<'a> {
         features.iter().map(|features| Sketch::new(features, &self.rarity, self.policy)).collect()
     }
 
-    /// For each listing the known products that it may join, that have its code, or that are the nearest of those it is not: what it is
-    /// enough to place it among. Of all others nothing is kept.
+    /// For each listing, the only known products needed to place it: those that it may join, those
+    /// with its code, and the nearest other one.
     pub(super) fn near(&self, known: &[Known]) -> Vec<Vec<usize>> {
         let marks: Vec<u32> = known.iter().map(|product| mark(product.id)).collect();
         let all: Vec<usize> = (0..self.listings.len()).collect();
@@ -344,7 +350,7 @@ impl<'a> Day<'a> {
         )
     }
 
-    /// How a listing is like the titles that stand for a known product.
+    /// Compares a listing with the representative titles of a known product.
     fn likeness(&self, listing: usize, product: &Known) -> Likeness {
         let mut standing: Vec<(&Listing, Sketch)> = Vec::new();
         for other in &product.listings {
@@ -356,9 +362,9 @@ impl<'a> Day<'a> {
         }
         let skip = standing.len().saturating_sub(CHECKED_LAST).max(CHECKED_FIRST);
         let mut likeness = Likeness::None;
-        let Some(this) = self.listings.get(listing) else { return likeness };
-        for title in self.of_listing.get(listing).cloned().unwrap_or_default() {
-            let Some(title) = self.titles.get(title) else { continue };
+        let this = &self.listings[listing];
+        for title in self.of_listing[listing].clone() {
+            let title = &self.titles[title];
             for (other, sketch) in standing.iter().take(CHECKED_FIRST).chain(standing.iter().skip(skip)) {
                 let pair = ((&title.sketch, this.offer()), (sketch, other.offer()));
                 let compared = Compared::of(pair.0, pair.1, self.policy, true);
@@ -375,7 +381,7 @@ impl<'a> Day<'a> {
     }
 }
 
-/// The brand field and the latest title of a listing.
+/// The brand field and latest title of a listing.
 fn named(listing: &Listing) -> Option<(Option<&str>, &str)> {
     Some((listing.brand.as_deref(), listing.titles.first()?.as_str()))
 }
@@ -392,7 +398,7 @@ fn sketch(features: &Features, listing: &Listing, rarity: &Rarity, policy: &Poli
     (sketch, keys)
 }
 
-/// The place of each listing in the order in which they are placed.
+/// Each listing's rank in placement order.
 fn ranks(listings: &[Listing]) -> Vec<usize> {
     let mut ranks = vec![0; listings.len()];
     for (rank, listing) in title::in_order(listings).into_iter().enumerate() {
@@ -403,34 +409,19 @@ fn ranks(listings: &[Listing]) -> Vec<usize> {
     ranks
 }
 
-/// Maps a list in order, in even parts on the machine's cores, each of which has `room` of its own.
+/// Maps a list in order on the available cores; each run of at least 256 items has its own `room`.
 pub(super) fn in_parallel<T: Sync, S, R: Send>(
     items: &[T],
-    room: impl Fn() -> S + Sync,
-    map: impl Fn(&mut S, &T) -> R + Sync,
+    room: impl Fn() -> S + Sync + Send,
+    map: impl Fn(&mut S, &T) -> R + Sync + Send,
 ) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(16);
-    let part = items.len().div_ceil(threads).max(256);
-    let work = |part: &[T]| {
-        let mut room = room();
-        part.iter().map(|item| map(&mut room, item)).collect::<Vec<R>>()
-    };
-    let work = &work;
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = items.chunks(part).map(|part| scope.spawn(move || work(part))).collect();
-        workers
-            .into_iter()
-            .flat_map(|worker| match worker.join() {
-                Ok(part) => part,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
-            .collect()
-    })
+    items.par_iter().with_min_len(256).map_init(room, map).collect()
 }
 
-/// The keys under which a product is stored whose only title is `features`; `titles` tells how many titles have a key.
+/// The keys to store for a product whose only title is `features`. `titles` returns the number of
+/// titles with a key.
 ///
-/// For whoever makes a ledger without resolving its listings.
+/// For callers that build a ledger without resolving its listings.
 pub fn stored_keys(features: &Features, policy: &Policy, titles: impl Fn(Key) -> u32) -> Vec<Key> {
     let sketch = Sketch::new(features, &Rarity::default(), policy);
     if sketch.is_empty() { Vec::new() } else { stored(&keys(&sketch, None), titles) }

@@ -1,4 +1,5 @@
-//! Words that decide by their class: flavours, lines, materials, variants, designs, places and seasons that only one title names.
+//! Deciding word classes: flavours, lines, materials, variants, designs, places and seasons that
+//! only one title names.
 
 use super::Policy;
 use super::rules::{Facts, Sums};
@@ -6,7 +7,7 @@ use super::sketch::Sketch;
 use crate::listing::{Class, Domain, eaten};
 
 impl Facts<'_> {
-    /// Compares the deciding words of the two titles, class by class.
+    /// Compares the deciding words of both titles, class by class.
     pub(super) fn deciding_words(&self, sums: &mut Sums) {
         let policy = self.policy;
         let note = |left: &[&str], right: &[&str]| format!("{} ↔ {}", left.join(" "), right.join(" "));
@@ -20,10 +21,11 @@ impl Facts<'_> {
             (false, false) => sums.add("flavour", -policy.penalty.flavour, || note(&left, &right)),
             (true, true) => {}
             _ if eaten => {
-                // One title that names no ingredient at all may just say less; one that names some and not this says another.
+                // A title without any ingredient may just be brief; one that names others
+                // contradicts.
                 let side = if left.is_empty() { self.a } else { self.b };
                 let says_less = !side.says(Class::Flavour) && matches!(self.domain, Some(Domain::Health));
-                // 감자 may be any 수미감자.
+                // A plain 감자 may be a 수미감자.
                 let generic = left.iter().chain(&right).all(|word| {
                     [self.a, self.b].iter().any(|side| {
                         side.units.iter().any(|unit| {
@@ -43,13 +45,13 @@ impl Facts<'_> {
         if eaten {
             let (left, right) = (made_with(self.a, self.policy), made_with(self.b, self.policy));
             let either = !left.is_empty() || !right.is_empty();
-            // 만두 alone may leave out what is in it; 김치만두 and 고기만두 do not meet here but as kinds or flavours.
+            // A plain 만두 may omit its filling; 김치만두 and 고기만두 differ here as kinds or flavours.
             if either && left != right {
                 sums.add("flavour", -policy.penalty.flavour, || note(&left, &right));
             }
         }
 
-        // 콜라겐 S and 콜라겐 C.
+        // Letters of a line: 콜라겐 S and 콜라겐 C.
         let letters = |side: &'_ Sketch| -> Vec<String> {
             let letter = |text: &str| text.len() == 1 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
             side.units.iter().filter(|unit| !unit.addon && letter(&unit.text)).map(|unit| unit.text.clone()).collect()
@@ -63,7 +65,7 @@ impl Facts<'_> {
 
         let (left, right) = self.unmatched(Class::Colour);
         match (left.is_empty(), right.is_empty()) {
-            // Of what is eaten a colour names the line: gold, black, green.
+            // On food, a colour names the line: gold, black, green.
             (false, false) if eaten => sums.veto("line", || note(&left, &right)),
             (false, true) | (true, false) if eaten => {
                 sums.add("line", -policy.penalty.variant * softer, || note(&left, &right));
@@ -76,7 +78,7 @@ impl Facts<'_> {
         match (left.is_empty(), right.is_empty()) {
             (false, false) if made => sums.veto("material", || note(&left, &right)),
             (true, true) => {}
-            // 스텐냄비 and a 냄비 of 세라믹.
+            // 스텐냄비 and a 세라믹 냄비.
             _ if made && self.built_of_another(&left, &right) => sums.veto("material", || note(&left, &right)),
             _ if matches!(self.domain, Some(Domain::Clothing)) => {
                 sums.add("material", -policy.penalty.material * softer, || note(&left, &right));
@@ -112,7 +114,8 @@ impl Facts<'_> {
         self.seasons(sums);
     }
 
-    /// Whether a material that only one title names stands against one that begins the other's kind.
+    /// Whether a material that only one title names contradicts the material that begins the
+    /// other's kind.
     fn built_of_another(&self, left: &[&str], right: &[&str]) -> bool {
         let (named, other) = if left.is_empty() { (right, self.a) } else { (left, self.b) };
         other.units.iter().filter(|unit| unit.class == Class::Kind && !unit.addon).any(|unit| {
@@ -127,7 +130,7 @@ impl Facts<'_> {
         })
     }
 
-    /// 여름 against 겨울.
+    /// Penalises 여름 against 겨울.
     fn seasons(&self, sums: &mut Sums) {
         const SEASONS: [&str; 4] = ["봄", "여름", "가을", "겨울"];
         let of = |side: &Sketch| -> [bool; 2] {
@@ -145,7 +148,8 @@ impl Facts<'_> {
     }
 }
 
-/// The kinds that say what the last kind is made with: 김치 in 김치 만두, also where the two are one word.
+/// The kinds that the last kind is made with, as words of their own or as its prefix: 김치 in 김치 만두
+/// and 김치만두.
 fn made_with<'s>(side: &'s Sketch, policy: &Policy) -> Vec<&'s str> {
     let kinds: Vec<&str> = side
         .units
@@ -163,7 +167,7 @@ fn made_with<'s>(side: &'s Sketch, policy: &Policy) -> Vec<&'s str> {
     found
 }
 
-/// Whether `word` names a food itself: 보리굴비 is not any 굴비, as 수미감자 is any 감자.
+/// Whether `word` is a food's name: 보리굴비 is not just any 굴비, whereas 수미감자 is a 감자.
 fn names_a_food(word: &str, policy: &Policy) -> bool {
     word.chars().count() > 1 && policy.words.get(word).is_some_and(|entry| entry.class == Class::Flavour)
 }

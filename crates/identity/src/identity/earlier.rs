@@ -1,4 +1,5 @@
-//! Which earlier titles of a run are worth comparing with a listing, and how likely each is the same product.
+//! Earlier titles of a run that are worth comparing with a listing, and the probability that each
+//! is the same product.
 
 use std::collections::HashMap;
 
@@ -8,16 +9,16 @@ use super::key::Key;
 use super::title::Title;
 use super::{Listing, Policy};
 
-/// Keys of a title by which it is found, its rarest.
+/// Rarest keys of a title that index it.
 const KEPT: usize = 40;
-/// Keys that a title asks for, its rarest.
+/// Rarest keys of a title that are looked up.
 const ASKED: usize = 30;
 /// Titles compared with one title.
 const COMPARED: usize = 24;
-/// Of titles with one key as many: copies of a title tell nothing more.
+/// Titles compared per set of copies: further copies add nothing.
 const COPIES: usize = 2;
 
-/// An earlier title that was compared with one of a listing.
+/// A comparison of a listing's title with an earlier title.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Like {
     /// The listing's title.
@@ -26,45 +27,45 @@ pub(super) struct Like {
     pub(super) other: usize,
     /// The probability that the two are one product.
     pub(super) probability: f64,
-    /// They are one product whatever other titles say: their words are equal, or they name one appliance code.
+    /// They are one product whatever other titles say: their words are equal, or they share a whole
+    /// appliance code.
     pub(super) outright: bool,
 }
 
-/// The titles of a run by their keys, each list in the order of their listings.
+/// Index of a run's titles by key; each list is in placement order.
 pub(super) struct Earlier<'r> {
     postings: HashMap<Key, Vec<u32>>,
     titles: &'r [Title],
     keys: &'r [Vec<Key>],
-    /// The place of each title's listing in the order in which listings are placed.
+    /// For each title, its listing's rank in placement order.
     ranks: Vec<usize>,
     frequencies: &'r Frequencies,
 }
 
 impl<'r> Earlier<'r> {
-    /// Of the titles of listings with `rank`s, `keys` being all keys of each.
+    /// Indexes `titles`; `keys` has all keys of each title and `rank` the rank of each listing.
     pub(super) fn new(titles: &'r [Title], keys: &'r [Vec<Key>], rank: &[usize], frequencies: &'r Frequencies) -> Self {
-        let ranks: Vec<usize> =
-            titles.iter().map(|title| rank.get(title.listing).copied().unwrap_or(usize::MAX)).collect();
+        let ranks: Vec<usize> = titles.iter().map(|title| rank[title.listing]).collect();
         let mut order: Vec<usize> = (0..titles.len()).collect();
-        order.sort_by_key(|&title| (ranks.get(title), title));
+        order.sort_by_key(|&title| (ranks[title], title));
         let mut postings: HashMap<Key, Vec<u32>> = HashMap::new();
         for title in order {
-            let (Some(keys), Ok(id)) = (keys.get(title), u32::try_from(title)) else { continue };
-            for key in frequencies.rarest(keys, KEPT) {
+            let id = u32::try_from(title).expect("a day has fewer than 2³² titles");
+            for key in frequencies.rarest(&keys[title], KEPT) {
                 postings.entry(key).or_default().push(id);
             }
         }
         Self { postings, titles, keys, ranks, frequencies }
     }
 
-    /// Room for [`Earlier::find`].
+    /// The buffer for [`Earlier::find`].
     pub(super) fn room(&self) -> Gathered {
         Gathered::with_titles(self.titles.len())
     }
 
-    /// The titles of earlier listings that share the most and the rarest keys with a title, the best first.
+    /// Titles of earlier listings that share the most and rarest keys with a title, the best first.
     pub(super) fn find(&self, title: usize, room: &mut Gathered) -> Vec<usize> {
-        let (Some(&rank), Some(keys)) = (self.ranks.get(title), self.keys.get(title)) else { return Vec::new() };
+        let (rank, keys) = (self.ranks[title], &self.keys[title]);
         room.clear();
         for key in self.frequencies.rarest(keys, ASKED) {
             let worth = worth(self.frequencies.of(key));
@@ -76,11 +77,11 @@ impl<'r> Earlier<'r> {
                 room.add(other, worth);
             }
         }
-        // By what they say; of copies the earliest, which stand for their products.
+        // Groups copies; the earliest of each represent their products.
         let mut found: Vec<Vec<usize>> = Vec::new();
         let mut places: HashMap<(&str, usize), usize> = HashMap::new();
         for other in room.best(COMPARED * 8).into_iter().filter_map(|other| usize::try_from(other).ok()) {
-            let Some(sketch) = self.titles.get(other).map(|title| &title.sketch) else { continue };
+            let sketch = &self.titles[other].sketch;
             let place = *places.entry((&sketch.key, sketch.units.len())).or_insert(found.len());
             match found.get_mut(place).filter(|_| !sketch.key.is_empty()) {
                 Some(copies) => copies.push(other),
@@ -97,7 +98,7 @@ impl<'r> Earlier<'r> {
     }
 }
 
-/// Compares two titles, one of each listing.
+/// Compares two titles, one from each listing.
 pub(super) fn like(
     titles: &[Title],
     listings: (&Listing, &Listing),

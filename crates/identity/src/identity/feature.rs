@@ -1,4 +1,5 @@
-//! What a pair of titles is like in numbers: what the rules found, and what the data say beside them. A matcher learns from these.
+//! Numeric features of a pair of titles, from the rules' findings and from the data. The matcher is
+//! fitted on them.
 
 use std::sync::LazyLock;
 
@@ -11,7 +12,7 @@ use super::spelling;
 use super::value::{values_agree, values_comparable};
 use crate::listing::{Class, Domain, Measure, eaten};
 
-/// Parts of the rules' score that are told one by one. A part that was not found is 0.
+/// Parts of the rules' score with a feature of their own; 0 if the part is missing.
 const PARTS: [&str; 14] = [
     "words",
     "generation",
@@ -28,7 +29,7 @@ const PARTS: [&str; 14] = [
     "season_words",
     "same_words",
 ];
-/// What decides against, in groups of like grounds.
+/// Vetoes, grouped by kind.
 const VETOES: [(&str, &[&str]); 11] = [
     ("veto_model", &["model", "code"]),
     ("veto_size", &["inch", "area", "persons", "parts", "volume", "weight", "length", "power", "storage", "purity"]),
@@ -43,11 +44,11 @@ const VETOES: [(&str, &[&str]); 11] = [
     ("veto_origin", &["origin"]),
 ];
 
-/// The rules' total and evidence from which on they call a pair one product.
+/// The rules' minimum total and minimum evidence for one product.
 const ENOUGH: f64 = 0.64;
 const SOME: f64 = 0.85;
 
-/// How the two sides of a pair stand to each other in what either may name.
+/// Relation of the two sides of a pair in something that either may name.
 #[derive(Clone, Copy)]
 enum Stand {
     Neither,
@@ -76,7 +77,7 @@ impl Stand {
     }
 }
 
-/// The names of all features, in their order.
+/// Names of all features, in order.
 pub(super) fn names() -> &'static [&'static str] {
     static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
         let (empty, mut names) = (Sketch::default(), Vec::new());
@@ -90,15 +91,15 @@ pub(super) fn names() -> &'static [&'static str] {
     &NAMES
 }
 
-/// The features of a pair.
+/// Feature values of a pair.
 pub(super) fn values(pair: &Compared<'_>) -> Vec<f64> {
     let mut values = Vec::with_capacity(names().len());
     each(pair, &mut |_, value| values.push(value));
     values
 }
 
-/// Tells every feature of a pair by its name, always the same ones in the same order; one that can't be known is `NaN`. The order of the
-/// two titles does not show.
+/// Passes every feature of a pair to `note` by name, always in the same order. An unknowable
+/// feature is `NaN`. Symmetric in the two titles.
 fn each(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
     rules(pair, note);
     words(pair, note);
@@ -124,25 +125,26 @@ fn rules(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
         note(name, flag(sums.vetoes.iter().any(|veto| grounds.contains(&veto.name))));
     }
     note("vetoes", to_f64(sums.vetoes.len()));
-    // Where words were never counted, the rules know more than the data.
+    // Without word counts the rules know more than the data.
     let agree = sums.vetoes.is_empty() && sums.total >= ENOUGH && pair.evidence >= SOME;
     note("rules", flag(agree));
     note("counted", flag(pair.a.counted && pair.b.counted));
 }
 
-/// What became of the words of one title.
+/// Summary of one title's words by match.
 #[derive(Default)]
 struct Side {
     all: f64,
     found: f64,
-    /// The heaviest word that was not found.
+    /// Highest rarity of an unmatched word.
     over: f64,
     over_sum: f64,
-    /// The same, less of words that come and go between a code's titles, and of asides.
+    /// As `over_sum`, with less weight for asides and for words that come and go between a code's
+    /// titles.
     over_steady: f64,
-    /// Names that were found, brands left out.
+    /// Rarity sum of the matched names, without brands.
     words_found: f64,
-    /// The heaviest that was.
+    /// Highest rarity of a matched word.
     met: f64,
     names: f64,
     names_found: f64,
@@ -263,7 +265,7 @@ fn words(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
     }
 }
 
-/// Unlisted names of one title that the other lacks, with the words before and after each.
+/// Unlisted names that the other title lacks, each with the words before and after it.
 fn strangers<'s>(units: &'s [Unit], shares: &[f64]) -> Vec<(&'s Unit, Option<&'s str>, Option<&'s str>)> {
     let own: Vec<(&Unit, f64)> = units.iter().zip(shares.iter().copied()).filter(|(unit, _)| !unit.addon).collect();
     let text = |at: Option<usize>| at.and_then(|at| own.get(at)).map(|(unit, _)| unit.text.as_str());
@@ -274,7 +276,8 @@ fn strangers<'s>(units: &'s [Unit], shares: &[f64]) -> Vec<(&'s Unit, Option<&'s
         .collect()
 }
 
-/// What may tell one of a line from another: marks, lengths, names that stand in each other's place or come between two words.
+/// Features that may distinguish lines of a product: marks, lengths, and names that replace each
+/// other or stand between two words.
 fn lines(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
     let (a, b) = (pair.a, pair.b);
     let common = a.marks.iter().any(|mark| b.marks.contains(mark));
@@ -290,7 +293,7 @@ fn lines(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
     };
     let (x, y) = (lengths(a), lengths(b));
     let stand = Stand::of(!x.is_empty(), !y.is_empty(), x.iter().any(|length| y.contains(length)));
-    // Short sleeves and whole legs are what most have, said or not.
+    // Short sleeves and full-length legs are the default, stated or not.
     let told = |lengths: &[String]| lengths.iter().any(|length| !matches!(length.as_str(), "반팔" | "9부"));
     note("lengths_one", flag(matches!(stand, Stand::One) && (told(&x) || told(&y))));
     note("lengths_differ", flag(matches!(stand, Stand::Conflict)));
@@ -326,12 +329,12 @@ fn lines(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
     note("between", between(&left, &b.units).max(between(&right, &a.units)));
 }
 
-/// The longest run of letters that two texts have in common.
+/// Length of the longest common run of letters in two texts.
 fn run(a: &Run, b: &Run) -> u16 {
     let (mut before, mut longest) = ([0_u16; RUN + 1], [0_u16; RUN]);
     for x in a.letters.iter().take(a.length) {
         let mut row = [0_u16; RUN + 1];
-        // Without a branch, so that many letters are compared at once.
+        // Branch-free, so that many letters are compared at once.
         for (((cell, y), above), most) in row.iter_mut().skip(1).zip(&b.letters).zip(&before).zip(&mut longest) {
             *cell = (above + 1) * u16::from(x == y);
             *most = (*most).max(*cell);
@@ -341,7 +344,8 @@ fn run(a: &Run, b: &Run) -> u16 {
     longest.into_iter().max().unwrap_or(0)
 }
 
-/// Twice what two sorted lists share over the length of both; the share of the shorter that is in the longer.
+/// Overlap of two sorted lists: twice the common elements over the sum of both lengths, and the
+/// share of the shorter list found in the longer.
 fn overlap(a: &[u32], b: &[u32]) -> (f64, f64) {
     let (mut i, mut j, mut common) = (0, 0, 0_usize);
     while let (Some(x), Some(y)) = (a.get(i), b.get(j)) {
@@ -394,7 +398,7 @@ fn attributes(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
         }
         Stand::of(!left.is_empty(), !right.is_empty(), agree)
     };
-    // A shop may leave out what a maker's code begins or ends with.
+    // A shop may omit the beginning or end of a maker's code.
     let agree = a.codes.iter().any(|x| b.codes.iter().any(|y| x.contains(y.as_str()) || y.contains(x.as_str())));
     note("raw_codes", Stand::of(!a.codes.is_empty(), !b.codes.is_empty(), agree).number());
     note("models", stand(Measure::Model).number());
@@ -434,7 +438,7 @@ fn brands(pair: &Compared<'_>, note: &mut impl FnMut(&'static str, f64)) {
     let (left, right) = (titled(a), titled(b));
     let meet = left.iter().any(|x| right.iter().any(|y| like(x, y))) || b.writes_any(&left) || a.writes_any(&right);
     note("brand_titles", Stand::of(!left.is_empty(), !right.is_empty(), meet).number());
-    // All that either title or field names, against all of the other.
+    // All names in either side's title or field, against all of the other side.
     let all = |side: &'_ Sketch, titled: &[String]| side.brands.iter().chain(titled).cloned().collect::<Vec<_>>();
     let (all_a, all_b) = (all(a, &left), all(b, &right));
     let says = |side: &Sketch, names: &[String]| {

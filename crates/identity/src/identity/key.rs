@@ -1,13 +1,14 @@
-//! Keys by which titles that share something are found, and words are counted.
+//! Keys that find titles sharing something, and that count words.
 
 use xxhash_rust::xxh3::xxh3_64;
 
-/// A key: a hash of what is shared, its kind in the lowest three bits. Two different things with one hash cost a comparison, not an error.
+/// A key: a hash of the shared thing, with its kind in the lowest three bits. A collision costs a
+/// comparison, not an error.
 ///
-/// Keys are kept in ledgers, so how they are made never changes without a new version of the ledger's format.
+/// Ledgers store keys, so a change in their computation needs a new version of the ledger's format.
 pub type Key = u64;
 
-/// What a key is made of; the lowest three bits of the key.
+/// Kind of a key, in its lowest three bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Kind {
@@ -15,9 +16,9 @@ pub(crate) enum Kind {
     Title = 0,
     /// A model or a short code.
     Model = 1,
-    /// A picture's address.
+    /// A picture's URL.
     Image = 2,
-    /// Three syllables.
+    /// A stretch of three syllables.
     Stretch = 3,
     /// One word.
     Word = 4,
@@ -25,7 +26,7 @@ pub(crate) enum Kind {
     Pair = 5,
     /// A shop's item code.
     Code = 6,
-    /// A word as it is counted; no key of a title.
+    /// A word for counting; not a key of a title.
     Counted = 7,
 }
 
@@ -59,7 +60,7 @@ pub fn code_key(shop: &str, listing_id: &str) -> Key {
     key(Kind::Code, &[shop, listing_id])
 }
 
-/// What a word is counted under.
+/// The key under which a word is counted.
 pub(crate) fn word_key(word: &str) -> Key {
     key(Kind::Counted, &[word])
 }

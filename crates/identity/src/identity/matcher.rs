@@ -1,6 +1,8 @@
-//! The probability that two titles are one product: a logistic regression over features (`feature.rs`) and over products of two of them.
+//! The matcher: a logistic regression for the probability that two titles are one product, over
+//! features (`feature.rs`) and products of two features.
 //!
-//! Its numbers are in `data/matcher.json`, fitted by [`crate::train`]. It holds no words, and each number's share in an answer can be told.
+//! Its numbers are in `data/matcher.json`, fitted by [`crate::train`]. It contains no words, and
+//! each number's share in an answer can be reported.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,96 +14,97 @@ use thiserror::Error;
 use super::feature;
 
 const SHIPPED: &str = include_str!("../../data/matcher.json");
-/// The format of the files that this version reads and writes.
+/// The file format that this version reads and writes.
 pub const FORMAT: u32 = 1;
-/// Deviations from the mean beyond which a feature counts no more.
+/// Standard deviations from the mean at which a feature is clamped.
 const MOST_DEVIATIONS: f64 = 4.0;
-/// The same for the product of two.
+/// Absolute value at which a product of two features is clamped.
 const MOST_PRODUCT: f64 = 6.0;
 
-/// Features that are told of an answer.
+/// Features reported for one answer.
 const MOST_CARRIED: usize = 6;
 
-/// Why a file is no matcher.
+/// Why a file is not a usable matcher.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// Not JSON of a matcher's keys.
-    #[error("matcher: {0}; `sinsang identity train` writes one")]
+    /// Not JSON, or with other keys than a matcher's.
+    #[error("invalid matcher: {0}; write one with `sinsang identity train`")]
     Syntax(#[from] serde_json::Error),
-    /// Written by another version.
-    #[error("matcher: it has format {found}, and this version reads {FORMAT}: train it again")]
+    /// Written by a version with another format.
+    #[error("matcher has format {found}, but this version reads {FORMAT}: train it again")]
     Format {
-        /// The format it names.
+        /// The format in the file.
         found: u32,
     },
-    /// It weighs what this version does not know.
-    #[error("matcher: it weighs `{name}`, which this version does not compare: train it again")]
+    /// It weighs a feature unknown to this version.
+    #[error("matcher has an unknown feature `{name}`: train it again")]
     Feature {
         /// The feature's name.
         name: String,
     },
     /// A number is not finite, or a deviation is not positive.
-    #[error("matcher: `{name}` has a number that can't be used: train it again")]
+    #[error("matcher has an invalid number in `{name}`: train it again")]
     Number {
-        /// The feature, or what else has it.
+        /// The feature or other owner of the number.
         name: String,
     },
 }
 
-/// What one feature counts.
+/// A feature's scale and weight.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Weight {
     /// The feature.
     pub name: String,
-    /// Its mean where it was known.
+    /// Its mean over known values.
     pub mean: f64,
-    /// Its standard deviation there.
+    /// Its standard deviation over known values.
     pub deviation: f64,
-    /// What a deviation above the mean adds to the logit.
+    /// Logit added per standard deviation above the mean.
     pub weight: f64,
-    /// What is added where it can't be known.
+    /// Logit added if the value is unknown.
     pub absent: f64,
 }
 
-/// What the product of two features' deviations adds to the logit.
+/// Weight of the product of two features' deviations.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Product {
-    /// The features; one twice is its square.
+    /// The two features; equal ones make a square.
     pub of: [String; 2],
-    /// What a product of one adds.
+    /// Logit added for a product of one.
     pub weight: f64,
 }
 
-/// From the probability that the likest earlier title is the same product to the one that the listing has aired: a line between logits.
+/// Maps the probability that the likeliest earlier title is the same product to the probability
+/// that the listing has aired before: a line between logits.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
-    /// Where the line begins.
+    /// Intercept of the line.
     pub bias: f64,
-    /// How steep it is.
+    /// Slope of the line.
     pub slope: f64,
 }
 
-/// A matcher as its file has it.
+/// A matcher's file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
     /// [`FORMAT`].
     pub format: u32,
-    /// The logit where all features are at their means.
+    /// The logit if all features are at their means.
     pub bias: f64,
-    /// What features count.
+    /// Feature weights.
     pub features: Vec<Weight>,
-    /// What products of features count.
+    /// Weights of products of features.
     pub products: Vec<Product>,
-    /// How likely a listing is to have aired.
+    /// Calibration of the probability that a listing has aired before.
     pub aired: Calibration,
 }
 
 impl fmt::Display for Model {
-    /// The JSON of its file, a weight a line.
+    /// The JSON of its file, one weight per line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let json = |value: serde_json::Result<String>| value.map_err(|_| fmt::Error);
         writeln!(f, "{{\n\"format\":{},\n\"bias\":{},\n\"features\":[", self.format, self.bias)?;
@@ -118,32 +121,32 @@ impl fmt::Display for Model {
     }
 }
 
-/// What one feature adds to an answer.
+/// One feature's contribution to an answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Carried {
-    /// The feature (`feature.rs`), or `letters` for all that measure how many letters are shared.
+    /// The feature (`feature.rs`), or `letters` for all measures of shared letters together.
     pub feature: String,
-    /// What it adds to the logit of the probability: above 0 for one product, below for two.
+    /// Its contribution to the probability's logit: positive for one product, negative for two.
     pub logit: f64,
 }
 
-/// A model made ready to answer.
+/// A model prepared for answering.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Matcher {
     model: Model,
-    /// For each of the features that are compared, its weight's place in the model.
+    /// For each compared feature, the index of its weight in the model.
     places: Vec<Option<usize>>,
-    /// The products by places among the weights.
+    /// Products as indexes of two weights, with the product's weight.
     products: Vec<(usize, usize, f64)>,
 }
 
-/// The names of the features, in their order.
+/// Names of the features, in order.
 pub fn names() -> &'static [&'static str] {
     feature::names()
 }
 
 impl Matcher {
-    /// The matcher that this version ships.
+    /// This version's built-in matcher.
     #[expect(clippy::expect_used, reason = "the text is in the binary and read by a test")]
     pub fn shipped() -> Arc<Self> {
         static MATCHER: LazyLock<Arc<Matcher>> =
@@ -151,18 +154,18 @@ impl Matcher {
         Arc::clone(&MATCHER)
     }
 
-    /// The matcher that the JSON `text` describes.
+    /// Parses a matcher from the JSON `text`.
     ///
     /// # Errors
-    /// [`enum@Error`] where the text is no matcher of this version.
+    /// [`enum@Error`] if the text is not a matcher of this version.
     pub fn read(text: &str) -> Result<Self, Error> {
         Self::new(serde_json::from_str(text)?)
     }
 
-    /// Makes `model` ready.
+    /// Prepares `model`.
     ///
     /// # Errors
-    /// [`enum@Error`] where it is of another version, or has numbers that can't be used.
+    /// [`enum@Error`] if `model` has another version, an unknown feature, or unusable numbers.
     pub fn new(model: Model) -> Result<Self, Error> {
         if model.format != FORMAT {
             return Err(Error::Format { found: model.format });
@@ -191,7 +194,7 @@ impl Matcher {
         Ok(Self { model, places, products })
     }
 
-    /// Its numbers.
+    /// The model.
     pub fn model(&self) -> &Model {
         &self.model
     }
@@ -209,8 +212,8 @@ impl Matcher {
         logistic(logit)
     }
 
-    /// The features that carry the answer, the weightiest first: what each adds to the logit beyond a pair that is in all things average.
-    /// Half of a product's share is each of its features'.
+    /// The features with the largest contributions, the largest first, relative to an average pair.
+    /// Each product's contribution is split evenly between its two features.
     pub fn carried_by(&self, values: &[f64]) -> Vec<Carried> {
         let scaled = self.scaled(values);
         let mut logits: Vec<f64> = self
@@ -239,13 +242,14 @@ impl Matcher {
         carried
     }
 
-    /// The probability that a listing has aired whose likest earlier title is the same product with `probability`.
+    /// The probability that a listing has aired before, if its likeliest earlier title is the same
+    /// product with `probability`.
     pub fn aired(&self, probability: f64) -> f64 {
         let Calibration { bias, slope } = self.model.aired;
         logistic(bias + slope * logit(probability))
     }
 
-    /// Each weighed feature in deviations from its mean, where it is known.
+    /// Each weighed feature in standard deviations from its mean; `None` if unknown.
     fn scaled(&self, values: &[f64]) -> Vec<Option<f64>> {
         let mut scaled = vec![None; self.model.features.len()];
         for (place, &value) in self.places.iter().zip(values) {
@@ -260,30 +264,30 @@ impl Matcher {
     }
 }
 
-/// What a feature is told as. Those that measure how many letters are shared rise and fall together, so the weights of single ones say
-/// nothing: one may take back what another gives.
+/// The name under which a feature is reported. Measures of shared letters correlate, so single
+/// weights mean nothing: one may offset another.
 fn family(name: &str) -> &str {
     const LETTERS: [&str; 4] = ["grams", "raw_grams", "triples", "run"];
     if LETTERS.contains(&name.trim_end_matches("_inside")) { "letters" } else { name }
 }
 
-/// How far a value is from the mean.
+/// Distance of a value from the mean in standard deviations, clamped.
 pub(crate) fn deviations(value: f64, mean: f64, deviation: f64) -> f64 {
     ((value - mean) / deviation).clamp(-MOST_DEVIATIONS, MOST_DEVIATIONS)
 }
 
-/// The product of two features; one that is not known is at its mean.
+/// Clamped product of two features; an unknown one counts as its mean.
 pub(crate) fn product(a: Option<&Option<f64>>, b: Option<&Option<f64>>) -> f64 {
     let of = |value: Option<&Option<f64>>| value.copied().flatten().unwrap_or(0.0);
     (of(a) * of(b)).clamp(-MOST_PRODUCT, MOST_PRODUCT)
 }
 
-/// The probability of a logit.
+/// The probability that corresponds to a logit.
 pub(crate) fn logistic(logit: f64) -> f64 {
     1.0 / (1.0 + (-logit).exp())
 }
 
-/// The logit of a probability, of one that is nearly 0 or 1 that of a thousandth of a per cent beside it.
+/// The logit of a probability, clamped to 0.00001 from 0 and 1.
 pub(crate) fn logit(probability: f64) -> f64 {
     let inside = probability.clamp(1e-5, 1.0 - 1e-5);
     (inside / (1.0 - inside)).ln()

@@ -1,14 +1,14 @@
-//! What is known of an offer beside its title.
+//! A listing's data other than its title.
 
-/// An offer beside its title.
+/// A listing's data other than its title.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Offer<'a> {
     /// Price in won.
     pub price: Option<u32>,
-    /// Address of its picture.
+    /// URL of its picture.
     pub image: Option<&'a str>,
-    /// The shop; empty where it is not known.
+    /// The shop; empty if unknown.
     pub shop: &'a str,
-    /// The schedule's own category.
+    /// The category given by the schedule.
     pub category: Option<&'a str>,
 }

@@ -1,4 +1,4 @@
-//! Known products that corrections part: whose listings a person said are two, because they were put together before anybody said so.
+//! Splitting of known products whose listings a person later declared different.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,16 +10,16 @@ use super::sketch::Sketch;
 use super::title::total_order;
 use super::{Listing, ProductId};
 
-/// Some of the listings of products that are parted.
+/// A part of the products that are being split.
 #[derive(Default)]
 struct Part {
-    /// The groups of corrections that its listings are of.
+    /// Correction groups of its listings.
     groups: BTreeSet<usize>,
     /// Indexes into the pool's listings.
     members: Vec<usize>,
 }
 
-/// The listings of products that are parted together, the eldest first, each with the product that it was of.
+/// Listings of products to split together, the eldest first, each with its previous product.
 struct Pool<'p> {
     day: &'p Day<'p>,
     listings: Vec<(ProductId, Listing)>,
@@ -27,7 +27,8 @@ struct Pool<'p> {
 }
 
 impl Pool<'_> {
-    /// The part with the listing of its product that one is most like, of those that its group may join.
+    /// The allowed part with the listing most similar to this one, among listings of its previous
+    /// product.
     fn likest(&self, at: usize, group: Option<usize>, parts: &[Part]) -> Option<usize> {
         let corrections = &self.day.policy.corrections;
         let may_join = |part: &Part| {
@@ -54,9 +55,9 @@ impl Pool<'_> {
     }
 }
 
-/// A listing of a code that corrections name.
+/// A listing whose code a correction names.
 struct Use<'u> {
-    /// The product that has it, where it is known, or else its place among the day's.
+    /// Its product if known, or else its index in the day's listings.
     of: Result<ProductId, usize>,
     listing: &'u Listing,
     sketches: Vec<Sketch>,
@@ -67,21 +68,22 @@ impl Day<'_> {
         product.listings.iter().any(|listing| self.group_of_known(product.id, listing).is_some())
     }
 
-    /// The group of corrections that a listing of a known product is of.
+    /// Correction group of a known product's listing.
     pub(super) fn group_of_known(&self, product: ProductId, listing: &Listing) -> Option<usize> {
         let group = self.policy.corrections.group(&listing.shop, &listing.listing_id)?;
         let key = (product, listing.shop.clone(), listing.listing_id.clone());
         (!self.former.known.contains(&key)).then_some(group)
     }
 
-    /// The group of corrections that one of the day's listings is of.
+    /// Correction group of one of the day's listings.
     pub(super) fn group_of(&self, at: usize) -> Option<usize> {
         let listing = self.listings.get(at)?;
         let group = self.policy.corrections.group(&listing.shop, &listing.listing_id)?;
         (!self.former.day.contains(&at)).then_some(group)
     }
 
-    /// Finds the listings that corrections name and don't mean: of a code that was used for several things they mean the latest.
+    /// Finds the listings that corrections name but don't mean: if a code was used for several
+    /// things, corrections mean the latest.
     pub(super) fn note_former(&mut self, known: &[Known]) {
         let is_named = |listing: &Listing| self.policy.corrections.group(&listing.shop, &listing.listing_id).is_some();
         let mut uses: BTreeMap<(&str, &str), Vec<Use<'_>>> = BTreeMap::new();
@@ -99,7 +101,8 @@ impl Day<'_> {
         }
         let mut former = Former::default();
         for uses in uses.values() {
-            let Some(latest) = uses.iter().max_by_key(|it| (it.listing.last_at, it.listing.first_at)) else { continue };
+            let latest = uses.iter().max_by_key(|it| (it.listing.last_at, it.listing.first_at));
+            let latest = latest.expect("a name is there by a use");
             for it in uses.iter().filter(|it| self.is_another_thing(it, latest)) {
                 match it.of {
                     Ok(id) => drop(former.known.insert((id, it.listing.shop.clone(), it.listing.listing_id.clone()))),
@@ -116,8 +119,9 @@ impl Day<'_> {
         are_two(pairs.map(|(x, y)| Compared::of((x, offers.0), (y, offers.1), self.policy, true)), self.policy)
     }
 
-    /// Takes known products apart where corrections want it, and tells which listings go elsewhere. The part with the eldest listing keeps
-    /// the product's id; the others have ids of their own, none of which `is_taken`. It is asked after [`Day::search`].
+    /// Splits known products as corrections demand; also returns the moved listings. The part with
+    /// the eldest listing keeps the product's id; the others get new ids for which `is_taken` is
+    /// false. Call it after [`Day::search`].
     pub fn part(&mut self, known: Vec<Known>, is_taken: impl Fn(ProductId) -> bool) -> (Vec<Known>, Vec<Moved>) {
         self.note_former(&known);
         let (mut kept, mut moved) = (Vec::new(), Vec::new());
@@ -133,7 +137,7 @@ impl Day<'_> {
             kept.extend(parts);
             moved.extend(of_pool);
         }
-        // Whatever was to be compared with a product that was parted, is compared with what came of it.
+        // A listing to be compared with a split product is compared with all its parts.
         let mut came: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
         for it in &moved {
             came.entry(mark(it.from)).or_default().insert(mark(it.into));
@@ -151,7 +155,7 @@ impl Day<'_> {
         product.listings.iter().filter_map(|listing| self.group_of_known(product.id, listing)).collect()
     }
 
-    /// The known products, those together that have listings of one group.
+    /// Known products, pooled if they have listings of one correction group.
     fn pools(&self, known: Vec<Known>) -> Vec<Vec<Known>> {
         let mut pools: Vec<(BTreeSet<usize>, Vec<Known>)> = Vec::new();
         let mut others: Vec<Vec<Known>> = Vec::new();
@@ -176,8 +180,8 @@ impl Day<'_> {
         others
     }
 
-    /// Parts the listings of `pool`, the eldest first. Each stays with the listings of its product that it is most like, as far as corrections
-    /// let it.
+    /// Splits the listings of `pool`, the eldest first. Each stays with the most similar listings
+    /// of its product, as far as corrections allow.
     fn part_pool(&self, pool: Vec<Known>, is_taken: &mut dyn FnMut(ProductId) -> bool) -> (Vec<Known>, Vec<Moved>) {
         let flat = pool.into_iter().flat_map(|product| {
             let id = product.id;
@@ -202,7 +206,8 @@ impl Day<'_> {
         self.named(parts, &pool.listings, is_taken)
     }
 
-    /// The parts as products. Each has the id that its eldest listing had, but for those that an older part has.
+    /// Turns parts into products. Each keeps the id of its eldest listing's product, unless an
+    /// older part has that id.
     fn named(
         &self,
         parts: Vec<Part>,
@@ -211,12 +216,12 @@ impl Day<'_> {
     ) -> (Vec<Known>, Vec<Moved>) {
         let (mut known, mut moved) = (Vec::<Known>::new(), Vec::new());
         for part in parts {
-            let Some((old, first)) = part.members.first().and_then(|&at| listings.get(at)) else { continue };
+            let (old, first) = &listings[part.members[0]];
             let mut id = *old;
             if known.iter().any(|product| product.id == id) {
                 id = ProductId::free(first, &mut *is_taken);
             }
-            let members = || part.members.iter().filter_map(|&at| listings.get(at));
+            let members = || part.members.iter().map(|&at| &listings[at]);
             for (from, listing) in members().filter(|(from, _)| *from != id) {
                 moved.push(Moved {
                     shop: listing.shop.clone(),

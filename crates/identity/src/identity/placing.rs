@@ -1,4 +1,4 @@
-//! A day's listings placed onto what is known.
+//! Placement of a day's listings onto known products.
 
 use std::collections::HashMap;
 
@@ -8,8 +8,9 @@ use super::title::total_order;
 use super::{Policy, Resolution, cluster};
 
 impl<'a> Day<'a> {
-    /// Places the listings onto `known`, all products of the marks that [`Day::search`] gave; others do no harm. The answer depends
-    /// neither on the order of the listings nor on that of `known`.
+    /// Places the listings onto `known`, which must contain all products with the marks that
+    /// [`Day::search`] returned; others do no harm. The answer depends neither on the order of the
+    /// listings nor on that of `known`.
     pub fn resolve(mut self, mut known: Vec<Known>) -> Placed {
         known.retain(|product| !product.listings.is_empty());
         known.sort_by_key(|product| product.id);
@@ -23,7 +24,8 @@ impl<'a> Day<'a> {
         kept.extend(known.iter().enumerate().filter(|(_, product)| self.is_corrected(product)).map(|(index, _)| index));
         kept.sort_unstable();
         kept.dedup();
-        // The eldest first, so that of two products the one that keeps its id has the smaller number.
+        // The eldest first, so that in a merge the product that keeps its id has the smaller
+        // number.
         kept.sort_by(|&a, &b| match (known.get(a), known.get(b)) {
             (Some(a), Some(b)) => match (a.listings.first(), b.listings.first()) {
                 (Some(x), Some(y)) => total_order(x, y).then(a.id.cmp(&b.id)),
@@ -53,20 +55,19 @@ impl<'a> Day<'a> {
         let (resolution, standing) = cluster::place(&mut self, &known, sketches, &near, &likes);
         let mut keys: Vec<Vec<Key>> = vec![Vec::new(); self.listings.len()];
         for (listing, titles) in standing.into_iter().enumerate() {
-            let Some(keys) = keys.get_mut(listing) else { continue };
+            let (keys, this) = (&mut keys[listing], &self.listings[listing]);
             for title in titles {
-                keys.extend(title_keys.get(title).map(|keys| frequencies.stored(keys)).unwrap_or_default());
+                keys.extend(frequencies.stored(&title_keys[title]));
             }
-            if let Some(this) = self.listings.get(listing) {
-                keys.push(code_key(&this.shop, &this.listing_id));
-            }
+            keys.push(code_key(&this.shop, &this.listing_id));
             keys.sort_unstable();
             keys.dedup();
         }
         Placed { resolution, keys }
     }
 
-    /// Places the listings where nothing is known, once by each of `policies`, which may differ in no more than their threshold.
+    /// Places the listings without known products, once for each of `policies`, which may differ
+    /// only in their threshold.
     pub(crate) fn resolve_by(&mut self, policies: &'a [Policy]) -> Vec<Resolution> {
         let Some(first) = policies.first() else { return Vec::new() };
         self.policy = first;

@@ -1,4 +1,5 @@
-//! The identity policy: thresholds, weights, penalties and which measures decide where, from `data/identity.toml` or a file like it.
+//! The identity policy: thresholds, weights, penalties, and deciding measures by domain, from
+//! `data/identity.toml` or a file in its format.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,32 +14,32 @@ use crate::listing::{Domain, Measure};
 
 const DEFAULT: &str = include_str!("../../data/identity.toml");
 
-/// Why a policy file can't be used.
+/// Why a policy file is unusable.
 #[derive(Debug, Error)]
 pub enum PolicyError {
-    /// Not TOML of the expected keys.
-    #[error("identity policy: {source}; see data/identity.toml for the keys")]
+    /// Not TOML, or with an unexpected key.
+    #[error("invalid identity policy: {source}; see data/identity.toml for the keys")]
     Syntax {
-        /// What the TOML reader says, with line and column.
+        /// The TOML parser's message, with line and column.
         #[source]
         source: toml::de::Error,
     },
     /// A number outside its range.
-    #[error("identity policy: `{key}` is {value}, it must be from 0 to {most}")]
+    #[error("identity policy: `{key}` is {value}, but must be between 0 and {most}")]
     Range {
         /// The key.
         key: &'static str,
         /// The value found.
         value: f64,
-        /// The largest value allowed.
+        /// The largest allowed value.
         most: f64,
     },
-    /// The words file can't be used.
+    /// The words file is unusable.
     #[error(transparent)]
     Words(#[from] crate::listing::words::Error),
 }
 
-/// What a difference takes from the score.
+/// Penalties of differences, subtracted from the score.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "described key by key in data/identity.toml and docs/identity.md")]
@@ -57,7 +58,7 @@ pub struct Penalties {
     pub kinds_near: f64,
 }
 
-/// What an agreement counts.
+/// Weights of agreements.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "described key by key in data/identity.toml and docs/identity.md")]
@@ -79,35 +80,36 @@ pub struct Weights {
     pub attribute: f64,
 }
 
-/// What makes two listings one product.
+/// Rules by which two listings are one product.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
-    /// A probability at or above this is "same".
+    /// A probability of at least this means "same".
     pub same_at: f64,
-    /// Below this weight of what agrees, titles of one code that something decides against are two things.
+    /// Two titles of one shop code that carry a veto name two products if the weight of their
+    /// agreeing words is below this.
     pub min_evidence: f64,
     /// Cost of a word that only one title has, as a share of its weight.
     pub one_sided: f64,
-    /// Cost of words that stand against each other.
+    /// Cost of words that stand against each other, as a share of their weight.
     pub two_sided: f64,
-    /// As `one_sided`, where no name agrees.
+    /// As `one_sided`, for titles that share no names.
     pub one_sided_unnamed: f64,
-    /// Titles of a listing that are looked at.
+    /// Titles read per listing.
     pub max_titles: usize,
-    /// What differences take.
+    /// Penalties of differences.
     pub penalty: Penalties,
-    /// What agreements count.
+    /// Weights of agreements.
     pub weight: Weights,
-    /// Measures that decide, and in which domains; an empty list is all.
+    /// Deciding measures with their domains; an empty list means all.
     pub decides: BTreeMap<Measure, Vec<Domain>>,
-    /// The words that titles are read by.
+    /// The lexicon for reading titles.
     #[serde(skip, default = "shipped_words")]
     pub words: Arc<Words>,
-    /// What tells how likely two titles are one product.
+    /// The matcher, which estimates the probability that two titles are one product.
     #[serde(skip, default = "Matcher::shipped")]
     pub matcher: Arc<Matcher>,
-    /// What people decided, which stands above all of this.
+    /// People's decisions, which override everything else.
     #[serde(skip)]
     pub corrections: Arc<Corrections>,
 }
@@ -124,10 +126,10 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The default policy with the keys of `text` put in its place.
+    /// The default policy with the keys of `text` replaced.
     ///
     /// # Errors
-    /// [`PolicyError`] where the text is not TOML of the policy's keys, or a number is out of range.
+    /// [`PolicyError`] if the text is not TOML with the policy's keys, or a number is out of range.
     pub fn with(text: &str) -> Result<Self, PolicyError> {
         let syntax = |source| PolicyError::Syntax { source };
         let mut base: toml::Table = toml::from_str(DEFAULT).map_err(syntax)?;
@@ -158,7 +160,7 @@ impl Policy {
     /// Adds an operator's words.
     ///
     /// # Errors
-    /// [`PolicyError::Words`] where the text is no words file.
+    /// [`PolicyError::Words`] if the text is not a words file.
     pub fn add_words(&mut self, text: &str) -> Result<(), PolicyError> {
         let mut words = self.words.as_ref().clone();
         words.extend(text)?;
@@ -166,7 +168,7 @@ impl Policy {
         Ok(())
     }
 
-    /// Whether differing values of `measure` make two products of `domain`.
+    /// Whether differing values of `measure` decide that products of `domain` differ.
     pub(crate) fn decides(&self, measure: Measure, domain: Option<Domain>) -> bool {
         self.decides
             .get(&measure)

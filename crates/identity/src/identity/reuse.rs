@@ -1,4 +1,4 @@
-//! One code, several things: parts the titles of a listing whose code was given to another product later.
+//! Reused codes: groups the titles of a listing whose code was later given to another product.
 
 use super::compared::Compared;
 use super::offer::Offer;
@@ -6,24 +6,26 @@ use super::sketch::{Rarity, Sketch};
 use super::{Listing, Policy};
 use crate::listing::{Features, Lexicon};
 
-/// Titles of one code that are looked at; later ones stay with the first group.
+/// Titles of one code that are compared; later ones stay with the first group.
 const MAX_TITLES: usize = 64;
 
-/// Whether two titles of one code are two things: something decides against, and next to nothing is shared.
+/// Whether two titles of one code name two things: there is a veto, and little agrees.
 fn parts(compared: &Compared<'_>, policy: &Policy) -> bool {
     !compared.sums.vetoes.is_empty() && compared.evidence < policy.min_evidence
 }
 
-/// Whether a code was given to two things, by all titles of one compared with all of the other.
+/// Whether a code was given to two things, from comparisons of all titles of one with all of the
+/// other.
 pub(super) fn are_two<'a>(compared: impl Iterator<Item = Compared<'a>>, policy: &Policy) -> bool {
     let mut compared = compared.peekable();
     compared.peek().is_some() && compared.all(|compared| parts(&compared, policy))
 }
 
-/// The titles of a listing by the things they name: groups of indices into `listing.titles`, the group of the earliest title
-/// first. One group for all but the few codes that were clearly used for several products.
+/// A listing's titles grouped by the thing they name: indexes into `listing.titles`, the group of
+/// the earliest title first. There is one group, except for the few codes that were clearly reused.
 ///
-/// A caller that finds more than one group gives [`super::resolve`] one listing for each, of the same shop and code.
+/// A caller that gets several groups passes one listing for each, with the same shop and code, to
+/// [`super::resolve`].
 pub fn title_groups(listing: &Listing, policy: &Policy) -> Vec<Vec<usize>> {
     let lexicon = Lexicon::new(&policy.words);
     let read = |title: &String| Features::read(title, listing.brand.as_deref(), listing.category.as_deref(), &lexicon);

@@ -1,4 +1,5 @@
-//! The rules' view of two titles: the words that agree against those that don't, less penalties, unless something decides.
+//! The rules: score two titles by agreeing against differing words, minus penalties; a veto
+//! overrides the score.
 
 use serde::Serialize;
 
@@ -9,16 +10,21 @@ use super::value::{name_of, values_agree, values_comparable};
 use super::{Policy, spelling};
 use crate::listing::{Class, Domain, Measure};
 
-/// What a kind of thing counts against the words of a title that names none, as a share of its weight.
+mod weighed;
+
+use weighed::Weighed;
+
+/// Cost of a kind of thing if the other title names none, as a share of its weight.
 const KIND_ALONE: f64 = 0.5;
-/// What a word in a bracket that only one title has counts against, as a share of its weight: brackets hold remarks.
+/// Cost of a bracketed word that only one title has, as a share of its weight: brackets contain
+/// remarks.
 const ASIDE: f64 = 0.5;
-/// The same for a name in Latin letters, where the other title has none that stands against it.
+/// The same for a name in Latin letters that has no counterpart in the other title.
 const LATIN: f64 = 0.25;
 
-/// Words of this weight on both sides that stand against each other name two things.
+/// Opposed words of at least this weight on both sides name two things.
 const OPPOSED: f64 = 0.4;
-/// The least total of two titles of the same words where nothing is said against.
+/// Minimum total for two titles of equal words without a contradiction.
 pub(super) const EQUAL: f64 = 0.95;
 
 /// One part of a score.
@@ -26,33 +32,34 @@ pub(super) const EQUAL: f64 = 0.95;
 pub struct Part {
     /// What was compared.
     pub name: &'static str,
-    /// What it added to the score, or took from it.
+    /// Its contribution to the score; negative for a penalty.
     pub value: f64,
     /// The words or values concerned, for a person to read.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub note: String,
 }
 
-/// What the rules found in two titles.
+/// The rules' findings on two titles.
 #[derive(Default)]
 pub(super) struct Sums {
     pub(super) parts: Vec<Part>,
     pub(super) total: f64,
-    /// All that decides against, the first of it being what is said.
+    /// All vetoes; the first is the one reported.
     pub(super) vetoes: Vec<Part>,
-    /// Something decides against by the policy, whatever the matcher says: a measure, whom it is for, where it is from.
+    /// The policy separates the titles whatever the matcher says: by a measure, the intended
+    /// wearer, or the place of origin.
     parted: bool,
-    /// Nobody will read the notes.
+    /// Notes are not written, because nobody will read them.
     quiet: bool,
 }
 
 impl Sums {
-    /// Nothing found yet; `quiet` where nobody will read the notes.
+    /// An empty result; `quiet` omits the notes.
     pub(super) fn new(quiet: bool) -> Self {
         Self { quiet, ..Self::default() }
     }
 
-    /// Whether the policy parts the two titles.
+    /// Whether the policy separates the two titles.
     pub(super) fn is_parted(&self) -> bool {
         self.parted
     }
@@ -70,14 +77,14 @@ impl Sums {
         self.vetoes.push(Part { name, value: -1.0, note });
     }
 
-    /// As [`Sums::veto`], where the policy leaves the matcher no say.
+    /// As [`Sums::veto`], and the matcher has no say.
     pub(super) fn part(&mut self, name: &'static str, note: impl FnOnce() -> String) {
         self.parted = true;
         self.veto(name, note);
     }
 }
 
-/// Notes in `sums` what the rules find in two titles; the weight of what agrees.
+/// Adds the rules' findings on two titles to `sums`; returns the weight of the agreement.
 pub(super) fn weigh(
     (a, a_offer): (&Sketch, Offer<'_>),
     (b, b_offer): (&Sketch, Offer<'_>),
@@ -95,7 +102,7 @@ pub(super) fn weigh(
     facts.deciding_words(sums);
     let evidence = facts.words(kinds_agree, sums);
     offers(a_offer, b_offer, sums);
-    // Brands and praise are not in the key, so titles with equal keys may yet name two things.
+    // The key omits brands and praise, so titles with equal keys may still name two things.
     let apart = facts.opposed() >= OPPOSED || sums.parts.iter().any(|part| part.name == "brand_field");
     if !a.key.is_empty() && a.key == b.key && !apart {
         let lift = (EQUAL - sums.total).max(0.0);
@@ -121,7 +128,7 @@ impl Facts<'_> {
         self.policy.decides(measure, self.a.domain) && self.policy.decides(measure, self.b.domain)
     }
 
-    /// Measures that both titles give and that do not agree.
+    /// Compares measures that both titles give.
     fn measures(&self, sums: &mut Sums) {
         for &measure in self.policy.decides.keys() {
             let left: Vec<&str> = self.a.values(measure).collect();
@@ -129,7 +136,7 @@ impl Facts<'_> {
             if left.is_empty() || right.is_empty() || !self.decides(measure) || self.ignores(measure) {
                 continue;
             }
-            // A set names its parts in any order: 3L+5L and 5L+3L.
+            // A set may list its parts in any order: 3L+5L and 5L+3L.
             let agree =
                 self.a.all_values(measure).any(|x| self.b.all_values(measure).any(|y| values_agree(measure, x, y)));
             let comparable = left.iter().any(|x| right.iter().any(|y| values_comparable(measure, x, y)));
@@ -152,7 +159,7 @@ impl Facts<'_> {
         }
     }
 
-    /// A bottle's or a cleaner's volume says how much, not what.
+    /// A bottle's or cleaner's volume is a quantity and does not identify the product.
     fn ignores(&self, measure: Measure) -> bool {
         const CONTENTS: [&str; 12] =
             ["병", "보틀", "텀블러", "물통", "물병", "보온병", "컵", "세제", "유연제", "세정제", "락스", "탈취제"];
@@ -175,7 +182,7 @@ impl Facts<'_> {
         } else if (am != bm || af != bf) && !both_a && !both_b {
             match self.domain {
                 Some(Domain::Service) => sums.part("gender", String::new),
-                // Women's is what most clothing is, said or not.
+                // Most clothing is women's, stated or not.
                 _ if am != bm => sums.add("gender", -self.policy.penalty.gender, String::new),
                 _ => {}
             }
@@ -204,7 +211,7 @@ impl Facts<'_> {
         };
         let meet = |xs: &[String], ys: &[String]| xs.iter().any(|x| ys.iter().any(|y| equal(x, y)));
         let in_title = |side: &Sketch, names: &[String]| {
-            // 건강 in a title is not the brand 건강마루: only a name may be a part of a brand.
+            // 건강 in a title is not the brand 건강마루: only a name may be part of a brand.
             let name = |unit: &Unit| matches!(unit.class, Class::Word | Class::Brand);
             let says = |unit: &Unit, name: &String, named: bool| {
                 if named { equal(name, &unit.text) } else { *name == unit.text }
@@ -213,7 +220,8 @@ impl Facts<'_> {
                 || side.writes_any(names)
         };
         let (fields_a, fields_b) = (&self.a.brands, &self.b.brands);
-        // A word that both titles share may be a brand elsewhere (에코); two that fields confirm are two brands.
+        // A shared word may be a brand elsewhere (에코); two brands that the fields confirm are two
+        // brands.
         let confirmed = meet(&left, fields_a) && meet(&right, fields_b);
         if confirmed && !meet(fields_a, fields_b) && !meet(&left, fields_b) && !meet(fields_a, &right) {
             sums.veto("brand", || format!("{} ↔ {}", fields_a.join(" "), fields_b.join(" ")));
@@ -230,7 +238,7 @@ impl Facts<'_> {
             }
             return;
         }
-        // Where one title names its brand and the other leaves that to its field, the two are compared.
+        // If one title names its brand and the other leaves that to its field, compares the two.
         let of =
             |titled: &'_ [String], field: &'_ [String]| if field.is_empty() { titled.to_vec() } else { field.to_vec() };
         let (names_a, names_b) = (of(&left, fields_a), of(&right, fields_b));
@@ -240,7 +248,8 @@ impl Facts<'_> {
         if meet(&left, fields_b) || meet(fields_a, &right) || in_title(self.b, fields_a) || in_title(self.a, fields_b) {
             return;
         }
-        // A field may name a seller or a card; one whose brand is in the titles of other listings names a brand.
+        // A field may contain a seller or a card; a value that other listings' titles mention is a
+        // brand.
         let sure = |side: &Sketch| side.brands.is_empty() || side.brand_attested;
         let attested = (self.a.brand_attested || self.b.brand_attested) && sure(self.a) && sure(self.b);
         let penalty = &self.policy.penalty;
@@ -248,7 +257,7 @@ impl Facts<'_> {
         sums.add("brand_field", -penalty, || format!("{} ↔ {}", names_a.join(" "), names_b.join(" ")));
     }
 
-    /// Compares the kinds of thing; whether they are the same or near.
+    /// Compares the kinds of thing; returns whether they are equal or near.
     fn kinds(&self, sums: &mut Sums) -> bool {
         let of = |side: &Sketch, shares: &[f64]| -> Vec<(String, f64)> {
             side.units
@@ -262,7 +271,7 @@ impl Facts<'_> {
         if left.is_empty() || right.is_empty() {
             return false;
         }
-        // The last kind named is what it is; those before it are often what it is for or made with (인덕션 냄비).
+        // The last kind is the article; earlier ones are often its purpose or ingredient (인덕션 냄비).
         let general = |x: &str, y: &str| x == y || part_of(x, y) || part_of(y, x);
         let heads = |is: &dyn Fn(&str, &str) -> bool| matches!((left.last(), right.last()), (Some(x), Some(y)) if is(&x.0, &y.0));
         let swapped = || {
@@ -275,7 +284,7 @@ impl Facts<'_> {
             .iter()
             .any(|kinds| kinds.last().is_some_and(|head| head.1 >= WHOLE) && kinds.iter().all(|kind| kind.1 >= WHOLE));
         if whole || heads(&general) || swapped() {
-            // 카라티 is a 티, but no 목폴라 티.
+            // 카라티 is a 티, but not a 목폴라 티.
             let equal = heads(&|x, y| x == y);
             let (cut_a, cut_b) = self.unmatched(Class::Design);
             let lone = |kinds: &[(String, f64)], cut: &[&str], other: &[(String, f64)]| {
@@ -304,7 +313,8 @@ impl Facts<'_> {
         }
     }
 
-    /// Words of `class` on either side that the other lacks, and that are not a part of something it has.
+    /// Words of `class` on each side that the other side has neither whole nor within another
+    /// word.
     pub(super) fn unmatched(&self, class: Class) -> (Vec<&str>, Vec<&str>) {
         (self.lacking(class, self.a, &self.found.left, self.b), self.lacking(class, self.b, &self.found.right, self.a))
     }
@@ -324,7 +334,7 @@ impl Facts<'_> {
             .collect()
     }
 
-    /// What agrees against what does not; the weight of what agrees.
+    /// Scores agreeing against differing words; returns the weight of the agreement.
     fn words(&self, kinds_agree: bool, sums: &mut Sums) -> f64 {
         let policy = self.policy;
         let left = Weighed::of(&self.a.units, &self.found.left, &self.b.units);
@@ -340,13 +350,14 @@ impl Facts<'_> {
         let against = left.against.min(right.against) + latin;
         let extra = (left.over - right.over).abs() + LATIN * (left.latin_over + right.latin_over - 2.0 * latin);
         let one_sided = if named >= 0.5 { policy.one_sided } else { policy.one_sided_unnamed };
-        // A brand that only one title names says little against, unless the other begins with another, unlisted name.
+        // A brand that only one title names counts little, unless the other begins with a different
+        // unlisted name.
         let mut brands = 0.1 * (left.brand_over - right.brand_over).abs() + left.brand_over.min(right.brand_over);
         if !fields_meet {
             brands += left.brand_over.min(right.head_over) + right.brand_over.min(left.head_over);
         }
         let kinds = if kinds_agree { 0.0 } else { one_sided * (left.kind_over + right.kind_over) };
-        // A journey is its agency, places and days; what else is said of it is detail.
+        // Agency, places and days identify a journey; the rest is detail.
         let detail = if matches!(self.domain, Some(Domain::Travel)) { 0.5 } else { 1.0 };
         let cost = detail * (2.0 * policy.two_sided * against + one_sided * extra) + kinds + brands;
         let coverage = if evidence > 0.0 { evidence / (evidence + cost) } else { 0.0 };
@@ -354,7 +365,7 @@ impl Facts<'_> {
         evidence
     }
 
-    /// Weight of the words that stand against each other, brands among them.
+    /// Weight of the words that stand against each other, including brands.
     fn opposed(&self) -> f64 {
         let left = Weighed::of(&self.a.units, &self.found.left, &self.b.units);
         let right = Weighed::of(&self.b.units, &self.found.right, &self.a.units);
@@ -408,70 +419,8 @@ impl Facts<'_> {
     }
 }
 
-/// The weights of one title's words by what became of them.
-#[derive(Default)]
-struct Weighed {
-    /// Found in the other title.
-    agreed: f64,
-    /// Of these, names and ingredients.
-    named: f64,
-    /// Not found: names and all that is not told apart below.
-    over: f64,
-    /// As `over`, by what the words count against others.
-    against: f64,
-    /// Not found: unlisted names in Latin letters.
-    latin_over: f64,
-    /// Not found: kinds of thing, which are compared on their own.
-    kind_over: f64,
-    /// Not found: brands.
-    brand_over: f64,
-    /// Not found: the unlisted name that the title begins with.
-    head_over: f64,
-}
-
-impl Weighed {
-    fn of(units: &[Unit], shares: &[f64], other: &[Unit]) -> Self {
-        let mut weighed = Self::default();
-        let kinds_meet = other.iter().any(|unit| unit.class == Class::Kind && !unit.addon);
-        // The last kind named is the article; one before it says which: 김치 손만두.
-        let last_kind = units.iter().rposition(|unit| unit.class == Class::Kind && !unit.addon);
-        for (index, (unit, &share)) in units.iter().zip(shares).enumerate() {
-            weighed.agreed += unit.weight * share;
-            if matches!(unit.class, Class::Word | Class::Flavour | Class::Origin | Class::Variant) && !unit.addon {
-                weighed.named += unit.weight * share;
-            }
-            let over = unit.weight * (1.0 - share);
-            // What is left of a word that is found in part is mostly detail: 농협목우촌 and 목우촌.
-            let against = unit.against * (1.0 - share) * if share > 0.0 { 0.5 } else { 1.0 };
-            match unit.class {
-                Class::Brand => weighed.brand_over += over,
-                Class::Kind => {
-                    weighed.kind_over += over;
-                    if last_kind != Some(index) {
-                        weighed.against += against;
-                    } else if !kinds_meet {
-                        weighed.against += KIND_ALONE * against;
-                    }
-                }
-                _ if unit.latin => weighed.latin_over += over,
-                _ if unit.aside && unit.class == Class::Word => {
-                    weighed.over += over * ASIDE;
-                    weighed.against += against;
-                }
-                _ => {
-                    weighed.over += over;
-                    weighed.against += against;
-                }
-            }
-            if index == 0 && unit.class == Class::Word {
-                weighed.head_over = over;
-            }
-        }
-        weighed
-    }
-}
-
-/// Whether `short` is what `long` is in general: 차렵이불 is an 이불; but what is for the eyes is not for the hands.
+/// Whether `short` is the general term for `long`: a 차렵이불 is an 이불. A body part in front makes
+/// another thing: 아이크림 is not a 핸드크림.
 fn part_of(long: &str, short: &str) -> bool {
     const FOR: [&str; 9] = ["아이", "넥", "선", "핸드", "풋", "바디", "헤어", "립", "페이스"];
     long.strip_suffix(short).is_some_and(|head| !FOR.contains(&head))

@@ -1,4 +1,5 @@
-//! How likely two titles are one product, and why: what the rules find, what the matcher makes of it, and what the policy parts.
+//! The score of two titles: the probability that they are one product, from rules, matcher and
+//! policy, with the reasons.
 
 use serde::Serialize;
 
@@ -20,45 +21,46 @@ pub enum Sameness {
     Different,
 }
 
-/// How alike two titles are, and why.
+/// Similarity of two titles, with the reasons.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Score {
     /// The probability that they are one product.
     pub probability: f64,
-    /// What carries it in the matcher's eyes. Where the policy parts the two, the veto carries it alone.
+    /// The matcher's main reasons. If the policy separates the two, only the veto counts.
     pub carried_by: Vec<Carried>,
-    /// What the rules make of it: from 0 to 1 and a little above; 0 where something decides against.
+    /// The rules' score: from 0 to slightly above 1; 0 if there is a veto.
     pub total: f64,
-    /// Weight of what agrees.
+    /// Weight of the agreement.
     pub evidence: f64,
-    /// What the total is made of.
+    /// Parts of the total.
     pub parts: Vec<Part>,
-    /// What decides that they are two products, if anything does.
+    /// The veto by which they are two products, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub veto: Option<Part>,
     /// The answer.
     pub verdict: Sameness,
 }
 
-/// Compares two titles with their prices and pictures, every word taken for equally rare.
+/// Compares two titles with their prices and pictures, treating all words as equally rare.
 pub fn same(a: &Features, a_offer: Offer<'_>, b: &Features, b_offer: Offer<'_>, policy: &Policy) -> Score {
     let rarity = Rarity::default();
     compare(&Sketch::new(a, &rarity, policy), a_offer, &Sketch::new(b, &rarity, policy), b_offer, policy)
 }
 
-/// The features of two titles, in the order of [`super::matcher::names`], every word taken for equally rare.
+/// Features of two titles, in the order of [`super::matcher::names`], treating all words as equally
+/// rare.
 pub(crate) fn features(a: (&Features, Offer<'_>), b: (&Features, Offer<'_>), policy: &Policy) -> Vec<f64> {
     let rarity = Rarity::default();
     let (left, right) = (Sketch::new(a.0, &rarity, policy), Sketch::new(b.0, &rarity, policy));
     feature::values(&Compared::of((&left, a.1), (&right, b.1), policy, true))
 }
 
-/// The least likely that two titles are one product that are so outright.
+/// Lower limit of the probability for outright matches.
 const OUTRIGHT: f64 = 0.98;
-/// The most likely that two titles are one product which the policy parts.
+/// Upper limit of the probability for titles that the policy separates.
 const PARTED: f64 = 0.05;
 
-/// Compares two weighed titles.
+/// Compares two sketches.
 pub(crate) fn compare(a: &Sketch, a_offer: Offer<'_>, b: &Sketch, b_offer: Offer<'_>, policy: &Policy) -> Score {
     let compared = Compared::of((a, a_offer), (b, b_offer), policy, false);
     let values = feature::values(&compared);
@@ -76,12 +78,13 @@ pub(crate) fn compare(a: &Sketch, a_offer: Offer<'_>, b: &Sketch, b_offer: Offer
 }
 
 impl Compared<'_> {
-    /// The probability that they are one product; 0 where one of them says nothing, next to it where the policy parts them.
+    /// The probability that they are one product: 0 if either title is empty, at most `PARTED` if
+    /// the policy separates them.
     pub(super) fn probability(&self, policy: &Policy) -> f64 {
         self.judged(&feature::values(self), policy)
     }
 
-    /// As [`Compared::probability`], of their features.
+    /// As [`Compared::probability`], from feature values.
     fn judged(&self, values: &[f64], policy: &Policy) -> f64 {
         if self.a.is_empty() || self.b.is_empty() {
             return 0.0;

@@ -1,4 +1,4 @@
-//! A title's features weighed and sorted for comparing: units with weights, attributes, and the sets that decide.
+//! Sketches: a title's features weighed and sorted for comparison.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,33 +8,37 @@ use super::key::{Key, word_key};
 use super::statistic::{Counts, Lesson, Lessons, add, of_pair, of_word};
 use crate::listing::{Attribute, Class, Domain, Features, Measure, eaten};
 
-/// What the listings at hand teach of words: how rare each is, which ones come and go between titles of one code, and which stand for
-/// each other there. Without counts every word is taken for equally rare and steady.
+/// Word statistics of the listings at hand: rarity, words that come and go between titles of one
+/// code, and words that replace each other there. Without counts, all words are equally rare and
+/// steady.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rarity {
-    /// Titles by the key of the word.
+    /// Number of titles by word key.
     counts: Arc<Counts>,
     titles: u32,
-    /// Of codes with several titles: how many have the word in some titles only, and how many in all.
+    /// For each word, the number of codes that have it in only some of their titles, and of codes
+    /// that have it in all.
     turns: BTreeMap<String, (u32, u32)>,
-    /// Words that stand in each other's place in the titles of several codes, each with the one that is compared.
+    /// Words that replace each other in the titles of several codes, each with the word compared in
+    /// its place.
     synonyms: BTreeMap<String, String>,
 }
 
-/// Fewer titles than this tell nothing about rarity.
+/// Fewer titles than this allow no estimate of rarity.
 const MIN_TITLES: u32 = 200;
-/// A brand that this many titles name is one.
+/// Titles that must mention a brand to attest it.
 const ATTESTED: u32 = 3;
-/// Codes whose titles must swap two words before they are one, and must drop a word before it counts less.
+/// Codes whose titles must swap two words to make them synonyms, or drop a word to lower its
+/// weight.
 const MIN_CODES: u32 = 2;
 
 impl Rarity {
-    /// What was counted: how many titles, and how many of them have each word, by the word's key.
+    /// Builds it from the number of titles and the number of titles with each word key.
     pub(crate) fn of_counts(titles: u32, counts: Arc<Counts>) -> Self {
         Self { counts, titles, ..Self::default() }
     }
 
-    /// The words of a title as they are counted, each once.
+    /// Distinct keys under which a title's words are counted.
     pub(crate) fn words(title: &Features) -> Vec<Key> {
         let mut words: Vec<Key> = title.tokens.iter().map(|token| word_key(&token.text)).collect();
         words.sort_unstable();
@@ -42,14 +46,15 @@ impl Rarity {
         words
     }
 
-    /// With what was learned of words that come and go between the titles of one code, and of those that stand for each other there.
+    /// Adds lessons about words that come and go between titles of one code, and words that replace
+    /// each other there.
     #[must_use]
     pub(crate) fn with_lessons(mut self, lessons: &Lessons) -> Self {
         for (word, codes) in of_word(lessons, Lesson::Turns) {
             self.turns.entry(word.to_owned()).or_default().0 = codes;
         }
         for (word, codes) in of_word(lessons, Lesson::Stays) {
-            // Of one that always stays there is nothing to note.
+            // Words that always stay need no entry.
             if let Some(turns) = self.turns.get_mut(word) {
                 turns.1 = codes;
             }
@@ -62,7 +67,8 @@ impl Rarity {
         self
     }
 
-    /// What the titles of one code teach: which names come and go between them, and the single ones that take each other's place.
+    /// Lessons from the titles of one code: names that come and go, and single names that replace
+    /// each other.
     pub(crate) fn turned(titles: &[Features]) -> Lessons {
         let mut lessons = Lessons::new();
         if titles.len() < 2 {
@@ -100,17 +106,18 @@ impl Rarity {
         lessons
     }
 
-    /// How many titles have the word.
+    /// Number of titles with the word.
     fn count_of(&self, word: &str) -> u32 {
         self.counts.of(word_key(word)).unwrap_or(0)
     }
 
-    /// The word that is compared in the place of `word`.
+    /// The word compared in place of `word`.
     fn synonym<'s>(&'s self, word: &'s str) -> &'s str {
         self.synonyms.get(word).map_or(word, String::as_str)
     }
 
-    /// 1 for a word that stays where a code's titles change, down to 0.3 for one that comes and goes there: it decides nothing.
+    /// Steadiness of a word: 1 if it stays when a code's titles change, down to 0.3 if it comes and
+    /// goes and so decides nothing.
     fn steadiness(&self, word: &str) -> f64 {
         match self.turns.get(word) {
             Some(&(turns, stays)) if turns >= MIN_CODES => {
@@ -120,7 +127,7 @@ impl Rarity {
         }
     }
 
-    /// How rare a word is: 0 for one that all titles have, 1 for one that a single title of them has; 0.7 where nothing was counted.
+    /// Rarity of a word: 0 if all titles have it, 1 if a single title has it; 0.7 without counts.
     fn rarity(&self, word: &str) -> f64 {
         if self.titles < MIN_TITLES {
             return 0.7;
@@ -129,19 +136,20 @@ impl Rarity {
         ((titles / count).ln() / titles.ln()).clamp(0.0, 1.0)
     }
 
-    /// A factor on a word's weight, around 1: 0.4 for one that many titles have, 1.3 for one that hardly any has.
+    /// Factor on a word's weight, around 1: from 0.4 for a frequent word to 1.3 for a very rare
+    /// one.
     fn factor(&self, word: &str) -> f64 {
         if self.titles < MIN_TITLES {
             return 1.0;
         }
         let count = f64::from(self.count_of(word).max(1));
         let share = count / f64::from(self.titles);
-        // A word in one title of a thousand weighs 1; ten times as frequent, 0.3 less.
+        // A word in one of a thousand titles weighs 1; ten times as frequent, 0.3 less.
         (1.0 - 0.3 * (share * 1_000.0).log10()).clamp(0.4, 1.3)
     }
 }
 
-/// The words of a title of the wanted classes, each once, in order.
+/// Writes a title's distinct words of the wanted classes to `out`, sorted.
 fn distinct<'a>(features: &'a Features, wanted: impl Fn(Class) -> bool, out: &mut Vec<&'a str>) {
     out.clear();
     out.extend(features.tokens.iter().filter(|token| wanted(token.class)).map(|token| token.text.as_str()));
@@ -149,61 +157,62 @@ fn distinct<'a>(features: &'a Features, wanted: impl Fn(Class) -> bool, out: &mu
     out.dedup();
 }
 
-/// A word to be matched.
+/// A word to match.
 #[derive(Clone, Debug)]
 pub(crate) struct Unit {
     pub(crate) text: String,
     pub(crate) chars: Vec<char>,
     pub(crate) class: Class,
-    /// What it counts where it agrees, or where the other title just says less: less for a word that many titles have.
+    /// Weight if it agrees, or if the other title only says less. Lower for frequent words.
     pub(crate) weight: f64,
-    /// What it counts where it stands against another word: common names part products as rare ones do.
+    /// Weight if it stands against another word: common names separate products as much as rare
+    /// ones.
     pub(crate) against: f64,
-    /// How rare it is, from 0 to 1.
+    /// Rarity, from 0 to 1.
     pub(crate) rarity: f64,
     pub(crate) addon: bool,
-    /// It stands in a bracket.
+    /// It is in brackets.
     pub(crate) aside: bool,
-    /// It is in Latin letters and no list knows it: mostly says once more what the Hangul says.
+    /// It is an unlisted word in Latin letters, which mostly repeats the Hangul.
     pub(crate) latin: bool,
-    /// 1 for a word that stays where a code's titles change, less for one that comes and goes there.
+    /// 1 for a word that stays when a code's titles change, less for one that comes and goes.
     pub(crate) steady: f64,
 }
 
-/// A title ready to be compared.
+/// A title prepared for comparison.
 #[derive(Clone, Debug, Default)]
 pub struct Sketch {
     pub(crate) units: Vec<Unit>,
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) brands: Vec<String>,
-    /// A brand of the field is in several titles too.
+    /// Several titles mention a brand of the field.
     pub(crate) brand_attested: bool,
     pub(crate) domain: Option<Domain>,
     pub(crate) key: String,
-    /// Pairs of letters that follow each other in what names the article, ascending.
+    /// Letter pairs of the words that name the article, ascending.
     pub(crate) grams: Vec<u32>,
-    /// The same of the whole title.
+    /// Letter pairs of the whole title, ascending.
     pub(crate) raw_grams: Vec<u32>,
-    /// Numbers that stand anywhere in the title, ascending.
+    /// All numbers in the title, ascending.
     pub(crate) numbers: Vec<u32>,
     /// Runs of letters and digits that may be article codes.
     pub(crate) codes: Vec<String>,
     /// Its words were counted among many titles.
     pub(crate) counted: bool,
-    /// What tells one of a line from another in a letter or a digit: Zeva S, Zeva 3.
+    /// Letters or digits that distinguish lines: Zeva S, Zeva 3.
     pub(crate) marks: Vec<String>,
     /// All letters and digits of the title.
     pub(crate) letters: String,
-    /// The first of them, to search for what titles have in common.
+    /// The first of these letters, to search for common runs.
     pub(crate) run: Run,
-    /// Three letters that follow each other, of the whole title, ascending.
+    /// Letter triples of the whole title, ascending.
     pub(crate) triples: Vec<u32>,
 }
 
-/// Letters of a title that are searched for a common run.
+/// Letters of a title searched for a common run.
 pub(crate) const RUN: usize = 64;
 
-/// The first letters of a text, as numbers that are as good as equal for equal letters only.
+/// The first letters of a text as numbers; different letters rarely share one.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
     pub(crate) letters: [u16; RUN],
@@ -227,7 +236,7 @@ impl Run {
     }
 }
 
-/// Three characters that follow each other, ascending.
+/// Hashes of three consecutive characters, ascending.
 fn triples(text: &str) -> Vec<u32> {
     let (first, second, third) = (text.chars(), text.chars().skip(1), text.chars().skip(2));
     let mut triples: Vec<u32> = first
@@ -239,7 +248,7 @@ fn triples(text: &str) -> Vec<u32> {
     triples
 }
 
-/// Pairs of characters that follow each other, ascending.
+/// Pairs of consecutive characters, ascending.
 fn grams(text: impl Iterator<Item = char> + Clone) -> Vec<u32> {
     let mut grams: Vec<u32> =
         text.clone().zip(text.skip(1)).map(|(first, second)| u32::from(first) << 16 ^ u32::from(second)).collect();
@@ -247,7 +256,7 @@ fn grams(text: impl Iterator<Item = char> + Clone) -> Vec<u32> {
     grams
 }
 
-/// The numbers of a title, ascending.
+/// Distinct numbers in a title, ascending.
 fn numbers(text: &str) -> Vec<u32> {
     let runs = text.split(|ch: char| !ch.is_ascii_digit());
     let mut numbers: Vec<u32> = runs.filter_map(|digits| digits.parse().ok()).collect();
@@ -256,25 +265,26 @@ fn numbers(text: &str) -> Vec<u32> {
     numbers
 }
 
-/// The letters and digits that stand alone after a name, the codes of two or three characters, and generations.
+/// Marks of a line: letters and digits that stand alone after a name, codes of two or three
+/// characters, and generations.
 fn marks(features: &Features) -> Vec<String> {
     let named = |start: usize, gaps: &[usize], wanted: fn(Class) -> bool| {
         features.tokens.iter().any(|token| wanted(token.class) && gaps.iter().any(|gap| token.span.end + gap == start))
     };
     let of_line = |class| matches!(class, Class::Word | Class::Brand | Class::Variant | Class::Flavour);
     let called = |class| matches!(class, Class::Word | Class::Brand | Class::Variant | Class::Flavour | Class::Kind);
-    // 6+6박스 counts.
+    // 6+6박스 is a count.
     let adds = |end: usize| features.attributes.iter().any(|it| it.span.start == end + 1);
     let digits = features.attributes.iter().filter(|it| !it.addon).filter(|it| match it.measure {
         Measure::ShortCode | Measure::Generation => true,
-        // A number without a unit, so small that it tells a line.
+        // A one-digit number without a unit identifies a line.
         Measure::Pack => {
             let alone = it.span.end - it.span.start == 1 && !adds(it.span.end);
             alone && it.value.len() == 1 && named(it.span.start, &[0, 1], of_line)
         }
         _ => false,
     });
-    // An S is a size of what is worn or slept on.
+    // On clothing and bedding, S is a size.
     let sized = matches!(features.domain, Some(Domain::Home | Domain::Clothing | Domain::Goods | Domain::Sports));
     let letters = features.tokens.iter().filter(|token| {
         token.text.len() == 1
@@ -301,7 +311,7 @@ impl Sketch {
             .map(|token| {
                 let text = if token.class == Class::Word { rarity.synonym(&token.text) } else { &token.text };
                 let chars: Vec<char> = text.chars().collect();
-                // English in a Korean title mostly says once more what the Hangul says.
+                // English in a Korean title mostly repeats the Hangul.
                 let english = token.class == Class::Word && token.text.chars().all(|ch| ch.is_ascii_alphabetic());
                 let share = if english { 0.6 } else { 1.0 };
                 let latin = english && chars.len() >= 3;
@@ -311,7 +321,7 @@ impl Sketch {
                 let weight = if token.addon { base * policy.weight.addon } else { base * factor };
                 let against = match token.class {
                     _ if token.addon => weight,
-                    // Where nothing else names the line, praise does: 데일리 against 프리미엄.
+                    // If nothing else names the line, praise does: 데일리 against 프리미엄.
                     Class::Filler if !named => policy.weight.unnamed,
                     _ => base.max(weight),
                 };
@@ -362,17 +372,18 @@ impl Sketch {
         self.attributes.iter().filter(move |it| it.measure == measure).map(|it| it.value.as_str())
     }
 
-    /// Whether a word of `class` is said of the article itself.
+    /// Whether a word of `class` describes the article itself.
     pub(crate) fn says(&self, class: Class) -> bool {
         self.units.iter().any(|unit| unit.class == class && !unit.addon)
     }
 
-    /// Whether one of `names` is written in the title, be it cut there otherwise or beside another: a house and its brand.
+    /// Whether the title contains one of `names`, even if it is cut differently there or joined to
+    /// another name, as a house and its brand are.
     pub(crate) fn writes_any(&self, names: &[String]) -> bool {
         names.iter().any(|name| name.chars().count() >= 3 && self.letters.contains(name.as_str()))
     }
 
-    /// Whether both name the same in the same words, so that one of them stands for both.
+    /// Whether both have the same words, so that one represents both.
     pub(crate) fn says_the_same(&self, other: &Self) -> bool {
         self.key == other.key && self.units.len() == other.units.len()
     }

@@ -1,6 +1,7 @@
-//! How alike two spellings are: by the letters of Hangul syllables, and across Hangul and Latin by their consonants.
+//! Similarity of spellings: by the jamo of Hangul syllables, and between Hangul and Latin by
+//! consonants.
 
-/// The letters (jamo) of a Hangul syllable, or the character itself.
+/// Writes the jamo of Hangul syllables, and other characters unchanged, to `out`.
 fn letters(text: &str, out: &mut Vec<char>) {
     const BASE: u32 = 0xAC00;
     const LAST: u32 = 0xD7A3;
@@ -21,7 +22,8 @@ fn letters(text: &str, out: &mut Vec<char>) {
     }
 }
 
-/// Whether `a` and `b` are one word with a slip of the pen: at least four syllables, and at most one letter in seven differs.
+/// Whether `a` and `b` are one word with a typing error: at most one jamo in seven differs, or, in
+/// words of three syllables, one similar vowel.
 pub(crate) fn slip(a: &str, b: &str) -> bool {
     let (count_a, count_b) = (a.chars().count(), b.chars().count());
     if count_a.min(count_b) < 3 || count_a.abs_diff(count_b) > 1 || count_a.max(count_b) > 24 {
@@ -34,12 +36,13 @@ pub(crate) fn slip(a: &str, b: &str) -> bool {
         return false;
     }
     let distance = strsim::generic_levenshtein(&left, &right);
-    // Three syllables differ by a vowel in two different names too often; only longer words are let slip so much.
+    // Three-syllable names that differ by a vowel are too often two names, so they are allowed
+    // less.
     let allowed = if count_a.min(count_b) == 3 { 1 } else { left.len().max(right.len()) / 7 };
     distance > 0 && distance <= allowed && (count_a.min(count_b) > 3 || vowels_only(&left, &right))
 }
 
-/// Whether the two differ in vowels that one sound is spelled with.
+/// Whether the two differ only in vowels that spell similar sounds.
 fn vowels_only(left: &[char], right: &[char]) -> bool {
     const ALIKE: [(char, char); 6] = [
         ('\u{1162}', '\u{1166}'), // ㅐ ㅔ
@@ -53,9 +56,9 @@ fn vowels_only(left: &[char], right: &[char]) -> bool {
         && left.iter().zip(right).all(|(&a, &b)| a == b || ALIKE.contains(&(a, b)) || ALIKE.contains(&(b, a)))
 }
 
-/// The consonants of a word as classes of sound, the same for Hangul and Latin spellings.
+/// Consonants of a word as sound classes common to Hangul and Latin spellings.
 fn consonants(text: &str) -> Option<String> {
-    // Initial consonants ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ, and final ones by their index.
+    // Initial consonants are ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ; final ones go by their index.
     const INITIAL: [char; 19] =
         ['k', 'k', 'n', 't', 't', 'r', 'm', 'p', 'p', 's', 's', ' ', 's', 's', 's', 'k', 't', 'p', 'h'];
     const FINAL: [char; 28] = [
@@ -71,7 +74,7 @@ fn consonants(text: &str) -> Option<String> {
     let mut before = ' ';
     for ch in text.chars() {
         let code = u32::from(ch);
-        // The g of ng is no sound of its own.
+        // The g of ng is not a separate sound.
         let silent = ch == 'g' && before == 'n';
         before = ch;
         if silent {
@@ -102,7 +105,7 @@ fn consonants(text: &str) -> Option<String> {
     Some(out)
 }
 
-/// Whether two words of at least three syllables are one foreign name, heard and spelled twice: 엘릭서, 엘릭시르.
+/// Whether two words of at least three syllables are two spellings of one foreign name: 엘릭서, 엘릭시르.
 pub(crate) fn respelled(a: &str, b: &str) -> bool {
     if a.is_ascii() || b.is_ascii() || a.chars().next() != b.chars().next() {
         return false;
@@ -121,9 +124,9 @@ pub(crate) fn respelled(a: &str, b: &str) -> bool {
     10 * strsim::generic_levenshtein(&x, &y) <= 3 * x.len().max(y.len())
 }
 
-/// Whether one is written in Latin letters, the other in Hangul, and they sound alike.
+/// Whether one word is Latin, the other Hangul, and they sound alike.
 ///
-/// English `c` and `ch` sound as k or s: both are tried at the head of the word.
+/// English `c` and `ch` may sound like k or s; both are tried at the beginning of the word.
 pub(crate) fn transliterated(a: &str, b: &str) -> bool {
     let (latin, hangul) = match (a.is_ascii(), b.is_ascii()) {
         (true, false) => (a, b),
@@ -141,13 +144,14 @@ pub(crate) fn transliterated(a: &str, b: &str) -> bool {
     [latin, soft.as_str()].iter().any(|spelling| consonants(spelling).is_some_and(|sounds| close(&sounds, &heard)))
 }
 
-/// Equal but for the final sounds that Korean leaves unwritten or writes as a syllable of its own.
+/// Whether consonants are equal except for final sounds that Korean omits or writes as a separate
+/// syllable.
 fn close(latin: &str, hangul: &str) -> bool {
     if latin == hangul {
         return true;
     }
     let (mut a, mut b) = (latin.chars().collect::<Vec<_>>(), hangul.chars().collect::<Vec<_>>());
-    // An r that Korean does not write, before a consonant or at the end: shark, sports.
+    // Korean omits an r before a consonant or at the end: shark, sports.
     a.retain(|&sound| sound != 'r');
     b.retain(|&sound| sound != 'r');
     a.len() >= 2 && a == b && latin.chars().count().abs_diff(hangul.chars().count()) <= 1

@@ -1,11 +1,11 @@
-//! How common words, blocking keys and brands are among many listings.
+//! Frequencies of words, blocking keys and brands over many listings.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::key::Key;
 
-/// How many titles have each of many keys, in little memory.
+/// A compact map from keys to numbers of titles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     keys: Vec<Key>,
@@ -13,7 +13,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Of keys and counts in any order; counts of one key add up.
+    /// Builds it from keys and counts in any order; counts of one key add up.
     pub fn new(mut counts: Vec<(Key, u32)>) -> Self {
         counts.sort_unstable();
         let mut all = Self { keys: Vec::with_capacity(counts.len()), titles: Vec::with_capacity(counts.len()) };
@@ -29,7 +29,7 @@ impl Counts {
         all
     }
 
-    /// How many titles have `key`, where it was counted.
+    /// Number of titles with `key`; `None` if it was not counted.
     pub fn of(&self, key: Key) -> Option<u32> {
         self.keys.binary_search(&key).ok().and_then(|at| self.titles.get(at).copied())
     }
@@ -39,7 +39,7 @@ impl Counts {
         self.keys.iter().copied().zip(self.titles.iter().copied())
     }
 
-    /// How many keys were counted.
+    /// Number of counted keys.
     pub fn len(&self) -> usize {
         self.keys.len()
     }
@@ -50,24 +50,24 @@ impl Counts {
     }
 }
 
-/// What a listing's brand field and titles teach of a word, or of a word and another.
+/// Kind of a lesson that a listing's brand field and titles give on one or two words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lesson {
-    /// The brand field names the word.
+    /// The brand field contains the word.
     Field,
-    /// The title begins with the word, which no list knows.
+    /// The title begins with the word, which is unlisted.
     Head,
-    /// The title begins with the word, and the other comes next.
+    /// The title begins with the first word, and the second follows.
     Follower,
-    /// The title begins with the word, and the brand field names the other.
+    /// The title begins with the first word, and the brand field contains the second.
     HeadField,
-    /// The title has the word after its head.
+    /// The title contains the word after its head.
     Inside,
-    /// Some of the listing's titles have the word and some have not.
+    /// Some of the listing's titles have the word and some don't.
     Turns,
-    /// All of the listing's titles, of which there are several, have the word.
+    /// All of the listing's several titles have the word.
     Stays,
-    /// Of two titles of the listing one has the word in the place of the other.
+    /// One of two titles of the listing has the first word in place of the second.
     Swaps,
 }
 
@@ -75,30 +75,30 @@ impl Lesson {
     const ALL: [Self; 8] =
         [Self::Field, Self::Head, Self::Follower, Self::HeadField, Self::Inside, Self::Turns, Self::Stays, Self::Swaps];
 
-    /// The number that a ledger writes for it.
+    /// The lesson's number in a ledger.
     pub fn code(self) -> u16 {
         Self::ALL.iter().zip(0..).find(|(lesson, _)| **lesson == self).map_or(u16::MAX, |(_, code)| code)
     }
 
-    /// What a ledger's number stands for.
+    /// The lesson with this number in a ledger.
     pub fn of_code(code: u16) -> Option<Self> {
         Self::ALL.get(usize::from(code)).copied()
     }
 }
 
-/// How many listings teach what: of a word, and another where the lesson is of two.
+/// Number of listings by lesson and words; the second word is empty for lessons on one word.
 pub type Lessons = BTreeMap<(Lesson, String, String), u32>;
 
-/// How common words and blocking keys are, and what was learned of words: what titles are read and weighed by.
+/// Frequencies of words and blocking keys, and lessons about words, used to read and weigh titles.
 ///
 /// Counts of several runs add up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
-    /// Titles that were counted, one a listing.
+    /// Counted titles, one per listing.
     pub titles: u32,
-    /// How many of them have each word, and each blocking key that many of them have.
+    /// Number of titles with each word, and with each frequent blocking key.
     pub words: Arc<Counts>,
-    /// What the listings teach of brands, synonyms and words that come and go.
+    /// Lessons about brands, synonyms and words that come and go.
     pub lessons: Lessons,
 }
 
@@ -108,7 +108,7 @@ pub(crate) fn add(lessons: &mut Lessons, lesson: Lesson, word: &str, other: &str
     *count = count.saturating_add(1);
 }
 
-/// Adds what others teach.
+/// Adds the counts of `others`.
 pub(crate) fn add_all(lessons: &mut Lessons, others: &Lessons) {
     for (lesson, count) in others {
         match lessons.get_mut(lesson) {
@@ -118,12 +118,12 @@ pub(crate) fn add_all(lessons: &mut Lessons, others: &Lessons) {
     }
 }
 
-/// What was learned of each word by a lesson of one word.
+/// Each word with its count for a lesson on one word.
 pub(crate) fn of_word(lessons: &Lessons, lesson: Lesson) -> impl Iterator<Item = (&str, u32)> {
     of_pair(lessons, lesson).map(|(word, _, count)| (word, count))
 }
 
-/// What was learned of each pair by a lesson of two words, in their order.
+/// Each ordered pair with its count for a lesson on two words.
 pub(crate) fn of_pair(lessons: &Lessons, lesson: Lesson) -> impl Iterator<Item = (&str, &str, u32)> {
     let all = lessons.range((lesson, String::new(), String::new())..);
     let of = all.take_while(move |((of, _, _), _)| *of == lesson);

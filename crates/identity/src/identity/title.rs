@@ -1,9 +1,9 @@
-//! Titles of listings, and the order in which listings are placed.
+//! Titles of listings, and the placement order of listings.
 
 use super::Listing;
 use super::sketch::Sketch;
 
-/// Titles of a product that a newcomer is checked against: its first ones and its latest ones.
+/// Titles of a product that a newcomer is compared with: the first ones and the latest ones.
 pub(super) const CHECKED_FIRST: usize = 6;
 pub(super) const CHECKED_LAST: usize = 14;
 
@@ -13,7 +13,7 @@ pub(super) struct Title {
     pub(super) sketch: Sketch,
 }
 
-/// The listings in the order in which they are placed.
+/// The listings' indexes in placement order.
 pub(super) fn in_order(listings: &[Listing]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..listings.len()).collect();
     order.sort_by(|&a, &b| match (listings.get(a), listings.get(b)) {
@@ -23,7 +23,8 @@ pub(super) fn in_order(listings: &[Listing]) -> Vec<usize> {
     order
 }
 
-/// From the earliest first broadcast on; total over what can differ.
+/// Orders listings by first broadcast, then by every other field, so that ties don't depend on
+/// input order.
 pub(super) fn total_order(a: &Listing, b: &Listing) -> std::cmp::Ordering {
     (a.first_at, &a.shop, &a.listing_id, a.last_at)
         .cmp(&(b.first_at, &b.shop, &b.listing_id, b.last_at))

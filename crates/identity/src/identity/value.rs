@@ -1,4 +1,4 @@
-//! When two values of a measure agree, and when they are of a form that can disagree.
+//! Agreement of two values of a measure, and whether they can disagree.
 
 use crate::listing::Measure;
 
@@ -27,12 +27,13 @@ pub(crate) fn name_of(measure: Measure) -> &'static str {
     }
 }
 
-/// Whether two values of a measure are of a form that can disagree.
+/// Whether the two values' formats allow them to disagree.
 pub(crate) fn values_comparable(measure: Measure, a: &str, b: &str) -> bool {
     let digits = |text: &str| text.chars().all(|ch| ch.is_ascii_digit());
     let tag = |text: &str| text.trim_start_matches(|ch: char| ch.is_ascii_digit() || ch == '.').to_owned();
     match measure {
-        // A shop's article number and a maker's model are two things; a model that is cut short says less, not another thing.
+        // A shop's article number and a maker's model are not comparable, and a truncated model
+        // says less without contradicting.
         Measure::Model => {
             let cut_short = a.len().min(b.len()) >= 5 && (a.contains(b) || b.contains(a));
             digits(a) == digits(b) && !cut_short
@@ -42,7 +43,7 @@ pub(crate) fn values_comparable(measure: Measure, a: &str, b: &str) -> bool {
     }
 }
 
-/// Whether two values of a measure are one: models but for a colour, sizes within a twentieth.
+/// Whether two values are equal: models ignoring colour, sizes within 5 %.
 pub(crate) fn values_agree(measure: Measure, a: &str, b: &str) -> bool {
     if a == b {
         return true;
@@ -56,7 +57,8 @@ pub(crate) fn values_agree(measure: Measure, a: &str, b: &str) -> bool {
     }
 }
 
-/// Models that differ in a colour's suffix, or of which one is cut short before it or lacks the letters of its series, are one.
+/// Whether two models are one: they differ by a colour suffix, one is truncated before it, or one
+/// lacks the letters of its series.
 fn models_agree(a: &str, b: &str) -> bool {
     const COLOURS: [&str; 26] = [
         "", "w", "b", "k", "g", "s", "p", "r", "wh", "bk", "gr", "gy", "sv", "pk", "be", "bg", "iv", "nv", "bl", "rd",

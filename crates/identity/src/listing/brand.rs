@@ -1,4 +1,5 @@
-//! Brands that the listings themselves teach: what brand fields say, what titles begin with, and a brand's name in the other script.
+//! Brands learned from the listings: from brand fields, the first words of titles, and names in the
+//! other script.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,35 +9,37 @@ use super::words::{Entry, Words};
 use super::{Class, brand_spellings, lex};
 use crate::identity::statistic::{Lesson, Lessons, add, of_pair, of_word};
 
-/// Brand fields that must say a name before it is a brand.
+/// Brand fields that must contain a name to make it a brand.
 const FIELDS: u32 = 3;
-/// Titles that must begin with a name that no field says, and how many different words must follow it there.
+/// Titles that must begin with a name to make it a brand without any field, and distinct words that
+/// must follow it.
 const HEADS: u32 = 5;
 const FOLLOWERS: usize = 4;
-/// Words of a title that are looked at for its head.
+/// Words of a title searched for its head.
 const HEAD_WORDS: usize = 6;
 
-/// Learned brands: each spelling with the one that is compared.
+/// Learned brands: each spelling with its canonical one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Brands {
     names: BTreeMap<String, String>,
 }
 
-/// What was learned of a word at the head of titles.
+/// Statistics of a word at the head of titles.
 #[derive(Default)]
 struct Head<'l> {
     titles: u32,
     followers: usize,
-    /// The brand fields of those listings.
+    /// Counts of the brand fields in those listings.
     fields: Vec<(&'l str, u32)>,
 }
 
-/// What brand fields and titles teach of brands, one of each for a listing; of what follows a head only as much as is asked for.
+/// Lessons about brands from one brand field and one title per listing. Records followers of a head
+/// only as far as they are needed.
 pub(crate) fn heard<'b>(listings: impl Iterator<Item = (Option<&'b str>, &'b str)>, words: &Words) -> Lessons {
     let mut lessons = Lessons::new();
     let mut followers: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut spellings: BTreeMap<&'b str, Vec<String>> = BTreeMap::new();
-    // What may be a head.
+    // Whether a word may be a head.
     let unlisted = |word: &str| {
         words.get(word).is_none() && word.chars().count() >= 2 && !word.chars().any(|ch| ch.is_ascii_digit())
     };
@@ -76,16 +79,18 @@ pub(crate) fn heard<'b>(listings: impl Iterator<Item = (Option<&'b str>, &'b str
 }
 
 impl Brands {
-    /// Learns from brand fields and titles, one of each for a listing, as `Brands::of` does of what they teach.
+    /// Learns from one brand field and one title per listing; see `Brands::of`.
     pub fn learn<'b>(listings: impl Iterator<Item = (Option<&'b str>, &'b str)>, words: &Words) -> Self {
         Self::of(&heard(listings, words), words)
     }
 
-    /// The brands that were learned:
+    /// The learned brands:
     ///
-    /// - an unlisted name that at least 3 fields say;
-    /// - an unlisted name that at least 5 titles begin with, before 4 different words, and that stands at the head of most titles it is in;
-    /// - a head in Latin letters whose listings' fields mostly say one Hangul name, or the other way round: that name's other spelling.
+    /// - an unlisted name in at least 3 fields;
+    /// - an unlisted name that begins at least 5 titles, is followed by 4 different words, and
+    ///   stands at the head of most titles that contain it;
+    /// - a head in Latin letters whose listings' fields mostly contain one Hangul name, or vice
+    ///   versa: it becomes a spelling of that name.
     pub(crate) fn of(lessons: &Lessons, words: &Words) -> Self {
         let fields: BTreeMap<&str, u32> = of_word(lessons, Lesson::Field).collect();
         let inside: BTreeMap<&str, u32> = of_word(lessons, Lesson::Inside).collect();
@@ -125,13 +130,13 @@ impl Brands {
         Self { names }
     }
 
-    /// The compared spelling of the brand that `word` names.
+    /// The canonical spelling of the brand `word`.
     pub fn get(&self, word: &str) -> Option<&str> {
         self.names.get(word).map(String::as_str)
     }
 }
 
-/// Whether a word says something of the article, so that it may be its head.
+/// Whether a word describes the article, so that it may be a title's head.
 fn speaks(entry: Option<&Entry>) -> bool {
     entry.is_none_or(|entry| !matches!(entry.class, Class::Promo | Class::Pack | Class::Filler))
 }

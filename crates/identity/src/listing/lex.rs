@@ -1,22 +1,28 @@
-//! A title cut into items: words, numbers with units, codes and seasons, each with the segment (bracket, plus, underscore) it stands in.
+//! The lexer: cuts a title into items (words, numbers with units, codes, seasons), each with its
+//! segment (bracket, plus, underscore).
 
-use super::normal::{Glyph, normalise};
 use super::unit::{self, Unit};
 use super::{Class, Domain, Lexicon, Measure, Span, segment};
 
-/// Items of a title at most; later ones are ignored.
+mod chunk;
+mod scan;
+
+use chunk::{Chunk, Kind, chunks, joined, kind};
+use scan::{code_end, kind_changes, lone_year, model_goes_on, number_at, season_half};
+
+/// Items read per title; later ones are ignored.
 pub(crate) const MAX_ITEMS: usize = 160;
 
-/// What an item is.
+/// Content of an item.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum What {
     /// A word.
     Word { text: String, class: Class, domain: Option<Domain>, comments: bool, gives: bool },
-    /// A number with a unit, a code, a season.
+    /// A number with a unit, a code or a season.
     Measured { measure: Measure, value: String },
-    /// Money, a percentage, a rank.
+    /// Money, a percentage or a rank.
     Money,
-    /// A date, a time.
+    /// A date or a time.
     Idle,
     /// A number without a unit.
     Lone(f64),
@@ -27,159 +33,19 @@ pub(crate) enum What {
 pub(crate) struct Item {
     pub(crate) what: What,
     pub(crate) span: Span,
-    /// Which segment it stands in; a new one begins at each bracket and underscore.
+    /// Index of its segment; each bracket and underscore begins a new one.
     pub(crate) segment: usize,
     /// The segment is a bracket.
     pub(crate) bracket: bool,
     /// The segment follows an underscore.
     pub(crate) underscore: bool,
-    /// The separator before the item within its segment: a space where there is none.
+    /// The separator before the item within its segment; a space if there is none.
     pub(crate) separator: char,
-    /// It touches the item before it.
+    /// It touches the previous item.
     pub(crate) glued: bool,
 }
 
-struct Chunk {
-    text: Vec<Glyph>,
-    segment: usize,
-    bracket: bool,
-    underscore: bool,
-    separator: char,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Digit,
-    Latin,
-    Other,
-}
-
-fn kind(ch: char) -> Kind {
-    if ch.is_ascii_digit() {
-        Kind::Digit
-    } else if ch.is_ascii_alphabetic() {
-        Kind::Latin
-    } else {
-        Kind::Other
-    }
-}
-
-/// Marks the brackets that close again; others are spaces.
-fn pair_brackets(glyphs: &mut [Glyph]) {
-    let mut open: Vec<usize> = Vec::new();
-    let mut paired = vec![false; glyphs.len()];
-    for (at, glyph) in glyphs.iter().enumerate() {
-        match glyph.ch {
-            '[' => open.push(at),
-            ']' => {
-                if let Some(start) = open.pop() {
-                    paired[start] = true;
-                    paired[at] = true;
-                }
-            }
-            _ => {}
-        }
-    }
-    for (glyph, paired) in glyphs.iter_mut().zip(paired) {
-        if matches!(glyph.ch, '[' | ']') && !paired {
-            glyph.ch = ' ';
-        }
-    }
-}
-
-/// Cuts at spaces, brackets and separators; `.`, `-`, `'` and `,` stay where they join digits or letters.
-fn chunks(title: &str) -> Vec<Chunk> {
-    let mut glyphs = normalise(title);
-    pair_brackets(&mut glyphs);
-    let mut out: Vec<Chunk> = Vec::new();
-    let mut text: Vec<Glyph> = Vec::new();
-    let (mut segment, mut depth, mut underscore, mut separator) = (0_usize, 0_usize, false, ' ');
-    let at = |index: usize| glyphs.get(index).map_or(' ', |glyph| glyph.ch);
-    for (index, &glyph) in glyphs.iter().enumerate() {
-        let before = if index == 0 { ' ' } else { at(index - 1) };
-        let after = at(index + 1);
-        let joined = match glyph.ch {
-            '.' => {
-                before.is_ascii_digit() && after.is_ascii_digit()
-                    || before.is_ascii_alphabetic() && after.is_ascii_alphabetic()
-            }
-            '-' | '\'' => before.is_ascii_alphanumeric() && after.is_ascii_alphanumeric(),
-            '*' => before.is_alphanumeric() && after.is_ascii_digit(),
-            '"' | '%' => before.is_ascii_digit(),
-            '/' => matches!((before, after), ('s', 's') | ('f' | 'a', 'w')) && !at(index + 2).is_ascii_alphabetic(),
-            ch => ch.is_alphanumeric(),
-        };
-        if glyph.ch == ',' && before.is_ascii_digit() && (1..=3).all(|ahead| at(index + ahead).is_ascii_digit()) {
-            continue;
-        }
-        if joined {
-            let ch = if glyph.ch == '*' { 'x' } else { glyph.ch };
-            if ch != '/' {
-                text.push(Glyph { ch, span: glyph.span });
-            }
-            continue;
-        }
-        if !text.is_empty() {
-            let text = std::mem::take(&mut text);
-            out.push(Chunk { text, segment, bracket: depth > 0, underscore, separator });
-            separator = ' ';
-        }
-        match glyph.ch {
-            '[' => {
-                depth += 1;
-                segment += 1;
-                underscore = false;
-                separator = ' ';
-            }
-            ']' => {
-                depth = depth.saturating_sub(1);
-                segment += 1;
-                underscore = false;
-                separator = ' ';
-            }
-            '_' => {
-                segment += 1;
-                underscore = true;
-                separator = ' ';
-            }
-            ' ' => {}
-            ch => separator = ch,
-        }
-    }
-    if !text.is_empty() {
-        out.push(Chunk { text, segment, bracket: depth > 0, underscore, separator });
-    }
-    out
-}
-
-/// Joins two chunks of Hangul that a listed word, or the listing's own brand, is written apart in: 와이드 팬츠.
-fn joined(chunks: Vec<Chunk>, brands: &[String], lexicon: &Lexicon<'_>) -> Vec<Chunk> {
-    let mut out: Vec<Chunk> = Vec::with_capacity(chunks.len());
-    for chunk in chunks {
-        let hangul =
-            |chunk: &Chunk| chunk.text.iter().all(|glyph| kind(glyph.ch) == Kind::Other && glyph.ch.is_alphanumeric());
-        if let Some(last) = out.last_mut()
-            && last.segment == chunk.segment
-            && chunk.separator == ' '
-            && hangul(last)
-            && hangul(&chunk)
-            && last.text.len() + chunk.text.len() <= lexicon.words.longest()
-        {
-            let word: String = last.text.iter().chain(&chunk.text).map(|glyph| glyph.ch).collect();
-            let listed = lexicon.words.get(&word).is_some_and(|entry| {
-                !matches!(entry.class, Class::Promo | Class::Pack | Class::Filler | Class::Colour | Class::Size)
-            });
-            if listed || brands.contains(&word) {
-                last.text.extend(chunk.text);
-                continue;
-            }
-        }
-        out.push(chunk);
-    }
-    out
-}
-
-/// The first words of a title as they are written apart, at most `count`.
+/// The first `count` words of a title, cut at spaces and separators only.
 pub(crate) fn words(title: &str, count: usize) -> Vec<String> {
     let text = |chunk: Chunk| chunk.text.iter().map(|glyph| glyph.ch).collect::<String>();
     chunks(title).into_iter().take(count).map(text).collect()
@@ -205,7 +71,7 @@ pub(crate) fn lex(title: &str, brands: &[String], lexicon: &Lexicon<'_>) -> Vec<
     lexer.items
 }
 
-/// Gives the numbers of a list the unit that only its last one has: 5/6/7일 is five, six or seven days.
+/// Gives the unit of a list's last number to the other numbers: 5/6/7일 is five, six or seven days.
 fn spread(items: &mut [Item]) {
     let mut after: Option<(Measure, usize)> = None;
     for item in items.iter_mut().rev() {
@@ -270,7 +136,7 @@ impl Lexer<'_, '_> {
         }
     }
 
-    /// Reads one item at `at`; the position after it.
+    /// Reads one item at `at`; returns the position after it.
     fn step(&mut self, chunk: &Chunk, text: &[char], at: usize) -> usize {
         let Some(&first) = text.get(at) else { return at };
         if let Some(end) = self.brand_at(chunk, text, at) {
@@ -282,7 +148,7 @@ impl Lexer<'_, '_> {
             return end;
         }
         if at == 0 && first == '무' && text.len() > 1 && text.iter().skip(1).all(char::is_ascii_digit) {
-            // 무60: without interest for as many months.
+            // 무60: an interest-free payment plan of 60 months.
             self.push(chunk, What::Money, at, text.len());
             return text.len();
         }
@@ -321,7 +187,7 @@ impl Lexer<'_, '_> {
         None
     }
 
-    /// Whether a listed brand that goes on beyond `length` stands at `at`: 종가집 where the field says 종가.
+    /// Whether a listed brand longer than `length` starts at `at`: 종가집 if the field says 종가.
     fn longer_brand(&self, text: &[char], at: usize, length: usize) -> bool {
         let longest = self.lexicon.words.longest().min(text.len() - at);
         (length + 1..=longest).any(|length| {
@@ -330,7 +196,8 @@ impl Lexer<'_, '_> {
         })
     }
 
-    /// The longest listed word at `at` that holds Latin letters or digits and ends where a run of them ends.
+    /// Reads the longest listed word at `at` that has Latin letters or digits and ends at the end
+    /// of such a run.
     fn listed_at(&mut self, chunk: &Chunk, text: &[char], at: usize) -> Option<usize> {
         if at > 0 && !kind_changes(text, at) && kind(*text.get(at)?) != Kind::Other {
             return None;
@@ -367,7 +234,7 @@ impl Lexer<'_, '_> {
             && length == run.len()
             && unit::stands_apart(run)
         {
-            // `5 세트`, `55 인치`: the unit stands apart from its number.
+            // `5 세트`, `55 인치`: a unit separated from its number.
             let number = *number;
             self.items.pop();
             self.quantity(chunk, at, end, number, unit);
@@ -391,7 +258,7 @@ impl Lexer<'_, '_> {
         end
     }
 
-    /// A number at `at`: a season, a chain of quantities, a code, or a lone number.
+    /// Reads a number at `at`: a season, a chain of quantities, a code, or a lone number.
     fn number(&mut self, chunk: &Chunk, text: &[char], at: usize) -> usize {
         let run_end = code_end(text, at);
         if let Some(end) = self.season(chunk, text, at) {
@@ -402,9 +269,10 @@ impl Lexer<'_, '_> {
         if let Some((unit, length)) = unit::leading(rest) {
             let end = digits_end + length;
             let latin_unit = rest.first().is_some_and(char::is_ascii_alphabetic);
-            // A Latin unit inside a longer run of letters and digits is part of a code, unless a chain such as 1.1gx14포 follows.
+            // A Latin unit within a longer run of letters and digits is part of a code, unless a
+            // chain follows: 1.1gx14포.
             let chained = text.get(end) == Some(&'x') && text.get(end + 1).is_some_and(char::is_ascii_digit);
-            // 7부바지: how long a sleeve or a leg is, where a list knows it.
+            // 7부바지: a listed length of a sleeve or leg.
             let spelled: String = text.get(at..end).unwrap_or_default().iter().collect();
             if let Some(entry) = self.lexicon.words.get(&spelled).filter(|entry| entry.class == Class::Design).cloned()
             {
@@ -444,12 +312,13 @@ impl Lexer<'_, '_> {
         digits_end
     }
 
-    /// What a number that touches a word before it says: 시즌6 a generation, 보스웰리아1000 a strength, 리필2 a count.
+    /// Interprets a number that follows a word: 시즌6 is a generation, 보스웰리아1000 a strength, 리필2 a
+    /// count.
     fn after_word(&self, number: f64, at: usize) -> Option<What> {
         let last = self.items.last()?;
         let What::Word { text, class, .. } = &last.what else { return None };
         if at == 0 {
-            // Apart from its word only a large number after an ingredient is its strength: 콘드로이친 1200.
+            // After a space, only a large number after an ingredient is a strength: 콘드로이친 1200.
             let value = unit::trimmed(number);
             let strength = *class == Class::Flavour && number >= 100.0;
             let measure = match text.as_str() {
@@ -514,7 +383,7 @@ impl Lexer<'_, '_> {
         self.push(chunk, what, at, end);
     }
 
-    /// Latin letters at `at`: a word, or a code where digits are among them.
+    /// Reads Latin letters at `at`: a word, or a code if there are digits among them.
     fn latin(&mut self, chunk: &Chunk, text: &[char], at: usize) -> usize {
         let end = code_end(text, at);
         let run = text.get(at..end).unwrap_or_default();
@@ -526,7 +395,7 @@ impl Lexer<'_, '_> {
         let tail: String = run.iter().skip(letters).collect();
         let number: Option<f64> = tail.parse().ok();
         match (word.as_str(), number) {
-            // `700g x9팩`: a multiplier between quantities.
+            // `700g x9팩`: a multiplication sign between quantities.
             ("x", Some(_)) if self.multiplies(text, end) => return at + 1,
             ("spf" | "pa" | "no" | "vol" | "tel" | "uv", Some(_)) => self.push(chunk, What::Idle, at, end),
             ("season" | "ver" | "version" | "s" | "v" | "gen", Some(number)) if letters > 1 || tail.contains('.') => {
@@ -541,7 +410,7 @@ impl Lexer<'_, '_> {
     fn latin_word(&mut self, chunk: &Chunk, text: &[char], at: usize, end: usize) -> usize {
         let word: String = text.get(at..end).unwrap_or_default().iter().collect();
         if let Some(half) = season_half(&word) {
-            // `26 ss`: the year stands apart from its half.
+            // `26 ss`: a year separated from its half.
             if let Some(last) = self.items.last_mut()
                 && let Some(year) = lone_year(last)
             {
@@ -565,7 +434,7 @@ impl Lexer<'_, '_> {
         end
     }
 
-    /// `maxv`: a variant with a letter or two more is the variant and the rest.
+    /// `maxv`: splits a variant from one or two more letters.
     fn latin_compound(&mut self, chunk: &Chunk, at: usize, end: usize, word: &str) {
         for rest in 1..=2_usize {
             let Some((head, tail)) = word.len().checked_sub(rest).and_then(|cut| word.split_at_checked(cut)) else {
@@ -581,7 +450,8 @@ impl Lexer<'_, '_> {
         self.word(chunk, at, end, Class::Word, word);
     }
 
-    /// Whether an `x` before a number that ends at `end` multiplies: after a quantity, or before a unit.
+    /// Whether an `x` before a number that ends at `end` is a multiplication sign: it follows a
+    /// quantity, or a unit follows the number.
     fn multiplies(&self, text: &[char], end: usize) -> bool {
         let after_quantity = self.items.last().is_some_and(|item| {
             matches!(&item.what, What::Measured { measure: Measure::Pack | Measure::Weight | Measure::Volume, .. })
@@ -595,62 +465,4 @@ impl Lexer<'_, '_> {
         let measure = if code.len() <= 3 { Measure::ShortCode } else { Measure::Model };
         self.push(chunk, What::Measured { measure, value: code }, at, end);
     }
-}
-
-/// Whether the listed letters at `at..end` are the head of a maker's model: SS-3000 names no season and no size.
-fn model_goes_on(text: &[char], at: usize, end: usize) -> bool {
-    let tail = text.get(end..code_end(text, at)).unwrap_or_default();
-    let letters = text.get(at..end).is_some_and(|run| run.iter().all(char::is_ascii_alphabetic));
-    letters && tail.first() == Some(&'-') && tail.iter().filter(|ch| ch.is_ascii_digit()).count() >= 3
-}
-
-/// The two digits of the year that a number before `ss` or `fw` means.
-fn lone_year(item: &Item) -> Option<String> {
-    match &item.what {
-        What::Lone(number) if (10.0..100.0).contains(number) => Some(unit::trimmed(*number)),
-        What::Measured { measure: Measure::Year, value } => Some(value.clone()),
-        _ => None,
-    }
-}
-
-/// `ss` or `fw` for the spellings of a half year's collection.
-fn season_half(letters: &str) -> Option<&'static str> {
-    match letters {
-        "ss" | "sm" | "summer" => Some("ss"),
-        "fw" | "aw" | "winter" => Some("fw"),
-        _ => None,
-    }
-}
-
-/// Whether the class of character changes between `at - 1` and `at`.
-fn kind_changes(text: &[char], at: usize) -> bool {
-    match (at.checked_sub(1).and_then(|before| text.get(before)), text.get(at)) {
-        (Some(&before), Some(&here)) => {
-            kind(before) != kind(here) || !before.is_alphanumeric() || !here.is_alphanumeric()
-        }
-        _ => true,
-    }
-}
-
-/// The end of the run of Latin letters, digits and joints at `at`.
-fn code_end(text: &[char], at: usize) -> usize {
-    (at..text.len())
-        .find(|&index| text.get(index).is_none_or(|&ch| !ch.is_ascii_alphanumeric() && !matches!(ch, '-' | '\'' | '.')))
-        .unwrap_or(text.len())
-}
-
-/// The number at `at` and the position after it.
-fn number_at(text: &[char], at: usize) -> (f64, usize) {
-    let mut end = at;
-    let mut point = false;
-    while let Some(&ch) = text.get(end) {
-        let decimal = ch == '.' && !point && text.get(end + 1).is_some_and(char::is_ascii_digit);
-        if !ch.is_ascii_digit() && !decimal {
-            break;
-        }
-        point |= decimal;
-        end += 1;
-    }
-    let digits: String = text.get(at..end).unwrap_or_default().iter().collect();
-    (digits.parse().unwrap_or(0.0), end)
 }

@@ -1,14 +1,16 @@
-//! A title's characters in one form (NFKC, lower case, Hangul composed, decoration as spaces), each with its place in the title.
+//! Normalisation of a title's characters (NFKC, lower case, composed Hangul, decoration as spaces),
+//! each with its position in the title.
 
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::canonical_combining_class;
 
 use super::Span;
 
-/// Bytes of a title that are looked at. The longest real titles are below 400 bytes; the rest of a longer one is ignored.
+/// Bytes read of a title. The longest real titles are below 400 bytes; the rest of a longer one is
+/// ignored.
 pub const MAX_TITLE_BYTES: usize = 1_024;
 
-/// One normalised character and the bytes of the title it came from.
+/// A normalised character with its bytes in the title.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Glyph {
     pub(crate) ch: char,
@@ -24,20 +26,22 @@ fn bounded(title: &str) -> &str {
     title.get(..end).unwrap_or_default()
 }
 
-/// Whether `ch` composes with the character before it, so that both must be normalised together.
+/// Whether `ch` composes with the previous character, so that both must be normalised together.
 fn joins_previous(ch: char) -> bool {
     canonical_combining_class(ch) != 0
         || matches!(ch, '\u{1160}'..='\u{11FF}' | '\u{3099}' | '\u{309A}' | '\u{FFA0}'..='\u{FFDC}')
 }
 
-/// Characters that NFKC would turn into letters or digits although they only decorate: circled numbers and letters, marks.
+/// Decorative characters that NFKC would turn into letters or digits: circled numbers and letters,
+/// trademark signs.
 fn decorates(ch: char) -> bool {
     matches!(ch,
         '\u{2460}'..='\u{24FF}' | '\u{2776}'..='\u{2793}' | '\u{3200}'..='\u{32FF}'
         | '\u{318D}' | '™' | '℠' | '©' | '®' | '\u{1F100}'..='\u{1F1FF}')
 }
 
-/// What a normalised character is in the title's one form: letters, digits and structure stay, all else is a space.
+/// Folds a normalised character: keeps letters, digits and structural characters, and turns the
+/// rest into spaces.
 fn fold(ch: char) -> char {
     match ch {
         '×' | '✕' | '✖' | '╳' => 'x',

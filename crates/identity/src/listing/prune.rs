@@ -1,12 +1,13 @@
-//! From a title's items to its features: remarks, gifts, promotion and slot codes go, what is left is typed.
+//! Pruning: removes remarks, gifts, promotion and slot codes from a title's items and types the
+//! rest as features.
 
 use super::lex::{Item, What};
 use super::{Attribute, Class, Domain, Features, Measure, Token, is_whole_code};
 
-/// How many words before a remark's marker belong to the remark.
+/// Words before a remark's marker that belong to the remark, at most.
 const REMARK_WORDS: usize = 2;
 
-/// Builds the features from the items of a title.
+/// Builds the features from a title's items.
 pub(crate) fn prune(items: Vec<Item>, brands: Vec<String>, category: Option<Domain>) -> Features {
     let mut dropped = vec![false; items.len()];
     for range in segments(&items) {
@@ -34,21 +35,23 @@ pub(crate) fn prune(items: Vec<Item>, brands: Vec<String>, category: Option<Doma
                     features.tokens.push(Token { text, class, domain, addon, aside, span: item.span });
                 }
             }
-            // Only of what is eaten a large number after a name is a strength; elsewhere it is a part of the name.
+            // A large number after a name is a strength only on food; elsewhere it is part of the
+            // name.
             What::Measured { measure: Measure::Strength, value }
                 if !super::eaten(domain) && value.chars().all(|ch| ch.is_ascii_digit()) && value.len() >= 3 =>
             {
                 let class = Class::Word;
                 features.tokens.push(Token { text: value, class, domain: None, addon, aside: false, span: item.span });
             }
-            // 밥공기2+국공기2: a number that touches a part of a list counts it.
+            // 밥공기2+국공기2: a number attached to a part of a list is its count.
             What::Measured { measure: Measure::Generation, value } if counted.get(index).copied().unwrap_or(false) => {
                 features.attributes.push(Attribute { measure: Measure::Pack, value, addon, span: item.span });
             }
             What::Measured { measure, value } => {
                 features.attributes.push(Attribute { measure, value, addon, span: item.span });
             }
-            // A lone number is as good as a count: it is compared only where the other title has it as a generation.
+            // A lone number is treated as a count: it is compared only if the other title has it as
+            // a generation.
             What::Lone(number) => {
                 let value = super::unit::trimmed(number);
                 features.attributes.push(Attribute { measure: Measure::Pack, value, addon, span: item.span });
@@ -60,7 +63,8 @@ pub(crate) fn prune(items: Vec<Item>, brands: Vec<String>, category: Option<Doma
     features
 }
 
-/// Whether a word that is a kind of thing elsewhere is not one here: 매트 on a lipstick is no mat.
+/// Whether a word for a kind of thing means something else in this domain: 매트 on a lipstick is not
+/// a mat.
 fn stray_kind(class: Class, of: Option<Domain>, domain: Option<Domain>) -> bool {
     let family = |domain: Domain| match domain {
         Domain::Food | Domain::Health | Domain::Pet => 0,
@@ -77,14 +81,15 @@ fn stray_kind(class: Class, of: Option<Domain>, domain: Option<Domain>) -> bool 
         && matches!((of, domain), (Some(of), Some(domain)) if family(of) != family(domain))
 }
 
-/// Whether the number at `index` touches its word and stands in a list joined by plus signs.
+/// Whether the number at `index` touches its word within a list joined by plus signs.
 fn in_list(items: &[Item], index: usize) -> bool {
     let Some(item) = items.get(index) else { return false };
     let plus = |at: usize| items.get(at).is_some_and(|next| next.separator == '+' && next.segment == item.segment);
     item.glued && (plus(index + 1) || index > 0 && plus(index - 1))
 }
 
-/// Items of a bracket, or after a slash, that are not the first of the title's plain words: said beside the article's name.
+/// Asides: items in brackets beside plain words, and items after a slash that follows at least two
+/// plain words.
 fn asides(items: &[Item]) -> Vec<bool> {
     let is_word = |item: &Item| matches!(item.what, What::Word { .. });
     let plain = items.iter().any(|item| !item.bracket && is_word(item));
@@ -99,7 +104,7 @@ fn asides(items: &[Item]) -> Vec<bool> {
         .collect()
 }
 
-/// Items that name a package: what stands before its word, or in a bracket that ends with it.
+/// Items that name a package: the word before a package word, or a bracket that ends with one.
 fn packages(items: &[Item]) -> Vec<bool> {
     let names = |item: &Item| matches!(&item.what, What::Word { text, class: Class::Pack | Class::Filler | Class::Promo, .. } if matches!(text.as_str(), "패키지" | "구성" | "에디션"));
     let mut found = vec![false; items.len()];
@@ -114,7 +119,7 @@ fn packages(items: &[Item]) -> Vec<bool> {
             if bracket && at + 1 == range.end {
                 mark(range.clone());
             } else if at > range.start + 1 || bracket {
-                // The word before it, with what it is written together with.
+                // The previous word, including items attached to it.
                 let glued = |&at: &usize| items.get(at).is_some_and(|item| item.glued);
                 let first = (range.start..at).rev().find(|at| !glued(at)).unwrap_or(range.start);
                 mark(first.max(range.start + usize::from(!bracket))..at);
@@ -124,7 +129,7 @@ fn packages(items: &[Item]) -> Vec<bool> {
     found
 }
 
-/// The ranges of items that share a segment.
+/// Ranges of items with the same segment.
 fn segments(items: &[Item]) -> Vec<std::ops::Range<usize>> {
     let mut ranges = Vec::new();
     let mut start = 0;
@@ -145,7 +150,7 @@ fn gives(item: &Item) -> bool {
     matches!(item.what, What::Word { gives: true, .. })
 }
 
-/// Whether the item makes a remark of the bracket it stands in.
+/// Whether the item turns its bracket into a remark.
 fn remarks(item: &Item) -> bool {
     match &item.what {
         What::Money => true,
@@ -154,10 +159,10 @@ fn remarks(item: &Item) -> bool {
     }
 }
 
-/// Whether the item survives in a remark: what decides an article is sometimes said there.
+/// Whether the item survives in a remark, which may contain deciding words.
 fn survives_remark(item: &Item) -> bool {
     match &item.what {
-        // A single letter there is a channel's: W단독.
+        // A single letter in a remark marks a channel: W단독.
         What::Word { text, class: Class::Variant, .. } => text.chars().count() > 1,
         What::Word { class, .. } => matches!(
             class,
@@ -190,7 +195,8 @@ fn prune_segment(items: &[Item], range: std::ops::Range<usize>, dropped: &mut [b
             What::Word { text, .. } => text.chars().all(|ch| ch.is_ascii_alphanumeric()),
             What::Money => false,
         };
-        // A whole article code after an underscore is the article's, where a slot's is a date or a tag.
+        // After an underscore, a whole article code belongs to the article; a slot code is a date
+        // or a tag.
         let of_article = |item: &Item| match &item.what {
             What::Measured { measure: Measure::Model, value, .. } => is_whole_code(value),
             _ => false,
@@ -208,7 +214,7 @@ fn prune_segment(items: &[Item], range: std::ops::Range<usize>, dropped: &mut [b
             }
             return;
         }
-        // One letter in brackets is a channel's or slot's mark, unless it is a word that decides.
+        // One letter in brackets marks a channel or slot, unless its class decides.
         if let [
             Item {
                 what: What::Word { text, class: Class::Word | Class::Variant | Class::Flavour | Class::Material, .. },
@@ -232,9 +238,9 @@ fn prune_segment(items: &[Item], range: std::ops::Range<usize>, dropped: &mut [b
     }
 }
 
-/// Where the gift begins that is named before its marker at `at`: after the last plus, comma, slash or quantity nearby, or with the
-/// kind of thing right before the marker where the article's own kind stands before that: 안마의자 러그 증정. With nothing to part
-/// the gift from the article, the marker stands alone.
+/// The start of a gift named before its marker at `at`: after the nearest plus, comma, slash or
+/// quantity; or else the kind of thing right before the marker, if the article's own kind precedes
+/// it: 안마의자 러그 증정. If nothing separates gift from article, only the marker.
 fn gift_start(items: &[Item], range: &std::ops::Range<usize>, at: usize) -> usize {
     const NEARBY: usize = 4;
     for from in (range.start + 1..=at).rev().take(NEARBY) {
@@ -250,7 +256,7 @@ fn gift_start(items: &[Item], range: &std::ops::Range<usize>, at: usize) -> usiz
     before.filter(|&before| (range.start..before).any(is_kind)).unwrap_or(at)
 }
 
-/// Drops the few unknown or weak words right before a remark's marker.
+/// Drops a few unknown or weak words right before a remark's marker.
 fn drop_remark(items: &[Item], range: &std::ops::Range<usize>, at: usize, dropped: &mut [bool]) {
     drop_all(dropped, at..at + 1);
     let mut left = REMARK_WORDS;
@@ -260,7 +266,7 @@ fn drop_remark(items: &[Item], range: &std::ops::Range<usize>, at: usize, droppe
         let weak = items.get(from).is_some_and(|item| {
             matches!(&item.what, What::Word { class: Class::Word | Class::Filler | Class::Promo, .. }) && !item.glued
         });
-        // The first words of a title name the article more often than they praise it.
+        // A title's first word is more likely part of the name than praise.
         if !weak || from == range.start {
             break;
         }
@@ -269,14 +275,14 @@ fn drop_remark(items: &[Item], range: &std::ops::Range<usize>, at: usize, droppe
     }
 }
 
-/// `1. ` at the head of a title numbers it.
+/// Drops a list number at the start of a title: `1. `.
 fn drop_leading_number(items: &[Item], dropped: &mut [bool]) {
     if matches!(items.first(), Some(Item { what: What::Lone(_), .. })) {
         drop_all(dropped, 0..1);
     }
 }
 
-/// The article's part of the trade: the category's word, unless the kinds named speak of others only.
+/// The article's domain: the category's, unless the title names only kinds of other domains.
 fn domain(items: &[Item], dropped: &[bool], category: Option<Domain>) -> Option<Domain> {
     let mut named: Option<Domain> = None;
     let mut flavour = false;
@@ -307,13 +313,13 @@ fn domain(items: &[Item], dropped: &[bool], category: Option<Domain>) -> Option<
     }
 }
 
-/// Which items name an extra or a part of a set: what follows a plus, and a list of counted parts.
+/// Items that name an extra or part of a set: those after a plus, and lists of counted parts.
 fn addons(items: &[Item], domain: Option<Domain>) -> Vec<bool> {
     let mut addon = vec![false; items.len()];
     if matches!(domain, Some(Domain::Travel)) {
         return addon;
     }
-    // What follows a plus after the article's count is an extra also where a bracket stands between them.
+    // After the article's count, a plus introduces an extra even if a bracket stands in between.
     let (mut is_plain, mut is_counted) = (false, false);
     for range in segments(items) {
         let bracket = items.get(range.start).is_some_and(|item| item.bracket);
@@ -321,7 +327,7 @@ fn addons(items: &[Item], domain: Option<Domain>) -> Vec<bool> {
         let mut after_plus = false;
         is_plain |= !bracket;
         for index in range.clone() {
-            let Some(item) = items.get(index) else { continue };
+            let item = &items[index];
             match item.separator {
                 '+' => {
                     let part_end = part_end(items, index, range.end);
@@ -366,7 +372,8 @@ fn part_end(items: &[Item], start: usize, end: usize) -> usize {
     (start + 1..end).find(|&index| items.get(index).is_none_or(|item| item.separator != ' ')).unwrap_or(end)
 }
 
-/// `매트2+베개피2+홑이불1`: a word that touches its count, followed by a plus, is a part of a set.
+/// Marks counted parts of a set, each a word with a count attached and a plus after it:
+/// `매트2+베개피2+홑이불1`.
 fn mark_counted_parts(items: &[Item], range: &std::ops::Range<usize>, addon: &mut [bool]) {
     for index in range.clone() {
         let plus_follows = index + 1 < range.end && items.get(index + 1).is_some_and(|item| item.separator == '+');
@@ -384,7 +391,7 @@ fn drop_mark(addon: &mut [bool], index: usize) {
     }
 }
 
-/// The kept words and deciding attributes in order, run together.
+/// Concatenates the kept words and deciding attributes in order.
 pub(super) fn key(features: &Features) -> String {
     let mut parts: Vec<(usize, &str)> = Vec::new();
     for token in &features.tokens {

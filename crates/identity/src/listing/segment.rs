@@ -1,9 +1,10 @@
-//! Cutting a run of Hangul, which is often written without spaces, into known words and the unknown between them.
+//! Segmentation of Hangul runs, often written without spaces, into known words and the unknown
+//! stretches between them.
 
 use super::words::{Entry, Words};
 use super::{Class, Domain};
 
-/// A piece of a run: characters `start..end`, and the word where it is a known one.
+/// A piece of a run: characters `start..end`, with its entry if it is a known word.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Piece<'a> {
     pub(crate) start: usize,
@@ -11,13 +12,13 @@ pub(crate) struct Piece<'a> {
     pub(crate) entry: Option<&'a Entry>,
 }
 
-/// What a known word costs, whatever its length.
+/// Cost of a known word, whatever its length.
 const KNOWN: u32 = 10;
-/// What an unknown stretch costs to begin.
+/// Cost of beginning an unknown stretch.
 const UNKNOWN: u32 = 12;
-/// What each character of an unknown stretch costs.
+/// Cost of each character of an unknown stretch.
 const UNKNOWN_CHAR: u32 = 7;
-/// Runs longer than this are not cut: no word is so long, and the work grows with the square.
+/// Longer runs are not cut: no word is so long, and the work grows with the square of the length.
 const LONGEST_RUN: usize = 48;
 
 #[derive(Clone, Copy)]
@@ -27,11 +28,12 @@ struct Best<'a> {
     entry: Option<&'a Entry>,
 }
 
-/// What a single unknown character between words costs besides: 한우물 is a name, not 한우 and 물.
+/// Extra cost of a single unknown character between words: 한우물 is a name, not 한우 and 물.
 const UNKNOWN_SINGLE: u32 = 5;
 
-/// Whether a word may be a part of a run: the short words for variants begin many a name (하이드로겔, 에어랩), so they count
-/// at the end only; colours hide in names (올레드) and count alone only; cuts and fits at the head.
+/// Whether a word may be part of a run. Variants begin many names (하이드로겔, 에어랩), so they count only
+/// at the end. Colours hide in names (올레드) and, like sizes, count only alone. Short designs count
+/// only at the head.
 fn fits(entry: &Entry, start: usize, end: usize, length: usize) -> bool {
     match entry.class {
         Class::Variant => start >= 2 && end == length,
@@ -41,10 +43,10 @@ fn fits(entry: &Entry, start: usize, end: usize, length: usize) -> bool {
     }
 }
 
-/// What a listed syllable at the head of a run costs besides.
+/// Extra cost of a listed syllable at the head of a run.
 const HEAD_SYLLABLE: u32 = 6;
 
-/// Whether the run is one listed syllable of praise, stuff or sex and then a kind of thing.
+/// Whether the run is a kind of thing after one listed syllable of praise, material or gender.
 fn heads(run: &[char], words: &Words) -> bool {
     let listed = |text: &[char]| words.get(&text.iter().collect::<String>()).map(|entry| entry.class);
     let (Some(first), Some(rest)) = (run.get(..1), run.get(1..)) else { return false };
@@ -52,7 +54,7 @@ fn heads(run: &[char], words: &Words) -> bool {
         && listed(rest) == Some(Class::Kind)
 }
 
-/// A place and then one syllable of produce: 나주배.
+/// Splits a place followed by one syllable of produce: 나주배.
 fn grown<'a>(run: &[char], words: &'a Words) -> Option<(usize, &'a Entry, &'a Entry)> {
     let cut = run.len().checked_sub(1).filter(|&cut| cut >= 2)?;
     let entry = |text: &[char]| words.get(&text.iter().collect::<String>());
@@ -61,7 +63,7 @@ fn grown<'a>(run: &[char], words: &'a Words) -> Option<(usize, &'a Entry, &'a En
     Some((cut, place, produce))
 }
 
-/// A food with a syllable of praise before it is the food: 꿀참외, 햇양파, 왕만두.
+/// The food after a syllable of praise: 꿀참외, 햇양파, 왕만두.
 fn praised<'a>(run: &[char], words: &'a Words) -> Option<&'a Entry> {
     const PRAISE: [char; 8] = ['꿀', '햇', '왕', '활', '생', '참', '통', '깐'];
     let (first, rest) = run.split_first()?;
@@ -74,7 +76,7 @@ fn praised<'a>(run: &[char], words: &'a Words) -> Option<&'a Entry> {
     })
 }
 
-/// The cheapest cut of `run`. Words of one character count only where they are the whole run.
+/// The cheapest cut of `run`. One-character words count only as the whole run.
 pub(crate) fn cut<'a>(run: &[char], words: &'a Words) -> Vec<Piece<'a>> {
     let whole: String = run.iter().collect();
     if let Some(entry) = words.get(&whole) {
@@ -92,7 +94,8 @@ pub(crate) fn cut<'a>(run: &[char], words: &'a Words) -> Vec<Piece<'a>> {
     if run.len() < 3 || run.len() > LONGEST_RUN {
         return vec![Piece { start: 0, end: run.len(), entry: None }];
     }
-    // known[i]: the cheapest cut of run[..i] that ends with a known word (or nothing); any[i]: that may end unknown.
+    // known[i]: the cheapest cut of run[..i] that ends with a known word or is empty; any[i]: the
+    // cheapest cut, which may end with an unknown stretch.
     let nothing = Best { cost: u32::MAX, from: 0, entry: None };
     let mut best = vec![nothing; run.len() + 1];
     let mut known = vec![nothing; run.len() + 1];
@@ -112,7 +115,7 @@ pub(crate) fn cut<'a>(run: &[char], words: &'a Words) -> Vec<Piece<'a>> {
                     }
                 }
             }
-            // One listed syllable at the head, before a kind of thing or a stuff: 쿨팬츠, 면바지.
+            // A listed syllable at the head, before a kind of thing: 쿨팬츠, 면바지.
             if start == 0 && end == 1 && run.len() <= 6 && heads(run, words) {
                 let cost = KNOWN + HEAD_SYLLABLE;
                 if let Some(entry) = run.first().and_then(|ch| words.get(ch.encode_utf8(&mut [0; 4]))) {

@@ -1,26 +1,26 @@
-//! Units after a number: what each measures and its value in the measure's base unit.
+//! Units after numbers, with their measures and conversions to base units.
 
 use super::Measure;
 
-/// What a number with its unit says.
+/// Meaning of a unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Unit {
     /// A measure, with the factor to its base unit.
     Is(Measure, f64),
-    /// A measure whose values are told apart by the unit as well (2구 is not 2도어).
+    /// A measure whose values include their unit (2구 differs from 2도어).
     Tagged(Measure, &'static str),
     /// Money or a percentage: a remark about the price.
     Money,
-    /// A date, a time, a rank: says nothing of the article.
+    /// A date, time or rank: irrelevant to the article.
     Idle,
-    /// A thickness or number of layers that reads as a word (통3중).
+    /// A thickness or number of layers that is part of a word (통3중).
     Word,
 }
 
 const L: f64 = 1_000.0;
 const G: f64 = 1_000.0;
 
-/// The units, spelled as after normalising. Where one begins with another, the longer is tried first.
+/// Normalised spellings of the units. The longest match wins.
 const UNITS: &[(&str, Unit)] = &[
     ("인치", Unit::Is(Measure::Inch, 1.0)),
     ("inch", Unit::Is(Measure::Inch, 1.0)),
@@ -135,7 +135,7 @@ const UNITS: &[(&str, Unit)] = &[
     ("만장", Unit::Money),
 ];
 
-/// Units of number only: pieces, sets, doses, durations of use.
+/// Units of counts: pieces, sets, doses, durations of use.
 const PACKS: &[&str] = &[
     "개월",
     "개월분",
@@ -227,7 +227,7 @@ const PACKS: &[&str] = &[
     "인세트",
 ];
 
-/// The unit at the start of `text` and its length in characters, the longest that fits.
+/// The longest unit at the start of `text`, with its length in characters.
 ///
 /// A unit in Latin letters must end there: `7l` is a volume, `7lx` is not.
 pub(crate) fn leading(text: &[char]) -> Option<(Option<Unit>, usize)> {
@@ -262,7 +262,8 @@ pub(crate) fn leading(text: &[char]) -> Option<(Option<Unit>, usize)> {
     best
 }
 
-/// Whether a unit may stand apart from its number: one of a single syllable that is also a word of its own may not.
+/// Whether a unit may be separated from its number: a one-syllable unit that is also a word may
+/// not.
 pub(crate) fn stands_apart(spelling: &[char]) -> bool {
     const SINGLE: [char; 14] = ['개', '종', '팩', '포', '매', '장', '병', '통', '봉', '일', '형', '평', '구', 'p'];
     match spelling {
@@ -280,7 +281,7 @@ pub(crate) fn value(number: f64, unit: Unit) -> String {
     }
 }
 
-/// A number without a trailing `.0`, to three digits after the point.
+/// A number rounded to three decimals, without trailing zeros.
 pub(crate) fn trimmed(number: f64) -> String {
     let text = format!("{number:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

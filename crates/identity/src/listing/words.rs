@@ -1,4 +1,5 @@
-//! The words by which titles are read: classes, spellings and domains, from `data/words.toml` and an operator's own file.
+//! The word list for reading titles: classes, spellings and domains, from `data/words.toml` and an
+//! operator's own file.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
@@ -8,25 +9,25 @@ use thiserror::Error;
 
 use super::{Class, Domain, normal};
 
-/// The words that ship with the command.
+/// The built-in words.
 const DEFAULT: &str = include_str!("../../data/words.toml");
 
-/// Why a words file can't be used.
+/// Why a words file is unusable.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The text is not TOML of the expected keys.
-    #[error("words: {source}; the keys are those of the shipped words.toml, each a text of words")]
+    /// Not TOML, or with an unexpected key.
+    #[error("invalid words file: {source}; use the keys of the shipped words.toml, each with a text of words")]
     Syntax {
-        /// What the TOML reader says, with line and column.
+        /// The TOML parser's message, with line and column.
         #[source]
         source: toml::de::Error,
     },
     /// A table under `kind` that is not a domain.
-    #[error("words: [kind] has no domain `{name}`; use one of {known}")]
+    #[error("words file: unknown domain `{name}` in [kind]; use one of {known}")]
     UnknownDomain {
-        /// The key found.
+        /// The unknown domain.
         name: String,
-        /// The keys there are.
+        /// The known domains.
         known: String,
     },
 }
@@ -60,22 +61,22 @@ struct Source {
     kind: BTreeMap<String, String>,
 }
 
-/// What is known about one word.
+/// Properties of one word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// What the word says.
+    /// Its class.
     pub class: Class,
-    /// The spelling that is compared.
+    /// The spelling used in comparisons.
     pub canonical: Box<str>,
-    /// The domain of a kind of thing.
+    /// Its domain, if it is a kind of thing.
     pub domain: Option<Domain>,
-    /// The word marks a remark.
+    /// It marks a remark.
     pub comments: bool,
-    /// The word marks a gift.
+    /// It marks a gift.
     pub gives: bool,
 }
 
-/// A dictionary of words by their normalised spelling.
+/// A dictionary of words by normalised spelling.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Words {
     entries: HashMap<Box<str>, Entry>,
@@ -87,27 +88,29 @@ pub struct Words {
 }
 
 impl Words {
-    /// The shipped words.
+    /// The built-in words.
     pub fn shipped() -> &'static Self {
         static SHIPPED: LazyLock<Words> = LazyLock::new(|| {
             let mut words = Words::default();
-            // The shipped text is checked by a test; were it broken, an empty dictionary still resolves exact titles.
+            // A test checks the built-in text. If it were broken, an empty dictionary would still
+            // resolve equal titles.
             let _ = words.extend(DEFAULT);
             words
         });
         &SHIPPED
     }
 
-    /// Adds the words of a TOML text; a word that is there already takes the new text's class.
+    /// Adds the words of a TOML text. An already listed word takes the new text's class.
     ///
     /// # Errors
-    /// [`enum@Error`] where the text is not TOML of the expected keys.
+    /// [`enum@Error`] if the text is not TOML with the expected keys.
     pub fn extend(&mut self, text: &str) -> Result<(), Error> {
         let source: Source = toml::from_str(text).map_err(|source| Error::Syntax { source })?;
         for word in source.remove.split_whitespace() {
             self.entries.remove(plain(word).as_str());
         }
-        // Later classes win over earlier ones inside a text: what decides is never lost to what only decorates.
+        // Within a text, later classes override earlier ones, so that deciding classes win over
+        // decorative ones.
         self.add(&source.filler, Class::Filler, None);
         self.add(&source.pack, Class::Pack, None);
         self.add(&source.promo, Class::Promo, None);
@@ -121,7 +124,7 @@ impl Words {
         for (name, list) in &source.kind {
             let domain = Domain::parse(name).ok_or_else(|| Error::UnknownDomain {
                 name: name.clone(),
-                known: Domain::ALL.map(Domain::as_str).join(", "),
+                known: Domain::ALL.iter().map(|domain| domain.as_str()).collect::<Vec<_>>().join(", "),
             })?;
             self.add(list, Class::Kind, Some(domain));
         }
@@ -154,13 +157,13 @@ impl Words {
         Ok(())
     }
 
-    /// The compared spelling of a listed or unlisted word.
+    /// The canonical spelling of a listed or unlisted word.
     fn canonical(&self, word: &str) -> Box<str> {
         let word = plain(word);
         self.entries.get(word.as_str()).map_or(word.as_str().into(), |entry| entry.canonical.clone())
     }
 
-    /// `a>b,c`: b and c are within a.
+    /// Adds containments: `a>b,c` means that b and c are within a.
     fn add_within(&mut self, list: &str) {
         for group in list.split_whitespace() {
             let Some((outer, inner)) = group.split_once('>') else { continue };
@@ -172,7 +175,7 @@ impl Words {
         }
     }
 
-    /// Whether one of two words, in their compared spellings, names what the other is a part of.
+    /// Whether one of two canonical words names a part of the other.
     pub fn nested(&self, a: &str, b: &str) -> bool {
         let is_within = |inner: &str, outer: &str| {
             self.within.get(inner).is_some_and(|outers| outers.iter().any(|found| found.as_ref() == outer))
@@ -192,7 +195,7 @@ impl Words {
         }
     }
 
-    /// `핀란드산` is `핀란드`.
+    /// Adds origins with the suffix 산: `핀란드산` is `핀란드`.
     fn add_origin_suffixes(&mut self, list: &str) {
         for word in list.split_whitespace().map(plain) {
             let entry = Entry {
@@ -220,17 +223,17 @@ impl Words {
         }
     }
 
-    /// What is known about `word`, which is already normalised.
+    /// The entry of `word`, which must be normalised.
     pub fn get(&self, word: &str) -> Option<&Entry> {
         self.entries.get(word)
     }
 
-    /// Whether a kind, in its compared spelling, is an ingredient where another kind follows.
+    /// Whether a canonical kind is an ingredient if another kind follows it.
     pub fn is_ingredient(&self, kind: &str) -> bool {
         self.ingredients.contains(kind)
     }
 
-    /// Whether shops use the two kinds, in their compared spellings, for one and the same thing.
+    /// Whether shops use two canonical kinds interchangeably.
     pub fn near(&self, a: &str, b: &str) -> bool {
         match (self.near.get(a), self.near.get(b)) {
             (Some(a), Some(b)) => a.iter().any(|group| b.contains(group)),
@@ -238,12 +241,12 @@ impl Words {
         }
     }
 
-    /// Characters of the longest word.
+    /// Length of the longest word in characters.
     pub fn longest(&self) -> usize {
         self.longest
     }
 
-    /// How many spellings are known.
+    /// Number of known spellings.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
@@ -254,7 +257,7 @@ impl Words {
     }
 }
 
-/// A word in normal form, without spaces.
+/// A word, normalised and without spaces.
 pub(crate) fn plain(word: &str) -> String {
     normal::normalise(word).iter().map(|glyph| glyph.ch).filter(|ch| !ch.is_whitespace()).collect()
 }

@@ -1,4 +1,4 @@
-//! Fits a matcher to labelled pairs: logistic regression with a squared penalty, by L-BFGS, and the figures that tell how well it does.
+//! Fitting of a matcher to labelled pairs: logistic regression with a squared penalty, by L-BFGS.
 
 use argmin::core::{CostFunction, Executor, Gradient, State as _};
 use argmin::solver::linesearch::MoreThuenteLineSearch;
@@ -9,11 +9,12 @@ use crate::identity::matcher::{
     self, Calibration, FORMAT, Matcher, Model, Product, Weight, deviations, logistic, logit,
 };
 
-/// What a unit of misfit weighs against a unit of squared weights. Chosen by cross-validation among .003, .01, .03, .1.
+/// Weight of the misfit relative to the squared weights. Cross-validated among .003, .01, .03, .1.
 const FIT: f64 = 0.03;
-/// Steps of the search, which ends by itself long before.
+/// Limit on the optimiser's steps; it converges long before.
 const MOST_STEPS: u64 = 400;
-/// Features whose products with each other are weighed too: those that carry most, and what part of the trade a pair is of.
+/// Features whose pairwise products are weighted too: the most informative ones and the pair's
+/// domain.
 const CROSSED: [&str; 18] = [
     "total",
     "coverage_high",
@@ -42,11 +43,11 @@ pub(super) struct Row {
     pub(super) values: Vec<f64>,
     /// Whether it is one product.
     pub(super) same: bool,
-    /// How much it counts.
+    /// Its weight in the fit.
     pub(super) weight: f64,
 }
 
-/// A logistic regression: rows of numbers, what each row is, and what it counts.
+/// A logistic regression problem: rows of numbers with their labels and weights.
 struct Problem<'a> {
     rows: &'a [Vec<f64>],
     same: Vec<f64>,
@@ -54,7 +55,7 @@ struct Problem<'a> {
 }
 
 impl Problem<'_> {
-    /// The logit of a row; the last weight stands alone.
+    /// The logit of a row; the last weight is the intercept.
     fn logit(row: &[f64], weights: &[f64]) -> f64 {
         row.iter().zip(weights).map(|(value, weight)| value * weight).sum::<f64>()
             + weights.last().copied().unwrap_or(0.0)
@@ -68,7 +69,7 @@ impl CostFunction for Problem<'_> {
     fn cost(&self, weights: &Vec<f64>) -> Result<f64, argmin::core::Error> {
         let misfit = self.rows.iter().zip(&self.same).zip(&self.weights).map(|((row, same), count)| {
             let logit = Self::logit(row, weights);
-            // ln(1 + e^-z), safe at both ends.
+            // ln(1 + e^-z), numerically stable at both ends.
             let towards = if *same > 0.5 { logit } else { -logit };
             count * ((-towards.abs()).exp().ln_1p() + (-towards).max(0.0))
         });
@@ -107,7 +108,7 @@ fn minimise(problem: Problem<'_>, weights: usize) -> Result<Vec<f64>, Error> {
     Ok(run.state().get_best_param().cloned().unwrap_or(start))
 }
 
-/// The mean and deviation of what is known of a column.
+/// Mean and standard deviation of a column's known values.
 fn moments(values: &(impl Iterator<Item = f64> + Clone)) -> (f64, f64) {
     let known = || values.clone().filter(|value| !value.is_nan());
     let count = known().fold(0.0, |count, _| count + 1.0);
@@ -119,10 +120,10 @@ fn moments(values: &(impl Iterator<Item = f64> + Clone)) -> (f64, f64) {
     (mean, if variance > 1e-12 { variance.sqrt() } else { 1.0 })
 }
 
-/// Fits a matcher to `rows`. The same rows in the same order give the same matcher.
+/// Fits a matcher to `rows`. Deterministic for the same rows in the same order.
 ///
 /// # Errors
-/// [`Error`] where all rows are of one label, or the search fails.
+/// [`Error`] if all rows have one label, or the optimiser fails.
 pub(super) fn fit<'r>(rows: impl Iterator<Item = &'r Row>) -> Result<Matcher, Error> {
     let rows: Vec<&Row> = rows.collect();
     let same = rows.iter().filter(|row| row.same).count();
@@ -134,7 +135,7 @@ pub(super) fn fit<'r>(rows: impl Iterator<Item = &'r Row>) -> Result<Matcher, Er
         .map(|at| moments(&rows.iter().map(move |row| row.values.get(at).copied().unwrap_or(f64::NAN))))
         .collect();
     let crossed: Vec<usize> = CROSSED.iter().filter_map(|name| names.iter().position(|known| known == name)).collect();
-    // What each feature says may hang on whether words were counted.
+    // Products with `counted`: a feature's meaning may depend on whether words were counted.
     let counted = names.iter().position(|name| *name == "counted");
     let others = |counted: usize| (0..names.len()).filter(|at| !crossed.contains(at)).map(move |at| (at, counted));
     let pairs: Vec<(usize, usize)> = crossed
@@ -143,7 +144,7 @@ pub(super) fn fit<'r>(rows: impl Iterator<Item = &'r Row>) -> Result<Matcher, Er
         .flat_map(|(at, &first)| crossed.iter().skip(at).map(move |&second| (first, second)))
         .chain(counted.into_iter().flat_map(|counted| others(counted)))
         .collect();
-    // What is not known is at the mean, and told by a column of its own.
+    // An unknown value is replaced by the mean and flagged in a separate column.
     let columns = |row: &Row| -> Vec<f64> {
         let of_row: Vec<Option<f64>> = row
             .values
@@ -171,7 +172,7 @@ pub(super) fn fit<'r>(rows: impl Iterator<Item = &'r Row>) -> Result<Matcher, Er
         weights: rows.iter().map(|row| row.weight).collect(),
     };
     let fitted = minimise(problem, width)?;
-    // Back to columns as they are read.
+    // Scales the weights back to the original columns.
     let weight = |at: usize| match (fitted.get(at), spread.get(at)) {
         (Some(weight), Some((_, deviation))) => weight / deviation,
         _ => 0.0,
@@ -206,10 +207,11 @@ pub(super) fn fit<'r>(rows: impl Iterator<Item = &'r Row>) -> Result<Matcher, Er
     Ok(Matcher::new(model)?)
 }
 
-/// The line from the probability of the likest earlier title to that of having aired, fitted to listings of which it is known.
+/// Fits the calibration from the likeliest earlier title's probability to the probability of having
+/// aired.
 ///
 /// # Errors
-/// [`Error`] where all are alike.
+/// [`Error`] if all listings have one label, or the optimiser fails.
 pub(super) fn calibrate(likest: &[(f64, bool)]) -> Result<Calibration, Error> {
     let aired = likest.iter().filter(|(_, aired)| *aired).count();
     if aired == 0 || aired == likest.len() {
@@ -217,7 +219,7 @@ pub(super) fn calibrate(likest: &[(f64, bool)]) -> Result<Calibration, Error> {
     }
     let rows: Vec<Vec<f64>> = likest.iter().map(|(probability, _)| vec![logit(*probability)]).collect();
     let same = likest.iter().map(|(_, aired)| f64::from(u8::from(*aired))).collect();
-    // One weight for hundreds of rows: the penalty must not matter.
+    // With one weight for hundreds of rows, the penalty must be negligible.
     let weights = vec![100.0; likest.len()];
     let fitted = minimise(Problem { rows: &rows, same, weights }, 1)?;
     match fitted[..] {

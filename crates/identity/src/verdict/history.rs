@@ -1,4 +1,5 @@
-//! What verdicts are judged by: a product's broadcasts, what may be one of them, and what a person said.
+//! A product's history for its verdict: broadcasts, similar earlier listings, and a person's
+//! verdict.
 
 use sinsang_core::time::UnixMillis;
 use sinsang_core::verdict::VerdictKind;
@@ -16,12 +17,12 @@ pub struct Airing<'a> {
     pub listing_id: &'a str,
     /// The TV channel's name.
     pub channel: &'a str,
-    /// The title as aired.
+    /// The title when it aired.
     pub title: &'a str,
 }
 
 impl<'a> Airing<'a> {
-    /// By start; what starts together by all that can differ, so that the order of the broadcasts never shows.
+    /// Sort key: start, then every other field, so that the result doesn't depend on input order.
     pub(super) fn order(&self) -> (UnixMillis, UnixMillis, [&'a str; 4]) {
         (self.starts_at, self.ends_at, [self.shop, self.listing_id, self.channel, self.title])
     }
@@ -30,26 +31,27 @@ impl<'a> Airing<'a> {
 /// An earlier listing of another product that may be the same thing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Likely<'a> {
-    /// How likely it is, from 0 to 1, that it is.
+    /// Probability, from 0 to 1, that it is the same thing.
     pub probability: f64,
     /// Its first broadcast.
     pub airing: Airing<'a>,
 }
 
-/// All that is known of a product's past and schedule.
+/// A product's known past and schedule.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProductHistory<'a> {
-    /// All its broadcasts, of all its listings, in any order.
+    /// All broadcasts of all its listings, in any order.
     pub airings: Vec<Airing<'a>>,
-    /// The most reviews that any of its listings showed before or at its first broadcast; `None` where none said.
+    /// The highest review count of its listings up to its first broadcast; `None` if none was
+    /// given.
     pub review_count: Option<u32>,
     /// Earlier listings of other products that may be the same thing, in any order.
     pub likely: Vec<Likely<'a>>,
-    /// What a person said of it.
+    /// A person's verdict on it.
     pub given: Option<GivenTo<'a>>,
 }
 
-/// A verdict that a person gave on listings of a product.
+/// A person's verdict on listings of a product.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GivenTo<'a> {
     /// The verdict.
@@ -59,8 +61,8 @@ pub struct GivenTo<'a> {
 }
 
 impl<'a> ProductHistory<'a> {
-    /// The broadcasts that count: where a person said that it is new or unknown, only those of the listings that this was said of. What aired
-    /// before is then something else.
+    /// The broadcasts that count: all of them or, if a person said new or unknown, only those of
+    /// the listings that the verdict names, because the others must then be of something else.
     pub fn counted(&self) -> impl Iterator<Item = &Airing<'a>> {
         let said_of =
             |airing: &Airing<'_>, given: &GivenTo<'_>| given.listings.contains(&(airing.shop, airing.listing_id));
@@ -70,7 +72,7 @@ impl<'a> ProductHistory<'a> {
         self.airings.iter().filter(move |airing| given.is_none_or(|given| said_of(airing, given)))
     }
 
-    /// The earlier listing that it has most likely aired as by `now`.
+    /// The likeliest earlier listing that has aired by `now`.
     pub fn likeliest(&self, now: UnixMillis) -> Option<&Likely<'a>> {
         let aired = self.likely.iter().filter(|likely| likely.airing.ends_at <= now);
         aired.max_by(|a, b| {

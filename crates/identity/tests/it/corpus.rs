@@ -1,4 +1,4 @@
-//! What fuzzing found, replayed: every file of the corpus through the same function.
+//! Replays every file of the fuzzing corpus through the fuzzed function.
 
 #[path = "../../../../fuzz/src/normalise.rs"]
 mod normalise;

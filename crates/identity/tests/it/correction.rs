@@ -1,4 +1,4 @@
-//! What people decided stands above what is worked out: in a history read whole, and onto known products.
+//! Corrections override computed results, both in a whole history and onto known products.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -19,7 +19,8 @@ fn parse(text: &str) -> Result<Corrections, String> {
     Corrections::parse(text, Path::new("c.toml"), now, |name| name.trim().to_owned()).map_err(|error| error.to_string())
 }
 
-/// `same` and `different` of listings of the shop GS샵, such as `1=2 3/4`.
+/// A policy with corrections on listings of the shop GS샵, written as `1=2 3/4`: 1 and 2 are the
+/// same, 3 and 4 differ.
 fn policy(said: &str) -> Policy {
     let mut text = String::new();
     for (number, pair) in said.split_whitespace().enumerate() {
@@ -32,12 +33,12 @@ fn policy(said: &str) -> Policy {
     Policy { corrections: Arc::new(parse(&text).unwrap()), ..Policy::default() }
 }
 
-/// Listings of GS샵, a day each: codes from 1 on.
+/// Listings of GS샵 on consecutive days, with codes from 1.
 fn listings(titles: &[&str]) -> Vec<Listing> {
     (1..).zip(titles).map(|(day, title)| listing("GS샵", &day.to_string(), title, day)).collect()
 }
 
-/// Which earlier listing each is one product with, the first of each by its own number.
+/// For each listing, the number of the first listing of its product.
 fn groups(resolution: &Resolution) -> Vec<usize> {
     let products: Vec<ProductId> = resolution.listings.iter().map(|resolved| resolved.product).collect();
     products.iter().map(|id| 1 + products.iter().position(|other| other == id).unwrap()).collect()
@@ -52,10 +53,11 @@ fn a_persons_word_joins_and_parts_whatever_the_titles_say() {
         ("", &[POT, POT, SHOE][..], &[1, 1, 3][..]),
         ("1/2", &[POT, POT, SHOE], &[1, 2, 3]),
         ("1=3", &[POT, POT, SHOE], &[1, 1, 1]),
-        // A later listing goes with one of two that were parted, and makes nothing one of them.
+        // A later listing joins one of two separated products and does not merge them.
         ("1/2", &[POT, POT, POT], &[1, 2, 1]),
         ("1/2 2=3", &[POT, POT, POT], &[1, 2, 2]),
-        // Whoever is one with a parted listing is parted too, also where it was said of others.
+        // A listing that is the same as a separated one is separated too, even if no correction
+        // names the pair.
         ("1=2 2/3", &[POT, SHOE, POT], &[1, 1, 3]),
         ("1=2 3=4 1/3", &[POT, SHOE, POT, SHOE], &[1, 1, 3, 3]),
         ("1/2/3", &[POT, POT, POT, POT], &[1, 2, 3, 1]),
@@ -81,7 +83,7 @@ fn a_decision_is_told_with_who_and_why() {
         Some((CORRECTION, "민지: 까닭 1"))
     );
     assert!(nearest.score.probability < 1e-9);
-    // What is parted has not aired as the other, however like it is.
+    // However similar, a separated listing has not aired as the other.
     assert!(parted.alike.is_empty(), "{:?}", parted.alike);
     assert!(!resolve(&listings, &Policy::default()).listings[2].alike.is_empty());
 }
@@ -103,12 +105,13 @@ fn known(listings: &[Listing], of: &[(usize, usize)]) -> Vec<Known> {
 #[test]
 fn known_products_are_parted_and_merged_as_people_say() {
     let statistics = Statistics { titles: 1, ..Statistics::default() };
-    // What each known listing was put with; what each of the day's is with afterwards, and who moved.
+    // Products of the known listings; the day's listings and their expected products; the expected
+    // moved listings.
     for (said, titles, together, day, expected, moved) in [
         ("", &[POT, POT, POT][..], &[(1, 1), (2, 1)][..], &[3][..], &[1][..], &[][..]),
         ("1/2", &[POT, POT, POT], &[(1, 1), (2, 1)], &[3], &[1], &["2"]),
         ("1/2 2=3", &[POT, POT, SHOE], &[(1, 1), (2, 1)], &[3], &[2], &["2"]),
-        // A third listing of the product stays with the one it is like.
+        // A third listing of the product stays with the similar one.
         (
             "1/2",
             &[POT, SHOE, "[특가] 나이키 남성 러닝화 에어맥스", SHOE],
@@ -118,7 +121,8 @@ fn known_products_are_parted_and_merged_as_people_say() {
             &["2", "3"],
         ),
         ("1=2", &[POT, SHOE, SHOE], &[(1, 1), (2, 2)], &[3], &[1], &[]),
-        // What is one with a listing that its product's other listing is parted from leaves that one behind.
+        // A listing moves to its declared twin and leaves behind the listing of its product that is
+        // kept apart from that twin.
         ("1=2 1/3", &[POT, SHOE, SHOE, SHOE], &[(1, 1), (2, 2), (3, 2)], &[4], &[1], &["2"]),
     ] {
         let listings = listings(titles);
@@ -141,7 +145,8 @@ fn known_products_are_parted_and_merged_as_people_say() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever is said of whatever titles: what is one by corrections is one product, what is two is two, in any order.
+    /// For any corrections and titles: listings declared the same share a product, and listings
+    /// declared different don't, in any order.
     #[test]
     fn no_correction_is_broken(
         titles in proptest::collection::vec(proptest::sample::select(vec![POT, SHOE, "바른집 무쇠 가마솥", "나이키 러닝화"]), 6),
@@ -154,7 +159,7 @@ proptest! {
         let said = [pairs(&same, '='), pairs(&apart, '/')].concat().join(" ");
         let listings = listings(&titles);
         let policy = std::panic::catch_unwind(|| policy(&said));
-        // Contradictions are refused, which `contradictions_are_named_by_line_and_column` holds.
+        // Contradictions are refused; `contradictions_are_named_by_line_and_column` tests that.
         prop_assume!(policy.is_ok());
         let policy = policy.unwrap();
         let resolution = resolve(&listings, &policy);
@@ -164,7 +169,7 @@ proptest! {
                 prop_assert_eq!(groups[a - 1] == groups[b - 1], is_same, "{}: {:?}", said, groups);
             }
         }
-        // The same of products that are known, all in one.
+        // The same for known listings that all share one product.
         let together: Vec<(usize, usize)> = (1..6).map(|code| (code, 1)).collect();
         let statistics = Statistics { titles: 1, ..Statistics::default() };
         let placed = resolve_onto(known(&listings, &together), &statistics, &listings, &policy).resolution;
@@ -180,7 +185,8 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever stands in the file is corrections or an error that names the file; and what `review` writes of whatever titles is read back.
+    /// Any file gives corrections or an error that names the file, and the output of `review` for
+    /// any titles can be read back.
     #[test]
     fn any_text_is_read_or_refused(
         lines in proptest::collection::vec(
@@ -212,31 +218,31 @@ fn contradictions_and_mistakes_are_named_by_line_and_column() {
     for (text, expected) in [
         (
             format!("{same}[[different]]\nlistings = ['A:2', 'A:1']\n{by}"),
-            "c.toml:6:20: A:2 and A:1 are different here, and one product by line 2",
+            "c.toml:6:20: A:2 and A:1 are different here, but the same product in line 2",
         ),
         (
             format!(
                 "{same}[[same]]\nlistings = ['A:2', 'B:3']\n{by}\n[[different]]\nlistings = ['C:9', 'A:1', 'B:3']\n{by}"
             ),
-            "c.toml:10:27: A:1 and B:3 are different here, and one product by lines 2, 6",
+            "c.toml:10:27: A:1 and B:3 are different here, but the same product in lines 2, 6",
         ),
         (
             format!(
                 "{same}[[verdict]]\nlisting = 'A:1'\nverdict = 'new'\n{by}\n[[verdict]]\nlisting = 'A:2'\nverdict = 'repeat'\n{by}"
             ),
-            "c.toml:12:11: A:2 is repeat here, and new by line 7",
+            "c.toml:12:11: A:2 is repeat here, but new in line 7",
         ),
-        (format!("[[same]]\nlistings = ['A:1']\n{by}"), "c.toml:2:12: a correction names 2 to 100 listings"),
-        (format!("[[same]]\nlistings = ['A:1', 'A:1']\n{by}"), "c.toml:2:20: A:1 is named twice"),
+        (format!("[[same]]\nlistings = ['A:1']\n{by}"), "c.toml:2:12: a correction needs 2 to 100 listings"),
+        (format!("[[same]]\nlistings = ['A:1', 'A:1']\n{by}"), "c.toml:2:20: duplicate listing A:1"),
         (
             format!("[[different]]\nlistings = ['A:1', '77']\n{by}"),
-            "c.toml:2:20: \"77\" names no listing: write SHOP:CODE",
+            "c.toml:2:20: \"77\" is not a listing: write SHOP:CODE",
         ),
         (
             "[[same]]\nlistings = ['A:1', 'A:2']\nwho = ' '\nwhy = 'b'".to_owned(),
-            "c.toml:3:7: a correction tells who says so",
+            "c.toml:3:7: a correction needs a `who`",
         ),
-        (format!("{same}until = 'tomorrow'"), "c.toml:5:9: a time is RFC 3339 with an offset"),
+        (format!("{same}until = 'tomorrow'"), "c.toml:5:9: invalid time: write RFC 3339 with an offset"),
         (format!("[[verdict]]\nlisting = 'A:1'\nverdict = 'aired'\n{by}"), "line 3, column 11"),
         (format!("[[sme]]\nlistings = []\n{by}"), "line 1, column 3"),
     ] {

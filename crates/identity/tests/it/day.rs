@@ -1,4 +1,5 @@
-//! Listings placed onto products that are known: day by day as all at once, whatever the order.
+//! Listings placed onto known products: the result is the same day by day as all at once, in any
+//! order.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,8 @@ use sinsang_identity::identity::{
 
 use crate::listing;
 
-/// A ledger in memory, kept as the one on disk is: postings of the few stored keys, and listings by product.
+/// An in-memory ledger with the structure of the one on disk: postings of the few stored keys, and
+/// listings by product.
 #[derive(Clone, Default)]
 struct Memory {
     postings: Vec<(Key, u32)>,
@@ -20,7 +22,7 @@ struct Memory {
 }
 
 impl Memory {
-    /// Resolves a day and appends it; the merges are taken in at once.
+    /// Resolves and appends a day, and applies its merges.
     fn update(&mut self, listings: &[Listing], statistics: &Statistics) -> Placed {
         let policy = Policy::default();
         let mut day = Day::read(listings, &policy, statistics);
@@ -55,7 +57,7 @@ impl Memory {
     }
 }
 
-/// Statistics that are in force without saying anything of a word.
+/// Statistics that are in force but empty.
 fn in_force() -> Statistics {
     Statistics { titles: 1, ..Statistics::default() }
 }
@@ -129,12 +131,13 @@ fn a_code_that_was_used_again_begins_a_product_with_an_id_of_its_own() {
     assert_eq!(again.resolution.listings[0].product, placed.resolution.listings[0].product);
 }
 
-/// What the titles of a world are made of.
+/// Parts of a generated title.
 #[derive(Clone, Copy)]
 enum Wording {
-    /// A kind and a brand, a line or a size: so short that all keys of a title fit among those that a ledger keeps.
+    /// A kind with a brand, a line or a size: so short that a ledger stores all keys of a title.
     Short,
-    /// A kind and any of a brand, a line and a size: of its keys the rarest are kept, and which those are depends on what else is in a day.
+    /// A kind with any of a brand, a line and a size: a ledger stores only the rarest keys, which
+    /// depend on the rest of the day.
     Long,
 }
 
@@ -157,7 +160,7 @@ fn world(wording: Wording, listings: std::ops::RangeInclusive<usize>) -> impl St
         },
     );
     prop::collection::vec(one, listings).prop_map(|mut listings| {
-        // A code is one listing here; codes that were used again have tests of their own.
+        // Each code is one listing here; other tests cover reused codes.
         listings.sort_by(|a, b| (&a.shop, &a.listing_id, a.first_at).cmp(&(&b.shop, &b.listing_id, b.first_at)));
         listings.dedup_by(|a, b| (&a.shop, &a.listing_id) == (&b.shop, &b.listing_id));
         listings
@@ -166,7 +169,7 @@ fn world(wording: Wording, listings: std::ops::RangeInclusive<usize>) -> impl St
 
 type Products = BTreeMap<(String, String), ProductId>;
 
-/// The products of listings that come all at once, and of the same day by day.
+/// The products of listings resolved all at once, and of the same listings day by day.
 fn both_ways(listings: &[Listing]) -> (Products, Products) {
     let mut at_once = Memory::default();
     at_once.update(listings, &in_force());
@@ -182,7 +185,7 @@ fn both_ways(listings: &[Listing]) -> (Products, Products) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Where neither the keys that a ledger keeps of a title (8) nor the candidates of a title (16) run out.
+    /// Within the limits of stored keys (8) and candidates (16) per title.
     #[test]
     fn day_by_day_gives_the_products_of_all_at_once(listings in world(Wording::Short, 1..=16)) {
         let policy = Policy::default();
@@ -195,7 +198,8 @@ proptest! {
     }
 }
 
-/// Where they run out, a day may not find what all at once would: how rarely is held here, on worlds that are the same in every run.
+/// Beyond the limits, a day may miss a match that is found all at once. This bounds how often, on
+/// the same generated worlds in every run.
 #[test]
 fn of_longer_titles_next_to_all_have_the_same_product_day_by_day() {
     let mut runner = TestRunner::deterministic();

@@ -1,4 +1,4 @@
-//! Identity as a whole, and day by day.
+//! Integration tests of identity.
 
 mod corpus;
 mod correction;
@@ -9,7 +9,7 @@ mod train;
 use sinsang_core::time::{DAY_MS, UnixMillis};
 use sinsang_identity::identity::Listing;
 
-/// A listing that says its title and no more, first seen on a day.
+/// A listing with only a title, first seen on `day`.
 fn listing(shop: &str, code: &str, title: &str, day: i64) -> Listing {
     Listing {
         shop: shop.to_owned(),

@@ -1,4 +1,4 @@
-//! Identity as a whole: floors on labelled pairs, and what must hold whatever the titles are.
+//! Resolution as a whole: minimum quality on labelled pairs, and invariants for any titles.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,7 +17,7 @@ fn table(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
 }
 
-/// The rows of one half of a table, as a file of its own.
+/// Writes one half of a table to a file of its own.
 fn half(table_name: &str, name: &str, directory: &Path) -> PathBuf {
     let text = std::fs::read_to_string(table(table_name)).unwrap();
     let mut out = String::new();
@@ -31,7 +31,7 @@ fn half(table_name: &str, name: &str, directory: &Path) -> PathBuf {
     path
 }
 
-/// The product of each listing by shop and code.
+/// The product of each listing, by shop and code.
 fn by_code(listings: &[Listing], resolution: &Resolution) -> BTreeMap<(String, String), ProductId> {
     listings
         .iter()
@@ -48,7 +48,8 @@ fn read(title: &str) -> Features {
 #[test]
 fn labelled_pairs_stay_above_their_floors() {
     let directory = tempfile::tempdir().unwrap();
-    // Just below what was measured: they may rise, and never sink. The matcher is fitted to the halves called dev.
+    // Slightly below the measured values; only ever raise them. The matcher is fitted to the halves
+    // called dev.
     for (table, name, precision, recall, merged) in [
         ("title_pairs.tsv", "dev", 0.965, 0.985, 0.035),
         ("title_pairs.tsv", "held", 0.93, 0.96, 0.055),
@@ -89,7 +90,7 @@ fn a_report_says_what_it_left_out_and_why_it_refuses() {
     let missing = evaluate::identity(&write("short.tsv", b"title_a\tlabel\n"), &Policy::default()).unwrap_err();
     assert!(missing.to_string().contains("title_b"), "{missing}");
     let empty = evaluate::identity(&write("empty.tsv", head.as_bytes()), &Policy::default()).unwrap_err();
-    assert!(empty.to_string().contains("no row"), "{empty}");
+    assert!(empty.to_string().contains("no usable label"), "{empty}");
     assert!(evaluate::identity(&directory.path().join("none.tsv"), &Policy::default()).is_err());
 }
 
@@ -117,7 +118,8 @@ fn listings_of_several_shops_are_one_product_and_siblings_are_not() {
 fn a_title_of_the_same_words_joins_whatever_else_stands_for_the_product() {
     let listings = [
         listing("GS샵", "1", "온바름 아침습관 꾸러미", 1),
-        // The same code under a title that has nothing in common with the first, nor has the copy of it.
+        // The same code under a title that shares nothing with the first; the copy below shares
+        // nothing with the first either.
         listing("GS샵", "1", "산골마을 수국잎차 티백 100개", 2),
         listing("NS홈쇼핑", "9", "★방송에서만★ 산골마을 수국잎차 티백 100개", 20),
         listing("NS홈쇼핑", "10", "산골마을 연잎차 티백 100개", 21),
@@ -178,7 +180,7 @@ fn clusters_do_not_drift_along_a_chain_of_small_steps() {
     let names = ["물결", "구슬", "이슬", "서리", "노을", "안개", "바람", "햇살"];
     let title = |from: usize| format!("담소원 {} {} {} 도마", names[from], names[from + 1], names[from + 2]);
     let chain = (0..6).map(|step| listing("GS샵", &step.to_string(), &title(step), i64::try_from(step).unwrap()));
-    // Enough other titles that words are counted.
+    // Enough other titles for word counts.
     let others = (0..300).map(|n| listing("GS샵", &format!("x{n}"), &format!("가게{n} 물건{n} 냄비"), 0));
     let listings: Vec<Listing> = chain.chain(others).collect();
     let resolution = resolve(&listings, &Policy::default());
@@ -196,7 +198,8 @@ fn a_title_that_names_no_size_does_not_join_two_sizes() {
     assert_ne!(resolution.listings[0].product, resolution.listings[2].product);
 }
 
-/// Labelled pairs as listings of one history: of the pairs found in one product, the share that is labelled same, in clusters and alone.
+/// Resolves labelled pairs as listings of one history. Compares the share labelled same among pairs
+/// found to be one product, in clusters and alone.
 #[test]
 fn labelled_pairs_are_told_apart_in_clusters_as_well_as_alone() {
     let text = std::fs::read_to_string(table("schedule_pairs.tsv")).unwrap();
@@ -291,7 +294,7 @@ fn what_a_listing_is_most_like_is_told_whatever_product_it_joins() {
     assert!(resolved[1].alike[0].with == 0 && resolved[1].alike[0].probability > 0.95, "{:?}", resolved[1].alike);
     let other = resolved[2].alike[0];
     assert!(resolved[2].product != resolved[0].product && other.probability <= 0.05, "{:?}", resolved[2]);
-    // Two codes of one slot are new together: neither has aired before the other.
+    // Two codes in one slot are new together: neither aired before the other.
     let twins = [listing("GS샵", "1", titles[0].1, 3), listing("GS샵", "2", titles[1].1, 3)];
     assert!(resolve(&twins, &Policy::default()).listings.iter().all(|resolved| resolved.alike.is_empty()));
 }
@@ -316,7 +319,8 @@ fn titles_that_are_no_text_are_read_and_join_nothing() {
     let listings: Vec<Listing> =
         odd.iter().chain(&odd).zip(0_i64..).map(|(title, at)| listing("GS샵", &at.to_string(), title, at)).collect();
     assert_eq!(resolve(&listings, &Policy::default()).products, listings.len());
-    // EUC-KR read as Latin-1, and its repair: letters are letters, so they are compared, and are not the same.
+    // EUC-KR decoded as Latin-1, and its repair: both are made of letters, so they are compared,
+    // and they differ.
     let (broken, whole) = (read("¹«¼è °¡¸¶¼Ü 28cm"), read("무쇠 가마솥 28cm"));
     let score = same(&broken, Offer::default(), &whole, Offer::default(), &Policy::default());
     assert_eq!(score.verdict, Sameness::Different);
@@ -452,7 +456,7 @@ proptest! {
         let (straight, mixed) = (resolve(&listings, &policy), resolve(&shuffled, &policy));
         prop_assert_eq!(straight.products, mixed.products);
         for (position, &index) in order.iter().enumerate() {
-            // Two listings alike in every field are told apart by nothing.
+            // Two listings equal in every field are indistinguishable.
             prop_assert_eq!(straight.listings[index].product, mixed.listings[position].product);
         }
     }

@@ -1,4 +1,4 @@
-//! A matcher is fitted to labels, the same one each time, and says what it can't use.
+//! Training: the same labels always give the same matcher, and unusable input is reported.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,7 +13,7 @@ use sinsang_identity::train::{Labels, Report, train};
 
 use crate::listing;
 
-/// The labelled pairs of our own as a schedule: a listing for each title, and the labels by their codes.
+/// Our labelled pairs as a schedule: one listing per title, with labels by code.
 fn schedule() -> (Vec<Listing>, String) {
     let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/schedule_pairs.tsv");
     let text = std::fs::read_to_string(table).unwrap();
@@ -42,7 +42,8 @@ fn a_matcher_is_fitted_to_labels_and_is_the_same_each_time() {
         path
     };
     let pairs = write("pairs.tsv", &labels);
-    // Of every tenth pair the second listing was read: it had aired as the first, or was new though it is like it.
+    // A verdict on the second listing of every tenth pair: it had aired as the first, or it was new
+    // despite the similarity.
     let mut verdicts = "listing\tlabel\tsiblings\tseen\tdraw\n".to_owned();
     for (row, line) in labels.lines().skip(1).enumerate().step_by(10) {
         let aired = line.contains("\tsame\t");
@@ -56,7 +57,7 @@ fn a_matcher_is_fitted_to_labels_and_is_the_same_each_time() {
     let text = matcher.model().to_string();
     assert_eq!(text, again.model().to_string());
     assert_eq!(Matcher::read(&text).unwrap(), matcher, "its file says all of it");
-    // Judged by labels that were not fitted to.
+    // Evaluated on labels outside the training folds.
     let best = |rows: &[sinsang_identity::train::AtProbability]| {
         rows.iter().filter_map(|row| row.measured.f1).fold(0.0, f64::max)
     };
@@ -66,7 +67,7 @@ fn a_matcher_is_fitted_to_labels_and_is_the_same_each_time() {
     assert!(report.hard.iter().all(|row| row.measured.confusion.true_same > 0), "{report}");
     assert!(report.reliability.iter().map(|bin| bin.listings).sum::<u32>() >= 20, "{report}");
 
-    // What people said of listings is learned too, before the labels; what is measured does not follow it.
+    // Corrections are learned too, before the labels, but the evaluation ignores them.
     let name = |row: usize, side: usize| format!("{}:{row}-{side}", listings[2 * row + side].shop);
     let (same, different) = ([name(0, 0), name(0, 1), name(7, 0)], [name(1, 0), name(2, 0)]);
     let by = "who = 'a'\nwhy = 'b'\n";
@@ -86,7 +87,7 @@ fn a_matcher_is_fitted_to_labels_and_is_the_same_each_time() {
 
     let all_same = write("same.tsv", "listing_a\tlisting_b\tlabel\n0-0\t0-1\tsame\n1-0\t1-1\tsame\n");
     let refused = train(&listings, &policy, &Labels { pairs: all_same, ..Labels::default() }).unwrap_err();
-    assert!(refused.to_string().contains("0 say different"), "{refused}");
+    assert!(refused.to_string().contains("0 labels `different`"), "{refused}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Scalar functions of ours that questions in `sql/` call.
+//! The project's scalar functions, called by queries in `sql/`.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
 
-/// `taste_hash(user_id)`: a whole number from 0 that spreads users over buckets, the same on every machine.
+/// `taste_hash(user_id)`: a non-negative integer that spreads users over buckets, equal on every
+/// machine.
 pub(crate) fn taste_hash() -> ScalarUDF {
     let hash = |arguments: &[ColumnarValue]| {
         let arrays = ColumnarValue::values_to_arrays(arguments)?;
@@ -18,7 +19,7 @@ pub(crate) fn taste_hash() -> ScalarUDF {
     create_udf("taste_hash", vec![DataType::Utf8], DataType::Int64, Volatility::Immutable, Arc::new(hash))
 }
 
-/// FNV-1a of the id's bytes, folded to 32 bits so that a remainder uses them all.
+/// FNV-1a of the id's bytes, folded to 32 bits so that a remainder depends on all of them.
 pub(crate) fn user_hash(user: &str) -> i64 {
     let hash = user
         .bytes()

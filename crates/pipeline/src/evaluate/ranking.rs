@@ -1,8 +1,10 @@
-//! How well tastes rank on real purchases: `sinsang evaluate ranking`.
+//! `sinsang evaluate ranking`: how well tastes rank real purchases.
 //!
-//! What was bought before a cut is learned from, and what was bought in the 30 days after it is ranked: *new* items, never sold before the
-//! cut, and *known* ones that the user had not bought before. Served scores go the whole way: learned as `sinsang build` learns, rounded to
-//! bytes, written into packs, read by the edge's own reader and scored by `sinsang_core::rank`. `docs/measurements/ranking.md` has the tables.
+//! The purchases before a cut are learned from, and those of the 30 days after it are ranked: *new*
+//! items, never sold before the cut, and *known* ones that the user had not bought before. Served
+//! scores take the whole path: learned as by `sinsang build`, rounded to bytes, written into packs,
+//! read by the edge's reader and scored by `sinsang_core::rank`. `docs/measurements/ranking.md` has
+//! the tables.
 
 #![expect(clippy::cast_precision_loss, reason = "counts and whole scores are far below 2^52")]
 
@@ -29,41 +31,41 @@ pub use metric::{DEPTH, Estimate};
 pub use purchase::WINDOW_DAYS;
 use purchase::{Buyer, Purchases, Window};
 
-/// Where the cuts of the report lie.
+/// The cuts of the report.
 pub const CUTS: [&str; 3] = ["2010-09-01", "2011-06-01", "2011-09-01"];
-/// Where the figures are from.
+/// The source of the data.
 const SOURCE: &str = "UCI Online Retail II, Daqing Chen, doi 10.24432/C5CG6D, CC BY 4.0";
 
-/// What to evaluate.
+/// The inputs of the evaluation.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// UCI Online Retail II as one Parquet file.
     pub retail: PathBuf,
-    /// The cuts, at midnight of the file's clock.
+    /// The cuts, at midnight in the file's time zone.
     pub cuts: Vec<UnixMillis>,
-    /// What the engine may use.
+    /// The engine's memory and parallelism.
     pub engine: engine::Options,
-    /// Whether to show how far it has come.
+    /// The progress display.
     pub progress: Progress,
 }
 
-/// Why there is no evaluation.
+/// Why the evaluation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The engine does not start.
+    /// The engine can't start.
     #[error(transparent)]
     Engine(#[from] engine::Error),
     /// The file can't be read.
-    #[error("{}: {source}; it should be UCI Online Retail II with invoice, item_id, title, qty, ts, price, user_id", path.display())]
+    #[error("{}: {source}; expected UCI Online Retail II with the columns invoice, item_id, title, qty, ts, price, user_id", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the engine said.
+        /// The engine's error.
         source: Box<DataFusionError>,
     },
-    /// Nobody known before the cut bought a new item after it.
+    /// No user known before the cut bought a new item after it.
     #[error(
-        "nobody known before {cut} bought an item that was new in the {WINDOW_DAYS} days after: choose another cut"
+        "no user known before {cut} bought an item that was new in the {WINDOW_DAYS} days after: choose another cut"
     )]
     NothingNew {
         /// The cut.
@@ -72,80 +74,80 @@ pub enum Error {
     /// Tastes can't be learned.
     #[error(transparent)]
     Taste(#[from] taste::Error),
-    /// A pack is too large.
+    /// A pack exceeds its limit.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
-    /// A pack that was written does not read back.
-    #[error("a pack does not read back: {0}")]
+    /// A written pack can't be read back.
+    #[error("a written pack can't be read back: {0}")]
     Damaged(#[from] Damage),
 }
 
-/// One way to rank, measured.
+/// The measures of one ranking method.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// The way.
+    /// The method's name.
     pub method: &'static str,
-    /// NDCG of the first [`DEPTH`].
+    /// NDCG of the first [`DEPTH`] places.
     pub ndcg_at_20: Estimate,
-    /// The share of what was bought that stands among the first [`DEPTH`].
+    /// The share of purchases among the first [`DEPTH`] places.
     pub recall_at_20: Estimate,
-    /// The mean of one by the place of the first that was bought.
+    /// The mean reciprocal place of the first purchase.
     pub mrr: Estimate,
-    /// The share of candidates that stand among the first [`DEPTH`] for anybody, meaned over cuts.
+    /// The share of candidates among the first [`DEPTH`] places of any user, averaged over cuts.
     pub coverage: f64,
-    /// NDCG against that of the TF-IDF profile, over the same users.
+    /// NDCG divided by that of the TF-IDF profile, over the same users.
     pub ratio_to_tfidf: Estimate,
     /// NDCG by cut.
     pub by_cut: Vec<Estimate>,
 }
 
-/// One cut.
+/// The counts of one cut.
 #[derive(Clone, Debug, Serialize)]
 pub struct CutReport {
-    /// Its time.
+    /// The time of the cut.
     pub cut: String,
-    /// Users known before it.
+    /// Users known before the cut.
     pub users: usize,
-    /// Candidates and users of the new and the known items.
+    /// Number of new items.
     pub new_items: usize,
-    /// Users who bought one of them.
+    /// Users who bought a new item.
     pub new_buyers: usize,
-    /// Known items.
+    /// Number of known items.
     pub known_items: usize,
-    /// Users who bought one that they had not bought before.
+    /// Users who bought a known item for the first time.
     pub known_buyers: usize,
 }
 
-/// The tables.
+/// The tables of the evaluation.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Of new items, served, over all cuts.
+    /// NDCG@20 of new items, served, over all cuts.
     pub ndcg_at_20: f64,
-    /// Against the TF-IDF profile of the same run.
+    /// NDCG divided by that of the TF-IDF profile of the same run.
     pub ratio_to_tfidf: f64,
     /// The lower end of that ratio's 95 % interval.
     pub ratio_to_tfidf_low: f64,
-    /// The same with live counts.
+    /// NDCG@20 with live counts.
     pub live_ndcg_at_20: f64,
-    /// Against the TF-IDF profile, which has none.
+    /// The same ratio with live counts, which the TF-IDF profile lacks.
     pub live_ratio_to_tfidf: f64,
     /// The lower end of that ratio's 95 % interval.
     pub live_ratio_to_tfidf_low: f64,
-    /// The share of the NDCG of new items that mixing costs at its defaults.
+    /// The share of the NDCG of new items lost to mixing with its defaults.
     pub mixed_cost: f64,
-    /// Of known items, served.
+    /// NDCG@20 of known items, served.
     pub known_ndcg_at_20: f64,
     /// Bytes of a user's vector.
     pub vector_bytes: usize,
     /// Bytes of a user in a shard of this run: key, vector and weights.
     pub bytes_per_user: usize,
-    /// The cuts.
+    /// The counts by cut.
     pub cuts: Vec<CutReport>,
-    /// Ways to rank new items.
+    /// Methods on new items.
     pub new: Vec<Row>,
-    /// Ways to rank known items.
+    /// Methods on known items.
     pub known: Vec<Row>,
-    /// Where the figures are from.
+    /// The source of the data.
     pub source: &'static str,
 }
 
@@ -184,19 +186,19 @@ impl fmt::Display for Report {
     }
 }
 
-/// The measured lists of one way to rank, by cut.
+/// The measured lists of one method, by cut.
 struct Method {
     name: &'static str,
     lists: Vec<Vec<Listed>>,
     candidates: Vec<usize>,
 }
 
-/// Ways to rank the same candidates for the same users.
+/// Methods that rank the same candidates for the same users.
 #[derive(Default)]
 struct Contest(Vec<Method>);
 
 impl Contest {
-    /// Measures one way on one window.
+    /// Measures one method on one window.
     fn enter(
         &mut self,
         name: &'static str,
@@ -255,13 +257,13 @@ const TFIDF: &str = "TF-IDF profile";
 const SERVED: &str = "served, 64 bytes";
 const MIXED: &str = "served, mixed";
 const LIVE: &str = "served with live counts";
-/// The same where they count as they do for broadcasts: half after six hours, and nothing after a day.
+/// Live counts with the terms of broadcasts: half-life six hours, window one day.
 const LIVE_HOURS: &str = "live counts of a day";
 
 /// Evaluates rankings on the purchases of `options.retail`.
 ///
 /// # Errors
-/// [`Error`] where the file can't be read, or nothing is there to rank.
+/// [`Error`] if the file can't be read, or there is nothing to rank.
 pub async fn ranking(options: &Options) -> Result<Report, Error> {
     let context = engine::open(&options.engine)?;
     let purchases = Purchases::read(&context, &options.retail).await?;
@@ -332,7 +334,7 @@ fn enter_ours(served: &served::Served, window: &Window, new: &mut Contest, known
 }
 
 impl Window {
-    /// The scores of known items, without those that the buyer had bought before.
+    /// The scores of known items, with earlier purchases of the buyer excluded.
     fn unbought(&self, buyer: &Buyer, mut scores: Vec<f64>) -> Vec<f64> {
         let before: BTreeSet<usize> = self.profiles.row(buyer.row).map(|(item, _)| item).collect();
         for (score, item) in scores.iter_mut().zip(&self.known) {

@@ -1,4 +1,5 @@
-//! `sinsang evaluate schedule`: a whole schedule resolved once, and held against labels of its pairs and of its new listings.
+//! `sinsang evaluate schedule`: a whole schedule, resolved once, and compared with labels of its
+//! pairs and of its new listings.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,11 +13,11 @@ use sinsang_identity::verdict;
 
 use crate::read::history::History;
 
-/// Measures the products and verdicts of `history` on labelled `pairs` and `verdicts`. Listings are judged as of their first broadcast, those with one
-/// that has not ended by `now` as of that.
+/// Measures the products and verdicts of `history` on labelled `pairs` and `verdicts`. Listings are
+/// judged as of the first broadcast that ends after `now`, or else as of their first of all.
 ///
 /// # Errors
-/// [`Error`] where a file of labels can't be read or has none of the schedule's listings.
+/// [`Error`] if a file of labels can't be read, or has no listing of the schedule.
 pub fn schedule(
     history: &History,
     policy: &verdict::Policy,
@@ -33,16 +34,15 @@ fn listings(history: &History, policy: verdict::Policy, now: UnixMillis) -> Vec<
     let mut listings = Vec::new();
     let mut starts = Vec::new();
     for index in history.in_order() {
-        let (Some(entry), Some(product), Some((airing, _))) =
-            (history.catalogue.entries.get(index), history.product_of(index), history.judged_by(index, now))
-        else {
-            continue;
-        };
+        let Some((airing, _)) = history.judged_by(index, now) else { continue };
+        let product = history.product_of(index);
         let past = histories.entry(product.id).or_insert_with(|| product.history(&history.catalogue, &history.likely));
-        let listing = &entry.listing;
-        let aired = history.likely.of(index).iter().filter(|likely| {
-            history.catalogue.airings.get(likely.airing).is_some_and(|other| other.ends_at <= airing.starts_at)
-        });
+        let listing = &history.entry(index).listing;
+        let aired = history
+            .likely
+            .of(index)
+            .iter()
+            .filter(|likely| history.catalogue.airings[likely.airing].ends_at <= airing.starts_at);
         starts.push(listing.first_at);
         listings.push(Listing {
             listing_id: listing.listing_id.clone(),
@@ -61,11 +61,9 @@ fn listings(history: &History, policy: verdict::Policy, now: UnixMillis) -> Vec<
         });
     }
     let mut order: Vec<usize> = (0..listings.len()).collect();
-    order.sort_by_key(|index| starts.get(*index));
+    order.sort_by_key(|index| starts[*index]);
     for (place, index) in order.into_iter().enumerate() {
-        if let Some(listing) = listings.get_mut(index) {
-            listing.place = place;
-        }
+        listings[index].place = place;
     }
     listings
 }

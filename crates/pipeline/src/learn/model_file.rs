@@ -1,4 +1,5 @@
-//! The model of tastes between builds: a file of it is used until it is too old, and whoever came since is folded in with it.
+//! The model of tastes between builds: a file that builds reuse until it is too old; users who
+//! appear in between are folded in with it.
 
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
@@ -11,13 +12,13 @@ use sinsang_taste::Unusable;
 
 use crate::learn::taste::{self, Learned, Trained};
 
-/// Bytes of a model: of far more words and products than a build has.
+/// Byte limit of a model: far more words and products than a build has.
 const MODEL_BYTES: u64 = 1 << 30;
 
-/// What became of the model.
+/// The age and origin of the model that a build used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// The time that it holds of, as RFC 3339.
+    /// When the model was trained, RFC 3339.
     pub trained_at: String,
     /// Whether this build trained it.
     pub trained_now: bool,
@@ -26,28 +27,28 @@ pub struct Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let by = if self.trained_now { "this build" } else { "an earlier build" };
-        write!(f, "  folded in with the model that {by} trained, of {}", self.trained_at)
+        write!(f, "  folded in with the model that {by} trained at {}", self.trained_at)
     }
 }
 
-/// Where a model is kept.
+/// A model file and its maximum age.
 #[derive(Clone, Debug)]
 pub struct Shelf<'a> {
     file: &'a Path,
     train_every_days: u32,
 }
 
-/// The model of one build.
+/// The model of one build: taken from the file, and written back if trained.
 #[derive(Debug)]
 pub struct Keeping<'a> {
     place: Option<Shelf<'a>>,
     kept_at: Option<UnixMillis>,
-    /// What became of a model that was expected and can't be used.
+    /// Why an expected model can't be used or kept.
     pub notes: Vec<String>,
 }
 
 impl<'a> Keeping<'a> {
-    /// Takes up what `file` has, for tastes to be learned by `options`.
+    /// Reads the model in `file` into `options`, which tastes are learned with.
     pub fn begin(file: Option<&'a Path>, train_every_days: u32, options: &mut taste::Options, now: UnixMillis) -> Self {
         let shelf = file.map(|file| Shelf::new(file, train_every_days));
         let (kept, note) = shelf.as_ref().map_or((None, None), |shelf| shelf.take_up(options, now));
@@ -56,7 +57,8 @@ impl<'a> Keeping<'a> {
         Self { place: shelf, kept_at, notes: note.into_iter().collect() }
     }
 
-    /// Keeps the model that was used where it was trained in this build. Tells what became of it, and adds to the notes where it can't be kept.
+    /// Writes the model to the file if this build trained it, and reports its age. A failed write
+    /// adds a note.
     pub fn end(&mut self, learned: &Learned, options: &taste::Options, now: UnixMillis) -> Option<Report> {
         let place = self.place.as_ref()?;
         let trained_now = learned.report.trained;
@@ -69,35 +71,35 @@ impl<'a> Keeping<'a> {
     }
 }
 
-/// A model that could not be written.
+/// Why the model can't be written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file can't be written.
-    #[error("the model can't be kept in {}: {source}; the next build trains again", path.display())]
+    #[error("the model can't be written to {}: {source}; the next build trains again", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// It does not fit the file's format.
-    #[error("the model can't be kept: {0}")]
+    /// The model does not fit the file's format.
+    #[error("the model can't be written: {0}")]
     Format(#[from] Unusable),
 }
 
-/// What decides over a model besides its recipe.
+/// Settings beside the recipe that a stored model must match.
 fn besides(options: &taste::Options) -> String {
     format!("half-life {} days, {:?}", options.half_life_days, options.weights)
 }
 
 impl<'a> Shelf<'a> {
-    /// The file, and after how many days a model in it is too old; 0 for none that is young enough.
+    /// The file, and the days after which its model is too old; 0 never reuses one.
     pub fn new(file: &'a Path, train_every_days: u32) -> Self {
         Self { file, train_every_days }
     }
 
-    /// The model that is kept, with the time it holds of. `None` where there is none to be used at `now`, with a note where one was expected: it
-    /// never stops a build, for another can be trained.
+    /// The stored model and its time. `None` if no model is usable at `now`, with a note if one was
+    /// expected: a bad file never stops a build, because it can train another.
     pub fn take_up(
         &self,
         options: &taste::Options,
@@ -106,7 +108,7 @@ impl<'a> Shelf<'a> {
         if self.train_every_days == 0 {
             return (None, None);
         }
-        let note = |what: &dyn fmt::Display| Some(format!("{}: {what}; a model was trained anew", self.file.display()));
+        let note = |what: &dyn fmt::Display| Some(format!("{}: {what}; trained a new model", self.file.display()));
         let bytes = match read_bytes(self.file, MODEL_BYTES) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return (None, None),
@@ -115,17 +117,18 @@ impl<'a> Shelf<'a> {
         match Trained::take_up(&bytes, &options.recipe, &besides(options)) {
             Err(error) => (None, note(&error)),
             Ok((_, at)) if at > now.0 => {
-                (None, note(&format!("it is of {}, which is to come", UnixMillis(at).to_kst_rfc3339())))
+                (None, note(&format!("its time, {}, is in the future", UnixMillis(at).to_kst_rfc3339())))
             }
             Ok((_, at)) if now.0 - at >= i64::from(self.train_every_days) * DAY_MS => (None, None),
             Ok((trained, at)) => (Some((trained, UnixMillis(at))), None),
         }
     }
 
-    /// Keeps a model in place of the one before. One of nothing is not kept: the next build may have something to learn from.
+    /// Replaces the stored model. An empty model is not stored: the next build may have data to
+    /// learn from.
     ///
     /// # Errors
-    /// Where it can't be written. The file is then as it was.
+    /// An [`Error`] if it can't be written. The file is then unchanged.
     pub fn keep(&self, trained: &Trained, options: &taste::Options, now: UnixMillis) -> Result<(), Error> {
         if trained.products() == 0 {
             return Ok(());
@@ -182,12 +185,12 @@ mod tests {
         assert_eq!(taken(&Shelf::new(&file, 0), &options, 0), nothing, "every build trains");
         let other = taste::Options { half_life_days: 20.0, ..options.clone() };
         for (what, options, days, said) in
-            [("of the future", &options, -1, "which is to come"), ("of other rules", &other, 0, "asked for is")]
+            [("of the future", &options, -1, "is in the future"), ("of other rules", &other, 0, "was requested")]
         {
             let (model, note) = taken(&shelf, options, days);
             assert!(model.is_none() && note.contains(said) && note.contains("tastes.safetensors"), "{what}: {note}");
         }
-        for (bytes, said) in [(&bytes[..bytes.len() / 2], "no whole safetensors file"), (b"", "no whole safetensors")] {
+        for (bytes, said) in [(&bytes[..bytes.len() / 2], "not a complete safetensors file"), (b"", "not a complete")] {
             fs::write(&file, bytes).unwrap();
             let (model, note) = taken(&shelf, &options, 0);
             assert!(model.is_none() && note.contains(said), "{note}");

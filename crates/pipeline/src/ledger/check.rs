@@ -1,4 +1,4 @@
-//! Re-reads a whole ledger and says what is wrong with it.
+//! The check of a ledger: reads it whole and reports its problems.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -13,23 +13,24 @@ use super::head::{Entry, Table, path_of};
 use super::row::{AiringRow, LessonRow, ListingRow, MergeRow, MoveRow, Posting, WordRow};
 use super::{Error, Ledger, upper};
 
-/// Problems that are named one by one; more are counted.
+/// Problems listed one by one; the rest are only counted.
 const NAMED: usize = 20;
 
-/// What a check found.
+/// The result of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CheckReport {
-    /// Files that were read.
+    /// Files read.
     pub files: usize,
-    /// Rows that were read.
+    /// Rows read.
     pub rows: u64,
-    /// Bytes that were read.
+    /// Bytes read.
     pub bytes: u64,
-    /// What is wrong, each with its file; the first ones.
+    /// The first problems, each with its file.
     pub problems: Vec<String>,
-    /// How much is wrong.
+    /// Number of problems.
     pub problem_count: u64,
-    /// Files that no head names: a run left them that died, and the next compaction removes them.
+    /// Files that the head does not list: a failed run left them, and the next compaction removes
+    /// them.
     pub orphans: Vec<String>,
 }
 
@@ -52,17 +53,17 @@ impl fmt::Display for CheckReport {
             writeln!(f, "{problem}")?;
         }
         match self.problem_count {
-            0 => write!(f, "the ledger is whole"),
+            0 => write!(f, "the ledger is intact"),
             count => write!(f, "{count} problems"),
         }
     }
 }
 
-/// One bit for each mark.
+/// A set of marks, one bit each.
 struct Marks(Vec<u64>);
 
 impl Marks {
-    /// The system gives the pages of its 512 MB only as they are written.
+    /// An empty set. The system allocates the pages of its 512 MB only as they are written.
     fn new() -> Self {
         Self(vec![0; 1 << 26])
     }
@@ -73,22 +74,20 @@ impl Marks {
 
     fn set(&mut self, mark: u32) {
         let (word, bit) = Self::place(mark);
-        if let Some(word) = self.0.get_mut(word) {
-            *word |= bit;
-        }
+        self.0[word] |= bit;
     }
 
     fn has(&self, mark: u32) -> bool {
         let (word, bit) = Self::place(mark);
-        self.0.get(word).is_some_and(|word| word & bit != 0)
+        self.0[word] & bit != 0
     }
 }
 
-/// Reads every file of the ledger in `folder`: its checksum, its rows, their order, and that each table has what the others name. What
-/// can't be read is a problem of the report.
+/// Reads every file of the ledger in `folder`, and checks its checksum, its rows, their order, and
+/// the references between tables. Unreadable files are problems of the report.
 ///
 /// # Errors
-/// [`Error`] where there is no head to go by.
+/// [`Error`] if there is no valid head.
 pub fn check(folder: &Path) -> Result<CheckReport, Error> {
     let head = super::head::Head::read(folder)?;
     let ledger = Ledger { folder: folder.to_path_buf(), head, tally: std::sync::Arc::default(), lock: None };
@@ -103,7 +102,7 @@ pub fn check(folder: &Path) -> Result<CheckReport, Error> {
                 whole = false;
                 report.note(
                     &entry.file,
-                    format_args!("its checksum is {sum:016x}, it was written with {:016x}", entry.checksum.0),
+                    format_args!("checksum mismatch: {sum:016x}, expected {:016x}", entry.checksum.0),
                 );
             }
             Err(error) => {
@@ -112,7 +111,7 @@ pub fn check(folder: &Path) -> Result<CheckReport, Error> {
             }
         }
     }
-    // Rows of a damaged file say nothing about the others.
+    // Rows of a damaged file can't be compared with others.
     if whole {
         ledger.check_rows(&mut report);
     }
@@ -131,7 +130,7 @@ impl Ledger {
         for entry in &self.head.merges {
             if entry.table == Table::Move {
                 self.check_file(report, entry, MoveRow::cmp, |row: MoveRow| {
-                    // Its rows stay where they are, under the product that had it.
+                    // The listing's rows stay under the product that had it.
                     listed.set(upper(row.into));
                     None
                 });
@@ -172,19 +171,19 @@ impl Ledger {
             self.check_file(report, entry, Posting::cmp, |row: Posting| {
                 found.set(row.mark);
                 let known = listed.has(row.mark);
-                (!known).then(|| format!("key {:016x} finds {:08x}, and no listing has it", row.key, row.mark))
+                (!known).then(|| format!("key {:016x} points to {:08x}, which no listing has", row.key, row.mark))
             });
         }
         for (_, entry) in self.head.of_table(Table::Airing) {
             self.check_file(report, entry, AiringRow::cmp, |row: AiringRow| {
                 let known = listed.has(upper(row.product));
-                (!known).then(|| format!("product {:016x} airs, and has no listing", row.product))
+                (!known).then(|| format!("product {:016x} has airings but no listing", row.product))
             });
         }
         for (_, entry) in self.head.of_table(Table::Listing) {
             let order = |_: &ListingRow, _: &ListingRow| Ordering::Less;
             self.check_file(report, entry, order, |row: ListingRow| {
-                // A product that others were merged into is found under their marks too.
+                // A product that others were merged into can be found by their marks too.
                 let known = found.has(upper(row.product)) || ids.contains(&row.product);
                 (!known).then(|| format!("product {:016x} has no key that finds it", row.product))
             });
@@ -194,7 +193,7 @@ impl Ledger {
                 match entry.table {
                     Table::Word => self.check_file(report, entry, WordRow::cmp, |_: WordRow| None),
                     Table::Lesson => self.check_file(report, entry, LessonRow::cmp, |_: LessonRow| None),
-                    _ => report.note(&entry.file, "is named among the statistics"),
+                    _ => report.note(&entry.file, "is not a statistics file"),
                 }
             }
         }
@@ -212,7 +211,8 @@ impl Ledger {
         }
     }
 
-    /// Reads a file: the range of its keys, their order, and what `wrong` says of each row.
+    /// Reads a file and checks the range and order of its keys; `wrong` returns the problem of a
+    /// row.
     fn check_file<R: Row + Clone>(
         &self,
         report: &mut CheckReport,
@@ -233,7 +233,7 @@ impl Ledger {
                 }
             };
             if before.as_ref().is_some_and(|before| order(before, &row) != Ordering::Less) {
-                note("is not after the row before it".to_owned());
+                note("is out of order".to_owned());
             }
             if row.key() < entry.first.0 || row.key() > entry.last.0 {
                 note(format!("its key {:016x} is outside the file's range", row.key()));

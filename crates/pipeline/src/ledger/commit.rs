@@ -1,4 +1,4 @@
-//! What a run adds to a ledger, written file by file, and then the head.
+//! The commit of a run: its files, then the head.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use super::head::{Entry, Run};
 use super::row::{AiringRow, LessonRow, ListingRow, MergeRow, MoveRow, Posting, WordRow};
 use super::{Error, Ledger};
 
-/// A step of a run; what was written before it counts for nothing until the head is.
+/// A step of a run. Earlier steps take effect only when the head is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The listings are written.
@@ -25,12 +25,12 @@ pub enum Step {
     Merges,
     /// The head is replaced.
     Head,
-    /// Files that no head names are removed.
+    /// Files that the head does not list are removed.
     Orphans,
 }
 
 impl Step {
-    /// The steps of a run that appends, in their order.
+    /// The steps of an appending run, in order.
     pub const ALL: [Self; 6] =
         [Self::Listings, Self::Airings, Self::Blocks, Self::Statistics, Self::Merges, Self::Head];
 }
@@ -49,7 +49,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// The rows of a run, each table's in the order of its keys.
+/// The rows of a run, each table's ordered by key.
 pub(super) struct New {
     pub(super) listings: Vec<ListingRow>,
     pub(super) airings: Vec<AiringRow>,
@@ -60,7 +60,7 @@ pub(super) struct New {
 }
 
 impl New {
-    /// Whether the ledger knew it all.
+    /// Whether the ledger already has everything.
     pub(super) fn is_empty(&self) -> bool {
         let is_without_rows = self.listings.is_empty() && self.airings.is_empty() && self.blocks.is_empty();
         is_without_rows && self.merges.is_empty() && self.moves.is_empty()
@@ -68,7 +68,7 @@ impl New {
 }
 
 impl Ledger {
-    /// Writes the rows and then the head; how many bytes.
+    /// Writes the rows and then the head, and returns the bytes written.
     pub(super) fn commit(
         &mut self,
         new: New,
@@ -115,7 +115,7 @@ impl Ledger {
     }
 }
 
-/// The counted words as rows.
+/// Word counts as rows.
 fn words(counted: &Statistics) -> Vec<WordRow> {
     counted.words.iter().map(|(key, titles)| WordRow { key, titles }).collect()
 }

@@ -1,4 +1,5 @@
-//! Puts runs together, so that a look-up goes through fewer files, and removes what runs left that died.
+//! Compaction: merges runs so that a look-up searches fewer files, and removes files of failed
+//! runs.
 
 use std::sync::Arc;
 use std::{fmt, fs};
@@ -13,58 +14,62 @@ use super::head::{Counted, Entry, Run, Table, path_of};
 use super::row::{AiringRow, LessonRow, ListingRow, Posting, WordRow, listing_mark};
 use super::{Error, Ledger, Merged};
 
-/// A run is put together with those after it where it has at most this many times their rows: so a row is rewritten a few times in
-/// the ledger's life, and the oldest rows hardly ever.
+/// A run is merged with the later ones if it has at most this many times their rows: a row is then
+/// rewritten a few times in the ledger's life, and the oldest rows hardly ever.
 const GROWTH: u64 = 4;
 
-/// Which runs are put together.
+/// The runs to merge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Extent {
-    /// The late ones, up to one that is large against them.
+    /// The late ones, up to one that is much larger than they are.
     #[default]
     Late,
     /// All.
     All,
 }
 
-/// What a compaction did.
+/// The result of a compaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CompactReport {
-    /// The ledger's version afterwards.
+    /// The ledger's new version.
     pub version: u64,
-    /// Runs that were put together.
+    /// Runs merged.
     pub runs_before: usize,
-    /// Runs that they are.
+    /// Runs after merging.
     pub runs_after: usize,
-    /// Rows that were read.
+    /// Rows read.
     pub rows_before: u64,
-    /// Rows that were written: superseded and repeated ones are gone.
+    /// Rows written, without superseded and repeated ones.
     pub rows_after: u64,
-    /// Files that no head named.
+    /// Removed files that the head did not list.
     pub orphans: usize,
-    /// Bytes less on the disk.
+    /// Bytes freed on the disk.
     pub bytes_freed: i64,
 }
 
 impl fmt::Display for CompactReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.runs_before < 2 {
-            write!(f, "nothing to put together")?;
+            write!(f, "nothing to merge")?;
         } else {
             write!(
                 f,
-                "{} runs of {} rows are {} of {} rows",
+                "merged {} runs of {} rows into {} of {} rows",
                 self.runs_before, self.rows_before, self.runs_after, self.rows_after
             )?;
         }
-        write!(f, "; {} left files removed, {} bytes freed: version {}", self.orphans, self.bytes_freed, self.version)
+        write!(
+            f,
+            "; removed {} orphaned files, freed {} bytes: version {}",
+            self.orphans, self.bytes_freed, self.version
+        )
     }
 }
 
-/// Compacts a locked ledger. What the ledger answers does not change. `watch` is told each step before it is taken.
+/// Compacts a locked ledger without changing its answers. `watch` is called before each step.
 ///
 /// # Errors
-/// [`Error`]; the ledger is as it was.
+/// [`Error`]; the ledger is unchanged.
 pub fn compact(
     ledger: &mut Ledger,
     extent: Extent,
@@ -104,7 +109,7 @@ pub fn compact(
     }
     watch(Step::Statistics)?;
     head.in_force = ledger.add_up(&ledger.head.in_force, sequence)?;
-    // The other file of the same table needs a number of its own.
+    // The other statistics file of this compaction takes the next number.
     head.pending = ledger.add_up(&ledger.head.pending, sequence + 1)?;
     head.version += 1;
     head.next_sequence = sequence + 2;
@@ -127,7 +132,7 @@ fn rows(run: &Run) -> u64 {
     run.files.iter().map(|entry| entry.rows).sum()
 }
 
-/// The first of the runs that are put together.
+/// The first run to merge.
 fn first_run(runs: &[Run], extent: Extent) -> usize {
     if extent == Extent::All {
         return 0;
@@ -144,15 +149,15 @@ fn first_run(runs: &[Run], extent: Extent) -> usize {
     from
 }
 
-/// Rows that can be put together.
+/// Rows that can be merged.
 trait Join: Row + Clone {
-    /// The row under the product that it belongs to.
+    /// The row under its current product.
     fn rooted(self, merged: &Merged) -> Self;
-    /// The order of rows; those that are equal in it say the same thing at different times.
+    /// The order of rows. Equal rows describe the same thing at different times.
     fn order(&self, other: &Self) -> std::cmp::Ordering;
-    /// This row with what a later one of the same thing says.
+    /// Merges a later row of the same thing into this one.
     fn with_later(self, later: &Self) -> Self;
-    /// Whether the row is kept, as the `repeat`-th, from 0, of its key.
+    /// Whether to keep the row, the `repeat`-th of its key, counted from 0.
     fn is_kept(repeat: u64) -> bool {
         let _ = repeat;
         true
@@ -205,7 +210,7 @@ impl Join for Posting {
         self
     }
 
-    /// A key that more products have finds nothing; that it has more must still be seen.
+    /// A key with more products finds nothing, but its rows must still show that it has more.
     fn is_kept(repeat: u64) -> bool {
         repeat <= u64::from(MAX_SHARED)
     }
@@ -225,7 +230,7 @@ impl Join for WordRow {
     }
 }
 
-/// Rows of one file of one run, from which those were taken that belong elsewhere.
+/// Rows of one file of one run; rows that moved elsewhere are filtered out.
 struct Stream<R> {
     rows: Box<dyn Iterator<Item = Result<R, Error>>>,
     next: Option<R>,
@@ -245,13 +250,13 @@ impl<R: Join> Stream<R> {
 }
 
 impl Ledger {
-    /// Puts the rows of one table of several runs together, the earliest run first.
+    /// Merges the rows of one table from several runs, earliest run first.
     fn join<R: Join + 'static>(&self, runs: &[Run], sequence: u64, merged: &Merged) -> Result<Vec<Entry>, Error> {
         let gone = merged.gone();
         let mut streams: Vec<Stream<R>> = Vec::new();
         for run in runs {
             let entries: Vec<&Entry> = run.files.iter().filter(|entry| entry.table == R::TABLE).collect();
-            // Rows of products that were merged move to another place in the order.
+            // Rows of merged products move to another place in the order.
             let mut moved: Vec<R> = Vec::new();
             if !gone.is_empty() {
                 let wanted: Vec<(u64, u64)> = gone.iter().map(|&id| (id, id)).collect();
@@ -281,7 +286,8 @@ impl Ledger {
         };
         let mut last_key = None;
         loop {
-            // A handful of streams: looking at each is as quick as a heap. Of equal rows the earliest run's comes first.
+            // There are few streams: a linear search is as fast as a heap. Among equal rows the
+            // earliest run's comes first.
             let mut least: Option<usize> = None;
             for (index, stream) in streams.iter().enumerate() {
                 let Some(row) = &stream.next else { continue };
@@ -312,7 +318,7 @@ impl Ledger {
         parts.close()
     }
 
-    /// Adds the counts of several runs up.
+    /// Adds up the counts of several runs.
     fn add_up(&self, counted: &Counted, sequence: u64) -> Result<Counted, Error> {
         let of = |table: Table| counted.files.iter().filter(move |entry| entry.table == table);
         if of(Table::Word).count() < 2 && of(Table::Lesson).count() < 2 {
@@ -338,7 +344,7 @@ impl Ledger {
     }
 }
 
-/// Every row of every file of the ledger, for whoever checks it.
+/// Passes every row of a file to `each`.
 pub(super) fn scan_all<R: Row>(
     ledger: &Ledger,
     entry: &Entry,

@@ -1,4 +1,5 @@
-//! The ledger's Parquet files: written once in order of their keys, read where a key may be.
+//! The ledger's Parquet files: written once, ordered by key, and read only at pages that may hold a
+//! key.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -29,10 +30,11 @@ use xxhash_rust::xxh3::Xxh3;
 use super::Error;
 use super::head::{Entry, Hex, Table, name, path_of};
 
-/// Rows that are decoded at once.
+/// Rows decoded at a time.
 const BATCH_ROWS: usize = 8_192;
 
-/// Rows of a page: small enough that finding one key reads little, large enough that the index of pages stays small.
+/// Rows of a page: few enough that finding one key reads little, and enough that the page index
+/// stays small.
 fn page_rows(table: Table) -> usize {
     match table {
         Table::Listing => 256,
@@ -42,7 +44,7 @@ fn page_rows(table: Table) -> usize {
     }
 }
 
-/// Rows of a file, after which the next one begins: a file's index of pages is what must be held in memory to look a key up.
+/// The most rows of a file: a key look-up holds the file's page index in memory.
 pub fn part_rows(table: Table) -> u64 {
     match table {
         Table::Listing => 2 << 20,
@@ -61,7 +63,7 @@ fn properties(table: Table) -> WriterProperties {
         .set_data_page_row_count_limit(page_rows(table))
         .set_write_batch_size(page_rows(table))
         .set_max_row_group_row_count(Some(if table == Table::Block { 1 << 20 } else { 1 << 17 }))
-        // Keys are sorted; of nothing else is it worth knowing which page has it.
+        // Keys are sorted, so page statistics help; other columns need none.
         .set_statistics_enabled(EnabledStatistics::None)
         .set_dictionary_enabled(false)
         .set_compression(if table == Table::Block { Compression::UNCOMPRESSED } else { zstd });
@@ -77,7 +79,7 @@ fn properties(table: Table) -> WriterProperties {
         .build()
 }
 
-/// Counts and hashes what is written.
+/// Counts and hashes the bytes written.
 struct Hashing {
     file: File,
     hash: Xxh3,
@@ -97,7 +99,7 @@ impl Write for Hashing {
     }
 }
 
-/// A file being written; rows come in ascending order of their keys.
+/// A file being written; rows must arrive in ascending order of key.
 pub struct Writer {
     table: Table,
     file: String,
@@ -109,10 +111,10 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Begins the file, in the place of one that a run left that died.
+    /// Creates the file, replacing a failed run's.
     ///
     /// # Errors
-    /// [`Error::Write`].
+    /// [`Error::Write`] if the file can't be created.
     pub fn create(folder: &Path, table: Table, file: String, schema: SchemaRef) -> Result<Self, Error> {
         let path = folder.join(&file);
         let failed = |source| Error::Write { path: path.clone(), source };
@@ -126,7 +128,7 @@ impl Writer {
     /// Appends rows with keys from `first` to `last`.
     ///
     /// # Errors
-    /// [`Error::Write`].
+    /// [`Error::Write`] if the rows can't be written.
     pub fn write(&mut self, batch: &RecordBatch, first: u64, last: u64) -> Result<(), Error> {
         if self.rows == 0 {
             self.first = first;
@@ -136,15 +138,15 @@ impl Writer {
         self.rows_out.write(batch).map_err(|source| Error::Write { path: self.path.clone(), source: source.into() })
     }
 
-    /// Rows so far.
+    /// Rows written so far.
     pub fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// Ends the file and brings it to the disk.
+    /// Finishes the file and syncs it to the disk.
     ///
     /// # Errors
-    /// [`Error::Write`].
+    /// [`Error::Write`] if the file can't be finished or synced.
     pub fn close(self) -> Result<Entry, Error> {
         let failed = |source| Error::Write { path: self.path.clone(), source };
         let buffered = self.rows_out.into_inner().map_err(|source| failed(source.into()))?;
@@ -162,10 +164,10 @@ impl Writer {
     }
 }
 
-/// What reading cost.
+/// The cost of reading.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    /// Bytes asked of the system.
+    /// Bytes read from the system.
     pub(crate) bytes: AtomicU64,
     /// Rows decoded.
     pub(crate) rows: AtomicU64,
@@ -177,7 +179,7 @@ impl Tally {
     }
 }
 
-/// A file whose reads are counted.
+/// A file that counts the bytes read.
 struct Counted {
     file: File,
     length: u64,
@@ -194,7 +196,7 @@ impl ChunkReader for Counted {
     type T = bytes::buf::Reader<Bytes>;
 
     fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
-        // The reader asks so only for the head of a page, before it knows the page's length.
+        // The reader calls this only for a page header, before it knows the page's length.
         let length = usize::try_from(self.length.saturating_sub(start)).unwrap_or(usize::MAX).min(1 << 16);
         self.get_bytes(start, length).map(Bytes::reader)
     }
@@ -211,7 +213,7 @@ impl ChunkReader for Counted {
     }
 }
 
-/// An opened file of a ledger.
+/// An open file of a ledger.
 pub(crate) struct Opened {
     path: PathBuf,
     reader: Counted,
@@ -219,7 +221,7 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Opens a file that a head names and sees that it is the one meant: as long as it was, with the rows and columns it had.
+    /// Opens a file that the head lists, and checks its length, rows and columns.
     pub(crate) fn open(folder: &Path, entry: &Entry, schema: &SchemaRef, tally: &Arc<Tally>) -> Result<Self, Error> {
         let path = path_of(folder, entry)?;
         let file = open_regular(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
@@ -241,7 +243,7 @@ impl Opened {
         Ok(Self { path, reader, metadata })
     }
 
-    /// Batches of the rows of the pages in which a key of `wanted` may be, or of all rows.
+    /// Batches of the pages that may hold a key of `wanted`, or of all pages.
     fn batches(self, wanted: Option<&[(u64, u64)]>) -> Result<(PathBuf, ParquetRecordBatchReader), Error> {
         let damaged = |source: ParquetError| Error::Damaged { path: self.path.clone(), source: Box::new(source) };
         let selected = wanted.map(|wanted| pages(&self.metadata, wanted));
@@ -255,7 +257,8 @@ impl Opened {
     }
 }
 
-/// The row groups and, within them, the rows of the pages in which a key of `wanted` may be. Ranges are in ascending order.
+/// The row groups, and the rows within them, of the pages that may hold a key of `wanted`. Ranges
+/// must ascend.
 fn pages(metadata: &ArrowReaderMetadata, wanted: &[(u64, u64)]) -> (Vec<usize>, RowSelection) {
     let file = metadata.metadata();
     let mut groups = Vec::new();
@@ -305,28 +308,29 @@ pub(crate) fn keys_of<'a>(path: &Path, batch: &'a RecordBatch) -> Result<&'a [u6
         .ok_or_else(|| Error::Column { path: path.to_path_buf(), column: "key" })
 }
 
-/// Rows of a table, as a type.
+/// Typed rows of a table.
 pub trait Row: Sized + Send {
-    /// Its table.
+    /// The rows' table.
     const TABLE: Table;
     /// The columns, the key first.
     fn schema() -> SchemaRef;
-    /// Its key; rows are written in ascending order of it.
+    /// The row's key, by which rows are ordered.
     fn key(&self) -> u64;
-    /// Rows as columns.
+    /// Converts rows to columns.
     ///
     /// # Errors
-    /// Where the rows are more than a batch can hold.
+    /// An error if the rows exceed a batch.
     fn batch(rows: &[Self]) -> Result<RecordBatch, ParquetError>;
     /// The rows of a batch at `places`.
     ///
     /// # Errors
-    /// The name of the column that is not as it should be.
+    /// The name of a missing or invalid column.
     fn read(batch: &RecordBatch, places: &[usize]) -> Result<Vec<Self>, &'static str>;
 }
 
-/// Finds the rows with a key in one of the ranges `wanted`, which are in ascending order and don't overlap: file by file, on as many
-/// threads as there are cores, reading only the pages that may have one. Of each file the rows come in its order.
+/// Finds the rows with a key in one of the ranges `wanted`, which must ascend and not overlap.
+/// Files are searched in parallel, one thread a core, and only pages that may hold a key are read.
+/// Each file's rows keep their order.
 pub(crate) fn find<R: Row>(
     folder: &Path,
     entries: &[&Entry],
@@ -367,7 +371,7 @@ pub(crate) fn find<R: Row>(
     entries.par_iter().map(of_file).collect()
 }
 
-/// Every row of a file, batch by batch, in its order.
+/// Reads all rows of a file, batch by batch, in order.
 pub(crate) struct Scan<R> {
     path: PathBuf,
     batches: ParquetRecordBatchReader,
@@ -404,7 +408,7 @@ impl<R: Row> Iterator for Scan<R> {
     }
 }
 
-/// Writes rows that come in order into as many files as they need.
+/// Writes ordered rows into as many files as they need.
 pub(crate) struct Parts<'a, R> {
     folder: &'a Path,
     sequence: u64,
@@ -446,7 +450,7 @@ impl<'a, R: Row> Parts<'a, R> {
         Ok(())
     }
 
-    /// The files, none where there was no row.
+    /// Closes the last file and returns all; empty without rows.
     pub(crate) fn close(mut self) -> Result<Vec<Entry>, Error> {
         self.flush()?;
         if let Some(writer) = self.writer.take() {
@@ -471,7 +475,7 @@ pub(crate) fn checksum(path: &Path) -> Result<u64, Error> {
     }
 }
 
-/// The ledger's files in `folder` that `named` does not name: what a run left that died.
+/// The ledger's files in `folder` that `named` lacks: a failed run left them.
 pub(crate) fn orphans<'a>(folder: &Path, named: impl Iterator<Item = &'a Entry>) -> Result<Vec<PathBuf>, Error> {
     let failed = |source| Error::Read { path: folder.to_path_buf(), source };
     let named: std::collections::BTreeSet<&str> = named.map(|entry| entry.file.as_str()).collect();

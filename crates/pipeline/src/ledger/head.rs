@@ -1,8 +1,9 @@
-//! The ledger's head: the one small file that says which files belong to the ledger, replaced whole or not at all.
+//! The ledger's head: the small file that lists the ledger's files, replaced atomically.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use strum::VariantArray as _;
 
 use serde::{Deserialize, Serialize};
 use sinsang_core::time::UnixMillis;
@@ -12,75 +13,81 @@ use sinsang_run::replace::{Access, replace};
 
 use super::Error;
 
-/// The format that this version writes and reads: layout of the tables, and how blocking keys are made.
+/// The format that this version reads and writes: the tables' layout, and the construction of
+/// blocking keys.
 pub const FORMAT: u32 = 2;
 const HEAD: &str = "head.json";
 
-/// Name of a file of run `sequence`; `part` counts the run's files of the table.
+/// The name of a file of run `sequence`; `part` numbers the run's files of the table.
 pub fn name(table: Table, sequence: u64, part: u64) -> String {
     format!("{}-{sequence:08}-{part:04}.parquet", table.as_str())
 }
 
 /// The tables of a ledger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Table {
-    /// Listings by product; of several rows of one listing that of the latest run counts.
+    /// Listings by product; the latest run's row of a listing counts.
     Listing,
-    /// Broadcasts that have begun, by product.
+    /// Past and current broadcasts, by product.
     Airing,
-    /// Blocking keys and the products that they find.
+    /// Blocking keys and their products.
     Block,
-    /// How many titles have a word or a common blocking key.
+    /// Number of titles with a word or a common blocking key.
     Word,
-    /// What listings teach of brands, synonyms and words that come and go.
+    /// Evidence from listings about brands, synonyms, and words that come and go.
     Lesson,
-    /// Products that turned out to be one.
+    /// Products merged into another.
     Merge,
-    /// Listings that corrections brought to another product.
+    /// Listings that corrections moved to another product.
     Move,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 7] =
-        [Self::Listing, Self::Airing, Self::Block, Self::Word, Self::Lesson, Self::Merge, Self::Move];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// Its name, with which its files begin.
+    /// The table's name, the prefix of its files.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Listing => "listing",
-            Self::Airing => "airing",
-            Self::Block => "block",
-            Self::Word => "word",
-            Self::Lesson => "lesson",
-            Self::Merge => "merge",
-            Self::Move => "move",
-        }
+        self.into()
     }
 }
 
-/// One file of a ledger; it never changes once it is named in a head.
+/// One file of a ledger; immutable once a head lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// Its table.
+    /// The file's table.
     pub table: Table,
-    /// Its name in the ledger's folder.
+    /// The file's name in the ledger's folder.
     pub file: String,
-    /// Rows.
+    /// Number of rows.
     pub rows: u64,
-    /// Bytes.
+    /// Size in bytes.
     pub bytes: u64,
-    /// The smallest key in it, as 16 hex digits.
+    /// The smallest key, as 16 hex digits.
     pub first: Hex,
-    /// The largest key in it.
+    /// The largest key, as 16 hex digits.
     pub last: Hex,
-    /// XXH3 of its bytes.
+    /// XXH3 of the file's bytes.
     pub checksum: Hex,
 }
 
-/// 64 bits, written as 16 hex digits, so that no reader of JSON rounds them.
+/// 64 bits, written as 16 hex digits, so that JSON readers can't round them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Hex(pub u64);
 
@@ -98,24 +105,25 @@ impl<'de> Deserialize<'de> for Hex {
     }
 }
 
-/// What one run appended, or a compaction put together.
+/// The files of one run or compaction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Run {
-    /// Runs are in ascending order of it; files carry it in their names.
+    /// The run's number; runs ascend by it, and files carry it in their names.
     pub sequence: u64,
-    /// Its files of the tables `listing`, `airing` and `block`; each table's in ascending order of their keys, which don't overlap.
+    /// Files of the tables `listing`, `airing` and `block`; each table's files ascend by key
+    /// without overlap.
     pub files: Vec<Entry>,
 }
 
-/// Counted words and lessons. Those in force weigh titles; the rest waits until it is a tenth of them, so that the answers of a day do
-/// not depend on what else is in it.
+/// Counts of words and lessons. Those in force weigh titles. New ones stay pending until they are a
+/// tenth of those, so that a day's answers do not depend on the rest of the day.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counted {
-    /// Titles that were counted.
+    /// Titles counted.
     pub titles: u64,
-    /// Files of the tables `word` and `lesson`; their counts add up.
+    /// Files of the tables `word` and `lesson`; their counts are summed.
     pub files: Vec<Entry>,
 }
 
@@ -123,34 +131,35 @@ pub struct Counted {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Head {
-    /// [`FORMAT`].
+    /// The format, [`FORMAT`].
     pub format: u32,
-    /// Counts the heads of this ledger.
+    /// The number of this head, counted from the ledger's first.
     pub version: u64,
-    /// When it was written, RFC 3339 in +09:00.
+    /// The time of writing, RFC 3339 in +09:00.
     pub written_at: String,
     /// The sequence of the next run.
     pub next_sequence: u64,
-    /// Products, merged ones not counted.
+    /// Products, without merged ones.
     pub products: u64,
-    /// Start of the first broadcast of each shop in the records, in milliseconds UTC.
+    /// Start of each shop's first recorded broadcast, in milliseconds UTC.
     pub shops: BTreeMap<String, i64>,
-    /// The Korean days on which each shop has a broadcast in the records, as first and last days of stretches; missing in heads of
-    /// versions that only kept the first.
+    /// Korean days with a recorded broadcast by shop, as first and last days of stretches; missing
+    /// in heads of versions that stored only the first broadcast.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub days: BTreeMap<String, Vec<[i64; 2]>>,
-    /// The runs.
+    /// The runs, by sequence.
     pub runs: Vec<Run>,
     /// Statistics that titles are read and weighed by.
     pub in_force: Counted,
-    /// Statistics that are not in force yet.
+    /// Statistics not yet in force.
     pub pending: Counted,
-    /// Files of the tables `merge` and `move`, the earliest run's first: what a later one says of a product or a listing counts.
+    /// Files of the tables `merge` and `move`, earliest run first; a later row about a product or
+    /// listing replaces an earlier one.
     pub merges: Vec<Entry>,
 }
 
 impl Head {
-    /// The head of a ledger without anything in it.
+    /// The head of an empty ledger.
     pub fn empty() -> Self {
         Self {
             format: FORMAT,
@@ -167,10 +176,12 @@ impl Head {
         }
     }
 
-    /// Reads the head of the ledger in `folder`; that of an empty one where there is none.
+    /// Reads the head of the ledger in `folder`; without a head the ledger is empty.
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::Head`] or [`Error::Format`].
+    /// [`Error::Read`] if the head is unreadable, [`Error::Head`] if it is invalid,
+    /// [`Error::Format`] if another version wrote it, [`Error::NoHead`] if it is missing beside a
+    /// ledger's files.
     pub fn read(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(HEAD);
         let text = match read_bytes(&path, SETTINGS_BYTES) {
@@ -190,17 +201,18 @@ impl Head {
         Ok(head)
     }
 
-    /// A folder with a ledger's files but no head has lost it; one without either is an empty ledger.
+    /// A folder with ledger files but no head has lost its head; a folder without either is an
+    /// empty ledger.
     fn of_no_head(folder: &Path) -> Result<Self, Error> {
-        // A first run that died before it wrote a head leaves files of number 1.
+        // A first run that failed before writing a head leaves files of number 1.
         let file = folder.join(name(Table::Listing, 2, 0));
         if file.exists() { Err(Error::NoHead { folder: folder.to_path_buf(), file }) } else { Ok(Self::empty()) }
     }
 
-    /// Puts this head in the place of the one before: all of it or, where it fails or the machine dies, nothing.
+    /// Replaces the previous head atomically: a failure or a crash leaves that one in place.
     ///
     /// # Errors
-    /// [`Error::Write`].
+    /// [`Error::Write`] if the head can't be written.
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
         let path = folder.join(HEAD);
         let failed = |source| Error::Write { path: path.clone(), source };
@@ -209,27 +221,27 @@ impl Head {
         replace(&path, &text, Access::Everybody).map_err(failed)
     }
 
-    /// Every file that the head names.
+    /// Every file that the head lists.
     pub fn files(&self) -> impl Iterator<Item = &Entry> {
         let runs = self.runs.iter().flat_map(|run| &run.files);
         runs.chain(&self.in_force.files).chain(&self.pending.files).chain(&self.merges)
     }
 
-    /// The files of one table of the runs, the earliest run first, each with its run's sequence.
+    /// The files of one table in all runs, earliest run first, each with its run's sequence.
     pub fn of_table(&self, table: Table) -> impl Iterator<Item = (u64, &Entry)> {
         let all = self.runs.iter().flat_map(|run| run.files.iter().map(|entry| (run.sequence, entry)));
         all.filter(move |(_, entry)| entry.table == table)
     }
 
-    /// Notes a broadcast on record.
+    /// Records a broadcast.
     pub(crate) fn note(&mut self, shop: &str, starts_at: UnixMillis) {
         let since = self.shops.entry(shop.to_owned()).or_insert(starts_at.0);
         *since = starts_at.0.min(*since);
         cover(self.days.entry(shop.to_owned()).or_default(), starts_at.kst_day());
     }
 
-    /// Notes in `reach` the days that are on record. Of a shop that a version before this one wrote only its first broadcast is known, and
-    /// all days since are taken for recorded.
+    /// Adds the recorded days to `reach`. For a shop from an older version only the first broadcast
+    /// is known; all days since count as recorded.
     pub(crate) fn note_reach(&self, reach: &mut Reach) {
         let written = UnixMillis::parse_rfc3339(&self.written_at).unwrap_or(UnixMillis(0));
         for (shop, &since) in &self.shops {
@@ -241,7 +253,7 @@ impl Head {
     }
 }
 
-/// Adds a day to stretches of days, which stay ascending and apart.
+/// Adds a day to stretches of days, which stay ascending and separate.
 fn cover(stretches: &mut Vec<[i64; 2]>, day: i64) {
     let at = stretches.partition_point(|&[_, last]| last + 1 < day);
     match stretches.get_mut(at) {
@@ -261,7 +273,7 @@ fn cover(stretches: &mut Vec<[i64; 2]>, day: i64) {
     }
 }
 
-/// The path of a file that a head names; a name that leads elsewhere is refused.
+/// The path of a file that the head lists; names that lead elsewhere are rejected.
 pub(crate) fn path_of(folder: &Path, entry: &Entry) -> Result<PathBuf, Error> {
     let plain = |ch: char| ch.is_ascii_alphanumeric() || matches!(ch, '-' | '.');
     if entry.file.is_empty() || entry.file.starts_with('.') || !entry.file.chars().all(plain) {

@@ -1,4 +1,5 @@
-//! Where products and listings went since their rows were written: merges, and what corrections moved.
+//! Redirections of products and listings since their rows were written: merges, and moves by
+//! corrections.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -7,20 +8,20 @@ use super::head::Table;
 use super::row::{MergeRow, MoveRow};
 use super::{Error, Ledger, upper};
 
-/// Where merged products and moved listings went.
+/// The targets of merged products and moved listings.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Merged {
     into: HashMap<u64, u64>,
-    /// Where the listings of a product went that corrections moved, by the product and the listing's mark.
+    /// Targets of moved listings, by the product that had them and the listing's mark.
     moved: BTreeMap<(u64, u32), u64>,
-    /// All ids that a product had, by the mark of each.
+    /// All ids merged into one product, by the mark of each.
     families: BTreeMap<u32, BTreeSet<u64>>,
-    /// Products whose rows a product has listings among, by its mark.
+    /// Products whose rows include listings of a product, by its mark.
     holders: BTreeMap<u32, BTreeSet<u64>>,
 }
 
 impl Ledger {
-    /// Where products and listings went.
+    /// Reads the merges and moves.
     pub(crate) fn merged(&self) -> Result<Merged, Error> {
         let (mut into, mut moved) = (HashMap::new(), BTreeMap::new());
         for entry in &self.head.merges {
@@ -53,7 +54,7 @@ impl Merged {
                 merged.families.entry(upper(id)).or_default().extend(family);
             }
         }
-        // A chain of moves is as long as there are: from each place on it the rows may lie at all before it.
+        // In a chain of moves, the rows of a listing may lie at any earlier place.
         for (&(from, listing), &to) in &merged.moved {
             let is = merged.of(to, listing);
             let of = |id: u64| members.get(&merged.root(id)).cloned().unwrap_or_else(|| BTreeSet::from([id]));
@@ -65,7 +66,8 @@ impl Merged {
         merged
     }
 
-    /// The product that `id` is. Were the records to run in a circle, it is whatever stands where the circle is noticed.
+    /// The product that `id` was merged into. If the records form a circle, it is the place where
+    /// the circle is noticed.
     pub(crate) fn root(&self, mut id: u64) -> u64 {
         for _ in 0..=self.into.len() {
             match self.into.get(&id) {
@@ -76,7 +78,7 @@ impl Merged {
         id
     }
 
-    /// The product of a listing, by its mark, whose rows stand under `id`.
+    /// The current product of a listing, by its mark, whose rows lie under `id`.
     pub(crate) fn of(&self, mut id: u64, listing: u32) -> u64 {
         if self.moved.is_empty() {
             return self.root(id);
@@ -95,12 +97,13 @@ impl Merged {
         moved.or_else(|| self.into.get(&id).copied())
     }
 
-    /// Whether products had or have this id that are recorded here.
+    /// Whether merges or moves mention this id as an old id or a target of moves.
     pub(crate) fn knows(&self, id: u64) -> bool {
         self.into.contains_key(&id) || self.moved.values().any(|&into| into == id)
     }
 
-    /// Where listings come to rest after further merges and moves that would otherwise lead in a circle: what came last counts.
+    /// The moves that end circles caused by further merges and moves: the latest move or merge
+    /// counts.
     pub(crate) fn rests(&self, into: &BTreeMap<u64, u64>, moved: &BTreeMap<(u64, u32), u64>) -> Vec<MoveRow> {
         if self.moved.is_empty() || (into.is_empty() && moved.is_empty()) {
             return Vec::new();
@@ -126,7 +129,7 @@ impl Merged {
         };
         for &(from, listing) in self.moved.keys() {
             let circle = after.circle(from, listing);
-            // Only a merge closes a circle here, and its product is where all of it is.
+            // Only a merge closes a circle here, so all of it belongs to the merged product.
             let merged = circle.iter().find(|id| into.contains_key(id)).map(|&id| root(id));
             if let Some(key) = merged.or(circle.first().copied()) {
                 rest(&mut after, key, listing);
@@ -135,7 +138,7 @@ impl Merged {
         rests
     }
 
-    /// The products that a listing is led through from `from` back to it; none where it comes to rest.
+    /// The products on a listing's circle from `from` back to it; empty if its moves end.
     fn circle(&self, from: u64, listing: u32) -> Vec<u64> {
         let (mut circle, mut id) = (vec![from], from);
         while let Some(next) = self.next(id, listing) {
@@ -151,26 +154,26 @@ impl Merged {
         Vec::new()
     }
 
-    /// The moved listings that are led in a circle, by product and mark: a ledger has none.
+    /// The moved listings in circles, by product and mark: a valid ledger has none.
     pub(crate) fn circles(&self) -> impl Iterator<Item = (u64, u32)> {
         self.moved.keys().copied().filter(|&(from, listing)| !self.circle(from, listing).is_empty())
     }
 
-    /// The ids that are no longer given, in ascending order.
+    /// The ids of merged products, in ascending order.
     pub(crate) fn gone(&self) -> Vec<u64> {
         let mut gone: Vec<u64> = self.into.keys().copied().collect();
         gone.sort_unstable();
         gone
     }
 
-    /// The marks under which rows of the products may stand that `marks` mean.
+    /// The marks under which rows of the products with `marks` may lie.
     pub(crate) fn all_marks(&self, marks: &[u32]) -> Vec<u32> {
         let holders = |mark: &u32| self.holders.get(mark).into_iter().flatten().map(|&id| upper(id));
         let held: Vec<u32> = marks.iter().flat_map(holders).collect();
         self.own_marks(&[marks, &held].concat())
     }
 
-    /// The marks by which blocking keys name the products that `marks` mean.
+    /// The marks in blocking keys of the products with `marks`.
     pub(crate) fn own_marks(&self, marks: &[u32]) -> Vec<u32> {
         let family = |mark: &u32| self.families.get(mark).into_iter().flatten().map(|&id| upper(id));
         let mut all: Vec<u32> = marks.iter().flat_map(|mark| family(mark).chain([*mark]).collect::<Vec<_>>()).collect();
@@ -196,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_moved_listing_leaves_the_products_its_rows_stand_under() {
-        // X went into P before a listing of P was moved to Q; then P went into R.
+        // X was merged into P before a listing of P was moved to Q; then P was merged into R.
         let merged = merged(&[(X, P), (P, R)], &[(P, 7, Q)]);
         for id in [X, P] {
             assert_eq!((merged.of(id, 7), merged.of(id, 8)), (Q, R));
@@ -215,7 +218,7 @@ mod tests {
         let after = merged(&[(Q, P)], &[(P, 7, P)]);
         assert_eq!((after.of(P, 7), after.of(Q, 7), after.of(Q, 9)), (P, P, P));
         assert_eq!(before.rests(&BTreeMap::from([(P, Q)]), &BTreeMap::new()), []);
-        // A circle over several products, closed by a merge of the last into the first.
+        // A circle over several products, closed by merging the last into the first.
         let before = merged(&[], &[(P, 7, Q), (Q, 7, X)]);
         let rests = before.rests(&BTreeMap::from([(X, R), (R, P)]), &BTreeMap::new());
         assert_eq!(rests, [MoveRow { key: P, listing: 7, into: P }]);
@@ -231,7 +234,7 @@ mod tests {
             let rests = before.rests(&BTreeMap::new(), &BTreeMap::from([((from, 7), to)]));
             moved.extend(rests.iter().map(|row| (row.key, row.listing, row.into)));
             let after = merged(&[], &moved);
-            // Wherever its rows stand.
+            // Wherever its rows lie.
             for id in [P, Q, X].into_iter().filter(|&id| id == P || moved.iter().any(|it| it.2 == id)) {
                 assert_eq!(after.of(id, 7), to, "{moved:?} from {id:x}");
             }

@@ -1,4 +1,5 @@
-//! Looking a day up in the ledger: which products its listings may belong to, and what is known of those.
+//! Look-ups of a day in the ledger: the products that its listings may belong to, and their
+//! records.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use super::head::{Entry, Table};
 use super::row::{AiringRow, ListingRow, Posting, listing_mark};
 use super::{Error, Ledger, Merged, ranges};
 
-/// What the candidate search of a day found.
+/// The result of a day's candidate search.
 #[derive(Clone, Debug, Default)]
 pub struct Candidates {
     /// The products of each key.
@@ -18,14 +19,14 @@ pub struct Candidates {
     pub pairs: usize,
 }
 
-/// What is known of the products that a day's listings may belong to.
+/// The records of products that a day's listings may belong to.
 pub struct Sought {
-    /// The listings, by product (as of now), shop and code; one row each.
+    /// The listings, by current product, shop and code; one row each.
     pub listings: BTreeMap<(u64, String, String), ListingRow>,
 }
 
 impl Sought {
-    /// The products, as identity places listings onto them.
+    /// The products in the form in which identity assigns listings to them.
     pub fn known(&self) -> Vec<Known> {
         let mut known: Vec<Known> = Vec::new();
         for ((product, _, _), row) in &self.listings {
@@ -39,10 +40,10 @@ impl Sought {
 }
 
 impl Ledger {
-    /// Looks up which products have `keys`, which are in ascending order.
+    /// Looks up the products of `keys`, which must ascend.
     ///
     /// # Errors
-    /// Which file can't be read.
+    /// An [`Error`] that names the unreadable file.
     pub fn candidates(&self, keys: &[Key]) -> Result<Candidates, Error> {
         let wanted: Vec<(u64, u64)> = keys.iter().map(|&key| (key, key)).collect();
         let found: Vec<Vec<Posting>> = find(&self.folder, &self.entries(Table::Block), &wanted, &self.tally)?;
@@ -50,12 +51,13 @@ impl Ledger {
         Ok(Candidates { pairs: pairs.len(), postings: Postings::new(pairs) })
     }
 
-    /// Fetches the listings of the products that `marks` mean, those that were merged or moved into them included.
+    /// Fetches the listings of the products with `marks`, including those merged or moved into
+    /// them.
     pub(crate) fn listings(&self, marks: &[u32], merged: &Merged) -> Result<Sought, Error> {
         let wanted = ranges(&merged.all_marks(marks));
         let found: Vec<Vec<ListingRow>> = find(&self.folder, &self.entries(Table::Listing), &wanted, &self.tally)?;
         let mut listings: BTreeMap<(u64, String, String), ListingRow> = BTreeMap::new();
-        // The files are those of the earliest run first, so what a later run says is put onto what was known.
+        // Files are ordered from the earliest run, so later rows are merged into earlier ones.
         for row in found.into_iter().flatten() {
             let product = merged.of(row.product, listing_mark(&row.shop, &row.listing_id));
             let key = (product, row.shop.clone(), row.listing_id.clone());
@@ -68,7 +70,8 @@ impl Ledger {
         Ok(Sought { listings })
     }
 
-    /// Fetches the airings of the products that `marks` mean, by product (as of now) and start; each once.
+    /// Fetches the airings of the products with `marks`, by current product and start, without
+    /// duplicates.
     pub(crate) fn airings(&self, marks: &[u32], merged: &Merged) -> Result<Vec<AiringRow>, Error> {
         let wanted = ranges(&merged.all_marks(marks));
         let found: Vec<Vec<AiringRow>> = find(&self.folder, &self.entries(Table::Airing), &wanted, &self.tally)?;

@@ -1,6 +1,7 @@
-//! A day's history where a ledger keeps the past: what the day's tables say, and what the ledger knows of their products.
+//! The history of a day with a ledger: the day's tables, and the ledger's records of their
+//! products.
 //!
-//! Verdicts, packs and explanations are made of it as of a history that was read whole.
+//! Verdicts, packs and explanations use it like a history that was read whole.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -11,31 +12,33 @@ use sinsang_run::{count, stage};
 use super::row::{AiringRow, ListingRow, listing_mark};
 use super::update::{Prepared, RowKey};
 use super::{Error, Ledger, Options, Report, Step, UpdateError, upper};
-use crate::read::catalogue::{Airing, Catalogue, Entry};
+use crate::read::catalogue::{Airing, ByEntry, Catalogue, Entry, EntryId};
 use crate::read::history::{self, History};
 use crate::read::product;
 
-/// A day that was resolved against a ledger and waits to be appended to it, which it is once its answers are written.
+/// A day resolved against a ledger, to be appended once its answers are written.
 pub struct Run {
     ledger: Ledger,
     prepared: Prepared,
 }
 
-/// Reads the day's tables, resolves them against the ledger, and puts what the ledger knows of their products beside what they say. The
-/// ledger is this run's until it is dropped, and as it was until [`Run::append`].
+/// Reads the day's tables, resolves them against the ledger, and adds the ledger's records of their
+/// products. The run holds the ledger's lock until it is dropped, and leaves the ledger unchanged
+/// until [`Run::append`].
 ///
-/// What the ledger does not keep is missing of the past: prices of single broadcasts, pages and prices before a discount.
+/// The ledger does not store prices of single broadcasts, pages, or prices before a discount, so
+/// the past lacks them.
 ///
 /// # Errors
-/// [`UpdateError`]; the ledger is as it was.
+/// [`UpdateError`]; the ledger is unchanged.
 pub async fn read(options: &Options, now: UnixMillis) -> Result<(History, Run), UpdateError> {
     recall(Ledger::lock(&options.ledger, now)?, options, now).await
 }
 
-/// As [`read`], of a ledger that stays as it is and that others may write meanwhile.
+/// As [`read`], but without the lock: others may write the ledger meanwhile.
 ///
 /// # Errors
-/// [`UpdateError`]; [`Error::Absent`] where there is no ledger.
+/// [`UpdateError`]; [`Error::Absent`] if there is no ledger.
 pub async fn look(options: &Options, now: UnixMillis) -> Result<History, UpdateError> {
     let ledger = Ledger::open(&options.ledger)?;
     if ledger.head.version == 0 {
@@ -64,12 +67,12 @@ impl Run {
     /// Appends the day to the ledger.
     ///
     /// # Errors
-    /// [`Error`]; the ledger is as it was.
+    /// [`Error`]; the ledger is unchanged.
     pub fn append(self, now: UnixMillis) -> Result<Report, Error> {
         self.append_watched(now, &|_| Ok(()))
     }
 
-    /// As [`Run::append`]; `watch` is told each step before it is taken, and may stop the run there.
+    /// As [`Run::append`]; `watch` is called before each step, and may stop the run there.
     ///
     /// # Errors
     /// As [`Run::append`].
@@ -82,8 +85,8 @@ impl Run {
         stage!("ledger").in_scope(|| self.prepared.append(&mut self.ledger, now, watch))
     }
 
-    /// Adds to the day's listings what the ledger knows of them.
-    fn complete(&self, catalogue: &mut Catalogue, ids: &[ProductId]) {
+    /// Adds the ledger's records to the day's listings.
+    fn complete(&self, catalogue: &mut Catalogue, ids: &ByEntry<ProductId>) {
         for (entry, id) in catalogue.entries.iter_mut().zip(ids) {
             let listing = &mut entry.listing;
             let key = (id.0, listing.shop.clone(), listing.listing_id.clone());
@@ -96,26 +99,27 @@ impl Run {
         }
     }
 
-    /// Adds the known products that the day's listings are, or were compared with and found to be near.
+    /// Adds the known products that the day's listings belong to, or were compared with and found
+    /// similar.
     fn recall_known(&self, history: &mut History) -> Result<(), Error> {
         let listed = history.listed;
-        let mut own: HashMap<(ProductId, String, String), usize> = HashMap::new();
-        for (index, (entry, id)) in history.catalogue.entries.iter().zip(&history.ids).enumerate() {
+        let mut own: HashMap<(ProductId, String, String), EntryId> = HashMap::new();
+        for ((index, entry), id) in history.catalogue.entries.iter_enumerated().zip(&history.ids) {
             own.entry((*id, entry.listing.shop.clone(), entry.listing.listing_id.clone())).or_insert(index);
         }
         let mut products: HashMap<(&str, &str), Vec<(&RowKey, &ListingRow)>> = HashMap::new();
         for (key, row) in &self.prepared.before {
             products.entry((&key.1, &key.2)).or_default().push((key, row));
         }
-        // The indexes of the resolution go on in this order.
+        // The indexes of the resolution continue in this order.
         for (number, listing) in self.prepared.resolution.known.iter().enumerate() {
             let rows = products.get(&(listing.shop.as_str(), listing.listing_id.as_str()));
             let rows = rows.map(Vec::as_slice).unwrap_or_default();
-            // A code that was used for several products has a row in each.
+            // A code reused for several products has a row in each.
             let exact = rows.iter().find(|(_, row)| row.listing() == *listing);
             let id = exact.or(rows.first()).map_or(ProductId(0), |(key, _)| ProductId(key.0));
             if let Some(entry) = own.get(&(id, listing.shop.clone(), listing.listing_id.clone())) {
-                history.twins.insert(listed + number, *entry);
+                history.twins.insert(EntryId::new(listed + number), *entry);
             }
             history.catalogue.entries.push(known_entry(listing.clone()));
             history.ids.push(id);
@@ -126,11 +130,11 @@ impl Run {
         Ok(())
     }
 
-    /// Adds what the ledger knows of further products: of those that have one of `codes`, each a shop, where one is named, and a code, and
-    /// of those with one of `ids`.
+    /// Adds the ledger's records of further products: those with one of `codes`, an optional shop
+    /// and a code, and those with one of `ids`.
     ///
     /// # Errors
-    /// Which file can't be read.
+    /// An [`Error`] that names the unreadable file.
     pub fn recall(
         &self,
         history: &mut History,
@@ -172,13 +176,13 @@ impl Run {
         Ok(())
     }
 
-    /// The product after the day of a row that was looked up.
+    /// The product of a looked-up row after the day.
     fn product_of(&self, row: &ListingRow) -> u64 {
         self.prepared.of(row.product, listing_mark(&row.shop, &row.listing_id))
     }
 
-    /// Adds the recorded airings of `products` that the day's tables don't have. `rows` has the titles that they are told by; what is not
-    /// in it, stands in what was known before.
+    /// Adds the recorded airings of `products` that the day's tables lack. Titles come from `rows`,
+    /// or else from the earlier records.
     fn recall_airings(
         &self,
         history: &mut History,
@@ -186,23 +190,23 @@ impl Run {
         rows: &BTreeMap<RowKey, ListingRow>,
     ) -> Result<(), Error> {
         let catalogue = &mut history.catalogue;
-        let mut places: HashMap<(u64, u32), usize> = HashMap::new();
-        for (index, (entry, id)) in catalogue.entries.iter().zip(&history.ids).enumerate() {
+        let mut places: HashMap<(u64, u32), EntryId> = HashMap::new();
+        for ((index, entry), id) in catalogue.entries.iter_enumerated().zip(&history.ids) {
             let mark = listing_mark(&entry.listing.shop, &entry.listing.listing_id);
             places.entry((id.0, mark)).or_insert(index);
         }
-        let told: BTreeSet<(usize, UnixMillis, String)> =
+        let told: BTreeSet<(EntryId, UnixMillis, String)> =
             catalogue.airings.iter().map(|airing| (airing.entry, airing.starts_at, airing.channel.clone())).collect();
-        // What this day brings to another product still stands where it was.
+        // Rows that this day moves to another product still lie under the old one.
         let marks: BTreeSet<u32> =
             products.iter().flat_map(|product| self.prepared.ids_before(product.0)).map(upper).collect();
         let marks: Vec<u32> = marks.into_iter().collect();
-        let mut seen: BTreeSet<(usize, UnixMillis, String)> = BTreeSet::new();
+        let mut seen: BTreeSet<(EntryId, UnixMillis, String)> = BTreeSet::new();
         for AiringRow { product, listing, starts_at, channel, ends_at, title } in
             self.ledger.airings(&marks, self.prepared.merged())?
         {
             let product = self.prepared.of(product, listing);
-            // Two products with one mark are fetched together.
+            // Two products with the same mark are fetched together.
             let Some(&place) = places.get(&(product, listing)).filter(|_| products.contains(&ProductId(product)))
             else {
                 continue;
@@ -211,13 +215,13 @@ impl Run {
             if told.contains(&key) || !seen.insert(key) {
                 continue;
             }
-            let Some(entry) = catalogue.entries.get_mut(place) else { continue };
+            let entry = &mut catalogue.entries[place];
             let row_key = (product, entry.listing.shop.clone(), entry.listing.listing_id.clone());
             let row = rows.get(&row_key).or_else(|| self.prepared.before.get(&row_key));
             let title = row.and_then(|row| row.titles.get(usize::from(title)));
             let title = entry.listing.titles.iter().position(|known| Some(known) == title).unwrap_or(0);
             entry.listing.airings += 1;
-            if place >= history.listed {
+            if place.index() >= history.listed {
                 entry.channel.clone_from(&channel);
             }
             catalogue.airings.push(Airing { entry: place, title, channel, starts_at, ends_at, price: None });
@@ -229,7 +233,7 @@ impl Run {
     }
 }
 
-/// A listing that only the ledger tells of.
+/// A listing known only from the ledger.
 fn known_entry(listing: Listing) -> Entry {
-    Entry { listing: Listing { airings: 0, ..listing }, channel: String::new(), list_price: None, url: None }
+    Entry { listing: Listing { airings: 0, ..listing }, ..Entry::default() }
 }

@@ -10,33 +10,39 @@ use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef
 use datafusion::arrow::error::ArrowError;
 use datafusion::parquet::errors::ParquetError;
 use sinsang_core::time::UnixMillis;
-use sinsang_identity::identity::{self, Key, Lesson, Lessons, code_key};
+use sinsang_identity::identity::{self, Key, code_key};
 
 use super::file::Row;
 use super::head::Table;
 
-/// Titles of one listing that a ledger keeps: the first ones it had.
+mod merge;
+mod statistic;
+
+pub use merge::{MergeRow, MoveRow};
+pub use statistic::{LessonRow, WordRow};
+
+/// The most titles of one listing in the ledger: its first ones.
 const MAX_TITLES: usize = 64;
 
-/// A blocking key and a product that it finds.
+/// A blocking key and one product with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Posting {
     /// The key.
     pub key: Key,
-    /// The product, by the upper half of its id.
+    /// The upper half of the product's id.
     pub mark: u32,
 }
 
 /// A listing of a product.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListingRow {
-    /// The product's id at the time the row was written; `merge` tells where it went since.
+    /// The product's id when the row was written; `merge` has its later target.
     pub product: u64,
     /// The shop.
     pub shop: String,
     /// The shop's item code.
     pub listing_id: String,
-    /// Its titles in the order they were first seen.
+    /// Titles in the order of first sight.
     pub titles: Vec<String>,
     /// The brand field.
     pub brand: Option<String>,
@@ -44,18 +50,18 @@ pub struct ListingRow {
     pub category: Option<String>,
     /// Price in won.
     pub price: Option<u32>,
-    /// Address of a picture.
+    /// URL of a picture.
     pub image: Option<String>,
-    /// Reviews at the first sight that told.
+    /// Number of reviews when first given.
     pub review_count: Option<u32>,
-    /// Start of its first broadcast, planned ones included.
+    /// Start of the first broadcast, planned ones included.
     pub first_at: UnixMillis,
-    /// Start of its last broadcast, planned ones included.
+    /// Start of the last broadcast, planned ones included.
     pub last_at: UnixMillis,
 }
 
 impl ListingRow {
-    /// What a table says of a listing.
+    /// A row from a table's listing.
     pub(crate) fn new(product: u64, listing: &identity::Listing) -> Self {
         Self {
             product,
@@ -72,7 +78,8 @@ impl ListingRow {
         }
     }
 
-    /// This row with what `other` says besides. What the later of them says of price, brand, category and picture counts.
+    /// Merges `other` into this row. Price, brand, category and picture come from the later of
+    /// them.
     pub(crate) fn with(mut self, other: &Self) -> Self {
         let later = (other.last_at, other.first_at) >= (self.last_at, self.first_at);
         let choose = |mine: Option<String>, theirs: &Option<String>| match (mine, theirs) {
@@ -95,7 +102,7 @@ impl ListingRow {
         self
     }
 
-    /// As identity sees it.
+    /// The listing as identity sees it.
     pub(crate) fn listing(&self) -> identity::Listing {
         identity::Listing {
             shop: self.shop.clone(),
@@ -113,17 +120,17 @@ impl ListingRow {
     }
 }
 
-/// What tells the listings of one product apart in its airings: bits of the key of shop and code.
+/// The mark of a listing within a product's airings: bits of the key of shop and code.
 pub(crate) fn listing_mark(shop: &str, listing_id: &str) -> u32 {
     u32::try_from(code_key(shop, listing_id) >> 32).unwrap_or(u32::MAX)
 }
 
-/// A broadcast that has begun.
+/// A past or current broadcast.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AiringRow {
-    /// The product's id at the time the row was written.
+    /// The product's id when the row was written.
     pub product: u64,
-    /// The listing, by bits of the key of its shop and code.
+    /// The listing's mark: bits of the key of its shop and code.
     pub listing: u32,
     /// Start of the slot.
     pub starts_at: UnixMillis,
@@ -131,72 +138,8 @@ pub struct AiringRow {
     pub channel: String,
     /// End of the slot.
     pub ends_at: UnixMillis,
-    /// Which of the listing's titles it had.
+    /// Index of its title in the listing's titles.
     pub title: u16,
-}
-
-/// How many titles have a word or a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct WordRow {
-    /// The word's or blocking key's key.
-    pub key: Key,
-    /// Titles that have it.
-    pub titles: u32,
-}
-
-/// How many listings teach something of a word, or of two.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LessonRow {
-    /// The number of the row in its file.
-    pub key: u64,
-    /// What they teach.
-    pub lesson: Lesson,
-    /// The word.
-    pub word: String,
-    /// The other word; empty where the lesson is of one.
-    pub other: String,
-    /// Listings that teach it.
-    pub listings: u32,
-}
-
-impl LessonRow {
-    /// Lessons as rows, in their order.
-    pub fn all(lessons: &Lessons) -> Vec<Self> {
-        let row = |(key, ((lesson, word, other), &listings)): (u64, (&(Lesson, String, String), &u32))| Self {
-            key,
-            lesson: *lesson,
-            word: word.clone(),
-            other: other.clone(),
-            listings,
-        };
-        (0..).zip(lessons).map(row).collect()
-    }
-
-    /// Adds what the row says to others.
-    pub fn add_to(self, lessons: &mut Lessons) {
-        let listings = lessons.entry((self.lesson, self.word, self.other)).or_default();
-        *listings = listings.saturating_add(self.listings);
-    }
-}
-
-/// A product that turned out to be another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MergeRow {
-    /// The id that is no longer given.
-    pub key: u64,
-    /// The product that it is.
-    pub into: u64,
-}
-
-/// A listing that a correction brought to another product.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MoveRow {
-    /// The product that had it; the same as `into` where it is back.
-    pub key: u64,
-    /// The listing, by bits of the key of its shop and code.
-    pub listing: u32,
-    /// The product that it is.
-    pub into: u64,
 }
 
 fn schema(fields: &[(&str, DataType, bool)]) -> SchemaRef {
@@ -209,7 +152,7 @@ fn batch(schema: SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch, Parqu
     RecordBatch::try_new(schema, columns).map_err(|error: ArrowError| ParquetError::ArrowError(error.to_string()))
 }
 
-/// The columns of a batch by name, under the types that a row wants.
+/// The columns of a batch by name and type.
 struct Columns<'a>(&'a RecordBatch);
 
 impl<'a> Columns<'a> {
@@ -394,129 +337,6 @@ impl Row for AiringRow {
             ends_at: UnixMillis(ends.value(at)),
             title: titles.value(at),
         };
-        Ok(places.iter().map(read).collect())
-    }
-}
-
-impl Row for WordRow {
-    const TABLE: Table = Table::Word;
-
-    fn schema() -> SchemaRef {
-        schema(&[("key", DataType::UInt64, false), ("titles", DataType::UInt32, false)])
-    }
-
-    fn key(&self) -> u64 {
-        self.key
-    }
-
-    fn batch(rows: &[Self]) -> Result<RecordBatch, ParquetError> {
-        let keys = UInt64Array::from_iter_values(rows.iter().map(|row| row.key));
-        let titles = UInt32Array::from_iter_values(rows.iter().map(|row| row.titles));
-        batch(Self::schema(), vec![Arc::new(keys), Arc::new(titles)])
-    }
-
-    fn read(batch: &RecordBatch, places: &[usize]) -> Result<Vec<Self>, &'static str> {
-        let columns = Columns(batch);
-        let (keys, titles) = (columns.wide("key")?, columns.narrow("titles")?);
-        Ok(places.iter().map(|&at| Self { key: keys.value(at), titles: titles.value(at) }).collect())
-    }
-}
-
-impl Row for LessonRow {
-    const TABLE: Table = Table::Lesson;
-
-    fn schema() -> SchemaRef {
-        schema(&[
-            ("key", DataType::UInt64, false),
-            ("lesson", DataType::UInt16, false),
-            ("word", DataType::Utf8, false),
-            ("other", DataType::Utf8, false),
-            ("listings", DataType::UInt32, false),
-        ])
-    }
-
-    fn key(&self) -> u64 {
-        self.key
-    }
-
-    fn batch(rows: &[Self]) -> Result<RecordBatch, ParquetError> {
-        let columns = vec![
-            Arc::new(UInt64Array::from_iter_values(rows.iter().map(|row| row.key))) as ArrayRef,
-            Arc::new(UInt16Array::from_iter_values(rows.iter().map(|row| row.lesson.code()))),
-            Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.word))),
-            Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.other))),
-            Arc::new(UInt32Array::from_iter_values(rows.iter().map(|row| row.listings))),
-        ];
-        batch(Self::schema(), columns)
-    }
-
-    fn read(batch: &RecordBatch, places: &[usize]) -> Result<Vec<Self>, &'static str> {
-        let columns = Columns(batch);
-        let (keys, lessons, listings) = (columns.wide("key")?, columns.small("lesson")?, columns.narrow("listings")?);
-        let (words, others) = (columns.text("word")?, columns.text("other")?);
-        let read = |&at: &usize| {
-            Ok(Self {
-                key: keys.value(at),
-                lesson: Lesson::of_code(lessons.value(at)).ok_or("lesson")?,
-                word: words.value(at).to_owned(),
-                other: others.value(at).to_owned(),
-                listings: listings.value(at),
-            })
-        };
-        places.iter().map(read).collect()
-    }
-}
-
-impl Row for MergeRow {
-    const TABLE: Table = Table::Merge;
-
-    fn schema() -> SchemaRef {
-        schema(&[("key", DataType::UInt64, false), ("into", DataType::UInt64, false)])
-    }
-
-    fn key(&self) -> u64 {
-        self.key
-    }
-
-    fn batch(rows: &[Self]) -> Result<RecordBatch, ParquetError> {
-        let keys = UInt64Array::from_iter_values(rows.iter().map(|row| row.key));
-        let into = UInt64Array::from_iter_values(rows.iter().map(|row| row.into));
-        batch(Self::schema(), vec![Arc::new(keys), Arc::new(into)])
-    }
-
-    fn read(batch: &RecordBatch, places: &[usize]) -> Result<Vec<Self>, &'static str> {
-        let columns = Columns(batch);
-        let (keys, into) = (columns.wide("key")?, columns.wide("into")?);
-        Ok(places.iter().map(|&at| Self { key: keys.value(at), into: into.value(at) }).collect())
-    }
-}
-
-impl Row for MoveRow {
-    const TABLE: Table = Table::Move;
-
-    fn schema() -> SchemaRef {
-        schema(&[
-            ("key", DataType::UInt64, false),
-            ("listing", DataType::UInt32, false),
-            ("into", DataType::UInt64, false),
-        ])
-    }
-
-    fn key(&self) -> u64 {
-        self.key
-    }
-
-    fn batch(rows: &[Self]) -> Result<RecordBatch, ParquetError> {
-        let keys = UInt64Array::from_iter_values(rows.iter().map(|row| row.key));
-        let listings = UInt32Array::from_iter_values(rows.iter().map(|row| row.listing));
-        let into = UInt64Array::from_iter_values(rows.iter().map(|row| row.into));
-        batch(Self::schema(), vec![Arc::new(keys), Arc::new(listings), Arc::new(into)])
-    }
-
-    fn read(batch: &RecordBatch, places: &[usize]) -> Result<Vec<Self>, &'static str> {
-        let columns = Columns(batch);
-        let (keys, listings, into) = (columns.wide("key")?, columns.narrow("listing")?, columns.wide("into")?);
-        let read = |&at: &usize| Self { key: keys.value(at), listing: listings.value(at), into: into.value(at) };
         Ok(places.iter().map(read).collect())
     }
 }

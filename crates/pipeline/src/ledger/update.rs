@@ -1,4 +1,4 @@
-//! A day's run: its table is resolved against the ledger, and what is new is appended.
+//! A day's update: its table is resolved against the ledger, and new rows are appended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,22 +12,22 @@ use super::commit::{New, Step};
 use super::head::Counted;
 use super::row::{AiringRow, ListingRow, MergeRow, MoveRow, Posting, listing_mark};
 use super::{Candidates, Error, Ledger, Merged, Sought, upper};
-use crate::read::catalogue::Catalogue;
+use crate::read::catalogue::{Catalogue, EntryId};
 use crate::read::history;
 
-/// The share of the titles in force at which those that wait come into force.
+/// Pending statistics come into force when they reach one in this many of the titles in force.
 const PENDING_SHARE: u64 = 10;
 
-/// What to bring into which ledger.
+/// The inputs of an update.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The ledger's folder; made where it is missing.
+    /// The ledger's folder; created if missing.
     pub ledger: PathBuf,
-    /// The day's tables, and how they are read.
+    /// The day's tables, and how to read them.
     pub history: history::Options,
 }
 
-/// Why a day was not brought in.
+/// Why a day can't be appended.
 #[derive(Debug, thiserror::Error)]
 pub enum UpdateError {
     /// The day's tables can't be read.
@@ -38,26 +38,26 @@ pub enum UpdateError {
     Ledger(#[from] Error),
 }
 
-/// What a run found and appended.
+/// The counts of an update.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// The ledger's version afterwards.
+    /// The ledger's new version.
     pub version: u64,
     /// Listings of the day's table.
     pub listings: usize,
-    /// Those whose shop and code were not known.
+    /// Listings whose shop and code were unknown.
     pub new_listings: usize,
     /// Products of the day's listings.
     pub products: usize,
-    /// Those that the day began.
+    /// Products that first appeared on this day.
     pub new_products: usize,
-    /// Products that turned out to be one.
+    /// Products merged into others.
     pub merges: usize,
-    /// Listings that corrections brought to another product.
+    /// Listings that corrections moved to another product.
     pub moved: usize,
-    /// Keys that were looked up.
+    /// Keys looked up.
     pub keys: usize,
-    /// Pairs of a key and a product that were found.
+    /// Pairs of a key and a product found.
     pub pairs: usize,
     /// Products whose listings were fetched.
     pub fetched_products: usize,
@@ -67,7 +67,7 @@ pub struct Report {
     pub airing_rows: usize,
     /// Rows appended to the table `block`.
     pub block_rows: usize,
-    /// Bytes read of the ledger.
+    /// Bytes read from the ledger.
     pub bytes_read: u64,
     /// Bytes appended.
     pub bytes_written: u64,
@@ -77,11 +77,11 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} listings, {} new, are {} products, {} new; {} products turned out to be others",
+            "{} listings ({} new) of {} products ({} new); {} products merged into others",
             self.listings, self.new_listings, self.products, self.new_products, self.merges
         )?;
         if self.moved > 0 {
-            writeln!(f, "corrections bring {} listings to another product", self.moved)?;
+            writeln!(f, "corrections moved {} listings to another product", self.moved)?;
         }
         writeln!(
             f,
@@ -89,7 +89,7 @@ impl fmt::Display for Report {
             self.keys, self.pairs, self.fetched_products, self.bytes_read
         )?;
         if self.listing_rows + self.airing_rows + self.block_rows + self.merges + self.moved == 0 {
-            return write!(f, "nothing is new: version {} of the ledger stays", self.version);
+            return write!(f, "nothing new: the ledger stays at version {}", self.version);
         }
         write!(
             f,
@@ -99,12 +99,13 @@ impl fmt::Display for Report {
     }
 }
 
-/// Reads the day's tables, resolves them against the ledger and appends what is new. A table that comes twice changes nothing, one that
-/// comes late is taken in like any other. Of the airings those are kept that have begun by `now`, so that a slot that is moved or
-/// cancelled beforehand leaves no trace; a table should reach back to the run before.
+/// Reads the day's tables, resolves them against the ledger, and appends new rows. A repeated table
+/// changes nothing, and a late one is appended like any other. Only airings that have begun by
+/// `now` are stored, so that slots moved or cancelled beforehand leave no trace; a table should
+/// reach back to the previous run.
 ///
 /// # Errors
-/// [`UpdateError`]; the ledger is as it was.
+/// [`UpdateError`]; the ledger is unchanged.
 pub async fn update(options: &Options, now: UnixMillis) -> Result<Report, UpdateError> {
     let mut ledger = Ledger::lock(&options.ledger, now)?;
     let day = history::tables(&options.history, now).await?;
@@ -113,12 +114,13 @@ pub async fn update(options: &Options, now: UnixMillis) -> Result<Report, Update
     Ok(report)
 }
 
-/// As [`update`], of a catalogue that was read. `watch` is told each step before it is taken, and may stop the run there.
+/// As [`update`], from a catalogue in memory. `watch` is called before each step, and may stop the
+/// run there.
 ///
-/// Returns what each entry of the catalogue resolved to.
+/// Returns the resolution of each entry of the catalogue.
 ///
 /// # Errors
-/// [`Error`]; the ledger is as it was.
+/// [`Error`]; the ledger is unchanged.
 pub fn append(
     ledger: &mut Ledger,
     catalogue: &Catalogue,
@@ -132,33 +134,34 @@ pub fn append(
     Ok((resolution, prepared.append(ledger, now, watch)?))
 }
 
-/// A day that was resolved against a ledger, and is not in it yet.
+/// A day resolved against a ledger, but not yet appended.
 pub(crate) struct Prepared {
-    /// What each entry of the catalogue resolved to.
+    /// The resolution of each entry of the catalogue.
     pub(crate) resolution: Resolution,
-    /// What was known of the products that the day's listings were compared with, under the ids that those have after the day.
+    /// Earlier records of the products that the day's listings were compared with, under those
+    /// products' ids after the day.
     pub(crate) before: BTreeMap<RowKey, ListingRow>,
-    /// What is known after the day of the listings that it speaks of.
+    /// Records of the day's listings after the day.
     pub(crate) rows: BTreeMap<RowKey, ListingRow>,
     merged: Merged,
     went: Went,
     new: New,
-    /// By how many products corrections parted more than they emptied.
+    /// Products that corrections created by splitting, minus those that they emptied.
     parted: i64,
     report: Report,
 }
 
-/// Where a day brings products and listings.
+/// The merges and moves of a day.
 #[derive(Debug, Default)]
 struct Went {
-    /// Products that it merges.
+    /// Merged products, with their targets.
     into: BTreeMap<u64, u64>,
     /// Listings that corrections move, by the product that had them and their mark.
     moved: BTreeMap<(u64, u32), u64>,
 }
 
 impl Went {
-    /// The product that `id` is.
+    /// The product that `id` was merged into.
     fn root(&self, mut id: u64) -> u64 {
         while let Some(&into) = self.into.get(&id) {
             id = into;
@@ -166,22 +169,23 @@ impl Went {
         id
     }
 
-    /// The product of a listing, by its mark, that was of `id` before the day.
+    /// The product of a listing, by its mark, that belonged to `id` before the day.
     fn of(&self, id: u64, listing: u32) -> u64 {
         self.root(self.moved.get(&(id, listing)).copied().unwrap_or(id))
     }
 
-    /// The products before the day whose rows have listings that are of others after it.
+    /// The products whose rows include listings that belong to others after the day.
     fn sources(&self) -> impl Iterator<Item = u64> {
         self.into.keys().copied().chain(self.moved.keys().map(|&(from, _)| from))
     }
 }
 
 impl Prepared {
-    /// Resolves a day's catalogue. The ledger's files stay as they are; statistics that have waited long enough come into force in it.
+    /// Resolves a day's catalogue. The ledger's files do not change; pending statistics come into
+    /// force in memory once there are enough.
     ///
     /// # Errors
-    /// [`Error::ReadOnly`], or which file can't be read.
+    /// [`Error::ReadOnly`], or an [`Error`] that names the unreadable file.
     pub(crate) fn resolve(
         ledger: &mut Ledger,
         catalogue: &Catalogue,
@@ -216,32 +220,32 @@ impl Prepared {
         Ok(Self { resolution, before, rows, merged, went, new, parted, report })
     }
 
-    /// The product that `id` is after the day.
+    /// The product that `id` belongs to after the day.
     pub(crate) fn root(&self, id: u64) -> u64 {
         self.went.root(self.merged.root(id))
     }
 
-    /// The product that a listing of `id` before the day is of after it.
+    /// The product after the day of a listing that belonged to `id` before.
     pub(crate) fn of(&self, id: u64, listing: u32) -> u64 {
         self.went.of(id, listing)
     }
 
-    /// Where merged products went before the day.
+    /// The merges and moves before the day.
     pub(crate) fn merged(&self) -> &Merged {
         &self.merged
     }
 
-    /// The ids that products had before the day whose listings are of `product` now.
+    /// The ids before the day of products whose listings belong to `product` after it.
     pub(crate) fn ids_before(&self, product: u64) -> impl Iterator<Item = u64> {
         let merged = self.went.into.keys().copied().filter(move |&id| self.root(id) == product);
         let moved = self.went.moved.iter().filter(move |(_, into)| self.root(**into) == product);
         merged.chain(moved.map(|(&(from, _), _)| from)).chain([product])
     }
 
-    /// Appends the day; what the run did.
+    /// Appends the day, and returns its counts.
     ///
     /// # Errors
-    /// [`Error`]; the ledger is as it was.
+    /// [`Error`]; the ledger is unchanged.
     pub(crate) fn append(
         self,
         ledger: &mut Ledger,
@@ -253,8 +257,8 @@ impl Prepared {
             let shop_of = |(product, shop, code): &RowKey| ((*product, listing_mark(shop, code)), shop.clone());
             let shops: BTreeMap<(u64, u32), String> = rows.keys().map(shop_of).collect();
             for airing in &new.airings {
-                let Some(shop) = shops.get(&(airing.product, airing.listing)) else { continue };
-                ledger.head.note(shop, airing.starts_at);
+                let shop = shops.get(&(airing.product, airing.listing));
+                ledger.head.note(shop.expect("the day's airings are of its listings"), airing.starts_at);
             }
             let count = |count: usize| u64::try_from(count).unwrap_or(0);
             let grown = (ledger.head.products + count(report.new_products)).saturating_add_signed(parted);
@@ -271,16 +275,16 @@ fn signed(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Product, shop and code: what a row of a listing is known by.
+/// The key of a listing's row: product, shop and code.
 pub(crate) type RowKey = (u64, String, String);
 
-/// A day, resolved against the ledger.
+/// A day in resolution against the ledger.
 struct Taken<'a> {
     catalogue: &'a Catalogue,
     resolution: Resolution,
-    /// The keys that each listing's product is to be found by.
+    /// The keys that find each listing's product.
     placed_keys: Vec<Vec<Key>>,
-    /// What the day adds to the statistics.
+    /// The day's additions to the statistics.
     counted: Statistics,
     merged: Merged,
     /// The day's own merges and moves.
@@ -290,11 +294,11 @@ struct Taken<'a> {
     keys: usize,
     candidates: Candidates,
     sought: Sought,
-    /// Listings whose shop and code were not known.
+    /// Listings whose shop and code were unknown.
     new_listings: usize,
-    /// Products that were fetched.
+    /// Products fetched.
     fetched: usize,
-    /// What corrections left of them or made of them, by the ids they had before the day's merges.
+    /// Known products after corrections, by their ids before the day's merges.
     known: BTreeSet<u64>,
 }
 
@@ -314,7 +318,7 @@ impl<'a> Taken<'a> {
             .iter()
             .map(|listing| !codes.contains(&(listing.shop.as_str(), listing.listing_id.as_str())))
             .collect();
-        let counted = day.counted(|index| is_new.get(index).copied().unwrap_or(false));
+        let counted = day.counted(|index| is_new[index]);
         let known = sought.known();
         let fetched = known.len();
         let (known, moved) = day.part(known, |id| merged.knows(id.0));
@@ -342,11 +346,11 @@ impl<'a> Taken<'a> {
         })
     }
 
-    fn product_of(&self, entry: usize) -> u64 {
-        self.resolution.listings.get(entry).map_or(0, |resolved| resolved.product.0)
+    fn product_of(&self, entry: EntryId) -> u64 {
+        self.resolution.listings[entry.index()].product.0
     }
 
-    /// What was known of each listing, under the product that it is now.
+    /// The earlier record of each listing, under its current product.
     fn rows_before(&self) -> BTreeMap<RowKey, ListingRow> {
         let mut rows: BTreeMap<RowKey, ListingRow> = BTreeMap::new();
         for ((product, shop, code), row) in &self.sought.listings {
@@ -358,10 +362,10 @@ impl<'a> Taken<'a> {
         rows
     }
 
-    /// What is known after the day of the listings that it speaks of.
+    /// Records of the day's listings after the day.
     fn rows(&self, before: &BTreeMap<RowKey, ListingRow>) -> BTreeMap<RowKey, ListingRow> {
         let mut rows: BTreeMap<RowKey, ListingRow> = BTreeMap::new();
-        for (index, entry) in self.catalogue.entries.iter().enumerate() {
+        for (index, entry) in self.catalogue.entries.iter_enumerated() {
             let (product, listing) = (self.product_of(index), &entry.listing);
             let key = (product, listing.shop.clone(), listing.listing_id.clone());
             let said = ListingRow::new(product, listing);
@@ -371,11 +375,11 @@ impl<'a> Taken<'a> {
         rows
     }
 
-    /// The keys to be stored that are not.
+    /// Keys to store that the ledger lacks.
     fn postings(&self) -> Vec<Posting> {
         let mut postings: BTreeSet<Posting> = BTreeSet::new();
         for (index, keys) in self.placed_keys.iter().enumerate() {
-            let mark = upper(self.product_of(index));
+            let mark = upper(self.product_of(EntryId::new(index)));
             postings.extend(keys.iter().map(|&key| Posting { key, mark }));
         }
         for it in &self.moved {
@@ -391,7 +395,7 @@ impl<'a> Taken<'a> {
         postings.into_iter().filter(|posting| !stored(posting)).collect()
     }
 
-    /// The airings of the day that have begun and that the ledger does not have.
+    /// The day's airings that have begun and that the ledger lacks.
     fn airings(
         &self,
         ledger: &Ledger,
@@ -400,7 +404,7 @@ impl<'a> Taken<'a> {
         now: UnixMillis,
     ) -> Result<Vec<AiringRow>, Error> {
         let known = rows.keys().filter(|key| before.contains_key(*key)).map(|(product, _, _)| upper(*product));
-        // What this day brings to another product still stands where it was.
+        // Rows that this day moves to another product still lie under the old one.
         let mut marks: Vec<u32> = known.chain(self.went.sources().map(upper)).collect();
         marks.sort_unstable();
         marks.dedup();
@@ -411,8 +415,8 @@ impl<'a> Taken<'a> {
             .collect();
         let mut airings: BTreeMap<(u64, u32, UnixMillis, String), AiringRow> = BTreeMap::new();
         for airing in self.catalogue.airings.iter().filter(|airing| airing.starts_at <= now) {
-            let Some(entry) = self.catalogue.entries.get(airing.entry) else { continue };
-            let (product, listing) = (self.product_of(airing.entry), &entry.listing);
+            let listing = &self.catalogue.entries[airing.entry].listing;
+            let product = self.product_of(airing.entry);
             let mark = listing_mark(&listing.shop, &listing.listing_id);
             let key = (product, mark, airing.starts_at, airing.channel.clone());
             if known.contains(&key) {
@@ -436,7 +440,7 @@ impl<'a> Taken<'a> {
 
     fn report(&self, ledger: &Ledger) -> Report {
         let known_now: BTreeSet<u64> = self.known.iter().map(|&id| self.went.root(id)).collect();
-        let products: BTreeSet<u64> = (0..self.catalogue.entries.len()).map(|entry| self.product_of(entry)).collect();
+        let products: BTreeSet<u64> = self.catalogue.entries.indices().map(|entry| self.product_of(entry)).collect();
         Report {
             version: ledger.head.version,
             listings: self.catalogue.entries.len(),

@@ -1,4 +1,4 @@
-//! The catalogue: every listing of the schedule and its history, with its titles and its airings.
+//! The catalogue: every listing of the schedule and the history, with its titles and airings.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
+use index_vec::{IndexVec, define_index_type};
 use sinsang_core::time::UnixMillis;
 use sinsang_identity::identity;
 
@@ -17,27 +18,40 @@ const LISTINGS: &str = sql!("listing");
 const TITLES: &str = sql!("listing_title");
 const AIRINGS: &str = sql!("airing");
 
-/// A listing as identity sees it, with what only a shopper needs to see.
-#[derive(Clone, Debug)]
+define_index_type! {
+    /// A listing's place in [`Catalogue::entries`].
+    pub struct EntryId = u32;
+}
+
+/// A value for each listing of a catalogue.
+pub type ByEntry<T> = IndexVec<EntryId, T>;
+
+define_index_type! {
+    /// A slot's place in [`Catalogue::airings`].
+    pub struct AiringId = u32;
+}
+
+/// A listing as identity sees it, with the fields that only shoppers need.
+#[derive(Clone, Debug, Default)]
 pub struct Entry {
-    /// What identity decides by.
+    /// The fields that identity compares.
     pub listing: identity::Listing,
     /// The channel of its latest slot.
     pub channel: String,
-    /// Price before the discount in won.
+    /// Price before the discount, in won.
     pub list_price: Option<u32>,
-    /// Address of its page.
+    /// Address of the listing's page.
     pub url: Option<String>,
 }
 
 /// One slot of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Airing {
-    /// Index of the listing in [`Catalogue::entries`].
-    pub entry: usize,
+    /// The listing.
+    pub entry: EntryId,
     /// Index of its title in that listing's titles.
     pub title: usize,
-    /// The channel's name.
+    /// The channel's name in this slot.
     pub channel: String,
     /// Start of the slot.
     pub starts_at: UnixMillis,
@@ -51,17 +65,20 @@ pub struct Airing {
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     /// The listings.
-    pub entries: Vec<Entry>,
-    /// Their slots.
-    pub airings: Vec<Airing>,
+    pub entries: ByEntry<Entry>,
+    /// The listings' slots.
+    pub airings: IndexVec<AiringId, Airing>,
 }
 
 /// Reads the catalogue from the repaired table `slots`.
 ///
 /// # Errors
-/// What the engine says, where the table is missing or memory runs out.
+/// The engine's error if the table is missing or memory runs out.
+///
+/// # Panics
+/// If the queries answer for different listings: they read one table.
 pub async fn read(context: &SessionContext) -> Result<Catalogue, DataFusionError> {
-    let mut entries: Vec<Entry> = Vec::new();
+    let mut entries: ByEntry<Entry> = IndexVec::new();
     for batch in ask(context, LISTINGS).await? {
         let row = Rows(&batch);
         for at in 0..batch.num_rows() {
@@ -85,28 +102,27 @@ pub async fn read(context: &SessionContext) -> Result<Catalogue, DataFusionError
             });
         }
     }
-    // Both answers are in the order of the entries, so one pass joins them.
-    let mut entry = 0;
+    // Both answers are ordered like the entries, so one pass joins them.
+    let mut entry = EntryId::new(0);
     for batch in ask(context, TITLES).await? {
         let row = Rows(&batch);
         for at in 0..batch.num_rows() {
             advance(&entries, &mut entry, &row, at)?;
-            if let (Some(entry), Some(title)) = (entries.get_mut(entry), row.text("title", at)?) {
-                entry.listing.titles.push(title);
-            }
+            entries[entry].listing.titles.extend(row.text("title", at)?);
         }
     }
-    let mut airings = Vec::new();
-    let mut entry = 0;
+    let mut airings = IndexVec::new();
+    let mut entry = EntryId::new(0);
     for batch in ask(context, AIRINGS).await? {
         let row = Rows(&batch);
         for at in 0..batch.num_rows() {
             advance(&entries, &mut entry, &row, at)?;
             let title = row.str("title", at)?;
-            let titles = entries.get(entry).map(|entry| entry.listing.titles.as_slice()).unwrap_or_default();
+            let titles = &entries[entry].listing.titles;
+            let title = titles.iter().position(|known| known == title);
             airings.push(Airing {
                 entry,
-                title: titles.iter().position(|known| known == title).unwrap_or(0),
+                title: title.expect("a slot's title is among those of its listing"),
                 channel: row.text("channel", at)?.unwrap_or_default(),
                 starts_at: row.time("starts_at", at)?,
                 ends_at: row.time("ends_at", at)?,
@@ -118,14 +134,15 @@ pub async fn read(context: &SessionContext) -> Result<Catalogue, DataFusionError
 }
 
 impl Catalogue {
-    /// Splits listings whose code was used for different things over time, into one entry for each thing: [`identity::resolve`] takes the
-    /// titles of one entry for one product. Returns how many codes were split.
+    /// Splits listings whose code was reused for different products, into one entry a product:
+    /// [`identity::resolve`] takes the titles of one entry for one product. Returns the number of
+    /// split codes.
     pub fn split_reused_codes(&mut self, policy: &identity::Policy) -> usize {
         let mut split = 0;
-        // For each title of each entry, the entry and the title that it becomes.
-        let mut places: Vec<Vec<(usize, usize)>> = Vec::with_capacity(self.entries.len());
-        for index in 0..self.entries.len() {
-            let Some(entry) = self.entries.get(index) else { break };
+        // By entry and title: the entry and title index after the split.
+        let mut places: ByEntry<Vec<(EntryId, usize)>> = IndexVec::with_capacity(self.entries.len());
+        for index in self.entries.indices() {
+            let entry = &self.entries[index];
             let titles = entry.listing.titles.len();
             let groups = identity::title_groups(&entry.listing, policy);
             if groups.len() < 2 {
@@ -136,25 +153,22 @@ impl Catalogue {
             let whole = entry.clone();
             let mut place = vec![(index, 0); titles];
             for (number, group) in groups.iter().enumerate() {
-                let to = if number == 0 { index } else { self.entries.len() };
+                let to = if number == 0 { index } else { self.entries.next_idx() };
                 let mut part = whole.clone();
-                part.listing.titles =
-                    group.iter().filter_map(|title| whole.listing.titles.get(*title).cloned()).collect();
+                part.listing.titles = group.iter().map(|title| whole.listing.titles[*title].clone()).collect();
                 for (position, title) in group.iter().enumerate() {
-                    if let Some(place) = place.get_mut(*title) {
-                        *place = (to, position);
-                    }
+                    place[*title] = (to, position);
                 }
-                match self.entries.get_mut(to) {
-                    Some(entry) => *entry = part,
-                    None => self.entries.push(part),
+                if number == 0 {
+                    self.entries[to] = part;
+                } else {
+                    self.entries.push(part);
                 }
             }
             places.push(place);
         }
         for airing in &mut self.airings {
-            let place = places.get(airing.entry).and_then(|titles| titles.get(airing.title));
-            (airing.entry, airing.title) = place.copied().unwrap_or((airing.entry, airing.title));
+            (airing.entry, airing.title) = places[airing.entry][airing.title];
         }
         if split > 0 {
             self.recount();
@@ -162,14 +176,13 @@ impl Catalogue {
         split
     }
 
-    /// Takes first and last airing and their number anew from the airings.
+    /// Recounts the airings of each listing, and its first and last one.
     fn recount(&mut self) {
         for entry in &mut self.entries {
             entry.listing.airings = 0;
         }
         for airing in &self.airings {
-            let Some(entry) = self.entries.get_mut(airing.entry) else { continue };
-            let listing = &mut entry.listing;
+            let listing = &mut self.entries[airing.entry].listing;
             if listing.airings == 0 {
                 (listing.first_at, listing.last_at) = (airing.starts_at, airing.starts_at);
             }
@@ -181,10 +194,12 @@ impl Catalogue {
 }
 
 /// Moves `entry` to the listing of row `at`.
-fn advance(entries: &[Entry], entry: &mut usize, row: &Rows<'_>, at: usize) -> Result<(), DataFusionError> {
+///
+/// # Panics
+/// If the listing is missing: both answers come from one table, in one order.
+fn advance(entries: &ByEntry<Entry>, entry: &mut EntryId, row: &Rows<'_>, at: usize) -> Result<(), DataFusionError> {
     let (shop, listing_id) = (row.str("shop", at)?, row.str("listing_id", at)?);
-    while entries.get(*entry).is_some_and(|known| known.listing.shop != shop || known.listing.listing_id != listing_id)
-    {
+    while entries[*entry].listing.shop != shop || entries[*entry].listing.listing_id != listing_id {
         *entry += 1;
     }
     Ok(())
@@ -227,11 +242,12 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Registers the table `listing_products`: shop, `listing_id`, product as 16 hex digits, and the channel of the listing's latest slot. Of a
-/// code that was used for several products the latest one counts.
+/// Registers the table `listing_products`: shop, `listing_id`, product as 16 hex digits, and the
+/// channel of the listing's latest slot. A code that several products used belongs to the latest
+/// one.
 ///
 /// # Errors
-/// What the engine says.
+/// The engine's error.
 pub fn register_products<'a>(
     context: &SessionContext,
     listings: impl Iterator<Item = (&'a Entry, identity::ProductId)>,

@@ -1,4 +1,4 @@
-//! The corrections file: found beside the tables, read, and held against the listings that there are.
+//! The corrections file: found beside the tables, parsed, and compared with the listings.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,37 +18,37 @@ use crate::read::catalogue::Catalogue;
 /// The file's name beside the tables.
 pub const FILE: &str = "corrections.toml";
 
-/// Names of absent listings that a report tells.
+/// Absent listings that a report names.
 const ABSENT_TOLD: usize = 5;
 
 /// Why corrections can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file can't be read: name another one, or see who may read it.
+    /// The file can't be read: name another one, or check its permissions.
     #[error("{}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The file is in another encoding.
+    /// The file is not UTF-8.
     #[error("{}: byte {at} is not UTF-8: save the file as UTF-8", path.display())]
     Encoding {
         /// The file.
         path: PathBuf,
-        /// The first byte that is wrong, from 0.
+        /// Offset of the first invalid byte, from 0.
         at: usize,
     },
-    /// What is in it can't be used.
+    /// The content is invalid.
     #[error(transparent)]
     Corrections(#[from] correction::Error),
 }
 
-/// The text of a corrections file.
+/// Decodes the text of a corrections file, without its byte order mark.
 ///
 /// # Errors
-/// [`Error::Encoding`].
+/// [`Error::Encoding`] if the bytes are not UTF-8.
 pub fn text(bytes: Vec<u8>, path: &Path) -> Result<String, Error> {
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
@@ -60,7 +60,7 @@ pub fn text(bytes: Vec<u8>, path: &Path) -> Result<String, Error> {
     })
 }
 
-/// The corrections of a text that are in force at `now`, their names in the form that tables have them in.
+/// Parses the corrections in force at `now`. Names are cleaned as in tables.
 ///
 /// # Errors
 /// [`enum@Error`], with line and column.
@@ -71,13 +71,14 @@ pub fn parse(text: &str, path: &Path, now: UnixMillis) -> Result<Corrections, Er
 /// Reads the corrections of `path` that are in force at `now`.
 ///
 /// # Errors
-/// [`enum@Error`], with line and column where the file is wrong.
+/// [`enum@Error`], with line and column if the content is invalid.
 pub fn read(path: &Path, now: UnixMillis) -> Result<Corrections, Error> {
     let bytes = read_bytes(path, SETTINGS_BYTES).map_err(|source| Error::Read { path: path.to_owned(), source })?;
     parse(&text(bytes, path)?, path, now)
 }
 
-/// The file `named`, or `corrections.toml` in `folder`, or else none. A link that leads nowhere is an error: decisions are not to vanish.
+/// Reads the file `named`, or else `corrections.toml` in `folder`; without either there are no
+/// corrections. A dangling link is an error, so that decisions never vanish silently.
 ///
 /// # Errors
 /// As [`read`].
@@ -88,20 +89,22 @@ pub fn find(named: Option<&Path>, folder: Option<&Path>, now: UnixMillis) -> Res
     named.or(beside.as_deref()).map_or_else(|| Ok(Corrections::default()), |path| read(path, now))
 }
 
-/// What corrections came to.
+/// Counts of corrections, and those without effect.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// How many there are.
+    /// The corrections by kind.
     #[serde(flatten)]
     pub counts: Counts,
-    /// Listings named that are neither in the tables nor among what a ledger had looked up, as `SHOP:CODE`.
+    /// Named listings that are absent from the tables and from the listings looked up in the
+    /// ledger, as `SHOP:CODE`.
     pub absent: Vec<String>,
-    /// Products whose listings were given several verdicts, of which the most cautious holds.
+    /// Products whose listings have several corrected verdicts; the most cautious holds.
     pub contradicted: usize,
 }
 
 impl Report {
-    /// What `corrections` are to the listings of `catalogue`; `contradicted` products of it were given several verdicts.
+    /// Compares `corrections` with the listings of `catalogue`. `contradicted` is the number of
+    /// products with several corrected verdicts.
     pub fn new(corrections: &Corrections, catalogue: &Catalogue, contradicted: usize) -> Self {
         let there: BTreeSet<(&str, &str)> = catalogue
             .entries
@@ -113,7 +116,7 @@ impl Report {
         Self { counts: corrections.counts(), absent, contradicted }
     }
 
-    /// Whether there is nothing to tell.
+    /// Whether there is nothing to report.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -122,14 +125,14 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { counts, absent, contradicted } = self;
-        write!(f, "corrections: {counts}, {} of them not on record here", absent.len())?;
+        write!(f, "corrections: {counts}, {} of them on unknown listings", absent.len())?;
         if !absent.is_empty() {
             let more = if absent.len() > ABSENT_TOLD { " …" } else { "" };
             let told: Vec<&str> = absent.iter().take(ABSENT_TOLD).map(String::as_str).collect();
             write!(f, " ({}{more})", told.join(", "))?;
         }
         if *contradicted > 0 {
-            write!(f, "; {contradicted} products were given several verdicts, of which the most cautious holds")?;
+            write!(f, "; {contradicted} products have several corrected verdicts: the most cautious holds")?;
         }
         Ok(())
     }

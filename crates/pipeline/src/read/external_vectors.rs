@@ -1,8 +1,8 @@
-//! What the AI lab hands in, as Parquet: vectors of users and products in a space of its own, or ready lists by user. `docs/taste.md` tells
-//! the columns. Our own tastes stay beside them, for whoever is missing.
+//! The AI lab's files in Parquet: vectors of users and products in the lab's own space, or ready
+//! lists by user. `docs/taste.md` specifies the columns. Our own tastes still serve users and
+//! products that the lab's files lack.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray as _, Float64Array, StringArray};
@@ -11,7 +11,7 @@ use datafusion::arrow::datatypes::{DataType, Float64Type, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
-use serde::Serialize;
+use sinsang_core::pack::board::product_id;
 use sinsang_tables::Error as InputError;
 use sinsang_tables::value::clean;
 use sinsang_taste::{DIMS, Foreign, Refused};
@@ -21,12 +21,16 @@ use crate::read::forgotten::Whose;
 use crate::read::rules::{LabRules, On};
 use crate::read::source::DEFAULT_PAGE_BYTES;
 
-/// Rows decoded at once, each of up to [`MOST_WIDTH`] numbers.
+mod report;
+
+pub use report::{FileReport, Report};
+
+/// Rows decoded at a time, each of up to [`MOST_WIDTH`] numbers.
 const BATCH_ROWS: usize = 1_024;
-/// The widest vectors.
+/// The most numbers in a vector or list.
 const MOST_WIDTH: usize = 4_096;
 
-/// Why nothing of the lab's can be used.
+/// Why the lab's files can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file can't be opened.
@@ -34,18 +38,18 @@ pub enum Error {
     Open {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A file is no whole Parquet file, or would take too much memory.
+    /// A file is not a complete Parquet file, or would take too much memory.
     #[error(transparent)]
     File(InputError),
-    /// A file can't be taken apart.
+    /// A file's Parquet structure is invalid.
     #[error("{}: {source}", path.display())]
     Parquet {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The decoder's error.
         source: ParquetError,
     },
     /// A batch can't be read.
@@ -53,9 +57,9 @@ pub enum Error {
     Batch {
         /// The file.
         path: PathBuf,
-        /// The row before it, from 1.
+        /// The last row read, from 1.
         row: usize,
-        /// What is wrong.
+        /// The decoder's error.
         source: ArrowError,
     },
     /// A column is missing or of another type.
@@ -63,22 +67,22 @@ pub enum Error {
     Column {
         /// The file.
         path: PathBuf,
-        /// The column.
+        /// The column's name.
         column: &'static str,
-        /// What is wrong with it.
+        /// The problem, as the rest of the sentence.
         what: String,
     },
-    /// Vectors of users and products don't belong together.
+    /// Vectors of users and products differ in width.
     #[error(
-        "{}: vectors of users have {users} numbers, those of products {products}: hand in both from one training",
+        "{}: user vectors have {users} numbers, product vectors {products}: provide both files from one training",
         path.display()
     )]
     Widths {
         /// The users' file.
         path: PathBuf,
-        /// Their width.
+        /// Numbers in a user's vector.
         users: usize,
-        /// The products' width.
+        /// Numbers in a product's vector.
         products: usize,
     },
     /// The vectors can't be served.
@@ -86,110 +90,35 @@ pub enum Error {
     Refused {
         /// The products' file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: Refused,
     },
 }
 
-/// What one file brought.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct FileReport {
-    /// Rows of it.
-    pub rows: usize,
-    /// Rows that are used.
-    pub used: usize,
-    /// Rows set aside, by reason, with the first row of each, from 1.
-    pub aside: BTreeMap<&'static str, (usize, usize)>,
-}
-
-impl FileReport {
-    fn set_aside(&mut self, reason: &'static str) {
-        let row = self.rows;
-        self.aside.entry(reason).or_insert((0, row)).0 += 1;
-    }
-}
-
-impl fmt::Display for FileReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} rows", self.used, self.rows)?;
-        for (reason, (rows, first)) in &self.aside {
-            write!(f, "; {reason}: {rows}, first row {first}")?;
-        }
-        Ok(())
-    }
-}
-
-/// What the lab handed in, and how far it reaches.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Report {
-    /// Numbers of a vector.
-    pub width: usize,
-    /// The share of the products' squares that 64 dimensions keep.
-    pub kept: f64,
-    /// The file of users.
-    pub users: Option<FileReport>,
-    /// The file of products.
-    pub products: Option<FileReport>,
-    /// The file of lists.
-    pub lists: Option<FileReport>,
-    /// Products of the board that have a vector, and all of it.
-    pub board: (usize, usize),
-    /// Of our users with tastes, those with a vector or a list of the lab's, and all of them.
-    pub covered_users: (usize, usize),
-}
-
-impl fmt::Display for Report {
-    #[expect(clippy::cast_precision_loss, reason = "counts for a percentage")]
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let share = |(some, all): (usize, usize)| if all == 0 { 0.0 } else { some as f64 * 100.0 / all as f64 };
-        writeln!(
-            f,
-            "from the lab: {:.1} % of {} products of the board, {:.1} % of {} users; the rest is ours",
-            share(self.board),
-            self.board.1,
-            share(self.covered_users),
-            self.covered_users.1
-        )?;
-        if self.products.is_some() {
-            writeln!(
-                f,
-                "  vectors of {} numbers, {:.1} % of their squares kept in {DIMS}",
-                self.width,
-                self.kept * 100.0
-            )?;
-        }
-        for (name, file) in [("users", &self.users), ("products", &self.products), ("lists", &self.lists)] {
-            if let Some(file) = file {
-                writeln!(f, "  {name}: {file}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What is taken from the lab.
+/// The lab's vectors and lists for the products of one board.
 #[derive(Clone, Debug, Default)]
 pub struct Lab {
-    /// Vectors of products of the board.
+    /// Vectors of the board's products.
     pub products: BTreeMap<u64, [i8; DIMS]>,
-    /// Vectors of users.
+    /// Vectors of users, by name.
     pub users: BTreeMap<String, [i8; DIMS]>,
-    /// Products of the board by user, the best first.
+    /// Products of the board by user, best first.
     pub lists: BTreeMap<String, Vec<u64>>,
-    /// Bits of the surfaces that vectors are for.
+    /// Bits of the surfaces on which the vectors are used.
     pub surfaces: u8,
-    /// What came of the files.
+    /// Counts of rows read and users covered.
     pub report: Report,
-    /// Those of its users who have a taste of ours.
+    /// Users of the lab's files who have a taste of ours.
     ours: BTreeSet<String>,
 }
 
 impl Lab {
-    /// Reads what `rules` name, as seen from `folder`. `board` are the products that surfaces choose from. Users are named by their keys
-    /// under the hasher from here on, and those who asked to be forgotten are left out.
+    /// Reads the files that `rules` name, relative to `folder`. `board` holds the products that
+    /// surfaces choose from. Users are named by their keys under the hasher; forgotten users are
+    /// skipped.
     ///
     /// # Errors
-    /// An [`Error`] that names the file and the column or row.
+    /// An [`Error`] that names the file, and the column or row.
     pub fn read(
         rules: &LabRules,
         folder: &Path,
@@ -208,12 +137,12 @@ impl Lab {
         Ok((report.users.is_some() || report.lists.is_some()).then_some(lab))
     }
 
-    /// The longest list.
+    /// Length of the longest list.
     pub fn longest(&self) -> usize {
         self.lists.values().map(Vec::len).max().unwrap_or(0)
     }
 
-    /// Adds what was handed in to one of our users' tastes.
+    /// Adds the lab's vector and list to the taste of one of our users.
     pub fn join(&mut self, user: &mut UserTaste) {
         let (covered, all) = &mut self.report.covered_users;
         *all += 1;
@@ -224,7 +153,7 @@ impl Lab {
         self.complete(user);
     }
 
-    /// The users who are in a file of the lab's alone, once all of ours were [joined](Self::join).
+    /// The users in the lab's files only. Call it after all of ours were [joined](Self::join).
     pub fn others(&self, vocabulary: &Vocabulary) -> Vec<UserTaste> {
         let theirs: BTreeSet<&String> = self.users.keys().chain(self.lists.keys()).collect();
         let taste = |user: &String| {
@@ -252,7 +181,8 @@ impl Lab {
             user.near.clear();
         }
         if let Some(list) = self.lists.get(&user.user_id) {
-            // The first of the list weighs most. What was passed over says nothing beside it.
+            // The head of the list weighs most. Impressions without a click carry no information
+            // beside it.
             user.notes = list.iter().zip((1..=31).rev()).map(|(product, steps)| (*product, steps)).collect();
         }
     }
@@ -269,12 +199,12 @@ impl Lab {
         let mut of_board: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
         let mut other = 0;
         read_vectors(products, "product_id", &mut report, &mut width, |id, vector| match product_id(id) {
-            None => Err("product_id is no id of 16 hex digits"),
+            None => Err("product_id is not 16 hex digits"),
             Some(id) if !board.contains(&id) => {
                 other += 1;
                 Ok(())
             }
-            Some(id) if of_board.contains_key(&id) => Err("product_id came before"),
+            Some(id) if of_board.contains_key(&id) => Err("duplicate product_id"),
             Some(id) => {
                 of_board.insert(id, vector);
                 Ok(())
@@ -299,13 +229,13 @@ impl Lab {
         read_vectors(users, "user_id", &mut report, &mut width, |id, vector| {
             if vector.len() != product_width {
                 foreign_width = Some(vector.len());
-                return Err("vector has another width than those of products");
+                return Err("vector differs in width from the products' vectors");
             }
             let name = named(id, whose)?;
             if known.contains_key(&name) {
-                return Err("user_id came before");
+                return Err("duplicate user_id");
             }
-            known.insert(name, foreign.user(&vector).ok_or("vector tells no product from another")?);
+            known.insert(name, foreign.user(&vector).ok_or("vector scores all products the same")?);
             Ok(())
         })?;
         if let Some(users_width) = foreign_width.filter(|_| report.used == 0) {
@@ -342,21 +272,21 @@ impl Lab {
                 };
                 match name.map(|name| self.lists.insert(name, chosen)) {
                     Err(reason) => report.set_aside(reason),
-                    Ok(Some(_)) => report.set_aside("user_id came before; the later list counts"),
+                    Ok(Some(_)) => report.set_aside("duplicate user_id; the later list counts"),
                     Ok(None) => report.used += 1,
                 }
             }
             Ok(())
         })?;
         if unknown > 0 {
-            report.aside.insert("listed products that are not on the board", (unknown, 0));
+            report.aside.insert("listed products not on the board", (unknown, 0));
         }
         self.report.lists = Some(report);
         Ok(())
     }
 }
 
-/// The name of the user whom the lab calls `id`.
+/// The name under our keys of the user whom the lab calls `id`.
 fn named(id: &str, whose: Whose<'_>) -> Result<String, &'static str> {
     match () {
         () if clean(id).0.is_empty() => Err("user_id is blank"),
@@ -365,10 +295,10 @@ fn named(id: &str, whose: Whose<'_>) -> Result<String, &'static str> {
     }
 }
 
-/// Hands over the user of each row of a file of the lab's.
+/// Passes the user of each row of a lab file to `take`.
 ///
 /// # Errors
-/// Where the file can't be read.
+/// An [`Error`] if the file can't be read.
 pub fn each_user(path: &Path, take: &mut dyn FnMut(&str)) -> Result<(), Error> {
     each_batch(path, ["user_id", "user_id"], |[ids, _]| {
         texts(path, "user_id", ids)?.iter().flatten().for_each(&mut *take);
@@ -376,11 +306,8 @@ pub fn each_user(path: &Path, take: &mut dyn FnMut(&str)) -> Result<(), Error> {
     })
 }
 
-fn product_id(text: &str) -> Option<u64> {
-    (text.len() == 16).then(|| u64::from_str_radix(text, 16).ok()).flatten()
-}
-
-/// Hands over each row with a text and a vector that can be used; `take` says what is wrong with one that can't.
+/// Passes each usable row, a text and a vector, to `take`, which returns the reason to set a row
+/// aside.
 fn read_vectors(
     path: &Path,
     id: &'static str,
@@ -409,10 +336,10 @@ fn read_vectors(
     })
 }
 
-/// The numbers of a vector; the first that can be used sets the file's width.
+/// The numbers of a vector. The file's first usable vector sets its width.
 fn usable(vector: &Float64Array, width: &mut Option<usize>) -> Result<Vec<f64>, &'static str> {
     if vector.null_count() > 0 || vector.values().iter().any(|value| !value.is_finite()) {
-        return Err("vector has a number that is none");
+        return Err("vector has a null or non-finite number");
     }
     if vector.is_empty() || vector.len() > MOST_WIDTH {
         return Err("vector is empty or too wide");
@@ -421,15 +348,15 @@ fn usable(vector: &Float64Array, width: &mut Option<usize>) -> Result<Vec<f64>, 
         return Err("vector is all 0");
     }
     if vector.values().iter().any(|value| value.abs() > 1e12) {
-        return Err("vector is too long");
+        return Err("vector has a number beyond 1e12");
     }
     if *width.get_or_insert(vector.len()) != vector.len() {
-        return Err("vector has another width than those before");
+        return Err("vector differs in width from those before");
     }
     Ok(vector.values().to_vec())
 }
 
-/// Hands over the batches of two columns.
+/// Passes the batches of two columns to `take`.
 fn each_batch(
     path: &Path,
     columns: [&'static str; 2],
@@ -447,7 +374,7 @@ fn each_batch(
     let values = builder.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
     let values = values.map(ColumnChunkMetaData::num_values).max().unwrap_or(0);
     if values > rows.max(1).saturating_mul(i64::try_from(MOST_WIDTH).unwrap_or(i64::MAX)) {
-        let what = format!("has {values} values in a row group, and lists of at most {MOST_WIDTH} are read");
+        let what = format!("has {values} values in a row group: lists may have at most {MOST_WIDTH}");
         let [_, column] = columns;
         return Err(Error::Column { path: path.to_owned(), column, what });
     }
@@ -475,12 +402,12 @@ fn texts(path: &Path, column: &'static str, array: &ArrayRef) -> Result<StringAr
     Ok(cast.as_string::<i32>().clone())
 }
 
-/// The lists of a column, each cast to arrays of `of`.
+/// The lists of a column, each cast to an array of `of`.
 fn list_of(path: &Path, column: &'static str, array: &ArrayRef, of: &DataType) -> Result<Vec<Option<ArrayRef>>, Error> {
     let found = || Error::Column {
         path: path.to_owned(),
         column,
-        what: format!("is {}, expected a list or a list of fixed size of {of}", array.data_type()),
+        what: format!("is {}, expected a list or fixed-size list of {of}", array.data_type()),
     };
     let values: Vec<Option<ArrayRef>> = match array.data_type() {
         DataType::List(_) => array.as_list::<i32>().iter().collect(),

@@ -1,5 +1,5 @@
-//! Viewers who asked to be forgotten: a list of their names beside the tables. A build leaves all that they did out of everything, so the next
-//! publish is without them; `sinsang forget` finds and removes what else knows them.
+//! Viewers to forget: a list of names beside the tables. A build ignores all their events, so the
+//! next snapshot lacks them; `sinsang forget` finds and removes their traces elsewhere.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,12 +13,12 @@ use sinsang_tables::value::{clean, spellings};
 
 use crate::read::rekey::Renamed;
 
-/// The file of the list: a line a viewer, 16 hex digits of a user's key, `d` and 16 of a device's.
+/// The list's file, one viewer a line: 16 hex digits of a user's key, or `d` and 16 of a device's.
 pub const FILE: &str = "forgotten.txt";
-/// Bytes of the list: of over ten million viewers.
+/// Byte limit of the list: over ten million viewers.
 const FILE_BYTES: u64 = 256 << 20;
 
-/// Why nobody is forgotten.
+/// Why the list of viewers to forget can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The list can't be read or written.
@@ -26,44 +26,44 @@ pub enum Error {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A line of the list is none.
-    #[error("{}, line {line}: '{text}' is no viewer's name: 16 hex digits, or d and 16", path.display())]
+    /// A line is not a viewer's name.
+    #[error("{}, line {line}: '{text}' is not a viewer's name: write 16 hex digits, or d and 16", path.display())]
     Line {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What stands there.
+        /// The line's text, cut at 40 characters.
         text: String,
     },
-    /// There is no folder of tables.
-    #[error("{} is no folder of tables", path.display())]
+    /// The path is not a folder.
+    #[error("{} is not a folder: name the folder of the tables", path.display())]
     NoFolder {
-        /// What was given.
+        /// The path given.
         path: PathBuf,
     },
-    /// An id is none.
-    #[error("'{id}' is no id: it is blank")]
+    /// An id is blank.
+    #[error("'{id}' is blank: give an id")]
     NoId {
-        /// What was given.
+        /// The id given.
         id: String,
     },
-    /// No key for users.
+    /// No key to hash users with.
     #[error("no key to hash users with: set SINSANG_USER_KEY to the edge's USER_KEY")]
     NoUserKey,
 }
 
-/// Viewers to be forgotten, by their names.
+/// Names of the viewers to forget.
 #[derive(Clone, Debug, Default)]
 pub struct Forgotten {
     names: BTreeSet<ViewerName>,
 }
 
 impl Forgotten {
-    /// Reads the list of the tables in `folder`; without one nobody is forgotten.
+    /// Reads the list beside the tables in `folder`; a missing file is an empty list.
     ///
     /// # Errors
     /// An [`Error`] that names the file and the line.
@@ -71,7 +71,7 @@ impl Forgotten {
         Self::read_file(&folder.join(FILE))
     }
 
-    /// Reads the list at `path`; without one nobody is forgotten.
+    /// Reads the list at `path`; a missing file is an empty list.
     ///
     /// # Errors
     /// An [`Error`] that names the file and the line.
@@ -88,7 +88,7 @@ impl Forgotten {
         Ok(Self { names })
     }
 
-    /// The same viewers by all their names.
+    /// Adds the other names of each user.
     #[must_use]
     pub fn by_all_names(mut self, renamed: &Renamed) -> Self {
         let users: Vec<UserKey> = self.users().flat_map(|key| renamed.all(key)).collect();
@@ -96,32 +96,32 @@ impl Forgotten {
         self
     }
 
-    /// Whether nobody is.
+    /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
     }
 
-    /// Whether the viewer is whom `name` names.
+    /// Whether the list holds the viewer `name`.
     pub fn holds(&self, name: &str) -> bool {
         ViewerName::parse(name).is_some_and(|name| self.names.contains(&name))
     }
 
-    /// All names, as events have them.
+    /// All names, spelled as in events.
     pub fn names(&self) -> impl Iterator<Item = String> {
         self.names.iter().map(ToString::to_string)
     }
 
-    /// Writes the users among them to `path`, a line each, for whoever publishes the snapshot that is without them.
+    /// Writes the users among them to `path`, one a line, for publishing a snapshot without them.
     ///
     /// # Errors
-    /// [`Error::File`].
+    /// [`Error::File`] if the file can't be written.
     pub fn write_users(&self, path: &Path) -> Result<(), Error> {
         let lines: Vec<String> = self.users().map(|key| key.to_string()).collect();
         replace(path, lines.join("\n").as_bytes(), Access::Everybody)
             .map_err(|source| Error::File { path: path.to_owned(), source })
     }
 
-    /// The keys of the users among them: packs know no devices.
+    /// The keys of the users among them; packs hold no devices.
     pub fn users(&self) -> impl Iterator<Item = UserKey> {
         self.names.iter().filter_map(|name| match name {
             ViewerName::User(key) => Some(*key),
@@ -130,56 +130,57 @@ impl Forgotten {
     }
 }
 
-/// How a build names users, and whom it leaves out.
+/// How a build names users, and which of them it leaves out.
 #[derive(Clone, Copy, Debug)]
 pub struct Whose<'a> {
-    /// Makes names of ids.
+    /// Hashes ids to names.
     pub hasher: &'a UserHasher,
-    /// Which names are one user's.
+    /// Which names belong to one user.
     pub renamed: &'a Renamed,
-    /// Who is left out, by all their names.
+    /// Viewers to leave out, by all their names.
     pub forgotten: &'a Forgotten,
 }
 
 impl Whose<'_> {
-    /// The name of the user whom a file calls `id`, cleaned as tables are read.
+    /// The name of the user with the file's `id`, cleaned as in tables.
     pub fn name(&self, id: &str) -> String {
         self.renamed.one(self.hasher.key(&clean(id).0)).to_string()
     }
 
-    /// Whether that user asked to be forgotten, be it under the id as it stands.
+    /// Whether the user is forgotten, under any name or under the raw id.
     pub fn is_forgotten(&self, id: &str) -> bool {
         self.forgotten.holds(&self.name(id)) || self.forgotten.holds(&self.hasher.key(id).to_string())
     }
 }
 
-/// Somebody who is to be forgotten.
+/// A viewer to forget.
 #[derive(Clone, Debug)]
 pub struct Subject {
-    /// What was given: the app's id of a user or a device, or a device's name.
+    /// The id or name given: the app's id of a user or a device, or a device's name.
     pub given: String,
-    /// The ways in which the id may be spelled where it stands in clear; of what was given as a name there are none.
+    /// Spellings of the id where it is stored in clear text; empty if a name was given.
     pub ids: BTreeSet<String>,
-    /// The names that events and packs know them by.
+    /// The viewer's names in events and packs.
     pub names: BTreeSet<ViewerName>,
 }
 
 impl Subject {
-    /// The user whom the app calls `id`, by each of `hashers`. An id is told by the app, and cleaned where tables are read: a name for each
-    /// spelling, so that no difference between the two keeps anything.
+    /// The user with the app's `id`, under each of `hashers`. The app sends raw ids and tables hold
+    /// cleaned ones: every spelling gets a name, so that a difference between them leaves no trace
+    /// behind.
     ///
     /// # Errors
-    /// [`Error::NoId`].
+    /// [`Error::NoId`] if the id is blank.
     pub fn user(id: &str, hashers: &[UserHasher]) -> Result<Self, Error> {
         let ids = Self::ids(id)?;
         let names = ids.iter().flat_map(|id| hashers.iter().map(|hasher| ViewerName::User(hasher.key(id)))).collect();
         Ok(Self { given: id.to_owned(), ids, names })
     }
 
-    /// The device that the app calls `id`, or that events name so: `d` and 16 hex digits.
+    /// The device with the app's `id`, or with the name that events use: `d` and 16 hex digits.
     ///
     /// # Errors
-    /// [`Error::NoId`].
+    /// [`Error::NoId`] if the id is blank.
     pub fn device(id: &str, hashers: &[UserHasher]) -> Result<Self, Error> {
         let mut ids = Self::ids(id)?;
         let mut names: BTreeSet<ViewerName> =
@@ -191,7 +192,7 @@ impl Subject {
         Ok(Self { given: id.to_owned(), ids, names })
     }
 
-    /// The same, by the names that they have under another key too.
+    /// Adds the names under another key.
     #[must_use]
     pub fn by_all_names(self, renamed: &Renamed) -> Self {
         let Forgotten { names } = Forgotten { names: self.names }.by_all_names(renamed);
@@ -203,27 +204,27 @@ impl Subject {
     }
 }
 
-/// Makes hashers of the secret that is in use, and of the one before or after it while it is changed.
+/// Makes hashers of the current secret and, during a key change, of the one before or after it.
 ///
 /// # Errors
-/// [`Error::NoUserKey`] where the first is empty.
+/// [`Error::NoUserKey`] if the current secret is empty.
 pub fn hashers(user_key: &str, other: Option<&str>) -> Result<Vec<UserHasher>, Error> {
     let first = UserHasher::new(user_key.as_bytes()).ok_or(Error::NoUserKey)?;
     Ok(std::iter::once(first).chain(other.and_then(|other| UserHasher::new(other.as_bytes()))).collect())
 }
 
-/// What came of adding viewers to the list.
+/// The result of adding viewers to the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Added {
-    /// Those who were added.
+    /// Viewers added.
     pub added: usize,
-    /// Those who were on it already.
+    /// Viewers already listed.
     pub known: usize,
-    /// The list.
+    /// The list's file.
     pub list: PathBuf,
 }
 
-/// Adds `subjects` to the list of the tables in `folder`; a dry run only counts.
+/// Adds `subjects` to the list beside the tables in `folder`; a dry run only counts.
 ///
 /// # Errors
 /// An [`Error`] that names the file.
@@ -234,7 +235,7 @@ pub fn add(folder: &Path, subjects: &[Subject], is_dry_run: bool) -> Result<Adde
     let Forgotten { mut names } = Forgotten::read(folder)?;
     let list = folder.join(FILE);
     let (mut lines, mut added, mut known) = (String::new(), 0, 0);
-    // Whoever added a line by hand may have left it without an end.
+    // A line added by hand may lack its line feed.
     let is_open = read_bytes(&list, FILE_BYTES).is_ok_and(|bytes| bytes.last().is_some_and(|last| *last != b'\n'));
     for subject in subjects {
         let new: Vec<ViewerName> = subject.names.iter().filter(|name| names.insert(**name)).copied().collect();

@@ -1,18 +1,21 @@
-//! The history and the schedule to come, read in one place: listings, the products that they are, and how far back the records reach.
+//! The history and the upcoming schedule, read together: listings, their products, and how far back
+//! the records reach.
 //!
 //! ```text
 //! broadcasts ─ source ─ schedule ─ slots ─ catalogue ─ identity ─ products, reach
 //! ```
 //!
-//! Where a ledger keeps the past, `ledger/recall.rs` makes the same of a day's tables and of what the ledger knows of their products.
+//! With a ledger, `ledger/recall.rs` builds the same from one day's tables and the ledger's records
+//! of their products.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
+use index_vec::{IndexVec, index_vec};
 use sinsang_core::time::UnixMillis;
-use sinsang_identity::identity::{self, Policy, ProductId, Resolution};
+use sinsang_identity::identity::{self, Policy, ProductId, Resolution, Resolved};
 use sinsang_identity::verdict::Reach;
 use sinsang_run::progress::{Progress, Unit};
 use sinsang_run::{count, stage};
@@ -22,95 +25,102 @@ use tracing::Instrument as _;
 use tracing::field::Empty;
 
 use crate::engine;
-use crate::read::catalogue::{self, Airing, Catalogue};
-use crate::read::product::{self, Likely, Product};
+use crate::read::catalogue::{self, Airing, AiringId, ByEntry, Catalogue, Entry, EntryId};
+use crate::read::product::{self, Likely, Product, ProductIndex};
 use crate::read::source::{self, Source, TableReport, find_table};
-use crate::read::{correction, schedule};
+use crate::read::{correction, overlay, schedule};
 
-/// Where the history is, and how it is read.
+/// The history's source, and how to read it.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The folder of the tables, or the table of broadcasts itself: a file, or a folder named `broadcasts`.
+    /// The folder of the tables, or the table of broadcasts: a file, or a folder named
+    /// `broadcasts`.
     pub input: PathBuf,
-    /// Where rows that can't be used are written; `None` only counts them.
+    /// The file for rejected rows; `None` only counts them.
     pub rejects: Option<PathBuf>,
-    /// The share of a table that may be set aside.
+    /// The largest share of a table that may be set aside.
     pub limit: Limit,
-    /// The zones of times without an offset.
+    /// Time zones of times without an offset.
     pub zones: Zones,
-    /// When two listings are one product.
+    /// The rules by which two listings are one product.
     pub policy: Policy,
-    /// What the engine may use.
+    /// The engine's memory and parallelism.
     pub engine: engine::Options,
-    /// Whether to show how far it has come.
+    /// The progress display.
     pub progress: Progress,
 }
 
-/// Why there is no history.
+/// Why the history can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The engine does not start.
+    /// The engine can't start.
     #[error(transparent)]
     Engine(#[from] engine::Error),
     /// A table can't be read.
     #[error(transparent)]
     Source(#[from] source::Error),
-    /// There is no schedule in the input.
-    #[error("{} has no table of broadcasts: a file or folder named broadcasts, with an ending that docs/input.md lists", input.display())]
+    /// The input has no table of broadcasts.
+    #[error("{} has no table of broadcasts: add a file or folder named broadcasts, with an extension from docs/input.md", input.display())]
     NoBroadcasts {
         /// The input's folder.
         input: PathBuf,
     },
-    /// The schedule can't be made.
+    /// The schedule can't be built.
     #[error(transparent)]
     Schedule(#[from] schedule::Error),
-    /// The engine failed at a question.
+    /// The overlay's log beside the tables can't be used.
+    #[error(transparent)]
+    Overlay(#[from] overlay::Error),
+    /// A query for the catalogue failed.
     #[error("the catalogue can't be read: {0}")]
     Catalogue(#[from] DataFusionError),
 }
 
-/// All that the broadcasts tell.
+/// The history: tables, catalogue, products.
 pub struct History {
-    /// The staged tables, and the engine that has `broadcasts` and `slots`; further tables are opened with it.
+    /// The staged tables, and the engine with `broadcasts` and `slots`; further tables are opened
+    /// through it.
     pub source: Source,
-    /// What became of the rows of `broadcasts`.
+    /// Counts of the rows of `broadcasts`.
     pub broadcasts: TableReport,
-    /// What the schedule was made of.
+    /// Counts of the schedule's repair.
     pub schedule: schedule::Report,
-    /// Listings and airings. A code that was used for several products is several entries.
+    /// Listings and airings. A code reused for several products has several entries.
     pub catalogue: Catalogue,
-    /// Item codes that were used for several products over time.
+    /// Item codes reused for several products over time.
     pub split_codes: usize,
-    /// The product of each entry of the catalogue, and how it came to it.
+    /// The product of each entry of the catalogue, and how it was found.
     pub resolution: Resolution,
     /// The products, by id.
-    pub products: Vec<Product>,
+    pub products: IndexVec<ProductIndex, Product>,
     /// How far back the records reach.
     pub reach: Reach,
-    /// When two listings are one product.
+    /// The rules by which two listings are one product.
     pub policy: Policy,
-    /// The earlier listings that each listing may be the same product as.
+    /// For each listing, the earlier listings that may be the same product.
     pub likely: Likely,
-    /// How many of the catalogue's entries the tables name; those after them are what a ledger knows besides.
+    /// Number of catalogue entries that come from the tables; the entries after them come from a
+    /// ledger.
     pub listed: usize,
     /// The product of each entry of the catalogue.
-    pub(crate) ids: Vec<ProductId>,
-    /// Entries that say what is known already of an earlier one: they are the same listing of the same product.
-    pub(crate) twins: BTreeMap<usize, usize>,
-    places: Vec<Place>,
+    pub(crate) ids: ByEntry<ProductId>,
+    /// Entries that repeat an earlier entry, the same listing of the same product; mapped to that
+    /// entry.
+    pub(crate) twins: BTreeMap<EntryId, EntryId>,
+    places: ByEntry<Place>,
 }
 
-/// Where a listing stands.
-#[derive(Clone, Debug, Default)]
+/// The product and airings of a listing.
+#[derive(Clone, Debug)]
 struct Place {
-    /// Its product, as an index into `products`.
-    product: usize,
-    /// Its airings, as indexes into the catalogue's, by start.
-    airings: Vec<usize>,
+    /// The listing's product.
+    product: ProductIndex,
+    /// The listing's airings, by start.
+    airings: Vec<AiringId>,
 }
 
 impl History {
-    /// What the tables tell, resolved.
+    /// Builds the history of resolved tables.
     pub(crate) fn new(tables: Tables, resolution: Resolution, reach: Reach, policy: &Policy) -> Self {
         let Tables { source, broadcasts, schedule, catalogue, split_codes } = tables;
         let mut history = Self {
@@ -122,46 +132,42 @@ impl History {
             split_codes,
             ids: resolution.listings.iter().map(|resolved| resolved.product).collect(),
             resolution,
-            products: Vec::new(),
+            products: IndexVec::new(),
             likely: Likely::default(),
             reach,
             policy: policy.clone(),
             twins: BTreeMap::new(),
-            places: Vec::new(),
+            places: IndexVec::new(),
         };
         history.arrange();
         history
     }
 
-    /// Makes the products of the catalogue's entries and their `ids`.
+    /// Rebuilds the products from the catalogue's entries and their `ids`.
     pub(crate) fn arrange(&mut self) {
         self.products = product::products(&self.catalogue, &self.ids, &self.policy.corrections);
-        let mut places = vec![Place::default(); self.catalogue.entries.len()];
-        for (index, product) in self.products.iter_mut().enumerate() {
+        let nowhere = Place { product: ProductIndex::new(0), airings: Vec::new() };
+        let mut places = index_vec![nowhere; self.catalogue.entries.len()];
+        for (index, product) in self.products.iter_mut_enumerated() {
             for entry in &product.entries {
-                if let Some(place) = places.get_mut(*entry) {
-                    place.product = index;
-                }
+                places[*entry].product = index;
             }
             product.entries.retain(|entry| !self.twins.contains_key(entry));
         }
-        for (index, airing) in self.catalogue.airings.iter().enumerate() {
-            if let Some(place) = places.get_mut(airing.entry) {
-                place.airings.push(index);
-            }
+        for (index, airing) in self.catalogue.airings.iter_enumerated() {
+            places[airing.entry].airings.push(index);
         }
         for (&twin, &entry) in &self.twins {
-            let airings = places.get(entry).map(|place| place.airings.clone()).unwrap_or_default();
-            if let Some(place) = places.get_mut(twin) {
-                place.airings = airings;
-            }
+            let airings = places[entry].airings.clone();
+            places[twin].airings = airings;
         }
-        let first_airing = |entry: usize| places.get(entry)?.airings.first().copied();
+        // Until a ledger has added its entries, a similar listing may be absent from the tables.
+        let first_airing = |entry: EntryId| places.get(entry)?.airings.first().copied();
         self.likely = Likely::new(&self.resolution, &self.policy.matcher, first_airing);
         self.places = places;
     }
 
-    /// What corrections came to.
+    /// Counts the corrections and their effects.
     pub fn corrections(&self) -> correction::Report {
         let is_contradicted = |product: &&Product| product.given.as_ref().is_some_and(|given| given.is_contradicted);
         let contradicted = self.products.iter().filter(is_contradicted).count();
@@ -173,53 +179,68 @@ impl History {
         self.source.context()
     }
 
-    /// The product of a listing, by its index in the catalogue.
-    pub fn product_of(&self, entry: usize) -> Option<&Product> {
-        self.places.get(entry).and_then(|place| self.products.get(place.product))
+    /// The catalogue's entry of a listing.
+    pub fn entry(&self, entry: EntryId) -> &Entry {
+        &self.catalogue.entries[entry]
     }
 
-    /// The airings of a listing, by its index in the catalogue; by start.
-    pub fn airings_of(&self, entry: usize) -> impl DoubleEndedIterator<Item = &Airing> {
-        let airings = self.places.get(entry).map(|place| place.airings.as_slice()).unwrap_or_default();
-        airings.iter().filter_map(|index| self.catalogue.airings.get(*index))
+    /// How a listing of the tables was matched to its product.
+    pub fn resolved(&self, entry: EntryId) -> &Resolved {
+        &self.resolution.listings[entry.index()]
     }
 
-    /// The broadcast that a listing is judged by: the first that has not ended by `now`, or else its first of all. Whether it is still to
-    /// end comes with it.
-    pub fn judged_by(&self, entry: usize, now: UnixMillis) -> Option<(&Airing, bool)> {
+    /// The product of a listing.
+    pub fn product_of(&self, entry: EntryId) -> &Product {
+        &self.products[self.places[entry].product]
+    }
+
+    /// The airings of a listing, by start.
+    pub fn airings_of(&self, entry: EntryId) -> impl DoubleEndedIterator<Item = &Airing> {
+        self.places[entry].airings.iter().map(|index| &self.catalogue.airings[*index])
+    }
+
+    /// The listings that come from the tables.
+    pub fn of_tables(&self) -> impl Iterator<Item = EntryId> + use<> {
+        (0..self.listed).map(EntryId::new)
+    }
+
+    /// The broadcast by which a listing is judged: the first that ends after `now`, or else its
+    /// first of all. The flag says whether it ends after `now`.
+    pub fn judged_by(&self, entry: EntryId, now: UnixMillis) -> Option<(&Airing, bool)> {
         let upcoming = self.airings_of(entry).find(|airing| airing.ends_at > now);
         upcoming.map(|airing| (airing, true)).or_else(|| self.airings_of(entry).next().map(|airing| (airing, false)))
     }
 
     /// The listings of the tables by shop and code, then by their first broadcast.
-    pub fn in_order(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.listed).collect();
-        order.sort_by_key(|index| {
-            let listing = self.catalogue.entries.get(*index).map(|entry| &entry.listing);
-            (listing.map(|listing| (&listing.shop, &listing.listing_id, listing.first_at)), *index)
+    pub fn in_order(&self) -> Vec<EntryId> {
+        let mut order: Vec<EntryId> = self.of_tables().collect();
+        order.sort_by_key(|entry| {
+            let listing = &self.entry(*entry).listing;
+            (&listing.shop, &listing.listing_id, listing.first_at, *entry)
         });
         order
     }
 }
 
-/// The tables of the input, read: all that is known before anything is resolved.
+/// The tables of the input, before identity is resolved.
 pub struct Tables {
     /// The staged tables.
     pub source: Source,
-    /// What became of the rows of `broadcasts`.
+    /// Counts of the rows of `broadcasts`.
     pub broadcasts: TableReport,
-    /// What the schedule was made of.
+    /// Counts of the schedule's repair.
     pub schedule: schedule::Report,
-    /// Listings and airings. A code that was used for several products is several entries.
+    /// Listings and airings. A code reused for several products has several entries.
     pub catalogue: Catalogue,
-    /// Item codes that were used for several products over time.
+    /// Item codes reused for several products over time.
     pub split_codes: usize,
 }
 
-/// Reads the history of `options.input`. `now` is the time of the run: times more than a year after it are not believed.
+/// Reads the history of `options.input`. `now` is the time of the run: later times than a year
+/// after it are rejected.
 ///
 /// # Errors
-/// An [`Error`] that names the file and the place in it, where that is what is wrong.
+/// An [`Error`] that names the file, and the place in it if its content is invalid.
 pub async fn read(options: &Options, now: UnixMillis) -> Result<History, Error> {
     let tables = tables(options, now).await?;
     let listings: Vec<identity::Listing> = tables.catalogue.entries.iter().map(|entry| entry.listing.clone()).collect();
@@ -231,7 +252,7 @@ pub async fn read(options: &Options, now: UnixMillis) -> Result<History, Error> 
     Ok(History::new(tables, resolution, reach, &options.policy))
 }
 
-/// As [`read`], up to where listings are resolved.
+/// As [`read`], but stops before listings are resolved.
 ///
 /// # Errors
 /// As [`read`].
@@ -241,12 +262,12 @@ pub async fn tables(options: &Options, now: UnixMillis) -> Result<Tables, Error>
         rejects: options.rejects.clone(),
         limit: options.limit,
         zones: options.zones.clone(),
-        // What is left is for rows on their way, and for the engine's answers.
+        // The rest is for rows in flight and for query results.
         page_bytes: options.engine.memory_bytes as u64 / 4,
         progress: options.progress,
     };
     let work = source_options.work_folder()?;
-    // What does not fit in memory goes with the run too, however that ends.
+    // Spilled data is deleted with the run's work folder, however the run ends.
     let spill_dir = options.engine.spill_dir.clone().unwrap_or_else(|| work.path().join("spill"));
     let engine_options = engine::Options { spill_dir: Some(spill_dir), ..options.engine.clone() };
     let mut source = Source::within(work, engine::connect(&engine_options).await?, source_options)?;
@@ -259,9 +280,13 @@ pub async fn tables(options: &Options, now: UnixMillis) -> Result<Tables, Error>
     };
 
     let steps = options.progress.start("the schedule", Unit::Items, 2);
+    let said = overlay::find(folder_of(&options.input))?;
     let schedule = {
         let stage = stage!("schedule", slots = Empty);
-        let report = schedule::build(source.context(), source.work_dir()).instrument(stage.clone()).await?;
+        let mut report = schedule::build(source.context(), source.work_dir()).instrument(stage.clone()).await?;
+        let amended = overlay::amend(source.context(), source.work_dir(), schedule::TABLE, &said);
+        let amended = amended.instrument(stage.clone()).await?;
+        report.overlay = Some(amended).filter(|amended| amended.said > 0);
         stage.record("slots", count(report.slots));
         report
     };
@@ -275,6 +300,12 @@ pub async fn tables(options: &Options, now: UnixMillis) -> Result<Tables, Error>
         (catalogue, split_codes)
     };
     Ok(Tables { source, broadcasts, schedule, catalogue, split_codes })
+}
+
+/// The folder of the tables.
+fn folder_of(input: &Path) -> &Path {
+    let is_table = input.is_file() || input.file_name().is_some_and(|name| name == "broadcasts");
+    input.parent().filter(|_| is_table).unwrap_or(input)
 }
 
 fn find_broadcasts(input: &Path) -> Result<PathBuf, Error> {

@@ -1,7 +1,8 @@
-//! Products: the listings that are one thing to a shopper, with all their broadcasts.
+//! Products: listings of one thing, with all their broadcasts.
 
 use std::collections::BTreeMap;
 
+use index_vec::{IndexVec, define_index_type};
 use serde::Serialize;
 use sinsang_core::time::UnixMillis;
 use sinsang_core::verdict::VerdictKind;
@@ -11,67 +12,79 @@ use sinsang_identity::identity::{Alike, Joined, ProductId, Resolution};
 use sinsang_identity::verdict::{self, GivenTo, NearestOther, ProductHistory, Reach};
 
 use crate::learn::taste::ProductFeatures;
-use crate::read::catalogue::Catalogue;
+use crate::read::catalogue::{AiringId, ByEntry, Catalogue, EntryId};
 use crate::read::correction::{Corrections, Decision};
 use crate::read::score_text;
 
-/// A product: its listings and its airings.
+define_index_type! {
+    /// A product's place in [`History::products`](crate::read::history::History::products).
+    pub struct ProductIndex = u32;
+}
+
+/// A product: its listings, its airings, and a person's verdict on it.
 #[derive(Clone, Debug)]
 pub struct Product {
-    /// Its id.
+    /// The product's id.
     pub id: ProductId,
-    /// Indexes of its listings in the catalogue.
-    pub entries: Vec<usize>,
-    /// Indexes of its airings in the catalogue, by start.
-    pub airings: Vec<usize>,
-    /// The verdict that a person gave on it.
+    /// The product's listings.
+    pub entries: Vec<EntryId>,
+    /// The product's airings, by start.
+    pub airings: Vec<AiringId>,
+    /// A person's verdict on the product.
     pub given: Option<Given>,
 }
 
-/// A verdict that a person gave on some listings of a product.
+/// A person's verdict on some listings of a product.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Given {
     /// The verdict.
     pub kind: VerdictKind,
-    /// Who gave it, and why.
+    /// Who decided, and why.
     #[serde(flatten)]
     pub decision: Decision,
-    /// Indexes of the listings in the catalogue.
+    /// The listings it was given for.
     #[serde(skip)]
-    pub entries: Vec<usize>,
-    /// Whether other listings of the product were given another verdict, which is less cautious.
+    pub entries: Vec<EntryId>,
+    /// Whether other listings of the product have another, less cautious verdict.
     #[serde(skip)]
     pub is_contradicted: bool,
 }
 
-/// The products of `catalogue`, by id, where `ids` names the product of each listing, and `corrections` say what people decided.
-pub fn products(catalogue: &Catalogue, ids: &[ProductId], corrections: &Corrections) -> Vec<Product> {
+/// The products of `catalogue`, by id. `ids` names the product of each listing; `corrections` hold
+/// people's decisions.
+///
+/// # Panics
+/// If `ids` lacks a listing of the catalogue.
+pub fn products(
+    catalogue: &Catalogue,
+    ids: &ByEntry<ProductId>,
+    corrections: &Corrections,
+) -> IndexVec<ProductIndex, Product> {
     let mut products: BTreeMap<ProductId, Product> = BTreeMap::new();
     let empty = |id| Product { id, entries: Vec::new(), airings: Vec::new(), given: None };
-    for (entry, id) in ids.iter().enumerate() {
+    for (entry, id) in ids.iter_enumerated() {
         products.entry(*id).or_insert_with(|| empty(*id)).entries.push(entry);
     }
-    for (index, airing) in catalogue.airings.iter().enumerate() {
-        if let Some(product) = ids.get(airing.entry).and_then(|id| products.get_mut(id)) {
-            product.airings.push(index);
-        }
+    for (index, airing) in catalogue.airings.iter_enumerated() {
+        let product = products.get_mut(&ids[airing.entry]);
+        product.expect("each entry is in the product of its id").airings.push(index);
     }
-    let mut products: Vec<Product> = products.into_values().collect();
+    let mut products: IndexVec<ProductIndex, Product> = products.into_values().collect();
     let latest = latest_uses(catalogue, ids, corrections);
     for product in &mut products {
         product.airings.sort_by_key(|index| {
-            let airing = catalogue.airings.get(*index);
-            (airing.map(|airing| airing.starts_at), airing.map(|airing| airing.channel.as_str()), *index)
+            let airing = &catalogue.airings[*index];
+            (airing.starts_at, airing.channel.as_str(), *index)
         });
         product.given = given(catalogue, product, corrections, &latest);
     }
     products
 }
 
-/// The product that each code with a verdict is of: the latest that it was used for.
+/// The product of each code with a verdict: the latest that used the code.
 fn latest_uses<'c>(
     catalogue: &'c Catalogue,
-    ids: &[ProductId],
+    ids: &ByEntry<ProductId>,
     corrections: &Corrections,
 ) -> BTreeMap<(&'c str, &'c str), ProductId> {
     let mut latest: BTreeMap<(&str, &str), (UnixMillis, ProductId)> = BTreeMap::new();
@@ -85,7 +98,7 @@ fn latest_uses<'c>(
     latest.into_iter().map(|(name, (_, id))| (name, id)).collect()
 }
 
-/// What a person said of a product; of several verdicts the most cautious.
+/// A person's verdict on a product; the most cautious if there are several.
 fn given(
     catalogue: &Catalogue,
     product: &Product,
@@ -97,11 +110,11 @@ fn given(
         VerdictKind::Unknown => 1,
         VerdictKind::Repeat => 2,
     };
-    let said: Vec<(usize, &correction::Given)> = product
+    let said: Vec<(EntryId, &correction::Given)> = product
         .entries
         .iter()
         .filter_map(|&entry| {
-            let listing = &catalogue.entries.get(entry)?.listing;
+            let listing = &catalogue.entries[entry].listing;
             latest.get(&(listing.shop.as_str(), listing.listing_id.as_str())).filter(|&&id| id == product.id)?;
             Some((entry, corrections.verdict(&listing.shop, &listing.listing_id)?))
         })
@@ -117,10 +130,9 @@ fn given(
 }
 
 impl Product {
-    /// What is known of it when its vector is made, from its latest listing.
+    /// The inputs of the product's vector, taken from its latest listing.
     pub fn features<'a>(&self, catalogue: &'a Catalogue) -> ProductFeatures<'a> {
-        let listings =
-            || self.entries.iter().filter_map(|entry| catalogue.entries.get(*entry)).map(|entry| &entry.listing);
+        let listings = || self.entries.iter().map(|entry| &catalogue.entries[*entry].listing);
         let latest = listings().max_by_key(|listing| (listing.last_at, &listing.shop, &listing.listing_id));
         ProductFeatures {
             product: self.id.0,
@@ -135,14 +147,15 @@ impl Product {
         }
     }
 
-    /// The nearest product that was there when its first listing came, and why it is another; `None` where none is near.
+    /// The most similar product that existed when this product's first listing appeared, and why it
+    /// is another one; `None` if none is similar.
     pub fn nearest(&self, catalogue: &Catalogue, resolution: &Resolution) -> Option<NearestOther> {
-        let began = |entry: &&usize| {
-            resolution.listings.get(**entry).is_some_and(|resolved| matches!(resolved.joined, Joined::First))
-        };
+        // Listings known only from a ledger were resolved earlier, and began no product of today's.
+        let resolved = |entry: &EntryId| resolution.listings.get(entry.index());
+        let began = |entry: &&EntryId| resolved(entry).is_some_and(|it| matches!(it.joined, Joined::First));
         let first = self.entries.iter().find(began)?;
-        let nearest = resolution.listings.get(*first)?.nearest_other.as_ref()?;
-        let listing = &catalogue.entries.get(nearest.with)?.listing;
+        let nearest = resolved(first)?.nearest_other.as_ref()?;
+        let listing = &catalogue.entries[EntryId::new(nearest.with)].listing;
         Some(NearestOther {
             shop: listing.shop.clone(),
             listing_id: listing.listing_id.clone(),
@@ -151,66 +164,69 @@ impl Product {
         })
     }
 
-    /// Its broadcasts and what may be one of them, as verdicts are judged by.
+    /// The product's broadcasts and those that may be its, for judging a verdict.
     pub fn history<'a>(&self, catalogue: &'a Catalogue, likely: &Likely) -> ProductHistory<'a> {
-        let airing = |index: &usize| {
-            let airing = catalogue.airings.get(*index)?;
-            let listing = &catalogue.entries.get(airing.entry)?.listing;
-            Some(verdict::Airing {
+        let airing = |index: &AiringId| {
+            let airing = &catalogue.airings[*index];
+            let listing = &catalogue.entries[airing.entry].listing;
+            verdict::Airing {
                 starts_at: airing.starts_at,
                 ends_at: airing.ends_at,
                 shop: &listing.shop,
                 listing_id: &listing.listing_id,
                 channel: &airing.channel,
-                title: listing.titles.get(airing.title).map_or("", String::as_str),
-            })
+                title: &listing.titles[airing.title],
+            }
         };
-        let entries = self.entries.iter().filter_map(|entry| catalogue.entries.get(*entry));
+        let entries = self.entries.iter().map(|entry| &catalogue.entries[*entry]);
         let of_others =
             self.entries.iter().flat_map(|entry| likely.of(*entry)).filter(|it| !self.entries.contains(&it.with));
         ProductHistory {
             likely: of_others
-                .filter_map(|it| Some(verdict::Likely { probability: it.probability, airing: airing(&it.airing)? }))
+                .map(|it| verdict::Likely { probability: it.probability, airing: airing(&it.airing) })
                 .collect(),
-            airings: self.airings.iter().filter_map(airing).collect(),
+            airings: self.airings.iter().map(airing).collect(),
             given: self.given.as_ref().map(|given| {
-                let listing = |entry: &usize| {
-                    let listing = &catalogue.entries.get(*entry)?.listing;
-                    Some((listing.shop.as_str(), listing.listing_id.as_str()))
+                let listing = |entry: &EntryId| {
+                    let listing = &catalogue.entries[*entry].listing;
+                    (listing.shop.as_str(), listing.listing_id.as_str())
                 };
-                GivenTo { kind: given.kind, listings: given.entries.iter().filter_map(listing).collect() }
+                GivenTo { kind: given.kind, listings: given.entries.iter().map(listing).collect() }
             }),
             review_count: entries.filter_map(|entry| entry.listing.review_count).max(),
         }
     }
 }
 
-/// The earlier listings that each listing may be the same product as.
+/// For each listing, the earlier listings that may be the same product.
 #[derive(Clone, Debug, Default)]
-pub struct Likely(Vec<Vec<LikelyAiring>>);
+pub struct Likely(ByEntry<Vec<LikelyAiring>>);
 
-/// An earlier listing, and how likely it is that a listing has aired as it.
+/// An earlier listing, and the probability that the listing has aired as it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LikelyAiring {
     /// The probability, from 0 to 1.
     pub probability: f64,
-    /// Index of the earlier listing in the catalogue.
-    pub with: usize,
-    /// Index of its first airing.
-    pub airing: usize,
+    /// The earlier listing.
+    pub with: EntryId,
+    /// Its first airing.
+    pub airing: AiringId,
 }
 
 impl Likely {
-    /// What `resolution` found alike; `first_airing` tells the first airing of a listing.
-    pub fn new(resolution: &Resolution, matcher: &Matcher, first_airing: impl Fn(usize) -> Option<usize>) -> Self {
+    /// Reads the similar listings from `resolution`; `first_airing` returns the first airing of a
+    /// listing.
+    pub fn new(resolution: &Resolution, matcher: &Matcher, first_airing: impl Fn(EntryId) -> Option<AiringId>) -> Self {
         let of = |&Alike { with, probability }: &Alike| {
+            let with = EntryId::new(with);
             Some(LikelyAiring { probability: matcher.aired(probability), with, airing: first_airing(with)? })
         };
         Self(resolution.listings.iter().map(|listing| listing.alike.iter().filter_map(of).collect()).collect())
     }
 
-    /// What a listing may be, by its index in the catalogue.
-    pub fn of(&self, entry: usize) -> &[LikelyAiring] {
+    /// The earlier listings that may be the same product; empty for listings known only from a
+    /// ledger.
+    pub fn of(&self, entry: EntryId) -> &[LikelyAiring] {
         self.0.get(entry).map(Vec::as_slice).unwrap_or_default()
     }
 }
@@ -219,9 +235,7 @@ impl Likely {
 pub fn reach(catalogue: &Catalogue) -> Reach {
     let mut reach = Reach::default();
     for airing in &catalogue.airings {
-        if let Some(entry) = catalogue.entries.get(airing.entry) {
-            reach.note(&entry.listing.shop, airing.starts_at);
-        }
+        reach.note(&catalogue.entries[airing.entry].listing.shop, airing.starts_at);
     }
     reach
 }

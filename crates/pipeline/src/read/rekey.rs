@@ -1,6 +1,7 @@
-//! Users under two keys: while USER_KEY is changed, events and packs know them by the one or the other. A file beside the tables says which names
-//! are one user's; a build then takes the events of all of them together and writes their tastes under each, so that the edge and the intake may
-//! change their key when they like.
+//! Users under two keys: while USER_KEY changes, events and packs name a user by the old or the new
+//! one. A file beside the tables lists the names of each user. A build joins the events of all
+//! names and writes the tastes under each, so that the edge and the intake can change their key at
+//! any time.
 
 use std::fmt;
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
@@ -12,14 +13,14 @@ use sinsang_run::file::{open_regular, read_text};
 use sinsang_run::replace::{Access, Replacement};
 use sinsang_tables::value::clean;
 
-/// The file: a line a user, two names of 16 hex digits.
+/// The file, one user a line: two names of 16 hex digits.
 pub const FILE: &str = "renamed.txt";
-/// Bytes of the file: of over twenty million users.
+/// Byte limit of the file: over twenty million users.
 const FILE_BYTES: u64 = 1 << 30;
-/// Names that one user may have: of several changes of the key whose events are all kept.
+/// Most names of one user: enough for several key changes whose events are all kept.
 const MAX_NAMES: usize = 8;
 
-/// Why names can't be put together.
+/// Why names can't be joined.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file can't be read or written.
@@ -27,43 +28,43 @@ pub enum Error {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A line of the file is none.
-    #[error("{}, line {line}: expected two names of 16 hex digits; `sinsang rekey` writes the file anew", path.display())]
+    /// A line is not a pair of names.
+    #[error("{}, line {line}: expected two names of 16 hex digits; run `sinsang rekey` to rewrite the file", path.display())]
     Line {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
     },
-    /// Names of many users are said to be one's.
-    #[error("{}: {names} names are said to be one user's, and at most {MAX_NAMES} can be; `sinsang rekey` writes the file anew", path.display())]
+    /// Too many names belong to one user.
+    #[error("{}: one user has {names} names, more than the limit of {MAX_NAMES}; run `sinsang rekey` to rewrite the file", path.display())]
     TooMany {
         /// The file.
         path: PathBuf,
-        /// How many.
+        /// The number of names.
         names: usize,
     },
     /// One of the two secrets is missing.
-    #[error("two secrets are needed: SINSANG_USER_KEY, and SINSANG_USER_KEY_OTHER for the one before or after it")]
+    #[error("set two secrets: SINSANG_USER_KEY, and SINSANG_USER_KEY_OTHER for the previous or next one")]
     NoKeys,
 }
 
-/// Which names are one user's.
+/// Which names belong to one user: a disjoint-set forest in arrays.
 #[derive(Clone, Debug, Default)]
 pub struct Renamed {
-    /// All names, in order.
+    /// All names, sorted.
     names: Vec<u64>,
-    /// The place of each name's user: of the first of its names.
+    /// For each name, the index of its user's first name.
     users: Vec<u32>,
-    /// The places of names, those of a user together.
+    /// Indexes of names, grouped by user.
     grouped: Vec<u32>,
 }
 
 impl Renamed {
-    /// Reads the file of the tables in `folder`; without one each name is a user.
+    /// Reads the file beside the tables in `folder`; without it each name is one user.
     ///
     /// # Errors
     /// An [`Error`] that names the line.
@@ -83,7 +84,7 @@ impl Renamed {
         Self::of(&pairs).map_err(|names| Error::TooMany { path, names })
     }
 
-    /// Puts the names of `pairs` together; the number of one user's names where they are too many.
+    /// Joins the names of `pairs`. Fails with the number of names of one user above the limit.
     fn of(pairs: &[(u64, u64)]) -> Result<Self, usize> {
         let mut names: Vec<u64> = pairs.iter().flat_map(|(one, other)| [*one, *other]).collect();
         names.sort_unstable();
@@ -92,7 +93,7 @@ impl Renamed {
         for (one, other) in pairs {
             let place = |name| names.binary_search(name).unwrap_or(0);
             let (one, other) = (first(&users, place(one)), first(&users, place(other)));
-            // The first of a user's names stands for all of them, so that no chain is a ring.
+            // The smallest index represents the user, so that chains have no cycles.
             if let (Some(user), Ok(first)) = (users.get_mut(one.max(other)), u32::try_from(one.min(other))) {
                 *user = first;
             }
@@ -113,23 +114,23 @@ impl Renamed {
         }
     }
 
-    /// Users with several names.
+    /// Number of users with several names.
     pub fn len(&self) -> usize {
         self.grouped.chunk_by(|a, b| self.user(*a) == self.user(*b)).count()
     }
 
-    /// Whether each name is a user.
+    /// Whether each name is one user.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
     }
 
-    /// The name that stands for the user of `name`.
+    /// The name that represents the user of `name`.
     pub fn one(&self, name: UserKey) -> UserKey {
         let place = self.names.binary_search(&name.0).ok().and_then(|place| self.users.get(place));
         place.and_then(|place| self.names.get(*place as usize)).map_or(name, |name| UserKey(*name))
     }
 
-    /// All names of the user of `name`, itself among them.
+    /// All names of the user of `name`, including it.
     pub fn all(&self, name: UserKey) -> Vec<UserKey> {
         let Some(user) = self.names.binary_search(&name.0).ok().and_then(|place| self.users.get(place).copied()) else {
             return vec![name];
@@ -139,7 +140,7 @@ impl Renamed {
         places.filter_map(|place| self.names.get(*place as usize)).map(|name| UserKey(*name)).collect()
     }
 
-    /// The name that stands for the user whom `name` names, as text; a device's, or an id in clear, stays as it is.
+    /// As [`Self::one`], on text; names of devices and ids in clear text are returned unchanged.
     pub fn one_text(&self, name: String) -> String {
         if self.is_empty() {
             return name;
@@ -152,7 +153,7 @@ impl Renamed {
     }
 }
 
-/// Follows a chain of names to the first of the user's.
+/// Follows a chain of names to the user's first name.
 fn first(users: &[u32], mut place: usize) -> usize {
     while let Some(next) = users.get(place).map(|next| *next as usize).filter(|next| *next != place) {
         place = next;
@@ -160,14 +161,14 @@ fn first(users: &[u32], mut place: usize) -> usize {
     place
 }
 
-/// What came of `sinsang rekey`.
+/// The result of `sinsang rekey`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Users whose names under both keys are known.
     pub users: usize,
-    /// Lines of the list without an id.
+    /// Blank lines of the list.
     pub blank: usize,
-    /// The file.
+    /// The file written.
     pub file: PathBuf,
 }
 
@@ -176,18 +177,18 @@ impl fmt::Display for Report {
         let Self { users, blank, file } = self;
         write!(
             f,
-            "{users} users have their two names in {}, {blank} lines were blank: builds write their tastes under both; once one is live, change \
+            "wrote two names for each of {users} users to {}, skipped {blank} blank lines: builds write tastes under both names; once one is live, change \
              USER_KEY of the edge and the intake",
             file.display()
         )
     }
 }
 
-/// Writes the names that the users of `list`, an id a line, have under each of `keys`, beside the tables in `folder`. Pairs that are there stay: of
-/// a change before.
+/// Writes both names of each user of `list`, one id a line, under each of `keys`, beside the tables
+/// in `folder`. Pairs of an earlier change are kept.
 ///
 /// # Errors
-/// An [`Error`]; the file is as it was then.
+/// An [`Error`]; the file is then unchanged.
 pub fn rekey(list: &Path, folder: &Path, keys: [&str; 2]) -> Result<Report, Error> {
     let [Some(one), Some(other)] = keys.map(|key| UserHasher::new(key.as_bytes())) else { return Err(Error::NoKeys) };
     let path = folder.join(FILE);

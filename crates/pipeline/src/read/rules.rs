@@ -1,5 +1,7 @@
-//! The operators' rules: how surfaces are ranked, what counts as enough history, and which window a board covers.
+//! The operators' rules: ranking of surfaces, thresholds of verdicts, and the time window of a
+//! board.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -8,8 +10,9 @@ use sinsang_core::pack::Format;
 use sinsang_core::pack::board_write::BoardParts;
 use sinsang_core::pack::experiment::ExperimentPart;
 use sinsang_core::pack::mix::MixParts;
-use sinsang_core::rank::{PULSE_WEIGHTS, Weights};
-use sinsang_core::signal::SurfaceWeights;
+use sinsang_core::rank::{Weights, default_weights};
+use sinsang_core::signal::since;
+use sinsang_core::surface_name::Surface;
 use sinsang_identity::place::Places;
 use sinsang_identity::verdict::{self, Thresholds};
 use sinsang_publish::Limits;
@@ -18,236 +21,56 @@ use toml::Spanned;
 
 mod directive;
 mod experiment;
+mod measure;
+mod section;
 
 use directive::Mistake;
 pub use directive::{Directive, Do, FloorRule, On, Outcome};
 pub use experiment::{Experiment, ExperimentRules};
+pub use measure::{Measured, WITH, WITHOUT};
+pub use section::{LabRules, MixRules, NewTab, OverlayRules, Ranking, TasteRules, Window};
 
-/// The longest list of a user: as many products as a note can tell apart.
+/// The longest list of a user: the number of products that notes can rank.
 pub const MOST_LISTED: usize = 31;
-/// The rules that hold where a file says nothing else; also what `docs/rules.md` shows.
+/// The built-in rules, which `docs/rules.md` shows.
 pub const DEFAULT: &str = include_str!("../../data/rules.toml");
 
-/// The largest weight.
+/// The largest absolute value of a weight.
 const MOST_WEIGHT: i64 = 1_000_000;
 
-/// All rules. A file may leave out whatever it does not change.
+/// All rules. A file may omit any that it does not change.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rules {
-    /// The weights of the surfaces' signals.
+    /// The weights of each surface's signals.
     pub ranking: Ranking,
-    /// When a verdict can be given.
+    /// When the history suffices for a verdict.
     pub verdict: verdict::Policy,
-    /// What the new-product tab shows.
+    /// The contents of the new-product tab.
     pub new_tab: NewTab,
-    /// What a board covers.
+    /// The time window of a board.
     pub window: Window,
     /// How tastes are learned.
     pub taste: TasteRules,
     /// How lists are mixed beyond scores.
     pub mix: MixRules,
-    /// What the AI lab hands in.
+    /// What operators' overlay does on a board.
+    pub overlay: OverlayRules,
+    /// The AI lab's files.
     pub lab: LabRules,
-    /// How far a snapshot may differ from what is live.
+    /// How far a snapshot may differ from the live one.
     pub publish: Limits,
-    /// What contracts ask for.
+    /// Places that contracts guarantee.
     pub floor: Vec<FloorRule>,
-    /// What operators ask for, for a while.
+    /// Temporary requests of operators.
     pub directive: Vec<Spanned<Directive>>,
-    /// What holds for all experiments.
+    /// Rules of all experiments.
     pub experiments: ExperimentRules,
-    /// What is tried on shares of viewers.
+    /// Changes tried on shares of viewers.
     pub experiment: Vec<Spanned<Experiment>>,
 }
 
-/// The weights by surface, each from -1,000,000 to 1,000,000; `docs/ranking.md` says what each signal is.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Ranking {
-    /// Of the new-product tab.
-    pub new: SurfaceWeights,
-    /// Of the live order.
-    pub live: SurfaceWeights,
-    /// Of the top tabs.
-    pub tabs: SurfaceWeights,
-}
-
-impl Default for Ranking {
-    fn default() -> Self {
-        let [new, live, tabs] = PULSE_WEIGHTS;
-        let none = SurfaceWeights::default();
-        Self {
-            new: SurfaceWeights {
-                taste: 800,
-                channel: 12,
-                hour: 12,
-                soon: 24,
-                on_air: 4,
-                popularity: 10,
-                pulse: new,
-                ..none
-            },
-            live: SurfaceWeights { taste: 800, channel: 24, popularity: 30, pulse: live, ..none },
-            tabs: SurfaceWeights { taste: 100, position: 100, pulse: tabs, ..none },
-        }
-    }
-}
-
-/// How lists are mixed beyond scores; `docs/ranking.md` says what each means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct MixRules {
-    /// Places in a row that caps and floors hold for.
-    pub window: u8,
-    /// Most of a category among them; 0 for any number.
-    pub category: u8,
-    /// Most of a brand.
-    pub brand: u8,
-    /// Most of a channel.
-    pub channel: u8,
-    /// The weight of likeness to the places before.
-    pub similarity: i32,
-    /// One place of so many is for what few have seen; 0 for none.
-    pub explore_every: u8,
-    /// Shown to fewer than this is what few have seen.
-    pub explore_below: u8,
-    /// The weight of the short memory.
-    pub memory: i32,
-    /// Points for a second on air, on the live order.
-    pub stay: i32,
-    /// Points by which a tab has to be better to pass.
-    pub tab_margin: i32,
-    /// The weight of what goes with what a viewer did, on the live order; at most 254.
-    pub near: u8,
-}
-
-impl Default for MixRules {
-    fn default() -> Self {
-        Self {
-            window: 10,
-            category: 8,
-            brand: 5,
-            channel: 8,
-            similarity: 1,
-            explore_every: 20,
-            explore_below: 100,
-            memory: 16,
-            stay: 1,
-            tab_margin: 2_000,
-            near: 120,
-        }
-    }
-}
-
-impl MixRules {
-    /// The mix as the edge takes it.
-    pub fn mix(self) -> Mix {
-        let Self { window, category, brand, channel, similarity, .. } = self;
-        let Self { explore_every, explore_below, memory, stay, tab_margin, near, .. } = self;
-        Mix {
-            window,
-            category,
-            brand,
-            channel,
-            similarity,
-            explore_every,
-            explore_below,
-            memory,
-            stay,
-            tab_margin,
-            near: near.saturating_add(1),
-            second: 0,
-        }
-    }
-}
-
-/// What the AI lab hands in; files are named as seen from the folder of the tables.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LabRules {
-    /// Vectors of users: `user_id`, `vector`.
-    pub users: Option<PathBuf>,
-    /// Vectors of products: `product_id`, `vector`.
-    pub products: Option<PathBuf>,
-    /// Ready lists for the new-product tab: `user_id`, `products`.
-    pub lists: Option<PathBuf>,
-    /// Surfaces that vectors are for; on the others ours stay.
-    pub on: Vec<On>,
-    /// Most products of a list that are kept, 3 bytes a user each, 1 to 31.
-    pub listed: usize,
-}
-
-impl Default for LabRules {
-    fn default() -> Self {
-        Self { users: None, products: None, lists: None, on: vec![On::New, On::Live], listed: 9 }
-    }
-}
-
-/// What the new-product tab shows.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct NewTab {
-    /// Beside new products also those of which the history can't tell, marked by the verdict that they are shown with.
-    pub show_unknown: bool,
-    /// A product is new where it is less likely than this, from 0 to 1, to have aired as a listing that it is like.
-    pub new_below: f64,
-    /// From this probability on it is a repeat; between the two it is unknown.
-    pub repeat_from: f64,
-}
-
-impl Default for NewTab {
-    fn default() -> Self {
-        let Thresholds { new_below, repeat_from } = Thresholds::default();
-        Self { show_unknown: false, new_below, repeat_from }
-    }
-}
-
-/// What a board covers, around the time of the build.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Window {
-    /// Hours of past slots, so that previews can look back.
-    pub back_hours: u32,
-    /// Days of slots to come.
-    pub ahead_days: u32,
-}
-
-impl Default for Window {
-    fn default() -> Self {
-        Self { back_hours: 24, ahead_days: 8 }
-    }
-}
-
-/// How tastes are learned.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TasteRules {
-    /// Days after which an event weighs half.
-    pub half_life_days: f64,
-    /// Whether viewers without tastes are shown things by the part of the week, province and class of device.
-    pub by_context: bool,
-    /// Users who did more than this, impressions aside, are set aside as bots.
-    pub max_events_per_user: u64,
-    /// Days for which a model that is kept is used, before one is trained again; 0 for none.
-    pub train_every_days: u32,
-    /// Most bytes of users in one shard; shards are halved until they fit on average.
-    pub shard_bytes: u32,
-}
-
-impl Default for TasteRules {
-    fn default() -> Self {
-        Self {
-            half_life_days: 30.0,
-            by_context: true,
-            max_events_per_user: 10_000,
-            train_every_days: 7,
-            shard_bytes: 32 * 1024,
-        }
-    }
-}
-
-/// A rules file that can't be used.
+/// Why a rules file can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file can't be read.
@@ -255,30 +78,31 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The file is no TOML, or says something that is no rule. The message has line and column.
+    /// The file is invalid TOML, or has an unknown or mistyped rule. The message has line and
+    /// column.
     #[error("{}: {source}", path.display())]
     Parse {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and where.
+        /// The parser's error.
         source: Box<toml::de::Error>,
     },
-    /// Directives, floors or experiments are wrong.
+    /// Directives, floors or experiments are invalid.
     #[error("{}", mistakes.join("\n"))]
     Mistakes {
         /// Each with its file, line and column.
         mistakes: Vec<String>,
     },
-    /// The format of the packs can't say what the rules say.
+    /// The packs' format can't hold a rule's value.
     #[error(
         "pack format 1 can't hold {}: write format 2 (--pack-format 2), once all edges read it (docs/operations.md, Migrations)",
         rules.join(", ")
     )]
     Format {
-        /// The rules, each with its value and the one that the format has.
+        /// The rules, each with its value and the one that the format implies.
         rules: Vec<String>,
     },
     /// A number is out of its range.
@@ -286,23 +110,24 @@ pub enum Error {
     Range {
         /// The file.
         path: PathBuf,
-        /// The field.
+        /// The field's name.
         field: String,
-        /// What it is.
+        /// The field's value.
         value: String,
-        /// What it may be.
+        /// The valid range.
         expected: &'static str,
     },
 }
 
 impl Rules {
-    /// When a verdict can be given, and how sure it must be.
+    /// The policy of verdicts, with the thresholds of the new-product tab.
     pub fn judging(&self) -> verdict::Policy {
         let NewTab { new_below, repeat_from, .. } = self.new_tab;
         verdict::Policy { thresholds: Thresholds { new_below, repeat_from }, ..self.verdict }
     }
 
-    /// The rules of the file `named`, or of `rules.toml` in `folder`, or else the built-in ones.
+    /// The rules of the file `named`, or else of `rules.toml` in `folder`, or else the built-in
+    /// ones.
     ///
     /// # Errors
     /// An [`Error`] that names the file and the place in it.
@@ -338,9 +163,9 @@ impl Rules {
                 Err(Error::Range { path: path.to_owned(), field: field.to_owned(), value, expected })
             }
         };
-        for (surface, row) in [("new", rules.ranking.new), ("live", rules.ranking.live), ("tabs", rules.ranking.tabs)] {
+        for (surface, row) in rules.ranking.0.each() {
             for (name, weight) in row.named() {
-                let field = format!("ranking.{surface}.{name}");
+                let field = format!("ranking.{}.{name}", surface.as_str());
                 fits(
                     i64::from(weight).abs() <= MOST_WEIGHT,
                     &field,
@@ -390,63 +215,78 @@ impl Rules {
         fits((0.0..1.0).contains(&holdout), "experiments.holdout", holdout.to_string(), expected)?;
         let mut mistakes = directive::mistakes(&rules.directive, &rules.floor, window);
         mistakes.extend(experiment::mistakes(&rules.experiment, &rules.floor, &rules.lab));
+        let ids: Vec<&str> = rules.experiment.iter().map(|experiment| experiment.get_ref().id()).collect();
+        mistakes.extend(measure::mistakes(&rules.directive, &rules.floor, &ids));
         if mistakes.is_empty() {
             return Ok(rules);
         }
         Err(Error::Mistakes { mistakes: placed(mistakes, text, path) })
     }
 
-    /// Checks that packs of `format` can say what the rules say.
+    /// Checks that packs of `format` can hold the rules.
     ///
     /// # Errors
-    /// [`Error::Format`] with all that they can't.
+    /// [`Error::Format`] with all rules that the format can't hold.
     pub fn fit(&self, format: Format) -> Result<(), Error> {
-        let Ranking { new, live, tabs } = self.ranking;
-        let own = ["new", "live", "tabs"]
-            .iter()
-            .zip([new, live, tabs])
-            .map(|(surface, row)| (format!("ranking.{surface}.pulse"), i64::from(row.pulse), String::new()));
+        let is_held = |surface: Surface, signal: &str| surface.since().max(since(signal)) <= format.version();
+        let name = |surface: Surface, signal: &str| format!("ranking.{}.{signal}", surface.as_str());
+        let mut held = BTreeMap::new();
+        let mut given = Vec::new();
+        for (surface, row) in self.ranking.0.each() {
+            for ((signal, weight), (_, default)) in row.named().into_iter().zip(default_weights(surface).named()) {
+                if !is_held(surface, signal) {
+                    held.insert(name(surface, signal), i64::from(default));
+                    given.push((name(surface, signal), i64::from(weight), String::new()));
+                }
+            }
+        }
         let tried = self.experiment.iter().flat_map(|experiment| experiment.get_ref().changed_values());
-        let held = |name: &str| {
-            let surfaces = ["ranking.new.pulse", "ranking.live.pulse", "ranking.tabs.pulse"];
-            surfaces.iter().zip(PULSE_WEIGHTS).find(|(surface, _)| **surface == name).map(|(_, held)| i64::from(held))
-        };
-        let other = own.chain(tried).filter_map(|(name, value, of)| {
-            let held = held(&name).filter(|held| *held != value)?;
-            Some(format!("{name} = {value}{of}, which is {held} there"))
+        let other = given.into_iter().chain(tried).filter_map(|(name, value, of)| {
+            let held = held.get(&name).filter(|held| **held != value)?;
+            Some(format!("{name} = {value}{of} (fixed at {held})"))
         });
         let rules: Vec<String> = other.collect();
-        if format > Format::One || rules.is_empty() { Ok(()) } else { Err(Error::Format { rules }) }
+        if rules.is_empty() { Ok(()) } else { Err(Error::Format { rules }) }
     }
 
-    /// What directives of the file at `path`, of this `text`, contradict each other in: lines with file, line and column.
+    /// Contradictions among the directives of the file at `path` with this `text`, each with file,
+    /// line and column.
     pub fn conflicts(&self, text: &str, path: &Path) -> Vec<String> {
         placed(directive::conflicts(&self.directive), text, path)
     }
 
-    /// What `board` is to be mixed by, but for how often its products were shown; and what each directive came to.
+    /// The mix of `board`, without impression counts; and the number of products of each directive.
     pub fn mix_parts(&self, board: &BoardParts) -> (MixParts, Vec<Outcome>) {
         let (directives, floors) = directive::resolve(&self.directive, &self.floor, board);
+        let sold_out_stays = self.overlay.sold_out_stays();
         let outcomes = directives
             .iter()
             .map(|directive| Outcome { name: directive.name.clone(), products: directive.products.len() })
             .collect();
-        (MixParts { mix: self.mix.mix(), floors, directives, ..MixParts::default() }, outcomes)
+        (MixParts { mix: self.mix.mix(), floors, directives, sold_out_stays, ..MixParts::default() }, outcomes)
     }
 
-    /// The experiments for a board that is mixed by `mix`.
+    /// The experiments of a board with this `mix`, and those that measure rules.
     pub fn experiment_parts(&self, mix: Mix) -> Vec<ExperimentPart> {
-        experiment::parts(&self.experiment, self.experiments, &self.weights(), self.mix, mix.second, mix.near == 0)
+        let weights = self.weights();
+        let (second, has_lists) = (mix.second, mix.near == 0);
+        let mut parts = experiment::parts(&self.experiment, self.experiments, &weights, self.mix, second, has_lists);
+        parts.extend(measure::parts(&self.measured(), &weights, mix));
+        parts
+    }
+
+    /// The directives and floors whose effect is measured.
+    pub fn measured(&self) -> Vec<Measured> {
+        measure::measured(&self.directive, &self.floor)
     }
 
     /// The weights as the edge takes them.
     pub fn weights(&self) -> Weights {
-        let Ranking { new, live, tabs } = self.ranking;
-        Weights { new, live, tabs }
+        self.ranking.0
     }
 }
 
-/// Mistakes with the place in the file, as compilers write it.
+/// Mistakes with `file:line:column`, as compilers print them.
 fn placed(mistakes: Vec<Mistake>, text: &str, path: &Path) -> Vec<String> {
     let places = Places::new(text);
     let line = |mistake: Mistake| {
@@ -456,18 +296,29 @@ fn placed(mistakes: Vec<Mistake>, text: &str, path: &Path) -> Vec<String> {
     mistakes.into_iter().map(line).collect()
 }
 
-/// What `sinsang rules check` found in a file that can be used.
+/// A measured rule, and the experiment as which answers and events name it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MeasuredId {
+    /// The rule's name.
+    pub rule: String,
+    /// The experiment's id.
+    pub experiment: String,
+}
+
+/// The result of `sinsang rules check` on a usable file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// Directives of the file.
+    /// Number of directives.
     pub directives: usize,
-    /// Floors of the file.
+    /// Number of floors.
     pub floors: usize,
-    /// Experiments of the file.
+    /// Number of experiments.
     pub experiments: usize,
-    /// The oldest format of packs that can say all of it.
+    /// The directives and floors whose effect is measured.
+    pub measured: Vec<MeasuredId>,
+    /// The oldest pack format that can hold all rules.
     pub pack_format: u16,
-    /// Directives that contradict each other, with their place.
+    /// Directives that contradict each other, each with its place.
     pub conflicts: Vec<String>,
 }
 
@@ -476,11 +327,15 @@ impl std::fmt::Display for Check {
         for conflict in &self.conflicts {
             writeln!(f, "{conflict}")?;
         }
-        let Self { directives, floors, experiments, pack_format, conflicts } = self;
+        let Self { directives, floors, experiments, measured, pack_format, conflicts } = self;
+        for MeasuredId { rule, experiment } in measured {
+            writeln!(f, "'{rule}' is measured as {experiment}")?;
+        }
+        let measured = measured.len();
         let count = conflicts.len();
         write!(
             f,
-            "{directives} directives, {floors} floors, {experiments} experiments, {count} conflicts; for pack format {pack_format}"
+            "{directives} directives, {floors} floors, {measured} of them measured, {experiments} experiments, {count} conflicts; for pack format {pack_format}"
         )?;
         if *pack_format > 1 { f.write_str(" and up") } else { Ok(()) }
     }
@@ -495,143 +350,12 @@ pub fn check(path: &Path) -> Result<Check, Error> {
     let rules = Rules::parse(&text, path)?;
     let conflicts = rules.conflicts(&text, path);
     let (directives, floors, experiments) = (rules.directive.len(), rules.floor.len(), rules.experiment.len());
-    let pack_format = if rules.fit(Format::One).is_ok() { Format::One } else { Format::Two }.version();
-    Ok(Check { directives, floors, experiments, pack_format, conflicts })
+    let measured =
+        rules.measured().into_iter().map(|rule| MeasuredId { rule: rule.name, experiment: rule.id }).collect();
+    let fitting = Format::ALL.iter().find(|format| rules.fit(**format).is_ok());
+    let pack_format = fitting.map_or(0, |format| format.version());
+    Ok(Check { directives, floors, experiments, measured, pack_format, conflicts })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_file_that_is_shown_says_what_holds_without_one() {
-        assert_eq!(Rules::parse(DEFAULT, Path::new("rules.toml")).unwrap(), Rules::default());
-        assert_eq!(Rules::parse("", Path::new("rules.toml")).unwrap(), Rules::default());
-    }
-
-    #[test]
-    fn errors_name_the_file_and_the_place() {
-        let cases = [
-            ("[ranking.new]\ntaste = 'much'", "line 2, column 9"),
-            ("[rankings]\n", "line 1, column 2"),
-            ("[ranking.new]\ntaste = 2000000", "ranking.new.taste is 2000000"),
-            ("[window]\nahead_days = 0", "window.ahead_days is 0"),
-            ("[taste]\nhalf_life_days = nan", "taste.half_life_days is NaN"),
-            ("[mix]\nwindow = 40", "mix.window is 40"),
-            ("[publish]\nleast_users = 1.5", "publish.least_users is 1.5"),
-            ("[publish]\nmost_new = 0.5", "publish.most_new is 0.5"),
-            ("[publish]\nleast_ahead_hours = 745", "publish.least_ahead_hours is 745"),
-            ("[publish]\nleast_shops = 0.5", "line 2, column 1"),
-        ];
-        for (text, expected) in cases {
-            let error = Rules::parse(text, Path::new("my/rules.toml")).unwrap_err().to_string();
-            assert!(error.contains("my/rules.toml") && error.contains(expected), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn what_the_first_format_can_not_hold_is_told_by_name() {
-        let told = |text: &str| {
-            let rules = Rules::parse(text, Path::new("rules.toml")).unwrap();
-            rules.fit(Format::Two).unwrap();
-            rules.fit(Format::One).err().map(|error| error.to_string())
-        };
-        assert_eq!(told(DEFAULT), None);
-        assert_eq!(told("[ranking.new]\npulse = 300\ntaste = 5\n[ranking.tabs]\npulse = 0"), None);
-        let variants = "[[experiment]]\nid = 'e'\nlayer = 'l'\n[[experiment.variant]]\nid = 'a'\nranking.new.pulse = 300\n\
-            [[experiment.variant]]\nid = 'b'\nranking.live.pulse = 40\n[ranking.new]\npulse = 0";
-        assert_eq!(
-            told(variants).unwrap(),
-            "pack format 1 can't hold ranking.new.pulse = 0, which is 300 there, ranking.live.pulse = 40 of variant 'b' of \
-             experiment 'e', which is 300 there: write format 2 (--pack-format 2), once all edges read it \
-             (docs/operations.md, Migrations)"
-        );
-    }
-
-    const DIRECTIVES: &str = r#"
-[[directive]]
-name = "추석 선물전"
-do = "pin"
-place = 1
-category = ["식품"]
-title = ["한우 선물세트"]
-from = "2026-09-20T00:00:00+09:00"
-until = "2026-09-27T00:00:00+09:00"
-
-[[directive]]
-name = "리콜"
-do = "hide"
-product = ["0123456789abcdef"]
-
-[[directive]]
-name = "반값"
-do = "boost"
-points = 5000
-product = ["0123456789ABCDEF"]
-share = 0.5
-on = ["new", "live"]
-
-[[directive]]
-name = "둘째"
-do = "pin"
-place = 1
-channel = ["NS홈쇼핑"]
-from = "2026-09-26T00:00:00+09:00"
-
-[[floor]]
-shop = "NS홈쇼핑"
-least = 2
-"#;
-
-    #[test]
-    fn directives_that_contradict_each_other_are_told_with_their_place() {
-        let rules = Rules::parse(DIRECTIVES, Path::new("rules.toml")).unwrap();
-        let conflicts = rules.conflicts(DIRECTIVES, Path::new("rules.toml"));
-        assert_eq!(conflicts.len(), 2, "{conflicts:?}");
-        assert!(
-            conflicts[0].starts_with("rules.toml:24:1: '추석 선물전' and '둘째' pin the same place"),
-            "{conflicts:?}"
-        );
-        assert!(conflicts[1].contains("'리콜' and '반값' hide and show the same"), "{conflicts:?}");
-    }
-
-    #[test]
-    fn every_mistake_of_directives_is_told_with_line_and_column() {
-        let wrong = r#"
-[[directive]]
-name = "a"
-do = "pin"
-place = 0
-product = ["0123456789abcdef", "x"]
-until = "tomorrow"
-
-[[directive]]
-name = "b"
-do = "hide"
-on = ["live"]
-points = 3
-share = 1.5
-
-[[floor]]
-shop = "GS"
-least = 11
-"#;
-        let error = Rules::parse(wrong, Path::new("my/rules.toml")).unwrap_err().to_string();
-        let expected = [
-            "my/rules.toml:5:9: a place is from 1 to 100",
-            "my/rules.toml:6:32: product 'x' is no id",
-            "my/rules.toml:7:9: a time is RFC 3339",
-            "hides on live",
-            "directive 'b' is about nothing",
-            "my/rules.toml:13:10: points are for boost and bury",
-            "my/rules.toml:14:9: a share is above 0",
-            "my/rules.toml:18:9: floors are at least 1",
-        ];
-        for line in expected {
-            assert!(error.contains(line), "{line}:\n{error}");
-        }
-        assert_eq!(error.lines().count(), expected.len());
-        let error = Rules::parse("[[directive]]\nname = 'a'\ndo = 'push'", Path::new("r.toml")).unwrap_err();
-        assert!(error.to_string().contains("line 3, column 6"), "{error}");
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! The schedule: what `broadcasts` says, brought to one row for each slot, every one of them with an end.
+//! The schedule: the rows of `broadcasts`, reduced to one row a slot, each with an end.
 
 mod code;
 
@@ -6,88 +6,86 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array as _, AsArray as _, BooleanArray, Int64Array, RecordBatch};
+use datafusion::arrow::array::{Array as _, ArrayRef, AsArray as _, BooleanArray, Int64Array, RecordBatch};
 use datafusion::arrow::compute::filter_record_batch;
-use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{Field, Int64Type, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
 use futures::StreamExt as _;
 use serde::{Serialize, Serializer};
 use sinsang_core::time::{DAY_MS, HOUR_MS, KST_OFFSET_MS, MINUTE_MS, UnixMillis};
+use sinsang_tables::table::Broadcast;
 
 use crate::engine::sql;
-use crate::read::source::{Stage, StageError, register_parquet};
+use crate::read::overlay;
+use crate::read::source::{self, Stage, StageError, register_parquet};
 
 /// The table that [`build`] registers.
 pub const TABLE: &str = "slots";
-/// How long a slot lasts whose end is not given, if nothing follows it on its channel.
+/// The length of a slot without an end, if nothing follows it on its channel.
 pub const DEFAULT_SLOT_MS: i64 = 60 * MINUTE_MS;
-/// The longest slot measured, and the longest that is filled in. Ends that are given may be later.
+/// The longest slot that is measured or filled in. Given ends may be later.
 pub const FILLED_SLOT_MAX_MS: i64 = 210 * MINUTE_MS;
 
-/// The longest pause between two rows of one collection of a channel: a crawl takes a page after the other, and comes again after hours.
+/// The longest pause between two rows of one collection of a channel: a crawl reads page after
+/// page, and the next crawl begins hours later.
 pub const COLLECTION_PAUSE_MS: i64 = 2 * MINUTE_MS;
-/// The longest time without a start within a schedule; what stands beyond it is a schedule of its own.
+/// The longest time without a start within one schedule; slots beyond it form a schedule of their
+/// own.
 pub const COVERED_MAX_MS: i64 = 6 * HOUR_MS;
 
-/// The columns of `slots`. Times are milliseconds since 1970-01-01T00:00:00Z, prices won.
-const FIELDS: [(&str, DataType, bool); 14] = [
-    ("shop", DataType::Utf8, false),
-    ("listing_id", DataType::Utf8, false),
-    ("channel", DataType::Utf8, false),
-    ("title", DataType::Utf8, false),
-    ("brand", DataType::Utf8, true),
-    ("category", DataType::Utf8, true),
-    ("price", DataType::Int64, true),
-    ("list_price", DataType::Int64, true),
-    ("image", DataType::Utf8, true),
-    ("url", DataType::Utf8, true),
-    ("starts_at", DataType::Int64, false),
-    ("ends_at", DataType::Int64, false),
-    ("review_count", DataType::Int64, true),
-    ("collected_at", DataType::Int64, true),
-];
+/// The columns of `slots`: those of `broadcasts`, with `ends_at` never null. Times are milliseconds
+/// since 1970-01-01T00:00:00Z, prices won.
+fn columns() -> Vec<Field> {
+    source::columns::<Broadcast>()
+        .map(|field| if field.name() == "ends_at" { field.with_nullable(false) } else { field })
+        .collect()
+}
 
-/// Why there is no schedule.
+/// Why the schedule can't be built.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The engine failed at the question: it may need more memory or room to spill.
-    #[error("the schedule can't be made from the table broadcasts: {0}; more memory or room to spill may help")]
+    /// A query failed: it may need more memory or room to spill.
+    #[error("the schedule can't be built from the table broadcasts: {0}; more memory or room to spill may help")]
     Engine(#[from] DataFusionError),
     /// The staged table can't be written.
     #[error(transparent)]
     Stage(#[from] StageError),
 }
 
-/// What the schedule was made of.
+/// Counts of the schedule's repair.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Rows of `broadcasts`.
     pub rows: u64,
-    /// Codes that are none, since several shops give each to many things.
+    /// Codes discarded because several shops give each to many things.
     pub shared_codes: u64,
-    /// Rows that go by their title because of that.
+    /// Rows with a discarded code, identified by their title instead.
     pub shared_code_rows: u64,
-    /// Rows that said again what a later one says of the same slot.
+    /// Rows replaced by a later row of the same slot.
     pub duplicates: u64,
-    /// Slots that a later collection of their channel no longer has, and has their listing elsewhere; left out.
+    /// Slots missing from a later collection of their channel, which has their listing elsewhere;
+    /// left out.
     pub moved: u64,
-    /// Slots that a later collection of their channel no longer has, nor their listing; left out.
+    /// Slots missing from a later collection of their channel, as is their listing; left out.
     pub cancelled: u64,
     /// Rows of `slots`.
     pub slots: u64,
+    /// What operators' overlay changed, if it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overlay: Option<overlay::Report>,
     /// Channels.
     pub channels: u64,
-    /// Slots whose end was given.
+    /// Slots with a given end.
     pub ends_given: u64,
     /// Slots ended by the next start on their channel.
     pub ends_from_next: u64,
-    /// Slots given an hour, with nothing after them.
+    /// Slots given an hour because nothing follows them.
     pub ends_default: u64,
-    /// Slots cut at 210 minutes, the next start being later.
+    /// Slots cut at 210 minutes because the next start is later.
     pub ends_capped: u64,
-    /// Times on a channel that begin before an earlier slot has ended; kept as they are.
+    /// Times on a channel that begin before an earlier slot ends; kept unchanged.
     pub overlaps: u64,
     /// Times on a channel that reach past midnight in Korea.
     pub over_midnight: u64,
@@ -114,14 +112,14 @@ impl fmt::Display for Report {
         if self.shared_codes > 0 {
             write!(
                 f,
-                "\n  {} codes that several shops give to many things are none: {} rows go by their titles",
+                "\n  {} codes discarded, because several shops give them to many things: {} rows identified by title",
                 self.shared_codes, self.shared_code_rows
             )?;
         }
         if self.moved + self.cancelled > 0 {
             write!(
                 f,
-                "\n  left out what a later schedule of the channel no longer has: {} moved, {} cancelled",
+                "\n  left out slots missing from a later schedule of the channel: {} moved, {} cancelled",
                 self.moved, self.cancelled
             )?;
         }
@@ -133,17 +131,19 @@ impl fmt::Display for Report {
             "\n  ends: {} given, {} from the next start, {} cut at 210 minutes, {} an hour by default",
             self.ends_given, self.ends_from_next, self.ends_capped, self.ends_default
         )?;
-        write!(f, "\n  {} overlap on their channel, {} run over midnight", self.overlaps, self.over_midnight)
+        write!(f, "\n  {} overlap on their channel, {} run over midnight", self.overlaps, self.over_midnight)?;
+        self.overlay.iter().try_for_each(|overlay| write!(f, "\n  {overlay}"))
     }
 }
 
-/// Makes the table `slots` from `broadcasts`, staged in `work_dir`: one row for each (channel, `starts_at`, shop,
-/// `listing_id`), `ends_at` never null, ordered by start, channel, shop and listing. The rows are the same whatever the
-/// order of `broadcasts`. Slots that a later collection of their channel no longer has are left out, and counted.
+/// Builds the table `slots` from `broadcasts`, staged in `work_dir`: one row for each (channel,
+/// `starts_at`, shop, `listing_id`), `ends_at` never null, ordered by start, channel, shop and
+/// listing. The order of `broadcasts` does not matter. Slots missing from a later collection of
+/// their channel are left out, and counted.
 ///
 /// # Errors
-/// [`Error::Engine`] where `broadcasts` is missing or memory does not suffice, [`Error::Stage`] where the folder can't
-/// be written.
+/// [`Error::Engine`] if `broadcasts` is missing or memory runs out, [`Error::Stage`] if the folder
+/// can't be written.
 pub async fn build(context: &SessionContext, work_dir: &Path) -> Result<Report, Error> {
     let shared = code::set_aside(context, work_dir).await?;
     let mut report = Report {
@@ -152,8 +152,9 @@ pub async fn build(context: &SessionContext, work_dir: &Path) -> Result<Report, 
         shared_code_rows: shared.rows,
         ..Report::default()
     };
-    // Each answer is a table of the next question. As one, the plan is nested so deep that to send it to a cluster and to plan it there takes
-    // more stack than a thread has, and what is asked for twice in it is worked out twice.
+    // Each answer is staged as a table for the next query. As one query the plan would nest so
+    // deeply that sending it to a cluster and planning it there overflows a thread's stack, and
+    // shared subqueries would run twice.
     for (table, question, parameter) in [
         ("slot_collection", sql!("slot_collection"), Some(COLLECTION_PAUSE_MS)),
         ("slot_mention", sql!("slot_mention"), Some(COVERED_MAX_MS)),
@@ -166,26 +167,30 @@ pub async fn build(context: &SessionContext, work_dir: &Path) -> Result<Report, 
         ScalarValue::Int64(Some(DEFAULT_SLOT_MS)),
         ScalarValue::Int64(Some(FILLED_SLOT_MAX_MS)),
     ])?;
-    let schema: SchemaRef = Arc::new(Schema::new(
-        FIELDS
-            .iter()
-            .map(|(name, data_type, nullable)| Field::new(*name, data_type.clone(), *nullable))
-            .collect::<Vec<_>>(),
-    ));
+    let schema: SchemaRef = Arc::new(Schema::new(columns()));
     let mut stage = Stage::create(&work_dir.join("slots.parquet"), Arc::clone(&schema))?;
     let mut answer = question.execute_stream().await?;
     while let Some(batch) = answer.next().await {
         let batch = report.take_kept(&batch?)?;
         report.count_ends(&batch);
-        let columns = batch.columns().get(..FIELDS.len()).unwrap_or_default().to_vec();
-        stage.write(&RecordBatch::try_new(Arc::clone(&schema), columns).map_err(DataFusionError::from)?)?;
+        stage.write(&of_columns(&batch, &schema)?)?;
     }
     register_parquet(context, TABLE, &stage.close()?).await?;
     report.count_slots(context).await?;
     Ok(report)
 }
 
-/// Stages the answer to a question, with its one parameter in milliseconds, as the table `name`.
+/// The columns of `schema`, picked from a batch with more columns.
+fn of_columns(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, DataFusionError> {
+    let columns: Result<Vec<ArrayRef>, DataFusionError> = schema
+        .fields()
+        .iter()
+        .map(|field| Ok(Arc::clone(batch.column(batch.schema().index_of(field.name())?))))
+        .collect();
+    Ok(RecordBatch::try_new(Arc::clone(schema), columns?)?)
+}
+
+/// Stages the answer to a query, with its one parameter in milliseconds, as the table `name`.
 async fn stage_answer(
     context: &SessionContext,
     work_dir: &Path,
@@ -210,7 +215,7 @@ async fn count_rows(context: &SessionContext) -> Result<u64, DataFusionError> {
 }
 
 impl Report {
-    /// Counts the slots that were moved or cancelled, and answers with the others.
+    /// Counts the moved and cancelled slots, and returns the others.
     fn take_kept(&mut self, batch: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
         let column = batch.column_by_name("fate").and_then(|column| column.as_string_opt::<i32>());
         let column = column.ok_or_else(|| DataFusionError::Internal("the column fate is no text".to_owned()))?;

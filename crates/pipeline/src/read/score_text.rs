@@ -1,8 +1,8 @@
-//! Parts of a score as a person says them, in Korean.
+//! Parts of an identity score in Korean words.
 
 use sinsang_identity::identity::{CORRECTION, Part, Score};
 
-/// What a part of a score compares.
+/// The name of the compared property.
 fn name(part: &Part) -> &str {
     match part.name {
         "words" => "제목의 낱말",
@@ -46,7 +46,8 @@ fn name(part: &Part) -> &str {
     }
 }
 
-/// What a part says, with the words or values concerned: those of the earlier listing stand right of the arrow.
+/// Describes a part, with the words or values that differ; those of the earlier listing stand right
+/// of the arrow.
 pub fn told(part: &Part) -> String {
     let name = name(part);
     let note = part.note.trim();
@@ -61,7 +62,7 @@ pub fn told(part: &Part) -> String {
         ("words", "", right) => format!("{name}: 앞선 제목에만 ‘{right}’"),
         ("words", left, right) => format!("{name}: 이 제목에만 ‘{left}’, 앞선 제목에만 ‘{right}’"),
         ("image", ..) => format!("{name}이 같음"),
-        // Who said so, and why, is for the house alone.
+        // Who corrected it, and why, is internal.
         (CORRECTION, ..) => format!("{name}: 다른 상품"),
         ("generation", "", "") => format!("{name} 표시가 한쪽에만 있음"),
         ("child", "", "") => format!("{name}: 표시가 한쪽에만 있음"),
@@ -75,9 +76,10 @@ pub fn told(part: &Part) -> String {
     }
 }
 
-/// What tells two like listings apart, in a few words; `None` where hardly a word of them agrees, so that they are not like.
+/// The difference between two similar listings, in a few words; `None` if they share too few words
+/// to be similar.
 pub fn apart(score: &Score) -> Option<String> {
-    /// Share of the words' weight that must agree before the earlier listing says anything of this one.
+    /// The weighted share of words that must agree before the earlier listing is mentioned.
     const LIKE: f64 = 0.5;
     let words = score.parts.iter().find(|part| part.name == "words")?;
     (words.value >= LIKE).then(|| score.veto.as_ref().map_or_else(|| told(words), told))

@@ -1,7 +1,8 @@
-//! Opens the input tables: files of any supported format in, checked and repaired rows in the engine out.
+//! The source of input tables: files of any supported format in, checked and repaired rows in the
+//! engine out.
 //!
-//! Rows are read one by one, so a table never has to fit in memory; what can't be used goes to the rejects file with its
-//! place and reason, and `docs/input.md` is the contract that all of it keeps.
+//! Rows are read one by one, so a table never has to fit in memory. Unusable rows go to the rejects
+//! file with their place and reason. `docs/input.md` specifies all of it.
 
 mod stage;
 mod work;
@@ -19,7 +20,7 @@ use sinsang_tables::file::{self, Format, SourceFile};
 use sinsang_tables::{Column, Intake, Observer, Rows, Zones, csv, ndjson};
 
 pub use self::stage::StageError;
-pub(crate) use self::stage::{Batches, Stage, Staged};
+pub(crate) use self::stage::{Batches, Stage, Staged, columns};
 pub use self::work::{PREFIX as WORK_PREFIX, WorkFolder};
 pub use sinsang_parquet::DEFAULT_PAGE_BYTES;
 pub use sinsang_tables::check::{
@@ -34,62 +35,62 @@ use sinsang_run::progress::{Bar, Progress, Unit};
 use sinsang_tables::reject::{Limit, RejectsFile};
 use sinsang_tables::table::Tab;
 
-/// How tables are read.
+/// How to read tables.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Folder in which a temporary one for the staged tables is made; it must exist.
+    /// Parent of the temporary folder for staged tables; it must exist.
     pub work_dir: PathBuf,
-    /// Where rows that can't be used are written; `None` only counts them.
+    /// The file for rejected rows; `None` only counts them.
     pub rejects: Option<PathBuf>,
-    /// The share of a table that may be set aside.
+    /// The largest share of a table that may be set aside.
     pub limit: Limit,
-    /// The zones of times without an offset.
+    /// Time zones of times without an offset.
     pub zones: Zones,
-    /// Memory that the pages of a Parquet file may take, in bytes.
+    /// Most memory for the pages of a Parquet file, in bytes.
     pub page_bytes: u64,
-    /// Whether to show how far a read has come.
+    /// The progress display.
     pub progress: Progress,
 }
 
 impl Options {
-    /// Makes the temporary folder of a run.
+    /// Creates the temporary folder of a run.
     ///
     /// # Errors
-    /// [`Error::WorkDir`].
+    /// [`Error::WorkDir`] if it can't be created.
     pub fn work_folder(&self) -> Result<WorkFolder, Error> {
         WorkFolder::new(&self.work_dir).map_err(|source| Error::WorkDir { path: self.work_dir.clone(), source })
     }
 }
 
-/// Why a table can't be read at all.
+/// Why a table can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file can't be read, or too much in it can't be used.
+    /// A file can't be read, or too many of its rows are unusable.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// The folder for staged tables can't be made.
-    #[error("no work folder can be made in {}: {source}; make room there or choose another", path.display())]
+    /// The folder for staged tables can't be created.
+    #[error("can't create a work folder in {}: {source}; make room there or choose another", path.display())]
     WorkDir {
         /// The folder asked for.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A staged table can't be written.
     #[error(transparent)]
     Stage(#[from] StageError),
-    /// The engine did not take the staged table.
-    #[error("the query engine did not take the table {table}: {source}")]
+    /// The engine can't register the staged table.
+    #[error("the query engine rejected the table {table}: {source}")]
     Register {
         /// The table.
         table: &'static str,
-        /// What the engine said.
+        /// The engine's error.
         source: DataFusionError,
     },
 }
 
-/// The tables of one run: reads them, holds the staged files and the rejects file. What it registered with the engine
-/// can be queried as long as it lives.
+/// The tables of one run: reads them, and owns the staged files and the rejects file. Registered
+/// tables can be queried until it is dropped.
 pub struct Source {
     context: SessionContext,
     options: Options,
@@ -99,30 +100,32 @@ pub struct Source {
 }
 
 impl Source {
-    /// Tables are to be registered in `context`.
+    /// A source that registers its tables in `context`.
     ///
     /// # Errors
-    /// Where the work folder can't be made or an earlier rejects file not be removed.
+    /// An [`Error`] if the work folder can't be created, or an earlier rejects file can't be
+    /// removed.
     pub fn new(context: SessionContext, options: Options) -> Result<Self, Error> {
         let work = options.work_folder()?;
         Self::within(work, context, options)
     }
 
-    /// As [`Self::new`], in a work folder that is there.
+    /// As [`Self::new`], in an existing work folder.
     ///
     /// # Errors
-    /// Where an earlier rejects file can't be removed.
+    /// An [`Error`] if an earlier rejects file can't be removed.
     pub fn within(work: WorkFolder, context: SessionContext, options: Options) -> Result<Self, Error> {
         let rejects = RejectsFile::new(options.rejects.clone()).map_err(InputError::from)?;
         Ok(Self { context, options, work, rejects, renamed: Renamed::default() })
     }
 
-    /// Names users of several names by one of them in the tables that are opened from here on.
+    /// Replaces the names of users with several names by one of them, in all tables opened
+    /// afterwards.
     pub fn rename(&mut self, renamed: Renamed) {
         self.renamed = renamed;
     }
 
-    /// Which names are one user's.
+    /// Which names belong to one user.
     pub fn renamed(&self) -> &Renamed {
         &self.renamed
     }
@@ -132,17 +135,18 @@ impl Source {
         &self.context
     }
 
-    /// The folder of the staged tables; it vanishes with the source.
+    /// The folder of the staged tables, removed when the source is dropped.
     pub fn work_dir(&self) -> &Path {
         self.work.path()
     }
 
-    /// Reads broadcasts from the file or folder `path` into the table `broadcasts`. `now` is the time of the build.
+    /// Reads the file or folder `path` into the table `broadcasts`. `now` is the time of the build.
     ///
-    /// The read blocks its thread.
+    /// Blocks its thread while reading.
     ///
     /// # Errors
-    /// Where a file can't be read or too many rows can't be used; then nothing is registered.
+    /// An [`Error`] if a file can't be read or too many rows are unusable; nothing is registered
+    /// then.
     pub async fn open_broadcasts(&mut self, path: &Path, now: UnixMillis) -> Result<TableReport, Error> {
         let mut offsets = Offsets::default();
         let mut report = self.stage_table(Broadcasts, path, now, &mut offsets).await?;
@@ -150,13 +154,15 @@ impl Source {
         Ok(report)
     }
 
-    /// Reads events from the file or folder `path` into the table `events`. `now` is the time of the build: later
-    /// events are set aside, and not counted against the limit. With a `hasher` users are named by their keys from here on.
+    /// Reads the file or folder `path` into the table `events`. `now` is the time of the build:
+    /// later events are set aside, and do not count against the limit. With a `hasher`, users are
+    /// named by their keys.
     ///
-    /// The read blocks its thread.
+    /// Blocks its thread while reading.
     ///
     /// # Errors
-    /// Where a file can't be read or too many rows can't be used; then nothing is registered.
+    /// An [`Error`] if a file can't be read or too many rows are unusable; nothing is registered
+    /// then.
     pub async fn open_events(
         &mut self,
         path: &Path,
@@ -166,10 +172,10 @@ impl Source {
         self.stage_table(Events { hasher }, path, now, ()).await
     }
 
-    /// Registers an empty table `events`, for a build without any.
+    /// Registers an empty table `events`, for a build without events.
     ///
     /// # Errors
-    /// Where the work folder can't be written.
+    /// An [`Error`] if the work folder can't be written.
     pub async fn without_events(&mut self) -> Result<(), Error> {
         let batches = Batches::of::<sinsang_tables::table::Event>();
         let file = self.work.path().join("events.parquet");
@@ -177,10 +183,10 @@ impl Source {
         self.register(Events::NAME, &path).await
     }
 
-    /// Reads the tabs of the file or folder `path`, in the order of their positions, then ids.
+    /// Reads the tabs of the file or folder `path`, by position, then id.
     ///
     /// # Errors
-    /// Where a file can't be read or too many rows can't be used.
+    /// An [`Error`] if a file can't be read or too many rows are unusable.
     pub fn open_tabs(&mut self, path: &Path, now: UnixMillis) -> Result<(Vec<Tab>, TableReport), Error> {
         let mut tabs = Vec::new();
         let report = self.read(Tabs::default(), path, now, (), &mut |tab| {
@@ -207,7 +213,7 @@ impl Source {
         let mut stage = Stage::create(&file, batches.schema())?;
         let failed = |source| StageError { path: file.clone(), source };
         let taken = |error: StageError| InputError::Taken(Box::new(error));
-        // Lent to the closure, while the reader has the rest.
+        // Moved out for the closure, because the reader borrows the rest.
         let renamed = std::mem::take(&mut self.renamed);
         let report = self.read(table, path, now, observer, &mut |mut row| {
             row.rename(&renamed);
@@ -248,7 +254,7 @@ impl Source {
     }
 }
 
-/// Registers one staged file under a table's name, in place of what had that name.
+/// Registers one staged file under a table's name, replacing the previous table.
 pub(crate) async fn register_parquet(
     context: &SessionContext,
     table: &str,
@@ -258,7 +264,7 @@ pub(crate) async fn register_parquet(
     context.register_parquet(table, file_url(path)?, ParquetReadOptions::default()).await
 }
 
-/// The address of a local file. The engine would take `*`, `?` and `[` in a bare path for a pattern.
+/// The URL of a local file. In a bare path the engine takes `*`, `?` and `[` for a glob pattern.
 pub(crate) fn file_url(path: &Path) -> io::Result<String> {
     use fmt::Write as _;
     let mut url = String::from("file://");
@@ -272,10 +278,10 @@ pub(crate) fn file_url(path: &Path) -> io::Result<String> {
     Ok(url)
 }
 
-/// Hands the rows of a file to `rows`; the pages of a Parquet file may take `page_bytes`.
+/// Passes the rows of a file to `rows`; the pages of a Parquet file may take `page_bytes`.
 ///
 /// # Errors
-/// Where the file can't be read, and what `rows` says.
+/// An error if the file can't be read, and any error of `rows`.
 pub fn read_file(
     file: &SourceFile,
     columns: &'static [Column],

@@ -1,5 +1,5 @@
-//! What builds came to, a line of JSON each beside the snapshot: verdicts and claims by shop, rows that could not be used, and how well the snapshot
-//! before had ranked. The preview page draws its plots of it.
+//! The build log, one line of JSON a build beside the snapshot: verdicts and claims by shop,
+//! rejected rows, and how well the previous snapshot ranked. The preview page plots it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,161 +7,85 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sinsang_core::pack::board::Board;
+use sinsang_core::time::UnixMillis;
 use sinsang_run::file::{SETTINGS_BYTES, read_text};
 use sinsang_run::replace::{Access, replace};
 
 use super::built::Report;
-use super::claim::claim;
-use crate::compose::VerdictCounts;
+use super::census::{Census, Shop, VerdictCounts};
 use crate::report::hindsight;
 
-/// Lines that a file keeps.
+/// The most lines of a file.
 pub const MAX_LINES: usize = 400;
 
-/// Why there is no line.
+/// The build log can't be read or written.
 #[derive(Debug, thiserror::Error)]
-#[error("what the build came to can't be written to {}: {source}; choose another --builds", path.display())]
+#[error("the build log {} can't be written: {source}; choose another --builds", path.display())]
 pub struct Error {
     path: PathBuf,
     source: io::Error,
 }
 
-/// What a build came to.
+/// One build.
 #[derive(Debug, Serialize)]
 pub struct Line {
     /// The time of the build, RFC 3339 in +09:00.
     pub built_at: String,
     /// The snapshot.
     pub snapshot: String,
-    /// Listings of schedule and history.
+    /// Listings of the schedule and the history.
     pub listings: usize,
-    /// Products that they are.
+    /// Products of those listings.
     pub products: usize,
     /// Verdicts on the products of the window.
     pub verdicts: VerdictCounts,
-    /// Products of the window whose verdict is `unknown`, by its reason.
-    pub unknown: BTreeMap<String, usize>,
-    /// Products of the window by shop; one that several sell counts for each.
+    /// Products of the window with the verdict `unknown`, by reason.
+    pub unknown: BTreeMap<&'static str, usize>,
+    /// Products of the window by shop; a product of several shops counts for each.
     pub shops: BTreeMap<String, Shop>,
     /// The tables.
     pub tables: Vec<Table>,
     /// Users with a taste.
     pub users: u64,
-    /// Events that tastes were made of.
+    /// Events that tastes are based on.
     pub events: u64,
-    /// Bytes of the packs.
+    /// Total bytes of the packs.
     pub bytes: usize,
-    /// How well the snapshot before had ranked what users did since, where there was one.
+    /// How well the previous snapshot ranked users' later actions, if there was one.
     pub ranking: Option<hindsight::Report>,
 }
 
-/// Products of a shop.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Shop {
-    /// New ones.
-    pub new: usize,
-    /// Repeats.
-    pub repeat: usize,
-    /// Those of which the history can't tell.
-    pub unknown: usize,
-    /// Products whose title claims to be new.
-    pub claims: usize,
-    /// Those of them that had aired.
-    pub claims_aired: usize,
-    /// Those of them of which the history can't tell.
-    pub claims_unknown: usize,
-}
-
-/// What became of a table's rows.
+/// Counts of a table's rows.
 #[derive(Debug, Serialize)]
 pub struct Table {
-    /// The table.
+    /// The table's name.
     pub table: &'static str,
     /// Rows read.
     pub rows: u64,
     /// Rows kept.
     pub kept: u64,
-    /// Rows set aside, by what is wrong.
+    /// Rows set aside, by reason.
     pub reasons: BTreeMap<String, u64>,
-    /// Damaged rows, by shop; "" where none is named.
+    /// Damaged rows, by shop; "" if the row names none.
     pub shops: BTreeMap<String, u64>,
 }
 
-#[derive(Deserialize)]
-struct Head {
-    title: String,
-    listings: Vec<Listing>,
-}
-
-#[derive(Deserialize)]
-struct Listing {
-    shop: String,
-}
-
-#[derive(Deserialize)]
-struct Judged {
-    kind: String,
-    evidence: Evidence,
-}
-
-#[derive(Deserialize)]
-struct Evidence {
-    reason: String,
-}
-
 impl Line {
-    /// The line of a build that made `board`.
-    pub fn of(report: &Report, board: &Board, ranking: Option<hindsight::Report>) -> Self {
-        let mut line = Self {
-            built_at: board.built_at().to_kst_rfc3339(),
+    /// The line of the build at `built_at`.
+    pub fn of(report: &Report, census: Census, built_at: UnixMillis, ranking: Option<hindsight::Report>) -> Self {
+        Self {
+            built_at: built_at.to_kst_rfc3339(),
             snapshot: report.snapshot.clone(),
             listings: report.listings,
             products: report.products,
-            verdicts: report.verdicts,
-            unknown: BTreeMap::new(),
-            shops: BTreeMap::new(),
+            verdicts: census.verdicts,
+            unknown: census.unknown,
+            shops: census.shops,
             tables: report.tables.iter().map(Table::of).collect(),
             users: report.tastes.users,
             events: report.tastes.events_used,
             bytes: report.bytes,
             ranking,
-        };
-        for index in 0..board.product_count() {
-            let product = board.product(index);
-            let head = [product.head_json(), b"}"].concat();
-            let verdict = product.verdict_json(board.built_at() < product.first_ends_at());
-            // Written by this build, and read back as the page reads them.
-            let (Ok(head), Ok(verdict)) =
-                (serde_json::from_slice::<Head>(&head), serde_json::from_slice::<Judged>(verdict))
-            else {
-                continue;
-            };
-            line.count(&head, &verdict);
-        }
-        line
-    }
-
-    fn count(&mut self, head: &Head, verdict: &Judged) {
-        if verdict.kind == "unknown" {
-            *self.unknown.entry(verdict.evidence.reason.clone()).or_default() += 1;
-        }
-        let mut shops: Vec<&str> = head.listings.iter().map(|listing| listing.shop.as_str()).collect();
-        shops.sort_unstable();
-        shops.dedup();
-        let claims = claim(&head.title).is_some();
-        for shop in shops {
-            let shop = self.shops.entry(shop.to_owned()).or_default();
-            shop.claims += usize::from(claims);
-            let (count, wrong) = match verdict.kind.as_str() {
-                "new" => (&mut shop.new, None),
-                "repeat" => (&mut shop.repeat, Some(&mut shop.claims_aired)),
-                _ => (&mut shop.unknown, Some(&mut shop.claims_unknown)),
-            };
-            *count += 1;
-            if let Some(wrong) = wrong.filter(|_| claims) {
-                *wrong += 1;
-            }
         }
     }
 }
@@ -182,11 +106,12 @@ impl Table {
     }
 }
 
-/// Adds `line` to `file`, of which the last [`MAX_LINES`] stay. Of builds at one time the last counts, with what the first said of the snapshot
-/// before; what is no line is left out. The file is replaced whole.
+/// Appends `line` to `file`, which keeps the last [`MAX_LINES`]. If two builds share a time, the
+/// later line replaces the earlier, but takes over its hindsight if it has none. Malformed lines
+/// are dropped. The file is replaced atomically.
 ///
 /// # Errors
-/// Where the file can't be read or written.
+/// [`struct@Error`] if the file can't be read or written.
 pub fn append(file: &Path, line: &Line) -> Result<(), Error> {
     #[derive(Deserialize)]
     struct Known {
@@ -204,7 +129,7 @@ pub fn append(file: &Path, line: &Line) -> Result<(), Error> {
     for text in before.lines() {
         match serde_json::from_str::<Known>(text) {
             Ok(known) if known.built_at != line.built_at => lines.push(text),
-            // The snapshot before it was replaced the first time.
+            // The first build of this time saw the snapshot before it was replaced.
             Ok(Known { ranking, .. }) if line.ranking.is_none() => {
                 if let Some(place) = new.get_mut("ranking") {
                     *place = ranking;

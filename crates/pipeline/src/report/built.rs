@@ -1,45 +1,45 @@
-//! What a build came to.
+//! The report of a build.
 
 use std::fmt;
 
 use serde::Serialize;
 
-use crate::compose::VerdictCounts;
 use crate::learn::{model_file, taste};
 use crate::ledger;
 use crate::read::source::TableReport;
 use crate::read::{correction, external_vectors, rules, schedule};
+use crate::report::census::VerdictCounts;
 
-/// What was read, decided and written.
+/// Counts of what a build read, decided and wrote.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// The snapshot's name.
     pub snapshot: String,
     /// The input tables.
     pub tables: Vec<TableReport>,
-    /// The schedule.
+    /// Counts of the schedule's repair.
     pub schedule: schedule::Report,
-    /// Listings of schedule and history.
+    /// Listings of the schedule and the history.
     pub listings: usize,
-    /// Item codes that were used for different products over time.
+    /// Item codes reused for different products over time.
     pub split_codes: usize,
-    /// Products that they are.
+    /// Products of those listings.
     pub products: usize,
-    /// What corrections came to.
+    /// Counts of corrections.
     #[serde(skip_serializing_if = "correction::Report::is_empty")]
     pub corrections: correction::Report,
     /// Verdicts on the products of the window.
     pub verdicts: VerdictCounts,
-    /// Tastes.
+    /// Counts of learning tastes.
     pub tastes: taste::Report,
-    /// The model of them, where one is kept.
+    /// The model of tastes, if it is kept between builds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<model_file::Report>,
-    /// The format that the packs are written in.
+    /// The pack format.
     pub pack_format: u16,
     /// Packs of the snapshot, without the manifest.
     pub packs: usize,
-    /// Their bytes.
+    /// Total bytes of the packs.
     pub bytes: usize,
     /// Bytes of the board.
     pub board_bytes: usize,
@@ -47,14 +47,14 @@ pub struct Report {
     pub taste_shards: usize,
     /// Bytes of one user in a shard.
     pub bytes_per_user: usize,
-    /// What operators' directives came to.
+    /// The effects of operators' directives.
     pub directives: Vec<rules::Outcome>,
-    /// What the lab handed in.
+    /// Counts of the AI lab's files.
     pub lab: Option<external_vectors::Report>,
-    /// What could not be told of the build. The snapshot is none the worse.
+    /// Problems that leave the snapshot unaffected.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// What was appended to the ledger, where one keeps the past.
+    /// Counts of rows appended to the ledger, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<ledger::Report>,
 }
@@ -68,7 +68,7 @@ impl fmt::Display for Report {
         let VerdictCounts { new, repeat, unknown } = self.verdicts;
         writeln!(
             f,
-            "products: {} from {} listings, {} codes used for several",
+            "products: {} from {} listings, {} codes used for several products",
             self.products, self.listings, self.split_codes
         )?;
         writeln!(f, "  in the window: {new} new, {repeat} repeats, {unknown} unknown")?;
@@ -85,7 +85,7 @@ impl fmt::Display for Report {
         }
         write!(
             f,
-            "snapshot {}: {} packs of format {}, {} bytes, of which the board {}; {} taste shards of {} bytes a user",
+            "snapshot {}: {} packs of format {}, {} bytes, {} of them the board; {} taste shards, {} bytes a user",
             self.snapshot,
             self.packs,
             self.pack_format,

@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// What claims that a product is new. A first price (최초가), a brand (New Balance) and a part of another word (RENEW) claim nothing.
+/// Matches words that claim newness. A first price (최초가), a brand (New Balance) and a part of
+/// another word (RENEW) claim nothing.
 static CLAIM: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r"(?ix) 신상(?:품)? | 신제품 | 신규\s*(?:런칭|론칭|출시|입점) | (?:런칭|론칭|최초|첫\s?선|첫\s?방송|첫\s?출시) | (?:^|[^a-z])(new)(?:[^a-z]|$)",
@@ -12,17 +13,17 @@ static CLAIM: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// What looks like a claim and is none.
+/// Matches false claims.
 static NO_CLAIM: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i)최초\s?(?:가|특가|할인|최저)|new\s?(?:balance|york|zealand|era)|신상(?:세|담|처)").ok()
 });
 
-/// The words of a title that claim it to be new; `None` where none do.
+/// The words of a title that claim newness; `None` without a claim.
 pub fn claim(title: &str) -> Option<String> {
     let (claim, none) = (CLAIM.as_ref()?, NO_CLAIM.as_ref()?);
     let left = none.replace_all(title, " ");
     let found = claim.captures(&left)?;
-    // What stands around `new` belongs to the match and not to the claim.
+    // The letters around `new` belong to the match, but not to the claim.
     let word = found.get(1).or_else(|| found.get(0))?;
     Some(word.as_str().to_owned())
 }

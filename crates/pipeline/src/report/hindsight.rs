@@ -1,8 +1,12 @@
-//! How well the snapshot before had ranked what users did since: what an order is worth where nobody has looked ahead.
+//! Hindsight: how well a snapshot ranks users' actions. A build looks at the previous snapshot,
+//! whose order was made without knowledge of them.
 //!
-//! Each thing that a user with tastes did with a product is looked up in the list that the edge made of that snapshot for the moment, in the
-//! user's order and in everybody's. Neither the pulse nor experiments take part. What stands in front is met more often, whoever
-//! likes it, so these numbers are for the comparison of builds and of the two orders, and prove nothing about shoppers.
+//! Each action of a user with tastes is looked up in the list that the edge makes of the snapshot
+//! for that moment, in the user's order and in the shared order, without the pulse and experiments.
+//! Products in front are met more often, whoever likes them, so these numbers compare builds and
+//! the two orders, and prove nothing about shoppers.
+
+mod two;
 
 use datafusion::arrow::array::{Array as _, AsArray as _};
 use datafusion::arrow::datatypes::Int64Type;
@@ -12,6 +16,7 @@ use datafusion::prelude::SessionContext;
 use serde::Serialize;
 use sinsang_core::key::Key;
 use sinsang_core::pack::board::Board;
+use sinsang_core::pack::manifest::Manifest;
 use sinsang_core::pack::taste::{Taste, TasteShard};
 use sinsang_core::pack::{Kind, PackId};
 use sinsang_core::surface::new::{self, Selection};
@@ -19,48 +24,35 @@ use sinsang_core::surface::{View, live};
 use sinsang_core::time::{HOUR_MS, UnixMillis};
 use sinsang_core::viewer::UserKey;
 use sinsang_publish::snapshot::Snapshot;
+use sinsang_publish::{Judgement, Ranks};
 
 use crate::engine::sql;
 use crate::read::forgotten::Forgotten;
+pub use two::{Asked, Error, Sides, of_two};
 
-/// Things done that are looked up at most.
+/// The most actions looked up.
 pub const MAX_DEEDS: i64 = 5_000;
-/// How far back they reach.
+/// The age limit of an action.
 const MAX_AGE_MS: i64 = 48 * HOUR_MS;
-/// The first places of the new-product tab, about what is seen without scrolling far.
+/// The first places of the new-product tab: about those visible without much scrolling.
 pub const FIRST_NEW: usize = 10;
-/// The first places of the live order, what its strip shows.
+/// The first places of the live order: those in its strip.
 pub const FIRST_LIVE: usize = 3;
 
-/// What was found.
+/// The ranks found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Report {
-    /// The snapshot that is judged.
+    /// The snapshot judged.
     pub snapshot: String,
-    /// From when on things done count, RFC 3339 in +09:00.
+    /// The start of the period, RFC 3339 in +09:00.
     pub since: String,
-    /// The new-product tab; `first` is of [`FIRST_NEW`] places.
+    /// The new-product tab; `first` covers [`FIRST_NEW`] places.
     pub new: Ranks,
-    /// The live order; `first` is of [`FIRST_LIVE`] places.
+    /// The live order; `first` covers [`FIRST_LIVE`] places.
     pub live: Ranks,
 }
 
-/// Where products stood that users with tastes did something with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Ranks {
-    /// Things done with products that were in the list at that moment.
-    pub deeds: usize,
-    /// The mean of 1 / place, from 0 to 1, in the user's order.
-    pub reciprocal: f64,
-    /// The same in the order of everybody.
-    pub shared_reciprocal: f64,
-    /// The share that stood in the first places, from 0 to 1, in the user's order.
-    pub first: f64,
-    /// The same in the order of everybody.
-    pub shared_first: f64,
-}
-
-/// Sums, before they are divided.
+/// Sums, before division.
 #[derive(Default)]
 struct Sums {
     deeds: usize,
@@ -70,9 +62,8 @@ struct Sums {
 
 #[expect(clippy::cast_precision_loss, reason = "places and counts are far below 2^52")]
 impl Sums {
-    fn add(&mut self, own: Option<usize>, shared: Option<usize>, first: usize) {
-        // A rule may hide from one what another sees; only what is in both lists is compared.
-        let (Some(own), Some(shared)) = (own, shared) else { return };
+    fn add(&mut self, place: Place, first: usize) {
+        let (Some(own), Some(shared)) = (place.own, place.shared) else { return };
         self.deeds += 1;
         for (sum, place) in [(&mut self.own, own), (&mut self.shared, shared)] {
             sum.0 += 1.0 / (place + 1) as f64;
@@ -81,7 +72,7 @@ impl Sums {
     }
 
     fn ranks(&self) -> Ranks {
-        let mean = |sum: f64| if self.deeds == 0 { 0.0 } else { (sum / self.deeds as f64 * 1e4).round() / 1e4 };
+        let mean = |sum: f64| rounded_mean(sum, self.deeds);
         Ranks {
             deeds: self.deeds,
             reciprocal: mean(self.own.0),
@@ -92,11 +83,30 @@ impl Sums {
     }
 }
 
-/// Holds what users did until `now` against `before`; `None` where there is no snapshot that can be read, or none from before `now`. The tables
-/// `events` and `event_listing` are registered.
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn rounded_mean(sum: f64, count: usize) -> f64 {
+    if count == 0 { 0.0 } else { (sum / count as f64 * 1e4).round() / 1e4 }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn share(part: usize, of: usize) -> f64 {
+    rounded_mean(part as f64, of)
+}
+
+/// A period of actions: after `since`, up to `until`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Period {
+    /// Its start.
+    pub since: UnixMillis,
+    /// Its end.
+    pub until: UnixMillis,
+}
+
+/// Compares users' actions until `now` with the snapshot `before`; `None` if that is unreadable or
+/// not older than `now`. The tables `events` and `event_listing` must be registered.
 ///
 /// # Errors
-/// What the engine says.
+/// The engine's error.
 pub async fn look(
     context: &SessionContext,
     before: &Snapshot,
@@ -110,49 +120,118 @@ pub async fn look(
         return Ok(None);
     }
     let since = built_at.max(now.plus(-MAX_AGE_MS));
-    let mut viewer = Viewer { snapshot: before, board: &board, key: UserKey(0), shard: None };
-    let (mut new, mut live) = (Sums::default(), Sums::default());
-    for (user, at, product) in deeds(context, since, now).await? {
+    let mut read = |id| before.parse(Key::Pack(Kind::Tastes, id), |bytes| TasteShard::parse(bytes, id)).ok();
+    let side = Judged::new(&manifest, &board, &mut read);
+    let [Judgement { new, live, .. }] = judge(context, [side], forgotten, Period { since, until: now }).await?;
+    Ok(Some(Report { snapshot: manifest.snapshot().to_string(), since: since.to_kst_rfc3339(), new, live }))
+}
+
+/// Looks users' actions of `period` up in the lists of the snapshots `sides`. An action counts if
+/// all of them list its product for the user at that moment, so that they are compared by the same
+/// actions. The tables `events` and `event_listing` must be registered.
+///
+/// # Errors
+/// The engine's error.
+pub async fn judge<const N: usize>(
+    context: &SessionContext,
+    mut sides: [Judged<'_>; N],
+    forgotten: &Forgotten,
+    period: Period,
+) -> Result<[Judgement; N], DataFusionError> {
+    let mut sums: [(Sums, Sums); N] = std::array::from_fn(|_| Default::default());
+    let (mut deeds_judged, mut learned) = (0, [0; N]);
+    for (user, at, product) in deeds(context, period).await? {
         let Some(key) = UserKey::parse(&user).filter(|_| !forgotten.holds(&user)) else { continue };
-        let Some(product) = u64::from_str_radix(&product, 16).ok().and_then(|id| board.find_product(id)) else {
+        let Ok(product) = u64::from_str_radix(&product, 16) else { continue };
+        let places: Vec<Places> = sides.iter_mut().filter_map(|side| side.places(key, at, product)).collect();
+        if places.len() < N {
             continue;
-        };
-        viewer.sit(key, manifest.shard_of(key.0));
-        let Some(taste) = viewer.taste() else { continue };
-        let shared = View::shared(&board, at);
-        let own = View { taste: Some(taste), viewer: key.0, ..shared };
-        new.add(place_in_new(&own, product), place_in_new(&shared, product), FIRST_NEW);
-        live.add(place_on_air(&own, product), place_on_air(&shared, product), FIRST_LIVE);
+        }
+        let is_in_new = places.iter().all(|places| places.new.is_in_both());
+        let is_live = places.iter().all(|places| places.live.is_in_both());
+        for ((new, live), places) in sums.iter_mut().zip(&places) {
+            if is_in_new {
+                new.add(places.new, FIRST_NEW);
+            }
+            if is_live {
+                live.add(places.live, FIRST_LIVE);
+            }
+        }
+        if is_in_new || is_live {
+            deeds_judged += 1;
+            for (learned, side) in learned.iter_mut().zip(&sides) {
+                *learned += usize::from(at < side.manifest.built_at());
+            }
+        }
     }
-    Ok(Some(Report {
-        snapshot: manifest.snapshot().to_string(),
-        since: since.to_kst_rfc3339(),
-        new: new.ranks(),
-        live: live.ranks(),
+    let mut learned = learned.into_iter();
+    Ok(sums.map(|(new, live)| {
+        let (new, live) = (new.ranks(), live.ranks());
+        Judgement { new, live, learned: share(learned.next().unwrap_or(0), deeds_judged) }
     }))
 }
 
-/// Whose order it is. Users come by their keys, and so do shards: one is read at a time.
-struct Viewer<'a> {
-    snapshot: &'a Snapshot,
+/// A snapshot that is judged. Users are looked up by key, in order, like shards, so one shard is
+/// loaded at a time.
+pub struct Judged<'a> {
+    manifest: &'a Manifest,
     board: &'a Board,
-    key: UserKey,
+    read: &'a mut dyn FnMut(PackId) -> Option<TasteShard>,
     shard: Option<(PackId, Option<TasteShard>)>,
 }
 
-impl Viewer<'_> {
-    fn sit(&mut self, key: UserKey, shard: Option<PackId>) {
-        self.key = key;
+/// The places of a product, from 0, for a user.
+struct Places {
+    new: Place,
+    live: Place,
+}
+
+/// A product's place in the user's order and in the shared order.
+#[derive(Clone, Copy)]
+struct Place {
+    own: Option<usize>,
+    shared: Option<usize>,
+}
+
+impl Place {
+    /// Whether both orders have it: a rule may hide a product from some viewers.
+    fn is_in_both(self) -> bool {
+        self.own.is_some() && self.shared.is_some()
+    }
+}
+
+impl<'a> Judged<'a> {
+    /// The snapshot with `manifest` and `board`, whose taste shards `read` loads.
+    pub fn new(
+        manifest: &'a Manifest,
+        board: &'a Board,
+        read: &'a mut dyn FnMut(PackId) -> Option<TasteShard>,
+    ) -> Self {
+        Self { manifest, board, read, shard: None }
+    }
+
+    /// The places of `product` for the user at `at`; `None` if the user has no tastes or the board
+    /// lacks the product.
+    fn places(&mut self, key: UserKey, at: UnixMillis, product: u64) -> Option<Places> {
+        let product = self.board.find_product(product)?;
+        self.sit(self.manifest.shard_of(key.0));
+        let shared = View::shared(self.board, at);
+        let own = View { taste: Some(self.taste(key)?), viewer: key.0, ..shared };
+        let place =
+            |of: fn(&View<'_>, usize) -> Option<usize>| Place { own: of(&own, product), shared: of(&shared, product) };
+        Some(Places { new: place(place_in_new), live: place(place_on_air) })
+    }
+
+    fn sit(&mut self, shard: Option<PackId>) {
         if self.shard.as_ref().map(|(id, _)| *id) != shard {
-            let read = |id| self.snapshot.parse(Key::Pack(Kind::Tastes, id), |bytes| TasteShard::parse(bytes, id)).ok();
-            self.shard = shard.map(|id| (id, read(id)));
+            self.shard = shard.map(|id| (id, (self.read)(id)));
         }
     }
 
-    fn taste(&self) -> Option<Taste<'_>> {
+    fn taste(&self, key: UserKey) -> Option<Taste<'_>> {
         let shard = self.shard.as_ref()?.1.as_ref()?;
         let fits = shard.widths().vocabulary == self.board.vocabulary();
-        shard.find(self.key.0).filter(|_| fits).map(|record| Taste::cut(record, shard.widths()))
+        shard.find(key.0).filter(|_| fits).map(|record| Taste::cut(record, shard.widths()))
     }
 }
 
@@ -167,8 +246,7 @@ fn place_on_air(view: &View<'_>, product: usize) -> Option<usize> {
 
 async fn deeds(
     context: &SessionContext,
-    since: UnixMillis,
-    now: UnixMillis,
+    Period { since, until: now }: Period,
 ) -> Result<Vec<(String, UnixMillis, String)>, DataFusionError> {
     let number = |name: &str, value| (name.to_owned(), ScalarValue::Int64(Some(value)));
     let numbers = vec![number("since", since.0), number("now", now.0), number("most", MAX_DEEDS)];
@@ -194,7 +272,7 @@ mod tests {
 
     use super::*;
 
-    /// One in sixteen keys of users begins with a `d`.
+    /// One in sixteen user keys begins with a `d`.
     #[tokio::test]
     async fn a_users_deeds_count_whatever_their_key_begins_with_and_a_devices_do_not() {
         let texts = |values: &[Option<&str>]| Arc::new(values.iter().copied().collect::<StringArray>()) as ArrayRef;
@@ -211,7 +289,7 @@ mod tests {
         context.register_batch("events", events.unwrap()).unwrap();
         let listings = ["shop", "listing_id", "product"].map(|name| (name, texts(&[]), true));
         context.register_batch("event_listing", RecordBatch::try_from_iter_with_nullable(listings).unwrap()).unwrap();
-        let found = deeds(&context, UnixMillis(0), UnixMillis(9)).await.unwrap();
+        let found = deeds(&context, Period { since: UnixMillis(0), until: UnixMillis(9) }).await.unwrap();
         let users: Vec<&str> = found.iter().map(|(user, ..)| user.as_str()).collect();
         assert_eq!(users, ["0123456789abcdef", "d123456789abcdef"]);
     }
@@ -221,7 +299,7 @@ mod tests {
         let mut sums = Sums::default();
         assert_eq!(sums.ranks(), Ranks::default());
         for (own, shared) in [(Some(0), Some(1)), (Some(3), Some(9)), (None, Some(0)), (Some(1), None)] {
-            sums.add(own, shared, 3);
+            sums.add(Place { own, shared }, 3);
         }
         let ranks = Ranks { deeds: 2, reciprocal: 0.625, shared_reciprocal: 0.3, first: 0.5, shared_first: 0.5 };
         assert_eq!(sums.ranks(), ranks);

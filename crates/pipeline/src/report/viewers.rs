@@ -1,4 +1,5 @@
-//! The last things that a few named users did, for the preview page of whoever holds its secret. Nothing of it is in a snapshot.
+//! The recent events of listed viewers, for the preview page behind its secret. They are never part
+//! of a snapshot.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -19,14 +20,14 @@ use crate::engine::{register_rows, sql};
 use crate::learn::taste::ProductFeatures;
 use crate::read::forgotten::Whose;
 
-/// Users that may be named.
+/// The most users listed.
 pub const MAX_VIEWERS: usize = 50;
-/// Bytes of a list of them.
+/// Byte limit of the list.
 const LIST_BYTES: u64 = 1 << 20;
-/// Things done that are told of each.
+/// The most events of one user.
 pub const MAX_EVENTS: usize = 20;
 
-/// Why there is no file.
+/// Why the file of viewers' events can't be written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file can't be read or written.
@@ -34,31 +35,31 @@ pub enum Error {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The list of users is none.
+    /// The list of users is invalid.
     #[error("{}: {source}; expected {{\"viewers\":[{{\"user_id\":\"…\",\"label\":\"…\"}}]}}", path.display())]
     List {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The parser's error.
         source: serde_json::Error,
     },
     /// Too many users.
-    #[error("{}: {count} users, and at most {MAX_VIEWERS} can be told of", path.display())]
+    #[error("{}: {count} users, more than the limit of {MAX_VIEWERS}", path.display())]
     TooMany {
         /// The file.
         path: PathBuf,
-        /// Users in it.
+        /// Number of users in the file.
         count: usize,
     },
-    /// The engine failed at the question.
+    /// A query failed.
     #[error("the last events of viewers can't be read: {0}")]
     Engine(#[from] DataFusionError),
 }
 
-/// Users by name, as `sinsang generate` and `sinsang import` write them.
+/// Listed users, as `sinsang generate` and `sinsang import` write them.
 #[derive(Debug, Deserialize)]
 pub struct Viewers {
     viewers: Vec<Viewer>,
@@ -70,7 +71,7 @@ struct Viewer {
     label: String,
 }
 
-/// Something that a user did.
+/// One event of a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Event {
     /// RFC 3339 in +09:00.
@@ -94,7 +95,7 @@ struct Told<'a> {
 }
 
 impl Viewers {
-    /// Reads the users of `path`.
+    /// Reads the list of users at `path`.
     ///
     /// # Errors
     /// An [`Error`] that names the file.
@@ -107,11 +108,12 @@ impl Viewers {
         }
     }
 
-    /// Writes the users to `path`, each with the last things done until `now`, the latest first, but for those who asked to be forgotten. The
-    /// tables `events`, whose users are named as `whose` says, and `event_listing` are registered.
+    /// Writes the users to `path`, each with their recent events until `now`, latest first;
+    /// forgotten users are left out. The tables `events`, with users named as in `whose`, and
+    /// `event_listing` must be registered.
     ///
     /// # Errors
-    /// An [`Error`] that names the file, or what the engine says.
+    /// An [`Error`] that names the file, or the engine's error.
     pub async fn tell(
         &self,
         path: &Path,
@@ -135,7 +137,7 @@ impl Viewers {
             .collect();
         let failed = |source| Error::File { path: path.to_owned(), source };
         let bytes = serde_json::to_vec(&serde_json::json!({ "viewers": viewers }));
-        // What users did is nobody else's on the machine.
+        // Users' events are private: only the owner can read the file.
         bytes.map_err(io::Error::from).and_then(|bytes| replace(path, &bytes, Access::Owner)).map_err(failed)
     }
 }
@@ -173,7 +175,7 @@ async fn events(
             events.entry(users.value(at).to_owned()).or_default().push(Event {
                 at: UnixMillis(times.value(at)).to_kst_rfc3339(),
                 kind: kinds.value(at).to_owned(),
-                // Of a listing that no table knows its code is all there is to say.
+                // A listing unknown to all tables is shown by its code.
                 title: title.or_else(|| of(listings)),
                 product_id,
                 channel: of(channels),

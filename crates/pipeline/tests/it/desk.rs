@@ -1,4 +1,4 @@
-//! A desk to read tables at: a folder of input files, a source, and short ways to write and to ask.
+//! A desk for reading tables: a folder of input files, a source, and short ways to write and query.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -25,7 +25,7 @@ pub(crate) type Place = (String, u64, Option<u64>, Option<String>, String);
 
 pub(crate) const NOW: &str = "2026-11-22T12:00:00+09:00";
 
-/// A folder with input files and a source that reads from it.
+/// A folder of input files, and a source that reads them.
 pub(crate) struct Desk {
     pub(crate) folder: TempDir,
     pub(crate) source: Source,
@@ -85,7 +85,7 @@ impl Desk {
         rows
     }
 
-    /// What the rejects file says.
+    /// The lines of the rejects file.
     pub(crate) fn rejects(&self) -> Vec<Place> {
         let text = fs::read_to_string(self.path("rejects.ndjson")).unwrap_or_default();
         let text_of = |value: &Value| value.as_str().map(str::to_owned);
@@ -152,7 +152,7 @@ pub(crate) fn texts(values: &[&str]) -> ArrayRef {
     Arc::new(StringArray::from(values.to_vec()))
 }
 
-/// An NDJSON row of `broadcasts` with some fields replaced; `null` fields are left out.
+/// An NDJSON row of `broadcasts` with `changes`; `null` fields are omitted.
 pub(crate) fn broadcast(changes: &Value) -> String {
     let mut row = json!({"shop": "GS샵", "listing_id": "1", "channel": "GS샵 LIVE", "title": "크림",
         "starts_at": "2026-11-22T20:00:00+09:00", "ends_at": "2026-11-22T21:00:00+09:00", "price": 49900});

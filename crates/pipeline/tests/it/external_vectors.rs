@@ -1,4 +1,4 @@
-//! What the AI lab hands in: good files, bad ones, and those that the Python example writes.
+//! Tests of the AI lab's files: valid ones, invalid ones, and those that the Python example writes.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -102,16 +102,16 @@ fn bad_rows_are_set_aside_with_their_reason_and_the_rest_is_kept() {
     assert_eq!((report.width, report.board), (3, (3, 4)));
     let products = report.products.as_ref().unwrap();
     assert_eq!((products.rows, products.used), (6, 3));
-    assert_eq!(products.aside["product_id is no id of 16 hex digits"], (1, 5));
-    assert_eq!(products.aside["product_id came before"], (1, 6));
+    assert_eq!(products.aside["product_id is not 16 hex digits"], (1, 5));
+    assert_eq!(products.aside["duplicate product_id"], (1, 6));
     let users = report.users.as_ref().unwrap();
     assert_eq!((users.rows, users.used), (7, 2));
     for (reason, row) in [
-        ("vector has a number that is none", 2),
-        ("vector has another width than those before", 3),
+        ("vector has a null or non-finite number", 2),
+        ("vector differs in width from those before", 3),
         ("vector is all 0", 4),
         ("id is missing", 5),
-        ("user_id came before", 6),
+        ("duplicate user_id", 6),
     ] {
         assert_eq!(users.aside[reason], (1, row), "{reason}");
     }
@@ -123,7 +123,7 @@ fn bad_rows_are_set_aside_with_their_reason_and_the_rest_is_kept() {
     assert_eq!(lab.lists.len(), 1);
 }
 
-/// A user whom the lab alone knows has tastes by its files, and asks to be forgotten as anybody may.
+/// A user known only to the lab has tastes from its files, and can be forgotten like any other.
 #[test]
 fn who_asked_to_be_forgotten_does_not_come_back_with_the_labs_files() {
     let folder = tempfile::tempdir().unwrap();
@@ -143,7 +143,7 @@ fn who_asked_to_be_forgotten_does_not_come_back_with_the_labs_files() {
     }
     write(&folder.path().join("lists.parquet"), [("user_id", users), ("products", Arc::new(listed.finish()))]);
     let rules = LabRules { lists: Some("lists.parquet".into()), ..rules() };
-    // Ids as people and systems write them: with spaces around, and decomposed.
+    // Ids as people and systems write them: surrounded by spaces, and in decomposed form.
     let asked: Vec<Subject> =
         [" u1", "u2", "\u{110f}\u{1161}\u{1111}\u{1166}"].map(|user| Subject::user(user, &[hasher()]).unwrap()).into();
     forgotten::add(folder.path(), &asked, false).unwrap();
@@ -174,14 +174,14 @@ fn files_that_can_not_be_used_are_refused_with_the_reason() {
     write(&products, [("product_id", texts(&ids)), ("vector", Arc::new(Int64Array::from(vec![1, 2])))]);
     assert!(read().to_string().contains("expected a list"), "{}", read());
     write(&products, [("product_id", texts(&["x", "y"])), ("vector", fixed(&[[1.0; 3]; 2]))]);
-    assert!(read().to_string().contains("no product has a vector"), "{}", read());
+    assert!(read().to_string().contains("no product has a non-zero vector"), "{}", read());
     write(&products, [("product_id", texts(&ids)), ("vector", fixed(&[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]))]);
     let users = folder.path().join("users.parquet");
     write(&users, [("user_id", texts(&["u1"])), ("vector", lists(&[&[1.0, 2.0]]))]);
     assert!(matches!(read(), Error::Widths { users: 2, products: 3, .. }), "{}", read());
 }
 
-/// A Python with pyarrow under the cache; `None` where there is no Python.
+/// A Python with pyarrow in the cache folder; `None` without Python.
 fn python() -> Option<PathBuf> {
     Command::new("python3").arg("--version").output().ok()?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

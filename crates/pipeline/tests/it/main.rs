@@ -1,4 +1,4 @@
-//! The pipeline as a library, on generated tables and broken inputs.
+//! Tests of the pipeline as a library, on generated tables and broken inputs.
 
 mod desk;
 mod external_vectors;

@@ -1,4 +1,5 @@
-//! A model that is kept between builds: the same bytes as without one on the day that it is trained, and almost as good an order later.
+//! Tests of a model kept between builds: on its first day it changes no byte, and later it ranks
+//! almost as well as a new one.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,7 +18,7 @@ fn trained_now(report: &Report) -> Option<bool> {
     report.model.as_ref().map(|model| model.trained_now)
 }
 
-/// NDCG@20 of the new-product tab, meaned over everybody with tastes, and how many those are.
+/// Mean NDCG@20 of the new-product tab over users with tastes, and their number.
 fn order(world: &World) -> (f64, usize) {
     let truth = world.truth_by_id();
     let gains = |user: &world::TrueUser| {
@@ -78,9 +79,9 @@ fn keeping_and_using_a_model_changes_no_pack_and_one_that_can_not_be_used_or_kep
     let mut damaged = fs::read(&model).unwrap();
     *damaged.last_mut().unwrap() ^= 1;
     fs::write(&model, damaged).unwrap();
-    // Where it can't be written either: a folder that is a file.
+    // This one can't be written either: its folder is a file.
     let nowhere = Options { model: Some(input.join("tabs.csv/tastes.safetensors")), ..options.clone() };
-    for (options, said) in [(options, "do not fit their checksum"), (nowhere, "the next build trains again")] {
+    for (options, said) in [(options, "checksum mismatch"), (nowhere, "the next build trains again")] {
         let report = build_with(&options);
         assert_eq!(trained_now(&report), Some(true));
         assert!(report.notes.iter().any(|note| note.contains(said)), "{:?}", report.notes);

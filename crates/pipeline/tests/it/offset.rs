@@ -1,4 +1,4 @@
-//! Times that lie nine hours off: what a build says of them.
+//! Tests of times that are off by nine hours: what a build warns of.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use sinsang_tables::doctor::Rule;
 
 use crate::desk::Desk;
 
-/// The wall clock of Korea as a schedule writes it, without an offset.
+/// Korean local time without an offset, as a schedule writes it.
 fn local(at: UnixMillis) -> String {
     at.to_kst_rfc3339().replace('T', " ").replace("+09:00", "")
 }

@@ -1,4 +1,5 @@
-//! The schedule made from broadcasts: duplicates, missing ends, overlaps, and the same rows whatever their order.
+//! Tests of the schedule made from broadcasts: duplicates, missing ends, overlaps, and independence
+//! of the order of rows.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +17,7 @@ use sinsang_run::progress::Progress;
 use sinsang_tables::Zones;
 use sinsang_tables::reject::Limit;
 
-/// Reads the rows, makes the schedule, and answers a question about it as a table of text.
+/// Reads the rows, builds the schedule, and returns a query's answer as a text table.
 async fn ask(rows: &[Value], question: &str) -> (Report, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("broadcasts.ndjson");
@@ -54,12 +55,13 @@ async fn a_code_that_several_shops_give_to_many_things_is_none() {
     };
     let mut rows = Vec::new();
     for shop in ["A", "B", "C"] {
-        // A placeholder in every row of three shops.
+        // A placeholder in each row of three shops.
         rows.extend((0..4).map(|hour| of(shop, "99999", &format!("{shop}의 상품 {hour}"), hour)));
-        // A number that three shops came to by chance, each for a thing under three titles.
+        // A number that three shops use by chance, each for one thing under three titles.
         rows.extend((4..8).map(|hour| of(shop, "1000017", &format!("{shop}의 솥 {}", hour % 3), hour)));
     }
-    // Many titles of one shop's code may be a thing with many cards; they are split where they say other things.
+    // Many titles of one shop's code may be one thing on many cards; they are split if they differ
+    // in meaning.
     rows.extend((8..20).map(|hour| of("A", "77", &format!("솥 {hour}"), hour)));
     let question = "SELECT listing_id, count(*) AS n FROM slots GROUP BY listing_id ORDER BY listing_id";
     let (report, answer) = ask(&rows, question).await;
@@ -67,7 +69,7 @@ async fn a_code_that_several_shops_give_to_many_things_is_none() {
     assert_eq!(answer.lines().filter(|line| line.contains("| ~")).count(), 12, "{answer}");
     assert!(!answer.contains("99999") && answer.contains("| 1000017 ") && answer.contains("| 77 "), "{answer}");
     assert!(
-        report.to_string().contains("1 codes that several shops give to many things are none: 12 rows"),
+        report.to_string().contains("1 codes discarded, because several shops give them to many things: 12 rows"),
         "{report}"
     );
     let (fewer, answer) = ask(&rows[..rows.len() - 13], question).await;
@@ -109,6 +111,7 @@ async fn missing_ends_are_filled_from_what_follows_on_the_channel() {
         moved: 0,
         cancelled: 0,
         slots: 8,
+        overlay: None,
         channels: 2,
         ends_given: 3,
         ends_from_next: 2,
@@ -144,7 +147,7 @@ async fn of_two_rows_for_a_slot_the_one_collected_later_counts() {
     assert_eq!((report.rows, report.slots, report.duplicates), (4, 1, 3));
 }
 
-/// Slots of channel `c`, each with the hour it starts at, as a crawl at `collected` saw them.
+/// Slots of channel `c`, each with its start hour, as a crawl at `collected` saw them.
 fn crawl(collected: &str, slots: &[(&str, &str)]) -> Vec<Value> {
     let stamped = |(listing, start): &(&str, &str)| {
         let mut row = row("c", listing, start, None);
@@ -154,7 +157,7 @@ fn crawl(collected: &str, slots: &[(&str, &str)]) -> Vec<Value> {
     slots.iter().map(stamped).collect()
 }
 
-/// The slots that are left, as `listing hour`.
+/// The remaining slots, as `listing hour`.
 async fn left(rows: &[Value]) -> (Report, Vec<String>) {
     let question = "SELECT listing_id, (starts_at + 32400000) % 86400000 / 3600000 AS hour FROM slots ORDER BY starts_at, listing_id";
     let (report, answer) = ask(rows, question).await;
@@ -207,11 +210,11 @@ async fn rows_that_are_no_schedule_replace_nothing() {
         MONDAY,
         &[("a", "10:00"), ("b", "11:00"), ("c", "12:00"), ("d", "13:00"), ("e", "14:00"), ("f", "15:00")],
     );
-    // Two slots told again, with their new prices; six slots were known of their time.
+    // Two of six known slots are repeated, with new prices.
     let update = crawl(TUESDAY, &[("a", "10:00"), ("f", "15:00")]);
     let (report, slots) = left(&[old.clone(), update].concat()).await;
     assert_eq!((slots.len(), report.cancelled + report.moved, report.duplicates), (6, 0, 2));
-    // One that knows nothing of the first, one row alone, and rows of no known time.
+    // One without any of the known slots, one with a single row, and one without collection times.
     for other in [
         crawl(TUESDAY, &[("x", "10:30"), ("y", "12:30")]),
         crawl(TUESDAY, &[("b", "11:00")]),
@@ -220,14 +223,15 @@ async fn rows_that_are_no_schedule_replace_nothing() {
         let (report, slots) = left(&[old.clone(), other].concat()).await;
         assert!(slots.len() >= 6 && report.cancelled + report.moved == 0, "{report}");
     }
-    // A twin of the same hour, told minutes later by a crawl that goes on, belongs to the same collection.
+    // A twin of the same hour, seen minutes later by the same slow crawl, belongs to the same
+    // collection.
     let slow = [
         crawl("2026-11-17T03:00:00+09:00", &[("a", "10:00"), ("b", "11:00")]),
         crawl("2026-11-17T03:01:30+09:00", &[("twin", "11:00"), ("c", "12:00")]),
     ];
     let (report, slots) = left(&slow.concat()).await;
     assert_eq!((slots.len(), report.cancelled), (4, 0));
-    // Six hours without a start part two schedules.
+    // Six hours without a start separate two schedules.
     let old = crawl(MONDAY, &[("a", "03:00"), ("b", "11:00"), ("c", "20:00")]);
     let new = crawl(TUESDAY, &[("a", "03:00"), ("c", "20:00")]);
     assert_eq!(left(&[old, new].concat()).await.1, ["a 3", "b 11", "c 20"]);

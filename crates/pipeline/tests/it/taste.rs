@@ -1,4 +1,4 @@
-//! Tastes learned from tables, against users whose tastes are known.
+//! Tests of tastes learned from tables, against users with known tastes.
 
 #![expect(
     clippy::cast_possible_truncation,
@@ -9,250 +9,28 @@
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
-use datafusion::datasource::MemTable;
-use datafusion::prelude::{SessionConfig, SessionContext};
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution as _, LogNormal, weighted::WeightedIndex};
 use sinsang_core::pack::context::Factor;
-use sinsang_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMillis};
+use sinsang_core::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use sinsang_core::viewer::UserHasher;
-use sinsang_pipeline::learn::taste::{
-    ContextLeaning, DIMS, Error, FloatVector, Learned, Offer, Options, ProductFeatures, Report, UserTaste, Vocabulary,
-    Weights, learn,
-};
+use sinsang_pipeline::learn::taste::{ContextLeaning, DIMS, Error, FloatVector, Options, UserTaste, Weights};
 use sinsang_pipeline::read::forgotten::{self, Forgotten, Subject};
+
+mod audience;
+
+use audience::{Event, Reading, World, event, of_product, product_id, user_name};
 
 const CATEGORIES: usize = 8;
 const BRANDS: usize = 32;
 const KNOWN: usize = 480;
 const PRODUCTS: usize = 600;
 
-fn now() -> UnixMillis {
-    UnixMillis::parse_rfc3339("2026-11-22T12:00:00+09:00").unwrap()
-}
-
-#[derive(Clone, Debug)]
-struct Product {
-    title: String,
-    brand: String,
-    category: usize,
-    price: u32,
-    popularity: f64,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Event {
-    user: String,
-    at: i64,
-    kind: &'static str,
-    shop: Option<String>,
-    listing: Option<String>,
-    product: Option<String>,
-    tab: Option<String>,
-    channel: Option<String>,
-    region: Option<String>,
-    device: Option<&'static str>,
-}
-
-fn event(user: &str, age_ms: i64, kind: &'static str) -> Event {
-    Event { user: user.to_owned(), at: now().plus(-age_ms).0, kind, ..Event::default() }
-}
-
-fn of_product(event: Event, at: usize) -> Event {
-    Event { shop: Some("GS샵".to_owned()), listing: Some(format!("L{at}")), ..event }
-}
-
-/// Products, and users who like one category most, a second one, and a brand of the first.
-struct World {
-    products: Vec<Product>,
-    likes: Vec<(usize, usize, String)>,
-}
-
-impl World {
-    fn new() -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(3);
-        let popularity = LogNormal::new(0.0, 1.0).unwrap();
-        let products: Vec<Product> = (0..PRODUCTS)
-            .map(|at| {
-                let category = at % CATEGORIES;
-                let brand = category * BRANDS / CATEGORIES + rng.random_range(0..BRANDS / CATEGORIES);
-                let title = format!("물건{category}{} 꾸밈{}", rng.random_range(0..10), rng.random_range(0..20));
-                let price = 12_000 * (category as u32 + 1) + rng.random_range(0..40_000);
-                Product {
-                    title,
-                    brand: format!("브랜드{brand}"),
-                    category,
-                    price,
-                    popularity: popularity.sample(&mut rng),
-                }
-            })
-            .collect();
-        let likes = (0..120)
-            .map(|user| {
-                let (first, second) = (user % CATEGORIES, rng.random_range(0..CATEGORIES));
-                (
-                    first,
-                    second,
-                    format!("브랜드{}", first * BRANDS / CATEGORIES + rng.random_range(0..BRANDS / CATEGORIES)),
-                )
-            })
-            .collect();
-        Self { products, likes }
-    }
-
-    /// How much a user likes a product: 1 for anything, up to 33 for the brand in the category.
-    fn gain(&self, user: usize, product: &Product) -> f64 {
-        let (first, second, brand) = &self.likes[user];
-        let liked = 3.0 * f64::from(u8::from(product.category == *first))
-            + 1.5 * f64::from(u8::from(product.category == *second && second != first))
-            + 2.0 * f64::from(u8::from(product.brand == *brand));
-        liked.exp2()
-    }
-
-    /// 30 events a user over 40 days, on known products only, on the channel and in the hours of the category.
-    fn events(&self) -> Vec<Event> {
-        let mut rng = ChaCha8Rng::seed_from_u64(5);
-        let mut events = Vec::new();
-        for user in 0..self.likes.len() {
-            let odds = self.products.iter().take(KNOWN).map(|product| product.popularity * self.gain(user, product));
-            let odds = WeightedIndex::new(odds).unwrap();
-            for _ in 0..30 {
-                let product = odds.sample(&mut rng);
-                let kind =
-                    *["view", "view", "click", "click", "alarm", "purchase"].get(rng.random_range(0..6)).unwrap();
-                // The user's own part of the day; now is noon.
-                let age_ms = rng.random_range(1..40) * DAY_MS + (12 - 3 * (user % 8) as i64) * HOUR_MS - MINUTE_MS;
-                events.push(of_product(event(&user_name(user), age_ms, kind), product));
-            }
-            let tab = Some(["new", "live", "best"][user % 3].to_owned());
-            events.extend(
-                (0..10).map(|day| Event { tab: tab.clone(), ..event(&user_name(user), day * DAY_MS, "tab_open") }),
-            );
-        }
-        events
-    }
-
-    fn features(&self) -> impl Iterator<Item = ProductFeatures<'_>> + Clone {
-        self.products.iter().enumerate().map(|(at, product)| ProductFeatures {
-            product: product_id(at),
-            title: &product.title,
-            brand: Some(&product.brand),
-            category: CATEGORY_NAMES.get(product.category).copied(),
-            price: Some(product.price),
-        })
-    }
-
-    fn vocabulary() -> Vocabulary {
-        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        Vocabulary {
-            channels: owned(&["채널0", "채널1", "채널2", "채널3"]),
-            tabs: owned(&["new", "live", "best"]),
-            categories: owned(&CATEGORY_NAMES),
-        }
-    }
-
-    async fn learn(&self, events: &[Event], reading: Reading, options: &Options) -> (Vec<UserTaste>, Report) {
-        let (tastes, _, learned) = self.learn_all(events, reading, options).await;
-        (tastes, learned.report)
-    }
-
-    async fn learn_all(
-        &self,
-        events: &[Event],
-        reading: Reading,
-        options: &Options,
-    ) -> (Vec<UserTaste>, Vec<FloatVector>, Learned) {
-        let ctx = self.context(events, reading);
-        let (mut tastes, mut floats) = (Vec::new(), Vec::new());
-        let learned = self.learn_from(&ctx, options, |taste, float| {
-            tastes.push(taste);
-            floats.push(*float);
-        });
-        let learned = learned.await.unwrap();
-        (tastes, floats, learned)
-    }
-
-    async fn learn_from(
-        &self,
-        ctx: &SessionContext,
-        options: &Options,
-        sink: impl FnMut(UserTaste, &FloatVector),
-    ) -> Result<Learned, Error> {
-        let (vocabulary, products) = (Self::vocabulary(), self.features().collect::<Vec<_>>());
-        let board: BTreeSet<u64> = products.iter().map(|product| product.product).collect();
-        let offer = Offer { vocabulary: &vocabulary, products: &products, board: &board };
-        learn(ctx, &offer, options, now(), sink).await
-    }
-
-    fn context(&self, events: &[Event], reading: Reading) -> SessionContext {
-        let ctx = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(reading.partitions));
-        let size = events.len().div_ceil(reading.partitions).max(1);
-        let mut parts: Vec<Vec<RecordBatch>> = events.chunks(size).map(|part| vec![event_batch(part)]).collect();
-        if parts.is_empty() {
-            parts.push(vec![event_batch(&[])]);
-        }
-        let schema = event_batch(&[]).schema();
-        ctx.register_table("events", Arc::new(MemTable::try_new(schema, parts).unwrap())).unwrap();
-        let listings = batch(&[
-            ("shop", texts(self.products.iter().map(|_| Some("GS샵")))),
-            ("listing_id", texts((0..PRODUCTS).map(|at| Some(format!("L{at}"))))),
-            ("product", texts((0..PRODUCTS).map(|at| Some(format!("{:016x}", product_id(at)))))),
-            ("channel", texts(self.products.iter().map(|product| Some(format!("채널{}", product.category % 4))))),
-        ]);
-        ctx.register_batch("listing_products", listings).unwrap();
-        ctx
-    }
-}
-
 const CATEGORY_NAMES: [&str; CATEGORIES] = ["뷰티", "패션", "식품", "주방", "침구", "가전", "여행", "건강"];
 
-#[derive(Clone, Copy)]
-struct Reading {
-    partitions: usize,
-}
-
 const PLAIN: Reading = Reading { partitions: 2 };
-
-fn user_name(user: usize) -> String {
-    format!("u{user:06}")
-}
-
-fn product_id(at: usize) -> u64 {
-    0xa000_0000_0000_0000 + at as u64
-}
-
-fn texts<T: AsRef<str>>(values: impl Iterator<Item = Option<T>>) -> ArrayRef {
-    Arc::new(values.collect::<StringArray>())
-}
-
-fn batch(columns: &[(&str, ArrayRef)]) -> RecordBatch {
-    let fields: Vec<Field> = columns.iter().map(|(name, of)| Field::new(*name, of.data_type().clone(), true)).collect();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.iter().map(|(_, of)| Arc::clone(of)).collect()).unwrap()
-}
-
-fn event_batch(events: &[Event]) -> RecordBatch {
-    let column = |of: fn(&Event) -> Option<&str>| texts(events.iter().map(of));
-    let batch = batch(&[
-        ("user_id", column(|event| (!event.user.is_empty()).then_some(event.user.as_str()))),
-        ("at", Arc::new(events.iter().map(|event| Some(event.at)).collect::<Int64Array>())),
-        ("kind", column(|event| Some(event.kind))),
-        ("shop", column(|event| event.shop.as_deref())),
-        ("listing_id", column(|event| event.listing.as_deref())),
-        ("product_id", column(|event| event.product.as_deref())),
-        ("tab_id", column(|event| event.tab.as_deref())),
-        ("channel", column(|event| event.channel.as_deref())),
-        ("region", column(|event| event.region.as_deref())),
-        ("device_class", column(|event| event.device)),
-    ]);
-    assert_eq!(batch.schema().field(1).data_type(), &DataType::Int64);
-    batch
-}
 
 fn dot(user: &[i8], product: &[i8; DIMS]) -> i32 {
     user.iter().zip(product).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum()
@@ -287,7 +65,7 @@ async fn tastes_order_known_and_new_products_far_better_than_the_shared_order() 
     for (user, taste) in tastes.iter().enumerate() {
         assert_eq!(taste.user_id, user_name(user));
         let gains: Vec<f64> = world.products.iter().map(|product| world.gain(user, product)).collect();
-        // What people take of the products that they know is what they like, times how well known it is.
+        // Users take known products in proportion to liking times popularity.
         let taken: Vec<f64> =
             world.products.iter().zip(&gains).map(|(product, gain)| product.popularity * gain).collect();
         let personal: Vec<f64> = vectors.iter().map(|vector| f64::from(dot(&taste.vector, vector))).collect();
@@ -343,7 +121,7 @@ async fn contexts_lean_to_what_is_liked_there_and_those_that_mean_nothing_lean_t
         };
         world.events().into_iter().map(place).collect()
     };
-    // Users of two categories have one class of device, and come from anywhere.
+    // Users of two categories share a device class; provinces are unrelated to tastes.
     let told = events(&|user| (11 + user * 7 % 5).to_string(), &|user| ["phone", "tv"][usize::from(user % 4 == 3)]);
     let learned = world.learn_all(&told, PLAIN, &Options::default()).await.2;
     let of = |factor| learned.contexts.iter().filter(move |one| one.factor == factor).collect::<Vec<_>>();
@@ -357,11 +135,11 @@ async fn contexts_lean_to_what_is_liked_there_and_those_that_mean_nothing_lean_t
     assert!(first >= 18, "{first}");
     assert!(tv.channels[3] > 10 && tv.channels[0] < 0, "the channel of both: {:?}", tv.channels);
     assert!(tv.tabs.iter().all(|tab| *tab == 0), "tabs do not go with categories: {:?}", tv.tabs);
-    // Users have hours of their own, so the part of the week says who comes; never which hour or tab they like.
+    // Users have their own hours, so parts of the week differ by who comes, never by hours or tabs.
     let parts = of(Factor::WeekPart);
     assert!(!parts.is_empty());
     assert!(parts.iter().all(|one| one.hours == [0; 8] && one.tabs.iter().all(|tab| *tab == 0)));
-    // What is drawn by lot for each user says nothing, however it falls.
+    // Contexts drawn at random mean nothing, whatever the draw.
     let size = |vector: &[i8]| vector.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
     let mut by_chance = Vec::new();
     for lot in 1..=5 {
@@ -528,7 +306,7 @@ async fn no_events_give_no_tastes_and_an_even_population() {
     assert_eq!((report.population.vector, report.population.hours), ([0; DIMS], [0; 8]));
     assert!(report.population.popularity.is_empty());
 
-    // Two weeks without an event: nothing but age tells them apart from yesterday's.
+    // Two weeks without an event: only the age differs from yesterday's events.
     let old: Vec<Event> = (0..30).map(|at| of_product(event("u", 14 * DAY_MS + at * MINUTE_MS, "click"), 3)).collect();
     let (tastes, report) = world.learn(&old, PLAIN, &Options::default()).await;
     assert_eq!((tastes.len(), report.events_used), (1, 30));
@@ -574,7 +352,7 @@ async fn what_was_shown_and_passed_over_is_noted_and_exposures_are_counted() {
     let world = World::new();
     let mut events = world.events();
     let shown = |user: &str, at: usize, days: i64| of_product(event(user, days * DAY_MS, "impression"), at);
-    // Five times without a tap, twice but tapped, once, and long ago.
+    // Five impressions without a tap, two of a tapped product, a single one, and old ones.
     events.extend((0..5).map(|_| shown("u000001", 500, 1)));
     events.extend([shown("u000001", 501, 1), shown("u000001", 501, 2)]);
     events.push(of_product(event("u000001", DAY_MS, "click"), 501));
@@ -586,7 +364,7 @@ async fn what_was_shown_and_passed_over_is_noted_and_exposures_are_counted() {
     assert_eq!(notes("u000002"), []);
     assert_eq!(
         [500, 501, 502, 503, 7].map(|at| learned.shown.get(&product_id(at)).copied()),
-        // However often one viewer was shown a product, four times count.
+        // One viewer counts at most four impressions of a product.
         [Some(4), Some(2), Some(1), Some(4), None]
     );
 }
@@ -597,12 +375,14 @@ async fn who_was_shown_much_is_a_person_and_who_did_much_is_a_bot() {
     let good = world.events();
     let most = Options::default().max_events_per_user;
     let mut events = good.clone();
-    // Two who clicked the same 200 times. One was shown 40 things a day for 300 days as well: one thing of today, one that was clicked.
+    // Two users clicked the same 200 times. One of them also saw 40 impressions a day for 300 days:
+    // of one product today, and of clicked ones before.
     let clicks = |user| (1..=200).map(move |at| of_product(event(user, at * DAY_MS, "click"), 100 + at as usize % 20));
     events.extend(clicks("blind").chain(clicks("shown")));
     let ads = |day: i64| (0..40).map(move |at| (day * DAY_MS + HOUR_MS, if day == 0 { 500 } else { 100 + at % 20 }));
     events.extend((0..300).flat_map(ads).map(|(age, at)| of_product(event("shown", age, "impression"), at)));
-    // Who does what no person does is a bot, shown things or not; who was shown as much and did nothing is nobody.
+    // A user with more actions than a person is a bot, with or without impressions; a user with as
+    // many impressions but no action has no taste.
     events.extend((0..=most).map(|at| of_product(event("bot", at as i64 * MINUTE_MS, "view"), 7)));
     events.extend((0..2_000).map(|_| of_product(event("bot", HOUR_MS, "impression"), 501)));
     events.extend((0..=most).map(|_| of_product(event("onlooker", HOUR_MS, "impression"), 502)));
@@ -619,7 +399,7 @@ async fn who_was_shown_much_is_a_person_and_who_did_much_is_a_bot() {
     let told = report.events_of_bots + report.impressions_beyond + report.events_weightless + report.events_used;
     assert_eq!((told, report.events), (events.len() as u64, events.len() as u64));
     assert_eq!(report.events_used, good.len() as u64 + 400);
-    assert!(report.to_string().contains("impressions beyond the latest that are kept: 2001\n"), "{report}");
+    assert!(report.to_string().contains("impressions beyond a user's limit: 2001\n"), "{report}");
     events.shuffle(&mut ChaCha8Rng::seed_from_u64(2));
     let again = world.learn_all(&events, Reading { partitions: 4 }, &Options::default()).await;
     assert_eq!((&again.0, &again.2.report, &again.2.shown), (&tastes, &learned.report, &learned.shown));

@@ -1,4 +1,5 @@
-//! One generated data set, the snapshot built from it, and the truth it was written from, for the tests of a whole build.
+//! A generated data set, the snapshot built from it, and the truth behind it, for tests of a whole
+//! build.
 #![allow(dead_code, reason = "the tests of the pipeline and of the command take different parts of it")]
 
 use std::collections::{BTreeMap, HashMap};
@@ -20,7 +21,7 @@ use sinsang_demo::table_write::TableFormat;
 use sinsang_identity::identity::{self, Policy, ProductId};
 use sinsang_pipeline::build::{self, Options};
 use sinsang_pipeline::engine;
-use sinsang_pipeline::read::catalogue::{self, Catalogue};
+use sinsang_pipeline::read::catalogue::{self, ByEntry, Catalogue};
 use sinsang_pipeline::read::schedule;
 use sinsang_pipeline::read::source::{self, Source};
 use sinsang_pipeline::report::built::Report;
@@ -30,15 +31,15 @@ use sinsang_tables::Zones;
 use sinsang_tables::reject::Limit;
 use tempfile::TempDir;
 
-/// The secret that users are hashed with.
+/// The secret that hashes users.
 pub(crate) const USER_KEY: &str = "a secret of the tests, of no use elsewhere";
 
-/// The time of every build here.
+/// The time of all builds in these tests.
 pub(crate) fn now() -> UnixMillis {
     UnixMillis::parse_rfc3339("2026-11-22T12:34:56+09:00").unwrap()
 }
 
-/// Makes tables in plain text.
+/// Generates tables in plain text.
 pub(crate) fn tables(folder: &Path, days: u32, users: usize) {
     let mut options = generate::Options::new(folder, now());
     (options.days, options.users) = (days, users);
@@ -47,7 +48,7 @@ pub(crate) fn tables(folder: &Path, days: u32, users: usize) {
     generate(&options).unwrap();
 }
 
-/// What builds `input` into `output`.
+/// The options for building `input` into `output`.
 pub(crate) fn options(input: &Path, output: &Path) -> Options {
     Options {
         input: input.to_owned(),
@@ -77,12 +78,12 @@ pub(crate) fn build(input: &Path, output: &Path) -> Report {
     build_with(&options(input, output))
 }
 
-/// Builds what `options` say.
+/// Builds with `options`.
 pub(crate) fn build_with(options: &Options) -> Report {
     build_at(options, now())
 }
 
-/// Builds what `options` say as of another time.
+/// Builds with `options` as of another time.
 pub(crate) fn build_at(options: &Options, now: UnixMillis) -> Report {
     wait(build::build(options, now)).unwrap()
 }
@@ -97,7 +98,7 @@ pub(crate) fn files(snapshot: &Path) -> BTreeMap<String, Vec<u8>> {
     files
 }
 
-/// The board of a snapshot's folder.
+/// The board of a snapshot.
 pub(crate) fn board(snapshot: &Path) -> Board {
     let kept = Snapshot::at(snapshot);
     let id = kept.manifest().unwrap().board();
@@ -109,7 +110,7 @@ pub(crate) fn lines(path: &Path) -> Vec<Value> {
     fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// A product as the truth knows it.
+/// The truth about a product.
 #[derive(Debug)]
 pub(crate) struct TrueProduct {
     pub(crate) really_new: bool,
@@ -119,7 +120,7 @@ pub(crate) struct TrueProduct {
     pub(crate) brand: Option<String>,
 }
 
-/// A user as the truth knows it.
+/// The truth about a user.
 #[derive(Debug)]
 pub(crate) struct TrueUser {
     pub(crate) user_id: String,
@@ -127,11 +128,11 @@ pub(crate) struct TrueUser {
     pub(crate) categories: HashMap<String, f64>,
     pub(crate) brands: Vec<String>,
     pub(crate) tabs: HashMap<String, f64>,
-    /// Where the user is and on what.
+    /// The user's province and device class.
     pub(crate) context: Context,
 }
 
-/// The data set, its truth, and what was made of it.
+/// The data set, its truth, and the results of its build.
 pub(crate) struct World {
     _folder: TempDir,
     /// The snapshot's folder.
@@ -139,26 +140,26 @@ pub(crate) struct World {
     pub(crate) report: Report,
     pub(crate) catalogue: Catalogue,
     /// The product found for each listing of the catalogue.
-    pub(crate) found: Vec<ProductId>,
+    pub(crate) found: ByEntry<ProductId>,
     /// The true product of each listing of the catalogue.
     pub(crate) truth_of: Vec<usize>,
     pub(crate) products: Vec<TrueProduct>,
     pub(crate) users: Vec<TrueUser>,
-    /// What contexts add to the weights of categories, by factor, value and category.
+    /// Context effects on the weights of categories, by factor, value and category.
     pub(crate) leans: Vec<(String, String, HashMap<String, f64>)>,
     pub(crate) board: Board,
-    /// The users' shards, each whole.
+    /// All taste shards of the snapshot.
     shards: Vec<TasteShard>,
 }
 
-/// The one data set that the tests share.
+/// The data set shared by the tests.
 pub(crate) fn world() -> &'static World {
     static WORLD: OnceLock<World> = OnceLock::new();
     WORLD.get_or_init(|| World::make(180, 300))
 }
 
 impl World {
-    /// A data set of so many days of history and users.
+    /// A data set with `days` of history and `users`.
     pub(crate) fn make(days: u32, users: usize) -> Self {
         Self::make_by(days, users, build)
     }
@@ -186,13 +187,13 @@ impl World {
         Self { _folder: folder, snapshot, report, catalogue, found, truth_of, products, users, leans, board, shards }
     }
 
-    /// What the packs say of a user's tastes.
+    /// A user's tastes in the packs.
     pub(crate) fn taste(&self, user_id: &str) -> Option<Taste<'_>> {
         let key = UserHasher::new(USER_KEY.as_bytes()).unwrap().key(user_id);
         self.shards.iter().find_map(|shard| Some(Taste::cut(shard.find(key.0)?, shard.widths())))
     }
 
-    /// What the context adds to the weight of a category for a user who comes at `at`.
+    /// The context's effect on the weight of a category for a user at time `at`.
     pub(crate) fn lean(&self, context: Context, at: UnixMillis, category: &str) -> f64 {
         let is_weekend = usize::from(week_part(at)) >= WEEK_PARTS / 2;
         let hours = if is_weekend { "weekend_hour" } else { "weekday_hour" };
@@ -206,7 +207,7 @@ impl World {
         leans.filter_map(|(.., categories)| categories.get(category)).sum()
     }
 
-    /// The true product of the product with this id: that of its first listing.
+    /// The true product by product id, taken from the product's first listing.
     pub(crate) fn truth_by_id(&self) -> HashMap<u64, &TrueProduct> {
         let mut truth = HashMap::new();
         for (id, product) in self.found.iter().zip(&self.truth_of) {
@@ -237,7 +238,7 @@ fn read_catalogue(input: &Path, work: &Path) -> Catalogue {
     })
 }
 
-/// The true product of each listing: by shop and code, or by title where the schedule gave no code.
+/// The true product of each listing: by shop and code, or by title if the schedule gave no code.
 fn truth_of(truth: &[Value], listings: &[identity::Listing]) -> Vec<usize> {
     let plain = |title: &str| title.split_whitespace().collect::<Vec<_>>().join(" ");
     let (mut by_code, mut by_title) = (HashMap::new(), HashMap::new());
@@ -297,13 +298,13 @@ fn true_lean(line: &Value) -> (String, String, HashMap<String, f64>) {
     )
 }
 
-/// Discounted gain of the first `depth` in this order.
+/// Discounted gain of the first `depth` places.
 #[allow(clippy::cast_precision_loss, reason = "places of a list")]
 pub(crate) fn gain(gains: impl Iterator<Item = f64>, depth: usize) -> f64 {
     gains.take(depth).enumerate().map(|(place, gain)| gain / (place as f64 + 2.0).log2()).sum()
 }
 
-/// The gain of this order as a share of the best order's.
+/// The gain of this order divided by the best order's.
 pub(crate) fn ndcg(gains: &[f64], depth: usize) -> f64 {
     let mut best = gains.to_vec();
     best.sort_by(|a, b| b.total_cmp(a));
@@ -319,7 +320,8 @@ pub(crate) fn everything(at: UnixMillis) -> Selection {
     Selection::recommended(at, usize::MAX)
 }
 
-/// How much a user wants a product: the category's share of the taste against the favourite's, and half as much for a brand.
+/// How much a user wants a product: the category's weight relative to the favourite's, plus a half
+/// for a liked brand.
 pub(crate) fn wanted(user: &TrueUser, product: &TrueProduct) -> f64 {
     let most = user.categories.values().copied().fold(0.0, f64::max);
     let brand = product.brand.as_ref().is_some_and(|brand| user.brands.contains(brand));

@@ -1,4 +1,5 @@
-//! Collecting a store in memory: within a budget, from where the run before stopped, and never what a publish relies on.
+//! Tests of collecting an in-memory store: within a budget, resuming where the previous run
+//! stopped, and never removing packs that a publish relies on.
 
 use sinsang_core::key::{Key, LEASE};
 use sinsang_core::time::{DAY_MS, HOUR_MS};
@@ -17,7 +18,8 @@ fn options(at: i64, budget: Option<u64>) -> CollectOptions<'static> {
     CollectOptions { grace_ms: 0, is_dry: false, budget, every_ms: DAY_MS, at, holder: "a collection", progress }
 }
 
-/// A store that eight snapshots of 16 shards each were published to, an hour apart, so that three are kept by nothing.
+/// A store with eight snapshots of 16 shards each, published an hour apart, of which three are not
+/// kept.
 fn filled() -> (tempfile::TempDir, Shelf) {
     let folder = tempfile::tempdir().unwrap();
     let mut store = Shelf { now: NOW, ..Shelf::new() };
@@ -45,7 +47,7 @@ fn a_pass_goes_on_over_runs_of_a_budget_and_the_next_one_begins_when_it_is_due()
     let at_once = collect(&mut whole, &options(begun, None)).unwrap();
     assert_eq!((at_once.pass.packs, at_once.pass.removed, at_once.is_whole), (all, 3 * 18, true));
 
-    // Each run may take some forty calls, of which thirty are for removing.
+    // Each run may make about forty calls, thirty of them for removing.
     let mut runs_of_it = 0;
     let last = loop {
         let calls = store.calls;
@@ -57,14 +59,14 @@ fn a_pass_goes_on_over_runs_of_a_budget_and_the_next_one_begins_when_it_is_due()
         if report.is_whole {
             break report;
         }
-        assert!(report.to_string().contains("the next run goes on"), "{report}");
+        assert!(report.to_string().contains("the next run continues it"), "{report}");
     };
     assert!((3..20).contains(&runs_of_it), "{runs_of_it} runs");
     assert_eq!(last.pass, at_once.pass, "what several runs add up to is what one comes to");
     assert_eq!(packs_of(&store), packs_of(&whole));
     assert_eq!(last.last, Some(last.pass.clone()));
 
-    // Until a day has gone by since it began there is nothing to do.
+    // Nothing is due until a day after the pass began.
     let calls = store.calls;
     let early = collect(&mut store, &options(begun + DAY_MS - 90_000, Some(40))).unwrap();
     assert_eq!((early.due_in_minutes, early.pass.packs, store.calls - calls), (1, 0, 6));
@@ -84,7 +86,7 @@ fn a_collection_stops_where_a_publish_is_under_way_and_removes_nothing() {
     let held = Held::take(&mut store, "a publisher", "publish").unwrap();
     let report = collect(&mut store, &options(at, None)).unwrap();
     assert_eq!((packs_of(&store), report.pass.removed, report.is_whole), (all, 0, false));
-    assert!(report.stopped.unwrap().starts_with("publish by a publisher has this store"));
+    assert!(report.stopped.unwrap().starts_with("a publisher has held this store for publish"));
     held.give_back(&mut store, true);
     let report = collect(&mut store, &options(at + HOUR_MS, None)).unwrap();
     assert_eq!((report.pass.packs, report.pass.removed, report.is_whole), (all, 3 * 18, true));
@@ -95,10 +97,11 @@ fn what_becomes_named_while_a_pass_goes_on_stays() {
     let (folder, mut store) = filled();
     let at = NOW + DAY_MS;
     store.now = at;
-    // As the collection takes the lease, a rollback of a moment before shows: the first snapshot of all is live again.
+    // A rollback becomes visible just as the collection takes the lease: the very first snapshot is
+    // live again.
     let oldest = Manifest::parse(store.values[&Key::Live.to_string()].clone()).unwrap();
     let mut parts = snapshot(folder.path().join("0").as_path(), NOW, 1, 16).manifest().unwrap().parts();
-    parts.previous = oldest.previous().collect();
+    parts.beside = oldest.beside().collect();
     let (bytes, _) = parts.write().unwrap();
     store.meanwhile = Some((LEASE.to_owned(), vec![(Key::Live.to_string(), bytes)]));
     let report = collect(&mut store, &options(at, None)).unwrap();

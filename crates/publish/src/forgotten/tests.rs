@@ -1,4 +1,4 @@
-//! Snapshots that know users who asked to be forgotten, in a store in memory.
+//! Tests of snapshots that contain forgotten users, in an in-memory store.
 
 use sinsang_core::key::LEASE;
 use sinsang_core::pack::manifest::ManifestParts;
@@ -32,7 +32,7 @@ fn snapshot(folder: &std::path::Path, built_at: i64, users: &[u64]) -> Snapshot 
     let (board, id) = board_write::write(&board(built_at, 1)).unwrap();
     packs.insert(id, board);
     let users = u32::try_from(users.len()).unwrap();
-    let manifest = ManifestParts { built_at, board: id, format: Format::Two, users, shards, previous: Vec::new() };
+    let manifest = ManifestParts { built_at, board: id, format: Format::Two, users, shards, beside: Vec::new() };
     let snapshot = Snapshot::at(folder);
     snapshot.write(&packs, &manifest.write().unwrap().0).unwrap();
     snapshot
@@ -44,7 +44,7 @@ const HIGH: UserKey = UserKey(1 << 63 | 7);
 #[test]
 fn a_snapshot_that_knows_somebody_forgotten_never_becomes_live_again() {
     let folder = tempfile::tempdir().unwrap();
-    // Forced: what differs from snapshot to snapshot is not what is tried here.
+    // Forced, because this test is not about differences between snapshots.
     let options = options(9, true);
     let mut store = Shelf::new();
     let [first, second, third] = [(1, [LOW.0, HIGH.0].as_slice()), (2, &[LOW.0]), (3, &[5])]
@@ -76,7 +76,7 @@ fn a_snapshot_that_knows_somebody_forgotten_never_becomes_live_again() {
 
     store.put(FORGOTTEN, b"no list", at).unwrap();
     let error = rollback(&mut store, to(&second), at, "a test").unwrap_err().to_string();
-    assert!(error.starts_with("forgotten does not read back"), "{error}");
+    assert!(error.starts_with("forgotten reads back different"), "{error}");
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_snapshot_that_was_built_after_somebody_was_forgotten_and_knows_them_is_not_
         .map(|(built_at, users)| snapshot(&folder.path().join(built_at.to_string()), built_at, users));
     publish(&first, &mut store, &options(12, true)).unwrap();
     publish(&second, &mut store, &options(12, true)).unwrap();
-    // By the clock of whoever forgot, it was long before the build.
+    // By the clock of the run that forgot the user, it was long before the build.
     note_forgotten(&mut store, [LOW], UnixMillis(2), (UnixMillis(12), "a test")).unwrap();
     let error = rollback(&mut store, None, UnixMillis(12), "a test").unwrap_err();
     assert!(matches!(error, Error::Forgotten { users: 1, .. }), "{error}");
@@ -97,24 +97,24 @@ fn a_snapshot_that_was_built_after_somebody_was_forgotten_and_knows_them_is_not_
 fn of_two_who_forget_at_once_neither_loses_a_name() {
     let by = (UnixMillis(1), "a test");
     let lease = |until: i64| format!(r#"{{"holder":"another","action":"forget","since":1,"until":{until}}}"#);
-    // Another run has the store; it is killed, and its lease runs out.
+    // Another run holds the store and is killed, and its lease expires.
     let mut store = Shelf::new();
     store.values.insert(LEASE.to_owned(), lease(LEASE_MS).into_bytes());
     assert_eq!(note_forgotten(&mut store, [LOW], UnixMillis(1), by).unwrap(), 1);
     assert!(store.now >= LEASE_MS, "{}", store.now);
-    // What is there already takes no lease, and no time.
+    // Keys that are listed already need neither the lease nor a wait.
     let calls = store.calls;
     assert_eq!(note_forgotten(&mut store, [LOW], UnixMillis(9), by).unwrap(), 0);
     assert_eq!(store.calls, calls + 1);
 
-    // Another run that minds no lease writes its own list over this one.
+    // Another run ignores the lease and overwrites the list.
     let other = format!("{HIGH} 1");
     store.meanwhile = Some((FORGOTTEN.to_owned(), vec![(FORGOTTEN.to_owned(), other.into_bytes())]));
     note_forgotten(&mut store, [UserKey(3)], UnixMillis(1), by).unwrap();
     let all = list(&mut store).unwrap().into_keys().collect::<Vec<_>>();
     assert_eq!(all, [3, HIGH.0], "what the other run did not see is gone, this run's is not");
 
-    // One that does not end is told after a while.
+    // A lease that never ends is reported after a while.
     let mut store = Shelf::new();
     store.values.insert(LEASE.to_owned(), lease(LEASE_MS).into_bytes());
     store.holds_on = true;

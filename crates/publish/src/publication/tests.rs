@@ -1,4 +1,5 @@
-//! Publishing and bundling in a store in memory that can be cut, and can change what it keeps.
+//! Tests of publishing and bundling, in an in-memory store that can fail after some writes and
+//! corrupt values.
 
 use sinsang_core::key::{LEASE, RUNS};
 
@@ -19,13 +20,13 @@ fn a_publish_cut_at_any_write_leaves_what_was_live_and_the_next_one_finishes() {
     let mut store = Shelf::new();
     assert_eq!(publish(&first, &mut store, &options(1, false)).unwrap().written, 2);
     let live = store.values[&Key::Live.to_string()].clone();
-    // The lease, the board and the manifest as a pack come before the one that moves it.
+    // The lease, the board and the manifest as a pack are written before the live manifest.
     for cut in 0..4 {
         let mut store = store.cut(cut);
         let died = publish(&second, &mut store, &options(2, false));
         assert!(matches!(died, Err(Error::Store { action: "writing", .. })), "{died:?}");
         assert_eq!(store.values[&Key::Live.to_string()], live, "cut at write {cut}");
-        // Where it had the lease it could not give it back either: the next one waits for its end.
+        // A run that held the lease could not release it either, so the next one waits for its end.
         store.writes_left = 100;
         if cut > 0 {
             let held = publish(&second, &mut store, &options(2, false));
@@ -41,7 +42,7 @@ fn a_publish_cut_at_any_write_leaves_what_was_live_and_the_next_one_finishes() {
     }
 }
 
-/// What one publisher leaves in the middle another meets, each as far along as the other lets it be.
+/// Interrupts one publisher at each stage, and runs another.
 #[test]
 fn of_two_publishers_at_once_one_waits_and_neither_is_lost_to_the_history() {
     let folder = tempfile::tempdir().unwrap();
@@ -52,9 +53,10 @@ fn of_two_publishers_at_once_one_waits_and_neither_is_lost_to_the_history() {
         let mut store = store.cut(cut);
         publish(&one, &mut store, &options(2, false)).unwrap_err();
         store.writes_left = 100;
-        // The first is held up in the middle of its writes, and has the store until its lease ends.
+        // The first publisher stops in the middle of its writes, and holds the store until its
+        // lease ends.
         let told = publish(&other, &mut store, &options(3, false)).unwrap_err().to_string();
-        assert!(told.starts_with("publish by a test has this store since 1970-01-01T09:00:00"), "{told}");
+        assert!(told.starts_with("a test has held this store for publish since 1970-01-01T09:00:00"), "{told}");
         assert_eq!(store.live().snapshot(), before.manifest().unwrap().snapshot());
         store.now += LEASE_MS;
         publish(&other, &mut store, &options(3, false)).unwrap();
@@ -76,20 +78,20 @@ fn a_manifest_that_moves_meanwhile_is_not_overwritten_and_the_history_says_who_l
     let theirs: Vec<_> = beside.values.into_iter().filter(|(key, _)| key != LEASE && key != RUNS).collect();
     let board = Key::Pack(Kind::Board, one.manifest().unwrap().board()).to_string();
 
-    // Somebody who minds no lease moves the manifest while this run writes its board.
+    // A writer that ignores the lease moves the manifest while this run writes its board.
     let mut early = store.cut(100);
     early.meanwhile = Some((board.clone(), theirs.clone()));
     let error = publish(&one, &mut early, &options(2, false)).unwrap_err();
     assert!(matches!(&error, Error::Overtaken { what, .. } if what.contains("did not")), "{error}");
     assert_eq!(early.live().snapshot(), other.manifest().unwrap().snapshot());
 
-    // Somebody does so in the moment after this run has.
+    // A writer does so right after this run moved the manifest.
     let mut late = store.cut(100);
     late.meanwhile = Some((Key::Live.to_string(), theirs));
     let error = publish(&one, &mut late, &options(2, false)).unwrap_err();
     assert!(matches!(&error, Error::Overtaken { what, .. } if what.contains("after")), "{error}");
 
-    // Somebody takes the lease that this run lets run out.
+    // Another run takes the lease that this run lets expire.
     let mut taken = store.cut(100);
     taken.now = 1;
     let lease = r#"{"holder":"another","action":"publish","since":2,"until":9999999999999}"#;
@@ -126,16 +128,16 @@ fn a_snapshot_that_differs_too_much_goes_live_by_force_alone_and_the_history_say
     let ahead = publish(&eight, &mut Shelf::new(), &options(-300_001, false)).unwrap_err().to_string();
     assert!(ahead.contains("ahead of the clock"), "{ahead}");
     let report = publish(&eight, &mut store, &options(2, true)).unwrap();
-    assert!(report.to_string().contains("forced, though\n  8 products"), "{report}");
+    assert!(report.to_string().contains("forced despite\n  8 products"), "{report}");
     let forced = runs(&mut store).unwrap().remove(0);
     assert_eq!((forced.action.as_str(), forced.is_forced, forced.reasons), ("publish", true, report.forced.texts()));
-    // Force that was not needed is none.
+    // Unneeded force is not recorded.
     let again = snapshot(&folder.path().join("again"), 4, 8, 1);
     assert!(publish(&again, &mut store, &options(4, true)).unwrap().forced.is_empty());
     assert!(!runs(&mut store).unwrap().remove(0).is_forced);
 }
 
-/// What is live can't be read: the board is gone, or the manifest is overwritten.
+/// The live snapshot can't be read: the board is missing, or the manifest is overwritten.
 #[test]
 fn what_cant_be_held_against_what_is_live_goes_live_by_force_alone_and_what_was_kept_stays_so() {
     let folder = tempfile::tempdir().unwrap();
@@ -156,7 +158,7 @@ fn what_cant_be_held_against_what_is_live_goes_live_by_force_alone_and_what_was_
     let mut overwritten = whole.cut(100);
     overwritten.values.insert(Key::Live.to_string(), b"xx".to_vec());
     for (store, told) in [
-        (&mut gone, "can't be read (it is not there), so this one can't be held against it"),
+        (&mut gone, "can't be read (it is missing), so the two can't be compared"),
         (&mut damaged, "the board"),
         (&mut overwritten, "the live manifest can't be read ("),
     ] {
@@ -164,7 +166,7 @@ fn what_cant_be_held_against_what_is_live_goes_live_by_force_alone_and_what_was_
         assert!(refused.reasons.iter().any(|reason| reason.rule == "unread"), "{refused}");
         let error = publish(&nine, store, &options(4, false)).unwrap_err().to_string();
         assert!(error.contains(told) && error.contains("--force"), "{error}");
-        // Going back is possible all the same: to the one before, and to one by its name.
+        // A rollback still works, to the previous snapshot and to one by name.
         let back = rollback(&mut store.cut(100), None, UnixMillis(4), "a test").unwrap();
         assert_eq!((back.snapshot, back.from), (id(&second).to_string(), id(&third).to_string()));
         rollback(&mut store.cut(100), Some(id(&first)), UnixMillis(4), "a test").unwrap();
@@ -174,11 +176,11 @@ fn what_cant_be_held_against_what_is_live_goes_live_by_force_alone_and_what_was_
         assert_eq!(kept(store), [id(&third), id(&second), id(&first)], "{told}");
     }
 
-    // The one whose manifest was overwritten can be named too.
+    // The snapshot whose manifest was overwritten can be named too.
     let mut overwritten = whole.cut(100);
     overwritten.values.insert(Key::Live.to_string(), b"xx".to_vec());
     let looked = status(&mut overwritten, UnixMillis(4), Depth::Sample).unwrap();
-    assert!(looked.to_string().starts_with("live   a manifest that can't be read ("), "{looked}");
+    assert!(looked.to_string().starts_with("live   unreadable manifest ("), "{looked}");
     assert_eq!(
         looked.kept.iter().map(|one| one.snapshot.clone()).collect::<Vec<_>>()[..2],
         [id(&third), id(&second)].map(|id| id.to_string())
@@ -188,7 +190,8 @@ fn what_cant_be_held_against_what_is_live_goes_live_by_force_alone_and_what_was_
     assert_eq!(overwritten.live().snapshot(), id(&third));
     assert_eq!(kept(&overwritten), [id(&second), id(&first)]);
 
-    // However many runs are refused in between, the history tells which one it was; without it there is none to go back to.
+    // However many runs are refused in between, the history names the last live snapshot; without
+    // the history there is no rollback target.
     let mut refused = whole.cut(1_000);
     refused.values.insert(Key::Live.to_string(), b"xx".to_vec());
     for at in 10..80 {
@@ -204,7 +207,7 @@ fn what_cant_be_held_against_what_is_live_goes_live_by_force_alone_and_what_was_
     publish(&nine, &mut refused, &options(91, false)).unwrap_err();
     publish(&nine, &mut refused, &options(92, true)).unwrap();
 
-    // Writing the live snapshot's own packs again repairs it, and differs from nothing.
+    // Writing the live snapshot's own packs again repairs it, and is no difference to refuse.
     let mut repaired = whole.cut(100);
     repaired.values.remove(&board);
     assert_eq!(publish(&third, &mut repaired, &options(5, false)).unwrap().written, 1);
@@ -218,7 +221,7 @@ fn a_publish_goes_on_with_what_the_one_before_wrote_but_not_once_a_collection_ha
     for collects in [false, true] {
         let mut store = Shelf::new();
         publish(&first, &mut store, &options(1, false)).unwrap();
-        // Written, and not yet live.
+        // Written, but not live yet.
         let mut held = crate::lease::Held::take(&mut store, "a test", "publish").unwrap();
         let start = Start::new(&second, &mut store, None).unwrap();
         assert_eq!(start.missing.len(), 9);
@@ -235,7 +238,8 @@ fn a_publish_goes_on_with_what_the_one_before_wrote_but_not_once_a_collection_ha
     }
 }
 
-/// Everything that the live manifest names, and each manifest before it, can be read by the edge's own reader.
+/// Checks that the edge's own reader can read every pack that the live manifest names, and each
+/// earlier manifest.
 fn whole(store: &Shelf) {
     let live = store.live();
     let previous = live.previous().map(|previous| Key::Pack(Kind::Manifest, previous.manifest));

@@ -1,8 +1,9 @@
-//! The calls of the KV REST API, each at the allowed pace and tried again while there is hope.
+//! Calls of the KV REST API, each rate-limited, and retried while a retry can help.
 //!
-//! What the API promises, from its reference (developers.cloudflare.com/api/resources/kv): a bulk write or removal takes 10,000 pairs and
-//! 100 MB, and names the keys that it did not bring to all of its storage, to be sent again; a list gives 1,000 names and a cursor; all of
-//! an account's calls together are 1,200 in five minutes, and 429 answers every call for the time in `Retry-After` beyond that.
+//! The API's limits, from its reference (developers.cloudflare.com/api/resources/kv): a bulk write
+//! or removal takes 10,000 pairs and 100 MB, and names the keys that did not reach all of its
+//! storage, to be sent again; a list returns 1,000 names and a cursor; an account may make 1,200
+//! calls in five minutes, and above that every call gets a 429 for the time in `Retry-After`.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -23,35 +24,36 @@ use super::Pair;
 use super::pace::Pace;
 use crate::store::Stamp;
 
-/// Where the API is, where nothing else is said.
+/// Default base URL of the API.
 const API: &str = "https://api.cloudflare.com/client/v4";
-/// How often a call is tried again.
+/// Most retries per call.
 const MAX_RETRIES: usize = 8;
-/// The longest wait before a call is tried again by our own count.
+/// The longest backoff between retries.
 const MAX_DELAY: Duration = Duration::from_mins(1);
-/// The longest that the API may have us wait.
+/// The longest `Retry-After` that is obeyed.
 const MAX_RETRY_AFTER: Duration = Duration::from_mins(15);
-/// How long a call may take. A bulk write of 32 MiB takes 90 seconds at 3 Mbit/s.
+/// Timeout of a call. A bulk write of 32 MiB takes 90 seconds at 3 Mbit/s.
 const CALL_LIMIT: Duration = Duration::from_mins(5);
-/// No answer is longer: a value in full.
+/// Largest answer: one complete value.
 const MAX_ANSWER_BYTES: u64 = 26 << 20;
-/// Names that a list gives at once.
+/// Names per page of a list.
 const LIST_LIMIT: usize = 1_000;
 
-/// A KV namespace, and who asks.
+/// A KV namespace, with the credentials for it.
 #[derive(Clone)]
 pub struct Address {
-    /// The account.
+    /// The account's id.
     pub account: String,
-    /// The namespace.
+    /// The namespace's id.
     pub namespace: String,
-    /// A token that may write Workers KV.
+    /// A token with permission to edit Workers KV.
     pub token: String,
-    /// Where the API is.
+    /// Base URL of the API.
     pub base: String,
-    /// The wait before a call is tried again for the first time; it doubles from there.
+    /// Delay before the first retry; it doubles with each further one.
     pub first_delay: Duration,
-    /// The file by which processes of this machine keep to the account's pace together; without one, this process keeps to it alone.
+    /// The file through which processes of this machine share the account's rate limit; without
+    /// one, this process limits only itself.
     pub calls_file: Option<PathBuf>,
 }
 
@@ -62,11 +64,12 @@ impl std::fmt::Debug for Address {
 }
 
 impl Address {
-    /// The address that the environment names: `CLOUDFLARE_ACCOUNT_ID`, `SINSANG_KV_NAMESPACE_ID` and `CLOUDFLARE_API_TOKEN`, and
-    /// `CLOUDFLARE_API_BASE_URL` where the API is not Cloudflare's own.
+    /// The address given by the environment variables `CLOUDFLARE_ACCOUNT_ID`,
+    /// `SINSANG_KV_NAMESPACE_ID` and `CLOUDFLARE_API_TOKEN`, and optionally
+    /// `CLOUDFLARE_API_BASE_URL` for an API other than Cloudflare's own.
     ///
     /// # Errors
-    /// [`RemoteError::NotSet`] with all that are missing.
+    /// [`RemoteError::NotSet`] with the names of all missing variables.
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, RemoteError> {
         let names = ["CLOUDFLARE_ACCOUNT_ID", "SINSANG_KV_NAMESPACE_ID", "CLOUDFLARE_API_TOKEN"];
         let set = |name: &str| variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
@@ -80,50 +83,48 @@ impl Address {
     }
 }
 
-/// Why the namespace did not do as it was asked.
+/// Why a call to the namespace failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
-    /// The environment does not say where to publish.
-    #[error("{0} must be set in the environment to reach Workers KV (docs/operations.md)")]
+    /// Environment variables are missing.
+    #[error("set {0} in the environment to reach Workers KV (docs/operations.md)")]
     NotSet(String),
     /// The API was not reached, or the connection broke.
     #[error("Cloudflare's API can't be reached: {0}")]
     Unreachable(Box<ureq::Error>),
-    /// The API is overloaded, or we asked too often.
-    #[error("Cloudflare's API answered {status}, also after {MAX_RETRIES} further tries: {message}")]
+    /// The API is overloaded, or the rate limit is exceeded.
+    #[error("Cloudflare's API still answered {status} after {MAX_RETRIES} retries: {message}")]
     Busy {
-        /// The status: 429, or 500 and above.
+        /// The HTTP status: 429, or 500 and above.
         status: u16,
-        /// What it said.
+        /// The API's message.
         message: String,
     },
-    /// The API refused, and would again.
-    #[error("Cloudflare's API refused with {status}: {message}{}", advice(*status))]
+    /// The API refused, and a retry would not help.
+    #[error("Cloudflare's API refused the call with {status}: {message}{}", advice(*status))]
     Refused {
-        /// The status.
+        /// The HTTP status.
         status: u16,
-        /// What it said.
+        /// The API's message.
         message: String,
     },
-    /// Keys that the API did not take however often they were sent.
-    #[error("Cloudflare's API did not take {count} keys however often they were sent, {first} among them")]
+    /// The API did not take some keys, despite all retries.
+    #[error("Cloudflare's API rejected {count} keys despite all retries, {first} among them")]
     NotTaken {
-        /// How many.
+        /// Number of keys.
         count: usize,
-        /// One of them.
+        /// One of the keys.
         first: String,
     },
-    /// An answer that the API's reference does not have.
-    #[error("Cloudflare's API answered what its reference does not have: {0}")]
+    /// An answer that the API's reference does not describe.
+    #[error("Cloudflare's API sent an answer that its reference does not describe: {0}")]
     Answer(String),
 }
 
 fn advice(status: u16) -> &'static str {
     match status {
-        401 | 403 => {
-            "; has the token in CLOUDFLARE_API_TOKEN the permission to edit Workers KV storage of this account?"
-        }
-        404 => "; is SINSANG_KV_NAMESPACE_ID a namespace of CLOUDFLARE_ACCOUNT_ID?",
+        401 | 403 => "; check that CLOUDFLARE_API_TOKEN may edit the Workers KV storage of this account",
+        404 => "; check that SINSANG_KV_NAMESPACE_ID is a namespace of CLOUDFLARE_ACCOUNT_ID",
         _ => "",
     }
 }
@@ -161,7 +162,7 @@ struct Complaint {
 #[derive(Deserialize)]
 struct Name {
     name: String,
-    /// Whatever it is: others may write to the namespace too.
+    /// Any JSON: others may write to the namespace too.
     #[serde(default)]
     metadata: serde_json::Value,
 }
@@ -172,13 +173,13 @@ struct BulkResult {
     unsuccessful_keys: Vec<String>,
 }
 
-/// A page of the list of keys: names with their stamps, and the cursor of the next page where there is one.
+/// A page of the list of keys: names with their stamps, and the next page's cursor if there is one.
 pub(super) struct Names {
     pub(super) names: Vec<(String, Stamp)>,
     pub(super) next: Option<String>,
 }
 
-/// The API, as seen by all connections.
+/// The API client, shared by all connections.
 #[derive(Debug)]
 pub(super) struct Api {
     agent: Agent,
@@ -186,13 +187,13 @@ pub(super) struct Api {
     token: String,
     pace: Pace,
     clock: Clock,
-    /// Held by whoever waits out a `Retry-After`, so that nobody asks meanwhile.
+    /// Held while a connection waits out a `Retry-After`, so that no other one makes a call.
     gate: RwLock<()>,
-    /// How often the gate was closed.
+    /// How often the gate has been closed.
     closures: AtomicU64,
-    /// Calls so far, each try of one counted.
+    /// Calls so far, counting each attempt.
     calls: AtomicU64,
-    /// How often a call was tried again.
+    /// Retries so far.
     retries: AtomicU64,
     backoff: ExponentialBuilder,
 }
@@ -223,7 +224,8 @@ impl Api {
         }
     }
 
-    /// Names that begin with `prefix` and their stamps, from `cursor` on, and the cursor of the next page where there is one.
+    /// The page at `cursor` of names that begin with `prefix`, with their stamps and the next
+    /// page's cursor if there is one.
     pub(super) fn page(&self, prefix: &str, cursor: &str) -> Result<Names, RemoteError> {
         let cursor = escaped(cursor);
         let url = format!("{}/keys?limit={LIST_LIMIT}&prefix={}&cursor={cursor}", self.base, escaped(prefix));
@@ -231,20 +233,20 @@ impl Api {
             self.json(|| self.agent.get(&url).header("Authorization", self.bearer()).call())?;
         let next = page.result_info.and_then(|info| info.cursor).filter(|next| !next.is_empty());
         if next.as_deref().is_some_and(|next| escaped(next) == cursor) {
-            return Err(RemoteError::Answer("a list whose cursor does not move".to_owned()));
+            return Err(RemoteError::Answer("a list page with the same cursor again".to_owned()));
         }
         let stamp = |name: Name| (name.name, serde_json::from_value(name.metadata).unwrap_or_default());
         Ok(Names { names: page.result.unwrap_or_default().into_iter().map(stamp).collect(), next })
     }
 
-    /// The value of `key`.
+    /// Reads the value of `key`; `None` if there is none.
     pub(super) fn get(&self, key: &str) -> Result<Option<Vec<u8>>, RemoteError> {
         let url = format!("{}/values/{}", self.base, escaped(key));
         self.retried(|| {
             let (status, bytes) = self.call(|| self.agent.get(&url).header("Authorization", self.bearer()).call())?;
             match status {
                 200 => Ok(Some(bytes)),
-                // A namespace that is not there is refused with the same status, and a code of its own.
+                // A missing namespace has the same status, but a code of its own.
                 404 if complaints(&bytes).iter().any(|complaint| complaint.code == 10_013) => {
                     Err(RemoteError::Refused { status, message: message(&bytes) })
                 }
@@ -254,7 +256,7 @@ impl Api {
         })
     }
 
-    /// Writes all of `pairs`, sending again those that were not taken.
+    /// Writes all of `pairs`, and resends those that the API did not take.
     pub(super) fn write(&self, pairs: Vec<Pair>) -> Result<(), RemoteError> {
         let rest = RefCell::new(pairs);
         self.retried(|| {
@@ -272,7 +274,7 @@ impl Api {
         })
     }
 
-    /// Removes all of `keys`, at most 10,000, asking again for those that were not removed.
+    /// Removes all of `keys`, at most 10,000, and retries those that the API did not remove.
     pub(super) fn remove(&self, keys: Vec<String>) -> Result<(), RemoteError> {
         let rest = RefCell::new(keys);
         self.retried(|| {
@@ -290,7 +292,7 @@ impl Api {
         })
     }
 
-    /// The keys that a bulk request did not take.
+    /// Sends a bulk request and returns the keys that the API did not take.
     fn bulk(
         &self,
         send: impl Fn() -> Result<Response<ureq::Body>, ureq::Error>,
@@ -313,28 +315,29 @@ impl Api {
     fn retried<T>(&self, call: impl FnMut() -> Result<T, RemoteError>) -> Result<T, RemoteError> {
         let count = |error: &RemoteError, wait: Duration| {
             self.retries.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(%error, wait_s = wait.as_secs_f64(), "a call is tried again");
+            tracing::warn!(%error, wait_s = wait.as_secs_f64(), "retrying a call to Cloudflare's API");
         };
         let clock = self.clock;
         call.retry(self.backoff).sleep(move |wait| clock.sleep(wait)).when(RemoteError::may_pass).notify(count).call()
     }
 
-    /// The time by the clock that calls are paced by.
+    /// The clock of the rate limiter.
     pub(super) fn clock(&self) -> Clock {
         self.clock
     }
 
-    /// Calls so far, each try of one counted.
+    /// Calls so far, counting each attempt.
     pub(super) fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
     }
 
-    /// How often calls were tried again so far.
+    /// Retries so far.
     pub(super) fn retries(&self) -> u64 {
         self.retries.load(Ordering::Relaxed)
     }
 
-    /// One call at the allowed pace: its status and its whole answer, where the API was there to give one.
+    /// Makes one rate-limited call, and returns its status and complete answer if the API is
+    /// reachable and not overloaded.
     fn call(
         &self,
         send: impl Fn() -> Result<Response<ureq::Body>, ureq::Error>,
@@ -357,7 +360,8 @@ impl Api {
         Ok((status, bytes))
     }
 
-    /// Keeps all connections still for `wait`, unless one has done so since this call began, when the gate had been closed `closures` times.
+    /// Pauses all connections for `wait`, unless another one did so after this call began, when the
+    /// gate had been closed `closures` times.
     fn wait_out(&self, wait: Option<Duration>, closures: u64) {
         let Some(wait) = wait else { return };
         let _closed = self.gate.write();
@@ -374,13 +378,14 @@ impl Api {
     }
 }
 
-/// Where processes of this machine count the calls of `account` together, as the API does.
+/// Path of the file in which processes of this machine count the calls of `account` together, as
+/// the API does.
 fn calls_file(account: &str) -> PathBuf {
     let name: String = account.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
     std::env::temp_dir().join(format!("sinsang-calls-{name}"))
 }
 
-/// The seconds that the API asks to be left alone for. It never writes a date there.
+/// The `Retry-After` header, in seconds. The API never sends a date there.
 fn retry_after(response: &Response<ureq::Body>) -> Option<Duration> {
     response.headers().get("retry-after")?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
@@ -401,7 +406,7 @@ fn complaints(bytes: &[u8]) -> Vec<Complaint> {
     serde_json::from_slice::<Envelope<serde_json::Value>>(bytes).map(|answer| answer.errors).unwrap_or_default()
 }
 
-/// What an answer says is wrong.
+/// The error messages of an answer.
 fn message(bytes: &[u8]) -> String {
     let complaints = complaints(bytes);
     if complaints.is_empty() {
@@ -414,7 +419,7 @@ fn excerpt(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).chars().take(200).collect()
 }
 
-/// `text` as it stands in a path or a query.
+/// `text`, percent-encoded for a path or a query.
 fn escaped(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }

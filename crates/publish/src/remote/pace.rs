@@ -1,8 +1,9 @@
-//! The pace of calls to Cloudflare's API, which all processes of this machine keep together.
+//! The rate limiter for Cloudflare's API, shared by all processes of this machine.
 //!
-//! Cloudflare takes 1,200 calls of a user in five minutes. The bucket is two times in a file that each call locks: until when the calls so
-//! far have used the pace up (GCRA's theoretical arrival time), and before when a `Retry-After` lets nobody call. A call books its place, and
-//! waits for it without the lock.
+//! Cloudflare takes 1,200 calls per user in five minutes. The bucket is two times in a file that
+//! each call locks: the time up to which earlier calls have used the rate (GCRA's theoretical
+//! arrival time), and the time before which a `Retry-After` forbids calls. A call reserves its slot
+//! under the lock, then waits for it without the lock.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -14,15 +15,17 @@ use sinsang_core::time::MINUTE_MS;
 use sinsang_run::clock::Clock;
 use sinsang_run::file::open_own;
 
-/// Calls that may be made at once. With [`PACE`] no five minutes have more than 1,100; other programs of the account have the rest.
+/// Burst size, in calls. With [`PACE`], no five minutes have more than 1,100 calls; the rest is
+/// left to other programs of the account.
 const BURST: i64 = 500;
-/// The time to one more call.
+/// Time per call at the sustained rate.
 pub(crate) const PACE: Duration = Duration::from_millis(500);
 const PACE_MS: i64 = 500;
-/// A time further ahead than this was not booked: the file is damaged, or the clock went back.
+/// A time further ahead than this is not a reservation: the file is damaged, or the clock went
+/// back.
 const MAX_AHEAD_MS: i64 = 30 * MINUTE_MS;
 
-/// The bucket that calls are taken from.
+/// The shared token bucket.
 #[derive(Debug)]
 pub(super) struct Pace {
     clock: Clock,
@@ -31,9 +34,9 @@ pub(super) struct Pace {
 
 #[derive(Debug)]
 enum Place {
-    /// Every process that opened the same file.
+    /// Shared by every process that opens the same file.
     Shared(Mutex<File>),
-    /// This process.
+    /// Private to this process.
     Own(Mutex<Bucket>),
 }
 
@@ -45,13 +48,13 @@ struct Bucket {
 }
 
 impl Bucket {
-    /// The bucket without times that can't be ones that were booked.
+    /// The bucket without implausible times.
     fn believed(self, now: i64) -> Self {
         let believed = |time: i64| if time.saturating_sub(now) > MAX_AHEAD_MS { 0 } else { time };
         Self { used_until: believed(self.used_until), held_until: believed(self.held_until) }
     }
 
-    /// What the file's text says; an empty one where it says nothing.
+    /// Parses the file's text; missing or malformed times are 0.
     fn parse(text: &str) -> Self {
         let mut times = text.split_whitespace().map_while(|time| time.parse().ok());
         Self { used_until: times.next().unwrap_or(0), held_until: times.next().unwrap_or(0) }
@@ -59,24 +62,24 @@ impl Bucket {
 }
 
 impl Pace {
-    /// The bucket that lies in the file at `path`, made where it is missing. Where it can't be opened this process keeps to the pace by
-    /// itself, and a warning says so.
+    /// The bucket in the file at `path`, which is created if missing. If it can't be opened, this
+    /// process limits only itself, and logs a warning.
     pub(super) fn shared(path: &Path, clock: Clock) -> Self {
         match open_own(path) {
             Ok(file) => Self { clock, place: Place::Shared(Mutex::new(file)) },
             Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "the pace of calls is not shared with other processes");
+                tracing::warn!(path = %path.display(), %error, "can't share the call rate limit with other processes");
                 Self::own(clock)
             }
         }
     }
 
-    /// A bucket of this value's own.
+    /// A bucket private to this value.
     pub(super) fn own(clock: Clock) -> Self {
         Self { clock, place: Place::Own(Mutex::new(Bucket::default())) }
     }
 
-    /// Waits until one more call may be made.
+    /// Waits until the rate allows one more call.
     pub(super) fn wait(&self) {
         let now = self.clock.now().0;
         let bucket = self.change(|bucket| {
@@ -89,7 +92,7 @@ impl Pace {
         }
     }
 
-    /// Has all processes begin no call for `wait`, which is what a `Retry-After` asks for.
+    /// Stops all processes from starting calls for `wait`, as a `Retry-After` asks.
     pub(super) fn hold(&self, wait: Duration) {
         let now = self.clock.now().0;
         let held = now + i64::try_from(wait.as_millis()).unwrap_or(MAX_AHEAD_MS);
@@ -99,7 +102,7 @@ impl Pace {
         });
     }
 
-    /// Puts what `next` makes of the bucket in its place, and answers with it.
+    /// Replaces the bucket with `next` of it, and returns the new one.
     fn change(&self, next: impl Fn(Bucket) -> Bucket) -> Bucket {
         match &self.place {
             Place::Own(bucket) => {
@@ -110,7 +113,7 @@ impl Pace {
             Place::Shared(file) => {
                 let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
                 change_file(&mut file, &next).unwrap_or_else(|error| {
-                    tracing::warn!(%error, "the shared pace of calls can't be kept");
+                    tracing::warn!(%error, "can't update the shared call rate limit");
                     next(Bucket::default())
                 })
             }
@@ -123,7 +126,7 @@ fn change_file(file: &mut File, next: &impl Fn(Bucket) -> Bucket) -> io::Result<
     let outcome = (|| {
         let mut text = String::new();
         file.rewind()?;
-        // A file of another content is an empty bucket.
+        // A file with other content counts as an empty bucket.
         let _ = file.read_to_string(&mut text);
         let bucket = next(Bucket::parse(&text));
         file.rewind()?;
@@ -131,7 +134,7 @@ fn change_file(file: &mut File, next: &impl Fn(Bucket) -> Bucket) -> io::Result<
         writeln!(file, "{} {}", bucket.used_until, bucket.held_until)?;
         Ok(bucket)
     })();
-    // Where it fails, the end of this process is what ends the lock.
+    // If unlocking fails, the lock ends with the process.
     let _ = file.unlock();
     outcome
 }
@@ -166,7 +169,7 @@ mod tests {
         }
         let most = calls.iter().map(|end| calls.iter().filter(|at| (end - 300_000..=*end).contains(at)).count()).max();
         assert!((1_050..=1_101).contains(&most.unwrap()), "{most:?} in five minutes");
-        // A third that begins later finds what the others used.
+        // A third process that starts later sees the calls of the others.
         let before = NOW.get();
         Pace::shared(&path, clock()).wait();
         assert!(NOW.get() > before);
@@ -181,7 +184,7 @@ mod tests {
         one.hold(Duration::from_mins(5));
         other.wait();
         assert!((300_000..301_000).contains(&(NOW.get() - begun)), "{}", NOW.get() - begun);
-        // What the burst had left it has left.
+        // The rest of the burst is still available.
         let after = NOW.get();
         (0..400).for_each(|_| other.wait());
         assert_eq!(NOW.get(), after);

@@ -1,4 +1,4 @@
-//! Publishing over the API of KV.
+//! Tests of publishing over KV's REST API.
 
 mod remote;
 mod support;

@@ -1,4 +1,5 @@
-//! Publishing through the REST API, to a server that has its limits and fails in all the ways that it may.
+//! Tests of publishing through the REST API, to a server that enforces its limits and fails in
+//! every way that it may.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -19,13 +20,13 @@ fn live(server: &Server) -> Option<Manifest> {
     Some(Manifest::parse(value).unwrap())
 }
 
-/// How a test collects, as often as it likes.
+/// Options of a test's collection, which is always due.
 fn collecting(at: UnixMillis, is_dry: bool) -> CollectOptions<'static> {
     let progress = Progress::hidden();
     CollectOptions { grace_ms: 0, is_dry, budget: None, every_ms: 0, at, holder: "a test", progress }
 }
 
-/// Ends the lease of a run that was killed, as its time does.
+/// Expires the lease of a killed run.
 fn expire(server: &Server) {
     let mut state = server.state();
     let lease = &mut state.entries.get_mut(LEASE).unwrap().value;
@@ -45,7 +46,8 @@ fn sixty_five_thousand_shards_arrive_whole_through_every_kind_of_failure() {
     let server = Server::start();
     server.state().faults = BTreeMap::from([
         (0, Fault::Unavailable),
-        // Four bulk writes after looks and the lease; 17 and 18 renew it, then three more come.
+        // Four bulk writes follow the initial reads and the lease; 17 and 18 renew it, then three
+        // more follow.
         (8, Fault::TooMany(2)),
         (9, Fault::Partial),
         (10, Fault::Dropped),
@@ -70,13 +72,13 @@ fn sixty_five_thousand_shards_arrive_whole_through_every_kind_of_failure() {
         }
         assert!(state.bulks.iter().all(|(pairs, _)| *pairs <= 10_000), "{:?}", state.bulks);
         assert!(state.calls.len() < 200, "{} calls", state.calls.len());
-        // Calls that were under way come to their end; then all connections keep still.
+        // Calls already under way finish; then all connections pause.
         let quiet = state.calls[8..17].windows(2).map(|two| two[1].0.duration_since(two[0].0)).max().unwrap();
         assert!(quiet >= Duration::from_millis(1_900), "the longest pause is {quiet:?} after a Retry-After of 2 s");
         assert!(state.calls.iter().all(|(_, call)| !call.contains("/keys")), "nothing is listed");
     }
 
-    // A second snapshot with three other shards: they and the board are all that is written.
+    // A second snapshot with three different shards: only they and the board are written.
     let second = snapshot(&folder.path().join("second"), 16, 3, NOW.plus(HOUR_MS));
     let options = options(NOW.plus(HOUR_MS), Some(100));
     let planned = plan(&second, &mut store(&server), &options).unwrap();
@@ -97,10 +99,11 @@ fn a_publish_that_dies_half_way_leaves_what_was_live_and_the_next_one_writes_onl
     let first = snapshot(&folder.path().join("first"), 0, 0, NOW);
     publish(&first, &mut store(&server), &options(NOW, None)).unwrap();
     let second = snapshot(&folder.path().join("second"), 14, 1 << 14, NOW.plus(1));
-    // One connection, and calls so slow that the lease is renewed after the first bulk write. Before it come a look, the lease in three calls,
-    // another look and the live board; after it two calls renew the lease, and then the line is dead.
+    // One connection, and calls slow enough that the lease is renewed after the first bulk write.
+    // Before it come a look, the lease in three calls, another look, the live board and its one
+    // shard; after it two calls renew the lease, and then the connection is dead.
     server.state().delay = Duration::from_millis(300);
-    let dead_from = server.state().calls.len() + 9;
+    let dead_from = server.state().calls.len() + 10;
     server.state().faults.extend((dead_from..dead_from + 40).map(|call| (call, Fault::Dropped)));
     let before = packs_there(&server);
     let mut line = RemoteKv::new(address(&server), 1, clock());
@@ -111,12 +114,12 @@ fn a_publish_that_dies_half_way_leaves_what_was_live_and_the_next_one_writes_onl
     assert_eq!(arrived, 10_000);
     server.state().faults.clear();
     server.state().delay = Duration::ZERO;
-    // It could not give its lease back.
+    // It could not release its lease.
     let held = publish(&second, &mut store(&server), &options(NOW.plus(2), Some(10)));
     assert!(matches!(held, Err(Error::Held { .. })), "{held:?}");
     expire(&server);
     let done = publish(&second, &mut store(&server), &options(NOW.plus(2), Some(10)));
-    // All that had not arrived, and the board again.
+    // Everything that had not arrived, and the board again.
     assert_eq!(done.unwrap().written, 16_385 - arrived + 1);
     let state = server.state();
     let twice = state.entries.iter().filter(|(key, entry)| entry.writes > 1 && key.starts_with("pack/"));
@@ -153,10 +156,10 @@ fn a_publisher_that_is_killed_half_way_is_followed_by_one_that_finishes() {
     let arrived = packs_there(&server);
     assert!((10_000..16_385).contains(&arrived) && live(&server).is_none(), "{arrived} packs");
     let held = publish(&first, &mut store(&server), &options(NOW.plus(1), Some(10))).unwrap_err().to_string();
-    assert!(held.starts_with("publish by process "), "{held}");
+    assert!(held.starts_with("process ") && held.contains(" held this store for publish "), "{held}");
     expire(&server);
     let done = publish(&first, &mut store(&server), &options(NOW.plus(1), Some(10))).unwrap();
-    // The board comes again, and what was on its way as it died may have arrived after it was counted.
+    // The board is written again, and writes under way as it died may have arrived after the count.
     assert!(done.written <= 16_385 - 10_000 + 1 && done.written > 0, "{done}");
     assert_eq!(live(&server).unwrap().snapshot(), first.manifest().unwrap().snapshot());
     assert_eq!(server.state().entries.len(), 16_385 + 4);
@@ -170,8 +173,8 @@ fn what_the_api_refuses_is_not_tried_again_and_says_what_to_do() {
     let server = Server::start();
     let first = snapshot(&folder.path().join("first"), 1, 0, NOW);
     for (address, expected) in [
-        (Address { token: "another".to_owned(), ..address(&server) }, "permission to edit Workers KV"),
-        (Address { namespace: "another".to_owned(), ..address(&server) }, "is SINSANG_KV_NAMESPACE_ID a namespace"),
+        (Address { token: "another".to_owned(), ..address(&server) }, "may edit the Workers KV storage"),
+        (Address { namespace: "another".to_owned(), ..address(&server) }, "SINSANG_KV_NAMESPACE_ID is a namespace"),
     ] {
         let calls = server.state().calls.len();
         let error =
@@ -182,10 +185,10 @@ fn what_the_api_refuses_is_not_tried_again_and_says_what_to_do() {
     }
     server.state().always = Some(Fault::Internal);
     let error = publish(&first, &mut store(&server), &options(NOW, None)).unwrap_err().to_string();
-    assert!(error.contains("answered 500") && error.contains("nothing that was live has changed"), "{error}");
+    assert!(error.contains("answered 500") && error.contains("the live snapshot is unchanged"), "{error}");
     let set = |name: &str| (name != "CLOUDFLARE_API_TOKEN").then(|| "x".to_owned());
     let error = Address::from_variables(set).unwrap_err().to_string();
-    assert!(error.starts_with("CLOUDFLARE_API_TOKEN must be set"), "{error}");
+    assert!(error.starts_with("set CLOUDFLARE_API_TOKEN in"), "{error}");
 }
 
 #[test]
@@ -197,9 +200,10 @@ fn writes_that_show_late_are_waited_for_and_one_that_never_shows_is_told() {
     server.state().reads_until_shown = 3;
     publish(&first, &mut store(&server), &options(NOW, None)).unwrap();
     server.state().reads_until_shown = 0;
-    // The lease that was given back shows by now.
+    // The released lease is visible by then.
     server.state().stale.clear();
-    // The old manifest is all that is read from the second reading on: the first is the publish's own, of what is live.
+    // From the second read on, only the old manifest is visible: the first read is the publish's
+    // own, of the live manifest.
     let old = server.state().entries[&Key::Live.to_string()].value.clone();
     server.state().stale.insert(Key::Live.to_string(), (Some(old), 1_000));
     let outcome = publish(&second, &mut store(&server), &options(NOW.plus(1), None));
@@ -245,21 +249,22 @@ fn operators_go_back_look_and_collect() {
     );
     let kept: Vec<String> = looked.kept.iter().map(|kept| kept.snapshot.clone()).collect();
     assert_eq!(kept, [name(7), name(5), name(4), name(3)]);
-    // Formats alternate, and nothing above minds.
+    // Formats alternate, which no code above depends on.
     let formats: Vec<_> = looked.live.iter().chain(&looked.kept).map(|stored| stored.pack_format.unwrap()).collect();
     assert!(formats[0] != formats[1] && formats[1] == formats[2] && formats[2] != formats[3], "{formats:?}");
     assert_eq!(looked.runs.iter().map(|run| run.action.as_str()).collect::<Vec<_>>()[..2], ["rollback", "publish"]);
-    // 4 shards that all share, 8 times 4 others and a board, 8 manifests and that of the rollback.
+    // 4 shards shared by all, 8 times 4 others and a board, 8 manifests and that of the rollback.
     let all = looked.all.unwrap();
     assert_eq!((all.packs, all.unnamed), (4 + 8 * 5 + 9, 3 * 6 + 1));
     assert!(all.bytes > 0 && looked.to_string().contains("rollback"), "{looked}");
 
-    // Nothing is old enough, then all that is unnamed is.
+    // First nothing is old enough, then everything unnamed is.
     let young = collect(&mut store, &collecting(NOW.plus(5 * HOUR_MS), false)).unwrap();
     assert_eq!((young.pass.removed, young.pass.in_grace), (0, 19));
     let dry = collect(&mut store, &collecting(now.plus(24 * HOUR_MS), true)).unwrap();
     assert_eq!((dry.pass.removed, store.packs().unwrap().len()), (19, all.packs));
-    // Five looks at what is kept, the place, a page, the lease in three calls, and five looks again come before.
+    // Before it come five reads of the kept manifests, the place, a page, the lease in three calls,
+    // and five reads again.
     server.fail(15, Fault::Partial);
     let retries = store.retries();
     let done = collect(&mut store, &collecting(now.plus(24 * HOUR_MS), false)).unwrap();
@@ -273,7 +278,7 @@ fn operators_go_back_look_and_collect() {
         rollback(&mut store, snapshots[3].manifest().ok().map(|manifest| manifest.snapshot()), now, "a test").is_ok()
     );
 
-    // What is not there can't be gone back to, and nothing moves.
+    // A rollback to a missing snapshot fails, and nothing moves.
     let error = rollback(&mut store, snapshots[0].manifest().ok().map(|manifest| manifest.snapshot()), now, "a test")
         .unwrap_err();
     assert!(matches!(error, Error::NotKept { .. }), "{error}");
@@ -284,7 +289,7 @@ fn operators_go_back_look_and_collect() {
     assert!(matches!(error, Error::Incomplete { missing: 1, .. }), "{error}");
     assert_eq!(live(&server).unwrap().snapshot(), snapshots[3].manifest().unwrap().snapshot());
 
-    // Without a manifest that is kept nothing can be told to be unnamed.
+    // If a kept manifest is missing, no pack can be proved unnamed.
     let manifest = live(&server).unwrap().previous().next().unwrap().manifest;
     server.state().entries.remove(&Key::Pack(sinsang_core::pack::Kind::Manifest, manifest).to_string());
     collect(&mut store, &collecting(now.plus(99 * HOUR_MS), false)).unwrap_err();
@@ -298,7 +303,7 @@ fn a_pack_that_nothing_names_is_written_again() {
     let server = Server::start();
     let first = snapshot(&folder.path().join("first"), 2, 4, NOW);
     publish(&first, &mut store(&server), &options(NOW, None)).unwrap();
-    // Nothing names them once the manifest is gone.
+    // Without the manifest, no packs are named.
     server.state().entries.remove(&Key::Live.to_string());
     assert_eq!(publish(&first, &mut store(&server), &options(NOW.plus(HOUR_MS), None)).unwrap().written, 5);
 }
@@ -315,7 +320,7 @@ fn what_kept_snapshots_name_is_relied_on_without_a_list_unless_a_look_finds_it_g
     rollback(&mut store(&server), None, NOW.plus(HOUR_MS), "a test").unwrap();
     status(&mut store(&server), NOW.plus(HOUR_MS), Depth::Sample).unwrap();
     assert_eq!(listed(&server), 0);
-    // Somebody else removes a pack that all of them share, and damages another.
+    // Somebody else removes one pack that all snapshots share, and damages another.
     let shared: Vec<Key> = sinsang_publish::packs(&first.manifest().unwrap())
         .filter(|key| sinsang_publish::packs(&third.manifest().unwrap()).any(|other| other == *key))
         .collect();

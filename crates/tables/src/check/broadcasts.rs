@@ -1,7 +1,8 @@
-//! Rows of the table `broadcasts`.
+//! Checks of rows of the table `broadcasts`.
 
 use super::{
-    Fields, Length, PRICE_MAX, REVIEWS_MAX, Refusal, Repair, TITLE_MAX_CHARS, Table, column, listing_id_from_title,
+    Fields, Length, PRICE_MAX, REVIEWS_MAX, Refusal, Repair, TITLE_MAX_CHARS, Table, column, columns,
+    listing_id_from_title,
 };
 use crate::reject::Reason;
 use crate::table::Broadcast;
@@ -12,33 +13,8 @@ use crate::{Column, Shape};
 pub struct Broadcasts;
 
 impl Broadcasts {
-    const LISTING_ID: usize = 0;
-    const SHOP: usize = 1;
-    const CHANNEL: usize = 2;
-    const TITLE: usize = 3;
-    const BRAND: usize = 4;
-    const CATEGORY: usize = 5;
-    const PRICE: usize = 6;
-    const LIST_PRICE: usize = 7;
-    const IMAGE: usize = 8;
-    const URL: usize = 9;
-    const STARTS_AT: usize = 10;
-    const ENDS_AT: usize = 11;
-    const REVIEW_COUNT: usize = 12;
-    const COLLECTED_AT: usize = 13;
-    const DATE: usize = 14;
-
-    fn brand(fields: &mut Fields<'_, '_>) -> Option<String> {
-        let brand = fields.name(Self::BRAND)?;
-        if is_brand_placeholder(&brand) { fields.dropped(Self::BRAND, Repair::Placeholder) } else { Some(brand) }
-    }
-}
-
-impl Table for Broadcasts {
-    type Row = Broadcast;
-    const NAME: &'static str = "broadcasts";
-    const COLUMNS: &'static [Column] = &[
-        column("listing_id", Shape::Id, false).also(&[
+    columns! {
+        LISTING_ID = column("listing_id", Shape::Id, false).also(&[
             "itemid",
             "itemcode",
             "itemno",
@@ -54,12 +30,12 @@ impl Table for Broadcasts {
             "상품코드",
             "상품번호",
             "판매코드",
-        ]),
-        column("shop", Shape::Text, true)
+        ]);
+        SHOP = column("shop", Shape::Text, true)
             .also(&["shopname", "mall", "mallname", "seller", "쇼핑몰", "홈쇼핑", "홈쇼핑사", "판매사", "판매처"])
-            .or("channel"),
-        column("channel", Shape::Text, true).also(&["channelname", "채널", "채널명", "방송사", "방송채널"]).or("shop"),
-        column("title", Shape::Text, true).also(&[
+            .or("channel");
+        CHANNEL = column("channel", Shape::Text, true).also(&["channelname", "채널", "채널명", "방송사", "방송채널"]).or("shop");
+        TITLE = column("title", Shape::Text, true).also(&[
             "listingtitle",
             "itemname",
             "goodsname",
@@ -69,20 +45,20 @@ impl Table for Broadcasts {
             "상품명",
             "방송상품명",
             "제목",
-        ]),
-        column("brand", Shape::Text, false).also(&["brandname", "브랜드", "브랜드명"]),
-        column("category", Shape::Text, false).also(&["categoryname", "카테고리", "카테고리명", "분류"]),
-        column("price", Shape::Number, false).also(&["saleprice", "sellingprice", "가격", "판매가", "판매가격"]),
-        column("list_price", Shape::Number, false).also(&[
+        ]);
+        BRAND = column("brand", Shape::Text, false).also(&["brandname", "브랜드", "브랜드명"]);
+        CATEGORY = column("category", Shape::Text, false).also(&["categoryname", "카테고리", "카테고리명", "분류"]);
+        PRICE = column("price", Shape::Number, false).also(&["saleprice", "sellingprice", "가격", "판매가", "판매가격"]);
+        LIST_PRICE = column("list_price", Shape::Number, false).also(&[
             "originalprice",
             "regularprice",
             "consumerprice",
             "정가",
             "소비자가",
-        ]),
-        column("image", Shape::Text, false).also(&["imageurl", "imgurl", "thumbnail", "thumbnailurl", "이미지"]),
-        column("url", Shape::Text, false).also(&["link", "itemurl", "producturl", "pageurl", "링크"]),
-        column("starts_at", Shape::Time, true).also(&[
+        ]);
+        IMAGE = column("image", Shape::Text, false).also(&["imageurl", "imgurl", "thumbnail", "thumbnailurl", "이미지"]);
+        URL = column("url", Shape::Text, false).also(&["link", "itemurl", "producturl", "pageurl", "링크"]);
+        STARTS_AT = column("starts_at", Shape::Time, true).also(&[
             "startat",
             "starttime",
             "start",
@@ -99,8 +75,8 @@ impl Table for Broadcasts {
             "시작일시",
             "방송일시",
             "방송시간",
-        ]),
-        column("ends_at", Shape::Time, false).also(&[
+        ]);
+        ENDS_AT = column("ends_at", Shape::Time, false).also(&[
             "endat",
             "endtime",
             "end",
@@ -111,16 +87,16 @@ impl Table for Broadcasts {
             "방송종료일시",
             "종료시간",
             "종료일시",
-        ]),
-        column("review_count", Shape::Number, false).also(&["reviews", "reviewcnt", "상품평수", "상품평", "리뷰수"]),
-        column("collected_at", Shape::Time, false).also(&[
+        ]);
+        REVIEW_COUNT = column("review_count", Shape::Number, false).also(&["reviews", "reviewcnt", "상품평수", "상품평", "리뷰수"]);
+        COLLECTED_AT = column("collected_at", Shape::Time, false).also(&[
             "crawledat",
             "fetchedat",
             "scrapedat",
             "수집일시",
             "수집시간",
-        ]),
-        column("date", Shape::Time, false).also(&[
+        ]);
+        DATE = column("date", Shape::Time, false).also(&[
             "broadcastdate",
             "airdate",
             "dt",
@@ -132,8 +108,19 @@ impl Table for Broadcasts {
             "편성일",
             "편성일자",
             "일자",
-        ]),
-    ];
+        ]);
+    }
+
+    fn brand(fields: &mut Fields<'_, '_>) -> Option<String> {
+        let brand = fields.name(Self::BRAND)?;
+        if is_brand_placeholder(&brand) { fields.dropped(Self::BRAND, Repair::Placeholder) } else { Some(brand) }
+    }
+}
+
+impl Table for Broadcasts {
+    type Row = Broadcast;
+    const NAME: &'static str = "broadcasts";
+    const COLUMNS: &'static [Column] = Self::ALL;
 
     fn check(&mut self, fields: &mut Fields<'_, '_>) -> Result<Broadcast, Refusal> {
         let shop = fields.name_or(Self::SHOP, Self::CHANNEL)?;

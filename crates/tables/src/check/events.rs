@@ -1,40 +1,43 @@
-//! Rows of the table `events`.
+//! Checks of rows of the table `events`.
 
 use sinsang_core::code;
 use sinsang_core::context::{DEVICE_CLASSES, is_region};
-use sinsang_core::event::{EventKind, Named};
+use sinsang_core::event::{AMOUNT_MAX, EventKind, Named};
 use sinsang_core::text::{ID_MAX_BYTES, is_nobody};
 use sinsang_core::viewer::{UserHasher, is_viewer_name};
 
-use super::{Fields, Length, Refusal, Repair, Table, column};
+use super::{Fields, Length, Refusal, Repair, Table, column, columns};
 use crate::reject::Reason;
 use crate::table::Event;
-use crate::value::Value;
+use crate::value::{Measure, Value};
 use crate::{Column, Shape};
 
 /// The table `events`.
 #[derive(Debug, Default)]
 pub struct Events {
-    /// What ids of users are turned into keyed names with, so that nothing behind the readers sees one in clear. Without it they stay as
-    /// they are, and are others than the users that a table names by their keys.
+    /// Hashes user ids into keyed names, so that no code after the readers sees an id in clear.
+    /// Without it, ids stay as they are, and never match users that a table names by key.
     pub hasher: Option<UserHasher>,
 }
 
 impl Events {
-    const USER_ID: usize = 0;
-    const AT: usize = 1;
-    const KIND: usize = 2;
-    const SHOP: usize = 3;
-    const LISTING_ID: usize = 4;
-    const PRODUCT_ID: usize = 5;
-    const TAB_ID: usize = 6;
-    const CHANNEL: usize = 7;
-    const VIEWER: usize = 8;
-    const REGION: usize = 9;
-    const DEVICE_CLASS: usize = 10;
-    const EVENT_ID: usize = 11;
+    columns! {
+        USER_ID = Column { or: Some("viewer"), ..column("user_id", Shape::Id, true) };
+        AT = column("at", Shape::Time, true);
+        KIND = column("kind", Shape::Text, true);
+        SHOP = column("shop", Shape::Text, false);
+        LISTING_ID = column("listing_id", Shape::Id, false);
+        PRODUCT_ID = column("product_id", Shape::Id, false);
+        TAB_ID = column("tab_id", Shape::Id, false);
+        CHANNEL = column("channel", Shape::Text, false);
+        VIEWER = column("viewer", Shape::Id, false);
+        REGION = column("region", Shape::Id, false);
+        DEVICE_CLASS = column("device_class", Shape::Id, false);
+        EVENT_ID = column("event_id", Shape::Id, false);
+        AMOUNT = column("amount", Shape::Number, false);
+    }
 
-    /// The name of who did it.
+    /// The name of the user.
     fn viewer(&self, fields: &mut Fields<'_, '_>) -> Result<String, Refusal> {
         let wrong = match fields.id(Self::VIEWER) {
             Some(name) if is_viewer_name(&name) => return Ok(name),
@@ -55,7 +58,8 @@ impl Events {
         match value.as_text().map(str::trim) {
             Some("") => Err(refusal(Reason::Missing)),
             Some(text) => EventKind::ALL
-                .into_iter()
+                .iter()
+                .copied()
                 .find(|kind| kind.as_str().eq_ignore_ascii_case(text))
                 .ok_or(refusal(Reason::UnknownKind)),
             None if *value == Value::Missing => Err(refusal(Reason::Missing)),
@@ -72,7 +76,7 @@ impl Events {
         }
     }
 
-    /// As `11` or `KR-11`.
+    /// Parses `11` or `KR-11`.
     fn region(fields: &mut Fields<'_, '_>) -> Option<String> {
         let code = fields.id(Self::REGION)?;
         match code.strip_prefix("KR-").unwrap_or(&code) {
@@ -86,27 +90,25 @@ impl Events {
         let known = DEVICE_CLASSES.into_iter().find(|known| known.eq_ignore_ascii_case(&class));
         known.or_else(|| fields.dropped(Self::DEVICE_CLASS, Repair::Unreadable))
     }
+
+    /// Exports write 0 for events that cost nothing; any other amount belongs to a purchase.
+    fn amount(fields: &mut Fields<'_, '_>, kind: EventKind) -> Option<u32> {
+        let amount = fields.number(Self::AMOUNT, Measure::Won, 0, AMOUNT_MAX)?;
+        match kind.costs(Some(amount)) {
+            Ok(()) => Some(amount),
+            Err(_) if amount == 0 => None,
+            Err(_) => fields.dropped(Self::AMOUNT, Repair::NotOfAPurchase),
+        }
+    }
 }
 
 impl Table for Events {
     type Row = Event;
     const NAME: &'static str = "events";
-    const COLUMNS: &'static [Column] = &[
-        Column { or: Some("viewer"), ..column("user_id", Shape::Id, true) },
-        column("at", Shape::Time, true),
-        column("kind", Shape::Text, true),
-        column("shop", Shape::Text, false),
-        column("listing_id", Shape::Id, false),
-        column("product_id", Shape::Id, false),
-        column("tab_id", Shape::Id, false),
-        column("channel", Shape::Text, false),
-        column("viewer", Shape::Id, false),
-        column("region", Shape::Id, false),
-        column("device_class", Shape::Id, false),
-        column("event_id", Shape::Id, false),
-    ];
+    const COLUMNS: &'static [Column] = Self::ALL;
 
-    /// What apps sent has the name of a viewer and an id of its own (`docs/events.md`), whether good or not.
+    /// Events from apps have a viewer's name and an id of their own (`docs/events.md`), valid or
+    /// not.
     fn is_public(values: &[Value<'_>]) -> bool {
         [Self::VIEWER, Self::EVENT_ID]
             .into_iter()
@@ -135,6 +137,7 @@ impl Table for Events {
             channel: fields.name(Self::CHANNEL),
             region: Self::region(fields),
             device_class: Self::device_class(fields),
+            amount: Self::amount(fields, kind),
         };
         let named = Named {
             item: event.listing_id.is_some() || event.product_id.is_some(),

@@ -1,37 +1,33 @@
-//! Rows of the table `tabs`.
+//! Checks of rows of the table `tabs`.
 
 use std::collections::BTreeSet;
 
-use super::{Fields, ID_MAX_BYTES, Length, NAME_MAX_CHARS, Refusal, TABS_MAX, Table, column};
+use super::{Fields, ID_MAX_BYTES, Length, NAME_MAX_CHARS, Refusal, TABS_MAX, Table, column, columns};
 use crate::reject::Reason;
 use crate::table::Tab;
 use crate::value::{Measure, Number, Value, parse_flag, parse_number};
 use crate::{Column, Shape};
 
-/// The table `tabs`; remembers the ids it has seen.
+/// The table `tabs`, with the ids seen so far.
 #[derive(Default)]
 pub struct Tabs {
     seen: BTreeSet<String>,
 }
 
 impl Tabs {
-    const TAB_ID: usize = 0;
-    const LABEL: usize = 1;
-    const POSITION: usize = 2;
-    const PINNED: usize = 3;
-    const TARGET: usize = 4;
+    columns! {
+        TAB_ID = column("tab_id", Shape::Id, true);
+        LABEL = column("label", Shape::Text, true);
+        POSITION = column("position", Shape::Number, true);
+        PINNED = column("pinned", Shape::Flag, false);
+        TARGET = column("target", Shape::Text, false);
+    }
 }
 
 impl Table for Tabs {
     type Row = Tab;
     const NAME: &'static str = "tabs";
-    const COLUMNS: &'static [Column] = &[
-        column("tab_id", Shape::Id, true),
-        column("label", Shape::Text, true),
-        column("position", Shape::Number, true),
-        column("pinned", Shape::Flag, false),
-        column("target", Shape::Text, false),
-    ];
+    const COLUMNS: &'static [Column] = Self::ALL;
 
     fn check(&mut self, fields: &mut Fields<'_, '_>) -> Result<Tab, Refusal> {
         let tab_id = fields.required_text(Self::TAB_ID, Shape::Id, Length::Bytes(ID_MAX_BYTES))?;

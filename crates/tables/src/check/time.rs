@@ -1,4 +1,4 @@
-//! Times of a row: in which zone they are, on which date, and whether they are believed.
+//! Times of a row: their zone, their date, and whether they are plausible.
 
 use sinsang_core::event::EARLIEST;
 use sinsang_core::text::is_null_text;
@@ -9,7 +9,7 @@ use crate::reject::Reason;
 use crate::value::{Counted, Time, Value, Written, Zone, parse_time, real_time, whole_time};
 
 impl Fields<'_, '_> {
-    /// What of a time is written; `None` where there is nothing.
+    /// The written part of a time; `None` if it is missing.
     fn written(&self, column: usize) -> Result<Option<Time>, Reason> {
         let time = match self.get(column) {
             Value::Missing => return Ok(None),
@@ -19,7 +19,7 @@ impl Fields<'_, '_> {
             Value::Real(number) if number.is_nan() => return Ok(None),
             Value::Real(number) => real_time(*number),
             value => match value.as_text().map(str::trim) {
-                // What pandas calls a time that is not there is a name elsewhere.
+                // pandas writes a missing time as `NaT`, which is a name in other columns.
                 Some(text) if text.is_empty() || is_null_text(text) || text.eq_ignore_ascii_case("nat") => {
                     return Ok(None);
                 }
@@ -29,13 +29,14 @@ impl Fields<'_, '_> {
         time.map(Some).ok_or(Reason::NotATime)
     }
 
-    /// The zone of times of a column that say none, and whether it was only assumed.
+    /// The zone of times in `column` without their own, and whether it was assumed.
     fn zone(&self, column: usize) -> (Zone, bool) {
         let zone = self.zones.get(column).copied().flatten();
         (zone.unwrap_or(Zone::KOREA), zone.is_none())
     }
 
-    /// The instant of `time`, a clock's time being of `date` (as in [`Written::Date`]), within the years that are believed.
+    /// The instant of `time`, with `date` (as in [`Written::Date`]) for a clock time. It must be
+    /// within the plausible years.
     fn instant(&mut self, column: usize, time: &Time, date: Option<i64>) -> Result<UnixMillis, Reason> {
         let (zone, is_assumed) = self.zone(column);
         let (local, is_joined) = match (time.written, date) {
@@ -67,7 +68,7 @@ impl Fields<'_, '_> {
         if at > self.now.plus(AHEAD_MAX_MS) { Err(Reason::TooLate) } else { Ok(()) }
     }
 
-    /// Counts what had to be understood to read `time`.
+    /// Counts the interpretations needed to read `time`.
     fn told(&mut self, column: usize, time: &Time) {
         if time.past_midnight {
             self.repaired(column, Repair::NextDay);
@@ -79,7 +80,7 @@ impl Fields<'_, '_> {
         }
     }
 
-    /// A time within the years that are believed; `None` where there is none.
+    /// A time within the plausible years; `None` if it is missing.
     fn time(&mut self, column: usize) -> Result<Option<UnixMillis>, Reason> {
         let Some(time) = self.written(column)? else { return Ok(None) };
         self.instant(column, &time, None).map(Some)
@@ -102,7 +103,8 @@ impl Fields<'_, '_> {
         self.dropped(column, if is_read { Repair::OutOfRange } else { Repair::Unreadable })
     }
 
-    /// The start of a slot in the column `start`, whose date may stand in the column `date`, and how long it lasts by what is written beside it.
+    /// The start of a slot in the column `start`, whose date may be in the column `date`, and the
+    /// duration written beside it.
     pub(super) fn start(&mut self, start: usize, date: usize) -> Result<(UnixMillis, Option<i64>), Refusal> {
         let refusal = |reason| Refusal::of(start, reason);
         let time = self.written(start).map_err(refusal)?.ok_or(refusal(Reason::Missing))?;
@@ -123,8 +125,9 @@ impl Fields<'_, '_> {
         }
     }
 
-    /// The end of a slot in the column `end`: after `starts_at`, and at most six hours. Of a clock's time it is the first such after the start. Where there is
-    /// none, the slot `lasts_ms`.
+    /// The end of a slot in the column `end`: after `starts_at`, by at most six hours. A clock time
+    /// means its first occurrence after the start. If the end is missing, the slot lasts
+    /// `lasts_ms`.
     pub(super) fn end(&mut self, end: usize, starts_at: UnixMillis, lasts_ms: Option<i64>) -> Option<UnixMillis> {
         let time = match self.written(end) {
             Ok(Some(time)) => time,
@@ -141,7 +144,7 @@ impl Fields<'_, '_> {
         match (ends_at.since(starts_at), next_day.since(starts_at)) {
             (1..=SLOT_MAX_MS, _) => Some(ends_at),
             (..0, 1..=SLOT_MAX_MS) => {
-                // Beside a clock's time nobody says of which day it is.
+                // A clock time has no day of its own, so nothing was repaired.
                 if !matches!(time.written, Written::Clock(_)) {
                     self.repaired(end, Repair::EndNextDay);
                 }

@@ -1,4 +1,4 @@
-//! What is remembered of the table `events` while it is read, and what looks wrong with it as a whole.
+//! The doctor's counts over the table `events`, and what looks wrong with it as a whole.
 
 #[cfg(test)]
 mod tests;
@@ -26,31 +26,33 @@ use crate::table::Event;
 use crate::value::Value;
 use crate::{Fault, Place};
 
-/// Users whose events are counted at a time.
+/// Users whose events are counted at the same time.
 const USERS_COUNTED: usize = 1_024;
-/// Users, and events, that are told apart one by one; beyond, in a sample.
+/// Users, and events, tracked individually; beyond that, a sample is.
 const USERS_MAX: usize = 1 << 14;
 const COPIES_MAX: usize = 1 << 16;
-/// Events, and users, from which on one user's share is judged; and that share.
+/// Fewest events, and fewest users, from which one user's share is judged; and the share that is
+/// too large.
 const OUTSIZED_ROWS: u64 = 500;
 const OUTSIZED_USERS: u64 = 20;
 const OUTSIZED_SHARE: f64 = 0.1;
-/// Events from which on a share of them says something.
+/// Fewest events from which a share of them is meaningful.
 const ROWS_MIN: u64 = 20;
-/// Shares of events that join nothing: a table of the last days alone leaves out what aired before it.
+/// Shares of events that match nothing: a table with only the last days lacks earlier broadcasts.
 const UNJOINED_NOTE: f64 = 0.1;
 const UNJOINED_WRONG: f64 = 0.5;
 /// The share of events that are copies. Two taps within a second on one thing are copies by chance.
 const COPIES_SHARE: f64 = 0.05;
-/// Days without events up to the present that no weekend explains.
+/// Days without events up to the present that are too many for a weekend.
 const ENDED_DAYS: i64 = 3;
-/// Hours around which Koreans sleep once UTC was taken as Korean time (4 o'clock less nine), or Korean time as UTC.
+/// Hours around which Koreans appear to sleep if UTC was read as Korean time (4 o'clock minus
+/// nine), or Korean time as UTC.
 const NIGHT_EARLY: std::ops::RangeInclusive<usize> = 17..=22;
 const NIGHT_LATE: std::ops::RangeInclusive<usize> = 10..=15;
 
 const TABLE: &str = Events::NAME;
 
-/// Events that name one sort of thing, and what became of that.
+/// Events that name one kind of thing, and how they matched.
 #[derive(Debug, Default)]
 struct Joins {
     named: u64,
@@ -60,7 +62,7 @@ struct Joins {
     first: Option<Example>,
 }
 
-/// Listens to the rows of `events`.
+/// An observer of the rows of `events`.
 #[derive(Debug)]
 pub struct Audience<'t> {
     now: UnixMillis,
@@ -80,11 +82,11 @@ pub struct Audience<'t> {
     listings: Joins,
     channels: Joins,
     tabs: Joins,
-    /// Events less than nine hours ahead of the present, and those further ahead.
+    /// Events less than nine hours after the present, and later ones.
     ahead: (u64, u64),
 }
 
-/// Where columns stand.
+/// Positions of the columns.
 #[derive(Debug)]
 struct Columns {
     user_id: usize,
@@ -96,7 +98,7 @@ struct Columns {
 }
 
 impl<'t> Audience<'t> {
-    /// Knows nothing yet. Events are held against the tables that were read before, where they were.
+    /// A new observer without counts. Events are compared with the tables read before, if any.
     pub fn new(now: UnixMillis, schedule: Option<&'t Schedule>, bar: Option<&'t Bar>) -> Self {
         let column = |name: &str| place_of(Events::COLUMNS, name);
         Self {
@@ -162,23 +164,23 @@ impl<'t> Audience<'t> {
         }
     }
 
-    /// Users that differ, about.
+    /// An estimate of the number of distinct users.
     pub(super) fn users(&self) -> u64 {
         self.distinct.distinct()
     }
 
-    /// Why it is not judged what events join, where it is not.
+    /// Why the matches of events were not judged, if they were not.
     pub(super) fn not_joined(&self) -> Option<&'static str> {
         match (self.schedule, self.bar) {
-            (None, _) => Some("what they join, for broadcasts was not read"),
+            (None, _) => Some("matches with broadcasts, because broadcasts was not read"),
             (Some(schedule), _) if !schedule.knows_all() => {
-                Some("what they join, for broadcasts has no rows, or more codes than are kept")
+                Some("matches with broadcasts, because broadcasts has no rows or too many codes")
             }
             _ => None,
         }
     }
 
-    /// Caps that were reached.
+    /// The caps that were reached.
     pub(super) fn caps(&self) -> Vec<Cap> {
         let caps = [("users", USERS_MAX, &self.distinct), ("rows, to find copies", COPIES_MAX, &self.copies)];
         let reached = caps.into_iter().filter(|(.., sample)| sample.is_sampled());
@@ -208,7 +210,7 @@ impl<'t> Audience<'t> {
         let latest = self.days.last(until).unwrap_or(until);
         let is_schedule_alive = self.schedule.is_none_or(Schedule::is_alive);
         if is_schedule_alive && self.days.active(until) >= 7 && until - latest >= ENDED_DAYS {
-            let seen = format!("the last event is of {}, {} days before the present", day_text(latest), until - latest);
+            let seen = format!("the last event is from {}, {} days ago", day_text(latest), until - latest);
             found.push(Finding::new(
                 TABLE,
                 Rule::EventsEnded,
@@ -229,10 +231,10 @@ impl<'t> Audience<'t> {
 
     fn future(&self, found: &mut Vec<Finding>) {
         let (near, far) = self.ahead;
-        // Where some lie further ahead, the present that was asked for is a past one.
+        // If some are later still, the given present is in the past.
         if near >= ROWS_MIN && far == 0 {
             let seen =
-                format!("{} events, and no later ones, are up to nine hours ahead of {}", grouped(near), self.now);
+                format!("{} events are up to nine hours ahead of {}, and none is later", grouped(near), self.now);
             found.push(Finding::new(TABLE, Rule::EventsInFuture, seen, json!({ "rows": near })).of("at"));
         }
     }
@@ -242,7 +244,7 @@ impl<'t> Audience<'t> {
         if let Some((rows, example)) = &self.nobody {
             let all = self.rows + rows;
             let seen =
-                format!("{} of {} events are of users that are none, such as {example}", grouped(*rows), grouped(all));
+                format!("{} of {} events have a placeholder as user, such as {example}", grouped(*rows), grouped(all));
             found.push(Finding::new(TABLE, Rule::Nobody, seen, json!({ "rows": rows })).of("user_id"));
         }
         let Some((rows, example)) = self.users.first() else { return };
@@ -250,7 +252,7 @@ impl<'t> Audience<'t> {
         if all >= OUTSIZED_ROWS && users >= OUTSIZED_USERS && share(rows, all) >= OUTSIZED_SHARE {
             let percent = share(rows, all) * 100.0;
             let seen = format!(
-                "one of {} users has {percent:.0} % of all events, at least {} of {}; see {example}",
+                "one of {} users has {percent:.0} % of all events (at least {} of {}); see {example}",
                 grouped(users),
                 grouped(rows),
                 grouped(all)
@@ -272,7 +274,7 @@ impl<'t> Audience<'t> {
             }
             let first = joins.first.as_ref().map(|first| format!("; the first is {first}")).unwrap_or_default();
             let seen = format!(
-                "{} of {} events that name one ({:.0} %) name none that there is{first}",
+                "{} of {} events with a value ({:.0} %) have an unknown one{first}",
                 grouped(joins.unknown),
                 grouped(joins.named),
                 part * 100.0
@@ -282,9 +284,9 @@ impl<'t> Audience<'t> {
             let finding = Finding::new(TABLE, rule, seen, numbers).of(column).weighing(weight);
             let half = joins.unknown / 2;
             found.push(if joins.by_another_shop > half {
-                finding.advising("the codes are there under another shop: write shops in events as broadcasts names them")
+                finding.advising("the codes exist under another shop: write shops in events as in broadcasts")
             } else if joins.by_spelling > half {
-                finding.advising("the codes are there once leading zeros and a spreadsheet's marks are left out: write them alike in both tables, as text")
+                finding.advising("the codes match without leading zeros and a spreadsheet's marks: write them the same in both tables, as text")
             } else {
                 finding
             });
@@ -296,15 +298,17 @@ impl<'t> Audience<'t> {
         let (is, advice) = if NIGHT_EARLY.contains(&hour) {
             (
                 "nine hours early",
-                format!("if at is UTC without an offset: --timezone {TABLE}.at=UTC, or better a Z in the column"),
+                format!(
+                    "if `at` is UTC without an offset, set --timezone {TABLE}.at=UTC, or better write a Z into the column"
+                ),
             )
         } else if NIGHT_LATE.contains(&hour) {
-            ("nine hours late", "if at is Korean time that is labelled as UTC, write +09:00".to_owned())
+            ("nine hours late", "if `at` is Korean time labelled as UTC, write +09:00".to_owned())
         } else {
             return;
         };
         let seen = format!(
-            "users are quietest around {hour}:00 ({:.1} % of events in five hours), as if times stood {is}",
+            "users are quietest around {hour}:00 ({:.1} % of events in five hours), as if times were {is}",
             part * 100.0
         );
         found.push(

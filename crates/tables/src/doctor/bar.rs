@@ -1,4 +1,4 @@
-//! What is remembered of the table `tabs` while it is read.
+//! The doctor's record of the table `tabs`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::table::Tab;
 use crate::value::Value;
 use crate::{Fault, Place};
 
-/// Listens to the rows of `tabs`, of which the table itself has a cap.
+/// An observer of the rows of `tabs`, whose number the table itself caps.
 #[derive(Debug)]
 pub struct Bar {
     pub(super) tally: Tally,
@@ -24,12 +24,12 @@ impl Default for Bar {
 }
 
 impl Bar {
-    /// Whether a tab is in the bar.
+    /// Whether the bar has the tab `id`.
     pub(super) fn knows(&self, id: &str) -> bool {
         self.ids.contains(id)
     }
 
-    /// Whether there is a tab at all.
+    /// Whether the bar has any tab.
     pub(super) fn knows_any(&self) -> bool {
         !self.ids.is_empty()
     }

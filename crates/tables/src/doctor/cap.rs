@@ -1,16 +1,16 @@
-//! Caps on what is remembered.
+//! Caps on the doctor's memory.
 
 use serde::Serialize;
 
 /// A cap that was reached.
 #[derive(Clone, Debug, Serialize)]
 pub struct Cap {
-    /// Of what.
+    /// The things capped.
     pub of: &'static str,
     /// How many are kept.
     pub most: usize,
-    /// Rows of others, or rows of which a sample was taken.
+    /// Rows beyond the cap, or rows that were sampled.
     pub rows_beyond: u64,
-    /// Whether a sample was taken, from which figures are estimated.
+    /// Whether rows were sampled, so that figures are estimates.
     pub is_sampled: bool,
 }

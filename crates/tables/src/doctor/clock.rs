@@ -1,40 +1,44 @@
-//! Hours of the Korean day: by how much one profile lies off others, and when nobody is awake.
+//! Profiles by hour of the Korean day: how far one is shifted from others, and when nobody is
+//! awake.
 
 /// Counts by hour of the Korean day.
 pub(super) type Hours = [u64; 24];
 
-/// Korea's distance from UTC, in hours.
+/// Korea's offset from UTC, in hours.
 pub(super) const KOREA: usize = 9;
-/// Hours with something on them that a profile needs: a channel on air by day alone, or by night alone, has a shape of its own.
+/// Fewest non-empty hours of a usable profile: a channel on air only by day, or only by night, has
+/// a shape of its own.
 const HOURS_MIN: usize = 16;
-/// Counts that a profile needs: of fewer the shape is noise.
+/// Fewest counts of a usable profile: below that, the shape is noise.
 const COUNT_MIN: u64 = 300;
-/// Likeness at nine hours that is no chance: the hours of unrelated profiles correlate by 0.2 (one standard deviation).
+/// Correlation at a nine-hour shift that is not chance: the hours of unrelated profiles correlate
+/// by 0.2 (one standard deviation).
 const LIKE_MIN: f64 = 0.7;
-/// Likeness as it stands that leaves no room for doubt.
+/// Highest correlation without a shift that leaves no doubt.
 const UNLIKE_MAX: f64 = 0.35;
-/// Hours of the night that are looked at: people sleep at least as long.
+/// Length of the night in hours: people sleep at least as long.
 const NIGHT_HOURS: usize = 5;
-/// A night in which more than this share of an even spread happens tells nothing.
+/// Above this share of an even spread, a night says nothing.
 const NIGHT_SHARE: f64 = 0.5;
 
-/// Whether a profile says enough to be held against others.
+/// Whether a profile has enough data to be compared.
 pub(super) fn is_telling(hours: &Hours) -> bool {
     hours.iter().sum::<u64>() >= COUNT_MIN && hours.iter().filter(|count| **count > 0).count() >= HOURS_MIN
 }
 
-/// A profile that lies nine hours off.
+/// A profile shifted by nine hours.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Off {
     /// Hours to add to its times.
     pub(super) hours: i32,
-    /// Correlation with the others once they are added.
+    /// Correlation with the others after adding them.
     pub(super) then: f64,
-    /// Correlation as it stands.
+    /// Correlation without the shift.
     pub(super) now: f64,
 }
 
-/// Whether `own` is what the `others` show, nine hours early or late. Of all moves of the clock that must be the one that fits best, by far.
+/// Whether `own` matches the `others`, nine hours early or late. That shift must be the best fit of
+/// all, by a wide margin.
 pub(super) fn off(own: &Hours, others: &[&Hours]) -> Option<Off> {
     if !is_telling(own) || others.len() < 3 {
         return None;
@@ -48,7 +52,7 @@ pub(super) fn off(own: &Hours, others: &[&Hours]) -> Option<Off> {
             at.get(at.len() / 2).copied().unwrap_or_default()
         })
         .collect();
-    // Moved by `lag`, what stands at hour h + lag stands at h.
+    // Shifted by `lag`, the count at hour h + lag moves to h.
     let moved = |lag: usize| own.iter().copied().cycle().skip(lag).take(24).collect::<Vec<f64>>();
     let fits: Vec<f64> = (0..24).map(|lag| correlation(&moved(lag), &usual)).collect();
     let (best, then) = fits.iter().copied().enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b))?;
@@ -67,7 +71,7 @@ fn shares(hours: &Hours) -> [f64; 24] {
     hours.map(|count| count as f64 / all)
 }
 
-/// Pearson's correlation of two rows of 24; 0 where one of them is even.
+/// Pearson's correlation of two rows of 24; 0 if one of them is constant.
 fn correlation(a: &[f64], b: &[f64]) -> f64 {
     let mean = |of: &[f64]| of.iter().sum::<f64>() / 24.0;
     let (mean_a, mean_b) = (mean(a), mean(b));
@@ -81,13 +85,14 @@ fn correlation(a: &[f64], b: &[f64]) -> f64 {
     if scale > 1e-12 { both / scale } else { 0.0 }
 }
 
-/// The hour opposite to when most happens, 0 to 23, and the share of the five hours around it; `None` where there is no night in the profile.
+/// The hour opposite to the centre of activity, 0 to 23, and the share of the five hours around it;
+/// `None` if the profile has no night.
 pub(super) fn night(hours: &Hours) -> Option<(usize, f64)> {
     if hours.iter().sum::<u64>() < COUNT_MIN {
         return None;
     }
     let shares = shares(hours);
-    // The mean of hours on a circle; a night may be long, so its quietest hour is no sign of its middle.
+    // The circular mean of hours; a night may be long, so its quietest hour need not be its middle.
     let hour_angle = std::f64::consts::TAU / 24.0;
     let (mut sine, mut cosine) = (0.0, 0.0);
     for (share, angle) in shares.iter().zip(std::iter::successors(Some(0.0), |angle| Some(angle + hour_angle))) {
@@ -107,7 +112,7 @@ pub(super) fn night(hours: &Hours) -> Option<(usize, f64)> {
 mod tests {
     use super::*;
 
-    /// A day of short repeats at night and hours by day, as channels have it.
+    /// Short repeats at night and full hours by day, as channels have.
     const USUAL: Hours =
         [20, 35, 90, 110, 80, 45, 25, 24, 22, 18, 21, 23, 25, 24, 26, 23, 24, 22, 21, 20, 19, 20, 21, 22];
 
@@ -117,7 +122,7 @@ mod tests {
         moved
     }
 
-    /// The same with other numbers.
+    /// The same profile with other numbers.
     fn varied(hours: &Hours, seed: u64) -> Hours {
         let mut varied = *hours;
         for (hour, count) in varied.iter_mut().enumerate() {
@@ -131,7 +136,7 @@ mod tests {
         let others = [varied(&USUAL, 1), varied(&USUAL, 2), varied(&USUAL, 3), varied(&USUAL, 4)];
         let others: Vec<&Hours> = others.iter().collect();
         assert_eq!(off(&USUAL, &others), None);
-        // UTC taken as Korean time stands nine hours early.
+        // UTC read as Korean time is nine hours early.
         let early = off(&moved(&USUAL, 15), &others).unwrap();
         assert_eq!(early.hours, 9);
         assert!(early.then > 0.9 && early.now < 0.2, "{early:?}");
@@ -150,7 +155,7 @@ mod tests {
         assert_eq!(off(&early, &all[..2]), None, "two others don't agree on anything");
         assert_eq!(off(&early.map(|count| count / 10), &all), None, "too few");
         assert_eq!(off(&[50; 24], &all), None, "even");
-        // On air from 22 to 6 alone: repeats at night, as it should be.
+        // On air only from 22 to 6: repeats at night are correct.
         let mut by_night = [0; 24];
         for hour in [22, 23, 0, 1, 2, 3, 4, 5] {
             by_night[hour] = 100;
@@ -159,7 +164,7 @@ mod tests {
         let mut by_day = [0; 24];
         by_day[8..22].fill(100);
         assert_eq!(off(&by_day, &all), None);
-        // The others are even: nothing to compare with.
+        // The others are constant, so there is nothing to compare with.
         let even = [[50; 24], [51; 24], [52; 24]];
         assert_eq!(off(&early, &even.iter().collect::<Vec<_>>()), None);
     }

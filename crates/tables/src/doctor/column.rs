@@ -1,4 +1,4 @@
-//! What looks wrong with a table's columns and rows, whichever table it is.
+//! Rules on the columns and rows of any table.
 
 use std::collections::BTreeMap;
 
@@ -12,19 +12,19 @@ use crate::form::Form;
 use crate::reject::share;
 use crate::{Shape, TableReport, TooManyRejects};
 
-/// Rows from which on a share of them says something.
+/// Fewest rows from which a share of them is meaningful.
 const ROWS_MIN: u64 = 20;
-/// The share of a column's values that are dropped.
+/// The share of a column's values dropped that is too large.
 const DROPPED_SHARE: f64 = 0.5;
-/// The share of a table's rows that are set aside, below what a build refuses.
+/// The share of a table's rows rejected that is suspicious, below a build's limit.
 const SET_ASIDE_SHARE: f64 = 0.01;
-/// The share of times in the rarer of two forms.
+/// The share of times in the rarer of two forms that is suspicious.
 const MIXED_SHARE: f64 = 0.01;
 
 /// Reasons that a finding names.
 const NAMED_REASONS: usize = 3;
 
-/// What looks wrong with the columns of the table that `tally` and `report` are of.
+/// What looks wrong with the columns of the table described by `tally` and `report`.
 pub(super) fn findings(tally: &Tally, report: &TableReport, refusal: Option<&TooManyRejects>) -> Vec<Finding> {
     let mut found = Vec::new();
     let table = report.table;
@@ -32,9 +32,9 @@ pub(super) fn findings(tally: &Tally, report: &TableReport, refusal: Option<&Too
     let named: Vec<String> = faults().take(NAMED_REASONS).map(ToString::to_string).collect();
     let named = named.join(", ");
     let part =
-        |rows, of| format!("{} of {} rows can't be used ({:.1} %", grouped(rows), grouped(of), share(rows, of) * 100.0);
+        |rows, of| format!("{} of {} rows are unusable ({:.1} %", grouped(rows), grouped(of), share(rows, of) * 100.0);
     if let Some(TooManyRejects { faults, rows, max_share, .. }) = refusal {
-        let seen = format!("{}, at most {} % may be): {named}", part(*faults, *rows), max_share * 100.0);
+        let seen = format!("{}, limit {} %): {named}", part(*faults, *rows), max_share * 100.0);
         let numbers = json!({ "rows": faults, "of": rows, "most_share": max_share });
         found.push(Finding::new(table, Rule::TooManySetAside, seen, numbers));
     }
@@ -44,7 +44,7 @@ pub(super) fn findings(tally: &Tally, report: &TableReport, refusal: Option<&Too
         found.push(Finding::new(table, Rule::SetAside, seen, json!({ "rows": lost, "of": report.rows })));
     }
     for (file, rows) in &tally.barren {
-        let seen = format!("none of its {} rows can be used", grouped(*rows));
+        let seen = format!("no usable row out of {}", grouped(*rows));
         found.push(Finding::new(table, Rule::BarrenFile, seen, json!({ "rows": rows })).of(file.as_str()));
     }
     dropped(tally, report, &mut found);
@@ -75,26 +75,26 @@ fn dropped(tally: &Tally, report: &TableReport, found: &mut Vec<Finding>) {
             continue;
         }
         let ways: Vec<String> = losses.iter().map(|(repair, rows)| format!("{repair} ({})", grouped(*rows))).collect();
-        let seen = format!("{} of {} values are lost: {}", grouped(dropped), grouped(all), ways.join(", "));
+        let seen = format!("{} of {} values are dropped: {}", grouped(dropped), grouped(all), ways.join(", "));
         let finding =
             Finding::new(report.table, Rule::MostlyDropped, seen, json!({ "dropped": dropped, "values": all }))
                 .of(column.name);
         let main = losses.iter().max_by_key(|(_, rows)| *rows).map(|(repair, _)| *repair);
         found.push(match main {
-            // Sources that write a word where they have nothing have nothing.
+            // Sources that write a placeholder have no value.
             Some(Repair::Placeholder) => finding.weighing(Severity::Note),
             Some(Repair::EndBeforeStart) => {
-                finding.advising("give an end past midnight the next day's date, or an hour from 24 to 29")
+                finding.advising("write an end past midnight with the next day's date, or with an hour from 24 to 29")
             }
-            Some(Repair::BelowPrice) => finding.advising("look whether price and list_price are the wrong way round"),
+            Some(Repair::BelowPrice) => finding.advising("check whether price and list_price are swapped"),
             _ => finding,
         });
     }
 }
 
-/// Times of one column with and without an offset.
+/// Finds columns with times both with and without an offset.
 fn mixed(tally: &Tally, report: &TableReport, found: &mut Vec<Finding>) {
-    // Advised of all alike, by the first.
+    // The advice is the same for all columns, and given with the first.
     let mut first = None;
     for (column, counts) in tally.columns.iter().zip(&tally.forms).filter(|(column, _)| column.shape == Shape::Time) {
         let of = |form: Form| counts.get(form as usize).map_or(0, |count| count.values);
@@ -107,7 +107,7 @@ fn mixed(tally: &Tally, report: &TableReport, found: &mut Vec<Finding>) {
         let seen = format!("{} times have an offset and {} have none", grouped(with), grouped(without));
         let first = first.get_or_insert(column.name);
         let advice = format!(
-            "nothing, if those without are Korean time; if they are UTC, name the zone of the column, such as --timezone {}.{first}=UTC",
+            "nothing if times without an offset are Korean; if they are UTC, set the column's zone, such as --timezone {}.{first}=UTC",
             report.table
         );
         let numbers = json!({ "with_offset": with, "without_offset": without });

@@ -1,14 +1,14 @@
-//! Korean days on which something happened, and those on which it should have.
+//! Counts by Korean day, and the days on which something is missing.
 
 use std::collections::BTreeMap;
 
 use sinsang_core::time::{DAY_MS, KST_OFFSET_MS, UnixMillis};
 
-/// Days on either side of one that say what is usual for it.
+/// Days on either side of a day that define its usual count.
 const NEIGHBOURS: i64 = 7;
-/// Weeks whose same day says what is usual for a day of the week.
+/// Weeks whose same weekday defines a day's usual count.
 const WEEKS: [i64; 6] = [-3, -2, -1, 1, 2, 3];
-/// A day with less than this share of what is usual around it is thin.
+/// A day with less than this share of its usual count is thin.
 const THIN_SHARE: f64 = 0.3;
 
 /// Counts by Korean day.
@@ -31,29 +31,30 @@ impl Days {
         self.0.range(..=until).next_back().map(|(day, _)| *day)
     }
 
-    /// Days with something on them, up to `until`.
+    /// Non-empty days up to `until`.
     pub(super) fn active(&self, until: i64) -> i64 {
         i64::try_from(self.0.range(..=until).count()).unwrap_or(i64::MAX)
     }
 
-    /// The share of the days from the first to the last, up to `until`, that have something on them; 0 where there are none.
+    /// The share of non-empty days from the first to the last, up to `until`; 0 if there are none.
     pub(super) fn regularity(&self, until: i64) -> f64 {
         let (Some(first), Some(last)) = (self.first(), self.last(until)) else { return 0.0 };
         if last < first { 0.0 } else { ratio(self.active(until), last - first + 1) }
     }
 
-    /// Days from one with something on it to the next, the most, up to `until`.
+    /// The largest step in days from one non-empty day to the next, up to `until`.
     pub(super) fn largest_step(&self, until: i64) -> i64 {
         let days = self.0.range(..=until).map(|(day, _)| *day);
         days.clone().zip(days.skip(1)).map(|(day, next)| next - day).max().unwrap_or(1)
     }
 
-    /// Whether there is something on `day`.
+    /// Whether `day` has a count.
     pub(super) fn has(&self, day: i64) -> bool {
         self.0.contains_key(&day)
     }
 
-    /// Days with nothing on them between days that have, up to `until`. A day of the week that is always off is not lost.
+    /// Empty days between non-empty ones, up to `until`. A weekday that is always empty is not
+    /// lost.
     pub(super) fn lost(&self, until: i64) -> Vec<i64> {
         let (Some(first), Some(last)) = (self.first(), self.last(until)) else { return Vec::new() };
         let is_off = |day: i64| {
@@ -64,8 +65,9 @@ impl Days {
         (first..last).filter(|day| !self.has(*day) && !is_off(*day)).collect()
     }
 
-    /// Days with far less than the days around them, and than the same days of the weeks around, with the count and what is usual. The first and
-    /// the last may be parts of days.
+    /// Days with far fewer counts than the days around them, and than the same weekday of the weeks
+    /// around, each with its count and the usual one. The first and the last day are left out, as
+    /// they may be partial.
     pub(super) fn thin(&self, until: i64) -> Vec<(i64, u64, u64)> {
         let (Some(first), Some(last)) = (self.first(), self.last(until)) else { return Vec::new() };
         let inner = self.0.iter().filter(|(day, _)| (first + 1..last).contains(*day));
@@ -83,25 +85,25 @@ impl Days {
     }
 }
 
-/// The middle one; `None` of none.
+/// The median; `None` if there are no values.
 pub(super) fn median<N: Copy + Ord>(of: &mut [N]) -> Option<N> {
     of.sort_unstable();
     of.get(of.len() / 2).copied()
 }
 
-/// A quotient of counts, 0 where there is nothing to divide by.
+/// A ratio of counts; 0 if the divisor is 0.
 #[expect(clippy::cast_precision_loss, reason = "a share for judging")]
 pub(super) fn ratio(part: i64, whole: i64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-/// A Korean day as people write it: `2026-11-22`.
+/// A Korean day in text: `2026-11-22`.
 pub(super) fn day_text(day: i64) -> String {
     let at = UnixMillis(day.saturating_mul(DAY_MS).saturating_sub(KST_OFFSET_MS)).to_kst_rfc3339();
     at.split_once('T').map_or(at.clone(), |(day, _)| day.to_owned())
 }
 
-/// Some of the days by name, and how many more there are.
+/// Some of the days in text, and the number of the rest.
 pub(super) fn days_text(days: &[i64]) -> String {
     const NAMED: usize = 5;
     let mut names: Vec<String> = days.iter().take(NAMED).map(|day| day_text(*day)).collect();

@@ -1,61 +1,61 @@
-//! What looks wrong: by which rule, how much, why it matters, and what to do.
+//! Findings: the rule, the numbers, why it matters, and what to do.
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-/// How much a finding weighs.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// A build would fail.
     Refused,
-    /// It is most likely a mistake in the tables.
+    /// Most likely a mistake in the tables.
     Wrong,
-    /// It may be as it should: worth a look once.
+    /// Possibly correct, but worth a look.
     Note,
 }
 
-/// One thing that was found.
+/// A single finding.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
     /// The table.
     pub table: &'static str,
-    /// By which rule.
+    /// The rule.
     pub rule: Rule,
-    /// How much it weighs.
+    /// Its severity.
     pub severity: Severity,
-    /// The shop, channel, column or file, where it is one's alone.
+    /// The shop, channel, column or file, if the finding concerns one.
     pub subject: Option<String>,
-    /// What was seen, with its numbers.
+    /// The observation, with its numbers.
     pub seen: String,
     /// Why it matters.
     pub why: &'static str,
     /// What to do.
     pub advice: String,
-    /// The numbers for machines; their names belong to the rule.
+    /// The numbers for programs; each rule defines their names.
     pub numbers: Value,
 }
 
 impl Finding {
-    /// Found in `table` by `rule`; by the rule's own weight and advice.
+    /// A finding of `rule` in `table`, with the rule's own severity and advice.
     pub(super) fn new(table: &'static str, rule: Rule, seen: String, numbers: Value) -> Self {
         let advice = rule.advice().to_owned();
         Self { table, rule, severity: rule.severity(), subject: None, seen, why: rule.why(), advice, numbers }
     }
 
-    /// The same of one shop, channel, column or file.
+    /// The same finding about one shop, channel, column or file.
     #[must_use]
     pub(super) fn of(self, subject: impl Into<String>) -> Self {
         Self { subject: Some(subject.into()), ..self }
     }
 
-    /// The same with another weight.
+    /// The same finding with another severity.
     #[must_use]
     pub(super) fn weighing(self, severity: Severity) -> Self {
         Self { severity, ..self }
     }
 
-    /// The same with other advice.
+    /// The same finding with other advice.
     #[must_use]
     pub(super) fn advising(self, advice: impl Into<String>) -> Self {
         Self { advice: advice.into(), ..self }
@@ -71,15 +71,15 @@ macro_rules! rules {
         }
 
         impl Rule {
-            /// Every rule, in the order of the enum.
+            /// All rules, in the order of the enum.
             pub const ALL: &'static [Self] = &[$(Self::$rule),*];
 
-            /// Its name in JSON: stable.
+            /// The rule's stable name in JSON.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$rule => $name),* }
             }
 
-            /// How much what it finds weighs, where nothing else is said.
+            /// The default severity of its findings.
             pub fn severity(self) -> Severity {
                 match self { $(Self::$rule => Severity::$severity),* }
             }
@@ -89,7 +89,7 @@ macro_rules! rules {
                 match self { $(Self::$rule => $why),* }
             }
 
-            /// What to do, where nothing better is known.
+            /// The default advice.
             pub fn advice(self) -> &'static str {
                 match self { $(Self::$rule => $advice),* }
             }
@@ -97,112 +97,112 @@ macro_rules! rules {
     };
 }
 
-// Name in code, name in JSON, weight; why it matters; what to do.
+// Name in code, name in JSON, severity; why it matters; what to do.
 rules! {
     Unreadable, "unreadable", Refused,
-        "a build stops here: half a history would make new products of old ones",
-        "do what the message says, then check again";
+        "a build stops here: with half a history, old products would seem new",
+        "follow the message, then check again";
     TooManySetAside, "too_many_set_aside", Refused,
-        "a build refuses a table of which more can't be used than --max-rejects allows",
-        "mend the commonest reason below at its source; --max-rejects raises the limit, and the rows stay lost";
+        "a build refuses a table with more unusable rows than --max-rejects allows",
+        "fix the most common reason below at its source; --max-rejects raises the limit, but the rows stay lost";
     NoRows, "no_rows", Refused,
-        "a build without a broadcast has nothing to publish, and fails",
-        "look at the job that writes the table";
+        "a build without broadcasts fails",
+        "check the job that writes the table";
     NothingToCome, "nothing_to_come", Wrong,
-        "the new tab and the live order show what is on air or to come; a build of none fails",
-        "collect the coming days; for a table of the past name its time with --now";
+        "the new tab and the live order show current and coming broadcasts; a build without any fails",
+        "collect the coming days; for an old table, set its time with --now";
     ShopVanished, "shop_vanished", Wrong,
-        "its products leave the new tab and the live order, and what it airs meanwhile will seem new",
-        "look at the shop's collector, and collect the missing days";
+        "its products leave the new tab and the live order, and products that it airs meanwhile will seem new",
+        "check the shop's collector, and collect the missing days";
     ChannelVanished, "channel_vanished", Wrong,
-        "its broadcasts are missing from the live order, and what it airs meanwhile will seem new",
-        "look at the channel's collector; a channel that was renamed needs one name";
+        "its broadcasts are missing from the live order, and products that it airs meanwhile will seem new",
+        "check the channel's collector; if the channel was renamed, write one name everywhere";
     LostDay, "lost_day", Wrong,
-        "what aired first on such a day will seem new when it airs again",
+        "products that first aired on such a day will seem new when they air again",
         "collect those days again, or restore their files";
     ChannelLostDay, "channel_lost_day", Wrong,
-        "what the channel aired first on such a day will seem new when it airs again",
+        "products that the channel first aired on such a day will seem new when they air again",
         "collect those days of the channel again";
     ThinDay, "thin_day", Wrong,
-        "a run that was cut short leaves holes like a lost day",
-        "compare the day's file with those around it, and collect the day again";
+        "an interrupted collection leaves gaps like a lost day",
+        "compare the day's file with its neighbours, and collect the day again";
     EqualPrices, "equal_prices", Wrong,
-        "one price for everything is a default or another field; prices rank and are shown",
-        "look at where the shop's collector takes the price from";
+        "one price for everything is a default or another field; the app shows prices and ranks by them",
+        "check where the shop's collector takes the price from";
     PriceUnit, "price_unit", Wrong,
-        "prices are won; in another unit they are shown wrong and rank wrong",
+        "prices must be in won; in another unit they are shown and ranked wrong",
         "multiply or divide the shop's prices at the source";
     HoursOff, "hours_off", Wrong,
-        "its broadcasts would be shown nine hours from when they air, and the verdicts with them",
-        "write the offset (+09:00, or Z for UTC) into its times, or name their zone";
+        "its broadcasts and verdicts would be nine hours off",
+        "write the offset (+09:00, or Z for UTC) into its times, or set their zone";
     CollectedOff, "collected_off", Wrong,
-        "of two rows for one slot the later collected counts: clocks nine hours apart let old rows win",
-        "write the offset into collected_at, or name the zone";
+        "the row collected last wins a slot: with clocks nine hours apart, old rows win",
+        "write the offset into collected_at, or set the zone";
     CollectedInFuture, "collected_in_future", Wrong,
-        "of two rows for one slot the later collected counts: one from the future wins for ever",
-        "look at the collector's clock and zone";
+        "the row collected last wins a slot: a row from the future always wins",
+        "check the collector's clock and zone";
     ManyTitles, "many_titles", Wrong,
-        "titles of one code are taken for one product: strangers would share a verdict",
+        "titles with one code count as one product: unrelated products would share a verdict",
         "leave listing_id empty where the shop gives a placeholder";
     Copies, "copies", Wrong,
-        "copies in broadcasts are merged, but events count as often as they come",
-        "look whether a file lies in the folder twice, or a job ran twice";
+        "duplicate broadcasts are merged, but duplicate events count every time",
+        "check whether the folder has a file twice, or a job ran twice";
     NeverFilled, "never_filled", Note,
-        "whatever is made of the column is made without it",
-        "nothing, if the source has no such field; otherwise look at its name and path in the collector";
+        "everything computed from the column goes without it",
+        "nothing if the source has no such field; otherwise check its name and path in the collector";
     ShopNeverFills, "shop_never_fills", Note,
-        "whatever is made of the column is made without this shop",
-        "nothing, if the shop shows no such field; otherwise look at its collector";
+        "everything computed from the column goes without this shop",
+        "nothing if the shop shows no such field; otherwise check its collector";
     StoppedFilling, "stopped_filling", Wrong,
-        "a page that changed its layout goes on giving rows without the field",
-        "look at the shop's page and collector";
+        "a page with a new layout still gives rows, but without the field",
+        "check the shop's page and collector";
     MostlyDropped, "mostly_dropped", Wrong,
-        "what is dropped counts as missing",
-        "compare the examples below with docs/input.md, and mend the source";
+        "dropped values count as missing",
+        "compare the examples below with docs/input.md, and fix the source";
     SetAside, "set_aside", Wrong,
-        "rows set aside are lost: what aired in them may seem new later",
-        "mend the commonest reason below at its source";
+        "rows set aside are lost: their products may seem new later",
+        "fix the most common reason below at its source";
     BarrenFile, "barren_file", Wrong,
-        "nothing of the file reaches a build",
-        "look at the file; take it away if it does not belong there";
+        "a build uses no row of the file",
+        "check the file; remove it if it does not belong there";
     ShopSetAside, "shop_set_aside", Wrong,
         "much of this shop is lost, however small the share of the whole table",
-        "mend the commonest reason below at the shop's collector";
+        "fix the most common reason below at the shop's collector";
     NamesAlike, "names_alike", Wrong,
-        "two spellings are two: codes, schedules and events of one do not meet those of the other",
+        "two spellings count as two names: codes, schedules and events of one do not match those of the other",
         "write one name everywhere";
     OneTimeOfDay, "one_time_of_day", Wrong,
         "a date without its time puts all broadcasts of a day into one slot",
         "write date and time into starts_at";
     MixedOffsets, "mixed_offsets", Note,
-        "times without an offset are taken as Korean time; from a collector in UTC they are nine hours off",
-        "nothing, if they are Korean time; otherwise name the zone";
+        "times without an offset count as Korean time; if the collector writes UTC, they are nine hours off",
+        "nothing if they are Korean time; otherwise set the zone";
     OutsizedUser, "outsized_user", Wrong,
-        "one id with so much is a default, a bot or a test, and would lean everybody's order",
-        "look up the row; leave the id out where nobody is signed in";
+        "one id with so many events is a default, a bot or a test, and would skew everybody's order",
+        "check the row; omit the id if nobody is signed in";
     Nobody, "nobody", Note,
-        "strangers under one word are no user: their events are set aside, and count for nobody's order",
-        "nothing, where these are visitors; a device's name in viewer would let them count";
+        "a placeholder is not a user: these events are set aside, and count for nobody's order",
+        "nothing if these are visitors; to count them, write a device's name into viewer";
     JoinsNoListing, "joins_no_listing", Wrong,
-        "events that join no listing teach no taste and count for no order",
+        "events without a known listing teach no taste and count for no order",
         "compare shop and listing_id of the two tables";
     JoinsNoChannel, "joins_no_channel", Wrong,
         "the live order learns nothing from them",
-        "write channels as broadcasts names them";
+        "write channels as in broadcasts";
     JoinsNoTab, "joins_no_tab", Wrong,
         "the tab bar learns nothing from them",
-        "write tab ids as the table tabs has them";
+        "write tab ids as in the table tabs";
     NightByDay, "night_by_day", Wrong,
-        "what suits which part of the day would be learned nine hours off",
-        "write the offset into at, or name the zone";
+        "preferences by time of day would be learned nine hours off",
+        "write the offset into `at`, or set the zone";
     EventsInFuture, "events_in_future", Wrong,
         "events after the build's time are set aside: the latest are missing",
-        "look at the zone of at: Korean time that is labelled UTC is nine hours ahead";
+        "check the zone of `at`: Korean time labelled UTC is nine hours ahead";
     EventsEnded, "events_ended", Wrong,
-        "tastes and orders rest on what users did lately",
-        "look at the job that writes events";
+        "tastes and orders depend on recent events",
+        "check the job that writes events";
     OneKind, "one_kind", Note,
-        "impressions and views alone say little of what suits whom",
+        "impressions and views alone say little about tastes",
         "send clicks, alarms and purchases too (docs/events.md)";
 }
 

@@ -1,31 +1,31 @@
-//! Things by name, a capped number of them: shops, channels.
+//! Named things, shops and channels, up to a cap.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::column::fold;
 
-/// Shops, and channels, that are known by name.
+/// Most shops, and most channels, tracked by name.
 pub(super) const NAMES_MAX: usize = 500;
 
-/// What is known of each name.
+/// Values by name.
 #[derive(Debug)]
 pub(super) struct Groups<G> {
     index: HashMap<String, usize>,
     named: Vec<(String, G)>,
-    /// The place of the one named last: rows of one name stand together.
+    /// The place of the latest name: rows of one name are often adjacent.
     last: usize,
     most: usize,
-    /// Rows of names past the cap.
+    /// Rows whose names are beyond the cap.
     pub(super) beyond: u64,
 }
 
 impl<G: Default> Groups<G> {
-    /// Knows at most `most` names.
+    /// An empty group of at most `most` names.
     pub(super) fn new(most: usize) -> Self {
         Self { index: HashMap::new(), named: Vec::new(), last: 0, most, beyond: 0 }
     }
 
-    /// The one named `name`, and its place in order of appearance; `None` past the cap.
+    /// The value of `name`, and its place in order of appearance; `None` beyond the cap.
     pub(super) fn named(&mut self, name: &str) -> Option<(usize, &mut G)> {
         if self.named.get(self.last).is_none_or(|(last, _)| last != name) {
             self.last = match self.index.get(name) {
@@ -45,27 +45,27 @@ impl<G: Default> Groups<G> {
         self.named.get_mut(place).map(|(_, group)| (place, group))
     }
 
-    /// All of them, in order of appearance.
+    /// All names and values, in order of appearance.
     pub(super) fn all(&self) -> impl Iterator<Item = (&str, &G)> + Clone {
         self.named.iter().map(|(name, group)| (name.as_str(), group))
     }
 
-    /// The name at a place.
+    /// The name at `place`.
     pub(super) fn name(&self, place: usize) -> Option<&str> {
         self.named.get(place).map(|(name, _)| name.as_str())
     }
 
-    /// How many there are.
+    /// The number of names.
     pub(super) fn len(&self) -> usize {
         self.named.len()
     }
 
-    /// Whether `name` is one of them.
+    /// Whether `name` is known.
     pub(super) fn has(&self, name: &str) -> bool {
         self.index.contains_key(name)
     }
 
-    /// Names that differ in case, spaces and marks alone.
+    /// Names that differ only in case, spaces and punctuation.
     pub(super) fn alike(&self) -> Vec<Vec<&str>> {
         let mut by_fold: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for (name, _) in self.all() {

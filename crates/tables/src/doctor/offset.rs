@@ -1,5 +1,6 @@
-//! Times that lie nine hours off, Korea's distance from UTC: starts of a channel by the hours of the others, and collections by the schedule. A build listens
-//! to this alone, the doctor to the rest too.
+//! Detection of times shifted by nine hours, Korea's offset from UTC: a channel's starts are
+//! compared with the hours of the others, and collection times with the schedule. A build observes
+//! only this, the doctor the rest too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,33 +20,34 @@ use crate::table::Broadcast;
 use crate::value::Value;
 use crate::{Place, Shape};
 
-/// How finely the time from collection to broadcast is counted, and how far: what lies further counts as that far.
+/// Resolution and range of the lead time from collection to broadcast; longer ones are clamped.
 const LEAD_STEP_MS: i64 = 30 * MINUTE_MS;
 const LEAD_STEPS: i64 = 45 * 48;
-/// Days of collection that are told apart.
+/// Days of collection tracked individually.
 const COLLECTED_DAYS: usize = 3;
-/// Rows whose time from collection to broadcast is judged; those collected nearest before air, a fiftieth, are left out as strays. By the nearest, and
-/// not by the middle, because shops tell their schedules for different numbers of days.
+/// Fewest rows from which lead times are judged. The shortest fiftieth are ignored as strays. The
+/// shortest leads count, rather than the median, because shops publish their schedules for
+/// different numbers of days.
 const LEADS_MIN: u64 = 50;
 const STRAY_LEADS: u64 = 50;
-/// How far from nine hours counts as nine.
+/// Tolerance around nine hours, in milliseconds.
 const NEAR_MS: i64 = 45 * 60_000;
-/// What collections nine hours apart may be besides.
-const OTHER_HOUR: &str = "if its collector runs at another hour, nothing is wrong";
+/// Another explanation for collections nine hours apart.
+const OTHER_HOUR: &str = "if its collector just runs at another hour, nothing is wrong";
 
 const TABLE: &str = Broadcasts::NAME;
 
-/// How long before they begin broadcasts were collected.
+/// Lead times from collection to broadcast.
 #[derive(Debug, Default)]
 struct Leads {
-    /// Rows by steps of half an hour.
+    /// Rows by half-hour steps.
     rows: BTreeMap<i64, u64>,
     days: BTreeSet<i64>,
 }
 
 impl Leads {
-    /// The time from collection to broadcast that all but a fiftieth of the rows have at the least, in milliseconds; `None` of few rows, or of few
-    /// days of collection.
+    /// The shortest lead time in milliseconds, ignoring the shortest fiftieth of the rows; `None`
+    /// if there are few rows, or few days of collection.
     fn least(&self) -> Option<i64> {
         let all: u64 = self.rows.values().sum();
         if all < LEADS_MIN || self.days.len() < COLLECTED_DAYS {
@@ -60,22 +62,22 @@ impl Leads {
     }
 }
 
-/// Starts of a channel.
+/// A channel's starts.
 #[derive(Debug, Default)]
 struct Channel {
     hours: Hours,
     rows: u64,
     /// Rows whose start has no offset.
     without_offset: u64,
-    /// The place of its shop; of several, the first.
+    /// The place of its shop; the first, if it has several.
     shop: Option<usize>,
 }
 
-/// Listens to the times of `broadcasts`.
+/// An observer of the times of `broadcasts`.
 #[derive(Debug)]
 pub struct Offsets {
     channels: Groups<Channel>,
-    /// By whether `collected_at` was without an offset.
+    /// Lead times, separately for `collected_at` with an offset and without.
     shops: Groups<[Leads; 2]>,
     starts_column: usize,
     collected_column: usize,
@@ -94,7 +96,7 @@ impl Default for Offsets {
 }
 
 impl Offsets {
-    /// Remembers a row that is used, whose times came in the forms `starts` and `collected`.
+    /// Counts a usable row, whose times had the forms `starts` and `collected`.
     pub(super) fn add(&mut self, row: &Broadcast, starts: Form, collected: Form) {
         let shop = self.shops.named(&row.shop).map(|(place, leads)| {
             let [with_offset, without_offset] = leads;
@@ -118,7 +120,7 @@ impl Offsets {
         }
     }
 
-    /// What lies nine hours off: channels, then collections.
+    /// Findings about shifted times: channels, then collections.
     pub fn findings(&self) -> Vec<Finding> {
         let mut found = Vec::new();
         let off = self.hours_off(&mut found);
@@ -126,7 +128,7 @@ impl Offsets {
         found
     }
 
-    /// Answers with the places of the shops whose channels are off.
+    /// Finds shifted channels, and returns the places of their shops.
     fn hours_off(&self, found: &mut Vec<Finding>) -> BTreeSet<usize> {
         let mut shops = BTreeSet::new();
         let telling: Vec<(&str, &Channel)> =
@@ -137,7 +139,7 @@ impl Offsets {
             let Some(off) = clock::off(&channel.hours, &others) else { continue };
             let (way, hours) = if off.hours > 0 { ("early", off.hours) } else { ("late", -off.hours) };
             let seen = format!(
-                "its hours fit the {} other channels' best when it is taken to stand {hours} hours {way} (correlation {:.2}, {:.2} as it stands), in {} starts",
+                "its hours match the {} other channels' best if its times are taken as {hours} hours {way} (correlation {:.2}, unshifted {:.2}), over {} starts",
                 others.len(),
                 off.then,
                 off.now,
@@ -145,13 +147,13 @@ impl Offsets {
             );
             let numbers = json!({ "hours": off.hours, "correlation_moved": off.then, "correlation": off.now, "starts": channel.rows });
             let advice = if off.hours < 0 {
-                "its Korean times are labelled as UTC: write +09:00".to_owned()
+                "its times are Korean but labelled as UTC: write +09:00".to_owned()
             } else if channel.without_offset * 2 > channel.rows {
                 format!(
-                    "write its times with their offset (Z for UTC); where its files are a table by themselves, --timezone {TABLE}.starts_at=UTC"
+                    "write its times with their offset (Z for UTC); if its files are a table of their own, set --timezone {TABLE}.starts_at=UTC"
                 )
             } else {
-                "its times in UTC are labelled as Korean: write Z or +00:00".to_owned()
+                "its times are UTC but labelled as Korean: write Z or +00:00".to_owned()
             };
             shops.extend(channel.shop);
             found.push(Finding::new(TABLE, Rule::HoursOff, seen, numbers).of(*name).advising(advice));
@@ -159,7 +161,8 @@ impl Offsets {
         shops
     }
 
-    /// Where starts are `off`, so is their distance from the collection.
+    /// Finds shifted collections, except in the shops `off`: if starts are shifted, so are their
+    /// lead times.
     fn collected(&self, off: &BTreeSet<usize>, found: &mut Vec<Finding>) {
         let usual: Vec<((usize, bool), i64, u64)> = self
             .shops
@@ -174,7 +177,8 @@ impl Offsets {
             .collect();
         for &(key, lead, rows) in &usual {
             let (shop, without_offset) = key;
-            // A shop's own rows in the other form say most; besides them what the other shops agree on.
+            // A shop's own rows in the other form are the best reference; next, the value that
+            // other shops agree on.
             let others: Vec<i64> =
                 usual.iter().filter(|(other, ..)| other.0 != shop).map(|(_, lead, _)| *lead).collect();
             let own =
@@ -191,19 +195,20 @@ impl Offsets {
             }
             let hours = |ms: i64| ratio(ms, HOUR_MS);
             let seen = format!(
-                "its rows are collected {:.1} hours before they air or earlier, those of others {:.1}: nine hours apart, over {} rows",
+                "its rows are collected at least {:.1} hours before they air, those of others {:.1}: nine hours apart, over {} rows",
                 hours(lead),
                 hours(usual),
                 grouped(rows)
             );
-            // Too early by the clock of starts is UTC taken as Korean time, or starts that are Korean time labelled as UTC.
+            // Too early by the clock of the starts means UTC read as Korean time, or starts in
+            // Korean time labelled as UTC.
             let advice = match (apart > 0, without_offset) {
                 (true, true) => format!(
-                    "if its collector writes UTC: --timezone {TABLE}.collected_at=UTC, or better the offset in the column; {OTHER_HOUR}"
+                    "if its collector writes UTC, set --timezone {TABLE}.collected_at=UTC, or better write the offset into the column; {OTHER_HOUR}"
                 ),
                 (true, false) => format!("if collected_at is UTC labelled as Korean time, write Z; {OTHER_HOUR}"),
                 (false, _) => format!(
-                    "if collected_at is Korean time labelled as UTC, write +09:00; if starts_at is UTC without an offset, write it, or --timezone {TABLE}.starts_at=UTC; {OTHER_HOUR}"
+                    "if collected_at is Korean time labelled as UTC, write +09:00; if starts_at is UTC without an offset, write the offset, or set --timezone {TABLE}.starts_at=UTC; {OTHER_HOUR}"
                 ),
             };
             let numbers = json!({ "lead_hours": hours(lead), "others_lead_hours": hours(usual), "rows": rows });

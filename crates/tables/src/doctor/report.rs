@@ -1,4 +1,4 @@
-//! What the doctor tells: the verdict first, then each finding, then the columns of each table.
+//! The doctor's report: the verdict first, then each finding, then the columns of each table.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -23,28 +23,28 @@ use crate::reject::Reason;
 use crate::value::clean;
 use crate::{TableReport, TooManyRejects};
 
-/// Characters of an example in the text; JSON has more.
+/// Characters of an example in the text form; JSON has more.
 const SHOWN_CHARS: usize = 28;
-/// Findings of one rule that the text tells one by one, and names of further ones.
+/// Findings of one rule that the text form spells out, and further ones that it names.
 const TOLD: usize = 4;
 const NAMED: usize = 12;
 
-/// What was found in all tables.
+/// The findings in all tables.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// The worst that was found.
+    /// The worst result.
     pub verdict: Verdict,
-    /// The present that it was found by, RFC 3339 in +09:00.
+    /// The reference time, in RFC 3339 with +09:00.
     pub now: String,
-    /// What looks wrong, the worst first.
+    /// What looks wrong, worst first.
     pub findings: Vec<Finding>,
-    /// The tables that were read.
+    /// The tables read.
     pub tables: Vec<TableCheck>,
     /// What could not be judged, and why.
     pub not_judged: Vec<String>,
 }
 
-/// The worst of a report.
+/// The worst result of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -56,32 +56,32 @@ pub enum Verdict {
     Refused,
 }
 
-/// What one table holds.
+/// The contents of one table.
 #[derive(Clone, Debug, Serialize)]
 pub struct TableCheck {
-    /// What became of its rows.
+    /// The outcome of reading it.
     #[serde(flatten)]
     pub rows: TableReport,
-    /// The first and the last day that its rows are of, `2026-11-22`.
+    /// The first and the last day of its rows, `2026-11-22`.
     pub days: Option<(String, String)>,
-    /// Shops, channels or users that differ; users about.
+    /// Numbers of distinct shops, channels or users; users are estimated.
     pub counts: BTreeMap<&'static str, u64>,
     /// The columns, in the order of `docs/input.md`.
     pub columns: Vec<ColumnCheck>,
-    /// Rows set aside, each reason with its first example.
+    /// Rejected rows by reason, each with its first example.
     pub rejects: Vec<SetAside>,
-    /// Caps that were reached: what lies beyond is not judged.
+    /// Caps that were reached: whatever is beyond them is not judged.
     pub caps: Vec<Cap>,
 }
 
-/// What one column holds.
+/// The contents of one column.
 #[derive(Clone, Debug, Serialize)]
 pub struct ColumnCheck {
     /// The column.
     pub column: &'static str,
-    /// Its values by form, the commonest first.
+    /// Its values by form, most common first.
     pub forms: Vec<FormReport>,
-    /// What was done to values of rows that are used, each with its first example.
+    /// Repairs to values of usable rows, each with its first example.
     pub repairs: Vec<Repaired>,
 }
 
@@ -90,48 +90,48 @@ pub struct ColumnCheck {
 pub struct FormReport {
     /// The form.
     pub form: Form,
-    /// Values.
+    /// Number of values.
     pub values: u64,
-    /// Up to three that differ. Letters and digits of users' ids are masked.
+    /// Up to three distinct examples. Letters and digits of user ids are masked.
     pub examples: Vec<String>,
 }
 
-/// Values that were put right, assumed or dropped in one way.
+/// Values with one kind of repair.
 #[derive(Clone, Debug, Serialize)]
 pub struct Repaired {
-    /// The way.
+    /// The repair.
     pub repair: Repair,
-    /// Rows.
+    /// Number of rows.
     pub rows: u64,
-    /// The first.
+    /// The first example.
     pub example: Option<Example>,
 }
 
-/// Rows set aside for one reason.
+/// Rows rejected for one reason.
 #[derive(Clone, Debug, Serialize)]
 pub struct SetAside {
-    /// The field at fault; `null` where the whole row is.
+    /// The field at fault; `null` if the whole row is.
     pub field: Option<&'static str>,
     /// The reason.
     pub reason: Reason,
-    /// Rows.
+    /// Number of rows.
     pub rows: u64,
-    /// The first.
+    /// The first example.
     pub example: Option<Example>,
 }
 
-/// How far a table could be read.
+/// The result of reading a table as far as possible.
 #[derive(Debug)]
 pub struct Read {
-    /// What became of the rows.
+    /// The outcome of its rows.
     pub report: TableReport,
     /// Why a build would refuse them.
     pub refusal: Option<TooManyRejects>,
-    /// What is wrong with files that can't be read, or read to their end.
+    /// Errors of files that can't be read, or not to their end.
     pub errors: Vec<String>,
 }
 
-/// Gathers what was found, table by table.
+/// Collects findings, table by table.
 #[derive(Debug)]
 pub struct Check {
     now: UnixMillis,
@@ -141,19 +141,19 @@ pub struct Check {
 }
 
 impl Check {
-    /// Of tables as of the present `now`.
+    /// An empty check with the reference time `now`.
     pub fn new(now: UnixMillis) -> Self {
         Self { now, findings: Vec::new(), tables: Vec::new(), not_judged: Vec::new() }
     }
 
-    /// Adds the table `broadcasts`, which `schedule` has listened to.
+    /// Adds the table `broadcasts`, observed by `schedule`.
     pub fn broadcasts(&mut self, schedule: &mut Schedule, read: &Read) {
         let (shops, channels) = schedule.names();
         let counts = [("shops", shops as u64), ("channels", channels as u64)].into();
         let caps = schedule.caps();
         self.table(&mut schedule.tally, read, Some(&schedule.days), counts, caps);
         if read.report.kept == 0 && read.errors.is_empty() {
-            let seen = format!("none of {} rows can be used", grouped(read.report.rows));
+            let seen = format!("no usable row out of {}", grouped(read.report.rows));
             self.findings.push(Finding::new(
                 read.report.table,
                 Rule::NoRows,
@@ -164,18 +164,17 @@ impl Check {
         self.findings.extend(schedule.findings(&read.report));
         if !read.errors.is_empty() {
             let table = read.report.table;
-            self.not_judged.push(format!(
-                "{table}: the rows that could not be read; days and shops may be missing for that alone"
-            ));
+            self.not_judged
+                .push(format!("{table}: the unreadable rows; days and shops may be missing only because of them"));
         }
     }
 
-    /// Adds the table `tabs`, which `bar` has listened to.
+    /// Adds the table `tabs`, observed by `bar`.
     pub fn tabs(&mut self, bar: &mut Bar, read: &Read) {
         self.table(&mut bar.tally, read, None, BTreeMap::new(), Vec::new());
     }
 
-    /// Adds the table `events`, which `audience` has listened to.
+    /// Adds the table `events`, observed by `audience`.
     pub fn events(&mut self, audience: &mut Audience<'_>, read: &Read) {
         let counts = [("users", audience.users())].into();
         let caps = audience.caps();
@@ -186,12 +185,12 @@ impl Check {
         }
     }
 
-    /// Adds that `table` can't be read, and why.
+    /// Adds an unreadable `table` and its error.
     pub fn unreadable(&mut self, table: &'static str, error: &str) {
         self.findings.push(Finding::new(table, Rule::Unreadable, error.to_owned(), json!({})));
     }
 
-    /// Adds something that was not judged.
+    /// Adds a note about something that was not judged.
     pub fn not_judged(&mut self, what: String) {
         self.not_judged.push(what);
     }
@@ -227,7 +226,7 @@ impl Check {
         self.tables.push(TableCheck { rows: read.report.clone(), days, counts, columns, rejects, caps });
     }
 
-    /// The report.
+    /// Builds the report.
     pub fn finish(mut self) -> Report {
         self.findings.sort_by_key(|finding| finding.severity);
         let verdict = match self.findings.first().map(|finding| finding.severity) {
@@ -241,7 +240,7 @@ impl Check {
 }
 
 fn forms(counts: &[tally::FormCount]) -> Vec<FormReport> {
-    let met = Form::ALL.into_iter().zip(counts).filter(|(_, count)| count.values > 0);
+    let met = Form::ALL.iter().copied().zip(counts).filter(|(_, count)| count.values > 0);
     let mut forms: Vec<FormReport> =
         met.map(|(form, count)| FormReport { form, values: count.values, examples: count.examples.clone() }).collect();
     forms.sort_by(|a, b| b.values.cmp(&a.values).then_with(|| a.form.cmp(&b.form)));
@@ -259,7 +258,7 @@ fn repairs(tally: &Tally, report: &TableReport, place: usize) -> Vec<Repaired> {
     repaired.collect()
 }
 
-/// A value as one line of text shows it, in quotes.
+/// A value in quotes, on one line.
 fn shown(value: &str) -> String {
     let (value, _) = clean(value);
     match value.char_indices().nth(SHOWN_CHARS) {
@@ -293,11 +292,11 @@ impl fmt::Display for Report {
         match (refused, wrong) {
             (0, 0) => write!(f, "Nothing looks wrong in {rows}")?,
             (0, wrong) => write!(f, "{} in {rows}", things(wrong, "looks", "look"))?,
-            (refused, 0) => write!(f, "A build would fail, for {} in {rows}", reasons(refused))?,
+            (refused, 0) => write!(f, "A build would fail for {} in {rows}", reasons(refused))?,
             (refused, wrong) => {
                 write!(
                     f,
-                    "A build would fail, for {}, and {} in {rows}",
+                    "A build would fail for {}, and {} in {rows}",
                     reasons(refused),
                     things(wrong, "looks", "look")
                 )?;
@@ -338,7 +337,7 @@ fn reasons(count: usize) -> String {
     if count == 1 { "one reason".to_owned() } else { format!("{count} reasons") }
 }
 
-/// Tells findings of one rule and one advice.
+/// Writes the findings of one rule and one advice.
 fn tell(f: &mut fmt::Formatter<'_>, group: &[Finding]) -> fmt::Result {
     let Some(first) = group.first() else { return Ok(()) };
     let label = match first.severity {
@@ -399,9 +398,9 @@ impl fmt::Display for TableCheck {
             let Cap { of, most, rows_beyond, is_sampled } = cap;
             let (most, rows) = (grouped(*most as u64), grouped(*rows_beyond));
             if *is_sampled {
-                writeln!(f, "  estimated from at most {most} {of}, of {rows} rows")?;
+                writeln!(f, "  estimated from a sample of at most {most} {of}, out of {rows} rows")?;
             } else {
-                writeln!(f, "  only {most} {of} are kept; {rows} rows of others are not judged")?;
+                writeln!(f, "  limited to {most} {of}; {rows} rows of others are not judged")?;
             }
         }
         Ok(())

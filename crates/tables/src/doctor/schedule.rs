@@ -1,4 +1,5 @@
-//! What is remembered of the table `broadcasts` while it is read: by shop, channel, day, code and collection, each within a cap.
+//! The doctor's counts over the table `broadcasts`: by shop, channel, day, code and collection,
+//! each within a cap.
 
 mod rule;
 #[cfg(test)]
@@ -23,26 +24,26 @@ use crate::value::Value;
 use crate::{Fault, MAX_COLUMNS, Place};
 pub(super) use rule::{copied, lost_days, thin_day};
 
-/// Codes whose titles are compared and that events are joined with.
+/// Codes whose titles are compared, and with which events are matched.
 const CODES_MAX: usize = 1_000_000;
-/// Titles of a code that are told apart.
+/// Distinct titles tracked per code.
 const TITLES_MAX: usize = 64;
-/// Rows of which copies are looked for one by one; beyond, in a sample.
+/// Rows checked individually for copies; beyond that, a sample is.
 const COPIES_MAX: usize = 1 << 18;
-/// Days before the present that are lately.
+/// Days before the present that count as recent.
 const LATELY_DAYS: i64 = 7;
-/// Listings of a shop that are told apart, to see whether one price is several products'.
+/// Distinct listings tracked per shop, to see whether several products share one price.
 const PRICED_LISTINGS: usize = 10;
 const MINUTES_OF_DAY: usize = 24 * 60;
 
-/// What is remembered of a shop.
+/// The counts of a shop.
 #[derive(Debug, Default)]
 struct Shop {
     days: Days,
     rows: u64,
-    /// Rows that have the column at a position.
+    /// Rows with a value in the column at each position.
     filled: [u64; MAX_COLUMNS],
-    /// The same of rows whose broadcast begins lately or later.
+    /// The same for rows whose broadcast begins recently or later.
     late_rows: u64,
     late_filled: [u64; MAX_COLUMNS],
     prices: Prices,
@@ -54,32 +55,32 @@ struct Prices {
     first: Option<u32>,
     differ: bool,
     listings: HashSet<u64>,
-    /// Prices by their number of binary digits.
+    /// Prices by number of binary digits.
     sizes: [u64; 32],
 }
 
-/// What is remembered of a channel.
+/// The counts of a channel.
 #[derive(Debug, Default)]
 struct Channel {
     days: Days,
-    /// The place of its shop; of several, the first.
+    /// The place of its shop; the first, if it has several.
     shop: Option<usize>,
 }
 
-/// What is remembered of a shop's code.
+/// The counts of a shop's code.
 #[derive(Debug, Default)]
 struct Code {
     rows: u64,
     titles: Vec<u32>,
-    /// Shop and code, once there are titles enough to tell of it.
+    /// Shop and code, once it has enough titles to report.
     name: Option<(String, String)>,
 }
 
-/// Listens to the rows of `broadcasts`.
+/// An observer of the rows of `broadcasts`.
 #[derive(Debug)]
 pub struct Schedule {
     now: UnixMillis,
-    /// The stretch of time that a board of `now` shows.
+    /// The time range that a board built at `now` shows.
     window: (UnixMillis, UnixMillis),
     pub(super) tally: Tally,
     starts_column: usize,
@@ -93,31 +94,32 @@ pub struct Schedule {
     channels: Groups<Channel>,
     offsets: Offsets,
     codes: HashMap<u64, Code>,
-    /// Codes whatever their shop, and without what spreadsheets change about them.
+    /// Codes of all shops, as written and without spreadsheets' changes.
     ids: HashSet<u64>,
     bare_ids: HashSet<u64>,
     codes_beyond: u64,
     copies: Copies,
     first_copy: Option<Example>,
-    /// Rows collected after the present, the latest of them, and an example.
+    /// Rows collected after the present: their number, the latest time, and an example.
     ahead: Option<(u64, UnixMillis, Example)>,
 }
 
-/// Whether an event's listing is one of the schedule's.
+/// How an event's listing matches the schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Known {
-    /// It is.
+    /// It is in the schedule.
     Yes,
-    /// The code is another shop's.
+    /// Another shop has the code.
     ByAnotherShop,
-    /// The code is there once leading zeros and a spreadsheet's marks are left out.
+    /// The code matches without leading zeros and spreadsheets' marks.
     BySpelling,
-    /// It is not.
+    /// It is not in the schedule.
     No,
 }
 
 impl Schedule {
-    /// Knows nothing yet. `now` is the present, `window` what a board of it shows.
+    /// A new observer without counts. `now` is the present, `window` the time range that its board
+    /// shows.
     pub fn new(now: UnixMillis, window: (UnixMillis, UnixMillis)) -> Self {
         let column = |name: &str| place_of(Broadcasts::COLUMNS, name);
         Self {
@@ -144,7 +146,7 @@ impl Schedule {
         }
     }
 
-    /// Remembers a row that is used.
+    /// Counts a usable row.
     fn add(&mut self, row: &Broadcast, spelled: &Spelled, example: &dyn Fn(&Tally, usize) -> Example) {
         self.rows += 1;
         self.days.add(row.starts_at);
@@ -200,7 +202,7 @@ impl Schedule {
         }
     }
 
-    /// Whether a listing is in the schedule; by its code alone where its shop is not said.
+    /// How a listing matches the schedule; by its code alone if `shop` is `None`.
     pub(super) fn knows(&self, shop: Option<&str>, listing_id: &str) -> Known {
         let is_known = match shop {
             Some(shop) => self.codes.contains_key(&hash((shop, listing_id))),
@@ -217,27 +219,27 @@ impl Schedule {
         }
     }
 
-    /// Whether a channel is in the schedule.
+    /// Whether the schedule has the channel `name`.
     pub(super) fn knows_channel(&self, name: &str) -> bool {
         self.channels.has(name)
     }
 
-    /// Whether it knows any listing, and all of them.
+    /// Whether the schedule has rows and no cap was reached.
     pub(super) fn knows_all(&self) -> bool {
         self.rows > 0 && self.codes_beyond == 0 && self.channels.beyond == 0
     }
 
-    /// Whether it reaches to the present.
+    /// Whether the schedule reaches the present.
     pub(super) fn is_alive(&self) -> bool {
         self.on_board > 0
     }
 
-    /// Shops and channels, for the report.
+    /// The numbers of shops and channels, for the report.
     pub(super) fn names(&self) -> (usize, usize) {
         (self.shops.len(), self.channels.len())
     }
 
-    /// Caps that were reached.
+    /// The caps that were reached.
     pub(super) fn caps(&self) -> Vec<Cap> {
         let caps = [
             ("shops", NAMES_MAX, self.shops.beyond),
@@ -254,7 +256,7 @@ impl Schedule {
     }
 }
 
-/// A code without what spreadsheets add to it or take from it: quotes, an equals sign, leading zeros, `.0`.
+/// A code without what spreadsheets add or remove: quotes, an equals sign, leading zeros, `.0`.
 fn bare(id: &str) -> &str {
     let id = id.trim_matches(['=', '"', '\'']);
     let id = id.strip_suffix(".0").unwrap_or(id);

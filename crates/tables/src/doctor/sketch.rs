@@ -1,17 +1,20 @@
-//! What is remembered of rows too many to keep: samples of their hashes, and counters of the commonest. Each has a cap.
+//! Sketches of rows too many to keep: samples of their hashes, and counters of the most common.
+//! Each has a cap.
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 
-/// The hash by which things are remembered; the same in every run. Tables have too many rows for one that withstands an adversary: who makes
-/// hashes meet makes his own rows count as copies.
+/// The hash under which things are remembered; the same in every run. A hash that resists
+/// adversaries would be too slow for tables of this size: whoever makes hashes collide only makes
+/// their own rows count as copies.
 pub(super) fn hash(of: impl Hash) -> u64 {
     let mut mix = Mix(0);
     of.hash(&mut mix);
     mix.finish()
 }
 
-/// Multiplies and folds eight bytes at a time; the constants are those of wyhash and of MurmurHash3's finish.
+/// Multiplies and folds eight bytes at a time; the constants are those of wyhash and of
+/// MurmurHash3's finish.
 struct Mix(u64);
 
 impl Mix {
@@ -51,7 +54,8 @@ impl Hasher for Mix {
     }
 }
 
-/// How often things came, by a sample of them: one in 2^`level`, chosen by its hash, so that all copies of a thing are in it or none.
+/// Counts of repeated things in a sample: one in 2^`level`, chosen by hash, so that all copies of a
+/// thing are in it or none.
 #[derive(Debug)]
 pub(super) struct Copies {
     counts: HashMap<u64, u32>,
@@ -60,12 +64,12 @@ pub(super) struct Copies {
 }
 
 impl Copies {
-    /// Holds at most `most` hashes.
+    /// An empty sample of at most `most` hashes.
     pub(super) fn new(most: usize) -> Self {
         Self { counts: HashMap::new(), level: 0, most }
     }
 
-    /// Counts one more, and says whether it is a copy of one before.
+    /// Counts one more, and returns whether it is a copy of an earlier one.
     pub(super) fn add(&mut self, hash: u64) -> bool {
         if hash.trailing_zeros() < self.level {
             return false;
@@ -81,12 +85,12 @@ impl Copies {
         is_copy
     }
 
-    /// Things that differ, as the sample tells it.
+    /// An estimate of the number of distinct things.
     pub(super) fn distinct(&self) -> u64 {
         (self.counts.len() as u64) << self.level
     }
 
-    /// Copies of things that came before, as the sample tells it.
+    /// An estimate of the number of copies.
     pub(super) fn repeats(&self) -> u64 {
         self.counts.values().map(|&count| u64::from(count).saturating_sub(1)).sum::<u64>() << self.level
     }
@@ -97,11 +101,12 @@ impl Copies {
     }
 }
 
-/// What a counter comes to before an example is kept: most users come and go.
+/// The count from which an example is kept: most users come and go.
 const EXAMPLED: u64 = 16;
 
-/// The commonest of a stream by the counters of Misra and Gries ("Finding repeated elements", 1982): with `most` counters each
-/// count is too low by at most one in `most` of the stream.
+/// The most common items of a stream, by the counters of Misra and Gries ("Finding repeated
+/// elements", 1982): with `most` counters, each count is too low by at most one in `most` of the
+/// stream.
 #[derive(Debug)]
 pub(super) struct Commonest<E> {
     counters: HashMap<u64, (u64, Option<E>)>,
@@ -109,12 +114,13 @@ pub(super) struct Commonest<E> {
 }
 
 impl<E> Commonest<E> {
-    /// Has `most` counters.
+    /// An empty set of `most` counters.
     pub(super) fn new(most: usize) -> Self {
         Self { counters: HashMap::new(), most }
     }
 
-    /// Counts one more; `example` is what is kept of it once its counter has come to [`EXAMPLED`].
+    /// Counts one more; `example` makes the example that is kept once its counter reaches
+    /// [`EXAMPLED`].
     pub(super) fn add(&mut self, hash: u64, example: impl FnOnce() -> E) {
         if let Some((count, kept)) = self.counters.get_mut(&hash) {
             *count += 1;
@@ -131,7 +137,7 @@ impl<E> Commonest<E> {
         }
     }
 
-    /// The commonest that has an example, and at least how often it came.
+    /// The most common item that has an example, and a lower bound on its count.
     pub(super) fn first(&self) -> Option<(u64, &E)> {
         let first = self.counters.iter().max_by_key(|(hash, (count, _))| (*count, **hash));
         first.and_then(|(_, (count, example))| Some((*count, example.as_ref()?)))
@@ -147,7 +153,7 @@ mod tests {
         let mut copies = Copies::new(1_000);
         for round in 0..3 {
             for thing in 0..40_000_u32 {
-                // A quarter comes a second and a third time.
+                // A quarter come a second and a third time.
                 if round == 0 || thing % 4 == 0 {
                     copies.add(hash(thing));
                 }

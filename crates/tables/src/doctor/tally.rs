@@ -1,4 +1,5 @@
-//! Counts by column: the forms that values came in, with examples, and where the first of each repair and reason stands.
+//! Counts by column: the forms of values, with examples, and the place of the first example of each
+//! repair and reason.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,25 +14,26 @@ use crate::reject::Reason;
 use crate::value::Value;
 use crate::{Column, Fault, MAX_COLUMNS, Place};
 
-/// Examples of each form.
+/// Examples kept per form.
 const EXAMPLES: usize = 3;
-/// Values of a form among which examples are looked for one by one; further on every power of two is looked at.
+/// Values of a form that are all considered as examples; beyond that, every power of two is.
 const LOOKED_AT: u64 = 1_000;
-/// Rows of a file without one that can be used, from which on that is told.
+/// Fewest rows of a file without a usable one that are reported.
 const BARREN_ROWS: u64 = 10;
-/// Files that are named as barren.
+/// Barren files named.
 const BARREN_FILES: usize = 100;
 
-/// A value, and where it stands.
+/// A value and its place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Example {
-    /// The start of the value; `null` where there is none to show. Letters and digits of users' ids are masked.
+    /// The start of the value; `null` if there is nothing to show. Letters and digits of user ids
+    /// are masked.
     pub value: Option<String>,
     /// The file.
     pub file: String,
-    /// The row in it, from 1.
+    /// The row in the file, from 1.
     pub row: u64,
-    /// The line a row of text begins on, from 1.
+    /// The line on which a text row begins, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
 }
@@ -43,17 +45,17 @@ pub(super) struct FormCount {
     pub(super) examples: Vec<String>,
 }
 
-/// How the values of a row came.
+/// How the values of a row were written.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Spelled {
     /// The form of each column.
     pub(super) forms: [Form; MAX_COLUMNS],
-    /// A bit for each column whose value was there and is used.
+    /// A bit for each column whose value was present and is used.
     pub(super) filled: u32,
 }
 
 impl Spelled {
-    /// The form of the column at a position.
+    /// The form of the column at position `column`.
     pub(super) fn form(&self, column: usize) -> Form {
         self.forms.get(column).copied().unwrap_or_default()
     }
@@ -63,12 +65,12 @@ impl Spelled {
 #[derive(Debug)]
 pub(super) struct Tally {
     pub(super) columns: &'static [Column],
-    /// Columns of users' ids, of which no example is shown in clear.
+    /// Columns of user ids, whose examples are never shown in clear.
     private: u32,
     file: String,
     file_rows: u64,
     file_kept: u64,
-    /// Files of which no row could be used, with their rows.
+    /// Files without a usable row, with their numbers of rows.
     pub(super) barren: Vec<(String, u64)>,
     pub(super) forms: Vec<[FormCount; Form::ALL.len()]>,
     pub(super) repairs: BTreeMap<(usize, Repair), Example>,
@@ -76,7 +78,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Counts what `columns` have; of those named `private` examples are masked.
+    /// An empty tally of `columns`; examples of those named in `private` are masked.
     pub(super) fn new(columns: &'static [Column], private: &[&str]) -> Self {
         let private = (0..).zip(columns).filter(|(_, column)| private.contains(&column.name));
         Self {
@@ -92,13 +94,13 @@ impl Tally {
         }
     }
 
-    /// The rows that follow are of another file.
+    /// Begins the rows of another file.
     pub(super) fn begin_file(&mut self, path: &Path) {
         self.end_file();
         self.file = path.display().to_string();
     }
 
-    /// The file at hand has ended.
+    /// Ends the current file.
     pub(super) fn end_file(&mut self) {
         if self.file_rows >= BARREN_ROWS && self.file_kept == 0 && self.barren.len() < BARREN_FILES {
             self.barren.push((std::mem::take(&mut self.file), self.file_rows));
@@ -106,7 +108,7 @@ impl Tally {
         (self.file_rows, self.file_kept) = (0, 0);
     }
 
-    /// Counts a row that is used.
+    /// Counts a usable row.
     pub(super) fn kept(&mut self, place: Place, values: &[Value<'_>], repairs: &[(usize, Repair)]) -> Spelled {
         self.file_kept += 1;
         let mut spelled = self.values(values);
@@ -122,7 +124,7 @@ impl Tally {
         spelled
     }
 
-    /// Counts a row that was set aside.
+    /// Counts a rejected row.
     pub(super) fn set_aside(&mut self, place: Place, values: &[Value<'_>], fault: &Fault) {
         self.values(values);
         let key = (fault.field, fault.reason);
@@ -135,7 +137,7 @@ impl Tally {
         }
     }
 
-    /// A value of a column as an example, with its place.
+    /// A column's value as an example, with its place.
     pub(super) fn example(&self, place: Place, column: usize, value: Option<&Value<'_>>) -> Example {
         let value = value.and_then(Value::excerpt).filter(|value| !value.is_empty());
         let value = value.map(|value| if self.is_private(column) { masked(&value) } else { value });
@@ -172,7 +174,7 @@ impl Tally {
 
 impl FormCount {
     fn add(&mut self, value: &Value<'_>, is_private: bool) {
-        // Most columns repeat themselves: what is there already is not written out again.
+        // Most columns repeat themselves: known examples are not formatted again.
         if !is_private && value.as_text().is_some_and(|text| self.examples.iter().any(|example| example == text)) {
             return;
         }
@@ -184,7 +186,7 @@ impl FormCount {
     }
 }
 
-/// Whether a repair leaves nothing of the value.
+/// Whether a repair drops the value.
 pub(super) fn is_loss(repair: Repair) -> bool {
     matches!(
         repair,
@@ -193,13 +195,15 @@ pub(super) fn is_loss(repair: Repair) -> bool {
             | Repair::OutOfRange
             | Repair::TooLong
             | Repair::BelowPrice
+            | Repair::NotOfAPurchase
             | Repair::EndBeforeStart
             | Repair::EndTooFar
             | Repair::NotAWebAddress
     )
 }
 
-/// The look of a user's id without the id: each letter `a`, each digit `9`. What is nobody's is shown as it is.
+/// The shape of a user id without the id: each letter becomes `a`, each digit `9`. An id that means
+/// nobody is shown as it is.
 pub(super) fn masked(id: &str) -> String {
     if is_nobody(id) {
         return id.to_owned();
@@ -225,7 +229,7 @@ mod tests {
 
     #[test]
     fn whatever_drops_a_value_is_a_loss() {
-        for repair in Repair::ALL {
+        for &repair in Repair::ALL {
             assert_eq!(is_loss(repair), repair.as_str().ends_with("dropped"), "{repair}");
         }
     }

@@ -1,4 +1,4 @@
-//! Numbers and flags as files have them.
+//! Parsers of numbers and flags, as files write them.
 
 use std::borrow::Cow;
 
@@ -6,23 +6,23 @@ use sinsang_core::text::is_null_text;
 
 use super::Value;
 
-/// A number as a field gives it.
+/// A number as a field has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Number {
-    /// A whole number; `rounded` where the field held a fraction.
+    /// An integer; `rounded` if the field had a fraction.
     Whole {
-        /// The number, held at the ends of the range.
+        /// The number, clamped to the range.
         number: i64,
         /// Whether a fraction was rounded away.
         rounded: bool,
     },
-    /// The field holds nothing, or a NaN.
+    /// The field is empty, or NaN.
     Missing,
-    /// The field holds something else.
+    /// The field has something else.
     Unreadable,
 }
 
-/// What a number is of: which words may stand around it.
+/// The unit of a number, which decides the words allowed around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
     /// Won: `49,900원`, `₩49,900`, `\49,900`, `4만 9,900원`.
@@ -32,7 +32,7 @@ pub enum Measure {
 }
 
 impl Measure {
-    /// What may stand before the number.
+    /// Words allowed before the number.
     const fn before(self) -> &'static [&'static str] {
         match self {
             // A backslash is the won sign in CP949 and in Korean fonts.
@@ -43,7 +43,7 @@ impl Measure {
         }
     }
 
-    /// What may stand behind it. `~` says that options cost more.
+    /// Words allowed after it. `~` means that options cost more.
     const fn behind(self) -> &'static [&'static str] {
         match self {
             Self::Won => &["~", "원", "KRW", "won", "₩", "￦"],
@@ -66,7 +66,7 @@ impl Measure {
     }
 }
 
-/// Reads a count or an amount of won: a number, or a text in which one stands among the words that go with it.
+/// Parses a count or an amount in won: a number, or a text with one among the words of its unit.
 pub fn parse_number(value: &Value<'_>, measure: Measure) -> Number {
     match value {
         Value::Missing => Number::Missing,
@@ -81,7 +81,7 @@ pub fn parse_number(value: &Value<'_>, measure: Measure) -> Number {
     }
 }
 
-/// Full-width forms of ASCII as ASCII: `４９，９００` is `49,900`.
+/// Converts full-width forms of ASCII to ASCII: `４９，９００` becomes `49,900`.
 pub(super) fn narrow(text: &str) -> Cow<'_, str> {
     const APART: u32 = 0xff01 - 0x21;
     let is_wide = |c: char| matches!(c, '\u{ff01}'..='\u{ff5d}');
@@ -107,10 +107,10 @@ fn real(number: f64) -> Number {
 }
 
 fn number_text(text: &str, measure: Measure) -> Number {
-    // Most are digits alone, and no word stands around them.
+    // Most are only digits, without words around them.
     let text = if text.bytes().all(|byte| byte.is_ascii_digit()) { text } else { bare(text, measure) };
     let text = match (measure, text.strip_suffix(')').and_then(|text| text.split_once('('))) {
-        // `(1,234)`, and behind a rating.
+        // `(1,234)`, also after a rating.
         (Measure::Count, Some((before, inside))) if before.is_empty() || is_rating(before) => bare(inside, measure),
         _ => text,
     };
@@ -131,11 +131,11 @@ fn number_text(text: &str, measure: Measure) -> Number {
     if !plain.bytes().all(|b| b.is_ascii_digit()) {
         return Number::Unreadable;
     }
-    // More digits than an i128 holds are out of any range that is asked for.
+    // Numbers beyond an `i128` are beyond every range in use.
     plain.parse::<i128>().map_or(whole(i128::MAX * i128::from(sign)), |number| whole(number * i128::from(sign)))
 }
 
-/// `text` without the words that stand around a number of `measure`.
+/// `text` without the words around a number of `measure`.
 fn bare(text: &str, measure: Measure) -> &str {
     let mut text = text.trim();
     while let Some(rest) = measure.before().iter().find_map(|word| without_start(text, word)) {
@@ -157,14 +157,14 @@ fn without_end<'t>(text: &'t str, word: &str) -> Option<&'t str> {
     end.eq_ignore_ascii_case(word).then_some(rest)
 }
 
-/// `★4.8`, `4.8/5`.
+/// Whether `text` is a rating: `★4.8`, `4.8/5`.
 fn is_rating(text: &str) -> bool {
     let text = text.trim().trim_start_matches(['★', '⭐', ' ']);
     let text = text.strip_suffix("/5").unwrap_or(text);
     matches!(text.as_bytes(), [b'0'..=b'5', b'.', b'0'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit))
 }
 
-/// `1.2만`, `4만 9,900`, `3천`, `1.2k`.
+/// Parses a scaled number: `1.2만`, `4만 9,900`, `3천`, `1.2k`.
 fn scaled(digits: &str) -> Option<f64> {
     const UNITS: [(char, f64); 4] = [('만', 10_000.0), ('천', 1_000.0), ('k', 1_000.0), ('K', 1_000.0)];
     let (mut rest, mut sum) = (digits, 0.0);
@@ -177,11 +177,11 @@ fn scaled(digits: &str) -> Option<f64> {
         }
     }
     let rest = if rest.is_empty() { 0.0 } else { ungrouped(rest)?.parse::<f64>().ok()? };
-    // Scaled parts are sums of decimals: to the hundredth there is nothing but the error of floats.
+    // Scaled parts are sums of decimals: beyond hundredths there are only floating-point errors.
     (rest < least && sum.is_finite()).then(|| ((sum + rest) * 100.0).round() / 100.0)
 }
 
-/// The digits without their commas, where those stand at thousands.
+/// The digits without their commas, if those are at thousands.
 fn ungrouped(digits: &str) -> Option<Cow<'_, str>> {
     if !digits.contains(',') {
         return Some(Cow::Borrowed(digits));
@@ -193,7 +193,7 @@ fn ungrouped(digits: &str) -> Option<Cow<'_, str>> {
     (aligned && !fraction.contains(',')).then(|| Cow::Owned(digits.replace(',', "")))
 }
 
-/// Reads a flag: true, false, t, f, 1, 0, yes, no, y, n in any case, and 1.0 and 0.0.
+/// Parses a flag: true, false, t, f, 1, 0, yes, no, y, n in any case, and 1.0 and 0.0.
 pub fn parse_flag(value: &Value<'_>) -> Option<bool> {
     match value {
         Value::Flag(flag) => Some(*flag),

@@ -1,10 +1,10 @@
-//! Texts that stand where something is not known: titles, codes, brands.
+//! Placeholders for unknown values: in titles, codes and brands.
 
 use sinsang_core::text::is_null_text;
 
 use super::is_alphanumeric;
 
-/// Whether a title, once clean, stands where a product will be: 상품준비중, [방송상품 미정], TBD.
+/// Whether a cleaned title is a placeholder for a product: 상품준비중, [방송상품 미정], TBD.
 pub fn is_title_placeholder(text: &str) -> bool {
     const HEADS: [&str; 6] = ["방송", "편성", "판매", "해당", "신규", "상품명"];
     const SAID: [&str; 14] = [
@@ -32,7 +32,7 @@ pub fn is_title_placeholder(text: &str) -> bool {
     said(ends) || HEADS.iter().any(|head| ends.strip_prefix(head).is_some_and(said))
 }
 
-/// Whether a text, once clean, is a placeholder for "no brand". 노브랜드 and No Brand are a brand.
+/// Whether a cleaned text is a placeholder for "no brand". 노브랜드 and No Brand are a brand.
 pub fn is_brand_placeholder(text: &str) -> bool {
     const PLACEHOLDERS: [&str; 22] = [
         "없음",
@@ -65,9 +65,10 @@ pub fn is_brand_placeholder(text: &str) -> bool {
     PLACEHOLDERS.contains(&bare.as_str()) || (bare.is_ascii() && bare != "nobrand" && says_there_is_no_brand(text))
 }
 
-/// Whether a text says in English that no brand is known, by nothing but words that go with it: `[No brand names found.]`, `Brand: not specified`, `Unbranded`.
+/// Whether a text says in English that the brand is unknown, in no other words:
+/// `[No brand names found.]`, `Brand: not specified`, `Unbranded`.
 fn says_there_is_no_brand(text: &str) -> bool {
-    /// Each of them by itself says so.
+    /// Words that say so alone.
     const SAID: [&str; 9] = ["unknown", "unbranded", "generic", "etc", "other", "others", "unspecified", "tbd", "tba"];
     const DENIED: [&str; 3] = ["no", "not", "none"];
     const BESIDE: [&str; 21] = [
@@ -93,7 +94,7 @@ fn says_there_is_no_brand(text: &str) -> bool {
         "for",
         "item",
     ];
-    /// Words that alone beside a denial may be a brand's name.
+    /// Words that, alone beside a denial, may be a brand's name.
     const LOOSE: [&str; 5] = ["name", "names", "is", "was", "for"];
     let (mut is_said, mut is_denied, mut is_about) = (false, false, false);
     for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {

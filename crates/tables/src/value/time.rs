@@ -1,4 +1,4 @@
-//! Times as files have them: texts of many spellings, and numbers that count.
+//! Parsers of times as files write them: texts of many spellings, and numeric timestamps.
 
 use std::fmt;
 
@@ -8,16 +8,16 @@ use sinsang_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UnixMillis};
 use super::Zone;
 use super::number::narrow;
 
-/// What of a time is written.
+/// The written part of a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
     /// An instant.
     At(UnixMillis),
-    /// A date and a clock's time in some zone: milliseconds from 1970 on as if it were UTC.
+    /// A date and a clock time in an unknown zone: milliseconds since 1970 as if it were UTC.
     Local(i64),
-    /// A date: milliseconds from 1970 on to its midnight, as if it were UTC.
+    /// A date: milliseconds from 1970 to its midnight, as if it were UTC.
     Date(i64),
-    /// A clock's time: milliseconds from midnight, up to 30 hours for broadcast hours.
+    /// A clock time: milliseconds from midnight, up to 30 hours for broadcast hours.
     Clock(i64),
 }
 
@@ -39,36 +39,36 @@ impl fmt::Display for Written {
     }
 }
 
-/// How a time was read that can be read in one way only by those who know.
+/// How a numeric time was interpreted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counted {
-    /// Seconds, or thousandths, millionths or milliardths of them, since 1970.
+    /// Seconds, milliseconds, microseconds or nanoseconds since 1970.
     SinceEpoch,
-    /// Days since 1899-12-30, as spreadsheets count them.
+    /// Days since 1899-12-30, a spreadsheet's day count.
     Serial,
 }
 
-/// A time that was read.
+/// A parsed time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Time {
-    /// What is written.
+    /// The written part.
     pub written: Written,
-    /// How long it lasts, in milliseconds, where an end is written beside it: `10:00 ~ 11:00`.
+    /// Duration in milliseconds, if an end is written beside it: `10:00 ~ 11:00`.
     pub lasts_ms: Option<i64>,
-    /// Whether the hour was 24 to 29: the next day's small hours.
+    /// Whether the hour was 24 to 29, so the time is after midnight.
     pub past_midnight: bool,
-    /// How it was read, where it is a number.
+    /// How it was interpreted, if it is a number.
     pub counted: Option<Counted>,
 }
 
 impl Time {
-    /// A time of what is written and nothing else.
+    /// A time with only a written part.
     pub(crate) fn of(written: Written) -> Self {
         Self { written, lasts_ms: None, past_midnight: false, counted: None }
     }
 }
 
-/// Reads a time out of a text: RFC 3339 and what `docs/input.md` lists beside it. `None` where it is none.
+/// Parses a time in RFC 3339 or in another format of `docs/input.md`; `None` if it is not a time.
 pub fn parse_time(text: &str) -> Option<Time> {
     let text = text.trim();
     match UnixMillis::parse_rfc3339(text) {
@@ -77,7 +77,8 @@ pub fn parse_time(text: &str) -> Option<Time> {
     }
 }
 
-/// Reads a time out of a whole number: `20261122203000`, or what counts from 1970 on. Its digits tell which: of seconds there are ten until the year 2286.
+/// Parses a time from an integer: `20261122203000`, or a count since 1970. The number of digits
+/// decides: seconds have ten until the year 2286.
 pub fn whole_time(number: i128) -> Option<Time> {
     if number < 0 {
         return None;
@@ -96,17 +97,18 @@ pub fn whole_time(number: i128) -> Option<Time> {
     })
 }
 
-/// Days from 1899-12-30, the spreadsheets' first, to 1970.
+/// Days from 1899-12-30, the spreadsheets' epoch, to 1970.
 const SERIAL_EPOCH: f64 = 25_569.0;
-/// Days that spreadsheets give the years 1990 to 2100.
+/// The day counts of spreadsheets for the years 1990 to 2100.
 const SERIALS: std::ops::Range<f64> = 32_874.0..73_416.0;
 
-/// Reads a time out of a number with a fraction: a spreadsheet's days, or seconds since 1970.
+/// Parses a time from a number with a fraction: a spreadsheet's days, or seconds since 1970.
 pub fn real_time(number: f64) -> Option<Time> {
     #[expect(clippy::cast_possible_truncation, reason = "a cast from float holds at the ends of the range")]
     let whole = |number: f64| number.round() as i64;
     if SERIALS.contains(&number) {
-        // To the second: a day's fraction has no more to tell in 15 digits, and Excel shows none.
+        // Rounded to the second: a day's fraction in 15 digits has no more precision, and Excel
+        // shows no more.
         let seconds = whole((number - SERIAL_EPOCH) * 86_400.0);
         let written =
             if number.fract() == 0.0 { Written::Date } else { Written::Local }(seconds.checked_mul(SECOND_MS)?);
@@ -123,7 +125,7 @@ pub fn real_time(number: f64) -> Option<Time> {
     Some(Time { counted: Some(Counted::SinceEpoch), ..Time::of(Written::At(UnixMillis(whole(ms)))) })
 }
 
-/// `20261122203000`, with thousandths or without seconds; `20261122` is a date.
+/// Parses `20261122203000`, with milliseconds or without seconds; `20261122` is a date.
 fn compact(digits: &str) -> Option<Time> {
     if !matches!(digits.len(), 8 | 12 | 14 | 17) {
         return None;
@@ -137,7 +139,7 @@ fn compact(digits: &str) -> Option<Time> {
     Some(Time { past_midnight: clock >= DAY_MS, ..Time::of(Written::Local(date + clock)) })
 }
 
-/// `Sun, 22 Nov 2026 11:00:00 GMT`.
+/// Parses `Sun, 22 Nov 2026 11:00:00 GMT`.
 fn rfc_2822(text: &str) -> Option<Time> {
     let at = DateTime::parse_from_rfc2822(text).ok()?;
     Some(Time::of(Written::At(UnixMillis(at.timestamp_millis()))))
@@ -163,14 +165,14 @@ fn parse_other(text: &str) -> Option<Time> {
     let clock = rest.clock(date.is_some())?;
     let is_halved = rest.is_halved;
     let lasts_ms = rest.until(date.is_some()).map(|until| match (until - clock).rem_euclid(DAY_MS) {
-        // `오후 1:00 ~ 2:00` says once which half of the day it is.
+        // `오후 1:00 ~ 2:00` gives the half of the day once.
         lasts if is_halved && lasts >= HALF_DAY_MS => lasts - HALF_DAY_MS,
         lasts => lasts,
     });
     rest.spaces();
     let zone = match rest.rest {
         "" => None,
-        // Java writes the zone's name behind the offset.
+        // Java writes the zone's name after the offset.
         named => Some(Zone::parse(named.split_once('[').map_or(named, |(offset, _)| offset))?),
     };
     let written = match (date, zone) {
@@ -184,10 +186,10 @@ fn parse_other(text: &str) -> Option<Time> {
 
 const HALF_DAY_MS: i64 = 12 * HOUR_MS;
 
-/// The part of a time that is still to be read.
+/// The unread rest of a time's text.
 struct Cursor<'a> {
     rest: &'a str,
-    /// Whether a clock's half of the day was written.
+    /// Whether a clock had its half of the day.
     is_halved: bool,
 }
 
@@ -233,7 +235,7 @@ impl<'a> Cursor<'a> {
         (count >= least).then_some(number)
     }
 
-    /// A date of digits with `mark` between them, or none.
+    /// Reads a date of digits with `mark` between them, or with nothing if `None`.
     fn date_of(&mut self, year_digits: usize, mark: Option<char>) -> Option<i64> {
         let year = self.digits(year_digits, 4)?;
         let least = if mark.is_some() { 1 } else { 2 };
@@ -248,7 +250,8 @@ impl<'a> Cursor<'a> {
         midnight(year, month, day)
     }
 
-    /// `2026-11-22`, `2026.11.22`, `2026. 11. 22.`, `2026/11/22`, `2026년 11월 22일`, `20261122`; where it is none, nothing is read.
+    /// Reads `2026-11-22`, `2026.11.22`, `2026. 11. 22.`, `2026/11/22`, `2026년 11월 22일`,
+    /// `20261122`; if it is not a date, reads nothing.
     fn date(&mut self) -> Option<i64> {
         let whole = self.rest;
         let after_year = whole.get(4..)?.chars().next()?;
@@ -279,7 +282,7 @@ impl<'a> Cursor<'a> {
         midnight(year, month, day)
     }
 
-    /// `(일)`, ` 일요일`, `(Sun)` behind a date.
+    /// Skips `(일)`, ` 일요일`, `(Sun)` after a date.
     fn weekday(&mut self) {
         const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
         let before = self.rest;
@@ -293,7 +296,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// `20:30`, `20:30:00.123`, `오후 8:30`, `8:30 PM`, `20시 30분`, and behind a date `203000`.
+    /// Reads `20:30`, `20:30:00.123`, `오후 8:30`, `8:30 PM`, `20시 30분`, and after a date `203000`.
     fn clock(&mut self, is_dated: bool) -> Option<i64> {
         let half = self.half_before();
         let hour = self.digits(1, 2)?;
@@ -328,7 +331,7 @@ impl<'a> Cursor<'a> {
         Some(hour * HOUR_MS + rest_ms)
     }
 
-    /// The clock of digits that stand close together: hours and minutes, with seconds and thousandths or without.
+    /// Reads a clock of consecutive digits: hours and minutes, optionally seconds and milliseconds.
     fn compact_clock(&mut self) -> Option<i64> {
         let (hour, minute) = (self.digits(2, 2)?, self.digits(2, 2)?);
         let second = self.digits(2, 2).unwrap_or(0);
@@ -336,7 +339,7 @@ impl<'a> Cursor<'a> {
         (hour <= 29).then_some(hour * HOUR_MS + rest_of_hour(minute, second)? + ms)
     }
 
-    /// `30분 5초`, `30분`, or nothing.
+    /// Reads `30분 5초`, `30분`, or nothing.
     fn korean_minutes(&mut self) -> Option<i64> {
         let before = self.rest;
         self.spaces();
@@ -354,7 +357,7 @@ impl<'a> Cursor<'a> {
         rest_of_hour(minute, second.unwrap_or(0))
     }
 
-    /// Thousandths, of however many digits.
+    /// Reads a fraction of any number of digits as milliseconds.
     fn fraction(&mut self) -> Option<i64> {
         let (mut ms, mut scale, mut count) = (0, 100, 0);
         while let Some(digit) = self.digits(1, 1) {
@@ -365,7 +368,7 @@ impl<'a> Cursor<'a> {
         (count > 0).then_some(ms)
     }
 
-    /// Whether the clock is of the later half of the day, by what stands before it.
+    /// Reads the half of the day before a clock; `true` for the afternoon.
     fn half_before(&mut self) -> Option<bool> {
         let half = self.half();
         if half.is_some() {
@@ -374,7 +377,7 @@ impl<'a> Cursor<'a> {
         half
     }
 
-    /// ... or behind it.
+    /// Reads the half of the day after a clock.
     fn half_after(&mut self) -> Option<bool> {
         let before = self.rest;
         self.spaces();
@@ -391,7 +394,8 @@ impl<'a> Cursor<'a> {
         HALVES.into_iter().find(|(word, _)| self.take_word(word)).map(|(_, is_late)| is_late)
     }
 
-    /// The clock's time behind a mark of duration. Behind a date a hyphen close to the time begins an offset.
+    /// Reads the clock time after a range mark. After a date, a hyphen right after the time begins
+    /// an offset.
     fn until(&mut self, is_dated: bool) -> Option<i64> {
         let before = self.rest;
         self.spaces();
@@ -421,187 +425,4 @@ fn rest_of_hour(minute: i64, second: i64) -> Option<i64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn at(text: &str) -> UnixMillis {
-        UnixMillis::parse_rfc3339(text).unwrap()
-    }
-
-    /// The milliseconds of a local time, as if it were UTC.
-    fn local(text: &str) -> i64 {
-        at(&format!("{text}Z")).0
-    }
-
-    #[test]
-    fn instants_of_every_spelling() {
-        let evening = at("2026-11-22T20:00:00+09:00");
-        for text in [
-            // RFC 3339 and its kin; ISO 8601's basic form; PostgreSQL, BigQuery, Snowflake, Trino, Java, mail.
-            "2026-11-22T20:00:00+09:00",
-            "2026-11-22T11:00:00Z",
-            "2026-11-22T11:00Z",
-            "20261122T110000Z",
-            "2026-11-22 11:00:00+00",
-            "2026-11-22 20:00:00.000 +0900",
-            "2026-11-22 11:00:00 UTC",
-            "2026-11-22 11:00:00.000000 UTC",
-            "2026-11-22 11:00 GMT",
-            "2026-11-22 20:00:00 KST",
-            "2026-11-22 20:00:00.000 Asia/Seoul",
-            "2026-11-22T20:00:00+09:00[Asia/Seoul]",
-            "2026-11-22 20:00 UTC+9",
-            "2026-11-21T44:00:00Z",
-            "Sun, 22 Nov 2026 11:00:00 GMT",
-            // What counts from 1970 on.
-            "1795345200",
-            "1795345200000",
-            "1795345200000000",
-            "1795345200000000000",
-            "1795345200.0",
-        ] {
-            let expected = if text.contains("T44") { None } else { Some(evening) };
-            let read = parse_time(text).map(|time| time.written);
-            assert_eq!(read, expected.map(Written::At), "{text}");
-        }
-    }
-
-    #[test]
-    fn local_times_of_every_spelling() {
-        for text in [
-            "2026-11-22T20:00:00",
-            "2026-11-22 20:00",
-            "2026-11-22 20:00:00.000",
-            "2026-11-22 20:00:00,000",
-            "2026.11.22 20:00",
-            "2026. 11. 22 오후 8:00:00",
-            "2026. 11. 22. 20:00",
-            "2026/11/22 20:00:00",
-            "2026/11/22  20:00",
-            "2026-11-22 오후 8:00",
-            "2026-11-22 오후 08:00:00",
-            "2026-11-22 8:00:00 PM",
-            "2026-11-22 8:00pm",
-            "2026년 11월 22일 20시 00분",
-            "2026년11월22일 오후 8시",
-            "2026년 11월 22일(일) 20:00",
-            "2026-11-22(일) 20:00",
-            "2026-11-22 (Sun) 20:00",
-            "2026.11.22 일요일 20:00",
-            "20261122200000",
-            "202611222000",
-            "20261122200000000",
-            "20261122 200000",
-            "20261122 20:00",
-            "20261122T200000",
-            "２０２６－１１－２２　２０：００",
-        ] {
-            let time = parse_time(text);
-            assert_eq!(time.map(|time| time.written), Some(Written::Local(local("2026-11-22T20:00:00"))), "{text}");
-        }
-        // A quarter of an hour, as a spreadsheet counts days.
-        let serial = parse_time("46348.833333333336").unwrap();
-        assert_eq!(
-            (serial.written, serial.counted),
-            (Written::Local(local("2026-11-22T20:00:00")), Some(Counted::Serial))
-        );
-        assert_eq!(whole_time(20_261_122_200_000).unwrap().written, Written::Local(local("2026-11-22T20:00:00")));
-        assert_eq!(real_time(20_261_122_200_000.0).unwrap().written, Written::Local(local("2026-11-22T20:00:00")));
-        assert_eq!(real_time(1_795_345_200.25).unwrap().written, Written::At(at("2026-11-22T20:00:00.25+09:00")));
-        for (text, expected) in [
-            ("2026-11-22 25:10", "2026-11-23T01:10:00"),
-            ("2026.11.22 25:10", "2026-11-23T01:10:00"),
-            ("20261122251000", "2026-11-23T01:10:00"),
-            ("2028-02-28 29:59:59", "2028-02-29T05:59:59"),
-            ("2026-11-22 오전 12:30", "2026-11-22T00:30:00"),
-            ("2026-11-22 12:30 PM", "2026-11-22T12:30:00"),
-        ] {
-            let time = parse_time(text).unwrap();
-            assert_eq!(time.written, Written::Local(local(expected)), "{text}");
-            assert_eq!(time.past_midnight, text.contains("25") || text.contains("29:"), "{text}");
-        }
-        assert!(parse_time("2026-11-22T25:10:00.25+09:00").unwrap().past_midnight);
-    }
-
-    #[test]
-    fn parts_of_times_are_told_from_whole_ones() {
-        let clock = |hours: i64, minutes: i64| Written::Clock(hours * HOUR_MS + minutes * MINUTE_MS);
-        let day = Written::Date(local("2026-11-22T00:00:00"));
-        let hours = |hours: i64| Some(hours * HOUR_MS);
-        for (text, written, lasts_ms) in [
-            ("20:30", clock(20, 30), None),
-            ("25:10", clock(25, 10), None),
-            ("오후 8:30", clock(20, 30), None),
-            ("20시", clock(20, 0), None),
-            ("10:00 ~ 11:00", clock(10, 0), hours(1)),
-            ("10:00~11:00", clock(10, 0), hours(1)),
-            ("10:00-11:00", clock(10, 0), hours(1)),
-            ("10:00 – 12:00", clock(10, 0), hours(2)),
-            ("23:00 ～ 01:00", clock(23, 0), hours(2)),
-            ("24:00 ~ 25:00", clock(24, 0), hours(1)),
-            ("오후 1:00 ~ 2:00", clock(13, 0), hours(1)),
-            ("오전 11:00 ~ 오후 1:00", clock(11, 0), hours(2)),
-            ("2026-11-22 20:00 ~ 21:00", Written::Local(local("2026-11-22T20:00:00")), hours(1)),
-            ("2026-11-22", day, None),
-            ("2026. 11. 22.", day, None),
-            ("20261122", day, None),
-            ("2026년 11월 22일 (일)", day, None),
-            ("2026-11-22 20:00-05:00", Written::At(at("2026-11-22T20:00:00-05:00")), None),
-            ("2026-11-22 20:00 -05:00", Written::At(at("2026-11-22T20:00:00-05:00")), None),
-        ] {
-            let time = parse_time(text).unwrap();
-            assert_eq!((time.written, time.lasts_ms), (written, lasts_ms), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_time_or_may_be_two_is_none() {
-        for bad in [
-            "",
-            "2026-11/22 10:00",
-            "2026-11-22T30:00:00+09:00",
-            "2026-11-22T25:60:00+09:00",
-            "2026-02-30 10:00",
-            "2026-13-01 10:00",
-            "2026-11-22T25:10:00+24:00",
-            "2026-11-22T25:10:00.+09:00",
-            "2026-11-22 10:00 IST",
-            "2026-11-22 오전 13:00",
-            "2026-11-22 13:00 AM",
-            "2026-11-22 10",
-            "11/22/2026 20:00",
-            "22.11.2026 20:00",
-            "11-22 20:00",
-            "11월 22일 저녁",
-            "10:00 ~",
-            "10:00 Asia/Seoul",
-            "179534520",
-            "12345",
-            "0x12",
-            "-1795345200",
-            "어제",
-        ] {
-            assert_eq!(parse_time(bad), None, "{bad}");
-        }
-        for bad in [f64::NAN, f64::INFINITY, -1.0, 0.5, 1e300, 179_534_520.5] {
-            assert_eq!(real_time(bad), None, "{bad}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn every_second_is_read_from_every_way_to_write_it(seconds in 631_152_000_i64..4_102_444_800) {
-            let local = DateTime::from_timestamp_millis(seconds * SECOND_MS).unwrap().naive_utc();
-            let kst = UnixMillis(seconds * SECOND_MS - 9 * HOUR_MS);
-            for format in ["%Y-%m-%d %H:%M:%S", "%Y%m%d%H%M%S", "%Y. %-m. %-d. %p %-I:%M:%S", "%Y년 %-m월 %-d일 %-H시 %-M분 %-S초", "%Y/%m/%d %H:%M:%S"] {
-                let text = local.format(format).to_string();
-                prop_assert_eq!(parse_time(&text).map(|time| time.written), Some(Written::Local(seconds * SECOND_MS)), "{}", text);
-            }
-            for format in ["%Y-%m-%dT%H:%M:%S%.3f+09:00", "%Y-%m-%d %H:%M:%S KST", "%Y%m%dT%H%M%S+0900"] {
-                let text = local.format(format).to_string();
-                prop_assert_eq!(parse_time(&text).map(|time| time.written), Some(Written::At(kst)), "{}", text);
-            }
-        }
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! The zone that a time without an offset is of.
+//! The zone of a time without an offset.
 
 use std::fmt;
 use std::str::FromStr as _;
@@ -7,23 +7,24 @@ use chrono::{DateTime, MappedLocalTime, NaiveDateTime, TimeDelta, TimeZone as _}
 use chrono_tz::Tz;
 use sinsang_core::time::{HOUR_MS, KST_OFFSET_MS, MINUTE_MS, UnixMillis};
 
-/// A zone: an offset from UTC, or a name of IANA's database with its summer times.
+/// A zone: an offset from UTC, or a name in IANA's database with its daylight saving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Zone {
     /// Milliseconds east of UTC.
     Offset(i64),
-    /// A zone by its name.
+    /// A zone by name.
     Named(Tz),
 }
 
 impl Zone {
-    /// Korean time, which everything without an offset is of unless it is said otherwise.
+    /// Korean time, the default zone of times without an offset.
     pub const KOREA: Self = Self::Offset(KST_OFFSET_MS);
     /// UTC.
     pub const UTC: Self = Self::Offset(0);
 
-    /// The zone that `text` names: `UTC`, `Z`, `GMT`, `KST`, an offset such as `+09:00`, `+0900`, `+09` or `UTC+9`, or a name of IANA's such as
-    /// `Asia/Seoul`. `None` where it names none. Other abbreviations are none: `IST` is three zones.
+    /// Parses a zone: `UTC`, `Z`, `GMT`, `KST`, an offset like `+09:00`, `+0900`, `+09` or `UTC+9`,
+    /// or an IANA name like `Asia/Seoul`. `None` if it is none of these. Other abbreviations are
+    /// rejected: `IST` is three zones.
     pub fn parse(text: &str) -> Option<Self> {
         let bare = ["UTC", "GMT"].into_iter().find_map(|name| {
             let rest = text.get(name.len()..)?;
@@ -39,7 +40,7 @@ impl Zone {
         }
     }
 
-    /// The local time at an instant, as [`Zone::instant`] takes it; `None` beyond what can be counted.
+    /// The local time at an instant, in the form of [`Zone::instant`]; `None` if out of range.
     pub fn local(self, at: UnixMillis) -> Option<i64> {
         match self {
             Self::Offset(ms) => at.0.checked_add(ms),
@@ -50,8 +51,9 @@ impl Zone {
         }
     }
 
-    /// The instant of a local time, given in milliseconds from 1970 on as if it were UTC. Of a time that a clock shows twice the first counts, and one that is left
-    /// out where clocks are put forward is counted on from the time before. `None` beyond what can be counted.
+    /// The instant of a local time, in milliseconds since 1970 as if it were UTC. If a clock shows
+    /// the time twice, the first counts; if clocks skip it, it is counted on from the time before.
+    /// `None` if out of range.
     pub fn instant(self, local_ms: i64) -> Option<UnixMillis> {
         let tz = match self {
             Self::Offset(ms) => return local_ms.checked_sub(ms).map(UnixMillis),
@@ -71,7 +73,7 @@ impl Zone {
 }
 
 impl fmt::Display for Zone {
-    /// As [`Zone::parse`] reads it.
+    /// Writes the form that [`Zone::parse`] reads.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Offset(0) => f.write_str("UTC"),
@@ -145,7 +147,7 @@ mod tests {
             (Zone::Named(Tz::Asia__Seoul), "2026-11-22T20:00:00", "2026-11-22T20:00:00+09:00"),
             (new_york, "2026-11-22T20:00:00", "2026-11-22T20:00:00-05:00"),
             (new_york, "2026-07-22T20:00:00", "2026-07-22T20:00:00-04:00"),
-            // Shown twice, and left out.
+            // Shown twice, and skipped.
             (new_york, "2026-11-01T01:30:00", "2026-11-01T01:30:00-04:00"),
             (new_york, "2026-03-08T02:30:00", "2026-03-08T02:30:00-05:00"),
         ] {

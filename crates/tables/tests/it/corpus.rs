@@ -1,4 +1,4 @@
-//! What fuzzing found, replayed: every file of the corpora through the same functions.
+//! Replays the fuzzing corpora: every file through the functions that were fuzzed.
 
 #[path = "../../../../fuzz/src/reader.rs"]
 mod reader;

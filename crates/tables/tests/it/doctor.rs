@@ -1,4 +1,4 @@
-//! What the doctor costs beside reading alone.
+//! Measures what the doctor costs compared with reading alone.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -15,13 +15,13 @@ use sinsang_tables::{Intake, Zones, csv, file, ndjson};
 const NOW: UnixMillis = UnixMillis(1_780_000_000_000);
 const ROWS: i64 = 500_000;
 
-/// The time that this thread was worked on by a core, however many want one; of Linux.
+/// CPU time of this thread, independent of the machine's load; Linux only.
 fn worked() -> Duration {
     let told = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     Duration::from_nanos(told.split(' ').next().unwrap().parse().unwrap())
 }
 
-/// CPU time that a read of the file takes, observed by `observer`.
+/// CPU time of reading the file with `observer`.
 fn read<T: Table, O: Observer<T::Row>>(path: &Path, table: T, observer: O) -> Duration {
     let (mut rejects, mut keep) = (RejectsFile::default(), |_| Ok(()));
     let mut intake = Intake::observed(table, NOW, &Zones::default(), &mut rejects, &mut keep, observer);
@@ -38,7 +38,7 @@ fn read<T: Table, O: Observer<T::Row>>(path: &Path, table: T, observer: O) -> Du
     took
 }
 
-/// The middle of three.
+/// The median of three.
 fn middle(mut of: impl FnMut() -> Duration) -> Duration {
     let mut times = [of(), of(), of()];
     times.sort();

@@ -1,5 +1,6 @@
-//! What the Worker takes as an event, `ingest` takes and a build keeps: there is one rule, and nobody outside can make a row of which one
-//! thinks well and another does not. And what the public sends ends no build, whatever it is.
+//! The rules for events are one: what the Worker accepts, `ingest` imports and a build keeps, so
+//! nobody outside can make a row that one accepts and another rejects. And no event that the public
+//! sends fails a build.
 
 use std::path::PathBuf;
 
@@ -15,7 +16,7 @@ use sinsang_tables::{Error, Intake, TableReport, Zones, ndjson};
 /// 2026-11-22T13:05:07.250Z.
 const NOW: UnixMillis = UnixMillis(1_795_352_707_250);
 
-/// A build's reading of the table `events` that has these lines.
+/// A build's reading of a table `events` with these lines.
 fn built(lines: &str) -> Result<TableReport, Error> {
     let path = PathBuf::from("events.ndjson");
     let file = SourceFile::new(path, Format::Ndjson, Packing::Plain, lines.len() as u64);
@@ -27,7 +28,7 @@ fn built(lines: &str) -> Result<TableReport, Error> {
     intake.finish(Limit::default())
 }
 
-/// Texts that one reader may take for something and another for nothing.
+/// Texts that one reader may take for a value and another for a missing one.
 fn any_text() -> impl Strategy<Value = Value> {
     let odd = prop::sample::select(vec![
         "-",
@@ -65,7 +66,7 @@ fn any_text() -> impl Strategy<Value = Value> {
     ]);
     prop_oneof![
         odd.prop_map(|text| json!(text)),
-        // Ideographs and marks that NFC makes two and three of, near the limits.
+        // Ideographs and marks that NFC expands to two or three, near the limits.
         (prop::sample::select(vec!['\u{958}', '\u{1d160}', '\u{f900}', '가', 'a', '\u{390}', '\u{344}']), 1_usize..130)
             .prop_map(|(c, times)| json!(c.to_string().repeat(times))),
         "\\PC{0,20}".prop_map(|text| json!(text)),
@@ -88,6 +89,7 @@ fn any_row() -> impl Strategy<Value = Value> {
         "variant",
         "event_id",
         "at",
+        "amount",
         "user_id",
     ];
     let odd = prop::collection::vec((prop::sample::select(fields.to_vec()), any_text()), 0..4);
@@ -115,7 +117,7 @@ proptest! {
             let report = built(&line).unwrap();
             let ahead = report.set_aside.iter().all(|count| !count.reason.is_fault());
             prop_assert!(report.kept == 1 || ahead, "{} {:?}", line, report.set_aside);
-            // Nothing of it is dropped; tables have texts in NFC, and ids without what spreadsheets put around them.
+            // Nothing is dropped; tables have texts in NFC, and ids without spreadsheets' marks.
             prop_assert!(report.repaired.iter().all(|count| matches!(count.repair, Repair::Tidied | Repair::Restored)), "{} {:?}", line, report.repaired);
         }
     }
@@ -138,11 +140,11 @@ fn what_the_public_sent_ends_no_build_and_what_the_operator_made_does() {
     let report = built(&format!("{}{}", lines(&own, 100, 0), lines(&public, 0, 2_700))).unwrap();
     assert_eq!((report.kept, report.public_faults, report.set_aside[0].rows), (100, 2_700, 2_700));
     assert!(report.set_aside_by_shop.is_empty());
-    assert!(report.to_string().contains("2700 of these are events that apps sent"), "{report}");
-    // Any number of good ones hides nothing of the operator's own.
+    assert!(report.to_string().contains("2700 of these are unusable events sent by apps"), "{report}");
+    // No number of good public rows hides the operator's own bad ones.
     let failed = built(&format!("{}{}", lines(&own, 90, 10), lines(&public, 10_000, 0))).unwrap_err();
     assert!(matches!(&failed, Error::TooManyRejects(told) if (told.faults, told.rows) == (10, 100)), "{failed}");
-    // One bad line among the public's is not the whole of a table, whoever wrote it.
+    // One bad line among the public's does not fail a table, whoever wrote it.
     let nobody = r#"{"user_id":"","kind":"click","at":"2026-11-22T12:00:00Z","listing_id":"7"}"#;
     for line in [nobody, "{\"event_id\":\"event-00", &own(1, "-")] {
         let report = built(&format!("{line}\n{}", lines(&public, 1_000, 0))).unwrap();

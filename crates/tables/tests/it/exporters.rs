@@ -1,4 +1,5 @@
-//! What exporters and clients write, as docs/input.md lists it, read as it was meant: whole files through the readers.
+//! Tests that whatever exporters and clients write, as docs/input.md lists it, is read as it was
+//! meant: complete files through the readers.
 
 #[path = "../../../../fuzz/src/exporter.rs"]
 mod written;
@@ -31,7 +32,7 @@ fn zones(settings: &[&str]) -> Zones {
     Zones::new(settings.iter().map(|text| text.parse::<ZoneSetting>().unwrap()).collect())
 }
 
-/// The rows and the report of a file of `bytes`.
+/// The rows and the report of a file with `bytes`.
 fn read_in<T: Table>(table: T, format: Format, bytes: &[u8], zones: &Zones) -> (Vec<T::Row>, TableReport) {
     let file = SourceFile::new(PathBuf::from("table"), format, Packing::Plain, bytes.len() as u64);
     let (mut rejects, mut rows) = (RejectsFile::default(), Vec::new());
@@ -61,7 +62,7 @@ fn faults(report: &TableReport) -> Vec<(Option<&'static str>, Reason)> {
     report.set_aside.iter().map(|count| (count.field, count.reason)).collect()
 }
 
-/// The one row of a table that has `value` in `column`, and all that a row needs.
+/// The one row of a table that has `value` in `column`, and every required field.
 fn with(column: &str, value: &str) -> (Broadcast, TableReport) {
     let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
     let mut row = vec![("shop", "GS샵"), ("title", "무쇠솥"), ("starts_at", "2026-11-22T20:00:00+09:00")];
@@ -168,6 +169,44 @@ fn numbers_and_brands_are_what_a_person_reads() {
 }
 
 #[test]
+fn amounts_are_won_of_purchases_alone() {
+    let bought = |kind: &str, amount: &str| {
+        let csv = format!(
+            "user_id,at,kind,listing_id,amount\nu1,2026-11-22T20:00:00+09:00,{kind},L1,\"{}\"\n",
+            amount.replace('"', "\"\"")
+        );
+        let (rows, report) = read_in(Events::default(), Format::Csv, csv.as_bytes(), &Zones::default());
+        assert_eq!(rows.len(), 1, "{amount}: {:?}", faults(&report));
+        (rows[0].amount, report)
+    };
+    for (written, amount) in [
+        ("49900", Some(49_900)),
+        ("49,900원", Some(49_900)),
+        ("₩49,900", Some(49_900)),
+        ("4만9,900원", Some(49_900)),
+        ("49900.0", Some(49_900)),
+        ("0", Some(0)),
+        ("100000000", Some(100_000_000)),
+        ("", None),
+        ("-", None),
+    ] {
+        let (found, report) = bought("purchase", written);
+        assert_eq!((found, report.repaired.len()), (amount, 0), "{written}");
+    }
+    for (kind, written, repair) in [
+        ("purchase", "100000001", Repair::OutOfRange),
+        ("purchase", "-49900", Repair::OutOfRange),
+        ("purchase", "무료", Repair::Unreadable),
+        ("click", "49900", Repair::NotOfAPurchase),
+    ] {
+        let (found, report) = bought(kind, written);
+        assert_eq!((found, repairs(&report, repair)), (None, 1), "{kind} {written}");
+    }
+    let (found, report) = bought("click", "0");
+    assert_eq!((found, report.repaired.len()), (None, 0));
+}
+
+#[test]
 fn times_are_instants_of_the_zone_that_is_said_or_else_of_korea_and_counted() {
     let evening = at("2026-11-22T20:00:00+09:00");
     for (written, korean, numbers) in [
@@ -220,7 +259,7 @@ fn slots_end_where_they_end() {
     let (morning, report) = slot("날짜,방송시간", "2026-11-22,10:00-11:00");
     assert_eq!(morning, (at("2026-11-22T10:00:00+09:00"), Some(at("2026-11-22T11:00:00+09:00"))));
     assert_eq!(repairs(&report, Repair::Joined), 1);
-    // What no slot is stays none.
+    // An invalid slot stays without an end.
     for (values, repair) in [
         ("2026-11-22 20:00,2026-11-22 20:00", Repair::EndBeforeStart),
         ("2026-11-22 20:00,2026-11-22 12:00", Repair::EndBeforeStart),
@@ -253,7 +292,7 @@ fn a_spreadsheets_empty_rows_and_other_separators_are_no_damage() {
     expected("shop;title;starts_at;price\n\"GS\";\"무쇠솥\";2026-11-22 20:00;49,900\n");
     expected("sep=,\r\nshop,title,starts_at,price\r\nGS,무쇠솥,2026-11-22 20:00,49900\r\n");
     expected("sep=;\nshop;title;starts_at;price\nGS;무쇠솥;2026-11-22 20:00;49900\n");
-    // A field too many that says something, and one too few, are damage.
+    // An extra field with content, and a missing field, are damage.
     let (rows, report) =
         broadcasts(Format::Csv, "shop,title,starts_at\nGS,무쇠솥,2026-11-22 20:00,특가\nGS,무쇠솥\n".as_bytes());
     assert_eq!((rows.len(), report.set_aside[0].rows, report.set_aside[0].reason), (0, 2, Reason::FieldCount));
@@ -380,7 +419,7 @@ fn folders_of_partitions_are_read_with_what_their_names_say() {
         ("NS", "2026-11-22T11:00:00+09:00"),
     ];
     assert_eq!(found, expected.map(|(shop, at)| (shop.to_owned(), at.to_owned())));
-    // A folder that is no partition is no part of a table.
+    // A folder that is not a partition is not part of a table.
     put("2026-11-23/part-0.csv", "title,방송시간\n");
     assert!(list(&table).unwrap_err().to_string().contains("2026-11-23"));
 }

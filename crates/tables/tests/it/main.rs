@@ -1,4 +1,4 @@
-//! The readers on what fuzzing found, and on what the Worker takes.
+//! Tests of the readers on the fuzzing corpora, and on what the Worker accepts.
 
 mod corpus;
 mod doctor;

@@ -1,10 +1,11 @@
-//! What was trained, kept, and taken up on another day.
+//! Checkpoints: a trained model, kept and reused on another day.
 
 use sinsang_taste::{Catalogue, DIMS, History, Lessons, Model, Recipe, Sparse, Trained, Unusable};
 
 const BESIDES: &str = "half-life 30 days";
 
-/// Products of two kinds by turns, described by their kind and a word that a few share; the first ten of them were met by users of their kind.
+/// Products alternating between two kinds, described by their kind and a word that a few share.
+/// Users met the first ten, each those of their kind.
 fn described(kinds: &[usize]) -> Sparse {
     let mut rows = Sparse::new(5);
     kinds.iter().enumerate().for_each(|(at, kind)| rows.push([(*kind, 0.8), (2 + at % 3, 0.6)]));
@@ -57,7 +58,8 @@ fn what_was_kept_places_products_that_came_since_and_folds_in_users_who_did() {
     let (trained, at) = Trained::take_up(&kept, &Recipe::default(), BESIDES).unwrap();
     assert_eq!((trained.products(), at), (10, 1_800_000_000_000));
 
-    // Another day: products 100 and 101 are gone, the others stand in another order behind two that came, one of each kind.
+    // Another day: products 100 and 101 are gone, the others are reordered behind two new ones, one
+    // of each kind.
     let ids: Vec<u64> = [900, 901].into_iter().chain((102..112).rev()).collect();
     let descriptions = described(&[0, 1, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0]);
     let nothing = vec![0.0; 12];
@@ -81,7 +83,7 @@ fn what_was_kept_places_products_that_came_since_and_folds_in_users_who_did() {
         assert!(nearest.iter().all(|(at, _)| ids[*at] % 2 == kind as u64), "kind {kind}: {nearest:?}");
         assert!(!nearest.is_empty());
     }
-    // Whose history is gone has no taste.
+    // A user whose whole history is gone has no taste.
     assert_eq!(later.user(&history(&[(0, 3.0), (1, 3.0)]), 1.0), [0; DIMS]);
 }
 
@@ -99,7 +101,7 @@ fn a_file_that_is_damaged_cut_or_of_another_training_is_refused() {
         damaged[at] ^= 0x10;
         match take_up(&damaged) {
             Err(_) => refused += 1,
-            // The blanks that fill up the header may be others.
+            // The header's padding is not covered by the checksum.
             Ok((trained, at)) => assert_eq!(trained.keep(BESIDES, at).unwrap(), kept, "byte {at}"),
         }
     }
@@ -108,5 +110,5 @@ fn a_file_that_is_damaged_cut_or_of_another_training_is_refused() {
     let error = Trained::take_up(&kept, &other, BESIDES).unwrap_err();
     assert!(matches!(&error, Unusable::TrainedOtherwise { found, asked } if found != asked), "{error}");
     let error = Trained::take_up(&kept, &Recipe::default(), "half-life 60 days").unwrap_err().to_string();
-    assert!(error.contains("half-life 30 days; asked for is") && error.ends_with("half-life 60 days"), "{error}");
+    assert!(error.contains("half-life 30 days, but") && error.ends_with("half-life 60 days was requested"), "{error}");
 }

@@ -1,3 +1,3 @@
-//! Models that are kept.
+//! Integration tests of checkpoints.
 
 mod kept;

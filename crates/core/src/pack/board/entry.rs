@@ -1,6 +1,6 @@
-//! What a board has entries of: products, slots and tabs, read where they lie in the pack.
+//! The entries of a board: products, slots and tabs, read in place from the pack.
 
-use super::{Board, FIRST_BROADCAST, NO_CATEGORY, PINNED, PRODUCT_BYTES, SLOT_BYTES};
+use super::{Board, FIRST_BROADCAST, NO_CATEGORY, PINNED, PRODUCT_BYTES, SLOT_BYTES, SOLD_OUT};
 use crate::pack::{Span, to_usize, u16_at, u32_at, u64_at};
 use crate::time::UnixMillis;
 use crate::verdict::VerdictKind;
@@ -19,27 +19,27 @@ impl<'a> Product<'a> {
         u64_at(self.record, 0)
     }
 
-    /// Its place on the board.
+    /// Its index on the board.
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// The opening of its JSON object, up to the listings.
+    /// The opening of its JSON object, up to and including the listings.
     pub fn head_json(&self) -> &'a [u8] {
         self.board.json(Span::at(self.record, 8))
     }
 
-    /// The verdict as JSON: as it stands until the first broadcast ends, or as it stands afterwards.
+    /// The verdict as JSON: the one in force until the first broadcast ends, or the one afterwards.
     pub fn verdict_json(&self, before_first_end: bool) -> &'a [u8] {
         self.board.json(Span::at(self.record, if before_first_end { 16 } else { 24 }))
     }
 
-    /// Start of its first broadcast ever that is known.
+    /// The start of its first known broadcast.
     pub fn first_starts_at(&self) -> UnixMillis {
         UnixMillis::from_seconds(u32_at(self.record, 32))
     }
 
-    /// End of its first broadcast ever that is known.
+    /// The end of its first known broadcast.
     pub fn first_ends_at(&self) -> UnixMillis {
         UnixMillis::from_seconds(u32_at(self.record, 36))
     }
@@ -48,7 +48,7 @@ impl<'a> Product<'a> {
         (to_usize(u32_at(self.record, 40)), usize::from(u16_at(self.record, 44)))
     }
 
-    /// Indexes of its slots on the board, by start.
+    /// The board indexes of its slots, ordered by start.
     pub fn slots(&self) -> impl Iterator<Item = usize> + use<'a> {
         let (start, count) = self.slot_range();
         let board = self.board;
@@ -56,38 +56,38 @@ impl<'a> Product<'a> {
             .map(move |index| to_usize(u32_at(board.pack.record(&board.product_slots, index), 0)))
     }
 
-    /// The index of its category.
+    /// The index of its category, if it has one.
     pub fn category(&self) -> Option<usize> {
         Some(u16_at(self.record, 46)).filter(|category| *category != NO_CATEGORY).map(usize::from)
     }
 
-    /// Price in won.
+    /// The price in won, if known.
     pub fn price(&self) -> Option<u32> {
         Some(u32_at(self.record, 52)).filter(|price| *price > 0)
     }
 
-    /// Its brand by a number from 1 on, equal where brands are; 0 for none.
+    /// The number of its brand, from 1; equal brands share a number, and 0 stands for none.
     pub fn brand(&self) -> u16 {
         self.board.mix.shown(&self.board.pack, self.index).0
     }
 
-    /// How often it had been shown when the board was built; 255 for more.
+    /// How often it had been shown when the board was built, up to 255.
     pub fn shown(&self) -> u8 {
         self.board.mix.shown(&self.board.pack, self.index).1
     }
 
-    /// How much it is looked for, or products like it are, from 0 to 1,024.
+    /// The demand for it or for similar products, from 0 to 1,024.
     pub fn popularity(&self) -> u32 {
         u32_at(self.record, 56)
     }
 
-    /// The verdict when the board was built.
+    /// The verdict at the time of the build.
     pub fn verdict(&self) -> VerdictKind {
         VerdictKind::from_code(self.record.get(61).copied().unwrap_or(0))
     }
 
-    /// Whether the new-product tab shows it before its first broadcast has ended: it is new, or the operator lets the tab show what the
-    /// history can't tell, marked as such by its verdict.
+    /// Whether the new-product tab shows it before its first broadcast has ended: it is new, or it
+    /// is unknown and the operator lets the tab show such products, marked by their verdict.
     pub fn is_listed(&self) -> bool {
         match self.verdict() {
             VerdictKind::New => true,
@@ -96,7 +96,12 @@ impl<'a> Product<'a> {
         }
     }
 
-    /// Its vector, int8 in the space of the board's blocks.
+    /// Whether operators say that it is sold out.
+    pub fn is_sold_out(&self) -> bool {
+        self.record.get(60).copied().unwrap_or(0) & SOLD_OUT != 0
+    }
+
+    /// Its int8 vector, in the space of the board's blocks.
     pub fn vector(&self) -> &'a [u8] {
         self.board.pack.record(&self.board.vectors, self.index)
     }
@@ -115,12 +120,12 @@ impl<'a> Slot<'a> {
         to_usize(u32_at(self.record, 0))
     }
 
-    /// Start of the slot.
+    /// When the slot starts.
     pub fn starts_at(&self) -> UnixMillis {
         UnixMillis::from_seconds(u32_at(self.record, 4))
     }
 
-    /// End of the slot.
+    /// When the slot ends.
     pub fn ends_at(&self) -> UnixMillis {
         UnixMillis::from_seconds(u32_at(self.record, 8))
     }
@@ -140,7 +145,7 @@ impl<'a> Slot<'a> {
         self.starts_at() <= now && now < self.ends_at()
     }
 
-    /// The opening of its JSON object, up to the price.
+    /// The opening of its JSON object, up to and including the price.
     pub fn head_json(&self) -> &'a [u8] {
         self.board.json(Span::at(self.record, 16))
     }
@@ -154,7 +159,7 @@ pub struct Tab<'a> {
 }
 
 impl<'a> Tab<'a> {
-    /// The opening of its JSON object, up to the target.
+    /// The opening of its JSON object, up to and including the target.
     pub fn head_json(&self) -> &'a [u8] {
         self.board.json(Span::at(self.record, 0))
     }

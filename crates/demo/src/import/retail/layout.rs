@@ -1,4 +1,4 @@
-//! Which channel and category a sale belongs to, by the embedded word lists.
+//! A sale's channel and category, by the embedded word lists.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,8 @@ struct CategoryWords {
     count: usize,
 }
 
-/// The channels (themes of the home market, the rest of it, then regions) and what makes a category.
+/// The channels (themes of the home market, the rest of it, then regions) and the rules for
+/// categories.
 #[derive(Deserialize)]
 pub(super) struct Layout {
     home: String,
@@ -37,12 +38,12 @@ impl Layout {
     pub(super) fn parse() -> Result<Self, String> {
         let layout: Self = toml::from_str(include_str!("../../../data/retail.toml")).map_err(|e| e.to_string())?;
         if layout.theme.is_empty() || layout.region.is_empty() {
-            return Err("themes and regions are needed".to_owned());
+            return Err("add themes and regions".to_owned());
         }
         Ok(layout)
     }
 
-    /// The name of a channel by its index.
+    /// The name of the channel `index`.
     pub(super) fn channel(&self, index: usize) -> &str {
         let home = self.theme.iter().map(|theme| &theme.name).chain([&self.rest]);
         home.chain(self.region.iter().map(|region| &region.name)).nth(index).unwrap_or(&self.rest)
@@ -55,7 +56,8 @@ impl Layout {
         self.theme.iter().position(has).unwrap_or(self.theme.len())
     }
 
-    /// The channel of a country; `None` for the home market. Countries that no region names belong to the last one.
+    /// The channel of a country; `None` for the home market. A country that no region lists belongs
+    /// to the last region.
     pub(super) fn region(&self, country: &str) -> Option<usize> {
         if country == self.home {
             return None;
@@ -64,7 +66,7 @@ impl Layout {
         Some(self.theme.len() + 1 + named.unwrap_or(self.region.len().saturating_sub(1)))
     }
 
-    /// The commonest head nouns of `titles`, one title an item, the commonest first.
+    /// The commonest head nouns of `titles` (one title for each item), the commonest first.
     pub(super) fn categories(&self, titles: &[&str]) -> Vec<String> {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for noun in titles.iter().filter_map(|title| self.nouns(title, true).pop()) {
@@ -75,19 +77,19 @@ impl Layout {
         counts.into_iter().take(self.category.count).map(|(noun, _)| noun).collect()
     }
 
-    /// The index of the last noun of `title` that is one of `categories`; what comes with the thing counts only where the
-    /// thing itself is none.
+    /// The index of the last noun of `title` that is in `categories`. Accessories count only if the
+    /// thing itself is in no category.
     pub(super) fn category(&self, title: &str, categories: &[String]) -> Option<usize> {
         let find =
             |nouns: Vec<String>| nouns.iter().rev().find_map(|noun| categories.iter().position(|name| name == noun));
         find(self.nouns(title, true)).or_else(|| find(self.nouns(title, false)))
     }
 
-    /// The words of `title` that may name a thing, singular; with `cut` only up to where it says what comes with it.
+    /// The nouns of `title`, singular; with `cut`, only those before its accessories.
     fn nouns(&self, title: &str, cut: bool) -> Vec<String> {
         let lists = &self.category;
         let words = words(title);
-        // "BOX OF 24 PARASOLS" is about parasols; a lone first word is cut off nothing.
+        // "BOX OF 24 PARASOLS" is about parasols; a trailing OF cuts nothing.
         let from = words.iter().position(|word| word == "OF").map_or(0, |of| of + 1);
         let from = if from < words.len() { from } else { 0 };
         let mut nouns = Vec::new();
@@ -103,7 +105,7 @@ impl Layout {
     }
 }
 
-/// The words of a title in capitals.
+/// The words of a title, in capitals.
 fn words(title: &str) -> Vec<String> {
     let letters = |c: char| !(c.is_alphabetic() || c == '-' || c == '\'');
     title.to_uppercase().split(letters).filter(|word| !word.is_empty()).map(str::to_owned).collect()

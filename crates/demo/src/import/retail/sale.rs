@@ -1,4 +1,4 @@
-//! The data set's rows: read from Parquet, sorted out, and their texts kept once each.
+//! The data set's rows: read from Parquet, filtered, and their texts stored once each.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -17,22 +17,22 @@ use super::{Error, LeftOut, WON_A_POUND};
 
 const BATCH_ROWS: usize = 65_536;
 
-/// A sale of a product at a price. The texts are indexes into [`Sales`].
+/// A sale of a product at a price. Texts are indices into [`Sales`].
 #[derive(Clone, Debug)]
 pub(super) struct Sale {
     pub(super) invoice: usize,
     pub(super) item: usize,
     pub(super) title: usize,
-    /// Milliseconds since the epoch, the file's clock taken as UTC.
+    /// Milliseconds since the Unix epoch; the file's clock is taken as UTC.
     pub(super) at: i64,
-    /// Won.
+    /// Price in won.
     pub(super) price: u32,
     /// The customer's number.
     pub(super) user: Option<u64>,
     pub(super) country: usize,
 }
 
-/// All sales by time; those of one moment in the file's order.
+/// All sales by time; simultaneous ones in the file's order.
 pub(super) struct Sales {
     pub(super) list: Vec<Sale>,
     pub(super) items: Vec<String>,
@@ -40,7 +40,7 @@ pub(super) struct Sales {
     pub(super) countries: Vec<String>,
 }
 
-/// Texts, each kept once.
+/// Texts, each stored once.
 #[derive(Default)]
 struct Texts {
     index: HashMap<String, usize>,
@@ -69,7 +69,7 @@ struct Reader {
     left_out: LeftOut,
 }
 
-/// The sales before `end`, the file's count of rows, and what was left out.
+/// Reads the sales before `end`; also returns the number of rows in the file and the rows left out.
 pub(super) fn read(path: &Path, end: UnixMillis, progress: &ProgressBar) -> Result<(Sales, usize, LeftOut), Error> {
     let failed = |detail: String| Error::Read { path: path.to_owned(), detail };
     let file = open_regular(path).map_err(|e| failed(e.to_string()))?;
@@ -154,12 +154,12 @@ impl Reader {
     }
 }
 
-/// Whether an item's code is that of a product: five digits, then at most letters for its colour or size.
+/// Whether an item code is a product's: five digits, then optional letters for colour or size.
 fn is_product(item: &str) -> bool {
     item.len() >= 5 && item.bytes().take(5).all(|byte| byte.is_ascii_digit())
 }
 
-/// A price in pounds as whole won; 0 where it is not above 0.
+/// A price in pounds as whole won; 0 if it is not above 0.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "held within the range first")]
 fn won(pounds: f64) -> u32 {
     if pounds > 0.0 { (pounds * WON_A_POUND).round().clamp(1.0, 4_000_000_000.0) as u32 } else { 0 }

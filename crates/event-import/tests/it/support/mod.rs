@@ -1,4 +1,4 @@
-//! Events of tests, and what a table holds.
+//! Support for the tests: sample events, and the contents of a table.
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
-/// A click by its number, at a minute of 2026-11-22T13 UTC; past 59 the next hours.
+/// Click number `id`, at a minute of 2026-11-22T13 UTC; from 60 on, in the following hours.
 pub(crate) fn event(id: u32, minute: u32) -> String {
     let (hour, minute) = (13 + minute / 60, minute % 60);
     format!(
@@ -17,7 +17,7 @@ pub(crate) fn event(id: u32, minute: u32) -> String {
     )
 }
 
-/// An object of these lines.
+/// An object with these lines.
 pub(crate) fn packed(lines: &[String]) -> Vec<u8> {
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
     for line in lines {
@@ -26,7 +26,7 @@ pub(crate) fn packed(lines: &[String]) -> Vec<u8> {
     packed.finish().unwrap()
 }
 
-/// The lines of the table in `folder`, in the order of its files; a line that is there twice fails the test.
+/// The lines of the table in `folder`, in the order of its files; a duplicate line fails the test.
 pub(crate) fn table(folder: &Path) -> Vec<String> {
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| !path.file_name().unwrap().to_str().unwrap().starts_with('.'));

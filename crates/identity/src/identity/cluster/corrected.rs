@@ -1,4 +1,5 @@
-//! What corrections make of a run: listings that join a product by a person's word, and products that nothing may join.
+//! Corrections applied during clustering: listings that a person joined to a product, and listings
+//! and products that a person kept apart.
 
 use super::super::rules::Part;
 use super::super::score::Sameness;
@@ -6,23 +7,23 @@ use super::super::{Joined, Nearest, ProductId};
 use super::{Candidate, Product, Run};
 use crate::correction::{Corrections, Decision};
 
-/// The part of a score that tells of a correction.
+/// Name of the score part that represents a correction.
 pub const CORRECTION: &str = "correction";
 
 impl Product {
-    /// The decision by which no listing of `groups` is one product with it.
+    /// The decision that keeps the listings of `groups` out of this product.
     fn apart<'c>(&self, mut groups: impl Iterator<Item = usize>, corrections: &'c Corrections) -> Option<&'c Decision> {
         groups.find_map(|group| self.groups.iter().find_map(|&other| corrections.apart(group, other)))
     }
 }
 
 impl Run<'_> {
-    /// The group of corrections that a listing is of.
+    /// The correction group of a listing.
     fn group(&self, listing: usize) -> Option<usize> {
         self.groups.get(listing).copied().flatten()
     }
 
-    /// Notes that a listing belongs to a product, for what corrections say of the listings after it.
+    /// Records a listing's group in its product, for corrections on later listings.
     pub(super) fn note_group(&mut self, listing: usize, product: usize) {
         if let (Some(group), Some(product)) = (self.group(listing), self.products.get_mut(product)) {
             product.groups.insert(group);
@@ -30,7 +31,7 @@ impl Run<'_> {
         }
     }
 
-    /// How a listing joins by a person's word, where one said so.
+    /// The product that a correction assigns the listing to, if any.
     pub(super) fn corrected(&self, listing: usize) -> Option<(Joined, usize)> {
         let corrections = &self.policy.corrections;
         let this = *self.listings.get(listing)?;
@@ -42,13 +43,13 @@ impl Run<'_> {
         Some((Joined::Corrected { with, decision }, self.root(product)))
     }
 
-    /// The decision by which a listing is of another product than this one.
+    /// The decision that keeps a listing out of a product.
     pub(super) fn kept_apart(&self, listing: usize, product: usize) -> Option<&Decision> {
         let group = self.group(listing)?;
         self.products.get(product)?.apart(std::iter::once(group), &self.policy.corrections)
     }
 
-    /// Whether a correction makes two of two products.
+    /// Whether a correction keeps two products apart.
     pub(super) fn are_apart(&self, a: usize, b: usize) -> bool {
         let (Some(a), Some(b)) = (self.products.get(a), self.products.get(b)) else { return false };
         a.apart(b.groups.iter().copied(), &self.policy.corrections).is_some()
@@ -64,7 +65,7 @@ impl Run<'_> {
         Some(nearest)
     }
 
-    /// Makes one of known products whose listings a person said are one.
+    /// Merges known products whose listings a person declared one product.
     pub(super) fn merge_corrected(&mut self) {
         if self.policy.corrections.is_empty() {
             return;
@@ -82,17 +83,17 @@ impl Run<'_> {
     }
 }
 
-/// A listing that goes from one known product to another, as corrections want it.
+/// A listing moved by corrections from one known product to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moved {
-    /// Its shop.
+    /// The listing's shop.
     pub shop: String,
-    /// The shop's code of it.
+    /// The shop's item code.
     pub listing_id: String,
-    /// The product that had it.
+    /// The product it leaves.
     pub from: ProductId,
-    /// The product that it is.
+    /// The product it joins.
     pub into: ProductId,
-    /// The keys that its product is to be found by from now on.
+    /// Keys by which its product is to be found.
     pub keys: Vec<super::super::Key>,
 }

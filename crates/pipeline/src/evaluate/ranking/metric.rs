@@ -1,4 +1,4 @@
-//! Measures of a ranked list against what was bought, and how sure they are.
+//! Measures of a ranked list against purchases, with confidence intervals.
 
 use std::collections::BTreeSet;
 
@@ -6,12 +6,12 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-/// Places of a list that count.
+/// The places of a list that are measured.
 pub const DEPTH: usize = 20;
-/// Samples of a bootstrap.
+/// Samples of the bootstrap.
 const SAMPLES: usize = 2_000;
 
-/// One user's list in one window, measured.
+/// The measures of one user's list in one window.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Listed {
     pub(super) ndcg: f64,
@@ -21,7 +21,8 @@ pub(super) struct Listed {
     pub(super) shown: Vec<usize>,
 }
 
-/// Measures the order of `scores` (highest first, then the earlier candidate) against the candidates that were bought.
+/// Measures the order of `scores` (highest first, then the earlier candidate) against the
+/// candidates bought.
 pub(super) fn measure(scores: &[f64], bought: &BTreeSet<usize>) -> Listed {
     let mut order: Vec<usize> = (0..scores.len()).filter(|at| scores[*at] > f64::NEG_INFINITY).collect();
     order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
@@ -39,18 +40,19 @@ pub(super) fn measure(scores: &[f64], bought: &BTreeSet<usize>) -> Listed {
     }
 }
 
-/// A mean and its 95 % interval.
+/// A mean with its 95 % interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Estimate {
     /// The mean over users and windows.
     pub mean: f64,
-    /// The 2.5th percentile of bootstrapped means.
+    /// The 2.5th percentile of the bootstrapped means.
     pub low: f64,
-    /// The 97.5th percentile.
+    /// The 97.5th percentile of the bootstrapped means.
     pub high: f64,
 }
 
-/// Samples of users with replacement, drawn once from a fixed seed and used for every measure of the same users.
+/// Samples of users with replacement, drawn once from a fixed seed and shared by all measures of
+/// the same users.
 pub(super) struct Bootstrap {
     count: usize,
     /// `count` users for each sample.
@@ -68,7 +70,7 @@ impl Bootstrap {
         self.interval(mean(values), |sample| mean_of(values, sample))
     }
 
-    /// The ratio of the means of two measures of the same users, with its interval.
+    /// The ratio of two measures' means over the same users, with its interval.
     pub(super) fn ratio(&self, values: &[f64], others: &[f64]) -> Estimate {
         let divided = |value: f64, other: f64| if other > 0.0 { value / other } else { 0.0 };
         self.interval(divided(mean(values), mean(others)), |sample| {

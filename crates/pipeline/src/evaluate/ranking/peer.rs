@@ -1,4 +1,4 @@
-//! Other ways to rank, each as simple as it is described.
+//! Baselines: other ranking methods, each as simple as its description.
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -8,7 +8,7 @@ use sinsang_taste::{Dense, FactorOptions, Factors, ProductFeatures, Recipe, Spar
 use super::purchase::{Item, Purchases, Window, product_id};
 use super::{Contest, TFIDF};
 
-/// Enters all of them.
+/// Enters all baselines.
 pub(super) fn enter(purchases: &Purchases, window: &Window, new: &mut Contest, known: &mut Contest) {
     let Window { new_buyers, known_buyers, .. } = window;
     let features = features(purchases);
@@ -37,7 +37,7 @@ pub(super) fn enter(purchases: &Purchases, window: &Window, new: &mut Contest, k
     }
 }
 
-/// Items as products.
+/// Items in the form of products.
 pub(super) fn features(purchases: &Purchases) -> Vec<ProductFeatures<'_>> {
     let feature = |(at, item)| {
         let Item { title, price, .. }: &Item = item;
@@ -50,7 +50,8 @@ fn pick(values: &[f64], items: &[usize]) -> Vec<f64> {
     items.iter().map(|item| values[*item]).collect()
 }
 
-/// TF-IDF over words and pairs of words of titles; a user is the sum of what they bought, each purchase halved every 180 days.
+/// TF-IDF over words and word pairs of titles. A user is the sum of their purchases, with a
+/// half-life of 180 days.
 struct Profiles {
     words: Sparse,
     users: Vec<Vec<f64>>,
@@ -59,7 +60,7 @@ struct Profiles {
 
 impl Profiles {
     fn new(window: &Window, features: &[ProductFeatures<'_>]) -> Self {
-        // Only items that are known by the end of the window: rarity is counted over those.
+        // Only items known by the end of the window count for document frequency.
         let mut items: Vec<usize> = window.known.iter().chain(&window.new).copied().collect();
         items.sort_unstable();
         let offered: Vec<ProductFeatures<'_>> = items.iter().map(|item| features[*item]).collect();
@@ -97,7 +98,7 @@ impl Profiles {
     }
 }
 
-/// The parts of our ensemble, each alone.
+/// The components of our ensemble, each alone.
 struct Learned<'a> {
     window: &'a Window,
     users: Dense,
@@ -152,7 +153,7 @@ impl<'a> Learned<'a> {
     }
 }
 
-/// The mean weight, which makes weights about 1.
+/// The mean weight, which normalises weights to about 1.
 fn mean_weight(window: &Window) -> f64 {
     let values = window.histories.values();
     let unit = values.iter().sum::<f64>() / values.len().max(1) as f64;

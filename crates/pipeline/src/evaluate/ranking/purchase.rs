@@ -1,4 +1,4 @@
-//! The purchases of the data set, and what of them belongs to a window.
+//! The purchases of the data set, and their division into windows.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -16,16 +16,16 @@ use super::Error;
 use crate::engine::sql;
 use crate::learn::taste::Sparse;
 
-/// Days of a window.
+/// Length of a window in days.
 pub const WINDOW_DAYS: i64 = 30;
-/// Days after which a purchase counts half, here and in the learning path.
+/// Half-life of a purchase in days, here and in the learning path.
 pub(super) const HALF_LIFE_DAYS: f64 = 180.0;
-/// The shop that all listings are of.
+/// The shop of all listings.
 const SHOP: &str = "Online Retail";
 /// Won for a pound, as in `sinsang import online-retail`.
 const WON_A_POUND: f64 = sinsang_demo::import::retail::WON_A_POUND;
 
-/// An item: what is known of it at its first sale.
+/// An item, as of its first sale.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
     pub(super) title: String,
@@ -41,7 +41,7 @@ struct Purchase {
     at: i64,
 }
 
-/// All purchases by time.
+/// All purchases, by time.
 #[derive(Debug, Default)]
 pub(super) struct Purchases {
     pub(super) users: Vec<String>,
@@ -49,11 +49,11 @@ pub(super) struct Purchases {
     list: Vec<Purchase>,
     /// Item ids, in the order of `items`.
     codes: Vec<String>,
-    /// Rows that were read.
+    /// Rows read.
     pub(super) rows: usize,
 }
 
-/// The id that an item has as a product, which is its place and one.
+/// The product id of an item: its index plus one.
 pub(super) fn product_id(item: usize) -> u64 {
     item as u64 + 1
 }
@@ -104,7 +104,7 @@ impl Purchases {
                 }
             }
         }
-        // Items in the order of their codes, so that nothing depends on which was sold first.
+        // Items are ordered by code, so that nothing depends on which was sold first.
         let mut order: Vec<usize> = (0..codes.len()).collect();
         order.sort_by(|a, b| codes[*a].cmp(&codes[*b]));
         let mut place = vec![0; order.len()];
@@ -115,7 +115,7 @@ impl Purchases {
         Ok(())
     }
 
-    /// Registers which product each item is.
+    /// Registers the product of each item.
     pub(super) fn register_products(&self, context: &SessionContext) -> Result<(), DataFusionError> {
         let texts = |column: StringArray| -> ArrayRef { Arc::new(column) };
         let columns = [
@@ -130,7 +130,7 @@ impl Purchases {
         Ok(())
     }
 
-    /// What was bought before `cut` and in the [`WINDOW_DAYS`] after it.
+    /// The purchases before `cut`, and those in the [`WINDOW_DAYS`] after it.
     pub(super) fn window(&self, cut: UnixMillis) -> Window {
         let end = cut.0 + WINDOW_DAYS * DAY_MS;
         let before = || self.list.iter().filter(|purchase| purchase.at < cut.0);
@@ -176,7 +176,7 @@ impl Purchases {
             });
             buyers.filter(|buyer| !buyer.bought.is_empty()).collect()
         };
-        // Who had bought what by when, each user once.
+        // By sold item, its buyers with the time of their first purchase.
         let mut sold: BTreeMap<usize, BTreeMap<usize, i64>> = BTreeMap::new();
         for purchase in after().filter(|purchase| self.items[purchase.item].first_at >= cut.0) {
             sold.entry(purchase.item).or_default().entry(purchase.user).or_insert(purchase.at);
@@ -198,41 +198,41 @@ impl Purchases {
     }
 }
 
-/// A user of a window who bought what is asked for.
+/// A user who bought at least one candidate in a window.
 #[derive(Clone, Debug)]
 pub(super) struct Buyer {
-    /// The user's place in [`Window::users`].
+    /// The user's index in [`Window::users`].
     pub(super) row: usize,
-    /// The candidates that were bought.
+    /// The candidates bought.
     pub(super) bought: BTreeSet<usize>,
-    /// The first purchase of the window, when the list would have been shown.
+    /// The time of the first purchase in the window, at which the list would have been shown.
     pub(super) came_at: i64,
 }
 
-/// A cut of time: what was known before, and who bought what after.
+/// A cut in time, with the knowledge before it and the purchases after it.
 #[derive(Debug)]
 pub(super) struct Window {
     pub(super) cut: UnixMillis,
     /// Users known before the cut.
     pub(super) users: Vec<String>,
-    /// Items that were first sold within the window, and before it.
+    /// Items first sold within the window, and before it.
     pub(super) new: Vec<usize>,
     pub(super) known: Vec<usize>,
     pub(super) new_buyers: Vec<Buyer>,
-    /// Buyers of known items that they had not bought before.
+    /// Buyers of known items for the first time.
     pub(super) known_buyers: Vec<Buyer>,
-    /// By user, decayed purchases of each item: their sum, and the root of their squares.
+    /// By user, decayed purchases of each item: the sum, and the root of the summed squares.
     pub(super) profiles: Sparse,
     pub(super) histories: Sparse,
-    /// By item, purchases ever and of the last 30 days.
+    /// By item, all purchases, and those of the last 30 days.
     pub(super) bought: Vec<f64>,
     pub(super) bought_lately: Vec<f64>,
-    /// By new item, when each of its buyers first bought it.
+    /// By new item, the times of each buyer's first purchase.
     sold: Vec<Vec<i64>>,
 }
 
 impl Window {
-    /// Every first purchase of a new item by a user, as the item and the time, by time.
+    /// Each user's first purchase of each new item, as the item and the time, by time.
     pub(super) fn sales(&self) -> Vec<(usize, i64)> {
         let of = |(item, times): (&usize, &Vec<i64>)| times.iter().map(|at| (*item, *at)).collect::<Vec<_>>();
         let mut sales: Vec<(usize, i64)> = self.new.iter().zip(&self.sold).flat_map(of).collect();

@@ -1,4 +1,5 @@
-//! Our own ranking, by the path that serves: learned from tables, packed, read by the edge's reader, scored by the edge's code.
+//! Our own ranking on the serving path: learned from tables, packed, read by the edge's reader,
+//! scored by the edge's code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +12,7 @@ use sinsang_core::pack::pulse::{self, Pulse};
 use sinsang_core::pack::taste::{Taste, TasteShard};
 use sinsang_core::pack::{Damage, Format, PackId};
 use sinsang_core::pulse::{Counter, Deed, Happening, Terms};
-use sinsang_core::rank::{self, Candidate};
+use sinsang_core::rank::{self, Candidate, Weights};
 use sinsang_core::signal::SurfaceWeights;
 use sinsang_core::surface::View;
 use sinsang_core::surface::new::{self, Selection};
@@ -26,12 +27,12 @@ use crate::compose::{self, Layout, Shards};
 use crate::learn::taste::{self, FloatVector, Learned, Offer, Vocabulary};
 use crate::read::rules::{MixRules, Ranking};
 
-/// Bytes that a shard is halved above.
+/// Bytes above which a shard is halved.
 const SHARD_BYTES: u32 = 32 * 1024;
-/// Users are hashed as everywhere; here nobody needs to be kept secret.
+/// The key of the user hashes; these users need no secrecy.
 const USER_KEY: &[u8] = b"evaluate ranking";
 
-/// What was learned from the purchases before a cut, as it is served.
+/// The tastes learned before a cut, as served.
 pub(super) struct Served {
     learned: Learned,
     floats: BTreeMap<String, FloatVector>,
@@ -47,14 +48,14 @@ pub(super) struct Served {
 impl Served {
     /// Learns, packs and reads back.
     pub(super) async fn learn(context: &SessionContext, purchases: &Purchases, window: &Window) -> Result<Self, Error> {
-        // What is sold for the first time after the window is not in the catalogue.
+        // Items first sold after the window are not in the catalogue.
         let offered: BTreeSet<usize> = window.known.iter().chain(&window.new).copied().collect();
         let features = peer::features(purchases);
         let features: Vec<_> = offered.iter().map(|item| features[*item]).collect();
         let board: BTreeSet<u64> = offered.iter().map(|item| product_id(*item)).collect();
         let vocabulary = Vocabulary { channels: vec![CHANNEL.to_owned()], ..Vocabulary::default() };
         let offer = Offer { vocabulary: &vocabulary, products: &features, board: &board };
-        // A shop's largest customers are no bots: nobody is set aside.
+        // The shop's largest customers are not bots: nobody is set aside.
         let options = taste::Options {
             half_life_days: HALF_LIFE_DAYS,
             max_events_per_user: u64::MAX,
@@ -81,7 +82,7 @@ impl Served {
             products,
             slots: board.iter().map(|product| slot(*product, window.cut)).collect(),
             tabs: Vec::new(),
-            weights: rank::Weights { new: weights(), ..rank::Weights::default() },
+            weights: Weights { new: weights(), ..Weights::default() },
             mix: MixParts { mix: MixRules::default().mix(), ..MixParts::default() },
         };
         let hasher = UserHasher::new(USER_KEY).ok_or(Error::Damaged(Damage::Truncated))?;
@@ -116,10 +117,11 @@ impl Served {
         items.iter().map(|item| dot(vector, &self.learned.product_float(product_id(*item)))).collect()
     }
 
-    /// The scores as the edge computes them from packs.
+    /// The scores that the edge computes from packs.
     pub(super) fn scores(&self, window: &Window, buyer: &Buyer, items: &[usize], pulse: Option<&Pulse>) -> Vec<f64> {
         let taste = self.users.get(buyer.row).and_then(|user| self.taste(user));
-        // Nothing but tastes and counts: there are no broadcasts, and what the shop knows of its items is in the vectors.
+        // Only tastes and counts: there are no broadcasts, and the items' properties are in the
+        // vectors.
         let weights = weights();
         let score = |item: &usize| {
             let vector =
@@ -132,7 +134,7 @@ impl Served {
                 popularity: 0,
             };
             let own = rank::score(&candidate, taste.as_ref(), &weights, window.cut).total();
-            // As the live order has it; new items are in nobody's notes.
+            // As in the live order; new items are in nobody's notes.
             let near = taste.map_or(0, |taste| taste.memory(product_id(*item)).max(0));
             let own = own + i64::from(self.board.mix().near.saturating_sub(1)) * near;
             let counts = pulse.and_then(|pulse| pulse.find(product_id(*item))).unwrap_or_default();
@@ -141,7 +143,7 @@ impl Served {
         items.iter().map(score).collect()
     }
 
-    /// New items by their places in the new-product tab, mixed as it is by default.
+    /// New items by their places in the new-product tab, mixed with the defaults.
     pub(super) fn mixed(&self, window: &Window, buyer: &Buyer) -> Vec<f64> {
         let user = self.users.get(buyer.row);
         let view = View {
@@ -167,11 +169,12 @@ impl Served {
     }
 }
 
-/// How long purchases count where a shop sells a new item for weeks, as a broadcast sells its product for hours.
+/// The terms of counting for a shop, which sells a new item for weeks; a broadcast sells its
+/// product for hours.
 pub(super) const WEEKS: Terms = Terms { half_life_ms: WINDOW_DAYS * DAY_MS, window_ms: WINDOW_DAYS * DAY_MS };
 
-/// The pulse at each time at which a buyer first came, by that time: purchases of the window go through the counter that the consumer of events
-/// keeps, and what it publishes is read back by the edge's reader.
+/// The pulse at each time at which a buyer first came. Purchases of the window go through the
+/// counter of the event consumer, and the edge's reader reads its output.
 pub(super) fn pulses(window: &Window, terms: Terms) -> Result<BTreeMap<i64, Pulse>, Error> {
     let came: BTreeSet<i64> = window.new_buyers.iter().map(|buyer| buyer.came_at).collect();
     let sales = window.sales();
@@ -192,9 +195,9 @@ pub(super) fn pulses(window: &Window, terms: Terms) -> Result<BTreeMap<i64, Puls
 
 const CHANNEL: &str = "Online Retail";
 
-/// The weights of tastes, and of live counts where there are any.
+/// The weights of tastes, and of live counts if there are any.
 fn weights() -> SurfaceWeights {
-    let Ranking { new: defaults, .. } = Ranking::default();
+    let Ranking(Weights { new: defaults, .. }) = Ranking::default();
     SurfaceWeights { taste: defaults.taste, pulse: defaults.pulse, ..SurfaceWeights::default() }
 }
 
@@ -205,22 +208,16 @@ fn product(
     cut: UnixMillis,
 ) -> ProductPart {
     ProductPart {
-        unknown_listed: false,
         id: feature.product,
         title: feature.title.to_owned(),
-        brand: None,
-        category: None,
         price: feature.price,
-        list_price: None,
-        image: None,
-        url: None,
         listings: vec![listing(feature.product)],
         verdict,
         verdict_first: "{}".to_owned(),
         verdict_later: "{}".to_owned(),
         first: (cut, cut.plus(WINDOW_DAYS * DAY_MS)),
-        popularity: 0,
         vector: learned.product_vector(feature.product).to_vec(),
+        ..ProductPart::default()
     }
 }
 

@@ -1,4 +1,4 @@
-//! A small shop whose customers each buy of one kind.
+//! Tests on a small shop whose customers mostly buy one kind each.
 
 use std::fs::File;
 use std::path::Path;
@@ -34,7 +34,7 @@ fn sales() -> Vec<Sold> {
         let invoice = format!("{}", 500_000 + sales.len());
         sales.push((invoice, format!("{}", 20_000 + item), title, 2, at, 2.5, Some(user as f64)));
     };
-    // Each item of the stock is bought once before anything else, so that it is known.
+    // Each item in stock is first bought once, so that it is known.
     for item in 0..120 {
         sell(500, item, cut().0 - 250 * DAY_MS);
     }

@@ -1,5 +1,5 @@
-//! What viewers lean to by the context that they come in, beyond what all do: differences of means over users, shrunk by how far they could
-//! be chance. `docs/taste.md` has the formulas.
+//! Viewers' leanings by context, beyond the leanings of all: differences of means over users,
+//! shrunk by how far they could be chance. `docs/taste.md` has the formulas.
 
 use std::collections::BTreeMap;
 
@@ -11,45 +11,48 @@ use sinsang_taste::{DIMS, History, Model, round};
 use super::profile::{Catalogue, Deed, Engagement, HOUR_BUCKETS, lift, sureness};
 use super::weight::UNIT;
 
-/// Standard errors by which a difference has to be larger than chance makes it.
+/// Standard errors by which a difference must exceed the noise.
 const SURE: f64 = 3.0;
-/// Fewer users than this say nothing: what a board tells of a context must not be what somebody in it did.
+/// The fewest users of a published leaning: a board must not reveal what one viewer in a context
+/// did.
 const LEAST_USERS: usize = 20;
-/// Parts of the week that are the same stretch of the day lie so far apart.
+/// Distance between parts of the week with the same stretch of the day.
 const DAY_PARTS: u8 = 8;
-/// The least of the common share that a channel, stretch or tab is taken for: that of the largest lift that a byte holds.
+/// The lowest ratio to the common share that a lift expresses: the inverse of the largest lift that
+/// fits in a byte.
 const LEAST_SHARE: f64 = 1.0 / 16.0;
 
-/// What viewers lean to in one context, in whole numbers; 0 where nothing is known.
+/// The leanings of viewers in one context, in whole numbers; 0 if unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContextLeaning {
-    /// What the context is about.
+    /// The kind of context.
     pub factor: Factor,
-    /// Which part of the week, province or class of device.
+    /// The part of the week, province or device class.
     pub value: u8,
-    /// The mean user beyond the mean of all, in the space of users' vectors.
+    /// The mean user vector of the context minus the mean of all.
     pub vector: [i8; DIMS],
-    /// Lift of each channel over the share that it has of all.
+    /// Lift of each channel over its common share.
     pub channels: Vec<i8>,
-    /// Lift of each three hours of the Korean day; none by the part of the week, which says when they came and no more.
+    /// Lift of each three hours of the Korean day; 0 for parts of the week, which only repeat when
+    /// viewers came.
     pub hours: [i8; HOUR_BUCKETS],
-    /// Lift of each tab; none by the part of the week, so that a bar does not move with the hour.
+    /// Lift of each tab; 0 for parts of the week, so that the tab bar does not change by the hour.
     pub tabs: Vec<i8>,
-    /// Users that it was learned from.
+    /// Number of users that it was learned from.
     pub users: usize,
 }
 
-/// What one user did in one context.
+/// One user's events in one context.
 #[derive(Clone, Debug)]
 pub(super) struct Side {
     factor: Factor,
     value: u8,
     history: History,
-    /// By channel, stretch of the day and tab.
+    /// Sums by channel, stretch of the day and tab.
     weights: [Vec<i64>; 3],
 }
 
-/// What a user did, by each context that they came in.
+/// A user's events, grouped by context.
 pub(super) fn sides(deeds: &[Deed], catalogue: &Catalogue) -> Vec<Side> {
     let mut parts: BTreeMap<(Factor, u8), Vec<Deed>> = BTreeMap::new();
     for deed in deeds.iter().filter(|deed| deed.weight != 0) {
@@ -68,13 +71,13 @@ pub(super) fn sides(deeds: &[Deed], catalogue: &Catalogue) -> Vec<Side> {
     parts.into_iter().map(side).collect()
 }
 
-/// The leanings of all contexts that are larger than chance, in the order of factors and values. `sides` come in the order of users; `pseudo_weight`
-/// views make half of how much a side counts.
+/// All leanings that exceed chance, ordered by factor and value. `sides` are in the order of users;
+/// a side with `pseudo_weight` views counts half.
 pub(super) fn leanings(sides: &[Side], model: &Model, pseudo_weight: f64) -> Vec<ContextLeaning> {
     let vectors: Vec<Measured> = sides
         .par_iter()
         .map(|side| {
-            // What a user did is looked at as if it were all that is known: how sure it is says how much it counts.
+            // Each side is treated as the user's whole history; its certainty is its weight.
             let weight = sureness(&side.history, pseudo_weight);
             let values = if weight > 0.0 { model.user_float(&side.history, 1.0).to_vec() } else { Vec::new() };
             Measured { weight, values }
@@ -99,7 +102,8 @@ pub(super) fn leanings(sides: &[Side], model: &Model, pseudo_weight: f64) -> Vec
             values.entry(sides[*at].value).or_default().push(*at);
         }
         for (value, chosen) in values.into_iter().filter(|(_, chosen)| chosen.len() >= LEAST_USERS) {
-            // Weekends may differ from other days, and mostly don't: the same stretch of all days says more than either.
+            // Weekends may differ from other days, but mostly don't: the same stretch of all days
+            // says more than either.
             let day: Vec<usize> = match factor {
                 Factor::WeekPart => {
                     of_factor.iter().copied().filter(|at| sides[*at].value % DAY_PARTS == value % DAY_PARTS).collect()
@@ -133,13 +137,13 @@ pub(super) fn leanings(sides: &[Side], model: &Model, pseudo_weight: f64) -> Vec
     found
 }
 
-/// Numbers of one side, and how much they count; none that does not.
+/// Numbers of one side, and its weight; empty if the weight is 0.
 struct Measured {
     weight: f64,
     values: Vec<f64>,
 }
 
-/// The mean of all sides of a factor, and how far single ones lie from it.
+/// The mean of all sides of a factor, and the variance around it.
 struct Common<'a> {
     all: &'a [Measured],
     weight: f64,
@@ -159,7 +163,8 @@ impl<'a> Common<'a> {
         Self { all, weight, mean, variances }
     }
 
-    /// What the `chosen` sides are beyond the mean: what the sides `around` them are, if any, and what the chosen ones are beyond those.
+    /// The `chosen` sides' difference from the mean: the difference of the sides `around` them, if
+    /// any, plus that of the chosen ones from those.
     fn difference(&self, chosen: &[usize], around: &[usize]) -> Vec<f64> {
         let none = vec![0.0; self.mean.len()];
         let around = self.shrunk(around, &none);
@@ -167,8 +172,8 @@ impl<'a> Common<'a> {
         around.into_iter().zip(own).map(|(around, own)| around + own).collect()
     }
 
-    /// What the `chosen` sides are beyond the mean and `known`, shrunk as James and Stein do, by what chance makes of as many sides; nothing where it is
-    /// not larger than that by [`SURE`] standard errors.
+    /// The difference of the `chosen` sides from the mean and `known`, shrunk after James and Stein
+    /// by the noise of as many sides; 0 unless it exceeds the noise by [`SURE`] standard errors.
     fn shrunk(&self, chosen: &[usize], known: &[f64]) -> Vec<f64> {
         let (weight, mean) = mean(self.all, chosen);
         if weight <= 0.0 {
@@ -179,7 +184,7 @@ impl<'a> Common<'a> {
         let total: f64 = self.variances.iter().sum();
         let noise = total * squares / weight.powi(2) * apart;
         let fourth: f64 = self.variances.iter().map(|variance| variance.powi(2)).sum();
-        // The noise is a sum over as many independent numbers as would have this spread.
+        // The noise sums as many independent numbers as have this spread.
         let spread = if total > 0.0 { (2.0 * fourth).sqrt() / total } else { 0.0 };
         let difference: Vec<f64> =
             mean.iter().zip(&self.mean).zip(known).map(|((own, all), known)| own - all - known).collect();
@@ -188,7 +193,7 @@ impl<'a> Common<'a> {
         difference.into_iter().map(|value| value * kept).collect()
     }
 
-    /// The shares of the `chosen` sides as lifts over the common ones.
+    /// The shares of the `chosen` sides as lifts over the common shares.
     fn lifts(&self, chosen: &[usize], around: &[usize]) -> Vec<i8> {
         let lift_of = |(difference, &all): (f64, &f64)| {
             if all > 0.0 { lift((all + difference).max(all * LEAST_SHARE), all) } else { 0 }
@@ -197,7 +202,8 @@ impl<'a> Common<'a> {
     }
 }
 
-/// The weight of all chosen sides, and their mean by weight. Sums are in the order of the sides, so that they don't depend on threads.
+/// The total weight of the chosen sides, and their weighted mean. Sums follow the order of the
+/// sides, so that threads don't affect the result.
 fn mean(all: &[Measured], chosen: &[usize]) -> (f64, Vec<f64>) {
     let mut sum: Vec<f64> = Vec::new();
     let mut weight = 0.0;

@@ -1,4 +1,4 @@
-//! Who the model is trained on.
+//! The choice of users to train on.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +6,15 @@ use sinsang_taste::History;
 
 use super::context::Side;
 
-/// Users to train on: those of the smallest hashes. Devices are trained on only where nobody is signed in: anybody can make them up, and
-/// what is trained says what all lean to, and at which hour and place.
+/// Users to train on: those with the smallest hashes. Devices are trained on only if no user is
+/// signed in: anybody can invent devices, and training shapes what everybody sees.
 pub(super) struct Learners {
     most: usize,
     signed: BTreeMap<(i64, String), Lesson>,
     devices: BTreeMap<(i64, String), Lesson>,
 }
 
-/// What a user did, as a whole and by context.
+/// A user's history, whole and by context.
 pub(super) type Lesson = (History, Vec<Side>);
 
 impl Learners {
@@ -26,7 +26,7 @@ impl Learners {
         if is_device { &mut self.devices } else { &mut self.signed }
     }
 
-    /// Whether a user of this hash may be among those of the smallest.
+    /// Whether the hash may be among the smallest.
     pub(super) fn wants(&mut self, hash: i64, is_device: bool) -> bool {
         let most = self.most;
         let kept = self.of(is_device);
@@ -42,8 +42,8 @@ impl Learners {
         }
     }
 
-    /// The histories of those who are trained on, in the order of users: the order of rows shows in the last digits of sums, and must not
-    /// depend on the buckets.
+    /// The histories of the chosen users, ordered by user: the order of rows affects the last
+    /// digits of sums, and must not depend on the buckets.
     pub(super) fn chosen(self) -> impl Iterator<Item = Lesson> {
         let chosen = if self.signed.is_empty() { self.devices } else { self.signed };
         let by_user: BTreeMap<String, Lesson> = chosen.into_iter().map(|((_, user), lesson)| (user, lesson)).collect();
@@ -55,10 +55,11 @@ impl Learners {
 mod tests {
     use super::*;
 
-    /// How many are chosen of so many who are signed in and so many devices, of 10 at the most: those who are signed in, and all.
+    /// Users chosen of the given numbers of signed-in users and devices, with a limit of 10: the
+    /// signed-in ones, and all.
     fn chosen(signed: i64, devices: i64) -> (usize, usize) {
         let mut learners = Learners::new(10);
-        // The strength tells who it is; devices have the smallest hashes.
+        // The strength marks the kind of user; devices have the smallest hashes.
         for (count, is_device) in [(signed, false), (devices, true)] {
             for number in 0..count {
                 let hash = if is_device { number } else { 1_000 + number };

@@ -1,13 +1,15 @@
-//! From summed engagement to a taste: what a user leans to beyond what everyone does, shrunk by how little is known.
+//! Tastes from summed engagement: a user's leanings beyond everyone's, shrunk in proportion to how
+//! little is known.
 
 use std::collections::{BTreeMap, HashMap};
 
 use sinsang_core::context::Context;
+use sinsang_core::pack::board::product_id;
 use sinsang_taste::{DIMS, FloatVector, History, Model, round, to_i8};
 
 use super::weight::{FADING, MOST_SIXTHS, UNIT};
 
-/// Sums of what viewers did and were shown, each viewer's part bounded.
+/// Sums of viewers' actions and impressions, each viewer's part capped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sums {
     /// Weights by place in the catalogue, in [`UNIT`]s.
@@ -15,8 +17,8 @@ pub(crate) struct Sums {
     pub(crate) channels: Vec<i64>,
     pub(crate) hours: Vec<i64>,
     pub(crate) tabs: Vec<i64>,
-    /// By place in the catalogue, how often a product was shown, and how often something was done with it in the last thirty days, and in the
-    /// last fourteen.
+    /// By place in the catalogue: impressions of the product, then actions in the last thirty days,
+    /// and in the last fourteen.
     pub(crate) shown: Vec<i64>,
     pub(crate) done_in_month: Vec<i64>,
     pub(crate) done_in_fortnight: Vec<i64>,
@@ -25,19 +27,21 @@ pub(crate) struct Sums {
 /// Buckets of the Korean day.
 pub const HOUR_BUCKETS: usize = 8;
 
-/// Steps of a published lift in one doubling: 32 is twice the population's share, 127 and -127 about 16 times and a 16th.
+/// Steps of a published lift for one doubling: 32 is twice the population's share, 127 and -127
+/// about 16 times and a 16th.
 pub const LIFT_STEPS: f64 = 32.0;
 
-/// Views that one product can weigh for one user at most, and one user for a product.
+/// Cap in views on one product's weight for one user, and on one user's weight for a product.
 pub(super) const PRODUCT_CAP: f64 = 16.0;
-/// Views that all that was done with one product can weigh for one user, and what one user did on a channel for everybody.
+/// Cap in views on a user's sum for one product, and on one user's sum for a channel in the
+/// population.
 pub(super) const SUM_CAP: f64 = 64.0;
-/// Views that each channel, hour and tab is given beforehand in the population, so that no share is 0.
+/// Prior of the population in views for each channel, hour and tab, so that no share is 0.
 const SHARE_PRIOR: f64 = 1.0;
-/// Parts of a view in [`Population::popularity`].
+/// Steps of [`Population::popularity`] for one view.
 const POPULARITY_STEPS: i64 = 16;
 
-/// The names that published numbers stand for, by index. The caller sets the order and publishes it.
+/// The names of published numbers, by index. The caller sets the order and publishes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Vocabulary {
     /// Channel names; [`UserTaste::channels`] is in this order.
@@ -48,32 +52,34 @@ pub struct Vocabulary {
     pub categories: Vec<String>,
 }
 
-/// One user's taste as it is published, in whole numbers, 0 where nothing is known.
+/// One user's published taste, in whole numbers; 0 if unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserTaste {
-    /// The app's id of the user, in clear: hash it before it reaches a pack.
+    /// The user's id as the events name it: hash a clear-text id before it reaches a pack.
     pub user_id: String,
-    /// The user in the space of the products' vectors; the inner product with one of them is its score.
+    /// The user's vector in the products' space; its inner product with a product's vector is the
+    /// score.
     pub vector: [i8; DIMS],
-    /// The user in the space of the lab's vectors; empty where it handed in none.
+    /// The user's vector in the lab's space; empty without the lab's vectors.
     pub second: Vec<i8>,
-    /// Lift of each channel, by [`Vocabulary::channels`], [`LIFT_STEPS`] to a doubling.
+    /// Lift of each channel, in the order of [`Vocabulary::channels`], [`LIFT_STEPS`] for a
+    /// doubling.
     pub channels: Vec<i8>,
     /// Lift of each three hours of the Korean day: entry 0 is 00:00 to 03:00.
     pub hours: [i8; HOUR_BUCKETS],
-    /// Lift of each tab, by [`Vocabulary::tabs`].
+    /// Lift of each tab, in the order of [`Vocabulary::tabs`].
     pub tabs: Vec<i8>,
-    /// Products of the board that say more or less to the user than their vectors do, in the steps of [`sinsang_core::pack::taste::note`], the most
-    /// telling first.
+    /// Corrections to the scores of the board's products for this user, in the steps of
+    /// [`sinsang_core::pack::taste::note`], most important first.
     pub notes: Vec<(u64, i8)>,
-    /// Products of the board that go with what the user did, in the same steps, the nearest first.
+    /// Products of the board that go with the user's actions, in the same steps, nearest first.
     pub near: Vec<(u64, i8)>,
 }
 
-/// What everyone together leans to: the shared order's part of a score.
+/// Everyone's leanings: the shared order's part of a score.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Population {
-    /// The mean of the vectors of users that were trained on.
+    /// The mean vector of the training users.
     pub vector: [i8; DIMS],
     /// Lift of each channel over an even spread.
     pub channels: Vec<i8>,
@@ -81,7 +87,8 @@ pub struct Population {
     pub hours: [i8; HOUR_BUCKETS],
     /// Lift of each tab over an even spread.
     pub tabs: Vec<i8>,
-    /// Decayed engagement by product, in sixteenths of a view of today. Products without any are left out.
+    /// Decayed engagement by product, in sixteenths of a view of today; products without any are
+    /// left out.
     pub popularity: BTreeMap<u64, u32>,
 }
 
@@ -97,49 +104,50 @@ impl Default for Population {
     }
 }
 
-/// What one event says, as the query gives it.
+/// One event, as the query returns it.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "columns of a row, each true or not by itself")]
 pub(crate) struct Row<'a> {
     pub(crate) product: Option<&'a str>,
-    /// Whether the event named a product at all, found or not.
+    /// Whether the event named a product, known or not.
     pub(crate) names_product: bool,
     pub(crate) channel: Option<&'a str>,
     pub(crate) tab: Option<&'a str>,
     pub(crate) hour_bucket: i64,
-    /// Decayed weight in [`UNIT`]s; 0 where the event says nothing of a taste.
+    /// Decayed weight in [`UNIT`]s; 0 if the event does not affect tastes.
     pub(crate) weight: i64,
-    /// Its age in sixths of a half-life, from 0 to 31.
+    /// The event's age in sixths of a half-life, from 0 to 31.
     pub(crate) sixths: i64,
-    /// Whether a listing was shown, and nothing done.
+    /// Whether the event is an impression.
     pub(crate) is_impression: bool,
-    /// Whether it is of the last seven days, fourteen, thirty.
+    /// Whether the event lies in the last seven, fourteen, and thirty days.
     pub(crate) is_of_week: bool,
     pub(crate) is_of_fortnight: bool,
     pub(crate) is_of_month: bool,
-    /// Whether it is of a Saturday or a Sunday.
+    /// Whether it happened on a Saturday or a Sunday.
     pub(crate) is_weekend: bool,
-    /// Where it came from and on what.
+    /// The province and device class of the event.
     pub(crate) context: Context,
 }
 
-/// In place of a number: none.
+/// Placeholder for a missing number.
 const NONE: u16 = u16::MAX;
 
-/// A [`Row`] with the names' numbers, small because there are so many.
+/// A [`Row`] with numbers for names, compact because there are many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Deed {
-    /// The place of the product in the catalogue, `u32::MAX` for none.
+    /// The product's place in the catalogue; `u32::MAX` for none.
     pub(crate) product: u32,
     /// Decayed weight in [`UNIT`]s: 1,000 views are 2^30 of them.
     pub(crate) weight: i32,
-    /// By [`Vocabulary::channels`], `u16::MAX` for none.
+    /// Index in [`Vocabulary::channels`]; `u16::MAX` for none.
     pub(crate) channel: u16,
-    /// By [`Vocabulary::tabs`], `u16::MAX` for none.
+    /// Index in [`Vocabulary::tabs`]; `u16::MAX` for none.
     pub(crate) tab: u16,
-    /// The eighth of the day in the lowest three bits, then what is true of it; the age in sixths of a half-life in the highest five.
+    /// The eighth of the day in the lowest three bits, then flags; the age in sixths of a half-life
+    /// in the highest five.
     pub(crate) marks: u16,
-    /// Where it came from and on what, as [`Context::number`] has it.
+    /// The province and device class, as [`Context::number`] encodes them.
     pub(crate) origin: u16,
 }
 
@@ -158,53 +166,54 @@ impl Deed {
         self.marks & mark != 0
     }
 
-    /// The place of the product in the catalogue.
+    /// The product's place in the catalogue.
     pub(crate) fn place(self) -> Option<usize> {
         (self.product != u32::MAX).then_some(self.product as usize)
     }
 
-    /// A deed or an impression of the product at a place, so many sixths of a half-life old.
+    /// An action or an impression, `sixths` of a half-life old.
     #[cfg(test)]
     pub(crate) fn aged(product: u32, is_impression: bool, sixths: u16) -> Self {
         let marks = if is_impression { IMPRESSION } else { 0 } | sixths << SIXTHS_FROM;
         Self { product, marks, ..Self::default() }
     }
 
-    /// The part of the week, as [`sinsang_core::context::week_part`] has it.
+    /// The part of the week, as [`sinsang_core::context::week_part`] numbers it.
     pub(crate) fn week_part(self) -> u8 {
         u8::try_from(self.marks & 7).unwrap_or(0) | if self.is(WEEKEND) { 8 } else { 0 }
     }
 
-    /// Whether the event showed a product, and nothing more.
+    /// Whether the event is an impression.
     pub(crate) fn is_impression(self) -> bool {
         self.is(IMPRESSION)
     }
 
-    /// Orders deeds from the latest to the oldest, as far as their ages are told apart, and then by all else in them: deeds that compare
-    /// equal are equal, so that a choice by this order does not hang on the order of rows.
+    /// Orders deeds from the latest to the oldest, as far as their ages differ, then by all other
+    /// fields: equal keys mean equal deeds, so a choice by this order does not depend on the order
+    /// of rows.
     pub(crate) fn age_order(self) -> impl Ord {
         let ages = [OF_WEEK, OF_FORTNIGHT, OF_MONTH].map(|mark| !self.is(mark));
         let Self { product, weight, channel, tab, marks, origin } = self;
         (ages, marks >> SIXTHS_FROM, product, channel, tab, marks, origin, weight)
     }
 
-    /// Whether it showed one in the last seven days.
+    /// Whether it is an impression of the last seven days.
     pub(crate) fn is_shown_lately(self) -> bool {
         self.is(IMPRESSION) && self.is(OF_WEEK)
     }
 
-    /// Whether something was done in the last thirty days.
+    /// Whether it is an action of the last thirty days.
     pub(crate) fn is_done_lately(self) -> bool {
         !self.is(IMPRESSION) && self.is(OF_MONTH)
     }
 
-    /// Whether something was done in the last fourteen.
+    /// Whether it is an action of the last fourteen days.
     pub(crate) fn is_done_in_fortnight(self) -> bool {
         !self.is(IMPRESSION) && self.is(OF_FORTNIGHT)
     }
 }
 
-/// Products and names that engagement can be about.
+/// The products and names that engagement refers to.
 pub(crate) struct Catalogue {
     pub(super) ids: Vec<u64>,
     places: HashMap<u64, usize>,
@@ -213,7 +222,7 @@ pub(crate) struct Catalogue {
 }
 
 impl Catalogue {
-    /// A catalogue of the products `ids`, which engagement names by their place.
+    /// A catalogue of the products `ids`; engagement refers to them by place.
     pub(crate) fn new(vocabulary: &Vocabulary, ids: Vec<u64>) -> Self {
         let index = |names: &[String]| names.iter().enumerate().map(|(at, name)| (name.clone(), at)).collect();
         Self {
@@ -224,12 +233,12 @@ impl Catalogue {
         }
     }
 
-    /// How many channels there are, and tabs.
+    /// Numbers of channels and of tabs.
     pub(super) fn widths(&self) -> [usize; 2] {
         [self.channels.len(), self.tabs.len()]
     }
 
-    /// An event with numbers for names.
+    /// Replaces an event's names by numbers.
     pub(crate) fn deed(&self, row: &Row<'_>) -> Deed {
         let number = |at: Option<usize>| at.and_then(|at| u16::try_from(at).ok()).unwrap_or(NONE);
         let product = row.product.and_then(|text| self.product(text)).and_then(|place| u32::try_from(place).ok());
@@ -255,17 +264,16 @@ impl Catalogue {
     }
 
     pub(crate) fn product(&self, text: &str) -> Option<usize> {
-        let product = (text.len() == 16).then(|| u64::from_str_radix(text, 16).ok()).flatten()?;
-        self.place(product)
+        self.place(product_id(text)?)
     }
 
-    /// The place of a product by its id.
+    /// The place of the product with this id.
     pub(crate) fn place(&self, product: u64) -> Option<usize> {
         self.places.get(&product).copied()
     }
 }
 
-/// Events that named what the catalogue or the vocabulary does not hold.
+/// Counts of events with names that the catalogue or the vocabulary lacks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Unknown {
     pub(crate) products: u64,
@@ -273,16 +281,16 @@ pub(crate) struct Unknown {
     pub(crate) tabs: u64,
 }
 
-/// Weights on one product, in [`UNIT`]s.
+/// A user's weights on one product, in [`UNIT`]s.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Engaged {
     sum: i64,
     squares: i128,
-    /// The squares of weights that count half after a third of a half-life.
+    /// The squares of weights with the short half-life, a third of the long one.
     fresh: i128,
 }
 
-/// Summed weights of a user, in [`UNIT`]s. Integer sums: the order of rows cannot show.
+/// A user's summed weights, in [`UNIT`]s. Integer sums do not depend on the order of rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Engagement {
     /// By place in the catalogue, ascending.
@@ -290,13 +298,13 @@ pub(crate) struct Engagement {
     channels: Vec<i64>,
     hours: [i64; HOUR_BUCKETS],
     tabs: Vec<i64>,
-    /// Events that weigh anything.
+    /// Events with a weight other than 0.
     pub(crate) events: u64,
     pub(crate) unknown: Unknown,
 }
 
 impl Engagement {
-    /// What a user's events come to.
+    /// Sums a user's events.
     pub(crate) fn of(deeds: &[Deed], catalogue: &Catalogue) -> Self {
         let mut engagement = Self {
             products: Vec::with_capacity(deeds.len()),
@@ -334,18 +342,19 @@ impl Engagement {
         engagement
     }
 
-    /// The summed weights on each product, in [`UNIT`]s, by place in the catalogue.
+    /// The summed weight on each product, in [`UNIT`]s, by place in the catalogue.
     pub(super) fn products(&self) -> impl Iterator<Item = (usize, i64)> {
         self.products.iter().map(|(product, engaged)| (*product as usize, engaged.sum))
     }
 
-    /// What was done on channels, in the stretches of the day and with tabs.
+    /// The summed weights by channel, stretch of the day, and tab.
     pub(crate) fn weights(&self) -> [&[i64]; 3] {
         [&self.channels, &self.hours, &self.tabs]
     }
 }
 
-/// What a user was shown in the last seven days and did nothing with in thirty, by place in the catalogue, with how often.
+/// Products shown to a user in the last seven days without an action in thirty, by place in the
+/// catalogue, with the number of impressions.
 pub(crate) fn passed_over(deeds: &[Deed]) -> Vec<(usize, i64)> {
     let mut lately: Vec<(usize, i64, bool)> = deeds
         .iter()
@@ -365,8 +374,9 @@ pub(crate) fn passed_over(deeds: &[Deed]) -> Vec<(usize, i64)> {
 }
 
 impl Engagement {
-    /// What was done with each product in views, by its place in the catalogue. Strengths are the root of the summed squares, so that the
-    /// tenth purchase says less than the first, and at most [`PRODUCT_CAP`]; sums at most [`SUM_CAP`].
+    /// Engagement with each product in views, by place in the catalogue. Strengths are the root of
+    /// the summed squares, so that the tenth purchase says less than the first, and at most
+    /// [`PRODUCT_CAP`]; sums at most [`SUM_CAP`].
     pub(crate) fn history(&self) -> History {
         let root = |engaged: &Engaged, squares: i128| {
             let strength = ((squares as f64).sqrt() / UNIT as f64).min(PRODUCT_CAP);
@@ -385,7 +395,7 @@ impl Engagement {
     }
 }
 
-/// How sure a user's taste is, from 0 to 1, where `pseudo_weight` views make a half.
+/// The certainty of a user's taste, from 0 to 1; `pseudo_weight` views make a half.
 pub(crate) fn sureness(history: &History, pseudo_weight: f64) -> f64 {
     let views: f64 = history.strengths.iter().map(|(_, strength)| strength.abs()).sum();
     views / (views + pseudo_weight)
@@ -397,7 +407,7 @@ pub(super) fn add_to(sum: Option<&mut i64>, weight: i64) {
     }
 }
 
-/// What users are compared with.
+/// The population's shares, with which users are compared.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Baseline {
     channels: Vec<f64>,
@@ -410,7 +420,7 @@ impl Baseline {
         Self { channels: shares(&everyone.channels), hours: shares(&everyone.hours), tabs: shares(&everyone.tabs) }
     }
 
-    /// The baseline as it is published, with the popularity that it was made of; its vector is left at 0.
+    /// The published baseline, with the popularity that it is based on; the vector stays 0.
     pub(crate) fn population(&self, everyone: &Sums, catalogue: &Catalogue) -> Population {
         let over_even = |shares: &[f64]| {
             let even = 1.0 / shares.len().max(1) as f64;
@@ -432,8 +442,9 @@ impl Baseline {
         }
     }
 
-    /// The taste of a user with this [history](Engagement::history), with the vector before rounding. `pseudo_weight`, in views, is how much engagement moves a user half-way from
-    /// the population to what the engagement says.
+    /// The taste of a user with this [history](Engagement::history), and the unrounded vector.
+    /// `pseudo_weight`, in views, is the engagement that moves a user half-way from the population
+    /// to their own.
     pub(crate) fn taste(
         &self,
         user_id: String,
@@ -465,7 +476,8 @@ fn shares(weights: &[i64]) -> Vec<f64> {
     weights.iter().map(|&weight| (weight.max(0) as f64 + prior) / total).collect()
 }
 
-/// The lift of each of a user's shares over the population's, after `pseudo_weight` views of the population's own shares.
+/// The lift of each of a user's shares over the population's, after adding `pseudo_weight` views in
+/// the population's shares.
 fn lifts(weights: &[i64], population: &[f64], pseudo_weight: f64) -> Vec<i8> {
     let pseudo = pseudo_weight * UNIT as f64;
     let total: f64 = weights.iter().map(|&weight| weight.max(0) as f64).sum::<f64>() + pseudo;
@@ -478,55 +490,4 @@ pub(super) fn lift(share: f64, expected: f64) -> i8 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::say::Everyone;
-    use super::*;
-
-    fn catalogue() -> Catalogue {
-        let names = |stem: &str| (0..3).map(|at| format!("{stem}{at}")).collect();
-        let vocabulary = Vocabulary { channels: names("채널"), tabs: names("tab"), categories: Vec::new() };
-        Catalogue::new(&vocabulary, vec![70, 80, 90])
-    }
-
-    fn deeds(catalogue: &Catalogue, views: &[(u64, i64)]) -> Vec<Deed> {
-        let deed = |(product, views): &(u64, i64)| {
-            let product = format!("{product:016x}");
-            let row = Row { product: Some(&product), names_product: true, weight: views * UNIT, ..Row::default() };
-            catalogue.deed(&Row { channel: Some("채널1"), ..row })
-        };
-        views.iter().map(deed).collect()
-    }
-
-    fn everyone(catalogue: &Catalogue, deeds: &[Deed]) -> Sums {
-        let mut everyone = Everyone::new(catalogue);
-        everyone.add(deeds, &Engagement::of(deeds, catalogue), false);
-        everyone.together()
-    }
-
-    #[test]
-    fn the_second_event_on_a_product_says_less_than_the_first_and_no_product_says_everything() {
-        let catalogue = catalogue();
-        let deeds = deeds(&catalogue, &[(70, 3), (80, 1_000), (90, -2), (70, 4), (99, 5)]);
-        let engagement = Engagement::of(&deeds, &catalogue);
-        assert_eq!((engagement.events, engagement.unknown.products), (5, 1));
-        let history = engagement.history();
-        assert_eq!(history.strengths, [(0, 5.0), (1, 16.0), (2, -2.0)]);
-        assert_eq!(history.sums, [(0, 7.0), (1, 64.0), (2, -2.0)]);
-        assert!((sureness(&history, 23.0) - 0.5).abs() < 1e-12);
-    }
-
-    #[test]
-    fn a_user_who_does_what_everyone_does_has_no_lifts_to_speak_of() {
-        let catalogue = catalogue();
-        let everyone = everyone(&catalogue, &deeds(&catalogue, &[(70, 3), (80, 3)]));
-        let baseline = Baseline::of(&everyone);
-        // The population's shares are smoothed by a view each, so that a sure user still leans a little.
-        assert!(lifts(&everyone.channels, &baseline.channels, 1e-6).iter().all(|lift| *lift < 32));
-        assert_eq!(baseline.population(&everyone, &catalogue).popularity, BTreeMap::from([(70, 48), (80, 48)]));
-    }
-
-    #[test]
-    fn a_lift_of_32_is_a_doubling() {
-        assert_eq!([0.2, 0.1, 0.05, 0.0].map(|share| lift(share, 0.1)), [32, 0, -32, -127]);
-    }
-}
+mod tests;

@@ -16,7 +16,7 @@ use super::profile::Row;
 use super::weight::DecayedWeight;
 use crate::engine::{self, function};
 
-/// A named question about the tables.
+/// A named query.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Query {
     pub(crate) name: &'static str,
@@ -42,7 +42,7 @@ impl Query {
         Error::Query { query: self.name, source: Box::new(source) }
     }
 
-    /// Plans the query with its numbers filled in.
+    /// Plans the query with its parameters.
     pub(crate) async fn plan(self, ctx: &SessionContext, numbers: &[(&str, i64)]) -> Result<DataFrame, Error> {
         let values: Vec<(String, ScalarValue)> =
             numbers.iter().map(|&(name, value)| (name.to_owned(), ScalarValue::Int64(Some(value)))).collect();
@@ -53,14 +53,14 @@ impl Query {
         planned.with_param_values(values).map_err(|source| self.failed(source))
     }
 
-    /// Registers the query as a view of its own name.
+    /// Registers the query as a view of the same name.
     pub(crate) async fn register(self, ctx: &SessionContext, numbers: &[(&str, i64)]) -> Result<(), Error> {
         let view = self.plan(ctx, numbers).await?.into_view();
         ctx.register_table(self.name, view).map_err(|source| self.failed(source))?;
         Ok(())
     }
 
-    /// Runs the query and registers its rows as a table of its own name.
+    /// Runs the query and registers its rows as a table of the same name.
     pub(crate) async fn materialise(self, ctx: &SessionContext) -> Result<(), Error> {
         let planned = self.plan(ctx, &[]).await?;
         let schema = Arc::clone(planned.schema().inner());
@@ -68,7 +68,7 @@ impl Query {
         engine::register_rows(ctx, self.name, schema, batches).map_err(|source| self.failed(source))
     }
 
-    /// Starts the query; batches come as they are made.
+    /// Starts the query; batches arrive as they are produced.
     pub(crate) async fn stream(
         self,
         ctx: &SessionContext,
@@ -77,7 +77,7 @@ impl Query {
         self.plan(ctx, numbers).await?.execute_stream().await.map_err(|source| self.failed(source))
     }
 
-    /// Runs a query of one number.
+    /// Runs a query that returns one number.
     pub(crate) async fn number(self, ctx: &SessionContext) -> Result<u64, Error> {
         let batches = self.plan(ctx, &[]).await?.collect().await.map_err(|source| self.failed(source))?;
         let Some(batch) = batches.iter().find(|batch| batch.num_rows() > 0) else { return Ok(0) };
@@ -85,9 +85,9 @@ impl Query {
     }
 }
 
-/// A context over the same tables that has `taste_hash` and joins as the queries are written. DataFusion would swap the
-/// sides by its estimates, and takes a few thousand filtered events for less than a table of listings: with millions of
-/// them it then holds the events in memory.
+/// A context over the same tables, with `taste_hash`, that joins in the order written. DataFusion
+/// would swap the sides by its estimates: it takes a few thousand filtered events for fewer rows
+/// than a table of listings, and then holds millions of events in memory.
 pub(crate) fn own_context(ctx: &SessionContext) -> SessionContext {
     let mut state = ctx.state();
     state.config_mut().options_mut().optimizer.join_reordering = false;
@@ -96,7 +96,7 @@ pub(crate) fn own_context(ctx: &SessionContext) -> SessionContext {
     own
 }
 
-/// Registers what an event weighs by kind and age, for `taste_event` to join.
+/// Registers the weights of events by kind and age, for `taste_event` to join.
 pub(crate) fn register_weights(ctx: &SessionContext, weights: &[DecayedWeight]) -> Result<(), Error> {
     let kinds: StringArray = weights.iter().map(|line| Some(line.kind.as_str())).collect();
     let ages: Int64Array = weights.iter().map(|line| Some(line.age_days)).collect();
@@ -147,7 +147,8 @@ impl Columns<'_> {
     }
 }
 
-/// Hands each row of a batch of [`EVENT`] over: its user, what becomes of it, and what it says where that is `usable`.
+/// Passes each row of a batch of [`EVENT`] to `take`: the user, the event's fate, and the event,
+/// which is filled in if the fate is `usable`.
 pub(crate) fn each_event<E: From<Error>>(
     batch: &RecordBatch,
     mut take: impl FnMut(&str, &str, &Row<'_>) -> Result<(), E>,
@@ -186,7 +187,7 @@ pub(crate) fn each_event<E: From<Error>>(
     Ok(())
 }
 
-/// The text of a row; an empty one is none.
+/// The text of a row; `None` if it is null or empty.
 fn text_at(column: &StringArray, at: usize) -> Option<&str> {
     (column.is_valid(at) && !column.value(at).is_empty()).then(|| column.value(at))
 }
@@ -235,7 +236,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_event_is_usable() {
-        for kind in sinsang_core::event::EventKind::ALL {
+        for &kind in sinsang_core::event::EventKind::ALL {
             assert!(FATE.sql.contains(&format!("'{}'", kind.as_str())), "{kind:?}");
         }
     }

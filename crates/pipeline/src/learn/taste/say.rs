@@ -1,13 +1,14 @@
-//! What all users did together, and how far one of them is heard. Whoever sends more than a person does moves what everybody sees by no
-//! more than a person would: a viewer's say on a product is bounded before it is summed, and so is that of all devices together, because
-//! anybody can make up devices.
+//! Sums over all users, with one viewer's influence capped. A viewer who sends more events than a
+//! person affects the shared order no more than a person would: each viewer's part in a product is
+//! capped before summing, and so is the part of all devices together, because anybody can invent
+//! devices.
 
 use sinsang_core::pulse::UNSIGNED_SHIFT;
 
 use super::profile::{Catalogue, Deed, Engagement, HOUR_BUCKETS, PRODUCT_CAP, SUM_CAP, Sums, Unknown, add_to};
 use super::weight::UNIT;
 
-/// How often one viewer is heard on a product where events are counted and not weighed.
+/// The most events of one viewer counted for a product, if events are counted rather than weighed.
 const MOST_COUNTED: u64 = 4;
 
 impl Sums {
@@ -25,7 +26,7 @@ impl Sums {
         }
     }
 
-    /// Each kind of sum.
+    /// Every kind of sum.
     fn all(&mut self) -> [&mut Vec<i64>; 7] {
         [
             &mut self.popularity,
@@ -67,7 +68,7 @@ impl Sums {
     }
 }
 
-/// What all users did together, and what they were shown.
+/// Sums of all users' actions and impressions.
 #[derive(Clone, Debug)]
 pub(crate) struct Everyone {
     signed: Sums,
@@ -83,7 +84,7 @@ impl Everyone {
         Self { signed: sums.clone(), devices: sums, has_signed: false, events: 0, unknown: Unknown::default() }
     }
 
-    /// Takes in a person, or a device that nobody is signed in on.
+    /// Adds a person, or a device without a signed-in user.
     pub(crate) fn add(&mut self, deeds: &[Deed], engagement: &Engagement, is_device: bool) {
         self.has_signed |= !is_device;
         let sums = if is_device { &mut self.devices } else { &mut self.signed };
@@ -94,9 +95,10 @@ impl Everyone {
         self.unknown.tabs += engagement.unknown.tabs;
     }
 
-    /// All of it: a device is a quarter of a signed-in viewer, and all devices together are at most a quarter of what signed-in viewers come
-    /// to. No look is given to devices alone: popularity is told by its powers of two, so that a few would lift a product that nobody has met
-    /// above most others. Where nobody is signed in, devices are all there is, and count as they are.
+    /// All sums: a device counts a quarter of a signed-in viewer, and all devices together at most
+    /// a quarter of the signed-in sum. Products seen by devices only get nothing: popularity is in
+    /// powers of two, so a few views would lift an unknown product above most others. If no user is
+    /// signed in, devices count in full.
     pub(crate) fn together(self) -> Sums {
         let Self { mut signed, mut devices, has_signed, .. } = self;
         for (sums, devices) in signed.all().into_iter().zip(devices.all()) {
@@ -120,7 +122,7 @@ mod tests {
         Catalogue::new(&vocabulary, vec![70, 80])
     }
 
-    /// So many purchases of a product, shown as often.
+    /// A number of purchases of a product, each with an impression.
     fn deeds(catalogue: &Catalogue, product: u64, times: usize) -> Vec<Deed> {
         let id = format!("{product:016x}");
         let row = Row {
@@ -149,17 +151,18 @@ mod tests {
     #[test]
     fn one_viewer_is_one_however_much_they_send_and_devices_together_are_few() {
         let catalogue = catalogue();
-        // Popularity and channel in views, then how often shown and bought.
+        // Popularity and channel in views, then impressions and purchases.
         for (of, expected) in [
             (&[(1, false, 1)][..], [8, 8, 1, 1]),
             (&[(1, false, 9_900)], [16, 64, 4, 4]),
             (&[(2, false, 9_900)], [32, 128, 8, 8]),
-            // Devices are a quarter of what signed-in viewers did at the most, however many they are and whatever they do.
+            // Devices are capped at a quarter of the signed-in viewers, however many there are and
+            // whatever they do.
             (&[(1, false, 1), (1, true, 9_900)], [8 + 2, 8 + 2, 1, 1]),
             (&[(1, false, 1), (10_000, true, 9)], [8 + 2, 8 + 2, 1, 1]),
             (&[(100, false, 1), (10_000, true, 9)], [800 + 200, 800 + 200, 100 + 25, 100 + 25]),
             (&[(100, false, 1), (4, true, 1)], [800 + 8, 800 + 8, 100 + 1, 100 + 1]),
-            // Where nobody is signed in, devices are all there is.
+            // If no user is signed in, devices count in full.
             (&[(3, true, 1)], [24, 24, 3, 3]),
         ] {
             assert_eq!(views(&catalogue, of), expected, "{of:?}");

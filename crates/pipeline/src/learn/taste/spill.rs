@@ -1,5 +1,6 @@
-//! Events on their way to the users they are of: one pass spreads them over buckets in a compressed temporary file, and a bucket is small
-//! enough to be sorted in memory. So the tables are read once, however many users there are.
+//! Spill of events by user: one pass spreads them over buckets in a compressed temporary file, and
+//! each bucket is small enough to sort in memory. The tables are therefore read once, however many
+//! users there are.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -9,22 +10,23 @@ use tempfile::SpooledTempFile;
 
 use super::profile::Deed;
 
-/// What is kept in memory before there is a file, compressed.
+/// Compressed bytes kept in memory before a file is created.
 const MEMORY_BYTES: usize = 64 << 20;
-/// Rows that all buckets together hold back before they are compressed; 40 bytes each.
+/// Rows that all buckets together buffer before compression; 40 bytes each.
 const ROWS_HELD: usize = 2 << 20;
-/// Rows of a chunk, from few enough for thousands of buckets to enough to compress well.
+/// Least and most rows of a chunk: few enough for thousands of buckets, and enough to compress
+/// well.
 const CHUNK_ROWS: (usize, usize) = (256, 16_384);
-/// zstd's fastest: a few times smaller at some hundred megabytes a second.
+/// zstd's fastest level: a few times smaller at some hundred megabytes a second.
 const LEVEL: i32 = 1;
-/// Bytes of a row beside its user.
+/// Bytes of a row without its user.
 const ROW_BYTES: usize = 16;
-/// Impressions beyond those that are kept, of which the latest are chosen at once at the least.
+/// The fewest surplus impressions at which the latest are selected.
 const CHOSEN_AT_ONCE: usize = 256;
-/// In place of a length: the user is a key of 16 hexadecimal digits, kept as 8 bytes.
+/// Placeholder for a length: the user is a key of 16 hexadecimal digits, stored as 8 bytes.
 const IS_KEY: u32 = u32::MAX;
 
-/// Events by bucket of their users.
+/// Events in buckets of users.
 pub(crate) struct Spill {
     file: SpooledTempFile,
     buckets: Vec<Pending>,
@@ -34,7 +36,7 @@ pub(crate) struct Spill {
     packed: Vec<u8>,
 }
 
-/// What a bucket has in the file, and what not yet.
+/// A bucket's chunks in the file, and its buffered rows.
 #[derive(Default)]
 struct Pending {
     chunks: Vec<Chunk>,
@@ -51,24 +53,24 @@ struct Chunk {
     rows: usize,
 }
 
-/// The events of a bucket's users.
+/// The events of one bucket, by user.
 pub(crate) struct Bucket {
-    /// Users, ascending by id, with the numbers of their events and where those that are kept end in `deeds`.
+    /// Users, ascending by id, with their event counts and the end of their kept events in `deeds`.
     users: Vec<(String, Counts, usize)>,
     deeds: Vec<Deed>,
 }
 
-/// All events of a user, also where they were too many to be kept.
+/// Counts of a user's events, including those not kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// What the user did: everything but impressions.
+    /// Actions: all events but impressions.
     pub(crate) done: u64,
-    /// Impressions: what the user was shown.
+    /// Impressions.
     pub(crate) shown: u64,
 }
 
 impl Counts {
-    /// Both together.
+    /// All events.
     pub(crate) fn events(self) -> u64 {
         self.done + self.shown
     }
@@ -79,12 +81,14 @@ impl Counts {
 pub(crate) struct BucketUser<'a> {
     pub(crate) id: &'a str,
     pub(crate) counts: Counts,
-    /// All that the user did and the latest impressions, unless the user did more than is kept.
+    /// All actions and the latest impressions; incomplete if the user has more actions than are
+    /// kept.
     pub(crate) deeds: &'a [Deed],
 }
 
 impl Spill {
-    /// Nothing yet, in `buckets` buckets; what does not fit in memory goes to a file in `folder` that vanishes with this.
+    /// An empty spill with `buckets` buckets. Overflow from memory goes to a file in `folder`,
+    /// deleted when this is dropped.
     pub(crate) fn new(folder: &Path, buckets: u64) -> io::Result<Self> {
         let buckets = usize::try_from(buckets).unwrap_or(1).max(1);
         Ok(Self {
@@ -97,33 +101,34 @@ impl Spill {
         })
     }
 
-    /// Takes in an event of `user`, whose hash chooses the bucket.
+    /// Adds an event of `user`, whose hash selects the bucket.
     pub(crate) fn push(&mut self, hash: i64, user: &str, deed: Deed) -> io::Result<()> {
         let bucket = usize::try_from(hash).unwrap_or(0) % self.buckets.len();
-        let Some(pending) = self.buckets.get_mut(bucket) else { return Ok(()) };
+        let pending = &mut self.buckets[bucket];
         if let Some(key) = key_of(user) {
             pending.lengths.push(IS_KEY);
             pending.users.extend(key.to_le_bytes());
         } else {
             let length = u32::try_from(user.len()).ok().filter(|length| *length != IS_KEY);
-            pending.lengths.push(length.ok_or_else(|| io::Error::other("the id of a user has gigabytes"))?);
+            pending.lengths.push(length.ok_or_else(|| io::Error::other("a user id has gigabytes"))?);
             pending.users.extend(user.as_bytes());
         }
         pending.deeds.push(deed);
         if pending.deeds.len() >= self.chunk_rows { self.flush(bucket) } else { Ok(()) }
     }
 
-    /// Writes out what is held back.
+    /// Writes out the buffered rows.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         (0..self.buckets.len()).try_for_each(|bucket| self.flush(bucket))
     }
 
     fn flush(&mut self, bucket: usize) -> io::Result<()> {
-        let Some(pending) = self.buckets.get_mut(bucket).filter(|pending| !pending.deeds.is_empty()) else {
+        let pending = &mut self.buckets[bucket];
+        if pending.deeds.is_empty() {
             return Ok(());
-        };
+        }
         let rows = pending.deeds.len();
-        // By columns: like things beside each other compress better.
+        // By column: similar values next to each other compress better.
         let mut plain = Vec::with_capacity(rows * (4 + ROW_BYTES) + pending.users.len());
         plain.extend(pending.lengths.iter().flat_map(|length| length.to_le_bytes()));
         plain.extend(pending.deeds.iter().flat_map(|deed| deed.product.to_le_bytes()));
@@ -135,7 +140,7 @@ impl Spill {
         plain.extend(&pending.users);
         self.packed.resize(zstd::zstd_safe::compress_bound(plain.len()), 0);
         let bytes = self.compressor.compress_to_buffer(&plain, self.packed.as_mut_slice())?;
-        self.file.write_all(self.packed.get(..bytes).unwrap_or_default())?;
+        self.file.write_all(&self.packed[..bytes])?;
         pending.chunks.push(Chunk { at: self.end, bytes, unpacked: plain.len(), rows });
         self.end += bytes as u64;
         pending.rows += rows as u64;
@@ -145,14 +150,12 @@ impl Spill {
         Ok(())
     }
 
-    /// Reads a bucket, users ascending by id. A user keeps `most` deeds and as many impressions: a hundred million events cost no more memory
-    /// than that. The latest impressions are kept, whatever order the events come in; a user with more deeds is a bot, whose events no
-    /// caller looks at.
+    /// Reads a bucket, users ascending by id. A user keeps `most` actions and as many impressions,
+    /// which bounds memory even for a hundred million events. The latest impressions are kept, in
+    /// any order of arrival; a user with more actions is a bot, whose events callers ignore.
     pub(crate) fn read(&mut self, bucket: u64, most: u64) -> io::Result<Bucket> {
         let mut gathered = Gathered::default();
-        let Some(pending) = usize::try_from(bucket).ok().and_then(|bucket| self.buckets.get(bucket)) else {
-            return Ok(gathered.sorted());
-        };
+        let pending = &self.buckets[usize::try_from(bucket).expect("a number of buckets fits memory")];
         let room = usize::try_from(pending.rows).unwrap_or(0);
         gathered.deeds.reserve(room);
         gathered.of.reserve(room);
@@ -172,13 +175,13 @@ impl Spill {
     }
 }
 
-/// The number that 16 lower-case hexadecimal digits write.
+/// The number spelled by 16 lower-case hexadecimal digits.
 fn key_of(user: &str) -> Option<u64> {
     let is_key = user.len() == 16 && user.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     is_key.then(|| u64::from_str_radix(user, 16).ok()).flatten()
 }
 
-/// Events as they come, by the number of their user.
+/// Events in order of arrival, with the number of their user.
 #[derive(Default)]
 struct Gathered {
     numbers: HashMap<Vec<u8>, u32>,
@@ -186,7 +189,7 @@ struct Gathered {
     counts: Vec<Counts>,
     of: Vec<u32>,
     deeds: Vec<Deed>,
-    /// Impressions of users who have more than are kept.
+    /// Surplus impressions, by user.
     over: BTreeMap<u32, Vec<Deed>>,
 }
 
@@ -209,7 +212,7 @@ impl Gathered {
             let is_key = length == IS_KEY;
             let (user, after) = users.split_at_checked(if is_key { 8 } else { usize::try_from(length).ok()? })?;
             users = after;
-            // What somebody does in a visit comes together.
+            // Events of one visit are mostly consecutive.
             let number = match last {
                 Some((was_key, name, number)) if was_key == is_key && name == user => number,
                 _ => self.number(user, is_key)?,
@@ -241,7 +244,7 @@ impl Gathered {
         Some(())
     }
 
-    /// Puts the latest impressions of users with too many in the places of those that came first.
+    /// Moves the latest impressions of users with a surplus into the places of their first ones.
     fn keep_latest(&mut self) {
         let over = std::mem::take(&mut self.over);
         if over.is_empty() {
@@ -254,12 +257,10 @@ impl Gathered {
             }
         }
         for (mut latest, places) in over.into_values().zip(places.into_values()) {
-            latest.extend(places.iter().filter_map(|at| self.deeds.get(*at)));
+            latest.extend(places.iter().map(|at| &self.deeds[*at]));
             choose_latest(&mut latest, places.len());
             for (at, chosen) in places.into_iter().zip(latest) {
-                if let Some(deed) = self.deeds.get_mut(at) {
-                    *deed = chosen;
-                }
+                self.deeds[at] = chosen;
             }
         }
     }
@@ -273,7 +274,7 @@ impl Gathered {
         let user = if is_key {
             user
         } else {
-            // Longer than any key, so that a name is never taken for one.
+            // Longer than any key, so that a name never equals one.
             tagged = [user, &[0xff; 9]].concat();
             tagged.as_slice()
         };
@@ -291,20 +292,19 @@ impl Gathered {
         let Self { names, counts, of, deeds, numbers, .. } = self;
         drop(numbers);
         let mut order: Vec<usize> = (0..names.len()).collect();
-        order.sort_unstable_by(|a, b| names.get(*a).cmp(&names.get(*b)));
+        order.sort_unstable_by(|a, b| names[*a].cmp(&names[*b]));
         let mut kept = vec![0_usize; names.len()];
         for user in &of {
             add(kept.get_mut(*user as usize), 1);
         }
-        // Where the next event of each user goes: behind those of all who come before.
+        // The place of each user's next event: after all events of the users before.
         let mut next = vec![0; names.len()];
         let mut end = 0;
         let mut names: Vec<Option<String>> = names.into_iter().map(Some).collect();
         let users = order.iter().map(|user| {
             add(next.get_mut(*user), end);
-            end += kept.get(*user).copied().unwrap_or(0);
-            let name = names.get_mut(*user).and_then(Option::take).unwrap_or_default();
-            (name, counts.get(*user).copied().unwrap_or_default(), end)
+            end += kept[*user];
+            (names[*user].take().expect("each user comes once"), counts[*user], end)
         });
         let users = users.collect();
         let mut placed = vec![Deed::default(); deeds.len()];
@@ -337,7 +337,7 @@ fn add(sum: Option<&mut usize>, value: usize) {
 }
 
 impl Bucket {
-    /// Users.
+    /// Number of users.
     pub(crate) fn len(&self) -> usize {
         self.users.len()
     }
@@ -363,7 +363,8 @@ mod tests {
     fn events_come_back_by_user_in_the_order_of_ids_and_of_a_bot_none_but_their_number() {
         let folder = tempfile::tempdir().unwrap();
         let mut spill = Spill::new(folder.path(), 3).unwrap();
-        // A key, the name of the same bytes, and others; over 16,384 rows, so that there are several chunks.
+        // A key, the name with the same bytes, and others; over 16,384 rows, so that there are
+        // several chunks.
         let users =
             ["00000000deadbeef", "\u{0}\u{0}\u{0}\u{0}", "긴 이름", "A", "DEADBEEFDEADBEEF", "deadbeefdeadbeef", ""];
         for at in 0..60_000_u32 {
@@ -374,12 +375,13 @@ mod tests {
         spill.push(0, "A", Deed::default()).unwrap();
         spill.finish().unwrap();
         let mut found = Vec::new();
-        for bucket in 0..4 {
+        for bucket in 0..3 {
             let bucket = spill.read(bucket, 8_571).unwrap();
             assert!(bucket.users().map(|user| user.id).is_sorted(), "ids ascend");
             for user in bucket.users() {
                 let number = users.iter().position(|name| *name == user.id).unwrap();
-                // The events of the seven are 8,572 of the first three, 8,571 of the others; 'A' has one more.
+                // The first three of the seven users have 8,572 events, the others 8,571; 'A' has
+                // one more.
                 assert_eq!(user.counts.events(), if number < 4 { 8_572 } else { 8_571 }, "{}", user.id);
                 if user.counts.done <= 8_571 {
                     assert_eq!(user.deeds.len(), 8_571);
@@ -402,7 +404,8 @@ mod tests {
         let kept = |numbers: &mut dyn Iterator<Item = u32>, most: u64| {
             let mut spill = Spill::new(folder.path(), 1).unwrap();
             for number in numbers {
-                // Seven in eight are impressions, the older the higher their number, as many of the first age as are kept.
+                // Seven in eight are impressions, older with higher numbers; as many have the first
+                // age as are kept.
                 let (is_shown, sixths) = (number % 8 > 0, number / 343);
                 let deed = Deed::aged(8 * MOST - number, is_shown, u16::try_from(sixths).unwrap());
                 spill.push(0, "u", deed).unwrap();

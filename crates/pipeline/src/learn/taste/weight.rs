@@ -1,4 +1,5 @@
-//! What an event weighs: by its kind and by its age in Korean days, as whole numbers, so that sums have no order.
+//! The weight of an event by its kind and its age in Korean days, in whole numbers, so that sums do
+//! not depend on order.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -7,21 +8,21 @@ use sinsang_core::event::EventKind;
 
 use super::Error;
 
-/// Parts of a unit of weight: decayed weights are whole numbers of 2^-20 views.
+/// Units in one view: decayed weights are multiples of 2^-20 views.
 pub(crate) const UNIT: i64 = 1 << 20;
-/// Half-lives after which an event is too old to count: what is left of it is below a thousandth.
+/// Half-lives after which an event is ignored: less than a thousandth of its weight is left.
 pub(crate) const HORIZON_HALF_LIVES: f64 = 10.0;
 
-/// The most a kind may weigh, in views.
+/// The largest weight of a kind, in views.
 const MAX_WEIGHT: f64 = 1_000.0;
-/// The half-lives that make sense, in days: from hours to a century.
+/// Valid half-lives, in days: from hours to a century.
 const HALF_LIFE_DAYS: std::ops::RangeInclusive<f64> = 0.1..=36_500.0;
 
 /// The weight of an event of today by kind, in views.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Weights {
-    /// A listing was shown. 0 by default: not to have tapped says little, and impressions are most of a table. A small
-    /// negative number makes what was shown and passed over sink.
+    /// A listing was shown. 0 by default: a missing tap says little, and impressions are most of a
+    /// table. A small negative number lowers products that were shown without an action.
     pub impression: f64,
     /// A listing's page was opened from elsewhere: the unit.
     pub view: f64,
@@ -58,20 +59,23 @@ impl Weights {
     }
 }
 
-/// One line of the table that the queries join: an event of `kind` that is `age_days` old weighs `weight` [`UNIT`]s.
+/// One row of the table that the queries join: an event of `kind`, `age_days` old, weighs `weight`
+/// [`UNIT`]s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DecayedWeight {
     pub(crate) kind: EventKind,
     pub(crate) age_days: i64,
     pub(crate) weight: i64,
-    /// Its age in sixths of a half-life, at most [`MOST_SIXTHS`].
+    /// The age in sixths of a half-life, at most [`MOST_SIXTHS`].
     pub(crate) sixths: i64,
 }
 
-/// The oldest age that is told apart, in sixths of a half-life: what counts half after a third of one is below a 30,000th then.
+/// The oldest distinct age, in sixths of a half-life: weights with the short half-life, a third of
+/// the long one, are then below a 30,000th.
 pub(crate) const MOST_SIXTHS: i64 = 31;
 
-/// What is left of a weight that counts half after a third of a half-life, by age in sixths and beside the decay that it has, in [`UNIT`]s.
+/// The extra decay of weights with the short half-life, a third of the long one, by age in sixths,
+/// in [`UNIT`]s.
 #[expect(clippy::cast_possible_truncation, reason = "at most 2^20")]
 pub(crate) static FADING: LazyLock<[i64; 32]> =
     LazyLock::new(|| std::array::from_fn(|sixths| (UNIT as f64 * (-(sixths as f64) / 3.0).exp2()).round() as i64));
@@ -79,7 +83,7 @@ pub(crate) static FADING: LazyLock<[i64; 32]> =
 /// Days within which events count.
 ///
 /// # Errors
-/// A half-life that is no number of days.
+/// [`Error::HalfLife`] if the half-life is not a valid number of days.
 pub(crate) fn horizon_days(half_life_days: f64) -> Result<i64, Error> {
     if !HALF_LIFE_DAYS.contains(&half_life_days) {
         return Err(Error::HalfLife { days: half_life_days });
@@ -89,17 +93,18 @@ pub(crate) fn horizon_days(half_life_days: f64) -> Result<i64, Error> {
     Ok(days)
 }
 
-/// Every kind and age that counts: `weight × 2^(-age / half-life)`, rounded to [`UNIT`]s. What weighs nothing has its age here too, by which
-/// the latest impressions are chosen.
+/// Every kind and age that counts: `weight × 2^(-age / half-life)`, rounded to [`UNIT`]s. Kinds of
+/// weight 0 are included for their age, by which the latest impressions are selected.
 ///
 /// # Errors
-/// A weight that is no number or out of range, or a half-life that is no number of days.
+/// [`Error::Weight`] or [`Error::HalfLife`] if a weight or the half-life is out of range or not a
+/// number.
 pub(crate) fn decayed(weights: &Weights, half_life_days: f64) -> Result<Vec<DecayedWeight>, Error> {
     let days = horizon_days(half_life_days)?;
     #[expect(clippy::cast_possible_truncation, reason = "at most sixty")]
     let sixths = |age_days: i64| ((age_days as f64 * 6.0 / half_life_days) as i64).min(MOST_SIXTHS);
     let mut table = BTreeMap::new();
-    for kind in EventKind::ALL {
+    for &kind in EventKind::ALL {
         let weight = weights.of(kind);
         if !(-MAX_WEIGHT..=MAX_WEIGHT).contains(&weight) {
             return Err(Error::Weight { kind, weight });

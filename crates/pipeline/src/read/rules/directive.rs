@@ -1,12 +1,15 @@
-//! What operators ask for in the rules file: `[[directive]]` pins, boosts, buries or hides products for a while, `[[floor]]` keeps places for a
-//! shop. Here they are checked, compared with each other, and resolved into products of a board.
+//! Operators' requests in the rules file: `[[directive]]` pins, boosts, buries or hides products
+//! for a while, `[[floor]]` reserves places for a shop. They are checked, compared with each other,
+//! and resolved to products of a board.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-use sinsang_core::directive::{Deed, WHOLE};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sinsang_core::directive::{DEFAULT_POINTS, Deed, MOST_DIRECTIVES, WHOLE};
 use sinsang_core::mix::Floor;
+use sinsang_core::pack::board::product_id;
 use sinsang_core::pack::board_write::BoardParts;
 use sinsang_core::pack::mix::DirectivePart;
 use sinsang_core::surface_name::Surface;
@@ -14,124 +17,111 @@ use sinsang_core::time::UnixMillis;
 use sinsang_core::verdict::VerdictKind;
 use toml::Spanned;
 
-/// Points that a boost or a burial has where none are given: about one standard deviation of a well-known viewer's tastes.
-const DEFAULT_POINTS: i32 = 30_000;
 /// The most points.
 const MOST_POINTS: i32 = 1_000_000_000;
-/// The last place that can be held.
+/// The last place that a pin can hold.
 const LAST_PLACE: u16 = 100;
-/// The most directives of a file: each is looked at for each candidate of a list.
-const MOST_DIRECTIVES: usize = 64;
 
-/// What is done with products.
+/// The action on products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Do {
-    /// They keep `place` and the places after it.
+    /// Hold `place` and the places after it.
     Pin,
-    /// They gain `points`.
+    /// Gain `points`.
     Boost,
-    /// They lose `points`.
+    /// Lose `points`.
     Bury,
-    /// They are left out.
+    /// Are left out.
     Hide,
 }
 
-/// A surface that directives are for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum On {
-    /// The new-product tab.
-    New,
-    /// The live order.
-    Live,
-}
+/// A surface of a directive: one that lists products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct On(pub Surface);
 
 impl On {
-    /// Its bit in packs.
+    /// The surface's bit in packs.
     pub(crate) fn bit(self) -> u8 {
-        match self {
-            Self::New => Surface::New.bit(),
-            Self::Live => Surface::Live.bit(),
-        }
+        self.0.bit()
     }
 }
 
-/// A verdict that directives name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// Its first broadcast ever is on the board.
-    New,
-    /// It was broadcast before.
-    Repeat,
-    /// The history can't tell.
-    Unknown,
-}
-
-impl Verdict {
-    fn is(self, kind: VerdictKind) -> bool {
-        matches!(
-            (self, kind),
-            (Self::New, VerdictKind::New) | (Self::Repeat, VerdictKind::Repeat) | (Self::Unknown, VerdictKind::Unknown)
-        )
+impl Serialize for On {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.as_str())
     }
 }
 
-/// A directive as it is written. What it is about has to match all fields that are given, each in any of its values.
+impl<'de> Deserialize<'de> for On {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(from)?;
+        let found = Surface::parse(&name).filter(|surface| surface.lists_products());
+        found.map(Self).ok_or_else(|| {
+            let known: Vec<&str> = Surface::of_products().map(Surface::as_str).collect();
+            D::Error::custom(format!("'{name}' is not a surface of products: write {}", known.join(" or ")))
+        })
+    }
+}
+
+/// A directive as written. A product must match every given field, in any of that field's values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Directive {
-    /// Its name, which explanations show.
+    /// The directive's name, shown in explanations.
     pub name: String,
-    /// What is done.
+    /// The action.
     #[serde(rename = "do")]
     pub deed: Do,
-    /// Where; the new-product tab where nothing is said.
+    /// The surfaces; by default the new-product tab.
     #[serde(default = "new_alone")]
     pub on: Vec<On>,
     /// Ids of products.
     #[serde(default)]
     pub product: Vec<Spanned<String>>,
-    /// Brands, whatever their spacing and case.
+    /// Brands, ignoring spaces and case.
     #[serde(default)]
     pub brand: Vec<String>,
     /// Names of categories.
     #[serde(default)]
     pub category: Vec<String>,
-    /// Names of channels on which it has a broadcast of the board.
+    /// Names of channels on which the product has a broadcast of the board.
     #[serde(default)]
     pub channel: Vec<String>,
-    /// Words of the title, all of which a value names, whatever their case.
+    /// Words of the title, ignoring case; all words of a value must occur.
     #[serde(default)]
     pub title: Vec<String>,
-    /// Verdicts as of the build, so that what is less certain can be buried.
+    /// Verdicts as of the build; for example, to bury uncertain ones.
     #[serde(default)]
-    pub verdict: Vec<Verdict>,
+    pub verdict: Vec<VerdictKind>,
     /// Points of a boost or a burial.
     pub points: Option<Spanned<i64>>,
     /// The place of a pin, from 1.
     pub place: Option<Spanned<i64>>,
-    /// When it begins, RFC 3339; at once where nothing is said.
+    /// The start, RFC 3339; at once by default.
     pub from: Option<Spanned<String>>,
-    /// When it ends, RFC 3339; never where nothing is said.
+    /// The end, RFC 3339; never by default.
     pub until: Option<Spanned<String>>,
     /// The share of viewers, above 0 and at most 1.
     pub share: Option<Spanned<f64>>,
+    /// The share of viewers who go without it, so that its effect can be measured.
+    pub measure: Option<Spanned<f64>>,
 }
 
 fn new_alone() -> Vec<On> {
-    vec![On::New]
+    vec![On(Surface::New)]
 }
 
-/// What a contract asks for: so many places of each window for a shop.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A contract's guarantee: places of each window for a shop.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FloorRule {
     /// The shop.
     pub shop: Spanned<String>,
     /// Places of each `mix.window`.
     pub least: Spanned<i64>,
+    /// The share of viewers who go without it, so that its effect can be measured.
+    pub measure: Option<Spanned<f64>>,
 }
 
 impl FloorRule {
@@ -140,12 +130,12 @@ impl FloorRule {
     }
 }
 
-/// What is wrong with a directive, a floor or an experiment, and where in the file: the offset of a byte.
+/// A mistake in a directive, a floor or an experiment, with its byte offset in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mistake {
-    /// The byte.
+    /// The byte offset.
     pub(super) at: usize,
-    /// What is wrong.
+    /// The mistake, as a sentence.
     pub(super) what: String,
 }
 
@@ -154,7 +144,7 @@ pub(super) fn mistake(at: usize, what: impl Into<String>) -> Mistake {
 }
 
 impl Directive {
-    fn span(&self) -> (UnixMillis, UnixMillis) {
+    pub(super) fn span(&self) -> (UnixMillis, UnixMillis) {
         let time =
             |text: &Option<Spanned<String>>| text.as_ref().and_then(|text| UnixMillis::parse_rfc3339(text.get_ref()));
         let (first, last) = (UnixMillis::from_seconds(0), UnixMillis::from_seconds(u32::MAX));
@@ -169,33 +159,40 @@ impl Directive {
         self.place.as_ref().and_then(|place| u16::try_from(*place.get_ref()).ok())
     }
 
-    /// Everything that is wrong with it; `at` is where it begins.
+    /// All mistakes of the directive, which begins at byte `at`.
     fn mistakes(&self, at: usize) -> Vec<Mistake> {
         let mut wrong = Vec::new();
         if self.name.trim().is_empty() {
             wrong.push(mistake(at, "a directive has an empty name: explanations show it"));
         }
-        if self.on.is_empty() {
-            wrong.push(mistake(at, format!("directive '{}' is on no surface: on = [\"new\", \"live\"]", self.name)));
-        }
-        if self.deed == Do::Hide && self.on.contains(&On::Live) {
+        if self.name.chars().any(char::is_control) {
             wrong.push(mistake(
                 at,
-                format!("directive '{}' hides on live, where nothing is hidden: bury there", self.name),
+                format!("directive {:?} has a line break or another control character in its name", self.name),
+            ));
+        }
+        if self.on.is_empty() {
+            wrong
+                .push(mistake(at, format!("directive '{}' has no surface: write on = [\"new\", \"live\"]", self.name)));
+        }
+        if self.deed == Do::Hide && self.on.contains(&On(Surface::Live)) {
+            wrong.push(mistake(
+                at,
+                format!("directive '{}' hides on live, which can't hide products: use bury", self.name),
             ));
         }
         let lists = [&self.brand, &self.category, &self.channel, &self.title];
         if self.product.is_empty() && self.verdict.is_empty() && lists.iter().all(|list| list.is_empty()) {
-            let what = "is about nothing: give product, brand, category, channel, title or verdict";
+            let what = "matches nothing: give product, brand, category, channel, title or verdict";
             wrong.push(mistake(at, format!("directive '{}' {what}", self.name)));
         }
         if lists.iter().any(|list| list.iter().any(|value| value.trim().is_empty())) {
-            wrong
-                .push(mistake(at, format!("directive '{}' names an empty text, which is about everything", self.name)));
+            wrong.push(mistake(at, format!("directive '{}' has an empty text, which matches everything", self.name)));
         }
         for id in &self.product {
             if product_id(id.get_ref()).is_none() {
-                let what = format!("product '{}' is no id: 16 hex digits, as answers show them", id.get_ref());
+                let what =
+                    format!("product '{}' is not an id: write 16 hex digits, as answers show them", id.get_ref());
                 wrong.push(mistake(id.span().start, what));
             }
         }
@@ -208,14 +205,14 @@ impl Directive {
         let is_weight = matches!(self.deed, Do::Boost | Do::Bury);
         if let Some(points) = &self.points {
             if !is_weight {
-                wrong.push(mistake(points.span().start, "points are for boost and bury"));
+                wrong.push(mistake(points.span().start, "only boost and bury take points"));
             } else if !(1..=i64::from(MOST_POINTS)).contains(points.get_ref()) {
                 wrong.push(mistake(points.span().start, format!("points are from 1 to {MOST_POINTS}")));
             }
         }
         match &self.place {
             None if self.deed == Do::Pin => wrong.push(mistake(at, format!("pin '{}' has no place", self.name))),
-            Some(place) if self.deed != Do::Pin => wrong.push(mistake(place.span().start, "a place is for pin")),
+            Some(place) if self.deed != Do::Pin => wrong.push(mistake(place.span().start, "only pin takes a place")),
             Some(place) if !(1..=i64::from(LAST_PLACE)).contains(place.get_ref()) => {
                 wrong.push(mistake(place.span().start, format!("a place is from 1 to {LAST_PLACE}")));
             }
@@ -231,7 +228,7 @@ impl Directive {
     fn check_times(&self, wrong: &mut Vec<Mistake>) {
         for time in [&self.from, &self.until].into_iter().flatten() {
             if UnixMillis::parse_rfc3339(time.get_ref()).is_none() {
-                let what = "a time is RFC 3339 in quotes, such as '2026-11-22T20:00:00+09:00'";
+                let what = "expected an RFC 3339 time in quotes, for example '2026-11-22T20:00:00+09:00'";
                 wrong.push(mistake(time.span().start, what));
             }
         }
@@ -241,13 +238,14 @@ impl Directive {
         }
     }
 
-    /// Whether two may hold for one viewer at one time on one surface.
+    /// Whether both can apply to one viewer at one time on one surface.
     fn meets(&self, other: &Self) -> bool {
         let ((from, until), (other_from, other_until)) = (self.span(), other.span());
         from < other_until && other_from < until && self.on.iter().any(|on| other.on.contains(on))
     }
 
-    /// Whether both name something in the same field: whether other fields meet is for a board to say.
+    /// Whether both name the same value of one field. Whether different fields match one product
+    /// depends on the board.
     fn shares_a_name(&self, other: &Self) -> bool {
         let ids = |directive: &Self| -> BTreeSet<u64> {
             directive.product.iter().filter_map(|id| product_id(id.get_ref())).collect()
@@ -272,10 +270,10 @@ impl Directive {
             && any(&self.category, &|name| product.category.as_deref() == Some(name))
             && any(&self.channel, &|name| product.channels.contains(&name))
             && any(&self.title, &|name| has_words(name))
-            && (self.verdict.is_empty() || self.verdict.iter().any(|verdict| verdict.is(product.verdict)))
+            && (self.verdict.is_empty() || self.verdict.contains(&product.verdict))
     }
 
-    /// The directive for a board, with its products.
+    /// The directive for a board, with its matching products.
     fn resolve(&self, products: &[Named<'_>]) -> Vec<DirectivePart> {
         let about: Vec<u64> =
             products.iter().filter(|product| self.is_about(product)).map(|product| product.id).collect();
@@ -297,13 +295,13 @@ impl Directive {
             Do::Boost => vec![part(Deed::Weigh(points), about)],
             Do::Bury => vec![part(Deed::Weigh(-points), about)],
             Do::Hide => vec![part(Deed::Hide, about)],
-            // Several products of a pin stand one after the other.
+            // Several products of a pin take consecutive places.
             Do::Pin => vec![part(Deed::Pin(self.place().unwrap_or(1) - 1), about)],
         }
     }
 }
 
-/// A product as directives name it.
+/// A product's fields that directives match.
 struct Named<'a> {
     id: u64,
     title: String,
@@ -311,10 +309,6 @@ struct Named<'a> {
     category: Option<String>,
     channels: Vec<&'a str>,
     verdict: VerdictKind,
-}
-
-fn product_id(text: &str) -> Option<u64> {
-    (text.len() == 16).then(|| u64::from_str_radix(text, 16).ok()).flatten()
 }
 
 fn folded(text: &str) -> String {
@@ -325,7 +319,7 @@ fn squeezed(text: &str) -> String {
     folded(text).chars().filter(|c| !c.is_whitespace()).collect()
 }
 
-/// Everything that is wrong with directives and floors.
+/// All mistakes of directives and floors.
 pub(super) fn mistakes(directives: &[Spanned<Directive>], floors: &[FloorRule], window: u8) -> Vec<Mistake> {
     let mut wrong: Vec<Mistake> =
         directives.iter().flat_map(|directive| directive.get_ref().mistakes(directive.span().start)).collect();
@@ -336,14 +330,14 @@ pub(super) fn mistakes(directives: &[Spanned<Directive>], floors: &[FloorRule], 
     for floor in floors {
         sum += floor.least.get_ref();
         if *floor.least.get_ref() < 1 || sum > i64::from(window) {
-            let what = format!("floors are at least 1 and together at most mix.window, which is {window}");
+            let what = format!("a floor must be at least 1, and their sum at most mix.window, {window}");
             wrong.push(mistake(floor.least.span().start, what));
         }
     }
     wrong
 }
 
-/// Two directives that contradict each other, as text.
+/// Pairs of directives that contradict each other.
 pub(super) fn conflicts(directives: &[Spanned<Directive>]) -> Vec<Mistake> {
     let mut found = Vec::new();
     for (at, one) in directives.iter().enumerate() {
@@ -410,12 +404,12 @@ pub(super) fn resolve(
     (parts, floors.collect())
 }
 
-/// What a directive came to on a board.
+/// The effect of a directive on a board.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Outcome {
-    /// Its name.
+    /// The directive's name.
     pub name: String,
-    /// Products of the board that it is about.
+    /// Number of products of the board that match.
     pub products: usize,
 }
 

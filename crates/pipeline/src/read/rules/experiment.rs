@@ -1,29 +1,31 @@
-//! What is tried on shares of viewers: `[[experiment]]` with its `[[experiment.variant]]`s in the rules file. Here they are checked, each and
-//! beside each other, and made into what a board has of them.
+//! Changes tried on shares of viewers: `[[experiment]]` with its `[[experiment.variant]]`s in the
+//! rules file. They are checked, each alone and against the others, and made into the parts of a
+//! board.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use sinsang_core::experiment::{MAX_ID_BYTES, MOST_EXPERIMENTS, MOST_VARIANTS, WHOLE, is_id};
+use sinsang_core::experiment::{HeldBack, MAX_ID_BYTES, MOST_EXPERIMENTS, MOST_VARIANTS, WHOLE, is_id};
 use sinsang_core::mix::{MOST_WINDOW, Mix};
 use sinsang_core::pack::experiment::{ExperimentPart, VariantPart};
 use sinsang_core::rank::Weights;
 use sinsang_core::signal::SurfaceWeights;
+use sinsang_core::surface_name::PerSurface;
 use sinsang_core::time::UnixMillis;
 use toml::Spanned;
 
 use super::directive::{FloorRule, Mistake, On, mistake};
 use super::{LabRules, MOST_WEIGHT, MixRules};
 
-/// What holds for all experiments.
+/// Rules of all experiments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ExperimentRules {
-    /// The share of viewers who are in none, from 0 to below 1.
+    /// The share of viewers in no experiment, from 0 to below 1.
     pub holdout: f64,
 }
 
-/// Declares what may be changed of a struct: each field of it, or none.
+/// Declares the optional changes to a struct, one for each field.
 macro_rules! changes {
     ($(#[$about:meta])* $name:ident of $base:ident { $($field:ident: $type:ty,)+ }) => {
         $(#[$about])*
@@ -35,12 +37,12 @@ macro_rules! changes {
 
         impl $name {
             fn change(&self, base: &mut $base) {
-                // Names every field, so that one that is added can't be forgotten here.
+                // The pattern names every field, so that a new field can't be forgotten.
                 let $base { $($field,)+ } = base;
                 $(if let Some(own) = &self.$field { *$field = *own.get_ref(); })+
             }
 
-            /// The changed fields: name, value, and where it is written.
+            /// The changed fields: name, value, and byte offset.
             fn named(&self) -> Vec<(&'static str, i64, usize)> {
                 let fields = [$((stringify!($field), self.$field.as_ref().map(|own| (i64::from(*own.get_ref()), own.span().start))),)+];
                 fields.into_iter().filter_map(|(name, own)| own.map(|(value, at)| (name, value, at))).collect()
@@ -51,12 +53,12 @@ macro_rules! changes {
 
 macro_rules! weight_changes {
     (
-        weighed { $($(#[$about:meta])* $name:ident $good:literal $bad:literal;)* }
+        weighed { $($(#[$about:meta])* $name:ident $korean:literal $good:literal $bad:literal;)* }
         points { $($points:tt)* }
-        weighed { $($(#[$about_later:meta])* $later:ident $good_later:literal $bad_later:literal;)* }
+        weighed { $($(#[$about_later:meta])* $later:ident since $since:literal $korean_later:literal $good_later:literal $bad_later:literal;)* }
     ) => {
         changes! {
-            /// Weights of a surface.
+            /// Changed weights of a surface.
             SurfaceChanges of SurfaceWeights { $($name: i32,)* $($later: i32,)* }
         }
     };
@@ -64,29 +66,20 @@ macro_rules! weight_changes {
 sinsang_core::signals!(weight_changes);
 
 changes! {
-    /// The mix.
+    /// Changes to the mix.
     MixChanges of MixRules {
         window: u8, category: u8, brand: u8, channel: u8, similarity: i32, explore_every: u8, explore_below: u8,
         memory: i32, stay: i32, tab_margin: i32, near: u8,
     }
 }
 
-/// The weights of the surfaces.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct RankingChanges {
-    new: SurfaceChanges,
-    live: SurfaceChanges,
-    tabs: SurfaceChanges,
-}
-
-/// What of the AI lab's counts.
+/// The lab's vectors and lists that a variant uses.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct LabChanges {
-    /// Surfaces on which the lab's vectors count.
+    /// Surfaces on which the lab's vectors are used.
     on: Option<Spanned<Vec<On>>>,
-    /// Whether the lab's lists count.
+    /// Whether the lab's lists are used.
     lists: Option<Spanned<bool>>,
 }
 
@@ -96,15 +89,15 @@ impl LabChanges {
     }
 }
 
-/// A variant as it is written.
+/// A variant as written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Variant {
     id: Spanned<String>,
-    /// Relative to the other variants'; 1 where nothing is said.
+    /// Relative to the other variants' shares; 1 by default.
     share: Option<Spanned<f64>>,
     #[serde(default)]
-    ranking: RankingChanges,
+    ranking: PerSurface<SurfaceChanges>,
     #[serde(default)]
     mix: MixChanges,
     #[serde(default)]
@@ -116,14 +109,14 @@ impl Variant {
         self.share.as_ref().map_or(1.0, |share| *share.get_ref())
     }
 
-    /// What it changes: the rule's name, its value, and where it is written.
+    /// The variant's changes: the rule's name, its value, and the byte offset.
     fn changes(&self) -> impl Iterator<Item = (String, i64, usize)> {
-        let RankingChanges { new, live, tabs } = &self.ranking;
-        let weights = [("ranking.new", new.named()), ("ranking.live", live.named()), ("ranking.tabs", tabs.named())];
+        let ranking = self.ranking.each();
+        let weights = ranking.map(|(surface, changes)| (format!("ranking.{}", surface.as_str()), changes.named()));
         let on = self.lab.on.as_ref().zip(self.lab.on()).map(|(on, bits)| ("on", bits.into(), on.span().start));
         let lists = self.lab.lists.as_ref().map(|lists| ("lists", (*lists.get_ref()).into(), lists.span().start));
-        let lab = ("lab", on.into_iter().chain(lists).collect());
-        let all = weights.into_iter().chain([("mix", self.mix.named()), lab]);
+        let lab = ("lab".to_owned(), on.into_iter().chain(lists).collect());
+        let all = weights.into_iter().chain([("mix".to_owned(), self.mix.named()), lab]);
         all.flat_map(|(group, named)| {
             named.into_iter().map(move |(name, value, at)| (format!("{group}.{name}"), value, at))
         })
@@ -131,10 +124,10 @@ impl Variant {
 
     fn mistakes(&self, least_window: i64, lab: &LabRules, wrong: &mut Vec<Mistake>) {
         if let Some(on) = self.lab.on.as_ref().filter(|_| lab.users.is_none()) {
-            wrong.push(mistake(on.span().start, "lab.on is about vectors: lab.users and lab.products name none"));
+            wrong.push(mistake(on.span().start, "lab.on needs vectors: name users and products under [lab]"));
         }
         if let Some(lists) = self.lab.lists.as_ref().filter(|_| lab.lists.is_none()) {
-            wrong.push(mistake(lists.span().start, "lab.lists names no lists for a variant to use or leave"));
+            wrong.push(mistake(lists.span().start, "lab.lists needs lists: name their file under [lab]"));
         }
         check_id(&self.id, wrong);
         if let Some(share) = &self.share
@@ -151,22 +144,22 @@ impl Variant {
                 _ => (-MOST_WEIGHT, MOST_WEIGHT),
             };
             if !(least..=most).contains(&value) {
-                let floors = if name == "mix.window" && least > 0 { ", for the floors' sake" } else { "" };
+                let floors = if name == "mix.window" && least > 0 { ", because of the floors" } else { "" };
                 wrong.push(mistake(at, format!("{name} is {value}, expected from {least} to {most}{floors}")));
             }
         }
     }
 }
 
-/// An experiment as it is written.
+/// An experiment as written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
     id: Spanned<String>,
     layer: Spanned<String>,
-    /// What its variants are drawn by; the id where nothing is said.
+    /// The salt that assigns viewers to variants; by default the id.
     salt: Option<Spanned<String>>,
-    /// The places of the layer, from 0 to 1; all of them where nothing is said.
+    /// The range of the layer, from 0 to 1; by default all of it.
     traffic: Option<Spanned<Vec<f64>>>,
     from: Option<Spanned<String>>,
     until: Option<Spanned<String>>,
@@ -175,11 +168,15 @@ pub struct Experiment {
 }
 
 impl Experiment {
+    pub(super) fn id(&self) -> &str {
+        self.id.get_ref()
+    }
+
     fn salt(&self) -> &str {
         self.salt.as_ref().unwrap_or(&self.id).get_ref()
     }
 
-    /// The places of its layer that are in it, as packs have them.
+    /// The experiment's range of its layer, in the units of packs.
     fn traffic(&self) -> (u32, u32) {
         match self.traffic.as_ref().map(|traffic| traffic.get_ref().as_slice()) {
             Some([from, to]) => (places(*from), places(*to)),
@@ -198,7 +195,7 @@ impl Experiment {
         self.variant.iter().map(Spanned::get_ref)
     }
 
-    /// Whether it runs for a while at the same time as `other`.
+    /// Whether both run at some time together.
     fn meets(&self, other: &Self) -> bool {
         let ((from, until), (other_from, other_until)) = (self.span(), other.span());
         from < other_until && other_from < until
@@ -208,7 +205,7 @@ impl Experiment {
         self.variants().flat_map(Variant::changes).map(|(name, ..)| name).collect()
     }
 
-    /// What its variants change: the rule's name, its value, and whose it is.
+    /// The variants' changes: the rule's name, its value, and its variant and experiment.
     pub(super) fn changed_values(&self) -> impl Iterator<Item = (String, i64, String)> {
         self.variants().flat_map(|variant| {
             let of = format!(" of variant '{}' of experiment '{}'", variant.id.get_ref(), self.id.get_ref());
@@ -216,7 +213,7 @@ impl Experiment {
         })
     }
 
-    /// Everything that is wrong with it alone; `at` is where it begins.
+    /// All mistakes of the experiment alone, which begins at byte `at`.
     fn mistakes(&self, at: usize, least_window: i64, lab: &LabRules) -> Vec<Mistake> {
         let mut wrong = Vec::new();
         let id = self.id.get_ref();
@@ -232,11 +229,11 @@ impl Experiment {
                 && traffic.get_ref().iter().all(|end| (0.0..=1.0).contains(end))
                 && from < to)
         {
-            wrong.push(mistake(traffic.span().start, "traffic is a range within 0 to 1, such as [0.0, 0.5]"));
+            wrong.push(mistake(traffic.span().start, "traffic is a range within 0 to 1, for example [0.0, 0.5]"));
         }
         for time in [&self.from, &self.until].into_iter().flatten() {
             if UnixMillis::parse_rfc3339(time.get_ref()).is_none() {
-                let what = "a time is RFC 3339 in quotes, such as '2026-11-22T20:00:00+09:00'";
+                let what = "expected an RFC 3339 time in quotes, for example '2026-11-22T20:00:00+09:00'";
                 wrong.push(mistake(time.span().start, what));
             }
         }
@@ -261,17 +258,18 @@ impl Experiment {
         }
         let sum: f64 = self.variants().map(Variant::share).sum();
         if sum <= 0.0 && !self.variant.is_empty() {
-            wrong.push(mistake(at, format!("the shares of experiment '{id}' come to nothing: nobody would be in it")));
+            wrong.push(mistake(at, format!("the shares of experiment '{id}' sum to 0: it would have no viewers")));
         }
         wrong
     }
 
-    /// What is wrong with it beside `other`, which stands before it; `at` is where it begins.
+    /// Conflicts with `other`, which precedes it in the file; `at` is the byte where this one
+    /// begins.
     fn mistakes_beside(&self, other: &Self, at: usize) -> Vec<Mistake> {
         let (mine, theirs) = (self.id.get_ref(), other.id.get_ref());
         let mut wrong = Vec::new();
         if mine == theirs {
-            wrong.push(mistake(self.id.span().start, format!("two experiments are called '{mine}'")));
+            wrong.push(mistake(self.id.span().start, format!("duplicate experiment id '{mine}'")));
         }
         if !self.meets(other) {
             return wrong;
@@ -281,7 +279,7 @@ impl Experiment {
             if from < other_to && other_from < to {
                 let at = self.traffic.as_ref().map_or(at, |traffic| traffic.span().start);
                 let layer = self.layer.get_ref();
-                let what = format!("'{theirs}' and '{mine}' have the same places of layer '{layer}' at the same time");
+                let what = format!("'{theirs}' and '{mine}' overlap in layer '{layer}' at the same time");
                 wrong.push(mistake(at, what));
             }
             return wrong;
@@ -295,7 +293,7 @@ impl Experiment {
         if self.salt() == other.salt() {
             let at = self.salt.as_ref().map_or(at, |salt| salt.span().start);
             let what = format!(
-                "'{theirs}' and '{mine}' draw by the salt '{}' at the same time: neither could be told from the other",
+                "'{theirs}' and '{mine}' share the salt '{}' at the same time: their effects can't be separated",
                 self.salt()
             );
             wrong.push(mistake(at, what));
@@ -303,25 +301,32 @@ impl Experiment {
         wrong
     }
 
-    /// What a board has of it, for rules of these `weights` and this `mix`.
+    /// The experiment's part of a board, under `rules`.
     fn part(&self, rules: &Rules) -> ExperimentPart {
         let whole: f64 = self.variants().map(Variant::share).sum();
         let mut taken = 0.0;
         let variant = |variant: &Variant| {
             taken += variant.share();
             let mut weights = rules.weights;
-            variant.ranking.new.change(&mut weights.new);
-            variant.ranking.live.change(&mut weights.live);
-            variant.ranking.tabs.change(&mut weights.tabs);
+            for (surface, weights) in weights.each_mut() {
+                variant.ranking.get(surface).change(weights);
+            }
             let mut mix = rules.mix;
             variant.mix.change(&mut mix);
             let second = variant.lab.on().unwrap_or(rules.second);
             let mix = mix.mix();
             let without_lists = variant.lab.lists.as_ref().is_some_and(|lists| !lists.get_ref());
-            // What the notes are does not hang on the variant: where they are places on lists, a variant may only pass them over.
+            // Notes are the same for all variants: if they are list places, a variant can only
+            // ignore them.
             let near = if rules.has_lists { u8::from(without_lists) } else { mix.near };
             let mix = Mix { second, near, ..mix };
-            VariantPart { id: variant.id.get_ref().clone(), below: places(taken / whole), weights, mix }
+            VariantPart {
+                id: variant.id.get_ref().clone(),
+                below: places(taken / whole),
+                weights,
+                mix,
+                held_back: HeldBack::default(),
+            }
         };
         let mut variants: Vec<VariantPart> = self.variants().map(variant).collect();
         if let Some(last) = variants.last_mut() {
@@ -331,6 +336,7 @@ impl Experiment {
         ExperimentPart {
             id: self.id.get_ref().clone(),
             layer: self.layer.get_ref().clone(),
+            rule: None,
             salt: self.salt().to_owned(),
             traffic: self.traffic(),
             from,
@@ -341,7 +347,7 @@ impl Experiment {
     }
 }
 
-/// What variants change.
+/// The rules that variants change.
 struct Rules {
     weights: Weights,
     mix: MixRules,
@@ -350,7 +356,7 @@ struct Rules {
     holdout: u32,
 }
 
-/// A share as places of [`WHOLE`].
+/// A share in units of [`WHOLE`].
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share is from 0 to 1")]
 fn places(share: f64) -> u32 {
     (share * f64::from(WHOLE)).round().clamp(0.0, f64::from(WHOLE)) as u32
@@ -358,12 +364,15 @@ fn places(share: f64) -> u32 {
 
 fn check_id(id: &Spanned<String>, wrong: &mut Vec<Mistake>) {
     if !is_id(id.get_ref()) {
-        let what = format!("'{}' is no id: 1 to {MAX_ID_BYTES} letters, digits, hyphens and underscores", id.get_ref());
+        let what = format!(
+            "'{}' is not an id: use 1 to {MAX_ID_BYTES} letters, digits, hyphens and underscores",
+            id.get_ref()
+        );
         wrong.push(mistake(id.span().start, what));
     }
 }
 
-/// Everything that is wrong with experiments, each alone and beside those before it.
+/// All mistakes of experiments, each alone and against those before it.
 pub(super) fn mistakes(experiments: &[Spanned<Experiment>], floors: &[FloorRule], lab: &LabRules) -> Vec<Mistake> {
     let least_window = floors.iter().map(FloorRule::least).sum();
     let mut wrong = Vec::new();
@@ -380,8 +389,8 @@ pub(super) fn mistakes(experiments: &[Spanned<Experiment>], floors: &[FloorRule]
     wrong
 }
 
-/// What a board has of `experiments`, for rules of these weights and this mix; on surfaces of `second` the lab's vectors count, and where
-/// `has_lists` its lists.
+/// The parts of a board for `experiments`, under these weights and this mix. The lab's vectors are
+/// used on the surfaces of `second`, its lists if `has_lists`.
 pub(super) fn parts(
     experiments: &[Spanned<Experiment>],
     all: ExperimentRules,

@@ -1,4 +1,5 @@
-//! Codes that many shops give to many things are none: their listings go by their titles, as those do that have no code.
+//! Shared codes: a code that many shops give to many things identifies nothing, so its listings are
+//! identified by their titles, like listings without a code.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,19 +15,20 @@ use super::Error;
 use crate::engine::sql;
 use crate::read::source::{Stage, listing_id_from_title, register_parquet};
 
-/// The least shops that give such a code.
+/// The fewest shops that share such a code.
 const SHOPS: i64 = 3;
-/// The least titles for each of those shops. On three months of real schedules no code had more than eight titles, and none two shops.
+/// The fewest titles for each of those shops. In three months of real schedules no code had more
+/// than eight titles, and none two shops.
 const TITLES: i64 = 4;
 
-/// Codes that were found to be none.
+/// Counts of shared codes and their rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Shared {
     pub(super) codes: u64,
     pub(super) rows: u64,
 }
 
-/// Gives the rows of `broadcasts` with such a code the id that their title makes.
+/// Replaces shared codes in `broadcasts` by ids derived from the titles.
 pub(super) async fn set_aside(context: &SessionContext, work_dir: &Path) -> Result<Shared, Error> {
     let question = context.sql(sql!("shared_code")).await?;
     let answer = question.with_param_values(vec![ScalarValue::Int64(Some(SHOPS)), ScalarValue::Int64(Some(TITLES))])?;

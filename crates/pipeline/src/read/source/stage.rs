@@ -1,4 +1,4 @@
-//! Checked rows on their way into the engine: Arrow batches, written to Parquet files in a work folder.
+//! Staging of checked rows: Arrow batches, written to Parquet files in the work folder.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,14 @@ use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::properties::WriterProperties;
-use sinsang_core::time::UnixMillis;
+use sinsang_tables::row::{Cell, Kind, Row};
 use sinsang_tables::table::{Broadcast, Event};
 
 use crate::read::rekey::Renamed;
 
-/// Rows gathered before they are handed to the writer.
+/// Rows of a batch for the writer.
 const BATCH_ROWS: usize = 8_192;
-/// Rows of a row group: what the writer holds in memory.
+/// Rows of a row group, which the writer holds in memory.
 const GROUP_ROWS: usize = 1 << 18;
 
 /// A staged file can't be written: make room in the work folder, or choose another.
@@ -26,7 +26,7 @@ const GROUP_ROWS: usize = 1 << 18;
 pub struct StageError {
     /// The file.
     pub path: PathBuf,
-    /// What went wrong.
+    /// The writer's error.
     pub source: ParquetError,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Makes the file, replacing what is there.
+    /// Creates the file, replacing an existing one.
     pub(crate) fn create(path: &Path, schema: SchemaRef) -> Result<Self, StageError> {
         let failed = |source| StageError { path: path.to_path_buf(), source };
         let properties = WriterProperties::builder()
@@ -54,7 +54,7 @@ impl Stage {
         self.writer.write(batch).map_err(|source| StageError { path: self.path.clone(), source })
     }
 
-    /// Ends the file and answers where it is.
+    /// Finishes the file and returns its path.
     pub(crate) fn close(self) -> Result<PathBuf, StageError> {
         match self.writer.close() {
             Ok(_) => Ok(self.path),
@@ -63,37 +63,26 @@ impl Stage {
     }
 }
 
-/// Typed rows that can be staged.
-pub(crate) trait Staged: Sized {
-    /// The columns, and which of them may be null.
-    const FIELDS: &'static [(&'static str, DataType, bool)];
-
-    /// Appends the row's fields in the order of `FIELDS`.
-    fn append(&self, cells: &mut Builders<'_>);
-
-    /// Names users of several names by the one that stands for them.
+/// Typed rows that can be staged as a table.
+pub(crate) trait Staged: Row {
+    /// Replaces the name of a user with several names by the representative one.
     fn rename(&mut self, _: &Renamed) {}
 }
 
-/// The builders of a batch, handed out column by column.
-pub(crate) struct Builders<'b>(std::slice::IterMut<'b, Builder>);
+impl Staged for Broadcast {}
 
-impl Builders<'_> {
-    fn text(&mut self, value: Option<&str>) {
-        if let Some(Builder::Text(builder)) = self.0.next() {
-            builder.append_option(value);
-        }
+impl Staged for Event {
+    fn rename(&mut self, renamed: &Renamed) {
+        self.user_id = renamed.one_text(std::mem::take(&mut self.user_id));
     }
+}
 
-    fn whole(&mut self, value: Option<i64>) {
-        if let Some(Builder::Whole(builder)) = self.0.next() {
-            builder.append_option(value);
-        }
-    }
-
-    fn time(&mut self, value: Option<UnixMillis>) {
-        self.whole(value.map(|at| at.0));
-    }
+/// The columns of a table of `T`: text, and 64-bit numbers; times are milliseconds since 1970.
+pub(crate) fn columns<T: Row>() -> impl Iterator<Item = Field> {
+    T::FIELDS.iter().map(|field| {
+        let kind = if field.kind == Kind::Text { DataType::Utf8 } else { DataType::Int64 };
+        Field::new(field.name, kind, field.is_optional)
+    })
 }
 
 enum Builder {
@@ -101,7 +90,19 @@ enum Builder {
     Whole(Int64Builder),
 }
 
-/// Gathers rows of a table into batches.
+impl Builder {
+    fn append(&mut self, cell: Cell<'_>) {
+        match (self, cell) {
+            (Self::Text(texts), Cell::Text(text)) => texts.append_option(text),
+            (Self::Text(_), _) | (_, Cell::Text(_)) => unreachable!("columns follow from the kinds of fields"),
+            (Self::Whole(numbers), Cell::Count(count)) => numbers.append_option(count.map(i64::from)),
+            (Self::Whole(numbers), Cell::Time(at)) => numbers.append_option(at.map(|at| at.0)),
+            (Self::Whole(numbers), Cell::Flag(flag)) => numbers.append_option(flag.map(i64::from)),
+        }
+    }
+}
+
+/// Gathers rows into batches.
 pub(crate) struct Batches {
     schema: SchemaRef,
     builders: Vec<Builder>,
@@ -109,12 +110,9 @@ pub(crate) struct Batches {
 }
 
 impl Batches {
-    /// Starts empty, with the columns of `T`.
+    /// An empty builder with the columns of `T`.
     pub(crate) fn of<T: Staged>() -> Self {
-        let fields: Vec<Field> = T::FIELDS
-            .iter()
-            .map(|(name, data_type, nullable)| Field::new(*name, data_type.clone(), *nullable))
-            .collect();
+        let fields: Vec<Field> = columns::<T>().collect();
         let builders = fields
             .iter()
             .map(|field| match field.data_type() {
@@ -125,14 +123,15 @@ impl Batches {
         Self { schema: Arc::new(Schema::new(fields)), builders, rows: 0 }
     }
 
-    /// The columns.
+    /// The schema of the columns.
     pub(crate) fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
 
-    /// Takes a row, and gives a batch where that fills one.
+    /// Adds a row, and returns a batch once it is full.
     pub(crate) fn push<T: Staged>(&mut self, row: &T) -> Result<Option<RecordBatch>, ParquetError> {
-        row.append(&mut Builders(self.builders.iter_mut()));
+        let mut builders = self.builders.iter_mut();
+        row.cells(|cell| builders.next().expect("a builder for each field").append(cell));
         self.rows += 1;
         if self.rows < BATCH_ROWS { Ok(None) } else { self.take().map(Some) }
     }
@@ -146,76 +145,5 @@ impl Batches {
             Builder::Whole(builder) => Arc::new(builder.finish()) as ArrayRef,
         });
         Ok(RecordBatch::try_new(schema, arrays.collect())?)
-    }
-}
-
-const TEXT: DataType = DataType::Utf8;
-const WHOLE: DataType = DataType::Int64;
-
-impl Staged for Broadcast {
-    const FIELDS: &'static [(&'static str, DataType, bool)] = &[
-        ("listing_id", TEXT, false),
-        ("shop", TEXT, false),
-        ("channel", TEXT, false),
-        ("title", TEXT, false),
-        ("brand", TEXT, true),
-        ("category", TEXT, true),
-        ("price", WHOLE, true),
-        ("list_price", WHOLE, true),
-        ("image", TEXT, true),
-        ("url", TEXT, true),
-        ("starts_at", WHOLE, false),
-        ("ends_at", WHOLE, true),
-        ("review_count", WHOLE, true),
-        ("collected_at", WHOLE, true),
-    ];
-
-    fn append(&self, cells: &mut Builders<'_>) {
-        cells.text(Some(&self.listing_id));
-        cells.text(Some(&self.shop));
-        cells.text(Some(&self.channel));
-        cells.text(Some(&self.title));
-        cells.text(self.brand.as_deref());
-        cells.text(self.category.as_deref());
-        cells.whole(self.price.map(i64::from));
-        cells.whole(self.list_price.map(i64::from));
-        cells.text(self.image.as_deref());
-        cells.text(self.url.as_deref());
-        cells.time(Some(self.starts_at));
-        cells.time(self.ends_at);
-        cells.whole(self.review_count.map(i64::from));
-        cells.time(self.collected_at);
-    }
-}
-
-impl Staged for Event {
-    const FIELDS: &'static [(&'static str, DataType, bool)] = &[
-        ("user_id", TEXT, false),
-        ("at", WHOLE, false),
-        ("kind", TEXT, false),
-        ("shop", TEXT, true),
-        ("listing_id", TEXT, true),
-        ("product_id", TEXT, true),
-        ("tab_id", TEXT, true),
-        ("channel", TEXT, true),
-        ("region", TEXT, true),
-        ("device_class", TEXT, true),
-    ];
-
-    fn rename(&mut self, renamed: &Renamed) {
-        self.user_id = renamed.one_text(std::mem::take(&mut self.user_id));
-    }
-
-    fn append(&self, cells: &mut Builders<'_>) {
-        cells.text(Some(&self.user_id));
-        cells.time(Some(self.at));
-        cells.text(Some(self.kind.as_str()));
-        cells.text(self.shop.as_deref());
-        cells.text(self.listing_id.as_deref());
-        cells.text(self.product_id.as_deref());
-        cells.text(self.tab_id.as_deref());
-        cells.text(self.channel.as_deref());
-        cells.text(self.region.as_deref());
-        cells.text(self.device_class);
     }
 }

@@ -1,8 +1,9 @@
-//! The temporary folder of a run, in which tables are staged and what does not fit in memory is spilled; a run that was killed leaves its own, and
-//! the next one removes it.
+//! The temporary folder of a run, for staged tables and spilled data. A killed run leaves its
+//! folder behind, and the next run removes it.
 //!
-//! A folder is of a living run as long as the lock in it is held. Whether it is can only be told on the machine that holds it, so the lock names the
-//! machine, and folders of others stay: machines of a cluster share one work folder.
+//! A folder belongs to a live run as long as its lock is held. Only the machine that holds a lock
+//! can test it, so the lock names the machine, and other machines' folders are kept: machines of a
+//! cluster share one work folder.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -11,41 +12,44 @@ use sinsang_run::file::{open_own, read_text};
 use sinsang_run::lock::{Denied, Lock};
 use tempfile::TempDir;
 
-/// What the names of temporary folders begin with.
+/// Prefix of temporary folders' names.
 pub const PREFIX: &str = "sinsang-";
-/// The lock in each, by which it is known: a folder without one is somebody else's.
+/// The lock file that marks a folder as ours; folders without one are left alone.
 const LOCK: &str = ".sinsang-lock";
-/// Bytes of that file.
+/// Byte limit of the lock file.
 const LOCK_BYTES: u64 = 4_096;
-/// Held while a folder is made or left ones are removed, so that no run meets one between its making and its lock.
+/// Lock held while a folder is created or stale ones are removed, so that no run removes a folder
+/// between its creation and its lock.
 const TURN: &str = "sinsang-work.lock";
-/// What tells machines apart, and times that one was started.
+/// Files that identify a machine, and its current boot.
 const MACHINE: [&str; 2] = ["/proc/sys/kernel/random/boot_id", "/proc/sys/kernel/hostname"];
 
-/// A temporary folder that vanishes with this value, or with the next run on this machine where this one is killed.
+/// A temporary folder, removed when dropped. If its run is killed, the next run on this machine
+/// removes it.
 #[derive(Debug)]
 pub struct WorkFolder {
-    // The lock first: on some systems a file that is open keeps its folder.
+    // The lock is dropped first: on some systems an open file keeps its folder.
     _lock: Lock,
     folder: TempDir,
 }
 
 impl WorkFolder {
-    /// Makes a folder in `parent`, which must exist, and removes what killed runs of this machine left there.
+    /// Creates a folder in `parent`, which must exist, and removes the folders of this machine's
+    /// killed runs there.
     ///
     /// # Errors
-    /// Where the folder can't be made or locked.
+    /// An error if the folder can't be created or locked.
     pub fn new(parent: &Path) -> io::Result<Self> {
         let machine = machine();
-        // Where the file can't be had, as another user's can't, nothing is removed.
+        // Without this lock, for example because another user owns the file, nothing is removed.
         let turn = open_own(&parent.join(TURN));
         let turn = turn.and_then(|turn| turn.lock().map(|()| turn)).ok();
         if let Some(machine) = machine.as_ref().filter(|_| turn.is_some()) {
             for left in left(parent, machine) {
                 match fs::remove_dir_all(&left) {
-                    Ok(()) => tracing::info!(folder = %left.display(), "removed what a killed run left"),
+                    Ok(()) => tracing::info!(folder = %left.display(), "removed the work folder of a killed run"),
                     Err(error) => {
-                        tracing::warn!(folder = %left.display(), %error, "what a killed run left can't be removed");
+                        tracing::warn!(folder = %left.display(), %error, "can't remove the work folder of a killed run");
                     }
                 }
             }
@@ -59,26 +63,27 @@ impl WorkFolder {
         Ok(Self { _lock: lock, folder })
     }
 
-    /// Where it is.
+    /// The folder's path.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 }
 
-/// The machine and its start, in one word; nothing where the system does not tell them.
+/// The machine and its boot id, in one word; `None` if the system does not provide them.
 fn machine() -> Option<String> {
     let parts = MACHINE.map(|path| fs::read_to_string(path).map(|text| text.trim().to_owned()).ok());
     let [Some(boot), Some(host)] = parts else { return None };
     Some(format!("{boot}@{host}"))
 }
 
-/// Whether a lock of `other` can be told to be held here: on the same kernel, or by a name that this machine had before it was started anew.
+/// Whether a lock of machine `other` can be tested here: the boot id is the same, or the host name,
+/// from before a reboot.
 fn is_here(other: &str, machine: &str) -> bool {
     let part = |text: &str, at: usize| text.split('@').nth(at).map(str::to_owned).filter(|part| !part.is_empty());
     (0..2).any(|at| part(other, at).is_some_and(|part_of_other| part(machine, at) == Some(part_of_other)))
 }
 
-/// Folders in `parent` whose runs are dead.
+/// Folders in `parent` of dead runs.
 fn left(parent: &Path, machine: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(parent).into_iter().flatten().filter_map(Result::ok);
     let ours = entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX)));
@@ -88,7 +93,7 @@ fn left(parent: &Path, machine: &str) -> Vec<PathBuf> {
         let is_here = text.split_whitespace().next().is_some_and(|other| is_here(other, machine));
         is_here && Lock::take(&lock, &text).is_ok()
     };
-    // A link is not followed: what it leads to is elsewhere.
+    // Links are not followed: their targets are elsewhere.
     ours.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .map(|entry| entry.path())
         .filter(is_dead)

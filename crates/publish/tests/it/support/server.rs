@@ -1,4 +1,5 @@
-//! A server that plays Cloudflare's KV REST API as its reference describes it, with its limits, and fails as it is told to.
+//! A server that plays Cloudflare's KV REST API as its reference describes it, enforces its limits,
+//! and fails on demand.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
@@ -20,7 +21,7 @@ pub(crate) const ACCOUNT: &str = "account-of-the-tests";
 pub(crate) const NAMESPACE: &str = "0f2ac74b498b48028cb68387c421e279";
 pub(crate) const TOKEN: &str = "token-of-the-tests";
 
-/// Limits of the documentation.
+/// Limits from the documentation.
 const MAX_PAIRS: usize = 10_000;
 const MAX_REQUEST_BYTES: usize = 100_000_000;
 const MAX_VALUE_BYTES: usize = 25 << 20;
@@ -30,22 +31,22 @@ const MAX_CALLS_IN_FIVE_MINUTES: usize = 1_200;
 
 type Body = BoxBody<Bytes, std::io::Error>;
 
-/// What goes wrong with a request.
+/// A fault injected into a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// 429 with a `Retry-After` of so many seconds.
+    /// 429 with a `Retry-After` of this many seconds.
     TooMany(u64),
     /// 500, and nothing is done.
     Internal,
-    /// 503 from something in between, which does not speak JSON.
+    /// 503 from a proxy, whose body is not JSON.
     Unavailable,
     /// The connection breaks before anything is done.
     Dropped,
-    /// The connection breaks once all is done, so that the client can't know.
+    /// The connection breaks after the work is done, so the client can't know.
     DroppedAfter,
-    /// The answer breaks off in the middle, all is done.
+    /// The answer breaks off half way, after the work is done.
     CutShort,
-    /// Of a bulk request, every third key is not taken.
+    /// A bulk request does not take every third key.
     Partial,
 }
 
@@ -60,37 +61,38 @@ pub(crate) struct Entry {
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) entries: BTreeMap<String, Entry>,
-    /// When each call came, and its method and path.
+    /// Time of each call, with its method and path.
     pub(crate) calls: Vec<(Instant, String)>,
-    /// The number of pairs and bytes of each bulk write.
+    /// Pairs and bytes of each bulk write.
     pub(crate) bulks: Vec<(usize, usize)>,
-    /// What goes wrong with the n-th call from 0.
+    /// The fault of the n-th call, from 0.
     pub(crate) faults: BTreeMap<usize, Fault>,
-    /// What goes wrong with every call.
+    /// The fault of every call.
     pub(crate) always: Option<Fault>,
-    /// Keys that answer with an older value for so many reads more.
+    /// Keys that answer with an older value, and for how many more reads.
     pub(crate) stale: BTreeMap<String, (Option<Vec<u8>>, usize)>,
-    /// Writes that show only after so many reads of their key.
+    /// Reads of a key before a write to it becomes visible.
     pub(crate) reads_until_shown: usize,
-    /// How long every call takes.
+    /// Duration of every call.
     pub(crate) delay: Duration,
-    /// Packs of which the server has the stamps alone.
+    /// Packs whose stamps alone the server has.
     pub(crate) shelf: Shelf,
-    /// A clock that calls are limited by and take time on, for runs of days; without one, all calls of a server are of five minutes.
+    /// The clock that rate-limits calls and that they advance, for runs of days; without one, all
+    /// calls of a server count as within five minutes.
     pub(crate) clock: Option<SimulatedClock>,
-    /// When each of the last calls came, by that clock.
+    /// Times of the recent calls, by that clock.
     recent: VecDeque<i64>,
-    /// What was used.
+    /// Use so far.
     pub(crate) used: Used,
 }
 
-/// What the calls of a server came to.
+/// Totals of a server's calls.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Used {
     pub(crate) calls: u64,
-    /// The most of any five minutes.
+    /// The most calls in any five minutes.
     pub(crate) most_in_five_minutes: usize,
-    /// Calls that were refused for that.
+    /// Calls refused by the rate limit.
     pub(crate) refused: u64,
     pub(crate) bytes: u64,
     pub(crate) reads: u64,
@@ -99,25 +101,26 @@ pub(crate) struct Used {
     pub(crate) deletes: u64,
 }
 
-/// Milliseconds since the epoch, and how to let some pass.
+/// Milliseconds since the epoch, and a function that advances them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SimulatedClock {
     pub(crate) now: fn() -> i64,
     pub(crate) pass: fn(i64),
 }
 
-/// Packs by their names, with the time of their stamps and their bytes; their values lie in the folder of a snapshot, or nowhere.
+/// Packs by name, with the time of their stamp and their bytes; their values are in the folder of a
+/// snapshot, or nowhere.
 #[derive(Default)]
 pub(crate) struct Shelf {
     pub(crate) stamps: BTreeMap<[u8; 16], (i64, u32)>,
     pub(crate) folder: Option<PathBuf>,
 }
 
-/// What a call takes beside its bytes at 100 Mbit/s, of four that go on at once, in milliseconds.
+/// Time per call besides its bytes at 100 Mbit/s, with four calls in parallel, in milliseconds.
 const CALL_MS: i64 = 25;
 const BYTES_PER_MS: i64 = 12_500;
 
-/// A running server; it ends with the test.
+/// A running server; it stops when the test ends.
 pub(crate) struct Server {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
@@ -148,7 +151,7 @@ impl Server {
         format!("http://{}/client/v4", self.address)
     }
 
-    /// Has the n-th call from here on, counted from 0, go wrong.
+    /// Makes the n-th call from here on fail, counted from 0.
     pub(crate) fn fail(&self, number: usize, fault: Fault) {
         let mut state = self.state();
         let number = state.calls.len() + number;
@@ -161,7 +164,7 @@ impl Server {
 }
 
 impl State {
-    /// Whether a call of so many bytes is one too many of the last five minutes.
+    /// Whether a call of `bytes` bytes exceeds the limit of the last five minutes.
     fn is_too_often(&mut self, bytes: usize) -> bool {
         let count = if let Some(clock) = self.clock {
             (clock.pass)(CALL_MS + i64::try_from(bytes).unwrap() / BYTES_PER_MS);
@@ -180,7 +183,7 @@ impl State {
     }
 }
 
-/// The name of a pack that the server has on its shelf alone.
+/// The id of a pack that only the server's shelf has.
 fn shelved(state: &State, key: &str) -> Option<[u8; 16]> {
     state.shelf.folder.as_ref()?;
     let hex = key.strip_prefix("pack/")?;
@@ -191,7 +194,7 @@ fn shelved(state: &State, key: &str) -> Option<[u8; 16]> {
     Some(id)
 }
 
-/// The connection is to break: hyper closes it where a service fails.
+/// Breaks the connection: hyper closes it if a service fails.
 #[derive(Debug, thiserror::Error)]
 #[error("dropped")]
 struct Drop;
@@ -244,7 +247,7 @@ fn whole(status: u16, content: &[u8]) -> Response<Body> {
     Response::builder().status(StatusCode::from_u16(status).unwrap()).body(body).unwrap()
 }
 
-/// An answer that says how long it is and breaks off half way.
+/// An answer that declares its full length and breaks off half way.
 fn cut(content: Vec<u8>) -> Response<Body> {
     let length = content.len();
     let half = Bytes::from(content).slice(..length / 2);
@@ -317,7 +320,7 @@ fn list(state: &mut State, query: &str) -> (u16, Vec<u8>) {
     succeeded(&json!(names), Some(json!({ "count": names.len(), "cursor": cursor })))
 }
 
-/// As [`list`], of the packs on the shelf.
+/// As [`list`], for the packs on the shelf.
 fn list_shelf(shelf: &Shelf, limit: usize, after: Option<String>) -> (u16, Vec<u8>) {
     let next = |after: String| u128::from_str_radix(after.trim_start_matches("pack/"), 16).unwrap() + 1;
     let from = after.map_or(0, next);
@@ -365,7 +368,7 @@ fn write(state: &mut State, body: &[u8], is_partial: bool) -> (u16, Vec<u8>) {
         if let Some(id) = shelved(state, key) {
             let at = pair["metadata"]["at"].as_i64().unwrap();
             state.shelf.stamps.insert(id, (at, u32::try_from(value.len()).unwrap()));
-            // A manifest is small and not in the folder as a pack.
+            // A manifest is small, and the folder does not have it as a pack.
             if state.shelf.folder.as_ref().is_some_and(|folder| folder.join(key).exists()) {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! Each rule on made-up events that show what it looks for, and on some that nearly do.
+//! Tests of each rule on made-up events that trigger it, and on some that nearly do.
 
 use std::borrow::Cow;
 
@@ -31,10 +31,11 @@ fn event(user: i64, day: i64, hour: i64) -> Event {
         channel: None,
         region: None,
         device_class: None,
+        amount: None,
     }
 }
 
-/// Forty users awake from 7 to 23, for three weeks.
+/// Forty users awake from 7 to 23 o'clock, for three weeks.
 fn usual() -> Vec<Event> {
     let days = (-20..=0).flat_map(|day| (7..23).map(move |hour| (day, hour)));
     days.flat_map(|(day, hour)| (0..40).map(move |user| event(user, day, hour))).collect()

@@ -1,4 +1,4 @@
-//! What looks wrong with a schedule as a whole. Each threshold says what it leaves alone.
+//! The rules on a schedule as a whole. Each threshold says what it tolerates.
 
 use std::collections::BTreeMap;
 
@@ -14,38 +14,37 @@ use crate::doctor::finding::{Finding, Rule, Severity};
 use crate::reject::share;
 use crate::value::clean;
 
-/// Days on which something has to be regular before its absence says anything.
+/// Days of regular activity before an absence is meaningful.
 const REGULAR_DAYS: i64 = 7;
-/// The share of days that is regular: a channel that airs on weekdays has 5 of 7.
+/// The share of days that counts as regular: a channel that airs on weekdays has 5 of 7.
 const REGULAR_SHARE: f64 = 0.6;
-/// Days without anything that no pause explains, besides twice the longest pause so far.
+/// Days without anything that are too many for a pause, besides twice the longest pause so far.
 const VANISHED_DAYS: i64 = 3;
-/// Days, and the share of them, from which on a single day without rows is told of a channel.
+/// Fewest days, and smallest share of them, from which a channel's single empty day is reported.
 const DAILY_DAYS: i64 = 14;
 const DAILY_SHARE: f64 = 0.9;
-/// Rows from which on a shop's columns and prices are judged.
+/// Fewest rows from which a shop's columns and prices are judged.
 const ROWS_MIN: u64 = 20;
-/// Binary orders of magnitude between prices in won and in another unit: 64 times.
+/// Binary orders of magnitude between prices in won and in another unit: a factor of 64.
 const UNIT_STEPS: usize = 6;
-/// Titles of a code that are told of, at least: its shop words one product anew every other week.
+/// Fewest titles of a code that are reported: its shop rewords one product every other week.
 pub(super) const TITLES_MIN: usize = 12;
-/// Days in which a code may have one more title.
+/// Days per additional title that a code may have.
 const DAYS_A_TITLE: i64 = 6;
-/// Codes that are named.
+/// Codes named in a finding.
 const CODES_NAMED: usize = 3;
-/// The share of rows that are copies from which on that is told.
+/// The share of copied rows from which they are reported.
 const COPIES_SHARE: f64 = 0.05;
-/// The share of starts at one time of day that is no schedule.
+/// The share of starts at one time of day that is not a real schedule.
 const ONE_TIME_SHARE: f64 = 0.8;
 
-/// The share of a shop's rows that are set aside.
+/// The share of a shop's rows rejected that is too large.
 const SHOP_SET_ASIDE_SHARE: f64 = 0.2;
 
 const TABLE: &str = Broadcasts::NAME;
 
 impl Schedule {
-    /// What looks wrong, in the order of the rules.
-    /// `report` is what became of all rows.
+    /// What looks wrong, in the order of the rules. `report` is the outcome of all rows.
     pub(in crate::doctor) fn findings(&self, report: &TableReport) -> Vec<Finding> {
         let mut found = Vec::new();
         self.set_aside(report, &mut found);
@@ -66,7 +65,7 @@ impl Schedule {
         found
     }
 
-    /// The present day, or the table's last where that is before.
+    /// The present day.
     fn until(&self) -> i64 {
         self.now.kst_day()
     }
@@ -78,7 +77,7 @@ impl Schedule {
             let kept = self.shops.all().find(|(shop, _)| *shop == name).map_or(0, |(_, shop)| shop.rows);
             let all = bad + kept;
             if bad >= ROWS_MIN && share(bad, all) >= SHOP_SET_ASIDE_SHARE {
-                let seen = format!("{} of its {} rows can't be used", grouped(bad), grouped(all));
+                let seen = format!("{} of its {} rows are unusable", grouped(bad), grouped(all));
                 found.push(
                     Finding::new(TABLE, Rule::ShopSetAside, seen, json!({ "rows": bad, "of": all }))
                         .of(name.into_owned()),
@@ -90,8 +89,9 @@ impl Schedule {
     fn to_come(&self, found: &mut Vec<Finding>) {
         let Some(last) = self.last_start.filter(|_| self.on_board == 0) else { return };
         let (from, to) = self.window;
-        let seen =
-            format!("no broadcast begins between {from} and {to}, which a board would show; the last is at {last}");
+        let seen = format!(
+            "no broadcast begins between {from} and {to}, the time that a board shows; the last begins at {last}"
+        );
         found.push(Finding::new(TABLE, Rule::NothingToCome, seen, json!({ "last_start": last.to_kst_rfc3339() })));
     }
 
@@ -107,7 +107,7 @@ impl Schedule {
         let shop_of: BTreeMap<&str, Option<usize>> =
             self.channels.all().map(|(name, channel)| (name, channel.shop)).collect();
         let mut channels = vanished(&channels, until);
-        // Where all of a shop is gone, that is said once.
+        // If a whole shop is gone, it is reported once, without its channels.
         channels.retain(|channel| !is_gone(shop_of.get(channel.name).copied().flatten()));
         found.extend(gone.iter().map(|gone| gone.finding(Rule::ShopVanished)));
         found.extend(channels.iter().map(|gone| gone.finding(Rule::ChannelVanished)));
@@ -121,7 +121,7 @@ impl Schedule {
         }
         let thin = self.days.thin(until);
         found.extend(thin.iter().map(|(day, rows, usual)| thin_day(TABLE, *day, *rows, *usual)));
-        // A day that most lost is told once.
+        // A day that most channels lost is reported once.
         let is_thin = |lost: i64| thin.iter().any(|(day, ..)| *day == lost);
         for (name, channel) in self.channels.all() {
             let days = &channel.days;
@@ -192,7 +192,7 @@ impl Schedule {
             );
             let is_mislabelled = hours <= 9;
             found.push(if is_mislabelled {
-                finding.advising("at most nine hours ahead is Korean time that is labelled as UTC: write +09:00; or look at the collector's clock, and at --now")
+                finding.advising("if the times are Korean but labelled as UTC, write +09:00; otherwise check the collector's clock and --now")
             } else {
                 finding
             });
@@ -252,7 +252,7 @@ impl Schedule {
                     && share(before, before_rows) >= 0.5
                 {
                     let seen = format!(
-                        "none of {} rows from the last {} days on has it, and {} of {} before",
+                        "empty in all {} rows of the last {} days, but filled in {} of {} before",
                         grouped(shop.late_rows),
                         super::LATELY_DAYS,
                         grouped(before),
@@ -265,7 +265,7 @@ impl Schedule {
                 let others = all - shop.rows;
                 if own == 0 && shop.rows >= ROWS_MIN && others >= ROWS_MIN && share(filled, others) >= 0.5 {
                     let seen = format!(
-                        "none of its {} rows has it, and {} of {} of other shops",
+                        "empty in all of its {} rows, but filled in {} of {} of other shops",
                         grouped(shop.rows),
                         grouped(filled),
                         grouped(others)
@@ -281,7 +281,7 @@ impl Schedule {
         for (what, alike) in [("shop", self.shops.alike()), ("channel", self.channels.alike())] {
             for names in alike {
                 let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
-                let seen = format!("{} differ in case, spaces and marks alone", names.join(" and "));
+                let seen = format!("{} differ only in case, spaces and marks", names.join(" and "));
                 found.push(Finding::new(TABLE, Rule::NamesAlike, seen, json!({ "names": names })).of(what));
             }
         }
@@ -291,7 +291,7 @@ impl Schedule {
         let days: i64 = self.channels.all().map(|(_, channel)| channel.days.active(i64::MAX)).sum();
         let rows = i64::try_from(self.rows).unwrap_or(i64::MAX);
         let Some((minute, &count)) = self.minutes.iter().enumerate().max_by_key(|(_, count)| **count) else { return };
-        // One show a day at one time is a schedule; several of a channel are none.
+        // One show a day at one time is a schedule; several on one channel are not.
         if rows < 50 || ratio(rows, days) < 3.0 || share(count, self.rows) < ONE_TIME_SHARE {
             return;
         }
@@ -306,7 +306,7 @@ impl Schedule {
     }
 }
 
-/// A name that had something on most days and then no more.
+/// A name that had rows on most days and then none.
 struct Gone<'n> {
     name: &'n str,
     last: i64,
@@ -319,7 +319,7 @@ impl Gone<'_> {
     fn finding(&self, rule: Rule) -> Finding {
         let Self { name, last, end, active, span } = *self;
         let seen = format!(
-            "nothing since {}, {} days before the table's end; until then on {active} of {span} days",
+            "no rows since {}, {} days before the table's end; before, rows on {active} of {span} days",
             day_text(last),
             end - last
         );
@@ -329,7 +329,7 @@ impl Gone<'_> {
     }
 }
 
-/// Those of `all` that were regular and have nothing up to the end, while another goes on.
+/// The names in `all` that were regular and have nothing up to the end, while others continue.
 fn vanished<'n>(all: &[(&'n str, &Days)], until: i64) -> Vec<Gone<'n>> {
     let Some(end) = all.iter().filter_map(|(_, days)| days.last(until)).max() else { return Vec::new() };
     let gone = all.iter().filter_map(|&(name, days)| {
@@ -341,29 +341,30 @@ fn vanished<'n>(all: &[(&'n str, &Days)], until: i64) -> Vec<Gone<'n>> {
     gone.collect()
 }
 
-/// Days without rows.
+/// A finding about days without rows.
 pub(in crate::doctor) fn lost_days(table: &'static str, rule: Rule, lost: &[i64]) -> Finding {
-    let seen = format!("no rows on {}, between days that have some", days_text(lost));
+    let seen = format!("no rows on {}, but on days around them", days_text(lost));
     let names: Vec<String> = lost.iter().map(|day| day_text(*day)).collect();
     Finding::new(table, rule, seen, json!({ "days": names }))
 }
 
-/// A day with few rows.
+/// A finding about a day with few rows.
 pub(in crate::doctor) fn thin_day(table: &'static str, day: i64, rows: u64, usual: u64) -> Finding {
-    let seen = format!("{} rows on {}, where the days around it have {}", grouped(rows), day_text(day), grouped(usual));
+    let seen =
+        format!("{} rows on {}, but usually {} on the days around it", grouped(rows), day_text(day), grouped(usual));
     Finding::new(table, Rule::ThinDay, seen, json!({ "day": day_text(day), "rows": rows, "usual": usual }))
 }
 
-/// Rows that came before.
+/// A finding about rows that are copies of earlier ones.
 pub(in crate::doctor) fn copied(table: &'static str, copies: u64, rows: u64, first: Option<String>) -> Finding {
     let first = first.map(|first| format!("; the first is {first}")).unwrap_or_default();
-    let seen = format!("{} of {} rows are copies of rows before them{first}", grouped(copies), grouped(rows));
+    let seen = format!("{} of {} rows are duplicates of earlier rows{first}", grouped(copies), grouped(rows));
     let finding = Finding::new(table, Rule::Copies, seen, json!({ "copies": copies, "rows": rows }));
     // A build merges copies of broadcasts.
     if table == TABLE { finding.weighing(Severity::Note) } else { finding }
 }
 
-/// The place of the middle of what is counted by size.
+/// The place of the median in counts by size.
 fn middle(sizes: &[u64]) -> usize {
     let half = sizes.iter().sum::<u64>() / 2;
     let mut passed = 0;

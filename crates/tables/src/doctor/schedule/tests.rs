@@ -1,4 +1,4 @@
-//! Each rule on a made-up schedule that shows what it looks for, and on one that nearly does.
+//! Tests of each rule on a made-up schedule that triggers it, and on one that nearly does.
 
 use sinsang_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMillis};
 
@@ -17,7 +17,7 @@ fn now() -> UnixMillis {
     UnixMillis::parse_rfc3339("2026-11-22T12:00:00+09:00").unwrap()
 }
 
-/// A row of a shop's channel, `day` days after today.
+/// A row of a shop's channel, `day` days from today.
 fn row(shop: &str, day: i64, hour: i64, minute: i64) -> Broadcast {
     let midnight = UnixMillis(now().0 - 12 * HOUR_MS);
     let starts_at = midnight.plus(day * DAY_MS + hour * HOUR_MS + minute * MINUTE_MS);
@@ -28,19 +28,16 @@ fn row(shop: &str, day: i64, hour: i64, minute: i64) -> Broadcast {
         channel: format!("{shop} 채널"),
         title: format!("{shop} 상품 {code}"),
         brand: Some("솥".to_owned()),
-        category: None,
         price: Some(10_000 + u32::try_from(code).unwrap() * 37),
-        list_price: None,
-        image: None,
-        url: None,
         starts_at,
         ends_at: Some(starts_at.plus(HOUR_MS)),
-        review_count: None,
         collected_at: Some(midnight.plus((day - 1) * DAY_MS + 100 * MINUTE_MS)),
+        ..Broadcast::default()
     }
 }
 
-/// Four shops with a channel each, hours by day and short repeats at night, from 60 days ago to tomorrow.
+/// Four shops with a channel each, full hours by day and short repeats at night, from 60 days ago
+/// to tomorrow.
 fn usual() -> Vec<Broadcast> {
     let mut rows = Vec::new();
     for day in -DAYS..=1 {
@@ -105,7 +102,7 @@ fn found(rows: &[Broadcast]) -> Vec<Finding> {
     listened(rows, |_| Form::TimeWithOffset).findings(&report(&[]))
 }
 
-/// The rules that find something in the usual schedule once it is changed, with the subjects.
+/// The rules that trigger in the usual schedule after `change`, with their subjects.
 fn rules(change: impl FnOnce(&mut Vec<Broadcast>)) -> Vec<(Rule, String)> {
     let mut rows = usual();
     change(&mut rows);
@@ -119,7 +116,7 @@ fn of_first(change: impl Fn(&mut Broadcast) + 'static) -> Change {
     Box::new(move |rows| rows.iter_mut().filter(|row| row.shop == "가").for_each(&change))
 }
 
-/// Keeps of the first shop what `keeps` says.
+/// Keeps only those rows of the first shop that `keeps` accepts.
 fn keep_of_first(keeps: impl Fn(&Broadcast) -> bool + 'static) -> Change {
     Box::new(move |rows| rows.retain(|row| row.shop != "가" || keeps(row)))
 }
@@ -319,7 +316,7 @@ fn advice_names_the_option_where_it_helps_and_only_there() {
 
 #[test]
 fn one_shop_with_two_collectors_in_two_zones_is_told_by_its_own_rows() {
-    // Alone: no other shop says what is usual.
+    // Alone: there is no other shop to compare with.
     let mut rows = usual();
     rows.retain(|row| row.shop == "가");
     let other: Vec<Broadcast> = rows

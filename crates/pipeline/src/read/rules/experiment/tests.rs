@@ -1,4 +1,4 @@
-//! Experiments of a rules file: what a board gets of them, and every mistake with its place.
+//! Tests of experiments in a rules file: their parts of a board, and every mistake with its place.
 
 use std::path::Path;
 
@@ -48,7 +48,7 @@ variant = [{ id = "control" }, { id = "a" }]
 
 #[test]
 fn what_variants_do_not_name_is_as_the_file_has_it() {
-    // Its third experiment would run beside the second.
+    // Otherwise the third experiment would overlap the second in time.
     let text = GOOD.replace("[0.5, 1.0]", "[0.5, 1.0]\nuntil = \"2026-12-06T00:00:00+09:00\"");
     let rules = Rules::parse(&text, Path::new("rules.toml")).unwrap();
     let mix = Mix { second: 3, ..rules.mix.mix() };
@@ -79,10 +79,7 @@ fn lines(text: &str) -> Vec<String> {
 
 #[test]
 fn overlaps_are_told_with_both_names_and_the_place() {
-    assert_eq!(
-        lines(GOOD),
-        ["my/rules.toml:32:1: 'next' and 'later' have the same places of layer '순서' at the same time"]
-    );
+    assert_eq!(lines(GOOD), ["my/rules.toml:32:1: 'next' and 'later' overlap in layer '순서' at the same time"]);
     let other = |more: &str| {
         format!(
             "[[experiment]]\nid = 'a'\nlayer = 'x'\nvariant = [{{ id = 'c' }}, {{ id = 'd', mix.stay = 2 }}]\n\
@@ -93,14 +90,10 @@ fn overlaps_are_told_with_both_names_and_the_place() {
     let both = "'a' and 'b' both change mix.stay at the same time, in different layers: put them into one";
     assert_eq!(lines(&other("mix.stay = 3")), [format!("my/rules.toml:5:1: {both}")]);
     let salted = other("mix.memory = 2").replace("layer = 'y'", "layer = 'y'\nsalt = 'a'");
-    assert!(
-        lines(&salted)[0].starts_with("my/rules.toml:8:8: 'a' and 'b' draw by the salt 'a'"),
-        "{:?}",
-        lines(&salted)
-    );
+    assert!(lines(&salted)[0].starts_with("my/rules.toml:8:8: 'a' and 'b' share the salt 'a'"), "{:?}", lines(&salted));
     assert_eq!(
         lines(&other("mix.memory = 2").replace("id = 'b'", "id = 'a'"))[0],
-        "my/rules.toml:6:6: two experiments are called 'a'"
+        "my/rules.toml:6:6: duplicate experiment id 'a'"
     );
 }
 
@@ -138,18 +131,18 @@ shop = "GS"
 least = 2
 "#;
     let expected = [
-        "my/rules.toml:6:6: 'a b' is no id",
+        "my/rules.toml:6:6: 'a b' is not an id",
         "my/rules.toml:7:9: a layer and a salt have from 1 to 80 bytes",
         "my/rules.toml:8:11: traffic is a range within 0 to 1",
-        "my/rules.toml:9:8: a time is RFC 3339",
+        "my/rules.toml:9:8: expected an RFC 3339 time",
         "my/rules.toml:5:1: experiment 'a b' has 1 variants, expected from 2 to 8",
         "my/rules.toml:16:9: it ends before it begins",
         "my/rules.toml:20:9: a variant's share is 0 or more",
         "my/rules.toml:21:20: ranking.new.soon is 2000000, expected from -1000000 to 1000000",
-        "my/rules.toml:22:14: mix.window is 1, expected from 2 to 32, for the floors' sake",
+        "my/rules.toml:22:14: mix.window is 1, expected from 2 to 32, because of the floors",
         "my/rules.toml:26:18: mix.tab_margin is -1, expected from 0 to 1000000",
         "my/rules.toml:24:6: experiment 'b' has two variants 'c'",
-        "the shares of experiment 'b' come to nothing",
+        "the shares of experiment 'b' sum to 0",
     ];
     let lines = lines(wrong);
     for text in expected {
@@ -196,9 +189,7 @@ fn a_variant_chooses_what_of_the_lab_counts_where_there_is_any() {
     let without = text.split_once("[[").map(|(_, rest)| format!("[[{rest}")).unwrap();
     let lines = lines(&without);
     assert_eq!(lines.len(), 3, "{lines:#?}");
-    assert!(
-        lines.iter().all(|line| line.contains("lab.on is about vectors") || line.contains("lab.lists names no lists"))
-    );
+    assert!(lines.iter().all(|line| line.contains("lab.on needs vectors") || line.contains("lab.lists needs lists")));
 }
 
 #[test]

@@ -1,0 +1,56 @@
+//! `sinsang rules report`.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use serde::Serialize;
+use sinsang_experiment::{RuleReport, exposure, rule_report};
+use sinsang_pipeline::read::rules::Rules;
+
+use super::{NOT_WHOLE, Outcome, print};
+use crate::arguments::{Format, RulesReport};
+
+/// Reports on several rules.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Reports(Vec<RuleReport>);
+
+impl fmt::Display for Reports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, report) in self.0.iter().enumerate() {
+            let gap = if place > 0 { "\n\n" } else { "" };
+            write!(f, "{gap}{report}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Prints what measured rules did.
+pub(super) fn of_rules(asked: &RulesReport, format: Format) -> Outcome {
+    let mut measured = Rules::read(&asked.file)?.measured();
+    let known: Vec<String> = measured.iter().map(|rule| format!("'{}'", rule.name)).collect();
+    if let Some(name) = &asked.rule {
+        measured.retain(|rule| rule.name == *name);
+    }
+    if measured.is_empty() {
+        let file = asked.file.display();
+        let message = match &asked.rule {
+            Some(name) if !known.is_empty() => format!("{file} measures no rule '{name}', only {}", known.join(", ")),
+            _ => format!("{file} measures no rule: give a directive or a floor `measure = 0.1`, build and publish"),
+        };
+        return Err(message.into());
+    }
+    let mut reports = Reports(Vec::new());
+    let mut nothing = None;
+    for rule in &measured {
+        let (viewers, intake) = exposure::read(&asked.events, &rule.id, 0)?;
+        nothing = nothing.or_else(|| intake.nothing(&rule.id));
+        reports.0.push(rule_report(&rule.name, &viewers, intake, &asked.settings(rule)));
+    }
+    if let Some(nothing) = nothing.filter(|_| reports.0.iter().all(|one| one.report.intake.rows == 0)) {
+        return Err(nothing.into());
+    }
+    print(format, &reports)?;
+    let is_broken = reports.0.iter().any(|one| one.report.is_ratio_broken);
+    Ok(if is_broken { ExitCode::from(NOT_WHOLE) } else { ExitCode::SUCCESS })
+}

@@ -1,0 +1,53 @@
+//! Query parameters of a request.
+
+use sinsang_core::text::compose_hangul;
+
+use super::bad;
+use super::refusal::Refusal;
+
+/// Longest value of a parameter, in bytes.
+const MAX_VALUE_BYTES: usize = 256;
+/// Longest value of `recent`, in bytes: twenty ids with commas.
+const MAX_RECENT_BYTES: usize = 340;
+/// Limit on the number of parameters; only `variant` may repeat.
+const MAX_PARAMETERS: usize = 32;
+
+/// The parameters of a query: all known, and none repeated except `variant`.
+pub(super) struct Parameters(pub(super) Vec<(String, String)>);
+
+impl Parameters {
+    pub(super) fn parse(query: &str, allowed: &[&str]) -> Result<Self, Refusal> {
+        let mut parameters: Vec<(String, String)> = Vec::new();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            if !allowed.contains(&name.as_ref()) {
+                let shown: String = name.chars().take(40).collect();
+                let expected = if allowed.is_empty() {
+                    "no parameter here".to_owned()
+                } else {
+                    format!("one of {}", allowed.join(", "))
+                };
+                return Err(Refusal::Parameter(shown, format!("unknown parameter, expected {expected}")));
+            }
+            let is_list = name == "variant" && parameters.len() < MAX_PARAMETERS;
+            if !is_list && parameters.iter().any(|(known, _)| *known == name) {
+                return Err(bad(&name, "the parameter once"));
+            }
+            // Composed as on boards, whatever the client's system does to Hangul.
+            let value = compose_hangul(&value);
+            let longest = if name == "recent" { MAX_RECENT_BYTES } else { MAX_VALUE_BYTES };
+            if value.len() > longest {
+                return Err(bad(&name, &format!("at most {longest} bytes")));
+            }
+            parameters.push((name.into_owned(), value));
+        }
+        Ok(Self(parameters))
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.all(name).next()
+    }
+
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
