@@ -23,12 +23,17 @@ test("a share of viewers gets a snapshot on trial, lists and validators stay in 
     edge = await Edge.start({ state });
     const asked = (device, more = {}) => edge.get("/v1/new", { ...more, headers: { "Sinsang-Device": device, ...more.headers } });
     const of = async (device) => (await asked(device, { query: { limit: 1 } })).json.snapshot.id;
-    /** The devices that get the snapshot `id`, once `holds` says that it is all of them. */
+    /**
+     * The devices that get the snapshot `id`, once `holds` says that it is all of them. The Worker
+     * may follow in the middle of a round: two in a row must agree.
+     */
     const drawn = async (id, holds) => {
+      let before;
       for (const moved = Date.now(); ; await pause(1_000)) {
         const found = [];
         for (const device of DEVICES) if ((await of(device)) === id) found.push(device);
-        if (holds(found.length)) return found;
+        if (holds(found.length) && before === found.join()) return found;
+        before = found.join();
         assert.ok(Date.now() - moved < FOLLOWS_MS, `${found.length} of ${DEVICES.length} devices get ${id}`);
       }
     };
