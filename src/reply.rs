@@ -169,11 +169,12 @@ impl Facts<'_> {
         self.raw.device.is_some() && self.draws_viewers()
     }
 
-    /// Whether viewers are drawn, those without a token by their device: a snapshot is on trial, or
-    /// experiments run, or ran when a continued list was frozen.
+    /// Whether viewers are told apart, those without a token by their device: an audience lists
+    /// them, a snapshot is on trial, or experiments run, or ran when a continued list was frozen.
     fn draws_viewers(&self) -> bool {
         self.view.assignment.is_some()
             || self.view.board.experiments().run(self.view.now)
+            || self.view.board.lists_viewers()
             || self.memory.trial().is_some()
     }
 
@@ -202,12 +203,14 @@ pub fn answer(facts: &Facts<'_>) -> Reply {
     if let Some(assignment) = facts.view.assignment {
         headers.push(("Sinsang-Experiments", assignment.header.clone().into()));
     }
-    // The preview page reproduces this answer's order with that pulse.
-    if let Some(pulse) = facts.view.pulse.filter(|_| facts.request.is_preview) {
-        headers.push(("Sinsang-Pulse", pulse.number().to_string().into()));
-    }
-    if facts.request.is_preview && facts.overlay.revision > 0 {
-        headers.push(("Sinsang-Overlay", facts.overlay.revision.to_string().into()));
+    // The preview page reproduces this answer's order with that pulse, overlay and audiences.
+    let told = [
+        ("Sinsang-Pulse", facts.view.pulse.map_or(0, Pulse::number)),
+        ("Sinsang-Overlay", facts.overlay.revision),
+        ("Sinsang-Audiences", facts.view.audiences.0),
+    ];
+    for (name, number) in told.into_iter().filter(|(_, number)| facts.request.is_preview && *number > 0) {
+        headers.push((name, number.to_string().into()));
     }
     if facts.request.route != Route::Status {
         let etag = etag(facts);
@@ -351,6 +354,7 @@ fn new_page(facts: &Facts<'_>, question: &NewQuestion) -> (new::Page, UnixMillis
             is_personal: facts.taste_record.is_some(),
             pulse: facts.view.pulse.map_or(0, Pulse::number),
             overlay: facts.overlay.revision,
+            audiences: facts.view.audiences,
             context: facts.context,
         }
         .encode()

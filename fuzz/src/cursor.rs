@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 
+use sinsang_core::audience::AudienceSet;
 use sinsang_core::context::Context;
 use sinsang_core::pack::manifest::SnapshotId;
 use sinsang_core::surface::cursor::{Cursor, binding};
@@ -81,6 +82,7 @@ fn made(mode: u8, fields: &[u8], binding: u64) -> String {
         is_personal: mode & 16 != 0,
         pulse: if mode & 32 == 0 { 0 } else { low(long(20)) },
         overlay: if mode & 128 == 0 { 0 } else { low(long(20)) & 3 },
+        audiences: AudienceSet(if mode & 2 == 0 { 0 } else { low(long(24)) & 7 }),
         context: (mode & 64 != 0).then(|| Context::of_number(low(long(20)) & 1023)),
     };
     cursor.encode()

@@ -56,6 +56,9 @@ pub(super) fn etag(facts: &Facts<'_>) -> String {
     for print in [facts.overlay.print, facts.overlay.frozen].into_iter().filter(|print| *print != 0) {
         hash.update(&print.to_le_bytes());
     }
+    if facts.view.audiences.0 != 0 {
+        hash.update(&facts.view.audiences.0.to_le_bytes());
+    }
     if facts.view.mix().explore_every > 0 || facts.view.board.draws() {
         hash.update(&facts.view.viewer.to_le_bytes());
     }

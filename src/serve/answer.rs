@@ -7,6 +7,7 @@ use crate::memory::{Memory, NamedShard, Origin, Snapshot};
 use crate::reply::{Overlaid, Rung};
 use crate::request::{Refusal, Request};
 use crate::snapshot_load::Place;
+use sinsang_core::audience::{AudienceSet, Traits};
 use sinsang_core::context::Context;
 use sinsang_core::experiment::{Assignment, Experiments};
 use sinsang_core::pack::board::Board;
@@ -21,6 +22,8 @@ use sinsang_core::time::UnixMillis;
 pub(super) struct Own<'a> {
     /// The viewer's tastes, and the record that holds them.
     pub(super) taste: Option<(Taste<'a>, &'a [u8])>,
+    /// The audiences that the viewer is in.
+    pub(super) audiences: AudienceSet,
     pub(super) assignment: Option<&'a Assignment>,
     pub(super) pulse: Option<&'a Pulse>,
     /// Whether the requested page is unavailable now.
@@ -43,7 +46,10 @@ impl Serve<'_> {
             let record = shard.find(key.0).filter(|_| fits)?;
             Some((Taste::cut(record, shard.widths()), record))
         });
-        let assignment = match self.assign(request, &snapshot.board, now) {
+        let is_newcomer = record.is_none() && (!has_shard || shard.is_some());
+        let vector = record.map(|(taste, _)| taste.vector);
+        let audiences = self.audiences_of(request, &snapshot.board, vector, is_newcomer);
+        let assignment = match self.assign(request, &snapshot.board, audiences, now) {
             Ok(assignment) => assignment,
             Err(refusal) => return self.refuse(&refusal, now),
         };
@@ -64,20 +70,36 @@ impl Serve<'_> {
             return self.refuse(&Refusal::CursorGone, now);
         }
         let is_cut = is_cut || is_without_pulse;
-        let own = Own { taste: record, assignment: assignment.as_ref(), pulse: pulse.as_deref(), is_cut };
+        let own = Own { taste: record, audiences, assignment: assignment.as_ref(), pulse: pulse.as_deref(), is_cut };
         self.reply(request, snapshot, &own, memory, now)
+    }
+
+    /// The audiences that the viewer is in. Later pages of a list keep those of the first: the
+    /// viewer may be somewhere else by then.
+    fn audiences_of(&self, request: &Request, board: &Board, vector: Option<&[u8]>, is_newcomer: bool) -> AudienceSet {
+        if let Some(cursor) = request.route.cursor() {
+            return cursor.audiences;
+        }
+        let key = if board.lists_viewers() { self.drawn_as(request) } else { None };
+        board.audiences(&Traits { context: request.context, key, vector, is_newcomer })
     }
 
     /// The viewer's variants. They depend on the viewer, the board and the time at which the list
     /// was frozen, so that its later pages get the same ones.
-    fn assign(&self, request: &Request, board: &Board, now: UnixMillis) -> Result<Option<Assignment>, Refusal> {
+    fn assign(
+        &self,
+        request: &Request,
+        board: &Board,
+        audiences: AudienceSet,
+        now: UnixMillis,
+    ) -> Result<Option<Assignment>, Refusal> {
         let cursor = request.route.cursor();
         let mut assignment = None;
         if !board.experiments().is_empty() || !request.variants.is_empty() {
             let at = cursor.map_or(request.as_of.unwrap_or(now), |cursor| cursor.frozen_at);
             let viewer = self.drawn_as(request);
             let forced = forced(request, board.experiments())?;
-            let chosen = board.experiments().chosen(viewer, &forced, at);
+            let chosen = board.experiments().chosen((viewer, audiences), &forced, at);
             assignment = board.experiments().assign(&chosen, board.weights(), board.mix());
         }
         let print = assignment.as_ref().map_or(0, |assignment| assignment.print);
@@ -129,6 +151,7 @@ impl Serve<'_> {
                 request.as_of.filter(|_| request.chosen_snapshot.is_some()).unwrap_or(now),
             ),
             viewer: request.viewer.key().filter(|_| own.is_some()).map_or(0, |key| key.0),
+            audiences: found.audiences,
             is_explained: request.is_explained,
             pulse: found.pulse,
             assignment: found.assignment,

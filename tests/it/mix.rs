@@ -90,6 +90,7 @@ fn directive(deed: Deed, parts: &BoardParts, product: usize) -> DirectivePart {
         deed,
         surfaces: 3,
         share: WHOLE,
+        audiences: Vec::new(),
         from: parts.built_at.plus(-DAY_MS),
         until: parts.built_at.plus(DAY_MS),
         products: vec![parts.products[product].id],

@@ -127,6 +127,7 @@ fn build_with(mut parts: BoardParts, saying: &Saying) -> (BoardParts, Change<'st
                 deed,
                 surfaces: 3,
                 share: sinsang_core::directive::WHOLE,
+                audiences: Vec::new(),
                 from,
                 until,
                 products: vec![product.id],

@@ -6,7 +6,6 @@ use sinsang_core::experiment::WHOLE;
 use sinsang_core::key::Key;
 use sinsang_core::pack::board::Board;
 use sinsang_core::pack::board_write::{BoardParts, write};
-use sinsang_core::pack::experiment::ExperimentPart;
 use sinsang_core::pack::manifest::{Beside, Manifest, ManifestParts, SnapshotId};
 use sinsang_core::pack::overlay::{self, Overlay};
 use sinsang_core::pack::pulse::{self, Pulse};
@@ -170,7 +169,7 @@ fn check_board(parts: &BoardParts, board: &Board) {
     assert_eq!((board.built_at(), board.history_from()), (parts.built_at, parts.history_from));
     assert_eq!(board.weights(), parts.weights);
     assert_eq!(board.blocks().collect::<Vec<_>>(), parts.blocks);
-    let experiments: Vec<_> = parts.mix.experiments.iter().map(ExperimentPart::experiment).collect();
+    let experiments: Vec<_> = parts.mix.experiments.iter().map(|part| part.experiment(&parts.mix.audiences)).collect();
     assert_eq!(board.experiments().iter().cloned().collect::<Vec<_>>(), experiments);
     assert_eq!(board.vocabulary(), widths(parts).vocabulary);
     assert_eq!(

@@ -35,6 +35,7 @@ pub(crate) fn experiments(parts: &BoardParts) -> Vec<ExperimentPart> {
         rule: None,
         salt: id.to_owned(),
         traffic,
+        audiences: Vec::new(),
         from: UnixMillis::from_seconds(0),
         until: UnixMillis::from_seconds(u32::MAX),
         holdout: 50_000,

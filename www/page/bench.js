@@ -122,7 +122,7 @@ export function failure(error) {
 }
 
 /** The core's question for the view of `model`: its time, filters and sort. */
-export function question({ state, clock, home }, more = {}) {
+export function question({ state, clock, home, homeHeaders }, more = {}) {
   return {
     now_ms: Math.floor(clock.now(state.asOfMs) / 1000) * 1000,
     // For a chosen snapshot, the age is judged at the chosen time; for the live one, at the
@@ -135,8 +135,19 @@ export function question({ state, clock, home }, more = {}) {
     device_class: state.device_class,
     // The served variants: those chosen here, or those that the edge assigned.
     variants: Object.entries(home?.experiments ?? {}).map(([experiment, variant]) => `${experiment}:${variant}`),
+    audiences: audiencesOf(homeHeaders),
     ...more,
   };
+}
+
+/** The audiences that the viewer of an answer is in, as one number. */
+export function audiencesOf(headers) {
+  return Number(headerOf(headers, "sinsang-audiences") ?? 0);
+}
+
+/** The value of a header, `null` without one. */
+export function headerOf(headers, wanted) {
+  return headers?.find(([name]) => name === wanted)?.[1] ?? null;
 }
 
 /**
@@ -145,8 +156,8 @@ export function question({ state, clock, home }, more = {}) {
  */
 export function momentOf({ homeHeaders }) {
   const number = (wanted) => {
-    const value = homeHeaders?.find(([name]) => name === wanted)?.[1];
-    return value === undefined ? null : Number(value);
+    const value = headerOf(homeHeaders, wanted);
+    return value === null ? null : Number(value);
   };
   return { pulse: number("sinsang-pulse"), overlay: number("sinsang-overlay") };
 }
@@ -158,7 +169,7 @@ export function signature(model, ...more) {
   const { snapshot, live, experiments, new: fresh } = home ?? {};
   // The slots on air stand for the running time.
   const onAir = live?.items.map(({ broadcast }) => broadcast.starts_at + broadcast.channel.id);
-  return JSON.stringify([viewer, asOfMs, region, device_class, category, channel, sort, list, snapshot?.id, experiments, onAir, fresh?.total, momentOf(model), token, preview, more]);
+  return JSON.stringify([viewer, asOfMs, region, device_class, category, channel, sort, list, snapshot?.id, experiments, onAir, fresh?.total, momentOf(model), audiencesOf(model.homeHeaders), token, preview, more]);
 }
 
 /** Radio buttons that choose one of the three surfaces for a tool. */

@@ -113,7 +113,7 @@ export class Compare {
     const chosen = offered.includes(state.other) ? state.other : (offered[0] ?? "");
     const sides = {
       shared: () => [
-        [say("공통 순서"), seat(id, viewer), { is_shared: true, region: "", device_class: "", variants: [] }],
+        [say("공통 순서"), seat(id, viewer), { is_shared: true, region: "", device_class: "", variants: [], audiences: null }],
         [own, seat(id, viewer), {}],
       ],
       viewer: () => [

@@ -61,6 +61,7 @@ export const ENGLISH = {
   "고른 시각": "chosen time",
   "고른 자료": "Chosen snapshot",
   "시험 중인 자료": "Snapshot on trial",
+  "대상": "Audiences",
   고정: "Pin",
   "고정 풀기": "Unpin",
   "고정된 탭이라 점수와 상관없이 이 자리에 있어요.": "A pinned tab keeps its place whatever it scores.",

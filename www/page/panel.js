@@ -324,6 +324,7 @@ export class Panel {
     const rows = [
       [say("순서"), home === null ? null : orderName(home, preview === null ? "" : contextName(state))],
       [say("실험"), home?.experiments === undefined ? null : Object.entries(home.experiments).map((pair) => pair.join(" = ")).join(", ")],
+      [say("대상"), header("sinsang-audiences")],
       [say("시계"), status === null ? null : status.clock === "shifted" ? say("데모 시각 (실제와 다름)") : say("실제 시각")],
       [say("자료 나이"), home === null ? null : say`${age(home.snapshot.age_s)} 만듦`],
       [say("자료 번호"), home?.snapshot.id ?? null],

@@ -48,7 +48,7 @@ pub(crate) use judging::{Audit, Judging, Resolve};
 pub(crate) use ledger::LedgerCommand;
 pub(crate) use overlay::{Author, OverlayCommand};
 pub(crate) use review::Review;
-pub(crate) use rules::{RulesCommand, RulesReport};
+pub(crate) use rules::{RulesCheck, RulesCommand, RulesReport};
 pub(crate) use store::{Collect, Publish, Rollback, Share, Status, Target};
 use value::{amount, share, time};
 pub(crate) use why::Why;

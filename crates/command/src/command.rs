@@ -15,7 +15,6 @@ use sinsang_pipeline::ledger::{self, Extent, Ledger};
 use sinsang_pipeline::read::forgotten::{self, Subject};
 use sinsang_pipeline::read::history::{self, History};
 use sinsang_pipeline::read::rekey::{self, Renamed};
-use sinsang_pipeline::read::rules as rules_file;
 use sinsang_pipeline::read::rules::Rules;
 use sinsang_pipeline::{build, evaluate};
 use sinsang_publish::snapshot::Snapshot;
@@ -50,7 +49,7 @@ mod rules;
 mod store;
 
 use compare::of_compare;
-use rules::of_rules;
+use rules::{check_rules, of_rules};
 use store::on_store;
 
 /// The user-hashing secret before or after the current one, during a key change.
@@ -217,7 +216,7 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
             print(format, &report)?;
             Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_WHOLE) })
         }
-        Command::Rules(RulesCommand::Check { file }) => print(format, &rules_file::check(file)?),
+        Command::Rules(RulesCommand::Check(asked)) => check_rules(asked, format),
         Command::Rules(RulesCommand::Report(asked)) => of_rules(asked, format),
         Command::Rekey(asked) => {
             let other = variable(USER_KEY_OTHER).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Temporary orders of operators for a surface: to pin, boost, bury or hide certain products, for
 //! all viewers or a share of them.
 
+use crate::audience::AudienceSet;
 use crate::experiment::HeldBack;
 use crate::scatter::scatter;
 use crate::surface_name::Surface;
@@ -37,6 +38,8 @@ pub struct Directive<'a> {
     pub surfaces: u8,
     /// The share of viewers that it applies to, in units of 1/[`WHOLE`].
     pub share: u16,
+    /// The audiences that it is for; everybody if none.
+    pub audiences: AudienceSet,
     /// When it begins, inclusive.
     pub from: UnixMillis,
     /// When it ends, exclusive.
@@ -46,6 +49,12 @@ pub struct Directive<'a> {
 }
 
 impl Directive<'_> {
+    /// Whether `viewer` is in its share; `index` is its own among the board's directives.
+    pub fn draws(&self, index: usize, viewer: u64) -> bool {
+        let drawn = scatter(viewer, u64::try_from(index).unwrap_or(0)).checked_rem(WHOLE.into()).unwrap_or(0);
+        drawn < u64::from(self.share)
+    }
+
     /// Whether it applies to the product at `index` of the board.
     pub fn is_about(&self, index: usize) -> bool {
         let Ok(index) = u32::try_from(index) else { return false };
@@ -71,21 +80,21 @@ pub struct Directives<'a>(Vec<Directive<'a>>);
 
 impl<'a> Directives<'a> {
     /// Selects from `all` directives of a board those in force on `surface` at `at` for `viewer`,
-    /// who goes without those that are `held_back`. Viewers without tastes of their own all count
-    /// as viewer 0.
+    /// who is in `audiences` and goes without those that are `held_back`. Viewers without tastes of
+    /// their own all count as viewer 0.
     pub fn holding(
         all: impl Iterator<Item = Directive<'a>>,
         surface: Surface,
         at: UnixMillis,
         viewer: u64,
-        held_back: HeldBack,
+        (audiences, held_back): (AudienceSet, HeldBack),
     ) -> Self {
         let holds = |(index, directive): &(usize, Directive<'_>)| {
-            let drawn = scatter(viewer, u64::try_from(*index).unwrap_or(0)).checked_rem(WHOLE.into()).unwrap_or(0);
             directive.surfaces & surface.bit() != 0
                 && directive.from <= at
                 && at < directive.until
-                && drawn < u64::from(directive.share)
+                && directive.audiences.is_for(audiences)
+                && directive.draws(*index, viewer)
                 && !held_back.directive(*index)
         };
         Self(all.enumerate().filter(holds).map(|(_, directive)| directive).collect())

@@ -8,6 +8,7 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::audience::AudienceSet;
 use crate::mix::Mix;
 use crate::rank::Weights;
 use crate::scatter::scatter;
@@ -123,6 +124,8 @@ pub struct Experiment {
     pub until: UnixMillis,
     /// Viewers whose place for [`Purpose::Holdout`] is below this are held out.
     pub holdout: u32,
+    /// The audiences that it is for; everybody if none.
+    pub audiences: AudienceSet,
     /// The variants, the control first.
     pub variants: Vec<Variant>,
 }
@@ -232,10 +235,15 @@ impl Experiments {
         chosen.iter().any(|one| layer(one.0) == layer(index))
     }
 
-    /// The indexes of the experiments and variants that `viewer` is in at `at`, in the order of the
-    /// file. `forced` ones take precedence at any time and keep the viewer out of the rest of their
-    /// layers.
-    pub fn chosen(&self, viewer: Option<UserKey>, forced: &[(usize, usize)], at: UnixMillis) -> Vec<(usize, usize)> {
+    /// The indexes of the experiments and variants that `viewer`, who is in `audiences`, is in at
+    /// `at`, in the order of the file. `forced` ones take precedence at any time and keep the
+    /// viewer out of the rest of their layers.
+    pub fn chosen(
+        &self,
+        (viewer, audiences): (Option<UserKey>, AudienceSet),
+        forced: &[(usize, usize)],
+        at: UnixMillis,
+    ) -> Vec<(usize, usize)> {
         let held = viewer.map_or(0, |viewer| place(self.holdout, viewer.0));
         let mut chosen = Vec::new();
         for (index, experiment) in self.list.iter().enumerate() {
@@ -244,6 +252,7 @@ impl Experiments {
             } else if let Some(UserKey(viewer)) = viewer
                 && experiment.runs(at)
                 && held >= experiment.holdout
+                && experiment.audiences.is_for(audiences)
                 && !self.holds(forced, index)
                 && !self.holds(&chosen, index)
                 && let Some(variant) = experiment.variant_of(viewer)

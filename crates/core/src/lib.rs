@@ -26,6 +26,7 @@
 )]
 #![deny(clippy::iter_over_hash_type)]
 
+pub mod audience;
 pub mod code;
 pub mod context;
 pub mod crowd;

@@ -4,6 +4,7 @@
 //! [`board`], [`taste`], [`pulse`] and [`overlay`], with the write side beside each reader. Bytes
 //! are never trusted: a damaged pack is a [`Damage`], never a panic.
 
+pub mod audience;
 pub mod board;
 #[allow(
     clippy::indexing_slicing,

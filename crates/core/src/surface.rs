@@ -8,6 +8,7 @@ pub mod tabs;
 
 use std::borrow::Cow;
 
+use crate::audience::{AudienceSet, Traits};
 use crate::directive::Directives;
 use crate::experiment::{Assignment, HeldBack};
 use crate::mix::{Floor, Mix};
@@ -19,6 +20,7 @@ use crate::signal::Score;
 use crate::surface_name::Surface;
 use crate::time::{DAY_MS, HOUR_MS, SECOND_MS, UnixMillis};
 use crate::verdict::{Reason, VerdictKind};
+use crate::viewer::UserKey;
 
 /// The age of a snapshot, in milliseconds, beyond which nothing counts as new: broadcasts scheduled
 /// since its build may have aired already. Snapshots are built at least once a day; this leaves
@@ -49,6 +51,8 @@ pub struct View<'a> {
     /// The seed for shares of viewers and for exploration: the viewer's key, or 0 for viewers
     /// without tastes of their own.
     pub viewer: u64,
+    /// The audiences that the viewer is in.
+    pub audiences: AudienceSet,
     /// Whether each item explains its place.
     pub is_explained: bool,
     /// The current demand of viewers, if known.
@@ -58,8 +62,10 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// The view of `board` at `now` for viewers without tastes of their own.
+    /// The view of `board` at `now` for viewers without tastes of their own, who come in no
+    /// context.
     pub fn shared(board: &'a Board, now: UnixMillis) -> Self {
+        let audiences = board.audiences(&Traits { is_newcomer: true, ..Traits::default() });
         Self {
             board,
             frozen_board: None,
@@ -68,10 +74,18 @@ impl<'a> View<'a> {
             now,
             trusts_verdicts: true,
             viewer: 0,
+            audiences,
             is_explained: false,
             pulse: None,
             assignment: None,
         }
+    }
+
+    /// The view of `board` at `now` for the user `key` with these tastes, who comes in no context.
+    pub fn of_user(board: &'a Board, now: UnixMillis, taste: Taste<'a>, key: UserKey) -> Self {
+        let traits = Traits { key: Some(key), vector: Some(taste.vector), ..Traits::default() };
+        let audiences = board.audiences(&traits);
+        Self { taste: Some(taste), viewer: key.0, audiences, ..Self::shared(board, now) }
     }
 
     /// The view in which the list was frozen.
@@ -96,7 +110,8 @@ impl<'a> View<'a> {
 
     /// The directives in force for the viewer on `surface` at `at`.
     fn directives(&self, surface: Surface, at: UnixMillis) -> Directives<'a> {
-        Directives::holding(self.board.directives(), surface, at, self.viewer, self.held_back())
+        let of_viewer = (self.audiences, self.held_back());
+        Directives::holding(self.board.directives(), surface, at, self.viewer, of_viewer)
     }
 
     /// The floors in force for the viewer.

@@ -40,7 +40,7 @@ use crate::read::forgotten::{self, Forgotten, Whose};
 use crate::read::history::{self, History};
 use crate::read::product::Product;
 use crate::read::rekey::{self, Renamed};
-use crate::read::rules::{self, Rules};
+use crate::read::rules::{self, Lists, Rules};
 use crate::read::source::{self, Source, TableReport, find_table};
 use crate::report::built::Report;
 use crate::report::census::VerdictCounts;
@@ -220,6 +220,8 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     };
 
     let vocabulary = compose::vocabulary(&catalogue, &tabs);
+    let lists = Lists { folder: &options.input, forgotten: &forgotten, renamed: &renamed };
+    let (audiences, audiences_found) = rules.audience_parts(&vocabulary.categories, lists)?;
     let features: Vec<_> = products.iter().map(|product| product.features(&catalogue)).collect();
     let on_board = on_board(&catalogue, products.as_raw_slice(), &rules, now)?;
     let offer = Offer { vocabulary: &vocabulary, products: &features, board: &on_board };
@@ -250,6 +252,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         vocabulary: &vocabulary,
         learned: &learned,
         reach: &reach,
+        audiences: &audiences,
         lab: lab.as_ref().filter(|lab| lab.report.products.is_some()),
         now,
         format: options.format,
@@ -289,6 +292,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         taste_shards: packs.manifest.shards.len(),
         bytes_per_user,
         directives,
+        audiences: audiences_found,
         lab: lab.map(|lab| lab.report),
         notes,
         ledger,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 use sinsang_core::mix::Mix;
+use sinsang_core::pack::audience::AudiencePart;
 use sinsang_core::pack::board::Block;
 use sinsang_core::pack::board_write::{self, BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart, TabPart};
 use sinsang_core::pack::context::ContextPart;
@@ -73,6 +74,8 @@ pub struct Facts<'a> {
     pub learned: &'a Learned,
     /// How far back the history reaches.
     pub reach: &'a Reach,
+    /// The audiences that rules name.
+    pub audiences: &'a [AudiencePart],
     /// The AI lab's vectors and lists.
     pub lab: Option<&'a Lab>,
     /// The time of the build.
@@ -167,7 +170,8 @@ pub fn board(facts: &Facts<'_>) -> Result<(BoardParts, Census, Vec<Outcome>), Er
     let mix = Mix { second: facts.lab.map_or(0, |lab| lab.surfaces), near, ..rules.mix };
     let experiments = facts.rules.experiment_parts(mix);
     let contexts = facts.learned.contexts.iter().map(|context| context_part(context, facts.lab.is_some())).collect();
-    parts.mix = MixParts { shown: shown.collect(), mix, experiments, contexts, ..rules };
+    let audiences = facts.audiences.to_vec();
+    parts.mix = MixParts { shown: shown.collect(), mix, audiences, experiments, contexts, ..rules };
     Ok((parts, census, outcomes))
 }
 

@@ -6,4 +6,5 @@ pub mod built;
 pub mod census;
 pub mod claim;
 pub mod hindsight;
+pub mod met;
 pub mod viewers;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use sinsang_core::audience::AudienceSet;
 use sinsang_core::crowd::Asked;
 use sinsang_core::directive::{self, Deed};
 use sinsang_core::experiment::{HeldBack, WHOLE};
@@ -119,7 +120,7 @@ fn a_device_is_known_by_the_name_that_events_have_for_it() {
     let board = Board::parse(bytes, published.board).unwrap();
     for id in (0..50).map(device) {
         let key = hasher().key(&format!("device:{id}"));
-        let chosen = board.experiments().chosen(Some(key), &[], edge.now);
+        let chosen = board.experiments().chosen((Some(key), AudienceSet::default()), &[], edge.now);
         let expected = board.experiments().assign(&chosen, board.weights(), board.mix()).map(|own| own.header);
         let told = edge.ask(&Ask::get("/v1/live").device(&id)).header("Sinsang-Experiments").map(str::to_owned);
         assert_eq!(told, expected);
@@ -328,6 +329,7 @@ fn measured() -> BoardParts {
         deed: Deed::Weigh(points),
         surfaces: Surface::New.bit() | Surface::Live.bit(),
         share: directive::WHOLE,
+        audiences: Vec::new(),
         from: UnixMillis::from_seconds(0),
         until: UnixMillis::from_seconds(u32::MAX),
         products: parts.products.iter().skip(of).step_by(3).map(|product| product.id).collect(),

@@ -1,6 +1,7 @@
 //! Complete requests on the host, as apps make them, through hours that pass in milliseconds.
 
 mod ahead;
+mod audience;
 mod cache;
 mod context;
 mod experiment;

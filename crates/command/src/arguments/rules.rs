@@ -10,14 +10,26 @@ use super::value::{amount, level};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RulesCommand {
-    /// Check a rules file: errors with line and column, and contradictory directives.
-    Check {
-        /// The rules file.
-        file: PathBuf,
-    },
+    /// Check a rules file: errors with line and column, and contradictory directives; with events,
+    /// also how many viewers of the last week each audience, directive and experiment would have
+    /// met.
+    Check(RulesCheck),
     /// Report what measured rules did: exposures, clicks, alarms and purchases of viewers with and
     /// without each directive or floor that has `measure` (docs/experiments.md).
     Report(RulesReport),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RulesCheck {
+    /// The rules file. Lists of viewers are relative to its folder.
+    pub(crate) file: PathBuf,
+    /// Files of past events, plain or gzipped NDJSON, or folders of them such as the table
+    /// `events`.
+    #[arg(long, num_args = 1.., value_name = "PATH")]
+    pub(crate) events: Vec<PathBuf>,
+    /// The folder of a snapshot, whose tastes tell newcomers and what viewers lean to.
+    #[arg(long, value_name = "FOLDER", requires = "events")]
+    pub(crate) snapshot: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -1,14 +1,52 @@
-//! `sinsang rules report`.
+//! `sinsang rules`: checks and reports.
 
 use std::fmt;
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use sinsang_experiment::{RuleReport, exposure, rule_report};
-use sinsang_pipeline::read::rules::Rules;
+use sinsang_experiment::{RuleReport, Visitors, exposure, rule_report, visitors};
+use sinsang_pipeline::read::forgotten::Forgotten;
+use sinsang_pipeline::read::rekey::Renamed;
+use sinsang_pipeline::read::rules::{self, Lists, Rules};
+use sinsang_pipeline::report;
+use sinsang_pipeline::report::met::{DAYS, Met};
+use sinsang_publish::snapshot::Snapshot;
 
 use super::{NOT_WHOLE, Outcome, print};
-use crate::arguments::{Format, RulesReport};
+use crate::arguments::{Format, RulesCheck, RulesReport};
+
+/// A checked rules file, and whom its rules would have met.
+#[derive(Serialize)]
+struct Checked {
+    #[serde(flatten)]
+    check: rules::Check,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    met: Option<Met>,
+}
+
+impl fmt::Display for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.check)?;
+        self.met.iter().try_for_each(|met| write!(f, "\n{met}"))
+    }
+}
+
+/// Checks a rules file.
+pub(super) fn check_rules(asked: &RulesCheck, format: Format) -> Outcome {
+    let check = rules::check(&asked.file)?;
+    let mut met = None;
+    if !asked.events.is_empty() {
+        let Visitors { contexts, rejected } = visitors(&asked.events, DAYS)?;
+        let folder = asked.file.parent().unwrap_or(Path::new(""));
+        let (forgotten, renamed) = (Forgotten::read(folder)?, Renamed::read(folder)?);
+        let lists = Lists { folder, forgotten: &forgotten, renamed: &renamed };
+        let snapshot = asked.snapshot.as_deref().map(Snapshot::at);
+        met = Some(report::met::met(&Rules::read(&asked.file)?, lists, &contexts, rejected, snapshot.as_ref())?);
+    }
+    print(format, &Checked { check, met })?;
+    Ok(ExitCode::SUCCESS)
+}
 
 /// Reports on several rules.
 #[derive(Serialize)]

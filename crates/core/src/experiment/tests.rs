@@ -34,6 +34,7 @@ fn experiment(id: &str, layer: &str, traffic: (u32, u32), shares: &[u32]) -> Exp
         from: UnixMillis(0),
         until: UnixMillis(i64::MAX),
         holdout: 0,
+        audiences: AudienceSet::default(),
         variants: (0..shares.len()).map(|at| variant(&format!("v{at}"), below(at))).collect(),
     }
 }
@@ -71,7 +72,7 @@ proptest! {
         let experiments = Experiments::new(vec![one]);
         let (mut inside, mut of_variant) = (0, [0; 2]);
         for viewer in viewers(from, is_keyed) {
-            if let [(0, variant)] = *experiments.chosen(Some(viewer), &[], UnixMillis(5)) {
+            if let [(0, variant)] = *experiments.chosen((Some(viewer), AudienceSet::default()), &[], UnixMillis(5)) {
                 inside += 1;
                 of_variant[variant] += 1;
             }
@@ -95,7 +96,7 @@ proptest! {
         ]);
         let mut counts = [[0_u64; 2]; 4];
         for viewer in viewers(from, is_keyed) {
-            let chosen = experiments.chosen(Some(viewer), &[], UnixMillis(5));
+            let chosen = experiments.chosen((Some(viewer), AudienceSet::default()), &[], UnixMillis(5));
             let [(layer, variant), (2, third)] = *chosen else { panic!("{chosen:?}") };
             counts[layer * 2 + variant][third] += 1;
         }
@@ -116,7 +117,7 @@ proptest! {
         let elsewhere = experiment("elsewhere", "b", (0, WHOLE), &[1, 3]);
         let of = |list: Vec<Experiment>| {
             let place = list.iter().position(|one| one.id == "mine").unwrap();
-            let chosen = Experiments::new(list).chosen(viewer, &[], UnixMillis(at));
+            let chosen = Experiments::new(list).chosen((viewer, AudienceSet::default()), &[], UnixMillis(at));
             chosen.into_iter().find(|one| one.0 == place).map(|one| one.1)
         };
         let alone = of(vec![mine.clone()]);
@@ -131,7 +132,7 @@ proptest! {
     ) {
         let list = traffics.iter().map(|traffic| Experiment { traffic: *traffic, variants: vec![variant("v", below)], ..experiment("x", "a", (0, 0), &[1, 1]) });
         let experiments = Experiments::new(list.collect());
-        prop_assert!(experiments.chosen(Some(UserKey(key)), &[], UnixMillis(5)).len() <= 1);
+        prop_assert!(experiments.chosen((Some(UserKey(key)), AudienceSet::default()), &[], UnixMillis(5)).len() <= 1);
     }
 }
 
@@ -140,12 +141,12 @@ fn nobody_is_in_an_experiment_before_after_or_without_a_name_and_the_held_out_ne
     let timed = Experiment { from: UnixMillis(10), until: UnixMillis(20), ..experiment("x", "a", (0, WHOLE), &[1, 1]) };
     let held = Experiment { holdout: WHOLE, ..timed.clone() };
     let experiments = Experiments::new(vec![timed]);
-    let count = |at: i64, viewer| experiments.chosen(viewer, &[], UnixMillis(at)).len();
+    let count = |at: i64, viewer| experiments.chosen((viewer, AudienceSet::default()), &[], UnixMillis(at)).len();
     let someone = Some(UserKey(7));
     assert_eq!([9, 10, 19, 20].map(|at| count(at, someone)), [0, 1, 1, 0]);
     assert_eq!([9, 10, 19, 20].map(|at| experiments.run(UnixMillis(at))), [false, true, true, false]);
     assert_eq!(count(15, None), 0);
-    assert!(Experiments::new(vec![held]).chosen(someone, &[], UnixMillis(15)).is_empty());
+    assert!(Experiments::new(vec![held]).chosen((someone, AudienceSet::default()), &[], UnixMillis(15)).is_empty());
 }
 
 #[test]
@@ -154,10 +155,10 @@ fn what_a_preview_chose_stands_at_any_time_and_keeps_out_the_rest_of_its_layer()
     let list = vec![over, experiment("runs", "a", (0, WHOLE), &[1, 1]), experiment("b", "b", (0, WHOLE), &[1, 1])];
     let experiments = Experiments::new(list);
     let forced = [experiments.find("over:v1").unwrap()];
-    let chosen = experiments.chosen(Some(UserKey(7)), &forced, UnixMillis(5));
+    let chosen = experiments.chosen((Some(UserKey(7)), AudienceSet::default()), &forced, UnixMillis(5));
     assert_eq!(chosen.iter().map(|one| one.0).collect::<Vec<_>>(), [0, 2]);
     assert_eq!(chosen[0], (0, 1));
-    assert_eq!(experiments.chosen(None, &forced, UnixMillis(5)), [(0, 1)]);
+    assert_eq!(experiments.chosen((None, AudienceSet::default()), &forced, UnixMillis(5)), [(0, 1)]);
     assert!(
         experiments.meet(&[(0, 0), (1, 0)])
             && experiments.meet(&[(2, 0), (2, 1)])

@@ -4,9 +4,11 @@
 //! Parsing checks every reference once, so that serving can follow them without a failure path.
 
 mod amend;
+mod audience;
 mod crowd;
 mod entry;
 
+use super::audience::Audiences;
 use super::context::Contexts;
 use super::mix::MixTables;
 use super::record::{TEXT, weights_bytes, weights_of};
@@ -93,6 +95,7 @@ pub struct Board {
     mix: MixTables,
     experiments: Experiments,
     contexts: Contexts,
+    audiences: Audiences,
     tried: Option<Weights>,
     tried_mix: Option<Mix>,
     shared: Shared,
@@ -134,6 +137,7 @@ impl Board {
             mix: MixTables::default(),
             experiments: Experiments::default(),
             contexts: Contexts::default(),
+            audiences: Audiences::default(),
             tried: None,
             tried_mix: None,
             shared: Shared::default(),
@@ -143,6 +147,7 @@ impl Board {
         board.experiments = experiment::parse(&board.pack)?;
         let widths = [board.dimensions(), board.channel_count(), board.tab_count()];
         board.contexts = Contexts::parse(&board.pack, widths)?;
+        board.audiences = Audiences::parse(&board.pack)?;
         Ok(board)
     }
 
@@ -289,7 +294,7 @@ impl Board {
 
     /// Whether a request's province and device class make a difference, beyond its time.
     pub fn tells_contexts_apart(&self) -> bool {
-        self.contexts.differ()
+        self.contexts.differ() || self.audiences.tell_contexts_apart()
     }
 
     /// The preferences of viewers who come in `context` at `at`, as bytes for

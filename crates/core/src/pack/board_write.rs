@@ -13,7 +13,7 @@ use super::board::{
 use super::experiment::{self, ExperimentPart};
 use super::mix::MixParts;
 use super::record::{TEXT, weights, weights_bytes};
-use super::{Format, Kind, PackId, TooLarge, Writer, context};
+use super::{Format, Kind, PackId, TooLarge, Writer, audience, context};
 use crate::rank::{HOUR_BUCKETS, Weights};
 use crate::time::UnixMillis;
 use crate::verdict::VerdictKind;
@@ -269,12 +269,15 @@ pub fn write(parts: &BoardParts) -> Result<(Vec<u8>, PackId), TooLarge> {
     writer.section(WEIGHTS, weights_bytes(parts.format.version()), weights(&parts.weights, parts.format));
     let branded = draft.products.iter().map(|product| (product.id, product.brand.as_deref()));
     parts.mix.write(branded, &mut writer, |text| draft.text.put(text));
-    experiment::write(&parts.mix.experiments, parts.format, &mut writer, |text| draft.text.put(text));
+    let (experiments, audiences) = (&parts.mix.experiments, &parts.mix.audiences);
+    experiment::write(experiments, audiences, parts.format, &mut writer, |text| draft.text.put(text));
     let dimensions = parts.blocks.iter().map(|block| usize::from(block.length)).sum::<usize>().max(1);
+    let vectors = draft.products.iter().map(|product| (product.category, product.vector.as_slice()));
+    let widths = [parts.categories.len(), dimensions];
+    audience::write(audiences, widths, vectors, &mut writer, |text| draft.text.put(text));
     let width = dimensions + parts.channels.len() + HOUR_BUCKETS + parts.tabs.len();
     context::write(&parts.mix.contexts, width, &mut writer);
     writer.section(COUNTS, 1, open_object(&draft.counts()).into_bytes());
-    let experiments = &parts.mix.experiments;
     let lists = open_object(&Lists { channels: &parts.channels, categories: &parts.categories, experiments });
     writer.section(LISTS, 1, lists.trim_start_matches('{').as_bytes().to_vec());
     writer.section(TEXT, 1, draft.text.0);

@@ -5,8 +5,10 @@
 
 use serde::Serialize;
 
+use super::audience::{AudiencePart, set_of};
 use super::record::{self, MIX_BYTES, TEXT, mix_of, optional, record_of, weights_bytes, weights_of};
 use super::{Damage, Format, Pack, Span, Writer, to_usize, u32_at, u64_at};
+use crate::audience::AudienceSet;
 use crate::experiment::{
     Experiment, Experiments, HeldBack, MOST_EXPERIMENTS, MOST_VARIANTS, Purpose, Variant, WHOLE, is_id, salt,
 };
@@ -48,14 +50,17 @@ pub(super) fn parse(pack: &Pack) -> Result<Experiments, Damage> {
         let (first, count) = (to_usize(u32_at(record, 40)), to_usize(u32_at(record, 44)));
         ensure((1..=MOST_VARIANTS).contains(&count), EXPERIMENTS)?;
         ensure(first.checked_add(count).is_some_and(|end| end <= variants.count), EXPERIMENTS)?;
+        let audiences = AudienceSet(u32_at(record, 52));
+        let [first_place, end_place] = [u32_at(record, 24), u32_at(record, 28)];
         let mut experiment = Experiment {
             id: id(record, EXPERIMENTS)?,
             layer: u64_at(record, 8),
             salt: u64_at(record, 16),
-            traffic: (u32_at(record, 24), u32_at(record, 28)),
+            traffic: if audiences.0 == 0 { (first_place, end_place) } else { (end_place, first_place) },
             from: UnixMillis::from_seconds(u32_at(record, 32)),
             until: UnixMillis::from_seconds(u32_at(record, 36)),
             holdout: u32_at(record, 48),
+            audiences,
             variants: Vec::with_capacity(count),
         };
         for index in first..first.saturating_add(count) {
@@ -123,6 +128,9 @@ pub struct ExperimentPart {
     /// The share of viewers held out of experiments, in units of 1/[`WHOLE`].
     #[serde(skip)]
     pub holdout: u32,
+    /// The names of the audiences that it is for; everybody if none.
+    #[serde(rename = "for", skip_serializing_if = "Vec::is_empty")]
+    pub audiences: Vec<String>,
     /// The variants, the control first.
     pub variants: Vec<VariantPart>,
 }
@@ -139,8 +147,8 @@ fn as_time<S: serde::Serializer>(at: &UnixMillis, serializer: S) -> Result<S::Ok
 }
 
 impl ExperimentPart {
-    /// Converts it to the experiment that the edge reads.
-    pub fn experiment(&self) -> Experiment {
+    /// Converts it to the experiment that the edge reads from a board with these `audiences`.
+    pub fn experiment(&self, audiences: &[AudiencePart]) -> Experiment {
         let variant = |part: &VariantPart| Variant {
             id: part.id.clone(),
             below: part.below,
@@ -156,15 +164,17 @@ impl ExperimentPart {
             from: UnixMillis::from_seconds(self.from.to_seconds()),
             until: UnixMillis::from_seconds(self.until.to_seconds()),
             holdout: self.holdout,
+            audiences: set_of(&self.audiences, audiences),
             variants: self.variants.iter().map(variant).collect(),
         }
     }
 }
 
-/// Adds the sections for `parts` to a board of `format`, or none if `parts` is empty; `put` stores
-/// text.
+/// Adds the sections for `parts` to a board of `format` with these `audiences`, or none if `parts`
+/// is empty; `put` stores text.
 pub(super) fn write(
     parts: &[ExperimentPart],
+    audiences: &[AudiencePart],
     format: Format,
     writer: &mut Writer,
     mut put: impl FnMut(&str) -> [u8; 8],
@@ -178,13 +188,20 @@ pub(super) fn write(
     let variant_bytes = if names_directives { VARIANT_WITHOUT_BYTES } else { VARIANT_BYTES };
     let mut first = 0_u32;
     for part in parts {
-        let experiment = part.experiment();
+        let experiment = part.experiment(audiences);
         let count = u32::try_from(experiment.variants.len()).unwrap_or(u32::MAX);
         experiments.extend(put(&experiment.id));
         experiments.extend(experiment.layer.to_le_bytes());
         experiments.extend(experiment.salt.to_le_bytes());
         let times = [experiment.from.to_seconds(), experiment.until.to_seconds()];
-        let numbers = [[experiment.traffic.0, experiment.traffic.1], times, [first, count], [experiment.holdout, 0]];
+        let mut traffic = [experiment.traffic.0, experiment.traffic.1];
+        if experiment.audiences.0 != 0 {
+            // No place is in a range that ends before it begins: readers that know no audiences
+            // leave everybody out.
+            traffic.reverse();
+        }
+        let rest = [experiment.holdout, experiment.audiences.0];
+        let numbers = [traffic, times, [first, count], rest];
         experiments.extend(numbers.as_flattened().iter().flat_map(|number| number.to_le_bytes()));
         first = first.saturating_add(count);
         for variant in &experiment.variants {

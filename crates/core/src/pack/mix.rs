@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use super::audience::{AudiencePart, set_of};
 use super::context::ContextPart;
 use super::experiment::ExperimentPart;
 use super::record::{MIX_BYTES, TEXT, mix_of, optional, record_of};
 use super::{Damage, Pack, Span, Table, Writer, array_at, to_usize, u16_at, u32_at, u64_at};
+use crate::audience::AudienceSet;
 use crate::directive::{Deed, Directive};
 use crate::mix::{Floor, MOST_FLOORS, Mix};
 use crate::time::UnixMillis;
@@ -100,11 +102,13 @@ impl MixTables {
                 // Written by a newer pipeline.
                 _ => return None,
             };
+            let audiences = AudienceSet(u32_at(record, 36));
             Some(Directive {
                 name: std::str::from_utf8(pack.span(text, Span::at(record, 0))?).unwrap_or_default(),
                 deed,
                 surfaces: *record.get(9)?,
-                share: u16_at(record, 10),
+                share: if audiences.0 == 0 { u16_at(record, 10) } else { u16_at(record, 18) },
+                audiences,
                 from: UnixMillis::from_seconds(u32_at(record, 20)),
                 until: UnixMillis::from_seconds(u32_at(record, 24)),
                 products,
@@ -118,7 +122,7 @@ impl MixTables {
 pub(super) fn put_directive(
     name: [u8; 8],
     deed: Deed,
-    (surfaces, share): (u8, u16),
+    (surfaces, share, audiences): (u8, u16, AudienceSet),
     (from, until): (UnixMillis, UnixMillis),
     indexes: &[u32],
     [records, about]: [&mut Vec<u8>; 2],
@@ -130,13 +134,16 @@ pub(super) fn put_directive(
     };
     records.extend(name);
     records.extend([code, surfaces]);
-    records.extend(share.to_le_bytes());
+    // Readers that know no audiences find a share of nobody, rather than show everybody what is for
+    // some.
+    let (of_all, of_audiences) = if audiences.0 == 0 { (share, 0) } else { (0, share) };
+    records.extend(of_all.to_le_bytes());
     records.extend(points.to_le_bytes());
     records.extend(place.to_le_bytes());
-    records.extend([0; 2]);
+    records.extend(of_audiences.to_le_bytes());
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let first = count(about.len() / ABOUT_BYTES);
-    for number in [from.to_seconds(), until.to_seconds(), first, count(indexes.len()), 0] {
+    for number in [from.to_seconds(), until.to_seconds(), first, count(indexes.len()), audiences.0] {
         records.extend(number.to_le_bytes());
     }
     about.extend(indexes.iter().flat_map(|index| index.to_le_bytes()));
@@ -153,6 +160,8 @@ pub struct DirectivePart {
     pub surfaces: u8,
     /// The share of viewers that it applies to, in units of 1/[`crate::directive::WHOLE`].
     pub share: u16,
+    /// The names of the audiences that it is for; everybody if none.
+    pub audiences: Vec<String>,
     /// When it begins, inclusive.
     pub from: UnixMillis,
     /// When it ends, exclusive.
@@ -172,6 +181,8 @@ pub struct MixParts {
     pub shown: BTreeMap<u64, u8>,
     /// The directives.
     pub directives: Vec<DirectivePart>,
+    /// The audiences that directives and experiments name.
+    pub audiences: Vec<AudiencePart>,
     /// The experiments on shares of viewers.
     pub experiments: Vec<ExperimentPart>,
     /// The preferences of viewers by context.
@@ -214,7 +225,7 @@ impl MixParts {
             put_directive(
                 span,
                 directive.deed,
-                (directive.surfaces, directive.share),
+                (directive.surfaces, directive.share, set_of(&directive.audiences, &self.audiences)),
                 times,
                 &indexes,
                 [&mut records, &mut about],

@@ -4,18 +4,19 @@
 use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest, Sha256};
 
+use crate::audience::AudienceSet;
 use crate::context::Context;
 use crate::pack::manifest::SnapshotId;
 use crate::time::UnixMillis;
 
 /// The version of a cursor for a list without a pulse. A pulse's number adds 1, a context 2, an
-/// overlay's revision 4.
+/// overlay's revision with the audiences 4.
 const VERSION: u8 = 1;
 /// The size of a cursor in bytes, before the pulse's number, the context and the checksum.
 const BYTES: usize = 26;
 const PULSE_BYTES: usize = 4;
 const CONTEXT_BYTES: usize = 2;
-/// More than a revision needs, so that a cursor's length tells what it holds.
+/// An overlay's revision and the audiences.
 const OVERLAY_BYTES: usize = 8;
 const CHECK_BYTES: usize = 4;
 /// The longest text that is decoded, in bytes.
@@ -39,6 +40,8 @@ pub struct Cursor {
     pub pulse: u32,
     /// The revision of the overlay that the list was frozen under, 0 for none.
     pub overlay: u32,
+    /// The audiences that the viewer was in when the list was frozen.
+    pub audiences: AudienceSet,
     /// The context that orders the list, if one does; the next request may come in another context.
     pub context: Option<Context>,
 }
@@ -52,7 +55,7 @@ impl Cursor {
     pub fn encode(&self) -> String {
         let mut bytes =
             Vec::with_capacity(BYTES.saturating_add(PULSE_BYTES + OVERLAY_BYTES + CONTEXT_BYTES + CHECK_BYTES));
-        bytes.push(version(self.pulse != 0, self.context.is_some(), self.overlay != 0));
+        bytes.push(version(self.pulse != 0, self.context.is_some(), self.has_overlay()));
         bytes.extend_from_slice(&self.snapshot.0.to_le_bytes());
         bytes.extend_from_slice(&self.frozen_at.to_seconds().to_le_bytes());
         bytes.extend_from_slice(&self.offset.to_le_bytes());
@@ -61,14 +64,19 @@ impl Cursor {
         if self.pulse != 0 {
             bytes.extend_from_slice(&self.pulse.to_le_bytes());
         }
-        if self.overlay != 0 {
-            bytes.extend_from_slice(&u64::from(self.overlay).to_le_bytes());
+        if self.has_overlay() {
+            bytes.extend_from_slice(&self.overlay.to_le_bytes());
+            bytes.extend_from_slice(&self.audiences.0.to_le_bytes());
         }
         if let Some(Context { region, device }) = self.context {
             bytes.extend_from_slice(&[region, device]);
         }
         bytes.extend_from_slice(&check(&bytes));
         Base64UrlUnpadded::encode_string(&bytes)
+    }
+
+    fn has_overlay(&self) -> bool {
+        self.overlay != 0 || self.audiences.0 != 0
     }
 
     /// Decodes a cursor. The caller must check that its `binding` matches the request.
@@ -109,6 +117,7 @@ impl Cursor {
             is_personal: body.get(25) == Some(&1),
             pulse: if has_pulse { number(BYTES) } else { 0 },
             overlay: if has_overlay { number(overlay_at) } else { 0 },
+            audiences: AudienceSet(if has_overlay { number(overlay_at.saturating_add(4)) } else { 0 }),
             context,
         })
     }
@@ -119,8 +128,8 @@ fn version(has_pulse: bool, has_context: bool, has_overlay: bool) -> u8 {
     VERSION.wrapping_add(parts)
 }
 
-/// A checksum against damage in transit, not against forgery: a forged cursor only moves within a
-/// list that its maker may see anyway.
+/// A checksum against damage in transit, not against forgery: a forged cursor moves within a list
+/// that its maker may see anyway, or sees the places of another audience.
 fn check(bytes: &[u8]) -> [u8; 4] {
     Sha256::digest(bytes).first_chunk().copied().unwrap_or_default()
 }
@@ -143,9 +152,9 @@ mod tests {
     proptest! {
         #[test]
         fn a_cursor_survives_the_way_and_damage_does_not(
-            snapshot in any::<u64>(), seconds in any::<u32>(), offset in any::<u32>(), binding in any::<u64>(), is_personal in any::<bool>(), pulse in prop_oneof![Just(0), any::<u32>()], overlay in prop_oneof![Just(0), any::<u32>()], context in any::<Option<(u8, u8)>>(), place in 0_usize..40,
+            snapshot in any::<u64>(), seconds in any::<u32>(), offset in any::<u32>(), binding in any::<u64>(), is_personal in any::<bool>(), pulse in prop_oneof![Just(0), any::<u32>()], overlay in prop_oneof![Just(0), any::<u32>()], audiences in prop_oneof![Just(0), any::<u32>()], context in any::<Option<(u8, u8)>>(), place in 0_usize..40,
         ) {
-            let cursor = Cursor { snapshot: SnapshotId(snapshot), frozen_at: UnixMillis::from_seconds(seconds), offset, binding, is_personal, pulse, overlay, context: context.map(|(region, device)| Context { region, device }) };
+            let cursor = Cursor { snapshot: SnapshotId(snapshot), frozen_at: UnixMillis::from_seconds(seconds), offset, binding, is_personal, pulse, overlay, audiences: AudienceSet(audiences), context: context.map(|(region, device)| Context { region, device }) };
             let text = cursor.encode();
             prop_assert_eq!(Cursor::decode(&text), Ok(cursor));
             let mut damaged = text.into_bytes();

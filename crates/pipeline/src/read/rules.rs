@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sinsang_core::audience::AudienceSet;
 use sinsang_core::mix::{MOST_WINDOW, Mix};
 use sinsang_core::pack::Format;
+use sinsang_core::pack::audience::AudiencePart;
 use sinsang_core::pack::board_write::BoardParts;
 use sinsang_core::pack::experiment::ExperimentPart;
 use sinsang_core::pack::mix::MixParts;
@@ -19,15 +21,18 @@ use sinsang_publish::Limits;
 use sinsang_run::file::{SETTINGS_BYTES, read_text};
 use toml::Spanned;
 
+mod audience;
 mod directive;
 mod experiment;
 mod measure;
+mod mistake;
 mod section;
 
-use directive::Mistake;
+pub use audience::{Audience, Found, Lists};
 pub use directive::{Directive, Do, FloorRule, On, Outcome};
 pub use experiment::{Experiment, ExperimentRules};
 pub use measure::{Measured, WITH, WITHOUT};
+use mistake::Mistake;
 pub use section::{LabRules, MixRules, NewTab, OverlayRules, Ranking, TasteRules, Window};
 
 /// The longest list of a user: the number of products that notes can rank.
@@ -62,6 +67,8 @@ pub struct Rules {
     pub publish: Limits,
     /// Places that contracts guarantee.
     pub floor: Vec<FloorRule>,
+    /// Groups of viewers that directives and experiments name.
+    pub audience: Vec<Spanned<Audience>>,
     /// Temporary requests of operators.
     pub directive: Vec<Spanned<Directive>>,
     /// Rules of all experiments.
@@ -95,6 +102,14 @@ pub enum Error {
     Mistakes {
         /// Each with its file, line and column.
         mistakes: Vec<String>,
+    },
+    /// A list of viewers is unusable.
+    #[error("{}: {what}", path.display())]
+    List {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
     },
     /// The packs' format can't hold a rule's value.
     #[error(
@@ -217,6 +232,7 @@ impl Rules {
         mistakes.extend(experiment::mistakes(&rules.experiment, &rules.floor, &rules.lab));
         let ids: Vec<&str> = rules.experiment.iter().map(|experiment| experiment.get_ref().id()).collect();
         mistakes.extend(measure::mistakes(&rules.directive, &rules.floor, &ids));
+        mistakes.extend(rules.audience_mistakes());
         if mistakes.is_empty() {
             return Ok(rules);
         }
@@ -252,7 +268,7 @@ impl Rules {
     /// Contradictions among the directives of the file at `path` with this `text`, each with file,
     /// line and column.
     pub fn conflicts(&self, text: &str, path: &Path) -> Vec<String> {
-        placed(directive::conflicts(&self.directive), text, path)
+        placed(directive::conflicts(&self.directive, &self.audience), text, path)
     }
 
     /// The mix of `board`, without impression counts; and the number of products of each directive.
@@ -273,6 +289,56 @@ impl Rules {
         let mut parts = experiment::parts(&self.experiment, self.experiments, &weights, self.mix, second, has_lists);
         parts.extend(measure::parts(&self.measured(), &weights, mix));
         parts
+    }
+
+    /// The audiences on a board with these `categories`, and what was made of each.
+    ///
+    /// # Errors
+    /// An [`Error`] that names a list that can't be used.
+    pub fn audience_parts(
+        &self,
+        categories: &[String],
+        lists: Lists<'_>,
+    ) -> Result<(Vec<AudiencePart>, Vec<Found>), Error> {
+        audience::resolve(&self.audience, categories, lists)
+    }
+
+    /// The names of the audiences.
+    pub fn audience_names(&self) -> impl Iterator<Item = &str> {
+        self.audience.iter().map(|audience| audience.get_ref().name())
+    }
+
+    /// The audiences that tastes decide on.
+    pub fn tell_by_tastes(&self) -> AudienceSet {
+        let mut set = AudienceSet::default();
+        let told = self.audience.iter().enumerate().filter(|(_, audience)| audience.get_ref().is_of_tastes());
+        told.for_each(|(index, _)| set.add(index));
+        set
+    }
+
+    /// The name of each directive, and of its audiences.
+    pub fn directive_audiences(&self) -> impl Iterator<Item = (&str, Vec<String>)> {
+        let directives = self.directive.iter().map(Spanned::get_ref);
+        directives.map(|directive| (directive.name.as_str(), audience::names(&directive.audience)))
+    }
+
+    /// The id of each experiment, and the names of its audiences.
+    pub fn experiment_audiences(&self) -> impl Iterator<Item = (&str, Vec<String>)> {
+        let experiments = self.experiment.iter().map(Spanned::get_ref);
+        experiments.map(|experiment| (experiment.id(), audience::names(experiment.audience())))
+    }
+
+    fn audience_mistakes(&self) -> Vec<Mistake> {
+        let mut wrong = audience::mistakes(&self.audience);
+        for directive in self.directive.iter().map(Spanned::get_ref) {
+            let what = format!("directive '{}'", directive.name);
+            wrong.extend(audience::unknown(&directive.audience, &self.audience, &what));
+        }
+        for experiment in self.experiment.iter().map(Spanned::get_ref) {
+            let what = format!("experiment '{}'", experiment.id());
+            wrong.extend(audience::unknown(experiment.audience(), &self.audience, &what));
+        }
+        wrong
     }
 
     /// The directives and floors whose effect is measured.

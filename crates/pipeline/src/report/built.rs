@@ -49,6 +49,9 @@ pub struct Report {
     pub bytes_per_user: usize,
     /// The effects of operators' directives.
     pub directives: Vec<rules::Outcome>,
+    /// What was made of the audiences that rules name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub audiences: Vec<rules::Found>,
     /// Counts of the AI lab's files.
     pub lab: Option<external_vectors::Report>,
     /// Problems that leave the snapshot unaffected.
@@ -79,6 +82,9 @@ impl fmt::Display for Report {
         self.model.iter().try_for_each(|model| writeln!(f, "{model}"))?;
         if let Some(lab) = &self.lab {
             write!(f, "{lab}")?;
+        }
+        for audience in &self.audiences {
+            writeln!(f, "{audience}")?;
         }
         for outcome in &self.directives {
             writeln!(f, "{outcome}")?;

@@ -216,7 +216,7 @@ impl<'a> Judged<'a> {
         let product = self.board.find_product(product)?;
         self.sit(self.manifest.shard_of(key.0));
         let shared = View::shared(self.board, at);
-        let own = View { taste: Some(self.taste(key)?), viewer: key.0, ..shared };
+        let own = View::of_user(self.board, at, self.taste(key)?, key);
         let place =
             |of: fn(&View<'_>, usize) -> Option<usize>| Place { own: of(&own, product), shared: of(&shared, product) };
         Some(Places { new: place(place_in_new), live: place(place_on_air) })

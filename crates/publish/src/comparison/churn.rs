@@ -11,6 +11,7 @@ use sinsang_core::scatter::scatter;
 use sinsang_core::surface::View;
 use sinsang_core::surface::new::{self, Selection};
 use sinsang_core::time::UnixMillis;
+use sinsang_core::viewer::UserKey;
 
 use super::{Draw, Side};
 
@@ -105,7 +106,7 @@ fn shares(next: &Side<'_>, before: &Side<'_>, viewer: Option<u64>, at: UnixMilli
 /// The products that `side` shows the viewer at `at`, in order.
 fn order(side: &Side<'_>, viewer: Option<u64>, at: UnixMillis) -> Vec<u64> {
     let shared = View::shared(side.board, at);
-    let own = viewer.and_then(|key| Some(View { taste: Some(side.taste(key)?), viewer: key, ..shared }));
+    let own = viewer.and_then(|key| Some(View::of_user(side.board, at, side.taste(key)?, UserKey(key))));
     let page = new::page(&own.unwrap_or(shared), &Selection::recommended(at, usize::MAX));
     page.products.into_iter().map(|index| side.board.product(index).id()).collect()
 }

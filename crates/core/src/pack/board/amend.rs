@@ -9,6 +9,7 @@ use super::{
     Board, CANDIDATES, FIRST_BROADCAST, INDEX_BYTES, META, PRODUCT_SLOTS, PRODUCTS, SLOT_BYTES, SLOTS, SOLD_OUT, Span,
     TIMES, to_usize, u32_at,
 };
+use crate::audience::AudienceSet;
 use crate::directive::{Deed, WHOLE};
 use crate::overlay::{Change, Entry, SlotKey, Subject, listing_key_of};
 use crate::pack::mix::{ABOUT, DIRECTIVE_BYTES, DIRECTIVES, put_directive};
@@ -206,7 +207,7 @@ impl<'b, 'e> Draft<'b, 'e> {
         let always = (UnixMillis(0), UnixMillis::from_seconds(u32::MAX));
         let name = bytes_of(self.put(name.as_bytes()));
         let [records, about] = &mut self.directives;
-        put_directive(name, deed, (surfaces, WHOLE), always, products, [records, about]);
+        put_directive(name, deed, (surfaces, WHOLE, AudienceSet::default()), always, products, [records, about]);
     }
 
     /// Hides, marks and prices the slots, by their products and listings.

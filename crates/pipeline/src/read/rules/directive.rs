@@ -17,6 +17,9 @@ use sinsang_core::time::UnixMillis;
 use sinsang_core::verdict::VerdictKind;
 use toml::Spanned;
 
+use super::audience::{self, Audience};
+use super::mistake::{Mistake, folded, mistake};
+
 /// The most points.
 const MOST_POINTS: i32 = 1_000_000_000;
 /// The last place that a pin can hold.
@@ -102,6 +105,9 @@ pub struct Directive {
     pub from: Option<Spanned<String>>,
     /// The end, RFC 3339; never by default.
     pub until: Option<Spanned<String>>,
+    /// The names of the audiences that it is for; everybody if there are none.
+    #[serde(rename = "for", default)]
+    pub audience: Vec<Spanned<String>>,
     /// The share of viewers, above 0 and at most 1.
     pub share: Option<Spanned<f64>>,
     /// The share of viewers who go without it, so that its effect can be measured.
@@ -128,19 +134,6 @@ impl FloorRule {
     pub(super) fn least(&self) -> i64 {
         *self.least.get_ref()
     }
-}
-
-/// A mistake in a directive, a floor or an experiment, with its byte offset in the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mistake {
-    /// The byte offset.
-    pub(super) at: usize,
-    /// The mistake, as a sentence.
-    pub(super) what: String,
-}
-
-pub(super) fn mistake(at: usize, what: impl Into<String>) -> Mistake {
-    Mistake { at, what: what.into() }
 }
 
 impl Directive {
@@ -287,6 +280,7 @@ impl Directive {
             deed,
             surfaces: self.on.iter().fold(0, |bits, on| bits | on.bit()),
             share,
+            audiences: audience::names(&self.audience),
             from,
             until,
             products,
@@ -311,10 +305,6 @@ struct Named<'a> {
     verdict: VerdictKind,
 }
 
-fn folded(text: &str) -> String {
-    text.trim().to_lowercase()
-}
-
 fn squeezed(text: &str) -> String {
     folded(text).chars().filter(|c| !c.is_whitespace()).collect()
 }
@@ -337,13 +327,13 @@ pub(super) fn mistakes(directives: &[Spanned<Directive>], floors: &[FloorRule], 
     wrong
 }
 
-/// Pairs of directives that contradict each other.
-pub(super) fn conflicts(directives: &[Spanned<Directive>]) -> Vec<Mistake> {
+/// Pairs of directives that contradict each other for some viewer.
+pub(super) fn conflicts(directives: &[Spanned<Directive>], audiences: &[Spanned<Audience>]) -> Vec<Mistake> {
     let mut found = Vec::new();
     for (at, one) in directives.iter().enumerate() {
         for other in &directives[at + 1..] {
             let (a, b) = (one.get_ref(), other.get_ref());
-            if !a.meets(b) {
+            if !a.meets(b) || audience::exclude(&a.audience, &b.audience, audiences) {
                 continue;
             }
             let what = match (a.deed, b.deed) {

@@ -14,7 +14,9 @@ use sinsang_core::surface_name::PerSurface;
 use sinsang_core::time::UnixMillis;
 use toml::Spanned;
 
-use super::directive::{FloorRule, Mistake, On, mistake};
+use super::audience::names;
+use super::directive::{FloorRule, On};
+use super::mistake::{Mistake, mistake};
 use super::{LabRules, MOST_WEIGHT, MixRules};
 
 /// Rules of all experiments.
@@ -161,6 +163,9 @@ pub struct Experiment {
     salt: Option<Spanned<String>>,
     /// The range of the layer, from 0 to 1; by default all of it.
     traffic: Option<Spanned<Vec<f64>>>,
+    /// The names of the audiences that it is for; everybody if there are none.
+    #[serde(rename = "for", default)]
+    audience: Vec<Spanned<String>>,
     from: Option<Spanned<String>>,
     until: Option<Spanned<String>>,
     #[serde(default)]
@@ -170,6 +175,10 @@ pub struct Experiment {
 impl Experiment {
     pub(super) fn id(&self) -> &str {
         self.id.get_ref()
+    }
+
+    pub(super) fn audience(&self) -> &[Spanned<String>] {
+        &self.audience
     }
 
     fn salt(&self) -> &str {
@@ -342,6 +351,7 @@ impl Experiment {
             from,
             until,
             holdout: rules.holdout,
+            audiences: names(&self.audience),
             variants,
         }
     }

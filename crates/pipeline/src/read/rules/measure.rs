@@ -10,7 +10,9 @@ use sinsang_core::rank::Weights;
 use sinsang_core::time::UnixMillis;
 use toml::Spanned;
 
-use super::directive::{Directive, FloorRule, Mistake, mistake};
+use super::audience::names;
+use super::directive::{Directive, FloorRule};
+use super::mistake::{Mistake, mistake};
 
 /// The variant without the rule, the control.
 pub const WITHOUT: &str = "without";
@@ -30,6 +32,8 @@ pub struct Measured {
     pub share: f64,
     span: (UnixMillis, UnixMillis),
     held_back: HeldBack,
+    /// The audiences that the rule is for.
+    audiences: Vec<String>,
     at: usize,
 }
 
@@ -37,7 +41,8 @@ impl Measured {
     fn new(name: String, share: &Spanned<f64>, span: (UnixMillis, UnixMillis), held_back: HeldBack) -> Self {
         // Names are free text, and ids appear in headers.
         let id = format!("rule-{:08x}", salt(Purpose::Variant, &name) >> 32);
-        Self { name, id, share: *share.get_ref(), span, held_back, at: share.span().start }
+        let audiences = Vec::new();
+        Self { name, id, audiences, share: *share.get_ref(), span, held_back, at: share.span().start }
     }
 
     /// The experiment's part of a board with these weights and this mix.
@@ -56,6 +61,7 @@ impl Measured {
             until: self.span.1,
             // Viewers who are held out of experiments get rules like everybody else.
             holdout: 0,
+            audiences: self.audiences.clone(),
             variants: vec![variant(WITHOUT, below, self.held_back), variant(WITH, WHOLE, HeldBack::default())],
         }
     }
@@ -67,7 +73,8 @@ pub(super) fn measured(directives: &[Spanned<Directive>], floors: &[FloorRule]) 
     for (directive, bit) in directives.iter().map(Spanned::get_ref).zip(0..u64::BITS) {
         if let Some(share) = &directive.measure {
             let held_back = HeldBack { directives: 1 << bit, floors: 0 };
-            found.push(Measured::new(directive.name.clone(), share, directive.span(), held_back));
+            let measured = Measured::new(directive.name.clone(), share, directive.span(), held_back);
+            found.push(Measured { audiences: names(&directive.audience), ..measured });
         }
     }
     let always = (UnixMillis::from_seconds(0), UnixMillis::from_seconds(u32::MAX));

@@ -1,0 +1,249 @@
+//! How many viewers of the last days each audience, directive and experiment of a rules file would
+//! have met, told by the edge's own code on a board of nothing but those rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::Serialize;
+use sinsang_core::audience::{AudienceSet, Traits};
+use sinsang_core::context::Context;
+use sinsang_core::experiment::Experiments;
+use sinsang_core::key::Key;
+use sinsang_core::pack::board::Board;
+use sinsang_core::pack::board_write::{self, BoardParts, ProductPart};
+use sinsang_core::pack::manifest::Manifest;
+use sinsang_core::pack::mix::MixParts;
+use sinsang_core::pack::taste::{Taste, TasteShard};
+use sinsang_core::pack::{Damage, Format, Kind, PackId, TooLarge};
+use sinsang_core::time::UnixMillis;
+use sinsang_core::viewer::ViewerName;
+use sinsang_publish::snapshot::{self, Snapshot};
+
+use crate::read::rules::{self, Lists, Rules};
+
+/// The days that are looked back on.
+pub const DAYS: u32 = 7;
+
+/// Why viewers can't be counted.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A list of viewers is unusable.
+    #[error(transparent)]
+    Rules(#[from] rules::Error),
+    /// The snapshot can't be read.
+    #[error(transparent)]
+    Snapshot(#[from] snapshot::Error),
+    /// The rules fit no board.
+    #[error("the rules' board {0}")]
+    Large(#[from] TooLarge),
+    /// The rules' board can't be read back.
+    #[error("the rules' board is damaged: {0}")]
+    Damaged(#[from] Damage),
+}
+
+/// A rule and the viewers that it would have met.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rule {
+    /// What it is: an audience, a directive or an experiment.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Its audiences, if it names any.
+    #[serde(rename = "for", skip_serializing_if = "Vec::is_empty")]
+    pub audiences: Vec<String>,
+    /// Viewers; `None` if tastes decide and no snapshot told them.
+    pub viewers: Option<usize>,
+}
+
+/// The viewers of the last [`DAYS`] days.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Met {
+    /// All of them.
+    pub viewers: usize,
+    /// Those of them with tastes, if a snapshot told.
+    pub with_tastes: Option<usize>,
+    /// Unusable rows of events.
+    pub rejected: u64,
+    /// Audiences, directives and experiments, each in the order of the file.
+    pub rules: Vec<Rule>,
+    /// What was made of the audiences.
+    pub audiences: Vec<rules::Found>,
+}
+
+impl fmt::Display for Met {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for audience in &self.audiences {
+            writeln!(f, "{audience}")?;
+        }
+        write!(f, "{} viewers in the last {DAYS} days", self.viewers)?;
+        if let Some(with_tastes) = self.with_tastes {
+            write!(f, ", {with_tastes} of them with tastes")?;
+        }
+        if self.rejected > 0 {
+            write!(f, "; {} unusable rows", self.rejected)?;
+        }
+        for Rule { kind, name, audiences, viewers } in &self.rules {
+            write!(f, "\n  {kind} '{name}'")?;
+            if !audiences.is_empty() {
+                write!(f, " (for {})", audiences.join(", "))?;
+            }
+            match viewers {
+                Some(viewers) => write!(f, ": {viewers}")?,
+                None => f.write_str(": tastes decide; --snapshot tells them")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A snapshot with the taste shard read last: viewers that come by key read each once.
+struct Tastes<'a> {
+    folder: &'a Snapshot,
+    manifest: Manifest,
+    vocabulary: u64,
+    shard: Option<(PackId, TasteShard)>,
+}
+
+impl Tastes<'_> {
+    fn vector(&mut self, key: u64) -> Result<Option<Vec<u8>>, snapshot::Error> {
+        let Some(id) = self.manifest.shard_of(key) else { return Ok(None) };
+        if self.shard.as_ref().is_none_or(|(known, _)| *known != id) {
+            let key = Key::Pack(Kind::Tastes, id);
+            self.shard = Some((id, self.folder.parse(key, |bytes| TasteShard::parse(bytes, id))?));
+        }
+        let shard = self.shard.as_ref().map(|(_, shard)| shard);
+        let shard = shard.filter(|shard| shard.widths().vocabulary == self.vocabulary);
+        Ok(shard.and_then(|shard| Some(Taste::cut(shard.find(key)?, shard.widths()).vector.to_vec())))
+    }
+}
+
+/// Counts the viewers that `rules` would have met, of those whose contexts are told by name. Tastes
+/// are those of `snapshot`.
+///
+/// # Errors
+/// An [`Error`] that names the file that can't be used.
+pub fn met(
+    rules: &Rules,
+    lists: Lists<'_>,
+    viewers: &BTreeMap<String, BTreeSet<u16>>,
+    rejected: u64,
+    snapshot: Option<&Snapshot>,
+) -> Result<Met, Error> {
+    let mut tastes = None;
+    let mut like = None;
+    if let Some(folder) = snapshot {
+        let manifest = folder.manifest()?;
+        let id = manifest.board();
+        let board = folder.parse(Key::Pack(Kind::Board, id), |bytes| Board::parse(bytes, id))?;
+        tastes = Some(Tastes { folder, manifest, vocabulary: board.vocabulary(), shard: None });
+        like = Some(board);
+    }
+    let (probe, audiences) = probe(rules, lists, like.as_ref())?;
+    let of_tastes: AudienceSet = rules.tell_by_tastes();
+    let mut rows = rows(rules, of_tastes, tastes.is_some());
+    let directives: Vec<_> = probe.directives().collect();
+    let experiments: Vec<Experiments> =
+        probe.experiments().iter().map(|experiment| Experiments::new(vec![experiment.clone()])).collect();
+    let mut with_tastes = 0;
+    for (name, contexts) in viewers {
+        let Some(name) = ViewerName::parse(name) else { continue };
+        let (ViewerName::User(key) | ViewerName::Device(key)) = name;
+        let vector = match (&mut tastes, name) {
+            (Some(tastes), ViewerName::User(key)) => tastes.vector(key.0)?,
+            _ => None,
+        };
+        with_tastes += usize::from(vector.is_some());
+        let mut is_met = vec![false; rows.len()];
+        for context in contexts {
+            let traits = Traits {
+                context: Context::of_number((*context).into()),
+                key: Some(key),
+                vector: vector.as_deref(),
+                is_newcomer: vector.is_none(),
+            };
+            let set = probe.audiences(&traits);
+            let seed = if vector.is_some() { key.0 } else { 0 };
+            let in_audiences = (0..rules.audience.len()).map(|index| set.has(index));
+            let by_directives = directives
+                .iter()
+                .enumerate()
+                .map(|(index, directive)| directive.audiences.is_for(set) && directive.draws(index, seed));
+            let at = UnixMillis::from_seconds(1);
+            let by_experiments = experiments.iter().map(|one| !one.chosen((Some(key), set), &[], at).is_empty());
+            for (met, now) in is_met.iter_mut().zip(in_audiences.chain(by_directives).chain(by_experiments)) {
+                *met |= now;
+            }
+        }
+        for (row, met) in rows.iter_mut().zip(is_met) {
+            row.viewers = row.viewers.map(|viewers| viewers + usize::from(met));
+        }
+    }
+    let with_tastes = snapshot.map(|_| with_tastes);
+    Ok(Met { viewers: viewers.len(), with_tastes, rejected, rules: rows, audiences })
+}
+
+/// A row for each rule, in the order of the board of [`probe`].
+fn rows(rules: &Rules, of_tastes: AudienceSet, has_tastes: bool) -> Vec<Rule> {
+    let names: Vec<&str> = rules.audience_names().collect();
+    let row = |kind, name: &str, audiences: Vec<String>| {
+        let own = names.iter().enumerate().filter(|(_, name)| audiences.iter().any(|own| own == **name));
+        let needs_tastes = own.into_iter().any(|(index, _)| of_tastes.has(index));
+        let viewers = (has_tastes || !needs_tastes).then_some(0);
+        Rule { kind, name: name.to_owned(), audiences, viewers }
+    };
+    let mut rows: Vec<Rule> = names
+        .iter()
+        .map(|name| Rule { audiences: Vec::new(), ..row("audience", name, vec![(*name).to_owned()]) })
+        .collect();
+    rows.extend(rules.directive_audiences().map(|(name, audiences)| row("directive", name, audiences)));
+    rows.extend(rules.experiment_audiences().map(|(name, audiences)| row("experiment", name, audiences)));
+    rows
+}
+
+/// A board with the rules' audiences, directives and experiments, all of which are in force, and
+/// with the products of `like`, among which categories lie where they do there.
+fn probe(rules: &Rules, lists: Lists<'_>, like: Option<&Board>) -> Result<(Board, Vec<rules::Found>), Error> {
+    let categories: Vec<String> =
+        like.iter().flat_map(|like| (0..like.category_count()).map(|at| like.category(at).to_owned())).collect();
+    let products = like.iter().flat_map(|like| {
+        (0..like.product_count()).map(|index| {
+            let product = like.product(index);
+            let category = product.category().and_then(|at| u16::try_from(at).ok());
+            let vector = product.vector().iter().map(|value| value.cast_signed()).collect();
+            ProductPart { id: product.id(), category, vector, ..ProductPart::default() }
+        })
+    });
+    let (audiences, mut found) = rules.audience_parts(&categories, lists)?;
+    if like.is_none() {
+        found.iter_mut().for_each(|found| found.unknown.clear());
+    }
+    let mut parts = BoardParts {
+        format: Format::ALL.last().copied().unwrap_or_default(),
+        built_at: UnixMillis(0),
+        history_from: UnixMillis(0),
+        blocks: like.map(|like| like.blocks().collect()).unwrap_or_default(),
+        channels: Vec::new(),
+        products: products.collect(),
+        categories,
+        slots: Vec::new(),
+        tabs: Vec::new(),
+        weights: rules.weights(),
+        mix: MixParts::default(),
+    };
+    let always = (UnixMillis::from_seconds(0), UnixMillis::from_seconds(u32::MAX));
+    let (mut mix, _) = rules.mix_parts(&parts);
+    for directive in &mut mix.directives {
+        (directive.from, directive.until) = always;
+    }
+    let second = like.map_or(0, |like| like.mix().second);
+    mix.mix.second = second;
+    mix.experiments = rules.experiment_parts(mix.mix);
+    mix.experiments.retain(|experiment| experiment.rule.is_none());
+    for experiment in &mut mix.experiments {
+        (experiment.from, experiment.until) = always;
+    }
+    mix.audiences = audiences;
+    parts.mix = mix;
+    let (bytes, id) = board_write::write(&parts)?;
+    Ok((Board::parse(bytes, id)?, found))
+}
