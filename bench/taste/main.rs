@@ -252,6 +252,7 @@ async fn learn(world: &Path, now: UnixMillis, events: &Path, output: &Path) -> O
         vocabulary: &vocabulary,
         learned: &learned,
         reach: &history.reach,
+        audiences: &[],
         lab: None,
         now,
         format: Format::default(),

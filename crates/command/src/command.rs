@@ -216,7 +216,7 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
             print(format, &report)?;
             Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_WHOLE) })
         }
-        Command::Rules(RulesCommand::Check(asked)) => check_rules(asked, format),
+        Command::Rules(RulesCommand::Check(asked)) => check_rules(asked, arguments, surroundings),
         Command::Rules(RulesCommand::Report(asked)) => of_rules(asked, format),
         Command::Rekey(asked) => {
             let other = variable(USER_KEY_OTHER).unwrap_or_default();

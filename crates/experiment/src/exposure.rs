@@ -86,7 +86,7 @@ pub fn read(paths: &[PathBuf], experiment: &str, before_days: u32) -> Result<(Vi
     let mut seen = BTreeSet::new();
     let mut events: BTreeMap<String, Vec<(Deed, Option<String>)>> = BTreeMap::new();
     line::each(paths, Some(experiment), |line| match line {
-        Ok(Line { key, viewer, deed, variant, other, .. }) => {
+        Ok(Line { key, viewer, deed, variant, other }) => {
             if intake.named.len() < TOLD {
                 intake.named.extend(other);
             }

@@ -19,7 +19,6 @@ pub mod report;
 pub mod rule;
 pub mod sequence;
 pub mod size;
-pub mod visitors;
 
 pub use exposure::{Intake, Viewers};
 pub use guardrail::Guardrail;
@@ -29,4 +28,3 @@ pub use plan::{Plan, PlanSettings, plan};
 pub use report::{Report, Settings, report};
 pub use rule::{Finding, RuleReport, rule_report};
 pub use size::Size;
-pub use visitors::{Visitors, visitors};

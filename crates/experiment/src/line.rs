@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
-use sinsang_core::context::Context;
 use sinsang_core::event::EventKind;
 use sinsang_core::time::UnixMillis;
 use sinsang_run::file::open_regular;
@@ -61,8 +60,6 @@ struct Row {
     product_id: Option<String>,
     shop: Option<String>,
     listing_id: Option<String>,
-    region: Option<String>,
-    device_class: Option<String>,
 }
 
 /// Hash of an event's subject: the listing with its shop, or else the product. An event without
@@ -77,8 +74,6 @@ pub(crate) struct Line {
     pub(crate) key: u128,
     pub(crate) viewer: String,
     pub(crate) deed: Deed,
-    /// The province and the class of device.
-    pub(crate) context: Context,
     /// The variant of the experiment that the reader asked for.
     pub(crate) variant: Option<String>,
     /// Another experiment that the event names, if it does not name that one.
@@ -185,9 +180,7 @@ fn parse(line: &[u8], experiment: Option<&str>) -> Result<Line, String> {
         (None, None) => key,
     };
     let deed = Deed { at, kind: Kind::of(kind), item, won: row.amount.unwrap_or_default() };
-    let [region, device_class] = [&row.region, &row.device_class].map(|name| name.as_deref().unwrap_or_default());
-    let context = Context::of_names(region, device_class);
-    Ok(Line { key, viewer: row.viewer, deed, context, variant, other })
+    Ok(Line { key, viewer: row.viewer, deed, variant, other })
 }
 
 /// A 128-bit hash of a list of strings; lengths are included, so that boundaries matter.

@@ -220,8 +220,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     };
 
     let vocabulary = compose::vocabulary(&catalogue, &tabs);
-    let lists = Lists { folder: &options.input, forgotten: &forgotten, renamed: &renamed };
-    let (audiences, audiences_found) = rules.audience_parts(&vocabulary.categories, lists)?;
+    let (audiences, found) = rules.audience_parts(&vocabulary.categories, Lists::of(&options.input, &whose))?;
     let features: Vec<_> = products.iter().map(|product| product.features(&catalogue)).collect();
     let on_board = on_board(&catalogue, products.as_raw_slice(), &rules, now)?;
     let offer = Offer { vocabulary: &vocabulary, products: &features, board: &on_board };
@@ -238,9 +237,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
 
     let (ranking, mut notes) = look_back(&context, options, (viewers.as_ref(), &features, whose), now).await?;
 
-    for user in lab.iter().flat_map(|lab| lab.others(&vocabulary)) {
-        add(&mut shards, user, &renamed);
-    }
+    lab.iter().flat_map(|lab| lab.others(&vocabulary)).for_each(|user| add(&mut shards, user, &renamed));
     next("verdicts and packs");
     let facts = Facts {
         catalogue: &catalogue,
@@ -259,7 +256,6 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     };
     let stage = stage!("packs", new = Empty, repeat = Empty, unknown = Empty, packs = Empty, bytes = Empty).entered();
     let (board, census, directives) = compose::board(&facts)?;
-    let bytes_per_user = shards.user_bytes();
     let packs = compose::packs(&board, &shards, rules.taste.shard_bytes)?;
     let (manifest, _) = packs.manifest.write()?;
     let bytes: usize = packs.packs.values().map(Vec::len).sum();
@@ -290,9 +286,9 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
         bytes,
         board_bytes: packs.packs.get(&packs.manifest.board).map_or(0, Vec::len),
         taste_shards: packs.manifest.shards.len(),
-        bytes_per_user,
+        bytes_per_user: shards.user_bytes(),
         directives,
-        audiences: audiences_found,
+        audiences: found,
         lab: lab.map(|lab| lab.report),
         notes,
         ledger,

@@ -7,6 +7,7 @@ pub mod external_vectors;
 pub mod forgotten;
 pub mod history;
 pub mod overlay;
+pub mod past_events;
 pub mod product;
 pub mod rekey;
 pub mod rules;

@@ -124,7 +124,7 @@ impl Truth {
                     pairs.map(|(a, b)| f64::from(*a) * f64::from(b.cast_signed())).sum::<f64>()
                 });
                 let all: Vec<f64> = dots.collect();
-                all.iter().sum::<f64>() / all.len() as f64
+                all.iter().sum::<f64>() / f64::from(u32::try_from(all.len()).unwrap())
             };
             let all = mean(&|_| true);
             let of = |category: u16| mean(&|own| own == Some(category)) - all;
@@ -278,7 +278,7 @@ fn nobody_counts_as_a_newcomer_while_their_tastes_are_out_of_reach() {
     let mut without = parts.clone();
     without.mix.directives.clear();
     let ask = Ask::get(SURFACES[0]).user("u000001");
-    let shared = |parts: &BoardParts| shown(&edge(parts).get(SURFACES[0]));
+    let shown_to_all = |parts: &BoardParts| shown(&edge(parts).get(SURFACES[0]));
     for fault in [Some(Fault::Error), Some(Fault::Timeout), None] {
         let mut edge = Edge::with(&published, at(BUILT_AT).plus(2 * HOUR_MS));
         if let Some(fault) = fault {
@@ -287,10 +287,10 @@ fn nobody_counts_as_a_newcomer_while_their_tastes_are_out_of_reach() {
         let body = ok(&edge.ask(&ask));
         assert_eq!(body["personalized"], fault.is_none());
         if fault.is_some() {
-            assert_eq!(ids(&body), ids(&shared(&without)), "{fault:?}");
+            assert_eq!(ids(&body), ids(&shown_to_all(&without)), "{fault:?}");
         }
     }
-    assert_ne!(shared(&parts), shared(&without), "the anonymous are newcomers");
+    assert_ne!(shown_to_all(&parts), shown_to_all(&without), "the anonymous are newcomers");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::value::{amount, level};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RulesCommand {
-    /// Check a rules file: errors with line and column, and contradictory directives; with events,
+    /// Check a rules file: errors with line and column, and contradictory directives; with tables,
     /// also how many viewers of the last week each audience, directive and experiment would have
     /// met.
     Check(RulesCheck),
@@ -21,14 +21,13 @@ pub(crate) enum RulesCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct RulesCheck {
-    /// The rules file. Lists of viewers are relative to its folder.
+    /// The rules file.
     pub(crate) file: PathBuf,
-    /// Files of past events, plain or gzipped NDJSON, or folders of them such as the table
-    /// `events`.
-    #[arg(long, num_args = 1.., value_name = "PATH")]
-    pub(crate) events: Vec<PathBuf>,
+    /// The folder of a build's tables, whose events tell the viewers of the last week.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) tables: Option<PathBuf>,
     /// The folder of a snapshot, whose tastes tell newcomers and what viewers lean to.
-    #[arg(long, value_name = "FOLDER", requires = "events")]
+    #[arg(long, value_name = "FOLDER", requires = "tables")]
     pub(crate) snapshot: Option<PathBuf>,
 }
 

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use sinsang_core::pack::PackId;
 use sinsang_core::pack::taste::TasteShard;
+use sinsang_pipeline::read::past_events;
 use sinsang_pipeline::report::hindsight::{self, Judged, Sides};
 use sinsang_publish::{Address, Hindsight, LocalKv, Located, RemoteKv, Store};
 use sinsang_run::clock::Clock;
@@ -45,7 +46,7 @@ fn compared<S: Store>(
     let before = Located::find(&before, store.as_deref_mut())?;
     let mut report = sinsang_publish::compare([&next, &before], store.as_deref_mut(), &limits, at)?;
     if let Some(tables) = &asked.tables {
-        let tables = hindsight::Asked {
+        let tables = past_events::Asked {
             tables: tables.clone(),
             user_key: (surroundings.user_key)(),
             until: at,
@@ -63,7 +64,7 @@ fn compared<S: Store>(
 fn look_back<S: Store>(
     [next, before]: [&Located; 2],
     mut store: Option<&mut S>,
-    tables: &hindsight::Asked,
+    tables: &past_events::Asked,
 ) -> Result<Hindsight, Box<dyn std::error::Error>> {
     let [next_board, before_board] = [next.board(store.as_deref_mut())?, before.board(store.as_deref_mut())?];
     // Both snapshots may be in the one store.

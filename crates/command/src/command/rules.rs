@@ -1,20 +1,18 @@
 //! `sinsang rules`: checks and reports.
 
 use std::fmt;
-use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use sinsang_experiment::{RuleReport, Visitors, exposure, rule_report, visitors};
-use sinsang_pipeline::read::forgotten::Forgotten;
-use sinsang_pipeline::read::rekey::Renamed;
-use sinsang_pipeline::read::rules::{self, Lists, Rules};
+use sinsang_experiment::{RuleReport, exposure, rule_report};
+use sinsang_pipeline::read::past_events;
+use sinsang_pipeline::read::rules::{self, Rules};
 use sinsang_pipeline::report;
-use sinsang_pipeline::report::met::{DAYS, Met};
+use sinsang_pipeline::report::met::Met;
 use sinsang_publish::snapshot::Snapshot;
 
-use super::{NOT_WHOLE, Outcome, print};
-use crate::arguments::{Format, RulesCheck, RulesReport};
+use super::{NOT_WHOLE, Outcome, Surroundings, print, runtime};
+use crate::arguments::{Arguments, Format, RulesCheck, RulesReport};
 
 /// A checked rules file, and whom its rules would have met.
 #[derive(Serialize)]
@@ -33,18 +31,21 @@ impl fmt::Display for Checked {
 }
 
 /// Checks a rules file.
-pub(super) fn check_rules(asked: &RulesCheck, format: Format) -> Outcome {
+pub(super) fn check_rules(asked: &RulesCheck, arguments: &Arguments, surroundings: Surroundings) -> Outcome {
     let check = rules::check(&asked.file)?;
     let mut met = None;
-    if !asked.events.is_empty() {
-        let Visitors { contexts, rejected } = visitors(&asked.events, DAYS)?;
-        let folder = asked.file.parent().unwrap_or(Path::new(""));
-        let (forgotten, renamed) = (Forgotten::read(folder)?, Renamed::read(folder)?);
-        let lists = Lists { folder, forgotten: &forgotten, renamed: &renamed };
+    if let Some(tables) = &asked.tables {
+        let tables = past_events::Asked {
+            tables: tables.clone(),
+            user_key: (surroundings.user_key)(),
+            until: (surroundings.clock)(),
+            progress: arguments.progress(),
+        };
         let snapshot = asked.snapshot.as_deref().map(Snapshot::at);
-        met = Some(report::met::met(&Rules::read(&asked.file)?, lists, &contexts, rejected, snapshot.as_ref())?);
+        let rules = Rules::read(&asked.file)?;
+        met = Some(runtime()?.block_on(report::met::met(&rules, &tables, snapshot.as_ref()))?);
     }
-    print(format, &Checked { check, met })?;
+    print(arguments.format, &Checked { check, met })?;
     Ok(ExitCode::SUCCESS)
 }
 

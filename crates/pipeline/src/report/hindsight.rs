@@ -28,7 +28,7 @@ use sinsang_publish::{Judgement, Ranks};
 
 use crate::engine::sql;
 use crate::read::forgotten::Forgotten;
-pub use two::{Asked, Error, Sides, of_two};
+pub use two::{Error, Sides, of_two};
 
 /// The most actions looked up.
 pub const MAX_DEEDS: i64 = 5_000;
@@ -208,6 +208,12 @@ impl<'a> Judged<'a> {
         read: &'a mut dyn FnMut(PackId) -> Option<TasteShard>,
     ) -> Self {
         Self { manifest, board, read, shard: None }
+    }
+
+    /// The tastes of a user, if they have any.
+    pub fn seat(&mut self, key: UserKey) -> Option<Taste<'_>> {
+        self.sit(self.manifest.shard_of(key.0));
+        self.taste(key)
     }
 
     /// The places of `product` for the user at `at`; `None` if the user has no tastes or the board

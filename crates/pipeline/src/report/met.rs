@@ -1,9 +1,13 @@
 //! How many viewers of the last days each audience, directive and experiment of a rules file would
 //! have met, told by the edge's own code on a board of nothing but those rules.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
+use datafusion::arrow::array::AsArray as _;
+use datafusion::common::ScalarValue;
+use datafusion::error::DataFusionError;
+use datafusion::prelude::SessionContext;
 use serde::Serialize;
 use sinsang_core::audience::{AudienceSet, Traits};
 use sinsang_core::context::Context;
@@ -11,14 +15,18 @@ use sinsang_core::experiment::Experiments;
 use sinsang_core::key::Key;
 use sinsang_core::pack::board::Board;
 use sinsang_core::pack::board_write::{self, BoardParts, ProductPart};
-use sinsang_core::pack::manifest::Manifest;
 use sinsang_core::pack::mix::MixParts;
-use sinsang_core::pack::taste::{Taste, TasteShard};
-use sinsang_core::pack::{Damage, Format, Kind, PackId, TooLarge};
+use sinsang_core::pack::taste::TasteShard;
+use sinsang_core::pack::{Damage, Format, Kind, TooLarge};
 use sinsang_core::time::UnixMillis;
 use sinsang_core::viewer::ViewerName;
 use sinsang_publish::snapshot::{self, Snapshot};
 
+use super::hindsight::Judged;
+use crate::engine::sql;
+use crate::read::forgotten::Forgotten;
+use crate::read::past_events;
+use crate::read::rekey::Renamed;
 use crate::read::rules::{self, Lists, Rules};
 
 /// The days that are looked back on.
@@ -27,6 +35,12 @@ pub const DAYS: u32 = 7;
 /// Why viewers can't be counted.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The events can't be read.
+    #[error("{0}")]
+    Events(#[from] past_events::Error),
+    /// A query failed.
+    #[error("viewers can't be counted: {0}")]
+    Query(#[from] DataFusionError),
     /// A list of viewers is unusable.
     #[error(transparent)]
     Rules(#[from] rules::Error),
@@ -62,8 +76,6 @@ pub struct Met {
     pub viewers: usize,
     /// Those of them with tastes, if a snapshot told.
     pub with_tastes: Option<usize>,
-    /// Unusable rows of events.
-    pub rejected: u64,
     /// Audiences, directives and experiments, each in the order of the file.
     pub rules: Vec<Rule>,
     /// What was made of the audiences.
@@ -79,9 +91,6 @@ impl fmt::Display for Met {
         if let Some(with_tastes) = self.with_tastes {
             write!(f, ", {with_tastes} of them with tastes")?;
         }
-        if self.rejected > 0 {
-            write!(f, "; {} unusable rows", self.rejected)?;
-        }
         for Rule { kind, name, audiences, viewers } in &self.rules {
             write!(f, "\n  {kind} '{name}'")?;
             if !audiences.is_empty() {
@@ -96,78 +105,80 @@ impl fmt::Display for Met {
     }
 }
 
-/// A snapshot with the taste shard read last: viewers that come by key read each once.
-struct Tastes<'a> {
-    folder: &'a Snapshot,
-    manifest: Manifest,
-    vocabulary: u64,
-    shard: Option<(PackId, TasteShard)>,
-}
-
-impl Tastes<'_> {
-    fn vector(&mut self, key: u64) -> Result<Option<Vec<u8>>, snapshot::Error> {
-        let Some(id) = self.manifest.shard_of(key) else { return Ok(None) };
-        if self.shard.as_ref().is_none_or(|(known, _)| *known != id) {
-            let key = Key::Pack(Kind::Tastes, id);
-            self.shard = Some((id, self.folder.parse(key, |bytes| TasteShard::parse(bytes, id))?));
-        }
-        let shard = self.shard.as_ref().map(|(_, shard)| shard);
-        let shard = shard.filter(|shard| shard.widths().vocabulary == self.vocabulary);
-        Ok(shard.and_then(|shard| Some(Taste::cut(shard.find(key)?, shard.widths()).vector.to_vec())))
-    }
-}
-
-/// Counts the viewers that `rules` would have met, of those whose contexts are told by name. Tastes
-/// are those of `snapshot`.
+/// Counts the viewers of the [`DAYS`] days before the last event of `tables` that `rules` would
+/// have met. Tastes are those of `snapshot`.
 ///
 /// # Errors
-/// An [`Error`] that names the file that can't be used.
-pub fn met(
+/// An [`Error`] that names what can't be used.
+pub async fn met(rules: &Rules, tables: &past_events::Asked, snapshot: Option<&Snapshot>) -> Result<Met, Error> {
+    let (source, forgotten) = past_events::open(tables).await?;
+    let renamed = Renamed::read(&tables.tables).map_err(past_events::Error::from)?;
+    let lists = Lists { folder: &tables.tables, forgotten: &forgotten, renamed: &renamed };
+    let viewers = visitors(source.context(), &forgotten).await?;
+    let Some(folder) = snapshot else { return counted(rules, lists, &viewers, None) };
+    let manifest = folder.manifest()?;
+    let id = manifest.board();
+    let board = folder.parse(Key::Pack(Kind::Board, id), |bytes| Board::parse(bytes, id))?;
+    let mut read = |id| folder.parse(Key::Pack(Kind::Tastes, id), |bytes| TasteShard::parse(bytes, id)).ok();
+    counted(rules, lists, &viewers, Some((&board, &mut Judged::new(&manifest, &board, &mut read))))
+}
+
+/// The contexts that each viewer of the last days came in.
+async fn visitors(
+    context: &SessionContext,
+    forgotten: &Forgotten,
+) -> Result<BTreeMap<ViewerName, Vec<Context>>, DataFusionError> {
+    let days = vec![("days".to_owned(), ScalarValue::Int64(Some(DAYS.into())))];
+    let mut viewers: BTreeMap<ViewerName, Vec<Context>> = BTreeMap::new();
+    for batch in context.sql(sql!("visitor")).await?.with_param_values(days)?.collect().await? {
+        let text = |name: &str| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
+        let (Some(users), Some(regions), Some(classes)) = (text("user_id"), text("region"), text("device_class"))
+        else {
+            return Err(DataFusionError::Internal("the columns of visitor are of other kinds".to_owned()));
+        };
+        for at in 0..batch.num_rows() {
+            let name = users.value(at);
+            if let Some(viewer) = ViewerName::parse(name).filter(|_| !forgotten.holds(name)) {
+                let context = Context::of_names(regions.value(at), classes.value(at));
+                viewers.entry(viewer).or_default().push(context);
+            }
+        }
+    }
+    Ok(viewers)
+}
+
+fn counted(
     rules: &Rules,
     lists: Lists<'_>,
-    viewers: &BTreeMap<String, BTreeSet<u16>>,
-    rejected: u64,
-    snapshot: Option<&Snapshot>,
+    viewers: &BTreeMap<ViewerName, Vec<Context>>,
+    mut snapshot: Option<(&Board, &mut Judged<'_>)>,
 ) -> Result<Met, Error> {
-    let mut tastes = None;
-    let mut like = None;
-    if let Some(folder) = snapshot {
-        let manifest = folder.manifest()?;
-        let id = manifest.board();
-        let board = folder.parse(Key::Pack(Kind::Board, id), |bytes| Board::parse(bytes, id))?;
-        tastes = Some(Tastes { folder, manifest, vocabulary: board.vocabulary(), shard: None });
-        like = Some(board);
-    }
-    let (probe, audiences) = probe(rules, lists, like.as_ref())?;
-    let of_tastes: AudienceSet = rules.tell_by_tastes();
-    let mut rows = rows(rules, of_tastes, tastes.is_some());
+    let (probe, audiences) = probe(rules, lists, snapshot.as_ref().map(|(board, _)| *board))?;
+    let mut rows = rows(rules, rules.tell_by_tastes(), snapshot.is_some());
     let directives: Vec<_> = probe.directives().collect();
     let experiments: Vec<Experiments> =
         probe.experiments().iter().map(|experiment| Experiments::new(vec![experiment.clone()])).collect();
     let mut with_tastes = 0;
     for (name, contexts) in viewers {
-        let Some(name) = ViewerName::parse(name) else { continue };
-        let (ViewerName::User(key) | ViewerName::Device(key)) = name;
-        let vector = match (&mut tastes, name) {
-            (Some(tastes), ViewerName::User(key)) => tastes.vector(key.0)?,
+        let (ViewerName::User(key) | ViewerName::Device(key)) = *name;
+        let taste = match (&mut snapshot, name) {
+            (Some((_, judged)), ViewerName::User(key)) => judged.seat(*key),
             _ => None,
         };
-        with_tastes += usize::from(vector.is_some());
+        with_tastes += usize::from(taste.is_some());
         let mut is_met = vec![false; rows.len()];
         for context in contexts {
             let traits = Traits {
-                context: Context::of_number((*context).into()),
+                context: *context,
                 key: Some(key),
-                vector: vector.as_deref(),
-                is_newcomer: vector.is_none(),
+                vector: taste.map(|taste| taste.vector),
+                is_newcomer: taste.is_none(),
             };
             let set = probe.audiences(&traits);
-            let seed = if vector.is_some() { key.0 } else { 0 };
-            let in_audiences = (0..rules.audience.len()).map(|index| set.has(index));
-            let by_directives = directives
-                .iter()
-                .enumerate()
-                .map(|(index, directive)| directive.audiences.is_for(set) && directive.draws(index, seed));
+            let seed = if taste.is_some() { key.0 } else { 0 };
+            let in_audiences = rules.audience_names().enumerate().map(|(index, _)| set.has(index));
+            let by_directives =
+                directives.iter().enumerate().map(|(index, one)| one.audiences.is_for(set) && one.draws(index, seed));
             let at = UnixMillis::from_seconds(1);
             let by_experiments = experiments.iter().map(|one| !one.chosen((Some(key), set), &[], at).is_empty());
             for (met, now) in is_met.iter_mut().zip(in_audiences.chain(by_directives).chain(by_experiments)) {
@@ -179,7 +190,7 @@ pub fn met(
         }
     }
     let with_tastes = snapshot.map(|_| with_tastes);
-    Ok(Met { viewers: viewers.len(), with_tastes, rejected, rules: rows, audiences })
+    Ok(Met { viewers: viewers.len(), with_tastes, rules: rows, audiences })
 }
 
 /// A row for each rule, in the order of the board of [`probe`].
@@ -215,7 +226,9 @@ fn probe(rules: &Rules, lists: Lists<'_>, like: Option<&Board>) -> Result<(Board
     });
     let (audiences, mut found) = rules.audience_parts(&categories, lists)?;
     if like.is_none() {
-        found.iter_mut().for_each(|found| found.unknown.clear());
+        for found in &mut found {
+            found.unknown.clear();
+        }
     }
     let mut parts = BoardParts {
         format: Format::ALL.last().copied().unwrap_or_default(),

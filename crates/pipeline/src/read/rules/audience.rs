@@ -16,7 +16,7 @@ use toml::Spanned;
 
 use super::Error;
 use super::mistake::{Mistake, folded, mistake};
-use crate::read::forgotten::Forgotten;
+use crate::read::forgotten::{Forgotten, Whose};
 use crate::read::rekey::Renamed;
 
 /// Byte limit of a list of viewers: many times [`MOST_KEYS`] lines.
@@ -50,12 +50,12 @@ impl Audience {
     }
 
     fn regions(&self) -> Vec<u8> {
-        let names = self.region.iter().flat_map(|region| region.get_ref());
+        let names = self.region.iter().flat_map(Spanned::get_ref);
         names.map(|name| Context::of_names(name, "").region).collect()
     }
 
     fn devices(&self) -> Vec<u8> {
-        let names = self.device_class.iter().flat_map(|class| class.get_ref());
+        let names = self.device_class.iter().flat_map(Spanned::get_ref);
         names.map(|name| Context::of_names("", name).device).collect()
     }
 
@@ -94,7 +94,7 @@ impl Audience {
             ),
             (device_class, self.devices(), format!("one of {}", DEVICE_CLASSES.join(", "))),
         ] {
-            for (value, number) in list.iter().flat_map(|list| list.get_ref()).zip(numbers) {
+            for (value, number) in list.iter().flat_map(Spanned::get_ref).zip(numbers) {
                 if number == 0 {
                     let at = list.as_ref().map_or(at, |list| list.span().start);
                     wrong.push(mistake(at, format!("'{value}' of audience '{name}' is not {expected}")));
@@ -213,6 +213,13 @@ pub struct Lists<'a> {
     pub forgotten: &'a Forgotten,
     /// Which names belong to one user.
     pub renamed: &'a Renamed,
+}
+
+impl<'a> Lists<'a> {
+    /// The lists of a build with tables in `folder`.
+    pub fn of(folder: &'a Path, whose: &Whose<'a>) -> Self {
+        Self { folder, forgotten: whose.forgotten, renamed: whose.renamed }
+    }
 }
 
 /// The audiences on a board with these `categories`.

@@ -5,7 +5,6 @@
 //! has, on the one before. So no history is resolved again.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, StringArray};
@@ -16,30 +15,11 @@ use datafusion::prelude::SessionContext;
 use serde::Deserialize;
 use sinsang_core::pack::board::Board;
 use sinsang_core::time::{DAY_MS, UnixMillis};
-use sinsang_core::viewer::UserHasher;
 use sinsang_publish::Hindsight;
-use sinsang_run::progress::Progress;
-use sinsang_tables::Zones;
-use sinsang_tables::reject::Limit;
 
 use super::{FIRST_LIVE, FIRST_NEW, Judged, Period, judge};
-use crate::engine::{self, register_rows, sql};
-use crate::read::forgotten::{self, Forgotten};
-use crate::read::rekey::{self, Renamed};
-use crate::read::source::{self, Source, find_table};
-
-/// The tables, and how to read them.
-#[derive(Clone, Debug)]
-pub struct Asked {
-    /// The folder of a build's tables, of which `events` is read.
-    pub tables: PathBuf,
-    /// The secret that both snapshots were built with.
-    pub user_key: String,
-    /// The end of the period.
-    pub until: UnixMillis,
-    /// The progress display.
-    pub progress: Progress,
-}
+use crate::engine::{register_rows, sql};
+use crate::read::past_events;
 
 /// The snapshots, each to be judged.
 pub struct Sides<'a> {
@@ -52,27 +32,9 @@ pub struct Sides<'a> {
 /// Why actions can't be looked up.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The folder has no events.
-    #[error("{} has no table of events, so there is no hindsight: name the folder of a build's tables", tables.display())]
-    NoEvents {
-        /// The folder.
-        tables: PathBuf,
-    },
-    /// No key to hash users with.
-    #[error("no key to hash users with: set SINSANG_USER_KEY to the key that both snapshots were built with")]
-    NoUserKey,
-    /// The engine can't start.
-    #[error(transparent)]
-    Engine(#[from] engine::Error),
     /// The events can't be read.
-    #[error(transparent)]
-    Source(#[from] source::Error),
-    /// The list of forgotten users can't be read.
-    #[error(transparent)]
-    Forgotten(#[from] forgotten::Error),
-    /// The file of users under two keys can't be read.
-    #[error(transparent)]
-    Renamed(#[from] rekey::Error),
+    #[error("{0}")]
+    Events(#[from] past_events::Error),
     /// A query failed.
     #[error("actions can't be looked up: {0}")]
     Query(#[from] DataFusionError),
@@ -82,26 +44,8 @@ pub enum Error {
 ///
 /// # Errors
 /// An [`Error`] if the events can't be read.
-pub async fn of_two(sides: Sides<'_>, asked: &Asked) -> Result<Hindsight, Error> {
-    let hasher = UserHasher::new(asked.user_key.as_bytes()).ok_or(Error::NoUserKey)?;
-    let renamed = Renamed::read(&asked.tables)?;
-    let forgotten = Forgotten::read(&asked.tables)?.by_all_names(&renamed);
-    let no_events = || Error::NoEvents { tables: asked.tables.clone() };
-    let events = find_table(&asked.tables, "events").map_err(source::Error::from)?.ok_or_else(no_events)?;
-    let engine = engine::Options::default();
-    let options = source::Options {
-        work_dir: engine.work_dir(),
-        rejects: None,
-        limit: Limit::default(),
-        zones: Zones::default(),
-        page_bytes: engine.memory_bytes as u64 / 4,
-        progress: asked.progress,
-    };
-    let work = options.work_folder()?;
-    let spill_dir = Some(work.path().join("spill"));
-    let mut source = Source::within(work, engine::open(&engine::Options { spill_dir, ..engine })?, options)?;
-    source.rename(renamed);
-    source.open_events(&events, asked.until, Some(hasher)).await?;
+pub async fn of_two(sides: Sides<'_>, asked: &past_events::Asked) -> Result<Hindsight, Error> {
+    let (source, forgotten) = past_events::open(asked).await?;
     let context = source.context();
     register_listings(context, [sides.before.board, sides.next.board])?;
     let listing = context.sql(sql!("taste_listing")).await?.into_view();
