@@ -85,11 +85,17 @@ pub struct Serve<'a> {
 impl<'a> Serve<'a> {
     /// A request that arrives at `now`.
     pub fn begin(raw: Raw<'a>, config: &'a Config, now: UnixMillis) -> Self {
+        // Issuers' clocks are real; a demonstration shifts only the Worker's.
+        let real = now.plus(config.clock_offset_ms.saturating_neg());
+        Self::of(raw, config, Request::parse(&raw, config, real, None), now)
+    }
+
+    /// A request that has been parsed, such as one of a viewer whose token a replay does not have.
+    pub fn of(raw: Raw<'a>, config: &'a Config, request: Result<Request, Halt>, now: UnixMillis) -> Self {
         Self {
             raw,
             config,
-            // Issuers' clocks are real; a demonstration shifts only the Worker's.
-            request: Request::parse(&raw, config, now.plus(config.clock_offset_ms.saturating_neg()), None),
+            request,
             began_at: now,
             live: None,
             has_looked: false,
