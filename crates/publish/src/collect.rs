@@ -169,7 +169,7 @@ pub fn collect<S: Store>(store: &mut S, options: &CollectOptions<'_>) -> Result<
         report.due_in_minutes = ((options.every_ms - since_last.unwrap_or(0)) / MINUTE_MS).max(1);
         return Ok(report);
     }
-    let past = match options.replayable_ms {
+    let replayable = match options.replayable_ms {
         0 => Past::default(),
         ms => Past::new(store, options.at.plus(-ms))?,
     };
@@ -200,7 +200,7 @@ pub fn collect<S: Store>(store: &mut S, options: &CollectOptions<'_>) -> Result<
                 stamp.at.is_some_and(|at| options.at.since(UnixMillis(at)) >= options.grace_ms.max(MIN_GRACE_MS));
             if named.contains(&id) {
                 report.pass.named += 1;
-            } else if is_old && past.has(id) {
+            } else if is_old && replayable.has(id) {
                 report.pass.replayable += 1;
                 report.pass.replayable_bytes += stamp.bytes.unwrap_or(0);
             } else if is_old {

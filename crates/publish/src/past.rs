@@ -38,8 +38,9 @@ impl Past {
             past.add(&manifest, &forgotten);
         }
         for id in beside {
-            let manifest = kept(store, id)?;
-            manifest.iter().for_each(|manifest| past.add(manifest, &forgotten));
+            if let Some(manifest) = kept(store, id)? {
+                past.add(&manifest, &forgotten);
+            }
         }
         past.halves.sort_unstable();
         past.halves.dedup();

@@ -157,9 +157,9 @@ mod tests {
                 shorten(&mut list, at);
             }
         }
-        let last = NOW.plus((24 * 30 - 1) * HOUR_MS);
+        let ended = NOW.plus((24 * 30 - 1) * HOUR_MS);
         let moves = moves(&list);
-        let since = last.plus(-REPLAYABLE_MS);
+        let since = ended.plus(-REPLAYABLE_MS);
         assert!((4 * 24 * 7..4 * 24 * 9).contains(&list.len()), "{}", list.len());
         let live = live_since(&moves, since);
         assert!(live.last().unwrap().at <= since && live[live.len() - 2].at > since);

@@ -88,13 +88,12 @@ impl Candidates {
             }
             None => vec![None],
         };
-        let overlays = match question.overlay {
-            Some(revision) => vec![revision],
-            None => {
-                let beginning = (0, UnixMillis(i64::MIN));
-                let revisions: Vec<_> = past.log.revisions().into_iter().chain([beginning]).collect();
-                in_use(&revisions, at, OVERLAY_LAG_MS)
-            }
+        let overlays = if let Some(revision) = question.overlay {
+            vec![revision]
+        } else {
+            let beginning = (0, UnixMillis(i64::MIN));
+            let revisions: Vec<_> = past.log.revisions().into_iter().chain([beginning]).collect();
+            in_use(&revisions, at, OVERLAY_LAG_MS)
         };
         Ok(Self { manifests, pulses, overlays, is_cold })
     }

@@ -154,8 +154,8 @@ fn what_was_live_or_read_on_within_the_time_of_replays_stays_and_its_price_is_to
     assert_eq!((report.pass.named, report.pass.replayable, report.pass.removed), (5 * 18, 18, 2 * 18), "{report}");
     let report = replayable(&store, at, 24);
     assert_eq!((report.pass.named, report.pass.replayable, report.pass.removed), (5 * 18, 3 * 18, 0), "{report}");
-    let bytes = report.pass.replayable_bytes;
-    assert!(bytes > 0 && (report.replay_dollars - 0.5e-9 * bytes as f64).abs() < 1e-12);
+    let bytes = f64::from(u32::try_from(report.pass.replayable_bytes).unwrap());
+    assert!(bytes > 0.0 && (report.replay_dollars - 0.5e-9 * bytes).abs() < 1e-12);
     assert!(report.to_string().contains("; 54 kept for replays alone ("), "{report}");
     let report = replayable(&store, at + 8 * DAY_MS, 24);
     assert_eq!((report.pass.replayable, report.pass.removed), (0, 3 * 18), "four are kept whatever their age");

@@ -189,7 +189,7 @@ fn board(built_at: UnixMillis, seed: u64) -> BoardParts {
     let listing = |id: u64| ListingPart { shop: "GS샵".to_owned(), listing_id: id.to_string() };
     // Some are on air for hours, the others begin later.
     let times = |id: u64| {
-        let starts_at = built_at.plus(if id % 3 == 0 { -HOUR_MS } else { 20 * HOUR_MS }).floor(1_000);
+        let starts_at = built_at.plus(if id.is_multiple_of(3) { -HOUR_MS } else { 20 * HOUR_MS }).floor(1_000);
         (starts_at, starts_at.plus(9 * HOUR_MS))
     };
     let product = |id: u64| ProductPart {
