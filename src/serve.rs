@@ -85,17 +85,11 @@ pub struct Serve<'a> {
 impl<'a> Serve<'a> {
     /// A request that arrives at `now`.
     pub fn begin(raw: Raw<'a>, config: &'a Config, now: UnixMillis) -> Self {
-        // Issuers' clocks are real; a demonstration shifts only the Worker's.
-        let real = now.plus(config.clock_offset_ms.saturating_neg());
-        Self::of(raw, config, Request::parse(&raw, config, real, None), now)
-    }
-
-    /// A request that has been parsed, such as one of a viewer whose token a replay does not have.
-    pub fn of(raw: Raw<'a>, config: &'a Config, request: Result<Request, Halt>, now: UnixMillis) -> Self {
         Self {
             raw,
             config,
-            request,
+            // Issuers' clocks are real; a demonstration shifts only the Worker's.
+            request: Request::parse(&raw, config, now.plus(config.clock_offset_ms.saturating_neg()), None),
             began_at: now,
             live: None,
             has_looked: false,
@@ -112,6 +106,12 @@ impl<'a> Serve<'a> {
             log: Vec::new(),
             keeps: Vec::new(),
         }
+    }
+
+    /// A request that has been parsed, such as one of a viewer whose token a replay does not have.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn of(raw: Raw<'a>, config: &'a Config, request: Result<Request, Halt>, now: UnixMillis) -> Self {
+        Self { request, ..Self::begin(raw, config, now) }
     }
 
     /// The answer at `now`, if all of it is in memory and fresh. Otherwise `None`, without side
