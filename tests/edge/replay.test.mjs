@@ -123,9 +123,12 @@ test("answers are given again to the byte after a snapshot, a pulse and an overl
       const headers = new Map(replayed.headers);
       for (const name of HEADERS) assert.equal(headers.get(name), answer.headers.get(name) ?? undefined, `${name} of ${words.join(" ")}`);
     };
-    for (const one of records) assertSame(await replay(one), one);
-    for (const one of records.slice(-2)) assertSame(await replay(one, "--etag", one.etag), one);
-    const { from, standing } = await replay(records[0]);
+    const replays = [];
+    for (const [place, one] of records.entries()) {
+      replays.push(await replay(one, ...(place % 2 ? ["--etag", one.etag] : [])));
+      assertSame(replays[place], one);
+    }
+    const { from, standing } = replays[0];
     assert.deepEqual([from.live, from.pulse, from.overlay], [live, pulse, 2]);
     assert.deepEqual(standing.map(({ do: deed, by }) => [deed, by]), [["hide", "kim"], ["pin", "kim"]]);
 

@@ -1,11 +1,12 @@
 //! Garbage collection of packs that no kept snapshot names, as git removes unreachable objects.
 //!
-//! A pack is removed only if neither the live manifest nor a manifest it keeps names it, no answer
-//! of late may have come from it, and it was last written longer ago than the grace period. A pass lists the store page by page, within a
-//! budget of calls; when the budget ends, the store keeps the cursor and the next run continues
-//! there. Before removing packs, the run takes the lease and reads the kept manifests again, so no
-//! publish that relies on one of those packs is under way. After a collection held the lease, the
-//! next publish ignores the packs that an interrupted one wrote.
+//! A pack is removed only if neither the live manifest nor a manifest it keeps names it, no
+//! answer of late may have come from it, and it was last written longer ago than the grace
+//! period. A pass lists the store page by page, within a budget of calls; when the budget ends,
+//! the store keeps the cursor and the next run continues there. Before removing packs, the run
+//! takes the lease and reads the kept manifests again, so no publish that relies on one of
+//! those packs is under way. After a collection held the lease, the next publish ignores the
+//! packs that an interrupted one wrote.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -1,8 +1,8 @@
 //! What an isolate may have used at a time, the most likely first.
 //!
 //! An isolate answers from what it last saw, and looks again in the background: by each answer, if
-//! its last look was half a minute ago. So an isolate that nobody asked for ten minutes answers once
-//! from what was live then. KV shows a new value within a minute or more.
+//! its last look was half a minute ago. So an isolate that nobody asked for nearly ten minutes
+//! answers once from what was live then. KV shows a new value within a minute or more.
 
 use sinsang::memory::{MAX_PULSE_AGE_MS, MAX_PULSE_LEAD_MS, OVERLAY_STALE_MS, STALE_MS};
 use sinsang_core::time::{MINUTE_MS, SECOND_MS, UnixMillis};

@@ -1,8 +1,8 @@
 //! Answers of the edge given again: the very bytes, from the snapshots, pulses and overlays that a
 //! store keeps, and why each place was so.
 //!
-//! The edge is a state machine that says what to read ([`sinsang::serve`]). A replay hands it what an
-//! isolate had at that time, with the clock of then, and so runs the edge's own code:
+//! The edge is a state machine that says what to read ([`sinsang::serve`]). A replay hands it what
+//! an isolate had at that time, with the clock of then, and so runs the edge's own code:
 //!
 //! 1. `candidate` finds what an isolate may have used then: what was newest, and what was newest
 //!    until shortly before, since isolates look at the store once in a while.
