@@ -33,7 +33,7 @@ const EVERY_MS: u64 = 60_000;
 const LEAST_EVERY_MS: u64 = 1_000;
 /// How long a pulse is kept under its number, in seconds. Continued lists need it for minutes,
 /// replays for days.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a week")]
+#[expect(clippy::cast_possible_truncation, reason = "a week")]
 const KEPT_S: u32 = (REPLAYABLE_MS / SECOND_MS) as u32;
 /// Timeout of the object's answer, in milliseconds. An overloaded object queues requests before it
 /// refuses them, and a batch must not wait for that.
