@@ -8,13 +8,14 @@ use std::rc::Rc;
 
 use crate::breaker::{Breaker, spread};
 use sinsang_core::key::Key;
+use sinsang_core::overlay::KEPT_MS;
 use sinsang_core::pack::board::Board;
 use sinsang_core::pack::manifest::{Manifest, SnapshotId};
 use sinsang_core::pack::overlay::Overlay;
 use sinsang_core::pack::pulse::Pulse;
 use sinsang_core::pack::taste::TasteShard;
 use sinsang_core::pack::{Damage, PackId};
-use sinsang_core::time::{DAY_MS, MINUTE_MS, SECOND_MS, UnixMillis};
+use sinsang_core::time::{MINUTE_MS, SECOND_MS, UnixMillis};
 
 pub use overlays::{Amended, OVERLAY_STALE_MS, OverlayTurn, Overlays};
 
@@ -77,11 +78,12 @@ const PULSE_LOOK_MS: i64 = 55 * SECOND_MS;
 /// Age past which a pulse says nothing about present demand.
 pub const MAX_PULSE_AGE_MS: i64 = 10 * MINUTE_MS;
 /// How far a pulse's clock may be ahead of the edge's.
-const MAX_PULSE_LEAD_MS: i64 = MINUTE_MS;
+pub const MAX_PULSE_LEAD_MS: i64 = MINUTE_MS;
 /// Pulses remembered for lists that are being paged through, of at most 32 KB each.
 const PULSES: usize = 12;
-/// How long the store keeps a pulse under its number.
-const PULSE_KEPT_MS: i64 = DAY_MS;
+/// How long a list may be read on by its pulse. The store keeps pulses for longer, for replays, but
+/// an overlay says no longer what stood when a list began.
+const PULSE_KEPT_MS: i64 = KEPT_MS;
 /// Pulses that requests of this isolate may read each second for continued lists; it bounds the
 /// cost of made-up cursors.
 const PULSE_READS: u8 = 4;

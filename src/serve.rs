@@ -108,6 +108,12 @@ impl<'a> Serve<'a> {
         }
     }
 
+    /// A request that has been parsed, such as one of a viewer whose token a replay does not have.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn of(raw: Raw<'a>, config: &'a Config, request: Result<Request, Halt>, now: UnixMillis) -> Self {
+        Self { request, ..Self::begin(raw, config, now) }
+    }
+
     /// The answer at `now`, if all of it is in memory and fresh. Otherwise `None`, without side
     /// effects: [`Self::next`] then says what to read, check or wait for.
     pub fn warm(&mut self, memory: &mut Memory, now: UnixMillis) -> Option<Reply> {

@@ -15,7 +15,7 @@ const LAYERS: [&[&str]; 8] = [
     &["crates/core"],
     &["crates/run", "."],
     &["crates/tables", "crates/identity", "crates/taste", "crates/experiment", "crates/publish", "crates/event-worker"],
-    &["crates/parquet", "crates/demo", "crates/event-import"],
+    &["crates/parquet", "crates/demo", "crates/event-import", "crates/replay"],
     &["crates/pipeline"],
     &["crates/command"],
     &["crates/cluster"],

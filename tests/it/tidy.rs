@@ -11,12 +11,13 @@ const MAX_LINES: usize = 500;
 /// Sources that run in Workers.
 const WORKERS: [&str; 3] = ["src", "crates/core/src", "crates/event-worker/src"];
 /// Native sources that know neither the engine nor the platform.
-const NATIVE: [&str; 9] = [
+const NATIVE: [&str; 10] = [
     "crates/identity/src",
     "crates/tables/src",
     "crates/parquet/src",
     "crates/taste/src",
     "crates/publish/src",
+    "crates/replay/src",
     "crates/run/src",
     "crates/demo/src",
     "crates/experiment/src",

@@ -12,6 +12,7 @@ mod ingest;
 mod judging;
 mod ledger;
 mod overlay;
+mod replay;
 mod review;
 mod rules;
 mod store;
@@ -47,6 +48,7 @@ pub(crate) use ingest::{IngestCommand, IngestKafka, IngestObjects};
 pub(crate) use judging::{Audit, Judging, Resolve};
 pub(crate) use ledger::LedgerCommand;
 pub(crate) use overlay::{Author, OverlayCommand};
+pub(crate) use replay::Replay;
 pub(crate) use review::Review;
 pub(crate) use rules::{RulesCheck, RulesCommand, RulesReport};
 pub(crate) use store::{Collect, Publish, Rollback, Share, Status, Target};
@@ -127,6 +129,7 @@ impl Command {
             Self::Status(_) => "status",
             Self::Collect(_) => "collect",
             Self::Overlay(_) => "overlay",
+            Self::Replay(_) => "replay",
             Self::Experiment(_) => "experiment",
             Self::Cost(_) => "cost",
             Self::Bundle(_) => "bundle",
@@ -222,7 +225,8 @@ pub(crate) enum Command {
     Rollback(Rollback),
     /// Show a store's live and kept snapshots, their age and size, and its latest runs.
     Status(Status),
-    /// Remove packs that no kept snapshot names, once they are old enough.
+    /// Remove packs that no kept snapshot names, once they are old enough and no answer of the last
+    /// days is replayed from them.
     ///
     /// Lists all packs of the store, with one call for each thousand; --budget spreads this over
     /// several runs.
@@ -230,6 +234,13 @@ pub(crate) enum Command {
     /// Hide, correct or promote something between builds, within 90 seconds and for a time.
     #[command(subcommand)]
     Overlay(OverlayCommand),
+    /// Give an answer of the last week again, to the byte, and tell why each place was so.
+    ///
+    /// Runs the edge's own code on the snapshot, the pulse and the overlay of then, which the store
+    /// keeps for a week, and writes the body to standard output. Isolates follow a change within a
+    /// minute or two, so it is not certain what one of them used: the ETag of the answer decides.
+    /// SINSANG_USER_KEY holds the edge's USER_KEY (docs/operations.md).
+    Replay(Replay),
     /// Add new events to the table `events`, each once (docs/events.md).
     #[command(subcommand)]
     Ingest(IngestCommand),

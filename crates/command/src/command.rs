@@ -29,8 +29,8 @@ use tracing::field::Empty;
 
 use crate::arguments::{
     Arguments, Collect, Command, Evaluate, ExperimentCommand, ExperimentPlan, ExperimentReport, Forget, Format,
-    IdentityCommand, Import, IngestCommand, IngestKafka, IngestObjects, Judging, LedgerCommand, Publish, Review,
-    Rollback, RulesCommand, Share, Status, Target, Train, Why,
+    IdentityCommand, Import, IngestCommand, IngestKafka, IngestObjects, Judging, LedgerCommand, Publish, Replay,
+    Review, Rollback, RulesCommand, Share, Status, Target, Train, Why,
 };
 use crate::forget::{self, copies};
 use crate::metrics::Page;
@@ -45,12 +45,13 @@ const NOT_WHOLE: u8 = 3;
 
 mod compare;
 mod overlay;
+mod replay;
 mod rules;
 mod store;
 
 use compare::of_compare;
 use rules::{check_rules, of_rules};
-use store::on_store;
+use store::{Who, on_store};
 
 /// The user-hashing secret before or after the current one, during a key change.
 const USER_KEY_OTHER: &str = "SINSANG_USER_KEY_OTHER";
@@ -185,7 +186,8 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
         | Command::Share(Share { target, .. })
         | Command::Rollback(Rollback { target, .. })
         | Command::Status(Status { target, .. })
-        | Command::Collect(Collect { target, .. }) => of_store(target, arguments, surroundings, page),
+        | Command::Collect(Collect { target, .. })
+        | Command::Replay(Replay { target, .. }) => of_store(target, arguments, surroundings, page),
         Command::Overlay(command) => of_store(command.target(), arguments, surroundings, page),
         Command::Ingest(command) => of_ingest(command, format, surroundings, page),
         Command::Experiment(ExperimentCommand::Report(asked)) => of_experiment(asked, format, page),
@@ -355,16 +357,17 @@ fn holder(variable: fn(&str) -> Option<String>) -> String {
 
 /// Runs a command on the store at `target`.
 fn of_store(target: &Target, arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -> Outcome {
-    let Surroundings { clock, variable, .. } = surroundings;
-    let (holder, user) = (holder(variable), variable("USER"));
+    let Surroundings { clock, variable, user_key, .. } = surroundings;
+    let (user, user_key) = (variable("USER"), user_key());
+    let who = Who { user: user.as_deref(), holder: &holder(variable), user_key: &user_key };
     let clock = Clock::of_machine(clock);
     if let Some(folder) = &target.place.local {
         let mut store = LocalKv::open(&target.project, folder, clock)?;
-        return on_store(arguments, &mut store, user.as_deref(), &holder, page);
+        return on_store(arguments, &mut store, who, page);
     }
     let address = Address::from_variables(variable)?;
     let mut store = RemoteKv::new(address, target.connections.into(), clock);
-    on_store(arguments, &mut store, user.as_deref(), &holder, page)
+    on_store(arguments, &mut store, who, page)
 }
 
 fn of_ledger(command: &LedgerCommand, arguments: &Arguments, surroundings: Surroundings) -> Outcome {

@@ -2,7 +2,7 @@
 //! titles, headers and messages neither control the terminal nor reverse neighbouring text.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
 
 use sinsang_core::printable::printable;
@@ -17,6 +17,22 @@ use tracing_subscriber::fmt::format::{Writer, debug_fn};
 /// The system's error for standard output.
 pub fn say(text: &str) -> io::Result<()> {
     match writeln!(io::stdout(), "{}", printable(text)) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// Writes `bytes` to standard output as they are, for programs; a terminal gets them printable and
+/// with a line feed, as [`say`] writes.
+///
+/// # Errors
+/// The system's error for standard output.
+pub fn pass(bytes: &[u8]) -> io::Result<()> {
+    let mut output = io::stdout();
+    if output.is_terminal() {
+        return say(&String::from_utf8_lossy(bytes));
+    }
+    match output.write_all(bytes).and_then(|()| output.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome,
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::pack::{Kind, PackId};
+use crate::time::DAY_MS;
 
 const LIVE: &str = "manifest";
 const PULSE: &str = "pulse";
@@ -28,6 +29,11 @@ pub const OVERLAY_LEASE: &str = "overlay/lease";
 pub const COLLECTION: &str = "collection";
 /// The prefix of all packs' keys.
 pub const PACK_PREFIX: &str = "pack/";
+/// The prefix of all pulses' keys, before the Unix second of each.
+pub const PULSE_PREFIX: &str = "pulse/";
+/// How long a store keeps what answers were given from, so that they can be replayed: pulses under
+/// their numbers, snapshots that were live or on trial, and the history of runs. In milliseconds.
+pub const REPLAYABLE_MS: i64 = 7 * DAY_MS;
 
 /// A key of the snapshot store, which determines the kind of its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +42,8 @@ pub enum Key {
     Live,
     /// The latest pulse, replaced every minute.
     Pulse,
-    /// A pulse by the Unix second of its creation, for later pages of lists ordered by it.
-    /// Immutable; it expires after a day.
+    /// A pulse by the Unix second of its creation, for later pages of lists ordered by it, and for
+    /// replays. Immutable; it expires after [`REPLAYABLE_MS`].
     PulseOf(u32),
     /// The overlay, replaced whenever operators say something.
     Overlay,
@@ -69,7 +75,7 @@ impl fmt::Display for Key {
             Self::Live => f.write_str(LIVE),
             Self::Pulse => f.write_str(PULSE),
             Self::Overlay => f.write_str(OVERLAY),
-            Self::PulseOf(second) => write!(f, "{PULSE}/{second}"),
+            Self::PulseOf(second) => write!(f, "{PULSE_PREFIX}{second}"),
             Self::Pack(_, id) => write!(f, "{PACK_PREFIX}{id}"),
         }
     }

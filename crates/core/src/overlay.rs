@@ -18,7 +18,7 @@ pub const MOST_ENTRIES: usize = 4_096;
 /// The most characters of a note on a card.
 pub const NOTE_CHARS: usize = 40;
 /// How long an overlay keeps an entry that has ended or was removed, in milliseconds, for lists
-/// that began under it: as long as the store keeps a pulse.
+/// that began under it: as long as an edge looks for the pulse of a list.
 pub const KEPT_MS: i64 = crate::time::DAY_MS;
 
 /// The product or the listing that an entry is about.

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use server::{Server, SimulatedClock, Used};
-use sinsang_core::key::Key;
+use sinsang_core::key::{Key, REPLAYABLE_MS};
 use sinsang_core::pack::board_write::BoardParts;
 use sinsang_core::pack::manifest::{Beside, Manifest, ManifestParts};
 use sinsang_core::pack::taste::Widths;
@@ -287,6 +287,7 @@ fn measure(users: usize, a_day: i64, work: &Path) -> Result<(), Box<dyn Error>> 
     let pass = |budget: Option<u64>| {
         let options = CollectOptions {
             grace_ms: GRACE_DAYS * DAY_MS,
+            replayable_ms: REPLAYABLE_MS,
             is_dry: false,
             budget,
             every_ms: DAY_MS,

@@ -1,11 +1,12 @@
 //! Garbage collection of packs that no kept snapshot names, as git removes unreachable objects.
 //!
-//! A pack is removed only if neither the live manifest nor a manifest it keeps names it, and it was
-//! last written longer ago than the grace period. A pass lists the store page by page, within a
-//! budget of calls; when the budget ends, the store keeps the cursor and the next run continues
-//! there. Before removing packs, the run takes the lease and reads the kept manifests again, so no
-//! publish that relies on one of those packs is under way. After a collection held the lease, the
-//! next publish ignores the packs that an interrupted one wrote.
+//! A pack is removed only if neither the live manifest nor a manifest it keeps names it, no
+//! answer of late may have come from it, and it was last written longer ago than the grace
+//! period. A pass lists the store page by page, within a budget of calls; when the budget ends,
+//! the store keeps the cursor and the next run continues there. Before removing packs, the run
+//! takes the lease and reads the kept manifests again, so no publish that relies on one of
+//! those packs is under way. After a collection held the lease, the next publish ignores the
+//! packs that an interrupted one wrote.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,6 +21,8 @@ use sinsang_run::progress::{Progress, Unit};
 use crate::found::Found;
 use crate::grace::MIN_GRACE_MS;
 use crate::lease::under;
+use crate::past::Past;
+use crate::price;
 use crate::publication::{pack, packs};
 use crate::run::{Run, record};
 use crate::store::{Error, Store, kept, live, read};
@@ -35,6 +38,9 @@ pub struct CollectOptions<'a> {
     /// Grace period of an unnamed pack since its last write, in milliseconds; at least
     /// [`MIN_GRACE_MS`].
     pub grace_ms: i64,
+    /// For how long answers can be replayed, in milliseconds: packs of snapshots that were live or
+    /// on trial since then stay; 0 for none.
+    pub replayable_ms: i64,
     /// Whether this is a dry run, which removes nothing.
     pub is_dry: bool,
     /// Calls after which the run ends and keeps its place; unlimited if `None`.
@@ -60,6 +66,12 @@ pub struct Pass {
     pub bytes: u64,
     /// Packs that kept snapshots name.
     pub named: usize,
+    /// Unnamed packs past the grace period that stay for replays alone.
+    #[serde(default)]
+    pub replayable: usize,
+    /// Bytes of those packs that are stamped.
+    #[serde(default)]
+    pub replayable_bytes: u64,
     /// Unnamed packs that are younger than the grace period, or of unknown age.
     pub in_grace: usize,
     /// Removed packs.
@@ -80,7 +92,7 @@ struct State {
 }
 
 /// The outcome of a collection, or of a dry run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CollectReport {
     /// The pass so far, including the earlier runs that this one continues.
     #[serde(flatten)]
@@ -93,6 +105,9 @@ pub struct CollectReport {
     pub removed_now: usize,
     /// Calls of the store's API; 0 if they are not counted.
     pub calls: u64,
+    /// Dollars a month that the store takes for the packs that stay for replays alone, beyond what
+    /// the plan includes.
+    pub replay_dollars: f64,
     /// Why the run ended before the pass was complete or the budget used up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
@@ -108,12 +123,19 @@ impl fmt::Display for CollectReport {
         if *due_in_minutes > 0 && pass.packs == 0 {
             return write!(f, "nothing to do: next pass due in {due_in_minutes} min");
         }
-        let Pass { packs, named, in_grace, removed, removed_bytes, .. } = pass;
+        let Pass { packs, named, replayable, replayable_bytes, in_grace, removed, removed_bytes, .. } = pass;
         let verb = if *is_dry { "would be removed" } else { "removed" };
         write!(
             f,
             "{removed} of {packs} packs {verb} ({removed_bytes} bytes); {named} in use, {in_grace} in the grace period"
         )?;
+        if *replayable > 0 {
+            let dollars = self.replay_dollars;
+            write!(
+                f,
+                "; {replayable} kept for replays alone ({replayable_bytes} bytes, {dollars:.2} dollars a month; fewer with --replay-days)"
+            )?;
+        }
         if !is_whole {
             write!(f, "; the pass is incomplete; the next run continues it")?;
         }
@@ -139,6 +161,7 @@ pub fn collect<S: Store>(store: &mut S, options: &CollectOptions<'_>) -> Result<
         due_in_minutes: 0,
         removed_now: 0,
         calls: 0,
+        replay_dollars: 0.0,
         stopped: None,
         is_dry: options.is_dry,
         last: state.last.clone(),
@@ -147,6 +170,10 @@ pub fn collect<S: Store>(store: &mut S, options: &CollectOptions<'_>) -> Result<
         report.due_in_minutes = ((options.every_ms - since_last.unwrap_or(0)) / MINUTE_MS).max(1);
         return Ok(report);
     }
+    let replayable = match options.replayable_ms {
+        0 => Past::default(),
+        ms => Past::new(store, options.at.plus(-ms))?,
+    };
     let bar = options.progress.start("checking packs", Unit::Items, 0);
     let may_go_on = |calls: u64| options.budget.is_none_or(|budget| calls - calls_before + LAST_CALLS < budget);
     let mut going: Vec<(PackId, u64)> = Vec::new();
@@ -174,6 +201,9 @@ pub fn collect<S: Store>(store: &mut S, options: &CollectOptions<'_>) -> Result<
                 stamp.at.is_some_and(|at| options.at.since(UnixMillis(at)) >= options.grace_ms.max(MIN_GRACE_MS));
             if named.contains(&id) {
                 report.pass.named += 1;
+            } else if is_old && replayable.has(id) {
+                report.pass.replayable += 1;
+                report.pass.replayable_bytes += stamp.bytes.unwrap_or(0);
             } else if is_old {
                 going.push((id, stamp.bytes.unwrap_or(0)));
             } else {
@@ -204,6 +234,7 @@ pub fn collect<S: Store>(store: &mut S, options: &CollectOptions<'_>) -> Result<
     if !options.is_dry {
         keep(store, &mut state, &mut report, cursor, options)?;
     }
+    report.replay_dollars = price::stored(report.pass.replayable_bytes);
     report.calls = store.calls() - calls_before;
     Ok(report)
 }

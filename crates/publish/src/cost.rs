@@ -6,10 +6,12 @@
 use std::fmt;
 
 use serde::Serialize;
-use sinsang_core::key::Key;
+use sinsang_core::key::{Key, REPLAYABLE_MS};
 use sinsang_core::pack::Kind;
 use sinsang_core::pack::manifest::Manifest;
+use sinsang_core::pack::pulse::MAX_COUNTS;
 use sinsang_core::pulse;
+use sinsang_core::time::DAY_MS;
 
 use crate::price::{Assumptions, Price, PriceList};
 use crate::publication::packs;
@@ -24,6 +26,12 @@ const LISTING_LOOK_S: f64 = 60.0;
 /// its marks.
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
 const COUNTER: (f64, f64) = ((pulse::MAX_PRODUCTS + 1) as f64, (pulse::MAX_ALL_MARKS * pulse::MARK_BYTES) as f64);
+/// Days for which a store keeps what answers were given from.
+#[expect(clippy::cast_precision_loss, reason = "a week")]
+const REPLAYABLE_DAYS: f64 = REPLAYABLE_MS as f64 / DAY_MS as f64;
+/// The most bytes of a pulse's counts.
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+const PULSE_BYTES: f64 = (MAX_COUNTS * 16) as f64;
 /// Names per page of a list.
 const LISTED: f64 = 1_000.0;
 /// Upper bound on a publish's reads apart from shards: 200 packs and the manifest twice to read
@@ -103,6 +111,10 @@ pub struct CostReport {
     pub lines: Vec<Line>,
     /// Dollars with shards, including the plan's base price.
     pub dollars: f64,
+    /// GB that the store keeps for replays: a week of snapshots and pulses.
+    pub replay_gb: f64,
+    /// Dollars of these a month.
+    pub replay_dollars: f64,
     /// Dollars with one key per user.
     pub dollars_by_key: f64,
     /// Day on which the prices were read.
@@ -118,6 +130,7 @@ struct Consumption {
     kv_deletes: f64,
     kv_lists: f64,
     kv_gb_months: f64,
+    replay_gb: f64,
     queue_operations: f64,
     r2_writes: f64,
     r2_reads: f64,
@@ -166,6 +179,8 @@ pub fn cost(usage: Usage, sizes: Sizes, list: &PriceList) -> CostReport {
         dollars: list.plan_dollars + lines.iter().map(|line| line.dollars).sum::<f64>(),
         dollars_by_key: list.plan_dollars + lines.iter().map(|line| line.dollars_by_key).sum::<f64>(),
         lines,
+        replay_gb: ours.replay_gb,
+        replay_dollars: prices.kv_gb_months.beyond(ours.replay_gb),
         prices_read_on: list.read_on.clone(),
     }
 }
@@ -191,7 +206,7 @@ fn consumption(usage: Usage, sizes: Sizes, assumed: &Assumptions, shards: Option
     let pulses = SECONDS / assumed.pulse_s;
     let pulse_looks = requests.min(assumed.isolates * pulses);
 
-    let (taste_reads, deletes, lists, stored_bytes);
+    let (taste_reads, deletes, lists, stored_bytes, replay_bytes);
     if let Some(shards) = shards {
         // Each isolate reads each shard that its requests need once per publish, and again if it
         // has evicted it.
@@ -200,18 +215,23 @@ fn consumption(usage: Usage, sizes: Sizes, assumed: &Assumptions, shards: Option
         let remembered = (assumed.remembered_shard_bytes / (taste_bytes / shards)).min(shards);
         taste_reads = publishes * assumed.isolates * met.max(per_isolate * (1.0 - remembered / shards));
         // Content-addressed packs stay until a collection removes them.
-        let kept = assumed.kept_snapshots - 1.0 + usage.publishes_per_day * assumed.grace_days;
+        let late = usage.publishes_per_day * assumed.grace_days.max(REPLAYABLE_DAYS);
+        let kept = assumed.kept_snapshots - 1.0 + late;
         let stored = shards + OTHER_PACKS + kept * (rewritten + OTHER_PACKS);
         deletes = publishes * (rewritten + OTHER_PACKS);
         // A collection lists the whole store once a day; a publish lists nothing.
         lists = DAYS * (stored / LISTED).ceil();
         let other_bytes = sizes.board_bytes + 16.0 * shards;
-        stored_bytes = taste_bytes + other_bytes + kept * (taste_bytes * assumed.shards_changed + other_bytes);
+        let snapshot_bytes = taste_bytes * assumed.shards_changed + other_bytes;
+        let pulse_bytes = REPLAYABLE_DAYS * 86_400.0 / assumed.pulse_s * PULSE_BYTES;
+        replay_bytes = usage.publishes_per_day * REPLAYABLE_DAYS * snapshot_bytes + pulse_bytes;
+        stored_bytes = taste_bytes + other_bytes + kept * snapshot_bytes + pulse_bytes;
     } else {
         // An isolate rarely meets a user twice, and values are overwritten in place.
         taste_reads = requests;
         deletes = 0.0;
         lists = 0.0;
+        replay_bytes = 0.0;
         stored_bytes = taste_bytes + sizes.board_bytes;
     }
     let batches = requests * assumed.event_batches_per_request;
@@ -235,6 +255,7 @@ fn consumption(usage: Usage, sizes: Sizes, assumed: &Assumptions, shards: Option
         kv_deletes: deletes,
         kv_lists: lists,
         kv_gb_months: stored_bytes / 1e9,
+        replay_gb: replay_bytes / 1e9,
         // A message is written, read and deleted.
         queue_operations: 3.0 * batches,
         r2_writes: objects,
@@ -284,6 +305,11 @@ impl fmt::Display for CostReport {
             f,
             "{:<19} {:>15} {:>10.2}   {:>15} {:>10.2}",
             "total with plan", "", self.dollars, "", self.dollars_by_key
+        )?;
+        write!(
+            f,
+            "\n\n{:.2} KV GB of it, {:.2} dollars, are a week of snapshots and pulses, for `sinsang replay`",
+            self.replay_gb, self.replay_dollars
         )
     }
 }
@@ -329,8 +355,8 @@ mod tests {
         // need 4,096 × (1 − (1 − 1/4,096)^138.9) = 136.57 shards: 19,665,900. Consumers: a look for
         // each of 40,000 objects, and 5 × 720 boards.
         assert_line("KV reads", [63_227_080.0, 63_561_120.0], [26.6135, 26.7806]);
-        // 173 × (128 MB + 1 MB + 65,536 bytes), and 129 MB.
-        assert_line("KV GB", [22.3283, 0.129], [10.6642, 0.0]);
+        // 173 × (128 MB + 1 MB + 65,536 bytes), 10,080 pulses of 32 KiB, and 129 MB.
+        assert_line("KV GB", [22.6586, 0.129], [10.8293, 0.0]);
         assert_line("Queues operations", [12e6, 12e6], [4.40, 4.40]);
         assert_line("R2 writes", [40_000.0, 40_000.0], [0.0, 0.0]);
         // 4 million batches of 600 bytes, kept for three months.
@@ -344,8 +370,15 @@ mod tests {
         assert_line("Object rows written", [4_129_600.0, 4_129_600.0], [0.0, 0.0]);
         assert_line("Object GB", [0.0018, 0.0018], [0.0, 0.0]);
         let report = report();
-        let sum = 5.0 + 4.2 + 10.2028 + 9.7528 + 26.6135 + 10.6642 + 4.4;
+        let sum = 5.0 + 4.2 + 10.2028 + 9.7528 + 26.6135 + 10.8293 + 4.4;
         assert!((report.dollars - sum).abs() < 0.02, "{report}");
+        // 168 of those snapshots, and the pulses.
+        assert!((report.replay_gb - 22.0133).abs() < 1e-3, "{report}");
+        assert!(
+            report.to_string().ends_with(
+                "22.01 KV GB of it, 11.01 dollars, are a week of snapshots and pulses, for `sinsang replay`"
+            )
+        );
         assert!(report.dollars_by_key > 50.0 * report.dollars, "{report}");
     }
 

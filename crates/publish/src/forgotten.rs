@@ -111,6 +111,22 @@ pub(crate) fn refuse<S: Store>(store: &mut S, manifest: &Manifest) -> Result<(),
     verdict(manifest, users)
 }
 
+/// Whether `key` is on the store's list: nothing that was shown to that user is replayed.
+///
+/// # Errors
+/// An [`Error`] if the store does not answer, or its list is damaged.
+pub fn is_forgotten<S: Store>(store: &mut S, key: UserKey) -> Result<bool, Error<S::Error>> {
+    Ok(list(store)?.contains_key(&key.0))
+}
+
+/// The users on the store's list, each with the time from which snapshots are built without them.
+///
+/// # Errors
+/// As [`is_forgotten`].
+pub(crate) fn since<S: Store>(store: &mut S) -> Result<Vec<(UserKey, UnixMillis)>, Error<S::Error>> {
+    Ok(list(store)?.into_iter().map(|(key, since)| (UserKey(key), since)).collect())
+}
+
 /// Which users of `keys` the live and the kept snapshots contain, the live one first.
 ///
 /// # Errors

@@ -18,6 +18,7 @@ mod history;
 mod lease;
 mod local;
 pub mod overlay;
+mod past;
 mod price;
 mod publication;
 mod remote;
@@ -40,7 +41,7 @@ pub use comparison::{
     Cause, Churn, Comparison, Distribution, Draw, FIRST, MOST_SHARDS, MOST_VIEWERS, Movement, Side, Turn, Turns,
 };
 pub use cost::{CostReport, Line, Sizes, Usage, cost};
-pub use forgotten::{Standing, note_forgotten, refuse_forgotten, standing};
+pub use forgotten::{Standing, is_forgotten, note_forgotten, refuse_forgotten, standing};
 pub use gate::{Limits, Reason, Refusal, Share};
 pub use grace::MIN_GRACE_MS;
 pub use hindsight::{Hindsight, Judgement, Ranks};
@@ -50,7 +51,7 @@ pub use price::{Assumptions, Bill, DEFAULT as DEFAULT_PRICES, Planned, Price, Pr
 pub use publication::{Options, Plan, Report, packs, plan, publish};
 pub use remote::{Address, RemoteError, RemoteKv};
 pub use rollback::{RollbackReport, rollback};
-pub use run::Run;
+pub use run::{Move, Run, live_since, moves, runs};
 pub use status::{Depth, Holding, OverlayState, StatusReport, Stored, status};
 pub use store::{Batch, Error, Listing, Page, Stamp, Store};
 pub use summary::{ShopCount, Summary};

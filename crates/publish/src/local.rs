@@ -143,6 +143,10 @@ impl Store for LocalKv {
         Ok(Page { packs: keys.iter().filter_map(pack).collect(), next: None })
     }
 
+    fn keys(&mut self, prefix: &str) -> Result<Vec<String>, LocalKvError> {
+        Ok(self.ask(&Ask::Keys { prefix })?.keys.into_iter().map(|key| key.name).collect())
+    }
+
     fn get(&mut self, key: &str) -> Result<Option<Vec<u8>>, LocalKvError> {
         let Some(value) = self.ask(&Ask::Get { key })?.value else { return Ok(None) };
         STANDARD.decode(&value).map(Some).map_err(|error| LocalKvError::Answer(error.to_string()))

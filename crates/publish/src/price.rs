@@ -117,6 +117,12 @@ pub(crate) const MOVES: usize = 18;
 
 static LIST: LazyLock<Option<PriceList>> = LazyLock::new(|| PriceList::parse(DEFAULT).ok());
 
+/// Dollars a month that KV takes for keeping `bytes`, beyond what the plan includes.
+#[expect(clippy::cast_precision_loss, reason = "an estimate, of sizes far below 2^52")]
+pub(crate) fn stored(bytes: u64) -> f64 {
+    LIST.as_ref().map_or(0.0, |list| list.prices.kv_gb_months.beyond(bytes as f64 / 1e9))
+}
+
 /// The estimated cost of a planned publish to Cloudflare.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Bill {

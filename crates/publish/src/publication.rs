@@ -21,7 +21,7 @@ use crate::found::Found;
 use crate::gate::{Limits, Refusal};
 use crate::history::{beside, ended, history};
 use crate::lease::{Held, Unfinished, under};
-use crate::run::{Run, record};
+use crate::run::{Move, Run, record};
 use crate::snapshot::Snapshot;
 use crate::store::{Batch, Error, Store, confirm, live};
 use crate::viewer_share::ViewerShare;
@@ -253,20 +253,19 @@ fn go_live<S: Store>(
     let bar = options.progress.start("reading back", Unit::Items, sample.len() as u64);
     stage!("read back", packs = count(sample.len())).in_scope(|| store.read_back(&sample, snapshot, &bar))?;
     drop(bar);
-    let id = stage!("go live").in_scope(|| match options.share {
+    let moved = stage!("go live").in_scope(|| match options.share {
         Some(share) => try_out(store, &start, share, options.at, held),
         None => make_live(store, &start.manifest, &start.found, options.at, held),
     })?;
     let action = if options.share.is_some() { "share" } else { "publish" };
     let trial = start.found.trial();
-    let run = Run {
-        manifest: Some(id.to_string()),
+    let run = moved.of(Run {
         share: options.share,
         packs: start.missing.len(),
         bytes: start.missing_bytes,
         is_forced: !refusal.is_empty(),
         ..Run::new((options.at, options.holder), action, start.manifest.snapshot().to_string(), refusal.texts())
-    };
+    });
     record(store, &run, options.at);
     Ok(Report {
         written: start.missing.len(),
@@ -286,7 +285,7 @@ fn try_out<S: Store>(
     share: ViewerShare,
     at: UnixMillis,
     held: &mut Held,
-) -> Result<PackId, Error<S::Error>> {
+) -> Result<Move, Error<S::Error>> {
     let live = start.found.needed()?;
     put(store, Key::Pack(Kind::Manifest, start.manifest.id()), start.manifest.bytes(), at)?;
     move_manifest(store, &beside(live, &start.manifest, share), &start.found, at, held)
@@ -330,7 +329,7 @@ fn write<S: Store>(
 }
 
 /// Moves the manifest to the snapshot of `manifest`, whose packs are there, with `found` as its
-/// predecessor. Returns the name of the new live manifest.
+/// predecessor.
 ///
 /// # Errors
 /// An [`Error`]; the live snapshot is then unchanged, unless it is [`Error::Unconfirmed`] or
@@ -341,13 +340,13 @@ pub(crate) fn make_live<S: Store>(
     found: &Found,
     at: UnixMillis,
     held: &mut Held,
-) -> Result<PackId, Error<S::Error>> {
+) -> Result<Move, Error<S::Error>> {
     let mut parts = manifest.parts();
     parts.beside = found.manifest.as_ref().map(|live| history(live, manifest)).unwrap_or_default();
     move_manifest(store, &parts, found, at, held)
 }
 
-/// Makes the manifest of `parts` the live one, in place of `found`. Returns its name.
+/// Makes the manifest of `parts` the live one, in place of `found`.
 ///
 /// # Errors
 /// As [`make_live`].
@@ -357,15 +356,17 @@ pub(crate) fn move_manifest<S: Store>(
     found: &Found,
     at: UnixMillis,
     held: &mut Held,
-) -> Result<PackId, Error<S::Error>> {
+) -> Result<Move, Error<S::Error>> {
     let before = found.shown();
     let (bytes, id) = parts.write()?;
+    let mut moved_at = at;
     for key in [Key::Pack(Kind::Manifest, id), Key::Live] {
         if key == Key::Live {
             held.secure(store)?;
             if let Some(by) = overtaken(store, &[before.map(Manifest::id)])? {
                 return Err(Error::Overtaken { by, what: "so this run's snapshot did not" });
             }
+            moved_at = store.now();
         }
         match put(store, key, &bytes, at) {
             // The store took the manifest and may show it late; the previous value is no sign of
@@ -381,7 +382,7 @@ pub(crate) fn move_manifest<S: Store>(
             outcome => outcome?,
         }
     }
-    Ok(id)
+    Ok(Move { manifest: id, at: moved_at })
 }
 
 /// Writes a manifest and reads it back.

@@ -103,6 +103,18 @@ impl Store for RemoteKv {
         Ok(Page { packs, next })
     }
 
+    fn keys(&mut self, prefix: &str) -> Result<Vec<String>, RemoteError> {
+        let (mut keys, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let Names { names, next } = self.api.page(prefix, &cursor)?;
+            keys.extend(names.into_iter().map(|(name, _)| name));
+            match next {
+                Some(next) => cursor = next,
+                None => return Ok(keys),
+            }
+        }
+    }
+
     fn get(&mut self, key: &str) -> Result<Option<Vec<u8>>, RemoteError> {
         self.api.get(key)
     }

@@ -97,10 +97,8 @@ fn go_back<S: Store>(
         return Err(Error::Incomplete { snapshot, missing });
     }
     refuse(store, &manifest)?;
-    let id = make_live(store, &manifest, &found, at, held)?;
-    let (action, by) = ("rollback".to_owned(), holder.to_owned());
-    let manifest_id = Some(id.to_string());
-    record(store, &Run { at: at.to_string(), action, snapshot, by, manifest: manifest_id, ..Run::default() }, at);
+    let moved = make_live(store, &manifest, &found, at, held)?;
+    record(store, &moved.of(Run::new((at, holder), "rollback", snapshot, Vec::new())), at);
     let withdrawn = found.trial().map(|trial| trial.to_string());
     Ok(report(&manifest, from, false, withdrawn))
 }

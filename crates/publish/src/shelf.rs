@@ -92,6 +92,11 @@ impl Store for Shelf {
         Ok(Page { packs, next })
     }
 
+    fn keys(&mut self, prefix: &str) -> Result<Vec<String>, Self::Error> {
+        self.calls += 1;
+        Ok(self.values.keys().filter(|key| key.starts_with(prefix)).cloned().collect())
+    }
+
     fn get(&mut self, key: &str) -> Result<Option<Vec<u8>>, Self::Error> {
         self.calls += 1;
         Ok(self.values.get(key).cloned())

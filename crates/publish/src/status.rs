@@ -15,7 +15,9 @@ use crate::run::{Run, runs};
 use crate::store::{Error, Listing, Store, kept, list};
 use crate::viewer_share::ViewerShare;
 
-/// Runs shown as text; JSON has them all.
+/// Runs of the report; the store keeps those of a week, for replays.
+const RUNS_TOLD: usize = 50;
+/// Runs shown as text.
 const RUNS_SHOWN: usize = 10;
 /// Packs checked of the live snapshot, and of each kept one, if the store is not listed. Both
 /// include the board.
@@ -204,7 +206,9 @@ pub fn status<S: Store>(store: &mut S, now: UnixMillis, depth: Depth) -> Result<
     });
     let damage = found.damage.map(|damage| damage.to_string());
     let overlay = overlay_state(store)?;
-    Ok(StatusReport { live: report, damage, kept: before, all, overlay, runs: runs(store)? })
+    let mut runs = runs(store)?;
+    runs.truncate(RUNS_TOLD);
+    Ok(StatusReport { live: report, damage, kept: before, all, overlay, runs })
 }
 
 /// The state of the overlay. A log that can't be read is told, and stops nothing here.

@@ -87,6 +87,12 @@ pub trait Store {
         }
     }
 
+    /// The keys that begin with `prefix`: one call per thousand.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    fn keys(&mut self, prefix: &str) -> Result<Vec<String>, Self::Error>;
+
     /// The value of `key`, if there is one.
     ///
     /// # Errors

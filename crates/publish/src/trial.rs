@@ -98,7 +98,7 @@ fn change<S: Store>(
         forced = check(store, [manifest, live], before, options)?;
     }
     let at = options.at;
-    let id = if let Some(manifest) = manifest.as_ref().filter(|_| share == ViewerShare::ALL) {
+    let moved = if let Some(manifest) = manifest.as_ref().filter(|_| share == ViewerShare::ALL) {
         make_live(store, manifest, &found, at, held)?
     } else {
         let mut parts = live.parts();
@@ -112,12 +112,11 @@ fn change<S: Store>(
         ViewerShare::NONE => "withdraw",
         _ => "share",
     };
-    let run = Run {
-        manifest: Some(id.to_string()),
+    let run = moved.of(Run {
         share: Some(share),
         is_forced: !forced.is_empty(),
         ..Run::new((at, options.holder), action, snapshot.clone(), forced.texts())
-    };
+    });
     record(store, &run, at);
     Ok(ShareReport { snapshot, live: live.snapshot().to_string(), before, share, forced })
 }

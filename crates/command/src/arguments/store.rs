@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use sinsang_core::pack::manifest::SnapshotId;
-use sinsang_core::time::{HOUR_MS, UnixMillis};
+use sinsang_core::time::{DAY_MS, HOUR_MS, UnixMillis};
 use sinsang_pipeline::read::rules::{self, Rules};
 use sinsang_publish::{Limits, ShareOptions, ViewerShare};
 use sinsang_run::progress::Progress;
@@ -165,6 +165,10 @@ pub(crate) struct Collect {
     /// Hours after its last write during which an unnamed pack is kept; 6 or more.
     #[arg(long, value_name = "HOURS", default_value_t = 168, value_parser = clap::value_parser!(u16).range(6..=8760))]
     grace: u16,
+    /// Days for which `sinsang replay` can give answers again: packs of snapshots that were live or
+    /// on trial since then stay; 0 to 7.
+    #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = clap::value_parser!(u8).range(0..=7))]
+    replay_days: u8,
     /// The most API calls of a run, which the next run continues; 100 or more [default: no limit].
     #[arg(long, value_name = "CALLS", value_parser = clap::value_parser!(u64).range(100..))]
     budget: Option<u64>,
@@ -185,7 +189,8 @@ impl Collect {
         progress: Progress,
     ) -> sinsang_publish::CollectOptions<'a> {
         let [grace_ms, every_ms] = [self.grace, self.every].map(|hours| i64::from(hours) * HOUR_MS);
+        let replayable_ms = i64::from(self.replay_days) * DAY_MS;
         let (is_dry, budget) = (self.dry_run, self.budget);
-        sinsang_publish::CollectOptions { grace_ms, is_dry, budget, every_ms, at, holder, progress }
+        sinsang_publish::CollectOptions { grace_ms, replayable_ms, is_dry, budget, every_ms, at, holder, progress }
     }
 }

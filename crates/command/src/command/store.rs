@@ -1,4 +1,4 @@
-//! The commands on a store: publish, share, rollback, status, collect and overlay.
+//! The commands on a store: publish, share, rollback, status, collect, overlay and replay.
 
 use std::process::ExitCode;
 
@@ -8,19 +8,25 @@ use sinsang_publish::{self, Bill, Error, Planned, Store};
 use sinsang_run::replace::beside;
 
 use super::overlay::of_overlay;
+use super::replay::of_replay;
 use super::{NOT_WHOLE, Outcome, complain, print};
 use crate::arguments::{Arguments, Command};
 use crate::metrics::Page;
 
-/// Runs the command on `store`; `user` is the environment's, and `holder` names this run in the
-/// store's lease and history.
-pub(super) fn on_store<S: Store>(
-    arguments: &Arguments,
-    store: &mut S,
-    user: Option<&str>,
-    holder: &str,
-    page: &mut Page,
-) -> Outcome {
+/// Who runs the command.
+#[derive(Clone, Copy)]
+pub(super) struct Who<'a> {
+    /// The environment's user.
+    pub(super) user: Option<&'a str>,
+    /// The name of this run in the store's lease and history.
+    pub(super) holder: &'a str,
+    /// The secret that users are hashed with; empty if unset.
+    pub(super) user_key: &'a str,
+}
+
+/// Runs the command on `store`.
+pub(super) fn on_store<S: Store>(arguments: &Arguments, store: &mut S, who: Who<'_>, page: &mut Page) -> Outcome {
+    let Who { user, holder, user_key } = who;
     let (format, progress, now) = (arguments.format, arguments.progress(), store.now());
     match &arguments.command {
         Command::Publish(publish) => {
@@ -76,6 +82,7 @@ pub(super) fn on_store<S: Store>(
             page.status(&report);
             print(format, &report)
         }
+        Command::Replay(replay) => of_replay(replay, format, store, user_key),
         Command::Overlay(command) => of_overlay(command, arguments, store, user, holder),
         _ => Ok(ExitCode::SUCCESS),
     }

@@ -12,9 +12,10 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use js_sys::futures::JsFuture;
 use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
-use sinsang_core::key::Key;
+use sinsang_core::key::{Key, REPLAYABLE_MS};
 use sinsang_core::pack::pulse::{MAX_COUNTS, Pulse, write};
 use sinsang_core::pulse::{Counted, Counter, Terms};
+use sinsang_core::time::SECOND_MS;
 use worker::durable::State;
 use worker::wasm_bindgen::{self, JsCast as _};
 use worker::{Delay, DurableObject, Env, Request, Response, Result, SqlStorageValue, durable_object};
@@ -30,9 +31,10 @@ pub(super) const STORE: &str = "SNAPSHOTS";
 const EVERY_MS: u64 = 60_000;
 /// Shortest interval in milliseconds: KV accepts one write of a key each second.
 const LEAST_EVERY_MS: u64 = 1_000;
-/// How long a pulse is kept under its number: a day, in seconds. Continued lists need it for
-/// minutes.
-const KEPT_S: u32 = 86_400;
+/// How long a pulse is kept under its number, in seconds. Continued lists need it for minutes,
+/// replays for days.
+#[expect(clippy::cast_possible_truncation, reason = "a week")]
+const KEPT_S: u32 = (REPLAYABLE_MS / SECOND_MS) as u32;
 /// Timeout of the object's answer, in milliseconds. An overloaded object queues requests before it
 /// refuses them, and a batch must not wait for that.
 const FEED_LIMIT_MS: u64 = 5_000;

@@ -3,8 +3,10 @@
 
 use sinsang_core::key::{Key, LEASE};
 use sinsang_core::time::{DAY_MS, HOUR_MS};
+use sinsang_core::viewer::UserKey;
 
 use super::*;
+use crate::forgotten::note_forgotten;
 use crate::lease::{Held, LEASE_MS};
 use crate::publication::publish;
 use crate::run::runs;
@@ -15,7 +17,8 @@ const NOW: i64 = 1_795_305_600_000;
 fn options(at: i64, budget: Option<u64>) -> CollectOptions<'static> {
     let progress = Progress::hidden();
     let at = UnixMillis(at);
-    CollectOptions { grace_ms: 0, is_dry: false, budget, every_ms: DAY_MS, at, holder: "a collection", progress }
+    let (grace_ms, replayable_ms, every_ms) = (0, 0, DAY_MS);
+    CollectOptions { grace_ms, replayable_ms, is_dry: false, budget, every_ms, at, holder: "a collection", progress }
 }
 
 /// A store with eight snapshots of 16 shards each, published an hour apart, of which three are not
@@ -131,4 +134,73 @@ fn a_dry_run_keeps_no_place_and_takes_no_lease() {
     let before = store.values.clone();
     let report = collect(&mut store, &CollectOptions { is_dry: true, ..options(at, None) }).unwrap();
     assert_eq!((report.pass.removed, report.is_whole, store.values == before), (3 * 18, true, true));
+}
+
+/// What `replay_hours` of replays keep at `at`, and leave to be removed.
+fn replayable(store: &Shelf, at: i64, replay_hours: i64) -> CollectReport {
+    let mut store = store.cut(10_000);
+    store.now = at;
+    let options = CollectOptions { replayable_ms: replay_hours * HOUR_MS, ..options(at, None) };
+    collect(&mut store, &options).unwrap()
+}
+
+#[test]
+fn what_was_live_or_read_on_within_the_time_of_replays_stays_and_its_price_is_told() {
+    let (_folder, store) = filled();
+    let at = NOW + DAY_MS;
+    // Since an hour and a half before the last publish: the snapshot before was live, and four were
+    // beside it. Of the oldest two nothing can be replayed.
+    let report = replayable(&store, at, 24 - 6);
+    assert_eq!((report.pass.named, report.pass.replayable, report.pass.removed), (5 * 18, 18, 2 * 18), "{report}");
+    let report = replayable(&store, at, 24);
+    assert_eq!((report.pass.named, report.pass.replayable, report.pass.removed), (5 * 18, 3 * 18, 0), "{report}");
+    let bytes = f64::from(u32::try_from(report.pass.replayable_bytes).unwrap());
+    assert!(bytes > 0.0 && (report.replay_dollars - 0.5e-9 * bytes).abs() < 1e-12);
+    assert!(report.to_string().contains("; 54 kept for replays alone ("), "{report}");
+    let report = replayable(&store, at + 8 * DAY_MS, 24);
+    assert_eq!((report.pass.replayable, report.pass.removed), (0, 3 * 18), "four are kept whatever their age");
+}
+
+#[test]
+fn a_snapshot_on_trial_stays_for_replays() {
+    let (folder, mut store) = filled();
+    let tried = snapshot(&folder.path().join("tried"), NOW + 8 * HOUR_MS, 1, 16);
+    store.now = NOW + 8 * HOUR_MS;
+    let share = Some("5%".parse().unwrap());
+    let trial = crate::publication::Options { share, ..publishing(store.now, false) };
+    publish(&tried, &mut store, &trial).unwrap();
+    for turn in 9..14 {
+        store.now = NOW + turn * HOUR_MS;
+        let next = snapshot(&folder.path().join(turn.to_string()), store.now, 1, 16);
+        let options = publishing(store.now, false);
+        publish(&next, &mut store, &options).unwrap();
+    }
+    let tried: Vec<String> = packs(&tried.manifest().unwrap()).map(|key| key.to_string()).collect();
+    for (hours, is_there) in [(36, true), (1, false)] {
+        let mut store = store.cut(10_000);
+        store.now = NOW + DAY_MS + 12 * HOUR_MS;
+        let options = CollectOptions { replayable_ms: hours * HOUR_MS, ..options(store.now, None) };
+        collect(&mut store, &options).unwrap();
+        assert!(tried.iter().all(|key| store.values.contains_key(key) == is_there), "{hours} hours");
+    }
+}
+
+#[test]
+fn replays_keep_no_shard_that_may_hold_a_user_who_asked_to_be_forgotten() {
+    let (folder, mut store) = filled();
+    store.now = NOW + 8 * HOUR_MS;
+    // Snapshots are built without that user from the third on.
+    let since = UnixMillis(NOW + 2 * HOUR_MS);
+    note_forgotten(&mut store, [UserKey(3 << 60 | 5)], since, (since, "a test")).unwrap();
+    let mut after = store.cut(10_000);
+    after.now = NOW + DAY_MS;
+    let options = CollectOptions { replayable_ms: DAY_MS, ..options(after.now, None) };
+    let report = collect(&mut after, &options).unwrap();
+    assert_eq!((report.pass.replayable, report.pass.removed), (3 * 18 - 2, 2), "{report}");
+    for turn in 0..8 {
+        let manifest = crate::snapshot::Snapshot::at(&folder.path().join(turn.to_string())).manifest().unwrap();
+        let shard = |at: u64| Key::Pack(sinsang_core::pack::Kind::Tastes, manifest.shard_of(at << 60).unwrap());
+        let is_there = |at: u64| after.values.contains_key(&shard(at).to_string());
+        assert_eq!((is_there(2), is_there(3)), (true, turn >= 2), "snapshot {turn}");
+    }
 }

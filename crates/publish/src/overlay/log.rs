@@ -1,9 +1,14 @@
 //! The log of what operators said: the overlay is made of it, and it tells who said what and why.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use sinsang_core::directive::{DEFAULT_POINTS, Deed as Effect};
+use sinsang_core::key::REPLAYABLE_MS;
 use sinsang_core::overlay::{Change, Entry, KEPT_MS, Replacement, SlotKey, Subject, listing_key};
+use sinsang_core::pack::TooLarge;
 use sinsang_core::pack::board::product_id;
+use sinsang_core::pack::overlay::write;
 use sinsang_core::time::{DAY_MS, UnixMillis};
 
 use super::statement::{Deed, Statement};
@@ -11,7 +16,8 @@ use super::statement::{Deed, Statement};
 /// Days for which the log keeps an entry that has ended, and those for which it keeps one about a
 /// broadcast: builds read the schedules of years.
 const KEPT_DAYS: (i64, i64) = (90, 800);
-/// The most entries of a log: 8 MB or so, of the 25 MiB that a KV value holds.
+/// The most entries of a log, apart from those that a replay may ask for, of which there are no
+/// more than some four thousand a day: 8 to 20 MB, of the 25 MiB that a KV value holds.
 const MOST_LINES: usize = 20_000;
 
 /// Who removed an entry, when and why.
@@ -198,6 +204,39 @@ impl Log {
         times.flatten().filter_map(|text| at(text)).max()
     }
 
+    /// Each revision with the time at which it was said, the latest first.
+    pub fn revisions(&self) -> Vec<(u32, UnixMillis)> {
+        let mut times = BTreeMap::new();
+        for said in &self.0 {
+            let removed = said.removed.as_ref().map(|removed| (removed.revision, &removed.at));
+            for (revision, text) in std::iter::once((said.revision, &said.at)).chain(removed) {
+                times.insert(revision, at(text).unwrap_or_default());
+            }
+        }
+        times.into_iter().rev().collect()
+    }
+
+    /// The log as it was when `revision` was the last one.
+    #[must_use]
+    pub fn as_of(&self, revision: u32) -> Self {
+        let known = self.0.iter().filter(|said| said.revision <= revision).cloned();
+        let is_later = |removed: &Removed| removed.revision > revision;
+        Self(known.map(|said| Said { removed: said.removed.filter(|removed| !is_later(removed)), ..said }).collect())
+    }
+
+    /// The overlay that edges were given when `revision` was the last one, as a pack; `None` if the
+    /// log does not have that revision.
+    ///
+    /// # Errors
+    /// [`TooLarge`] if the overlay exceeds a KV value, which none does that was put.
+    pub fn pack_of(&self, revision: u32) -> Result<Option<Vec<u8>>, TooLarge> {
+        let revisions = self.revisions();
+        let Some((_, made_at)) = revisions.into_iter().find(|(known, _)| *known == revision) else { return Ok(None) };
+        let log = self.as_of(revision);
+        let entries: Vec<Entry<'_>> = log.effective(made_at).filter_map(Said::entry).collect();
+        write(&entries, revision, made_at).map(Some)
+    }
+
     /// What an overlay made at `now` holds: what stands or will, and what ended lately.
     pub(super) fn effective(&self, now: UnixMillis) -> impl Iterator<Item = &Said> {
         let since = now.plus(-KEPT_MS);
@@ -216,7 +255,7 @@ impl Log {
         self.0.retain(|said| said.span().1 > since(said));
         let mut surplus = self.0.len().saturating_sub(MOST_LINES);
         self.0.retain(|said| {
-            let is_dropped = surplus > 0 && said.span().1 <= now.plus(-KEPT_MS);
+            let is_dropped = surplus > 0 && said.span().1 <= now.plus(-REPLAYABLE_MS - KEPT_MS);
             surplus -= usize::from(is_dropped);
             !is_dropped
         });

@@ -304,3 +304,42 @@ fn a_publish_that_runs_holds_nobody_up_and_keeps_its_lease() {
     drop(killed);
     assert_eq!(standing(&store).len(), 2);
 }
+
+#[test]
+fn the_overlay_of_every_revision_is_made_of_the_log_again() {
+    let mut store = store(40);
+    let mut given = Vec::new();
+    for turn in 0_u64..60 {
+        store.now += 7 * 60_000 + 13;
+        let product = id(turn % 7);
+        let line = match turn % 5 {
+            0 => format!("hide product={product} until={}h", 1 + turn % 4),
+            1 => format!("note product={product} text=n{turn} until=1d"),
+            2 => format!("pin product={product} place={} until=6h from=30m", 1 + turn % 9),
+            3 => format!("price product={product} price={} until=2d", 1_000 + turn),
+            _ => {
+                let open = list(&mut store, false).unwrap().entries;
+                let ids = [open[usize::try_from(turn).unwrap() % open.len()].said.id.clone()];
+                let removed = remove(&mut store, &ids, "a test", ("kim", "a test")).unwrap();
+                assert_eq!(removed.removed.len(), 1);
+                given.push((store.now(), store.values[&Key::Overlay.to_string()].clone()));
+                continue;
+            }
+        };
+        if say_lines(&mut store, &[&line]).is_put {
+            given.push((store.now(), store.values[&Key::Overlay.to_string()].clone()));
+        }
+    }
+    assert!(given.len() > 40, "{}", given.len());
+    let log = log_of(&mut store).unwrap();
+    let revisions = log.revisions();
+    assert_eq!(
+        revisions.iter().map(|(_, at)| *at).rev().collect::<Vec<_>>(),
+        given.iter().map(|(at, _)| *at).collect::<Vec<_>>()
+    );
+    for ((revision, _), (_, pack)) in revisions.iter().rev().zip(&given) {
+        assert_eq!(log.pack_of(*revision).unwrap().as_ref(), Some(pack), "revision {revision}");
+    }
+    assert_eq!(log.pack_of(u32::MAX).unwrap(), None);
+    assert_eq!((log.as_of(0).0.len(), Log::default().pack_of(0).unwrap()), (0, None));
+}

@@ -23,7 +23,7 @@ fn live(server: &Server) -> Option<Manifest> {
 /// Options of a test's collection, which is always due.
 fn collecting(at: UnixMillis, is_dry: bool) -> CollectOptions<'static> {
     let progress = Progress::hidden();
-    CollectOptions { grace_ms: 0, is_dry, budget: None, every_ms: 0, at, holder: "a test", progress }
+    CollectOptions { grace_ms: 0, replayable_ms: 0, is_dry, budget: None, every_ms: 0, at, holder: "a test", progress }
 }
 
 /// Expires the lease of a killed run.
