@@ -59,7 +59,7 @@ fn every_mistake_is_told_with_line_and_column() {
     );
     let none = none.unwrap_err();
     assert!(none.contains("rules.toml:4:8: experiment 'e' is for audience 'a', but the file declares none"), "{none}");
-    let many: String = (0..32).map(|at| format!("[[audience]]\nname = 'a{at}'\nnewcomer = true\n")).collect();
+    let many = (0..32).fold(String::new(), |all, at| all + &format!("[[audience]]\nname = 'a{at}'\nnewcomer = true\n"));
     assert!(parse(&many).unwrap_err().contains("there are more than 31 audiences"));
 }
 
@@ -127,7 +127,7 @@ fn lists_keep_the_good_lines_count_the_others_and_leave_out_the_forgotten() {
     fs::write(&path, "u000001\nu000002\n").unwrap();
     let wrong = resolve().unwrap_err();
     assert!(wrong.contains("panel.txt: no line names a viewer: write the key of a user"), "{wrong}");
-    let many: String = (0..MOST_KEYS + 2).map(|key| format!("{key:016x}\n")).collect();
+    let many = (0..MOST_KEYS + 2).fold(String::new(), |all, key| all + &format!("{key:016x}\n"));
     fs::write(&path, many).unwrap();
     let long = resolve().unwrap_err();
     assert!(long.contains("the audiences list 50001 viewers up to here, at most 50000 in all"), "{long}");
