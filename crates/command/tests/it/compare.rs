@@ -128,3 +128,44 @@ fn what_is_missing_is_named() {
     compare(&words).env_remove("SINSANG_USER_KEY").assert().code(1).stderr(says("set SINSANG_USER_KEY"));
     compare(&[next, "--local", "a", "--remote"]).assert().code(2).stderr(says("--remote"));
 }
+
+/// Rules are checked against the tables and a snapshot that a build has made of them.
+#[test]
+fn a_check_of_rules_tells_whom_each_would_have_met() {
+    let Made { folder, tables, before, .. } = made();
+    let rules = folder.path().join("whom.toml");
+    let variants = "[[experiment.variant]]\nid = 'a'\n[[experiment.variant]]\nid = 'b'\n";
+    let text = format!(
+        "[[audience]]\nname = 'new'\nnewcomer = true\n[[audience]]\nname = 'known'\nnewcomer = false\n\
+         [[audience]]\nname = 'phones'\ndevice_class = ['phone']\n\
+         [[directive]]\nname = 'all'\ndo = 'bury'\nverdict = ['repeat']\n\
+         [[directive]]\nname = 'half'\ndo = 'bury'\nverdict = ['repeat']\nshare = 0.5\nfor = ['known']\n\
+         [[experiment]]\nid = 'e'\nlayer = 'l'\ntraffic = [0.0, 0.5]\nfor = ['known']\n{variants}"
+    );
+    fs::write(&rules, text).unwrap();
+    let check = |more: &[&str]| -> Value {
+        let mut command = Command::cargo_bin("sinsang").unwrap();
+        command.env("SINSANG_USER_KEY", USER_KEY).args(["rules", "check", "--format", "json"]).arg(&rules);
+        let output = command.arg("--tables").arg(tables).args(more).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()["met"].take()
+    };
+    let snapshot = before.to_str().unwrap();
+    let met = check(&["--snapshot", snapshot]);
+    let count = |name: &str| {
+        let rule = met["rules"].as_array().unwrap().iter().find(|rule| rule["name"] == name).unwrap();
+        rule["viewers"].as_u64().unwrap()
+    };
+    let (all, known) = (met["viewers"].as_u64().unwrap(), met["with_tastes"].as_u64().unwrap());
+    assert!(all >= known && known > 20, "{met}");
+    assert_eq!((count("all"), count("known"), count("new")), (all, known, all - known));
+    assert!(count("phones") > 0 && count("phones") <= all);
+    // Of n viewers each drawn with a half, fewer than a quarter or more than three quarters is a
+    // matter of one in ten thousand from twenty on, and the draw is the same at every run.
+    for name in ["half", "e"] {
+        assert!((known / 4..=known * 3 / 4).contains(&count(name)), "{name}: {} of {known}", count(name));
+    }
+    let without = check(&[]);
+    let told: Vec<bool> = without["rules"].as_array().unwrap().iter().map(|rule| rule["viewers"].is_u64()).collect();
+    assert_eq!(told, [false, false, true, true, false, false], "{without}");
+}

@@ -316,10 +316,11 @@ impl Rules {
         set
     }
 
-    /// The name of each directive, and of its audiences.
-    pub fn directive_audiences(&self) -> impl Iterator<Item = (&str, Vec<String>)> {
+    /// The name of each directive, those of its audiences, and whether it is for a share of them.
+    pub fn directive_audiences(&self) -> impl Iterator<Item = (&str, Vec<String>, bool)> {
         let directives = self.directive.iter().map(Spanned::get_ref);
-        directives.map(|directive| (directive.name.as_str(), audience::names(&directive.audience)))
+        directives
+            .map(|directive| (directive.name.as_str(), audience::names(&directive.audience), directive.share.is_some()))
     }
 
     /// The id of each experiment, and the names of its audiences.

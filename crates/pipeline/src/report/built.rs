@@ -83,7 +83,7 @@ impl fmt::Display for Report {
         if let Some(lab) = &self.lab {
             write!(f, "{lab}")?;
         }
-        for audience in &self.audiences {
+        for audience in self.audiences.iter().filter(|audience| audience.is_notable()) {
             writeln!(f, "{audience}")?;
         }
         for outcome in &self.directives {

@@ -84,7 +84,7 @@ pub struct Met {
 
 impl fmt::Display for Met {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for audience in &self.audiences {
+        for audience in self.audiences.iter().filter(|audience| audience.is_notable()) {
             writeln!(f, "{audience}")?;
         }
         write!(f, "{} viewers in the last {DAYS} days", self.viewers)?;
@@ -206,7 +206,11 @@ fn rows(rules: &Rules, of_tastes: AudienceSet, has_tastes: bool) -> Vec<Rule> {
         .iter()
         .map(|name| Rule { audiences: Vec::new(), ..row("audience", name, vec![(*name).to_owned()]) })
         .collect();
-    rows.extend(rules.directive_audiences().map(|(name, audiences)| row("directive", name, audiences)));
+    rows.extend(rules.directive_audiences().map(|(name, audiences, is_shared)| {
+        let own = row("directive", name, audiences);
+        // Shares draw by tastes: without a snapshot nobody knows who has some.
+        Rule { viewers: own.viewers.filter(|_| has_tastes || !is_shared), ..own }
+    }));
     rows.extend(rules.experiment_audiences().map(|(name, audiences)| row("experiment", name, audiences)));
     rows
 }

@@ -185,6 +185,13 @@ pub struct Found {
     pub unknown: Vec<String>,
 }
 
+impl Found {
+    /// Whether there is something to tell of it.
+    pub fn is_notable(&self) -> bool {
+        self.viewers.is_some() || !self.unknown.is_empty()
+    }
+}
+
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "audience '{}'", self.name)?;
