@@ -38,8 +38,8 @@ USERS ?= 1e5,1e6
 # KB together; and 143,500 until decomposed Hangul, hints on unknown filters, and other pages'
 # headers and origins were added, 1 KB together. JavaScript (edge/cors.mjs) reads the configuration
 # of those: in Rust it was 4 KB more. It was 144,500 until the overlay came: reading and looking up
-# its pack, and amending a board by it, are 10 KB. It was 155,950 until audiences came: telling those
-# of a viewer is 1.4 KB.
+# its pack, and amending a board by it, are 10 KB. It was 155,950 until audiences came: telling a
+# viewer's is 1.4 KB.
 WASM_GZIP_BUDGET ?= 157400
 # The same for the Worker that takes events. It was 160,000 until it validated listing codes as
 # tables do (spreadsheet errors, placeholders for no code); and 161,000 until tokens of nobody were
