@@ -32,8 +32,8 @@ pub(crate) struct Values {
     pub(crate) overlay: u32,
 }
 
-/// The answer to `question` by an isolate with `values`, with reasons for each place if
-/// `is_explained`.
+/// The answer to `question` by an isolate with `values`; if `is_explained`, with reasons for each
+/// place and the headers of previews, which tell the audiences.
 ///
 /// # Errors
 /// If the store fails or no longer has a value that the answer needs.
@@ -46,7 +46,7 @@ pub(crate) fn answer<S: Store>(
     let config = question.config();
     let mut request = question.request(&config);
     if let Ok(request) = &mut request {
-        request.is_explained = is_explained;
+        (request.is_explained, request.is_preview) = (is_explained, is_explained);
     }
     let mut memory = remembered(past, question, values)?;
     if question.rung == Rung::Isolate {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use serde_json::Value;
 use sinsang::memory::MAX_PULSE_AGE_MS;
 use sinsang::reply::{Reply, Rung};
+use sinsang_core::audience::AudienceSet;
 use sinsang_core::key::REPLAYABLE_MS;
 use sinsang_core::pack::PackId;
 use sinsang_core::pack::manifest::Manifest;
@@ -222,6 +223,20 @@ fn opaque(etag: &str) -> &str {
     etag.strip_prefix("W/").unwrap_or(etag).trim_matches('"')
 }
 
+/// The names of the audiences that a preview's `reply` tells by number.
+fn audiences<S: Store>(past: &mut Past<'_, S>, values: &Values, reply: &Reply) -> Result<String, Error<S::Error>> {
+    let told = reply.header("Sinsang-Audiences").and_then(|number| number.parse().ok());
+    let (Some(set), Some(snapshot)) = (told.map(AudienceSet), reply.header("Sinsang-Snapshot")) else {
+        return Ok(String::new());
+    };
+    let beside = values.manifest.beside().find(|beside| beside.snapshot.to_string() == snapshot);
+    let manifest = match beside {
+        Some(beside) => past.manifest(beside.manifest)?,
+        None => Rc::clone(&values.manifest),
+    };
+    Ok(past.snapshot(&manifest)?.board.audience_names(set))
+}
+
 fn report<S: Store>(
     past: &mut Past<'_, S>,
     question: &Question,
@@ -230,6 +245,7 @@ fn report<S: Store>(
     also: Vec<u32>,
 ) -> Result<Report, Error<S::Error>> {
     let explained = answer(past, question, values, true)?;
+    let audiences = audiences(past, values, &explained)?;
     let explained: Value = serde_json::from_slice(&explained.body).unwrap_or_default();
     let now = question.edge_now();
     let known = past.log.as_of(values.overlay);
@@ -250,6 +266,7 @@ fn report<S: Store>(
         trial,
         pulse: cursor.map_or(values.pulse, |cursor| Some(cursor.pulse).filter(|number| *number > 0)),
         overlay: values.overlay,
+        audiences,
         experiments: body.get("experiments").cloned(),
         rung: question.rung.as_str(),
     };

@@ -61,6 +61,9 @@ pub struct Choice {
     pub pulse: Option<u32>,
     /// The overlay's revision that the isolate knew; 0 for none.
     pub overlay: u32,
+    /// The audiences that the viewer was in.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub audiences: String,
     /// The variants of experiments.
     pub experiments: Option<Value>,
     /// The rung that it stood on.
@@ -129,6 +132,9 @@ impl fmt::Display for Report {
         let pulse = from.pulse.map_or_else(|| "none".to_owned(), |number| number.to_string());
         writeln!(f, "\npulse     {pulse}")?;
         writeln!(f, "overlay   revision {}", from.overlay)?;
+        if !from.audiences.is_empty() {
+            writeln!(f, "audiences {}", from.audiences)?;
+        }
         if let Some(experiments) = &from.experiments {
             writeln!(f, "variants  {experiments}")?;
         }

@@ -93,6 +93,8 @@ fn every_copy_is_looked_through_and_what_was_found_is_told() {
         json!({"viewers": [{"user_id": composed, "label": "a"}, {"user_id": "카페2", "label": "b"}]}).to_string(),
     )
     .unwrap();
+    fs::write(data.join("rules.toml"), "[[audience]]\nname = 'panel'\nviewers = 'panel.txt'\n").unwrap();
+    fs::write(data.join("panel.txt"), format!("{user}\n{other}\n{device}\n")).unwrap();
     // Without a final line break, as an editor may leave it.
     fs::write(data.join("forgotten.txt"), other.clone()).unwrap();
 
@@ -106,12 +108,16 @@ fn every_copy_is_looked_through_and_what_was_found_is_told() {
     assert_eq!(looked["found"], told["found"], "a dry run finds the same");
     assert_eq!((told["added"].as_u64(), told["known"].as_u64()), (Some(3), Some(0)));
     let found = |place: usize| (told["found"][place]["given"].as_str().unwrap(), told["found"][place]["rows"].as_u64());
-    // Three rows in each of two files, one in CSV, one in the objects, one reject, one viewer.
-    assert_eq!(found(0), (decomposed, Some(10)), "{told}");
+    // Three rows in each of two files, one in CSV, one in the objects, one reject, one viewer, one
+    // in an audience's list.
+    assert_eq!(found(0), (decomposed, Some(11)), "{told}");
     assert_eq!(found(1), ("nobody", Some(0)));
-    assert_eq!(found(2), ("a-device-of-somebody", Some(3)));
-    let csv = told["copies"].as_array().unwrap().iter().find(|copy| copy["place"].as_str().unwrap().ends_with("csv"));
-    assert_eq!(csv.unwrap()["outcome"], "left_to_owner");
+    assert_eq!(found(2), ("a-device-of-somebody", Some(4)));
+    for file in ["shop.csv", "panel.txt"] {
+        let copies = told["copies"].as_array().unwrap();
+        let copy = copies.iter().find(|copy| copy["place"].as_str().unwrap().ends_with(file));
+        assert_eq!(copy.unwrap()["outcome"], "left_to_owner", "{file}");
+    }
 
     assert_eq!(fs::read_to_string(events.join("app.ndjson")).unwrap(), theirs);
     assert_eq!(unpacked(&events.join("2026-11-21T11-0001.ndjson.gz")), theirs);

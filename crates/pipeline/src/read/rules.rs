@@ -308,6 +308,11 @@ impl Rules {
         self.audience.iter().map(|audience| audience.get_ref().name())
     }
 
+    /// The files that audiences list viewers in, relative to the folder of the tables.
+    pub fn audience_lists(&self) -> impl Iterator<Item = &Path> {
+        self.audience.iter().filter_map(|audience| audience.get_ref().list())
+    }
+
     /// The audiences that tastes decide on.
     pub fn tell_by_tastes(&self) -> AudienceSet {
         let mut set = AudienceSet::default();

@@ -198,7 +198,15 @@ fn each_place_is_explained_in_the_order_of_the_answer_with_what_was_said_about_i
     assert!(pinned.why["text"].as_str().is_some_and(|text| !text.is_empty()), "{}", pinned.why);
     assert!(!body["items"][0].as_object().unwrap().contains_key("why"), "the body is the app's");
     let text = report.to_string();
-    for part in ["said: ", "pin 1", "said of what is not in the answer", "hide", "was on trial for 50%", "points: "] {
+    for part in [
+        "said: ",
+        "pin 1",
+        "said of what is not in the answer",
+        "hide",
+        "was on trial for 50%",
+        "points: ",
+        "audiences known\n",
+    ] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
 }

@@ -9,6 +9,7 @@ use sinsang::request::{Config, Raw, Request};
 use sinsang::serve::{Refresh, Serve, Step};
 use sinsang::snapshot_load::{Fetched, Place, Read};
 use sinsang_core::key::{Key, PACK_PREFIX};
+use sinsang_core::pack::audience::AudiencePart;
 use sinsang_core::pack::board_write::{
     BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart, TabPart, vocabulary, write,
 };
@@ -216,6 +217,7 @@ fn board(built_at: UnixMillis, seed: u64) -> BoardParts {
         pinned: id == 0,
         target: "/".to_owned(),
     };
+    let known = AudiencePart { name: "known".to_owned(), is_newcomer: Some(false), ..AudiencePart::default() };
     let own = SurfaceWeights { channel: 3, popularity: 5, pulse: 300, position: 1, ..SurfaceWeights::default() };
     let mut weights = Weights::default();
     (weights.new, weights.live, weights.tabs) =
@@ -231,7 +233,7 @@ fn board(built_at: UnixMillis, seed: u64) -> BoardParts {
         slots: (1..=PRODUCTS).map(slot).collect(),
         tabs: (0..4).map(tab).collect(),
         weights,
-        mix: MixParts::default(),
+        mix: MixParts { audiences: vec![known], ..MixParts::default() },
     }
 }
 

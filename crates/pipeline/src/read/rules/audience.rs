@@ -44,6 +44,10 @@ impl Audience {
         self.name.get_ref()
     }
 
+    pub(super) fn list(&self) -> Option<&Path> {
+        self.viewers.as_ref().map(|path| path.get_ref().as_path())
+    }
+
     /// Whether tastes decide who is in it.
     pub(super) fn is_of_tastes(&self) -> bool {
         self.newcomer.is_some() || self.category.is_some()
