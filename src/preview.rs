@@ -270,11 +270,6 @@ impl Preview {
         self.board.tells_contexts_apart()
     }
 
-    /// The names of the audiences that the edge's header `Sinsang-Audiences` has.
-    pub fn audience_names(&self, audiences: u32) -> String {
-        self.board.audience_names(AudienceSet(audiences))
-    }
-
     /// The leanings of viewers in the question's context.
     fn leaning_of(&self, question: &Question) -> Option<Vec<u8>> {
         let context = Context::of_names(&question.region, &question.device_class);

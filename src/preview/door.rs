@@ -61,12 +61,6 @@ impl Preview {
         self.0.tells_contexts_apart()
     }
 
-    /// The names of the audiences that the edge's header `Sinsang-Audiences` has.
-    #[wasm_bindgen(js_name = audienceNames)]
-    pub fn audience_names(&self, audiences: u32) -> String {
-        self.0.audience_names(audiences)
-    }
-
     /// Every product of the board as a JSON array.
     pub fn products(&self) -> String {
         String::from_utf8(self.0.products()).unwrap_or_default()

@@ -2,51 +2,16 @@
 // viewer, decide whom a rule is for; a list goes on for whom it began.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { NOW, built, tables } from "../harness/dataset.mjs";
+import { FOOD, forAudiences } from "../harness/dataset.mjs";
 import { Edge } from "../harness/edge.mjs";
 
 const from = (regionCode) => ({ country: "KR", regionCode });
 const SEOUL = from("11");
 const JEJU = from("49");
-const FOOD = "식품";
-const RULES = `
-[taste]
-by_context = false
-
-[[audience]]
-name = "seoul"
-region = ["11"]
-
-[[audience]]
-name = "first-visits"
-newcomer = true
-
-[[directive]]
-name = "서울 식품"
-do = "boost"
-points = 90000000
-category = ["${FOOD}"]
-on = ["new", "live"]
-for = ["seoul"]
-
-[mix]
-category = 0
-
-[[experiment]]
-id = "hello"
-layer = "a layer"
-for = ["first-visits"]
-[[experiment.variant]]
-id = "a"
-[[experiment.variant]]
-id = "b"
-`;
-
 let edge;
 let viewer;
 before(async () => {
-  const snapshot = await built(await tables("7", NOW), NOW, { rules: RULES });
-  edge = await Edge.start({ snapshot });
+  edge = await Edge.start({ snapshot: await forAudiences() });
   viewer = "u000001";
 });
 after(() => edge.stop());
@@ -101,7 +66,9 @@ test("an experiment for newcomers draws nobody with tastes, and previews tell th
     assert.equal(known.json.experiments, undefined);
   }
   assert.deepEqual([...new Set(drawn)].toSorted(), ["a", "b"]);
-  assert.deepEqual((await edge.get("/v1/status")).json.experiments.map((one) => one.for), [["first-visits"]]);
+  const status = (await edge.get("/v1/status")).json;
+  assert.deepEqual(status.experiments.map((one) => one.for), [["first-visits"]]);
+  assert.deepEqual(status.audiences, ["seoul", "first-visits"], "the bits of what previews tell");
   for (const [query, expected] of [[{}, "2"], [{ region: "11" }, "3"], [{ region: "11", viewer }, "1"], [{ viewer }, null]]) {
     const answer = await edge.get("/v1/live", { preview: true, query });
     assert.equal(answer.headers.get("sinsang-audiences"), expected, JSON.stringify(query));

@@ -42,6 +42,46 @@ export async function crowd() {
   return { told, plain };
 }
 
+export const FOOD = "식품";
+/** Food stands before the rest in Seoul, and an experiment is for newcomers. */
+const AUDIENCE_RULES = `
+[taste]
+by_context = false
+
+[[audience]]
+name = "seoul"
+region = ["11"]
+
+[[audience]]
+name = "first-visits"
+newcomer = true
+
+[[directive]]
+name = "서울 식품"
+do = "boost"
+points = 90000000
+category = ["${FOOD}"]
+on = ["new", "live"]
+for = ["seoul"]
+
+[mix]
+category = 0
+
+[[experiment]]
+id = "hello"
+layer = "a layer"
+for = ["first-visits"]
+[[experiment.variant]]
+id = "a"
+[[experiment.variant]]
+id = "b"
+`;
+
+/** A snapshot with rules for audiences: of a province, and of newcomers. */
+export async function forAudiences() {
+  return built(await tables("7", NOW), NOW, { rules: AUDIENCE_RULES });
+}
+
 /**
  * The tables and two snapshots of them, one built at NOW, the other STEP_MS later.
  * @returns {Promise<{tables: string, first: string, second: string, viewers: {user_id: string, label: string}[]}>} folders and users

@@ -1,5 +1,6 @@
 // The controls beside the phone (viewer, time, token) and the sources of the answers' data.
 
+import { audiencesOf, headerOf } from "./bench.js";
 import { contextName, contextSwitch } from "./context.js";
 import { element, replace } from "./element.js";
 import { age, clock, date, datetimeLocal, number, parseTime, snapshotName, startTime } from "./format.js";
@@ -317,14 +318,13 @@ export class Panel {
   }
 
   #showFacts({ state, preview, home, homeHeaders, status }) {
-    const header = (name) => homeHeaders?.find(([key]) => key === name)?.[1] ?? null;
-    const rung = header("sinsang-rung");
+    const rung = headerOf(homeHeaders, "sinsang-rung");
     const counts = status?.counts ?? null;
     const count = (value) => (value === null || value === undefined ? null : number(value));
     const rows = [
       [say("순서"), home === null ? null : orderName(home, preview === null ? "" : contextName(state))],
       [say("실험"), home?.experiments === undefined ? null : Object.entries(home.experiments).map((pair) => pair.join(" = ")).join(", ")],
-      [say("대상"), header("sinsang-audiences")],
+      [say("대상"), audienceNames(status?.audiences ?? [], audiencesOf(homeHeaders))],
       [say("시계"), status === null ? null : status.clock === "shifted" ? say("데모 시각 (실제와 다름)") : say("실제 시각")],
       [say("자료 나이"), home === null ? null : say`${age(home.snapshot.age_s)} 만듦`],
       [say("자료 번호"), home?.snapshot.id ?? null],
@@ -389,4 +389,9 @@ export class Panel {
 function orderName({ personalized }, from) {
   if (personalized) return say("맞춤 (이 사용자의 취향)");
   return from === "" ? say("공통 (모두에게 같음)") : say`비회원 (${from}에서 온 사람에게 같음)`;
+}
+
+/** The names of audiences, of which `bits` has some by their index; `null` for none. */
+function audienceNames(names, bits) {
+  return names.filter((_, index) => (bits >>> index) & 1).join(", ") || null;
 }

@@ -185,6 +185,8 @@ struct Counts {
 struct Lists<'a> {
     channels: &'a [ChannelPart],
     categories: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    audiences: Vec<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     experiments: &'a [ExperimentPart],
 }
@@ -278,7 +280,9 @@ pub fn write(parts: &BoardParts) -> Result<(Vec<u8>, PackId), TooLarge> {
     let width = dimensions + parts.channels.len() + HOUR_BUCKETS + parts.tabs.len();
     context::write(&parts.mix.contexts, width, &mut writer);
     writer.section(COUNTS, 1, open_object(&draft.counts()).into_bytes());
-    let lists = open_object(&Lists { channels: &parts.channels, categories: &parts.categories, experiments });
+    let audiences = audiences.iter().map(|audience| audience.name.as_str()).collect();
+    let (channels, categories) = (&parts.channels, &parts.categories);
+    let lists = open_object(&Lists { channels, categories, audiences, experiments });
     writer.section(LISTS, 1, lists.trim_start_matches('{').as_bytes().to_vec());
     writer.section(TEXT, 1, draft.text.0);
     writer.finish()
