@@ -51,6 +51,9 @@ pub enum Rung {
 }
 
 impl Rung {
+    /// All of them, the best first.
+    pub const ALL: [Self; 5] = [Self::Isolate, Self::Kv, Self::Stale, Self::Cache, Self::Bundle];
+
     /// The spelling in headers and bodies.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -36,7 +36,7 @@ pub const DEFAULT_READ_LIMIT_MS: u32 = 2_000;
 const MAX_READ_LIMIT_MS: u32 = 30_000;
 /// Prefix of a preview viewer's key. A user id that begins with it can only be previewed by its
 /// key.
-const KEY_PREFIX: &str = "key:";
+pub const KEY_PREFIX: &str = "key:";
 
 /// The request as the platform passes it on.
 #[derive(Clone, Copy, Debug, Default)]

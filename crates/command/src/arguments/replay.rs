@@ -2,6 +2,7 @@
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use sinsang::request::KEY_PREFIX;
 use sinsang_core::context::{Context, DEVICE_CLASSES, is_region};
 use sinsang_core::pack::manifest::SnapshotId;
 use sinsang_core::time::UnixMillis;
@@ -10,9 +11,6 @@ use sinsang_replay::{Path, Question, Rung};
 
 use super::Target;
 use super::value::{snapshot_id, time};
-
-/// Begins the name of a user by the key that events have in place of the id.
-const KEY_PREFIX: &str = "key:";
 
 /// Why no question can be made of the arguments.
 #[derive(Debug, thiserror::Error)]
@@ -127,9 +125,8 @@ fn path() -> impl TypedValueParser<Value = Path> {
 }
 
 fn rung() -> impl TypedValueParser<Value = Rung> {
-    const ALL: [Rung; 5] = [Rung::Isolate, Rung::Kv, Rung::Stale, Rung::Cache, Rung::Bundle];
-    let find = |name: String| ALL.into_iter().find(|rung| rung.as_str() == name).ok_or("not a rung");
-    PossibleValuesParser::new(ALL.map(Rung::as_str)).try_map(find)
+    let find = |name: String| Rung::ALL.into_iter().find(|rung| rung.as_str() == name).ok_or("not a rung");
+    PossibleValuesParser::new(Rung::ALL.map(Rung::as_str)).try_map(find)
 }
 
 fn device(text: &str) -> Result<String, String> {

@@ -32,7 +32,7 @@ impl fmt::Display for Checked {
 
 /// Checks a rules file.
 pub(super) fn check_rules(asked: &RulesCheck, arguments: &Arguments, surroundings: Surroundings) -> Outcome {
-    let check = rules::check(&asked.file)?;
+    let (rules, check) = rules::check(&asked.file)?;
     let mut met = None;
     if let Some(tables) = &asked.tables {
         let tables = past_events::Asked {
@@ -42,7 +42,6 @@ pub(super) fn check_rules(asked: &RulesCheck, arguments: &Arguments, surrounding
             progress: arguments.progress(),
         };
         let snapshot = asked.snapshot.as_deref().map(Snapshot::at);
-        let rules = Rules::read(&asked.file)?;
         met = Some(runtime()?.block_on(report::met::met(&rules, &tables, snapshot.as_ref()))?);
     }
     print(arguments.format, &Checked { check, met })?;

@@ -201,10 +201,16 @@ impl<'a> Search<'a> {
             self.copies.push(Copy { place: path.display().to_string(), rows, outcome: Outcome::LeftToOwner });
         }
         for path in rules.audience_lists().map(|path| folder.join(path)) {
-            let text = read_text(&path, VIEWERS_BYTES).map_err(Error::file(&path))?;
-            let rows = text.lines().filter(|line| self.count(self.of_name(line))).count() as u64;
-            self.copies.push(Copy { place: path.display().to_string(), rows, outcome: Outcome::LeftToOwner });
+            let outcome = self.audience(&path);
+            self.note(outcome);
         }
+        Ok(())
+    }
+
+    fn audience(&mut self, path: &Path) -> Result<(), Error> {
+        let text = read_text(path, VIEWERS_BYTES).map_err(Error::file(path))?;
+        let rows = text.lines().filter(|line| self.count(self.of_name(line))).count() as u64;
+        self.copies.push(Copy { place: path.display().to_string(), rows, outcome: Outcome::LeftToOwner });
         Ok(())
     }
 

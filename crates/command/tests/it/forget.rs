@@ -258,6 +258,9 @@ fn what_cant_be_looked_through_is_named_at_the_end_and_costs_no_other_copy() {
     fs::write(hour.join("0.ndjson.gz"), &cut[..cut.len() - 9]).unwrap();
     gzip(&hour.join("2.ndjson.gz"), &both);
     fs::write(data.join("viewers.json"), "no JSON").unwrap();
+    let audience = |name: &str| format!("[[audience]]\nname = '{name}'\nviewers = '{name}.txt'\n");
+    fs::write(data.join("rules.toml"), audience("gone") + &audience("panel")).unwrap();
+    fs::write(data.join("panel.txt"), hasher().key("u1").to_string()).unwrap();
     let [rejects, viewers] = ["more.rejects.ndjson", "more.viewers.json"].map(|name| folder.path().join(name));
     fs::write(&rejects, format!("{}\n", json!({"table": "events", "value": "u1,click"}))).unwrap();
     fs::write(&viewers, json!({"viewers": [{"user_id": "u1", "label": "a"}]}).to_string()).unwrap();
@@ -276,13 +279,13 @@ fn what_cant_be_looked_through_is_named_at_the_end_and_costs_no_other_copy() {
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     let problems: Vec<&str> = told["problems"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     let error = String::from_utf8(output.stderr).unwrap();
-    for (problem, part) in problems.iter().zip(["viewers.json", "0.ndjson.gz", "/nowhere", "/nowhere"]) {
+    for (problem, part) in problems.iter().zip(["gone.txt", "viewers.json", "0.ndjson.gz", "/nowhere", "/nowhere"]) {
         assert!(problem.contains(part), "{part}: {problems:?}");
         assert!(error.contains(part), "{error}");
     }
-    assert_eq!(problems.len(), 4, "{problems:?}");
-    // Includes the row in the damaged object, which remains.
-    assert_eq!(told["found"][0]["rows"], 6, "{told}");
+    assert_eq!(problems.len(), 5, "{problems:?}");
+    // Includes the row in the damaged object, which remains, and that of the other list.
+    assert_eq!(told["found"][0]["rows"], 7, "{told}");
     for (path, left) in [(&data.join("events.ndjson"), theirs.as_str()), (&rejects, ""), (&precious, "mine")] {
         assert_eq!(fs::read_to_string(path).unwrap(), left, "{}", path.display());
     }
@@ -291,6 +294,7 @@ fn what_cant_be_looked_through_is_named_at_the_end_and_costs_no_other_copy() {
 
     // A table that another run is rewriting is left alone and named.
     fs::remove_file(data.join("viewers.json")).unwrap();
+    fs::write(data.join("gone.txt"), "").unwrap();
     let lock = data.join(".events.ndjson.lock");
     let held = sinsang_run::lock::Lock::take(&lock, "process 7").unwrap();
     fs::write(data.join("events.ndjson"), &both).unwrap();

@@ -413,11 +413,11 @@ impl std::fmt::Display for Check {
     }
 }
 
-/// Checks the rules file at `path`.
+/// Checks the rules file at `path`, and returns the rules with the result.
 ///
 /// # Errors
 /// An [`Error`] that names the file and the place in it.
-pub fn check(path: &Path) -> Result<Check, Error> {
+pub fn check(path: &Path) -> Result<(Rules, Check), Error> {
     let text = read_text(path, SETTINGS_BYTES).map_err(|source| Error::Read { path: path.to_owned(), source })?;
     let rules = Rules::parse(&text, path)?;
     let conflicts = rules.conflicts(&text, path);
@@ -426,7 +426,7 @@ pub fn check(path: &Path) -> Result<Check, Error> {
         rules.measured().into_iter().map(|rule| MeasuredId { rule: rule.name, experiment: rule.id }).collect();
     let fitting = Format::ALL.iter().find(|format| rules.fit(**format).is_ok());
     let pack_format = fitting.map_or(0, |format| format.version());
-    Ok(Check { directives, floors, experiments, measured, pack_format, conflicts })
+    Ok((rules, Check { directives, floors, experiments, measured, pack_format, conflicts }))
 }
 
 #[cfg(test)]
