@@ -32,7 +32,7 @@ use super::{Known, Report};
 
 mod text;
 
-use text::{is_whole, names_viewer, users, whole};
+use text::{PARTS, is_whole, names_viewer, users, whole};
 
 /// The most bytes of a viewers file: at most 50 viewers with 20 events each.
 const VIEWERS_BYTES: u64 = 16 << 20;
@@ -201,16 +201,13 @@ impl<'a> Search<'a> {
             self.copies.push(Copy { place: path.display().to_string(), rows, outcome: Outcome::LeftToOwner });
         }
         for path in rules.audience_lists().map(|path| folder.join(path)) {
-            let outcome = self.audience(&path);
-            self.note(outcome);
+            let rows = |text: String| text.lines().filter(|line| self.count(self.of_name(line))).count() as u64;
+            let (place, outcome) = (path.display().to_string(), Outcome::LeftToOwner);
+            match read_text(&path, VIEWERS_BYTES).map(rows) {
+                Ok(rows) => self.copies.push(Copy { place, rows, outcome }),
+                Err(error) => self.note(Err(Error::file(&path)(error))),
+            }
         }
-        Ok(())
-    }
-
-    fn audience(&mut self, path: &Path) -> Result<(), Error> {
-        let text = read_text(path, VIEWERS_BYTES).map_err(Error::file(path))?;
-        let rows = text.lines().filter(|line| self.count(self.of_name(line))).count() as u64;
-        self.copies.push(Copy { place: path.display().to_string(), rows, outcome: Outcome::LeftToOwner });
         Ok(())
     }
 
@@ -461,9 +458,6 @@ impl<'a> Search<'a> {
         })
     }
 }
-
-/// Characters that end a value within a row of CSV or JSON.
-const PARTS: [char; 6] = [',', ';', '\t', '|', '"', '}'];
 
 /// Counts the subjects' rows in a table that is not rewritten.
 struct Counting<'s, 'a> {

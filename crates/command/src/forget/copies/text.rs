@@ -3,7 +3,8 @@
 use sinsang_core::viewer::ViewerName;
 use sinsang_tables::check::{Events, Table as _};
 
-use super::PARTS;
+/// Characters that end a value within a row of CSV or JSON.
+pub(super) const PARTS: [char; 6] = [',', ';', '\t', '|', '"', '}'];
 
 /// Whether the `length` bytes of `text` from `at` on are a separate value.
 pub(super) fn is_whole(text: &str, at: usize, length: usize) -> bool {
