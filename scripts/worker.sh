@@ -62,6 +62,7 @@ fi
 
 # The platform provides the module through a plain import.
 sed -E -e 's/^import source /import /' -e "$watched" "$parts/index.js" > "$parts/bindings.mjs"
+[ "$1" = empty ] || node scripts/shorten.mjs "$build/index_bg.wasm" "$parts/bindings.mjs"
 cp "${modules[@]}" src/edge/instance.mjs "$parts"
 "$ESBUILD_BIN" "$parts/entry.mjs" --bundle --minify --format=esm --log-level=warning "${target[@]}" \
     --external:'*.wasm' --external:'*.bundle' --outfile="$build/index.js"

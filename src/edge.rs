@@ -220,8 +220,8 @@ fn cut(url: &str) -> (&str, &str, &str) {
 }
 
 fn respond(reply: &Reply) -> Response {
-    let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_ref()));
-    platform::response(reply.status, headers, &reply.body).unwrap_or_else(|error| {
+    let mut headers = reply.headers.iter().map(|(name, value)| (*name, value.as_ref()));
+    platform::response(reply.status, &mut headers, &reply.body).unwrap_or_else(|error| {
         worker::console_error!("the platform does not take an answer: {error:?}");
         Response::error()
     })

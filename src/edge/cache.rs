@@ -43,7 +43,7 @@ impl Cache {
     /// Writes a value; returns whether the cache took it.
     pub(super) async fn write(&self, keep: &Keep) -> bool {
         let (name, value) = crate::reply::kept_header();
-        let response = response(200, std::iter::once((name, value.as_str())), keep.bytes());
+        let response = response(200, &mut std::iter::once((name, value.as_str())), keep.bytes());
         match (response, default_cache()) {
             (Ok(response), Ok(cache)) => {
                 call(&cache, "put", &[self.address(keep.key()), response.into()]).await.is_ok()

@@ -20,9 +20,10 @@ pub(super) async fn call(of: &JsValue, name: &str, arguments: &[JsValue]) -> Res
 }
 
 /// A response; an empty `body` means none.
-pub(super) fn response<'a>(
+pub(super) fn response(
     status: u16,
-    headers: impl Iterator<Item = (&'a str, &'a str)>,
+    // One copy of this function, whatever has the headers.
+    headers: &mut dyn Iterator<Item = (&str, &str)>,
     body: &[u8],
 ) -> Result<Response, JsValue> {
     let (all, init) = (Object::new(), Object::new());
