@@ -1,8 +1,11 @@
 //! Instants and Korean days. Nothing here reads a clock: callers pass `now`.
 
+#[allow(clippy::arithmetic_side_effects, reason = "sums of numbers of a few digits, which i64 holds with room")]
+mod calendar;
+
 use std::fmt;
 
-use chrono::{DateTime, Datelike as _, Timelike as _};
+use calendar::Date;
 
 /// Milliseconds in a second.
 pub const SECOND_MS: i64 = 1_000;
@@ -65,7 +68,7 @@ impl UnixMillis {
 
     /// Parses RFC 3339 with any offset; `None` if the text is not RFC 3339.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        DateTime::parse_from_rfc3339(text).ok().map(|at| Self(at.timestamp_millis()))
+        calendar::parse(text).map(Self)
     }
 
     /// Parses RFC 3339 from a query, where an unescaped `+` has become a space:
@@ -91,25 +94,25 @@ impl UnixMillis {
     pub fn to_utc_rfc3339(self) -> String {
         const YEARS: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
         let ms = self.0.clamp(*YEARS.start(), *YEARS.end());
-        let Some(at) = DateTime::from_timestamp_millis(ms) else { return String::new() };
-        let (date, time) = (at.date_naive(), at.time());
-        let day = format!("{:04}-{:02}-{:02}", date.year(), date.month(), date.day());
-        let (hour, minute, second) = (time.hour(), time.minute(), time.second());
-        format!("{day}T{hour:02}:{minute:02}:{second:02}.{:03}Z", at.timestamp_subsec_millis())
+        format!("{}.{:03}Z", Seconds(ms), ms.rem_euclid(SECOND_MS))
+    }
+}
+
+/// A time of no zone, in milliseconds since 1970, as a date and a time of day to the second.
+struct Seconds(i64);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Date { year, month, day } = Date::of_day(self.0.div_euclid(DAY_MS));
+        let seconds = self.0.rem_euclid(DAY_MS).div_euclid(SECOND_MS);
+        let (hour, minute, second) = (seconds.div_euclid(3_600), seconds.div_euclid(60) % 60, seconds % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
     }
 }
 
 impl fmt::Display for UnixMillis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Formatted field by field: chrono's own formatting is far larger in code.
-        match DateTime::from_timestamp_millis(self.0.saturating_add(KST_OFFSET_MS)) {
-            Some(at) => {
-                let (date, time) = (at.date_naive(), at.time());
-                write!(f, "{:04}-{:02}-{:02}T", date.year(), date.month(), date.day())?;
-                write!(f, "{:02}:{:02}:{:02}+09:00", time.hour(), time.minute(), time.second())
-            }
-            None => write!(f, "{} ms", self.0),
-        }
+        write!(f, "{}+09:00", Seconds(self.0.saturating_add(KST_OFFSET_MS)))
     }
 }
 
