@@ -2,6 +2,7 @@
 //! how long.
 
 mod freshness;
+mod page;
 mod problem;
 mod status;
 mod unknown;
@@ -9,9 +10,10 @@ mod unknown;
 use std::borrow::Cow;
 
 use crate::memory::Memory;
-use crate::request::{Config, NewQuestion, PackPart, Raw, Request, Route};
+use crate::request::{Config, ListQuestion, PackPart, Raw, Request, Route};
 use sinsang_core::context::Context;
 use sinsang_core::experiment::WHOLE;
+use sinsang_core::pack::board::Board;
 use sinsang_core::pack::manifest::Manifest;
 use sinsang_core::pack::pulse::Pulse;
 use sinsang_core::pack::taste::{self, Widths};
@@ -24,12 +26,14 @@ use sinsang_core::viewer::Viewer;
 
 pub use freshness::kept_header;
 use freshness::{cache_control, etag, is_match, stands_until};
+pub use page::missing;
 pub use problem::refuse;
 pub use status::status_without_data;
 use status::write_status;
 
 const JSON: &str = "application/json; charset=utf-8";
 const BYTES: &str = "application/octet-stream";
+const CALENDAR: &str = "text/calendar; charset=utf-8";
 
 const VARY: &str = "Authorization, Origin, Sinsang-Preview";
 /// The same if viewers are drawn, by experiments or a trial.
@@ -135,6 +139,8 @@ pub struct Facts<'a> {
     pub manifest: &'a Manifest,
     /// Board, tastes and time of the answer.
     pub view: View<'a>,
+    /// The board as it was published, without an overlay.
+    pub published: &'a Board,
     /// What operators' overlay changes in the answer.
     pub overlay: Overlaid,
     /// The viewer's taste record as bytes, one of the answer's inputs.
@@ -183,6 +189,10 @@ impl Facts<'_> {
 
     /// Whether the answer is for one viewer only.
     fn is_alone(&self) -> bool {
+        if self.request.route.is_for_all() {
+            let is_somebody = self.request.viewer != Viewer::Anonymous || self.raw.device.is_some();
+            return is_somebody && self.memory.trial().is_some();
+        }
         self.request.viewer != Viewer::Anonymous || !self.request.recent.is_empty() || self.is_of_device()
     }
 
@@ -215,7 +225,7 @@ pub fn answer(facts: &Facts<'_>) -> Reply {
     for (name, number) in told.into_iter().filter(|(_, number)| facts.request.is_preview && *number > 0) {
         headers.push((name, number.to_string().into()));
     }
-    if facts.request.route != Route::Status {
+    if !matches!(facts.request.route, Route::Status) {
         let etag = etag(facts);
         let matches = facts.raw.if_none_match.is_some_and(|header| is_match(header, &etag));
         headers.push(("ETag", etag.into()));
@@ -225,8 +235,12 @@ pub fn answer(facts: &Facts<'_>) -> Reply {
         }
     }
     reply.stands_until = stands_until(facts);
-    let is_pack = matches!(facts.request.route, Route::Pack(PackPart::Board | PackPart::Tastes));
-    reply.headers.push(("Content-Type", if is_pack { BYTES } else { JSON }.into()));
+    let kind = match facts.request.route {
+        Route::Pack(PackPart::Board | PackPart::Tastes) => BYTES,
+        Route::Calendar(_) => CALENDAR,
+        _ => JSON,
+    };
+    reply.headers.push(("Content-Type", kind.into()));
     let body = body(facts);
     if facts.request.is_head {
         reply.headers.push(("Content-Length", body.len().to_string().into()));
@@ -267,6 +281,10 @@ fn body(facts: &Facts<'_>) -> Vec<u8> {
             write_new(view, &page, frozen_at, cursor.as_deref(), &mut out);
             out.push(b'}');
         }
+        Route::Schedule(question) => page::write_schedule(facts, question, &mut out),
+        Route::Product(name) => page::write_product(facts, *name, &mut out),
+        Route::Products(ids) => page::write_products(facts, ids, &mut out),
+        Route::Calendar(of) => return page::calendar(facts, of),
         Route::Pack(PackPart::Board) => return view.board.pack().bytes().to_vec(),
         Route::Pack(PackPart::Tastes) => return lone_taste(facts),
         Route::Pack(PackPart::Snapshots) => write_snapshots(facts, &mut out),
@@ -312,14 +330,14 @@ fn lone_taste(facts: &Facts<'_>) -> Vec<u8> {
 fn write_snapshots(facts: &Facts<'_>, out: &mut Vec<u8>) {
     let live = (facts.manifest.snapshot(), facts.manifest.built_at(), None);
     let beside = facts.manifest.beside().map(|one| (one.snapshot, one.built_at, one.share));
-    let list: Vec<String> = std::iter::once(live)
-        .chain(beside)
-        .map(|(id, built_at, share)| {
-            let share = share.map_or(String::new(), |share| format!(",\"share\":{}", decimal(share)));
-            format!("{{\"id\":\"{id}\",\"built_at\":\"{built_at}\"{share}}}")
-        })
-        .collect();
-    out.extend_from_slice(format!("{{\"snapshots\":[{}]", list.join(",")).as_bytes());
+    let mut before = "{\"snapshots\":[";
+    for (id, built_at, share) in std::iter::once(live).chain(beside) {
+        let share = share.map_or(String::new(), |share| format!(",\"share\":{}", decimal(share)));
+        let one = format!("{before}{{\"id\":\"{id}\",\"built_at\":\"{built_at}\"{share}}}");
+        out.extend_from_slice(one.as_bytes());
+        before = ",";
+    }
+    out.push(b']');
 }
 
 /// A share in millionths as a decimal number.
@@ -327,10 +345,9 @@ fn decimal(share: u32) -> String {
     format!("{}.{:06}", share / WHOLE, share % WHOLE)
 }
 
-fn new_page(facts: &Facts<'_>, question: &NewQuestion) -> (new::Page, UnixMillis, Option<String>) {
+fn new_page(facts: &Facts<'_>, question: &ListQuestion) -> (new::Page, UnixMillis, Option<String>) {
     let board = facts.view.board;
-    // A cursor keeps seconds, so the first page is frozen at a whole second too.
-    let frozen_at = question.cursor.map_or_else(|| facts.view.now.floor(SECOND_MS), |cursor| cursor.frozen_at);
+    let frozen_at = frozen_at(facts, question);
     let selection = Selection {
         category: question.category.as_deref().map(|name| board.find_category(name)),
         channel: question.channel.as_deref().map(|id| board.find_channel(id)),
@@ -345,24 +362,33 @@ fn new_page(facts: &Facts<'_>, question: &NewQuestion) -> (new::Page, UnixMillis
     } else if facts.is_cut {
         page = new::Page { total: page.total, ..new::Page::default() };
     }
-    let cursor = page.next_offset.map(|offset| {
-        let offset = u32::try_from(offset).unwrap_or(u32::MAX);
-        Cursor {
-            snapshot: facts.manifest.snapshot(),
-            frozen_at,
-            offset,
-            binding: question.binding ^ facts.print(),
-            // Each request carries its session's products; only data that is read can be missing
-            // later.
-            is_personal: facts.taste_record.is_some(),
-            pulse: facts.view.pulse.map_or(0, Pulse::number),
-            overlay: facts.overlay.revision,
-            audiences: facts.view.audiences,
-            context: facts.context,
-        }
-        .encode()
-    });
+    let cursor = page.next_offset.map(|offset| cursor_at(facts, question, frozen_at, offset));
     (page, frozen_at, cursor)
+}
+
+/// The cursor of the page at `offset` of a list that was frozen at `frozen_at`.
+fn cursor_at(facts: &Facts<'_>, question: &ListQuestion, frozen_at: UnixMillis, offset: usize) -> String {
+    let offset = u32::try_from(offset).unwrap_or(u32::MAX);
+    Cursor {
+        snapshot: facts.manifest.snapshot(),
+        frozen_at,
+        offset,
+        binding: question.binding ^ facts.print(),
+        // Each request carries its session's products; only data that is read can be missing
+        // later.
+        is_personal: facts.taste_record.is_some(),
+        pulse: facts.view.pulse.map_or(0, Pulse::number),
+        overlay: facts.overlay.revision,
+        audiences: facts.view.audiences,
+        context: facts.context,
+    }
+    .encode()
+}
+
+/// When the list was frozen. A cursor keeps seconds, so the first page is frozen at a whole second
+/// too.
+fn frozen_at(facts: &Facts<'_>, question: &ListQuestion) -> UnixMillis {
+    question.cursor.map_or_else(|| facts.view.now.floor(SECOND_MS), |cursor| cursor.frozen_at)
 }
 
 fn write_new(view: &View<'_>, page: &new::Page, frozen_at: UnixMillis, cursor: Option<&str>, out: &mut Vec<u8>) {
@@ -370,6 +396,10 @@ fn write_new(view: &View<'_>, page: &new::Page, frozen_at: UnixMillis, cursor: O
     write_number(page.total, out);
     out.extend_from_slice(b",\"items\":");
     new::write_items(view, page, frozen_at, out);
+    write_cursor(cursor, out);
+}
+
+fn write_cursor(cursor: Option<&str>, out: &mut Vec<u8>) {
     let quote: &[u8] = if cursor.is_some() { b"\"" } else { b"" };
     for part in [b",\"next_cursor\":", quote, cursor.unwrap_or("null").as_bytes(), quote] {
         out.extend_from_slice(part);

@@ -10,21 +10,23 @@ use crate::rate::Address;
 use sinsang_core::context::Context;
 use sinsang_core::pack::manifest::SnapshotId;
 use sinsang_core::session::MOST_RECENT;
-use sinsang_core::surface::cursor::{BadCursor, Cursor, binding};
+use sinsang_core::surface::cursor::Cursor;
 use sinsang_core::surface::new::Sort;
 use sinsang_core::time::UnixMillis;
 use sinsang_core::viewer::{DeviceId, UserHasher, UserKey, Viewer};
 
 mod parameter;
+mod question;
 mod refusal;
+mod resource;
 
 use parameter::Parameters;
+pub use question::{
+    CalendarOf, DEFAULT_LIMIT, ListQuestion, MAX_LIMIT, MAX_SCHEDULE_LIMIT, MOST_PRODUCTS, Name, ScheduleQuestion,
+};
 pub use refusal::{Halt, Refusal};
+use resource::Resource;
 
-/// Items on a page if the request gives no limit.
-pub const DEFAULT_LIMIT: usize = 20;
-/// Most items on a page.
-pub const MAX_LIMIT: usize = 100;
 /// Longest accepted path, in bytes.
 pub const MAX_PATH_BYTES: usize = 256;
 /// Longest accepted query, in bytes.
@@ -135,17 +137,25 @@ fn verifier(var: &impl Fn(&str) -> Option<String>, users: UserHasher) -> Result<
     Ok(Verifier::new(&texts.0, &texts.1, audience, users)?.with_max_life(max_life_s))
 }
 
-/// A request's resource.
+/// A request's resource, with its question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
     /// `/v1/new`: a page of the new-product tab.
-    New(NewQuestion),
+    New(ListQuestion),
     /// `/v1/live`: the live order.
     Live,
     /// `/v1/tabs`: the top tabs.
     Tabs,
     /// `/v1/home`: all surfaces, with the first page of the new-product tab.
-    Home(NewQuestion),
+    Home(ListQuestion),
+    /// `/v1/schedule`: broadcasts by channel and time.
+    Schedule(ScheduleQuestion),
+    /// `/v1/products/{id}`, `/v1/listings/{shop}/{listing_id}`: a product with its background.
+    Product(Name),
+    /// `/v1/products`: products by their ids.
+    Products(Vec<u64>),
+    /// `/v1/products/{id}.ics`, `/v1/schedule.ics`: broadcasts for a phone's calendar.
+    Calendar(CalendarOf),
     /// `/preview/…`: data for the preview page, which ranks in the browser.
     Pack(PackPart),
     /// `/v1/status`: snapshot, dependencies and memory of the isolate.
@@ -165,36 +175,33 @@ pub enum PackPart {
     Snapshots,
 }
 
-/// A question for the new-product tab, its parameters checked as far as possible without a board.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewQuestion {
-    /// A category's name.
-    pub category: Option<String>,
-    /// A channel's id.
-    pub channel: Option<String>,
-    /// The order of the list.
-    pub sort: Sort,
-    /// Most items on the page, 1 to [`MAX_LIMIT`].
-    pub limit: usize,
-    /// The end of the previous page.
-    pub cursor: Option<Cursor>,
-    /// The value that a cursor of this question and viewer is bound to, without the variants of
-    /// experiments, which depend on the board.
-    pub binding: u64,
-}
-
 impl Route {
-    /// The binding of this question and viewer's cursors, if the route has cursors.
-    pub fn binding(&self) -> Option<u64> {
+    /// The question of a list, if the route has one.
+    pub fn list(&self) -> Option<&ListQuestion> {
         match self {
-            Self::New(question) => Some(question.binding),
+            Self::New(question) | Self::Home(question) => Some(question),
+            Self::Schedule(question) => Some(&question.list),
             _ => None,
         }
+    }
+
+    /// The binding of this question and viewer's cursors, if the route has cursors.
+    pub fn binding(&self) -> Option<u64> {
+        self.list().filter(|_| !matches!(self, Self::Home(_))).map(|question| question.binding)
     }
 
     /// Whether the answer depends on which snapshot the viewer gets: tools name the one they want.
     pub fn is_of_viewer(&self) -> bool {
         !matches!(self, Self::Pack(_) | Self::Health)
+    }
+
+    /// Whether the answer is the same for all viewers of a snapshot.
+    pub fn is_for_all(&self) -> bool {
+        match self {
+            Self::Schedule(question) => !question.is_mine,
+            Self::Product(_) | Self::Products(_) | Self::Calendar(_) => true,
+            _ => false,
+        }
     }
 
     /// Whether the answer's order depends on present demand.
@@ -208,15 +215,13 @@ impl Route {
 
     /// The cursor of a list that is being paged through.
     pub fn cursor(&self) -> Option<Cursor> {
-        match self {
-            Self::New(question) => question.cursor,
-            _ => None,
-        }
+        self.list().and_then(|question| question.cursor)
     }
 }
 
 /// An accepted request.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a parameter, a method or a header of its own")]
 pub struct Request {
     /// The resource.
     pub route: Route,
@@ -235,6 +240,8 @@ pub struct Request {
     pub recent: Vec<u64>,
     /// Whether a preview asks for each item's reasons.
     pub is_explained: bool,
+    /// Whether items have only what a card shows.
+    pub is_card: bool,
     /// Variants that a preview chose, each as `experiment:variant`.
     pub variants: Vec<String>,
     /// The snapshot that a preview chose.
@@ -252,33 +259,7 @@ impl Request {
         if raw.path.len() > MAX_PATH_BYTES || raw.query.len() > MAX_QUERY_BYTES {
             return Err(Refusal::TooLong.into());
         }
-        let allowed: &[&str] = match raw.path {
-            "/v1/new" => &[
-                "category",
-                "channel",
-                "sort",
-                "limit",
-                "cursor",
-                "recent",
-                "as_of",
-                "viewer",
-                "region",
-                "device_class",
-                "explain",
-                "variant",
-                "snapshot",
-            ],
-            "/v1/home" => {
-                &["limit", "recent", "as_of", "viewer", "region", "device_class", "explain", "variant", "snapshot"]
-            }
-            "/v1/live" => &["recent", "as_of", "viewer", "region", "device_class", "explain", "variant", "snapshot"],
-            "/v1/tabs" => &["as_of", "viewer", "region", "device_class", "explain", "variant", "snapshot"],
-            "/v1/status" => &["as_of", "viewer", "snapshot"],
-            "/preview/board" => &["snapshot"],
-            "/preview/tastes" => &["snapshot", "viewer"],
-            "/preview/snapshots" | "/healthz" => &[],
-            _ => return Err(Refusal::NotFound.into()),
-        };
+        let resource = Resource::of(raw.path).ok_or(Refusal::NotFound)?;
         let is_head = match raw.method {
             "GET" => false,
             "HEAD" => true,
@@ -288,8 +269,8 @@ impl Request {
         if raw.has_body {
             return Err(Refusal::Body.into());
         }
-        let parameters = Parameters::parse(raw.query, allowed)?;
-        if raw.path == "/healthz" {
+        let parameters = Parameters::parse(raw.query, resource.parameters())?;
+        if matches!(resource, Resource::Health) {
             return Ok(Self {
                 route: Route::Health,
                 is_head,
@@ -299,6 +280,7 @@ impl Request {
                 context: Context::default(),
                 recent: Vec::new(),
                 is_explained: false,
+                is_card: false,
                 variants: Vec::new(),
                 chosen_snapshot: None,
             });
@@ -307,18 +289,12 @@ impl Request {
         if raw.path.starts_with("/preview/") && !is_preview {
             return Err(Refusal::PreviewOnly("snapshot").into());
         }
-        for name in ["as_of", "viewer", "region", "device_class", "explain", "variant", "snapshot"] {
+        for name in resource::OF_PREVIEWS {
             if parameters.get(name).is_some() && !is_preview {
                 return Err(Refusal::PreviewOnly(name).into());
             }
         }
-        let as_of = parameters
-            .get("as_of")
-            .map(|text| {
-                UnixMillis::parse_from_query(text)
-                    .ok_or_else(|| bad("as_of", "a time as RFC 3339, such as 2026-11-22T20:00:00+09:00, its + as %2B"))
-            })
-            .transpose()?;
+        let as_of = question::time(&parameters, "as_of")?;
         if raw.device.is_some_and(|device| DeviceId::parse(device).is_none()) {
             return Err(bad(
                 "Sinsang-Device",
@@ -328,25 +304,29 @@ impl Request {
         }
         let context = context(raw, &parameters, is_preview)?;
         let viewer = viewer(raw, &parameters, config, now, proven)?;
-        let recent = recent(&parameters)?;
-        let is_explained = match parameters.get("explain") {
-            None | Some("0") => false,
-            Some("1") => true,
-            Some(_) => return Err(bad("explain", "1 or 0").into()),
+        let recent = question::ids(&parameters, "recent", MOST_RECENT)?;
+        let is_explained = question::flag(&parameters, "explain")?;
+        let is_card = match parameters.get("view") {
+            None | Some("full") => false,
+            Some("card") => true,
+            Some(_) => return Err(bad("view", "'card' or 'full'").into()),
         };
-        let route = match raw.path {
-            "/v1/new" => Route::New(new_question(&parameters, viewer)?),
-            "/v1/home" => Route::Home(new_question(&parameters, viewer)?),
-            "/v1/live" => Route::Live,
-            "/v1/tabs" => Route::Tabs,
-            "/preview/board" => Route::Pack(PackPart::Board),
-            "/preview/tastes" => Route::Pack(PackPart::Tastes),
-            "/preview/snapshots" => Route::Pack(PackPart::Snapshots),
-            _ => Route::Status,
-        };
+        let route = resource.route(&parameters, viewer)?;
         let variants = parameters.all("variant").map(str::to_owned).collect();
         let chosen_snapshot = snapshot(&parameters)?;
-        Ok(Self { route, is_head, viewer, is_preview, as_of, context, recent, is_explained, variants, chosen_snapshot })
+        Ok(Self {
+            route,
+            is_head,
+            viewer,
+            is_preview,
+            as_of,
+            context,
+            recent,
+            is_explained,
+            is_card,
+            variants,
+            chosen_snapshot,
+        })
     }
 
     /// The snapshot to answer from, if not the live one: that of a continued list, or one that a
@@ -354,8 +334,14 @@ impl Request {
     pub fn snapshot(&self) -> Option<SnapshotId> {
         self.route.cursor().map(|cursor| cursor.snapshot).or(self.chosen_snapshot)
     }
+
+    /// The user whose tastes the answer depends on.
+    pub fn taster(&self) -> Option<UserKey> {
+        self.viewer.key().filter(|_| !self.route.is_for_all())
+    }
 }
 
+#[inline(never)]
 fn bad(parameter: &str, expected: &str) -> Refusal {
     Refusal::Parameter(parameter.to_owned(), format!("expected {expected}"))
 }
@@ -423,63 +409,8 @@ fn viewer(
     }
 }
 
-/// The ids in `recent`, in the form of answers. Ids that the board doesn't know are allowed; any
-/// other text is an error.
-#[inline(never)]
-fn recent(parameters: &Parameters) -> Result<Vec<u64>, Refusal> {
-    let Some(text) = parameters.get("recent") else { return Ok(Vec::new()) };
-    let parse = |id: &str| {
-        let is_id = id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-        is_id.then(|| u64::from_str_radix(id, 16).ok()).flatten()
-    };
-    let ids: Option<Vec<u64>> = text.split(',').take(MOST_RECENT.saturating_add(1)).map(parse).collect();
-    ids.filter(|ids| ids.len() <= MOST_RECENT)
-        .ok_or_else(|| bad("recent", "at most 20 product ids of 16 hex digits, separated by commas, the latest first"))
-}
-
 #[inline(never)]
 fn snapshot(parameters: &Parameters) -> Result<Option<SnapshotId>, Refusal> {
     let parse = |text: &str| SnapshotId::parse(text).ok_or_else(|| bad("snapshot", "an id of /preview/snapshots"));
     parameters.get("snapshot").map(parse).transpose()
-}
-
-fn new_question(parameters: &Parameters, viewer: Viewer) -> Result<NewQuestion, Refusal> {
-    let sort = match parameters.get("sort") {
-        None | Some("recommended") => Sort::Recommended,
-        Some("soonest") => Sort::Soonest,
-        Some(_) => return Err(bad("sort", "'recommended' or 'soonest'")),
-    };
-    let limit = match parameters.get("limit") {
-        None => DEFAULT_LIMIT,
-        Some(text) => text
-            .bytes()
-            .all(|byte| byte.is_ascii_digit())
-            .then(|| text.parse().ok())
-            .flatten()
-            .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-            .ok_or_else(|| bad("limit", "a whole number from 1 to 100"))?,
-    };
-    let name = |parameter: &str| match parameters.get(parameter) {
-        Some("") => Err(bad(parameter, "a name that is not empty; leave the parameter out for all")),
-        name => Ok(name.map(str::to_owned)),
-    };
-    let (category, channel) = (name("category")?, name("channel")?);
-    let key = viewer.key().map(|key| key.0.to_le_bytes());
-    let recent = parameters.get("recent");
-    let parts = [
-        category.as_deref().unwrap_or_default().as_bytes(),
-        channel.as_deref().unwrap_or_default().as_bytes(),
-        if sort == Sort::Soonest { b"soonest" } else { b"recommended" },
-        key.as_ref().map_or(&[], |key| key.as_slice()),
-        recent.unwrap_or_default().as_bytes(),
-    ];
-    let without = parts.split_last().map(|(_, parts)| parts).filter(|_| recent.is_none());
-    let binding = binding(without.unwrap_or(&parts));
-    let cursor = parameters
-        .get("cursor")
-        .map(|text| {
-            Cursor::decode(text).map_err(|BadCursor| bad("cursor", "the next_cursor of an earlier page, unchanged"))
-        })
-        .transpose()?;
-    Ok(NewQuestion { category, channel, sort, limit, cursor, binding })
 }

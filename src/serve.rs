@@ -122,7 +122,7 @@ impl<'a> Serve<'a> {
             Err(Halt::Refused(refusal)) => Some(self.refuse(refusal, now)),
             Err(Halt::Unproven(_)) => None,
             // Health needs no memory, and must be answered even if this path fails.
-            Ok(request) if request.route == Route::Health => None,
+            Ok(request) if matches!(request.route, Route::Health) => None,
             Ok(request) => self.answer_warm(request, memory, now),
         };
         self.request = request;
@@ -155,7 +155,7 @@ impl<'a> Serve<'a> {
             Err(Halt::Refused(refusal)) => return self.refuse(&refusal.clone(), now),
             Err(Halt::Unproven(unproven)) => return Step::Verify(Rc::clone(unproven)),
         };
-        if request.route == Route::Health {
+        if matches!(request.route, Route::Health) {
             return Step::Reply(crate::reply::health(&request, &self.raw, self.config));
         }
         if self.live.is_none()
@@ -163,7 +163,7 @@ impl<'a> Serve<'a> {
         {
             return wait;
         }
-        if let Some(step) = self.read_live(request.viewer.key(), memory, now) {
+        if let Some(step) = self.read_live(request.taster(), memory, now) {
             return step;
         }
         if let Some(step) = self.read_overlay(&request, memory, now) {
@@ -451,7 +451,7 @@ impl<'a> Serve<'a> {
             memory.lose_shard(manifest, now);
         }
         let Some(current) = memory.current().cloned() else {
-            if request.route != Route::Status {
+            if !matches!(request.route, Route::Status) {
                 return self.refuse(&Refusal::NoData, now);
             }
             let timing = self.timing(now);

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use xxhash_rust::xxh64::Xxh64;
 
 use super::Facts;
-use crate::request::Route;
+use crate::request::{CalendarOf, Route};
 use sinsang_core::surface::MAX_VERDICT_AGE_MS;
 use sinsang_core::surface::new::RANK_STEP_MS;
 use sinsang_core::time::{SECOND_MS, UnixMillis};
@@ -33,7 +33,7 @@ pub(super) fn etag(facts: &Facts<'_>) -> String {
     hash.update(&facts.manifest.snapshot().0.to_le_bytes());
     hash.update(facts.raw.path.as_bytes());
     hash.update(&[0]);
-    if let Route::New(question) | Route::Home(question) = &facts.request.route {
+    if let Some(question) = facts.request.route.list() {
         hash.update(&question.binding.to_le_bytes());
         // As 64 bits, since a `usize` has another width in Wasm.
         hash.update(&u64::try_from(question.limit).unwrap_or(u64::MAX).to_le_bytes());
@@ -42,6 +42,17 @@ pub(super) fn etag(facts: &Facts<'_>) -> String {
             hash.update(&cursor.offset.to_le_bytes());
         }
         hash.update(&facts.view.now.floor(RANK_STEP_MS).0.to_le_bytes());
+    }
+    if let Route::Products(ids) = &facts.request.route {
+        for id in ids {
+            hash.update(&id.to_le_bytes());
+        }
+    }
+    if facts.request.is_card {
+        hash.update(b"card");
+    }
+    if let Route::Calendar(CalendarOf::Channel(channel)) = &facts.request.route {
+        hash.update(channel.as_bytes());
     }
     let (last, _) = facts.view.board.boundaries(facts.view.now);
     hash.update(&last.unwrap_or_default().0.to_le_bytes());
@@ -86,7 +97,7 @@ pub(super) fn is_match(header: &str, etag: &str) -> bool {
 }
 
 pub(super) fn cache_control(facts: &Facts<'_>) -> Cow<'static, str> {
-    let is_of_the_moment = facts.request.route == Route::Status || facts.is_cut;
+    let is_of_the_moment = matches!(facts.request.route, Route::Status) || facts.is_cut;
     if is_of_the_moment || facts.request.as_of.is_some() || facts.request.is_preview {
         return "no-store".into();
     }
@@ -100,7 +111,8 @@ pub(super) fn cache_control(facts: &Facts<'_>) -> Cow<'static, str> {
     let seconds = until.since(now).div_euclid(SECOND_MS).clamp(0, MAX_AGE_S);
     let seconds = if facts.rung.is_makeshift() { seconds.min(MAKESHIFT_MAX_AGE_S) } else { seconds };
     // Shared caches don't know the context, and would give the answer to viewers in another.
-    let scope = if facts.view.board.tells_contexts_apart() { "private" } else { "public" };
+    let is_of_context = facts.view.board.tells_contexts_apart() && !facts.request.route.is_for_all();
+    let scope = if is_of_context { "private" } else { "public" };
     format!("{scope}, max-age={seconds}").into()
 }
 

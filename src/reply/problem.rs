@@ -21,54 +21,65 @@ const NO_DATA_WAIT_S: i64 = 5;
 pub fn refuse(refusal: &Refusal, raw: &Raw<'_>, config: &Config, timing: Timing, now: UnixMillis) -> Reply {
     let mut headers = common(raw, config, timing);
     headers.push(("Cache-Control", "no-store".into()));
-    let (status, kind, title, detail) = match refusal {
+    let (status, kind, title, detail): (u16, &str, &str, Cow<'_, str>) = match refusal {
         Refusal::Preflight => return preflight(headers, config),
-        Refusal::NotFound => (404, "not-found", "No such resource", "see /openapi.json for what there is".to_owned()),
+        Refusal::NotFound => (404, "not-found", "No such resource", "see /openapi.json for what there is".into()),
+        Refusal::NoProduct => (
+            404,
+            "no-product",
+            "No such product",
+            "no product or listing of this id has a broadcast from yesterday to eight days ahead".into(),
+        ),
+        Refusal::NoChannel => (404, "no-channel", "No such channel", "/v1/status lists the channels".into()),
+        Refusal::Moved(path) => {
+            headers.push(("Location", path.clone().into()));
+            (301, "moved", "Moved", format!("this product has become one with that of {path}").into())
+        }
         Refusal::Method => {
             headers.push(("Allow", METHODS.into()));
-            (405, "method-not-allowed", "Method not allowed", format!("this resource has {METHODS}"))
+            (405, "method-not-allowed", "Method not allowed", format!("this resource has {METHODS}").into())
         }
         Refusal::TooLong => {
-            (414, "too-long", "Address too long", "the path or the query is longer than the limit".to_owned())
+            (414, "too-long", "Address too long", "the path or the query is longer than the limit".into())
         }
-        Refusal::Parameter(_, expected) => (400, "invalid-parameter", "Invalid parameter", expected.clone()),
+        Refusal::Parameter(_, expected) => (400, "invalid-parameter", "Invalid parameter", expected.as_str().into()),
         Refusal::PreviewOnly(name) => (
             403,
             "preview-only",
             "Only for previews",
-            format!("{name} needs the header Sinsang-Preview with this deployment's secret"),
+            format!("{name} needs the header Sinsang-Preview with this deployment's secret").into(),
         ),
         Refusal::CursorGone => (
             410,
             "cursor-gone",
             "The list is gone",
-            "what it was made from can't be had any more: begin again without a cursor".to_owned(),
+            "what it was made from can't be had any more: begin again without a cursor".into(),
         ),
         Refusal::SnapshotGone => (
             410,
             "snapshot-gone",
             "The snapshot is gone",
-            "it is not kept any more: /preview/snapshots names those that are".to_owned(),
+            "it is not kept any more: /preview/snapshots names those that are".into(),
         ),
         Refusal::Token(refused) => {
             headers.push((
                 "WWW-Authenticate",
                 format!("Bearer error=\"invalid_token\", error_description=\"{refused}\"").into(),
             ));
-            (401, "invalid-token", "Invalid token", refused.to_string())
+            (401, "invalid-token", "Invalid token", refused.to_string().into())
         }
         Refusal::TooMany => {
             headers.push(wait(TOO_MANY_WAIT_S, now));
-            (429, "too-many-requests", "Too many requests", "wait before the next request".to_owned())
+            (429, "too-many-requests", "Too many requests", "wait before the next request".into())
         }
-        Refusal::Body => (413, "no-body", "No body is taken", "requests to this resource have no body".to_owned()),
+        Refusal::Body => (413, "no-body", "No body is taken", "requests to this resource have no body".into()),
         Refusal::NoData => {
             headers.push(wait(NO_DATA_WAIT_S, now));
             (
                 503,
                 "no-data",
                 "No data yet",
-                "no snapshot could be read: none is published, or the store does not answer".to_owned(),
+                "no snapshot could be read: none is published, or the store does not answer".into(),
             )
         }
     };

@@ -4,7 +4,7 @@
 
 use super::problem::quoted;
 use super::write_number;
-use crate::request::NewQuestion;
+use crate::request::ListQuestion;
 use sinsang_core::pack::board::Board;
 
 /// Limit on the listed values of a filter.
@@ -18,7 +18,7 @@ type Filter<'q> = (&'q [u8], &'q Option<String>, usize, fn(&Board, usize) -> &st
 
 /// Appends the member `unknown` if a filter of `question` has a value that `board` does not know.
 #[inline(never)]
-pub(super) fn write(board: &Board, question: &NewQuestion, out: &mut Vec<u8>) {
+pub(super) fn write(board: &Board, question: &ListQuestion, out: &mut Vec<u8>) {
     let filters: [Filter<'_>; 2] = [
         (b"\"category\":{\"given\":", &question.category, board.category_count(), Board::category),
         (b"\"channel\":{\"given\":", &question.channel, board.channel_count(), Board::channel_id),

@@ -7,8 +7,8 @@ use super::refusal::Refusal;
 
 /// Longest value of a parameter, in bytes.
 const MAX_VALUE_BYTES: usize = 256;
-/// Longest value of `recent`, in bytes: twenty ids with commas.
-const MAX_RECENT_BYTES: usize = 340;
+/// Longest value of `recent` and `ids`, in bytes: fifty ids with commas.
+const MAX_IDS_BYTES: usize = 850;
 /// Limit on the number of parameters; only `variant` may repeat.
 const MAX_PARAMETERS: usize = 32;
 
@@ -34,7 +34,7 @@ impl Parameters {
             }
             // Composed as on boards, whatever the client's system does to Hangul.
             let value = compose_hangul(&value);
-            let longest = if name == "recent" { MAX_RECENT_BYTES } else { MAX_VALUE_BYTES };
+            let longest = if matches!(&*name, "recent" | "ids") { MAX_IDS_BYTES } else { MAX_VALUE_BYTES };
             if value.len() > longest {
                 return Err(bad(&name, &format!("at most {longest} bytes")));
             }
@@ -43,6 +43,7 @@ impl Parameters {
         Ok(Self(parameters))
     }
 
+    #[inline(never)]
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.all(name).next()
     }

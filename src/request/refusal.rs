@@ -9,6 +9,12 @@ use crate::auth::{Refused, Unproven};
 pub enum Refusal {
     /// The path is unknown.
     NotFound,
+    /// The board has no such product, or operators have hidden it.
+    NoProduct,
+    /// The product has become one with another, at this path.
+    Moved(String),
+    /// The board has no such channel.
+    NoChannel,
     /// The path does not have the method.
     Method,
     /// A CORS preflight: the answer lists what other origins may send.

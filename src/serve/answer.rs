@@ -41,7 +41,7 @@ impl Serve<'_> {
         memory: &mut Memory,
         now: UnixMillis,
     ) -> Step {
-        let record = request.viewer.key().zip(shard).and_then(|(key, (_, shard))| {
+        let record = request.taster().zip(shard).and_then(|(key, (_, shard))| {
             let fits = shard.widths().vocabulary == snapshot.board.vocabulary();
             let record = shard.find(key.0).filter(|_| fits)?;
             Some((Taste::cut(record, shard.widths()), record))
@@ -80,6 +80,9 @@ impl Serve<'_> {
         if let Some(cursor) = request.route.cursor() {
             return cursor.audiences;
         }
+        if request.route.is_for_all() {
+            return AudienceSet::default();
+        }
         let key = if board.lists_viewers() { self.drawn_as(request) } else { None };
         board.audiences(&Traits { context: request.context, key, vector, is_newcomer })
     }
@@ -95,7 +98,7 @@ impl Serve<'_> {
     ) -> Result<Option<Assignment>, Refusal> {
         let cursor = request.route.cursor();
         let mut assignment = None;
-        if !board.experiments().is_empty() || !request.variants.is_empty() {
+        if !request.route.is_for_all() && (!board.experiments().is_empty() || !request.variants.is_empty()) {
             let at = cursor.map_or(request.as_of.unwrap_or(now), |cursor| cursor.frozen_at);
             let viewer = self.drawn_as(request);
             let forced = forced(request, board.experiments())?;
@@ -128,9 +131,12 @@ impl Serve<'_> {
         let is_cut = found.is_cut || frozen.as_ref().is_some_and(Option::is_none);
         let frozen = frozen.flatten();
         let board = &*amended.board;
+        if let Some(refusal) = crate::reply::missing(request, self.raw.query, board) {
+            return self.refuse(&refusal, now);
+        }
         let own = found.taste.map(|(taste, _)| taste);
         let (context, at) = context_of(request, now);
-        let context = context.filter(|_| own.is_none() && board.has_contexts());
+        let context = context.filter(|_| own.is_none() && board.has_contexts() && !request.route.is_for_all());
         let leaning = context.and_then(|context| board.leaning(context, at));
         let taste = own.or_else(|| leaning.as_deref().map(|leaning| board.context_taste(leaning)));
         let shifted = session::shifted(board, taste.as_ref(), own.is_some(), &request.recent);
@@ -153,6 +159,7 @@ impl Serve<'_> {
             viewer: request.viewer.key().filter(|_| own.is_some()).map_or(0, |key| key.0),
             audiences: found.audiences,
             is_explained: request.is_explained,
+            is_card: request.is_card,
             pulse: found.pulse,
             assignment: found.assignment,
         };
@@ -162,6 +169,7 @@ impl Serve<'_> {
             config: self.config,
             manifest: &snapshot.manifest,
             view,
+            published: &snapshot.board,
             taste_record: found.taste.map(|(_, record)| record),
             leaning: leaning.as_deref(),
             context,

@@ -117,6 +117,6 @@ pub(super) fn pulse_of(request: &Request) -> Option<u32> {
 pub(super) fn shard_of(request: &Request, snapshot: &Snapshot) -> Option<PackId> {
     // A list that began in the shared order continues in it, even if tastes have become readable.
     let is_shared = request.route.cursor().is_some_and(|cursor| !cursor.is_personal);
-    let key = request.viewer.key().filter(|_| !is_shared)?;
+    let key = request.taster().filter(|_| !is_shared)?;
     snapshot.manifest.shard_of(key.0)
 }

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// The packages from the lowest layer up: each depends on lower rows only. `.` is the Worker.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
+    &["crates/kernel"],
     &["crates/core"],
     &["crates/run", "."],
     &["crates/tables", "crates/identity", "crates/taste", "crates/experiment", "crates/publish", "crates/event-worker"],

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 const MAX_LINES: usize = 500;
 
 /// Sources that run in Workers.
-const WORKERS: [&str; 3] = ["src", "crates/core/src", "crates/event-worker/src"];
+const WORKERS: [&str; 4] = ["src", "crates/core/src", "crates/event-worker/src", "crates/kernel/src"];
 /// Native sources that know neither the engine nor the platform.
 const NATIVE: [&str; 10] = [
     "crates/identity/src",
@@ -33,7 +33,7 @@ fn shipped() -> impl Iterator<Item = &'static str> {
 
 /// The sources of the Worker that answers: its own, and the core.
 fn worker() -> Vec<Source> {
-    ["src", "crates/core/src"].into_iter().flat_map(sources).collect()
+    ["src", "crates/core/src", "crates/kernel/src"].into_iter().flat_map(sources).collect()
 }
 
 /// A source file: its path from the repository's root, and its contents.

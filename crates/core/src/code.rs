@@ -1,7 +1,27 @@
 //! Normalisation of ids that spreadsheets, floats or people wrote. The event Worker and the table
 //! readers share these functions.
 
+use sha2::{Digest, Sha256};
+
 use crate::text::is_null_text;
+
+/// The id of the product whose first listing is `listing_id` of `shop`: the first 8 bytes of the
+/// SHA-256 over both with a zero byte between.
+pub fn id_of_first(shop: &str, listing_id: &str) -> u64 {
+    hashed(&[shop, listing_id])
+}
+
+/// An id of the same form for `parts`.
+pub fn hashed(parts: &[&str]) -> u64 {
+    let mut hash = Sha256::new();
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            hash.update([0]);
+        }
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
+}
 
 /// Whether a code is a number that a spreadsheet abbreviated, losing digits: `1.23457E+12`.
 pub fn is_rounded(text: &str) -> bool {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::mix::Half;
 use crate::pack::pulse::Pulse;
-use crate::rank::{Candidate, Keyed, Leaning, QUICK_DIMS, pulse_points, score, sort};
+use crate::rank::{Candidate, Head, Keyed, Leaning, pulse_points, score, sort};
 use crate::signal::SurfaceWeights;
 use crate::time::UnixMillis;
 
@@ -105,7 +105,8 @@ pub struct Crowd {
     /// The pulse's number, 0 for none.
     pulse: u32,
     members: Vec<Member>,
-    /// One per member, in the same order.
+    /// One per member, in the same order. Kept apart because scoring a list reads them for every
+    /// candidate.
     heads: Vec<Head>,
     /// The vectors of all members, concatenated in the same order.
     vectors: Vec<u8>,
@@ -129,19 +130,6 @@ pub struct Member {
     pub shown: u8,
     /// Whether it stands behind the rest, as it is sold out.
     pub is_last: bool,
-}
-
-/// A candidate's inputs to its score, except its vector. Kept apart from [`Member`] because scoring
-/// a list reads it for every candidate.
-#[derive(Clone, Copy, Debug)]
-struct Head {
-    /// The viewer-independent part of its score.
-    shared: i64,
-    /// The index of its first slot's channel; past the last channel if it has none.
-    channel: u16,
-    /// The stretch of the day in which its first broadcast starts, below
-    /// [`crate::rank::HOUR_BUCKETS`].
-    bucket: u8,
 }
 
 impl Crowd {
@@ -212,21 +200,7 @@ impl Crowd {
     /// `leaning` by the `half` of the vectors that counts.
     pub fn scores(&self, leaning: Option<&Leaning<'_>>, half: Half) -> Vec<i64> {
         let Some(leaning) = leaning else { return self.heads.iter().map(|head| head.shared).collect() };
-        let score = |head: &Head, vector: &[u8]| {
-            head.shared.wrapping_add(leaning.points(vector, head.channel.into(), head.bucket.into()))
-        };
-        // This loop does nothing else, so the viewer's vector stays in registers; at this width no
-        // cut is needed either.
-        match self.vectors.as_chunks() {
-            (vectors, []) if self.dimensions == QUICK_DIMS && half == Half::default() => {
-                let vectors: &[[u8; QUICK_DIMS]] = vectors;
-                self.heads.iter().zip(vectors).map(|(head, vector)| score(head, vector)).collect()
-            }
-            _ => {
-                let vectors = self.vectors.chunks_exact(self.dimensions);
-                self.heads.iter().zip(vectors).map(|(head, vector)| score(head, half.cut(vector))).collect()
-            }
-        }
+        leaning.scores(&self.heads, &self.vectors, self.dimensions, half.range())
     }
 
     fn bytes(&self) -> usize {

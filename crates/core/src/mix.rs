@@ -74,6 +74,11 @@ impl Half {
         Self(second & surface.bit() != 0 && has_second)
     }
 
+    /// The values of a vector that this half has.
+    pub fn range(self) -> std::ops::Range<usize> {
+        if self.0 { SECOND_AT..usize::MAX } else { 0..SECOND_AT }
+    }
+
     /// Cuts this half out of a vector.
     pub fn cut(self, vector: &[u8]) -> &[u8] {
         if self.0 { vector.get(SECOND_AT..).unwrap_or_default() } else { vector.get(..SECOND_AT).unwrap_or(vector) }

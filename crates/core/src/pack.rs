@@ -5,6 +5,8 @@
 //! are never trusted: a damaged pack is a [`Damage`], never a panic.
 
 pub mod audience;
+#[allow(clippy::arithmetic_side_effects, reason = "sums only where the pipeline writes")]
+pub mod background;
 pub mod board;
 #[allow(
     clippy::indexing_slicing,
@@ -303,6 +305,7 @@ impl Pack {
 
     /// The section `tag`, whose records must have at least `min_stride` bytes. Longer records come
     /// from a newer writer, and their additional bytes are ignored.
+    #[inline(never)]
     fn table(&self, tag: [u8; 4], min_stride: usize) -> Result<Table, Damage> {
         let entry = self.entries.iter().find(|entry| entry.tag == tag).ok_or(Damage::Missing(tag))?;
         if entry.stride < min_stride {
@@ -351,7 +354,7 @@ impl fmt::Debug for Pack {
 }
 
 /// A section that has been found in a [`Pack`] and measured.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Table {
     start: usize,
     stride: usize,

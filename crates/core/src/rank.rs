@@ -6,18 +6,22 @@
 
 use std::cmp::Reverse;
 
+use sinsang_kernel::leaning::points;
+
 use crate::pack::pulse::Pulse;
 use crate::pack::taste::Taste;
 use crate::signal::{Score, SurfaceWeights};
 use crate::surface_name::{PerSurface, Surface};
 use crate::time::{HOUR_MS, UnixMillis};
 
+pub use sinsang_kernel::leaning::{HOUR_BUCKETS, Head, Leaning};
+pub use sinsang_kernel::list::{First, Keyed, sort};
+pub use sinsang_kernel::vector::{QUICK_DIMS, Trail, dot};
+
 /// The largest value of a signal.
 pub const UNIT: i64 = 1024;
 /// How far ahead a broadcast has half the `soon` signal of one on air, in milliseconds.
 const SOON_HALF_MS: i64 = 12 * HOUR_MS;
-/// The number of stretches of the Korean day that tastes distinguish.
-pub const HOUR_BUCKETS: usize = 8;
 
 /// The weights of all surfaces.
 pub type Weights = PerSurface<SurfaceWeights>;
@@ -69,44 +73,14 @@ impl Candidate<'_> {
     }
 }
 
-/// The contribution of a viewer's tastes to scores, looked up once for a list.
-#[derive(Clone, Debug)]
-pub struct Leaning<'a> {
-    vector: Widened<'a>,
-    weight: i64,
-    channels: Vec<i64>,
-    buckets: [i64; HOUR_BUCKETS],
-}
-
-impl<'a> Leaning<'a> {
-    /// Prepares `taste` under `weights`, for a board of `channels` channels.
-    pub fn of(taste: &Taste<'a>, weights: &SurfaceWeights, channels: usize) -> Self {
-        let mut buckets = [0; HOUR_BUCKETS];
-        for (bucket, points) in buckets.iter_mut().enumerate() {
-            *points = i64::from(weights.hour) * widen(taste.hour(bucket));
-        }
-        Self {
-            vector: Widened::of(taste.vector),
-            weight: weights.taste.into(),
-            channels: (0..channels).map(|index| i64::from(weights.channel) * widen(taste.channel(index))).collect(),
-            buckets,
-        }
+/// Prepares `taste` under `weights`, for a board of `channels` channels.
+pub fn leaning<'a>(taste: &Taste<'a>, weights: &SurfaceWeights, channels: usize) -> Leaning<'a> {
+    let mut buckets = [0; HOUR_BUCKETS];
+    for (bucket, points) in buckets.iter_mut().enumerate() {
+        *points = i64::from(weights.hour) * widen(taste.hour(bucket));
     }
-
-    /// The points that the tastes add to the [`score`] of a candidate with this vector, channel and
-    /// [`Candidate::bucket`].
-    #[inline]
-    pub fn points(&self, vector: &[u8], channel: usize, bucket: usize) -> i64 {
-        let table = |table: &[i64], index| table.get(index).copied().unwrap_or(0);
-        lean(self.weight, self.vector.dot(vector)) + table(&self.channels, channel) + table(&self.buckets, bucket)
-    }
-}
-
-/// The part of a score that comes from the inner product of two vectors.
-fn lean(weight: i64, product: i32) -> i64 {
-    // The largest inner product, which few vectors reach, is 64 × 127²; a right shift by 6 keeps it
-    // within 16 times the unit.
-    (weight * i64::from(product)) >> 6
+    let channels = (0..channels).map(|index| i64::from(weights.channel) * widen(taste.channel(index))).collect();
+    Leaning::new(taste.vector, weights.taste.into(), channels, buckets)
 }
 
 /// The score of a candidate at `now`; without `taste`, the shared score.
@@ -122,7 +96,7 @@ pub fn score(candidate: &Candidate<'_>, taste: Option<&Taste<'_>>, weights: &Sur
         ..Score::default()
     };
     if let Some(taste) = taste {
-        score.taste = lean(weights.taste.into(), dot(taste.vector, candidate.vector));
+        score.taste = points(weights.taste.into(), dot(taste.vector, candidate.vector));
         score.channel = i64::from(weights.channel) * widen(taste.channel(candidate.channel));
         score.hour = i64::from(weights.hour) * widen(taste.hour(candidate.bucket()));
     }
@@ -188,171 +162,11 @@ pub fn pulse_points(pulse: Option<&Pulse>, product: u64, weights: &SurfaceWeight
     counts.map_or(0, |counts| i64::from(weights.pulse) * self::pulse(counts.interest()))
 }
 
-/// A sort key and a place: larger keys first, then smaller places.
-pub type Keyed = (Reverse<i64>, usize);
-
-/// Sorts `list`. All lists of the edge share this function, because each copy of a sort costs two
-/// kilobytes of the Worker.
-#[inline(never)]
-pub fn sort(list: &mut [Keyed]) {
-    list.sort_unstable();
-}
-
 /// The places of `numbers`, ordered by number, smallest first; ties keep their order.
 pub fn ascending(numbers: impl Iterator<Item = i64>) -> impl Iterator<Item = usize> {
     let mut keyed: Vec<Keyed> = numbers.zip(0..).map(|(number, at)| (Reverse(number.saturating_neg()), at)).collect();
     sort(&mut keyed);
     keyed.into_iter().map(|(_, at)| at)
-}
-
-/// The inner product of two int8 vectors, over the length of the shorter.
-pub fn dot(a: &[u8], b: &[u8]) -> i32 {
-    Widened::of(a).dot(b)
-}
-
-fn dot_slowly(a: &[u8], b: &[u8]) -> i32 {
-    a.iter().zip(b).map(|(a, b)| i32::from(a.cast_signed()) * i32::from(b.cast_signed())).sum()
-}
-
-/// The number of dimensions with a fast path.
-pub const QUICK_DIMS: usize = 64;
-
-/// An int8 vector to be multiplied with many others: as it is, and as int16 if it has
-/// [`QUICK_DIMS`] values.
-#[derive(Clone, Debug)]
-struct Widened<'a> {
-    vector: &'a [u8],
-    lanes: Option<quick::Lanes>,
-}
-
-impl<'a> Widened<'a> {
-    fn of(vector: &'a [u8]) -> Self {
-        Self { vector, lanes: vector.try_into().ok().map(quick::lanes) }
-    }
-
-    /// The [`dot`] product. Sums of a few int8 products are exact in i32 in any order, so both
-    /// paths agree bit for bit.
-    #[inline]
-    fn dot(&self, vector: &[u8]) -> i32 {
-        match (&self.lanes, vector.try_into()) {
-            (Some(lanes), Ok(vector)) => quick::dot(lanes, vector),
-            _ => dot_slowly(self.vector, vector),
-        }
-    }
-}
-
-/// Inner products with Wasm's SIMD instructions.
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-mod quick {
-    use core::arch::wasm32::{
-        i16x8_add, i16x8_extend_low_i8x16, i16x8_shr, i32x4_add, i32x4_dot_i16x8, i32x4_extract_lane, i32x4_shuffle,
-        i32x4_splat, u64x2, v128,
-    };
-
-    use super::QUICK_DIMS;
-
-    /// Eight int16 values each.
-    pub(super) type Lanes = [v128; QUICK_DIMS / 8];
-
-    pub(super) fn lanes(vector: &[u8; QUICK_DIMS]) -> Lanes {
-        let mut lanes = [i32x4_splat(0); QUICK_DIMS / 8];
-        lanes.iter_mut().zip(vector.as_chunks().0).for_each(|(lane, bytes)| *lane = widened(*bytes));
-        lanes
-    }
-
-    fn widened(bytes: [u8; 8]) -> v128 {
-        i16x8_extend_low_i8x16(u64x2(u64::from_le_bytes(bytes), 0))
-    }
-
-    /// Halves `lanes` and adds `vector`.
-    pub(super) fn fade(lanes: &mut Lanes, vector: &[u8; QUICK_DIMS]) {
-        lanes
-            .iter_mut()
-            .zip(vector.as_chunks().0)
-            .for_each(|(lane, bytes)| *lane = i16x8_add(i16x8_shr(*lane, 1), widened(*bytes)));
-    }
-
-    #[inline]
-    #[expect(clippy::many_single_char_names, reason = "eight lanes of each vector, in their order")]
-    pub(super) fn dot([a, b, c, d, e, f, g, h]: &Lanes, vector: &[u8; QUICK_DIMS]) -> i32 {
-        let Ok([i, j, k, l, m, n, o, p]) = <&[[u8; 8]; QUICK_DIMS / 8]>::try_from(vector.as_chunks().0) else {
-            return 0;
-        };
-        // Unrolled by hand: a loop costs as much as its body, and a build for size does not unroll
-        // it.
-        let product = |lane: &v128, bytes: &[u8; 8]| i32x4_dot_i16x8(*lane, widened(*bytes));
-        let ab = i32x4_add(product(a, i), product(b, j));
-        let cd = i32x4_add(product(c, k), product(d, l));
-        let ef = i32x4_add(product(e, m), product(f, n));
-        let gh = i32x4_add(product(g, o), product(h, p));
-        let sums = i32x4_add(i32x4_add(ab, cd), i32x4_add(ef, gh));
-        let sums = i32x4_add(sums, i32x4_shuffle::<2, 3, 0, 1>(sums, sums));
-        i32x4_extract_lane::<0>(sums) + i32x4_extract_lane::<1>(sums)
-    }
-}
-
-/// The scalar twin, which compilers vectorise themselves.
-#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-mod quick {
-    use super::QUICK_DIMS;
-
-    pub(super) type Lanes = [i16; QUICK_DIMS];
-
-    pub(super) fn lanes(vector: &[u8; QUICK_DIMS]) -> Lanes {
-        vector.map(|byte| byte.cast_signed().into())
-    }
-
-    pub(super) fn fade(lanes: &mut Lanes, vector: &[u8; QUICK_DIMS]) {
-        lanes
-            .iter_mut()
-            .zip(vector)
-            .for_each(|(lane, value)| *lane = (*lane >> 1).wrapping_add(value.cast_signed().into()));
-    }
-
-    #[inline]
-    pub(super) fn dot(lanes: &Lanes, vector: &[u8; QUICK_DIMS]) -> i32 {
-        let vector = self::lanes(vector);
-        lanes.iter().zip(vector).map(|(lane, value)| i32::from(*lane) * i32::from(value)).sum()
-    }
-}
-
-/// A decaying sum of int8 vectors: the last one counts in full, the one before it half, and so on.
-/// Only the first [`QUICK_DIMS`] values of a vector count.
-#[derive(Clone, Debug)]
-pub struct Trail(quick::Lanes);
-
-impl Default for Trail {
-    fn default() -> Self {
-        Self(quick::lanes(&[0; QUICK_DIMS]))
-    }
-}
-
-impl Trail {
-    /// Adds `vector` as the last one. An empty vector changes nothing.
-    pub fn take(&mut self, vector: &[u8]) {
-        match vector.first_chunk() {
-            Some(vector) => quick::fade(&mut self.0, vector),
-            None if vector.is_empty() => {}
-            None => quick::fade(&mut self.0, &filled(vector)),
-        }
-    }
-
-    /// The inner product with `vector`. The sums stay within 2 × 128, so the result fits i32.
-    #[inline]
-    pub fn dot(&self, vector: &[u8]) -> i32 {
-        match vector.first_chunk() {
-            Some(vector) => quick::dot(&self.0, vector),
-            None => quick::dot(&self.0, &filled(vector)),
-        }
-    }
-}
-
-/// Pads a short vector with zeros.
-#[inline(never)]
-fn filled(vector: &[u8]) -> [u8; QUICK_DIMS] {
-    let mut filled = [0; QUICK_DIMS];
-    filled.iter_mut().zip(vector).for_each(|(to, value)| *to = *value);
-    filled
 }
 
 #[cfg(test)]
@@ -397,25 +211,6 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_trail_is_the_sum_that_it_says(
-            vectors in proptest::sample::select(vec![3_usize, 64, 128])
-                .prop_flat_map(|width| proptest::collection::vec(proptest::collection::vec(any::<u8>(), width), 1..40)),
-        ) {
-            let mut trail = Trail::default();
-            let mut sums = [0_i64; QUICK_DIMS];
-            for vector in &vectors {
-                trail.take(vector);
-                trail.take(&[]);
-                for (sum, value) in sums.iter_mut().zip(vector) {
-                    *sum = (*sum >> 1) + i64::from(value.cast_signed());
-                }
-            }
-            let last = vectors.last().unwrap();
-            let product: i64 = sums.iter().zip(last).map(|(sum, value)| sum * i64::from(value.cast_signed())).sum();
-            prop_assert_eq!(i64::from(trail.dot(last)), product);
-        }
-
-        #[test]
         fn scores_never_overflow(
             vector in proptest::collection::vec(any::<u8>(), 0..80),
             weights in proptest::array::uniform8(any::<i32>()),
@@ -428,7 +223,7 @@ mod tests {
             let taste = Taste { vector: &[128; 64], channels: &[127; 4], hours: &[127; 8], ..Taste::default() };
             let total = score(&candidate, Some(&taste), &weights, now).total();
             let shared = score(&candidate, None, &weights, now).total();
-            let leaning = Leaning::of(&taste, &weights, 4);
+            let leaning = leaning(&taste, &weights, 4);
             prop_assert_eq!(shared + leaning.points(&vector, candidate.channel, candidate.bucket()), total);
         }
     }

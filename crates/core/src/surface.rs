@@ -1,14 +1,19 @@
 //! The content of each surface: packs and a time in, JSON out.
 
+pub mod calendar;
+mod card;
 pub mod cursor;
 mod explain;
 pub mod live;
 pub mod new;
+pub mod product;
+pub mod schedule;
 pub mod tabs;
 
 use std::borrow::Cow;
 
 use crate::audience::{AudienceSet, Traits};
+use crate::crowd::Items;
 use crate::directive::Directives;
 use crate::experiment::{Assignment, HeldBack};
 use crate::mix::{Floor, Mix};
@@ -34,6 +39,7 @@ pub fn trusts_verdicts(built_at: UnixMillis, now: UnixMillis) -> bool {
 
 /// The inputs of a surface.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each follows from another input")]
 pub struct View<'a> {
     /// The board of the snapshot, as the overlay leaves it now.
     pub board: &'a Board,
@@ -55,6 +61,8 @@ pub struct View<'a> {
     pub audiences: AudienceSet,
     /// Whether each item explains its place.
     pub is_explained: bool,
+    /// Whether items have only what a card shows.
+    pub is_card: bool,
     /// The current demand of viewers, if known.
     pub pulse: Option<&'a Pulse>,
     /// The settings from the viewer's experiments, which replace the board's weights and mix.
@@ -76,6 +84,7 @@ impl<'a> View<'a> {
             viewer: 0,
             audiences,
             is_explained: false,
+            is_card: false,
             pulse: None,
             assignment: None,
         }
@@ -159,9 +168,19 @@ pub fn scores(surface: Surface, view: &View<'_>) -> Vec<Score> {
 /// is on air.
 fn write_product(view: &View<'_>, product: &Product<'_>, on_air: bool, out: &mut Vec<u8>) {
     let is_before_first_end = view.now < product.first_ends_at();
-    out.extend_from_slice(product.head_json());
+    if view.is_card {
+        card::append_product(product.head_json(), out);
+    } else {
+        out.extend_from_slice(product.head_json());
+    }
     out.extend_from_slice(b",\"verdict\":");
-    if !view.trusts_verdicts && is_before_first_end && product.verdict() == VerdictKind::New {
+    let is_outdated = !view.trusts_verdicts && is_before_first_end && product.verdict() == VerdictKind::New;
+    let verdict = product.verdict_json(is_before_first_end);
+    if view.is_card {
+        let verdict = if is_outdated { b"{\"kind\":\"unknown\"" } else { card::kind(verdict) };
+        out.extend_from_slice(verdict);
+        out.push(b'}');
+    } else if is_outdated {
         let days = view.board.built_at().since(view.board.history_from()).div_euclid(DAY_MS).max(0);
         let outdated = format!(
             "{{\"kind\":\"unknown\",\"evidence\":{{\"reason\":\"{}\",\"text\":\"편성 자료가 오래되어 첫 방송인지 알 수 없음\",\
@@ -170,15 +189,72 @@ fn write_product(view: &View<'_>, product: &Product<'_>, on_air: bool, out: &mut
         );
         out.extend_from_slice(outdated.as_bytes());
     } else {
-        out.extend_from_slice(product.verdict_json(is_before_first_end));
+        out.extend_from_slice(verdict);
     }
     out.extend_from_slice(if on_air { b",\"on_air\":true" } else { b",\"on_air\":false" });
 }
 
 /// Appends a broadcast's JSON object.
-fn write_broadcast(slot: &Slot<'_>, now: UnixMillis, out: &mut Vec<u8>) {
-    out.extend_from_slice(slot.head_json());
-    out.extend_from_slice(if slot.is_on_air(now) { b",\"on_air\":true}" } else { b",\"on_air\":false}" });
+fn write_broadcast(view: &View<'_>, slot: &Slot<'_>, out: &mut Vec<u8>) {
+    if view.is_card {
+        card::append_broadcast(slot.head_json(), out);
+    } else {
+        out.extend_from_slice(slot.head_json());
+    }
+    out.extend_from_slice(if slot.is_on_air(view.now) { b",\"on_air\":true}" } else { b",\"on_air\":false}" });
+}
+
+/// Appends the broadcast at `index` with its product as a JSON object without its closing brace.
+fn write_slot(view: &View<'_>, index: usize, out: &mut Vec<u8>) {
+    let slot = view.board.slot(index);
+    let product = view.board.product(slot.product());
+    let is_on_air = |slot: usize| view.board.slot(slot).is_on_air(view.now);
+    write_product(view, &product, is_on_air(index) || product.slots().any(is_on_air), out);
+    out.extend_from_slice(b",\"broadcast\":");
+    write_broadcast(view, &slot, out);
+}
+
+/// Appends the broadcast at `index` with its product as a JSON object, from the cache if it is
+/// there.
+fn append_slot(view: &View<'_>, items: Option<&mut Items>, index: usize, out: &mut Vec<u8>) {
+    let write = |out: &mut Vec<u8>| {
+        write_slot(view, index, out);
+        out.push(b'}');
+        changes_at(view, &view.board.product(view.board.slot(index).product()))
+    };
+    match items {
+        // In the cache, slots' keys follow the products' keys.
+        Some(items) => append(view, items, view.board.product_count().saturating_add(index), out, write),
+        None => {
+            write(out);
+        }
+    }
+}
+
+/// Appends the item of `key` from the cache, or by `write`. Cards' keys follow those of whole
+/// items.
+fn append(
+    view: &View<'_>,
+    items: &mut Items,
+    key: usize,
+    out: &mut Vec<u8>,
+    write: impl FnOnce(&mut Vec<u8>) -> UnixMillis,
+) {
+    let all = view.board.product_count().saturating_add(view.board.slot_count());
+    let key = if view.is_card { key.saturating_add(all) } else { key };
+    items.append(key, view.now, view.trusts_verdicts, out, write);
+}
+
+/// When a product's item changes: at the end of the first broadcast, or at the start or end of a
+/// slot.
+fn changes_at(view: &View<'_>, product: &Product<'_>) -> UnixMillis {
+    let slots = product.slots().map(|slot| view.board.slot(slot));
+    slots
+        .flat_map(|slot| [slot.starts_at(), slot.ends_at()])
+        .chain([product.first_ends_at()])
+        .filter(|at| *at > view.now)
+        .min()
+        .unwrap_or(UnixMillis(i64::MAX))
 }
 
 /// Appends a whole number.

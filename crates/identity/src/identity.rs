@@ -29,7 +29,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
-use sha2::{Digest as _, Sha256};
+use sinsang_core::code;
 use sinsang_core::time::UnixMillis;
 
 pub use appliance::whole_codes;
@@ -101,7 +101,7 @@ pub struct ProductId(pub u64);
 impl ProductId {
     /// The id of the product whose first listing is `listing_id` of `shop`.
     pub fn of(shop: &str, listing_id: &str) -> Self {
-        Self::hash(&[shop, listing_id])
+        Self(code::id_of_first(shop, listing_id))
     }
 
     /// A free id for a product that begins with `first`: its plain id or, if an earlier product
@@ -117,15 +117,7 @@ impl ProductId {
     }
 
     fn hash(parts: &[&str]) -> Self {
-        let mut hasher = Sha256::new();
-        for (index, part) in parts.iter().enumerate() {
-            if index > 0 {
-                hasher.update([0]);
-            }
-            hasher.update(part.as_bytes());
-        }
-        let digest = hasher.finalize();
-        Self(digest.iter().take(8).fold(0, |id, &byte| id << 8 | u64::from(byte)))
+        Self(code::hashed(parts))
     }
 }
 

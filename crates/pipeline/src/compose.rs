@@ -1,5 +1,7 @@
 //! Composition of a snapshot: catalogue, products, verdicts, tastes, tabs and rules in, packs out.
 
+mod background;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
@@ -161,8 +163,10 @@ pub fn board(facts: &Facts<'_>) -> Result<(BoardParts, Census, Vec<Outcome>), Er
         let vector = vector.iter().chain(foreign.iter().flatten()).copied().collect();
         let shops = part.listings.iter().map(|listing| listing.shop.as_str());
         census.count(&part.title, shops, if is_over { &after } else { &before });
-        parts.products.push(ProductPart { popularity, vector, ..part });
+        let background = facts.background(product, from);
+        parts.products.push(ProductPart { popularity, vector, background, ..part });
     }
+    background::liken(&mut parts.products, &parts.slots, now);
     let (rules, outcomes) = facts.rules.mix_parts(&parts);
     let shown = facts.learned.shown.iter().map(|(product, times)| (*product, u8::try_from(*times).unwrap_or(u8::MAX)));
     // The lab's lists replace the notes, in place and in meaning.
@@ -227,8 +231,7 @@ impl Facts<'_> {
             verdict_first,
             verdict_later,
             first,
-            popularity: 0,
-            vector: Vec::new(),
+            ..ProductPart::default()
         })
     }
 }

@@ -5,16 +5,16 @@
 
 mod amend;
 mod audience;
+mod background;
 mod crowd;
 mod entry;
 
 use super::audience::Audiences;
+use super::background::Background;
 use super::context::Contexts;
 use super::mix::MixTables;
 use super::record::{TEXT, weights_bytes, weights_of};
-use super::taste::Taste;
 use super::{Damage, Kind, Pack, PackId, Span, Table, experiment, i64_at, to_usize, u16_at, u32_at, u64_at};
-use crate::context::Context;
 use crate::crowd::Shared;
 use crate::directive::Directive;
 use crate::experiment::Experiments;
@@ -23,11 +23,12 @@ use crate::rank::Weights;
 use crate::surface_name::Surface;
 use crate::time::{SECOND_MS, UnixMillis};
 
-pub use entry::{Product, Slot, Tab};
+pub use entry::{Product, Slot, Tab, each_product};
 
 pub(super) const META: [u8; 4] = *b"META";
 pub(super) const META_BYTES: usize = 48;
 pub(super) const CHANNELS: [u8; 4] = *b"CHAN";
+/// A channel's least size. Its JSON object's span follows where a pipeline wrote one.
 pub(super) const CHANNEL_BYTES: usize = 8;
 pub(super) const CATEGORIES: [u8; 4] = *b"CATE";
 pub(super) const CATEGORY_BYTES: usize = 8;
@@ -48,10 +49,30 @@ pub(super) const WEIGHTS: [u8; 4] = *b"RULE";
 pub(super) const COUNTS: [u8; 4] = *b"STAT";
 pub(super) const LISTS: [u8; 4] = *b"LIST";
 
+/// The sections that every board has, with their least strides, in the order of [`Board::of`].
+const SECTIONS: [([u8; 4], usize); 14] = [
+    (META, META_BYTES),
+    (TEXT, 1),
+    (CHANNELS, CHANNEL_BYTES),
+    (CATEGORIES, CATEGORY_BYTES),
+    (BLOCKS, BLOCK_BYTES),
+    (PRODUCTS, PRODUCT_BYTES),
+    (VECTORS, 1),
+    (SLOTS, SLOT_BYTES),
+    (PRODUCT_SLOTS, INDEX_BYTES),
+    (CANDIDATES, INDEX_BYTES),
+    (TIMES, INDEX_BYTES),
+    (TABS, TAB_BYTES),
+    (COUNTS, 1),
+    (LISTS, 1),
+];
+
 /// The category index of a product without a category.
 pub(super) const NO_CATEGORY: u16 = u16::MAX;
 /// The flag of a product that is sold out, which only an overlay sets.
 pub(super) const SOLD_OUT: u8 = 2;
+/// The flag of a product that operators hide, likewise.
+pub(super) const HIDDEN: u8 = 4;
 /// The flag of a slot that is its product's first broadcast ever.
 pub(super) const FIRST_BROADCAST: u16 = 1;
 /// The flag of a tab that keeps its position for everyone.
@@ -96,6 +117,7 @@ pub struct Board {
     experiments: Experiments,
     contexts: Contexts,
     audiences: Audiences,
+    background: Background,
     tried: Option<Weights>,
     tried_mix: Option<Mix>,
     shared: Shared,
@@ -118,26 +140,34 @@ impl Board {
 
     /// Finds the sections of `pack`.
     fn of(pack: Pack) -> Result<Self, Damage> {
+        // One loop: a line of its own for each section would be a kilobyte of the Worker.
+        let mut tables = [Table::default(); SECTIONS.len()];
+        for (table, (tag, stride)) in tables.iter_mut().zip(SECTIONS) {
+            *table = pack.table(tag, stride)?;
+        }
+        let [meta, text, channels, categories, blocks, products, vectors, slots, product_slots, rest @ ..] = tables;
+        let [candidates, times, tabs, counts, lists] = rest;
         let mut board = Self {
-            meta: pack.table(META, META_BYTES)?,
-            text: pack.table(TEXT, 1)?,
-            channels: pack.table(CHANNELS, CHANNEL_BYTES)?,
-            categories: pack.table(CATEGORIES, CATEGORY_BYTES)?,
-            blocks: pack.table(BLOCKS, BLOCK_BYTES)?,
-            products: pack.table(PRODUCTS, PRODUCT_BYTES)?,
-            vectors: pack.table(VECTORS, 1)?,
-            slots: pack.table(SLOTS, SLOT_BYTES)?,
-            product_slots: pack.table(PRODUCT_SLOTS, INDEX_BYTES)?,
-            candidates: pack.table(CANDIDATES, INDEX_BYTES)?,
-            times: pack.table(TIMES, INDEX_BYTES)?,
-            tabs: pack.table(TABS, TAB_BYTES)?,
+            meta,
+            text,
+            channels,
+            categories,
+            blocks,
+            products,
+            vectors,
+            slots,
+            product_slots,
+            candidates,
+            times,
+            tabs,
             weights: published_weights(&pack)?,
-            counts: pack.table(COUNTS, 1)?,
-            lists: pack.table(LISTS, 1)?,
+            counts,
+            lists,
             mix: MixTables::default(),
             experiments: Experiments::default(),
             contexts: Contexts::default(),
             audiences: Audiences::default(),
+            background: Background::default(),
             tried: None,
             tried_mix: None,
             shared: Shared::default(),
@@ -148,6 +178,7 @@ impl Board {
         let widths = [board.dimensions(), board.channel_count(), board.tab_count()];
         board.contexts = Contexts::parse(&board.pack, widths)?;
         board.audiences = Audiences::parse(&board.pack)?;
+        board.background = Background::parse(&board.pack)?;
         Ok(board)
     }
 
@@ -287,27 +318,6 @@ impl Board {
         &self.experiments
     }
 
-    /// Whether the order for viewers without tastes depends on their context.
-    pub fn has_contexts(&self) -> bool {
-        self.contexts.is_there()
-    }
-
-    /// Whether a request's province and device class make a difference, beyond its time.
-    pub fn tells_contexts_apart(&self) -> bool {
-        self.contexts.differ() || self.audiences.tell_contexts_apart()
-    }
-
-    /// The preferences of viewers who come in `context` at `at`, as bytes for
-    /// [`Self::context_taste`]; `None` if nothing is known of them.
-    pub fn leaning(&self, context: Context, at: UnixMillis) -> Option<Vec<u8>> {
-        self.contexts.leaning(&self.pack, context, at)
-    }
-
-    /// Interprets a [`Self::leaning`] as tastes.
-    pub fn context_taste<'a>(&self, leaning: &'a [u8]) -> Taste<'a> {
-        self.contexts.taste(leaning)
-    }
-
     /// All directives of operators, in the order of their file, whether in force or not.
     pub fn directives(&self) -> impl Iterator<Item = Directive<'_>> {
         self.mix.directives(&self.pack, &self.text)
@@ -411,10 +421,15 @@ impl Board {
 
     /// The indexes of the slots on air at `now`, ordered by start.
     pub fn on_air(&self, now: UnixMillis) -> impl Iterator<Item = usize> {
-        let earliest = now.plus(self.longest_slot_ms().saturating_neg());
+        self.between(now, now.plus(1))
+    }
+
+    /// The indexes of the slots that end after `from` and start before `to`, ordered by start.
+    pub fn between(&self, from: UnixMillis, to: UnixMillis) -> impl Iterator<Item = usize> {
+        let earliest = from.plus(self.longest_slot_ms().saturating_neg());
         let first = self.first_slot_after(earliest.plus(-1));
-        let end = self.first_slot_after(now);
-        (first..end).filter(move |index| self.slot(*index).is_on_air(now))
+        let end = self.first_slot_after(to.plus(-1));
+        (first..end).filter(move |index| self.slot(*index).ends_at() > from)
     }
 
     /// The index of the first slot that starts after `at`.
@@ -467,22 +482,4 @@ fn published_weights(pack: &Pack) -> Result<Weights, Damage> {
     let table = pack.table(WEIGHTS, weights_bytes(pack.version()))?;
     let is_whole = table.count == Surface::stored_in(pack.version());
     if is_whole { Ok(weights_of(pack, &table, 0)) } else { Err(Damage::Inconsistent(WEIGHTS)) }
-}
-
-/// Calls `take` for each product of the board named `id`, with the product's id and the opening of
-/// its JSON object. It reads nothing else of the board, so callers need not link the rest of the
-/// reader.
-///
-/// # Errors
-/// [`Damage`] if the bytes are not that board, or have no product section.
-pub fn each_product(bytes: Vec<u8>, id: PackId, mut take: impl FnMut(u64, &[u8])) -> Result<(), Damage> {
-    let pack = Pack::parse(bytes, Kind::Board)?;
-    if pack.id() != id {
-        return Err(Damage::WrongId);
-    }
-    let (products, text) = (pack.table(PRODUCTS, PRODUCT_BYTES)?, pack.table(TEXT, 1)?);
-    for record in (0..products.count).map(|index| pack.record(&products, index)) {
-        take(u64_at(record, 0), pack.span(&text, Span::at(record, 8)).unwrap_or_default());
-    }
-    Ok(())
 }

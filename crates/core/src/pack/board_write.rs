@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::background::{self, BackgroundPart};
 use super::board::{
     BLOCK_BYTES, BLOCKS, Block, CANDIDATES, CATEGORIES, CATEGORY_BYTES, CHANNEL_BYTES, CHANNELS, COUNTS,
     FIRST_BROADCAST, INDEX_BYTES, LISTS, META, META_BYTES, NO_CATEGORY, PINNED, PRODUCT_BYTES, PRODUCT_SLOTS, PRODUCTS,
@@ -73,6 +74,8 @@ pub struct ProductPart {
     pub popularity: u32,
     /// Its vector, as long as all blocks together.
     pub vector: Vec<i8>,
+    /// What is known of it beyond the window.
+    pub background: BackgroundPart,
 }
 
 /// A broadcast within the window.
@@ -260,7 +263,7 @@ pub fn write(parts: &BoardParts) -> Result<(Vec<u8>, PackId), TooLarge> {
     let mut draft = Draft::new(parts);
     let mut writer = Writer::of(Kind::Board, parts.format);
     writer.section(META, META_BYTES, meta(parts, &draft.slots));
-    writer.section(CHANNELS, CHANNEL_BYTES, draft.channels());
+    writer.section(CHANNELS, 2 * CHANNEL_BYTES, draft.channels());
     writer.section(CATEGORIES, CATEGORY_BYTES, draft.categories());
     writer.section(BLOCKS, BLOCK_BYTES, draft.blocks());
     draft.products(&mut writer);
@@ -279,6 +282,7 @@ pub fn write(parts: &BoardParts) -> Result<(Vec<u8>, PackId), TooLarge> {
     audience::write(audiences, widths, vectors, &mut writer, |text| draft.text.put(text));
     let width = dimensions + parts.channels.len() + HOUR_BUCKETS + parts.tabs.len();
     context::write(&parts.mix.contexts, width, &mut writer);
+    background::write(draft.products.iter().map(|product| (product.id, &product.background)), &mut writer);
     writer.section(COUNTS, 1, open_object(&draft.counts()).into_bytes());
     let audiences = audiences.iter().map(|audience| audience.name.as_str()).collect();
     let (channels, categories) = (&parts.channels, &parts.categories);
@@ -317,7 +321,12 @@ impl<'a> Draft<'a> {
     }
 
     fn channels(&mut self) -> Vec<u8> {
-        self.parts.channels.iter().flat_map(|channel| self.text.put(&channel.id)).collect()
+        let name = |channel: &ChannelPart| {
+            let ChannelPart { id, name, .. } = channel;
+            let json = serde_json::to_string(&ChannelName { id, name }).unwrap_or_default();
+            [self.text.put(id), self.text.put(&json)].concat()
+        };
+        self.parts.channels.iter().flat_map(name).collect()
     }
 
     fn categories(&mut self) -> Vec<u8> {

@@ -11,6 +11,7 @@ pub(super) const TEXT: [u8; 4] = *b"TEXT";
 pub(super) const MIX_BYTES: usize = 24;
 
 /// The section `tag`, if present.
+#[inline(never)]
 pub(super) fn optional(pack: &Pack, tag: [u8; 4], stride: usize) -> Result<Option<Table>, Damage> {
     match pack.table(tag, stride) {
         Err(Damage::Missing(_)) => Ok(None),

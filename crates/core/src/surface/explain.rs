@@ -89,16 +89,20 @@ fn sentence(score: &Score, weights: &SurfaceWeights, is_explored: bool, is_of_co
     let sizes = parts.iter().map(|(_, part)| part.saturating_abs().saturating_neg());
     let tells = |part: i64| part != 0 && part.saturating_abs().saturating_mul(LEAST_SHARE) >= largest;
     let told = ascending(sizes).take(MOST_REASONS).filter_map(|at| parts.get(at)).filter(|(_, part)| tells(*part));
-    let reasons = told.filter_map(|(name, part)| {
-        let (_, good, bad) = REASONS.iter().chain([&CONTEXT_REASONS]).find(|(known, ..)| known == name)?;
-        Some(format!("{}({part:+})", if is_good(name, *part) { good } else { bad }))
-    });
-    let reasons: Vec<String> = reasons.collect();
+    let mut reasons = String::new();
+    for (name, part) in told {
+        let known = REASONS.iter().chain([&CONTEXT_REASONS]).find(|(known, ..)| known == name);
+        if let Some((_, good, bad)) = known {
+            let reason = if is_good(name, *part) { good } else { bad };
+            let told = format!("{reason}({part:+}), ");
+            reasons.push_str(&told);
+        }
+    }
     let explored = if is_explored { "아직 본 사람이 적어 먼저 보여 드리는 자리예요. " } else { "" };
     if reasons.is_empty() {
         return format!("{explored}점수에 든 것이 없어 기본 순서대로예요.");
     }
-    format!("{explored}{}, 모두 더해 {}점이에요.", reasons.join(", "), score.total())
+    format!("{explored}{reasons}모두 더해 {}점이에요.", score.total())
 }
 
 #[cfg(test)]

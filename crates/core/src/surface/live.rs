@@ -1,6 +1,6 @@
 //! `live`: all broadcasts on air, in the viewer's order; nothing is hidden.
 
-use super::{View, explain, write_array, write_broadcast, write_product};
+use super::{View, append_slot, explain, write_array, write_slot};
 use crate::directive::Directives;
 use crate::mix::{Half, Mix};
 use crate::pack::taste::Taste;
@@ -10,7 +10,7 @@ use crate::surface_name::Surface;
 use crate::time::{SECOND_MS, UnixMillis};
 
 /// The inputs of scores, looked up once per answer.
-struct Rater<'a> {
+pub(super) struct Rater<'a> {
     view: View<'a>,
     directives: Directives<'a>,
     weights: SurfaceWeights,
@@ -23,7 +23,7 @@ struct Rater<'a> {
 }
 
 impl<'a> Rater<'a> {
-    fn new(view: &View<'a>) -> Self {
+    pub(super) fn new(view: &View<'a>) -> Self {
         let mix = view.mix();
         let half = view.taste.map_or_else(Half::default, |taste| Half::of(taste.vector, mix.second, Surface::Live));
         Self {
@@ -63,6 +63,12 @@ impl<'a> Rater<'a> {
     fn is_last(&self, product: usize) -> bool {
         let board = self.view.board;
         board.product(product).is_sold_out() && board.puts_sold_out_last(Surface::Live)
+    }
+
+    /// How well the slot at `index` suits the viewer by product and channel, in points.
+    pub(super) fn suits(&self, index: usize) -> i64 {
+        let score = self.score(index);
+        score.taste.saturating_add(score.channel)
     }
 
     fn score(&self, index: usize) -> Score {
@@ -106,39 +112,13 @@ pub fn write_items(view: &View<'_>, out: &mut Vec<u8>) {
     let rater = Rater::new(view);
     let mut items = view.board.shared().items().try_lock().ok();
     write_array(rater.ordered(), out, |index, out| {
-        let slot = view.board.slot(index);
-        let product = view.board.product(slot.product());
-        let write = |out: &mut Vec<u8>| {
-            write_product(view, &product, true, out);
-            out.extend_from_slice(b",\"broadcast\":");
-            write_broadcast(&slot, view.now, out);
-        };
-        if let Some(items) = items.as_mut().filter(|_| !view.is_explained) {
-            // In the cache, slots' keys follow the products' keys, which belong to the list of new
-            // products.
-            let key = view.board.product_count().saturating_add(index);
-            items.append(key, view.now, view.trusts_verdicts, out, |out| {
-                write(out);
-                out.push(b'}');
-                // Valid while the slot is on air, except that the verdict changes at the end of the
-                // first broadcast.
-                let first = Some(product.first_ends_at()).filter(|at| *at > view.now);
-                first.map_or(slot.ends_at(), |first| first.min(slot.ends_at()))
-            });
-            return;
+        if !view.is_explained {
+            return append_slot(view, items.as_deref_mut(), index, out);
         }
-        write(out);
-        if view.is_explained {
-            explain::write(
-                view,
-                &rater.score(index),
-                &rater.weights,
-                Some(slot.product()),
-                &rater.directives,
-                (false, rater.is_last(slot.product())),
-                out,
-            );
-        }
+        let product = view.board.slot(index).product();
+        write_slot(view, index, out);
+        let (score, is_last) = (rater.score(index), rater.is_last(product));
+        explain::write(view, &score, &rater.weights, Some(product), &rater.directives, (false, is_last), out);
         out.push(b'}');
     });
 }

@@ -7,13 +7,13 @@
 
 use std::cmp::Reverse;
 
-use super::{View, explain, write_array, write_broadcast, write_product};
+use super::{View, append, changes_at, explain, write_array, write_broadcast, write_product};
 use crate::crowd::{Asked, Member};
 use crate::directive::Directives;
 use crate::mix::{self, Draw, Half, Mix, Plan, Traits, arrange};
 use crate::pack::board::Product;
 use crate::pack::taste::Taste;
-use crate::rank::{Candidate, Keyed, Leaning, ascending, pulse_points, score, sort};
+use crate::rank::{self, Candidate, First, Keyed, ascending, pulse_points, score, sort};
 use crate::scatter::scatter;
 use crate::signal::{Score, SurfaceWeights};
 use crate::surface_name::Surface;
@@ -79,52 +79,6 @@ pub struct Page {
 /// ties.
 type Entry = Keyed;
 
-/// The best of many entries that are offered in turn, by ascending place.
-struct First {
-    most: usize,
-    /// The capacity of `entries`. Cutting it down to the best is cheap if done rarely.
-    room: usize,
-    entries: Vec<Entry>,
-    /// The threshold so far: `most` entries have a higher total, or the same and an earlier place.
-    enough: Option<i64>,
-}
-
-impl First {
-    /// Collects the best `most` of at most `offered` entries.
-    fn new(most: usize, offered: usize) -> Self {
-        let room = most.saturating_mul(4).min(offered);
-        Self { most, room, entries: Vec::with_capacity(room), enough: None }
-    }
-
-    #[inline]
-    fn offer(&mut self, entry: Entry) {
-        if self.enough.is_some_and(|enough| entry.0.0 <= enough) {
-            return;
-        }
-        if self.entries.len() >= self.room && self.room > self.most {
-            self.cut(self.most);
-            self.enough = self.entries.last().map(|last| last.0.0);
-        }
-        self.entries.push(entry);
-    }
-
-    /// Keeps the best `most`, with the least of them at the end.
-    #[inline(never)]
-    fn cut(&mut self, most: usize) {
-        if most > 0 && most < self.entries.len() {
-            self.entries.select_nth_unstable(most.saturating_sub(1));
-        }
-        self.entries.truncate(most);
-    }
-
-    /// The best `most` of all, sorted.
-    fn into_sorted(mut self, most: usize) -> Vec<Entry> {
-        self.cut(most.min(self.most));
-        sort(&mut self.entries);
-        self.entries
-    }
-}
-
 /// The page for `selection`.
 pub fn page(now: &View<'_>, selection: &Selection) -> Page {
     let view = &now.frozen();
@@ -148,7 +102,7 @@ pub fn page(now: &View<'_>, selection: &Selection) -> Page {
     let rater = Rater::new(view, frozen);
     let is_by_score = selection.sort == Sort::Recommended;
     let leaning = rater.taste.filter(|_| is_by_score);
-    let leaning = leaning.map(|taste| Leaning::of(&taste, &rater.weights, board.channel_count()));
+    let leaning = leaning.map(|taste| rank::leaning(&taste, &rater.weights, board.channel_count()));
     let has_notes = is_by_score && rater.taste.is_some_and(|taste| !taste.notes.is_empty());
     let scores = if is_by_score { crowd.scores(leaning.as_ref(), rater.half) } else { vec![0; crowd.len()] };
     let mut draw = Draw::new(&mix);
@@ -193,7 +147,7 @@ pub fn page(now: &View<'_>, selection: &Selection) -> Page {
             draw.offer(scatter(seed, one.id), (Reverse(total), place));
         }
         counted = counted.saturating_add(1);
-        ended = ended.saturating_add(usize::from(has_ended(one)));
+        ended = ended.saturating_add(usize::from(now.frozen_board.map_or(one.ends_at <= now.now, |_| has_ended(one))));
         first.offer((Reverse(total), place));
     }
     let index = |entry: &Entry| crowd.get(entry.1).map_or(0, |one| one.index);
@@ -232,7 +186,8 @@ pub fn page(now: &View<'_>, selection: &Selection) -> Page {
 }
 
 /// Whether a product of a frozen list is not shown any more: its first broadcast is over, or the
-/// overlay has taken all of its broadcasts away since.
+/// overlay has taken all of its broadcasts away since. [`page`] compares times itself where no
+/// overlay did: a call for each candidate costs a microsecond.
 fn ended<'a>(now: &View<'a>) -> impl Fn(&Member) -> bool + use<'a> {
     let (at, board, is_amended) = (now.now, now.board, now.frozen_board.is_some());
     move |one| {
@@ -361,7 +316,7 @@ pub fn write_items(view: &View<'_>, page: &Page, frozen_at: UnixMillis, out: &mu
         let product = view.board.product(*index);
         match (&rater, &mut items) {
             (None, Some(items)) => {
-                items.append(*index, view.now, view.trusts_verdicts, out, |out| {
+                append(view, items, *index, out, |out| {
                     write_item(view, &product, out);
                     out.push(b'}');
                     changes_at(view, &product)
@@ -388,49 +343,12 @@ pub fn write_items(view: &View<'_>, page: &Page, frozen_at: UnixMillis, out: &mu
     });
 }
 
-/// Appends a product's JSON object without its closing brace.
-fn write_item(view: &View<'_>, product: &Product<'_>, out: &mut Vec<u8>) {
+/// Appends a product's JSON object without its closing brace, with its broadcasts on air and to
+/// come; a card has the first of them.
+pub(super) fn write_item(view: &View<'_>, product: &Product<'_>, out: &mut Vec<u8>) {
     let coming = || product.slots().map(|slot| view.board.slot(slot)).filter(|slot| slot.ends_at() > view.now);
     write_product(view, product, coming().any(|slot| slot.is_on_air(view.now)), out);
     out.extend_from_slice(b",\"broadcasts\":");
-    write_array(coming(), out, |slot, out| write_broadcast(&slot, view.now, out));
-}
-
-/// When the output of [`write_item`] changes: at the end of the first broadcast, or at the start or
-/// end of a slot.
-fn changes_at(view: &View<'_>, product: &Product<'_>) -> UnixMillis {
-    let slots = product.slots().map(|slot| view.board.slot(slot));
-    slots
-        .flat_map(|slot| [slot.starts_at(), slot.ends_at()])
-        .chain([product.first_ends_at()])
-        .filter(|at| *at > view.now)
-        .min()
-        .unwrap_or(UnixMillis(i64::MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn the_first_are_those_of_a_whole_sort(
-            // Few distinct totals, so that many are equal.
-            totals in proptest::collection::vec(prop_oneof![-3_i64..3, any::<i64>()], 0..300),
-            bound in 0_usize..40,
-            fewer in 0_usize..10,
-        ) {
-            let most = bound.saturating_sub(fewer);
-            let mut first = First::new(bound, totals.len());
-            let entries: Vec<Entry> = totals.into_iter().map(Reverse).zip(0..).collect();
-            for entry in &entries {
-                first.offer(*entry);
-            }
-            let mut sorted = entries;
-            sorted.sort();
-            sorted.truncate(most);
-            prop_assert_eq!(first.into_sorted(most), sorted);
-        }
-    }
+    let most = if view.is_card { 1 } else { usize::MAX };
+    write_array(coming().take(most), out, |slot, out| write_broadcast(view, &slot, out));
 }

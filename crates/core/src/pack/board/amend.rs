@@ -6,8 +6,8 @@
 use std::cmp::Reverse;
 
 use super::{
-    Board, CANDIDATES, FIRST_BROADCAST, INDEX_BYTES, META, PRODUCT_SLOTS, PRODUCTS, SLOT_BYTES, SLOTS, SOLD_OUT, Span,
-    TIMES, to_usize, u32_at,
+    Board, CANDIDATES, FIRST_BROADCAST, HIDDEN, INDEX_BYTES, META, PRODUCT_SLOTS, PRODUCTS, SLOT_BYTES, SLOTS,
+    SOLD_OUT, Span, TIMES, to_usize, u32_at,
 };
 use crate::audience::AudienceSet;
 use crate::directive::{Deed, WHOLE};
@@ -347,8 +347,9 @@ impl<'b, 'e> Draft<'b, 'e> {
                 set(52, &price.to_le_bytes());
             }
             let is_sold_out = product.is_sold_out || (product.slots > 0 && product.slots == product.sold_out_slots);
-            if let Some(flags) = records.get_mut(at.saturating_add(60)).filter(|_| is_sold_out) {
-                *flags |= SOLD_OUT;
+            let is_hidden = product.is_hidden || (product.slots == 0 && product.lacks_listings);
+            if let Some(flags) = records.get_mut(at.saturating_add(60)) {
+                *flags |= if is_sold_out { SOLD_OUT } else { 0 } | if is_hidden { HIDDEN } else { 0 };
             }
             if is_sold_out || product.price.is_some() || !product.note.is_empty() || product.lacks_listings {
                 let mut head = self.board.product(index).head_json().to_vec();

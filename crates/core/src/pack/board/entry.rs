@@ -1,7 +1,7 @@
 //! The entries of a board: products, slots and tabs, read in place from the pack.
 
-use super::{Board, FIRST_BROADCAST, NO_CATEGORY, PINNED, PRODUCT_BYTES, SLOT_BYTES, SOLD_OUT};
-use crate::pack::{Span, to_usize, u16_at, u32_at, u64_at};
+use super::{Board, FIRST_BROADCAST, HIDDEN, NO_CATEGORY, PINNED, PRODUCT_BYTES, PRODUCTS, SLOT_BYTES, SOLD_OUT, TEXT};
+use crate::pack::{Damage, Kind, Pack, PackId, Span, to_usize, u16_at, u32_at, u64_at};
 use crate::time::UnixMillis;
 use crate::verdict::VerdictKind;
 
@@ -101,6 +101,11 @@ impl<'a> Product<'a> {
         self.record.get(60).copied().unwrap_or(0) & SOLD_OUT != 0
     }
 
+    /// Whether operators hide it.
+    pub fn is_hidden(&self) -> bool {
+        self.record.get(60).copied().unwrap_or(0) & HIDDEN != 0
+    }
+
     /// Its int8 vector, in the space of the board's blocks.
     pub fn vector(&self) -> &'a [u8] {
         self.board.pack.record(&self.board.vectors, self.index)
@@ -168,4 +173,22 @@ impl<'a> Tab<'a> {
     pub fn is_pinned(&self) -> bool {
         u16_at(self.record, 8) & PINNED != 0
     }
+}
+
+/// Calls `take` for each product of the board named `id`, with the product's id and the opening of
+/// its JSON object. It reads nothing else of the board, so callers need not link the rest of the
+/// reader.
+///
+/// # Errors
+/// [`Damage`] if the bytes are not that board, or have no product section.
+pub fn each_product(bytes: Vec<u8>, id: PackId, mut take: impl FnMut(u64, &[u8])) -> Result<(), Damage> {
+    let pack = Pack::parse(bytes, Kind::Board)?;
+    if pack.id() != id {
+        return Err(Damage::WrongId);
+    }
+    let (products, text) = (pack.table(PRODUCTS, PRODUCT_BYTES)?, pack.table(TEXT, 1)?);
+    for record in (0..products.count).map(|index| pack.record(&products, index)) {
+        take(u64_at(record, 0), pack.span(&text, Span::at(record, 8)).unwrap_or_default());
+    }
+    Ok(())
 }

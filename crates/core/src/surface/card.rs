@@ -1,0 +1,47 @@
+//! Items and broadcasts cut down to what a card shows, out of the JSON that a build has rendered.
+//!
+//! Members are found by their names with comma and quotes, which no text holds: quotes in texts are
+//! escaped.
+
+/// The members of a product that a card leaves out, each with the member that follows it.
+const LEFT_OUT: [(&[u8], &[u8]); 2] = [(b",\"brand\":", b",\"price\":"), (b",\"url\":", b"")];
+/// The members that an overlay adds after the listings.
+const ADDED: [&[u8]; 2] = [b",\"sold_out\":", b",\"note\":"];
+
+/// Appends a product's opened JSON without brand, category, address and listings.
+#[inline(never)]
+pub(super) fn append_product(head: &[u8], out: &mut Vec<u8>) {
+    let mut rest = head;
+    for (name, next) in LEFT_OUT {
+        let Some(from) = find(rest, name) else { break };
+        let (kept, left_out) = rest.split_at_checked(from).unwrap_or_default();
+        out.extend_from_slice(kept);
+        let end =
+            if next.is_empty() { ADDED.iter().find_map(|name| find(left_out, name)) } else { find(left_out, next) };
+        rest = end.and_then(|end| left_out.get(end..)).unwrap_or_default();
+    }
+    out.extend_from_slice(rest);
+}
+
+/// Appends a broadcast's opened JSON from its channel on, without shop and listing.
+#[inline(never)]
+pub(super) fn append_broadcast(head: &[u8], out: &mut Vec<u8>) {
+    let channel = find(head, b",\"channel\":").and_then(|at| head.get(at.saturating_add(1)..));
+    match channel {
+        Some(rest) => {
+            out.push(b'{');
+            out.extend_from_slice(rest);
+        }
+        None => out.extend_from_slice(head),
+    }
+}
+
+/// The opening of a verdict's JSON object, up to its kind.
+pub(super) fn kind(verdict: &[u8]) -> &[u8] {
+    find(verdict, b",\"evidence\":").and_then(|end| verdict.get(..end)).unwrap_or(b"{\"kind\":\"unknown\"")
+}
+
+#[inline(never)]
+fn find(text: &[u8], part: &[u8]) -> Option<usize> {
+    text.windows(part.len()).position(|window| window == part)
+}
