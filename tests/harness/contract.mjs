@@ -8,13 +8,44 @@ import { ROOT } from "./dataset.mjs";
 const BASE = "https://sinsang.test/openapi.json";
 const pointer = (...parts) => parts.map((part) => `/${part.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
 
+/**
+ * The document as it holds for answers of one view: the properties that it marks as absent from
+ * cards are required in full answers, and unknown in cards.
+ */
+export function held(document, isCard) {
+  return JSON.parse(JSON.stringify(document), (_, node) => {
+    const marked = Object.entries(node?.properties ?? {}).filter(([, schema]) => schema["x-absent-in"] === "card");
+    for (const [name] of marked) {
+      if (isCard) delete node.properties[name];
+      else node.required = [...(node.required ?? []), name];
+    }
+    return node;
+  });
+}
+
+/**
+ * The path of `document` that an address belongs to: of several that fit, the one with the most
+ * fixed text.
+ */
+export function pathOf(document, address) {
+  if (document.paths?.[address] !== undefined) return address;
+  const fits = (path) => new RegExp(`^${path.replaceAll(".", "\\.").replaceAll(/\{\w+\}/g, "[^/]+")}$`).test(address);
+  const fixed = (path) => path.replaceAll(/\{\w+\}/g, "").length;
+  const found = Object.keys(document.paths ?? {}).filter((path) => path.includes("{") && fits(path));
+  return found.sort((a, b) => fixed(b) - fixed(a))[0];
+}
+
+/** The value that a body of this media type is validated as; `undefined` for broken JSON. */
+const valueOf = (type, { json, text }) => (/[/+]json$/.test(type) ? json : text);
+
 export class Contract {
   constructor(document = JSON.parse(readFileSync(join(ROOT, "www/openapi.json"), "utf8"))) {
     this.document = document;
-    this.ajv = new Ajv2020({ strict: false, allErrors: true });
-    addFormats.default(this.ajv);
-    this.ajv.addSchema({ $id: BASE, ...document });
-    this.validators = new Map();
+    this.views = [false, true].map((isCard) => {
+      const ajv = new Ajv2020({ strict: false, allErrors: true });
+      addFormats.default(ajv);
+      return { ajv: ajv.addSchema({ $id: BASE, ...held(document, isCard) }), validators: new Map() };
+    });
   }
 
   /** An object of the document and its pointer, after following a `$ref`. */
@@ -26,9 +57,10 @@ export class Contract {
   }
 
   /** The faults of an answer, as texts; none if the document allows it. */
-  faults({ method, path, status, headers, json, text }) {
-    const operation = this.document.paths?.[path];
-    if (!operation) return [];
+  faults({ method, path: address, search = "", status, headers, json, text }) {
+    const path = pathOf(this.document, address);
+    if (path === undefined) return [];
+    const operation = this.document.paths[path];
     const verb = (method === "HEAD" ? "get" : method).toLowerCase();
     if (!operation[verb]) return status === 405 || status === 204 ? [] : [`${method} ${path} is not documented, yet answers ${status}`];
     const named = operation[verb].responses ?? {};
@@ -44,11 +76,13 @@ export class Contract {
     }
     const type = (headers.get("content-type") ?? "").split(";")[0].trim();
     if (!types.includes(type)) return [...faults, `${method} ${path} ${status} is "${type}", documented as ${types.join(", ")}`];
-    if (json === undefined) return [...faults, `${method} ${path} ${status} is not JSON: ${text.slice(0, 80)}`];
+    const value = valueOf(type, { json, text });
+    if (value === undefined) return [...faults, `${method} ${path} ${status} is not JSON: ${text.slice(0, 80)}`];
     const place = `${at}${pointer("content", type, "schema")}`;
-    if (!this.validators.has(place)) this.validators.set(place, this.ajv.compile({ $ref: `${BASE}#${encodeURI(place)}` }));
-    const validate = this.validators.get(place);
-    if (!validate(json)) {
+    const { ajv, validators } = this.views[Number(new URLSearchParams(search).get("view") === "card")];
+    if (!validators.has(place)) validators.set(place, ajv.compile({ $ref: `${BASE}#${encodeURI(place)}` }));
+    const validate = validators.get(place);
+    if (!validate(value)) {
       faults.push(...validate.errors.slice(0, 5).map((e) => `${method} ${path} ${status} ${e.instancePath || "/"} ${e.message}`));
     }
     return faults;

@@ -144,7 +144,7 @@ export class Edge {
     } catch {
       // Not every answer is JSON; `json` is then `undefined`.
     }
-    const answer = { method, path: url.pathname, status: response.status, headers: response.headers, text, json };
+    const answer = { method, path: url.pathname, search: url.search, status: response.status, headers: response.headers, text, json };
     assert.deepEqual(this.contract.faults(answer), [], `${method} ${url.pathname}${url.search} breaks www/openapi.json`);
     return answer;
   }

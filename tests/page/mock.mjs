@@ -186,7 +186,7 @@ export async function startMock(options = {}) {
     }
     const parameter = (name) => url.searchParams.get(name);
     const preview = request.headers["sinsang-preview"];
-    const asked = described.find(({ name, description }) => description?.startsWith("Preview only") && parameter(name) !== null);
+    const asked = described.find((one) => one["x-preview-only"] && parameter(one.name) !== null);
     if (asked !== undefined && preview !== secret)
       return problem(403, "preview-only", "Only for previews", { detail: `${asked.name} needs the preview secret`, parameter: asked.name });
     const token = request.headers.authorization;
@@ -292,8 +292,10 @@ export async function startMock(options = {}) {
         },
         channels: CHANNELS,
         categories: GOODS.map(([name]) => name),
+        overlay: { revision: 0, standing: 0, age_s: 4, refused: null },
+        trial: null,
         pulse: null,
-        store: { breaker: "closed", failures: 0 },
+        store: { breaker: "closed", failures: 0, second_reads: 0, late_packs: 0 },
         cache: { breaker: "closed", failures: 0 },
         refused: null,
         memory: { snapshot_bytes: 3_342_722, taste_bytes: 58_289, wasm_bytes: 6_553_600 },
