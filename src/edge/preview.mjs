@@ -46,7 +46,7 @@ async function answer(request, env, admit, path, query) {
     value = await read(env, key);
   } catch (error) {
     console.error(`can't read ${key} for a preview: ${error}`);
-    return problem(503, "no-data", "No data", "the store does not answer; try again", { "Retry-After": "5" });
+    return problem(503, "no-data", "No data yet", "the store does not answer; try again", { "Retry-After": "5" });
   }
   if (LINES.has(path)) return reply(value ?? "", "application/x-ndjson; charset=utf-8");
   if (value === null && path === "/preview/overlay") return problem(404, "not-found", "No such resource", "nobody has said anything");

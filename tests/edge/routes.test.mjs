@@ -13,7 +13,7 @@ before(async () => {
 });
 after(() => edge.stop());
 
-const SURFACES = ["/v1/new", "/v1/live", "/v1/tabs", "/v1/home", "/v1/status"];
+const SURFACES = ["/v1/new", "/v1/live", "/v1/tabs", "/v1/home", "/v1/schedule", "/v1/status"];
 const ROUTES = [...SURFACES, "/healthz"];
 
 test("new lists products whose first broadcast is not over, the soonest first where asked", async () => {
@@ -177,15 +177,21 @@ test("the time of a preview is taken with its plus unescaped", async () => {
 });
 
 const BAD = [
-  ...["0", "-1", "101", "abc", "1e9", "", "1.5", " 5", "+5", "99999999999999999999", "٥", ["5", "5"]].map((limit) => ["limit", limit, ["/v1/new", "/v1/home"]]),
+  ...["0", "-1", "1001", "abc", "1e9", "", "1.5", " 5", "+5", "99999999999999999999", "٥", ["5", "5"]].map((limit) => ["limit", limit, ["/v1/new", "/v1/home", "/v1/schedule"]]),
+  ["limit", "101", ["/v1/new", "/v1/home"]],
   ...["newest", "", "SOONEST", ["soonest", "soonest"]].map((sort) => ["sort", sort, ["/v1/new"]]),
-  ...["", "x", "AAAA", "!!!!", "A".repeat(39), "A".repeat(300), "신상", "%00", ["a", "b"]].map((cursor) => ["cursor", cursor, ["/v1/new"]]),
-  ...["", "가".repeat(200), ["뷰티", "뷰티"]].map((category) => ["category", category, ["/v1/new"]]),
-  ...["", ["gs-live", "gs-live"]].map((channel) => ["channel", channel, ["/v1/new"]]),
+  ...["", "x", "AAAA", "!!!!", "A".repeat(39), "A".repeat(300), "신상", "%00", ["a", "b"]].map((cursor) => ["cursor", cursor, ["/v1/new", "/v1/schedule"]]),
+  ...["", "가".repeat(200), ["뷰티", "뷰티"]].map((category) => ["category", category, ["/v1/new", "/v1/schedule"]]),
+  ...["", ["gs-live", "gs-live"]].map((channel) => ["channel", channel, ["/v1/new", "/v1/schedule"]]),
   ["Limit", "5", ["/v1/new"]],
   ["page", "2", ROUTES],
   ["__proto__", "1", SURFACES],
-  ["sort", "soonest", ["/v1/live", "/v1/tabs", "/v1/home", "/v1/status"]],
+  ["sort", "soonest", ["/v1/live", "/v1/tabs", "/v1/home", "/v1/schedule", "/v1/status"]],
+  ...["", "list", "CARD", ["card", "card"]].map((view) => ["view", view, ["/v1/new", "/v1/live", "/v1/home", "/v1/schedule"]]),
+  ["view", "card", ["/v1/tabs", "/v1/status", "/healthz"]],
+  ...["", "2026-11-2", "2026-13-01", "20.11.2026", "2026-11-20T12:00:00"].map((date) => ["date", date, ["/v1/schedule"]]),
+  ["from", "2026-11-20T12:00:00Z", ["/v1/schedule"]],
+  ...["", "2", "true"].map((mine) => ["mine", mine, ["/v1/schedule"]]),
 ];
 
 test("a parameter that is wrong, unknown or given twice is refused by name", async (t) => {
@@ -257,6 +263,20 @@ test("broken percent escapes are values, not failures", async () => {
     const { status } = await raw("GET", `/v1/new?${query}`);
     assert.ok(status === 200 || status === 400, `${query} answers ${status}`);
   }
+});
+
+test("the type of every problem leads to a page that says what it is", async () => {
+  const { json } = await edge.get("/openapi.json");
+  const problems = Object.entries(json["x-problems"]);
+  assert.ok(problems.length > 15, `${problems.length} problems`);
+  for (const [kind, { title, meaning, remedy }] of problems) {
+    const { text, headers } = await edge.get(`/problems/${kind}`);
+    assert.match(headers.get("content-type"), /^text\/html/);
+    assert.match(headers.get("content-security-policy"), /default-src 'none'/);
+    for (const said of [title, meaning, remedy]) assert.ok(text.includes(said), `${kind} does not say "${said}"`);
+    assert.equal((await edge.ask(`/problems/${kind}`, { method: "HEAD" })).status, 200);
+  }
+  assertProblem(await edge.ask("/problems/surely-unknown"), 404);
 });
 
 test("the OpenAPI document and the page are served beside the routes", async () => {
