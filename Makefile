@@ -124,7 +124,7 @@ deploy: node_modules/.stamp ## deploy the Worker with a snapshot bundled: make d
 	node_modules/.bin/wrangler deploy --env '$(ENV)' $(if $(DRY_RUN),--dry-run)
 
 ##@ Test
-.PHONY: map test test-command test-programs test-core test-event-worker test-identity test-tables test-taste test-publish test-experiment test-event-import test-pipeline test-cluster test-wasm test-data test-edge test-page size faults faults-overlay faults-long abuse creep schemathesis
+.PHONY: map test test-command test-programs test-core test-event-worker test-identity test-tables test-taste test-publish test-experiment test-event-import test-pipeline test-cluster test-wasm test-data test-edge test-page test-openapi clients problems size faults faults-overlay faults-long abuse creep schemathesis
 test: prerequisites ## all tests: what scripts/plan.mjs lists, two stages at a time
 	@node scripts/stages.mjs test
 	$(call say,'all tests passed')
@@ -203,6 +203,15 @@ fuzz: prerequisites ## the fuzz targets under libFuzzer, with the stable toolcha
 schemathesis: worker cli ## requests that schemathesis (PyPI) makes of the OpenAPI document
 	@test -x '$(SINSANG_CACHE)/schemathesis/bin/schemathesis' || { python3 -m venv '$(SINSANG_CACHE)/schemathesis' && '$(SINSANG_CACHE)/schemathesis/bin/pip' install -q schemathesis==4.32.5; }
 	node scripts/schemathesis.mjs '$(SINSANG_CACHE)/schemathesis/bin/schemathesis'
+
+test-openapi: node_modules/.stamp ## the OpenAPI document: a validator, a linter, examples, and what generators make of it
+	node --test --test-reporter=spec $(if $(ONLY),--test-name-pattern='$(ONLY)') $(or $(FILE),tests/openapi/*.test.mjs)
+
+clients: node_modules/.stamp ## clients for Kotlin and Swift, whole, by OpenAPI Generator (PyPI)
+	@scripts/clients.sh
+
+problems: ## write www/problems/ from www/openapi.json
+	@node scripts/problems.mjs
 
 test-page: worker page cli apt-packages ## the page in Chromium against the built Worker
 	node scripts/test-page.mjs $(or $(FILE),$(PAGE_TESTS))

@@ -20,6 +20,7 @@ export const PLANS = {
     { name: "test-programs", does: "compile all test programs, and Ballista", after: ["cli"], seconds: 352 },
     { name: "apt-packages", waits: true, does: "Chromium and a Korean font from Debian, where they are missing", seconds: 20 },
     { name: "test-data", does: "make tables and snapshots that suites share", after: ["cli", "node_modules"], seconds: 95 },
+    { name: "test-openapi", does: "the OpenAPI document, and what generators make of it", after: ["node_modules"], seconds: 10 },
     { name: "size", does: "hold the Workers to their sizes", after: ["edge", "intake"], seconds: 1 },
     { name: "test-edge", does: "whole requests in workerd", after: ["test-data", "edge", "intake"], seconds: 212 },
     { name: "faults", does: "the Worker while its store and cache fail", after: ["test-data", "edge", "intake"], seconds: 150 },
