@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use sinsang_core::event::EventKind;
+use serde_json::{Value, json};
+use sinsang_core::event::{EventKind, Named};
 use sinsang_core::signal::{Score, SurfaceWeights};
 use sinsang_core::surface_name::Surface;
 use sinsang_core::verdict::{Reason, VerdictKind};
@@ -30,12 +31,24 @@ fn keys(text: &str) -> BTreeSet<&str> {
     text.lines().filter_map(|line| Some(line.trim().split_once(':')?.0)).collect()
 }
 
-/// The values that the contract allows at `place`, of its schemas.
+fn contract() -> Value {
+    serde_json::from_str(&read("www/openapi.json")).unwrap()
+}
+
+/// The schema at `place` of the contract.
+fn schema(place: &str) -> Value {
+    let found = contract().pointer(&format!("/components/schemas/{place}")).cloned();
+    found.unwrap_or_else(|| panic!("www/openapi.json has no {place}"))
+}
+
+/// The values that the contract allows at `place`, of its schemas: those of an enum, or those that
+/// a discriminator maps.
 fn allowed(place: &str) -> BTreeSet<String> {
-    let described: serde_json::Value = serde_json::from_str(&read("www/openapi.json")).unwrap();
-    let found = described.pointer(&format!("/components/schemas/{place}/enum"));
-    let found = found.unwrap_or_else(|| panic!("www/openapi.json has no {place}"));
-    found.as_array().unwrap().iter().map(|value| value.as_str().unwrap().to_owned()).collect()
+    match schema(place) {
+        Value::Array(values) => values.iter().map(|value| value.as_str().unwrap().to_owned()).collect(),
+        Value::Object(mapping) => mapping.keys().cloned().collect(),
+        other => panic!("{place} of www/openapi.json is {other}"),
+    }
 }
 
 /// Holds `names` to what the contract allows at `place`, and to the rows of a manual.
@@ -49,11 +62,11 @@ fn hold(names: impl Iterator<Item = &'static str>, place: &str, manual: &str) {
 
 #[test]
 fn the_contract_and_the_manuals_name_every_kind_reason_and_surface() {
-    hold(EventKind::ALL.iter().map(|kind| kind.as_str()), "Event/properties/kind", "docs/input.md");
-    hold(Surface::ALL.into_iter().map(Surface::as_str), "Event/properties/surface", "docs/events.md");
-    hold(Reason::ALL.iter().map(|reason| reason.as_str()), "Evidence/properties/reason", "docs/identity.md");
+    hold(EventKind::ALL.iter().map(|kind| kind.as_str()), "Event/discriminator/mapping", "docs/input.md");
+    hold(Surface::ALL.into_iter().map(Surface::as_str), "SurfaceName/enum", "docs/events.md");
+    hold(Reason::ALL.iter().map(|reason| reason.as_str()), "Evidence/properties/reason/enum", "docs/identity.md");
     let kinds = [VerdictKind::New, VerdictKind::Repeat, VerdictKind::Unknown].map(VerdictKind::as_str);
-    hold(kinds.into_iter(), "Verdict/properties/kind", "docs/identity.md");
+    hold(kinds.into_iter(), "Verdict/properties/kind/enum", "docs/identity.md");
     let history = read("www/page/history.js");
     let shown = keys(between(&history, "const REASONS = {", "};"));
     let unknown = Reason::ALL.iter().filter(|reason| reason.leaves_unknown()).map(|reason| reason.as_str());
@@ -62,6 +75,30 @@ fn the_contract_and_the_manuals_name_every_kind_reason_and_surface() {
     let shown = keys(between(&viewer, "const DEEDS = {", "};"));
     let done = EventKind::ALL.iter().filter(|kind| **kind != EventKind::Impression).map(|kind| kind.as_str());
     assert_eq!(shown, done.collect(), "DEEDS of www/page/viewer.js");
+}
+
+#[test]
+fn the_contract_says_what_each_kind_of_event_must_name() {
+    let (item, tab, channel) = (
+        Named { item: true, ..Named::default() },
+        Named { tab: true, ..Named::default() },
+        Named { channel: true, ..Named::default() },
+    );
+    let subjects = [("product_id", item), ("listing_id", item), ("tab_id", tab), ("channel", channel)];
+    let mapping = schema("Event/discriminator/mapping");
+    for kind in EventKind::ALL {
+        let name = mapping[kind.as_str()].as_str().unwrap().rsplit('/').next().unwrap();
+        let own = schema(&format!("{name}/allOf/1"));
+        assert_eq!(own["properties"]["kind"]["enum"], json!([kind.as_str()]), "{name}");
+        let enough = subjects.iter().filter(|(_, named)| kind.concerns(*named).is_ok()).map(|(field, _)| *field);
+        // One field is required outright, one of several by a schema of its own.
+        let required = own["required"].as_array().unwrap().iter().filter_map(Value::as_str);
+        let one_of = own["dependentSchemas"]["kind"]["anyOf"].as_array();
+        let one_of = one_of.into_iter().flatten().filter_map(|one| one["required"][0].as_str());
+        let told: BTreeSet<&str> = required.filter(|field| *field != "kind").chain(one_of).collect();
+        assert_eq!(told, enough.collect(), "{name} of www/openapi.json");
+        assert_eq!(own["properties"].get("amount").is_some(), kind.costs(Some(1)).is_ok(), "the amount of {name}");
+    }
 }
 
 #[test]
@@ -81,10 +118,8 @@ fn what_people_read_names_every_signal() {
     assert_eq!(keys(listed), known, "SURFACES of www/page/surface.js");
     let signals = listed.split("signals: [").skip(1).flat_map(|rest| quoted(rest.split(']').next().unwrap()));
     assert_eq!(signals.collect::<BTreeSet<_>>(), weighed.into(), "signals of www/page/surface.js");
-    let described: serde_json::Value = serde_json::from_str(&read("www/openapi.json")).unwrap();
-    let why = described.pointer("/components/schemas/Why/properties/parts/propertyNames/enum");
-    let told: BTreeSet<&str> = why.unwrap().as_array().unwrap().iter().filter_map(serde_json::Value::as_str).collect();
-    assert_eq!(told, parts, "the parts of www/openapi.json");
+    let told = allowed("Why/properties/parts/propertyNames/enum");
+    assert_eq!(told.iter().map(String::as_str).collect::<BTreeSet<_>>(), parts, "the parts of www/openapi.json");
     let manual = read("docs/ranking.md");
     let missing: Vec<&&str> = parts.iter().filter(|name| !manual.contains(&format!("| `{name}` |"))).collect();
     assert!(missing.is_empty(), "docs/ranking.md has no row for {missing:?}");
