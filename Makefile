@@ -86,6 +86,7 @@ INTAKE_SOURCES := $(CORE_SOURCES) $(shell find crates/event-worker/src crates/ev
 EDGE_MODULES := $(wildcard src/edge/*.mjs)
 CLI_SOURCES := $(CORE_SOURCES) $(shell find crates -type f -not -path '*/tests/*' -not -path 'crates/cluster/*' -not -path 'crates/event-worker/*' -not -path 'crates/core/*')
 CLUSTER_SOURCES := $(CLI_SOURCES) $(shell find crates/cluster -type f -not -path '*/tests/*')
+CLIENT_SOURCES := $(filter-out clients/typescript/src/contract.ts,$(wildcard clients/typescript/src/*.ts)) clients/typescript/tsconfig.json scripts/client.sh
 PAGE_TESTS := $(wildcard tests/page/*.test.mjs)
 
 ##@ Use
@@ -113,7 +114,7 @@ publish: cli node_modules/.stamp ## publish the snapshot of DATA to local KV
 bundle: worker cli ## bundle the snapshot of DATA, or SNAPSHOT=folder, with the Worker, for when no store answers
 	@$(if $(SNAPSHOT),bin/sinsang bundle '$(SNAPSHOT)' --output build/snapshot.bundle,node scripts/run.mjs bundle)
 
-deploy: node_modules/.stamp ## deploy the Worker with a snapshot bundled: make deploy ENV=name SNAPSHOT=folder [DRY_RUN=1]
+deploy: node_modules/.stamp www/built/client.js ## deploy the Worker with a snapshot bundled: make deploy ENV=name SNAPSHOT=folder [DRY_RUN=1]
 	@test -n '$(ENV)' -a -n '$(SNAPSHOT)' || { echo 'name an environment of wrangler.toml and a snapshot: make deploy ENV=name SNAPSHOT=folder' >&2; exit 2; }
 	@grep -qF '[env.$(ENV)]' wrangler.toml || { echo 'wrangler.toml has no [env.$(ENV)]; wrangler would deploy the settings of this machine' >&2; exit 2; }
 	@# What `make run` left there is a demonstration's.
@@ -124,7 +125,7 @@ deploy: node_modules/.stamp ## deploy the Worker with a snapshot bundled: make d
 	node_modules/.bin/wrangler deploy --env '$(ENV)' $(if $(DRY_RUN),--dry-run)
 
 ##@ Test
-.PHONY: map test test-command test-programs test-core test-event-worker test-identity test-tables test-taste test-publish test-experiment test-event-import test-pipeline test-cluster test-wasm test-data test-edge test-page test-openapi clients problems size faults faults-overlay faults-long abuse creep schemathesis
+.PHONY: map test test-command test-programs test-core test-event-worker test-identity test-tables test-taste test-publish test-experiment test-event-import test-pipeline test-cluster test-wasm test-data test-edge test-client test-page test-openapi clients problems size faults faults-overlay faults-long abuse creep schemathesis
 test: prerequisites ## all tests: what scripts/plan.mjs lists, two stages at a time
 	@node scripts/stages.mjs test
 	$(call say,'all tests passed')
@@ -180,6 +181,9 @@ test-data: cli node_modules/.stamp ## tables and snapshots that suites share, ma
 
 test-edge: worker cli ## whole requests against the built Worker in workerd
 	node --test --test-concurrency=3 --test-reporter=spec $(if $(ONLY),--test-name-pattern='$(ONLY)') $(or $(FILE),tests/edge/*.test.mjs)
+
+test-client: worker cli client ## the client package: its rules, its size, and workerd under faults
+	node --test --test-concurrency=2 --test-reporter=spec $(if $(ONLY),--test-name-pattern='$(ONLY)') $(or $(FILE),tests/client/*.test.mjs)
 
 faults: worker cli ## the Worker while its store and cache fail, under load: make faults [SEED=1] [REQUESTS=20000]
 	@SEED='$(SEED)' REQUESTS='$(REQUESTS)' node tests/faults/run.mjs
@@ -301,7 +305,7 @@ bench-build: bench-taste-parts ## a daily build of 150,000 slots, 20,000 listing
 	@echo 'results: $(TASTE_WORK)/build-scale.json; tables stay there until they are deleted'
 
 ##@ Parts
-.PHONY: wasm worker edge intake page tools node_modules prerequisites apt-packages port fmt clean
+.PHONY: wasm worker edge intake client page tools node_modules prerequisites apt-packages port fmt clean
 wasm: build/wasm/edge.wasm build/wasm/intake.wasm build/wasm/page.wasm ## compile what runs in Wasm: both Workers and the page's core
 
 worker: edge intake ## build both Workers
@@ -310,12 +314,14 @@ edge: build/index.js ## build the Worker that answers into build/
 
 intake: crates/event-worker/build/index.js ## build the Worker that takes events into crates/event-worker/build/
 
-page: www/built/core.js ## build what the preview page takes along into www/built/
+client: clients/typescript/build/index.js ## build the client package into clients/typescript/build/
+
+page: www/built/core.js www/built/client.js ## build what the preview page takes along into www/built/
 
 tools: prerequisites ## install wasm-bindgen under SINSANG_CACHE
 	@scripts/tools.sh
 
-node_modules: node_modules/.stamp ## install wrangler, esbuild, binaryen and the test libraries
+node_modules: node_modules/.stamp ## install wrangler, esbuild, binaryen, typescript and the test libraries
 
 prerequisites: ## check node, rust, the wasm32 target and a C compiler
 	@scripts/prerequisites.sh
@@ -327,13 +333,13 @@ fmt: ## format the Rust sources
 	$(CARGO) fmt --all
 
 clean: ## remove what was built and made, but not SINSANG_CACHE
-	rm -rf build crates/event-worker/build bin .demo .wrangler www/demo www/built target .cache/test
+	rm -rf build crates/event-worker/build clients/typescript/build bin .demo .wrangler www/demo www/built target .cache/test
 
 port: prerequisites
 	@node scripts/run.mjs port
 
 node_modules/.stamp: package.json package-lock.json | prerequisites
-	$(call say,'installing wrangler and esbuild and binaryen from npm (under a minute)')
+	$(call say,'installing wrangler and esbuild and binaryen and typescript from npm (under a minute)')
 	npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
@@ -371,3 +377,11 @@ crates/event-worker/build/index.js: build/wasm/intake.wasm crates/event-worker/s
 www/built/core.js: build/wasm/page.wasm scripts/page.sh node_modules/.stamp | tools
 	$(call say,'building the core for the preview page')
 	@scripts/page.sh
+
+clients/typescript/build/index.js: $(CLIENT_SOURCES) www/openapi.json node_modules/.stamp
+	$(call say,'building the client package (5 seconds)')
+	@scripts/client.sh package
+
+www/built/client.js: $(CLIENT_SOURCES) node_modules/.stamp
+	$(call say,'building the client for the preview page')
+	@scripts/client.sh page

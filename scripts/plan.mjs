@@ -23,6 +23,7 @@ export const PLANS = {
     { name: "test-openapi", does: "the OpenAPI document, and what generators make of it", after: ["node_modules"], seconds: 10 },
     { name: "size", does: "hold the Workers to their sizes", after: ["edge", "intake"], seconds: 1 },
     { name: "test-edge", does: "whole requests in workerd", after: ["test-data", "edge", "intake"], seconds: 212 },
+    { name: "test-client", does: "the client package, and workerd under faults", after: ["test-data", "edge", "intake"], seconds: 30 },
     { name: "faults", does: "the Worker while its store and cache fail", after: ["test-data", "edge", "intake"], seconds: 150 },
     { name: "faults-overlay", waits: true, does: "an overlay that changes all the time", after: ["test-data", "edge", "intake"], seconds: 160 },
     { name: "test-wasm", does: "the core in Wasm against the host", after: ["test-programs", "tools"], seconds: 114 },
