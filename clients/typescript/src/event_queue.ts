@@ -137,7 +137,7 @@ export class EventQueue {
   /** Takes a batch that was answered from the queue, and reports what was refused of it. */
   private settle(batch: Entry[], refused: Accepted["refused"]): void {
     this.failures = 0;
-    this.mostEvents = MOST_EVENTS;
+    this.mostEvents = Math.min(this.mostEvents * 2, MOST_EVENTS);
     this.remove(batch);
     for (const { index, ...why } of refused) if (batch[index]) this.options.onRefused?.(batch[index].event, why);
   }

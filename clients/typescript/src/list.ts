@@ -60,8 +60,10 @@ export class List<Item, Page> {
           this.page = page;
           this.cursor = page.data.next_cursor ?? undefined;
           this.isOver = !this.cursor;
-          const items = page.data.items.filter((item) => !this.given.has(this.keyOf(item)));
-          for (const item of items) this.given.add(this.keyOf(item));
+          const items = page.data.items.filter((item) => {
+            const before = this.given.size;
+            return this.given.add(this.keyOf(item)).size > before;
+          });
           if (items.length > 0) return items;
           continue;
         }
