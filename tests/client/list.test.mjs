@@ -154,10 +154,21 @@ test("a page that does not come leaves the list where it was", async () => {
   assert.deepEqual(await machine.until(all(list)), numbers(5, 23));
 });
 
-test("the schedule tells broadcasts of one product apart by time and channel", async () => {
-  const broadcast = (product_id, starts_at, id) => ({ product_id, broadcast: { starts_at, channel: { id } } });
-  const slots = [broadcast("a", "10", "x"), broadcast("a", "11", "x"), broadcast("a", "10", "y"), broadcast("a", "10", "x")];
-  const machine = new Machine([ok({ items: slots, next_cursor: null })]);
-  assert.equal((await machine.until(machine.client().schedule({ date: "2026-11-20" }).more())).length, 3);
+test("the schedule tells broadcasts of one product apart by time, channel and listing", async () => {
+  const broadcast = (product_id, starts_at, id, listing_id) => ({ product_id, broadcast: { starts_at, channel: { id }, listing_id } });
+  const slots = [broadcast("a", "10", "x", "1"), broadcast("a", "11", "x", "1"), broadcast("a", "10", "y", "1"), broadcast("a", "10", "x", "2")];
+  // Each page gives one more than the list before it, which is gone then.
+  let lists = 0;
+  const machine = new Machine(({ path }) =>
+    path.includes("cursor") ? problem(410, "cursor-gone") : ok({ items: slots.slice(0, ++lists), next_cursor: lists < slots.length ? "c" : null }));
+  const found = [];
+  const list = machine.client().schedule({ date: "2026-11-20" });
+  while (!list.isOver) found.push(await machine.until(list.more()));
+  assert.deepEqual(found, slots.map((slot) => [slot]).map((page) => JSON.parse(JSON.stringify(page))));
   assert.equal(machine.asked[0].path, "/v1/schedule?date=2026-11-20");
+});
+
+test("what one list gives twice is given twice", async () => {
+  const machine = new Machine([ok({ items: [item(1), item(1)], next_cursor: null })]);
+  assert.deepEqual(await machine.until(all(machine.client().new())), [1, 1]);
 });

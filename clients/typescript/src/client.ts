@@ -97,8 +97,9 @@ export class Client {
   /** Broadcasts by channel and time, page by page. */
   schedule(query?: Omit<Query<"/v1/schedule">, "cursor">, asked?: Asked): List<ItemOf<"/v1/schedule">, Body<"/v1/schedule">> {
     return this.list("/v1/schedule", query, asked, (item) => {
-      const { product_id, broadcast } = item as { product_id: string; broadcast: { starts_at: string; channel: { id: string } } };
-      return `${product_id} ${broadcast.starts_at} ${broadcast.channel.id}`;
+      const { product_id, broadcast } = item as { product_id: string; broadcast: { starts_at: string; channel: { id: string }; listing_id?: string } };
+      // Two listings of a product may share a slot; items for cards name no listing.
+      return [product_id, broadcast.starts_at, broadcast.channel.id, broadcast.listing_id].join();
     });
   }
 

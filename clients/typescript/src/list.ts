@@ -20,6 +20,8 @@ export class List<Item, Page> {
   restarts = 0;
   private cursor: string | undefined;
   private readonly given = new Set<string>();
+  /** Keys of what was given before the list was last begun again. */
+  private passed = new Set<string>();
   private waiting: Item[] = [];
   private underway: Promise<Item[]> | undefined;
 
@@ -60,10 +62,8 @@ export class List<Item, Page> {
           this.page = page;
           this.cursor = page.data.next_cursor ?? undefined;
           this.isOver = !this.cursor;
-          const items = page.data.items.filter((item) => {
-            const before = this.given.size;
-            return this.given.add(this.keyOf(item)).size > before;
-          });
+          const items = page.data.items.filter((item) => !this.passed.has(this.keyOf(item)));
+          for (const item of items) this.given.add(this.keyOf(item));
           if (items.length > 0) return items;
           continue;
         }
@@ -74,6 +74,7 @@ export class List<Item, Page> {
       // Never from memory: a remembered first page leads to the cursor that was lost.
       isAgain = true;
       this.cursor = undefined;
+      this.passed = new Set(this.given);
       if (this.restarts === MOST_RESTARTS) {
         this.restarts = 0;
         throw lost;
