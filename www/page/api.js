@@ -1,11 +1,14 @@
-// Requests to the edge: builds each one from the state, measures it, and reports the whole exchange
-// to the panel.
+// Requests to the edge: builds each one from the state, has the client (clients/typescript) make it,
+// measures it, and reports the whole exchange to the panel.
 
+import { Client, SinsangError } from "../built/client.js";
 import { rfc3339 } from "./format.js";
 import { variantsOf } from "./state.js";
 
 /** Items in one page of the new-product tab. */
 export const PAGE_ITEMS = 20;
+/** Limit on a request. */
+const LIMIT_MS = 30_000;
 
 /**
  * An answer other than a surface: a problem document, an unreadable answer, or none at all
@@ -47,42 +50,50 @@ export function surfacePath(path, parameters, state, preview, token) {
  * after an abort. Throws `Refused`, or the abort's own error.
  */
 export async function get(path, { preview = null, token = "", signal, record }) {
-  const headers = { Accept: "application/json, application/problem+json" };
-  if (preview !== null) headers["Sinsang-Preview"] = preview;
-  if (token !== "") headers.Authorization = `Bearer ${token}`;
   const exchange = { path, startedMs: Date.now(), status: 0, headers: [], text: "", bytes: 0, tookMs: 0 };
+  // The page shows each answer as it came: it asks once, remembers nothing and names no device.
+  const client = new Client({
+    base: "",
+    token: () => token,
+    device: false,
+    attempts: 1,
+    attemptMs: LIMIT_MS,
+    totalMs: LIMIT_MS,
+    remembered: 0,
+    headers: () => (preview === null ? {} : { "Sinsang-Preview": preview }),
+    fetch: (url, init) => exchanged(exchange, url, init),
+  });
   const beganMs = performance.now();
-  let response;
+  let json;
+  let refused = null;
   try {
-    // Bypasses the browser's cache, which would show an earlier answer's headers.
-    response = await fetch(path, { headers, signal, cache: "no-store", credentials: "omit", redirect: "error" });
-    exchange.status = response.status;
-    exchange.headers = [...response.headers];
-    const body = await response.arrayBuffer();
-    exchange.bytes = body.byteLength;
-    exchange.text = new TextDecoder().decode(body);
+    ({ data: json } = await client.get(path, {}, { signal }));
   } catch (error) {
-    if (signal?.aborted) throw error;
-    exchange.tookMs = performance.now() - beganMs;
-    exchange.text = String(error);
-    exchange.status = 0;
-    record?.(exchange);
-    throw new Refused(0, { title: "no answer", detail: String(error) }, null);
+    if (!(error instanceof SinsangError)) throw error;
+    refused = refusedBy(error);
+    if (error.status === 0) exchange.text = refused.problem.detail;
   }
   exchange.tookMs = performance.now() - beganMs;
   record?.(exchange);
-
-  let json;
-  try {
-    json = JSON.parse(exchange.text);
-  } catch {
-    throw new Refused(response.status, { title: "the answer is not JSON" }, null);
-  }
-  if (!response.ok) {
-    const retryAfterS = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
-    throw new Refused(response.status, json ?? {}, Number.isFinite(retryAfterS) ? retryAfterS : null);
-  }
+  if (refused !== null) throw refused;
   return { json, exchange };
+}
+
+/** Makes the client's request, and notes its answer in `exchange`. */
+async function exchanged(exchange, url, init) {
+  // Bypasses the browser's cache, which would show an earlier answer's headers.
+  const response = await fetch(url, { ...init, cache: "no-store", redirect: "error" });
+  const body = await response.arrayBuffer();
+  exchange.status = response.status;
+  exchange.headers = [...response.headers];
+  exchange.bytes = body.byteLength;
+  exchange.text = new TextDecoder().decode(body);
+  return { status: response.status, headers: response.headers, text: async () => exchange.text };
+}
+
+function refusedBy({ status, problem, retryAfterMs, reason, message }) {
+  const otherwise = status === 0 ? { title: "no answer", detail: String(reason ?? message) } : { title: "the answer is not JSON" };
+  return new Refused(status, problem ?? otherwise, retryAfterMs === undefined ? null : Math.round(retryAfterMs / 1000));
 }
 
 /** Gets `path` as bytes. Throws `Refused`. */
