@@ -107,6 +107,17 @@ test("the queue waits as long as the server asks, and longer after each failure"
   assert.equal(lost.asked.length, tried, "a full batch does not hurry a server that is away");
 });
 
+test("an event that comes amid a failing request does not shorten the wait that the server asks for", async () => {
+  let queue;
+  const machine = new Machine(() => (queue.track(CLICK), problem(503, "unavailable", { "Retry-After": "40" })));
+  queue = new EventQueue(machine.client());
+  queue.track(CLICK);
+  await machine.pass(5_000 + 39_999);
+  assert.equal(machine.asked.length, 1);
+  await machine.pass(1);
+  assert.equal(machine.asked.length, 2);
+});
+
 test("one event that spoils its request is found and reported, and the others are taken", async () => {
   for (const spoilt of [problem(413, "too-large"), problem(400, "invalid-parameter", {}, { parameter: "body", detail: "no JSON" })]) {
     const machine = new Machine((request) => (request.body.events.some(({ shop }) => shop === "bad") ? spoilt : taken()(request)));

@@ -94,15 +94,13 @@ export class EventQueue {
   async close(): Promise<number> {
     this.leave?.();
     await this.flush();
-    this.cancel?.();
-    this.cancel = undefined;
+    this.disarm();
     await this.stored;
     return this.queue.length;
   }
 
   private async drain(): Promise<number> {
-    this.cancel?.();
-    this.cancel = undefined;
+    this.disarm();
     await this.stored;
     this.failure = undefined;
     // Events that are tracked meanwhile wait for others.
@@ -126,6 +124,8 @@ export class EventQueue {
         this.failure = error;
         this.failures += 1;
         const rest = Math.min(1_000 * 2 ** this.failures, LONGEST_REST_MS) * (0.5 + this.client.platform.random());
+        // In place of a shorter rest that an event has begun meanwhile.
+        this.disarm();
         this.arm(Math.max(retryAfterMs ?? 0, rest));
         break;
       }
@@ -203,6 +203,11 @@ export class EventQueue {
       this.cancel = undefined;
       this.flush();
     });
+  }
+
+  private disarm(): void {
+    this.cancel?.();
+    this.cancel = undefined;
   }
 
   /** Brings storage up to date, once for all events of a moment. */
