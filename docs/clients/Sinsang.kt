@@ -74,15 +74,11 @@ data class NearestOther(
 
 @Serializable
 data class Evidence(
-    val reason: String,
-    /** The reason for people, in Korean. */
-    val text: String,
-    @SerialName("history_days") val historyDays: Int,
-    @SerialName("shop_history_days") val shopHistoryDays: Int,
+    val reason: String, /** The reason for people, in Korean. */ val text: String,
+    @SerialName("history_days") val historyDays: Int, @SerialName("shop_history_days") val shopHistoryDays: Int,
     @SerialName("review_count") val reviewCount: Int?,
     @SerialName("aired_probability") val airedProbability: Double? = null,
-    val earlier: Earlier?,
-    val nearest: NearestOther? = null,
+    val earlier: Earlier?, val nearest: NearestOther? = null,
 )
 
 @Serializable
@@ -119,16 +115,11 @@ data class Tab(
     val position: Int,
 )
 
+/** What is on air, or the top tabs. */
 @Serializable
-data class LiveSurface(
+data class Surface<Item>(
     val personalized: Boolean, val snapshot: Snapshot, val experiments: Map<String, String> = emptyMap(),
-    val items: List<LiveItem>,
-)
-
-@Serializable
-data class TabsSurface(
-    val personalized: Boolean, val snapshot: Snapshot, val experiments: Map<String, String> = emptyMap(),
-    val items: List<Tab>,
+    val items: List<Item>,
 )
 
 /** A page of a list. */
@@ -140,10 +131,7 @@ data class Page<Item>(
 )
 
 @Serializable
-data class HomeTabs(val items: List<Tab>)
-
-@Serializable
-data class HomeLive(val items: List<LiveItem>)
+data class HomePart<Item>(val items: List<Item>)
 
 @Serializable
 data class HomeNew(val total: Int, val items: List<NewItem>, @SerialName("next_cursor") val nextCursor: String?)
@@ -151,7 +139,7 @@ data class HomeNew(val total: Int, val items: List<NewItem>, @SerialName("next_c
 @Serializable
 data class Home(
     val personalized: Boolean, val snapshot: Snapshot, val experiments: Map<String, String> = emptyMap(),
-    val tabs: HomeTabs, val live: HomeLive, val new: HomeNew,
+    val tabs: HomePart<Tab>, val live: HomePart<LiveItem>, val new: HomeNew,
 )
 
 /** A problem document; `/problems/invalid-parameter` for example names the parameter. */
@@ -217,9 +205,9 @@ class Sinsang(
 
     suspend fun home(limit: Int = 20): Answer<Home> = get("home", mapOf("limit" to "$limit"), Home.serializer())
 
-    suspend fun live(): Answer<LiveSurface> = get("live", emptyMap(), LiveSurface.serializer())
+    suspend fun live(): Answer<Surface<LiveItem>> = get("live", emptyMap(), Surface.serializer(LiveItem.serializer()))
 
-    suspend fun tabs(): Answer<TabsSurface> = get("tabs", emptyMap(), TabsSurface.serializer())
+    suspend fun tabs(): Answer<Surface<Tab>> = get("tabs", emptyMap(), Surface.serializer(Tab.serializer()))
 
     /** The new products, page by page as they are collected. */
     fun new(query: Map<String, String> = emptyMap()): Flow<NewItem> =
@@ -343,7 +331,7 @@ class Sinsang(
 
     private fun signed(request: Request.Builder, token: String?): Request.Builder {
         request.header("Sinsang-Device", device).header("Sinsang-Device-Class", deviceClass)
-        return if (token == null) request.removeHeader("Authorization") else request.header("Authorization", "Bearer $token")
+        return token?.let { request.header("Authorization", "Bearer $it") } ?: request.removeHeader("Authorization")
     }
 
     private suspend fun attempt(request: Request): String {
@@ -374,7 +362,8 @@ class Sinsang(
 
     private fun deviceId(): String {
         val file = File(folder, "sinsang-device")
-        runCatching { file.readText() }.getOrNull()?.takeIf { it.matches(Regex("[A-Za-z0-9_-]{16,64}")) }?.let { return it }
+        val kept = runCatching { file.readText() }.getOrNull()
+        if (kept != null && kept.matches(Regex("[A-Za-z0-9_-]{16,64}"))) return kept
         return UUID.randomUUID().toString().also { made -> runCatching { file.writeText(made) } }
     }
 
@@ -472,7 +461,7 @@ class EventQueue(
     private suspend fun change(act: (List<Event>) -> List<Event>): List<Event> = lock.withLock {
         withContext(Dispatchers.IO) {
             val events = ListSerializer(Event.serializer())
-            val before = queue ?: runCatching { JSON.decodeFromString(events, file.readText()) }.getOrDefault(emptyList())
+            val before = queue ?: runCatching { JSON.decodeFromString(events, file.readText()) }.getOrElse { listOf() }
             val after = act(before)
             val kept = after.takeLast(CAPACITY)
             dropped += after.size - kept.size
