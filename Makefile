@@ -333,7 +333,7 @@ fmt: ## format the Rust sources
 	$(CARGO) fmt --all
 
 clean: ## remove what was built and made, but not SINSANG_CACHE
-	rm -rf build crates/event-worker/build clients/typescript/build bin .demo .wrangler www/demo www/built target .cache/test
+	rm -rf build crates/event-worker/build clients/typescript/build clients/typescript/src/contract.ts bin .demo .wrangler www/demo www/built target .cache/test
 
 port: prerequisites
 	@node scripts/run.mjs port

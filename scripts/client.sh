@@ -2,8 +2,8 @@
 # Builds the client of clients/typescript: scripts/client.sh package|page
 #
 # `package` makes the types of the contract, checks all types, and leaves a minified module and its
-# declarations in clients/typescript/build/. `page` leaves what the preview page uses of the client in
-# www/built/.
+# declarations in clients/typescript/build/. `page` leaves what the preview page uses of the client
+# in www/built/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 package=clients/typescript

@@ -172,7 +172,7 @@ data class Accepted(val accepted: Int, val refused: List<Refused>)
 /** An answer; `isStale` where there is none at present and it is an earlier one. */
 data class Answer<Data>(val data: Data, val isStale: Boolean)
 
-/** Why there is no answer: `status` is 0 where nobody answered, 200 where the answer was unreadable. */
+/** Why there is no answer; `status` is 0 where nobody answered, 200 where that was unreadable. */
 class SinsangException(
     val status: Int,
     val problem: Problem? = null,
@@ -200,7 +200,7 @@ class Sinsang(
     private val cache = Cache(File(folder, "sinsang-answers"), 10_000_000)
     private val http = http.newBuilder().cache(cache).callTimeout(ATTEMPT_MS, TimeUnit.MILLISECONDS).build()
     private val device: String by lazy(::deviceId)
-    /** Retries that are saved up: each request earns a tenth, so that an outage is not amplified. */
+    /** Retries saved up: each request earns a tenth, so that an outage is not amplified. */
     private var saved = MOST_SAVED
 
     suspend fun home(limit: Int = 20): Answer<Home> = get("home", mapOf("limit" to "$limit"), Home.serializer())

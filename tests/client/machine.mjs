@@ -27,7 +27,9 @@ export class Machine {
   #hidden = new Set();
   #ids = 0;
 
-  /** `answer(request, number)` returns an answer, LOST or SILENT; an array gives one after the other. */
+  /**
+   * `answer(request, number)` returns an answer, LOST or SILENT; an array gives one after the other.
+   */
   constructor(answer) {
     this.answer = Array.isArray(answer) ? (_, number) => answer[Math.min(number, answer.length - 1)] : answer;
   }

@@ -10,7 +10,7 @@ const read = (path) => readFileSync(join(ROOT, path), "utf8");
 const document = JSON.parse(read("www/openapi.json"));
 const schemas = document.components.schemas;
 
-/** The schemas that each type stands for. A type of another name stands for none and is a mistake. */
+/** The schemas that each type stands for; a type of another name is a mistake. */
 const STANDS_FOR = {
   ...Object.fromEntries(
     ["Snapshot", "Listing", "Channel", "Earlier", "NearestOther", "Evidence", "Verdict", "Broadcast", "NewItem", "LiveItem", "Tab", "Home", "Problem", "Event", "EventBatch", "Accepted"]

@@ -12,8 +12,8 @@ export interface Options extends Partial<Platform> {
   /** Where Sinsang is, `https://shop.example`; empty for the page's own origin. */
   base: string;
   /**
-   * The viewer's token, or undefined for nobody's. Asked before each request; after a 401 once more,
-   * with the refused token, for a fresh one.
+   * The viewer's token, or undefined for nobody's. Asked before each request; after a 401 once
+   * more, with the refused token, for a fresh one.
    */
   token?: (refused?: string) => string | undefined | Promise<string | undefined>;
   /** The device's id: by default made once and kept in storage; false sends none. */

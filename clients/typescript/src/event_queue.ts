@@ -221,7 +221,8 @@ export class EventQueue {
 
   /**
    * Stores what waits beside the events of other open pages, which send their own. A new page also
-   * takes those that it finds: their pages may be gone, and an event that is sent twice counts once.
+   * takes those that it finds: their pages may be gone, and an event that is sent twice counts
+   * once.
    */
   private async write(isNew = false): Promise<void> {
     const { storage } = this.client.platform;

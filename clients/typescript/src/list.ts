@@ -3,7 +3,7 @@
 import type { Answer, PageBody } from "./answer.js";
 import { SinsangError } from "./problem.js";
 
-/** Times that a list is begun again; then the reason is thrown, and a further call starts afresh. */
+/** Times that a list is begun again. Then the reason is thrown; a further call starts afresh. */
 const MOST_RESTARTS = 3;
 
 /**
