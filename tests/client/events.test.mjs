@@ -279,6 +279,33 @@ test("an account's events wait while another is signed in, and nobody's go witho
   assert.deepEqual(sent(machine).at(-1), [ones]);
 });
 
+test("after sign-out, and after forget, no beacon carries the last viewer's token", async () => {
+  let viewer = "one";
+  const machine = new Machine(taken());
+  const client = machine.client({ token: () => viewer && `token-of-${viewer}` });
+  const queue = new EventQueue(client);
+  queue.track(CLICK);
+  await machine.until(queue.flush());
+  viewer = undefined;
+  queue.track(CLICK);
+  await machine.until(queue.flush());
+  queue.track(CLICK);
+  machine.hide();
+  assert.deepEqual(machine.beacons.map(({ token }) => token), [undefined]);
+
+  const other = new Machine(taken());
+  const its = other.client({ token: () => viewer && `token-of-${viewer}` });
+  const mine = new EventQueue(its, { account: () => viewer });
+  viewer = "one";
+  mine.track(CLICK);
+  await other.until(mine.flush());
+  viewer = "two";
+  its.forget();
+  mine.track(CLICK);
+  other.hide();
+  assert.deepEqual(other.beacons, []);
+});
+
 test("a queue that is closed sends what it has and leaves no timer", async () => {
   const machine = new Machine(taken());
   const queue = new EventQueue(machine.client());

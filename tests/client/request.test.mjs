@@ -119,6 +119,11 @@ test("an abort ends a request at once with its own reason, and it is not asked a
   }
   const machine = new Machine([ok(LIVE)]);
   await assert.rejects(machine.client().live({}, { signal: AbortSignal.abort() }), { name: "AbortError" });
+  // A screen's signal may serve many requests.
+  const listeners = new Set();
+  const signal = { aborted: false, addEventListener: (_, act) => listeners.add(act), removeEventListener: (_, act) => listeners.delete(act) };
+  await machine.until(machine.client().live({}, { signal }));
+  assert.equal(listeners.size, 0);
 });
 
 test("an outage is not amplified: retries are a tenth of requests once the savings are spent", async () => {
@@ -142,14 +147,20 @@ test("a refused token is replaced once, and a second refusal is told", async () 
     assert.equal(error.problem.type, "/problems/invalid-token");
     assert.equal(never.asked.length, second === "stale" ? 2 : 1);
   }
+  let made = 0;
+  const endless = new Machine(answer);
+  await refused(endless, endless.client({ token: () => `token ${(made += 1)}` }).live());
+  assert.equal(endless.asked.length, 2);
 });
 
 test("an answer that is not JSON is an error, also one of a proxy", async () => {
   const machine = new Machine([{ status: 200, headers: {}, body: "<html>" }]);
   assert.equal((await refused(machine, machine.client().live())).failure, "unreadable");
-  const proxy = new Machine([{ status: 403, headers: {}, body: "<html>" }]);
-  const error = await refused(proxy, proxy.client().live());
-  assert.deepEqual([error.failure, error.status, error.problem], ["status", 403, undefined]);
+  for (const body of ["<html>", '{"error":"blocked"}', "null"]) {
+    const proxy = new Machine([{ status: 403, headers: {}, body }]);
+    const error = await refused(proxy, proxy.client().live());
+    assert.deepEqual([error.failure, error.status, error.problem], ["status", 403, undefined]);
+  }
 });
 
 /** A server that has one version of each address, and answers 304 to those that have it. */
@@ -172,6 +183,20 @@ test("an answer that still holds comes from memory, and what a caller did to it 
   assert.equal((await machine.until(client.live())).data.version, 2);
   assert.equal((await machine.until(client.live())).data.version, 2);
   assert.deepEqual(machine.asked.map(({ headers }) => headers["If-None-Match"] ?? null), [null, 'W/"/v1/live  1"', 'W/"/v1/live  1"', 'W/"/v1/live  2"']);
+});
+
+test("a 304 brings the body of the viewer that it was asked for", async () => {
+  const whole = versioned({ value: 1 });
+  const machine = new Machine((request) => {
+    const answer = whole(request);
+    return answer.status === 304 ? answer : { ...answer, body: { viewer: request.headers.Authorization } };
+  });
+  let viewer;
+  const client = machine.client({ token: () => viewer });
+  for (viewer of ["one", "two", "one", "two"]) {
+    assert.deepEqual((await machine.until(client.live())).data, { viewer: `Bearer ${viewer}` });
+  }
+  assert.deepEqual(machine.asked.map(({ headers }) => "If-None-Match" in headers), [false, false, true, true]);
 });
 
 test("memory is one viewer's, and forgets the answers used least lately", async () => {

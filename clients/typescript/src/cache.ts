@@ -18,16 +18,11 @@ export class Memory {
   ) {}
 
   get(key: string): Kept | undefined {
-    const found = this.kept.get(key);
-    if (found) {
-      // Maps iterate in the order of insertion.
-      this.kept.delete(key);
-      this.kept.set(key, found);
-    }
-    return found;
+    return this.kept.get(key);
   }
 
   set(key: string, kept: Kept): void {
+    // Maps iterate in the order of insertion; an answer that still holds is set again.
     this.delete(key);
     this.kept.set(key, kept);
     this.chars += kept.text.length;
