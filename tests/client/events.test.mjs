@@ -31,10 +31,22 @@ test("events of a moment are one request, with ids, times and the device", async
 test("a hundred events are sent at once, and no request has more", async () => {
   const machine = new Machine(taken());
   const queue = new EventQueue(machine.client());
-  for (let count = 0; count < 250; count += 1) queue.track(CLICK);
-  await machine.until(queue.flush());
+  for (let count = 0; count < 99; count += 1) queue.track(CLICK);
+  await machine.settle();
+  assert.equal(machine.asked.length, 0);
+  for (let count = 99; count < 250; count += 1) queue.track(CLICK);
+  await machine.settle();
   assert.deepEqual(machine.asked.map(({ body }) => body.events.length), [100, 100, 50]);
   assert.equal(machine.nowMs, START_MS);
+});
+
+test("an event that comes while others are sent waits for company", async () => {
+  let queue;
+  const machine = new Machine((request) => (queue.track(CLICK), taken()(request)));
+  queue = new EventQueue(machine.client());
+  queue.track(CLICK);
+  assert.equal(await machine.until(queue.flush()), 1);
+  assert.equal(machine.asked.length, 1);
 });
 
 test("no request is larger than 65,536 bytes, in UTF-8", async () => {
@@ -46,6 +58,15 @@ test("no request is larger than 65,536 bytes, in UTF-8", async () => {
   assert.equal(sizes.length, 2);
   assert.ok(sizes[0] <= 65_536 && sizes[0] > 63_000, `${sizes}`);
   assert.equal(sent(machine).flat().length, 90);
+  for (const letter of ["a", "é", "가", "😀"]) {
+    for (let more = 0; more < 40; more += 1) {
+      const text = letter.repeat(Math.ceil((500 + more) / Buffer.byteLength(letter)));
+      for (let count = 0; count < 100; count += 1) queue.track({ ...CLICK, shop: text });
+      await machine.until(queue.flush());
+    }
+  }
+  const most = Math.max(...machine.asked.map(({ body }) => Buffer.byteLength(JSON.stringify(body))));
+  assert.ok(most <= 65_536 && most > 65_200, `${most}`);
 });
 
 test("rows that are refused by name are reported and not sent again", async () => {
@@ -101,6 +122,13 @@ test("the queue waits as long as the server asks, and longer after each failure"
   const gaps = lost.asked.map(({ atMs }, at) => atMs - (lost.asked[at - 1]?.atMs ?? START_MS)).slice(1);
   assert.ok(gaps.every((gap, at) => gap >= (gaps[at - 1] ?? 0)), `${gaps}`);
   assert.ok(gaps.length < 40 && gaps.at(-1) === 150_000, `${gaps}`);
+  lost.answer = taken();
+  await lost.until(other.flush());
+  lost.answer = () => LOST;
+  other.track(CLICK);
+  const tries = lost.asked.length;
+  await lost.pass(10_000);
+  assert.ok(lost.asked.length > tries + 1, "after a success the first rest is short again");
   for (let count = 0; count < 150; count += 1) other.track(CLICK);
   const tried = lost.asked.length;
   await lost.settle();
@@ -183,6 +211,7 @@ test("a page that is hidden again and again beacons an event once, and a refused
 test("a closing page's beacons hold all, each within its size", async () => {
   const machine = new Machine(taken());
   const client = machine.client();
+  client.options.token = () => "t".repeat(4_000);
   await machine.until(client.send("POST", "/v1/events", { body: '{"events":[]}' }));
   const queue = new EventQueue(client);
   for (let count = 0; count < 99; count += 1) queue.track({ ...CLICK, shop: "가".repeat(400) });
@@ -200,6 +229,12 @@ test("a full queue drops the oldest, counts them and says which", async () => {
   assert.deepEqual([queue.waiting, queue.dropped], [10, 15]);
   assert.deepEqual(dropped, ids.slice(0, 15));
   assert.deepEqual(stored(machine), ids.slice(15));
+  const other = new EventQueue(machine.client({ page: undefined }), { capacity: 10 });
+  for (let count = 0; count < 10; count += 1) other.track(CLICK);
+  await machine.settle();
+  queue.track(CLICK);
+  await machine.settle();
+  assert.equal(stored(machine).length, 10, "in storage, of both pages together");
 });
 
 test("two open pages keep each other's events, and each sends its own", async () => {
@@ -304,6 +339,12 @@ test("after sign-out, and after forget, no beacon carries the last viewer's toke
   mine.track(CLICK);
   other.hide();
   assert.deepEqual(other.beacons, []);
+  viewer = "one";
+  await other.until(its.send("POST", "/v1/events", { body: '{"events":[]}' }));
+  viewer = undefined;
+  mine.track(CLICK);
+  other.hide();
+  assert.deepEqual(other.beacons.map(({ token, events }) => [token, events.length]), [[undefined, 1]]);
 });
 
 test("a queue that is closed sends what it has and leaves no timer", async () => {
@@ -317,4 +358,6 @@ test("a queue that is closed sends what it has and leaves no timer", async () =>
   other.track(CLICK);
   assert.equal(await lost.until(other.close()), 1);
   assert.deepEqual([machine.timers, lost.timers], [0, 0]);
+  lost.hide();
+  assert.deepEqual(lost.beacons, []);
 });

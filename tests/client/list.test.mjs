@@ -123,6 +123,8 @@ for (const [what, lost] of [
     await machine.until(list.more());
     await assert.rejects(machine.until(list.more()), what === "gone" ? { status: 410 } : { failure: "interrupted" });
     assert.equal(machine.asked.length, 1 + 1 + 3 * 2);
+    await assert.rejects(machine.until(list.more()));
+    assert.equal(machine.asked.length, 2 * (1 + 1 + 3 * 2), "the next call has three again");
     state.isAway = false;
     assert.deepEqual(await machine.until(all(list)), numbers(5, 23));
   });
