@@ -125,7 +125,7 @@ deploy: node_modules/.stamp www/built/client.js ## deploy the Worker with a snap
 	node_modules/.bin/wrangler deploy --env '$(ENV)' $(if $(DRY_RUN),--dry-run)
 
 ##@ Test
-.PHONY: map test test-command test-programs test-core test-event-worker test-identity test-tables test-taste test-publish test-experiment test-event-import test-pipeline test-cluster test-wasm test-data test-edge test-client test-page test-openapi clients problems size faults faults-overlay faults-long abuse creep schemathesis
+.PHONY: map test test-command test-programs test-core test-event-worker test-identity test-tables test-taste test-publish test-experiment test-event-import test-pipeline test-cluster test-wasm test-data test-edge test-client test-page test-openapi generate-clients problems size faults faults-overlay faults-long abuse creep schemathesis
 test: prerequisites ## all tests: what scripts/plan.mjs lists, two stages at a time
 	@node scripts/stages.mjs test
 	$(call say,'all tests passed')
@@ -211,7 +211,7 @@ schemathesis: worker cli ## requests that schemathesis (PyPI) makes of the OpenA
 test-openapi: node_modules/.stamp ## the OpenAPI document: a validator, a linter, examples, and what generators make of it
 	node --test --test-reporter=spec $(if $(ONLY),--test-name-pattern='$(ONLY)') $(or $(FILE),tests/openapi/*.test.mjs)
 
-clients: node_modules/.stamp ## clients for Kotlin and Swift, whole, by OpenAPI Generator (PyPI)
+generate-clients: node_modules/.stamp ## clients for Kotlin and Swift, whole, by OpenAPI Generator (PyPI)
 	@scripts/clients.sh
 
 problems: ## write www/problems/ from www/openapi.json
