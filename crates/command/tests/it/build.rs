@@ -24,6 +24,7 @@ use sinsang_publish::snapshot::Snapshot;
 
 use crate::world::{self, TrueProduct, TrueUser, World, everything, mean, ndcg, now, wanted, world};
 
+mod background;
 mod bytes;
 
 /// Counts the pairs within groups of equal keys.
