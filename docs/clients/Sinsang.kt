@@ -44,7 +44,7 @@ import okhttp3.Request
 import okhttp3.RequestBody.Companion.toRequestBody
 import okhttp3.Response
 
-// What answers hold. Fields that only previews get are left out.
+// What answers hold. Fields that only previews get are left out; cards (`view=card`) lack some.
 
 @Serializable
 data class Snapshot(
@@ -82,11 +82,11 @@ data class Evidence(
 )
 
 @Serializable
-data class Verdict(val kind: String, val evidence: Evidence)
+data class Verdict(val kind: String, val evidence: Evidence? = null)
 
 @Serializable
 data class Broadcast(
-    val shop: String, @SerialName("listing_id") val listingId: String, val channel: Channel,
+    val shop: String? = null, @SerialName("listing_id") val listingId: String? = null, val channel: Channel,
     @SerialName("starts_at") val startsAt: String, @SerialName("ends_at") val endsAt: String, val price: Int?,
     @SerialName("sold_out") val soldOut: Boolean = false, @SerialName("on_air") val onAir: Boolean,
 )
@@ -94,18 +94,22 @@ data class Broadcast(
 /** A product that was never broadcast before. */
 @Serializable
 data class NewItem(
-    @SerialName("product_id") val productId: String, val title: String, val brand: String?, val category: String?,
-    val price: Int?, @SerialName("list_price") val listPrice: Int?, val image: String?, val url: String?,
-    val listings: List<Listing>, @SerialName("sold_out") val soldOut: Boolean = false, val note: String? = null,
+    @SerialName("product_id") val productId: String, val title: String, val brand: String? = null,
+    val category: String? = null,
+    val price: Int?, @SerialName("list_price") val listPrice: Int?, val image: String?, val url: String? = null,
+    val listings: List<Listing> = emptyList(), @SerialName("sold_out") val soldOut: Boolean = false,
+    val note: String? = null,
     val verdict: Verdict, @SerialName("on_air") val onAir: Boolean, val broadcasts: List<Broadcast>,
 )
 
 /** A broadcast with its product, on air or of the schedule. */
 @Serializable
 data class LiveItem(
-    @SerialName("product_id") val productId: String, val title: String, val brand: String?, val category: String?,
-    val price: Int?, @SerialName("list_price") val listPrice: Int?, val image: String?, val url: String?,
-    val listings: List<Listing>, @SerialName("sold_out") val soldOut: Boolean = false, val note: String? = null,
+    @SerialName("product_id") val productId: String, val title: String, val brand: String? = null,
+    val category: String? = null,
+    val price: Int?, @SerialName("list_price") val listPrice: Int?, val image: String?, val url: String? = null,
+    val listings: List<Listing> = emptyList(), @SerialName("sold_out") val soldOut: Boolean = false,
+    val note: String? = null,
     val verdict: Verdict, @SerialName("on_air") val onAir: Boolean, val broadcast: Broadcast,
 )
 

@@ -8,7 +8,7 @@ import Foundation
 import FoundationNetworking
 #endif
 
-// What answers hold. Fields that only previews get are left out; optional ones may be absent.
+// What answers hold. Fields that only previews get are left out; cards (`view=card`) lack some.
 
 public struct Snapshot: Codable, Sendable {
     public var id, builtAt: String
@@ -50,10 +50,10 @@ public struct Evidence: Codable, Sendable {
     }
 }
 
-public struct Verdict: Codable, Sendable { public var kind: String, evidence: Evidence }
+public struct Verdict: Codable, Sendable { public var kind: String, evidence: Evidence? }
 
 public struct Broadcast: Codable, Sendable {
-    public var shop, listingId: String
+    public var shop, listingId: String?
     public var channel: Channel
     public var startsAt, endsAt: String
     public var price: Int?
@@ -71,7 +71,7 @@ public struct NewItem: Codable, Sendable {
     public var brand, category: String?
     public var price, listPrice: Int?
     public var image, url: String?
-    public var listings: [Listing]
+    public var listings: [Listing]?
     public var soldOut: Bool?
     public var note: String?
     public var verdict: Verdict
@@ -89,7 +89,7 @@ public struct LiveItem: Codable, Sendable {
     public var brand, category: String?
     public var price, listPrice: Int?
     public var image, url: String?
-    public var listings: [Listing]
+    public var listings: [Listing]?
     public var soldOut: Bool?
     public var note: String?
     public var verdict: Verdict
@@ -249,7 +249,7 @@ public actor Sinsang {
     /// The broadcasts of a Korean day, `2026-11-22`.
     public nonisolated func schedule(date: String, _ query: [String: String] = [:]) -> ItemList<LiveItem> {
         ItemList(sinsang: self, path: "schedule", query: query.merging(["date": date]) { $1 }) {
-            "\($0.productId) \($0.broadcast.startsAt) \($0.broadcast.channel.id) \($0.broadcast.listingId)"
+            "\($0.productId) \($0.broadcast.startsAt) \($0.broadcast.channel.id) \($0.broadcast.listingId ?? "")"
         }
     }
 

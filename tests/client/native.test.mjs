@@ -10,25 +10,36 @@ const read = (path) => readFileSync(join(ROOT, path), "utf8");
 const document = JSON.parse(read("www/openapi.json"));
 const schemas = document.components.schemas;
 
+/** A schema with the schemas in its place that it refers to. */
+const whole = (schema) => (schema?.$ref ? whole(schemas[schema.$ref.split("/").at(-1)]) : schema);
+const part = (name, field) => whole(whole(schemas[name]).properties[field]);
+
 /** The schemas that each type stands for; a type of another name is a mistake. */
 const STANDS_FOR = {
   ...Object.fromEntries(
-    ["Snapshot", "Listing", "Channel", "Earlier", "NearestOther", "Evidence", "Verdict", "Broadcast", "NewItem", "LiveItem", "Tab", "Home", "Problem", "Event", "EventBatch", "Accepted"]
+    ["Snapshot", "Listing", "Channel", "Earlier", "NearestOther", "Evidence", "Verdict", "Broadcast", "NewItem", "Tab", "Home", "Problem", "EventBatch", "Accepted"]
       .map((name) => [name, [schemas[name]]]),
   ),
+  // The schedule's items and pages are those of other lists; its channels are left out.
+  LiveItem: [schemas.LiveItem, schemas.ScheduleItem],
   Surface: [schemas.LiveSurface, schemas.TabsSurface],
-  Page: [schemas.NewSurface],
-  HomePart: [schemas.Home.properties.tabs, schemas.Home.properties.live],
-  HomeNew: [schemas.Home.properties.new],
-  Refused: [schemas.Accepted.properties.refused.items],
+  Page: [schemas.NewSurface, schemas.Schedule],
+  HomePart: [part("Home", "tabs"), part("Home", "live")],
+  HomeNew: [part("Home", "new")],
+  // What an event of any kind may say.
+  Event: [schemas.EventFields ?? schemas.Event],
+  Refused: [whole(part("Accepted", "refused").items)],
 };
 /** Fields that no app needs: it knows what it asked for, and is no preview. */
-const LEFT_OUT = new Set(["surface", "unknown", "why"]);
+const LEFT_OUT = new Set(["surface", "unknown", "why", "from", "to", "channels"]);
+/** Fields that kinds of events add to those of all. */
+const OF_KINDS = new Set(["kind", "amount"]);
+const SENT = new Set([schemas.EventFields ?? schemas.Event, schemas.EventBatch]);
 
 /** Whether an answer may lack a field, or have null there. */
 function mayBeMissing(schema, name) {
-  const field = schema.properties[name];
-  const isNullable = [field.type].flat().includes("null") || (field.oneOf ?? []).some(({ type }) => type === "null");
+  const field = whole(schema.properties[name]);
+  const isNullable = [field.type].flat().includes("null") || (field.oneOf ?? field.anyOf ?? []).some(({ type }) => type === "null");
   return isNullable || !schema.required.includes(name);
 }
 
@@ -81,14 +92,17 @@ function faults(types) {
       wrong.push(`${type} stands for nothing of the contract`);
       continue;
     }
-    for (const schema of STANDS_FOR[type]) {
+    for (const schema of STANDS_FOR[type].filter(Boolean)) {
       const has = new Map(fields.map((field) => [field.name, field]));
-      for (const name of has.keys()) if (!schema.properties[name]) wrong.push(`${type}.${name} is not in the contract`);
+      for (const name of has.keys()) {
+        const isKnown = schema.properties[name] || (type === "Event" && OF_KINDS.has(name));
+        if (!isKnown) wrong.push(`${type}.${name} is not in the contract`);
+      }
       for (const name of Object.keys(schema.properties)) {
         if (LEFT_OUT.has(name)) continue;
         const field = has.get(name);
         if (!field) wrong.push(`${type} lacks ${name}`);
-        else if (schema === schemas.Event || schema === schemas.EventBatch) continue;
+        else if (SENT.has(schema)) continue;
         else if (!(schema.required.includes(name) ? field.takesNull : field.takesNothing) && mayBeMissing(schema, name)) wrong.push(`${type}.${name} may be missing`);
       }
     }
@@ -101,7 +115,7 @@ for (const [language, path, types, mistakes] of [
     "Kotlin",
     "docs/clients/Sinsang.kt",
     kotlin,
-    [['"built_at"', '"made_at"'], ["val note: String? = null,", ""], ["val brand: String?", "val brand: String"], ["val airedProbability: Double? = null", "val airedProbability: Double"], ["class Earlier", "class Former"]],
+    [['"built_at"', '"made_at"'], ["val note: String? = null,", ""], ["val price: Int?", "val price: Int"], ["val airedProbability: Double? = null", "val airedProbability: Double"], ["class Earlier", "class Former"]],
   ],
   [
     "Swift",

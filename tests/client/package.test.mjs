@@ -56,7 +56,7 @@ test("its types allow what is meant and nothing else, and compile the README's e
 
 test("its list of problems is the Workers'", () => {
   const found = new Map();
-  for (const path of ["src/reply/problem.rs", "crates/event-worker/src/answer.rs"]) {
+  for (const path of ["src/reply/problem.rs", "src/edge/preview.mjs", "crates/event-worker/src/answer.rs"]) {
     for (const [, status, kind] of read(path).matchAll(/\(\s*(\d{3}),\s*"([a-z-]+)",/g)) found.set(kind, status);
   }
   assert.ok(found.size >= 18, `${found.size} kinds`);

@@ -10,7 +10,7 @@ export async function used(): Promise<string[]> {
   const age: number = data.snapshot.age_s;
   for await (const item of client.new({ category: "뷰티", sort: "soonest" })) {
     const one: NewItem = item;
-    titles.push(one.verdict.evidence.text, `${age} ${isStale}`);
+    titles.push(one.verdict.evidence?.text ?? "", `${age} ${isStale}`);
   }
   events.track({ kind: "purchase", product_id: "0123456789abcdef", amount: 49_900 });
   return titles;

@@ -104,7 +104,7 @@ export class Client {
   }
 
   /** A product with its background. */
-  product(id: string, query?: Query<"/v1/products/{id}">, asked?: Asked): Promise<Answer<Body<"/v1/products/{id}">>> {
+  product(id: string, query?: Query<"/v1/products/{product_id}">, asked?: Asked): Promise<Answer<Body<"/v1/products/{product_id}">>> {
     return this.get(`/v1/products/${encodeURIComponent(id)}`, query, asked);
   }
 

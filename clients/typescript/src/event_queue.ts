@@ -20,8 +20,9 @@ export interface QueueOptions {
   flushMs?: number;
 }
 
-/** What happened; the queue adds `event_id` and `at`. */
-export type Tracked = Omit<Event, "event_id" | "at"> & Partial<Pick<Event, "event_id" | "at">>;
+/** What happened; the queue adds `event_id` and `at`. Of each kind of event by itself. */
+export type Tracked = WithoutMade<Event>;
+type WithoutMade<One> = One extends Event ? Omit<One, "event_id" | "at"> & Partial<Pick<One, "event_id" | "at">> : never;
 
 interface Entry {
   event: Event;

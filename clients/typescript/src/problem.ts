@@ -21,6 +21,7 @@ export interface ProblemStatus {
   nobody: 401;
   "not-found": 404;
   "preview-only": 403;
+  "pulse-gone": 410;
   "snapshot-gone": 410;
   "too-large": 413;
   "too-long": 414;
