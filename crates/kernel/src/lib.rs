@@ -19,6 +19,7 @@
         clippy::arithmetic_side_effects
     )
 )]
+#![deny(clippy::iter_over_hash_type)]
 
 #[allow(
     clippy::arithmetic_side_effects,

@@ -219,6 +219,36 @@ fn pages_neither_repeat_nor_skip_over_a_publish_and_leave_out_what_is_taken_away
 }
 
 #[test]
+fn two_listings_of_a_product_at_once_stay_two_on_a_continued_page() {
+    let mut parts = parts(&Shape::DAY);
+    let slot = parts.slots.iter().find(|slot| slot.channel == 17 && slot.starts_at > now()).unwrap().clone();
+    let mut twin = slot.clone();
+    twin.listing.listing_id = "99999".to_owned();
+    parts.slots.push(twin);
+    let other = parts.slots.iter().find(|other| other.product != slot.product).unwrap().product;
+    let mut edge = Edge::with(&publish(&parts, &Shape::DAY, &widths(&parts), Vec::new()), now());
+    let mut listings = Vec::new();
+    let mut target = "/v1/schedule?limit=100".to_owned();
+    loop {
+        let answer = ok(&edge.get(&target));
+        let own = answer["items"].as_array().unwrap().iter().filter(|item| {
+            let broadcast = &item["broadcast"];
+            broadcast["channel"]["id"] == "ch-17" && broadcast["starts_at"] == slot.starts_at.to_kst_rfc3339()
+        });
+        listings.extend(own.map(|item| item["broadcast"]["listing_id"].as_str().unwrap().to_owned()));
+        let Some(next) = answer["next_cursor"].as_str() else { break };
+        target = format!("/v1/schedule?limit=100&cursor={next}");
+        let entries = [always(1, Change::Hide(Subject::Product(other)))];
+        edge.store.values.insert(Key::Overlay.to_string(), write(&entries, 1, edge.now).unwrap());
+        edge.pass(41 * SECOND_MS);
+    }
+    listings.sort();
+    let mut wanted = [slot.listing.listing_id, "99999".to_owned()];
+    wanted.sort();
+    assert_eq!(listings, wanted);
+}
+
+#[test]
 fn operators_changes_move_broadcasts_at_once() {
     let parts = parts(&Shape::DAY);
     let mut edge = edge();

@@ -26,14 +26,14 @@ pub(super) fn append_product(head: &[u8], out: &mut Vec<u8>) {
 /// Appends a broadcast's opened JSON from its channel on, without shop and listing.
 #[inline(never)]
 pub(super) fn append_broadcast(head: &[u8], out: &mut Vec<u8>) {
-    let channel = find(head, b",\"channel\":").and_then(|at| head.get(at.saturating_add(1)..));
-    match channel {
-        Some(rest) => {
-            out.push(b'{');
-            out.extend_from_slice(rest);
-        }
-        None => out.extend_from_slice(head),
-    }
+    let rest = head.get(listing(head).len().saturating_add(1)..).unwrap_or_default();
+    out.push(b'{');
+    out.extend_from_slice(rest);
+}
+
+/// The part of a broadcast's opened JSON that names its listing.
+pub(super) fn listing(head: &[u8]) -> &[u8] {
+    find(head, b",\"channel\":").and_then(|end| head.get(..end)).unwrap_or_default()
 }
 
 /// The opening of a verdict's JSON object, up to its kind.

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::{View, append_slot, live, write_array, write_slot};
+use super::{View, append_slot, card, live, write_array, write_slot};
 use crate::rank::{Keyed, sort};
 use crate::time::{DAY_MS, UnixMillis};
 
@@ -91,9 +91,13 @@ pub fn page(now: &View<'_>, selection: &Selection) -> Page {
 fn present(now: &View<'_>, index: usize) -> Option<usize> {
     let Some(frozen) = now.frozen_board else { return Some(index) };
     let slot = frozen.slot(index);
-    let key = |slot: &crate::pack::board::Slot<'_>| (slot.starts_at(), slot.channel(), slot.product());
     let at = slot.starts_at();
-    now.board.between(at, at.plus(1)).find(|other| key(&now.board.slot(*other)) == key(&slot))
+    now.board.between(at, at.plus(1)).find(|other| {
+        let other = now.board.slot(*other);
+        // A channel may sell two listings of a product at once.
+        (other.starts_at(), other.channel(), other.product()) == (at, slot.channel(), slot.product())
+            && card::listing(other.head_json()) == card::listing(slot.head_json())
+    })
 }
 
 /// Appends the broadcasts of `page` as a JSON array.
