@@ -1,6 +1,5 @@
 // Requests to the edge: builds each one from the state, has the client (clients/typescript) make
-// it,
-// measures it, and reports the whole exchange to the panel.
+// it, measures it, and reports the whole exchange to the panel.
 
 import { Client, SinsangError } from "../built/client.js";
 import { rfc3339 } from "./format.js";
