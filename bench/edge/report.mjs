@@ -22,6 +22,11 @@ const NAMES = {
   "not-modified": "**Sinsang** `/v1/home`, 304",
   "constant-new": "constant: `/v1/new`",
   new: "**Sinsang** `/v1/new`, no token",
+  "home-card": "**Sinsang** `/v1/home?view=card`, 500 candidates",
+  "constant-schedule": "constant: `/v1/schedule`",
+  schedule: "**Sinsang** `/v1/schedule`, a day of 18 channels",
+  "constant-product": "constant: `/v1/products/{id}`",
+  product: "**Sinsang** `/v1/products/{id}`, 64 products in turn",
   "node-home-500": "Node + Redis `/v1/home`",
   "fastapi-home-500": "FastAPI + Redis `/v1/home`",
 };

@@ -19,11 +19,15 @@ const KNOWN = 64;
 /** Maximum requests of a slice with new tokens: each token has to be signed beforehand. */
 const MOST_FIRST_TOKENS = 500;
 const WARM_REQUESTS = 50;
-const PATH = { home: "/v1/home?limit=60", new: "/v1/new?limit=60" };
+/** Number of products that are asked for in turn. */
+const PRODUCTS = 64;
+const PATH = { home: "/v1/home?limit=60", card: "/v1/home?limit=60&view=card", new: "/v1/new?limit=60", schedule: "/v1/schedule" };
 
 const say = (text) => process.stderr.write(`${text}\n`);
 const home = (user, nonce) => ({ path: PATH.home, headers: { Authorization: bearer(user, nonce) } });
+const card = (user) => ({ ...home(user), path: PATH.card });
 const fresh = { path: PATH.new };
+const schedule = { path: PATH.schedule };
 
 /** Asks twice, so that the answer is warm. */
 async function warm(server, request) {
@@ -67,10 +71,17 @@ async function interleaved(small, large, kvs, python, rounds) {
     reader500: await subject.constant("reader-home-500", await warm(ours, home(small.users[0])), "reader.mjs"),
     home2000: await subject.constant("constant-home-2000", await warm(ours2000, home(large.users[0]))),
     new: await subject.constant("constant-new", await warm(ours, fresh)),
+    schedule: await subject.constant("constant-schedule", await warm(ours, schedule)),
   };
+  const { items } = JSON.parse((await warm(ours, schedule)).body);
+  const pages = [...new Set(items.map((item) => item.product_id))].slice(0, PRODUCTS).map((id) => ({ path: `/v1/products/${id}` }));
+  constants.product = await subject.constant("constant-product", await warm(ours, pages[0]));
   const homes = await writeRequests("home", small.users.map((user) => home(user)));
   const homes2000 = await writeRequests("home-2000", large.users.map((user) => home(user)));
+  const cards = await writeRequests("home-card", small.users.map((user) => card(user)));
   const news = await writeRequests("new", [fresh]);
+  const schedules = await writeRequests("schedule", [schedule]);
+  const products = await writeRequests("product", pages);
   const known = [];
   for (const user of small.users.slice(0, KNOWN)) {
     const request = home(user);
@@ -96,6 +107,11 @@ async function interleaved(small, large, kvs, python, rounds) {
     of("not-modified", ours, unmodified, { status: "3xx" }),
     of("constant-new", constants.new, news),
     of("new", ours, news),
+    of("home-card", ours, cards),
+    of("constant-schedule", constants.schedule, schedules, { warm: 1_000 }),
+    of("schedule", ours, schedules, { warm: 1_000 }),
+    of("constant-product", constants.product, products),
+    of("product", ours, products),
     of("node-home-500", node, homes),
     of("fastapi-home-500", fastapi, homes, { warm: 1_000 }),
   ];

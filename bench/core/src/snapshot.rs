@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use sinsang_core::key::Key;
 use sinsang_core::mix::Mix;
+use sinsang_core::pack::background::{BackgroundPart, Lowest, Past};
 use sinsang_core::pack::board::Block;
 use sinsang_core::pack::board_write::{
     BoardParts, ChannelPart, ListingPart, ProductPart, SlotPart, TabPart, vocabulary, write,
@@ -249,6 +250,7 @@ fn parts(shape: &Shape, built_at: UnixMillis) -> BoardParts {
         index += 1;
         rest = after;
     }
+    add_background(&mut products, built_at);
     let mix = if shape.is_mixed { mixed(&products) } else { MixParts::default() };
     BoardParts {
         format: sinsang_core::pack::Format::Two,
@@ -270,6 +272,26 @@ fn parts(shape: &Shape, built_at: UnixMillis) -> BoardParts {
         tabs: tabs(),
         weights: weights(),
         mix,
+    }
+}
+
+/// Gives each product as long a record and as many likenesses as a build writes at most.
+fn add_background(products: &mut [ProductPart], built_at: UnixMillis) {
+    let ids: Vec<u64> = products.iter().map(|product| product.id).collect();
+    for (index, product) in products.iter_mut().enumerate() {
+        let price = product.price.unwrap_or_default();
+        let past = (1_i64..=10).map(|weeks| {
+            let starts_at = built_at.plus(-7 * weeks * DAY_MS);
+            let channel = u16::try_from((index + weeks.unsigned_abs() as usize) % CHANNELS.len()).unwrap_or(0);
+            Past { starts_at, ends_at: starts_at.plus(HOUR_MS), channel, price }
+        });
+        product.background = BackgroundPart {
+            past: past.collect(),
+            past_count: 30,
+            lowest: Some(Lowest { price, at: built_at.plus(-90 * DAY_MS), channel: 0 }),
+            near: (1..=6).filter_map(|step| ids.get((index + 97 * step) % ids.len()).copied()).collect(),
+            aliases: Vec::new(),
+        };
     }
 }
 
