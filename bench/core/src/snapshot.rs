@@ -280,9 +280,9 @@ fn add_background(products: &mut [ProductPart], built_at: UnixMillis) {
     let ids: Vec<u64> = products.iter().map(|product| product.id).collect();
     for (index, product) in products.iter_mut().enumerate() {
         let price = product.price.unwrap_or_default();
-        let past = (1_i64..=10).map(|weeks| {
+        let past = (1_i64..=10).zip(index..).map(|(weeks, place)| {
             let starts_at = built_at.plus(-7 * weeks * DAY_MS);
-            let channel = u16::try_from((index + weeks.unsigned_abs() as usize) % CHANNELS.len()).unwrap_or(0);
+            let channel = u16::try_from(place % CHANNELS.len()).unwrap_or(0);
             Past { starts_at, ends_at: starts_at.plus(HOUR_MS), channel, price }
         });
         product.background = BackgroundPart {
