@@ -1,6 +1,5 @@
 //! What the pages of products say beyond the board's window, beside the tables that it came from.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use sinsang_core::time::{DAY_MS, UnixMillis};
@@ -19,7 +18,9 @@ fn airings(world: &World) -> BTreeMap<u64, Vec<&Airing>> {
         airings.entry(world.found[airing.entry.index()].0).or_default().push(airing);
     }
     for own in airings.values_mut() {
-        own.sort_by_key(|airing| Reverse(airing.starts_at));
+        // Several channels may show it at once.
+        own.sort_by_key(|airing| (airing.starts_at, airing.channel.as_str()));
+        own.reverse();
     }
     airings
 }
