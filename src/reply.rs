@@ -345,17 +345,30 @@ fn decimal(share: u32) -> String {
     format!("{}.{:06}", share / WHOLE, share % WHOLE)
 }
 
+/// What of a list a question chooses, as a board knows it; `Some(None)` is a value that it does not
+/// know.
+#[expect(clippy::option_option, reason = "no filter and an unknown value are different questions")]
+struct Chosen {
+    category: Option<Option<usize>>,
+    channel: Option<Option<usize>>,
+    /// The number of places to skip.
+    offset: usize,
+}
+
+impl Chosen {
+    fn of(board: &Board, question: &ListQuestion) -> Self {
+        Self {
+            category: question.category.as_deref().map(|name| board.find_category(name)),
+            channel: question.channel.as_deref().map(|id| board.find_channel(id)),
+            offset: question.cursor.and_then(|cursor| usize::try_from(cursor.offset).ok()).unwrap_or(0),
+        }
+    }
+}
+
 fn new_page(facts: &Facts<'_>, question: &ListQuestion) -> (new::Page, UnixMillis, Option<String>) {
-    let board = facts.view.board;
+    let Chosen { category, channel, offset } = Chosen::of(facts.view.board, question);
     let frozen_at = frozen_at(facts, question);
-    let selection = Selection {
-        category: question.category.as_deref().map(|name| board.find_category(name)),
-        channel: question.channel.as_deref().map(|id| board.find_channel(id)),
-        sort: question.sort,
-        frozen_at,
-        offset: question.cursor.and_then(|cursor| usize::try_from(cursor.offset).ok()).unwrap_or(0),
-        limit: question.limit,
-    };
+    let selection = Selection { category, channel, sort: question.sort, frozen_at, offset, limit: question.limit };
     let mut page = new::page(&facts.view, &selection);
     if !facts.view.trusts_verdicts {
         page = new::Page::default();

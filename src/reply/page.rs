@@ -1,10 +1,10 @@
 //! The bodies of the schedule, of products and of calendars.
 
-use super::{Facts, cursor_at, frozen_at, unknown, write_cursor, write_number, write_stand};
+use super::{Chosen, Facts, cursor_at, frozen_at, unknown, write_cursor, write_number, write_stand};
 use crate::request::{CalendarOf, Name, Refusal, Request, Route, ScheduleQuestion};
 use sinsang_core::pack::board::Board;
 use sinsang_core::surface::{calendar, product, schedule};
-use sinsang_core::time::{DAY_MS, KST_OFFSET_MS, UnixMillis};
+use sinsang_core::time::{DAY_MS, UnixMillis};
 
 /// The reason why `board` has no answer to a request, if it has none: there is no such product or
 /// channel, or the product has become one with another.
@@ -39,17 +39,12 @@ pub(super) fn write_schedule(facts: &Facts<'_>, question: &ScheduleQuestion, out
     let (view, list) = (&facts.view, &question.list);
     let frozen_at = frozen_at(facts, list);
     let range = question.range.unwrap_or_else(|| {
-        let midnight = frozen_at.plus(KST_OFFSET_MS).floor(DAY_MS).plus(-KST_OFFSET_MS);
+        let midnight = frozen_at.kst_midnight();
         (midnight, midnight.plus(DAY_MS))
     });
-    let selection = schedule::Selection {
-        range,
-        category: list.category.as_deref().map(|name| view.board.find_category(name)),
-        channel: list.channel.as_deref().map(|id| view.board.find_channel(id)),
-        is_mine: question.is_mine,
-        offset: list.cursor.and_then(|cursor| usize::try_from(cursor.offset).ok()).unwrap_or(0),
-        limit: list.limit,
-    };
+    let Chosen { category, channel, offset } = Chosen::of(view.board, list);
+    let limit = list.limit;
+    let selection = schedule::Selection { range, category, channel, is_mine: question.is_mine, offset, limit };
     let mut page = schedule::page(view, &selection);
     if facts.is_cut {
         page = schedule::Page { total: page.total, ..schedule::Page::default() };
@@ -95,8 +90,7 @@ pub(super) fn write_product(facts: &Facts<'_>, name: Name, out: &mut Vec<u8>) {
 pub(super) fn write_products(facts: &Facts<'_>, ids: &[u64], out: &mut Vec<u8>) {
     let board = facts.view.board;
     let (mut found, mut moved, mut unknown) = (Vec::new(), String::new(), String::new());
-    let is_again = |at: usize, id: &u64| ids.iter().position(|other| other == id) != Some(at);
-    for (_, id) in ids.iter().enumerate().filter(|(at, id)| !is_again(*at, id)) {
+    for id in ids {
         if let Some(index) = board.find_known(*id).filter(|index| !board.product(*index).is_hidden()) {
             let own = board.product(index).id();
             if own != *id {

@@ -4,6 +4,7 @@
 //! Every byte of Wasm costs: reading these objects through serde brings in the text of every JSON
 //! error and the printing of floats, some 40 KB.
 
+pub(crate) mod opened;
 mod split;
 
 use std::borrow::Cow;

@@ -66,6 +66,12 @@ impl UnixMillis {
         self.0.saturating_add(KST_OFFSET_MS).div_euclid(DAY_MS)
     }
 
+    /// The start of the Korean day.
+    #[must_use]
+    pub fn kst_midnight(self) -> Self {
+        self.plus(KST_OFFSET_MS).floor(DAY_MS).plus(-KST_OFFSET_MS)
+    }
+
     /// Parses RFC 3339 with any offset; `None` if the text is not RFC 3339.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         calendar::parse(text).map(Self)
@@ -169,6 +175,7 @@ mod tests {
         let after = before.plus(SECOND_MS);
         assert_eq!((before.kst_hour(), after.kst_hour()), (23, 0));
         assert_eq!(after.kst_day(), before.kst_day() + 1);
+        assert_eq!((after.kst_midnight(), before.kst_midnight()), (after, after.plus(-DAY_MS)));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Items and broadcasts cut down to what a card shows, out of the JSON that a build has rendered.
-//!
-//! Members are found by their names with comma and quotes, which no text holds: quotes in texts are
-//! escaped.
+
+use crate::json::opened::{find, listing};
 
 /// The members of a product that a card leaves out, each with the member that follows it.
 const LEFT_OUT: [(&[u8], &[u8]); 2] = [(b",\"brand\":", b",\"price\":"), (b",\"url\":", b"")];
@@ -26,22 +25,13 @@ pub(super) fn append_product(head: &[u8], out: &mut Vec<u8>) {
 /// Appends a broadcast's opened JSON from its channel on, without shop and listing.
 #[inline(never)]
 pub(super) fn append_broadcast(head: &[u8], out: &mut Vec<u8>) {
-    let rest = head.get(listing(head).len().saturating_add(1)..).unwrap_or_default();
+    // The listing stands between the brace and the comma before the channel.
+    let rest = head.get(listing(head).len().saturating_add(2)..).unwrap_or_default();
     out.push(b'{');
     out.extend_from_slice(rest);
-}
-
-/// The part of a broadcast's opened JSON that names its listing.
-pub(super) fn listing(head: &[u8]) -> &[u8] {
-    find(head, b",\"channel\":").and_then(|end| head.get(..end)).unwrap_or_default()
 }
 
 /// The opening of a verdict's JSON object, up to its kind.
 pub(super) fn kind(verdict: &[u8]) -> &[u8] {
     find(verdict, b",\"evidence\":").and_then(|end| verdict.get(..end)).unwrap_or(b"{\"kind\":\"unknown\"")
-}
-
-#[inline(never)]
-fn find(text: &[u8], part: &[u8]) -> Option<usize> {
-    text.windows(part.len()).position(|window| window == part)
 }

@@ -8,11 +8,11 @@ pub fn write(view: &View<'_>, index: usize, out: &mut Vec<u8>) {
     let board = view.board;
     let product = board.product(index);
     new::write_item(view, &product, out);
-    let over = || product.slots().map(|slot| board.slot(slot)).filter(|slot| slot.ends_at() <= view.now);
+    let over = product.slots().map(|slot| board.slot(slot)).filter(|slot| slot.ends_at() <= view.now);
+    let mut latest: Vec<_> = over.collect();
+    latest.reverse();
     let (past, count) = product.past();
     out.extend_from_slice(b",\"past\":[");
-    let mut latest: Vec<_> = over().collect();
-    latest.reverse();
     for slot in &latest {
         card::append_broadcast(slot.head_json(), out);
         out.extend_from_slice(b"},");

@@ -2,7 +2,8 @@
 
 use std::cmp::Reverse;
 
-use super::{View, append_slot, card, live, write_array, write_slot};
+use super::{View, append_slot, live, write_array, write_slot};
+use crate::json::opened::listing;
 use crate::rank::{Keyed, sort};
 use crate::time::{DAY_MS, UnixMillis};
 
@@ -96,7 +97,7 @@ fn present(now: &View<'_>, index: usize) -> Option<usize> {
         let other = now.board.slot(*other);
         // A channel may sell two listings of a product at once.
         (other.starts_at(), other.channel(), other.product()) == (at, slot.channel(), slot.product())
-            && card::listing(other.head_json()) == card::listing(slot.head_json())
+            && listing(other.head_json()) == listing(slot.head_json())
     })
 }
 

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::audience::AudienceSet;
 use crate::directive::{Deed, WHOLE};
+use crate::json::opened::{self, find};
 use crate::overlay::{Change, Entry, SlotKey, Subject, listing_key_of};
 use crate::pack::mix::{ABOUT, DIRECTIVE_BYTES, DIRECTIVES, put_directive};
 use crate::pack::{Damage, Pack};
@@ -224,7 +225,7 @@ impl<'b, 'e> Draft<'b, 'e> {
             let (is_hidden, mut is_sold_out, mut price) = (product.is_hidden, false, product.price);
             let mut lacks_listing = false;
             if !keys.is_empty() {
-                let key = Reverse(listing_key_of(members(self.at(slot.head))).cast_signed());
+                let key = Reverse(listing_key_of(opened::listing(self.at(slot.head))).cast_signed());
                 let first = keys.partition_point(|(known, _)| *known < key);
                 for (known, at) in keys.get(first..).unwrap_or_default() {
                     if *known != key {
@@ -433,12 +434,6 @@ fn overwrite(record: &mut [u8], at: usize, bytes: &[u8]) {
     }
 }
 
-/// The members of a slot's opened JSON that name its listing.
-fn members(head: &[u8]) -> &[u8] {
-    let end = find(head, b",\"channel\":").unwrap_or(head.len());
-    head.get(1..end).unwrap_or_default()
-}
-
 /// An opened JSON object with another price, marked as sold out, and with a note if it is not
 /// empty.
 #[inline(never)]
@@ -471,9 +466,4 @@ fn replace_number<'n>(json: &mut Vec<u8>, name: &[u8], by: impl FnOnce(&str) -> 
     if let Some(new) = by(std::str::from_utf8(known).unwrap_or_default()) {
         *json = [before, new.as_bytes(), after].concat();
     }
-}
-
-#[inline(never)]
-fn find(text: &[u8], part: &[u8]) -> Option<usize> {
-    text.windows(part.len()).position(|window| window == part)
 }
