@@ -16,11 +16,13 @@ const MAX_PARAMETERS: usize = 32;
 pub(super) struct Parameters(pub(super) Vec<(String, String)>);
 
 impl Parameters {
-    pub(super) fn parse(query: &str, allowed: &[&str]) -> Result<Self, Refusal> {
+    /// The parameters of `query`, all of them among the lists `allowed`.
+    pub(super) fn parse(query: &str, allowed: [&[&str]; 2]) -> Result<Self, Refusal> {
         let mut parameters: Vec<(String, String)> = Vec::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            if !allowed.contains(&name.as_ref()) {
+            if !allowed.iter().any(|list| list.contains(&name.as_ref())) {
                 let shown: String = name.chars().take(40).collect();
+                let allowed = allowed.concat();
                 let expected = if allowed.is_empty() {
                     "no parameter here".to_owned()
                 } else {

@@ -99,6 +99,20 @@ pub(super) fn ids(parameters: &Parameters, parameter: &str, most: usize) -> Resu
         .ok_or_else(|| bad(parameter, &format!("at most {most} product ids of 16 hex digits, separated by commas")))
 }
 
+/// The ids of the products that are asked for, each once.
+pub(super) fn products(parameters: &Parameters) -> Result<Vec<u64>, Refusal> {
+    let mut once = Vec::new();
+    for id in ids(parameters, "ids", MOST_PRODUCTS)? {
+        if !once.contains(&id) {
+            once.push(id);
+        }
+    }
+    if once.is_empty() {
+        return Err(bad("ids", "the ids of up to 50 products, separated by commas"));
+    }
+    Ok(once)
+}
+
 /// An id in the form of answers: 16 hex digits, in lower case.
 pub(super) fn id(text: &str) -> Option<u64> {
     let is_id = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));

@@ -3,9 +3,9 @@
 use percent_encoding::percent_decode_str;
 
 use super::parameter::Parameters;
-use super::question::{self, CalendarOf, MOST_PRODUCTS, Name};
+use super::question::{self, CalendarOf, Name};
 use super::refusal::Refusal;
-use super::{PackPart, Route, bad};
+use super::{PackPart, Route};
 use sinsang_core::code::id_of_first;
 use sinsang_core::text::compose_hangul;
 use sinsang_core::viewer::Viewer;
@@ -13,6 +13,9 @@ use sinsang_core::viewer::Viewer;
 /// The parameters that only previews may send.
 pub(super) const OF_PREVIEWS: [&str; 7] =
     ["as_of", "viewer", "region", "device_class", "explain", "variant", "snapshot"];
+
+/// Those of them for answers that are the same for everybody.
+const OF_ANYBODY: [&str; 2] = ["as_of", "snapshot"];
 
 /// A path, told apart from all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,64 +61,24 @@ impl Resource {
         })
     }
 
-    /// The parameters that it takes, those of previews last.
-    pub(super) fn parameters(self) -> &'static [&'static str] {
+    /// The parameters that it takes: everybody's, and those of previews.
+    pub(super) fn parameters(self) -> [&'static [&'static str]; 2] {
         match self {
-            Self::New => &[
-                "category",
-                "channel",
-                "sort",
-                "limit",
-                "cursor",
-                "recent",
-                "view",
-                "as_of",
-                "viewer",
-                "region",
-                "device_class",
-                "explain",
-                "variant",
-                "snapshot",
+            Self::New => [&["category", "channel", "sort", "limit", "cursor", "recent", "view"], &OF_PREVIEWS],
+            Self::Home => [&["limit", "recent", "view"], &OF_PREVIEWS],
+            Self::Live => [&["recent", "view"], &OF_PREVIEWS],
+            Self::Tabs => [&[], &OF_PREVIEWS],
+            Self::Schedule => [
+                &["date", "from", "to", "channel", "category", "mine", "limit", "cursor", "view"],
+                &["as_of", "viewer", "region", "device_class", "snapshot"],
             ],
-            Self::Home => &[
-                "limit",
-                "recent",
-                "view",
-                "as_of",
-                "viewer",
-                "region",
-                "device_class",
-                "explain",
-                "variant",
-                "snapshot",
-            ],
-            Self::Live => {
-                &["recent", "view", "as_of", "viewer", "region", "device_class", "explain", "variant", "snapshot"]
-            }
-            Self::Tabs => &OF_PREVIEWS,
-            Self::Schedule => &[
-                "date",
-                "from",
-                "to",
-                "channel",
-                "category",
-                "mine",
-                "limit",
-                "cursor",
-                "view",
-                "as_of",
-                "viewer",
-                "region",
-                "device_class",
-                "snapshot",
-            ],
-            Self::Products => &["ids", "view", "as_of", "snapshot"],
-            Self::Product(_) | Self::ProductCalendar(_) => &["as_of", "snapshot"],
-            Self::ChannelCalendar => &["channel", "as_of", "snapshot"],
-            Self::Status => &["as_of", "viewer", "snapshot"],
-            Self::Pack(PackPart::Board) => &["snapshot"],
-            Self::Pack(PackPart::Tastes) => &["snapshot", "viewer"],
-            Self::Pack(PackPart::Snapshots) | Self::Health => &[],
+            Self::Products => [&["ids", "view"], &OF_ANYBODY],
+            Self::Product(_) | Self::ProductCalendar(_) => [&[], &OF_ANYBODY],
+            Self::ChannelCalendar => [&["channel"], &OF_ANYBODY],
+            Self::Status => [&[], &["as_of", "viewer", "snapshot"]],
+            Self::Pack(PackPart::Board) => [&[], &["snapshot"]],
+            Self::Pack(PackPart::Tastes) => [&[], &["snapshot", "viewer"]],
+            Self::Pack(PackPart::Snapshots) | Self::Health => [&[], &[]],
         }
     }
 
@@ -129,10 +92,7 @@ impl Resource {
             Self::Tabs => Route::Tabs,
             Self::Schedule => Route::Schedule(question::schedule(parameters, viewer)?),
             Self::Product(name) => Route::Product(name),
-            Self::Products => match question::ids(parameters, "ids", MOST_PRODUCTS)? {
-                ids if ids.is_empty() => return Err(bad("ids", "the ids of up to 50 products, separated by commas")),
-                ids => Route::Products(ids),
-            },
+            Self::Products => Route::Products(question::products(parameters)?),
             Self::ProductCalendar(id) => Route::Calendar(CalendarOf::Product(id)),
             Self::ChannelCalendar => Route::Calendar(question::calendar(parameters)?),
             Self::Status => Route::Status,
