@@ -236,7 +236,7 @@ async fn learn(world: &Path, now: UnixMillis, events: &Path, output: &Path) -> O
     catalogue::register_products(&context, placed)?;
     let before = (Instant::now(), cpu_seconds(), peak_bytes());
     let offer = Offer { vocabulary: &vocabulary, products: &products, board: &board };
-    let layout = compose::layout(&history.catalogue, &vocabulary, &[], false);
+    let layout = compose::layout(&history.catalogue, &vocabulary, &[], false, &rules);
     let mut shards = Shards::new(&layout, 0);
     let work_dir = output.parent().unwrap_or(Path::new(".")).to_path_buf();
     let taste_options = taste::Options { work_dir, ..taste::Options::default() };

@@ -40,7 +40,7 @@ use crate::read::forgotten::{self, Forgotten, Whose};
 use crate::read::history::{self, History};
 use crate::read::product::Product;
 use crate::read::rekey::{self, Renamed};
-use crate::read::rules::{self, Lists, Rules};
+use crate::read::rules::{self, Lists, Rules, Unnamed};
 use crate::read::source::{self, Source, TableReport, find_table};
 use crate::report::built::Report;
 use crate::report::census::VerdictCounts;
@@ -229,7 +229,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     catalogue::register_products(&context, placed)?;
     let mut lab = Lab::read(&rules.lab, &options.input, &on_board, whose)?;
     let has_foreign = lab.as_ref().is_some_and(|lab| lab.report.products.is_some());
-    let layout = compose::layout(&catalogue, &vocabulary, &tabs, has_foreign);
+    let layout = compose::layout(&catalogue, &vocabulary, &tabs, has_foreign, &rules);
     let mut shards = Shards::new(&layout, lab.as_ref().map_or(0, Lab::longest));
     let mut taste_options = taste_options(options, &rules, &forgotten);
     let mut keeping = Keeping::begin(options.model.as_deref(), rules.taste.train_every_days, &mut taste_options, now);
@@ -267,7 +267,7 @@ pub async fn build(options: &Options, now: UnixMillis) -> Result<Report, Error> 
     stage!("snapshot").in_scope(|| Snapshot::at(&options.output).write(&packs.packs, &manifest))?;
     forgotten.write_users(&beside(&options.output, forgotten::FILE))?;
     let model = keeping.end(&learned, &taste_options, now);
-    notes.extend(keeping.notes.drain(..).chain(without_tabs(&tables)));
+    notes.extend(keeping.notes.drain(..).chain(without_tabs(&tables)).chain(without_ids(&layout.unnamed)));
     // The ledger comes last: a build that fails earlier leaves it unchanged.
     let ledger = run.map(|run| run.append(now).map_err(Error::Append)).transpose()?;
     let mut report = Report {
@@ -398,6 +398,13 @@ fn on_board(
 fn without_tabs(tables: &[TableReport]) -> Option<String> {
     let is_missing = !tables.iter().any(|table| table.table == Tabs::NAME);
     is_missing.then(|| "no table tabs: the tab bar has only the tabs new and live".to_owned())
+}
+
+/// Notes on channels whose ids the operator should look at: a few, and how many more there are.
+fn without_ids(unnamed: &[Unnamed]) -> impl Iterator<Item = String> {
+    const TOLD: usize = 5;
+    let rest = unnamed.len().checked_sub(TOLD).filter(|rest| *rest > 0);
+    unnamed.iter().take(TOLD).map(Unnamed::to_string).chain(rest.map(|rest| format!("{rest} more channels like that")))
 }
 
 /// The options of learning, taken from the rules.

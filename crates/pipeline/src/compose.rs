@@ -4,7 +4,6 @@ mod background;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sha2::{Digest, Sha256};
 use sinsang_core::mix::Mix;
 use sinsang_core::pack::audience::AudiencePart;
 use sinsang_core::pack::board::Block;
@@ -26,7 +25,7 @@ use crate::learn::taste::{self, ContextLeaning, Learned, Population, UserTaste, 
 use crate::read::catalogue::{Airing, Catalogue, EntryId};
 use crate::read::external_vectors::Lab;
 use crate::read::product::{Likely, Product};
-use crate::read::rules::{Outcome, Rules, Window};
+use crate::read::rules::{Outcome, Rules, Unnamed, Window};
 use crate::report::census::Census;
 
 /// The names of published numbers: channels and categories by name, tabs in the shared order.
@@ -112,7 +111,8 @@ pub fn board(facts: &Facts<'_>) -> Result<(BoardParts, Census, Vec<Outcome>), Er
     let is_shown = |airing: &&Airing| airing.ends_at > from && airing.starts_at < to;
     let most_popular = population.popularity.values().copied().max().unwrap_or(0);
 
-    let Layout { channels, tabs, blocks } = layout(catalogue, vocabulary, facts.tabs, facts.lab.is_some());
+    let Layout { channels, tabs, blocks, .. } =
+        layout(catalogue, vocabulary, facts.tabs, facts.lab.is_some(), facts.rules);
     let mut census = Census::default();
     let mut parts = BoardParts {
         format: facts.format,
@@ -255,8 +255,9 @@ fn tab(tab: &Tab) -> TabPart {
     TabPart { tab_id: tab.tab_id.clone(), label: tab.label.clone(), pinned: tab.pinned, target: tab.target.clone() }
 }
 
-/// The channels of `names`, each with an id for URLs and the shop with most slots on it.
-fn channels(catalogue: &Catalogue, names: &[String]) -> Vec<ChannelPart> {
+/// The channels of `names`, each with its id and the shop with most slots on it; and those whose id
+/// the operator should look at.
+fn channels(catalogue: &Catalogue, names: &[String], rules: &Rules) -> (Vec<ChannelPart>, Vec<Unnamed>) {
     let mut shops: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
     for airing in &catalogue.airings {
         let shop = &catalogue.entries[airing.entry].listing.shop;
@@ -266,31 +267,10 @@ fn channels(catalogue: &Catalogue, names: &[String]) -> Vec<ChannelPart> {
         let shops = shops.get(name).into_iter().flatten();
         shops.max_by_key(|(shop, slots)| (**slots, std::cmp::Reverse(**shop))).map_or("", |(shop, _)| *shop).to_owned()
     };
-    names
-        .iter()
-        .map(|name| ChannelPart { id: channel_id(name, names), name: name.clone(), shop: shop_of(name) })
-        .collect()
-}
-
-/// An id for URLs: the name in Latin letters and digits, words joined by hyphens; `현대홈쇼핑` is
-/// `hyeondaehomsyoping`. If two names would share an id, or a name leaves none, the name's hash is
-/// added.
-fn channel_id(name: &str, others: &[String]) -> String {
-    let latin = |name: &str| {
-        let words = deunicode::deunicode(name).to_lowercase();
-        words
-            .split(|letter: char| !letter.is_ascii_alphanumeric())
-            .filter(|word| !word.is_empty())
-            .collect::<Vec<_>>()
-            .join("-")
-    };
-    let id = latin(name);
-    if !id.is_empty() && others.iter().all(|other| other == name || latin(other) != id) {
-        return id;
-    }
-    let hash = Sha256::digest(name.as_bytes());
-    let start = hash.first_chunk().map_or(0, |start| u32::from_be_bytes(*start));
-    format!("{id}-{start:08x}").trim_start_matches('-').to_owned()
+    let (ids, unnamed) = rules.channel_ids(names);
+    let parts = ids.into_iter().zip(names);
+    let parts = parts.map(|(id, name)| ChannelPart { id, name: name.clone(), shop: shop_of(name) }).collect();
+    (parts, unnamed)
 }
 
 /// A product's popularity from 0 to [`UNIT`]: half its own engagement, in powers of two relative to
@@ -325,15 +305,20 @@ pub struct Layout {
     pub tabs: Vec<TabPart>,
     /// The blocks of a vector.
     pub blocks: Vec<Block>,
+    /// Channels whose ids the operator should look at.
+    pub unnamed: Vec<Unnamed>,
 }
 
 /// The layout of a snapshot, which is fixed before learning.
-pub fn layout(catalogue: &Catalogue, vocabulary: &Vocabulary, tabs: &[Tab], has_foreign: bool) -> Layout {
-    Layout {
-        channels: channels(catalogue, &vocabulary.channels),
-        tabs: tabs.iter().map(tab).collect(),
-        blocks: blocks(has_foreign),
-    }
+pub fn layout(
+    catalogue: &Catalogue,
+    vocabulary: &Vocabulary,
+    tabs: &[Tab],
+    has_foreign: bool,
+    rules: &Rules,
+) -> Layout {
+    let (channels, unnamed) = channels(catalogue, &vocabulary.channels, rules);
+    Layout { channels, tabs: tabs.iter().map(tab).collect(), blocks: blocks(has_foreign), unnamed }
 }
 
 /// Collects users' tastes as packed records, so that ten million users take a gigabyte.
@@ -444,23 +429,4 @@ pub fn packs(board: &BoardParts, shards: &Shards, shard_bytes: u32) -> Result<Pa
         beside: Vec::new(),
     };
     Ok(Packs { packs, manifest })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn channel_ids_can_be_read_and_are_never_shared() {
-        let names = ["현대홈쇼핑", "GS샵 LIVE", "CJ온스타일+", "CJ온스타일", "★", "☆"].map(str::to_owned);
-        let ids: Vec<String> = names.iter().map(|name| channel_id(name, &names)).collect();
-        assert_eq!(ids[0], "hyeondaehomsyoping");
-        assert_eq!(ids[1], "gssyab-live");
-        let distinct: BTreeSet<&String> = ids.iter().collect();
-        assert_eq!(distinct.len(), names.len(), "{ids:?}");
-        assert!(
-            ids.iter().all(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')),
-            "{ids:?}"
-        );
-    }
 }

@@ -22,6 +22,7 @@ use sinsang_run::file::{SETTINGS_BYTES, read_text};
 use toml::Spanned;
 
 mod audience;
+mod channel;
 mod directive;
 mod experiment;
 mod measure;
@@ -29,6 +30,7 @@ mod mistake;
 mod section;
 
 pub use audience::{Audience, Found, Lists};
+pub use channel::{ChannelRule, Unnamed};
 pub use directive::{Directive, Do, FloorRule, On, Outcome};
 pub use experiment::{Experiment, ExperimentRules};
 pub use measure::{Measured, WITH, WITHOUT};
@@ -65,6 +67,8 @@ pub struct Rules {
     pub lab: LabRules,
     /// How far a snapshot may differ from the live one.
     pub publish: Limits,
+    /// Ids of channels.
+    pub channel: Vec<ChannelRule>,
     /// Places that contracts guarantee.
     pub floor: Vec<FloorRule>,
     /// Groups of viewers that directives and experiments name.
@@ -233,6 +237,7 @@ impl Rules {
         let ids: Vec<&str> = rules.experiment.iter().map(|experiment| experiment.get_ref().id()).collect();
         mistakes.extend(measure::mistakes(&rules.directive, &rules.floor, &ids));
         mistakes.extend(rules.audience_mistakes());
+        mistakes.extend(channel::mistakes(&rules.channel));
         if mistakes.is_empty() {
             return Ok(rules);
         }
@@ -301,6 +306,12 @@ impl Rules {
         lists: Lists<'_>,
     ) -> Result<(Vec<AudiencePart>, Vec<Found>), Error> {
         audience::resolve(&self.audience, categories, lists)
+    }
+
+    /// An id for each of the channels `names`, no two alike, and the channels that have none of the
+    /// rules or the trade, or share theirs.
+    pub fn channel_ids(&self, names: &[String]) -> (Vec<String>, Vec<Unnamed>) {
+        channel::ids(&self.channel, names)
     }
 
     /// The names of the audiences.

@@ -87,7 +87,7 @@ impl Served {
         };
         let hasher = UserHasher::new(USER_KEY).ok_or(Error::Damaged(Damage::Truncated))?;
         let (channels, tabs, blocks) = (parts.channels.clone(), parts.tabs.clone(), parts.blocks.clone());
-        let mut shards = Shards::new(&Layout { channels, tabs, blocks }, 0);
+        let mut shards = Shards::new(&Layout { channels, tabs, blocks, unnamed: Vec::new() }, 0);
         for user in &mut users {
             user.user_id = hasher.key(&user.user_id).to_string();
             shards.add(user);
