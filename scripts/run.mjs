@@ -153,6 +153,18 @@ function publishViewers() {
   if (existsSync(viewers)) copyFileSync(viewers, served);
 }
 
+/** Lines that ask as the page's first viewer; none without viewers. */
+function asViewer(address) {
+  const viewer = readJson("www/demo/viewers.json")?.viewers?.[0]?.user_id;
+  if (!viewer) return "";
+  const sign = ["token", "--viewer", viewer, "--dev-vars", ".dev.vars"];
+  const { status, stdout } = spawnSync(cli, [...sign, "--hours", "720"], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+  if (status !== 0) return "";
+  return `    as a viewer       curl -s -H 'Authorization: Bearer ${stdout.trim()}' ${address}/v1/home
+    as another        bin/sinsang ${sign.join(" ").replace(viewer, "USER")} signs their token
+`;
+}
+
 /** Fails if the port is in use on either loopback address. */
 async function checkPort() {
   if (!Number.isInteger(port) || port < 1 || port > 65535) throw new Stop(`PORT has to be 1 to 65535, not "${process.env.PORT}"`);
@@ -228,7 +240,7 @@ async function serve() {
     the page          ${address}/#preview=${secret}
     what it calls     ${address}/openapi.json
     try               curl -s ${address}/v1/home
-    events            POST ${address}/v1/events; node scripts/events.mjs brings what was stored to ${join(folder, "objects")}
+${asViewer(address)}    events            POST ${address}/v1/events; node scripts/events.mjs brings what was stored to ${join(folder, "objects")}
     stop              Ctrl-C${process.stdin.isTTY ? "" : ", or make stop"}
 `);
   } else if (!stopping) {

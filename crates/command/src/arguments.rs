@@ -16,6 +16,7 @@ mod replay;
 mod review;
 mod rules;
 mod store;
+mod token;
 mod value;
 mod why;
 
@@ -52,6 +53,7 @@ pub(crate) use replay::Replay;
 pub(crate) use review::Review;
 pub(crate) use rules::{RulesCheck, RulesCommand, RulesReport};
 pub(crate) use store::{Collect, Publish, Rollback, Share, Status, Target};
+pub(crate) use token::Token;
 use value::{amount, share, time};
 pub(crate) use why::Why;
 
@@ -133,6 +135,7 @@ impl Command {
             Self::Experiment(_) => "experiment",
             Self::Cost(_) => "cost",
             Self::Bundle(_) => "bundle",
+            Self::Token(_) => "token",
             Self::Inspect(_) => "inspect",
             Self::Evaluate(_) => "evaluate",
             Self::Identity(_) => "identity",
@@ -255,6 +258,13 @@ pub(crate) enum Command {
     /// Writes the snapshot's manifest and board, without tastes, to one file that is deployed with
     /// the Worker's script.
     Bundle(Bundle),
+    /// Sign a token that names a viewer, as the app's backend does, and write it to standard output.
+    ///
+    /// For trying and debugging, such as curl -H "Authorization: Bearer $(sinsang token …)"; the
+    /// app's own backend signs the app's tokens (docs/tokens.md). SINSANG_JWT_HS256_KEY holds the
+    /// Worker's JWT_HS256_KEY; or SINSANG_JWT_ES256_KEY, as a JWK, the private half of its
+    /// JWT_ES256_PUBLIC_KEY.
+    Token(Token),
     /// Show a snapshot, or a product or a user in it.
     Inspect(Inspect),
     /// Measure decisions against labels.

@@ -36,7 +36,7 @@ use crate::forget::{self, copies};
 use crate::metrics::Page;
 use crate::telemetry::{LogFormat, Telemetry};
 use crate::terminal::{self, Printable};
-use crate::{audit, check, inspect, resolve, review, train, verify, why};
+use crate::{audit, check, inspect, resolve, review, token, train, verify, why};
 
 /// Exit code: the command failed.
 const FAILED: u8 = 1;
@@ -181,6 +181,7 @@ fn perform(arguments: &Arguments, surroundings: Surroundings, page: &mut Page) -
         Command::Bundle(bundle) => {
             print(format, &sinsang_publish::bundle(&Snapshot::at(&bundle.snapshot), &bundle.output)?)
         }
+        Command::Token(asked) => print(format, &token::sign(asked, variable, clock())?),
         Command::Compare(compare) => of_compare(compare, arguments, surroundings),
         Command::Publish(Publish { target, .. })
         | Command::Share(Share { target, .. })

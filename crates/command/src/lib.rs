@@ -11,6 +11,7 @@ pub mod resolve;
 pub mod review;
 mod telemetry;
 pub mod terminal;
+pub mod token;
 pub mod train;
 pub mod verify;
 pub mod why;

@@ -17,5 +17,6 @@ mod ledger;
 mod overlay;
 mod rule;
 mod telemetry;
+mod token;
 #[path = "../../../pipeline/tests/it/world.rs"]
 mod world;
