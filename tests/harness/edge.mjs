@@ -2,12 +2,13 @@
 // clock.
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { Log, LogLevel, Miniflare } from "miniflare";
+import { Log, LogLevel } from "miniflare";
 import { unstable_getMiniflareWorkerOptions as workerOptions } from "wrangler";
 import { ALONE } from "./connection.mjs";
 import { Contract } from "./contract.mjs";
 import { INTAKE_STATE, intakeWorker } from "./intake.mjs";
 import { NOW, ROOT, USER_KEY, kst, pairs } from "./dataset.mjs";
+import { restarted, started, stopped } from "./miniflare.mjs";
 import { AUDIENCE, ES256_JWK, HS256_KEY, claims, hs256 } from "./token.mjs";
 
 export const PREVIEW_SECRET = "a preview secret of the tests";
@@ -39,8 +40,7 @@ export class Edge {
     const edge = new Edge();
     edge.contract = new Contract();
     edge.given = { state, assets, bindings, bundle, ratelimits, entry, intake };
-    edge.mf = new Miniflare(edge.options(now));
-    edge.url = await edge.mf.ready;
+    Object.assign(edge, await started(edge.options(now)));
     if (snapshot) await edge.seed(await pairs(snapshot));
     return edge;
   }
@@ -94,8 +94,7 @@ export class Edge {
 
   /** A new isolate with the same KV and an empty memory, its clock at `now`. */
   async restart(now = this.now()) {
-    await this.mf.setOptions(this.options(now));
-    this.url = await this.mf.ready;
+    this.url = await restarted(this.mf, this.options(now));
   }
 
   /** The Worker's time. */
@@ -174,7 +173,7 @@ export class Edge {
 
   /** Stops the Worker; it must not have panicked. */
   async stop() {
-    await this.mf.dispose();
+    await stopped(this.mf);
     assert.doesNotMatch(this.printed, /panicked at|RuntimeError|unreachable/, "the Worker trapped");
   }
 }

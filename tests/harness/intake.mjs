@@ -2,11 +2,12 @@
 // (edge.mjs).
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { Log, LogLevel, Miniflare } from "miniflare";
+import { Log, LogLevel } from "miniflare";
 import { unstable_getMiniflareWorkerOptions as workerOptions } from "wrangler";
 import { ALONE } from "./connection.mjs";
 import { Contract } from "./contract.mjs";
 import { ROOT, USER_KEY, pairs } from "./dataset.mjs";
+import { restarted, started, stopped } from "./miniflare.mjs";
 import { AUDIENCE, ES256_JWK, HS256_KEY } from "./token.mjs";
 
 /** Options that discard all state after a test. */
@@ -55,8 +56,7 @@ export class Intake {
     const intake = new Intake();
     intake.contract = new Contract();
     intake.state = state;
-    intake.mf = new Miniflare(intake.options(options));
-    intake.url = await intake.mf.ready;
+    Object.assign(intake, await started(intake.options(options)));
     return intake;
   }
 
@@ -77,8 +77,7 @@ export class Intake {
 
   /** A new process with the same storage and an empty memory. */
   async restart(options = {}) {
-    await this.mf.setOptions(this.options(options));
-    this.url = await this.mf.ready;
+    this.url = await restarted(this.mf, this.options(options));
   }
 
   /** Publishes a snapshot to the Worker's isolates: the pulse counts the live board's products. */
@@ -116,7 +115,7 @@ export class Intake {
   }
 
   async stop() {
-    await this.mf.dispose();
+    await stopped(this.mf);
     if (/panicked at|RuntimeError|unreachable/.test(this.printed)) throw new Error(`the Worker trapped: ${this.printed}`);
   }
 }
