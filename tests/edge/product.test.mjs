@@ -1,6 +1,7 @@
 // Products, their listings, calendars and cards: each answer in every form, and in workerd.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import ICAL from "ical.js";
 import { NOW, dataset } from "../harness/dataset.mjs";
 import { Edge, assertProblem } from "../harness/edge.mjs";
 
@@ -97,6 +98,32 @@ test("a calendar is text/calendar, with the product's broadcasts", async () => {
     assert.ok(text.endsWith("END:VCALENDAR\r\n"));
     assert.ok(text.includes(`UID:${page.product_id}-`), path);
   }
+});
+
+test("a calendar program reads every calendar, with each broadcast of the schedule and no name twice", async () => {
+  ICAL.design.strict = true;
+  let events = 0;
+  for (const { id, name } of schedule.channels.map(({ channel }) => channel)) {
+    const { text } = await edge.get("/v1/schedule.ics", { query: { channel: id } });
+    for (const line of text.split("\r\n")) assert.ok(Buffer.byteLength(line) <= 75, `folded at 75 bytes: ${line}`);
+    const calendar = new ICAL.Component(ICAL.parse(text));
+    for (const required of ["prodid", "version"]) assert.equal(calendar.getAllProperties(required).length, 1);
+    const read = calendar.getAllSubcomponents("vevent").map((one) => {
+      for (const required of ["uid", "dtstamp", "dtstart", "summary", "sequence", "status"]) {
+        assert.equal(one.getAllProperties(required).length, 1, required);
+      }
+      const event = new ICAL.Event(one);
+      assert.ok(event.startDate.compare(event.endDate) < 0, event.uid);
+      return { uid: event.uid, title: event.summary, startsAt: event.startDate.toJSDate().getTime() };
+    });
+    assert.equal(new Set(read.map(({ uid }) => uid)).size, read.length, `${name}: a name twice`);
+    for (const { product_id, broadcast } of schedule.items.filter((item) => item.broadcast.channel.id === id)) {
+      const its = read.find(({ uid, startsAt }) => uid.startsWith(product_id) && startsAt === Date.parse(broadcast.starts_at));
+      assert.ok(its || Date.parse(broadcast.ends_at) <= edge.now(), `${name} ${broadcast.starts_at} ${product_id}`);
+    }
+    events += read.length;
+  }
+  assert.ok(events > 1_000, `${events} events`);
 });
 
 test("what is not there is a 404 by its kind, and a wrong parameter a 400 by its name", async () => {
