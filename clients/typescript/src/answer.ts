@@ -3,23 +3,15 @@
 import type { components, paths } from "./contract.js";
 
 type Schemas = components["schemas"];
-type Get<Path> = Path extends keyof paths ? (paths[Path] extends { get: infer Operation } ? Operation : never) : never;
-type Values = Record<string, string | number | boolean | readonly string[] | undefined>;
-type Json = Record<string, unknown>;
+type Get<Path extends keyof paths> = paths[Path] extends { get: infer Operation } ? Operation : never;
 
-/** The parameters of a path; any, where the contract does not describe the path. */
-export type Query<Path extends string> = [Get<Path>] extends [never]
-  ? Values
-  : Get<Path> extends { parameters: { query?: infer Parameters } }
-    ? NonNullable<Parameters>
-    : Values;
+/** The parameters of a path. */
+export type Query<Path extends keyof paths> =
+  Get<Path> extends { parameters: { query?: infer Parameters } } ? NonNullable<Parameters> : never;
 
 /** The body of a path's answer. */
-export type Body<Path extends string> = [Get<Path>] extends [never]
-  ? Json
-  : Get<Path> extends { responses: { 200: { content: { "application/json": infer Content } } } }
-    ? Content
-    : Json;
+export type Body<Path extends keyof paths> =
+  Get<Path> extends { responses: { 200: { content: { "application/json": infer Content } } } } ? Content : never;
 
 /** A page of a list. */
 export interface PageBody<Item> {
@@ -29,7 +21,7 @@ export interface PageBody<Item> {
 }
 
 /** The items of a list's page. */
-export type ItemOf<Path extends string> = Body<Path> extends { items: (infer Item)[] } ? Item : Json;
+export type ItemOf<Path extends keyof paths> = Body<Path> extends { items: (infer Item)[] } ? Item : never;
 
 /** A product of the new-product tab. */
 export type NewItem = Schemas["NewItem"];
