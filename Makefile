@@ -125,7 +125,7 @@ deploy: node_modules/.stamp www/built/client.js ## deploy the Worker with a snap
 	node_modules/.bin/wrangler deploy --env '$(ENV)' $(if $(DRY_RUN),--dry-run)
 
 ##@ Test
-.PHONY: map test test-command test-programs test-core test-event-worker test-identity test-tables test-taste test-publish test-experiment test-event-import test-pipeline test-cluster test-wasm test-data test-edge test-client test-page test-openapi generate-clients problems size faults faults-overlay faults-long abuse creep schemathesis
+.PHONY: map test test-command test-programs test-core test-event-worker test-identity test-tables test-taste test-publish test-experiment test-event-import test-pipeline test-cluster test-wasm test-data test-edge test-client test-page test-openapi day generate-clients problems size faults faults-overlay faults-long abuse creep schemathesis
 test: prerequisites ## all tests: what scripts/plan.mjs lists, two stages at a time
 	@node scripts/stages.mjs test
 	$(call say,'all tests passed')
@@ -184,6 +184,9 @@ test-edge: worker cli ## whole requests against the built Worker in workerd
 
 test-client: worker cli client ## the client package: its rules, its size, and workerd under faults
 	node --test --test-concurrency=2 --test-reporter=spec $(if $(ONLY),--test-name-pattern='$(ONLY)') $(or $(FILE),tests/client/*.test.mjs)
+
+day: worker cli client ## a day in the app, with the bytes and times of docs/day.md: make day [VIEWERS=50000]
+	@VIEWERS='$(VIEWERS)' node tests/client/day.mjs
 
 faults: worker cli ## the Worker while its store and cache fail, under load: make faults [SEED=1] [REQUESTS=20000]
 	@SEED='$(SEED)' REQUESTS='$(REQUESTS)' node tests/faults/run.mjs
