@@ -200,6 +200,29 @@ try {
   }
   tell("450 guesses of the preview secret", JSON.stringify(Object.fromEntries(guessed)), "most are not even compared", (guessed.get(403) ?? 0) <= 60);
 
+  // Pages of what there is not: products, listings and calendars.
+  const id = () => made().replace(/^./, "0");
+  const pages = range(300).flatMap((number) => [
+    `/v1/products/${id()}`,
+    `/v1/products/${id()}.ics`,
+    `/v1/listings/${encodeURIComponent("없는샵")}/${number}`,
+    `/v1/schedule.ics?channel=nowhere-${number}`,
+    `/v1/products?ids=${range(50).map(id).join()}`,
+  ]);
+  const answered = { statuses: new Map(), reads: 0, largest: 0 };
+  const beforePages = (await edge.get("/v1/tabs")).text;
+  for (let at = 0; at < pages.length; at += 16) {
+    for (const { status, headers, text } of await Promise.all(pages.slice(at, at + 16).map((page) => edge.ask(page)))) {
+      answered.statuses.set(status, (answered.statuses.get(status) ?? 0) + 1);
+      answered.reads += Number(/"(\d+) reads?/.exec(headers.get("server-timing"))?.[1] ?? 0);
+      answered.largest = Math.max(answered.largest, text.length);
+    }
+  }
+  const stays = (text) => text.replace(/"snapshot":\{[^}]*\}/, "");
+  const isUnmoved = stays((await edge.get("/v1/tabs")).text) === stays(beforePages);
+  // The manifest is looked at every 30 seconds, whoever asks.
+  tell(`${pages.length} pages of made-up products, listings and channels`, `${JSON.stringify(Object.fromEntries(answered.statuses))}, ${answered.reads} reads of KV, at most ${answered.largest} bytes each`, "404, or 200 with a list of what is unknown; no more than 20 reads, 2 KB", isUnmoved && (answered.statuses.get(404) ?? 0) === 1_200 && answered.statuses.get(200) === 300 && answered.reads <= 20 && answered.largest <= 2_048);
+
   // Bad snapshots.
   const empty = join(work, "empty");
   await mkdir(empty);

@@ -46,14 +46,32 @@ const BAD_TOKENS = (user, now) => [
 ];
 const SURFACES = ["/v1/home", "/v1/new", "/v1/live", "/v1/tabs", "/v1/home?limit=5", "/v1/new?limit=7", "/v1/new?sort=soonest&limit=10"];
 
+/** Addresses of the schedule and of products, some of each, as an app opens them. */
+export function pageTargets(schedule) {
+  const [ids, channels] = [schedule.items.map((item) => item.product_id), schedule.channels.map(({ channel }) => channel.id)];
+  const [one, two, three] = [0.1, 0.4, 0.8].map((share) => ids[Math.floor(share * ids.length)]);
+  const { shop, listing_id } = schedule.items[0].broadcast;
+  return [
+    "/v1/schedule?limit=40",
+    "/v1/schedule?mine=1&limit=30",
+    `/v1/schedule?channel=${channels[0]}&view=card`,
+    ...[one, two, three].map((id) => `/v1/products/${id}`),
+    `/v1/products?ids=${[one, two, three].join()},0123456789abcdef`,
+    `/v1/listings/${encodeURIComponent(shop)}/${encodeURIComponent(listing_id)}`,
+    `/v1/products/${two}.ics`,
+    `/v1/schedule.ics?channel=${channels[1]}`,
+    "/v1/products/0123456789abcdef",
+    "/v1/home?view=card&limit=20",
+  ];
+}
+
 export class Load {
   /** Cursors of earlier answers, each with its list and viewer. */
   #cursors = [];
   #tokens = new Map();
 
-  constructor(random, users) {
-    this.random = random;
-    this.users = users;
+  constructor(random, users, pages) {
+    Object.assign(this, { random, users, pages });
   }
 
   /** The next request: its target, its token, and the permitted outcomes. */
@@ -74,6 +92,10 @@ export class Load {
       return { target, user, bearer: this.#token(user), expects: "answer" };
     }
     if (dice < 0.36) return { target: "/v1/status", expects: "answer" };
+    if (dice < 0.46) {
+      const etag = random.chance(0.2) ? this.lastEtag : undefined;
+      return { target: random.pick(this.pages), user, bearer: this.#token(user), etag, expects: "page" };
+    }
     const etag = random.chance(0.2) ? this.lastEtag : undefined;
     return { target: random.pick(SURFACES), user, bearer: this.#token(user), etag, expects: "answer" };
   }

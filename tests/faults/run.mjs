@@ -10,7 +10,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT, USER_KEY } from "../harness/dataset.mjs";
 import { AUDIENCE, ES256_JWK, HS256_KEY } from "../harness/token.mjs";
-import { Load, ask } from "./load.mjs";
+import { Load, ask, pageTargets } from "./load.mjs";
 import { Random } from "./random.mjs";
 import { BEGIN, snapshots } from "./snapshot.mjs";
 import { Cache, Kv } from "./store.mjs";
@@ -172,7 +172,8 @@ const warm = await start("warm", ports, first.bundle);
 const cold = await start("cold", ports, first.bundle);
 const edges = new Map([[first.id, await reference(first)], [second.id, await reference(second)]]);
 const truth = new Truth([first, second], edges, offset, PREVIEW);
-const load = new Load(random, [...new Set([...first.users, ...second.users])].slice(0, 12));
+const schedules = await Promise.all([...edges.values()].map(({ url }) => ask(url, { target: "/v1/schedule" })));
+const load = new Load(random, [...new Set([...first.users, ...second.users])].slice(0, 12), schedules.flatMap(({ json }) => pageTargets(json)));
 const allowed = new Set([first.id, second.id]);
 
 const found = [];
@@ -227,7 +228,7 @@ async function phase({ name, kv: kvFault = well, cache: cacheFault = well, cold:
       }
       for (const fault of await truth.faults(asked, answer, allowed)) note(`${name}: ${asked.target} ${asked.user ?? ""}: ${fault}`);
       if (answer.isAgain && !toCold) crossed += 1;
-      if (asked.expects !== "answer") row.refused += 1;
+      if (["refusal", "401"].includes(asked.expects)) row.refused += 1;
       const rung = answer.headers.get("sinsang-rung");
       if (rung) row.rungs[rung] = (row.rungs[rung] ?? 0) + 1;
       row.age = Math.max(row.age, Number(answer.headers.get("sinsang-age") ?? 0));

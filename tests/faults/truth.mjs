@@ -14,6 +14,8 @@ export class Truth {
    * hold.
    */
   #shown = new Map();
+  /** Pages found correct, by address, ETag and viewer. */
+  #pages = new Map();
 
   /**
    * @param {{id: string, builtAt: number}[]} snapshots
@@ -27,6 +29,7 @@ export class Truth {
    * The faults of an answer, as texts. `allowed` are the ids of the snapshots that are valid now.
    */
   async faults(asked, answer, allowed) {
+    if (asked.expects === "page") return this.#pageFaults(asked, answer, allowed);
     if (asked.expects !== "answer") {
       const faults = this.#contract.faults(answer);
       if (answer.headers.has("access-control-allow-origin")) faults.push("an origin that nobody named may read it");
@@ -63,6 +66,44 @@ export class Truth {
     return [...faults, ...first];
   }
 
+  /**
+   * Compares a page of the schedule or of a product with those of edges whose store never fails. A
+   * product may be on one of the snapshots alone, so a problem has to be that of one of them.
+   */
+  async #pageFaults(asked, answer, allowed) {
+    const faults = this.#contract.faults(answer);
+    const id = answer.headers.get("sinsang-snapshot");
+    if (id !== null && !allowed.has(id)) faults.push(`snapshot ${id} may not be shown now`);
+    if (answer.status === 304) return faults;
+    if (answer.status !== 200 && answer.status !== 404) return [...faults, `a page is answered with ${answer.status} ${answer.text?.slice(0, 200)}`];
+    const isOwn = answer.json?.personalized === true;
+    if (isOwn && asked.bearer === undefined) faults.push("a personal order without a token");
+    const key = `${answer.headers.get("etag")} ${asked.target} ${isOwn ? asked.user : ""}`;
+    const shown = told(answer);
+    const known = answer.status === 200 ? this.#pages.get(key) : undefined;
+    if (known === shown) return faults;
+    if (known !== undefined) return [...faults, `another page than ${key} stands for`];
+    for (const snapshot of id === null ? allowed : [id]) {
+      for (const at of [answer.began, answer.ended]) {
+        const question = new URL(asked.target, "http://edge");
+        question.searchParams.set("as_of", kst(at + this.offset));
+        if (isOwn) question.searchParams.set("viewer", asked.user);
+        const truth = await this.#asked(snapshot, `${question.pathname}${question.search}`);
+        if (told(truth) !== shown) continue;
+        if (answer.status === 200) this.#pages.set(key, shown);
+        return faults;
+      }
+    }
+    return [...faults, `shows another page than an edge whose store is well: ${shown.slice(0, 500)}`];
+  }
+
+  /** What the reference of a snapshot answers; asked again if a kept-alive connection lost it. */
+  async #asked(snapshot, target) {
+    const { url: reference } = this.references.get(snapshot);
+    const truth = await ask(reference, { target, preview: this.preview });
+    return truth.status === 0 ? ask(reference, { target, preview: this.preview }) : truth;
+  }
+
   /** Finds ended broadcasts, and broadcasts shown as on air before they begin. */
   #timeFaults({ from, until }, answer) {
     const faults = [];
@@ -82,10 +123,7 @@ export class Truth {
       question.searchParams.set("as_of", kst(at + this.offset));
       if (asked.user !== undefined && (json.personalized || question.searchParams.has("cursor"))) question.searchParams.set("viewer", asked.user);
       const target = `${question.pathname}${question.search}`;
-      const { url: reference } = this.references.get(snapshot.id);
-      let truth = await ask(reference, { target, preview: this.preview });
-      // Repeats a request that a kept-alive connection has lost.
-      if (truth.status === 0) truth = await ask(reference, { target, preview: this.preview });
+      const truth = await this.#asked(snapshot.id, target);
       if (truth.status !== 200) return [`the reference answers ${truth.status} to ${target}: ${truth.text.slice(0, 200)}`];
       if (truth.json.personalized === json.personalized && parts(truth.json) === shown) {
         return [];
@@ -94,6 +132,12 @@ export class Truth {
     }
     return [`shows ${json.personalized} ${shown} and not ${wanted.join(" nor ")}`.slice(0, 2_000)];
   }
+}
+
+/** A page without what differs between answers of one moment: its ground, cursor and question. */
+function told({ status, text }) {
+  const bare = text.replace(/"snapshot":\{[^}]*\}/, "").replace(/"next_cursor":"[^"]*"/, "").replace(/"instance":"[^"]*"/, "");
+  return `${status} ${bare}`;
 }
 
 /** The shown items in order, with their times. */
