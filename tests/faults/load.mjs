@@ -161,9 +161,10 @@ export function ask(base, { target, bearer, etag, preview, method = "GET", body,
   const connections = body === undefined ? agent : false;
   const began = Date.now();
   const clock = performance.now();
+  const { pathname: path, search } = new URL(target, "http://edge");
   return new Promise((done) => {
     const end = (status, headers, text) =>
-      done(new Answer({ method, isAgain, path: new URL(target, "http://edge").pathname, status, headers: new Headers(flat(headers)), text, began, ended: Date.now(), ms: performance.now() - clock }));
+      done(new Answer({ method, isAgain, path, search, status, headers: new Headers(flat(headers)), text, began, ended: Date.now(), ms: performance.now() - clock }));
     const sent = httpRequest(`${base}${target}`, { method, headers, agent: connections, timeout: REQUEST_TIMEOUT_MS }, (response) => {
       const chunks = [];
       response.on("data", (chunk) => chunks.push(chunk));

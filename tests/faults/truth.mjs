@@ -68,14 +68,15 @@ export class Truth {
 
   /**
    * Compares a page of the schedule or of a product with those of edges whose store never fails. A
-   * product may be on one of the snapshots alone, so a problem has to be that of one of them.
+   * product may be on one of the snapshots alone, or have become another's there, so a problem has
+   * to be that of one of them.
    */
   async #pageFaults(asked, answer, allowed) {
     const faults = this.#contract.faults(answer);
     const id = answer.headers.get("sinsang-snapshot");
     if (id !== null && !allowed.has(id)) faults.push(`snapshot ${id} may not be shown now`);
     if (answer.status === 304) return faults;
-    if (answer.status !== 200 && answer.status !== 404) return [...faults, `a page is answered with ${answer.status} ${answer.text?.slice(0, 200)}`];
+    if (![200, 301, 404].includes(answer.status)) return [...faults, `a page is answered with ${answer.status} ${answer.text?.slice(0, 200)}`];
     const isOwn = answer.json?.personalized === true;
     if (isOwn && asked.bearer === undefined) faults.push("a personal order without a token");
     const key = `${answer.headers.get("etag")} ${asked.target} ${isOwn ? asked.user : ""}`;
@@ -134,9 +135,12 @@ export class Truth {
   }
 }
 
-/** A page without what differs between answers of one moment: its ground, cursor and question. */
+/**
+ * A page without what differs between answers of one moment: its ground, its cursor, and the time
+ * that a reference was asked for, which a redirect keeps.
+ */
 function told({ status, text }) {
-  const bare = text.replace(/"snapshot":\{[^}]*\}/, "").replace(/"next_cursor":"[^"]*"/, "").replace(/"instance":"[^"]*"/, "");
+  const bare = text.replace(/"snapshot":\{[^}]*\}/, "").replace(/"next_cursor":"[^"]*"/, "").replace(/\?as_of=[^"]*/, "");
   return `${status} ${bare}`;
 }
 
