@@ -359,7 +359,7 @@ fn may_preview(raw: &Raw<'_>, config: &Config, now: UnixMillis) -> Result<bool, 
 
 /// The context of a request; for a preview, the chosen one.
 #[inline(never)]
-fn context(raw: &Raw<'_>, parameters: &Parameters, is_preview: bool) -> Result<Context, Refusal> {
+fn context(raw: &Raw<'_>, parameters: &Parameters<'_>, is_preview: bool) -> Result<Context, Refusal> {
     if !is_preview {
         return Ok(raw.context.unwrap_or_default());
     }
@@ -377,7 +377,7 @@ fn context(raw: &Raw<'_>, parameters: &Parameters, is_preview: bool) -> Result<C
 #[inline(never)]
 fn viewer(
     raw: &Raw<'_>,
-    parameters: &Parameters,
+    parameters: &Parameters<'_>,
     config: &Config,
     now: UnixMillis,
     proven: Option<UserKey>,
@@ -410,7 +410,7 @@ fn viewer(
 }
 
 #[inline(never)]
-fn snapshot(parameters: &Parameters) -> Result<Option<SnapshotId>, Refusal> {
+fn snapshot(parameters: &Parameters<'_>) -> Result<Option<SnapshotId>, Refusal> {
     let parse = |text: &str| SnapshotId::parse(text).ok_or_else(|| bad("snapshot", "an id of /preview/snapshots"));
     parameters.get("snapshot").map(parse).transpose()
 }

@@ -1,5 +1,7 @@
 //! Query parameters of a request.
 
+use std::borrow::Cow;
+
 use sinsang_core::text::compose_hangul;
 
 use super::bad;
@@ -13,12 +15,12 @@ const MAX_IDS_BYTES: usize = 850;
 const MAX_PARAMETERS: usize = 32;
 
 /// The parameters of a query: all known, and none repeated except `variant`.
-pub(super) struct Parameters(pub(super) Vec<(String, String)>);
+pub(super) struct Parameters<'q>(pub(super) Vec<(Cow<'q, str>, Cow<'q, str>)>);
 
-impl Parameters {
+impl<'q> Parameters<'q> {
     /// The parameters of `query`, all of them among the lists `allowed`.
-    pub(super) fn parse(query: &str, allowed: [&[&str]; 2]) -> Result<Self, Refusal> {
-        let mut parameters: Vec<(String, String)> = Vec::new();
+    pub(super) fn parse(query: &'q str, allowed: [&[&str]; 2]) -> Result<Self, Refusal> {
+        let mut parameters: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             if !allowed.iter().any(|list| list.contains(&name.as_ref())) {
                 let shown: String = name.chars().take(40).collect();
@@ -35,12 +37,12 @@ impl Parameters {
                 return Err(bad(&name, "the parameter once"));
             }
             // Composed as on boards, whatever the client's system does to Hangul.
-            let value = compose_hangul(&value);
+            let value = if value.is_ascii() { value } else { Cow::Owned(compose_hangul(&value)) };
             let longest = if matches!(&*name, "recent" | "ids") { MAX_IDS_BYTES } else { MAX_VALUE_BYTES };
             if value.len() > longest {
                 return Err(bad(&name, &format!("at most {longest} bytes")));
             }
-            parameters.push((name.into_owned(), value));
+            parameters.push((name, value));
         }
         Ok(Self(parameters))
     }
@@ -51,6 +53,6 @@ impl Parameters {
     }
 
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_ref())
     }
 }

@@ -66,7 +66,7 @@ pub enum CalendarOf {
 }
 
 /// A text parameter; an empty one is refused.
-fn name<'p>(parameters: &'p Parameters, parameter: &str) -> Result<Option<&'p str>, Refusal> {
+fn name<'p>(parameters: &'p Parameters<'_>, parameter: &str) -> Result<Option<&'p str>, Refusal> {
     match parameters.get(parameter) {
         Some("") => Err(bad(parameter, "a name that is not empty; leave the parameter out for all")),
         name => Ok(name),
@@ -74,7 +74,7 @@ fn name<'p>(parameters: &'p Parameters, parameter: &str) -> Result<Option<&'p st
 }
 
 /// A parameter that is `1` or `0`, by default `0`.
-pub(super) fn flag(parameters: &Parameters, parameter: &str) -> Result<bool, Refusal> {
+pub(super) fn flag(parameters: &Parameters<'_>, parameter: &str) -> Result<bool, Refusal> {
     match parameters.get(parameter) {
         None | Some("0") => Ok(false),
         Some("1") => Ok(true),
@@ -83,7 +83,7 @@ pub(super) fn flag(parameters: &Parameters, parameter: &str) -> Result<bool, Ref
 }
 
 /// A time parameter, as RFC 3339.
-pub(super) fn time(parameters: &Parameters, parameter: &str) -> Result<Option<UnixMillis>, Refusal> {
+pub(super) fn time(parameters: &Parameters<'_>, parameter: &str) -> Result<Option<UnixMillis>, Refusal> {
     let Some(text) = parameters.get(parameter) else { return Ok(None) };
     let expected = "a time as RFC 3339, such as 2026-11-22T20:00:00+09:00, its + as %2B";
     UnixMillis::parse_from_query(text).map(Some).ok_or_else(|| bad(parameter, expected))
@@ -92,7 +92,7 @@ pub(super) fn time(parameters: &Parameters, parameter: &str) -> Result<Option<Un
 /// The ids in `parameter`, in the form of answers: at most `most`, separated by commas. Ids that
 /// the board doesn't know are allowed; any other text is an error.
 #[inline(never)]
-pub(super) fn ids(parameters: &Parameters, parameter: &str, most: usize) -> Result<Vec<u64>, Refusal> {
+pub(super) fn ids(parameters: &Parameters<'_>, parameter: &str, most: usize) -> Result<Vec<u64>, Refusal> {
     let Some(text) = parameters.get(parameter) else { return Ok(Vec::new()) };
     let ids: Option<Vec<u64>> = text.split(',').take(most.saturating_add(1)).map(id).collect();
     ids.filter(|ids| ids.len() <= most)
@@ -100,7 +100,7 @@ pub(super) fn ids(parameters: &Parameters, parameter: &str, most: usize) -> Resu
 }
 
 /// The ids of the products that are asked for, each once.
-pub(super) fn products(parameters: &Parameters) -> Result<Vec<u64>, Refusal> {
+pub(super) fn products(parameters: &Parameters<'_>) -> Result<Vec<u64>, Refusal> {
     let mut once = Vec::new();
     for id in ids(parameters, "ids", MOST_PRODUCTS)? {
         if !once.contains(&id) {
@@ -120,7 +120,7 @@ pub(super) fn id(text: &str) -> Option<u64> {
 }
 
 /// The question for new products.
-pub(super) fn new(parameters: &Parameters, viewer: Viewer) -> Result<ListQuestion, Refusal> {
+pub(super) fn new(parameters: &Parameters<'_>, viewer: Viewer) -> Result<ListQuestion, Refusal> {
     let sort = match parameters.get("sort") {
         None | Some("recommended") => Sort::Recommended,
         Some("soonest") => Sort::Soonest,
@@ -133,7 +133,7 @@ pub(super) fn new(parameters: &Parameters, viewer: Viewer) -> Result<ListQuestio
 
 /// The question for the schedule.
 #[inline(never)]
-pub(super) fn schedule(parameters: &Parameters, viewer: Viewer) -> Result<ScheduleQuestion, Refusal> {
+pub(super) fn schedule(parameters: &Parameters<'_>, viewer: Viewer) -> Result<ScheduleQuestion, Refusal> {
     let is_mine = flag(parameters, "mine")?;
     let (from, to) = (time(parameters, "from")?, time(parameters, "to")?);
     let range = match (parameters.get("date"), from, to) {
@@ -161,7 +161,7 @@ pub(super) fn schedule(parameters: &Parameters, viewer: Viewer) -> Result<Schedu
 /// cursors, with filters and `viewer`.
 #[inline(never)]
 fn list(
-    parameters: &Parameters,
+    parameters: &Parameters<'_>,
     limits: (usize, usize),
     sort: Sort,
     viewer: Option<Viewer>,
@@ -195,7 +195,7 @@ fn list(
 }
 
 /// The channel of a calendar.
-pub(super) fn calendar(parameters: &Parameters) -> Result<CalendarOf, Refusal> {
+pub(super) fn calendar(parameters: &Parameters<'_>) -> Result<CalendarOf, Refusal> {
     let channel = name(parameters, "channel")?.ok_or_else(|| bad("channel", "a channel's id, from /v1/status"))?;
     Ok(CalendarOf::Channel(channel.to_owned()))
 }

@@ -84,7 +84,7 @@ impl Resource {
 
     /// The route with its question.
     #[inline(never)]
-    pub(super) fn route(self, parameters: &Parameters, viewer: Viewer) -> Result<Route, Refusal> {
+    pub(super) fn route(self, parameters: &Parameters<'_>, viewer: Viewer) -> Result<Route, Refusal> {
         Ok(match self {
             Self::New => Route::New(question::new(parameters, viewer)?),
             Self::Home => Route::Home(question::new(parameters, viewer)?),

@@ -1,5 +1,6 @@
-// A day in the app: its client against both Workers, from the first start to the next morning. Each
-// step says what the app sent and got; docs/day.md tells the story, and `make day` prints its table.
+// A day in the app: its client against both Workers, from the first start to the next morning.
+// Each step says what the app sent and got; docs/day.md tells the story, and `make day` prints its
+// table.
 //
 // node tests/client/day.mjs [VIEWERS=50000]
 import assert from "node:assert/strict";

@@ -258,7 +258,8 @@ pub(crate) enum Command {
     /// Writes the snapshot's manifest and board, without tastes, to one file that is deployed with
     /// the Worker's script.
     Bundle(Bundle),
-    /// Sign a token that names a viewer, as the app's backend does, and write it to standard output.
+    /// Sign a token that names a viewer, as the app's backend does, and write it to standard
+    /// output.
     ///
     /// For trying and debugging, such as curl -H "Authorization: Bearer $(sinsang token …)"; the
     /// app's own backend signs the app's tokens (docs/tokens.md). SINSANG_JWT_HS256_KEY holds the

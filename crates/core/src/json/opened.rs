@@ -3,10 +3,20 @@
 //! Members are found by their names with comma and quotes, which no text holds: quotes in texts are
 //! escaped.
 
-/// Where `part` first stands in `text`.
+/// Where `part` first stands in `text`. Looks for its first byte and compares the rest there alone:
+/// comparing every window costs several times as much in Wasm.
 #[inline(never)]
 pub(crate) fn find(text: &[u8], part: &[u8]) -> Option<usize> {
-    text.windows(part.len()).position(|window| window == part)
+    let (first, rest) = part.split_first()?;
+    let mut begin = 0_usize;
+    loop {
+        let tail = text.get(begin..)?;
+        let at = tail.iter().position(|byte| byte == first)?;
+        if tail.get(at.saturating_add(1)..)?.starts_with(rest) {
+            return Some(begin.saturating_add(at));
+        }
+        begin = begin.saturating_add(at).saturating_add(1);
+    }
 }
 
 /// The part of a broadcast's opened JSON before its channel: the members that name its listing.

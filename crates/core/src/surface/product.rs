@@ -54,9 +54,14 @@ pub fn write(view: &View<'_>, index: usize, out: &mut Vec<u8>) {
 
 /// Appends the products at `indexes` as a JSON array, each with its broadcasts on air and to come.
 pub fn write_items(view: &View<'_>, indexes: &[usize], out: &mut Vec<u8>) {
+    let mut items = view.board.shared().items().try_lock().ok();
     write_array(indexes, out, |index, out| {
-        new::write_item(view, &view.board.product(*index), out);
-        out.push(b'}');
+        if let Some(items) = &mut items {
+            new::append_item(view, items, *index, out);
+        } else {
+            new::write_item(view, &view.board.product(*index), out);
+            out.push(b'}');
+        }
     });
 }
 
