@@ -29,7 +29,9 @@ function derived(result) {
     "overlay": instructions.overlay === undefined ? undefined : exact(instructions.overlay / instructions.whole),
     "instructions-304": instructions["not-modified"] === undefined ? undefined : exact(instructions["not-modified"] / 1e3),
     "instructions-mixed": instructions.mixed === undefined ? undefined : exact(instructions.mixed / 1e3),
-    "core-flat": exact(row(core.native, 500, true).p10_us / row(core.native, 500, false).p10_us),
+    "instructions-product": instructions.product === undefined ? undefined : exact(instructions.product / 1e3),
+    "core-flat": instructions.flat === undefined ? undefined : exact(instructions.flat / instructions[500]),
+    "core-flat-time": exact(row(core.native, 500, true).p10_us / row(core.native, 500, false).p10_us),
     "wasm-size": exact(size.gzipBytes / 1e3),
     memory: exact(memory.isolateBytes / 1e6),
   };

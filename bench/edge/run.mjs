@@ -140,8 +140,9 @@ export async function run({ rounds, coldRounds, python }) {
   const native = await core.native();
   const instructions = {};
   for (const candidates of [500, 1_000, 2_000]) instructions[candidates] = await core.instructions("new", candidates);
-  for (const kind of ["whole", "overlay", "not-modified"]) instructions[kind] = await core.instructions(kind, 500, 300);
+  for (const kind of ["whole", "overlay", "not-modified", "product"]) instructions[kind] = await core.instructions(kind, 500, 300);
   instructions.mixed = await core.instructions("mixed", 500, 100);
+  instructions.flat = await core.instructions("flat", 500);
   const wasm = await core.wasm();
   const bounds = JSON.parse(await readFile(join(ROOT, "bench/edge/bounds.json"), "utf8"));
   const [cpu] = cpus();

@@ -5,8 +5,6 @@ mod calendar;
 
 use std::fmt;
 
-use calendar::Date;
-
 /// Milliseconds in a second.
 pub const SECOND_MS: i64 = 1_000;
 /// Milliseconds in a minute.
@@ -89,36 +87,23 @@ impl UnixMillis {
         }
     }
 
-    /// RFC 3339 in Korean time, to the second: `2026-11-22T20:00:00+09:00`.
+    /// RFC 3339 in Korean time, to the second: `2026-11-22T20:00:00+09:00`. Years are clamped to 0 to
+    /// 9999.
     pub fn to_kst_rfc3339(self) -> String {
-        use std::string::ToString as _;
-        self.to_string()
+        calendar::text(self.0.saturating_add(KST_OFFSET_MS), "+09:00")
     }
 
     /// RFC 3339 in UTC, to the millisecond: `2026-11-22T11:00:00.250Z`. Years are clamped to 0 to
     /// 9999.
     pub fn to_utc_rfc3339(self) -> String {
-        const YEARS: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
-        let ms = self.0.clamp(*YEARS.start(), *YEARS.end());
-        format!("{}.{:03}Z", Seconds(ms), ms.rem_euclid(SECOND_MS))
-    }
-}
-
-/// A time of no zone, in milliseconds since 1970, as a date and a time of day to the second.
-struct Seconds(i64);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Date { year, month, day } = Date::of_day(self.0.div_euclid(DAY_MS));
-        let seconds = self.0.rem_euclid(DAY_MS).div_euclid(SECOND_MS);
-        let (hour, minute, second) = (seconds.div_euclid(3_600), seconds.div_euclid(60) % 60, seconds % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
+        let ms = calendar::clamped(self.0);
+        calendar::text(ms, &format!(".{:03}Z", ms.rem_euclid(SECOND_MS)))
     }
 }
 
 impl fmt::Display for UnixMillis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}+09:00", Seconds(self.0.saturating_add(KST_OFFSET_MS)))
+        f.write_str(&self.to_kst_rfc3339())
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use sinsang_bench::alone::Alone;
 use sinsang_bench::snapshot::Shape;
-use sinsang_bench::whole::Whole;
+use sinsang_bench::whole::{Part, Whole};
 
 /// Items on a page.
 const LIMIT: usize = 60;
@@ -74,6 +74,19 @@ fn run() -> Result<(), String> {
     {
         let candidates = candidates.parse().map_err(|_| "CANDIDATES is no number")?;
         let times: usize = times.parse().map_err(|_| "TIMES is no number")?;
+        let part = match kind.as_str() {
+            "product" => Some(Part::Page),
+            "calendar" => Some(Part::Calendar),
+            _ => None,
+        };
+        if let Some(part) = part {
+            let mut whole = Whole::of(&shape(candidates, 60, 300), 0)?;
+            for request in 0..times {
+                let reply = whole.product(request, part).ok_or("a product's page is not in memory")?;
+                black_box(&reply);
+            }
+            return Ok(());
+        }
         if let "whole" | "overlay" | "not-modified" = kind.as_str() {
             let entries = if kind == "overlay" { ENTRIES } else { 0 };
             let mut whole = Whole::of(&shape(candidates, 60, 300), entries)?;
@@ -87,7 +100,9 @@ fn run() -> Result<(), String> {
             }
             return Ok(());
         }
-        let shape = Shape { is_mixed: kind == "mixed", ..shape(candidates, 60, 300) };
+        // A larger catalogue has more slots on air and to come.
+        let minutes = if kind == "flat" { 15 } else { 60 };
+        let shape = Shape { is_mixed: kind == "mixed", ..shape(candidates, minutes, 300) };
         let alone = Alone::of(&shape).map_err(|damage| damage.to_string())?;
         // Every viewer once first, so that lazily built state is not counted.
         for turn in 0..alone.viewers() + times {

@@ -8,7 +8,7 @@
 use std::cmp::Reverse;
 
 use super::{View, append, changes_at, explain, write_array, write_broadcast, write_product};
-use crate::crowd::{Asked, Items, Member};
+use crate::crowd::{Asked, Member};
 use crate::directive::Directives;
 use crate::mix::{self, Draw, Half, Mix, Plan, Traits, arrange};
 use crate::pack::board::Product;
@@ -315,7 +315,9 @@ pub fn write_items(view: &View<'_>, page: &Page, frozen_at: UnixMillis, out: &mu
     write_array(&page.products, out, |index, out| {
         let product = view.board.product(*index);
         match (&rater, &mut items) {
-            (None, Some(items)) => return append_item(view, items, *index, out),
+            (None, Some(items)) => {
+                return append(view, items, *index, out, |out| write_whole(view, &product, out));
+            }
             _ => write_item(view, &product, out),
         }
         if let Some(rater) = &rater {
@@ -336,14 +338,11 @@ pub fn write_items(view: &View<'_>, page: &Page, frozen_at: UnixMillis, out: &mu
     });
 }
 
-/// Appends a product's JSON object, from the cache if it is there.
-pub(super) fn append_item(view: &View<'_>, items: &mut Items, index: usize, out: &mut Vec<u8>) {
-    append(view, items, index, out, |out| {
-        let product = view.board.product(index);
-        write_item(view, &product, out);
-        out.push(b'}');
-        changes_at(view, &product)
-    });
+/// Appends a product's JSON object, and tells when it changes.
+pub(super) fn write_whole(view: &View<'_>, product: &Product<'_>, out: &mut Vec<u8>) -> UnixMillis {
+    write_item(view, product, out);
+    out.push(b'}');
+    changes_at(view, product)
 }
 
 /// Appends a product's JSON object without its closing brace, with its broadcasts on air and to

@@ -1,7 +1,7 @@
 //! A product's page: its item, its broadcasts before, its lowest price, and products like it.
 
 use super::schedule::write_channel;
-use super::{View, card, new, write_array, write_number};
+use super::{View, append, card, new, write_array, write_number};
 
 /// Appends the product at `index` with its background as a JSON object.
 pub fn write(view: &View<'_>, index: usize, out: &mut Vec<u8>) {
@@ -56,11 +56,11 @@ pub fn write(view: &View<'_>, index: usize, out: &mut Vec<u8>) {
 pub fn write_items(view: &View<'_>, indexes: &[usize], out: &mut Vec<u8>) {
     let mut items = view.board.shared().items().try_lock().ok();
     write_array(indexes, out, |index, out| {
+        let product = view.board.product(*index);
         if let Some(items) = &mut items {
-            new::append_item(view, items, *index, out);
+            append(view, items, *index, out, |out| new::write_whole(view, &product, out));
         } else {
-            new::write_item(view, &view.board.product(*index), out);
-            out.push(b'}');
+            new::write_whole(view, &product, out);
         }
     });
 }
