@@ -87,8 +87,8 @@ impl UnixMillis {
         }
     }
 
-    /// RFC 3339 in Korean time, to the second: `2026-11-22T20:00:00+09:00`. Years are clamped to 0 to
-    /// 9999.
+    /// RFC 3339 in Korean time, to the second: `2026-11-22T20:00:00+09:00`. Years are clamped to 0
+    /// to 9999.
     pub fn to_kst_rfc3339(self) -> String {
         calendar::text(self.0.saturating_add(KST_OFFSET_MS), "+09:00")
     }
