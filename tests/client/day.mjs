@@ -141,7 +141,14 @@ export class Day {
 
   #client() {
     const storage = { getItem: (key) => this.kept.get(key) ?? null, setItem: (key, value) => this.kept.set(key, value) };
-    const token = () => this.account && hs256(claims(this.account, this.edge.now()));
+    // The backend's token lasts for hours, and answers are remembered by it.
+    const tokens = new Map();
+    const token = () => {
+      if (this.account === undefined) return undefined;
+      const now = Date.now();
+      if (!tokens.has(this.account)) tokens.set(this.account, hs256(claims(this.account, now, { exp: Math.floor((now + 12 * HOUR_MS) / 1_000) })));
+      return tokens.get(this.account);
+    };
     return new Client({ base: new URL(this.edge.url).origin, storage, token, fetch: this.network.fetch, deviceClass: "phone", attemptMs: 30_000, totalMs: 60_000 });
   }
 
