@@ -5,7 +5,7 @@ use std::fs;
 
 use assert_cmd::Command;
 use jwt_compact::Algorithm;
-use jwt_compact::alg::{Es256, SigningKey as _};
+use jwt_compact::alg::Es256;
 use jwt_compact::jwk::JsonWebKey;
 use predicates::str::contains;
 use serde_json::Value;

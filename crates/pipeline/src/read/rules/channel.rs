@@ -1,6 +1,6 @@
 //! Ids of channels: `[[channel]]` in the rules file, then the trade's list, then the name itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -137,14 +137,14 @@ fn hashed(id: &str, name: &str) -> String {
 
 /// All mistakes of channels.
 pub(super) fn mistakes(channels: &[ChannelRule]) -> Vec<Mistake> {
-    let (mut wrong, mut ids, mut names) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    let (mut wrong, mut ids, mut names) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
     for ChannelRule { id, name } in channels {
         let (at, id) = (id.span().start, id.get_ref());
         if !is_id(id) {
             let what = format!("'{id}' is not an id: use 1 to {MAX_ID_BYTES} letters, digits, hyphens and underscores");
             wrong.push(mistake(at, what));
         }
-        if ids.insert(id.to_lowercase(), ()).is_some() {
+        if !ids.insert(id.to_lowercase()) {
             wrong.push(mistake(at, format!("two channels have the id '{id}': list all names of a channel in one")));
         }
         if name.is_empty() {
@@ -169,7 +169,6 @@ pub(super) fn mistakes(channels: &[ChannelRule]) -> Vec<Mistake> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::path::Path;
 
     use super::super::Rules;
