@@ -27,6 +27,9 @@ fn token(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     command
 }
 
+/// Arguments, environment, and what the error says.
+type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+
 fn written(text: &str) -> (TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(".dev.vars");
@@ -58,7 +61,7 @@ fn what_the_edge_would_refuse_is_not_signed_and_the_error_says_what_to_do() {
     let (_none, none) = written("USER_KEY=abc\n");
     let (jwk, long) = (jwk(), "u".repeat(129));
     let es256 = (ES256, jwk.as_str());
-    let cases: [(&[&str], &[(&str, &str)], &str); 9] = [
+    let cases: [Case<'_>; 9] = [
         (&["--viewer", "u1"], &[], "set SINSANG_JWT_HS256_KEY to the Worker's JWT_HS256_KEY, or"),
         (&["--viewer", "u1"], &[HS256, es256], "are both set"),
         (&["--viewer", "u1"], &[(HS256.0, "short")], "shorter than 32 bytes"),
