@@ -1,5 +1,5 @@
-// Miniflare with an end to its waits: it waits for ever for a workerd that died at its start or its
-// end, and a suite would hang with it.
+// Miniflare with an end to its waits. A suite once hung without a workerd and without an end, and
+// its waits are the only ones in a suite that have none.
 import { Miniflare } from "miniflare";
 
 const START_MS = 60_000;
