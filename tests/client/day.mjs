@@ -15,7 +15,7 @@ import { Random } from "../faults/random.mjs";
 import { Cache, Kv } from "../faults/store.mjs";
 import { Workerd } from "../faults/workerd.mjs";
 import { ALONE } from "../harness/connection.mjs";
-import { USER_KEY, kst, pairs, sinsang } from "../harness/dataset.mjs";
+import { ROOT, USER_KEY, kst, pairs, sinsang } from "../harness/dataset.mjs";
 import { Edge } from "../harness/edge.mjs";
 import { until } from "../harness/pulse.mjs";
 import { AUDIENCE, ES256_JWK, HS256_KEY, claims, hs256 } from "../harness/token.mjs";
@@ -176,7 +176,6 @@ export class Day {
     assert.equal(home.personalized, false);
     assert.ok(home.new.items.length === 20 && home.tabs.items.length > 1);
     assert.ok(paint.got < 6_000, `the first paint takes ${paint.got} bytes`);
-    this.sharedOrder = home.new.items.map(({ product_id }) => product_id);
     this.#show(home.new.items);
     assert.equal(await this.events.flush(), 0);
     return this.#sums(`all surfaces in the shared order, ${paint.got.toLocaleString("en")} bytes; 20 impressions taken, of a device that the app made up`);
@@ -193,7 +192,7 @@ export class Day {
     const schedule = this.sinsang.schedule({ view: "card" });
     const slots = await schedule.more();
     assert.ok(slots.length > 100 && schedule.isOver, `${slots.length} slots in one answer`);
-    const { bytes } = { bytes: this.network.exchanges.at(-1).got };
+    const bytes = this.network.exchanges.at(-1).got;
     await this.sinsang.live({ view: "card" });
     for (const _ of [1, 2, 3]) await this.sinsang.live({ view: "card" });
     const unchanged = this.network.exchanges.filter(({ status }) => status === 304);
@@ -280,7 +279,7 @@ export class Day {
     const nine = korean - (korean % DAY_MS) + 21 * HOUR_MS - 9 * HOUR_MS;
     const offset = (nine < this.begunAt ? nine + DAY_MS : nine) - this.begunAt;
     const variables = { JWT_AUDIENCE: AUDIENCE, JWT_HS256_KEY: HS256_KEY, JWT_ES256_PUBLIC_KEY: ES256_JWK, USER_KEY, READ_LIMIT_MS: "2000", CLOCK_OFFSET_MS: String(offset) };
-    await mkdir(join(fileURLToPath(new URL("../../.cache/test", import.meta.url))), { recursive: true });
+    await mkdir(join(ROOT, ".cache/test"), { recursive: true });
     const workerd = await Workerd.start("sale", { kv: kv.port, cache: cache.port }, variables, Buffer.alloc(0));
     try {
       const times = [];

@@ -1,9 +1,12 @@
 // Identity: an anonymous viewer, the holder of a valid token, or a preview's choice; and nobody as
 // somebody else.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { createHmac, generateKeyPairSync, sign } from "node:crypto";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { NOW, dataset } from "../harness/dataset.mjs";
+import { NOW, ROOT, dataset } from "../harness/dataset.mjs";
 import { Edge, PREVIEW_SECRET, assertProblem } from "../harness/edge.mjs";
 import { ES256, ES256_JWK, HS256_KEY, claims, es256, hs256, token } from "../harness/token.mjs";
 
@@ -278,5 +281,46 @@ test("one viewer's ETag answers nobody else with 304", async () => {
     const etag = (await edge.get(path, { user })).headers.get("etag");
     const answers = [await edge.ask(path, { headers: { "If-None-Match": etag } }), await edge.ask(path, { user: other, headers: { "If-None-Match": etag } })];
     for (const answer of answers) assert.equal(answer.status, 200, path);
+  }
+});
+
+/** The order of the tab for the holder of `token`, and whether it is their own. */
+async function orderOf(token) {
+  const answer = await edge.get("/v1/new", bearer(token));
+  return [answer.json.personalized, order(answer)];
+}
+
+const command = (words, env) =>
+  execFileSync(join(ROOT, "bin/sinsang"), ["token", "--viewer", user, ...words], { encoding: "utf8", env: { PATH: process.env.PATH, ...env } }).trim();
+
+test("the command's tokens of either key bring the viewer's own order", async () => {
+  const own = await orderOf(hs256(good()));
+  assert.equal(own[0], true);
+  assert.deepEqual(await orderOf(command([], { SINSANG_JWT_HS256_KEY: HS256_KEY })), own);
+  assert.deepEqual(await orderOf(command([], { SINSANG_JWT_ES256_KEY: JSON.stringify(ES256.privateKey.export({ format: "jwk" })) })), own);
+});
+
+test("a token holds for its hours, and for its audience", async () => {
+  const env = { SINSANG_JWT_HS256_KEY: HS256_KEY };
+  const held = JSON.parse(Buffer.from(command(["--hours", "2"], env).split(".")[1], "base64url"));
+  assert.equal(held.exp - held.iat, 7_200);
+  assert.ok(Math.abs(held.iat - Date.now() / 1_000) < 60);
+  const foreign = command(["--audience", "another"], env);
+  assertProblem(await edge.ask("/v1/new", bearer(foreign)), 401);
+});
+
+test("the backend of docs/tokens.md signs what the edge takes", async () => {
+  const text = await readFile(join(ROOT, "docs/tokens.md"), "utf8");
+  const [, source] = /```ts\n([^]*?)```/.exec(text);
+  // Below the packages that it imports.
+  await mkdir(join(ROOT, ".cache/test"), { recursive: true });
+  const folder = await mkdtemp(join(ROOT, ".cache/test/token-"));
+  try {
+    await writeFile(join(folder, "backend.mjs"), source);
+    process.env.SINSANG_JWT_HS256_KEY = HS256_KEY;
+    const { sinsangToken } = await import(join(folder, "backend.mjs"));
+    assert.deepEqual(await orderOf(await sinsangToken(user)), await orderOf(hs256(good())));
+  } finally {
+    await rm(folder, { recursive: true });
   }
 });

@@ -133,24 +133,12 @@ impl Whole {
         let raw = home(authorization, Some(etag.as_str()).filter(|_| is_known));
         Serve::begin(raw, &self.config, self.now).warm(&mut self.memory, self.now)
     }
-}
 
-/// What is asked of a product's page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// All of it.
-    Page,
-    /// The calendar of its broadcasts.
-    Calendar,
-}
-
-impl Whole {
-    /// The warm answer about the board's product at `index`, counted round.
-    pub fn product(&mut self, index: usize, part: Part) -> Option<Reply> {
+    /// The warm page of the board's product at `index`, counted round.
+    pub fn product(&mut self, index: usize) -> Option<Reply> {
         let board = &self.memory.current()?.board;
         let id = board.product(index.checked_rem(board.product_count())?).id();
-        let suffix = if part == Part::Calendar { ".ics" } else { "" };
-        let path = format!("/v1/products/{id:016x}{suffix}");
+        let path = format!("/v1/products/{id:016x}");
         let raw = Raw { method: "GET", path: &path, ..Raw::default() };
         Serve::begin(raw, &self.config, self.now).warm(&mut self.memory, self.now)
     }

@@ -14,7 +14,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use sinsang_bench::alone::Alone;
 use sinsang_bench::snapshot::Shape;
-use sinsang_bench::whole::{Part, Whole};
+use sinsang_bench::whole::Whole;
 
 /// Items on a page.
 const LIMIT: usize = 60;
@@ -74,15 +74,10 @@ fn run() -> Result<(), String> {
     {
         let candidates = candidates.parse().map_err(|_| "CANDIDATES is no number")?;
         let times: usize = times.parse().map_err(|_| "TIMES is no number")?;
-        let part = match kind.as_str() {
-            "product" => Some(Part::Page),
-            "calendar" => Some(Part::Calendar),
-            _ => None,
-        };
-        if let Some(part) = part {
+        if kind == "product" {
             let mut whole = Whole::of(&shape(candidates, 60, 300), 0)?;
             for request in 0..times {
-                let reply = whole.product(request, part).ok_or("a product's page is not in memory")?;
+                let reply = whole.product(request).ok_or("a product's page is not in memory")?;
                 black_box(&reply);
             }
             return Ok(());

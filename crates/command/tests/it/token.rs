@@ -1,5 +1,5 @@
 //! `sinsang token`: what it refuses to sign, and with which keys it signs. That a Worker takes the
-//! tokens is shown in workerd (`tests/edge/token.test.mjs`).
+//! tokens is shown in workerd (`tests/edge/viewer.test.mjs`).
 
 use std::fs;
 
