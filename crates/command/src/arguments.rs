@@ -40,7 +40,7 @@ pub(crate) use build::Build;
 pub(crate) use check::Check;
 pub(crate) use compare::Compare;
 pub(crate) use demo::{Generate, Import};
-pub(crate) use evaluate::Evaluate;
+pub(crate) use evaluate::{Evaluate, EvaluateRanking};
 pub(crate) use experiment::{ExperimentCommand, ExperimentPlan, ExperimentReport};
 pub(crate) use forget::Forget;
 use identity::{BadIdentity, Identity};

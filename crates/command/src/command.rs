@@ -16,7 +16,7 @@ use sinsang_pipeline::read::forgotten::{self, Subject};
 use sinsang_pipeline::read::history::{self, History};
 use sinsang_pipeline::read::rekey::{self, Renamed};
 use sinsang_pipeline::read::rules::Rules;
-use sinsang_pipeline::{build, evaluate};
+use sinsang_pipeline::build;
 use sinsang_publish::snapshot::Snapshot;
 use sinsang_publish::{Address, LocalKv, PriceList, RemoteKv};
 use sinsang_run::clock::Clock;
@@ -28,7 +28,7 @@ use sinsang_tables::reject::RejectsFile;
 use tracing::field::Empty;
 
 use crate::arguments::{
-    Arguments, Collect, Command, Evaluate, ExperimentCommand, ExperimentPlan, ExperimentReport, Forget, Format,
+    Arguments, Collect, Command, ExperimentCommand, ExperimentPlan, ExperimentReport, Forget, Format,
     IdentityCommand, Import, IngestCommand, IngestKafka, IngestObjects, Judging, LedgerCommand, Publish, Replay,
     Review, Rollback, RulesCommand, Share, Status, Target, Train, Why,
 };
@@ -44,12 +44,14 @@ const FAILED: u8 = 1;
 const NOT_WHOLE: u8 = 3;
 
 mod compare;
+mod evaluate;
 mod overlay;
 mod replay;
 mod rules;
 mod store;
 
 use compare::of_compare;
+use evaluate::of_evaluate;
 use rules::{check_rules, of_rules};
 use store::{Who, on_store};
 
@@ -396,24 +398,6 @@ fn of_ledger(command: &LedgerCommand, arguments: &Arguments, surroundings: Surro
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
-}
-
-/// Measures decisions against labels.
-fn of_evaluate(command: &Evaluate, format: Format, progress: Progress, surroundings: Surroundings) -> Outcome {
-    match command {
-        Evaluate::Identity { file, identity } => {
-            let policy = identity.policy(None, (surroundings.clock)())?;
-            print(format, &sinsang_identity::evaluate::identity(file, &policy)?)
-        }
-        Evaluate::Schedule(asked) => {
-            let (history, rules, now) = read(&asked.judging, None, progress, surroundings)?;
-            let verdicts = asked.verdicts.as_deref();
-            print(format, &evaluate::schedule::schedule(&history, &rules.judging(), now, &asked.pairs, verdicts)?)
-        }
-        Evaluate::Ranking(ranking) => {
-            print(format, &runtime()?.block_on(evaluate::ranking::ranking(&ranking.options(progress)))?)
-        }
-    }
 }
 
 /// Fits a matcher to labels.

@@ -10,6 +10,7 @@ mod checkpoint;
 mod factor;
 mod feature;
 mod foreign;
+pub mod judge;
 mod lesson;
 pub mod matrix;
 mod model;

@@ -4,12 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use sinsang_core::time::UnixMillis;
-use sinsang_pipeline::engine;
 use sinsang_pipeline::evaluate::ranking;
 use sinsang_run::progress::Progress;
 
 use super::value::day;
-use super::{Identity, Judging};
+use super::{Identity, Judging, Reading};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Evaluate {
@@ -25,8 +24,8 @@ pub(crate) enum Evaluate {
     /// Measure a whole schedule's products and verdicts on labelled pairs and listings, and count
     /// equal titles split into several products (docs/identity.md).
     Schedule(EvaluateSchedule),
-    /// Measure how well tastes rank real purchases of new and known items, beside simpler methods
-    /// (docs/ranking.md).
+    /// Measure how well tastes rank what users did later with new and known products, beside simpler
+    /// methods: on the operator's own tables, or on another shop's log (docs/ranking.md).
     Ranking(EvaluateRanking),
 }
 
@@ -46,18 +45,24 @@ pub(crate) struct EvaluateSchedule {
 
 #[derive(Debug, Args)]
 pub(crate) struct EvaluateRanking {
-    /// UCI Online Retail II as one Parquet file.
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    /// A mapping of another shop's log, such as examples/logs/online-retail.toml: --input is then
+    /// the log's file or folder (docs/measurements/ranking.md).
     #[arg(long, value_name = "FILE")]
-    retail: PathBuf,
-    /// A day that splits the data: tastes learn from purchases before it, and rank purchases of the
-    /// 30 days after it; may be given several times.
-    #[arg(long = "cut", value_name = "DAY", value_parser = day, default_values = ranking::CUTS)]
+    pub(crate) log: Option<PathBuf>,
+    /// A day that splits the data: tastes learn from what was done before it, and rank what was
+    /// done in the 30 days after it; may be given several times [default: the log's, or the last
+    /// three windows of the data].
+    #[arg(long = "cut", value_name = "DAY", value_parser = day)]
     cuts: Vec<UnixMillis>,
+    /// Half-life of what was done, in days.
+    #[arg(long, value_name = "DAYS", default_value_t = ranking::HALF_LIFE_DAYS)]
+    half_life_days: f64,
 }
 
 impl EvaluateRanking {
-    pub(crate) fn options(&self, progress: Progress) -> ranking::Options {
-        let engine = engine::Options::default();
-        ranking::Options { retail: self.retail.clone(), cuts: self.cuts.clone(), engine, progress }
+    pub(crate) fn options(&self, data: ranking::Data, progress: Progress) -> ranking::Options {
+        ranking::Options { data, cuts: self.cuts.clone(), half_life_days: self.half_life_days, progress }
     }
 }

@@ -1,50 +1,70 @@
-//! `sinsang evaluate ranking`: how well tastes rank real purchases.
+//! `sinsang evaluate ranking`: how well tastes rank what users really did later.
 //!
-//! The purchases before a cut are learned from, and those of the 30 days after it are ranked: *new*
-//! items, never sold before the cut, and *known* ones that the user had not bought before. Served
-//! scores take the whole path: learned as by `sinsang build`, rounded to bytes, written into packs,
-//! read by the edge's reader and scored by `sinsang_core::rank`. `docs/measurements/ranking.md` has
-//! the tables.
+//! The acts before a cut are learned from, and those of the 30 days after it are ranked: on *new*
+//! items, never on offer before the cut, and on *known* ones that the user had not taken before.
+//! Served scores take the whole path: learned as by `sinsang build`, rounded to bytes, written into
+//! packs, read by the edge's reader and scored by `sinsang_core::rank`.
+//! `docs/measurements/ranking.md` has the tables.
 
 #![expect(clippy::cast_precision_loss, reason = "counts and whole scores are far below 2^52")]
 
-mod metric;
+pub mod log_file;
+mod operator;
 mod peer;
-mod purchase;
 mod served;
+mod shop;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
 use datafusion::error::DataFusionError;
-use metric::{Bootstrap, Listed};
+use log_file::Mapping;
 use serde::Serialize;
 use sinsang_core::pack::{Damage, TooLarge};
 use sinsang_core::pulse::Terms;
-use sinsang_core::time::UnixMillis;
+use sinsang_core::time::{DAY_MS, UnixMillis};
 use sinsang_run::progress::{Progress, Unit};
+use sinsang_taste::judge::{Bootstrap, Estimate, Listed, Taker, Window, mean, measure};
 
 use crate::engine;
 use crate::learn::taste;
-pub use metric::{DEPTH, Estimate};
-pub use purchase::WINDOW_DAYS;
-use purchase::{Buyer, Purchases, Window};
+use crate::read::{history, source};
+use shop::Shop;
 
-/// The cuts of the report.
-pub const CUTS: [&str; 3] = ["2010-09-01", "2011-06-01", "2011-09-01"];
-/// The source of the data.
-const SOURCE: &str = "UCI Online Retail II, Daqing Chen, doi 10.24432/C5CG6D, CC BY 4.0";
+/// Length of a window in days.
+pub const WINDOW_DAYS: i64 = 30;
+/// Cuts of an operator's tables and of a log that names none: windows that end with the last act.
+const LAST_CUTS: i64 = 3;
+/// Half-life of an act in days, of our tastes and of the profiles beside them, unless another is
+/// asked for.
+pub const HALF_LIFE_DAYS: f64 = 180.0;
+
+/// The data of an evaluation.
+#[derive(Clone, Debug)]
+pub enum Data {
+    /// An operator's tables, as of a time.
+    Tables(Box<history::Options>, UnixMillis),
+    /// A log of another shop.
+    Log {
+        /// What its columns mean.
+        mapping: Box<Mapping>,
+        /// Its folder or file.
+        input: PathBuf,
+        /// The engine's memory and parallelism.
+        engine: engine::Options,
+    },
+}
 
 /// The inputs of the evaluation.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// UCI Online Retail II as one Parquet file.
-    pub retail: PathBuf,
-    /// The cuts, at midnight in the file's time zone.
+    /// The data.
+    pub data: Data,
+    /// The cuts; without any, those of the log's mapping, or the last windows of the data.
     pub cuts: Vec<UnixMillis>,
-    /// The engine's memory and parallelism.
-    pub engine: engine::Options,
+    /// Half-life of an act in days.
+    pub half_life_days: f64,
     /// The progress display.
     pub progress: Progress,
 }
@@ -55,17 +75,35 @@ pub enum Error {
     /// The engine can't start.
     #[error(transparent)]
     Engine(#[from] engine::Error),
-    /// The file can't be read.
-    #[error("{}: {source}; expected UCI Online Retail II with the columns invoice, item_id, title, qty, ts, price, user_id", path.display())]
+    /// The schedule can't be read.
+    #[error(transparent)]
+    History(#[from] history::Error),
+    /// The events can't be read.
+    #[error(transparent)]
+    Source(#[from] source::Error),
+    /// There is no table of events.
+    #[error("{}: no table `events` beside the broadcasts: tastes are measured on what users did (docs/input.md)", path.display())]
+    NoEvents {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A cut of a mapping is no day.
+    #[error("cuts: {cut:?} is no day: write it as 2026-09-01")]
+    NoDay {
+        /// What stands there.
+        cut: String,
+    },
+    /// A table can't be read.
+    #[error("{}: {source}; check the table's columns, and the expressions of the log's mapping", path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// The engine's error.
         source: Box<DataFusionError>,
     },
-    /// No user known before the cut bought a new item after it.
+    /// No user known before the cut took a new item after it.
     #[error(
-        "no user known before {cut} bought an item that was new in the {WINDOW_DAYS} days after: choose another cut"
+        "no user known before {cut} took an item that was new in the {WINDOW_DAYS} days after: choose another cut (--cut)"
     )]
     NothingNew {
         /// The cut.
@@ -110,11 +148,11 @@ pub struct CutReport {
     pub users: usize,
     /// Number of new items.
     pub new_items: usize,
-    /// Users who bought a new item.
+    /// Users who took a new item.
     pub new_buyers: usize,
     /// Number of known items.
     pub known_items: usize,
-    /// Users who bought a known item for the first time.
+    /// Users who took a known item for the first time.
     pub known_buyers: usize,
 }
 
@@ -148,7 +186,7 @@ pub struct Report {
     /// Methods on known items.
     pub known: Vec<Row>,
     /// The source of the data.
-    pub source: &'static str,
+    pub source: String,
 }
 
 impl fmt::Display for Report {
@@ -202,11 +240,11 @@ impl Contest {
     fn enter(
         &mut self,
         name: &'static str,
-        buyers: &[Buyer],
+        takers: &[Taker],
         candidates: usize,
-        mut scores: impl FnMut(&Buyer) -> Vec<f64>,
+        mut scores: impl FnMut(&Taker) -> Vec<f64>,
     ) {
-        let lists = buyers.iter().map(|buyer| metric::measure(&scores(buyer), &buyer.bought)).collect();
+        let lists = takers.iter().map(|taker| measure(&scores(taker), &taker.wanted)).collect();
         let known = self.0.iter().position(|method| method.name == name);
         let at = known.unwrap_or_else(|| {
             self.0.push(Method { name, lists: Vec::new(), candidates: Vec::new() });
@@ -239,7 +277,7 @@ impl Contest {
                 ndcg_at_20: samples.estimate(&ndcg(method)),
                 recall_at_20: samples.estimate(&all(method, |list| list.recall)),
                 mrr: samples.estimate(&all(method, |list| list.reciprocal_rank)),
-                coverage: metric::mean(&covered.collect::<Vec<f64>>()),
+                coverage: mean(&covered.collect::<Vec<f64>>()),
                 ratio_to_tfidf: samples.ratio(&ndcg(method), &base),
                 by_cut: method
                     .lists
@@ -260,35 +298,49 @@ const LIVE: &str = "served with live counts";
 /// Live counts with the terms of broadcasts: half-life six hours, window one day.
 const LIVE_HOURS: &str = "live counts of a day";
 
-/// Evaluates rankings on the purchases of `options.retail`.
+/// Evaluates rankings on `options.data`.
 ///
 /// # Errors
-/// [`Error`] if the file can't be read, or there is nothing to rank.
+/// [`Error`] if the data can't be read, or there is nothing to rank.
 pub async fn ranking(options: &Options) -> Result<Report, Error> {
-    let context = engine::open(&options.engine)?;
-    let purchases = Purchases::read(&context, &options.retail).await?;
-    let registered = purchases.register_products(&context);
-    registered.map_err(|source| Error::Read { path: options.retail.clone(), source: Box::new(source) })?;
-    let steps = options.progress.start("windows", Unit::Items, options.cuts.len() as u64);
+    let mut named = options.cuts.clone();
+    // Keeps the staged tables until the end.
+    let (_tables, context, shop) = match &options.data {
+        Data::Tables(tables, now) => {
+            let (history, shop) = operator::shop(tables, *now).await?;
+            let context = history.context().clone();
+            (Some(history), context, shop)
+        }
+        Data::Log { mapping, input, engine } => {
+            if named.is_empty() {
+                named = mapping.days()?;
+            }
+            let context = engine::open(engine)?;
+            let shop = mapping.shop(&context, input).await?;
+            (None, context, shop)
+        }
+    };
+    let cuts_at = if named.is_empty() { last_cuts(&shop) } else { named };
+    let steps = options.progress.start("windows", Unit::Items, cuts_at.len() as u64);
     let (mut new, mut known, mut cuts) = (Contest::default(), Contest::default(), Vec::new());
     let mut bytes_per_user = 0;
-    for cut in &options.cuts {
-        let window = purchases.window(*cut);
-        if window.new_buyers.is_empty() {
-            return Err(Error::NothingNew { cut: *cut });
+    for cut in cuts_at {
+        let window = shop.window(cut, options.half_life_days);
+        if window.new_takers.is_empty() {
+            return Err(Error::NothingNew { cut });
         }
         cuts.push(CutReport {
             cut: cut.to_string(),
             users: window.users.len(),
             new_items: window.new.len(),
-            new_buyers: window.new_buyers.len(),
+            new_buyers: window.new_takers.len(),
             known_items: window.known.len(),
-            known_buyers: window.known_buyers.len(),
+            known_buyers: window.known_takers.len(),
         });
-        peer::enter(&purchases, &window, &mut new, &mut known);
-        let served = served::Served::learn(&context, &purchases, &window).await?;
+        peer::enter(&shop, &window, &mut new, &mut known);
+        let served = served::Served::learn(&context, &shop, &window, (cut, options.half_life_days)).await?;
         bytes_per_user = served.bytes_per_user;
-        enter_ours(&served, &window, &mut new, &mut known)?;
+        enter_ours(&served, &shop, &window, &mut new, &mut known)?;
         steps.advance(1);
     }
     let (new, known) = (new.rows(), known.rows());
@@ -310,40 +362,41 @@ pub async fn ranking(options: &Options) -> Result<Report, Error> {
         cuts,
         new,
         known,
-        source: SOURCE,
+        source: shop.source,
     })
 }
 
-fn enter_ours(served: &served::Served, window: &Window, new: &mut Contest, known: &mut Contest) -> Result<(), Error> {
-    let (buyers, count) = (&window.new_buyers, window.new.len());
-    new.enter("float, before rounding", buyers, count, |buyer| served.float_scores(buyer.row, &window.new));
-    new.enter(SERVED, buyers, count, |buyer| served.scores(window, buyer, &window.new, None));
-    new.enter(MIXED, buyers, count, |buyer| served.mixed(window, buyer));
-    for (method, terms) in [(LIVE, served::WEEKS), (LIVE_HOURS, Terms::default())] {
-        let pulses = served::pulses(window, terms)?;
-        new.enter(method, buyers, count, |buyer| served.scores(window, buyer, &window.new, pulses.get(&buyer.came_at)));
-    }
-    let (buyers, count) = (&window.known_buyers, window.known.len());
-    known.enter("float, before rounding", buyers, count, |buyer| {
-        window.unbought(buyer, served.float_scores(buyer.row, &window.known))
-    });
-    known.enter(SERVED, buyers, count, |buyer| {
-        window.unbought(buyer, served.scores(window, buyer, &window.known, None))
-    });
-    Ok(())
+/// The last cuts of the data, each a window before the next; the last window ends with the last
+/// act.
+fn last_cuts(shop: &Shop) -> Vec<UnixMillis> {
+    let end = shop.log.acts.iter().map(|act| act.at).max().unwrap_or(0);
+    let end = UnixMillis(end).floor(DAY_MS).plus(DAY_MS);
+    (1..=LAST_CUTS).rev().map(|before| end.plus(-before * WINDOW_DAYS * DAY_MS)).collect()
 }
 
-impl Window {
-    /// The scores of known items, with earlier purchases of the buyer excluded.
-    fn unbought(&self, buyer: &Buyer, mut scores: Vec<f64>) -> Vec<f64> {
-        let before: BTreeSet<usize> = self.profiles.row(buyer.row).map(|(item, _)| item).collect();
-        for (score, item) in scores.iter_mut().zip(&self.known) {
-            if before.contains(item) {
-                *score = f64::NEG_INFINITY;
-            }
-        }
-        scores
+fn enter_ours(
+    served: &served::Served,
+    shop: &Shop,
+    window: &Window,
+    new: &mut Contest,
+    known: &mut Contest,
+) -> Result<(), Error> {
+    let (takers, count) = (&window.new_takers, window.new.len());
+    new.enter("float, before rounding", takers, count, |taker| served.float_scores(taker.row, &window.new));
+    new.enter(SERVED, takers, count, |taker| served.scores(taker, &window.new, None));
+    new.enter(MIXED, takers, count, |taker| served.mixed(window, taker));
+    for (method, terms) in [(LIVE, served::WEEKS), (LIVE_HOURS, Terms::default())] {
+        let pulses = served::pulses(shop, window, terms)?;
+        new.enter(method, takers, count, |taker| served.scores(taker, &window.new, pulses.get(&taker.came_at)));
     }
+    let (takers, count) = (&window.known_takers, window.known.len());
+    known.enter("float, before rounding", takers, count, |taker| {
+        window.untaken(taker, served.float_scores(taker.row, &window.known))
+    });
+    known.enter(SERVED, takers, count, |taker| {
+        window.untaken(taker, served.scores(taker, &window.known, None))
+    });
+    Ok(())
 }
 
 #[cfg(test)]

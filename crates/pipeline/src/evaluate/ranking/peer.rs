@@ -2,48 +2,40 @@
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use sinsang_taste::judge::Window;
 use sinsang_taste::matrix::{add_scaled, dot};
 use sinsang_taste::{Dense, FactorOptions, Factors, ProductFeatures, Recipe, Sparse, describe, neighbour, title_words};
 
-use super::purchase::{Item, Purchases, Window, product_id};
+use super::shop::Shop;
 use super::{Contest, TFIDF};
 
 /// Enters all baselines.
-pub(super) fn enter(purchases: &Purchases, window: &Window, new: &mut Contest, known: &mut Contest) {
-    let Window { new_buyers, known_buyers, .. } = window;
-    let features = features(purchases);
+pub(super) fn enter(shop: &Shop, window: &Window, new: &mut Contest, known: &mut Contest) {
+    let Window { new_takers, known_takers, .. } = window;
+    let features = shop.features();
     let mut rng = ChaCha8Rng::seed_from_u64(30);
-    new.enter("random", new_buyers, window.new.len(), |_| window.new.iter().map(|_| rng.random::<f64>()).collect());
+    new.enter("random", new_takers, window.new.len(), |_| window.new.iter().map(|_| rng.random::<f64>()).collect());
     let profiled = Profiles::new(window, &features);
-    new.enter(TFIDF, new_buyers, window.new.len(), |buyer| profiled.scores(buyer.row, &window.new));
+    new.enter(TFIDF, new_takers, window.new.len(), |taker| profiled.scores(taker.row, &window.new));
     let learned = Learned::new(window, &features);
-    new.enter("feature ALS", new_buyers, window.new.len(), |buyer| learned.factor_scores(buyer.row, &window.new));
+    new.enter("feature ALS", new_takers, window.new.len(), |taker| learned.factor_scores(taker.row, &window.new));
 
     let count = window.known.len();
     let shared = |values: &[f64]| window.known.iter().map(|item| values[*item]).collect::<Vec<f64>>();
-    known.enter("popularity", known_buyers, count, |buyer| window.unbought(buyer, shared(&window.bought)));
-    known.enter("last 30 days", known_buyers, count, |buyer| window.unbought(buyer, shared(&window.bought_lately)));
-    known.enter(TFIDF, known_buyers, count, |buyer| window.unbought(buyer, profiled.scores(buyer.row, &window.known)));
-    known.enter("ALS 64", known_buyers, count, |buyer| {
-        window.unbought(buyer, learned.factor_scores(buyer.row, &window.known))
+    known.enter("popularity", known_takers, count, |taker| window.untaken(taker, shared(&window.done)));
+    known.enter("last 30 days", known_takers, count, |taker| window.untaken(taker, shared(&window.done_lately)));
+    known.enter(TFIDF, known_takers, count, |taker| window.untaken(taker, profiled.scores(taker.row, &window.known)));
+    known.enter("ALS 64", known_takers, count, |taker| {
+        window.untaken(taker, learned.factor_scores(taker.row, &window.known))
     });
-    known.enter("item-item cosine", known_buyers, count, |buyer| {
-        window.unbought(buyer, pick(&learned.history_scores(buyer.row, &learned.cosines), &window.known))
+    known.enter("item-item cosine", known_takers, count, |taker| {
+        window.untaken(taker, pick(&learned.cosines(taker.row), &window.known))
     });
     if let Some(ease) = &learned.ease {
-        known.enter("EASE", known_buyers, count, |buyer| {
-            window.unbought(buyer, pick(&learned.history_scores(buyer.row, ease), &window.known))
+        known.enter("EASE", known_takers, count, |taker| {
+            window.untaken(taker, pick(&learned.history_scores(taker.row, ease), &window.known))
         });
     }
-}
-
-/// Items in the form of products.
-pub(super) fn features(purchases: &Purchases) -> Vec<ProductFeatures<'_>> {
-    let feature = |(at, item)| {
-        let Item { title, price, .. }: &Item = item;
-        ProductFeatures { product: product_id(at), title, brand: None, category: None, price: Some(*price) }
-    };
-    purchases.items.iter().enumerate().map(feature).collect()
 }
 
 fn pick(values: &[f64], items: &[usize]) -> Vec<f64> {
@@ -76,12 +68,12 @@ impl Profiles {
             }
         }
         let mut rows: Vec<usize> =
-            window.new_buyers.iter().chain(&window.known_buyers).map(|buyer| buyer.row).collect();
+            window.new_takers.iter().chain(&window.known_takers).map(|taker| taker.row).collect();
         rows.sort_unstable();
         rows.dedup();
         let profile = |row: &usize| {
             let mut profile = vec![0.0; words.width()];
-            for (item, weight) in window.profiles.row(*row) {
+            for (item, weight) in window.sums.row(*row) {
                 words.row(item).for_each(|(word, value)| profile[word] += weight * value);
             }
             profile
@@ -103,7 +95,10 @@ struct Learned<'a> {
     window: &'a Window,
     users: Dense,
     items: Dense,
-    cosines: Dense,
+    /// Users by items, the transpose, and the items' lengths.
+    rows: Sparse,
+    by_item: Sparse,
+    lengths: Vec<f64>,
     ease: Option<Dense>,
 }
 
@@ -111,8 +106,8 @@ impl<'a> Learned<'a> {
     fn new(window: &'a Window, features: &[ProductFeatures<'_>]) -> Self {
         let unit = mean_weight(window);
         let mut rows = Sparse::new(features.len());
-        for row in 0..window.histories.len() {
-            rows.push(window.histories.row(row).map(|(item, weight)| (item, weight / unit)));
+        for row in 0..window.strengths.len() {
+            rows.push(window.strengths.row(row).map(|(item, weight)| (item, weight / unit)));
         }
         let factors = Factors::fit(&rows, FactorOptions::default());
         let described = describe(features);
@@ -123,30 +118,42 @@ impl<'a> Learned<'a> {
             targets.values.extend_from_slice(factors.products.row(*item));
         }
         window.new.iter().for_each(|item| fresh.push(described.row(*item)));
-        let counts: Vec<f64> = window.known.iter().map(|item| window.bought[*item].ln_1p()).collect();
+        let counts: Vec<f64> = window.known.iter().map(|item| window.done[*item].ln_1p()).collect();
         let mapped = neighbour::ridge(&known, &targets, &counts, Recipe::default().ridge_penalty, &fresh);
         let mut items = factors.products.clone();
         for (at, item) in window.new.iter().enumerate() {
             items.row_mut(*item).copy_from_slice(mapped.row(at));
         }
         let users = factors.solve_all(&rows);
-        let mut cosines = neighbour::gram(&rows);
-        let lengths: Vec<f64> = (0..features.len()).map(|at| cosines.row(at)[at].sqrt().max(1e-9)).collect();
-        for (row, values) in cosines.rows_mut().enumerate() {
-            values.iter_mut().zip(&lengths).for_each(|(value, length)| *value /= length * lengths[row]);
-            values[row] = 0.0;
-        }
+        let by_item = rows.transposed();
+        let length = |item: usize| by_item.row(item).map(|(_, weight)| weight * weight).sum::<f64>().sqrt().max(1e-9);
+        let lengths = (0..features.len()).map(length).collect();
         let ease = neighbour::ease(&rows, Recipe::default().ease_penalty);
-        Self { window, users, items, cosines, ease }
+        Self { window, users, items, rows, by_item, lengths, ease }
     }
 
     fn factor_scores(&self, row: usize, items: &[usize]) -> Vec<f64> {
         items.iter().map(|item| dot(self.users.row(row), self.items.row(*item))).collect()
     }
 
+    /// For each item, the cosines with those of a history, weighed by its strengths. A square of all
+    /// items would not fit for some logs; what an item has in common with itself counts too, and
+    /// is on nobody's list.
+    fn cosines(&self, row: usize) -> Vec<f64> {
+        let mut by_user = vec![0.0; self.rows.len()];
+        for (item, weight) in self.window.strengths.row(row) {
+            self.by_item.row(item).for_each(|(user, value)| by_user[user] += weight * value / self.lengths[item]);
+        }
+        let mut scores = vec![0.0; self.lengths.len()];
+        for (user, weight) in by_user.iter().enumerate().filter(|(_, weight)| **weight != 0.0) {
+            self.rows.row(user).for_each(|(item, value)| scores[item] += weight * value / self.lengths[item]);
+        }
+        scores
+    }
+
     fn history_scores(&self, row: usize, weights: &Dense) -> Vec<f64> {
         let mut scores = vec![0.0; weights.width];
-        for (item, weight) in self.window.histories.row(row) {
+        for (item, weight) in self.window.strengths.row(row) {
             add_scaled(&mut scores, weight, weights.row(item));
         }
         scores
@@ -155,7 +162,7 @@ impl<'a> Learned<'a> {
 
 /// The mean weight, which normalises weights to about 1.
 fn mean_weight(window: &Window) -> f64 {
-    let values = window.histories.values();
+    let values = window.strengths.values();
     let unit = values.iter().sum::<f64>() / values.len().max(1) as f64;
     if unit > 0.0 { unit } else { 1.0 }
 }

@@ -19,10 +19,11 @@ use sinsang_core::surface::new::{self, Selection};
 use sinsang_core::time::{DAY_MS, UnixMillis};
 use sinsang_core::verdict::VerdictKind;
 use sinsang_core::viewer::UserHasher;
+use sinsang_taste::judge::{Taker, Window};
 use sinsang_taste::matrix::dot;
 
-use super::purchase::{Buyer, HALF_LIFE_DAYS, Purchases, WINDOW_DAYS, Window, product_id};
-use super::{Error, peer};
+use super::shop::{SHOP, Shop};
+use super::{Error, WINDOW_DAYS};
 use crate::compose::{self, Layout, Shards};
 use crate::learn::taste::{self, FloatVector, Learned, Offer, Vocabulary};
 use crate::read::rules::{MixRules, Ranking};
@@ -37,6 +38,9 @@ pub(super) struct Served {
     learned: Learned,
     floats: BTreeMap<String, FloatVector>,
     users: Vec<String>,
+    /// Ids of the items.
+    ids: Vec<u64>,
+    cut: UnixMillis,
     board: Board,
     manifest: Manifest,
     shards: BTreeMap<PackId, TasteShard>,
@@ -47,40 +51,50 @@ pub(super) struct Served {
 
 impl Served {
     /// Learns, packs and reads back.
-    pub(super) async fn learn(context: &SessionContext, purchases: &Purchases, window: &Window) -> Result<Self, Error> {
-        // Items first sold after the window are not in the catalogue.
-        let offered: BTreeSet<usize> = window.known.iter().chain(&window.new).copied().collect();
-        let features = peer::features(purchases);
-        let features: Vec<_> = offered.iter().map(|item| features[*item]).collect();
-        let board: BTreeSet<u64> = offered.iter().map(|item| product_id(*item)).collect();
-        let vocabulary = Vocabulary { channels: vec![CHANNEL.to_owned()], ..Vocabulary::default() };
+    pub(super) async fn learn(
+        context: &SessionContext,
+        shop: &Shop,
+        window: &Window,
+        (cut, half_life_days): (UnixMillis, f64),
+    ) -> Result<Self, Error> {
+        // Items first on offer after the window are not in the catalogue.
+        let ids: Vec<u64> = shop.items.iter().map(|item| item.id).collect();
+        let id = |item: &usize| ids[*item];
+        let end = cut.plus(WINDOW_DAYS * DAY_MS).0;
+        let features: Vec<_> =
+            shop.features().into_iter().zip(&shop.log.products).filter(|(_, offered)| offered.first_at < end).collect();
+        let features: Vec<_> = features.into_iter().map(|(feature, _)| feature).collect();
+        let board: BTreeSet<u64> = window.known.iter().chain(&window.new).map(id).collect();
+        let vocabulary = Vocabulary { channels: vec![SHOP.to_owned()], ..Vocabulary::default() };
         let offer = Offer { vocabulary: &vocabulary, products: &features, board: &board };
         // The shop's largest customers are not bots: nobody is set aside.
         let options = taste::Options {
-            half_life_days: HALF_LIFE_DAYS,
+            half_life_days,
             max_events_per_user: u64::MAX,
             ..taste::Options::default()
         };
         let (mut users, mut floats) = (Vec::new(), BTreeMap::new());
-        let learned = taste::learn(context, &offer, &options, window.cut.plus(-1), |user, float| {
+        let learned = taste::learn(context, &offer, &options, cut.plus(-1), |user, float| {
             floats.insert(user.user_id.clone(), *float);
             users.push(user);
         });
         let learned = learned.await?;
 
-        let new: BTreeSet<u64> = window.new.iter().map(|item| product_id(*item)).collect();
+        let new: BTreeSet<u64> = window.new.iter().map(id).collect();
         let verdict = |id: &u64| if new.contains(id) { VerdictKind::New } else { VerdictKind::Repeat };
         let products =
-            features.iter().map(|feature| product(feature, verdict(&feature.product), &learned, window.cut)).collect();
+            features.iter().filter(|feature| board.contains(&feature.product));
+        let products =
+            products.map(|feature| product(feature, verdict(&feature.product), &learned, cut)).collect();
         let parts = BoardParts {
             format: Format::Two,
-            built_at: window.cut,
-            history_from: window.cut,
+            built_at: cut,
+            history_from: cut,
             blocks: vec![Block { name: "taste".to_owned(), start: 0, length: 64 }],
-            channels: vec![ChannelPart { id: "retail".to_owned(), name: CHANNEL.to_owned(), shop: CHANNEL.to_owned() }],
+            channels: vec![ChannelPart { id: "log".to_owned(), name: SHOP.to_owned(), shop: SHOP.to_owned() }],
             categories: Vec::new(),
             products,
-            slots: board.iter().map(|product| slot(*product, window.cut)).collect(),
+            slots: board.iter().map(|product| slot(*product, cut)).collect(),
             tabs: Vec::new(),
             weights: Weights { new: weights(), ..Weights::default() },
             mix: MixParts { mix: MixRules::default().mix(), ..MixParts::default() },
@@ -100,7 +114,9 @@ impl Served {
         Ok(Self {
             learned,
             floats,
-            users: window.users.clone(),
+            users: window.users.iter().map(|user| shop.users[*user].clone()).collect(),
+            ids,
+            cut,
             board: Board::parse(board, packs.manifest.board)?,
             manifest: Manifest::parse(manifest)?,
             shards: read?,
@@ -114,51 +130,51 @@ impl Served {
         let Some(vector) = self.users.get(user).and_then(|user| self.floats.get(user)) else {
             return vec![0.0; items.len()];
         };
-        items.iter().map(|item| dot(vector, &self.learned.product_float(product_id(*item)))).collect()
+        items.iter().map(|item| dot(vector, &self.learned.product_float(self.ids[*item]))).collect()
     }
 
     /// The scores that the edge computes from packs.
-    pub(super) fn scores(&self, window: &Window, buyer: &Buyer, items: &[usize], pulse: Option<&Pulse>) -> Vec<f64> {
-        let taste = self.users.get(buyer.row).and_then(|user| self.taste(user));
+    pub(super) fn scores(&self, taker: &Taker, items: &[usize], pulse: Option<&Pulse>) -> Vec<f64> {
+        let taste = self.users.get(taker.row).and_then(|user| self.taste(user));
         // Only tastes and counts: there are no broadcasts, and the items' properties are in the
         // vectors.
         let weights = weights();
         let score = |item: &usize| {
             let vector =
-                self.board.find_product(product_id(*item)).map_or(&[][..], |at| self.board.product(at).vector());
+                self.board.find_product(self.ids[*item]).map_or(&[][..], |at| self.board.product(at).vector());
             let candidate = Candidate {
                 vector,
                 channel: 0,
-                starts_at: window.cut,
-                ends_at: window.cut.plus(DAY_MS),
+                starts_at: self.cut,
+                ends_at: self.cut.plus(DAY_MS),
                 popularity: 0,
             };
-            let own = rank::score(&candidate, taste.as_ref(), &weights, window.cut).total();
+            let own = rank::score(&candidate, taste.as_ref(), &weights, self.cut).total();
             // As in the live order; new items are in nobody's notes.
-            let near = taste.map_or(0, |taste| taste.memory(product_id(*item)).max(0));
+            let near = taste.map_or(0, |taste| taste.memory(self.ids[*item]).max(0));
             let own = own + i64::from(self.board.mix().near.saturating_sub(1)) * near;
-            let counts = pulse.and_then(|pulse| pulse.find(product_id(*item))).unwrap_or_default();
+            let counts = pulse.and_then(|pulse| pulse.find(self.ids[*item])).unwrap_or_default();
             (own + i64::from(weights.pulse) * rank::pulse(counts.interest())) as f64
         };
         items.iter().map(score).collect()
     }
 
     /// New items by their places in the new-product tab, mixed with the defaults.
-    pub(super) fn mixed(&self, window: &Window, buyer: &Buyer) -> Vec<f64> {
-        let user = self.users.get(buyer.row);
+    pub(super) fn mixed(&self, window: &Window, taker: &Taker) -> Vec<f64> {
+        let user = self.users.get(taker.row);
         let view = View {
             taste: user.and_then(|user| self.taste(user)),
             viewer: user.map_or(0, |user| self.hasher.key(user).0),
-            ..View::shared(&self.board, window.cut)
+            ..View::shared(&self.board, self.cut)
         };
-        let selection = Selection::recommended(window.cut, usize::MAX);
+        let selection = Selection::recommended(self.cut, usize::MAX);
         let shown = new::page(&view, &selection).products;
         let places: BTreeMap<u64, usize> =
             shown.iter().zip(0..).map(|(index, place)| (self.board.product(*index).id(), place)).collect();
         window
             .new
             .iter()
-            .map(|item| places.get(&product_id(*item)).map_or(f64::MIN, |place| -(*place as f64)))
+            .map(|item| places.get(&self.ids[*item]).map_or(f64::MIN, |place| -(*place as f64)))
             .collect()
     }
 
@@ -173,17 +189,16 @@ impl Served {
 /// product for hours.
 pub(super) const WEEKS: Terms = Terms { half_life_ms: WINDOW_DAYS * DAY_MS, window_ms: WINDOW_DAYS * DAY_MS };
 
-/// The pulse at each time at which a buyer first came. Purchases of the window go through the
-/// counter of the event consumer, and the edge's reader reads its output.
-pub(super) fn pulses(window: &Window, terms: Terms) -> Result<BTreeMap<i64, Pulse>, Error> {
-    let came: BTreeSet<i64> = window.new_buyers.iter().map(|buyer| buyer.came_at).collect();
-    let sales = window.sales();
+/// The pulse at each time at which a taker first came. Acts of the window go through the counter of
+/// the event consumer, and the edge's reader reads its output.
+pub(super) fn pulses(shop: &Shop, window: &Window, terms: Terms) -> Result<BTreeMap<i64, Pulse>, Error> {
+    let came: BTreeSet<i64> = window.new_takers.iter().map(|taker| taker.came_at).collect();
     let (mut counter, mut next) = (Counter::new(terms), 0);
     let mut pulses = BTreeMap::new();
     for came_at in came {
-        while let Some((item, at)) = sales.get(next).filter(|(_, at)| *at < came_at) {
+        while let Some((item, at, user)) = window.debuts.get(next).filter(|(_, at, _)| *at < came_at) {
             let at = UnixMillis(*at);
-            let (product, viewer) = (product_id(*item), next as u64);
+            let (product, viewer) = (shop.items[*item].id, *user as u64);
             counter.count(&Happening { product, viewer, is_signed: true, deed: Deed::Purchase, at }, at);
             next += 1;
         }
@@ -192,8 +207,6 @@ pub(super) fn pulses(window: &Window, terms: Terms) -> Result<BTreeMap<i64, Puls
     }
     Ok(pulses)
 }
-
-const CHANNEL: &str = "Online Retail";
 
 /// The weights of tastes, and of live counts if there are any.
 fn weights() -> SurfaceWeights {
@@ -227,5 +240,5 @@ fn slot(product: u64, cut: UnixMillis) -> SlotPart {
 }
 
 fn listing(product: u64) -> ListingPart {
-    ListingPart { shop: CHANNEL.to_owned(), listing_id: product.to_string() }
+    ListingPart { shop: SHOP.to_owned(), listing_id: product.to_string() }
 }

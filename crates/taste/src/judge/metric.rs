@@ -13,17 +13,20 @@ const SAMPLES: usize = 2_000;
 
 /// The measures of one user's list in one window.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Listed {
-    pub(super) ndcg: f64,
-    pub(super) recall: f64,
-    pub(super) reciprocal_rank: f64,
+pub struct Listed {
+    /// NDCG of the first [`DEPTH`] places.
+    pub ndcg: f64,
+    /// The share of what was wanted among them.
+    pub recall: f64,
+    /// One by the place of the first that was wanted.
+    pub reciprocal_rank: f64,
     /// The candidates on the first [`DEPTH`] places.
-    pub(super) shown: Vec<usize>,
+    pub shown: Vec<usize>,
 }
 
 /// Measures the order of `scores` (highest first, then the earlier candidate) against the
 /// candidates bought.
-pub(super) fn measure(scores: &[f64], bought: &BTreeSet<usize>) -> Listed {
+pub fn measure(scores: &[f64], bought: &BTreeSet<usize>) -> Listed {
     let mut order: Vec<usize> = (0..scores.len()).filter(|at| scores[*at] > f64::NEG_INFINITY).collect();
     order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
     let hit_at = order.iter().position(|candidate| bought.contains(candidate));
@@ -53,25 +56,26 @@ pub struct Estimate {
 
 /// Samples of users with replacement, drawn once from a fixed seed and shared by all measures of
 /// the same users.
-pub(super) struct Bootstrap {
+pub struct Bootstrap {
     count: usize,
     /// `count` users for each sample.
     drawn: Vec<usize>,
 }
 
 impl Bootstrap {
-    pub(super) fn of(count: usize) -> Self {
+    /// Samples of `count` users.
+    pub fn of(count: usize) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(20);
         Self { count, drawn: (0..count * SAMPLES).map(|_| rng.random_range(0..count)).collect() }
     }
 
     /// The mean of `values` with its interval.
-    pub(super) fn estimate(&self, values: &[f64]) -> Estimate {
+    pub fn estimate(&self, values: &[f64]) -> Estimate {
         self.interval(mean(values), |sample| mean_of(values, sample))
     }
 
     /// The ratio of two measures' means over the same users, with its interval.
-    pub(super) fn ratio(&self, values: &[f64], others: &[f64]) -> Estimate {
+    pub fn ratio(&self, values: &[f64], others: &[f64]) -> Estimate {
         let divided = |value: f64, other: f64| if other > 0.0 { value / other } else { 0.0 };
         self.interval(divided(mean(values), mean(others)), |sample| {
             divided(mean_of(values, sample), mean_of(others, sample))
@@ -88,7 +92,8 @@ impl Bootstrap {
     }
 }
 
-pub(super) fn mean(values: &[f64]) -> f64 {
+/// The mean; 0 of nothing.
+pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 

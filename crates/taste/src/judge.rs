@@ -1,0 +1,8 @@
+//! How well an order of products fits what users did later: logs cut in time, and measures of
+//! ranked lists.
+
+mod log;
+mod metric;
+
+pub use log::{Act, Log, Offered, Taker, Window};
+pub use metric::{Bootstrap, DEPTH, Estimate, Listed, mean, measure};
