@@ -33,6 +33,9 @@ PRODUCTS ?= 1e5,1e6
 # Numbers of users of `make bench-taste`: 80 MB of disk for each hundred thousand while it runs,
 # above two million 110 MB.
 USERS ?= 1e5,1e6
+# Sizes of catalogues of the same, with as many users from 100,000 to a million: 1 GB of disk for a
+# million. CATALOGUES= for none.
+CATALOGUES ?= 5e3,5e4,5e5,1e6
 # Size limit of the Worker in `make size`: bytes of the .wasm after gzip -9. The overlay is 10 KB of
 # it, the schedule, products and calendars are 13 KB. Compiled as crates/kernel is, it would be 7 KB
 # larger; with KV by the bindings of the `worker` crate, chrono and the names that wasm-bindgen
@@ -299,8 +302,8 @@ bench-taste-parts: prerequisites
 TASTE_BENCH = '$(TASTE_VENV)/bin/python' bench/taste/run.py $(1) --work '$(TASTE_WORK)' --binary "$$CARGO_TARGET_DIR/fast/examples/taste" \
 		--factor "$$CARGO_TARGET_DIR/fast/examples/factor" --sinsang "$$CARGO_TARGET_DIR/fast/sinsang"
 
-bench-taste: bench-taste-parts ## tastes of ever more users, and `implicit` on the same matrix: make bench-taste [USERS=1e5,1e6]
-	$(call TASTE_BENCH,taste) --users '$(USERS)' --output '$(TASTE_WORK)/taste-scale'
+bench-taste: bench-taste-parts ## tastes of ever more users and products, and `implicit` on the same matrix: make bench-taste [USERS=1e5,1e6] [CATALOGUES=5e3,1e6]
+	$(call TASTE_BENCH,taste) --users '$(USERS)' --products '$(CATALOGUES)' --output '$(TASTE_WORK)/taste-scale'
 	@echo 'results: $(TASTE_WORK)/taste-scale.json and taste-scale.svg; tables stay there until they are deleted'
 
 bench-build: bench-taste-parts ## a daily build of 150,000 slots, 20,000 listings to come, a million users and 50 million events

@@ -4,6 +4,7 @@
 mod crowd;
 #[path = "../process.rs"]
 mod process;
+mod zipf;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -18,6 +19,7 @@ use datafusion::prelude::ParquetReadOptions;
 use process::{cpu_seconds, peak_bytes};
 use rayon::prelude::*;
 use serde_json::{Value, json};
+use sinsang_core::event::EventKind;
 use sinsang_core::pack::Format;
 use sinsang_core::time::{DAY_MS, UnixMillis};
 use sinsang_core::viewer::UserHasher;
@@ -81,6 +83,21 @@ enum Command {
         #[arg(long)]
         users: u64,
     },
+    /// Make events on a catalogue of so many products, unless the folder is there, and learn tastes
+    /// from them.
+    Catalogue {
+        now: String,
+        events: PathBuf,
+        #[arg(long)]
+        products: u64,
+        #[arg(long)]
+        users: u64,
+        #[arg(long, default_value_t = 1024)]
+        memory_mb: usize,
+        /// Write the users' engagement there, as `matrix` does, and learn nothing.
+        #[arg(long)]
+        matrix: Option<PathBuf>,
+    },
     /// Learn tastes of staged events and write their packs, as a build does.
     Learn { world: PathBuf, now: String, events: PathBuf, output: PathBuf },
 }
@@ -97,6 +114,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             json!({ "events": rows })
         }
         Command::Matrix { world, output, users } => matrix(world, output, *users)?,
+        Command::Catalogue { products, users, matrix: Some(matrix), .. } => {
+            let entries = write_matrix(matrix, *users, |user| zipf::products_of(user, *products))?;
+            json!({ "users": users, "products": products, "entries": entries })
+        }
+        Command::Catalogue { now, events, products, users, memory_mb, matrix: None } => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            runtime.block_on(zipf::learn(*products, *users, *memory_mb, events, time(now)?))?
+        }
         Command::Learn { world, now, events, output } => {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
             runtime.block_on(learn(world, time(now)?, events, output))?
@@ -167,27 +192,35 @@ fn world(folder: &Path, now: UnixMillis, days: u32, ahead: i64, upcoming: Option
     )
 }
 
-/// Writes each user's products with the root of the summed squares of kinds' weights: the strengths
-/// of `taste`, without decay.
+/// Writes the matrix of a world's users.
 fn matrix(world: &Path, output: &Path, users: u64) -> Outcome {
     let crowd = Crowd::read(world, SEED)?;
-    let weight = |kind: &str| -> f64 {
-        match kind {
-            "view" => 1.0,
-            "click" => 2.0,
-            "alarm" => 4.0,
-            "purchase" => 8.0,
-            _ => 0.0,
+    let acts = |user: u64| {
+        let mut acts = Vec::new();
+        for day in 0..DAYS {
+            crowd.visit(user, day, UnixMillis(0), |act| acts.extend(act.product.map(|product| (product, act.kind))));
         }
+        acts
     };
+    let entries = write_matrix(output, users, acts)?;
+    Ok(json!({ "users": users, "products": crowd.products(), "entries": entries }))
+}
+
+/// Writes each user's products with the root of the summed squares of kinds' weights: the strengths
+/// of `taste`, without decay.
+fn write_matrix(
+    output: &Path,
+    users: u64,
+    acts: impl Fn(u64) -> Vec<(u32, &'static str)> + Sync,
+) -> Result<u64, Box<dyn Error>> {
+    let weights = taste::Weights::default();
     let row = |user: u64| -> Vec<(u32, f32)> {
         let mut squares: BTreeMap<u32, f64> = BTreeMap::new();
-        for day in 0..DAYS {
-            crowd.visit(user, day, UnixMillis(0), |act| {
-                if let Some(product) = act.product.filter(|_| weight(act.kind) > 0.0) {
-                    *squares.entry(product).or_default() += weight(act.kind).powi(2);
-                }
-            });
+        for (product, kind) in acts(user) {
+            let weight = EventKind::parse(kind).map_or(0.0, |kind| weights.of(kind));
+            if weight > 0.0 {
+                *squares.entry(product).or_default() += weight.powi(2);
+            }
         }
         #[expect(clippy::cast_possible_truncation, reason = "a strength is at most 16")]
         let strength = |squares: f64| squares.sqrt().min(16.0) as f32;
@@ -209,7 +242,7 @@ fn matrix(world: &Path, output: &Path, users: u64) -> Outcome {
             }
         }
     }
-    Ok(json!({ "users": users, "products": crowd.products(), "entries": end }))
+    Ok(end)
 }
 
 /// A build's work on tastes, from staged events: learns them, makes the packs, and writes them.

@@ -98,9 +98,9 @@ def packs(snapshot):
     return {path.name: path.stat().st_size for path in (snapshot / "pack").iterdir()}
 
 
-def factorise(binary, factor, world, work, users):
-    folder = work / f"matrix-{users}"
-    matrix = run([binary, "matrix", world, folder, "--users", users])
+def factorise(factor, folder, write):
+    """Both packages' factors of the matrix that the command `write` puts into a folder."""
+    matrix = run(write)
     peer = run([sys.executable, __file__, "implicit", folder, str(ROUNDS)])
     peer["loss"] = run([factor, "loss", folder])["loss"]
     ours = []
@@ -151,11 +151,28 @@ def measure(arguments, users):
     result["next_day"]["bytes_after"] = sum(after.values())
     result["next_day"]["bytes_written"] = sum(written.values())
     if users <= MOST_FACTORISED:
-        result["factorised"] = factorise(binary, arguments.factor, world, work, users)
+        folder = work / f"matrix-{users}"
+        result["factorised"] = factorise(arguments.factor, folder, [binary, "matrix", world, folder, "--users", users])
     result["model_bytes"] = model.stat().st_size
     for folder in (today, later, work / f"snapshot-{users}-trained"):
         shutil.rmtree(folder)
     return result
+
+
+def catalogue(arguments, products):
+    """Tastes over so many products, with as many users as products, from 100,000 to a million; and factors of their matrix."""
+    users = min(max(products, 100_000), 1_000_000)
+    events, matrix = arguments.work / f"zipf-{products}", arguments.work / f"zipf-matrix-{products}"
+    command = [arguments.binary, "catalogue", NOW, events, "--products", products, "--users", users]
+    found = run(command)
+    shutil.rmtree(events)
+    found["factorised"] = factorise(arguments.factor, matrix, [*command, "--matrix", matrix])
+    learned, peer, ours = found["learn"], found["factorised"]["implicit"], found["factorised"]["ours"]
+    print(
+        f"{products:9} products, {users} users: {learned['wall_s']:.0f} s wall, {learned['cpu_s']:.0f} s CPU time,"
+        f" peak {learned['peak_bytes'] / 1e9:.2f} GB; all factors {ours['cpu_s']:.0f} s, implicit {peer['cpu_s']:.0f} s of CPU time"
+    )
+    return found
 
 
 def plot(results, path):
@@ -229,17 +246,22 @@ def main():
         for option in ("binary", "factor", "sinsang", "work", "output"):
             command.add_argument(f"--{option}", type=pathlib.Path, required=True)
         command.add_argument("--users", default="1e5,1e6")
+        command.add_argument("--products", default="5e3,5e4,5e5,1e6")
     arguments = parser.parse_args()
     if arguments.command == "implicit":
         return factorise_by_implicit(arguments.folder, arguments.rounds)
     arguments.work.mkdir(parents=True, exist_ok=True)
     if arguments.command == "build":
         return whole_build(arguments)
-    found = facts() | {"rounds": ROUNDS, "results": []}
+    found = facts() | {"rounds": ROUNDS, "catalogues": [], "results": []}
+    for products in filter(None, arguments.products.split(",")):
+        found["catalogues"].append(catalogue(arguments, int(float(products))))
+        arguments.output.with_suffix(".json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     for users in filter(None, arguments.users.split(",")):
         found["results"].append(measure(arguments, int(float(users))))
         arguments.output.with_suffix(".json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
-    plot(found["results"], arguments.output.with_suffix(".svg"))
+    if found["results"]:
+        plot(found["results"], arguments.output.with_suffix(".svg"))
 
 
 if __name__ == "__main__":

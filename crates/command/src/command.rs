@@ -10,13 +10,13 @@ use sinsang_demo::generate;
 use sinsang_demo::import::retail;
 use sinsang_event_import::{Objects, Table, ingest_kafka, ingest_objects};
 use sinsang_identity::train::Labels;
+use sinsang_pipeline::build;
 use sinsang_pipeline::engine::Connect;
 use sinsang_pipeline::ledger::{self, Extent, Ledger};
 use sinsang_pipeline::read::forgotten::{self, Subject};
 use sinsang_pipeline::read::history::{self, History};
 use sinsang_pipeline::read::rekey::{self, Renamed};
 use sinsang_pipeline::read::rules::Rules;
-use sinsang_pipeline::build;
 use sinsang_publish::snapshot::Snapshot;
 use sinsang_publish::{Address, LocalKv, PriceList, RemoteKv};
 use sinsang_run::clock::Clock;
@@ -28,9 +28,9 @@ use sinsang_tables::reject::RejectsFile;
 use tracing::field::Empty;
 
 use crate::arguments::{
-    Arguments, Collect, Command, ExperimentCommand, ExperimentPlan, ExperimentReport, Forget, Format,
-    IdentityCommand, Import, IngestCommand, IngestKafka, IngestObjects, Judging, LedgerCommand, Publish, Replay,
-    Review, Rollback, RulesCommand, Share, Status, Target, Train, Why,
+    Arguments, Collect, Command, ExperimentCommand, ExperimentPlan, ExperimentReport, Forget, Format, IdentityCommand,
+    Import, IngestCommand, IngestKafka, IngestObjects, Judging, LedgerCommand, Publish, Replay, Review, Rollback,
+    RulesCommand, Share, Status, Target, Train, Why,
 };
 use crate::forget::{self, copies};
 use crate::metrics::Page;

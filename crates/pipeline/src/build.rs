@@ -32,7 +32,7 @@ use tracing::{Instrument as _, Span};
 use crate::compose::{self, Facts, Shards};
 use crate::engine::{self, sql};
 use crate::learn::model_file::Keeping;
-use crate::learn::taste::{self, Learned, Offer, ProductFeatures, UserTaste};
+use crate::learn::taste::{self, Learned, Offer, ProductFeatures, Recipe, UserTaste};
 use crate::ledger;
 use crate::read::catalogue;
 use crate::read::external_vectors::{self, Lab};
@@ -413,6 +413,7 @@ fn taste_options(options: &Options, rules: &Rules, forgotten: &Forgotten) -> tas
         half_life_days: rules.taste.half_life_days,
         by_context: rules.taste.by_context,
         max_events_per_user: rules.taste.max_events_per_user,
+        recipe: Recipe::default().within(rules.taste.memory_mb as usize * (1 << 20)),
         forgotten: Some(forgotten.clone()),
         work_dir: options.engine.work_dir(),
         ..taste::Options::default()

@@ -1,6 +1,7 @@
 //! Composition of a snapshot: catalogue, products, verdicts, tastes, tabs and rules in, packs out.
 
 mod background;
+pub(crate) mod strength;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -176,6 +177,7 @@ pub fn board(facts: &Facts<'_>) -> Result<(BoardParts, Census, Vec<Outcome>), Er
     let contexts = facts.learned.contexts.iter().map(|context| context_part(context, facts.lab.is_some())).collect();
     let audiences = facts.audiences.to_vec();
     parts.mix = MixParts { shown: shown.collect(), mix, audiences, experiments, contexts, ..rules };
+    strength::calibrate(&mut parts, facts.learned.model.spread());
     Ok((parts, census, outcomes))
 }
 

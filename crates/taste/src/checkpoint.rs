@@ -15,7 +15,7 @@ use crate::trained::Trained;
 use crate::vector::DIMS;
 
 /// The version of the tensors; increment it on any change.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Header key of the training description. It is the only entry, because the order of several would
 /// be random.
 const TRAINED_WITH: &str = "trained_with";
@@ -129,6 +129,7 @@ impl Trained {
             ("map", Tensor::dense(&self.map)),
             ("met", Tensor::floats(&self.met)),
             ("product", Tensor::whole(self.ids.iter().copied())),
+            ("shares", Tensor::floats(self.shares.as_flattened())),
             ("side_ease", Tensor::dense(&self.sides.ease)),
             ("side_factors", Tensor::dense(&self.sides.factors)),
             ("side_names", Tensor::dense(&self.sides.names)),
@@ -181,6 +182,7 @@ impl Trained {
                 names: file.dense("side_names", rows, DIMS)?,
                 trend: file.dense("side_trend", 1, DIMS)?,
             },
+            shares: file.shares()?,
             scale,
             covariance: file.dense("covariance", DIMS, DIMS)?,
             gain,
@@ -237,6 +239,11 @@ impl Kept<'_> {
         let mut values = [0.0; N];
         values.copy_from_slice(&self.dense(name, 1, N)?.values);
         Ok(values)
+    }
+
+    fn shares(&self) -> Result<[[f64; 4]; 2], Unusable> {
+        let shares: [f64; 8] = self.floats("shares")?;
+        Ok(std::array::from_fn(|kind| std::array::from_fn(|member| shares[4 * kind + member])))
     }
 
     /// The strongest weights by row; every column must be one of the `rows` products.

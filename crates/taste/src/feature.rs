@@ -34,75 +34,109 @@ pub struct ProductFeatures<'a> {
     pub price: Option<u32>,
 }
 
+/// What a catalogue's descriptions are made of: how rare its words are, which brands and categories
+/// it has, and its classes of prices. Descriptions are made of it product by product, because those
+/// of a whole catalogue take more memory than all else that is learned.
+pub struct Describer<'a> {
+    products: &'a [ProductFeatures<'a>],
+    /// Number and inverse document frequency of each word.
+    words: HashMap<String, (u32, f64)>,
+    /// Number of each normalised category (true) and brand (false).
+    names: BTreeMap<(bool, String), usize>,
+    prices: PriceClasses,
+}
+
+impl<'a> Describer<'a> {
+    /// Reads a catalogue.
+    pub fn new(products: &'a [ProductFeatures<'a>]) -> Self {
+        let mut words: HashMap<String, (u32, f64)> = HashMap::new();
+        let mut names: BTreeMap<(bool, String), usize> = BTreeMap::new();
+        for product in products {
+            for word in counts(product.title).into_keys() {
+                let next = u32::try_from(words.len()).unwrap_or(u32::MAX);
+                words.entry(word).or_insert((next, 0.0)).1 += 1.0;
+            }
+            for name in named(product) {
+                let next = names.len();
+                names.entry(name).or_insert(next);
+            }
+        }
+        let total = products.len() as f64;
+        for (_, having) in words.values_mut() {
+            *having = ((1.0 + total) / (1.0 + *having)).ln() + 1.0;
+        }
+        Self { products, words, names, prices: PriceClasses::fit(products) }
+    }
+
+    /// A description of length 1 for each product at a place of `wanted`, empty for others and for
+    /// those without features.
+    pub fn rows(&self, wanted: impl Fn(usize) -> bool) -> Sparse {
+        self.described(wanted, PRICE_WEIGHT)
+    }
+
+    /// [`Self::rows`] without prices: only title, brand and category. A profile with prices orders
+    /// new products worse than one without.
+    pub fn names(&self, wanted: impl Fn(usize) -> bool) -> Sparse {
+        self.described(wanted, 0.0)
+    }
+
+    fn described(&self, wanted: impl Fn(usize) -> bool, price_weight: f64) -> Sparse {
+        let width = self.words.len();
+        let first_price = width + self.names.len();
+        let mut described = Sparse::new(first_price + PRICE_CLASSES);
+        for (at, product) in self.products.iter().enumerate() {
+            if !wanted(at) {
+                described.push([]);
+                continue;
+            }
+            let mut row = self.title(product.title);
+            for name in named(product) {
+                let weight = if name.0 { CATEGORY_WEIGHT } else { BRAND_WEIGHT };
+                row.extend(self.names.get(&name).map(|index| (width + index, weight)));
+            }
+            if let Some(price) = product.price.filter(|price| *price > 0 && price_weight > 0.0) {
+                let classes = self.prices.row(price).into_iter();
+                row.extend(classes.map(|(class, value)| (first_price + class, value * price_weight)));
+            }
+            described.push(to_length_1(row));
+        }
+        described
+    }
+
+    /// TF-IDF of words and neighbouring word pairs of a title, with
+    /// `ln((1 + n) / (1 + products with it)) + 1` as IDF, of length 1.
+    fn title(&self, title: &str) -> Vec<(usize, f64)> {
+        let row = counts(title).into_iter().filter_map(|(word, count)| {
+            let (number, rarity) = self.words.get(&word)?;
+            Some((*number as usize, count * rarity))
+        });
+        to_length_1(row.collect())
+    }
+}
+
 /// A description of length 1 for each product, in input order; empty if the product has no
 /// features.
 pub fn describe(products: &[ProductFeatures<'_>]) -> Sparse {
-    described(products, PRICE_WEIGHT)
+    Describer::new(products).rows(|_| true)
 }
 
-/// [`describe`] without prices: only title, brand and category. A profile with prices orders new
-/// products worse than one without.
-pub fn describe_by_name(products: &[ProductFeatures<'_>]) -> Sparse {
-    described(products, 0.0)
-}
-
-fn described(products: &[ProductFeatures<'_>], price_weight: f64) -> Sparse {
-    let titles = title_words(products);
-    let width = titles.width();
-    let mut names: BTreeMap<(bool, String), usize> = BTreeMap::new();
-    for product in products {
-        for name in named(product) {
-            let next = names.len();
-            names.entry(name).or_insert(next);
-        }
-    }
-    let prices = PriceClasses::fit(products);
-    let first_price = width + names.len();
-    let mut described = Sparse::new(first_price + PRICE_CLASSES);
-    for (at, product) in products.iter().enumerate() {
-        let mut row: Vec<(usize, f64)> = titles.row(at).collect();
-        for name in named(product) {
-            let weight = if name.0 { CATEGORY_WEIGHT } else { BRAND_WEIGHT };
-            row.extend(names.get(&name).map(|index| (width + index, weight)));
-        }
-        if let Some(price) = product.price.filter(|price| *price > 0 && price_weight > 0.0) {
-            row.extend(prices.row(price).into_iter().map(|(class, value)| (first_price + class, value * price_weight)));
-        }
-        described.push(to_length_1(row));
-    }
-    described
-}
-
-/// TF-IDF of words and neighbouring word pairs of titles, with
-/// `ln((1 + n) / (1 + products with it)) + 1` as IDF; each row has length 1.
+/// The words of titles alone, as [`Describer`] weighs them; each row has length 1.
 pub fn title_words(products: &[ProductFeatures<'_>]) -> Sparse {
-    let counted: Vec<BTreeMap<String, f64>> = products
-        .iter()
-        .map(|product| {
-            let mut counts = BTreeMap::new();
-            for word in words(product.title) {
-                *counts.entry(word).or_insert(0.0) += 1.0;
-            }
-            counts
-        })
-        .collect();
-    let mut having: BTreeMap<&str, f64> = BTreeMap::new();
-    for word in counted.iter().flat_map(BTreeMap::keys) {
-        *having.entry(word).or_insert(0.0) += 1.0;
-    }
-    let total = products.len() as f64;
-    let rarity: HashMap<&str, (usize, f64)> = having
-        .iter()
-        .enumerate()
-        .map(|(at, (word, having))| (*word, (at, ((1.0 + total) / (1.0 + having)).ln() + 1.0)))
-        .collect();
-    let mut rows = Sparse::new(rarity.len());
-    for counts in &counted {
-        let row =
-            counts.iter().filter_map(|(word, count)| rarity.get(word.as_str()).map(|(at, idf)| (*at, count * idf)));
-        rows.push(to_length_1(row.collect()));
+    let describer = Describer::new(products);
+    let mut rows = Sparse::new(describer.words.len());
+    for product in products {
+        rows.push(describer.title(product.title));
     }
     rows
+}
+
+/// How often each word and each pair of neighbours is in a title.
+fn counts(title: &str) -> BTreeMap<String, f64> {
+    let mut counts = BTreeMap::new();
+    for word in words(title) {
+        *counts.entry(word).or_insert(0.0) += 1.0;
+    }
+    counts
 }
 
 fn to_length_1(mut row: Vec<(usize, f64)>) -> Vec<(usize, f64)> {

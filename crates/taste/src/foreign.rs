@@ -3,7 +3,7 @@
 use faer::Side;
 
 use crate::matrix::{Dense, add_scaled, dot, product};
-use crate::vector::{DIMS, SPREAD, largest, round};
+use crate::vector::{DIMS, SPREAD, full, largest, round};
 
 /// Minimum share of the products' squares that [`DIMS`] dimensions of wider vectors must keep.
 pub const LEAST_KEPT: f64 = 0.8;
@@ -13,7 +13,7 @@ pub const LEAST_KEPT: f64 = 0.8;
 pub struct Foreign {
     /// The projection: a row per input dimension, a column per kept dimension.
     directions: Dense,
-    /// Factor on products, such that 49 of 50 fit into bytes unclipped.
+    /// Factor on products, such that they [fit](full) into bytes.
     scale: f64,
     /// Covariance of the scaled products.
     covariance: Dense,
@@ -79,10 +79,7 @@ impl Foreign {
         if kept < LEAST_KEPT {
             return Err(Refused::Lossy(kept));
         }
-        let mut most: Vec<f64> = (0..products.len()).map(|at| largest(reduced.row(at))).collect();
-        most.sort_by(f64::total_cmp);
-        let full = most.get(most.len().saturating_sub(1) * 98 / 100).copied().unwrap_or(0.0);
-        let scale = if full > 0.0 { 127.0 / full } else { 0.0 };
+        let scale = full((0..products.len()).map(|at| largest(reduced.row(at))).collect());
         let mut mean = vec![0.0; DIMS];
         (0..products.len()).for_each(|at| add_scaled(&mut mean, scale / products.len() as f64, reduced.row(at)));
         for row in reduced.rows_mut() {

@@ -2,6 +2,7 @@
 
 use crate::factor::FactorOptions;
 use crate::matrix::Sparse;
+use crate::neighbour::EaseOptions;
 use crate::placement::Catalogue;
 
 /// Hyperparameters of a model. `docs/measurements/ranking.md` has the measurements behind them.
@@ -9,8 +10,8 @@ use crate::placement::Catalogue;
 pub struct Recipe {
     /// Hyperparameters of the interaction factors.
     pub factors: FactorOptions,
-    /// Penalty of EASE, as a multiple of the mean of a product's squared weights.
-    pub ease_penalty: f64,
+    /// Hyperparameters of EASE.
+    pub ease: EaseOptions,
     /// Ridge penalty of the map from descriptions to factors.
     pub ridge_penalty: f64,
     /// Known products that represent an unmet one.
@@ -18,23 +19,67 @@ pub struct Recipe {
     /// Users who must have met a product for it to be represented half by itself and half by its
     /// description.
     pub prior_users: f64,
-    /// Shares of EASE, factors, name similarity and trend.
-    pub shares: [f64; 4],
+    /// Shares of the members for products that somebody has met.
+    pub known: Shares,
+    /// Shares of the members for products that nobody has met.
+    pub new: Shares,
     /// Limit on products with learned interactions; the most engaged ones are taken.
     pub max_products: usize,
 }
+
+/// Shares of the members of the ensemble, each of whose scores have first been brought to one size.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shares {
+    /// Of EASE.
+    pub ease: f64,
+    /// Of the factors.
+    pub factors: f64,
+    /// Of similar names.
+    pub names: f64,
+    /// Of what was wanted lately.
+    pub trend: f64,
+}
+
+impl Shares {
+    /// The shares in the order of the members.
+    pub(crate) fn members(self) -> [f64; 4] {
+        [self.ease, self.factors, self.names, self.trend]
+    }
+}
+
+/// Bytes of a trained product beside its co-occurrences: rows of 64 numbers in six matrices, and
+/// what goes with it.
+const PRODUCT_BYTES: usize = 10_240;
+/// Fewest products that a budget is read as.
+const LEAST_PRODUCTS: usize = 500;
+
+impl Recipe {
+    /// As many products as fit in `bytes` of memory: half of it is the square of co-occurrences of
+    /// those that EASE starts from, half what is known of each product.
+    #[must_use]
+    pub fn within(self, bytes: usize) -> Self {
+        let sources = (bytes / 2 / size_of::<f32>()).isqrt().max(LEAST_PRODUCTS);
+        let max_products = (bytes / 2 / PRODUCT_BYTES).max(LEAST_PRODUCTS);
+        Self { ease: EaseOptions { sources: sources.min(max_products), ..self.ease }, max_products, ..self }
+    }
+}
+
+/// Memory that training may take by default.
+pub const MEMORY_BYTES: usize = 1 << 30;
 
 impl Default for Recipe {
     fn default() -> Self {
         Self {
             factors: FactorOptions::default(),
-            ease_penalty: 4.0,
+            ease: EaseOptions::default(),
             ridge_penalty: 1.0,
             neighbours: 100,
             prior_users: 10.0,
-            shares: [1.0, 1.0, 1.0, 0.3],
-            max_products: 5_000,
+            known: Shares { ease: 2.0, factors: 0.5, names: 0.5, trend: 0.6 },
+            new: Shares { ease: 1.0, factors: 1.0, names: 0.7, trend: 0.3 },
+            max_products: 0,
         }
+        .within(MEMORY_BYTES)
     }
 }
 

@@ -22,11 +22,12 @@ mod vector;
 
 pub use checkpoint::Unusable;
 pub use factor::{FactorOptions, Factors, Fitted};
-pub use feature::{ProductFeatures, describe, describe_by_name, title_words};
+pub use feature::{Describer, ProductFeatures, describe, title_words};
 pub use foreign::{Foreign, LEAST_KEPT, Refused};
-pub use lesson::{History, Lessons, Recipe};
+pub use lesson::{History, Lessons, MEMORY_BYTES, Recipe, Shares};
 pub use matrix::{Dense, Sparse};
-pub use model::Model;
+pub use model::{FoldedIn, Model};
+pub use neighbour::EaseOptions;
 pub use placement::Catalogue;
 pub use trained::Trained;
 pub use vector::{DIMS, FloatVector, round, to_i8};

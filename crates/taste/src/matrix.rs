@@ -2,6 +2,7 @@
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
+use rayon::prelude::*;
 
 /// A sparse matrix by rows. A row's columns are distinct; sums are taken in the order in which
 /// columns were pushed.
@@ -59,6 +60,13 @@ impl Sparse {
         &self.values
     }
 
+    /// Number of columns with an entry.
+    pub fn columns_used(&self) -> usize {
+        let mut is_used = vec![false; self.width];
+        self.columns.iter().for_each(|&column| is_used[column as usize] = true);
+        is_used.into_iter().filter(|used| *used).count()
+    }
+
     /// The transpose; entries of each new row follow the order of the old rows.
     #[must_use]
     pub fn transposed(&self) -> Self {
@@ -82,26 +90,54 @@ impl Sparse {
         Self { width: self.len(), starts, columns, values }
     }
 
-    /// The product with a dense matrix whose rows match this matrix's columns.
+    /// The product with a dense matrix whose rows match this matrix's columns. The result does not
+    /// depend on the number of threads.
     pub fn times(&self, dense: &Dense) -> Dense {
         let mut out = Dense::zeros(self.len(), dense.width);
-        for (row, sum) in out.rows_mut().enumerate() {
+        out.values.par_chunks_mut(dense.width.max(1)).enumerate().with_min_len(64).for_each(|(row, sum)| {
             for (column, value) in self.row(row) {
                 add_scaled(sum, value, dense.row(column));
             }
-        }
+        });
         out
     }
 
     /// The product of the transpose with a dense matrix whose rows match this matrix's rows.
     pub fn transposed_times(&self, dense: &Dense) -> Dense {
-        let mut out = Dense::zeros(self.width, dense.width);
-        for row in 0..self.len() {
-            for (column, value) in self.row(row) {
-                add_scaled(out.row_mut(column), value, dense.row(row));
+        self.transposed().times(dense)
+    }
+
+    /// This matrix and `other`, of as many columns, with the columns alone in which this one has an
+    /// entry, numbered anew: a catalogue has more words than a part of it uses.
+    #[must_use]
+    pub fn narrowed_with(&self, other: &Self) -> (Self, Self) {
+        let mut number = vec![u32::MAX; self.width];
+        let mut width = 0;
+        for &column in &self.columns {
+            let number = &mut number[column as usize];
+            if *number == u32::MAX {
+                *number = width;
+                width += 1;
             }
         }
-        out
+        let narrow = |matrix: &Self| {
+            let mut rows = Self::new(width as usize);
+            for row in 0..matrix.len() {
+                let entries = matrix.row(row).map(|(column, value)| (number.get(column).copied(), value));
+                rows.push(entries.filter_map(|(number, value)| {
+                    number.filter(|number| *number != u32::MAX).map(|number| (number as usize, value))
+                }));
+            }
+            rows
+        };
+        (narrow(self), narrow(other))
+    }
+
+    /// Multiplies each row by its factor.
+    pub(crate) fn scale_rows(&mut self, factors: &[f64]) {
+        for (row, factor) in factors.iter().enumerate().take(self.len()) {
+            self.values[self.starts[row]..self.starts[row + 1]].iter_mut().for_each(|value| *value *= factor);
+        }
     }
 }
 
@@ -169,6 +205,15 @@ impl Dense {
     /// Adds `factor` times another matrix of the same shape.
     pub fn add(&mut self, factor: f64, other: &Self) {
         add_scaled(&mut self.values, factor, &other.values);
+    }
+
+    /// Multiplies each row by its factor.
+    pub(crate) fn scale_rows(&mut self, factors: &[f64]) {
+        for (row, factor) in self.rows_mut().zip(factors) {
+            for value in row.iter_mut() {
+                *value *= factor;
+            }
+        }
     }
 
     /// The sum of squares of all entries.

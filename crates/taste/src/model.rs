@@ -8,16 +8,21 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::lesson::{History, Lessons, Recipe};
-use crate::matrix::Dense;
+use crate::matrix::{Dense, dot};
 use crate::placement::{Catalogue, trend};
 use crate::trained::Trained;
 use crate::vector::{DIMS, FloatVector, largest, round};
 
 /// Board products kept as companions of each trained product.
 const NEAR: usize = 60;
-/// Trend boost of a companion's weight: `1 + TREND` times for the most wanted product of the last
+/// Trend boost of a companion's score: `1 + TREND` times for the most wanted product of the last
 /// fortnight, less for others in proportion to the logarithms.
 const TREND: f64 = 4.0;
+/// How much more what goes with recent actions counts for a companion than EASE does in the
+/// ensemble.
+const FRESH: f64 = 2.0;
+/// Companions of recent actions that are scored by the ensemble, for each that is asked for.
+const CONSIDERED: usize = 6;
 
 /// A trained model applied to a catalogue and a board.
 #[derive(Clone, Debug)]
@@ -31,6 +36,8 @@ pub struct Model {
     products: BTreeMap<usize, (FloatVector, [i8; DIMS])>,
     /// For each training row, its strongest companions on the board, as rows with weights.
     near: Vec<Vec<(usize, f64)>>,
+    /// By training row, the factor of recent trend on a companion's score.
+    boosts: Vec<f64>,
 }
 
 impl Model {
@@ -61,7 +68,8 @@ impl Model {
         let products = board.iter().enumerate().map(|(at, place)| (*place, (vector(at), round(&vector(at)))));
         Self {
             products: products.collect(),
-            near: near(&trained, &places, catalogue, board),
+            near: near(&trained, &places, board),
+            boosts: boosts(&places, catalogue),
             rows: places.iter().enumerate().filter_map(|(row, place)| Some(((*place)?, row))).collect(),
             places,
             trained,
@@ -73,52 +81,28 @@ impl Model {
         &self.trained
     }
 
+    /// The spread of a sure user's scores over the board, in inner products of bytes; 0 if nothing
+    /// was learned.
+    pub fn spread(&self) -> f64 {
+        self.trained.gain
+    }
+
     /// Converts weights over the catalogue to units and training rows.
     fn known(&self, weights: &[(usize, f64)]) -> Vec<(usize, f64)> {
         let row = |(place, weight): &(usize, f64)| Some((*self.rows.get(place)?, weight / self.trained.unit));
         weights.iter().filter_map(row).collect()
     }
 
-    /// A user's vector before rounding, from weights over the catalogue. `sureness`, from 0 to 1,
-    /// scales its length. Users outside the training are folded in like everyone else.
-    pub fn user_float(&self, history: &History, sureness: f64) -> FloatVector {
+    /// Folds a user in, from weights over the catalogue. Users outside the training are folded in
+    /// like everyone else.
+    pub fn fold<'a>(&'a self, history: &'a History) -> FoldedIn<'a> {
         let (strengths, sums) = (self.known(&history.strengths), self.known(&history.sums));
-        let Some(vector) = self.trained.unit_vector(&strengths, &sums) else { return [0.0; DIMS] };
-        let scale = self.trained.gain.min(127.0 / largest(&vector)) * sureness;
-        vector.map(|value| value * scale)
+        FoldedIn { model: self, history, vector: self.trained.vector(&strengths, &sums) }
     }
 
-    /// [`Self::user_float`] in bytes.
+    /// A user's vector in bytes. `sureness`, from 0 to 1, scales its length.
     pub fn user(&self, history: &History, sureness: f64) -> [i8; DIMS] {
-        round(&self.user_float(history, sureness))
-    }
-
-    /// At most `most` board products, by place in the catalogue, that best match a history and are
-    /// not in it, the nearest first, by EASE and recent trend. A vector of [`DIMS`] numbers keeps
-    /// the general taste, but loses which single products go together.
-    pub fn nearest(&self, history: &History, most: usize) -> Vec<(usize, f64)> {
-        let mut scores = vec![0.0; self.places.len()];
-        for (row, weight) in self.known(&history.fresh) {
-            for (other, value) in self.near.get(row).into_iter().flatten() {
-                if let Some(score) = scores.get_mut(*other) {
-                    *score += weight * value;
-                }
-            }
-        }
-        for (product, _) in history.strengths.iter().chain(&history.sums) {
-            if let Some(score) = self.rows.get(product).and_then(|row| scores.get_mut(*row)) {
-                *score = 0.0;
-            }
-        }
-        let liked = scores.into_iter().zip(&self.places).filter(|(score, _)| *score > 0.0);
-        let mut nearest: Vec<(usize, f64)> = liked.filter_map(|(score, place)| Some(((*place)?, score))).collect();
-        let best_first = |a: &(usize, f64), b: &(usize, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-        if nearest.len() > most {
-            nearest.select_nth_unstable_by(most, best_first);
-            nearest.truncate(most);
-        }
-        nearest.sort_by(best_first);
-        nearest
+        round(&self.fold(history).float(sureness))
     }
 
     /// A board product's vector by place in the catalogue; zeros for other products.
@@ -132,27 +116,91 @@ impl Model {
     }
 }
 
-/// For each trained product, its [`NEAR`] board products with the largest trend-boosted weights.
-fn near(
-    trained: &Trained,
-    places: &[Option<usize>],
-    catalogue: &Catalogue<'_>,
-    board: &[usize],
-) -> Vec<Vec<(usize, f64)>> {
+/// A user folded into a model.
+pub struct FoldedIn<'a> {
+    model: &'a Model,
+    history: &'a History,
+    /// The vector whose inner products with the products' are the ensemble's scores; `None` without
+    /// a history that the model knows.
+    vector: Option<FloatVector>,
+}
+
+impl FoldedIn<'_> {
+    /// The user's vector before rounding. `sureness`, from 0 to 1, scales its length.
+    pub fn float(&self, sureness: f64) -> FloatVector {
+        let trained = &self.model.trained;
+        let Some(vector) = self.vector.and_then(|vector| trained.unit_spread(&vector)) else { return [0.0; DIMS] };
+        let scale = trained.gain.min(127.0 / largest(&vector)) * sureness;
+        vector.map(|value| value * scale)
+    }
+
+    /// At most `most` board products, by place in the catalogue, that best match the history and
+    /// are not in it, the nearest first: by the ensemble, by what goes with recent actions, and by
+    /// recent trend. A vector of [`DIMS`] numbers keeps the general taste, but loses which single
+    /// products go together.
+    pub fn nearest(&self, most: usize) -> Vec<(usize, f64)> {
+        let Self { model, history, .. } = *self;
+        let Some(taste) = self.vector else { return Vec::new() };
+        let mut fresh = vec![0.0; model.places.len()];
+        for (row, weight) in model.known(&history.fresh) {
+            for (other, value) in model.near.get(row).into_iter().flatten() {
+                if let Some(sum) = fresh.get_mut(*other) {
+                    *sum += weight * value;
+                }
+            }
+        }
+        for (product, _) in history.strengths.iter().chain(&history.sums) {
+            if let Some(sum) = model.rows.get(product).and_then(|row| fresh.get_mut(*row)) {
+                *sum = 0.0;
+            }
+        }
+        // Rows with what goes with recent actions, as it is wanted lately.
+        let liked = fresh.into_iter().enumerate().filter(|(_, fresh)| *fresh > 0.0);
+        let mut liked: Vec<(usize, f64)> = liked.map(|(row, fresh)| (row, fresh * model.boosts[row])).collect();
+        keep_best(&mut liked, most * CONSIDERED);
+        // Both in the units of the ensemble's scores.
+        let share = FRESH * model.trained.shares[1][0];
+        let score = |(row, fresh): (usize, f64)| {
+            let place = (*model.places.get(row)?)?;
+            let own = dot(&taste, &model.products.get(&place)?.0) / model.trained.scale;
+            Some((place, model.boosts[row] * own + share * fresh))
+        };
+        let mut nearest: Vec<(usize, f64)> = liked.into_iter().filter_map(score).collect();
+        nearest.retain(|(_, score)| *score > 0.0);
+        keep_best(&mut nearest, most);
+        nearest
+    }
+}
+
+/// Keeps the `most` with the largest values, the largest first.
+fn keep_best(of: &mut Vec<(usize, f64)>, most: usize) {
+    let best_first = |a: &(usize, f64), b: &(usize, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+    if of.len() > most {
+        of.select_nth_unstable_by(most, best_first);
+        of.truncate(most);
+    }
+    of.sort_by(best_first);
+}
+
+/// For each trained product, its [`NEAR`] board products with the largest weights.
+fn near(trained: &Trained, places: &[Option<usize>], board: &[usize]) -> Vec<Vec<(usize, f64)>> {
     let on_board: BTreeSet<usize> = board.iter().copied().collect();
     let on_board: Vec<bool> = places.iter().map(|place| place.is_some_and(|at| on_board.contains(&at))).collect();
-    let trends: Vec<f64> = places.iter().map(|place| trend(catalogue.fortnight, *place)).collect();
-    let most = trends.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
     let row = |weights: &Vec<(usize, f64)>| {
         let weights = weights.iter().filter(|(row, _)| on_board.get(*row).copied().unwrap_or(false));
-        let share = |row: usize| trends.get(row).copied().unwrap_or(0.0) / most;
-        let mut weights: Vec<(usize, f64)> =
-            weights.map(|(row, weight)| (*row, weight * (1.0 + TREND * share(*row)))).collect();
+        let mut weights: Vec<(usize, f64)> = weights.copied().collect();
         weights.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         weights.truncate(NEAR);
         weights
     };
     trained.strongest.iter().map(row).collect()
+}
+
+/// For each trained product, the factor of what was wanted in the last fortnight.
+fn boosts(places: &[Option<usize>], catalogue: &Catalogue<'_>) -> Vec<f64> {
+    let trends: Vec<f64> = places.iter().map(|place| trend(catalogue.fortnight, *place)).collect();
+    let most = trends.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+    trends.into_iter().map(|trend| 1.0 + TREND * trend / most).collect()
 }
 
 #[cfg(test)]
@@ -197,7 +245,7 @@ mod tests {
         let near = |lately: &[f64], board: &[usize]| {
             let lessons = Lessons { strengths: &users, sums: &users, catalogue: catalogue(&descriptions, lately) };
             let model = Model::train(&lessons, board, &Recipe::default());
-            let nearest = model.nearest(&history(&[(0, 1.0), (2, 1.0)]), 3);
+            let nearest = model.fold(&history(&[(0, 1.0), (2, 1.0)])).nearest(3);
             assert!(
                 nearest.is_sorted_by(|a, b| a.1 >= b.1) && nearest.iter().all(|(_, value)| *value > 0.0),
                 "{nearest:?}"

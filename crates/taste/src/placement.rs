@@ -102,6 +102,7 @@ impl Placement {
             known.places.iter().enumerate().filter_map(|(row, place)| Some(((*place)?, row))).collect();
         let trained = Catalogue::rows(catalogue.descriptions, known.places);
         let described = Catalogue::rows(catalogue.descriptions, &board_places);
+        let (trained, described) = trained.narrowed_with(&described);
         let mut factors = neighbour::ridge_map(&trained, known.duals, &described);
         let alike = neighbour::alike(&described, &trained, manner.neighbours);
         let mut stands_for = Sparse::new(known.places.len());
@@ -126,14 +127,29 @@ impl Placement {
         }
         let mut lately = Dense::zeros(known.places.len(), 1);
         lately.rows_mut().zip(known.places).for_each(|(row, place)| row[0] = trend(catalogue.month, *place));
-        Self {
-            trend: stands_for.times(&lately),
-            stands_for,
-            factors,
-            known_names: Catalogue::rows(catalogue.names, known.places),
-            names: Catalogue::rows(catalogue.names, &board_places),
-            is_met,
-        }
+        let names = Catalogue::rows(catalogue.names, &board_places);
+        let (known_names, names) = Catalogue::rows(catalogue.names, known.places).narrowed_with(&names);
+        Self { trend: stands_for.times(&lately), stands_for, factors, known_names, names, is_met }
+    }
+
+    /// Square roots of weights by which met and unmet products each have half of the total.
+    pub(crate) fn halves(&self) -> Vec<f64> {
+        let of_kind = |is_met: bool| self.is_met.iter().filter(|met| **met == is_met).count().max(1) as f64;
+        let counts = [of_kind(false), of_kind(true)];
+        self.is_met.iter().map(|met| (1.0 / counts[usize::from(*met)]).sqrt()).collect()
+    }
+
+    /// Gives each member of the ensemble its share of a product's scores: those of `new` products,
+    /// or those of `known` ones.
+    pub(crate) fn share(&mut self, [new, known]: &[[f64; 4]; 2]) {
+        let [ease, factors, names, trend] = std::array::from_fn(|member| {
+            let share = |is_met: &bool| if *is_met { known[member] } else { new[member] };
+            self.is_met.iter().map(share).collect::<Vec<f64>>()
+        });
+        self.stands_for.scale_rows(&ease);
+        self.factors.scale_rows(&factors);
+        self.names.scale_rows(&names);
+        self.trend.scale_rows(&trend);
     }
 
     /// Each product's vector: the sum over all sides.

@@ -6,6 +6,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::factor::Factors;
+use crate::lesson::Shares;
 use crate::matrix::{Dense, Sparse, add_scaled, product};
 use crate::placement::{Placement, Sides};
 use crate::vector::{DIMS, FloatVector};
@@ -22,13 +23,13 @@ pub(crate) struct Teacher<'a> {
     sums: &'a Sparse,
     /// The users' factors.
     solved: Dense,
-    ease: Option<&'a Dense>,
-    board: &'a Placement,
-    /// Square roots of the board products' weights. Met and unmet products each have half of the
-    /// total weight.
-    pub(crate) weights: Vec<f64>,
-    /// Factor on each member's scores.
-    shares: [f64; 4],
+    /// EASE weights by the product that predicts, and by the one that is predicted.
+    from: Sparse,
+    to: &'a Sparse,
+    pub(crate) board: Placement,
+    /// Square roots of the board products' weights in the search for dimensions. Met and unmet
+    /// products each have half of the total square of scores.
+    weights: Vec<f64>,
 }
 
 /// Result of distilling the ensemble.
@@ -45,29 +46,52 @@ pub(crate) struct Distilled {
 }
 
 impl<'a> Teacher<'a> {
-    /// Builds the members, weighted by `shares`: EASE, factors, name similarity and trend.
+    /// Builds the members, and gives each its share of the products on the board: EASE, factors,
+    /// name similarity and trend. Also returns what their scores are multiplied by, for new and for
+    /// known products.
     pub(crate) fn new(
         [users, sums]: [&'a Sparse; 2],
-        ease: Option<&'a Dense>,
+        ease: &'a Sparse,
         factors: &Factors,
-        board: &'a Placement,
-        shares: [f64; 4],
-    ) -> Self {
-        let of_kind = |is_met: bool| board.is_met.iter().filter(|met| **met == is_met).count().max(1) as f64;
-        let weights = board.is_met.iter().map(|met| (1.0 / of_kind(*met)).sqrt()).collect();
+        board: Placement,
+        [new, known]: [Shares; 2],
+    ) -> (Self, [[f64; 4]; 2]) {
+        let weights = board.halves();
         let solved = factors.solve_all(users);
-        let mut teacher = Self { users, sums, solved, ease, board, weights, shares: [1.0; 4] };
-        teacher.balance(shares);
-        teacher
+        let mut teacher = Self { users, sums, solved, from: ease.transposed(), to: ease, board, weights };
+        let sizes = [false, true].map(|is_met| teacher.sizes(is_met));
+        // Members are brought to the size that EASE has on a kind of products, so that new and
+        // known ones stay comparable.
+        let shares = [new, known].map(Shares::members);
+        let shares: [[f64; 4]; 2] = std::array::from_fn(|kind| {
+            let size = if sizes[kind][0] > 0.0 { sizes[kind][0] } else { 1.0 };
+            std::array::from_fn(|member| {
+                let own = sizes[kind][member];
+                if own > 0.0 { shares[kind][member] * size / own } else { 0.0 }
+            })
+        });
+        teacher.board.share(&shares);
+        // New products have smaller scores, for they are made of what is alike: without this, the
+        // dimensions would be spent on known ones.
+        let sizes = [false, true].map(|is_met| teacher.times(&teacher.probe_of(is_met)).squares().sqrt());
+        for (weight, is_met) in teacher.weights.iter_mut().zip(&teacher.board.is_met) {
+            let size = sizes[usize::from(*is_met)];
+            *weight /= if size > 0.0 { size } else { 1.0 };
+        }
+        (teacher, shares)
     }
 
-    /// Scales the members' scores to one size, measured with random probes, before adding them.
-    fn balance(&mut self, shares: [f64; 4]) {
-        let probe = self.probe(SPARE_DIMS);
-        for (at, scores) in self.members(&probe).iter().enumerate() {
-            let size = scores.squares().sqrt();
-            self.shares[at] = if size > 0.0 { shares[at] / size } else { 0.0 };
-        }
+    /// The size of each member's scores of one kind of products, measured with random probes.
+    fn sizes(&self, is_met: bool) -> [f64; 4] {
+        self.members(&self.probe_of(is_met)).map(|scores| scores.squares().sqrt())
+    }
+
+    /// A probe of one kind of products.
+    fn probe_of(&self, is_met: bool) -> Dense {
+        let mut probe = self.probe(SPARE_DIMS);
+        let of_kind: Vec<f64> = self.board.is_met.iter().map(|met| f64::from(u8::from(*met == is_met))).collect();
+        probe.scale_rows(&of_kind);
+        probe
     }
 
     fn probe(&self, width: usize) -> Dense {
@@ -82,11 +106,7 @@ impl<'a> Teacher<'a> {
     /// Multiplies each row by its product's weight.
     fn weighted(&self, rows: &Dense) -> Dense {
         let mut rows = rows.clone();
-        for (row, weight) in rows.rows_mut().zip(&self.weights) {
-            for value in row.iter_mut() {
-                *value *= weight;
-            }
-        }
+        rows.scale_rows(&self.weights);
         rows
     }
 
@@ -94,11 +114,7 @@ impl<'a> Teacher<'a> {
     /// name.
     fn histories(&self, weighted: &Dense) -> [Dense; 2] {
         let stands = self.board.stands_for.transposed_times(weighted);
-        let ease = match &self.ease {
-            Some(ease) => product(ease.view(), stands.view()),
-            None => Dense::zeros(self.users.width(), weighted.width),
-        };
-        [ease, self.board.known_names.times(&self.board.names.transposed_times(weighted))]
+        [self.from.times(&stands), self.board.known_names.times(&self.board.names.transposed_times(weighted))]
     }
 
     /// Each member's scores, as weighted sums over the board.
@@ -115,34 +131,23 @@ impl<'a> Teacher<'a> {
     /// The ensemble's score matrix times `columns`.
     fn times(&self, columns: &Dense) -> Dense {
         let [mut sum, factors, content, trend] = self.members(columns);
-        for value in &mut sum.values {
-            *value *= self.shares[0];
-        }
-        for (share, scores) in self.shares[1..].iter().zip([factors, content, trend]) {
-            sum.add(*share, &scores);
+        for scores in [factors, content, trend] {
+            sum.add(1.0, &scores);
         }
         sum
     }
 
-    /// The transposed members times a matrix by user, each scaled by its share.
+    /// The transposed members times a matrix by user.
     fn sides(&self, by_user: &Dense) -> Sides {
         let histories = self.users.transposed_times(by_user);
-        let ease = match &self.ease {
-            Some(ease) => product(ease.view().transpose(), histories.view()),
-            None => Dense::zeros(histories.len(), by_user.width),
-        };
         let mut trend = Dense::zeros(1, by_user.width);
         (0..by_user.len()).for_each(|user| add_scaled(&mut trend.values, 1.0, by_user.row(user)));
-        let mut sides = Sides {
-            ease,
+        Sides {
+            ease: self.to.times(&histories),
             factors: product(self.solved.view().transpose(), by_user.view()),
             names: self.sums.transposed_times(by_user),
             trend,
-        };
-        for (part, share) in sides.parts_mut().into_iter().zip(self.shares) {
-            part.values.iter_mut().for_each(|value| *value *= share);
         }
-        sides
     }
 
     /// Finds the best [`DIMS`] dimensions of the scores by subspace iteration: Halko, Martinsson
@@ -204,11 +209,7 @@ impl<'a> Teacher<'a> {
         let [history, likeness] = self.histories(&weighted);
         let map = product(self.board.factors.view().transpose(), weighted.view());
         let trend = product(self.board.trend.view().transpose(), weighted.view());
-        let bias = std::array::from_fn(|dim| self.shares[3] * trend.row(0)[dim]);
-        let [history, map, likeness] = [(history, 0), (map, 1), (likeness, 2)].map(|(mut part, at)| {
-            part.values.iter_mut().for_each(|value| *value *= self.shares[at]);
-            part
-        });
+        let bias = std::array::from_fn(|dim| trend.row(0)[dim]);
         Distilled { history, likeness, bias, map, sides: of_products }
     }
 }

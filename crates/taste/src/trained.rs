@@ -11,7 +11,7 @@ use crate::matrix::{Dense, Sparse, add_scaled, dot, product};
 use crate::neighbour;
 use crate::placement::{Catalogue, Known, Manner, Placement, Sides};
 use crate::teacher::Teacher;
-use crate::vector::{DIMS, FloatVector, SPREAD, largest};
+use crate::vector::{DIMS, FloatVector, SPREAD, full, largest};
 
 /// EASE weights kept per product, to find its companions on any board.
 const STRONGEST: usize = 256;
@@ -41,7 +41,9 @@ pub struct Trained {
     pub(crate) duals: Dense,
     /// The user side from which product vectors are made.
     pub(crate) sides: Sides,
-    /// Factor on product vectors, such that 49 of 50 board products fit into bytes unclipped.
+    /// What the members' scores of new and of known products are multiplied by.
+    pub(crate) shares: [[f64; 4]; 2],
+    /// Factor on product vectors, such that those of the board [fit](full) into bytes.
     pub(crate) scale: f64,
     /// Covariance of the board's vectors, for the spread of a user's scores.
     pub(crate) covariance: Dense,
@@ -56,7 +58,7 @@ impl Trained {
     /// does not depend on the number of threads.
     pub(crate) fn train(lessons: &Lessons<'_>, board: &[usize], recipe: &Recipe) -> (Self, Dense) {
         let users = lessons.strengths;
-        let places = most_engaged(users, recipe.max_products);
+        let places = recipe.products(users);
         let mut row_of = vec![None; users.width()];
         places.iter().enumerate().for_each(|(row, place)| row_of[*place] = Some(row));
         let count = users.values().len().max(1) as f64;
@@ -71,7 +73,7 @@ impl Trained {
         };
         let (users, sums) = (of_trained(users), of_trained(lessons.sums));
         let factors = Factors::fit(&users, recipe.factors);
-        let ease = neighbour::ease(&users, recipe.ease_penalty);
+        let ease = neighbour::ease(&users, recipe.ease);
         let (mut engaged, mut met) = (vec![0.0_f64; places.len()], vec![0.0_f64; places.len()]);
         for user in 0..users.len() {
             for (product, weight) in users.row(user) {
@@ -86,13 +88,13 @@ impl Trained {
         let duals = neighbour::ridge_duals(&described, &factors.products, &counts, recipe.ridge_penalty);
         let known = Known { places: &known, met: &met, factors: &factors.products, duals: &duals };
         let placement = Placement::of(&known, catalogue, board, recipe.manner());
-        let teacher = Teacher::new([&users, &sums], ease.as_ref(), &factors, &placement, recipe.shares);
+        let (teacher, shares) = Teacher::new([&users, &sums], &ease, &factors, placement, [recipe.new, recipe.known]);
         let distilled = teacher.distil();
-        let mut vectors = placement.times(&distilled.sides);
-        let scale = whole(&vectors);
+        let mut vectors = teacher.board.times(&distilled.sides);
+        let scale = full((0..vectors.len()).map(|at| largest(vectors.row(at))).collect());
         vectors.values.iter_mut().for_each(|value| *value *= scale);
-        let covariance = covariance(&vectors, &teacher.weights);
-        let strongest = ease.as_ref().map_or_else(Vec::new, strongest);
+        let covariance = covariance(&vectors, &teacher.board.halves());
+        let strongest = strongest(&ease.transposed());
         let mut trained = Self {
             recipe: *recipe,
             ids: places.iter().filter_map(|place| catalogue.ids.get(*place).copied()).collect(),
@@ -106,6 +108,7 @@ impl Trained {
             map: distilled.map,
             duals,
             sides: distilled.sides,
+            shares,
             scale,
             covariance,
             gain: 0.0,
@@ -113,6 +116,11 @@ impl Trained {
         };
         trained.set_gain(&users, &sums);
         (trained, vectors)
+    }
+
+    /// Ids of the trained products.
+    pub fn ids(&self) -> &[u64] {
+        &self.ids
     }
 
     /// Number of trained products.
@@ -140,7 +148,9 @@ impl Trained {
     /// current places of the trained products.
     pub(crate) fn vectors(&self, places: &[Option<usize>], catalogue: &Catalogue<'_>, board: &[usize]) -> Dense {
         let known = Known { places, met: &self.met, factors: &self.factors.products, duals: &self.duals };
-        let mut vectors = Placement::of(&known, catalogue, board, self.recipe.manner()).times(&self.sides);
+        let mut placement = Placement::of(&known, catalogue, board, self.recipe.manner());
+        placement.share(&self.shares);
+        let mut vectors = placement.times(&self.sides);
         vectors.values.iter_mut().for_each(|value| *value *= self.scale);
         vectors
     }
@@ -150,7 +160,8 @@ impl Trained {
         let mut most: Vec<f64> = (0..users.len())
             .into_par_iter()
             .filter_map(|user| {
-                self.unit_vector(&users.row(user).collect::<Vec<_>>(), &sums.row(user).collect::<Vec<_>>())
+                let rows = [users, sums].map(|rows| rows.row(user).collect::<Vec<_>>());
+                self.unit_spread(&self.vector(&rows[0], &rows[1])?)
             })
             .map(|vector| largest(&vector))
             .collect();
@@ -159,9 +170,17 @@ impl Trained {
         self.gain = if most > 0.0 { SPREAD.min(127.0 / most) } else { 0.0 };
     }
 
-    /// A user's vector from weights in [units](Self::unit) by row, scaled so that its scores over
-    /// the board have spread 1. `None` if the history is empty or gives no spread.
-    pub(crate) fn unit_vector(&self, strengths: &[(usize, f64)], sums: &[(usize, f64)]) -> Option<FloatVector> {
+    /// A vector scaled so that its scores over the board have spread 1; `None` if they have none.
+    pub(crate) fn unit_spread(&self, vector: &FloatVector) -> Option<FloatVector> {
+        let varied: f64 = (0..DIMS).map(|dim| vector[dim] * dot(self.covariance.row(dim), vector)).sum();
+        let spread = varied.max(0.0).sqrt();
+        (spread > 1e-9 && spread.is_finite()).then(|| vector.map(|value| value / spread))
+    }
+
+    /// A user's vector from weights in [units](Self::unit) by row: its inner products with the
+    /// products' vectors, divided by [`Self::scale`], are the ensemble's scores. `None` if the
+    /// history is empty.
+    pub(crate) fn vector(&self, strengths: &[(usize, f64)], sums: &[(usize, f64)]) -> Option<FloatVector> {
         if strengths.is_empty() {
             return None;
         }
@@ -175,53 +194,43 @@ impl Trained {
         for (factor, value) in self.factors.solve(strengths.iter().copied()).into_iter().enumerate() {
             add_scaled(&mut vector, value, self.map.row(factor));
         }
-        let varied: f64 = (0..DIMS).map(|dim| vector[dim] * dot(self.covariance.row(dim), &vector)).sum();
-        let spread = varied.max(0.0).sqrt();
-        (spread > 1e-9 && spread.is_finite()).then(|| vector.map(|value| value / spread))
+        Some(vector)
     }
 }
 
 impl Recipe {
+    /// The products to train on, by place, ascending: of those that `users` have met, as many of
+    /// the most engaged as the recipe has room for.
+    pub fn products(&self, users: &Sparse) -> Vec<usize> {
+        let mut sums = vec![0.0; users.width()];
+        for user in 0..users.len() {
+            for (product, weight) in users.row(user) {
+                sums[product] += weight.abs();
+            }
+        }
+        let mut products: Vec<(usize, f64)> = sums.into_iter().enumerate().filter(|(_, sum)| *sum > 0.0).collect();
+        products.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        products.truncate(self.max_products);
+        let mut products: Vec<usize> = products.into_iter().map(|(product, _)| product).collect();
+        products.sort_unstable();
+        products
+    }
+
     fn manner(&self) -> Manner {
         Manner { neighbours: self.neighbours, prior_users: self.prior_users }
     }
 }
 
-/// Factor such that all but a fiftieth of the vectors fit into bytes unclipped.
-fn whole(vectors: &Dense) -> f64 {
-    let mut most: Vec<f64> = (0..vectors.len()).map(|at| largest(vectors.row(at))).collect();
-    most.sort_by(f64::total_cmp);
-    let full = most.get(most.len().saturating_sub(1) * 98 / 100).copied().unwrap_or(0.0);
-    if full > 0.0 { 127.0 / full } else { 0.0 }
-}
-
 /// The [`STRONGEST`] largest positive weights of each row, in column order.
-fn strongest(ease: &Dense) -> Vec<Vec<(usize, f64)>> {
+fn strongest(ease: &Sparse) -> Vec<Vec<(usize, f64)>> {
     let row = |at: usize| {
-        let mut weights: Vec<(usize, f64)> =
-            ease.row(at).iter().copied().enumerate().filter(|(_, weight)| *weight > 0.0).collect();
+        let mut weights: Vec<(usize, f64)> = ease.row(at).filter(|(_, weight)| *weight > 0.0).collect();
         weights.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         weights.truncate(STRONGEST);
         weights.sort_by_key(|(column, _)| *column);
         weights
     };
     (0..ease.len()).map(row).collect()
-}
-
-/// The `limit` places with the largest sums of weights, ascending.
-fn most_engaged(users: &Sparse, limit: usize) -> Vec<usize> {
-    let mut sums = vec![0.0; users.width()];
-    for user in 0..users.len() {
-        for (product, weight) in users.row(user) {
-            sums[product] += weight.abs();
-        }
-    }
-    let mut products: Vec<(usize, f64)> = sums.into_iter().enumerate().filter(|(_, sum)| *sum > 0.0).collect();
-    products.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    products.truncate(limit);
-    let mut products: Vec<usize> = products.into_iter().map(|(product, _)| product).collect();
-    products.sort_unstable();
-    products
 }
 
 /// The covariance of rows, each with the square of its weight.

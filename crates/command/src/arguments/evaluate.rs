@@ -24,8 +24,8 @@ pub(crate) enum Evaluate {
     /// Measure a whole schedule's products and verdicts on labelled pairs and listings, and count
     /// equal titles split into several products (docs/identity.md).
     Schedule(EvaluateSchedule),
-    /// Measure how well tastes rank what users did later with new and known products, beside simpler
-    /// methods: on the operator's own tables, or on another shop's log (docs/ranking.md).
+    /// Measure how well tastes rank what users did later with new and known products, beside
+    /// simpler methods: on the operator's own tables, or on another shop's log (docs/ranking.md).
     Ranking(EvaluateRanking),
 }
 

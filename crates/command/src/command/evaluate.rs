@@ -7,7 +7,12 @@ use super::{Outcome, Surroundings, print, read, runtime};
 use crate::arguments::{Evaluate, EvaluateRanking, Format};
 
 /// Measures identity, a schedule, or tastes.
-pub(super) fn of_evaluate(command: &Evaluate, format: Format, progress: Progress, surroundings: Surroundings) -> Outcome {
+pub(super) fn of_evaluate(
+    command: &Evaluate,
+    format: Format,
+    progress: Progress,
+    surroundings: Surroundings,
+) -> Outcome {
     match command {
         Evaluate::Identity { file, identity } => {
             let policy = identity.policy(None, (surroundings.clock)())?;
@@ -19,7 +24,7 @@ pub(super) fn of_evaluate(command: &Evaluate, format: Format, progress: Progress
             print(format, &evaluate::schedule::schedule(&history, &rules.judging(), now, &asked.pairs, verdicts)?)
         }
         Evaluate::Ranking(ranking) => {
-            let data = data_of(ranking, progress.clone(), surroundings)?;
+            let data = data_of(ranking, progress, surroundings)?;
             print(format, &runtime()?.block_on(ranking::ranking(&ranking.options(data, progress)))?)
         }
     }

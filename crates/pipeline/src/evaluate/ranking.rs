@@ -393,9 +393,7 @@ fn enter_ours(
     known.enter("float, before rounding", takers, count, |taker| {
         window.untaken(taker, served.float_scores(taker.row, &window.known))
     });
-    known.enter(SERVED, takers, count, |taker| {
-        window.untaken(taker, served.scores(taker, &window.known, None))
-    });
+    known.enter(SERVED, takers, count, |taker| window.untaken(taker, served.scores(taker, &window.known, None)));
     Ok(())
 }
 

@@ -38,7 +38,7 @@ use learner::Learners;
 use profile::{Baseline, Catalogue, Engagement};
 pub use profile::{HOUR_BUCKETS, LIFT_STEPS, Population, UserTaste, Vocabulary};
 pub use sinsang_taste::{DIMS, FloatVector, Model, ProductFeatures, Recipe, Sparse, Trained};
-use sinsang_taste::{History, Lessons, describe, describe_by_name};
+use sinsang_taste::{Describer, History, Lessons};
 pub use weight::Weights;
 
 use profile::Sums;
@@ -265,8 +265,7 @@ impl Run<'_> {
         let baseline = Baseline::of(&everyone);
         report.population = baseline.population(&everyone, self.catalogue);
         report.users_trained_on = training.strengths.len() as u64;
-        let (model, trained) = part("model").in_scope(|| self.model(&training, &everyone));
-        report.trained = trained;
+        let model = part("model").in_scope(|| self.model(&training, &everyone, &mut report));
         report.population.vector = mean_vector(&training, &model);
         let contexts =
             part("contexts").in_scope(|| context::leanings(&training.sides, &model, self.options.pseudo_weight));
@@ -390,11 +389,23 @@ impl Run<'_> {
         Ok((everyone, users))
     }
 
-    /// The stored model, or a newly trained one, and whether it was trained.
-    fn model(&self, training: &Training, everyone: &Sums) -> (Model, bool) {
+    /// The stored model, or a newly trained one.
+    fn model(&self, training: &Training, everyone: &Sums, report: &mut Report) -> Model {
         let board: BTreeSet<usize> = self.offer.board.iter().filter_map(|id| self.catalogue.place(*id)).collect();
         let board: Vec<usize> = board.into_iter().collect();
-        let (descriptions, names) = (describe(self.offer.products), describe_by_name(self.offer.products));
+        let Training { strengths, sums, .. } = training;
+        let recipe = &self.options.recipe;
+        let has_grown = |trained: &Trained| strengths.len() * 2 > trained.users() * 3;
+        let kept = self.options.kept.as_ref().filter(|trained| !has_grown(trained));
+        let trained: Vec<usize> = match kept {
+            Some(kept) => kept.ids().iter().filter_map(|id| self.catalogue.place(*id)).collect(),
+            None => recipe.products(strengths),
+        };
+        let mut is_described = vec![false; self.offer.products.len()];
+        board.iter().chain(&trained).for_each(|place| is_described[*place] = true);
+        let describer = Describer::new(self.offer.products);
+        let [descriptions, names] = [describer.rows(|at| is_described[at]), describer.names(|at| is_described[at])];
+        drop(describer);
         let ids: Vec<u64> = self.offer.products.iter().map(|product| product.product).collect();
         let floats = |counts: &[i64]| counts.iter().map(|times| *times as f64).collect::<Vec<f64>>();
         let (month, fortnight) = (floats(&everyone.done_in_month), floats(&everyone.done_in_fortnight));
@@ -405,13 +416,14 @@ impl Run<'_> {
             month: &month,
             fortnight: &fortnight,
         };
-        let Training { strengths, sums, .. } = training;
-        let has_grown = |trained: &Trained| strengths.len() * 2 > trained.users() * 3;
-        if let Some(trained) = self.options.kept.as_ref().filter(|trained| !has_grown(trained)) {
-            return (Model::of(trained.clone(), &catalogue, &board), false);
+        if let Some(trained) = kept {
+            return Model::of(trained.clone(), &catalogue, &board);
         }
-        let lessons = Lessons { strengths, sums, catalogue };
-        (Model::train(&lessons, &board, &self.options.recipe), true)
+        report.trained = true;
+        report.products_met = strengths.columns_used() as u64;
+        report.products_trained_on = trained.len() as u64;
+        report.products_predicting = trained.len().min(recipe.ease.sources) as u64;
+        Model::train(&Lessons { strengths, sums, catalogue }, &board, recipe)
     }
 }
 
@@ -421,7 +433,7 @@ fn mean_vector(training: &Training, model: &Model) -> [i8; DIMS] {
     let mut mean = [0.0; DIMS];
     let vector = |user: usize| {
         let (strengths, sums) = (training.strengths.row(user).collect(), training.sums.row(user).collect());
-        model.user_float(&History { strengths, sums, ..History::default() }, 1.0)
+        model.fold(&History { strengths, sums, ..History::default() }).float(1.0)
     };
     let vectors: Vec<FloatVector> = (0..users).into_par_iter().map(vector).collect();
     for vector in vectors {

@@ -201,11 +201,13 @@ impl Rules {
         let Window { back_hours, ahead_days } = rules.window;
         fits(back_hours <= 168, "window.back_hours", back_hours.to_string(), "at most 168")?;
         fits((1..=31).contains(&ahead_days), "window.ahead_days", ahead_days.to_string(), "from 1 to 31")?;
-        let TasteRules { half_life_days, shard_bytes, .. } = rules.taste;
+        let TasteRules { half_life_days, shard_bytes, memory_mb, .. } = rules.taste;
         let expected = "a number of days from 0.1 to 36500";
         fits((0.1..=36_500.0).contains(&half_life_days), "taste.half_life_days", half_life_days.to_string(), expected)?;
         let expected = "from 1024 to 1048576";
         fits((1024..=1_048_576).contains(&shard_bytes), "taste.shard_bytes", shard_bytes.to_string(), expected)?;
+        let expected = "from 16 to 1048576";
+        fits((16..=1_048_576).contains(&memory_mb), "taste.memory_mb", memory_mb.to_string(), expected)?;
         let MixRules { window, similarity, memory, stay, tab_margin, near, .. } = rules.mix;
         fits(usize::from(window) <= MOST_WINDOW, "mix.window", window.to_string(), "at most 32")?;
         fits(near < u8::MAX, "mix.near", near.to_string(), "at most 254")?;

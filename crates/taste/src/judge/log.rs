@@ -129,7 +129,8 @@ impl Log {
             }
         }
         let of = |products: &[usize], is_wanted: &dyn Fn(usize, usize) -> bool| -> Vec<Taker> {
-            let place: HashMap<usize, usize> = products.iter().enumerate().map(|(at, product)| (*product, at)).collect();
+            let place: HashMap<usize, usize> =
+                products.iter().enumerate().map(|(at, product)| (*product, at)).collect();
             let takers = taken.iter().map(|(row, taken)| {
                 let wanted = taken.iter().filter(|product| is_wanted(*row, **product));
                 let wanted = wanted.filter_map(|product| place.get(product).copied()).collect();
@@ -177,8 +178,10 @@ mod tests {
     fn a_window_knows_what_came_before_its_cut_and_wants_what_came_within_its_days() {
         let day = |day: i64| day * DAY_MS;
         let always = |first: i64| Offered { first_at: day(first), airings: None };
-        let aired = |days: &[i64]| Offered { first_at: day(days[0]), airings: Some(days.iter().map(|at| day(*at)).collect()) };
-        // On sale since day 0 and day 12; on air on days 1 and 11, on day 1 alone, on day 14, on 31.
+        let aired =
+            |days: &[i64]| Offered { first_at: day(days[0]), airings: Some(days.iter().map(|at| day(*at)).collect()) };
+        // On sale since day 0 and day 12; on air on days 1 and 11, on day 1 alone, on day 14, on
+        // 31.
         let products = vec![always(0), always(12), aired(&[1, 11]), aired(&[1]), aired(&[14]), aired(&[31])];
         let act = |at: i64, user: usize, product: usize| Act { at: day(at), user, product };
         let acts = vec![
@@ -197,7 +200,11 @@ mod tests {
         let taker = |row, wanted: [usize; 1], at| Taker { row, wanted: BTreeSet::from(wanted), came_at: day(at) };
         assert_eq!(window.new_takers, [taker(0, [0], 25), taker(1, [1], 11)]);
         assert_eq!(window.known_takers, [taker(1, [1], 11)], "what one took before is not looked for");
-        assert_eq!(window.sums.row(1).collect::<Vec<_>>(), [(0, 0.75)], "half a day ago, and a quarter of the one before");
+        assert_eq!(
+            window.sums.row(1).collect::<Vec<_>>(),
+            [(0, 0.75)],
+            "half a day ago, and a quarter of the one before"
+        );
         assert!((window.strengths.row(1).next().unwrap().1 - 0.3125_f64.sqrt()).abs() < 1e-12);
         assert_eq!((window.done[0], window.done[4]), (2.0, 0.0));
         assert_eq!(window.debuts, [(4, day(14), 8), (4, day(15), 7), (1, day(25), 5)]);

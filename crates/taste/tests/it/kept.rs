@@ -79,7 +79,7 @@ fn what_was_kept_places_products_that_came_since_and_folds_in_users_who_did() {
         let now = later.user(&history(&row.map(|(at, weight)| (place(100 + at as u64), weight))), 1.0);
         assert_eq!(now, then, "a user's bytes hang on what was trained alone");
         assert!(score(&later, &now, kind) > score(&later, &now, 1 - kind), "kind {kind}: what came is told apart");
-        let nearest = later.nearest(&history(&row.map(|(at, weight)| (place(100 + at as u64), weight))), 3);
+        let nearest = later.fold(&history(&row.map(|(at, weight)| (place(100 + at as u64), weight)))).nearest(3);
         assert!(nearest.iter().all(|(at, _)| ids[*at] % 2 == kind as u64), "kind {kind}: {nearest:?}");
         assert!(!nearest.is_empty());
     }
@@ -106,7 +106,7 @@ fn a_file_that_is_damaged_cut_or_of_another_training_is_refused() {
         }
     }
     assert!(refused > kept.len() / 61 - 3, "{refused}");
-    let other = Recipe { ease_penalty: 5.0, ..Recipe::default() };
+    let other = Recipe { ridge_penalty: 5.0, ..Recipe::default() };
     let error = Trained::take_up(&kept, &other, BESIDES).unwrap_err();
     assert!(matches!(&error, Unusable::TrainedOtherwise { found, asked } if found != asked), "{error}");
     let error = Trained::take_up(&kept, &Recipe::default(), "half-life 60 days").unwrap_err().to_string();

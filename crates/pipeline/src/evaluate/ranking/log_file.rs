@@ -18,7 +18,8 @@ use super::Error;
 use super::shop::{Deed, Item, Shop};
 
 /// A mapping of a log's columns. Values of [`Acts`] and [`Items`] are SQL expressions over the
-/// columns of their table; docs/evaluate.md has the format.
+/// columns of their table; docs/measurements/ranking.md
+/// has the format.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mapping {
@@ -131,8 +132,7 @@ impl Mapping {
     /// [`BadMapping`], with the place.
     pub fn read(path: &Path) -> Result<Self, BadMapping> {
         let text = fs::read_to_string(path).map_err(|source| BadMapping::Read { path: path.to_owned(), source })?;
-        toml::from_str(&text)
-            .map_err(|source| BadMapping::Parse { path: path.to_owned(), source: Box::new(source) })
+        toml::from_str(&text).map_err(|source| BadMapping::Parse { path: path.to_owned(), source: Box::new(source) })
     }
 
     /// The days that split the data.
@@ -276,7 +276,7 @@ async fn open(
         let ending = if within("ndjson") { ".ndjson" } else { ".json" };
         return context.register_json(name, &*text, JsonReadOptions::default().file_extension(ending)).await;
     }
-    let ending = path.extension().map(|ending| format!(".{}", ending.to_string_lossy())).unwrap_or(".csv".to_owned());
+    let ending = path.extension().map_or(".csv".to_owned(), |ending| format!(".{}", ending.to_string_lossy()));
     let separator = delimiter.and_then(|separator| u8::try_from(separator).ok()).unwrap_or(b',');
     context.register_csv(name, &*text, CsvReadOptions::default().file_extension(&ending).delimiter(separator)).await
 }

@@ -31,8 +31,8 @@ pub(super) fn enter(shop: &Shop, window: &Window, new: &mut Contest, known: &mut
     known.enter("item-item cosine", known_takers, count, |taker| {
         window.untaken(taker, pick(&learned.cosines(taker.row), &window.known))
     });
-    if let Some(ease) = &learned.ease {
-        known.enter("EASE", known_takers, count, |taker| {
+    if let Some((name, ease)) = &learned.ease {
+        known.enter(name, known_takers, count, |taker| {
             window.untaken(taker, pick(&learned.history_scores(taker.row, ease), &window.known))
         });
     }
@@ -99,7 +99,7 @@ struct Learned<'a> {
     rows: Sparse,
     by_item: Sparse,
     lengths: Vec<f64>,
-    ease: Option<Dense>,
+    ease: Option<(&'static str, Ease)>,
 }
 
 impl<'a> Learned<'a> {
@@ -128,7 +128,7 @@ impl<'a> Learned<'a> {
         let by_item = rows.transposed();
         let length = |item: usize| by_item.row(item).map(|(_, weight)| weight * weight).sum::<f64>().sqrt().max(1e-9);
         let lengths = (0..features.len()).map(length).collect();
-        let ease = neighbour::ease(&rows, Recipe::default().ease_penalty);
+        let ease = Ease::fit(&rows, &window.done);
         Self { window, users, items, rows, by_item, lengths, ease }
     }
 
@@ -136,9 +136,9 @@ impl<'a> Learned<'a> {
         items.iter().map(|item| dot(self.users.row(row), self.items.row(*item))).collect()
     }
 
-    /// For each item, the cosines with those of a history, weighed by its strengths. A square of all
-    /// items would not fit for some logs; what an item has in common with itself counts too, and
-    /// is on nobody's list.
+    /// For each item, the cosines with those of a history, weighed by its strengths. A square of
+    /// all items would not fit for some logs; what an item has in common with itself counts too,
+    /// and is on nobody's list.
     fn cosines(&self, row: usize) -> Vec<f64> {
         let mut by_user = vec![0.0; self.rows.len()];
         for (item, weight) in self.window.strengths.row(row) {
@@ -151,12 +151,45 @@ impl<'a> Learned<'a> {
         scores
     }
 
-    fn history_scores(&self, row: usize, weights: &Dense) -> Vec<f64> {
-        let mut scores = vec![0.0; weights.width];
+    fn history_scores(&self, row: usize, ease: &Ease) -> Vec<f64> {
+        let mut sums = vec![0.0; ease.items.len()];
         for (item, weight) in self.window.strengths.row(row) {
-            add_scaled(&mut scores, weight, weights.row(item));
+            if let Ok(at) = ease.items.binary_search(&item) {
+                add_scaled(&mut sums, weight, ease.weights.row(at));
+            }
         }
+        let mut scores = vec![0.0; self.lengths.len()];
+        ease.items.iter().zip(sums).for_each(|(item, sum)| scores[*item] = sum);
         scores
+    }
+}
+
+/// Items that EASE is fitted to as a whole: two squares of 1.2 GB.
+const MOST_WHOLE: usize = 12_000;
+
+/// EASE of all items, or of as many of the most taken ones as fit.
+struct Ease {
+    /// The items, ascending.
+    items: Vec<usize>,
+    weights: Dense,
+}
+
+impl Ease {
+    fn fit(rows: &Sparse, done: &[f64]) -> Option<(&'static str, Self)> {
+        let mut items: Vec<usize> = (0..rows.width()).collect();
+        let is_whole = items.len() <= MOST_WHOLE;
+        if !is_whole {
+            items.sort_by(|a, b| done[*b].total_cmp(&done[*a]).then(a.cmp(b)));
+            items.truncate(MOST_WHOLE);
+            items.sort_unstable();
+        }
+        let mut of = Sparse::new(items.len());
+        for row in 0..rows.len() {
+            let entries = rows.row(row).filter_map(|(item, weight)| Some((items.binary_search(&item).ok()?, weight)));
+            of.push(entries);
+        }
+        let weights = neighbour::whole_ease(&of, Recipe::default().ease.penalty)?;
+        Some((if is_whole { "EASE" } else { "EASE of the 12,000 most taken" }, Self { items, weights }))
     }
 }
 

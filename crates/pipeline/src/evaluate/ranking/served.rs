@@ -41,6 +41,7 @@ pub(super) struct Served {
     /// Ids of the items.
     ids: Vec<u64>,
     cut: UnixMillis,
+    weights: SurfaceWeights,
     board: Board,
     manifest: Manifest,
     shards: BTreeMap<PackId, TasteShard>,
@@ -68,24 +69,19 @@ impl Served {
         let vocabulary = Vocabulary { channels: vec![SHOP.to_owned()], ..Vocabulary::default() };
         let offer = Offer { vocabulary: &vocabulary, products: &features, board: &board };
         // The shop's largest customers are not bots: nobody is set aside.
-        let options = taste::Options {
-            half_life_days,
-            max_events_per_user: u64::MAX,
-            ..taste::Options::default()
-        };
+        let options = taste::Options { half_life_days, max_events_per_user: u64::MAX, ..taste::Options::default() };
         let (mut users, mut floats) = (Vec::new(), BTreeMap::new());
         let learned = taste::learn(context, &offer, &options, cut.plus(-1), |user, float| {
             floats.insert(user.user_id.clone(), *float);
             users.push(user);
         });
         let learned = learned.await?;
+        let weights = weights(learned.model.spread());
 
         let new: BTreeSet<u64> = window.new.iter().map(id).collect();
         let verdict = |id: &u64| if new.contains(id) { VerdictKind::New } else { VerdictKind::Repeat };
-        let products =
-            features.iter().filter(|feature| board.contains(&feature.product));
-        let products =
-            products.map(|feature| product(feature, verdict(&feature.product), &learned, cut)).collect();
+        let products = features.iter().filter(|feature| board.contains(&feature.product));
+        let products = products.map(|feature| product(feature, verdict(&feature.product), &learned, cut)).collect();
         let parts = BoardParts {
             format: Format::Two,
             built_at: cut,
@@ -96,7 +92,7 @@ impl Served {
             products,
             slots: board.iter().map(|product| slot(*product, cut)).collect(),
             tabs: Vec::new(),
-            weights: Weights { new: weights(), ..Weights::default() },
+            weights: Weights { new: weights, ..Weights::default() },
             mix: MixParts { mix: MixRules::default().mix(), ..MixParts::default() },
         };
         let hasher = UserHasher::new(USER_KEY).ok_or(Error::Damaged(Damage::Truncated))?;
@@ -117,6 +113,7 @@ impl Served {
             users: window.users.iter().map(|user| shop.users[*user].clone()).collect(),
             ids,
             cut,
+            weights,
             board: Board::parse(board, packs.manifest.board)?,
             manifest: Manifest::parse(manifest)?,
             shards: read?,
@@ -138,17 +135,11 @@ impl Served {
         let taste = self.users.get(taker.row).and_then(|user| self.taste(user));
         // Only tastes and counts: there are no broadcasts, and the items' properties are in the
         // vectors.
-        let weights = weights();
+        let weights = self.weights;
         let score = |item: &usize| {
-            let vector =
-                self.board.find_product(self.ids[*item]).map_or(&[][..], |at| self.board.product(at).vector());
-            let candidate = Candidate {
-                vector,
-                channel: 0,
-                starts_at: self.cut,
-                ends_at: self.cut.plus(DAY_MS),
-                popularity: 0,
-            };
+            let vector = self.board.find_product(self.ids[*item]).map_or(&[][..], |at| self.board.product(at).vector());
+            let candidate =
+                Candidate { vector, channel: 0, starts_at: self.cut, ends_at: self.cut.plus(DAY_MS), popularity: 0 };
             let own = rank::score(&candidate, taste.as_ref(), &weights, self.cut).total();
             // As in the live order; new items are in nobody's notes.
             let near = taste.map_or(0, |taste| taste.memory(self.ids[*item]).max(0));
@@ -171,11 +162,7 @@ impl Served {
         let shown = new::page(&view, &selection).products;
         let places: BTreeMap<u64, usize> =
             shown.iter().zip(0..).map(|(index, place)| (self.board.product(*index).id(), place)).collect();
-        window
-            .new
-            .iter()
-            .map(|item| places.get(&self.ids[*item]).map_or(f64::MIN, |place| -(*place as f64)))
-            .collect()
+        window.new.iter().map(|item| places.get(&self.ids[*item]).map_or(f64::MIN, |place| -(*place as f64))).collect()
     }
 
     fn taste(&self, user: &str) -> Option<Taste<'_>> {
@@ -209,8 +196,8 @@ pub(super) fn pulses(shop: &Shop, window: &Window, terms: Terms) -> Result<BTree
 }
 
 /// The weights of tastes, and of live counts if there are any.
-fn weights() -> SurfaceWeights {
-    let Ranking(Weights { new: defaults, .. }) = Ranking::default();
+fn weights(spread: f64) -> SurfaceWeights {
+    let Weights { new: defaults, .. } = compose::strength::calibrated(Ranking::default().0, spread);
     SurfaceWeights { taste: defaults.taste, pulse: defaults.pulse, ..SurfaceWeights::default() }
 }
 

@@ -74,9 +74,10 @@ fn write(path: &Path, sales: &[Sold]) {
 }
 
 async fn evaluate(path: &Path, cuts: Vec<UnixMillis>) -> Result<Report, Error> {
-    let options =
-        Options { retail: path.to_owned(), cuts, engine: engine::Options::default(), progress: Progress::hidden() };
-    ranking(&options).await
+    let mapping = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/logs/online-retail.toml");
+    let mapping = Box::new(Mapping::read(&mapping).unwrap());
+    let data = Data::Log { mapping, input: path.to_owned(), engine: engine::Options::default() };
+    ranking(&Options { data, cuts, half_life_days: HALF_LIFE_DAYS, progress: Progress::hidden() }).await
 }
 
 #[tokio::test]
@@ -122,5 +123,5 @@ async fn a_cut_without_new_items_and_a_file_of_something_else_are_refused() {
     assert!(error.contains("choose another cut"), "{error}");
     std::fs::write(&path, "not a table").unwrap();
     let error = evaluate(&path, vec![cut()]).await.unwrap_err().to_string();
-    assert!(error.contains("retail.parquet") && error.contains("item_id"), "{error}");
+    assert!(error.contains("retail.parquet") && error.contains("mapping"), "{error}");
 }

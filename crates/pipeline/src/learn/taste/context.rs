@@ -79,7 +79,7 @@ pub(super) fn leanings(sides: &[Side], model: &Model, pseudo_weight: f64) -> Vec
         .map(|side| {
             // Each side is treated as the user's whole history; its certainty is its weight.
             let weight = sureness(&side.history, pseudo_weight);
-            let values = if weight > 0.0 { model.user_float(&side.history, 1.0).to_vec() } else { Vec::new() };
+            let values = if weight > 0.0 { model.fold(&side.history).float(1.0).to_vec() } else { Vec::new() };
             Measured { weight, values }
         })
         .collect();

@@ -49,8 +49,10 @@ impl Fold<'_> {
             return Folded::TooThin;
         }
         let (history, pseudo_weight) = (engagement.history(), options.pseudo_weight);
-        let (taste, float) = self.baseline.taste(user.id.to_owned(), &engagement, &history, self.model, pseudo_weight);
-        let near = self.near(&self.model.nearest(&history, MOST_NOTES));
+        let folded = self.model.fold(&history);
+        let float = folded.float(profile::sureness(&history, pseudo_weight));
+        let taste = self.baseline.taste(user.id.to_owned(), &engagement, &float, pseudo_weight);
+        let near = self.near(&folded.nearest(MOST_NOTES));
         Folded::Taste(Box::new((UserTaste { notes: self.passed_over(user.deeds), near, ..taste }, float)))
     }
 

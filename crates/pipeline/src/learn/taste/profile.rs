@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use sinsang_core::context::Context;
 use sinsang_core::pack::board::product_id;
-use sinsang_taste::{DIMS, FloatVector, History, Model, round, to_i8};
+use sinsang_taste::{DIMS, FloatVector, History, round, to_i8};
 
 use super::weight::{FADING, MOST_SIXTHS, UNIT};
 
@@ -442,31 +442,27 @@ impl Baseline {
         }
     }
 
-    /// The taste of a user with this [history](Engagement::history), and the unrounded vector.
-    /// `pseudo_weight`, in views, is the engagement that moves a user half-way from the population
-    /// to their own.
+    /// The taste of a user with this vector. `pseudo_weight`, in views, is the engagement that
+    /// moves a user half-way from the population to their own.
     pub(crate) fn taste(
         &self,
         user_id: String,
         user: &Engagement,
-        history: &History,
-        model: &Model,
+        float: &FloatVector,
         pseudo_weight: f64,
-    ) -> (UserTaste, FloatVector) {
+    ) -> UserTaste {
         let mut hours = [0; HOUR_BUCKETS];
         hours.iter_mut().zip(lifts(&user.hours, &self.hours, pseudo_weight)).for_each(|(to, from)| *to = from);
-        let float = model.user_float(history, sureness(history, pseudo_weight));
-        let taste = UserTaste {
+        UserTaste {
             user_id,
-            vector: round(&float),
+            vector: round(float),
             channels: lifts(&user.channels, &self.channels, pseudo_weight),
             hours,
             tabs: lifts(&user.tabs, &self.tabs, pseudo_weight),
             notes: Vec::new(),
             near: Vec::new(),
             second: Vec::new(),
-        };
-        (taste, float)
+        }
     }
 }
 

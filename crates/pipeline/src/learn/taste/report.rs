@@ -46,6 +46,12 @@ pub struct Report {
     pub users_too_thin: u64,
     /// Users to train the model on.
     pub users_trained_on: u64,
+    /// Products that the users to train on had met; 0 if no model was trained.
+    pub products_met: u64,
+    /// Those of them that the model was trained on: as many of the most engaged as fit in memory.
+    pub products_trained_on: u64,
+    /// Those of the latter that others are predicted from.
+    pub products_predicting: u64,
     /// Whether this build trained a model; if not, users were folded in with the stored one.
     pub trained: bool,
     /// Contexts with a leaning.
@@ -78,6 +84,13 @@ impl fmt::Display for Report {
         ];
         if self.contexts > 0 {
             writeln!(f, "  contexts with a leaning: {}", self.contexts)?;
+        }
+        if self.products_met > self.products_predicting {
+            writeln!(
+                f,
+                "  trained on {} of {} products that users had met, and predicted from {} of them: as many as fit in taste.memory_mb",
+                self.products_trained_on, self.products_met, self.products_predicting
+            )?;
         }
         for (what, count) in lines {
             if count > 0 {

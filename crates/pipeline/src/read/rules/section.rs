@@ -201,6 +201,9 @@ pub struct TasteRules {
     pub max_events_per_user: u64,
     /// Days for which a stored model is reused before the next training; 0 for none.
     pub train_every_days: u32,
+    /// Memory that training may take, in MiB: it decides how many products are learned from what
+    /// users did, and how many of them others are predicted from.
+    pub memory_mb: u32,
     /// Most bytes of users in one shard; shards are halved until the average fits.
     pub shard_bytes: u32,
 }
@@ -212,6 +215,7 @@ impl Default for TasteRules {
             by_context: true,
             max_events_per_user: 10_000,
             train_every_days: 7,
+            memory_mb: 1_024,
             shard_bytes: 32 * 1024,
         }
     }
