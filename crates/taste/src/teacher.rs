@@ -27,8 +27,8 @@ pub(crate) struct Teacher<'a> {
     from: Sparse,
     to: &'a Sparse,
     pub(crate) board: Placement,
-    /// Square roots of the board products' weights in the search for dimensions. Met and unmet
-    /// products each have half of the total square of scores.
+    /// Square roots of the board products' weights. Met and unmet products each have half of the
+    /// total.
     weights: Vec<f64>,
 }
 
@@ -60,23 +60,23 @@ impl<'a> Teacher<'a> {
         let solved = factors.solve_all(users);
         let mut teacher = Self { users, sums, solved, from: ease.transposed(), to: ease, board, weights };
         let sizes = [false, true].map(|is_met| teacher.sizes(is_met));
-        // Members are brought to the size that EASE has on a kind of products, so that new and
-        // known ones stay comparable.
-        let shares = [new, known].map(Shares::members);
-        let shares: [[f64; 4]; 2] = std::array::from_fn(|kind| {
-            let size = if sizes[kind][0] > 0.0 { sizes[kind][0] } else { 1.0 };
+        let mut shares: [[f64; 4]; 2] = std::array::from_fn(|kind| {
+            let shares = [new, known].map(Shares::members)[kind];
             std::array::from_fn(|member| {
                 let own = sizes[kind][member];
-                if own > 0.0 { shares[kind][member] * size / own } else { 0.0 }
+                if own > 0.0 { shares[member] / own } else { 0.0 }
             })
         });
         teacher.board.share(&shares);
-        // New products have smaller scores, for they are made of what is alike: without this, the
-        // dimensions would be spent on known ones.
+        // New products have smaller scores, for they are made of what is alike. They are told apart
+        // as far as known ones are: otherwise the dimensions and the bytes would go to the known.
         let sizes = [false, true].map(|is_met| teacher.times(&teacher.probe_of(is_met)).squares().sqrt());
-        for (weight, is_met) in teacher.weights.iter_mut().zip(&teacher.board.is_met) {
-            let size = sizes[usize::from(*is_met)];
-            *weight /= if size > 0.0 { size } else { 1.0 };
+        let evened = sizes.map(|size| if size > 0.0 { 1.0 / size } else { 1.0 });
+        teacher.board.share(&evened.map(|factor| [factor; 4]));
+        for (shares, factor) in shares.iter_mut().zip(evened) {
+            for share in shares {
+                *share *= factor;
+            }
         }
         (teacher, shares)
     }

@@ -400,10 +400,10 @@ fn viewers_without_history_are_better_served_by_what_others_lean_to_who_come_as_
     println!(
         "without history, NDCG@20: shared {plain:.4}, by time {time:.4}, with province {by_region:.4}, with device {by_device:.4}, all {all:.4}"
     );
-    // Thresholds lie just below the measurements: .3349, .4030, .4163, .4325, .4436. They may only
+    // Thresholds lie just below the measurements: .3392, .4409, .4606, .4768, .4941. They may only
     // rise.
-    assert!(time > 1.18 * plain && all > 1.29 * plain, "{plain:.4} {time:.4} {all:.4}");
-    assert!(by_region > 1.02 * time && by_device > 1.04 * time, "{time:.4} {by_region:.4} {by_device:.4}");
+    assert!(time > 1.28 * plain && all > 1.43 * plain, "{plain:.4} {time:.4} {all:.4}");
+    assert!(by_region > 1.03 * time && by_device > 1.06 * time, "{time:.4} {by_region:.4} {by_device:.4}");
 }
 
 #[test]
