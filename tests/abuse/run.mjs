@@ -4,9 +4,10 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { kst, sinsang } from "../harness/dataset.mjs";
 import { Edge } from "../harness/edge.mjs";
+import { ingestStored } from "../harness/objects.mjs";
 import { pulseOf, until } from "../harness/pulse.mjs";
 import { claims, hs256 } from "../harness/token.mjs";
 
@@ -65,32 +66,7 @@ let stored = 0;
 let posted = 0;
 /** Adds newly accepted events to the table of events, and builds a snapshot from it. */
 async function built(name) {
-  const objects = join(work, "objects");
-  const bucket = await edge.mf.getR2Bucket("EVENT_OBJECTS", "sinsang-intake");
-  const names = async () => {
-    const found = [];
-    for (let cursor; ; ) {
-      const page = await bucket.list({ prefix: "events/date=", cursor });
-      found.push(...page.objects.map(({ key }) => key));
-      if (!page.truncated) return found;
-      cursor = page.cursor;
-    }
-  };
-  await mkdir(join(objects, "events"), { recursive: true });
-  // Polls until the queue's consumer has written all accepted events.
-  let ingested = 0;
-  await until(async () => {
-    for (const key of await names()) {
-      const path = join(objects, key);
-      await mkdir(dirname(path), { recursive: true });
-      await writeFile(path, Buffer.from(await (await bucket.get(key)).arrayBuffer()));
-    }
-    const report = JSON.parse(await sinsang("ingest", "objects", join(objects, "events"), "--into", join(tables, "events"), "--format", "json"));
-    ingested += report.events;
-    stored += report.events;
-    await new Promise((done) => setTimeout(done, 500));
-    return ingested >= posted;
-  }, 120_000);
+  stored += await ingestStored(edge, join(work, "objects"), join(tables, "events"), posted);
   posted = 0;
   const snapshot = join(work, name);
   await sinsang("build", "--input", tables, "--output", snapshot, "--now", kst(Date.now()));

@@ -4,9 +4,9 @@
 //
 // node tests/client/day.mjs [VIEWERS=50000]
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { Client, EventQueue } from "../../clients/typescript/build/index.js";
@@ -17,7 +17,7 @@ import { Workerd } from "../faults/workerd.mjs";
 import { ALONE } from "../harness/connection.mjs";
 import { ROOT, USER_KEY, kst, pairs, sinsang } from "../harness/dataset.mjs";
 import { Edge } from "../harness/edge.mjs";
-import { until } from "../harness/pulse.mjs";
+import { ingestStored } from "../harness/objects.mjs";
 import { AUDIENCE, ES256_JWK, HS256_KEY, claims, hs256 } from "../harness/token.mjs";
 
 const HOUR_MS = 3_600_000;
@@ -369,21 +369,8 @@ export class Day {
 
   /** Brings the stored events to the table. */
   async #ingest() {
-    const objects = join(this.work, "objects");
-    const bucket = await this.edge.mf.getR2Bucket("EVENT_OBJECTS", "sinsang-intake");
-    let ingested = 0;
     const wanted = 20 + 40 + 1 + 2 * this.clicked.length + 2 + 3;
-    await until(async () => {
-      const { objects: found } = await bucket.list({ prefix: "events/date=" });
-      for (const { key } of found) {
-        const path = join(objects, key);
-        await mkdir(dirname(path), { recursive: true });
-        await writeFile(path, Buffer.from(await (await bucket.get(key)).arrayBuffer()));
-      }
-      if (found.length === 0) return undefined;
-      ingested += JSON.parse(await sinsang("ingest", "objects", join(objects, "events"), "--into", join(this.tables, "events"), "--format", "json")).events;
-      return ingested >= wanted || undefined;
-    }, 60_000);
+    const ingested = await ingestStored(this.edge, join(this.work, "objects"), join(this.tables, "events"), wanted);
     assert.equal(ingested, wanted, "each event once");
   }
 }

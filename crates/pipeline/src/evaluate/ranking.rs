@@ -320,14 +320,20 @@ pub async fn ranking(options: &Options) -> Result<Report, Error> {
             (None, context, shop)
         }
     };
-    let cuts_at = if named.is_empty() { last_cuts(&shop) } else { named };
+    let is_named = !named.is_empty();
+    let cuts_at = if is_named { named } else { last_cuts(&shop) };
     let steps = options.progress.start("windows", Unit::Items, cuts_at.len() as u64);
     let (mut new, mut known, mut cuts) = (Contest::default(), Contest::default(), Vec::new());
     let mut bytes_per_user = 0;
+    let last = cuts_at.last().copied().unwrap_or(UnixMillis(0));
     for cut in cuts_at {
         let window = shop.window(cut, options.half_life_days);
         if window.new_takers.is_empty() {
-            return Err(Error::NothingNew { cut });
+            // Of the last windows, those before the first events have nothing to tell.
+            if is_named || (cut == last && cuts.is_empty()) {
+                return Err(Error::NothingNew { cut });
+            }
+            continue;
         }
         cuts.push(CutReport {
             cut: cut.to_string(),
