@@ -22,10 +22,10 @@ use crate::read::source;
 
 /// Reads the tables of `options.input` as of `now`, and registers what tastes are learned from.
 pub(super) async fn shop(options: &history::Options, now: UnixMillis) -> Result<(History, Shop), Error> {
-    let mut history = history::read(options, now).await?;
     let Some(path) = find_table(&options.input, "events").map_err(source::Error::from)? else {
         return Err(Error::NoEvents { path: options.input.clone() });
     };
+    let mut history = history::read(options, now).await?;
     history.source.open_events(&path, now, None).await?;
     let failed = |source: DataFusionError| Error::Read { path: path.clone(), source: Box::new(source) };
     let context = history.context().clone();

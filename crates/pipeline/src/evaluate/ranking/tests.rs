@@ -125,3 +125,39 @@ async fn a_cut_without_new_items_and_a_file_of_something_else_are_refused() {
     let error = evaluate(&path, vec![cut()]).await.unwrap_err().to_string();
     assert!(error.contains("retail.parquet") && error.contains("mapping"), "{error}");
 }
+
+#[tokio::test]
+async fn an_operators_tables_are_judged_by_what_is_broadcast_and_what_viewers_did() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = UnixMillis::parse_rfc3339("2026-11-20T12:00:00Z").unwrap();
+    let tables = sinsang_demo::generate::Options {
+        days: 45,
+        users: 150,
+        ..sinsang_demo::generate::Options::new(folder.path(), now)
+    };
+    sinsang_demo::generate::generate(&tables).unwrap();
+    let data = || {
+        let options = history::Options {
+            input: folder.path().to_owned(),
+            rejects: None,
+            limit: sinsang_tables::reject::Limit { max_share: 0.05 },
+            zones: sinsang_tables::Zones::default(),
+            policy: sinsang_identity::identity::Policy::default(),
+            engine: engine::Options::default(),
+            progress: Progress::hidden(),
+        };
+        let data = Data::Tables(Box::new(options), now);
+        Options { data, cuts: Vec::new(), half_life_days: 30.0, progress: Progress::hidden() }
+    };
+    let report = ranking(&data()).await.unwrap();
+    println!("{report}");
+    // Windows before the first events are left out; broadcasts come, and go.
+    let CutReport { new_items, known_items, users, .. } = report.cuts[report.cuts.len() - 1];
+    assert!(report.cuts.len() < 3 && users > 50 && new_items > 100 && known_items > 300, "{report}");
+    let of = |rows: &[Row], method: &str| rows.iter().find(|row| row.method == method).unwrap().ndcg_at_20.mean;
+    assert!(of(&report.new, SERVED) > 1.5 * of(&report.new, "random"), "{report}");
+    assert!(of(&report.known, SERVED) > of(&report.known, "popularity"), "{report}");
+    std::fs::remove_file(folder.path().join("events.parquet")).unwrap();
+    let error = ranking(&data()).await.unwrap_err().to_string();
+    assert!(error.contains("no table `events`"), "{error}");
+}
