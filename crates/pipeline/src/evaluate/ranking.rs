@@ -25,7 +25,8 @@ use sinsang_core::pack::{Damage, TooLarge};
 use sinsang_core::pulse::Terms;
 use sinsang_core::time::{DAY_MS, UnixMillis};
 use sinsang_run::progress::{Progress, Unit};
-use sinsang_taste::judge::{Bootstrap, Estimate, Listed, Taker, Window, mean, measure};
+use sinsang_taste::judge::{Bootstrap, Listed, Taker, Window, mean, measure};
+pub use sinsang_taste::judge::{DEPTH, Estimate};
 
 use crate::engine;
 use crate::learn::taste;
