@@ -59,31 +59,27 @@ impl<'a> Teacher<'a> {
         let weights = board.halves();
         let solved = factors.solve_all(users);
         let mut teacher = Self { users, sums, solved, from: ease.transposed(), to: ease, board, weights };
-        let sizes = [false, true].map(|is_met| teacher.sizes(is_met));
-        let mut shares: [[f64; 4]; 2] = std::array::from_fn(|kind| {
-            let shares = [new, known].map(Shares::members)[kind];
-            std::array::from_fn(|member| {
-                let own = sizes[kind][member];
-                if own > 0.0 { shares[member] / own } else { 0.0 }
-            })
-        });
+        let wanted = [new, known].map(Shares::members);
+        let shares = [false, true].map(|is_met| teacher.evened(is_met, wanted[usize::from(is_met)]));
         teacher.board.share(&shares);
-        // New products have smaller scores, for they are made of what is alike. They are told apart
-        // as far as known ones are: otherwise the dimensions and the bytes would go to the known.
-        let sizes = [false, true].map(|is_met| teacher.times(&teacher.probe_of(is_met)).squares().sqrt());
-        let evened = sizes.map(|size| if size > 0.0 { 1.0 / size } else { 1.0 });
-        teacher.board.share(&evened.map(|factor| [factor; 4]));
-        for (shares, factor) in shares.iter_mut().zip(evened) {
-            for share in shares {
-                *share *= factor;
-            }
-        }
         (teacher, shares)
     }
 
-    /// The size of each member's scores of one kind of products, measured with random probes.
-    fn sizes(&self, is_met: bool) -> [f64; 4] {
-        self.members(&self.probe_of(is_met)).map(|scores| scores.squares().sqrt())
+    /// What each member's scores of one kind of products are multiplied by, so that members of one
+    /// size have their shares, and the sum has size 1. Sizes are measured with random probes.
+    ///
+    /// New products have smaller scores, for they are made of what is alike. They are told apart as
+    /// far as known ones are: otherwise the dimensions and the bytes would go to the known.
+    fn evened(&self, is_met: bool, shares: [f64; 4]) -> [f64; 4] {
+        let scores = self.members(&self.probe_of(is_met));
+        let divided = |share: f64, size: f64| if size > 0.0 { share / size } else { 0.0 };
+        let shares: [f64; 4] = std::array::from_fn(|member| divided(shares[member], scores[member].squares().sqrt()));
+        let mut sum = Dense::zeros(scores[0].len(), scores[0].width);
+        for (share, scores) in shares.iter().zip(&scores) {
+            sum.add(*share, scores);
+        }
+        let size = sum.squares().sqrt();
+        shares.map(|share| divided(share, size))
     }
 
     /// A probe of one kind of products.
