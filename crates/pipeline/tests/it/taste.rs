@@ -90,9 +90,9 @@ async fn tastes_order_known_and_new_products_far_better_than_the_shared_order() 
     println!("NDCG@20: known {known:.3} (popularity {known_shared:.3}), new {new:.3} (shared {new_shared:.3})");
     println!("own category first for {own_category_first}, brand for {own_brand_first} of {}", tastes.len());
     assert!(known > 0.70 && known > 1.9 * known_shared, "known {known}, popularity {known_shared}");
-    assert!(new > 0.87 && new > 4.0 * new_shared, "new {new}, shared {new_shared}");
+    assert!(new > 0.88 && new > 4.0 * new_shared, "new {new}, shared {new_shared}");
     assert!(known > 0.975 * known_float && new > 0.99 * new_float, "rounding costs too much");
-    assert!(own_category_first >= 114 && own_brand_first >= 70, "{own_category_first} and {own_brand_first}");
+    assert!(own_category_first >= 116 && own_brand_first >= 70, "{own_category_first} and {own_brand_first}");
 }
 
 #[tokio::test]

@@ -62,9 +62,9 @@ impl Served {
         let ids: Vec<u64> = shop.items.iter().map(|item| item.id).collect();
         let id = |item: &usize| ids[*item];
         let end = cut.plus(WINDOW_DAYS * DAY_MS).0;
+        let features = shop.features().into_iter().zip(&shop.log.products);
         let features: Vec<_> =
-            shop.features().into_iter().zip(&shop.log.products).filter(|(_, offered)| offered.first_at < end).collect();
-        let features: Vec<_> = features.into_iter().map(|(feature, _)| feature).collect();
+            features.filter(|(_, offered)| offered.first_at < end).map(|(feature, _)| feature).collect();
         let board: BTreeSet<u64> = window.known.iter().chain(&window.new).map(id).collect();
         let vocabulary = Vocabulary { channels: vec![SHOP.to_owned()], ..Vocabulary::default() };
         let offer = Offer { vocabulary: &vocabulary, products: &features, board: &board };
