@@ -8,5 +8,5 @@ SELECT
 FROM event_listing
 RIGHT JOIN events
     ON event_listing.shop = coalesce(events.shop, '') AND event_listing.listing_id = events.listing_id
-WHERE events.kind <> 'impression' AND coalesce(event_listing.product, events.product_id) IS NOT NULL
+WHERE events.kind IS DISTINCT FROM 'impression'
 ORDER BY events.at, events.user_id, product

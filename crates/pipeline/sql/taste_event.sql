@@ -14,7 +14,7 @@ WITH dated AS (
     FROM taste_fate
 ),
 weighed AS (
-    SELECT dated.*, coalesce(taste_weight.weight, 0) AS weight, coalesce(taste_weight.sixths, 0) AS sixths
+    SELECT dated.*, coalesce(taste_weight.weight, 0) AS weight
     FROM taste_weight
     RIGHT JOIN dated ON taste_weight.kind = dated.kind AND taste_weight.age_days = dated.age_days
 )
@@ -29,14 +29,11 @@ SELECT
     CASE WHEN weighed.age_days > 0 THEN weighed.tab_id END AS tab_id,
     coalesce(weighed.hour_bucket, 0) AS hour_bucket,
     weighed.weight,
+    coalesce(weighed.age_days, 0) AS age_days,
     weighed.kind = 'impression' AS is_impression,
-    weighed.at > $last_ms - 604800000 AS is_of_week,
-    weighed.at > $last_ms - 1209600000 AS is_of_fortnight,
-    weighed.at > $last_ms - 2592000000 AS is_of_month,
     weighed.is_weekend,
     weighed.region,
-    weighed.device_class,
-    weighed.sixths
+    weighed.device_class
 FROM taste_listing
 RIGHT JOIN weighed
     ON taste_listing.shop = coalesce(weighed.shop, '') AND taste_listing.listing_id = weighed.listing_id

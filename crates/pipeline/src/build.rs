@@ -413,6 +413,8 @@ fn taste_options(options: &Options, rules: &Rules, forgotten: &Forgotten) -> tas
         half_life_days: rules.taste.half_life_days,
         by_context: rules.taste.by_context,
         max_events_per_user: rules.taste.max_events_per_user,
+        // It takes as long as a few trainings, which a model for days is worth.
+        tune: rules.taste.tune && options.model.is_some(),
         recipe: Recipe::default().within(rules.taste.memory_mb as usize * (1 << 20)),
         forgotten: Some(forgotten.clone()),
         work_dir: options.engine.work_dir(),

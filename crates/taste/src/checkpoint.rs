@@ -12,14 +12,17 @@ use crate::lesson::Recipe;
 use crate::matrix::Dense;
 use crate::placement::Sides;
 use crate::trained::Trained;
+use crate::tuned::Tuned;
 use crate::vector::DIMS;
 
 /// The version of the tensors; increment it on any change.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// Header key of the training description. It is the only entry, because the order of several would
 /// be random.
 const TRAINED_WITH: &str = "trained_with";
 const CHECKSUM: &str = "checksum";
+/// What the training was done with and how that was chosen, as JSON.
+const TUNED: &str = "tuned";
 
 /// Why a checkpoint is unusable.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +30,9 @@ pub enum Unusable {
     /// It is not a safetensors file, or is truncated.
     #[error("not a complete safetensors file: {0}")]
     NoFile(#[from] SafeTensorError),
+    /// What it was trained with can't be written.
+    #[error("what it was trained with can't be written: {0}")]
+    Tuned(#[from] serde_json::Error),
     /// It was written by another version or trained differently than requested.
     #[error("trained with {found}, but {asked} was requested")]
     TrainedOtherwise {
@@ -48,7 +54,7 @@ pub enum Unusable {
     },
 }
 
-/// An array of eight-byte numbers.
+/// An array of eight-byte numbers, or of bytes.
 struct Tensor {
     dtype: Dtype,
     shape: Vec<usize>,
@@ -63,6 +69,10 @@ impl Tensor {
     fn floats(values: &[f64]) -> Self {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         Self { dtype: Dtype::F64, shape: vec![values.len()], bytes }
+    }
+
+    fn text(bytes: Vec<u8>) -> Self {
+        Self { dtype: Dtype::U8, shape: vec![bytes.len()], bytes }
     }
 
     fn whole(values: impl Iterator<Item = u64>) -> Self {
@@ -138,13 +148,14 @@ impl Trained {
             ("strongest_rows", Tensor::whole(strongest().map(|(row, _)| *row as u64))),
             ("strongest_weights", Tensor::floats(&strongest().map(|(_, weight)| *weight).collect::<Vec<f64>>())),
             ("users", Tensor::whole([self.users as u64].into_iter())),
+            (TUNED, Tensor::text(serde_json::to_vec(&self.tuned)?)),
             ("unit_scale_gain", Tensor::floats(&[self.unit, self.scale, self.gain])),
         ];
         // In the order in which they are read back.
         tensors.sort_by_key(|(name, _)| *name);
         let sum = checksum(tensors.iter().map(|(name, tensor)| (*name, tensor.bytes.as_slice())));
         tensors.push((CHECKSUM, Tensor::whole(sum.into_iter())));
-        let header = HashMap::from([(TRAINED_WITH.to_owned(), trained_with(&self.recipe, besides))]);
+        let header = HashMap::from([(TRAINED_WITH.to_owned(), trained_with(&self.tuned.asked, besides))]);
         Ok(safetensors::serialize(tensors.iter().map(|(name, tensor)| (*name, tensor)), Some(header))?)
     }
 
@@ -163,10 +174,10 @@ impl Trained {
         let file = Kept(SafeTensors::deserialize(bytes)?);
         file.check()?;
         let ids = file.whole("product")?;
+        let tuned = file.tuned()?;
         let (rows, factors) = (ids.len(), recipe.factors.factors);
         let [unit, scale, gain] = file.floats("unit_scale_gain")?;
         let trained = Self {
-            recipe: *recipe,
             users: usize::try_from(file.number("users")?).unwrap_or(usize::MAX),
             met: file.dense("met", rows, 1)?.values,
             unit,
@@ -188,6 +199,7 @@ impl Trained {
             gain,
             strongest: file.strongest(rows)?,
             ids,
+            tuned,
         };
         Ok((trained, file.number("at")?.cast_signed()))
     }
@@ -206,12 +218,21 @@ impl Kept<'_> {
     }
 
     fn bytes(&self, name: &'static str, dtype: Dtype) -> Result<&[[u8; 8]], Unusable> {
+        Ok(self.data(name, dtype)?.as_chunks().0)
+    }
+
+    fn tuned(&self) -> Result<Tuned, Unusable> {
+        let wrong = |error: serde_json::Error| Unusable::Tensor { name: TUNED, what: format!("is no choice: {error}") };
+        serde_json::from_slice(self.data(TUNED, Dtype::U8)?).map_err(wrong)
+    }
+
+    fn data(&self, name: &'static str, dtype: Dtype) -> Result<&[u8], Unusable> {
         let wrong = |what| Unusable::Tensor { name, what };
         let tensor = self.0.tensor(name).map_err(|_| wrong("is missing".to_owned()))?;
         if tensor.dtype() != dtype {
             return Err(wrong(format!("has type {:?}, expected {dtype:?}", tensor.dtype())));
         }
-        Ok(tensor.data().as_chunks().0)
+        Ok(tensor.data())
     }
 
     fn whole(&self, name: &'static str) -> Result<Vec<u64>, Unusable> {

@@ -15,11 +15,12 @@ use faer::{Accum, Mat, MatRef, Par, Side};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::matrix::{Dense, Sparse, add_scaled, product};
 
 /// Hyperparameters of the factors.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FactorOptions {
     /// Factors per user and per product.
     pub factors: usize,

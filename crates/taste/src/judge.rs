@@ -5,4 +5,5 @@ mod log;
 mod metric;
 
 pub use log::{Act, Log, Offered, Taker, Window};
+pub(crate) use metric::ndcg;
 pub use metric::{Bootstrap, DEPTH, Estimate, Listed, mean, measure};

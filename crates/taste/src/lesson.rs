@@ -1,12 +1,16 @@
 //! Training input of a model: recipe and lessons.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 use crate::factor::FactorOptions;
 use crate::matrix::Sparse;
 use crate::neighbour::EaseOptions;
 use crate::placement::Catalogue;
 
 /// Hyperparameters of a model. `docs/measurements/ranking.md` has the measurements behind them.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recipe {
     /// Hyperparameters of the interaction factors.
     pub factors: FactorOptions,
@@ -23,12 +27,24 @@ pub struct Recipe {
     pub known: Shares,
     /// Shares of the members for products that nobody has met.
     pub new: Shares,
+    /// How the products nearest to a history are found.
+    pub nearest: Nearest,
     /// Limit on products with learned interactions; the most engaged ones are taken.
     pub max_products: usize,
 }
 
+/// How much recent actions and recent trend count among the products nearest to a history.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Nearest {
+    /// How much more what goes with recent actions counts than EASE does in the ensemble.
+    pub fresh: f64,
+    /// Trend boost of a score: `1 + trend` times for the most wanted product of the last
+    /// fortnight, less for others in proportion to the logarithms.
+    pub trend: f64,
+}
+
 /// Shares of the members of the ensemble, each of whose scores have first been brought to one size.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Shares {
     /// Of EASE.
     pub ease: f64,
@@ -38,6 +54,19 @@ pub struct Shares {
     pub names: f64,
     /// Of what was wanted lately.
     pub trend: f64,
+}
+
+impl fmt::Display for Shares {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ease, factors, names, trend } = self;
+        write!(f, "EASE {ease}, factors {factors}, names {names}, trend {trend}")
+    }
+}
+
+impl fmt::Display for Nearest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} times EASE, trend {}", self.fresh, self.trend)
+    }
 }
 
 impl Shares {
@@ -77,6 +106,7 @@ impl Default for Recipe {
             prior_users: 10.0,
             known: Shares { ease: 2.0, factors: 0.5, names: 0.5, trend: 0.6 },
             new: Shares { ease: 1.0, factors: 1.0, names: 0.7, trend: 0.3 },
+            nearest: Nearest { fresh: 2.0, trend: 4.0 },
             max_products: 0,
         }
         .within(MEMORY_BYTES)

@@ -7,23 +7,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::lesson::{History, Lessons, Recipe};
+use crate::lesson::{History, Lessons};
 use crate::matrix::{Dense, dot};
-use crate::placement::{Catalogue, trend};
+use crate::nearest::{CONSIDERED, boosts, keep_best};
+use crate::placement::Catalogue;
 use crate::trained::Trained;
+use crate::tuned::Tuned;
 use crate::vector::{DIMS, FloatVector, largest, round};
 
 /// Board products kept as companions of each trained product.
 const NEAR: usize = 60;
-/// Trend boost of a companion's score: `1 + TREND` times for the most wanted product of the last
-/// fortnight, less for others in proportion to the logarithms.
-const TREND: f64 = 4.0;
-/// How much more what goes with recent actions counts for a companion than EASE does in the
-/// ensemble.
-const FRESH: f64 = 2.0;
-/// Companions of recent actions that are scored by the ensemble, for each that is asked for.
-const CONSIDERED: usize = 6;
-
 /// A trained model applied to a catalogue and a board.
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -43,8 +36,8 @@ pub struct Model {
 impl Model {
     /// Trains a model with vectors for the products of `board`. The result depends only on the
     /// input, not on the number of threads.
-    pub fn train(lessons: &Lessons<'_>, board: &[usize], recipe: &Recipe) -> Self {
-        let (trained, vectors) = Trained::train(lessons, board, recipe);
+    pub fn train(lessons: &Lessons<'_>, board: &[usize], tuned: &Tuned) -> Self {
+        let (trained, vectors) = Trained::train(lessons, board, tuned);
         let places = trained.places(&lessons.catalogue);
         Self::with(trained, places, &vectors, &lessons.catalogue, board)
     }
@@ -69,7 +62,7 @@ impl Model {
         Self {
             products: products.collect(),
             near: near(&trained, &places, board),
-            boosts: boosts(&places, catalogue),
+            boosts: boosts(&places, catalogue, trained.tuned.recipe.nearest.trend),
             rows: places.iter().enumerate().filter_map(|(row, place)| Some(((*place)?, row))).collect(),
             places,
             trained,
@@ -159,7 +152,7 @@ impl FoldedIn<'_> {
         let mut liked: Vec<(usize, f64)> = liked.map(|(row, fresh)| (row, fresh * model.boosts[row])).collect();
         keep_best(&mut liked, most * CONSIDERED);
         // Both in the units of the ensemble's scores.
-        let share = FRESH * model.trained.shares[1][0];
+        let share = model.trained.tuned.recipe.nearest.fresh * model.trained.shares[1][0];
         let score = |(row, fresh): (usize, f64)| {
             let place = (*model.places.get(row)?)?;
             let own = dot(&taste, &model.products.get(&place)?.0) / model.trained.scale;
@@ -170,16 +163,6 @@ impl FoldedIn<'_> {
         keep_best(&mut nearest, most);
         nearest
     }
-}
-
-/// Keeps the `most` with the largest values, the largest first.
-fn keep_best(of: &mut Vec<(usize, f64)>, most: usize) {
-    let best_first = |a: &(usize, f64), b: &(usize, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-    if of.len() > most {
-        of.select_nth_unstable_by(most, best_first);
-        of.truncate(most);
-    }
-    of.sort_by(best_first);
 }
 
 /// For each trained product, its [`NEAR`] board products with the largest weights.
@@ -196,16 +179,10 @@ fn near(trained: &Trained, places: &[Option<usize>], board: &[usize]) -> Vec<Vec
     trained.strongest.iter().map(row).collect()
 }
 
-/// For each trained product, the factor of what was wanted in the last fortnight.
-fn boosts(places: &[Option<usize>], catalogue: &Catalogue<'_>) -> Vec<f64> {
-    let trends: Vec<f64> = places.iter().map(|place| trend(catalogue.fortnight, *place)).collect();
-    let most = trends.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
-    trends.into_iter().map(|trend| 1.0 + TREND * trend / most).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lesson::Recipe;
     use crate::matrix::Sparse;
 
     /// Two kinds of products with one feature each, the last of each kind unmet; each user likes
@@ -234,7 +211,7 @@ mod tests {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let catalogue = catalogue(descriptions, &[]);
         let lessons = Lessons { strengths: users, sums: users, catalogue };
-        let model = pool.install(|| Model::train(&lessons, board, &Recipe::default()));
+        let model = pool.install(|| Model::train(&lessons, board, &Tuned::default_of(Recipe::default(), 30.0)));
         let vectors = (0..12).map(|product| model.product(product)).collect();
         (model, vectors)
     }
@@ -244,7 +221,7 @@ mod tests {
         let (users, descriptions, board) = world();
         let near = |lately: &[f64], board: &[usize]| {
             let lessons = Lessons { strengths: &users, sums: &users, catalogue: catalogue(&descriptions, lately) };
-            let model = Model::train(&lessons, board, &Recipe::default());
+            let model = Model::train(&lessons, board, &Tuned::default_of(Recipe::default(), 30.0));
             let nearest = model.fold(&history(&[(0, 1.0), (2, 1.0)])).nearest(3);
             assert!(
                 nearest.is_sorted_by(|a, b| a.1 >= b.1) && nearest.iter().all(|(_, value)| *value > 0.0),

@@ -5,11 +5,12 @@
 use faer::linalg::solvers::{DenseSolveCore as _, Solve as _};
 use faer::{Mat, Side};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::matrix::{Dense, Sparse};
 
 /// Hyperparameters of EASE.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EaseOptions {
     /// Penalty, above 0, as a multiple of the mean of a product's squared weights.
     pub penalty: f64,

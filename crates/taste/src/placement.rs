@@ -81,6 +81,7 @@ impl Sides {
 }
 
 /// Board products in terms of the trained ones, a row each.
+#[derive(Clone)]
 pub(crate) struct Placement {
     /// Its representatives in EASE: itself and similarly described products.
     pub(crate) stands_for: Sparse,

@@ -5,9 +5,9 @@ use faer::Side;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::factor::Factors;
 use crate::lesson::Shares;
 use crate::matrix::{Dense, Sparse, add_scaled, product};
+use crate::members::Members;
 use crate::placement::{Placement, Sides};
 use crate::vector::{DIMS, FloatVector};
 
@@ -19,12 +19,12 @@ const SEARCH_ROUNDS: usize = 4;
 /// The ensemble.
 pub(crate) struct Teacher<'a> {
     /// Users by trained products: strengths, and sums.
-    users: &'a Sparse,
-    sums: &'a Sparse,
+    pub(crate) users: &'a Sparse,
+    pub(crate) sums: &'a Sparse,
     /// The users' factors.
-    solved: Dense,
+    pub(crate) solved: Dense,
     /// EASE weights by the product that predicts, and by the one that is predicted.
-    from: Sparse,
+    pub(crate) from: Sparse,
     to: &'a Sparse,
     pub(crate) board: Placement,
     /// Square roots of the board products' weights. Met and unmet products each have half of the
@@ -49,15 +49,10 @@ impl<'a> Teacher<'a> {
     /// Builds the members, and gives each its share of the products on the board: EASE, factors,
     /// name similarity and trend. Also returns what their scores are multiplied by, for new and for
     /// known products.
-    pub(crate) fn new(
-        [users, sums]: [&'a Sparse; 2],
-        ease: &'a Sparse,
-        factors: &Factors,
-        board: Placement,
-        [new, known]: [Shares; 2],
-    ) -> (Self, [[f64; 4]; 2]) {
+    pub(crate) fn new(members: &'a Members, board: Placement, [new, known]: [Shares; 2]) -> (Self, [[f64; 4]; 2]) {
+        let Members { users, sums, ease, .. } = members;
         let weights = board.halves();
-        let solved = factors.solve_all(users);
+        let solved = members.factors.solve_all(users);
         let mut teacher = Self { users, sums, solved, from: ease.transposed(), to: ease, board, weights };
         let wanted = [new, known].map(Shares::members);
         let shares = [false, true].map(|is_met| teacher.evened(is_met, wanted[usize::from(is_met)]));

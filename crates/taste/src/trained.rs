@@ -8,9 +8,10 @@ use rayon::prelude::*;
 use crate::factor::Factors;
 use crate::lesson::{Lessons, Recipe};
 use crate::matrix::{Dense, Sparse, add_scaled, dot, product};
-use crate::neighbour;
+use crate::members::Members;
 use crate::placement::{Catalogue, Known, Manner, Placement, Sides};
 use crate::teacher::Teacher;
+use crate::tuned::Tuned;
 use crate::vector::{DIMS, FloatVector, SPREAD, full, largest};
 
 /// EASE weights kept per product, to find its companions on any board.
@@ -20,7 +21,8 @@ const STRONGEST: usize = 256;
 /// other days.
 #[derive(Clone, Debug)]
 pub struct Trained {
-    pub(crate) recipe: Recipe,
+    /// What it was trained with, and how that was chosen.
+    pub(crate) tuned: Tuned,
     /// Ids of the trained products, in row order.
     pub(crate) ids: Vec<u64>,
     /// Number of users in the training.
@@ -56,47 +58,22 @@ pub struct Trained {
 impl Trained {
     /// Trains for the products at the places `board`; also returns the board's vectors. The result
     /// does not depend on the number of threads.
-    pub(crate) fn train(lessons: &Lessons<'_>, board: &[usize], recipe: &Recipe) -> (Self, Dense) {
-        let users = lessons.strengths;
-        let places = recipe.products(users);
-        let mut row_of = vec![None; users.width()];
-        places.iter().enumerate().for_each(|(row, place)| row_of[*place] = Some(row));
-        let count = users.values().len().max(1) as f64;
-        let unit = users.values().iter().map(|weight| weight.abs()).sum::<f64>() / count;
-        let unit = if unit > 0.0 { unit } else { 1.0 };
-        let of_trained = |users: &Sparse| {
-            let mut rows = Sparse::new(places.len());
-            for user in 0..users.len() {
-                rows.push(users.row(user).filter_map(|(place, weight)| Some((row_of[place]?, weight / unit))));
-            }
-            rows
-        };
-        let (users, sums) = (of_trained(users), of_trained(lessons.sums));
-        let factors = Factors::fit(&users, recipe.factors);
-        let ease = neighbour::ease(&users, recipe.ease);
-        let (mut engaged, mut met) = (vec![0.0_f64; places.len()], vec![0.0_f64; places.len()]);
-        for user in 0..users.len() {
-            for (product, weight) in users.row(user) {
-                engaged[product] += weight.abs();
-                met[product] += 1.0;
-            }
-        }
-        let counts: Vec<f64> = engaged.iter().map(|sum| sum.ln_1p()).collect();
-        let catalogue = &lessons.catalogue;
-        let known: Vec<Option<usize>> = places.iter().copied().map(Some).collect();
-        let described = Catalogue::rows(catalogue.descriptions, &known);
-        let duals = neighbour::ridge_duals(&described, &factors.products, &counts, recipe.ridge_penalty);
-        let known = Known { places: &known, met: &met, factors: &factors.products, duals: &duals };
-        let placement = Placement::of(&known, catalogue, board, recipe.manner());
-        let (teacher, shares) = Teacher::new([&users, &sums], &ease, &factors, placement, [recipe.new, recipe.known]);
+    pub(crate) fn train(lessons: &Lessons<'_>, board: &[usize], tuned: &Tuned) -> (Self, Dense) {
+        let recipe = &tuned.recipe;
+        let members = Members::fit(lessons, recipe);
+        let placement = members.placement(&lessons.catalogue, board, recipe);
+        let (teacher, shares) = Teacher::new(&members, placement, [recipe.new, recipe.known]);
         let distilled = teacher.distil();
         let mut vectors = teacher.board.times(&distilled.sides);
         let scale = full((0..vectors.len()).map(|at| largest(vectors.row(at))).collect());
         vectors.values.iter_mut().for_each(|value| *value *= scale);
         let covariance = covariance(&vectors, &teacher.board.halves());
-        let strongest = strongest(&ease.transposed());
+        let strongest = strongest(&teacher.from);
+        drop(teacher);
+        let Members { places, unit, users, sums, factors, met, duals, .. } = members;
+        let catalogue = &lessons.catalogue;
         let mut trained = Self {
-            recipe: *recipe,
+            tuned: tuned.clone(),
             ids: places.iter().filter_map(|place| catalogue.ids.get(*place).copied()).collect(),
             users: users.len(),
             met,
@@ -133,9 +110,9 @@ impl Trained {
         self.users
     }
 
-    /// The recipe of the training.
-    pub fn recipe(&self) -> &Recipe {
-        &self.recipe
+    /// What it was trained with, and how that was chosen.
+    pub fn tuned(&self) -> &Tuned {
+        &self.tuned
     }
 
     /// The trained products' places in a catalogue, by row; `None` for a missing product.
@@ -148,7 +125,7 @@ impl Trained {
     /// current places of the trained products.
     pub(crate) fn vectors(&self, places: &[Option<usize>], catalogue: &Catalogue<'_>, board: &[usize]) -> Dense {
         let known = Known { places, met: &self.met, factors: &self.factors.products, duals: &self.duals };
-        let mut placement = Placement::of(&known, catalogue, board, self.recipe.manner());
+        let mut placement = Placement::of(&known, catalogue, board, self.tuned.recipe.manner());
         placement.share(&self.shares);
         let mut vectors = placement.times(&self.sides);
         vectors.values.iter_mut().for_each(|value| *value *= self.scale);
@@ -216,7 +193,7 @@ impl Recipe {
         products
     }
 
-    fn manner(&self) -> Manner {
+    pub(crate) fn manner(&self) -> Manner {
         Manner { neighbours: self.neighbours, prior_users: self.prior_users }
     }
 }

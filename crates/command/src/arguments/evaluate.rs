@@ -59,10 +59,19 @@ pub(crate) struct EvaluateRanking {
     /// Half-life of what was done, in days.
     #[arg(long, value_name = "DAYS", default_value_t = ranking::HALF_LIFE_DAYS)]
     half_life_days: f64,
+    /// Train with the default settings instead of those that the weeks before each cut choose
+    #[arg(long)]
+    default_settings: bool,
 }
 
 impl EvaluateRanking {
     pub(crate) fn options(&self, data: ranking::Data, progress: Progress) -> ranking::Options {
-        ranking::Options { data, cuts: self.cuts.clone(), half_life_days: self.half_life_days, progress }
+        ranking::Options {
+            data,
+            cuts: self.cuts.clone(),
+            half_life_days: self.half_life_days,
+            tune: !self.default_settings,
+            progress,
+        }
     }
 }

@@ -12,6 +12,7 @@ pub mod log_file;
 mod operator;
 mod peer;
 mod served;
+mod set_aside;
 mod shop;
 
 use std::collections::BTreeSet;
@@ -25,12 +26,14 @@ use sinsang_core::pack::{Damage, TooLarge};
 use sinsang_core::pulse::Terms;
 use sinsang_core::time::{DAY_MS, UnixMillis};
 use sinsang_run::progress::{Progress, Unit};
+use sinsang_taste::TuningReport;
 use sinsang_taste::judge::{Bootstrap, Listed, Taker, Window, mean, measure};
 pub use sinsang_taste::judge::{DEPTH, Estimate};
 
 use crate::engine;
 use crate::learn::taste;
 use crate::read::{history, source};
+pub use set_aside::SetAside;
 use shop::Shop;
 
 /// Length of a window in days.
@@ -66,6 +69,8 @@ pub struct Options {
     pub cuts: Vec<UnixMillis>,
     /// Half-life of an act in days.
     pub half_life_days: f64,
+    /// Whether training chooses its settings by the weeks before each cut, as a build's does.
+    pub tune: bool,
     /// The progress display.
     pub progress: Progress,
 }
@@ -98,6 +103,18 @@ pub enum Error {
     #[error("{}: {source}; check the table's columns, and the expressions of the log's mapping", path.display())]
     Read {
         /// The file.
+        path: PathBuf,
+        /// The engine's error.
+        source: Box<DataFusionError>,
+    },
+    /// A value of a mapping is no expression over its table's columns.
+    #[error("{key} = {value:?}: {source}; write an SQL expression over the columns of {}", path.display())]
+    Value {
+        /// The key.
+        key: String,
+        /// What stands there.
+        value: String,
+        /// The table.
         path: PathBuf,
         /// The engine's error.
         source: Box<DataFusionError>,
@@ -155,6 +172,17 @@ pub struct CutReport {
     pub known_items: usize,
     /// Users who took a known item for the first time.
     pub known_buyers: usize,
+    /// What the weeks before the cut chose for the training.
+    pub tuning: TuningReport,
+}
+
+/// The served order against the best way that is not ours.
+#[derive(Clone, Debug, Serialize)]
+pub struct Against {
+    /// The other way.
+    pub method: &'static str,
+    /// Our NDCG divided by its, over the same users.
+    pub ratio: Estimate,
 }
 
 /// The tables of the evaluation.
@@ -172,6 +200,10 @@ pub struct Report {
     pub live_ratio_to_tfidf: f64,
     /// The lower end of that ratio's 95 % interval.
     pub live_ratio_to_tfidf_low: f64,
+    /// New items as served, against the best other way.
+    pub new_against_best: Option<Against>,
+    /// Known items as served, against the best other way.
+    pub known_against_best: Option<Against>,
     /// The share of the NDCG of new items lost to mixing with its defaults.
     pub mixed_cost: f64,
     /// NDCG@20 of known items, served.
@@ -180,6 +212,8 @@ pub struct Report {
     pub vector_bytes: usize,
     /// Bytes of a user in a shard of this run: key, vector and weights.
     pub bytes_per_user: usize,
+    /// Rows of acts that were set aside.
+    pub set_aside: SetAside,
     /// The counts by cut.
     pub cuts: Vec<CutReport>,
     /// Methods on new items.
@@ -193,11 +227,14 @@ pub struct Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for cut in &self.cuts {
-            let CutReport { cut, users, new_items, new_buyers, known_items, known_buyers } = cut;
+            let CutReport { cut, users, new_items, new_buyers, known_items, known_buyers, tuning } = cut;
             writeln!(
                 f,
                 "{cut}: {users} users; {new_items} new items for {new_buyers}, {known_items} known for {known_buyers}"
             )?;
+            for judged in &tuning.judged {
+                writeln!(f, "  {judged}")?;
+            }
         }
         for (name, rows) in [("new items", &self.new), ("known items", &self.known)] {
             writeln!(f, "\n{name:<24} NDCG@20 [95 %]          Recall  MRR     cover.  of TF-IDF [95 %]      by cut")?;
@@ -220,7 +257,17 @@ impl fmt::Display for Report {
                 )?;
             }
         }
-        writeln!(f, "\nvector {} bytes, {} bytes a user in a shard", self.vector_bytes, self.bytes_per_user)?;
+        writeln!(f)?;
+        for (what, against) in [("new", &self.new_against_best), ("known", &self.known_against_best)] {
+            if let Some(Against { method, ratio: Estimate { mean, low, high } }) = against {
+                writeln!(
+                    f,
+                    "\n{what} items as served: {mean:.3} [{low:.3}, {high:.3}] of {method}, the best other way"
+                )?;
+            }
+        }
+        writeln!(f, "vector {} bytes, {} bytes a user in a shard", self.vector_bytes, self.bytes_per_user)?;
+        writeln!(f, "{}", self.set_aside)?;
         write!(f, "{}", self.source)
     }
 }
@@ -253,6 +300,16 @@ impl Contest {
         });
         self.0[at].lists.push(lists);
         self.0[at].candidates.push(candidates);
+    }
+
+    /// The served order against the best of the other ways.
+    fn against_best(&self) -> Option<Against> {
+        let ndcg = |method: &Method| method.lists.iter().flatten().map(|list| list.ndcg).collect::<Vec<f64>>();
+        let served = self.0.iter().find(|method| method.name == SERVED).map(ndcg)?;
+        let others =
+            self.0.iter().filter(|method| !OURS.contains(&method.name)).map(|method| (method.name, ndcg(method)));
+        let (method, best) = others.max_by(|a, b| mean(&a.1).total_cmp(&mean(&b.1)))?;
+        Some(Against { method, ratio: Bootstrap::of(best.len()).ratio(&served, &best) })
     }
 
     fn rows(&self) -> Vec<Row> {
@@ -292,6 +349,9 @@ impl Contest {
     }
 }
 
+const FLOAT: &str = "float, before rounding";
+/// The ways that are ours, the others being measured beside them.
+const OURS: [&str; 5] = [FLOAT, SERVED, MIXED, LIVE, LIVE_HOURS];
 const TFIDF: &str = "TF-IDF profile";
 const SERVED: &str = "served, 64 bytes";
 const MIXED: &str = "served, mixed";
@@ -336,6 +396,9 @@ pub async fn ranking(options: &Options) -> Result<Report, Error> {
             }
             continue;
         }
+        peer::enter(&shop, &window, &mut new, &mut known);
+        let served = served::Served::learn(&context, &shop, &window, cut, options).await?;
+        bytes_per_user = served.bytes_per_user;
         cuts.push(CutReport {
             cut: cut.to_string(),
             users: window.users.len(),
@@ -343,13 +406,12 @@ pub async fn ranking(options: &Options) -> Result<Report, Error> {
             new_buyers: window.new_takers.len(),
             known_items: window.known.len(),
             known_buyers: window.known_takers.len(),
+            tuning: served.learned.report.tuning.clone(),
         });
-        peer::enter(&shop, &window, &mut new, &mut known);
-        let served = served::Served::learn(&context, &shop, &window, (cut, options.half_life_days)).await?;
-        bytes_per_user = served.bytes_per_user;
         enter_ours(&served, &shop, &window, &mut new, &mut known)?;
         steps.advance(1);
     }
+    let (new_against_best, known_against_best) = (new.against_best(), known.against_best());
     let (new, known) = (new.rows(), known.rows());
     let find = |rows: &[Row], name| rows.iter().find(|row: &&Row| row.method == name).cloned();
     let (served, live) = (find(&new, SERVED), find(&new, LIVE));
@@ -362,10 +424,13 @@ pub async fn ranking(options: &Options) -> Result<Report, Error> {
         live_ndcg_at_20: ndcg(&live),
         live_ratio_to_tfidf: ratio(&live).mean,
         live_ratio_to_tfidf_low: ratio(&live).low,
+        new_against_best,
+        known_against_best,
         mixed_cost: 1.0 - ndcg(&find(&new, MIXED)) / ndcg(&served).max(f64::MIN_POSITIVE),
         known_ndcg_at_20: ndcg(&find(&known, SERVED)),
         vector_bytes: taste::DIMS,
         bytes_per_user,
+        set_aside: shop.set_aside,
         cuts,
         new,
         known,
@@ -389,7 +454,7 @@ fn enter_ours(
     known: &mut Contest,
 ) -> Result<(), Error> {
     let (takers, count) = (&window.new_takers, window.new.len());
-    new.enter("float, before rounding", takers, count, |taker| served.float_scores(taker.row, &window.new));
+    new.enter(FLOAT, takers, count, |taker| served.float_scores(taker.row, &window.new));
     new.enter(SERVED, takers, count, |taker| served.scores(taker, &window.new, None));
     new.enter(MIXED, takers, count, |taker| served.mixed(window, taker));
     for (method, terms) in [(LIVE, served::WEEKS), (LIVE_HOURS, Terms::default())] {
@@ -397,9 +462,7 @@ fn enter_ours(
         new.enter(method, takers, count, |taker| served.scores(taker, &window.new, pulses.get(&taker.came_at)));
     }
     let (takers, count) = (&window.known_takers, window.known.len());
-    known.enter("float, before rounding", takers, count, |taker| {
-        window.untaken(taker, served.float_scores(taker.row, &window.known))
-    });
+    known.enter(FLOAT, takers, count, |taker| window.untaken(taker, served.float_scores(taker.row, &window.known)));
     known.enter(SERVED, takers, count, |taker| window.untaken(taker, served.scores(taker, &window.known, None)));
     Ok(())
 }

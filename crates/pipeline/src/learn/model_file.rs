@@ -89,7 +89,7 @@ pub enum Error {
 
 /// Settings beside the recipe that a stored model must match.
 fn besides(options: &taste::Options) -> String {
-    format!("half-life {} days, {:?}", options.half_life_days, options.weights)
+    format!("half-life {} days, {:?}, tuned {}", options.half_life_days, options.weights, options.tune)
 }
 
 impl<'a> Shelf<'a> {
@@ -142,7 +142,7 @@ impl<'a> Shelf<'a> {
 
 #[cfg(test)]
 mod tests {
-    use sinsang_taste::{Catalogue, Lessons, Model, Sparse};
+    use sinsang_taste::{Catalogue, Lessons, Model, Sparse, Tuned};
 
     use super::*;
 
@@ -162,7 +162,9 @@ mod tests {
             fortnight: &counts,
         };
         let lessons = Lessons { strengths: &users, sums: &users, catalogue };
-        Model::train(&lessons, &[0, 1, 2, 3], &taste::Options::default().recipe).trained().clone()
+        Model::train(&lessons, &[0, 1, 2, 3], &Tuned::default_of(taste::Options::default().recipe, 30.0))
+            .trained()
+            .clone()
     }
 
     #[test]

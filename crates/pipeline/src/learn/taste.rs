@@ -11,6 +11,8 @@
 )]
 
 mod context;
+mod deed;
+mod diary;
 mod fold;
 mod learner;
 mod profile;
@@ -18,6 +20,7 @@ mod query;
 mod report;
 mod say;
 mod spill;
+mod train;
 mod weight;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,21 +32,17 @@ use futures::StreamExt as _;
 use rayon::prelude::*;
 use sinsang_core::event::EventKind;
 use sinsang_core::time::{DAY_MS, KST_OFFSET_MS, UnixMillis};
-use sinsang_core::viewer::device_of;
 use tracing::{Instrument as _, Span};
 
 pub use context::ContextLeaning;
-use context::Side;
-use learner::Learners;
-use profile::{Baseline, Catalogue, Engagement};
+use profile::{Baseline, Catalogue};
 pub use profile::{HOUR_BUCKETS, LIFT_STEPS, Population, UserTaste, Vocabulary};
+use sinsang_taste::History;
 pub use sinsang_taste::{DIMS, FloatVector, Model, ProductFeatures, Recipe, Sparse, Trained};
-use sinsang_taste::{Describer, History, Lessons};
 pub use weight::Weights;
 
-use profile::Sums;
-use say::Everyone;
 use spill::{Bucket, BucketUser, Spill};
+use train::{Taught, Training};
 
 use crate::engine::function;
 use crate::read::forgotten::Forgotten;
@@ -75,8 +74,11 @@ pub struct Options {
     /// The most users to train on. If there are more, those with the smallest hashes are chosen;
     /// devices only if no user is signed in. All users are folded in.
     pub max_training_users: usize,
-    /// The training settings.
+    /// The training settings, or those that the choice begins with.
     pub recipe: Recipe,
+    /// Whether settings are chosen by what users did in the last weeks, whenever a model is
+    /// trained.
+    pub tune: bool,
     /// Events that are sorted by user at a time, which bounds memory; it sets the number of
     /// buckets.
     pub events_per_bucket: u64,
@@ -101,6 +103,7 @@ impl Default for Options {
             pseudo_weight: 20.0,
             max_training_users: 20_000,
             recipe: Recipe::default(),
+            tune: true,
             events_per_bucket: 4_000_000,
             work_dir: std::env::temp_dir(),
             by_context: true,
@@ -239,14 +242,6 @@ fn part(name: &'static str) -> Span {
     tracing::info_span!(target: "sinsang::taste", "part", name)
 }
 
-/// The histories that a model is trained on, with users in the same order in both.
-struct Training {
-    strengths: Sparse,
-    sums: Sparse,
-    /// The users' histories by context, in the order of users.
-    sides: Vec<Side>,
-}
-
 /// One run over the tables.
 struct Run<'a> {
     ctx: &'a SessionContext,
@@ -260,12 +255,9 @@ impl Run<'_> {
     async fn learn(&self, sink: &mut impl FnMut(UserTaste, &FloatVector)) -> Result<Learned, Error> {
         let mut report = Report::default();
         let mut spill = self.spread(&mut report).instrument(part("events by user")).await?;
-        let (everyone, training) = part("everyone").in_scope(|| self.survey(&mut spill, &mut report))?;
-        let everyone = everyone.together();
+        let Taught { everyone, training, model, decay } = self.teach(&mut spill, &mut report)?;
         let baseline = Baseline::of(&everyone);
         report.population = baseline.population(&everyone, self.catalogue);
-        report.users_trained_on = training.strengths.len() as u64;
-        let model = part("model").in_scope(|| self.model(&training, &everyone, &mut report));
         report.population.vector = mean_vector(&training, &model);
         let contexts =
             part("contexts").in_scope(|| context::leanings(&training.sides, &model, self.options.pseudo_weight));
@@ -274,7 +266,7 @@ impl Run<'_> {
         let ids = self.offer.products.iter().map(|product| product.product);
         let shown = ids.clone().zip(&everyone.shown).filter(|(id, times)| **times > 0 && self.offer.board.contains(id));
         let shown = shown.map(|(id, times)| (id, times.unsigned_abs())).collect();
-        let fold = Fold { run: self, baseline: &baseline, model: &model };
+        let fold = Fold { run: self, baseline: &baseline, model: &model, decay: &decay };
         let _stage = part("users").entered();
         for bucket in 0..report.buckets {
             let bucket = self.read(&mut spill, bucket)?;
@@ -342,88 +334,6 @@ impl Run<'_> {
 
     fn is_forgotten(&self, user: &BucketUser<'_>) -> bool {
         self.options.forgotten.as_ref().is_some_and(|forgotten| forgotten.holds(user.id))
-    }
-
-    /// Sums over everyone, and the users to train on: those with the smallest hashes.
-    fn survey(&self, spill: &mut Spill, report: &mut Report) -> Result<(Everyone, Training), Error> {
-        let mut everyone = Everyone::new(self.catalogue);
-        let mut learners = Learners::new(self.options.max_training_users);
-        for bucket in 0..report.buckets {
-            for user in self.read(spill, bucket)?.users() {
-                let (is_bot, is_forgotten) = (self.is_bot(&user), self.is_forgotten(&user));
-                if is_bot || is_forgotten {
-                    report.bots += u64::from(is_bot);
-                    report.users_forgotten += u64::from(!is_bot);
-                    report.events_of_bots += user.counts.events();
-                    continue;
-                }
-                let engagement = Engagement::of(user.deeds, self.catalogue);
-                let is_device = device_of(user.id).is_some();
-                everyone.add(user.deeds, &engagement, is_device);
-                let kept = user.deeds.len() as u64;
-                report.events_weightless += kept - engagement.events;
-                report.impressions_beyond += user.counts.events() - kept;
-                let hash = function::user_hash(user.id);
-                if engagement.events < self.options.min_events_per_user || !learners.wants(hash, is_device) {
-                    continue;
-                }
-                let history = engagement.history();
-                if !history.strengths.is_empty() {
-                    let sides =
-                        if self.options.by_context { context::sides(user.deeds, self.catalogue) } else { Vec::new() };
-                    learners.add(hash, user.id, is_device, (history, sides));
-                }
-            }
-        }
-        report.events_used = everyone.events;
-        report.events_of_unknown_products = everyone.unknown.products;
-        report.events_of_unknown_channels = everyone.unknown.channels;
-        report.events_of_unknown_tabs = everyone.unknown.tabs;
-        let width = self.offer.products.len();
-        let mut users = Training { strengths: Sparse::new(width), sums: Sparse::new(width), sides: Vec::new() };
-        for (history, sides) in learners.chosen() {
-            users.sides.extend(sides);
-            users.strengths.push(history.strengths);
-            users.sums.push(history.sums);
-        }
-        Ok((everyone, users))
-    }
-
-    /// The stored model, or a newly trained one.
-    fn model(&self, training: &Training, everyone: &Sums, report: &mut Report) -> Model {
-        let board: BTreeSet<usize> = self.offer.board.iter().filter_map(|id| self.catalogue.place(*id)).collect();
-        let board: Vec<usize> = board.into_iter().collect();
-        let Training { strengths, sums, .. } = training;
-        let recipe = &self.options.recipe;
-        let has_grown = |trained: &Trained| strengths.len() * 2 > trained.users() * 3;
-        let kept = self.options.kept.as_ref().filter(|trained| !has_grown(trained));
-        let trained: Vec<usize> = match kept {
-            Some(kept) => kept.ids().iter().filter_map(|id| self.catalogue.place(*id)).collect(),
-            None => recipe.products(strengths),
-        };
-        let mut is_described = vec![false; self.offer.products.len()];
-        board.iter().chain(&trained).for_each(|place| is_described[*place] = true);
-        let describer = Describer::new(self.offer.products);
-        let [descriptions, names] = [describer.rows(|at| is_described[at]), describer.names(|at| is_described[at])];
-        drop(describer);
-        let ids: Vec<u64> = self.offer.products.iter().map(|product| product.product).collect();
-        let floats = |counts: &[i64]| counts.iter().map(|times| *times as f64).collect::<Vec<f64>>();
-        let (month, fortnight) = (floats(&everyone.done_in_month), floats(&everyone.done_in_fortnight));
-        let catalogue = sinsang_taste::Catalogue {
-            ids: &ids,
-            descriptions: &descriptions,
-            names: &names,
-            month: &month,
-            fortnight: &fortnight,
-        };
-        if let Some(trained) = kept {
-            return Model::of(trained.clone(), &catalogue, &board);
-        }
-        report.trained = true;
-        report.products_met = strengths.columns_used() as u64;
-        report.products_trained_on = trained.len() as u64;
-        report.products_predicting = trained.len().min(recipe.ease.sources) as u64;
-        Model::train(&Lessons { strengths, sums, catalogue }, &board, recipe)
     }
 }
 

@@ -298,6 +298,24 @@ async fn who_was_not_trained_on_is_folded_in_as_well_as_everyone_else() {
 }
 
 #[tokio::test]
+async fn users_are_folded_in_with_the_half_life_of_the_model_whatever_half_life_events_are_read_with() {
+    let world = World::new();
+    let quick = Options { half_life_days: 10.0, ..Options::default() };
+    let (expected, _, learned) = world.learn_all(&world.events(), PLAIN, &quick).await;
+    let kept = Some(learned.model.trained().clone());
+    let (slow, _, other) = world.learn_all(&world.events(), PLAIN, &Options::default()).await;
+    assert!(other.report.trained && !slow.iter().zip(&expected).all(|(a, b)| a.vector == b.vector));
+    let (found, _, learned) = world.learn_all(&world.events(), PLAIN, &Options { kept, ..Options::default() }).await;
+    assert!(!learned.report.trained);
+    let apart = |(own, expected): (&UserTaste, &UserTaste)| {
+        own.vector.iter().zip(expected.vector).map(|(a, b)| (i32::from(*a) - i32::from(b)).abs()).max().unwrap()
+    };
+    let most = found.iter().zip(&expected).map(apart).max();
+    assert!(most <= Some(1), "rounding alone: {most:?}");
+    assert!(found.iter().zip(&expected).all(|(own, expected)| own.user_id == expected.user_id));
+}
+
+#[tokio::test]
 async fn no_events_give_no_tastes_and_an_even_population() {
     let world = World::new();
     let (tastes, report) = world.learn(&[], PLAIN, &Options::default()).await;

@@ -1,6 +1,6 @@
 //! Checkpoints: a trained model, kept and reused on another day.
 
-use sinsang_taste::{Catalogue, DIMS, History, Lessons, Model, Recipe, Sparse, Trained, Unusable};
+use sinsang_taste::{Catalogue, DIMS, History, Lessons, Model, Recipe, Sparse, Trained, Tuned, Unusable};
 
 const BESIDES: &str = "half-life 30 days";
 
@@ -33,7 +33,7 @@ fn trained() -> Model {
     let catalogue =
         Catalogue { ids: &ids, descriptions: &descriptions, names: &descriptions, month: &month, fortnight: &month };
     let lessons = Lessons { strengths: &users, sums: &users, catalogue };
-    let model = Model::train(&lessons, &(0..12).collect::<Vec<_>>(), &Recipe::default());
+    let model = Model::train(&lessons, &(0..12).collect::<Vec<_>>(), &Tuned::default_of(Recipe::default(), 30.0));
     let again = Model::of(model.trained().clone(), &catalogue, &(0..12).collect::<Vec<_>>());
     for product in 0..12 {
         let bits = |model: &Model| model.product_float(product).map(f64::to_bits);

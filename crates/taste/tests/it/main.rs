@@ -1,3 +1,4 @@
 //! Integration tests of checkpoints.
 
 mod kept;
+mod tune;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use datafusion::arrow::array::{Array as _, AsArray as _, RecordBatch, StringArray};
+use datafusion::arrow::array::{Array as _, AsArray as _, BooleanArray, Float64Array, RecordBatch, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
 use datafusion::error::DataFusionError;
@@ -14,8 +14,8 @@ use serde::Deserialize;
 use sinsang_core::event::EventKind;
 use sinsang_core::time::UnixMillis;
 
-use super::Error;
 use super::shop::{Deed, Item, Shop};
+use super::{Error, SetAside};
 
 /// A mapping of a log's columns. Values of [`Acts`] and [`Items`] are SQL expressions over the
 /// columns of their table; docs/measurements/ranking.md
@@ -150,19 +150,23 @@ impl Mapping {
         let file = place(input, &acts.table);
         let failed = |source: DataFusionError| Error::Read { path: file.clone(), source: Box::new(source) };
         open(context, "log_acts", &file, acts.delimiter).await.map_err(failed)?;
+        check(context, "log_acts", &file, &acts.values()).await?;
         let rows = context.sql(&acts.query()).await.map_err(failed)?.collect().await.map_err(failed)?;
         let mut told: BTreeMap<String, Item> = BTreeMap::new();
-        let (deeds, mut items) = self.deeds(&rows).map_err(failed)?;
+        let mut set_aside = SetAside::default();
+        let (deeds, mut items) = self.deeds(&rows, &mut set_aside).map_err(failed)?;
         drop(rows);
         if let Some(of) = &self.items {
             let file = place(input, &of.table);
             let failed = |source: DataFusionError| Error::Read { path: file.clone(), source: Box::new(source) };
             open(context, "log_items", &file, of.delimiter).await.map_err(failed)?;
+            check(context, "log_items", &file, &of.values()).await?;
             let rows = context.sql(&of.query()).await.map_err(failed)?.collect().await.map_err(failed)?;
             for batch in &rows {
                 let columns = Columns::of(batch, 1).map_err(failed)?;
                 let codes = text(batch, 0).map_err(failed)?;
                 for row in (0..batch.num_rows()).filter(|row| codes.is_valid(*row)) {
+                    set_aside.unread_prices += u64::from(columns.has_unread_price(row));
                     told.entry(codes.value(row).to_owned()).or_insert_with(|| columns.item(row));
                 }
             }
@@ -176,11 +180,15 @@ impl Mapping {
             }
         }
         let items = items.into_iter().zip(1..).map(|((code, item), id)| (code, Item { id, ..item })).collect();
-        Shop::of_log(context, self.source.clone(), items, &deeds).map_err(failed)
+        Shop::of_log(context, self.source.clone(), items, &deeds, set_aside).map_err(failed)
     }
 
-    /// The deeds that count, and the items by code.
-    fn deeds(&self, rows: &[RecordBatch]) -> Result<(Vec<Deed>, BTreeMap<String, Item>), DataFusionError> {
+    /// The deeds that count, and the items by code; counts what does not count.
+    fn deeds(
+        &self,
+        rows: &[RecordBatch],
+        set_aside: &mut SetAside,
+    ) -> Result<(Vec<Deed>, BTreeMap<String, Item>), DataFusionError> {
         let mut deeds = Vec::new();
         let mut items: BTreeMap<String, Item> = BTreeMap::new();
         let mut of: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -191,15 +199,21 @@ impl Mapping {
             let described = Columns::of(batch, 5)?;
             for row in 0..batch.num_rows() {
                 if !(users.is_valid(row) && codes.is_valid(row) && at.is_valid(row)) {
+                    set_aside.incomplete += 1;
                     continue;
                 }
-                let Some(kind) = EventKind::parse(kinds.value(row)) else { continue };
+                let Some(kind) = EventKind::parse(kinds.value(row)) else {
+                    set_aside.of_unknown_kind += 1;
+                    continue;
+                };
+                set_aside.unread_prices += u64::from(described.has_unread_price(row));
                 let (user, code) = (users.value(row).to_owned(), codes.value(row).to_owned());
                 items.entry(code.clone()).or_insert_with(|| described.item(row));
                 if self.least_users > 1 {
                     of.entry(code.clone()).or_default().insert(user.clone());
                 }
                 if orders.is_valid(row) && !counted.insert((orders.value(row).to_owned(), user.clone(), code.clone())) {
+                    set_aside.repeated += 1;
                     continue;
                 }
                 deeds.push(Deed { user, code, at: at.value(row), kind });
@@ -207,13 +221,26 @@ impl Mapping {
         }
         if self.least_users > 1 {
             items.retain(|code, _| of.get(code).is_some_and(|users| users.len() >= self.least_users));
+            let all = deeds.len();
             deeds.retain(|deed| items.contains_key(&deed.code));
+            set_aside.of_rare_items = (all - deeds.len()) as u64;
         }
         Ok((deeds, items))
     }
 }
 
 impl Acts {
+    /// Keys and what stands there.
+    fn values(&self) -> Vec<(String, &str)> {
+        let Self { user, item, at, kind, order, keep, .. } = self;
+        let needed =
+            [("user", user), ("item", item), ("at", at), ("kind", kind)].map(|(key, value)| (key, Some(value)));
+        let further = [("order", order.as_ref()), ("where", keep.as_ref())];
+        let of_acts = needed.into_iter().chain(further);
+        let of_acts = of_acts.filter_map(|(key, value)| Some((format!("acts.{key}"), value?.as_str())));
+        [of_acts.collect(), self.described.values("acts")].concat()
+    }
+
     fn query(&self) -> String {
         let Self { user, item, at, kind, .. } = self;
         let order = self.order.as_deref().unwrap_or("NULL");
@@ -229,6 +256,11 @@ impl Acts {
 }
 
 impl Items {
+    /// Keys and what stands there.
+    fn values(&self) -> Vec<(String, &str)> {
+        [vec![("items.item".to_owned(), self.item.as_str())], self.described.values("items")].concat()
+    }
+
     fn query(&self) -> String {
         format!(
             "SELECT * FROM (SELECT CAST({} AS VARCHAR) AS item, {} FROM log_items) ORDER BY item, title, price",
@@ -239,17 +271,36 @@ impl Items {
 }
 
 impl Described {
+    /// Keys and what stands there.
+    fn values<'a>(&'a self, of: &str) -> Vec<(String, &'a str)> {
+        let Self { title, brand, category, price } = self;
+        let keys = [("title", title), ("brand", brand), ("category", category), ("price", price)];
+        keys.into_iter().filter_map(|(key, value)| Some((format!("{of}.{key}"), value.as_deref()?))).collect()
+    }
+
     fn columns(&self) -> String {
         let of = |expression: &Option<String>| expression.clone().unwrap_or_else(|| "NULL".to_owned());
         format!(
             "trim(CAST({} AS VARCHAR)) AS title, CAST({} AS VARCHAR) AS brand, \
-             CAST({} AS VARCHAR) AS category, CAST({} AS DOUBLE) AS price",
+             CAST({} AS VARCHAR) AS category, TRY_CAST({} AS DOUBLE) AS price, {} IS NOT NULL AS has_price",
             of(&self.title),
             of(&self.brand),
             of(&self.category),
+            of(&self.price),
             of(&self.price)
         )
     }
+}
+
+/// Plans each value by itself, so that a mistake is told by its key.
+async fn check(context: &SessionContext, table: &str, file: &Path, values: &[(String, &str)]) -> Result<(), Error> {
+    for (key, value) in values {
+        if let Err(source) = context.sql(&format!("SELECT {value} FROM {table}")).await {
+            let (key, value, path) = (key.clone(), (*value).to_owned(), file.to_owned());
+            return Err(Error::Value { key, value, path, source: Box::new(source) });
+        }
+    }
+    Ok(())
 }
 
 /// A table's path: the input itself, or something in it.
@@ -288,14 +339,21 @@ fn text(batch: &RecordBatch, at: usize) -> Result<StringArray, DataFusionError> 
 /// The columns of descriptions in a batch.
 struct Columns {
     texts: [StringArray; 3],
-    prices: datafusion::arrow::array::Float64Array,
+    prices: Float64Array,
+    have_prices: BooleanArray,
 }
 
 impl Columns {
-    /// Four columns from `first` on.
+    /// Five columns from `first` on.
     fn of(batch: &RecordBatch, first: usize) -> Result<Self, DataFusionError> {
         let prices = cast(batch.column(first + 3), &DataType::Float64)?.as_primitive::<Float64Type>().clone();
-        Ok(Self { texts: [text(batch, first)?, text(batch, first + 1)?, text(batch, first + 2)?], prices })
+        let have_prices = batch.column(first + 4).as_boolean().clone();
+        let texts = [text(batch, first)?, text(batch, first + 1)?, text(batch, first + 2)?];
+        Ok(Self { texts, prices, have_prices })
+    }
+
+    fn has_unread_price(&self, row: usize) -> bool {
+        self.have_prices.value(row) && !self.prices.is_valid(row)
     }
 
     fn item(&self, row: usize) -> Item {

@@ -13,8 +13,8 @@ use sinsang_core::viewer::device_of;
 use sinsang_tables::file::find_table;
 use sinsang_taste::judge::{Act, Log, Offered};
 
-use super::Error;
 use super::shop::{Item, Shop, says_something};
+use super::{Error, SetAside};
 use crate::engine::sql;
 use crate::read::catalogue;
 use crate::read::history::{self, History};
@@ -52,6 +52,7 @@ pub(super) async fn shop(options: &history::Options, now: UnixMillis) -> Result<
     let mut users: Vec<String> = Vec::new();
     let mut number: BTreeMap<String, usize> = BTreeMap::new();
     let mut acts = Vec::new();
+    let mut set_aside = SetAside::default();
     let rows = context.sql(sql!("ranking_deed")).await.map_err(failed)?.collect().await.map_err(failed)?;
     for batch in &rows {
         let text = |at: usize| cast(batch.column(at), &DataType::Utf8).map(|column| column.as_string::<i32>().clone());
@@ -60,12 +61,23 @@ pub(super) async fn shop(options: &history::Options, now: UnixMillis) -> Result<
         let at = cast(batch.column(1), &DataType::Int64).map_err(|error| failed(error.into()))?;
         let at = at.as_primitive::<Int64Type>();
         for row in 0..batch.num_rows() {
-            let product = product_id(columns[2].value(row)).and_then(|id| place.get(&id).copied());
+            let product =
+                Some(row).filter(|row| columns[2].is_valid(*row)).and_then(|row| product_id(columns[2].value(row)));
+            let product = product.and_then(|id| place.get(&id).copied());
             let user = columns[0].value(row);
-            let is_wanted = EventKind::parse(columns[1].value(row)).is_some_and(says_something);
-            let Some(product) = product.filter(|_| at.is_valid(row) && is_wanted && device_of(user).is_none()) else {
+            let kind = EventKind::parse(columns[1].value(row));
+            let passed_over = [
+                (!at.is_valid(row) || user.is_empty(), &mut set_aside.incomplete),
+                (kind.is_none(), &mut set_aside.of_unknown_kind),
+                (!kind.is_some_and(says_something), &mut set_aside.of_no_wish),
+                (device_of(user).is_some(), &mut set_aside.of_devices),
+                (product.is_none(), &mut set_aside.of_unknown_products),
+            ];
+            if let Some((_, count)) = passed_over.into_iter().find(|(holds, _)| *holds) {
+                *count += 1;
                 continue;
-            };
+            }
+            let Some(product) = product else { continue };
             let user = *number.entry(user.to_owned()).or_insert_with(|| {
                 users.push(user.to_owned());
                 users.len() - 1
@@ -74,5 +86,5 @@ pub(super) async fn shop(options: &history::Options, now: UnixMillis) -> Result<
         }
     }
     let source = format!("the tables in {}", options.input.display());
-    Ok((history, Shop { source, users, items, log: Log { products, acts } }))
+    Ok((history, Shop { source, users, items, log: Log { products, acts }, set_aside }))
 }

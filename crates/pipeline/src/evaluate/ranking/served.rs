@@ -23,7 +23,7 @@ use sinsang_taste::judge::{Taker, Window};
 use sinsang_taste::matrix::dot;
 
 use super::shop::{SHOP, Shop};
-use super::{Error, WINDOW_DAYS};
+use super::{Error, Options, WINDOW_DAYS};
 use crate::compose::{self, Layout, Shards};
 use crate::learn::taste::{self, FloatVector, Learned, Offer, Vocabulary};
 use crate::read::rules::{MixRules, Ranking};
@@ -35,7 +35,7 @@ const USER_KEY: &[u8] = b"evaluate ranking";
 
 /// The tastes learned before a cut, as served.
 pub(super) struct Served {
-    learned: Learned,
+    pub(super) learned: Learned,
     floats: BTreeMap<String, FloatVector>,
     users: Vec<String>,
     /// Ids of the items.
@@ -56,7 +56,8 @@ impl Served {
         context: &SessionContext,
         shop: &Shop,
         window: &Window,
-        (cut, half_life_days): (UnixMillis, f64),
+        cut: UnixMillis,
+        options: &Options,
     ) -> Result<Self, Error> {
         // Items first on offer after the window are not in the catalogue.
         let ids: Vec<u64> = shop.items.iter().map(|item| item.id).collect();
@@ -69,7 +70,9 @@ impl Served {
         let vocabulary = Vocabulary { channels: vec![SHOP.to_owned()], ..Vocabulary::default() };
         let offer = Offer { vocabulary: &vocabulary, products: &features, board: &board };
         // The shop's largest customers are not bots: nobody is set aside.
-        let options = taste::Options { half_life_days, max_events_per_user: u64::MAX, ..taste::Options::default() };
+        let Options { half_life_days, tune, .. } = *options;
+        let options =
+            taste::Options { half_life_days, tune, max_events_per_user: u64::MAX, ..taste::Options::default() };
         let (mut users, mut floats) = (Vec::new(), BTreeMap::new());
         let learned = taste::learn(context, &offer, &options, cut.plus(-1), |user, float| {
             floats.insert(user.user_id.clone(), *float);

@@ -12,7 +12,7 @@ use sinsang_core::event::EventKind;
 use sinsang_core::time::UnixMillis;
 use sinsang_taste::judge::{Act, Log, Offered, Window};
 
-use super::WINDOW_DAYS;
+use super::{SetAside, WINDOW_DAYS};
 use crate::learn::taste::{ProductFeatures, Weights};
 
 /// A product as it is described to shoppers.
@@ -49,6 +49,7 @@ pub(super) struct Shop {
     pub(super) users: Vec<String>,
     pub(super) items: Vec<Item>,
     pub(super) log: Log,
+    pub(super) set_aside: SetAside,
 }
 
 impl Shop {
@@ -69,6 +70,7 @@ impl Shop {
         source: String,
         items: Vec<(String, Item)>,
         deeds: &[Deed],
+        set_aside: SetAside,
     ) -> Result<Self, DataFusionError> {
         let place: HashMap<&str, usize> = items.iter().enumerate().map(|(at, (code, _))| (code.as_str(), at)).collect();
         let names: BTreeSet<&str> = deeds.iter().map(|deed| deed.user.as_str()).collect();
@@ -87,7 +89,7 @@ impl Shop {
         register_events(context, deeds)?;
         register_products(context, &items)?;
         let items = items.into_iter().map(|(_, item)| item).collect();
-        Ok(Self { source, users, items, log: Log { products, acts } })
+        Ok(Self { source, users, items, log: Log { products, acts }, set_aside })
     }
 }
 

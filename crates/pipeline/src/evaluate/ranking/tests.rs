@@ -77,7 +77,7 @@ async fn evaluate(path: &Path, cuts: Vec<UnixMillis>) -> Result<Report, Error> {
     let mapping = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/logs/online-retail.toml");
     let mapping = Box::new(Mapping::read(&mapping).unwrap());
     let data = Data::Log { mapping, input: path.to_owned(), engine: engine::Options::default() };
-    ranking(&Options { data, cuts, half_life_days: HALF_LIFE_DAYS, progress: Progress::hidden() }).await
+    ranking(&Options { data, cuts, half_life_days: HALF_LIFE_DAYS, tune: true, progress: Progress::hidden() }).await
 }
 
 #[tokio::test]
@@ -127,6 +127,44 @@ async fn a_cut_without_new_items_and_a_file_of_something_else_are_refused() {
 }
 
 #[tokio::test]
+async fn what_a_log_has_beside_acts_is_counted_and_a_mistake_in_a_mapping_is_told_by_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let mapping = |user: &str| -> Mapping {
+        let text = format!(
+            "source = 'a test'\nleast_users = 2\n[acts]\ntable = 'acts.csv'\nuser = \"{user}\"\nitem = 'item'\nat = 'at'\nkind = 'kind'\norder = 'basket'\nprice = 'price'"
+        );
+        toml::from_str(&text).unwrap()
+    };
+    let rows = [
+        "user,item,at,kind,basket,price",
+        "ann,lamp,2026-01-01T00:00:00,purchase,b1,2.5",
+        "ann,lamp,2026-01-01T00:00:00,purchase,b1,2.5",
+        "bob,lamp,2026-01-02T00:00:00,click,,two pounds",
+        "bob,mug,2026-01-02T00:00:00,click,,",
+        ",lamp,2026-01-03T00:00:00,click,,1",
+        "ann,,2026-01-03T00:00:00,click,,1",
+        "ann,lamp,2026-01-03T00:00:00,gazed,,1",
+    ];
+    std::fs::write(folder.path().join("acts.csv"), rows.join("\n")).unwrap();
+    let context = engine::open(&engine::Options::default()).unwrap();
+    let shop = mapping("user").shop(&context, folder.path()).await.unwrap();
+    let expected = SetAside {
+        incomplete: 2,
+        of_unknown_kind: 1,
+        repeated: 1,
+        of_rare_items: 1,
+        unread_prices: 1,
+        ..SetAside::default()
+    };
+    assert_eq!((shop.set_aside, shop.log.acts.len()), (expected, 2));
+    assert!(shop.set_aside.to_string().contains("1 of an unknown kind"), "{}", shop.set_aside);
+
+    let context = engine::open(&engine::Options::default()).unwrap();
+    let error = mapping("custommer").shop(&context, folder.path()).await.unwrap_err().to_string();
+    assert!(error.contains("acts.user = \"custommer\"") && error.contains("acts.csv"), "{error}");
+}
+
+#[tokio::test]
 async fn an_operators_tables_are_judged_by_what_is_broadcast_and_what_viewers_did() {
     let folder = tempfile::tempdir().unwrap();
     let now = UnixMillis::parse_rfc3339("2026-11-20T12:00:00Z").unwrap();
@@ -147,10 +185,14 @@ async fn an_operators_tables_are_judged_by_what_is_broadcast_and_what_viewers_di
             progress: Progress::hidden(),
         };
         let data = Data::Tables(Box::new(options), now);
-        Options { data, cuts: Vec::new(), half_life_days: 30.0, progress: Progress::hidden() }
+        Options { data, cuts: Vec::new(), half_life_days: 30.0, tune: true, progress: Progress::hidden() }
     };
     let report = ranking(&data()).await.unwrap();
     println!("{report}");
+    let SetAside { of_no_wish, of_unknown_products, incomplete, .. } = report.set_aside;
+    assert!(of_no_wish > 0 && of_unknown_products > 0 && incomplete == 0, "{report}");
+    let against = report.new_against_best.as_ref().unwrap();
+    assert!(against.ratio.low < against.ratio.mean && !OURS.contains(&against.method), "{report}");
     // Windows before the first events are left out; broadcasts come, and go.
     let CutReport { new_items, known_items, users, .. } = report.cuts[report.cuts.len() - 1];
     assert!(report.cuts.len() < 3 && users > 50 && new_items > 100 && known_items > 300, "{report}");

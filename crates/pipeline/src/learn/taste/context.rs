@@ -8,8 +8,9 @@ use sinsang_core::context::Context;
 use sinsang_core::pack::context::Factor;
 use sinsang_taste::{DIMS, History, Model, round};
 
-use super::profile::{Catalogue, Deed, Engagement, HOUR_BUCKETS, lift, sureness};
-use super::weight::UNIT;
+use super::deed::Deed;
+use super::profile::{Catalogue, Engagement, HOUR_BUCKETS, lift, sureness};
+use super::weight::{Decay, UNIT};
 
 /// Standard errors by which a difference must exceed the noise.
 const SURE: f64 = 3.0;
@@ -53,7 +54,7 @@ pub(super) struct Side {
 }
 
 /// A user's events, grouped by context.
-pub(super) fn sides(deeds: &[Deed], catalogue: &Catalogue) -> Vec<Side> {
+pub(super) fn sides(deeds: &[Deed], catalogue: &Catalogue, decay: &Decay) -> Vec<Side> {
     let mut parts: BTreeMap<(Factor, u8), Vec<Deed>> = BTreeMap::new();
     for deed in deeds.iter().filter(|deed| deed.weight != 0) {
         parts.entry((Factor::WeekPart, deed.week_part())).or_default().push(*deed);
@@ -65,7 +66,7 @@ pub(super) fn sides(deeds: &[Deed], catalogue: &Catalogue) -> Vec<Side> {
         }
     }
     let side = |((factor, value), deeds): ((Factor, u8), Vec<Deed>)| {
-        let part = Engagement::of(&deeds, catalogue);
+        let part = Engagement::of(&deeds, catalogue, decay);
         Side { factor, value, history: part.history(), weights: part.weights().map(<[i64]>::to_vec) }
     };
     parts.into_iter().map(side).collect()

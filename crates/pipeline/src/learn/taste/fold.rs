@@ -4,9 +4,11 @@ use sinsang_core::viewer::device_of;
 use sinsang_taste::{FloatVector, Model};
 
 use super::Run;
+use super::deed::Deed;
 use super::profile::{self, UserTaste};
-use super::profile::{Baseline, Deed, Engagement};
+use super::profile::{Baseline, Engagement};
 use super::spill::BucketUser;
+use super::weight::Decay;
 
 /// The most notes of a user, before the widths of a shard limit them further.
 const MOST_NOTES: usize = 16;
@@ -31,6 +33,7 @@ pub(super) struct Fold<'a> {
     pub(super) run: &'a Run<'a>,
     pub(super) baseline: &'a Baseline,
     pub(super) model: &'a Model,
+    pub(super) decay: &'a Decay,
 }
 
 impl Fold<'_> {
@@ -40,7 +43,7 @@ impl Fold<'_> {
         if self.run.is_bot(user) || self.run.is_forgotten(user) || device_of(user.id).is_some() {
             return Folded::Nobody;
         }
-        let engagement = Engagement::of(user.deeds, self.run.catalogue);
+        let engagement = Engagement::of(user.deeds, self.run.catalogue, self.decay);
         // Impressions alone are not actions.
         if engagement.events == 0 {
             return Folded::Nobody;

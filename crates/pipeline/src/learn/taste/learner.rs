@@ -2,27 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use sinsang_taste::History;
-
-use super::context::Side;
-
 /// Users to train on: those with the smallest hashes. Devices are trained on only if no user is
-/// signed in: anybody can invent devices, and training shapes what everybody sees.
-pub(super) struct Learners {
+/// signed in: anybody can invent devices, and training shapes what everybody sees. `T` is what is
+/// kept of a user.
+pub(super) struct Learners<T> {
     most: usize,
-    signed: BTreeMap<(i64, String), Lesson>,
-    devices: BTreeMap<(i64, String), Lesson>,
+    signed: BTreeMap<(i64, String), T>,
+    devices: BTreeMap<(i64, String), T>,
 }
 
-/// A user's history, whole and by context.
-pub(super) type Lesson = (History, Vec<Side>);
-
-impl Learners {
+impl<T> Learners<T> {
     pub(super) fn new(most: usize) -> Self {
         Self { most, signed: BTreeMap::new(), devices: BTreeMap::new() }
     }
 
-    fn of(&mut self, is_device: bool) -> &mut BTreeMap<(i64, String), Lesson> {
+    fn of(&mut self, is_device: bool) -> &mut BTreeMap<(i64, String), T> {
         if is_device { &mut self.devices } else { &mut self.signed }
     }
 
@@ -33,7 +27,7 @@ impl Learners {
         kept.len() < most || kept.last_key_value().is_some_and(|((last, _), _)| hash <= *last)
     }
 
-    pub(super) fn add(&mut self, hash: i64, user: &str, is_device: bool, lesson: Lesson) {
+    pub(super) fn add(&mut self, hash: i64, user: &str, is_device: bool, lesson: T) {
         let most = self.most;
         let kept = self.of(is_device);
         kept.insert((hash, user.to_owned()), lesson);
@@ -42,17 +36,19 @@ impl Learners {
         }
     }
 
-    /// The histories of the chosen users, ordered by user: the order of rows affects the last
+    /// What was added for the chosen users, ordered by user: the order of rows affects the last
     /// digits of sums, and must not depend on the buckets.
-    pub(super) fn chosen(self) -> impl Iterator<Item = Lesson> {
+    pub(super) fn chosen(self) -> impl Iterator<Item = T> {
         let chosen = if self.signed.is_empty() { self.devices } else { self.signed };
-        let by_user: BTreeMap<String, Lesson> = chosen.into_iter().map(|((_, user), lesson)| (user, lesson)).collect();
+        let by_user: BTreeMap<String, T> = chosen.into_iter().map(|((_, user), lesson)| (user, lesson)).collect();
         by_user.into_values()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use sinsang_taste::History;
+
     use super::*;
 
     /// Users chosen of the given numbers of signed-in users and devices, with a limit of 10: the
@@ -66,11 +62,11 @@ mod tests {
                 if learners.wants(hash, is_device) {
                     let strength = if is_device { 1.0 } else { 2.0 };
                     let history = History { strengths: vec![(0, strength)], ..History::default() };
-                    learners.add(hash, &format!("{hash:016x}"), is_device, (history, Vec::new()));
+                    learners.add(hash, &format!("{hash:016x}"), is_device, history);
                 }
             }
         }
-        let all: Vec<f64> = learners.chosen().map(|(history, _)| history.strengths[0].1).collect();
+        let all: Vec<f64> = learners.chosen().map(|history| history.strengths[0].1).collect();
         (all.iter().filter(|strength| **strength > 1.5).count(), all.len())
     }
 

@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sinsang_core::context::Context;
 use sinsang_core::pack::board::product_id;
 use sinsang_taste::{DIMS, FloatVector, History, round, to_i8};
 
-use super::weight::{FADING, MOST_SIXTHS, UNIT};
+use super::deed::{
+    AGE_FROM, Age, Deed, IMPRESSION, MONTH_DAYS, NONE, Row, UNKNOWN_CHANNEL, UNKNOWN_PRODUCT, UNKNOWN_TAB, WEEKEND,
+};
+use super::weight::{Decay, UNIT};
 
 /// Sums of viewers' actions and impressions, each viewer's part capped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub(crate) struct Sums {
     pub(crate) done_in_fortnight: Vec<i64>,
 }
 
+/// Days within which a product was shown lately.
+const WEEK_DAYS: i64 = 7;
 /// Buckets of the Korean day.
 pub const HOUR_BUCKETS: usize = 8;
 
@@ -104,115 +108,6 @@ impl Default for Population {
     }
 }
 
-/// One event, as the query returns it.
-#[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "columns of a row, each true or not by itself")]
-pub(crate) struct Row<'a> {
-    pub(crate) product: Option<&'a str>,
-    /// Whether the event named a product, known or not.
-    pub(crate) names_product: bool,
-    pub(crate) channel: Option<&'a str>,
-    pub(crate) tab: Option<&'a str>,
-    pub(crate) hour_bucket: i64,
-    /// Decayed weight in [`UNIT`]s; 0 if the event does not affect tastes.
-    pub(crate) weight: i64,
-    /// The event's age in sixths of a half-life, from 0 to 31.
-    pub(crate) sixths: i64,
-    /// Whether the event is an impression.
-    pub(crate) is_impression: bool,
-    /// Whether the event lies in the last seven, fourteen, and thirty days.
-    pub(crate) is_of_week: bool,
-    pub(crate) is_of_fortnight: bool,
-    pub(crate) is_of_month: bool,
-    /// Whether it happened on a Saturday or a Sunday.
-    pub(crate) is_weekend: bool,
-    /// The province and device class of the event.
-    pub(crate) context: Context,
-}
-
-/// Placeholder for a missing number.
-const NONE: u16 = u16::MAX;
-
-/// A [`Row`] with numbers for names, compact because there are many.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Deed {
-    /// The product's place in the catalogue; `u32::MAX` for none.
-    pub(crate) product: u32,
-    /// Decayed weight in [`UNIT`]s: 1,000 views are 2^30 of them.
-    pub(crate) weight: i32,
-    /// Index in [`Vocabulary::channels`]; `u16::MAX` for none.
-    pub(crate) channel: u16,
-    /// Index in [`Vocabulary::tabs`]; `u16::MAX` for none.
-    pub(crate) tab: u16,
-    /// The eighth of the day in the lowest three bits, then flags; the age in sixths of a half-life
-    /// in the highest five.
-    pub(crate) marks: u16,
-    /// The province and device class, as [`Context::number`] encodes them.
-    pub(crate) origin: u16,
-}
-
-const UNKNOWN_PRODUCT: u16 = 1 << 3;
-const UNKNOWN_CHANNEL: u16 = 1 << 4;
-const UNKNOWN_TAB: u16 = 1 << 5;
-const IMPRESSION: u16 = 1 << 6;
-const OF_WEEK: u16 = 1 << 7;
-const OF_MONTH: u16 = 1 << 8;
-const WEEKEND: u16 = 1 << 9;
-const OF_FORTNIGHT: u16 = 1 << 10;
-const SIXTHS_FROM: u32 = 11;
-
-impl Deed {
-    fn is(self, mark: u16) -> bool {
-        self.marks & mark != 0
-    }
-
-    /// The product's place in the catalogue.
-    pub(crate) fn place(self) -> Option<usize> {
-        (self.product != u32::MAX).then_some(self.product as usize)
-    }
-
-    /// An action or an impression, `sixths` of a half-life old.
-    #[cfg(test)]
-    pub(crate) fn aged(product: u32, is_impression: bool, sixths: u16) -> Self {
-        let marks = if is_impression { IMPRESSION } else { 0 } | sixths << SIXTHS_FROM;
-        Self { product, marks, ..Self::default() }
-    }
-
-    /// The part of the week, as [`sinsang_core::context::week_part`] numbers it.
-    pub(crate) fn week_part(self) -> u8 {
-        u8::try_from(self.marks & 7).unwrap_or(0) | if self.is(WEEKEND) { 8 } else { 0 }
-    }
-
-    /// Whether the event is an impression.
-    pub(crate) fn is_impression(self) -> bool {
-        self.is(IMPRESSION)
-    }
-
-    /// Orders deeds from the latest to the oldest, as far as their ages differ, then by all other
-    /// fields: equal keys mean equal deeds, so a choice by this order does not depend on the order
-    /// of rows.
-    pub(crate) fn age_order(self) -> impl Ord {
-        let ages = [OF_WEEK, OF_FORTNIGHT, OF_MONTH].map(|mark| !self.is(mark));
-        let Self { product, weight, channel, tab, marks, origin } = self;
-        (ages, marks >> SIXTHS_FROM, product, channel, tab, marks, origin, weight)
-    }
-
-    /// Whether it is an impression of the last seven days.
-    pub(crate) fn is_shown_lately(self) -> bool {
-        self.is(IMPRESSION) && self.is(OF_WEEK)
-    }
-
-    /// Whether it is an action of the last thirty days.
-    pub(crate) fn is_done_lately(self) -> bool {
-        !self.is(IMPRESSION) && self.is(OF_MONTH)
-    }
-
-    /// Whether it is an action of the last fourteen days.
-    pub(crate) fn is_done_in_fortnight(self) -> bool {
-        !self.is(IMPRESSION) && self.is(OF_FORTNIGHT)
-    }
-}
-
 /// The products and names that engagement refers to.
 pub(crate) struct Catalogue {
     pub(super) ids: Vec<u64>,
@@ -244,20 +139,16 @@ impl Catalogue {
         let product = row.product.and_then(|text| self.product(text)).and_then(|place| u32::try_from(place).ok());
         let channel = number(row.channel.and_then(|name| self.channels.get(name).copied()));
         let tab = number(row.tab.and_then(|id| self.tabs.get(id).copied()));
-        let mut marks = u16::try_from(row.hour_bucket).unwrap_or(0) & 7;
-        for (mark, holds) in [
+        let marks = [
             (UNKNOWN_PRODUCT, product.is_none() && row.names_product),
             (UNKNOWN_CHANNEL, channel == NONE && row.channel.is_some()),
             (UNKNOWN_TAB, tab == NONE && row.tab.is_some()),
             (IMPRESSION, row.is_impression),
-            (OF_WEEK, row.is_of_week),
-            (OF_FORTNIGHT, row.is_of_fortnight),
-            (OF_MONTH, row.is_of_month),
             (WEEKEND, row.is_weekend),
-        ] {
-            marks |= if holds { mark } else { 0 };
-        }
-        marks |= u16::try_from(row.sixths.clamp(0, MOST_SIXTHS)).unwrap_or(0) << SIXTHS_FROM;
+        ];
+        let held = marks.into_iter().filter(|(_, holds)| *holds).map(|(mark, _)| mark);
+        let marks = held.fold(u16::try_from(row.hour_bucket).unwrap_or(0) & 7, |marks, mark| marks | mark);
+        let marks = marks | u16::from(Age::of(row.age_days).code()) << AGE_FROM;
         // Weights are at most 1,000 views, which fit.
         let weight = i32::try_from(row.weight).unwrap_or(0);
         Deed { product: product.unwrap_or(u32::MAX), weight, channel, tab, marks, origin: row.context.number() }
@@ -304,8 +195,8 @@ pub(crate) struct Engagement {
 }
 
 impl Engagement {
-    /// Sums a user's events.
-    pub(crate) fn of(deeds: &[Deed], catalogue: &Catalogue) -> Self {
+    /// Sums a user's events; those on products as `decay` has it.
+    pub(crate) fn of(deeds: &[Deed], catalogue: &Catalogue, decay: &Decay) -> Self {
         let mut engagement = Self {
             products: Vec::with_capacity(deeds.len()),
             channels: vec![0; catalogue.channels.len()],
@@ -321,9 +212,9 @@ impl Engagement {
             engagement.unknown.channels += u64::from(deed.is(UNKNOWN_CHANNEL));
             engagement.unknown.tabs += u64::from(deed.is(UNKNOWN_TAB));
             if deed.product != u32::MAX {
-                let fresh = weight * FADING[usize::from(deed.marks >> SIXTHS_FROM)] / UNIT;
-                let [squares, fresh] = [weight, fresh].map(|weight| i128::from(weight).pow(2));
-                engagement.products.push((deed.product, Engaged { sum: weight, squares, fresh }));
+                let [sum, fresh] = decay.of(weight, deed.age());
+                let [squares, fresh] = [sum, fresh].map(|weight| i128::from(weight).pow(2));
+                engagement.products.push((deed.product, Engaged { sum, squares, fresh }));
             }
             add_to(engagement.channels.get_mut(usize::from(deed.channel)), weight);
             add_to(engagement.tabs.get_mut(usize::from(deed.tab)), weight);
@@ -358,8 +249,9 @@ impl Engagement {
 pub(crate) fn passed_over(deeds: &[Deed]) -> Vec<(usize, i64)> {
     let mut lately: Vec<(usize, i64, bool)> = deeds
         .iter()
-        .filter(|deed| deed.is_shown_lately() || deed.is_done_lately())
-        .filter_map(|deed| Some((deed.place()?, i64::from(deed.is_shown_lately()), deed.is_done_lately())))
+        .map(|deed| (deed, deed.is_shown_within(WEEK_DAYS), deed.is_done_within(MONTH_DAYS)))
+        .filter(|(_, is_shown, is_done)| *is_shown || *is_done)
+        .filter_map(|(deed, is_shown, is_done)| Some((deed.place()?, i64::from(is_shown), is_done)))
         .collect();
     lately.sort_unstable_by_key(|(place, ..)| *place);
     lately.dedup_by(|next, kept| {

@@ -12,7 +12,7 @@ use datafusion::prelude::{DataFrame, SessionContext};
 use sinsang_core::context::Context;
 
 use super::Error;
-use super::profile::Row;
+use super::deed::Row;
 use super::weight::DecayedWeight;
 use crate::engine::{self, function};
 
@@ -100,14 +100,9 @@ pub(crate) fn own_context(ctx: &SessionContext) -> SessionContext {
 pub(crate) fn register_weights(ctx: &SessionContext, weights: &[DecayedWeight]) -> Result<(), Error> {
     let kinds: StringArray = weights.iter().map(|line| Some(line.kind.as_str())).collect();
     let ages: Int64Array = weights.iter().map(|line| Some(line.age_days)).collect();
-    let sixths: Int64Array = weights.iter().map(|line| Some(line.sixths)).collect();
     let weights: Int64Array = weights.iter().map(|line| Some(line.weight)).collect();
-    let columns: [(&str, ArrayRef); 4] = [
-        ("kind", Arc::new(kinds)),
-        ("age_days", Arc::new(ages)),
-        ("weight", Arc::new(weights)),
-        ("sixths", Arc::new(sixths)),
-    ];
+    let columns: [(&str, ArrayRef); 3] =
+        [("kind", Arc::new(kinds)), ("age_days", Arc::new(ages)), ("weight", Arc::new(weights))];
     register(ctx, "taste_weight", &columns)
 }
 
@@ -157,11 +152,9 @@ pub(crate) fn each_event<E: From<Error>>(
     let (users, fates, products, names_product) =
         (columns.text(0)?, columns.text(1)?, columns.text(2)?, columns.truth(3)?);
     let (channels, tabs) = (columns.text(4)?, columns.text(5)?);
-    let (hours, weights) = (columns.number(6)?, columns.number(7)?);
-    let (impressions, of_week) = (columns.truth(8)?, columns.truth(9)?);
-    let (of_fortnight, of_month) = (columns.truth(10)?, columns.truth(11)?);
-    let (weekends, regions, devices) = (columns.truth(12)?, columns.text(13)?, columns.text(14)?);
-    let ages = columns.number(15)?;
+    let (hours, weights, ages) = (columns.number(6)?, columns.number(7)?, columns.number(8)?);
+    let (impressions, weekends) = (columns.truth(9)?, columns.truth(10)?);
+    let (regions, devices) = (columns.text(11)?, columns.text(12)?);
     let is = |column: &BooleanArray, at: usize| column.is_valid(at) && column.value(at);
     for at in 0..batch.num_rows() {
         let row = Row {
@@ -171,11 +164,8 @@ pub(crate) fn each_event<E: From<Error>>(
             tab: text_at(&tabs, at),
             hour_bucket: hours.value(at),
             weight: weights.value(at),
-            sixths: ages.value(at),
+            age_days: ages.value(at),
             is_impression: is(&impressions, at),
-            is_of_week: is(&of_week, at),
-            is_of_fortnight: is(&of_fortnight, at),
-            is_of_month: is(&of_month, at),
             is_weekend: is(&weekends, at),
             context: Context::of_names(
                 text_at(&regions, at).unwrap_or_default(),

@@ -4,10 +4,12 @@ use std::fmt;
 
 use serde::Serialize;
 
+use sinsang_taste::TuningReport;
+
 use super::profile::Population;
 
 /// Events read and set aside, by reason, and everyone's leanings.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Report {
     /// Rows of the table of events.
     pub events: u64,
@@ -52,6 +54,8 @@ pub struct Report {
     pub products_trained_on: u64,
     /// Those of the latter that others are predicted from.
     pub products_predicting: u64,
+    /// How the settings of the training were chosen.
+    pub tuning: TuningReport,
     /// Whether this build trained a model; if not, users were folded in with the stored one.
     pub trained: bool,
     /// Contexts with a leaning.
@@ -91,6 +95,9 @@ impl fmt::Display for Report {
                 "  trained on {} of {} products that users had met, and predicted from {} of them: as many as fit in taste.memory_mb",
                 self.products_trained_on, self.products_met, self.products_predicting
             )?;
+        }
+        for judged in &self.tuning.judged {
+            writeln!(f, "  {judged}")?;
         }
         for (what, count) in lines {
             if count > 0 {

@@ -5,7 +5,8 @@
 
 use sinsang_core::pulse::UNSIGNED_SHIFT;
 
-use super::profile::{Catalogue, Deed, Engagement, HOUR_BUCKETS, PRODUCT_CAP, SUM_CAP, Sums, Unknown, add_to};
+use super::deed::{Age, Deed, FORTNIGHT_DAYS, MONTH_DAYS};
+use super::profile::{Catalogue, Engagement, HOUR_BUCKETS, PRODUCT_CAP, SUM_CAP, Sums, Unknown, add_to};
 use super::weight::UNIT;
 
 /// The most events of one viewer counted for a product, if events are counted rather than weighed.
@@ -41,12 +42,12 @@ impl Sums {
 
     fn add(&mut self, deeds: &[Deed], engagement: &Engagement) {
         for (counts, is_counted) in [
-            (&mut self.shown, Deed::is_impression as fn(Deed) -> bool),
-            (&mut self.done_in_month, Deed::is_done_lately),
-            (&mut self.done_in_fortnight, Deed::is_done_in_fortnight),
+            (&mut self.shown, (|deed| deed.is_impression()) as fn(&Deed) -> bool),
+            (&mut self.done_in_month, |deed| deed.is_done_within(MONTH_DAYS)),
+            (&mut self.done_in_fortnight, |deed| deed.is_done_within(FORTNIGHT_DAYS)),
         ] {
             let mut places: Vec<usize> =
-                deeds.iter().filter(|deed| is_counted(**deed)).filter_map(|deed| deed.place()).collect();
+                deeds.iter().filter(|deed| is_counted(deed)).filter_map(|deed| deed.place()).collect();
             places.sort_unstable();
             for own in places.chunk_by(|a, b| a == b) {
                 let times = (own.len() as u64).min(MOST_COUNTED).cast_signed();
@@ -74,6 +75,8 @@ pub(crate) struct Everyone {
     signed: Sums,
     devices: Sums,
     has_signed: bool,
+    /// By place in the catalogue, the age of anybody's first act.
+    pub(crate) first: Vec<Option<Age>>,
     pub(crate) events: u64,
     pub(crate) unknown: Unknown,
 }
@@ -81,7 +84,8 @@ pub(crate) struct Everyone {
 impl Everyone {
     pub(crate) fn new(catalogue: &Catalogue) -> Self {
         let sums = Sums::new(catalogue);
-        Self { signed: sums.clone(), devices: sums, has_signed: false, events: 0, unknown: Unknown::default() }
+        let first = vec![None; catalogue.ids.len()];
+        Self { signed: sums.clone(), devices: sums, has_signed: false, first, events: 0, unknown: Unknown::default() }
     }
 
     /// Adds a person, or a device without a signed-in user.
@@ -89,6 +93,11 @@ impl Everyone {
         self.has_signed |= !is_device;
         let sums = if is_device { &mut self.devices } else { &mut self.signed };
         sums.add(deeds, engagement);
+        for deed in deeds.iter().filter(|deed| deed.weight > 0 && !deed.is_impression()) {
+            if let Some(first) = deed.place().and_then(|place| self.first.get_mut(place)) {
+                *first = (*first).max(Some(deed.age()));
+            }
+        }
         self.events += engagement.events;
         self.unknown.products += engagement.unknown.products;
         self.unknown.channels += engagement.unknown.channels;
@@ -114,7 +123,9 @@ impl Everyone {
 
 #[cfg(test)]
 mod tests {
-    use super::super::profile::{Row, Vocabulary};
+    use super::super::deed::Row;
+    use super::super::profile::Vocabulary;
+    use super::super::weight::Decay;
     use super::*;
 
     fn catalogue() -> Catalogue {
@@ -125,13 +136,7 @@ mod tests {
     /// A number of purchases of a product, each with an impression.
     fn deeds(catalogue: &Catalogue, product: u64, times: usize) -> Vec<Deed> {
         let id = format!("{product:016x}");
-        let row = Row {
-            product: Some(&id),
-            channel: Some("채널"),
-            is_of_month: true,
-            is_of_fortnight: true,
-            ..Row::default()
-        };
+        let row = Row { product: Some(&id), channel: Some("채널"), ..Row::default() };
         let [bought, shown] =
             [Row { weight: 8 * UNIT, ..row }, Row { is_impression: true, ..row }].map(|row| catalogue.deed(&row));
         [vec![bought; times], vec![shown; times]].concat()
@@ -141,7 +146,7 @@ mod tests {
         let mut everyone = Everyone::new(catalogue);
         for (viewers, is_device, times) in of {
             let deeds = deeds(catalogue, 70, *times);
-            let engagement = Engagement::of(&deeds, catalogue);
+            let engagement = Engagement::of(&deeds, catalogue, &Decay::new(30.0, 30.0, 0));
             (0..*viewers).for_each(|_| everyone.add(&deeds, &engagement, *is_device));
         }
         let sums = everyone.together();

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use tempfile::SpooledTempFile;
 
-use super::profile::Deed;
+use super::deed::Deed;
 
 /// Compressed bytes kept in memory before a file is created.
 const MEMORY_BYTES: usize = 64 << 20;
@@ -115,6 +115,11 @@ impl Spill {
         }
         pending.deeds.push(deed);
         if pending.deeds.len() >= self.chunk_rows { self.flush(bucket) } else { Ok(()) }
+    }
+
+    /// Number of buckets.
+    pub(crate) fn buckets(&self) -> u64 {
+        self.buckets.len() as u64
     }
 
     /// Writes out the buffered rows.
@@ -406,8 +411,8 @@ mod tests {
             for number in numbers {
                 // Seven in eight are impressions, older with higher numbers; as many have the first
                 // age as are kept.
-                let (is_shown, sixths) = (number % 8 > 0, number / 343);
-                let deed = Deed::aged(8 * MOST - number, is_shown, u16::try_from(sixths).unwrap());
+                let (is_shown, days) = (number % 8 > 0, number / 343);
+                let deed = Deed::aged(8 * MOST - number, is_shown, days.into());
                 spill.push(0, "u", deed).unwrap();
             }
             spill.finish().unwrap();

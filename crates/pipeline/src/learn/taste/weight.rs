@@ -2,11 +2,11 @@
 //! not depend on order.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 use sinsang_core::event::EventKind;
 
 use super::Error;
+use super::deed::Age;
 
 /// Units in one view: decayed weights are multiples of 2^-20 views.
 pub(crate) const UNIT: i64 = 1 << 20;
@@ -66,19 +66,38 @@ pub(crate) struct DecayedWeight {
     pub(crate) kind: EventKind,
     pub(crate) age_days: i64,
     pub(crate) weight: i64,
-    /// The age in sixths of a half-life, at most [`MOST_SIXTHS`].
-    pub(crate) sixths: i64,
 }
 
-/// The oldest distinct age, in sixths of a half-life: weights with the short half-life, a third of
-/// the long one, are then below a 30,000th.
-pub(crate) const MOST_SIXTHS: i64 = 31;
+/// How weights on products decay with age, for events that already weigh what they do after the
+/// half-life that they were read with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Decay {
+    /// By the code of an age, factors in [`UNIT`]s: of the long memory, and of the short one, whose
+    /// half-life is a third.
+    factors: Vec<[i64; 2]>,
+}
 
-/// The extra decay of weights with the short half-life, a third of the long one, by age in sixths,
-/// in [`UNIT`]s.
-#[expect(clippy::cast_possible_truncation, reason = "at most 2^20")]
-pub(crate) static FADING: LazyLock<[i64; 32]> =
-    LazyLock::new(|| std::array::from_fn(|sixths| (UNIT as f64 * (-(sixths as f64) / 3.0).exp2()).round() as i64));
+impl Decay {
+    /// Weights halved every `half_life_days`, as of a day `before_days` ago; they were read as
+    /// halved every `read_with` days until today.
+    pub(crate) fn new(read_with: f64, half_life_days: f64, before_days: i64) -> Self {
+        let factor = |age: Age, half_life: f64| {
+            let then = (age.days() - before_days).max(0) as f64;
+            let exponent = age.days() as f64 / read_with - then / half_life;
+            #[expect(clippy::cast_possible_truncation, reason = "a cast of a float saturates")]
+            let factor = (UNIT as f64 * exponent.exp2()).round() as i64;
+            factor
+        };
+        let both = |age: Age| [factor(age, half_life_days), factor(age, half_life_days / 3.0)];
+        Self { factors: Age::all().map(both).collect() }
+    }
+
+    /// What a weight of this age counts in the long memory and in the short one.
+    pub(crate) fn of(&self, weight: i64, age: Age) -> [i64; 2] {
+        let factors = self.factors.get(usize::from(age.code())).copied().unwrap_or_default();
+        factors.map(|factor| weight.saturating_mul(factor) / UNIT)
+    }
+}
 
 /// Days within which events count.
 ///
@@ -101,8 +120,6 @@ pub(crate) fn horizon_days(half_life_days: f64) -> Result<i64, Error> {
 /// number.
 pub(crate) fn decayed(weights: &Weights, half_life_days: f64) -> Result<Vec<DecayedWeight>, Error> {
     let days = horizon_days(half_life_days)?;
-    #[expect(clippy::cast_possible_truncation, reason = "at most sixty")]
-    let sixths = |age_days: i64| ((age_days as f64 * 6.0 / half_life_days) as i64).min(MOST_SIXTHS);
     let mut table = BTreeMap::new();
     for &kind in EventKind::ALL {
         let weight = weights.of(kind);
@@ -115,10 +132,7 @@ pub(crate) fn decayed(weights: &Weights, half_life_days: f64) -> Result<Vec<Deca
             table.insert((kind, age_days), fixed);
         }
     }
-    Ok(table
-        .into_iter()
-        .map(|((kind, age_days), weight)| DecayedWeight { kind, age_days, weight, sixths: sixths(age_days) })
-        .collect())
+    Ok(table.into_iter().map(|((kind, age_days), weight)| DecayedWeight { kind, age_days, weight }).collect())
 }
 
 #[cfg(test)]
@@ -135,8 +149,7 @@ mod tests {
         assert_eq!(of(EventKind::View, 300), Some(UNIT / 1024));
         assert_eq!(of(EventKind::View, 301), None);
         let shown = |age| table.iter().find(|line| line.kind == EventKind::Impression && line.age_days == age).copied();
-        assert_eq!(shown(0).map(|line| (line.weight, line.sixths)), Some((0, 0)));
-        assert_eq!(shown(31).map(|line| (line.weight, line.sixths)), Some((0, 6)));
+        assert_eq!(shown(0).map(|line| line.weight), Some(0));
     }
 
     #[test]

@@ -204,6 +204,9 @@ pub struct TasteRules {
     /// Memory that training may take, in MiB: it decides how many products are learned from what
     /// users did, and how many of them others are predicted from.
     pub memory_mb: u32,
+    /// Whether shares, penalty and half-life are chosen by the last weeks' events when a model is
+    /// trained that is kept.
+    pub tune: bool,
     /// Most bytes of users in one shard; shards are halved until the average fits.
     pub shard_bytes: u32,
 }
@@ -216,6 +219,7 @@ impl Default for TasteRules {
             max_events_per_user: 10_000,
             train_every_days: 7,
             memory_mb: 1_024,
+            tune: true,
             shard_bytes: 32 * 1024,
         }
     }

@@ -20,7 +20,7 @@ fn deeds(catalogue: &Catalogue, views: &[(u64, i64)]) -> Vec<Deed> {
 
 fn everyone(catalogue: &Catalogue, deeds: &[Deed]) -> Sums {
     let mut everyone = Everyone::new(catalogue);
-    everyone.add(deeds, &Engagement::of(deeds, catalogue), false);
+    everyone.add(deeds, &Engagement::of(deeds, catalogue, &Decay::new(30.0, 30.0, 0)), false);
     everyone.together()
 }
 
@@ -28,7 +28,7 @@ fn everyone(catalogue: &Catalogue, deeds: &[Deed]) -> Sums {
 fn the_second_event_on_a_product_says_less_than_the_first_and_no_product_says_everything() {
     let catalogue = catalogue();
     let deeds = deeds(&catalogue, &[(70, 3), (80, 1_000), (90, -2), (70, 4), (99, 5)]);
-    let engagement = Engagement::of(&deeds, &catalogue);
+    let engagement = Engagement::of(&deeds, &catalogue, &Decay::new(30.0, 30.0, 0));
     assert_eq!((engagement.events, engagement.unknown.products), (5, 1));
     let history = engagement.history();
     assert_eq!(history.strengths, [(0, 5.0), (1, 16.0), (2, -2.0)]);
