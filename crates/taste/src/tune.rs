@@ -13,6 +13,8 @@ mod past;
 use std::fmt;
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use crate::lesson::{Nearest, Recipe, Shares};
 use crate::placement::Catalogue;
 use crate::tuned::{Judged, Tuned, can_tell};
@@ -55,7 +57,9 @@ pub fn tune(past: &impl Past, catalogue: &Catalogue<'_>, recipe: &Recipe, half_l
         return tuned;
     }
     let fit = |window| fitted(past, catalogue, window, recipe, half_life_days);
-    let fits = Fits { earlier: earlier.into_iter().map(fit).collect(), last: fit(last) };
+    // Side by side, because parts of a fit run on one thread.
+    let (earlier, last) = rayon::join(|| earlier.into_par_iter().map(fit).collect(), || fit(last));
+    let fits = Fits { earlier, last };
     let (what, tried) = (SETTINGS[0], new_mixtures(recipe.new));
     let found = fits.choose(report, what, &tried, new_takers, Cut::new_products);
     chosen.new = found.unwrap_or(recipe.new);

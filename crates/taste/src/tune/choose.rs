@@ -4,6 +4,8 @@ use std::fmt;
 
 use super::choice::{Gain, Measured, best};
 use super::cut::Cut;
+use rayon::prelude::*;
+
 use crate::judge::{Bootstrap, Estimate, mean};
 use crate::tuned::{Judged, Report, can_tell};
 
@@ -21,13 +23,13 @@ pub(super) struct Fits {
 impl Fits {
     /// Chooses one of `tried` by the earlier windows, and asks the last one whether it is worse
     /// than the first; notes it in the report. What is taken, if any.
-    pub(super) fn choose<T: Copy + fmt::Display>(
+    pub(super) fn choose<T: Copy + Sync + fmt::Display>(
         &self,
         report: &mut Report,
         setting: &str,
         tried: &[T],
         takers: [usize; 2],
-        measure: impl Fn(&Cut, &[T]) -> Measured,
+        measure: impl Fn(&Cut, &[T]) -> Measured + Sync,
     ) -> Option<T> {
         let found = can_tell(takers).then(|| self.earlier.iter().map(|cut| measure(cut, tried)).collect::<Vec<_>>());
         let Some(chosen) = found.and_then(|measured| best(&measured, SURE)).map(|at| tried[at]) else {
@@ -40,19 +42,19 @@ impl Fits {
     }
 
     /// The same with members that are fitted anew: `refit` says how.
-    pub(super) fn choose_fits<T: Copy + fmt::Display>(
+    pub(super) fn choose_fits<T: Copy + Send + Sync + fmt::Display>(
         &self,
         report: &mut Report,
         setting: &str,
         tried: &[T],
         takers: [usize; 2],
-        measure: impl Fn(&Cut) -> [Measured; 2],
-        refit: impl Fn(&Cut, T) -> Cut,
+        measure: impl Fn(&Cut) -> [Measured; 2] + Sync,
+        refit: impl Fn(&Cut, T) -> Cut + Sync,
     ) -> Option<T> {
         let before: Vec<[Measured; 2]> =
             if can_tell(takers) { self.earlier.iter().map(&measure).collect() } else { Vec::new() };
         let gain = |to: &T| {
-            let after: Vec<[Measured; 2]> = self.earlier.iter().map(|cut| measure(&refit(cut, *to))).collect();
+            let after: Vec<[Measured; 2]> = self.earlier.par_iter().map(|cut| measure(&refit(cut, *to))).collect();
             (*to, Gain::of_pairs(&before, &after))
         };
         let tried: &[T] = if before.is_empty() { &[] } else { tried };

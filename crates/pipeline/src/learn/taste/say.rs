@@ -75,8 +75,8 @@ pub(crate) struct Everyone {
     signed: Sums,
     devices: Sums,
     has_signed: bool,
-    /// By place in the catalogue, the age of anybody's first act.
-    pub(crate) first: Vec<Option<Age>>,
+    /// By place in the catalogue, the age of the first act of signed-in viewers, and of devices.
+    first: [Vec<Option<Age>>; 2],
     pub(crate) events: u64,
     pub(crate) unknown: Unknown,
 }
@@ -84,7 +84,7 @@ pub(crate) struct Everyone {
 impl Everyone {
     pub(crate) fn new(catalogue: &Catalogue) -> Self {
         let sums = Sums::new(catalogue);
-        let first = vec![None; catalogue.ids.len()];
+        let first = [vec![None; catalogue.ids.len()], vec![None; catalogue.ids.len()]];
         Self { signed: sums.clone(), devices: sums, has_signed: false, first, events: 0, unknown: Unknown::default() }
     }
 
@@ -94,7 +94,7 @@ impl Everyone {
         let sums = if is_device { &mut self.devices } else { &mut self.signed };
         sums.add(deeds, engagement);
         for deed in deeds.iter().filter(|deed| deed.weight > 0 && !deed.is_impression()) {
-            if let Some(first) = deed.place().and_then(|place| self.first.get_mut(place)) {
+            if let Some(first) = deed.place().and_then(|place| self.first[usize::from(is_device)].get_mut(place)) {
                 *first = (*first).max(Some(deed.age()));
             }
         }
@@ -102,6 +102,12 @@ impl Everyone {
         self.unknown.products += engagement.unknown.products;
         self.unknown.channels += engagement.unknown.channels;
         self.unknown.tabs += engagement.unknown.tabs;
+    }
+
+    /// By place in the catalogue, the age of the first act: of devices only if nobody is signed in,
+    /// as for training.
+    pub(crate) fn first(&self) -> &[Option<Age>] {
+        &self.first[usize::from(!self.has_signed)]
     }
 
     /// All sums: a device counts a quarter of a signed-in viewer, and all devices together at most
@@ -171,6 +177,24 @@ mod tests {
             (&[(3, true, 1)], [24, 24, 3, 3]),
         ] {
             assert_eq!(views(&catalogue, of), expected, "{of:?}");
+        }
+    }
+    #[test]
+    fn the_first_act_is_a_signed_in_viewers_unless_nobody_is_signed_in() {
+        let catalogue = catalogue();
+        let bought = |age_days: i64| {
+            let row = Row { product: Some("0000000000000046"), weight: UNIT, age_days, ..Row::default() };
+            [catalogue.deed(&row), catalogue.deed(&Row { age_days: 99, is_impression: true, ..row })]
+        };
+        for (viewers, expected) in
+            [(&[(false, 3), (false, 5), (true, 9)][..], Some(5)), (&[(true, 9), (true, 2)], Some(9)), (&[], None)]
+        {
+            let mut everyone = Everyone::new(&catalogue);
+            for (is_device, age) in viewers {
+                let deeds = bought(*age);
+                everyone.add(&deeds, &Engagement::of(&deeds, &catalogue, &Decay::new(30.0, 30.0, 0)), *is_device);
+            }
+            assert_eq!(everyone.first(), [expected.map(Age::of), None], "{viewers:?}");
         }
     }
 }

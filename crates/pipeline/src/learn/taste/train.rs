@@ -53,7 +53,7 @@ impl Run<'_> {
         let mut decay = self.decay(kept.map_or(options.half_life_days, |kept| kept.tuned().half_life_days));
         let Surveyed { everyone, mut training, diaries } =
             part("everyone").in_scope(|| self.survey(spill, &decay, report))?;
-        let diaries = Diaries::new(self.catalogue, options.half_life_days, diaries, &everyone.first);
+        let diaries = Diaries::new(self.catalogue, options.half_life_days, diaries, everyone.first());
         let everyone = everyone.together();
         report.users_trained_on = training.strengths.len() as u64;
 
