@@ -11,7 +11,7 @@ pub(crate) struct Row<'a> {
     pub(crate) channel: Option<&'a str>,
     pub(crate) tab: Option<&'a str>,
     pub(crate) hour_bucket: i64,
-    /// Decayed weight in [`UNIT`]s; 0 if the event does not affect tastes.
+    /// Decayed weight in [units](super::weight::UNIT); 0 if the event does not affect tastes.
     pub(crate) weight: i64,
     /// The event's age in Korean days.
     pub(crate) age_days: i64,
@@ -31,11 +31,11 @@ pub(super) const NONE: u16 = u16::MAX;
 pub(crate) struct Deed {
     /// The product's place in the catalogue; `u32::MAX` for none.
     pub(crate) product: u32,
-    /// Decayed weight in [`UNIT`]s: 1,000 views are 2^30 of them.
+    /// Decayed weight in [units](super::weight::UNIT): 1,000 views are 2^30 of them.
     pub(crate) weight: i32,
-    /// Index in [`Vocabulary::channels`]; `u16::MAX` for none.
+    /// Index in the [channels](super::profile::Vocabulary::channels); `u16::MAX` for none.
     pub(crate) channel: u16,
-    /// Index in [`Vocabulary::tabs`]; `u16::MAX` for none.
+    /// Index in the [tabs](super::profile::Vocabulary::tabs); `u16::MAX` for none.
     pub(crate) tab: u16,
     /// The eighth of the day in the lowest three bits, then flags; the code of the age
     /// in the highest eight.
