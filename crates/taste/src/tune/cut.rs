@@ -45,6 +45,8 @@ pub(super) struct Window {
     days: Range<i64>,
     /// New products, then known ones, by place in the catalogue.
     board: Vec<usize>,
+    /// By place in the catalogue, the row on the board.
+    row_of: Vec<Option<usize>>,
     new: Side,
     known: Side,
 }
@@ -66,12 +68,12 @@ impl Window {
         known.truncate(MOST_KNOWN);
         known.sort_unstable();
         let board = [new.as_slice(), &known].concat();
-        let mut place_of = vec![None; first.len()];
-        board.iter().zip(0..).for_each(|(place, at)| place_of[*place] = Some(at));
+        let mut row_of = vec![None; first.len()];
+        board.iter().zip(0..).for_each(|(place, row)| row_of[*place] = Some(row));
         let side = |rows: Range<usize>| {
             let takers = taken.iter().zip(&met).enumerate().filter_map(|(user, (taken, met))| {
                 let wanted = taken.iter().filter(|product| met.binary_search(product).is_err());
-                let wanted = wanted.filter_map(|product| place_of[*product]).filter(|at| rows.contains(at));
+                let wanted = wanted.filter_map(|product| row_of[*product]).filter(|at| rows.contains(at));
                 let wanted: BTreeSet<usize> = wanted.map(|at| at - rows.start).collect();
                 // Without a history there is no taste to be measured.
                 (!wanted.is_empty() && !met.is_empty()).then_some(Taker { user, wanted })
@@ -80,7 +82,7 @@ impl Window {
             let every = takers.len().div_ceil(MOST_TAKERS).max(1);
             Side { rows: rows.clone(), takers: takers.into_iter().step_by(every).collect() }
         };
-        Self { new: side(0..new.len()), known: side(new.len()..board.len()), board, days }
+        Self { new: side(0..new.len()), known: side(new.len()..board.len()), board, row_of, days }
     }
 
     /// Users who took new products.
@@ -149,8 +151,6 @@ impl Cut {
         let placement = members.placement(&catalogue, &window.board, recipe);
         let mut row_of = vec![None; width];
         members.places.iter().zip(0..).for_each(|(place, row)| row_of[*place] = Some(row));
-        let mut place_of = vec![None; width];
-        window.board.iter().zip(0..).for_each(|(place, at)| place_of[*place] = Some(at));
         let mut fresh = Sparse::new(members.places.len());
         for history in &histories {
             let row = |(place, weight): &(usize, f64)| Some((row_of[*place]?, weight / members.unit));
@@ -158,7 +158,7 @@ impl Cut {
         }
         let places: Vec<Option<usize>> = members.places.iter().copied().map(Some).collect();
         let wanted = boosts(&places, &catalogue, 1.0).into_iter().map(|boost| boost - 1.0).collect();
-        let row_on_board = members.places.iter().map(|place| place_of[*place]).collect();
+        let row_on_board = members.places.iter().map(|place| window.row_of[*place]).collect();
         Self::of(window, members, recipe.ease, placement, (row_on_board, fresh, wanted))
     }
 
@@ -213,17 +213,17 @@ impl Cut {
             for (row, _) in self.members.users.row(taker.user) {
                 fresh[row] = 0.0;
             }
+            // A product that is new to everyone may be trained: its weights may all be negative.
+            let at = |row: usize| self.row_on_board[row].and_then(|at| at.checked_sub(side.rows.start));
             let of = |nearest: &Nearest| {
                 let boost = |row: usize| 1.0 + nearest.trend * self.wanted[row];
-                let liked =
-                    fresh.iter().enumerate().filter(|(row, fresh)| **fresh > 0.0 && self.row_on_board[*row].is_some());
+                let liked = fresh.iter().enumerate().filter(|(row, fresh)| **fresh > 0.0 && at(*row).is_some());
                 let mut liked: Vec<(usize, f64)> = liked.map(|(row, fresh)| (row, fresh * boost(row))).collect();
                 keep_best(&mut liked, NEAREST * CONSIDERED);
                 let share = nearest.fresh * shares.ease * self.ease_size;
                 let mut scores = vec![f64::NEG_INFINITY; own.len()];
                 for (row, fresh) in liked {
-                    if let Some(at) = self.row_on_board[row] {
-                        let at = at - side.rows.start;
+                    if let Some(at) = at(row) {
                         scores[at] = boost(row) * own[at] + share * fresh;
                     }
                 }
